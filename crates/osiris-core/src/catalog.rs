@@ -1,0 +1,107 @@
+//! What discovery returns: the resources a connection can reach, in a fixed order, with a fingerprint.
+
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// The resources of one connection [DRV-019..021].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Catalog {
+    /// When it was read.
+    pub discovered_at: DateTime<Utc>,
+    /// Sorted by name.
+    pub resources: Vec<Resource>,
+    /// `sha256:...` over everything but the time and the row and size estimates.
+    pub fingerprint: String,
+}
+
+/// A table, view, endpoint or collection.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Resource {
+    /// Its name, with the schema where there is one.
+    pub name: String,
+    /// What it is.
+    #[serde(rename = "type")]
+    pub kind: ResourceKind,
+    /// Rows, as the source estimates them.
+    pub estimated_row_count: Option<u64>,
+    /// Size in megabytes, as the source estimates it.
+    pub estimated_size_mb: Option<f64>,
+    /// Sorted by name; `ordinal` has the order of the source.
+    pub fields: Vec<ResourceField>,
+}
+
+/// What a resource is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ResourceKind {
+    /// A table.
+    Table,
+    /// A view.
+    View,
+    /// An endpoint of an API.
+    Endpoint,
+    /// A collection of documents.
+    Collection,
+}
+
+/// A column or a field of a resource.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ResourceField {
+    /// Its name.
+    pub name: String,
+    /// Its place in the source, from 1.
+    pub ordinal: u32,
+    /// The normalised type: `integer`, `string`, `decimal`, ...
+    #[serde(rename = "type")]
+    pub field_type: String,
+    /// The type as the source calls it.
+    pub native_type: String,
+    /// Whether it can be NULL.
+    pub nullable: bool,
+    /// Whether it is part of the primary key.
+    pub primary_key: bool,
+    /// Characters or bytes at most, where limited.
+    pub max_length: Option<u64>,
+}
+
+impl Catalog {
+    /// Sorts `resources` and their fields by name and makes the fingerprint.
+    pub fn new(mut resources: Vec<Resource>) -> Self {
+        resources.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut digest = Sha256::new();
+        for resource in &mut resources {
+            resource.fields.sort_by(|a, b| a.name.cmp(&b.name));
+            let stable = serde_json::json!([resource.name, resource.kind, resource.fields]);
+            digest.update(stable.to_string());
+            digest.update(b"\n");
+        }
+        let hex: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { discovered_at: Utc::now(), resources, fingerprint: format!("sha256:{hex}") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(name: &str, rows: u64) -> Resource {
+        Resource {
+            name: name.to_owned(),
+            kind: ResourceKind::Table,
+            estimated_row_count: Some(rows),
+            estimated_size_mb: None,
+            fields: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_fingerprint_ignores_order_time_and_estimates() {
+        let one = Catalog::new(vec![table("b", 1), table("a", 2)]);
+        let two = Catalog::new(vec![table("a", 3), table("b", 4)]);
+        assert_eq!(one.fingerprint, two.fingerprint);
+        assert_eq!(one.resources[0].name, "a");
+        assert_ne!(one.fingerprint, Catalog::new(vec![table("a", 3)]).fingerprint);
+    }
+}

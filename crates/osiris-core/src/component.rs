@@ -1,0 +1,315 @@
+//! What the author of a driver implements: a typed component and one of the three role traits.
+//!
+//! Everything a driver must do besides its own work (strict configuration, metrics, events, retry, timeout,
+//! cancellation, rollback, redaction) is done around these traits by [`Driver`](crate::Driver), once.
+//! The numbers in brackets are the driver rules; `docs/driver-spec.md` lists them with their tests.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Catalog, ExecutionContext, Health, Inputs, Problem, Result, StepCounts, TableRef, TableSink};
+
+/// What a component does with tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// No input, makes a table.
+    Extract,
+    /// Tables in, one table out.
+    Transform,
+    /// One table in, none out.
+    Write,
+}
+
+impl Role {
+    /// The `mode` of a pipeline step that runs a component of this role.
+    pub const fn mode(self) -> &'static str {
+        match self {
+            Self::Extract => "read",
+            Self::Transform => "transform",
+            Self::Write => "write",
+        }
+    }
+
+    /// Whether a step of this role cannot run without an input.
+    pub const fn needs_input(self) -> bool {
+        !matches!(self, Self::Extract)
+    }
+}
+
+/// Whether a component uses a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ConnectionUse {
+    /// Never: its `Connection` type is [`NoConnection`].
+    None,
+    /// When the step names one; all fields of its `Connection` type have defaults.
+    Optional,
+    /// Always: `@family.alias`, or the family's default.
+    Required,
+}
+
+/// The facts of a component that are known without its code running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ComponentSpec {
+    /// `family.name`, such as `mysql.extractor`.
+    pub name: &'static str,
+    /// The version of the component, that of its crate.
+    pub version: &'static str,
+    /// What it does with tables.
+    pub role: Role,
+    /// One line for lists and the reference.
+    pub title: &'static str,
+    /// Whether it uses a connection.
+    pub connection: ConnectionUse,
+}
+
+impl ComponentSpec {
+    /// A component without a connection.
+    pub const fn new(name: &'static str, version: &'static str, role: Role, title: &'static str) -> Self {
+        Self { name, version, role, title, connection: ConnectionUse::None }
+    }
+
+    /// The same with a connection.
+    #[must_use]
+    pub const fn with_connection(mut self, connection: ConnectionUse) -> Self {
+        self.connection = connection;
+        self
+    }
+
+    /// The family: what stands before the dot, and after `@` in a connection reference.
+    pub fn family(&self) -> &'static str {
+        self.name.split_once('.').map_or(self.name, |(family, _)| family)
+    }
+}
+
+/// The connection type of components that have none.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NoConnection {}
+
+/// What every component has, whatever its role.
+pub trait Component: Sized + Send + Sync + 'static {
+    /// Its name, version, role and title.
+    const SPEC: ComponentSpec;
+
+    /// The resolved connection, parsed: with `deny_unknown_fields`, [`Secret`](crate::Secret) for what must not show.
+    type Connection: DeserializeOwned + JsonSchema + Send + Sync;
+
+    /// The step's configuration: with `deny_unknown_fields`, doc comments on every field (they are the reference),
+    /// no `serde(flatten)`. Old names of a field go into `#[schemars(extend("x-aliases" = [...]))]`.
+    type Config: DeserializeOwned + JsonSchema + Send + Sync;
+
+    /// The problems that the configuration's JSON Schema cannot express, all of them. Pure: no I/O, clock,
+    /// environment or secrets [DRV-005].
+    fn validate(config: &Self::Config) -> Vec<Problem> {
+        let _ = config;
+        Vec::new()
+    }
+
+    /// Problems that show once the names of the inputs are known, such as SQL over a table that is none of them. `inputs`
+    /// are the upstream step ids and the keys given to them. Pure, like [`validate`](Self::validate).
+    fn check_inputs(config: &Self::Config, inputs: &[&str]) -> Vec<Problem> {
+        let _ = (config, inputs);
+        Vec::new()
+    }
+
+    /// The directories of this machine that the step reads or writes. The run store can reach these and no others.
+    /// Pure, like [`validate`](Self::validate): `base` is where relative paths start.
+    fn directories(config: &Self::Config, connection: &Self::Connection, base: &Path) -> Vec<PathBuf> {
+        let _ = (config, connection, base);
+        Vec::new()
+    }
+}
+
+/// One run of one component, parsed.
+pub struct Step<'a, C: Component> {
+    pub(crate) id: &'a str,
+    pub(crate) config: &'a C::Config,
+    pub(crate) connection: &'a C::Connection,
+    pub(crate) base_dir: &'a Path,
+    pub(crate) state: Option<&'a Value>,
+    pub(crate) input_step: Option<&'a str>,
+    pub(crate) dry_run: bool,
+}
+
+impl<'a, C: Component> Step<'a, C> {
+    /// A step for a test or an embedder that calls a role trait by hand. The runner makes its own.
+    pub fn new(id: &'a str, config: &'a C::Config, connection: &'a C::Connection, base_dir: &'a Path) -> Self {
+        Self { id, config, connection, base_dir, state: None, input_step: None, dry_run: false }
+    }
+
+    /// The step's id.
+    pub fn id(&self) -> &'a str {
+        self.id
+    }
+
+    /// Its configuration, checked.
+    pub fn config(&self) -> &'a C::Config {
+        self.config
+    }
+
+    /// Its connection, resolved: the only one it may use [DRV-004].
+    pub fn connection(&self) -> &'a C::Connection {
+        self.connection
+    }
+
+    /// Where relative paths start: the directory of the pipeline file.
+    pub fn base_dir(&self) -> &'a Path {
+        self.base_dir
+    }
+
+    /// The state that the last successful run of this step left, for incremental extraction.
+    pub fn state(&self) -> Option<&'a Value> {
+        self.state
+    }
+
+    /// Which of several inputs to take, for a component that takes one [DRV-007].
+    pub fn input_step(&self) -> Option<&'a str> {
+        self.input_step
+    }
+
+    /// Whether everything is to be checked and nothing changed: an extractor reads at most
+    /// [`DRY_RUN_ROWS`](crate::DRY_RUN_ROWS), a writer writes nothing [DRV-026].
+    pub fn dry_run(&self) -> bool {
+        self.dry_run
+    }
+}
+
+/// What an extractor reports. Rows that reached the store are counted by the store, rejects by the reject table.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Extracted {
+    pub(crate) read: u64,
+    pub(crate) deduplicated: u64,
+    pub(crate) altered: u64,
+    pub(crate) state: Option<Value>,
+}
+
+impl Extracted {
+    /// `read` rows came out of the source, as the source itself counts them where it can be asked.
+    pub fn rows(read: u64) -> Self {
+        Self { read, ..Self::default() }
+    }
+
+    /// Of these, `rows` were left out as already taken.
+    #[must_use]
+    pub fn with_deduplicated(mut self, rows: u64) -> Self {
+        self.deduplicated = rows;
+        self
+    }
+
+    /// `values` were changed on the way, as a policy of the step allows.
+    #[must_use]
+    pub fn with_altered(mut self, values: u64) -> Self {
+        self.altered = values;
+        self
+    }
+
+    /// The state the next run starts from. It is saved only after every step downstream has succeeded.
+    #[must_use]
+    pub fn with_state(mut self, state: Value) -> Self {
+        self.state = Some(state);
+        self
+    }
+}
+
+/// What a writer reports: rows the destination acknowledged, by what became of them.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// New in the destination.
+    pub inserted: u64,
+    /// Replaced what was there.
+    pub updated: u64,
+    /// Were there already, equal.
+    pub unchanged: u64,
+    /// Left out because the key was there, as the step asked.
+    pub ignored: u64,
+    /// Rows of the destination that were removed, as the mode asks.
+    pub deleted: u64,
+    /// Values changed on the way, as a policy of the step allows.
+    pub altered: u64,
+}
+
+impl Written {
+    /// `rows` new ones, nothing else.
+    pub fn inserted(rows: u64) -> Self {
+        Self { inserted: rows, ..Self::default() }
+    }
+
+    pub(crate) fn add_to(self, counts: &mut StepCounts) {
+        counts.inserted = self.inserted;
+        counts.updated = self.updated;
+        counts.unchanged = self.unchanged;
+        counts.ignored = self.ignored;
+        counts.deleted = self.deleted;
+        counts.altered += self.altered;
+    }
+}
+
+/// Makes a table from a source.
+#[async_trait]
+pub trait Extract: Component {
+    /// Sends every row of the source into `out`. The table is committed when this returns `Ok`; on an error, a timeout
+    /// or a cancellation nothing of it stays.
+    ///
+    /// # Errors
+    /// Whatever kept it from reading all rows. Never return `Ok` with rows missing.
+    ///
+    /// # Cancel safety
+    /// The future is dropped at any await point when the run is cancelled or timed out; release resources in `Drop`.
+    async fn extract(&self, step: &Step<'_, Self>, out: &TableSink, ctx: &ExecutionContext) -> Result<Extracted>;
+}
+
+/// Makes a table from tables.
+#[async_trait]
+pub trait Transform: Component {
+    /// Makes the step's table in `out` from `inputs`, which are never changed [CRT-002].
+    ///
+    /// # Errors
+    /// As for [`Extract::extract`]; the same cancel safety.
+    async fn transform(
+        &self,
+        step: &Step<'_, Self>,
+        inputs: &Inputs,
+        out: &TableSink,
+        ctx: &ExecutionContext,
+    ) -> Result<()>;
+}
+
+/// Writes a table to a destination.
+#[async_trait]
+pub trait Write: Component {
+    /// Writes every row of `input`, all or nothing, and says what the destination acknowledged. Rows that it refused
+    /// go to [`ExecutionContext::rejects`].
+    ///
+    /// # Errors
+    /// Whatever kept it from writing. The destination is then as it was before. An error whose outcome is unknown
+    /// says so and is not retryable.
+    ///
+    /// # Cancel safety
+    /// As for [`Extract::extract`]: dropping the future leaves the old data, or the new, never a mixture.
+    async fn write(&self, step: &Step<'_, Self>, input: &TableRef, ctx: &ExecutionContext) -> Result<Written>;
+}
+
+/// Lists what a connection can reach.
+#[async_trait]
+pub trait Discover: Component {
+    /// Tables, views, endpoints; with their fields, sorted by name [DRV-019..021].
+    ///
+    /// # Errors
+    /// When the source cannot be asked.
+    async fn discover(&self, connection: &Self::Connection, pattern: Option<&str>) -> Result<Catalog>;
+}
+
+/// Checks a connection.
+#[async_trait]
+pub trait Doctor: Component {
+    /// Says within `limit` whether the connection works and, if not, what to do. Never fails, never leaks [DRV-022, 023].
+    async fn check(&self, connection: &Self::Connection, limit: Duration) -> Health;
+}

@@ -1,0 +1,329 @@
+//! Strict configuration: a value against the JSON Schema of its type, every violation reported, then deserialized.
+
+use std::collections::BTreeSet;
+
+use jsonschema::Validator;
+use jsonschema::error::ValidationErrorKind;
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::Problem;
+use crate::problem::nearest;
+
+/// The schema of one configuration or connection type, compiled once.
+pub struct ConfigSchema {
+    json: Value,
+    validator: Validator,
+}
+
+impl ConfigSchema {
+    /// The schema of `T`.
+    ///
+    /// # Panics
+    /// When `T`'s schema is not a valid one, which is a mistake in the driver that its first test shows.
+    #[expect(
+        clippy::expect_used,
+        reason = "a derived schema is valid; the first test of a driver shows one that is not"
+    )]
+    pub fn of<T: JsonSchema>() -> Self {
+        let mut settings = SchemaSettings::draft2020_12();
+        settings.inline_subschemas = true;
+        let json = settings.into_generator().into_root_schema_for::<T>().to_value();
+        let validator = jsonschema::validator_for(&json).expect("a derived schema is valid");
+        Self { json, validator }
+    }
+
+    /// The JSON Schema itself.
+    pub fn json(&self) -> &Value {
+        &self.json
+    }
+
+    /// The fields, with their schemas, in the order of the schema.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.json["properties"].as_object().into_iter().flatten().map(|(name, schema)| (name.as_str(), schema))
+    }
+
+    /// The other names that a field is known by.
+    pub fn aliases<'a>(&'a self, field: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.json["properties"][field]["x-aliases"].as_array().into_iter().flatten().filter_map(Value::as_str)
+    }
+
+    /// Whether `name` is a field or an alias of one; returns the field's name.
+    pub fn field_named(&self, name: &str) -> Option<&str> {
+        self.fields()
+            .map(|(field, _)| field)
+            .find(|field| *field == name || self.aliases(field).any(|alias| alias == name))
+    }
+
+    /// Whether the field holds a secret: `writeOnly` in its schema, directly or in one of the alternatives.
+    pub fn is_secret(&self, name: &str) -> bool {
+        self.field_named(name).is_some_and(|field| has_write_only(&self.json["properties"][field]))
+    }
+
+    /// Replaces aliases by the names of their fields. A field given twice is a problem.
+    pub fn rename_aliases(&self, object: &mut Map<String, Value>) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for (field, _) in self.fields() {
+            for alias in self.aliases(field) {
+                if let Some(value) = object.remove(alias) {
+                    if object.contains_key(field) {
+                        problems.push(
+                            Problem::error(
+                                format!("/{}", escape(alias)),
+                                format!("`{alias}` and `{field}` are the same field"),
+                            )
+                            .with_hint(format!("keep `{field}`")),
+                        );
+                    } else {
+                        object.insert(field.to_owned(), value);
+                    }
+                }
+            }
+        }
+        problems
+    }
+
+    /// Gives strings at `pointers` the type that the field wants: they come from `${VAR}` alone, where YAML could not
+    /// tell a number from a text.
+    pub fn coerce(&self, value: &mut Value, pointers: &BTreeSet<String>) {
+        for pointer in pointers {
+            let types = self.types_at(pointer);
+            if let Some(slot) = value.pointer_mut(pointer)
+                && let Value::String(text) = slot
+                && !types.contains("string")
+                && let Ok(parsed) = serde_json::from_str::<Value>(&text.to_lowercase())
+                && types.contains(json_type(&parsed))
+            {
+                *slot = parsed;
+            }
+        }
+    }
+
+    fn types_at(&self, pointer: &str) -> BTreeSet<&str> {
+        let mut schema = &self.json;
+        for segment in pointer.split('/').skip(1) {
+            let next = &schema["properties"][unescape(segment).as_str()];
+            schema = if next.is_null() { &schema["items"] } else { next };
+        }
+        let mut types = BTreeSet::new();
+        collect_types(schema, &mut types);
+        if types.contains("number") {
+            types.insert("integer");
+        }
+        types
+    }
+
+    /// Every violation of the schema. Unknown fields suggest the nearest known one.
+    pub fn violations(&self, value: &Value) -> Vec<Problem> {
+        let mut problems: Vec<Problem> =
+            self.validator.iter_errors(value).flat_map(|error| self.explain(&error)).collect();
+        problems.sort_by(|a, b| a.pointer.cmp(&b.pointer).then_with(|| a.message.cmp(&b.message)));
+        problems.dedup();
+        problems
+    }
+
+    fn explain(&self, error: &jsonschema::ValidationError<'_>) -> Vec<Problem> {
+        let pointer = error.instance_path().to_string();
+        match error.kind() {
+            ValidationErrorKind::AdditionalProperties { unexpected } => unexpected
+                .iter()
+                .map(|name| {
+                    let problem =
+                        Problem::error(format!("{pointer}/{}", escape(name)), format!("unknown field `{name}`"));
+                    let known = self.names_at(&pointer);
+                    match nearest(name, known.iter().map(String::as_str)) {
+                        Some(similar) => problem.with_hint(format!("did you mean `{similar}`?")),
+                        None if known.is_empty() => problem,
+                        None => problem.with_hint(format!("known fields: {}", known.join(", "))),
+                    }
+                })
+                .collect(),
+            ValidationErrorKind::Required { property } => {
+                let name = property.as_str().map_or_else(|| property.to_string(), str::to_owned);
+                vec![Problem::error(pointer, format!("missing field `{name}`"))]
+            }
+            ValidationErrorKind::Type { .. } => {
+                vec![Problem::error(
+                    pointer.clone(),
+                    format!("expected {}, found {}", self.wanted(&pointer), describe(error.instance())),
+                )]
+            }
+            ValidationErrorKind::AnyOf { .. } | ValidationErrorKind::OneOfNotValid { .. } => {
+                vec![Problem::error(
+                    pointer.clone(),
+                    format!("expected {}, found {}", self.wanted(&pointer), describe(error.instance())),
+                )]
+            }
+            ValidationErrorKind::Enum { options } => {
+                let options = options.as_array().into_iter().flatten().map(plain).collect::<Vec<_>>();
+                let found = plain(error.instance());
+                let problem = Problem::error(pointer, format!("`{found}` is not one of {}", options.join(", ")));
+                vec![match nearest(&found, options.iter().map(String::as_str)) {
+                    Some(similar) => problem.with_hint(format!("did you mean `{similar}`?")),
+                    None => problem,
+                }]
+            }
+            ValidationErrorKind::Minimum { limit } => {
+                vec![Problem::error(pointer, format!("{} is too small: at least {limit}", error.instance()))]
+            }
+            ValidationErrorKind::Maximum { limit } => {
+                vec![Problem::error(pointer, format!("{} is too large: at most {limit}", error.instance()))]
+            }
+            ValidationErrorKind::ExclusiveMinimum { limit } => {
+                vec![Problem::error(pointer, format!("{} is too small: more than {limit}", error.instance()))]
+            }
+            ValidationErrorKind::MinLength { .. } => vec![Problem::error(pointer, "must not be empty")],
+            ValidationErrorKind::MinItems { .. } => vec![Problem::error(pointer, "needs at least one item")],
+            _ => vec![Problem::error(pointer, error.masked().to_string())],
+        }
+    }
+
+    fn schema_at(&self, pointer: &str) -> &Value {
+        let mut schema = &self.json;
+        for segment in pointer.split('/').skip(1) {
+            schema = step_into(schema, &unescape(segment));
+        }
+        schema
+    }
+
+    fn names_at(&self, pointer: &str) -> Vec<String> {
+        let mut names = Vec::new();
+        collect_names(self.schema_at(pointer), &mut names);
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    fn wanted(&self, pointer: &str) -> String {
+        let mut wanted = Vec::new();
+        collect_wanted(self.schema_at(pointer), &mut wanted);
+        wanted.dedup();
+        if wanted.is_empty() { "another type".to_owned() } else { wanted.join(" or ") }
+    }
+
+    /// Deserializes a value that has no violations.
+    ///
+    /// # Errors
+    /// One problem, when the type wants more than its schema says.
+    pub fn parse<T: DeserializeOwned>(value: &Value) -> Result<T, Problem> {
+        serde_path_to_error::deserialize(value).map_err(|error| {
+            let path = error.path().to_string();
+            let pointer = if path == "." { String::new() } else { format!("/{}", path.replace('.', "/")) };
+            Problem::error(pointer, error.into_inner().to_string())
+        })
+    }
+}
+
+fn step_into<'a>(schema: &'a Value, segment: &str) -> &'a Value {
+    static NOTHING: Value = Value::Null;
+    if let Some(next) = schema["properties"].get(segment) {
+        return next;
+    }
+    if segment.parse::<usize>().is_ok() && schema.get("items").is_some() {
+        return &schema["items"];
+    }
+    for alternative in alternatives(schema) {
+        let next = step_into(alternative, segment);
+        if !next.is_null() {
+            return next;
+        }
+    }
+    schema.get("additionalProperties").filter(|schema| schema.is_object()).unwrap_or(&NOTHING)
+}
+
+fn alternatives(schema: &Value) -> impl Iterator<Item = &Value> {
+    ["anyOf", "oneOf"].into_iter().filter_map(|key| schema[key].as_array()).flatten()
+}
+
+fn collect_names(schema: &Value, names: &mut Vec<String>) {
+    names.extend(schema["properties"].as_object().into_iter().flatten().map(|(name, _)| name.clone()));
+    alternatives(schema).for_each(|alternative| collect_names(alternative, names));
+}
+
+fn collect_types<'a>(schema: &'a Value, types: &mut BTreeSet<&'a str>) {
+    own_types(schema, types);
+    alternatives(schema).for_each(|alternative| collect_types(alternative, types));
+}
+
+fn own_types<'a>(schema: &'a Value, types: &mut BTreeSet<&'a str>) {
+    match &schema["type"] {
+        Value::String(one) => drop(types.insert(one)),
+        Value::Array(many) => types.extend(many.iter().filter_map(Value::as_str)),
+        _ => {}
+    }
+}
+
+fn collect_wanted(schema: &Value, wanted: &mut Vec<String>) {
+    if let Some(options) = schema["enum"].as_array() {
+        wanted.push(format!(
+            "one of {}",
+            options.iter().filter(|option| !option.is_null()).map(plain).collect::<Vec<_>>().join(", ")
+        ));
+        return;
+    }
+    if let Some(constant) = schema.get("const") {
+        wanted.push(format!("`{}`", plain(constant)));
+        return;
+    }
+    let mut types = BTreeSet::new();
+    own_types(schema, &mut types);
+    if !types.is_empty() {
+        wanted.extend(types.into_iter().filter(|name| *name != "null").map(|name| article(name).to_owned()));
+        return;
+    }
+    alternatives(schema).for_each(|alternative| collect_wanted(alternative, wanted));
+}
+
+fn article(json_type: &str) -> &'static str {
+    match json_type {
+        "string" => "a text",
+        "integer" => "a whole number",
+        "number" => "a number",
+        "boolean" => "true or false",
+        "array" => "a list",
+        "object" => "a mapping",
+        _ => "nothing",
+    }
+}
+
+/// The JSON Schema name of a value's type.
+fn json_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "number",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+fn describe(value: &Value) -> String {
+    match value {
+        Value::Null => "nothing".to_owned(),
+        Value::Bool(value) => format!("`{value}`"),
+        Value::Number(number) => format!("`{number}`"),
+        // The text itself may be a secret put into the wrong field.
+        other => article(json_type(other)).to_owned(),
+    }
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn has_write_only(schema: &Value) -> bool {
+    schema["writeOnly"] == Value::Bool(true) || alternatives(schema).any(has_write_only)
+}
+
+/// A segment of a JSON Pointer (RFC 6901, section 3).
+pub(crate) fn escape(segment: &str) -> String {
+    segment.replace('~', "~0").replace('/', "~1")
+}
+
+fn unescape(segment: &str) -> String {
+    segment.replace("~1", "/").replace("~0", "~")
+}

@@ -1,0 +1,404 @@
+//! Connections: references such as `@mysql.movies`, the definitions they name, and what a step may override.
+//!
+//! Core resolves over values it is given. Only the pipeline crate reads the connections file and the environment.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
+use serde_json::{Map, Value};
+
+use crate::config::ConfigSchema;
+use crate::problem::nearest;
+use crate::substitute::substitute;
+use crate::{Error, Problem, Redactor, Result};
+
+/// `@family.alias`, by the grammar `@[a-z][a-z0-9_]*\.[A-Za-z0-9_-]+`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionRef {
+    family: String,
+    alias: String,
+}
+
+impl ConnectionRef {
+    /// What stands before the dot.
+    pub fn family(&self) -> &str {
+        &self.family
+    }
+
+    /// What stands behind it.
+    pub fn alias(&self) -> &str {
+        &self.alias
+    }
+}
+
+impl FromStr for ConnectionRef {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let malformed = || {
+            Error::validation(format!("`{text}` is not a connection reference"))
+                .with_hint("write `@family.alias`, such as `@mysql.movies`")
+        };
+        let (family, alias) = text.strip_prefix('@').and_then(|rest| rest.split_once('.')).ok_or_else(malformed)?;
+        let family_ok = family.starts_with(|c: char| c.is_ascii_lowercase())
+            && family.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+        let alias_ok = !alias.is_empty() && alias.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+        if !family_ok || !alias_ok {
+            return Err(malformed());
+        }
+        Ok(Self { family: family.to_owned(), alias: alias.to_owned() })
+    }
+}
+
+impl fmt::Display for ConnectionRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "@{}.{}", self.family, self.alias)
+    }
+}
+
+/// The connections of a project, by family and alias, as written: `${VAR}` not yet replaced.
+#[derive(Debug, Default, Clone)]
+pub struct Connections {
+    families: BTreeMap<String, BTreeMap<String, Map<String, Value>>>,
+}
+
+impl Connections {
+    /// Adds a definition; the latest wins.
+    pub fn insert(&mut self, family: impl Into<String>, alias: impl Into<String>, fields: Map<String, Value>) {
+        self.families.entry(family.into()).or_default().insert(alias.into(), fields);
+    }
+
+    /// All of them, sorted by family and alias.
+    pub fn iter(&self) -> impl Iterator<Item = (ConnectionRef, &Map<String, Value>)> {
+        self.families.iter().flat_map(|(family, aliases)| {
+            aliases
+                .iter()
+                .map(move |(alias, fields)| (ConnectionRef { family: family.clone(), alias: alias.clone() }, fields))
+        })
+    }
+
+    /// The aliases of a family that say `default: true`.
+    fn defaults<'a>(&'a self, family: &str) -> Vec<&'a str> {
+        let aliases = self.families.get(family).into_iter().flatten();
+        aliases
+            .filter(|(_, fields)| fields.get("default") == Some(&Value::Bool(true)))
+            .map(|(alias, _)| alias.as_str())
+            .collect()
+    }
+
+    /// Finds what a step means: `reference` when given, else the alias with `default: true`, else the one called `default`.
+    ///
+    /// # Errors
+    /// No such connection, no default, or two of them; each lists what there is.
+    pub fn find(
+        &self,
+        family: &str,
+        reference: Option<&ConnectionRef>,
+    ) -> Result<(ConnectionRef, &Map<String, Value>)> {
+        let known: Vec<String> =
+            self.families.get(family).into_iter().flatten().map(|(alias, _)| format!("@{family}.{alias}")).collect();
+        let list = || if known.is_empty() { "none is defined".to_owned() } else { known.join(", ") };
+        let alias = match reference {
+            Some(reference) if reference.family() != family => {
+                return Err(Error::validation(format!("`{reference}` is not a connection of the family `{family}`"))
+                    .with_hint(format!("connections of `{family}`: {}", list())));
+            }
+            Some(reference) => reference.alias().to_owned(),
+            None => match self.defaults(family).as_slice() {
+                [one] => (*one).to_owned(),
+                [] => "default".to_owned(),
+                many => {
+                    return Err(Error::validation(format!(
+                        "two defaults in the family `{family}`: {}",
+                        many.join(", ")
+                    ))
+                    .with_hint("keep `default: true` on one of them"));
+                }
+            },
+        };
+        match self.families.get(family).and_then(|aliases| aliases.get(&alias)) {
+            Some(fields) => Ok((ConnectionRef { family: family.to_owned(), alias }, fields)),
+            None if reference.is_some() => {
+                let wanted = format!("@{family}.{alias}");
+                let error = Error::validation(format!("no connection `{wanted}`"));
+                Err(match nearest(&wanted, known.iter().map(String::as_str)) {
+                    Some(similar) => error.with_hint(format!("did you mean `{similar}`? There are: {}", list())),
+                    None => error.with_hint(format!("connections of `{family}`: {}", list())),
+                })
+            }
+            None => Err(Error::validation(format!("no connection given and no default one of the family `{family}`"))
+                .with_hint(format!("name one as `connection: \"@{family}.alias\"`; there are: {}", list()))),
+        }
+    }
+
+    /// Problems of the definitions themselves, such as two defaults in a family.
+    pub fn problems(&self) -> Vec<Problem> {
+        self.families
+            .keys()
+            .filter_map(|family| match self.defaults(family).as_slice() {
+                [] | [_] => None,
+                many => Some(
+                    Problem::error(
+                        format!("/connections/{family}"),
+                        format!("two defaults in the family `{family}`: {}", many.join(", ")),
+                    )
+                    .with_hint("keep `default: true` on one of them"),
+                ),
+            })
+            .collect()
+    }
+}
+
+/// A connection as a driver gets it: substituted, overridden, typed as its schema wants.
+#[derive(Clone)]
+pub struct ResolvedConnection {
+    reference: Option<ConnectionRef>,
+    fields: Value,
+    redactor: Redactor,
+    variables: BTreeSet<(String, bool)>,
+}
+
+impl ResolvedConnection {
+    /// A connection from plain fields, for embedders and tests; secrets are found by `schema`.
+    pub fn from_fields(fields: Map<String, Value>, schema: &ConfigSchema) -> Self {
+        let redactor = redactor_for(&fields, schema);
+        Self { reference: None, fields: Value::Object(fields), redactor, variables: BTreeSet::new() }
+    }
+
+    /// No fields at all: what a component with an optional connection gets when the step names none.
+    pub fn none() -> Self {
+        Self {
+            reference: None,
+            fields: Value::Object(Map::new()),
+            redactor: Redactor::default(),
+            variables: BTreeSet::new(),
+        }
+    }
+
+    /// Which definition it came from.
+    pub fn reference(&self) -> Option<&ConnectionRef> {
+        self.reference.as_ref()
+    }
+
+    /// The fields. They hold secrets: never print or serialize them.
+    pub fn fields(&self) -> &Value {
+        &self.fields
+    }
+
+    /// Knows every secret of this connection.
+    pub fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
+    /// The variables it was made from, with whether each had a value of its own.
+    pub fn variables(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.variables.iter().map(|(name, set)| (name.as_str(), *set))
+    }
+}
+
+impl fmt::Debug for ResolvedConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.reference {
+            Some(reference) => write!(f, "ResolvedConnection({reference})"),
+            None => f.write_str("ResolvedConnection(inline)"),
+        }
+    }
+}
+
+/// Resolves a definition: puts in variables, applies the step's overrides by policy, gives values the types that
+/// `schema` wants. Problems point into the definition; an override's into `/` plus its field.
+pub fn resolve(
+    reference: &ConnectionRef,
+    definition: &Map<String, Value>,
+    overrides: &Map<String, Value>,
+    schema: &ConfigSchema,
+    lookup: &dyn Fn(&str) -> Option<String>,
+) -> (ResolvedConnection, Vec<Problem>) {
+    let mut fields = definition.clone();
+    fields.remove("default");
+    let mut problems = schema.rename_aliases(&mut fields);
+    for (name, value) in overrides {
+        let field = schema.field_named(name).unwrap_or(name);
+        match override_policy(field, schema) {
+            Override::Refused => problems.push(
+                Problem::error(
+                    format!("/{}", escape_field(name)),
+                    format!("`{name}` of {reference} must not be overridden in a step"),
+                )
+                .with_hint("define another connection with it"),
+            ),
+            policy => {
+                if policy == Override::Warned {
+                    problems.push(Problem::warning(
+                        format!("/{}", escape_field(name)),
+                        format!("`{name}` overrides the one of {reference}"),
+                    ));
+                }
+                fields.insert(field.to_owned(), value.clone());
+            }
+        }
+    }
+    let mut value = Value::Object(fields);
+    let substituted = substitute(&mut value, lookup);
+    schema.coerce(&mut value, &substituted.whole);
+    problems.extend(
+        substituted
+            .problems
+            .into_iter()
+            .map(|problem| Problem { message: format!("{} (in {reference})", problem.message), ..problem }),
+    );
+    let redactor = value.as_object().map_or_else(Redactor::default, |fields| redactor_for(fields, schema));
+    let resolved = ResolvedConnection {
+        reference: Some(reference.clone()),
+        fields: value,
+        redactor,
+        variables: substituted.variables,
+    };
+    (resolved, problems)
+}
+
+fn escape_field(name: &str) -> String {
+    crate::config::escape(name)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Override {
+    Allowed,
+    Warned,
+    Refused,
+}
+
+/// A field's policy: `x-override` of its schema (`allowed`, `warned`, `refused`); secrets are always refused; else what
+/// the name says.
+fn override_policy(field: &str, schema: &ConfigSchema) -> Override {
+    if schema.is_secret(field) {
+        return Override::Refused;
+    }
+    match schema.json()["properties"][field]["x-override"].as_str() {
+        Some("allowed") => return Override::Allowed,
+        Some("warned") => return Override::Warned,
+        Some("refused") => return Override::Refused,
+        _ => {}
+    }
+    match field {
+        "host" | "port" | "schema" | "endpoint" | "region" | "base_dir" => Override::Allowed,
+        "database" | "user" | "url" | "headers" => Override::Warned,
+        _ => Override::Refused,
+    }
+}
+
+/// Every string below a secret field is a secret.
+fn redactor_for(fields: &Map<String, Value>, schema: &ConfigSchema) -> Redactor {
+    let mut redactor = Redactor::default();
+    for (name, value) in fields {
+        if schema.is_secret(name) {
+            add_strings(value, &mut redactor);
+        }
+    }
+    redactor
+}
+
+fn add_strings(value: &Value, redactor: &mut Redactor) {
+    match value {
+        Value::String(text) => redactor.add(text),
+        Value::Array(items) => items.iter().for_each(|item| add_strings(item, redactor)),
+        Value::Object(map) => map.values().for_each(|item| add_strings(item, redactor)),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Secret;
+    use schemars::JsonSchema;
+    use serde::Deserialize;
+    use serde_json::json;
+
+    #[derive(Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only its schema is used")]
+    struct Database {
+        host: String,
+        port: Option<u16>,
+        #[schemars(extend("x-aliases" = ["username"]))]
+        user: Option<String>,
+        password: Option<Secret>,
+        pool_size: Option<u32>,
+    }
+
+    fn connections(yaml: Value) -> Connections {
+        let mut connections = Connections::default();
+        for (family, aliases) in yaml.as_object().unwrap() {
+            for (alias, fields) in aliases.as_object().unwrap() {
+                connections.insert(family, alias, fields.as_object().unwrap().clone());
+            }
+        }
+        connections
+    }
+
+    fn overrides(value: Value) -> (ResolvedConnection, Vec<Problem>) {
+        let definition = json!({"host": "${H:-h}", "port": "${P}", "username": "u", "password": "s3cret!"});
+        resolve(
+            &"@db.main".parse().unwrap(),
+            definition.as_object().unwrap(),
+            value.as_object().unwrap(),
+            &ConfigSchema::of::<Database>(),
+            &|name| (name == "P").then(|| "3306".to_owned()),
+        )
+    }
+
+    #[test]
+    fn references_follow_their_grammar() {
+        for good in ["@mysql.movies", "@a1_.B-2_"] {
+            assert_eq!(good.parse::<ConnectionRef>().unwrap().to_string(), good);
+        }
+        for bad in ["mysql.movies", "@Mysql.x", "@mysql", "@mysql.", "@mysql.a.b", "@1a.b", "@mysql.a b"] {
+            assert!(bad.parse::<ConnectionRef>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_default_is_found_and_ambiguity_refused() {
+        let found = connections(json!({"db": {"a": {}, "b": {"default": true}}}));
+        assert_eq!(found.find("db", None).unwrap().0.alias(), "b");
+        let found = connections(json!({"db": {"a": {}, "default": {}}}));
+        assert_eq!(found.find("db", None).unwrap().0.alias(), "default");
+        let none = connections(json!({"db": {"a": {}, "b": {}}}));
+        assert!(none.find("db", None).unwrap_err().hint().unwrap().contains("@db.a, @db.b"));
+        let two = connections(json!({"db": {"a": {"default": true}, "b": {"default": true}}}));
+        assert!(two.find("db", None).unwrap_err().message().contains("two defaults"));
+        assert_eq!(two.problems().len(), 1);
+    }
+
+    #[test]
+    fn a_misspelt_alias_suggests_the_right_one() {
+        let found = connections(json!({"db": {"movies": {}}}));
+        let error = found.find("db", Some(&"@db.movie".parse().unwrap())).unwrap_err();
+        assert!(error.hint().unwrap().contains("did you mean `@db.movies`"), "{error:?}");
+    }
+
+    #[test]
+    fn variables_take_the_type_of_their_field_and_secrets_reach_the_redactor() {
+        let (resolved, problems) = overrides(json!({}));
+        assert!(problems.is_empty(), "{problems:?}");
+        assert_eq!(resolved.fields(), &json!({"host": "h", "port": 3306, "user": "u", "password": "s3cret!"}));
+        assert_eq!(resolved.redactor().scrub("is s3cret! here"), "is *** here");
+        assert_eq!(resolved.variables().collect::<Vec<_>>(), [("H", false), ("P", true)]);
+    }
+
+    #[test]
+    fn overrides_follow_the_policy() {
+        let (resolved, problems) = overrides(json!({"host": "other", "user": "root"}));
+        assert_eq!(resolved.fields()["host"], "other");
+        assert_eq!(resolved.fields()["user"], "root");
+        assert_eq!(problems.len(), 1, "the user warns: {problems:?}");
+        assert!(!problems[0].is_error());
+        for refused in [json!({"password": "x"}), json!({"pool_size": 9})] {
+            let (resolved, problems) = overrides(refused);
+            assert!(problems[0].is_error());
+            assert_eq!(resolved.fields()["password"], "s3cret!");
+        }
+    }
+}

@@ -1,0 +1,359 @@
+//! From a typed component to a [`Driver`]: parsing, then the loop of attempts, then the books.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use super::attempt::{self, Attempted};
+use super::{Driver, StepFailure, StepOutput, StepRequest};
+use crate::config::ConfigSchema;
+use crate::problem::ensure_none;
+use crate::telemetry::{Unit, event, metric};
+use crate::{
+    Catalog, Component, ComponentSpec, ConnectionUse, Discover, Doctor, Error, ErrorKind, ExecutionContext, Extract,
+    Health, Inputs, Problem, ResolvedConnection, Result, Role, Step, StepCounts, Transform, Write,
+};
+
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+type RunFn<C> = for<'a> fn(&'a C, &'a Step<'a, C>, &'a Inputs, &'a ExecutionContext) -> Boxed<'a, Attempted>;
+type DiscoverFn<C> = for<'a> fn(&'a C, &'a <C as Component>::Connection, Option<&'a str>) -> Boxed<'a, Result<Catalog>>;
+type CheckFn<C> = for<'a> fn(&'a C, &'a <C as Component>::Connection, Duration) -> Boxed<'a, Health>;
+
+/// A component with its schemas and the functions of the traits it implements.
+pub(crate) struct Adapter<C: Component> {
+    component: C,
+    config_schema: ConfigSchema,
+    connection_schema: ConfigSchema,
+    run: RunFn<C>,
+    discover: Option<DiscoverFn<C>>,
+    check: Option<CheckFn<C>>,
+}
+
+impl<C: Component> Adapter<C> {
+    fn new(component: C, run: RunFn<C>) -> Self {
+        Self {
+            component,
+            config_schema: ConfigSchema::of::<C::Config>(),
+            connection_schema: ConfigSchema::of::<C::Connection>(),
+            run,
+            discover: None,
+            check: None,
+        }
+    }
+
+    pub(crate) fn extract(component: C) -> Self
+    where
+        C: Extract,
+    {
+        Self::new(component, |c, step, _, ctx| Box::pin(attempt::extract(c, step, ctx)))
+    }
+
+    pub(crate) fn transform(component: C) -> Self
+    where
+        C: Transform,
+    {
+        Self::new(component, |c, step, inputs, ctx| Box::pin(attempt::transform(c, step, inputs, ctx)))
+    }
+
+    pub(crate) fn write(component: C) -> Self
+    where
+        C: Write,
+    {
+        Self::new(component, |c, step, inputs, ctx| Box::pin(attempt::write(c, step, inputs, ctx)))
+    }
+
+    pub(crate) fn set_discovery(&mut self)
+    where
+        C: Discover,
+    {
+        self.discover = Some(|c, connection, pattern| Box::pin(c.discover(connection, pattern)));
+    }
+
+    pub(crate) fn set_doctor(&mut self)
+    where
+        C: Doctor,
+    {
+        self.check = Some(|c, connection, limit| Box::pin(c.check(connection, limit)));
+    }
+
+    fn renamed(&self, config: &Value) -> (Value, Vec<Problem>) {
+        let mut config = config.clone();
+        let problems = config.as_object_mut().map(|map| self.config_schema.rename_aliases(map)).unwrap_or_default();
+        (config, problems)
+    }
+
+    fn parse_config(&self, config: &Value) -> Result<C::Config, Vec<Problem>> {
+        let (config, mut problems) = self.renamed(config);
+        problems.extend(self.config_schema.violations(&config));
+        if problems.iter().any(Problem::is_error) {
+            return Err(problems);
+        }
+        let parsed: C::Config = ConfigSchema::parse(&config).map_err(|problem| vec![problem])?;
+        problems.extend(C::validate(&parsed));
+        if problems.iter().any(Problem::is_error) { Err(problems) } else { Ok(parsed) }
+    }
+
+    fn parse_connection(&self, connection: &ResolvedConnection) -> Result<C::Connection, Vec<Problem>> {
+        if C::SPEC.connection == ConnectionUse::None {
+            return ConfigSchema::parse(&json!({})).map_err(|problem| vec![problem]);
+        }
+        let mut fields = connection.fields().clone();
+        let mut problems =
+            fields.as_object_mut().map(|map| self.connection_schema.rename_aliases(map)).unwrap_or_default();
+        problems.extend(self.connection_schema.violations(&fields));
+        if problems.is_empty() {
+            return ConfigSchema::parse(&fields).map_err(|problem| vec![problem]);
+        }
+        Err(problems)
+    }
+
+    /// One attempt: stopped by its timeout or by cancellation, whose errors say which.
+    async fn attempt(
+        &self,
+        step: &Step<'_, C>,
+        request: &StepRequest,
+        inputs: &Inputs,
+        ctx: &ExecutionContext,
+    ) -> Attempted {
+        let limit = async {
+            match request.timeout {
+                Some(limit) => tokio::time::sleep(limit).await,
+                None => std::future::pending().await,
+            }
+        };
+        let stopped = tokio::select! {
+            biased;
+            () = ctx.cancel().cancelled() => Error::cancelled("cancelled before it was done"),
+            attempted = (self.run)(&self.component, step, inputs, ctx) => return attempted,
+            () = limit => {
+                let millis = request.timeout.map_or(0, |limit| limit.as_millis());
+                Error::timeout(format!("not done within {millis} ms"))
+                    .with_hint("raise `timeout: {step_ms: ...}` of the step, or give it less to do")
+            }
+        };
+        Attempted { counts: StepCounts::default(), result: Err(stopped) }
+    }
+
+    async fn attempts(
+        &self,
+        step: &Step<'_, C>,
+        request: &StepRequest,
+        inputs: &Inputs,
+        ctx: &ExecutionContext,
+    ) -> (Attempted, u32) {
+        let mut number = 1;
+        loop {
+            ctx.progress().reset();
+            if let Err(error) = ctx.rejects().clear().await {
+                return (Attempted { counts: StepCounts::default(), result: Err(error) }, number);
+            }
+            let mut attempted = self.attempt(step, request, inputs, ctx).await;
+            attempted.counts.rejected = ctx.rejects().len();
+            let Err(error) = &attempted.result else { return (attempted, number) };
+            if matches!(error.kind(), ErrorKind::Auth | ErrorKind::Network | ErrorKind::Permission)
+                && C::SPEC.connection == ConnectionUse::Required
+            {
+                ctx.log_event(
+                    event::CONNECTION_FAILED,
+                    json!({"category": error.kind().category(), "error": error.report()}),
+                );
+            }
+            let jitter = f64::from(fastrand::u32(..1000)) / 1000.0;
+            let Some(delay) = request.retry.delay_after(number, error, jitter) else { return (attempted, number) };
+            ctx.log_event(
+                event::STEP_RETRY_ATTEMPT,
+                json!({
+                    "attempt": number + 1,
+                    "max_attempts": request.retry.max_attempts,
+                    "delay_ms": millis(delay),
+                    "category": error.kind().category(),
+                    "error": error.report(),
+                }),
+            );
+            tracing::warn!(step = ctx.step_id(), attempt = number, ?delay, error = %error.message(), "will try again");
+            tokio::select! {
+                () = ctx.cancel().cancelled() => return (attempted, number),
+                () = tokio::time::sleep(delay) => {}
+            }
+            number += 1;
+        }
+    }
+
+    async fn run_parsed(&self, request: &StepRequest, inputs: &Inputs, ctx: &ExecutionContext) -> (Attempted, u32) {
+        let invalid = |error: Error| (Attempted { counts: StepCounts::default(), result: Err(error) }, 1);
+        let config = match self.parse_config(&request.config) {
+            Ok(config) => config,
+            Err(problems) => return invalid(problems_error(&problems, "its config")),
+        };
+        let connection = match self.parse_connection(&request.connection) {
+            Ok(connection) => connection,
+            Err(problems) => return invalid(problems_error(&problems, "its connection")),
+        };
+        if C::SPEC.role.needs_input() && inputs.is_empty() {
+            return invalid(
+                Error::validation("this step needs an input and has none")
+                    .with_hint("name the step it reads from: `needs: [step]`"),
+            );
+        }
+        let step = Step::<C> {
+            id: &request.step_id,
+            config: &config,
+            connection: &connection,
+            base_dir: &request.base_dir,
+            state: request.state.as_ref(),
+            input_step: request.input_step.as_deref(),
+            dry_run: request.dry_run,
+        };
+        self.attempts(&step, request, inputs, ctx).await
+    }
+
+    /// The metrics that the contract requires, exactly once for a step that ended well [DRV-009].
+    fn log_metrics(counts: &StepCounts, rows: u64, duration: Duration, ctx: &ExecutionContext) {
+        let (name, duration_name) = match C::SPEC.role {
+            Role::Extract => (metric::ROWS_READ, metric::QUERY_DURATION_MS),
+            Role::Transform => (metric::ROWS_PROCESSED, metric::QUERY_DURATION_MS),
+            Role::Write => (metric::ROWS_WRITTEN, metric::WRITE_DURATION_MS),
+        };
+        let required = if C::SPEC.role == Role::Extract { counts.read } else { rows };
+        ctx.log_metric(name, required, Unit::Rows, Value::Null);
+        ctx.log_metric(duration_name, millis(duration), Unit::Milliseconds, Value::Null);
+        for (name, value) in [
+            (metric::ROWS_DEDUPLICATED, counts.deduplicated),
+            (metric::ROWS_REJECTED, counts.rejected),
+            (metric::VALUES_ALTERED, counts.altered),
+        ] {
+            if value > 0 {
+                ctx.log_metric(name, value, Unit::Rows, Value::Null);
+            }
+        }
+    }
+}
+
+fn problems_error(problems: &[Problem], what: &str) -> Error {
+    ensure_none(problems, what).err().unwrap_or_else(|| Error::validation(format!("{what} is not valid")))
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[async_trait]
+impl<C: Component> Driver for Adapter<C> {
+    fn spec(&self) -> &ComponentSpec {
+        const { &C::SPEC }
+    }
+
+    fn config_schema(&self) -> &ConfigSchema {
+        &self.config_schema
+    }
+
+    fn connection_schema(&self) -> &ConfigSchema {
+        &self.connection_schema
+    }
+
+    fn check_config(&self, config: &Value) -> Vec<Problem> {
+        let (renamed, mut problems) = self.renamed(config);
+        problems.extend(self.config_schema.violations(&renamed));
+        if problems.iter().any(Problem::is_error) {
+            return problems;
+        }
+        match ConfigSchema::parse::<C::Config>(&renamed) {
+            Ok(parsed) => problems.extend(C::validate(&parsed)),
+            Err(problem) => problems.push(problem),
+        }
+        problems
+    }
+
+    fn check_inputs(&self, config: &Value, inputs: &[&str]) -> Vec<Problem> {
+        self.parse_config(config).map(|config| C::check_inputs(&config, inputs)).unwrap_or_default()
+    }
+
+    fn check_connection(&self, connection: &ResolvedConnection) -> Vec<Problem> {
+        self.parse_connection(connection).err().unwrap_or_default()
+    }
+
+    fn directories(&self, config: &Value, connection: &ResolvedConnection, base: &Path) -> Vec<PathBuf> {
+        match (self.parse_config(config), self.parse_connection(connection)) {
+            (Ok(config), Ok(connection)) => C::directories(&config, &connection, base),
+            _ => Vec::new(),
+        }
+    }
+
+    async fn run(
+        &self,
+        request: &StepRequest,
+        inputs: &Inputs,
+        ctx: &ExecutionContext,
+    ) -> Result<StepOutput, StepFailure> {
+        let started = Instant::now();
+        ctx.telemetry().add_secrets(request.connection.redactor());
+        ctx.log_event(event::STEP_START, json!({"driver": C::SPEC.name}));
+        for input in inputs.iter() {
+            ctx.log_event(
+                event::INPUTS_RESOLVED,
+                json!({"from_step": input.table.step(), "key": input.key, "rows": input.table.rows()}),
+            );
+        }
+        let (Attempted { counts, result }, attempts) = self.run_parsed(request, inputs, ctx).await;
+        let duration = started.elapsed();
+        match result {
+            Ok((table, state)) => {
+                let rows = table.as_ref().map_or_else(|| counts.acknowledged(), |table| table.rows());
+                Self::log_metrics(&counts, rows, duration, ctx);
+                ctx.log_event(event::STEP_COMPLETE, json!({"rows_processed": rows, "duration_ms": millis(duration)}));
+                Ok(StepOutput { table, rows, state, counts, duration, attempts })
+            }
+            Err(error) => {
+                let error = error.with_step(&request.step_id).redacted(&ctx.telemetry().redactor());
+                ctx.log_event(
+                    event::STEP_FAILED,
+                    json!({
+                        "error": error.report(),
+                        "error_type": error.kind().as_str(),
+                        "category": error.kind().category(),
+                    }),
+                );
+                Err(StepFailure { error, counts, duration, attempts })
+            }
+        }
+    }
+
+    fn can_discover(&self) -> bool {
+        self.discover.is_some()
+    }
+
+    fn can_check(&self) -> bool {
+        self.check.is_some()
+    }
+
+    async fn discover(&self, connection: &ResolvedConnection, pattern: Option<&str>) -> Result<Catalog> {
+        let Some(discover) = self.discover else {
+            return Err(Error::validation(format!("`{}` cannot discover", C::SPEC.name)));
+        };
+        let parsed =
+            self.parse_connection(connection).map_err(|problems| problems_error(&problems, "the connection"))?;
+        discover(&self.component, &parsed, pattern).await.map_err(|error| error.redacted(connection.redactor()))
+    }
+
+    async fn check(&self, connection: &ResolvedConnection, limit: Duration) -> Health {
+        let started = Instant::now();
+        let Some(check) = self.check else { return Health::unchecked() };
+        let parsed = match self.parse_connection(connection) {
+            Ok(parsed) => parsed,
+            Err(problems) => return Health::failed(started.elapsed(), &problems_error(&problems, "the connection")),
+        };
+        let checked = tokio::time::timeout(limit, check(&self.component, &parsed, limit)).await;
+        let mut health = checked.unwrap_or_else(|_| {
+            Health::failed(started.elapsed(), &Error::timeout(format!("no answer within {} ms", limit.as_millis())))
+        });
+        health.message = connection.redactor().scrub(&health.message).into_owned();
+        for detail in health.details.values_mut() {
+            *detail = connection.redactor().scrub(detail).into_owned();
+        }
+        health
+    }
+}

@@ -1,0 +1,79 @@
+//! One attempt at a step, by role: make the sink, let the component work, close the books, commit or roll back.
+
+use serde_json::Value;
+
+use crate::{Error, ExecutionContext, Extract, Inputs, Result, Role, Step, StepCounts, TableRef, Transform, Write};
+
+/// What an attempt came to: the counts are there whether it succeeded or not.
+pub(super) struct Attempted {
+    pub(super) counts: StepCounts,
+    pub(super) result: Result<(Option<TableRef>, Option<Value>)>,
+}
+
+pub(super) async fn extract<C: Extract>(component: &C, step: &Step<'_, C>, ctx: &ExecutionContext) -> Attempted {
+    let mut counts = StepCounts::default();
+    let result = async {
+        let sink = ctx.sink().await?;
+        let extracted = component.extract(step, &sink, ctx).await?;
+        ctx.rejects().enforce_limit()?;
+        counts.read = extracted.read;
+        counts.deduplicated = extracted.deduplicated;
+        counts.altered = extracted.altered;
+        counts.rejected = ctx.rejects().len();
+        counts.stored = sink.rows().await?;
+        balance(&counts, Role::Extract)?;
+        let table = sink.finish().await?;
+        Ok((Some(table), extracted.state))
+    }
+    .await;
+    Attempted { counts, result }
+}
+
+pub(super) async fn transform<C: Transform>(
+    component: &C,
+    step: &Step<'_, C>,
+    inputs: &Inputs,
+    ctx: &ExecutionContext,
+) -> Attempted {
+    let mut counts = StepCounts { read: inputs.iter().map(|input| input.table.rows()).sum(), ..StepCounts::default() };
+    let result = async {
+        let sink = ctx.sink().await?;
+        component.transform(step, inputs, &sink, ctx).await?;
+        ctx.rejects().enforce_limit()?;
+        counts.rejected = ctx.rejects().len();
+        counts.stored = sink.rows().await?;
+        Ok((Some(sink.finish().await?), None))
+    }
+    .await;
+    Attempted { counts, result }
+}
+
+pub(super) async fn write<C: Write>(
+    component: &C,
+    step: &Step<'_, C>,
+    inputs: &Inputs,
+    ctx: &ExecutionContext,
+) -> Attempted {
+    let mut counts = StepCounts::default();
+    let result = async {
+        let input = inputs.single(step.input_step())?;
+        counts.read = input.rows();
+        let written = component.write(step, input, ctx).await?;
+        written.add_to(&mut counts);
+        counts.rejected = ctx.rejects().len();
+        if !step.dry_run() {
+            balance(&counts, Role::Write)?;
+        }
+        Ok((None, None))
+    }
+    .await;
+    Attempted { counts, result }
+}
+
+fn balance(counts: &StepCounts, role: Role) -> Result<()> {
+    match counts.imbalance(role) {
+        None => Ok(()),
+        Some(difference) => Err(Error::integrity(format!("the ledger does not balance: {difference}"))
+            .with_hint("nothing of this step was kept; run it again, and report a bug if it stays")),
+    }
+}

@@ -1,0 +1,149 @@
+//! The object-safe side of a component: what the registry keeps and a runner calls.
+//!
+//! Authors never implement [`Driver`]. The adapters here wrap a typed component and do, once for all of them, what the
+//! contract asks of every driver.
+
+mod adapter;
+mod attempt;
+mod output;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::{Map, Value};
+
+pub use output::{StepFailure, StepOutput};
+
+pub(crate) use adapter::Adapter;
+
+use crate::config::ConfigSchema;
+use crate::{
+    Catalog, ComponentSpec, ExecutionContext, Health, Inputs, Problem, ResolvedConnection, Result, RetryPolicy,
+};
+
+/// One step to run, still untyped.
+#[derive(Debug, Clone)]
+pub struct StepRequest {
+    /// The step's id: the name of its table.
+    pub step_id: String,
+    /// Its configuration, without `connection` and without overrides of connection fields.
+    pub config: Value,
+    /// Its connection.
+    pub connection: ResolvedConnection,
+    /// Where relative paths start.
+    pub base_dir: PathBuf,
+    /// What the last successful run left.
+    pub state: Option<Value>,
+    /// Which of several inputs to take, for a component that takes one.
+    pub input_step: Option<String>,
+    /// Check everything, change nothing.
+    pub dry_run: bool,
+    /// When to try again.
+    pub retry: RetryPolicy,
+    /// How long one attempt may take.
+    pub timeout: Option<Duration>,
+}
+
+impl StepRequest {
+    /// A step with defaults: no connection, no state, relative paths from the current directory, three attempts.
+    pub fn new(step_id: impl Into<String>, config: Value) -> Self {
+        Self {
+            step_id: step_id.into(),
+            config,
+            connection: ResolvedConnection::none(),
+            base_dir: PathBuf::from("."),
+            state: None,
+            input_step: None,
+            dry_run: false,
+            retry: RetryPolicy::default(),
+            timeout: None,
+        }
+    }
+}
+
+/// A component whose types are erased.
+#[async_trait]
+pub trait Driver: Send + Sync {
+    /// Its name, version, role, title.
+    fn spec(&self) -> &ComponentSpec;
+
+    /// The schema of its configuration.
+    fn config_schema(&self) -> &ConfigSchema;
+
+    /// The schema of its connection.
+    fn connection_schema(&self) -> &ConfigSchema;
+
+    /// Every problem of a configuration: schema, types, and the component's own checks. No I/O.
+    fn check_config(&self, config: &Value) -> Vec<Problem>;
+
+    /// Every problem of a configuration that shows once the inputs are known by name. No I/O.
+    fn check_inputs(&self, config: &Value, inputs: &[&str]) -> Vec<Problem>;
+
+    /// Every problem of a resolved connection. No I/O.
+    fn check_connection(&self, connection: &ResolvedConnection) -> Vec<Problem>;
+
+    /// The directories that a step with this configuration reads or writes; empty when either value is not valid.
+    fn directories(&self, config: &Value, connection: &ResolvedConnection, base: &Path) -> Vec<PathBuf>;
+
+    /// Runs a step to its end: retries, times out, honours cancellation, rolls back, counts, logs, redacts.
+    ///
+    /// # Errors
+    /// What the last attempt ended in, naming the step, with the counts so far.
+    async fn run(
+        &self,
+        request: &StepRequest,
+        inputs: &Inputs,
+        ctx: &ExecutionContext,
+    ) -> Result<StepOutput, StepFailure>;
+
+    /// Whether [`discover`](Self::discover) is implemented.
+    fn can_discover(&self) -> bool;
+
+    /// Whether [`check`](Self::check) is implemented.
+    fn can_check(&self) -> bool;
+
+    /// What the connection can reach.
+    ///
+    /// # Errors
+    /// When the component declares no discovery, or the source cannot be asked.
+    async fn discover(&self, connection: &ResolvedConnection, pattern: Option<&str>) -> Result<Catalog>;
+
+    /// Whether the connection works.
+    async fn check(&self, connection: &ResolvedConnection, limit: Duration) -> Health;
+}
+
+/// Splits what a pipeline step writes under `config` into the component's own configuration and what every step may have: the
+/// connection reference, overrides of connection fields, `input_step`, `dry_run`. A name that the component knows is its own.
+pub fn split_config(driver: &dyn Driver, config: &Map<String, Value>) -> SplitConfig {
+    let mut split = SplitConfig::default();
+    for (name, value) in config {
+        let own = driver.config_schema().field_named(name).is_some();
+        match name.as_str() {
+            _ if own => drop(split.config.insert(name.clone(), value.clone())),
+            "connection" => split.connection = Some(value.clone()),
+            "input_step" => split.input_step = Some(value.clone()),
+            "dry_run" => split.dry_run = Some(value.clone()),
+            _ if driver.connection_schema().field_named(name).is_some() => {
+                split.overrides.insert(name.clone(), value.clone());
+            }
+            _ => drop(split.config.insert(name.clone(), value.clone())),
+        }
+    }
+    split
+}
+
+/// What [`split_config`] returns.
+#[derive(Debug, Default, Clone)]
+pub struct SplitConfig {
+    /// The component's own fields.
+    pub config: Map<String, Value>,
+    /// What stands under `connection`.
+    pub connection: Option<Value>,
+    /// Fields of the connection that the step overrides.
+    pub overrides: Map<String, Value>,
+    /// Which of several inputs to take.
+    pub input_step: Option<Value>,
+    /// Check everything, change nothing.
+    pub dry_run: Option<Value>,
+}

@@ -1,0 +1,319 @@
+//! The one error type of Osiris: a kind that drives behaviour, a message for the person who must fix it, and the source.
+//!
+//! Only [`ErrorKind`] and the retry flag may be acted upon by code. Everything else is for reading, and never holds a
+//! secret or a cell value.
+
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Redactor;
+
+/// The result of anything in Osiris that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+type Source = Box<dyn StdError + Send + Sync + 'static>;
+
+/// What went wrong, as far as behaviour is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The other side does not know us: wrong password, key or token.
+    Auth,
+    /// The other side could not be reached, went away, or asked us to slow down (429, 5xx).
+    Network,
+    /// The other side knows us and refuses: a missing grant, a file mode.
+    Permission,
+    /// Something took longer than it may, deadlocks and lock waits among them.
+    Timeout,
+    /// What we were given is wrong: configuration, SQL, data.
+    Validation,
+    /// None of the others.
+    Unknown,
+    /// Rows are missing or refused: the ledger does not balance, an assertion failed, too many rejects.
+    Integrity,
+    /// The user or the runner asked to stop.
+    Cancelled,
+}
+
+impl ErrorKind {
+    /// The name used in telemetry and in `osiris` output.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auth => "auth",
+            Self::Network => "network",
+            Self::Permission => "permission",
+            Self::Timeout => "timeout",
+            Self::Validation => "validation",
+            Self::Unknown => "unknown",
+            Self::Integrity => "integrity",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether an error of this kind is retried unless it says otherwise: network and timeout only.
+    pub const fn is_retried_by_default(self) -> bool {
+        matches!(self, Self::Network | Self::Timeout)
+    }
+
+    /// The category that metrics, events and doctors report. They know only the first six kinds.
+    pub const fn category(self) -> &'static str {
+        match self {
+            Self::Integrity => Self::Validation.as_str(),
+            Self::Cancelled => Self::Unknown.as_str(),
+            kind => kind.as_str(),
+        }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An error: one pointer wide.
+///
+/// `Display` prints the step (when known) and the message. [`hint`](Error::hint) says what to do next and
+/// [`report`](Error::report) prints everything, sources included.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    retryable: bool,
+    retry_after: Option<Duration>,
+    step: Option<String>,
+    message: Cow<'static, str>,
+    hint: Option<Cow<'static, str>>,
+    context: Vec<(&'static str, String)>,
+    source: Option<Source>,
+}
+
+macro_rules! constructors {
+    ($($(#[$doc:meta])* $name:ident => $kind:ident),* $(,)?) => {
+        $($(#[$doc])*
+        pub fn $name(message: impl Into<Cow<'static, str>>) -> Self {
+            Self::new(ErrorKind::$kind, message)
+        })*
+    };
+}
+
+impl Error {
+    /// An error of `kind`, retryable when the kind is.
+    pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            retryable: kind.is_retried_by_default(),
+            retry_after: None,
+            step: None,
+            message: message.into(),
+            hint: None,
+            context: Vec::new(),
+            source: None,
+        }))
+    }
+
+    constructors! {
+        /// Shorthand for [`ErrorKind::Auth`].
+        auth => Auth,
+        /// Shorthand for [`ErrorKind::Network`].
+        network => Network,
+        /// Shorthand for [`ErrorKind::Permission`].
+        permission => Permission,
+        /// Shorthand for [`ErrorKind::Timeout`].
+        timeout => Timeout,
+        /// Shorthand for [`ErrorKind::Validation`].
+        validation => Validation,
+        /// Shorthand for [`ErrorKind::Unknown`].
+        unknown => Unknown,
+        /// Shorthand for [`ErrorKind::Integrity`].
+        integrity => Integrity,
+        /// Shorthand for [`ErrorKind::Cancelled`].
+        cancelled => Cancelled,
+    }
+
+    /// Says what to do next, in the imperative.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds a fact, such as the table or the path. Never a cell value or a secret.
+    #[must_use]
+    pub fn with_context(mut self, key: &'static str, value: impl fmt::Display) -> Self {
+        self.0.context.push((key, value.to_string()));
+        self
+    }
+
+    /// Attaches what caused this error.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Source>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// Names the step, unless an inner layer already did.
+    #[must_use]
+    pub fn with_step(mut self, step: impl Into<String>) -> Self {
+        self.0.step.get_or_insert_with(|| step.into());
+        self
+    }
+
+    /// Overrides whether a later try may succeed, such as `false` for a write whose outcome is unknown.
+    #[must_use]
+    pub fn with_retryable(mut self, retryable: bool) -> Self {
+        self.0.retryable = retryable;
+        self
+    }
+
+    /// The delay that the server asked for; implies retryable.
+    #[must_use]
+    pub fn with_retry_after(mut self, delay: Duration) -> Self {
+        self.0.retryable = true;
+        self.0.retry_after = Some(delay);
+        self
+    }
+
+    /// The same error with every known secret masked, in its message, facts, hint and sources.
+    #[must_use]
+    pub fn redacted(mut self, redactor: &Redactor) -> Self {
+        let inner = &mut *self.0;
+        inner.message = redactor.scrub(&inner.message).into_owned().into();
+        inner.hint = inner.hint.take().map(|hint| redactor.scrub(&hint).into_owned().into());
+        for (_, value) in &mut inner.context {
+            *value = redactor.scrub(value).into_owned();
+        }
+        let mut chain = Vec::new();
+        let mut source = inner.source.as_deref().map(|source| source as &dyn StdError);
+        while let Some(cause) = source {
+            chain.push(redactor.scrub(&cause.to_string()).into_owned());
+            source = cause.source();
+        }
+        inner.source = None;
+        for text in chain.into_iter().rev() {
+            inner.source = Some(Box::new(Cause { text, source: inner.source.take() }));
+        }
+        self
+    }
+
+    /// The kind: the only thing, with [`is_retryable`](Self::is_retryable), that code may act upon.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// Whether a later try may succeed.
+    pub fn is_retryable(&self) -> bool {
+        self.0.retryable
+    }
+
+    /// How long the server asked us to wait.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// The step that failed, once the core has named it.
+    pub fn step(&self) -> Option<&str> {
+        self.0.step.as_deref()
+    }
+
+    /// The message alone, without step and sources.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// What to do next.
+    pub fn hint(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
+    /// Facts beside the message.
+    pub fn context(&self) -> &[(&'static str, String)] {
+        &self.0.context
+    }
+
+    /// The whole error as text: step, message, facts, every source, hint. Not redacted: pass it through the run's
+    /// [`Redactor`](crate::Redactor) before it leaves the process.
+    pub fn report(&self) -> String {
+        let mut text = self.to_string();
+        for (key, value) in &self.0.context {
+            text.push_str(&format!("\n  {key}: {value}"));
+        }
+        let mut source = self.source();
+        while let Some(cause) = source {
+            text.push_str(&format!("\n  caused by: {cause}"));
+            source = cause.source();
+        }
+        if let Some(hint) = self.hint() {
+            text.push_str(&format!("\nhint: {hint}"));
+        }
+        text
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(step) = &self.0.step {
+            write!(f, "step `{step}`: ")?;
+        }
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} error: {}", self.0.kind, self.report())
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// A cause of which only the masked text is left.
+#[derive(Debug)]
+struct Cause {
+    text: String,
+    source: Option<Source>,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl StdError for Cause {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+impl From<std::io::Error> for Error {
+    /// Kinds of I/O errors that have a meaning for a user get theirs; the message is the operating system's.
+    fn from(error: std::io::Error) -> Self {
+        use std::io::ErrorKind as Io;
+        let kind = match error.kind() {
+            Io::PermissionDenied | Io::ReadOnlyFilesystem => ErrorKind::Permission,
+            Io::TimedOut => ErrorKind::Timeout,
+            Io::ConnectionRefused
+            | Io::ConnectionReset
+            | Io::ConnectionAborted
+            | Io::NotConnected
+            | Io::BrokenPipe
+            | Io::HostUnreachable
+            | Io::NetworkUnreachable => ErrorKind::Network,
+            Io::NotFound | Io::IsADirectory | Io::NotADirectory | Io::InvalidInput | Io::InvalidData => {
+                ErrorKind::Validation
+            }
+            _ => ErrorKind::Unknown,
+        };
+        Self::new(kind, error.to_string()).with_source(error)
+    }
+}

@@ -1,0 +1,54 @@
+//! The heart of Osiris: the protocol that drivers implement, the store through which tables pass between steps, and what is
+//! done once for all of them: configuration, connections, secrets, errors, retries, telemetry, the books.
+//!
+//! A driver crate implements [`Component`] and one of [`Extract`], [`Transform`], [`Write`], and registers itself in a
+//! [`Registry`]. A runner takes a [`Driver`] out of it and calls [`Driver::run`].
+//!
+//! This crate knows no vendor, reads no environment and prints nothing.
+
+pub mod config;
+pub mod connection;
+pub mod driver;
+pub mod problem;
+pub mod store;
+pub mod substitute;
+pub mod telemetry;
+
+mod catalog;
+mod component;
+mod context;
+mod counts;
+mod error;
+mod health;
+mod inputs;
+mod progress;
+mod registry;
+mod retry;
+mod secret;
+
+pub use catalog::{Catalog, Resource, ResourceField, ResourceKind};
+pub use component::{
+    Component, ComponentSpec, ConnectionUse, Discover, Doctor, Extract, Extracted, NoConnection, Role, Step, Transform,
+    Write, Written,
+};
+pub use config::ConfigSchema;
+pub use connection::{ConnectionRef, Connections, ResolvedConnection};
+pub use context::{ExecutionContext, RunContext};
+pub use counts::StepCounts;
+pub use driver::{Driver, StepFailure, StepOutput, StepRequest};
+pub use error::{Error, ErrorKind, Result};
+pub use health::{Health, HealthCategory};
+pub use inputs::{Input, Inputs};
+pub use problem::{Problem, Severity};
+pub use progress::Progress;
+pub use registry::{Registration, Registry};
+pub use retry::{Backoff, RetryPolicy};
+pub use secret::{MASK, Redactor, Secret};
+pub use store::{
+    Column, ColumnType, Reject, RejectTable, Store, StoreKind, StoreOptions, TableRef, TableScan, TableSchema,
+    TableSender, TableSink, safe_name,
+};
+pub use telemetry::{Telemetry, Unit, event, metric};
+
+/// How many rows an extractor reads at most in a dry run.
+pub const DRY_RUN_ROWS: u64 = 100;

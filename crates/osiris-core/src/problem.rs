@@ -1,0 +1,87 @@
+//! Problems found before anything runs. They are collected and reported all at once, never one at a time.
+
+use std::fmt;
+
+use crate::{Error, Result};
+
+/// How bad a [`Problem`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Worth a line, does not stop the run.
+    Warning,
+    /// Nothing runs until it is mended.
+    Error,
+}
+
+/// One thing wrong with a configuration, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// JSON Pointer (RFC 6901) into the value that was checked, `""` for the whole of it.
+    pub pointer: String,
+    /// What is wrong, for the person who must fix it.
+    pub message: String,
+    /// What to do, when that is not obvious from the message.
+    pub hint: Option<String>,
+    /// Whether it stops the run.
+    pub severity: Severity,
+}
+
+impl Problem {
+    /// An error at `pointer`, such as `/columns/2`.
+    pub fn error(pointer: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), message: message.into(), hint: None, severity: Severity::Error }
+    }
+
+    /// A warning at `pointer`.
+    pub fn warning(pointer: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(pointer, message) }
+    }
+
+    /// Adds advice.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Whether it stops the run.
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.pointer.trim_start_matches('/') {
+            "" => f.write_str(&self.message)?,
+            field => write!(f, "{}: {}", field.replace('/', "."), self.message)?,
+        }
+        match &self.hint {
+            Some(hint) => write!(f, " ({hint})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Turns the errors among `problems` into one validation error that lists them all.
+///
+/// # Errors
+/// When at least one problem is an error.
+pub fn ensure_none(problems: &[Problem], what: &str) -> Result<()> {
+    let errors: Vec<String> = problems.iter().filter(|problem| problem.is_error()).map(ToString::to_string).collect();
+    match errors.as_slice() {
+        [] => Ok(()),
+        [one] => Err(Error::validation(format!("{what} is not valid: {one}"))),
+        many => Err(Error::validation(format!("{what} has {} problems:\n  - {}", many.len(), many.join("\n  - ")))),
+    }
+}
+
+/// The candidate most like `name`, for "did you mean" hints; none when nothing is close.
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&name.to_lowercase(), &candidate.to_lowercase()), candidate))
+        .filter(|(distance, candidate)| *distance <= 1 + candidate.len().min(name.len()) / 4)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}

@@ -1,0 +1,201 @@
+//! The run store: one DuckDB database a run, through which tables pass from step to step.
+//!
+//! A step's table is `steps."<step id>"`; what it holds is committed or not there at all. Extractors push Arrow batches
+//! into a [`TableSink`], writers pull them out of a [`TableScan`], each on a thread of its own. Memory is bounded by
+//! DuckDB's limit, never by the size of a table.
+//!
+//! DuckDB's types appear here and in the drivers that let DuckDB work natively; nowhere else.
+
+mod append;
+mod error;
+mod json;
+mod loader;
+mod memory;
+mod open;
+mod rejects;
+mod scan;
+mod schema;
+mod sink;
+mod sql;
+mod transaction;
+mod types;
+mod widen;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use duckdb::{Connection, InterruptHandle};
+
+pub use error::store_error;
+pub use memory::default_memory_limit;
+pub use open::{StoreKind, StoreOptions};
+pub use rejects::{Reject, RejectTable};
+pub use scan::{ScanBuilder, TableScan};
+pub use schema::{Column, TableRef, TableSchema};
+pub use sink::{TableSender, TableSink};
+pub use sql::{SelectStatement, SqlScript, TableName};
+pub use transaction::StoreTransaction;
+pub use types::ColumnType;
+
+use crate::{Error, Progress, Result};
+
+/// A handle on the run's database. Cheap to clone; closed when the last clone is dropped.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    /// The connection that others are cloned from.
+    root: Mutex<Connection>,
+    path: Option<PathBuf>,
+    scratch: PathBuf,
+    /// The sinks that may still be rolling back, by step.
+    sinks: Mutex<HashMap<String, JoinHandle<()>>>,
+}
+
+impl Store {
+    /// Opens or creates the database and locks its configuration.
+    ///
+    /// # Errors
+    /// When the file cannot be opened or is no DuckDB database.
+    pub fn open(options: &StoreOptions) -> Result<Self> {
+        let root = open::open(options)?;
+        Ok(Self(Arc::new(Inner {
+            root: Mutex::new(root),
+            path: options.path().map(Path::to_path_buf),
+            scratch: options.scratch_dir().to_path_buf(),
+            sinks: Mutex::default(),
+        })))
+    }
+
+    /// The database file; none for a store in memory.
+    pub fn path(&self) -> Option<&Path> {
+        self.0.path.as_deref()
+    }
+
+    /// A directory for files of the moment, such as a spooled standard input; the store's SQL can read it.
+    pub fn scratch_dir(&self) -> &Path {
+        &self.0.scratch
+    }
+
+    /// A connection of one's own. Settings are shared and locked; temporary objects are not shared.
+    pub(crate) fn connection(&self) -> Result<Connection> {
+        let root = self.0.root.lock().unwrap_or_else(PoisonError::into_inner);
+        root.try_clone().map_err(|error| store_error(error, "a connection to the run store could not be opened"))
+    }
+
+    /// Runs `work` on a blocking thread with a connection of its own. When the returned future is dropped, the running
+    /// statement is interrupted.
+    ///
+    /// # Errors
+    /// What `work` returns.
+    pub async fn call<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        let connection = self.connection()?;
+        let mut guard = InterruptOnDrop::new(connection.interrupt_handle());
+        let result = tokio::task::spawn_blocking(move || work(&connection)).await;
+        guard.disarm();
+        result.map_err(|error| Error::unknown("work on the run store ended in a panic").with_source(error))?
+    }
+
+    /// Starts a table for `step`. Whatever an earlier attempt left is replaced.
+    ///
+    /// # Errors
+    /// When the transaction cannot be started.
+    pub async fn sink(&self, step: &str) -> Result<TableSink> {
+        self.sink_with_progress(step, Arc::default()).await
+    }
+
+    pub(crate) async fn sink_with_progress(&self, step: &str, progress: Arc<Progress>) -> Result<TableSink> {
+        self.wait_for_sink(step).await?;
+        let (sink, thread) = TableSink::start(self.connection()?, step, progress)?;
+        self.sinks().insert(step.to_owned(), thread);
+        Ok(sink)
+    }
+
+    /// Waits until the last sink of `step` has committed or rolled back.
+    async fn wait_for_sink(&self, step: &str) -> Result<()> {
+        let Some(thread) = self.sinks().remove(step) else { return Ok(()) };
+        let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+        match joined {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(Error::unknown("the thread of a sink panicked")),
+        }
+    }
+
+    fn sinks(&self) -> std::sync::MutexGuard<'_, HashMap<String, JoinHandle<()>>> {
+        self.0.sinks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A reader of a committed table.
+    pub fn scan(&self, table: &TableRef) -> ScanBuilder {
+        ScanBuilder::new(self.clone(), table.clone())
+    }
+
+    /// The committed table of `step`, if there is one: for a resumed run.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn table(&self, step: &str) -> Result<Option<TableRef>> {
+        let step = step.to_owned();
+        self.call(move |connection| transaction::committed_table(connection, &step)).await
+    }
+
+    /// Drops the table of `step`, if there is one.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn drop_table(&self, step: &str) -> Result<()> {
+        self.wait_for_sink(step).await?;
+        let step = step.to_owned();
+        self.call(move |connection| transaction::drop_table(connection, &step)).await
+    }
+}
+
+/// Interrupts a connection's running statement when the future that waits for it is dropped.
+pub(crate) struct InterruptOnDrop(Option<Arc<InterruptHandle>>);
+
+impl InterruptOnDrop {
+    pub(crate) fn new(handle: Arc<InterruptHandle>) -> Self {
+        Self(Some(handle))
+    }
+
+    pub(crate) fn disarm(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for InterruptOnDrop {
+    fn drop(&mut self) {
+        if let Some(handle) = &self.0 {
+            handle.interrupt();
+        }
+    }
+}
+
+/// An identifier in SQL, quoted.
+pub fn quote(identifier: &str) -> String {
+    format!("\"{}\"", identifier.replace('"', "\"\""))
+}
+
+/// A text in SQL, quoted.
+pub fn quote_text(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// The table of `step` in SQL.
+pub(crate) fn table_sql(step: &str) -> String {
+    format!("{STEPS}.{}", quote(step))
+}
+
+/// The schema of the step tables.
+pub(crate) const STEPS: &str = "steps";
+
+/// A step id with every character that SQL or a file system could trip over replaced by `_`.
+pub fn safe_name(step: &str) -> String {
+    step.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
+}

@@ -1,0 +1,165 @@
+//! Opening the database of a run: settings first, then the sandbox, then the lock. The order matters, see
+//! `docs/decisions`.
+
+use std::path::{Path, PathBuf};
+
+use duckdb::{Config, Connection};
+
+use super::{STEPS, default_memory_limit, quote_text, store_error};
+use crate::{Error, Result};
+
+/// Where the tables of a run live.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreKind {
+    /// In a file: survives a crash, so a run can be resumed. The default.
+    File(PathBuf),
+    /// In memory, spilling to the scratch directory beyond the limit: faster, gone with the process.
+    Memory,
+}
+
+/// How to open a [`Store`](super::Store).
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    kind: StoreKind,
+    scratch: PathBuf,
+    memory_limit: u64,
+    threads: Option<usize>,
+    directories: Vec<PathBuf>,
+    started: chrono::DateTime<chrono::Utc>,
+}
+
+impl StoreOptions {
+    /// A store of `kind` that spills and spools into the directory `scratch`, with the default memory limit and a thread
+    /// for every core.
+    pub fn new(kind: StoreKind, scratch: impl Into<PathBuf>) -> Self {
+        Self {
+            kind,
+            scratch: scratch.into(),
+            memory_limit: default_memory_limit(),
+            threads: None,
+            directories: Vec::new(),
+            started: chrono::Utc::now(),
+        }
+    }
+
+    /// How much memory DuckDB may use, in bytes. Default: 60% of the machine's or the cgroup's.
+    #[must_use]
+    pub fn with_memory_limit(mut self, bytes: u64) -> Self {
+        self.memory_limit = bytes;
+        self
+    }
+
+    /// How many threads DuckDB uses. Default: one for every core.
+    #[must_use]
+    pub fn with_threads(mut self, threads: usize) -> Self {
+        self.threads = Some(threads);
+        self
+    }
+
+    /// The directories that SQL may read from and write to, besides the scratch directory. Default: none.
+    #[must_use]
+    pub fn with_directories(mut self, directories: impl IntoIterator<Item = PathBuf>) -> Self {
+        self.directories.extend(directories);
+        self
+    }
+
+    /// What `now()`, `today()` and `current_date` return in SQL: the start of the run, which makes it reproducible.
+    #[must_use]
+    pub fn with_start(mut self, started: chrono::DateTime<chrono::Utc>) -> Self {
+        self.started = started;
+        self
+    }
+
+    pub(super) fn path(&self) -> Option<&Path> {
+        match &self.kind {
+            StoreKind::File(path) => Some(path),
+            StoreKind::Memory => None,
+        }
+    }
+
+    pub(super) fn scratch_dir(&self) -> &Path {
+        &self.scratch
+    }
+}
+
+/// A transaction log of this size would be checkpointed in mid-load, which is pure cost: a run's database is loaded once.
+const CHECKPOINT_THRESHOLD: &str = "1TB";
+
+pub(super) fn open(options: &StoreOptions) -> Result<Connection> {
+    std::fs::create_dir_all(&options.scratch).map_err(|error| {
+        Error::from(error).with_context("directory", options.scratch.display()).with_hint("choose another `--run-dir`")
+    })?;
+    let opened = |error| store_error(error, "the run store could not be opened");
+    let config = Config::default().enable_autoload_extension(false).map_err(opened)?;
+    let connection = match &options.kind {
+        StoreKind::File(path) => Connection::open_with_flags(path, config),
+        StoreKind::Memory => Connection::open_in_memory_with_flags(config),
+    }
+    .map_err(opened)?;
+    connection.execute_batch(&settings(options)).map_err(opened)?;
+    connection.execute_batch(&catalog(options)).map_err(opened)?;
+    connection.execute_batch(&sandbox(options)?).map_err(opened)?;
+    Ok(connection)
+}
+
+fn settings(options: &StoreOptions) -> String {
+    let mut sql = format!(
+        "SET memory_limit = '{}B';
+         SET temp_directory = {};
+         SET checkpoint_threshold = '{CHECKPOINT_THRESHOLD}';
+         SET preserve_insertion_order = true;
+         SET enable_progress_bar = false;",
+        options.memory_limit,
+        quote_text(&options.scratch.join("spill").display().to_string()),
+    );
+    if let Some(threads) = options.threads {
+        sql.push_str(&format!("SET threads = {};", threads.max(1)));
+    }
+    if matches!(options.kind, StoreKind::File(_)) {
+        // Nothing to gain from moving the log into a file that is about to be deleted, or kept as it is for a resume.
+        sql.push_str("PRAGMA disable_checkpoint_on_shutdown;");
+    }
+    sql
+}
+
+/// The schemas of step tables, rejects and our own books; and the clock of the run.
+fn catalog(options: &StoreOptions) -> String {
+    let instant = options.started.naive_utc().format("%Y-%m-%d %H:%M:%S%.6f");
+    let date = options.started.date_naive();
+    format!(
+        "CREATE SCHEMA IF NOT EXISTS {STEPS};
+         CREATE SCHEMA IF NOT EXISTS rejects;
+         CREATE SCHEMA IF NOT EXISTS osiris;
+         CREATE TABLE IF NOT EXISTS osiris.tables (step VARCHAR, rows UBIGINT, columns VARCHAR);
+         CREATE OR REPLACE MACRO now() AS TIMESTAMP '{instant}';
+         CREATE OR REPLACE MACRO current_timestamp() AS TIMESTAMP '{instant}';
+         CREATE OR REPLACE MACRO today() AS DATE '{date}';
+         CREATE OR REPLACE MACRO current_date() AS DATE '{date}';
+         CREATE OR REPLACE MACRO get_current_timestamp() AS TIMESTAMP '{instant}';"
+    )
+}
+
+/// Closes the database to everything but the directories of the plan, then locks the settings.
+fn sandbox(options: &StoreOptions) -> Result<String> {
+    let mut directories = Vec::new();
+    for directory in options.directories.iter().chain([&options.scratch]) {
+        let absolute = std::path::absolute(directory)?;
+        directories.push(absolute.clone());
+        // DuckDB compares paths as text: a path through a symbolic link is known by both of its names.
+        if let Ok(real) = absolute.canonicalize()
+            && real != absolute
+        {
+            directories.push(real);
+        }
+    }
+    let list: Vec<String> = directories
+        .iter()
+        .map(|directory| quote_text(&format!("{}/", directory.display().to_string().trim_end_matches('/'))))
+        .collect();
+    Ok(format!(
+        "SET allowed_directories = [{}];
+         SET enable_external_access = false;
+         SET lock_configuration = true;",
+        list.join(", ")
+    ))
+}

@@ -1,0 +1,143 @@
+//! Where refused rows go: one table a step, outside of the step's own transaction, so that they survive its failure.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
+use super::{Store, quote, quote_text, store_error};
+use crate::{Error, Result};
+
+/// How many rejects are kept for the report once the limit is passed.
+const KEPT_OVER_LIMIT: u64 = 1000;
+
+/// A row that the source, a cast, an assertion or the destination refused.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reject {
+    /// Its number in the source, from 1, where known.
+    pub row_number: Option<u64>,
+    /// The column at fault, where it is one.
+    pub column: Option<String>,
+    /// Why.
+    pub reason: String,
+    /// The row: as JSON, or as the text of the line.
+    pub row: Option<String>,
+}
+
+/// The rejects of one step. `max_rejects` (default 0) decides whether the step fails.
+#[derive(Clone)]
+pub struct RejectTable {
+    store: Store,
+    state: Arc<State>,
+}
+
+struct State {
+    step: String,
+    count: AtomicU64,
+    limit: AtomicU64,
+}
+
+impl RejectTable {
+    pub(crate) fn new(store: Store, step: &str) -> Self {
+        let state = State { step: step.to_owned(), count: AtomicU64::new(0), limit: AtomicU64::new(0) };
+        Self { store, state: Arc::new(state) }
+    }
+
+    /// How many rejects the step may have: its `max_rejects`. Default 0.
+    pub fn set_limit(&self, limit: u64) {
+        self.state.limit.store(limit, SeqCst);
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> u64 {
+        self.state.count.load(SeqCst)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Keeps rejects. Up to 1,000 are taken beyond the limit, for the report.
+    ///
+    /// # Errors
+    /// An integrity error when so many came that going on is pointless, or a failing store.
+    pub async fn push(&self, rejects: Vec<Reject>) -> Result<()> {
+        if rejects.is_empty() {
+            return Ok(());
+        }
+        let added = rejects.len() as u64;
+        let table = self.table();
+        self.store
+            .call(move |connection| {
+                let failed = |error| store_error(error, "rejected rows could not be kept");
+                connection
+                    .execute_batch(&format!(
+                        "CREATE TABLE IF NOT EXISTS {table} (row_number UBIGINT, \"column\" VARCHAR, reason VARCHAR, \"row\" VARCHAR)"
+                    ))
+                    .map_err(failed)?;
+                let mut insert =
+                    connection.prepare(&format!("INSERT INTO {table} VALUES (?, ?, ?, ?)")).map_err(failed)?;
+                for reject in rejects {
+                    insert
+                        .execute(duckdb::params![reject.row_number, reject.column, reject.reason, reject.row])
+                        .map_err(failed)?;
+                }
+                Ok(())
+            })
+            .await?;
+        let count = self.state.count.fetch_add(added, SeqCst) + added;
+        let limit = self.state.limit.load(SeqCst);
+        if count > limit && count >= limit.saturating_add(KEPT_OVER_LIMIT) { Err(self.over_limit()) } else { Ok(()) }
+    }
+
+    /// Checks the limit, once the step has done its work and before anything of it is committed.
+    ///
+    /// # Errors
+    /// An integrity error when there are more rejects than the limit allows.
+    pub fn enforce_limit(&self) -> Result<()> {
+        if self.len() > self.state.limit.load(SeqCst) { Err(self.over_limit()) } else { Ok(()) }
+    }
+
+    fn over_limit(&self) -> Error {
+        let (count, limit) = (self.len(), self.state.limit.load(SeqCst));
+        let rows = if count == 1 { "row was" } else { "rows were" };
+        Error::integrity(format!("{count} {rows} rejected, at most {limit} are allowed"))
+            .with_hint("look at the step's rejects in the run directory; mend the data, or raise `max_rejects`")
+    }
+
+    /// Forgets the rejects of an earlier attempt.
+    pub(crate) async fn clear(&self) -> Result<()> {
+        if self.state.count.swap(0, SeqCst) == 0 {
+            return Ok(());
+        }
+        let table = self.table();
+        self.store
+            .call(move |connection| {
+                connection
+                    .execute_batch(&format!("DROP TABLE IF EXISTS {table}"))
+                    .map_err(|error| store_error(error, "earlier rejects could not be dropped"))
+            })
+            .await
+    }
+
+    /// Writes the rejects as a Parquet file, below a directory that the store can reach.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn export(&self, path: &Path) -> Result<()> {
+        let sql = format!(
+            "COPY {} TO {} (FORMAT parquet, COMPRESSION zstd)",
+            self.table(),
+            quote_text(&path.display().to_string())
+        );
+        self.store
+            .call(move |connection| {
+                connection.execute_batch(&sql).map_err(|error| store_error(error, "the rejects could not be exported"))
+            })
+            .await
+    }
+
+    fn table(&self) -> String {
+        format!("rejects.{}", quote(&self.state.step))
+    }
+}

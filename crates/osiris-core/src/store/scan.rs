@@ -1,0 +1,183 @@
+//! The way out of the store: Arrow batches from a thread of its own, through a bounded channel.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::SchemaRef;
+use duckdb::Connection;
+use tokio::sync::mpsc;
+
+use super::schema::{Column, TableRef, TableSchema};
+use super::{InterruptOnDrop, Store, quote, store_error};
+use crate::problem::nearest;
+use crate::{Error, Result};
+
+/// Batches on their way between the store and a driver.
+const BATCHES_IN_FLIGHT: usize = 8;
+
+/// What to read of a table; see [`Store::scan`].
+pub struct ScanBuilder {
+    store: Store,
+    table: TableRef,
+    columns: Option<Vec<String>>,
+    order_by: Vec<String>,
+}
+
+impl ScanBuilder {
+    pub(super) fn new(store: Store, table: TableRef) -> Self {
+        Self { store, table, columns: None, order_by: Vec::new() }
+    }
+
+    /// Only these columns, in this order. Default: all.
+    #[must_use]
+    pub fn columns<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
+        self.columns = Some(columns.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Sorted by these columns. Default: the order in which rows came into the table.
+    #[must_use]
+    pub fn order_by<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
+        self.order_by = columns.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Starts reading.
+    ///
+    /// # Errors
+    /// Columns the table does not have; all are named.
+    pub async fn open(self) -> Result<TableScan> {
+        let columns = match &self.columns {
+            None => self.table.schema().columns().to_vec(),
+            Some(names) => pick(&self.table, names)?,
+        };
+        pick(&self.table, &self.order_by)?;
+        let schema = TableSchema::new(columns)?;
+        let mut sql = format!(
+            "SELECT {} FROM {}",
+            schema.columns().iter().map(expression).collect::<Vec<_>>().join(", "),
+            self.table.sql()
+        );
+        if !self.order_by.is_empty() {
+            let keys: Vec<String> = self.order_by.iter().map(|name| quote(name)).collect();
+            sql.push_str(&format!(" ORDER BY {}", keys.join(", ")));
+        }
+        TableScan::start(self.store.connection()?, self.table.step(), sql, schema)
+    }
+}
+
+fn pick(table: &TableRef, names: &[String]) -> Result<Vec<Column>> {
+    let mut missing = Vec::new();
+    let mut picked = Vec::new();
+    for name in names {
+        match table.schema().column(name) {
+            Some(column) => picked.push(column.clone()),
+            None => missing.push(match nearest(name, table.schema().names()) {
+                Some(similar) => format!("`{name}` (did you mean `{similar}`?)"),
+                None => format!("`{name}`"),
+            }),
+        }
+    }
+    if missing.is_empty() {
+        return Ok(picked);
+    }
+    let present: Vec<&str> = table.schema().names().collect();
+    Err(Error::validation(format!("the table of step `{}` has no column {}", table.step(), missing.join(", ")))
+        .with_hint(format!("its columns: {}", present.join(", "))))
+}
+
+/// The column, cast to a type that Arrow has.
+fn expression(column: &Column) -> String {
+    let name = quote(&column.name);
+    let scanned = column.column_type.scanned();
+    if scanned == column.column_type { name } else { format!("CAST({name} AS {}) AS {name}", scanned.sql()) }
+}
+
+/// A table being read. Dropping it ends the reading.
+pub struct TableScan {
+    schema: TableSchema,
+    arrow: SchemaRef,
+    batches: mpsc::Receiver<Result<RecordBatch>>,
+    _interrupt: InterruptOnDrop,
+}
+
+impl TableScan {
+    fn start(connection: Connection, step: &str, sql: String, schema: TableSchema) -> Result<Self> {
+        let interrupt = InterruptOnDrop::new(connection.interrupt_handle());
+        let arrow = schema.arrow();
+        let (sender, batches) = mpsc::channel(BATCHES_IN_FLIGHT);
+        let target = Arc::clone(&arrow);
+        std::thread::Builder::new()
+            .name(format!("scan {step}"))
+            .spawn(move || {
+                if let Err(error) = read(&connection, &sql, &target, &sender) {
+                    // The reader may have gone: then nobody wants the error either.
+                    let _ = sender.blocking_send(Err(error));
+                }
+            })
+            .map_err(|error| Error::from(error).with_hint("the machine is out of threads: lower `--jobs`"))?;
+        Ok(Self { schema, arrow, batches, _interrupt: interrupt })
+    }
+
+    /// The columns, with the types the store has for them.
+    pub fn schema(&self) -> &TableSchema {
+        &self.schema
+    }
+
+    /// The Arrow schema of every batch.
+    pub fn arrow_schema(&self) -> SchemaRef {
+        Arc::clone(&self.arrow)
+    }
+
+    /// The next batch, of a few thousand rows; nothing at the end.
+    ///
+    /// # Errors
+    /// What DuckDB says while reading, such as a HUGEINT of more than 38 digits.
+    ///
+    /// # Cancel safety
+    /// Safe: a batch is returned or stays.
+    pub async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        self.batches.recv().await.transpose()
+    }
+
+    /// The same from a blocking thread.
+    ///
+    /// # Errors
+    /// As for [`next`](Self::next).
+    pub fn blocking_next(&mut self) -> Result<Option<RecordBatch>> {
+        self.batches.blocking_recv().transpose()
+    }
+}
+
+fn read(
+    connection: &Connection,
+    sql: &str,
+    target: &SchemaRef,
+    sender: &mpsc::Sender<Result<RecordBatch>>,
+) -> Result<()> {
+    let failed = |error| store_error(error, "the table could not be read");
+    let mut statement = connection.prepare(sql).map_err(failed)?;
+    for batch in statement.stream_arrow([]).map_err(failed)? {
+        let batch = as_declared(&batch.map_err(failed)?, target)?;
+        if sender.blocking_send(Ok(batch)).is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Gives the batch the declared schema: zones on instants, names of nested fields.
+fn as_declared(batch: &RecordBatch, target: &SchemaRef) -> Result<RecordBatch> {
+    let failed = |error| Error::unknown("a batch of the run store could not be read").with_source(error);
+    let options = CastOptions { safe: false, ..Default::default() };
+    let cast = |(array, field): (&ArrayRef, &Arc<arrow::datatypes::Field>)| {
+        if array.data_type() == field.data_type() {
+            return Ok(Arc::clone(array));
+        }
+        cast_with_options(array, field.data_type(), &options)
+    };
+    let columns =
+        batch.columns().iter().zip(target.fields()).map(cast).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+    RecordBatch::try_new(Arc::clone(target), columns).map_err(failed)
+}

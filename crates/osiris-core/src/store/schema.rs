@@ -1,0 +1,115 @@
+//! The columns of a table in the run store, and the reference a step hands to the next.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Schema, SchemaRef};
+
+use super::types::ColumnType;
+use crate::{Error, Result};
+
+/// One column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// Its name. Two columns never differ by case alone.
+    pub name: String,
+    /// Its type.
+    pub column_type: ColumnType,
+}
+
+impl Column {
+    /// A column.
+    pub fn new(name: impl Into<String>, column_type: ColumnType) -> Self {
+        Self { name: name.into(), column_type }
+    }
+}
+
+/// The columns of a table, in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TableSchema {
+    columns: Vec<Column>,
+}
+
+impl TableSchema {
+    /// A schema.
+    ///
+    /// # Errors
+    /// No column, an empty name, or two names that differ by case alone; all are named.
+    pub fn new(columns: Vec<Column>) -> Result<Self> {
+        if columns.is_empty() {
+            return Err(Error::validation("a table needs at least one column"));
+        }
+        let mut seen = std::collections::BTreeMap::new();
+        let mut clashes = Vec::new();
+        for column in &columns {
+            if column.name.is_empty() {
+                clashes.push("a column without a name".to_owned());
+            } else if let Some(first) = seen.insert(column.name.to_lowercase(), &column.name) {
+                clashes.push(format!("`{first}` and `{}`", column.name));
+            }
+        }
+        if clashes.is_empty() {
+            return Ok(Self { columns });
+        }
+        Err(Error::validation(format!("column names must differ by more than case: {}", clashes.join("; ")))
+            .with_hint("rename one of each pair"))
+    }
+
+    /// The columns.
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// The column called `name`, whatever the case.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The column names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(|column| column.name.as_str())
+    }
+
+    /// The Arrow schema of a scan of all columns.
+    pub fn arrow(&self) -> SchemaRef {
+        let fields: Vec<_> =
+            self.columns.iter().map(|column| column.column_type.arrow_field(&column.name, true)).collect();
+        Arc::new(Schema::new(fields))
+    }
+}
+
+/// A committed table of the run store: the output of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableRef(Arc<Inner>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Inner {
+    step: String,
+    schema: TableSchema,
+    rows: u64,
+}
+
+impl TableRef {
+    pub(crate) fn new(step: impl Into<String>, schema: TableSchema, rows: u64) -> Self {
+        Self(Arc::new(Inner { step: step.into(), schema, rows }))
+    }
+
+    /// The step that made it, which is its name.
+    pub fn step(&self) -> &str {
+        &self.0.step
+    }
+
+    /// Its columns.
+    pub fn schema(&self) -> &TableSchema {
+        &self.0.schema
+    }
+
+    /// Its rows.
+    pub fn rows(&self) -> u64 {
+        self.0.rows
+    }
+
+    /// Its name in the store's SQL, quoted.
+    pub fn sql(&self) -> String {
+        super::table_sql(self.step())
+    }
+}

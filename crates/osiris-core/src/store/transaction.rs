@@ -1,0 +1,128 @@
+//! What happens inside a sink's transaction: making the step's table from SQL, and writing the books beside it.
+
+use duckdb::Connection;
+
+use super::schema::{Column, TableRef, TableSchema};
+use super::types::ColumnType;
+use super::{quote, quote_text, safe_name, store_error, table_sql};
+use crate::{Error, Result};
+
+/// The transaction of a [`TableSink`](super::TableSink), for steps whose table DuckDB makes itself.
+pub struct StoreTransaction<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) step: &'a str,
+    pub(super) schema: &'a mut Option<TableSchema>,
+}
+
+impl StoreTransaction<'_> {
+    /// The connection, inside the transaction. Temporary objects made here go with the sink.
+    pub fn connection(&self) -> &Connection {
+        self.connection
+    }
+
+    /// The columns that `select` would have, without running it.
+    ///
+    /// # Errors
+    /// What DuckDB says of the SQL.
+    pub fn describe(&self, select: &str) -> Result<Vec<Column>> {
+        describe(self.connection, select)
+    }
+
+    /// Makes the step's table from one SELECT and returns its rows. Types the store does not keep are converted exactly:
+    /// TIMESTAMP WITH TIME ZONE becomes an instant. `is_instant` marks further TIMESTAMP columns as instants.
+    ///
+    /// # Errors
+    /// What DuckDB says of the SQL or the data, column names that differ by case alone, a table made already.
+    pub fn create_table_as(&mut self, select: &str, is_instant: &dyn Fn(&Column) -> bool) -> Result<u64> {
+        if self.schema.is_some() {
+            return Err(Error::unknown("the table of this step was made already"));
+        }
+        let described = self.describe(select)?;
+        let mut expressions = Vec::with_capacity(described.len());
+        let mut columns = Vec::with_capacity(described.len());
+        for column in described {
+            let stored = column.column_type.stored();
+            let name = quote(&column.name);
+            expressions.push(if stored.sql() == column.column_type.sql() {
+                name
+            } else {
+                format!("CAST({name} AS {}) AS {name}", stored.sql())
+            });
+            let stored = Column::new(column.name, stored);
+            let marked = stored.column_type == ColumnType::Timestamp && is_instant(&stored);
+            columns.push(if marked { Column::new(stored.name, ColumnType::Instant) } else { stored });
+        }
+        let schema = TableSchema::new(columns)?;
+        let table = table_sql(self.step);
+        let sql = format!("CREATE TABLE {table} AS SELECT {} FROM ({select}\n)", expressions.join(", "));
+        self.connection.execute_batch(&sql).map_err(|error| store_error(error, "the query failed"))?;
+        *self.schema = Some(schema);
+        count(self.connection, &table)
+    }
+}
+
+/// Columns and types of a SELECT, by DuckDB's binder.
+pub(super) fn describe(connection: &Connection, select: &str) -> Result<Vec<Column>> {
+    let failed = |error| store_error(error, "the query is not valid");
+    let mut statement = connection.prepare(&format!("DESCRIBE {select}")).map_err(failed)?;
+    let rows =
+        statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))).map_err(failed)?;
+    rows.map(|row| {
+        let (name, column_type) = row.map_err(failed)?;
+        Ok(Column::new(name, ColumnType::parse(&column_type)))
+    })
+    .collect()
+}
+
+/// The rows of a table, asked of DuckDB rather than remembered.
+pub(super) fn count(connection: &Connection, table: &str) -> Result<u64> {
+    connection
+        .query_row(&format!("SELECT count(*)::UBIGINT FROM {table}"), [], |row| row.get(0))
+        .map_err(|error| store_error(error, "the rows could not be counted"))
+}
+
+/// Removes whatever `step` left, its books included.
+pub(super) fn drop_table(connection: &Connection, step: &str) -> Result<()> {
+    let mut sql = format!("DROP TABLE IF EXISTS {};", table_sql(step));
+    if safe_name(step) != step {
+        sql.push_str(&format!("DROP VIEW IF EXISTS {};", table_sql(&safe_name(step))));
+    }
+    sql.push_str(&format!("DELETE FROM osiris.tables WHERE step = {};", quote_text(step)));
+    connection.execute_batch(&sql).map_err(|error| store_error(error, "an earlier table could not be dropped"))
+}
+
+/// Writes the books of a finished table, and the view by its safe name.
+pub(super) fn enter_table(connection: &Connection, table: &TableRef) -> Result<()> {
+    let columns: Vec<_> = table
+        .schema()
+        .columns()
+        .iter()
+        .map(|column| serde_json::json!([column.name, column.column_type.to_string()]))
+        .collect();
+    let step = table.step();
+    let mut sql = format!(
+        "INSERT INTO osiris.tables VALUES ({}, {}, {});",
+        quote_text(step),
+        table.rows(),
+        quote_text(&serde_json::Value::from(columns).to_string())
+    );
+    let safe = safe_name(step);
+    if safe != step {
+        sql.push_str(&format!("CREATE OR REPLACE VIEW {} AS SELECT * FROM {};", table_sql(&safe), table.sql()));
+    }
+    connection.execute_batch(&sql).map_err(|error| store_error(error, "the table could not be entered in the books"))
+}
+
+/// The table of `step` as the books have it.
+pub(super) fn committed_table(connection: &Connection, step: &str) -> Result<Option<TableRef>> {
+    let failed = |error| store_error(error, "the books of the run store could not be read");
+    let mut statement = connection.prepare("SELECT rows, columns FROM osiris.tables WHERE step = ?").map_err(failed)?;
+    let mut rows = statement.query([step]).map_err(failed)?;
+    let Some(row) = rows.next().map_err(failed)? else { return Ok(None) };
+    let rows: u64 = row.get(0).map_err(failed)?;
+    let columns: String = row.get(1).map_err(failed)?;
+    let columns: Vec<(String, String)> = serde_json::from_str(&columns)
+        .map_err(|error| Error::unknown("the books of the run store are damaged").with_source(error))?;
+    let columns = columns.into_iter().map(|(name, column)| Column::new(name, ColumnType::parse(&column))).collect();
+    Ok(Some(TableRef::new(step, TableSchema::new(columns)?, rows)))
+}

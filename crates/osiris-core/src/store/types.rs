@@ -1,0 +1,408 @@
+//! The types of columns: one enum, read from DuckDB's names, with the Arrow type a scan returns.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Fields, IntervalUnit, TimeUnit};
+
+use super::quote;
+
+/// The time zone of every instant in Arrow: an offset, which Arrow understands without a time zone database.
+pub(crate) const UTC: &str = "+00:00";
+/// The Arrow extension name of JSON text.
+pub(crate) const JSON_EXTENSION: &str = "arrow.json";
+
+/// The type of a column in the run store.
+///
+/// Its `Display` is DuckDB's name for it, except [`Instant`](Self::Instant), which DuckDB keeps as `TIMESTAMP` in UTC
+/// (see `docs/decisions`).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ColumnType {
+    /// True or false.
+    Boolean,
+    /// 8 bits, signed.
+    TinyInt,
+    /// 16 bits, signed.
+    SmallInt,
+    /// 32 bits, signed.
+    Integer,
+    /// 64 bits, signed.
+    BigInt,
+    /// 128 bits, signed; scanned as DECIMAL(38,0), values beyond that are an error.
+    HugeInt,
+    /// 8 bits, unsigned.
+    UTinyInt,
+    /// 16 bits, unsigned.
+    USmallInt,
+    /// 32 bits, unsigned.
+    UInteger,
+    /// 64 bits, unsigned.
+    UBigInt,
+    /// 128 bits, unsigned; scanned like [`HugeInt`](Self::HugeInt).
+    UHugeInt,
+    /// IEEE 754, 32 bits.
+    Float,
+    /// IEEE 754, 64 bits.
+    Double,
+    /// Exact: digits in all (38 at most), digits behind the point.
+    Decimal(u8, u8),
+    /// UTF-8 text.
+    Varchar,
+    /// JSON text.
+    Json,
+    /// Bytes.
+    Blob,
+    /// A string of bits; scanned as text of `0` and `1`.
+    Bit,
+    /// A UUID; scanned as text.
+    Uuid,
+    /// A calendar date.
+    Date,
+    /// A time of day, microseconds.
+    Time,
+    /// A date and time of no zone, microseconds.
+    Timestamp,
+    /// A date and time of no zone, nanoseconds.
+    TimestampNs,
+    /// A point in time, microseconds: UTC in the store, scanned with the zone `+00:00`.
+    Instant,
+    /// Months, days and microseconds.
+    Interval,
+    /// Any number of values.
+    List(Box<ColumnType>),
+    /// A fixed number of values.
+    Array(Box<ColumnType>, u32),
+    /// Named fields.
+    Struct(Vec<(String, ColumnType)>),
+    /// Keys and values.
+    Map(Box<ColumnType>, Box<ColumnType>),
+    /// Any other type of DuckDB, such as an ENUM, by its name; scanned as text.
+    Other(String),
+}
+
+impl ColumnType {
+    /// Reads DuckDB's name of a type, such as `STRUCT(a INTEGER[], b DECIMAL(18,3))`.
+    pub fn parse(name: &str) -> Self {
+        Parser { rest: name }.column_type().unwrap_or_else(|| Self::Other(name.to_owned()))
+    }
+
+    /// Without the marks of instants: the type DuckDB has.
+    #[must_use]
+    pub fn erased(&self) -> Self {
+        self.map_leaves(&|leaf| match leaf {
+            Self::Instant => Self::Timestamp,
+            other => other.clone(),
+        })
+    }
+
+    /// What a scan returns, as a type of the store: types without an exact Arrow counterpart become ones that have.
+    #[must_use]
+    pub(crate) fn scanned(&self) -> Self {
+        self.map_leaves(&|leaf| match leaf {
+            Self::HugeInt | Self::UHugeInt => Self::Decimal(38, 0),
+            Self::Bit | Self::Uuid | Self::Other(_) => Self::Varchar,
+            other => other.clone(),
+        })
+    }
+
+    /// What the store keeps for a column that SQL made with this type: zones and coarse units are gone.
+    #[must_use]
+    pub(crate) fn stored(&self) -> Self {
+        self.map_leaves(&|leaf| match leaf {
+            Self::Other(name) => match name.as_str() {
+                "TIMESTAMP WITH TIME ZONE" => Self::Instant,
+                "TIMESTAMP_S" | "TIMESTAMP_MS" => Self::Timestamp,
+                "TIME WITH TIME ZONE" | "TIME_NS" | "\"NULL\"" | "NULL" => Self::Varchar,
+                _ => leaf.clone(),
+            },
+            other => other.clone(),
+        })
+    }
+
+    fn map_leaves(&self, change: &dyn Fn(&Self) -> Self) -> Self {
+        match self {
+            Self::List(item) => Self::List(Box::new(item.map_leaves(change))),
+            Self::Array(item, size) => Self::Array(Box::new(item.map_leaves(change)), *size),
+            Self::Struct(fields) => {
+                Self::Struct(fields.iter().map(|(name, field)| (name.clone(), field.map_leaves(change))).collect())
+            }
+            Self::Map(key, value) => Self::Map(Box::new(key.map_leaves(change)), Box::new(value.map_leaves(change))),
+            leaf => change(leaf),
+        }
+    }
+
+    /// The name to use in SQL.
+    pub fn sql(&self) -> String {
+        self.erased().to_string()
+    }
+
+    /// The Arrow type of a scanned column of this type.
+    pub fn arrow(&self) -> DataType {
+        match self {
+            Self::Boolean => DataType::Boolean,
+            Self::TinyInt => DataType::Int8,
+            Self::SmallInt => DataType::Int16,
+            Self::Integer => DataType::Int32,
+            Self::BigInt => DataType::Int64,
+            Self::UTinyInt => DataType::UInt8,
+            Self::USmallInt => DataType::UInt16,
+            Self::UInteger => DataType::UInt32,
+            Self::UBigInt => DataType::UInt64,
+            Self::HugeInt | Self::UHugeInt => DataType::Decimal128(38, 0),
+            Self::Float => DataType::Float32,
+            Self::Double => DataType::Float64,
+            Self::Decimal(precision, scale) => DataType::Decimal128(*precision, i8::try_from(*scale).unwrap_or(0)),
+            Self::Varchar | Self::Json | Self::Bit | Self::Uuid | Self::Other(_) => DataType::Utf8,
+            Self::Blob => DataType::Binary,
+            Self::Date => DataType::Date32,
+            Self::Time => DataType::Time64(TimeUnit::Microsecond),
+            Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
+            Self::TimestampNs => DataType::Timestamp(TimeUnit::Nanosecond, None),
+            Self::Instant => DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into())),
+            Self::Interval => DataType::Interval(IntervalUnit::MonthDayNano),
+            Self::List(item) => DataType::List(Arc::new(item.arrow_field("l", true))),
+            Self::Array(item, size) => {
+                DataType::FixedSizeList(Arc::new(item.arrow_field("", true)), i32::try_from(*size).unwrap_or(i32::MAX))
+            }
+            Self::Struct(fields) => {
+                DataType::Struct(fields.iter().map(|(name, field)| field.arrow_field(name, true)).collect::<Fields>())
+            }
+            Self::Map(key, value) => {
+                let entries = Fields::from(vec![key.arrow_field("key", false), value.arrow_field("value", true)]);
+                DataType::Map(Arc::new(Field::new("entries", DataType::Struct(entries), false)), false)
+            }
+        }
+    }
+
+    /// An Arrow field of this type; JSON carries the `arrow.json` extension name.
+    pub fn arrow_field(&self, name: &str, nullable: bool) -> Field {
+        let field = Field::new(name, self.arrow(), nullable);
+        match self {
+            Self::Json => {
+                let name = ("ARROW:extension:name".to_owned(), JSON_EXTENSION.to_owned());
+                field.with_metadata(std::collections::HashMap::from([name]))
+            }
+            _ => field,
+        }
+    }
+
+    /// Whether values of this type are numbers.
+    pub fn is_numeric(&self) -> bool {
+        use ColumnType as T;
+        matches!(
+            self,
+            T::TinyInt
+                | T::SmallInt
+                | T::Integer
+                | T::BigInt
+                | T::HugeInt
+                | T::UTinyInt
+                | T::USmallInt
+                | T::UInteger
+                | T::UBigInt
+                | T::UHugeInt
+                | T::Float
+                | T::Double
+                | T::Decimal(..)
+        )
+    }
+}
+
+impl fmt::Display for ColumnType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Decimal(precision, scale) => write!(f, "DECIMAL({precision},{scale})"),
+            Self::List(item) => write!(f, "{item}[]"),
+            Self::Array(item, size) => write!(f, "{item}[{size}]"),
+            Self::Struct(fields) => {
+                f.write_str("STRUCT(")?;
+                for (index, (name, field)) in fields.iter().enumerate() {
+                    let comma = if index > 0 { ", " } else { "" };
+                    write!(f, "{comma}{} {field}", quote(name))?;
+                }
+                f.write_str(")")
+            }
+            Self::Map(key, value) => write!(f, "MAP({key}, {value})"),
+            Self::Other(name) => f.write_str(name),
+            simple => {
+                f.write_str(SIMPLE.iter().find(|(_, known)| known == simple).map_or("VARCHAR", |(name, _)| *name))
+            }
+        }
+    }
+}
+
+/// The types that are one word to DuckDB; the first name of a type is the one printed.
+const SIMPLE: &[(&str, ColumnType)] = &[
+    ("BOOLEAN", ColumnType::Boolean),
+    ("TINYINT", ColumnType::TinyInt),
+    ("SMALLINT", ColumnType::SmallInt),
+    ("INTEGER", ColumnType::Integer),
+    ("BIGINT", ColumnType::BigInt),
+    ("HUGEINT", ColumnType::HugeInt),
+    ("UTINYINT", ColumnType::UTinyInt),
+    ("USMALLINT", ColumnType::USmallInt),
+    ("UINTEGER", ColumnType::UInteger),
+    ("UBIGINT", ColumnType::UBigInt),
+    ("UHUGEINT", ColumnType::UHugeInt),
+    ("FLOAT", ColumnType::Float),
+    ("DOUBLE", ColumnType::Double),
+    ("VARCHAR", ColumnType::Varchar),
+    ("JSON", ColumnType::Json),
+    ("BLOB", ColumnType::Blob),
+    ("BIT", ColumnType::Bit),
+    ("UUID", ColumnType::Uuid),
+    ("DATE", ColumnType::Date),
+    ("TIME", ColumnType::Time),
+    ("TIMESTAMP", ColumnType::Timestamp),
+    ("TIMESTAMP_NS", ColumnType::TimestampNs),
+    ("INSTANT", ColumnType::Instant),
+    ("INTERVAL", ColumnType::Interval),
+];
+
+/// Recursive descent over DuckDB's type names.
+struct Parser<'a> {
+    rest: &'a str,
+}
+
+impl Parser<'_> {
+    fn column_type(mut self) -> Option<ColumnType> {
+        let parsed = self.nested()?;
+        self.rest.trim().is_empty().then_some(parsed)
+    }
+
+    fn eat(&mut self, token: &str) -> bool {
+        let trimmed = self.rest.trim_start();
+        match trimmed.strip_prefix(token) {
+            Some(rest) => {
+                self.rest = rest;
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn nested(&mut self) -> Option<ColumnType> {
+        let mut parsed = self.base()?;
+        while self.eat("[") {
+            let close = self.rest.find(']')?;
+            let size = self.rest[..close].trim();
+            parsed = if size.is_empty() {
+                ColumnType::List(Box::new(parsed))
+            } else {
+                ColumnType::Array(Box::new(parsed), size.parse().ok()?)
+            };
+            self.rest = &self.rest[close + 1..];
+        }
+        Some(parsed)
+    }
+
+    fn base(&mut self) -> Option<ColumnType> {
+        if self.eat("STRUCT(") {
+            let mut fields = Vec::new();
+            loop {
+                fields.push((self.name()?, self.nested()?));
+                if self.eat(")") {
+                    return Some(ColumnType::Struct(fields));
+                }
+                self.eat(",").then_some(())?;
+            }
+        }
+        if self.eat("MAP(") {
+            let key = self.nested()?;
+            self.eat(",").then_some(())?;
+            let value = self.nested()?;
+            return self.eat(")").then(|| ColumnType::Map(Box::new(key), Box::new(value)));
+        }
+        if self.eat("DECIMAL(") {
+            let close = self.rest.find(')')?;
+            let (precision, scale) = self.rest[..close].split_once(',')?;
+            let parsed = ColumnType::Decimal(precision.trim().parse().ok()?, scale.trim().parse().ok()?);
+            self.rest = &self.rest[close + 1..];
+            return Some(parsed);
+        }
+        let word = self.other()?;
+        let simple = SIMPLE.iter().find(|(name, _)| *name == word).map(|(_, simple)| simple.clone());
+        Some(simple.unwrap_or(ColumnType::Other(word)))
+    }
+
+    /// A field name, quoted or not.
+    fn name(&mut self) -> Option<String> {
+        let rest = self.rest.trim_start();
+        if let Some(quoted) = rest.strip_prefix('"') {
+            let mut name = String::new();
+            let mut chars = quoted.char_indices().peekable();
+            while let Some((index, c)) = chars.next() {
+                if c != '"' {
+                    name.push(c);
+                } else if chars.next_if(|(_, next)| *next == '"').is_some() {
+                    name.push('"');
+                } else {
+                    self.rest = &quoted[index + 1..];
+                    return Some(name);
+                }
+            }
+            return None;
+        }
+        let end = rest.find(char::is_whitespace)?;
+        self.rest = &rest[end..];
+        Some(rest[..end].to_owned())
+    }
+
+    /// Everything up to a comma, bracket or closing parenthesis of the level we are on.
+    fn other(&mut self) -> Option<String> {
+        let rest = self.rest.trim_start();
+        let (mut depth, mut quoted, mut end) = (0usize, false, rest.len());
+        for (index, c) in rest.char_indices() {
+            match c {
+                '\'' => quoted = !quoted,
+                _ if quoted => {}
+                '(' => depth += 1,
+                ')' if depth > 0 => depth -= 1,
+                ')' | ',' | '[' if depth == 0 => {
+                    end = index;
+                    break;
+                }
+                _ => {}
+            }
+        }
+        self.rest = &rest[end..];
+        let word = rest[..end].trim();
+        (!word.is_empty()).then(|| word.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back_as_they_were_written() {
+        for name in [
+            "INTEGER",
+            "DECIMAL(18,3)",
+            "VARCHAR[]",
+            "DOUBLE[3][]",
+            "STRUCT(\"a\" INTEGER, \"b \"\"c\" DECIMAL(38,0)[])",
+            "MAP(VARCHAR, STRUCT(\"x\" TIMESTAMP)[])",
+            "ENUM('a, b', 'it''s', ')')",
+            "TIMESTAMP WITH TIME ZONE",
+            "INSTANT[]",
+        ] {
+            assert_eq!(ColumnType::parse(name).to_string(), name);
+        }
+    }
+
+    #[test]
+    fn field_names_may_come_without_quotes() {
+        let parsed = ColumnType::parse("STRUCT(a INTEGER, b VARCHAR)");
+        let fields = vec![("a".to_owned(), ColumnType::Integer), ("b".to_owned(), ColumnType::Varchar)];
+        assert_eq!(parsed, ColumnType::Struct(fields));
+    }
+
+    #[test]
+    fn zones_become_instants_and_instants_are_erased_in_sql() {
+        let stored = ColumnType::parse("TIMESTAMP WITH TIME ZONE[]").stored();
+        assert_eq!(stored, ColumnType::List(Box::new(ColumnType::Instant)));
+        assert_eq!(stored.sql(), "TIMESTAMP[]");
+    }
+}

@@ -1,0 +1,30 @@
+//! The names of the metrics.
+
+/// Rows an extractor read. Required.
+pub const ROWS_READ: &str = "rows_read";
+/// Rows a transformation made. Required.
+pub const ROWS_PROCESSED: &str = "rows_processed";
+/// Rows a destination acknowledged. Required.
+pub const ROWS_WRITTEN: &str = "rows_written";
+/// Time an extraction or transformation took.
+pub const QUERY_DURATION_MS: &str = "query_duration_ms";
+/// Time a write took.
+pub const WRITE_DURATION_MS: &str = "write_duration_ms";
+/// Bytes that came from the source.
+pub const BYTES_READ: &str = "bytes_read";
+/// Bytes that went to the destination.
+pub const BYTES_WRITTEN: &str = "bytes_written";
+/// Files a writer made.
+pub const FILES_WRITTEN: &str = "files_written";
+/// Pages of a paged source.
+pub const PAGES_FETCHED: &str = "pages_fetched";
+/// Requests to an API.
+pub const REQUESTS_MADE: &str = "requests_made";
+/// Rows left out as already taken.
+pub const ROWS_DEDUPLICATED: &str = "rows_deduplicated";
+/// Rows refused.
+pub const ROWS_REJECTED: &str = "rows_rejected";
+/// Values changed as a policy allows.
+pub const VALUES_ALTERED: &str = "values_altered";
+/// The largest resident size of the process.
+pub const PEAK_MEMORY_BYTES: &str = "peak_memory_bytes";

@@ -1,0 +1,158 @@
+//! Events and metrics of a run: one JSON object a line, redacted, in `events.jsonl` and `metrics.jsonl`.
+//!
+//! The JSON Schemas of both are in `docs/schemas/`; every line of every test run is checked against them.
+
+pub mod event;
+pub mod metric;
+mod unit;
+
+use std::fs::{File, OpenOptions};
+use std::io::{LineWriter, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{SecondsFormat, Utc};
+use serde_json::{Map, Value, json};
+
+pub use unit::Unit;
+
+use crate::{Redactor, Result};
+
+/// Where the events and metrics of a run go. Cheap to clone.
+#[derive(Clone)]
+pub struct Telemetry(Arc<Inner>);
+
+struct Inner {
+    session: String,
+    redactor: Mutex<Redactor>,
+    events: Mutex<Box<dyn Write + Send>>,
+    metrics: Mutex<Box<dyn Write + Send>>,
+}
+
+impl Telemetry {
+    /// Appends to `events.jsonl` and `metrics.jsonl` in `directory`, each line on disk before the next.
+    ///
+    /// # Errors
+    /// When a file cannot be opened.
+    pub fn to_directory(directory: &Path, session: impl Into<String>, redactor: Redactor) -> Result<Self> {
+        let open = |name: &str| -> Result<Box<dyn Write + Send>> {
+            let file: File = OpenOptions::new().create(true).append(true).open(directory.join(name))?;
+            Ok(Box::new(LineWriter::new(file)))
+        };
+        Ok(Self::to_writers(open("events.jsonl")?, open("metrics.jsonl")?, session, redactor))
+    }
+
+    /// The same into any two writers.
+    pub fn to_writers(
+        events: Box<dyn Write + Send>,
+        metrics: Box<dyn Write + Send>,
+        session: impl Into<String>,
+        redactor: Redactor,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            session: session.into(),
+            redactor: Mutex::new(redactor),
+            events: Mutex::new(events),
+            metrics: Mutex::new(metrics),
+        }))
+    }
+
+    /// Goes nowhere, for embedders that do not want it.
+    pub fn discard() -> Self {
+        Self::to_writers(Box::new(std::io::sink()), Box::new(std::io::sink()), "none", Redactor::default())
+    }
+
+    /// Makes more secrets known, before anything that could hold them is logged.
+    pub fn add_secrets(&self, redactor: &Redactor) {
+        lock(&self.0.redactor).merge(redactor);
+    }
+
+    /// The redactor with every secret of the run.
+    pub fn redactor(&self) -> Redactor {
+        lock(&self.0.redactor).clone()
+    }
+
+    /// Writes one event: `name` (see [`event`]) and its fields.
+    pub fn log_event(&self, name: &str, fields: Value) {
+        let mut line = Map::new();
+        line.insert("ts".to_owned(), now().into());
+        line.insert("session".to_owned(), self.0.session.as_str().into());
+        line.insert("event".to_owned(), name.into());
+        if let Value::Object(fields) = fields {
+            line.extend(fields);
+        }
+        self.write(&self.0.events, Value::Object(line));
+    }
+
+    /// Writes one metric (see [`metric`]).
+    pub fn log_metric(&self, name: &str, value: impl Into<Value>, unit: Unit, tags: Value) {
+        self.write(
+            &self.0.metrics,
+            json!({
+                "ts": now(),
+                "session": self.0.session,
+                "metric": name,
+                "value": value.into(),
+                "unit": unit.as_str(),
+                "tags": tags,
+            }),
+        );
+    }
+
+    /// A run must not fail because its log does: the failure is traced instead.
+    fn write(&self, writer: &Mutex<Box<dyn Write + Send>>, mut line: Value) {
+        lock(&self.0.redactor).scrub_json(&mut line);
+        let mut text = line.to_string();
+        text.push('\n');
+        let mut writer = lock(writer);
+        if let Err(error) = writer.write_all(text.as_bytes()).and_then(|()| writer.flush()) {
+            tracing::warn!(%error, "telemetry could not be written");
+        }
+    }
+}
+
+fn lock<T: ?Sized>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn now() -> String {
+    Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            lock(&self.0).extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn secrets_reach_neither_file() {
+        let (events, metrics) = (Shared::default(), Shared::default());
+        let telemetry = Telemetry::to_writers(
+            Box::new(events.clone()),
+            Box::new(metrics.clone()),
+            "s",
+            Redactor::new(["p@ss/w0rd"]),
+        );
+        telemetry.add_secrets(&Redactor::new(["later-secret"]));
+        telemetry
+            .log_event(event::STEP_FAILED, json!({"step_id": "a", "error": "p@ss/w0rd p%40ss%2Fw0rd later-secret"}));
+        telemetry.log_metric("x", 1, Unit::Rows, json!({"step": "later-secret"}));
+        let text = [lock(&events.0).clone(), lock(&metrics.0).clone()].concat();
+        let text = String::from_utf8(text).unwrap();
+        assert!(!text.contains("w0rd") && !text.contains("later"), "{text}");
+        assert_eq!(text.lines().count(), 2);
+    }
+}

@@ -1,0 +1,280 @@
+//! What core does around a component: parse strictly, retry, time out, roll back, count, log, redact.
+
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arrow::array::Int64Array;
+use async_trait::async_trait;
+use osiris_core::{
+    Component, ComponentSpec, ConfigSchema, ConnectionUse, Error, ErrorKind, ExecutionContext, Extract, Extracted,
+    Inputs, Registry, ResolvedConnection, Result, RetryPolicy, Role, RunContext, Secret, Step, StepRequest, TableRef,
+    TableSink, Telemetry, Write, Written,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::{batch, memory_store};
+
+/// Makes `rows` rows, after failing as told.
+#[derive(Default)]
+struct Numbers {
+    tries: AtomicU32,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct NumbersConfig {
+    #[schemars(range(min = 0), extend("x-aliases" = ["count"]))]
+    rows: i64,
+    #[serde(default)]
+    claimed: Option<u64>,
+    #[serde(default)]
+    failures: u32,
+    #[serde(default)]
+    hang: bool,
+    #[serde(default)]
+    kind: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct NumbersConnection {
+    #[serde(default)]
+    password: Option<Secret>,
+}
+
+impl Component for Numbers {
+    const SPEC: ComponentSpec =
+        ComponentSpec::new("test.numbers", "1", Role::Extract, "Numbers").with_connection(ConnectionUse::Required);
+    type Connection = NumbersConnection;
+    type Config = NumbersConfig;
+}
+
+#[async_trait]
+impl Extract for Numbers {
+    async fn extract(&self, step: &Step<'_, Self>, out: &TableSink, _: &ExecutionContext) -> Result<Extracted> {
+        let config = step.config();
+        let data = batch(Int64Array::from_iter_values(0..config.rows));
+        out.sender(data.schema()).await?.send(data).await?;
+        if config.hang {
+            std::future::pending::<()>().await;
+        }
+        if self.tries.fetch_add(1, SeqCst) < config.failures {
+            let password = step.connection().password.as_ref().map_or("", |secret| secret.expose());
+            let message = format!("refused, with {password}");
+            return Err(match config.kind.as_deref() {
+                Some("validation") => Error::validation(message),
+                _ => Error::network(message).with_source(std::io::Error::other(password.to_owned())),
+            });
+        }
+        let read = config.claimed.unwrap_or(config.rows.unsigned_abs());
+        Ok(Extracted::rows(read).with_state(json!({"next": config.rows})))
+    }
+}
+
+/// Acknowledges all rows but `lost`.
+struct Void;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct VoidConfig {
+    #[serde(default)]
+    lost: u64,
+}
+
+impl Component for Void {
+    const SPEC: ComponentSpec = ComponentSpec::new("test.void", "1", Role::Write, "Void");
+    type Connection = osiris_core::NoConnection;
+    type Config = VoidConfig;
+}
+
+#[async_trait]
+impl Write for Void {
+    async fn write(&self, step: &Step<'_, Self>, input: &TableRef, _: &ExecutionContext) -> Result<Written> {
+        Ok(Written::inserted(input.rows() - step.config().lost))
+    }
+}
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Lines {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    fn named(&self, key: &str, name: &str) -> Vec<Value> {
+        let lines = self.text();
+        lines
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap())
+            .filter(|line| line[key] == name)
+            .collect()
+    }
+}
+
+struct Bench {
+    registry: Registry,
+    run: RunContext,
+    events: Lines,
+    metrics: Lines,
+    _directory: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let (store, directory) = memory_store();
+        let mut registry = Registry::new();
+        registry.extractor(Numbers::default()).add().unwrap();
+        registry.writer(Void).add().unwrap();
+        let (events, metrics) = (Lines::default(), Lines::default());
+        let telemetry =
+            Telemetry::to_writers(Box::new(events.clone()), Box::new(metrics.clone()), "test", Default::default());
+        let run = RunContext::new(store, telemetry, directory.path(), CancellationToken::new());
+        Self { registry, run, events, metrics, _directory: directory }
+    }
+
+    fn request(&self, config: Value) -> StepRequest {
+        let retry = RetryPolicy { initial_delay: Duration::from_millis(1), ..RetryPolicy::default() };
+        StepRequest { retry, ..StepRequest::new("numbers", config) }
+    }
+
+    async fn extract(&self, request: &StepRequest) -> Result<osiris_core::StepOutput, osiris_core::StepFailure> {
+        let driver = self.registry.get("test.numbers").unwrap();
+        driver.run(request, &Inputs::none(), &self.run.step(&request.step_id)).await
+    }
+}
+
+#[tokio::test]
+async fn a_step_makes_its_table_and_its_metrics_once() {
+    let bench = Bench::new();
+    let output = bench.extract(&bench.request(json!({"count": 3}))).await.unwrap();
+    assert_eq!((output.rows, output.attempts, output.counts.read, output.counts.stored), (3, 1, 3, 3));
+    assert_eq!(output.state, Some(json!({"next": 3})));
+    let read = bench.metrics.named("metric", "rows_read");
+    assert_eq!(read.len(), 1);
+    assert_eq!(
+        (&read[0]["value"], &read[0]["unit"], &read[0]["tags"]["step"]),
+        (&json!(3), &json!("rows"), &json!("numbers"))
+    );
+    assert_eq!(bench.events.named("event", "step_start").len(), 1);
+    assert_eq!(bench.events.named("event", "step_complete")[0]["rows_processed"], 3);
+}
+
+#[tokio::test]
+async fn a_network_error_is_tried_again_and_rolled_back_in_between() {
+    let bench = Bench::new();
+    let output = bench.extract(&bench.request(json!({"rows": 3, "failures": 2}))).await.unwrap();
+    assert_eq!((output.rows, output.attempts), (3, 3));
+    assert_eq!(bench.events.named("event", "step_retry_attempt").len(), 2);
+    assert_eq!(bench.events.named("event", "connection_failed").len(), 2);
+    assert_eq!(bench.metrics.named("metric", "rows_read").len(), 1);
+}
+
+#[tokio::test]
+async fn a_validation_error_is_not_tried_again() {
+    let bench = Bench::new();
+    let failure =
+        bench.extract(&bench.request(json!({"rows": 3, "failures": 1, "kind": "validation"}))).await.unwrap_err();
+    assert_eq!((failure.attempts, failure.error.kind()), (1, ErrorKind::Validation));
+    assert_eq!(failure.error.step(), Some("numbers"));
+    assert!(bench.run.store().table("numbers").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_lost_row_fails_the_step() {
+    let bench = Bench::new();
+    let failure = bench.extract(&bench.request(json!({"rows": 3, "claimed": 4}))).await.unwrap_err();
+    assert_eq!(failure.error.kind(), ErrorKind::Integrity);
+    assert!(failure.error.message().contains("the source gave 4 rows, but 3"), "{:?}", failure.error);
+    assert!(bench.run.store().table("numbers").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_writer_that_loses_rows_fails_and_one_without_input_is_refused() {
+    let bench = Bench::new();
+    let table = bench.extract(&bench.request(json!({"rows": 3}))).await.unwrap().table.unwrap();
+    let void = bench.registry.get("test.void").unwrap();
+    let request = StepRequest::new("void", json!({"lost": 1}));
+    let failure = void.run(&request, &Inputs::one(table.clone()), &bench.run.step("void")).await.unwrap_err();
+    assert_eq!(failure.error.kind(), ErrorKind::Integrity);
+    let failure = void.run(&request, &Inputs::none(), &bench.run.step("void")).await.unwrap_err();
+    assert!(failure.error.message().contains("needs an input"));
+    let request = StepRequest::new("void", json!({}));
+    let output = void.run(&request, &Inputs::one(table), &bench.run.step("void")).await.unwrap();
+    assert_eq!((output.rows, output.counts.inserted), (3, 3));
+    assert_eq!(bench.metrics.named("metric", "rows_written").len(), 1);
+}
+
+#[tokio::test]
+async fn a_step_ends_at_its_timeout_and_at_a_cancellation() {
+    let bench = Bench::new();
+    let hanging = bench.request(json!({"rows": 1, "hang": true}));
+    let timed =
+        StepRequest { timeout: Some(Duration::from_millis(50)), retry: RetryPolicy::never(), ..hanging.clone() };
+    assert_eq!(bench.extract(&timed).await.unwrap_err().error.kind(), ErrorKind::Timeout);
+    let cancel = bench.run.cancel().clone();
+    let (failure, ()) = tokio::join!(bench.extract(&hanging), async { cancel.cancel() });
+    assert_eq!(failure.unwrap_err().error.kind(), ErrorKind::Cancelled);
+    assert!(bench.run.store().table("numbers").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_bad_config_is_refused_with_all_its_problems() {
+    let bench = Bench::new();
+    let request = bench.request(json!({"rows": "three", "claimed": -1, "hnag": true}));
+    let error = bench.extract(&request).await.unwrap_err().error;
+    assert_eq!(error.kind(), ErrorKind::Validation);
+    for part in
+        ["3 problems", "rows: expected a whole number, found a text", "claimed: -1 is too small", "did you mean `hang`"]
+    {
+        assert!(error.message().contains(part), "{part}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn secrets_reach_neither_errors_nor_logs() {
+    let bench = Bench::new();
+    let secret = "p@ss/w0rd+==";
+    let fields = json!({"password": secret}).as_object().unwrap().clone();
+    let driver = bench.registry.get("test.numbers").unwrap();
+    let connection = ResolvedConnection::from_fields(fields, driver.connection_schema());
+    let request = StepRequest { connection, ..bench.request(json!({"rows": 1, "failures": 9})) };
+    let failure = bench.extract(&request).await.unwrap_err();
+    let everything = format!("{:?} {} {}", failure.error, bench.events.text(), bench.metrics.text());
+    assert!(!everything.contains("w0rd"), "{everything}");
+    assert!(failure.error.report().contains("***"));
+}
+
+#[test]
+fn unknown_components_suggest_names_and_features() {
+    let mut registry = Registry::new();
+    registry.writer(Void).add().unwrap();
+    let twice = registry.writer(Void).add().unwrap_err();
+    assert!(twice.message().contains("registered already"));
+    let hint = |name: &str| registry.get(name).err().unwrap().hint().unwrap().to_owned();
+    assert!(hint("test.viod").contains("did you mean `test.void`?"));
+    assert!(hint("mysql.extractor").contains("Cargo feature `mysql`"));
+    assert!(hint("what").contains("known components: test.void"));
+}
+
+#[test]
+fn the_schema_of_a_config_marks_what_it_should() {
+    let schema = ConfigSchema::of::<NumbersConnection>();
+    assert!(schema.is_secret("password"));
+    assert!(!ConfigSchema::of::<NumbersConfig>().is_secret("rows"));
+}
