@@ -137,12 +137,13 @@ pub struct Step<'a, C: Component> {
     pub(crate) state: Option<&'a Value>,
     pub(crate) input_step: Option<&'a str>,
     pub(crate) dry_run: bool,
+    pub(crate) fingerprint: Option<&'a str>,
 }
 
 impl<'a, C: Component> Step<'a, C> {
     /// A step for a test or an embedder that calls a role trait by hand. The runner makes its own.
     pub fn new(id: &'a str, config: &'a C::Config, connection: &'a C::Connection, base_dir: &'a Path) -> Self {
-        Self { id, config, connection, base_dir, state: None, input_step: None, dry_run: false }
+        Self { id, config, connection, base_dir, state: None, input_step: None, dry_run: false, fingerprint: None }
     }
 
     /// The step's id.

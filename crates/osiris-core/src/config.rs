@@ -150,20 +150,10 @@ impl ConfigSchema {
                     format!("expected {}, found {}", self.wanted(&pointer), describe(error.instance())),
                 )]
             }
-            ValidationErrorKind::AnyOf { .. } | ValidationErrorKind::OneOfNotValid { .. } => {
-                vec![Problem::error(
-                    pointer.clone(),
-                    format!("expected {}, found {}", self.wanted(&pointer), describe(error.instance())),
-                )]
-            }
-            ValidationErrorKind::Enum { options } => {
-                let options = options.as_array().into_iter().flatten().map(plain).collect::<Vec<_>>();
-                let found = plain(error.instance());
-                let problem = Problem::error(pointer, format!("`{found}` is not one of {}", options.join(", ")));
-                vec![match nearest(&found, options.iter().map(String::as_str)) {
-                    Some(similar) => problem.with_hint(format!("did you mean `{similar}`?")),
-                    None => problem,
-                }]
+            ValidationErrorKind::AnyOf { .. }
+            | ValidationErrorKind::OneOfNotValid { .. }
+            | ValidationErrorKind::Enum { .. } => {
+                vec![self.not_one_of(pointer, error.instance())]
             }
             ValidationErrorKind::Minimum { limit } => {
                 vec![Problem::error(pointer, format!("{} is too small: at least {limit}", error.instance()))]
@@ -177,6 +167,21 @@ impl ConfigSchema {
             ValidationErrorKind::MinLength { .. } => vec![Problem::error(pointer, "must not be empty")],
             ValidationErrorKind::MinItems { .. } => vec![Problem::error(pointer, "needs at least one item")],
             _ => vec![Problem::error(pointer, error.masked().to_string())],
+        }
+    }
+
+    /// A value that fits none of the alternatives. Where these are a list of words, the nearest one is suggested.
+    fn not_one_of(&self, pointer: String, found: &Value) -> Problem {
+        let mut options = Vec::new();
+        collect_options(self.schema_at(&pointer), &mut options);
+        let (Value::String(word), false) = (found, options.is_empty()) else {
+            let wanted = self.wanted(&pointer);
+            return Problem::error(pointer, format!("expected {wanted}, found {}", describe(found)));
+        };
+        let problem = Problem::error(pointer, format!("`{word}` is not one of {}", options.join(", ")));
+        match nearest(word, options.iter().map(String::as_str)) {
+            Some(similar) => problem.with_hint(format!("did you mean `{similar}`?")),
+            None => problem,
         }
     }
 
@@ -240,6 +245,13 @@ fn alternatives(schema: &Value) -> impl Iterator<Item = &Value> {
 fn collect_names(schema: &Value, names: &mut Vec<String>) {
     names.extend(schema["properties"].as_object().into_iter().flatten().map(|(name, _)| name.clone()));
     alternatives(schema).for_each(|alternative| collect_names(alternative, names));
+}
+
+/// The words that a field may hold, from `enum` and from alternatives with a `const`.
+fn collect_options(schema: &Value, options: &mut Vec<String>) {
+    options.extend(schema["enum"].as_array().into_iter().flatten().filter(|option| !option.is_null()).map(plain));
+    options.extend(schema.get("const").map(plain));
+    alternatives(schema).for_each(|alternative| collect_options(alternative, options));
 }
 
 fn collect_types<'a>(schema: &'a Value, types: &mut BTreeSet<&'a str>) {

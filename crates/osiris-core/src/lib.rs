@@ -45,8 +45,8 @@ pub use registry::{Registration, Registry};
 pub use retry::{Backoff, RetryPolicy};
 pub use secret::{MASK, Redactor, Secret};
 pub use store::{
-    Column, ColumnType, Reject, RejectTable, Store, StoreKind, StoreOptions, TableRef, TableScan, TableSchema,
-    TableSender, TableSink, safe_name,
+    Column, ColumnType, Reject, RejectTable, StepNote, Store, StoreKind, StoreOptions, TableRef, TableScan,
+    TableSchema, TableSender, TableSink, safe_name,
 };
 pub use telemetry::{Telemetry, Unit, event, metric};
 

@@ -18,6 +18,8 @@ pub enum Severity {
 pub struct Problem {
     /// JSON Pointer (RFC 6901) into the value that was checked, `""` for the whole of it.
     pub pointer: String,
+    /// Where inside the text at `pointer`, in bytes: the position of an error in SQL.
+    pub offset: Option<usize>,
     /// What is wrong, for the person who must fix it.
     pub message: String,
     /// What to do, when that is not obvious from the message.
@@ -29,7 +31,7 @@ pub struct Problem {
 impl Problem {
     /// An error at `pointer`, such as `/columns/2`.
     pub fn error(pointer: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { pointer: pointer.into(), message: message.into(), hint: None, severity: Severity::Error }
+        Self { pointer: pointer.into(), offset: None, message: message.into(), hint: None, severity: Severity::Error }
     }
 
     /// A warning at `pointer`.
@@ -41,6 +43,13 @@ impl Problem {
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Says where inside the text at `pointer` it is, in bytes.
+    #[must_use]
+    pub fn with_offset(mut self, offset: usize) -> Self {
+        self.offset = Some(offset);
         self
     }
 

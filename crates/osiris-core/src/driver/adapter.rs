@@ -207,6 +207,7 @@ impl<C: Component> Adapter<C> {
             state: request.state.as_ref(),
             input_step: request.input_step.as_deref(),
             dry_run: request.dry_run,
+            fingerprint: request.fingerprint.as_deref(),
         };
         self.attempts(&step, request, inputs, ctx).await
     }

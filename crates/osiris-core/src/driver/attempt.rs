@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use crate::{Error, ExecutionContext, Extract, Inputs, Result, Role, Step, StepCounts, TableRef, Transform, Write};
+use crate::{
+    Component, Error, ExecutionContext, Extract, Inputs, Result, Role, Step, StepCounts, StepNote, TableRef, Transform,
+    Write,
+};
 
 /// What an attempt came to: the counts are there whether it succeeded or not.
 pub(super) struct Attempted {
@@ -22,8 +25,8 @@ pub(super) async fn extract<C: Extract>(component: &C, step: &Step<'_, C>, ctx: 
         counts.rejected = ctx.rejects().len();
         counts.stored = sink.rows().await?;
         balance(&counts, Role::Extract)?;
-        let table = sink.finish().await?;
-        Ok((Some(table), extracted.state))
+        let note = note(step, &counts, extracted.state.clone());
+        Ok((Some(sink.finish_with(note).await?), extracted.state))
     }
     .await;
     Attempted { counts, result }
@@ -42,7 +45,7 @@ pub(super) async fn transform<C: Transform>(
         ctx.rejects().enforce_limit()?;
         counts.rejected = ctx.rejects().len();
         counts.stored = sink.rows().await?;
-        Ok((Some(sink.finish().await?), None))
+        Ok((Some(sink.finish_with(note(step, &counts, None)).await?), None))
     }
     .await;
     Attempted { counts, result }
@@ -68,6 +71,11 @@ pub(super) async fn write<C: Write>(
     }
     .await;
     Attempted { counts, result }
+}
+
+/// What a resumed run needs to know of a committed table.
+fn note<C: Component>(step: &Step<'_, C>, counts: &StepCounts, state: Option<Value>) -> StepNote {
+    StepNote { counts: counts.clone(), state, fingerprint: step.fingerprint.map(str::to_owned) }
 }
 
 fn balance(counts: &StepCounts, role: Role) -> Result<()> {

@@ -39,6 +39,8 @@ pub struct StepRequest {
     pub input_step: Option<String>,
     /// Check everything, change nothing.
     pub dry_run: bool,
+    /// What the step's table depends on, in one word: a resumed run takes a committed table only if this is the same.
+    pub fingerprint: Option<String>,
     /// When to try again.
     pub retry: RetryPolicy,
     /// How long one attempt may take.
@@ -56,6 +58,7 @@ impl StepRequest {
             state: None,
             input_step: None,
             dry_run: false,
+            fingerprint: None,
             retry: RetryPolicy::default(),
             timeout: None,
         }

@@ -8,54 +8,61 @@ use crate::{Error, ErrorKind};
 /// DuckDB's own text becomes the source. Classes whose text quotes data (conversion, constraint, range) have what stands
 /// in quotes masked.
 pub fn store_error(error: duckdb::Error, message: impl Into<String>) -> Error {
-    let text = match &error {
-        duckdb::Error::DuckDBFailure(_, Some(text)) => text.clone(),
-        other => other.to_string(),
-    };
-    let (class, detail) = split_class(&text);
-    let detail = if quotes_data(class) { mask_quoted(detail) } else { detail.to_owned() };
-    let ours = Error::new(kind_of(class, &detail), format!("{}: {}", message.into(), first_line(&detail)));
-    let ours = match hint_for(class, &detail) {
+    let EngineError { class, detail, offset } = EngineError::read(&error);
+    let detail = if quotes_data(&class) { mask_quoted(&detail) } else { detail };
+    let ours = Error::new(kind_of(&class, &detail), format!("{}: {}", message.into(), first_line(&detail)));
+    let ours = match hint_for(&class, &detail) {
         Some(hint) => ours.with_hint(hint),
         None => ours,
     };
-    ours.with_source(EngineError { class: class.to_owned(), detail })
+    ours.with_source(EngineError { class, detail, offset })
 }
 
-/// What DuckDB said, masked.
-#[derive(Debug, thiserror::Error)]
-#[error("DuckDB {class}: {detail}")]
-struct EngineError {
-    class: String,
-    detail: String,
+/// What DuckDB said, in parts.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("DuckDB {class} error: {detail}")]
+pub struct EngineError {
+    /// The class: `Binder`, `Conversion`, `IO`, ...
+    pub class: String,
+    /// The text. It may quote data: mask it before showing it.
+    pub detail: String,
+    /// Where in the statement, in bytes, where DuckDB says.
+    pub offset: Option<usize>,
 }
 
-/// `Binder Error: text` is the class `Binder Error` and the text.
-fn split_class(text: &str) -> (&str, &str) {
-    match text.split_once(": ") {
-        Some((class, detail)) if class.ends_with("Error") || class == "INTERRUPT" => (class, detail),
-        _ => ("Error", text),
+impl EngineError {
+    /// Takes an error apart. The store asks DuckDB for errors as JSON; some come as plain text all the same.
+    pub fn read(error: &duckdb::Error) -> Self {
+        let text = match error {
+            duckdb::Error::DuckDBFailure(_, Some(text)) => text.clone(),
+            other => other.to_string(),
+        };
+        let json = text.find('{').and_then(|start| serde_json::from_str::<serde_json::Value>(&text[start..]).ok());
+        if let Some(json) = json
+            && let (Some(class), Some(detail)) = (json["exception_type"].as_str(), json["exception_message"].as_str())
+        {
+            let offset = json["position"].as_str().and_then(|position| position.parse().ok());
+            return Self { class: class.to_owned(), detail: detail.to_owned(), offset };
+        }
+        let (class, detail) = match text.split_once(": ") {
+            Some((class, detail)) if class.ends_with(" Error") => (class.trim_end_matches(" Error"), detail),
+            _ => ("", text.as_str()),
+        };
+        Self { class: class.to_owned(), detail: detail.to_owned(), offset: None }
     }
 }
 
 fn kind_of(class: &str, detail: &str) -> ErrorKind {
     match class {
-        "INTERRUPT Error" | "INTERRUPT" => ErrorKind::Cancelled,
-        "Permission Error" => ErrorKind::Permission,
-        "IO Error" if detail.contains("ermission denied") => ErrorKind::Permission,
-        "Parser Error"
-        | "Binder Error"
-        | "Catalog Error"
-        | "Conversion Error"
-        | "Invalid Input Error"
-        | "Out of Range Error"
-        | "Constraint Error"
-        | "Not implemented Error"
-        | "Syntax Error"
-        | "Invalid Type Error"
-        | "Mismatch Type Error"
-        | "Expression Error"
-        | "Parameter Not Resolved Error" => ErrorKind::Validation,
+        "INTERRUPT" => ErrorKind::Cancelled,
+        "Permission" => ErrorKind::Permission,
+        "IO" if detail.contains("ermission denied") => ErrorKind::Permission,
+        "Parser" | "Binder" | "Catalog" | "Conversion" | "Invalid Input" | "Out of Range" | "Constraint" => {
+            ErrorKind::Validation
+        }
+        "Not implemented" | "Syntax" | "Invalid type" | "Mismatch Type" | "Expression" | "Parameter Not Resolved" => {
+            ErrorKind::Validation
+        }
         // The appender names no class.
         _ if detail.starts_with("type mismatch") => ErrorKind::Validation,
         _ => ErrorKind::Unknown,
@@ -63,17 +70,14 @@ fn kind_of(class: &str, detail: &str) -> ErrorKind {
 }
 
 fn quotes_data(class: &str) -> bool {
-    matches!(
-        class,
-        "Conversion Error" | "Out of Range Error" | "Constraint Error" | "Invalid Input Error" | "Mismatch Type Error"
-    )
+    matches!(class, "Conversion" | "Out of Range" | "Constraint" | "Invalid Input" | "Mismatch Type")
 }
 
 fn hint_for(class: &str, detail: &str) -> Option<&'static str> {
     match class {
-        "Out of Memory Error" => Some("raise `--memory-limit`, or give the run more disk to spill to"),
-        "IO Error" if detail.contains("No space left") => Some("free some disk space and resume the run"),
-        "Permission Error" => Some("a run can reach only the directories that the steps of its plan name"),
+        "Out of Memory" => Some("raise `--memory-limit`, or give the run more disk to spill to"),
+        "IO" if detail.contains("No space left") => Some("free some disk space and resume the run"),
+        "Permission" => Some("a run can reach only the directories that the steps of its plan name"),
         _ => None,
     }
 }
@@ -124,6 +128,17 @@ mod tests {
     fn names_stay_readable() {
         let error = failure("Catalog Error: Table with name \"movie\" does not exist!\nDid you mean \"movies\"?");
         assert!(error.message().contains("\"movie\""));
+    }
+
+    #[test]
+    fn json_and_plain_text_are_read_alike() {
+        let json = r#"Binder Error: {"exception_type":"Binder","exception_message":"no \"x\"","position":"7"}"#;
+        let read = |text: &str| {
+            EngineError::read(&duckdb::Error::DuckDBFailure(duckdb::ffi::Error::new(1), Some(text.to_owned())))
+        };
+        let expected = EngineError { class: "Binder".into(), detail: "no \"x\"".into(), offset: Some(7) };
+        assert_eq!(read(json), expected);
+        assert_eq!(read("Binder Error: no \"x\""), EngineError { offset: None, ..expected });
     }
 
     #[test]

@@ -8,7 +8,7 @@ use arrow::record_batch::RecordBatch;
 use duckdb::{Appender, Connection};
 
 use super::append::{appendable, column_type};
-use super::schema::{Column, TableRef, TableSchema};
+use super::schema::{Column, StepNote, TableRef, TableSchema};
 use super::sink::Columns;
 use super::transaction::{StoreTransaction, count, drop_table, enter_table};
 use super::types::ColumnType;
@@ -134,11 +134,11 @@ impl<'a> Loader<'a> {
     }
 
     /// Enters the table in the books and commits both.
-    pub(super) fn commit(&mut self) -> Result<TableRef> {
+    pub(super) fn commit(&mut self, note: &StepNote) -> Result<TableRef> {
         let rows = self.rows()?;
         let schema = self.schema.clone().unwrap_or_default();
         let table = TableRef::new(self.step, schema, rows);
-        enter_table(self.connection, &table)?;
+        enter_table(self.connection, &table, note)?;
         self.connection
             .execute_batch("COMMIT")
             .map_err(|error| store_error(error, "the table could not be committed"))?;

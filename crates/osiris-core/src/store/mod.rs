@@ -28,12 +28,12 @@ use std::thread::JoinHandle;
 
 use duckdb::{Connection, InterruptHandle};
 
-pub use error::store_error;
+pub use error::{EngineError, store_error};
 pub use memory::default_memory_limit;
 pub use open::{StoreKind, StoreOptions};
 pub use rejects::{Reject, RejectTable};
 pub use scan::{ScanBuilder, TableScan};
-pub use schema::{Column, TableRef, TableSchema};
+pub use schema::{Column, StepNote, TableRef, TableSchema};
 pub use sink::{TableSender, TableSink};
 pub use sql::{SelectStatement, SqlScript, TableName};
 pub use transaction::StoreTransaction;
@@ -143,6 +143,15 @@ impl Store {
     pub async fn table(&self, step: &str) -> Result<Option<TableRef>> {
         let step = step.to_owned();
         self.call(move |connection| transaction::committed_table(connection, &step)).await
+    }
+
+    /// What was noted when the table of `step` was committed.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn note(&self, step: &str) -> Result<Option<StepNote>> {
+        let step = step.to_owned();
+        self.call(move |connection| transaction::committed_note(connection, &step)).await
     }
 
     /// Drops the table of `step`, if there is one.

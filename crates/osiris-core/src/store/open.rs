@@ -108,6 +108,7 @@ fn settings(options: &StoreOptions) -> String {
          SET temp_directory = {};
          SET checkpoint_threshold = '{CHECKPOINT_THRESHOLD}';
          SET preserve_insertion_order = true;
+         SET GLOBAL errors_as_json = true;
          SET enable_progress_bar = false;",
         options.memory_limit,
         quote_text(&options.scratch.join("spill").display().to_string()),
@@ -130,7 +131,7 @@ fn catalog(options: &StoreOptions) -> String {
         "CREATE SCHEMA IF NOT EXISTS {STEPS};
          CREATE SCHEMA IF NOT EXISTS rejects;
          CREATE SCHEMA IF NOT EXISTS osiris;
-         CREATE TABLE IF NOT EXISTS osiris.tables (step VARCHAR, rows UBIGINT, columns VARCHAR);
+         CREATE TABLE IF NOT EXISTS osiris.tables (step VARCHAR, rows UBIGINT, columns VARCHAR, note VARCHAR);
          CREATE OR REPLACE MACRO now() AS TIMESTAMP '{instant}';
          CREATE OR REPLACE MACRO current_timestamp() AS TIMESTAMP '{instant}';
          CREATE OR REPLACE MACRO today() AS DATE '{date}';

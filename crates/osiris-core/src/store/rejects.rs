@@ -33,12 +33,18 @@ pub struct RejectTable {
 struct State {
     step: String,
     count: AtomicU64,
+    noted: AtomicU64,
     limit: AtomicU64,
 }
 
 impl RejectTable {
     pub(crate) fn new(store: Store, step: &str) -> Self {
-        let state = State { step: step.to_owned(), count: AtomicU64::new(0), limit: AtomicU64::new(0) };
+        let state = State {
+            step: step.to_owned(),
+            count: AtomicU64::new(0),
+            noted: AtomicU64::new(0),
+            limit: AtomicU64::new(0),
+        };
         Self { store, state: Arc::new(state) }
     }
 
@@ -52,9 +58,18 @@ impl RejectTable {
         self.state.count.load(SeqCst)
     }
 
-    /// Whether there is none.
+    /// Whether there is nothing to export: neither rejects nor notes.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.len() == 0 && self.state.noted.load(SeqCst) == 0
+    }
+
+    /// Keeps rows for people to look at, such as those that break an assertion, without counting them as rejected.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub async fn note(&self, rows: Vec<Reject>) -> Result<()> {
+        self.state.noted.fetch_add(rows.len() as u64, SeqCst);
+        self.insert(rows).await
     }
 
     /// Keeps rejects. Up to 1,000 are taken beyond the limit, for the report.
@@ -62,10 +77,17 @@ impl RejectTable {
     /// # Errors
     /// An integrity error when so many came that going on is pointless, or a failing store.
     pub async fn push(&self, rejects: Vec<Reject>) -> Result<()> {
+        let added = rejects.len() as u64;
+        self.insert(rejects).await?;
+        let count = self.state.count.fetch_add(added, SeqCst) + added;
+        let limit = self.state.limit.load(SeqCst);
+        if count > limit && count >= limit.saturating_add(KEPT_OVER_LIMIT) { Err(self.over_limit()) } else { Ok(()) }
+    }
+
+    async fn insert(&self, rejects: Vec<Reject>) -> Result<()> {
         if rejects.is_empty() {
             return Ok(());
         }
-        let added = rejects.len() as u64;
         let table = self.table();
         self.store
             .call(move |connection| {
@@ -84,10 +106,7 @@ impl RejectTable {
                 }
                 Ok(())
             })
-            .await?;
-        let count = self.state.count.fetch_add(added, SeqCst) + added;
-        let limit = self.state.limit.load(SeqCst);
-        if count > limit && count >= limit.saturating_add(KEPT_OVER_LIMIT) { Err(self.over_limit()) } else { Ok(()) }
+            .await
     }
 
     /// Checks the limit, once the step has done its work and before anything of it is committed.
@@ -107,7 +126,7 @@ impl RejectTable {
 
     /// Forgets the rejects of an earlier attempt.
     pub(crate) async fn clear(&self) -> Result<()> {
-        if self.state.count.swap(0, SeqCst) == 0 {
+        if self.state.count.swap(0, SeqCst) + self.state.noted.swap(0, SeqCst) == 0 {
             return Ok(());
         }
         let table = self.table();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::{Schema, SchemaRef};
 
 use super::types::ColumnType;
-use crate::{Error, Result};
+use crate::{Error, Result, StepCounts};
 
 /// One column.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +75,17 @@ impl TableSchema {
             self.columns.iter().map(|column| column.column_type.arrow_field(&column.name, true)).collect();
         Arc::new(Schema::new(fields))
     }
+}
+
+/// What is kept beside a committed table, for a resumed run.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct StepNote {
+    /// The counts of the step that made it.
+    pub counts: StepCounts,
+    /// The state it left.
+    pub state: Option<serde_json::Value>,
+    /// What it depends on.
+    pub fingerprint: Option<String>,
 }
 
 /// A committed table of the run store: the output of a step.

@@ -12,7 +12,7 @@ use duckdb::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::loader::Loader;
-use super::schema::TableRef;
+use super::schema::{StepNote, TableRef};
 use super::transaction::StoreTransaction;
 use super::{InterruptOnDrop, store_error};
 use crate::{Error, Progress, Result};
@@ -118,7 +118,12 @@ impl TableSink {
     /// # Errors
     /// An earlier error of the sink, no table made, or a failing commit; nothing is kept then.
     pub async fn finish(self) -> Result<TableRef> {
-        self.run(|loader| loader.commit()).await
+        self.finish_with(StepNote::default()).await
+    }
+
+    /// The same, with a note for a resumed run.
+    pub(crate) async fn finish_with(self, note: StepNote) -> Result<TableRef> {
+        self.run(move |loader| loader.commit(&note)).await
     }
 
     async fn run<T: Send + 'static>(

@@ -2,7 +2,7 @@
 
 use duckdb::Connection;
 
-use super::schema::{Column, TableRef, TableSchema};
+use super::schema::{Column, StepNote, TableRef, TableSchema};
 use super::types::ColumnType;
 use super::{quote, quote_text, safe_name, store_error, table_sql};
 use crate::{Error, Result};
@@ -34,6 +34,19 @@ impl StoreTransaction<'_> {
     /// # Errors
     /// What DuckDB says of the SQL or the data, column names that differ by case alone, a table made already.
     pub fn create_table_as(&mut self, select: &str, is_instant: &dyn Fn(&Column) -> bool) -> Result<u64> {
+        self.create("TABLE", select, is_instant)
+    }
+
+    /// The same as a view: nothing is stored, and whoever reads the step's table runs the SELECT again. It must name its
+    /// tables in full, since temporary objects go with the sink.
+    ///
+    /// # Errors
+    /// As for [`create_table_as`](Self::create_table_as).
+    pub fn create_view_as(&mut self, select: &str, is_instant: &dyn Fn(&Column) -> bool) -> Result<u64> {
+        self.create("VIEW", select, is_instant)
+    }
+
+    fn create(&mut self, kind: &str, select: &str, is_instant: &dyn Fn(&Column) -> bool) -> Result<u64> {
         if self.schema.is_some() {
             return Err(Error::unknown("the table of this step was made already"));
         }
@@ -54,7 +67,7 @@ impl StoreTransaction<'_> {
         }
         let schema = TableSchema::new(columns)?;
         let table = table_sql(self.step);
-        let sql = format!("CREATE TABLE {table} AS SELECT {} FROM ({select}\n)", expressions.join(", "));
+        let sql = format!("CREATE {kind} {table} AS SELECT {} FROM ({select}\n)", expressions.join(", "));
         self.connection.execute_batch(&sql).map_err(|error| store_error(error, "the query failed"))?;
         *self.schema = Some(schema);
         count(self.connection, &table)
@@ -83,16 +96,25 @@ pub(super) fn count(connection: &Connection, table: &str) -> Result<u64> {
 
 /// Removes whatever `step` left, its books included.
 pub(super) fn drop_table(connection: &Connection, step: &str) -> Result<()> {
-    let mut sql = format!("DROP TABLE IF EXISTS {};", table_sql(step));
+    let failed = |error| store_error(error, "an earlier table could not be dropped");
+    let is_view: bool = connection
+        .query_row(
+            "SELECT count(*) > 0 FROM duckdb_views() WHERE schema_name = 'steps' AND view_name = ?",
+            [step],
+            |row| row.get(0),
+        )
+        .map_err(failed)?;
+    let kind = if is_view { "VIEW" } else { "TABLE" };
+    let mut sql = format!("DROP {kind} IF EXISTS {};", table_sql(step));
     if safe_name(step) != step {
         sql.push_str(&format!("DROP VIEW IF EXISTS {};", table_sql(&safe_name(step))));
     }
     sql.push_str(&format!("DELETE FROM osiris.tables WHERE step = {};", quote_text(step)));
-    connection.execute_batch(&sql).map_err(|error| store_error(error, "an earlier table could not be dropped"))
+    connection.execute_batch(&sql).map_err(failed)
 }
 
 /// Writes the books of a finished table, and the view by its safe name.
-pub(super) fn enter_table(connection: &Connection, table: &TableRef) -> Result<()> {
+pub(super) fn enter_table(connection: &Connection, table: &TableRef, note: &StepNote) -> Result<()> {
     let columns: Vec<_> = table
         .schema()
         .columns()
@@ -101,10 +123,11 @@ pub(super) fn enter_table(connection: &Connection, table: &TableRef) -> Result<(
         .collect();
     let step = table.step();
     let mut sql = format!(
-        "INSERT INTO osiris.tables VALUES ({}, {}, {});",
+        "INSERT INTO osiris.tables VALUES ({}, {}, {}, {});",
         quote_text(step),
         table.rows(),
-        quote_text(&serde_json::Value::from(columns).to_string())
+        quote_text(&serde_json::Value::from(columns).to_string()),
+        quote_text(&serde_json::to_string(note).map_err(damaged)?)
     );
     let safe = safe_name(step);
     if safe != step {
@@ -121,8 +144,21 @@ pub(super) fn committed_table(connection: &Connection, step: &str) -> Result<Opt
     let Some(row) = rows.next().map_err(failed)? else { return Ok(None) };
     let rows: u64 = row.get(0).map_err(failed)?;
     let columns: String = row.get(1).map_err(failed)?;
-    let columns: Vec<(String, String)> = serde_json::from_str(&columns)
-        .map_err(|error| Error::unknown("the books of the run store are damaged").with_source(error))?;
+    let columns: Vec<(String, String)> = serde_json::from_str(&columns).map_err(damaged)?;
     let columns = columns.into_iter().map(|(name, column)| Column::new(name, ColumnType::parse(&column))).collect();
     Ok(Some(TableRef::new(step, TableSchema::new(columns)?, rows)))
+}
+
+fn damaged(error: serde_json::Error) -> Error {
+    Error::unknown("the books of the run store are damaged").with_source(error)
+}
+
+/// What was noted with the table of `step`.
+pub(super) fn committed_note(connection: &Connection, step: &str) -> Result<Option<StepNote>> {
+    let failed = |error| store_error(error, "the books of the run store could not be read");
+    let mut statement = connection.prepare("SELECT note FROM osiris.tables WHERE step = ?").map_err(failed)?;
+    let mut rows = statement.query([step]).map_err(failed)?;
+    let Some(row) = rows.next().map_err(failed)? else { return Ok(None) };
+    let note: String = row.get(0).map_err(failed)?;
+    serde_json::from_str(&note).map(Some).map_err(damaged)
 }

@@ -1,6 +1,6 @@
 //! Events and metrics of a run: one JSON object a line, redacted, in `events.jsonl` and `metrics.jsonl`.
 //!
-//! The JSON Schemas of both are in `docs/schemas/`; every line of every test run is checked against them.
+//! The JSON Schemas of both are in `schemas/` of this crate; every line of every test run is checked against them.
 
 pub mod event;
 pub mod metric;
@@ -17,6 +17,12 @@ use serde_json::{Map, Value, json};
 pub use unit::Unit;
 
 use crate::{Redactor, Result};
+
+/// The JSON Schema of a line of `events.jsonl`.
+pub const EVENTS_SCHEMA: &str = include_str!("../../schemas/events.schema.json");
+
+/// The JSON Schema of a line of `metrics.jsonl`.
+pub const METRICS_SCHEMA: &str = include_str!("../../schemas/metrics.schema.json");
 
 /// Where the events and metrics of a run go. Cheap to clone.
 #[derive(Clone)]

@@ -278,3 +278,28 @@ fn the_schema_of_a_config_marks_what_it_should() {
     assert!(schema.is_secret("password"));
     assert!(!ConfigSchema::of::<NumbersConfig>().is_secret("rows"));
 }
+
+#[test]
+fn a_word_that_is_no_choice_is_named_with_the_nearest_one() {
+    #[derive(Deserialize, JsonSchema)]
+    #[serde(rename_all = "lowercase")]
+    #[expect(dead_code, reason = "only its schema is used")]
+    enum Mode {
+        /// Adds rows.
+        Append,
+        /// Replaces them.
+        Overwrite,
+    }
+    #[derive(Deserialize, JsonSchema)]
+    #[expect(dead_code, reason = "only its schema is used")]
+    struct Config {
+        mode: Option<Mode>,
+    }
+    let problems = |config: Value| {
+        let problems = ConfigSchema::of::<Config>().violations(&config);
+        problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    let expected = "mode: `apend` is not one of append, overwrite (did you mean `append`?)";
+    assert_eq!(problems(json!({"mode": "apend"})), expected);
+    assert!(problems(json!({"mode": 3})).starts_with("mode: expected"), "{}", problems(json!({"mode": 3})));
+}
