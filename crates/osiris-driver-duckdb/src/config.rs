@@ -1,0 +1,175 @@
+//! The configuration of `duckdb.processor`. The doc comments are the reference.
+
+use osiris_core::Problem;
+use osiris_core::store::SqlScript;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// SQL over the upstream tables, and what must hold of its result.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProcessorConfig {
+    /// One SELECT, or CREATE TEMP TABLE, VIEW and MACRO statements and a last SELECT, in DuckDB's SQL. It may name every
+    /// upstream step by its id (quoted where it has unsafe characters, or with `_` in their place), by its key under `inputs`,
+    /// as `df_<step>`, and a single input also as `input` or `input_df`. `now()`, `today()` and `current_date` are the
+    /// start of the run.
+    #[schemars(length(min = 1))]
+    pub query: String,
+    /// What must hold of the result. Offending rows are kept with the rejects of the step; a failed assertion fails the step
+    /// (exit code 3) unless its severity is `warn`.
+    #[serde(default)]
+    pub assertions: Vec<Assertion>,
+    /// TIMESTAMP columns of the result that are points in time in UTC. A column that keeps the name and type of an upstream
+    /// point in time is one without being listed.
+    #[serde(default)]
+    pub instants: Vec<String>,
+    /// Whether the result is stored (`table`, the default) or computed when it is read (`view`, only for a single SELECT).
+    #[serde(default)]
+    pub materialize: Materialize,
+}
+
+/// Whether a result is stored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Materialize {
+    /// Stored in the run's database.
+    #[default]
+    Table,
+    /// Computed whenever it is read.
+    View,
+}
+
+/// One thing that must hold of the result: exactly one of `sql`, `not_null`, `unique`, `accepted_values`, `row_count`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Assertion {
+    /// Its name, for messages. Default: made from what it checks.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// A SELECT that must return no row. It may name the result by the step's id and as `result`, and every table that the query may.
+    #[serde(default)]
+    pub sql: Option<String>,
+    /// Columns without NULL.
+    #[serde(default)]
+    pub not_null: Option<OneOrMany>,
+    /// Columns that together make a key: no two rows are equal in all of them. Rows with a NULL among them do not count.
+    #[serde(default)]
+    pub unique: Option<OneOrMany>,
+    /// A column that holds only these values, or NULL.
+    #[serde(default)]
+    pub accepted_values: Option<AcceptedValues>,
+    /// How many rows there are.
+    #[serde(default)]
+    pub row_count: Option<RowCount>,
+    /// What a failure means: `fail` (default) fails the step, `warn` is reported.
+    #[serde(default)]
+    pub severity: Severity,
+}
+
+/// One column or several.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum OneOrMany {
+    /// One.
+    One(String),
+    /// Several.
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    /// All of them.
+    pub fn columns(&self) -> &[String] {
+        match self {
+            Self::One(column) => std::slice::from_ref(column),
+            Self::Many(columns) => columns,
+        }
+    }
+}
+
+/// A column and the values it may hold.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AcceptedValues {
+    /// The column.
+    pub column: String,
+    /// The values, compared as text.
+    #[schemars(length(min = 1))]
+    pub values: Vec<serde_json::Value>,
+}
+
+/// Bounds of a row count; at least one of them.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RowCount {
+    /// At least so many.
+    #[serde(default)]
+    pub min: Option<u64>,
+    /// At most so many.
+    #[serde(default)]
+    pub max: Option<u64>,
+    /// Exactly so many.
+    #[serde(default)]
+    pub equals: Option<u64>,
+}
+
+/// What the failure of an assertion means.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The step fails.
+    #[default]
+    Fail,
+    /// A line in the log.
+    Warn,
+}
+
+/// Everything that the schema cannot express.
+pub(crate) fn validate(config: &ProcessorConfig) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    match SqlScript::parse(&config.query) {
+        Err(error) => problems.push(sql_problem("/query", &error)),
+        Ok(script) if config.materialize == Materialize::View && !script.setup().is_empty() => problems.push(
+            Problem::error("/materialize", "a view can be made of a single SELECT only")
+                .with_hint("use `materialize: table`, or WITH in place of CREATE TEMP TABLE"),
+        ),
+        Ok(_) => {}
+    }
+    for (index, assertion) in config.assertions.iter().enumerate() {
+        problems.extend(validate_assertion(assertion, &format!("/assertions/{index}")));
+    }
+    problems
+}
+
+fn validate_assertion(assertion: &Assertion, pointer: &str) -> Option<Problem> {
+    let checks = [
+        assertion.sql.is_some(),
+        assertion.not_null.is_some(),
+        assertion.unique.is_some(),
+        assertion.accepted_values.is_some(),
+        assertion.row_count.is_some(),
+    ];
+    if checks.iter().filter(|given| **given).count() != 1 {
+        let message = "an assertion needs exactly one of sql, not_null, unique, accepted_values, row_count";
+        return Some(Problem::error(pointer, message));
+    }
+    if let Some(sql) = &assertion.sql {
+        return osiris_core::store::SelectStatement::parse(sql)
+            .err()
+            .map(|error| sql_problem(&format!("{pointer}/sql"), &error));
+    }
+    if let Some(RowCount { min: None, max: None, equals: None }) = assertion.row_count {
+        return Some(Problem::error(format!("{pointer}/row_count"), "needs min, max or equals"));
+    }
+    let empty = |columns: &Option<OneOrMany>| columns.as_ref().is_some_and(|columns| columns.columns().is_empty());
+    (empty(&assertion.not_null) || empty(&assertion.unique)).then(|| Problem::error(pointer, "names no column"))
+}
+
+fn sql_problem(pointer: &str, error: &osiris_core::Error) -> Problem {
+    let offset = error.context().iter().find(|(key, _)| *key == "offset").and_then(|(_, offset)| offset.parse().ok());
+    let problem = Problem::error(pointer, error.message());
+    let problem = offset.into_iter().fold(problem, |problem, offset| problem.with_offset(offset));
+    match error.hint() {
+        Some(hint) => problem.with_hint(hint),
+        None => problem,
+    }
+}

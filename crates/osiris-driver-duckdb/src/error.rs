@@ -1,0 +1,23 @@
+//! Errors of a user's SQL: what DuckDB says, and where in the query.
+
+use osiris_core::Error;
+use osiris_core::store::{EngineError, store_error};
+
+/// Turns an error in `sql` into ours, with the position in lines and columns. `before` is how many bytes stood before `sql` in
+/// the statement that DuckDB saw.
+pub(crate) fn sql_error(error: duckdb::Error, sql: &str, before: usize) -> Error {
+    let offset = EngineError::read(&error).offset.and_then(|offset| offset.checked_sub(before));
+    let message = match offset.and_then(|offset| position(sql, offset)) {
+        Some((line, column)) => format!("the query failed at line {line}, column {column}"),
+        None => "the query failed".to_owned(),
+    };
+    store_error(error, message)
+}
+
+/// Line and column, from 1, of a byte offset.
+fn position(sql: &str, offset: usize) -> Option<(usize, usize)> {
+    let before = sql.get(..offset)?;
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
+    Some((line, column))
+}
