@@ -1,0 +1,260 @@
+//! `osiris_connections.yaml`: found, read, checked for form, with the place of every field. Variables in it stay as they
+//! are; core puts them in when a step needs the connection.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use osiris_core::{ConfigSchema, ConnectionRef, Connections};
+
+use crate::diagnostic::{Diagnostic, Diagnostics, is_reference, looks_secret};
+use crate::parse::{mask_literals, mask_secrets};
+use crate::source::{SourceFile, Span};
+use crate::yaml::{self, Entry, Kind, Node};
+
+/// The name of the file.
+pub const CONNECTIONS_FILE: &str = "osiris_connections.yaml";
+
+/// The connections of a project with the file they came from.
+#[derive(Debug, Clone, Default)]
+pub struct ConnectionsFile {
+    connections: Connections,
+    file: Option<(Arc<SourceFile>, Node)>,
+    warnings: Diagnostics,
+}
+
+impl ConnectionsFile {
+    /// No connections.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// The file in `directory` or the nearest directory above it; no connections when there is none.
+    ///
+    /// # Errors
+    /// The file is there and cannot be used.
+    pub fn find(directory: &Path) -> Result<Self, Diagnostics> {
+        match Self::nearest(directory) {
+            Some(path) => Self::read(&path),
+            None => Ok(Self::none()),
+        }
+    }
+
+    /// Where the nearest file is, looking from `directory` upwards.
+    pub fn nearest(directory: &Path) -> Option<PathBuf> {
+        // The name as the user would write it is worth more than an absolute one.
+        let beside = directory.join(CONNECTIONS_FILE);
+        if beside.is_file() {
+            return Some(beside);
+        }
+        let absolute = std::path::absolute(directory).ok()?;
+        absolute.ancestors().skip(1).map(|above| above.join(CONNECTIONS_FILE)).find(|path| path.is_file())
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// It cannot be read, or its form is wrong: everything that is, is listed.
+    pub fn read(path: &Path) -> Result<Self, Diagnostics> {
+        Self::parse(SourceFile::read(path)?)
+    }
+
+    /// Reads a text.
+    ///
+    /// # Errors
+    /// Its form is wrong.
+    pub fn parse(source: SourceFile) -> Result<Self, Diagnostics> {
+        let source = Arc::new(source.confidential());
+        let mut diagnostics = Diagnostics::default();
+        let mut connections = Connections::default();
+        let Some(tree) = yaml::load(&source, &mut diagnostics) else { return Err(diagnostics.sorted()) };
+        mask_secrets(&tree, &source, &mut diagnostics);
+        check_top(&tree, &source, &mut diagnostics);
+        for family in families(&tree, &source, &mut diagnostics) {
+            for alias in entries(
+                &family.value,
+                &format!("the family `{}`", family.key),
+                family.key_span,
+                &source,
+                &mut diagnostics,
+            ) {
+                connection(family, alias, &mut connections, &source, &mut diagnostics);
+            }
+        }
+        for problem in connections.problems() {
+            let span = tree.find(&problem.pointer).key_span();
+            diagnostics.push(Diagnostic::from_problem(&problem).at(&source, span));
+        }
+        if diagnostics.has_errors() {
+            mask_fields(&tree, &source, &mut diagnostics);
+            return Err(diagnostics.sorted());
+        }
+        Ok(Self { connections, file: Some((source, tree)), warnings: diagnostics.sorted() })
+    }
+
+    /// The definitions.
+    pub fn connections(&self) -> &Connections {
+        &self.connections
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> Option<&Path> {
+        self.file.as_ref().and_then(|(source, _)| source.path())
+    }
+
+    /// The directory whose `.env` belongs to the file.
+    pub fn directory(&self) -> Option<PathBuf> {
+        self.file.as_ref().map(|(source, _)| source.directory())
+    }
+
+    /// What hides the secrets of the file wherever its lines are shown.
+    pub(crate) fn masks(&self) -> Diagnostics {
+        self.warnings.clone()
+    }
+
+    /// The definition of a connection in the file.
+    pub(crate) fn definition(&self, reference: &ConnectionRef) -> Option<&Node> {
+        let (_, tree) = self.file.as_ref()?;
+        let found = tree.find(&format!("/connections/{}/{}", reference.family(), reference.alias()));
+        found.is_exact.then_some(found.node)
+    }
+
+    /// The file and the place of a field of a connection, or of the connection when the field is not there.
+    pub(crate) fn place(
+        &self,
+        reference: &ConnectionRef,
+        pointer: &str,
+        is_about_key: bool,
+    ) -> Option<(&Arc<SourceFile>, Span)> {
+        let (source, tree) = self.file.as_ref()?;
+        let found = tree.find(&format!("/connections/{}/{}{pointer}", reference.family(), reference.alias()));
+        Some((source, if is_about_key { found.key_span() } else { found.value_span() }))
+    }
+
+    /// Hides the secrets of a connection, and what stands in fields that nobody knows.
+    pub(crate) fn mask(&self, reference: &ConnectionRef, schema: &ConfigSchema, diagnostics: &mut Diagnostics) {
+        let (Some((source, _)), Some(definition)) = (&self.file, self.definition(reference)) else { return };
+        for entry in definition.as_mapping().unwrap_or_default() {
+            let is_known = entry.key == "default" || schema.field_named(&entry.key).is_some();
+            if !is_known || schema.is_secret(&entry.key) {
+                mask_literals(&entry.value, source, diagnostics);
+            }
+        }
+    }
+
+    /// Warns of every secret that is written out instead of named.
+    pub fn literal_secrets(&self, reference: &ConnectionRef, schema: &ConfigSchema) -> Vec<Diagnostic> {
+        let (Some((source, _)), Some(definition)) = (&self.file, self.definition(reference)) else { return Vec::new() };
+        let fields = definition.as_mapping().unwrap_or_default();
+        let literal = |entry: &&Entry| {
+            let is_secret =
+                schema.is_secret(&entry.key) || (schema.field_named(&entry.key).is_none() && looks_secret(&entry.key));
+            is_secret && entry.value.as_str().is_some_and(|text| !text.is_empty() && !is_reference(text))
+        };
+        fields.iter().filter(literal).map(|entry| warn_literal(reference, entry, source)).collect()
+    }
+}
+
+fn warn_literal(reference: &ConnectionRef, entry: &Entry, source: &Arc<SourceFile>) -> Diagnostic {
+    let variable = format!("{}_{}", reference.alias(), entry.key).to_uppercase().replace('-', "_");
+    Diagnostic::warning(format!("`{}` of {reference} is a secret and is written out in the file", entry.key))
+        .at(source, entry.key_span)
+        .with_hint(format!(
+            "write `{}: \"${{{variable}}}\"` and set {variable} in the environment or in .env",
+            entry.key
+        ))
+}
+
+fn check_top(tree: &Node, source: &Arc<SourceFile>, diagnostics: &mut Diagnostics) {
+    for entry in tree.as_mapping().unwrap_or_default() {
+        if !matches!(entry.key.as_str(), "version" | "connections") {
+            let message = format!("unknown key `{}` in the connections file", entry.key);
+            let hint = "known keys: version, connections; a family stands under `connections`";
+            diagnostics.push(Diagnostic::error(message).at(source, entry.key_span).with_hint(hint));
+        }
+    }
+    let version = tree.entry("version");
+    let is_one = version.is_some_and(|entry| entry.value.to_json() == 1 || entry.value.as_str() == Some("1"));
+    if tree.as_mapping().is_some() && !is_one {
+        let span = version.map_or(Span::new(tree.span.start, tree.span.start), |entry| entry.value.span);
+        let message = if version.is_some() {
+            "this version of the connections file is not supported"
+        } else {
+            "the connections file has no `version`"
+        };
+        diagnostics.push(Diagnostic::error(message).at(source, span).with_hint("write `version: 1`"));
+    }
+}
+
+fn families<'a>(tree: &'a Node, source: &Arc<SourceFile>, diagnostics: &mut Diagnostics) -> &'a [Entry] {
+    if tree.is_null() {
+        return &[];
+    }
+    let Some(top) = tree.as_mapping() else {
+        let message = format!("the connections file must be a mapping, found {}", tree.describe());
+        let hint =
+            "write `connections:`, below it a family such as `mysql:`, and below that a name for each connection";
+        diagnostics
+            .push(Diagnostic::error(message).at(source, Span::new(tree.span.start, tree.span.start)).with_hint(hint));
+        return &[];
+    };
+    match top.iter().find(|entry| entry.key == "connections") {
+        Some(entry) => entries(&entry.value, "`connections`", entry.key_span, source, diagnostics),
+        None => &[],
+    }
+}
+
+fn entries<'a>(
+    node: &'a Node,
+    what: &str,
+    key: Span,
+    source: &Arc<SourceFile>,
+    diagnostics: &mut Diagnostics,
+) -> &'a [Entry] {
+    match &node.kind {
+        Kind::Mapping(entries) => entries,
+        Kind::Null => &[],
+        _ => {
+            let message = format!("{what} must be a mapping, found {}", node.describe());
+            diagnostics.push(
+                Diagnostic::error(message)
+                    .at(source, key)
+                    .with_hint("write a name, and below it the fields of the connection"),
+            );
+            &[]
+        }
+    }
+}
+
+fn connection(
+    family: &Entry,
+    alias: &Entry,
+    connections: &mut Connections,
+    source: &Arc<SourceFile>,
+    diagnostics: &mut Diagnostics,
+) {
+    let reference = format!("@{}.{}", family.key, alias.key);
+    if reference.parse::<ConnectionRef>().is_err() {
+        let message = format!("`{reference}` is not a connection reference, so no step could name this connection");
+        let hint = "families: small letters, digits, `_`; names: letters, digits, `_`, `-`";
+        diagnostics.push(Diagnostic::error(message).at(source, alias.key_span).with_hint(hint));
+    }
+    let fields = entries(&alias.value, &format!("the connection {reference}"), alias.key_span, source, diagnostics);
+    if let Some(default) =
+        fields.iter().find(|field| field.key == "default" && !matches!(field.value.kind, Kind::Bool(_)))
+    {
+        let message = format!("`default` must be true or false, found {}", default.value.describe());
+        diagnostics.push(Diagnostic::error(message).at(source, default.value.span));
+    }
+    connections.insert(&family.key, &alias.key, yaml::mapping_to_json(fields));
+}
+
+/// Which fields are secret is for the component to say, and it is not known yet: an error of form shows none of them.
+fn mask_fields(tree: &Node, source: &Arc<SourceFile>, diagnostics: &mut Diagnostics) {
+    let entries = |node: &'_ Node| node.as_mapping().unwrap_or_default().to_vec();
+    for family in tree.get("connections").map(entries).unwrap_or_default() {
+        for alias in entries(&family.value) {
+            let fields = entries(&alias.value).into_iter().filter(|field| field.key != "default");
+            fields.for_each(|field| mask_literals(&field.value, source, diagnostics));
+        }
+    }
+}

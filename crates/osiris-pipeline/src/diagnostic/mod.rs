@@ -1,0 +1,239 @@
+//! What is wrong with a file and where: collected, sorted, shown all in one go. Nothing here decides what is wrong.
+
+mod mask;
+mod render;
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+use osiris_core::{Problem, Redactor, Severity};
+
+use crate::source::{Position, SourceFile, Span};
+
+pub(crate) use mask::{is_reference, looks_secret};
+
+/// One thing that is wrong, for the person who must mend it.
+#[derive(Debug, Clone)]
+pub struct Diagnostic {
+    severity: Severity,
+    message: String,
+    place: Option<(Arc<SourceFile>, Span)>,
+    label: Option<String>,
+    hint: Option<String>,
+    related: Vec<(Span, String)>,
+    is_unparsed: bool,
+}
+
+impl Diagnostic {
+    fn new(severity: Severity, message: String) -> Self {
+        Self { severity, message, place: None, label: None, hint: None, related: Vec::new(), is_unparsed: false }
+    }
+
+    /// Nothing runs until this is mended.
+    pub fn error(message: impl Into<String>) -> Self {
+        Self::new(Severity::Error, message.into())
+    }
+
+    /// Worth a line; does not stop the run.
+    pub fn warning(message: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, message.into())
+    }
+
+    /// What core found, without its place.
+    pub fn from_problem(problem: &Problem) -> Self {
+        let diagnostic = Self::new(problem.severity, problem.message.clone());
+        Self { hint: problem.hint.clone(), ..diagnostic }
+    }
+
+    /// What core says, with its hint.
+    pub fn from_core(error: &osiris_core::Error) -> Self {
+        let diagnostic = Self::error(error.message());
+        Self { hint: error.hint().map(str::to_owned), ..diagnostic }
+    }
+
+    /// Says where.
+    #[must_use]
+    pub fn at(mut self, source: &Arc<SourceFile>, span: Span) -> Self {
+        self.place = Some((Arc::clone(source), span));
+        self
+    }
+
+    /// Says what stands there, beside the mark under it.
+    #[must_use]
+    pub fn with_label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    /// Says what to do, in the imperative.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Points at another place of the same file.
+    #[must_use]
+    pub fn with_related(mut self, span: Span, label: impl Into<String>) -> Self {
+        self.related.push((span, label.into()));
+        self
+    }
+
+    /// The file could not be read as a tree, so nobody knows which of its texts are secret.
+    #[must_use]
+    pub(crate) fn of_unparsed(mut self) -> Self {
+        self.is_unparsed = true;
+        self
+    }
+
+    /// How bad it is.
+    pub fn severity(&self) -> Severity {
+        self.severity
+    }
+
+    /// Whether nothing runs until it is mended.
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+
+    /// What is wrong.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What to do.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// The file, as the user named it.
+    pub fn file(&self) -> Option<&str> {
+        self.place.as_ref().map(|(source, _)| source.name())
+    }
+
+    /// The bytes of the file that it is about.
+    pub fn span(&self) -> Option<Span> {
+        self.place.as_ref().map(|(_, span)| *span)
+    }
+
+    /// Line and column.
+    pub fn position(&self) -> Option<Position> {
+        self.place.as_ref().map(|(source, span)| source.position(span.start))
+    }
+
+    fn is_same_as(&self, other: &Self) -> bool {
+        let same_file = match (&self.place, &other.place) {
+            (Some((one, at)), Some((two, there))) => Arc::ptr_eq(one, two) && at == there,
+            (None, None) => true,
+            _ => false,
+        };
+        same_file && self.message == other.message && self.severity == other.severity
+    }
+}
+
+/// Everything that is wrong, in the order of the files and of their lines.
+///
+/// `Display` shows it plainly; [`render`](Self::render) can also colour it. Secrets are masked in both.
+#[derive(Debug, Clone, Default)]
+pub struct Diagnostics {
+    items: Vec<Diagnostic>,
+    masks: Vec<(Arc<SourceFile>, Vec<Span>)>,
+    redactor: Redactor,
+}
+
+impl Diagnostics {
+    /// Adds one.
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        self.items.push(diagnostic);
+    }
+
+    /// Adds all of `other`, with what it masks.
+    pub fn extend(&mut self, other: Self) {
+        self.items.extend(other.items);
+        self.masks.extend(other.masks);
+        self.redactor.merge(&other.redactor);
+    }
+
+    /// Hides a part of a file wherever a line of it is shown.
+    pub fn mask(&mut self, source: &Arc<SourceFile>, span: Span) {
+        match self.masks.iter_mut().find(|(known, _)| Arc::ptr_eq(known, source)) {
+            Some((_, spans)) => spans.push(span),
+            None => self.masks.push((Arc::clone(source), vec![span])),
+        }
+    }
+
+    /// Hides the secrets that a redactor knows, in messages too.
+    pub fn redact(&mut self, redactor: &Redactor) {
+        self.redactor.merge(redactor);
+    }
+
+    /// None of them, but what they mask and redact.
+    pub(crate) fn masks_only(&self) -> Self {
+        Self { items: Vec::new(), ..self.clone() }
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.items.iter()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Whether one of them stops the run.
+    pub fn has_errors(&self) -> bool {
+        self.items.iter().any(Diagnostic::is_error)
+    }
+
+    /// Sorts by file (in the order they were first mentioned; what belongs to none comes last) and place, and drops what
+    /// was said twice.
+    #[must_use]
+    pub fn sorted(mut self) -> Self {
+        let mut files: Vec<Arc<SourceFile>> = Vec::new();
+        for (source, _) in self.items.iter().filter_map(|item| item.place.as_ref()) {
+            if !files.iter().any(|known| Arc::ptr_eq(known, source)) {
+                files.push(Arc::clone(source));
+            }
+        }
+        self.items.sort_by_key(|item| match &item.place {
+            Some((source, span)) => (files.iter().position(|known| Arc::ptr_eq(known, source)), *span),
+            None => (Some(files.len()), Span::default()),
+        });
+        self.items.dedup_by(|later, earlier| later.is_same_as(earlier));
+        self
+    }
+
+    /// The whole report; coloured for a terminal when `styled`.
+    pub fn render(&self, styled: bool) -> String {
+        render::render(self, styled)
+    }
+}
+
+impl From<Diagnostic> for Diagnostics {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self { items: vec![diagnostic], ..Self::default() }
+    }
+}
+
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+impl StdError for Diagnostics {}
+
+impl From<Diagnostics> for osiris_core::Error {
+    /// One validation error with the whole report as its message.
+    fn from(diagnostics: Diagnostics) -> Self {
+        Self::validation(diagnostics.to_string())
+    }
+}

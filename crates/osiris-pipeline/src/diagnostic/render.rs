@@ -1,0 +1,107 @@
+//! Diagnostics as text, with the lines they are about.
+
+use std::sync::Arc;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use osiris_core::Severity;
+
+use super::mask::{Masked, secret_parts};
+use super::{Diagnostic, Diagnostics};
+use crate::source::{SourceFile, Span};
+
+/// The longest part of a line that is searched for a place to cut: longer lines are shown from near the mark.
+const WIDTH: usize = 120;
+
+/// All diagnostics, an empty line between two.
+pub(super) fn render(diagnostics: &Diagnostics, styled: bool) -> String {
+    let renderer = if styled { Renderer::styled() } else { Renderer::plain() }.term_width(WIDTH);
+    let reports: Vec<String> = diagnostics.items.iter().map(|item| one(diagnostics, item, &renderer)).collect();
+    reports.join("\n\n")
+}
+
+fn one(diagnostics: &Diagnostics, item: &Diagnostic, renderer: &Renderer) -> String {
+    let level = match item.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let clean = |text: &str| diagnostics.redactor.scrub(text).into_owned();
+    let mut group = Group::with_title(level.primary_title(clean(&item.message)));
+    if let Some((source, span)) = &item.place {
+        group = show(group, diagnostics, item, source, *span);
+    }
+    if let Some(hint) = &item.hint {
+        group = group.element(Level::HELP.with_name("hint").message(clean(hint)));
+    }
+    renderer.render(&[group])
+}
+
+fn show<'a>(
+    group: Group<'a>,
+    diagnostics: &Diagnostics,
+    item: &Diagnostic,
+    source: &Arc<SourceFile>,
+    span: Span,
+) -> Group<'a> {
+    let position = source.position(span.start);
+    if source.is_confidential() && item.is_unparsed {
+        let origin = Origin::path(source.name().to_owned()).line(position.line).char_column(position.column);
+        return group.element(origin);
+    }
+    let window = window(source, span, &item.related);
+    let masked = Masked::new(source.slice(window), hidden(diagnostics, item, source, window));
+    let place = |span: Span| {
+        // A place inside a line break is shown at the end of its line.
+        let span = Span::new(span.start.min(window.end), span.end.min(window.end));
+        let line_end = source.line(source.position(span.start).line).end;
+        let end = span.end.clamp(span.start, line_end.max(span.start));
+        let end = span.start + source.slice(Span::new(span.start, end)).trim_end().len();
+        let now = masked.span(Span::new(span.start - window.start, end - window.start));
+        now.start..now.end
+    };
+    let label = |text: &str| diagnostics.redactor.scrub(text).into_owned();
+    let mut primary = AnnotationKind::Primary.span(place(span));
+    if let Some(text) = &item.label {
+        primary = primary.label(label(text));
+    }
+    let related = item.related.iter().map(|(span, text)| AnnotationKind::Context.span(place(*span)).label(label(text)));
+    let annotations: Vec<_> = std::iter::once(primary).chain(related).collect();
+    let text = diagnostics.redactor.scrub(&masked.text);
+    // Scrubbing may move the marks, but only when a secret stands on the very line: then the line alone is shown.
+    let snippet = Snippet::source(text.clone().into_owned())
+        .path(source.name().to_owned())
+        .line_start(source.position(window.start).line);
+    if *text == masked.text {
+        group.element(snippet.annotations(annotations))
+    } else {
+        group.element(origin(source, span))
+    }
+}
+
+fn origin(source: &SourceFile, span: Span) -> Origin<'static> {
+    let position = source.position(span.start);
+    Origin::path(source.name().to_owned()).line(position.line).char_column(position.column)
+}
+
+/// The lines that hold the place and all related ones.
+fn window(source: &SourceFile, span: Span, related: &[(Span, String)]) -> Span {
+    let starts = std::iter::once(span.start).chain(related.iter().map(|(span, _)| span.start));
+    let lines = starts.map(|start| source.line(source.position(start).line));
+    lines.reduce(Span::to).unwrap_or(span)
+}
+
+/// What of the window must not be seen, as offsets into the window.
+fn hidden(diagnostics: &Diagnostics, item: &Diagnostic, source: &Arc<SourceFile>, window: Span) -> Vec<Span> {
+    let known = diagnostics.masks.iter().filter(|(masked, _)| Arc::ptr_eq(masked, source)).flat_map(|(_, spans)| spans);
+    let mut hidden: Vec<Span> = known
+        .filter(|span| span.start < window.end && span.end > window.start)
+        .map(|span| Span::new(span.start.max(window.start) - window.start, span.end.min(window.end) - window.start))
+        .collect();
+    if item.is_unparsed {
+        let mut start = 0;
+        for line in source.slice(window).split_inclusive('\n') {
+            hidden.extend(secret_parts(line).iter().map(|part| Span::new(start + part.start, start + part.end)));
+            start += line.len();
+        }
+    }
+    hidden
+}

@@ -1,0 +1,34 @@
+//! Pipeline files of Osiris: parse, plan, run, resume.
+//!
+//! A file goes through three stages. [`yaml`] makes a tree whose every value knows its place. [`parse`](parse()) makes a
+//! [`Pipeline`] of it, checked for form. [`Plan::new`] looks up components, checks their configurations, resolves connections
+//! and fixes the order. Each stage collects everything that is wrong, as [`Diagnostics`] with file, line and column.
+//!
+//! This crate knows no driver: it gets them in a [`Registry`](osiris_core::Registry). It is the only library crate that
+//! reads the environment, in [`Environment`], and the connections file, in [`ConnectionsFile`].
+
+mod connections_file;
+mod diagnostic;
+mod environment;
+mod graph;
+mod interpolate;
+mod model;
+mod params;
+mod parse;
+mod plan;
+pub mod run;
+mod source;
+pub mod yaml;
+
+pub use connections_file::{CONNECTIONS_FILE, ConnectionsFile};
+pub use diagnostic::{Diagnostic, Diagnostics};
+pub use environment::Environment;
+pub use model::{OML_VERSION, Pipeline, Spanned, Step, StepInput};
+pub use params::{ParamSpec, ParamType, Profile, env_name};
+pub use parse::parse;
+pub use plan::{Plan, PlanOptions, PlannedStep};
+pub use run::{
+    Ledger, LedgerStep, Observer, Outcome, PastRun, RunOptions, RunRecord, RunReport, Runs, Silent, StepReport,
+    StepStatus, StoreChoice,
+};
+pub use source::{MAX_FILE_BYTES, Position, SourceFile, Span};

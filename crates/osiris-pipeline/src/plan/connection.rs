@@ -1,0 +1,155 @@
+//! The connection of a step: found, resolved, checked, with every problem at its place in whichever file it stands.
+
+use osiris_core::driver::SplitConfig;
+use osiris_core::{ConnectionRef, ConnectionUse, Driver, Problem, ResolvedConnection, connection};
+use serde_json::Value;
+
+use super::step::{Context, pointer_as_written};
+use crate::connections_file::CONNECTIONS_FILE;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::interpolate::Interpolated;
+use crate::model::Step;
+use crate::source::Span;
+
+/// Resolves the connection of a step; an empty one when it has none or it cannot be resolved.
+pub(super) fn resolve(
+    context: &Context<'_>,
+    step: &Step,
+    driver: &dyn Driver,
+    split: &SplitConfig,
+    done: &Interpolated,
+    diagnostics: &mut Diagnostics,
+) -> ResolvedConnection {
+    let place = step.config.entry("connection").map(crate::yaml::Entry::span);
+    let written = split.connection.as_ref().filter(|value| !value.is_null());
+    let named = match written {
+        Some(_) if done.incomplete.contains("/connection") => return ResolvedConnection::none(),
+        Some(value) => match reference(value) {
+            Ok(reference) => Some(reference),
+            Err(diagnostic) => {
+                diagnostics.push(diagnostic.at(&context.pipeline.source, place.unwrap_or(step.config_span)));
+                return ResolvedConnection::none();
+            }
+        },
+        None => None,
+    };
+    match driver.spec().connection {
+        ConnectionUse::None => {
+            if named.is_some() {
+                let message = format!("`{}` uses no connection", step.component.value);
+                diagnostics
+                    .push(context.error(place.unwrap_or(step.config_span), message).with_hint("remove `connection`"));
+            }
+            ResolvedConnection::none()
+        }
+        ConnectionUse::Optional if named.is_none() => {
+            let resolved = ResolvedConnection::from_fields(split.overrides.clone(), driver.connection_schema());
+            check(context, step, driver, split, &resolved, diagnostics);
+            resolved
+        }
+        _ => defined(context, step, driver, split, named.as_ref(), place, diagnostics),
+    }
+}
+
+fn reference(value: &Value) -> Result<ConnectionRef, Box<Diagnostic>> {
+    match value.as_str() {
+        Some(text) => text.parse().map_err(|error| Box::new(Diagnostic::from_core(&error))),
+        None => Err(Box::new(
+            Diagnostic::error("`connection` must name a connection")
+                .with_hint("write `connection: \"@family.alias\"`; its fields are in osiris_connections.yaml"),
+        )),
+    }
+}
+
+fn defined(
+    context: &Context<'_>,
+    step: &Step,
+    driver: &dyn Driver,
+    split: &SplitConfig,
+    named: Option<&ConnectionRef>,
+    place: Option<Span>,
+    diagnostics: &mut Diagnostics,
+) -> ResolvedConnection {
+    let connections = context.connections;
+    let found = connections.connections().find(driver.spec().family(), named);
+    let (reference, definition) = match found {
+        Ok(found) => found,
+        Err(error) => {
+            let mut diagnostic = Diagnostic::from_core(&error);
+            if connections.path().is_none() && connections.connections().iter().next().is_none() {
+                let directory = if named.is_some() { "" } else { ", and name it under `connection`" };
+                diagnostic = diagnostic.with_hint(format!(
+                    "no {CONNECTIONS_FILE} was found beside the pipeline or above it: write one{directory}"
+                ));
+            }
+            diagnostics.push(diagnostic.at(&context.pipeline.source, place.unwrap_or(step.config_span)));
+            return ResolvedConnection::none();
+        }
+    };
+    let schema = driver.connection_schema();
+    let lookup = |name: &str| context.environment.get(name);
+    let (resolved, problems) = connection::resolve(&reference, definition, &split.overrides, schema, &lookup);
+    connections.mask(&reference, schema, diagnostics);
+    for warning in connections.literal_secrets(&reference, schema) {
+        diagnostics.push(warning);
+    }
+    diagnostics.redact(resolved.redactor());
+    for problem in &problems {
+        diagnostics.push(at_its_place(context, step, driver, split, Some(&reference), problem));
+    }
+    // A field without a value would be reported again as one that does not fit.
+    if !problems.iter().any(Problem::is_error) {
+        check(context, step, driver, split, &resolved, diagnostics);
+    }
+    resolved
+}
+
+fn check(
+    context: &Context<'_>,
+    step: &Step,
+    driver: &dyn Driver,
+    split: &SplitConfig,
+    resolved: &ResolvedConnection,
+    diagnostics: &mut Diagnostics,
+) {
+    for problem in driver.check_connection(resolved) {
+        diagnostics.push(at_its_place(context, step, driver, split, resolved.reference(), &problem));
+    }
+}
+
+/// A problem of a field that the step overrides stands in the pipeline file, any other in the connections file.
+fn at_its_place(
+    context: &Context<'_>,
+    step: &Step,
+    driver: &dyn Driver,
+    split: &SplitConfig,
+    reference: Option<&ConnectionRef>,
+    problem: &Problem,
+) -> Diagnostic {
+    let schema = driver.connection_schema();
+    let field = problem.pointer.strip_prefix('/').map(|path| path.split('/').next().unwrap_or(path));
+    let is_override = field.is_some_and(|field| {
+        split
+            .overrides
+            .keys()
+            .any(|name| name == field || schema.field_named(name) == schema.field_named(field).or(Some(field)))
+    });
+    let Some(reference) = reference.filter(|_| !is_override) else {
+        return context.place(step, schema, problem);
+    };
+    let definition = context.connections.definition(reference);
+    let pointer = definition.map_or(problem.pointer.clone(), |node| pointer_as_written(node, &problem.pointer, schema));
+    let name = reference.to_string();
+    let message = match field {
+        Some(field) if problem.message.contains(&name) => format!("`{field}`: {}", problem.message),
+        Some(field) => format!("`{field}` of {name}: {}", problem.message),
+        None if problem.message.contains(&name) => problem.message.clone(),
+        None => format!("{name}: {}", problem.message),
+    };
+    let diagnostic = Diagnostic::from_problem(&Problem { message, ..problem.clone() });
+    let is_about_key = problem.message.starts_with("unknown field");
+    match context.connections.place(reference, &pointer, is_about_key) {
+        Some((source, span)) => diagnostic.at(source, span),
+        None => diagnostic,
+    }
+}

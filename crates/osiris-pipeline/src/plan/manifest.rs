@@ -1,0 +1,89 @@
+//! The manifest of a plan: what would run, as JSON that is the same, byte for byte, for the same input on every machine. It
+//! holds no secret, no path of this machine, no time.
+
+use osiris_core::{Backoff, MASK, RetryPolicy};
+use serde_json::{Map, Value, json};
+
+use super::fingerprint::fingerprint;
+use super::{Plan, PlannedStep};
+use crate::diagnostic::looks_secret;
+use crate::model::OML_VERSION;
+
+/// The manifest with its keys sorted.
+pub(super) fn manifest(plan: &Plan) -> Value {
+    let params = params(plan);
+    let components = components(plan);
+    let mut pipeline = plan.pipeline.document.to_json();
+    plan.redactor.scrub_json(&mut pipeline);
+    let mut manifest = json!({
+        "oml_version": OML_VERSION,
+        "name": plan.name(),
+        "profile": plan.options.profile,
+        "fingerprints": {
+            "pipeline": fingerprint(&pipeline),
+            "params": fingerprint(&params),
+            "components": fingerprint(&components),
+        },
+        "params": params,
+        "components": components,
+        "steps": plan.steps.iter().map(step).collect::<Vec<_>>(),
+    });
+    plan.redactor.scrub_json(&mut manifest);
+    manifest.sort_all_objects();
+    manifest
+}
+
+/// Values of parameters that look secret are masked: a fingerprint of a short secret would give it away.
+fn params(plan: &Plan) -> Value {
+    let shown = plan.params.iter().map(|(name, value)| {
+        let value = if looks_secret(name) { Value::from(MASK) } else { value.clone() };
+        (name.clone(), value)
+    });
+    Value::Object(shown.collect())
+}
+
+/// The components that the steps run, with a fingerprint of what each accepts.
+fn components(plan: &Plan) -> Value {
+    let mut components = Map::new();
+    for step in &plan.steps {
+        let spec = step.driver.spec();
+        components.entry(spec.name).or_insert_with(|| {
+            let schemas = json!([step.driver.config_schema().json(), step.driver.connection_schema().json()]);
+            json!({"version": spec.version, "mode": spec.role.mode(), "schema": fingerprint(&schemas)})
+        });
+    }
+    components.sort_keys();
+    Value::Object(components)
+}
+
+fn step(step: &PlannedStep) -> Value {
+    let request = &step.request;
+    let inputs: Vec<Value> = step.upstream.iter().map(|(key, step)| json!({"key": key, "step": step})).collect();
+    json!({
+        "id": step.id,
+        "component": step.driver.spec().name,
+        "mode": step.driver.spec().role.mode(),
+        "config": request.config,
+        "connection": request.connection.reference().map(ToString::to_string),
+        "connection_overrides": step.overrides,
+        "input_step": request.input_step,
+        "inputs": inputs,
+        "needs": step.dependencies,
+        "retry": retry(&request.retry),
+        "timeout_ms": request.timeout.map(|limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)),
+    })
+}
+
+fn retry(policy: &RetryPolicy) -> Value {
+    let backoff = match policy.backoff {
+        Backoff::Exponential => "exponential",
+        Backoff::Linear => "linear",
+        Backoff::Fixed => "fixed",
+    };
+    json!({
+        "max_attempts": policy.max_attempts,
+        "backoff": backoff,
+        "initial_delay_ms": u64::try_from(policy.initial_delay.as_millis()).unwrap_or(u64::MAX),
+        "max_delay_ms": u64::try_from(policy.max_delay.as_millis()).unwrap_or(u64::MAX),
+    })
+}

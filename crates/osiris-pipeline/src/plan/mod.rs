@@ -1,0 +1,241 @@
+//! From a pipeline file to steps that can run: components looked up, configurations checked, connections resolved, the order
+//! fixed. Nothing is opened or connected to, and all that is wrong is said in one go.
+
+mod connection;
+mod fingerprint;
+mod manifest;
+mod step;
+mod wiring;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use osiris_core::{Driver, Redactor, Registry, StepRequest};
+use serde_json::Value;
+
+use crate::connections_file::ConnectionsFile;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::environment::Environment;
+use crate::graph;
+use crate::interpolate::{Edit, offset_as_written};
+use crate::model::Pipeline;
+use crate::params::{self, Chosen};
+use crate::parse::{self, KnownIds};
+use crate::source::{SourceFile, Span};
+
+use step::{Checked, Context};
+use wiring::Wiring;
+
+/// What the user chose for this run.
+#[derive(Debug, Clone, Default)]
+pub struct PlanOptions {
+    /// `--param name=value`, as texts.
+    pub params: BTreeMap<String, String>,
+    /// `--profile name`.
+    pub profile: Option<String>,
+    /// Check everything, change nothing.
+    pub dry_run: bool,
+}
+
+/// A pipeline that is ready to run.
+pub struct Plan {
+    pipeline: Pipeline,
+    params: BTreeMap<String, Value>,
+    options: PlanOptions,
+    steps: Vec<PlannedStep>,
+    redactor: Redactor,
+    directories: Vec<PathBuf>,
+    warnings: Diagnostics,
+}
+
+/// A step that is ready to run.
+pub struct PlannedStep {
+    /// Its id.
+    pub id: String,
+    /// The component.
+    pub driver: Arc<dyn Driver>,
+    /// What to ask of it; its `state` is for the runner to fill in.
+    pub request: StepRequest,
+    /// The tables it reads: the key that its SQL may use, and the step that makes the table.
+    pub upstream: Vec<(Option<String>, String)>,
+    /// The steps that must have ended well before it begins, those of `upstream` among them.
+    pub dependencies: Vec<String>,
+    index: usize,
+    edits: BTreeMap<String, Vec<Edit>>,
+    overrides: Value,
+}
+
+impl Plan {
+    /// Plans a pipeline.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the file, the connections it names, and the user's choices.
+    pub fn new(
+        source: &Arc<SourceFile>,
+        registry: &Registry,
+        connections: &ConnectionsFile,
+        environment: &Environment,
+        options: &PlanOptions,
+    ) -> Result<Self, Diagnostics> {
+        let mut diagnostics = Diagnostics::default();
+        let Some(pipeline) = parse::parse(source, &mut diagnostics) else { return Err(diagnostics.sorted()) };
+        diagnostics.extend(connections.masks());
+        let chosen = Chosen { params: options.params.clone(), profile: options.profile.clone() };
+        let params = params::resolve(&pipeline, &chosen, environment, &mut diagnostics);
+        let known = KnownIds::from_ids(pipeline.steps.iter().map(|step| step.id.value.as_str()));
+        let context =
+            Context { pipeline: &pipeline, params: &params, known: &known, registry, connections, environment };
+        let checked: Vec<Checked> = pipeline.steps.iter().map(|step| context.check(step, &mut diagnostics)).collect();
+        let wirings = wiring::wire(&pipeline, &checked, &mut diagnostics);
+        for (step, (checked, wiring)) in pipeline.steps.iter().zip(checked.iter().zip(&wirings)) {
+            context.check_inputs(step, checked, wiring, &mut diagnostics);
+        }
+        let dependencies = wirings.iter().map(|wiring| wiring.dependencies.clone()).collect();
+        let order = graph::order(&dependencies).unwrap_or_else(|cycles| {
+            cycles.iter().for_each(|cycle| diagnostics.push(wiring::cycle(&pipeline, cycle)));
+            Vec::new()
+        });
+        let mut redactor = Redactor::default();
+        checked.iter().for_each(|step| redactor.merge(step.connection.redactor()));
+        diagnostics.redact(&redactor);
+        if diagnostics.has_errors() {
+            return Err(diagnostics.sorted());
+        }
+        let mut checked: Vec<Option<Checked>> = checked.into_iter().map(Some).collect();
+        let ordered = order.into_iter().filter_map(|index| Some((index, checked[index].take()?)));
+        let mut steps: Vec<PlannedStep> = ordered
+            .filter_map(|(index, checked)| planned(&pipeline, index, checked, &wirings[index], options))
+            .collect();
+        fingerprint::assign(&mut steps);
+        let directories = directories(&steps);
+        let warnings = diagnostics.sorted();
+        Ok(Self { pipeline, params, options: options.clone(), steps, redactor, directories, warnings })
+    }
+
+    /// The pipeline's name.
+    pub fn name(&self) -> &str {
+        &self.pipeline.name
+    }
+
+    /// What the user chose.
+    pub fn options(&self) -> &PlanOptions {
+        &self.options
+    }
+
+    /// Whether everything is to be checked and nothing changed.
+    pub fn is_dry_run(&self) -> bool {
+        self.options.dry_run
+    }
+
+    /// The file as it was read.
+    pub fn pipeline(&self) -> &Pipeline {
+        &self.pipeline
+    }
+
+    /// The parameters with their values.
+    pub fn params(&self) -> &BTreeMap<String, Value> {
+        &self.params
+    }
+
+    /// The steps, in an order in which they can run.
+    pub fn steps(&self) -> &[PlannedStep] {
+        &self.steps
+    }
+
+    /// The step of that id.
+    pub fn step(&self, id: &str) -> Option<&PlannedStep> {
+        self.steps.iter().find(|step| step.id == id)
+    }
+
+    /// Knows the secrets of all connections.
+    pub fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
+    /// The directories that steps read or write, sorted: what the run store may reach.
+    pub fn directories(&self) -> &[PathBuf] {
+        &self.directories
+    }
+
+    /// What is worth a line.
+    pub fn warnings(&self) -> &Diagnostics {
+        &self.warnings
+    }
+
+    /// What a compile writes: the same bytes for the same input on every machine.
+    pub fn manifest(&self) -> Value {
+        manifest::manifest(self)
+    }
+
+    /// An error of a run, shown in the pipeline file: at byte `offset` of the text at `pointer` of the step's config, such as
+    /// `/query`. None when the step or the field is not there.
+    pub fn diagnose(
+        &self,
+        step: &str,
+        pointer: &str,
+        offset: usize,
+        error: &osiris_core::Error,
+    ) -> Option<Diagnostics> {
+        let planned = self.step(step)?;
+        let step = &self.pipeline.steps[planned.index];
+        let schema = planned.driver.config_schema();
+        let found = step.config.find(&step::pointer_as_written(&step.config, pointer, schema));
+        if !found.is_exact {
+            return None;
+        }
+        let offset = planned.edits.get(pointer).map_or(offset, |edits| offset_as_written(edits, offset));
+        let start = found.node.offset_in_file(&self.pipeline.source, offset);
+        let text = self.pipeline.source.text().get(start..).unwrap_or_default();
+        let word = text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').map(char::len_utf8).sum::<usize>();
+        let diagnostic = Diagnostic::from_core(error).at(&self.pipeline.source, Span::new(start, start + word.max(1)));
+        let mut diagnostics = self.warnings.masks_only();
+        diagnostics.push(diagnostic);
+        Some(diagnostics)
+    }
+}
+
+impl std::fmt::Debug for Plan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let steps: Vec<&str> = self.steps.iter().map(|step| step.id.as_str()).collect();
+        f.debug_struct("Plan").field("name", &self.pipeline.name).field("steps", &steps).finish_non_exhaustive()
+    }
+}
+
+fn planned(
+    pipeline: &Pipeline,
+    index: usize,
+    checked: Checked,
+    wiring: &Wiring,
+    options: &PlanOptions,
+) -> Option<PlannedStep> {
+    let step = &pipeline.steps[index];
+    let id_of = |index: &usize| pipeline.steps[*index].id.value.clone();
+    let request = StepRequest {
+        connection: checked.connection,
+        base_dir: pipeline.source.directory(),
+        input_step: checked.input_step.map(|step| step.value),
+        dry_run: options.dry_run || checked.dry_run,
+        retry: step.retry.clone(),
+        timeout: step.timeout,
+        ..StepRequest::new(step.id.value.clone(), Value::Object(checked.config))
+    };
+    Some(PlannedStep {
+        id: step.id.value.clone(),
+        driver: checked.driver?,
+        request,
+        upstream: wiring.upstream.iter().map(|(key, index)| (key.clone(), id_of(index))).collect(),
+        dependencies: wiring.dependencies.iter().map(id_of).collect(),
+        index,
+        edits: checked.edits,
+        overrides: Value::Object(checked.overrides),
+    })
+}
+
+fn directories(steps: &[PlannedStep]) -> Vec<PathBuf> {
+    let all = steps.iter().flat_map(|step| {
+        let request = &step.request;
+        step.driver.directories(&request.config, &request.connection, &request.base_dir)
+    });
+    all.collect::<BTreeSet<_>>().into_iter().collect()
+}

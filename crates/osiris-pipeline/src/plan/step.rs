@@ -1,0 +1,256 @@
+//! One step against its component: does the configuration fit, and the connection.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use osiris_core::driver::{SplitConfig, split_config};
+use osiris_core::{ConfigSchema, Driver, Problem, Registry, ResolvedConnection, Role};
+use serde_json::{Map, Value};
+
+use super::connection;
+use super::wiring::Wiring;
+use crate::connections_file::ConnectionsFile;
+use crate::diagnostic::{Diagnostic, Diagnostics, is_reference};
+use crate::environment::Environment;
+use crate::interpolate::{Edit, Interpolated, Scope, interpolate};
+use crate::model::{Pipeline, Spanned, Step};
+use crate::parse::{KnownIds, mask_literals};
+use crate::source::Span;
+use crate::yaml::Node;
+
+/// What a step is checked against.
+pub(super) struct Context<'a> {
+    pub(super) pipeline: &'a Pipeline,
+    pub(super) params: &'a BTreeMap<String, Value>,
+    pub(super) known: &'a KnownIds,
+    pub(super) registry: &'a Registry,
+    pub(super) connections: &'a ConnectionsFile,
+    pub(super) environment: &'a Environment,
+}
+
+/// A step with what its component makes of it.
+pub(super) struct Checked {
+    pub(super) driver: Option<Arc<dyn Driver>>,
+    pub(super) config: Map<String, Value>,
+    pub(super) overrides: Map<String, Value>,
+    pub(super) connection: ResolvedConnection,
+    pub(super) input_step: Option<Spanned<String>>,
+    pub(super) dry_run: bool,
+    pub(super) tables: Vec<Spanned<String>>,
+    pub(super) edits: BTreeMap<String, Vec<Edit>>,
+    /// Whether the configuration is good enough to be asked further questions.
+    is_valid: bool,
+}
+
+impl Checked {
+    /// What the step does with tables, unless its component is not known.
+    pub(super) fn role(&self) -> Option<Role> {
+        self.driver.as_ref().map(|driver| driver.spec().role)
+    }
+}
+
+impl Context<'_> {
+    /// Checks everything of a step that does not depend on other steps.
+    pub(super) fn check(&self, step: &Step, diagnostics: &mut Diagnostics) -> Checked {
+        let driver = self.driver(step, diagnostics);
+        let scope = Scope {
+            source: &self.pipeline.source,
+            specs: &self.pipeline.params,
+            params: self.params,
+            steps: self.known,
+        };
+        let done = interpolate(&step.config, &scope, diagnostics);
+        let Some(driver) = driver else { return Checked::without_driver(done) };
+        self.check_mode(step, driver.spec().role, diagnostics);
+        let secrets = self.refuse_inline_secrets(step, driver.as_ref(), diagnostics);
+        let mut split = split_config(driver.as_ref(), &done.config);
+        split.overrides.retain(|name, _| !secrets.contains(name));
+        let is_valid = self.check_config(step, driver.as_ref(), &split, &done, diagnostics);
+        let connection = connection::resolve(self, step, driver.as_ref(), &split, &done, diagnostics);
+        let input_step = self.text_field(step, "input_step", split.input_step.as_ref(), diagnostics);
+        let dry_run = self.flag(step, "dry_run", split.dry_run.as_ref(), diagnostics);
+        Checked {
+            driver: Some(driver),
+            config: split.config,
+            overrides: split.overrides,
+            connection,
+            input_step,
+            dry_run,
+            tables: done.tables,
+            edits: done.edits,
+            is_valid,
+        }
+    }
+
+    /// Checks what can only be said once the inputs are known.
+    pub(super) fn check_inputs(&self, step: &Step, checked: &Checked, wiring: &Wiring, diagnostics: &mut Diagnostics) {
+        let id_of = |index: &usize| self.pipeline.steps[*index].id.value.as_str();
+        for table in &checked.tables {
+            if !wiring.upstream.iter().any(|(_, index)| id_of(index) == table.value) {
+                let message = format!("`{}` is not an input of step `{}`", table.value, step.id.value);
+                diagnostics
+                    .push(self.error(table.span, message).with_hint(format!("add it: `needs: [{}]`", table.value)));
+            }
+        }
+        let Some(driver) = checked.driver.as_ref().filter(|_| checked.is_valid) else { return };
+        let mut names: Vec<&str> = wiring.upstream.iter().map(|(_, index)| id_of(index)).collect();
+        names.extend(wiring.upstream.iter().filter_map(|(key, _)| key.as_deref()));
+        for problem in driver.check_inputs(&Value::Object(checked.config.clone()), &names) {
+            diagnostics.push(self.place(step, driver.config_schema(), &problem));
+        }
+    }
+
+    fn driver(&self, step: &Step, diagnostics: &mut Diagnostics) -> Option<Arc<dyn Driver>> {
+        match self.registry.get(&step.component.value) {
+            Ok(driver) => Some(Arc::clone(driver)),
+            Err(error) => {
+                diagnostics.push(Diagnostic::from_core(&error).at(&self.pipeline.source, step.component.span));
+                None
+            }
+        }
+    }
+
+    fn check_mode(&self, step: &Step, role: Role, diagnostics: &mut Diagnostics) {
+        let Some(mode) = step.mode.as_ref().filter(|mode| mode.value != role) else { return };
+        let component = &step.component.value;
+        let message = format!("`{component}` does not {}: its mode is `{}`", verb(mode.value), role.mode());
+        diagnostics.push(
+            self.error(mode.span, message)
+                .with_hint(format!("write `mode: {}`, or choose another component", role.mode())),
+        );
+    }
+
+    /// The names of fields that hold a secret; each is an error.
+    fn refuse_inline_secrets(&self, step: &Step, driver: &dyn Driver, diagnostics: &mut Diagnostics) -> Vec<String> {
+        let mut found = Vec::new();
+        for entry in step.config.as_mapping().unwrap_or_default() {
+            let schema = match driver.config_schema().field_named(&entry.key) {
+                Some(_) => driver.config_schema(),
+                None => driver.connection_schema(),
+            };
+            if !schema.is_secret(&entry.key) || entry.value.is_null() {
+                continue;
+            }
+            found.push(entry.key.clone());
+            mask_literals(&entry.value, &self.pipeline.source, diagnostics);
+            if entry.value.as_str().is_some_and(is_reference) {
+                continue;
+            }
+            let message = format!("`{}` is a secret and must not be written in a pipeline file", entry.key);
+            let family = driver.spec().family();
+            diagnostics.push(self.error(entry.key_span, message).with_hint(format!(
+                "put it into osiris_connections.yaml as a variable, and name that connection: `connection: \"@{family}.alias\"`"
+            )));
+        }
+        found
+    }
+
+    fn check_config(
+        &self,
+        step: &Step,
+        driver: &dyn Driver,
+        split: &SplitConfig,
+        done: &Interpolated,
+        diagnostics: &mut Diagnostics,
+    ) -> bool {
+        let problems = driver.check_config(&Value::Object(split.config.clone()));
+        let is_valid = done.incomplete.is_empty() && !problems.iter().any(Problem::is_error);
+        for problem in problems.iter().filter(|problem| !done.incomplete.contains(&problem.pointer)) {
+            diagnostics.push(self.place(step, driver.config_schema(), problem));
+        }
+        is_valid
+    }
+
+    /// A problem of the configuration, at its place in the file.
+    pub(super) fn place(&self, step: &Step, schema: &ConfigSchema, problem: &Problem) -> Diagnostic {
+        let pointer = pointer_as_written(&step.config, &problem.pointer, schema);
+        let found = step.config.find(&pointer);
+        let is_about_key = problem.message.starts_with("unknown field");
+        let span = match (found.entry, is_about_key) {
+            (None, _) if std::ptr::eq(found.node, &raw const step.config) => step.config_span,
+            (_, true) => found.key_span(),
+            (_, false) => found.value_span(),
+        };
+        let diagnostic = Diagnostic::from_problem(problem).at(&self.pipeline.source, span);
+        // The line shows the field; only what is missing from it must be said to be of which component.
+        match (problem.pointer.is_empty(), problem.hint.is_some()) {
+            (true, false) => {
+                diagnostic.with_hint(format!("`osiris components show {}` lists its fields", step.component.value))
+            }
+            _ => diagnostic,
+        }
+    }
+
+    pub(super) fn error(&self, span: Span, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::error(message).at(&self.pipeline.source, span)
+    }
+
+    fn text_field(
+        &self,
+        step: &Step,
+        name: &str,
+        value: Option<&Value>,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Spanned<String>> {
+        let value = value.filter(|value| !value.is_null())?;
+        let span = step.config.get(name).map_or(step.config_span, |node| node.span);
+        match value.as_str() {
+            Some(text) => Some(Spanned { value: text.to_owned(), span }),
+            None => {
+                diagnostics.push(self.error(span, format!("`{name}` must be a text")));
+                None
+            }
+        }
+    }
+
+    fn flag(&self, step: &Step, name: &str, value: Option<&Value>, diagnostics: &mut Diagnostics) -> bool {
+        match value {
+            None | Some(Value::Null) => false,
+            Some(Value::Bool(flag)) => *flag,
+            Some(_) => {
+                let span = step.config.get(name).map_or(step.config_span, |node| node.span);
+                diagnostics.push(self.error(span, format!("`{name}` must be true or false")));
+                false
+            }
+        }
+    }
+}
+
+impl Checked {
+    fn without_driver(done: Interpolated) -> Self {
+        Self {
+            driver: None,
+            config: done.config,
+            overrides: Map::new(),
+            connection: ResolvedConnection::none(),
+            input_step: None,
+            dry_run: false,
+            tables: Vec::new(),
+            edits: done.edits,
+            is_valid: false,
+        }
+    }
+}
+
+/// A pointer by the names of a schema, as a pointer by the names of the file, which may be aliases.
+pub(super) fn pointer_as_written(config: &Node, pointer: &str, schema: &ConfigSchema) -> String {
+    let Some((first, rest)) = pointer.strip_prefix('/').map(|path| path.split_once('/').unwrap_or((path, ""))) else {
+        return pointer.to_owned();
+    };
+    if config.get(first).is_some() {
+        return pointer.to_owned();
+    }
+    match schema.aliases(first).find(|alias| config.get(alias).is_some()) {
+        Some(alias) if rest.is_empty() => format!("/{alias}"),
+        Some(alias) => format!("/{alias}/{rest}"),
+        None => pointer.to_owned(),
+    }
+}
+
+const fn verb(role: Role) -> &'static str {
+    match role {
+        Role::Extract => "read",
+        Role::Transform => "transform",
+        Role::Write => "write",
+    }
+}

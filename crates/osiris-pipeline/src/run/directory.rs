@@ -1,0 +1,175 @@
+//! The directory of a run: `.osiris/runs/<run-id>/` with the record, the books, telemetry, the store, rejects, artifacts.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use osiris_core::{Error, Result, safe_name};
+use sha2::{Digest, Sha256};
+
+use super::file_error;
+use super::ledger::Ledger;
+use super::outcome::Outcome;
+use super::past::{LEDGER, PastRun, RECORD, RunRecord};
+use super::state::write_atomically;
+use crate::Plan;
+
+/// A run's own directory, locked against other processes while the run goes on.
+pub(super) struct RunDirectory {
+    path: PathBuf,
+    record: std::sync::Mutex<RunRecord>,
+    id: String,
+    started: DateTime<Utc>,
+    _lock: File,
+}
+
+impl RunDirectory {
+    /// Makes the directory of a new run.
+    pub(super) fn create(root: &Path, plan: &Plan) -> Result<Self> {
+        let started = Utc::now();
+        let runs = root.join("runs");
+        let mut salt = 0u32;
+        let (id, path) = loop {
+            let id = run_id(started, plan.name(), salt);
+            let path = runs.join(&id);
+            fs::create_dir_all(&runs).map_err(|error| file_error(error, &runs))?;
+            match fs::create_dir(&path) {
+                Ok(()) => break (id, path),
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => salt += 1,
+                Err(error) => return Err(file_error(error, &path)),
+            }
+        };
+        Self::open(path, RunRecord::new(&id, plan, started))
+    }
+
+    /// Takes over the directory of a run that failed.
+    pub(super) fn reopen(past: &PastRun, plan: &Plan) -> Result<Self> {
+        let mut record = past.record().clone();
+        if record.pipeline != plan.name() {
+            return Err(Error::validation(format!(
+                "run {} is of the pipeline `{}`, not of `{}`",
+                record.run_id,
+                record.pipeline,
+                plan.name()
+            )));
+        }
+        record.outcome = Outcome::Running;
+        record.finished_at = None;
+        Self::open(past.directory().to_path_buf(), record)
+    }
+
+    fn open(path: PathBuf, record: RunRecord) -> Result<Self> {
+        let lock_path = path.join("lock");
+        let lock = File::create(&lock_path).map_err(|error| file_error(error, &lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::validation(format!("run {} is still going on in another process", record.run_id))
+                    .with_hint("wait for it, or stop it first"));
+            }
+            Err(TryLockError::Error(error)) => return Err(file_error(error, &lock_path)),
+        }
+        let rejects = path.join("rejects");
+        fs::create_dir_all(&rejects).map_err(|error| file_error(error, &rejects))?;
+        let (id, started) = (record.run_id.clone(), record.started_at);
+        let directory = Self { path, record: std::sync::Mutex::new(record), id, started, _lock: lock };
+        directory.write_record()?;
+        Ok(directory)
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// When the run began; a resumed run keeps the time of the first try, which its SQL may have used.
+    pub(super) fn started(&self) -> DateTime<Utc> {
+        self.started
+    }
+
+    pub(super) fn store_file(&self) -> PathBuf {
+        self.path.join("store.duckdb")
+    }
+
+    pub(super) fn scratch(&self) -> PathBuf {
+        self.path.join("scratch")
+    }
+
+    pub(super) fn artifacts(&self) -> PathBuf {
+        self.path.join("artifacts")
+    }
+
+    pub(super) fn rejects(&self) -> PathBuf {
+        self.path.join("rejects")
+    }
+
+    /// The file for the rejects of a step.
+    pub(super) fn rejects_file(&self, step: &str) -> PathBuf {
+        self.rejects().join(format!("{}.parquet", safe_name(step)))
+    }
+
+    /// Writes the books as they stand.
+    pub(super) fn write_ledger(&self, ledger: &Ledger) -> Result<()> {
+        let path = self.path.join(LEDGER);
+        let text = serde_json::to_vec_pretty(ledger).unwrap_or_default();
+        write_atomically(&path, &text).map_err(|error| file_error(error, &path))
+    }
+
+    /// Writes how the run ended.
+    pub(super) fn finish(&self, outcome: Outcome, ledger: &Ledger, problems: &[String]) -> Result<()> {
+        self.write_ledger(ledger)?;
+        {
+            let mut record = self.record.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            record.outcome = outcome;
+            record.finished_at = Some(Utc::now());
+            record.problems = problems.to_vec();
+        }
+        self.write_record()
+    }
+
+    fn write_record(&self) -> Result<()> {
+        let path = self.path.join(RECORD);
+        let record = self.record.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let text = serde_json::to_vec_pretty(&*record).unwrap_or_default();
+        write_atomically(&path, &text).map_err(|error| file_error(error, &path))
+    }
+
+    /// Removes what nobody needs any more: files of the moment always, the store when `store`, empty directories.
+    pub(super) fn clean(&self, store: bool) -> Result<()> {
+        remove_tree(&self.scratch())?;
+        if store {
+            for file in [self.store_file(), self.path.join("store.duckdb.wal")] {
+                match fs::remove_file(&file) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(file_error(error, &file)),
+                    _ => {}
+                }
+            }
+        }
+        // Only an empty one goes: that it is not empty is no error.
+        let _ = fs::remove_dir(self.rejects());
+        let _ = fs::remove_dir(self.artifacts());
+        let _ = fs::remove_file(self.path.join("lock"));
+        Ok(())
+    }
+}
+
+fn remove_tree(path: &Path) -> Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(file_error(error, path)),
+        _ => Ok(()),
+    }
+}
+
+/// `20241121-013000-1a2b3c`: sorts by time, is short enough to type.
+fn run_id(started: DateTime<Utc>, pipeline: &str, salt: u32) -> String {
+    let mut digest = Sha256::new();
+    digest.update(pipeline);
+    digest.update(started.timestamp_nanos_opt().unwrap_or_default().to_le_bytes());
+    digest.update(std::process::id().to_le_bytes());
+    digest.update(salt.to_le_bytes());
+    let hash: String = digest.finalize().iter().take(3).map(|byte| format!("{byte:02x}")).collect();
+    format!("{}-{hash}", started.format("%Y%m%d-%H%M%S"))
+}

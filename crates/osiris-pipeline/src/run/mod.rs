@@ -1,0 +1,222 @@
+//! Running a plan: the run directory, the store, the steps in their order, the books at the end.
+//!
+//! Nothing here knows a component. What one step does is the driver's; what a run owes its user (the ledger, state that is
+//! saved last, a directory to look into, a way to go on after a failure) is here.
+
+mod directory;
+mod ledger;
+mod outcome;
+mod past;
+mod rejects;
+mod report;
+mod schedule;
+mod state;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use osiris_core::store::default_memory_limit;
+use osiris_core::telemetry::{event, metric};
+use osiris_core::{Error, Progress, Result, RunContext, Store, StoreKind, StoreOptions, Telemetry, Unit};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+pub use ledger::{Ledger, LedgerStep};
+pub use outcome::Outcome;
+pub use past::{PastRun, RunRecord, Runs};
+pub use report::{RunReport, StepReport, StepStatus};
+
+use crate::{Plan, PlannedStep};
+use directory::RunDirectory;
+use schedule::Scheduler;
+
+/// Where the tables of a run live.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StoreChoice {
+    /// In a file of the run directory: a failed run can be resumed.
+    #[default]
+    File,
+    /// In memory, spilling to disk beyond the limit: faster, and a failed run starts from the beginning.
+    Memory,
+}
+
+/// How to run a plan.
+#[derive(Debug, Clone)]
+pub struct RunOptions {
+    /// The directory of runs and state: `.osiris` beside the pipeline.
+    pub root: PathBuf,
+    /// How many steps may run side by side. Default: 4.
+    pub jobs: usize,
+    /// Memory for the run's tables, in bytes. Default: 60% of the machine's or the cgroup's.
+    pub memory_limit: u64,
+    /// Threads of the run store. Default: one for every core.
+    pub threads: Option<usize>,
+    /// Where the tables live.
+    pub store: StoreChoice,
+    /// Whether to keep the store of a run that ended well.
+    pub keep: bool,
+    /// Ends the run when cancelled: what is running is rolled back.
+    pub cancel: CancellationToken,
+}
+
+impl RunOptions {
+    /// The defaults, with runs and state below `root`.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self {
+            root: root.into(),
+            jobs: 4,
+            memory_limit: default_memory_limit(),
+            threads: None,
+            store: StoreChoice::File,
+            keep: false,
+            cancel: CancellationToken::new(),
+        }
+    }
+}
+
+/// Sees a run while it goes on: for progress on a terminal.
+pub trait Observer: Send + Sync {
+    /// The run has its id and directory.
+    fn run_started(&self, run_id: &str, directory: &std::path::Path) {
+        let _ = (run_id, directory);
+    }
+
+    /// A step begins; `progress` advances while it runs.
+    fn step_started(&self, step: &PlannedStep, progress: Arc<Progress>) {
+        let _ = (step, progress);
+    }
+
+    /// A step ended, or was taken from the run that is resumed, or was never begun.
+    fn step_finished(&self, report: &StepReport) {
+        let _ = report;
+    }
+}
+
+/// Sees nothing.
+pub struct Silent;
+
+impl Observer for Silent {}
+
+/// Runs `plan`. With `resume`, goes on in the directory of a run that failed: steps whose tables are committed there,
+/// and that have not changed since, are not run again.
+///
+/// # Errors
+/// When the run cannot begin: no directory, no store, another process in it. What happens to steps is in the report.
+pub async fn run(
+    plan: &Plan,
+    options: &RunOptions,
+    resume: Option<&PastRun>,
+    observer: &dyn Observer,
+) -> Result<RunReport> {
+    let started = Instant::now();
+    let directory = match resume {
+        Some(past) => RunDirectory::reopen(past, plan)?,
+        None => RunDirectory::create(&options.root, plan)?,
+    };
+    observer.run_started(directory.id(), directory.path());
+    let telemetry = Telemetry::to_directory(directory.path(), directory.id(), plan.redactor().clone())?;
+    telemetry.log_event(event::RUN_START, json!({"pipeline": plan.name(), "resumed": resume.is_some()}));
+    log_connections(plan, &telemetry);
+    let store = open_store(plan, options, &directory)?;
+    let context = RunContext::new(store, telemetry.clone(), directory.artifacts(), options.cancel.clone());
+    let states = state::States::new(&options.root, plan.name());
+    let scheduler = Scheduler::new(plan, &context, &directory, &states, observer, options.jobs, started);
+    let steps = scheduler.run(resume).await?;
+    let cancelled = options.cancel.is_cancelled();
+    let ledger = Ledger::of(directory.id(), plan.name(), &steps, plan.is_dry_run());
+    let problems = ledger.problems();
+    let mut outcome = Outcome::of(&steps, &problems, cancelled);
+    let mut problems = problems;
+    if outcome == Outcome::Done
+        && !plan.is_dry_run()
+        && let Err(error) = states.save(&steps)
+    {
+        problems.push(format!("the state of the run could not be saved: {error}"));
+        outcome = Outcome::Failed;
+    }
+    directory.finish(outcome, &ledger, &problems)?;
+    log_end(&telemetry, outcome, &steps, &problems, started.elapsed());
+    drop(context);
+    directory.clean(outcome == Outcome::Done && !options.keep)?;
+    Ok(RunReport {
+        run_id: directory.id().to_owned(),
+        directory: directory.path().to_path_buf(),
+        outcome,
+        steps,
+        duration: started.elapsed(),
+        problems,
+    })
+}
+
+fn open_store(plan: &Plan, options: &RunOptions, directory: &RunDirectory) -> Result<Store> {
+    let kind = match options.store {
+        StoreChoice::File => StoreKind::File(directory.store_file()),
+        StoreChoice::Memory => StoreKind::Memory,
+    };
+    let mut store = StoreOptions::new(kind, directory.scratch())
+        .with_memory_limit(options.memory_limit)
+        .with_directories(plan.directories().iter().cloned().chain([directory.rejects()]))
+        .with_start(directory.started());
+    if let Some(threads) = options.threads {
+        store = store.with_threads(threads);
+    }
+    Store::open(&store).map_err(|error| {
+        error.with_context("run", directory.path().display()).with_hint("is another process in this run?")
+    })
+}
+
+fn log_connections(plan: &Plan, telemetry: &Telemetry) {
+    for step in plan.steps() {
+        let Some(reference) = step.request.connection.reference() else { continue };
+        let fields = |ok: Option<bool>| {
+            let mut fields = json!({"step_id": step.id, "family": reference.family(), "alias": reference.alias()});
+            if let Some(ok) = ok {
+                fields["ok"] = Value::Bool(ok);
+            }
+            fields
+        };
+        telemetry.log_event(event::CONNECTION_RESOLVE_START, fields(None));
+        telemetry.log_event(event::CONNECTION_RESOLVE_COMPLETE, fields(Some(true)));
+    }
+}
+
+fn log_end(telemetry: &Telemetry, outcome: Outcome, steps: &[StepReport], problems: &[String], duration: Duration) {
+    let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let total_rows: u64 = steps.iter().map(|step| step.rows).sum();
+    if let Some(bytes) = peak_memory() {
+        telemetry.log_metric(metric::PEAK_MEMORY_BYTES, bytes, Unit::Bytes, json!({}));
+    }
+    match outcome {
+        Outcome::Done => {
+            telemetry.log_event(event::RUN_COMPLETE, json!({"total_rows": total_rows, "duration_ms": duration_ms}))
+        }
+        failed => {
+            let error = steps.iter().find_map(|step| step.error.as_ref());
+            let text = error.map(ToString::to_string).or_else(|| problems.first().cloned());
+            telemetry.log_event(
+                event::RUN_FAILED,
+                json!({
+                    "error": text.unwrap_or_else(|| failed.as_str().to_owned()),
+                    "category": error.map_or("unknown", |error| error.kind().category()),
+                    "exit_code": failed.exit_code(),
+                    "duration_ms": duration_ms,
+                }),
+            );
+        }
+    }
+    telemetry.log_event(event::CLEANUP_COMPLETE, json!({"total_rows": total_rows, "duration_ms": duration_ms}));
+}
+
+/// The largest resident size of this process, as Linux reports it.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kibibytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+/// What went wrong with a file of the run directory.
+fn file_error(error: std::io::Error, path: &std::path::Path) -> Error {
+    Error::from(error).with_context("path", path.display()).with_hint("choose another directory with `--run-dir`")
+}

@@ -1,0 +1,69 @@
+//! How a run ended, and the exit code that says so.
+
+use osiris_core::ErrorKind;
+use serde::{Deserialize, Serialize};
+
+use super::report::{StepReport, StepStatus};
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Still going on, or killed.
+    Running,
+    /// Every step ended well and the ledger balances. Exit code 0.
+    Done,
+    /// A step failed for good. Exit code 1.
+    Failed,
+    /// The ledger does not balance, an assertion failed, too many rows were rejected. Exit code 3.
+    Integrity,
+    /// A step failed, and a later try may succeed: network, timeout, rate limit. Exit code 4.
+    TryLater,
+    /// The user stopped it. Exit code 130.
+    Interrupted,
+}
+
+impl Outcome {
+    pub(super) fn of(steps: &[StepReport], problems: &[String], cancelled: bool) -> Self {
+        let errors = || steps.iter().filter_map(|step| step.error.as_ref());
+        if errors().any(|error| error.kind() == ErrorKind::Integrity) {
+            return Self::Integrity;
+        }
+        if errors().any(|error| error.kind() != ErrorKind::Cancelled && !error.is_retryable()) {
+            return Self::Failed;
+        }
+        if errors().any(|error| error.kind() != ErrorKind::Cancelled) {
+            return Self::TryLater;
+        }
+        let ended = steps.iter().all(|step| matches!(step.status, StepStatus::Done | StepStatus::Reused));
+        match (ended, problems.is_empty()) {
+            (true, true) => Self::Done,
+            (true, false) => Self::Integrity,
+            (false, _) if cancelled => Self::Interrupted,
+            (false, _) => Self::Failed,
+        }
+    }
+
+    /// The exit code of `osiris run`.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed | Self::Running => 1,
+            Self::Integrity => 3,
+            Self::TryLater => 4,
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// One word for files and tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Integrity => "integrity",
+            Self::TryLater => "try_later",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}

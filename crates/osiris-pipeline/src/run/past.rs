@@ -1,0 +1,198 @@
+//! Runs that have ended or were killed: what `runs list` shows and `run --resume` goes on with.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use osiris_core::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+use super::file_error;
+use super::ledger::Ledger;
+use super::outcome::Outcome;
+use crate::Plan;
+use crate::diagnostic::looks_secret;
+
+/// The file of a run's record.
+pub(super) const RECORD: &str = "run.json";
+/// The file of its books.
+pub(super) const LEDGER: &str = "ledger.json";
+
+/// What is known of a run from its beginning: enough to plan it again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// Its id.
+    pub run_id: String,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The pipeline file.
+    pub file: Option<PathBuf>,
+    /// The parameters the user gave, by name. A parameter whose name looks secret is not kept.
+    pub params: BTreeMap<String, String>,
+    /// The profile the user chose.
+    pub profile: Option<String>,
+    /// Whether nothing was to be written.
+    pub dry_run: bool,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// When it ended.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What was wrong with the books although no step failed.
+    pub problems: Vec<String>,
+}
+
+impl RunRecord {
+    pub(super) fn new(run_id: &str, plan: &Plan, started_at: DateTime<Utc>) -> Self {
+        let file =
+            plan.pipeline().source.path().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()));
+        Self {
+            run_id: run_id.to_owned(),
+            pipeline: plan.name().to_owned(),
+            file,
+            params: plan
+                .options()
+                .params
+                .iter()
+                .filter(|(name, _)| !looks_secret(name))
+                .map(|(n, v)| (n.clone(), v.clone()))
+                .collect(),
+            profile: plan.options().profile.clone(),
+            dry_run: plan.is_dry_run(),
+            started_at,
+            finished_at: None,
+            outcome: Outcome::Running,
+            problems: Vec::new(),
+        }
+    }
+}
+
+/// A run in its directory.
+#[derive(Debug, Clone)]
+pub struct PastRun {
+    directory: PathBuf,
+    record: RunRecord,
+    ledger: Option<Ledger>,
+}
+
+impl PastRun {
+    /// Reads a run's directory.
+    ///
+    /// # Errors
+    /// When its record is not there or cannot be read.
+    pub fn open(directory: &Path) -> Result<Self> {
+        let record = read_json(&directory.join(RECORD))?;
+        let ledger = directory.join(LEDGER);
+        let ledger = if ledger.exists() { Some(read_json(&ledger)?) } else { None };
+        Ok(Self { directory: directory.to_path_buf(), record, ledger })
+    }
+
+    /// Where it is.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// What is known of it.
+    pub fn record(&self) -> &RunRecord {
+        &self.record
+    }
+
+    /// Its books, as far as it came.
+    pub fn ledger(&self) -> Option<&Ledger> {
+        self.ledger.as_ref()
+    }
+
+    /// Whether its tables are still there.
+    pub fn has_store(&self) -> bool {
+        self.directory.join("store.duckdb").exists()
+    }
+
+    /// How it ended. A run that is recorded as going on, and whose directory no process holds, was killed.
+    pub fn outcome(&self) -> Outcome {
+        match self.record.outcome {
+            Outcome::Running if !self.is_held() => Outcome::Interrupted,
+            outcome => outcome,
+        }
+    }
+
+    fn is_held(&self) -> bool {
+        let Ok(lock) = fs::File::open(self.directory.join("lock")) else { return false };
+        matches!(lock.try_lock_shared(), Err(fs::TryLockError::WouldBlock))
+    }
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = fs::read(path).map_err(|error| file_error(error, path))?;
+    serde_json::from_slice(&text).map_err(|error| {
+        Error::validation("a file of the run cannot be read").with_context("path", path.display()).with_source(error)
+    })
+}
+
+/// All runs below a root.
+#[derive(Debug, Clone)]
+pub struct Runs {
+    directory: PathBuf,
+}
+
+impl Runs {
+    /// The runs below `root`, the directory called `.osiris`.
+    pub fn below(root: &Path) -> Self {
+        Self { directory: root.join("runs") }
+    }
+
+    /// All of them, the latest first. Directories without a record are left out.
+    ///
+    /// # Errors
+    /// When the directory is there and cannot be read.
+    pub fn list(&self) -> Result<Vec<PastRun>> {
+        let entries = match fs::read_dir(&self.directory) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(file_error(error, &self.directory)),
+        };
+        let mut runs: Vec<PastRun> = entries.flatten().filter_map(|entry| PastRun::open(&entry.path()).ok()).collect();
+        runs.sort_by(|a, b| (b.record.started_at, &b.record.run_id).cmp(&(a.record.started_at, &a.record.run_id)));
+        Ok(runs)
+    }
+
+    /// The run of that id or of the only id that begins so; without one, the latest.
+    ///
+    /// # Errors
+    /// No run, or several that begin so.
+    pub fn find(&self, id: Option<&str>) -> Result<PastRun> {
+        let runs = self.list()?;
+        let Some(id) = id else {
+            return runs.into_iter().next().ok_or_else(|| self.none());
+        };
+        let mut matching = runs.into_iter().filter(|run| run.record.run_id.starts_with(id));
+        match (matching.next(), matching.next()) {
+            (Some(run), None) => Ok(run),
+            (Some(run), Some(_)) if run.record.run_id == id => Ok(run),
+            (Some(_), Some(_)) => {
+                Err(Error::validation(format!("several runs begin with `{id}`")).with_hint("write more of it"))
+            }
+            (None, _) => Err(Error::validation(format!("there is no run `{id}`"))
+                .with_context("directory", self.directory.display())
+                .with_hint("`osiris runs list` shows them")),
+        }
+    }
+
+    /// The latest run that did not end well and still has its tables: what `run --resume` goes on with.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn last_failed(&self) -> Result<PastRun> {
+        let failed = self.list()?.into_iter().find(|run| run.outcome() != Outcome::Done && run.has_store());
+        failed.ok_or_else(|| {
+            Error::validation("there is no failed run to resume").with_context("directory", self.directory.display())
+        })
+    }
+
+    fn none(&self) -> Error {
+        Error::validation("there are no runs yet")
+            .with_context("directory", self.directory.display())
+            .with_hint("`osiris run FILE` makes one")
+    }
+}

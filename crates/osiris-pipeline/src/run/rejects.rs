@@ -1,0 +1,26 @@
+//! Exporting what a step rejected, whether it ended well or not.
+
+use std::path::PathBuf;
+
+use osiris_core::ExecutionContext;
+
+use super::directory::RunDirectory;
+
+/// Writes the step's rejects beside the run and returns the file. That this fails is traced, not raised: the step's own
+/// error is the one that matters, and the rows are in the store.
+pub(super) async fn export(ctx: &ExecutionContext, directory: &RunDirectory) -> Option<PathBuf> {
+    if ctx.rejects().is_empty() {
+        return None;
+    }
+    let path = directory.rejects_file(ctx.step_id());
+    match ctx.rejects().export(&path).await {
+        Ok(()) => {
+            ctx.log_artifact("rejects", &path);
+            Some(path)
+        }
+        Err(error) => {
+            tracing::warn!(step = ctx.step_id(), %error, "the rejects could not be exported");
+            None
+        }
+    }
+}

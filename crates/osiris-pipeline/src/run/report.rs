@@ -1,0 +1,99 @@
+//! What a run returns, step by step.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use osiris_core::{Error, Role, StepCounts};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::outcome::Outcome;
+use crate::PlannedStep;
+
+/// A run that has ended.
+#[derive(Debug)]
+pub struct RunReport {
+    /// Its id.
+    pub run_id: String,
+    /// Its directory.
+    pub directory: PathBuf,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Its steps, in the order of the plan.
+    pub steps: Vec<StepReport>,
+    /// How long it took.
+    pub duration: Duration,
+    /// What is wrong with the books although no step failed.
+    pub problems: Vec<String>,
+}
+
+/// What became of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StepStatus {
+    /// It ended well.
+    Done,
+    /// It had ended well in the run that was resumed.
+    Reused,
+    /// It failed.
+    Failed,
+    /// It was never begun, because another one failed or the run was stopped.
+    Skipped,
+    /// It was stopped.
+    Cancelled,
+}
+
+/// One step of a run that has ended.
+#[derive(Debug)]
+pub struct StepReport {
+    /// Its id.
+    pub id: String,
+    /// Its component.
+    pub component: String,
+    /// What it does with tables.
+    pub role: Role,
+    /// What became of it.
+    pub status: StepStatus,
+    /// Its lines of the ledger.
+    pub counts: StepCounts,
+    /// Its rows: stored or acknowledged.
+    pub rows: u64,
+    /// How long it took.
+    pub duration: Duration,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Why it failed; redacted.
+    pub error: Option<Error>,
+    /// The file with its rejected rows.
+    pub rejects: Option<PathBuf>,
+    /// Where it stood when it began, from the start of the run.
+    pub offset: Duration,
+    /// The steps whose tables it read.
+    pub upstream: Vec<String>,
+    /// What the next run starts from.
+    pub(super) state: Option<Value>,
+    /// What its table depends on.
+    pub(super) fingerprint: String,
+}
+
+impl StepReport {
+    /// A step that has not run.
+    pub(super) fn skipped(step: &PlannedStep) -> Self {
+        Self {
+            id: step.id.clone(),
+            component: step.driver.spec().name.to_owned(),
+            role: step.driver.spec().role,
+            status: StepStatus::Skipped,
+            counts: StepCounts::default(),
+            rows: 0,
+            duration: Duration::ZERO,
+            attempts: 0,
+            error: None,
+            rejects: None,
+            offset: Duration::ZERO,
+            upstream: step.upstream.iter().map(|(_, step)| step.clone()).collect(),
+            state: None,
+            fingerprint: step.request.fingerprint.clone().unwrap_or_default(),
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The state of incremental extraction: `.osiris/state/<pipeline>/<step>.json`, replaced as a whole once a run has ended well.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use osiris_core::{Error, Result, safe_name};
+use serde_json::Value;
+
+use super::file_error;
+use super::report::StepReport;
+
+/// The states of one pipeline.
+pub(super) struct States {
+    directory: PathBuf,
+}
+
+impl States {
+    pub(super) fn new(root: &Path, pipeline: &str) -> Self {
+        Self { directory: root.join("state").join(safe_name(pipeline)) }
+    }
+
+    /// The state of a step.
+    ///
+    /// # Errors
+    /// A file that is there and cannot be read: going on without it would read everything again.
+    pub(super) fn load(&self, step: &str) -> Result<Option<Value>> {
+        let path = self.path(step);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(file_error(error, &path)),
+        };
+        serde_json::from_str(&text).map(Some).map_err(|error| {
+            Error::validation("the saved state of the step is not JSON")
+                .with_context("path", path.display())
+                .with_source(error)
+                .with_hint("restore the file, or remove it to read everything again")
+        })
+    }
+
+    /// Saves what the steps of a run that ended well have left.
+    pub(super) fn save(&self, steps: &[StepReport]) -> Result<()> {
+        for step in steps {
+            if let Some(state) = &step.state {
+                let path = self.path(&step.id);
+                write_atomically(&path, state.to_string().as_bytes()).map_err(|error| file_error(error, &path))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn path(&self, step: &str) -> PathBuf {
+        self.directory.join(format!("{}.json", safe_name(step)))
+    }
+}
+
+/// The file has the new content or the old one, whatever happens.
+pub(super) fn write_atomically(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    let directory = path.parent().unwrap_or_else(|| Path::new("."));
+    fs::create_dir_all(directory)?;
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".new");
+    let temporary = PathBuf::from(temporary);
+    let mut file = File::create(&temporary)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    File::open(directory)?.sync_all()
+}

@@ -1,0 +1,13 @@
+//! Pipeline files from text to plan, with the messages that people read.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "clippy knows tests, not what they share")]
+
+mod components;
+mod connections;
+mod form;
+mod manifest;
+mod params;
+mod references;
+mod secrets;
+mod speed;
+mod syntax;

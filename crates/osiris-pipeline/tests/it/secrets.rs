@@ -1,0 +1,75 @@
+//! Secrets in pipeline files are refused, and no report shows one.
+
+use insta::assert_snapshot;
+
+use crate::components::{Case, refused, with_steps};
+
+#[test]
+fn an_inline_secret_is_refused_and_masked() {
+    let steps = r#"  - id: a
+    component: db.extractor
+    config: {query: q, password: "hunter2-long", host: 5}
+"#;
+    let report = refused(&with_steps(steps));
+    assert_snapshot!(report, @r#"
+    error: `password` is a secret and must not be written in a pipeline file
+     --> pipeline.yaml:6:24
+      |
+    6 |     config: {query: q, password: ***, host: 5}
+      |                        ^^^^^^^^
+      |
+      = hint: put it into osiris_connections.yaml as a variable, and name that connection: `connection: "@db.alias"`
+
+    error: expected a text, found `5`
+     --> pipeline.yaml:6:45
+      |
+    6 |     config: {query: q, password: ***, host: 5}
+      |                                             ^
+    "#);
+    assert!(!report.contains("hunter2"), "{report}");
+}
+
+#[test]
+fn a_secret_field_of_the_config_itself_is_refused_under_its_alias_too() {
+    let steps = "  - {id: a, component: db.extractor, config: {query: q, page_token: hunter2-long}}\n";
+    assert_snapshot!(refused(&with_steps(steps)), @r#"
+    error: `page_token` is a secret and must not be written in a pipeline file
+     --> pipeline.yaml:4:57
+      |
+    4 |   - {id: a, component: db.extractor, config: {query: q, page_token: ***}}
+      |                                                         ^^^^^^^^^^
+      |
+      = hint: put it into osiris_connections.yaml as a variable, and name that connection: `connection: "@db.alias"`
+    "#);
+}
+
+#[test]
+fn a_variable_in_a_secret_field_is_told_where_it_belongs() {
+    let steps = "  - {id: a, component: db.extractor, config: {query: q, password: \"${DB_PASSWORD}\"}}\n";
+    assert_snapshot!(refused(&with_steps(steps)), @r#"
+    error: `${DB_PASSWORD}` is neither a parameter nor a table of a step
+     --> pipeline.yaml:4:68
+      |
+    4 |   - {id: a, component: db.extractor, config: {query: q, password: "${DB_PASSWORD}"}}
+      |                                                                    ^^^^^^^^^^^^^^
+      |
+      = hint: environment variables are for osiris_connections.yaml; declare a parameter and write `${params.name}`, or `$${` for a literal `${`
+    "#);
+}
+
+#[test]
+fn another_error_on_the_line_of_a_secret_does_not_show_it() {
+    let steps = "  - {id: a, component: file.writer, config: {pth: o, api_key: hunter2-long, headers: {authToken: [hunter3-long]}}}\n";
+    let report = refused(&with_steps(steps));
+    assert!(!report.contains("hunter"), "{report}");
+    assert!(report.contains("api_key: ***"), "{report}");
+}
+
+#[test]
+fn the_value_of_a_variable_is_masked_in_messages() {
+    let steps = "  - {id: a, component: db.extractor, config: {query: q}}\n  - {id: w, component: file.writer, config: {path: o, compression: hunter2-long}}\n";
+    let case = Case { variables: &[("DB_PASSWORD", "hunter2-long")], ..Case::default() };
+    let report = case.refused(&with_steps(steps));
+    assert!(!report.contains("hunter2"), "{report}");
+    assert!(report.contains("`***` is not one of"), "{report}");
+}
