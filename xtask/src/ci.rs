@@ -1,0 +1,139 @@
+//! `cargo xtask ci`: everything that must hold before a change is merged, in phases, stopping at the first that fails.
+
+use std::time::{Duration, Instant};
+
+use crate::args::Args;
+use crate::services::Mode;
+use crate::{Outcome, docs, native, packages, readme, shell, test_drivers, tools};
+
+/// One thing that must hold.
+struct Phase {
+    name: &'static str,
+    about: &'static str,
+    run: fn() -> Outcome,
+}
+
+/// The cheap ones first. `lint` is the first that compiles DuckDB; the later ones use the same build of it.
+const PHASES: &[Phase] = &[
+    Phase { name: "format", about: "the code is formatted", run: format },
+    Phase { name: "native", about: "every documented command compiles the same DuckDB", run: native::check },
+    Phase { name: "lint", about: "clippy has nothing to say", run: lint },
+    Phase { name: "rustdoc", about: "the API documentation builds, its links lead somewhere", run: rustdoc },
+    Phase { name: "dependencies", about: "every dependency is used", run: dependencies },
+    Phase { name: "features", about: "each feature of the facade compiles alone", run: features },
+    Phase {
+        name: "packages",
+        about: "each crate can be packaged, and compiles from its package",
+        run: packages::check,
+    },
+    Phase { name: "docs", about: "the generated reference is up to date", run: docs::check },
+    Phase { name: "readme", about: "the commands of the README work", run: readme::check },
+    Phase { name: "tests", about: "every test, with every service", run: tests },
+];
+
+pub(crate) fn main(mut args: Args) -> Outcome {
+    let only = args.option("--only")?;
+    let list = args.flag("--list");
+    args.finish()?;
+    if list {
+        PHASES.iter().for_each(|phase| println!("{:<14}{}", phase.name, phase.about));
+        return Ok(());
+    }
+    let chosen: Vec<&Phase> =
+        PHASES.iter().filter(|phase| only.as_deref().is_none_or(|name| name == phase.name)).collect();
+    if chosen.is_empty() {
+        return Err(format!("there is no phase `{}`; `cargo xtask ci --list` names them", only.unwrap_or_default()));
+    }
+    run(&chosen)
+}
+
+fn run(phases: &[&Phase]) -> Outcome {
+    let began = Instant::now();
+    let mut times = Vec::new();
+    for phase in phases {
+        println!("==> {}: {}", phase.name, phase.about);
+        let started = Instant::now();
+        (phase.run)().map_err(|error| format!("{error}\nto repeat: cargo xtask ci --only {}", phase.name))?;
+        times.push((phase.name, started.elapsed()));
+        println!("    {} ok in {}", phase.name, clock(started.elapsed()));
+    }
+    println!();
+    times.iter().for_each(|(name, time)| println!("{name:<14}{:>8}", clock(*time)));
+    println!("{:<14}{:>8}", "all", clock(began.elapsed()));
+    Ok(())
+}
+
+fn clock(time: Duration) -> String {
+    format!("{}:{:02}", time.as_secs() / 60, time.as_secs() % 60)
+}
+
+fn format() -> Outcome {
+    shell::run(&mut shell::cargo(&["fmt", "--all", "--check"]))
+}
+
+fn lint() -> Outcome {
+    shell::run(&mut shell::cargo(&[
+        "clippy",
+        "--locked",
+        "--quiet",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ]))
+}
+
+/// Libraries only: the program and the facade are both called `osiris` and would overwrite each other's pages.
+fn rustdoc() -> Outcome {
+    let mut doc = shell::cargo(&["doc", "--locked", "--quiet", "--workspace", "--no-deps", "--lib"]);
+    shell::run(doc.env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn dependencies() -> Outcome {
+    tools::MACHETE.ensure()?;
+    shell::run(&mut shell::cargo(&["machete", "--with-metadata"]))
+}
+
+/// With clippy, so that what is unused without some feature is an error too. Nothing is linked: without `bundled` DuckDB's build
+/// script only writes bindings, and with it the feature set is that of the other phases.
+fn features() -> Outcome {
+    tools::HACK.ensure()?;
+    shell::run(&mut shell::cargo(&[
+        "hack",
+        "--each-feature",
+        "-p",
+        "osiris",
+        "clippy",
+        "--locked",
+        "--quiet",
+        "--",
+        "-D",
+        "warnings",
+    ]))
+}
+
+fn tests() -> Outcome {
+    test_drivers::run(None, Mode::Required)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_phase_that_fails_ends_the_run_and_says_how_to_repeat_it() {
+        let good = Phase { name: "good", about: "", run: || Ok(()) };
+        let bad = Phase { name: "bad", about: "", run: || Err("no".to_owned()) };
+        let never = Phase { name: "never", about: "", run: || panic!("must not run") };
+        let error = run(&[&good, &bad, &never]).unwrap_err();
+        assert_eq!(error, "no\nto repeat: cargo xtask ci --only bad");
+        run(&[&good]).unwrap();
+    }
+
+    #[test]
+    fn an_unknown_phase_is_refused() {
+        let words = ["--only", "nothing"].map(str::to_owned);
+        assert!(main(Args::new(words)).unwrap_err().contains("`nothing`"));
+    }
+}

@@ -1,0 +1,56 @@
+//! `cargo xtask docs`: the pages that are made from the program itself, so that they cannot say anything else.
+
+mod cli;
+mod reference;
+mod rules;
+mod schema;
+
+use std::process::Command;
+
+use crate::args::Args;
+use crate::{Outcome, shell, workspace};
+
+/// How to bring the pages up to date.
+const MENDS: &str = "run `cargo xtask docs` and commit what it writes";
+
+pub(crate) fn main(mut args: Args) -> Outcome {
+    let only_check = args.flag("--check");
+    args.finish()?;
+    if only_check {
+        return check();
+    }
+    for (path, text) in pages()? {
+        workspace::write(path, &text)?;
+        println!("wrote {path}");
+    }
+    Ok(())
+}
+
+/// Fails when a page is not what the program says.
+pub(crate) fn check() -> Outcome {
+    let stale: Vec<&str> = pages()?
+        .into_iter()
+        .filter(|(path, text)| workspace::read(path).ok().as_ref() != Some(text))
+        .map(|(path, _)| path)
+        .collect();
+    if stale.is_empty() { Ok(()) } else { Err(format!("stale: {}\nhint: {MENDS}", stale.join(", "))) }
+}
+
+fn pages() -> Outcome<Vec<(&'static str, String)>> {
+    shell::run(&mut shell::cargo(&["build", "--locked", "--quiet", "--workspace", "--bin", "osiris"]))?;
+    Ok(vec![
+        ("docs/reference/components.md", reference::page(&osiris)?),
+        ("docs/reference/cli.md", cli::page(&osiris)?),
+        ("docs/driver-spec.md", rules::page()?),
+    ])
+}
+
+/// What the program prints, whatever the terminal and the environment of the caller.
+fn osiris(arguments: &[&str]) -> Outcome<String> {
+    let mut command = Command::new(workspace::target_dir().join("debug").join("osiris"));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("OSIRIS_")) {
+        command.env_remove(name);
+    }
+    command.current_dir(workspace::root()).env("COLUMNS", "100").env("NO_COLOR", "1");
+    shell::capture(command.args(arguments))
+}

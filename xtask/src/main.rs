@@ -1,0 +1,62 @@
+//! The project's own tasks: `cargo xtask ...`. They run other programs; none of our crates is linked here.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a task runner talks to the person who runs it")]
+
+mod args;
+mod bench;
+mod ci;
+mod docs;
+mod native;
+mod new_driver;
+mod packages;
+mod readme;
+mod release;
+mod services;
+mod shell;
+mod test_drivers;
+mod tools;
+mod workspace;
+
+use std::process::ExitCode;
+
+use args::Args;
+
+/// What a task returns: the message is for the person who must mend it.
+type Outcome<T = ()> = Result<T, String>;
+
+const HELP: &str = "\
+cargo xtask <task>
+
+  test-drivers [--driver NAME] [--services auto|required|skip]
+                        run every test, or those of one driver; the services they need are found or installed
+  ci [--only PHASE] [--list]
+                        everything that must hold before a change is merged
+  docs [--check]        write the generated pages of docs/reference, or fail when they are stale
+  bench [NAME]... [--list] [--scale N] [--rounds N]
+                        build the release profile and print the tables of docs/benchmarks.md
+  new-driver NAME       make crates/osiris-driver-NAME and register it in the facade
+  release [--execute]   check that the crates can be published; publish them
+";
+
+fn main() -> ExitCode {
+    let mut args = Args::new(std::env::args().skip(1));
+    let outcome = match args.word().as_deref() {
+        Some("test-drivers") => test_drivers::main(args),
+        Some("ci") => ci::main(args),
+        Some("docs") => docs::main(args),
+        Some("bench") => bench::main(args),
+        Some("new-driver") => new_driver::main(args),
+        Some("release") => release::main(args),
+        None | Some("help" | "--help" | "-h") => {
+            print!("{HELP}");
+            Ok(())
+        }
+        Some(other) => Err(format!("unknown task `{other}`\n\n{HELP}")),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

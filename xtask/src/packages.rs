@@ -1,0 +1,89 @@
+//! Whether each published crate can be packaged, and whether what is packaged is all that it takes to compile.
+//!
+//! `cargo package` would build each package from nothing, without the profile of this workspace: DuckDB once more, for 20
+//! minutes, unoptimised. So the packages are made unverified, unpacked into a workspace of their own with the same profile,
+//! and checked there, which compiles no C++ and links nothing. What a package forgot to include fails there just the same.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::workspace::{self, Package};
+use crate::{Outcome, shell};
+
+/// What a manifest must say besides its name.
+const KEYS: &[&str] =
+    &["version", "edition", "rust-version", "description", "license", "readme", "keywords", "categories"];
+
+/// Packages every published crate and compiles them from their packages.
+pub(crate) fn check() -> Outcome {
+    let packages = workspace::packages()?;
+    check_manifests(&packages)?;
+    let version = workspace::version()?;
+    let mut package = shell::cargo(&["package", "--quiet", "--locked", "--no-verify", "--allow-dirty", "--workspace"]);
+    for private in ["xtask", "osiris-e2e", "osiris-bench"] {
+        package.args(["--exclude", private]);
+    }
+    shell::run(&mut package)?;
+    let directory = workspace::target_dir().join("packages");
+    unpack(&packages, &version, &directory)?;
+    let mut check = shell::cargo(&["check", "--quiet", "--workspace", "--no-default-features"]);
+    shell::run(check.current_dir(&directory).env("CARGO_TARGET_DIR", workspace::target_dir()))
+        .map_err(|error| format!("{error}\nhint: a file that the crate needs lies outside its directory"))
+}
+
+/// Every manifest says what a registry wants to know.
+pub(crate) fn check_manifests(packages: &[Package]) -> Outcome {
+    let missing: Vec<String> = packages
+        .iter()
+        .flat_map(|package| KEYS.iter().filter(|key| !package.sets(key)).map(|key| format!("{}: {key}", package.name)))
+        .collect();
+    if missing.is_empty() { Ok(()) } else { Err(format!("missing in Cargo.toml: {}", missing.join(", "))) }
+}
+
+fn unpack(packages: &[Package], version: &str, directory: &Path) -> Outcome {
+    let failed = |error: std::io::Error| format!("{}: {error}", directory.display());
+    if directory.exists() {
+        fs::remove_dir_all(directory).map_err(failed)?;
+    }
+    fs::create_dir_all(directory).map_err(failed)?;
+    for package in packages {
+        let archive = workspace::target_dir().join("package").join(format!("{}-{version}.crate", package.name));
+        shell::run(Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(directory))?;
+    }
+    fs::write(directory.join("Cargo.toml"), manifest(packages, version, &workspace::read("Cargo.toml")?))
+        .map_err(failed)?;
+    fs::write(directory.join("Cargo.lock"), workspace::read("Cargo.lock")?).map_err(failed)
+}
+
+/// A workspace of the unpacked crates that finds them here and not in the registry, with the profiles of ours.
+fn manifest(packages: &[Package], version: &str, ours: &str) -> String {
+    let place = |package: &Package| PathBuf::from(format!("{}-{version}", package.name));
+    let members: Vec<String> = packages.iter().map(|package| format!("{:?}", place(package))).collect();
+    let patches: String =
+        packages.iter().map(|package| format!("{} = {{ path = {:?} }}\n", package.name, place(package))).collect();
+    let profiles = ours.find("\n[profile").map_or("", |at| &ours[at..]);
+    format!(
+        "[workspace]\nresolver = \"3\"\nmembers = [{}]\n\n[patch.crates-io]\n{patches}{profiles}",
+        members.join(", ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_manifests_are_complete() {
+        check_manifests(&workspace::packages().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn the_unpacked_workspace_keeps_the_profiles_that_spare_a_second_duckdb() {
+        let packages = workspace::packages().unwrap();
+        let text = manifest(&packages, "1.2.3", &workspace::read("Cargo.toml").unwrap());
+        assert!(text.contains("osiris-core = { path = \"osiris-core-1.2.3\" }"), "{text}");
+        assert!(text.contains("[profile.dev.package.libduckdb-sys]"), "{text}");
+        assert!(!text.contains("[workspace.dependencies]"), "{text}");
+    }
+}

@@ -1,0 +1,81 @@
+//! `cargo xtask test-drivers`: every test of the workspace, or those of one driver, with the servers they need.
+
+use std::process::Command;
+
+use crate::args::Args;
+use crate::services::{self, Mode};
+use crate::{Outcome, shell, tools, workspace};
+
+/// Names the services whose tests are left out, for the tests themselves.
+const SKIPPED: &str = "OSIRIS_TEST_SKIPPED_SERVICES";
+
+pub(crate) fn main(mut args: Args) -> Outcome {
+    let driver = args.option("--driver")?;
+    let mode = Mode::parse(args.option("--services")?.as_deref())?;
+    args.finish()?;
+    run(driver.as_deref(), mode)
+}
+
+/// Runs the tests.
+pub(crate) fn run(driver: Option<&str>, mode: Mode) -> Outcome {
+    let known = workspace::drivers()?;
+    let drivers = match driver {
+        None => known,
+        Some(name) if known.iter().any(|driver| driver == name) => vec![name.to_owned()],
+        Some(name) => return Err(format!("there is no driver `{name}`; there are: {}", known.join(", "))),
+    };
+    tools::NEXTEST.ensure()?;
+    let skipped = services::prepare(mode, &drivers, &services::ThisMachine)?;
+    for service in &skipped {
+        println!("SKIPPED: every test that needs the service `{service}`");
+    }
+    for mut command in commands(driver) {
+        shell::run(command.env(SKIPPED, skipped.join(",")))?;
+    }
+    for service in &skipped {
+        println!("SKIPPED: every test that needs the service `{service}`");
+    }
+    Ok(())
+}
+
+/// The whole workspace is tested with its default features, which are those of the command line program: every driver, and a
+/// DuckDB built from source. A single driver's crate has no defaults, so it is told the same feature: one feature set, one
+/// DuckDB.
+fn commands(driver: Option<&str>) -> Vec<Command> {
+    const NEXTEST: &[&str] = &["nextest", "run", "--locked", "--no-tests=fail"];
+    let Some(driver) = driver else {
+        return vec![
+            // Whole pipelines run the program itself.
+            shell::cargo(&["build", "--locked", "--quiet", "--workspace", "--bin", "osiris"]),
+            shell::cargo(&[NEXTEST, &["--workspace"]].concat()),
+            shell::cargo(&["test", "--locked", "--quiet", "--doc", "--workspace"]),
+        ];
+    };
+    let package = format!("osiris-driver-{driver}");
+    let feature = format!("{package}/bundled");
+    let filter = format!("package({package}) or (package(osiris-e2e) and test({driver}))");
+    let packages = ["-p", &package, "-p", "osiris-e2e", "--features", &feature];
+    vec![
+        shell::cargo(&["build", "--locked", "--quiet", "--workspace", "--bin", "osiris"]),
+        shell::cargo(&[NEXTEST, &packages, &["-E", &filter]].concat()),
+        shell::cargo(&["test", "--locked", "--quiet", "--doc", "-p", &package, "--features", &feature]),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_driver_is_answered_with_the_known_ones() {
+        let error = run(Some("oracle"), Mode::Skip).unwrap_err();
+        assert!(error.contains("`oracle`") && error.contains("duckdb, filesystem"), "{error}");
+    }
+
+    #[test]
+    fn one_driver_runs_its_own_tests_and_its_pipelines_and_fails_when_there_are_none() {
+        let lines: Vec<String> = commands(Some("duckdb")).iter().map(shell::describe).collect();
+        assert!(lines[1].contains("--no-tests=fail -p osiris-driver-duckdb -p osiris-e2e"), "{lines:?}");
+        assert!(lines[1].contains("package(osiris-e2e) and test(duckdb)"), "{lines:?}");
+    }
+}

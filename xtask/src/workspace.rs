@@ -1,0 +1,146 @@
+//! The crates of this workspace, read from their manifests.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::Outcome;
+
+/// The directory of the workspace.
+pub(crate) fn root() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here)
+}
+
+/// Where cargo puts what it builds.
+pub(crate) fn target_dir() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+/// A published crate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Package {
+    pub(crate) name: String,
+    /// The crates of ours that it needs.
+    pub(crate) dependencies: BTreeSet<String>,
+    manifest: String,
+}
+
+impl Package {
+    fn parse(name: &str, manifest: &str) -> Self {
+        let mut section = "";
+        let mut dependencies = BTreeSet::new();
+        for line in manifest.lines().map(str::trim) {
+            if line.starts_with('[') {
+                section = line;
+            } else if section == "[dependencies]" && line.starts_with("osiris") {
+                let end = line.find(['.', ' ', '=']).unwrap_or(line.len());
+                dependencies.insert(line[..end].to_owned());
+            }
+        }
+        Self { name: name.to_owned(), dependencies, manifest: manifest.to_owned() }
+    }
+
+    /// Whether the manifest sets `key` in `[package]`, itself or from the workspace.
+    pub(crate) fn sets(&self, key: &str) -> bool {
+        let package = self.manifest.split("\n[").next().unwrap_or_default();
+        package.lines().any(|line| line.strip_prefix(key).is_some_and(|rest| rest.starts_with([' ', '.', '='])))
+    }
+}
+
+/// The published crates, each after those it needs.
+pub(crate) fn packages() -> Outcome<Vec<Package>> {
+    let directory = root().join("crates");
+    let entries = fs::read_dir(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
+    let mut names: Vec<String> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    names.sort();
+    let mut packages = Vec::new();
+    for name in names {
+        let path = directory.join(&name).join("Cargo.toml");
+        let manifest = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        packages.push(Package::parse(&name, &manifest));
+    }
+    in_publish_order(packages)
+}
+
+fn in_publish_order(mut waiting: Vec<Package>) -> Outcome<Vec<Package>> {
+    let mut ordered: Vec<Package> = Vec::new();
+    while !waiting.is_empty() {
+        let done: BTreeSet<&String> = ordered.iter().map(|package| &package.name).collect();
+        let ready = waiting.iter().position(|package| package.dependencies.iter().all(|name| done.contains(name)));
+        let Some(ready) = ready else {
+            let names: Vec<_> = waiting.iter().map(|package| package.name.as_str()).collect();
+            return Err(format!(
+                "these crates wait for each other or for a crate that is not there: {}",
+                names.join(", ")
+            ));
+        };
+        ordered.push(waiting.remove(ready));
+    }
+    Ok(ordered)
+}
+
+/// The drivers, by the name of their crate without `osiris-driver-`.
+pub(crate) fn drivers() -> Outcome<Vec<String>> {
+    let drivers =
+        packages()?.into_iter().filter_map(|package| Some(package.name.strip_prefix("osiris-driver-")?.to_owned()));
+    let mut drivers: Vec<String> = drivers.collect();
+    drivers.sort();
+    Ok(drivers)
+}
+
+/// The version that all crates share.
+pub(crate) fn version() -> Outcome<String> {
+    let manifest = read("Cargo.toml")?;
+    let section = manifest.split("[workspace.package]").nth(1).unwrap_or_default();
+    let line = section.lines().find(|line| line.starts_with("version"));
+    let version = line.and_then(|line| line.split('"').nth(1));
+    version.map(str::to_owned).ok_or_else(|| "Cargo.toml: no version under [workspace.package]".to_owned())
+}
+
+/// A file of the workspace.
+pub(crate) fn read(path: &str) -> Outcome<String> {
+    fs::read_to_string(root().join(path)).map_err(|error| format!("{path}: {error}"))
+}
+
+/// Writes a file of the workspace, with its directories.
+pub(crate) fn write(path: impl AsRef<Path>, text: &str) -> Outcome {
+    let path = root().join(path);
+    let parent = path.parent().unwrap_or_else(|| root());
+    fs::create_dir_all(parent)
+        .and_then(|()| fs::write(&path, text))
+        .map_err(|error| format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn crates_come_after_those_they_need() {
+        let package = |name, needs: &str| Package::parse(name, &format!("[package]\n[dependencies]\n{needs}"));
+        let found = in_publish_order(vec![
+            package("osiris", "osiris-core.workspace = true\nosiris-driver-x = { workspace = true }\nserde = \"1\""),
+            package("osiris-core", "serde.workspace = true\n[dev-dependencies]\nosiris-testkit.workspace = true"),
+            package("osiris-driver-x", "osiris-core.workspace = true"),
+        ]);
+        let names: Vec<_> = found.unwrap().into_iter().map(|package| package.name).collect();
+        assert_eq!(names, ["osiris-core", "osiris-driver-x", "osiris"]);
+        assert!(in_publish_order(vec![package("osiris-a", "osiris-b = \"1\"")]).unwrap_err().contains("osiris-a"));
+    }
+
+    #[test]
+    fn our_own_crates_can_be_read() {
+        let names: Vec<_> = packages().unwrap().into_iter().map(|package| package.name).collect();
+        assert_eq!(names.first().map(String::as_str), Some("osiris-core"));
+        assert!(drivers().unwrap().contains(&"filesystem".to_owned()));
+        assert_eq!(version().unwrap(), env!("CARGO_PKG_VERSION"));
+    }
+
+    #[test]
+    fn keys_of_the_package_section_are_found() {
+        let package =
+            Package::parse("x", "[package]\ndescription = \"d\"\nlicense.workspace = true\n[features]\nreadme = []\n");
+        assert!(package.sets("description") && package.sets("license") && !package.sets("readme"));
+    }
+}
