@@ -52,3 +52,7 @@ pub use telemetry::{Telemetry, Unit, event, metric};
 
 /// How many rows an extractor reads at most in a dry run.
 pub const DRY_RUN_ROWS: u64 = 100;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

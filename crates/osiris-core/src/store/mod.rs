@@ -8,6 +8,7 @@
 
 mod append;
 mod error;
+mod interrupt;
 mod json;
 mod loader;
 mod memory;
@@ -26,7 +27,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use duckdb::{Connection, InterruptHandle};
+use duckdb::Connection;
+use interrupt::InterruptOnDrop;
 
 pub use error::{EngineError, store_error};
 pub use memory::default_memory_limit;
@@ -96,9 +98,12 @@ impl Store {
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,
     {
         let connection = self.connection()?;
-        let mut guard = InterruptOnDrop::new(connection.interrupt_handle());
-        let result = tokio::task::spawn_blocking(move || work(&connection)).await;
-        guard.disarm();
+        let (_guard, working) = InterruptOnDrop::new(connection.interrupt_handle());
+        let work = move || {
+            let _working = working;
+            work(&connection)
+        };
+        let result = tokio::task::spawn_blocking(work).await;
         result.map_err(|error| Error::unknown("work on the run store ended in a panic").with_source(error))?
     }
 
@@ -124,6 +129,16 @@ impl Store {
         match joined {
             Ok(Ok(())) => Ok(()),
             _ => Err(Error::unknown("the thread of a sink panicked")),
+        }
+    }
+
+    /// Waits until every sink has committed or rolled back: before the store's file is moved or removed.
+    pub async fn settle(&self) {
+        let steps: Vec<String> = self.sinks().keys().cloned().collect();
+        for step in steps {
+            if let Err(error) = self.wait_for_sink(&step).await {
+                tracing::warn!(step, %error, "a sink did not end well");
+            }
         }
     }
 
@@ -162,27 +177,6 @@ impl Store {
         self.wait_for_sink(step).await?;
         let step = step.to_owned();
         self.call(move |connection| transaction::drop_table(connection, &step)).await
-    }
-}
-
-/// Interrupts a connection's running statement when the future that waits for it is dropped.
-pub(crate) struct InterruptOnDrop(Option<Arc<InterruptHandle>>);
-
-impl InterruptOnDrop {
-    pub(crate) fn new(handle: Arc<InterruptHandle>) -> Self {
-        Self(Some(handle))
-    }
-
-    pub(crate) fn disarm(&mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for InterruptOnDrop {
-    fn drop(&mut self) {
-        if let Some(handle) = &self.0 {
-            handle.interrupt();
-        }
     }
 }
 

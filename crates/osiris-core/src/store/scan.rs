@@ -8,8 +8,9 @@ use arrow::datatypes::SchemaRef;
 use duckdb::Connection;
 use tokio::sync::mpsc;
 
+use super::interrupt::InterruptOnDrop;
 use super::schema::{Column, TableRef, TableSchema};
-use super::{InterruptOnDrop, Store, quote, store_error};
+use super::{Store, quote, store_error};
 use crate::problem::nearest;
 use crate::{Error, Result};
 
@@ -104,13 +105,14 @@ pub struct TableScan {
 
 impl TableScan {
     fn start(connection: Connection, step: &str, sql: String, schema: TableSchema) -> Result<Self> {
-        let interrupt = InterruptOnDrop::new(connection.interrupt_handle());
+        let (interrupt, working) = InterruptOnDrop::new(connection.interrupt_handle());
         let arrow = schema.arrow();
         let (sender, batches) = mpsc::channel(BATCHES_IN_FLIGHT);
         let target = Arc::clone(&arrow);
         std::thread::Builder::new()
             .name(format!("scan {step}"))
             .spawn(move || {
+                let _working = working;
                 if let Err(error) = read(&connection, &sql, &target, &sender) {
                     // The reader may have gone: then nobody wants the error either.
                     let _ = sender.blocking_send(Err(error));

@@ -11,10 +11,11 @@ use arrow::record_batch::RecordBatch;
 use duckdb::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use super::interrupt::InterruptOnDrop;
 use super::loader::Loader;
 use super::schema::{StepNote, TableRef};
+use super::store_error;
 use super::transaction::StoreTransaction;
-use super::{InterruptOnDrop, store_error};
 use crate::{Error, Progress, Result};
 
 /// Batches on their way between a driver and the store.
@@ -46,20 +47,22 @@ pub struct TableSink {
     commands: mpsc::Sender<Command>,
     first_error: FirstError,
     progress: Arc<Progress>,
-    // Dropped last: by then nobody waits for what it interrupts.
     _interrupt: InterruptOnDrop,
 }
 
 impl TableSink {
     pub(super) fn start(connection: Connection, step: &str, progress: Arc<Progress>) -> Result<(Self, JoinHandle<()>)> {
-        let interrupt = InterruptOnDrop::new(connection.interrupt_handle());
+        let (interrupt, working) = InterruptOnDrop::new(connection.interrupt_handle());
         let (commands, queue) = mpsc::channel(BATCHES_IN_FLIGHT);
         let first_error = FirstError::default();
         let name = step.to_owned();
         let errors = Arc::clone(&first_error);
         let thread = std::thread::Builder::new()
             .name(format!("sink {step}"))
-            .spawn(move || serve(&connection, &name, queue, &errors))
+            .spawn(move || {
+                let _working = working;
+                serve(&connection, &name, queue, &errors);
+            })
             .map_err(|error| Error::from(error).with_hint("the machine is out of threads: lower `--jobs`"))?;
         Ok((Self { step: step.to_owned(), commands, first_error, progress, _interrupt: interrupt }, thread))
     }

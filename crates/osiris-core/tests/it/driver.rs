@@ -283,7 +283,6 @@ fn the_schema_of_a_config_marks_what_it_should() {
 fn a_word_that_is_no_choice_is_named_with_the_nearest_one() {
     #[derive(Deserialize, JsonSchema)]
     #[serde(rename_all = "lowercase")]
-    #[expect(dead_code, reason = "only its schema is used")]
     enum Mode {
         /// Adds rows.
         Append,
