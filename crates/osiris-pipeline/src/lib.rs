@@ -11,24 +11,36 @@ mod connections_file;
 mod diagnostic;
 mod environment;
 mod graph;
+mod init;
 mod interpolate;
+mod listing;
 mod model;
 mod params;
 mod parse;
 mod plan;
+mod project;
+mod reference;
 pub mod run;
+mod settings;
 mod source;
 pub mod yaml;
 
 pub use connections_file::{CONNECTIONS_FILE, ConnectionsFile};
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use environment::Environment;
+pub use init::init;
+pub use listing::{ConnectionListing, VariableState, list_connections};
 pub use model::{OML_VERSION, Pipeline, Spanned, Step, StepInput};
 pub use params::{ParamSpec, ParamType, Profile, env_name};
 pub use parse::parse;
 pub use plan::{Plan, PlanOptions, PlannedStep};
+pub use project::Project;
+pub use reference::{ComponentReference, FieldReference, reference};
 pub use run::{
     Ledger, LedgerStep, Observer, Outcome, PastRun, RunOptions, RunRecord, RunReport, Runs, Silent, StepReport,
     StepStatus, StoreChoice,
+};
+pub use settings::{
+    LogFormat, LogLevel, RUN_DIRECTORY, SETTINGS_FILE, Settings, parse_bytes, parse_count, parse_store,
 };
 pub use source::{MAX_FILE_BYTES, Position, SourceFile, Span};

@@ -1,5 +1,7 @@
 //! The connection of a step: found, resolved, checked, with every problem at its place in whichever file it stands.
 
+use std::collections::BTreeMap;
+
 use osiris_core::driver::SplitConfig;
 use osiris_core::{ConnectionRef, ConnectionUse, Driver, Problem, ResolvedConnection, connection};
 use serde_json::Value;
@@ -135,7 +137,7 @@ fn at_its_place(
             .any(|name| name == field || schema.field_named(name) == schema.field_named(field).or(Some(field)))
     });
     let Some(reference) = reference.filter(|_| !is_override) else {
-        return context.place(step, schema, problem);
+        return context.place(step, &BTreeMap::new(), schema, problem);
     };
     let definition = context.connections.definition(reference);
     let pointer = definition.map_or(problem.pointer.clone(), |node| pointer_as_written(node, &problem.pointer, schema));

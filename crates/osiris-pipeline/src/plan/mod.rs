@@ -15,14 +15,14 @@ use osiris_core::{Driver, Redactor, Registry, StepRequest};
 use serde_json::Value;
 
 use crate::connections_file::ConnectionsFile;
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, looks_secret};
 use crate::environment::Environment;
 use crate::graph;
-use crate::interpolate::{Edit, offset_as_written};
+use crate::interpolate::Edit;
 use crate::model::Pipeline;
 use crate::params::{self, Chosen};
 use crate::parse::{self, KnownIds};
-use crate::source::{SourceFile, Span};
+use crate::source::SourceFile;
 
 use step::{Checked, Context};
 use wiring::Wiring;
@@ -98,6 +98,9 @@ impl Plan {
         });
         let mut redactor = Redactor::default();
         checked.iter().for_each(|step| redactor.merge(step.connection.redactor()));
+        // A parameter that looks secret may have been put into SQL, a path, anywhere.
+        let secret = params.iter().filter(|(name, _)| looks_secret(name)).filter_map(|(_, value)| value.as_str());
+        secret.for_each(|value| redactor.add(value));
         diagnostics.redact(&redactor);
         if diagnostics.has_errors() {
             return Err(diagnostics.sorted());
@@ -184,11 +187,8 @@ impl Plan {
         if !found.is_exact {
             return None;
         }
-        let offset = planned.edits.get(pointer).map_or(offset, |edits| offset_as_written(edits, offset));
-        let start = found.node.offset_in_file(&self.pipeline.source, offset);
-        let text = self.pipeline.source.text().get(start..).unwrap_or_default();
-        let word = text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').map(char::len_utf8).sum::<usize>();
-        let diagnostic = Diagnostic::from_core(error).at(&self.pipeline.source, Span::new(start, start + word.max(1)));
+        let span = step::word_at(&self.pipeline.source, found.node, planned.edits.get(pointer), offset);
+        let diagnostic = Diagnostic::from_core(error).at(&self.pipeline.source, span);
         let mut diagnostics = self.warnings.masks_only();
         diagnostics.push(diagnostic);
         Some(diagnostics)

@@ -12,10 +12,10 @@ use super::wiring::Wiring;
 use crate::connections_file::ConnectionsFile;
 use crate::diagnostic::{Diagnostic, Diagnostics, is_reference};
 use crate::environment::Environment;
-use crate::interpolate::{Edit, Interpolated, Scope, interpolate};
+use crate::interpolate::{Edit, Interpolated, Scope, interpolate, offset_as_written};
 use crate::model::{Pipeline, Spanned, Step};
 use crate::parse::{KnownIds, mask_literals};
-use crate::source::Span;
+use crate::source::{SourceFile, Span};
 use crate::yaml::Node;
 
 /// What a step is checked against.
@@ -96,7 +96,7 @@ impl Context<'_> {
         let mut names: Vec<&str> = wiring.upstream.iter().map(|(_, index)| id_of(index)).collect();
         names.extend(wiring.upstream.iter().filter_map(|(key, _)| key.as_deref()));
         for problem in driver.check_inputs(&Value::Object(checked.config.clone()), &names) {
-            diagnostics.push(self.place(step, driver.config_schema(), &problem));
+            diagnostics.push(self.place(step, &checked.edits, driver.config_schema(), &problem));
         }
     }
 
@@ -156,20 +156,30 @@ impl Context<'_> {
         let problems = driver.check_config(&Value::Object(split.config.clone()));
         let is_valid = done.incomplete.is_empty() && !problems.iter().any(Problem::is_error);
         for problem in problems.iter().filter(|problem| !done.incomplete.contains(&problem.pointer)) {
-            diagnostics.push(self.place(step, driver.config_schema(), problem));
+            diagnostics.push(self.place(step, &done.edits, driver.config_schema(), problem));
         }
         is_valid
     }
 
     /// A problem of the configuration, at its place in the file.
-    pub(super) fn place(&self, step: &Step, schema: &ConfigSchema, problem: &Problem) -> Diagnostic {
+    pub(super) fn place(
+        &self,
+        step: &Step,
+        edits: &BTreeMap<String, Vec<Edit>>,
+        schema: &ConfigSchema,
+        problem: &Problem,
+    ) -> Diagnostic {
         let pointer = pointer_as_written(&step.config, &problem.pointer, schema);
         let found = step.config.find(&pointer);
         let is_about_key = problem.message.starts_with("unknown field");
-        let span = match (found.entry, is_about_key) {
-            (None, _) if std::ptr::eq(found.node, &raw const step.config) => step.config_span,
-            (_, true) => found.key_span(),
-            (_, false) => found.value_span(),
+        let span = match (problem.offset, found.entry, is_about_key) {
+            (Some(offset), _, _) if found.is_exact => {
+                let edits = edits.get(&problem.pointer).or_else(|| edits.get(&pointer));
+                word_at(&self.pipeline.source, found.node, edits, offset)
+            }
+            (_, None, _) if std::ptr::eq(found.node, &raw const step.config) => step.config_span,
+            (_, _, true) => found.key_span(),
+            (_, _, false) => found.value_span(),
         };
         let diagnostic = Diagnostic::from_problem(problem).at(&self.pipeline.source, span);
         // The line shows the field; only what is missing from it must be said to be of which component.
@@ -230,6 +240,15 @@ impl Checked {
             is_valid: false,
         }
     }
+}
+
+/// The word at a byte of a text of the file; the byte counts after parameters were put in.
+pub(super) fn word_at(source: &SourceFile, node: &Node, edits: Option<&Vec<Edit>>, offset: usize) -> Span {
+    let offset = edits.map_or(offset, |edits| offset_as_written(edits, offset));
+    let start = node.offset_in_file(source, offset);
+    let text = source.text().get(start..).unwrap_or_default();
+    let word = text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').map(char::len_utf8).sum::<usize>();
+    Span::new(start, start + word.max(1))
 }
 
 /// A pointer by the names of a schema, as a pointer by the names of the file, which may be aliases.

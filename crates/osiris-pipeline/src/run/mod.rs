@@ -123,6 +123,7 @@ pub async fn run(
     let states = state::States::new(&options.root, plan.name());
     let scheduler = Scheduler::new(plan, &context, &directory, &states, observer, options.jobs, started);
     let steps = scheduler.run(resume).await?;
+    context.store().settle().await;
     let cancelled = options.cancel.is_cancelled();
     let ledger = Ledger::of(directory.id(), plan.name(), &steps, plan.is_dry_run());
     let problems = ledger.problems();

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use osiris_core::{Error, Result, safe_name};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::file_error;
 use super::report::StepReport;
@@ -17,7 +18,7 @@ pub(super) struct States {
 
 impl States {
     pub(super) fn new(root: &Path, pipeline: &str) -> Self {
-        Self { directory: root.join("state").join(safe_name(pipeline)) }
+        Self { directory: root.join("state").join(directory_name(pipeline)) }
     }
 
     /// The state of a step.
@@ -55,6 +56,17 @@ impl States {
     }
 }
 
+/// The pipeline's name where a file system takes it; else its safe form and a few digits that keep it apart from others
+/// with the same one.
+fn directory_name(pipeline: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    if !pipeline.is_empty() && pipeline.chars().all(plain) {
+        return pipeline.to_owned();
+    }
+    let digits: String = Sha256::digest(pipeline).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    format!("{}-{digits}", safe_name(pipeline))
+}
+
 /// The file has the new content or the old one, whatever happens.
 pub(super) fn write_atomically(path: &Path, content: &[u8]) -> std::io::Result<()> {
     let directory = path.parent().unwrap_or_else(|| Path::new("."));
@@ -67,4 +79,29 @@ pub(super) fn write_atomically(path: &Path, content: &[u8]) -> std::io::Result<(
     file.sync_all()?;
     fs::rename(&temporary, path)?;
     File::open(directory)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pipelines_whose_names_look_alike_keep_their_own_state() {
+        let names = ["a-b", "a_b", "a b", "a/b", "../a", "ů"].map(directory_name);
+        let distinct: std::collections::BTreeSet<_> = names.iter().collect();
+        assert_eq!(distinct.len(), names.len(), "{names:?}");
+        assert!(names.iter().all(|name| !name.contains(['/', '.', ' '])), "{names:?}");
+        assert_eq!(names[0], "a-b");
+    }
+
+    #[test]
+    fn damaged_state_is_an_error_and_missing_state_is_not() {
+        let root = tempfile::tempdir().unwrap();
+        let states = States::new(root.path(), "p");
+        assert!(states.load("s").unwrap().is_none());
+        write_atomically(&states.path("s"), b"{\"cursor\":1}").unwrap();
+        assert_eq!(states.load("s").unwrap(), Some(serde_json::json!({"cursor": 1})));
+        fs::write(states.path("s"), "{").unwrap();
+        assert!(states.load("s").unwrap_err().hint().unwrap().contains("restore the file"));
+    }
 }

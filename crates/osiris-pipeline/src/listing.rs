@@ -1,0 +1,142 @@
+//! What is known of the connections of a project without opening any: their fields as written, and whether the variables
+//! they need are set. No value of a variable and no secret is in it.
+
+use std::collections::BTreeMap;
+
+use osiris_core::substitute::substitute;
+use osiris_core::{ConfigSchema, MASK, Registry};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::connections_file::ConnectionsFile;
+use crate::diagnostic::{is_reference, looks_secret};
+use crate::environment::Environment;
+
+/// A connection as a list shows it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ConnectionListing {
+    /// `@family.alias`.
+    pub name: String,
+    /// Whether steps of the family use it when they name none.
+    pub default: bool,
+    /// Whether this build has a component of the family.
+    pub known: bool,
+    /// Its fields as written; secrets that are written out are masked.
+    pub fields: Map<String, Value>,
+    /// The variables that its fields name.
+    pub variables: BTreeMap<String, VariableState>,
+}
+
+/// What a variable is to a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum VariableState {
+    /// It has a value.
+    Set,
+    /// It has none, and the file says what to use instead.
+    Default,
+    /// It has none: a step that uses the connection will be refused.
+    Missing,
+}
+
+impl VariableState {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Set => "set",
+            Self::Default => "default",
+            Self::Missing => "missing",
+        }
+    }
+}
+
+/// The connections of a file, sorted by name.
+pub fn list_connections(
+    connections: &ConnectionsFile,
+    registry: &Registry,
+    environment: &Environment,
+) -> Vec<ConnectionListing> {
+    let all = connections.connections();
+    let listings = all.iter().map(|(reference, fields)| {
+        let schema = schema_of(registry, reference.family());
+        let is_default = all.find(reference.family(), None).is_ok_and(|(default, _)| default == reference);
+        ConnectionListing {
+            name: reference.to_string(),
+            default: is_default,
+            known: schema.is_some(),
+            fields: shown(fields, schema),
+            variables: variables(fields, environment),
+        }
+    });
+    listings.collect()
+}
+
+/// The schema of a family's connections: all its components have the same.
+fn schema_of<'a>(registry: &'a Registry, family: &str) -> Option<&'a ConfigSchema> {
+    registry.iter().find(|driver| driver.spec().family() == family).map(|driver| driver.connection_schema())
+}
+
+fn shown(fields: &Map<String, Value>, schema: Option<&ConfigSchema>) -> Map<String, Value> {
+    let is_secret = |name: &str| looks_secret(name) || schema.is_some_and(|schema| schema.is_secret(name));
+    let shown = fields.iter().filter(|(name, _)| *name != "default").map(|(name, value)| {
+        let mut value = value.clone();
+        mask(&mut value, is_secret(name));
+        (name.clone(), value)
+    });
+    shown.collect()
+}
+
+/// Masks what is written out below a secret field, and below fields whose own name looks secret.
+fn mask(value: &mut Value, secret: bool) {
+    match value {
+        Value::String(text) if secret && !is_reference(text) => MASK.clone_into(text),
+        Value::Number(_) if secret => *value = Value::from(MASK),
+        Value::Array(items) => items.iter_mut().for_each(|item| mask(item, secret)),
+        Value::Object(fields) => {
+            fields.iter_mut().for_each(|(name, item)| mask(item, secret || looks_secret(name)));
+        }
+        _ => {}
+    }
+}
+
+fn variables(fields: &Map<String, Value>, environment: &Environment) -> BTreeMap<String, VariableState> {
+    let lookup = |name: &str| environment.get(name);
+    let substituted = |lookup: &dyn Fn(&str) -> Option<String>| substitute(&mut Value::Object(fields.clone()), lookup);
+    let found = substituted(&lookup);
+    // A variable is missed where a value for it would mend something.
+    let is_missed = |wanted: &str| {
+        let with_value = |name: &str| if name == wanted { Some("set".to_owned()) } else { environment.get(name) };
+        substituted(&with_value).problems.len() < found.problems.len()
+    };
+    let state = |name: &str, is_set: bool| match is_set {
+        true => VariableState::Set,
+        false if is_missed(name) => VariableState::Missing,
+        false => VariableState::Default,
+    };
+    found.variables.iter().map(|(name, is_set)| (name.clone(), state(name, *is_set))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::source::SourceFile;
+
+    #[test]
+    fn secrets_are_masked_and_variables_named_without_their_values() {
+        let text = "version: 1\nconnections:\n  db:\n    a: {default: true, host: \"${H:-h}\", password: \"${P}\"}\n    \
+                    b: {api_key: abc, headers: {token: xyz, accept: json}, port: \"${PORT}\"}\n";
+        let file = ConnectionsFile::parse(SourceFile::from_text("c.yaml", text)).unwrap();
+        let environment = Environment::of([("PORT", "5"), ("OTHER", "x")]);
+        let listed = list_connections(&file, &Registry::new(), &environment);
+        let expected = json!([
+            {"name": "@db.a", "default": true, "known": false, "fields": {"host": "${H:-h}", "password": "${P}"},
+             "variables": {"H": "default", "P": "missing"}},
+            {"name": "@db.b", "default": false, "known": false,
+             "fields": {"api_key": "***", "headers": {"token": "***", "accept": "json"}, "port": "${PORT}"},
+             "variables": {"PORT": "set"}},
+        ]);
+        assert_eq!(serde_json::to_value(listed).unwrap(), expected);
+    }
+}

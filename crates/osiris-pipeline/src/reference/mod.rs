@@ -1,0 +1,160 @@
+//! The reference of components: what each does and every field of its configuration, read from its schemas. The doc
+//! comments of the drivers are the only source; nothing is explained here but what every step has.
+
+mod field;
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use osiris_core::{ComponentSpec, ConnectionUse, Driver, Registry};
+use serde_json::{Value, json};
+
+pub use field::FieldReference;
+
+use field::{fields, one_line};
+
+/// What every step may have in its `config`, whatever its component.
+const COMMON: &[(&str, &str, &str)] = &[
+    (
+        "connection",
+        "text",
+        "The connection to use, as `@family.alias`; its fields are in `osiris_connections.yaml`. Default: the family's \
+         default connection. Only for components that use one; some of the connection's fields may be given beside it \
+         and override it for this step.",
+    ),
+    ("input_step", "text", "Which step's table to take, for a component that takes one table and has several inputs."),
+    ("dry_run", "true or false", "Check everything and change nothing, in this step only."),
+];
+
+/// One component, as the reference shows it.
+pub struct ComponentReference<'a> {
+    driver: &'a dyn Driver,
+}
+
+impl<'a> ComponentReference<'a> {
+    /// The reference of a component.
+    pub fn new(driver: &'a dyn Driver) -> Self {
+        Self { driver }
+    }
+
+    fn spec(&self) -> &ComponentSpec {
+        self.driver.spec()
+    }
+
+    /// The fields of its configuration, nested ones after the field that holds them.
+    pub fn fields(&self) -> Vec<FieldReference> {
+        fields(self.driver.config_schema().json())
+    }
+
+    /// The fields of its connection.
+    pub fn connection_fields(&self) -> Vec<FieldReference> {
+        fields(self.driver.connection_schema().json())
+    }
+
+    /// A line of a list of components.
+    pub fn summary(&self) -> Value {
+        let spec = self.spec();
+        json!({"name": spec.name, "version": spec.version, "mode": spec.role.mode(), "title": spec.title})
+    }
+
+    /// All that is known of it, with both JSON Schemas.
+    pub fn to_json(&self) -> Value {
+        let spec = self.spec();
+        json!({
+            "name": spec.name,
+            "family": spec.family(),
+            "version": spec.version,
+            "title": spec.title,
+            "role": spec.role,
+            "mode": spec.role.mode(),
+            "connection": spec.connection,
+            "capabilities": {"discover": self.driver.can_discover(), "doctor": self.driver.can_check()},
+            "config_schema": self.driver.config_schema().json(),
+            "connection_schema": self.driver.connection_schema().json(),
+        })
+    }
+
+    /// Its section of the reference, in Markdown, without its heading.
+    pub fn to_markdown(&self) -> String {
+        let spec = self.spec();
+        let mut text = format!("{}. `mode: {}`.", spec.title.trim_end_matches('.'), spec.role.mode());
+        let connection = match spec.connection {
+            ConnectionUse::None => String::new(),
+            ConnectionUse::Optional => format!(" May use a connection `@{}.*`.", spec.family()),
+            ConnectionUse::Required => format!(" Needs a connection `@{}.*`.", spec.family()),
+        };
+        text.push_str(&connection);
+        text.push('\n');
+        let about = one_line(&self.driver.config_schema().json()["description"]);
+        if !about.is_empty() {
+            let _ = write!(text, "\n{about}\n");
+        }
+        let _ = write!(text, "\n{}", table(&self.fields()));
+        text
+    }
+}
+
+/// The reference of all components of a registry, in Markdown.
+pub fn reference(registry: &Registry) -> String {
+    let mut text = String::from("# Components\n\n");
+    text.push_str(
+        "What each component takes, generated from its configuration type. Aliases are older names of a field.\n\n",
+    );
+    text.push_str("## Every step\n\nThese fields may stand in the `config` of any step:\n\n");
+    text.push_str("| field | type | meaning |\n| --- | --- | --- |\n");
+    for (name, kind, about) in COMMON {
+        let _ = writeln!(text, "| `{name}` | {kind} | {about} |");
+    }
+    let families: BTreeSet<&str> = registry.iter().map(|driver| driver.spec().family()).collect();
+    for family in families {
+        let _ = write!(text, "\n## {family}\n");
+        text.push_str(&family_section(registry, family));
+    }
+    text
+}
+
+fn family_section(registry: &Registry, family: &str) -> String {
+    let mut text = String::new();
+    let members = || registry.iter().filter(|driver| driver.spec().family() == family);
+    let connection = members().find(|driver| driver.spec().connection != ConnectionUse::None);
+    if let Some(driver) = connection {
+        let reference = ComponentReference::new(&**driver);
+        let about = one_line(&driver.connection_schema().json()["description"]);
+        let _ = write!(text, "\n### Connection `@{family}.*`\n\n{about}\n\n{}", table(&reference.connection_fields()));
+    }
+    for driver in members() {
+        let reference = ComponentReference::new(&**driver);
+        let _ = write!(text, "\n### {}\n\n{}", driver.spec().name, reference.to_markdown());
+    }
+    text
+}
+
+/// Fields as a Markdown table.
+fn table(fields: &[FieldReference]) -> String {
+    if fields.is_empty() {
+        return "No fields.\n".to_owned();
+    }
+    let mut text = String::from("| field | aliases | type | default | meaning |\n| --- | --- | --- | --- | --- |\n");
+    let cell = |text: &str| text.replace('|', r"\|");
+    let code = |text: &str| format!("`{}`", cell(text));
+    for field in fields {
+        let aliases: Vec<String> = field.aliases.iter().map(|alias| code(alias)).collect();
+        let default = match (&field.default, field.required) {
+            (_, true) => "required".to_owned(),
+            (Some(default), false) => code(default),
+            (None, false) => String::new(),
+        };
+        let mut about = cell(&field.about);
+        for (value, meaning) in field.values.iter().filter(|(_, meaning)| !meaning.is_empty()) {
+            let _ = write!(about, "{}{}: {}", if about.is_empty() { "" } else { "<br>" }, code(value), cell(meaning));
+        }
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {default} | {about} |",
+            code(&field.path),
+            aliases.join(", "),
+            cell(&field.kind)
+        );
+    }
+    text
+}
