@@ -1,5 +1,6 @@
 //! `cargo xtask ci`: everything that must hold before a change is merged, in phases, stopping at the first that fails.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::args::Args;
@@ -92,7 +93,8 @@ fn rustdoc() -> Outcome {
 
 fn dependencies() -> Outcome {
     tools::MACHETE.ensure()?;
-    shell::run(&mut shell::cargo(&["machete", "--with-metadata"]))
+    // By its own name: as a subcommand of cargo, below `cargo xtask`, it would take its first word for a path.
+    shell::run(Command::new("cargo-machete").arg("--with-metadata"))
 }
 
 /// With clippy, so that what is unused without some feature is an error too. Nothing is linked: without `bundled` DuckDB's build

@@ -47,7 +47,7 @@ fn check_changelog(changelog: &str, version: &str) -> Outcome {
 fn check_versions(manifest: &str, version: &str) -> Outcome {
     let wanted = format!("version = \"{version}\"");
     let wrong: Vec<&str> =
-        manifest.lines().filter(|line| line.starts_with("osiris") && !line.contains(&wanted)).collect();
+        manifest.lines().filter(|line| line.contains("path = \"crates/") && !line.contains(&wanted)).collect();
     if wrong.is_empty() {
         return Ok(());
     }
@@ -73,7 +73,7 @@ mod tests {
     fn our_crates_ask_for_one_another_at_one_version() {
         let version = workspace::version().unwrap();
         check_versions(&workspace::read("Cargo.toml").unwrap(), &version).unwrap();
-        assert!(check_versions("osiris-x = { path = \"x\", version = \"0.0.9\" }", &version).is_err());
+        assert!(check_versions("osiris-x = { path = \"crates/x\", version = \"0.0.9\" }", &version).is_err());
     }
 
     #[test]

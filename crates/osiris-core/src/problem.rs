@@ -77,11 +77,19 @@ impl fmt::Display for Problem {
 /// # Errors
 /// When at least one problem is an error.
 pub fn ensure_none(problems: &[Problem], what: &str) -> Result<()> {
-    let errors: Vec<String> = problems.iter().filter(|problem| problem.is_error()).map(ToString::to_string).collect();
+    let errors: Vec<&Problem> = problems.iter().filter(|problem| problem.is_error()).collect();
     match errors.as_slice() {
         [] => Ok(()),
-        [one] => Err(Error::validation(format!("{what} is not valid: {one}"))),
-        many => Err(Error::validation(format!("{what} has {} problems:\n  - {}", many.len(), many.join("\n  - ")))),
+        [one] => {
+            let bare = Problem { hint: None, ..(*one).clone() };
+            let hint = one.hint.clone().unwrap_or_else(|| "mend it and run again".to_owned());
+            Err(Error::validation(format!("{what} is not valid: {bare}")).with_hint(hint))
+        }
+        many => {
+            let list: Vec<String> = many.iter().map(ToString::to_string).collect();
+            Err(Error::validation(format!("{what} has {} problems:\n  - {}", many.len(), list.join("\n  - ")))
+                .with_hint("mend them all and run again"))
+        }
     }
 }
 

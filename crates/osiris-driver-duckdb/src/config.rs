@@ -16,11 +16,11 @@ pub struct ProcessorConfig {
     #[schemars(length(min = 1))]
     pub query: String,
     /// What must hold of the result. Offending rows are kept with the rejects of the step; a failed assertion fails the step
-    /// (exit code 3) unless its severity is `warn`.
+    /// (exit code 3) unless its severity is `warn`. Default: none.
     #[serde(default)]
     pub assertions: Vec<Assertion>,
     /// TIMESTAMP columns of the result that are points in time in UTC. A column that keeps the name and type of an upstream
-    /// point in time is one without being listed.
+    /// point in time is one without being listed. Default: none.
     #[serde(default)]
     pub instants: Vec<String>,
     /// Whether the result is stored (`table`, the default) or computed when it is read (`view`, only for a single SELECT).

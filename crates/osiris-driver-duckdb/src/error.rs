@@ -14,6 +14,19 @@ pub(crate) fn sql_error(error: duckdb::Error, sql: &str, before: usize) -> Error
     store_error(error, message)
 }
 
+/// The same for a statement of the step's `query`, which begins at byte `start` of it: the error says where in the whole query, and
+/// its context holds the `offset` in bytes, from which a caller can find the place in the pipeline file.
+pub(crate) fn query_error(error: duckdb::Error, query: &str, start: usize, before: usize) -> Error {
+    let offset = EngineError::read(&error).offset.and_then(|offset| offset.checked_sub(before)).map(|at| start + at);
+    match offset.and_then(|offset| Some((offset, position(query, offset)?))) {
+        Some((offset, (line, column))) => {
+            store_error(error, format!("the query failed at line {line}, column {column}"))
+                .with_context("offset", offset)
+        }
+        None => store_error(error, "the query failed"),
+    }
+}
+
 /// Line and column, from 1, of a byte offset.
 fn position(sql: &str, offset: usize) -> Option<(usize, usize)> {
     let before = sql.get(..offset)?;

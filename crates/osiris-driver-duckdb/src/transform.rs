@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::assertions::{self, Failed};
 use crate::config::{self, Materialize, ProcessorConfig, Severity};
-use crate::error::sql_error;
+use crate::error::{query_error, sql_error};
 use crate::names;
 
 /// `duckdb.processor`.
@@ -66,6 +66,7 @@ impl Transform for Processor {
 
 /// The work of one step, ready to move to the sink's thread.
 struct Job {
+    query: String,
     script: SqlScript,
     tables: Vec<(String, String)>,
     marks: Vec<Column>,
@@ -84,6 +85,7 @@ impl Job {
             .flat_map(|input| input.table.schema().columns())
             .filter(|column| column.column_type == ColumnType::Instant);
         Ok(Self {
+            query: step.config().query.clone(),
             script,
             tables: names::tables(inputs),
             marks: marks.cloned().collect(),
@@ -96,7 +98,9 @@ impl Job {
         let views = names::views(&self.tables);
         tx.connection().execute_batch(&views).map_err(|error| sql_error(error, &views, usize::MAX))?;
         for statement in self.script.setup() {
-            tx.connection().execute_batch(statement).map_err(|error| sql_error(error, statement, 0))?;
+            tx.connection()
+                .execute_batch(statement)
+                .map_err(|error| query_error(error, &self.query, self.start_of(statement), 0))?;
         }
         let select = self.script.select().text();
         self.check_columns(tx, select)?;
@@ -113,7 +117,7 @@ impl Job {
         const DESCRIBE: &str = "DESCRIBE ";
         tx.connection()
             .prepare(&format!("{DESCRIBE}{select}"))
-            .map_err(|error| sql_error(error, select, DESCRIBE.len()))?;
+            .map_err(|error| query_error(error, &self.query, self.start_of(select), DESCRIBE.len()))?;
         let columns = tx.describe(select)?;
         let wrong: Vec<&str> = self
             .instants
@@ -137,6 +141,11 @@ impl Job {
             wrong.join(", ")
         ))
         .with_hint(format!("the result has: {}", present.join(", "))))
+    }
+
+    /// Where a statement begins in the query: statements are parts of it, letter by letter.
+    fn start_of(&self, statement: &str) -> usize {
+        self.query.find(statement).unwrap_or_default()
     }
 
     /// A point in time stays one through SQL by unchanged name and type; others are listed.
@@ -175,7 +184,12 @@ async fn report(failed: Vec<Failed>, ctx: &ExecutionContext) -> Result<()> {
             json!({"assertion": assertion.name, "severity": severity, "rows": assertion.rows}),
         );
         match assertion.severity {
-            Severity::Fail => fatal.push(format!("`{}` ({} rows)", assertion.name, assertion.rows)),
+            Severity::Fail => fatal.push(format!(
+                "`{}` ({} {})",
+                assertion.name,
+                assertion.rows,
+                if assertion.rows == 1 { "row" } else { "rows" }
+            )),
             Severity::Warn => {
                 tracing::warn!(
                     step = ctx.step_id(),

@@ -45,6 +45,10 @@ pub(super) async fn transform<C: Transform>(
         ctx.rejects().enforce_limit()?;
         counts.rejected = ctx.rejects().len();
         counts.stored = sink.rows().await?;
+        if ctx.progress().rows() == 0 {
+            // SQL made the table: no sender has counted its rows [DRV-014].
+            ctx.progress().add_rows(counts.stored);
+        }
         Ok((Some(sink.finish_with(note(step, &counts, None)).await?), None))
     }
     .await;

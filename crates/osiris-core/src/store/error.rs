@@ -73,13 +73,23 @@ fn quotes_data(class: &str) -> bool {
     matches!(class, "Conversion" | "Out of Range" | "Constraint" | "Invalid Input" | "Mismatch Type")
 }
 
-fn hint_for(class: &str, detail: &str) -> Option<&'static str> {
-    match class {
-        "Out of Memory" => Some("raise `--memory-limit`, or give the run more disk to spill to"),
-        "IO" if detail.contains("No space left") => Some("free some disk space and resume the run"),
-        "Permission" => Some("a run can reach only the directories that the steps of its plan name"),
-        _ => None,
-    }
+fn hint_for(class: &str, detail: &str) -> Option<String> {
+    let fixed = match class {
+        "Out of Memory" => "raise `--memory-limit`, or give the run more disk to spill to",
+        "IO" if detail.contains("No space left") => "free some disk space and resume the run",
+        "Permission" => "a run can reach only the directories that the steps of its plan name",
+        "Conversion" | "Out of Range" | "Mismatch Type" => "use TRY_CAST where a value may not fit the type",
+        "Binder" | "Catalog" => return Some(candidates(detail)),
+        "Parser" | "Syntax" => "mend the SQL at that place; the dialect is DuckDB's",
+        _ => return None,
+    };
+    Some(fixed.to_owned())
+}
+
+/// DuckDB lists what it could have meant below the first line of its text.
+fn candidates(detail: &str) -> String {
+    let rest: Vec<&str> = detail.lines().skip(1).map(str::trim).filter(|line| !line.is_empty()).take(6).collect();
+    if rest.is_empty() { "check the names and types in the query".to_owned() } else { rest.join("; ") }
 }
 
 fn first_line(detail: &str) -> &str {

@@ -16,6 +16,10 @@ use super::widen::{conversion, join};
 use super::{STEPS, quote, store_error, table_sql};
 use crate::{Error, Result};
 
+/// The appender keeps up to 204,800 rows outside of DuckDB's memory limit, whatever their size. Flushed at this many bytes
+/// it hands them over to where the limit counts and the spill directory is used.
+const FLUSH_BYTES: usize = 16 << 20;
+
 /// One open transaction and, once there is a table, an appender to it.
 pub(super) struct Loader<'a> {
     connection: &'a Connection,
@@ -23,6 +27,8 @@ pub(super) struct Loader<'a> {
     schema: Option<TableSchema>,
     appender: Option<Appender<'a>>,
     committed: bool,
+    /// Bytes in the appender since its last flush.
+    pending: usize,
 }
 
 impl<'a> Loader<'a> {
@@ -32,7 +38,7 @@ impl<'a> Loader<'a> {
             .execute_batch("BEGIN TRANSACTION")
             .map_err(|error| store_error(error, "no transaction could be started"))?;
         drop_table(connection, step)?;
-        Ok(Self { connection, step, schema: None, appender: None, committed: false })
+        Ok(Self { connection, step, schema: None, appender: None, committed: false, pending: 0 })
     }
 
     pub(super) fn is_committed(&self) -> bool {
@@ -74,7 +80,13 @@ impl<'a> Loader<'a> {
             self.appender = Some(appender.map_err(|error| store_error(error, "the table could not be opened"))?);
         }
         let Some(appender) = &mut self.appender else { return Ok(()) };
-        appender.append_record_batch(fitted).map_err(|error| store_error(error, "rows could not be stored"))
+        self.pending += size(&fitted);
+        appender.append_record_batch(fitted).map_err(|error| store_error(error, "rows could not be stored"))?;
+        if self.pending > FLUSH_BYTES {
+            self.pending = 0;
+            appender.flush().map_err(|error| store_error(error, "rows could not be stored"))?;
+        }
+        Ok(())
     }
 
     /// Rows may still be on their way inside the appender, and so may errors.
@@ -206,4 +218,10 @@ fn fit_column(
 fn null_column(column: &Column, rows: usize) -> (Arc<Field>, ArrayRef) {
     let array = new_null_array(&arrow::datatypes::DataType::Utf8, rows);
     (Arc::new(Field::new(&column.name, array.data_type().clone(), true)), array)
+}
+
+/// The bytes of the rows alone: a slice does not count for the whole that it is part of.
+fn size(batch: &RecordBatch) -> usize {
+    let bytes = |column: &ArrayRef| column.to_data().get_slice_memory_size().unwrap_or(column.get_array_memory_size());
+    batch.columns().iter().map(bytes).sum()
 }

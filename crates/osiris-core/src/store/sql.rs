@@ -3,10 +3,10 @@
 //! Statements are split by a tokenizer and every query in them is parsed by DuckDB itself, alone, so that nothing can
 //! hide behind a difference between two parsers. Nothing is executed or bound here.
 
-use std::collections::BTreeSet;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use duckdb::Connection;
+use duckdb::{Config, Connection};
 use serde_json::Value;
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::keywords::Keyword;
@@ -142,24 +142,53 @@ fn not_allowed(what: &str, offset: usize) -> Error {
         .with_context(OFFSET, offset)
 }
 
-/// DuckDB's parse tree of a query, as JSON.
-fn serialize(sql: &str, base: usize) -> Result<Value> {
-    static PARSER: OnceLock<Mutex<Connection>> = OnceLock::new();
-    let unavailable = |error: duckdb::Error| super::store_error(error, "the SQL parser could not be used");
-    let parser = match PARSER.get() {
-        Some(parser) => parser,
-        None => {
-            let opened = Connection::open_in_memory().map_err(unavailable)?;
-            PARSER.get_or_init(|| Mutex::new(opened))
+/// An engine of its own for parsing. A query is checked when a pipeline is planned, again with the names of its inputs, and
+/// again when it runs: its tree is remembered.
+struct Parser {
+    connection: Connection,
+    trees: HashMap<String, Arc<Value>>,
+}
+
+/// Trees to remember.
+const REMEMBERED: usize = 1024;
+
+impl Parser {
+    fn open() -> duckdb::Result<Self> {
+        let config = Config::default().enable_autoload_extension(false)?.threads(1)?;
+        Ok(Self { connection: Connection::open_in_memory_with_flags(config)?, trees: HashMap::new() })
+    }
+
+    fn tree(&mut self, sql: &str) -> Result<Arc<Value>> {
+        if let Some(tree) = self.trees.get(sql) {
+            return Ok(Arc::clone(tree));
         }
+        let text: String = self
+            .connection
+            .query_row("SELECT json_serialize_sql(?)::VARCHAR", [sql], |row| row.get(0))
+            .map_err(|error| super::store_error(error, "the SQL parser could not be used"))?;
+        let tree = serde_json::from_str(&text)
+            .map_err(|error| Error::unknown("the SQL parser gave no tree").with_source(error))?;
+        if self.trees.len() >= REMEMBERED {
+            self.trees.clear();
+        }
+        Ok(Arc::clone(self.trees.entry(sql.to_owned()).or_insert(Arc::new(tree))))
+    }
+}
+
+/// DuckDB's parse tree of a query, as JSON.
+fn serialize(sql: &str, base: usize) -> Result<Arc<Value>> {
+    static PARSER: Mutex<Option<Parser>> = Mutex::new(None);
+    let tree = {
+        let mut parser = PARSER.lock().unwrap_or_else(PoisonError::into_inner);
+        let parser = match &mut *parser {
+            Some(parser) => parser,
+            none => {
+                let opened = Parser::open();
+                none.insert(opened.map_err(|error| super::store_error(error, "the SQL parser could not be opened"))?)
+            }
+        };
+        parser.tree(sql)?
     };
-    let text: String = parser
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .query_row("SELECT json_serialize_sql(?)::VARCHAR", [sql], |row| row.get(0))
-        .map_err(unavailable)?;
-    let tree: Value = serde_json::from_str(&text)
-        .map_err(|error| Error::unknown("the SQL parser gave no tree").with_source(error))?;
     if tree["error"] != Value::Bool(true) {
         return Ok(tree);
     }

@@ -36,7 +36,7 @@ async fn each_kind_of_assertion_holds_and_fails() {
             json!({"accepted_values": {"column": "kind", "values": ["a"]}}),
             "assertion failed: `kind accepted values` (2 rows)",
         ),
-        (json!({"row_count": {"min": 5}}), "assertion failed: `row count` (1 rows)"),
+        (json!({"row_count": {"min": 5}}), "assertion failed: `row count` (1 row)"),
         (
             json!({"name": "no ones", "sql": "SELECT * FROM result WHERE id = 1"}),
             "assertion failed: `no ones` (2 rows)",

@@ -39,7 +39,8 @@ async fn an_unknown_table_lists_those_there_are() {
     let run = Run::new();
     let inputs = Inputs::one(run.table("movies", "SELECT 1 AS id").await);
     insta::assert_snapshot!(run.refused(json!({"query": "SELECT * FROM movie"}), inputs.clone()).await, @"
-    step `out-put`: the query is not valid: query: there is no table `movie` (did you mean `movies`? Tables: movies)
+    step `out-put`: the query is not valid: query: there is no table `movie`
+    hint: did you mean `movies`? Tables: movies
     ");
     run.table("other", "SELECT 1 AS id").await;
     let message = run.refused(json!({"query": "SELECT * FROM other"}), inputs).await;

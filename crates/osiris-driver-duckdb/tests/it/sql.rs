@@ -43,12 +43,15 @@ async fn errors_say_where_in_the_query() {
     let inputs = || async { Inputs::one(run.table("movies", "SELECT 1 AS title").await) };
     insta::assert_snapshot!(run.refused(json!({"query": "SELECT title,\n       titel\nFROM movies"}), inputs().await).await, @r#"
     step `out-put`: the query failed at line 2, column 8: Referenced column "titel" not found in FROM clause!
+    hint: Candidate bindings: "title"
     "#);
-    insta::assert_snapshot!(run.refused(json!({"query": "SELECT FROM movies"}), inputs().await).await, @r#"
+    insta::assert_snapshot!(run.refused(json!({"query": "SELECT FROM movies"}), inputs().await).await, @"
     step `out-put`: its config is not valid: query: SQL error: SELECT clause without selection list
-    "#);
+    hint: mend it and run again
+    ");
     insta::assert_snapshot!(run.refused(json!({"query": "SELECT 'Jane'::INTEGER AS i FROM movies"}), inputs().await).await, @"
     step `out-put`: the query failed: Could not convert string '***' to INT32
+    hint: use TRY_CAST where a value may not fit the type
     ");
 }
 

@@ -44,7 +44,7 @@ pub enum StoreChoice {
 /// How to run a plan.
 #[derive(Debug, Clone)]
 pub struct RunOptions {
-    /// The directory of runs and state: `.osiris` beside the pipeline.
+    /// The directory of runs and state: `.osiris` in the project's directory.
     pub root: PathBuf,
     /// How many steps may run side by side. Default: 4.
     pub jobs: usize,

@@ -186,7 +186,9 @@ impl Runs {
     pub fn last_failed(&self) -> Result<PastRun> {
         let failed = self.list()?.into_iter().find(|run| run.outcome() != Outcome::Done && run.has_store());
         failed.ok_or_else(|| {
-            Error::validation("there is no failed run to resume").with_context("directory", self.directory.display())
+            Error::validation("there is no failed run to resume")
+                .with_context("directory", self.directory.display())
+                .with_hint("`osiris runs list` shows what there is")
         })
     }
 

@@ -1,0 +1,222 @@
+//! The command line as clap sees it. Doc comments here are the help; each command's help ends with examples that a test runs.
+
+mod global;
+mod select;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, ColorChoice, Parser, Subcommand};
+
+pub(crate) use global::{Colour, GlobalArgs};
+pub(crate) use select::{Selection, StoreArg, params};
+
+/// Moves tabular data between databases, HTTP APIs and files, and proves that all of it arrived.
+#[derive(Debug, Parser)]
+#[command(
+    name = "osiris",
+    version,
+    disable_help_subcommand = true,
+    max_term_width = 100,
+    after_help = "Examples:\n  $ osiris validate pipeline.yaml\n  $ osiris run pipeline.yaml"
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a small project that runs at once: a pipeline, connections, data
+    ///
+    /// Files that are there already are never touched.
+    #[command(after_help = "Examples:\n  $ osiris init my-project")]
+    Init(InitArgs),
+    /// Check a pipeline file and report everything that is wrong with it
+    ///
+    /// Nothing is opened but the pipeline, the connections file and `.env`.
+    #[command(after_help = "Examples:\n  $ osiris validate pipeline.yaml\n  \
+                            $ osiris validate pipeline.yaml --profile large")]
+    Validate(Selection),
+    /// Show what a run would do: the steps in their order, what each reads and writes
+    #[command(after_help = "Examples:\n  $ osiris plan pipeline.yaml\n  $ osiris plan pipeline.yaml --json")]
+    Plan(PlanArgs),
+    /// Write the plan as a manifest: the same bytes for the same pipeline, on every machine
+    ///
+    /// It holds fingerprints of the pipeline, its parameters and its components, and no secret, time or absolute path.
+    #[command(after_help = "Examples:\n  $ osiris compile pipeline.yaml -o manifest.json")]
+    Compile(CompileArgs),
+    /// Run a pipeline
+    ///
+    /// Ends with a ledger of every row. Exit codes: 0 done; 1 a step failed for good; 2 refused before any step ran;
+    /// 3 rows are missing, rejected or wrong; 4 a step failed, and a later try may succeed; 130 interrupted.
+    #[command(after_help = "Examples:\n  $ osiris run pipeline.yaml\n  \
+                            $ osiris run pipeline.yaml --param min_amount=200 --jobs 2\n  \
+                            $ osiris run pipeline.yaml --dry-run\n  \
+                            $ osiris run --resume")]
+    Run(RunArgs),
+    /// Show the components that steps can use
+    #[command(subcommand, after_help = "Examples:\n  $ osiris components list")]
+    Components(ComponentsCommand),
+    /// Show the connections of the project
+    #[command(subcommand, after_help = "Examples:\n  $ osiris connections list")]
+    Connections(ConnectionsCommand),
+    /// Show past runs
+    #[command(subcommand, after_help = "Examples:\n  $ osiris runs list")]
+    Runs(RunsCommand),
+    /// Print the completions of a shell
+    #[command(after_help = "Examples:\n  $ osiris completions bash")]
+    Completions(CompletionsArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// Where to make it
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub(crate) directory: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Print the manifest that `osiris compile` writes
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompileArgs {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Write to this file instead of the standard output
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The pipeline file; with --resume it says where to look for the run
+    #[arg(required_unless_present = "resume")]
+    pub(crate) file: Option<PathBuf>,
+    /// Set a parameter of the pipeline; may be repeated
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = select::param)]
+    pub(crate) params: Vec<(String, String)>,
+    /// Use the parameters of this profile
+    #[arg(long, conflicts_with = "resume")]
+    pub(crate) profile: Option<String>,
+    /// Check everything, read a little, write nothing
+    #[arg(long, conflicts_with = "resume")]
+    pub(crate) dry_run: bool,
+    /// Go on with a run that failed: this one, or the latest. Finished steps are not run again
+    #[arg(long, value_name = "RUN")]
+    pub(crate) resume: Option<Option<String>>,
+    /// Keep the tables of the run when it ends well
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// Where the tables of the run live: `file` can be resumed, `memory` is faster
+    #[arg(long)]
+    pub(crate) store: Option<StoreArg>,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ComponentsCommand {
+    /// List the components
+    #[command(after_help = "Examples:\n  $ osiris components list\n  $ osiris components list --json")]
+    List(JsonArgs),
+    /// Show what a component does and every field of its configuration
+    #[command(after_help = "Examples:\n  $ osiris components show duckdb.processor")]
+    Show(ShowComponentArgs),
+    /// Print the reference of all components as Markdown
+    #[command(hide = true, after_help = "Examples:\n  $ osiris components reference")]
+    Reference,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowComponentArgs {
+    /// Its name, such as `filesystem.csv_extractor`
+    pub(crate) name: String,
+    /// Print it as JSON, with the JSON Schemas of configuration and connection
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConnectionsCommand {
+    /// List the connections, and whether the variables they need are set
+    #[command(after_help = "Examples:\n  $ osiris connections list\n  $ osiris connections list --json")]
+    List(JsonArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunsCommand {
+    /// List past runs, the latest first
+    #[command(after_help = "Examples:\n  $ osiris runs list\n  $ osiris runs list --json")]
+    List(JsonArgs),
+    /// Show the ledger of a run
+    #[command(after_help = "Examples:\n  $ osiris runs show\n  $ osiris runs show --json")]
+    Show(ShowRunArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowRunArgs {
+    /// Its id, or how it begins; the latest run when left out
+    pub(crate) run: Option<String>,
+    /// Print it as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct JsonArgs {
+    /// Print it as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// What `--color` says, for the errors of parsing itself.
+pub(crate) fn colour_before_parsing(arguments: &[OsString]) -> ColorChoice {
+    let texts: Vec<&str> = arguments.iter().filter_map(|argument| argument.to_str()).collect();
+    let after = texts.iter().position(|text| *text == "--color").and_then(|at| texts.get(at + 1).copied());
+    match after.or_else(|| texts.iter().find_map(|text| text.strip_prefix("--color="))) {
+        Some("always") => ColorChoice::Always,
+        Some("never") => ColorChoice::Never,
+        _ => ColorChoice::Auto,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn resume_takes_an_id_or_none() {
+        let parse = |words: &[&str]| match Cli::try_parse_from(words).map(|cli| cli.command) {
+            Ok(Command::Run(run)) => Some((run.file, run.resume)),
+            _ => None,
+        };
+        assert_eq!(parse(&["osiris", "run", "--resume"]), Some((None, Some(None))));
+        assert_eq!(parse(&["osiris", "run", "--resume", "20"]), Some((None, Some(Some("20".into())))));
+        assert_eq!(parse(&["osiris", "run", "p.yaml", "--resume"]), Some((Some("p.yaml".into()), Some(None))));
+        assert_eq!(parse(&["osiris", "run"]), None);
+        assert_eq!(parse(&["osiris", "run", "--resume", "--dry-run"]), None);
+    }
+}

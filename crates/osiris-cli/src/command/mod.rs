@@ -1,0 +1,36 @@
+//! The commands, one function each: from arguments to a call of the library, and its answer to the console.
+
+mod components;
+mod connections;
+mod plan;
+mod project;
+mod report;
+mod run;
+mod runs;
+
+use clap::CommandFactory;
+
+use crate::args::{Cli, Command};
+use crate::console::Console;
+use crate::failure::Failure;
+
+/// Runs a command and returns the exit code.
+pub(crate) fn execute(cli: &Cli, console: &Console) -> Result<u8, Failure> {
+    let settings = || cli.global.settings();
+    match &cli.command {
+        Command::Init(args) => project::init(&args.directory, console),
+        Command::Validate(selection) => project::validate(selection, settings(), console),
+        Command::Plan(args) => plan::plan(args, settings(), console),
+        Command::Compile(args) => plan::compile(args, settings(), console),
+        Command::Run(args) => run::run(args, settings(), console),
+        Command::Components(command) => components::execute(command, console),
+        Command::Connections(command) => connections::execute(command, settings(), console),
+        Command::Runs(command) => runs::execute(command, settings(), console),
+        Command::Completions(args) => {
+            let mut script = Vec::new();
+            clap_complete::generate(args.shell, &mut Cli::command(), "osiris", &mut script);
+            console.data(&String::from_utf8_lossy(&script))?;
+            Ok(0)
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! `plan` and `compile`: what would happen.
+
+use osiris::core::store::default_memory_limit;
+use osiris::pipeline::StoreChoice;
+use osiris::{Error, Project, Settings};
+use serde_json::Value;
+
+use super::project::planned;
+use crate::args::{CompileArgs, PlanArgs};
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::human;
+
+/// How much of a field's value is shown.
+const WIDTH: usize = 72;
+
+pub(super) fn plan(args: &PlanArgs, given: Settings, console: &Console) -> Result<u8, Failure> {
+    let (project, plan) = planned(&args.selection, given, console)?;
+    let manifest = plan.manifest();
+    if args.json {
+        console.json(&manifest)?;
+        return Ok(0);
+    }
+    let steps = manifest["steps"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let mut text = format!("{}: {} steps\n", plan.name(), steps.len());
+    for (number, (step, planned)) in steps.iter().zip(plan.steps()).enumerate() {
+        let required = planned.driver.config_schema().json()["required"].clone();
+        text.push_str(&format!("\n{}. {}\n", number + 1, shown(step, &required)));
+    }
+    text.push_str(&format!("\n{}\n", store(&project)));
+    console.data(&text)?;
+    Ok(0)
+}
+
+pub(super) fn compile(args: &CompileArgs, given: Settings, console: &Console) -> Result<u8, Failure> {
+    let (_, plan) = planned(&args.selection, given, console)?;
+    let manifest = plan.manifest();
+    match &args.output {
+        None => console.json(&manifest)?,
+        Some(path) => {
+            std::fs::write(path, format!("{manifest:#}\n"))
+                .map_err(|error| Error::from(error).with_context("path", path.display()))?;
+            console.say(&format!("wrote {}", path.display()));
+        }
+    }
+    Ok(0)
+}
+
+/// One step of the manifest: what it runs, what it reads, the fields it cannot do without, what it waits for.
+fn shown(step: &Value, required: &Value) -> String {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let mut lines = vec![format!("{}  {} ({})", text(&step["id"]), text(&step["component"]), text(&step["mode"]))];
+    if !step["connection"].is_null() {
+        lines.push(format!("connection: {}", text(&step["connection"])));
+    }
+    let inputs = step["inputs"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let inputs: Vec<String> = inputs.iter().map(|input| input_text(input, &text)).collect();
+    if !inputs.is_empty() {
+        lines.push(format!("reads the tables of: {}", inputs.join(", ")));
+    }
+    let named = required.as_array().into_iter().flatten().filter_map(Value::as_str);
+    for field in named.filter(|field| !step["config"][field].is_null()) {
+        lines.push(format!("{field}: {}", shortened(&text(&step["config"][field]))));
+    }
+    lines.join("\n     ")
+}
+
+fn input_text(input: &Value, text: &dyn Fn(&Value) -> String) -> String {
+    match &input["key"] {
+        Value::String(key) if *key != text(&input["step"]) => format!("{} (as {key})", text(&input["step"])),
+        _ => text(&input["step"]),
+    }
+}
+
+/// The beginning of a text, on one line.
+fn shortened(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(WIDTH) {
+        Some((end, _)) => format!("{}...", &line[..end]),
+        None => line,
+    }
+}
+
+fn store(project: &Project) -> String {
+    let settings = project.settings();
+    let options = project.run_options();
+    let place = match options.store {
+        StoreChoice::File => format!("in a file below {}", options.root.display()),
+        StoreChoice::Memory => "in memory".to_owned(),
+    };
+    let limit = human::bytes(options.memory_limit);
+    let why = if settings.memory_limit.is_none() && options.memory_limit == default_memory_limit() {
+        " (60% of what there is)"
+    } else {
+        ""
+    };
+    format!("tables: {place}; memory limit: {limit}{why}; steps side by side: {}", options.jobs)
+}

@@ -1,0 +1,92 @@
+//! How a run is told: errors, the ledger, the verdict, what to do next.
+
+use std::io::Write;
+
+use osiris::core::Role;
+use osiris::pipeline::{LedgerStep, StepReport, StepStatus};
+use osiris::{Outcome, Plan, RunReport};
+use serde_json::json;
+
+use crate::args::RunArgs;
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::human;
+use crate::table::ledger;
+
+/// Said between the bars when the first signal arrives.
+pub(super) fn interrupting() {
+    let _ = writeln!(std::io::stderr(), "interrupted: rolling back; once more ends at once");
+}
+
+pub(super) fn ended(report: &RunReport, plan: &Plan, args: &RunArgs, console: &Console) -> Result<(), Failure> {
+    let steps: Vec<LedgerStep> = report.steps.iter().map(LedgerStep::from).collect();
+    let failed = report.steps.iter().filter(|step| step.status == StepStatus::Failed);
+    failed.for_each(|step| step_error(step, plan, console));
+    report.problems.iter().for_each(|problem| console.error_line(problem));
+    console.say(&format!("\n{}", ledger(&steps)));
+    for step in &report.steps {
+        if let Some(rejects) = &step.rejects {
+            console.say(&format!("rejects of {}: {}", step.id, rejects.display()));
+        }
+    }
+    console.say(&format!("run {} in {}", report.run_id, report.directory.display()));
+    console.say(&verdict(report, plan, console));
+    if report.outcome != Outcome::Done && !plan.is_dry_run() && report.directory.join("store.duckdb").exists() {
+        let file = plan.pipeline().source.name();
+        console.hint(&format!("go on from here with `osiris run {file} --resume {}`", report.run_id));
+    }
+    if args.json {
+        console.json(&json!({
+            "run_id": report.run_id,
+            "pipeline": plan.name(),
+            "outcome": report.outcome,
+            "exit_code": report.outcome.exit_code(),
+            "dry_run": plan.is_dry_run(),
+            "directory": report.directory,
+            "duration_ms": u64::try_from(report.duration.as_millis()).unwrap_or(u64::MAX),
+            "problems": report.problems,
+            "steps": steps,
+        }))?;
+    }
+    Ok(())
+}
+
+/// An error of SQL is shown in the pipeline file, any other in words.
+fn step_error(step: &StepReport, plan: &Plan, console: &Console) {
+    let Some(error) = &step.error else { return };
+    let fact = |name: &str| error.context().iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str());
+    let offset = fact("offset").and_then(|offset| offset.parse().ok());
+    let pointer = fact("pointer").unwrap_or("/query");
+    match offset.and_then(|offset| plan.diagnose(&step.id, pointer, offset, error)) {
+        Some(diagnostics) => console.report(&diagnostics.render(console.styled())),
+        None => console.error(error),
+    }
+}
+
+fn verdict(report: &RunReport, plan: &Plan, console: &Console) -> String {
+    let time = format!("{} s", human::seconds(report.duration));
+    match report.outcome {
+        Outcome::Done if plan.is_dry_run() => {
+            format!("{}: everything was checked, nothing was written, {time}", console.good("dry run"))
+        }
+        Outcome::Done => {
+            let sum = |role: Role, rows: fn(&StepReport) -> u64| {
+                report.steps.iter().filter(|step| step.role == role).map(rows).sum::<u64>()
+            };
+            let read = sum(Role::Extract, |step| step.counts.read);
+            let written = sum(Role::Write, |step| step.counts.acknowledged());
+            let rejected: u64 = report.steps.iter().map(|step| step.counts.rejected).sum();
+            format!(
+                "{}: the ledger balances, {} read, {} written, {} rejected, {time}",
+                console.good("done"),
+                human::rows(read),
+                human::count(written),
+                human::count(rejected)
+            )
+        }
+        Outcome::Integrity => format!("{}: rows are missing, rejected or wrong, {time}", console.bad("integrity")),
+        Outcome::TryLater => format!("{}: a later try may succeed, {time}", console.bad("failed")),
+        Outcome::Interrupted => format!("{}: nothing half-done was left, {time}", console.bad("interrupted")),
+        Outcome::Failed | Outcome::Running => format!("{}, {time}", console.bad("failed")),
+    }
+}

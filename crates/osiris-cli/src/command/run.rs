@@ -1,0 +1,85 @@
+//! `run`: a plan, a runtime, two signals, an exit code.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use osiris::core::Role;
+use osiris::pipeline::PastRun;
+use osiris::{Environment, Error, Plan, PlanOptions, Project, RunOptions, RunReport, Settings, SourceFile};
+
+use super::{project, report};
+use crate::args::{RunArgs, params};
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::progress::Display;
+use crate::{interrupt, logging};
+
+pub(super) fn run(args: &RunArgs, given: Settings, console: &Console) -> Result<u8, Failure> {
+    let given = Settings { store: args.store.map(Into::into), ..given };
+    let (project, plan, past) = match &args.resume {
+        None => first(args, given)?,
+        Some(run) => again(args, run.as_deref(), given)?,
+    };
+    logging::start(console, project.settings()).add(plan.redactor());
+    project::warn(&plan, console);
+    let writes_stdout = writes_stdout(&plan);
+    if let (true, Some(step)) = (args.json, &writes_stdout) {
+        let message = format!("step `{step}` writes to the standard output, where --json would print its result");
+        return Err(Error::validation(message)
+            .with_hint("leave out --json; the ledger is in the run's directory")
+            .into());
+    }
+    let options = RunOptions { keep: args.keep, ..project.run_options() };
+    let cancel = options.cancel.clone();
+    let bars = console.bars().clone();
+    interrupt::listen(move || {
+        bars.suspend(report::interrupting);
+        cancel.cancel();
+    })?;
+    let display = Display::new(console, writes_stdout.is_none());
+    let ended = execute(&plan, &options, past.as_ref(), &display);
+    drop(display);
+    let ended = ended.map_err(Failure::Run)?;
+    report::ended(&ended, &plan, args, console)?;
+    Ok(ended.outcome.exit_code())
+}
+
+fn first(args: &RunArgs, given: Settings) -> Result<(Project, Plan, Option<PastRun>), Failure> {
+    let file = args.file.as_deref().unwrap_or(Path::new(""));
+    let project = Project::of_pipeline(file, given, Environment::of_process())?;
+    let options = PlanOptions { params: params(&args.params), profile: args.profile.clone(), dry_run: args.dry_run };
+    let source = Arc::new(SourceFile::read(file)?);
+    let plan = project.plan(&source, &osiris::registry()?, &options)?;
+    Ok((project, plan, None))
+}
+
+fn again(args: &RunArgs, run: Option<&str>, given: Settings) -> Result<(Project, Plan, Option<PastRun>), Failure> {
+    let project = match &args.file {
+        Some(file) => Project::of_pipeline(file, given, Environment::of_process())?,
+        None => project::here(given)?,
+    };
+    let past = project.resumable(run)?;
+    let (project, plan) = project.plan_again(&past, &osiris::registry()?, params(&args.params))?;
+    Ok((project, plan, Some(past)))
+}
+
+/// The step that prints its table, if there is one.
+fn writes_stdout(plan: &Plan) -> Option<String> {
+    let prints = |step: &&osiris::pipeline::PlannedStep| {
+        step.driver.spec().role == Role::Write && step.request.config["path"] == "-"
+    };
+    plan.steps().iter().find(prints).map(|step| step.id.clone())
+}
+
+fn execute(
+    plan: &Plan,
+    options: &RunOptions,
+    past: Option<&PastRun>,
+    display: &Display<'_>,
+) -> Result<RunReport, Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ended = runtime.block_on(osiris::run(plan, options, past, display));
+    // A thread that waits for a terminal to type something would be waited for.
+    runtime.shutdown_background();
+    ended
+}

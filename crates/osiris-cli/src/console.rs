@@ -1,0 +1,163 @@
+//! Where text goes: data to the standard output, everything else to the standard error, coloured only where that is wanted.
+
+use std::error::Error as _;
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write as _};
+
+use anstyle::{AnsiColor, Style};
+use indicatif::{MultiProgress, ProgressDrawTarget};
+use osiris::Error;
+use osiris::core::Redactor;
+use serde_json::Value;
+
+use crate::args::{Colour, GlobalArgs};
+use crate::failure::Failure;
+
+/// Errors.
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+/// Advice.
+const HINT: Style = AnsiColor::Cyan.on_default().bold();
+/// What ended well.
+const GOOD: Style = AnsiColor::Green.on_default().bold();
+
+/// Facts of an error that are for the program, not for people.
+const HIDDEN_FACTS: &[&str] = &["offset", "pointer"];
+
+/// The two streams of the program.
+pub(crate) struct Console {
+    quiet: bool,
+    verbose: bool,
+    styled: bool,
+    bars: MultiProgress,
+}
+
+impl Console {
+    pub(crate) fn new(global: &GlobalArgs) -> Self {
+        let terminal = io::stderr().is_terminal();
+        let styled = match global.color {
+            Colour::Always => true,
+            Colour::Never => false,
+            Colour::Auto => terminal && !is_set("NO_COLOR") && variable("TERM") != Some("dumb".into()),
+        };
+        let shown = terminal && !global.quiet && variable("TERM") != Some("dumb".into());
+        let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        Self { quiet: global.quiet, verbose: global.verbose > 0, styled, bars: MultiProgress::with_draw_target(target) }
+    }
+
+    /// Whether to colour what goes to the standard error.
+    pub(crate) fn styled(&self) -> bool {
+        self.styled
+    }
+
+    /// The progress bars; hidden where the standard error is no terminal.
+    pub(crate) fn bars(&self) -> &MultiProgress {
+        &self.bars
+    }
+
+    /// Prints data. A reader that has gone away is no error.
+    pub(crate) fn data(&self, text: &str) -> Result<(), Failure> {
+        let mut stdout = io::stdout().lock();
+        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Prints a JSON document as data.
+    pub(crate) fn json(&self, value: &Value) -> Result<(), Failure> {
+        self.data(&format!("{value:#}\n"))
+    }
+
+    /// Prints a line for people, unless they asked for none.
+    pub(crate) fn say(&self, line: &str) {
+        if !self.quiet {
+            self.always(line);
+        }
+    }
+
+    /// The same for those who asked for more.
+    pub(crate) fn say_more(&self, line: &str) {
+        if self.verbose {
+            self.say(line);
+        }
+    }
+
+    /// Prints a line whatever the user asked for. That nobody reads it is no error.
+    fn always(&self, line: &str) {
+        self.bars.suspend(|| {
+            let _ = writeln!(io::stderr(), "{}", line.trim_end());
+        });
+    }
+
+    /// Prints a report that has its own words for errors and hints.
+    pub(crate) fn report(&self, report: &str) {
+        self.always(report);
+    }
+
+    pub(crate) fn failure(&self, failure: &Failure) {
+        match failure {
+            Failure::Diagnostics(diagnostics) => self.report(&diagnostics.render(self.styled)),
+            Failure::Refused(error) | Failure::Run(error) => self.error(error),
+        }
+    }
+
+    /// An error of one's own words.
+    pub(crate) fn error_line(&self, message: &str) {
+        self.always(&format!("{} {message}", self.paint(ERROR, "error:")));
+    }
+
+    /// Advice of one's own words.
+    pub(crate) fn hint(&self, hint: &str) {
+        self.say(&format!("{} {hint}", self.paint(HINT, "hint:")));
+    }
+
+    /// An error with its facts, its causes where they say more, and what to do.
+    pub(crate) fn error(&self, error: &Error) {
+        let mut text = format!("{} {error}", self.paint(ERROR, "error:"));
+        for (name, value) in error.context().iter().filter(|(name, _)| !HIDDEN_FACTS.contains(name)) {
+            let _ = write!(text, "\n  {name}: {value}");
+        }
+        let mut source = error.source();
+        while let Some(cause) = source {
+            let cause_text = cause.to_string();
+            let says_more = !text.contains(cause_text.lines().next().unwrap_or_default());
+            if self.verbose || (says_more && !cause_text.starts_with("DuckDB ")) {
+                let _ = write!(text, "\n  caused by: {cause_text}");
+            }
+            source = cause.source();
+        }
+        if let Some(hint) = error.hint() {
+            let _ = write!(text, "\n{} {hint}", self.paint(HINT, "hint:"));
+        }
+        self.always(&text);
+    }
+
+    /// The word for what ended well.
+    pub(crate) fn good(&self, word: &str) -> String {
+        self.paint(GOOD, word)
+    }
+
+    /// The word for what did not.
+    pub(crate) fn bad(&self, word: &str) -> String {
+        self.paint(ERROR, word)
+    }
+
+    fn paint(&self, style: Style, text: &str) -> String {
+        if self.styled { format!("{style}{text}{style:#}") } else { text.to_owned() }
+    }
+
+    /// Writes log lines between the progress bars, scrubbed of the secrets that are known by then.
+    pub(crate) fn log_line(bars: &MultiProgress, redactor: &Redactor, line: &[u8]) -> io::Result<()> {
+        let text = String::from_utf8_lossy(line);
+        bars.suspend(|| io::stderr().write_all(redactor.scrub(&text).as_bytes()))
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the terminal's own variables are no business of the pipeline crate")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn is_set(name: &str) -> bool {
+    variable(name).is_some_and(|value| !value.is_empty())
+}

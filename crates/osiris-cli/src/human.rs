@@ -1,0 +1,63 @@
+//! Numbers for people.
+
+use std::time::Duration;
+
+/// `1234567` as `1,234,567`.
+pub(crate) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `5,026 rows`, `1 row`.
+pub(crate) fn rows(number: u64) -> String {
+    format!("{} {}", count(number), if number == 1 { "row" } else { "rows" })
+}
+
+/// Decimal units, one digit behind the point.
+pub(crate) fn bytes(number: u64) -> String {
+    const UNITS: [(&str, u64); 3] = [("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000)];
+    for (unit, size) in UNITS {
+        if number >= size {
+            return format!("{}.{} {unit}", number / size, number % size * 10 / size);
+        }
+    }
+    format!("{number} B")
+}
+
+/// Seconds with two digits behind the point.
+pub(crate) fn seconds(duration: Duration) -> String {
+    let centis = (duration.as_millis() + 5) / 10;
+    format!("{}.{:02}", centis / 100, centis % 100)
+}
+
+/// Rows in a second; nothing where the time is too short to tell.
+pub(crate) fn rate(rows: u64, duration: Duration) -> String {
+    let millis = duration.as_millis();
+    if millis == 0 || rows == 0 {
+        return String::new();
+    }
+    let rate = u128::from(rows) * 1000 / millis;
+    count(u64::try_from(rate).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([1, 2].map(rows), ["1 row", "2 rows"]);
+        assert_eq!([5, 1_500, 2_345_678, 12_000_000_000].map(bytes), ["5 B", "1.5 kB", "2.3 MB", "12.0 GB"]);
+        assert_eq!([0, 4, 5, 61_239].map(|ms| seconds(Duration::from_millis(ms))), ["0.00", "0.00", "0.01", "61.24"]);
+        assert_eq!(rate(5_026, Duration::from_millis(500)), "10,052");
+        assert_eq!(rate(5, Duration::ZERO), "");
+    }
+}

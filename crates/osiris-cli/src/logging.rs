@@ -1,0 +1,90 @@
+//! Prose logs of the libraries, on the standard error, between the progress bars.
+
+use std::io::{self, Write};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use indicatif::MultiProgress;
+use osiris::Settings;
+use osiris::core::Redactor;
+use osiris::pipeline::{LogFormat, LogLevel};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::console::Console;
+
+/// Makes more secrets known to the log.
+#[derive(Clone, Default)]
+pub(crate) struct LogSecrets(Arc<RwLock<Redactor>>);
+
+impl LogSecrets {
+    pub(crate) fn add(&self, redactor: &Redactor) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).merge(redactor);
+    }
+}
+
+/// Starts to log as the settings say. Other crates than ours log warnings only, unless everything is wanted.
+pub(crate) fn start(console: &Console, settings: &Settings) -> LogSecrets {
+    let secrets = LogSecrets::default();
+    let level = match settings.log_level.unwrap_or_default() {
+        LogLevel::Off => LevelFilter::OFF,
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    let others = if level == LevelFilter::TRACE { level } else { level.min(LevelFilter::WARN) };
+    let targets = Targets::new().with_default(others).with_target("osiris", level);
+    let writer = LogWriter { bars: console.bars().clone(), secrets: secrets.clone() };
+    let registry = tracing_subscriber::registry().with(targets);
+    let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(console.styled());
+    // Only a second call fails, and there is none.
+    let _ = match settings.log_format.unwrap_or_default() {
+        LogFormat::Text => registry.with(layer.with_target(false)).try_init(),
+        LogFormat::Json => registry.with(layer.json().flatten_event(true)).try_init(),
+    };
+    secrets
+}
+
+/// Writes each line whole.
+struct LogWriter {
+    bars: MultiProgress,
+    secrets: LogSecrets,
+}
+
+impl<'a> MakeWriter<'a> for LogWriter {
+    type Writer = Line<'a>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        Line { log: self, text: Vec::new() }
+    }
+}
+
+/// One line on its way.
+struct Line<'a> {
+    log: &'a LogWriter,
+    text: Vec<u8>,
+}
+
+impl Write for Line<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.text.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Line<'_> {
+    fn drop(&mut self) {
+        if !self.text.is_empty() {
+            let redactor = self.log.secrets.0.read().unwrap_or_else(PoisonError::into_inner);
+            let _ = Console::log_line(&self.log.bars, &redactor, &self.text);
+        }
+    }
+}

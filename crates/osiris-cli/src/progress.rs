@@ -1,0 +1,173 @@
+//! What a run looks like while it goes on: a bar for every running step on a terminal, a line for every finished one.
+
+use std::path::Path;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use osiris::core::Progress;
+use osiris::pipeline::{Observer, PlannedStep, StepReport, StepStatus};
+
+use crate::console::Console;
+use crate::human;
+
+/// How often the counters are read.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Shows a run on the console.
+pub(crate) struct Display<'a> {
+    console: &'a Console,
+    running: Arc<Running>,
+    /// Dropped first: the ticker ends when nobody can send.
+    stop: Option<Sender<()>>,
+    ticker: Option<JoinHandle<()>>,
+}
+
+/// The steps that run now, with their bars.
+#[derive(Default)]
+struct Running(Mutex<Vec<Watched>>);
+
+struct Watched {
+    step: String,
+    progress: Arc<Progress>,
+    bar: ProgressBar,
+}
+
+impl<'a> Display<'a> {
+    /// `bars`: whether to draw bars at all; where the standard error is no terminal they are hidden anyway.
+    pub(crate) fn new(console: &'a Console, bars: bool) -> Self {
+        let running = Arc::new(Running::default());
+        let (stop, stopped) = channel();
+        let watched = Arc::clone(&running);
+        let ticker = (bars && !console.bars().is_hidden()).then(|| {
+            std::thread::Builder::new().name("progress".to_owned()).spawn(move || {
+                while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+                    watched.draw();
+                }
+            })
+        });
+        // Without the thread there are no bars: nothing to tell anybody.
+        Self { console, running, stop: Some(stop), ticker: ticker.and_then(Result::ok) }
+    }
+
+    fn line(&self, report: &StepReport) -> String {
+        let (id, rows) = (&report.id, human::rows(report.rows));
+        let time = format!("{} s", human::seconds(report.duration));
+        match report.status {
+            StepStatus::Done => format!("  {} {id}: {rows}, {time}", self.console.good("done")),
+            StepStatus::Reused => format!("  {} {id}: {rows}, from the run that is resumed", self.console.good("done")),
+            StepStatus::Failed => format!("  {} {id}: after {time}", self.console.bad("failed")),
+            StepStatus::Cancelled => format!("  {} {id}: after {time}", self.console.bad("stopped")),
+            StepStatus::Skipped => format!("  skipped {id}"),
+        }
+    }
+}
+
+impl Observer for Display<'_> {
+    fn run_started(&self, run_id: &str, directory: &Path) {
+        self.console.say_more(&format!("run {run_id} in {}", directory.display()));
+    }
+
+    fn step_started(&self, step: &PlannedStep, progress: Arc<Progress>) {
+        self.console.say_more(&format!("  started {}", step.id));
+        if self.ticker.is_some() {
+            let bar = ProgressBar::new_spinner().with_style(style(false)).with_prefix(step.id.clone());
+            let bar = self.console.bars().add(bar);
+            self.running.lock().push(Watched { step: step.id.clone(), progress, bar });
+        }
+    }
+
+    fn step_finished(&self, report: &StepReport) {
+        self.running.lock().retain(|watched| {
+            let ended = watched.step == report.id;
+            if ended {
+                watched.bar.finish_and_clear();
+            }
+            !ended
+        });
+        self.console.say(&self.line(report));
+    }
+}
+
+impl Drop for Display<'_> {
+    fn drop(&mut self) {
+        self.stop.take();
+        if let Some(ticker) = self.ticker.take() {
+            let _ = ticker.join();
+        }
+        self.running.lock().drain(..).for_each(|watched| watched.bar.finish_and_clear());
+    }
+}
+
+impl Running {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Watched>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn draw(&self) {
+        for Watched { progress, bar, .. } in &*self.lock() {
+            if let Some((position, length)) = share(progress) {
+                if bar.length().is_none() {
+                    bar.set_style(style(true));
+                }
+                bar.set_length(length);
+                bar.set_position(position);
+            }
+            bar.set_message(message(progress));
+            bar.tick();
+        }
+    }
+}
+
+/// How much of how much: bytes where they are known, else rows.
+fn share(progress: &Progress) -> Option<(u64, u64)> {
+    let bytes = progress.total_bytes().map(|total| (progress.bytes().min(total), total));
+    bytes.or_else(|| progress.total_rows().map(|total| (progress.rows().min(total), total)))
+}
+
+fn message(progress: &Progress) -> String {
+    let of =
+        |total: Option<u64>, show: fn(u64) -> String| total.map_or_else(String::new, |t| format!(" of {}", show(t)));
+    let rows = format!("{}{}", human::rows(progress.rows()), of(progress.total_rows(), human::count));
+    match progress.bytes() {
+        0 => rows,
+        bytes => format!("{rows}, {}{}", human::bytes(bytes), of(progress.total_bytes(), human::bytes)),
+    }
+}
+
+/// The bar of a step: with a length where one is known.
+const BAR: &str = "  {spinner} {prefix} {bar:24} {msg}  {elapsed}";
+const SPINNER: &str = "  {spinner} {prefix} {msg}  {elapsed}";
+
+fn style(has_length: bool) -> ProgressStyle {
+    // The templates are constants that a test compiles.
+    ProgressStyle::with_template(if has_length { BAR } else { SPINNER })
+        .unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_has_a_length_where_one_is_known() {
+        let progress = Progress::default();
+        progress.add_rows(1_500);
+        assert_eq!((share(&progress), message(&progress).as_str()), (None, "1,500 rows"));
+        progress.expect_rows(1_000);
+        assert_eq!((share(&progress), message(&progress).as_str()), (Some((1_000, 1_000)), "1,500 rows of 1,000"));
+        progress.add_bytes(2_000_000);
+        progress.expect_bytes(4_000_000);
+        assert_eq!(share(&progress), Some((2_000_000, 4_000_000)));
+        assert_eq!(message(&progress), "1,500 rows of 1,000, 2.0 MB of 4.0 MB");
+    }
+
+    #[test]
+    fn the_templates_are_valid() {
+        for template in [BAR, SPINNER] {
+            assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Tables for people.
+
+use std::time::Duration;
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, Table};
+use osiris::core::Role;
+use osiris::pipeline::{LedgerStep, StepStatus};
+
+use crate::human;
+
+/// Columns side by side; those whose numbers are given are aligned to the right.
+pub(crate) fn table(head: &[&str], rows: Vec<Vec<String>>, right: &[usize]) -> String {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header(head.to_vec()).add_rows(rows);
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((if index == 0 { 0 } else { 2 }, 0));
+        if right.contains(&index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    lines.join("\n") + "\n"
+}
+
+/// The ledger: what became of the rows of every step.
+pub(crate) fn ledger(steps: &[LedgerStep]) -> String {
+    let head = ["step", "rows in", "rows out", "rejected", "seconds", "rows/s"];
+    table(&head, steps.iter().map(ledger_row).collect(), &[1, 2, 3, 4, 5])
+}
+
+fn ledger_row(step: &LedgerStep) -> Vec<String> {
+    let counts = &step.counts;
+    let out = if step.role == Role::Write { counts.acknowledged() } else { counts.stored };
+    let duration = Duration::from_millis(step.duration_ms);
+    let (name, ran) = match step.status {
+        StepStatus::Done => (step.id.clone(), true),
+        StepStatus::Reused => (format!("{} (done before)", step.id), false),
+        StepStatus::Failed => (format!("{} (failed)", step.id), true),
+        StepStatus::Cancelled => (format!("{} (stopped)", step.id), true),
+        StepStatus::Skipped => return vec![format!("{} (skipped)", step.id)],
+    };
+    let timed = |text: String| if ran { text } else { String::new() };
+    vec![
+        name,
+        human::count(counts.read),
+        human::count(out),
+        human::count(counts.rejected),
+        timed(human::seconds(duration)),
+        timed(human::rate(counts.read.max(out), duration)),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned_and_nothing_trails() {
+        let rows = vec![vec!["a".to_owned(), "1,000".to_owned()], vec!["long name".to_owned(), "7".to_owned()]];
+        insta::assert_snapshot!(table(&["name", "rows"], rows, &[1]), @r"
+        name        rows
+        a          1,000
+        long name      7
+        ");
+    }
+}

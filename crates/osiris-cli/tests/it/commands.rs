@@ -1,0 +1,201 @@
+//! What the commands besides `run` print.
+
+use insta::assert_snapshot;
+use osiris_e2e::{Project, shape, steady};
+use serde_json::json;
+
+use crate::program;
+
+#[test]
+fn init_makes_a_project_that_runs_and_never_overwrites() {
+    let project = Project::empty(program());
+    let made = project.run(&["init", "new"]).with_code(0);
+    assert_snapshot!(made.stderr, @r"
+      wrote new/pipeline.yaml
+      wrote new/osiris_connections.yaml
+      wrote new/data/orders.csv
+      wrote new/data/customers.csv
+      wrote new/.gitignore
+    next: cd new
+    next: osiris run pipeline.yaml
+    ");
+    let again = project.run(&["init", "new"]).with_code(2);
+    assert_snapshot!(again.stderr, @r"
+    error: `new` has pipeline.yaml, osiris_connections.yaml, data/orders.csv, data/customers.csv, .gitignore already
+    hint: name a new directory: `osiris init DIR`
+    ");
+    let mut run = project.command(&["run", "pipeline.yaml"]);
+    assert!(run.current_dir(project.path("new")).output().unwrap().status.success());
+    assert_eq!(
+        project.read("new/out/large-orders.csv"),
+        "order_id,customer_id,ordered_on,amount\n1001,C-007,2024-01-03,129.90\n1003,C-007,2024-01-05,310.00\n\
+         1005,C-012,2024-01-09,402.10\n1007,C-003,2024-01-15,240.00\n"
+    );
+}
+
+#[test]
+fn validate_says_how_many_steps_there_are() {
+    let project = Project::starter(program());
+    let valid = project.run(&["validate", "pipeline.yaml"]).with_code(0);
+    assert_eq!((valid.stdout.as_str(), valid.stderr.as_str()), ("", "valid pipeline.yaml: 6 steps\n"));
+}
+
+#[test]
+fn a_plan_shows_the_steps_in_their_order() {
+    let project = Project::starter(program());
+    let plan = project.run(&["plan", "pipeline.yaml", "--memory-limit", "2GB", "--jobs", "3"]).with_code(0);
+    assert_snapshot!(plan.stdout, @r"
+    orders: 6 steps
+
+    1. orders  filesystem.csv_extractor (read)
+         connection: @filesystem.data
+         path: orders.csv
+
+    2. customers  filesystem.csv_extractor (read)
+         connection: @filesystem.data
+         path: customers.csv
+
+    3. totals  duckdb.processor (transform)
+         reads the tables of: orders, customers
+         query: SELECT customers.name, count(*) AS orders, sum(orders.amount) AS amount ...
+
+    4. large-orders  duckdb.processor (transform)
+         reads the tables of: orders
+         query: SELECT * FROM orders WHERE amount >= 100 ORDER BY order_id
+
+    5. write-totals  filesystem.parquet_writer (write)
+         reads the tables of: totals
+         path: out/totals.parquet
+
+    6. write-large-orders  filesystem.csv_writer (write)
+         reads the tables of: large-orders
+         path: out/large-orders.csv
+
+    tables: in a file below .osiris; memory limit: 2.0 GB; steps side by side: 3
+    ");
+    assert_eq!(plan.stderr, "");
+}
+
+#[test]
+fn a_manifest_is_the_same_wherever_and_whenever_it_is_made() {
+    let (one, two) = (Project::starter(program()), Project::starter(program()));
+    let of = |project: &Project| project.run(&["plan", "pipeline.yaml", "--json"]).with_code(0).stdout;
+    assert_eq!(of(&one), of(&two));
+    assert_eq!(one.run(&["compile", "pipeline.yaml"]).with_code(0).stdout, of(&one));
+    one.run(&["compile", "pipeline.yaml", "-o", "manifest.json"]).with_code(0);
+    assert_eq!(one.read("manifest.json"), of(&one));
+    assert_ne!(one.run(&["compile", "pipeline.yaml", "--profile", "large"]).with_code(0).stdout, of(&one));
+}
+
+#[test]
+fn components_are_listed_and_shown() {
+    let project = Project::empty(program());
+    let list = project.run(&["components", "list"]).with_code(0).stdout;
+    let names: Vec<String> = shape(&list, 0).into_iter().skip(1).map(|row| row[0].clone()).collect();
+    let listed = project.run(&["components", "list", "--json"]).with_code(0).json();
+    let in_json: Vec<&str> = listed.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert_eq!(names, in_json);
+    assert!(names.contains(&"duckdb.processor".to_owned()), "{names:?}");
+    for name in names {
+        let shown = project.run(&["components", "show", &name, "--json"]).with_code(0).json();
+        assert_eq!(shown["name"], name);
+        assert_eq!(shown["config_schema"]["type"], "object");
+        let text = project.run(&["components", "show", &name]).with_code(0).stdout;
+        assert!(text.starts_with(&name) && text.contains("\nconfig:\n"), "{text}");
+    }
+}
+
+#[test]
+fn the_reference_has_every_field_of_every_component() {
+    let project = Project::empty(program());
+    let reference = project.run(&["components", "reference"]).with_code(0).stdout;
+    let listed = project.run(&["components", "list", "--json"]).with_code(0).json();
+    for name in listed.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()) {
+        let section = reference.split(&format!("### {name}\n")).nth(1).unwrap_or_else(|| panic!("no section: {name}"));
+        let section = section.split("\n##").next().unwrap();
+        let shown = project.run(&["components", "show", name, "--json"]).with_code(0).json();
+        for field in shown["config_schema"]["properties"].as_object().unwrap().keys() {
+            assert!(section.contains(&format!("| `{field}` |")), "{name}: {field}\n{section}");
+        }
+    }
+    for common in ["connection", "input_step", "dry_run"] {
+        assert!(reference.contains(&format!("| `{common}` |")), "{common}");
+    }
+}
+
+#[test]
+fn an_unknown_component_suggests_the_nearest() {
+    let project = Project::empty(program());
+    let refused = project.run(&["components", "show", "duckdb.procesor"]).with_code(2);
+    assert_snapshot!(refused.stderr, @r"
+    error: unknown component `duckdb.procesor`
+    hint: did you mean `duckdb.processor`? Known: duckdb.processor, filesystem.csv_extractor, filesystem.csv_writer, filesystem.parquet_extractor, filesystem.parquet_writer
+    ");
+}
+
+#[test]
+fn connections_are_listed_without_their_secrets() {
+    let project = Project::empty(program());
+    let nothing = project.run(&["connections", "list"]).with_code(0);
+    assert_eq!((nothing.stdout.as_str(), nothing.stderr.lines().count()), ("", 1));
+    project.write(
+        "osiris_connections.yaml",
+        "version: 1\nconnections:\n  filesystem:\n    lake: {base_dir: \"${LAKE}\"}\n    here: {default: true, base_dir: .}\n  \
+         mysql:\n    movies: {host: \"${HOST:-db}\", password: \"${PASSWORD}\"}\n    old: {password: hunter2}\n",
+    );
+    project.write(".env", "LAKE=/lake/of/secrets\n");
+    let list = project.run(&["connections", "list"]).with_code(0);
+    assert_snapshot!(list.stdout, @r"
+    connection                           fields                                    variables
+    @filesystem.here  default            base_dir: .
+    @filesystem.lake                     base_dir: ${LAKE}                         LAKE (set)
+    @mysql.movies     not in this build  host: ${HOST:-db}, password: ${PASSWORD}  HOST (default), PASSWORD (missing)
+    @mysql.old        not in this build  password: ***
+    ");
+    let as_json = project.run(&["connections", "list", "--json"]).with_code(0);
+    assert_eq!(as_json.json()[1]["variables"], json!({"LAKE": "set"}));
+    assert!(!format!("{}{}", list.stdout, as_json.stdout).contains("hunter2"));
+    assert!(!format!("{}{}", list.stdout, as_json.stdout).contains("/lake"));
+}
+
+#[test]
+fn runs_are_listed_and_shown() {
+    let project = Project::starter(program());
+    assert_eq!(project.run(&["runs", "list"]).with_code(0).stderr, "there are no runs yet\n");
+    let none = project.run(&["runs", "show"]).with_code(2);
+    assert_snapshot!(none.stderr, @r"
+    error: there are no runs yet
+      directory: .osiris/runs
+    hint: `osiris run FILE` makes one
+    ");
+    project.run(&["run", "pipeline.yaml"]).with_code(0);
+    project.run(&["run", "pipeline.yaml", "--param", "min_amount=5000"]).with_code(3);
+    let list = project.run(&["runs", "list", "--json"]).with_code(0).json();
+    let outcomes: Vec<&str> = list.as_array().unwrap().iter().map(|run| run["outcome"].as_str().unwrap()).collect();
+    assert_eq!(outcomes, ["integrity", "done"]);
+    let table = project.run(&["runs", "list"]).with_code(0).stdout;
+    assert_eq!(
+        shape(&steady(&table, project.directory()), 2)[1..],
+        [["RUN", "orders", "integrity"], ["RUN", "orders", "done"]]
+    );
+    let id = list[1]["run_id"].as_str().unwrap();
+    let shown = project.run(&["runs", "show", id]).with_code(0).stdout;
+    let table = shown.split("\n\n").nth(1).unwrap();
+    assert_eq!(shape(table, 2)[1], ["orders", "8", "8", "0"]);
+    let latest = project.run(&["runs", "show", "--json"]).with_code(0).json();
+    assert_eq!(latest["params"], json!({"min_amount": "5000"}));
+    assert_eq!(latest["ledger"]["balanced"], true);
+    let several = project.run(&["runs", "show", "20"]).with_code(2);
+    assert!(several.stderr.contains("several runs begin with `20`"), "{}", several.stderr);
+}
+
+#[test]
+fn completions_name_every_command() {
+    let project = Project::empty(program());
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = project.run(&["completions", shell]).with_code(0).stdout;
+        for command in ["validate", "compile", "connections"] {
+            assert!(script.contains(command), "{shell}: {command}");
+        }
+    }
+}

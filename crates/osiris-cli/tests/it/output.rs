@@ -1,0 +1,107 @@
+//! Where text goes: data and people, colours, quiet and verbose, JSON.
+
+use osiris_e2e::{Project, shape, steady};
+
+use crate::program;
+
+#[test]
+fn a_run_tells_people_and_leaves_the_standard_output_alone() {
+    let project = Project::starter(program());
+    let run = project.run(&["run", "pipeline.yaml", "--jobs", "1"]).with_code(0);
+    assert_eq!(run.stdout, "");
+    let text = steady(&run.stderr, project.directory());
+    let parts: Vec<&str> = text.split("\n\n").collect();
+    insta::assert_snapshot!(parts[0], @r"
+    done orders: 8 rows, TIME s
+    done customers: 4 rows, TIME s
+    done totals: 4 rows, TIME s
+    done large-orders: 4 rows, TIME s
+    done write-totals: 4 rows, TIME s
+    done write-large-orders: 4 rows, TIME s
+    ");
+    let (table, rest) = parts[1].split_once("run RUN").unwrap();
+    let table: Vec<String> = shape(table, 2).iter().map(|row| row.join(" | ")).collect();
+    insta::assert_snapshot!(table.join("\n"), @r"
+    step | rows in | rows out | rejected
+    orders | 8 | 8 | 0
+    customers | 4 | 4 | 0
+    totals | 12 | 4 | 0
+    large-orders | 8 | 4 | 0
+    write-totals | 4 | 4 | 0
+    write-large-orders | 4 | 4 | 0
+    ");
+    insta::assert_snapshot!(rest, @r"
+     in .osiris/runs/RUN
+    done: the ledger balances, 12 rows read, 8 written, 0 rejected, TIME s
+    ");
+}
+
+#[test]
+fn quiet_says_nothing_but_errors() {
+    let project = Project::starter(program());
+    let run = project.run(&["run", "pipeline.yaml", "--quiet"]).with_code(0);
+    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", ""));
+    let run = project.run(&["run", "pipeline.yaml", "--quiet", "--param", "min_amount=5000"]).with_code(3);
+    assert!(run.stderr.starts_with("error: step `large-orders`: assertion failed"), "{}", run.stderr);
+    assert!(!run.stderr.contains("rows in"), "{}", run.stderr);
+}
+
+#[test]
+fn verbose_says_what_begins() {
+    let project = Project::starter(program());
+    let run = project.run(&["run", "pipeline.yaml", "-v"]).with_code(0);
+    assert!(run.stderr.contains("  started orders\n"), "{}", run.stderr);
+    assert_eq!(project.run(&["run", "pipeline.yaml", "-v", "-q"]).code, 2);
+}
+
+#[test]
+fn the_result_as_json_is_the_whole_standard_output() {
+    let project = Project::starter(program());
+    let result = project.run(&["run", "pipeline.yaml", "--json"]).with_code(0).json();
+    assert_eq!((&result["outcome"], &result["exit_code"]), (&"done".into(), &0.into()));
+    assert_eq!(result["steps"].as_array().unwrap().len(), 6);
+    let orders = &result["steps"][0];
+    assert_eq!((&orders["id"], &orders["read"], &orders["stored"]), (&"orders".into(), &8.into(), &8.into()));
+    let failed = project.run(&["run", "pipeline.yaml", "--json", "--param", "min_amount=5000"]).with_code(3).json();
+    assert_eq!(failed["outcome"], "integrity");
+    let errors: Vec<&str> =
+        failed["steps"].as_array().unwrap().iter().filter_map(|step| step["error"].as_str()).collect();
+    assert_eq!(errors.len(), 1);
+    assert!(errors[0].contains("assertion failed"), "{errors:?}");
+}
+
+#[test]
+fn colours_are_for_those_who_want_them() {
+    let project = Project::starter(program());
+    let always = project.run(&["validate", "pipeline.yaml", "--color", "always"]).with_code(0);
+    assert!(always.stderr.contains("\u{1b}[") && always.stderr.contains("valid"), "{:?}", always.stderr);
+    for arguments in [["--color", "never"], ["--color", "auto"]] {
+        let plain = project.run(&["validate", "nothing.yaml", arguments[0], arguments[1]]).with_code(2);
+        assert!(!plain.stderr.contains('\u{1b}'), "{:?}", plain.stderr);
+    }
+    let usage = project.run(&["validate", "--color=always"]).with_code(2);
+    assert!(usage.stderr.contains("\u{1b}["), "{:?}", usage.stderr);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let project = Project::starter(program());
+    let mut command = project.command(&["components", "reference"]);
+    let mut child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+}
+
+#[test]
+fn logs_are_lines_on_the_standard_error() {
+    let project = Project::starter(program());
+    project.write("data/orders.csv", "order_id,customer_id,ordered_on,amount\n1,C-003,2024-01-01,5000.00\n");
+    let run = project.run(&["run", "pipeline.yaml", "--log-level", "debug", "--log-format", "json"]).with_code(0);
+    let lines = run.stderr.lines().filter(|line| line.starts_with('{'));
+    for line in lines {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(line["level"].is_string() && line["message"].is_string(), "{line}");
+    }
+    assert_eq!(project.run(&["run", "pipeline.yaml", "--log-level", "loud"]).code, 2);
+}

@@ -1,0 +1,390 @@
+//! Where files are: the one place that turns a path of a pipeline into files of this machine, and keeps it inside
+//! `base_dir`. Remote stores fit in here: nothing else looks at the text of a path.
+
+use std::path::{Component, Path, PathBuf};
+
+use globset::GlobBuilder;
+use osiris_core::problem::nearest;
+use osiris_core::{Error, Result};
+use walkdir::WalkDir;
+
+use crate::config::FilesystemConnection;
+use crate::error::io_error;
+
+/// The path that means standard input or output.
+const STDIO: &str = "-";
+
+/// What a path names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// Standard input or output.
+    Stdio,
+    /// A path of this machine, absolute; the text is the one of the pipeline.
+    Local(PathBuf),
+}
+
+/// A file to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SourceFile {
+    /// Where it is, symbolic links resolved.
+    pub(crate) path: PathBuf,
+    /// How messages and the filename column call it: relative to the base where it is below it.
+    pub(crate) name: String,
+    /// Its size in bytes.
+    pub(crate) size: u64,
+    /// The `name=value` directories between the path of the pipeline and the file.
+    pub(crate) partitions: Vec<(String, String)>,
+}
+
+/// Where relative paths start, and the fence.
+#[derive(Debug, Clone)]
+pub(crate) struct Location {
+    base: PathBuf,
+    fenced: bool,
+}
+
+impl Location {
+    /// The location of a step: pure, nothing is looked up.
+    pub(crate) fn new(connection: &FilesystemConnection, step_base: &Path) -> Self {
+        match &connection.base_dir {
+            Some(base_dir) => Self { base: step_base.join(base_dir), fenced: true },
+            None => Self { base: step_base.to_path_buf(), fenced: false },
+        }
+    }
+
+    /// What `path` names.
+    ///
+    /// # Errors
+    /// A URL, or a path that leaves `base_dir`.
+    pub(crate) fn target(&self, path: &str) -> Result<Target> {
+        if path == STDIO {
+            return Ok(Target::Stdio);
+        }
+        if let Some((scheme, rest)) = path.split_once("://") {
+            return match scheme {
+                "file" => self.local(rest),
+                _ => Err(Error::validation(format!("`{scheme}://` paths are not supported by this version"))
+                    .with_context("path", path)
+                    .with_hint("copy the file to this machine, or write it here and upload it")),
+            };
+        }
+        self.local(path)
+    }
+
+    fn local(&self, path: &str) -> Result<Target> {
+        if self.fenced {
+            let wanted = Path::new(path);
+            let climbs = wanted.components().any(|part| matches!(part, Component::ParentDir));
+            if climbs || wanted.is_absolute() {
+                return Err(self.leaves(path));
+            }
+        }
+        Ok(Target::Local(std::path::absolute(self.base.join(path))?))
+    }
+
+    fn leaves(&self, path: &str) -> Error {
+        Error::new(osiris_core::ErrorKind::Permission, format!("`{path}` leaves the connection's base_dir"))
+            .with_hint("name a path below base_dir, without `..`, or use another connection")
+    }
+
+    /// The directory that the store must reach to write `path`: pure. What is written is first built beside it.
+    pub(crate) fn parents(&self, path: &str) -> Vec<PathBuf> {
+        match self.target(path) {
+            Ok(Target::Local(path)) => path.parent().map(Path::to_path_buf).into_iter().collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The directories that the store must reach to read `path`: pure.
+    pub(crate) fn directories(&self, path: &str) -> Vec<PathBuf> {
+        let Ok(Target::Local(path)) = self.target(path) else { return Vec::new() };
+        let (fixed, pattern) = split_glob(&path);
+        if pattern.is_none() && fixed.extension().is_some() {
+            return fixed.parent().map(Path::to_path_buf).into_iter().collect();
+        }
+        vec![fixed]
+    }
+
+    /// Whether the store reaches the file `real` for a step that reads `path`.
+    pub(crate) fn reaches(&self, path: &str, real: &Path) -> bool {
+        self.directories(path)
+            .iter()
+            .filter_map(|directory| directory.canonicalize().ok())
+            .any(|directory| directory.is_dir() && real.starts_with(&directory))
+    }
+
+    /// Resolves symbolic links, and refuses those that leave `base_dir`.
+    ///
+    /// # Errors
+    /// The file cannot be found or reached, or is outside.
+    pub(crate) fn real(&self, path: &Path) -> Result<PathBuf> {
+        let real = path.canonicalize().map_err(|error| io_error("cannot be opened", self.name(path), error))?;
+        if self.fenced {
+            let base =
+                self.base.canonicalize().map_err(|error| io_error("(base_dir) cannot be opened", &self.base, error))?;
+            if !real.starts_with(&base) {
+                return Err(self.leaves(&self.name(path)));
+            }
+        }
+        Ok(real)
+    }
+
+    /// Checks that a path whose last parts may be missing does not leave `base_dir` by a symbolic link.
+    ///
+    /// # Errors
+    /// It does.
+    pub(crate) fn check_nearest(&self, path: &Path) -> Result<()> {
+        if !self.fenced {
+            return Ok(());
+        }
+        // The fence itself may still have to be made.
+        let base = std::path::absolute(&self.base)?;
+        match path.ancestors().find(|ancestor| ancestor.exists()) {
+            Some(nearest) if nearest.starts_with(&base) => self.real(nearest).map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    /// The path as people know it: relative to the base where it is below it.
+    pub(crate) fn name(&self, path: &Path) -> String {
+        let base = std::path::absolute(&self.base).unwrap_or_else(|_| self.base.clone());
+        path.strip_prefix(&base).unwrap_or(path).display().to_string()
+    }
+
+    /// The files that `path` names, sorted by name. In directories only files for which `wanted` holds are taken, and
+    /// none whose name begins with `.` or `_`.
+    ///
+    /// # Errors
+    /// No such file (similar names are suggested), a glob or directory without any file, no permission.
+    pub(crate) fn files(&self, path: &Path, wanted: &FileKind) -> Result<Vec<SourceFile>> {
+        let (fixed, pattern) = if path.exists() { (path.to_path_buf(), None) } else { split_glob(path) };
+        let mut files = match pattern {
+            Some(pattern) => self.glob(&fixed, &pattern)?,
+            None if path.is_dir() => self.directory(path, wanted)?,
+            None => vec![self.file(path, path)?],
+        };
+        files.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(files)
+    }
+
+    fn file(&self, path: &Path, root: &Path) -> Result<SourceFile> {
+        let metadata = match path.metadata() {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(self.missing(path)),
+            Err(error) => return Err(io_error("cannot be opened", self.name(path), error)),
+        };
+        let real = self.real(path)?;
+        Ok(SourceFile { path: real, name: self.name(path), size: metadata.len(), partitions: partitions(path, root) })
+    }
+
+    /// Says which part of the path is missing, and what there is instead.
+    fn missing(&self, path: &Path) -> Error {
+        let mut missing = path;
+        while let Some(parent) = missing.parent()
+            && !parent.exists()
+        {
+            missing = parent;
+        }
+        let error = Error::validation(format!("`{}` does not exist", self.name(missing)));
+        let wanted = missing.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let names = missing.parent().map(list_names).unwrap_or_default();
+        match nearest(&wanted, names.iter().map(String::as_str)) {
+            Some(similar) => error.with_hint(format!("did you mean `{similar}`?")),
+            None if names.is_empty() => error.with_hint("its directory is empty"),
+            None => error.with_hint(format!("its directory has {}", few(&names))),
+        }
+    }
+
+    fn directory(&self, root: &Path, wanted: &FileKind) -> Result<Vec<SourceFile>> {
+        let (mut files, mut others) = (Vec::new(), Vec::new());
+        for path in walk(root, &self.name(root))? {
+            if wanted.matches(&path) {
+                files.push(self.file(&path, root)?);
+            } else {
+                others.push(path.strip_prefix(root).unwrap_or(&path).display().to_string());
+            }
+        }
+        if !files.is_empty() {
+            if !others.is_empty() {
+                tracing::info!(directory = %self.name(root), others = others.len(), "files of other kinds are left out");
+            }
+            return Ok(files);
+        }
+        let error = Error::validation(format!("the directory `{}` holds no {} file", self.name(root), wanted.name));
+        Err(if others.is_empty() {
+            error.with_hint("it is empty")
+        } else {
+            error.with_hint(format!("it has {}; name files of other extensions by a glob", few(&others)))
+        })
+    }
+
+    fn glob(&self, fixed: &Path, pattern: &str) -> Result<Vec<SourceFile>> {
+        let shown = self.name(&fixed.join(pattern));
+        let glob = GlobBuilder::new(pattern).literal_separator(true).build().map_err(|error| {
+            Error::validation(format!("`{shown}` is not a valid glob"))
+                .with_source(error)
+                .with_hint("write `*`, `?`, `[abc]`, `{a,b}`, or `**` for any directories")
+        })?;
+        if !fixed.exists() {
+            return Err(self.missing(fixed));
+        }
+        let matcher = glob.compile_matcher();
+        let (mut files, mut others) = (Vec::new(), Vec::new());
+        for path in walk(fixed, &self.name(fixed))? {
+            let below = path.strip_prefix(fixed).unwrap_or(&path);
+            if matcher.is_match(below) {
+                files.push(self.file(&path, fixed)?);
+            } else {
+                others.push(below.display().to_string());
+            }
+        }
+        if files.is_empty() {
+            let error = Error::validation(format!("no file matches `{shown}`"));
+            return Err(if others.is_empty() {
+                error.with_hint(format!("`{}` is empty", self.name(fixed)))
+            } else {
+                error.with_hint(format!("`{}` has {}", self.name(fixed), few(&others)))
+            });
+        }
+        Ok(files)
+    }
+}
+
+/// The files that a component takes out of a directory.
+#[derive(Debug)]
+pub(crate) struct FileKind {
+    /// How messages call it.
+    pub(crate) name: &'static str,
+    /// Extensions, without the dot.
+    pub(crate) extensions: &'static [&'static str],
+    /// Extensions that may follow those.
+    pub(crate) compressions: &'static [&'static str],
+}
+
+impl FileKind {
+    fn matches(&self, path: &Path) -> bool {
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return false };
+        let lower = name.to_ascii_lowercase();
+        let stem = self
+            .compressions
+            .iter()
+            .find_map(|ending| lower.strip_suffix(ending).and_then(|stem| stem.strip_suffix('.')))
+            .unwrap_or(&lower);
+        self.extensions.iter().any(|ending| stem.strip_suffix(ending).is_some_and(|stem| stem.ends_with('.')))
+    }
+}
+
+/// The part of a path before its first wildcard, and the rest as a pattern below it.
+fn split_glob(path: &Path) -> (PathBuf, Option<String>) {
+    let is_wild = |part: &Component<'_>| part.as_os_str().to_string_lossy().contains(['*', '?', '[', '{']);
+    let parts: Vec<Component<'_>> = path.components().collect();
+    match parts.iter().position(is_wild) {
+        None => (path.to_path_buf(), None),
+        Some(first) => {
+            let fixed = parts[..first].iter().collect();
+            let pattern: PathBuf = parts[first..].iter().collect();
+            (fixed, Some(pattern.to_string_lossy().into_owned()))
+        }
+    }
+}
+
+/// All files below a directory, hidden ones and those of other tools (`_SUCCESS`) left out, sorted.
+fn walk(root: &Path, shown: &str) -> Result<Vec<PathBuf>> {
+    let visible =
+        |entry: &walkdir::DirEntry| entry.depth() == 0 || !entry.file_name().to_string_lossy().starts_with(['.', '_']);
+    let mut paths = Vec::new();
+    for entry in WalkDir::new(root).follow_links(true).sort_by_file_name().into_iter().filter_entry(visible) {
+        let entry = entry.map_err(|error| {
+            let at = error.path().map_or_else(|| shown.to_owned(), |path| path.display().to_string());
+            match error.into_io_error() {
+                Some(error) => io_error("cannot be read", &at, error),
+                None => Error::validation(format!("`{at}` is a symbolic link that leads back to a directory above it"))
+                    .with_hint("remove the link"),
+            }
+        })?;
+        if entry.file_type().is_file() {
+            paths.push(entry.into_path());
+        }
+    }
+    Ok(paths)
+}
+
+/// The hive partitions between `root` and `path`. Values are percent-decoded; `__HIVE_DEFAULT_PARTITION__` stays as it is.
+fn partitions(path: &Path, root: &Path) -> Vec<(String, String)> {
+    let below = path.strip_prefix(root).unwrap_or(path).parent().unwrap_or(Path::new(""));
+    below
+        .components()
+        .filter_map(|part| part.as_os_str().to_str()?.split_once('='))
+        .map(|(name, value)| (percent_decode(name), percent_decode(value)))
+        .collect()
+}
+
+fn percent_decode(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let hex = text.get(at + 1..at + 3).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match (bytes[at], hex) {
+            (b'%', Some(byte)) => {
+                decoded.push(byte);
+                at += 3;
+            }
+            (byte, _) => {
+                decoded.push(byte);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8(decoded).unwrap_or_else(|_| text.to_owned())
+}
+
+fn list_names(directory: &Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(directory)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
+        .collect();
+    names.sort();
+    names
+}
+
+/// The first names of a list, and how many more there are.
+fn few(names: &[String]) -> String {
+    let shown: Vec<String> = names.iter().take(5).map(|name| format!("`{name}`")).collect();
+    match names.len().saturating_sub(shown.len()) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partitions_are_read_from_directories_below_the_root() {
+        let found = partitions(Path::new("/data/a=1/x/b=x%2F2%20/f.parquet"), Path::new("/data"));
+        assert_eq!(found, [("a".to_owned(), "1".to_owned()), ("b".to_owned(), "x/2 ".to_owned())]);
+    }
+
+    #[test]
+    fn the_directory_of_a_file_and_a_directory_itself_are_reachable_and_no_more() {
+        let location = Location::new(&FilesystemConnection::default(), Path::new("/p"));
+        assert_eq!(location.directories("in/a.csv"), [PathBuf::from("/p/in")]);
+        assert_eq!(location.directories("in"), [PathBuf::from("/p/in")]);
+        assert_eq!(location.directories("in/*/a.csv"), [PathBuf::from("/p/in")]);
+        assert_eq!(location.directories("-"), Vec::<PathBuf>::new());
+    }
+
+    #[test]
+    fn a_fence_refuses_climbing_and_absolute_paths() {
+        let connection = FilesystemConnection { base_dir: Some("data".to_owned()) };
+        let location = Location::new(&connection, Path::new("/p"));
+        assert_eq!(location.target("a.csv").unwrap(), Target::Local(PathBuf::from("/p/data/a.csv")));
+        for path in ["../x", "a/../../x", "/etc/passwd", "file:///etc/passwd"] {
+            let error = location.target(path).unwrap_err();
+            assert_eq!(error.kind(), osiris_core::ErrorKind::Permission, "{path}");
+        }
+    }
+}

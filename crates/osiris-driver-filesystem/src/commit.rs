@@ -1,0 +1,401 @@
+//! Files that appear whole or not at all: built under a temporary name in the same directory, synced, renamed.
+//!
+//! A temporary name is `.<name>.<16 hex digits>.osiris-tmp`. Its owner holds a lock on it, so that a later run can tell the
+//! leftovers of a killed one, which it removes, from the work of one that is still going on.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use osiris_core::{Error, Result};
+
+use crate::error::io_error;
+
+const SUFFIX: &str = ".osiris-tmp";
+
+/// A file in the making.
+pub(crate) struct AtomicFile {
+    target: PathBuf,
+    temp: PathBuf,
+    file: File,
+    committed: bool,
+}
+
+impl AtomicFile {
+    /// Starts to make `target`, whose directory is there.
+    ///
+    /// # Errors
+    /// The target is a directory, or its directory cannot be written.
+    pub(crate) fn create(target: &Path, name: &str) -> Result<Self> {
+        check_file(target, name)?;
+        // A symbolic link stays one: what it points to is replaced.
+        let target = target.canonicalize().unwrap_or_else(|_| target.to_path_buf());
+        remove_leftovers(&target);
+        let temp = temporary(&target);
+        let created = OpenOptions::new().read(true).write(true).create_new(true).open(&temp);
+        let file = created.map_err(|error| io_error("cannot be written", name, error))?;
+        let atomic = Self { target, temp, file, committed: false };
+        // A file system without locks still works: leftovers then stay until somebody removes them.
+        let _ = atomic.file.try_lock();
+        if let Ok(old) = atomic.target.metadata() {
+            let _ = atomic.file.set_permissions(old.permissions());
+        }
+        Ok(atomic)
+    }
+
+    /// Where it is built.
+    pub(crate) fn temp(&self) -> &Path {
+        &self.temp
+    }
+
+    /// Where it will be.
+    pub(crate) fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// A handle to write to.
+    ///
+    /// # Errors
+    /// The process has no handle left.
+    pub(crate) fn handle(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
+    /// Brings it to the disk. Returns its size in bytes.
+    ///
+    /// # Errors
+    /// The disk is full or failing.
+    pub(crate) fn sync(&self, name: &str) -> Result<u64> {
+        let failed = |error| io_error("could not be written", name, error);
+        self.file.sync_all().map_err(failed)?;
+        Ok(self.file.metadata().map_err(failed)?.len())
+    }
+
+    /// Makes it appear, once it is on the disk.
+    ///
+    /// # Errors
+    /// It cannot be renamed; what was there before is untouched then.
+    fn commit(mut self, name: &str) -> Result<()> {
+        let failed = |error| io_error("could not be written", name, error);
+        std::fs::rename(&self.temp, &self.target).map_err(failed)?;
+        self.committed = true;
+        sync_parent(&self.target).map_err(failed)
+    }
+}
+
+impl Drop for AtomicFile {
+    fn drop(&mut self) {
+        if !self.committed {
+            let _ = std::fs::remove_file(&self.temp);
+        }
+    }
+}
+
+/// What is complete and on the disk, and only has to appear. It is made on a blocking thread and committed by the future
+/// that waited for it: a future that was dropped commits nothing any more.
+pub(crate) enum Staged {
+    /// One file.
+    File(AtomicFile),
+    /// A directory of files.
+    Directory(AtomicDirectory),
+    /// Nothing: standard output has it already.
+    Sent,
+}
+
+impl Staged {
+    /// Makes it appear under its name.
+    ///
+    /// # Errors
+    /// It cannot be renamed; what was there before is untouched then.
+    pub(crate) fn commit(self, name: &str) -> Result<()> {
+        match self {
+            Self::File(file) => file.commit(name),
+            Self::Directory(directory) => directory.commit(name),
+            Self::Sent => Ok(()),
+        }
+    }
+}
+
+/// A directory in the making, to take the place of another in one step.
+pub(crate) struct AtomicDirectory {
+    target: PathBuf,
+    temp: PathBuf,
+    /// Holds the lock.
+    _handle: Option<File>,
+}
+
+impl AtomicDirectory {
+    /// Starts to make `target`, whose parent is there. A directory that is there must hold nothing but files for which
+    /// `owned` holds of their path below it.
+    ///
+    /// # Errors
+    /// The target is a file, or a directory with files of somebody else.
+    pub(crate) fn create(target: &Path, name: &str, owned: &dyn Fn(&Path) -> bool) -> Result<Self> {
+        check_directory(target, name, owned)?;
+        let target = target.canonicalize().unwrap_or_else(|_| target.to_path_buf());
+        remove_leftovers(&target);
+        let temp = temporary(&target);
+        std::fs::create_dir(&temp).map_err(|error| io_error("cannot be written", name, error))?;
+        let handle = File::open(&temp).ok().filter(|handle| handle.try_lock().is_ok());
+        Ok(Self { target, temp, _handle: handle })
+    }
+
+    /// Where it is built.
+    pub(crate) fn temp(&self) -> &Path {
+        &self.temp
+    }
+
+    /// Takes over the files that are there, for appending; returns their paths below the directory.
+    ///
+    /// # Errors
+    /// They can be neither linked nor copied.
+    pub(crate) fn keep_existing(&self, name: &str) -> Result<Vec<PathBuf>> {
+        let failed = |error| io_error("could not be taken over", name, error);
+        let mut kept = Vec::new();
+        if !self.target.is_dir() {
+            return Ok(kept);
+        }
+        for file in files_below(&self.target).map_err(failed)? {
+            let below = file.strip_prefix(&self.target).unwrap_or(&file).to_path_buf();
+            let copy = self.temp.join(&below);
+            if let Some(parent) = copy.parent() {
+                std::fs::create_dir_all(parent).map_err(failed)?;
+            }
+            std::fs::hard_link(&file, &copy).or_else(|_| std::fs::copy(&file, &copy).map(drop)).map_err(failed)?;
+            kept.push(below);
+        }
+        Ok(kept)
+    }
+
+    /// Brings all its files to the disk.
+    ///
+    /// # Errors
+    /// The disk is full or failing.
+    pub(crate) fn sync(&self, name: &str) -> Result<()> {
+        let failed = |error| io_error("could not be written", name, error);
+        for file in files_below(&self.temp).map_err(failed)? {
+            File::open(&file).and_then(|file| file.sync_all()).map_err(failed)?;
+            sync_parent(&file).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Makes it appear in place of what was there, once it is on the disk.
+    ///
+    /// # Errors
+    /// It cannot be renamed; what was there before is untouched then.
+    fn commit(self, name: &str) -> Result<()> {
+        let failed = |error| io_error("could not be written", name, error);
+        if self.target.exists() {
+            exchange(&self.temp, &self.target).map_err(failed)?;
+        } else {
+            std::fs::rename(&self.temp, &self.target).map_err(failed)?;
+        }
+        sync_parent(&self.target).map_err(failed)
+    }
+}
+
+impl Drop for AtomicDirectory {
+    /// Removes what lies under the temporary name: the unfinished directory, or the one that was replaced.
+    fn drop(&mut self) {
+        if self.temp.exists() {
+            let _ = std::fs::remove_dir_all(&self.temp);
+        }
+    }
+}
+
+/// Checks that a file can be put at `target`.
+///
+/// # Errors
+/// A directory is there.
+pub(crate) fn check_file(target: &Path, name: &str) -> Result<()> {
+    if !target.is_dir() {
+        return Ok(());
+    }
+    Err(Error::validation(format!("`{name}` is a directory"))
+        .with_hint("name a file in it, or set `max_rows_per_file` to write several files"))
+}
+
+/// Checks that a directory can be put at `target`: what is there holds nothing but files for which `owned` holds.
+///
+/// # Errors
+/// A file is there, or a file of somebody else in it.
+pub(crate) fn check_directory(target: &Path, name: &str, owned: &dyn Fn(&Path) -> bool) -> Result<()> {
+    if target.is_file() {
+        return Err(Error::validation(format!("`{name}` is a file"))
+            .with_hint("several files go into a directory: remove the file, or name another path"));
+    }
+    if !target.is_dir() {
+        return Ok(());
+    }
+    for file in files_below(target).map_err(|error| io_error("cannot be read", name, error))? {
+        let below = file.strip_prefix(target).unwrap_or(&file);
+        if !owned(below) {
+            return Err(Error::validation(format!(
+                "the directory `{name}` holds `{}`, which this step did not write",
+                below.display()
+            ))
+            .with_hint("name a directory of its own for the step: it is replaced as a whole"));
+        }
+    }
+    Ok(())
+}
+
+/// Swaps two directories at once where the system can; else one after the other.
+#[cfg(target_os = "linux")]
+fn exchange(new: &Path, old: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    match renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE) {
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => swap(new, old),
+        other => other.map_err(io::Error::from),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn exchange(new: &Path, old: &Path) -> io::Result<()> {
+    swap(new, old)
+}
+
+fn swap(new: &Path, old: &Path) -> io::Result<()> {
+    let aside = temporary(old);
+    std::fs::rename(old, &aside)?;
+    if let Err(error) = std::fs::rename(new, old) {
+        std::fs::rename(&aside, old)?;
+        return Err(error);
+    }
+    std::fs::rename(&aside, new)
+}
+
+fn temporary(target: &Path) -> PathBuf {
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    target.with_file_name(format!(".{name}.{:016x}{SUFFIX}", fastrand::u64(..)))
+}
+
+/// Removes what killed runs left of `target`: temporary files and directories that nobody holds a lock on.
+fn remove_leftovers(target: &Path) {
+    let Some(parent) = target.parent() else { return };
+    let prefix = format!(".{}.", target.file_name().unwrap_or_default().to_string_lossy());
+    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let random = name.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(SUFFIX));
+        if !random.is_some_and(|random| random.len() == 16 && random.bytes().all(|byte| byte.is_ascii_hexdigit())) {
+            continue;
+        }
+        let path = entry.path();
+        if File::open(&path).is_ok_and(|file| file.try_lock().is_ok()) {
+            tracing::info!(path = %path.display(), "removing what a killed run left");
+            let _ = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+        }
+    }
+}
+
+fn files_below(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in walkdir::WalkDir::new(directory).sort_by_file_name() {
+        let entry = entry?;
+        if !entry.file_type().is_dir() {
+            files.push(entry.into_path());
+        }
+    }
+    Ok(files)
+}
+
+/// Brings the entry of a file in its directory to the disk.
+fn sync_parent(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(parent) => File::open(parent)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+/// Finds or makes the directory that `target` goes into.
+///
+/// # Errors
+/// It is not there and may not be made.
+pub(crate) fn prepare_parent(target: &Path, name: &str, create_dirs: bool) -> Result<()> {
+    let Some(parent) = target.parent() else { return Ok(()) };
+    if parent.is_dir() {
+        return Ok(());
+    }
+    if !create_dirs {
+        return Err(Error::validation(format!("the directory of `{name}` does not exist"))
+            .with_hint("make it, or set `create_dirs: true`"));
+    }
+    std::fs::create_dir_all(parent)
+        .map_err(|error| io_error("cannot be written: its directory cannot be made", name, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn names(directory: &Path) -> Vec<String> {
+        let mut names: Vec<String> = std::fs::read_dir(directory)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_appears_at_commit_and_not_before() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("a.csv");
+        std::fs::write(&target, "old").unwrap();
+        let file = AtomicFile::create(&target, "a.csv").unwrap();
+        file.handle().unwrap().write_all(b"new").unwrap();
+        assert_eq!(std::fs::read(&target).unwrap(), b"old");
+        assert_eq!(file.sync("a.csv").unwrap(), 3);
+        file.commit("a.csv").unwrap();
+        assert_eq!(std::fs::read(&target).unwrap(), b"new");
+        assert_eq!(names(directory.path()), ["a.csv"]);
+    }
+
+    #[test]
+    fn a_file_that_is_given_up_leaves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("a.csv");
+        drop(AtomicFile::create(&target, "a.csv").unwrap());
+        assert!(names(directory.path()).is_empty());
+    }
+
+    #[test]
+    fn leftovers_of_a_killed_run_go_and_those_of_a_running_one_stay() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("a.csv");
+        let dead = directory.path().join(".a.csv.0123456789abcdef.osiris-tmp");
+        std::fs::write(&dead, "half").unwrap();
+        std::fs::write(directory.path().join(".a.csv.mine.osiris-tmp"), "other").unwrap();
+        let running = AtomicFile::create(&target, "a.csv").unwrap();
+        let next = AtomicFile::create(&target, "a.csv").unwrap();
+        assert!(!dead.exists());
+        assert!(running.temp().exists());
+        drop((running, next));
+        assert_eq!(names(directory.path()), [".a.csv.mine.osiris-tmp"]);
+    }
+
+    #[test]
+    fn a_directory_takes_the_place_of_another_at_once() {
+        let parent = tempfile::tempdir().unwrap();
+        let target = parent.path().join("out");
+        std::fs::create_dir(&target).unwrap();
+        std::fs::write(target.join("part-00002.csv"), "old").unwrap();
+        let directory = AtomicDirectory::create(&target, "out", &|_| true).unwrap();
+        std::fs::write(directory.temp().join("part-00001.csv"), "new").unwrap();
+        directory.sync("out").unwrap();
+        directory.commit("out").unwrap();
+        assert_eq!(names(&target), ["part-00001.csv"]);
+        assert_eq!(names(parent.path()), ["out"]);
+    }
+
+    #[test]
+    fn a_directory_with_files_of_somebody_else_is_left_alone() {
+        let parent = tempfile::tempdir().unwrap();
+        std::fs::write(parent.path().join("thesis.doc"), "x").unwrap();
+        let owned = |path: &Path| path.extension().is_some_and(|ending| ending == "csv");
+        let error = AtomicDirectory::create(parent.path(), "out", &owned).err().unwrap();
+        assert_eq!(error.message(), "the directory `out` holds `thesis.doc`, which this step did not write");
+    }
+}

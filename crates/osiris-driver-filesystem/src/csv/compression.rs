@@ -1,0 +1,200 @@
+//! Compressed files as plain readers and writers. What is written holds no time and no name, so that the same rows
+//! make the same bytes.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Write};
+use std::path::Path;
+
+use osiris_core::{Error, Result};
+
+use crate::config::{ReadCompression, WriteCompression};
+use crate::error::{carry, io_error};
+
+impl ReadCompression {
+    /// `infer` replaced by what the name says.
+    pub(crate) fn resolve(self, name: &str) -> Self {
+        if self != Self::Infer {
+            return self;
+        }
+        match Path::new(name).extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase).as_deref() {
+            Some("gz" | "gzip") => Self::Gzip,
+            Some("bz2") => Self::Bz2,
+            Some("zip") => Self::Zip,
+            Some("xz") => Self::Xz,
+            Some("zst" | "zstd") => Self::Zstd,
+            _ => Self::None,
+        }
+    }
+}
+
+impl WriteCompression {
+    /// The same for reading.
+    pub(crate) fn reading(self) -> ReadCompression {
+        match self {
+            Self::None => ReadCompression::None,
+            Self::Gzip => ReadCompression::Gzip,
+            Self::Bz2 => ReadCompression::Bz2,
+            Self::Zip => ReadCompression::Zip,
+            Self::Zstd => ReadCompression::Zstd,
+        }
+    }
+}
+
+/// The plain bytes of a compressed stream that messages call `name`. Zip needs [`open_zip`] instead.
+///
+/// # Errors
+/// The decoder cannot be made.
+pub(crate) fn decompress(
+    source: Box<dyn Read + Send>,
+    compression: ReadCompression,
+    name: &str,
+) -> io::Result<Box<dyn Read + Send>> {
+    let (label, decoder): (_, Box<dyn Read + Send>) = match compression {
+        ReadCompression::Infer | ReadCompression::None => return Ok(source),
+        ReadCompression::Gzip => ("gzip", Box::new(flate2::read::MultiGzDecoder::new(BufReader::new(source)))),
+        ReadCompression::Bz2 => ("bzip2", Box::new(bzip2::read::MultiBzDecoder::new(source))),
+        ReadCompression::Xz => ("xz", Box::new(liblzma::read::XzDecoder::new_multi_decoder(source))),
+        ReadCompression::Zstd => ("zstd", Box::new(zstd::stream::read::Decoder::new(source)?)),
+        ReadCompression::Zip => {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "a zip archive cannot be read as a stream"));
+        }
+    };
+    Ok(Box::new(Checked { decoder, label, name: name.to_owned() }))
+}
+
+/// Says which file is damaged when a decoder does not like what it gets.
+struct Checked<R> {
+    decoder: R,
+    label: &'static str,
+    name: String,
+}
+
+impl<R: Read> Read for Checked<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.decoder.read(buffer).map_err(|error| {
+            // An error with a number is the operating system's; the others are the decoder's.
+            if error.raw_os_error().is_some() || error.kind() == io::ErrorKind::Interrupted {
+                return error;
+            }
+            let broken = Error::validation(format!("`{}` is not valid {}: {error}", self.name, self.label));
+            carry(
+                broken
+                    .with_source(error)
+                    .with_hint("check what made the file; it may be cut short, or set `compression`"),
+            )
+        })
+    }
+}
+
+/// Calls `work` with the one file of a zip archive.
+///
+/// # Errors
+/// No archive, none or several files in it, or what `work` returns.
+pub(crate) fn open_zip<T>(file: File, name: &str, work: impl FnOnce(&mut dyn Read) -> Result<T>) -> Result<T> {
+    let broken = |error: zip::result::ZipError| {
+        Error::validation(format!("`{name}` is no zip archive that can be read: {error}"))
+            .with_source(error)
+            .with_hint("check what made the file; it may be cut short, or set `compression`")
+    };
+    let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(broken)?;
+    let mut files = Vec::new();
+    for index in 0..archive.len() {
+        if !archive.by_index_raw(index).map_err(broken)?.is_dir() {
+            files.push(index);
+        }
+    }
+    match files.as_slice() {
+        [one] => work(&mut archive.by_index(*one).map_err(broken)?),
+        [] => Err(Error::validation(format!("the zip archive `{name}` is empty"))),
+        many => Err(Error::validation(format!("the zip archive `{name}` holds {} files", many.len()))
+            .with_hint("unpack it and name the directory")),
+    }
+}
+
+/// Compresses what is written to it.
+pub(crate) enum Compressor<W: Write + io::Seek> {
+    /// As it is.
+    None(W),
+    /// gzip.
+    Gzip(flate2::write::GzEncoder<W>),
+    /// bzip2.
+    Bz2(bzip2::write::BzEncoder<W>),
+    /// Zstandard.
+    Zstd(zstd::stream::write::Encoder<'static, W>),
+    /// A zip archive with one file.
+    Zip(Box<zip::ZipWriter<W>>),
+}
+
+impl<W: Write + io::Seek> Compressor<W> {
+    /// A compressor into `target`; `inner` names the file in a zip archive.
+    ///
+    /// # Errors
+    /// The encoder cannot be made or the target be written.
+    pub(crate) fn new(target: W, compression: WriteCompression, inner: &str) -> io::Result<Self> {
+        Ok(match compression {
+            WriteCompression::None => Self::None(target),
+            WriteCompression::Gzip => {
+                Self::Gzip(flate2::GzBuilder::new().mtime(0).write(target, flate2::Compression::default()))
+            }
+            WriteCompression::Bz2 => Self::Bz2(bzip2::write::BzEncoder::new(target, bzip2::Compression::default())),
+            WriteCompression::Zstd => {
+                let mut encoder = zstd::stream::write::Encoder::new(target, 3)?;
+                encoder.include_checksum(true)?;
+                Self::Zstd(encoder)
+            }
+            WriteCompression::Zip => {
+                let mut archive = zip::ZipWriter::new(target);
+                let options = zip::write::SimpleFileOptions::default()
+                    .compression_method(zip::CompressionMethod::Deflated)
+                    .last_modified_time(zip::DateTime::default())
+                    .large_file(true);
+                archive.start_file(inner, options).map_err(io::Error::other)?;
+                Self::Zip(Box::new(archive))
+            }
+        })
+    }
+
+    /// Writes what is left and returns the target.
+    ///
+    /// # Errors
+    /// The target cannot be written.
+    pub(crate) fn finish(self) -> io::Result<W> {
+        match self {
+            Self::None(target) => Ok(target),
+            Self::Gzip(encoder) => encoder.finish(),
+            Self::Bz2(encoder) => encoder.finish(),
+            Self::Zstd(encoder) => encoder.finish(),
+            Self::Zip(archive) => archive.finish().map_err(io::Error::other),
+        }
+    }
+}
+
+impl<W: Write + io::Seek> Write for Compressor<W> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::None(target) => target.write(buffer),
+            Self::Gzip(encoder) => encoder.write(buffer),
+            Self::Bz2(encoder) => encoder.write(buffer),
+            Self::Zstd(encoder) => encoder.write(buffer),
+            Self::Zip(archive) => archive.write(buffer),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::None(target) => target.flush(),
+            Self::Gzip(encoder) => encoder.flush(),
+            Self::Bz2(encoder) => encoder.flush(),
+            Self::Zstd(encoder) => encoder.flush(),
+            Self::Zip(archive) => archive.flush(),
+        }
+    }
+}
+
+/// Opens a file for reading.
+///
+/// # Errors
+/// It cannot be opened.
+pub(crate) fn open(path: &Path, name: &str) -> Result<File> {
+    File::open(path).map_err(|error| io_error("cannot be opened", name, error))
+}

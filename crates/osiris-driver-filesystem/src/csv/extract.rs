@@ -1,0 +1,307 @@
+//! `filesystem.csv_extractor`: scan every file, then let DuckDB load them into the step's table.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use osiris_core::{
+    Column, ColumnType, Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, Error, ExecutionContext, Extract,
+    Extracted, Problem, Reject, Result, Role, Step, TableSink, Unit, metric,
+};
+
+use super::CSV_FILES;
+use super::dialect::Dialect;
+use super::load::{Load, find_all};
+use super::scan::ScanOptions;
+use super::source::{Opening, Scanning};
+use super::types::Stated;
+use crate::blocking::{Stop, blocking};
+use crate::client::{Location, SourceFile, Target};
+use crate::config::{AddFilename, CsvExtractorConfig, Dtype, FilesystemConnection, Header, OnBadLines, ParseDates};
+use crate::error::is_about_content;
+use crate::scratch::Scratch;
+use crate::stdio::Streams;
+
+/// Rejects that are collected beyond the limit, for the report.
+const KEPT_OVER_LIMIT: u64 = 1000;
+
+/// Reads CSV files.
+#[derive(Clone, Default)]
+pub struct CsvExtractor {
+    streams: Streams,
+}
+
+impl CsvExtractor {
+    /// One that reads the process's standard input for the path `-`.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// One with other streams.
+    pub fn with_io(streams: Streams) -> Self {
+        Self { streams }
+    }
+}
+
+impl Component for CsvExtractor {
+    const SPEC: ComponentSpec = ComponentSpec::new(
+        "filesystem.csv_extractor",
+        env!("CARGO_PKG_VERSION"),
+        Role::Extract,
+        "Reads CSV files: one, a directory of them, or a glob",
+    )
+    .with_connection(ConnectionUse::Optional);
+
+    type Connection = FilesystemConnection;
+    type Config = CsvExtractorConfig;
+
+    fn validate(config: &CsvExtractorConfig) -> Vec<Problem> {
+        let mut problems = Dialect::new(config).err().unwrap_or_default();
+        problems.extend(stated_types(config).err().unwrap_or_default());
+        if let Err(error) = Location::new(&FilesystemConnection::default(), Path::new(".")).target(&config.path) {
+            problems.push(Problem::error("/path", error.message()).with_hint(error.hint().unwrap_or_default()));
+        }
+        if let Some(columns) = &config.columns {
+            let mut seen = std::collections::BTreeSet::new();
+            for (index, name) in columns.iter().enumerate() {
+                if !seen.insert(name.to_lowercase()) {
+                    problems.push(Problem::error(format!("/columns/{index}"), format!("`{name}` is named twice")));
+                }
+            }
+        }
+        if config.max_rejects > 0 && config.on_bad_lines == OnBadLines::Error {
+            problems.push(
+                Problem::error("/max_rejects", "has no effect with `on_bad_lines: error`")
+                    .with_hint("set `on_bad_lines: reject`"),
+            );
+        }
+        problems
+    }
+
+    fn directories(config: &CsvExtractorConfig, connection: &FilesystemConnection, base: &Path) -> Vec<PathBuf> {
+        Location::new(connection, base).directories(&config.path)
+    }
+}
+
+/// The types that the configuration states, by lower-case column name.
+fn stated_types(config: &CsvExtractorConfig) -> Result<Vec<(String, Stated)>, Vec<Problem>> {
+    let mut stated = Vec::new();
+    let mut problems = Vec::new();
+    if let Some(Dtype::Columns(columns)) = &config.dtype {
+        for (column, name) in columns {
+            match Stated::named(format!("/dtype/{column}"), name) {
+                Ok(known) => stated.push((column.clone(), known)),
+                Err(problem) => problems.push(problem),
+            }
+        }
+    }
+    let dates = match &config.parse_dates {
+        None => Vec::new(),
+        Some(ParseDates::Columns(columns)) => columns.iter().map(|column| (column.clone(), Stated::Dates)).collect(),
+        Some(ParseDates::Formats(formats)) => {
+            formats.iter().map(|(column, format)| (column.clone(), Stated::Format(format.clone()))).collect()
+        }
+    };
+    for (column, date) in dates {
+        if stated.iter().any(|(known, _)| known.eq_ignore_ascii_case(&column)) {
+            problems.push(
+                Problem::error(format!("/parse_dates/{column}"), format!("`{column}` is in `dtype` as well"))
+                    .with_hint("keep one of the two"),
+            );
+        }
+        stated.push((column, date));
+    }
+    if problems.is_empty() { Ok(stated) } else { Err(problems) }
+}
+
+#[async_trait]
+impl Extract for CsvExtractor {
+    async fn extract(&self, step: &Step<'_, Self>, out: &TableSink, ctx: &ExecutionContext) -> Result<Extracted> {
+        let config = step.config();
+        ctx.rejects().set_limit(config.max_rejects);
+        let dialect = Dialect::new(config).map_err(|problems| invalid(&problems))?;
+        let dry = if step.dry_run() { DRY_RUN_ROWS } else { u64::MAX };
+        let job = Job {
+            location: Location::new(step.connection(), step.base_dir()),
+            limit: Some(config.limit.unwrap_or(u64::MAX).min(dry)).filter(|limit| *limit < u64::MAX),
+            config: config.clone(),
+            dialect,
+            streams: self.streams.clone(),
+            scratch: Scratch::new(ctx.store().scratch_dir(), step.id())?,
+            ctx: ctx.clone(),
+        };
+        let (job, scanning) = blocking(move |stop| job.scan(stop)).await?;
+        ctx.log_metric(metric::BYTES_READ, scanning.bytes, Unit::Bytes, serde_json::Value::Null);
+        job.load(scanning, out).await
+    }
+}
+
+/// One extraction. The scratch directory goes with it.
+struct Job {
+    config: CsvExtractorConfig,
+    dialect: Dialect,
+    location: Location,
+    limit: Option<u64>,
+    streams: Streams,
+    scratch: Scratch,
+    ctx: ExecutionContext,
+}
+
+impl Job {
+    /// Scans all files, until `stop` is raised.
+    fn scan(self, stop: &Stop) -> Result<(Self, Scanning)> {
+        let files = self.files()?;
+        self.ctx.progress().expect_bytes(files.iter().map(|file| file.size).sum());
+        let on_bytes = |bytes| {
+            self.ctx.progress().add_bytes(bytes);
+            stop.check()
+        };
+        let scanning = self.opening(&self.reaches()).scan_all(files, &self.options(&on_bytes), &self.scratch)?;
+        Ok((self, scanning))
+    }
+
+    /// Whether the store reaches a file. Standard input lies in the scratch directory.
+    fn reaches(&self) -> impl Fn(&Path) -> bool {
+        |path| self.config.path == "-" || self.location.reaches(&self.config.path, path)
+    }
+
+    fn opening<'a>(&'a self, reaches: &'a dyn Fn(&Path) -> bool) -> Opening<'a> {
+        Opening { dialect: &self.dialect, compression: self.config.compression, reaches }
+    }
+
+    fn options<'a>(&'a self, on_bytes: &'a (dyn Fn(u64) -> Result<()> + Sync)) -> ScanOptions<'a> {
+        let names = self.config.columns.as_deref().filter(|_| self.config.header == Header::Present(false));
+        ScanOptions {
+            dialect: &self.dialect,
+            on_bad_lines: self.config.on_bad_lines,
+            limit: self.limit,
+            keep_rejects: self.config.max_rejects.saturating_add(KEPT_OVER_LIMIT),
+            names,
+            locate: &[],
+            on_bytes,
+        }
+    }
+
+    /// The files to read; the standard input is kept in one first.
+    fn files(&self) -> Result<Vec<SourceFile>> {
+        match self.location.target(&self.config.path)? {
+            Target::Local(path) => self.location.files(&path, &CSV_FILES),
+            Target::Stdio => {
+                let name = "standard input";
+                let path = self.scratch.spool(&mut self.streams.input(), name, "csv")?;
+                let size = path.metadata().map_or(0, |metadata| metadata.len());
+                Ok(vec![SourceFile { path, name: name.to_owned(), size, partitions: Vec::new() }])
+            }
+        }
+    }
+
+    /// Lets DuckDB load what was scanned.
+    async fn load(self, mut scanning: Scanning, out: &TableSink) -> Result<Extracted> {
+        self.push(std::mem::take(&mut scanning.rejects), scanning.rejected).await?;
+        let read = scanning.rows + scanning.rejected;
+        let load = Arc::new(self.plan(scanning)?);
+        let drop_bad = self.config.on_bad_lines == OnBadLines::Reject && load.checked().next().is_some();
+        if drop_bad {
+            self.reject_bad_values(&load).await?;
+        }
+        let select = load.select(drop_bad);
+        let loaded = out.call(move |transaction| transaction.create_table_as(&select, &|_: &Column| false)).await;
+        match loaded {
+            Ok(rows) => {
+                self.ctx.progress().add_rows(rows);
+                Ok(Extracted::rows(read))
+            }
+            Err(error) if load.checked().next().is_some() && is_about_content(&error) => {
+                Err(self.first_bad_value(&load).await?.unwrap_or(error))
+            }
+            // DuckDB's words would show the line. They are about a file that the scan found in order.
+            Err(error) if error.report().contains("Original Line") => {
+                Err(Error::unknown(format!("DuckDB does not read `{}` as it was scanned", self.config.path)).with_hint(
+                    "report this with the first lines of the file; meanwhile `limit` with a large number reads a copy",
+                ))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn plan(&self, scanning: Scanning) -> Result<Load> {
+        let stated = stated_types(&self.config).map_err(|problems| invalid(&problems))?;
+        let names: Vec<String> = stated.iter().map(|(name, _)| name.clone()).collect();
+        find_all(&scanning.names, &names, "dtype` or `parse_dates")?;
+        let by_name: HashMap<String, Stated> =
+            stated.into_iter().map(|(name, stated)| (name.to_lowercase(), stated)).collect();
+        let text = matches!(self.config.dtype, Some(Dtype::All(_)));
+        let stated = |name: &str| {
+            let stated = by_name.get(&name.to_lowercase()).cloned();
+            stated.or_else(|| text.then_some(Stated::Type(ColumnType::Varchar)))
+        };
+        let selected = self.config.columns.as_deref().filter(|_| self.config.header != Header::Present(false));
+        let filename = AddFilename::column(self.config.add_filename.as_ref()).map(str::to_owned);
+        Load::new(scanning, selected, &stated, self.dialect.na_values.clone(), filename)
+    }
+
+    /// Keeps rejects; fails when there were more than could be kept.
+    async fn push(&self, rejects: Vec<Reject>, count: u64) -> Result<()> {
+        let kept = rejects.len() as u64;
+        self.ctx.rejects().push(rejects).await?;
+        if kept == count {
+            return Ok(());
+        }
+        Err(Error::integrity(format!("{count} rows were rejected, at most {} are allowed", self.config.max_rejects))
+            .with_hint("look at the step's rejects in the run directory; mend the data, or raise `max_rejects`"))
+    }
+
+    /// Keeps the rows that a stated type refuses.
+    async fn reject_bad_values(&self, load: &Arc<Load>) -> Result<()> {
+        for index in 0..load.scanning.pieces.len() {
+            let keep = self.config.max_rejects.saturating_add(KEPT_OVER_LIMIT);
+            let (mut rejects, count) = self.bad_values(load, index, keep).await?;
+            let file = &load.scanning.pieces[index].source.name;
+            rejects.iter_mut().for_each(|reject| reject.reason.insert_str(0, &format!("`{file}`: ")));
+            self.push(rejects, count).await?;
+        }
+        Ok(())
+    }
+
+    /// The error for the first value that a stated type refuses.
+    async fn first_bad_value(&self, load: &Arc<Load>) -> Result<Option<Error>> {
+        for index in 0..load.scanning.pieces.len() {
+            let (bad, _) = self.bad_values(load, index, 1).await?;
+            if let Some(Reject { row_number: Some(line), column: Some(column), reason, .. }) = bad.into_iter().next() {
+                let file = &load.scanning.pieces[index].source.name;
+                let error = Error::validation(format!("`{file}`: line {line}, column `{column}`: {reason}"));
+                return Ok(Some(error.with_hint(format!(
+                    "mend the value, state another type for `{column}`, or set `on_bad_lines: reject`"
+                ))));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first `keep` rows of a file that a stated type refuses, with their lines, and how many there are.
+    async fn bad_values(&self, load: &Arc<Load>, index: usize, keep: u64) -> Result<(Vec<Reject>, u64)> {
+        let plan = Arc::clone(load);
+        let (bad, count) = self
+            .ctx
+            .store()
+            .call(move |connection| plan.bad_values(connection, &plan.scanning.pieces[index], keep))
+            .await?;
+        let rows: Vec<u64> = bad.iter().map(|bad| bad.row).collect();
+        let lines =
+            self.opening(&|_| true).lines(&load.scanning.pieces[index].source, &rows, &self.options(&|_| Ok(())))?;
+        let rejects = bad.into_iter().zip(lines).map(|(bad, line)| Reject {
+            row_number: Some(line),
+            column: Some(bad.column),
+            reason: format!("the value is not {}", bad.wanted),
+            row: Some(bad.json),
+        });
+        Ok((rejects.collect(), count))
+    }
+}
+
+fn invalid(problems: &[Problem]) -> Error {
+    osiris_core::problem::ensure_none(problems, "the configuration")
+        .err()
+        .unwrap_or_else(|| Error::validation("the configuration is not valid"))
+}

@@ -1,0 +1,56 @@
+//! Column names: from the header of a file, made unique, or made up where there is none.
+
+use std::collections::BTreeSet;
+
+/// The names of the columns of a file without a header: `column0`, `column1`, ...
+pub(crate) fn numbered(count: usize) -> Vec<String> {
+    (0..count).map(|index| format!("column{index}")).collect()
+}
+
+/// Makes names unique, whatever their case, and gives the empty ones a name: `a, A, , a` becomes
+/// `a, A_1, column2, a_2`. Spaces around a name are dropped. A name that the header has itself is never given away.
+/// Returns whether anything but spaces was changed.
+pub(crate) fn unique(names: &[String]) -> (Vec<String>, bool) {
+    let mut taken: BTreeSet<String> = names.iter().map(|name| name.trim().to_lowercase()).collect();
+    let mut first = BTreeSet::new();
+    let mut changed = false;
+    let unique = names
+        .iter()
+        .enumerate()
+        .map(|(index, name)| {
+            let name = name.trim();
+            if !name.is_empty() && first.insert(name.to_lowercase()) {
+                return name.to_owned();
+            }
+            changed = true;
+            let mut candidate = if name.is_empty() { format!("column{index}") } else { format!("{name}_1") };
+            let mut count = 1;
+            while !taken.insert(candidate.to_lowercase()) {
+                count += 1;
+                candidate = if name.is_empty() { format!("column{index}_{count}") } else { format!("{name}_{count}") };
+            }
+            candidate
+        })
+        .collect();
+    (unique, changed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made(names: &[&str]) -> Vec<String> {
+        unique(&names.iter().map(ToString::to_string).collect::<Vec<_>>()).0
+    }
+
+    #[test]
+    fn repeated_and_empty_names_get_numbers() {
+        assert_eq!(made(&["a", "a", "A", ""]), ["a", "a_1", "A_2", "column3"]);
+        assert_eq!(made(&[" a ", "b"]), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_name_of_the_header_is_never_given_away() {
+        assert_eq!(made(&["a", "a", "a_1", "", "column3"]), ["a", "a_2", "a_1", "column3_2", "column3"]);
+    }
+}

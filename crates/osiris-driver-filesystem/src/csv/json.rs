@@ -1,0 +1,91 @@
+//! Nested values as JSON text: compact, fields in the order of the type, decimals and large integers as exact numbers,
+//! what JSON has no form for (dates, bytes, NaN) as strings.
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::DataType;
+use osiris_core::Result;
+
+use super::field::Values;
+
+/// Writes one value, NULL included.
+///
+/// # Errors
+/// A type that a scan of the store never returns.
+pub(super) fn write(array: &ArrayRef, row: usize, out: &mut Vec<u8>) -> Result<()> {
+    if array.is_null(row) {
+        out.extend_from_slice(b"null");
+        return Ok(());
+    }
+    match array.data_type() {
+        DataType::List(_) => items(&array.as_list::<i32>().value(row), out),
+        DataType::FixedSizeList(..) => items(&array.as_fixed_size_list().value(row), out),
+        DataType::Struct(fields) => {
+            let columns = array.as_struct().columns();
+            let names = fields.iter().map(|field| field.name().as_str());
+            object(names.zip(columns).map(|(name, column)| (name.to_owned(), column.clone(), row)), out)
+        }
+        DataType::Map(..) => {
+            let entries = array.as_map().value(row);
+            let (keys, values) = (entries.column(0).clone(), entries.column(1).clone());
+            let pairs: Result<Vec<_>> =
+                (0..entries.len()).map(|entry| Ok((key(&keys, entry)?, values.clone(), entry))).collect();
+            object(pairs?.into_iter(), out)
+        }
+        _ => scalar(array, row, out),
+    }
+}
+
+fn items(array: &ArrayRef, out: &mut Vec<u8>) -> Result<()> {
+    out.push(b'[');
+    for row in 0..array.len() {
+        if row > 0 {
+            out.push(b',');
+        }
+        write(array, row, out)?;
+    }
+    out.push(b']');
+    Ok(())
+}
+
+fn object(fields: impl Iterator<Item = (String, ArrayRef, usize)>, out: &mut Vec<u8>) -> Result<()> {
+    out.push(b'{');
+    for (index, (name, values, row)) in fields.enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        string(&name, out);
+        out.push(b':');
+        write(&values, row, out)?;
+    }
+    out.push(b'}');
+    Ok(())
+}
+
+/// A key of a map as text.
+fn key(keys: &ArrayRef, row: usize) -> Result<String> {
+    let mut text = Vec::new();
+    match keys.data_type() {
+        DataType::List(_) | DataType::FixedSizeList(..) | DataType::Struct(_) | DataType::Map(..) => {
+            write(keys, row, &mut text)?;
+        }
+        _ => Values::new(keys, None)?.write(row, &mut text)?,
+    }
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+fn scalar(array: &ArrayRef, row: usize, out: &mut Vec<u8>) -> Result<()> {
+    let values = Values::new(array, None)?;
+    let mut text = Vec::new();
+    values.write(row, &mut text)?;
+    let finite = !matches!(text.as_slice(), b"NaN" | b"inf" | b"-inf");
+    if (values.is_numeric() && finite) || matches!(values, Values::Boolean(_)) {
+        out.extend_from_slice(&text);
+    } else {
+        string(&String::from_utf8_lossy(&text), out);
+    }
+    Ok(())
+}
+
+fn string(text: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(serde_json::Value::from(text).to_string().as_bytes());
+}

@@ -1,0 +1,36 @@
+//! CSV: two components, and what they share.
+
+mod compression;
+mod date;
+mod dialect;
+mod encoding;
+mod extract;
+mod field;
+mod format;
+mod head;
+mod header;
+mod infer;
+mod json;
+mod load;
+mod output;
+mod parallel;
+mod record;
+mod scan;
+mod source;
+mod types;
+mod write;
+
+pub use extract::CsvExtractor;
+pub use write::CsvWriter;
+
+pub(crate) use infer::ColumnProfile;
+pub(crate) use load::{escape_glob, find_all};
+
+use crate::client::FileKind;
+
+/// The files of a directory that are CSV.
+pub(crate) const CSV_FILES: FileKind = FileKind {
+    name: "CSV",
+    extensions: &["csv", "tsv", "txt"],
+    compressions: &["gz", "gzip", "bz2", "zip", "xz", "zst", "zstd"],
+};

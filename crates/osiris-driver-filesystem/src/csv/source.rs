@@ -1,0 +1,236 @@
+//! The files of one extraction: each is opened, decoded, scanned, and copied where DuckDB should not read it as it stands.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io::{BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+
+use osiris_core::problem::nearest;
+use osiris_core::{Error, Reject, Result};
+
+use super::compression::{decompress, open, open_zip};
+use super::dialect::Dialect;
+use super::encoding::{Charset, Utf8Reader};
+use super::infer::ColumnProfile;
+use super::parallel;
+use super::scan::{Copy, ScanOptions, Scanned, scan};
+use crate::client::SourceFile;
+use crate::config::ReadCompression;
+use crate::error::{io_error, unpack};
+use crate::scratch::Scratch;
+
+/// A file that DuckDB is to read.
+#[derive(Debug)]
+pub(crate) struct Piece {
+    /// The file as it was named.
+    pub(crate) source: SourceFile,
+    /// What DuckDB reads: the file itself or a plain copy.
+    pub(crate) path: PathBuf,
+    /// Whether it is a copy.
+    pub(crate) copied: bool,
+    /// For each column of the first file, its place in this one.
+    pub(crate) places: Vec<usize>,
+    pub(crate) delimiter: u8,
+    pub(crate) preamble: u64,
+    pub(crate) longest: usize,
+    pub(crate) new_line: &'static str,
+}
+
+/// All files, scanned.
+#[derive(Debug, Default)]
+pub(crate) struct Scanning {
+    pub(crate) pieces: Vec<Piece>,
+    pub(crate) names: Vec<String>,
+    pub(crate) profiles: Vec<ColumnProfile>,
+    pub(crate) rows: u64,
+    pub(crate) rejects: Vec<Reject>,
+    pub(crate) rejected: u64,
+    pub(crate) bytes: u64,
+}
+
+/// How files are opened.
+pub(crate) struct Opening<'a> {
+    pub(crate) dialect: &'a Dialect,
+    pub(crate) compression: ReadCompression,
+    /// Whether the store reaches the file at a path.
+    pub(crate) reaches: &'a dyn Fn(&Path) -> bool,
+}
+
+impl Opening<'_> {
+    /// Scans all `files`, as `options` say, in order.
+    ///
+    /// # Errors
+    /// Any file that cannot be read, has a bad line, or other columns than the first.
+    pub(crate) fn scan_all(
+        &self,
+        files: Vec<SourceFile>,
+        options: &ScanOptions<'_>,
+        scratch: &Scratch,
+    ) -> Result<Scanning> {
+        let mut all = Scanning::default();
+        for file in files {
+            let left = options.limit.map(|limit| limit - all.rows);
+            if left == Some(0) && !all.pieces.is_empty() {
+                break;
+            }
+            let options = ScanOptions { limit: left, locate: &[], ..*options };
+            let (scanned, path) = self.scan_file(&file, &options, scratch)?;
+            all.add(file, scanned, path, self.dialect)?;
+        }
+        Ok(all)
+    }
+
+    /// Scans a file; makes a copy where it is not plain. Returns the copy's path.
+    fn scan_file(
+        &self,
+        file: &SourceFile,
+        options: &ScanOptions<'_>,
+        scratch: &Scratch,
+    ) -> Result<(Scanned, Option<PathBuf>)> {
+        let encoded = self.compression.resolve(&file.name) != ReadCompression::None || !self.dialect.charset.is_utf8();
+        if !encoded && options.limit.is_none() && (self.reaches)(&file.path) {
+            let parallel = match self.dialect.charset {
+                Charset::Utf8 => parallel::scan(&file.path, &file.name, file.size, options)?,
+                _ => None,
+            };
+            let scanned = match parallel {
+                Some(scanned) => scanned,
+                None => self.open(file, |source| scan(source, &file.name, options, None))?,
+            };
+            if scanned.plain {
+                return Ok((scanned, None));
+            }
+        }
+        let (scanned, path) = self.copy(file, options, scratch)?;
+        Ok((scanned, Some(path)))
+    }
+
+    /// Scans a file and makes a plain copy of it.
+    ///
+    /// # Errors
+    /// As for [`scan_all`](Self::scan_all), or a full disk.
+    pub(crate) fn copy(
+        &self,
+        file: &SourceFile,
+        options: &ScanOptions<'_>,
+        scratch: &Scratch,
+    ) -> Result<(Scanned, PathBuf)> {
+        let path = scratch.path("csv");
+        let failed = |error| io_error("could not be copied to the scratch directory", &file.name, error);
+        let mut target = BufWriter::with_capacity(1 << 18, File::create(&path).map_err(failed)?);
+        let mut copy = Copy { file: &mut target, name: file.name.clone() };
+        let scanned = self.open(file, |source| scan(source, &file.name, options, Some(&mut copy)))?;
+        target.flush().map_err(failed)?;
+        Ok((scanned, path))
+    }
+
+    /// The lines of `rows` (from 1, sorted) of a file.
+    ///
+    /// # Errors
+    /// As for [`scan_all`](Self::scan_all).
+    pub(crate) fn lines(&self, file: &SourceFile, rows: &[u64], options: &ScanOptions<'_>) -> Result<Vec<u64>> {
+        let options = ScanOptions { locate: rows, limit: rows.last().copied(), ..*options };
+        Ok(self.open(file, |source| scan(source, &file.name, &options, None))?.located)
+    }
+
+    /// Calls `work` with the file's text.
+    fn open<T>(&self, file: &SourceFile, work: impl FnOnce(&mut dyn Read) -> Result<T>) -> Result<T> {
+        open_text(&file.path, &file.name, self.compression.resolve(&file.name), self.dialect, work)
+    }
+}
+
+/// Calls `work` with the text of a file: decompressed, as UTF-8 where it is another encoding.
+///
+/// # Errors
+/// It cannot be opened, or what `work` returns.
+pub(crate) fn open_text<T>(
+    path: &Path,
+    name: &str,
+    compression: ReadCompression,
+    dialect: &Dialect,
+    work: impl FnOnce(&mut dyn Read) -> Result<T>,
+) -> Result<T> {
+    let file = open(path, name)?;
+    let decoded = |source: &mut dyn Read| {
+        if matches!(dialect.charset, Charset::Utf8) {
+            work(source)
+        } else {
+            work(&mut Utf8Reader::new(source, name, dialect.charset))
+        }
+    };
+    if compression == ReadCompression::Zip {
+        return open_zip(file, name, decoded);
+    }
+    let mut source =
+        decompress(Box::new(file), compression, name).map_err(|error| unpack("cannot be decompressed", name, error))?;
+    decoded(&mut source)
+}
+
+impl Scanning {
+    fn add(&mut self, source: SourceFile, scanned: Scanned, copy: Option<PathBuf>, dialect: &Dialect) -> Result<()> {
+        let places = if self.pieces.is_empty() {
+            self.names.clone_from(&scanned.names);
+            self.profiles = vec![ColumnProfile::default(); scanned.names.len()];
+            (0..scanned.names.len()).collect()
+        } else {
+            self.places(&scanned.names, &source.name)?
+        };
+        for (profile, place) in self.profiles.iter_mut().zip(&places) {
+            profile.merge(&scanned.profiles[*place]);
+        }
+        self.rows += scanned.rows;
+        self.rejected += scanned.rejected;
+        self.rejects.extend(scanned.rejects);
+        self.bytes += source.size;
+        self.pieces.push(Piece {
+            path: copy.clone().unwrap_or_else(|| source.path.clone()),
+            copied: copy.is_some(),
+            places,
+            delimiter: dialect.delimiter(&source.name),
+            preamble: scanned.preamble,
+            longest: scanned.longest,
+            new_line: if copy.is_some() { "\\n" } else { scanned.new_line },
+            source,
+        });
+        Ok(())
+    }
+
+    /// Where this file has the columns of the first.
+    fn places(&self, names: &[String], file: &str) -> Result<Vec<usize>> {
+        let theirs: HashMap<String, usize> =
+            names.iter().enumerate().map(|(place, name)| (name.to_lowercase(), place)).collect();
+        let places: Vec<Option<usize>> =
+            self.names.iter().map(|name| theirs.get(&name.to_lowercase()).copied()).collect();
+        let ours: HashSet<String> = self.names.iter().map(|name| name.to_lowercase()).collect();
+        let missing: Vec<&str> = self
+            .names
+            .iter()
+            .zip(&places)
+            .filter(|(_, place)| place.is_none())
+            .map(|(name, _)| name.as_str())
+            .collect();
+        let extra: Vec<&str> =
+            names.iter().filter(|name| !ours.contains(&name.to_lowercase())).map(String::as_str).collect();
+        if missing.is_empty() && extra.is_empty() {
+            return Ok(places.into_iter().flatten().collect());
+        }
+        let first = self.pieces.first().map_or("", |piece| piece.source.name.as_str());
+        let mut differences = Vec::new();
+        if !missing.is_empty() {
+            differences.push(format!("lacks {}", list(&missing)));
+        }
+        if !extra.is_empty() {
+            differences.push(format!("has {} besides", list(&extra)));
+        }
+        let error =
+            Error::validation(format!("`{file}` has other columns than `{first}`: it {}", differences.join(" and ")));
+        Err(match extra.first().and_then(|name| nearest(name, missing.iter().copied())) {
+            Some(similar) => error.with_hint(format!("is `{}` the same as `{similar}`?", extra[0])),
+            None => error.with_hint("read the files in two steps and join them in SQL"),
+        })
+    }
+}
+
+fn list(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,53 @@
+//! A directory for the files of one step, inside the store's scratch directory, gone when it is dropped.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use osiris_core::{Result, safe_name};
+
+use crate::error::io_error;
+
+/// The directory.
+pub(crate) struct Scratch {
+    path: PathBuf,
+    files: AtomicU32,
+}
+
+impl Scratch {
+    /// A new one below `parent` for `step`.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub(crate) fn new(parent: &Path, step: &str) -> Result<Self> {
+        let path = parent.join(format!("{}-{:016x}", safe_name(step), fastrand::u64(..)));
+        std::fs::create_dir_all(&path).map_err(|error| io_error("cannot be made", &path, error))?;
+        Ok(Self { path, files: AtomicU32::new(0) })
+    }
+
+    /// A path in it that is not taken.
+    pub(crate) fn path(&self, extension: &str) -> PathBuf {
+        let number = self.files.fetch_add(1, Relaxed) + 1;
+        self.path.join(format!("{number}.{extension}"))
+    }
+
+    /// Keeps all that `source` gives in a file.
+    ///
+    /// # Errors
+    /// Either cannot be read or written.
+    pub(crate) fn spool(&self, source: &mut dyn Read, name: &str, extension: &str) -> Result<PathBuf> {
+        let path = self.path(extension);
+        let copied = File::create(&path).and_then(|mut file| io::copy(source, &mut file));
+        copied.map_err(|error| io_error("could not be copied to the scratch directory", name, error))?;
+        Ok(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.path) {
+            tracing::debug!(path = %self.path.display(), %error, "a scratch directory could not be removed");
+        }
+    }
+}

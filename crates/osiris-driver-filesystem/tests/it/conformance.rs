@@ -1,0 +1,336 @@
+//! The four components against the driver rules.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write as _};
+use std::path::Path;
+
+use osiris_core::{ErrorKind, Registry, Result, store};
+use osiris_testkit::{
+    Bench, BenchOptions, Destination, Fault, InputTable, InvalidConfig, Job, Mode, Place, Row, Rows, Sample, Subject,
+    async_trait,
+};
+use serde_json::{Value, json};
+
+osiris_testkit::conformance_suite!(extract, csv_extractor, CsvSource);
+osiris_testkit::conformance_suite!(extract, parquet_extractor, ParquetSource);
+osiris_testkit::conformance_suite!(write, csv_writer, CsvTarget);
+osiris_testkit::conformance_suite!(write, parquet_writer, ParquetTarget);
+
+/// Files are no service: nothing to page, to discover, to connect to.
+const READING: [(&str, &str); 12] = [
+    ("DRV-012", "files are not paged"),
+    ("DRV-013", "files are not paged"),
+    ("DRV-015", "no HTTP"),
+    ("DRV-016", "no HTTP"),
+    ("DRV-019", "declares no discovery"),
+    ("DRV-020", "declares no discovery"),
+    ("DRV-021", "declares no discovery"),
+    ("DRV-022", "declares no doctor"),
+    ("DRV-023", "declares no doctor"),
+    ("DRV-027", "has no client; the standard streams can be injected, which the tests of the path `-` do"),
+    ("CRT-006", "its configuration has no statements"),
+    ("CRT-007", "its connection is a directory"),
+];
+const WRITING: [(&str, &str); 9] = [
+    ("DRV-015", "no HTTP"),
+    ("DRV-016", "no HTTP"),
+    ("DRV-019", "declares no discovery"),
+    ("DRV-020", "declares no discovery"),
+    ("DRV-021", "declares no discovery"),
+    ("DRV-022", "declares no doctor"),
+    ("DRV-023", "declares no doctor"),
+    ("DRV-027", "has no client; the standard streams can be injected, which the tests of the path `-` do"),
+    ("CRT-007", "its connection is a directory"),
+];
+
+struct CsvSource;
+
+impl CsvSource {
+    /// Every field in quotes but numbers; NULL is an empty field.
+    fn write(path: &Path, sample: Sample) -> Result<()> {
+        let mut out = BufWriter::new(File::create(path)?);
+        for (index, batch) in sample.batches().enumerate() {
+            let rows = Rows::from_batches(&[batch?])?;
+            if index == 0 {
+                writeln!(out, "{}", rows.columns().join(","))?;
+            }
+            for row in rows.rows() {
+                let fields: Vec<String> =
+                    row.iter().map(|field| field.as_deref().map_or(String::new(), quoted)).collect();
+                writeln!(out, "{}", fields.join(","))?;
+            }
+        }
+        Ok(out.flush()?)
+    }
+}
+
+/// A file made by the engine, not by a driver.
+async fn copy(place: &Place, sample: Sample, name: &str, options: &str) -> Result<()> {
+    let bench = Bench::at(place, &BenchOptions::new().in_a_file(), |_| Ok(()))?;
+    let table = bench.table("sample", sample).await?;
+    let path = store::quote_text(&place.join(name).display().to_string());
+    let sql = format!("COPY {} TO {path} ({options})", table.sql());
+    let copy = move |connection: &duckdb::Connection| {
+        connection.execute_batch(&sql).map_err(|error| store::store_error(error, "the source could not be made"))
+    };
+    bench.store().call(copy).await
+}
+
+/// Row groups of a size that a small memory limit allows to read.
+const PARQUET: &str = "FORMAT parquet, ROW_GROUP_SIZE 20480";
+
+fn quoted(field: &str) -> String {
+    format!("\"{}\"", field.replace('"', "\"\""))
+}
+
+#[async_trait]
+impl Subject for CsvSource {
+    fn component(&self) -> &'static str {
+        "filesystem.csv_extractor"
+    }
+
+    fn register(&self, registry: &mut Registry) -> Result<()> {
+        osiris_driver_filesystem::register(registry)
+    }
+
+    async fn prepare(&self, place: &Place, rows: u64) -> Result<Job> {
+        let sample = Sample::new(rows);
+        Self::write(&place.join("source.csv"), sample)?;
+        let expected = sample.text()?.with_types(Sample::TYPES);
+        let config = json!({"path": "source.csv", "dtype": {"amount": "DECIMAL(12,2)"}});
+        Ok(Job::new(config).expecting(expected))
+    }
+
+    async fn prepare_volume(&self, place: &Place, sample: Sample) -> Result<Option<Job>> {
+        copy(place, sample, "source.csv", "FORMAT csv, HEADER").await?;
+        Ok(Some(Job::new(json!({"path": "source.csv"}))))
+    }
+
+    fn invalid_configs(&self) -> Vec<InvalidConfig> {
+        let config = json!({"path": "a.csv", "delimiter": "ab", "comment": "cd", "encoding": "no-such"});
+        vec![InvalidConfig::new(config, ["delimiter", "comment", "encoding"])]
+    }
+
+    async fn faults(&self, place: &Place) -> Result<Vec<Fault>> {
+        place.write("ragged.csv", "a,b\n1,2\n3\n")?;
+        place.write("latin.csv", b"a\ncaf\xe9\n")?;
+        let job = |path: &str| Job::new(json!({"path": path}));
+        let escapes = job("../a.csv").connection(json!({"base_dir": "."}));
+        Ok(vec![
+            Fault::new("a ragged row", ErrorKind::Validation, job("ragged.csv")).found_by_dry_run(),
+            Fault::new("bytes that are no UTF-8", ErrorKind::Validation, job("latin.csv")).found_by_dry_run(),
+            Fault::new("no such file", ErrorKind::Validation, job("absent.csv")).found_by_dry_run(),
+            Fault::new("a path that leaves its directory", ErrorKind::Permission, escapes).found_by_dry_run(),
+        ])
+    }
+
+    fn not_applicable(&self) -> &'static [(&'static str, &'static str)] {
+        &READING
+    }
+}
+
+struct ParquetSource;
+
+#[async_trait]
+impl Subject for ParquetSource {
+    fn component(&self) -> &'static str {
+        "filesystem.parquet_extractor"
+    }
+
+    fn register(&self, registry: &mut Registry) -> Result<()> {
+        osiris_driver_filesystem::register(registry)
+    }
+
+    async fn prepare(&self, place: &Place, rows: u64) -> Result<Job> {
+        let sample = Sample::new(rows);
+        copy(place, sample, "source.parquet", PARQUET).await?;
+        let expected = sample.text()?.with_types(Sample::TYPES);
+        Ok(Job::new(json!({"path": "source.parquet"})).expecting(expected))
+    }
+
+    async fn prepare_volume(&self, place: &Place, sample: Sample) -> Result<Option<Job>> {
+        copy(place, sample, "source.parquet", PARQUET).await?;
+        Ok(Some(Job::new(json!({"path": "source.parquet"}))))
+    }
+
+    async fn faults(&self, place: &Place) -> Result<Vec<Fault>> {
+        place.write("broken.parquet", "PAR1 this is not Parquet PAR1")?;
+        copy(place, Sample::new(3), "source.parquet", PARQUET).await?;
+        let job = |config: Value| Job::new(config);
+        let filter = json!({"path": "source.parquet", "filter": "no_such_column = 1"});
+        Ok(vec![
+            Fault::new("no Parquet", ErrorKind::Validation, job(json!({"path": "broken.parquet"}))).found_by_dry_run(),
+            Fault::new("no such file", ErrorKind::Validation, job(json!({"path": "absent.parquet"})))
+                .found_by_dry_run(),
+            Fault::new("a filter over no column", ErrorKind::Validation, job(filter)).found_by_dry_run(),
+        ])
+    }
+
+    fn not_applicable(&self) -> &'static [(&'static str, &'static str)] {
+        &READING
+    }
+}
+
+fn remove(path: &Path) -> Result<()> {
+    if path.exists() {
+        fs::remove_file(path)?;
+    }
+    Ok(())
+}
+
+/// Faults that every writer of files has.
+fn writing_faults(place: &Place, extension: &str) -> Result<Vec<Fault>> {
+    fs::create_dir_all(place.join(format!("directory.{extension}")))?;
+    let job = |config: Value| Job::new(config);
+    let directory = json!({"path": format!("directory.{extension}")});
+    let nowhere = json!({"path": format!("absent/target.{extension}"), "create_dirs": false});
+    Ok(vec![
+        Fault::new("a directory", ErrorKind::Validation, job(directory)).found_by_dry_run(),
+        Fault::new("no directory", ErrorKind::Validation, job(nowhere)).found_by_dry_run(),
+    ])
+}
+
+struct CsvTarget;
+
+#[async_trait]
+impl Subject for CsvTarget {
+    fn component(&self) -> &'static str {
+        "filesystem.csv_writer"
+    }
+
+    fn register(&self, registry: &mut Registry) -> Result<()> {
+        osiris_driver_filesystem::register(registry)
+    }
+
+    async fn prepare(&self, place: &Place, _: u64) -> Result<Job> {
+        remove(&place.join("target.csv"))?;
+        Ok(Job::new(json!({"path": "target.csv"})))
+    }
+
+    fn invalid_configs(&self) -> Vec<InvalidConfig> {
+        let config = json!({"path": "a.csv", "delimiter": "ab", "encoding": "no-such"});
+        vec![InvalidConfig::new(config, ["delimiter", "encoding"])]
+    }
+
+    async fn faults(&self, place: &Place) -> Result<Vec<Fault>> {
+        // The character that ASCII lacks comes when most of the file is written.
+        let late = "SELECT i AS id, if(i = 49000, 'ů', 'u') AS name FROM range(50000) t(i)";
+        let ascii = Job::new(json!({"path": "target.csv", "encoding": "ascii"})).input("late-step", late);
+        let mut faults = writing_faults(place, "csv")?;
+        faults.push(Fault::new("a character that the encoding lacks", ErrorKind::Validation, ascii));
+        Ok(faults)
+    }
+
+    fn config_with_columns(&self, mut config: Value, columns: &[&str]) -> Option<Value> {
+        config["columns"] = json!(columns);
+        Some(config)
+    }
+
+    fn not_applicable(&self) -> &'static [(&'static str, &'static str)] {
+        &WRITING
+    }
+}
+
+#[async_trait]
+impl Destination for CsvTarget {
+    async fn read(&self, place: &Place) -> Result<Option<Rows>> {
+        let path = place.join("target.csv");
+        if !path.exists() {
+            return Ok(None);
+        }
+        let mut records = parse(&fs::read_to_string(path)?).into_iter();
+        let header = records.next().unwrap_or_default();
+        let mut rows = Rows::new(header.into_iter().map(Option::unwrap_or_default));
+        records.for_each(|record| rows.push(record));
+        Ok(Some(rows))
+    }
+
+    fn modes(&self) -> Vec<Mode> {
+        vec![Mode::Append, Mode::Overwrite]
+    }
+
+    fn writes_files(&self) -> bool {
+        true
+    }
+}
+
+/// CSV by RFC 4180, in which an empty field without quotes is NULL. On purpose not the driver's own reader.
+fn parse(text: &str) -> Vec<Row> {
+    let (mut records, mut record, mut field) = (Vec::new(), Row::new(), String::new());
+    let (mut inside, mut was_quoted) = (false, false);
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '"' if inside && characters.next_if_eq(&'"').is_some() => field.push('"'),
+            '"' => {
+                inside = !inside;
+                was_quoted = true;
+            }
+            ',' | '\n' if !inside => {
+                let text = std::mem::take(&mut field);
+                record.push((was_quoted || !text.is_empty()).then_some(text));
+                was_quoted = false;
+                if character == '\n' {
+                    records.push(std::mem::take(&mut record));
+                }
+            }
+            other => field.push(other),
+        }
+    }
+    assert!(record.is_empty() && field.is_empty() && !inside, "the file ends in the middle of a line");
+    records
+}
+
+struct ParquetTarget;
+
+#[async_trait]
+impl Subject for ParquetTarget {
+    fn component(&self) -> &'static str {
+        "filesystem.parquet_writer"
+    }
+
+    fn register(&self, registry: &mut Registry) -> Result<()> {
+        osiris_driver_filesystem::register(registry)
+    }
+
+    async fn prepare(&self, place: &Place, _: u64) -> Result<Job> {
+        remove(&place.join("target.parquet"))?;
+        Ok(Job::new(json!({"path": "target.parquet"})))
+    }
+
+    async fn faults(&self, place: &Place) -> Result<Vec<Fault>> {
+        writing_faults(place, "parquet")
+    }
+
+    fn config_with_columns(&self, mut config: Value, columns: &[&str]) -> Option<Value> {
+        config["path"] = json!("target");
+        config["partition_by"] = json!(columns);
+        Some(config)
+    }
+
+    fn not_applicable(&self) -> &'static [(&'static str, &'static str)] {
+        &WRITING
+    }
+}
+
+#[async_trait]
+impl Destination for ParquetTarget {
+    async fn read(&self, place: &Place) -> Result<Option<Rows>> {
+        let path = place.join("target.parquet");
+        if !path.exists() {
+            return Ok(None);
+        }
+        let bench = Bench::at(place, &BenchOptions::new(), |_| Ok(()))?;
+        let select = format!("SELECT * FROM read_parquet({})", store::quote_text(&path.display().to_string()));
+        let table = bench.table("target", InputTable::Sql(select)).await?;
+        Ok(Some(bench.rows(&table).await?))
+    }
+
+    fn modes(&self) -> Vec<Mode> {
+        vec![Mode::Append, Mode::Overwrite]
+    }
+
+    fn writes_files(&self) -> bool {
+        true
+    }
+}

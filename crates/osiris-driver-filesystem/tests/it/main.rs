@@ -1,0 +1,12 @@
+//! The four components through their public interface, on a real store and real files.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends at the first surprise")]
+
+mod bench;
+mod conformance;
+mod csv_bad;
+mod csv_read;
+mod csv_write;
+mod limited;
+mod parquet;
+mod round_trip;

@@ -1,0 +1,307 @@
+//! What the Parquet components read and write.
+
+use osiris_core::{ErrorKind, Inputs, StepRequest};
+use serde_json::json;
+
+use crate::bench::Bench;
+
+const WRITER: &str = "filesystem.parquet_writer";
+
+#[tokio::test]
+async fn every_type_survives_or_becomes_what_is_declared() {
+    let bench = Bench::new();
+    let select = "SELECT 1::TINYINT AS tiny, 18446744073709551615::UBIGINT AS ubig, 12345678901234567890123::HUGEINT AS huge, 1.5::FLOAT AS f, 0.1::DOUBLE AS d, 1.50::DECIMAL(38,2) AS dec,
+        true AS b, 'é' AS t, '\\xAB'::BLOB AS blob, DATE '2024-02-29' AS day, TIME '10:00:00.5' AS time, TIMESTAMP '2024-01-05 10:00:00.25' AS ts, TIMESTAMP_NS '2024-01-05 10:00:00.000000001' AS ns,
+        TIMESTAMP '2024-01-05 10:00:00' AS instant, INTERVAL '-838:59:59.000001' AS iv, [1, NULL] AS list, {'k': [1.5]} AS struct, MAP {'x': 1} AS map, uuid '00000000-0000-0000-0000-000000000001' AS uuid,
+        'e'::ENUM('e') AS enum, '101'::BIT AS bit, NULL::VARCHAR AS nothing, '' AS empty, {'h': 5::HUGEINT} AS nested, [NULL::INTERVAL, INTERVAL 1 DAY] AS ivs";
+    let table = bench.make_with_instants(select, &["instant"]).await;
+    let request = StepRequest::new("write", json!({"path": "o.parquet"}));
+    let output = bench.request(WRITER, request, Inputs::one(table)).await.unwrap();
+    assert_eq!((output.rows, output.counts.inserted), (1, 1));
+    let table = bench.parquet(json!({"path": "o.parquet"})).await.unwrap();
+    insta::assert_snapshot!(
+        table.columns().iter().zip(&table.rows()[0]).map(|(column, value)| format!("{column} = {value}")).collect::<Vec<_>>().join("\n"),
+        @r#"
+        tiny TINYINT = 1
+        ubig UBIGINT = 18446744073709551615
+        huge DECIMAL(38,0) = 12345678901234567890123
+        f FLOAT = 1.5
+        d DOUBLE = 0.1
+        dec DECIMAL(38,2) = 1.50
+        b BOOLEAN = true
+        t VARCHAR = é
+        blob BLOB = ab
+        day DATE = 2024-02-29
+        time TIME = 10:00:00.500
+        ts TIMESTAMP = 2024-01-05T10:00:00.250
+        ns TIMESTAMP_NS = 2024-01-05T10:00:00.000000001
+        instant INSTANT = 2024-01-05T10:00:00Z
+        iv VARCHAR = -838:59:59.000001
+        list INTEGER[] = [1, ∅]
+        struct STRUCT("k" DECIMAL(2,1)[]) = {k: [1.5]}
+        map MAP(VARCHAR, INTEGER) = {x: 1}
+        uuid UUID = 00000000-0000-0000-0000-000000000001
+        enum VARCHAR = e
+        bit VARCHAR = 101
+        nothing VARCHAR = ∅
+        empty VARCHAR = 
+        nested STRUCT("h" DECIMAL(38,0)) = {h: 5}
+        ivs VARCHAR[] = [∅, 1 day]
+        "#
+    );
+    assert_eq!(bench.files(), ["o.parquet"]);
+}
+
+#[tokio::test]
+async fn a_point_in_time_is_adjusted_to_utc_in_the_file() {
+    let bench = Bench::new();
+    let table = bench
+        .make_with_instants(
+            "SELECT TIMESTAMP '2024-01-05 10:00:00' AS at, TIMESTAMP '2024-01-05 10:00:00' AS plain",
+            &["at"],
+        )
+        .await;
+    bench.request(WRITER, StepRequest::new("write", json!({"path": "o.parquet"})), Inputs::one(table)).await.unwrap();
+    let reader = parquet::file::serialized_reader::SerializedFileReader::new(
+        std::fs::File::open(bench.path("o.parquet")).unwrap(),
+    )
+    .unwrap();
+    let metadata = parquet::file::reader::FileReader::metadata(&reader);
+    let kinds: Vec<String> = metadata
+        .file_metadata()
+        .schema_descr()
+        .columns()
+        .iter()
+        .map(|column| format!("{} {:?}", column.name(), column.logical_type_ref().unwrap()))
+        .collect();
+    insta::assert_snapshot!(kinds.join("\n"), @"
+    at Timestamp(TimestampType { is_adjusted_to_u_t_c: true, unit: MICROS })
+    plain Timestamp(TimestampType { is_adjusted_to_u_t_c: false, unit: MICROS })
+    ");
+}
+
+#[tokio::test]
+async fn the_same_rows_make_the_same_file() {
+    let bench = Bench::new();
+    let select = "SELECT i AS id, md5(i::VARCHAR) AS name FROM range(300000) t(i)";
+    for path in ["a.parquet", "b.parquet"] {
+        bench.write(WRITER, select, json!({"path": path, "row_group_bytes": 1_000_000})).await.unwrap();
+    }
+    assert!(bench.bytes("a.parquet") == bench.bytes("b.parquet"));
+    let select = "SELECT i AS id, md5(i::VARCHAR) AS name FROM range(3000) t(i)";
+    for compression in ["zstd", "snappy", "gzip", "lz4", "brotli", "none"] {
+        let output =
+            bench.write(WRITER, select, json!({"path": "c.parquet", "compression": compression})).await.unwrap();
+        assert_eq!(output.rows, 3000, "{compression}");
+        assert_eq!(bench.parquet(json!({"path": "c.parquet"})).await.unwrap().output.counts.read, 3000);
+    }
+}
+
+#[tokio::test]
+async fn partitions_are_written_and_read_back_with_their_types() {
+    let bench = Bench::new();
+    let select = "SELECT i AS id, CASE WHEN i % 3 = 2 THEN NULL ELSE 'a/b ' || (i % 3) END AS p, '00' || (i % 2) AS q FROM range(12) t(i)";
+    let config = json!({"path": "out", "partition_by": ["p", "q"], "max_rows_per_file": 1});
+    let output = bench.write(WRITER, select, config).await.unwrap();
+    assert_eq!((output.rows, bench.metric("files_written")), (12, Some(12)));
+    insta::assert_snapshot!(bench.files().join("\n"), @"
+    out/p=__HIVE_DEFAULT_PARTITION__/q=000/part-00001.parquet
+    out/p=__HIVE_DEFAULT_PARTITION__/q=000/part-00002.parquet
+    out/p=__HIVE_DEFAULT_PARTITION__/q=001/part-00001.parquet
+    out/p=__HIVE_DEFAULT_PARTITION__/q=001/part-00002.parquet
+    out/p=a%2Fb%200/q=000/part-00001.parquet
+    out/p=a%2Fb%200/q=000/part-00002.parquet
+    out/p=a%2Fb%200/q=001/part-00001.parquet
+    out/p=a%2Fb%200/q=001/part-00002.parquet
+    out/p=a%2Fb%201/q=000/part-00001.parquet
+    out/p=a%2Fb%201/q=000/part-00002.parquet
+    out/p=a%2Fb%201/q=001/part-00001.parquet
+    out/p=a%2Fb%201/q=001/part-00002.parquet
+    ");
+    let table = bench.parquet(json!({"path": "out", "columns": ["q", "p", "id"], "filter": "id < 4"})).await.unwrap();
+    assert_eq!(table.columns(), ["q VARCHAR", "p VARCHAR", "id BIGINT"]);
+    let mut rows = table.rows();
+    rows.sort();
+    assert_eq!(rows, [["000", "a/b 0", "0"], ["000", "∅", "2"], ["001", "a/b 0", "3"], ["001", "a/b 1", "1"]]);
+    // Rows keep their order inside a partition, and appending goes on with the numbers.
+    let config = json!({"path": "out", "partition_by": ["p", "q"], "mode": "append"});
+    bench.write(WRITER, select, config).await.unwrap();
+    assert_eq!(bench.parquet(json!({"path": "out"})).await.unwrap().output.rows, 24);
+    assert!(bench.path("out/p=a%2Fb%200/q=000/part-00003.parquet").exists());
+    let config = json!({"path": "out", "partition_by": ["q"]});
+    bench.write(WRITER, "SELECT 1 AS id, 5 AS q", config).await.unwrap();
+    assert_eq!(bench.files(), ["out/q=5/part-00001.parquet"]);
+    let table = bench.parquet(json!({"path": "out"})).await.unwrap();
+    assert_eq!(
+        (table.columns(), table.rows()),
+        (vec!["id INTEGER".to_owned(), "q BIGINT".to_owned()], vec![vec!["1".to_owned(), "5".to_owned()]])
+    );
+}
+
+#[tokio::test]
+async fn several_files_keep_the_order_of_the_rows() {
+    let bench = Bench::new();
+    let select = "SELECT i AS id FROM range(10000) t(i)";
+    bench.write(WRITER, select, json!({"path": "out", "max_rows_per_file": 3000})).await.unwrap();
+    assert_eq!(bench.files().len(), 4);
+    let table = bench.parquet(json!({"path": "out", "limit": 7000})).await.unwrap();
+    let ids: Vec<u64> = table.rows().iter().map(|row| row[0].parse().unwrap()).collect();
+    assert_eq!(ids, (0..7000).collect::<Vec<_>>());
+    assert_eq!(table.output.counts.read, 7000);
+}
+
+#[tokio::test]
+async fn append_keeps_the_old_rows_when_the_columns_are_the_same() {
+    let bench = Bench::new();
+    bench.write(WRITER, "SELECT 1 AS a, 'x' AS b", json!({"path": "o.parquet"})).await.unwrap();
+    let output =
+        bench.write(WRITER, "SELECT 'y' AS b, 2 AS a", json!({"path": "o.parquet", "mode": "append"})).await.unwrap();
+    assert_eq!(output.rows, 1);
+    assert_eq!(bench.parquet(json!({"path": "o.parquet"})).await.unwrap().rows(), [["1", "x"], ["2", "y"]]);
+    let error = bench
+        .write(WRITER, "SELECT 1::BIGINT AS a, 1 AS c", json!({"path": "o.parquet", "mode": "append"}))
+        .await
+        .err()
+        .unwrap();
+    insta::assert_snapshot!(bench.shown(error), @"
+    validation: step `write`: rows cannot be appended to `o.parquet`: it has `a` as INTEGER, not BIGINT, lacks `c`, has `b` besides
+    hint: write the same columns, or set `mode: overwrite`
+    ");
+}
+
+#[tokio::test]
+async fn an_empty_table_makes_a_file() {
+    let bench = Bench::new();
+    for config in [json!({"path": "o.parquet"}), json!({"path": "out", "max_rows_per_file": 5})] {
+        let output = bench.write(WRITER, "SELECT 1 AS a WHERE false", config.clone()).await.unwrap();
+        assert_eq!(output.rows, 0);
+        let table = bench.parquet(json!({"path": config["path"]})).await.unwrap();
+        assert_eq!((table.columns(), table.rows().len()), (vec!["a INTEGER".to_owned()], 0));
+    }
+}
+
+#[tokio::test]
+async fn standard_streams_hold_parquet_too() {
+    let bench = Bench::new();
+    bench.write(WRITER, "SELECT 1 AS a", json!({"path": "-"})).await.unwrap();
+    let other = Bench::with_stdin(bench.stdout().leak());
+    assert_eq!(other.parquet(json!({"path": "-"})).await.unwrap().rows(), [["1"]]);
+    assert_eq!((bench.scratch(), other.scratch()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_file_that_the_store_does_not_reach_is_linked() {
+    let bench = Bench::new();
+    bench.write(WRITER, "SELECT 1 AS a", json!({"path": "noextension"})).await.unwrap();
+    assert_eq!(bench.parquet(json!({"path": "noextension"})).await.unwrap().rows(), [["1"]]);
+}
+
+#[tokio::test]
+async fn dry_runs_read_a_sample_and_write_nothing() {
+    let bench = Bench::new();
+    bench.write(WRITER, "SELECT i AS a FROM range(1000) t(i)", json!({"path": "o.parquet"})).await.unwrap();
+    let mut request = StepRequest::new("step", json!({"path": "o.parquet"}));
+    request.dry_run = true;
+    let output = bench.request("filesystem.parquet_extractor", request, Inputs::none()).await.unwrap();
+    assert_eq!(output.rows, osiris_core::DRY_RUN_ROWS);
+    let table = bench.make("SELECT 1 AS a").await;
+    let mut request = StepRequest::new("write", json!({"path": "new/p.parquet"}));
+    request.dry_run = true;
+    bench.request(WRITER, request, Inputs::one(table)).await.unwrap();
+    assert_eq!(bench.files(), ["o.parquet"]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_named() {
+    let bench = Bench::new();
+    bench.write(WRITER, "SELECT 1 AS a, 2 AS b", json!({"path": "in/a.parquet"})).await.unwrap();
+    bench.write(WRITER, "SELECT 1::BIGINT AS a, 2 AS c", json!({"path": "in/b.parquet"})).await.unwrap();
+    bench.put("t.parquet", "PAR1 is not enough").put("e.parquet", "").put("h/x=1/a.md", "");
+    let cut = bench.bytes("in/a.parquet");
+    bench.put("cut.parquet", &cut[..cut.len() - 9]);
+    insta::assert_snapshot!(bench.parquet_error(json!({"path": "in/c.parquet"})).await, @"
+    validation: step `step`: `in/c.parquet` does not exist
+    hint: did you mean `a.parquet`?
+    ");
+    insta::assert_snapshot!(bench.parquet_error(json!({"path": "t.parquet"})).await, @"
+    validation: step `step`: `t.parquet` is no Parquet file that can be read: Parquet error: Invalid Parquet file. Corrupt footer
+    hint: check what made the file; it may be cut short, or of another format
+    ");
+    insta::assert_snapshot!(bench.parquet_error(json!({"path": "cut.parquet"})).await, @"
+    validation: step `step`: `cut.parquet` is no Parquet file that can be read: Parquet error: Invalid Parquet file. Corrupt footer
+    hint: check what made the file; it may be cut short, or of another format
+    ");
+    insta::assert_snapshot!(bench.parquet_error(json!({"path": "e.parquet"})).await, @"
+    validation: step `step`: `e.parquet` is empty: not even a footer is in it
+    hint: check what made the file
+    ");
+    insta::assert_snapshot!(bench.parquet_error(json!({"path": "h"})).await, @"
+    validation: step `step`: the directory `h` holds no Parquet file
+    hint: it has `x=1/a.md`; name files of other extensions by a glob
+    ");
+    insta::assert_snapshot!(bench.parquet_error(json!({"path": "in/*.parquet"})).await, @"
+    validation: step `step`: `in/b.parquet` has other columns than `in/a.parquet`: it has `a` as INT64 INT_64, not INT32 INT_32, lacks `b`, has `c` besides
+    hint: read the files in two steps and join them in SQL
+    ");
+    insta::assert_snapshot!(bench.parquet_error(json!({"path": "in/a.parquet", "columns": ["A", "bb"]})).await, @"
+    validation: step `step`: `columns` names what the file does not have: `bb` (did you mean `b`?)
+    hint: its columns: a, b
+    ");
+    insta::assert_snapshot!(bench.parquet_error(json!({"path": "in/a.parquet", "filter": "aa > 1"})).await, @"
+    validation: step `step`: `filter` is not a condition over the columns of the file
+    hint: write SQL such as `year >= 2020 AND country = 'CZ'`
+    ");
+}
+
+#[tokio::test]
+async fn partitions_of_different_names_are_refused() {
+    let bench = Bench::new();
+    bench.write(WRITER, "SELECT 1 AS a", json!({"path": "in/x=1/a.parquet"})).await.unwrap();
+    bench.write(WRITER, "SELECT 1 AS a", json!({"path": "in/y=1/a.parquet"})).await.unwrap();
+    insta::assert_snapshot!(bench.parquet_error(json!({"path": "in"})).await, @"
+    validation: step `step`: `in/x=1/a.parquet` is in the partitions [x], `in/y=1/a.parquet` in [y]
+    hint: all files must be in directories of the same names; name fewer of them by a glob
+    ");
+}
+
+#[tokio::test]
+async fn what_cannot_be_written_is_named() {
+    let bench = Bench::new();
+    let select = "SELECT 1 AS a, 2 AS b";
+    let error = bench.write(WRITER, select, json!({"path": "out", "partition_by": ["aa"]})).await.err().unwrap();
+    insta::assert_snapshot!(bench.shown(error), @"
+    validation: step `write`: `partition_by` names what the table does not have: `aa` (did you mean `a`?)
+    hint: its columns: a, b
+    ");
+    let error = bench.write(WRITER, select, json!({"path": "out", "partition_by": ["a", "b"]})).await.err().unwrap();
+    insta::assert_snapshot!(bench.shown(error), @"
+    validation: step `write`: `partition_by` names every column: none is left for the files
+    hint: -
+    ");
+    bench.put("out/notes.txt", "x");
+    let error = bench.write(WRITER, select, json!({"path": "out", "partition_by": ["a"]})).await.err().unwrap();
+    insta::assert_snapshot!(bench.shown(error), @"
+    validation: step `write`: the directory `out` holds `notes.txt`, which this step did not write
+    hint: name a directory of its own for the step: it is replaced as a whole
+    ");
+    let huge = "SELECT 170141183460469231731687303715884105727::HUGEINT AS huge";
+    let error = bench.write(WRITER, huge, json!({"path": "o.parquet"})).await.err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Validation);
+    assert_eq!(bench.files(), ["out/notes.txt"]);
+}
+
+#[tokio::test]
+async fn a_full_disk_leaves_the_old_file_and_nothing_else() {
+    let bench = Bench::new();
+    bench.put("o.parquet", "old");
+    let error = crate::limited::write_beyond_a_limit(WRITER, &bench.data(), json!({"path": "o.parquet"}));
+    insta::assert_snapshot!(error, @"");
+    assert_eq!((bench.files(), bench.text("o.parquet").as_str()), (vec!["o.parquet".to_owned()], "old"));
+    let error = crate::limited::write_beyond_a_limit(
+        WRITER,
+        &bench.data(),
+        json!({"path": "out", "max_rows_per_file": 150000}),
+    );
+    assert!(error.contains("part-00001.parquet"), "{error}");
+    assert_eq!(bench.files(), ["o.parquet"]);
+}

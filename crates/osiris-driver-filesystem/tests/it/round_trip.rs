@@ -1,0 +1,154 @@
+//! What is written is what is read back: property tests over generated tables and texts.
+
+use osiris_core::{Inputs, StepRequest};
+use proptest::prelude::*;
+use serde_json::json;
+
+use crate::bench::Bench;
+
+/// Text that could trip a CSV reader over.
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        3 => "[a-z0-9,;\"'\\\\ \n\r\té€𝄞#\u{feff}-]{0,12}",
+        1 => prop_oneof![Just("NULL"), Just("NA"), Just("00123"), Just("1e5"), Just("true"), Just("2024-01-01"), Just("\"")].prop_map(str::to_owned),
+    ]
+}
+
+fn sql_text(value: &Option<String>) -> String {
+    match value {
+        None => "NULL".to_owned(),
+        Some(text) => format!("'{}'", text.replace('\'', "''")),
+    }
+}
+
+fn rows() -> impl Strategy<Value = Vec<(Option<String>, Option<i64>, Option<f64>, Option<String>)>> {
+    proptest::collection::vec(
+        (
+            proptest::option::of(text()),
+            proptest::option::of(any::<i64>()),
+            proptest::option::of(any::<f64>().prop_filter("finite", |number| number.is_finite())),
+            proptest::option::of(text()),
+        ),
+        0..40,
+    )
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap().block_on(future)
+}
+
+fn select(rows: &[(Option<String>, Option<i64>, Option<f64>, Option<String>)]) -> String {
+    let mut values: Vec<String> = rows
+        .iter()
+        .map(|(a, b, c, d)| {
+            let b = b.map_or("NULL".to_owned(), |b| format!("'{b}'"));
+            let c = c.map_or("NULL".to_owned(), |c| format!("'{c:e}'"));
+            format!("({}, {b}, {c}, {})", sql_text(a), sql_text(d))
+        })
+        .collect();
+    values.push("(NULL, NULL, NULL, NULL)".to_owned());
+    format!(
+        "SELECT a, CAST(b AS BIGINT) AS b, CAST(c AS DOUBLE) AS c, d FROM (VALUES {}) t(a, b, c, d) LIMIT {}",
+        values.join(", "),
+        rows.len()
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn csv_reads_back_what_it_wrote(
+        rows in rows(),
+        delimiter in prop_oneof![Just(","), Just(";"), Just("\t"), Just("-"), Just("e"), Just(" ")],
+        quoting in prop_oneof![Just("minimal"), Just("all"), Just("nonnumeric")],
+        newline in prop_oneof![Just("lf"), Just("crlf"), Just("cr")],
+        null_value in prop_oneof![Just(""), Just("NULL"), Just("\\N")],
+        encoding in prop_oneof![3 => Just("utf-8"), 1 => Just("utf-16")],
+        compression in prop_oneof![3 => Just("none"), 1 => Just("gzip")],
+    ) {
+        block_on(async {
+            let bench = Bench::new();
+            let original = bench.make(&select(&rows)).await;
+            let config = json!({"path": "o.csv", "delimiter": delimiter, "quoting": quoting, "newline": newline,
+                "null_value": null_value, "encoding": encoding, "compression": compression});
+            let valid = !null_value.contains(delimiter);
+            let result = bench.request("filesystem.csv_writer", StepRequest::new("write", config), Inputs::one(original)).await;
+            prop_assert_eq!(result.is_ok(), valid, "{:?}", result);
+            if !valid {
+                return Ok(());
+            }
+            let config = json!({"path": "o.csv", "delimiter": delimiter, "encoding": encoding, "compression": compression,
+                "dtype": {"a": "VARCHAR", "b": "BIGINT", "c": "DOUBLE", "d": "VARCHAR"},
+                "na_values": if null_value.is_empty() { vec![] } else { vec![null_value] }});
+            let table = bench.csv(config).await.unwrap();
+            // A text that is the word for NULL is quoted by the writer and NULL to this reader.
+            let null = if null_value.is_empty() { "NULL".to_owned() } else { format!("'{null_value}'") };
+            let difference = bench.query(&format!(
+                "SELECT CAST(count(*) AS VARCHAR) FROM (SELECT row_number() OVER () AS n, * FROM steps.step) s \
+                 FULL JOIN (SELECT row_number() OVER () AS n, * FROM steps.input) i USING (n) \
+                 WHERE s.a IS DISTINCT FROM nullif(i.a, {null}) OR s.b IS DISTINCT FROM i.b \
+                 OR s.c IS DISTINCT FROM i.c OR s.d IS DISTINCT FROM nullif(i.d, {null})"
+            )).await;
+            prop_assert_eq!(difference, "0");
+            prop_assert_eq!(table.output.rows, rows.len() as u64);
+            Ok(())
+        })?;
+    }
+
+    /// The scan and DuckDB's reader must agree on any text: on its rows, its fields, its NULLs.
+    #[test]
+    fn any_text_is_read_alike_by_the_scan_and_by_duckdb(
+        lines in proptest::collection::vec("[a1,\" \r#]{0,8}", 0..12),
+        header in any::<bool>(),
+        reject in any::<bool>(),
+        skip in 0u64..2,
+    ) {
+        block_on(async {
+            let bench = Bench::new();
+            bench.put("t.csv", lines.join("\n"));
+            let config = json!({"path": "t.csv", "header": header, "skip_rows": skip,
+                "on_bad_lines": if reject { "reject" } else { "error" }, "max_rejects": if reject { 100 } else { 0 }});
+            let direct = bench.csv(config.clone()).await;
+            if let Ok(table) = &direct {
+                // With a limit the file is copied first: both ways must come to the same.
+                let mut copied = config;
+                copied["limit"] = json!(1000);
+                let copied = bench.csv(copied).await.unwrap();
+                prop_assert_eq!(table.rows(), copied.rows());
+                prop_assert_eq!(table.columns(), copied.columns());
+            }
+            if let Err(error) = direct {
+                prop_assert!(error.message().starts_with('`'), "an error of DuckDB's: {:?}", error);
+            }
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn parquet_reads_back_what_it_wrote(rows in rows(), partitioned in any::<bool>()) {
+        block_on(async {
+            let bench = Bench::new();
+            let original = bench.make(&select(&rows)).await;
+            let mut config = json!({"path": "out"});
+            if partitioned {
+                config["partition_by"] = json!(["d"]);
+            } else {
+                config["max_rows_per_file"] = json!(7);
+            }
+            let written = bench.request("filesystem.parquet_writer", StepRequest::new("write", config), Inputs::one(original)).await;
+            prop_assert_eq!(written.unwrap().rows, rows.len() as u64);
+            if partitioned && rows.is_empty() {
+                return Ok(());
+            }
+            bench.parquet(json!({"path": "out", "columns": ["a", "b", "c", "d"]})).await.unwrap();
+            let columns = if partitioned { "a, b, c" } else { "a, b, c, d" };
+            let difference = bench.query(&format!(
+                "SELECT CAST(count(*) AS VARCHAR) FROM ((SELECT {columns} FROM steps.step EXCEPT ALL SELECT {columns} FROM steps.input) \
+                 UNION ALL (SELECT {columns} FROM steps.input EXCEPT ALL SELECT {columns} FROM steps.step))"
+            )).await;
+            prop_assert_eq!(difference, "0");
+            Ok(())
+        })?;
+    }
+}

@@ -1,0 +1,41 @@
+#![doc = include_str!("../README.md")]
+//!
+//! # What is where
+//!
+//! * [`Bench`] runs steps the way a run does: a real store, real telemetry, nothing mocked.
+//! * [`Subject`] and [`Destination`] are what the author of a driver implements, once for each component.
+//! * [`conformance_suite!`] makes one test of every rule that a component of the given role has to keep; the rules
+//!   themselves are the functions of [`suite`], public so that they can be called one at a time.
+//! * [`Sample`], [`Rows`] and [`corpus`] are the data: tables with difficult values, expected rows, difficult names.
+//!
+//! This crate knows no driver and no engine: it goes through the store of `osiris-core` as a driver does. It is for
+//! tests: failing checks are reported as a [`Violation`], and the tests that the macro makes panic with it.
+
+pub mod corpus;
+pub mod fault;
+pub mod process;
+pub mod suite;
+pub mod telemetry;
+
+mod alone;
+mod bench;
+mod macros;
+mod place;
+mod recording;
+mod rows;
+mod sample;
+mod step;
+mod subject;
+mod trial;
+
+pub use bench::{Bench, BenchOptions};
+pub use place::{Listing, Place};
+pub use recording::Recording;
+pub use rows::{Row, Rows};
+pub use sample::Sample;
+pub use step::BenchStep;
+pub use subject::{Destination, Fault, InputTable, InvalidConfig, Job, Mode, Paging, Subject};
+pub use trial::{Outcome, Ready, Trial, Verdict, Violation, conduct, judge};
+
+/// What the macros and the authors of subjects need, without adding it to their own dependencies.
+pub use async_trait::async_trait;

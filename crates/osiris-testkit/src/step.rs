@@ -1,0 +1,111 @@
+//! One step on a bench: built up field by field, then run through the driver as a runner would.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use osiris_core::{
+    ExecutionContext, Inputs, Progress, Result, RetryPolicy, StepFailure, StepOutput, StepRequest, TableRef,
+};
+use serde_json::Value;
+
+use crate::Bench;
+
+/// A step about to run. Three attempts with hardly a delay between them, unless told otherwise.
+#[must_use = "a step runs when `run` is awaited"]
+pub struct BenchStep<'a> {
+    bench: &'a Bench,
+    component: String,
+    connection: Value,
+    inputs: Inputs,
+    progress: Arc<Progress>,
+    request: StepRequest,
+}
+
+impl<'a> BenchStep<'a> {
+    pub(crate) fn new(bench: &'a Bench, id: String, component: String, config: Value) -> Self {
+        let retry = RetryPolicy { initial_delay: Duration::from_millis(1), ..RetryPolicy::default() };
+        let base_dir = bench.place().path().to_path_buf();
+        let request = StepRequest { retry, base_dir, ..StepRequest::new(id, config) };
+        Self { bench, component, connection: Value::Null, inputs: Inputs::none(), progress: Arc::default(), request }
+    }
+
+    /// The fields of its connection. Default: none.
+    pub fn connection(mut self, fields: Value) -> Self {
+        self.connection = fields;
+        self
+    }
+
+    /// One more input.
+    pub fn input(mut self, table: &TableRef) -> Self {
+        self.inputs.insert(None, table.clone());
+        self
+    }
+
+    /// All its inputs.
+    pub fn inputs(mut self, inputs: &Inputs) -> Self {
+        self.inputs = inputs.clone();
+        self
+    }
+
+    /// Which of several inputs to take.
+    pub fn input_step(mut self, step: &str) -> Self {
+        self.request.input_step = Some(step.to_owned());
+        self
+    }
+
+    /// The state that the last run left.
+    pub fn state(mut self, state: Value) -> Self {
+        self.request.state = Some(state);
+        self
+    }
+
+    /// Check everything, change nothing.
+    pub fn dry_run(mut self) -> Self {
+        self.request.dry_run = true;
+        self
+    }
+
+    /// When to try again.
+    pub fn retry(mut self, retry: RetryPolicy) -> Self {
+        self.request.retry = retry;
+        self
+    }
+
+    /// How long an attempt may take.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.request.timeout = Some(limit);
+        self
+    }
+
+    /// Counters to watch the step by.
+    pub fn progress(mut self, progress: &Arc<Progress>) -> Self {
+        self.progress = Arc::clone(progress);
+        self
+    }
+
+    /// Runs it to its end.
+    ///
+    /// # Errors
+    /// What the step ended in.
+    ///
+    /// # Panics
+    /// When a line of telemetry does not fit the published schemas: no test of a component should pass over that.
+    pub async fn run(self) -> Result<StepOutput, StepFailure> {
+        let bench = self.bench;
+        let outcome = self.run_unchecked().await;
+        let violations = bench.telemetry_violations();
+        assert!(violations.is_empty(), "telemetry does not fit its schemas:\n{}", violations.join("\n"));
+        outcome
+    }
+
+    /// The same without the check of telemetry, for rules that report it themselves.
+    pub(crate) async fn run_unchecked(self) -> Result<StepOutput, StepFailure> {
+        let failed = |error| StepFailure { error, counts: Default::default(), duration: Duration::ZERO, attempts: 0 };
+        let driver = self.bench.driver(&self.component).map_err(failed)?;
+        let connection = self.bench.connection(&self.component, &self.connection).map_err(failed)?;
+        let request = StepRequest { connection, ..self.request };
+        let context: ExecutionContext =
+            self.bench.run_context().step_with_progress(&request.step_id, Arc::clone(&self.progress));
+        driver.run(&request, &self.inputs, &context).await
+    }
+}

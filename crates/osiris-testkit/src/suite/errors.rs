@@ -1,0 +1,180 @@
+//! Rules about a step that fails: what the error says, what it is called, and what it must not hold.
+
+use osiris_core::{ConnectionUse, ErrorKind, Redactor, RetryPolicy, StepFailure, event};
+use serde_json::{Map, Value, json};
+
+use super::run::text;
+use crate::corpus::SECRETS;
+use crate::trial::{STEP, ensure, not_applicable};
+use crate::{Fault, Outcome, Ready, Sample, Subject, Trial, Verdict, Violation};
+
+/// Runs every fault of the subject and hands over how it ended.
+async fn each_fault<S: Subject>(
+    trial: &Trial<S>,
+    mut check: impl FnMut(&Fault, &Ready, &StepFailure) -> Result<(), Violation>,
+) -> Result<usize, Violation> {
+    let faults = trial.subject().faults(trial.place()).await?;
+    ensure!(!faults.is_empty(), "the subject has no faults: `Subject::faults` needs at least one");
+    let count = faults.len();
+    for fault in faults {
+        let job = trial.with_input(fault.job.clone(), Sample::new(20))?;
+        let ready = trial.ready_for(job).await?;
+        let failure = ready.fail(&fault.name).await?;
+        check(&fault, &ready, &failure)?;
+        let table = ready.bench.store().table(STEP).await?;
+        ensure!(table.is_none(), "a failed step left a table ({})", fault.name);
+    }
+    Ok(count)
+}
+
+/// DRV-003: every fault is an error whose message names the step, is an event, and leaves no table behind.
+///
+/// # Errors
+/// What was seen instead.
+pub async fn drv_003_fails_loudly_and_names_the_step<S: Subject>(trial: &Trial<S>) -> Outcome {
+    each_fault(trial, |fault, ready, failure| {
+        let message = failure.error.to_string();
+        ensure!(message.contains(STEP), "the message does not name the step ({}): {message}", fault.name);
+        ensure!(!failure.error.message().is_empty(), "no message ({})", fault.name);
+        let failed = ready.bench.last_event(event::STEP_FAILED);
+        ensure!(failed["step_id"] == STEP, "no `step_failed` event ({})", fault.name);
+        ensure!(ready.bench.last_event(event::STEP_COMPLETE).is_null(), "a failed step is complete ({})", fault.name);
+        Ok(())
+    })
+    .await?;
+    Ok(Verdict::Holds)
+}
+
+/// DRV-017: every fault has the kind that the subject says, is reported with a known category, and is tried again only when
+/// it is network or timeout.
+///
+/// # Errors
+/// What was seen instead.
+pub async fn drv_017_categorises_errors_and_retries_only_network_and_timeout<S: Subject>(trial: &Trial<S>) -> Outcome {
+    const CATEGORIES: [&str; 6] = ["auth", "network", "permission", "timeout", "validation", "unknown"];
+    each_fault(trial, |fault, ready, failure| {
+        let kind = failure.error.kind();
+        ensure!(kind == fault.kind, "{}: expected a {} error, found {:?}", fault.name, fault.kind, failure.error);
+        let failed = ready.bench.last_event(event::STEP_FAILED);
+        let category = text(&failed, "category");
+        ensure!(CATEGORIES.contains(&category), "{}: `{category}` is no category", fault.name);
+        let passing = matches!(kind, ErrorKind::Network | ErrorKind::Timeout);
+        ensure!(
+            passing || !failure.error.is_retryable(),
+            "{}: a {kind} error says that a later try may succeed",
+            fault.name
+        );
+        let allowed = if failure.error.is_retryable() { RetryPolicy::default().max_attempts } else { 1 };
+        ensure!(failure.attempts == allowed, "{}: tried {} times, not {allowed}", fault.name, failure.attempts);
+        Ok(())
+    })
+    .await?;
+    Ok(Verdict::Holds)
+}
+
+/// DRV-018: every fault's error says what to do, and no secret of the connection is in any error, event or metric, in
+/// whatever spelling.
+///
+/// # Errors
+/// What was seen instead.
+pub async fn drv_018_says_what_to_do_and_leaks_no_secret<S: Subject>(trial: &Trial<S>) -> Outcome {
+    each_fault(trial, |fault, _, failure| {
+        let hint = failure.error.hint().unwrap_or_default();
+        ensure!(!hint.is_empty(), "{}: the error has no hint: {:?}", fault.name, failure.error);
+        Ok(())
+    })
+    .await?;
+    for secret in SECRETS {
+        let faults = trial.subject().faults(trial.place()).await?;
+        let good = Fault::new("a good job", ErrorKind::Unknown, trial.job(5).await?);
+        for fault in faults.into_iter().chain([good]) {
+            let mut job = trial.with_input(fault.job, Sample::new(5))?;
+            let bench = trial.bench()?;
+            let connection = with_secret(trial.driver(&bench)?.connection_schema(), &job.connection, secret);
+            let Some(connection) = connection else { return Ok(Verdict::Holds) };
+            job.connection = connection;
+            let ready = trial.ready_for(job).await?;
+            let outcome = ready.step(STEP).run_unchecked().await;
+            let mut said = format!("{}\n{}", ready.bench.events().text(), ready.bench.metrics().text());
+            if let Err(failure) = outcome {
+                said.push_str(&format!("\n{:?}\n{}", failure.error, failure.error.report()));
+            }
+            ensure!(!holds(&said, secret), "{}: the secret {secret:?} is in {said}", fault.name);
+        }
+    }
+    Ok(Verdict::Holds)
+}
+
+/// The connection with every secret field set to `secret`; nothing when it has no such field.
+pub(super) fn with_secret(schema: &osiris_core::ConfigSchema, connection: &Value, secret: &str) -> Option<Value> {
+    let mut fields: Map<String, Value> = connection.as_object().cloned().unwrap_or_default();
+    let secrets: Vec<&str> = schema.fields().map(|(field, _)| field).filter(|field| schema.is_secret(field)).collect();
+    if secrets.is_empty() {
+        return None;
+    }
+    fields.retain(|name, _| !schema.is_secret(name));
+    for field in secrets {
+        fields.insert(field.to_owned(), json!(secret));
+    }
+    Some(Value::Object(fields))
+}
+
+/// Whether `text` has the secret: as it is, in a form that the redactor knows, in other letters, or backwards.
+pub(super) fn holds(text: &str, secret: &str) -> bool {
+    let folded = secret.to_lowercase();
+    let backwards: String = secret.chars().rev().collect();
+    let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let plain = text.to_lowercase();
+    plain.contains(&folded)
+        || text.contains(&backwards)
+        || plain.contains(&hex)
+        || matches!(Redactor::new([secret]).scrub(text), std::borrow::Cow::Owned(_))
+}
+
+/// CRT-007: a connection that fails is an event `connection_failed` with step, category and error, and an error of that
+/// category.
+///
+/// # Errors
+/// What was seen instead.
+pub async fn crt_007_reports_a_connection_failure_as_event_and_category<S: Subject>(trial: &Trial<S>) -> Outcome {
+    let faults = trial.subject().faults(trial.place()).await?;
+    if !faults.iter().any(|fault| fault.connection) {
+        ensure!(
+            trial.spec()?.connection != ConnectionUse::Required,
+            "it needs a connection, so `Subject::faults` needs one `of_connection`"
+        );
+        return not_applicable("it has no connection that could fail");
+    }
+    each_fault(trial, |fault, ready, failure| {
+        if !fault.connection {
+            return Ok(());
+        }
+        let failed = ready.bench.last_event(event::CONNECTION_FAILED);
+        ensure!(failed["step_id"] == STEP, "{}: no `connection_failed` event", fault.name);
+        let category = failure.error.kind().category();
+        ensure!(
+            failed["category"] == category,
+            "{}: the event says {}, not {category}",
+            fault.name,
+            failed["category"]
+        );
+        ensure!(!text(&failed, "error").is_empty(), "{}: the event has no error", fault.name);
+        Ok(())
+    })
+    .await?;
+    Ok(Verdict::Holds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_found_in_every_disguise() {
+        let secret = "p@ss/W0rd+==";
+        for text in ["x p@ss/W0rd+== y", "p@ss/w0rd+==", "==+dr0W/ss@p", "p%40ss%2FW0rd%2B%3D%3D", "cEBzcy9XMHJkKz09"] {
+            assert!(holds(text, secret), "{text}");
+        }
+        assert!(!holds("nothing here ***", secret));
+    }
+}

@@ -1,0 +1,89 @@
+//! The rules of extractors.
+
+use osiris_core::{Inputs, event, metric};
+use serde_json::json;
+
+use crate::trial::{STEP, ensure, not_applicable};
+use crate::{Job, Outcome, Subject, Trial, Verdict};
+
+pub use super::cancel::crt_003_releases_everything_on_success_failure_and_cancellation;
+pub use super::config::crt_006_accepts_reading_statements_only;
+pub use super::run::{drv_024_leaves_its_table_in_the_run_store, drv_026_changes_nothing_in_a_dry_run};
+
+/// DRV-012: a paged source is read to its last page, each row once, in at least as many pages as there must be.
+///
+/// # Errors
+/// What was seen instead.
+pub async fn drv_012_pages_until_every_row_is_read<S: Subject>(trial: &Trial<S>) -> Outcome {
+    const ROWS: u64 = 53;
+    const PAGE: u64 = 10;
+    let Some(paging) = trial.subject().paging() else { return not_applicable("the subject is not paged") };
+    let job = trial.job(ROWS).await?;
+    let mut config = job.config.clone();
+    config[&paging.field] = json!(PAGE);
+    let ready = trial.ready_for(Job { config, ..job }).await?;
+    let output = ready.run().await?;
+    ready.compare(&output).await?;
+    let events = ready.bench.events().matching("event", event::EXTRACTION_PAGE);
+    let pages: u64 = ready
+        .bench
+        .metrics()
+        .matching("metric", metric::PAGES_FETCHED)
+        .iter()
+        .filter_map(|m| m["value"].as_u64())
+        .sum();
+    let pages = pages.max(events.len() as u64);
+    ensure!(pages >= ROWS.div_ceil(PAGE), "{ROWS} rows came in {pages} pages of {PAGE}, or the pages are not logged");
+    Ok(Verdict::Holds)
+}
+
+/// DRV-013: the page size is a field of the configuration, 1000 by default.
+///
+/// # Errors
+/// What was seen instead.
+pub async fn drv_013_page_size_is_configurable_and_1000_by_default<S: Subject>(trial: &Trial<S>) -> Outcome {
+    let Some(paging) = trial.subject().paging() else { return not_applicable("the subject is not paged") };
+    let bench = trial.bench()?;
+    let schema = trial.driver(&bench)?.config_schema();
+    let Some(field) = schema.field_named(&paging.field) else {
+        return Err(crate::Violation::new(format!("there is no field `{}`", paging.field)));
+    };
+    let field = &schema.json()["properties"][field];
+    let says = field["description"].as_str().unwrap_or_default().replace([',', '_'], "");
+    ensure!(field["default"] == 1000 || says.contains("1000"), "the default of `{}` is not 1000", paging.field);
+    let job = trial.job(25).await?;
+    for size in [1, 7, 25, 1000] {
+        let mut config = job.config.clone();
+        config[&paging.field] = json!(size);
+        let ready = trial.ready_for(Job { config, ..job.clone() }).await?;
+        let output = ready.run().await?;
+        ready.compare(&output).await?;
+    }
+    Ok(Verdict::Holds)
+}
+
+/// DRV-025: every value of the source arrives as it is, with the promised type.
+///
+/// # Errors
+/// What was seen instead.
+pub async fn drv_025_maps_types_exactly<S: Subject>(trial: &Trial<S>) -> Outcome {
+    let ready = trial.ready(1000).await?;
+    let output = ready.run().await?;
+    ready.compare(&output).await?;
+    ensure!(output.counts.altered == 0, "{} values were altered without a policy", output.counts.altered);
+    let typed = ready.job.expected.as_ref().is_some_and(crate::Rows::has_types);
+    ensure!(typed, "the job promises no types: call `Rows::with_types` on what it expects");
+    Ok(Verdict::Holds)
+}
+
+/// CRT-004: an extractor runs without an input.
+///
+/// # Errors
+/// What was seen instead.
+pub async fn crt_004_needs_no_input<S: Subject>(trial: &Trial<S>) -> Outcome {
+    let ready = trial.ready(3).await?;
+    ensure!(ready.job.inputs.is_empty(), "the job of an extractor has inputs");
+    let output = ready.step(STEP).inputs(&Inputs::none()).run_unchecked().await?;
+    ready.compare(&output).await?;
+    Ok(Verdict::Holds)
+}

@@ -1,0 +1,254 @@
+//! `lines.extractor`.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use async_trait::async_trait;
+use osiris_core::{
+    Catalog, Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, Discover, Doctor, Error, ExecutionContext, Extract,
+    Extracted, Health, Problem, Resource, ResourceField, ResourceKind, Result, Role, Step, TableSender, TableSink,
+    Unit, event, metric,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Flaw, LinesConnection, row, unreachable};
+
+/// Opens a table; what a test can replace.
+pub(crate) type Client = fn(&Path) -> std::io::Result<File>;
+
+pub(crate) struct LinesExtractor {
+    flaw: Option<Flaw>,
+    client: Client,
+    kept: Arc<Mutex<Option<Vec<RecordBatch>>>>,
+}
+
+/// What to read.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExtractorConfig {
+    /// The name of the file.
+    table: String,
+    /// Rows in a page. Default 1000.
+    #[serde(default = "page_size")]
+    #[schemars(range(min = 1))]
+    page_size: usize,
+    /// A statement, for the rule about statements: `SELECT` or nothing. Default: nothing.
+    #[serde(default)]
+    query: Option<String>,
+}
+
+fn page_size() -> usize {
+    1000
+}
+
+impl LinesExtractor {
+    pub(crate) fn new(flaw: Option<Flaw>) -> Self {
+        Self::with_client(flaw, |path| File::open(path))
+    }
+
+    pub(crate) fn with_client(flaw: Option<Flaw>, client: Client) -> Self {
+        let client = if flaw == Some(Flaw::IgnoresItsClient) { |path: &Path| File::open(path) } else { client };
+        Self { flaw, client, kept: Arc::default() }
+    }
+
+    fn has(&self, flaw: Flaw) -> bool {
+        self.flaw == Some(flaw)
+    }
+}
+
+impl Component for LinesExtractor {
+    const SPEC: ComponentSpec =
+        ComponentSpec::new("lines.extractor", "1", Role::Extract, "Lines").with_connection(ConnectionUse::Required);
+    type Connection = LinesConnection;
+    type Config = ExtractorConfig;
+
+    fn validate(config: &ExtractorConfig) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if config.table.contains('/') {
+            problems.push(Problem::error("/table", "a table is no path"));
+        }
+        if config.query.as_ref().is_some_and(|query| query.to_uppercase() != "SELECT") {
+            problems.push(Problem::error("/query", "only SELECT is allowed"));
+        }
+        // The flaw of a component that stops at the first.
+        problems.truncate(if config.table.contains("only-one") { 1 } else { 2 });
+        problems
+    }
+}
+
+#[async_trait]
+impl Extract for LinesExtractor {
+    async fn extract(&self, step: &Step<'_, Self>, out: &TableSink, ctx: &ExecutionContext) -> Result<Extracted> {
+        let (config, connection) = (step.config(), step.connection());
+        if self.has(Flaw::RefusesOddSteps) && !step.id().chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
+            return Err(Error::validation("an odd step id"));
+        }
+        if self.has(Flaw::ReadsTheEnvironment) && std::env::var_os("LINES_DIRECTORY").is_some() {
+            return Err(Error::validation("the directory of the environment is not there"));
+        }
+        if !connection.directory.is_dir() {
+            return Err(unreachable(connection, self.flaw));
+        }
+        if self.has(Flaw::LeavesFiles) {
+            let name = format!("{:?}.tmp", std::time::SystemTime::now());
+            File::create(connection.directory.join(name))?.write_all(b"x")?;
+        }
+        let file = (self.client)(&connection.directory.join(&config.table))
+            .map_err(|error| Error::from(error).with_hint("name a table that is there"))?;
+        if self.has(Flaw::Prints) {
+            std::io::stderr().write_all(format!("reading {}\n", config.table).as_bytes())?;
+        }
+        let whole =
+            self.has(Flaw::HoldsTheTable).then(|| std::fs::read(connection.directory.join(&config.table)).unwrap());
+        let mut reader = Reader { lines: BufReader::new(file), number: 0, flaw: self.flaw };
+        let columns = reader.next()?.unwrap_or_default();
+        let sender = out.sender(self.batch(&columns, &[])?.schema()).await?;
+        let limit = if step.dry_run() && !self.has(Flaw::ReadsAllInADryRun) { DRY_RUN_ROWS } else { u64::MAX };
+        let read = self.send_pages(&mut reader, &columns, config.page_size, limit, &sender, ctx).await?;
+        drop(whole);
+        if self.has(Flaw::LogsItsMetricTwice) {
+            ctx.log_metric(metric::ROWS_READ, read, Unit::Rows, Value::Null);
+        }
+        if self.has(Flaw::LogsOddMetrics) {
+            ctx.log_metric("Pages!", 1, Unit::Calls, Value::Null);
+        }
+        Ok(Extracted::rows(read))
+    }
+}
+
+impl LinesExtractor {
+    async fn send_pages(
+        &self,
+        reader: &mut Reader,
+        columns: &[Option<String>],
+        page_size: usize,
+        limit: u64,
+        sender: &TableSender,
+        ctx: &ExecutionContext,
+    ) -> Result<u64> {
+        if let Some(kept) = self.has(Flaw::KeepsOldRows).then(|| self.kept.lock().unwrap().clone()).flatten() {
+            let rows = kept.iter().map(|batch| batch.num_rows() as u64).sum();
+            for batch in kept {
+                sender.send(batch).await?;
+            }
+            return Ok(rows);
+        }
+        let (mut read, mut page, mut batches) = (0, 0, Vec::new());
+        loop {
+            let mut rows = Vec::new();
+            while rows.len() < page_size && read + (rows.len() as u64) < limit {
+                match reader.next() {
+                    Ok(Some(row)) => rows.push(row),
+                    Ok(None) => break,
+                    Err(_) if self.has(Flaw::SwallowsErrors) => break,
+                    Err(error) => return Err(error),
+                }
+            }
+            if rows.is_empty() {
+                break;
+            }
+            page += 1;
+            ctx.log_event(event::EXTRACTION_PAGE, json!({"page": page, "rows": rows.len()}));
+            if self.has(Flaw::LosesARow) && rows.len() < page_size {
+                rows.pop();
+            }
+            read += rows.len() as u64;
+            let batch = self.batch(columns, &rows)?;
+            if self.has(Flaw::KeepsOldRows) {
+                batches.push(batch.clone());
+            }
+            sender.send(batch).await?;
+        }
+        *self.kept.lock().unwrap() = Some(batches);
+        Ok(read)
+    }
+
+    /// The column `id` is a number, every other a text.
+    fn batch(&self, columns: &[Option<String>], rows: &[Vec<Option<String>>]) -> Result<RecordBatch> {
+        let arrays = columns.iter().enumerate().map(|(index, name)| {
+            let name = name.clone().unwrap_or_default();
+            let cells = rows.iter().map(|row| row[index].as_deref());
+            let array: ArrayRef = if name == "id" && !self.has(Flaw::TurnsNumbersIntoText) {
+                Arc::new(cells.map(|cell| cell.and_then(|cell| cell.parse().ok())).collect::<Int64Array>())
+            } else {
+                Arc::new(cells.collect::<StringArray>())
+            };
+            (name, array, true)
+        });
+        RecordBatch::try_from_iter_with_nullable(arrays)
+            .map_err(|error| Error::validation("the table has no columns").with_source(error))
+    }
+}
+
+struct Reader {
+    lines: BufReader<File>,
+    number: usize,
+    flaw: Option<Flaw>,
+}
+
+impl Reader {
+    fn next(&mut self) -> Result<Option<Vec<Option<String>>>> {
+        let mut line = String::new();
+        self.number += 1;
+        if self.lines.read_line(&mut line)? == 0 {
+            return Ok(None);
+        }
+        row(&line, self.number, self.flaw).map(Some)
+    }
+}
+
+#[async_trait]
+impl Discover for LinesExtractor {
+    async fn discover(&self, connection: &LinesConnection, _: Option<&str>) -> Result<Catalog> {
+        let mut resources = Vec::new();
+        for entry in std::fs::read_dir(&connection.directory)? {
+            let entry = entry?;
+            let lines = BufReader::new(File::open(entry.path())?);
+            let mut reader = Reader { lines, number: 0, flaw: None };
+            let Ok(Some(columns)) = reader.next() else { continue };
+            let field = |(index, name): (usize, Option<String>)| ResourceField {
+                name: name.unwrap_or_default(),
+                ordinal: if self.has(Flaw::ForgetsFields) { 1 } else { u32::try_from(index).unwrap() + 1 },
+                field_type: "string".to_owned(),
+                native_type: "text".to_owned(),
+                nullable: true,
+                primary_key: false,
+                max_length: None,
+            };
+            resources.push(Resource {
+                name: entry.file_name().to_string_lossy().into_owned(),
+                kind: ResourceKind::Table,
+                estimated_row_count: None,
+                estimated_size_mb: None,
+                fields: columns.into_iter().enumerate().map(field).collect(),
+            });
+        }
+        if self.has(Flaw::FindsNothing) {
+            resources.clear();
+        }
+        let mut catalog = Catalog::new(resources);
+        if self.has(Flaw::SortsNothing) {
+            catalog.resources.reverse();
+            catalog.resources.iter_mut().for_each(|resource| resource.fields.reverse());
+            catalog.fingerprint.clear();
+        }
+        Ok(catalog)
+    }
+}
+
+#[async_trait]
+impl Doctor for LinesExtractor {
+    async fn check(&self, connection: &LinesConnection, _: Duration) -> Health {
+        if connection.directory.is_dir() || self.has(Flaw::AnswersForBrokenConnections) {
+            Health::ok(Duration::ZERO, "the directory is there")
+        } else {
+            Health::failed(Duration::ZERO, &unreachable(connection, self.flaw))
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Ctrl-C and SIGTERM: the first stops cleanly with exit code 130, the second at once.
+
+use std::process::Stdio;
+
+use osiris_e2e::{Project, Running, Signal};
+use serde_json::Value;
+
+use crate::{READ, SLOW, project, sql, write};
+
+fn has_started(project: &Project, step: &str) -> bool {
+    let runs = project.runs();
+    let events: Vec<Value> = runs.iter().flat_map(|run| project.lines(run, "events.jsonl")).collect();
+    events.iter().any(|event| event["event"] == "step_start" && event["step_id"] == step)
+}
+
+#[test]
+fn a_signal_rolls_back_and_the_run_can_be_resumed() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let project = project(&[READ, &sql("slow", SLOW), &write("out", "out.csv")].concat());
+        let mut running = project.start(&["run", "pipeline.yaml"]);
+        running.wait_until("the query runs", || has_started(&project, "slow"));
+        running.signal(signal);
+        let ended = running.ended().with_code(130);
+        assert!(ended.stderr.contains("interrupted: nothing half-done was left"), "{}", ended.stderr);
+        assert!(!project.path("out.csv").exists());
+        let listed = project.run(&["runs", "list", "--json"]).with_code(0).json();
+        assert_eq!(listed[0]["outcome"], "interrupted");
+
+        let quick = project.read("pipeline.yaml").replace(SLOW, "SELECT sum(amount) AS n FROM orders");
+        project.write("pipeline.yaml", quick);
+        let resumed = project.run(&["run", "--resume", "--json"]).with_code(0).json();
+        let statuses: Vec<&str> =
+            resumed["steps"].as_array().unwrap().iter().map(|step| step["status"].as_str().unwrap()).collect();
+        assert_eq!(statuses, ["reused", "done", "done"]);
+        assert_eq!(project.read("out.csv"), "n\n60\n");
+    }
+}
+
+#[test]
+fn a_run_that_waits_for_its_standard_input_can_be_interrupted() {
+    let read = READ.replace("orders.csv", "\"-\"");
+    let project = project(&[read.as_str(), &write("out", "out.csv")].concat());
+    let mut command = project.command(&["run", "pipeline.yaml"]);
+    let mut running = Running::start(command.stdin(Stdio::piped()));
+    running.wait_until("it reads", || has_started(&project, "orders"));
+    running.signal(Signal::INT);
+    running.ended().with_code(130);
+    assert!(!project.path("out.csv").exists());
+}
+
+#[test]
+fn a_run_in_one_process_cannot_be_resumed_in_another() {
+    let project = project(&[READ, &sql("slow", SLOW)].concat());
+    let mut running = project.start(&["run", "pipeline.yaml"]);
+    running.wait_until("the query runs", || has_started(&project, "slow"));
+    let id = project.runs()[0].file_name().unwrap().to_str().unwrap().to_owned();
+    let refused = project.run(&["run", "--resume", &id]).with_code(2);
+    assert!(refused.stderr.contains("is still going on"), "{}", refused.stderr);
+}

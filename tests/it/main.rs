@@ -1,0 +1,40 @@
+//! Whole pipelines through the program, from the files they read to the files they write.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends at the first surprise")]
+
+mod exit_codes;
+mod flights;
+mod interrupted;
+mod kills;
+mod parameters;
+mod secrets;
+mod sql_errors;
+mod standard_streams;
+mod telemetry;
+
+use osiris_e2e::{Program, Project};
+
+/// A project with these steps, indented by two, and a small file to read.
+fn project(steps: &str) -> Project {
+    let project = Project::with_steps(Program::built(), steps);
+    project.write("orders.csv", "order_id,customer,amount\n1,a,10\n2,b,20\n3,a,30\n");
+    project
+}
+
+/// Reads `orders.csv`.
+const READ: &str = "  - {id: orders, component: filesystem.csv_extractor, mode: read, config: {path: orders.csv}}\n";
+
+/// A query that takes minutes and little memory.
+const SLOW: &str = "SELECT count(*) AS n FROM range(100000000) a, range(1000000) b WHERE a.range * b.range % 7 = 3";
+
+/// A transformation.
+fn sql(id: &str, query: &str) -> String {
+    format!("  - {{id: {id}, component: duckdb.processor, mode: transform, config: {{query: \"{query}\"}}}}\n")
+}
+
+/// A step that writes the table of the one before it as CSV.
+fn write(id: &str, path: &str) -> String {
+    format!(
+        "  - {{id: {id}, component: filesystem.csv_writer, mode: write, config: {{path: \"{path}\", columns: source}}}}\n"
+    )
+}

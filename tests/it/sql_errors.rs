@@ -1,0 +1,76 @@
+//! Errors that DuckDB finds while a run goes on are shown where the SQL stands in the pipeline file.
+
+use insta::assert_snapshot;
+use osiris_e2e::Project;
+
+use crate::{READ, project};
+
+/// The first paragraph of the report, which is the error.
+fn failed(project: &Project) -> String {
+    let run = project.run(&["run", "pipeline.yaml", "--quiet"]).with_code(1);
+    run.stderr
+}
+
+fn query(sql: &str) -> Project {
+    let lines: String = sql.lines().map(|line| format!("        {line}\n")).collect();
+    let step = format!(
+        "  - id: sums\n    component: duckdb.processor\n    mode: transform\n    config:\n      query: |\n{lines}"
+    );
+    project(&[READ, &step].concat())
+}
+
+#[test]
+fn an_unknown_column_is_shown_in_its_line() {
+    assert_snapshot!(failed(&query("SELECT customer,\n       sum(amout) AS amount\nFROM orders\nGROUP BY customer")), @r#"
+    error: the query failed at line 2, column 12: Referenced column "amout" not found in FROM clause!
+      --> pipeline.yaml:11:20
+       |
+    11 |                sum(amout) AS amount
+       |                    ^^^^^
+       |
+       = hint: Candidate bindings: "amount", "customer"
+    "#);
+}
+
+#[test]
+fn an_error_in_a_later_statement_is_shown_there() {
+    assert_snapshot!(
+        failed(&query("CREATE TEMP TABLE large AS SELECT * FROM orders WHERE amount > 15;\nSELECT customr FROM large")),
+        @r#"
+    error: the query failed at line 2, column 8: Referenced column "customr" not found in FROM clause!
+      --> pipeline.yaml:11:16
+       |
+    11 |         SELECT customr FROM large
+       |                ^^^^^^^
+       |
+       = hint: Candidate bindings: "customer", "amount"
+    "#
+    );
+}
+
+#[test]
+fn a_file_outside_the_plan_cannot_be_read() {
+    let project = query("SELECT * FROM read_csv('/etc/passwd', header = false)");
+    let run = project.run(&["run", "pipeline.yaml", "--quiet"]);
+    assert!([1, 2].contains(&run.code), "{}", run.stderr);
+    assert!(!run.stderr.contains("root:"), "{}", run.stderr);
+    assert_snapshot!(run.stderr, @r#"
+    error: the query failed at line 1, column 15: Cannot access file "/etc/passwd" - file system operations are disabled by configuration
+      --> pipeline.yaml:10:23
+       |
+    10 |         SELECT * FROM read_csv('/etc/passwd', header = false)
+       |                       ^^^^^^^^
+       |
+       = hint: a run can reach only the directories that the steps of its plan name
+    "#);
+}
+
+#[test]
+fn a_value_that_cannot_be_converted_is_not_shown() {
+    let stderr = failed(&query("SELECT customer::INTEGER AS c FROM orders"));
+    assert!(!stderr.contains("'a'"), "{stderr}");
+    assert_snapshot!(stderr, @"
+    error: step `sums`: the query failed: Could not convert string '***' to INT32 when casting from source column customer
+    hint: use TRY_CAST where a value may not fit the type
+    ");
+}

@@ -1,0 +1,23 @@
+//! `-` as a path: a run as a filter between other programs.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use crate::{READ, project, sql, write};
+
+#[test]
+fn a_run_reads_its_standard_input_and_prints_nothing_but_its_table() {
+    let read = READ.replace("orders.csv", "\"-\"");
+    let project =
+        project(&[read.as_str(), &sql("big", "SELECT * FROM orders WHERE amount > 15"), &write("out", "-")].concat());
+    let mut command = project.command(&["run", "pipeline.yaml", "-v"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(b"order_id,customer,amount\n1,a,10\n2,b,20\n3,a,30\n").unwrap();
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{stderr}");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "order_id,customer,amount\n2,b,20\n3,a,30\n");
+    assert!(stderr.contains("done: the ledger balances"), "{stderr}");
+}
