@@ -1,5 +1,5 @@
 //! `duckdb.processor` through the registry, over a real store.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends at the first surprise")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends at the first surprise")]
 
 mod assertions;
 mod conformance;

@@ -87,4 +87,3 @@ fn miscounted<R: Read>(name: &str, names: usize, reader: &RecordReader<R>) -> Er
     ))
     .with_hint("with `header: false`, name every column of the file")
 }
-

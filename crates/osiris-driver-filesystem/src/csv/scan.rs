@@ -169,12 +169,7 @@ struct Tally<'a, 'c, 'f> {
 }
 
 impl<'a, 'c, 'f> Tally<'a, 'c, 'f> {
-    fn new(
-        name: &'a str,
-        options: &'a ScanOptions<'a>,
-        names: Vec<String>,
-        copy: Option<&'c mut Copy<'f>>,
-    ) -> Self {
+    fn new(name: &'a str, options: &'a ScanOptions<'a>, names: Vec<String>, copy: Option<&'c mut Copy<'f>>) -> Self {
         let scanned = Scanned {
             profiles: vec![ColumnProfile::default(); names.len()],
             rows: 0,

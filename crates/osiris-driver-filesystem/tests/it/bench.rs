@@ -130,8 +130,8 @@ impl Bench {
     /// The last value of a metric.
     pub(crate) fn metric(&self, name: &str) -> Option<u64> {
         let text = String::from_utf8(self.metrics.0.lock().unwrap().clone()).unwrap();
-        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        lines.filter(|line| line["metric"] == name).last().and_then(|line| line["value"].as_u64())
+        let mut lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.rfind(|line| line["metric"] == name).and_then(|line| line["value"].as_u64())
     }
 
     pub(crate) async fn request(

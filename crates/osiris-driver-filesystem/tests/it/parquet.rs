@@ -295,7 +295,10 @@ async fn a_full_disk_leaves_the_old_file_and_nothing_else() {
     let bench = Bench::new();
     bench.put("o.parquet", "old");
     let error = crate::limited::write_beyond_a_limit(WRITER, &bench.data(), json!({"path": "o.parquet"}));
-    insta::assert_snapshot!(error, @"");
+    insta::assert_snapshot!(error, @"
+    unknown: step `write`: `[data]/o.parquet` could not be written: File too large
+    hint: the file would pass a limit of this process or file system: see `ulimit -f`
+    ");
     assert_eq!((bench.files(), bench.text("o.parquet").as_str()), (vec!["o.parquet".to_owned()], "old"));
     let error = crate::limited::write_beyond_a_limit(
         WRITER,

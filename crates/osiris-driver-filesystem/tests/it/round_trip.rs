@@ -21,7 +21,10 @@ fn sql_text(value: &Option<String>) -> String {
     }
 }
 
-fn rows() -> impl Strategy<Value = Vec<(Option<String>, Option<i64>, Option<f64>, Option<String>)>> {
+/// A row of the tables that are written and read back.
+type Row = (Option<String>, Option<i64>, Option<f64>, Option<String>);
+
+fn rows() -> impl Strategy<Value = Vec<Row>> {
     proptest::collection::vec(
         (
             proptest::option::of(text()),
@@ -37,7 +40,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap().block_on(future)
 }
 
-fn select(rows: &[(Option<String>, Option<i64>, Option<f64>, Option<String>)]) -> String {
+fn select(rows: &[Row]) -> String {
     let mut values: Vec<String> = rows
         .iter()
         .map(|(a, b, c, d)| {
