@@ -10,6 +10,24 @@
 //! A written file appears under its name whole or not at all. DuckDB reads and writes the formats natively where it can;
 //! this crate decides names, types and what is an error.
 //!
+//! # How types of CSV columns are inferred
+//!
+//! From every value of every file, never from a sample. A column gets a type only if every value in it, written back from
+//! that type, would mean the same and no spelling that could be an identity would be lost; otherwise it is text. `BIGINT`
+//! takes whole numbers without leading zeros, plus sign or spaces (`00123`, `+420` and ` 12` make a column text); whole
+//! numbers beyond 64 bits make it `DECIMAL(38,0)`. Numbers with a decimal point or a signed exponent (`1.10`, `.5`, `1e-05`;
+//! in their company also `1e5`, `NaN`, `inf`) are `DOUBLE` while a double has the same digits, as it does up to 15 of them;
+//! else `DECIMAL` if 38 digits hold them all. `BOOLEAN` takes `true` and `false` in lower, upper or title case, not `yes`, `t`
+//! or `1`. `DATE` takes `YYYY-MM-DD`; `TIMESTAMP` the same with `T` or a space and `HH:MM[:SS[.ffffff]]`, and dates among
+//! timestamps become midnight; where every value has `Z` or an offset, the column holds points in time; `TIME` takes
+//! `HH:MM:SS[.ffffff]`. Any other date format, such as `13/12/2024`, is text unless `parse_dates` states it. The empty field
+//! is NULL; `""` is the empty text in a column of text and NULL in any other; a column without values is text. `dtype: text`
+//! switches inference off.
+//!
+//! Names in a header are made unique whatever their case: `a, A, , a` becomes `a`, `A_1`, `column2`, `a_2`.
+//!
+//! # Example
+//!
 //! ```
 //! let mut registry = osiris_core::Registry::new();
 //! osiris_driver_filesystem::register(&mut registry)?;
@@ -57,3 +75,8 @@ pub fn register_with_io(registry: &mut Registry, streams: Streams) -> Result<()>
     registry.extractor(ParquetExtractor::with_io(streams.clone())).add()?;
     registry.writer(ParquetWriter::with_io(streams)).add()
 }
+
+/// The README's example is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

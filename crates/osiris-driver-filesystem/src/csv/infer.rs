@@ -1,15 +1,6 @@
 //! Which type a column of a CSV file has: decided from every value of the file, never from a sample.
 //!
-//! The rule, which is also in the documentation: **A column gets a type only if every value in it, written back from that
-//! type, would mean the same and no spelling that could be an identity would be lost; otherwise it is text.** So `BIGINT` takes whole
-//! numbers without leading zeros, plus sign or spaces (`00123`, `+420`, ` 12` make the column text); whole numbers beyond 64
-//! bits make it `DECIMAL(38,0)`. Numbers with a decimal point or a signed exponent (`1.10`, `.5`, `1e-05`, and `1e5`, `NaN`,
-//! `inf` in their company) are `DOUBLE` while the double reads back with the same digits, as it does up to 15 of them; else
-//! `DECIMAL`, if at most 38 digits hold them all. `BOOLEAN` takes `true` and `false` in lower, upper or title case, not
-//! `yes`, `t` or `1`. `DATE` takes `YYYY-MM-DD`; `TIMESTAMP` takes that followed by `T` or a space and `HH:MM[:SS[.ffffff]]`,
-//! and dates among them become midnight; with `Z` or an offset on every value it is a point in time; `TIME` takes
-//! `HH:MM:SS[.ffffff]`. Any other date format, such as `13/12/2024`, is text unless `parse_dates` states it. The empty field is NULL;
-//! `""` is the empty text in a text column and NULL in any other; a column of NULLs is text.
+//! The rule is in the crate's documentation, in one paragraph; this is its only implementation.
 
 use osiris_core::ColumnType;
 
