@@ -73,8 +73,10 @@ impl Project {
     /// A copy of a directory of the repository, such as `examples/flights`.
     pub fn copy_of(program: Program, directory: &str) -> Self {
         let project = Self::empty(program);
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(directory);
-        copy(&root, project.directory());
+        // Asked at run time: two checkouts may share a target directory.
+        let package = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("tests are run by cargo"));
+        let from = package.ancestors().map(|above| above.join(directory)).find(|path| path.is_dir());
+        copy(&from.unwrap_or_else(|| panic!("the repository has no directory {directory}")), project.directory());
         project
     }
 

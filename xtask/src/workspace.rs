@@ -3,13 +3,18 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use crate::Outcome;
 
-/// The directory of the workspace.
+/// The directory of the workspace. Cargo says at run time where it is: the path at compile time may be that of another checkout
+/// with the same target directory.
 pub(crate) fn root() -> &'static Path {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here)
+    static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
+        let here = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+        Path::new(&here).parent().map_or_else(|| PathBuf::from(&here), Path::to_path_buf)
+    });
+    &ROOT
 }
 
 /// Where cargo puts what it builds.

@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
 
 use osiris_core::{Error, Result};
 
@@ -14,9 +16,18 @@ use super::source::open_text;
 use crate::config::{CsvWriterConfig, WriteCompression};
 use crate::error::{io_error, unpack};
 
-/// A file being written.
+/// How many pieces of text may wait for the disk.
+const WAITING: usize = 2;
+
+type Writer = CharsetWriter<Compressor<BufWriter<File>>>;
+
+/// A file being written, by a thread of its own: the next rows are formatted while the last are encoded, compressed and stored.
 pub(super) struct Output {
-    writer: CharsetWriter<Compressor<BufWriter<File>>>,
+    pieces: SyncSender<Vec<u8>>,
+    /// Pieces that are written, to be filled again.
+    spent: Receiver<Vec<u8>>,
+    /// None once its error has been reported.
+    thread: Option<JoinHandle<Result<Writer>>>,
     name: String,
 }
 
@@ -36,24 +47,63 @@ impl Output {
         let inner = inner.strip_suffix(".zip").unwrap_or(&inner);
         let compressor = Compressor::new(BufWriter::with_capacity(1 << 18, file), compression, inner)
             .map_err(|error| io_error("could not be written", name, error))?;
-        Ok(Self { writer: CharsetWriter::new(compressor, charset, mark), name: name.to_owned() })
+        let writer = CharsetWriter::new(compressor, charset, mark);
+        let (pieces, waiting) = sync_channel(WAITING);
+        let (emptied, spent) = sync_channel(WAITING + 1);
+        let shown = name.to_owned();
+        let thread = std::thread::Builder::new()
+            .name("csv output".to_owned())
+            .spawn(move || write_all(writer, &waiting, &emptied, &shown))
+            .map_err(|error| io_error("could not be written", name, error))?;
+        Ok(Self { pieces, spent, thread: Some(thread), name: name.to_owned() })
     }
 
-    /// Writes whole lines of text.
+    /// Takes whole lines of text and leaves an empty buffer.
     ///
     /// # Errors
-    /// A full disk, or a character that the encoding lacks.
-    pub(super) fn write(&mut self, text: &[u8]) -> Result<()> {
-        self.writer.write_all(text).map_err(|error| unpack("could not be written", &self.name, error))
+    /// What happened to this text or to one before it: a full disk, or a character that the encoding lacks.
+    pub(super) fn write(&mut self, text: &mut Vec<u8>) -> Result<()> {
+        let piece = std::mem::replace(text, self.spent.try_recv().unwrap_or_default());
+        match self.pieces.send(piece) {
+            Ok(()) => Ok(()),
+            // Nobody receives any more: the thread has ended with an error.
+            Err(_) => ended(self.thread.take()).map(drop),
+        }
     }
 
     /// Brings everything into the file.
     ///
     /// # Errors
-    /// A full disk.
+    /// As for [`write`](Self::write).
     pub(super) fn finish(self) -> Result<()> {
-        let finished = self.writer.finish().and_then(Compressor::finish).and_then(|mut file| file.flush());
-        finished.map_err(|error| io_error("could not be written", &self.name, error))
+        let Self { pieces, thread, name, .. } = self;
+        drop(pieces);
+        let finished = ended(thread)?.finish().and_then(Compressor::finish).and_then(|mut file| file.flush());
+        finished.map_err(|error| io_error("could not be written", &name, error))
+    }
+}
+
+/// Writes every piece and hands its buffer back, until no more can come.
+fn write_all(
+    mut writer: Writer,
+    pieces: &Receiver<Vec<u8>>,
+    emptied: &SyncSender<Vec<u8>>,
+    name: &str,
+) -> Result<Writer> {
+    for mut piece in pieces {
+        writer.write_all(&piece).map_err(|error| unpack("could not be written", name, error))?;
+        piece.clear();
+        // Nobody wants it back when the last rows are formatted.
+        let _ = emptied.try_send(piece);
+    }
+    Ok(writer)
+}
+
+/// What the thread ended in.
+fn ended(thread: Option<JoinHandle<Result<Writer>>>) -> Result<Writer> {
+    match thread.map(JoinHandle::join) {
+        Some(Ok(ended)) => ended,
+        Some(Err(_)) | None => Err(Error::unknown("writing the file ended in a panic")),
     }
 }
 

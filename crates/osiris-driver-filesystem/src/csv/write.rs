@@ -216,7 +216,7 @@ impl Job {
         }
         let mut output = Output::new(file, name, self.charset, self.config.compression, !append)?;
         if !ended {
-            output.write(self.formatter.newline())?;
+            output.write(&mut self.formatter.newline().to_vec())?;
         }
         if !append {
             self.header(&mut output)?;
@@ -271,7 +271,7 @@ impl Job {
         }
         let mut text = Vec::new();
         self.formatter.header(self.columns.iter().map(String::as_str), &mut text)?;
-        output.write(&text)
+        output.write(&mut text)
     }
 
     /// Writes up to `most` rows; returns how many.
@@ -286,15 +286,14 @@ impl Job {
             written += count;
             unflushed += count;
             if text.len() >= FLUSH_BYTES || unflushed >= self.config.chunk_size {
-                output.write(&text)?;
                 self.ctx.progress().add_bytes(text.len() as u64);
-                text.clear();
+                output.write(&mut text)?;
                 unflushed = 0;
             }
             self.ctx.progress().add_rows(count);
         }
         self.ctx.progress().add_bytes(text.len() as u64);
-        output.write(&text)?;
+        output.write(&mut text)?;
         Ok(written)
     }
 }
