@@ -1,9 +1,12 @@
 //! What discovery returns: the resources a connection can reach, in a fixed order, with a fingerprint.
 
 use chrono::{DateTime, Utc};
+use globset::Glob;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+use crate::{Error, Result};
 
 /// The resources of one connection [DRV-019..021].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -80,6 +83,27 @@ impl Catalog {
         let hex: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         Self { discovered_at: Utc::now(), resources, fingerprint: format!("sha256:{hex}") }
     }
+
+    /// Only the resources whose name, or what stands in it after the last dot, fits `pattern`: `*`, `?`, `[ab]` and `{a,b}` as
+    /// in a shell. The fingerprint is that of what is left.
+    ///
+    /// # Errors
+    /// The pattern is malformed.
+    pub fn matching(self, pattern: &str) -> Result<Self> {
+        let glob = Glob::new(pattern).map_err(|error| {
+            Error::validation(format!("`{pattern}` is no pattern: {}", error.kind())).with_hint(
+                "`*` stands for anything, `?` for one character; put others of `*?[]{}\\` in brackets: `[*]`",
+            )
+        })?;
+        let matcher = glob.compile_matcher();
+        let fits = |resource: &Resource| {
+            let last = resource.name.rsplit('.').next().unwrap_or_default();
+            matcher.is_match(&resource.name) || matcher.is_match(last)
+        };
+        let discovered_at = self.discovered_at;
+        let resources = self.resources.into_iter().filter(fits).collect();
+        Ok(Self { discovered_at, ..Self::new(resources) })
+    }
 }
 
 #[cfg(test)]
@@ -103,5 +127,19 @@ mod tests {
         assert_eq!(one.fingerprint, two.fingerprint);
         assert_eq!(one.resources[0].name, "a");
         assert_ne!(one.fingerprint, Catalog::new(vec![table("a", 3)]).fingerprint);
+    }
+
+    #[test]
+    fn a_pattern_fits_the_whole_name_or_its_last_part() {
+        let names = |pattern: &str| -> Vec<String> {
+            let catalog =
+                Catalog::new(["shop.orders", "shop.order_items", "old.orders"].map(|name| table(name, 1)).into());
+            catalog.matching(pattern).unwrap().resources.into_iter().map(|resource| resource.name).collect()
+        };
+        assert_eq!(names("orders"), ["old.orders", "shop.orders"]);
+        assert_eq!(names("shop.*"), ["shop.order_items", "shop.orders"]);
+        assert_eq!(names("order"), [""; 0]);
+        let error = Catalog::new(Vec::new()).matching("[a").unwrap_err();
+        assert_eq!(error.message(), "`[a` is no pattern: unclosed character class; missing ']'");
     }
 }

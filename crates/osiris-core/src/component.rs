@@ -301,7 +301,8 @@ pub trait Write: Component {
 /// Lists what a connection can reach.
 #[async_trait]
 pub trait Discover: Component {
-    /// Tables, views, endpoints; with their fields, sorted by name [DRV-019..021].
+    /// Tables, views, endpoints; with their fields, sorted by name [DRV-019..021]. What does not fit `pattern` is left out
+    /// [afterwards](Catalog::matching): it is here for sources that can be asked for less.
     ///
     /// # Errors
     /// When the source cannot be asked.

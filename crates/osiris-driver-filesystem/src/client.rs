@@ -185,6 +185,11 @@ impl Location {
         {
             missing = parent;
         }
+        let base = std::path::absolute(&self.base).unwrap_or_else(|_| self.base.clone());
+        if self.fenced && base.starts_with(missing) {
+            let message = format!("the connection's base_dir `{}` does not exist", self.base.display());
+            return Error::validation(message).with_hint("a relative base_dir starts at the pipeline's directory");
+        }
         let error = Error::validation(format!("`{}` does not exist", self.name(missing)));
         let wanted = missing.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let names = missing.parent().map(list_names).unwrap_or_default();

@@ -10,6 +10,7 @@
 mod connections_file;
 mod diagnostic;
 mod environment;
+mod file;
 mod graph;
 mod init;
 mod interpolate;
@@ -19,6 +20,7 @@ mod params;
 mod parse;
 mod plan;
 mod project;
+pub mod reach;
 mod reference;
 pub mod run;
 mod settings;

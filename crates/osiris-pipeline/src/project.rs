@@ -74,6 +74,11 @@ impl Project {
         self.settings.run_dir.clone().unwrap_or_else(|| strip_dot(&self.directory).join(RUN_DIRECTORY))
     }
 
+    /// Where what connections hold is remembered.
+    pub fn catalog_cache(&self) -> PathBuf {
+        self.run_root().join("cache").join("catalogs")
+    }
+
     /// Its runs.
     pub fn runs(&self) -> Runs {
         Runs::below(&self.run_root())

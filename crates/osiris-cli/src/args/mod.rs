@@ -7,6 +7,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, ColorChoice, Parser, Subcommand};
+use osiris::core::ConnectionRef;
+use osiris::pipeline::reach::DOCTOR_LIMIT;
 
 pub(crate) use global::{Colour, GlobalArgs};
 pub(crate) use select::{Selection, StoreArg, params};
@@ -57,10 +59,10 @@ pub(crate) enum Command {
                             $ osiris run pipeline.yaml --dry-run\n  \
                             $ osiris run --resume")]
     Run(RunArgs),
-    /// Show the components that steps can use
+    /// Show the components that steps can use, and what they can reach
     #[command(subcommand, after_help = "Examples:\n  $ osiris components list")]
     Components(ComponentsCommand),
-    /// Show the connections of the project
+    /// Show and check the connections of the project
     #[command(subcommand, after_help = "Examples:\n  $ osiris connections list")]
     Connections(ConnectionsCommand),
     /// Show past runs
@@ -132,6 +134,12 @@ pub(crate) enum ComponentsCommand {
     /// Show what a component does and every field of its configuration
     #[command(after_help = "Examples:\n  $ osiris components show duckdb.processor")]
     Show(ShowComponentArgs),
+    /// List what a component could read or write over a connection: tables, views, endpoints, with their fields
+    ///
+    /// What was found is remembered for ten minutes.
+    #[command(after_help = "Examples:\n  $ osiris components discover mysql.extractor --connection @mysql.shop\n  \
+                            $ osiris components discover mysql.extractor --table order* --json")]
+    Discover(DiscoverArgs),
     /// Print the reference of all components as Markdown
     #[command(hide = true, after_help = "Examples:\n  $ osiris components reference")]
     Reference,
@@ -146,11 +154,48 @@ pub(crate) struct ShowComponentArgs {
     pub(crate) json: bool,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct DiscoverArgs {
+    /// The component, such as `mysql.extractor`
+    pub(crate) name: String,
+    /// The connection, as `@family.alias`; default: the default one of the component's family
+    #[arg(long, value_name = "REF")]
+    pub(crate) connection: Option<ConnectionRef>,
+    /// Only tables of this name, with their fields; `*` stands for anything, `?` for one character
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) table: Option<String>,
+    /// Ask again, whatever is remembered
+    #[arg(long)]
+    pub(crate) refresh: bool,
+    /// Print it as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConnectionsCommand {
     /// List the connections, and whether the variables they need are set
     #[command(after_help = "Examples:\n  $ osiris connections list\n  $ osiris connections list --json")]
     List(JsonArgs),
+    /// Check whether connections work, all at the same time, and say what to do about those that do not
+    ///
+    /// Exit codes: 0 each connection that can be checked works; 1 one does not.
+    #[command(after_help = "Examples:\n  $ osiris connections doctor\n  \
+                            $ osiris connections doctor @filesystem.data --json")]
+    Doctor(DoctorArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Only this connection, as `@family.alias`
+    #[arg(value_name = "REF")]
+    pub(crate) connection: Option<ConnectionRef>,
+    /// Seconds that a connection may take to answer
+    #[arg(long, value_name = "SECONDS", default_value_t = DOCTOR_LIMIT.as_secs(), value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub(crate) timeout: u64,
+    /// Print it as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,14 +1,16 @@
 //! `components`: what this build can do.
 
+use osiris::Settings;
 use osiris::pipeline::{ComponentReference, FieldReference, reference};
 use serde_json::Value;
 
+use super::discover;
 use crate::args::ComponentsCommand;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::table::table;
 
-pub(super) fn execute(command: &ComponentsCommand, console: &Console) -> Result<u8, Failure> {
+pub(super) fn execute(command: &ComponentsCommand, given: Settings, console: &Console) -> Result<u8, Failure> {
     let registry = osiris::registry()?;
     match command {
         ComponentsCommand::List(args) => {
@@ -29,6 +31,7 @@ pub(super) fn execute(command: &ComponentsCommand, console: &Console) -> Result<
                 console.data(&shown(&args.name, &component))?;
             }
         }
+        ComponentsCommand::Discover(args) => discover::discover(args, given, console)?,
         ComponentsCommand::Reference => console.data(&reference(&registry))?,
     }
     Ok(0)

@@ -1,17 +1,30 @@
-//! `connections`: what the project can connect to, without connecting.
+//! `connections`: what the project can connect to, and whether it works.
+
+use std::time::Duration;
 
 use osiris::Settings;
+use osiris::pipeline::reach::{ConnectionHealth, Reach};
 use osiris::pipeline::{ConnectionListing, list_connections};
 use serde_json::{Value, json};
 
-use super::project;
-use crate::args::ConnectionsCommand;
+use super::{project, wait};
+use crate::args::{ConnectionsCommand, DoctorArgs, JsonArgs};
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::logging;
 use crate::table::table;
 
+/// What is said where there is nothing to list.
+const NONE: &str = "no connections are defined: write an osiris_connections.yaml";
+
 pub(super) fn execute(command: &ConnectionsCommand, given: Settings, console: &Console) -> Result<u8, Failure> {
-    let ConnectionsCommand::List(args) = command;
+    match command {
+        ConnectionsCommand::List(args) => list(args, given, console),
+        ConnectionsCommand::Doctor(args) => doctor(args, given, console),
+    }
+}
+
+fn list(args: &JsonArgs, given: Settings, console: &Console) -> Result<u8, Failure> {
     let project = project::here(given)?;
     let connections = project.connections()?;
     let environment = project.environment(&connections)?;
@@ -19,7 +32,7 @@ pub(super) fn execute(command: &ConnectionsCommand, given: Settings, console: &C
     if args.json {
         console.json(&json!(listed))?;
     } else if listed.is_empty() {
-        console.say("no connections are defined: write an osiris_connections.yaml");
+        console.say(NONE);
     } else {
         let rows = listed.iter().map(row).collect();
         console.data(&table(&["connection", "", "fields", "variables"], rows, &[]))?;
@@ -36,4 +49,33 @@ fn row(listing: &ConnectionListing) -> Vec<String> {
     let variables: Vec<String> =
         listing.variables.iter().map(|(name, state)| format!("{name} ({})", state.as_str())).collect();
     vec![listing.name.clone(), notes.join(", "), fields.join(", "), variables.join(", ")]
+}
+
+fn doctor(args: &DoctorArgs, given: Settings, console: &Console) -> Result<u8, Failure> {
+    let project = project::here(given)?;
+    logging::start(console, project.settings());
+    let connections = project.connections()?;
+    let environment = project.environment(&connections)?;
+    let registry = osiris::registry()?;
+    let reach = Reach::new(&connections, &registry, &environment);
+    let answers = wait(reach.doctor(args.connection.as_ref(), Duration::from_secs(args.timeout)))?;
+    if args.json {
+        console.json(&json!(answers))?;
+    } else if answers.is_empty() {
+        console.say(NONE);
+    } else {
+        let rows = answers.iter().map(health_row).collect();
+        console.data(&table(&["connection", "", "ms", ""], rows, &[2]))?;
+    }
+    Ok(u8::from(answers.iter().any(ConnectionHealth::is_failed)))
+}
+
+fn health_row(answer: &ConnectionHealth) -> Vec<String> {
+    let health = &answer.health;
+    let category = json!(health.category).as_str().unwrap_or_default().to_owned();
+    let (verdict, time) = match answer.checked {
+        true => (category, health.latency_ms.to_string()),
+        false => ("not checked".to_owned(), String::new()),
+    };
+    vec![answer.name.clone(), verdict, time, health.message.clone()]
 }

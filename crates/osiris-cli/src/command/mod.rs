@@ -2,6 +2,7 @@
 
 mod components;
 mod connections;
+mod discover;
 mod plan;
 mod project;
 mod report;
@@ -9,6 +10,7 @@ mod run;
 mod runs;
 
 use clap::CommandFactory;
+use osiris::Error;
 
 use crate::args::{Cli, Command};
 use crate::console::Console;
@@ -23,7 +25,7 @@ pub(crate) fn execute(cli: &Cli, console: &Console) -> Result<u8, Failure> {
         Command::Plan(args) => plan::plan(args, settings(), console),
         Command::Compile(args) => plan::compile(args, settings(), console),
         Command::Run(args) => run::run(args, settings(), console),
-        Command::Components(command) => components::execute(command, console),
+        Command::Components(command) => components::execute(command, settings(), console),
         Command::Connections(command) => connections::execute(command, settings(), console),
         Command::Runs(command) => runs::execute(command, settings(), console),
         Command::Completions(args) => {
@@ -33,4 +35,13 @@ pub(crate) fn execute(cli: &Cli, console: &Console) -> Result<u8, Failure> {
             Ok(0)
         }
     }
+}
+
+/// Waits for `work` on a runtime of its own.
+fn wait<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ended = runtime.block_on(work);
+    // A thread that waits for a terminal to type something, or for a server, would be waited for.
+    runtime.shutdown_background();
+    ended
 }

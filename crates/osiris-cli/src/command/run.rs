@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use osiris::core::Role;
 use osiris::pipeline::PastRun;
-use osiris::{Environment, Error, Plan, PlanOptions, Project, RunOptions, RunReport, Settings, SourceFile};
+use osiris::{Environment, Error, Plan, PlanOptions, Project, RunOptions, Settings, SourceFile};
 
-use super::{project, report};
+use super::{project, report, wait};
 use crate::args::{RunArgs, params};
 use crate::console::Console;
 use crate::failure::Failure;
@@ -37,7 +37,7 @@ pub(super) fn run(args: &RunArgs, given: Settings, console: &Console) -> Result<
         cancel.cancel();
     })?;
     let display = Display::new(console, writes_stdout.is_none());
-    let ended = execute(&plan, &options, past.as_ref(), &display);
+    let ended = wait(osiris::run(&plan, &options, past.as_ref(), &display));
     drop(display);
     let ended = ended.map_err(Failure::Run)?;
     report::ended(&ended, &plan, args, console)?;
@@ -69,17 +69,4 @@ fn writes_stdout(plan: &Plan) -> Option<String> {
         step.driver.spec().role == Role::Write && step.request.config["path"] == "-"
     };
     plan.steps().iter().find(prints).map(|step| step.id.clone())
-}
-
-fn execute(
-    plan: &Plan,
-    options: &RunOptions,
-    past: Option<&PastRun>,
-    display: &Display<'_>,
-) -> Result<RunReport, Error> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let ended = runtime.block_on(osiris::run(plan, options, past, display));
-    // A thread that waits for a terminal to type something would be waited for.
-    runtime.shutdown_background();
-    ended
 }

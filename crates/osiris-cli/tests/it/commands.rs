@@ -199,3 +199,33 @@ fn completions_name_every_command() {
         }
     }
 }
+
+#[test]
+fn the_doctor_says_what_it_could_not_check_and_what_is_wrong() {
+    let project = Project::starter(program());
+    let plain = project.run(&["connections", "doctor"]).with_code(0);
+    assert_snapshot!(plain.stdout, @"
+    connection                     ms
+    @filesystem.data  not checked      this family has no check
+    ");
+    let one = project.run(&["connections", "doctor", "@filesystem.data", "--json"]).with_code(0);
+    let expected = json!([{
+        "name": "@filesystem.data", "checked": false, "ok": false, "latency_ms": 0, "category": "unknown",
+        "message": "this family has no check", "details": {}
+    }]);
+    assert_eq!(one.json(), expected);
+    let unknown = project.run(&["connections", "doctor", "@filesystem.dat"]).with_code(2);
+    assert_snapshot!(unknown.stderr, @"
+    error: no connection `@filesystem.dat`
+    hint: did you mean `@filesystem.data`? There are: @filesystem.data
+    ");
+}
+
+#[test]
+fn what_cannot_discover_is_told_before_anything_is_opened() {
+    let project = Project::starter(program());
+    let files = project.run(&["components", "discover", "filesystem.csv_extractor"]).with_code(2);
+    assert!(files.stderr.contains("error: `filesystem.csv_extractor` cannot discover"), "{}", files.stderr);
+    let malformed = project.run(&["components", "discover", "x.y", "--connection", "nothing"]).with_code(2);
+    assert!(malformed.stderr.contains("`nothing` is not a connection reference"), "{}", malformed.stderr);
+}

@@ -337,7 +337,12 @@ impl<C: Component> Driver for Adapter<C> {
         };
         let parsed =
             self.parse_connection(connection).map_err(|problems| problems_error(&problems, "the connection"))?;
-        discover(&self.component, &parsed, pattern).await.map_err(|error| error.redacted(connection.redactor()))
+        let discovered = discover(&self.component, &parsed, pattern).await;
+        let catalog = discovered.map_err(|error| error.redacted(connection.redactor()))?;
+        match pattern {
+            Some(pattern) => catalog.matching(pattern),
+            None => Ok(catalog),
+        }
     }
 
     async fn check(&self, connection: &ResolvedConnection, limit: Duration) -> Health {
@@ -349,7 +354,9 @@ impl<C: Component> Driver for Adapter<C> {
         };
         let checked = tokio::time::timeout(limit, check(&self.component, &parsed, limit)).await;
         let mut health = checked.unwrap_or_else(|_| {
-            Health::failed(started.elapsed(), &Error::timeout(format!("no answer within {} ms", limit.as_millis())))
+            let error = Error::timeout(format!("no answer within {} ms", limit.as_millis()))
+                .with_hint("check host and port, and firewalls on the way; a slow server needs a higher limit");
+            Health::failed(started.elapsed(), &error)
         });
         health.message = connection.redactor().scrub(&health.message).into_owned();
         for detail in health.details.values_mut() {

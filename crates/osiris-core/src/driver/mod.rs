@@ -106,7 +106,7 @@ pub trait Driver: Send + Sync {
     /// Whether [`check`](Self::check) is implemented.
     fn can_check(&self) -> bool;
 
-    /// What the connection can reach.
+    /// What the connection can reach; with a pattern, only [what fits it](Catalog::matching).
     ///
     /// # Errors
     /// When the component declares no discovery, or the source cannot be asked.

@@ -9,7 +9,7 @@ use crate::{Error, ErrorKind};
 /// in quotes masked.
 pub fn store_error(error: duckdb::Error, message: impl Into<String>) -> Error {
     let EngineError { class, detail, offset } = EngineError::read(&error);
-    let detail = if quotes_data(&class) { mask_quoted(&detail) } else { detail };
+    let detail = if quotes_data(&class) { mask_data(&detail) } else { detail };
     let ours = Error::new(kind_of(&class, &detail), format!("{}: {}", message.into(), first_line(&detail)));
     let ours = match hint_for(&class, &detail) {
         Some(hint) => ours.with_hint(hint),
@@ -96,7 +96,15 @@ fn first_line(detail: &str) -> &str {
     detail.lines().next().unwrap_or(detail)
 }
 
-/// Masks what stands in single or double quotes.
+/// Masks what stands in single or double quotes, and the line of a file that the CSV reader quotes.
+fn mask_data(text: &str) -> String {
+    const LINE: &str = "Original Line:";
+    let Some((before, line)) = text.split_once(LINE) else { return mask_quoted(text) };
+    // The line may hold line breaks; DuckDB's own advice follows it.
+    let after = line.find("\nPossible").map_or("", |at| &line[at..]);
+    format!("{}{LINE} {MASK}{}", mask_quoted(before), mask_quoted(after))
+}
+
 fn mask_quoted(text: &str) -> String {
     let mut masked = String::with_capacity(text.len());
     let mut open: Option<char> = None;
@@ -132,6 +140,14 @@ mod tests {
         assert!(!format!("{error:?}").contains("Jane"), "{error:?}");
         assert_eq!(error.message(), "the query failed: Could not convert string '***' to INT32");
         assert_eq!(error.kind(), ErrorKind::Validation);
+    }
+
+    #[test]
+    fn the_line_of_a_csv_file_is_masked() {
+        let text = "Invalid Input Error: CSV Error on Line: 3\nOriginal Line: Jane,\nDoe\nPossible fixes:\n* Set x";
+        let error = failure(text);
+        let shown = format!("{error:?}");
+        assert!(!shown.contains("Jane") && !shown.contains("Doe") && shown.contains("Possible fixes"), "{shown}");
     }
 
     #[test]

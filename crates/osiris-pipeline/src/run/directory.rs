@@ -7,12 +7,11 @@ use chrono::{DateTime, Utc};
 use osiris_core::{Error, Result, safe_name};
 use sha2::{Digest, Sha256};
 
-use super::file_error;
 use super::ledger::Ledger;
 use super::outcome::Outcome;
 use super::past::{LEDGER, PastRun, RECORD, RunRecord};
-use super::state::write_atomically;
 use crate::Plan;
+use crate::file::{file_error, write_atomically};
 
 /// A run's own directory, locked against other processes while the run goes on.
 pub(super) struct RunDirectory {

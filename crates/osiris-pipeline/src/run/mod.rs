@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use osiris_core::store::default_memory_limit;
 use osiris_core::telemetry::{event, metric};
-use osiris_core::{Error, Progress, Result, RunContext, Store, StoreKind, StoreOptions, Telemetry, Unit};
+use osiris_core::{Progress, Result, RunContext, Store, StoreKind, StoreOptions, Telemetry, Unit};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -215,9 +215,4 @@ fn peak_memory() -> Option<u64> {
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     let kibibytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kibibytes * 1024)
-}
-
-/// What went wrong with a file of the run directory.
-fn file_error(error: std::io::Error, path: &std::path::Path) -> Error {
-    Error::from(error).with_context("path", path.display()).with_hint("choose another directory with `--run-dir`")
 }

@@ -8,11 +8,11 @@ use chrono::{DateTime, Utc};
 use osiris_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-use super::file_error;
 use super::ledger::Ledger;
 use super::outcome::Outcome;
 use crate::Plan;
 use crate::diagnostic::looks_secret;
+use crate::file::file_error;
 
 /// The file of a run's record.
 pub(super) const RECORD: &str = "run.json";

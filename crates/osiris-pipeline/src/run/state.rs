@@ -1,15 +1,14 @@
 //! The state of incremental extraction: `.osiris/state/<pipeline>/<step>.json`, replaced as a whole once a run has ended well.
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use osiris_core::{Error, Result, safe_name};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::file_error;
 use super::report::StepReport;
+use crate::file::{file_error, write_atomically};
 
 /// The states of one pipeline.
 pub(super) struct States {
@@ -65,20 +64,6 @@ fn directory_name(pipeline: &str) -> String {
     }
     let digits: String = Sha256::digest(pipeline).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
     format!("{}-{digits}", safe_name(pipeline))
-}
-
-/// The file has the new content or the old one, whatever happens.
-pub(super) fn write_atomically(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    let directory = path.parent().unwrap_or_else(|| Path::new("."));
-    fs::create_dir_all(directory)?;
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".new");
-    let temporary = PathBuf::from(temporary);
-    let mut file = File::create(&temporary)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
-    File::open(directory)?.sync_all()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ mod connections;
 mod form;
 mod manifest;
 mod params;
+mod reach;
 mod references;
 mod secrets;
-mod speed;
 mod syntax;

@@ -1,0 +1,91 @@
+//! `components discover`: what a connection holds.
+
+use std::fmt::Write as _;
+
+use osiris::Settings;
+use osiris::core::{Catalog, Resource, ResourceField};
+use osiris::pipeline::reach::{DiscoverOptions, Reach};
+use serde_json::json;
+
+use super::{project, wait};
+use crate::args::DiscoverArgs;
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::table::table;
+use crate::{human, logging};
+
+pub(super) fn discover(args: &DiscoverArgs, given: Settings, console: &Console) -> Result<(), Failure> {
+    let project = project::here(given)?;
+    logging::start(console, project.settings());
+    let connections = project.connections()?;
+    let environment = project.environment(&connections)?;
+    let registry = osiris::registry()?;
+    let options = DiscoverOptions {
+        connection: args.connection.clone(),
+        pattern: args.table.clone(),
+        refresh: args.refresh,
+        cache: Some(project.catalog_cache()),
+    };
+    let reach = Reach::new(&connections, &registry, &environment);
+    let found = wait(reach.discover(&args.name, &options)).map_err(Failure::Run)?;
+    let catalog = &found.catalog;
+    if args.json {
+        return console.json(&json!(catalog));
+    }
+    console.data(&shown(catalog, args.table.is_some()))?;
+    let remembered = match found.remembered {
+        true => format!(" (remembered from {}; --refresh asks again)", catalog.discovered_at.format("%H:%M:%S UTC")),
+        false => String::new(),
+    };
+    let count = catalog.resources.len();
+    let ending = if count == 1 { "" } else { "s" };
+    console.say(&format!("{count} resource{ending}{remembered}"));
+    Ok(())
+}
+
+/// A line for each resource; with `fields`, those of each below it.
+fn shown(catalog: &Catalog, fields: bool) -> String {
+    if !fields {
+        let rows = catalog.resources.iter().map(row).collect();
+        return table(&["name", "", "rows (estimated)", "MB", "fields"], rows, &[2, 3, 4]);
+    }
+    let mut text = String::new();
+    for resource in &catalog.resources {
+        let mut in_order: Vec<&ResourceField> = resource.fields.iter().collect();
+        in_order.sort_by_key(|field| field.ordinal);
+        let head = ["field", "type", "native type", "null", "key"];
+        let fields = table(&head, in_order.into_iter().map(field_row).collect(), &[]);
+        let _ = writeln!(text, "{} ({})", resource.name, kind(resource));
+        for line in fields.lines() {
+            let _ = writeln!(text, "  {line}");
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn row(resource: &Resource) -> Vec<String> {
+    vec![
+        resource.name.clone(),
+        kind(resource),
+        resource.estimated_row_count.map_or_else(String::new, human::count),
+        resource.estimated_size_mb.map_or_else(String::new, |size| format!("{size:.1}")),
+        resource.fields.len().to_string(),
+    ]
+}
+
+fn field_row(field: &ResourceField) -> Vec<String> {
+    let word = |is: bool, word: &str| if is { word.to_owned() } else { String::new() };
+    vec![
+        field.name.clone(),
+        field.field_type.clone(),
+        field.native_type.clone(),
+        word(field.nullable, "null"),
+        word(field.primary_key, "key"),
+    ]
+}
+
+/// The word of the catalog's JSON.
+fn kind(resource: &Resource) -> String {
+    json!(resource.kind).as_str().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,60 @@
+//! What a project's connections reach, asked outside of a run: whether they work, and what they hold. Nothing here changes
+//! anything on the other side.
+
+mod discover;
+mod doctor;
+
+use osiris_core::problem::ensure_none;
+use osiris_core::{ConnectionRef, ConnectionUse, Driver, Registry, ResolvedConnection, Result, connection};
+use serde_json::{Map, Value};
+
+use crate::connections_file::ConnectionsFile;
+use crate::environment::Environment;
+
+pub use discover::{CATALOG_LIFETIME, DiscoverOptions, Discovered};
+pub use doctor::{ConnectionHealth, DOCTOR_LIMIT};
+
+/// The connections of a project with what it takes to use them.
+#[derive(Clone, Copy)]
+pub struct Reach<'a> {
+    connections: &'a ConnectionsFile,
+    registry: &'a Registry,
+    environment: &'a Environment,
+}
+
+impl<'a> Reach<'a> {
+    /// The connections of `connections`, for the components of `registry`, with the variables of `environment`.
+    pub fn new(connections: &'a ConnectionsFile, registry: &'a Registry, environment: &'a Environment) -> Self {
+        Self { connections, registry, environment }
+    }
+
+    /// The connection that a component uses: `reference`, else its family's default; none for a component without.
+    ///
+    /// # Errors
+    /// There is no such connection, or it is not complete: everything that is wrong with it.
+    fn connection_of(&self, driver: &dyn Driver, reference: Option<&ConnectionRef>) -> Result<ResolvedConnection> {
+        match driver.spec().connection {
+            ConnectionUse::None => Ok(ResolvedConnection::none()),
+            ConnectionUse::Optional if reference.is_none() => Ok(ResolvedConnection::none()),
+            _ => {
+                let (reference, fields) = self.connections.connections().find(driver.spec().family(), reference)?;
+                self.resolve(driver, &reference, fields)
+            }
+        }
+    }
+
+    fn resolve(
+        &self,
+        driver: &dyn Driver,
+        reference: &ConnectionRef,
+        fields: &Map<String, Value>,
+    ) -> Result<ResolvedConnection> {
+        let lookup = |name: &str| self.environment.get(name);
+        let schema = driver.connection_schema();
+        let (resolved, problems) = connection::resolve(reference, fields, &Map::new(), schema, &lookup);
+        let scrub = |error: osiris_core::Error| error.redacted(resolved.redactor());
+        ensure_none(&problems, &reference.to_string()).map_err(scrub)?;
+        ensure_none(&driver.check_connection(&resolved), &reference.to_string()).map_err(scrub)?;
+        Ok(resolved)
+    }
+}
