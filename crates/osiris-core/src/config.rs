@@ -131,7 +131,8 @@ impl ConfigSchema {
                 .iter()
                 .map(|name| {
                     let problem =
-                        Problem::error(format!("{pointer}/{}", escape(name)), format!("unknown field `{name}`"));
+                        Problem::error(format!("{pointer}/{}", escape(name)), format!("unknown field `{name}`"))
+                            .of_name();
                     let known = self.names_at(&pointer);
                     match nearest(name, known.iter().map(String::as_str)) {
                         Some(similar) => problem.with_hint(format!("did you mean `{similar}`?")),

@@ -20,6 +20,8 @@ pub struct Problem {
     pub pointer: String,
     /// Where inside the text at `pointer`, in bytes: the position of an error in SQL.
     pub offset: Option<usize>,
+    /// Whether the name at `pointer` is wrong, not its value: a field that nobody knows.
+    pub of_name: bool,
     /// What is wrong, for the person who must fix it.
     pub message: String,
     /// What to do, when that is not obvious from the message.
@@ -31,7 +33,14 @@ pub struct Problem {
 impl Problem {
     /// An error at `pointer`, such as `/columns/2`.
     pub fn error(pointer: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { pointer: pointer.into(), offset: None, message: message.into(), hint: None, severity: Severity::Error }
+        Self {
+            pointer: pointer.into(),
+            offset: None,
+            of_name: false,
+            message: message.into(),
+            hint: None,
+            severity: Severity::Error,
+        }
     }
 
     /// A warning at `pointer`.
@@ -50,6 +59,13 @@ impl Problem {
     #[must_use]
     pub fn with_offset(mut self, offset: usize) -> Self {
         self.offset = Some(offset);
+        self
+    }
+
+    /// Says that the name at `pointer` is wrong, not its value.
+    #[must_use]
+    pub fn of_name(mut self) -> Self {
+        self.of_name = true;
         self
     }
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
+
 use crate::driver::{Adapter, Driver};
 use crate::problem::nearest;
 use crate::{Component, Discover, Doctor, Error, Extract, Result, Transform, Write};
@@ -17,10 +19,14 @@ const FAMILIES: &[(&str, &str)] = &[
     ("supabase", "supabase"),
 ];
 
+/// Which component a step means, by its configuration.
+type Choose = fn(&Map<String, Value>) -> Result<&'static str>;
+
 /// The components of a program, by name.
 #[derive(Default, Clone)]
 pub struct Registry {
     drivers: BTreeMap<&'static str, Arc<dyn Driver>>,
+    choices: BTreeMap<&'static str, Choose>,
 }
 
 impl Registry {
@@ -42,6 +48,36 @@ impl Registry {
     /// Adds a writer.
     pub fn writer<C: Write>(&mut self, component: C) -> Registration<'_, C> {
         Registration { registry: self, adapter: Adapter::write(component) }
+    }
+
+    /// Adds a name that stands for one of several components: `choose` says for which, by the step's configuration, or what
+    /// the step should say instead.
+    ///
+    /// # Errors
+    /// When a component of that name is there already.
+    pub fn choice(&mut self, name: &'static str, choose: Choose) -> Result<()> {
+        self.ensure_new(name)?;
+        self.choices.insert(name, choose);
+        Ok(())
+    }
+
+    fn ensure_new(&self, name: &str) -> Result<()> {
+        if self.drivers.contains_key(name) || self.choices.contains_key(name) {
+            return Err(Error::validation(format!("a component `{name}` is registered already"))
+                .with_hint("call each driver crate's `register` once"));
+        }
+        Ok(())
+    }
+
+    /// The component that a step means, which calls it `name` and has this configuration.
+    ///
+    /// # Errors
+    /// As for [`get`](Self::get), or the configuration does not tell which one is meant.
+    pub fn find(&self, name: &str, config: &Map<String, Value>) -> Result<&Arc<dyn Driver>> {
+        match self.choices.get(name) {
+            Some(choose) => self.get(choose(config)?),
+            None => self.get(name),
+        }
     }
 
     /// All components, sorted by name.
@@ -106,10 +142,7 @@ impl<C: Component> Registration<'_, C> {
     /// When a component of that name is there already.
     pub fn add(self) -> Result<()> {
         let name = C::SPEC.name;
-        if self.registry.drivers.contains_key(name) {
-            return Err(Error::validation(format!("a component `{name}` is registered already"))
-                .with_hint("call each driver crate's `register` once"));
-        }
+        self.registry.ensure_new(name)?;
         self.registry.drivers.insert(name, Arc::new(self.adapter));
         Ok(())
     }

@@ -267,7 +267,7 @@ pub(crate) struct FileKind {
 }
 
 impl FileKind {
-    fn matches(&self, path: &Path) -> bool {
+    pub(crate) fn matches(&self, path: &Path) -> bool {
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return false };
         let lower = name.to_ascii_lowercase();
         let stem = self

@@ -36,6 +36,7 @@
 //! ```
 
 mod blocking;
+mod choice;
 mod client;
 mod commit;
 mod config;
@@ -57,7 +58,8 @@ pub use stdio::Streams;
 
 use osiris_core::{Registry, Result};
 
-/// Adds the four components.
+/// Adds the four components, and `filesystem.extractor` and `filesystem.writer`, which stand for the ones whose format the
+/// step's path has.
 ///
 /// # Errors
 /// When one of them is there already.
@@ -65,7 +67,7 @@ pub fn register(registry: &mut Registry) -> Result<()> {
     register_with_io(registry, Streams::default())
 }
 
-/// Adds the four components with other standard streams.
+/// The same with other standard streams.
 ///
 /// # Errors
 /// When one of them is there already.
@@ -73,7 +75,8 @@ pub fn register_with_io(registry: &mut Registry, streams: Streams) -> Result<()>
     registry.extractor(CsvExtractor::with_io(streams.clone())).add()?;
     registry.writer(CsvWriter::with_io(streams.clone())).add()?;
     registry.extractor(ParquetExtractor::with_io(streams.clone())).add()?;
-    registry.writer(ParquetWriter::with_io(streams)).add()
+    registry.writer(ParquetWriter::with_io(streams)).add()?;
+    choice::register(registry)
 }
 
 /// The README's example is compiled with the tests.

@@ -123,11 +123,11 @@ impl ConnectionsFile {
         &self,
         reference: &ConnectionRef,
         pointer: &str,
-        is_about_key: bool,
+        of_name: bool,
     ) -> Option<(&Arc<SourceFile>, Span)> {
         let (source, tree) = self.file.as_ref()?;
         let found = tree.find(&format!("/connections/{}/{}{pointer}", reference.family(), reference.alias()));
-        Some((source, if is_about_key { found.key_span() } else { found.value_span() }))
+        Some((source, if of_name { found.key_span() } else { found.value_span() }))
     }
 
     /// Hides the secrets of a connection, and what stands in fields that nobody knows.

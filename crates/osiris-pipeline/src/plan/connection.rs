@@ -149,8 +149,7 @@ fn at_its_place(
         None => format!("{name}: {}", problem.message),
     };
     let diagnostic = Diagnostic::from_problem(&Problem { message, ..problem.clone() });
-    let is_about_key = problem.message.starts_with("unknown field");
-    match context.connections.place(reference, &pointer, is_about_key) {
+    match context.connections.place(reference, &pointer, problem.of_name) {
         Some((source, span)) => diagnostic.at(source, span),
         None => diagnostic,
     }

@@ -52,7 +52,6 @@ impl Checked {
 impl Context<'_> {
     /// Checks everything of a step that does not depend on other steps.
     pub(super) fn check(&self, step: &Step, diagnostics: &mut Diagnostics) -> Checked {
-        let driver = self.driver(step, diagnostics);
         let scope = Scope {
             source: &self.pipeline.source,
             specs: &self.pipeline.params,
@@ -60,6 +59,7 @@ impl Context<'_> {
             steps: self.known,
         };
         let done = interpolate(&step.config, &scope, diagnostics);
+        let driver = self.driver(step, &done.config, diagnostics);
         let Some(driver) = driver else { return Checked::without_driver(done) };
         self.check_mode(step, driver.spec().role, diagnostics);
         let secrets = self.refuse_inline_secrets(step, driver.as_ref(), diagnostics);
@@ -100,8 +100,13 @@ impl Context<'_> {
         }
     }
 
-    fn driver(&self, step: &Step, diagnostics: &mut Diagnostics) -> Option<Arc<dyn Driver>> {
-        match self.registry.get(&step.component.value) {
+    fn driver(
+        &self,
+        step: &Step,
+        config: &Map<String, Value>,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Arc<dyn Driver>> {
+        match self.registry.find(&step.component.value, config) {
             Ok(driver) => Some(Arc::clone(driver)),
             Err(error) => {
                 diagnostics.push(Diagnostic::from_core(&error).at(&self.pipeline.source, step.component.span));
@@ -171,8 +176,7 @@ impl Context<'_> {
     ) -> Diagnostic {
         let pointer = pointer_as_written(&step.config, &problem.pointer, schema);
         let found = step.config.find(&pointer);
-        let is_about_key = problem.message.starts_with("unknown field");
-        let span = match (problem.offset, found.entry, is_about_key) {
+        let span = match (problem.offset, found.entry, problem.of_name) {
             (Some(offset), _, _) if found.is_exact => {
                 let edits = edits.get(&problem.pointer).or_else(|| edits.get(&pointer));
                 word_at(&self.pipeline.source, found.node, edits, offset)

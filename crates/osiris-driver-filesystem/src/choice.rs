@@ -1,0 +1,70 @@
+//! `filesystem.extractor` and `filesystem.writer`: names that stand for the component whose format the path has.
+
+use std::path::Path;
+
+use osiris_core::{Error, Registry, Result};
+use serde_json::{Map, Value};
+
+use crate::csv::CSV_FILES;
+use crate::parquet::PARQUET_FILES;
+
+/// Adds both names.
+///
+/// # Errors
+/// When one of them is there already.
+pub(crate) fn register(registry: &mut Registry) -> Result<()> {
+    registry.choice("filesystem.extractor", |config| {
+        by_path(config, "filesystem.csv_extractor", "filesystem.parquet_extractor")
+    })?;
+    registry.choice("filesystem.writer", |config| by_path(config, "filesystem.csv_writer", "filesystem.parquet_writer"))
+}
+
+fn by_path(config: &Map<String, Value>, csv: &'static str, parquet: &'static str) -> Result<&'static str> {
+    let path = config.get("path").and_then(Value::as_str).unwrap_or_default();
+    if CSV_FILES.matches(Path::new(path)) {
+        return Ok(csv);
+    }
+    if PARQUET_FILES.matches(Path::new(path)) {
+        return Ok(parquet);
+    }
+    let message = match path {
+        "" => "the format is that of `path`, which is missing".to_owned(),
+        path => format!("the format cannot be told from the path `{path}`"),
+    };
+    Err(Error::validation(message).with_hint(format!("write `component: {csv}` or `component: {parquet}`")))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn chosen(component: &str, path: &str) -> Result<String> {
+        let mut registry = Registry::new();
+        crate::register(&mut registry).unwrap();
+        let config = json!({"path": path});
+        let driver = registry.find(component, config.as_object().unwrap())?;
+        Ok(driver.spec().name.to_owned())
+    }
+
+    #[test]
+    fn the_extension_decides() {
+        for (component, path, expected) in [
+            ("filesystem.extractor", "in/*.CSV.gz", "filesystem.csv_extractor"),
+            ("filesystem.extractor", "in/**/*.parquet", "filesystem.parquet_extractor"),
+            ("filesystem.writer", "out.tsv", "filesystem.csv_writer"),
+            ("filesystem.writer", "out.pq", "filesystem.parquet_writer"),
+        ] {
+            assert_eq!(chosen(component, path).unwrap(), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_does_not_tell_is_an_error_that_names_the_components() {
+        for path in ["in/", "-", "", "a.xlsx"] {
+            let error = chosen("filesystem.writer", path).unwrap_err();
+            assert!(error.hint().unwrap().contains("filesystem.parquet_writer"), "{error:?}");
+        }
+    }
+}
