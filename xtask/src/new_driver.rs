@@ -1,44 +1,39 @@
 //! `cargo xtask new-driver NAME`: a driver crate that compiles and passes the conformance suite, wired into the facade.
 //!
-//! The templates are a working driver called `sample` whose tables are text files: what an author replaces is the client and
-//! the types, not the shape.
+//! The template, `xtask/templates/driver`, is a driver called `sample` and a member of this workspace, so that it
+//! compiles, lints and passes the suite whenever the rest does. What an author replaces is its client and its types,
+//! not its shape.
 
-use std::path::Path;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use crate::args::Args;
 use crate::{Outcome, shell, workspace};
 
-const TEMPLATES: &[(&str, &str)] = &[
-    ("Cargo.toml", include_str!("../templates/driver/Cargo.toml.tmpl")),
-    ("README.md", include_str!("../templates/driver/README.md")),
-    ("src/lib.rs", include_str!("../templates/driver/src/lib.rs")),
-    ("src/config.rs", include_str!("../templates/driver/src/config.rs")),
-    ("src/client.rs", include_str!("../templates/driver/src/client.rs")),
-    ("src/extract.rs", include_str!("../templates/driver/src/extract.rs")),
-    ("src/write.rs", include_str!("../templates/driver/src/write.rs")),
-    ("src/types.rs", include_str!("../templates/driver/src/types.rs")),
-    ("src/error.rs", include_str!("../templates/driver/src/error.rs")),
-    ("tests/it/main.rs", include_str!("../templates/driver/tests/it/main.rs")),
-];
+const TEMPLATE: &str = "xtask/templates/driver";
 
 pub(crate) fn main(mut args: Args) -> Outcome {
     let name = args.word().ok_or("which name? `cargo xtask new-driver mongodb`")?;
     args.finish()?;
     check_name(&name, &workspace::drivers()?)?;
-    let existing = workspace::drivers()?.pop().ok_or("there is no driver to take the facade's lines from")?;
     let version = workspace::version()?;
+    let facade = workspace::read("crates/osiris/src/lib.rs")?;
+    let existing = last_registered(&facade, workspace::drivers()?).ok_or("the facade registers no driver")?;
     let root = with_dependency(&workspace::read("Cargo.toml")?, &name, &version)?;
     let manifest = with_feature(&workspace::read("crates/osiris/Cargo.toml")?, &name, &existing)?;
-    let facade = with_registration(&workspace::read("crates/osiris/src/lib.rs")?, &name, &existing)?;
+    let facade = with_registration(&facade, &name, &existing)?;
     let directory = Path::new("crates").join(format!("osiris-driver-{name}"));
-    for (path, template) in TEMPLATES {
-        workspace::write(directory.join(path), &renamed(template, &name))?;
+    for (path, text) in template()? {
+        workspace::write(directory.join(path), &renamed(&text, &name))?;
     }
     workspace::write("Cargo.toml", &root)?;
     workspace::write("crates/osiris/Cargo.toml", &manifest)?;
     workspace::write("crates/osiris/src/lib.rs", &facade)?;
     let package = format!("osiris-driver-{name}");
     shell::run(&mut shell::cargo(&["fmt", "-p", &package, "-p", "osiris"]))?;
+    // The crate's entry in Cargo.lock, and nothing else: the other tasks run with `--locked`.
+    shell::run(&mut shell::cargo(&["update", "--quiet", "--workspace"]))?;
     println!("made {} and its feature `{name}` of the facade", directory.display());
     println!("next: cargo xtask test-drivers --driver {name}, then docs/writing-a-driver.md");
     Ok(())
@@ -50,14 +45,51 @@ fn check_name(name: &str, known: &[String]) -> Outcome {
     if !plain {
         return Err(format!("`{name}`: a driver's name is a family of components: lower-case letters and digits"));
     }
-    if known.iter().any(|other| other == name) { Err(format!("there is a driver `{name}` already")) } else { Ok(()) }
+    if name == "sample" || known.iter().any(|other| other == name) {
+        Err(format!("there is a driver `{name}` already"))
+    } else {
+        Ok(())
+    }
 }
 
-/// The template with `sample` and `Sample` replaced.
+/// The files of the template, by their paths in it, sorted.
+fn template() -> Outcome<Vec<(PathBuf, String)>> {
+    let root = workspace::root().join(TEMPLATE);
+    let (mut files, mut directories) = (Vec::new(), vec![root.clone()]);
+    while let Some(directory) = directories.pop() {
+        let failed = |error| format!("{}: {error}", directory.display());
+        for entry in fs::read_dir(&directory).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            if path.is_dir() {
+                directories.push(path);
+            } else if is_source(&path) {
+                let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+                files.push((path.strip_prefix(&root).unwrap_or(&path).to_path_buf(), text));
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Not what an editor or a failed test left beside them.
+fn is_source(path: &Path) -> bool {
+    path.extension().and_then(OsStr::to_str).is_some_and(|extension| ["md", "rs", "toml"].contains(&extension))
+}
+
+/// A file of the template for the driver `name`, which may be published. `Sample` is replaced at the beginning of a
+/// longer name: alone it is the type of the conformance suite.
 fn renamed(template: &str, name: &str) -> String {
     let mut type_name = name.to_owned();
     type_name[..1].make_ascii_uppercase();
-    template.replace("Sample", &type_name).replace("sample", name)
+    let text = template.replace("publish = false\n", "").replace("sample", name);
+    let mut pieces = text.split("Sample");
+    let mut renamed = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        renamed.push_str(if piece.starts_with(|c: char| c.is_ascii_uppercase()) { &type_name } else { "Sample" });
+        renamed.push_str(piece);
+    }
+    renamed
 }
 
 /// The workspace's manifest with the crate among the dependencies.
@@ -73,6 +105,11 @@ fn with_feature(manifest: &str, name: &str, existing: &str) -> Outcome<String> {
     let manifest = after_last(&manifest, &format!("{existing} = ["), &feature)?;
     let dependency = format!("osiris-driver-{name} = {{ workspace = true, optional = true }}");
     after_last(&manifest, "osiris-driver-", &dependency)
+}
+
+/// The last of the drivers that the facade has: the new one's lines come behind its.
+fn last_registered(facade: &str, drivers: Vec<String>) -> Option<String> {
+    drivers.into_iter().rfind(|driver| facade.contains(&format!("osiris_driver_{driver}::register")))
 }
 
 /// The facade with every line that is there for the feature `existing` repeated for the new one.
@@ -115,16 +152,22 @@ mod tests {
         for bad in ["Mongo", "mongo-db", "2fast", "", "a.b"] {
             assert!(check_name(bad, &[]).is_err(), "{bad}");
         }
+        assert!(check_name("sample", &[]).is_err(), "it is the template's");
         assert!(check_name("duckdb", &["duckdb".to_owned()]).unwrap_err().contains("already"));
     }
 
     #[test]
-    fn nothing_of_the_sample_is_left() {
-        for (path, template) in TEMPLATES {
-            let text = renamed(template, "mongodb");
-            assert!(!text.to_lowercase().contains("sample"), "{path}");
+    fn nothing_of_the_template_is_left_but_the_type_of_the_suite() {
+        let files = template().unwrap();
+        assert!(files.len() > 10, "{files:?}");
+        for (path, text) in files {
+            let text = renamed(&text, "mongodb");
+            let suite = path.ends_with("tests/it/conformance.rs");
+            assert!(!text.contains("sample") && (suite || !text.contains("Sample")), "{}", path.display());
+            assert!(!text.contains("publish ="), "{}", path.display());
         }
-        assert!(renamed("SampleWriter of sample.writer", "mongodb") == "MongodbWriter of mongodb.writer");
+        let text = renamed("SampleWriter of sample.writer, Sample::new(3)", "mongodb");
+        assert_eq!(text, "MongodbWriter of mongodb.writer, Sample::new(3)");
     }
 
     #[test]
@@ -151,5 +194,7 @@ mod tests {
              #[cfg(feature = \"mongodb\")]\n    osiris_driver_mongodb::register(r)?;\n    Ok(())\n"
         );
         assert!(with_registration("nothing", "mongodb", "duckdb").is_err());
+        let drivers = ["duckdb", "mysql"].map(str::to_owned).to_vec();
+        assert_eq!(last_registered("osiris_driver_duckdb::register(r)?;", drivers).unwrap(), "duckdb");
     }
 }

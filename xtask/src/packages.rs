@@ -21,7 +21,7 @@ pub(crate) fn check() -> Outcome {
     check_manifests(&packages)?;
     let version = workspace::version()?;
     let mut package = shell::cargo(&["package", "--quiet", "--locked", "--no-verify", "--allow-dirty", "--workspace"]);
-    for private in ["xtask", "osiris-e2e", "osiris-bench"] {
+    for private in ["xtask", "osiris-e2e", "osiris-bench", "osiris-driver-sample"] {
         package.args(["--exclude", private]);
     }
     shell::run(&mut package)?;

@@ -1,18 +1,29 @@
-//! The one place that talks to the source and destination: here a directory whose text files are tables, one row a line.
-//! Nothing here knows steps or stores.
+//! What the components ask of the other side, discovery and the doctor. Nothing here knows steps, stores, or how the
+//! other side stores its tables.
 
-use std::fs::{self, File};
-use std::io::{BufRead, BufReader, BufWriter, Write};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use osiris_core::{Catalog, Error, Health, Resource, ResourceField, ResourceKind, Result};
 
 use crate::SampleConnection;
-use crate::error::io_error;
+use crate::directory::Directory;
 
-/// What the components ask of the other side. Tests put another in its place [DRV-027].
+/// A row: a text for each column, `None` for NULL.
+pub type Row = Vec<Option<String>>;
+
+/// Rows, one after another, each with as many cells as there are columns.
+pub type Rows = Box<dyn Iterator<Item = Result<Row>> + Send>;
+
+/// A table being read.
+pub struct Table {
+    /// The names of its columns, in its order.
+    pub columns: Vec<String>,
+    /// Its rows.
+    pub rows: Rows,
+}
+
+/// What the components ask of the other side. Its methods block. Tests put another in its place [DRV-027].
 pub trait Client: Send + Sync {
     /// The names of the tables.
     ///
@@ -20,17 +31,18 @@ pub trait Client: Send + Sync {
     /// When the other side cannot be asked.
     fn tables(&self) -> Result<Vec<String>>;
 
-    /// The rows of a table, one after another.
+    /// The columns and rows of a table.
     ///
     /// # Errors
     /// When there is no such table or it cannot be read; each row may fail too.
-    fn read(&self, table: &str) -> Result<Box<dyn Iterator<Item = Result<String>> + Send>>;
+    fn read(&self, table: &str) -> Result<Table>;
 
-    /// Starts to write a table; with `keep` the rows that are there stay. Nothing can be seen before the draft is published.
+    /// Starts to write a table of these columns. With `keep` the table is there, has the same columns in the same
+    /// order, and its rows stay. Nothing can be seen before the draft is published.
     ///
     /// # Errors
     /// When it cannot be written.
-    fn draft(&self, table: &str, keep: bool) -> Result<Box<dyn Draft>>;
+    fn draft(&self, table: &str, columns: &[String], keep: bool) -> Result<Box<dyn Draft>>;
 }
 
 /// A table being written. Dropped without `publish` it leaves nothing.
@@ -39,7 +51,7 @@ pub trait Draft: Send {
     ///
     /// # Errors
     /// When it cannot be written.
-    fn push(&mut self, row: &str) -> Result<()>;
+    fn push(&mut self, row: &Row) -> Result<()>;
 
     /// Puts the table in place, whole, and says how many rows were added.
     ///
@@ -48,112 +60,63 @@ pub trait Draft: Send {
     fn publish(self: Box<Self>) -> Result<u64>;
 }
 
-/// Makes a client; `base` is where relative paths start.
-pub type Connect = Arc<dyn Fn(&SampleConnection, &Path) -> Result<Box<dyn Client>> + Send + Sync>;
+/// Makes a client. It blocks.
+pub type Connect = Arc<dyn Fn(&SampleConnection) -> Result<Box<dyn Client>> + Send + Sync>;
 
 /// The client of users.
 pub(crate) fn connect() -> Connect {
-    Arc::new(|connection, base| Ok(Box::new(Directory(base.join(&connection.directory)))))
+    Arc::new(|connection| Ok(Box::new(Directory::open(&connection.directory)?)))
 }
 
-/// The tables and their one column.
-pub(crate) fn discover(client: &dyn Client, pattern: Option<&str>) -> Result<Catalog> {
-    let line = ResourceField {
-        name: crate::types::COLUMN.to_owned(),
-        ordinal: 1,
+/// The tables with their columns.
+pub(crate) async fn discover(connect: &Connect, connection: &SampleConnection) -> Result<Catalog> {
+    let (connect, connection) = (Arc::clone(connect), connection.clone());
+    blocking(move || {
+        let client = connect(&connection)?;
+        let resources = client.tables()?.into_iter().map(|name| Ok(resource(client.read(&name)?.columns, name)));
+        Ok(Catalog::new(resources.collect::<Result<_>>()?))
+    })
+    .await
+}
+
+fn resource(columns: Vec<String>, name: String) -> Resource {
+    let field = |(ordinal, name)| ResourceField {
+        name,
+        ordinal,
         field_type: "string".to_owned(),
-        native_type: "line".to_owned(),
-        nullable: false,
+        native_type: "text".to_owned(),
+        nullable: true,
         primary_key: false,
         max_length: None,
     };
-    let wanted = |name: &String| pattern.is_none_or(|pattern| name.contains(pattern));
-    let resource = |name| Resource {
+    Resource {
         name,
         kind: ResourceKind::Table,
         estimated_row_count: None,
         estimated_size_mb: None,
-        fields: vec![line.clone()],
-    };
-    Ok(Catalog::new(client.tables()?.into_iter().filter(wanted).map(resource).collect()))
+        fields: (1..).zip(columns).map(field).collect(),
+    }
 }
 
 /// Whether the tables can be listed.
-pub(crate) fn check(connect: &Connect, connection: &SampleConnection) -> Health {
+pub(crate) async fn check(connect: &Connect, connection: &SampleConnection) -> Health {
     let started = Instant::now();
-    let tables = connect(connection, Path::new(".")).and_then(|client| client.tables());
-    let latency: Duration = started.elapsed();
-    match tables {
+    let (connect, connection) = (Arc::clone(connect), connection.clone());
+    match blocking(move || connect(&connection)?.tables()).await {
         Ok(tables) => {
-            Health::ok(latency, "the directory can be listed").with_detail("tables", tables.len().to_string())
+            Health::ok(started.elapsed(), "the directory can be listed").with_detail("tables", tables.len().to_string())
         }
-        Err(error) => Health::failed(latency, &error),
+        Err(error) => Health::failed(started.elapsed(), &error),
     }
 }
 
-struct Directory(PathBuf);
-
-impl Directory {
-    fn file(&self, table: &str) -> PathBuf {
-        self.0.join(format!("{table}.txt"))
-    }
-}
-
-impl Client for Directory {
-    fn tables(&self) -> Result<Vec<String>> {
-        let entries = fs::read_dir(&self.0).map_err(|error| io_error(error, &self.0))?;
-        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        Ok(names.filter_map(|name| name.strip_suffix(".txt").map(str::to_owned)).collect())
-    }
-
-    fn read(&self, table: &str) -> Result<Box<dyn Iterator<Item = Result<String>> + Send>> {
-        let path = self.file(table);
-        let file = File::open(&path).map_err(|error| io_error(error, &path))?;
-        Ok(Box::new(BufReader::new(file).lines().map(move |line| line.map_err(|error| io_error(error, &path)))))
-    }
-
-    fn draft(&self, table: &str, keep: bool) -> Result<Box<dyn Draft>> {
-        let path = self.file(table);
-        let unfinished = self.0.join(format!(".{table}.txt.part"));
-        if keep && path.exists() {
-            fs::copy(&path, &unfinished).map_err(|error| io_error(error, &path))?;
-        } else {
-            File::create(&unfinished).map_err(|error| io_error(error, &unfinished))?;
-        }
-        let file = File::options().append(true).open(&unfinished).map_err(|error| io_error(error, &unfinished))?;
-        Ok(Box::new(FileDraft { file: BufWriter::new(file), unfinished, path, rows: 0 }))
-    }
-}
-
-struct FileDraft {
-    file: BufWriter<File>,
-    unfinished: PathBuf,
-    path: PathBuf,
-    rows: u64,
-}
-
-impl Draft for FileDraft {
-    fn push(&mut self, row: &str) -> Result<()> {
-        self.rows += 1;
-        writeln!(self.file, "{row}").map_err(|error| io_error(error, &self.path))
-    }
-
-    fn publish(mut self: Box<Self>) -> Result<u64> {
-        self.file.flush().and_then(|()| self.file.get_ref().sync_all()).map_err(|error| io_error(error, &self.path))?;
-        fs::rename(&self.unfinished, &self.path).map_err(|error| io_error(error, &self.path))?;
-        Ok(self.rows)
-    }
-}
-
-impl Drop for FileDraft {
-    fn drop(&mut self) {
-        // After `publish` there is nothing to remove, and before it nobody waits for an error.
-        let _ = fs::remove_file(&self.unfinished);
-    }
-}
-
-/// Work that blocks, on a thread where it may.
+/// Work that blocks, on a thread where it may. When the future is dropped the work goes on to its end: whatever it
+/// must not leave behind has to belong to it.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let joined = tokio::task::spawn_blocking(work).await;
-    joined.map_err(|error| Error::unknown("work on the source ended in a panic").with_source(error))?
+    joined.map_err(|error| {
+        Error::unknown("work on the other side ended in a panic")
+            .with_hint("this is a bug: please report it")
+            .with_source(error)
+    })?
 }

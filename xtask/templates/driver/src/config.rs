@@ -1,16 +1,21 @@
-//! The configuration of the components, as pipelines write it. The doc comments are the reference; nothing here does I/O.
+//! The configuration of the components, as pipelines write it. The doc comments are the reference; nothing here does
+//! I/O.
+
+use std::path::PathBuf;
 
 use osiris_core::Problem;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Where the tables are.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SampleConnection {
-    /// The directory that holds the tables, one text file each.
-    #[schemars(length(min = 1), extend("x-override" = "allowed"))]
-    pub directory: String,
+    /// The directory that holds the tables, one text file each: an absolute path.
+    #[serde(deserialize_with = "absolute_path")]
+    #[schemars(extend("x-override" = "allowed"))]
+    pub directory: PathBuf,
 }
 
 /// What to read.
@@ -33,9 +38,10 @@ pub struct WriterConfig {
     /// The table: a file name without `.txt`.
     #[schemars(length(min = 1))]
     pub table: String,
-    /// The column whose values become the lines. Default: the only column of the input.
+    /// The columns to write, in this order. Default: all of the input.
     #[serde(default)]
-    pub column: Option<String>,
+    #[schemars(length(min = 1), extend("uniqueItems" = true))]
+    pub columns: Option<Vec<String>>,
     /// What becomes of the rows that are there.
     #[serde(default)]
     #[schemars(extend("x-aliases" = ["write_mode"]))]
@@ -46,7 +52,7 @@ pub struct WriterConfig {
 }
 
 /// What becomes of the rows that are there.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum WriteMode {
     /// They stay.
@@ -58,6 +64,13 @@ pub enum WriteMode {
 
 fn default_page_size() -> usize {
     1000
+}
+
+/// A relative path would mean one directory to a pipeline and another to discovery and the doctor, which have no
+/// pipeline.
+fn absolute_path<'de, D: Deserializer<'de>>(value: D) -> Result<PathBuf, D::Error> {
+    let path = PathBuf::deserialize(value)?;
+    if path.is_absolute() { Ok(path) } else { Err(D::Error::custom("must be an absolute path")) }
 }
 
 /// A table is a file of the connection's directory and of no other.

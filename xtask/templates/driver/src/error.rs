@@ -1,23 +1,47 @@
 //! What the other side says, as a kind of error. The one place that knows its codes.
 
+use std::io::{self, ErrorKind as Io};
 use std::path::Path;
 
-use osiris_core::Error;
+use osiris_core::{Error, Result};
 
 /// The kinds come from the operating system's codes (errno(3)); the message says which file and what to do.
-pub(crate) fn io_error(error: std::io::Error, path: &Path) -> Error {
+pub(crate) fn io_error(error: io::Error, path: &Path) -> Error {
     let hint = match error.kind() {
-        std::io::ErrorKind::NotFound => "check the table's name and the connection's `directory`",
-        std::io::ErrorKind::PermissionDenied => "give the user who runs Osiris access to it",
-        _ => "see the cause",
+        Io::NotFound => "check the table's name and the connection's `directory`",
+        Io::PermissionDenied => "give the user who runs Osiris access to it",
+        Io::IsADirectory => "a table is a file: move the directory away, or name another table",
+        Io::InvalidData => "save the file as UTF-8",
+        Io::StorageFull | Io::QuotaExceeded | Io::FileTooLarge => "make room: what was there before is untouched",
+        _ => "see what the operating system says, and try by hand to open the file",
     };
     Error::from(error).with_hint(hint).with_context("path", path.display())
 }
 
+/// Whether there is a directory. One that is not is what a server out of reach is to other drivers: an error of the
+/// kind `network`, which is tried again.
+pub(crate) fn check_directory(path: &Path) -> Result<()> {
+    const HINT: &str = "make the directory, or mend `directory` of the connection";
+    match path.metadata() {
+        Ok(found) if found.is_dir() => Ok(()),
+        Ok(_) => Err(Error::validation("the connection's directory is a file").with_hint(HINT)),
+        Err(error) if error.kind() == Io::NotFound => {
+            Err(Error::network("the connection's directory cannot be reached").with_hint(HINT).with_source(error))
+        }
+        Err(error) => Err(io_error(error, path)),
+    }
+    .map_err(|error| error.with_context("directory", path.display()))
+}
+
+/// A line of a table that cannot be understood; never what it holds.
+pub(crate) fn line_error(what: &str, number: u64, path: &Path) -> Error {
+    Error::validation(format!("line {number} {what}"))
+        .with_hint("mend the file: the README of this driver says how a line is written")
+        .with_context("path", path.display())
+}
+
 #[cfg(test)]
 mod tests {
-    use std::io;
-
     use osiris_core::ErrorKind;
 
     use super::*;
@@ -25,9 +49,9 @@ mod tests {
     #[test]
     fn codes_become_kinds_and_the_path_is_named() {
         for (code, kind) in [
-            (io::ErrorKind::NotFound, ErrorKind::Validation),
-            (io::ErrorKind::PermissionDenied, ErrorKind::Permission),
-            (io::ErrorKind::TimedOut, ErrorKind::Timeout),
+            (Io::NotFound, ErrorKind::Validation),
+            (Io::PermissionDenied, ErrorKind::Permission),
+            (Io::TimedOut, ErrorKind::Timeout),
         ] {
             let error = io_error(code.into(), Path::new("/data/t.txt"));
             assert_eq!(error.kind(), kind);

@@ -1,14 +1,16 @@
 //! `sample.extractor`: pages of rows into the store.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use osiris_core::{
-    Catalog, Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, Discover, Doctor, ExecutionContext, Extract,
-    Extracted, Health, Problem, Result, Role, Step, TableSink,
+    Catalog, Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, Discover, Doctor, Error, ExecutionContext, Extract,
+    Extracted, Health, Problem, Result, Role, Step, TableSink, Unit, metric,
 };
+use serde_json::Value;
 
-use crate::client::{self, Connect, blocking};
+use crate::client::{self, Connect, Table, blocking};
 use crate::config::{ExtractorConfig, SampleConnection, check_table};
 use crate::types;
 
@@ -26,6 +28,17 @@ impl SampleExtractor {
     /// The same over another client.
     pub fn with_client(connect: Connect) -> Self {
         Self { connect }
+    }
+
+    async fn open(&self, step: &Step<'_, Self>) -> Result<Table> {
+        let (connect, connection) = (Arc::clone(&self.connect), step.connection().clone());
+        let name = step.config().table.clone();
+        let table = blocking(move || connect(&connection)?.read(&name)).await?;
+        if table.columns.is_empty() {
+            return Err(Error::validation(format!("the table `{}` has no columns", step.config().table))
+                .with_hint("the first line of its file must have their names"));
+        }
+        Ok(table)
     }
 }
 
@@ -49,16 +62,17 @@ impl Component for SampleExtractor {
 
 #[async_trait]
 impl Extract for SampleExtractor {
-    async fn extract(&self, step: &Step<'_, Self>, out: &TableSink, _ctx: &ExecutionContext) -> Result<Extracted> {
-        let config = step.config();
-        let client = (self.connect)(step.connection(), step.base_dir())?;
-        let mut rows = client.read(&config.table)?;
-        let sender = out.sender(types::schema()).await?;
-        let page_size = config.page_size;
-        let mut read = 0;
+    async fn extract(&self, step: &Step<'_, Self>, out: &TableSink, ctx: &ExecutionContext) -> Result<Extracted> {
+        let Table { columns, rows } = self.open(step).await?;
+        let limit = if step.dry_run() { DRY_RUN_ROWS } else { u64::MAX };
+        let mut rows = rows.take(usize::try_from(limit).unwrap_or(usize::MAX));
+        let schema = types::schema(&columns);
+        let sender = out.sender(Arc::clone(&schema)).await?;
+        let page_size = step.config().page_size;
+        let (mut read, mut pages) = (0, 0_u64);
         loop {
             let (page, rest) = blocking(move || {
-                let page = rows.by_ref().take(page_size).collect::<Result<Vec<String>>>()?;
+                let page = rows.by_ref().take(page_size).collect::<Result<Vec<_>>>()?;
                 Ok((page, rows))
             })
             .await?;
@@ -67,26 +81,24 @@ impl Extract for SampleExtractor {
             }
             rows = rest;
             read += page.len() as u64;
-            sender.send(types::batch(&page)?).await?;
-            if step.dry_run() && read >= DRY_RUN_ROWS {
-                break;
-            }
+            pages += 1;
+            sender.send(types::batch(&schema, &page)?).await?;
         }
+        ctx.log_metric(metric::PAGES_FETCHED, pages, Unit::Calls, Value::Null);
         Ok(Extracted::rows(read))
     }
 }
 
 #[async_trait]
 impl Discover for SampleExtractor {
-    async fn discover(&self, connection: &SampleConnection, pattern: Option<&str>) -> Result<Catalog> {
-        let client = (self.connect)(connection, std::path::Path::new("."))?;
-        client::discover(client.as_ref(), pattern)
+    async fn discover(&self, connection: &SampleConnection, _pattern: Option<&str>) -> Result<Catalog> {
+        client::discover(&self.connect, connection).await
     }
 }
 
 #[async_trait]
 impl Doctor for SampleExtractor {
     async fn check(&self, connection: &SampleConnection, _limit: Duration) -> Health {
-        client::check(&self.connect, connection)
+        client::check(&self.connect, connection).await
     }
 }

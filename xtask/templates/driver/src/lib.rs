@@ -2,12 +2,13 @@
 
 mod client;
 mod config;
+mod directory;
 mod error;
 mod extract;
 mod types;
 mod write;
 
-pub use client::{Client, Connect, Draft};
+pub use client::{Client, Connect, Draft, Row, Rows, Table};
 pub use config::{ExtractorConfig, SampleConnection, WriteMode, WriterConfig};
 pub use extract::SampleExtractor;
 pub use write::SampleWriter;

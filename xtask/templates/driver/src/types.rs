@@ -1,52 +1,91 @@
-//! The types of the source against those of the store, both ways. A mapping is exact, or the row is refused.
+//! The types of the other side against those of the store, both ways. A mapping is exact, or the column or row is
+//! refused.
 //!
 //! | sample | store |
 //! | --- | --- |
-//! | a line | VARCHAR, never NULL |
+//! | text, read | VARCHAR |
+//! | text, written | VARCHAR, JSON and others that a scan returns as text; numbers with all their digits; BOOLEAN: `true`, `false` |
+//! | `2024-01-31` | DATE |
+//! | `12:00:00`, with the fraction there is | TIME |
+//! | `2024-01-31 12:00:00`, with the fraction there is | TIMESTAMP; instants in UTC, followed by `+00:00` |
+//! | - | BLOB, INTERVAL, lists, structs and maps are refused: they have no text of one meaning |
+//!
+//! A row with a NUL character is refused too: it would not be a text file that other programs read.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
-use arrow::compute::cast;
+use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use osiris_core::{Error, Reject, Result};
+use arrow::error::ArrowError;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use osiris_core::{ColumnType, Error, Reject, Result, TableSchema};
 
-/// The one column of every table.
-pub(crate) const COLUMN: &str = "line";
+use crate::client::Row;
 
-/// The columns of every table.
-pub(crate) fn schema() -> SchemaRef {
-    Arc::new(Schema::new(vec![Field::new(COLUMN, DataType::Utf8, false)]))
+/// The columns of a table of the other side.
+pub(crate) fn schema(columns: &[String]) -> SchemaRef {
+    Arc::new(Schema::new(columns.iter().map(|name| Field::new(name, DataType::Utf8, true)).collect::<Vec<_>>()))
 }
 
-/// Rows of the source as a batch of the store.
-pub(crate) fn batch(rows: &[String]) -> Result<RecordBatch> {
-    let lines: ArrayRef = Arc::new(StringArray::from_iter_values(rows));
-    RecordBatch::try_new(schema(), vec![lines]).map_err(|error| Error::unknown("a page is no batch").with_source(error))
+/// Rows of the other side as a batch of the store.
+pub(crate) fn batch(schema: &SchemaRef, rows: &[Row]) -> Result<RecordBatch> {
+    let column =
+        |index: usize| -> ArrayRef { Arc::new(rows.iter().map(|row| row[index].as_deref()).collect::<StringArray>()) };
+    let columns = (0..schema.fields().len()).map(column).collect();
+    RecordBatch::try_new(Arc::clone(schema), columns).map_err(|error| {
+        Error::unknown("a page is no batch").with_hint("this is a bug: please report it").with_source(error)
+    })
 }
 
-/// A batch of one column as rows of the destination, and those that cannot be rows; `first` is the number of its first row.
-pub(crate) fn rows(batch: &RecordBatch, column: &str, first: u64) -> Result<(Vec<String>, Vec<Reject>)> {
-    let text = cast(batch.column(0), &DataType::Utf8).map_err(|error| {
-        Error::validation(format!("column `{column}` cannot be written as text")).with_source(error)
+/// Refuses columns of types that cannot be written, all of them by name.
+pub(crate) fn check_types(schema: &TableSchema, columns: &[String]) -> Result<()> {
+    use ColumnType::{Array, Blob, Interval, List, Map, Struct};
+    let written = schema.columns().iter().filter(|column| columns.contains(&column.name));
+    let refused: Vec<String> = written
+        .filter(|column| matches!(column.column_type, Array(..) | Blob | Interval | List(_) | Map(..) | Struct(_)))
+        .map(|column| format!("`{}` ({})", column.name, column.column_type))
+        .collect();
+    if refused.is_empty() {
+        return Ok(());
+    }
+    Err(Error::validation(format!("these columns cannot be written as text: {}", refused.join(", ")))
+        .with_hint("turn them into text in a step before, or leave them out with `columns`"))
+}
+
+/// A batch of the store as rows of the other side, and those that it cannot hold; `first` is the number of the first
+/// row.
+pub(crate) fn rows(batch: &RecordBatch, first: u64) -> Result<(Vec<Row>, Vec<Reject>)> {
+    let cells = texts(batch).map_err(|error| {
+        Error::validation("a value cannot be written as text").with_hint("look at the source").with_source(error)
     })?;
-    let (mut rows, mut refused) = (Vec::with_capacity(text.len()), Vec::new());
-    for (number, value) in (first..).zip(text.as_string::<i32>()) {
-        let mut refuse = |reason: &str| {
-            refused.push(Reject {
+    let (mut rows, mut refused) = (Vec::with_capacity(cells.len()), Vec::new());
+    for (number, row) in (first..).zip(cells) {
+        match row.iter().position(|cell| cell.as_deref().is_some_and(|text| text.contains('\0'))) {
+            None => rows.push(row),
+            Some(column) => refused.push(Reject {
                 row_number: Some(number),
-                column: Some(column.to_owned()),
-                reason: reason.to_owned(),
-                row: value.map(str::to_owned),
-            });
-        };
-        match value {
-            None => refuse("NULL cannot be a line"),
-            Some(value) if value.contains(['\n', '\r']) => refuse("a line break cannot be in a line"),
-            Some(value) => rows.push(value.to_owned()),
+                column: Some(batch.schema().field(column).name().clone()),
+                reason: "a NUL character cannot be in a text file".to_owned(),
+                row: Some(serde_json::json!(row).to_string()),
+            }),
         }
     }
     Ok((rows, refused))
+}
+
+fn texts(batch: &RecordBatch) -> Result<Vec<Row>, ArrowError> {
+    let options = FormatOptions::new()
+        .with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f"))
+        .with_timestamp_tz_format(Some("%Y-%m-%d %H:%M:%S%.f+00:00"));
+    let columns = batch.columns().iter().map(|array| Ok((array, ArrayFormatter::try_new(array.as_ref(), &options)?)));
+    let columns = columns.collect::<Result<Vec<_>, ArrowError>>()?;
+    let row = |index| {
+        let cell = |(array, text): &(&ArrayRef, ArrayFormatter<'_>)| {
+            (!array.is_null(index)).then(|| text.value(index).try_to_string()).transpose()
+        };
+        columns.iter().map(cell).collect()
+    };
+    (0..batch.num_rows()).map(row).collect()
 }
 
 #[cfg(test)]
@@ -54,12 +93,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_a_line_is_refused_with_its_row_and_reason() {
-        let lines: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None, Some("b\nc"), Some("")]));
-        let batch = RecordBatch::try_from_iter([("x", lines)]).unwrap();
-        let (rows, refused) = rows(&batch, "x", 11).unwrap();
-        assert_eq!(rows, ["a", ""]);
-        let numbers: Vec<_> = refused.iter().map(|reject| reject.row_number.unwrap()).collect();
-        assert_eq!(numbers, [12, 13]);
+    fn a_row_that_no_text_file_can_hold_is_refused_with_its_number_and_column() {
+        let names: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None, Some("b\0c"), Some("")]));
+        let batch = RecordBatch::try_from_iter_with_nullable([("x", names, true)]).unwrap();
+        let (rows, refused) = rows(&batch, 11).unwrap();
+        assert_eq!(rows, [[Some("a".to_owned())], [None], [Some(String::new())]]);
+        let places: Vec<_> = refused.iter().map(|reject| (reject.row_number, reject.column.as_deref())).collect();
+        assert_eq!(places, [(Some(13), Some("x"))]);
     }
 }

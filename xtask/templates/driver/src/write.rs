@@ -1,14 +1,15 @@
 //! `sample.writer`: the rows of a table into the destination, all or nothing.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use osiris_core::{
     Catalog, Component, ComponentSpec, ConnectionUse, Discover, Doctor, Error, ExecutionContext, Health, Problem,
-    Result, Role, Step, TableRef, Write, Written,
+    Result, Role, Step, TableRef, TableSchema, Write, Written,
 };
 
-use crate::client::{self, Connect, blocking};
+use crate::client::{self, Client, Connect, blocking};
 use crate::config::{SampleConnection, WriteMode, WriterConfig, check_table};
 use crate::types;
 
@@ -26,6 +27,19 @@ impl SampleWriter {
     /// The same over another client.
     pub fn with_client(connect: Connect) -> Self {
         Self { connect }
+    }
+
+    /// A client, and the columns of the table to which rows are to be added; none when all is to be new.
+    async fn open(&self, step: &Step<'_, Self>) -> Result<(Box<dyn Client>, Vec<String>)> {
+        let (connect, connection) = (Arc::clone(&self.connect), step.connection().clone());
+        let (table, mode) = (step.config().table.clone(), step.config().mode);
+        blocking(move || {
+            let client = connect(&connection)?;
+            let exists = client.tables()?.contains(&table);
+            let columns = if exists && mode == WriteMode::Append { client.read(&table)?.columns } else { Vec::new() };
+            Ok((client, columns))
+        })
+        .await
     }
 }
 
@@ -52,17 +66,21 @@ impl Write for SampleWriter {
     async fn write(&self, step: &Step<'_, Self>, input: &TableRef, ctx: &ExecutionContext) -> Result<Written> {
         let config = step.config();
         ctx.rejects().set_limit(config.max_rejects);
-        let column = column(input, config.column.as_deref())?;
-        let mut scan = ctx.store().scan(input).columns([column.clone()]).open().await?;
-        let client = (self.connect)(step.connection(), step.base_dir())?;
+        let chosen = chosen(input.schema(), config.columns.as_deref())?;
+        types::check_types(input.schema(), &chosen)?;
+        let (client, present) = self.open(step).await?;
+        let keep = !present.is_empty();
+        let columns = if keep { in_order(present, &chosen)? } else { chosen };
         if step.dry_run() {
-            client.tables()?;
             return Ok(Written::default());
         }
-        let mut draft = client.draft(&config.table, config.mode == WriteMode::Append)?;
+        ctx.progress().expect_rows(input.rows());
+        let mut scan = ctx.store().scan(input).columns(columns.clone()).open().await?;
+        let table = config.table.clone();
+        let mut draft = blocking(move || client.draft(&table, &columns, keep)).await?;
         let mut first_row = 1;
         while let Some(batch) = scan.next().await? {
-            let (rows, refused) = types::rows(&batch, &column, first_row)?;
+            let (rows, refused) = types::rows(&batch, first_row)?;
             first_row += batch.num_rows() as u64;
             ctx.rejects().push(refused).await?;
             let taken = rows.len() as u64;
@@ -79,34 +97,38 @@ impl Write for SampleWriter {
     }
 }
 
-/// The column to write.
-fn column(input: &TableRef, wanted: Option<&str>) -> Result<String> {
-    let names: Vec<&str> = input.schema().names().collect();
-    let list = names.join(", ");
-    match (wanted, names.as_slice()) {
-        (Some(name), _) => match input.schema().column(name) {
-            Some(column) => Ok(column.name.clone()),
-            None => Err(Error::validation(format!("the input has no column `{name}`"))
-                .with_hint(format!("its columns: {list}"))),
-        },
-        (None, [only]) => Ok((*only).to_owned()),
-        (None, _) => {
-            Err(Error::validation("the input has several columns").with_hint(format!("set `column` to one of: {list}")))
-        }
+/// The columns to write, as the input spells them: those that are wanted, or all.
+fn chosen(schema: &TableSchema, wanted: Option<&[String]>) -> Result<Vec<String>> {
+    let all: Vec<String> = schema.names().map(str::to_owned).collect();
+    let Some(wanted) = wanted else { return Ok(all) };
+    let missing: Vec<&str> = wanted.iter().map(String::as_str).filter(|name| schema.column(name).is_none()).collect();
+    if missing.is_empty() {
+        return Ok(wanted.iter().filter_map(|name| Some(schema.column(name)?.name.clone())).collect());
     }
+    Err(Error::validation(format!("the input lacks these `columns`: {}", missing.join(", ")))
+        .with_hint(format!("it has: {}", all.join(", "))))
+}
+
+/// The columns of the table that is there, in its order, when they are those that are written.
+fn in_order(present: Vec<String>, written: &[String]) -> Result<Vec<String>> {
+    if present.len() == written.len() && written.iter().all(|name| present.contains(name)) {
+        return Ok(present);
+    }
+    let columns = format!("it has {}; to be written are {}", present.join(", "), written.join(", "));
+    Err(Error::validation(format!("the table has other columns than the rows: {columns}"))
+        .with_hint("choose among them with `columns`, or replace the table with `mode: overwrite`"))
 }
 
 #[async_trait]
 impl Discover for SampleWriter {
-    async fn discover(&self, connection: &SampleConnection, pattern: Option<&str>) -> Result<Catalog> {
-        let client = (self.connect)(connection, std::path::Path::new("."))?;
-        client::discover(client.as_ref(), pattern)
+    async fn discover(&self, connection: &SampleConnection, _pattern: Option<&str>) -> Result<Catalog> {
+        client::discover(&self.connect, connection).await
     }
 }
 
 #[async_trait]
 impl Doctor for SampleWriter {
     async fn check(&self, connection: &SampleConnection, _limit: Duration) -> Health {
-        client::check(&self.connect, connection)
+        client::check(&self.connect, connection).await
     }
 }
