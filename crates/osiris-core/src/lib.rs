@@ -9,6 +9,7 @@
 pub mod config;
 pub mod connection;
 pub mod driver;
+pub mod guard;
 pub mod problem;
 pub mod store;
 pub mod substitute;

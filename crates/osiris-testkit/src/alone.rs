@@ -1,6 +1,7 @@
 //! The test that is running, once more in a process of its own: what it prints, allocates and leaves open is then its alone,
 //! and its environment and limits can be chosen.
 
+use std::ffi::OsStr;
 use std::future::Future;
 use std::process::{Command, Output, Stdio};
 
@@ -80,13 +81,17 @@ impl Alone {
         };
         command.args([test, "--exact", "--nocapture", "--test-threads=1"]).stdin(Stdio::null());
         if let Some(variables) = &self.environment {
-            let kept = KEPT.iter().filter_map(|name| Some((*name, std::env::var_os(name)?)));
-            let kept: Vec<_> = kept.collect();
+            let kept = std::env::vars_os().filter(|(name, _)| is_kept(name)).collect::<Vec<_>>();
             command.env_clear().envs(kept).envs(variables.iter().cloned());
         }
         command.env(MARK, "1");
         Ok(command)
     }
+}
+
+/// Besides the variables of every process, those that say where servers for tests are.
+fn is_kept(name: &OsStr) -> bool {
+    name.to_str().is_some_and(|name| KEPT.contains(&name) || name.starts_with("OSIRIS_TEST_"))
 }
 
 /// Whether this is the other process.

@@ -6,14 +6,25 @@
 //! * [`Subject`] and [`Destination`] are what the author of a driver implements, once for each component.
 //! * [`conformance_suite!`] makes one test of every rule that a component of the given role has to keep; the rules
 //!   themselves are the functions of [`suite`], public so that they can be called one at a time.
+//! * [`services`] (feature `services`) starts throw-away servers, [`proxy`] puts a faulty network before one.
+//! * [`posthog`] (feature `posthog`) is a stand-in for PostHog that executes the queries it is sent.
 //! * [`Sample`], [`Rows`] and [`corpus`] are the data: tables with difficult values, expected rows, difficult names.
 //!
 //! This crate knows no driver and no engine: it goes through the store of `osiris-core` as a driver does. It is for
 //! tests: failing checks are reported as a [`Violation`], and the tests that the macro makes panic with it.
 
+#[cfg(any(feature = "http-server", feature = "services"))]
+pub mod certificates;
 pub mod corpus;
 pub mod fault;
+#[cfg(feature = "http-server")]
+pub mod http_server;
+#[cfg(feature = "posthog")]
+pub mod posthog;
 pub mod process;
+pub mod proxy;
+#[cfg(feature = "services")]
+pub mod services;
 pub mod suite;
 pub mod telemetry;
 
@@ -24,6 +35,7 @@ mod place;
 mod recording;
 mod rows;
 mod sample;
+mod skipped;
 mod step;
 mod subject;
 mod trial;

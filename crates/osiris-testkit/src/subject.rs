@@ -122,12 +122,20 @@ impl Fault {
 #[derive(Debug, Clone)]
 pub struct Paging {
     pub(crate) field: String,
+    pub(crate) smallest: u64,
 }
 
 impl Paging {
     /// By pages whose size is this field of the configuration.
     pub fn by(field: &str) -> Self {
-        Self { field: field.to_owned() }
+        Self { field: field.to_owned(), smallest: 1 }
+    }
+
+    /// The smallest size that the field takes. Default: 1.
+    #[must_use]
+    pub fn at_least(mut self, rows: u64) -> Self {
+        self.smallest = rows;
+        self
     }
 }
 
@@ -142,6 +150,12 @@ pub trait Subject: Send + Sync {
     /// # Errors
     /// What the registry says.
     fn register(&self, registry: &mut Registry) -> Result<()>;
+
+    /// The service that its tests need, such as `mariadb`. When `OSIRIS_TEST_SKIPPED_SERVICES` lists it, no rule is tried, and
+    /// the tests say so.
+    fn service(&self) -> Option<&'static str> {
+        None
+    }
 
     /// Makes it ready to run over about `rows` rows, in `place` or on a server of the subject's own. Called again it starts
     /// anew: an extractor's source then holds exactly the new rows, and a writer's destination none.

@@ -223,6 +223,10 @@ impl Ready {
 pub fn conduct<S: Subject>(subject: S, rule: &str, test: &str, check: impl AsyncFnOnce(&Trial<S>) -> Outcome) {
     let id = rule_id(rule);
     let component = subject.component();
+    if let Some(service) = subject.service().filter(|service| crate::skipped::is_skipped(service)) {
+        println!("SKIPPED: {id} for {component}, which needs the service `{service}`");
+        return;
+    }
     let listed = subject.not_applicable().iter().find(|(listed, _)| *listed == id).map(|(_, reason)| *reason);
     let outcome = judge(subject, test, check);
     match (outcome, listed) {

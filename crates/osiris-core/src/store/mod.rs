@@ -12,6 +12,7 @@ mod interrupt;
 mod json;
 mod loader;
 mod memory;
+mod nulls;
 mod open;
 mod rejects;
 mod scan;

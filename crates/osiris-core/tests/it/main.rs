@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends at the first surprise")]
 
 mod driver;
+mod guard;
 mod instants;
 mod sandbox;
 mod store;

@@ -235,3 +235,16 @@ async fn rejects_are_kept_counted_and_limited() {
     ctx.rejects().export(&directory.path().join("rejects.parquet")).await.unwrap();
     assert!(directory.path().join("rejects.parquet").exists());
 }
+
+#[tokio::test]
+async fn the_nulls_of_each_column_are_counted() {
+    let (store, _directory) = memory_store();
+    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), None, None]));
+    let flags: ArrayRef = Arc::new(BooleanArray::from(vec![true, false, true]));
+    let data = RecordBatch::try_from_iter_with_nullable([("a \"b\"", numbers, true), ("c", flags, true)]).unwrap();
+    let sink = store.sink("s").await.unwrap();
+    sink.sender(data.schema()).await.unwrap().send(data).await.unwrap();
+    let table = sink.finish().await.unwrap();
+    assert_eq!(store.null_counts(&table, &["c", "a \"b\""]).await.unwrap(), [0, 2]);
+    assert!(store.null_counts(&table, &[]).await.unwrap().is_empty());
+}

@@ -15,12 +15,12 @@ pub use super::run::{drv_024_leaves_its_table_in_the_run_store, drv_026_changes_
 /// # Errors
 /// What was seen instead.
 pub async fn drv_012_pages_until_every_row_is_read<S: Subject>(trial: &Trial<S>) -> Outcome {
-    const ROWS: u64 = 53;
-    const PAGE: u64 = 10;
     let Some(paging) = trial.subject().paging() else { return not_applicable("the subject is not paged") };
-    let job = trial.job(ROWS).await?;
+    let page = paging.smallest.max(10);
+    let rows = page * 5 + 3;
+    let job = trial.job(rows).await?;
     let mut config = job.config.clone();
-    config[&paging.field] = json!(PAGE);
+    config[&paging.field] = json!(page);
     let ready = trial.ready_for(Job { config, ..job }).await?;
     let output = ready.run().await?;
     ready.compare(&output).await?;
@@ -33,7 +33,7 @@ pub async fn drv_012_pages_until_every_row_is_read<S: Subject>(trial: &Trial<S>)
         .filter_map(|m| m["value"].as_u64())
         .sum();
     let pages = pages.max(events.len() as u64);
-    ensure!(pages >= ROWS.div_ceil(PAGE), "{ROWS} rows came in {pages} pages of {PAGE}, or the pages are not logged");
+    ensure!(pages >= rows.div_ceil(page), "{rows} rows came in {pages} pages of {page}, or the pages are not logged");
     Ok(Verdict::Holds)
 }
 
@@ -51,8 +51,9 @@ pub async fn drv_013_page_size_is_configurable_and_1000_by_default<S: Subject>(t
     let field = &schema.json()["properties"][field];
     let says = field["description"].as_str().unwrap_or_default().replace([',', '_'], "");
     ensure!(field["default"] == 1000 || says.contains("1000"), "the default of `{}` is not 1000", paging.field);
-    let job = trial.job(25).await?;
-    for size in [1, 7, 25, 1000] {
+    let smallest = paging.smallest;
+    let job = trial.job(25 * smallest).await?;
+    for size in [smallest, 7 * smallest, 25 * smallest, 1000.max(smallest)] {
         let mut config = job.config.clone();
         config[&paging.field] = json!(size);
         let ready = trial.ready_for(Job { config, ..job.clone() }).await?;

@@ -1,0 +1,111 @@
+//! Whether a statement for a SQL source only reads: decided by tokens, never by a search for substrings.
+//!
+//! This is the first of two locks; the second is a read-only transaction on the server. It must not be lenient where it is
+//! in doubt: what the server could read in two ways is refused. It knows nothing of tables and columns.
+
+mod lexer;
+mod mysql;
+
+use crate::{Error, Problem};
+
+/// How a source reads its SQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SqlDialect {
+    /// MySQL and MariaDB, in the modes of the session.
+    MySql(MySqlModes),
+}
+
+/// The parts of MySQL's `sql_mode` that decide where a string ends
+/// (<https://dev.mysql.com/doc/refman/8.4/en/sql-mode.html>). Default: neither, as servers come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct MySqlModes {
+    /// `ANSI_QUOTES`: what stands in double quotes is a name, not a text.
+    pub ansi_quotes: bool,
+    /// `NO_BACKSLASH_ESCAPES`: a backslash in a text is a backslash.
+    pub no_backslash_escapes: bool,
+}
+
+impl MySqlModes {
+    /// Every combination, the default first: for a check before the server's mode is known.
+    pub const ALL: [Self; 4] = [
+        Self { ansi_quotes: false, no_backslash_escapes: false },
+        Self { ansi_quotes: true, no_backslash_escapes: false },
+        Self { ansi_quotes: false, no_backslash_escapes: true },
+        Self { ansi_quotes: true, no_backslash_escapes: true },
+    ];
+}
+
+/// What a reading statement is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ReadingKind {
+    /// SELECT, WITH, TABLE or VALUES: a query, which may stand in parentheses in a FROM.
+    Query,
+    /// SHOW, DESCRIBE or EXPLAIN.
+    Listing,
+}
+
+/// A statement that only reads, checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadingStatement<'a> {
+    text: &'a str,
+    kind: ReadingKind,
+}
+
+impl<'a> ReadingStatement<'a> {
+    /// Checks that `sql` is exactly one statement that only reads.
+    ///
+    /// # Errors
+    /// What must not be there, and where. Never a part of the statement beyond single words.
+    pub fn parse(sql: &'a str, dialect: SqlDialect) -> Result<Self, Refusal> {
+        match dialect {
+            SqlDialect::MySql(modes) => mysql::check(sql, modes),
+        }
+    }
+
+    /// The statement without what may stand around it: a last semicolon, space, comments before its first and after its
+    /// last word.
+    pub fn text(&self) -> &'a str {
+        self.text
+    }
+
+    /// What it is.
+    pub fn kind(&self) -> ReadingKind {
+        self.kind
+    }
+}
+
+/// Why a statement is not accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    message: String,
+    hint: &'static str,
+    offset: usize,
+}
+
+impl Refusal {
+    fn new(message: impl Into<String>, hint: &'static str, offset: usize) -> Self {
+        Self { message: message.into(), hint, offset }
+    }
+
+    /// What must not be there.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Where it is, in bytes.
+    pub fn offset(&self) -> usize {
+        self.offset
+    }
+
+    /// The same as a problem of the configuration's field at `pointer`.
+    pub fn into_problem(self, pointer: impl Into<String>) -> Problem {
+        Problem::error(pointer, self.message).with_hint(self.hint).with_offset(self.offset)
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::validation(refusal.message).with_hint(refusal.hint).with_context("offset", refusal.offset)
+    }
+}

@@ -1,0 +1,335 @@
+//! The client: one connection's settings, its pool of sockets, its pace; and the loop of attempts around each request. What an
+//! answer means to a driver is the driver's business.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use osiris_core::{Error, ErrorKind, ExecutionContext, Result};
+use reqwest::redirect;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::clock::{Clock, Jitter, SystemClock, random};
+use crate::meter::{Meter, RequestCounts};
+use crate::pace::{Pace, Permit};
+use crate::page::{Page, Streaming};
+use crate::request::{Repeat, Request};
+use crate::settings::HttpSettings;
+use crate::transport::{self, Failed};
+
+/// An HTTP client. Cheap to clone; clones share sockets and pace.
+#[derive(Clone)]
+pub struct HttpClient {
+    pub(crate) http: reqwest::Client,
+    pub(crate) settings: Arc<HttpSettings>,
+    pub(crate) clock: Arc<dyn Clock>,
+    jitter: Jitter,
+    pub(crate) pace: Pace,
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) cancel: CancellationToken,
+}
+
+impl HttpClient {
+    /// A client. Its pace is that of every client in this process with the same origin and credentials, or the same
+    /// [pace identity](HttpSettings::with_pace_identity).
+    ///
+    /// # Errors
+    /// When the proxy or TLS cannot be set up.
+    pub fn new(settings: HttpSettings) -> Result<Self> {
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(settings.tls.client_config()?)
+            .redirect(redirect::Policy::none())
+            .user_agent(settings.user_agent.as_str())
+            .connect_timeout(settings.connect_timeout)
+            .tcp_keepalive(Duration::from_secs(60))
+            .referer(false);
+        let http = match &settings.proxy.url {
+            None => http.no_proxy(),
+            Some(url) => http.proxy(proxy(&settings, url)?),
+        };
+        let http = http.build().map_err(|error| {
+            Error::validation("the HTTP client could not be set up").with_source(error.without_url())
+        })?;
+        let pace = Pace::shared(settings.identity(), &settings.rate_limit);
+        Ok(Self {
+            http,
+            settings: Arc::new(settings),
+            clock: Arc::new(SystemClock),
+            jitter: random(),
+            pace,
+            meter: Arc::default(),
+            cancel: CancellationToken::new(),
+        })
+    }
+
+    /// The same client on another clock, with a pace of its own on that clock.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.pace = Pace::new(&self.settings.rate_limit, Arc::clone(&clock));
+        self.clock = clock;
+        self
+    }
+
+    /// The same client with another chance: what spreads the delays between attempts, in 0..1.
+    #[must_use]
+    pub fn with_jitter(mut self, jitter: Jitter) -> Self {
+        self.jitter = jitter;
+        self
+    }
+
+    /// The same client at another pace.
+    #[must_use]
+    pub fn with_pace(mut self, pace: Pace) -> Self {
+        self.pace = pace;
+        self
+    }
+
+    /// The same client at the work of a step: its requests end when the step is cancelled, and what they came to is reported as
+    /// the step's metrics, once, when the last clone is dropped.
+    #[must_use]
+    pub fn for_step(&self, ctx: &ExecutionContext) -> Self {
+        Self { meter: Arc::new(Meter::of(ctx)), cancel: ctx.cancel().clone(), ..self.clone() }
+    }
+
+    /// The address of `path`, which may have a query, below the base URL. A full URL, such as a server's link to the next page,
+    /// is taken as it is.
+    ///
+    /// # Errors
+    /// When that makes no URL.
+    pub fn url(&self, path: &str) -> Result<Url> {
+        let full = path.starts_with("http://") || path.starts_with("https://");
+        let joined = if full {
+            Url::parse(path)
+        } else {
+            let base = self.settings.base.as_str().split(['?', '#']).next().unwrap_or_default();
+            Url::parse(&format!("{}/{}", base.trim_end_matches('/'), path.trim_start_matches('/')))
+        };
+        joined.map_err(|error| Error::validation("the path of a request makes no URL").with_source(error))
+    }
+
+    /// The base URL as it was given.
+    pub fn base_url(&self) -> &Url {
+        &self.settings.base
+    }
+
+    /// The pace of its requests.
+    pub fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
+    /// What its requests came to so far.
+    pub fn counts(&self) -> RequestCounts {
+        self.meter.usage()
+    }
+
+    /// Sends a request and reads the whole answer; an answer that breaks off is one more reason to try again.
+    ///
+    /// # Errors
+    /// By the kind of what went wrong in the last attempt; a status other than success is an error.
+    ///
+    /// # Cancel safety
+    /// Dropped, the request is given up; the server may have acted on it.
+    pub async fn fetch(&self, request: &Request) -> Result<Page> {
+        self.fetch_as(request, |page| Ok(page.clone())).await
+    }
+
+    /// The same, and `read` says what the answer is. An error of it that is retryable has the request sent again, like any
+    /// other: for truncated JSON, and for servers that say "too many requests" with status 200.
+    ///
+    /// # Errors
+    /// As for [`fetch`](Self::fetch), and those of `read`.
+    pub async fn fetch_as<T>(&self, request: &Request, read: impl Fn(&Page) -> Result<T> + Send + Sync) -> Result<T> {
+        let read = &read;
+        self.repeated(request, |permit, limit| async move {
+            let _permit = permit;
+            let page = within(limit, request, self.page(request)).await?;
+            self.pace.accepted();
+            read(&page).map_err(Failed::maybe_processed)
+        })
+        .await
+    }
+
+    /// Sends a request and hands over the answer as soon as its headers are there. What comes after is not repeated.
+    ///
+    /// # Errors
+    /// As for [`fetch`](Self::fetch).
+    pub async fn open(&self, request: &Request) -> Result<Streaming> {
+        self.repeated(request, |permit, limit| async move {
+            let mut body = within(limit, request, self.exchange(request)).await?;
+            self.pace.accepted();
+            body._permit = Some(permit);
+            let (status, headers) = (body.response.status(), std::mem::take(body.response.headers_mut()));
+            Ok(Streaming { status, headers, body })
+        })
+        .await
+    }
+
+    async fn page(&self, request: &Request) -> Result<Page, Failed> {
+        let mut body = self.exchange(request).await?;
+        let (status, url) = (body.response.status(), body.response.url().clone());
+        let headers = std::mem::take(body.response.headers_mut());
+        let body = body.whole().await.map_err(Failed::maybe_processed)?;
+        Ok(Page { status, headers, url, body })
+    }
+
+    /// The loop of attempts.
+    async fn repeated<T, F, A>(&self, request: &Request, attempt: F) -> Result<T>
+    where
+        F: Fn(Permit, Duration) -> A,
+        A: Future<Output = Result<T, Failed>>,
+    {
+        let started = self.clock.now();
+        let mut number = 1;
+        loop {
+            let failed = match self.one(request, started, &attempt).await {
+                Ok(value) => return Ok(value),
+                Err(failed) => failed,
+            };
+            if failed.throttled {
+                self.pace.refused(failed.error.retry_after());
+            } else if let Some(delay) = failed.error.retry_after() {
+                self.pace.pause(delay.min(self.settings.longest_wait));
+            }
+            let delay = self.delay_after(number, request, &failed, started).map_err(|give_up| match give_up {
+                GiveUp::AsItIs => None,
+                GiveUp::Because(why) => Some(why),
+            });
+            let error = failed.error;
+            let delay = match delay {
+                Ok(delay) => delay,
+                Err(why) => return Err(self.last(request, error, failed.processed, why)),
+            };
+            tracing::debug!(
+                url = &*self.settings.redactor.scrub(&crate::request::shown(&request.url)),
+                attempt = number,
+                ?delay,
+                kind = error.kind().as_str(),
+                status = error.context().iter().find(|(key, _)| *key == "status").map(|(_, value)| value.as_str()),
+                "a request will be sent again"
+            );
+            self.meter.repeated();
+            if error.retry_after().is_some() || failed.throttled {
+                self.meter.waited(delay);
+            }
+            self.cancellable(request, self.clock.sleep(delay)).await?;
+            number += 1;
+        }
+    }
+
+    /// One attempt, once its turn has come.
+    async fn one<T, F, A>(&self, request: &Request, started: Instant, attempt: &F) -> Result<T, Failed>
+    where
+        F: Fn(Permit, Duration) -> A,
+        A: Future<Output = Result<T, Failed>>,
+    {
+        let own = request.timeout.unwrap_or(self.settings.request_timeout);
+        let longest = self.settings.longest_wait.min(self.left(started).unwrap_or(Duration::MAX));
+        let admitted =
+            self.cancellable(request, self.pace.admit(request.cost, longest)).await.map_err(Failed::not_processed)?;
+        let permit = admitted.map_err(|wait| {
+            let message = format!("{}: the rate limit is used up for another {} s", request.what, wait.as_secs());
+            let hint = "try later, or lower the number of parallel steps";
+            Failed::not_processed(Error::network(message).with_hint(hint).with_retry_after(wait))
+        })?;
+        self.meter.waited(permit.waited);
+        let limit = own.min(self.left(started).unwrap_or(Duration::MAX));
+        match self.cancellable(request, attempt(permit, limit)).await {
+            Ok(result) => result,
+            Err(cancelled) => Err(Failed::maybe_processed(cancelled)),
+        }
+    }
+
+    /// What is left of the total time.
+    fn left(&self, started: Instant) -> Option<Duration> {
+        let elapsed = self.clock.now().saturating_duration_since(started);
+        self.settings.total_timeout.map(|total| total.saturating_sub(elapsed))
+    }
+
+    /// How long to wait before the next attempt, or why there is none.
+    fn delay_after(
+        &self,
+        number: u32,
+        request: &Request,
+        failed: &Failed,
+        started: Instant,
+    ) -> Result<Duration, GiveUp> {
+        let delay = self.settings.retry.delay_after(number, &failed.error, (self.jitter)());
+        let Some(delay) = delay else { return Err(GiveUp::AsItIs) };
+        if failed.processed && request.repeat == Repeat::IfNotProcessed {
+            return Err(GiveUp::AsItIs);
+        }
+        if delay > self.settings.longest_wait {
+            return Err(GiveUp::Because("the server asks for a longer wait than is allowed"));
+        }
+        if self.left(started).is_some_and(|left| left <= delay) {
+            return Err(GiveUp::Because("the total timeout leaves no time for another try"));
+        }
+        Ok(delay)
+    }
+
+    /// The error to return: with what was tried, and without any secret.
+    fn last(&self, request: &Request, error: Error, processed: bool, why: Option<&'static str>) -> Error {
+        let mut error = error;
+        if let Some(why) = why {
+            error = error.with_context("not tried again", why);
+        }
+        let ambiguous = processed && request.repeat == Repeat::IfNotProcessed && error.is_retryable();
+        if ambiguous {
+            error = error.with_retryable(false).with_context(
+                "outcome",
+                "not known: the server may have done what was asked, so it was not asked again",
+            );
+        }
+        error.redacted(&self.settings.redactor)
+    }
+
+    async fn cancellable<T>(&self, request: &Request, work: impl Future<Output = T>) -> Result<T> {
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(Error::cancelled(format!("{}: cancelled", request.what))),
+            done = work => Ok(done),
+        }
+    }
+}
+
+impl std::fmt::Debug for HttpClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HttpClient").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+enum GiveUp {
+    AsItIs,
+    Because(&'static str),
+}
+
+/// One attempt has an end.
+async fn within<T>(
+    limit: Duration,
+    request: &Request,
+    work: impl Future<Output = Result<T, Failed>>,
+) -> Result<T, Failed> {
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+        let message = format!("{}: no complete answer within {} ms", request.what, limit.as_millis());
+        Err(Failed::maybe_processed(
+            Error::new(ErrorKind::Timeout, message).with_hint("ask for less at once, or raise `timeout`"),
+        ))
+    })
+}
+
+fn proxy(settings: &HttpSettings, url: &Url) -> Result<reqwest::Proxy> {
+    let proxy = reqwest::Proxy::all(url.clone())
+        .map_err(|error| Error::validation("the proxy's address cannot be used").with_source(error.without_url()))?;
+    let proxy = match &settings.proxy.credentials {
+        Some((user, password)) => proxy.basic_auth(user, password.expose()),
+        None => proxy,
+    };
+    Ok(proxy.no_proxy(reqwest::NoProxy::from_string(&settings.proxy.exceptions.join(","))))
+}
+
+/// The address in messages and the transport's errors.
+pub(crate) fn transport_failed(error: reqwest::Error, request: &Request, url: &Url) -> Failed {
+    let failed = transport::failed(error, &request.what);
+    Failed { error: failed.error.with_context("url", crate::request::shown(url)), ..failed }
+}

@@ -1,0 +1,242 @@
+//! An answer that says what went wrong: from status, headers and the beginning of the body to an [`Error`]. What a status means
+//! stands here; what a vendor's code means is told by the driver, through [`HttpSettings::with_explain`].
+//!
+//! [`HttpSettings::with_explain`]: crate::HttpSettings::with_explain
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use osiris_core::{Error, ErrorKind};
+use reqwest::StatusCode;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use serde_json::Value;
+
+/// A vendor's reading of an error answer.
+pub type Explain = Arc<dyn Fn(&Failure<'_>) -> Option<Explained> + Send + Sync>;
+
+/// What an error answer means.
+#[derive(Debug)]
+pub struct Explained {
+    pub(crate) error: Error,
+    pub(crate) processed: bool,
+}
+
+impl Explained {
+    /// This error, after which the server has surely done nothing: any request may be sent again.
+    pub fn not_processed(error: Error) -> Self {
+        Self { error, processed: false }
+    }
+}
+
+impl From<Error> for Explained {
+    /// This error, after which it is not known what the server has done.
+    fn from(error: Error) -> Self {
+        Self { error, processed: true }
+    }
+}
+
+/// An answer whose status is not one of success.
+#[derive(Debug)]
+pub struct Failure<'a> {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) body: &'a [u8],
+    pub(crate) cut: bool,
+    pub(crate) wall: SystemTime,
+    pub(crate) what: &'a str,
+    pub(crate) url: &'a str,
+}
+
+impl Failure<'_> {
+    /// How much of the body of an error is read.
+    pub const BODY_LIMIT: usize = 64 << 10;
+
+    /// The status.
+    pub fn status(&self) -> u16 {
+        self.status.as_u16()
+    }
+
+    /// All headers.
+    pub fn headers(&self) -> &HeaderMap {
+        self.headers
+    }
+
+    /// One header, where it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The beginning of the body.
+    pub fn body(&self) -> &[u8] {
+        self.body
+    }
+
+    /// Whether the body was longer than [`BODY_LIMIT`](Self::BODY_LIMIT), or broke off.
+    pub fn is_cut(&self) -> bool {
+        self.cut
+    }
+
+    /// The body as JSON, where it is that and whole.
+    pub fn json(&self) -> Option<Value> {
+        serde_json::from_slice(self.body).ok()
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(self.body)
+    }
+
+    /// How long the server asks us to wait: `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3). Zero and dates
+    /// that have passed count as nothing said.
+    pub fn retry_after(&self) -> Option<Duration> {
+        retry_after(self.headers, self.wall)
+    }
+
+    /// The error by the status alone, with what the body says of itself.
+    pub fn error(&self) -> Error {
+        let status = self.status;
+        let reason = status.canonical_reason().unwrap_or("a status without a name");
+        let message = format!("{}: the server answered {} {reason}", self.what, status.as_u16());
+        let error = self.error_of(kind_of(status), message).with_retryable(is_retryable(status));
+        let error = match self.retry_after() {
+            Some(delay) if is_retryable(status) => error.with_retry_after(delay),
+            _ => error,
+        };
+        match hint_for(status) {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        }
+    }
+
+    /// An error of a kind that the driver knows better, with the facts of this answer. What the server asks us to wait counts
+    /// when the kind is one that is retried.
+    pub fn error_of(&self, kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Error {
+        let mut error = Error::new(kind, message).with_context("url", self.url).with_context("status", self.status());
+        if let Some(said) = self.said() {
+            error = error.with_context("the server says", said);
+        }
+        match self.retry_after() {
+            Some(delay) if kind.is_retried_by_default() => error.with_retry_after(delay),
+            _ => error,
+        }
+    }
+
+    /// The sentence that most APIs put into one of these members.
+    fn said(&self) -> Option<String> {
+        const LONGEST: usize = 300;
+        let body = self.json()?;
+        let error = body.get("error").filter(|error| error.is_object()).unwrap_or(&body);
+        let names = ["message", "detail", "error_description", "error", "title"];
+        let text = names.iter().find_map(|name| error.get(name)?.as_str())?;
+        let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        Some(line.chars().take(LONGEST).collect()).filter(|line: &String| !line.is_empty())
+    }
+}
+
+/// What a status means for behaviour.
+pub(crate) fn kind_of(status: StatusCode) -> ErrorKind {
+    match status.as_u16() {
+        401 | 407 => ErrorKind::Auth,
+        403 => ErrorKind::Permission,
+        408 | 504 => ErrorKind::Timeout,
+        425 | 429 => ErrorKind::Network,
+        // Neither of these gets better by waiting.
+        501 | 505 => ErrorKind::Validation,
+        500..=599 => ErrorKind::Network,
+        _ => ErrorKind::Validation,
+    }
+}
+
+fn is_retryable(status: StatusCode) -> bool {
+    kind_of(status).is_retried_by_default()
+}
+
+fn hint_for(status: StatusCode) -> Option<&'static str> {
+    Some(match status.as_u16() {
+        401 => "check the key or token of the connection: it may be wrong, expired or of another environment",
+        403 => "the credentials are known but lack a permission: grant it, or use a key that has it",
+        404 => "check the address, and the names in it",
+        407 => "the proxy wants credentials: check those of the connection's proxy",
+        413 => "send less at once: lower `batch_size`",
+        414 => "the address is too long: ask for less at once",
+        429 => "the rate limit of the server is used up: lower the number of parallel steps, or try later",
+        _ => return None,
+    })
+}
+
+/// `Retry-After`, as long as it asks for a wait at all.
+pub(crate) fn retry_after(headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let delay = match text.parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok()?,
+        Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(wall).ok()?,
+    };
+    (!delay.is_zero()).then_some(delay)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure<'a>(status: u16, headers: &'a HeaderMap, body: &'a [u8]) -> Failure<'a> {
+        let status = StatusCode::from_u16(status).unwrap();
+        let (what, url) = ("reading rows", "https://api.example.com/rows");
+        Failure { status, headers, body, cut: false, wall: SystemTime::UNIX_EPOCH, what, url }
+    }
+
+    fn retry_after_of(text: &str) -> Option<Duration> {
+        let headers = HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]);
+        failure(429, &headers, b"").retry_after()
+    }
+
+    #[test]
+    fn every_status_has_its_kind_and_only_passing_ones_are_retried() {
+        let headers = HeaderMap::new();
+        for (status, kind, retried) in [
+            (400, ErrorKind::Validation, false),
+            (401, ErrorKind::Auth, false),
+            (403, ErrorKind::Permission, false),
+            (404, ErrorKind::Validation, false),
+            (407, ErrorKind::Auth, false),
+            (408, ErrorKind::Timeout, true),
+            (409, ErrorKind::Validation, false),
+            (422, ErrorKind::Validation, false),
+            (429, ErrorKind::Network, true),
+            (500, ErrorKind::Network, true),
+            (501, ErrorKind::Validation, false),
+            (503, ErrorKind::Network, true),
+            (504, ErrorKind::Timeout, true),
+        ] {
+            let error = failure(status, &headers, b"").error();
+            assert_eq!((error.kind(), error.is_retryable()), (kind, retried), "{status}");
+        }
+    }
+
+    #[test]
+    fn the_server_may_ask_for_a_wait_in_seconds_or_by_date() {
+        assert_eq!(retry_after_of("60"), Some(Duration::from_secs(60)));
+        assert_eq!(retry_after_of("1.5"), Some(Duration::from_millis(1500)));
+        assert_eq!(retry_after_of("Thu, 01 Jan 1970 00:02:00 GMT"), Some(Duration::from_secs(120)));
+        for nothing in ["0", "-1", "soon", "inf", "Wed, 31 Dec 1969 23:59:59 GMT"] {
+            assert_eq!(retry_after_of(nothing), None, "{nothing}");
+        }
+    }
+
+    #[test]
+    fn what_the_server_says_is_a_fact_beside_the_message() {
+        let headers = HeaderMap::new();
+        let body = br#"{"error": {"code": 7, "message": "no such\n field"}}"#;
+        let error = failure(400, &headers, body).error();
+        assert_eq!(error.message(), "reading rows: the server answered 400 Bad Request");
+        assert!(error.report().contains("the server says: no such field"), "{error:?}");
+    }
+
+    #[test]
+    fn a_wait_does_not_make_an_error_retryable_whose_kind_is_not() {
+        let headers = HeaderMap::from_iter([(RETRY_AFTER, "5".parse().unwrap())]);
+        let failure = failure(500, &headers, b"");
+        assert!(!failure.error_of(ErrorKind::Validation, "same key twice").is_retryable());
+        assert_eq!(failure.error().retry_after(), Some(Duration::from_secs(5)));
+    }
+}

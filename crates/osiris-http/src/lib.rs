@@ -1,0 +1,41 @@
+#![doc = include_str!("../README.md")]
+//!
+//! # What is where
+//!
+//! * [`HttpSettings`] and [`HttpClient`]: a connection, and requests over it that are paced, bounded, repeated where that is
+//!   safe, and classified.
+//! * [`Request`], [`Page`], [`Streaming`], [`Failure`]: what goes out and what comes back.
+//! * [`Pace`]: when the next request may go, shared by all who share a limit.
+//! * [`Document`], [`RowDecoder`]: JSON rows as Arrow, every number exact.
+//!
+//! This crate knows no vendor: what a vendor's error codes mean is told to it by a driver.
+
+mod client;
+mod clock;
+mod exchange;
+mod failure;
+mod meter;
+mod pace;
+mod page;
+mod request;
+mod rows;
+mod settings;
+mod tls;
+mod transport;
+
+pub use client::HttpClient;
+pub use clock::{Clock, Jitter, SimulatedClock, SystemClock};
+pub use failure::{Explain, Explained, Failure};
+pub use meter::{RATE_LIMIT_WAIT_MS, REQUESTS_REPEATED, RequestCounts};
+pub use pace::{Pace, RateLimit, Usage};
+pub use page::{Page, Streaming};
+pub use request::{Repeat, Request};
+pub use rows::{Cell, ColumnFilter, Document, Nested, Row, RowDecoder, RowOptions, RowPath, RowStream};
+pub use settings::{Auth, HttpSettings, ProxySettings};
+pub use tls::TlsSettings;
+
+/// What a [`Request`] is made of, without adding it to one's own dependencies.
+pub use bytes::Bytes;
+pub use reqwest::Method;
+pub use reqwest::header::HeaderMap;
+pub use url::Url;

@@ -1,0 +1,100 @@
+//! What refusals teach where the server says nothing beforehand.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::limit::Bucket;
+
+/// How far back requests are counted.
+const MEMORY: Duration = Duration::from_secs(60);
+/// The most that are remembered.
+const MOST: usize = 10_000;
+/// With fewer requests than this before a refusal, others have used up the limit: that teaches nothing of a rate.
+const ENOUGH: usize = 10;
+/// Nine tenths of what was refused.
+const CAUTION: f64 = 0.9;
+/// Half, when it was refused without a time.
+const RETREAT: f64 = 0.5;
+/// How much the rate grows in a minute.
+const GROWTH: f64 = 0.02;
+/// Never slower than this, in requests a second.
+const SLOWEST: f64 = 1.0 / 60.0;
+
+#[derive(Debug, Default)]
+pub(super) struct Learned {
+    sent: VecDeque<Instant>,
+    bucket: Option<Bucket>,
+    concurrent: Option<usize>,
+    refused_at: Option<Instant>,
+    grown_at: Option<Instant>,
+}
+
+impl Learned {
+    pub(super) fn bucket(&self) -> Option<&Bucket> {
+        self.bucket.as_ref()
+    }
+
+    pub(super) fn concurrent(&self) -> Option<usize> {
+        self.concurrent
+    }
+
+    pub(super) fn take(&mut self, now: Instant, cost: u32) {
+        if let Some(bucket) = &mut self.bucket {
+            bucket.take(now, cost);
+        }
+        while self.sent.len() >= MOST || self.sent.front().is_some_and(|first| now.duration_since(*first) > MEMORY) {
+            self.sent.pop_front();
+        }
+        self.sent.push_back(now);
+    }
+
+    pub(super) fn accepted(&mut self, now: Instant) {
+        let Some(bucket) = &mut self.bucket else { return };
+        let elapsed = now.saturating_duration_since(*self.grown_at.get_or_insert(now));
+        if elapsed >= Duration::from_secs(1) {
+            let rate = bucket.rate() * (1.0 + GROWTH * elapsed.as_secs_f64() / 60.0);
+            bucket.set_rate(rate, now);
+            self.grown_at = Some(now);
+        }
+    }
+
+    pub(super) fn refused(&mut self, retry_after: Option<Duration>, in_flight: usize, now: Instant) {
+        // Requests that were under way together are refused together: that is one lesson, not many.
+        if self.refused_at.is_some_and(|at| now.saturating_duration_since(at) < Duration::from_secs(1)) {
+            return;
+        }
+        self.refused_at = Some(now);
+        if retry_after.is_none() && in_flight > 1 {
+            self.concurrent = Some((in_flight / 2).max(1));
+            return;
+        }
+        let measured = self.rate(retry_after, now);
+        self.bucket = match self.bucket.take() {
+            // What was learned before was nearly right, or others have come.
+            Some(mut bucket) => {
+                let less = if retry_after.is_some() { CAUTION } else { RETREAT };
+                let rate = (bucket.rate() * less).max(SLOWEST);
+                bucket.set_rate(rate, now);
+                Some(bucket)
+            }
+            None => measured.map(|rate| Bucket::new(rate.max(SLOWEST), 1.0, now)),
+        };
+        self.grown_at = Some(now);
+        self.sent.clear();
+    }
+
+    /// The rate to keep to: what was let through, over the time it was let through in and the time until there is room again.
+    fn rate(&self, retry_after: Option<Duration>, now: Instant) -> Option<f64> {
+        let sent = self.sent.len();
+        if sent < ENOUGH {
+            return None;
+        }
+        let first = self.sent.front()?;
+        let elapsed = now.saturating_duration_since(*first).max(Duration::from_secs(1));
+        let sent = f64::from(u32::try_from(sent).unwrap_or(u32::MAX));
+        Some(match retry_after {
+            Some(wait) => CAUTION * sent / (elapsed + wait).as_secs_f64(),
+            None => RETREAT * sent / elapsed.as_secs_f64(),
+        })
+    }
+}

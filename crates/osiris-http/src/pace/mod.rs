@@ -1,0 +1,219 @@
+//! When the next request may go: by limits set beforehand, by what the server says in its headers, and by what its refusals
+//! teach. Knows nothing of what is asked.
+//!
+//! * Up to 80% of a limit that the server tells of nothing happens. From there on the requests that are left are spread over
+//!   the time to the reset, and a tenth of the limit is left to others who share it: at 90% the next request waits for the
+//!   reset [DRV-015].
+//! * After a 429 everybody waits as long as the server says [DRV-016], and then keeps to nine tenths of the rate at which it
+//!   refused; that slowly grows again. A refusal that names no time while several requests are under way lowers how many
+//!   there may be at once.
+
+mod learned;
+mod limit;
+mod shared;
+mod told;
+mod usage;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+pub use limit::RateLimit;
+pub use usage::Usage;
+
+use crate::clock::Clock;
+use learned::Learned;
+use limit::Bucket;
+use told::Told;
+
+/// The pace of all requests that share a limit. Cheap to clone; clones are the same pace.
+#[derive(Clone)]
+pub struct Pace(Arc<Inner>);
+
+struct Inner {
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+    freed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    limit: RateLimit,
+    buckets: Vec<Bucket>,
+    told: Vec<Told>,
+    learned: Learned,
+    not_before: Option<Instant>,
+    in_flight: usize,
+}
+
+/// A request under way. Dropped, it makes room for another.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    pace: Pace,
+    /// How long it was waited for.
+    pub(crate) waited: Duration,
+}
+
+impl Pace {
+    /// A pace of its own, for tests: clients share theirs by identity.
+    pub fn new(limit: &RateLimit, clock: Arc<dyn Clock>) -> Self {
+        let pace = Self(Arc::new(Inner { clock, state: Mutex::default(), freed: Notify::new() }));
+        pace.tighten(limit);
+        pace
+    }
+
+    pub(crate) fn shared(identity: [u8; 32], limit: &RateLimit) -> Self {
+        shared::pace(identity, limit)
+    }
+
+    /// Takes what the server says of a limit into account; for limits told in a body. Headers are read by the client.
+    pub fn observe(&self, usage: &Usage) {
+        let now = self.0.clock.now();
+        let mut state = self.state();
+        match state.told.iter_mut().find(|told| told.is_of(usage)) {
+            Some(told) => told.update(usage, now),
+            None => state.told.push(Told::new(usage, now)),
+        }
+    }
+
+    /// The server has refused a request for coming too early.
+    pub(crate) fn refused(&self, retry_after: Option<Duration>) {
+        let now = self.0.clock.now();
+        let mut state = self.state();
+        let in_flight = state.in_flight;
+        state.learned.refused(retry_after, in_flight, now);
+        state.pause(now, retry_after);
+    }
+
+    /// The server asks everybody to wait, without having refused for the rate.
+    pub(crate) fn pause(&self, delay: Duration) {
+        let now = self.0.clock.now();
+        self.state().pause(now, Some(delay));
+    }
+
+    /// A request was answered.
+    pub(crate) fn accepted(&self) {
+        let now = self.0.clock.now();
+        self.state().learned.accepted(now);
+    }
+
+    /// Waits until a request of this cost may go.
+    ///
+    /// # Errors
+    /// How long it would have to wait, when that is longer than `longest`.
+    ///
+    /// # Cancel safety
+    /// A request that did not go takes nothing.
+    pub(crate) async fn admit(&self, cost: u32, longest: Duration) -> Result<Permit, Duration> {
+        let started = self.0.clock.now();
+        loop {
+            let freed = self.0.freed.notified();
+            tokio::pin!(freed);
+            freed.as_mut().enable();
+            let now = self.0.clock.now();
+            let turn = self.state().turn(now, cost);
+            match turn {
+                Turn::Now => return Ok(Permit { pace: self.clone(), waited: now.saturating_duration_since(started) }),
+                Turn::AnotherEnds => freed.await,
+                Turn::At(moment) => {
+                    let wait = moment.saturating_duration_since(now);
+                    if wait > longest {
+                        return Err(wait);
+                    }
+                    self.0.clock.sleep(wait).await;
+                }
+            }
+        }
+    }
+
+    /// Adds limits to those in force; of two for the same window the lower one counts.
+    fn tighten(&self, limit: &RateLimit) {
+        let now = self.0.clock.now();
+        let mut state = self.state();
+        for &(requests, window) in &limit.windows {
+            match state.limit.windows.iter().position(|(_, known)| *known == window) {
+                None => {
+                    state.limit.windows.push((requests, window));
+                    state.buckets.push(Bucket::for_window(requests, window, now));
+                }
+                Some(index) if requests < state.limit.windows[index].0 => {
+                    state.limit.windows[index].0 = requests;
+                    state.buckets[index] = Bucket::for_window(requests, window, now);
+                }
+                Some(_) => {}
+            }
+        }
+        state.limit.concurrent = match (state.limit.concurrent, limit.concurrent) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+    }
+
+    fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
+    #[cfg(test)]
+    fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Pace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let state = self.state();
+        f.debug_struct("Pace").field("limit", &state.limit).field("in_flight", &state.in_flight).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut state = self.pace.state();
+        state.in_flight = state.in_flight.saturating_sub(1);
+        drop(state);
+        // All of them: one that is woken may yet wait for another reason, or go away.
+        self.pace.0.freed.notify_waiters();
+    }
+}
+
+/// Whose turn it is.
+enum Turn {
+    Now,
+    At(Instant),
+    AnotherEnds,
+}
+
+impl State {
+    fn pause(&mut self, now: Instant, delay: Option<Duration>) {
+        let moment = delay.map(|delay| now + delay);
+        self.not_before = self.not_before.max(moment);
+    }
+
+    /// Takes the turn when it has come.
+    fn turn(&mut self, now: Instant, cost: u32) -> Turn {
+        let most = [self.limit.concurrent, self.learned.concurrent()].into_iter().flatten().min();
+        if most.is_some_and(|most| self.in_flight >= most) {
+            return Turn::AnotherEnds;
+        }
+        self.told.retain(|told| !told.is_over(now));
+        let buckets = self.buckets.iter().chain(self.learned.bucket()).map(|bucket| bucket.ready_at(now, cost));
+        let told = self.told.iter().map(|told| told.ready_at(now));
+        let moment = buckets.chain(told).chain(self.not_before).max().unwrap_or(now);
+        if moment > now {
+            return Turn::At(moment);
+        }
+        self.buckets.iter_mut().for_each(|bucket| bucket.take(now, cost));
+        self.told.iter_mut().for_each(|told| told.take(now));
+        self.learned.take(now, cost);
+        self.in_flight += 1;
+        Turn::Now
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,223 @@
+//! Answers of success: a whole one, and one that is still coming in.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use osiris_core::{Error, Result};
+use reqwest::StatusCode;
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::meter::Meter;
+use crate::pace::Permit;
+use crate::rows::{Document, RowPath};
+use crate::transport;
+
+/// A whole answer.
+#[derive(Debug, Clone)]
+pub struct Page {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) url: Url,
+    pub(crate) body: Bytes,
+}
+
+impl Page {
+    /// The status, which is one of success.
+    pub fn status(&self) -> u16 {
+        self.status.as_u16()
+    }
+
+    /// All headers.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// One header, where it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// Where it came from in the end, after redirects.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The body, decompressed.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The body as text.
+    ///
+    /// # Errors
+    /// When it is not UTF-8.
+    pub fn text(&self) -> Result<&str> {
+        std::str::from_utf8(&self.body)
+            .map_err(|error| Error::validation("the server's answer is not UTF-8 text").with_source(error))
+    }
+
+    /// The body as JSON. Numbers in a [`serde_json::Value`] may lose digits: rows are read with [`document`](Self::document).
+    ///
+    /// # Errors
+    /// JSON that ends too early is a network error, which may be retried. Anything else but JSON is a validation error that says
+    /// what came.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
+        self.expect_json()?;
+        serde_json::from_slice(&self.body).map_err(|error| {
+            if error.is_eof() {
+                return Error::network("the server's answer broke off").with_source(error);
+            }
+            Error::validation("the server's answer is not the JSON that was expected").with_source(error)
+        })
+    }
+
+    /// The body as rows and what surrounds them.
+    ///
+    /// # Errors
+    /// As for [`json`](Self::json).
+    pub fn document(&self, path: &RowPath) -> Result<Document> {
+        self.expect_json()?;
+        Document::parse(self.body.clone(), path)
+    }
+
+    /// Names what is surely no JSON by its own name: a web page, nothing at all.
+    fn expect_json(&self) -> Result<()> {
+        let kind = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let start = self.body.trim_ascii_start();
+        if start.is_empty() {
+            return Err(Error::validation("the server answered with nothing where JSON was expected")
+                .with_context("status", self.status())
+                .with_hint("check the address: it may be that of another service"));
+        }
+        if start.first() == Some(&b'<') {
+            return Err(Error::validation("the server answered with a web page instead of JSON")
+                .with_context("content type", kind)
+                .with_hint("check the address: it is that of a web site, a login page or a proxy, not of the API"));
+        }
+        Ok(())
+    }
+}
+
+/// An answer that is still coming in.
+#[derive(Debug)]
+pub struct Streaming {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Body,
+}
+
+impl Streaming {
+    /// The status, which is one of success.
+    pub fn status(&self) -> u16 {
+        self.status.as_u16()
+    }
+
+    /// All headers.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// One header, where it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The next piece, decompressed; nothing at the end.
+    ///
+    /// # Errors
+    /// A network error when the answer breaks off, a timeout when nothing came for as long as one request may take, a
+    /// validation error when it is larger than the response limit, a cancellation.
+    ///
+    /// # Cancel safety
+    /// No piece is lost.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
+        self.body.chunk().await
+    }
+}
+
+/// The body of an answer, with all that bounds it.
+pub(crate) struct Body {
+    pub(crate) response: reqwest::Response,
+    pub(crate) what: String,
+    pub(crate) limit: u64,
+    pub(crate) received: u64,
+    pub(crate) idle: Duration,
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) cancel: CancellationToken,
+    pub(crate) _permit: Option<Permit>,
+}
+
+impl Body {
+    async fn chunk(&mut self) -> Result<Option<Bytes>> {
+        let next = tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => return Err(Error::cancelled("cancelled while an answer came in")),
+            next = tokio::time::timeout(self.idle, self.response.chunk()) => next,
+        };
+        let Ok(next) = next else {
+            return Err(Error::timeout(format!("{}: nothing came for {} ms", self.what, self.idle.as_millis())));
+        };
+        let chunk = next.map_err(|error| transport::failed(error, &self.what).error)?;
+        if let Some(chunk) = &chunk {
+            self.meter.received(chunk.len());
+            self.received += chunk.len() as u64;
+            if self.received > self.limit {
+                return Err(Error::validation(format!(
+                    "{}: the answer is larger than {} bytes",
+                    self.what, self.limit
+                ))
+                .with_hint("ask for less at once: lower the page size"));
+            }
+        }
+        Ok(chunk)
+    }
+
+    /// All of it.
+    pub(crate) async fn whole(mut self) -> Result<Bytes> {
+        let mut first = None;
+        let mut whole = Vec::new();
+        while let Some(chunk) = self.chunk().await? {
+            match first.take() {
+                None if whole.is_empty() => first = Some(chunk),
+                None => whole.extend_from_slice(&chunk),
+                Some(start) => {
+                    let length = self.response.content_length().and_then(|length| usize::try_from(length).ok());
+                    whole.reserve(length.unwrap_or_default().min(64 << 20).max(2 * chunk.len()));
+                    whole.extend_from_slice(&start);
+                    whole.extend_from_slice(&chunk);
+                }
+            }
+        }
+        Ok(first.unwrap_or_else(|| whole.into()))
+    }
+
+    /// The beginning, and whether there was more or it broke off.
+    pub(crate) async fn beginning(mut self, most: usize) -> (Vec<u8>, bool) {
+        // What went wrong is known already: its explanation is not worth the time of an attempt.
+        self.idle = (self.idle / 2).min(Duration::from_secs(5));
+        let mut body = Vec::new();
+        loop {
+            match self.chunk().await {
+                Ok(Some(chunk)) => {
+                    let room = most - body.len();
+                    body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+                    if chunk.len() > room {
+                        return (body, true);
+                    }
+                }
+                Ok(None) => return (body, false),
+                Err(_) => return (body, true),
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Body").field("received", &self.received).finish_non_exhaustive()
+    }
+}

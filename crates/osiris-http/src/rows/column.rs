@@ -1,0 +1,397 @@
+//! A column in the making: values of one type at a time. What a value needs that the type cannot hold exactly is told to the
+//! caller; what the wider type is, the store's lattice says.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, BooleanBufferBuilder, Date32Array, Decimal128Array, Float64Array, Int64Array, StringArray,
+    Time64MicrosecondArray, TimestampMicrosecondArray,
+};
+use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::error::ArrowError;
+use osiris_core::ColumnType;
+
+use super::number::{Exact, Number, exact_double, exact_float, int_as_double};
+use super::temporal;
+
+/// A value of a row.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Value<'a> {
+    Bool(bool),
+    Number(&'a str),
+    Text(&'a str),
+    /// Nested JSON.
+    Json(&'a str),
+}
+
+/// What became of a value.
+#[derive(Debug, PartialEq)]
+pub(super) enum Pushed {
+    /// It is in, and takes about so many bytes.
+    Done(usize),
+    /// The row has had a value for this column.
+    Twice,
+    /// The column must have this type first.
+    Needs(ColumnType),
+}
+
+pub(super) struct Column {
+    /// The type of its values; none as long as all are NULL.
+    column_type: Option<ColumnType>,
+    /// Whether the type is fixed from outside: declared, or already part of a batch.
+    settled: bool,
+    values: Values,
+    valid: BooleanBufferBuilder,
+    /// Values that are not NULL.
+    present: usize,
+}
+
+enum Values {
+    None,
+    Bool(Vec<bool>),
+    Int(Vec<i64>),
+    Double(Vec<f64>),
+    Decimal(Vec<i128>),
+    Text { offsets: Vec<i32>, bytes: Vec<u8> },
+    Micros(Vec<i64>),
+    Days(Vec<i32>),
+}
+
+impl Column {
+    pub(super) fn new() -> Self {
+        Self {
+            column_type: None,
+            settled: false,
+            values: Values::None,
+            valid: BooleanBufferBuilder::new(0),
+            present: 0,
+        }
+    }
+
+    /// A column whose type is declared. Types without a form in JSON become text.
+    pub(super) fn declared(column_type: &ColumnType) -> Self {
+        use ColumnType as T;
+        let column_type = match column_type {
+            T::UBigInt => T::Decimal(20, 0),
+            T::HugeInt | T::UHugeInt => T::Decimal(38, 0),
+            T::TimestampNs => T::Timestamp,
+            T::List(_) | T::Array(..) | T::Struct(_) | T::Map(..) => T::Json,
+            T::Blob | T::Bit | T::Uuid | T::Interval | T::Other(_) => T::Varchar,
+            plain => plain.clone(),
+        };
+        Self { values: Values::of(&column_type), column_type: Some(column_type), settled: true, ..Self::new() }
+    }
+
+    pub(super) fn column_type(&self) -> Option<&ColumnType> {
+        self.column_type.as_ref()
+    }
+
+    /// Whether there is any value in it since the last batch.
+    pub(super) fn has_values(&self) -> bool {
+        self.present > 0
+    }
+
+    /// Puts a value in row `row`; the rows it has skipped are NULL.
+    #[inline]
+    pub(super) fn push(&mut self, row: usize, value: Value<'_>) -> Pushed {
+        if self.valid.len() > row {
+            return Pushed::Twice;
+        }
+        let Some(column_type) = &self.column_type else { return Pushed::Needs(natural(value)) };
+        if self.valid.len() < row {
+            self.valid.append_n(row - self.valid.len(), false);
+            self.values.resize(row);
+        }
+        match self.values.push(column_type, value) {
+            Some(bytes) => {
+                self.valid.append(true);
+                self.present += 1;
+                Pushed::Done(bytes)
+            }
+            None => Pushed::Needs(self.widened(value)),
+        }
+    }
+
+    /// The type that holds this value and all before it.
+    fn widened(&self, value: Value<'_>) -> ColumnType {
+        let (Some(present), new) = (&self.column_type, natural(value)) else { return natural(value) };
+        // Beside large integers a fraction is a decimal: a double might not hold them.
+        let new = match (present, new, value) {
+            (ColumnType::BigInt, ColumnType::Double, Value::Number(text)) if self.settled || !self.fits_double() => {
+                Exact::parse(text).map_or(ColumnType::Varchar, decimal_type)
+            }
+            (ColumnType::Decimal(..), ColumnType::Double, Value::Number(text)) => {
+                Exact::parse(text).map_or(ColumnType::Varchar, decimal_type)
+            }
+            (ColumnType::BigInt, ColumnType::Double, _) => return ColumnType::Double,
+            (_, new, _) => new,
+        };
+        present.join(&new)
+    }
+
+    fn fits_double(&self) -> bool {
+        match &self.values {
+            Values::Int(ints) => ints.iter().all(|int| int_as_double(*int).is_some()),
+            _ => false,
+        }
+    }
+
+    /// Gives it this type, where that needs no new batch: no value is in it, or its values are not settled and are the same
+    /// under the new type.
+    pub(super) fn retype(&mut self, column_type: &ColumnType) -> bool {
+        if self.present == 0 {
+            self.values = Values::of(column_type);
+            self.values.resize(self.valid.len());
+        } else if self.settled || !self.convert(column_type) {
+            return false;
+        }
+        self.column_type = Some(column_type.clone());
+        true
+    }
+
+    fn convert(&mut self, column_type: &ColumnType) -> bool {
+        let converted = match (&self.values, column_type) {
+            (Values::Int(ints), ColumnType::Double) => {
+                ints.iter().map(|int| int_as_double(*int)).collect::<Option<_>>().map(Values::Double)
+            }
+            (Values::Int(ints), ColumnType::Varchar | ColumnType::Json) => {
+                Values::texts(ints.iter().map(i64::to_string), &self.valid)
+            }
+            (Values::Bool(bools), ColumnType::Varchar | ColumnType::Json) => {
+                Values::texts(bools.iter().map(bool::to_string), &self.valid)
+            }
+            _ => None,
+        };
+        match converted {
+            Some(values) => {
+                self.values = values;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Forgets everything from row `rows` on.
+    pub(super) fn truncate(&mut self, rows: usize) {
+        if self.valid.len() > rows {
+            self.present -= (rows..self.valid.len()).filter(|row| self.valid.get_bit(*row)).count();
+            self.valid.truncate(rows);
+        }
+        self.values.resize(rows.min(self.valid.len()));
+    }
+
+    /// The `rows` values since the last batch, and an empty column of the same type from here on.
+    pub(super) fn take(&mut self, rows: usize) -> Result<ArrayRef, ArrowError> {
+        let column_type = self.column_type.get_or_insert(ColumnType::Varchar).clone();
+        if matches!(self.values, Values::None) {
+            self.values = Values::of(&column_type);
+        }
+        self.valid.append_n(rows.saturating_sub(self.valid.len()), false);
+        self.values.resize(rows);
+        let nulls = NullBuffer::new(self.valid.finish());
+        let nulls = (nulls.null_count() > 0).then_some(nulls);
+        let values = std::mem::replace(&mut self.values, Values::of(&column_type));
+        self.present = 0;
+        self.settled = true;
+        values.into_array(&column_type, nulls)
+    }
+}
+
+/// The narrowest type for a value of which nothing else is known.
+fn natural(value: Value<'_>) -> ColumnType {
+    match value {
+        Value::Bool(_) => ColumnType::Boolean,
+        Value::Text(_) => ColumnType::Varchar,
+        Value::Json(_) => ColumnType::Json,
+        Value::Number(text) => match Number::parse(text) {
+            Number::Int(_) => ColumnType::BigInt,
+            Number::Double(_) => ColumnType::Double,
+            Number::Decimal(exact) => decimal_type(exact),
+            Number::Text => ColumnType::Varchar,
+        },
+    }
+}
+
+fn decimal_type(exact: Exact) -> ColumnType {
+    ColumnType::Decimal((exact.whole + exact.scale).max(1), exact.scale)
+}
+
+/// Whether a text is a number as JSON writes it.
+fn is_number(text: &str) -> bool {
+    let mut cursor = super::cursor::Cursor::new(text);
+    cursor.number().is_ok_and(|number| number.len() == text.len())
+}
+
+impl Values {
+    fn of(column_type: &ColumnType) -> Self {
+        use ColumnType as T;
+        match column_type {
+            T::Boolean => Self::Bool(Vec::new()),
+            T::TinyInt | T::SmallInt | T::Integer | T::BigInt | T::UTinyInt | T::USmallInt | T::UInteger => {
+                Self::Int(Vec::new())
+            }
+            T::Float | T::Double => Self::Double(Vec::new()),
+            T::Decimal(..) => Self::Decimal(Vec::new()),
+            T::Date => Self::Days(Vec::new()),
+            T::Time | T::Timestamp | T::Instant => Self::Micros(Vec::new()),
+            _ => Self::Text { offsets: vec![0], bytes: Vec::new() },
+        }
+    }
+
+    fn texts(texts: impl Iterator<Item = String>, valid: &BooleanBufferBuilder) -> Option<Self> {
+        let (mut offsets, mut bytes) = (vec![0], Vec::new());
+        for (row, text) in texts.enumerate() {
+            if valid.get_bit(row) {
+                bytes.extend_from_slice(text.as_bytes());
+            }
+            offsets.push(i32::try_from(bytes.len()).ok()?);
+        }
+        Some(Self::Text { offsets, bytes })
+    }
+
+    /// Makes it as long as `rows`; what is new are NULLs' places.
+    fn resize(&mut self, rows: usize) {
+        match self {
+            Self::None => {}
+            Self::Bool(values) => values.resize(rows, false),
+            Self::Int(values) | Self::Micros(values) => values.resize(rows, 0),
+            Self::Double(values) => values.resize(rows, 0.0),
+            Self::Decimal(values) => values.resize(rows, 0),
+            Self::Days(values) => values.resize(rows, 0),
+            Self::Text { offsets, bytes } => {
+                let last = offsets.get(rows).or(offsets.last()).copied().unwrap_or(0);
+                offsets.resize(rows + 1, last);
+                bytes.truncate(usize::try_from(last).unwrap_or(0));
+            }
+        }
+    }
+
+    /// Adds a value, where the type holds it exactly, and says how many bytes that took.
+    #[inline]
+    fn push(&mut self, column_type: &ColumnType, value: Value<'_>) -> Option<usize> {
+        match self {
+            Self::Text { offsets, bytes } => {
+                let before = bytes.len();
+                match value {
+                    Value::Text(text) if *column_type == ColumnType::Json => write_json_text(text, bytes)?,
+                    Value::Text(text) | Value::Number(text) => bytes.extend_from_slice(text.as_bytes()),
+                    Value::Bool(value) => bytes.extend_from_slice(if value { b"true" } else { b"false" }),
+                    Value::Json(_) if *column_type != ColumnType::Json => return None,
+                    Value::Json(text) => bytes.extend_from_slice(text.as_bytes()),
+                }
+                let end = i32::try_from(bytes.len()).ok();
+                if end.is_none() {
+                    bytes.truncate(before);
+                }
+                offsets.push(end?);
+                Some(bytes.len() - before + 4)
+            }
+            Self::Bool(values) => match value {
+                Value::Bool(value) => {
+                    values.push(value);
+                    Some(1)
+                }
+                _ => None,
+            },
+            Self::Int(values) => {
+                values.push(integer(column_type, number_text(value)?)?);
+                Some(8)
+            }
+            Self::Double(values) => {
+                let text = number_text(value)?;
+                let double = match column_type {
+                    ColumnType::Float => exact_float(text)?,
+                    _ => exact_double(text)?,
+                };
+                values.push(double);
+                Some(8)
+            }
+            Self::Decimal(values) => {
+                let ColumnType::Decimal(precision, scale) = column_type else { return None };
+                values.push(Exact::parse(number_text(value)?)?.scaled_to(*precision, *scale)?);
+                Some(16)
+            }
+            Self::Micros(values) => {
+                let Value::Text(text) = value else { return None };
+                values.push(match column_type {
+                    ColumnType::Time => temporal::time_of_day(text)?,
+                    ColumnType::Timestamp => temporal::timestamp(text)?,
+                    _ => temporal::instant(text)?,
+                });
+                Some(8)
+            }
+            Self::Days(values) => {
+                let Value::Text(text) = value else { return None };
+                values.push(temporal::days(text)?);
+                Some(4)
+            }
+            Self::None => None,
+        }
+    }
+
+    fn into_array(self, column_type: &ColumnType, nulls: Option<NullBuffer>) -> Result<ArrayRef, ArrowError> {
+        let array: ArrayRef = match self {
+            Self::Bool(values) => Arc::new(BooleanArray::new(BooleanBuffer::from(values), nulls)),
+            Self::Int(values) => Arc::new(Int64Array::try_new(values.into(), nulls)?),
+            Self::Double(values) => Arc::new(Float64Array::try_new(values.into(), nulls)?),
+            Self::Days(values) => Arc::new(Date32Array::try_new(values.into(), nulls)?),
+            Self::Micros(values) if *column_type == ColumnType::Time => {
+                Arc::new(Time64MicrosecondArray::try_new(values.into(), nulls)?)
+            }
+            Self::Micros(values) => {
+                let array = TimestampMicrosecondArray::try_new(values.into(), nulls)?;
+                return Ok(Arc::new(array.with_data_type(column_type.arrow())));
+            }
+            Self::Decimal(values) => {
+                let array = Decimal128Array::try_new(values.into(), nulls)?;
+                return Ok(Arc::new(array.with_data_type(column_type.arrow())));
+            }
+            Self::Text { offsets, bytes } => {
+                let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
+                Arc::new(StringArray::try_new(offsets, Buffer::from_vec(bytes), nulls)?)
+            }
+            Self::None => Arc::new(StringArray::from(Vec::<Option<&str>>::new())),
+        };
+        if *array.data_type() == column_type.arrow() {
+            return Ok(array);
+        }
+        cast_with_options(&array, &column_type.arrow(), &CastOptions { safe: false, ..CastOptions::default() })
+    }
+}
+
+/// A number's text, quoted or not.
+#[inline]
+fn number_text(value: Value<'_>) -> Option<&str> {
+    match value {
+        Value::Number(text) => Some(text),
+        // Only where a number is wanted: APIs quote those that JavaScript would spoil.
+        Value::Text(text) => is_number(text).then_some(text),
+        _ => None,
+    }
+}
+
+#[inline]
+fn integer(column_type: &ColumnType, text: &str) -> Option<i64> {
+    use ColumnType as T;
+    let int = match Number::parse(text) {
+        Number::Int(int) => int,
+        // `1.0` is an integer, in another way of writing.
+        Number::Double(_) => i64::try_from(Exact::parse(text)?.scaled_to(38, 0)?).ok()?,
+        _ => return None,
+    };
+    let fits = match column_type {
+        T::TinyInt => i8::try_from(int).is_ok(),
+        T::SmallInt => i16::try_from(int).is_ok(),
+        T::Integer => i32::try_from(int).is_ok(),
+        T::UTinyInt => u8::try_from(int).is_ok(),
+        T::USmallInt => u16::try_from(int).is_ok(),
+        T::UInteger => u32::try_from(int).is_ok(),
+        _ => true,
+    };
+    fits.then_some(int)
+}
+
+fn write_json_text(text: &str, bytes: &mut Vec<u8>) -> Option<()> {
+    serde_json::to_writer(bytes, text).ok()
+}

@@ -1,0 +1,154 @@
+//! Which column a member goes to. The usual row has the members of the one before it, in the same order: then nothing is
+//! searched.
+
+use std::collections::{HashMap, HashSet};
+
+use super::options::{Nested, RowOptions};
+
+pub(super) type NodeId = usize;
+pub(super) type ColumnId = usize;
+
+/// The members of one kind of object: the row, or an object at one place in it.
+#[derive(Debug, Default)]
+struct Node {
+    members: Vec<Member>,
+    index: HashMap<Box<str>, usize>,
+    depth: usize,
+    /// What the names of its columns begin with.
+    prefix: String,
+}
+
+/// What is known of a member.
+#[derive(Debug)]
+pub(super) struct Member {
+    key: Box<str>,
+    /// The full name, as flattened.
+    name: String,
+    /// Whether its text may be JSON.
+    pub(super) embedded: bool,
+    column: Option<Place>,
+    node: Option<NodeId>,
+}
+
+/// Where a value goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Column(ColumnId),
+    /// The filter leaves it out.
+    Nowhere,
+}
+
+/// All objects of a row, and the names of the columns.
+pub(super) struct Names {
+    nodes: Vec<Node>,
+    options: RowOptions,
+    /// Lower case, since columns never differ by case alone.
+    taken: HashSet<String>,
+    columns: Vec<String>,
+    /// The columns that were declared, by the name that the rows use.
+    declared: HashMap<String, ColumnId>,
+}
+
+impl Names {
+    pub(super) const ROOT: NodeId = 0;
+
+    pub(super) fn new(options: RowOptions) -> Self {
+        let mut names = Self {
+            nodes: vec![Node::default()],
+            taken: HashSet::new(),
+            columns: Vec::new(),
+            declared: HashMap::new(),
+            options,
+        };
+        for (name, _) in names.options.columns.clone() {
+            if !names.declared.contains_key(&name) {
+                let column = names.enter(&name);
+                names.declared.insert(name, column);
+            }
+        }
+        names
+    }
+
+    /// The columns so far.
+    pub(super) fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// Which key is likely to come at this place of an object.
+    #[inline]
+    pub(super) fn expected(&self, node: NodeId, at: usize) -> Option<&str> {
+        self.nodes[node].members.get(at).map(|member| &*member.key)
+    }
+
+    #[inline]
+    pub(super) fn member(&self, node: NodeId, at: usize) -> &Member {
+        &self.nodes[node].members[at]
+    }
+
+    /// The member called `key`, made if need be.
+    pub(super) fn find(&mut self, id: NodeId, key: &str) -> usize {
+        let node = &mut self.nodes[id];
+        if let Some(&at) = node.index.get(key) {
+            return at;
+        }
+        let embedded = node.depth == 0 && self.options.embedded.iter().any(|embedded| embedded == key);
+        let (at, name) = (node.members.len(), format!("{}{key}", node.prefix));
+        node.members.push(Member { key: key.into(), name, embedded, column: None, node: None });
+        node.index.insert(key.into(), at);
+        at
+    }
+
+    /// Where a value of this member goes.
+    #[inline]
+    pub(super) fn place(&mut self, node: NodeId, at: usize) -> Place {
+        match self.nodes[node].members[at].column {
+            Some(place) => place,
+            None => self.new_place(node, at),
+        }
+    }
+
+    fn new_place(&mut self, node: NodeId, at: usize) -> Place {
+        let name = self.nodes[node].members[at].name.clone();
+        let kept = self.options.filter.as_ref().is_none_or(|filter| filter(&name));
+        let place = match self.declared.get(&name) {
+            _ if !kept => Place::Nowhere,
+            Some(column) => Place::Column(*column),
+            None => Place::Column(self.enter(&name)),
+        };
+        self.nodes[node].members[at].column = Some(place);
+        place
+    }
+
+    /// The object at this member, if it is one whose members become columns.
+    pub(super) fn inside(&mut self, node: NodeId, at: usize) -> Option<NodeId> {
+        let Nested::Flatten { depth: deepest, separator } = &self.options.nested else { return None };
+        if let Some(inside) = self.nodes[node].members[at].node {
+            return Some(inside);
+        }
+        let depth = self.nodes[node].depth + 1;
+        // A declared JSON column holds its objects whole.
+        if deepest.is_some_and(|deepest| depth > deepest)
+            || self.declared.contains_key(&self.nodes[node].members[at].name)
+        {
+            return None;
+        }
+        let inside = self.nodes.len();
+        let prefix = format!("{}{separator}", self.nodes[node].members[at].name);
+        self.nodes.push(Node { depth, prefix, ..Node::default() });
+        self.nodes[node].members[at].node = Some(inside);
+        Some(inside)
+    }
+
+    /// A column's name, made different from all others: by a number where two differ by case alone, or are equal.
+    fn enter(&mut self, name: &str) -> ColumnId {
+        let name = if name.is_empty() { "_" } else { name };
+        let mut unique = name.to_owned();
+        let mut number = 2;
+        while !self.taken.insert(unique.to_lowercase()) {
+            unique = format!("{name}_{number}");
+            number += 1;
+        }
+        self.columns.push(unique);
+        self.columns.len() - 1
+    }
+}

@@ -1,0 +1,110 @@
+//! What becomes of the members of a row.
+
+use std::fmt;
+use std::sync::Arc;
+
+use osiris_core::ColumnType;
+
+/// Says by its name whether a column is kept.
+pub type ColumnFilter = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+
+/// What becomes of an object inside of a row. Arrays are always kept as JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Nested {
+    /// It is kept as JSON, its text unchanged.
+    Json,
+    /// Its members become columns `a.b`.
+    Flatten {
+        /// What stands between the names. Default `.`.
+        separator: String,
+        /// How many levels; what is deeper is kept as JSON. Default: all.
+        depth: Option<usize>,
+    },
+}
+
+/// How rows become columns.
+#[derive(Clone)]
+pub struct RowOptions {
+    pub(super) nested: Nested,
+    pub(super) columns: Vec<(String, ColumnType)>,
+    pub(super) names: Vec<String>,
+    pub(super) embedded: Vec<String>,
+    pub(super) filter: Option<ColumnFilter>,
+    pub(super) batch_bytes: usize,
+}
+
+impl RowOptions {
+    /// Every default.
+    pub fn new() -> Self {
+        Self {
+            nested: Nested::Flatten { separator: ".".to_owned(), depth: None },
+            columns: Vec::new(),
+            names: Vec::new(),
+            embedded: Vec::new(),
+            filter: None,
+            batch_bytes: 8 << 20,
+        }
+    }
+
+    /// What becomes of objects inside of rows. Default: flattened, with dots.
+    #[must_use]
+    pub fn with_nested(mut self, nested: Nested) -> Self {
+        self.nested = nested;
+        self
+    }
+
+    /// Columns that are there whatever comes, first and in this order, with their types. A value that does not fit widens its
+    /// column, exactly. Integers, floating point numbers, decimals, dates, times and timestamps are read from texts as well;
+    /// types without a form in JSON are taken as text.
+    #[must_use]
+    pub fn with_columns<S: Into<String>>(mut self, columns: impl IntoIterator<Item = (S, ColumnType)>) -> Self {
+        self.columns = columns.into_iter().map(|(name, column_type)| (name.into(), column_type)).collect();
+        self
+    }
+
+    /// The columns of rows that are arrays.
+    #[must_use]
+    pub fn with_names<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.names = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// A member whose text is JSON itself: an object in it is treated as if it stood there without quotes.
+    #[must_use]
+    pub fn with_embedded(mut self, name: impl Into<String>) -> Self {
+        self.embedded.push(name.into());
+        self
+    }
+
+    /// Which columns are kept, by their full names. Default: all. The others are not even counted.
+    #[must_use]
+    pub fn with_filter(mut self, filter: ColumnFilter) -> Self {
+        self.filter = Some(filter);
+        self
+    }
+
+    /// About how large a batch becomes, in bytes. Default 8 MiB.
+    #[must_use]
+    pub fn with_batch_bytes(mut self, bytes: usize) -> Self {
+        self.batch_bytes = bytes;
+        self
+    }
+}
+
+impl Default for RowOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for RowOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RowOptions")
+            .field("nested", &self.nested)
+            .field("columns", &self.columns)
+            .field("names", &self.names)
+            .field("embedded", &self.embedded)
+            .field("batch_bytes", &self.batch_bytes)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,100 @@
+//! What goes wrong below HTTP: no host, no connection, no trust, an answer that breaks off.
+
+use std::error::Error as StdError;
+
+use osiris_core::Error;
+
+/// An attempt that failed, and whether the server may have acted on it.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) error: Error,
+    pub(crate) processed: bool,
+    /// Refused for the rate: the pace has to learn of it.
+    pub(crate) throttled: bool,
+}
+
+impl Failed {
+    pub(crate) fn maybe_processed(error: Error) -> Self {
+        Self { error, processed: true, throttled: false }
+    }
+
+    pub(crate) fn not_processed(error: Error) -> Self {
+        Self { error, processed: false, throttled: false }
+    }
+}
+
+/// reqwest's error as ours. Its URL is left out: a query may hold what must not be shown.
+pub(crate) fn failed(error: reqwest::Error, what: &str) -> Failed {
+    let error = error.without_url();
+    if error.is_builder() {
+        return Failed::not_processed(
+            Error::validation(format!("{what}: the request cannot be sent")).with_source(error),
+        );
+    }
+    if let Some(tls) = tls_error(&error) {
+        return Failed::not_processed(tls_failed(&tls, what).with_source(error));
+    }
+    if error.is_connect() {
+        let failed = if error.is_timeout() {
+            Error::timeout(format!("{what}: no connection to the server within the connect timeout"))
+                .with_hint("check host, port and firewall, or raise the connect timeout")
+        } else if error.is_dns() {
+            Error::network(format!("{what}: the name of the server is not known"))
+                .with_hint("check the host in the address, and whether this machine can resolve names")
+        } else {
+            Error::network(format!("{what}: no connection to the server"))
+                .with_hint("check host and port, and whether the server runs")
+        };
+        return Failed::not_processed(failed.with_source(error));
+    }
+    Failed::maybe_processed(if error.is_timeout() {
+        Error::timeout(format!("{what}: the server did not answer in time")).with_source(error)
+    } else if error.is_body() || error.is_decode() {
+        Error::network(format!("{what}: the answer broke off or arrived damaged")).with_source(error)
+    } else {
+        Error::network(format!("{what}: the connection was lost")).with_source(error)
+    })
+}
+
+fn tls_failed(tls: &rustls::Error, what: &str) -> Error {
+    use rustls::{AlertDescription, CertificateError as C, Error as E};
+    let (why, hint) = match tls {
+        E::InvalidCertificate(C::UnknownIssuer | C::BadSignature) => (
+            "its certificate is signed by an authority that is not trusted",
+            "give the authority's certificate as `ssl_ca`; behind an inspecting proxy, the proxy's",
+        ),
+        E::InvalidCertificate(C::NotValidForName | C::NotValidForNameContext { .. }) => {
+            ("its certificate is that of another host", "use the host name that the certificate is made for")
+        }
+        E::InvalidCertificate(C::Expired | C::ExpiredContext { .. }) => {
+            ("its certificate has expired", "renew it, or set the clock of this machine")
+        }
+        E::InvalidCertificate(C::NotValidYet | C::NotValidYetContext { .. }) => {
+            ("its certificate is not valid yet", "set the clock of this machine")
+        }
+        E::InvalidMessage(_) => ("it does not speak TLS on this port", "use `http://`, or another port"),
+        E::AlertReceived(AlertDescription::CertificateRequired | AlertDescription::BadCertificate) => {
+            ("it wants a client certificate", "client certificates are not supported here")
+        }
+        _ => ("TLS could not be agreed on", "see the cause below"),
+    };
+    // Waiting does not mend it.
+    Error::network(format!("{what}: the server cannot be trusted: {why}")).with_hint(hint).with_retryable(false)
+}
+
+/// The TLS library's error inside of this one.
+fn tls_error(error: &reqwest::Error) -> Option<rustls::Error> {
+    let mut cause: Option<&(dyn StdError + 'static)> = error.source();
+    while let Some(current) = cause {
+        if let Some(tls) = current.downcast_ref::<rustls::Error>() {
+            return Some(tls.clone());
+        }
+        // An I/O error does not name the error it wraps as its source, but that one's source.
+        let wrapped = current.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        cause = match wrapped {
+            Some(inner) => Some(inner as &(dyn StdError + 'static)),
+            None => current.source(),
+        };
+    }
+    None
+}

@@ -1,0 +1,210 @@
+//! What answers mean: bodies, encodings, sizes, and the errors they become.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use osiris_core::{Error, ErrorKind, Secret};
+use osiris_http::{Auth, Request};
+use osiris_testkit::http_server::{HttpServer, Reply};
+use serde_json::{Value, json};
+
+use crate::{client, settings};
+
+fn brotli(text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    brotli::BrotliCompress(&mut text.as_bytes(), &mut out, &Default::default()).unwrap();
+    out
+}
+
+#[tokio::test]
+async fn every_encoding_is_undone_and_connections_are_used_again() {
+    let text = json!({"rows": vec!["a value that comes again"; 100]}).to_string();
+    let plain = text.clone();
+    let server = HttpServer::start(move |seen| {
+        let reply = Reply::text(200, &plain);
+        std::future::ready(match seen.path() {
+            "/gzip" => reply.gzip(),
+            "/br" => reply.encoded("br", brotli(&plain)),
+            "/zstd" => reply.encoded("zstd", zstd::encode_all(plain.as_bytes(), 3).unwrap()),
+            _ => reply,
+        })
+    })
+    .unwrap();
+    let client = client(settings(&server));
+    for path in ["plain", "gzip", "br", "zstd"] {
+        let page = client.fetch(&Request::get(client.url(path).unwrap())).await.unwrap();
+        assert_eq!(page.text().unwrap(), text, "{path}");
+    }
+    assert_eq!(server.connections(), 1);
+    let accepted = server.requests()[0].header("accept-encoding").unwrap().to_owned();
+    assert!(["gzip", "br", "zstd"].iter().all(|coding| accepted.contains(coding)), "{accepted}");
+    assert_eq!(client.counts().bytes, 4 * u64::try_from(text.len()).unwrap());
+}
+
+#[tokio::test]
+async fn each_status_becomes_an_error_of_its_kind_with_what_the_server_says() {
+    let server = HttpServer::start(|seen| {
+        let status = seen.path().trim_start_matches('/').parse().unwrap();
+        std::future::ready(Reply::json(status, &json!({"detail": "Unable to resolve field: nope", "attr": null})))
+    })
+    .unwrap();
+    let client = client(settings(&server));
+    for (status, kind, requests) in [
+        (400, ErrorKind::Validation, 1),
+        (401, ErrorKind::Auth, 1),
+        (403, ErrorKind::Permission, 1),
+        (404, ErrorKind::Validation, 1),
+        (408, ErrorKind::Timeout, 3),
+        (429, ErrorKind::Network, 3),
+        (500, ErrorKind::Network, 3),
+        (504, ErrorKind::Timeout, 3),
+    ] {
+        let before = server.requests().len();
+        let request = Request::get(client.url(&format!("{status}?secret=query")).unwrap()).what("reading rows");
+        let error = client.fetch(&request).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{status}");
+        assert_eq!(server.requests().len() - before, requests, "{status}");
+        let report = error.report();
+        assert!(report.starts_with(&format!("reading rows: the server answered {status}")), "{report}");
+        assert!(report.contains("Unable to resolve field: nope") && !report.contains("query"), "{report}");
+    }
+}
+
+#[tokio::test]
+async fn a_vendors_code_decides_whether_a_500_is_tried_again() {
+    let server =
+        HttpServer::start(|_| std::future::ready(Reply::json(500, &json!({"code": "21000", "message": "twice"}))))
+            .unwrap();
+    let explained = settings(&server).with_explain(|failure| {
+        let code = failure.json()?.get("code")?.as_str()?.to_owned();
+        (code == "21000").then(|| failure.error_of(ErrorKind::Validation, "a key comes twice in one batch").into())
+    });
+    let client = client(explained);
+    let error = client.fetch(&Request::get(client.url("").unwrap())).await.unwrap_err();
+    assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Validation, false));
+    assert_eq!(error.message(), "a key comes twice in one batch");
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn an_error_of_ten_megabytes_is_cut_and_one_that_stalls_has_an_end() {
+    let server = HttpServer::start(|seen| {
+        let big = Reply::new(400).body(vec![b'x'; 10 << 20]);
+        std::future::ready(if seen.path() == "/stall" { big.stall_after(1000) } else { big })
+    })
+    .unwrap();
+    let lengths = std::sync::Arc::new(AtomicUsize::new(0));
+    let seen = std::sync::Arc::clone(&lengths);
+    let settings = settings(&server).with_request_timeout(Duration::from_millis(500)).with_explain(move |failure| {
+        assert!(failure.is_cut());
+        seen.store(failure.body().len(), Ordering::Relaxed);
+        None
+    });
+    let client = client(settings);
+    let error = client.fetch(&Request::get(client.url("big").unwrap())).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Validation);
+    assert_eq!(lengths.load(Ordering::Relaxed), 64 << 10);
+    let error = client.fetch(&Request::get(client.url("stall").unwrap())).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Validation);
+}
+
+#[tokio::test]
+async fn an_answer_beyond_the_limit_is_refused_even_when_it_is_small_on_the_wire() {
+    let server = HttpServer::start(|_| std::future::ready(Reply::text(200, &" ".repeat(1 << 20)).gzip())).unwrap();
+    let client = client(settings(&server).with_response_limit(1000));
+    let error = client.fetch(&Request::get(client.url("").unwrap())).await.unwrap_err();
+    assert!(error.message().contains("larger than 1000 bytes"), "{error:?}");
+    assert!(error.hint().unwrap().contains("page size"));
+    assert_eq!(server.requests().len(), 1, "it is not asked for again");
+}
+
+#[tokio::test]
+async fn a_web_page_instead_of_json_is_called_that() {
+    let server = HttpServer::start(|seen| {
+        let html = Reply::new(200).header("content-type", "text/html").body("\n<!doctype html><p>Log in</p>");
+        std::future::ready(if seen.path() == "/empty" { Reply::new(200) } else { html })
+    })
+    .unwrap();
+    let client = client(settings(&server));
+    for (path, said) in [("", "a web page instead of JSON"), ("empty", "nothing where JSON was expected")] {
+        let page = client.fetch(&Request::get(client.url(path).unwrap())).await.unwrap();
+        let error = page.json::<Value>().unwrap_err();
+        assert!(error.message().contains(said), "{error:?}");
+        assert!(!error.is_retryable());
+    }
+}
+
+#[tokio::test]
+async fn truncated_json_is_asked_for_again() {
+    let server =
+        HttpServer::scripted([Reply::text(200, r#"{"a": [1, 2"#), Reply::text(200, r#"{"a": [1, 2]}"#)]).unwrap();
+    let client = client(settings(&server));
+    let request = Request::get(client.url("").unwrap());
+    let value: Value = client.fetch_as(&request, |page| page.json()).await.unwrap();
+    assert_eq!(value, json!({"a": [1, 2]}));
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn a_slow_answer_is_a_timeout_of_each_attempt() {
+    let server =
+        HttpServer::start(|_| std::future::ready(Reply::text(200, "late").after(Duration::from_secs(60)))).unwrap();
+    let client = client(settings(&server).with_request_timeout(Duration::from_millis(50)));
+    let error = client.fetch(&Request::get(client.url("").unwrap())).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(error.message().contains("no complete answer within 50 ms"), "{error:?}");
+    assert_eq!(server.requests().len(), 3);
+}
+
+#[tokio::test]
+async fn all_attempts_together_have_an_end() {
+    let server = HttpServer::start(|_| std::future::ready(Reply::text(200, "late").stall_after(2))).unwrap();
+    let settings = settings(&server).with_total_timeout(Duration::from_millis(300));
+    let client = client(settings.with_request_timeout(Duration::from_secs(60)));
+    let started = Instant::now();
+    let error = client.fetch(&Request::get(client.url("").unwrap())).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(error.report().contains("total timeout"), "{error:?}");
+    assert!(started.elapsed() < Duration::from_secs(30));
+}
+
+#[tokio::test]
+async fn a_stream_comes_in_pieces_and_a_cut_one_is_an_error() {
+    let body = "0123456789".repeat(10_000);
+    let whole = body.clone();
+    let server = HttpServer::start(move |seen| {
+        let reply = Reply::text(200, &body).header("content-range", "0-1/2");
+        std::future::ready(if seen.path() == "/cut" { reply.cut_after(50_000) } else { reply })
+    })
+    .unwrap();
+    let client = client(settings(&server));
+    let mut stream = client.open(&Request::get(client.url("").unwrap())).await.unwrap();
+    assert_eq!(stream.header("content-range"), Some("0-1/2"));
+    let (mut text, mut pieces) = (Vec::new(), 0);
+    while let Some(piece) = stream.chunk().await.unwrap() {
+        text.extend_from_slice(&piece);
+        pieces += 1;
+    }
+    assert!(text == whole.as_bytes() && pieces > 1, "{pieces} pieces");
+    let mut stream = client.open(&Request::get(client.url("cut").unwrap())).await.unwrap();
+    let error = loop {
+        match stream.chunk().await {
+            Ok(Some(_)) => {}
+            Ok(None) => panic!("the end came too early"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), ErrorKind::Network);
+}
+
+#[tokio::test]
+async fn secrets_are_in_no_error() {
+    let server = HttpServer::start(|_| {
+        std::future::ready(Reply::json(400, &json!({"message": "your token s3cret-t0ken is wrong"})))
+    })
+    .unwrap();
+    let client = client(settings(&server).with_auth(Auth::Bearer(Secret::new("s3cret-t0ken"))).unwrap());
+    let error: Error = client.fetch(&Request::get(client.url("").unwrap())).await.unwrap_err();
+    assert!(error.report().contains("your token *** is wrong"), "{error:?}");
+    assert!(!format!("{client:?}").contains("s3cret"), "{client:?}");
+}

@@ -1,0 +1,131 @@
+//! When a request is sent again, and when not.
+
+use std::time::{Duration, SystemTime};
+
+use osiris_core::{Error, ErrorKind};
+use osiris_http::{Explained, HttpSettings, Repeat, Request, SimulatedClock};
+use osiris_testkit::http_server::{HttpServer, Reply};
+
+use crate::{client, settings};
+
+#[tokio::test]
+async fn an_answer_that_is_cut_or_never_comes_is_asked_for_again() {
+    let cut = || Reply::text(200, "0123456789").cut_after(4);
+    let server = HttpServer::scripted([cut(), Reply::hang_up(), Reply::text(200, "whole")]).unwrap();
+    let client = client(settings(&server));
+    let page = client.fetch(&Request::get(client.url("").unwrap())).await.unwrap();
+    assert_eq!(page.text().unwrap(), "whole");
+    let counts = client.counts();
+    assert_eq!((counts.requests, counts.repeated), (3, 2));
+}
+
+#[tokio::test]
+async fn damaged_compression_is_asked_for_again() {
+    let server = HttpServer::scripted([
+        Reply::new(200).encoded("gzip", &b"\x1f\x8b\x08\0damaged and more"[..]),
+        Reply::text(200, "whole").gzip(),
+    ])
+    .unwrap();
+    let client = client(settings(&server));
+    assert_eq!(client.fetch(&Request::get(client.url("").unwrap())).await.unwrap().text().unwrap(), "whole");
+}
+
+#[tokio::test]
+async fn a_post_whose_outcome_is_unknown_is_not_sent_again_and_says_so() {
+    for fault in [Reply::hang_up(), Reply::text(201, "0123456789").cut_after(4), Reply::new(503), Reply::new(500)] {
+        let server = HttpServer::start(move |_| std::future::ready(fault.clone())).unwrap();
+        let client = client(settings(&server));
+        let request = Request::post(client.url("rows").unwrap()).json(&[1]).unwrap().what("writing rows");
+        let error = client.fetch(&request).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Network);
+        assert!(!error.is_retryable(), "a step's retries must not send it again either");
+        assert!(error.report().contains("outcome: not known"), "{error:?}");
+        assert_eq!(server.requests().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_post_is_sent_again_where_the_server_surely_did_nothing() {
+    let server =
+        HttpServer::scripted([Reply::new(429), Reply::new(503).header("x-code", "before"), Reply::new(201)]).unwrap();
+    let explained = settings(&server).with_explain(|failure| {
+        let error = failure.error_of(ErrorKind::Network, "the database is down");
+        failure.header("x-code").map(|_| Explained::not_processed(error))
+    });
+    let client = client(explained);
+    let page = client.fetch(&Request::post(client.url("").unwrap()).json(&[1]).unwrap()).await.unwrap();
+    assert_eq!(page.status(), 201);
+    assert!(server.requests().iter().all(|seen| seen.json() == serde_json::json!([1])));
+}
+
+#[tokio::test]
+async fn a_post_that_only_reads_is_sent_again_when_it_says_so() {
+    let server = HttpServer::scripted([Reply::hang_up(), Reply::new(500), Reply::text(200, "read")]).unwrap();
+    let client = client(settings(&server));
+    let request = Request::post(client.url("").unwrap()).json(&[1]).unwrap().repeat(Repeat::Always);
+    assert_eq!(client.fetch(&request).await.unwrap().text().unwrap(), "read");
+}
+
+#[tokio::test]
+async fn without_a_connection_nothing_was_sent() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let settings = HttpSettings::new(&format!("http://127.0.0.1:{port}")).unwrap();
+    let client = client(settings.with_retry(osiris_core::RetryPolicy::never()));
+    let error = client.fetch(&Request::post(client.url("").unwrap())).await.unwrap_err();
+    assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Network, true));
+    assert!(error.message().contains("no connection to the server"), "{error:?}");
+    let settings = HttpSettings::new("http://no-such-host.invalid").unwrap();
+    let client = crate::client(settings.with_retry(osiris_core::RetryPolicy::never()));
+    let error = client.fetch(&Request::post(client.url("").unwrap())).await.unwrap_err();
+    assert!(error.message().contains("the name of the server is not known"), "{error:?}");
+}
+
+#[tokio::test]
+async fn the_server_says_how_long_to_wait_in_seconds_or_by_date() {
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    for (header, seconds) in [("77", 77), ("Tue, 14 Nov 2023 22:15:20 GMT", 120)] {
+        let server = HttpServer::scripted([Reply::new(429).header("retry-after", header), Reply::new(204)]).unwrap();
+        let clock = SimulatedClock::starting_at(now);
+        let client = client(settings(&server)).with_clock(std::sync::Arc::new(clock.clone()));
+        client.fetch(&Request::get(client.url("").unwrap())).await.unwrap();
+        assert_eq!(clock.elapsed(), Duration::from_secs(seconds), "{header}");
+        assert_eq!(client.counts().rate_limit_wait, Duration::from_secs(seconds), "{header}");
+    }
+}
+
+#[tokio::test]
+async fn a_wait_that_is_too_long_is_an_error_at_once_that_tells_it() {
+    let server = HttpServer::scripted([Reply::new(429).header("retry-after", "3600")]).unwrap();
+    let client = client(settings(&server));
+    let error = client.fetch(&Request::get(client.url("").unwrap())).await.unwrap_err();
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(3600)));
+    assert!(error.report().contains("a longer wait than is allowed"), "{error:?}");
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn delays_grow_and_are_spread_by_chance() {
+    let server = HttpServer::scripted([Reply::new(500)]).unwrap();
+    let clock = SimulatedClock::default();
+    let settings = HttpSettings::new(&server.url()).unwrap();
+    let client =
+        client(settings).with_clock(std::sync::Arc::new(clock.clone())).with_jitter(std::sync::Arc::new(|| 0.0));
+    client.fetch(&Request::get(client.url("").unwrap())).await.unwrap_err();
+    assert_eq!(clock.slept(), [500, 1000, 2000, 4000].map(Duration::from_millis));
+}
+
+#[tokio::test]
+async fn a_refusal_inside_of_a_success_is_one_as_well() {
+    let server = HttpServer::scripted([Reply::text(200, "THROTTLED"), Reply::text(200, "fine")]).unwrap();
+    let clock = SimulatedClock::default();
+    let client = client(settings(&server)).with_clock(std::sync::Arc::new(clock.clone()));
+    let request = Request::post(client.url("").unwrap()).repeat(Repeat::Always);
+    let text = client
+        .fetch_as(&request, |page| match page.text()? {
+            "THROTTLED" => Err(Error::network("throttled").with_retry_after(Duration::from_secs(9))),
+            text => Ok(text.to_owned()),
+        })
+        .await
+        .unwrap();
+    assert_eq!((text.as_str(), clock.elapsed()), ("fine", Duration::from_secs(9)));
+}

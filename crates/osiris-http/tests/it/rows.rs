@@ -1,0 +1,86 @@
+//! Rows of an answer, through the decoder and a widening sender into a real store.
+
+use osiris_core::{ColumnType, Result};
+use osiris_http::{Document, Nested, Request, RowDecoder, RowOptions, RowPath};
+use osiris_testkit::Bench;
+use osiris_testkit::http_server::{HttpServer, Reply};
+
+use crate::{client, settings};
+
+/// Each text is a page of rows; the table that they make, with its types, as text.
+async fn stored(options: RowOptions, pages: &[&str]) -> Result<String> {
+    let bench = Bench::new(|_| Ok(()))?;
+    let sink = bench.store().sink("rows").await?;
+    let sender = sink.widening_sender();
+    let mut decoder = RowDecoder::new(options);
+    for page in pages {
+        let document = Document::parse(page.as_bytes().to_vec().into(), &RowPath::root())?;
+        decoder = decoder.decode(document).await?;
+        while let Some(batch) = decoder.take_batch()? {
+            sender.send(batch).await?;
+        }
+    }
+    while let Some(batch) = decoder.finish()? {
+        sender.send(batch).await?;
+    }
+    let table = sink.finish().await?;
+    assert_eq!(table.rows(), decoder.rows());
+    let columns = table.schema().columns().iter();
+    let columns: Vec<_> = columns.map(|column| format!("{} {}", column.name, column.column_type)).collect();
+    let mut lines = vec![columns.join(" | ")];
+    for row in bench.rows(&table).await?.rows() {
+        let cells: Vec<_> = row.iter().map(|cell| cell.as_deref().unwrap_or("NULL")).collect();
+        lines.push(cells.join(" | "));
+    }
+    Ok(lines.join("\n"))
+}
+
+#[tokio::test]
+async fn pages_that_widen_each_other_keep_every_value() {
+    let pages = [
+        r#"[{"id": 1, "v": 1, "t": 1, "j": 1}]"#,
+        r#"[{"id": 2, "v": 2.25, "t": "x", "j": [1]}, {"id": 9223372036854775808}]"#,
+        r#"[{"id": 3, "v": 12345678901234567890.5, "t": true, "new": {"deep": "y"}, "never": null}]"#,
+    ];
+    insta::assert_snapshot!(stored(RowOptions::new(), &pages).await.unwrap(), @"
+    id DECIMAL(19,0) | v DECIMAL(22,2) | t VARCHAR | j JSON | new.deep VARCHAR | never VARCHAR
+    1 | 1.00 | 1 | 1 | NULL | NULL
+    2 | 2.25 | x | [1] | NULL | NULL
+    9223372036854775808 | NULL | NULL | NULL | NULL | NULL
+    3 | 12345678901234567890.50 | true | NULL | y | NULL
+    ");
+}
+
+#[tokio::test]
+async fn a_big_integer_and_a_long_decimal_survive_to_the_store() {
+    let page = r#"[{"id": 1234567890123456789, "n": 12345678901234567890123456789.012345678, "f": 0.1, "long": 1.00000000000000000000000000000000000000001}]"#;
+    insta::assert_snapshot!(stored(RowOptions::new(), &[page]).await.unwrap(), @"
+    id BIGINT | n DECIMAL(38,9) | f DOUBLE | long VARCHAR
+    1234567890123456789 | 12345678901234567890123456789.012345678 | 0.1 | 1.00000000000000000000000000000000000000001
+    ");
+}
+
+#[tokio::test]
+async fn declared_columns_make_a_table_without_rows() {
+    let options = RowOptions::new().with_columns([("at", ColumnType::Instant), ("id", ColumnType::BigInt)]);
+    insta::assert_snapshot!(stored(options, &["[]"]).await.unwrap(), @"
+    at INSTANT | id BIGINT
+    ");
+}
+
+#[tokio::test]
+async fn arrays_with_names_of_an_answer_become_rows() {
+    let body = r#"{"columns": ["uuid", "properties"], "results": [["u1", "{\"a\": {\"b\": 1}}"]], "hasMore": false}"#;
+    let server = HttpServer::start(move |_| std::future::ready(Reply::text(200, body))).unwrap();
+    let client = client(settings(&server));
+    let page = client.fetch(&Request::post(client.url("query").unwrap())).await.unwrap();
+    let document = page.document(&RowPath::names(["results"])).unwrap();
+    let names: Vec<String> = serde_json::from_value(document.envelope()["columns"].clone()).unwrap();
+    let nested = Nested::Flatten { separator: "_".to_owned(), depth: Some(1) };
+    let options = RowOptions::new().with_nested(nested).with_embedded("properties").with_names(names);
+    let mut decoder = RowDecoder::new(options);
+    decoder.push_document(&document).unwrap();
+    let batch = decoder.finish().unwrap().unwrap();
+    let names: Vec<_> = batch.schema().fields().iter().map(|field| field.name().clone()).collect();
+    assert_eq!(names, ["uuid", "properties_a"]);
+}

@@ -1,0 +1,80 @@
+//! Real TLS, with authorities made for the test.
+
+use osiris_core::ErrorKind;
+use osiris_http::{HttpSettings, Request, TlsSettings};
+use osiris_testkit::certificates::Authority;
+use osiris_testkit::http_server::{HttpServer, Reply};
+
+use crate::{client, settings};
+
+fn server(authority: &Authority, name: &str) -> HttpServer {
+    HttpServer::start_tls(authority, &[name], |_| std::future::ready(Reply::text(200, "trusted"))).unwrap()
+}
+
+fn trust(authority: &Authority) -> TlsSettings {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ca.pem");
+    authority.write(&path).unwrap();
+    TlsSettings::with_ca_file(&path).unwrap()
+}
+
+async fn fetch(settings: HttpSettings) -> osiris_core::Result<String> {
+    let client = client(settings);
+    let page = client.fetch(&Request::get(client.url("")?)).await?;
+    Ok(page.text()?.to_owned())
+}
+
+#[tokio::test]
+async fn the_given_authority_is_trusted_and_no_other() {
+    let (ours, others) = (Authority::new().unwrap(), Authority::new().unwrap());
+    let server = server(&ours, "127.0.0.1");
+    assert_eq!(fetch(settings(&server).with_tls(trust(&ours))).await.unwrap(), "trusted");
+    for tls in [trust(&others), TlsSettings::system()] {
+        let error = fetch(settings(&server).with_tls(tls)).await.unwrap_err();
+        assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Network, false));
+        assert!(error.message().contains("signed by an authority that is not trusted"), "{error:?}");
+        assert!(error.hint().unwrap().contains("ssl_ca"));
+    }
+    assert_eq!(fetch(settings(&server).with_tls(TlsSettings::unverified())).await.unwrap(), "trusted");
+}
+
+#[tokio::test]
+async fn a_certificate_of_another_host_is_refused() {
+    let authority = Authority::new().unwrap();
+    let server = server(&authority, "elsewhere.example");
+    let error = fetch(settings(&server).with_tls(trust(&authority))).await.unwrap_err();
+    assert!(error.message().contains("its certificate is that of another host"), "{error:?}");
+    assert_eq!(server.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn a_server_without_tls_is_told_from_an_untrusted_one() {
+    let plain = HttpServer::scripted([Reply::new(204)]).unwrap();
+    let address = plain.url().replace("http:", "https:");
+    let error =
+        fetch(HttpSettings::new(&address).unwrap().with_retry(osiris_core::RetryPolicy::never())).await.unwrap_err();
+    assert!(error.message().contains("does not speak TLS"), "{error:?}");
+}
+
+#[tokio::test]
+async fn an_encrypted_address_does_not_redirect_to_a_plain_one() {
+    let plain = HttpServer::scripted([Reply::new(204)]).unwrap();
+    let authority = Authority::new().unwrap();
+    let target = plain.url();
+    let server = HttpServer::start_tls(&authority, &["127.0.0.1"], move |_| {
+        std::future::ready(Reply::new(302).header("location", &target))
+    })
+    .unwrap();
+    let error = fetch(settings(&server).with_tls(trust(&authority))).await.unwrap_err();
+    assert!(error.message().contains("which is not encrypted"), "{error:?}");
+    assert_eq!(plain.requests().len(), 0);
+}
+
+#[test]
+fn a_file_without_a_certificate_is_refused() {
+    for pem in ["", "no PEM at all", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+        assert_eq!(TlsSettings::with_ca_pem(pem.as_bytes()).unwrap_err().kind(), ErrorKind::Validation, "{pem}");
+    }
+    let error = TlsSettings::with_ca_file(std::path::Path::new("/nowhere/ca.pem")).unwrap_err();
+    assert!(error.report().contains("ssl_ca"), "{error:?}");
+}

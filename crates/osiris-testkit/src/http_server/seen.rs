@@ -1,0 +1,58 @@
+//! A request as the server got it.
+
+use bytes::Bytes;
+use hyper::http::request::Parts;
+use serde_json::Value;
+
+/// A request that a [`HttpServer`](super::HttpServer) was sent.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    method: String,
+    path: String,
+    query: String,
+    headers: Vec<(String, String)>,
+    body: Bytes,
+}
+
+impl Seen {
+    pub(super) fn new(head: &Parts, body: Bytes) -> Self {
+        let text = |value: &hyper::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        Self {
+            method: head.method.to_string(),
+            path: head.uri.path().to_owned(),
+            query: head.uri.query().unwrap_or_default().to_owned(),
+            headers: head.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
+            body,
+        }
+    }
+
+    /// `GET`, `POST` and so on.
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// The path, as it was sent.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// What stands behind the question mark, as it was sent.
+    pub fn query(&self) -> &str {
+        &self.query
+    }
+
+    /// A header by its name in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The body.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// The body as JSON; null when it is none.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+}

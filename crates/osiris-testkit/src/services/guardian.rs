@@ -1,0 +1,64 @@
+//! A server program that does not outlive the test: a shell waits for the end of a pipe that the test's process holds, then
+//! kills the server and removes its directory. The pipe ends with the process, however it ends.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use osiris_core::Result;
+
+/// `$1` is the directory, the rest the command. A line on the pipe that says `kill` ends the server alone.
+const SCRIPT: &str = r#"
+directory=$1; shift
+"$@" </dev/null & server=$!
+trap 'kill -9 $server 2>/dev/null' INT TERM HUP
+while read -r word; do
+  case $word in
+    kill) kill -9 $server; wait $server 2>/dev/null; exit 0 ;;
+    stop) kill -TERM $server; wait $server 2>/dev/null; exit 0 ;;
+  esac
+done
+kill -9 $server 2>/dev/null
+wait $server 2>/dev/null
+rm -rf "$directory"
+"#;
+
+/// A server with its guardian.
+pub(super) struct Guardian {
+    shell: Child,
+}
+
+impl Guardian {
+    /// Starts `command`, whose output goes to `log`. `directory` is removed when the test's process has ended.
+    pub(super) fn start(directory: &Path, command: &[String], log: &Path) -> Result<Self> {
+        let log = File::create(log)?;
+        let shell = Command::new("sh")
+            .args(["-c", SCRIPT, "sh"])
+            .arg(directory)
+            .args(command)
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()?;
+        Ok(Self { shell })
+    }
+
+    /// Ends the server by a word of the script; its directory stays.
+    pub(super) fn end(&mut self, word: &str) -> Result<()> {
+        if let Some(mut pipe) = self.shell.stdin.take() {
+            pipe.write_all(format!("{word}\n").as_bytes())?;
+            pipe.flush()?;
+            self.shell.wait()?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Guardian {
+    fn drop(&mut self) {
+        drop(self.shell.stdin.take());
+        // The shell ends by itself; waiting keeps it from becoming a zombie and the directory from being in use.
+        let _ = self.shell.wait();
+    }
+}

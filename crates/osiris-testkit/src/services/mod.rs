@@ -1,0 +1,12 @@
+//! Throw-away servers: each belongs to the test that starts it and dies with its process.
+//!
+//! A server that is running already is used only where a variable such as `OSIRIS_TEST_MYSQL_URL` names it.
+
+mod guardian;
+mod launch;
+mod mariadb;
+mod template;
+
+pub use crate::certificates::Authority;
+pub use launch::MariadbOptions;
+pub use mariadb::Mariadb;
