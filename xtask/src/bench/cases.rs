@@ -64,10 +64,7 @@ pub(super) fn memory(bench: &Bench) -> Outcome<Vec<Row>> {
 /// How fast a CSV file is written by one thread: a run that reads Parquet and writes CSV, less one that only reads.
 pub(super) fn csv_write(bench: &Bench) -> Outcome<Vec<Row>> {
     let csv = bench.lineitem(&bench.scale)?;
-    let directory = bench.fresh("csv-write")?;
-    let source = directory.join("source.parquet");
-    let copy = format!("COPY (FROM read_csv('{}')) TO '{}' (FORMAT parquet)", csv.display(), source.display());
-    cost(&mut bench.by_hand(&directory.join("source.duckdb"), &copy))?;
+    let source = bench.parquet_of(&csv)?;
     let read = data::extract("source", "filesystem.parquet_extractor", &source);
     let write = data::write("write", "source", "filesystem.csv_writer", "path: out/result.csv, columns: source");
     let both = bench.fresh("csv-write/both")?;

@@ -17,6 +17,20 @@ impl Bench {
         Ok(path)
     }
 
+    /// The same rows as Parquet, with the types that DuckDB finds.
+    pub(super) fn parquet_of(&self, csv: &Path) -> Outcome<PathBuf> {
+        let path = csv.with_extension("parquet");
+        if !path.exists() {
+            let unfinished = path.with_extension("part");
+            let copy =
+                format!("COPY (FROM read_csv('{}')) TO '{}' (FORMAT parquet)", csv.display(), unfinished.display());
+            let scratch = self.fresh("parquet-of")?;
+            shell::run(&mut self.by_hand(&scratch.join("scratch.duckdb"), &copy))?;
+            std::fs::rename(&unfinished, &path).map_err(|error| format!("{}: {error}", path.display()))?;
+        }
+        Ok(path)
+    }
+
     /// An empty directory of this name.
     pub(super) fn fresh(&self, name: &str) -> Outcome<PathBuf> {
         let path = self.directory.join(name);

@@ -6,6 +6,7 @@
 mod cases;
 mod data;
 mod measure;
+mod mysql;
 
 use std::path::PathBuf;
 
@@ -43,6 +44,7 @@ const CASES: &[Case] = &[
     ("csv-write", cases::csv_write),
     ("startup", cases::startup),
     ("validate", cases::validate),
+    ("mysql", mysql::mysql),
 ];
 
 pub(crate) fn main(mut args: Args) -> Outcome {

@@ -1,0 +1,132 @@
+//! TLS to a server whose certificate must be of the user's own CA.
+//!
+//! sqlx adds a given CA to the public ones and offers no way to leave these out: then any certificate that some public
+//! authority has ever issued would pass `verify-ca`. So for a connection with a CA of its own this module speaks TLS with the
+//! server, by its own rules, and passes the bytes on to sqlx through a loopback socket that takes one connection and no
+//! second. sqlx's end of it is TLS too, with a certificate made for the occasion: so sqlx knows that the connection is
+//! encrypted and signs in as it does over any other, and no packet of the protocol is touched.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use osiris_core::{Error, Result};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
+use rustls::{ClientConfig, ServerConfig};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
+
+use crate::error::{io_error, tls_error};
+
+/// Where sqlx is to connect to.
+pub(super) struct Bridge {
+    listener: TcpListener,
+    config: ClientConfig,
+    host: String,
+    port: u16,
+}
+
+/// CLIENT_SSL of the server's capabilities.
+const CAN_TLS: u16 = 0x0800;
+/// An SSLRequest, header included.
+const TLS_REQUEST: usize = 36;
+/// A greeting has about 100 bytes.
+const LONGEST_GREETING: usize = 4096;
+
+impl Bridge {
+    pub(super) async fn new(config: ClientConfig, host: &str, port: u16) -> Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        Ok(Self { listener, config, host: host.to_owned(), port })
+    }
+
+    /// The loopback port.
+    pub(super) fn local(&self) -> Result<SocketAddr> {
+        Ok(self.listener.local_addr()?)
+    }
+
+    /// Connects both ends, then passes bytes on in a task of its own until one of them ends.
+    pub(super) async fn open(self, doing: &str) -> Result<()> {
+        let network = |error| io_error(error, doing);
+        let mut server = TcpStream::connect((self.host.as_str(), self.port)).await.map_err(network)?;
+        server.set_nodelay(true).map_err(network)?;
+        let greeting = packet(&mut server, doing).await?;
+        let (mut local, _) = self.listener.accept().await?;
+        drop(self.listener);
+        local.set_nodelay(true)?;
+        local.write_all(&greeting).await?;
+        // An error packet instead of a greeting, such as "too many connections", is sqlx's to report.
+        if greeting.get(4) == Some(&0xff) {
+            return Ok(local.shutdown().await?);
+        }
+        if !offers_tls(&greeting) {
+            return Err(tls_error("server does not support TLS".into(), doing));
+        }
+        let mut request = [0; TLS_REQUEST];
+        local.read_exact(&mut request).await?;
+        server.write_all(&request).await.map_err(network)?;
+        let name = ServerName::try_from(self.host).map_err(|error| tls_error(error.into(), doing))?;
+        let outside = TlsConnector::from(Arc::new(self.config)).connect(name, server).await.map_err(network)?;
+        let inside = TlsAcceptor::from(Arc::new(occasional()?)).accept(local).await?;
+        tokio::spawn(relay(inside, outside));
+        Ok(())
+    }
+}
+
+async fn relay(inside: server::TlsStream<TcpStream>, outside: client::TlsStream<TcpStream>) {
+    let (from_inside, to_inside) = tokio::io::split(inside);
+    let (from_outside, to_outside) = tokio::io::split(outside);
+    // Whichever side ends, the other is closed at once: a server in the middle of a statement must not be waited for.
+    tokio::select! {
+        () = pass(from_inside, to_outside) => {}
+        () = pass(from_outside, to_inside) => {}
+    }
+}
+
+async fn pass(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) {
+    let mut buffer = vec![0; 64 << 10];
+    while let Ok(read) = from.read(&mut buffer).await {
+        if read == 0 || to.write_all(&buffer[..read]).await.is_err() || to.flush().await.is_err() {
+            break;
+        }
+    }
+    // The other side may be gone already.
+    let _ = to.shutdown().await;
+}
+
+/// The server's first packet, with its header.
+async fn packet(server: &mut TcpStream, doing: &str) -> Result<Vec<u8>> {
+    let mut packet = vec![0; 4];
+    server.read_exact(&mut packet).await.map_err(|error| io_error(error, doing))?;
+    let length = usize::from(packet[0]) | usize::from(packet[1]) << 8 | usize::from(packet[2]) << 16;
+    if length > LONGEST_GREETING {
+        return Err(Error::network(format!("{doing}: this is not how a MySQL server greets"))
+            .with_hint("check `host` and `port`"));
+    }
+    packet.resize(4 + length, 0);
+    server.read_exact(&mut packet[4..]).await.map_err(|error| io_error(error, doing))?;
+    Ok(packet)
+}
+
+/// Protocol version 10: the lower capabilities follow the version's text, the connection id, eight bytes of nonce and a zero.
+fn offers_tls(greeting: &[u8]) -> bool {
+    let Some(version) = greeting.get(5..) else { return false };
+    let Some(end) = version.iter().position(|byte| *byte == 0) else { return false };
+    let at = end + 1 + 4 + 8 + 1;
+    match version.get(at..at + 2) {
+        Some(&[low, high]) => u16::from_le_bytes([low, high]) & CAN_TLS != 0,
+        _ => false,
+    }
+}
+
+/// A certificate that nobody checks, for the few centimetres between this module and sqlx.
+fn occasional() -> Result<ServerConfig> {
+    let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
+        Error::unknown("a certificate for the inner end of the connection could not be made").with_source(error)
+    };
+    let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).map_err(|error| failed(error.into()))?;
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(pair.signing_key.serialize_der()));
+    ServerConfig::builder_with_provider(super::tls::provider())
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(vec![pair.cert.der().clone()], key))
+        .map_err(|error| failed(error.into()))
+}

@@ -1,0 +1,67 @@
+//! Connections to the server: opened as configured, pooled among the steps that run at the same time, killed when their
+//! work is cancelled. This module knows no statement of the extractor's or the writer's.
+
+mod bridge;
+mod facts;
+mod open;
+mod pool;
+mod quote;
+mod session;
+#[cfg(test)]
+mod tests;
+mod tls;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use osiris_core::{Result, Secret};
+
+pub(crate) use facts::{ServerFacts, SqlMode};
+pub use pool::Client;
+pub(crate) use quote::{literal, quote};
+pub(crate) use session::Session;
+pub(crate) use tls::system_roots;
+
+use crate::config::MysqlConnection;
+
+/// How a component gets its client. Components that share one of these share their connections.
+pub type Connect = Arc<dyn Fn(Target) -> BoxFuture<'static, Result<Client>> + Send + Sync>;
+
+/// The way users have it: one pool for each connection, shared by the steps that use it at the same time.
+pub fn connect() -> Connect {
+    let pools = Arc::new(pool::Pools::default());
+    Arc::new(move |target| {
+        let pools = Arc::clone(&pools);
+        Box::pin(async move { pools.client(target).await })
+    })
+}
+
+/// A connection and the directory where its relative paths start.
+#[derive(Debug, Clone)]
+pub struct Target {
+    pub(crate) connection: MysqlConnection,
+    pub(crate) base_dir: PathBuf,
+}
+
+impl Target {
+    /// `connection`, whose certificate files are looked for below `base_dir` where their paths are relative.
+    pub fn new(connection: &MysqlConnection, base_dir: &Path) -> Self {
+        Self { connection: connection.clone(), base_dir: base_dir.to_owned() }
+    }
+
+    /// Whether both mean the same server, account and way to connect.
+    fn is_same(&self, other: &Self) -> bool {
+        let (one, two) = (&self.connection, &other.connection);
+        let password =
+            |connection: &MysqlConnection| connection.password.as_ref().map(Secret::expose).map(str::to_owned);
+        one.address == two.address
+            && one.user == two.user
+            && password(one) == password(two)
+            && one.database == two.database
+            && one.tls == two.tls
+            && one.pool == two.pool
+            && (one.connect_timeout, one.read_timeout, one.echo) == (two.connect_timeout, two.read_timeout, two.echo)
+            && self.base_dir == other.base_dir
+    }
+}

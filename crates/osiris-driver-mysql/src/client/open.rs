@@ -1,0 +1,110 @@
+//! One connection: found, encrypted, signed in, set up.
+
+use std::time::Duration;
+
+use log::LevelFilter;
+use osiris_core::{Error, Result, Secret};
+use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
+use sqlx::{ConnectOptions, MySqlConnection};
+
+use super::bridge::Bridge;
+use super::session::{execute, rows};
+use super::{Target, tls};
+use crate::config::{Address, TlsMode};
+use crate::error::{mysql_error, within};
+
+/// Sessions differ from server to server unless they are pinned. The sql_mode stays the server's, which decides how a user's
+/// query is read; a slow store must not make the server give up.
+const SET_UP: &str = "SET NAMES utf8mb4, time_zone = '+00:00', autocommit = 1, net_write_timeout = 3600, \
+                      net_read_timeout = 3600, wait_timeout = 28800";
+
+/// A connection that is signed in and its id at the server, within the connection's `connect_timeout`.
+///
+/// # Errors
+/// Whatever is in the way, with what to do about it.
+pub(super) async fn open(target: &Target) -> Result<(MySqlConnection, u64)> {
+    let doing = doing(target);
+    let opened = within(target.connection.connect_timeout, &doing, async {
+        let mut connection = signed_in(target, &doing).await?;
+        execute(&mut connection, SET_UP, &doing).await?;
+        let answer = rows(&mut connection, "SELECT CONNECTION_ID()", &doing).await?;
+        let id = answer.first().and_then(|row| row.first()?.as_ref()?.parse().ok());
+        let id = id.ok_or_else(|| Error::unknown("the server does not tell the connection's id"))?;
+        Ok((connection, id))
+    });
+    opened.await.map_err(|error| error.with_context("connection", &target.connection.address))
+}
+
+/// Ends the work of another connection of the same account, and that connection.
+pub(super) async fn kill(target: &Target, id: u64) -> Result<()> {
+    within(target.connection.connect_timeout, "ending the statement on the server", async {
+        let mut connection = signed_in(target, &doing(target)).await?;
+        execute(&mut connection, &format!("KILL {id}"), "ending the statement on the server").await?;
+        Ok(())
+    })
+    .await
+}
+
+fn doing(target: &Target) -> String {
+    format!("connecting to {} as `{}`", target.connection.address, target.connection.user)
+}
+
+async fn signed_in(target: &Target, doing: &str) -> Result<MySqlConnection> {
+    let options = options(target);
+    let mysql = |error| mysql_error(error, doing);
+    let connection = &target.connection;
+    match (&connection.tls.ca, &connection.address) {
+        (Some(ca), Address::Tcp { host, port }) => {
+            let config = tls::client_config(&connection.tls, ca, &target.base_dir)?;
+            let bridge = Bridge::new(config, host, *port).await?;
+            let local = bridge.local()?;
+            let options = options.host(&local.ip().to_string()).port(local.port()).ssl_mode(MySqlSslMode::Required);
+            let mut sign_in = std::pin::pin!(options.connect());
+            // The bridge knows better why it failed than sqlx, which only sees its end of it closed.
+            tokio::select! {
+                biased;
+                bridged = bridge.open(doing) => bridged?,
+                signed_in = &mut sign_in => return signed_in.map_err(mysql),
+            }
+            sign_in.await.map_err(mysql)
+        }
+        _ => options.connect().await.map_err(mysql),
+    }
+}
+
+fn options(target: &Target) -> MySqlConnectOptions {
+    let connection = &target.connection;
+    let mut options = MySqlConnectOptions::new()
+        .username(&connection.user)
+        .charset("utf8mb4")
+        // The session is set up by us, in one statement.
+        .set_names(false)
+        .timezone(None)
+        .pipes_as_concat(false)
+        .no_engine_substitution(false)
+        .statement_cache_capacity(0)
+        .ssl_mode(match connection.tls.mode {
+            TlsMode::Disabled => MySqlSslMode::Disabled,
+            TlsMode::Preferred => MySqlSslMode::Preferred,
+            TlsMode::Required => MySqlSslMode::Required,
+            TlsMode::VerifyCa => MySqlSslMode::VerifyCa,
+            TlsMode::VerifyFull => MySqlSslMode::VerifyIdentity,
+        })
+        .log_statements(if connection.echo { LevelFilter::Debug } else { LevelFilter::Off })
+        // A statement that is slow would have a level of its own, at which its text is logged.
+        .log_slow_statements(LevelFilter::Off, Duration::MAX);
+    options = match &connection.address {
+        Address::Tcp { host, port } => options.host(host).port(*port),
+        Address::Socket(path) => options.socket(path),
+    };
+    if let Some(database) = &connection.database {
+        options = options.database(database);
+    }
+    if let Some(password) = connection.password.as_ref().map(Secret::expose).filter(|password| !password.is_empty()) {
+        options = options.password(password);
+    }
+    if let Some((certificate, key)) = &connection.tls.identity {
+        options = options.ssl_client_cert(target.base_dir.join(certificate)).ssl_client_key(target.base_dir.join(key));
+    }
+    options
+}

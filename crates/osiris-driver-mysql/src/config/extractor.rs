@@ -1,0 +1,314 @@
+//! The configuration of `mysql.extractor`, as pipelines write it. Doc comments here are the reference; nothing here does I/O.
+
+use osiris_core::Problem;
+use osiris_core::guard::{MySqlModes, ReadingKind, ReadingStatement, Refusal, SqlDialect};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// What `mysql.extractor` reads and how: a `query` or a `table`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExtractorConfig {
+    /// One statement that reads: SELECT, WITH, TABLE, VALUES, SHOW, DESCRIBE or EXPLAIN. Default: none; then `table`.
+    #[schemars(length(min = 1))]
+    pub query: Option<String>,
+    /// The table or view to read, by its exact name. Default: none; then `query`.
+    #[schemars(length(min = 1))]
+    pub table: Option<String>,
+    /// The schema (database) of `table`. Default: the connection's `database`.
+    #[schemars(length(min = 1))]
+    pub schema: Option<String>,
+    /// The columns of `table` to read, in this order; invisible ones must be named. Default: all.
+    #[schemars(length(min = 1))]
+    pub columns: Option<Vec<String>>,
+    /// A condition in SQL on the rows of `table`, without the word WHERE. Default: none.
+    #[serde(rename = "where")]
+    #[schemars(length(min = 1))]
+    pub filter: Option<String>,
+    /// The order to read the rows of `table` in, in SQL without ORDER BY. Default: as the server likes.
+    #[schemars(length(min = 1))]
+    pub order_by: Option<String>,
+    /// How many rows of `table` to read at most. Default: all.
+    pub limit: Option<u64>,
+    /// How many rows of `table` to leave out first; needs `order_by` to mean anything. Default: 0.
+    #[serde(default)]
+    pub offset: u64,
+    /// The most rows of a batch. Batches end earlier, at 16 MB.
+    #[serde(default = "default_batch_size")]
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub batch_size: usize,
+    /// How long the server may take until it sends the first row, in seconds. How long it may be silent later is the
+    /// connection's `read_timeout`.
+    #[serde(default = "default_timeout")]
+    #[schemars(range(min = 0.001, max = 86400.0))]
+    pub timeout: f64,
+    /// An integer, DATE, DATETIME or TIMESTAMP column, by whose ranges several connections read at the same time, all of
+    /// them one consistent view. Rows where it is NULL are read too. Needs the right to lock for an instant: LOCK TABLES for
+    /// a `table`, RELOAD for a `query`. Default: one connection.
+    #[schemars(length(min = 1))]
+    pub partition_by: Option<String>,
+    /// How many ranges. Default: 4.
+    #[schemars(range(min = 2, max = 256))]
+    pub partitions: Option<usize>,
+    /// Reads only rows whose cursor column is at or after the last run's. Default: every run reads all rows.
+    pub cursor: Option<Cursor>,
+    /// Whether to prove that all rows arrived: `none`, or `counts` (default).
+    #[serde(default)]
+    pub verify: Verify,
+    /// What a TINYINT(1) is: `int` (default) or `bool`.
+    #[serde(default)]
+    pub tinyint1: Tinyint1,
+    /// What becomes of `0000-00-00`, of dates without a month or day, and of days that no calendar has: `error` (default),
+    /// `null` or `text`.
+    #[serde(default)]
+    pub zero_dates: ZeroDates,
+    /// What becomes of a DECIMAL column of more than 38 digits: `error` (default) or `text`.
+    #[serde(default)]
+    pub decimal_overflow: DecimalOverflow,
+    /// What a TIME is: `interval` (default), `time` or `text`.
+    #[serde(default)]
+    pub time: TimePolicy,
+    /// What a geometry is: `binary` (default) or `wkt`.
+    #[serde(default)]
+    pub geometry: GeometryPolicy,
+}
+
+/// Incremental reading by a column whose values grow.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cursor {
+    /// The column: an integer, DECIMAL, DATE, DATETIME, TIMESTAMP or text. Rows where it is NULL are not read, but counted
+    /// in the metric `rows_without_cursor`.
+    #[schemars(length(min = 1))]
+    pub column: String,
+    /// Where the first run starts: a number or a text as SQL would have it. Default: at the first row.
+    pub initial: Option<InitialCursor>,
+    /// How far behind the saved value a run starts, for rows that are committed late: seconds for dates and times, else
+    /// a difference. Such rows come again.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 1.0e12))]
+    pub lag: f64,
+    /// Whether rows at the saved value itself are read again, apart from those that were taken: rows that appeared there
+    /// since are found. With `false` only greater values are read.
+    #[serde(default = "default_true")]
+    pub include_boundary: bool,
+}
+
+/// Where a cursor starts.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum InitialCursor {
+    /// A whole number.
+    Integer(i64),
+    /// A date, a time, a decimal or a text.
+    Text(String),
+}
+
+/// Whether to prove that all rows arrived.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Verify {
+    /// No.
+    None,
+    /// The server's own count of the rows that it sent is compared with those that arrived. Costs nothing.
+    #[default]
+    Counts,
+}
+
+/// What a TINYINT(1) is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Tinyint1 {
+    /// A number.
+    #[default]
+    Int,
+    /// A boolean; a number besides 0 and 1 is an error.
+    Bool,
+}
+
+/// What becomes of dates that are none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ZeroDates {
+    /// The step fails and names the column.
+    #[default]
+    Error,
+    /// They become NULL, and are counted as altered.
+    Null,
+    /// All dates and times with a date become text, as the server prints them.
+    Text,
+}
+
+/// What becomes of a DECIMAL column of more than 38 digits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DecimalOverflow {
+    /// The step fails before the first row and names the column.
+    #[default]
+    Error,
+    /// The column becomes text.
+    Text,
+}
+
+/// What a TIME is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TimePolicy {
+    /// An interval: it may be negative and up to 838 hours.
+    #[default]
+    Interval,
+    /// A time of day; one that is none is an error.
+    Time,
+    /// Text, as the server prints it.
+    Text,
+}
+
+/// What a geometry is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum GeometryPolicy {
+    /// The server's bytes: four of the spatial reference id, then well-known binary.
+    #[default]
+    Binary,
+    /// Well-known text, as the server's ST_AsText makes it.
+    Wkt,
+}
+
+fn default_batch_size() -> usize {
+    10_000
+}
+
+fn default_timeout() -> f64 {
+    30.0
+}
+
+fn default_true() -> bool {
+    true
+}
+
+impl ExtractorConfig {
+    /// The problems that the schema cannot express. Pure.
+    pub(crate) fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        match (&self.query, &self.table) {
+            (Some(_), Some(_)) => problems.push(
+                Problem::error("/query", "stands beside `table`: one of the two is read")
+                    .with_hint("remove one of them"),
+            ),
+            (None, None) => {
+                problems.push(Problem::error("", "names nothing to read").with_hint("set `table` or `query`"));
+            }
+            (Some(query), None) => {
+                problems.extend(self.query_problems(query));
+            }
+            (None, Some(_)) => problems.extend(self.table_problems()),
+        }
+        problems.extend(self.strategy_problems());
+        problems
+    }
+
+    fn query_problems(&self, query: &str) -> Vec<Problem> {
+        let mut problems: Vec<Problem> = [
+            ("schema", self.schema.is_some()),
+            ("columns", self.columns.is_some()),
+            ("where", self.filter.is_some()),
+            ("order_by", self.order_by.is_some()),
+            ("limit", self.limit.is_some()),
+            ("offset", self.offset > 0),
+        ]
+        .into_iter()
+        .filter(|(_, is_set)| *is_set)
+        .map(|(field, _)| Problem::error(format!("/{field}"), "belongs to `table`").with_hint("write it in the query"))
+        .collect();
+        match in_some_mode(query) {
+            Err(refusal) => problems.push(refusal.into_problem("/query")),
+            Ok(ReadingKind::Query) => {}
+            Ok(ReadingKind::Listing) => {
+                let wanted = [("partition_by", self.partition_by.is_some()), ("cursor", self.cursor.is_some())];
+                problems.extend(wanted.into_iter().filter(|(_, is_set)| *is_set).map(|(field, _)| {
+                    Problem::error(format!("/{field}"), "needs a SELECT").with_hint("SHOW and its like are read whole")
+                }));
+            }
+        }
+        problems
+    }
+
+    fn table_problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut seen = std::collections::BTreeSet::new();
+        for (index, name) in self.columns.iter().flatten().enumerate() {
+            if !seen.insert(name.to_lowercase()) {
+                problems.push(Problem::error(format!("/columns/{index}"), format!("`{name}` is named twice")));
+            }
+        }
+        // Judged as a part of the statement that it will be.
+        let parts = [
+            ("/where", self.filter.as_deref(), "SELECT 1 FROM t WHERE (\n", "\n)"),
+            ("/order_by", self.order_by.as_deref(), "SELECT 1 FROM t ORDER BY ", ""),
+        ];
+        for (pointer, part, before, after) in parts {
+            let Some(part) = part else { continue };
+            if let Err(refusal) = in_some_mode(&format!("{before}{part}{after}")) {
+                let offset = refusal.offset().saturating_sub(before.len()).min(part.len());
+                problems.push(refusal.into_problem(pointer).with_offset(offset));
+            }
+        }
+        problems
+    }
+
+    /// One way to split the work, and none that contradicts it.
+    fn strategy_problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.partitions.is_some() && self.partition_by.is_none() {
+            problems
+                .push(Problem::error("/partitions", "needs `partition_by`").with_hint("name the column to split by"));
+        }
+        if self.partition_by.is_some() && self.cursor.is_some() {
+            problems.push(
+                Problem::error("/partition_by", "stands beside `cursor`: a run reads by ranges or by a cursor")
+                    .with_hint("remove one of them"),
+            );
+        }
+        let split = self.partition_by.is_some() || self.cursor.is_some();
+        let ordered =
+            [("order_by", self.order_by.is_some()), ("limit", self.limit.is_some()), ("offset", self.offset > 0)];
+        for (field, _) in ordered.into_iter().filter(|(_, is_set)| *is_set && split && self.query.is_none()) {
+            problems.push(
+                Problem::error(format!("/{field}"), "cannot be kept when the rows are read in several parts")
+                    .with_hint("remove it, or remove `partition_by` and `cursor`"),
+            );
+        }
+        if let Some(cursor) = &self.cursor
+            && cursor.lag > 0.0
+            && !cursor.include_boundary
+        {
+            problems.push(
+                Problem::error("/cursor/include_boundary", "`false` contradicts `lag`, which goes back behind it")
+                    .with_hint("remove one of them"),
+            );
+        }
+        problems
+    }
+}
+
+/// The server's sql_mode is not known yet: refused is what no mode accepts. It is checked again when the mode is known.
+fn in_some_mode(sql: &str) -> Result<ReadingKind, Refusal> {
+    let mut first = None;
+    for modes in MySqlModes::ALL {
+        match ReadingStatement::parse(sql, SqlDialect::MySql(modes)) {
+            Ok(statement) => return Ok(statement.kind()),
+            Err(refusal) => first = first.or(Some(refusal)),
+        }
+    }
+    first.map_or(Ok(ReadingKind::Query), Err)
+}
+
+impl InitialCursor {
+    /// As it is saved.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Integer(number) => number.to_string(),
+            Self::Text(text) => text.clone(),
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! What the several ways to ask for TLS come to. No I/O here: files are read when a connection is opened.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// How a connection is encrypted and whom it trusts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum TlsMode {
+    /// Never encrypted.
+    Disabled,
+    /// Encrypted if the server can.
+    #[default]
+    Preferred,
+    /// Encrypted; the server may be anybody.
+    Required,
+    /// The server's certificate is of a known authority.
+    VerifyCa,
+    /// And it was made for the name by which the server is reached.
+    VerifyFull,
+}
+
+impl TlsMode {
+    /// Whether the server's certificate is looked at.
+    pub(crate) fn verifies(self) -> bool {
+        matches!(self, Self::VerifyCa | Self::VerifyFull)
+    }
+}
+
+/// TLS in one mapping, as other clients of MySQL have it.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Ssl {
+    /// The same as `ssl_ca`.
+    ca: Option<String>,
+    /// The same as `ssl_cert`.
+    cert: Option<String>,
+    /// The same as `ssl_key`.
+    key: Option<String>,
+    /// Whether the server's certificate must be of a known authority. Default: true when there is a `ca`.
+    verify_cert: Option<bool>,
+    /// Whether it must have the server's name. Default: true when the certificate is verified.
+    verify_identity: Option<bool>,
+}
+
+impl Ssl {
+    /// The mode it asks for; none when it says nothing about the server's certificate.
+    fn mode(&self) -> Result<Option<TlsMode>, String> {
+        Ok(match (self.verify_cert, self.verify_identity) {
+            (Some(false), Some(true)) => {
+                return Err("`ssl.verify_identity: true` needs `ssl.verify_cert`, which is false".to_owned());
+            }
+            (Some(false), _) => Some(TlsMode::Required),
+            (_, Some(true)) | (Some(true), None) => Some(TlsMode::VerifyFull),
+            (Some(true), Some(false)) => Some(TlsMode::VerifyCa),
+            (None, Some(false)) => Some(if self.ca.is_some() { TlsMode::VerifyCa } else { TlsMode::Required }),
+            (None, None) => self.ca.is_some().then_some(TlsMode::VerifyFull),
+        })
+    }
+}
+
+/// The fields of a connection that are about TLS, as written.
+#[derive(Debug, Default)]
+pub(super) struct TlsFields {
+    pub(super) mode: Option<TlsMode>,
+    pub(super) ca: Option<String>,
+    pub(super) cert: Option<String>,
+    pub(super) key: Option<String>,
+    pub(super) require_ssl: Option<bool>,
+    pub(super) ssl: Option<Ssl>,
+    pub(super) over_socket: bool,
+}
+
+/// TLS as it will be done. Paths may be relative to the pipeline file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Tls {
+    pub(crate) mode: TlsMode,
+    /// The only authorities that count, where given.
+    pub(crate) ca: Option<PathBuf>,
+    /// The client's certificate and its key.
+    pub(crate) identity: Option<(PathBuf, PathBuf)>,
+}
+
+impl Tls {
+    /// # Errors
+    /// Every contradiction.
+    pub(super) fn combine(fields: TlsFields) -> Result<Self, Vec<String>> {
+        let mut problems = fields.given_twice();
+        let asked = fields.asked_mode().unwrap_or_else(|problem| {
+            problems.push(problem);
+            None
+        });
+        let ssl = fields.ssl.unwrap_or_default();
+        let ca = fields.ca.or(ssl.ca);
+        let identity = match (fields.cert.or(ssl.cert), fields.key.or(ssl.key)) {
+            (Some(cert), Some(key)) => Some((PathBuf::from(cert), PathBuf::from(key))),
+            (None, None) => None,
+            (cert, _) => {
+                let (one, other) = if cert.is_some() { ("ssl_cert", "ssl_key") } else { ("ssl_key", "ssl_cert") };
+                problems.push(format!("`{one}` needs `{other}`"));
+                None
+            }
+        };
+        let mode = match asked {
+            Some(mode) => mode,
+            None if ca.is_some() => TlsMode::VerifyFull,
+            None if identity.is_some() => TlsMode::Required,
+            // Nothing leaves the machine.
+            None if fields.over_socket => TlsMode::Disabled,
+            None => TlsMode::Preferred,
+        };
+        if ca.is_some() && !mode.verifies() {
+            problems.push("a CA is looked at with `tls: verify-ca` or `verify-full` only".to_owned());
+        }
+        if fields.over_socket && mode.verifies() {
+            problems.push("a server behind a Unix socket has no name to verify: leave `tls` out".to_owned());
+        }
+        if identity.is_some() && mode == TlsMode::Disabled {
+            problems.push("a certificate of the client needs TLS, which is disabled".to_owned());
+        }
+        if problems.is_empty() { Ok(Self { mode, ca: ca.map(PathBuf::from), identity }) } else { Err(problems) }
+    }
+}
+
+impl TlsFields {
+    fn given_twice(&self) -> Vec<String> {
+        let Some(ssl) = &self.ssl else { return Vec::new() };
+        [(&self.ca, &ssl.ca, "ca"), (&self.cert, &ssl.cert, "cert"), (&self.key, &ssl.key, "key")]
+            .into_iter()
+            .filter(|(outer, inner, _)| outer.is_some() && inner.is_some())
+            .map(|(_, _, name)| format!("`ssl_{name}` and `ssl.{name}` are the same: keep one"))
+            .collect()
+    }
+
+    /// The mode that `tls`, `require_ssl` and `ssl` ask for, when they agree.
+    fn asked_mode(&self) -> Result<Option<TlsMode>, String> {
+        let ssl = self.ssl.as_ref().map_or(Ok(None), Ssl::mode)?;
+        let required = (self.require_ssl == Some(true)).then_some(TlsMode::VerifyFull);
+        let mut asked = None;
+        for (name, mode) in [("tls", self.mode), ("require_ssl", required), ("ssl", ssl)] {
+            match (asked, mode) {
+                (Some((one, first)), Some(mode)) if first != mode => {
+                    return Err(format!("`{one}` and `{name}` ask for different kinds of TLS: keep one"));
+                }
+                (None, Some(mode)) => asked = Some((name, mode)),
+                _ => {}
+            }
+        }
+        Ok(asked.map(|(_, mode)| mode))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn mode(fields: Value) -> Result<TlsMode, Vec<String>> {
+        let take = |name: &str| fields[name].as_str().map(str::to_owned);
+        Tls::combine(TlsFields {
+            mode: serde_json::from_value(fields["tls"].clone()).unwrap(),
+            ca: take("ssl_ca"),
+            cert: take("ssl_cert"),
+            key: take("ssl_key"),
+            require_ssl: fields["require_ssl"].as_bool(),
+            ssl: serde_json::from_value(fields["ssl"].clone()).unwrap(),
+            over_socket: fields["socket"].is_string(),
+        })
+        .map(|tls| tls.mode)
+    }
+
+    #[test]
+    fn every_spelling_comes_to_one_of_the_five_modes() {
+        for (fields, expected) in [
+            (json!({}), TlsMode::Preferred),
+            (json!({"tls": "disabled"}), TlsMode::Disabled),
+            (json!({"tls": "verify-ca"}), TlsMode::VerifyCa),
+            (json!({"require_ssl": true}), TlsMode::VerifyFull),
+            (json!({"require_ssl": false}), TlsMode::Preferred),
+            (json!({"ssl_ca": "ca.pem"}), TlsMode::VerifyFull),
+            (json!({"tls": "verify-ca", "ssl_ca": "ca.pem"}), TlsMode::VerifyCa),
+            (json!({"require_ssl": true, "tls": "verify-full"}), TlsMode::VerifyFull),
+            (json!({"ssl": {"ca": "ca.pem"}}), TlsMode::VerifyFull),
+            (json!({"ssl": {"ca": "ca.pem", "verify_identity": false}}), TlsMode::VerifyCa),
+            (json!({"ssl": {"verify_cert": false}}), TlsMode::Required),
+            (json!({"ssl": {"verify_identity": true}}), TlsMode::VerifyFull),
+            (json!({"ssl": {"cert": "c", "key": "k"}}), TlsMode::Required),
+            (json!({"tls": "verify-full", "ssl": {"cert": "c", "key": "k"}}), TlsMode::VerifyFull),
+            (json!({"socket": "s"}), TlsMode::Disabled),
+        ] {
+            assert_eq!(mode(fields.clone()), Ok(expected), "{fields}");
+        }
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        for fields in [
+            json!({"tls": "required", "ssl_ca": "ca.pem"}),
+            json!({"tls": "disabled", "require_ssl": true}),
+            json!({"tls": "disabled", "ssl": {"verify_cert": true}}),
+            json!({"ssl": {"verify_cert": false, "verify_identity": true}}),
+            json!({"ssl_cert": "c"}),
+            json!({"ssl_key": "k"}),
+            json!({"ssl_ca": "a", "ssl": {"ca": "b"}}),
+            json!({"socket": "s", "tls": "verify-full"}),
+            json!({"tls": "disabled", "ssl_cert": "c", "ssl_key": "k"}),
+        ] {
+            assert!(mode(fields.clone()).is_err(), "{fields}");
+        }
+    }
+}

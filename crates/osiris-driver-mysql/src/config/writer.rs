@@ -1,0 +1,240 @@
+//! What `mysql.writer` is told: the target, the mode, and what may be done about differences. No I/O here.
+
+use std::collections::BTreeMap;
+
+use osiris_core::Problem;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// What becomes of the rows that are in the table already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WriteMode {
+    /// They stay; the new ones are added, in one transaction.
+    #[default]
+    Append,
+    /// They are replaced, all at once.
+    Overwrite,
+    /// Another name for `overwrite`.
+    Replace,
+    /// Those with the key of a new row are replaced by it, in one transaction; the others stay.
+    Upsert,
+}
+
+/// What an upsert does with a row whose key is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnConflict {
+    /// The new row replaces the columns that are written.
+    #[default]
+    Update,
+    /// The row that is there stays; the new one is counted as ignored.
+    Ignore,
+}
+
+/// What an upsert does with several rows of one key in its input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Dedupe {
+    /// Refuses them: the step fails.
+    #[default]
+    Error,
+    /// Keeps the last one by `order_by`; the others are counted as ignored.
+    Last,
+}
+
+/// What happens to columns of the input that the table lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SchemaEvolution {
+    /// They are an error.
+    #[default]
+    Refuse,
+    /// They are added to the table, nullable.
+    AddColumns,
+}
+
+/// One column or several.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Columns {
+    /// One.
+    One(#[schemars(length(min = 1))] String),
+    /// Several, in order.
+    Several(#[schemars(length(min = 1))] Vec<String>),
+}
+
+impl Columns {
+    /// The names.
+    pub fn names(&self) -> &[String] {
+        match self {
+            Self::One(name) => std::slice::from_ref(name),
+            Self::Several(names) => names,
+        }
+    }
+}
+
+/// Which columns of the input are written, and where to.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum ColumnMapping {
+    /// These, to columns of the same names.
+    Subset(#[schemars(length(min = 1))] Vec<String>),
+    /// These, each to the column of the table that is named.
+    Renamed(#[schemars(length(min = 1))] BTreeMap<String, String>),
+}
+
+/// What `mysql.writer` writes, where and how.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WriterConfig {
+    /// The table.
+    #[schemars(length(min = 1, max = 64))]
+    pub table: String,
+    /// The schema (database) of the table. Default: the connection's `database`.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 64))]
+    pub schema: Option<String>,
+    /// `append` (default) adds rows, `overwrite` (or `replace`) replaces all rows at once, `upsert` replaces rows by `key`.
+    #[serde(default)]
+    #[schemars(extend("x-aliases" = ["write_mode"]))]
+    pub mode: WriteMode,
+    /// The columns (of the table) that tell rows apart: those of its primary key or of a unique index. Needed for `upsert`. A
+    /// table that this step creates gets it as its primary key. Default: none.
+    #[serde(default)]
+    #[schemars(extend("x-aliases" = ["upsert_keys", "primary_key"]))]
+    pub key: Option<Columns>,
+    /// Whether a missing table is created, with types from the input. Default `false`: a typo must not make a table.
+    #[serde(default)]
+    #[schemars(extend("x-aliases" = ["create_if_missing"]))]
+    pub create_table: bool,
+    /// Whether all rows are deleted first, in the same transaction; unlike `overwrite` this keeps triggers and foreign keys in
+    /// force. Default `false`.
+    #[serde(default)]
+    pub truncate_before: bool,
+    /// Rows that are sent at a time, at most. Default: as many as make up about 16 MiB, or what the server takes.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub batch_size: Option<u64>,
+    /// Which columns of the input are written: a list, or a map of input column to table column. Default: all, by name.
+    #[serde(default)]
+    pub columns: Option<ColumnMapping>,
+    /// What an upsert does with a row whose key is there: `update` (default) or `ignore`.
+    #[serde(default)]
+    pub on_conflict: OnConflict,
+    /// What an upsert does with several rows of one key in its input: `error` (default), or `last`, which keeps the last one
+    /// by `order_by`.
+    #[serde(default)]
+    pub dedupe: Dedupe,
+    /// The columns (of the input) that say which row of a key is the last one, for `dedupe: last`. Of rows that are equal in
+    /// them any one is kept; NULL counts as the greatest value. Default: none.
+    #[serde(default)]
+    pub order_by: Option<Columns>,
+    /// How many rows may be refused before the step fails and nothing is written. Default 0.
+    #[serde(default)]
+    pub max_rejects: u64,
+    /// What happens to columns of the input that the table lacks: `refuse` (default) or `add_columns`.
+    #[serde(default)]
+    pub schema_evolution: SchemaEvolution,
+}
+
+impl WriterConfig {
+    /// The mode, by its one name.
+    pub(crate) fn mode(&self) -> WriteMode {
+        match self.mode {
+            WriteMode::Replace => WriteMode::Overwrite,
+            mode => mode,
+        }
+    }
+
+    /// The names of the key columns; none when no key is given.
+    pub(crate) fn key_names(&self) -> &[String] {
+        self.key.as_ref().map_or(&[], Columns::names)
+    }
+
+    /// The names of the ordering columns.
+    pub(crate) fn order_names(&self) -> &[String] {
+        self.order_by.as_ref().map_or(&[], Columns::names)
+    }
+
+    /// What the schema cannot express, all of it.
+    pub(crate) fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let upsert = self.mode() == WriteMode::Upsert;
+        if upsert && self.key_names().is_empty() {
+            problems.push(
+                Problem::error("/key", "`mode: upsert` needs `key`")
+                    .with_hint("name the columns of the primary key or of a unique index"),
+            );
+        }
+        let only_upsert = [
+            ("/on_conflict", self.on_conflict != OnConflict::Update, "`on_conflict`"),
+            ("/dedupe", self.dedupe != Dedupe::Error, "`dedupe`"),
+        ];
+        for (pointer, given, name) in only_upsert {
+            if given && !upsert {
+                problems.push(Problem::error(pointer, format!("{name} is for `mode: upsert` only")));
+            }
+        }
+        if self.dedupe == Dedupe::Last && self.order_names().is_empty() {
+            problems.push(
+                Problem::error("/order_by", "`dedupe: last` needs `order_by`")
+                    .with_hint("name the columns that say which row is the last one"),
+            );
+        }
+        if self.order_by.is_some() && self.dedupe != Dedupe::Last {
+            problems.push(Problem::error("/order_by", "`order_by` is for `dedupe: last` only"));
+        }
+        if self.truncate_before && self.mode() == WriteMode::Overwrite {
+            problems.push(
+                Problem::error("/truncate_before", "`overwrite` replaces all rows already")
+                    .with_hint("leave out `truncate_before`, or take `mode: append` with it"),
+            );
+        }
+        for (pointer, names) in [("/key", self.key_names()), ("/order_by", self.order_names())] {
+            problems.extend(repeated(pointer, names.iter()));
+        }
+        match &self.columns {
+            Some(ColumnMapping::Subset(names)) => problems.extend(repeated("/columns", names.iter())),
+            Some(ColumnMapping::Renamed(map)) => problems.extend(repeated("/columns", map.values())),
+            None => {}
+        }
+        problems
+    }
+}
+
+/// Names that come twice, whatever their case.
+fn repeated<'a>(pointer: &str, names: impl Iterator<Item = &'a String>) -> Vec<Problem> {
+    let mut seen = std::collections::BTreeSet::new();
+    names
+        .filter(|name| !seen.insert(name.to_lowercase()))
+        .map(|name| Problem::error(pointer, format!("`{name}` is named twice")))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(json: serde_json::Value) -> Vec<String> {
+        let config: WriterConfig = serde_json::from_value(json).unwrap();
+        config.problems().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn contradictions_are_all_reported_at_once() {
+        let found = problems(serde_json::json!({
+            "table": "t", "mode": "overwrite", "truncate_before": true, "dedupe": "last", "columns": ["a", "A"]
+        }));
+        assert_eq!(found.len(), 4, "{found:?}");
+        let found = problems(serde_json::json!({"table": "t", "mode": "upsert"}));
+        assert!(found[0].contains("needs `key`"), "{found:?}");
+    }
+
+    #[test]
+    fn a_key_is_one_name_or_several() {
+        let one: WriterConfig = serde_json::from_value(serde_json::json!({"table": "t", "key": "id"})).unwrap();
+        assert_eq!(one.key_names(), ["id"]);
+        assert!(one.problems().is_empty());
+    }
+}

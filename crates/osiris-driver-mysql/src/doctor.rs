@@ -1,0 +1,50 @@
+//! Whether a connection works and, if not, what to do. Never fails; the core masks secrets in what it says.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use osiris_core::{Error, Health};
+
+use crate::client::{Client, Connect, Target};
+use crate::config::MysqlConnection;
+
+/// What is left of the limit for saying what happened.
+const RESERVE: Duration = Duration::from_millis(100);
+
+/// Connects, signs in and asks the server for its version, within `limit`.
+pub(crate) async fn check(connect: &Connect, connection: &MysqlConnection, limit: Duration) -> Health {
+    let started = Instant::now();
+    let wait = limit.saturating_sub(RESERVE.min(limit / 10));
+    let mut connection = connection.clone();
+    connection.connect_timeout = connection.connect_timeout.min(wait);
+    let target = Target::new(&connection, Path::new("."));
+    let address = &connection.address;
+    match tokio::time::timeout(wait, connect(target)).await {
+        Ok(Ok(client)) => {
+            let health = healthy(&client, &connection, started.elapsed());
+            let _ = tokio::time::timeout(limit.saturating_sub(started.elapsed()), client.close()).await;
+            health
+        }
+        Ok(Err(error)) => Health::failed(started.elapsed(), &error).with_detail("address", address.to_string()),
+        Err(_) => {
+            let error = Error::timeout(format!("{address} gave no answer within {} ms", wait.as_millis()))
+                .with_hint("check `host`, `port` and the firewalls between");
+            Health::failed(started.elapsed(), &error).with_detail("address", address.to_string())
+        }
+    }
+}
+
+fn healthy(client: &Client, connection: &MysqlConnection, latency: Duration) -> Health {
+    let facts = client.facts();
+    let kind = if facts.mariadb { "MariaDB" } else { "MySQL" };
+    let database = connection.database.as_deref().unwrap_or("(none)");
+    let age = if facts.at_least((10, 4, 0), (5, 7, 0)) { "" } else { ", which is older than what is supported" };
+    Health::ok(latency, format!("signed in to {kind} {}{age}", facts.version))
+        .with_detail("address", connection.address.to_string())
+        .with_detail("account", facts.account.clone())
+        .with_detail("database", database)
+        .with_detail("server_version", facts.version.clone())
+        .with_detail("sql_mode", facts.sql_mode.text.clone())
+        .with_detail("time_zone", facts.time_zone.clone())
+        .with_detail("tls", facts.tls.clone().unwrap_or_else(|| "none".to_owned()))
+}

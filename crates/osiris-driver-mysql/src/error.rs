@@ -1,0 +1,272 @@
+//! What the server and the network say, as a kind of error. The one place that knows MySQL's and MariaDB's codes.
+//!
+//! Codes: <https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html>,
+//! <https://mariadb.com/kb/en/mariadb-error-code-reference/>. A message never holds a cell value: where the server quotes
+//! one, it is masked.
+
+use std::future::Future;
+use std::io;
+use std::time::Duration;
+
+use osiris_core::{Error, ErrorKind, MASK, Result};
+use sqlx::mysql::MySqlDatabaseError;
+
+/// What sqlx reports while `doing` something (`reading table t`), as an error of ours.
+pub(crate) fn mysql_error(error: sqlx::Error, doing: &str) -> Error {
+    match error {
+        sqlx::Error::Database(database) => match database.try_downcast_ref::<MySqlDatabaseError>() {
+            Some(found) => server_error(found.number(), found.code().unwrap_or_default(), found.message(), doing),
+            None => Error::unknown(format!("{doing}: {database}")).with_hint("see what the server says"),
+        },
+        sqlx::Error::Io(error) => io_error(error, doing),
+        sqlx::Error::Tls(error) => tls_error(error, doing),
+        sqlx::Error::Protocol(text) if text.contains("authentication plugin") || text.contains("auth plugin") => {
+            Error::auth(format!("{doing}: {text}")).with_hint(
+                "the account signs in by a plugin that is not supported: use caching_sha2_password, sha256_password or \
+                 mysql_native_password",
+            )
+        }
+        sqlx::Error::Protocol(text) => Error::network(format!("{doing}: the server's answer makes no sense: {text}"))
+            .with_hint("check that `host` and `port` are those of a MySQL or MariaDB server"),
+        sqlx::Error::Configuration(error) => {
+            Error::validation(format!("{doing}: {error}")).with_hint("check the fields of the connection")
+        }
+        error @ (sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::TypeNotFound { .. }) => {
+            Error::validation(format!("{doing}: a value could not be decoded"))
+                .with_hint("cast the column in the query, such as CAST(c AS CHAR)")
+                .with_source(error)
+        }
+        error => Error::unknown(format!("{doing}: {error}")).with_hint("try again; if it stays, report it"),
+    }
+}
+
+/// An error that the server sent: `code` 1045, `sqlstate` 28000, its message.
+pub(crate) fn server_error(code: u16, sqlstate: &str, message: &str, doing: &str) -> Error {
+    let kind = kind_of(code, sqlstate);
+    let message = without_values(code, message);
+    Error::new(kind, format!("{doing}: {message}"))
+        .with_hint(hint(code, kind))
+        .with_context("server error", format!("{code} ({sqlstate})"))
+}
+
+/// The kind of a server's error: by its code, else by the class of its SQLSTATE.
+pub(crate) fn kind_of(code: u16, sqlstate: &str) -> ErrorKind {
+    match code {
+        // Wrong password; no password; must be changed or expired; locked; no common plugin; only over TLS.
+        1045 | 1698 | 1820 | 1862 | 3118 | 4151 | 1251 | 1524 | 3159 => ErrorKind::Auth,
+        // No grant for a database, table, column, routine or statement; host not allowed or blocked; server is read-only.
+        1044 | 1129 | 1130 | 1142 | 1143 | 1227 | 1290 | 1370 | 1410 | 1792 | 1836 => ErrorKind::Permission,
+        // Too many connections, of all or of the user; shutting down; killed; cut; idle for too long.
+        1040 | 1203 | 1226 | 1053 | 1077 | 1079 | 1080 | 1152 | 1158..=1161 | 1184 | 1927 | 3169 | 4031 => {
+            ErrorKind::Network
+        }
+        // Lock wait; deadlock; interrupted; over the time limit of a statement, in MariaDB and in MySQL; no wait wanted.
+        1205 | 1213 | 1317 | 1614 | 1969 | 3024 | 3572 => ErrorKind::Timeout,
+        // Disk full, table full, files that cannot be written.
+        1021 | 1114 | 1026 | 1030 => ErrorKind::Unknown,
+        // A packet that is too large, an unknown database, none chosen.
+        1153 | 1049 | 1046 => ErrorKind::Validation,
+        _ => match sqlstate.get(..2) {
+            Some("28") => ErrorKind::Auth,
+            Some("08") => ErrorKind::Network,
+            Some("40") => ErrorKind::Timeout,
+            Some("21" | "22" | "23" | "42" | "44" | "3D") => ErrorKind::Validation,
+            _ => ErrorKind::Unknown,
+        },
+    }
+}
+
+fn hint(code: u16, kind: ErrorKind) -> &'static str {
+    match code {
+        1045 | 1698 => {
+            "check `user` and `password` and the host the account is for; an account made with REQUIRE SSL needs `tls: required`"
+        }
+        1820 | 1862 => {
+            "the password has expired: change it with ALTER USER ... IDENTIFIED BY and set the new one in `password`"
+        }
+        3118 | 4151 => "ask for it to be unlocked: ALTER USER ... ACCOUNT UNLOCK",
+        3159 => "the server takes encrypted connections only: set `tls: required`",
+        1251 | 1524 => {
+            "the account signs in by a plugin that one side lacks: ALTER USER ... IDENTIFIED WITH caching_sha2_password"
+        }
+        1044 | 1142 | 1143 | 1370 | 1410 => "ask for the grant: GRANT ... ON database.table TO the user",
+        1227 => "the statement needs a privilege that the message names: ask for the grant, or leave out what needs it",
+        1129 | 1130 => {
+            "the server does not let this host in: make an account for it, or FLUSH HOSTS when it is blocked"
+        }
+        1290 | 1836 => "the server is read-only or restricted: use the primary server, or ask its administrator",
+        1792 => "the connection reads only: an extractor cannot change data",
+        1040 => {
+            "the server has no connection left: raise max_connections there, lower `max_connections` here, or try later"
+        }
+        1203 | 1226 => "the account has no connection left: raise its limit, or lower `max_connections` here",
+        1049 => "check `database`; SHOW DATABASES lists those that the user may see",
+        1046 => "set `database` in the connection, or write schema.table",
+        1205 | 1213 => "another transaction held the rows: run again, or when less is going on",
+        1317 => "somebody killed the statement (KILL QUERY): run again, or ask who did",
+        1927 | 3169 => "somebody killed the connection (KILL): run again, or ask who did",
+        1969 | 3024 => "the statement took longer than it may: raise `timeout`, or give it less to do",
+        1153 => "the row or statement is larger than the server's max_allowed_packet: raise it there",
+        1021 | 1114 | 1026 | 1030 => "the server's disk or tablespace is full or broken: make room and run again",
+        1146 => "check the table's name and `database`; names are case-sensitive on most servers",
+        1054 => "check the column's name: DESCRIBE the table lists them",
+        1064 => "check the statement's syntax for this server's version and sql_mode",
+        1062 => "two rows have the same key: use `mode: upsert`, or remove the duplicates",
+        1451 | 1452 => "the rows break a foreign key: write the parent table first",
+        _ => match kind {
+            ErrorKind::Network => "check the server and the network between, then run again",
+            ErrorKind::Timeout => "run again, or when less is going on",
+            ErrorKind::Permission => "ask for the grant",
+            ErrorKind::Auth => "check `user` and `password`",
+            ErrorKind::Validation => "mend the configuration, the statement or the data, then run again",
+            _ => "look up the code in the server's error reference; its log may say more",
+        },
+    }
+}
+
+/// The message without what the server quotes of the data: a duplicate key, a value that does not fit.
+pub(crate) fn without_values(code: u16, message: &str) -> String {
+    // Duplicate entry; incorrect, truncated or invalid value; bad JSON, geometry, date; wrong value for a function.
+    const QUOTE_VALUES: [u16; 17] =
+        [1062, 1169, 1292, 1366, 1367, 1411, 1416, 1441, 1525, 1526, 1565, 1586, 1859, 3140, 3141, 3156, 4078];
+    let data =
+        QUOTE_VALUES.contains(&code) || message.starts_with("Incorrect ") || message.starts_with("Duplicate entry");
+    let (Some(start), true) = (message.find('\''), data) else { return message.to_owned() };
+    // A value may hold quotes itself: it ends before the name of its key or column.
+    let named = [" for key", " for column", " for function"].iter().filter_map(|mark| message.rfind(mark)).max();
+    let end = match named {
+        Some(end) if end > start => end,
+        _ => message.rfind('\'').map_or(message.len(), |last| last + 1),
+    };
+    format!("{}'{MASK}'{}", &message[..start], &message[end..])
+}
+
+/// What the operating system says about the network; TLS errors arrive this way too.
+pub(crate) fn io_error(error: io::Error, doing: &str) -> Error {
+    if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
+        return match error.into_inner() {
+            Some(inner) => tls_error(inner, doing),
+            None => Error::network(format!("{doing}: TLS failed")).with_hint("see the server's log"),
+        };
+    }
+    let lookup = error.to_string().contains("lookup address") || error.to_string().contains("nodename nor servname");
+    let (what, advice) = match error.kind() {
+        _ if lookup => ("the host is not known", "check `host`; the name cannot be looked up from this machine"),
+        io::ErrorKind::ConnectionRefused => {
+            ("the connection was refused", "check that the server runs, and `host` and `port`")
+        }
+        io::ErrorKind::UnexpectedEof
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe => (
+            "the server closed the connection",
+            "see the server's log; it may have been restarted, or the connection killed",
+        ),
+        io::ErrorKind::NotFound => ("there is no such socket", "check `socket`; it is a file that the server makes"),
+        io::ErrorKind::PermissionDenied => {
+            ("the socket may not be used", "give the user who runs Osiris access to `socket`")
+        }
+        io::ErrorKind::TimedOut => ("no answer", "check `host`, `port` and the firewalls between"),
+        _ => ("the network failed", "check `host`, `port` and the network between"),
+    };
+    let kind = match error.kind() {
+        io::ErrorKind::TimedOut => ErrorKind::Timeout,
+        io::ErrorKind::PermissionDenied => ErrorKind::Permission,
+        _ => ErrorKind::Network,
+    };
+    Error::new(kind, format!("{doing}: {what}")).with_hint(advice).with_source(error)
+}
+
+/// TLS that could not be agreed upon. The server is there, so trying again is of no use.
+pub(crate) fn tls_error(error: Box<dyn std::error::Error + Send + Sync>, doing: &str) -> Error {
+    let text = error.to_string();
+    let (what, advice) = if text.contains("does not support TLS") {
+        (
+            "the server does not offer TLS",
+            "switch TLS on in the server, or set `tls: preferred` if the network is trusted",
+        )
+    } else if text.contains("UnknownIssuer") || text.contains("BadSignature") {
+        (
+            "the server's certificate is of an unknown authority",
+            "set `ssl_ca` to the authority's certificate; a wrong one there does this too",
+        )
+    } else if text.contains("NotValidForName") || text.contains("not valid for name") {
+        (
+            "the server's certificate was made for another name",
+            "use in `host` the name that the certificate has, or `tls: verify-ca` if the authority is your own",
+        )
+    } else if text.contains("Expired") || text.contains("NotValidYet") || text.contains("certificate expired") {
+        ("the server's certificate has expired or is not valid yet", "renew it; check the clocks")
+    } else {
+        ("TLS failed", "check `tls`, `ssl_ca`, `ssl_cert` and `ssl_key`, and the TLS versions that the server allows")
+    };
+    Error::network(format!("{doing}: {what}")).with_hint(advice).with_retryable(false).with_source(error)
+}
+
+/// `future`, or a timeout error after `limit`.
+pub(crate) async fn within<T>(limit: Duration, doing: &str, future: impl Future<Output = Result<T>>) -> Result<T> {
+    match tokio::time::timeout(limit, future).await {
+        Ok(result) => result,
+        Err(_) => Err(Error::timeout(format!("{doing}: no answer within {} ms", limit.as_millis()))
+            .with_hint("check `host`, `port` and the firewalls between, or raise the limit")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_become_kinds() {
+        for (code, state, kind) in [
+            (1045, "28000", ErrorKind::Auth),
+            (1862, "HY000", ErrorKind::Auth),
+            (1044, "42000", ErrorKind::Permission),
+            (1142, "42000", ErrorKind::Permission),
+            (1040, "08004", ErrorKind::Network),
+            (1927, "70100", ErrorKind::Network),
+            (1213, "40001", ErrorKind::Timeout),
+            (1205, "HY000", ErrorKind::Timeout),
+            (1969, "70100", ErrorKind::Timeout),
+            (1317, "70100", ErrorKind::Timeout),
+            (1049, "42000", ErrorKind::Validation),
+            (1062, "23000", ErrorKind::Validation),
+            (9999, "42S99", ErrorKind::Validation),
+            (9999, "HY000", ErrorKind::Unknown),
+        ] {
+            assert_eq!(kind_of(code, state), kind, "{code}");
+            assert!(!hint(code, kind).is_empty());
+        }
+    }
+
+    #[test]
+    fn values_that_the_server_quotes_do_not_show() {
+        for (code, message, expected) in [
+            (1062, "Duplicate entry 'it's me' for key 'PRIMARY'", "Duplicate entry '***' for key 'PRIMARY'"),
+            (
+                1366,
+                "Incorrect integer value: 'abc' for column `d`.`t`.`a` at row 1",
+                "Incorrect integer value: '***' for column `d`.`t`.`a` at row 1",
+            ),
+            (1292, "Truncated incorrect DOUBLE value: 'a'b'", "Truncated incorrect DOUBLE value: '***'"),
+            (1146, "Table 'd.t' doesn't exist", "Table 'd.t' doesn't exist"),
+        ] {
+            assert_eq!(without_values(code, message), expected);
+        }
+    }
+
+    #[test]
+    fn what_the_network_says_has_a_kind_and_advice() {
+        for (kind, expected) in [
+            (io::ErrorKind::ConnectionRefused, ErrorKind::Network),
+            (io::ErrorKind::UnexpectedEof, ErrorKind::Network),
+            (io::ErrorKind::NotFound, ErrorKind::Network),
+            (io::ErrorKind::TimedOut, ErrorKind::Timeout),
+        ] {
+            let error = io_error(kind.into(), "connecting");
+            assert_eq!(error.kind(), expected);
+            assert!(error.is_retryable() && error.hint().is_some());
+        }
+        assert!(!tls_error("server does not support TLS".into(), "connecting").is_retryable());
+    }
+}

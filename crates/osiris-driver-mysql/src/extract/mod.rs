@@ -1,0 +1,265 @@
+//! `mysql.extractor`: a statement or a table into the store, exactly, at the server's speed.
+
+mod cursor;
+mod describe;
+mod partition;
+mod reader;
+mod source;
+mod view;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use osiris_core::{
+    Catalog, Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, Discover, Doctor, Error, ExecutionContext, Extract,
+    Extracted, Health, Problem, Result, Role, Step, TableSink, Unit, metric,
+};
+use serde_json::Value;
+
+use self::cursor::{Boundary, Range, Saved};
+use self::describe::{describe, require_transactions};
+use self::reader::{Counts, Reader};
+use self::source::Source;
+use crate::client::{Client, Connect, Session, Target, connect, quote};
+use crate::config::{Cursor, ExtractorConfig, GeometryPolicy, MysqlConnection};
+use crate::error::within;
+use crate::types::{BatchBuilder, ColumnPlan, Policies, plan};
+
+/// Ranges, where a step names none.
+const PARTITIONS: usize = 4;
+
+/// Reads a statement or a table.
+pub struct MysqlExtractor {
+    connect: Connect,
+}
+
+impl MysqlExtractor {
+    /// The extractor as users have it.
+    pub fn new() -> Self {
+        Self::with_client(connect())
+    }
+
+    /// The same over another client.
+    pub fn with_client(connect: Connect) -> Self {
+        Self { connect }
+    }
+}
+
+impl Default for MysqlExtractor {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Component for MysqlExtractor {
+    const SPEC: ComponentSpec = ComponentSpec::new(
+        "mysql.extractor",
+        env!("CARGO_PKG_VERSION"),
+        Role::Extract,
+        "Reads a table or a query of MySQL or MariaDB",
+    )
+    .with_connection(ConnectionUse::Required);
+
+    type Connection = MysqlConnection;
+    type Config = ExtractorConfig;
+
+    fn validate(config: &ExtractorConfig) -> Vec<Problem> {
+        config.problems()
+    }
+}
+
+#[async_trait]
+impl Extract for MysqlExtractor {
+    async fn extract(&self, step: &Step<'_, Self>, out: &TableSink, ctx: &ExecutionContext) -> Result<Extracted> {
+        let target = Target::new(step.connection(), step.base_dir());
+        let client = (self.connect)(target.clone()).await?;
+        let extracted = extract(&client, &target, step, out, ctx).await?;
+        client.close().await;
+        Ok(extracted)
+    }
+}
+
+async fn extract(
+    client: &Client,
+    target: &Target,
+    step: &Step<'_, MysqlExtractor>,
+    out: &TableSink,
+    ctx: &ExecutionContext,
+) -> Result<Extracted> {
+    let config = step.config();
+    let first_row = Duration::try_from_secs_f64(config.timeout)
+        .map_err(|error| Error::validation("`timeout` is no length of time").with_source(error))?;
+    let mut session = client.acquire().await?;
+    let source = Source::new(config, &session.facts().sql_mode)?;
+    let (source, plans) = planned(config, target, source, &mut session).await?;
+    let schema = BatchBuilder::new(&plans, 1).schema();
+    let reader = Reader {
+        plans,
+        sender: out.sender(schema).await?,
+        batch_rows: config.batch_size,
+        first_row,
+        idle: step.connection().read_timeout,
+        verify: config.verify,
+        is_query: source.is_query(),
+        stop_after: step.dry_run().then_some(DRY_RUN_ROWS),
+    };
+    let read = Read { client, target, step, source, reader };
+    let (counts, state) = match (&config.partition_by, &config.cursor) {
+        (Some(column), _) if !step.dry_run() => (read.partitions(session, column).await?, None),
+        (_, Some(cursor)) => read.since(session, cursor, ctx).await?,
+        _ => (read.whole(session).await?, None),
+    };
+    ctx.log_metric(metric::BYTES_READ, ctx.progress().bytes(), Unit::Bytes, Value::Null);
+    let extracted = Extracted::rows(counts.read).with_deduplicated(counts.deduplicated).with_altered(counts.altered);
+    Ok(match state {
+        Some(state) => extracted.with_state(state),
+        None => extracted,
+    })
+}
+
+/// What becomes of each column. Geometries that shall be text are asked for as text.
+async fn planned(
+    config: &ExtractorConfig,
+    target: &Target,
+    source: Source,
+    session: &mut Session,
+) -> Result<(Source, Arc<[ColumnPlan]>)> {
+    let policies = Policies::from(config);
+    let columns = describe(target, &source.select(None, None), session).await?;
+    if config.partition_by.is_some() {
+        require_transactions(&columns, session).await?;
+    }
+    let plans = plan(&columns, policies)?;
+    let as_text = config.geometry == GeometryPolicy::Wkt && source.is_query();
+    if !as_text || plans.iter().all(|plan| !plan.is_geometry) {
+        return Ok((source, plans.into()));
+    }
+    let list: Vec<String> = plans
+        .iter()
+        .map(|plan| match (quote(&plan.name), plan.is_geometry) {
+            (name, true) => format!("ST_AsText({name}) AS {name}"),
+            (name, false) => name,
+        })
+        .collect();
+    let source = source.with_list(list.join(", "));
+    let columns = describe(target, &source.select(None, None), session).await?;
+    let plans = plan(&columns, policies)?;
+    Ok((source, plans.into()))
+}
+
+/// One extraction, its columns known.
+struct Read<'a> {
+    client: &'a Client,
+    target: &'a Target,
+    step: &'a Step<'a, MysqlExtractor>,
+    source: Source,
+    reader: Reader,
+}
+
+impl Read<'_> {
+    /// The first two fields of a small answer, which may take as long as a first row may.
+    async fn ask(&self, session: &mut Session, sql: &str, doing: &str) -> Result<(Option<String>, Option<String>)> {
+        let rows = within(self.reader.first_row, doing, session.rows(sql, doing)).await?;
+        let mut fields = rows.into_iter().next().unwrap_or_default().into_iter();
+        Ok((fields.next().flatten(), fields.next().flatten()))
+    }
+
+    /// One statement over one session.
+    async fn whole(&self, mut session: Session) -> Result<Counts> {
+        view::begin(&mut session).await?;
+        let limit = self.reader.stop_after.filter(|_| self.source.is_query());
+        let counts = self.reader.read(&mut session, self.source.select(None, limit), None).await?;
+        if self.reader.stop_after.is_some() && limit.is_none() {
+            // The rest of a listing is still on its way: the session is dropped with it.
+            return Ok(counts);
+        }
+        view::end(session).await?;
+        Ok(counts)
+    }
+
+    /// The rows in ranges, over several sessions.
+    async fn partitions(&self, mut session: Session, column: &str) -> Result<Counts> {
+        let count = self.step.config().partitions.unwrap_or(PARTITIONS);
+        let name = quote(column);
+        let bounds = self.source.aggregate(&format!("MIN({name}), MAX({name})"), None);
+        let described = describe(self.target, &bounds, &mut session).await?;
+        let Some(first) = described.first() else { return Err(Error::unknown("an aggregate has no column")) };
+        let kind = partition::Kind::of(column, first)?;
+        session.release().await;
+        let mut sessions = partition::sessions(self.client, &self.source, count, self.reader.first_row).await?;
+        let Some(any) = sessions.first_mut() else { return Err(Error::unknown("there is no session to read over")) };
+        let (least, greatest) = self.ask(any, &bounds, "looking for the ranges").await?;
+        let conditions = partition::ranges(column, kind, least.as_deref(), greatest.as_deref(), count);
+        partition::read(sessions, &self.source, conditions, &self.reader).await
+    }
+
+    /// The rows at or after the cursor.
+    async fn since(
+        &self,
+        mut session: Session,
+        cursor: &Cursor,
+        ctx: &ExecutionContext,
+    ) -> Result<(Counts, Option<Value>)> {
+        const DOING: &str = "looking for the cursor's bound";
+        let saved = self.step.state().map(|state| Saved::parse(state, cursor)).transpose()?;
+        let name = quote(&cursor.column);
+        let bound = self.source.aggregate(&format!("MAX({name})"), None);
+        let described = describe(self.target, &bound, &mut session).await?;
+        let Some(column) = described.first() else { return Err(Error::unknown("an aggregate has no column")) };
+        let mode = session.facts().sql_mode.clone();
+        view::begin(&mut session).await?;
+        let nulls = self.source.aggregate("COUNT(*)", Some(&format!("{name} IS NULL")));
+        let (nulls, _) = self.ask(&mut session, &nulls, DOING).await?;
+        let nulls = nulls.and_then(|count| count.parse::<u64>().ok()).unwrap_or(0);
+        if nulls > 0 {
+            tracing::warn!(column = cursor.column, rows = nulls, "rows without a cursor are not read");
+            ctx.log_metric("rows_without_cursor", nulls, Unit::Rows, Value::Null);
+        }
+        let (upper, _) = self.ask(&mut session, &bound, DOING).await?;
+        let Some(upper) = upper else {
+            view::end(session).await?;
+            return Ok((Counts::default(), self.step.state().cloned()));
+        };
+        let range = Range::new(cursor, column, &mode, upper)?;
+        let mut at_saved = saved.as_ref().map(Saved::boundary).unwrap_or_default();
+        let mut at_upper = Boundary::default();
+        let mut counts = Counts::default();
+        for part in range.parts(saved.as_ref())? {
+            let left = self.reader.stop_after.map(|most| most.saturating_sub(counts.read));
+            if left == Some(0) {
+                break;
+            }
+            let sql = self.source.select(Some(&part.condition), left);
+            let read = match part.role {
+                cursor::Role::Between => self.reader.read(&mut session, sql, None).await?,
+                cursor::Role::AtSaved => {
+                    self.reader.read(&mut session, sql, Some(&mut |row| at_saved.note(row))).await?
+                }
+                cursor::Role::AtUpper => {
+                    self.reader.read(&mut session, sql, Some(&mut |row| at_upper.note(row))).await?
+                }
+            };
+            counts.add(read);
+        }
+        view::end(session).await?;
+        let next = range.next(saved.as_ref(), at_saved, at_upper);
+        let state = next.map(serde_json::to_value).transpose();
+        let state = state.map_err(|error| Error::unknown("the cursor cannot be saved").with_source(error))?;
+        Ok((counts, state.filter(|_| !self.step.dry_run())))
+    }
+}
+
+#[async_trait]
+impl Discover for MysqlExtractor {
+    async fn discover(&self, connection: &MysqlConnection, _: Option<&str>) -> Result<Catalog> {
+        crate::discover::discover(&self.connect, connection).await
+    }
+}
+
+#[async_trait]
+impl Doctor for MysqlExtractor {
+    async fn check(&self, connection: &MysqlConnection, limit: Duration) -> Health {
+        crate::doctor::check(&self.connect, connection, limit).await
+    }
+}

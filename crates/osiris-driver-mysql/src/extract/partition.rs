@@ -1,0 +1,218 @@
+//! Reading by ranges over several sessions that all see the same moment.
+//!
+//! One more session takes a lock that keeps writers out while the others begin their transactions, and gives it back before
+//! the first row is read. Where the server does not allow the lock there is no such moment, and nothing is read.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime};
+use mysql_async::consts::ColumnType as Wire;
+use osiris_core::{Error, ErrorKind, Result};
+use tokio::task::JoinSet;
+
+use super::reader::{Counts, Reader};
+use super::source::Source;
+use super::view;
+use crate::client::{Client, Session, quote};
+use crate::types::SourceColumn;
+
+const LOCKING: &str = "locking for a consistent view";
+
+/// What the values of a partition column are, for counting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Integer,
+    /// Counted in days.
+    Date,
+    /// Counted in microseconds.
+    Moment,
+}
+
+impl Kind {
+    /// The kind of a column as the server describes it.
+    ///
+    /// # Errors
+    /// A type that cannot be divided into ranges.
+    pub(super) fn of(name: &str, column: &SourceColumn) -> Result<Self> {
+        match column.wire {
+            Wire::MYSQL_TYPE_TINY
+            | Wire::MYSQL_TYPE_SHORT
+            | Wire::MYSQL_TYPE_INT24
+            | Wire::MYSQL_TYPE_LONG
+            | Wire::MYSQL_TYPE_LONGLONG
+            | Wire::MYSQL_TYPE_YEAR => Ok(Self::Integer),
+            Wire::MYSQL_TYPE_DATE => Ok(Self::Date),
+            Wire::MYSQL_TYPE_DATETIME | Wire::MYSQL_TYPE_TIMESTAMP => Ok(Self::Moment),
+            _ => Err(Error::validation(format!("`{name}` cannot be divided into ranges"))
+                .with_hint("set `partition_by` to an integer, DATE, DATETIME or TIMESTAMP column")),
+        }
+    }
+
+    fn parse(self, text: &str) -> Option<i128> {
+        match self {
+            Self::Integer => text.parse().ok(),
+            Self::Date => {
+                let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
+                Some(i128::from(date.signed_duration_since(NaiveDate::default()).num_days()))
+            }
+            Self::Moment => {
+                let moment = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f").ok()?;
+                Some(i128::from(moment.and_utc().timestamp_micros()))
+            }
+        }
+    }
+
+    fn sql(self, value: i128) -> Option<String> {
+        match self {
+            Self::Integer => Some(value.to_string()),
+            Self::Date => {
+                let days = chrono::Duration::try_days(i64::try_from(value).ok()?)?;
+                Some(NaiveDate::default().checked_add_signed(days)?.format("'%Y-%m-%d'").to_string())
+            }
+            Self::Moment => {
+                let moment = DateTime::from_timestamp_micros(i64::try_from(value).ok()?)?;
+                Some(moment.format("'%Y-%m-%d %H:%M:%S%.6f'").to_string())
+            }
+        }
+    }
+}
+
+/// Conditions that divide all rows, those where `column` is NULL among them, into about `count` ranges.
+pub(super) fn ranges(
+    column: &str,
+    kind: Kind,
+    least: Option<&str>,
+    greatest: Option<&str>,
+    count: usize,
+) -> Vec<String> {
+    let column = quote(column);
+    let bounds = least.and_then(|text| kind.parse(text)).zip(greatest.and_then(|text| kind.parse(text)));
+    let mut cuts = Vec::new();
+    if let (Some((least, greatest)), Ok(parts)) = (bounds, i128::try_from(count)) {
+        let cut = |index: i128| least + (greatest - least + 1) * index / parts;
+        let inner = (1..parts).map(cut).filter(|cut| *cut > least);
+        cuts.extend(inner.filter_map(|cut| kind.sql(cut)));
+        cuts.dedup();
+    }
+    let mut conditions = Vec::with_capacity(cuts.len() + 2);
+    match (cuts.first(), cuts.last()) {
+        (Some(first), Some(last)) => {
+            conditions.push(format!("{column} < {first}"));
+            conditions
+                .extend(cuts.windows(2).map(|pair| format!("{column} >= {} AND {column} < {}", pair[0], pair[1])));
+            conditions.push(format!("{column} >= {last}"));
+        }
+        _ => conditions.push(format!("{column} IS NOT NULL")),
+    }
+    conditions.push(format!("{column} IS NULL"));
+    conditions
+}
+
+/// `count` sessions whose transactions see the same moment.
+///
+/// # Errors
+/// A right that is missing, named; a lock that was not to be had within `limit`.
+pub(super) async fn sessions(client: &Client, source: &Source, count: usize, limit: Duration) -> Result<Vec<Session>> {
+    let mut sessions = client.acquire_many(count + 1).await?;
+    let Some(mut locker) = sessions.pop() else { return Ok(sessions) };
+    // Its settings are changed, and a lock may be left where something fails.
+    locker.retire();
+    let seconds = limit.as_secs().max(1);
+    locker.execute(&format!("SET SESSION lock_wait_timeout = {seconds}"), LOCKING).await?;
+    lock(&mut locker, source).await?;
+    for session in &mut sessions {
+        view::begin(session).await?;
+    }
+    locker.execute("UNLOCK TABLES", LOCKING).await?;
+    locker.release().await;
+    Ok(sessions)
+}
+
+/// Keeps writers out: of one table where that is enough, else of all.
+async fn lock(locker: &mut Session, source: &Source) -> Result<()> {
+    if let Some(table) = source.table() {
+        match locker.execute(&format!("LOCK TABLES {table} READ"), LOCKING).await {
+            Err(error) if error.kind() == ErrorKind::Permission => {}
+            done => return done.map(drop),
+        }
+    }
+    locker.execute("FLUSH TABLES WITH READ LOCK", LOCKING).await.map(drop).map_err(|error| {
+        if error.kind() != ErrorKind::Permission {
+            return error;
+        }
+        let account = &locker.facts().account;
+        let (right, hint) = match source.table() {
+            Some(_) => ("LOCK TABLES", "GRANT LOCK TABLES ON the table's database"),
+            None => ("RELOAD", "GRANT RELOAD ON *.*"),
+        };
+        Error::permission(format!(
+            "`partition_by` reads one consistent view over several connections, for which {account} lacks the privilege {right}"
+        ))
+        .with_hint(format!("{hint} to it, or remove `partition_by`: one connection needs no lock"))
+        .with_source(error)
+    })
+}
+
+/// Reads all `conditions`, each over whichever session is free.
+///
+/// # Errors
+/// The first error of any of them; the others are stopped.
+pub(super) async fn read(
+    sessions: Vec<Session>,
+    source: &Source,
+    conditions: Vec<String>,
+    reader: &Reader,
+) -> Result<Counts> {
+    let queue: VecDeque<String> =
+        conditions.iter().map(|condition| source.select(Some(condition), reader.stop_after)).collect();
+    let queue = Arc::new(Mutex::new(queue));
+    let mut workers = JoinSet::new();
+    for mut session in sessions {
+        let (queue, reader) = (Arc::clone(&queue), reader.clone());
+        workers.spawn(async move {
+            let mut counts = Counts::default();
+            loop {
+                let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+                let Some(sql) = next else { break };
+                counts.add(reader.read(&mut session, sql, None).await?);
+            }
+            view::end(session).await?;
+            Ok::<_, Error>(counts)
+        });
+    }
+    let mut counts = Counts::default();
+    while let Some(joined) = workers.join_next().await {
+        let read = joined.map_err(|error| Error::unknown("reading a range ended in a panic").with_source(error))?;
+        counts.add(read?);
+    }
+    Ok(counts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_cover_every_value_once() {
+        assert_eq!(
+            ranges("id", Kind::Integer, Some("1"), Some("10"), 3),
+            ["`id` < 4", "`id` >= 4 AND `id` < 7", "`id` >= 7", "`id` IS NULL"]
+        );
+        assert_eq!(ranges("id", Kind::Integer, Some("5"), Some("5"), 4), ["`id` IS NOT NULL", "`id` IS NULL"]);
+        assert_eq!(ranges("id", Kind::Integer, None, None, 4), ["`id` IS NOT NULL", "`id` IS NULL"]);
+        assert_eq!(
+            ranges("d", Kind::Date, Some("2024-01-01"), Some("2024-01-04"), 2),
+            ["`d` < '2024-01-03'", "`d` >= '2024-01-03'", "`d` IS NULL"]
+        );
+        assert_eq!(
+            ranges("m", Kind::Moment, Some("2024-01-01 00:00:00"), Some("2024-01-01 00:00:01.000000"), 2)[0],
+            "`m` < '2024-01-01 00:00:00.500000'"
+        );
+        assert_eq!(
+            ranges("b", Kind::Integer, Some("-9223372036854775808"), Some("18446744073709551615"), 2)[0],
+            "`b` < 4611686018427387904"
+        );
+    }
+}

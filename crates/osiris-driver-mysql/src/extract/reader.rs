@@ -1,0 +1,143 @@
+//! Rows of one statement over one session, decoded as they arrive and sent to the store in batches. The result set is never
+//! held: when the store is behind, the server waits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{FutureExt as _, StreamExt as _};
+use osiris_core::{Error, Result, TableSender};
+use sqlx::AssertSqlSafe;
+use sqlx::mysql::MySqlRow;
+
+use crate::client::Session;
+use crate::config::Verify;
+use crate::error::mysql_error;
+use crate::types::{BatchBuilder, ColumnPlan};
+
+pub(super) const READING: &str = "reading rows";
+
+/// How rows are read, whichever the statement.
+#[derive(Clone)]
+pub(super) struct Reader {
+    pub(super) plans: Arc<[ColumnPlan]>,
+    pub(super) sender: TableSender,
+    pub(super) batch_rows: usize,
+    pub(super) first_row: Duration,
+    pub(super) idle: Duration,
+    pub(super) verify: Verify,
+    /// Whether the statements can stand in a FROM.
+    pub(super) is_query: bool,
+    /// After how many rows to stop, for statements that cannot be given a LIMIT.
+    pub(super) stop_after: Option<u64>,
+}
+
+/// What came of statements.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    /// Rows that came from the server.
+    pub(super) read: u64,
+    /// Of these, left out as taken before.
+    pub(super) deduplicated: u64,
+    /// Values that a policy altered.
+    pub(super) altered: u64,
+}
+
+impl Counts {
+    pub(super) fn add(&mut self, other: Self) {
+        self.read += other.read;
+        self.deduplicated += other.deduplicated;
+        self.altered += other.altered;
+    }
+}
+
+/// Says of a row whether it is wanted.
+pub(super) type Wanted<'a> = &'a mut (dyn FnMut(&MySqlRow) -> Result<bool> + Send);
+
+impl Reader {
+    /// Reads all rows of `sql`.
+    ///
+    /// # Errors
+    /// What the server says, silence for too long, a value that its type cannot hold, a row that the server counted and that
+    /// did not arrive. The session is of no use then: drop it.
+    pub(super) async fn read(&self, session: &mut Session, sql: String, wanted: Option<Wanted<'_>>) -> Result<Counts> {
+        let counts = self.stream(session, sql.clone(), wanted).await?;
+        if self.verify == Verify::Counts && self.stop_after.is_none() {
+            self.prove(session, &sql, counts.read).await?;
+        }
+        Ok(counts)
+    }
+
+    /// Compares what arrived with what the server says it sent. What it says of UNION and VALUES is not exact: a difference
+    /// is a reason to let it count, in the same view.
+    async fn prove(&self, session: &mut Session, sql: &str, arrived: u64) -> Result<()> {
+        const DOING: &str = "counting the rows that were sent";
+        let number = |rows: Vec<Vec<Option<String>>>| rows.first()?.first()?.as_deref()?.parse::<u64>().ok();
+        if !self.is_query {
+            return Ok(());
+        }
+        // Deprecated in MySQL: a server that no longer knows it is asked the long way.
+        let sent = session.rows("SELECT FOUND_ROWS()", DOING).await.ok().and_then(number);
+        if sent == Some(arrived) {
+            return Ok(());
+        }
+        let counted = session.rows(&format!("SELECT COUNT(*) FROM (\n{sql}\n) AS osiris_source"), DOING).await?;
+        match number(counted) {
+            Some(sent) if sent != arrived => {
+                Err(Error::integrity(format!("the server has {sent} rows, {arrived} arrived")).with_hint(
+                    "nothing was kept; if the query gives other rows each time, set `verify: none`, else report a bug",
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn stream(&self, session: &mut Session, sql: String, mut wanted: Option<Wanted<'_>>) -> Result<Counts> {
+        let mut batch = BatchBuilder::new(&self.plans, self.batch_rows);
+        let mut counts = Counts::default();
+        let mut rows = sqlx::query(AssertSqlSafe(sql)).persistent(false).fetch(&mut **session);
+        let mut limit = (self.first_row, "the first row did not come");
+        // Most rows lie in the buffer already: only waiting for one that does not costs a timer.
+        while let Some(row) = match rows.next().now_or_never() {
+            Some(row) => row,
+            None => match tokio::time::timeout(limit.0, rows.next()).await {
+                Ok(row) => row,
+                Err(_) => return Err(silence(limit)),
+            },
+        } {
+            let row = row.map_err(|error| mysql_error(error, READING))?;
+            if counts.read == 0 {
+                batch.check(&row)?;
+                limit = (self.idle, "the server was silent in the middle of its answer");
+            }
+            counts.read += 1;
+            if let Some(wanted) = &mut wanted
+                && !wanted(&row)?
+            {
+                counts.deduplicated += 1;
+                continue;
+            }
+            if batch.push(&row)?
+                && let Some(full) = batch.finish()?
+            {
+                self.sender.send(full).await?;
+            }
+            if self.stop_after.is_some_and(|most| counts.read >= most) {
+                break;
+            }
+        }
+        if let Some(last) = batch.finish()? {
+            self.sender.send(last).await?;
+        }
+        counts.altered = batch.altered();
+        Ok(counts)
+    }
+}
+
+fn silence((limit, what): (Duration, &'static str)) -> Error {
+    let hint = if what.starts_with("the first") {
+        "raise `timeout` of the step, or give the query less to do"
+    } else {
+        "raise `read_timeout` of the connection, and see whether the server or the network is overloaded"
+    };
+    Error::timeout(format!("{what} within {} ms", limit.as_millis())).with_hint(hint)
+}

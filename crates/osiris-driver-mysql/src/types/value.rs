@@ -1,0 +1,272 @@
+//! One column of a batch in the making: the bytes of a value of the binary protocol go straight into an Arrow builder.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayBuilder as _, ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder,
+    FixedSizeBinaryBuilder, Float32Builder, Float64Builder, Int8Builder, Int16Builder, Int32Builder, Int64Builder,
+    IntervalMonthDayNanoBuilder, StringBuilder, Time64MicrosecondBuilder, TimestampMicrosecondBuilder, UInt8Builder,
+    UInt16Builder, UInt32Builder, UInt64Builder,
+};
+use arrow::datatypes::IntervalMonthDayNano;
+use osiris_core::Error;
+
+use super::column::{ColumnPlan, Reading};
+use super::decimal;
+use super::temporal::{Moment, Span};
+use crate::config::ZeroDates;
+
+const MICROS_PER_DAY: i64 = 86_400_000_000;
+
+/// Why a value was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// Bytes that are no value of the type.
+    Malformed,
+    /// A zero date, a partial one, or a day that no calendar has.
+    ZeroDate,
+    /// Digits that the type does not have.
+    Decimal,
+    /// Not 0 or 1.
+    Bool,
+    /// Negative or longer than a day.
+    Time,
+    /// No UTF-8.
+    Text,
+}
+
+impl Refused {
+    /// The error, without the value.
+    pub(super) fn in_column(self, name: &str, row: u64) -> Error {
+        let (what, hint) = match self {
+            Self::Malformed => {
+                return Error::unknown(format!("column `{name}` came in a form that is not its type's"))
+                    .with_hint("the table may have been changed while it was read: run it again")
+                    .with_context("row", row);
+            }
+            Self::ZeroDate => (
+                "holds a zero date, or a day that no calendar has",
+                "mend it, or set `zero_dates: null` (counted) or `zero_dates: text`",
+            ),
+            Self::Decimal => (
+                "has a value with more digits than the server said it would have",
+                "CAST it to the DECIMAL that it needs",
+            ),
+            Self::Bool => ("is read as a boolean and holds a number besides 0 and 1", "set `tinyint1: int`"),
+            Self::Time => ("has a time that is no time of day", "set `time: interval` or `time: text`"),
+            Self::Text => ("has a text that is no UTF-8", "CAST it to BINARY to read its bytes"),
+        };
+        Error::validation(format!("column `{name}` {what}")).with_hint(hint).with_context("row", row)
+    }
+}
+
+enum Builder {
+    Bool(BooleanBuilder),
+    Int8(Int8Builder),
+    Int16(Int16Builder),
+    Int32(Int32Builder),
+    Int64(Int64Builder),
+    UInt8(UInt8Builder),
+    UInt16(UInt16Builder),
+    UInt32(UInt32Builder),
+    UInt64(UInt64Builder),
+    Float(Float32Builder),
+    Double(Float64Builder),
+    Decimal(Decimal128Builder),
+    Text(StringBuilder),
+    Bytes(BinaryBuilder),
+    Uuid(FixedSizeBinaryBuilder),
+    Date(Date32Builder),
+    Moment(TimestampMicrosecondBuilder),
+    Interval(IntervalMonthDayNanoBuilder),
+    Time(Time64MicrosecondBuilder),
+}
+
+/// Calls `$builder => $call` for the builder inside, whichever it is.
+macro_rules! each {
+    ($self:expr, $builder:ident => $call:expr) => {
+        match $self {
+            Builder::Bool($builder) => $call,
+            Builder::Int8($builder) => $call,
+            Builder::Int16($builder) => $call,
+            Builder::Int32($builder) => $call,
+            Builder::Int64($builder) => $call,
+            Builder::UInt8($builder) => $call,
+            Builder::UInt16($builder) => $call,
+            Builder::UInt32($builder) => $call,
+            Builder::UInt64($builder) => $call,
+            Builder::Float($builder) => $call,
+            Builder::Double($builder) => $call,
+            Builder::Decimal($builder) => $call,
+            Builder::Text($builder) => $call,
+            Builder::Bytes($builder) => $call,
+            Builder::Uuid($builder) => $call,
+            Builder::Date($builder) => $call,
+            Builder::Moment($builder) => $call,
+            Builder::Interval($builder) => $call,
+            Builder::Time($builder) => $call,
+        }
+    };
+}
+
+impl Builder {
+    fn new(plan: &ColumnPlan, rows: usize) -> Self {
+        match plan.reading {
+            Reading::Bool | Reading::BitBool => Self::Bool(BooleanBuilder::with_capacity(rows)),
+            Reading::Int8 => Self::Int8(Int8Builder::with_capacity(rows)),
+            Reading::Int16 => Self::Int16(Int16Builder::with_capacity(rows)),
+            Reading::Int32 => Self::Int32(Int32Builder::with_capacity(rows)),
+            Reading::Int64 => Self::Int64(Int64Builder::with_capacity(rows)),
+            Reading::UInt8 => Self::UInt8(UInt8Builder::with_capacity(rows)),
+            Reading::UInt16 => Self::UInt16(UInt16Builder::with_capacity(rows)),
+            Reading::UInt32 => Self::UInt32(UInt32Builder::with_capacity(rows)),
+            Reading::UInt64 | Reading::Bit => Self::UInt64(UInt64Builder::with_capacity(rows)),
+            Reading::Float => Self::Float(Float32Builder::with_capacity(rows)),
+            Reading::Double => Self::Double(Float64Builder::with_capacity(rows)),
+            Reading::Decimal(..) => {
+                Self::Decimal(Decimal128Builder::with_capacity(rows).with_data_type(plan.field.data_type().clone()))
+            }
+            Reading::Text | Reading::DateText | Reading::MomentText(_) | Reading::TimeText(_) | Reading::Null => {
+                Self::Text(StringBuilder::with_capacity(rows, rows * 16))
+            }
+            Reading::Bytes => Self::Bytes(BinaryBuilder::with_capacity(rows, rows * 16)),
+            Reading::Uuid => Self::Uuid(FixedSizeBinaryBuilder::with_capacity(rows, 16)),
+            Reading::Date => Self::Date(Date32Builder::with_capacity(rows)),
+            Reading::Moment => Self::Moment(
+                TimestampMicrosecondBuilder::with_capacity(rows).with_data_type(plan.field.data_type().clone()),
+            ),
+            Reading::Interval => Self::Interval(IntervalMonthDayNanoBuilder::with_capacity(rows)),
+            Reading::TimeOfDay => Self::Time(Time64MicrosecondBuilder::with_capacity(rows)),
+        }
+    }
+}
+
+/// One column of a batch in the making.
+pub(super) struct ColumnBuilder {
+    builder: Builder,
+    reading: Reading,
+    zero_dates: ZeroDates,
+    scratch: String,
+}
+
+/// Fixed-length little-endian numbers.
+macro_rules! number {
+    ($builder:expr, $raw:expr, $type:ty) => {
+        $builder.append_value(<$type>::from_le_bytes($raw.try_into().map_err(|_| Refused::Malformed)?))
+    };
+}
+
+impl ColumnBuilder {
+    pub(super) fn new(plan: &ColumnPlan, rows: usize) -> Self {
+        Self {
+            builder: Builder::new(plan, rows),
+            reading: plan.reading,
+            zero_dates: plan.zero_dates,
+            scratch: String::new(),
+        }
+    }
+
+    pub(super) fn push_null(&mut self) {
+        each!(&mut self.builder, builder => builder.append_null());
+    }
+
+    /// Adds a value; says whether it was altered, as a policy allows.
+    pub(super) fn push(&mut self, raw: &[u8]) -> Result<bool, Refused> {
+        match &mut self.builder {
+            Builder::Int8(builder) => number!(builder, raw, i8),
+            Builder::Int16(builder) => number!(builder, raw, i16),
+            Builder::Int32(builder) => number!(builder, raw, i32),
+            Builder::Int64(builder) => number!(builder, raw, i64),
+            Builder::UInt8(builder) => number!(builder, raw, u8),
+            Builder::UInt16(builder) => number!(builder, raw, u16),
+            Builder::UInt32(builder) => number!(builder, raw, u32),
+            Builder::UInt64(builder) if self.reading == Reading::Bit => {
+                builder.append_value(bits(raw).ok_or(Refused::Malformed)?);
+            }
+            Builder::UInt64(builder) => number!(builder, raw, u64),
+            Builder::Float(builder) => number!(builder, raw, f32),
+            Builder::Double(builder) => number!(builder, raw, f64),
+            Builder::Bool(builder) => match raw {
+                [0] => builder.append_value(false),
+                [1] => builder.append_value(true),
+                [_] => return Err(Refused::Bool),
+                _ => return Err(Refused::Malformed),
+            },
+            Builder::Decimal(builder) => {
+                let Reading::Decimal(precision, scale) = self.reading else { return Err(Refused::Malformed) };
+                builder.append_value(decimal::parse(raw, precision, scale).ok_or(Refused::Decimal)?);
+            }
+            Builder::Bytes(builder) => builder.append_value(raw),
+            Builder::Uuid(builder) => {
+                let uuid = uuid::Uuid::try_parse_ascii(raw).map_err(|_| Refused::Malformed)?;
+                builder.append_value(uuid.as_bytes()).map_err(|_| Refused::Malformed)?;
+            }
+            Builder::Interval(builder) => {
+                let micros = Span::parse(raw).and_then(Span::micros).ok_or(Refused::Malformed)?;
+                let nanos = micros.checked_mul(1000).ok_or(Refused::Malformed)?;
+                builder.append_value(IntervalMonthDayNano::new(0, 0, nanos));
+            }
+            Builder::Time(builder) => {
+                let micros = Span::parse(raw).and_then(Span::micros).ok_or(Refused::Malformed)?;
+                let in_a_day = (0..MICROS_PER_DAY).contains(&micros);
+                builder.append_value(in_a_day.then_some(micros).ok_or(Refused::Time)?);
+            }
+            Builder::Date(builder) => match (Moment::parse(raw).ok_or(Refused::Malformed)?.days(), self.zero_dates) {
+                (None, ZeroDates::Null) => {
+                    builder.append_null();
+                    return Ok(true);
+                }
+                (days, _) => builder.append_value(days.ok_or(Refused::ZeroDate)?),
+            },
+            Builder::Moment(builder) => {
+                match (Moment::parse(raw).ok_or(Refused::Malformed)?.epoch_micros(), self.zero_dates) {
+                    (None, ZeroDates::Null) => {
+                        builder.append_null();
+                        return Ok(true);
+                    }
+                    (micros, _) => builder.append_value(micros.ok_or(Refused::ZeroDate)?),
+                }
+            }
+            Builder::Text(builder) => {
+                let text = self.reading.text(raw, &mut self.scratch)?;
+                builder.append_value(text);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The values so far. Room for as many is made at once: the next batch will be like this one.
+    pub(super) fn finish(&mut self, plan: &ColumnPlan) -> ArrayRef {
+        let (rows, bytes) = match &self.builder {
+            Builder::Text(builder) => (builder.len(), builder.values_slice().len()),
+            Builder::Bytes(builder) => (builder.len(), builder.values_slice().len()),
+            other => (each!(other, builder => builder.len()), 0),
+        };
+        let array = each!(&mut self.builder, builder => Arc::new(builder.finish()) as ArrayRef);
+        self.builder = match &self.builder {
+            Builder::Text(_) => Builder::Text(StringBuilder::with_capacity(rows, bytes)),
+            Builder::Bytes(_) => Builder::Bytes(BinaryBuilder::with_capacity(rows, bytes)),
+            _ => Builder::new(plan, rows),
+        };
+        array
+    }
+}
+
+impl Reading {
+    /// A value that becomes text.
+    fn text<'a>(self, raw: &'a [u8], scratch: &'a mut String) -> Result<&'a str, Refused> {
+        scratch.clear();
+        match self {
+            Self::DateText => Moment::parse(raw).ok_or(Refused::Malformed)?.print(scratch, None),
+            Self::MomentText(digits) => Moment::parse(raw).ok_or(Refused::Malformed)?.print(scratch, Some(digits)),
+            Self::TimeText(digits) => Span::parse(raw).ok_or(Refused::Malformed)?.print(scratch, digits),
+            _ => return std::str::from_utf8(raw).map_err(|_| Refused::Text),
+        }
+        Ok(scratch)
+    }
+}
+
+/// A BIT(n), whose bytes come with the highest first.
+fn bits(raw: &[u8]) -> Option<u64> {
+    (raw.len() <= 8).then(|| raw.iter().fold(0, |value, byte| (value << 8) | u64::from(*byte)))
+}

@@ -1,0 +1,105 @@
+//! The second client: `mysql_async`, for what sqlx cannot do. It sends local files, hands out the server's `info` line and its
+//! count of warnings (all of which loading needs), and shows the metadata of result columns (which extraction needs). It
+//! connects as `client` does: same address, same TLS, same limits. See `docs/decisions/0008-loading-mysql.md`.
+
+use std::path::Path;
+
+use mysql_async::{ClientIdentity, Conn, DriverError, IoError, OptsBuilder, SslOpts};
+use osiris_core::{Error, Result};
+
+use crate::config::{Address, MysqlConnection, TlsMode};
+use crate::error::{io_error, server_error, tls_error, within};
+
+/// What a connection is opened with: nothing but its own settings.
+///
+/// # Errors
+/// A path that is no text, or authorities of the system that cannot be read.
+pub(crate) fn options(connection: &MysqlConnection, base_dir: &Path) -> Result<OptsBuilder> {
+    let mut options = OptsBuilder::default()
+        .user(Some(connection.user.as_str()))
+        .pass(connection.password.as_ref().map(|password| password.expose()))
+        .db_name(connection.database.as_deref())
+        // A server on this machine would otherwise be asked for its socket, which goes around TLS and around proxies.
+        .prefer_socket(false)
+        .client_found_rows(false)
+        // The system counts in whole seconds and refuses none.
+        .tcp_keepalive(Some(connection.read_timeout.max(std::time::Duration::from_secs(1))));
+    options = match &connection.address {
+        Address::Tcp { host, port } => options.ip_or_hostname(host.as_str()).tcp_port(*port),
+        Address::Socket(path) => {
+            let path = base_dir.join(path);
+            let path = path.to_str().ok_or_else(|| Error::validation("the path of the socket is no text"))?;
+            options.socket(Some(path))
+        }
+    };
+    Ok(match connection.tls.mode {
+        TlsMode::Disabled => options,
+        _ => options.ssl_opts(ssl(connection, base_dir)?),
+    })
+}
+
+fn ssl(connection: &MysqlConnection, base_dir: &Path) -> Result<SslOpts> {
+    // rustls asks for one provider for the whole process; whoever has set one before keeps it.
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
+    let tls = &connection.tls;
+    let mut ssl = SslOpts::default()
+        .with_danger_accept_invalid_certs(!tls.mode.verifies())
+        .with_danger_skip_domain_validation(tls.mode != TlsMode::VerifyFull);
+    if let Some(ca) = &tls.ca {
+        ssl = ssl.with_root_certs(vec![base_dir.join(ca).into()]).with_disable_built_in_roots(true);
+    } else if tls.mode.verifies() {
+        let roots = crate::client::system_roots()?;
+        let roots = roots.into_iter().map(|root| root.to_vec().into()).collect();
+        ssl = ssl.with_root_certs(roots).with_disable_built_in_roots(true);
+    }
+    let identity = tls.identity.as_ref();
+    Ok(ssl.with_client_identity(
+        identity.map(|(cert, key)| ClientIdentity::new(base_dir.join(cert).into(), base_dir.join(key).into())),
+    ))
+}
+
+/// Opens a connection within the connection's own limit.
+///
+/// # Errors
+/// Whatever keeps it from being opened.
+pub(crate) async fn open(connection: &MysqlConnection, base_dir: &Path) -> Result<Conn> {
+    open_with(connection, options(connection, base_dir)?).await
+}
+
+/// The same with options that were changed.
+///
+/// # Errors
+/// As for [`open`].
+pub(crate) async fn open_with(connection: &MysqlConnection, options: OptsBuilder) -> Result<Conn> {
+    const DOING: &str = "connecting";
+    let limit = connection.connect_timeout;
+    let opened = within(limit, DOING, async { Ok(Conn::new(options.clone()).await) }).await?;
+    let refused_tls = matches!(&opened, Err(mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer)));
+    let opened = if refused_tls && connection.tls.mode == TlsMode::Preferred {
+        within(limit, DOING, async { Ok(Conn::new(options.ssl_opts(None)).await) }).await?
+    } else {
+        opened
+    };
+    opened.map_err(|error| wire_error(error, DOING))
+}
+
+/// An error of this client as one of Osiris: what the server and the network say goes through the same tables as ever.
+pub(crate) fn wire_error(error: mysql_async::Error, doing: &str) -> Error {
+    match error {
+        mysql_async::Error::Server(server) => server_error(server.code, &server.state, &server.message, doing),
+        mysql_async::Error::Io(IoError::Tls(error)) => tls_error(Box::new(error), doing),
+        mysql_async::Error::Io(IoError::Io(error)) => io_error(error, doing),
+        mysql_async::Error::Driver(
+            error @ (DriverError::ConnectionClosed
+            | DriverError::PacketOutOfOrder
+            | DriverError::UnexpectedPacket { .. }),
+        ) => Error::network(format!("{doing}: the connection to the server was lost"))
+            .with_source(error)
+            .with_hint("look at the server's log and at the network between, then run again"),
+        other => Error::unknown(format!("{doing}: the client failed"))
+            .with_source(other)
+            .with_hint("try again; if it stays, report it"),
+    }
+}

@@ -1,0 +1,131 @@
+//! `mysql.writer`: the rows of a table into a table of MySQL or MariaDB, all or nothing.
+//!
+//! * `append`: one transaction.
+//! * `overwrite`: a table beside, exchanged by one `RENAME TABLE`; where triggers or foreign keys hang on the table, the rows are
+//!   deleted and written in one transaction instead.
+//! * `upsert`: a staging table and one `INSERT ... ON DUPLICATE KEY UPDATE`.
+//!
+//! Rows go by `LOAD DATA LOCAL INFILE` where the server allows it, by prepared inserts of many rows elsewhere; what arrives is
+//! the same. Nothing that the server would alter gets through: see `convert` and `loader`.
+
+mod answer;
+mod cell;
+mod chunk;
+mod convert;
+mod encode;
+mod job;
+mod loader;
+mod moment;
+mod nested;
+mod number;
+mod plan;
+mod refusal;
+mod session;
+mod swap;
+mod target;
+mod upsert;
+mod watch;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use osiris_core::{
+    Catalog, Component, ComponentSpec, ConnectionUse, Discover, Doctor, Error, ExecutionContext, Health, Problem,
+    Result, Role, Step, TableRef, Write, Written,
+};
+
+use crate::client::{Connect, Target};
+use crate::config::{MysqlConnection, WriterConfig};
+use job::Job;
+use session::Session;
+use target::TableName;
+
+/// `mysql.writer`.
+pub struct MysqlWriter {
+    connect: Connect,
+}
+
+impl MysqlWriter {
+    /// The writer as users have it.
+    pub fn new() -> Self {
+        Self::with_client(crate::client::connect())
+    }
+
+    /// The same over another client.
+    pub fn with_client(connect: Connect) -> Self {
+        Self { connect }
+    }
+}
+
+impl Default for MysqlWriter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Component for MysqlWriter {
+    const SPEC: ComponentSpec = ComponentSpec::new(
+        "mysql.writer",
+        env!("CARGO_PKG_VERSION"),
+        Role::Write,
+        "Writes a table to MySQL or MariaDB: appends, replaces all rows, or replaces by key",
+    )
+    .with_connection(ConnectionUse::Required);
+
+    type Connection = MysqlConnection;
+    type Config = WriterConfig;
+
+    fn validate(config: &WriterConfig) -> Vec<Problem> {
+        config.problems()
+    }
+}
+
+#[async_trait]
+impl Write for MysqlWriter {
+    async fn write(&self, step: &Step<'_, Self>, input: &TableRef, ctx: &ExecutionContext) -> Result<Written> {
+        let config = step.config();
+        ctx.rejects().set_limit(config.max_rejects);
+        let job = Job {
+            config,
+            table: table_name(config, step.connection())?,
+            input,
+            mapped: plan::mapping(config, input)?,
+            ctx,
+            dry_run: step.dry_run(),
+        };
+        let client = (self.connect)(Target::new(step.connection(), step.base_dir())).await?;
+        let permit = client.permit().await?;
+        let mut session = Session::open(step.connection(), step.base_dir()).await?;
+        let written = job.run(&mut session).await;
+        match &written {
+            Ok(_) => session.close().await,
+            Err(_) => session.give_up().await,
+        }
+        drop(permit);
+        client.close().await;
+        written
+    }
+}
+
+/// The table of the configuration by its full name.
+fn table_name(config: &WriterConfig, connection: &MysqlConnection) -> Result<TableName> {
+    let schema = config.schema.clone().or_else(|| connection.database.clone()).ok_or_else(|| {
+        Error::validation(format!("nothing says which database the table `{}` is in", config.table))
+            .with_hint("set `schema`, or `database` of the connection")
+    })?;
+    Ok(TableName { schema, table: config.table.clone() })
+}
+
+#[async_trait]
+impl Discover for MysqlWriter {
+    async fn discover(&self, connection: &MysqlConnection, _pattern: Option<&str>) -> Result<Catalog> {
+        crate::discover::discover(&self.connect, connection).await
+    }
+}
+
+#[async_trait]
+impl Doctor for MysqlWriter {
+    async fn check(&self, connection: &MysqlConnection, limit: Duration) -> Health {
+        crate::doctor::check(&self.connect, connection, limit).await
+    }
+}

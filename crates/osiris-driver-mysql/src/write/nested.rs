@@ -1,0 +1,119 @@
+//! Nested values as JSON text: fields in the order of the type, exact numbers as numbers, what JSON has no form for (dates,
+//! bytes, NaN) as strings.
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::DataType;
+
+use super::cell::{Refusal, cell};
+use super::convert::{Conversion, TextRule};
+
+/// Writes one value, NULL included.
+pub(super) fn write(array: &ArrayRef, row: usize, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    if array.is_null(row) {
+        out.extend_from_slice(b"null");
+        return Ok(());
+    }
+    match array.data_type() {
+        DataType::List(_) => items(&array.as_list::<i32>().value(row), out),
+        DataType::FixedSizeList(..) => items(&array.as_fixed_size_list().value(row), out),
+        DataType::Struct(fields) => {
+            let fields = fields.iter().map(|field| Ok(field.name().clone()));
+            object(fields.zip(array.as_struct().columns().iter().map(|column| (column, row))), out)
+        }
+        DataType::Map(..) => {
+            let entries = array.as_map().value(row);
+            let (keys, values) = (entries.column(0), entries.column(1));
+            object((0..entries.len()).map(|entry| (plain(keys, entry), (values, entry))), out)
+        }
+        _ => scalar(array, row, out),
+    }
+}
+
+fn items(array: &ArrayRef, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    out.push(b'[');
+    for row in 0..array.len() {
+        if row > 0 {
+            out.push(b',');
+        }
+        write(array, row, out)?;
+    }
+    out.push(b']');
+    Ok(())
+}
+
+fn object<'a>(
+    fields: impl Iterator<Item = (Result<String, Refusal>, (&'a ArrayRef, usize))>,
+    out: &mut Vec<u8>,
+) -> Result<(), Refusal> {
+    out.push(b'{');
+    for (index, (name, (values, row))) in fields.enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        string(&name?, out);
+        out.push(b':');
+        write(values, row, out)?;
+    }
+    out.push(b'}');
+    Ok(())
+}
+
+fn scalar(array: &ArrayRef, row: usize, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    let text = plain(array, row)?;
+    let finite = !matches!(text.as_str(), "NaN" | "inf" | "-inf");
+    let bare = (array.data_type().is_numeric() && finite) || *array.data_type() == DataType::Boolean;
+    if bare {
+        out.extend_from_slice(text.as_bytes())
+    } else {
+        string(&text, out)
+    }
+    Ok(())
+}
+
+/// A value as text, without quotes.
+pub(super) fn plain(array: &ArrayRef, row: usize) -> Result<String, Refusal> {
+    if array.is_null(row) {
+        return Ok("null".to_owned());
+    }
+    let conversion = match array.data_type() {
+        DataType::Boolean => Conversion::Word,
+        DataType::Timestamp(..) => Conversion::Moment { digits: 9 },
+        DataType::Float32 | DataType::Float64 => Conversion::FloatText,
+        _ => Conversion::Text(TextRule::Any),
+    };
+    let mut text = Vec::new();
+    let cell = cell(array, &conversion).map_err(|error| Refusal::from(error.message().to_owned()))?;
+    match cell(row, &mut text) {
+        Ok(()) => Ok(String::from_utf8_lossy(&text).into_owned()),
+        // For people and for JSON, both of which take it as a string.
+        Err(_) => arrow::util::display::array_value_to_string(array, row)
+            .map_err(|_| Refusal::from("a value in it cannot be written as text")),
+    }
+}
+
+fn string(text: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(serde_json::Value::from(text).to_string().as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{Decimal128Array, ListArray, StringArray, StructArray};
+    use arrow::datatypes::{Field, Int32Type};
+
+    use super::*;
+
+    #[test]
+    fn lists_and_structs_are_json() {
+        let list: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>([Some([Some(1), None])]));
+        let price: ArrayRef = Arc::new(Decimal128Array::from(vec![1234]).with_precision_and_scale(10, 2).unwrap());
+        let name: ArrayRef = Arc::new(StringArray::from(vec!["a \"b\"\n"]));
+        let of = |array: &ArrayRef, name: &str| Arc::new(Field::new(name, array.data_type().clone(), true));
+        let row: ArrayRef =
+            Arc::new(StructArray::from(vec![(of(&list, "l"), list), (of(&price, "p"), price), (of(&name, "n"), name)]));
+        let mut out = Vec::new();
+        write(&row, 0, &mut out).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), r#"{"l":[1,null],"p":12.34,"n":"a \"b\"\n"}"#);
+    }
+}

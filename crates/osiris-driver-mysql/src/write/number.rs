@@ -1,0 +1,191 @@
+//! Numbers and bytes as text, exactly or not at all.
+
+use super::cell::Refusal;
+
+const FINER: &str = "it has more digits behind the point than the column keeps";
+
+/// An exact number of scale `own` with at most `keep` digits behind the point.
+pub(super) fn decimal(value: i128, own: u8, keep: u8, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    let (mut value, mut scale) = (value, own);
+    if own > keep {
+        let unit = 10_i128.checked_pow(u32::from(own - keep)).ok_or(FINER)?;
+        if value % unit != 0 {
+            return Err(FINER.into());
+        }
+        value /= unit;
+        scale = keep;
+    }
+    if value < 0 {
+        out.push(b'-');
+    }
+    let mut buffer = itoa::Buffer::new();
+    let digits = buffer.format(value.unsigned_abs()).as_bytes();
+    let scale = usize::from(scale);
+    if scale == 0 {
+        out.extend_from_slice(digits);
+    } else if digits.len() > scale {
+        let (whole, fraction) = digits.split_at(digits.len() - scale);
+        out.extend_from_slice(whole);
+        out.push(b'.');
+        out.extend_from_slice(fraction);
+    } else {
+        out.extend_from_slice(b"0.");
+        out.extend(std::iter::repeat_n(b'0', scale - digits.len()));
+        out.extend_from_slice(digits);
+    }
+    Ok(())
+}
+
+/// Digits without zeros at either end.
+pub(super) fn significant_digits(value: i128) -> usize {
+    let mut buffer = itoa::Buffer::new();
+    buffer.format(value.unsigned_abs()).trim_end_matches('0').len()
+}
+
+/// The shortest text that reads back as this number.
+pub(super) fn float64(value: f64, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    if !value.is_finite() {
+        return Err("MySQL has neither NaN nor infinity".into());
+    }
+    out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
+    Ok(())
+}
+
+/// The same for 32 bits.
+pub(super) fn float32(value: f32, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    if !value.is_finite() {
+        return Err("MySQL has neither NaN nor infinity".into());
+    }
+    out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
+    Ok(())
+}
+
+/// A number of 64 bits that 32 bits hold as well.
+#[expect(clippy::cast_possible_truncation, reason = "what is lost is looked for right after")]
+pub(super) fn narrow(value: f64, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    let narrow = value as f32;
+    if value.is_finite() && f64::from(narrow).to_bits() != value.to_bits() {
+        return Err("a FLOAT column does not keep it exactly: use DOUBLE".into());
+    }
+    float64(value, out)
+}
+
+/// A floating point number, written without an exponent, as an exact one.
+pub(super) fn plain_float(text: String, keep: u8, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    if text.contains(['N', 'i']) {
+        return Err("MySQL has neither NaN nor infinity".into());
+    }
+    number_text(&text, keep, out)
+}
+
+/// A text that is a number, sign and point included, with at most `keep` digits behind the point that are not zeros at the
+/// end.
+pub(super) fn number_text(text: &str, keep: u8, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let numeric = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if (whole.is_empty() && fraction.is_empty()) || !numeric(whole) || !numeric(fraction) {
+        return Err("it is not a number".into());
+    }
+    let fraction = fraction.trim_end_matches('0');
+    if fraction.len() > usize::from(keep) {
+        return Err(FINER.into());
+    }
+    if text.starts_with('-') {
+        out.push(b'-');
+    }
+    out.extend_from_slice(if whole.is_empty() { b"0" } else { whole.as_bytes() });
+    if !fraction.is_empty() {
+        out.push(b'.');
+        out.extend_from_slice(fraction.as_bytes());
+    }
+    Ok(())
+}
+
+/// Bytes as hexadecimal digits.
+pub(super) fn hex(bytes: &[u8], out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    out.extend(bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]));
+}
+
+/// The digits of a UUID.
+pub(super) fn uuid_bytes(text: &str, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    let start = out.len();
+    out.extend(text.bytes().filter(u8::is_ascii_hexdigit));
+    if out.len() - start == 32 { Ok(()) } else { Err("it is not a UUID".into()) }
+}
+
+/// A string of bits as a number.
+pub(super) fn bits(text: &str, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    let value = u64::from_str_radix(text, 2).map_err(|_| Refusal::from("it has more than 64 bits"))?;
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+    Ok(())
+}
+
+/// A list with commas, each part a member and none of them twice.
+pub(super) fn members(value: &str, members: &[String]) -> Result<(), Refusal> {
+    if value.is_empty() {
+        return Ok(());
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    for part in value.split(',') {
+        if !members.iter().any(|member| member == part) || !seen.insert(part) {
+            return Err("it is no set of the column's SET values".into());
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(write: impl FnOnce(&mut Vec<u8>) -> Result<(), Refusal>) -> Result<String, Refusal> {
+        let mut out = Vec::new();
+        write(&mut out)?;
+        Ok(String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn decimals_keep_every_digit_or_are_refused() {
+        assert_eq!(written(|out| decimal(-1234, 2, 2, out)).unwrap(), "-12.34");
+        assert_eq!(written(|out| decimal(5, 3, 3, out)).unwrap(), "0.005");
+        assert_eq!(written(|out| decimal(1500, 3, 1, out)).unwrap(), "1.5");
+        assert_eq!(written(|out| decimal(i128::from(i64::MIN), 0, 5, out)).unwrap(), i64::MIN.to_string());
+        assert!(written(|out| decimal(1501, 3, 1, out)).is_err());
+    }
+
+    #[test]
+    fn texts_are_numbers_or_are_refused() {
+        for (text, keep, expected) in [("12", 0, "12"), ("-0.50", 1, "-0.5"), ("1.000", 0, "1"), (".5", 2, "0.5")] {
+            assert_eq!(written(|out| number_text(text, keep, out)).unwrap(), expected);
+        }
+        for text in ["", ".", "1e3", "12a", " 1", "1.25", "--1"] {
+            assert!(written(|out| number_text(text, 1, out)).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn floats_that_a_column_cannot_hold_are_refused() {
+        assert!(written(|out| narrow(0.1, out)).is_err());
+        assert_eq!(written(|out| narrow(0.5, out)).unwrap(), "0.5");
+        assert!(written(|out| float64(f64::NAN, out)).is_err());
+        assert!(written(|out| plain_float(f64::INFINITY.to_string(), 3, out)).is_err());
+    }
+
+    #[test]
+    fn bytes_uuids_and_bits_are_digits() {
+        assert_eq!(
+            written(|out| {
+                hex(&[0, 255, 16], out);
+                Ok(())
+            })
+            .unwrap(),
+            "00FF10"
+        );
+        let uuid = "00112233-4455-6677-8899-aabbccddeeff";
+        assert_eq!(written(|out| uuid_bytes(uuid, out)).unwrap(), uuid.replace('-', ""));
+        assert_eq!(written(|out| bits("0101", out)).unwrap(), "5");
+        assert!(members("a,c", &["a".to_owned(), "b".to_owned()]).is_err());
+    }
+}

@@ -1,0 +1,256 @@
+//! Before anything is written: which column goes where, and everything that stands in the way, listed at once. No I/O.
+
+use std::sync::Arc;
+
+use osiris_core::problem::nearest;
+use osiris_core::{Column, Error, Result, TableRef};
+
+use super::convert::conversion;
+use super::encode::Field;
+use super::loader::NUMBER;
+use super::target::{Target, TargetColumn};
+use crate::config::{ColumnMapping, SchemaEvolution, WriteMode, WriterConfig};
+use crate::types::ddl;
+
+/// A column of the input and the name of the column it is written to.
+#[derive(Debug, Clone)]
+pub(super) struct Mapped {
+    pub(super) source: Column,
+    pub(super) target: String,
+}
+
+/// What is written: the columns as the configuration has them.
+///
+/// # Errors
+/// Columns that the input lacks, all of them named.
+pub(super) fn mapping(config: &WriterConfig, input: &TableRef) -> Result<Vec<Mapped>> {
+    let schema = input.schema();
+    let mut missing = Vec::new();
+    let mut find = |name: &str| {
+        let found = schema.column(name);
+        if found.is_none() && !missing.contains(&name.to_owned()) {
+            missing.push(name.to_owned());
+        }
+        found.cloned()
+    };
+    let mapped = match &config.columns {
+        None => schema
+            .columns()
+            .iter()
+            .map(|column| Mapped { source: column.clone(), target: column.name.clone() })
+            .collect(),
+        Some(ColumnMapping::Subset(names)) => names
+            .iter()
+            .filter_map(|name| find(name).map(|source| Mapped { source, target: name.clone() }))
+            .collect::<Vec<_>>(),
+        Some(ColumnMapping::Renamed(map)) => map
+            .iter()
+            .filter_map(|(name, target)| find(name).map(|source| Mapped { source, target: target.clone() }))
+            .collect(),
+    };
+    for name in config.order_names() {
+        find(name);
+    }
+    if missing.is_empty() {
+        return Ok(mapped);
+    }
+    let named: Vec<String> = missing
+        .iter()
+        .map(|name| match nearest(name, schema.names()) {
+            Some(similar) => format!("`{name}` (did you mean `{similar}`?)"),
+            None => format!("`{name}`"),
+        })
+        .collect();
+    let present: Vec<&str> = schema.names().collect();
+    Err(Error::validation(format!("the table of step `{}` has no column {}", input.step(), named.join(", ")))
+        .with_hint(format!("its columns: {}", present.join(", "))))
+}
+
+/// What has to be made first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Ddl {
+    Nothing,
+    /// The whole table; the statement for a table of any name.
+    Create(Vec<String>),
+    /// Columns, each as `ADD COLUMN ...`.
+    Add(Vec<String>),
+}
+
+/// The statement that creates the table called `name` in SQL.
+pub(super) fn create_table(name: &str, config: &WriterConfig, mapped: &[Mapped]) -> Result<String, Vec<String>> {
+    let columns: Vec<(String, &Column)> = mapped.iter().map(|column| (column.target.clone(), &column.source)).collect();
+    let missing: Vec<String> = config
+        .key_names()
+        .iter()
+        .filter(|key| !columns.iter().any(|(name, _)| same(name, key)))
+        .map(|key| format!("the key column `{key}` is not among the columns that are written"))
+        .collect();
+    if missing.is_empty() { ddl::create_table(name, &columns, config.key_names()) } else { Err(missing) }
+}
+
+/// Checks the input against the table as it is.
+pub(super) struct Check<'a> {
+    pub(super) config: &'a WriterConfig,
+    pub(super) mapped: &'a [Mapped],
+    pub(super) target: &'a Target,
+    pub(super) problems: Vec<String>,
+}
+
+impl Check<'_> {
+    /// The columns as they will be sent. Columns that the table lacks are left out when they may be added.
+    pub(super) fn fields(&mut self) -> Arc<[Field]> {
+        let mut fields = Vec::new();
+        for Mapped { source, target } in self.mapped {
+            let Some(column) = self.target.column(target) else {
+                if self.config.schema_evolution == SchemaEvolution::Refuse {
+                    let names = self.target.columns.iter().map(|column| column.name.as_str());
+                    let similar =
+                        nearest(target, names).map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default();
+                    self.problems.push(format!(
+                        "it has no column `{target}`{similar}: set `columns`, or `schema_evolution: add_columns`"
+                    ));
+                }
+                continue;
+            };
+            if column.generated {
+                self.problems.push(format!("its column `{}` is generated: leave it out with `columns`", column.name));
+                continue;
+            }
+            match conversion(&source.column_type, &column.kind) {
+                Ok((conversion, form)) => fields.push(Field {
+                    source: source.name.clone(),
+                    target: column.name.clone(),
+                    conversion,
+                    form,
+                    not_null: !column.nullable || self.is_key(&column.name),
+                }),
+                Err(why) => self.problems.push(format!(
+                    "its column `{}` is {} and `{}` of the input is {}: {why}",
+                    column.name, column.column_type, source.name, source.column_type
+                )),
+            }
+        }
+        fields.into()
+    }
+
+    fn is_key(&self, name: &str) -> bool {
+        self.config.mode() == WriteMode::Upsert && self.config.key_names().iter().any(|key| same(key, name))
+    }
+
+    fn is_written(&self, name: &str) -> bool {
+        self.mapped.iter().any(|column| same(&column.target, name))
+    }
+
+    /// Columns that need a value and get none.
+    pub(super) fn left_out(&mut self) {
+        let needs = |column: &&TargetColumn| !column.nullable && !column.has_default && !column.generated;
+        let missing: Vec<String> = self
+            .target
+            .columns
+            .iter()
+            .filter(needs)
+            .filter(|column| !self.is_written(&column.name))
+            .map(|column| {
+                format!("its column `{}` is NOT NULL without a default, and nothing is written to it", column.name)
+            })
+            .collect();
+        self.problems.extend(missing);
+    }
+
+    /// Whether the key of an upsert is one that the server enforces.
+    pub(super) fn key(&mut self) {
+        if self.config.mode() != WriteMode::Upsert {
+            return;
+        }
+        let key = self.config.key_names();
+        for name in key {
+            if self.target.column(name).is_none() {
+                self.problems.push(format!("it has no column `{name}`, which `key` names"));
+            } else if !self.is_written(name) {
+                self.problems.push(format!("nothing is written to its key column `{name}`"));
+            }
+        }
+        if self.target.column(NUMBER).is_some() {
+            self.problems.push(format!("a column called `{NUMBER}` cannot be in a table that is upserted"));
+        }
+        let is_key = |columns: &[String]| {
+            columns.len() == key.len() && columns.iter().all(|name| key.iter().any(|k| same(k, name)))
+        };
+        if !self.target.unique.iter().any(|index| index.whole && is_key(&index.columns)) {
+            let others: Vec<String> =
+                self.target.unique.iter().filter(|index| index.whole).map(|index| index.columns.join(", ")).collect();
+            let others = if others.is_empty() { "none".to_owned() } else { others.join("; ") };
+            self.problems.push(format!(
+                "it has no primary key or unique index on exactly ({}), which `key` names; it has: {others}",
+                key.join(", ")
+            ));
+        }
+    }
+
+    /// What a table must be to be written so that it is the old or the new one whatever happens.
+    pub(super) fn safety(&mut self, in_place: bool) {
+        if self.target.is_view {
+            self.problems.push("it is a view: write to the table behind it".to_owned());
+            return;
+        }
+        if in_place && !self.target.transactional {
+            self.problems.push(format!(
+                "its engine {} has no transactions, so a write that is interrupted would stay half done: \
+                 ALTER TABLE ... ENGINE = InnoDB, or `mode: overwrite`",
+                self.target.engine
+            ));
+        }
+    }
+
+    /// Rows of other tables that would go with the old rows.
+    pub(super) fn cascades(&mut self) {
+        if !self.target.cascades_to.is_empty() {
+            self.problems.push(format!(
+                "removing its rows would remove or change rows of {} by a foreign key: use `mode: upsert`",
+                self.target.cascades_to.join(", ")
+            ));
+        }
+    }
+
+    /// The columns to add, as `ADD COLUMN` clauses.
+    pub(super) fn additions(&mut self) -> Vec<String> {
+        let mut clauses = Vec::new();
+        if self.config.schema_evolution != SchemaEvolution::AddColumns {
+            return clauses;
+        }
+        for Mapped { source, target } in
+            self.mapped.iter().filter(|column| self.target.column(&column.target).is_none())
+        {
+            match ddl::column_type(&source.column_type) {
+                Ok(found) => {
+                    clauses.push(format!("ADD COLUMN {} {found} NULL DEFAULT NULL", crate::client::quote(target)));
+                }
+                Err(why) => self.problems.push(format!("`{}` cannot be added: {why}", source.name)),
+            }
+        }
+        clauses
+    }
+}
+
+/// All problems as one error.
+///
+/// # Errors
+/// When there is one.
+pub(super) fn ensure_none(table: &str, problems: &[String]) -> Result<()> {
+    match problems {
+        [] => Ok(()),
+        [one] => Err(Error::validation(format!("the table `{table}` cannot be written: {one}"))
+            .with_hint("mend it and run again")),
+        many => Err(Error::validation(format!(
+            "the table `{table}` cannot be written, for {} reasons:\n  - {}",
+            many.len(),
+            many.join("\n  - ")
+        ))
+        .with_hint("mend them all and run again")),
+    }
+}
+
+/// Whether two names are the same column to the server.
+pub(super) fn same(one: &str, other: &str) -> bool {
+    one.to_lowercase() == other.to_lowercase()
+}

@@ -1,0 +1,281 @@
+//! What the server says about the table to be written: columns, unique indexes, engine, what hangs on it. Read only.
+
+use osiris_core::Result;
+
+use super::session::Session;
+
+/// A table by its full name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct TableName {
+    pub(super) schema: String,
+    pub(super) table: String,
+}
+
+impl TableName {
+    /// In SQL, quoted.
+    pub(super) fn sql(&self) -> String {
+        format!("{}.{}", crate::client::quote(&self.schema), crate::client::quote(&self.table))
+    }
+
+    /// Another table of the same schema.
+    pub(super) fn sibling(&self, table: String) -> Self {
+        Self { schema: self.schema.clone(), table }
+    }
+}
+
+impl std::fmt::Display for TableName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.schema, self.table)
+    }
+}
+
+/// The family of a column's type, with what counts for writing to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Kind {
+    Integer,
+    Decimal {
+        scale: u8,
+    },
+    Float,
+    Double,
+    Year,
+    Bit,
+    Date,
+    /// DATETIME or TIMESTAMP, with the digits of its fraction.
+    Moment {
+        digits: u8,
+    },
+    Time {
+        digits: u8,
+    },
+    Char,
+    Text,
+    Binary {
+        length: usize,
+    },
+    Bytes,
+    Enum(Vec<String>),
+    Set(Vec<String>),
+    Json,
+    Uuid,
+    Geometry,
+    /// A type that takes a text in a form of its own, such as INET6.
+    Other,
+}
+
+/// One column of the table.
+#[derive(Debug, Clone)]
+pub(super) struct TargetColumn {
+    pub(super) name: String,
+    pub(super) kind: Kind,
+    /// The type as the server writes it, such as `decimal(10,2) unsigned`.
+    pub(super) column_type: String,
+    pub(super) collation: Option<(String, String)>,
+    pub(super) nullable: bool,
+    pub(super) has_default: bool,
+    pub(super) generated: bool,
+}
+
+/// A unique index whose columns are whole columns.
+#[derive(Debug, Clone)]
+pub(super) struct UniqueIndex {
+    pub(super) columns: Vec<String>,
+    pub(super) whole: bool,
+}
+
+/// The table as it is now.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    pub(super) columns: Vec<TargetColumn>,
+    pub(super) unique: Vec<UniqueIndex>,
+    pub(super) is_view: bool,
+    pub(super) engine: String,
+    pub(super) transactional: bool,
+    pub(super) has_triggers: bool,
+    pub(super) has_foreign_keys: bool,
+    /// Tables whose rows would go or change when rows of this one go.
+    pub(super) cascades_to: Vec<String>,
+}
+
+impl Target {
+    /// The column called `name`, whatever the case, as the server sees it.
+    pub(super) fn column(&self, name: &str) -> Option<&TargetColumn> {
+        self.columns.iter().find(|column| column.name.to_lowercase() == name.to_lowercase())
+    }
+
+    /// Reads it; nothing when there is no such table.
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub(super) async fn read(session: &mut Session, name: &TableName) -> Result<Option<Self>> {
+        let place = format!("TABLE_SCHEMA = {} AND TABLE_NAME = {}", text(&name.schema), text(&name.table));
+        let tables = session
+            .rows(&format!(
+                "SELECT TABLE_TYPE, COALESCE(ENGINE, ''), TABLE_NAME FROM information_schema.TABLES WHERE {place}"
+            ))
+            .await?;
+        let exact = |found: &str| session.folds_case() || found == name.table;
+        let Some(table) = tables.iter().find(|row| exact(cell(row, 2))) else { return Ok(None) };
+        let engine = cell(table, 1).to_owned();
+        let is_view = cell(table, 0).contains("VIEW");
+        let columns = columns(session, &place).await?;
+        let transactional = session
+            .rows(&format!("SELECT TRANSACTIONS FROM information_schema.ENGINES WHERE ENGINE = {}", text(&engine)))
+            .await?;
+        let triggers = session
+            .rows(&format!(
+                "SELECT COUNT(*) FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = {} AND EVENT_OBJECT_TABLE = {}",
+                text(&name.schema),
+                text(&name.table)
+            ))
+            .await?;
+        let (has_foreign_keys, cascades_to) = foreign_keys(session, name).await?;
+        Ok(Some(Self {
+            unique: unique_indexes(session, &place).await?,
+            columns,
+            is_view,
+            engine,
+            transactional: transactional.first().is_some_and(|row| cell(row, 0) == "YES"),
+            has_triggers: triggers.first().is_some_and(|row| cell(row, 0) != "0"),
+            has_foreign_keys,
+            cascades_to,
+        }))
+    }
+}
+
+async fn columns(session: &mut Session, place: &str) -> Result<Vec<TargetColumn>> {
+    let sql = format!(
+        "SELECT COLUMN_NAME, LOWER(DATA_TYPE), COLUMN_TYPE, COALESCE(NUMERIC_SCALE, 0), COALESCE(DATETIME_PRECISION, 0), \
+         COALESCE(CHARACTER_OCTET_LENGTH, 0), IS_NULLABLE, COLUMN_DEFAULT IS NOT NULL, LOWER(EXTRA), CHARACTER_SET_NAME, \
+         COLLATION_NAME, COALESCE(GENERATION_EXPRESSION, '') <> '' \
+         FROM information_schema.COLUMNS WHERE {place} ORDER BY ORDINAL_POSITION"
+    );
+    let rows = session.rows(&sql).await?;
+    Ok(rows
+        .iter()
+        .map(|row| {
+            let extra = cell(row, 8);
+            TargetColumn {
+                name: cell(row, 0).to_owned(),
+                kind: kind(row),
+                column_type: cell(row, 2).to_owned(),
+                collation: row[9].clone().zip(row[10].clone()),
+                nullable: cell(row, 6) == "YES",
+                has_default: cell(row, 7) == "1"
+                    || extra.contains("auto_increment")
+                    || extra.contains("default_generated"),
+                generated: cell(row, 11) == "1",
+            }
+        })
+        .collect())
+}
+
+fn kind(row: &[Option<String>]) -> Kind {
+    let number = |index: usize| cell(row, index).parse::<usize>().unwrap_or(0);
+    let digits = |index: usize| u8::try_from(number(index)).unwrap_or(0);
+    match cell(row, 1) {
+        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" => Kind::Integer,
+        "decimal" => Kind::Decimal { scale: digits(3) },
+        "float" => Kind::Float,
+        "double" => Kind::Double,
+        "year" => Kind::Year,
+        "bit" => Kind::Bit,
+        "date" => Kind::Date,
+        "datetime" | "timestamp" => Kind::Moment { digits: digits(4) },
+        "time" => Kind::Time { digits: digits(4) },
+        "char" => Kind::Char,
+        "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" => Kind::Text,
+        "binary" => Kind::Binary { length: number(5) },
+        "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => Kind::Bytes,
+        "enum" => Kind::Enum(members(cell(row, 2))),
+        "set" => Kind::Set(members(cell(row, 2))),
+        "json" => Kind::Json,
+        "uuid" => Kind::Uuid,
+        "geometry" | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring" | "multipolygon"
+        | "geometrycollection" | "geomcollection" => Kind::Geometry,
+        _ => Kind::Other,
+    }
+}
+
+/// The members of `enum('a','it''s')`.
+fn members(column_type: &str) -> Vec<String> {
+    let Some((_, list)) = column_type.split_once('(') else { return Vec::new() };
+    let list = list.trim_end_matches(')');
+    let (mut found, mut member, mut inside) = (Vec::new(), String::new(), false);
+    let mut characters = list.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '\'' if inside && characters.next_if_eq(&'\'').is_some() => member.push('\''),
+            '\'' if inside => {
+                found.push(std::mem::take(&mut member));
+                inside = false;
+            }
+            '\'' => inside = true,
+            other if inside => member.push(other),
+            _ => {}
+        }
+    }
+    found
+}
+
+async fn unique_indexes(session: &mut Session, place: &str) -> Result<Vec<UniqueIndex>> {
+    let sql = format!(
+        "SELECT INDEX_NAME, COLUMN_NAME, SUB_PART FROM information_schema.STATISTICS \
+         WHERE {place} AND NON_UNIQUE = 0 ORDER BY INDEX_NAME, SEQ_IN_INDEX"
+    );
+    let mut indexes: Vec<(String, UniqueIndex)> = Vec::new();
+    for row in session.rows(&sql).await? {
+        let name = cell(&row, 0);
+        if indexes.last().is_none_or(|(last, _)| last != name) {
+            indexes.push((name.to_owned(), UniqueIndex { columns: Vec::new(), whole: true }));
+        }
+        if let Some((_, index)) = indexes.last_mut() {
+            // A part of a column, or (MySQL 8) an expression, which has no column name.
+            index.whole &= row[2].is_none() && row[1].is_some();
+            index.columns.push(cell(&row, 1).to_owned());
+        }
+    }
+    Ok(indexes.into_iter().map(|(_, index)| index).collect())
+}
+
+/// Whether foreign keys start or end at the table, and which tables would be changed by a deletion.
+async fn foreign_keys(session: &mut Session, name: &TableName) -> Result<(bool, Vec<String>)> {
+    let (schema, table) = (text(&name.schema), text(&name.table));
+    let sql = format!(
+        "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, DELETE_RULE, REFERENCED_TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS \
+         WHERE (CONSTRAINT_SCHEMA = {schema} AND TABLE_NAME = {table}) \
+         OR (UNIQUE_CONSTRAINT_SCHEMA = {schema} AND REFERENCED_TABLE_NAME = {table})"
+    );
+    let rows = session.rows(&sql).await?;
+    let acts = |rule: &str| rule == "CASCADE" || rule.starts_with("SET");
+    let cascades = rows
+        .iter()
+        .filter(|row| cell(row, 3).eq_ignore_ascii_case(&name.table) && acts(cell(row, 2)))
+        .map(|row| format!("{}.{}", cell(row, 0), cell(row, 1)))
+        .collect();
+    Ok((!rows.is_empty(), cascades))
+}
+
+/// A text in SQL; the session has backslash escapes on.
+pub(super) fn text(value: &str) -> String {
+    format!("'{}'", value.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+pub(super) fn cell(row: &[Option<String>], index: usize) -> &str {
+    row.get(index).and_then(Option::as_deref).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_are_read_with_quotes_commas_and_parentheses_in_them() {
+        assert_eq!(members("enum('a','it''s',',',')','')"), ["a", "it's", ",", ")", ""]);
+    }
+
+    #[test]
+    fn texts_are_quoted() {
+        assert_eq!(text("a'b\\"), r"'a''b\\'");
+    }
+}

@@ -1,0 +1,278 @@
+//! Upsert: the rows go into a staging table that only this connection sees, and from there into the target by one statement
+//! for new and old keys alike. Where the target has further unique indexes, two statements take its place: one statement would let
+//! a row replace another by the wrong index.
+
+use osiris_core::{Error, ExecutionContext, Reject, Result, TableScan, Written};
+
+use super::answer::{Done, Failure};
+use super::encode::Field;
+use super::loader::{Destination, Loaded, Loader, NUMBER};
+use super::plan::same;
+use super::refusal::{is_about_rows, is_harmless, reason};
+use super::session::Session;
+use super::target::{TableName, Target, cell};
+use crate::client::quote;
+use crate::config::{Dedupe, OnConflict, WriterConfig};
+
+const DOING: &str = "merging rows into the table";
+/// Duplicates that are kept for people to look at.
+const SHOWN: usize = 1000;
+
+/// The work of one upsert. A transaction is open when it is done.
+pub(super) struct Upsert<'a> {
+    pub(super) session: &'a mut Session,
+    pub(super) config: &'a WriterConfig,
+    pub(super) table: &'a TableName,
+    pub(super) target: &'a Target,
+    pub(super) fields: std::sync::Arc<[Field]>,
+    pub(super) ctx: &'a ExecutionContext,
+    /// Whether the caller has begun the transaction already.
+    pub(super) in_transaction: bool,
+}
+
+impl Upsert<'_> {
+    /// Loads the rows of `scan` and merges them.
+    ///
+    /// # Errors
+    /// Keys that come twice, or anything but single rows at fault, or too many of those.
+    pub(super) async fn run(&mut self, scan: TableScan) -> Result<(Written, Loaded)> {
+        let stage = self.table.sibling("osiris_stage".to_owned()).sql();
+        self.session.run(&format!("DROP TEMPORARY TABLE IF EXISTS {stage}"), DOING).await?;
+        self.session.run(&self.create_stage(&stage), "making a staging table").await?;
+        if !self.in_transaction {
+            self.session.run("START TRANSACTION", DOING).await?;
+        }
+        let destination = Destination {
+            table: stage.clone(),
+            fields: std::sync::Arc::clone(&self.fields),
+            numbered: true,
+            replace: self.config.dedupe == Dedupe::Last,
+            commit_each: false,
+        };
+        let loader = Loader::new(self.session, destination, self.ctx);
+        let loaded = loader.run(scan, self.config.batch_size).await?;
+        if self.config.dedupe == Dedupe::Error {
+            self.refuse_duplicates(&stage).await?;
+        }
+        let mut written = Written { ignored: loaded.replaced, ..Written::default() };
+        self.merge(&stage, &mut written).await?;
+        Ok((written, loaded))
+    }
+
+    fn create_stage(&self, stage: &str) -> String {
+        let mut lines = vec![format!("{} BIGINT UNSIGNED NOT NULL PRIMARY KEY", quote(NUMBER))];
+        for field in self.fields.iter() {
+            let Some(column) = self.target.column(&field.target) else { continue };
+            let collation = column.collation.as_ref();
+            let collation = collation
+                .map(|(charset, collation)| format!(" CHARACTER SET {charset} COLLATE {collation}"))
+                .unwrap_or_default();
+            let null = if field.not_null { "NOT NULL" } else { "NULL" };
+            lines.push(format!("{} {}{collation} {null}", quote(&column.name), column.column_type));
+        }
+        if self.config.dedupe == Dedupe::Last {
+            lines.push(format!("UNIQUE KEY ({})", self.key_list("")));
+        }
+        format!("CREATE TEMPORARY TABLE {stage} ({}) ENGINE=InnoDB", lines.join(", "))
+    }
+
+    fn key_list(&self, prefix: &str) -> String {
+        let names: Vec<String> =
+            self.config.key_names().iter().map(|name| format!("{prefix}{}", quote(name))).collect();
+        names.join(", ")
+    }
+
+    async fn refuse_duplicates(&mut self, stage: &str) -> Result<()> {
+        let key = self.key_list("");
+        let sql = format!(
+            "SELECT MIN({0}), MAX({0}), COUNT(*) FROM {stage} GROUP BY {key} HAVING COUNT(*) > 1 LIMIT {SHOWN}",
+            quote(NUMBER)
+        );
+        let rows = self.session.rows(&sql).await?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let notes: Vec<Reject> = rows
+            .iter()
+            .map(|row| Reject {
+                row_number: cell(row, 1).parse().ok(),
+                column: None,
+                reason: format!("its key comes {} times, first in row {}", cell(row, 2), cell(row, 0)),
+                row: None,
+            })
+            .collect();
+        self.ctx.rejects().note(notes).await?;
+        let many = if rows.len() >= SHOWN { "at least " } else { "" };
+        Err(Error::validation(format!("{many}{} keys come more than once in the input", rows.len())).with_hint(
+            "keep one row of each key in a step before, or set `dedupe: last` with `order_by`; the rows are with the step's rejects",
+        ))
+    }
+
+    /// Merges everything by one go; if rows are at fault, halves it until they are alone.
+    async fn merge(&mut self, stage: &str, written: &mut Written) -> Result<()> {
+        let bounds = self.session.rows(&format!("SELECT MIN({0}), MAX({0}) FROM {stage}", quote(NUMBER))).await?;
+        let Some((first, last)) =
+            bounds.first().and_then(|row| Some((cell(row, 0).parse::<u64>().ok()?, cell(row, 1).parse::<u64>().ok()?)))
+        else {
+            return Ok(());
+        };
+        let mut waiting = vec![(first, last)];
+        while let Some((from, to)) = waiting.pop() {
+            let rows = self.count(stage, from, to).await?;
+            if rows == 0 {
+                continue;
+            }
+            self.session.run("SAVEPOINT osiris_merge", DOING).await?;
+            match self.merge_range(stage, from, to, rows).await? {
+                Ok(part) => add(written, &part),
+                Err((column, reason)) => {
+                    self.session.run("ROLLBACK TO SAVEPOINT osiris_merge", DOING).await?;
+                    if from == to {
+                        let row = self.shown(stage, from).await?;
+                        self.ctx.rejects().push(vec![Reject { row_number: Some(from), column, reason, row }]).await?;
+                        continue;
+                    }
+                    let middle = from + (to - from) / 2;
+                    waiting.push((middle + 1, to));
+                    waiting.push((from, middle));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn count(&mut self, stage: &str, from: u64, to: u64) -> Result<u64> {
+        let sql = format!("SELECT COUNT(*) FROM {stage} WHERE {} BETWEEN {from} AND {to}", quote(NUMBER));
+        let rows = self.session.rows(&sql).await?;
+        Ok(rows.first().and_then(|row| cell(row, 0).parse().ok()).unwrap_or(0))
+    }
+
+    /// One range: what became of its rows, or why the server refuses.
+    async fn merge_range(
+        &mut self,
+        stage: &str,
+        from: u64,
+        to: u64,
+        rows: u64,
+    ) -> Result<Result<Written, (Option<String>, String)>> {
+        let range = format!("s.{} BETWEEN {from} AND {to}", quote(NUMBER));
+        let single = self.target.unique.len() == 1;
+        let mut part = Written::default();
+        let steps: &[Step] = match (single, self.config.on_conflict) {
+            (true, _) => &[Step::InsertOrUpdate],
+            (false, OnConflict::Update) => &[Step::Update, Step::InsertMissing],
+            (false, OnConflict::Ignore) => &[Step::InsertMissing],
+        };
+        for step in steps {
+            let Some(sql) = self.sql(*step, stage, &range) else { continue };
+            let done = match self.session.attempt(&sql, DOING).await {
+                Ok(done) => done,
+                Err(Failure::Server { code, state, message }) if is_about_rows(code, &state) => {
+                    return Ok(Err(reason(&message)));
+                }
+                Err(failure) => return Err(failure.into_error(DOING)),
+            };
+            if done.warnings > 0 {
+                let warnings = self.session.warnings().await?;
+                if let Some(warning) = warnings.iter().find(|warning| !is_harmless(warning)) {
+                    return Ok(Err(reason(&warning.message)));
+                }
+            }
+            step.count(&done, &mut part);
+        }
+        let rest = rows.saturating_sub(part.inserted + part.updated);
+        match self.config.on_conflict {
+            OnConflict::Update => part.unchanged = rest,
+            OnConflict::Ignore => part.ignored = rest,
+        }
+        Ok(Ok(part))
+    }
+
+    fn sql(&self, step: Step, stage: &str, range: &str) -> Option<String> {
+        let table = self.table.sql();
+        let names: Vec<String> = self.fields.iter().map(|field| quote(&field.target)).collect();
+        let is_key = |name: &str| self.config.key_names().iter().any(|key| same(key, name));
+        let update = self.config.on_conflict == OnConflict::Update;
+        let others: Vec<String> = self
+            .fields
+            .iter()
+            .filter(|field| update && !is_key(&field.target))
+            .map(|field| quote(&field.target))
+            .collect();
+        let keys: Vec<String> = self.config.key_names().iter().map(|name| quote(name)).collect();
+        let joined =
+            |left: &str| keys.iter().map(|key| format!("{left}.{key} = s.{key}")).collect::<Vec<_>>().join(" AND ");
+        let (into, from) =
+            (names.join(", "), names.iter().map(|name| format!("s.{name}")).collect::<Vec<_>>().join(", "));
+        match step {
+            Step::InsertOrUpdate => {
+                // Assigning the key to itself changes nothing: the row that is there stays.
+                let assignments: Vec<String> = if others.is_empty() {
+                    keys.iter().take(1).map(|key| format!("{key} = {table}.{key}")).collect()
+                } else {
+                    others.iter().map(|name| format!("{name} = s.{name}")).collect()
+                };
+                Some(format!(
+                    "INSERT INTO {table} ({into}) SELECT {from} FROM {stage} AS s WHERE {range} ORDER BY s.{} \
+                     ON DUPLICATE KEY UPDATE {}",
+                    quote(NUMBER),
+                    assignments.join(", ")
+                ))
+            }
+            Step::Update if others.is_empty() => None,
+            Step::Update => {
+                let assignments: Vec<String> = others.iter().map(|name| format!("t.{name} = s.{name}")).collect();
+                Some(format!(
+                    "UPDATE {table} AS t JOIN {stage} AS s ON {} SET {} WHERE {range}",
+                    joined("t"),
+                    assignments.join(", ")
+                ))
+            }
+            Step::InsertMissing => Some(format!(
+                "INSERT INTO {table} ({into}) SELECT {from} FROM {stage} AS s \
+                 WHERE {range} AND NOT EXISTS (SELECT 1 FROM {table} AS t WHERE {}) ORDER BY s.{}",
+                joined("t"),
+                quote(NUMBER)
+            )),
+        }
+    }
+
+    /// A row of the staging table as JSON.
+    async fn shown(&mut self, stage: &str, number: u64) -> Result<Option<String>> {
+        let names: Vec<String> = self.fields.iter().map(|field| quote(&field.target)).collect();
+        let sql = format!("SELECT {} FROM {stage} WHERE {} = {number}", names.join(", "), quote(NUMBER));
+        let Some(row) = self.session.rows(&sql).await?.pop() else { return Ok(None) };
+        let fields =
+            self.fields.iter().map(|field| field.target.clone()).zip(row.into_iter().map(serde_json::Value::from));
+        Ok(Some(serde_json::Value::Object(fields.collect()).to_string()))
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    InsertOrUpdate,
+    Update,
+    InsertMissing,
+}
+
+impl Step {
+    fn count(self, done: &Done, part: &mut Written) {
+        match self {
+            // One affected row for each new one, two for each that was changed, none for one that was equal.
+            Self::InsertOrUpdate => {
+                let updated = done.number("Duplicates").unwrap_or(0);
+                part.updated = updated;
+                part.inserted = done.affected.saturating_sub(2 * updated);
+            }
+            Self::Update => part.updated = done.affected,
+            Self::InsertMissing => part.inserted = done.affected,
+        }
+    }
+}
+
+fn add(total: &mut Written, part: &Written) {
+    total.inserted += part.inserted;
+    total.updated += part.updated;
+    total.unchanged += part.unchanged;
+    total.ignored += part.ignored;
+}

@@ -1,0 +1,171 @@
+//! What is said about connections that do not work, and about those that do.
+
+use std::time::{Duration, Instant};
+
+use osiris_core::{Health, HealthCategory};
+use osiris_testkit::proxy::{Fault, Proxy};
+use osiris_testkit::services::{Mariadb, MariadbOptions};
+use osiris_testkit::{Bench, fault};
+use serde_json::{Value, json};
+
+/// As the command line has it.
+pub(crate) const LIMIT: Duration = Duration::from_secs(2);
+
+pub(crate) async fn check(connection: &Value) -> Health {
+    check_within(connection, LIMIT).await
+}
+
+async fn check_within(connection: &Value, limit: Duration) -> Health {
+    let bench = Bench::new(osiris_driver_mysql::register).unwrap();
+    let connection = bench.connection("mysql.extractor", connection).unwrap();
+    bench.driver("mysql.extractor").unwrap().check(&connection, limit).await
+}
+
+/// What a person reads, without the numbers that change.
+fn said(health: &Health) -> String {
+    let mut message = health.message.clone();
+    let port = health.details.get("address").and_then(|address| address.rsplit(':').next()).unwrap_or_default();
+    if !port.is_empty() {
+        message = message.replace(port, "PORT");
+    }
+    format!("{:?} | {message}", health.category)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_works_is_described() {
+    let Some(server) = Mariadb::start().await.unwrap() else { return };
+    let health = check(&server.connection()).await;
+    assert!(health.ok && health.category == HealthCategory::Ok, "{health:?}");
+    assert!(health.message.starts_with("signed in to M"), "{health:?}");
+    for detail in ["server_version", "account", "address", "database", "sql_mode", "time_zone", "tls"] {
+        assert!(health.details.contains_key(detail), "{detail}: {health:?}");
+    }
+    assert_eq!(health.details["database"], server.database());
+    let without = check(&server.connection_with(json!({"database": null}))).await;
+    assert_eq!((without.ok, without.details["database"].as_str()), (true, "(none)"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_wrong_with_the_account_is_said_with_what_to_do() {
+    let options = MariadbOptions::new().without_tls();
+    let Some(server) = Mariadb::start_with(options).await.unwrap() else { return };
+    server
+        .execute(
+            "CREATE DATABASE other; CREATE TABLE test.t (a INT); \
+             CREATE USER plain@'%' IDENTIFIED BY 'pw1'; GRANT SELECT ON test.* TO plain@'%'; \
+             CREATE USER late@'%' IDENTIFIED BY 'pw1' PASSWORD EXPIRE; GRANT SELECT ON test.* TO late@'%'; \
+             CREATE USER shut@'%' IDENTIFIED BY 'pw1' ACCOUNT LOCK; \
+             CREATE USER safe@'%' IDENTIFIED BY 'pw1' REQUIRE SSL; \
+             CREATE USER away@'10.1.2.3' IDENTIFIED BY 'pw1'",
+        )
+        .await
+        .unwrap();
+    let as_user = |user: &str| server.connection_with(json!({"user": user, "password": "pw1", "database": "test"}));
+    let of = |mut connection: Value, field: &str, value: &str| {
+        connection[field] = json!(value);
+        connection
+    };
+    assert!(check(&as_user("plain")).await.ok);
+    let cases = [
+        ("wrong password", of(as_user("plain"), "password", "pw2")),
+        ("unknown user", as_user("nobody")),
+        ("unknown database", server.connection_with(json!({"database": "nowhere"}))),
+        ("no grant", of(as_user("plain"), "database", "other")),
+        ("expired", as_user("late")),
+        ("locked", as_user("shut")),
+        ("wants TLS", as_user("safe")),
+        ("another host", as_user("away")),
+    ];
+    let mut seen = String::new();
+    for (name, connection) in cases {
+        let health = check(&connection).await;
+        assert!(!health.ok, "{name}: {health:?}");
+        seen.push_str(&format!("{name}: {}\n", said(&health)));
+    }
+    insta::assert_snapshot!(seen, @"
+    wrong password: Auth | connecting to 127.0.0.1:PORT as `plain`: Access denied for user 'plain'@'127.0.0.1' (using password: YES): check `user` and `password` and the host the account is for; an account made with REQUIRE SSL needs `tls: required`
+    unknown user: Auth | connecting to 127.0.0.1:PORT as `nobody`: Access denied for user 'nobody'@'127.0.0.1' (using password: YES): check `user` and `password` and the host the account is for; an account made with REQUIRE SSL needs `tls: required`
+    unknown database: Unknown | connecting to 127.0.0.1:PORT as `osiris`: Unknown database 'nowhere': check `database`; SHOW DATABASES lists those that the user may see
+    no grant: Permission | connecting to 127.0.0.1:PORT as `plain`: Access denied for user 'plain'@'%' to database 'other': ask for the grant: GRANT ... ON database.table TO the user
+    expired: Auth | connecting to 127.0.0.1:PORT as `late`: You must SET PASSWORD before executing this statement: the password has expired: change it with ALTER USER ... IDENTIFIED BY and set the new one in `password`
+    locked: Auth | connecting to 127.0.0.1:PORT as `shut`: Access denied, this account is locked: ask for it to be unlocked: ALTER USER ... ACCOUNT UNLOCK
+    wants TLS: Auth | connecting to 127.0.0.1:PORT as `safe`: Access denied for user 'safe'@'127.0.0.1' (using password: YES): check `user` and `password` and the host the account is for; an account made with REQUIRE SSL needs `tls: required`
+    another host: Auth | connecting to 127.0.0.1:PORT as `away`: Access denied for user 'away'@'127.0.0.1' (using password: YES): check `user` and `password` and the host the account is for; an account made with REQUIRE SSL needs `tls: required`
+    ");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn too_many_connections_are_a_matter_of_the_network_and_pass() {
+    let options = MariadbOptions::new().with_setting("max_connections", "10");
+    let Some(server) = Mariadb::start_with(options).await.unwrap() else { return };
+    server
+        .execute("CREATE USER plain@'%' IDENTIFIED BY 'pw1'; CREATE USER once@'%' IDENTIFIED BY 'pw1' WITH MAX_USER_CONNECTIONS 1")
+        .await
+        .unwrap();
+    let as_user = |user: &str| server.connection_with(json!({"user": user, "password": "pw1", "database": null}));
+    // One for the account, then all of the server's.
+    let once = server.connect_as("once", "pw1").await.unwrap();
+    let health = check(&as_user("once")).await;
+    assert_eq!(health.category, HealthCategory::Network, "{health:?}");
+    assert!(health.message.contains("max_connections"), "{health:?}");
+    drop(once);
+    let mut held = Vec::new();
+    let health = loop {
+        held.push(server.connect().await.ok());
+        assert!(held.len() < 20, "the server takes more than its ten connections");
+        let health = check(&as_user("plain")).await;
+        if !health.ok {
+            break health;
+        }
+    };
+    assert_eq!(health.category, HealthCategory::Network, "{health:?}");
+    assert!(health.message.contains("has no connection left"), "{health:?}");
+    // The server says so instead of greeting; TLS by our own rules must not be in its way.
+    let mut verified = as_user("plain");
+    verified["ssl_ca"] = json!(server.ca());
+    let health = check(&verified).await;
+    assert!(health.message.contains("has no connection left"), "{health:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_wrong_with_the_way_is_said_within_the_limit() {
+    let Some(server) = Mariadb::start().await.unwrap() else { return };
+    let silent = Proxy::start(server.address().unwrap()).unwrap();
+    silent.set(Fault::BLACK_HOLE);
+    let closing = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let closing_port = closing.local_addr().unwrap().port();
+    std::thread::spawn(move || closing.incoming().for_each(drop));
+    let web = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let web_port = web.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in web.incoming() {
+            let _ = std::io::Write::write_all(&mut stream.unwrap(), b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        }
+    });
+    let mut seen = String::new();
+    for (name, fields) in [
+        ("host not found", json!({"host": "no-such-host.invalid"})),
+        ("refused", json!({"port": fault::refused_port().unwrap()})),
+        ("black hole", json!({"port": silent.port()})),
+        ("black hole, own CA", json!({"port": silent.port(), "ssl_ca": server.ca()})),
+        ("closes at once", json!({"port": closing_port})),
+        ("speaks something else", json!({"port": web_port})),
+        ("no such socket", json!({"socket": "/nowhere/mysql.sock"})),
+    ] {
+        let started = Instant::now();
+        let health = check(&server.connection_with(fields)).await;
+        assert!(started.elapsed() < LIMIT + Duration::from_millis(500), "{name} took {:?}", started.elapsed());
+        seen.push_str(&format!("{name}: {}\n", said(&health)));
+    }
+    insta::assert_snapshot!(seen, @"
+    host not found: Network | connecting to no-such-host.invalid:PORT as `osiris`: the host is not known: check `host`; the name cannot be looked up from this machine
+    refused: Network | connecting to 127.0.0.1:PORT as `osiris`: the connection was refused: check that the server runs, and `host` and `port`
+    black hole: Timeout | connecting to 127.0.0.1:PORT as `osiris`: no answer within 1900 ms: check `host`, `port` and the firewalls between, or raise the limit
+    black hole, own CA: Timeout | connecting to 127.0.0.1:PORT as `osiris`: no answer within 1900 ms: check `host`, `port` and the firewalls between, or raise the limit
+    closes at once: Network | connecting to 127.0.0.1:PORT as `osiris`: the server closed the connection: see the server's log; it may have been restarted, or the connection killed
+    speaks something else: Network | connecting to 127.0.0.1:PORT as `osiris`: the server closed the connection: see the server's log; it may have been restarted, or the connection killed
+    no such socket: Network | connecting to PORT as `osiris`: there is no such socket: check `socket`; it is a file that the server makes
+    ");
+    let health = check_within(&server.connection(), Duration::from_millis(1)).await;
+    assert!(health.latency_ms < 1000, "{health:?}");
+}

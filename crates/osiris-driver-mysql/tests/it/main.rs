@@ -1,0 +1,25 @@
+//! The driver through the eyes of a runner: real servers, a real store.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends at the first surprise")]
+
+mod cursor;
+mod discover;
+mod doctor;
+mod extract;
+mod extract_conformance;
+mod guard;
+mod overwrite;
+mod partition;
+mod pool;
+mod read_faults;
+mod reading;
+mod rejects;
+mod round_trip;
+mod secrets;
+mod tls;
+mod upsert;
+mod write;
+mod write_conformance;
+mod write_faults;
+mod write_speed;
+mod writing;

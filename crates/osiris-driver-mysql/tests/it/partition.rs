@@ -1,0 +1,113 @@
+//! Reading by ranges: every row once, of one moment, or a refusal that names what is missing.
+
+use osiris_core::ErrorKind;
+use osiris_testkit::services::MariadbOptions;
+use serde_json::json;
+use tokio::sync::oneshot;
+
+use crate::reading::{Reading, texts};
+
+#[tokio::test]
+async fn ranges_of_every_kind_hold_every_row_once() {
+    let Some(reading) = Reading::start(MariadbOptions::new()).await else { return };
+    reading
+        .execute(
+            "CREATE TABLE t (id BIGINT UNSIGNED, d DATE, m DATETIME(6), s TIMESTAMP NULL, x INT) ENGINE=InnoDB;
+             INSERT INTO t SELECT seq * 1000003, '2000-01-01' + INTERVAL seq DAY, '2000-01-01' + INTERVAL seq * 7 MINUTE, \
+             '2000-01-01' + INTERVAL seq HOUR, seq FROM seq_1_to_5000;
+             INSERT INTO t VALUES (NULL, NULL, NULL, NULL, -1), (18446744073709551615, '9999-12-31', '9999-12-31', NULL, -2);
+             CREATE TABLE e (id INT) ENGINE=InnoDB; CREATE TABLE one (id INT) ENGINE=InnoDB; INSERT INTO one VALUES (5), (5), (NULL)",
+        )
+        .await;
+    for column in ["id", "d", "m", "s", "x"] {
+        for (source, name) in [("table", "t"), ("query", "SELECT * FROM t")] {
+            let config = json!({source: name, "partition_by": column, "partitions": 3});
+            let output = reading.run("ranges", config, json!({})).await.unwrap();
+            assert_eq!((output.rows, output.counts.read), (5002, 5002), "{source} {column}");
+            let sums = reading.bench.query("SELECT sum(x), count(DISTINCT x) FROM steps.ranges").await.unwrap();
+            assert_eq!(texts(&sums), [["12502497", "5002"]], "{source} {column}");
+        }
+    }
+    for (table, rows) in [("e", 0), ("one", 3)] {
+        let output = reading.run("small", json!({"table": table, "partition_by": "id"}), json!({})).await.unwrap();
+        assert_eq!(output.rows, rows);
+    }
+    let failure = reading
+        .run("wide", json!({"table": "t", "partition_by": "x", "partitions": 200}), json!({}))
+        .await
+        .unwrap_err();
+    assert_eq!(failure.error.kind(), ErrorKind::Validation, "{}", failure.error.report());
+}
+
+#[tokio::test]
+async fn all_ranges_are_read_at_one_moment_while_amounts_move_between_them() {
+    let Some(reading) = Reading::start(MariadbOptions::new()).await else { return };
+    reading
+        .execute("CREATE TABLE t (id INT PRIMARY KEY, amount BIGINT) ENGINE=InnoDB; INSERT INTO t SELECT seq, 1000 FROM seq_1_to_4000")
+        .await;
+    let mut connection = reading.server.connect().await.unwrap();
+    let (stop, mut stopped) = oneshot::channel::<()>();
+    let writer = tokio::spawn(async move {
+        let mut moves = 0_u32;
+        while stopped.try_recv().is_err() {
+            let (from, to) = (moves % 1000 + 1, 4000 - moves % 997);
+            let sql = format!(
+                "START TRANSACTION; UPDATE t SET amount = amount - 7 WHERE id = {from}; \
+                 UPDATE t SET amount = amount + 7 WHERE id = {to}; COMMIT"
+            );
+            sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+            moves += 1;
+        }
+        moves
+    });
+    for (source, name) in [("table", "t"), ("query", "SELECT * FROM t")].into_iter().cycle().take(12) {
+        let config = json!({source: name, "partition_by": "id", "partitions": 4});
+        reading.run("moving", config, json!({})).await.unwrap();
+        let sum = reading.bench.query("SELECT sum(amount), count(*) FROM steps.moving").await.unwrap();
+        assert_eq!(texts(&sum), [["4000000", "4000"]]);
+    }
+    stop.send(()).unwrap();
+    assert!(writer.await.unwrap() > 12, "the writer did not move anything meanwhile");
+}
+
+#[tokio::test]
+async fn a_missing_privilege_is_named_and_nothing_is_read() {
+    let Some(reading) = Reading::start(MariadbOptions::new()).await else { return };
+    let database = reading.server.database();
+    reading
+        .execute(&format!(
+            "CREATE TABLE t (id INT) ENGINE=InnoDB; INSERT INTO t VALUES (1), (2); \
+             CREATE USER reader IDENTIFIED BY 'secret'; GRANT SELECT ON `{database}`.* TO reader"
+        ))
+        .await;
+    let account = json!({"user": "reader", "password": "secret"});
+    for (source, name, right) in [("table", "t", "LOCK TABLES"), ("query", "SELECT * FROM t", "RELOAD")] {
+        let config = json!({source: name, "partition_by": "id"});
+        let failure = reading.run("refused", config, account.clone()).await.unwrap_err();
+        assert_eq!(failure.error.kind(), ErrorKind::Permission);
+        assert!(failure.error.report().contains(right), "{}", failure.error.report());
+        assert_eq!(failure.counts.read, 0);
+    }
+    reading.execute(&format!("GRANT LOCK TABLES ON `{database}`.* TO reader")).await;
+    let output = reading.run("allowed", json!({"table": "t", "partition_by": "id"}), account).await.unwrap();
+    assert_eq!(output.rows, 2);
+}
+
+#[tokio::test]
+async fn columns_that_cannot_be_divided_and_clauses_that_contradict_are_refused() {
+    let Some(reading) = Reading::start(MariadbOptions::new()).await else { return };
+    reading.execute("CREATE TABLE t (v VARCHAR(9)) ENGINE=InnoDB; CREATE TABLE old (id INT) ENGINE=MyISAM").await;
+    let failure = reading.failure(json!({"table": "old", "partition_by": "id"})).await;
+    assert!(failure.error.report().contains("engine MyISAM, which has no transactions"), "{}", failure.error.report());
+    let failure = reading.failure(json!({"table": "t", "partition_by": "v"})).await;
+    assert!(failure.error.report().contains("`v` cannot be divided into ranges"), "{}", failure.error.report());
+    let driver = reading.bench.driver("mysql.extractor").unwrap();
+    let problems = driver.check_config(&json!({
+        "table": "t", "query": "DELETE FROM t", "partition_by": "a", "cursor": {"column": "b"}, "partitions": 1
+    }));
+    assert!(problems.iter().any(|problem| problem.pointer == "/partitions"), "{problems:?}");
+    let config =
+        json!({"table": "t", "partition_by": "a", "cursor": {"column": "b"}, "limit": 3, "columns": ["a", "A"]});
+    let problems: Vec<String> = driver.check_config(&config).into_iter().map(|problem| problem.pointer).collect();
+    assert_eq!(problems, ["/columns/1", "/partition_by", "/limit"]);
+}

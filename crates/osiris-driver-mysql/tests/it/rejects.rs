@@ -1,0 +1,132 @@
+//! Rows that the server refuses or would alter: each is found, kept with its reason, and nothing else is lost.
+
+use osiris_core::ErrorKind;
+use serde_json::json;
+
+use crate::writing::{Fixture, config};
+
+const TABLE: &str = "CREATE TABLE parent (id INT PRIMARY KEY); INSERT INTO parent VALUES (1), (2); \
+    CREATE TABLE t (id INT PRIMARY KEY, n TINYINT NOT NULL, s VARCHAR(3) CHARACTER SET latin1, c CHAR(4), e ENUM('a','b'), d DECIMAL(4,1), \
+    at DATETIME(3), f FLOAT, p INT REFERENCES parent(id), ck INT CHECK (ck < 100), b BINARY(2), x VARCHAR(20), \
+    FOREIGN KEY (p) REFERENCES parent(id))";
+
+const ROWS: &str = "SELECT i AS id, \
+    CASE i WHEN 10 THEN 300 WHEN 11 THEN NULL ELSE 1 END AS n, \
+    CASE i WHEN 20 THEN 'long' WHEN 21 THEN '日' WHEN 22 THEN 'abc ' ELSE 'ok' END AS s, \
+    CASE i WHEN 23 THEN 'x ' ELSE 'x' END AS c, \
+    CASE i WHEN 30 THEN 'c' WHEN 31 THEN '1' WHEN 32 THEN 'A' ELSE 'a' END AS e, \
+    CASE i WHEN 40 THEN 1.25::DECIMAL(10,2) ELSE 1.5::DECIMAL(10,2) END AS d, \
+    CASE i WHEN 50 THEN TIMESTAMP '2024-01-01 00:00:00.0001' ELSE TIMESTAMP '2024-01-01 00:00:00.001' END AS at, \
+    CASE i WHEN 60 THEN 0.1::DOUBLE WHEN 61 THEN 'NaN'::DOUBLE ELSE 0.5::DOUBLE END AS f, \
+    CASE i WHEN 70 THEN 9 ELSE 1 END AS p, \
+    CASE i WHEN 80 THEN 100 ELSE 1 END AS ck, \
+    CASE i WHEN 90 THEN 'a'::BLOB WHEN 91 THEN 'abc'::BLOB ELSE 'ab'::BLOB END AS b \
+    FROM range(1, 2001) r(i)";
+
+#[tokio::test]
+async fn each_kind_of_bad_row_is_kept_and_every_other_row_is_written_by_either_channel() {
+    let mut found = Vec::new();
+    for local_files in [1, 0] {
+        let Some(fixture) = Fixture::new().await else { return };
+        fixture.execute(TABLE).await;
+        fixture.execute(&format!("SET GLOBAL local_infile = {local_files}")).await;
+        let output = fixture.write(config(json!({"max_rejects": 30})), ROWS).await.unwrap();
+        assert_eq!((output.counts.inserted, output.counts.rejected), (1983, 17));
+        assert_eq!(fixture.shown("SELECT COUNT(*), SUM(id BETWEEN 1 AND 2000) FROM t").await, "1983|1983");
+        let row = fixture.bench.query("SELECT \"row\" FROM rejects.write WHERE row_number = 10").await.unwrap();
+        assert!(row.rows()[0][0].as_deref().unwrap().contains("\"n\":\"300\""), "{row:?}");
+        found.push(fixture.rejects().await.replace(&format!("`{}`", fixture.server.database()), "`test`"));
+    }
+    // The reasons differ in their words: one channel warns, the other refuses.
+    let places = |text: &str| -> Vec<String> {
+        text.lines().map(|line| line.rsplit_once('|').map_or(line, |(place, _)| place).to_owned()).collect()
+    };
+    assert_eq!(places(&found[0]), places(&found[1]));
+    insta::assert_snapshot!(found[0], @r"
+    10|n|Out of range value for column 'n'
+    11|n|it is NULL, and the column of the table is NOT NULL
+    20|s|Data truncated for column 's'
+    21|s|Incorrect string value: '\xE6\x97\xA5' for column `test`.`t`.`s`
+    22|s|Data truncated for column 's'
+    23|c|it ends in a blank, which a CHAR column drops: use VARCHAR
+    30|e|it is none of the column's ENUM values
+    31|e|it is none of the column's ENUM values
+    32|e|it is none of the column's ENUM values
+    40|d|it has more digits behind the point than the column keeps
+    50|at|its fraction of a second has more digits than the column keeps
+    60|f|a FLOAT column does not keep it exactly: use DOUBLE
+    61|f|MySQL has neither NaN nor infinity
+    70|-|Cannot add or update a child row: a foreign key constraint fails (`test`.`t`, CONSTRAINT `t_ibfk_1` FOREIGN KEY (`p`) REFERENCES `parent` (`id`))
+    80|-|CONSTRAINT `t.ck` failed for `test`.`t`
+    90|b|the column is BINARY and would fill it up with zeros
+    91|b|Data truncated for column 'b'
+    ");
+}
+
+#[tokio::test]
+async fn without_room_for_rejects_nothing_is_written() {
+    let Some(fixture) = Fixture::new().await else { return };
+    fixture.execute("CREATE TABLE t (n TINYINT); INSERT INTO t VALUES (5)").await;
+    for mode in ["append", "overwrite"] {
+        let data = "SELECT i::INTEGER AS n FROM range(1, 200) r(i)";
+        let failure = fixture.write(config(json!({"mode": mode, "max_rejects": 71})), data).await.unwrap_err();
+        assert_eq!(failure.error.kind(), ErrorKind::Integrity);
+        assert_eq!(failure.counts.rejected, 72);
+        assert_eq!(fixture.shown("SELECT * FROM t").await, "5");
+    }
+    let data = "SELECT i::INTEGER AS n FROM range(1000, 100000) r(i)";
+    let failure = fixture.write(config(json!({})), data).await.unwrap_err();
+    assert_eq!((failure.error.kind(), failure.attempts), (ErrorKind::Integrity, 1));
+    assert_eq!(failure.counts.rejected, 1000);
+    assert_eq!(fixture.shown("SELECT * FROM t").await, "5");
+    assert_eq!(fixture.shown("SHOW TABLES").await, "t");
+}
+
+#[tokio::test]
+async fn duplicate_keys_in_an_append_are_rejects() {
+    let Some(fixture) = Fixture::new().await else { return };
+    fixture.execute("CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (3)").await;
+    let data = "SELECT unnest([1, 2, 3, 2, 4])::INTEGER AS id";
+    let output = fixture.write(config(json!({"max_rejects": 2})), data).await.unwrap();
+    assert_eq!((output.counts.inserted, output.counts.rejected), (3, 2));
+    insta::assert_snapshot!(fixture.rejects().await, @"
+    3|-|Duplicate entry '3' for key 'PRIMARY'
+    4|-|Duplicate entry '2' for key 'PRIMARY'
+    ");
+    assert_eq!(fixture.shown("SELECT * FROM t ORDER BY id").await, "1\n2\n3\n4");
+}
+
+#[tokio::test]
+async fn what_a_trigger_refuses_is_a_reject() {
+    let Some(fixture) = Fixture::new().await else { return };
+    fixture
+        .execute(
+            "CREATE TABLE t (id INT); CREATE TRIGGER no_seven BEFORE INSERT ON t FOR EACH ROW \
+             IF NEW.id = 7 THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'seven is not wanted'; END IF",
+        )
+        .await;
+    let data = "SELECT i::INTEGER AS id FROM range(20) r(i)";
+    let output = fixture.write(config(json!({"max_rejects": 1})), data).await.unwrap();
+    assert_eq!((output.counts.inserted, output.counts.rejected), (19, 1));
+    assert!(fixture.rejects().await.contains("seven is not wanted"));
+}
+
+#[tokio::test]
+async fn texts_are_parsed_strictly_into_typed_columns() {
+    let Some(fixture) = Fixture::new().await else { return };
+    fixture.execute("CREATE TABLE t (n INT, d DATE, m DECIMAL(5,2), y YEAR, bits BIT(8))").await;
+    let data = "SELECT * FROM (VALUES ('0012', '2024-02-29', '1.50', 2024, 5), ('12a', NULL, NULL, NULL, NULL), \
+        (NULL, '29.2.2024', NULL, NULL, NULL), (NULL, '2024-02-30', NULL, NULL, NULL), (NULL, NULL, '1.505', NULL, NULL), \
+        (NULL, NULL, NULL, 70, NULL), (NULL, NULL, NULL, NULL, 256)) v(n, d, m, y, bits)";
+    let output = fixture.write(config(json!({"max_rejects": 6})), data).await.unwrap();
+    assert_eq!((output.counts.inserted, output.counts.rejected), (1, 6));
+    assert_eq!(fixture.shown("SELECT n, d, m, y, bits + 0 FROM t").await, "12|2024-02-29|1.50|2024|5");
+    insta::assert_snapshot!(fixture.rejects().await, @"
+    2|n|it is not a number
+    3|d|it is no date such as 2024-01-31
+    4|d|Data truncated for column 'd'
+    5|m|it has more digits behind the point than the column keeps
+    6|y|a year is 0 or from 1901 to 2155
+    7|bits|Out of range value for column 'bits'
+    ");
+}
