@@ -1,0 +1,159 @@
+//! The one place that talks to PostHog: one query, one answer. Which queries, and what becomes of their rows, is decided elsewhere.
+
+use std::sync::Arc;
+
+use osiris_core::{Error, ExecutionContext, Result, RetryPolicy};
+use osiris_http::{Auth, Document, HttpClient, HttpSettings, Page, RateLimit, Repeat, Request, RowPath};
+use serde_json::{Value, json};
+
+use crate::config::{PosthogConnection, Region};
+use crate::error::explain;
+
+/// Makes an HTTP client out of the settings of a connection. Tests put another in its place [DRV-027].
+pub type Connect = Arc<dyn Fn(HttpSettings) -> Result<HttpClient> + Send + Sync>;
+
+/// The client of users.
+pub(crate) fn connect() -> Connect {
+    Arc::new(HttpClient::new)
+}
+
+/// A project that can be asked. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Client {
+    http: HttpClient,
+    path: String,
+}
+
+impl Client {
+    /// A client for the project of a connection, no faster than `per_minute` requests.
+    pub(crate) fn open(connect: &Connect, connection: &PosthogConnection, per_minute: Option<u32>) -> Result<Self> {
+        let settings = settings(connection, per_minute)?;
+        let path = format!("api/projects/{}/query/", connection.project_id.as_str());
+        Ok(Self { http: connect(settings)?, path })
+    }
+
+    /// The same for a check that must answer soon.
+    pub(crate) fn open_once(connect: &Connect, connection: &PosthogConnection) -> Result<Self> {
+        let settings = settings(connection, None)?.with_retry(RetryPolicy::never());
+        let path = format!("api/projects/{}/query/", connection.project_id.as_str());
+        Ok(Self { http: connect(settings)?, path })
+    }
+
+    /// The same client at the work of a step.
+    pub(crate) fn for_step(&self, ctx: &ExecutionContext) -> Self {
+        Self { http: self.http.for_step(ctx), path: self.path.clone() }
+    }
+
+    /// Asks. `what` goes into messages: `reading events`.
+    pub(crate) async fn query(&self, hogql: &str, what: &'static str) -> Result<Answer> {
+        let body = json!({
+            "query": {"kind": "HogQLQuery", "query": hogql},
+            // An answer out of the cache may lack the latest rows.
+            "refresh": "force_blocking",
+            "name": "osiris",
+        });
+        let request = Request::post(self.http.url(&self.path)?).json(&body)?.repeat(Repeat::Always).what(what);
+        self.http.fetch_as(&request, read).await
+    }
+}
+
+fn settings(connection: &PosthogConnection, per_minute: Option<u32>) -> Result<HttpSettings> {
+    let (project, region) = (connection.project_id.as_str().to_owned(), connection.region);
+    let settings = HttpSettings::new(&connection.base_url)?
+        .with_auth(Auth::Bearer(connection.api_key.clone()))?
+        .with_request_timeout(connection.timeout)
+        .with_rate_limit(rate_limit(region, per_minute))
+        // The limits are those of the team, whichever of its keys is used.
+        .with_pace_identity(format!("posthog project {project}"));
+    Ok(settings.with_explain(move |failure| explain(failure, &project, region.name())))
+}
+
+/// What PostHog Cloud allows a team (<https://posthog.com/docs/api#rate-limiting>); a PostHog of one's own has no limits.
+fn rate_limit(region: Region, per_minute: Option<u32>) -> RateLimit {
+    let limit = RateLimit::new().concurrent(3);
+    let cloud = match region {
+        Region::SelfHosted => limit,
+        Region::Us | Region::Eu => limit.per_minute(240).per_hour(2400),
+    };
+    match per_minute {
+        Some(requests) => cloud.per_minute(requests),
+        None => cloud,
+    }
+}
+
+/// The rows of an answer, and their columns.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) document: Document,
+    pub(crate) columns: Vec<AnswerColumn>,
+}
+
+/// A column of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AnswerColumn {
+    pub(crate) name: String,
+    /// ClickHouse's type; empty when PostHog does not say.
+    pub(crate) clickhouse: String,
+}
+
+impl Answer {
+    pub(crate) fn rows(&self) -> usize {
+        self.document.row_count()
+    }
+
+    /// Where a column stands.
+    pub(crate) fn position(&self, name: &str) -> Result<usize> {
+        self.columns.iter().position(|column| column.name == name).ok_or_else(|| {
+            let names: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
+            Error::validation(format!("PostHog's answer has no column `{name}`"))
+                .with_context("its columns", names.join(", "))
+                .with_hint("this PostHog may be too old or too new for this driver: report it")
+        })
+    }
+
+    /// A number in the first row.
+    pub(crate) fn number(&self, column: usize) -> Result<u64> {
+        let row = self.document.row(0);
+        let cell = row.as_ref().and_then(|row| row.at(column));
+        let number = cell.and_then(|cell| cell.text().and_then(|text| text.parse().ok()));
+        number.ok_or_else(|| {
+            Error::validation("PostHog's answer to a count is no number")
+                .with_hint("report it with the version of PostHog")
+        })
+    }
+}
+
+/// Reads an answer. What a later try may mend is a network error.
+fn read(page: &Page) -> Result<Answer> {
+    let document = page.document(&RowPath::names(["results"]))?;
+    let envelope = document.envelope();
+    if page.status() == 202 || (!document.matched() && envelope["query_status"].is_object()) {
+        return Err(Error::network("PostHog put the query off instead of answering it")
+            .with_hint("try later: the server is busy"));
+    }
+    if !document.matched() {
+        return Err(Error::validation("PostHog's answer has no `results`")
+            .with_context("seen", document.stopped_at())
+            .with_hint("check the address: `custom_base_url` must be that of a PostHog, without a path"));
+    }
+    if envelope["is_cached"] == Value::Bool(true) {
+        return Err(Error::network("PostHog answered out of its cache, where the latest rows are missing")
+            .with_hint("try later"));
+    }
+    let columns = columns(envelope);
+    Ok(Answer { columns, document })
+}
+
+/// The columns, with their types where they are told: as `[name, type]` or as the type alone.
+fn columns(envelope: &Value) -> Vec<AnswerColumn> {
+    let types = envelope["types"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let names = envelope["columns"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let column = |(index, name): (usize, &Value)| {
+        let told = types.get(index).map(|told| if told.is_array() { &told[1] } else { told });
+        AnswerColumn {
+            name: name.as_str().unwrap_or_default().to_owned(),
+            clickhouse: told.and_then(Value::as_str).unwrap_or_default().to_owned(),
+        }
+    };
+    names.iter().enumerate().map(column).collect()
+}

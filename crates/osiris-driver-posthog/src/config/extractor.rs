@@ -1,0 +1,145 @@
+//! What to read.
+
+use osiris_core::Problem;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::Moment;
+
+/// What is read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DataType {
+    /// Events, in the order of their timestamps.
+    #[default]
+    Events,
+    /// Persons, in the order in which they were created.
+    Persons,
+    /// Sessions, in the order in which they began.
+    Sessions,
+    /// Which distinct id belongs to which person. They have no time: every run reads them all.
+    PersonDistinctIds,
+}
+
+/// What becomes of properties.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Flatten {
+    /// Each becomes a column: `properties_<name>` of events, `person_properties_<name>` of persons; nested values are JSON.
+    #[default]
+    Columns,
+    /// They stay together in one column of JSON: `properties` of events, `person_properties` of persons.
+    Json,
+}
+
+/// The configuration of `posthog.extractor`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExtractorConfig {
+    /// What is read. Default: `events`.
+    #[serde(default)]
+    pub data_type: DataType,
+    /// Only events of these names, such as `$pageview`. Default: all. For `events`.
+    #[serde(default)]
+    pub event_types: Vec<String>,
+    /// The properties to keep, by their names in PostHog, such as `$browser`. Default: all. For `events` and `persons`.
+    #[serde(default)]
+    pub properties: Option<Vec<String>>,
+    /// Where the first run begins: a date or a date and time, UTC unless it has an offset. Default: 30 days ago; for `persons` the
+    /// beginning. Later runs begin where the last one ended.
+    #[serde(default)]
+    pub initial_since: Option<Moment>,
+    /// Where every run ends, this moment excluded. Default: the moment at which the run starts.
+    #[serde(default)]
+    pub until: Option<Moment>,
+    /// How far a later run goes back behind the last row it has, in minutes: events that arrive later than that after newer ones are
+    /// not seen.
+    #[serde(default = "default_lookback")]
+    #[schemars(range(min = 5, max = 60))]
+    pub lookback_window_minutes: u32,
+    /// Rows that are asked for at once. A page that PostHog takes too long for is asked for in smaller pieces.
+    #[serde(default = "default_page_size")]
+    #[schemars(range(min = 100, max = 10_000))]
+    pub page_size: u32,
+    /// Whether rows that an earlier run has taken already are left out when the lookback window is read again.
+    #[serde(default = "default_deduplication")]
+    pub deduplication_enabled: bool,
+    /// What becomes of properties. Default: `columns`.
+    #[serde(default)]
+    pub flatten: Flatten,
+    /// A ceiling for requests, below the 240 a minute that PostHog Cloud allows a whole team. Default: PostHog's own.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub max_requests_per_minute: Option<u32>,
+}
+
+fn default_lookback() -> u32 {
+    15
+}
+
+fn default_page_size() -> u32 {
+    1000
+}
+
+fn default_deduplication() -> bool {
+    true
+}
+
+impl ExtractorConfig {
+    /// What the schema cannot express: fields that mean nothing for the data type, and contradictions.
+    pub(crate) fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut meaningless = |field: &str, is_set: bool, why: &str| {
+            if is_set {
+                let message = format!("means nothing with `data_type: {}`: {why}", self.data_type.name());
+                problems.push(Problem::error(format!("/{field}"), message).with_hint("remove it"));
+            }
+        };
+        if self.data_type != DataType::Events {
+            meaningless("event_types", !self.event_types.is_empty(), "only events have types");
+        }
+        if !matches!(self.data_type, DataType::Events | DataType::Persons) {
+            meaningless("properties", self.properties.is_some(), "only events and persons have properties");
+        }
+        if self.data_type == DataType::PersonDistinctIds {
+            meaningless("initial_since", self.initial_since.is_some(), "distinct ids have no time");
+            meaningless("until", self.until.is_some(), "distinct ids have no time");
+        }
+        if let (Some(since), Some(until)) = (self.initial_since, self.until)
+            && since >= until
+        {
+            problems.push(Problem::error("/until", "is not after `initial_since`"));
+        }
+        for (index, name) in self.event_types.iter().enumerate() {
+            if name.is_empty() {
+                problems.push(Problem::error(format!("/event_types/{index}"), "must not be empty"));
+            }
+        }
+        if self.properties.as_ref().is_some_and(Vec::is_empty) {
+            let problem = Problem::error("/properties", "needs at least one name");
+            problems.push(problem.with_hint("leave it out to keep all properties"));
+        }
+        problems
+    }
+}
+
+impl DataType {
+    /// All of them.
+    pub(crate) const ALL: [Self; 4] = [Self::Events, Self::Persons, Self::Sessions, Self::PersonDistinctIds];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Events => "events",
+            Self::Persons => "persons",
+            Self::Sessions => "sessions",
+            Self::PersonDistinctIds => "person_distinct_ids",
+        }
+    }
+}
+
+impl Flatten {
+    /// Whether each property becomes a column.
+    pub(crate) fn is_columns(self) -> bool {
+        self == Self::Columns
+    }
+}

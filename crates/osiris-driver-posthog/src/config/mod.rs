@@ -1,0 +1,9 @@
+//! The configuration of the component, as pipelines write it. The doc comments are the reference; nothing here does I/O.
+
+mod connection;
+mod extractor;
+mod moment;
+
+pub use connection::{PosthogConnection, ProjectId, Region};
+pub use extractor::{DataType, ExtractorConfig, Flatten};
+pub use moment::Moment;

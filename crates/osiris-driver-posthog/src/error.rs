@@ -1,0 +1,52 @@
+//! What PostHog's error answers mean. The one place that knows its codes: <https://posthog.com/docs/api>, and for what a query may
+//! not use up <https://posthog.com/docs/api/queries>.
+
+use osiris_core::{Error, ErrorKind};
+use osiris_http::{Explained, Failure};
+use serde_json::Value;
+
+/// What the answer means; nothing where the status says all there is to say (429, 5xx).
+///
+/// A query that takes too long or too much memory is an error of the kind timeout that is not worth a second try as it is: whoever asked
+/// makes it smaller, see [`is_too_large`].
+pub(crate) fn explain(failure: &Failure<'_>, project: &str, region: &str) -> Option<Explained> {
+    let body = failure.json().unwrap_or(Value::Null);
+    let text = |name: &str| body[name].as_str().unwrap_or_default();
+    let (code, detail) = (text("code"), text("detail"));
+    let error = match failure.status() {
+        401 => failure.error_of(ErrorKind::Auth, "PostHog does not know the API key").with_hint(format!(
+            "check `api_key`: a personal API key (`phx_...`) that has not been deleted, of the region `{region}` (the keys of \
+             `us`, `eu` and of a self-hosted PostHog are different ones)"
+        )),
+        402 => failure
+            .error_of(ErrorKind::Permission, "PostHog refuses the query: the organization has used up what it may read")
+            .with_hint("raise the limit in PostHog's billing settings, or wait for the next period"),
+        403 => failure
+            .error_of(ErrorKind::Permission, format!("the API key may not query project {project}"))
+            .with_hint("give the key the scope `query:read`, and access to the project and its organization"),
+        404 => failure.error_of(ErrorKind::Validation, format!("there is no project {project}")).with_hint(format!(
+            "check `project_id` (the number that the project's settings page shows) and `region`, which is `{region}`"
+        )),
+        400 | 504 | 512 | 513 if is_limit(failure.status(), code, detail) => failure
+            .error_of(ErrorKind::Timeout, "PostHog stopped the query: it took too long or too much memory")
+            .with_hint("read less at once: a later `initial_since`, fewer `event_types`, a smaller `page_size`")
+            .with_retryable(false),
+        400 => failure
+            .error_of(ErrorKind::Validation, "PostHog refuses the query")
+            .with_hint("if the table or a field is not known there, this PostHog may be too old; else report a bug"),
+        _ => return None,
+    };
+    Some(error.into())
+}
+
+/// ClickHouse's limits as PostHog reports them. A 504 without its words comes from a proxy on the way.
+fn is_limit(status: u16, code: &str, detail: &str) -> bool {
+    const CODES: [&str; 3] = ["too_many_bytes", "clickhouse_memory_limit_exceeded", "query_timeout"];
+    const WORDS: [&str; 3] = ["max execution time", "execution time is too long", "max memory"];
+    matches!(status, 512 | 513) || CODES.contains(&code) || WORDS.iter().any(|words| detail.contains(words))
+}
+
+/// Whether asking for less may help.
+pub(crate) fn is_too_large(error: &Error) -> bool {
+    error.kind() == ErrorKind::Timeout
+}

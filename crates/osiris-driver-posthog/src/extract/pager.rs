@@ -1,0 +1,141 @@
+//! One range, page by page: each page begins behind the last row of the one before. The end is an empty page and nothing else: a short
+//! page may have been cut by the server.
+
+use std::sync::Arc;
+
+use osiris_core::{Error, Result};
+use osiris_http::Document;
+
+use super::adapt::Adapt;
+use super::plan::Plan;
+use crate::client::{Answer, AnswerColumn, Client};
+use crate::config::Moment;
+use crate::error::is_too_large;
+use crate::hogql::{Filter, From, Key, Range, Source, To};
+
+/// Rows and their keys.
+pub(super) struct Page {
+    pub(super) document: Document,
+    pub(super) columns: Vec<AnswerColumn>,
+    pub(super) rows: Vec<PageRow>,
+}
+
+/// What is known of a row before it is taken apart.
+pub(super) struct PageRow {
+    pub(super) key: Key,
+    /// See [`Source::version`].
+    pub(super) version: Option<String>,
+}
+
+/// Reads one range.
+pub(super) struct Pager {
+    client: Client,
+    source: Source,
+    filter: Filter,
+    range: Range,
+    adapt: Arc<Adapt>,
+    /// Behind the range's end.
+    ended: bool,
+    columns: Vec<AnswerColumn>,
+}
+
+impl Pager {
+    pub(super) fn new(client: Client, plan: &Plan, range: Range, adapt: Arc<Adapt>) -> Self {
+        let (source, filter) = (plan.source, plan.filter.clone());
+        Self { client, source, filter, range, adapt, ended: false, columns: Vec::new() }
+    }
+
+    /// The columns of the last answer, even of one without rows.
+    pub(super) fn columns(&self) -> &[AnswerColumn] {
+        &self.columns
+    }
+
+    /// The next page that has rows; nothing at the end of the range.
+    pub(super) async fn next(&mut self) -> Result<Option<Page>> {
+        while !self.ended {
+            let to = self.stretch();
+            let limit = self.adapt.page();
+            let asked = Range { from: self.range.from.clone(), to: to.clone() };
+            let hogql = self.source.page(&asked, &self.filter, limit);
+            match self.client.query(&hogql, "reading rows").await {
+                Ok(answer) if answer.rows() == 0 => {
+                    self.columns = answer.columns;
+                    self.next_stretch(to);
+                }
+                Ok(answer) => {
+                    self.adapt.page_came();
+                    return self.page(answer).map(Some);
+                }
+                Err(error) if is_too_large(&error) && self.adapt.shrink(limit, asked.from.time(), to.time()) => {
+                    tracing::debug!(page = self.adapt.page(), "PostHog stopped a query: asking for less");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Where the next query ends: with the range, or before that.
+    fn stretch(&self) -> To {
+        match (self.range.from.time(), self.range.to.time()) {
+            (Some(from), Some(to)) => self.adapt.end(from, to).map_or_else(|| self.range.to.clone(), To::Before),
+            _ => self.range.to.clone(),
+        }
+    }
+
+    /// There is nothing left before `to`.
+    fn next_stretch(&mut self, to: To) {
+        match to {
+            To::Before(end) if To::Before(end) != self.range.to => {
+                self.range.from = From::At(end);
+                self.adapt.stretch_ended();
+            }
+            _ => self.ended = true,
+        }
+    }
+
+    fn page(&mut self, answer: Answer) -> Result<Page> {
+        let rows = self.rows(&answer)?;
+        if let Some(last) = rows.last() {
+            self.check_progress(&last.key)?;
+            self.range.from = From::After(last.key.clone());
+        }
+        self.columns.clone_from(&answer.columns);
+        Ok(Page { document: answer.document, columns: answer.columns, rows })
+    }
+
+    fn rows(&self, answer: &Answer) -> Result<Vec<PageRow>> {
+        let id = answer.position(self.source.id)?;
+        let time = self.source.time.map(|name| answer.position(name)).transpose()?;
+        let version = self.source.version.and_then(|name| answer.position(name).ok());
+        let row = |row: osiris_http::Row<'_>| {
+            let text = |column: usize| row.at(column).and_then(|cell| cell.text().map(|text| text.into_owned()));
+            let time = match time {
+                None => None,
+                Some(column) => Some(text(column).and_then(|text| Moment::parse(&text)).ok_or_else(no_key)?),
+            };
+            let key = Key { time, id: text(id).ok_or_else(no_key)? };
+            Ok(PageRow { key, version: version.and_then(text) })
+        };
+        answer.document.rows().map(row).collect()
+    }
+
+    /// A page that does not lead on would be fetched for ever.
+    fn check_progress(&self, last: &Key) -> Result<()> {
+        let stuck = match &self.range.from {
+            From::Start => false,
+            From::At(at) => last.time.is_some_and(|time| time < *at),
+            From::After(before) => before == last || last.time < before.time,
+        };
+        if !stuck {
+            return Ok(());
+        }
+        Err(Error::integrity("PostHog's pages do not lead on: a page ends where the one before it did")
+            .with_hint("nothing was kept; run it again, and report it to PostHog if it stays"))
+    }
+}
+
+fn no_key() -> Error {
+    Error::validation("PostHog sent a row without an id or without a time that can be read")
+        .with_hint("report it with the version of PostHog")
+}

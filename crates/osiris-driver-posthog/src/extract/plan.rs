@@ -1,0 +1,84 @@
+//! What a run reads: the range, and what it knows from the runs before.
+
+use osiris_core::Result;
+use serde_json::Value;
+
+use super::seen::Seen;
+use super::state::State;
+use crate::config::{DataType, ExtractorConfig, Moment, PosthogConnection};
+use crate::hogql::{Filter, From, Range, Source, To};
+
+const MINUTE: i64 = 60_000_000;
+const DAYS_30: i64 = 30 * 24 * 60 * MINUTE;
+
+/// What is read, fixed when the run starts.
+pub(super) struct Plan {
+    pub(super) source: Source,
+    pub(super) filter: Filter,
+    pub(super) range: Range,
+    pub(super) page_size: u32,
+    /// Behind the last row, in microseconds.
+    pub(super) lookback: i64,
+    pub(super) deduplicate: bool,
+    data_type: DataType,
+    state: State,
+}
+
+impl Plan {
+    pub(super) fn new(
+        config: &ExtractorConfig,
+        connection: &PosthogConnection,
+        state: Option<&Value>,
+        now: Moment,
+    ) -> Result<Self> {
+        let state = State::read(state, config.data_type, connection.project_id.as_str())?;
+        state.warn_of_new_types(config.data_type, &config.event_types);
+        let lookback = i64::from(config.lookback_window_minutes) * MINUTE;
+        let range = match Source::of(config.data_type).time {
+            None => Range { from: From::Start, to: To::End },
+            Some(_) => Range {
+                from: begin(config, state.last(config.data_type).and_then(|last| last.time), lookback, now),
+                to: To::Before(config.until.unwrap_or(now)),
+            },
+        };
+        Ok(Self {
+            source: Source::of(config.data_type),
+            filter: Filter::of(config),
+            range,
+            page_size: config.page_size,
+            lookback,
+            deduplicate: config.deduplication_enabled,
+            data_type: config.data_type,
+            state,
+        })
+    }
+
+    /// What earlier runs took of the rows that are read again.
+    pub(super) fn seen(&self) -> Seen {
+        if self.source.time.is_none() || !self.deduplicate {
+            return Seen::default();
+        }
+        self.state.seen(self.data_type)
+    }
+
+    /// The state to begin the next run with.
+    pub(super) fn state_after(self, seen: Seen) -> Value {
+        let Self { state, data_type, filter, lookback, deduplicate, source, .. } = self;
+        if source.time.is_none() {
+            return state.into_value();
+        }
+        let recent = if deduplicate { seen.recent(lookback) } else { Vec::new() };
+        state.with(data_type, seen.into_last(), recent, filter.event_types()).into_value()
+    }
+}
+
+/// Behind the last row by the lookback window, or where the configuration says.
+fn begin(config: &ExtractorConfig, last: Option<Moment>, lookback: i64, now: Moment) -> From {
+    match (last, config.initial_since, config.data_type) {
+        (Some(last), ..) => From::At(Moment::from_micros(last.micros().saturating_sub(lookback))),
+        (None, Some(since), _) => From::At(since),
+        // Most persons of a project are older than a month, and each is there once.
+        (None, None, DataType::Persons) => From::Start,
+        (None, None, _) => From::At(Moment::from_micros(now.micros().saturating_sub(DAYS_30))),
+    }
+}

@@ -1,0 +1,215 @@
+//! The state between runs: for each data type the last row, and the ids that lie in its lookback window. A step reads one data type; what
+//! the state has of others is left as it is.
+//!
+//! ```json
+//! {"events": {"project_id": "42", "last_timestamp": "2024-01-31T12:00:00.000001Z", "last_uuid": "018d...", "recent_ids": ["018d..."],
+//!             "event_types": []}}
+//! ```
+//!
+//! Older versions wrote the fields of the one data type flat: `{"last_timestamp": ..., "last_uuid": ..., "recent_uuids": [...]}`.
+
+use std::collections::HashSet;
+
+use osiris_core::{Error, Result};
+use serde_json::{Map, Value, json};
+
+use super::ident::Ident;
+use super::seen::Seen;
+use crate::config::{DataType, Moment};
+use crate::hogql::Key;
+
+/// The state, of all data types.
+pub(super) struct State {
+    types: Map<String, Value>,
+    project: String,
+}
+
+impl DataType {
+    /// The fields that hold the last row's time and id.
+    const fn fields(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Events => ("last_timestamp", "last_uuid"),
+            Self::Persons => ("last_created_at", "last_id"),
+            Self::Sessions => ("last_start_timestamp", "last_session_id"),
+            Self::PersonDistinctIds => ("last_time", "last_distinct_id"),
+        }
+    }
+}
+
+/// Every name that a flat state had for the last row.
+const FLAT_TIMES: [&str; 3] = ["last_timestamp", "last_created_at", "last_start_timestamp"];
+const FLAT_IDS: [&str; 3] = ["last_uuid", "last_id", "last_session_id"];
+const FLAT_RECENT: [&str; 2] = ["recent_uuids", "recent_ids"];
+
+impl State {
+    /// Reads what the last run left, in the form of whatever version.
+    ///
+    /// # Errors
+    /// A state that is none, or of another project.
+    pub(super) fn read(state: Option<&Value>, data_type: DataType, project: &str) -> Result<Self> {
+        let types = match state {
+            None | Some(Value::Null) => Map::new(),
+            Some(Value::Object(fields)) if FLAT_TIMES.iter().any(|name| fields.contains_key(*name)) => {
+                Map::from_iter([(data_type.name().to_owned(), migrated(fields, data_type))])
+            }
+            Some(Value::Object(types)) => types.clone(),
+            Some(_) => return Err(damaged(data_type)),
+        };
+        let state = Self { types, project: project.to_owned() };
+        state.check(data_type)?;
+        Ok(state)
+    }
+
+    fn of(&self, data_type: DataType) -> &Value {
+        self.types.get(data_type.name()).unwrap_or(&Value::Null)
+    }
+
+    fn check(&self, data_type: DataType) -> Result<()> {
+        let entry = self.of(data_type);
+        if let Some(other) = entry["project_id"].as_str().filter(|other| *other != self.project) {
+            return Err(Error::validation(format!(
+                "the saved state is that of project {other}, and the connection's is {}",
+                self.project
+            ))
+            .with_hint("give the step another id, or remove its saved state to begin anew"));
+        }
+        let (time, _) = data_type.fields();
+        let written = &entry[time];
+        if written.is_null() || written.as_str().and_then(Moment::parse).is_some() {
+            return Ok(());
+        }
+        Err(damaged(data_type))
+    }
+
+    /// The last row that was taken.
+    pub(super) fn last(&self, data_type: DataType) -> Option<Key> {
+        let (time, id) = data_type.fields();
+        let entry = self.of(data_type);
+        let time = Moment::parse(entry[time].as_str()?)?;
+        Some(Key { time: Some(time), id: entry[id].as_str().unwrap_or_default().to_owned() })
+    }
+
+    /// The rows that were taken and will be read again.
+    pub(super) fn seen(&self, data_type: DataType) -> Seen {
+        let entry = self.of(data_type);
+        let ids = entry["recent_ids"].as_array().into_iter().flatten().filter_map(Value::as_str).map(Ident::of);
+        let last = self.last(data_type);
+        let mut before: HashSet<Ident> = ids.collect();
+        before.extend(last.iter().filter(|last| !last.id.is_empty()).map(|last| Ident::of(&last.id)));
+        Seen::of(before, last)
+    }
+
+    /// Events of a type that was added to the configuration are read from the state on, not from the beginning.
+    pub(super) fn warn_of_new_types(&self, data_type: DataType, event_types: &[String]) {
+        let Some(old) = self.of(data_type)["event_types"].as_array().filter(|_| data_type == DataType::Events) else {
+            return;
+        };
+        let known = |name: &String| old.is_empty() || old.iter().any(|old| old == name);
+        let wider = !old.is_empty() && (event_types.is_empty() || !event_types.iter().all(known));
+        if wider {
+            tracing::warn!(
+                "`event_types` has more names than in the last run: their events are read from where that run ended; remove the step's \
+                 saved state to read them from `initial_since` on"
+            );
+        }
+    }
+
+    /// The state after a run.
+    #[must_use]
+    pub(super) fn with(
+        mut self,
+        data_type: DataType,
+        last: Option<Key>,
+        recent: Vec<String>,
+        event_types: &[String],
+    ) -> Self {
+        let Some(Key { time: Some(moment), id: last }) = last else { return self };
+        let (time, id) = data_type.fields();
+        let entry = json!({
+            "project_id": self.project,
+            time: moment.to_string(),
+            id: last,
+            "recent_ids": recent,
+            "event_types": event_types,
+        });
+        self.types.insert(data_type.name().to_owned(), entry);
+        self
+    }
+
+    pub(super) fn into_value(self) -> Value {
+        Value::Object(self.types)
+    }
+}
+
+/// A flat state as that of its data type.
+fn migrated(fields: &Map<String, Value>, data_type: DataType) -> Value {
+    let first =
+        |names: &[&str]| names.iter().find_map(|name| fields.get(*name).filter(|value| !value.is_null())).cloned();
+    let (time, id) = data_type.fields();
+    json!({
+        time: first(&FLAT_TIMES),
+        id: first(&FLAT_IDS),
+        "recent_ids": first(&FLAT_RECENT).unwrap_or_else(|| json!([])),
+    })
+}
+
+fn damaged(data_type: DataType) -> Error {
+    Error::validation(format!("the saved state of `{}` cannot be read", data_type.name()))
+        .with_hint("restore it, or remove it to read everything again from `initial_since` on")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LAST: &str = "2024-01-31T12:00:00.000001Z";
+
+    fn key(id: &str) -> Key {
+        Key { time: Moment::parse(LAST), id: id.to_owned() }
+    }
+
+    #[test]
+    fn a_state_comes_back_and_other_data_types_keep_theirs() {
+        let old = json!({"persons": {"last_created_at": LAST, "last_id": "p"}});
+        let state = State::read(Some(&old), DataType::Events, "42").unwrap();
+        assert_eq!(state.last(DataType::Events), None);
+        let value = state.with(DataType::Events, Some(key("u")), vec!["u".into()], &["b".into()]).into_value();
+        assert_eq!(
+            value,
+            json!({
+                "persons": {"last_created_at": LAST, "last_id": "p"},
+                "events": {"project_id": "42", "last_timestamp": LAST, "last_uuid": "u", "recent_ids": ["u"], "event_types": ["b"]}
+            })
+        );
+        let state = State::read(Some(&value), DataType::Persons, "42").unwrap();
+        assert_eq!(state.last(DataType::Persons), Some(key("p")));
+    }
+
+    #[test]
+    fn a_flat_state_is_migrated() {
+        let flat =
+            json!({"last_timestamp": "2024-01-31T12:00:00.000001+00:00", "last_uuid": "u", "recent_uuids": ["u", "v"]});
+        for data_type in [DataType::Events, DataType::Persons, DataType::Sessions] {
+            let state = State::read(Some(&flat), data_type, "42").unwrap();
+            assert_eq!(state.last(data_type), Some(key("u")));
+            let mut seen = state.seen(data_type);
+            let row = super::super::pager::PageRow { key: key("v"), version: None };
+            assert!(seen.note(&row, 1));
+        }
+        let flat = json!({"last_created_at": LAST, "last_id": null});
+        assert_eq!(State::read(Some(&flat), DataType::Persons, "42").unwrap().last(DataType::Persons), Some(key("")));
+    }
+
+    #[test]
+    fn the_state_of_another_project_and_a_damaged_one_are_refused() {
+        let refused = |state: Value| State::read(Some(&state), DataType::Events, "42").map(|_| ()).unwrap_err();
+        let error = refused(json!({"events": {"project_id": "7", "last_timestamp": LAST}}));
+        assert_eq!(error.message(), "the saved state is that of project 7, and the connection's is 42");
+        for damaged in [json!([1]), json!({"events": {"last_timestamp": "soon"}}), json!({"last_timestamp": 5})] {
+            assert_eq!(refused(damaged).message(), "the saved state of `events` cannot be read");
+        }
+        assert!(State::read(Some(&Value::Null), DataType::Events, "42").is_ok());
+        let none = json!({"last_timestamp": null, "last_uuid": null, "recent_uuids": []});
+        assert_eq!(State::read(Some(&none), DataType::Events, "42").unwrap().last(DataType::Events), None);
+    }
+}

@@ -1,0 +1,172 @@
+//! PostHog's own word for how many rows there are. A stretch that has other rows than were taken is read again in halves, each counted
+//! anew, until both say the same: rows that came in meanwhile are found that way, and rows that PostHog keeps back are told.
+
+use std::collections::VecDeque;
+
+use osiris_core::{Error, Result};
+
+use super::ident::Ident;
+use super::plan::Plan;
+use crate::client::Client;
+use crate::config::Moment;
+use crate::error::is_too_large;
+use crate::hogql::{Filter, From, Key, Range, Source, To};
+
+/// How often a stretch that cannot be halved any more is read again.
+const TRIES: u32 = 3;
+
+/// Asks for counts.
+pub(super) struct Verifier {
+    client: Client,
+    source: Source,
+    filter: Filter,
+}
+
+impl Verifier {
+    pub(super) fn new(client: Client, plan: &Plan) -> Self {
+        Self { client, source: plan.source, filter: plan.filter.clone() }
+    }
+
+    /// The different ids in a range, counted in parts where the whole takes PostHog too long. Rows are no measure: one may be there
+    /// twice until ClickHouse has merged it.
+    pub(super) async fn count(&self, range: &Range) -> Result<u64> {
+        let mut parts = VecDeque::from([range.clone()]);
+        let mut count = 0;
+        while let Some(part) = parts.pop_front() {
+            match self.ask(&part).await {
+                Ok(ids) => count += ids,
+                Err(error) if is_too_large(&error) => parts.extend(halves_by_time(&part).ok_or(error)?),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(count)
+    }
+
+    async fn ask(&self, range: &Range) -> Result<u64> {
+        self.client.query(&self.source.count_ids(range, &self.filter), "counting rows").await?.number(0)
+    }
+}
+
+/// How many rows the whole range has before anything is read, for the progress; nothing when that takes PostHog too long. It proves
+/// nothing: rows come in all the time.
+pub(super) async fn total(client: &Client, plan: &Plan) -> Result<Option<u64>> {
+    match client.query(&plan.source.count_rows(&plan.range, &plan.filter), "counting rows").await {
+        Ok(answer) => answer.number(0).map(Some),
+        Err(error) if is_too_large(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn halves_by_time(range: &Range) -> Option<[Range; 2]> {
+    let (from, to) = (range.from.time()?.micros(), range.to.time()?.micros());
+    let length = to.checked_sub(from)?;
+    if length < 2 {
+        return None;
+    }
+    let middle = Moment::from_micros(from + length / 2);
+    Some([
+        Range { from: range.from.clone(), to: To::Before(middle) },
+        Range { from: From::At(middle), to: range.to.clone() },
+    ])
+}
+
+/// A row's place in the order, and its id.
+pub(super) type Place = (Option<Moment>, Ident);
+
+/// A range of which PostHog counts other rows than it gave.
+pub(super) struct Piece {
+    range: Range,
+    /// The rows that it gave, in order.
+    places: Vec<Place>,
+    tries: u32,
+}
+
+impl Piece {
+    pub(super) fn new(range: Range, places: Vec<Place>) -> Self {
+        Self { range, places, tries: 0 }
+    }
+
+    /// Two halves, by the row in the middle; the piece as it is when it has less than two rows.
+    pub(super) fn halves(&self) -> Vec<Range> {
+        let middle = self.places.len() / 2;
+        let Some((time, id)) = middle.checked_sub(1).and_then(|before| self.places.get(before)) else {
+            return vec![self.range.clone()];
+        };
+        let key = Key { time: *time, id: id.to_string() };
+        vec![
+            Range { from: self.range.from.clone(), to: To::Through(key.clone()) },
+            Range { from: From::After(key), to: self.range.to.clone() },
+        ]
+    }
+
+    /// What is left to do for a half that was read again: nothing when PostHog counts the rows that it gave.
+    ///
+    /// # Errors
+    /// An integrity error when it has been tried often enough.
+    pub(super) fn next(&self, half: Range, places: Vec<Place>, counted: u64) -> Result<Option<Self>> {
+        if counted == places.len() as u64 {
+            return Ok(None);
+        }
+        let tries = if half == self.range { self.tries + 1 } else { 0 };
+        if tries < TRIES {
+            return Ok(Some(Self { range: half, places, tries }));
+        }
+        Err(Error::integrity(format!(
+            "PostHog counts {counted} rows in a stretch of which it gives {}, again and again",
+            places.len()
+        ))
+        .with_context(
+            "stretch begins",
+            half.from.time().map_or_else(|| "at the beginning".to_owned(), |time| time.to_string()),
+        )
+        .with_hint("nothing was kept; run it again, and report it to PostHog if it stays"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(micros: i64) -> Moment {
+        Moment::from_micros(micros)
+    }
+
+    fn range(from: i64, to: i64) -> Range {
+        Range { from: From::At(at(from)), to: To::Before(at(to)) }
+    }
+
+    #[test]
+    fn halves_meet_and_there_is_an_end_to_halving() {
+        assert_eq!(halves_by_time(&range(0, 10)).unwrap(), [range(0, 5), range(5, 10)]);
+        assert!(halves_by_time(&range(4, 5)).is_none());
+        assert!(halves_by_time(&Range { from: From::Start, to: To::End }).is_none());
+    }
+
+    #[test]
+    fn a_piece_is_halved_at_its_middle_row_even_among_equal_times() {
+        let places = ["a", "b", "c"].map(|id| (Some(at(7)), Ident::of(id)));
+        let halves = Piece::new(range(0, 10), places.to_vec()).halves();
+        let key = Key { time: Some(at(7)), id: "a".to_owned() };
+        assert_eq!(halves[0].to, To::Through(key.clone()));
+        assert_eq!(halves[1].from, From::After(key));
+        for few in 0..2 {
+            assert_eq!(Piece::new(range(0, 10), places[..few].to_vec()).halves(), [range(0, 10)]);
+        }
+    }
+
+    #[test]
+    fn what_stays_unequal_is_an_integrity_error() {
+        let mut piece = Piece::new(range(0, 10), Vec::new());
+        let counted = 1;
+        for _ in 1..TRIES {
+            piece = piece.next(range(0, 10), Vec::new(), counted).unwrap().unwrap();
+        }
+        let error = piece.next(range(0, 10), Vec::new(), counted).map(|_| ()).unwrap_err();
+        insta::assert_snapshot!(error.report(), @"
+        PostHog counts 1 rows in a stretch of which it gives 0, again and again
+          stretch begins: 1970-01-01T00:00:00.000000Z
+        hint: nothing was kept; run it again, and report it to PostHog if it stays
+        ");
+        assert!(Piece::new(range(0, 10), Vec::new()).next(range(0, 5), Vec::new(), 0).unwrap().is_none());
+    }
+}

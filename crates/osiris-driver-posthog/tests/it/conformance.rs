@@ -1,0 +1,157 @@
+//! The rules of every driver.
+
+use std::sync::{Arc, Mutex};
+
+use osiris_core::{Error, ErrorKind, Registry, Result};
+use osiris_driver_posthog::PosthogExtractor;
+use osiris_testkit::http_server::HttpServer;
+use osiris_testkit::posthog::{Event, PostHog, PostHogOptions, Trouble, uuid};
+use osiris_testkit::{Fault, InvalidConfig, Job, Paging, Place, Rows, Sample, Subject, async_trait};
+use serde_json::{Value, json};
+
+use crate::support::{NOON, config, register};
+use crate::volume;
+
+/// A stand-in for the length of a test.
+#[derive(Default)]
+struct Events {
+    posthog: Mutex<Option<PostHog>>,
+    others: Mutex<Vec<PostHog>>,
+    volume: Mutex<Option<HttpServer>>,
+}
+
+impl Events {
+    fn posthog(&self) -> Result<PostHog> {
+        let mut posthog = self.posthog.lock().unwrap();
+        match &*posthog {
+            Some(posthog) => Ok(posthog.clone()),
+            None => Ok(posthog.insert(PostHog::start()?).clone()),
+        }
+    }
+
+    async fn another(&self, options: PostHogOptions, rows: u64) -> Result<(PostHog, Job)> {
+        let posthog = PostHog::with(options)?;
+        posthog.insert_events(&all(rows)).await?;
+        self.others.lock().unwrap().push(posthog.clone());
+        let job =
+            Job::new(config(json!({"page_size": 100}))).connection(posthog.connection()).expecting(expected(rows));
+        Ok((posthog, job))
+    }
+}
+
+fn all(rows: u64) -> Vec<Event> {
+    (0..rows).map(|number| Event::numbered(number, NOON + i64::try_from(number).unwrap() / 4)).collect()
+}
+
+fn expected(rows: u64) -> Rows {
+    let columns = [
+        ("uuid", "VARCHAR"),
+        ("event", "VARCHAR"),
+        ("timestamp", "INSTANT"),
+        ("distinct_id", "VARCHAR"),
+        ("person_id", "VARCHAR"),
+        ("created_at", "INSTANT"),
+        ("elements_chain", "VARCHAR"),
+        ("properties_n", "BIGINT"),
+        ("properties_$browser", "VARCHAR"),
+    ];
+    let moment = |number: u64, second: u32| match number / 4 {
+        0 => format!("2024-01-31 12:00:0{second}+00:00"),
+        micros if micros % 1000 == 0 => format!("2024-01-31 12:00:0{second}.{:03}+00:00", micros / 1000),
+        micros => format!("2024-01-31 12:00:0{second}.{micros:06}+00:00"),
+    };
+    let rows = (0..rows).map(|n| {
+        let cells =
+            [&uuid(n), "pageview", &moment(n, 0), "user-1", &uuid(6), &moment(n, 1), "", &n.to_string(), "Firefox"];
+        cells.map(str::to_owned)
+    });
+    let empty = Rows::new(columns.map(|(name, _)| name)).with_types(columns.map(|(_, column)| column));
+    rows.fold(empty, Rows::row)
+}
+
+#[async_trait]
+impl Subject for Events {
+    fn component(&self) -> &'static str {
+        "posthog.extractor"
+    }
+
+    fn register(&self, registry: &mut Registry) -> Result<()> {
+        register(registry)
+    }
+
+    fn register_with_failing_client(&self, registry: &mut Registry) -> Option<Result<()>> {
+        let connect = Arc::new(|_| Err(Error::network("no client here").with_hint("this is a test")));
+        Some(registry.extractor(PosthogExtractor::with_client(connect)).add())
+    }
+
+    async fn prepare(&self, _: &Place, rows: u64) -> Result<Job> {
+        let posthog = self.posthog()?;
+        posthog.clear("events").await?;
+        posthog.insert_events(&all(rows)).await?;
+        let config = config(json!({"page_size": 1000, "until": "2025-01-01"}));
+        Ok(Job::new(config).connection(posthog.connection()).expecting(expected(rows)))
+    }
+
+    fn invalid_configs(&self) -> Vec<InvalidConfig> {
+        let contradictions = json!({
+            "data_type": "person_distinct_ids", "event_types": ["x"], "properties": ["p"], "initial_since": "2024-01-01",
+        });
+        vec![
+            InvalidConfig::new(contradictions, ["event_types", "properties", "initial_since"]),
+            InvalidConfig::new(json!({"initial_since": "2024-01-02", "until": "2024-01-01"}), ["until"]),
+            InvalidConfig::new(json!({"initial_since": "yesterday"}), ["initial_since", "is no point in time"]),
+        ]
+    }
+
+    async fn faults(&self, _: &Place) -> Result<Vec<Fault>> {
+        let posthog = self.posthog()?;
+        posthog.insert_events(&[]).await?;
+        let with = |name: &str, value: Value| {
+            let mut connection = posthog.connection();
+            connection[name] = value;
+            Job::new(config(json!({}))).connection(connection)
+        };
+        Ok(vec![
+            Fault::new("a key that is not known", ErrorKind::Auth, with("api_key", json!("phx_wrong")))
+                .of_connection()
+                .found_by_dry_run(),
+            Fault::new("a key without the scope", ErrorKind::Permission, with("api_key", json!("phx_without_scope")))
+                .of_connection()
+                .found_by_dry_run(),
+            Fault::new("no such project", ErrorKind::Validation, with("project_id", json!(7))).found_by_dry_run(),
+            Fault::new("nobody listens", ErrorKind::Network, with("custom_base_url", json!("http://127.0.0.1:9")))
+                .of_connection(),
+        ])
+    }
+
+    async fn prepare_volume(&self, _: &Place, sample: Sample) -> Result<Option<Job>> {
+        let server = volume::server(sample.rows())?;
+        let connection = volume::connection(&server);
+        *self.volume.lock().unwrap() = Some(server);
+        Ok(Some(Job::new(config(json!({"page_size": 10_000}))).connection(connection)))
+    }
+
+    fn paging(&self) -> Option<Paging> {
+        Some(Paging::by("page_size").at_least(100))
+    }
+
+    async fn prepare_throttled(&self, _: &Place) -> Result<Option<Job>> {
+        let (posthog, job) = self.another(PostHogOptions::default(), 20).await?;
+        posthog.script([Some(Trouble::Throttled(1))]);
+        Ok(Some(job))
+    }
+
+    async fn prepare_near_limit(&self, _: &Place) -> Result<Option<Job>> {
+        Ok(Some(self.another(PostHogOptions::default().announcing_its_limit(), 250).await?.1))
+    }
+
+    fn resources(&self) -> Vec<String> {
+        ["events", "persons", "sessions", "person_distinct_ids"].map(str::to_owned).to_vec()
+    }
+
+    fn not_applicable(&self) -> &'static [(&'static str, &'static str)] {
+        &[("CRT-006", "its configuration has no statements")]
+    }
+}
+
+osiris_testkit::conformance_suite!(extract, posthog_extractor, Events::default());

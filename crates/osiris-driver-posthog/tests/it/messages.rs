@@ -1,0 +1,203 @@
+//! What people read when something is wrong.
+
+use std::time::Duration;
+
+use osiris_core::{ErrorKind, HealthCategory};
+use osiris_testkit::http_server::{HttpServer, Reply};
+use osiris_testkit::posthog::{PostHog, Trouble};
+use serde_json::{Value, json};
+
+use crate::support::{NOON, bench, config, events, run};
+
+/// How a run ends over this connection, as text.
+async fn report(connection: Value) -> String {
+    let bench = bench();
+    let step = bench.step("events", "posthog.extractor", config(json!({}))).connection(connection);
+    step.retry(osiris_core::RetryPolicy::never()).run().await.unwrap_err().error.report()
+}
+
+#[tokio::test]
+async fn wrong_credentials_and_projects_are_told_with_what_to_do() {
+    let posthog = PostHog::start().unwrap();
+    let mut reports = Vec::new();
+    for (field, value) in [
+        ("api_key", json!("phc_project_key")),
+        ("api_key", json!("phx_of_another_region")),
+        ("api_key", json!("phx_without_scope")),
+        ("project_id", json!(7)),
+        ("project_id", json!("my project")),
+        ("region", json!("eu")),
+        ("custom_base_url", json!("localhost:8000")),
+    ] {
+        let mut connection = posthog.connection();
+        connection[field] = value;
+        let report = report(connection).await.replace(&posthog.url(), "http://posthog");
+        assert!(!report.contains("phc_project") && !report.contains("phx_of"), "{report}");
+        reports.push(report);
+    }
+    insta::assert_snapshot!(reports.join("\n\n"), @"
+    step `events`: its connection is not valid: api_key: this is a project key (`phc_...`), which can only send events; make a personal API key (`phx_...`) with the scope `query:read` in PostHog's user settings
+    hint: mend it and run again
+
+    step `events`: PostHog does not know the API key
+      url: http://posthog/api/projects/42/query/
+      status: 401
+      the server says: Personal API key found in request Authorization header is invalid.
+    hint: check `api_key`: a personal API key (`phx_...`) that has not been deleted, of the region `self_hosted` (the keys of `us`, `eu` and of a self-hosted PostHog are different ones)
+
+    step `events`: the API key may not query project 42
+      url: http://posthog/api/projects/42/query/
+      status: 403
+      the server says: API key missing required scope 'query:read'
+    hint: give the key the scope `query:read`, and access to the project and its organization
+
+    step `events`: there is no project 7
+      url: http://posthog/api/projects/7/query/
+      status: 404
+      the server says: Project not found.
+    hint: check `project_id` (the number that the project's settings page shows) and `region`, which is `self_hosted`
+
+    step `events`: its connection is not valid: project_id: is no project id: it is the number that the project's settings page shows
+    hint: mend it and run again
+
+    step `events`: its connection is not valid: custom_base_url: contradicts `region: eu`; remove it, or set `region: self_hosted`
+    hint: mend it and run again
+
+    step `events`: its connection is not valid: custom_base_url: the address is not an http or https URL; write it in full, such as `https://api.example.com`
+    hint: mend it and run again
+    ");
+}
+
+#[tokio::test]
+async fn answers_that_are_none_are_told_for_what_they_are() {
+    let posthog = PostHog::start().unwrap();
+    posthog.insert_events(&events(0, [NOON])).await.unwrap();
+    let mut reports = Vec::new();
+    for trouble in
+        [Trouble::Html, Trouble::HugeError(10 << 20), Trouble::PutOff, Trouble::Cached, Trouble::Truncated(30)]
+    {
+        posthog.script(std::iter::repeat_n(Some(trouble), 5));
+        let error = run(&bench(), &posthog, json!({})).await.unwrap_err().error;
+        reports.push(format!("{} {}", error.kind(), error.report().replace(&posthog.url(), "http://posthog")));
+    }
+    insta::assert_snapshot!(reports.join("\n\n"), @"
+    validation step `events`: the server answered with a web page instead of JSON
+      content type: text/html; charset=utf-8
+    hint: check the address: it is that of a web site, a login page or a proxy, not of the API
+
+    network step `events`: counting rows: the server answered 500 Internal Server Error
+      url: http://posthog/api/projects/42/query/
+      status: 500
+
+    network step `events`: PostHog put the query off instead of answering it
+    hint: try later: the server is busy
+
+    network step `events`: PostHog answered out of its cache, where the latest rows are missing
+    hint: try later
+
+    network step `events`: the server's answer broke off in the middle of the JSON
+    ");
+}
+
+#[tokio::test]
+async fn a_redirect_to_another_host_gets_no_credentials() {
+    let posthog = PostHog::start().unwrap();
+    let other = HttpServer::start(|_| std::future::ready(Reply::json(200, &json!({})))).unwrap();
+    let address = format!("{}/api/projects/42/query/", other.url_as("localhost"));
+    posthog.script(std::iter::repeat_n(Some(Trouble::Redirect(address)), 5));
+    assert!(run(&bench(), &posthog, json!({})).await.is_err());
+    assert!(other.requests().iter().all(|seen| seen.header("authorization").is_none()));
+}
+
+#[tokio::test]
+async fn a_server_without_tls_and_one_that_is_not_there_are_network_errors() {
+    let posthog = PostHog::start().unwrap();
+    for address in [posthog.url().replace("http://", "https://"), "http://127.0.0.1:9".to_owned()] {
+        let mut connection = posthog.connection();
+        connection["custom_base_url"] = json!(address);
+        let bench = bench();
+        let step = bench.step("events", "posthog.extractor", config(json!({}))).connection(connection);
+        let error = step.retry(osiris_core::RetryPolicy::never()).run().await.unwrap_err().error;
+        assert_eq!(error.kind(), ErrorKind::Network, "{error:?}");
+    }
+}
+
+#[test]
+fn problems_of_a_configuration_come_all_at_once() {
+    let bench = bench();
+    let driver = bench.driver("posthog.extractor").unwrap();
+    let problems = |config: Value| {
+        let problems = driver.check_config(&config);
+        problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    let ranges = json!({
+        "data_type": "event", "page_size": 50, "lookback_window_minutes": 61, "max_requests_per_minute": 0, "flatten": true, "evnt_types": [],
+    });
+    let contradictions = json!({
+        "data_type": "sessions", "event_types": ["a"], "properties": ["p"], "initial_since": "2024-02-01", "until": "2024-02-01",
+    });
+    let empty = json!({"event_types": [""], "properties": []});
+    insta::assert_snapshot!([ranges, contradictions, empty].map(problems).join("\n\n"), @"
+    data_type: `event` is not one of events, persons, sessions, person_distinct_ids (did you mean `events`?)
+    evnt_types: unknown field `evnt_types` (did you mean `event_types`?)
+    flatten: expected `columns` or `json`, found `true`
+    lookback_window_minutes: 61 is too large: at most 60
+    max_requests_per_minute: 0 is too small: at least 1
+    page_size: 50 is too small: at least 100
+
+    event_types: means nothing with `data_type: sessions`: only events have types (remove it)
+    properties: means nothing with `data_type: sessions`: only events and persons have properties (remove it)
+    until: is not after `initial_since`
+
+    event_types.0: must not be empty
+    properties: needs at least one name (leave it out to keep all properties)
+    ");
+}
+
+#[tokio::test]
+async fn trouble_that_goes_by_is_waited_for() {
+    let posthog = PostHog::start().unwrap();
+    posthog.insert_events(&events(0, (0..450).map(|number| NOON + number))).await.unwrap();
+    posthog.script([
+        Some(Trouble::Status(503)),
+        None,
+        Some(Trouble::HangUp),
+        Some(Trouble::Cut(200)),
+        Some(Trouble::Truncated(300)),
+        Some(Trouble::TooManyAtOnce),
+        Some(Trouble::Slow(Duration::from_millis(20))),
+        Some(Trouble::Throttled(1)),
+    ]);
+    let bench = bench();
+    let output = run(&bench, &posthog, json!({"page_size": 100})).await.unwrap();
+    assert_eq!((output.rows, output.attempts), (450, 1));
+    let metric = |name: &str| bench.metrics().matching("metric", name)[0]["value"].as_u64().unwrap();
+    assert_eq!(metric("requests_repeated"), 6);
+    assert_eq!(metric("requests_made"), posthog.server().requests().len() as u64);
+    assert!(metric("rate_limit_wait_ms") >= 1000);
+}
+
+#[tokio::test]
+async fn discovery_and_the_doctor_say_what_a_project_has() {
+    let posthog = PostHog::start().unwrap();
+    posthog.insert_events(&events(0, [NOON, NOON])).await.unwrap();
+    let bench = bench();
+    let driver = bench.driver("posthog.extractor").unwrap();
+    let connection = bench.connection("posthog.extractor", &posthog.connection()).unwrap();
+    let catalog = driver.discover(&connection, Some("events")).await.unwrap();
+    let fields: Vec<String> =
+        catalog.resources[0].fields.iter().map(|field| format!("{} {}", field.name, field.field_type)).collect();
+    assert_eq!(catalog.resources[0].estimated_row_count, Some(2));
+    insta::assert_snapshot!(fields.join(", "), @"
+    created_at timestamp, distinct_id string, elements_chain string, event string, person_id string, properties json, timestamp timestamp, uuid string
+    ");
+    let health = driver.check(&connection, Duration::from_secs(2)).await;
+    assert_eq!((health.category, health.details["project_id"].as_str()), (HealthCategory::Ok, "42"));
+    let mut wrong = posthog.connection();
+    wrong["api_key"] = json!("phx_wrong");
+    let health = driver.check(&bench.connection("posthog.extractor", &wrong).unwrap(), Duration::from_secs(2)).await;
+    assert_eq!(health.category, HealthCategory::Auth);
+    insta::assert_snapshot!(health.message, @"
+    PostHog does not know the API key: check `api_key`: a personal API key (`phx_...`) that has not been deleted, of the region `self_hosted` (the keys of `us`, `eu` and of a self-hosted PostHog are different ones)
+    ");
+}
