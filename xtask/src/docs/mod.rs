@@ -1,9 +1,7 @@
 //! `cargo xtask docs`: the pages that are made from the program itself, so that they cannot say anything else.
 
 mod cli;
-mod reference;
 mod rules;
-mod schema;
 
 use std::process::Command;
 
@@ -39,7 +37,7 @@ pub(crate) fn check() -> Outcome {
 fn pages() -> Outcome<Vec<(&'static str, String)>> {
     shell::run(&mut shell::cargo(&["build", "--locked", "--quiet", "--workspace", "--bin", "osiris"]))?;
     Ok(vec![
-        ("docs/reference/components.md", reference::page(&osiris)?),
+        ("docs/reference/components.md", osiris(&["components", "reference"])?),
         ("docs/reference/cli.md", cli::page(&osiris)?),
         ("docs/driver-spec.md", rules::page()?),
     ])

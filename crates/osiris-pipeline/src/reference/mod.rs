@@ -98,7 +98,8 @@ impl<'a> ComponentReference<'a> {
 pub fn reference(registry: &Registry) -> String {
     let mut text = String::from("# Components\n\n");
     text.push_str(
-        "What each component takes, generated from its configuration type. Aliases are older names of a field.\n\n",
+        "What each component takes, made from its configuration type: edit the doc comments there, not this page. Aliases are \
+         older names of a field. An unknown field is an error that suggests the nearest known one.\n\n",
     );
     text.push_str("## Every step\n\nThese fields may stand in the `config` of any step:\n\n");
     text.push_str("| field | type | meaning |\n| --- | --- | --- |\n");
