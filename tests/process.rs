@@ -20,7 +20,11 @@ pub struct Ended {
 }
 
 impl Ended {
-    pub(crate) fn of(output: Output) -> Self {
+    /// What a process left that has been waited for.
+    ///
+    /// # Panics
+    /// When it printed anything but UTF-8.
+    pub fn of(output: Output) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8(output.stdout).unwrap(),

@@ -4,9 +4,12 @@
 
 mod exit_codes;
 mod flights;
+mod graphql;
 mod interrupted;
 mod kills;
+mod mysql;
 mod parameters;
+mod posthog;
 mod secrets;
 mod sql_errors;
 mod standard_streams;

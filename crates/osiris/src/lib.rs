@@ -7,6 +7,12 @@ pub use osiris_pipeline as pipeline;
 pub use osiris_driver_duckdb as duckdb;
 #[cfg(feature = "filesystem")]
 pub use osiris_driver_filesystem as filesystem;
+#[cfg(feature = "graphql")]
+pub use osiris_driver_graphql as graphql;
+#[cfg(feature = "mysql")]
+pub use osiris_driver_mysql as mysql;
+#[cfg(feature = "posthog")]
+pub use osiris_driver_posthog as posthog;
 
 pub use osiris_core::{Error, ErrorKind, Registry, Result};
 pub use osiris_pipeline::run::run;
@@ -26,5 +32,11 @@ pub fn registry() -> Result<Registry> {
     osiris_driver_duckdb::register(&mut registry)?;
     #[cfg(feature = "filesystem")]
     osiris_driver_filesystem::register(&mut registry)?;
+    #[cfg(feature = "graphql")]
+    osiris_driver_graphql::register(&mut registry)?;
+    #[cfg(feature = "mysql")]
+    osiris_driver_mysql::register(&mut registry)?;
+    #[cfg(feature = "posthog")]
+    osiris_driver_posthog::register(&mut registry)?;
     Ok(registry)
 }

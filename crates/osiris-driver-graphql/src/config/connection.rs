@@ -1,0 +1,82 @@
+//! The connection: which endpoint, and who we are.
+
+use std::collections::BTreeMap;
+
+use osiris_core::Secret;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// A GraphQL endpoint.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("allOf" = [
+    {
+        "if": {"properties": {"auth_type": {"enum": ["bearer", "basic", "api_key"]}}, "required": ["auth_type"]},
+        "then": {"required": ["auth_token"]},
+    },
+    {
+        "if": {"properties": {"auth_type": {"const": "basic"}}, "required": ["auth_type"]},
+        "then": {"required": ["auth_username"]},
+    },
+]))]
+pub struct GraphqlConnection {
+    /// The address that takes queries, such as `https://api.example.com/graphql`.
+    #[schemars(length(min = 1), extend("x-override" = "allowed", "x-aliases" = ["graphql_endpoint", "graphql_url"]))]
+    pub endpoint: String,
+    /// How to say who we are. Default: none.
+    #[serde(default)]
+    pub auth_type: AuthType,
+    /// The token of `bearer`, the password of `basic`, the key of `api_key`. Default: none.
+    #[serde(default)]
+    pub auth_token: Option<Secret>,
+    /// The user of `basic`. Default: none.
+    #[serde(default)]
+    pub auth_username: Option<String>,
+    /// The header that carries the key of `api_key`.
+    #[serde(default = "key_header")]
+    #[schemars(length(min = 1))]
+    pub auth_header_name: String,
+    /// Further headers, all of them secret. Default: none. They are sent to the endpoint's own host only.
+    #[serde(default)]
+    #[schemars(extend("writeOnly" = true, "x-override" = "warned"))]
+    pub headers: BTreeMap<String, Secret>,
+    /// Whether the server's certificate is checked.
+    #[serde(default = "yes")]
+    #[schemars(extend("x-override" = "warned"))]
+    pub validate_ssl: bool,
+    /// A PEM file with the certificate authorities to believe instead of the operating system's. Default: none. A relative path
+    /// starts at the pipeline file.
+    #[serde(default)]
+    pub ssl_ca: Option<String>,
+    /// How long one answer may take, in seconds.
+    #[serde(default = "timeout")]
+    #[schemars(range(min = 1, max = 3600), extend("x-override" = "allowed"))]
+    pub timeout: u64,
+}
+
+/// How to say who we are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthType {
+    /// Not at all, or by `headers`.
+    #[default]
+    None,
+    /// `Authorization: Bearer <auth_token>`.
+    Bearer,
+    /// `Authorization: Basic`, of `auth_username` and `auth_token`.
+    Basic,
+    /// The header `auth_header_name` with `auth_token`.
+    ApiKey,
+}
+
+fn key_header() -> String {
+    "X-API-Key".to_owned()
+}
+
+const fn yes() -> bool {
+    true
+}
+
+const fn timeout() -> u64 {
+    30
+}

@@ -1,0 +1,252 @@
+//! What goes wrong on the other side: from the `errors` of an answer (GraphQL specification, section 7.1.2) to an error kind.
+//!
+//! The specification leaves `extensions.code` to the servers. The codes known here are those of Apollo Server
+//! (<https://www.apollographql.com/docs/apollo-server/data/errors>), Shopify
+//! (<https://shopify.dev/docs/api/usage/response-codes>), GitHub, which says `type` instead
+//! (<https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api>), and Hasura.
+
+use std::time::Duration;
+
+use osiris_core::{Error, ErrorKind};
+use osiris_http::{Explained, Failure};
+use serde_json::Value;
+
+/// The fact that marks errors which a smaller page may avoid.
+const LIMIT: &str = "limit";
+
+/// How much of a server's message is shown.
+const LONGEST: usize = 300;
+
+/// What an error of a server means for behaviour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    Kind(ErrorKind),
+    /// The rate limit is used up.
+    Throttled,
+    /// The query asks for more than the server gives at once.
+    TooMuch,
+}
+
+/// The errors of an answer.
+#[derive(Debug)]
+pub(crate) struct GraphqlErrors {
+    first: String,
+    meaning: Meaning,
+    count: usize,
+}
+
+impl GraphqlErrors {
+    /// Those of an answer; nothing when it has none. `has_data` is whether the query was run at all: without, it was refused.
+    pub(crate) fn of(answer: &Value) -> Option<Self> {
+        let errors = match answer.get("errors")? {
+            Value::Array(errors) => errors.as_slice(),
+            Value::Null => return None,
+            other => std::slice::from_ref(other),
+        };
+        let ran = answer.get("data").is_some();
+        // One that is about the rate or the size of the query explains the others.
+        let meanings: Vec<Meaning> = errors.iter().map(|error| meaning(error, ran)).collect();
+        let at = meanings.iter().position(|meaning| !matches!(meaning, Meaning::Kind(_))).unwrap_or(0);
+        Some(Self { first: shown(errors.get(at)?), meaning: *meanings.get(at)?, count: errors.len() })
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The first of them, on one line.
+    pub(crate) fn first(&self) -> &str {
+        &self.first
+    }
+
+    /// Whether the request has to come again later.
+    pub(crate) fn is_throttling(&self) -> bool {
+        self.meaning == Meaning::Throttled
+    }
+
+    /// Whether these errors may come with data that are good as far as they go.
+    pub(crate) fn is_partial(&self) -> bool {
+        matches!(self.meaning, Meaning::Kind(kind) if !kind.is_retried_by_default())
+    }
+
+    /// As an error of ours. `wait` is how long until the server takes the request, where that is known.
+    pub(crate) fn error(&self, wait: Option<Duration>) -> Error {
+        let kind = match self.meaning {
+            Meaning::Kind(kind) => kind,
+            Meaning::Throttled => ErrorKind::Network,
+            Meaning::TooMuch => ErrorKind::Validation,
+        };
+        let more = match self.count {
+            0 | 1 => String::new(),
+            count => format!(" (and {} more)", count - 1),
+        };
+        let error = Error::new(kind, format!("the server says: {}{more}", self.first)).with_hint(self.hint(kind));
+        match (self.meaning, wait) {
+            (Meaning::TooMuch, _) => error.with_context(LIMIT, "complexity"),
+            (Meaning::Throttled, Some(wait)) => error.with_retry_after(wait),
+            _ => error,
+        }
+    }
+
+    fn hint(&self, kind: ErrorKind) -> &'static str {
+        match (self.meaning, kind) {
+            (Meaning::Throttled, _) => "the rate limit is used up: lower the number of parallel steps, or try later",
+            (Meaning::TooMuch, _) => {
+                "ask for less at once: a smaller `pagination.page_size`, with `page_size_variable` it shrinks by itself"
+            }
+            (_, ErrorKind::Auth) => "check `auth_type`, `auth_token` and `headers` of the connection",
+            (_, ErrorKind::Permission) => "the credentials are known but lack a permission: grant it, or select less",
+            (_, ErrorKind::Network) => "the server has a problem of its own: try later",
+            (_, ErrorKind::Timeout) => "ask for less at once, or raise `timeout` of the connection",
+            (_, ErrorKind::Validation) => "mend the query or its `variables`",
+            _ => "the query was run and failed: select less, or set `partial_errors: warn` to keep the rows that came",
+        }
+    }
+}
+
+/// Whether a smaller page may do what this one did not.
+pub(crate) fn asks_for_less(error: &Error) -> bool {
+    error.kind() == ErrorKind::Timeout || error.context().iter().any(|(key, _)| *key == LIMIT)
+}
+
+/// Reads the answer of a status that is not one of success. `shrinks` is whether the page could be smaller: then a timeout
+/// of the server is not repeated as it is.
+pub(crate) fn explain(failure: &Failure<'_>, shrinks: bool) -> Option<Explained> {
+    let answer = failure.json();
+    let errors = answer.as_ref().and_then(GraphqlErrors::of);
+    let by_status = failure.error();
+    let Some(errors) = errors else {
+        let give_up = shrinks && by_status.kind() == ErrorKind::Timeout;
+        return give_up.then(|| by_status.with_retryable(false).into());
+    };
+    // What the status says of the kind is more than what a code that we do not know leaves open.
+    let open = matches!(errors.meaning, Meaning::Kind(ErrorKind::Validation | ErrorKind::Unknown));
+    if open && by_status.kind() != ErrorKind::Validation {
+        return Some(by_status.into());
+    }
+    let error = errors.error(failure.retry_after()).with_context("status", failure.status());
+    let give_up = shrinks && error.kind() == ErrorKind::Timeout;
+    Some(if give_up { error.with_retryable(false) } else { error }.into())
+}
+
+fn meaning(error: &Value, ran: bool) -> Meaning {
+    let code = error["extensions"]["code"].as_str().or_else(|| error["type"].as_str());
+    let code = code.or_else(|| error["extensions"]["type"].as_str()).unwrap_or_default();
+    let message = error["message"].as_str().unwrap_or_default().to_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    match code.to_uppercase().replace(['-', ' '], "_").as_str() {
+        "THROTTLED" | "RATE_LIMITED" | "RATE_LIMIT" | "RATELIMITED" | "TOO_MANY_REQUESTS" => Meaning::Throttled,
+        "MAX_COST_EXCEEDED"
+        | "COMPLEXITY_LIMIT_EXCEEDED"
+        | "QUERY_TOO_COMPLEX"
+        | "MAX_NODE_LIMIT_EXCEEDED"
+        | "RESOURCE_LIMITS_EXCEEDED"
+        | "COST_LIMIT_EXCEEDED"
+        | "OPERATION_TOO_COMPLEX" => Meaning::TooMuch,
+        "UNAUTHENTICATED" | "ACCESS_DENIED_NOT_AUTHENTICATED" | "INVALID_JWT" | "UNAUTHORIZED" => {
+            Meaning::Kind(ErrorKind::Auth)
+        }
+        "FORBIDDEN" | "ACCESS_DENIED" | "INSUFFICIENT_SCOPES" => Meaning::Kind(ErrorKind::Permission),
+        "TIMEOUT" | "QUERY_TIMEOUT" | "GATEWAY_TIMEOUT" | "REQUEST_TIMEOUT" => Meaning::Kind(ErrorKind::Timeout),
+        "INTERNAL_SERVER_ERROR" | "SERVICE_UNAVAILABLE" | "BAD_GATEWAY" | "DOWNSTREAM_SERVICE_ERROR" => {
+            Meaning::Kind(ErrorKind::Network)
+        }
+        "GRAPHQL_PARSE_FAILED"
+        | "GRAPHQL_VALIDATION_FAILED"
+        | "VALIDATION_FAILED"
+        | "BAD_USER_INPUT"
+        | "BAD_REQUEST" => {
+            if says(&["complex", "query cost", "exceeds maximum cost"]) {
+                return Meaning::TooMuch;
+            }
+            Meaning::Kind(ErrorKind::Validation)
+        }
+        _ if says(&["too complex", "complexity", "maximum cost", "exceeds the maximum cost", "node limit"]) => {
+            Meaning::TooMuch
+        }
+        _ if says(&["timeout", "timed out", "took too long"]) => Meaning::Kind(ErrorKind::Timeout),
+        _ if says(&["rate limit", "too many requests"]) => Meaning::Throttled,
+        // Refused before it ran: the query is at fault. Afterwards nobody knows.
+        _ if ran => Meaning::Kind(ErrorKind::Unknown),
+        _ => Meaning::Kind(ErrorKind::Validation),
+    }
+}
+
+/// An error on one line: message, then the place in the query, then the place in the answer.
+fn shown(error: &Value) -> String {
+    let message = error["message"].as_str().or_else(|| error.as_str()).unwrap_or("an error without a message");
+    let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut text: String = line.chars().take(LONGEST).collect();
+    let mut places = Vec::new();
+    let place = &error["locations"][0];
+    if let (Some(line), Some(column)) = (place["line"].as_u64(), place["column"].as_u64()) {
+        places.push(format!("line {line}, column {column}"));
+    }
+    if let Some(path) = error["path"].as_array() {
+        let steps: Vec<String> =
+            path.iter().map(|step| step.as_str().map_or_else(|| step.to_string(), str::to_owned)).collect();
+        places.push(format!("at {}", steps.join(".")));
+    }
+    if !places.is_empty() {
+        text.push_str(&format!(" ({})", places.join("; ")));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn of(errors: Value) -> GraphqlErrors {
+        GraphqlErrors::of(&errors).unwrap()
+    }
+
+    #[test]
+    fn codes_of_the_known_servers_have_their_kinds() {
+        for (code, kind, less) in [
+            ("UNAUTHENTICATED", ErrorKind::Auth, false),
+            ("FORBIDDEN", ErrorKind::Permission, false),
+            ("THROTTLED", ErrorKind::Network, false),
+            ("INTERNAL_SERVER_ERROR", ErrorKind::Network, false),
+            ("MAX_COST_EXCEEDED", ErrorKind::Validation, true),
+            ("GRAPHQL_VALIDATION_FAILED", ErrorKind::Validation, false),
+            ("TIMEOUT", ErrorKind::Timeout, true),
+            ("SOMETHING_ELSE", ErrorKind::Unknown, false),
+        ] {
+            let error =
+                of(json!({"data": null, "errors": [{"message": "m", "extensions": {"code": code}}]})).error(None);
+            assert_eq!((error.kind(), asks_for_less(&error)), (kind, less), "{code}");
+            assert!(error.hint().is_some());
+        }
+        let error = of(json!({"errors": [{"type": "RATE_LIMITED", "message": "API rate limit exceeded"}]}));
+        assert!(error.is_throttling());
+    }
+
+    #[test]
+    fn without_a_code_the_message_and_whether_it_ran_decide() {
+        let said = |message: &str| of(json!({"errors": [{"message": message}]})).error(None);
+        assert!(asks_for_less(&said("Query is too complex.")));
+        assert_eq!(said("Unknown field").kind(), ErrorKind::Validation);
+        assert_eq!(said("Query timed out").kind(), ErrorKind::Timeout);
+        assert_eq!(
+            of(json!({"data": {"a": null}, "errors": [{"message": "boom"}]})).error(None).kind(),
+            ErrorKind::Unknown
+        );
+    }
+
+    #[test]
+    fn an_error_is_shown_with_its_places_and_the_number_of_others() {
+        let errors = json!({"data": null, "errors": [
+            {"message": "no\n  such user", "locations": [{"line": 2, "column": 5}], "path": ["users", 3, "name"]},
+            {"message": "x"},
+        ]});
+        assert_eq!(
+            of(errors).error(None).message(),
+            "the server says: no such user (line 2, column 5; at users.3.name) (and 1 more)"
+        );
+        assert!(GraphqlErrors::of(&json!({"data": {}, "errors": []})).is_none());
+        assert!(GraphqlErrors::of(&json!({"data": {}, "errors": null})).is_none());
+    }
+}

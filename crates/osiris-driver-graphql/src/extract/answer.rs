@@ -1,0 +1,218 @@
+//! One answer: whether it is good, what it tells of the next page, of the number of all rows, and of what it cost.
+
+use std::time::Duration;
+
+use osiris_core::{Error, Result};
+use osiris_http::{Page, Usage};
+use serde_json::Value;
+
+use super::pages::PageInfo;
+use super::plan::Plan;
+use crate::config::{Paging, PartialErrors};
+use crate::error::GraphqlErrors;
+use crate::path::Found;
+
+/// An answer that may be stored.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) found: Found,
+    /// Errors that came with it and that the step accepts.
+    pub(super) errors: Option<GraphqlErrors>,
+}
+
+impl Answer {
+    /// Reads an answer of success. That says little: GraphQL servers put errors there as well.
+    ///
+    /// # Errors
+    /// Retryable ones where the same request may do better later.
+    pub(super) fn read(plan: &Plan, page: &Page) -> Result<Self> {
+        let found = plan.data_path.find(page)?;
+        let answer = found.envelope();
+        let errors = GraphqlErrors::of(answer);
+        if let Some(errors) = &errors {
+            accept(plan, answer, errors)?;
+        } else if !answer.is_object() || answer.get("data").is_none() {
+            return Err(Error::validation(
+                "the answer is JSON, but not that of a GraphQL server: it has neither data nor errors",
+            )
+            .with_hint("check `endpoint` of the connection: its path is often `/graphql`"));
+        }
+        if !found.document().matched() && errors.is_none() && !is_null(plan, answer) {
+            let (path, seen) = (plan.data_path.as_str(), found.document().stopped_at());
+            return Err(Error::validation(format!("`data_path` leads to nothing: {seen}"))
+                .with_context("data_path", path)
+                .with_hint("use the names of the answer: aliases, where there are any"));
+        }
+        Ok(Self { found, errors })
+    }
+
+    /// How many items the page has, rows or not: what an offset counts.
+    pub(super) fn items(&self, plan: &Plan) -> u64 {
+        let list = match plan.data_path.names().1 {
+            true => None,
+            false => plan.rows_at.iter().try_fold(self.found.envelope(), |value, name| value.get(name)),
+        };
+        let items = list.and_then(Value::as_array).map_or_else(|| self.found.document().row_count(), Vec::len);
+        items as u64
+    }
+
+    /// What it tells of the next page.
+    ///
+    /// # Errors
+    /// When it tells nothing where it should.
+    pub(super) fn page_info(&self, plan: &Plan, paging: &Paging) -> Result<PageInfo> {
+        let Some(names) = &plan.page_info else { return Ok(PageInfo::default()) };
+        let path = names.join(".");
+        let info = self.found.value(names, &plan.rows_at).filter(|info| !info.is_null());
+        let Some(info) = info else {
+            let seen = shape_on_the_way(self.found.envelope(), names);
+            return Err(Error::validation(format!(
+                "there is nothing at `{path}`, so the next page cannot be found: {seen}"
+            ))
+            .with_hint("say where the answer tells of the next page: `pagination.path`"));
+        };
+        let (next, cursor) = (info.get(&paging.has_next_field), info.get(&paging.cursor_field));
+        if next.is_none() && cursor.is_none() {
+            let (wanted, other) = (&paging.has_next_field, &paging.cursor_field);
+            let message = format!("`{path}` has neither `{wanted}` nor `{other}`; it is {}", shape(&info));
+            return Err(Error::validation(message)
+                .with_hint("select them, or name them: `pagination.has_next_field`, `pagination.cursor_field`"));
+        }
+        let has_next = match next {
+            None | Some(Value::Null) => None,
+            Some(Value::Bool(next)) => Some(*next),
+            Some(other) => {
+                let message = format!("`{path}.{}` is {}, not true or false", paging.has_next_field, shape(other));
+                return Err(Error::validation(message).with_hint("name another field: `pagination.has_next_field`"));
+            }
+        };
+        Ok(PageInfo { has_next, cursor: cursor.cloned(), seen: shape(&info) })
+    }
+
+    /// How many rows there are in all, where it says so.
+    pub(super) fn total(&self, plan: &Plan) -> Option<u64> {
+        self.found.value(plan.total.as_ref()?, &plan.rows_at)?.as_u64()
+    }
+
+    /// What is left of the server's budget, in requests such as this one.
+    pub(super) fn usage(&self) -> Option<Usage> {
+        Cost::of(self.found.envelope()).map(|cost| cost.usage())
+    }
+}
+
+/// Whether there is null where the rows would be: an object that does not exist, which is an answer.
+fn is_null(plan: &Plan, answer: &Value) -> bool {
+    let (names, whole) = plan.data_path.names();
+    whole && names.len() > 1 && names.iter().try_fold(answer, |value, name| value.get(name)) == Some(&Value::Null)
+}
+
+/// Whether an answer with errors may be stored.
+fn accept(plan: &Plan, answer: &Value, errors: &GraphqlErrors) -> Result<()> {
+    let wait = errors.is_throttling().then(|| Cost::of(answer).map(|cost| cost.wait())).flatten();
+    let has_data = answer.get("data").is_some_and(|data| !data.is_null());
+    if plan.partial_errors == PartialErrors::Warn && has_data && errors.is_partial() {
+        return Ok(());
+    }
+    let error = errors.error(wait);
+    let give_up = plan.shrinks() && crate::error::asks_for_less(&error);
+    Err(if give_up { error.with_retryable(false) } else { error })
+}
+
+/// A budget of points that fills up as time goes: `extensions.cost` of Shopify
+/// (<https://shopify.dev/docs/api/usage/limits>), which others have taken over.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Cost {
+    requested: f64,
+    available: f64,
+    maximum: f64,
+    per_second: f64,
+}
+
+impl Cost {
+    fn of(answer: &Value) -> Option<Self> {
+        let cost = answer.get("extensions")?.get("cost")?;
+        let status = cost.get("throttleStatus")?;
+        let number = |value: &Value, name: &str| value.get(name)?.as_f64().filter(|number| *number >= 0.0);
+        let requested = number(cost, "requestedQueryCost").or_else(|| number(cost, "actualQueryCost"))?;
+        Some(Self {
+            requested: requested.max(1.0),
+            available: number(status, "currentlyAvailable")?,
+            maximum: number(status, "maximumAvailable")?,
+            per_second: number(status, "restoreRate").filter(|rate| *rate > 0.0)?,
+        })
+    }
+
+    /// How long until the same request can be paid for.
+    fn wait(&self) -> Duration {
+        self.until(self.requested)
+    }
+
+    /// In requests. The pace keeps a tenth of a limit for others: that, and one request, is what to wait for.
+    fn usage(&self) -> Usage {
+        let enough = (self.maximum * 0.2).max(self.maximum * 0.1 + self.requested).min(self.maximum);
+        let reset = self.until(enough);
+        Usage::new(self.maximum / self.requested, self.available / self.requested, Some(reset))
+    }
+
+    fn until(&self, points: f64) -> Duration {
+        Duration::try_from_secs_f64(((points - self.available) / self.per_second).max(0.0)).unwrap_or_default()
+    }
+}
+
+/// What a value is, without telling it: names of members, no values.
+fn shape(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(flag) => flag.to_string(),
+        Value::Number(_) => "a number".to_owned(),
+        Value::String(_) => "a text".to_owned(),
+        Value::Array(items) => format!("a list of {}", items.len()),
+        Value::Object(members) => {
+            let member = |(name, value): (&String, &Value)| match value {
+                Value::Null | Value::Bool(_) => format!("{name}: {value}"),
+                _ => name.clone(),
+            };
+            format!("{{{}}}", members.iter().map(member).collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+/// How far `names` lead, and what is there.
+fn shape_on_the_way(answer: &Value, names: &[String]) -> String {
+    let (mut value, mut way) = (answer, Vec::new());
+    for name in names {
+        match value.get(name) {
+            Some(inner) => value = inner,
+            None => break,
+        }
+        way.push(name.as_str());
+    }
+    format!("`{}` is {}", way.join("."), shape(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_budget_is_told_in_requests_with_the_time_until_the_next_one() {
+        let status = json!({"maximumAvailable": 1000.0, "currentlyAvailable": 50.0, "restoreRate": 50.0});
+        let cost = Cost::of(&json!({"extensions": {"cost": {"requestedQueryCost": 100, "throttleStatus": status}}}));
+        let cost = cost.unwrap();
+        assert_eq!(cost.wait(), Duration::from_secs(1));
+        let usage = cost.usage();
+        assert_eq!((usage.limit, usage.remaining, usage.reset), (Some(10.0), 0.5, Some(Duration::from_secs(3))));
+        assert_eq!(Cost::of(&json!({"extensions": {"cost": {"requestedQueryCost": 100}}})), None);
+    }
+
+    #[test]
+    fn a_shape_tells_names_and_no_values() {
+        assert_eq!(
+            shape(&json!({"hasNextPage": true, "endCursor": null, "secret": "x"})),
+            "{hasNextPage: true, endCursor: null, secret}"
+        );
+        let names = ["data", "users", "pageInfo"].map(str::to_owned);
+        assert_eq!(shape_on_the_way(&json!({"data": {"users": {"nodes": []}}}), &names), "`data.users` is {nodes}");
+    }
+}

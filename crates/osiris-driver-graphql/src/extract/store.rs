@@ -1,0 +1,103 @@
+//! The store's side of an extraction: pages are decoded on a thread for such work and handed to the store, while the network
+//! fetches the next one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use osiris_core::{ExecutionContext, Extracted, Result, TableSink, Unit};
+use osiris_http::RowDecoder;
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use super::answer::Answer;
+use super::columns::Columns;
+use super::plan::Plan;
+use crate::types::row_options;
+
+/// Errors that came with data, and were accepted.
+const PARTIAL_ERRORS: &str = "partial_errors";
+/// Items that were null, and so no rows.
+const ITEMS_NULL: &str = "items_null";
+
+/// Rows are handed over at least this often, so that one sees how far a slow source has come.
+const LONGEST_SILENCE: Duration = Duration::from_secs(1);
+
+/// Stores pages until there are no more.
+pub(super) async fn pages(
+    plan: &Plan,
+    mut receiver: mpsc::Receiver<Answer>,
+    out: &TableSink,
+    ctx: &ExecutionContext,
+) -> Result<Extracted> {
+    let mut columns = Columns::new(plan, out.widening_sender());
+    let mut decoder = RowDecoder::new(row_options(plan.flatten));
+    let nulls = Arc::new(AtomicU64::new(0));
+    let (mut errors, mut sent) = (0, Instant::now());
+    while let Some(answer) = receiver.recv().await {
+        if let Some(came) = &answer.errors {
+            errors += came.count();
+            tracing::warn!(
+                step = ctx.step_id(),
+                count = came.count(),
+                first = came.first(),
+                "the server sent errors with its data"
+            );
+        }
+        plan.nested.look_around(answer.found.envelope());
+        let keep = keep(plan, decoder.rows(), &nulls);
+        decoder = decoder.decode_where(answer.found.into_document(), keep).await?;
+        plan.nested.ensure_whole(plan)?;
+        while let Some(batch) = decoder.next_batch() {
+            columns.send(batch).await?;
+            sent = Instant::now();
+        }
+        if sent.elapsed() >= LONGEST_SILENCE
+            && let Some(batch) = decoder.take_batch()?
+        {
+            columns.send(batch).await?;
+            sent = Instant::now();
+        }
+    }
+    let extracted = finish(decoder, columns).await?;
+    plan.nested.report(ctx);
+    for (name, count, unit) in
+        [(PARTIAL_ERRORS, errors as u64, Unit::Calls), (ITEMS_NULL, nulls.load(Relaxed), Unit::Rows)]
+    {
+        if count > 0 {
+            ctx.log_metric(name, count, unit, Value::Null);
+        }
+    }
+    Ok(extracted)
+}
+
+/// Which rows of a page are kept: those that are there, up to as many as are wanted. Runs on the decoder's thread.
+fn keep(
+    plan: &Plan,
+    taken: u64,
+    nulls: &Arc<AtomicU64>,
+) -> impl FnMut(usize, &osiris_http::Row<'_>) -> bool + Send + 'static {
+    let (nested, nulls) = (plan.nested.clone(), Arc::clone(nulls));
+    let mut room = plan.most_rows.map_or(u64::MAX, |most| most.saturating_sub(taken));
+    move |_, row| {
+        if row.as_str() == "null" {
+            nulls.fetch_add(1, Relaxed);
+            return false;
+        }
+        nested.look(row);
+        let fits = room > 0;
+        room = room.saturating_sub(1);
+        fits
+    }
+}
+
+/// The rows that are left, then the columns that no row had.
+async fn finish(mut decoder: RowDecoder, mut columns: Columns<'_>) -> Result<Extracted> {
+    if decoder.rows() > 0 {
+        while let Some(batch) = decoder.finish()? {
+            columns.send(batch).await?;
+        }
+    }
+    columns.finish().await?;
+    Ok(Extracted::rows(decoder.rows()).with_altered(decoder.altered()))
+}

@@ -1,0 +1,99 @@
+//! What is found in a query before it is sent.
+
+use super::*;
+
+fn problems(text: &str, name: Option<&str>) -> String {
+    let problems = Query::parse(text, name).unwrap_err();
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+fn keys(selected: &[Selected]) -> Vec<&str> {
+    selected.iter().map(|field| field.key.as_str()).collect()
+}
+
+#[test]
+fn syntax_errors_say_line_and_column() {
+    insta::assert_snapshot!(problems("query {\n  users {\n    id\n", None), @"
+    query: line 4, column 1: expected `}`, found the end of the query
+    ");
+    insta::assert_snapshot!(problems("{ users(first: ) { id } }", None), @"
+    query: line 1, column 16: expected a valid Value
+    ");
+    insta::assert_snapshot!(problems("SELECT * FROM users", None), @r#"
+    query: line 1, column 1: expected definition
+    query: line 1, column 8: Unexpected character "*"
+    query: line 1, column 10: expected definition
+    "#);
+}
+
+#[test]
+fn only_queries_are_run() {
+    insta::assert_snapshot!(problems("mutation { drop }", None), @"
+    query: line 1, column 1: a mutation is refused: an extractor only reads (write a `query`)
+    ");
+    insta::assert_snapshot!(problems("query A { a }\nsubscription B { b }", Some("A")), @"
+    query: line 2, column 1: a subscription is refused: an extractor only reads (write a `query`)
+    ");
+    insta::assert_snapshot!(problems("type A { b: Int }", None), @"
+    query: line 1, column 1: a definition of types is no query
+    ");
+    insta::assert_snapshot!(problems("fragment F on A { b }", None), @"
+    query: there is no operation in it (write `query { ... }`)
+    ");
+}
+
+#[test]
+fn one_of_several_operations_is_chosen_by_name() {
+    let text = "query Users { u } query Orders { o }";
+    insta::assert_snapshot!(problems(text, None), @"
+    operation_name: is missing: the query has several operations (name one of: Users, Orders)
+    ");
+    insta::assert_snapshot!(problems(text, Some("User")), @"
+    operation_name: the query has no operation `User` (did you mean `Users`?)
+    ");
+    let query = Query::parse(text, Some("Orders")).unwrap();
+    assert_eq!((query.name.as_deref(), keys(&query.selected)), (Some("Orders"), vec!["o"]));
+}
+
+#[test]
+fn variables_are_known_with_type_default_and_use() {
+    let text = "query ($first: Int = 50, $after: String, $org: ID!, $x: [Int!]! = [1]) @d(a: $x) {
+        org(id: $org) { ...Members } }
+        fragment Members on Org { members(first: $first, where: {after: [$after]}) { id } }";
+    let query = Query::parse(text, None).unwrap();
+    let facts: Vec<_> = query
+        .variables
+        .iter()
+        .map(|v| (v.name.as_str(), v.type_name.as_str(), v.required, v.default, v.used))
+        .collect();
+    assert_eq!(
+        facts,
+        [
+            ("first", "Int", false, Some(50), true),
+            ("after", "String", false, None, true),
+            ("org", "ID!", true, None, true),
+            ("x", "[Int!]!", false, None, true),
+        ]
+    );
+    assert!(!Query::parse("query ($a: Int) { b }", None).unwrap().variables[0].used);
+    insta::assert_snapshot!(problems("query ($a: Int, $a: Int) {\n  b(c: $a, d: $e)\n}", None), @"
+    query: line 1, column 17: the variable `$a` is declared twice
+    query: line 2, column 15: the variable `$e` is not declared (declare it: `query ($e: String)`)
+    ");
+}
+
+#[test]
+fn fragments_are_put_where_they_are_spread() {
+    let text = "{ all: users(first: 5) { ...A ... on User { name } friends { nodes { id } } } }
+        fragment A on User { id friends { pageInfo { hasNextPage } } }";
+    let query = Query::parse(text, None).unwrap();
+    let users = &query.selected[0];
+    assert_eq!((users.key.as_str(), users.field.as_str(), users.limited), ("all", "users", true));
+    assert_eq!(keys(&users.inside), ["id", "friends", "name"]);
+    let friends = Selected::at(&query.selected, &["all".to_owned(), "friends".to_owned()]).unwrap();
+    assert_eq!(keys(&friends.inside), ["pageInfo", "nodes"]);
+    insta::assert_snapshot!(problems("{ ...A } fragment A on Q { b { ...A ...C } }", None), @"
+    query: line 1, column 35: the fragment `A` contains itself
+    query: line 1, column 40: there is no fragment `C`
+    ");
+}

@@ -1,0 +1,92 @@
+//! Types. An answer is JSON: a column takes the type of its values, and grows where they do not agree. The server's own types serve
+//! discovery.
+//!
+//! | JSON | column |
+//! | --- | --- |
+//! | true, false | BOOLEAN |
+//! | a whole number | BIGINT, DECIMAL(38,0) where it is larger |
+//! | a number with a fraction | DOUBLE where that is exactly what is written, else DECIMAL |
+//! | a text (`ID`, `String`, `DateTime`, enums) | VARCHAR |
+//! | an object | columns `a.b`; JSON with `flatten_result: false` |
+//! | a list | JSON |
+//!
+//! Nothing is rounded: where no number type holds all values of a column exactly it is VARCHAR.
+
+use std::collections::BTreeSet;
+
+use osiris_core::ColumnType;
+use osiris_http::{Nested, RowOptions};
+
+use crate::query::Selected;
+
+/// How rows become columns.
+pub(crate) fn row_options(flatten: bool) -> RowOptions {
+    let nested = if flatten { Nested::Flatten { separator: ".".to_owned(), depth: None } } else { Nested::Json };
+    RowOptions::new().with_nested(nested)
+}
+
+/// The columns that the query promises, for a table without a row: of what type nobody knows, so they are text.
+pub(crate) fn promised(selected: &[Selected], flatten: bool) -> Vec<(String, ColumnType)> {
+    let mut columns = Vec::new();
+    collect(selected, flatten, "", &mut columns);
+    columns
+}
+
+/// Lists are not to be told from objects without the server's schema. These names are lists wherever they occur.
+const LISTS: [&str; 3] = ["edges", "items", "nodes"];
+
+fn collect(selected: &[Selected], flatten: bool, prefix: &str, columns: &mut Vec<(String, ColumnType)>) {
+    for field in selected {
+        let name = format!("{prefix}{}", field.key);
+        let is_list = LISTS.contains(&field.field.as_str());
+        match (field.inside.is_empty(), flatten && !is_list) {
+            (true, _) => columns.push((name, ColumnType::Varchar)),
+            (false, true) => collect(&field.inside, flatten, &format!("{name}."), columns),
+            (false, false) => columns.push((name, ColumnType::Json)),
+        }
+    }
+}
+
+/// The fields that may be objects, by the names that a column of theirs would have.
+pub(crate) fn objects(selected: &[Selected]) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for field in selected.iter().filter(|field| !field.inside.is_empty()) {
+        names.extend(objects(&field.inside).into_iter().map(|inner| format!("{}.{inner}", field.key)));
+        names.insert(field.key.clone());
+    }
+    names
+}
+
+/// The normalised name of a scalar of the server's schema, by its name; anything unknown is a text.
+pub(crate) fn normalised(scalar: &str) -> &'static str {
+    match scalar {
+        "Int" | "BigInt" | "Long" | "Int64" | "UnsignedInt64" | "bigint" | "smallint" => "integer",
+        "Float" | "Double" | "float8" => "double",
+        "Decimal" | "BigDecimal" | "Money" | "numeric" => "decimal",
+        "Boolean" => "boolean",
+        "Date" | "date" => "date",
+        "DateTime" | "Timestamp" | "timestamptz" | "timestamp" => "timestamp",
+        "JSON" | "JSONObject" | "jsonb" | "json" => "json",
+        _ => "string",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::Query;
+
+    #[test]
+    fn a_query_without_rows_still_promises_its_columns() {
+        let text = "{ id owner { name: login } tags(first: 3) { nodes { id } } }";
+        let query = Query::parse(text, None).unwrap();
+        let names = |flatten| {
+            let columns = promised(&query.selected, flatten);
+            columns.into_iter().map(|(name, of)| format!("{name} {of}")).collect::<Vec<_>>()
+        };
+        assert_eq!(names(true), ["id VARCHAR", "owner.name VARCHAR", "tags.nodes JSON"]);
+        let objects: Vec<String> = objects(&query.selected).into_iter().collect();
+        assert_eq!(objects, ["owner", "tags", "tags.nodes"]);
+        assert_eq!(names(false), ["id VARCHAR", "owner JSON", "tags JSON"]);
+    }
+}

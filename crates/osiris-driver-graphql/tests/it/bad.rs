@@ -1,0 +1,244 @@
+//! Bad input and bad answers, and what is said about them.
+
+use osiris_core::ErrorKind;
+use osiris_testkit::http_server::{HttpServer, Reply};
+use serde_json::{Value, json};
+
+use crate::standin::{Api, Options, Trouble};
+use crate::{COMPONENT, bench, by_cursor, failure, run, run_at, shown};
+
+/// All problems of a configuration.
+fn problems(config: Value) -> String {
+    let bench = bench();
+    let problems = bench.driver(COMPONENT).unwrap().check_config(&config);
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_query_is_checked_before_anything_is_sent() {
+    insta::assert_snapshot!(problems(json!({"query": "query {\n  users {\n    id\n  }}\n}"})), @"
+    query: line 5, column 1: expected a StringValue, Name or OperationDefinition
+    ");
+    insta::assert_snapshot!(problems(json!({"query": "mutation { removeEverything }"})), @"
+    query: line 1, column 1: a mutation is refused: an extractor only reads (write a `query`)
+    ");
+    insta::assert_snapshot!(problems(json!({"query": "query ($id: ID!, $n: Int!) { user(id: $id, n: $n) { name } }", "variables": {"n": null}})), @"
+    variables: `id` is missing: the query declares `$id: ID!` (give it, `variables: {id: ...}`, or a default in the query)
+    variables: `n` is null, and the query declares it as `Int!` (give it, `variables: {n: ...}`, or a default in the query)
+    ");
+    insta::assert_snapshot!(problems(json!({"query": "{ users { name } }", "variables": {"id": 1}})), @"
+    variables: the query declares no variable `$id` (declare it, or remove it here)
+    ");
+}
+
+#[test]
+fn paths_are_checked_against_the_query() {
+    let query = "{ users { nodes { id } pageInfo { hasNextPage endCursor } } }";
+    insta::assert_snapshot!(problems(json!({"query": query, "data_path": "data.users.node"})), @"
+    data_path: the query selects no `node` in `data.users`; it selects: nodes, pageInfo (use the names of the answer: aliases, where there are any)
+    ");
+    insta::assert_snapshot!(problems(json!({"query": query, "data_path": "users.nodes"})), @"
+    data_path: `users` is no member of an answer (a path begins with `data`, such as `data.users.nodes`)
+    ");
+    insta::assert_snapshot!(problems(json!({"query": query, "data_path": "data.users[?@.id"})), @"
+    data_path: `data.users[?@.id` is not a path: at position 18, in long-hand segment, expected closing ']' (write names, `[n]` and `[*]`, such as `data.items` or `$.data.edges[*].node`)
+    ");
+    insta::assert_snapshot!(problems(json!({
+        "query": "query ($after: String) { users(after: $after) { nodes { id } } }", "data_path": "data.users.nodes", "pagination": {},
+    })), @"
+    query: it selects no `pageInfo` beside the rows, so the next page cannot be found (add `pageInfo { hasNextPage endCursor }`, or say where it is: `pagination.path`)
+    ");
+}
+
+#[test]
+fn a_pagination_has_to_fit_the_query() {
+    let query = "query ($first: Int) { users(first: $first) { nodes { id } pageInfo { hasNextPage endCursor } } }";
+    let path = "data.users.nodes";
+    insta::assert_snapshot!(problems(json!({"query": query, "data_path": path, "pagination": {"page_size_variable": "n"}})), @"
+    pagination.variable: the query does not declare the variable `$after`: every page would be the same (write `query ($after: String)` and pass it on: `users(after: $after)`)
+    pagination.page_size_variable: the query does not declare the variable `$n`: the size could not be set (write `query ($n: Int)` and pass it on: `users(first: $n)`)
+    ");
+    insta::assert_snapshot!(problems(json!({"query": query, "data_path": path, "pagination_path": "data.users.info", "pagination_variable": "first"})), @"
+    pagination_path: the query selects no `info` in `data.users`; it selects: nodes, pageInfo (select it, such as `pageInfo { hasNextPage endCursor }`)
+    ");
+    insta::assert_snapshot!(problems(json!({
+        "query": query, "pagination": {"page_size": 0, "style": "cursr"}, "pagination_page_size": 10_001, "max_retries": 11,
+        "partial_errors": "ignore", "retry_delay": 0, "queri": 1,
+    })), @"
+    max_retries: 11 is too large: at most 10
+    pagination.page_size: 0 is too small: at least 1
+    pagination.style: `cursr` is not one of cursor, offset, page (did you mean `cursor`?)
+    pagination_page_size: 10001 is too large: at most 10000
+    partial_errors: `ignore` is not one of fail, warn
+    queri: unknown field `queri` (did you mean `query`?)
+    retry_delay: 0 is too small: at least 0.1
+    ");
+    insta::assert_snapshot!(problems(json!({
+        "query": "query ($o: Int) { us(o: $o) { t { id } } }", "data_path": "data.us[*].t[*]", "pagination": {"style": "offset", "variable": "o"},
+    })), @"
+    data_path: `data.us[*].t[*]` may find more or fewer rows than items, which an offset counts (lead to the items themselves, and filter or unfold them in a later step)
+    ");
+}
+
+#[test]
+fn a_part_of_a_nested_list_is_a_warning() {
+    let query = "{ users { nodes { id posts(first: 5) { nodes { id } } } } }";
+    insta::assert_snapshot!(problems(json!({"query": query, "data_path": "data.users.nodes"})), @"
+    query: whether `posts` is complete cannot be seen: only a part of it is asked for (select `pageInfo { hasNextPage }` there as well)
+    ");
+}
+
+#[tokio::test]
+async fn what_the_server_refuses_is_told_as_it_says_it() {
+    let config = json!({"query": "{\n  items { nodes { id nme } }\n}", "data_path": "data.items.nodes"});
+    let mut said = Vec::new();
+    for refused in [200, 400] {
+        let api = Api::with_items(1, Options { refused, ..Options::default() });
+        let text = failure(&api, config.clone()).await;
+        said.push(text.replace("\n  status: 400", ""));
+        assert_eq!(api.asked().len(), 1, "it is not asked again");
+    }
+    assert_eq!(said[0], said[1], "whether with status 200 or 400");
+    insta::assert_snapshot!(said[0], @r#"
+    validation: step `items`: the server says: Unknown field "nme" on type "Item". Did you mean "name"? (line 2, column 22)
+      page: 1
+    hint: mend the query or its `variables`
+    "#);
+}
+
+/// What is said when the server answers this.
+async fn answered(reply: Reply) -> String {
+    let api = Api::with_items(1, Options::default());
+    api.trouble(vec![Trouble::Instead(reply); 9]);
+    let mut config = by_cursor("id");
+    config["max_retries"] = json!(1);
+    failure(&api, config).await
+}
+
+#[tokio::test]
+async fn answers_that_are_none_are_named() {
+    let html =
+        Reply::new(200).header("content-type", "text/html").body("<!DOCTYPE html><html><body>Sign in</body></html>");
+    insta::assert_snapshot!(answered(html).await, @"
+    validation: step `items`: the server answered with a web page instead of JSON
+      content type: text/html
+      page: 1
+    hint: check the address: it is that of a web site, a login page or a proxy, not of the API
+    ");
+    insta::assert_snapshot!(answered(Reply::json(200, &json!({"hello": "there"}))).await, @"
+    validation: step `items`: the answer is JSON, but not that of a GraphQL server: it has neither data nor errors
+      page: 1
+    hint: check `endpoint` of the connection: its path is often `/graphql`
+    ");
+    insta::assert_snapshot!(answered(Reply::text(200, "{\"data\": {\"items\": ").body("{\"data\": {\"items\": ")).await, @"
+    network: step `items`: the server's answer broke off in the middle of the JSON
+      page: 1
+    hint: the server or the way to it has trouble: try later, or raise `max_retries`
+    ");
+    insta::assert_snapshot!(answered(Reply::text(200, "")).await, @"
+    validation: step `items`: the server answered with nothing where JSON was expected
+      status: 200
+      page: 1
+    hint: check the address: it may be that of another service
+    ");
+    insta::assert_snapshot!(answered(Reply::json(200, &json!({"data": null}))).await, @"
+    validation: step `items`: `data_path` leads to nothing: $.data is null, where `.items` leads nowhere
+      data_path: data.items.nodes
+      page: 1
+    hint: use the names of the answer: aliases, where there are any
+    ");
+    insta::assert_snapshot!(answered(Reply::json(200, &json!({"data": {"items": {"nodes": [{"id": 1}]}}}))).await, @"
+    validation: step `items`: there is nothing at `data.items.pageInfo`, so the next page cannot be found: `data.items` is {nodes}
+    hint: say where the answer tells of the next page: `pagination.path`
+    ");
+    insta::assert_snapshot!(answered(Reply::json(200, &json!({"data": {"items": {"rows": []}}}))).await, @"
+    validation: step `items`: `data_path` leads to nothing: $.data.items has no member `nodes`; it has: rows
+      data_path: data.items.nodes
+      page: 1
+    hint: use the names of the answer: aliases, where there are any
+    ");
+}
+
+#[tokio::test]
+async fn errors_of_ten_megabytes_are_not_read_to_their_end() {
+    let text = answered(Reply::text(400, &"e".repeat(10 << 20))).await;
+    assert!(text.len() < 1000, "{} bytes", text.len());
+    insta::assert_snapshot!(text, @"
+    validation: step `items`: reading a page: the server answered 400 Bad Request
+      url: http://host/graphql
+      status: 400
+      page: 1
+    hint: check `endpoint` of the connection, and the query
+    ");
+    let errors = json!({"errors": [{"message": "e".repeat(10 << 20)}]});
+    let text = answered(Reply::json(200, &errors)).await;
+    assert!(text.len() < 1000, "{} bytes", text.len());
+}
+
+#[tokio::test]
+async fn a_cursor_that_comes_again_or_not_at_all_is_an_error() {
+    let page = |next: Value, cursor: Value| {
+        let info = json!({"hasNextPage": next, "endCursor": cursor});
+        Reply::json(200, &json!({"data": {"items": {"nodes": [{"id": 1}], "pageInfo": info}}}))
+    };
+    insta::assert_snapshot!(answered(page(json!(true), json!("same"))).await, @"
+    integrity: step `items`: the cursor after row 2 was there before: the pages go round in a circle
+    hint: check that the query passes `$after` on to the list that is paged
+    ");
+    insta::assert_snapshot!(answered(page(json!(true), Value::Null)).await, @"
+    validation: step `items`: the server says that there is a next page, and gives no cursor for it: {hasNextPage: true, endCursor: null}
+    hint: select the cursor, `pageInfo { hasNextPage endCursor }`, or name its field: `pagination.cursor_field`
+    ");
+    insta::assert_snapshot!(answered(page(json!("yes"), json!("a"))).await, @"
+    validation: step `items`: `data.items.pageInfo.hasNextPage` is a text, not true or false
+    hint: name another field: `pagination.has_next_field`
+    ");
+    insta::assert_snapshot!(answered(Reply::json(200, &json!({"data": {"items": {"nodes": [], "pageInfo": {}}}}))).await, @"
+    validation: step `items`: `data.items.pageInfo` has neither `hasNextPage` nor `endCursor`; it is {}
+    hint: select them, or name them: `pagination.has_next_field`, `pagination.cursor_field`
+    ");
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_heed_the_offset_does_not_keep_us_for_ever() {
+    let server = HttpServer::scripted([Reply::json(200, &json!({"data": {"users": [{"id": 1}]}}))]).unwrap();
+    let config = json!({
+        "query": "query ($offset: Int) { users(offset: $offset) { id } }", "data_path": "data.users", "pagination": {"style": "offset"},
+    });
+    let error = run_at(&bench(), json!({"endpoint": server.url()}), config).await.unwrap_err();
+    insta::assert_snapshot!(error.report(), @"
+    step `items`: page 2 is the same as the one before
+    hint: the server does not heed the variable that names the page; or select a field that tells rows apart
+    ");
+}
+
+#[tokio::test]
+async fn trouble_that_passes_is_tried_again_and_trouble_that_stays_is_told() {
+    let api = Api::with_items(30, Options::default());
+    api.trouble([Trouble::Cut, Trouble::Truncated, Trouble::None, Trouble::Instead(Reply::text(502, "oops"))]);
+    assert_eq!(run(&bench(), &api, by_cursor("id")).await.unwrap().rows, 30);
+    assert_eq!(api.asked().len(), 3 + 3);
+    let api = Api::with_items(30, Options::default());
+    api.trouble(vec![Trouble::Instead(Reply::text(503, "busy")); 9]);
+    let error = run(&bench(), &api, by_cursor("id")).await.unwrap_err();
+    assert_eq!((error.kind(), error.is_retryable(), api.asked().len()), (ErrorKind::Network, true, 4));
+    insta::assert_snapshot!(shown(&error, &api), @"
+    network: step `items`: reading a page: the server answered 503 Service Unavailable
+      url: http://host/graphql
+      status: 503
+      page: 1
+    hint: the server or the way to it has trouble: try later, or raise `max_retries`
+    ");
+}
+
+#[tokio::test]
+async fn a_page_that_cannot_be_made_smaller_says_what_to_do() {
+    let api = Api::with_items(30, Options { complexity: Some(3), ..Options::default() });
+    let config = json!({"query": "{ items(first: 100) { nodes { id } } }", "data_path": "data.items.nodes"});
+    insta::assert_snapshot!(failure(&api, config).await, @"
+    validation: step `items`: the server says: Query is too complex.
+      limit: complexity
+      page: 1
+    hint: ask for less at once: a smaller `pagination.page_size`, with `page_size_variable` it shrinks by itself
+    ");
+}

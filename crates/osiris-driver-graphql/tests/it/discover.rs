@@ -1,0 +1,95 @@
+//! Discovery by introspection, and the doctor.
+
+use std::time::Duration;
+
+use osiris_core::{Catalog, Error, HealthCategory};
+use osiris_testkit::http_server::{HttpServer, Reply};
+use serde_json::{Value, json};
+
+use crate::standin::{Api, Options};
+use crate::{COMPONENT, bench, shown};
+
+async fn discover(api: &Api) -> Result<Catalog, Error> {
+    let bench = bench();
+    let connection = bench.connection(COMPONENT, &json!({"endpoint": api.endpoint()})).unwrap();
+    bench.driver(COMPONENT).unwrap().discover(&connection, None).await
+}
+
+#[tokio::test]
+async fn every_list_and_object_of_the_query_type_is_a_resource_with_the_fields_of_its_rows() {
+    let catalog = discover(&Api::with_items(1, Options::default())).await.unwrap();
+    let fields = |name: &str| {
+        let resource = catalog.resources.iter().find(|resource| resource.name == name).unwrap();
+        let mut fields: Vec<_> = resource.fields.iter().collect();
+        fields.sort_by_key(|field| field.ordinal);
+        let line = |field: &&osiris_core::ResourceField| {
+            let null = if field.nullable { " null" } else { "" };
+            format!("{} {} ({}){null}", field.name, field.field_type, field.native_type)
+        };
+        fields.iter().map(line).collect::<Vec<_>>().join("\n")
+    };
+    let names: Vec<&str> = catalog.resources.iter().map(|resource| resource.name.as_str()).collect();
+    assert_eq!(names, ["item", "itemPage", "items", "itemsFrom"], "a plain value such as `version` is none");
+    insta::assert_snapshot!(fields("items"), @"
+    id integer (Int!)
+    name string (String) null
+    amount string (String) null
+    day string (String) null
+    at string (String) null
+    flag boolean (Boolean) null
+    owner object (Owner) null
+    labels object (Labels!)
+    fragile integer (Int) null
+    ");
+    assert_eq!(fields("itemsFrom"), fields("items"));
+    assert_eq!(fields("itemPage"), fields("items"));
+}
+
+#[tokio::test]
+async fn a_server_that_hides_its_schema_is_told_apart_from_one_that_is_not_there() {
+    for refused in [200, 400] {
+        let api = Api::with_items(1, Options { introspection: false, refused, ..Options::default() });
+        let error = discover(&api).await.unwrap_err();
+        assert!(error.message() == "the server does not tell its schema", "{}", shown(&error, &api));
+    }
+}
+
+async fn check(fields: Value, limit: Duration) -> osiris_core::Health {
+    let bench = bench();
+    let connection = bench.connection(COMPONENT, &fields).unwrap();
+    bench.driver(COMPONENT).unwrap().check(&connection, limit).await
+}
+
+#[tokio::test]
+async fn the_doctor_says_what_is_wrong_and_what_to_do() {
+    let limit = Duration::from_secs(20);
+    let api = Api::with_items(1, Options { introspection: false, ..Options::default() });
+    let health = check(json!({"endpoint": api.endpoint()}), limit).await;
+    assert!(health.ok, "{health:?}");
+    assert_eq!(health.message, "the endpoint answers queries, of the type `Query`");
+    assert_eq!((health.details["query_type"].as_str(), health.details["tls"].as_str()), ("Query", "none"));
+
+    let guarded =
+        Api::with_items(1, Options { credentials: Some(("authorization", "Bearer x".into())), ..Options::default() });
+    let page = HttpServer::scripted([Reply::text(200, "<html>hello</html>")]).unwrap();
+    let other = HttpServer::scripted([Reply::json(200, &json!({"hello": "there"}))]).unwrap();
+    let gone = { HttpServer::scripted([Reply::new(200)]).unwrap().url() };
+    for (endpoint, category) in [
+        (guarded.endpoint(), HealthCategory::Auth),
+        (page.url(), HealthCategory::Unknown),
+        (other.url(), HealthCategory::Unknown),
+        (format!("{}/nothing-here", api.endpoint()), HealthCategory::Unknown),
+        (gone, HealthCategory::Network),
+    ] {
+        let health = check(json!({"endpoint": endpoint}), limit).await;
+        assert_eq!((health.ok, health.category), (false, category), "{health:?}");
+        assert!(health.message.contains(':'), "it says what to do: {}", health.message);
+    }
+}
+
+#[tokio::test]
+async fn the_doctor_keeps_to_its_limit() {
+    let server = HttpServer::scripted([Reply::new(200).after(Duration::from_secs(600))]).unwrap();
+    let health = check(json!({"endpoint": server.url()}), Duration::from_millis(300)).await;
+    assert_eq!(health.category, HealthCategory::Timeout, "{health:?}");
+}
