@@ -127,9 +127,9 @@ fn the_reference_has_every_field_of_every_component() {
 fn an_unknown_component_suggests_the_nearest() {
     let project = Project::empty(program());
     let refused = project.run(&["components", "show", "duckdb.procesor"]).with_code(2);
-    assert_snapshot!(refused.stderr, @r"
+    assert_snapshot!(refused.stderr, @"
     error: unknown component `duckdb.procesor`
-    hint: did you mean `duckdb.processor`? Known: duckdb.processor, filesystem.csv_extractor, filesystem.csv_writer, filesystem.parquet_extractor, filesystem.parquet_writer
+    hint: did you mean `duckdb.processor`? Known: duckdb.processor, filesystem.csv_extractor, filesystem.csv_writer, filesystem.parquet_extractor, filesystem.parquet_writer, graphql.extractor, mysql.extractor, mysql.writer, posthog.extractor
     ");
 }
 
@@ -145,12 +145,12 @@ fn connections_are_listed_without_their_secrets() {
     );
     project.write(".env", "LAKE=/lake/of/secrets\n");
     let list = project.run(&["connections", "list"]).with_code(0);
-    assert_snapshot!(list.stdout, @r"
-    connection                           fields                                    variables
-    @filesystem.here  default            base_dir: .
-    @filesystem.lake                     base_dir: ${LAKE}                         LAKE (set)
-    @mysql.movies     not in this build  host: ${HOST:-db}, password: ${PASSWORD}  HOST (default), PASSWORD (missing)
-    @mysql.old        not in this build  password: ***
+    assert_snapshot!(list.stdout, @"
+    connection                 fields                                    variables
+    @filesystem.here  default  base_dir: .
+    @filesystem.lake           base_dir: ${LAKE}                         LAKE (set)
+    @mysql.movies              host: ${HOST:-db}, password: ${PASSWORD}  HOST (default), PASSWORD (missing)
+    @mysql.old                 password: ***
     ");
     let as_json = project.run(&["connections", "list", "--json"]).with_code(0);
     assert_eq!(as_json.json()[1]["variables"], json!({"LAKE": "set"}));

@@ -117,7 +117,7 @@ fn unknown_fields_and_wrong_types_are_said_at_once() {
             "  - id: orders\n    component: filesystem.csv_extractor\n    mode: read\n    config: {pth: orders.csv, limit: many}\n  \
              - id: out\n    component: filesystem.csv_writter\n    mode: write\n    config: {path: out.csv}\n    timeout: 5s\n"
         ),
-        @r"
+        @"
     error: missing field `path`
      --> pipeline.yaml:7:5
       |
@@ -146,7 +146,7 @@ fn unknown_fields_and_wrong_types_are_said_at_once() {
     9 |     component: filesystem.csv_writter
       |                ^^^^^^^^^^^^^^^^^^^^^^
       |
-      = hint: did you mean `filesystem.csv_writer`? Known: duckdb.processor, filesystem.csv_extractor, filesystem.csv_writer, filesystem.parquet_extractor, filesystem.parquet_writer
+      = hint: did you mean `filesystem.csv_writer`? Known: duckdb.processor, filesystem.csv_extractor, filesystem.csv_writer, filesystem.parquet_extractor, filesystem.parquet_writer, graphql.extractor, mysql.extractor, mysql.writer, posthog.extractor
 
     error: `timeout` must be a mapping, found a text
       --> pipeline.yaml:12:14

@@ -68,7 +68,7 @@ fn another_connections_file_can_be_named() {
     let project = Project::starter(program());
     project.write("other/c.yaml", "version: 1\nconnections: {filesystem: {data: {base_dir: nowhere}}}\n");
     let run = project.run(&["run", "pipeline.yaml", "--connections", "other/c.yaml"]).with_code(1);
-    assert!(run.stderr.contains("the connection's base_dir `nowhere` does not exist"), "{}", run.stderr);
+    assert!(run.stderr.contains("the connection's base_dir `./nowhere` does not exist"), "{}", run.stderr);
     let missing = project.run(&["validate", "pipeline.yaml", "--connections", "no.yaml"]).with_code(2);
     assert!(missing.stderr.contains("no file `no.yaml`"), "{}", missing.stderr);
 }
