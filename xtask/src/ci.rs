@@ -85,9 +85,10 @@ fn lint() -> Outcome {
     ]))
 }
 
-/// Libraries only: the program and the facade are both called `osiris` and would overwrite each other's pages.
+/// Libraries only: the program and the facade are both called `osiris` and would overwrite each other's pages. With all features,
+/// as a reader of the documentation wants it.
 fn rustdoc() -> Outcome {
-    let mut doc = shell::cargo(&["doc", "--locked", "--quiet", "--workspace", "--no-deps", "--lib"]);
+    let mut doc = shell::cargo(&["doc", "--locked", "--quiet", "--workspace", "--all-features", "--no-deps", "--lib"]);
     shell::run(doc.env("RUSTDOCFLAGS", "-D warnings"))
 }
 
