@@ -3,6 +3,7 @@
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::Row;
 use crate::{Outcome, shell};
 
 /// How often the memory of a running command is looked at. The kernel keeps the peak itself; only growth in the last moments of
@@ -16,6 +17,8 @@ pub(super) struct Cost {
     pub(super) wall: Duration,
     /// The largest resident size, in bytes; none where the kernel does not say.
     pub(super) peak: Option<u64>,
+    /// What its threads computed together, in user and kernel mode; none where the kernel does not say.
+    pub(super) cpu: Option<Duration>,
 }
 
 /// Runs a command to its end; its output is thrown away, unless it fails.
@@ -27,25 +30,42 @@ pub(super) fn cost(command: &mut Command) -> Outcome<Cost> {
     let watcher = watch(&child);
     let status = child.wait().map_err(|error| error.to_string())?;
     let wall = started.elapsed();
-    let peak = watcher.join().unwrap_or_default();
+    let Seen { peak, cpu } = watcher.join().unwrap_or_default();
     if status.success() {
-        return Ok(Cost { wall, peak });
+        return Ok(Cost { wall, peak, cpu });
     }
     let errors = errors.and_then(|reader| reader.join().ok()?.ok()).unwrap_or_default();
     Err(format!("`{}` failed ({status}):\n{errors}", shell::describe(command)))
 }
 
-/// Reads the peak from the kernel until the process has gone.
-fn watch(child: &Child) -> std::thread::JoinHandle<Option<u64>> {
-    let status = format!("/proc/{}/status", child.id());
+/// What the kernel said of a process before it went.
+#[derive(Debug, Clone, Copy, Default)]
+struct Seen {
+    peak: Option<u64>,
+    cpu: Option<Duration>,
+}
+
+/// Asks the kernel again and again until the process has gone.
+fn watch(child: &Child) -> std::thread::JoinHandle<Seen> {
+    let file = |name: &str| format!("/proc/{}/{name}", child.id());
+    let (status, stat) = (file("status"), file("stat"));
     std::thread::spawn(move || {
-        let mut peak = None;
+        let mut seen = Seen::default();
         while let Some(now) = std::fs::read_to_string(&status).ok().and_then(|text| high_water(&text)) {
-            peak = peak.max(Some(now));
+            seen.peak = seen.peak.max(Some(now));
+            seen.cpu = seen.cpu.max(std::fs::read_to_string(&stat).ok().and_then(|text| computed(&text)));
             std::thread::sleep(INTERVAL);
         }
-        peak
+        seen
     })
+}
+
+/// `utime` and `stime`, which Linux counts in hundredths of a second (proc_pid_stat(5), fields 14 and 15).
+fn computed(stat: &str) -> Option<Duration> {
+    // The second field is the program's name in parentheses, which may hold anything.
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let ticks = fields.split(' ').skip(11).take(2).map(str::parse::<u64>).sum::<Result<u64, _>>().ok()?;
+    Some(Duration::from_millis(ticks * 10))
 }
 
 /// `VmHWM` in bytes; none once the process is a zombie.
@@ -73,6 +93,22 @@ pub(super) fn megabytes(bytes: u64) -> String {
     format!("{} MB", bytes / 1_000_000)
 }
 
+/// Medians of what ran in turn, with the largest memory of each.
+pub(super) fn compared(work: String, ours: &[Cost], limit: &str, theirs: &[Cost], target: &str) -> Row {
+    let wall = |costs: &[Cost]| median(costs.iter().map(|cost| cost.wall).collect());
+    let shown = |costs: &[Cost]| {
+        let peak = costs.iter().filter_map(|cost| cost.peak).max().map_or_else(String::new, megabytes);
+        format!("{}, {peak}", seconds(wall(costs)))
+    };
+    let ratio = wall(ours).as_secs_f64() / wall(theirs).as_secs_f64();
+    let (limit, ratio) = if theirs.is_empty() {
+        (limit.to_owned(), "-".to_owned())
+    } else {
+        (format!("{limit}: {}", shown(theirs)), format!("{ratio:.2}"))
+    };
+    Row { work, osiris: shown(ours), limit, ratio, target: target.to_owned() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,6 +133,8 @@ mod tests {
         let times = [5, 1, 3].map(Duration::from_secs).to_vec();
         assert_eq!(median(times), Duration::from_secs(3));
         assert_eq!(high_water("VmPeak:\t 9 kB\nVmHWM:\t    12 kB\n"), Some(12_288));
+        let stat = "7 (a) b) S 1 7 7 0 -1 0 0 0 0 0 150 25 9 9 20 0";
+        assert_eq!(computed(stat), Some(Duration::from_millis(1750)));
         assert_eq!(high_water("State:\tZ (zombie)\n"), None);
     }
 }

@@ -7,6 +7,7 @@ mod cases;
 mod data;
 mod measure;
 mod mysql;
+mod posthog;
 
 use std::path::PathBuf;
 
@@ -45,6 +46,7 @@ const CASES: &[Case] = &[
     ("startup", cases::startup),
     ("validate", cases::validate),
     ("mysql", mysql::mysql),
+    ("posthog", posthog::posthog),
 ];
 
 pub(crate) fn main(mut args: Args) -> Outcome {

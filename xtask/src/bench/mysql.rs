@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::measure::{Cost, cost, median, megabytes, seconds};
+use super::measure::{Cost, compared, cost};
 use super::{Bench, Row, data};
 use crate::{Outcome, shell};
 
@@ -106,7 +106,7 @@ fn parquet(bench: &Bench, server: &Server, table: &str) -> Outcome<Row> {
 fn write(bench: &Bench, server: &Server, csv: &Path) -> Outcome<Row> {
     let source = bench.parquet_of(csv)?;
     let read = data::extract("source", "filesystem.parquet_extractor", &source);
-    let write = data::write("write", "source", "mysql.writer", "table: target, truncate_before: true");
+    let write = data::write("write", "source", "mysql.writer", "table: target");
     let both = data::pipeline(&server.project(bench, "mysql-write/both")?, &[read.clone(), write])?;
     let only_read = data::pipeline(&server.project(bench, "mysql-write/read")?, &[read])?;
     server.sql(&format!("DROP TABLE IF EXISTS target; CREATE TABLE target ({COLUMNS})"))?;
@@ -114,9 +114,10 @@ fn write(bench: &Bench, server: &Server, csv: &Path) -> Outcome<Row> {
     for _ in 0..bench.rounds {
         server.sql("TRUNCATE target")?;
         theirs.push(server.run(&load(csv, "target"))?);
+        server.sql("TRUNCATE target")?;
         let without = cost(&mut bench.run(&only_read, &["--store", "memory"]))?;
         let with = cost(&mut bench.run(&both, &["--store", "memory"]))?;
-        ours.push(Cost { wall: with.wall.saturating_sub(without.wall), peak: with.peak });
+        ours.push(Cost { wall: with.wall.saturating_sub(without.wall), ..with });
     }
     Ok(compared("store -> MariaDB, append".to_owned(), &ours, "LOAD DATA LOCAL INFILE", &theirs, "1.3"))
 }
@@ -146,7 +147,7 @@ fn upsert(bench: &Bench, server: &Server) -> Outcome<Row> {
         theirs.push(server.run(&by_hand)?);
         let without = cost(&mut bench.run(&only_read, &["--store", "memory"]))?;
         let with = cost(&mut bench.run(&both, &["--store", "memory"]))?;
-        ours.push(Cost { wall: with.wall.saturating_sub(without.wall), peak: with.peak });
+        ours.push(Cost { wall: with.wall.saturating_sub(without.wall), ..with });
     }
     Ok(compared("store -> MariaDB, upsert of a million rows".to_owned(), &ours, "typed by hand", &theirs, "1.5"))
 }
@@ -160,21 +161,6 @@ fn load(csv: &Path, table: &str) -> String {
         "LOAD DATA LOCAL INFILE '{}' INTO TABLE {table} FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '\"' IGNORE 1 LINES",
         csv.display()
     )
-}
-
-fn compared(work: String, ours: &[Cost], limit: &str, theirs: &[Cost], target: &str) -> Row {
-    let wall = |costs: &[Cost]| median(costs.iter().map(|cost| cost.wall).collect());
-    let shown = |costs: &[Cost]| {
-        let peak = costs.iter().filter_map(|cost| cost.peak).max().map_or_else(String::new, megabytes);
-        format!("{}, {peak}", seconds(wall(costs)))
-    };
-    let ratio = wall(ours).as_secs_f64() / wall(theirs).as_secs_f64();
-    let (limit, ratio) = if theirs.is_empty() {
-        (limit.to_owned(), "-".to_owned())
-    } else {
-        (format!("{limit}: {}", shown(theirs)), format!("{ratio:.2}"))
-    };
-    Row { work, osiris: shown(ours), limit, ratio, target: target.to_owned() }
 }
 
 /// A MariaDB that listens on loopback until it is dropped.

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -37,6 +38,7 @@ pub struct HttpServer {
     scheme: &'static str,
     shared: Arc<Shared>,
     stop: CancellationToken,
+    thread: Option<JoinHandle<()>>,
 }
 
 struct Shared {
@@ -98,7 +100,7 @@ impl HttpServer {
         let scheme = if tls.is_some() { "https" } else { "http" };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (work, stopped) = (Arc::clone(&shared), stop.clone());
-        std::thread::Builder::new().name(format!("http {}", address.port())).spawn(move || {
+        let thread = std::thread::Builder::new().name(format!("http {}", address.port())).spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
                     () = stopped.cancelled() => {}
@@ -106,7 +108,7 @@ impl HttpServer {
                 }
             });
         })?;
-        Ok(Self { address, scheme, shared, stop })
+        Ok(Self { address, scheme, shared, stop, thread: Some(thread) })
     }
 
     /// Its address, without a slash at the end.
@@ -138,6 +140,11 @@ impl HttpServer {
 impl Drop for HttpServer {
     fn drop(&mut self) {
         self.stop.cancel();
+        let Some(thread) = self.thread.take() else { return };
+        // An answer may be at work in DuckDB, which does not survive the end of the process. (The last owner may be an answer itself.)
+        if thread.thread().id() != std::thread::current().id() {
+            let _ = thread.join();
+        }
     }
 }
 
