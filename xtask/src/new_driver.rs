@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::args::Args;
-use crate::{Outcome, shell, workspace};
+use crate::{Outcome, packages, shell, workspace};
 
 const TEMPLATE: &str = "xtask/templates/driver";
 
@@ -26,6 +26,9 @@ pub(crate) fn main(mut args: Args) -> Outcome {
     let directory = Path::new("crates").join(format!("osiris-driver-{name}"));
     for (path, text) in template()? {
         workspace::write(directory.join(path), &renamed(&text, &name))?;
+    }
+    for licence in packages::LICENCES {
+        workspace::write(directory.join(licence), &workspace::read(licence)?)?;
     }
     workspace::write("Cargo.toml", &root)?;
     workspace::write("crates/osiris/Cargo.toml", &manifest)?;

@@ -15,6 +15,9 @@ use crate::{Outcome, shell};
 const KEYS: &[&str] =
     &["version", "edition", "rust-version", "description", "license", "readme", "keywords", "categories"];
 
+/// What must lie in every package: links to the files of the workspace, which a package holds in full.
+pub(crate) const LICENCES: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
+
 /// Packages every published crate and compiles them from their packages.
 pub(crate) fn check() -> Outcome {
     let packages = workspace::packages()?;
@@ -50,6 +53,10 @@ fn unpack(packages: &[Package], version: &str, directory: &Path) -> Outcome {
     for package in packages {
         let archive = workspace::target_dir().join("package").join(format!("{}-{version}.crate", package.name));
         shell::run(Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(directory))?;
+        let unpacked = directory.join(format!("{}-{version}", package.name));
+        if let Some(missing) = LICENCES.iter().find(|name| !unpacked.join(name).is_file()) {
+            return Err(format!("the package of {} lacks {missing}: link it to that of the workspace", package.name));
+        }
     }
     fs::write(directory.join("Cargo.toml"), manifest(packages, version, &workspace::read("Cargo.toml")?))
         .map_err(failed)?;
