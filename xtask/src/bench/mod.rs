@@ -8,6 +8,7 @@ mod data;
 mod measure;
 mod mysql;
 mod posthog;
+mod served;
 
 use std::path::PathBuf;
 
