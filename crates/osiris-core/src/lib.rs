@@ -6,14 +6,19 @@
 //!
 //! This crate knows no vendor, reads no environment and prints nothing.
 
+pub mod calendar;
 pub mod config;
 pub mod connection;
+pub mod cursor;
 pub mod driver;
 pub mod guard;
 pub mod problem;
+pub mod ranges;
 pub mod store;
 pub mod substitute;
 pub mod telemetry;
+pub mod tls;
+pub mod write;
 
 mod catalog;
 mod component;

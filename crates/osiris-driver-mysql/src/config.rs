@@ -2,11 +2,9 @@
 
 mod connection;
 mod extractor;
-mod tls;
 mod writer;
 
 pub(crate) use connection::Address;
 pub use connection::MysqlConnection;
 pub use extractor::*;
-pub(crate) use tls::{Tls, TlsMode};
 pub use writer::*;

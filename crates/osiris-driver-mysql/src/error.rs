@@ -19,7 +19,7 @@ pub(crate) fn mysql_error(error: sqlx::Error, doing: &str) -> Error {
             None => Error::unknown(format!("{doing}: {database}")).with_hint("see what the server says"),
         },
         sqlx::Error::Io(error) => io_error(error, doing),
-        sqlx::Error::Tls(error) => tls_error(error, doing),
+        sqlx::Error::Tls(error) => osiris_core::tls::refused(error, doing),
         sqlx::Error::Protocol(text) if text.contains("authentication plugin") || text.contains("auth plugin") => {
             Error::auth(format!("{doing}: {text}")).with_hint(
                 "the account signs in by a plugin that is not supported: use caching_sha2_password, sha256_password or \
@@ -145,7 +145,7 @@ pub(crate) fn without_values(code: u16, message: &str) -> String {
 pub(crate) fn io_error(error: io::Error, doing: &str) -> Error {
     if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
         return match error.into_inner() {
-            Some(inner) => tls_error(inner, doing),
+            Some(inner) => osiris_core::tls::refused(inner, doing),
             None => Error::network(format!("{doing}: TLS failed")).with_hint("see the server's log"),
         };
     }
@@ -175,32 +175,6 @@ pub(crate) fn io_error(error: io::Error, doing: &str) -> Error {
         _ => ErrorKind::Network,
     };
     Error::new(kind, format!("{doing}: {what}")).with_hint(advice).with_source(error)
-}
-
-/// TLS that could not be agreed upon. The server is there, so trying again is of no use.
-pub(crate) fn tls_error(error: Box<dyn std::error::Error + Send + Sync>, doing: &str) -> Error {
-    let text = error.to_string();
-    let (what, advice) = if text.contains("does not support TLS") {
-        (
-            "the server does not offer TLS",
-            "switch TLS on in the server, or set `tls: preferred` if the network is trusted",
-        )
-    } else if text.contains("UnknownIssuer") || text.contains("BadSignature") {
-        (
-            "the server's certificate is of an unknown authority",
-            "set `ssl_ca` to the authority's certificate; a wrong one there does this too",
-        )
-    } else if text.contains("NotValidForName") || text.contains("not valid for name") {
-        (
-            "the server's certificate was made for another name",
-            "use in `host` the name that the certificate has, or `tls: verify-ca` if the authority is your own",
-        )
-    } else if text.contains("Expired") || text.contains("NotValidYet") || text.contains("certificate expired") {
-        ("the server's certificate has expired or is not valid yet", "renew it; check the clocks")
-    } else {
-        ("TLS failed", "check `tls`, `ssl_ca`, `ssl_cert` and `ssl_key`, and the TLS versions that the server allows")
-    };
-    Error::network(format!("{doing}: {what}")).with_hint(advice).with_retryable(false).with_source(error)
 }
 
 /// `future`, or a timeout error after `limit`.
@@ -267,6 +241,6 @@ mod tests {
             assert_eq!(error.kind(), expected);
             assert!(error.is_retryable() && error.hint().is_some());
         }
-        assert!(!tls_error("server does not support TLS".into(), "connecting").is_retryable());
+        assert!(!osiris_core::tls::refused("server does not support TLS".into(), "connecting").is_retryable());
     }
 }

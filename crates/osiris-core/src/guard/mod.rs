@@ -5,6 +5,7 @@
 
 mod lexer;
 mod mysql;
+mod postgres;
 
 use crate::{Error, Problem};
 
@@ -14,6 +15,8 @@ use crate::{Error, Problem};
 pub enum SqlDialect {
     /// MySQL and MariaDB, in the modes of the session.
     MySql(MySqlModes),
+    /// PostgreSQL, in the modes of the session.
+    Postgres(PostgresModes),
 }
 
 /// The parts of MySQL's `sql_mode` that decide where a string ends
@@ -36,12 +39,32 @@ impl MySqlModes {
     ];
 }
 
+/// The setting of PostgreSQL that decides where a string ends
+/// (<https://www.postgresql.org/docs/current/runtime-config-compatible.html>). Default: on, as servers come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PostgresModes {
+    /// `standard_conforming_strings`: a backslash in a plain text is a backslash.
+    pub standard_conforming_strings: bool,
+}
+
+impl Default for PostgresModes {
+    fn default() -> Self {
+        Self::ALL[0]
+    }
+}
+
+impl PostgresModes {
+    /// Every mode, the default first: for a check before the server's mode is known.
+    pub const ALL: [Self; 2] =
+        [Self { standard_conforming_strings: true }, Self { standard_conforming_strings: false }];
+}
+
 /// What a reading statement is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ReadingKind {
     /// SELECT, WITH, TABLE or VALUES: a query, which may stand in parentheses in a FROM.
     Query,
-    /// SHOW, DESCRIBE or EXPLAIN.
+    /// SHOW, DESCRIBE or EXPLAIN, as far as the dialect has them.
     Listing,
 }
 
@@ -60,6 +83,7 @@ impl<'a> ReadingStatement<'a> {
     pub fn parse(sql: &'a str, dialect: SqlDialect) -> Result<Self, Refusal> {
         match dialect {
             SqlDialect::MySql(modes) => mysql::check(sql, modes),
+            SqlDialect::Postgres(modes) => postgres::check(sql, modes),
         }
     }
 

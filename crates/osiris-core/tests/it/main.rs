@@ -4,6 +4,7 @@
 
 mod driver;
 mod guard;
+mod guard_postgres;
 mod instants;
 mod sandbox;
 mod store;

@@ -9,7 +9,6 @@ mod quote;
 mod session;
 #[cfg(test)]
 mod tests;
-mod tls;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,7 +20,6 @@ pub(crate) use facts::{ServerFacts, SqlMode};
 pub use pool::Client;
 pub(crate) use quote::{literal, quote};
 pub(crate) use session::Session;
-pub(crate) use tls::system_roots;
 
 use crate::config::MysqlConnection;
 

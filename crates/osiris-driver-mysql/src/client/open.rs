@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use log::LevelFilter;
+use osiris_core::tls::{TlsMode, client_config};
 use osiris_core::{Error, Result, Secret};
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use sqlx::{ConnectOptions, MySqlConnection};
 
+use super::Target;
 use super::bridge::Bridge;
 use super::session::{execute, rows};
-use super::{Target, tls};
-use crate::config::{Address, TlsMode};
+use crate::config::Address;
 use crate::error::{mysql_error, within};
 
 /// Sessions differ from server to server unless they are pinned. The sql_mode stays the server's, which decides how a user's
@@ -54,8 +55,8 @@ async fn signed_in(target: &Target, doing: &str) -> Result<MySqlConnection> {
     let mysql = |error| mysql_error(error, doing);
     let connection = &target.connection;
     match (&connection.tls.ca, &connection.address) {
-        (Some(ca), Address::Tcp { host, port }) => {
-            let config = tls::client_config(&connection.tls, ca, &target.base_dir)?;
+        (Some(_), Address::Tcp { host, port }) => {
+            let config = client_config(&connection.tls, &target.base_dir)?;
             let bridge = Bridge::new(config, host, *port).await?;
             let local = bridge.local()?;
             let options = options.host(&local.ip().to_string()).port(local.port()).ssl_mode(MySqlSslMode::Required);

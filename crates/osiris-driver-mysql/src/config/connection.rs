@@ -5,10 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use osiris_core::Secret;
+use osiris_core::tls::{Ssl, Tls, TlsFields, TlsMode};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
-
-use super::tls::{Ssl, Tls, TlsFields, TlsMode};
 
 /// A MySQL or MariaDB server and who asks it.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

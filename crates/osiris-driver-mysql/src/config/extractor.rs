@@ -1,6 +1,7 @@
 //! The configuration of `mysql.extractor`, as pipelines write it. Doc comments here are the reference; nothing here does I/O.
 
 use osiris_core::Problem;
+pub use osiris_core::cursor::{Cursor, InitialCursor};
 use osiris_core::guard::{MySqlModes, ReadingKind, ReadingStatement, Refusal, SqlDialect};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -52,7 +53,7 @@ pub struct ExtractorConfig {
     pub partitions: Option<usize>,
     /// Reads only rows whose cursor column is at or after the last run's. Default: every run reads all rows.
     pub cursor: Option<Cursor>,
-    /// Whether to prove that all rows arrived: `none`, or `counts` (default).
+    /// How to prove that all rows arrived: `none`, `counts` (default) or `checksums`.
     #[serde(default)]
     pub verify: Verify,
     /// What a TINYINT(1) is: `int` (default) or `bool`.
@@ -73,38 +74,7 @@ pub struct ExtractorConfig {
     pub geometry: GeometryPolicy,
 }
 
-/// Incremental reading by a column whose values grow.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Cursor {
-    /// The column: an integer, DECIMAL, DATE, DATETIME, TIMESTAMP or text. Rows where it is NULL are not read, but counted
-    /// in the metric `rows_without_cursor`.
-    #[schemars(length(min = 1))]
-    pub column: String,
-    /// Where the first run starts: a number or a text as SQL would have it. Default: at the first row.
-    pub initial: Option<InitialCursor>,
-    /// How far behind the saved value a run starts, for rows that are committed late: seconds for dates and times, else
-    /// a difference. Such rows come again.
-    #[serde(default)]
-    #[schemars(range(min = 0.0, max = 1.0e12))]
-    pub lag: f64,
-    /// Whether rows at the saved value itself are read again, apart from those that were taken: rows that appeared there
-    /// since are found. With `false` only greater values are read.
-    #[serde(default = "default_true")]
-    pub include_boundary: bool,
-}
-
-/// Where a cursor starts.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum InitialCursor {
-    /// A whole number.
-    Integer(i64),
-    /// A date, a time, a decimal or a text.
-    Text(String),
-}
-
-/// Whether to prove that all rows arrived.
+/// How to prove that all rows arrived.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verify {
@@ -113,6 +83,10 @@ pub enum Verify {
     /// The server's own count of the rows that it sent is compared with those that arrived. Costs nothing.
     #[default]
     Counts,
+    /// The same, and the server's own checksum of every column is compared with that of the values that arrived. Reads the rows on the
+    /// server once more. Of FLOAT, DOUBLE and geometries only the NULLs are compared, and with `cursor` no rows at the ends of
+    /// the range, which may have been taken before.
+    Checksums,
 }
 
 /// What a TINYINT(1) is.
@@ -180,10 +154,6 @@ fn default_batch_size() -> usize {
 
 fn default_timeout() -> f64 {
     30.0
-}
-
-fn default_true() -> bool {
-    true
 }
 
 impl ExtractorConfig {
@@ -278,15 +248,13 @@ impl ExtractorConfig {
                     .with_hint("remove it, or remove `partition_by` and `cursor`"),
             );
         }
-        if let Some(cursor) = &self.cursor
-            && cursor.lag > 0.0
-            && !cursor.include_boundary
-        {
+        if self.verify == Verify::Checksums && self.zero_dates == ZeroDates::Null {
             problems.push(
-                Problem::error("/cursor/include_boundary", "`false` contradicts `lag`, which goes back behind it")
-                    .with_hint("remove one of them"),
+                Problem::error("/verify", "compares with the server's values, which `zero_dates: null` alters")
+                    .with_hint("set `verify: counts`, or `zero_dates: text`"),
             );
         }
+        problems.extend(self.cursor.iter().flat_map(|cursor| cursor.problems("/cursor")));
         problems
     }
 }
@@ -301,14 +269,4 @@ fn in_some_mode(sql: &str) -> Result<ReadingKind, Refusal> {
         }
     }
     first.map_or(Ok(ReadingKind::Query), Err)
-}
-
-impl InitialCursor {
-    /// As it is saved.
-    pub(crate) fn text(&self) -> String {
-        match self {
-            Self::Integer(number) => number.to_string(),
-            Self::Text(text) => text.clone(),
-        }
-    }
 }

@@ -1,88 +1,10 @@
 //! What `mysql.writer` is told: the target, the mode, and what may be done about differences. No I/O here.
 
-use std::collections::BTreeMap;
-
 use osiris_core::Problem;
+use osiris_core::write::repeated_names;
+pub use osiris_core::write::{ColumnMapping, Columns, Dedupe, OnConflict, SchemaEvolution, WriteMode};
 use schemars::JsonSchema;
 use serde::Deserialize;
-
-/// What becomes of the rows that are in the table already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum WriteMode {
-    /// They stay; the new ones are added, in one transaction.
-    #[default]
-    Append,
-    /// They are replaced, all at once.
-    Overwrite,
-    /// Another name for `overwrite`.
-    Replace,
-    /// Those with the key of a new row are replaced by it, in one transaction; the others stay.
-    Upsert,
-}
-
-/// What an upsert does with a row whose key is there already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum OnConflict {
-    /// The new row replaces the columns that are written.
-    #[default]
-    Update,
-    /// The row that is there stays; the new one is counted as ignored.
-    Ignore,
-}
-
-/// What an upsert does with several rows of one key in its input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Dedupe {
-    /// Refuses them: the step fails.
-    #[default]
-    Error,
-    /// Keeps the last one by `order_by`; the others are counted as ignored.
-    Last,
-}
-
-/// What happens to columns of the input that the table lacks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SchemaEvolution {
-    /// They are an error.
-    #[default]
-    Refuse,
-    /// They are added to the table, nullable.
-    AddColumns,
-}
-
-/// One column or several.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum Columns {
-    /// One.
-    One(#[schemars(length(min = 1))] String),
-    /// Several, in order.
-    Several(#[schemars(length(min = 1))] Vec<String>),
-}
-
-impl Columns {
-    /// The names.
-    pub fn names(&self) -> &[String] {
-        match self {
-            Self::One(name) => std::slice::from_ref(name),
-            Self::Several(names) => names,
-        }
-    }
-}
-
-/// Which columns of the input are written, and where to.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum ColumnMapping {
-    /// These, to columns of the same names.
-    Subset(#[schemars(length(min = 1))] Vec<String>),
-    /// These, each to the column of the table that is named.
-    Renamed(#[schemars(length(min = 1))] BTreeMap<String, String>),
-}
 
 /// What `mysql.writer` writes, where and how.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -141,10 +63,7 @@ pub struct WriterConfig {
 impl WriterConfig {
     /// The mode, by its one name.
     pub(crate) fn mode(&self) -> WriteMode {
-        match self.mode {
-            WriteMode::Replace => WriteMode::Overwrite,
-            mode => mode,
-        }
+        self.mode.canonical()
     }
 
     /// The names of the key columns; none when no key is given.
@@ -192,24 +111,13 @@ impl WriterConfig {
             );
         }
         for (pointer, names) in [("/key", self.key_names()), ("/order_by", self.order_names())] {
-            problems.extend(repeated(pointer, names.iter()));
+            problems.extend(repeated_names(pointer, names));
         }
-        match &self.columns {
-            Some(ColumnMapping::Subset(names)) => problems.extend(repeated("/columns", names.iter())),
-            Some(ColumnMapping::Renamed(map)) => problems.extend(repeated("/columns", map.values())),
-            None => {}
+        if let Some(columns) = &self.columns {
+            problems.extend(repeated_names("/columns", columns.targets()));
         }
         problems
     }
-}
-
-/// Names that come twice, whatever their case.
-fn repeated<'a>(pointer: &str, names: impl Iterator<Item = &'a String>) -> Vec<Problem> {
-    let mut seen = std::collections::BTreeSet::new();
-    names
-        .filter(|name| !seen.insert(name.to_lowercase()))
-        .map(|name| Problem::error(pointer, format!("`{name}` is named twice")))
-        .collect()
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! `mysql.extractor`: a statement or a table into the store, exactly, at the server's speed.
 
+mod checksum;
 mod cursor;
 mod describe;
 mod partition;
@@ -11,18 +12,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use osiris_core::cursor::{Boundary, Cursor, PartRole, SavedCursor};
 use osiris_core::{
     Catalog, Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, Discover, Doctor, Error, ExecutionContext, Extract,
     Extracted, Health, Problem, Result, Role, Step, TableSink, Unit, metric,
 };
 use serde_json::Value;
 
-use self::cursor::{Boundary, Range, Saved};
+use self::cursor::{CursorColumn, digest};
 use self::describe::{describe, require_transactions};
 use self::reader::{Counts, Reader};
 use self::source::Source;
 use crate::client::{Client, Connect, Session, Target, connect, quote};
-use crate::config::{Cursor, ExtractorConfig, GeometryPolicy, MysqlConnection};
+use crate::config::{ExtractorConfig, GeometryPolicy, MysqlConnection};
 use crate::error::within;
 use crate::types::{BatchBuilder, ColumnPlan, Policies, plan};
 
@@ -185,7 +187,7 @@ impl Read<'_> {
         let bounds = self.source.aggregate(&format!("MIN({name}), MAX({name})"), None);
         let described = describe(self.target, &bounds, &mut session).await?;
         let Some(first) = described.first() else { return Err(Error::unknown("an aggregate has no column")) };
-        let kind = partition::Kind::of(column, first)?;
+        let kind = partition::kind(column, first)?;
         session.release().await;
         let mut sessions = partition::sessions(self.client, &self.source, count, self.reader.first_row).await?;
         let Some(any) = sessions.first_mut() else { return Err(Error::unknown("there is no session to read over")) };
@@ -202,7 +204,7 @@ impl Read<'_> {
         ctx: &ExecutionContext,
     ) -> Result<(Counts, Option<Value>)> {
         const DOING: &str = "looking for the cursor's bound";
-        let saved = self.step.state().map(|state| Saved::parse(state, cursor)).transpose()?;
+        let saved = self.step.state().map(|state| SavedCursor::parse(state, cursor)).transpose()?;
         let name = quote(&cursor.column);
         let bound = self.source.aggregate(&format!("MAX({name})"), None);
         let described = describe(self.target, &bound, &mut session).await?;
@@ -221,31 +223,30 @@ impl Read<'_> {
             view::end(session).await?;
             return Ok((Counts::default(), self.step.state().cloned()));
         };
-        let range = Range::new(cursor, column, &mode, upper)?;
-        let mut at_saved = saved.as_ref().map(Saved::boundary).unwrap_or_default();
+        let column = CursorColumn::new(cursor, column, &mode)?;
+        let mut at_saved = saved.as_ref().map(SavedCursor::boundary).unwrap_or_default();
         let mut at_upper = Boundary::default();
         let mut counts = Counts::default();
-        for part in range.parts(saved.as_ref())? {
+        for part in column.parts(saved.as_ref(), &upper) {
             let left = self.reader.stop_after.map(|most| most.saturating_sub(counts.read));
             if left == Some(0) {
                 break;
             }
-            let sql = self.source.select(Some(&part.condition), left);
+            let sql = self.source.select(Some(&column.condition(&part)?), left);
             let read = match part.role {
-                cursor::Role::Between => self.reader.read(&mut session, sql, None).await?,
-                cursor::Role::AtSaved => {
-                    self.reader.read(&mut session, sql, Some(&mut |row| at_saved.note(row))).await?
+                PartRole::Between => self.reader.read(&mut session, sql, None).await?,
+                PartRole::AtSaved => {
+                    self.reader.read(&mut session, sql, Some(&mut |row| Ok(at_saved.note(digest(row)?)))).await?
                 }
-                cursor::Role::AtUpper => {
-                    self.reader.read(&mut session, sql, Some(&mut |row| at_upper.note(row))).await?
+                PartRole::AtUpper => {
+                    self.reader.read(&mut session, sql, Some(&mut |row| Ok(at_upper.note(digest(row)?)))).await?
                 }
             };
             counts.add(read);
         }
         view::end(session).await?;
-        let next = range.next(saved.as_ref(), at_saved, at_upper);
-        let state = next.map(serde_json::to_value).transpose();
-        let state = state.map_err(|error| Error::unknown("the cursor cannot be saved").with_source(error))?;
+        let next = cursor.next(saved.as_ref(), &upper, at_saved, at_upper);
+        let state = next.as_ref().map(SavedCursor::state).transpose()?;
         Ok((counts, state.filter(|_| !self.step.dry_run())))
     }
 }

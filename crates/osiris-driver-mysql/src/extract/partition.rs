@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime};
 use mysql_async::consts::ColumnType as Wire;
+use osiris_core::ranges::{RangeKind, conditions};
 use osiris_core::{Error, ErrorKind, Result};
 use tokio::task::JoinSet;
 
@@ -20,94 +20,40 @@ use crate::types::SourceColumn;
 
 const LOCKING: &str = "locking for a consistent view";
 
-/// What the values of a partition column are, for counting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Integer,
-    /// Counted in days.
-    Date,
-    /// Counted in microseconds.
-    Moment,
-}
-
-impl Kind {
-    /// The kind of a column as the server describes it.
-    ///
-    /// # Errors
-    /// A type that cannot be divided into ranges.
-    pub(super) fn of(name: &str, column: &SourceColumn) -> Result<Self> {
-        match column.wire {
-            Wire::MYSQL_TYPE_TINY
-            | Wire::MYSQL_TYPE_SHORT
-            | Wire::MYSQL_TYPE_INT24
-            | Wire::MYSQL_TYPE_LONG
-            | Wire::MYSQL_TYPE_LONGLONG
-            | Wire::MYSQL_TYPE_YEAR => Ok(Self::Integer),
-            Wire::MYSQL_TYPE_DATE => Ok(Self::Date),
-            Wire::MYSQL_TYPE_DATETIME | Wire::MYSQL_TYPE_TIMESTAMP => Ok(Self::Moment),
-            _ => Err(Error::validation(format!("`{name}` cannot be divided into ranges"))
-                .with_hint("set `partition_by` to an integer, DATE, DATETIME or TIMESTAMP column")),
-        }
-    }
-
-    fn parse(self, text: &str) -> Option<i128> {
-        match self {
-            Self::Integer => text.parse().ok(),
-            Self::Date => {
-                let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
-                Some(i128::from(date.signed_duration_since(NaiveDate::default()).num_days()))
-            }
-            Self::Moment => {
-                let moment = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f").ok()?;
-                Some(i128::from(moment.and_utc().timestamp_micros()))
-            }
-        }
-    }
-
-    fn sql(self, value: i128) -> Option<String> {
-        match self {
-            Self::Integer => Some(value.to_string()),
-            Self::Date => {
-                let days = chrono::Duration::try_days(i64::try_from(value).ok()?)?;
-                Some(NaiveDate::default().checked_add_signed(days)?.format("'%Y-%m-%d'").to_string())
-            }
-            Self::Moment => {
-                let moment = DateTime::from_timestamp_micros(i64::try_from(value).ok()?)?;
-                Some(moment.format("'%Y-%m-%d %H:%M:%S%.6f'").to_string())
-            }
-        }
+/// What the values of a column are, as the server describes it.
+///
+/// # Errors
+/// A type that cannot be divided into ranges.
+pub(super) fn kind(name: &str, column: &SourceColumn) -> Result<RangeKind> {
+    match column.wire {
+        Wire::MYSQL_TYPE_TINY
+        | Wire::MYSQL_TYPE_SHORT
+        | Wire::MYSQL_TYPE_INT24
+        | Wire::MYSQL_TYPE_LONG
+        | Wire::MYSQL_TYPE_LONGLONG
+        | Wire::MYSQL_TYPE_YEAR => Ok(RangeKind::Integer),
+        Wire::MYSQL_TYPE_DATE => Ok(RangeKind::Date),
+        Wire::MYSQL_TYPE_DATETIME | Wire::MYSQL_TYPE_TIMESTAMP => Ok(RangeKind::Moment),
+        _ => Err(Error::validation(format!("`{name}` cannot be divided into ranges"))
+            .with_hint("set `partition_by` to an integer, DATE, DATETIME or TIMESTAMP column")),
     }
 }
 
 /// Conditions that divide all rows, those where `column` is NULL among them, into about `count` ranges.
 pub(super) fn ranges(
     column: &str,
-    kind: Kind,
+    kind: RangeKind,
     least: Option<&str>,
     greatest: Option<&str>,
     count: usize,
 ) -> Vec<String> {
-    let column = quote(column);
-    let bounds = least.and_then(|text| kind.parse(text)).zip(greatest.and_then(|text| kind.parse(text)));
-    let mut cuts = Vec::new();
-    if let (Some((least, greatest)), Ok(parts)) = (bounds, i128::try_from(count)) {
-        let cut = |index: i128| least + (greatest - least + 1) * index / parts;
-        let inner = (1..parts).map(cut).filter(|cut| *cut > least);
-        cuts.extend(inner.filter_map(|cut| kind.sql(cut)));
-        cuts.dedup();
-    }
-    let mut conditions = Vec::with_capacity(cuts.len() + 2);
-    match (cuts.first(), cuts.last()) {
-        (Some(first), Some(last)) => {
-            conditions.push(format!("{column} < {first}"));
-            conditions
-                .extend(cuts.windows(2).map(|pair| format!("{column} >= {} AND {column} < {}", pair[0], pair[1])));
-            conditions.push(format!("{column} >= {last}"));
-        }
-        _ => conditions.push(format!("{column} IS NOT NULL")),
-    }
-    conditions.push(format!("{column} IS NULL"));
-    conditions
+    let cuts = kind.cuts(least, greatest, count);
+    let written: Vec<String> = match kind {
+        RangeKind::Integer => cuts,
+        // Digits and separators of our own: no mode reads them otherwise.
+        RangeKind::Date | RangeKind::Moment => cuts.iter().map(|cut| format!("'{cut}'")).collect(),
+    };
+    conditions(&quote(column), &written)
 }
 
 /// `count` sessions whose transactions see the same moment.
@@ -197,22 +143,13 @@ mod tests {
     #[test]
     fn ranges_cover_every_value_once() {
         assert_eq!(
-            ranges("id", Kind::Integer, Some("1"), Some("10"), 3),
+            ranges("id", RangeKind::Integer, Some("1"), Some("10"), 3),
             ["`id` < 4", "`id` >= 4 AND `id` < 7", "`id` >= 7", "`id` IS NULL"]
         );
-        assert_eq!(ranges("id", Kind::Integer, Some("5"), Some("5"), 4), ["`id` IS NOT NULL", "`id` IS NULL"]);
-        assert_eq!(ranges("id", Kind::Integer, None, None, 4), ["`id` IS NOT NULL", "`id` IS NULL"]);
+        assert_eq!(ranges("id", RangeKind::Integer, None, None, 4), ["`id` IS NOT NULL", "`id` IS NULL"]);
         assert_eq!(
-            ranges("d", Kind::Date, Some("2024-01-01"), Some("2024-01-04"), 2),
+            ranges("d", RangeKind::Date, Some("2024-01-01"), Some("2024-01-04"), 2),
             ["`d` < '2024-01-03'", "`d` >= '2024-01-03'", "`d` IS NULL"]
-        );
-        assert_eq!(
-            ranges("m", Kind::Moment, Some("2024-01-01 00:00:00"), Some("2024-01-01 00:00:01.000000"), 2)[0],
-            "`m` < '2024-01-01 00:00:00.500000'"
-        );
-        assert_eq!(
-            ranges("b", Kind::Integer, Some("-9223372036854775808"), Some("18446744073709551615"), 2)[0],
-            "`b` < 4611686018427387904"
         );
     }
 }

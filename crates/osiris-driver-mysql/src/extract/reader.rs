@@ -4,11 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::array::RecordBatch;
 use futures::{FutureExt as _, StreamExt as _};
 use osiris_core::{Error, Result, TableSender};
 use sqlx::AssertSqlSafe;
 use sqlx::mysql::MySqlRow;
 
+use super::checksum::Checksums;
 use crate::client::Session;
 use crate::config::Verify;
 use crate::error::mysql_error;
@@ -60,9 +62,17 @@ impl Reader {
     /// What the server says, silence for too long, a value that its type cannot hold, a row that the server counted and that
     /// did not arrive. The session is of no use then: drop it.
     pub(super) async fn read(&self, session: &mut Session, sql: String, wanted: Option<Wanted<'_>>) -> Result<Counts> {
-        let counts = self.stream(session, sql.clone(), wanted).await?;
-        if self.verify == Verify::Counts && self.stop_after.is_none() {
+        let provable = self.is_query && self.stop_after.is_none();
+        let mut sums =
+            (self.verify == Verify::Checksums && provable && wanted.is_none()).then(|| Checksums::new(&self.plans));
+        let counts = self.stream(session, sql.clone(), wanted, sums.as_mut()).await?;
+        if self.verify != Verify::None && provable {
             self.prove(session, &sql, counts.read).await?;
+        }
+        if let Some(sums) = sums {
+            let asked = format!("SELECT {} FROM (\n{sql}\n) AS osiris_source", sums.select());
+            let answer = session.rows(&asked, "asking for checksums").await?;
+            sums.compare(answer.first().map_or(&[], Vec::as_slice))?;
         }
         Ok(counts)
     }
@@ -72,9 +82,6 @@ impl Reader {
     async fn prove(&self, session: &mut Session, sql: &str, arrived: u64) -> Result<()> {
         const DOING: &str = "counting the rows that were sent";
         let number = |rows: Vec<Vec<Option<String>>>| rows.first()?.first()?.as_deref()?.parse::<u64>().ok();
-        if !self.is_query {
-            return Ok(());
-        }
         // Deprecated in MySQL: a server that no longer knows it is asked the long way.
         let sent = session.rows("SELECT FOUND_ROWS()", DOING).await.ok().and_then(number);
         if sent == Some(arrived) {
@@ -91,7 +98,13 @@ impl Reader {
         }
     }
 
-    async fn stream(&self, session: &mut Session, sql: String, mut wanted: Option<Wanted<'_>>) -> Result<Counts> {
+    async fn stream(
+        &self,
+        session: &mut Session,
+        sql: String,
+        mut wanted: Option<Wanted<'_>>,
+        mut sums: Option<&mut Checksums>,
+    ) -> Result<Counts> {
         let mut batch = BatchBuilder::new(&self.plans, self.batch_rows);
         let mut counts = Counts::default();
         let mut rows = sqlx::query(AssertSqlSafe(sql)).persistent(false).fetch(&mut **session);
@@ -119,17 +132,24 @@ impl Reader {
             if batch.push(&row)?
                 && let Some(full) = batch.finish()?
             {
-                self.sender.send(full).await?;
+                self.send(full, sums.as_deref_mut()).await?;
             }
             if self.stop_after.is_some_and(|most| counts.read >= most) {
                 break;
             }
         }
         if let Some(last) = batch.finish()? {
-            self.sender.send(last).await?;
+            self.send(last, sums).await?;
         }
         counts.altered = batch.altered();
         Ok(counts)
+    }
+
+    async fn send(&self, batch: RecordBatch, sums: Option<&mut Checksums>) -> Result<()> {
+        if let Some(sums) = sums {
+            sums.add(&batch)?;
+        }
+        self.sender.send(batch).await
     }
 }
 

@@ -24,4 +24,4 @@ mod temporal;
 mod value;
 
 pub(crate) use batch::{BatchBuilder, raw};
-pub(crate) use column::{ColumnPlan, Declared, Policies, SourceColumn, plan};
+pub(crate) use column::{ColumnPlan, Declared, Policies, Reading, SourceColumn, plan};

@@ -16,10 +16,18 @@ use super::moment::{self, MICROS_A_DAY};
 use super::number;
 
 /// Why a value cannot be written, for the reject table.
-pub(super) type Refusal = Cow<'static, str>;
+pub(crate) type Refusal = Cow<'static, str>;
 
 /// Writes the value of a row, which is not NULL.
-pub(super) type Cell<'a> = Box<dyn Fn(usize, &mut Vec<u8>) -> Result<(), Refusal> + 'a>;
+pub(crate) type Cell<'a> = Box<dyn Fn(usize, &mut Vec<u8>) -> Result<(), Refusal> + 'a>;
+
+/// The writer of a column of one batch into a column that keeps every value of its type.
+///
+/// # Errors
+/// As for [`cell`].
+pub(crate) fn plain_cell(array: &ArrayRef) -> Result<Cell<'_>> {
+    cell(array, &Conversion::Integer { bits: None })
+}
 
 /// The writer of a column of one batch.
 ///

@@ -36,6 +36,7 @@ use osiris_core::{
 
 use crate::client::{Connect, Target};
 use crate::config::{MysqlConnection, WriterConfig};
+pub(crate) use cell::plain_cell;
 use job::Job;
 use session::Session;
 use target::TableName;

@@ -1,5 +1,7 @@
 //! Dates and times as text, in the form that MySQL reads whatever its settings: `2024-01-31 12:00:00.000001`.
 
+use osiris_core::calendar::civil_from_days;
+
 use super::cell::Refusal;
 
 /// Microseconds in a day.
@@ -11,7 +13,7 @@ const LONGEST_TIME: i128 = 3_020_399_999_999;
 
 /// A day, counted from 1970-01-01.
 pub(super) fn date(day: i64, out: &mut Vec<u8>) -> Result<(), Refusal> {
-    let (year, month, day) = civil(day);
+    let (year, month, day) = civil_from_days(day);
     if !(1..=9999).contains(&year) {
         return Err("MySQL has dates of the years 1 to 9999 only".into());
     }
@@ -21,20 +23,6 @@ pub(super) fn date(day: i64, out: &mut Vec<u8>) -> Result<(), Refusal> {
     out.push(b'-');
     padded(day, 2, out);
     Ok(())
-}
-
-/// Year, month and day in the proleptic Gregorian calendar. The arithmetic is Howard Hinnant's `civil_from_days`
-/// (<https://howardhinnant.github.io/date_algorithms.html>): eras of 400 years that begin in March.
-fn civil(day: i64) -> (i64, i64, i64) {
-    let day = day + 719_468;
-    let era = day.div_euclid(146_097);
-    let of_era = day.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
 fn padded(value: i64, width: usize, out: &mut Vec<u8>) {

@@ -3,67 +3,23 @@
 use std::sync::Arc;
 
 use osiris_core::problem::nearest;
-use osiris_core::{Column, Error, Result, TableRef};
+use osiris_core::write::map_columns;
+pub(super) use osiris_core::write::{MappedColumn as Mapped, ensure_no_problems as ensure_none, same_name as same};
+use osiris_core::{Column, Result, TableRef};
 
 use super::convert::conversion;
 use super::encode::Field;
 use super::loader::NUMBER;
 use super::target::{Target, TargetColumn};
-use crate::config::{ColumnMapping, SchemaEvolution, WriteMode, WriterConfig};
+use crate::config::{SchemaEvolution, WriteMode, WriterConfig};
 use crate::types::ddl;
-
-/// A column of the input and the name of the column it is written to.
-#[derive(Debug, Clone)]
-pub(super) struct Mapped {
-    pub(super) source: Column,
-    pub(super) target: String,
-}
 
 /// What is written: the columns as the configuration has them.
 ///
 /// # Errors
 /// Columns that the input lacks, all of them named.
 pub(super) fn mapping(config: &WriterConfig, input: &TableRef) -> Result<Vec<Mapped>> {
-    let schema = input.schema();
-    let mut missing = Vec::new();
-    let mut find = |name: &str| {
-        let found = schema.column(name);
-        if found.is_none() && !missing.contains(&name.to_owned()) {
-            missing.push(name.to_owned());
-        }
-        found.cloned()
-    };
-    let mapped = match &config.columns {
-        None => schema
-            .columns()
-            .iter()
-            .map(|column| Mapped { source: column.clone(), target: column.name.clone() })
-            .collect(),
-        Some(ColumnMapping::Subset(names)) => names
-            .iter()
-            .filter_map(|name| find(name).map(|source| Mapped { source, target: name.clone() }))
-            .collect::<Vec<_>>(),
-        Some(ColumnMapping::Renamed(map)) => map
-            .iter()
-            .filter_map(|(name, target)| find(name).map(|source| Mapped { source, target: target.clone() }))
-            .collect(),
-    };
-    for name in config.order_names() {
-        find(name);
-    }
-    if missing.is_empty() {
-        return Ok(mapped);
-    }
-    let named: Vec<String> = missing
-        .iter()
-        .map(|name| match nearest(name, schema.names()) {
-            Some(similar) => format!("`{name}` (did you mean `{similar}`?)"),
-            None => format!("`{name}`"),
-        })
-        .collect();
-    let present: Vec<&str> = schema.names().collect();
-    Err(Error::validation(format!("the table of step `{}` has no column {}", input.step(), named.join(", ")))
-        .with_hint(format!("its columns: {}", present.join(", "))))
+    map_columns(config.columns.as_ref(), config.order_names(), input)
 }
 
 /// What has to be made first.
@@ -230,27 +186,4 @@ impl Check<'_> {
         }
         clauses
     }
-}
-
-/// All problems as one error.
-///
-/// # Errors
-/// When there is one.
-pub(super) fn ensure_none(table: &str, problems: &[String]) -> Result<()> {
-    match problems {
-        [] => Ok(()),
-        [one] => Err(Error::validation(format!("the table `{table}` cannot be written: {one}"))
-            .with_hint("mend it and run again")),
-        many => Err(Error::validation(format!(
-            "the table `{table}` cannot be written, for {} reasons:\n  - {}",
-            many.len(),
-            many.join("\n  - ")
-        ))
-        .with_hint("mend them all and run again")),
-    }
-}
-
-/// Whether two names are the same column to the server.
-pub(super) fn same(one: &str, other: &str) -> bool {
-    one.to_lowercase() == other.to_lowercase()
 }

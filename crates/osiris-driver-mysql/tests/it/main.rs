@@ -18,6 +18,7 @@ mod round_trip;
 mod secrets;
 mod tls;
 mod upsert;
+mod verify;
 mod write;
 mod write_conformance;
 mod write_faults;

@@ -118,7 +118,7 @@ async fn random_values_are_read_as_they_are_and_survive_being_written() {
         let rows: Vec<&str> = rows.iter().map(|(sql, _)| sql.as_str()).collect();
         reading.execute(&format!("INSERT INTO r VALUES {}", rows.join(", "))).await;
     }
-    let config = json!({"table": "r", "time": "text", "order_by": "id"});
+    let config = json!({"table": "r", "time": "text", "order_by": "id", "verify": "checksums"});
     let rows = texts(&reading.rows(config).await);
     assert_eq!(rows.len(), given.len());
     for (read, (_, given)) in rows.iter().zip(&given) {
@@ -133,11 +133,13 @@ async fn random_values_are_read_as_they_are_and_survive_being_written() {
         }
     }
     // Once more through the writer.
-    let first = reading.run("first", json!({"table": "r", "order_by": "id"}), json!({})).await.unwrap();
+    let first =
+        reading.run("first", json!({"table": "r", "order_by": "id", "verify": "checksums"}), json!({})).await.unwrap();
     let table = first.table.clone().unwrap();
     let writer = reading.bench.step("write", "mysql.writer", json!({"table": "w", "create_table": true}));
     writer.connection(reading.server.connection()).input(&table).run().await.unwrap();
-    let second = reading.run("second", json!({"table": "w", "order_by": "id"}), json!({})).await.unwrap();
+    let second =
+        reading.run("second", json!({"table": "w", "order_by": "id", "verify": "checksums"}), json!({})).await.unwrap();
     assert_eq!(types(&first), types(&second));
     let again = reading.bench.rows(&second.table.unwrap()).await.unwrap();
     assert_eq!(texts(&reading.bench.rows(&table).await.unwrap()), texts(&again));

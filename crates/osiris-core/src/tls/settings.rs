@@ -8,7 +8,7 @@ use serde::Deserialize;
 /// How a connection is encrypted and whom it trusts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum TlsMode {
+pub enum TlsMode {
     /// Never encrypted.
     Disabled,
     /// Encrypted if the server can.
@@ -24,15 +24,15 @@ pub(crate) enum TlsMode {
 
 impl TlsMode {
     /// Whether the server's certificate is looked at.
-    pub(crate) fn verifies(self) -> bool {
+    pub fn verifies(self) -> bool {
         matches!(self, Self::VerifyCa | Self::VerifyFull)
     }
 }
 
-/// TLS in one mapping, as other clients of MySQL have it.
+/// TLS in one mapping, as other clients have it.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Ssl {
+pub struct Ssl {
     /// The same as `ssl_ca`.
     ca: Option<String>,
     /// The same as `ssl_cert`.
@@ -63,30 +63,40 @@ impl Ssl {
 
 /// The fields of a connection that are about TLS, as written.
 #[derive(Debug, Default)]
-pub(super) struct TlsFields {
-    pub(super) mode: Option<TlsMode>,
-    pub(super) ca: Option<String>,
-    pub(super) cert: Option<String>,
-    pub(super) key: Option<String>,
-    pub(super) require_ssl: Option<bool>,
-    pub(super) ssl: Option<Ssl>,
-    pub(super) over_socket: bool,
+pub struct TlsFields {
+    /// `tls`.
+    pub mode: Option<TlsMode>,
+    /// `ssl_ca`.
+    pub ca: Option<String>,
+    /// `ssl_cert`.
+    pub cert: Option<String>,
+    /// `ssl_key`.
+    pub key: Option<String>,
+    /// `require_ssl`.
+    pub require_ssl: Option<bool>,
+    /// `ssl`.
+    pub ssl: Option<Ssl>,
+    /// Whether the server is reached by a Unix socket, where nothing leaves the machine.
+    pub over_socket: bool,
 }
 
 /// TLS as it will be done. Paths may be relative to the pipeline file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Tls {
-    pub(crate) mode: TlsMode,
+pub struct Tls {
+    /// How.
+    pub mode: TlsMode,
     /// The only authorities that count, where given.
-    pub(crate) ca: Option<PathBuf>,
+    pub ca: Option<PathBuf>,
     /// The client's certificate and its key.
-    pub(crate) identity: Option<(PathBuf, PathBuf)>,
+    pub identity: Option<(PathBuf, PathBuf)>,
 }
 
 impl Tls {
+    /// What the fields come to together.
+    ///
     /// # Errors
     /// Every contradiction.
-    pub(super) fn combine(fields: TlsFields) -> Result<Self, Vec<String>> {
+    pub fn combine(fields: TlsFields) -> Result<Self, Vec<String>> {
         let mut problems = fields.given_twice();
         let asked = fields.asked_mode().unwrap_or_else(|problem| {
             problems.push(problem);

@@ -1,0 +1,10 @@
+//! TLS to database servers: how a connection asks for it, and with the feature `tls` the rules by which a server is believed.
+//! This module opens no connection.
+
+#[cfg(feature = "tls")]
+mod rules;
+mod settings;
+
+#[cfg(feature = "tls")]
+pub use rules::{client_config, provider, refused, system_roots};
+pub use settings::{Ssl, Tls, TlsFields, TlsMode};
