@@ -19,6 +19,7 @@ mod scan;
 mod schema;
 mod sink;
 mod sql;
+mod threads;
 mod transaction;
 mod types;
 mod widen;
@@ -30,6 +31,7 @@ use std::thread::JoinHandle;
 
 use duckdb::Connection;
 use interrupt::InterruptOnDrop;
+use threads::{Threads, Work};
 
 pub use error::{EngineError, store_error};
 pub use memory::default_memory_limit;
@@ -53,6 +55,7 @@ struct Inner {
     root: Mutex<Connection>,
     path: Option<PathBuf>,
     scratch: PathBuf,
+    threads: Arc<Threads>,
     /// The sinks that may still be rolling back, by step.
     sinks: Mutex<HashMap<String, JoinHandle<()>>>,
 }
@@ -64,10 +67,12 @@ impl Store {
     /// When the file cannot be opened or is no DuckDB database.
     pub fn open(options: &StoreOptions) -> Result<Self> {
         let root = open::open(options)?;
+        let another = root.try_clone().map_err(|error| store_error(error, "the run store could not be opened"))?;
         Ok(Self(Arc::new(Inner {
             root: Mutex::new(root),
             path: options.path().map(Path::to_path_buf),
             scratch: options.scratch_dir().to_path_buf(),
+            threads: Threads::new(another)?,
             sinks: Mutex::default(),
         })))
     }
@@ -80,6 +85,10 @@ impl Store {
     /// A directory for files of the moment, such as a spooled standard input; the store's SQL can read it.
     pub fn scratch_dir(&self) -> &Path {
         &self.0.scratch
+    }
+
+    fn threads(&self) -> Arc<Threads> {
+        Arc::clone(&self.0.threads)
     }
 
     /// A connection of one's own. Settings are shared and locked; temporary objects are not shared.
@@ -99,9 +108,11 @@ impl Store {
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,
     {
         let connection = self.connection()?;
+        let threads = self.threads();
         let (_guard, working) = InterruptOnDrop::new(connection.interrupt_handle());
         let work = move || {
             let _working = working;
+            let _at_work = threads.begin(Work::Computing);
             work(&connection)
         };
         let result = tokio::task::spawn_blocking(work).await;
@@ -118,7 +129,7 @@ impl Store {
 
     pub(crate) async fn sink_with_progress(&self, step: &str, progress: Arc<Progress>) -> Result<TableSink> {
         self.wait_for_sink(step).await?;
-        let (sink, thread) = TableSink::start(self.connection()?, step, progress)?;
+        let (sink, thread) = TableSink::start(self.connection()?, self.threads(), step, progress)?;
         self.sinks().insert(step.to_owned(), thread);
         Ok(sink)
     }

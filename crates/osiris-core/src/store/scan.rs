@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::interrupt::InterruptOnDrop;
 use super::schema::{Column, TableRef, TableSchema};
+use super::threads::Work;
 use super::{Store, quote, store_error};
 use crate::problem::nearest;
 use crate::{Error, Result};
@@ -64,7 +65,9 @@ impl ScanBuilder {
             let keys: Vec<String> = self.order_by.iter().map(|name| quote(name)).collect();
             sql.push_str(&format!(" ORDER BY {}", keys.join(", ")));
         }
-        TableScan::start(self.store.connection()?, self.table.step(), sql, schema)
+        // Sorting is work for all threads.
+        let work = if self.order_by.is_empty() { Work::Passing } else { Work::Computing };
+        TableScan::start(&self.store, work, self.table.step(), sql, schema)
     }
 }
 
@@ -104,7 +107,9 @@ pub struct TableScan {
 }
 
 impl TableScan {
-    fn start(connection: Connection, step: &str, sql: String, schema: TableSchema) -> Result<Self> {
+    fn start(store: &Store, work: Work, step: &str, sql: String, schema: TableSchema) -> Result<Self> {
+        let connection = store.connection()?;
+        let threads = store.threads();
         let (interrupt, working) = InterruptOnDrop::new(connection.interrupt_handle());
         let arrow = schema.arrow();
         let (sender, batches) = mpsc::channel(BATCHES_IN_FLIGHT);
@@ -113,6 +118,7 @@ impl TableScan {
             .name(format!("scan {step}"))
             .spawn(move || {
                 let _working = working;
+                let _at_work = threads.begin(work);
                 if let Err(error) = read(&connection, &sql, &target, &sender) {
                     // The reader may have gone: then nobody wants the error either.
                     let _ = sender.blocking_send(Err(error));

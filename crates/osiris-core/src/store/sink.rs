@@ -15,6 +15,7 @@ use super::interrupt::InterruptOnDrop;
 use super::loader::Loader;
 use super::schema::{StepNote, TableRef};
 use super::store_error;
+use super::threads::{AtWork, Threads, Work};
 use super::transaction::StoreTransaction;
 use crate::{Error, Progress, Result};
 
@@ -51,7 +52,12 @@ pub struct TableSink {
 }
 
 impl TableSink {
-    pub(super) fn start(connection: Connection, step: &str, progress: Arc<Progress>) -> Result<(Self, JoinHandle<()>)> {
+    pub(super) fn start(
+        connection: Connection,
+        threads: Arc<Threads>,
+        step: &str,
+        progress: Arc<Progress>,
+    ) -> Result<(Self, JoinHandle<()>)> {
         let (interrupt, working) = InterruptOnDrop::new(connection.interrupt_handle());
         let (commands, queue) = mpsc::channel(BATCHES_IN_FLIGHT);
         let first_error = FirstError::default();
@@ -61,7 +67,7 @@ impl TableSink {
             .name(format!("sink {step}"))
             .spawn(move || {
                 let _working = working;
-                serve(&connection, &name, queue, &errors);
+                serve(&connection, &threads, &name, queue, &errors);
             })
             .map_err(|error| Error::from(error).with_hint("the machine is out of threads: lower `--jobs`"))?;
         Ok((Self { step: step.to_owned(), commands, first_error, progress, _interrupt: interrupt }, thread))
@@ -187,7 +193,13 @@ fn guarded(work: impl FnOnce() -> Result<()>) -> Result<()> {
 }
 
 /// The sink's thread: works off the queue until a commit, an error, or the end of all senders.
-fn serve(connection: &Connection, step: &str, mut queue: mpsc::Receiver<Command>, first_error: &FirstError) {
+fn serve(
+    connection: &Connection,
+    threads: &Arc<Threads>,
+    step: &str,
+    mut queue: mpsc::Receiver<Command>,
+    first_error: &FirstError,
+) {
     let keep = |error: Error| {
         first_error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
     };
@@ -195,15 +207,18 @@ fn serve(connection: &Connection, step: &str, mut queue: mpsc::Receiver<Command>
         Ok(loader) => loader,
         Err(error) => return keep(error),
     };
+    let mut passing: Option<AtWork> = None;
     while let Some(command) = queue.blocking_recv() {
         match command {
             Command::Batch(batch, columns) => {
+                passing.get_or_insert_with(|| threads.begin(Work::Passing));
                 if let Err(error) = guarded(|| loader.append(&batch, columns)) {
                     keep(error);
                     break;
                 }
             }
             Command::Job(job) => {
+                let _computing = threads.begin(Work::Computing);
                 let done = guarded(|| {
                     job(&mut loader);
                     Ok(())
