@@ -52,6 +52,11 @@ impl Failure<'_> {
     /// How much of the body of an error is read.
     pub const BODY_LIMIT: usize = 64 << 10;
 
+    /// What was asked for, as messages name it: `reading rows`.
+    pub fn what(&self) -> &str {
+        self.what
+    }
+
     /// The status.
     pub fn status(&self) -> u16 {
         self.status.as_u16()

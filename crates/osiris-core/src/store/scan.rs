@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::{ArrayRef, AsArray as _, RecordBatch};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use duckdb::Connection;
 use tokio::sync::mpsc;
 
 use super::interrupt::InterruptOnDrop;
 use super::schema::{Column, TableRef, TableSchema};
 use super::threads::Work;
+use super::types::UTC;
 use super::{Store, quote, store_error};
 use crate::problem::nearest;
 use crate::{Error, Result};
@@ -183,9 +184,20 @@ fn as_declared(batch: &RecordBatch, target: &SchemaRef) -> Result<RecordBatch> {
         if array.data_type() == field.data_type() {
             return Ok(Arc::clone(array));
         }
+        if let Some(instants) = instants(array, field.data_type()) {
+            return Ok(instants);
+        }
         cast_with_options(array, field.data_type(), &options)
     };
     let columns =
         batch.columns().iter().zip(target.fields()).map(cast).collect::<Result<Vec<_>, _>>().map_err(failed)?;
     RecordBatch::try_new(Arc::clone(target), columns).map_err(failed)
+}
+
+/// Instants, which the store has in UTC: the same numbers under another type. A cast would go by the calendar, which ends before the
+/// numbers do and knows no infinity.
+fn instants(array: &ArrayRef, target: &DataType) -> Option<ArrayRef> {
+    let DataType::Timestamp(TimeUnit::Microsecond, Some(zone)) = target else { return None };
+    let plain = array.as_primitive_opt::<TimestampMicrosecondType>().filter(|_| zone.as_ref() == UTC)?;
+    (plain.timezone().is_none()).then(|| Arc::new(plain.clone().with_timezone(Arc::clone(zone))) as ArrayRef)
 }

@@ -384,6 +384,12 @@ fn the_mode_of_the_session_decides_where_a_text_ends() {
         assert_eq!(check("SELECT \"a\\\"; DROP TABLE t; --\"", modes).unwrap_err(), "more than one statement");
     }
     assert!(check("SELECT U&'a'", OLD).is_err());
+    // What continues such a text is read without escapes in any mode.
+    for sql in ["SELECT X'1F'\n'\\'; DROP TABLE t; --'", "SELECT B'1' -- x\n'\\'; DROP TABLE t; --'"] {
+        for modes in PostgresModes::ALL {
+            assert_eq!(check(sql, modes).unwrap_err(), "a text in parts", "{sql}");
+        }
+    }
 }
 
 #[test]

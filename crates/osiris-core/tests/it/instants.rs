@@ -93,3 +93,20 @@ async fn an_instant_that_becomes_text_says_that_it_is_utc() {
         .collect();
     assert_eq!(values, ["1970-01-01 00:00:00+00", "soon", "1970-01-01 00:00:01.500+00"]);
 }
+
+#[tokio::test]
+async fn instants_beyond_every_calendar_come_back_as_they_were() {
+    let (store, _directory) = store_started("2024-01-01T00:00:00Z");
+    let sink = store.sink("events").await.unwrap();
+    // The infinities of the store, and the last and first moments it has.
+    let values =
+        vec![Some(i64::MAX), Some(-i64::MAX), Some(9_223_372_036_854_775_000), Some(-9_000_000_000_000_000_000), None];
+    let data = batch(TimestampMicrosecondArray::from(values.clone()).with_timezone("+00:00"));
+    sink.sender(data.schema()).await.unwrap().send(data).await.unwrap();
+    let table = sink.finish().await.unwrap();
+    assert_eq!(text(&store, "SELECT list(v::VARCHAR)[1:2] FROM steps.events").await, "[infinity, -infinity]");
+    let batches = read(&store, &table).await;
+    let array: &TimestampMicrosecondArray = batches[0].column(0).as_any().downcast_ref().unwrap();
+    assert_eq!(array.iter().collect::<Vec<_>>(), values);
+    assert_eq!(array.timezone(), Some("+00:00"));
+}

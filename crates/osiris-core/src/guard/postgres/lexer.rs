@@ -157,11 +157,12 @@ impl Lexer<'_> {
 
     /// A text whose quote stands `prefix` characters ahead.
     fn text(&mut self, prefix: usize, escapes: Escapes) -> Result<(), Refusal> {
-        let length = self.quoted_length(prefix, b'\'', escapes).ok_or_else(|| open("a text", self.at))?;
+        let start = self.at;
+        let length = self.quoted_length(prefix, b'\'', escapes).ok_or_else(|| open("a text", start))?;
         self.push(Kind::Text, length);
-        // A text that goes on behind a line break is read as its beginning was.
-        if prefix == 1 && escapes == Escapes::Yes && self.next_is_quote()? {
-            return Err(Refusal::new("a text in parts", "write it as one text, or join the parts with `||`", self.at));
+        // A text that goes on behind a line break is read as its beginning was, not as a text of its own.
+        if prefix > 0 && self.next_is_quote()? {
+            return Err(Refusal::new("a text in parts", "write it as one text, or join the parts with `||`", start));
         }
         Ok(())
     }
@@ -212,9 +213,7 @@ impl Lexer<'_> {
         if !self.modes.standard_conforming_strings {
             return Err(Refusal::new("a text with Unicode escapes", "write its characters", self.at));
         }
-        let length = self.quoted_length(2, b'\'', Escapes::No).ok_or_else(|| open("a text", self.at))?;
-        self.push(Kind::Text, length);
-        Ok(())
+        self.text(2, Escapes::No)
     }
 
     /// `$tag$ ... $tag$`, or `$1`, for which there is no value.
