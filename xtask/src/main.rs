@@ -5,6 +5,7 @@ mod args;
 mod bench;
 mod ci;
 mod docs;
+mod download;
 mod native;
 mod new_driver;
 mod packages;

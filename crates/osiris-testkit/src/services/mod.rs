@@ -5,8 +5,16 @@
 mod guardian;
 mod launch;
 mod mariadb;
+mod pgbouncer;
+mod postgres;
 mod template;
 
 pub use crate::certificates::Authority;
+#[cfg(feature = "supabase")]
+pub(crate) use guardian::Guardian;
 pub use launch::MariadbOptions;
 pub use mariadb::Mariadb;
+pub use pgbouncer::PgBouncer;
+pub use postgres::{Postgres, PostgresOptions};
+#[cfg(feature = "supabase")]
+pub(crate) use template::services_dir;

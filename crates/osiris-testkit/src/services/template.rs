@@ -7,7 +7,7 @@ use std::process::Command;
 use osiris_core::{Error, Result};
 
 /// Below the build's target directory, where `cargo clean` finds it.
-pub(super) fn services_dir() -> Result<PathBuf> {
+pub(crate) fn services_dir() -> Result<PathBuf> {
     let program = std::env::current_exe()?;
     // target/debug/deps/it-0123456789abcdef
     let deps = program.ancestors().find(|path| path.file_name().is_some_and(|name| name == "deps"));

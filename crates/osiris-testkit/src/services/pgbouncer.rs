@@ -1,0 +1,155 @@
+//! A pgbouncer before a PostgreSQL, in transaction mode: every transaction may get another session.
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use osiris_core::{Error, Result};
+use serde_json::{Value, json};
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::{ConnectOptions as _, Connection as _};
+
+use super::Postgres;
+use super::guardian::Guardian;
+use super::postgres::{Home, run_as};
+use crate::skipped::is_skipped;
+
+/// A program of one's own.
+const PROGRAM: &str = "OSIRIS_TEST_PGBOUNCER_PROGRAM";
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A pooler. Ends when dropped, or with the process.
+pub struct PgBouncer {
+    guardian: Guardian,
+    directory: PathBuf,
+    connection: Value,
+}
+
+impl PgBouncer {
+    /// A pooler before `server`, for its account, with two sessions behind it. `None` when tests that need it are left out.
+    ///
+    /// # Errors
+    /// When the program is not there or does not start.
+    pub async fn start(server: &Postgres) -> Result<Option<Self>> {
+        if skipped() {
+            return Ok(None);
+        }
+        let home = Home::find()?;
+        let directory =
+            home.make(&format!("run-pgbouncer-{}-{}", std::process::id(), crate::fault::refused_port()?))?;
+        let port = crate::fault::refused_port()?;
+        let connection = server.connection_with(json!({"pg_host": Ipv4Addr::LOCALHOST, "pg_port": port}));
+        let text = |name: &str| connection[name].as_str().unwrap_or_default().to_owned();
+        let (user, password, database) = (text("pg_user"), text("pg_password"), text("pg_database"));
+        let address = server.address()?;
+        // The file doubles quotes, the settings do not take the password at all.
+        let users = directory.join("users.txt");
+        fs::write(&users, format!("\"{user}\" \"{}\"\n", password.replace('"', "\"\"")))?;
+        let settings = directory.join("pgbouncer.ini");
+        let ini = format!(
+            "[databases]\n{database} = host={} port={} dbname={database}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
+             listen_port = {port}\nunix_socket_dir =\nauth_type = scram-sha-256\nauth_file = {}\npool_mode = transaction\n\
+             default_pool_size = 2\nmax_client_conn = 100\nserver_reset_query =\n",
+            address.ip(),
+            address.port(),
+            users.display()
+        );
+        fs::write(&settings, ini)?;
+        home.give(&directory)?;
+        let mut command: Vec<String> =
+            run_as(home.user).into_iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        command.extend([program().display().to_string(), settings.display().to_string()]);
+        let guardian = Guardian::start(&directory, &command, &directory.join("log"))?;
+        let pooler = Self { guardian, directory, connection };
+        let options = PgConnectOptions::new_without_pgpass()
+            .host("127.0.0.1")
+            .port(port)
+            .username(&user)
+            .password(&password)
+            .database(&database)
+            .extra_float_digits(None)
+            .ssl_mode(PgSslMode::Disable)
+            .disable_statement_logging();
+        pooler.ready(&options).await?;
+        Ok(Some(pooler))
+    }
+
+    async fn ready(&self, options: &PgConnectOptions) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match options.connect().await {
+                Ok(connection) => return connection.close().await.map_err(|error| failed(error, self)),
+                Err(error) if Instant::now() > deadline => return Err(failed(error, self)),
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    }
+
+    /// The fields of a connection through it.
+    pub fn connection(&self) -> Value {
+        self.connection.clone()
+    }
+
+    /// The same with other fields: `null` takes one out.
+    pub fn connection_with(&self, fields: Value) -> Value {
+        let mut connection = self.connection.clone();
+        if let (Value::Object(all), Value::Object(fields)) = (&mut connection, fields) {
+            all.extend(fields);
+            all.retain(|_, value| !value.is_null());
+        }
+        connection
+    }
+
+    /// What it has said.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.directory.join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for PgBouncer {
+    fn drop(&mut self) {
+        let _ = self.guardian.end("kill");
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+fn failed(error: sqlx::Error, pooler: &PgBouncer) -> Error {
+    Error::unknown("the pooler does not answer")
+        .with_hint("install pgbouncer (the package `pgbouncer`)")
+        .with_context("log", pooler.log())
+        .with_source(error)
+}
+
+/// The program: the one that the variable names, or one on the PATH or where only root's PATH leads.
+fn program() -> PathBuf {
+    if let Some(named) = std::env::var_os(PROGRAM).filter(|path| !path.is_empty()) {
+        return named.into();
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let places = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
+    places.map(|place| place.join("pgbouncer")).find(|program| program.is_file()).unwrap_or_else(|| "pgbouncer".into())
+}
+
+/// Says so where tests are left out.
+#[expect(clippy::print_stdout, reason = "a test that is left out must be seen")]
+fn skipped() -> bool {
+    let skipped = is_skipped("pgbouncer") || is_skipped("postgres");
+    if skipped {
+        println!("SKIPPED: this test needs the service `pgbouncer`");
+    }
+    skipped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_pooler_passes_statements_on() {
+        let Some(server) = Postgres::start().await.unwrap() else { return };
+        let Some(pooler) = PgBouncer::start(&server).await.unwrap() else { return };
+        assert_eq!(pooler.connection()["pg_user"], server.connection()["pg_user"]);
+        assert!(pooler.log().contains("listening on 127.0.0.1"), "{}", pooler.log());
+    }
+}
