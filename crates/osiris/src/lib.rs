@@ -13,6 +13,8 @@ pub use osiris_driver_graphql as graphql;
 pub use osiris_driver_mysql as mysql;
 #[cfg(feature = "posthog")]
 pub use osiris_driver_posthog as posthog;
+#[cfg(feature = "supabase")]
+pub use osiris_driver_supabase as supabase;
 
 pub use osiris_core::{Error, ErrorKind, Registry, Result};
 pub use osiris_pipeline::run::run;
@@ -38,5 +40,7 @@ pub fn registry() -> Result<Registry> {
     osiris_driver_mysql::register(&mut registry)?;
     #[cfg(feature = "posthog")]
     osiris_driver_posthog::register(&mut registry)?;
+    #[cfg(feature = "supabase")]
+    osiris_driver_supabase::register(&mut registry)?;
     Ok(registry)
 }

@@ -1,0 +1,142 @@
+//! The ways to a project: its database, its REST API. This module opens them and knows no statement and no request of the
+//! extractor's or the writer's.
+
+mod channel;
+pub(crate) mod postgres;
+pub(crate) mod rest;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use osiris_core::{Error, Result};
+use tokio::sync::OnceCell;
+
+pub(crate) use channel::Channel;
+pub(crate) use postgres::Direct;
+pub(crate) use rest::Rest;
+
+use crate::config::SupabaseConnection;
+
+/// How a component gets its client.
+pub type Connect = Arc<dyn Fn(Target) -> BoxFuture<'static, Result<Client>> + Send + Sync>;
+
+/// The way users have it: the channel that the connection chooses is opened at once, the other one when it is needed.
+pub fn connect() -> Connect {
+    Arc::new(|target| Box::pin(Client::open(target)))
+}
+
+/// A connection and the directory where its relative paths start.
+#[derive(Debug, Clone)]
+pub struct Target {
+    pub(crate) connection: SupabaseConnection,
+    pub(crate) base_dir: PathBuf,
+    /// Nothing is tried twice.
+    pub(crate) once: bool,
+}
+
+impl Target {
+    /// `connection`, whose certificate files are looked for below `base_dir` where their paths are relative.
+    pub fn new(connection: &SupabaseConnection, base_dir: &Path) -> Self {
+        Self { connection: connection.clone(), base_dir: base_dir.to_owned(), once: false }
+    }
+
+    /// The same for a check that must have its answer within `limit`: nothing is tried twice.
+    #[must_use]
+    pub(crate) fn once(mut self, limit: Duration) -> Self {
+        self.connection.connect_timeout = self.connection.connect_timeout.min(limit);
+        self.connection.timeout = self.connection.timeout.min(limit);
+        self.once = true;
+        self
+    }
+}
+
+/// A project that can be asked. Cheap to clone; the last clone to go closes what is open.
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    target: Target,
+    channel: Channel,
+    direct: OnceCell<Direct>,
+    rest: Option<Rest>,
+}
+
+impl Client {
+    /// A client whose chosen channel has been opened: the database is signed in to; the REST API is not asked yet.
+    pub(crate) async fn open(target: Target) -> Result<Self> {
+        let client = Self::prepare(target)?;
+        tracing::info!(channel = client.channel().name(), "the rows of this step go by this channel");
+        if client.channel() == Channel::Postgres {
+            client.direct().await?;
+        }
+        Ok(client)
+    }
+
+    /// The same without any I/O but for the reading of certificates.
+    pub(crate) fn prepare(target: Target) -> Result<Self> {
+        let channel = Channel::choose(&target.connection)?;
+        let rest = Rest::new(&target)?;
+        Ok(Self { shared: Arc::new(Shared { target, channel, direct: OnceCell::new(), rest }) })
+    }
+
+    /// The way that the rows go.
+    pub(crate) fn channel(&self) -> Channel {
+        self.shared.channel
+    }
+
+    /// What it was made for.
+    pub(crate) fn target(&self) -> &Target {
+        &self.shared.target
+    }
+
+    /// Whether the connection says where the database is.
+    pub(crate) fn has_direct(&self) -> bool {
+        self.shared.target.connection.direct.is_some()
+    }
+
+    /// Whether the connection says where the REST API is.
+    pub(crate) fn has_rest(&self) -> bool {
+        self.shared.rest.is_some()
+    }
+
+    /// The database, signed in to on first use.
+    ///
+    /// # Errors
+    /// When the connection does not say where it is, or it cannot be reached.
+    pub(crate) async fn direct(&self) -> Result<Direct> {
+        let direct =
+            self.shared.direct.get_or_try_init(|| Direct::open(&self.shared.target)).await.map_err(|error| {
+                let instead = "; or read and write by the REST API with `channel: rest`";
+                match (error.hint(), self.has_rest() && error.is_retryable()) {
+                    (Some(hint), true) => {
+                        let hint = format!("{hint}{instead}");
+                        error.with_hint(hint)
+                    }
+                    _ => error,
+                }
+            })?;
+        Ok(direct.clone())
+    }
+
+    /// The REST API.
+    ///
+    /// # Errors
+    /// When the connection does not say where it is, or has no key.
+    pub(crate) fn rest(&self) -> Result<Rest> {
+        self.shared.rest.clone().ok_or_else(|| {
+            Error::validation("the connection has no REST API").with_hint("set `url` or `project_id`, and `key`")
+        })
+    }
+
+    /// Closes what nobody else uses.
+    pub(crate) async fn close(self) {
+        let shared = Arc::into_inner(self.shared);
+        if let Some(direct) = shared.and_then(|shared| shared.direct.into_inner()) {
+            direct.close().await;
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Connections to the database: both address families are tried, TLS is spoken by our own rules, poolers are recognised, work
+//! that is dropped is cancelled at the server. Sessions carry no settings of ours, since behind a pooler they would be somebody
+//! else's: what a job needs it sets with `SET LOCAL` inside its transaction.
+
+mod bridge;
+mod cancel;
+mod encryption;
+mod facts;
+mod net;
+mod open;
+mod quote;
+mod session;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use osiris_core::{Error, Result};
+
+pub(crate) use facts::ServerFacts;
+pub(crate) use quote::{literal, quote, quote_path};
+pub(crate) use session::Session;
+
+use self::session::Idle;
+use super::Target;
+use crate::error::within;
+
+/// The database of a connection, signed in to. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Direct {
+    shared: Arc<Shared>,
+}
+
+/// What the sessions of one client share.
+pub(crate) struct Shared {
+    target: Target,
+    facts: ServerFacts,
+    kept: Mutex<Vec<Idle>>,
+}
+
+impl Direct {
+    /// Signs in and asks the server what it is.
+    ///
+    /// # Errors
+    /// When the connection has no database, or whatever is in the way to it.
+    pub(super) async fn open(target: &Target) -> Result<Self> {
+        let mut opened = open::open(target, open::Route::Watched).await?;
+        let limit = target.connection.connect_timeout;
+        let asked = within(limit, "asking the server for its settings", facts::read(&mut opened)).await;
+        let facts = asked.map_err(|error| open::at(error, target))?;
+        let shared = Shared { target: target.clone(), facts, kept: Mutex::default() };
+        let direct = Self { shared: Arc::new(shared) };
+        match opened.into_idle() {
+            Ok(idle) => direct.shared.keep(idle),
+            // The rows shall not make the detour on which this one was watched.
+            Err(connection) => open::close(connection).await,
+        }
+        Ok(direct)
+    }
+
+    /// The server's facts.
+    pub(crate) fn facts(&self) -> &ServerFacts {
+        &self.shared.facts
+    }
+
+    /// Whether a transaction pooler is in between: then everything has to happen inside explicit transactions, statements may
+    /// have no names and settings must be local.
+    pub(crate) fn pooler(&self) -> bool {
+        self.shared.facts.pooler
+    }
+
+    /// A session of one's own.
+    ///
+    /// # Errors
+    /// When a new one is needed and cannot be opened.
+    pub(crate) async fn acquire(&self) -> Result<Session> {
+        let kept = self.shared.take();
+        let idle = match kept {
+            Some(idle) => idle,
+            None => open::session(&self.shared.target, open::Route::Straight).await?,
+        };
+        Ok(Session::new(idle, Arc::clone(&self.shared)))
+    }
+
+    /// A session of one's own that sends much, in writes of any size.
+    ///
+    /// # Errors
+    /// When a new one is needed and cannot be opened.
+    pub(crate) async fn acquire_for_upload(&self) -> Result<Session> {
+        let kept = self.shared.kept().extract_if(.., |idle| idle.bridged).next();
+        let idle = match kept {
+            Some(idle) => idle,
+            None => open::session(&self.shared.target, open::Route::Upload).await?,
+        };
+        Ok(Session::new(idle, Arc::clone(&self.shared)))
+    }
+
+    /// Says good-bye to the server where nobody else uses these sessions.
+    pub(super) async fn close(self) {
+        if let Some(shared) = Arc::into_inner(self.shared) {
+            for idle in shared.kept.into_inner().unwrap_or_else(PoisonError::into_inner) {
+                open::close(idle.connection).await;
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn keep(&self, idle: Idle) {
+        self.kept().push(idle);
+    }
+
+    fn take(&self) -> Option<Idle> {
+        self.kept().pop()
+    }
+
+    /// A poisoned lock guards a list that is whole: nothing panics between two states of it.
+    fn kept(&self) -> MutexGuard<'_, Vec<Idle>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection that has none of what it takes.
+fn not_direct() -> Error {
+    Error::validation("the connection does not say where the database is")
+        .with_hint("set `dsn`, or `pg_host`, `pg_user`, `pg_password` and `pg_database`")
+}

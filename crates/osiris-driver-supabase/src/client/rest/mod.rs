@@ -1,0 +1,93 @@
+//! The REST API: where it is, who asks, and which schema a request is about. What is asked for is decided elsewhere.
+
+mod key;
+pub(crate) mod keyset;
+pub(crate) mod openapi;
+pub(crate) mod pager;
+pub(crate) mod table;
+#[cfg(test)]
+mod tests;
+
+use osiris_core::{ExecutionContext, Result, RetryPolicy};
+use osiris_http::{Auth, HttpClient, HttpSettings, Method, Request, TlsSettings};
+
+pub(crate) use key::ApiKey;
+
+use super::Target;
+use crate::error::rest_error;
+
+/// The longest address that proxies and servers take without complaint, in bytes.
+pub(crate) const LONGEST_URL: usize = 8000;
+
+/// A project's REST API. Cheap to clone; clones share sockets and pace.
+#[derive(Clone)]
+pub(crate) struct Rest {
+    http: HttpClient,
+    settings: HttpSettings,
+    key: ApiKey,
+}
+
+impl Rest {
+    /// The API of the connection; nothing where it has none. No I/O but for the reading of certificates.
+    ///
+    /// # Errors
+    /// When the certificates cannot be used.
+    pub(super) fn new(target: &Target) -> Result<Option<Self>> {
+        let connection = &target.connection;
+        let Some(address) = &connection.rest else { return Ok(None) };
+        let key = ApiKey::new(&address.key);
+        let base = format!("{}/rest/v1", address.url.as_str().trim_end_matches('/'));
+        let mut settings = HttpSettings::new(&base)?
+            .with_secret_header("apikey", key.secret())?
+            .with_connect_timeout(connection.connect_timeout)
+            .with_request_timeout(connection.timeout)
+            .with_explain(rest_error);
+        if key.is_token() {
+            settings = settings.with_auth(Auth::Bearer(key.secret().clone()))?;
+        }
+        if let Some(ca) = &connection.tls.ca {
+            settings = settings.with_tls(TlsSettings::with_ca_file(&target.base_dir.join(ca))?);
+        }
+        if target.once {
+            settings = settings.with_retry(RetryPolicy::never());
+        }
+        let http = HttpClient::new(settings.clone())?;
+        Ok(Some(Self { http, settings, key }))
+    }
+
+    /// The same, each request tried again up to so many times.
+    ///
+    /// # Errors
+    /// When the client cannot be set up.
+    pub(crate) fn with_retries(mut self, retries: u32) -> Result<Self> {
+        let retry = RetryPolicy { max_attempts: retries.saturating_add(1), ..RetryPolicy::default() };
+        self.settings = self.settings.with_retry(retry);
+        self.http = HttpClient::new(self.settings.clone())?;
+        Ok(self)
+    }
+
+    /// The same at the work of a step: cancelled with it, counted for it.
+    pub(crate) fn for_step(&self, ctx: &ExecutionContext) -> Self {
+        Self { http: self.http.for_step(ctx), ..self.clone() }
+    }
+
+    /// The client. Its base is `{url}/rest/v1`.
+    pub(crate) fn http(&self) -> &HttpClient {
+        &self.http
+    }
+
+    /// The key.
+    pub(crate) fn key(&self) -> &ApiKey {
+        &self.key
+    }
+
+    /// A request about `schema`, at a path with its query below `/rest/v1`.
+    ///
+    /// # Errors
+    /// When they make no request.
+    pub(crate) fn request(&self, method: Method, schema: &str, path: &str) -> Result<Request> {
+        let reads = matches!(method, Method::GET | Method::HEAD);
+        let header = if reads { "Accept-Profile" } else { "Content-Profile" };
+        Request::new(method, self.http.url(path)?).header(header, schema)
+    }
+}

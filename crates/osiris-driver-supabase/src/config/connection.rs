@@ -1,0 +1,325 @@
+//! The connection as `osiris_connections.yaml` has it, and what it means once its fields are put together. No I/O here.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use osiris_core::Secret;
+use osiris_core::tls::{Ssl, Tls, TlsFields, TlsMode};
+use osiris_http::Url;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Deserialize;
+
+use super::dsn::Dsn;
+
+/// A Supabase project, or a PostgreSQL and a PostgREST of one's own: reached over its REST API, over its database, or both.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ConnectionFields {
+    /// The address of the project's API, such as `https://abcdefgh.supabase.co`; any http or https address is accepted. Default:
+    /// made of `project_id`.
+    #[schemars(length(min = 1), extend("x-override" = "warned"))]
+    url: Option<String>,
+    /// The project's reference, as the dashboard's address shows it. Default: none.
+    #[schemars(length(min = 1), extend("x-override" = "refused"))]
+    project_id: Option<String>,
+    /// The key of the REST API: a secret (service role) key, which passes row level security by, or a publishable (anon) key,
+    /// which does not. Default: none, and only the database itself is reached.
+    #[schemars(extend("x-aliases" = ["service_role_key", "anon_key"]))]
+    key: Option<Secret>,
+    /// The database's address in one line: `postgresql://user:password@host:5432/postgres?sslmode=require`. Instead of the
+    /// fields that begin with `pg_`. Default: none.
+    #[schemars(extend("x-aliases" = ["pg_dsn", "sql_dsn"]))]
+    dsn: Option<Secret>,
+    /// The database's host. Default: none, and the database itself is not reached.
+    #[schemars(length(min = 1), extend("x-aliases" = ["host"], "x-override" = "allowed"))]
+    pg_host: Option<String>,
+    /// Its port. Default: 5432.
+    #[schemars(range(min = 1, max = 65535), extend("x-aliases" = ["port"], "x-override" = "allowed"))]
+    pg_port: Option<u16>,
+    /// The user. Default: `postgres`.
+    #[schemars(length(min = 1), extend("x-aliases" = ["user"], "x-override" = "warned"))]
+    pg_user: Option<String>,
+    /// The user's password. Default: none.
+    #[schemars(extend("x-aliases" = ["password"]))]
+    pg_password: Option<Secret>,
+    /// The database. Default: `postgres`.
+    #[schemars(length(min = 1), extend("x-aliases" = ["database"], "x-override" = "warned"))]
+    pg_database: Option<String>,
+    /// An address that takes SQL by HTTP, for tables that are made over the REST channel: that of the project's SQL service, or of
+    /// the Management API, `https://api.supabase.com/v1/projects/<reference>/database/query`. Default: `{url}/pg/query`.
+    #[schemars(length(min = 1), extend("x-override" = "refused"))]
+    sql_url: Option<String>,
+    /// The key for `sql_url`: for the Management API a personal access token. Default: `key`.
+    sql_key: Option<Secret>,
+    /// `postgres`: by COPY to and from the database. `rest`: by the REST API. `auto`: `postgres` where `dsn` or `pg_host` is
+    /// given, else `rest`. Default: `auto`.
+    #[serde(default)]
+    #[schemars(extend("x-override" = "allowed"))]
+    channel: ChannelChoice,
+    /// How the connection to the database is encrypted: `disabled`, `preferred` (if the server can), `required` (whoever the server
+    /// is), `verify-ca` (its certificate is of a known authority), `verify-full` (and has the name of `pg_host`). Default:
+    /// `preferred`; with a CA `verify-full`; with a `dsn` what its `sslmode` says.
+    tls: Option<TlsMode>,
+    /// A file with the certificates, in PEM, of the only authorities to be trusted, on both channels. Default: those of the
+    /// system.
+    #[schemars(length(min = 1))]
+    ssl_ca: Option<String>,
+    /// A file with the client's own certificate for the database, in PEM. Default: none.
+    #[schemars(length(min = 1))]
+    ssl_cert: Option<String>,
+    /// A file with the key of `ssl_cert`, in PEM. Default: none.
+    #[schemars(length(min = 1))]
+    ssl_key: Option<String>,
+    /// `true` is another way to say `tls: verify-full`. Default: false.
+    require_ssl: Option<bool>,
+    /// Another way to write `tls`, `ssl_ca`, `ssl_cert` and `ssl_key`. Default: none.
+    ssl: Option<Ssl>,
+    /// How long one request to the REST API may take, and how long the database may be silent, in seconds.
+    #[serde(default = "default_timeout")]
+    #[schemars(range(min = 0.001, max = 86400.0), extend("x-override" = "allowed"))]
+    timeout: f64,
+    /// How long connecting may take, TLS and sign-in included, in seconds.
+    #[serde(default = "default_connect_timeout")]
+    #[schemars(range(min = 0.001, max = 3600.0))]
+    connect_timeout: f64,
+    /// Accepted, without effect: the key does not change.
+    #[serde(default)]
+    #[expect(dead_code, reason = "accepted for compatibility")]
+    auto_refresh_token: bool,
+}
+
+fn default_timeout() -> f64 {
+    30.0
+}
+
+fn default_connect_timeout() -> f64 {
+    10.0
+}
+
+/// Which way the rows go.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ChannelChoice {
+    /// By the database where its address is known, else by the REST API.
+    #[default]
+    Auto,
+    /// By the REST API.
+    Rest,
+    /// By the database.
+    Postgres,
+}
+
+/// A connection, its fields checked against each other.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "ConnectionFields")]
+pub struct SupabaseConnection {
+    pub(crate) rest: Option<RestAddress>,
+    pub(crate) direct: Option<DirectAddress>,
+    pub(crate) channel: ChannelChoice,
+    pub(crate) tls: Tls,
+    pub(crate) timeout: Duration,
+    pub(crate) connect_timeout: Duration,
+}
+
+/// Where the REST API is, and who asks.
+#[derive(Debug, Clone)]
+pub(crate) struct RestAddress {
+    /// The project's address, without `/rest/v1`.
+    pub(crate) url: Url,
+    pub(crate) key: Secret,
+    /// Where SQL is taken by HTTP, and the key for it.
+    pub(crate) sql: SqlAddress,
+}
+
+/// A service that takes SQL by HTTP.
+#[derive(Debug, Clone)]
+pub(crate) struct SqlAddress {
+    pub(crate) url: Url,
+    pub(crate) key: Secret,
+}
+
+/// Where the database is, and who asks.
+#[derive(Debug, Clone)]
+pub(crate) struct DirectAddress {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) user: String,
+    pub(crate) password: Option<Secret>,
+    pub(crate) database: String,
+}
+
+impl std::fmt::Display for DirectAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.host.contains(':') {
+            return write!(f, "[{}]:{}", self.host, self.port);
+        }
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
+impl JsonSchema for SupabaseConnection {
+    fn schema_name() -> Cow<'static, str> {
+        "SupabaseConnection".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        ConnectionFields::json_schema(generator)
+    }
+}
+
+impl TryFrom<ConnectionFields> for SupabaseConnection {
+    type Error = String;
+
+    fn try_from(mut fields: ConnectionFields) -> Result<Self, String> {
+        let mut problems = Vec::new();
+        let dsn = fields.dsn.take().and_then(|dsn| {
+            let parsed = Dsn::parse(&dsn);
+            parsed.map_err(|found| problems.push(format!("`dsn`: {found}"))).ok()
+        });
+        problems.extend(fields.given_besides_a_dsn(dsn.is_some()));
+        let rest = fields.rest(dsn.is_some()).unwrap_or_else(|problem| {
+            problems.push(problem);
+            None
+        });
+        let tls = Tls::combine(TlsFields {
+            mode: fields.tls.or(dsn.as_ref().and_then(|dsn| dsn.tls)),
+            ca: fields.ssl_ca.take().or(dsn.as_ref().and_then(|dsn| dsn.ca.clone())),
+            cert: fields.ssl_cert.take(),
+            key: fields.ssl_key.take(),
+            require_ssl: fields.require_ssl,
+            ssl: fields.ssl.take(),
+            over_socket: false,
+        })
+        .unwrap_or_else(|found| {
+            problems.extend(found);
+            Tls::default()
+        });
+        let direct = dsn.map(|dsn| dsn.address).or_else(|| fields.direct());
+        if problems.is_empty() {
+            problems.extend(lacking(fields.channel, rest.is_some(), direct.is_some()));
+        }
+        if !problems.is_empty() {
+            return Err(problems.join("; "));
+        }
+        let seconds = |value| Duration::try_from_secs_f64(value).map_err(|error| error.to_string());
+        Ok(Self {
+            rest,
+            direct,
+            channel: fields.channel,
+            tls,
+            timeout: seconds(fields.timeout)?,
+            connect_timeout: seconds(fields.connect_timeout)?,
+        })
+    }
+}
+
+/// What the choice of a channel needs and is not there.
+fn lacking(channel: ChannelChoice, rest: bool, direct: bool) -> Option<String> {
+    let missing = match channel {
+        ChannelChoice::Auto if !rest && !direct => {
+            "neither a REST API (`url` or `project_id`, and `key`) nor a database (`dsn`, or `pg_host` and the like) is given"
+        }
+        ChannelChoice::Rest if !rest => "`channel: rest` needs `url` or `project_id`, and `key`",
+        ChannelChoice::Postgres if !direct => "`channel: postgres` needs `dsn`, or `pg_host` and the like",
+        _ => return None,
+    };
+    Some(missing.to_owned())
+}
+
+impl ConnectionFields {
+    /// Fields that say again what the `dsn` says, or that mean nothing without a host.
+    fn given_besides_a_dsn(&self, has_dsn: bool) -> Option<String> {
+        let given: Vec<&str> = [
+            ("pg_host", self.pg_host.is_some()),
+            ("pg_port", self.pg_port.is_some()),
+            ("pg_user", self.pg_user.is_some()),
+            ("pg_password", self.pg_password.is_some()),
+            ("pg_database", self.pg_database.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(name, given)| given.then_some(name))
+        .collect();
+        if given.is_empty() || (!has_dsn && self.pg_host.is_some()) {
+            return None;
+        }
+        let named = given.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        Some(if has_dsn {
+            format!("`dsn` stands instead of {named}: keep one or the other")
+        } else {
+            format!("{named} without `pg_host` says nothing: add it, or a `dsn`")
+        })
+    }
+
+    fn direct(&mut self) -> Option<DirectAddress> {
+        let host = self.pg_host.take()?;
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        Some(DirectAddress {
+            host,
+            port: self.pg_port.unwrap_or(5432),
+            user: self.pg_user.take().unwrap_or_else(|| "postgres".to_owned()),
+            password: self.pg_password.take(),
+            database: self.pg_database.take().unwrap_or_else(|| "postgres".to_owned()),
+        })
+    }
+
+    fn rest(&mut self, has_dsn: bool) -> Result<Option<RestAddress>, String> {
+        let address = match (self.url.take(), self.project_id.take()) {
+            (Some(_), Some(_)) => return Err("`url` and `project_id` say the same: keep one".to_owned()),
+            (Some(url), None) => Some(url),
+            (None, Some(id)) if id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') => {
+                Some(format!("https://{id}.supabase.co"))
+            }
+            (None, Some(_)) => {
+                return Err(
+                    "`project_id` is the reference in the dashboard's address, such as `abcdefgh`; an address \
+                            goes into `url`"
+                        .to_owned(),
+                );
+            }
+            (None, None) => None,
+        };
+        let key = self.key.take().filter(|key| !key.expose().trim().is_empty());
+        match (address, key) {
+            (Some(address), Some(key)) => {
+                let url = project_url(&address)?;
+                let sql =
+                    SqlAddress { url: self.sql_url(&url)?, key: self.sql_key.take().unwrap_or_else(|| key.clone()) };
+                Ok(Some(RestAddress { url, key, sql }))
+            }
+            // With a database there is a way without the key.
+            (Some(address), None) if has_dsn || self.pg_host.is_some() => project_url(&address).map(|_| None),
+            (Some(_), None) => Err("`key`: missing; the project's API settings show it".to_owned()),
+            (None, Some(_)) => Err("`key` needs `url` or `project_id`".to_owned()),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+impl ConnectionFields {
+    fn sql_url(&mut self, project: &Url) -> Result<Url, String> {
+        let address = match self.sql_url.take() {
+            Some(address) => address,
+            None => format!("{}/pg/query", project.as_str().trim_end_matches('/')),
+        };
+        let checked = osiris_http::HttpSettings::new(&address);
+        checked.map_err(|error| format!("`sql_url`: {}; {}", error.message(), error.hint().unwrap_or_default()))?;
+        Url::parse(&address).map_err(|error| format!("`sql_url`: {error}"))
+    }
+}
+
+/// The project's address: people also paste that of its REST API.
+fn project_url(address: &str) -> Result<Url, String> {
+    let address = address.trim().trim_end_matches('/');
+    let address = address.strip_suffix("/rest/v1").unwrap_or(address);
+    let checked = osiris_http::HttpSettings::new(address);
+    checked.map_err(|error| format!("`url`: {}; {}", error.message(), error.hint().unwrap_or_default()))?;
+    let url = Url::parse(address).map_err(|error| format!("`url`: {error}"))?;
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("`url`: leave out what stands behind `?` and `#`".to_owned());
+    }
+    Ok(url)
+}
+
+#[cfg(test)]
+#[path = "connection_tests.rs"]
+mod tests;

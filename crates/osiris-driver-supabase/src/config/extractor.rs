@@ -1,0 +1,281 @@
+//! The configuration of `supabase.extractor`, as pipelines write it. Doc comments here are the reference; nothing here does
+//! I/O.
+
+use osiris_core::Problem;
+pub use osiris_core::cursor::{Cursor, InitialCursor};
+use osiris_core::guard::{PostgresModes, ReadingKind, ReadingStatement, Refusal, SqlDialect};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+pub use crate::filter::{Filter, Order, Select};
+
+/// What `supabase.extractor` reads and how: a `table`, or over the direct channel a `query`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExtractorConfig {
+    /// One statement that reads: SELECT, WITH, TABLE, VALUES, SHOW or EXPLAIN. Needs the direct channel. Default: none; then
+    /// `table`.
+    #[schemars(length(min = 1))]
+    pub query: Option<String>,
+    /// The table or view to read, by its exact name. Default: none; then `query`.
+    #[schemars(length(min = 1), extend("x-aliases" = ["table_name", "source_table", "from_table"]))]
+    pub table: Option<String>,
+    /// The schema of `table`. Default: `public`.
+    #[schemars(length(min = 1))]
+    pub schema: Option<String>,
+    /// Tables that are known to be there. Has no effect on what is read: discovery asks the server. Default: none.
+    pub tables: Option<Vec<String>>,
+    /// The columns of `table` to read, in PostgREST's notation: `id,name`, `full:name`, `price::text`, `data->>key`, over REST
+    /// also embedded resources such as `*,customer:customers(name,email)`. Default: `*`, all.
+    #[schemars(extend("x-aliases" = ["columns"]))]
+    pub select: Option<Select>,
+    /// Which rows of `table` to read: conditions of PostgREST by column, such as `{status: eq.completed, age: gte.18}`. All of
+    /// them must hold. Default: all rows.
+    #[schemars(extend("x-aliases" = ["filters"]))]
+    pub filter: Option<Filter>,
+    /// The order to read the rows of `table` in: `created_at.desc,id`. Default: as the server likes; over REST by the key.
+    #[schemars(extend("x-aliases" = ["order_by"]))]
+    pub order: Option<Order>,
+    /// How many rows of `table` to read at most. Default: all.
+    pub limit: Option<u64>,
+    /// How many rows of `table` to leave out first; needs `order` to mean anything. Default: 0.
+    #[serde(default)]
+    pub offset: u64,
+    /// The columns that tell the rows of `table` apart, for a view without a primary key: pages over REST go by it. Default: the
+    /// table's primary key.
+    pub key: Option<KeyColumns>,
+    /// The rows of a page over REST. The server may give fewer; pages are read until all rows have come.
+    #[serde(default = "default_page_size")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub page_size: u64,
+    /// How often a request over REST is tried again. Default: 3.
+    #[schemars(range(max = 100))]
+    pub retries: Option<u32>,
+    /// How long the server may take until it sends the first row, or over REST an answer, in seconds. Default: the
+    /// connection's `timeout`, which is also how long the server may be silent later.
+    #[schemars(range(min = 0.001, max = 86400.0))]
+    pub timeout: Option<f64>,
+    /// How long a statement may run in the server over the direct channel, in seconds: the server ends it then. Default: no such
+    /// limit, whatever the role's own is.
+    #[schemars(range(min = 0.001, max = 2_000_000.0))]
+    pub statement_timeout: Option<f64>,
+    /// The most rows of a batch over the direct channel. Batches end earlier, at 16 MB.
+    #[serde(default = "default_batch_size")]
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub batch_size: usize,
+    /// An integer, date or timestamp column, by whose ranges several connections read at the same time, all of them one snapshot.
+    /// Rows where it is NULL are read too. Needs the direct channel. Default: one connection.
+    #[schemars(length(min = 1))]
+    pub partition_by: Option<String>,
+    /// How many ranges. Default: 4.
+    #[schemars(range(min = 2, max = 256))]
+    pub partitions: Option<usize>,
+    /// Reads only rows whose cursor column is at or after the last run's. Default: every run reads all rows.
+    pub cursor: Option<Cursor>,
+    /// Whether to prove that all rows arrived: `none`, or `counts` (default).
+    #[serde(default)]
+    pub verify: Verify,
+    /// What a NUMERIC is: `decimal` (default) or `text`.
+    #[serde(default)]
+    pub numeric: NumericPolicy,
+    /// Digits behind the point for NUMERIC columns that do not say how many they have: they become DECIMAL(38, this); a value
+    /// with more is an error. Default: such columns become text.
+    #[schemars(range(max = 38))]
+    pub numeric_scale: Option<u8>,
+    /// What becomes of a NUMERIC column of more than 38 digits: `error` (default) or `text`.
+    #[serde(default)]
+    pub decimal_overflow: DecimalOverflow,
+    /// What an INTERVAL is: `interval` (default) or `text`.
+    #[serde(default)]
+    pub interval: IntervalPolicy,
+    /// What becomes of `infinity` and `-infinity` in dates and timestamps: `keep` (default), `null` or `error`.
+    #[serde(default)]
+    pub infinity: InfinityPolicy,
+}
+
+/// One column, or several.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum KeyColumns {
+    /// One.
+    One(#[schemars(length(min = 1))] String),
+    /// Several, which together tell rows apart.
+    Several(#[schemars(length(min = 1))] Vec<String>),
+}
+
+impl KeyColumns {
+    /// The names.
+    pub fn names(&self) -> &[String] {
+        match self {
+            Self::One(name) => std::slice::from_ref(name),
+            Self::Several(names) => names,
+        }
+    }
+}
+
+/// Whether to prove that all rows arrived. Over the direct channel the stream's own end mark proves it, always.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Verify {
+    /// No.
+    None,
+    /// Over REST the server counts the rows, and those that arrived are compared with it.
+    #[default]
+    Counts,
+}
+
+/// What a NUMERIC is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum NumericPolicy {
+    /// DECIMAL of the column's digits. NaN and infinity are errors.
+    #[default]
+    Decimal,
+    /// Text, as the server prints it.
+    Text,
+}
+
+/// What becomes of a NUMERIC column of more than 38 digits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DecimalOverflow {
+    /// The step fails before the first row and names the column.
+    #[default]
+    Error,
+    /// The column becomes text.
+    Text,
+}
+
+/// What an INTERVAL is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum IntervalPolicy {
+    /// An interval of months, days and microseconds; one of more than 292 years in hours and minutes is an error.
+    #[default]
+    Interval,
+    /// Text, as the server prints it.
+    Text,
+}
+
+/// What becomes of infinite dates and timestamps.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum InfinityPolicy {
+    /// They stay infinite: the store has them too.
+    #[default]
+    Keep,
+    /// They become NULL, and are counted as altered.
+    Null,
+    /// The step fails and names the column.
+    Error,
+}
+
+fn default_page_size() -> u64 {
+    1000
+}
+
+fn default_batch_size() -> usize {
+    10_000
+}
+
+impl ExtractorConfig {
+    /// The schema of `table`.
+    pub(crate) fn schema(&self) -> &str {
+        self.schema.as_deref().unwrap_or("public")
+    }
+
+    /// What to read of each row.
+    pub(crate) fn select(&self) -> Select {
+        self.select.clone().unwrap_or_default()
+    }
+
+    /// The problems that the schema cannot express. Pure.
+    pub(crate) fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        match (&self.query, &self.table) {
+            (Some(_), Some(_)) => problems.push(
+                Problem::error("/query", "stands beside `table`: one of the two is read")
+                    .with_hint("remove one of them"),
+            ),
+            (None, None) => {
+                problems.push(Problem::error("", "names nothing to read").with_hint("set `table` or `query`"));
+            }
+            (Some(query), None) => problems.extend(self.query_problems(query)),
+            (None, Some(_)) => problems.extend(self.table_problems()),
+        }
+        problems.extend(self.strategy_problems());
+        problems
+    }
+
+    fn query_problems(&self, query: &str) -> Vec<Problem> {
+        let mut problems: Vec<Problem> = [
+            ("schema", self.schema.is_some()),
+            ("select", self.select.is_some()),
+            ("filter", self.filter.is_some()),
+            ("order", self.order.is_some()),
+            ("limit", self.limit.is_some()),
+            ("offset", self.offset > 0),
+            ("key", self.key.is_some()),
+        ]
+        .into_iter()
+        .filter(|(_, is_set)| *is_set)
+        .map(|(field, _)| Problem::error(format!("/{field}"), "belongs to `table`").with_hint("write it in the query"))
+        .collect();
+        match in_some_mode(query) {
+            Err(refusal) => problems.push(refusal.into_problem("/query")),
+            Ok(ReadingKind::Query) => {}
+            Ok(ReadingKind::Listing) => {
+                let wanted = [("partition_by", self.partition_by.is_some()), ("cursor", self.cursor.is_some())];
+                problems.extend(wanted.into_iter().filter(|(_, is_set)| *is_set).map(|(field, _)| {
+                    Problem::error(format!("/{field}"), "needs a SELECT").with_hint("SHOW and EXPLAIN are read whole")
+                }));
+            }
+        }
+        problems
+    }
+
+    fn table_problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        problems.extend(self.select.iter().flat_map(|select| select.problems("/select")));
+        problems.extend(self.filter.iter().flat_map(|filter| filter.problems("/filter")));
+        problems.extend(self.order.iter().flat_map(|order| order.problems("/order")));
+        problems
+    }
+
+    /// One way to split the work, and none that contradicts it.
+    fn strategy_problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.partitions.is_some() && self.partition_by.is_none() {
+            problems
+                .push(Problem::error("/partitions", "needs `partition_by`").with_hint("name the column to split by"));
+        }
+        if self.partition_by.is_some() && self.cursor.is_some() {
+            problems.push(
+                Problem::error("/partition_by", "stands beside `cursor`: a run reads by ranges or by a cursor")
+                    .with_hint("remove one of them"),
+            );
+        }
+        let split = self.partition_by.is_some() || self.cursor.is_some();
+        let ordered = [("order", self.order.is_some()), ("limit", self.limit.is_some()), ("offset", self.offset > 0)];
+        for (field, _) in ordered.into_iter().filter(|(_, is_set)| *is_set && split && self.query.is_none()) {
+            problems.push(
+                Problem::error(format!("/{field}"), "cannot be kept when the rows are read in several parts")
+                    .with_hint("remove it, or remove `partition_by` and `cursor`"),
+            );
+        }
+        problems.extend(self.cursor.iter().flat_map(|cursor| cursor.problems("/cursor")));
+        problems
+    }
+}
+
+/// The server's mode is not known yet: refused is what no mode accepts. It is checked again when the mode is known.
+fn in_some_mode(sql: &str) -> Result<ReadingKind, Refusal> {
+    let mut first = None;
+    for modes in PostgresModes::ALL {
+        match ReadingStatement::parse(sql, SqlDialect::Postgres(modes)) {
+            Ok(statement) => return Ok(statement.kind()),
+            Err(refusal) => first = first.or(Some(refusal)),
+        }
+    }
+    first.map_or(Ok(ReadingKind::Query), Err)
+}

@@ -1,0 +1,227 @@
+//! What `supabase.writer` is told: the target, the mode, and what may be done about differences. No I/O here.
+
+use osiris_core::Problem;
+use osiris_core::write::repeated_names;
+pub use osiris_core::write::{ColumnMapping, Columns, Dedupe, OnConflict, SchemaEvolution, WriteMode};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// What is done about NUL characters in text, which PostgreSQL has no place for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum NulBytes {
+    /// The row is refused.
+    #[default]
+    Error,
+    /// They are left out; the values are counted as altered.
+    Strip,
+}
+
+/// How statements that make or change a table reach the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DdlChannel {
+    /// The database where the connection has an address of it, else the SQL endpoint of the project's API.
+    #[default]
+    Auto,
+    /// The SQL endpoint of the project's API, which takes the service key only.
+    HttpSql,
+    /// The database itself.
+    Postgres,
+    /// Another name for `postgres`, from older pipelines.
+    Psycopg2,
+}
+
+/// What the API is to answer to a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Returning {
+    /// Nothing but a status.
+    #[default]
+    Minimal,
+    /// The rows as the table has them now. They are not used; it costs time and needs the right to read.
+    Representation,
+}
+
+/// What `supabase.writer` writes, where and how.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WriterConfig {
+    /// The table.
+    #[schemars(length(min = 1, max = 63))]
+    pub table: String,
+    /// The schema of the table. Default `public`.
+    #[serde(default = "public")]
+    #[schemars(length(min = 1, max = 63))]
+    pub schema: String,
+    /// `append` (default; `insert` means the same) adds rows, `overwrite` (or `replace`) replaces all rows, `upsert` replaces rows
+    /// by `key`. With a direct channel each is one transaction; over the API no transaction spans two requests.
+    #[serde(default)]
+    #[schemars(extend("x-aliases" = ["write_mode"]))]
+    pub mode: WriteMode,
+    /// The columns (of the table) that tell rows apart: those of its primary key or of a unique index. Needed for `upsert` and,
+    /// over the API, for `overwrite`. A table that this step creates gets it as its primary key. Default: none.
+    #[serde(default)]
+    #[schemars(extend("x-aliases" = ["primary_key", "upsert_keys"]))]
+    pub key: Option<Columns>,
+    /// Which columns of the input are written: a list, or a map of input column to table column. Default: all, by name.
+    #[serde(default)]
+    pub columns: Option<ColumnMapping>,
+    /// Whether a missing table is created, with types from the input. Default `false`: a typo must not make a table. A new
+    /// table has no row-level security until somebody switches it on.
+    #[serde(default)]
+    #[schemars(extend("x-aliases" = ["create_table"]))]
+    pub create_if_missing: bool,
+    /// What happens to columns of the input that the table lacks: `refuse` (default) or `add_columns`.
+    #[serde(default)]
+    pub schema_evolution: SchemaEvolution,
+    /// How a table is created or changed: `auto` (default), `http_sql` or `postgres`.
+    #[serde(default)]
+    pub ddl_channel: DdlChannel,
+    /// Rows that are sent at a time, at most. Default: 500 over the API; about 8 MiB with a direct channel.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub batch_size: Option<u64>,
+    /// What is done with a row whose key is there: `update` (default) or `ignore`. For `upsert`; `ignore` also for `append` with
+    /// a `key`.
+    #[serde(default)]
+    pub on_conflict: OnConflict,
+    /// What is done with several rows of one key in the input: `error` (default), or `last`, which keeps the last one by
+    /// `order_by`. For `upsert`, and for `append` with `on_conflict: ignore`.
+    #[serde(default)]
+    pub dedupe: Dedupe,
+    /// The columns (of the input) that say which row of a key is the last one, for `dedupe: last`. Of rows that are equal in
+    /// them any one is kept; NULL counts as the greatest value. Default: none.
+    #[serde(default)]
+    pub order_by: Option<Columns>,
+    /// How many rows may be refused before the step fails; with a direct channel nothing is written then. Default 0.
+    #[serde(default)]
+    pub max_rejects: u64,
+    /// What is done about NUL characters in text: `error` (default) refuses the row, `strip` leaves them out, counted.
+    #[serde(default)]
+    pub nul_bytes: NulBytes,
+    /// Seconds that one request, or one statement with a direct channel, may take. Default: the connection's `timeout` over the
+    /// API, no limit with a direct channel.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 86400))]
+    pub timeout: Option<u64>,
+    /// How often a request that failed for a reason that passes is sent again, over the API. Default 3.
+    #[serde(default = "three")]
+    #[schemars(range(max = 20))]
+    pub retries: u32,
+    /// What the API answers to a write: `minimal` (default) or `representation`.
+    #[serde(default)]
+    pub returning: Returning,
+    /// Further preferences for the API's `Prefer` header, such as `tx=rollback`. Default: none.
+    #[serde(default)]
+    pub prefer: Option<String>,
+}
+
+fn public() -> String {
+    "public".to_owned()
+}
+
+const fn three() -> u32 {
+    3
+}
+
+impl WriterConfig {
+    /// The mode, by its one name.
+    pub(crate) fn mode(&self) -> WriteMode {
+        self.mode.canonical()
+    }
+
+    /// The names of the key columns; none when no key is given.
+    pub(crate) fn key_names(&self) -> &[String] {
+        self.key.as_ref().map_or(&[], Columns::names)
+    }
+
+    /// The names of the ordering columns.
+    pub(crate) fn order_names(&self) -> &[String] {
+        self.order_by.as_ref().map_or(&[], Columns::names)
+    }
+
+    /// Whether rows meet others by their key: an upsert, or an append that ignores keys that are there.
+    pub(crate) fn merges(&self) -> bool {
+        match self.mode() {
+            WriteMode::Upsert => true,
+            WriteMode::Append => self.on_conflict == OnConflict::Ignore,
+            _ => false,
+        }
+    }
+
+    /// What the schema cannot express, all of it.
+    pub(crate) fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let key_hint = "name the columns of the primary key or of a unique index";
+        if self.mode() == WriteMode::Upsert && self.key_names().is_empty() {
+            problems.push(Problem::error("/key", "`mode: upsert` needs `key`").with_hint(key_hint));
+        }
+        if self.on_conflict == OnConflict::Ignore {
+            match self.mode() {
+                WriteMode::Overwrite => problems.push(Problem::error(
+                    "/on_conflict",
+                    "`on_conflict` is for `mode: upsert`, or for `mode: append` with a `key`",
+                )),
+                WriteMode::Append if self.key_names().is_empty() => {
+                    problems.push(Problem::error("/key", "`on_conflict: ignore` needs `key`").with_hint(key_hint))
+                }
+                _ => {}
+            }
+        }
+        if self.dedupe == Dedupe::Last && !self.merges() {
+            problems.push(Problem::error(
+                "/dedupe",
+                "`dedupe` is for `mode: upsert`, or for `mode: append` with `on_conflict: ignore`",
+            ));
+        }
+        if self.dedupe == Dedupe::Last && self.order_names().is_empty() {
+            problems.push(
+                Problem::error("/order_by", "`dedupe: last` needs `order_by`")
+                    .with_hint("name the columns that say which row is the last one"),
+            );
+        }
+        if self.order_by.is_some() && self.dedupe != Dedupe::Last {
+            problems.push(Problem::error("/order_by", "`order_by` is for `dedupe: last` only"));
+        }
+        for (pointer, names) in [("/key", self.key_names()), ("/order_by", self.order_names())] {
+            problems.extend(repeated_names(pointer, names));
+        }
+        if let Some(columns) = &self.columns {
+            problems.extend(repeated_names("/columns", columns.targets()));
+        }
+        problems
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(json: serde_json::Value) -> WriterConfig {
+        serde_json::from_value(json).unwrap()
+    }
+
+    fn problems(json: serde_json::Value) -> Vec<String> {
+        config(json).problems().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn contradictions_are_all_reported_at_once() {
+        let found = problems(serde_json::json!({
+            "table": "t", "mode": "overwrite", "on_conflict": "ignore", "dedupe": "last", "columns": ["a", "A"]
+        }));
+        assert_eq!(found.len(), 4, "{found:?}");
+        let found = problems(serde_json::json!({"table": "t", "mode": "upsert"}));
+        assert!(found[0].contains("needs `key`"), "{found:?}");
+    }
+
+    #[test]
+    fn an_append_may_ignore_keys_that_are_there_when_it_knows_the_key() {
+        let without = serde_json::json!({"table": "t", "on_conflict": "ignore"});
+        assert_eq!(problems(without).len(), 1);
+        let with = config(serde_json::json!({"table": "t", "on_conflict": "ignore", "key": "id"}));
+        assert!(with.problems().is_empty() && with.merges());
+        assert!(!config(serde_json::json!({"table": "t", "mode": "insert"})).merges());
+    }
+}

@@ -1,0 +1,36 @@
+//! Tables and columns as the REST API describes them. What it does not say (rows, sizes, whether a table is a view, precision)
+//! is left open.
+
+use osiris_core::{Resource, ResourceField, ResourceKind, Result};
+
+use super::names::normalised;
+use crate::client::Rest;
+use crate::client::rest::openapi::{Description, RestTable};
+
+/// The tables and views of `public` that the key may see.
+///
+/// # Errors
+/// When the API does not answer, or does not describe itself to this key.
+pub(super) async fn resources(rest: &Rest) -> Result<Vec<Resource>> {
+    let description = Description::read(rest, "public").await?;
+    Ok(description.tables().iter().map(resource).collect())
+}
+
+fn resource(table: &RestTable) -> Resource {
+    let fields = table.columns.iter().zip(1..).map(|(column, ordinal)| ResourceField {
+        name: column.name.clone(),
+        ordinal,
+        field_type: normalised(&column.format, !column.members.is_empty()).to_owned(),
+        native_type: column.format.clone(),
+        nullable: column.nullable,
+        primary_key: column.primary_key,
+        max_length: column.max_length,
+    });
+    Resource {
+        name: table.name.clone(),
+        kind: ResourceKind::Table,
+        estimated_row_count: None,
+        estimated_size_mb: None,
+        fields: fields.collect(),
+    }
+}

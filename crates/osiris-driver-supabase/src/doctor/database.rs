@@ -1,0 +1,81 @@
+//! What the database says of itself, and what the account may do there.
+
+use osiris_core::Result;
+
+use super::Report;
+use crate::client::Client;
+use crate::discover::OURS;
+
+const DOING: &str = "looking at the tables' rights";
+/// How many tables are named.
+const NAMED: usize = 5;
+
+/// Asks the database.
+///
+/// # Errors
+/// Whatever is in the way.
+pub(super) async fn report(client: &Client) -> Result<Report> {
+    let direct = client.direct().await?;
+    let facts = direct.facts().clone();
+    let mut remarks = Vec::new();
+    let mut session = direct.acquire().await?;
+    // Two lists in one statement: tables that cannot be read, and tables of which row level security shows nothing.
+    let sql = format!(
+        "SELECT n.nspname || '.' || c.relname, pg_catalog.has_table_privilege(c.oid, 'SELECT') \
+         OR pg_catalog.has_any_column_privilege(c.oid, 'SELECT'), \
+         pg_catalog.row_security_active(c.oid) AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_policy p \
+         WHERE p.polrelid = c.oid AND p.polcmd IN ('r', '*') AND (0 = ANY (p.polroles) OR EXISTS \
+         (SELECT 1 FROM pg_catalog.unnest(p.polroles) r(oid) WHERE pg_catalog.pg_has_role(current_user, r.oid, 'USAGE')))) \
+         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         WHERE {OURS} AND c.relkind IN ('r', 'p') ORDER BY 1"
+    );
+    let tables = session.rows(&sql, DOING).await?;
+    session.release().await;
+    let is = |field: Option<&Option<String>>, wanted: &str| field.and_then(Option::as_deref) == Some(wanted);
+    let name = |row: &Vec<Option<String>>| row.first().cloned().flatten().unwrap_or_default();
+    let closed: Vec<String> = tables.iter().filter(|row| is(row.get(1), "f")).map(name).collect();
+    let hidden = tables.iter().filter(|row| is(row.get(1), "t") && is(row.get(2), "t"));
+    let hidden: Vec<String> = hidden.map(name).collect();
+    if facts.pooler {
+        remarks.push(
+            "a pooler is in between: reads in several parts need the direct address, everything else works".to_owned(),
+        );
+    }
+    if facts.in_recovery {
+        remarks.push("this is a standby: it can be read and not be written to".to_owned());
+    }
+    if facts.number > 0 && facts.number < 120_000 {
+        remarks.push("this version is older than what is supported (12)".to_owned());
+    }
+    if !hidden.is_empty() {
+        remarks.push(format!(
+            "row level security hides all rows of {}: add a policy for `{}`, or use a role that passes it by",
+            list(&hidden),
+            facts.account
+        ));
+    }
+    if !closed.is_empty() {
+        remarks.push(format!("no grant to read {}: GRANT SELECT ON it TO {}", list(&closed), facts.account));
+    }
+    Ok(Report {
+        message: format!("signed in to PostgreSQL {} as `{}`", facts.version, facts.account),
+        remarks,
+        details: vec![
+            ("account", facts.account),
+            ("database", facts.database),
+            ("server_version", facts.version),
+            ("encoding", facts.encoding),
+            ("tls", facts.tls.unwrap_or_else(|| "none".to_owned())),
+            ("pooler", if facts.pooler { "transaction" } else { "none" }.to_owned()),
+            ("row_level_security", if facts.bypass_rls { "passed by" } else { "applies" }.to_owned()),
+        ],
+    })
+}
+
+fn list(tables: &[String]) -> String {
+    let named = tables.iter().take(NAMED).map(|table| format!("`{table}`")).collect::<Vec<_>>().join(", ");
+    match tables.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}

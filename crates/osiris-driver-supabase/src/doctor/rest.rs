@@ -1,0 +1,129 @@
+//! What the REST API says of itself, and what the key says of itself.
+
+use std::time::{Duration, SystemTime};
+
+use osiris_core::{Error, ErrorKind, Result};
+use osiris_http::{Method, Page};
+use serde_json::Value;
+
+use super::Report;
+use crate::client::Rest;
+use crate::client::rest::ApiKey;
+
+/// How far clocks may be apart without a word.
+const TOLERANCE: Duration = Duration::from_secs(60);
+
+/// Asks the API for its description.
+///
+/// # Errors
+/// Whatever is in the way.
+pub(super) async fn report(rest: &Rest) -> Result<Report> {
+    let request = rest.request(Method::GET, "public", "")?.header("Accept", "application/openapi+json")?;
+    let asked = rest.http().fetch(&request.what("asking the REST API")).await;
+    let page = asked.map_err(|error| explained(error, rest, SystemTime::now()))?;
+    let document: Value = page.json()?;
+    let version = document["info"]["version"].as_str().unwrap_or("of an unknown version").to_owned();
+    // An API without a table describes itself without a word of tables.
+    let described = document["paths"].is_object();
+    let tables = document["definitions"].as_object().map(|tables| tables.len()).or(described.then_some(0));
+    let key = rest.key();
+    let mut remarks = remarks(key, tables);
+    remarks.extend(skew(&page, SystemTime::now()));
+    let mut details =
+        vec![("postgrest_version", version.clone()), ("role", key.role().unwrap_or("unknown").to_owned())];
+    details.extend(tables.map(|tables| ("tables", tables.to_string())));
+    Ok(Report { message: format!("the REST API answers (PostgREST {version})"), remarks, details })
+}
+
+fn remarks(key: &ApiKey, tables: Option<usize>) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if matches!(key.role(), Some("anon" | "authenticated")) {
+        remarks.push(format!(
+            "the key is for the role `{}`: row level security applies, and a table without a policy shows no rows and takes \
+             none: use the service role key for pipelines",
+            key.role().unwrap_or_default()
+        ));
+    }
+    match tables {
+        Some(0) => remarks.push(
+            "it shows no table of `public`: make one, expose the schema, or GRANT the key's role what it needs"
+                .to_owned(),
+        ),
+        None => remarks.push("it does not describe its tables to this key".to_owned()),
+        Some(_) => {}
+    }
+    remarks
+}
+
+/// What the server's clock says, where it is far from ours.
+fn skew(page: &Page, now: SystemTime) -> Option<String> {
+    let server = httpdate::parse_http_date(page.header("date")?).ok()?;
+    apart(server, now)
+}
+
+fn apart(server: SystemTime, now: SystemTime) -> Option<String> {
+    let (apart, direction) = match server.duration_since(now) {
+        Ok(ahead) => (ahead, "ahead of"),
+        Err(behind) => (behind.duration(), "behind"),
+    };
+    let seconds = apart.as_secs();
+    (apart > TOLERANCE).then(|| format!("the server's clock is {seconds} s {direction} this machine's: set them"))
+}
+
+/// The error with what the key and the clocks have to do with it.
+fn explained(error: Error, rest: &Rest, now: SystemTime) -> Error {
+    if error.kind() != ErrorKind::Auth {
+        return error;
+    }
+    let fact = |name: &str| error.context().iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone());
+    let server = fact("server time").and_then(|date| httpdate::parse_http_date(&date).ok());
+    if let Some(hint) = server.and_then(|server| apart(server, now)) {
+        return error.with_hint(hint);
+    }
+    let key = rest.key();
+    if let Some(expires) = key.expires().filter(|expires| *expires < now) {
+        let hint = format!("the key expired on {}: get a new one", httpdate::fmt_http_date(expires));
+        return error.with_hint(hint);
+    }
+    match (key.project(), hosted_project(rest)) {
+        (Some(of), Some(asked)) if of != asked => {
+            error.with_hint(format!("the key is that of the project `{of}`, and `{asked}` is asked: take its own"))
+        }
+        _ => error,
+    }
+}
+
+/// The project's reference in an address of Supabase's own.
+fn hosted_project(rest: &Rest) -> Option<&str> {
+    rest.http().base_url().host_str()?.strip_suffix(".supabase.co").filter(|reference| !reference.contains('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use osiris_core::ConfigSchema;
+    use serde_json::json;
+
+    use super::*;
+    use crate::client::{Client, Target};
+
+    #[test]
+    fn a_key_of_another_project_is_told_by_what_it_says_of_itself() {
+        // {"role":"anon","ref":"other"}
+        let key = "eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoiYW5vbiIsInJlZiI6Im90aGVyIn0.c2lnbmF0dXJl";
+        let connection = ConfigSchema::parse(&json!({"project_id": "abcdefgh", "key": key})).unwrap();
+        let rest = Client::prepare(Target::new(&connection, Path::new("."))).unwrap().rest().unwrap();
+        let told = explained(Error::auth("refused"), &rest, SystemTime::now());
+        assert_eq!(told.hint(), Some("the key is that of the project `other`, and `abcdefgh` is asked: take its own"));
+        assert_eq!(explained(Error::network("lost"), &rest, SystemTime::now()).hint(), None);
+    }
+
+    #[test]
+    fn clocks_may_be_a_little_apart() {
+        let now = SystemTime::now();
+        assert_eq!(apart(now + Duration::from_secs(30), now), None);
+        assert!(apart(now + Duration::from_secs(90), now).unwrap().contains("ahead"));
+        assert!(apart(now - Duration::from_secs(90), now).unwrap().contains("behind"));
+    }
+}

@@ -1,0 +1,89 @@
+//! `supabase.extractor`: a table, or a query, of a Supabase project, or of any PostgreSQL behind PostgREST.
+//!
+//! With a direct channel (see [`direct`]) rows come by binary COPY out of one snapshot. Without one (see [`rest`]) they come page
+//! by page.
+
+mod direct;
+mod rest;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use osiris_core::{
+    Catalog, Component, ComponentSpec, ConnectionUse, Discover, Doctor, ExecutionContext, Extract, Extracted, Health,
+    Problem, Result, Role, Step, TableSink,
+};
+
+use crate::client::{Channel, Connect, Target, connect};
+use crate::config::{ExtractorConfig, SupabaseConnection};
+
+/// `supabase.extractor`.
+pub struct SupabaseExtractor {
+    connect: Connect,
+}
+
+impl SupabaseExtractor {
+    /// The extractor as users have it.
+    pub fn new() -> Self {
+        Self::with_client(connect())
+    }
+
+    /// The same over another client.
+    pub fn with_client(connect: Connect) -> Self {
+        Self { connect }
+    }
+}
+
+impl Default for SupabaseExtractor {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Component for SupabaseExtractor {
+    const SPEC: ComponentSpec = ComponentSpec::new(
+        "supabase.extractor",
+        env!("CARGO_PKG_VERSION"),
+        Role::Extract,
+        "Reads a table or a query of Supabase, over its database or its REST API",
+    )
+    .with_connection(ConnectionUse::Required);
+    type Connection = SupabaseConnection;
+    type Config = ExtractorConfig;
+
+    fn validate(config: &ExtractorConfig) -> Vec<Problem> {
+        config.problems()
+    }
+}
+
+#[async_trait]
+impl Extract for SupabaseExtractor {
+    async fn extract(&self, step: &Step<'_, Self>, out: &TableSink, ctx: &ExecutionContext) -> Result<Extracted> {
+        let client = (self.connect)(Target::new(step.connection(), step.base_dir())).await?;
+        let extracted = match client.channel() {
+            Channel::Postgres => direct::extract(&client.direct().await?, step, out, ctx).await?,
+            Channel::Rest => {
+                let config = step.config();
+                let table = config.table.as_deref().unwrap_or_default();
+                let job = rest::Job { config, table, state: step.state(), dry_run: step.dry_run(), ctx };
+                rest::extract(&client, &job, out).await?
+            }
+        };
+        client.close().await;
+        Ok(extracted)
+    }
+}
+
+#[async_trait]
+impl Discover for SupabaseExtractor {
+    async fn discover(&self, connection: &SupabaseConnection, _: Option<&str>) -> Result<Catalog> {
+        crate::discover::discover(&self.connect, connection).await
+    }
+}
+
+#[async_trait]
+impl Doctor for SupabaseExtractor {
+    async fn check(&self, connection: &SupabaseConnection, limit: Duration) -> Health {
+        crate::doctor::check(&self.connect, connection, limit).await
+    }
+}

@@ -1,0 +1,128 @@
+//! Incremental reading over REST: the parts of a run as conditions. The server compares, by its own rules.
+
+use osiris_core::cursor::{Cursor, End, Part, Start};
+use osiris_core::{Error, Result};
+
+use super::values::{self, Moment};
+use crate::filter::Condition;
+
+/// The types whose values have an exact order and a text that says them exactly.
+const ORDERED: [&str; 12] = [
+    "smallint",
+    "integer",
+    "bigint",
+    "numeric",
+    "date",
+    "timestamp without time zone",
+    "timestamp with time zone",
+    "text",
+    "character varying",
+    "character",
+    "uuid",
+    "citext",
+];
+
+/// Refuses a cursor column of a type without an exact order.
+///
+/// # Errors
+/// Such a type; a lag that has no meaning for it.
+pub(super) fn check(cursor: &Cursor, format: &str) -> Result<()> {
+    if !ORDERED.contains(&format) {
+        return Err(Error::validation(format!("`{}` cannot be a cursor: it is {format}", cursor.column))
+            .with_hint("take an integer, numeric, date, timestamp, uuid or text column: others have no exact order"));
+    }
+    let has_distance =
+        matches!(format, "smallint" | "integer" | "bigint" | "numeric" | "date") || format.starts_with("timestamp");
+    if cursor.lag > 0.0 && !has_distance {
+        return Err(Error::validation("`lag` needs a number or a date").with_hint("remove `lag`"));
+    }
+    Ok(())
+}
+
+/// The rows of a part.
+///
+/// # Errors
+/// A saved value from which the lag cannot be taken.
+pub(super) fn conditions(cursor: &Cursor, format: &str, part: &Part) -> Result<Vec<Condition>> {
+    let compare = |operator, value: &str| Condition::compare(&cursor.column, operator, value);
+    let mut conditions = Vec::new();
+    match &part.start {
+        None => {}
+        Some(Start::From(value)) => conditions.push(compare("gte", value)),
+        Some(Start::After(value)) => conditions.push(compare("gt", value)),
+        Some(Start::Lagging(value)) => {
+            let earlier = earlier(value, format, cursor.lag).ok_or_else(|| {
+                Error::validation(format!("the cursor `{}` has a value from which no lag can be taken", cursor.column))
+                    .with_hint("remove `lag`, or the step's file of the state directory to read all rows again")
+            })?;
+            conditions.push(compare("gte", &earlier));
+        }
+    }
+    conditions.push(match &part.end {
+        End::Before(value) => compare("lt", value),
+        End::At(value) => compare("eq", value),
+    });
+    Ok(conditions)
+}
+
+/// `value` less `lag`, or something still earlier: rows that come twice do no harm.
+fn earlier(value: &str, format: &str, lag: f64) -> Option<String> {
+    let whole: i64 = format!("{:.0}", lag.ceil()).parse().ok()?;
+    match format {
+        "date" => match values::date(value).ok()? {
+            Moment::At(days) => Some(values::shown_date(i64::from(days) - whole.div_euclid(86_400) - 1)),
+            _ => None,
+        },
+        "timestamp without time zone" | "timestamp with time zone" => match values::timestamp(value).ok()? {
+            Moment::At(micros) => {
+                let zone = if format.ends_with("with time zone") { "+00:00" } else { "" };
+                Some(values::shown_timestamp(micros.checked_sub(whole.checked_mul(1_000_000)?)?, zone))
+            }
+            _ => None,
+        },
+        _ => {
+            let integer: i128 = value.split('.').next()?.parse().ok()?;
+            // One more where a fraction was cut off a negative number.
+            let cut = i128::from(value.contains('.'));
+            Some((integer - i128::from(whole) - cut).to_string())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn shown(cursor: serde_json::Value, format: &str, part: &Part) -> String {
+        let cursor: Cursor = serde_json::from_value(cursor).unwrap();
+        Condition::All(conditions(&cursor, format, part).unwrap()).sql().unwrap()
+    }
+
+    #[test]
+    fn a_part_is_a_range_of_the_cursor() {
+        use osiris_core::cursor::PartRole;
+        let part = |start, end| Part { start, end, role: PartRole::Between };
+        let plain = json!({"column": "c"});
+        let between = part(Some(Start::After("5".to_owned())), End::Before("9".to_owned()));
+        assert_eq!(shown(plain.clone(), "bigint", &between), r#"("c" > '5' AND "c" < '9')"#);
+        assert_eq!(shown(plain, "bigint", &part(None, End::At("5".to_owned()))), r#"("c" = '5')"#);
+        let lag = json!({"column": "c", "lag": 90});
+        let lagging = |value: &str| part(Some(Start::Lagging(value.to_owned())), End::Before(value.to_owned()));
+        assert_eq!(shown(lag.clone(), "numeric", &lagging("-5.5")), r#"("c" >= '-96' AND "c" < '-5.5')"#);
+        assert_eq!(
+            shown(lag.clone(), "timestamp with time zone", &lagging("2024-01-01T00:01:30+00:00")),
+            r#"("c" >= '2024-01-01T00:00:00.000000+00:00' AND "c" < '2024-01-01T00:01:30+00:00')"#
+        );
+        assert_eq!(shown(lag, "date", &lagging("2024-01-02")), r#"("c" >= '2024-01-01' AND "c" < '2024-01-02')"#);
+    }
+
+    #[test]
+    fn types_without_an_exact_order_are_refused() {
+        let cursor = |value| serde_json::from_value::<Cursor>(value).unwrap();
+        assert!(check(&cursor(json!({"column": "c"})), "real").is_err());
+        assert!(check(&cursor(json!({"column": "c", "lag": 5})), "text").is_err());
+        assert!(check(&cursor(json!({"column": "c", "lag": 5})), "date").is_ok());
+    }
+}

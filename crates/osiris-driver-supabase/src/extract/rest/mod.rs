@@ -1,0 +1,223 @@
+//! Reading a table over REST: page by page by key, proved by the server's own count, in constant memory.
+//!
+//! Each request sees the table at its own moment: rows that change their place in the order while they are read may come twice or not
+//! at all. The count says so; the direct channel reads one snapshot.
+
+mod cursor;
+mod output;
+mod plan;
+mod selected;
+mod values;
+
+use osiris_core::cursor::{Boundary, PartRole, RowDigest, SavedCursor};
+use osiris_core::{DRY_RUN_ROWS, Error, ExecutionContext, Extracted, Result, TableSink, Unit, metric};
+use serde_json::Value;
+
+use crate::client::Client;
+use crate::client::rest::openapi::Description;
+use crate::client::rest::pager::{Pager, Query, Rows};
+use crate::client::rest::table::TableApi;
+use crate::config::{ExtractorConfig, Verify};
+use crate::filter::{Condition, OrderColumn, Reserved, quote_name};
+use output::Output;
+use plan::Plan;
+
+/// Pages on their way from the network to the store, besides the one being taken apart.
+const PAGES_IN_FLIGHT: usize = 1;
+/// How often a request is tried again, where the step does not say.
+const RETRIES: u32 = 3;
+
+/// What a read is about.
+pub(super) struct Job<'a> {
+    pub(super) config: &'a ExtractorConfig,
+    pub(super) table: &'a str,
+    pub(super) state: Option<&'a Value>,
+    pub(super) dry_run: bool,
+    pub(super) ctx: &'a ExecutionContext,
+}
+
+/// Reads the table of the step.
+///
+/// # Errors
+/// What kept it from reading every row once.
+pub(super) async fn extract(client: &Client, job: &Job<'_>, out: &TableSink) -> Result<Extracted> {
+    let config = job.config;
+    for (field, is_set) in [("query", config.query.is_some()), ("partition_by", config.partition_by.is_some())] {
+        if is_set {
+            return Err(Error::validation(format!("`{field}` needs the database, and this step reads over REST"))
+                .with_hint("give the connection a `dsn` (or `pg_host` and so on), and leave `channel` out"));
+        }
+    }
+    let rest = client.rest()?.with_retries(config.retries.unwrap_or(RETRIES))?.for_step(job.ctx);
+    let api = TableApi::new(rest, config.schema(), job.table)?;
+    let description = Description::read(api.rest(), api.schema()).await?;
+    let plan = Plan::new(config, api, &description)?;
+    let output = Output::new(out.widening_sender(), &plan.columns, config.infinity);
+    let mut reading = Reading { job, query: plan.query, output, counts: Counts::default() };
+    let state = match &config.cursor {
+        _ if job.dry_run => {
+            reading.glimpse().await?;
+            None
+        }
+        None => {
+            let query = reading.query.clone();
+            reading.read(query, None).await?;
+            None
+        }
+        Some(_) => {
+            let format = config.cursor.as_ref().and_then(|cursor| {
+                description.table(job.table)?.column(&cursor.column).map(|column| column.format.clone())
+            });
+            reading.by_cursor(&format.unwrap_or_default()).await?
+        }
+    };
+    let counts = reading.counts;
+    let altered = reading.output.finish().await?;
+    job.ctx.log_metric(metric::PAGES_FETCHED, counts.pages, Unit::Calls, Value::Null);
+    let extracted = Extracted::rows(counts.read).with_deduplicated(counts.deduplicated).with_altered(altered);
+    Ok(match state {
+        Some(state) => extracted.with_state(state),
+        None => extracted,
+    })
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Counts {
+    read: u64,
+    deduplicated: u64,
+    pages: u64,
+}
+
+struct Reading<'a> {
+    job: &'a Job<'a>,
+    query: Query,
+    output: Output,
+    counts: Counts,
+}
+
+impl Reading<'_> {
+    /// A dry run: the first rows.
+    async fn glimpse(&mut self) -> Result<()> {
+        let mut query = self.query.clone();
+        query.limit = Some(query.limit.unwrap_or(u64::MAX).min(DRY_RUN_ROWS));
+        query.page_size = query.page_size.min(DRY_RUN_ROWS);
+        if let Some(rows) = Pager::new(query).next().await? {
+            self.take(rows, None).await?;
+        }
+        Ok(())
+    }
+
+    /// Every row of `query`, and proof of it. Rows that `boundary` knows are left out.
+    async fn read(&mut self, query: Query, mut boundary: Option<&mut Boundary>) -> Result<()> {
+        let mut pager = Pager::new(query.clone());
+        let (pages, mut queue) = tokio::sync::mpsc::channel(PAGES_IN_FLIGHT);
+        let fetch = async {
+            // Owned by this half alone: the other one sees the end of the queue when it is dropped.
+            let pages = pages;
+            while let Some(rows) = pager.next().await? {
+                if pages.send(rows).await.is_err() {
+                    break;
+                }
+            }
+            Result::<u64>::Ok(pager.arrived)
+        };
+        let mut total = None;
+        let take = async {
+            while let Some(rows) = queue.recv().await {
+                if let Some(all) = rows.total {
+                    total = Some(all);
+                    self.job.ctx.progress().expect_rows(query.expected(all));
+                }
+                self.take(rows, boundary.as_deref_mut()).await?;
+            }
+            Ok(())
+        };
+        let (arrived, ()) = tokio::try_join!(fetch, take)?;
+        match total {
+            Some(total) if self.job.config.verify == Verify::Counts => verify(&query, total, arrived).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn take(&mut self, rows: Rows, boundary: Option<&mut Boundary>) -> Result<()> {
+        let count = u64::try_from(rows.document.row_count()).unwrap_or(u64::MAX);
+        let keep: Vec<bool> = match boundary {
+            None => Vec::new(),
+            Some(boundary) => rows
+                .document
+                .rows()
+                .map(|row| {
+                    let mut digest = RowDigest::default();
+                    digest.add(Some(row.as_str().as_bytes()));
+                    boundary.note(digest)
+                })
+                .collect(),
+        };
+        let left_out = keep.iter().filter(|keep| !**keep).count();
+        self.counts.pages += 1;
+        self.counts.read += count;
+        self.counts.deduplicated += u64::try_from(left_out).unwrap_or(0);
+        self.output.push(rows.document, keep).await
+    }
+
+    /// The rows at and behind the last run's cursor. Returns what the next run starts from.
+    async fn by_cursor(&mut self, format: &str) -> Result<Option<Value>> {
+        let Some(cursor) = &self.job.config.cursor else { return Ok(None) };
+        cursor::check(cursor, format)?;
+        let saved = self.job.state.map(|state| SavedCursor::parse(state, cursor)).transpose()?;
+        let mut nulls = self.query.clone();
+        nulls.conditions.push(Condition::null(&cursor.column, true));
+        let nulls = nulls.count().await?;
+        if nulls > 0 {
+            tracing::warn!(column = cursor.column, rows = nulls, "rows without a cursor are not read");
+            self.job.ctx.log_metric("rows_without_cursor", nulls, Unit::Rows, Value::Null);
+        }
+        let Some(upper) = self.greatest(&cursor.column).await? else { return Ok(self.job.state.cloned()) };
+        let mut at_saved = saved.as_ref().map(SavedCursor::boundary).unwrap_or_default();
+        let mut at_upper = Boundary::default();
+        for part in cursor.parts(saved.as_ref(), &upper) {
+            let mut query = self.query.clone();
+            query.conditions.extend(cursor::conditions(cursor, format, &part)?);
+            let boundary = match part.role {
+                PartRole::Between => None,
+                PartRole::AtSaved => Some(&mut at_saved),
+                PartRole::AtUpper => Some(&mut at_upper),
+            };
+            self.read(query, boundary).await?;
+        }
+        cursor.next(saved.as_ref(), &upper, at_saved, at_upper).map(|next| next.state()).transpose()
+    }
+
+    /// The greatest value of a column.
+    async fn greatest(&self, column: &str) -> Result<Option<String>> {
+        let api = &self.query.api;
+        let name = quote_name(column, Reserved::No);
+        let order = OrderColumn { name: column.to_owned(), descending: true, nulls_first: false };
+        let builder = api.from().select(format!("value:{name}")).order(order.query());
+        let mut parameters: Vec<_> = self.query.conditions.iter().map(Condition::parameter).collect();
+        parameters.push(Condition::null(column, false).parameter());
+        parameters.push(("limit".to_owned(), "1".to_owned()));
+        let request = api.request(builder, "asking for the cursor's greatest value")?.query(parameters);
+        let document = api.fetch(&request).await?.document(&osiris_http::RowPath::root())?;
+        let row = document.row(0);
+        Ok(row.and_then(|row| row.get("value")?.text().map(|text| text.into_owned())))
+    }
+}
+
+/// Compares the rows that came with the server's count. A table that is written to meanwhile has two counts, and any number between.
+async fn verify(query: &Query, total: u64, arrived: u64) -> Result<()> {
+    let expected = query.expected(total);
+    if arrived == expected {
+        return Ok(());
+    }
+    let now = query.expected(query.count().await?);
+    if (expected.min(now)..=expected.max(now)).contains(&arrived) {
+        tracing::info!(arrived, before = expected, after = now, "the table changed while it was read");
+        return Ok(());
+    }
+    Err(Error::integrity(format!(
+        "the server counts {expected} rows (afterwards {now}), but {arrived} arrived"
+    ))
+    .with_hint("if `key` is set, check that its columns tell rows apart; else the table changed while it was read: run again, or \
+                read it over the database"))
+}

@@ -1,0 +1,99 @@
+//! Rows as Arrow, on their way into the step's table. Whatever JSON has no exact form for comes as text and is turned into the
+//! column's type by [`values`](super::values).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::Schema;
+use osiris_core::{ColumnType, Error, Result, TableSender};
+use osiris_http::{Document, Nested, Row, RowDecoder, RowOptions};
+
+use super::plan::Known;
+use super::selected::HIDDEN;
+use super::values::{self, Values};
+
+/// The way into the table.
+pub(super) struct Output {
+    sender: TableSender,
+    decoder: Option<RowDecoder>,
+    /// The columns whose values are converted.
+    converted: Arc<HashMap<String, Values>>,
+    altered: u64,
+}
+
+impl Output {
+    pub(super) fn new(sender: TableSender, columns: &[Known], infinity: crate::config::InfinityPolicy) -> Self {
+        let mut converted = HashMap::new();
+        let mut declared = Vec::new();
+        for Known { name, column_type } in columns {
+            if values::is_converted(column_type) {
+                converted.insert(name.clone(), Values { column_type: column_type.clone(), infinity });
+                declared.push((name.clone(), ColumnType::Varchar));
+            } else {
+                declared.push((name.clone(), column_type.clone()));
+            }
+        }
+        let options = RowOptions::new()
+            .with_nested(Nested::Json)
+            .with_columns(declared)
+            .with_filter(Arc::new(|name: &str| !name.starts_with(HIDDEN)));
+        Self { sender, decoder: Some(RowDecoder::new(options)), converted: Arc::new(converted), altered: 0 }
+    }
+
+    /// Takes the rows of a page for which `keep` says so; all of them when it is empty.
+    pub(super) async fn push(&mut self, document: Document, keep: Vec<bool>) -> Result<()> {
+        let Some(decoder) = self.decoder.take() else { return Ok(()) };
+        let keeps = move |index: usize, _: &Row<'_>| keep.is_empty() || keep.get(index).copied().unwrap_or(false);
+        let mut decoder = decoder.decode_where(document, keeps).await?;
+        while let Some(batch) = decoder.next_batch() {
+            self.send(batch).await?;
+        }
+        self.decoder = Some(decoder);
+        Ok(())
+    }
+
+    /// Sends what is left. Returns how many values could not be kept as they were.
+    pub(super) async fn finish(mut self) -> Result<u64> {
+        let Some(mut decoder) = self.decoder.take() else { return Ok(self.altered) };
+        while let Some(batch) = decoder.finish()? {
+            self.send(batch).await?;
+        }
+        Ok(self.altered + decoder.altered())
+    }
+
+    async fn send(&mut self, batch: RecordBatch) -> Result<()> {
+        if self.converted.is_empty() {
+            return self.sender.send(batch).await;
+        }
+        let converted = Arc::clone(&self.converted);
+        let work = move || convert(&batch, &converted);
+        let (batch, altered) = tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|error| Error::unknown("converting rows was broken off").with_source(error))??;
+        self.altered += altered;
+        self.sender.send(batch).await
+    }
+}
+
+/// The batch with the columns' own types, and how many values had to be changed for that.
+fn convert(batch: &RecordBatch, converted: &HashMap<String, Values>) -> Result<(RecordBatch, u64)> {
+    let (mut fields, mut arrays, mut altered) = (Vec::new(), Vec::new(), 0);
+    for (field, array) in batch.schema().fields().iter().zip(batch.columns()) {
+        match converted.get(field.name()) {
+            None => {
+                fields.push(Arc::clone(field));
+                arrays.push(Arc::clone(array));
+            }
+            Some(values) => {
+                let (array, changed) = values.convert(field.name(), array)?;
+                altered += changed;
+                fields.push(Arc::new(crate::types::field(field.name(), &values.column_type)));
+                arrays.push(array);
+            }
+        }
+    }
+    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)
+        .map_err(|error| Error::unknown("a batch could not be made of the rows").with_source(error))?;
+    Ok((batch, altered))
+}

@@ -1,0 +1,24 @@
+//! Values of a configuration as texts that Postgres reads.
+
+use serde_json::Value;
+
+/// A list as Postgres writes an array: `{"a",NULL,{"b"}}`.
+pub(super) fn array(values: &[Value]) -> String {
+    let items: Vec<String> = values
+        .iter()
+        .map(|value| match value {
+            Value::Null => "NULL".to_owned(),
+            Value::Array(inner) => array(inner),
+            other => super::name::quote_text(&scalar(other)),
+        })
+        .collect();
+    format!("{{{}}}", items.join(","))
+}
+
+/// A value as the text that Postgres reads.
+pub(super) fn scalar(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,22 @@
+//! What to read of a table, in PostgREST's notation: which rows (`filter`), in which order (`order`), what of them (`select`). One
+//! tree for both channels: a query string for REST, SQL for the direct one. No I/O here.
+//!
+//! The notation: <https://docs.postgrest.org/en/v12/references/api/tables_views.html>.
+
+mod condition;
+mod literal;
+mod name;
+mod operand;
+mod operator;
+mod order;
+mod parse;
+mod select;
+
+pub use order::Order;
+pub use parse::Filter;
+pub use select::Select;
+
+pub(crate) use condition::Condition;
+pub(crate) use name::{Reserved, quote_name};
+pub(crate) use order::OrderColumn;
+pub(crate) use select::{SelectItem, SelectKind};

@@ -1,0 +1,203 @@
+//! The `select` of a configuration: columns, casts, renames, embedded resources.
+
+use osiris_core::Problem;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::name::{ColumnPath, read_name};
+
+/// What to read of each row in PostgREST's notation: `*`, `id,name`, `price::text`, `full:name`, `data->>key`, or embedded
+/// resources such as `author(id,name)`; in one text or as a list.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Select {
+    /// In one text.
+    Text(#[schemars(length(min = 1))] String),
+    /// Part by part.
+    List(#[schemars(length(min = 1))] Vec<String>),
+}
+
+impl Default for Select {
+    fn default() -> Self {
+        Self::Text("*".to_owned())
+    }
+}
+
+/// One part of a `select`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SelectItem {
+    /// As it was written.
+    pub(crate) text: String,
+    /// The name it gets in the result.
+    pub(crate) name: String,
+    pub(crate) kind: SelectKind,
+}
+
+/// What a part is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum SelectKind {
+    /// `*`.
+    All,
+    /// A column, perhaps something inside of its JSON, perhaps cast.
+    Column { path: ColumnPath, cast: Option<String> },
+    /// An embedded resource.
+    Embedded,
+    /// An embedded resource whose columns stand beside those of the table: `...author(name)`.
+    Spread,
+}
+
+impl SelectItem {
+    fn parse(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let item = |name: &str, kind| Ok(Self { text: text.to_owned(), name: name.to_owned(), kind });
+        if text == "*" {
+            return item("*", SelectKind::All);
+        }
+        if let Some(spread) = text.strip_prefix("...") {
+            return if spread.ends_with(')') {
+                item("", SelectKind::Spread)
+            } else {
+                Err("`...` stands before an embedded resource".to_owned())
+            };
+        }
+        let (first, rest) = read_name(text)?;
+        let (alias, body) = match rest.strip_prefix(':') {
+            Some(after) if !after.starts_with(':') => (Some(first.clone()), after.trim_start()),
+            _ => (None, text),
+        };
+        if body.ends_with(')') {
+            let (name, inside) = read_name(body)?;
+            if inside.starts_with('.') || name.contains('(') || inside == "()" {
+                return Err("aggregates are for a later step: `duckdb.processor` counts and sums".to_owned());
+            }
+            return item(&alias.unwrap_or(name), SelectKind::Embedded);
+        }
+        let (path, rest) = ColumnPath::read(body)?;
+        if !path.resources.is_empty() {
+            return Err("a column of another table is read as an embedded resource: `author(name)`".to_owned());
+        }
+        let cast = match rest {
+            "" => None,
+            _ => match rest.strip_prefix("::") {
+                Some(cast) if is_type(cast) => Some(cast.trim().to_owned()),
+                _ => return Err(format!("it cannot be read from `{rest}` on")),
+            },
+        };
+        let own = path.json.last().map_or(&path.column, |step| &step.key).clone();
+        item(&alias.unwrap_or(own), SelectKind::Column { path, cast })
+    }
+
+    /// In SQL.
+    fn sql(&self) -> Result<String, String> {
+        match &self.kind {
+            SelectKind::All => Ok("*".to_owned()),
+            SelectKind::Embedded | SelectKind::Spread => {
+                Err(format!("`{}` is an embedded resource, which only REST can read", self.text))
+            }
+            SelectKind::Column { path, cast } => {
+                let value = path.sql()?;
+                let value = cast.as_ref().map_or(value.clone(), |cast| format!("({value})::{cast}"));
+                Ok(format!("{value} AS {}", crate::client::postgres::quote(&self.name)))
+            }
+        }
+    }
+}
+
+/// The name of a type, perhaps with a length, perhaps of an array.
+fn is_type(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ' ' | '[' | ']' | '.');
+    !text.trim().is_empty() && text.chars().all(allowed)
+}
+
+impl Select {
+    fn texts(&self) -> &[String] {
+        match self {
+            Self::Text(text) => std::slice::from_ref(text),
+            Self::List(texts) => texts,
+        }
+    }
+
+    fn parts(&self) -> Vec<&str> {
+        self.texts().iter().flat_map(|text| split(text)).collect()
+    }
+
+    /// All that is wrong with it.
+    pub(crate) fn problems(&self, pointer: &str) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut seen = std::collections::BTreeSet::new();
+        for part in self.parts() {
+            match SelectItem::parse(part) {
+                Ok(item) if !item.name.is_empty() && !seen.insert(item.name.to_lowercase()) => problems.push(
+                    Problem::error(pointer, format!("`{}` is named twice", item.name))
+                        .with_hint("give one of them another name: `other:column`"),
+                ),
+                Ok(_) => {}
+                Err(why) => problems.push(
+                    Problem::error(pointer, format!("`{part}` cannot be selected: {why}"))
+                        .with_hint("put names with other characters into double quotes"),
+                ),
+            }
+        }
+        problems
+    }
+
+    /// Its parts; nothing of it when it has problems.
+    pub(crate) fn items(&self) -> Vec<SelectItem> {
+        self.parts().into_iter().map(SelectItem::parse).collect::<Result<_, _>>().unwrap_or_default()
+    }
+
+    /// A list of columns in SQL.
+    ///
+    /// # Errors
+    /// What only REST can do.
+    pub(crate) fn sql(&self) -> Result<String, String> {
+        let columns = self.items().iter().map(SelectItem::sql).collect::<Result<Vec<_>, _>>()?;
+        Ok(columns.join(", "))
+    }
+}
+
+/// The parts between commas that stand neither in brackets nor in quotes.
+pub(super) fn split(text: &str) -> Vec<&str> {
+    let (mut parts, mut start, mut depth, mut quoted, mut escaped) = (Vec::new(), 0, 0_i32, false, false);
+    for (at, c) in text.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            _ if quoted => {}
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            ',' if depth == 0 => {
+                parts.push(&text[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[start..]);
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_of_a_select_are_known_by_kind_and_name() {
+        let select =
+            Select::Text("id, full:name,price::text,data->a->>b,author:authors!fk(id,books(title)),\"a,b\"".to_owned());
+        assert_eq!(select.problems("/select"), []);
+        let names: Vec<String> = select.items().into_iter().map(|item| item.name).collect();
+        assert_eq!(names, ["id", "full", "price", "b", "author", "a,b"]);
+        assert!(select.sql().unwrap_err().contains("embedded"));
+        let plain = Select::List(vec!["id".to_owned(), "p:price::numeric".to_owned()]);
+        assert_eq!(plain.sql().unwrap(), "\"id\" AS \"id\", (\"price\")::numeric AS \"p\"");
+    }
+
+    #[test]
+    fn what_cannot_be_selected_is_refused() {
+        for text in ["", "a,,b", "a::text;drop", "count()", "price.sum()", "a,a", "...x", "author.name", "\"a"] {
+            assert!(!Select::Text(text.to_owned()).problems("/select").is_empty(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! One column of a batch in the making: the bytes of a value in its binary form go straight into an Arrow builder.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayBuilder as _, ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder,
+    FixedSizeBinaryBuilder, Float32Builder, Float64Builder, Int16Builder, Int32Builder, Int64Builder,
+    IntervalMonthDayNanoBuilder, StringBuilder, Time64MicrosecondBuilder, TimestampMicrosecondBuilder, UInt32Builder,
+};
+use arrow::datatypes::IntervalMonthDayNano;
+use osiris_core::Error;
+
+use super::column::{ColumnPlan, Reading};
+use super::numeric::{self, NoDecimal};
+use crate::config::InfinityPolicy;
+
+/// Days from 1970-01-01 to 2000-01-01, where PostgreSQL's time begins.
+const EPOCH_DAYS: i32 = 10_957;
+/// The same in microseconds.
+const EPOCH_MICROS: i64 = 946_684_800_000_000;
+
+/// Why a value was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// Bytes that are no value of the type.
+    Malformed,
+    /// NaN or infinity in a decimal.
+    NotFinite,
+    /// Digits that the type does not have.
+    Digits,
+    /// An infinite date or timestamp.
+    Infinity,
+    /// Too far away for the store's type.
+    Range,
+    /// An interval with too many hours.
+    Interval,
+    /// No UTF-8.
+    Text,
+}
+
+impl Refused {
+    /// The error, without the value.
+    pub(super) fn in_column(self, name: &str, row: u64) -> Error {
+        let (what, hint) = match self {
+            Self::Malformed => {
+                return Error::unknown(format!("column `{name}` came in a form that is not its type's"))
+                    .with_hint("cast it in a query, such as `c::text`, and report the type")
+                    .with_context("row", row);
+            }
+            Self::NotFinite => {
+                ("holds NaN or infinity, which no DECIMAL has", "set `numeric: text`, or leave such rows out")
+            }
+            Self::Digits => {
+                ("has a value with more digits than its DECIMAL", "raise `numeric_scale`, or set `numeric: text`")
+            }
+            Self::Infinity => ("holds an infinite date or time", "set `infinity: keep` or `infinity: null` (counted)"),
+            Self::Range => ("has a time beyond the year 294246", "cast it to text in a query"),
+            Self::Interval => ("has an interval of more than 292 years in hours and minutes", "set `interval: text`"),
+            Self::Text => ("has a text that is no UTF-8", "cast it to bytea in a query to read its bytes"),
+        };
+        Error::validation(format!("column `{name}` {what}")).with_hint(hint).with_context("row", row)
+    }
+}
+
+impl From<NoDecimal> for Refused {
+    fn from(refused: NoDecimal) -> Self {
+        match refused {
+            NoDecimal::Malformed => Self::Malformed,
+            NoDecimal::NotFinite => Self::NotFinite,
+            NoDecimal::Digits => Self::Digits,
+        }
+    }
+}
+
+enum Builder {
+    Bool(BooleanBuilder),
+    Int16(Int16Builder),
+    Int32(Int32Builder),
+    Int64(Int64Builder),
+    UInt32(UInt32Builder),
+    Float(Float32Builder),
+    Double(Float64Builder),
+    Decimal(Decimal128Builder),
+    Text(StringBuilder),
+    Bytes(BinaryBuilder),
+    Uuid(FixedSizeBinaryBuilder),
+    Date(Date32Builder),
+    Time(Time64MicrosecondBuilder),
+    Moment(TimestampMicrosecondBuilder),
+    Interval(IntervalMonthDayNanoBuilder),
+}
+
+/// Calls `$builder => $call` for the builder inside, whichever it is.
+macro_rules! each {
+    ($self:expr, $builder:ident => $call:expr) => {
+        match $self {
+            Builder::Bool($builder) => $call,
+            Builder::Int16($builder) => $call,
+            Builder::Int32($builder) => $call,
+            Builder::Int64($builder) => $call,
+            Builder::UInt32($builder) => $call,
+            Builder::Float($builder) => $call,
+            Builder::Double($builder) => $call,
+            Builder::Decimal($builder) => $call,
+            Builder::Text($builder) => $call,
+            Builder::Bytes($builder) => $call,
+            Builder::Uuid($builder) => $call,
+            Builder::Date($builder) => $call,
+            Builder::Time($builder) => $call,
+            Builder::Moment($builder) => $call,
+            Builder::Interval($builder) => $call,
+        }
+    };
+}
+
+impl Builder {
+    fn new(plan: &ColumnPlan, rows: usize) -> Self {
+        let data_type = plan.field.data_type().clone();
+        match plan.reading {
+            Reading::Bool => Self::Bool(BooleanBuilder::with_capacity(rows)),
+            Reading::Int16 => Self::Int16(Int16Builder::with_capacity(rows)),
+            Reading::Int32 => Self::Int32(Int32Builder::with_capacity(rows)),
+            Reading::Int64 => Self::Int64(Int64Builder::with_capacity(rows)),
+            Reading::UInt32 => Self::UInt32(UInt32Builder::with_capacity(rows)),
+            Reading::Float => Self::Float(Float32Builder::with_capacity(rows)),
+            Reading::Double => Self::Double(Float64Builder::with_capacity(rows)),
+            Reading::Decimal(..) => Self::Decimal(Decimal128Builder::with_capacity(rows).with_data_type(data_type)),
+            Reading::Text | Reading::Json | Reading::Jsonb => Self::Text(StringBuilder::with_capacity(rows, rows * 16)),
+            Reading::Bytes => Self::Bytes(BinaryBuilder::with_capacity(rows, rows * 16)),
+            Reading::Uuid => Self::Uuid(FixedSizeBinaryBuilder::with_capacity(rows, 16)),
+            Reading::Date => Self::Date(Date32Builder::with_capacity(rows)),
+            Reading::Time => Self::Time(Time64MicrosecondBuilder::with_capacity(rows)),
+            Reading::Timestamp | Reading::Instant => {
+                Self::Moment(TimestampMicrosecondBuilder::with_capacity(rows).with_data_type(data_type))
+            }
+            Reading::Interval => Self::Interval(IntervalMonthDayNanoBuilder::with_capacity(rows)),
+        }
+    }
+}
+
+/// One column of a batch in the making.
+pub(super) struct ColumnBuilder {
+    builder: Builder,
+    reading: Reading,
+    infinity: InfinityPolicy,
+}
+
+/// Numbers of fixed length, the highest byte first.
+macro_rules! number {
+    ($raw:expr, $type:ty) => {
+        <$type>::from_be_bytes($raw.try_into().map_err(|_| Refused::Malformed)?)
+    };
+}
+
+impl ColumnBuilder {
+    pub(super) fn new(plan: &ColumnPlan, rows: usize) -> Self {
+        Self { builder: Builder::new(plan, rows), reading: plan.reading, infinity: plan.infinity }
+    }
+
+    pub(super) fn push_null(&mut self) {
+        each!(&mut self.builder, builder => builder.append_null());
+    }
+
+    /// Adds a value; says whether it was altered, as a policy allows.
+    pub(super) fn push(&mut self, raw: &[u8]) -> Result<bool, Refused> {
+        match &mut self.builder {
+            Builder::Bool(builder) => match raw {
+                [0] => builder.append_value(false),
+                [1] => builder.append_value(true),
+                _ => return Err(Refused::Malformed),
+            },
+            Builder::Int16(builder) => builder.append_value(number!(raw, i16)),
+            Builder::Int32(builder) => builder.append_value(number!(raw, i32)),
+            Builder::Int64(builder) => builder.append_value(number!(raw, i64)),
+            Builder::UInt32(builder) => builder.append_value(number!(raw, u32)),
+            Builder::Float(builder) => builder.append_value(number!(raw, f32)),
+            Builder::Double(builder) => builder.append_value(number!(raw, f64)),
+            Builder::Decimal(builder) => {
+                let Reading::Decimal(precision, scale) = self.reading else { return Err(Refused::Malformed) };
+                builder.append_value(numeric::unscaled(raw, precision, scale)?);
+            }
+            Builder::Text(builder) => builder.append_value(text(raw, self.reading)?),
+            Builder::Bytes(builder) => builder.append_value(raw),
+            Builder::Uuid(builder) => builder.append_value(raw).map_err(|_| Refused::Malformed)?,
+            Builder::Date(builder) => match date(number!(raw, i32), self.infinity)? {
+                Some(day) => builder.append_value(day),
+                None => {
+                    builder.append_null();
+                    return Ok(true);
+                }
+            },
+            Builder::Time(builder) => builder.append_value(number!(raw, i64)),
+            Builder::Moment(builder) => match moment(number!(raw, i64), self.infinity)? {
+                Some(micros) => builder.append_value(micros),
+                None => {
+                    builder.append_null();
+                    return Ok(true);
+                }
+            },
+            Builder::Interval(builder) => builder.append_value(interval(raw)?),
+        }
+        Ok(false)
+    }
+
+    /// The values so far. Room for as many is made at once: the next batch will be like this one.
+    pub(super) fn finish(&mut self, plan: &ColumnPlan) -> ArrayRef {
+        let (rows, bytes) = match &self.builder {
+            Builder::Text(builder) => (builder.len(), builder.values_slice().len()),
+            Builder::Bytes(builder) => (builder.len(), builder.values_slice().len()),
+            other => (each!(other, builder => builder.len()), 0),
+        };
+        let array = each!(&mut self.builder, builder => Arc::new(builder.finish()) as ArrayRef);
+        self.builder = match &self.builder {
+            Builder::Text(_) => Builder::Text(StringBuilder::with_capacity(rows, bytes)),
+            Builder::Bytes(_) => Builder::Bytes(BinaryBuilder::with_capacity(rows, bytes)),
+            _ => Builder::new(plan, rows),
+        };
+        array
+    }
+}
+
+fn text(raw: &[u8], reading: Reading) -> Result<&str, Refused> {
+    let raw = match (reading, raw) {
+        (Reading::Jsonb, [1, rest @ ..]) => rest,
+        (Reading::Jsonb, _) => return Err(Refused::Malformed),
+        (_, raw) => raw,
+    };
+    std::str::from_utf8(raw).map_err(|_| Refused::Text)
+}
+
+/// What becomes of an infinite value that the store writes as `kept`.
+fn infinite<T>(kept: T, policy: InfinityPolicy) -> Result<Option<T>, Refused> {
+    match policy {
+        InfinityPolicy::Keep => Ok(Some(kept)),
+        InfinityPolicy::Null => Ok(None),
+        InfinityPolicy::Error => Err(Refused::Infinity),
+    }
+}
+
+/// Days since 1970; the store's infinities are the greatest number and its negative.
+fn date(days: i32, policy: InfinityPolicy) -> Result<Option<i32>, Refused> {
+    match days {
+        i32::MAX => infinite(i32::MAX, policy),
+        i32::MIN => infinite(-i32::MAX, policy),
+        days => days.checked_add(EPOCH_DAYS).map(Some).ok_or(Refused::Range),
+    }
+}
+
+/// Microseconds since 1970; infinities as for [`date`].
+fn moment(micros: i64, policy: InfinityPolicy) -> Result<Option<i64>, Refused> {
+    match micros {
+        i64::MAX => infinite(i64::MAX, policy),
+        i64::MIN => infinite(-i64::MAX, policy),
+        micros => match micros.checked_add(EPOCH_MICROS) {
+            // The number is taken.
+            Some(i64::MAX) | None => Err(Refused::Range),
+            known => Ok(known),
+        },
+    }
+}
+
+/// Microseconds, days, months.
+fn interval(raw: &[u8]) -> Result<IntervalMonthDayNano, Refused> {
+    let (micros, rest) = raw.split_at_checked(8).ok_or(Refused::Malformed)?;
+    let (days, months) = rest.split_at_checked(4).ok_or(Refused::Malformed)?;
+    let nanos = number!(micros, i64).checked_mul(1000).ok_or(Refused::Interval)?;
+    Ok(IntervalMonthDayNano::new(number!(months, i32), number!(days, i32), nanos))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn infinities_are_the_stores_or_follow_the_policy() {
+        assert_eq!(date(i32::MAX, InfinityPolicy::Keep), Ok(Some(i32::MAX)));
+        assert_eq!(date(i32::MIN, InfinityPolicy::Keep), Ok(Some(-i32::MAX)));
+        assert_eq!(moment(i64::MIN, InfinityPolicy::Keep), Ok(Some(-i64::MAX)));
+        assert_eq!(moment(i64::MAX, InfinityPolicy::Null), Ok(None));
+        assert_eq!(moment(i64::MAX, InfinityPolicy::Error), Err(Refused::Infinity));
+    }
+
+    #[test]
+    fn days_and_moments_count_from_1970_and_do_not_wrap() {
+        assert_eq!(date(0, InfinityPolicy::Keep), Ok(Some(EPOCH_DAYS)));
+        assert_eq!(date(-2_451_545, InfinityPolicy::Keep), Ok(Some(-2_440_588)));
+        assert_eq!(moment(-EPOCH_MICROS, InfinityPolicy::Keep), Ok(Some(0)));
+        assert_eq!(moment(9_223_371_331_199_999_999, InfinityPolicy::Keep), Err(Refused::Range));
+        assert_eq!(date(i32::MAX - 1, InfinityPolicy::Keep), Err(Refused::Range));
+    }
+
+    #[test]
+    fn an_interval_keeps_its_months_and_days() {
+        let raw = [1_500_000_i64.to_be_bytes().as_slice(), &(-3_i32).to_be_bytes(), &14_i32.to_be_bytes()].concat();
+        assert_eq!(interval(&raw), Ok(IntervalMonthDayNano::new(14, -3, 1_500_000_000)));
+        let raw = [i64::MAX.to_be_bytes().as_slice(), &[0; 8]].concat();
+        assert_eq!(interval(&raw), Err(Refused::Interval));
+        assert_eq!(interval(&[0; 15]), Err(Refused::Malformed));
+    }
+}

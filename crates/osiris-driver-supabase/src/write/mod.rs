@@ -1,0 +1,100 @@
+//! `supabase.writer`: the rows of a table into a table of a Supabase project, or of any PostgreSQL behind PostgREST.
+//!
+//! With a direct channel (see [`direct`]) rows go by binary COPY, and each mode is one transaction. Without one (see [`rest`])
+//! they go by requests, of which each is a transaction of its own.
+
+mod direct;
+mod rest;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use osiris_core::write::{MappedColumn, map_columns};
+use osiris_core::{
+    Catalog, Component, ComponentSpec, ConnectionUse, Discover, Doctor, ExecutionContext, Health, Problem, Result,
+    Role, Step, TableRef, Write, Written,
+};
+
+use crate::client::{Channel, Connect, Target};
+use crate::config::{SupabaseConnection, WriterConfig};
+
+/// What a write is about, whatever the channel.
+pub(crate) struct Job<'a> {
+    pub(crate) config: &'a WriterConfig,
+    pub(crate) input: &'a TableRef,
+    /// The columns that are written. Those that only order rows are not among them.
+    pub(crate) mapped: Vec<MappedColumn>,
+    pub(crate) ctx: &'a ExecutionContext,
+    pub(crate) dry_run: bool,
+}
+
+/// `supabase.writer`.
+pub struct SupabaseWriter {
+    connect: Connect,
+}
+
+impl SupabaseWriter {
+    /// The writer as users have it.
+    pub fn new() -> Self {
+        Self::with_client(crate::client::connect())
+    }
+
+    /// The same over another client.
+    pub fn with_client(connect: Connect) -> Self {
+        Self { connect }
+    }
+}
+
+impl Default for SupabaseWriter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Component for SupabaseWriter {
+    const SPEC: ComponentSpec = ComponentSpec::new(
+        "supabase.writer",
+        env!("CARGO_PKG_VERSION"),
+        Role::Write,
+        "Writes a table to Supabase or PostgreSQL: appends, replaces all rows, or replaces by key",
+    )
+    .with_connection(ConnectionUse::Required);
+
+    type Connection = SupabaseConnection;
+    type Config = WriterConfig;
+
+    fn validate(config: &WriterConfig) -> Vec<Problem> {
+        config.problems()
+    }
+}
+
+#[async_trait]
+impl Write for SupabaseWriter {
+    async fn write(&self, step: &Step<'_, Self>, input: &TableRef, ctx: &ExecutionContext) -> Result<Written> {
+        let config = step.config();
+        ctx.rejects().set_limit(config.max_rejects);
+        let mapped = map_columns(config.columns.as_ref(), config.order_names(), input)?;
+        let job = Job { config, input, mapped, ctx, dry_run: step.dry_run() };
+        let client = (self.connect)(Target::new(step.connection(), step.base_dir())).await?;
+        let written = match client.channel() {
+            Channel::Postgres => direct::write(&client, &job).await,
+            Channel::Rest => rest::write(&client, &job).await,
+        };
+        client.close().await;
+        written
+    }
+}
+
+#[async_trait]
+impl Discover for SupabaseWriter {
+    async fn discover(&self, connection: &SupabaseConnection, _pattern: Option<&str>) -> Result<Catalog> {
+        crate::discover::discover(&self.connect, connection).await
+    }
+}
+
+#[async_trait]
+impl Doctor for SupabaseWriter {
+    async fn check(&self, connection: &SupabaseConnection, limit: Duration) -> Health {
+        crate::doctor::check(&self.connect, connection, limit).await
+    }
+}

@@ -1,0 +1,150 @@
+//! Making and changing tables where the rows go over REST: by the database where the connection knows it, else by an endpoint of the
+//! project that takes SQL. The API hears of it by a notification, and is asked until it has noticed.
+
+use std::time::{Duration, Instant};
+
+use osiris_core::{Error, ErrorKind, ExecutionContext, Result, event};
+use osiris_http::{Method, Request};
+use serde_json::json;
+
+use super::refusal::is_not_noticed;
+use super::statement::Statement;
+use crate::client::{Client, Rest};
+use crate::config::DdlChannel;
+
+/// Has PostgREST read the tables anew (<https://docs.postgrest.org/en/v12/references/schema_cache.html>).
+const RELOAD: &str = "NOTIFY pgrst, 'reload schema'";
+/// How long the API may take to notice a new table.
+const NOTICED_WITHIN: Duration = Duration::from_secs(30);
+/// The notification is sent again so often: PostgREST may have been away.
+const REMIND_EVERY: Duration = Duration::from_secs(3);
+const SHORTEST_DELAY: Duration = Duration::from_millis(20);
+const LONGEST_DELAY: Duration = Duration::from_secs(1);
+const DOING: &str = "changing the table";
+
+/// Leaves the statements that will be run with the step's artifacts.
+///
+/// # Errors
+/// When they cannot be written there.
+pub(super) fn show(ctx: &ExecutionContext, table: &str, sql: &str) -> Result<()> {
+    ctx.log_event(event::TABLE_DDL_PLANNED, json!({"table": table}));
+    let path = ctx.artifacts_dir()?.join("ddl_plan.sql");
+    std::fs::write(&path, format!("{sql};\n"))?;
+    ctx.log_artifact("ddl_plan", &path);
+    Ok(())
+}
+
+/// The way that statements go.
+pub(super) struct Ddl<'a> {
+    pub(super) client: &'a Client,
+    pub(super) rest: &'a Rest,
+    pub(super) ctx: &'a ExecutionContext,
+    pub(super) channel: DdlChannel,
+    pub(super) table: String,
+}
+
+impl Ddl<'_> {
+    /// Runs `sql`, and tells the API.
+    ///
+    /// # Errors
+    /// What the database says; when there is no way to it.
+    pub(super) async fn run(&self, sql: &str) -> Result<()> {
+        self.ctx.log_event(event::DDL_ATTEMPT, json!({"table": self.table, "channel": self.way()}));
+        match self.execute(&format!("{sql};\n{RELOAD};")).await {
+            Ok(()) => {
+                self.ctx.log_event(event::DDL_SUCCEEDED, json!({"table": self.table}));
+                Ok(())
+            }
+            Err(error) => {
+                self.ctx.log_event(event::DDL_FAILED, json!({"table": self.table, "error": error.message()}));
+                Err(error)
+            }
+        }
+    }
+
+    /// Waits until the API takes what `statement` would write: asked again and again, not slept on.
+    ///
+    /// # Errors
+    /// When it does not notice; when it refuses for another reason.
+    pub(super) async fn wait(&self, statement: &Statement) -> Result<()> {
+        let started = Instant::now();
+        let (mut delay, mut reminded) = (SHORTEST_DELAY, started);
+        loop {
+            let error = match super::probe(statement).await {
+                Ok(()) => return Ok(()),
+                Err(error) if is_not_noticed(&error) => error,
+                Err(error) => return Err(error),
+            };
+            if started.elapsed() > NOTICED_WITHIN {
+                let hint =
+                    "the table is there: reload the API's schema cache (NOTIFY pgrst, 'reload schema') and run again";
+                let message = format!("the API has not noticed the table `{}` within {NOTICED_WITHIN:?}", self.table);
+                return Err(Error::new(ErrorKind::Timeout, message).with_hint(hint).with_source(error));
+            }
+            if reminded.elapsed() > REMIND_EVERY {
+                self.execute(&format!("{RELOAD};")).await?;
+                reminded = Instant::now();
+            }
+            tokio::time::sleep(delay).await;
+            delay = (delay * 2).min(LONGEST_DELAY);
+        }
+    }
+
+    fn way(&self) -> &'static str {
+        if self.is_direct() { "postgres" } else { "http_sql" }
+    }
+
+    fn is_direct(&self) -> bool {
+        match self.channel {
+            DdlChannel::Auto => self.client.has_direct(),
+            DdlChannel::Postgres | DdlChannel::Psycopg2 => true,
+            DdlChannel::HttpSql => false,
+        }
+    }
+
+    async fn execute(&self, sql: &str) -> Result<()> {
+        if self.is_direct() {
+            let mut session = self.client.direct().await?.acquire().await?;
+            session.execute(sql, DOING).await?;
+            session.release().await;
+            return Ok(());
+        }
+        self.over_http(sql).await
+    }
+
+    async fn over_http(&self, sql: &str) -> Result<()> {
+        let address = self.client.target().connection.rest.as_ref();
+        let Some(endpoint) = address.map(|address| &address.sql) else {
+            return Err(
+                Error::validation("the connection has no REST API").with_hint("set `url` or `project_id`, and `key`")
+            );
+        };
+        let key = endpoint.key.expose();
+        let request = Request::new(Method::POST, endpoint.url.clone())
+            .header("apikey", key)?
+            .header("Authorization", &format!("Bearer {key}"))?
+            .json(&json!({"query": sql}))?
+            .what("running SQL over the project's API");
+        match self.rest.http().fetch(&request).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.refused(error)),
+        }
+    }
+
+    /// Says what else can be done, where the endpoint is the trouble.
+    fn refused(&self, error: Error) -> Error {
+        let status = error.context().iter().find(|(name, _)| *name == "status").map(|(_, status)| status.as_str());
+        let trouble = match status {
+            Some("404" | "405") => "the project has no endpoint for SQL there",
+            Some("401" | "403") => "the key may not run SQL",
+            _ => return error,
+        };
+        let kind = if trouble.starts_with("the key") { ErrorKind::Permission } else { ErrorKind::Validation };
+        Error::new(kind, format!("the table `{}` cannot be made or changed over the API: {trouble}", self.table))
+            .with_hint(
+                "give the connection a `dsn`, or a `sql_url` with its `sql_key` (the Management API with a personal access token); or run \
+                 `ddl_plan.sql` of the step's artifacts yourself",
+            )
+            .with_source(error)
+    }
+}

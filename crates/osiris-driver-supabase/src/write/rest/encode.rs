@@ -1,0 +1,276 @@
+//! Rows as JSON, in chunks: on a thread of its own, ahead of the one being sent. What cannot be written is refused here, before
+//! anybody is asked.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use bytes::Bytes;
+use osiris_core::{Reject, Result, TableScan};
+use tokio::sync::mpsc;
+
+use super::cell::JsonCell;
+use super::field::Field;
+use crate::types::encode::{Refusal, Rules};
+use crate::types::json;
+
+/// What a chunk may be at most.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) rows: usize,
+    pub(super) bytes: usize,
+}
+
+/// Rows that are sent together, each an object.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Chunk {
+    bytes: Vec<u8>,
+    /// Where each row begins and ends.
+    places: Vec<Range<usize>>,
+    /// The number of each row in the input, from 1, where its order was kept.
+    numbers: Vec<Option<u64>>,
+}
+
+impl Chunk {
+    pub(super) fn rows(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Some of its rows as an array.
+    pub(super) fn body(&self, rows: &Range<usize>) -> Bytes {
+        let (Some(first), Some(last)) =
+            (self.places.get(rows.start), rows.end.checked_sub(1).and_then(|last| self.places.get(last)))
+        else {
+            return Bytes::from_static(b"[]");
+        };
+        let mut body = Vec::with_capacity(last.end.saturating_sub(first.start) + 2);
+        body.push(b'[');
+        body.extend_from_slice(&self.bytes[first.start..last.end]);
+        body.push(b']');
+        body.into()
+    }
+
+    /// One of its rows as a reject.
+    pub(super) fn reject(&self, row: usize, column: Option<String>, reason: String) -> Reject {
+        let text = self.places.get(row).map(|place| String::from_utf8_lossy(&self.bytes[place.clone()]).into_owned());
+        Reject { row_number: self.number(row), column, reason, row: text }
+    }
+
+    /// The number of one of its rows.
+    pub(super) fn number(&self, row: usize) -> Option<u64> {
+        self.numbers.get(row).copied().flatten()
+    }
+
+    fn push(&mut self, row: &[u8], number: Option<u64>) {
+        if !self.bytes.is_empty() {
+            self.bytes.push(b',');
+        }
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(row);
+        self.places.push(start..self.bytes.len());
+        self.numbers.push(number);
+    }
+}
+
+/// What comes off the thread.
+pub(super) enum Piece {
+    Chunk(Chunk),
+    Refused(Vec<Reject>),
+    /// The end: values that a policy changed, and rows left out for a later one of their key.
+    Done {
+        altered: u64,
+        superseded: u64,
+    },
+}
+
+/// How rows are encoded.
+pub(super) struct Encoder {
+    pub(super) fields: Arc<[Field]>,
+    pub(super) limits: Limits,
+    pub(super) strip_nul: bool,
+    /// The places of the key columns, when rows come sorted by key and the last of each is kept.
+    pub(super) last_of: Option<Vec<usize>>,
+}
+
+/// Encodes `scan`, whose columns are the fields.
+pub(super) fn encoded(mut scan: TableScan, encoder: Encoder) -> mpsc::Receiver<Result<Piece>> {
+    let (sender, pieces) = mpsc::channel(2);
+    tokio::task::spawn_blocking(move || {
+        let mut work = Work::new(encoder);
+        loop {
+            let done = match scan.blocking_next() {
+                Ok(Some(batch)) => work.take(&batch).map(|()| false),
+                Ok(None) => {
+                    work.end();
+                    Ok(true)
+                }
+                Err(error) => Err(error),
+            };
+            let last = match done {
+                Ok(last) => last,
+                Err(error) => {
+                    // The sender of rows may have gone: then nobody wants the error either.
+                    let _ = sender.blocking_send(Err(error));
+                    return;
+                }
+            };
+            while let Some(piece) = work.ready.pop_front() {
+                if sender.blocking_send(Ok(piece)).is_err() {
+                    return;
+                }
+            }
+            if last {
+                return;
+            }
+        }
+    });
+    pieces
+}
+
+struct Work {
+    encoder: Encoder,
+    rules: Rules,
+    chunk: Chunk,
+    ready: VecDeque<Piece>,
+    refused: Vec<Reject>,
+    number: u64,
+    /// The row that may still be replaced by a later one of its key.
+    waiting: Option<(Vec<u8>, Vec<u8>)>,
+    superseded: u64,
+}
+
+impl Work {
+    fn new(encoder: Encoder) -> Self {
+        let rules = Rules { strip_nul: encoder.strip_nul, ..Rules::default() };
+        Self {
+            encoder,
+            rules,
+            chunk: Chunk::default(),
+            ready: VecDeque::new(),
+            refused: Vec::new(),
+            number: 0,
+            waiting: None,
+            superseded: 0,
+        }
+    }
+
+    fn take(&mut self, batch: &RecordBatch) -> Result<()> {
+        let fields = Arc::clone(&self.encoder.fields);
+        let rules = std::mem::take(&mut self.rules);
+        let cells = batch.columns().iter().zip(fields.iter()).map(|(array, field)| JsonCell::new(array, field, &rules));
+        let cells = cells.collect::<Result<Vec<_>>>()?;
+        let (mut row, mut scratch) = (Vec::new(), Vec::new());
+        for index in 0..batch.num_rows() {
+            self.number += 1;
+            row.clear();
+            let altered = rules.altered.get();
+            match object(&cells, &fields, index, &mut row, &mut scratch) {
+                Ok(places) => self.keep(&row, &places),
+                Err((column, reason)) => {
+                    rules.altered.set(altered);
+                    self.refuse(batch, index, column, reason.into_owned());
+                }
+            }
+        }
+        drop(cells);
+        self.rules = rules;
+        if !self.refused.is_empty() {
+            self.ready.push_back(Piece::Refused(std::mem::take(&mut self.refused)));
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, row: &[u8], places: &[Range<usize>]) {
+        let Some(keys) = &self.encoder.last_of else { return self.push(row, Some(self.number)) };
+        let mut key = Vec::new();
+        for place in keys.iter().filter_map(|index| places.get(*index)) {
+            key.extend_from_slice(&row[place.clone()]);
+            key.push(b',');
+        }
+        match self.waiting.replace((key, row.to_vec())) {
+            Some((before, _)) if Some(&before) == self.waiting.as_ref().map(|(key, _)| key) => self.superseded += 1,
+            Some((_, before)) => self.push(&before, None),
+            None => {}
+        }
+    }
+
+    fn push(&mut self, row: &[u8], number: Option<u64>) {
+        let Limits { rows, bytes } = self.encoder.limits;
+        if self.chunk.rows() > 0 && self.chunk.bytes.len() + row.len() > bytes {
+            self.cut();
+        }
+        self.chunk.push(row, number);
+        if self.chunk.rows() >= rows {
+            self.cut();
+        }
+    }
+
+    fn refuse(&mut self, batch: &RecordBatch, row: usize, column: usize, reason: String) {
+        let columns: Vec<_> = self.encoder.fields.iter().map(|field| field.source.clone()).collect();
+        let number = self.encoder.last_of.is_none().then_some(self.number);
+        let column = columns.get(column).map(|column| column.name.clone());
+        self.refused.push(Reject { row_number: number, column, reason, row: json::shown(batch, &columns, row) });
+    }
+
+    fn cut(&mut self) {
+        if self.chunk.rows() > 0 {
+            self.ready.push_back(Piece::Chunk(std::mem::take(&mut self.chunk)));
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some((_, row)) = self.waiting.take() {
+            self.push(&row, None);
+        }
+        self.cut();
+        self.ready.push_back(Piece::Done { altered: self.rules.altered.get(), superseded: self.superseded });
+    }
+}
+
+/// Writes a row as an object and returns the places of its values; or the column that cannot be written, and why.
+fn object(
+    cells: &[JsonCell<'_>],
+    fields: &[Field],
+    row: usize,
+    out: &mut Vec<u8>,
+    scratch: &mut Vec<u8>,
+) -> Result<Vec<Range<usize>>, (usize, Refusal)> {
+    let mut places = Vec::with_capacity(cells.len());
+    out.push(b'{');
+    for (index, (cell, field)) in cells.iter().zip(fields).enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        json::string(&field.target, out);
+        out.push(b':');
+        let start = out.len();
+        cell.write(row, scratch, out).map_err(|reason| (index, reason))?;
+        places.push(start..out.len());
+    }
+    out.push(b'}');
+    Ok(places)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk(rows: &[&str]) -> Chunk {
+        let mut chunk = Chunk::default();
+        for (index, row) in rows.iter().enumerate() {
+            chunk.push(row.as_bytes(), u64::try_from(index + 1).ok());
+        }
+        chunk
+    }
+
+    #[test]
+    fn any_rows_of_a_chunk_are_a_body_of_their_own() {
+        let chunk = chunk(&[r#"{"a":1}"#, r#"{"a":2}"#, r#"{"a":3}"#]);
+        assert_eq!(&chunk.body(&(0..3))[..], br#"[{"a":1},{"a":2},{"a":3}]"#);
+        assert_eq!(&chunk.body(&(1..2))[..], br#"[{"a":2}]"#);
+        assert_eq!(&chunk.body(&(0..0))[..], b"[]");
+        let reject = chunk.reject(2, None, "bad".to_owned());
+        assert_eq!((reject.row_number, reject.row.as_deref()), (Some(3), Some(r#"{"a":3}"#)));
+    }
+}

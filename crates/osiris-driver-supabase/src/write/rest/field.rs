@@ -1,0 +1,93 @@
+//! A column on its way over REST: what it is in the input, what the API says of it in the table, and the conversion between them,
+//! which is the one of the direct channel. Lengths and scales beyond those of text are not known here.
+
+use osiris_core::Column;
+
+use crate::client::rest::openapi::RestColumn;
+use crate::types::encode::{CatalogType, Conversion, Kind};
+
+/// One column.
+#[derive(Debug, Clone)]
+pub(super) struct Field {
+    /// Its column in the input.
+    pub(super) source: Column,
+    /// Its name in the table.
+    pub(super) target: String,
+    pub(super) conversion: Conversion,
+    pub(super) not_null: bool,
+}
+
+/// What a column of the table takes.
+pub(super) fn kind(column: &RestColumn) -> Kind {
+    match column.format.strip_suffix("[]") {
+        Some(element) => {
+            let element = RestColumn { format: element.to_owned(), ..RestColumn::default() };
+            Kind::Array { element: Box::new(kind(&element)), oid: 0 }
+        }
+        None => {
+            let name = catalog_name(&column.format);
+            let schema = if name.is_some() || !column.format.contains('.') { "pg_catalog" } else { "" };
+            let family = if column.members.is_empty() { "b" } else { "e" };
+            let name = name.unwrap_or(column.format.rsplit('.').next().unwrap_or_default());
+            CatalogType { name, schema, family, modifier: modifier(column) }.kind()
+        }
+    }
+}
+
+/// The length of a text, as the catalog writes it.
+fn modifier(column: &RestColumn) -> i32 {
+    let is_text = matches!(column.format.as_str(), "character varying" | "character");
+    let length = column.max_length.filter(|_| is_text).and_then(|length| i32::try_from(length).ok());
+    length.and_then(|length| length.checked_add(4)).unwrap_or(-1)
+}
+
+/// The catalog's name of a type that SQL calls otherwise.
+fn catalog_name(format: &str) -> Option<&'static str> {
+    Some(match format {
+        "boolean" => "bool",
+        "smallint" => "int2",
+        "integer" => "int4",
+        "bigint" => "int8",
+        "real" => "float4",
+        "double precision" => "float8",
+        "numeric" => "numeric",
+        "text" => "text",
+        "character varying" => "varchar",
+        "character" => "bpchar",
+        "\"char\"" => "char",
+        "json" => "json",
+        "jsonb" => "jsonb",
+        "bytea" => "bytea",
+        "uuid" => "uuid",
+        "date" => "date",
+        "time without time zone" => "time",
+        "time with time zone" => "timetz",
+        "timestamp without time zone" => "timestamp",
+        "timestamp with time zone" => "timestamptz",
+        "interval" => "interval",
+        "bit" => "bit",
+        "bit varying" => "varbit",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_api_calls_a_type_is_the_same_kind_as_what_the_catalog_calls_it() {
+        let of = |format: &str, max_length| {
+            kind(&RestColumn { format: format.to_owned(), max_length, ..RestColumn::default() })
+        };
+        assert_eq!(of("character varying", Some(20)), Kind::Text { limit: Some(20) });
+        assert_eq!(of("timestamp with time zone", None), Kind::Timestamp { digits: 6, zoned: true });
+        assert_eq!(of("numeric", None), Kind::Numeric(None));
+        assert_eq!(of("text[]", None), Kind::Array { element: Box::new(Kind::Text { limit: None }), oid: 0 });
+        assert_eq!(of("int4range", None), Kind::Literal);
+        assert_eq!(of("extensions.citext", None), Kind::Text { limit: None });
+        let mood =
+            RestColumn { format: "public.mood".to_owned(), members: vec!["ok".to_owned()], ..RestColumn::default() };
+        assert_eq!(kind(&mood), Kind::Enum);
+    }
+}

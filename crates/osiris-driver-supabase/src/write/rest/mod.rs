@@ -1,0 +1,299 @@
+//! Writing over REST: look, check everything, make what is missing, then request after request.
+//!
+//! No transaction spans two requests: what was written before a failure stays, and the error says so. What may be sent twice without
+//! harm (upserts, and appends that ignore keys that are there) is sent again after a fault; a plain append never is, unless the
+//! server surely did nothing. `overwrite` upserts first and then deletes what is not among the new rows.
+
+mod cell;
+mod check;
+mod ddl;
+mod encode;
+mod field;
+mod keys;
+mod moment;
+mod refusal;
+mod rounding;
+mod send;
+mod statement;
+mod sweep;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use osiris_core::write::{ensure_no_problems, same_name};
+use osiris_core::{Error, Result, TableScan, Unit, Written, metric};
+use osiris_http::Bytes;
+use serde_json::Value;
+
+use super::Job;
+use crate::client::Client;
+use crate::client::postgres::quote_path;
+use crate::client::rest::openapi::{Description, RestTable};
+use crate::client::rest::table::TableApi;
+use crate::config::{Dedupe, NulBytes, WriteMode};
+use crate::error::sqlstate;
+use crate::types::ddl as sql;
+use check::Check;
+use ddl::Ddl;
+use encode::{Encoder, Limits};
+use field::Field;
+use send::Sender;
+use statement::Statement;
+
+/// Rows of a request, where the step does not say.
+const ROWS: u64 = 500;
+/// The size of a request: gateways take a few megabytes.
+const BYTES: usize = 2 << 20;
+
+/// Writes the rows of `job`.
+///
+/// # Errors
+/// Whatever kept it from being done. What was written before stays; the error says how much that is.
+pub(super) async fn write(client: &Client, job: &Job<'_>) -> Result<Written> {
+    let config = job.config;
+    let rest = client.rest()?.with_retries(config.retries)?.for_step(job.ctx);
+    let api = TableApi::new(rest, &config.schema, &config.table)?
+        .with_timeout(config.timeout.map(Duration::from_secs))
+        .with_prefer(config.prefer.clone());
+    let work = Work { client, job, api };
+    match work.prepare().await? {
+        Some(ready) => work.send(ready).await,
+        None => Ok(Written::default()),
+    }
+}
+
+/// Sends no row at all: the server says what it would refuse of any.
+async fn probe(statement: &Statement) -> Result<()> {
+    statement.send(Bytes::from_static(b"[]"), 0).await.map(|_| ())
+}
+
+/// What was checked.
+struct Ready {
+    /// The columns as they will be sent.
+    fields: Arc<[Field]>,
+    /// The columns that tell rows apart.
+    key: Vec<String>,
+    /// Columns that may need a value and get none.
+    left_out: Vec<String>,
+}
+
+struct Work<'a> {
+    client: &'a Client,
+    job: &'a Job<'a>,
+    api: TableApi,
+}
+
+impl Work<'_> {
+    fn table(&self) -> String {
+        self.api.shown()
+    }
+
+    /// Checks everything and makes what is missing; nothing comes of it in a dry run.
+    async fn prepare(&self) -> Result<Option<Ready>> {
+        let description = Description::read(self.api.rest(), self.api.schema()).await?;
+        let Some(table) = description.table(self.api.name()) else { return self.create(&description).await };
+        let check = self.check(table);
+        let additions = check.additions();
+        let ready = self.checked(table).await?;
+        if !additions.is_empty() {
+            return self.change(&sql::add_columns(&self.qualified(), &additions)).await;
+        }
+        Ok((!self.job.dry_run).then_some(ready))
+    }
+
+    /// Everything that can be known without asking the server.
+    async fn checked(&self, table: &RestTable) -> Result<Ready> {
+        let mut check = self.check(table);
+        let key = check.key();
+        let fields = check.fields(&key);
+        ensure_no_problems(&self.table(), &check.problems)?;
+        let ready = Ready { fields, key, left_out: check.perhaps_left_out() };
+        self.refuse_nulls(&ready.fields).await?;
+        self.refuse_duplicates(&ready).await?;
+        Ok(ready)
+    }
+
+    fn check<'b>(&'b self, table: &'b RestTable) -> Check<'b> {
+        Check { config: self.job.config, mapped: &self.job.mapped, table, problems: Vec::new() }
+    }
+
+    async fn create(&self, description: &Description) -> Result<Option<Ready>> {
+        let config = self.job.config;
+        if !config.create_if_missing {
+            let hint = match description.similar(self.api.name()) {
+                Some(similar) => format!("did you mean `{similar}`? Or set `create_if_missing: true` to have it created"),
+                None => "check `table` and `schema`, and that the key may see it; or set `create_if_missing: true` to have it created"
+                    .to_owned(),
+            };
+            return Err(Error::validation(format!("there is no table `{}`", self.table())).with_hint(hint));
+        }
+        let columns: Vec<_> = self.job.mapped.iter().map(|column| (column.target.clone(), &column.source)).collect();
+        let mut problems = Vec::new();
+        if config.mode() == WriteMode::Overwrite && config.key_names().is_empty() {
+            problems.push("over REST `mode: overwrite` finds old rows by their key: set `key`".to_owned());
+        }
+        let create = sql::create_table(&self.qualified(), &columns, config.key_names()).unwrap_or_else(|more| {
+            problems.extend(more);
+            String::new()
+        });
+        ensure_no_problems(&self.table(), &problems)?;
+        self.change(&create).await
+    }
+
+    /// Runs `sql` and looks again.
+    async fn change(&self, sql: &str) -> Result<Option<Ready>> {
+        ddl::show(self.job.ctx, &self.table(), sql)?;
+        if self.job.dry_run {
+            return Ok(None);
+        }
+        let ddl = Ddl {
+            client: self.client,
+            rest: self.api.rest(),
+            ctx: self.job.ctx,
+            channel: self.job.config.ddl_channel,
+            table: self.table(),
+        };
+        ddl.run(sql).await?;
+        let targets: Vec<&str> = self.job.mapped.iter().map(|column| column.target.as_str()).collect();
+        let key = self.job.config.key_names().to_vec();
+        ddl.wait(&Statement::new(self.api.clone(), self.job.config, &targets, key)).await?;
+        let description = Description::read(self.api.rest(), self.api.schema()).await?;
+        let table = description.table(self.api.name()).ok_or_else(|| {
+            Error::validation(format!("the API does not show the new table `{}` to this key", self.table()))
+                .with_hint("grant the role of the key what it needs, or use the service key")
+        })?;
+        Ok(Some(self.checked(table).await?))
+    }
+
+    fn qualified(&self) -> String {
+        quote_path(self.api.schema(), self.api.name())
+    }
+
+    fn statement(&self, ready: &Ready) -> Statement {
+        let columns: Vec<&str> = ready.fields.iter().map(|field| field.target.as_str()).collect();
+        Statement::new(self.api.clone(), self.job.config, &columns, ready.key.clone())
+            .comparing(rounding::at_risk(&ready.fields))
+    }
+
+    /// Asks the server whether it would take any row at all. Returns the statement that asks for no more than the table and the key
+    /// allow.
+    async fn settled(&self, ready: &Ready) -> Result<Statement> {
+        let statement = self.statement(ready);
+        let error = match probe(&statement).await {
+            Ok(()) => return Ok(statement),
+            Err(error) => error,
+        };
+        let less = match sqlstate(&error) {
+            Some("42703" | "0A000") => statement.without_marks(),
+            Some("42501") => statement.blind(),
+            _ => return Err(self.explained(error)),
+        };
+        match probe(&less).await {
+            Ok(()) => Ok(less),
+            Err(_) => Err(self.explained(error)),
+        }
+    }
+
+    fn explained(&self, error: Error) -> Error {
+        match sqlstate(&error) {
+            Some("42P10") => {
+                let problem =
+                    "it has no primary key or unique index on exactly the columns that `key` names".to_owned();
+                ensure_no_problems(&self.table(), &[problem]).err().unwrap_or(error)
+            }
+            Some("428C9") => error.with_hint("the column is generated: leave it out with `columns`"),
+            _ => error,
+        }
+    }
+
+    /// NULLs where the table takes none are rejects, one by one; where no reject is allowed they need not be tried.
+    async fn refuse_nulls(&self, fields: &[Field]) -> Result<()> {
+        if self.job.config.max_rejects > 0 || self.job.input.rows() == 0 {
+            return Ok(());
+        }
+        let strict: Vec<&str> =
+            fields.iter().filter(|field| field.not_null).map(|field| field.source.name.as_str()).collect();
+        let counts = self.job.ctx.store().null_counts(self.job.input, &strict).await?;
+        let problems: Vec<String> = strict
+            .iter()
+            .zip(counts)
+            .filter(|(_, count)| *count > 0)
+            .map(|(name, count)| format!("`{name}` of the input is NULL in {count} rows, and its column takes no NULL"))
+            .collect();
+        ensure_no_problems(&self.table(), &problems)
+    }
+
+    /// Several rows of one key would replace one another.
+    async fn refuse_duplicates(&self, ready: &Ready) -> Result<()> {
+        let config = self.job.config;
+        let merges = config.merges() || config.mode() == WriteMode::Overwrite;
+        if !merges || config.dedupe == Dedupe::Last || self.job.input.rows() == 0 {
+            return Ok(());
+        }
+        let fields: Arc<[Field]> = key_fields(ready).cloned().collect();
+        let names: Vec<&str> = fields.iter().map(|field| field.source.name.as_str()).collect();
+        let scan = self.job.ctx.store().scan(self.job.input).columns(names.clone()).order_by(names).open().await?;
+        keys::refuse_duplicates(self.job.ctx, scan, fields).await
+    }
+
+    async fn send(&self, ready: Ready) -> Result<Written> {
+        let (config, ctx) = (self.job.config, self.job.ctx);
+        ctx.progress().expect_rows(self.job.input.rows());
+        let overwrites = config.mode() == WriteMode::Overwrite;
+        let rows = usize::try_from(config.batch_size.unwrap_or(ROWS)).unwrap_or(usize::MAX);
+        let mut sender = Sender {
+            statement: self.settled(&ready).await?,
+            ctx,
+            max_rejects: config.max_rejects,
+            left_out: ready.left_out.clone(),
+            keys: if overwrites { Some(sweep::keys_written(ctx).await?) } else { None },
+            most: rows,
+            bytes: 0,
+            written: Written::default(),
+        };
+        let scan = self.scan(&ready).await?;
+        sender.run(encode::encoded(scan, self.encoder(&ready, rows))).await?;
+        ctx.log_metric(metric::BYTES_WRITTEN, sender.bytes, Unit::Bytes, Value::Null);
+        ctx.rejects().enforce_limit().map_err(|error| {
+            error.with_context("the other rows", "are written: over REST no transaction spans two requests")
+        })?;
+        let mut written = sender.written;
+        if let Some(keys) = sender.keys.take() {
+            written.deleted = sweep::sweep(&self.api, &ready.key, keys, ctx).await?;
+        }
+        Ok(written)
+    }
+
+    fn encoder(&self, ready: &Ready, rows: usize) -> Encoder {
+        let key_places = || {
+            let fields = ready.fields.iter().enumerate();
+            fields.filter(|(_, field)| ready.key.contains(&field.target)).map(|(index, _)| index).collect()
+        };
+        Encoder {
+            fields: Arc::clone(&ready.fields),
+            limits: Limits { rows, bytes: BYTES },
+            strip_nul: self.job.config.nul_bytes == NulBytes::Strip,
+            last_of: (self.job.config.dedupe == Dedupe::Last).then(key_places),
+        }
+    }
+
+    async fn scan(&self, ready: &Ready) -> Result<TableScan> {
+        let names: Vec<&str> = ready.fields.iter().map(|field| field.source.name.as_str()).collect();
+        let scan = self.job.ctx.store().scan(self.job.input).columns(names);
+        if self.job.config.dedupe != Dedupe::Last {
+            return scan.open().await;
+        }
+        let keys = key_fields(ready).map(|field| &field.source.name);
+        let mut order: Vec<String> = Vec::new();
+        for name in keys.chain(self.job.config.order_names()) {
+            if !order.iter().any(|known| same_name(known, name)) {
+                order.push(name.clone());
+            }
+        }
+        scan.order_by(order).open().await
+    }
+}
+
+fn key_fields(ready: &Ready) -> impl Iterator<Item = &Field> {
+    ready.fields.iter().filter(|field| ready.key.contains(&field.target))
+}

@@ -1,0 +1,198 @@
+//! Chunks on their way, one request after another. A request that is too much for the server is halved, and so are all after it; one
+//! that is refused because of rows is halved until those are alone: they are rejects. Each request is a transaction of its own.
+
+use std::ops::Range;
+
+use osiris_core::{Error, ExecutionContext, Reject, Result, Written};
+use tokio::sync::mpsc;
+
+use super::encode::{Chunk, Piece};
+use super::keys::KeySink;
+use super::refusal::{is_about_rows, reason, took_too_long, was_too_much};
+use super::statement::{Done, Statement};
+use crate::error::sqlstate;
+
+/// The work of sending.
+pub(super) struct Sender<'a> {
+    pub(super) statement: Statement,
+    pub(super) ctx: &'a ExecutionContext,
+    pub(super) max_rejects: u64,
+    /// Columns that may need a value and get none.
+    pub(super) left_out: Vec<String>,
+    /// Where the keys of what was written go.
+    pub(super) keys: Option<KeySink>,
+    /// Rows of a request at most, as the server has taught us.
+    pub(super) most: usize,
+    /// Bytes that were sent.
+    pub(super) bytes: u64,
+    pub(super) written: Written,
+}
+
+impl Sender<'_> {
+    /// Sends everything. Returns the rows left out for a later one of their key.
+    ///
+    /// # Errors
+    /// Anything but single rows at fault, or too many of those. The message says what is written already.
+    pub(super) async fn run(&mut self, mut pieces: mpsc::Receiver<Result<Piece>>) -> Result<()> {
+        while let Some(piece) = pieces.recv().await {
+            let done = match piece {
+                Err(error) => Err(error),
+                Ok(Piece::Refused(rejects)) => self.ctx.rejects().push(rejects).await,
+                Ok(Piece::Chunk(chunk)) => self.chunk(&chunk).await,
+                Ok(Piece::Done { altered, superseded }) => {
+                    self.written.altered += altered;
+                    self.written.ignored += superseded;
+                    Ok(())
+                }
+            };
+            let done =
+                done.and_then(|()| if self.max_rejects == 0 { self.ctx.rejects().enforce_limit() } else { Ok(()) });
+            done.map_err(|error| self.broken_off(error))?;
+        }
+        Ok(())
+    }
+
+    async fn chunk(&mut self, chunk: &Chunk) -> Result<()> {
+        let mut waiting: Vec<Range<usize>> = parts(0..chunk.rows(), self.most);
+        while let Some(rows) = waiting.pop() {
+            if rows.len() > self.most {
+                waiting.extend(parts(rows, self.most));
+                continue;
+            }
+            let count = u64::try_from(rows.len()).unwrap_or(0);
+            match self.send(chunk, &rows).await {
+                Ok(done) => self.account(done, count).await?,
+                Err(error) if rows.len() > 1 && self.may_be_halved(&error) => {
+                    self.most = (rows.len() / 2).max(1);
+                    tracing::warn!(
+                        rows = rows.len(),
+                        "a request was too much for the server: smaller ones from here on"
+                    );
+                    waiting.push(rows);
+                }
+                Err(error) if is_about_rows(&error) => {
+                    if let Some(halves) = self.refused(chunk, &rows, &error).await? {
+                        waiting.extend(halves);
+                    }
+                }
+                Err(error) => return Err(explained(error)),
+            }
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self, chunk: &Chunk, rows: &Range<usize>) -> Result<Done> {
+        let count = u64::try_from(rows.len()).unwrap_or(0);
+        let body = chunk.body(rows);
+        let bytes = u64::try_from(body.len()).unwrap_or(0);
+        self.bytes += bytes;
+        self.ctx.progress().add_bytes(bytes);
+        match self.statement.send(body.clone(), count).await {
+            Err(error) if self.statement.asks_for_marks() && has_no_marks(&error) => {
+                tracing::debug!("the table does not say which rows are new: all count as updated");
+                self.statement = self.statement.without_marks();
+                self.statement.send(body, count).await
+            }
+            other => other,
+        }
+    }
+
+    fn may_be_halved(&self, error: &Error) -> bool {
+        was_too_much(error) || (took_too_long(error) && self.statement.is_repeatable())
+    }
+
+    async fn account(&mut self, done: Done, rows: u64) -> Result<()> {
+        let Done { written, keys } = done;
+        self.written.inserted += written.inserted;
+        self.written.updated += written.updated;
+        self.written.ignored += written.ignored;
+        self.ctx.progress().add_rows(rows);
+        match &mut self.keys {
+            Some(sink) => sink.push(keys).await,
+            None => Ok(()),
+        }
+    }
+
+    /// What becomes of rows that the server refuses: halves to be tried, or nothing more than a reject.
+    async fn refused(&self, chunk: &Chunk, rows: &Range<usize>, error: &Error) -> Result<Option<[Range<usize>; 2]>> {
+        let (column, reason) = reason(error);
+        if let Some(column) = column.as_ref().filter(|column| self.left_out.contains(column)) {
+            return Err(Error::validation(format!(
+                "its column `{column}` is NOT NULL without a default, and nothing is written to it"
+            ))
+            .with_hint("write something to it, or give it a default"));
+        }
+        if rows.len() == 1 {
+            self.ctx.rejects().push(vec![chunk.reject(rows.start, column, reason)]).await?;
+            return Ok(None);
+        }
+        if self.max_rejects == 0 {
+            // Halves that are taken would stay, and there is no going back over REST.
+            let reason = format!("{}{reason}", among(chunk, rows));
+            self.ctx.rejects().push(vec![Reject { row_number: None, column, reason, row: None }]).await?;
+            return Ok(None);
+        }
+        let middle = rows.start + rows.len() / 2;
+        Ok(Some([middle..rows.end, rows.start..middle]))
+    }
+
+    /// Says what is there already, and whether the whole may be tried again.
+    fn broken_off(&self, error: Error) -> Error {
+        let there = self.written.inserted + self.written.updated;
+        if there == 0 {
+            return error;
+        }
+        let error = error.with_context("rows written before", there);
+        if self.statement.is_repeatable() {
+            return error.with_context("those rows", "stay; running again writes them again, to the same end");
+        }
+        error.with_retryable(false).with_context(
+            "those rows",
+            "stay: over REST no transaction spans two requests; running again would write them twice",
+        )
+    }
+}
+
+/// One of the rows, in words.
+fn among(chunk: &Chunk, rows: &Range<usize>) -> String {
+    match (chunk.number(rows.start), chunk.number(rows.end.saturating_sub(1))) {
+        (Some(first), Some(last)) => {
+            format!("one of the rows {first} to {last} (set `max_rejects` to have it found): ")
+        }
+        _ => format!("one of {} rows (set `max_rejects` to have it found): ", rows.len()),
+    }
+}
+
+fn has_no_marks(error: &Error) -> bool {
+    matches!(sqlstate(error), Some("0A000" | "42703"))
+}
+
+/// What has a cause that only this place knows.
+fn explained(error: Error) -> Error {
+    match sqlstate(&error) {
+        Some("21000") => error.with_hint(
+            "the server takes two keys of the input for one that DuckDB tells apart (case, blanks at the end): keep one of them",
+        ),
+        _ => error,
+    }
+}
+
+/// `rows` in parts of `most` at most, the first one last.
+fn parts(rows: Range<usize>, most: usize) -> Vec<Range<usize>> {
+    let most = most.max(1);
+    let mut parts: Vec<_> = rows.clone().step_by(most).map(|start| start..(start + most).min(rows.end)).collect();
+    parts.reverse();
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_cut_into_parts_without_a_gap() {
+        assert_eq!(parts(0..7, 3), [6..7, 3..6, 0..3]);
+        assert_eq!(parts(2..4, 10).first(), Some(&(2..4)));
+        assert!(parts(0..0, 3).is_empty());
+    }
+}

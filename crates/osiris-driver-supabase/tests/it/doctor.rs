@@ -1,0 +1,236 @@
+//! What is said about connections that do not work, and about those that do.
+
+use std::time::{Duration, Instant};
+
+use osiris_core::{Health, HealthCategory};
+use osiris_testkit::fault;
+use osiris_testkit::proxy::{Fault, Proxy};
+use osiris_testkit::services::{Postgres, PostgresOptions};
+use osiris_testkit::supabase::{GatewayOptions, PostgrestOptions, Trouble, tokens};
+use serde_json::{Value, json};
+
+use crate::support::{LIMIT, check, check_within, project, project_with};
+
+/// What a person reads, without the numbers that change.
+fn said(health: &Health) -> String {
+    let mut message = health.message.clone();
+    for address in ["address", "url"].iter().filter_map(|detail| health.details.get(*detail)) {
+        let port = address.trim_end_matches('/').rsplit(':').next().unwrap_or_default();
+        if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) {
+            message = message.replace(port, "PORT");
+        }
+    }
+    format!("{:?} | {message}", health.category)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_works_is_described() {
+    let Some(server) = Postgres::start().await.unwrap() else { return };
+    let health = check(&server.connection()).await;
+    assert!(health.ok && health.category == HealthCategory::Ok, "{health:?}");
+    assert!(health.message.starts_with("signed in to PostgreSQL 1"), "{health:?}");
+    for detail in [
+        "account",
+        "address",
+        "channel",
+        "database",
+        "encoding",
+        "pooler",
+        "row_level_security",
+        "server_version",
+        "tls",
+    ] {
+        assert!(health.details.contains_key(detail), "{detail}: {health:?}");
+    }
+    assert_eq!((health.details["channel"].as_str(), health.details["pooler"].as_str()), ("postgres", "none"));
+    let by_line = check(&json!({"dsn": server.dsn()})).await;
+    assert!(by_line.ok, "{by_line:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_wrong_with_the_account_is_said_with_what_to_do() {
+    let options = PostgresOptions::new().without_tls().with_access("host all away all reject");
+    let Some(server) = Postgres::start_with(options).await.unwrap() else { return };
+    server
+        .execute(
+            "CREATE TABLE open (a int); CREATE TABLE closed (a int); CREATE TABLE hidden (a int); \
+             ALTER TABLE hidden ENABLE ROW LEVEL SECURITY; CREATE TABLE shown (a int); \
+             ALTER TABLE shown ENABLE ROW LEVEL SECURITY; CREATE POLICY all_of_it ON shown USING (true); \
+             CREATE ROLE plain LOGIN PASSWORD 'pw1'; GRANT SELECT ON open, hidden, shown TO plain; \
+             CREATE ROLE away LOGIN PASSWORD 'pw1'; CREATE ROLE asleep NOLOGIN PASSWORD 'pw1'; \
+             CREATE ROLE late LOGIN PASSWORD 'pw1' VALID UNTIL '2001-01-01'",
+        )
+        .await
+        .unwrap();
+    server.execute("CREATE DATABASE other").await.unwrap();
+    server.execute("REVOKE CONNECT ON DATABASE other FROM PUBLIC").await.unwrap();
+    let as_user = |user: &str| server.connection_with(json!({"pg_user": user, "pg_password": "pw1"}));
+    let of = |mut connection: Value, field: &str, value: &str| {
+        connection[field] = json!(value);
+        connection
+    };
+    let plain = check(&as_user("plain")).await;
+    assert!(plain.ok, "{plain:?}");
+    let remarks = plain.message.split_once("; ").unwrap().1;
+    insta::assert_snapshot!(remarks, @"row level security hides all rows of `public.hidden`: add a policy for `plain`, or use a role that passes it by; no grant to read `public.closed`: GRANT SELECT ON it TO plain");
+    let cases = [
+        ("wrong password", of(as_user("plain"), "pg_password", "pw2")),
+        ("no password", server.connection_with(json!({"pg_user": "plain", "pg_password": null}))),
+        ("unknown user", as_user("nobody")),
+        ("unknown database", of(server.connection(), "pg_database", "nowhere")),
+        ("no grant", of(as_user("plain"), "pg_database", "other")),
+        ("may not sign in", as_user("asleep")),
+        ("expired", as_user("late")),
+        ("not let in", as_user("away")),
+        ("wants TLS", of(as_user("plain"), "tls", "required")),
+    ];
+    let mut seen = String::new();
+    for (name, connection) in cases {
+        let health = check(&connection).await;
+        assert!(!health.ok, "{name}: {health:?}");
+        seen.push_str(&format!("{name}: {}\n", said(&health)));
+    }
+    insta::assert_snapshot!(seen, @r#"
+    wrong password: Auth | connecting to 127.0.0.1:PORT as `plain`: password authentication failed for user "plain": check `pg_user` and `pg_password`; a pooler wants the user as `postgres.<project reference>`
+    no password: Auth | connecting to 127.0.0.1:PORT as `plain`: password authentication failed for user "plain": check `pg_user` and `pg_password`; a pooler wants the user as `postgres.<project reference>`
+    unknown user: Auth | connecting to 127.0.0.1:PORT as `nobody`: password authentication failed for user "nobody": check `pg_user` and `pg_password`; a pooler wants the user as `postgres.<project reference>`
+    unknown database: Unknown | connecting to 127.0.0.1:PORT as `postgres`: database "nowhere" does not exist: check `pg_database`; Supabase's is `postgres`
+    no grant: Permission | connecting to 127.0.0.1:PORT as `plain`: permission denied for database "other": ask for the grant: GRANT CONNECT ON DATABASE ... TO the role
+    may not sign in: Permission | connecting to 127.0.0.1:PORT as `asleep`: role "asleep" is not permitted to log in: use a role that may sign in, or ask for ALTER ROLE ... LOGIN
+    expired: Auth | connecting to 127.0.0.1:PORT as `late`: password authentication failed for user "late": check `pg_user` and `pg_password`; a pooler wants the user as `postgres.<project reference>`
+    not let in: Permission | connecting to 127.0.0.1:PORT as `away`: pg_hba.conf rejects connection for host "127.0.0.1", user "away", database "postgres", no encryption: see the server's pg_hba.conf: it may want encryption (`tls: required`), or not let this role, host or database in
+    wants TLS: Network | connecting to 127.0.0.1:PORT as `plain`: the server does not offer TLS: switch TLS on in the server, or set `tls: preferred` if the network is trusted
+    "#);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_without_room_is_a_matter_of_the_network_and_passes() {
+    let options =
+        PostgresOptions::new().with_setting("max_connections", "4").with_setting("superuser_reserved_connections", "0");
+    let Some(server) = Postgres::start_with(options).await.unwrap() else { return };
+    let mut held = Vec::new();
+    let health = loop {
+        held.push(server.connect().await.ok());
+        assert!(held.len() < 20, "the server takes more than its connections");
+        let health = check(&server.connection()).await;
+        if !health.ok {
+            break health;
+        }
+    };
+    assert_eq!(health.category, HealthCategory::Network, "{health:?}");
+    assert!(health.message.contains("no connection left"), "{health:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_wrong_with_the_way_is_said_within_the_limit() {
+    let Some(server) = Postgres::start().await.unwrap() else { return };
+    let silent = Proxy::start(server.address().unwrap()).unwrap();
+    silent.set(Fault::BLACK_HOLE);
+    let closing = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let closing_port = closing.local_addr().unwrap().port();
+    std::thread::spawn(move || closing.incoming().for_each(drop));
+    let web = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let web_port = web.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in web.incoming() {
+            let _ = std::io::Write::write_all(&mut stream.unwrap(), b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        }
+    });
+    let mut seen = String::new();
+    let with = |fields: Value| server.connection_with(fields);
+    let nobody = format!("http://127.0.0.1:{}", fault::refused_port().unwrap());
+    for (name, connection) in [
+        ("host not found", with(json!({"pg_host": "no-such-host.invalid"}))),
+        ("refused", with(json!({"pg_port": fault::refused_port().unwrap()}))),
+        ("black hole", with(json!({"pg_port": silent.port()}))),
+        ("speaks something else", with(json!({"pg_port": web_port}))),
+        ("rest refused", json!({"key": "k", "url": nobody})),
+        ("rest not found", json!({"key": "k", "url": "http://no-such-project.invalid"})),
+    ] {
+        let started = Instant::now();
+        let health = check(&connection).await;
+        assert!(started.elapsed() < LIMIT + Duration::from_millis(500), "{name} took {:?}", started.elapsed());
+        seen.push_str(&format!("{name}: {}\n", said(&health)));
+    }
+    insta::assert_snapshot!(seen, @"
+    host not found: Network | connecting to no-such-host.invalid:PORT as `postgres`: the host is not known: check `pg_host` or the host in `dsn`; a paused project's host is not known either
+    refused: Network | connecting to 127.0.0.1:PORT as `postgres`: the connection was refused: check that the server runs (a paused project does not), and `pg_host` and `pg_port` or those in `dsn`
+    black hole: Timeout | connecting to 127.0.0.1:PORT as `postgres`: no answer within 1900 ms: check the address and the firewalls between, or raise the limit
+    speaks something else: Network | connecting to 127.0.0.1:PORT as `postgres`: this is not how a PostgreSQL server answers: check `pg_host` and `pg_port`, or those in `dsn`
+    rest refused: Network | asking the REST API: no connection to the server: check host and port, and whether the server runs
+    rest not found: Network | asking the REST API: the name of the server is not known: check the host in the address, and whether this machine can resolve names
+    ");
+    // The system closes with or without a reset.
+    let health = check(&server.connection_with(json!({"pg_port": closing_port}))).await;
+    assert_eq!(health.category, HealthCategory::Network, "{health:?}");
+    let health = check_within(&server.connection(), Duration::from_millis(1)).await;
+    assert!(health.latency_ms < 1000, "{health:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_api_that_works_is_described_with_what_its_key_is_for() {
+    let Some(project) = project("CREATE TABLE t (a int)").await else { return };
+    let health = check(&project.gateway.connection()).await;
+    assert!(health.ok, "{health:?}");
+    assert_eq!((health.details["channel"].as_str(), health.details["role"].as_str()), ("rest", "service_role"));
+    assert_eq!(health.details["tables"], "1");
+    assert!(health.message.starts_with("the REST API answers (PostgREST 12"), "{health:?}");
+    let anon = check(&project.gateway.connection_with(json!({"key": tokens::anon()}))).await;
+    assert!(anon.ok && anon.message.contains("use the service role key"), "{anon:?}");
+    // Both ways: the verdict is that of the one that is used, the other is a detail.
+    let mut both = project.gateway.connection_with(project.database.connection());
+    let health = check(&both).await;
+    assert!(health.ok && health.details["rest"].contains("PostgREST"), "{health:?}");
+    both["key"] = json!(tokens::bad());
+    let health = check(&both).await;
+    assert!(health.ok && health.details["other_channel"].contains("`key`"), "{health:?}");
+    both["channel"] = json!("rest");
+    let health = check(&both).await;
+    assert!(!health.ok && health.details["postgres"].contains("PostgreSQL"), "{health:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_wrong_with_the_key_or_the_project_is_said_with_what_to_do() {
+    let Some(project) = project("").await else { return };
+    let of = |fields: Value| project.gateway.connection_with(fields);
+    let mut seen = String::new();
+    for (name, connection, trouble) in [
+        ("no tables", of(json!({})), None),
+        ("wrong key", of(json!({"key": tokens::bad()})), None),
+        ("not a key", of(json!({"key": "something"})), None),
+        ("not the API's address", of(json!({"url": format!("{}/nothing", project.gateway.url())})), None),
+        ("paused", of(json!({})), Some(Trouble::Status(540))),
+        ("unavailable", of(json!({})), Some(Trouble::Unavailable(1))),
+        ("too many requests", of(json!({})), Some(Trouble::RateLimited(1))),
+        ("internal", of(json!({})), Some(Trouble::Status(500))),
+        ("cut", of(json!({})), Some(Trouble::CutRequest)),
+    ] {
+        trouble.into_iter().for_each(|trouble| project.gateway.next(trouble));
+        // A pace that was told to wait waits: a key of its own has a pace of its own.
+        seen.push_str(&format!("{name}: {}\n", said(&check_within(&connection, Duration::from_secs(10)).await)));
+    }
+    insta::assert_snapshot!(seen, @"
+    no tables: Ok | the REST API answers (PostgREST 12.0.2); it shows no table of `public`: make one, expose the schema, or GRANT the key's role what it needs
+    wrong key: Auth | asking the REST API: the API does not know the key: check `key` and `url`: the keys of one project do not open another
+    not a key: Auth | asking the REST API: the API does not know the key: check `key` and `url`: the keys of one project do not open another
+    not the API's address: Unknown | asking the REST API: there is no REST API at this address: check `url`: it is that of the project, such as https://abcdefgh.supabase.co
+    paused: Network | asking the REST API: the project is paused: wake it in the dashboard
+    unavailable: Network | asking the REST API: the server answered 503 Service Unavailable: the project may be starting, paused or overloaded: look at its status, or try later
+    too many requests: Network | asking the REST API: the server answered 429 Too Many Requests: the rate limit of the server is used up: lower the number of parallel steps, or try later
+    internal: Network | asking the REST API: the server answered 500 Internal Server Error: the project may be starting, paused or overloaded: look at its status, or try later
+    cut: Network | asking the REST API: the connection was lost
+    ");
+    let expired = check(&of(json!({"key": tokens::expired()}))).await;
+    assert_eq!(expired.category, HealthCategory::Auth, "{expired:?}");
+    assert!(expired.message.contains("the key expired on "), "{expired:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_is_wrong_is_told() {
+    let options = GatewayOptions::new().with_clock_ahead(7200);
+    let Some(project) = project_with("CREATE TABLE t (a int)", PostgrestOptions::new(), options).await else { return };
+    let health = check(&project.gateway.connection()).await;
+    assert!(health.ok && health.message.contains("s ahead of this machine's"), "{health:?}");
+    let health = check(&project.gateway.connection_with(json!({"key": tokens::expired()}))).await;
+    assert!(!health.ok && health.message.contains("s ahead of this machine's"), "{health:?}");
+}

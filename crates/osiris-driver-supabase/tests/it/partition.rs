@@ -1,0 +1,139 @@
+//! Reading by ranges: every row once, of one snapshot, over as many connections as there are to be had.
+
+use osiris_core::ErrorKind;
+use osiris_testkit::services::{PgBouncer, PostgresOptions};
+use serde_json::json;
+use tokio::sync::oneshot;
+
+use crate::reading::{Reading, texts};
+
+#[tokio::test]
+async fn ranges_of_every_kind_hold_every_row_once() {
+    let Some(reading) = Reading::start(PostgresOptions::new()).await else { return };
+    reading
+        .execute(
+            "CREATE TABLE t (id bigint, d date, m timestamp, s timestamptz, x int, \"Q t\" smallint); \
+             INSERT INTO t SELECT i::bigint * 1000003, '2000-01-01'::date + i, '2000-01-01'::timestamp + i * interval '7 minutes', \
+             '2000-01-01'::timestamptz + i * interval '1 hour', i, i % 7 FROM generate_series(1, 5000) i; \
+             INSERT INTO t VALUES (NULL, NULL, NULL, NULL, -1), \
+             (9223372036854775807, 'infinity', '-infinity', '0044-03-15 BC', -2); \
+             CREATE TABLE e (id int); CREATE TABLE one (id int); INSERT INTO one VALUES (5), (5), (NULL)",
+        )
+        .await;
+    for column in ["id", "d", "m", "s", "x", "Q t"] {
+        for (source, name) in [("table", "t"), ("query", "SELECT * FROM t")] {
+            let config = json!({source: name, "partition_by": column, "partitions": 3});
+            let output = reading.run("ranges", config, json!({})).await;
+            let output = output.unwrap_or_else(|failure| panic!("{source} {column}: {}", failure.error.report()));
+            assert_eq!((output.rows, output.counts.read), (5002, 5002), "{source} {column}");
+            let sums = reading.bench.query("SELECT sum(x), count(DISTINCT x) FROM steps.ranges").await.unwrap();
+            assert_eq!(texts(&sums), [["12502497", "5002"]], "{source} {column}");
+        }
+    }
+    for (table, rows) in [("e", 0), ("one", 3)] {
+        let output = reading.run("small", json!({"table": table, "partition_by": "id"}), json!({})).await.unwrap();
+        assert_eq!(output.rows, rows);
+    }
+    let many = json!({"table": "t", "select": "x", "filter": {"x": "gt.0"}, "partition_by": "id", "partitions": 200});
+    let output = reading.run("many", many, json!({})).await.unwrap();
+    assert_eq!(output.rows, 5000);
+    let failure = reading.failure(json!({"query": "SELECT 'x' AS v", "partition_by": "v"})).await;
+    assert!(failure.error.report().contains("`v` cannot be divided into ranges"), "{}", failure.error.report());
+    let dry = reading.bench.step("dry", "supabase.extractor", json!({"query": "SELECT 'x' AS v", "partition_by": "v"}));
+    assert!(dry.connection(reading.server.connection()).dry_run().run().await.is_err());
+    let open = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' OR query LIKE 'COPY%'";
+    assert_eq!(reading.server.value(open).await.unwrap().as_deref(), Some("0"));
+}
+
+#[tokio::test]
+async fn all_ranges_are_read_at_one_moment_while_amounts_move_between_them() {
+    let Some(reading) = Reading::start(PostgresOptions::new()).await else { return };
+    reading
+        .execute("CREATE TABLE t (id int PRIMARY KEY, amount bigint); INSERT INTO t SELECT i, 1000 FROM generate_series(1, 4000) i")
+        .await;
+    let mut connection = reading.server.connect().await.unwrap();
+    let (stop, mut stopped) = oneshot::channel::<()>();
+    let writer = tokio::spawn(async move {
+        let mut moves = 0_u32;
+        while stopped.try_recv().is_err() {
+            let (from, to) = (moves % 1000 + 1, 4000 - moves % 997);
+            let sql = format!(
+                "BEGIN; UPDATE t SET amount = amount - 7 WHERE id = {from}; UPDATE t SET amount = amount + 7 WHERE id = {to}; COMMIT"
+            );
+            sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+            moves += 1;
+        }
+        moves
+    });
+    for (source, name) in [("table", "t"), ("query", "SELECT * FROM t")].into_iter().cycle().take(12) {
+        let config = json!({source: name, "partition_by": "id", "partitions": 4});
+        reading.run("moving", config, json!({})).await.unwrap();
+        let sum = reading.bench.query("SELECT sum(amount), count(*) FROM steps.moving").await.unwrap();
+        assert_eq!(texts(&sum), [["4000000", "4000"]]);
+    }
+    stop.send(()).unwrap();
+    assert!(writer.await.unwrap() > 12, "the writer did not move anything meanwhile");
+}
+
+#[tokio::test]
+async fn a_server_short_of_connections_is_read_over_those_it_has() {
+    let Some(reading) = Reading::start(PostgresOptions::new()).await else { return };
+    reading
+        .execute(
+            "CREATE TABLE t (id int); INSERT INTO t SELECT generate_series(1, 1000); \
+             CREATE ROLE few LOGIN PASSWORD 'few' CONNECTION LIMIT 2; GRANT SELECT ON t TO few",
+        )
+        .await;
+    let account = json!({"pg_user": "few", "pg_password": "few"});
+    let config = json!({"table": "t", "partition_by": "id", "partitions": 8});
+    let output = reading.run("few", config, account).await.unwrap();
+    assert_eq!(output.rows, 1000);
+}
+
+#[tokio::test]
+async fn an_error_in_one_range_stops_the_others_and_leaves_nothing() {
+    let Some(reading) = Reading::start(PostgresOptions::new()).await else { return };
+    reading
+        .execute("CREATE TABLE t (id int, n numeric(10,2)); INSERT INTO t SELECT i, CASE i WHEN 77777 THEN 'NaN'::numeric ELSE i END FROM generate_series(1, 100000) i")
+        .await;
+    let failure = reading.failure(json!({"table": "t", "partition_by": "id"})).await;
+    assert_eq!(failure.error.kind(), ErrorKind::Validation);
+    assert!(failure.error.report().contains("column `n` holds NaN"), "{}", failure.error.report());
+    let tables = reading.bench.query("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'fails'").await.unwrap();
+    assert_eq!(texts(&tables), [["0"]]);
+    let driver = reading.bench.driver("supabase.extractor").unwrap();
+    let config = json!({
+        "table": "t", "partition_by": "a", "cursor": {"column": "b"}, "limit": 3, "select": "a,a", "order": "x.down"
+    });
+    let problems: Vec<String> = driver.check_config(&config).into_iter().map(|problem| problem.pointer).collect();
+    assert_eq!(problems, ["/select", "/order", "/partition_by", "/order", "/limit"]);
+}
+
+#[tokio::test]
+async fn a_pooler_with_two_sessions_is_enough_for_ranges_types_and_cursors() {
+    let Some(reading) = Reading::start(PostgresOptions::new()).await else { return };
+    reading
+        .execute(
+            "CREATE TYPE mood AS ENUM ('sad', 'ok'); \
+             CREATE TABLE t (id int, m mood, n numeric(9,3), a int[], f double precision); \
+             INSERT INTO t SELECT i, 'ok', i / 8.0, ARRAY[i], i / 3.0::float8 FROM generate_series(1, 5000) i",
+        )
+        .await;
+    let Some(pooler) = PgBouncer::start(&reading.server).await.unwrap() else { return };
+    let run = async |name: &str, config: serde_json::Value| {
+        let step = reading.bench.step(name, "supabase.extractor", config.clone()).connection(pooler.connection());
+        step.run().await.unwrap_or_else(|failure| panic!("{config}: {}", failure.error.report()))
+    };
+    for config in [
+        json!({"table": "t"}),
+        json!({"table": "t", "partition_by": "id", "partitions": 2}),
+        json!({"table": "t", "partition_by": "id", "partitions": 8}),
+        json!({"query": "SELECT * FROM t", "cursor": {"column": "id"}}),
+    ] {
+        let output = run("pooled", config).await;
+        assert_eq!((output.rows, output.counts.read), (5000, 5000));
+        let sql = "SELECT sum(id), count(DISTINCT id), sum(n), min(f), max(a), max(m) FROM steps.pooled WHERE f > 1666";
+        let pooled = texts(&reading.bench.query(sql).await.unwrap());
+        assert_eq!(pooled, [["9999", "2", "1249.875", "1666.3333333333333", "[5000]", "ok"]]);
+    }
+}

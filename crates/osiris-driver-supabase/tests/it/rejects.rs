@@ -1,0 +1,161 @@
+//! Rows that cannot be written: each is kept with its reason, and nothing else is lost.
+
+use osiris_core::ErrorKind;
+use serde_json::json;
+
+use crate::writing::{Fixture, config};
+
+const TABLE: &str = "CREATE TYPE mood AS ENUM ('a', 'b'); CREATE DOMAIN positive AS int CHECK (VALUE > 0); \
+    CREATE TABLE parent (id int PRIMARY KEY); INSERT INTO parent VALUES (1), (2); \
+    CREATE TABLE t (id int PRIMARY KEY, n smallint NOT NULL, s varchar(3), c char(4), e mood, d numeric(4,1), \
+    at timestamp(3), f real, p int REFERENCES parent (id), ck int CHECK (ck < 100), j jsonb, dom positive, b bit(2), day date)";
+
+const ROWS: &str = "SELECT i::INTEGER AS id, \
+    CASE i WHEN 10 THEN 70000 WHEN 11 THEN NULL ELSE 1 END AS n, \
+    CASE i WHEN 20 THEN 'long' WHEN 21 THEN 'a' || chr(0) WHEN 22 THEN 'abc ' ELSE 'ok' END AS s, \
+    CASE i WHEN 23 THEN 'xxxxx' ELSE 'x' END AS c, \
+    CASE i WHEN 30 THEN 'c' ELSE 'a' END AS e, \
+    CASE i WHEN 40 THEN 1.25::DECIMAL(10,2) WHEN 41 THEN 1000::DECIMAL(10,2) ELSE 1.5::DECIMAL(10,2) END AS d, \
+    CASE i WHEN 50 THEN TIMESTAMP '2024-01-01 00:00:00.0001' ELSE TIMESTAMP '2024-01-01 00:00:00.001' END AS at, \
+    CASE i WHEN 60 THEN 0.1::DOUBLE ELSE 0.5::DOUBLE END AS f, \
+    CASE i WHEN 70 THEN 9 ELSE 1 END AS p, \
+    CASE i WHEN 80 THEN 100 ELSE 1 END AS ck, \
+    CASE i WHEN 90 THEN '{\"a\": \"\\u0000\"}' WHEN 91 THEN '{' ELSE '{}' END AS j, \
+    CASE i WHEN 95 THEN 0 ELSE 1 END AS dom, \
+    CASE i WHEN 96 THEN '101' ELSE '10' END AS b, \
+    CASE i WHEN 97 THEN DATE '5000000-01-01' WHEN 98 THEN DATE '4800-01-01 (BC)' ELSE DATE '2024-02-29' END AS day \
+    FROM range(1, 2001) r(i)";
+
+#[tokio::test]
+async fn each_kind_of_bad_row_is_kept_and_every_other_row_is_written() {
+    let mut found = Vec::new();
+    for mode in ["append", "upsert"] {
+        let Some(fixture) = Fixture::new().await else { return };
+        fixture.execute(TABLE).await;
+        let output = fixture.write(config(json!({"mode": mode, "key": "id", "max_rejects": 30})), ROWS).await.unwrap();
+        assert_eq!((output.counts.inserted, output.counts.rejected), (1982, 18), "{}", fixture.rejects().await);
+        assert_eq!(
+            fixture.shown("SELECT COUNT(*), SUM(id) FROM t").await,
+            format!("1982|{}", 2_001_000 - sum_of_bad())
+        );
+        let row = fixture.bench.query("SELECT \"row\" FROM rejects.write WHERE row_number = 10").await.unwrap();
+        assert!(row.rows()[0][0].as_deref().unwrap().contains("\"n\":70000"), "{row:?}");
+        found.push(fixture.rejects().await);
+    }
+    assert_eq!(found[0], found[1].replace("osiris_stage", "t"));
+    insta::assert_snapshot!(found[0], @r#"
+    10|n|the column keeps no number of this size
+    11|n|it is NULL, and the column of the table is NOT NULL
+    20|s|it is longer than the 3 characters that the column keeps
+    21|s|it holds a NUL character, which PostgreSQL has no place for: see `nul_bytes`
+    22|s|it is longer than the 3 characters that the column keeps
+    23|c|it is longer than the 4 characters that the column keeps
+    30|e|invalid input value for enum mood: "c"
+    40|d|it has more digits behind the point than the column keeps
+    41|d|it has more digits before the point than the column keeps
+    50|at|its fraction of a second has more digits than the column keeps
+    60|f|a real column does not keep it exactly: use double precision
+    70|-|insert or update on table "t" violates foreign key constraint "t_p_fkey"
+    80|-|new row for relation "t" violates check constraint "t_ck_check"
+    90|j|unsupported Unicode escape sequence
+    91|j|invalid input syntax for type json
+    95|dom|value for domain positive violates check constraint "positive_check"
+    96|b|bit string length 3 does not match type bit(2)
+    98|day|date out of range
+    "#);
+}
+
+fn sum_of_bad() -> u64 {
+    [10, 11, 20, 21, 22, 23, 30, 40, 41, 50, 60, 70, 80, 90, 91, 95, 96, 98].iter().sum()
+}
+
+#[tokio::test]
+async fn without_room_for_rejects_nothing_is_written() {
+    let Some(fixture) = Fixture::new().await else { return };
+    fixture.execute("CREATE TABLE t (n smallint); INSERT INTO t VALUES (5)").await;
+    for mode in ["append", "overwrite"] {
+        let data = "SELECT (i * 1000)::INTEGER AS n FROM range(1, 100) r(i)";
+        let failure = fixture.write(config(json!({"mode": mode, "max_rejects": 66})), data).await.unwrap_err();
+        assert_eq!(failure.error.kind(), ErrorKind::Integrity);
+        assert_eq!(failure.counts.rejected, 67);
+        assert_eq!(fixture.shown("SELECT * FROM t").await, "5");
+    }
+    let data = "SELECT i::INTEGER AS n FROM range(100000, 200000) r(i)";
+    let failure = fixture.write(config(json!({})), data).await.unwrap_err();
+    assert_eq!((failure.error.kind(), failure.attempts), (ErrorKind::Integrity, 1));
+    assert!(failure.counts.rejected >= 1000);
+    assert_eq!(fixture.shown("SELECT * FROM t").await, "5");
+}
+
+#[tokio::test]
+async fn duplicate_keys_in_an_append_are_rejects() {
+    let Some(fixture) = Fixture::new().await else { return };
+    fixture.execute("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (3)").await;
+    let data = "SELECT unnest([1, 2, 3, 2, 4])::INTEGER AS id";
+    let output = fixture.write(config(json!({"max_rejects": 2})), data).await.unwrap();
+    assert_eq!((output.counts.inserted, output.counts.rejected), (3, 2));
+    insta::assert_snapshot!(fixture.rejects().await, @r#"
+    3|-|duplicate key value violates unique constraint "t_pkey"
+    4|-|duplicate key value violates unique constraint "t_pkey"
+    "#);
+    assert_eq!(fixture.shown("SELECT * FROM t ORDER BY id").await, "1\n2\n3\n4");
+}
+
+#[tokio::test]
+async fn what_a_trigger_refuses_is_a_reject() {
+    let Some(fixture) = Fixture::new().await else { return };
+    fixture
+        .execute(
+            "CREATE TABLE t (id int); CREATE FUNCTION no_seven() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+               IF NEW.id = 7 THEN RAISE EXCEPTION 'seven is not wanted'; END IF; RETURN NEW; END $$; \
+             CREATE TRIGGER no_seven BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION no_seven()",
+        )
+        .await;
+    let data = "SELECT i::INTEGER AS id FROM range(20) r(i)";
+    let output = fixture.write(config(json!({"max_rejects": 1})), data).await.unwrap();
+    assert_eq!((output.counts.inserted, output.counts.rejected), (19, 1));
+    assert!(fixture.rejects().await.contains("seven is not wanted"));
+}
+
+#[tokio::test]
+async fn nul_characters_are_stripped_when_asked_and_counted() {
+    let Some(fixture) = Fixture::new().await else { return };
+    fixture.execute("CREATE TABLE t (id int, s text, j jsonb, tags text[])").await;
+    let data = "SELECT 1 AS id, 'a' || chr(0) || 'b' AS s, '{\"k\": \"x\\u0000y\"}' AS j, ['p' || chr(0)] AS tags \
+        UNION ALL SELECT 2, 'plain', '{\"k\": \"\\\\u0000\"}', ['q']";
+    let failure = fixture.write(config(json!({})), data).await.unwrap_err();
+    assert_eq!(failure.error.kind(), ErrorKind::Integrity);
+    let output = fixture.write(config(json!({"nul_bytes": "strip"})), data).await.unwrap();
+    assert_eq!((output.counts.inserted, output.counts.altered), (2, 3));
+    let rows = fixture.shown("SELECT * FROM t ORDER BY id").await;
+    assert_eq!(rows, "1|ab|{\"k\": \"xy\"}|{p}\n2|plain|{\"k\": \"\\\\u0000\"}|{q}");
+}
+
+#[tokio::test]
+async fn texts_are_parsed_strictly_into_typed_columns() {
+    let Some(fixture) = Fixture::new().await else { return };
+    fixture
+        .execute("CREATE TABLE t (n int, d date, m numeric(5,2), ok boolean, moment timestamptz, u uuid, big numeric)")
+        .await;
+    let data = "SELECT * FROM (VALUES \
+        ('0012', '2024-02-29', '1.50', 'true', '2024-01-01T12:00:00+02:00', 'C0FFEE00-0000-4000-8000-00000000BEEF', repeat('9', 50) || '.5'), \
+        ('12a', NULL, NULL, NULL, NULL, NULL, NULL), (NULL, '29.2.2024', NULL, NULL, NULL, NULL, NULL), \
+        (NULL, '2024-02-30', NULL, NULL, NULL, NULL, NULL), (NULL, NULL, '1.505', NULL, NULL, NULL, NULL), \
+        (NULL, NULL, NULL, 'maybe', NULL, NULL, NULL), (NULL, NULL, NULL, NULL, 'now', NULL, NULL), \
+        (NULL, NULL, NULL, NULL, NULL, 'abc', NULL), (NULL, NULL, NULL, NULL, NULL, NULL, '1e5')) v(n, d, m, ok, moment, u, big)";
+    let output = fixture.write(config(json!({"max_rejects": 8})), data).await.unwrap();
+    assert_eq!((output.counts.inserted, output.counts.rejected), (1, 8));
+    insta::assert_snapshot!(fixture.shown("SELECT * FROM t").await, @"
+    12|2024-02-29|1.50|t|2024-01-01 10:00:00+00|c0ffee00-0000-4000-8000-00000000beef|99999999999999999999999999999999999999999999999999.5
+    ");
+    insta::assert_snapshot!(fixture.rejects().await, @"
+    2|n|it is not a number
+    3|d|it is no date such as 2024-01-31
+    4|d|there is no such day in the calendar
+    5|m|it has more digits behind the point than the column keeps
+    6|ok|it is neither true nor false
+    7|moment|it is no date such as 2024-01-31
+    8|u|it is not a UUID
+    9|big|it is not a number
+    ");
+}

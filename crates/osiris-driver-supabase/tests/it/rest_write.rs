@@ -1,0 +1,247 @@
+//! Writing over REST: modes, checks, rejects, tables that have to be made first.
+
+use osiris_core::ErrorKind;
+use osiris_testkit::supabase::{GatewayOptions, PostgrestOptions};
+use serde_json::json;
+
+use crate::rest_world::{World, table};
+
+const KEYED: &str = "CREATE TABLE t (id bigint PRIMARY KEY, name text NOT NULL, n int DEFAULT 5)";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_modes_do_what_they_say_and_count_it() {
+    let Some(world) = World::new(KEYED).await else { return };
+    let append = table(json!({"batch_size": 300}));
+    let output = world.write(append.clone(), "SELECT i AS id, 'a' AS name FROM range(1000) r(i)").await.unwrap();
+    assert_eq!((output.counts.inserted, output.rows), (1000, 1000));
+    let upsert = table(json!({"mode": "upsert", "key": "id", "batch_size": 300}));
+    let output = world.write(upsert, "SELECT i AS id, 'b' AS name FROM range(500, 1500) r(i)").await.unwrap();
+    assert_eq!((output.counts.inserted, output.counts.updated), (500, 500));
+    assert_eq!(world.rows("SELECT name, count(*), min(n) FROM t GROUP BY 1 ORDER BY 1").await, "a|500|5\nb|1000|5");
+    let ignore = table(json!({"key": ["id"], "on_conflict": "ignore"}));
+    let output = world.write(ignore, "SELECT i AS id, 'c' AS name FROM range(1400, 1600) r(i)").await.unwrap();
+    assert_eq!((output.counts.inserted, output.counts.ignored), (100, 100));
+    let overwrite = table(json!({"mode": "overwrite", "batch_size": 64}));
+    let output =
+        world.write(overwrite.clone(), "SELECT i AS id, 'd' AS name FROM range(1500, 1700) r(i)").await.unwrap();
+    assert_eq!((output.counts.inserted, output.counts.updated, output.counts.deleted), (100, 100, 1500));
+    assert_eq!(world.rows("SELECT count(*), min(id), max(id), max(name) FROM t").await, "200|1500|1699|d");
+    let output = world.write(overwrite, "SELECT 1::BIGINT AS id, 'x' AS name WHERE false").await.unwrap();
+    assert_eq!((output.rows, output.counts.deleted), (0, 200));
+    assert_eq!(world.rows("SELECT count(*) FROM t").await, "0");
+    let left =
+        world.bench.query("SELECT table_name FROM duckdb_tables() WHERE table_name LIKE '%keys%'").await.unwrap();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_overwrite_finds_old_rows_by_keys_of_several_columns_whatever_is_in_them() {
+    let setup = r#"CREATE TABLE t (a int, "b c" text, at timestamptz, v text, PRIMARY KEY (a, "b c", at));
+        INSERT INTO t SELECT i, 'old,"(' || i || ')\', '2024-01-01 00:00:00.000001+02', 'old' FROM generate_series(1, 700) i"#;
+    let Some(world) = World::new(setup).await else { return };
+    let new = r#"SELECT i::INTEGER AS a, 'old,"(' || i || ')\' AS "b c", TIMESTAMP '2023-12-31 22:00:00.000001' AS at, 'new' AS v
+        FROM range(1, 100) r(i)"#;
+    let output = world.write(table(json!({"mode": "replace"})), new).await.unwrap();
+    assert_eq!((output.counts.updated, output.counts.deleted), (99, 601));
+    assert_eq!(world.rows("SELECT count(*), max(v), max(a) FROM t").await, "99|new|99");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_that_stands_in_the_way_is_listed_before_a_row_is_sent() {
+    let Some(world) = World::new(KEYED).await else { return };
+    let config = table(json!({"mode": "upsert", "key": ["id", "key"]}));
+    let text =
+        world.refused(config, "SELECT INTERVAL 1 DAY AS id, 1 AS nam, 'x'::BLOB AS name", ErrorKind::Validation).await;
+    insta::assert_snapshot!(text, @"
+    step `write`: the table `public.t` cannot be written, for 4 reasons:
+      - it has no column `key`, which `key` names
+      - its column `id` is bigint and `id` of the input is INTERVAL: there is no exact conversion: cast it in a step before this one
+      - it has no column `nam` (did you mean `name`?): set `columns`, or `schema_evolution: add_columns`
+      - its column `name` is text and `name` of the input is BLOB: there is no exact conversion: cast it in a step before this one
+    hint: mend them all and run again
+    ");
+    let nulls = table(json!({}));
+    let text = world.refused(nulls, "SELECT 1 AS id, NULL::VARCHAR AS name", ErrorKind::Validation).await;
+    assert!(text.contains("is NULL in 1 rows"), "{text}");
+    let not_unique = table(json!({"mode": "upsert", "key": "name"}));
+    let text = world.refused(not_unique, "SELECT 1 AS id, 'a' AS name", ErrorKind::Validation).await;
+    assert!(text.contains("no primary key or unique index"), "{text}");
+    let twice = table(json!({"mode": "upsert", "key": "id"}));
+    let text = world.refused(twice, "SELECT i % 3 AS id, 'a' AS name FROM range(5) r(i)", ErrorKind::Validation).await;
+    assert!(text.contains("2 keys come more than once"), "{text}");
+    let missing = json!({"table": "tt"});
+    let text = world.refused(missing, "SELECT 1 AS id", ErrorKind::Validation).await;
+    assert!(text.contains("did you mean `t`?") && text.contains("create_if_missing"), "{text}");
+    let left_out = table(json!({}));
+    let text = world.refused(left_out, "SELECT 1 AS id", ErrorKind::Validation).await;
+    assert!(text.contains("`name` is NOT NULL without a default"), "{text}");
+    assert_eq!(world.rows("SELECT count(*) FROM t").await, "0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn identity_and_generated_columns_may_be_left_out_and_not_written() {
+    let setup = "CREATE TABLE t (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, x int NOT NULL, twice int NOT NULL GENERATED ALWAYS AS (x * 2) STORED)";
+    let Some(world) = World::new(setup).await else { return };
+    world.write(table(json!({})), "SELECT 4 AS x").await.unwrap();
+    assert_eq!(world.rows("SELECT * FROM t").await, "1|4|8");
+    let text = world.refused(table(json!({})), "SELECT 4 AS x, 8 AS twice", ErrorKind::Validation).await;
+    assert!(text.contains("twice") && text.contains("`columns`"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_the_server_refuses_are_found_and_the_others_written() {
+    let setup = "CREATE TABLE p (id int PRIMARY KEY); INSERT INTO p VALUES (1);
+        CREATE TABLE t (id int PRIMARY KEY, name varchar(3) NOT NULL, n smallint CHECK (n > 0), p int REFERENCES p(id));
+        INSERT INTO t VALUES (7, 'old', 1, 1)";
+    let Some(world) = World::new(setup).await else { return };
+    let data = "SELECT i AS id, CASE i WHEN 3 THEN NULL WHEN 4 THEN 'four' WHEN 5 THEN 'x' || chr(0) ELSE 'ok' END AS name,
+        CASE i WHEN 10 THEN -1 WHEN 11 THEN 70000 ELSE 1 END AS n, CASE i WHEN 20 THEN 2 ELSE 1 END AS p FROM range(1, 201) r(i)";
+    let output = world.write(table(json!({"max_rejects": 10})), data).await.unwrap();
+    assert_eq!((output.counts.inserted, output.counts.rejected), (193, 7));
+    insta::assert_snapshot!(world.rejects().await, @r#"
+    3|name|it is NULL, and the column of the table is NOT NULL
+    4|name|it is longer than the 3 characters that the column keeps
+    5|name|it holds a NUL character, which PostgreSQL has no place for: see `nul_bytes`
+    7|-|duplicate key value violates unique constraint "t_pkey"
+    10|-|new row for relation "t" violates check constraint "t_n_check"
+    11|n|the column keeps no number of this size
+    20|-|insert or update on table "t" violates foreign key constraint "t_p_fkey"
+    "#);
+    assert_eq!(world.rows("SELECT count(*) FROM t").await, "194");
+    // Without leave for rejects a batch with bad rows is not taken apart: nothing of it stays.
+    world.execute("DELETE FROM t").await;
+    let failure = world.write(
+        table(json!({})),
+        "SELECT i AS id, 'ok' AS name, (CASE i WHEN 9 THEN -1 ELSE 1 END)::SMALLINT AS n FROM range(20) r(i)",
+    );
+    let failure = failure.await.unwrap_err();
+    assert_eq!(failure.error.kind(), ErrorKind::Integrity, "{:?}", failure.error);
+    assert!(world.rejects().await.contains("one of the rows 1 to 20"), "{}", world.rejects().await);
+    assert_eq!(world.rows("SELECT count(*) FROM t").await, "0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nul_characters_are_refused_or_left_out() {
+    let Some(world) = World::new(KEYED).await else { return };
+    let data = "SELECT 1 AS id, 'a' || chr(0) || 'b' AS name";
+    let failure = world.write(table(json!({})), data).await.unwrap_err();
+    assert_eq!(failure.error.kind(), ErrorKind::Integrity);
+    let output = world.write(table(json!({"nul_bytes": "strip"})), data).await.unwrap();
+    assert_eq!((output.counts.inserted, output.counts.altered), (1, 1));
+    assert_eq!(world.rows("SELECT name FROM t").await, "ab");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_row_of_each_key_is_kept_where_that_is_asked_for() {
+    let Some(world) = World::new(KEYED).await else { return };
+    let config = table(
+        json!({"mode": "upsert", "key": "id", "dedupe": "last", "order_by": "seq", "columns": ["id", "name"], "batch_size": 7}),
+    );
+    let data = "SELECT i % 10 AS id, 'v' || i AS name, i AS seq FROM range(100) r(i)";
+    let output = world.write(config, data).await.unwrap();
+    assert_eq!((output.counts.inserted, output.counts.ignored), (10, 90));
+    assert_eq!(
+        world.rows("SELECT string_agg(name, ',' ORDER BY id) FROM t").await,
+        "v90,v91,v92,v93,v94,v95,v96,v97,v98,v99"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_too_much_is_halved() {
+    let setup = "CREATE TABLE t (id int PRIMARY KEY, name text);
+        CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.002); RETURN NEW; END';
+        CREATE TRIGGER slow BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION slow();
+        ALTER ROLE service_role SET statement_timeout = '500ms'";
+    let Some(world) = World::new(setup).await else { return };
+    let output = world
+        .write(table(json!({"batch_size": 400})), "SELECT i AS id, 'x' AS name FROM range(800) r(i)")
+        .await
+        .unwrap();
+    assert_eq!(output.counts.inserted, 800);
+    assert_eq!(world.rows("SELECT count(*) FROM t").await, "800");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_is_missing_is_made_and_the_api_hears_of_it() {
+    let Some(world) = World::new("").await else { return };
+    let data = "SELECT i AS id, i * 1.5::DECIMAL(12,2) AS price, 'n' AS \"select\", TIMESTAMP '2024-01-01' AS at, [1, 2] AS l FROM range(3) r(i)";
+    let config = table(json!({"mode": "upsert", "key": "id", "create_if_missing": true}));
+    let output = world.write(config.clone(), data).await.unwrap();
+    assert_eq!(output.counts.inserted, 3);
+    assert_eq!(world.rows("SELECT id, price, at, l FROM t WHERE id = 2").await, "2|3.00|2024-01-01 00:00:00|{1,2}");
+    let artifact = world.bench.last_event("artifact_created");
+    let plan = std::fs::read_to_string(artifact["path"].as_str().unwrap()).unwrap();
+    assert!(plan.starts_with("CREATE TABLE \"public\".\"t\""), "{plan}");
+    let wider = table(json!({"mode": "upsert", "key": "id", "schema_evolution": "add_columns"}));
+    world.write(wider, "SELECT 2 AS id, true AS extra").await.unwrap();
+    assert_eq!(world.rows("SELECT extra, price FROM t WHERE id = 2").await, "t|3.00");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_way_to_make_a_table_the_plan_is_all_there_is() {
+    let Some(world) = World::new("").await else { return };
+    let nowhere = format!("{}/no/such/endpoint", world.gateway.url());
+    let connection = world.gateway.connection_with(json!({"sql_url": nowhere}));
+    let input = world.bench.table("source", "SELECT 1 AS id").await.unwrap();
+    let config = table(json!({"create_if_missing": true, "key": "id"}));
+    let step = world.bench.step("write", "supabase.writer", config).connection(connection).input(&input);
+    let failure = step.run().await.unwrap_err();
+    assert_eq!(failure.error.kind(), ErrorKind::Validation, "{:?}", failure.error);
+    assert!(failure.error.hint().unwrap().contains("ddl_plan.sql"), "{:?}", failure.error);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_that_cannot_say_which_rows_are_new_are_written_all_the_same() {
+    let setup = "CREATE TABLE t (id int, v text, PRIMARY KEY (id)) PARTITION BY RANGE (id);
+        CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (1000);
+        CREATE TABLE base (id int PRIMARY KEY, v text); CREATE VIEW shown AS SELECT id, v FROM base";
+    let Some(world) = World::new(setup).await else { return };
+    for name in ["t", "shown"] {
+        let config = json!({"table": name, "mode": "upsert", "key": "id"});
+        let output = world.write(config, "SELECT i AS id, 'x' AS v FROM range(10) r(i)").await.unwrap();
+        assert_eq!((output.counts.updated, output.rows), (10, 10), "{name}");
+    }
+    assert_eq!(world.rows("SELECT (SELECT count(*) FROM t), (SELECT count(*) FROM base)").await, "10|10");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_api_is_understood_too() {
+    let Some(world) = World::with(KEYED, PostgrestOptions::new(), GatewayOptions::new().as_of_16()).await else {
+        return;
+    };
+    let config = table(json!({"mode": "upsert", "key": "id"}));
+    world.write(config, "SELECT 1 AS id, 'x' AS name").await.unwrap();
+    let text = world.refused(json!({"table": "nope"}), "SELECT 1 AS id", ErrorKind::Validation).await;
+    assert!(text.contains("no table `public.nope`"), "{text}");
+    let config = json!({"table": "made", "key": "id", "create_if_missing": true});
+    world.write(config, "SELECT 1 AS id").await.unwrap();
+    assert_eq!(world.rows("SELECT * FROM made").await, "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_that_the_column_rounds_is_not_passed_over_in_silence() {
+    let setup = "CREATE TABLE t (id int PRIMARY KEY, price numeric(10,2))";
+    let Some(world) = World::new(setup).await else { return };
+    for fields in [json!({}), json!({"mode": "upsert", "key": "id"}), json!({"mode": "overwrite"})] {
+        world.execute("DELETE FROM t").await;
+        let exact =
+            world.write(table(fields.clone()), "SELECT i AS id, 1.500::DECIMAL(9,3) AS price FROM range(3) r(i)").await;
+        assert_eq!(exact.unwrap().rows, 3, "{fields}");
+        world.execute("DELETE FROM t").await;
+        let data = "SELECT i AS id, 1.005::DECIMAL(9,3) AS price FROM range(3) r(i)";
+        let text = world.refused(table(fields.clone()), data, ErrorKind::Integrity).await;
+        assert!(text.contains("`price`"), "{fields}: {text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_may_write_and_not_read_can_append() {
+    let setup = "CREATE TABLE t (id int, price numeric(10,2)); REVOKE ALL ON t FROM anon; GRANT INSERT ON t TO anon";
+    let Some(world) = World::new(setup).await else { return };
+    let connection = world.gateway.connection_with(json!({"key": osiris_testkit::supabase::tokens::anon()}));
+    let input = world.bench.table("source", "SELECT 1 AS id, 1.5::DECIMAL(9,1) AS price").await.unwrap();
+    let step = world.bench.step("write", "supabase.writer", table(json!({}))).connection(connection).input(&input);
+    let output = step.run().await.unwrap_or_else(|failure| panic!("{:?}", failure.error));
+    assert_eq!(output.counts.inserted, 1);
+    assert_eq!(world.rows("SELECT * FROM t").await, "1|1.50");
+}

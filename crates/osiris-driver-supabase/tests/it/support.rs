@@ -1,0 +1,52 @@
+//! What several tests need.
+
+use std::time::Duration;
+
+use osiris_core::{Catalog, Health};
+use osiris_testkit::Bench;
+use osiris_testkit::services::Postgres;
+use osiris_testkit::supabase::{Gateway, GatewayOptions, Postgrest, PostgrestOptions};
+use serde_json::Value;
+
+/// As the command line has it.
+pub(crate) const LIMIT: Duration = Duration::from_secs(2);
+
+/// What the doctor says.
+pub(crate) async fn check(connection: &Value) -> Health {
+    check_within(connection, LIMIT).await
+}
+
+pub(crate) async fn check_within(connection: &Value, limit: Duration) -> Health {
+    let bench = Bench::new(osiris_driver_supabase::register).unwrap();
+    let connection = bench.connection("supabase.extractor", connection).unwrap();
+    bench.driver("supabase.extractor").unwrap().check(&connection, limit).await
+}
+
+/// What discovery finds.
+pub(crate) async fn discover(connection: &Value) -> osiris_core::Result<Catalog> {
+    let bench = Bench::new(osiris_driver_supabase::register).unwrap();
+    let connection = bench.connection("supabase.extractor", connection).unwrap();
+    bench.driver("supabase.extractor").unwrap().discover(&connection, None).await
+}
+
+/// A project: its database with what `sql` makes, its API and its gateway.
+pub(crate) struct Project {
+    // In the order in which they end.
+    pub(crate) gateway: Gateway,
+    pub(crate) rest: Postgrest,
+    pub(crate) database: Postgres,
+}
+
+/// A project; nothing where tests that need it are left out.
+pub(crate) async fn project(sql: &str) -> Option<Project> {
+    project_with(sql, PostgrestOptions::new(), GatewayOptions::new()).await
+}
+
+pub(crate) async fn project_with(sql: &str, rest: PostgrestOptions, gateway: GatewayOptions) -> Option<Project> {
+    let database = Postgres::start().await.unwrap()?;
+    database.supabase_roles().await.unwrap();
+    database.execute(sql).await.unwrap();
+    let rest = Postgrest::start_with(&database, rest).await.unwrap()?;
+    let gateway = Gateway::start_with(&rest, gateway).unwrap();
+    Some(Project { gateway, rest, database })
+}

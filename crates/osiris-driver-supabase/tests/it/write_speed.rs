@@ -1,0 +1,63 @@
+//! How fast the writer is against `\copy` of psql with a prepared binary file. Run by hand, in release:
+//! `cargo test --release -p osiris-driver-supabase --features bundled --test it write_speed -- --ignored --nocapture`
+
+use std::time::Instant;
+
+use osiris_testkit::services::PostgresOptions;
+use serde_json::json;
+
+use crate::writing::Fixture;
+
+const ROWS: u64 = 1_500_000;
+const COLUMNS: &str = "i::BIGINT AS id, (i % 20000)::BIGINT AS part, (i % 1000)::BIGINT AS supplier, (i % 7)::INTEGER AS line, \
+    (i % 50)::DECIMAL(15,2) AS quantity, (i % 100000 / 100)::DECIMAL(15,2) AS price, (i % 10 / 100)::DECIMAL(15,2) AS discount, \
+    (i % 8 / 100)::DECIMAL(15,2) AS tax, substr('ARN', i % 3 + 1, 1) AS flag, substr('OF', i % 2 + 1, 1) AS status, \
+    DATE '1992-01-01' + (i % 2500)::INTEGER AS shipped, DATE '1992-02-01' + (i % 2500)::INTEGER AS promised, \
+    DATE '1992-03-01' + (i % 2500)::INTEGER AS received, 'DELIVER IN PERSON' AS instruction, 'TRUCK' AS mode, \
+    'carefully final deposits ' || (i * 7919 % 100003) AS note";
+const TABLE: &str = "(id bigint NOT NULL, part bigint NOT NULL, supplier bigint NOT NULL, line int NOT NULL, \
+    quantity numeric(15,2) NOT NULL, price numeric(15,2) NOT NULL, discount numeric(15,2) NOT NULL, tax numeric(15,2) NOT NULL, \
+    flag char(1) NOT NULL, status char(1) NOT NULL, shipped date NOT NULL, promised date NOT NULL, received date NOT NULL, \
+    instruction varchar(25) NOT NULL, mode varchar(10) NOT NULL, note varchar(44) NOT NULL)";
+
+#[ignore = "a measurement"]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn loading_is_as_fast_as_the_servers_own_client() {
+    let options = PostgresOptions::new().with_setting("shared_buffers", "256MB").with_setting("max_wal_size", "4GB");
+    let Some(fixture) = Fixture::with(options).await else { return };
+    fixture.execute(&format!("CREATE TABLE t {TABLE}; CREATE TABLE by_hand {TABLE}")).await;
+    let input =
+        fixture.bench.table("source", format!("SELECT {COLUMNS} FROM range({ROWS}) r(i)").as_str()).await.unwrap();
+    let file = fixture.bench.place().join("rows.bin");
+    let psql = |command: String| {
+        let dsn = fixture.server.dsn();
+        let status = std::process::Command::new("psql").args([&dsn, "-qc", &command]).status().unwrap();
+        assert!(status.success());
+    };
+    fixture.write_table(json!({"table": "t"}), &input).await.unwrap();
+    psql(format!("\\copy t TO '{}' (FORMAT binary)", file.display()));
+    for _ in 0..3 {
+        fixture.execute("TRUNCATE t, by_hand").await;
+        fixture.execute("CHECKPOINT").await;
+        let started = Instant::now();
+        psql(format!("\\copy by_hand FROM '{}' (FORMAT binary)", file.display()));
+        let by_hand = started.elapsed();
+        fixture.execute("CHECKPOINT").await;
+        let started = Instant::now();
+        fixture.write_table(json!({"table": "t"}), &input).await.unwrap();
+        let written = started.elapsed();
+        println!(
+            "\\copy {by_hand:.2?}, supabase.writer {written:.2?}: {:.2}x",
+            written.as_secs_f64() / by_hand.as_secs_f64()
+        );
+    }
+    let started = Instant::now();
+    let output = fixture.write_table(json!({"table": "t", "mode": "overwrite"}), &input).await.unwrap();
+    println!("overwrite of {ROWS} rows {:.2?}: {:?}", started.elapsed(), output.counts);
+    fixture.execute("CREATE TABLE keyed AS TABLE by_hand; ALTER TABLE keyed ADD PRIMARY KEY (id)").await;
+    fixture.execute("UPDATE keyed SET note = 'old' WHERE id % 2 = 0; DELETE FROM keyed WHERE id % 5 = 0").await;
+    let started = Instant::now();
+    let upsert = json!({"table": "keyed", "mode": "upsert", "key": "id"});
+    let output = fixture.write_table(upsert, &input).await.unwrap();
+    println!("upsert of {ROWS} rows {:.2?}: {:?}", started.elapsed(), output.counts);
+}
