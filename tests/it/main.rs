@@ -13,6 +13,7 @@ mod posthog;
 mod secrets;
 mod sql_errors;
 mod standard_streams;
+mod supabase;
 mod telemetry;
 
 use osiris_e2e::{Program, Project};
