@@ -109,6 +109,19 @@ pub(super) fn compared(work: String, ours: &[Cost], limit: &str, theirs: &[Cost]
     Row { work, osiris: shown(ours), limit, ratio, target: target.to_owned() }
 }
 
+/// What Osiris computed itself, of the time the runs took.
+pub(super) fn share(work: &str, ours: &[Cost], target: &str) -> Row {
+    let wall = median(ours.iter().map(|cost| cost.wall).collect());
+    let cpu = median(ours.iter().filter_map(|cost| cost.cpu).collect());
+    Row {
+        work: format!("{work}: processor time of Osiris"),
+        osiris: seconds(cpu),
+        limit: format!("wall time: {}", seconds(wall)),
+        ratio: format!("{:.2}", cpu.as_secs_f64() / wall.as_secs_f64()),
+        target: target.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,6 +9,7 @@ mod measure;
 mod mysql;
 mod posthog;
 mod served;
+mod supabase;
 
 use std::path::PathBuf;
 
@@ -48,6 +49,7 @@ const CASES: &[Case] = &[
     ("validate", cases::validate),
     ("mysql", mysql::mysql),
     ("posthog", posthog::posthog),
+    ("supabase", supabase::supabase),
 ];
 
 pub(crate) fn main(mut args: Args) -> Outcome {

@@ -1,0 +1,68 @@
+//! What the Supabase benchmark of `cargo xtask bench` is measured with and against: a PostgreSQL with PostgREST before it, and a client
+//! that reads a binary COPY and throws it away.
+#![expect(clippy::print_stdout, reason = "a program for the benchmarks, not a library")]
+#![expect(clippy::print_stderr, reason = "a program for the benchmarks, not a library")]
+
+use std::error::Error;
+use std::io::BufRead as _;
+use std::process::ExitCode;
+
+use futures::TryStreamExt as _;
+use osiris_testkit::services::{Postgres, PostgresOptions};
+use osiris_testkit::supabase::{Gateway, Postgrest};
+use serde_json::json;
+use sqlx::{Connection as _, PgConnection};
+
+const USAGE: &str = "usage: osiris-bench-supabase serve | osiris-bench-supabase discard DSN QUERY";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["serve"] => serve().await,
+        ["discard", dsn, query] => discard(dsn, query).await,
+        _ => Err(USAGE.into()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints how to reach it as one line of JSON: the fields of a connection with both channels, and the address for other clients. Each
+/// line that it reads is SQL, and is executed; it ends with its input.
+async fn serve() -> Result<(), Box<dyn Error>> {
+    // As a server with 4 GB would have it, and the same for whoever uses it.
+    let options = PostgresOptions::new().with_setting("shared_buffers", "1GB").with_setting("max_wal_size", "4GB");
+    let Some(postgres) = Postgres::start_with(options).await? else { return Err("there is no PostgreSQL".into()) };
+    postgres.supabase_roles().await?;
+    let Some(postgrest) = Postgrest::start(&postgres).await? else { return Err("there is no PostgREST".into()) };
+    let gateway = Gateway::start(&postgrest)?;
+    let mut about = postgres.connection_with(json!({"tls": "disabled"}));
+    if let (Some(about), Some(rest)) = (about.as_object_mut(), gateway.connection().as_object()) {
+        about.extend(rest.clone());
+        about.insert("dsn_of_others".to_owned(), postgres.dsn().into());
+    }
+    println!("{about}");
+    for line in std::io::stdin().lock().lines() {
+        postgres.execute(&line?).await?;
+        println!("done");
+    }
+    Ok(())
+}
+
+/// Reads every byte of a binary COPY, and throws it away.
+async fn discard(dsn: &str, query: &str) -> Result<(), Box<dyn Error>> {
+    let mut connection = PgConnection::connect(dsn).await?;
+    let mut bytes = 0;
+    let mut stream = connection.copy_out_raw(&format!("COPY ({query}) TO STDOUT (FORMAT binary)")).await?;
+    while let Some(chunk) = stream.try_next().await? {
+        bytes += chunk.len();
+    }
+    eprintln!("{bytes} bytes");
+    Ok(())
+}
