@@ -6,6 +6,7 @@ use std::process::Command;
 use super::measure::{Cost, compared, cost, share};
 use super::served::Served;
 use super::{Bench, Row, data};
+use crate::download::POSTGREST;
 use crate::{Outcome, shell};
 
 const COLUMNS: &str = "l_orderkey BIGINT NOT NULL, l_partkey BIGINT NOT NULL, l_suppkey BIGINT NOT NULL, \
@@ -19,7 +20,12 @@ const OVER_REST: &str = "0.0167";
 /// All of them, on one server.
 pub(super) fn supabase(bench: &Bench) -> Outcome<Vec<Row>> {
     let program = bench.reference.with_file_name("osiris-bench-supabase");
-    let mut work = Work { bench, server: Served::start(Command::new(&program).arg("serve"))?, program };
+    let postgrest = POSTGREST.path();
+    if !postgrest.exists() {
+        POSTGREST.fetch()?;
+    }
+    let server = Served::start(Command::new(&program).arg("serve").env("OSIRIS_TEST_POSTGREST_PROGRAM", postgrest))?;
+    let mut work = Work { bench, server, program };
     let csv = bench.lineitem(&bench.scale)?;
     let binary = bench.directory.join(format!("lineitem_{}.pgcopy", bench.scale));
     work.server.ask(&format!("CREATE TABLE lineitem ({COLUMNS}); CREATE TABLE target ({COLUMNS})"))?;
