@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use osiris_core::{Error, Health};
+use osiris_core::Health;
 
 use crate::client::{Client, Connect, Target};
 use crate::config::MysqlConnection;
+use crate::error::within;
 
 /// What is left of the limit for saying what happened.
 const RESERVE: Duration = Duration::from_millis(100);
@@ -19,18 +20,15 @@ pub(crate) async fn check(connect: &Connect, connection: &MysqlConnection, limit
     connection.connect_timeout = connection.connect_timeout.min(wait);
     let target = Target::new(&connection, Path::new("."));
     let address = &connection.address;
-    match tokio::time::timeout(wait, connect(target)).await {
-        Ok(Ok(client)) => {
+    // Whichever of the two limits is noticed first, it is said in the same words.
+    let doing = target.doing();
+    match within(wait, &doing, connect(target)).await {
+        Ok(client) => {
             let health = healthy(&client, &connection, started.elapsed());
             let _ = tokio::time::timeout(limit.saturating_sub(started.elapsed()), client.close()).await;
             health
         }
-        Ok(Err(error)) => Health::failed(started.elapsed(), &error).with_detail("address", address.to_string()),
-        Err(_) => {
-            let error = Error::timeout(format!("{address} gave no answer within {} ms", wait.as_millis()))
-                .with_hint("check `host`, `port` and the firewalls between");
-            Health::failed(started.elapsed(), &error).with_detail("address", address.to_string())
-        }
+        Err(error) => Health::failed(started.elapsed(), &error).with_detail("address", address.to_string()),
     }
 }
 

@@ -48,6 +48,11 @@ impl Target {
         Self { connection: connection.clone(), base_dir: base_dir.to_owned() }
     }
 
+    /// What connecting is called in a message.
+    pub(crate) fn doing(&self) -> String {
+        format!("connecting to {} as `{}`", self.connection.address, self.connection.user)
+    }
+
     /// Whether both mean the same server, account and way to connect.
     fn is_same(&self, other: &Self) -> bool {
         let (one, two) = (&self.connection, &other.connection);

@@ -24,7 +24,7 @@ const SET_UP: &str = "SET NAMES utf8mb4, time_zone = '+00:00', autocommit = 1, n
 /// # Errors
 /// Whatever is in the way, with what to do about it.
 pub(super) async fn open(target: &Target) -> Result<(MySqlConnection, u64)> {
-    let doing = doing(target);
+    let doing = target.doing();
     let opened = within(target.connection.connect_timeout, &doing, async {
         let mut connection = signed_in(target, &doing).await?;
         execute(&mut connection, SET_UP, &doing).await?;
@@ -39,15 +39,11 @@ pub(super) async fn open(target: &Target) -> Result<(MySqlConnection, u64)> {
 /// Ends the work of another connection of the same account, and that connection.
 pub(super) async fn kill(target: &Target, id: u64) -> Result<()> {
     within(target.connection.connect_timeout, "ending the statement on the server", async {
-        let mut connection = signed_in(target, &doing(target)).await?;
+        let mut connection = signed_in(target, &target.doing()).await?;
         execute(&mut connection, &format!("KILL {id}"), "ending the statement on the server").await?;
         Ok(())
     })
     .await
-}
-
-fn doing(target: &Target) -> String {
-    format!("connecting to {} as `{}`", target.connection.address, target.connection.user)
 }
 
 async fn signed_in(target: &Target, doing: &str) -> Result<MySqlConnection> {
