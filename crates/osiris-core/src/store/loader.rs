@@ -3,32 +3,66 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, new_null_array};
+use arrow::compute::concat_batches;
 use arrow::datatypes::{Field, Schema};
 use arrow::record_batch::RecordBatch;
-use duckdb::{Appender, Connection};
+use duckdb::Connection;
+use duckdb::vtab::ArrowBatchRegistration;
 
-use super::append::{appendable, column_type};
+use super::incoming::{column_type, insertable};
+use super::open::ROWS;
 use super::schema::{Column, StepNote, TableRef, TableSchema};
 use super::sink::Columns;
 use super::transaction::{StoreTransaction, count, drop_table, enter_table};
 use super::types::ColumnType;
 use super::widen::{conversion, join};
-use super::{STEPS, quote, store_error, table_sql};
+use super::{quote, store_error, table_sql};
 use crate::{Error, Result};
 
-/// The appender keeps up to 204,800 rows outside of DuckDB's memory limit, whatever their size. Flushed at this many bytes
-/// it hands them over to where the limit counts and the spill directory is used.
-const FLUSH_BYTES: usize = 16 << 20;
+/// Batches wait until they have so many rows, or so many bytes, since each INSERT has its price whatever it inserts. While they wait
+/// they are outside of DuckDB's memory limit.
+const INSERT_ROWS: usize = 10_000;
+const INSERT_BYTES: usize = 16 << 20;
 
-/// One open transaction and, once there is a table, an appender to it.
+/// One open transaction and, once there is a table, what waits to be inserted into it.
 pub(super) struct Loader<'a> {
     connection: &'a Connection,
     step: &'a str,
     schema: Option<TableSchema>,
-    appender: Option<Appender<'a>>,
     committed: bool,
-    /// Bytes in the appender since its last flush.
-    pending: usize,
+    waiting: Waiting,
+}
+
+/// Batches of one schema that wait to be inserted.
+#[derive(Default)]
+struct Waiting {
+    batches: Vec<RecordBatch>,
+    rows: usize,
+    bytes: usize,
+}
+
+impl Waiting {
+    fn push(&mut self, batch: RecordBatch) {
+        self.rows += batch.num_rows();
+        self.bytes += size(&batch);
+        self.batches.push(batch);
+    }
+
+    fn are_many(&self) -> bool {
+        self.rows >= INSERT_ROWS || self.bytes >= INSERT_BYTES
+    }
+
+    /// Takes them all, as one.
+    fn take(&mut self) -> Result<Option<RecordBatch>> {
+        let batches = std::mem::take(self).batches;
+        match batches.as_slice() {
+            [] => Ok(None),
+            [one] => Ok(Some(one.clone())),
+            [first, ..] => concat_batches(&first.schema(), &batches)
+                .map(Some)
+                .map_err(|error| Error::unknown("batches could not be put together").with_source(error)),
+        }
+    }
 }
 
 impl<'a> Loader<'a> {
@@ -38,7 +72,7 @@ impl<'a> Loader<'a> {
             .execute_batch("BEGIN TRANSACTION")
             .map_err(|error| store_error(error, "no transaction could be started"))?;
         drop_table(connection, step)?;
-        Ok(Self { connection, step, schema: None, appender: None, committed: false, pending: 0 })
+        Ok(Self { connection, step, schema: None, committed: false, waiting: Waiting::default() })
     }
 
     pub(super) fn is_committed(&self) -> bool {
@@ -75,26 +109,20 @@ impl<'a> Loader<'a> {
         }
         let schema = self.schema.as_ref().ok_or_else(|| Error::unknown("a batch came before its schema"))?;
         let fitted = fit(batch, schema, columns)?;
-        if self.appender.is_none() {
-            let appender = self.connection.appender_to_db(self.step, STEPS);
-            self.appender = Some(appender.map_err(|error| store_error(error, "the table could not be opened"))?);
+        if self.waiting.batches.first().is_some_and(|first| first.schema() != fitted.schema()) {
+            self.insert()?;
         }
-        let Some(appender) = &mut self.appender else { return Ok(()) };
-        self.pending += size(&fitted);
-        appender.append_record_batch(fitted).map_err(|error| store_error(error, "rows could not be stored"))?;
-        if self.pending > FLUSH_BYTES {
-            self.pending = 0;
-            appender.flush().map_err(|error| store_error(error, "rows could not be stored"))?;
-        }
-        Ok(())
+        self.waiting.push(fitted);
+        if self.waiting.are_many() { self.insert() } else { Ok(()) }
     }
 
-    /// Rows may still be on their way inside the appender, and so may errors.
-    fn flush(&mut self) -> Result<()> {
-        match self.appender.take() {
-            Some(mut appender) => appender.flush().map_err(|error| store_error(error, "rows could not be stored")),
-            None => Ok(()),
-        }
+    /// Inserts what waits.
+    fn insert(&mut self) -> Result<()> {
+        let Some(batch) = self.waiting.take()? else { return Ok(()) };
+        let rows = ArrowBatchRegistration::new(batch);
+        let sql = format!("INSERT INTO {} SELECT * FROM {ROWS}(?)", table_sql(self.step));
+        let inserted = self.connection.execute(&sql, [&rows]);
+        inserted.map(drop).map_err(|error| store_error(error, "rows could not be stored"))
     }
 
     fn widen_to(&mut self, incoming: &Schema) -> Result<()> {
@@ -123,7 +151,7 @@ impl<'a> Loader<'a> {
         if changes.is_empty() {
             return Ok(());
         }
-        self.flush()?;
+        self.insert()?;
         self.connection
             .execute_batch(&changes.concat())
             .map_err(|error| store_error(error, "the table could not be widened"))?;
@@ -133,12 +161,12 @@ impl<'a> Loader<'a> {
 
     /// Runs `work` with the transaction, after what was sent before it.
     pub(super) fn transaction<T>(&mut self, work: impl FnOnce(&mut StoreTransaction<'_>) -> Result<T>) -> Result<T> {
-        self.flush()?;
+        self.insert()?;
         work(&mut StoreTransaction { connection: self.connection, step: self.step, schema: &mut self.schema })
     }
 
     pub(super) fn rows(&mut self) -> Result<u64> {
-        self.flush()?;
+        self.insert()?;
         if self.schema.is_none() {
             return Err(Error::unknown("the step made no table").with_hint("a source without rows still has columns"));
         }
@@ -190,7 +218,7 @@ fn fit(batch: &RecordBatch, schema: &TableSchema, columns: Columns) -> Result<Re
         .map_err(|error| Error::unknown("a batch could not be read").with_source(error))
 }
 
-/// A column whose type the table has outgrown is converted first: by the appender, which casts exactly, except for
+/// A column whose type the table has outgrown is converted first: by the INSERT, which casts exactly, except for
 /// nested values and instants, whose text or JSON form is ours to make.
 fn fit_column(
     array: &ArrayRef,
@@ -199,9 +227,9 @@ fn fit_column(
     columns: Columns,
 ) -> Result<(Arc<Field>, ArrayRef)> {
     let own = column_type(field)?;
-    let (appendable_field, appendable_array) = appendable(array, field, &own)?;
+    let (insertable_field, insertable_array) = insertable(array, field, &own)?;
     if own == *target {
-        return Ok((appendable_field, appendable_array));
+        return Ok((insertable_field, insertable_array));
     }
     if columns == Columns::Fixed {
         return Err(Error::validation(format!("column `{}` was declared as {target} and came as {own}", field.name()))
@@ -210,7 +238,7 @@ fn fit_column(
     let text = match (&own, target) {
         (_, ColumnType::Json) if own != ColumnType::Json => super::json::json_text(array, field)?,
         (ColumnType::Instant, ColumnType::Varchar) => super::json::instant_text(array)?,
-        _ => return Ok((appendable_field, appendable_array)),
+        _ => return Ok((insertable_field, insertable_array)),
     };
     Ok((Arc::new(Field::new(field.name(), text.data_type().clone(), true)), text))
 }
@@ -221,7 +249,7 @@ fn null_column(column: &Column, rows: usize) -> (Arc<Field>, ArrayRef) {
 }
 
 /// The bytes of the rows alone: a slice does not count for the whole that it is part of.
-fn size(batch: &RecordBatch) -> usize {
+pub(super) fn size(batch: &RecordBatch) -> usize {
     let bytes = |column: &ArrayRef| column.to_data().get_slice_memory_size().unwrap_or(column.get_array_memory_size());
     batch.columns().iter().map(bytes).sum()
 }

@@ -6,8 +6,8 @@
 //!
 //! DuckDB's types appear here and in the drivers that let DuckDB work natively; nowhere else.
 
-mod append;
 mod error;
+mod incoming;
 mod interrupt;
 mod json;
 mod loader;
@@ -56,6 +56,8 @@ struct Inner {
     path: Option<PathBuf>,
     scratch: PathBuf,
     threads: Arc<Threads>,
+    /// Bytes on their way into each table, at most.
+    in_flight: usize,
     /// The sinks that may still be rolling back, by step.
     sinks: Mutex<HashMap<String, JoinHandle<()>>>,
 }
@@ -73,6 +75,7 @@ impl Store {
             path: options.path().map(Path::to_path_buf),
             scratch: options.scratch_dir().to_path_buf(),
             threads: Threads::new(another)?,
+            in_flight: options.in_flight(),
             sinks: Mutex::default(),
         })))
     }
@@ -129,7 +132,7 @@ impl Store {
 
     pub(crate) async fn sink_with_progress(&self, step: &str, progress: Arc<Progress>) -> Result<TableSink> {
         self.wait_for_sink(step).await?;
-        let (sink, thread) = TableSink::start(self.connection()?, self.threads(), step, progress)?;
+        let (sink, thread) = TableSink::start(self.connection()?, self.threads(), self.0.in_flight, step, progress)?;
         self.sinks().insert(step.to_owned(), thread);
         Ok(sink)
     }

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use duckdb::vtab::arrow::ArrowVTab;
 use duckdb::{Config, Connection};
 
 use super::{STEPS, default_memory_limit, quote_text, store_error};
@@ -70,6 +71,11 @@ impl StoreOptions {
         self
     }
 
+    /// How many bytes may be on their way into a table: an eighth of DuckDB's memory, within limits.
+    pub(super) fn in_flight(&self) -> usize {
+        usize::try_from(self.memory_limit / 8).unwrap_or(usize::MAX).clamp(4 << 20, 64 << 20)
+    }
+
     pub(super) fn path(&self) -> Option<&Path> {
         match &self.kind {
             StoreKind::File(path) => Some(path),
@@ -85,6 +91,9 @@ impl StoreOptions {
 /// A transaction log of this size would be checkpointed in mid-load, which is pure cost: a run's database is loaded once.
 const CHECKPOINT_THRESHOLD: &str = "1TB";
 
+/// The table function that gives the rows of a batch.
+pub(super) const ROWS: &str = "osiris_rows";
+
 pub(super) fn open(options: &StoreOptions) -> Result<Connection> {
     std::fs::create_dir_all(&options.scratch).map_err(|error| {
         Error::from(error).with_context("directory", options.scratch.display()).with_hint("choose another `--run-dir`")
@@ -96,6 +105,7 @@ pub(super) fn open(options: &StoreOptions) -> Result<Connection> {
         StoreKind::Memory => Connection::open_in_memory_with_flags(config),
     }
     .map_err(opened)?;
+    connection.register_table_function::<ArrowVTab>(ROWS).map_err(opened)?;
     connection.execute_batch(&settings(options)).map_err(opened)?;
     connection.execute_batch(&catalog(options)).map_err(opened)?;
     connection.execute_batch(&sandbox(options)?).map_err(opened)?;

@@ -1,6 +1,6 @@
 //! The way into the store: one transaction on one thread, fed through a bounded channel.
 //!
-//! The channel is the back-pressure: when the store is slower than the source, `send` waits. A sink that is dropped
+//! The channel is the back-pressure: when the store is slower than the source, `send` waits for room. A sink that is dropped
 //! without being finished rolls back, so a table is committed whole or was never there.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,24 +9,27 @@ use std::thread::JoinHandle;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use duckdb::Connection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::interrupt::InterruptOnDrop;
-use super::loader::Loader;
+use super::loader::{Loader, size};
 use super::schema::{StepNote, TableRef};
 use super::store_error;
 use super::threads::{AtWork, Threads, Work};
 use super::transaction::StoreTransaction;
 use crate::{Error, Progress, Result};
 
-/// Batches on their way between a driver and the store.
-const BATCHES_IN_FLIGHT: usize = 4;
+/// Commands on their way between a driver and the store. Their bytes are what is limited: the store takes rows in bursts, since it
+/// compresses 122,880 of them at a time, and the source shall go on meanwhile.
+const COMMANDS_IN_FLIGHT: usize = 256;
+/// The unit in which bytes on their way are counted.
+const KIB: usize = 1024;
 
 /// Work that runs on the sink's thread.
 type Job = Box<dyn FnOnce(&mut Loader<'_>) + Send>;
 
 enum Command {
-    Batch(RecordBatch, Columns),
+    Batch(RecordBatch, Columns, OwnedSemaphorePermit),
     Job(Job),
 }
 
@@ -46,20 +49,45 @@ type FirstError = Arc<Mutex<Option<Error>>>;
 pub struct TableSink {
     step: String,
     commands: mpsc::Sender<Command>,
+    in_flight: InFlight,
     first_error: FirstError,
     progress: Arc<Progress>,
     _interrupt: InterruptOnDrop,
 }
 
+/// Room for batches on their way.
+#[derive(Clone)]
+struct InFlight {
+    room: Arc<Semaphore>,
+    /// All of it, in KiB.
+    most: u32,
+}
+
+impl InFlight {
+    fn new(bytes: usize) -> Self {
+        let most = u32::try_from(bytes / KIB).unwrap_or(u32::MAX).max(1);
+        Self { room: Arc::new(Semaphore::new(most as usize)), most }
+    }
+
+    /// Waits for room for `bytes`, or for all there is.
+    async fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit> {
+        let units = u32::try_from(bytes.div_ceil(KIB)).unwrap_or(u32::MAX).min(self.most);
+        let taken = Arc::clone(&self.room).acquire_many_owned(units).await;
+        taken.map_err(|error| Error::unknown("the way into the store was closed").with_source(error))
+    }
+}
+
 impl TableSink {
+    /// Over a connection of its own, with at most so many bytes on their way.
     pub(super) fn start(
         connection: Connection,
         threads: Arc<Threads>,
+        in_flight: usize,
         step: &str,
         progress: Arc<Progress>,
     ) -> Result<(Self, JoinHandle<()>)> {
         let (interrupt, working) = InterruptOnDrop::new(connection.interrupt_handle());
-        let (commands, queue) = mpsc::channel(BATCHES_IN_FLIGHT);
+        let (commands, queue) = mpsc::channel(COMMANDS_IN_FLIGHT);
         let first_error = FirstError::default();
         let name = step.to_owned();
         let errors = Arc::clone(&first_error);
@@ -70,7 +98,8 @@ impl TableSink {
                 serve(&connection, &threads, &name, queue, &errors);
             })
             .map_err(|error| Error::from(error).with_hint("the machine is out of threads: lower `--jobs`"))?;
-        Ok((Self { step: step.to_owned(), commands, first_error, progress, _interrupt: interrupt }, thread))
+        let in_flight = InFlight::new(in_flight);
+        Ok((Self { step: step.to_owned(), commands, in_flight, first_error, progress, _interrupt: interrupt }, thread))
     }
 
     /// The step whose table this is.
@@ -96,6 +125,7 @@ impl TableSink {
     fn sender_of(&self, columns: Columns) -> TableSender {
         TableSender {
             commands: self.commands.clone(),
+            in_flight: self.in_flight.clone(),
             first_error: Arc::clone(&self.first_error),
             progress: Arc::clone(&self.progress),
             columns,
@@ -155,6 +185,7 @@ impl TableSink {
 #[derive(Clone)]
 pub struct TableSender {
     commands: mpsc::Sender<Command>,
+    in_flight: InFlight,
     first_error: FirstError,
     progress: Arc<Progress>,
     columns: Columns,
@@ -170,8 +201,9 @@ impl TableSender {
     /// # Cancel safety
     /// The batch is either handed over or not sent.
     pub async fn send(&self, batch: RecordBatch) -> Result<()> {
-        let (rows, bytes) = (batch.num_rows(), batch.get_array_memory_size());
-        if self.commands.send(Command::Batch(batch, self.columns)).await.is_err() {
+        let (rows, bytes) = (batch.num_rows(), size(&batch));
+        let room = self.in_flight.take(bytes).await?;
+        if self.commands.send(Command::Batch(batch, self.columns, room)).await.is_err() {
             return Err(take(&self.first_error));
         }
         self.progress.add_rows(rows as u64);
@@ -210,7 +242,7 @@ fn serve(
     let mut passing: Option<AtWork> = None;
     while let Some(command) = queue.blocking_recv() {
         match command {
-            Command::Batch(batch, columns) => {
+            Command::Batch(batch, columns, _room) => {
                 passing.get_or_insert_with(|| threads.begin(Work::Passing));
                 if let Err(error) = guarded(|| loader.append(&batch, columns)) {
                     keep(error);

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
@@ -27,6 +28,51 @@ async fn a_finished_table_holds_what_was_sent_in_order() {
         .flat_map(|batch| batch.column(0).as_any().downcast_ref::<Int64Array>().unwrap().values().to_vec())
         .collect();
     assert_eq!(values, (0..5000).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn batches_of_any_size_arrive_in_order() {
+    let (store, _directory) = memory_store();
+    let sink = store.sink("numbers").await.unwrap();
+    let sender = sink.sender(batch(Int64Array::from(vec![0])).schema()).await.unwrap();
+    let mut next = 0;
+    for rows in std::iter::repeat_n(1, 12_000).chain([30_000, 1, 9_999, 2]) {
+        sender.send(batch(Int64Array::from_iter_values(next..next + rows))).await.unwrap();
+        next += rows;
+    }
+    let table = sink.finish().await.unwrap();
+    let sql = format!("SELECT bool_and(v = rowid) FROM {}", table.sql());
+    let in_order =
+        store.call(move |connection| Ok(connection.query_row(&sql, [], |row| row.get::<_, bool>(0)).unwrap()));
+    assert!(in_order.await.unwrap());
+    assert_eq!(table.rows(), 52_002);
+}
+
+#[tokio::test]
+async fn a_sender_waits_while_too_many_bytes_are_on_their_way() {
+    let directory = tempfile::tempdir().unwrap();
+    // An eighth of it: 4 MiB.
+    let options = StoreOptions::new(StoreKind::Memory, directory.path()).with_memory_limit(32 << 20);
+    let store = Store::open(&options).unwrap();
+    let sink = store.sink("numbers").await.unwrap();
+    let mebibyte = batch(Int64Array::from(vec![7; 1 << 17]));
+    let sender = sink.sender(mebibyte.schema()).await.unwrap();
+    let (go_on, wait) = std::sync::mpsc::channel();
+    let busy = sink.call(move |_| Ok(wait.recv().is_ok()));
+    let fill = async {
+        let mut sent = 0;
+        while tokio::time::timeout(Duration::from_millis(500), sender.send(mebibyte.clone())).await.is_ok() {
+            sent += 1;
+        }
+        go_on.send(()).unwrap();
+        sent
+    };
+    let (done, sent) = tokio::join!(busy, fill);
+    assert!(done.unwrap());
+    assert!((3..=4).contains(&sent), "{sent} MiB went ahead");
+    // More than all the room there is passes alone.
+    sender.send(batch(Int64Array::from(vec![7; 1 << 20]))).await.unwrap();
+    assert_eq!(sink.finish().await.unwrap().rows(), sent * (1 << 17) + (1 << 20));
 }
 
 #[tokio::test]
@@ -195,7 +241,7 @@ async fn dropping_a_call_interrupts_its_query() {
         counted.map_err(|error| osiris_core::store::store_error(error, "interrupted"))
     });
     let started = std::time::Instant::now();
-    assert!(tokio::time::timeout(std::time::Duration::from_millis(200), endless).await.is_err());
+    assert!(tokio::time::timeout(Duration::from_millis(200), endless).await.is_err());
     drop(store);
     assert!(started.elapsed().as_secs() < 30);
 }

@@ -1,6 +1,6 @@
-//! From Arrow, as a driver sends it, to what DuckDB's appender takes without losing anything.
+//! From Arrow, as a driver sends it, to what DuckDB's client library takes without losing anything.
 //!
-//! The appender copies most types exactly. The few that it would change or refuse travel as text and are cast by DuckDB
+//! The library copies most types exactly. The few that it would change or refuse travel as text and are cast by DuckDB
 //! on arrival: its casts are exact and fail loudly.
 
 use std::sync::Arc;
@@ -99,11 +99,11 @@ fn decimal(precision: u8, scale: i8) -> Option<ColumnType> {
     (precision <= 38).then_some(ColumnType::Decimal(precision, scale))
 }
 
-/// An array as the appender takes it for a column of type `target`, with the field that describes it.
+/// An array as it can be inserted into a column of type `target`, with the field that describes it.
 ///
 /// # Errors
 /// A value that `target` cannot hold exactly, such as nanoseconds in a TIME.
-pub(super) fn appendable(array: &ArrayRef, field: &Field, target: &ColumnType) -> Result<(FieldRef, ArrayRef)> {
+pub(super) fn insertable(array: &ArrayRef, field: &Field, target: &ColumnType) -> Result<(FieldRef, ArrayRef)> {
     let changed = |array: ArrayRef| (Arc::new(Field::new(field.name(), array.data_type().clone(), true)), array);
     let inexact = |error: arrow::error::ArrowError| {
         Error::validation(format!("column `{}` has a value that {target} cannot hold exactly", field.name()))
@@ -116,11 +116,11 @@ pub(super) fn appendable(array: &ArrayRef, field: &Field, target: &ColumnType) -
         DataType::Null => changed(new_null_array(&DataType::Utf8, array.len())),
         DataType::Dictionary(_, value) => {
             let plain = cast(value)?;
-            return appendable(&plain, &field.clone().with_data_type(value.as_ref().clone()), target);
+            return insertable(&plain, &field.clone().with_data_type(value.as_ref().clone()), target);
         }
         DataType::RunEndEncoded(_, value) => {
             let plain = cast(value.data_type())?;
-            return appendable(&plain, &field.clone().with_data_type(value.data_type().clone()), target);
+            return insertable(&plain, &field.clone().with_data_type(value.data_type().clone()), target);
         }
         DataType::Float16 => {
             let wide: Float32Array = array.as_primitive::<Float16Type>().iter().map(|v| v.map(f32::from)).collect();
@@ -147,12 +147,12 @@ pub(super) fn appendable(array: &ArrayRef, field: &Field, target: &ColumnType) -
         DataType::LargeList(item) | DataType::ListView(item) | DataType::LargeListView(item) => {
             let plain = cast(&DataType::List(Arc::clone(item)))?;
             let field = field.clone().with_data_type(plain.data_type().clone());
-            return appendable(&plain, &field, target);
+            return insertable(&plain, &field, target);
         }
         DataType::List(item) => {
             let ColumnType::List(target) = target else { return Err(mismatch(field, target)) };
             let lists = array.as_list::<i32>();
-            let (item, values) = appendable(lists.values(), item, target)?;
+            let (item, values) = insertable(lists.values(), item, target)?;
             changed(Arc::new(GenericListArray::<i32>::new(
                 item,
                 lists.offsets().clone(),
@@ -163,10 +163,10 @@ pub(super) fn appendable(array: &ArrayRef, field: &Field, target: &ColumnType) -
         DataType::FixedSizeList(item, size) => {
             let ColumnType::Array(target, _) = target else { return Err(mismatch(field, target)) };
             let lists = array.as_fixed_size_list();
-            let (item, values) = appendable(lists.values(), item, target)?;
+            let (item, values) = insertable(lists.values(), item, target)?;
             changed(Arc::new(FixedSizeListArray::new(item, *size, values, lists.nulls().cloned())))
         }
-        DataType::Struct(_) => changed(Arc::new(struct_appendable(array.as_struct(), field, target)?)),
+        DataType::Struct(_) => changed(Arc::new(struct_insertable(array.as_struct(), field, target)?)),
         DataType::Map(_, sorted) => {
             let ColumnType::Map(key, value) = target else { return Err(mismatch(field, target)) };
             let maps = array.as_map();
@@ -178,12 +178,12 @@ pub(super) fn appendable(array: &ArrayRef, field: &Field, target: &ColumnType) -
     })
 }
 
-fn struct_appendable(array: &StructArray, field: &Field, target: &ColumnType) -> Result<StructArray> {
+fn struct_insertable(array: &StructArray, field: &Field, target: &ColumnType) -> Result<StructArray> {
     let ColumnType::Struct(targets) = target else { return Err(mismatch(field, target)) };
     let mut fields = Vec::with_capacity(targets.len());
     let mut columns = Vec::with_capacity(targets.len());
     for ((child, column), (_, target)) in array.fields().iter().zip(array.columns()).zip(targets) {
-        let (child, column) = appendable(column, child, target)?;
+        let (child, column) = insertable(column, child, target)?;
         fields.push(child);
         columns.push(column);
     }
@@ -192,8 +192,8 @@ fn struct_appendable(array: &StructArray, field: &Field, target: &ColumnType) ->
 
 /// The pairs of a map: a key is never NULL.
 fn map_entries(entries: &StructArray, key: &ColumnType, value: &ColumnType) -> Result<StructArray> {
-    let (key_field, keys) = appendable(entries.column(0), &entries.fields()[0], key)?;
-    let (value_field, values) = appendable(entries.column(1), &entries.fields()[1], value)?;
+    let (key_field, keys) = insertable(entries.column(0), &entries.fields()[0], key)?;
+    let (value_field, values) = insertable(entries.column(1), &entries.fields()[1], value)?;
     let fields = vec![key_field.as_ref().clone().with_nullable(false), value_field.as_ref().clone()];
     Ok(StructArray::new(Fields::from(fields), vec![keys, values], entries.nulls().cloned()))
 }
@@ -246,7 +246,7 @@ fn check_round_trip(
     Err(inexact(arrow::error::ArrowError::CastError("digits beyond microseconds would be lost".into())))
 }
 
-/// Intervals as text that DuckDB reads exactly: the appender itself would turn NULL into zero.
+/// Intervals as text that DuckDB reads exactly: the client library would turn NULL into zero.
 fn interval_text(intervals: &IntervalMonthDayNanoArray, name: &str) -> Result<StringArray> {
     let text = |value: <IntervalMonthDayNanoType as arrow::datatypes::ArrowPrimitiveType>::Native| {
         if value.nanoseconds % 1000 != 0 {
