@@ -6,6 +6,7 @@
 //!
 //! This crate knows no vendor, reads no environment and prints nothing.
 
+pub mod batch;
 pub mod calendar;
 pub mod config;
 pub mod connection;

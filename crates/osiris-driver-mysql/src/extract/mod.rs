@@ -26,7 +26,7 @@ use self::source::Source;
 use crate::client::{Client, Connect, Session, Target, connect, quote};
 use crate::config::{ExtractorConfig, GeometryPolicy, MysqlConnection};
 use crate::error::within;
-use crate::types::{BatchBuilder, ColumnPlan, Policies, plan};
+use crate::types::{ColumnPlan, Policies, plan, schema};
 
 /// Ranges, where a step names none.
 const PARTITIONS: usize = 4;
@@ -95,10 +95,9 @@ async fn extract(
     let mut session = client.acquire().await?;
     let source = Source::new(config, &session.facts().sql_mode)?;
     let (source, plans) = planned(config, target, source, &mut session).await?;
-    let schema = BatchBuilder::new(&plans, 1).schema();
     let reader = Reader {
+        sender: out.sender(schema(&plans)).await?,
         plans,
-        sender: out.sender(schema).await?,
         batch_rows: config.batch_size,
         first_row,
         idle: step.connection().read_timeout,

@@ -14,7 +14,7 @@ use super::checksum::Checksums;
 use crate::client::Session;
 use crate::config::Verify;
 use crate::error::mysql_error;
-use crate::types::{BatchBuilder, ColumnPlan};
+use crate::types::{ColumnPlan, batches, check, values};
 
 pub(super) const READING: &str = "reading rows";
 
@@ -105,7 +105,7 @@ impl Reader {
         mut wanted: Option<Wanted<'_>>,
         mut sums: Option<&mut Checksums>,
     ) -> Result<Counts> {
-        let mut batch = BatchBuilder::new(&self.plans, self.batch_rows);
+        let mut batch = batches(&self.plans, self.batch_rows);
         let mut counts = Counts::default();
         let mut rows = sqlx::query(AssertSqlSafe(sql)).persistent(false).fetch(&mut **session);
         let mut limit = (self.first_row, "the first row did not come");
@@ -119,7 +119,7 @@ impl Reader {
         } {
             let row = row.map_err(|error| mysql_error(error, READING))?;
             if counts.read == 0 {
-                batch.check(&row)?;
+                check(&row, &self.plans)?;
                 limit = (self.idle, "the server was silent in the middle of its answer");
             }
             counts.read += 1;
@@ -129,7 +129,7 @@ impl Reader {
                 counts.deduplicated += 1;
                 continue;
             }
-            if batch.push(&row)?
+            if batch.push(values(&row))?
                 && let Some(full) = batch.finish()?
             {
                 self.send(full, sums.as_deref_mut()).await?;

@@ -1,5 +1,7 @@
 //! Decimals: the server sends their digits as text.
 
+use arrow::datatypes::{Decimal128Type, DecimalType as _};
+
 /// The number that a decimal's text is, in units of its last place: `-1.5` with scale 2 is -150. Nothing when the text is no
 /// decimal, or has more digits behind the point than `scale` that are not zero, or more than `precision` in all.
 pub(crate) fn parse(text: &[u8], precision: u8, scale: u8) -> Option<i128> {
@@ -23,8 +25,8 @@ pub(crate) fn parse(text: &[u8], precision: u8, scale: u8) -> Option<i128> {
     } else {
         accumulate(whole, kept, scale)?
     };
-    let limit = 10_i128.checked_pow(u32::from(precision))?;
-    (magnitude < limit).then_some(if negative { -magnitude } else { magnitude })
+    let greatest = *Decimal128Type::MAX_FOR_EACH_PRECISION.get(usize::from(precision))?;
+    (magnitude <= greatest).then_some(if negative { -magnitude } else { magnitude })
 }
 
 fn digit(byte: u8) -> Option<u8> {

@@ -23,5 +23,5 @@ mod decimal;
 mod temporal;
 mod value;
 
-pub(crate) use batch::{BatchBuilder, raw};
+pub(crate) use batch::{batches, check, raw, schema, values};
 pub(crate) use column::{ColumnPlan, Declared, Policies, Reading, SourceColumn, plan};

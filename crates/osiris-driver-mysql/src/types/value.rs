@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayBuilder as _, ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder,
+    Array as _, ArrayRef, AsArray as _, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder,
     FixedSizeBinaryBuilder, Float32Builder, Float64Builder, Int8Builder, Int16Builder, Int32Builder, Int64Builder,
-    IntervalMonthDayNanoBuilder, StringBuilder, Time64MicrosecondBuilder, TimestampMicrosecondBuilder, UInt8Builder,
-    UInt16Builder, UInt32Builder, UInt64Builder,
+    IntervalMonthDayNanoBuilder, Time64MicrosecondBuilder, TimestampMicrosecondBuilder, UInt8Builder, UInt16Builder,
+    UInt32Builder, UInt64Builder,
 };
 use arrow::datatypes::IntervalMonthDayNano;
 use osiris_core::Error;
+use osiris_core::batch::{self, texts};
 
 use super::column::{ColumnPlan, Reading};
 use super::decimal;
@@ -20,7 +21,7 @@ const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 /// Why a value was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refused {
+pub(crate) enum Refused {
     /// Bytes that are no value of the type.
     Malformed,
     /// A zero date, a partial one, or a day that no calendar has.
@@ -37,12 +38,11 @@ pub(super) enum Refused {
 
 impl Refused {
     /// The error, without the value.
-    pub(super) fn in_column(self, name: &str, row: u64) -> Error {
+    fn in_column(self, name: &str) -> Error {
         let (what, hint) = match self {
             Self::Malformed => {
                 return Error::unknown(format!("column `{name}` came in a form that is not its type's"))
-                    .with_hint("the table may have been changed while it was read: run it again")
-                    .with_context("row", row);
+                    .with_hint("the table may have been changed while it was read: run it again");
             }
             Self::ZeroDate => (
                 "holds a zero date, or a day that no calendar has",
@@ -56,7 +56,7 @@ impl Refused {
             Self::Time => ("has a time that is no time of day", "set `time: interval` or `time: text`"),
             Self::Text => ("has a text that is no UTF-8", "CAST it to BINARY to read its bytes"),
         };
-        Error::validation(format!("column `{name}` {what}")).with_hint(hint).with_context("row", row)
+        Error::validation(format!("column `{name}` {what}")).with_hint(hint)
     }
 }
 
@@ -73,7 +73,8 @@ enum Builder {
     Float(Float32Builder),
     Double(Float64Builder),
     Decimal(Decimal128Builder),
-    Text(StringBuilder),
+    /// Checked when the batch is full.
+    Text(BinaryBuilder),
     Bytes(BinaryBuilder),
     Uuid(FixedSizeBinaryBuilder),
     Date(Date32Builder),
@@ -110,7 +111,8 @@ macro_rules! each {
 }
 
 impl Builder {
-    fn new(plan: &ColumnPlan, rows: usize) -> Self {
+    /// With room for so many values of so many bytes in all.
+    fn new(plan: &ColumnPlan, rows: usize, bytes: usize) -> Self {
         match plan.reading {
             Reading::Bool | Reading::BitBool => Self::Bool(BooleanBuilder::with_capacity(rows)),
             Reading::Int8 => Self::Int8(Int8Builder::with_capacity(rows)),
@@ -127,9 +129,9 @@ impl Builder {
                 Self::Decimal(Decimal128Builder::with_capacity(rows).with_data_type(plan.field.data_type().clone()))
             }
             Reading::Text | Reading::DateText | Reading::MomentText(_) | Reading::TimeText(_) | Reading::Null => {
-                Self::Text(StringBuilder::with_capacity(rows, rows * 16))
+                Self::Text(BinaryBuilder::with_capacity(rows, bytes))
             }
-            Reading::Bytes => Self::Bytes(BinaryBuilder::with_capacity(rows, rows * 16)),
+            Reading::Bytes => Self::Bytes(BinaryBuilder::with_capacity(rows, bytes)),
             Reading::Uuid => Self::Uuid(FixedSizeBinaryBuilder::with_capacity(rows, 16)),
             Reading::Date => Self::Date(Date32Builder::with_capacity(rows)),
             Reading::Moment => Self::Moment(
@@ -142,10 +144,9 @@ impl Builder {
 }
 
 /// One column of a batch in the making.
-pub(super) struct ColumnBuilder {
+pub(crate) struct ColumnBuilder {
+    plan: ColumnPlan,
     builder: Builder,
-    reading: Reading,
-    zero_dates: ZeroDates,
     scratch: String,
 }
 
@@ -157,21 +158,19 @@ macro_rules! number {
 }
 
 impl ColumnBuilder {
-    pub(super) fn new(plan: &ColumnPlan, rows: usize) -> Self {
-        Self {
-            builder: Builder::new(plan, rows),
-            reading: plan.reading,
-            zero_dates: plan.zero_dates,
-            scratch: String::new(),
-        }
+    pub(super) fn new(plan: &ColumnPlan) -> Self {
+        Self { plan: plan.clone(), builder: Builder::new(plan, 0, 0), scratch: String::new() }
     }
+}
 
-    pub(super) fn push_null(&mut self) {
+impl batch::ColumnBuilder for ColumnBuilder {
+    type Refused = Refused;
+
+    fn push_null(&mut self) {
         each!(&mut self.builder, builder => builder.append_null());
     }
 
-    /// Adds a value; says whether it was altered, as a policy allows.
-    pub(super) fn push(&mut self, raw: &[u8]) -> Result<bool, Refused> {
+    fn push(&mut self, raw: &[u8]) -> Result<bool, Refused> {
         match &mut self.builder {
             Builder::Int8(builder) => number!(builder, raw, i8),
             Builder::Int16(builder) => number!(builder, raw, i16),
@@ -180,7 +179,7 @@ impl ColumnBuilder {
             Builder::UInt8(builder) => number!(builder, raw, u8),
             Builder::UInt16(builder) => number!(builder, raw, u16),
             Builder::UInt32(builder) => number!(builder, raw, u32),
-            Builder::UInt64(builder) if self.reading == Reading::Bit => {
+            Builder::UInt64(builder) if self.plan.reading == Reading::Bit => {
                 builder.append_value(bits(raw).ok_or(Refused::Malformed)?);
             }
             Builder::UInt64(builder) => number!(builder, raw, u64),
@@ -193,7 +192,7 @@ impl ColumnBuilder {
                 _ => return Err(Refused::Malformed),
             },
             Builder::Decimal(builder) => {
-                let Reading::Decimal(precision, scale) = self.reading else { return Err(Refused::Malformed) };
+                let Reading::Decimal(precision, scale) = self.plan.reading else { return Err(Refused::Malformed) };
                 builder.append_value(decimal::parse(raw, precision, scale).ok_or(Refused::Decimal)?);
             }
             Builder::Bytes(builder) => builder.append_value(raw),
@@ -211,15 +210,17 @@ impl ColumnBuilder {
                 let in_a_day = (0..MICROS_PER_DAY).contains(&micros);
                 builder.append_value(in_a_day.then_some(micros).ok_or(Refused::Time)?);
             }
-            Builder::Date(builder) => match (Moment::parse(raw).ok_or(Refused::Malformed)?.days(), self.zero_dates) {
-                (None, ZeroDates::Null) => {
-                    builder.append_null();
-                    return Ok(true);
+            Builder::Date(builder) => {
+                match (Moment::parse(raw).ok_or(Refused::Malformed)?.days(), self.plan.zero_dates) {
+                    (None, ZeroDates::Null) => {
+                        builder.append_null();
+                        return Ok(true);
+                    }
+                    (days, _) => builder.append_value(days.ok_or(Refused::ZeroDate)?),
                 }
-                (days, _) => builder.append_value(days.ok_or(Refused::ZeroDate)?),
-            },
+            }
             Builder::Moment(builder) => {
-                match (Moment::parse(raw).ok_or(Refused::Malformed)?.epoch_micros(), self.zero_dates) {
+                match (Moment::parse(raw).ok_or(Refused::Malformed)?.epoch_micros(), self.plan.zero_dates) {
                     (None, ZeroDates::Null) => {
                         builder.append_null();
                         return Ok(true);
@@ -228,41 +229,38 @@ impl ColumnBuilder {
                 }
             }
             Builder::Text(builder) => {
-                let text = self.reading.text(raw, &mut self.scratch)?;
-                builder.append_value(text);
+                builder.append_value(self.plan.reading.text(raw, &mut self.scratch)?);
             }
         }
         Ok(false)
     }
 
-    /// The values so far. Room for as many is made at once: the next batch will be like this one.
-    pub(super) fn finish(&mut self, plan: &ColumnPlan) -> ArrayRef {
-        let (rows, bytes) = match &self.builder {
-            Builder::Text(builder) => (builder.len(), builder.values_slice().len()),
-            Builder::Bytes(builder) => (builder.len(), builder.values_slice().len()),
-            other => (each!(other, builder => builder.len()), 0),
-        };
+    fn finish(&mut self) -> Result<ArrayRef, (usize, Refused)> {
         let array = each!(&mut self.builder, builder => Arc::new(builder.finish()) as ArrayRef);
-        self.builder = match &self.builder {
-            Builder::Text(_) => Builder::Text(StringBuilder::with_capacity(rows, bytes)),
-            Builder::Bytes(_) => Builder::Bytes(BinaryBuilder::with_capacity(rows, bytes)),
-            _ => Builder::new(plan, rows),
-        };
-        array
+        let bytes = array.as_binary_opt::<i32>().map_or(0, |array| array.value_data().len());
+        self.builder = Builder::new(&self.plan, array.len(), bytes);
+        match (&self.builder, array.as_binary_opt()) {
+            (Builder::Text(_), Some(bytes)) => Ok(Arc::new(texts(bytes.clone()).map_err(|row| (row, Refused::Text))?)),
+            _ => Ok(array),
+        }
+    }
+
+    fn error(&self, refused: Refused) -> Error {
+        refused.in_column(&self.plan.name)
     }
 }
 
 impl Reading {
     /// A value that becomes text.
-    fn text<'a>(self, raw: &'a [u8], scratch: &'a mut String) -> Result<&'a str, Refused> {
+    fn text<'a>(self, raw: &'a [u8], scratch: &'a mut String) -> Result<&'a [u8], Refused> {
         scratch.clear();
         match self {
             Self::DateText => Moment::parse(raw).ok_or(Refused::Malformed)?.print(scratch, None),
             Self::MomentText(digits) => Moment::parse(raw).ok_or(Refused::Malformed)?.print(scratch, Some(digits)),
             Self::TimeText(digits) => Span::parse(raw).ok_or(Refused::Malformed)?.print(scratch, digits),
-            _ => return std::str::from_utf8(raw).map_err(|_| Refused::Text),
+            _ => return Ok(raw),
         }
-        Ok(scratch)
+        Ok(scratch.as_bytes())
     }
 }
 

@@ -25,7 +25,7 @@ use super::SupabaseExtractor;
 use crate::client::Direct;
 use crate::client::postgres::{Session, quote};
 use crate::error::within;
-use crate::types::decode::{BatchBuilder, Policies, SourceColumn, plan};
+use crate::types::decode::{Policies, SourceColumn, plan, schema};
 
 /// Ranges, where a step names none.
 const PARTITIONS: usize = 4;
@@ -62,7 +62,7 @@ pub(super) async fn extract(
     if !printed.is_empty() {
         tracing::info!(columns = ?printed, "columns of types that the store does not have are read as the server prints them");
     }
-    let sender = out.sender(BatchBuilder::new(&plans, 1).schema()).await?;
+    let sender = out.sender(schema(&plans)).await?;
     let reader = Reader { plans, sender, batch_rows: config.batch_size, limits };
     let read = Read { direct, step, source, view, reader };
     let (counts, state) = match (&config.partition_by, &config.cursor) {

@@ -10,7 +10,7 @@ use osiris_core::{Error, Result, TableSender};
 use super::source::copied;
 use crate::client::postgres::Session;
 use crate::error::postgres_error;
-use crate::types::decode::{BatchBuilder, ColumnPlan, Frames, Tuple};
+use crate::types::decode::{ColumnPlan, Frames, Tuple, batches};
 
 const READING: &str = "reading rows";
 
@@ -64,7 +64,7 @@ impl Reader {
         sql: &str,
         mut wanted: Option<Wanted<'_>>,
     ) -> Result<Counts> {
-        let mut batch = BatchBuilder::new(&self.plans, self.batch_rows);
+        let mut batch = batches(&self.plans, self.batch_rows);
         let mut counts = Counts::default();
         let mut frames = Frames::new();
         let statement = copied(sql, &self.plans);
@@ -89,7 +89,7 @@ impl Reader {
                     counts.deduplicated += 1;
                     continue;
                 }
-                if batch.push(row)?
+                if batch.push(row.fields().map(Ok))?
                     && let Some(full) = batch.finish()?
                 {
                     self.sender.send(full).await?;

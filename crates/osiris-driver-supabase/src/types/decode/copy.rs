@@ -131,13 +131,8 @@ fn length(data: &[u8], fields: u16) -> Result<Option<usize>> {
 }
 
 impl<'a> Tuple<'a> {
-    /// How many fields it has.
-    pub(crate) fn len(&self) -> usize {
-        self.fields.into()
-    }
-
     /// Its fields, in order; `None` for NULL.
-    pub(crate) fn fields(self) -> impl Iterator<Item = Option<&'a [u8]>> {
+    pub(crate) fn fields(self) -> impl ExactSizeIterator<Item = Option<&'a [u8]>> {
         let mut rest = self.data;
         (0..self.fields).map(move |_| {
             let (length, after) = rest.split_at_checked(4)?;
@@ -173,7 +168,7 @@ mod tests {
         for chunk in chunks {
             frames.push(Bytes::copy_from_slice(chunk));
             while let Some(tuple) = frames.next()? {
-                assert_eq!(tuple.len(), 2);
+                assert_eq!(tuple.fields().len(), 2);
                 rows.push(tuple.fields().map(|field| field.map(<[u8]>::to_vec)).collect());
             }
         }

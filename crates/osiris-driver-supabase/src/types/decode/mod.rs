@@ -10,7 +10,7 @@ mod numeric;
 pub(crate) mod oid;
 mod value;
 
-pub(crate) use batch::BatchBuilder;
+pub(crate) use batch::{batches, schema};
 pub(crate) use column::{ColumnPlan, Family, Policies, SourceColumn, field, plan};
 pub(crate) use copy::{Frames, Tuple};
 pub(crate) use named::store_type;

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayBuilder as _, ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder,
+    Array as _, ArrayRef, AsArray as _, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder,
     FixedSizeBinaryBuilder, Float32Builder, Float64Builder, Int16Builder, Int32Builder, Int64Builder,
-    IntervalMonthDayNanoBuilder, StringBuilder, Time64MicrosecondBuilder, TimestampMicrosecondBuilder, UInt32Builder,
+    IntervalMonthDayNanoBuilder, Time64MicrosecondBuilder, TimestampMicrosecondBuilder, UInt32Builder,
 };
 use arrow::datatypes::IntervalMonthDayNano;
 use osiris_core::Error;
+use osiris_core::batch::{self, texts};
 
 use super::column::{ColumnPlan, Reading};
 use super::numeric::{self, NoDecimal};
@@ -21,7 +22,7 @@ const EPOCH_MICROS: i64 = 946_684_800_000_000;
 
 /// Why a value was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refused {
+pub(crate) enum Refused {
     /// Bytes that are no value of the type.
     Malformed,
     /// NaN or infinity in a decimal.
@@ -40,12 +41,11 @@ pub(super) enum Refused {
 
 impl Refused {
     /// The error, without the value.
-    pub(super) fn in_column(self, name: &str, row: u64) -> Error {
+    fn in_column(self, name: &str) -> Error {
         let (what, hint) = match self {
             Self::Malformed => {
                 return Error::unknown(format!("column `{name}` came in a form that is not its type's"))
-                    .with_hint("cast it in a query, such as `c::text`, and report the type")
-                    .with_context("row", row);
+                    .with_hint("cast it in a query, such as `c::text`, and report the type");
             }
             Self::NotFinite => {
                 ("holds NaN or infinity, which no DECIMAL has", "set `numeric: text`, or leave such rows out")
@@ -58,7 +58,7 @@ impl Refused {
             Self::Interval => ("has an interval of more than 292 years in hours and minutes", "set `interval: text`"),
             Self::Text => ("has a text that is no UTF-8", "cast it to bytea in a query to read its bytes"),
         };
-        Error::validation(format!("column `{name}` {what}")).with_hint(hint).with_context("row", row)
+        Error::validation(format!("column `{name}` {what}")).with_hint(hint)
     }
 }
 
@@ -81,7 +81,8 @@ enum Builder {
     Float(Float32Builder),
     Double(Float64Builder),
     Decimal(Decimal128Builder),
-    Text(StringBuilder),
+    /// Checked when the batch is full.
+    Text(BinaryBuilder),
     Bytes(BinaryBuilder),
     Uuid(FixedSizeBinaryBuilder),
     Date(Date32Builder),
@@ -114,7 +115,8 @@ macro_rules! each {
 }
 
 impl Builder {
-    fn new(plan: &ColumnPlan, rows: usize) -> Self {
+    /// With room for so many values of so many bytes in all.
+    fn new(plan: &ColumnPlan, rows: usize, bytes: usize) -> Self {
         let data_type = plan.field.data_type().clone();
         match plan.reading {
             Reading::Bool => Self::Bool(BooleanBuilder::with_capacity(rows)),
@@ -125,8 +127,8 @@ impl Builder {
             Reading::Float => Self::Float(Float32Builder::with_capacity(rows)),
             Reading::Double => Self::Double(Float64Builder::with_capacity(rows)),
             Reading::Decimal(..) => Self::Decimal(Decimal128Builder::with_capacity(rows).with_data_type(data_type)),
-            Reading::Text | Reading::Json | Reading::Jsonb => Self::Text(StringBuilder::with_capacity(rows, rows * 16)),
-            Reading::Bytes => Self::Bytes(BinaryBuilder::with_capacity(rows, rows * 16)),
+            Reading::Text | Reading::Json | Reading::Jsonb => Self::Text(BinaryBuilder::with_capacity(rows, bytes)),
+            Reading::Bytes => Self::Bytes(BinaryBuilder::with_capacity(rows, bytes)),
             Reading::Uuid => Self::Uuid(FixedSizeBinaryBuilder::with_capacity(rows, 16)),
             Reading::Date => Self::Date(Date32Builder::with_capacity(rows)),
             Reading::Time => Self::Time(Time64MicrosecondBuilder::with_capacity(rows)),
@@ -139,10 +141,9 @@ impl Builder {
 }
 
 /// One column of a batch in the making.
-pub(super) struct ColumnBuilder {
+pub(crate) struct ColumnBuilder {
+    plan: ColumnPlan,
     builder: Builder,
-    reading: Reading,
-    infinity: InfinityPolicy,
 }
 
 /// Numbers of fixed length, the highest byte first.
@@ -153,16 +154,19 @@ macro_rules! number {
 }
 
 impl ColumnBuilder {
-    pub(super) fn new(plan: &ColumnPlan, rows: usize) -> Self {
-        Self { builder: Builder::new(plan, rows), reading: plan.reading, infinity: plan.infinity }
+    pub(super) fn new(plan: &ColumnPlan) -> Self {
+        Self { plan: plan.clone(), builder: Builder::new(plan, 0, 0) }
     }
+}
 
-    pub(super) fn push_null(&mut self) {
+impl batch::ColumnBuilder for ColumnBuilder {
+    type Refused = Refused;
+
+    fn push_null(&mut self) {
         each!(&mut self.builder, builder => builder.append_null());
     }
 
-    /// Adds a value; says whether it was altered, as a policy allows.
-    pub(super) fn push(&mut self, raw: &[u8]) -> Result<bool, Refused> {
+    fn push(&mut self, raw: &[u8]) -> Result<bool, Refused> {
         match &mut self.builder {
             Builder::Bool(builder) => match raw {
                 [0] => builder.append_value(false),
@@ -176,13 +180,13 @@ impl ColumnBuilder {
             Builder::Float(builder) => builder.append_value(number!(raw, f32)),
             Builder::Double(builder) => builder.append_value(number!(raw, f64)),
             Builder::Decimal(builder) => {
-                let Reading::Decimal(precision, scale) = self.reading else { return Err(Refused::Malformed) };
+                let Reading::Decimal(precision, scale) = self.plan.reading else { return Err(Refused::Malformed) };
                 builder.append_value(numeric::unscaled(raw, precision, scale)?);
             }
-            Builder::Text(builder) => builder.append_value(text(raw, self.reading)?),
+            Builder::Text(builder) => builder.append_value(text(raw, self.plan.reading)?),
             Builder::Bytes(builder) => builder.append_value(raw),
             Builder::Uuid(builder) => builder.append_value(raw).map_err(|_| Refused::Malformed)?,
-            Builder::Date(builder) => match date(number!(raw, i32), self.infinity)? {
+            Builder::Date(builder) => match date(number!(raw, i32), self.plan.infinity)? {
                 Some(day) => builder.append_value(day),
                 None => {
                     builder.append_null();
@@ -190,7 +194,7 @@ impl ColumnBuilder {
                 }
             },
             Builder::Time(builder) => builder.append_value(number!(raw, i64)),
-            Builder::Moment(builder) => match moment(number!(raw, i64), self.infinity)? {
+            Builder::Moment(builder) => match moment(number!(raw, i64), self.plan.infinity)? {
                 Some(micros) => builder.append_value(micros),
                 None => {
                     builder.append_null();
@@ -202,30 +206,27 @@ impl ColumnBuilder {
         Ok(false)
     }
 
-    /// The values so far. Room for as many is made at once: the next batch will be like this one.
-    pub(super) fn finish(&mut self, plan: &ColumnPlan) -> ArrayRef {
-        let (rows, bytes) = match &self.builder {
-            Builder::Text(builder) => (builder.len(), builder.values_slice().len()),
-            Builder::Bytes(builder) => (builder.len(), builder.values_slice().len()),
-            other => (each!(other, builder => builder.len()), 0),
-        };
+    fn finish(&mut self) -> Result<ArrayRef, (usize, Refused)> {
         let array = each!(&mut self.builder, builder => Arc::new(builder.finish()) as ArrayRef);
-        self.builder = match &self.builder {
-            Builder::Text(_) => Builder::Text(StringBuilder::with_capacity(rows, bytes)),
-            Builder::Bytes(_) => Builder::Bytes(BinaryBuilder::with_capacity(rows, bytes)),
-            _ => Builder::new(plan, rows),
-        };
-        array
+        let bytes = array.as_binary_opt::<i32>().map_or(0, |array| array.value_data().len());
+        self.builder = Builder::new(&self.plan, array.len(), bytes);
+        match (&self.builder, array.as_binary_opt()) {
+            (Builder::Text(_), Some(bytes)) => Ok(Arc::new(texts(bytes.clone()).map_err(|row| (row, Refused::Text))?)),
+            _ => Ok(array),
+        }
+    }
+
+    fn error(&self, refused: Refused) -> Error {
+        refused.in_column(&self.plan.name)
     }
 }
 
-fn text(raw: &[u8], reading: Reading) -> Result<&str, Refused> {
-    let raw = match (reading, raw) {
-        (Reading::Jsonb, [1, rest @ ..]) => rest,
-        (Reading::Jsonb, _) => return Err(Refused::Malformed),
-        (_, raw) => raw,
-    };
-    std::str::from_utf8(raw).map_err(|_| Refused::Text)
+fn text(raw: &[u8], reading: Reading) -> Result<&[u8], Refused> {
+    match (reading, raw) {
+        (Reading::Jsonb, [1, rest @ ..]) => Ok(rest),
+        (Reading::Jsonb, _) => Err(Refused::Malformed),
+        (_, raw) => Ok(raw),
+    }
 }
 
 /// What becomes of an infinite value that the store writes as `kept`.

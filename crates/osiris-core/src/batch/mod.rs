@@ -1,0 +1,111 @@
+//! Rows of a source, value by value, into Arrow batches sized by bytes. What the bytes of a value mean is the driver's to say, in
+//! its [`ColumnBuilder`].
+
+mod text;
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::SchemaRef;
+
+pub use text::texts;
+
+use crate::{Error, Result};
+
+/// A batch is handed over when it has this many bytes, whatever its rows.
+const BATCH_BYTES: usize = 16 << 20;
+
+/// One column of a batch in the making.
+pub trait ColumnBuilder {
+    /// Why a value was not taken.
+    type Refused;
+
+    /// Adds a NULL.
+    fn push_null(&mut self);
+
+    /// Adds a value; says whether it was altered, as a policy of the step allows.
+    ///
+    /// # Errors
+    /// A value that the column's type cannot hold.
+    fn push(&mut self, raw: &[u8]) -> Result<bool, Self::Refused>;
+
+    /// The values so far. The builder goes on empty, with room for as many.
+    ///
+    /// # Errors
+    /// A value that was found to be wrong only now, and where among the values it is.
+    fn finish(&mut self) -> Result<ArrayRef, (usize, Self::Refused)>;
+
+    /// What a user is told: the column and a way out, never the value.
+    fn error(&self, refused: Self::Refused) -> Error;
+}
+
+/// A batch in the making, and the counts of all before it.
+pub struct BatchBuilder<C> {
+    schema: SchemaRef,
+    columns: Vec<C>,
+    rows: usize,
+    bytes: usize,
+    max_rows: usize,
+    total: u64,
+    altered: u64,
+}
+
+impl<C: ColumnBuilder> BatchBuilder<C> {
+    /// For rows of `schema`, at most `max_rows` to a batch.
+    pub fn new(schema: SchemaRef, columns: Vec<C>, max_rows: usize) -> Self {
+        Self { schema, columns, rows: 0, bytes: 0, max_rows, total: 0, altered: 0 }
+    }
+
+    /// All values so far that a policy altered.
+    pub fn altered(&self) -> u64 {
+        self.altered
+    }
+
+    /// Adds a row, NULL where it has nothing; says whether the batch is full.
+    ///
+    /// # Errors
+    /// A value that could not be had, or that its column's type cannot hold and no policy allows to alter; too many or too few.
+    pub fn push<'a>(&mut self, values: impl ExactSizeIterator<Item = Result<Option<&'a [u8]>>>) -> Result<bool> {
+        if values.len() != self.columns.len() {
+            return Err(Error::validation("the columns changed between their description and the first row")
+                .with_hint("somebody altered the table: run it again"));
+        }
+        self.total += 1;
+        for (column, value) in self.columns.iter_mut().zip(values) {
+            let Some(raw) = value? else {
+                column.push_null();
+                continue;
+            };
+            self.bytes += raw.len();
+            match column.push(raw) {
+                Ok(altered) => self.altered += u64::from(altered),
+                Err(refused) => return Err(column.error(refused).with_context("row", self.total)),
+            }
+        }
+        self.rows += 1;
+        Ok(self.rows >= self.max_rows || self.bytes >= BATCH_BYTES)
+    }
+
+    /// The rows since the last batch, if there are any.
+    ///
+    /// # Errors
+    /// A value that its column's type cannot hold.
+    pub fn finish(&mut self) -> Result<Option<RecordBatch>> {
+        if self.rows == 0 {
+            return Ok(None);
+        }
+        let before = self.total - self.rows as u64;
+        let arrays = self.columns.iter_mut().map(|column| {
+            column.finish().map_err(|(row, refused)| {
+                let error = column.error(refused);
+                error.with_context("row", before + row as u64 + 1)
+            })
+        });
+        let arrays = arrays.collect::<Result<Vec<_>>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
+        (self.rows, self.bytes) = (0, 0);
+        RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options)
+            .map(Some)
+            .map_err(|error| Error::unknown("rows of the source are no batch").with_source(error))
+    }
+}
