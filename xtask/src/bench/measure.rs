@@ -21,6 +21,14 @@ pub(super) struct Cost {
     pub(super) cpu: Option<Duration>,
 }
 
+impl Cost {
+    /// What it took more time than another command, which does a part of it. The memory stays its own.
+    pub(super) fn beyond(self, part: Self) -> Self {
+        let cpu = self.cpu.zip(part.cpu).map(|(all, part)| all.saturating_sub(part));
+        Self { wall: self.wall.saturating_sub(part.wall), cpu, ..self }
+    }
+}
+
 /// Runs a command to its end; its output is thrown away, unless it fails.
 pub(super) fn cost(command: &mut Command) -> Outcome<Cost> {
     let started = Instant::now();
