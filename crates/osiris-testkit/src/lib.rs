@@ -6,7 +6,8 @@
 //! * [`Subject`] and [`Destination`] are what the author of a driver implements, once for each component.
 //! * [`conformance_suite!`] makes one test of every rule that a component of the given role has to keep; the rules
 //!   themselves are the functions of [`suite`], public so that they can be called one at a time.
-//! * [`services`] (feature `services`) starts throw-away servers, [`proxy`] puts a faulty network before one.
+//! * [`services`] (feature `services`) starts throw-away servers, [`proxy`] puts a faulty network before one; [`database`] holds what
+//!   drivers of any database are tested with.
 //! * [`supabase`] (feature `supabase`) is a project: PostgREST, a gateway, keys.
 //! * [`posthog`] (feature `posthog`) is a stand-in for PostHog that executes the queries it is sent.
 //! * [`Sample`], [`Rows`] and [`corpus`] are the data: tables with difficult values, expected rows, difficult names.
@@ -17,6 +18,8 @@
 #[cfg(any(feature = "http-server", feature = "services"))]
 pub mod certificates;
 pub mod corpus;
+#[cfg(feature = "services")]
+pub mod database;
 pub mod fault;
 #[cfg(feature = "http-server")]
 pub mod http_server;

@@ -1,35 +1,36 @@
 //! Overwrite: the exchange of tables, what it keeps, and what is deleted in place instead. Columns that are added, tables made.
 
+use osiris_testkit::database::config;
 use serde_json::json;
 
-use crate::writing::{Fixture, config};
+use crate::subject::Writing;
 
 #[tokio::test]
 async fn the_table_keeps_its_definition_and_gets_new_rows() {
-    let Some(fixture) = Fixture::new().await else { return };
-    fixture
+    let Some(writing) = Writing::new().await else { return };
+    writing
         .execute(
             "CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, v VARCHAR(5) NOT NULL DEFAULT 'd', u INT, UNIQUE (u)) COMMENT 'mine'; \
              INSERT INTO t VALUES (1, 'a', 1), (2, 'b', 2); CREATE VIEW w AS SELECT id FROM t",
         )
         .await;
-    let before = fixture.shown("SHOW CREATE TABLE t").await;
+    let before = writing.shown("SHOW CREATE TABLE t").await;
     let overwrite = config(json!({"mode": "replace", "columns": ["id", "u"]}));
-    let output = fixture.write(overwrite.clone(), "SELECT 5 AS id, 6 AS u").await.unwrap();
+    let output = writing.write(overwrite.clone(), "SELECT 5 AS id, 6 AS u").await.unwrap();
     assert_eq!((output.counts.inserted, output.counts.deleted), (1, 2));
-    assert_eq!(fixture.shown("SELECT * FROM t").await, "5|d|6");
-    assert_eq!(fixture.shown("SELECT * FROM w").await, "5");
+    assert_eq!(writing.shown("SELECT * FROM t").await, "5|d|6");
+    assert_eq!(writing.shown("SELECT * FROM w").await, "5");
     let strip = |text: &str| text.split(" AUTO_INCREMENT=").next().unwrap_or_default().to_owned();
-    assert_eq!(strip(&before), strip(&fixture.shown("SHOW CREATE TABLE t").await));
-    fixture.write(overwrite, "SELECT 5 AS id, 6 AS u WHERE false").await.unwrap();
-    assert_eq!(fixture.shown("SELECT COUNT(*) FROM t").await, "0");
-    assert_eq!(fixture.shown("SHOW TABLES").await, "t\nw");
+    assert_eq!(strip(&before), strip(&writing.shown("SHOW CREATE TABLE t").await));
+    writing.write(overwrite, "SELECT 5 AS id, 6 AS u WHERE false").await.unwrap();
+    assert_eq!(writing.shown("SELECT COUNT(*) FROM t").await, "0");
+    assert_eq!(writing.shown("SHOW TABLES").await, "t\nw");
 }
 
 #[tokio::test]
 async fn triggers_and_foreign_keys_stay_in_force() {
-    let Some(fixture) = Fixture::new().await else { return };
-    fixture
+    let Some(writing) = Writing::new().await else { return };
+    writing
         .execute(
             "CREATE TABLE p (id INT PRIMARY KEY); INSERT INTO p VALUES (1); \
              CREATE TABLE t (id INT, p INT, FOREIGN KEY (p) REFERENCES p (id)); INSERT INTO t VALUES (1, 1); \
@@ -37,71 +38,71 @@ async fn triggers_and_foreign_keys_stay_in_force() {
              CREATE TRIGGER noted AFTER INSERT ON u FOR EACH ROW INSERT INTO log VALUES (NEW.id)",
         )
         .await;
-    let output = fixture.write(config(json!({"mode": "overwrite"})), "SELECT 2 AS id, 1 AS p").await.unwrap();
+    let output = writing.write(config(json!({"mode": "overwrite"})), "SELECT 2 AS id, 1 AS p").await.unwrap();
     assert_eq!((output.counts.inserted, output.counts.deleted), (1, 1));
-    fixture.write(json!({"table": "u", "mode": "overwrite"}), "SELECT 8 AS id").await.unwrap();
-    assert_eq!(fixture.shown("SELECT * FROM log").await, "8");
-    assert!(fixture.server.execute("INSERT INTO t VALUES (3, 99)").await.is_err(), "the foreign key is gone");
+    writing.write(json!({"table": "u", "mode": "overwrite"}), "SELECT 8 AS id").await.unwrap();
+    assert_eq!(writing.shown("SELECT * FROM log").await, "8");
+    assert!(writing.server.execute("INSERT INTO t VALUES (3, 99)").await.is_err(), "the foreign key is gone");
 }
 
 #[tokio::test]
 async fn rows_of_other_tables_are_never_removed_by_a_cascade() {
-    let Some(fixture) = Fixture::new().await else { return };
-    fixture
+    let Some(writing) = Writing::new().await else { return };
+    writing
         .execute(
             "CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1); \
              CREATE TABLE child (t INT, FOREIGN KEY (t) REFERENCES t (id) ON DELETE CASCADE); INSERT INTO child VALUES (1)",
         )
         .await;
     for settings in [json!({"mode": "overwrite"}), json!({"truncate_before": true})] {
-        let report = fixture.refused(config(settings), "SELECT 1 AS id").await;
+        let report = writing.refused(config(settings), "SELECT 1 AS id").await;
         assert!(report.contains("child") && report.contains("foreign key"), "{report}");
     }
-    assert_eq!(fixture.shown("SELECT * FROM child").await, "1");
+    assert_eq!(writing.shown("SELECT * FROM child").await, "1");
 }
 
 #[tokio::test]
 async fn columns_are_added_when_allowed_and_refused_otherwise() {
-    let Some(fixture) = Fixture::new().await else { return };
-    fixture.execute("CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1)").await;
+    let Some(writing) = Writing::new().await else { return };
+    writing.execute("CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1)").await;
     let data = "SELECT 2 AS id, 1.50::DECIMAL(6,2) AS price";
-    let report = fixture.refused(config(json!({})), data).await;
+    let report = writing.refused(config(json!({})), data).await;
     assert!(report.contains("no column `price`"), "{report}");
     let add = json!({"schema_evolution": "add_columns"});
-    fixture.write(config(add), data).await.unwrap();
-    assert_eq!(fixture.shown("SELECT * FROM t ORDER BY id").await, "1|-\n2|1.50");
+    writing.write(config(add), data).await.unwrap();
+    assert_eq!(writing.shown("SELECT * FROM t ORDER BY id").await, "1|-\n2|1.50");
     let more = json!({"schema_evolution": "add_columns", "mode": "upsert", "key": "id"});
-    let output = fixture.write(config(more), "SELECT 2 AS id, 'n' AS note").await.unwrap();
+    let output = writing.write(config(more), "SELECT 2 AS id, 'n' AS note").await.unwrap();
     assert_eq!(output.counts.updated, 1);
     let more = json!({"schema_evolution": "add_columns", "mode": "overwrite"});
-    fixture.write(config(more), "SELECT 3 AS id, true AS flag").await.unwrap();
-    assert_eq!(fixture.shown("SELECT * FROM t").await, "3|-|-|1");
+    writing.write(config(more), "SELECT 3 AS id, true AS flag").await.unwrap();
+    assert_eq!(writing.shown("SELECT * FROM t").await, "3|-|-|1");
 }
 
 #[tokio::test]
 async fn what_an_interrupted_write_left_is_cleared_away() {
-    let Some(fixture) = Fixture::new().await else { return };
-    fixture.execute("CREATE TABLE t (id INT); INSERT INTO t VALUES (1)").await;
-    fixture.write(config(json!({"mode": "overwrite"})), "SELECT 2 AS id").await.unwrap();
-    let name = osiris_beside(&fixture).await;
-    fixture
+    let Some(writing) = Writing::new().await else { return };
+    writing.execute("CREATE TABLE t (id INT); INSERT INTO t VALUES (1)").await;
+    writing.write(config(json!({"mode": "overwrite"})), "SELECT 2 AS id").await.unwrap();
+    let name = osiris_beside(&writing).await;
+    writing
         .execute(&format!("CREATE TABLE `__osiris_new_{name}` (x INT); CREATE TABLE `__osiris_old_{name}` (x INT)"))
         .await;
-    fixture.write(config(json!({"mode": "overwrite"})), "SELECT 3 AS id").await.unwrap();
-    assert_eq!(fixture.shown("SELECT * FROM t").await, "3");
-    assert_eq!(fixture.shown("SHOW TABLES").await, "t");
+    writing.write(config(json!({"mode": "overwrite"})), "SELECT 3 AS id").await.unwrap();
+    assert_eq!(writing.shown("SELECT * FROM t").await, "3");
+    assert_eq!(writing.shown("SHOW TABLES").await, "t");
     // A server that died between the two halves of the exchange.
-    fixture.execute(&format!("RENAME TABLE t TO `__osiris_old_{name}`")).await;
-    fixture.write(config(json!({"mode": "upsert", "key": "id"})), "SELECT 4 AS id").await.unwrap_err();
-    assert_eq!(fixture.shown("SELECT * FROM t").await, "3");
-    fixture.write(config(json!({"mode": "overwrite"})), "SELECT 4 AS id").await.unwrap();
-    assert_eq!(fixture.shown("SELECT * FROM t").await, "4");
-    assert_eq!(fixture.shown("SHOW TABLES").await, "t");
+    writing.execute(&format!("RENAME TABLE t TO `__osiris_old_{name}`")).await;
+    writing.write(config(json!({"mode": "upsert", "key": "id"})), "SELECT 4 AS id").await.unwrap_err();
+    assert_eq!(writing.shown("SELECT * FROM t").await, "3");
+    writing.write(config(json!({"mode": "overwrite"})), "SELECT 4 AS id").await.unwrap();
+    assert_eq!(writing.shown("SELECT * FROM t").await, "4");
+    assert_eq!(writing.shown("SHOW TABLES").await, "t");
 }
 
 /// The mark in the names of the tables beside `t`: FNV-1a of its full name.
-async fn osiris_beside(fixture: &Fixture) -> String {
-    let name = format!("{}.t", fixture.server.database());
+async fn osiris_beside(writing: &Writing) -> String {
+    let name = format!("{}.t", writing.server.database());
     let hash = name
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
@@ -110,34 +111,34 @@ async fn osiris_beside(fixture: &Fixture) -> String {
 
 #[tokio::test]
 async fn two_writes_into_one_table_come_one_after_the_other() {
-    let Some(fixture) = Fixture::new().await else { return };
-    fixture.execute("CREATE TABLE t (id INT)").await;
-    let one = fixture.bench.table("one", "SELECT i::INTEGER AS id FROM range(20000) r(i)").await.unwrap();
-    let two = fixture.bench.table("two", "SELECT i::INTEGER AS id FROM range(30000) r(i)").await.unwrap();
+    let Some(writing) = Writing::new().await else { return };
+    writing.execute("CREATE TABLE t (id INT)").await;
+    let one = writing.bench.table("one", "SELECT i::INTEGER AS id FROM range(20000) r(i)").await.unwrap();
+    let two = writing.bench.table("two", "SELECT i::INTEGER AS id FROM range(30000) r(i)").await.unwrap();
     let step = |id: &str, input| {
-        fixture
+        writing
             .bench
             .step(id, "mysql.writer", config(json!({"mode": "overwrite"})))
-            .connection(fixture.connection.clone())
+            .connection(writing.connection.clone())
             .input(input)
     };
     let (first, second) = tokio::join!(step("a", &one).run(), step("b", &two).run());
     first.unwrap();
     second.unwrap();
-    let rows = fixture.shown("SELECT COUNT(*), COUNT(DISTINCT id) FROM t").await;
+    let rows = writing.shown("SELECT COUNT(*), COUNT(DISTINCT id) FROM t").await;
     assert!(rows == "20000|20000" || rows == "30000|30000", "{rows}");
 }
 
 #[tokio::test]
 async fn a_created_table_has_the_types_of_the_input() {
-    let Some(fixture) = Fixture::new().await else { return };
+    let Some(writing) = Writing::new().await else { return };
     let data = "SELECT 1::UBIGINT AS id, 'k' AS code, 1.5::DECIMAL(10,3) AS d, 'x'::BLOB AS b, {'a': 1} AS s, \
         NOW()::TIMESTAMP AS at, '12:00'::TIME AS tod, 1::HUGEINT AS h";
     let settings = config(json!({"create_table": true, "key": ["id", "code"]}));
-    fixture.write(settings, data).await.unwrap();
+    writing.write(settings, data).await.unwrap();
     let columns = "SELECT COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, COLUMN_KEY FROM information_schema.COLUMNS \
         WHERE TABLE_NAME = 't' AND TABLE_SCHEMA = DATABASE() ORDER BY ORDINAL_POSITION";
-    insta::assert_snapshot!(fixture.shown(columns).await, @"
+    insta::assert_snapshot!(writing.shown(columns).await, @"
     id|bigint(20) unsigned|NO|PRI
     code|varchar(766)|NO|PRI
     d|decimal(10,3)|YES|

@@ -1,11 +1,12 @@
 //! Reading by ranges: every row once, of one moment, or a refusal that names what is missing.
 
 use osiris_core::ErrorKind;
+use osiris_testkit::database::texts;
 use osiris_testkit::services::MariadbOptions;
 use serde_json::json;
 use tokio::sync::oneshot;
 
-use crate::reading::{Reading, texts};
+use crate::subject::Reading;
 
 #[tokio::test]
 async fn ranges_of_every_kind_hold_every_row_once() {

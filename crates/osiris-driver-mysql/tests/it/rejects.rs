@@ -1,9 +1,10 @@
 //! Rows that the server refuses or would alter: each is found, kept with its reason, and nothing else is lost.
 
 use osiris_core::ErrorKind;
+use osiris_testkit::database::config;
 use serde_json::json;
 
-use crate::writing::{Fixture, config};
+use crate::subject::Writing;
 
 const TABLE: &str = "CREATE TABLE parent (id INT PRIMARY KEY); INSERT INTO parent VALUES (1), (2); \
     CREATE TABLE t (id INT PRIMARY KEY, n TINYINT NOT NULL, s VARCHAR(3) CHARACTER SET latin1, c CHAR(4), e ENUM('a','b'), d DECIMAL(4,1), \
@@ -27,15 +28,15 @@ const ROWS: &str = "SELECT i AS id, \
 async fn each_kind_of_bad_row_is_kept_and_every_other_row_is_written_by_either_channel() {
     let mut found = Vec::new();
     for local_files in [1, 0] {
-        let Some(fixture) = Fixture::new().await else { return };
-        fixture.execute(TABLE).await;
-        fixture.execute(&format!("SET GLOBAL local_infile = {local_files}")).await;
-        let output = fixture.write(config(json!({"max_rejects": 30})), ROWS).await.unwrap();
+        let Some(writing) = Writing::new().await else { return };
+        writing.execute(TABLE).await;
+        writing.execute(&format!("SET GLOBAL local_infile = {local_files}")).await;
+        let output = writing.write(config(json!({"max_rejects": 30})), ROWS).await.unwrap();
         assert_eq!((output.counts.inserted, output.counts.rejected), (1983, 17));
-        assert_eq!(fixture.shown("SELECT COUNT(*), SUM(id BETWEEN 1 AND 2000) FROM t").await, "1983|1983");
-        let row = fixture.bench.query("SELECT \"row\" FROM rejects.write WHERE row_number = 10").await.unwrap();
+        assert_eq!(writing.shown("SELECT COUNT(*), SUM(id BETWEEN 1 AND 2000) FROM t").await, "1983|1983");
+        let row = writing.bench.query("SELECT \"row\" FROM rejects.write WHERE row_number = 10").await.unwrap();
         assert!(row.rows()[0][0].as_deref().unwrap().contains("\"n\":\"300\""), "{row:?}");
-        found.push(fixture.rejects().await.replace(&format!("`{}`", fixture.server.database()), "`test`"));
+        found.push(writing.rejects().await.replace(&format!("`{}`", writing.server.database()), "`test`"));
     }
     // The reasons differ in their words: one channel warns, the other refuses.
     let places = |text: &str| -> Vec<String> {
@@ -65,63 +66,63 @@ async fn each_kind_of_bad_row_is_kept_and_every_other_row_is_written_by_either_c
 
 #[tokio::test]
 async fn without_room_for_rejects_nothing_is_written() {
-    let Some(fixture) = Fixture::new().await else { return };
-    fixture.execute("CREATE TABLE t (n TINYINT); INSERT INTO t VALUES (5)").await;
+    let Some(writing) = Writing::new().await else { return };
+    writing.execute("CREATE TABLE t (n TINYINT); INSERT INTO t VALUES (5)").await;
     for mode in ["append", "overwrite"] {
         let data = "SELECT i::INTEGER AS n FROM range(1, 200) r(i)";
-        let failure = fixture.write(config(json!({"mode": mode, "max_rejects": 71})), data).await.unwrap_err();
+        let failure = writing.write(config(json!({"mode": mode, "max_rejects": 71})), data).await.unwrap_err();
         assert_eq!(failure.error.kind(), ErrorKind::Integrity);
         assert_eq!(failure.counts.rejected, 72);
-        assert_eq!(fixture.shown("SELECT * FROM t").await, "5");
+        assert_eq!(writing.shown("SELECT * FROM t").await, "5");
     }
     let data = "SELECT i::INTEGER AS n FROM range(1000, 100000) r(i)";
-    let failure = fixture.write(config(json!({})), data).await.unwrap_err();
+    let failure = writing.write(config(json!({})), data).await.unwrap_err();
     assert_eq!((failure.error.kind(), failure.attempts), (ErrorKind::Integrity, 1));
     assert_eq!(failure.counts.rejected, 1000);
-    assert_eq!(fixture.shown("SELECT * FROM t").await, "5");
-    assert_eq!(fixture.shown("SHOW TABLES").await, "t");
+    assert_eq!(writing.shown("SELECT * FROM t").await, "5");
+    assert_eq!(writing.shown("SHOW TABLES").await, "t");
 }
 
 #[tokio::test]
 async fn duplicate_keys_in_an_append_are_rejects() {
-    let Some(fixture) = Fixture::new().await else { return };
-    fixture.execute("CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (3)").await;
+    let Some(writing) = Writing::new().await else { return };
+    writing.execute("CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (3)").await;
     let data = "SELECT unnest([1, 2, 3, 2, 4])::INTEGER AS id";
-    let output = fixture.write(config(json!({"max_rejects": 2})), data).await.unwrap();
+    let output = writing.write(config(json!({"max_rejects": 2})), data).await.unwrap();
     assert_eq!((output.counts.inserted, output.counts.rejected), (3, 2));
-    insta::assert_snapshot!(fixture.rejects().await, @"
+    insta::assert_snapshot!(writing.rejects().await, @"
     3|-|Duplicate entry '3' for key 'PRIMARY'
     4|-|Duplicate entry '2' for key 'PRIMARY'
     ");
-    assert_eq!(fixture.shown("SELECT * FROM t ORDER BY id").await, "1\n2\n3\n4");
+    assert_eq!(writing.shown("SELECT * FROM t ORDER BY id").await, "1\n2\n3\n4");
 }
 
 #[tokio::test]
 async fn what_a_trigger_refuses_is_a_reject() {
-    let Some(fixture) = Fixture::new().await else { return };
-    fixture
+    let Some(writing) = Writing::new().await else { return };
+    writing
         .execute(
             "CREATE TABLE t (id INT); CREATE TRIGGER no_seven BEFORE INSERT ON t FOR EACH ROW \
              IF NEW.id = 7 THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'seven is not wanted'; END IF",
         )
         .await;
     let data = "SELECT i::INTEGER AS id FROM range(20) r(i)";
-    let output = fixture.write(config(json!({"max_rejects": 1})), data).await.unwrap();
+    let output = writing.write(config(json!({"max_rejects": 1})), data).await.unwrap();
     assert_eq!((output.counts.inserted, output.counts.rejected), (19, 1));
-    assert!(fixture.rejects().await.contains("seven is not wanted"));
+    assert!(writing.rejects().await.contains("seven is not wanted"));
 }
 
 #[tokio::test]
 async fn texts_are_parsed_strictly_into_typed_columns() {
-    let Some(fixture) = Fixture::new().await else { return };
-    fixture.execute("CREATE TABLE t (n INT, d DATE, m DECIMAL(5,2), y YEAR, bits BIT(8))").await;
+    let Some(writing) = Writing::new().await else { return };
+    writing.execute("CREATE TABLE t (n INT, d DATE, m DECIMAL(5,2), y YEAR, bits BIT(8))").await;
     let data = "SELECT * FROM (VALUES ('0012', '2024-02-29', '1.50', 2024, 5), ('12a', NULL, NULL, NULL, NULL), \
         (NULL, '29.2.2024', NULL, NULL, NULL), (NULL, '2024-02-30', NULL, NULL, NULL), (NULL, NULL, '1.505', NULL, NULL), \
         (NULL, NULL, NULL, 70, NULL), (NULL, NULL, NULL, NULL, 256)) v(n, d, m, y, bits)";
-    let output = fixture.write(config(json!({"max_rejects": 6})), data).await.unwrap();
+    let output = writing.write(config(json!({"max_rejects": 6})), data).await.unwrap();
     assert_eq!((output.counts.inserted, output.counts.rejected), (1, 6));
-    assert_eq!(fixture.shown("SELECT n, d, m, y, bits + 0 FROM t").await, "12|2024-02-29|1.50|2024|5");
-    insta::assert_snapshot!(fixture.rejects().await, @"
+    assert_eq!(writing.shown("SELECT n, d, m, y, bits + 0 FROM t").await, "12|2024-02-29|1.50|2024|5");
+    insta::assert_snapshot!(writing.rejects().await, @"
     2|n|it is not a number
     3|d|it is no date such as 2024-01-31
     4|d|Data truncated for column 'd'

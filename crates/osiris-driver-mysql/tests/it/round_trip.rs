@@ -1,13 +1,14 @@
 //! Random values of every type: what the server was given is what is read, and what is written and read again is the same.
 
 use chrono::{DateTime, NaiveDate};
+use osiris_testkit::database::{texts, types};
 use osiris_testkit::services::MariadbOptions;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use serde_json::json;
 
-use crate::reading::{Reading, texts, types};
+use crate::subject::Reading;
 
 const COLUMNS: &str = "id INT, i BIGINT, u BIGINT UNSIGNED, d DECIMAL(38,10), x DOUBLE, v VARCHAR(100), b VARBINARY(100), da DATE, \
                        m DATETIME(6), s TIMESTAMP(6) NULL, t TIME(6), w BIT(64), f FLOAT, ti TINYINT, mu MEDIUMINT UNSIGNED, y YEAR";

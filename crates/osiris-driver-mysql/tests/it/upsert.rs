@@ -1,9 +1,10 @@
 //! Upsert: new keys, old keys, equal rows, keys that come twice, other unique indexes.
 
 use osiris_core::ErrorKind;
+use osiris_testkit::database::config;
 use serde_json::json;
 
-use crate::writing::{Fixture, config};
+use crate::subject::Writing;
 
 fn upsert(more: serde_json::Value) -> serde_json::Value {
     let mut settings = config(json!({"mode": "upsert", "key": "id"}));
@@ -13,119 +14,119 @@ fn upsert(more: serde_json::Value) -> serde_json::Value {
 
 #[tokio::test]
 async fn rows_are_inserted_updated_or_found_equal_and_counted_so() {
-    let Some(fixture) = Fixture::new().await else { return };
-    fixture.execute("CREATE TABLE t (id INT PRIMARY KEY, v INT, kept INT DEFAULT 9)").await;
-    fixture.execute("INSERT INTO t VALUES (1, 1, 1), (2, 2, 2), (3, NULL, 3), (9, 9, 9)").await;
+    let Some(writing) = Writing::new().await else { return };
+    writing.execute("CREATE TABLE t (id INT PRIMARY KEY, v INT, kept INT DEFAULT 9)").await;
+    writing.execute("INSERT INTO t VALUES (1, 1, 1), (2, 2, 2), (3, NULL, 3), (9, 9, 9)").await;
     let data = "SELECT * FROM (VALUES (1, 1), (2, 20), (3, NULL), (4, 4), (5, NULL)) x(id, v)";
     for off in [false, true] {
         if off {
-            fixture
+            writing
                 .execute(
                     "SET GLOBAL local_infile = 0; UPDATE t SET v = 2 WHERE id = 2; DELETE FROM t WHERE id IN (4, 5)",
                 )
                 .await;
         }
-        let output = fixture.write(upsert(json!({})), data).await.unwrap();
+        let output = writing.write(upsert(json!({})), data).await.unwrap();
         let counts = &output.counts;
         assert_eq!((counts.inserted, counts.updated, counts.unchanged, counts.ignored), (2, 1, 2, 0));
-        assert_eq!(fixture.shown("SELECT * FROM t ORDER BY id").await, "1|1|1\n2|20|2\n3|-|3\n4|4|9\n5|-|9\n9|9|9");
+        assert_eq!(writing.shown("SELECT * FROM t ORDER BY id").await, "1|1|1\n2|20|2\n3|-|3\n4|4|9\n5|-|9\n9|9|9");
     }
 }
 
 #[tokio::test]
 async fn keys_that_are_there_are_ignored_when_asked_for() {
-    let Some(fixture) = Fixture::new().await else { return };
-    fixture.execute("CREATE TABLE t (id INT PRIMARY KEY, v INT); INSERT INTO t VALUES (1, 1)").await;
+    let Some(writing) = Writing::new().await else { return };
+    writing.execute("CREATE TABLE t (id INT PRIMARY KEY, v INT); INSERT INTO t VALUES (1, 1)").await;
     let data = "SELECT * FROM (VALUES (1, 100), (2, 2)) x(id, v)";
-    let output = fixture.write(upsert(json!({"on_conflict": "ignore"})), data).await.unwrap();
+    let output = writing.write(upsert(json!({"on_conflict": "ignore"})), data).await.unwrap();
     assert_eq!((output.counts.inserted, output.counts.ignored, output.counts.updated), (1, 1, 0));
-    assert_eq!(fixture.shown("SELECT * FROM t ORDER BY id").await, "1|1\n2|2");
+    assert_eq!(writing.shown("SELECT * FROM t ORDER BY id").await, "1|1\n2|2");
 }
 
 #[tokio::test]
 async fn a_key_that_comes_twice_is_an_error_unless_an_order_is_named() {
-    let Some(fixture) = Fixture::new().await else { return };
-    fixture
+    let Some(writing) = Writing::new().await else { return };
+    writing
         .execute("CREATE TABLE t (id VARCHAR(10) PRIMARY KEY, v INT, moment INT); INSERT INTO t VALUES ('c', 0, 0)")
         .await;
     // To this collation `A` and `a` are one key.
     let data =
         "SELECT * FROM (VALUES ('a', 1, 5), ('b', 2, 1), ('A', 3, 9), ('a', 4, 7), ('c', 5, 1)) x(id, v, moment)";
-    let failure = fixture.write(upsert(json!({})), data).await.unwrap_err();
+    let failure = writing.write(upsert(json!({})), data).await.unwrap_err();
     assert_eq!(failure.error.kind(), ErrorKind::Validation);
     insta::assert_snapshot!(failure.error.report(), @"
         step `write`: 1 keys come more than once in the input
         hint: keep one row of each key in a step before, or set `dedupe: last` with `order_by`; the rows are with the step's rejects
         ");
-    assert!(fixture.rejects().await.contains("its key comes 3 times"), "{}", fixture.rejects().await);
-    assert_eq!(fixture.shown("SELECT * FROM t").await, "c|0|0");
+    assert!(writing.rejects().await.contains("its key comes 3 times"), "{}", writing.rejects().await);
+    assert_eq!(writing.shown("SELECT * FROM t").await, "c|0|0");
     for off in [false, true] {
         if off {
-            fixture.execute("SET GLOBAL local_infile = 0; DELETE FROM t; INSERT INTO t VALUES ('c', 0, 0)").await;
+            writing.execute("SET GLOBAL local_infile = 0; DELETE FROM t; INSERT INTO t VALUES ('c', 0, 0)").await;
         }
-        let output = fixture.write(upsert(json!({"dedupe": "last", "order_by": "moment"})), data).await.unwrap();
+        let output = writing.write(upsert(json!({"dedupe": "last", "order_by": "moment"})), data).await.unwrap();
         let counts = &output.counts;
         assert_eq!((counts.inserted, counts.updated, counts.ignored), (2, 1, 2));
-        assert_eq!(fixture.shown("SELECT id, v FROM t ORDER BY id").await, "A|3\nb|2\nc|5");
+        assert_eq!(writing.shown("SELECT id, v FROM t ORDER BY id").await, "A|3\nb|2\nc|5");
     }
 }
 
 #[tokio::test]
 async fn another_unique_index_never_lets_a_row_replace_a_stranger() {
-    let Some(fixture) = Fixture::new().await else { return };
-    fixture.execute("CREATE TABLE t (id INT PRIMARY KEY, email VARCHAR(20) UNIQUE, v INT)").await;
-    fixture.execute("INSERT INTO t VALUES (1, 'a', 1), (2, 'b', 2)").await;
+    let Some(writing) = Writing::new().await else { return };
+    writing.execute("CREATE TABLE t (id INT PRIMARY KEY, email VARCHAR(20) UNIQUE, v INT)").await;
+    writing.execute("INSERT INTO t VALUES (1, 'a', 1), (2, 'b', 2)").await;
     let data = "SELECT * FROM (VALUES (1, 'a', 10), (2, 'b', 2), (3, 'b', 30), (4, 'd', 40)) x(id, email, v)";
-    let failure = fixture.write(upsert(json!({})), data).await.unwrap_err();
+    let failure = writing.write(upsert(json!({})), data).await.unwrap_err();
     assert_eq!(failure.error.kind(), ErrorKind::Integrity);
-    assert_eq!(fixture.shown("SELECT * FROM t ORDER BY id").await, "1|a|1\n2|b|2");
-    let output = fixture.write(upsert(json!({"max_rejects": 1})), data).await.unwrap();
+    assert_eq!(writing.shown("SELECT * FROM t ORDER BY id").await, "1|a|1\n2|b|2");
+    let output = writing.write(upsert(json!({"max_rejects": 1})), data).await.unwrap();
     let counts = &output.counts;
     assert_eq!((counts.inserted, counts.updated, counts.unchanged, counts.rejected), (1, 1, 1, 1));
-    assert_eq!(fixture.shown("SELECT * FROM t ORDER BY id").await, "1|a|10\n2|b|2\n4|d|40");
-    assert!(fixture.rejects().await.starts_with("3|"), "{}", fixture.rejects().await);
+    assert_eq!(writing.shown("SELECT * FROM t ORDER BY id").await, "1|a|10\n2|b|2\n4|d|40");
+    assert!(writing.rejects().await.starts_with("3|"), "{}", writing.rejects().await);
 }
 
 #[tokio::test]
 async fn a_row_that_the_table_refuses_at_the_end_is_a_reject() {
-    let Some(fixture) = Fixture::new().await else { return };
-    fixture.execute("CREATE TABLE t (id INT PRIMARY KEY, v INT CHECK (v < 50)); INSERT INTO t VALUES (1, 1)").await;
+    let Some(writing) = Writing::new().await else { return };
+    writing.execute("CREATE TABLE t (id INT PRIMARY KEY, v INT CHECK (v < 50)); INSERT INTO t VALUES (1, 1)").await;
     let data = "SELECT i::INTEGER AS id, CASE i WHEN 33 THEN 99 ELSE 2 END AS v FROM range(1, 101) r(i)";
-    let output = fixture.write(upsert(json!({"max_rejects": 1})), data).await.unwrap();
+    let output = writing.write(upsert(json!({"max_rejects": 1})), data).await.unwrap();
     assert_eq!((output.counts.inserted, output.counts.updated, output.counts.rejected), (98, 1, 1));
-    let row = fixture.bench.query("SELECT row_number, \"row\" FROM rejects.write").await.unwrap();
+    let row = writing.bench.query("SELECT row_number, \"row\" FROM rejects.write").await.unwrap();
     assert_eq!(row.rows()[0][1].as_deref(), Some(r#"{"id":"33","v":"99"}"#));
 }
 
 #[tokio::test]
 async fn a_key_of_two_columns_and_a_table_that_is_created() {
-    let Some(fixture) = Fixture::new().await else { return };
+    let Some(writing) = Writing::new().await else { return };
     let settings = config(json!({"mode": "upsert", "key": ["a", "b"], "create_table": true}));
     let data = "SELECT * FROM (VALUES ('x', 1, 'one'), ('X', 1, 'two')) v(a, b, c)";
-    let output = fixture.write(settings.clone(), data).await.unwrap();
+    let output = writing.write(settings.clone(), data).await.unwrap();
     assert_eq!(output.counts.inserted, 2);
-    let output = fixture.write(settings, "SELECT 'x' AS a, 1 AS b, 'three' AS c").await.unwrap();
+    let output = writing.write(settings, "SELECT 'x' AS a, 1 AS b, 'three' AS c").await.unwrap();
     assert_eq!(output.counts.updated, 1);
-    assert_eq!(fixture.shown("SELECT * FROM t ORDER BY a").await, "X|1|two\nx|1|three");
+    assert_eq!(writing.shown("SELECT * FROM t ORDER BY a").await, "X|1|two\nx|1|three");
 }
 
 #[tokio::test]
 async fn a_null_in_the_key_is_refused() {
-    let Some(fixture) = Fixture::new().await else { return };
-    fixture.execute("CREATE TABLE t (id INT UNIQUE, v INT)").await;
-    let report = fixture.refused(upsert(json!({})), "SELECT NULL::INTEGER AS id, 1 AS v").await;
+    let Some(writing) = Writing::new().await else { return };
+    writing.execute("CREATE TABLE t (id INT UNIQUE, v INT)").await;
+    let report = writing.refused(upsert(json!({})), "SELECT NULL::INTEGER AS id, 1 AS v").await;
     assert!(report.contains("takes no NULL"), "{report}");
     let data = "SELECT * FROM (VALUES (NULL, 1), (2, 2)) x(id, v)";
-    let output = fixture.write(upsert(json!({"max_rejects": 1})), data).await.unwrap();
+    let output = writing.write(upsert(json!({"max_rejects": 1})), data).await.unwrap();
     assert_eq!((output.counts.inserted, output.counts.rejected), (1, 1));
 }
 
 #[tokio::test]
 async fn an_upsert_of_nothing_changes_nothing() {
-    let Some(fixture) = Fixture::new().await else { return };
-    fixture.execute("CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1)").await;
-    let output = fixture.write(upsert(json!({})), "SELECT 1 AS id WHERE false").await.unwrap();
+    let Some(writing) = Writing::new().await else { return };
+    writing.execute("CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1)").await;
+    let output = writing.write(upsert(json!({})), "SELECT 1 AS id WHERE false").await.unwrap();
     assert_eq!(output.rows, 0);
-    let output = fixture.write(upsert(json!({})), "SELECT unnest([1, 2])::INTEGER AS id").await.unwrap();
+    let output = writing.write(upsert(json!({})), "SELECT unnest([1, 2])::INTEGER AS id").await.unwrap();
     assert_eq!((output.counts.inserted, output.counts.unchanged), (1, 1));
 }

@@ -5,7 +5,7 @@ use osiris_core::ErrorKind;
 use osiris_testkit::services::MariadbOptions;
 use serde_json::json;
 
-use crate::reading::Reading;
+use crate::subject::Reading;
 
 const TABLE: &str = "CREATE TABLE t (
     id INT PRIMARY KEY, flag TINYINT(1), bit1 BIT(1), filled INT(10) UNSIGNED ZEROFILL, d DECIMAL(20,5), f FLOAT, e ENUM('a','ů'),

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use osiris_core::ErrorKind;
 use osiris_testkit::Sample;
+use osiris_testkit::database::config;
 use osiris_testkit::services::MariadbOptions;
 use serde_json::json;
 
-use crate::writing::{Fixture, config};
+use crate::subject::Writing;
 
 const EXTREMES: &str = "SELECT * FROM (VALUES \
     ((-128)::TINYINT, 255::UTINYINT, (-9223372036854775808)::BIGINT, 18446744073709551615::UBIGINT, \
@@ -30,20 +31,20 @@ const NO_LOCAL_FILES: &str = "SET GLOBAL local_infile = 0";
 
 #[tokio::test]
 async fn extremes_of_every_type_arrive_as_they_are_by_either_channel() {
-    let Some(fixture) = Fixture::new().await else { return };
+    let Some(writing) = Writing::new().await else { return };
     let mut seen = Vec::new();
     for channel in ["Load", "Insert"] {
         if channel == "Insert" {
-            fixture.execute(NO_LOCAL_FILES).await;
+            writing.execute(NO_LOCAL_FILES).await;
         }
-        fixture.execute("DROP TABLE IF EXISTS t").await;
-        let output = fixture.write(config(json!({"create_table": true, "max_rejects": 3})), EXTREMES).await.unwrap();
-        assert_eq!(output.counts.inserted, 3, "{}", fixture.rejects().await);
-        seen.push(fixture.shown(SHOW_EXTREMES).await);
+        writing.execute("DROP TABLE IF EXISTS t").await;
+        let output = writing.write(config(json!({"create_table": true, "max_rejects": 3})), EXTREMES).await.unwrap();
+        assert_eq!(output.counts.inserted, 3, "{}", writing.rejects().await);
+        seen.push(writing.shown(SHOW_EXTREMES).await);
     }
     assert_eq!(seen[0], seen[1]);
     let floats = "SELECT f = 3.4028234663852886e38, g = -1.7976931348623157e308 FROM t WHERE i8 = -128";
-    assert_eq!(fixture.shown(floats).await, "1|1");
+    assert_eq!(writing.shown(floats).await, "1|1");
     insta::assert_snapshot!(seen[0], @r#"
     -128|255|-9223372036854775808|18446744073709551615|99999999999999999999999999999999999999|-0.0000000001|3.40282e38|-1.7976931348623157e308|0001-01-01|9999-12-31 23:59:59.999999|23:59:59.999999|C5AF20E29C9320E697A5E69CAC20F09F9880095C4E5C2027220A0D00|00FF5C27090A|1|{"a": 1}|[1,null,3]|-838:59:59.999999|c0ffee00-0000-4000-8000-00000000beef
     127|0|9223372036854775807|0|-99999999999999999999999999999999999999|1234567890123456789012345678.0123456789|1.17549e-38|5e-324|9999-12-31|0001-01-01 00:00:00.000001|00:00:00.000000|||0|null|[]|72:00:00.000001|00000000-0000-0000-0000-000000000000
@@ -53,51 +54,51 @@ async fn extremes_of_every_type_arrive_as_they_are_by_either_channel() {
 
 #[tokio::test]
 async fn channels_write_the_same_rows() {
-    let Some(fixture) = Fixture::new().await else { return };
+    let Some(writing) = Writing::new().await else { return };
     let sample = Sample::new(20_000);
-    fixture.write(json!({"table": "loaded", "create_table": true}), sample).await.unwrap();
-    fixture.execute(NO_LOCAL_FILES).await;
-    fixture.write(json!({"table": "inserted", "create_table": true}), sample).await.unwrap();
-    let sums = fixture.server.rows("CHECKSUM TABLE loaded, inserted").await.unwrap();
+    writing.write(json!({"table": "loaded", "create_table": true}), sample).await.unwrap();
+    writing.execute(NO_LOCAL_FILES).await;
+    writing.write(json!({"table": "inserted", "create_table": true}), sample).await.unwrap();
+    let sums = writing.server.rows("CHECKSUM TABLE loaded, inserted").await.unwrap();
     assert_eq!(sums[0][1], sums[1][1]);
-    assert_eq!(fixture.shown("SELECT COUNT(*), MIN(id), MAX(id) FROM inserted").await, "20000|0|19999");
+    assert_eq!(writing.shown("SELECT COUNT(*), MIN(id), MAX(id) FROM inserted").await, "20000|0|19999");
 }
 
 #[tokio::test]
 async fn an_append_adds_and_an_empty_input_is_no_error() {
-    let Some(fixture) = Fixture::new().await else { return };
-    fixture.execute("CREATE TABLE t (a INT NOT NULL DEFAULT 5, b VARCHAR(10)); INSERT INTO t VALUES (1, 'x')").await;
-    let output = fixture.write(config(json!({})), "SELECT 2 AS a, 'y' AS b").await.unwrap();
+    let Some(writing) = Writing::new().await else { return };
+    writing.execute("CREATE TABLE t (a INT NOT NULL DEFAULT 5, b VARCHAR(10)); INSERT INTO t VALUES (1, 'x')").await;
+    let output = writing.write(config(json!({})), "SELECT 2 AS a, 'y' AS b").await.unwrap();
     assert_eq!((output.rows, output.counts.inserted), (1, 1));
-    let output = fixture.write(config(json!({})), "SELECT 3 AS a, 'z' AS b WHERE false").await.unwrap();
+    let output = writing.write(config(json!({})), "SELECT 3 AS a, 'z' AS b WHERE false").await.unwrap();
     assert_eq!(output.rows, 0);
-    assert_eq!(fixture.shown("SELECT * FROM t ORDER BY a").await, "1|x\n2|y");
-    let output = fixture.write(config(json!({"truncate_before": true})), "SELECT 9 AS a").await.unwrap();
+    assert_eq!(writing.shown("SELECT * FROM t ORDER BY a").await, "1|x\n2|y");
+    let output = writing.write(config(json!({"truncate_before": true})), "SELECT 9 AS a").await.unwrap();
     assert_eq!((output.counts.inserted, output.counts.deleted), (1, 2));
-    assert_eq!(fixture.shown("SELECT * FROM t").await, "9|-");
+    assert_eq!(writing.shown("SELECT * FROM t").await, "9|-");
 }
 
 #[tokio::test]
 async fn zero_is_no_next_number_and_columns_may_be_renamed() {
-    let Some(fixture) = Fixture::new().await else { return };
-    fixture.execute("CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, `select` INT, `a b` INT)").await;
+    let Some(writing) = Writing::new().await else { return };
+    writing.execute("CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, `select` INT, `a b` INT)").await;
     let columns = json!({"columns": {"x": "id", "y": "A B"}});
-    fixture.write(config(columns), "SELECT 0 AS x, 1 AS y, 2 AS z").await.unwrap();
-    fixture.write(config(json!({"columns": ["select"]})), "SELECT 7 AS \"select\", 8 AS other").await.unwrap();
-    assert_eq!(fixture.shown("SELECT * FROM t ORDER BY id").await, "0|-|1\n1|7|-");
+    writing.write(config(columns), "SELECT 0 AS x, 1 AS y, 2 AS z").await.unwrap();
+    writing.write(config(json!({"columns": ["select"]})), "SELECT 7 AS \"select\", 8 AS other").await.unwrap();
+    assert_eq!(writing.shown("SELECT * FROM t ORDER BY id").await, "0|-|1\n1|7|-");
 }
 
 #[tokio::test]
 async fn everything_that_stands_in_the_way_is_said_at_once_and_nothing_is_written() {
-    let Some(fixture) = Fixture::new().await else { return };
-    fixture
+    let Some(writing) = Writing::new().await else { return };
+    writing
         .execute(
             "CREATE TABLE t (id INT NOT NULL PRIMARY KEY, must INT NOT NULL, g INT AS (id + 1), at TIME, v VARCHAR(3)); \
              CREATE VIEW w AS SELECT * FROM t; CREATE TABLE m (a INT) ENGINE=MyISAM",
         )
         .await;
     let data = "SELECT 1 AS id, 2 AS g, TIMESTAMP '2024-01-01' AS at, 3 AS vv";
-    insta::assert_snapshot!(fixture.refused(config(json!({})), data).await, @"
+    insta::assert_snapshot!(writing.refused(config(json!({})), data).await, @"
     step `write`: the table `test.t` cannot be written, for 4 reasons:
       - its column `g` is generated: leave it out with `columns`
       - its column `at` is time and `at` of the input is TIMESTAMP: there is no exact conversion: cast it in a step before this one
@@ -106,45 +107,45 @@ async fn everything_that_stands_in_the_way_is_said_at_once_and_nothing_is_writte
     hint: mend them all and run again
     ");
     let upsert = json!({"mode": "upsert", "key": ["must", "v"]});
-    insta::assert_snapshot!(fixture.refused(config(upsert), "SELECT 1 AS id, 2 AS must").await, @"
+    insta::assert_snapshot!(writing.refused(config(upsert), "SELECT 1 AS id, 2 AS must").await, @"
     step `write`: the table `test.t` cannot be written, for 2 reasons:
       - nothing is written to its key column `v`
       - it has no primary key or unique index on exactly (must, v), which `key` names; it has: id
     hint: mend them all and run again
     ");
     let nulls = "SELECT 1 AS id, NULL::INTEGER AS must UNION ALL SELECT 2, 2";
-    insta::assert_snapshot!(fixture.refused(config(json!({})), nulls).await, @"
+    insta::assert_snapshot!(writing.refused(config(json!({})), nulls).await, @"
     step `write`: the table `test.t` cannot be written: `must` of the input is NULL in 1 rows, and its column takes no NULL
     hint: mend it and run again
     ");
-    insta::assert_snapshot!(fixture.refused(json!({"table": "w"}), "SELECT 1 AS id").await, @"
+    insta::assert_snapshot!(writing.refused(json!({"table": "w"}), "SELECT 1 AS id").await, @"
     step `write`: the table `test.w` cannot be written, for 2 reasons:
       - it is a view: write to the table behind it
       - its column `must` is NOT NULL without a default, and nothing is written to it
     hint: mend them all and run again
     ");
-    insta::assert_snapshot!(fixture.refused(json!({"table": "m"}), "SELECT 1 AS a").await, @"
+    insta::assert_snapshot!(writing.refused(json!({"table": "m"}), "SELECT 1 AS a").await, @"
     step `write`: the table `test.m` cannot be written: its engine MyISAM has no transactions, so a write that is interrupted would stay half done: ALTER TABLE ... ENGINE = InnoDB, or `mode: overwrite`
     hint: mend it and run again
     ");
-    insta::assert_snapshot!(fixture.refused(json!({"table": "typo"}), "SELECT 1 AS a").await, @"
+    insta::assert_snapshot!(writing.refused(json!({"table": "typo"}), "SELECT 1 AS a").await, @"
     step `write`: there is no table `test.typo`
     hint: check `table` and `schema`, or set `create_table: true` to have it created
     ");
-    assert_eq!(fixture.shown("SELECT COUNT(*) FROM t").await, "0");
+    assert_eq!(writing.shown("SELECT COUNT(*) FROM t").await, "0");
 }
 
 #[tokio::test]
 async fn a_table_without_transactions_can_be_replaced_but_not_appended_to() {
-    let Some(fixture) = Fixture::new().await else { return };
-    fixture.execute("CREATE TABLE t (a INT) ENGINE=MyISAM; INSERT INTO t VALUES (1)").await;
-    fixture.write(config(json!({"mode": "overwrite"})), "SELECT 2 AS a").await.unwrap();
-    assert_eq!(fixture.shown("SELECT * FROM t").await, "2");
+    let Some(writing) = Writing::new().await else { return };
+    writing.execute("CREATE TABLE t (a INT) ENGINE=MyISAM; INSERT INTO t VALUES (1)").await;
+    writing.write(config(json!({"mode": "overwrite"})), "SELECT 2 AS a").await.unwrap();
+    assert_eq!(writing.shown("SELECT * FROM t").await, "2");
 }
 
 #[tokio::test]
 async fn one_column_and_a_thousand_are_written() {
-    let Some(fixture) = Fixture::new().await else { return };
+    let Some(writing) = Writing::new().await else { return };
     let wide: Vec<String> = (0..1000).map(|n| format!("i + {n} AS c{n}")).collect();
     let sql = format!("SELECT {} FROM range(100) t(i)", wide.join(", "));
     let narrow = "SELECT i::INTEGER AS i FROM range(1000) t(i)";
@@ -152,66 +153,66 @@ async fn one_column_and_a_thousand_are_written() {
     let tiny = format!("SELECT {} FROM range(100) t(i)", tiny.join(", "));
     for off in [false, true] {
         if off {
-            fixture.execute(NO_LOCAL_FILES).await;
+            writing.execute(NO_LOCAL_FILES).await;
         }
-        fixture.execute("DROP TABLE IF EXISTS w, n").await;
-        let output = fixture.write(json!({"table": "w", "create_table": true}), tiny.as_str()).await.unwrap();
+        writing.execute("DROP TABLE IF EXISTS w, n").await;
+        let output = writing.write(json!({"table": "w", "create_table": true}), tiny.as_str()).await.unwrap();
         assert_eq!(output.rows, 100);
-        assert_eq!(fixture.shown("SELECT SUM(c0), SUM(c999) FROM w").await, "4950|104850");
-        fixture.write(json!({"table": "n", "create_table": true}), narrow).await.unwrap();
-        assert_eq!(fixture.shown("SELECT COUNT(*), SUM(i) FROM n").await, "1000|499500");
+        assert_eq!(writing.shown("SELECT SUM(c0), SUM(c999) FROM w").await, "4950|104850");
+        writing.write(json!({"table": "n", "create_table": true}), narrow).await.unwrap();
+        assert_eq!(writing.shown("SELECT COUNT(*), SUM(i) FROM n").await, "1000|499500");
     }
     // A thousand numbers of eight bytes are more than a page of InnoDB takes: the server says so, nothing is left behind.
-    let failure = fixture.write(json!({"table": "huge", "create_table": true}), sql.as_str()).await;
+    let failure = writing.write(json!({"table": "huge", "create_table": true}), sql.as_str()).await;
     if let Err(failure) = failure {
         assert!(failure.error.report().contains("Row size too large"), "{:?}", failure.error);
     }
-    assert_eq!(fixture.shown("SHOW TABLES LIKE '\\_\\_osiris%'").await, "");
+    assert_eq!(writing.shown("SHOW TABLES LIKE '\\_\\_osiris%'").await, "");
 }
 
 #[tokio::test]
 async fn rows_near_the_longest_packet_are_written_and_longer_ones_refused() {
     let options =
         MariadbOptions::new().with_setting("max-allowed-packet", "2M").with_setting("innodb-log-file-size", "64M");
-    let Some(fixture) = Fixture::with(options).await else { return };
-    fixture.execute("CREATE TABLE t (id INT, s LONGTEXT)").await;
+    let Some(writing) = Writing::with(options).await else { return };
+    writing.execute("CREATE TABLE t (id INT, s LONGTEXT)").await;
     let sizes = |sizes: &[u32]| {
         let rows: Vec<String> =
             sizes.iter().map(|size| format!("SELECT {size} AS id, repeat('x', {size}) AS s")).collect();
         rows.join(" UNION ALL ")
     };
     let near = sizes(&[1, 1_000_000, 2_090_000, 3]);
-    fixture.write(config(json!({})), near.as_str()).await.unwrap();
+    writing.write(config(json!({})), near.as_str()).await.unwrap();
     // A file has no packets.
-    fixture.write(config(json!({})), sizes(&[5_000_000]).as_str()).await.unwrap();
-    fixture.execute(NO_LOCAL_FILES).await;
-    fixture.write(config(json!({})), near.as_str()).await.unwrap();
+    writing.write(config(json!({})), sizes(&[5_000_000]).as_str()).await.unwrap();
+    writing.execute(NO_LOCAL_FILES).await;
+    writing.write(config(json!({})), near.as_str()).await.unwrap();
     let shown = "SELECT id, COUNT(*), SUM(CHAR_LENGTH(s) = id) FROM t GROUP BY id ORDER BY id";
-    assert_eq!(fixture.shown(shown).await, "1|2|2\n3|2|2\n1000000|2|2\n2090000|2|2\n5000000|1|1");
-    let output = fixture.write(config(json!({"max_rejects": 1})), sizes(&[7, 5_000_000]).as_str()).await.unwrap();
+    assert_eq!(writing.shown(shown).await, "1|2|2\n3|2|2\n1000000|2|2\n2090000|2|2\n5000000|1|1");
+    let output = writing.write(config(json!({"max_rejects": 1})), sizes(&[7, 5_000_000]).as_str()).await.unwrap();
     assert_eq!((output.counts.inserted, output.counts.rejected), (1, 1));
-    assert!(fixture.rejects().await.contains("max_allowed_packet"), "{}", fixture.rejects().await);
+    assert!(writing.rejects().await.contains("max_allowed_packet"), "{}", writing.rejects().await);
 }
 
 #[tokio::test]
 async fn rows_keep_their_batches_small_when_told_to() {
-    let Some(fixture) = Fixture::new().await else { return };
-    fixture.execute("CREATE TABLE t (i INT)").await;
+    let Some(writing) = Writing::new().await else { return };
+    writing.execute("CREATE TABLE t (i INT)").await;
     let output =
-        fixture.write(config(json!({"batch_size": 7})), "SELECT i::INTEGER AS i FROM range(100) t(i)").await.unwrap();
+        writing.write(config(json!({"batch_size": 7})), "SELECT i::INTEGER AS i FROM range(100) t(i)").await.unwrap();
     assert_eq!(output.rows, 100);
 }
 
 #[tokio::test]
 async fn a_dry_run_plans_and_changes_nothing() {
-    let Some(fixture) = Fixture::new().await else { return };
-    let input = fixture.bench.table("source", "SELECT 1::BIGINT AS id, 'x' AS name").await.unwrap();
+    let Some(writing) = Writing::new().await else { return };
+    let input = writing.bench.table("source", "SELECT 1::BIGINT AS id, 'x' AS name").await.unwrap();
     let settings = config(json!({"create_table": true, "key": "id", "mode": "upsert"}));
     let step =
-        fixture.bench.step("plan", "mysql.writer", settings).connection(fixture.connection.clone()).input(&input);
+        writing.bench.step("plan", "mysql.writer", settings).connection(writing.connection.clone()).input(&input);
     step.dry_run().run().await.unwrap();
-    assert_eq!(fixture.shown("SHOW TABLES").await, "");
-    let plan = std::fs::read_to_string(fixture.bench.scratch().join("artifacts/plan/ddl_plan.sql")).unwrap();
+    assert_eq!(writing.shown("SHOW TABLES").await, "");
+    let plan = std::fs::read_to_string(writing.bench.scratch().join("artifacts/plan/ddl_plan.sql")).unwrap();
     insta::assert_snapshot!(plan, @"
     CREATE TABLE `test`.`t` (
       `id` BIGINT NOT NULL,
@@ -223,42 +224,42 @@ async fn a_dry_run_plans_and_changes_nothing() {
 
 #[tokio::test]
 async fn a_target_whose_rows_are_locked_is_a_timeout_that_is_tried_again() {
-    let Some(fixture) = Fixture::new().await else { return };
-    fixture.execute("CREATE TABLE t (id INT PRIMARY KEY, v INT); INSERT INTO t VALUES (1, 1)").await;
-    fixture.execute("SET GLOBAL innodb_lock_wait_timeout = 1").await;
-    let mut other = fixture.server.connect().await.unwrap();
+    let Some(writing) = Writing::new().await else { return };
+    writing.execute("CREATE TABLE t (id INT PRIMARY KEY, v INT); INSERT INTO t VALUES (1, 1)").await;
+    writing.execute("SET GLOBAL innodb_lock_wait_timeout = 1").await;
+    let mut other = writing.server.connect().await.unwrap();
     sqlx::raw_sql("BEGIN; SELECT * FROM t WHERE id = 1 FOR UPDATE").execute(&mut other).await.unwrap();
     let settings = config(json!({"mode": "upsert", "key": "id"}));
-    let failure = fixture.write(settings.clone(), "SELECT 1 AS id, 2 AS v").await.unwrap_err();
+    let failure = writing.write(settings.clone(), "SELECT 1 AS id, 2 AS v").await.unwrap_err();
     assert_eq!((failure.error.kind(), failure.attempts), (ErrorKind::Timeout, 3), "{:?}", failure.error);
     sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
-    fixture.write(settings, "SELECT 1 AS id, 2 AS v").await.unwrap();
-    assert_eq!(fixture.shown("SELECT * FROM t").await, "1|2");
+    writing.write(settings, "SELECT 1 AS id, 2 AS v").await.unwrap();
+    assert_eq!(writing.shown("SELECT * FROM t").await, "1|2");
 }
 
 #[tokio::test]
 async fn a_deadlock_is_tried_again_and_then_goes_through() {
-    let Some(fixture) = Fixture::new().await else { return };
-    fixture.execute("CREATE TABLE t (id INT PRIMARY KEY, v INT); INSERT INTO t SELECT seq, 0 FROM seq_1_to_50").await;
-    let mut other = fixture.server.connect().await.unwrap();
+    let Some(writing) = Writing::new().await else { return };
+    writing.execute("CREATE TABLE t (id INT PRIMARY KEY, v INT); INSERT INTO t SELECT seq, 0 FROM seq_1_to_50").await;
+    let mut other = writing.server.connect().await.unwrap();
     // Holds the last rows, and wants the first ones once the write holds them. It has changed more, so the write is the victim.
-    fixture.execute("CREATE TABLE heavy (v INT) AS SELECT seq AS v FROM seq_1_to_5000").await;
+    writing.execute("CREATE TABLE heavy (v INT) AS SELECT seq AS v FROM seq_1_to_5000").await;
     let heavy = "BEGIN; UPDATE heavy SET v = v + 1; UPDATE t SET v = v + 1 WHERE id > 10";
     sqlx::raw_sql(heavy).execute(&mut other).await.unwrap();
     let opponent = async {
         let waits = "SELECT COUNT(*) FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT'";
-        while fixture.shown(waits).await == "0" {
+        while writing.shown(waits).await == "0" {
             // The server renews this view only when it was left alone for a tenth of a second.
             tokio::time::sleep(Duration::from_millis(150)).await;
         }
         sqlx::raw_sql("UPDATE t SET v = v + 1 WHERE id <= 10; COMMIT").execute(&mut other).await.unwrap();
     };
-    let write = fixture.write(
+    let write = writing.write(
         config(json!({"mode": "upsert", "key": "id"})),
         "SELECT i::INTEGER + 1 AS id, 7 AS v FROM range(50) t(i)",
     );
     let (output, ()) = tokio::join!(write, opponent);
     let output = output.unwrap();
     assert_eq!(output.attempts, 2, "nobody was the victim");
-    assert_eq!(fixture.shown("SELECT COUNT(*), SUM(v) FROM t").await, "50|350");
+    assert_eq!(writing.shown("SELECT COUNT(*), SUM(v) FROM t").await, "50|350");
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use osiris_testkit::services::MariadbOptions;
 use serde_json::json;
 
-use crate::writing::Fixture;
+use crate::subject::Writing;
 
 const ROWS: u64 = 600_000;
 const COLUMNS: &str = "i::BIGINT AS id, (i % 20000)::BIGINT AS part, (i % 1000)::BIGINT AS supplier, (i % 7)::INTEGER AS line, \
@@ -27,22 +27,22 @@ async fn loading_is_as_fast_as_the_servers_own_client() {
     let options = MariadbOptions::new()
         .with_setting("innodb-buffer-pool-size", "1G")
         .with_setting("innodb-log-file-size", "512M");
-    let Some(fixture) = Fixture::with(options).await else { return };
-    fixture.execute(&format!("CREATE TABLE t {TABLE}; CREATE TABLE by_hand {TABLE}")).await;
+    let Some(writing) = Writing::with(options).await else { return };
+    writing.execute(&format!("CREATE TABLE t {TABLE}; CREATE TABLE by_hand {TABLE}")).await;
     let input =
-        fixture.bench.table("source", format!("SELECT {COLUMNS} FROM range({ROWS}) r(i)").as_str()).await.unwrap();
-    let file = fixture.bench.place().join("rows.tsv");
+        writing.bench.table("source", format!("SELECT {COLUMNS} FROM range({ROWS}) r(i)").as_str()).await.unwrap();
+    let file = writing.bench.place().join("rows.tsv");
     let mut text = String::new();
-    for row in fixture.bench.rows(&input).await.unwrap().rows() {
+    for row in writing.bench.rows(&input).await.unwrap().rows() {
         let fields: Vec<&str> = row.iter().map(|field| field.as_deref().unwrap_or("\\N")).collect();
         writeln!(text, "{}", fields.join("\t")).unwrap();
     }
     std::fs::write(&file, text).unwrap();
-    let port = fixture.connection["port"].to_string();
-    let user = fixture.connection["user"].as_str().unwrap();
-    let password = fixture.connection["password"].as_str().unwrap();
+    let port = writing.connection["port"].to_string();
+    let user = writing.connection["user"].as_str().unwrap();
+    let password = writing.connection["password"].as_str().unwrap();
     for _ in 0..3 {
-        fixture.execute("TRUNCATE TABLE t; TRUNCATE TABLE by_hand").await;
+        writing.execute("TRUNCATE TABLE t; TRUNCATE TABLE by_hand").await;
         let started = Instant::now();
         let sql = format!("LOAD DATA LOCAL INFILE '{}' INTO TABLE by_hand CHARACTER SET utf8mb4", file.display());
         let status = std::process::Command::new("mariadb")
@@ -61,26 +61,26 @@ async fn loading_is_as_fast_as_the_servers_own_client() {
         assert!(status.success());
         let by_hand = started.elapsed();
         let started = Instant::now();
-        fixture.write_table(json!({"table": "t"}), &input).await.unwrap();
+        writing.write_table(json!({"table": "t"}), &input).await.unwrap();
         let written = started.elapsed();
         println!(
             "LOAD DATA {by_hand:.2?}, mysql.writer {written:.2?}: {:.2}x",
             written.as_secs_f64() / by_hand.as_secs_f64()
         );
     }
-    fixture
+    writing
         .execute("CREATE TABLE keyed LIKE t; ALTER TABLE keyed ADD PRIMARY KEY (id); INSERT INTO keyed SELECT * FROM t")
         .await;
-    fixture.execute("UPDATE keyed SET note = 'old' WHERE id % 2 = 0; DELETE FROM keyed WHERE id % 5 = 0").await;
+    writing.execute("UPDATE keyed SET note = 'old' WHERE id % 2 = 0; DELETE FROM keyed WHERE id % 5 = 0").await;
     let started = Instant::now();
     let upsert = json!({"table": "keyed", "mode": "upsert", "key": "id"});
-    let output = fixture.write_table(upsert, &input).await.unwrap();
+    let output = writing.write_table(upsert, &input).await.unwrap();
     println!("upsert of {ROWS} rows {:.2?}: {:?}", started.elapsed(), output.counts);
-    fixture.execute("UPDATE keyed SET note = 'old' WHERE id % 2 = 0; DELETE FROM keyed WHERE id % 5 = 0").await;
+    writing.execute("UPDATE keyed SET note = 'old' WHERE id % 2 = 0; DELETE FROM keyed WHERE id % 5 = 0").await;
     let started = Instant::now();
     let names = "part, supplier, line, quantity, price, discount, tax, flag, status, shipped, promised, received, instruction, mode, note";
     let assignments: Vec<String> = names.split(", ").map(|name| format!("{name} = VALUES({name})")).collect();
-    fixture
+    writing
         .execute(&format!("INSERT INTO keyed SELECT * FROM t ON DUPLICATE KEY UPDATE {}", assignments.join(", ")))
         .await;
     println!("the same statement by hand, from a table that is there {:.2?}", started.elapsed());

@@ -1,10 +1,11 @@
 //! Incremental extraction over the direct channel: what a run takes, what it leaves, what the next one starts from.
 
 use osiris_core::{ErrorKind, StepOutput};
+use osiris_testkit::database::texts;
 use osiris_testkit::services::PostgresOptions;
 use serde_json::{Value, json};
 
-use crate::reading::{Reading, texts};
+use crate::subject::Reading;
 
 struct Runs {
     reading: Reading,

@@ -1,10 +1,11 @@
 //! What the extractor reads from a real server over the direct channel.
 
 use osiris_core::ErrorKind;
+use osiris_testkit::database::{texts, types};
 use osiris_testkit::services::PostgresOptions;
 use serde_json::json;
 
-use crate::reading::{Reading, texts, types};
+use crate::subject::Reading;
 
 #[tokio::test]
 async fn every_type_arrives_as_it_is() {

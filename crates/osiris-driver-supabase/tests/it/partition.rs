@@ -1,11 +1,12 @@
 //! Reading by ranges: every row once, of one snapshot, over as many connections as there are to be had.
 
 use osiris_core::ErrorKind;
+use osiris_testkit::database::texts;
 use osiris_testkit::services::{PgBouncer, PostgresOptions};
 use serde_json::json;
 use tokio::sync::oneshot;
 
-use crate::reading::{Reading, texts};
+use crate::subject::Reading;
 
 #[tokio::test]
 async fn ranges_of_every_kind_hold_every_row_once() {

@@ -1,9 +1,10 @@
 //! Rows that cannot be written: each is kept with its reason, and nothing else is lost.
 
 use osiris_core::ErrorKind;
+use osiris_testkit::database::config;
 use serde_json::json;
 
-use crate::writing::{Fixture, config};
+use crate::subject::Writing;
 
 const TABLE: &str = "CREATE TYPE mood AS ENUM ('a', 'b'); CREATE DOMAIN positive AS int CHECK (VALUE > 0); \
     CREATE TABLE parent (id int PRIMARY KEY); INSERT INTO parent VALUES (1), (2); \
@@ -30,17 +31,17 @@ const ROWS: &str = "SELECT i::INTEGER AS id, \
 async fn each_kind_of_bad_row_is_kept_and_every_other_row_is_written() {
     let mut found = Vec::new();
     for mode in ["append", "upsert"] {
-        let Some(fixture) = Fixture::new().await else { return };
-        fixture.execute(TABLE).await;
-        let output = fixture.write(config(json!({"mode": mode, "key": "id", "max_rejects": 30})), ROWS).await.unwrap();
-        assert_eq!((output.counts.inserted, output.counts.rejected), (1982, 18), "{}", fixture.rejects().await);
+        let Some(writing) = Writing::new().await else { return };
+        writing.execute(TABLE).await;
+        let output = writing.write(config(json!({"mode": mode, "key": "id", "max_rejects": 30})), ROWS).await.unwrap();
+        assert_eq!((output.counts.inserted, output.counts.rejected), (1982, 18), "{}", writing.rejects().await);
         assert_eq!(
-            fixture.shown("SELECT COUNT(*), SUM(id) FROM t").await,
+            writing.shown("SELECT COUNT(*), SUM(id) FROM t").await,
             format!("1982|{}", 2_001_000 - sum_of_bad())
         );
-        let row = fixture.bench.query("SELECT \"row\" FROM rejects.write WHERE row_number = 10").await.unwrap();
+        let row = writing.bench.query("SELECT \"row\" FROM rejects.write WHERE row_number = 10").await.unwrap();
         assert!(row.rows()[0][0].as_deref().unwrap().contains("\"n\":70000"), "{row:?}");
-        found.push(fixture.rejects().await);
+        found.push(writing.rejects().await);
     }
     assert_eq!(found[0], found[1].replace("osiris_stage", "t"));
     insta::assert_snapshot!(found[0], @r#"
@@ -71,40 +72,40 @@ fn sum_of_bad() -> u64 {
 
 #[tokio::test]
 async fn without_room_for_rejects_nothing_is_written() {
-    let Some(fixture) = Fixture::new().await else { return };
-    fixture.execute("CREATE TABLE t (n smallint); INSERT INTO t VALUES (5)").await;
+    let Some(writing) = Writing::new().await else { return };
+    writing.execute("CREATE TABLE t (n smallint); INSERT INTO t VALUES (5)").await;
     for mode in ["append", "overwrite"] {
         let data = "SELECT (i * 1000)::INTEGER AS n FROM range(1, 100) r(i)";
-        let failure = fixture.write(config(json!({"mode": mode, "max_rejects": 66})), data).await.unwrap_err();
+        let failure = writing.write(config(json!({"mode": mode, "max_rejects": 66})), data).await.unwrap_err();
         assert_eq!(failure.error.kind(), ErrorKind::Integrity);
         assert_eq!(failure.counts.rejected, 67);
-        assert_eq!(fixture.shown("SELECT * FROM t").await, "5");
+        assert_eq!(writing.shown("SELECT * FROM t").await, "5");
     }
     let data = "SELECT i::INTEGER AS n FROM range(100000, 200000) r(i)";
-    let failure = fixture.write(config(json!({})), data).await.unwrap_err();
+    let failure = writing.write(config(json!({})), data).await.unwrap_err();
     assert_eq!((failure.error.kind(), failure.attempts), (ErrorKind::Integrity, 1));
     assert!(failure.counts.rejected >= 1000);
-    assert_eq!(fixture.shown("SELECT * FROM t").await, "5");
+    assert_eq!(writing.shown("SELECT * FROM t").await, "5");
 }
 
 #[tokio::test]
 async fn duplicate_keys_in_an_append_are_rejects() {
-    let Some(fixture) = Fixture::new().await else { return };
-    fixture.execute("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (3)").await;
+    let Some(writing) = Writing::new().await else { return };
+    writing.execute("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (3)").await;
     let data = "SELECT unnest([1, 2, 3, 2, 4])::INTEGER AS id";
-    let output = fixture.write(config(json!({"max_rejects": 2})), data).await.unwrap();
+    let output = writing.write(config(json!({"max_rejects": 2})), data).await.unwrap();
     assert_eq!((output.counts.inserted, output.counts.rejected), (3, 2));
-    insta::assert_snapshot!(fixture.rejects().await, @r#"
+    insta::assert_snapshot!(writing.rejects().await, @r#"
     3|-|duplicate key value violates unique constraint "t_pkey"
     4|-|duplicate key value violates unique constraint "t_pkey"
     "#);
-    assert_eq!(fixture.shown("SELECT * FROM t ORDER BY id").await, "1\n2\n3\n4");
+    assert_eq!(writing.shown("SELECT * FROM t ORDER BY id").await, "1\n2\n3\n4");
 }
 
 #[tokio::test]
 async fn what_a_trigger_refuses_is_a_reject() {
-    let Some(fixture) = Fixture::new().await else { return };
-    fixture
+    let Some(writing) = Writing::new().await else { return };
+    writing
         .execute(
             "CREATE TABLE t (id int); CREATE FUNCTION no_seven() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
                IF NEW.id = 7 THEN RAISE EXCEPTION 'seven is not wanted'; END IF; RETURN NEW; END $$; \
@@ -112,29 +113,29 @@ async fn what_a_trigger_refuses_is_a_reject() {
         )
         .await;
     let data = "SELECT i::INTEGER AS id FROM range(20) r(i)";
-    let output = fixture.write(config(json!({"max_rejects": 1})), data).await.unwrap();
+    let output = writing.write(config(json!({"max_rejects": 1})), data).await.unwrap();
     assert_eq!((output.counts.inserted, output.counts.rejected), (19, 1));
-    assert!(fixture.rejects().await.contains("seven is not wanted"));
+    assert!(writing.rejects().await.contains("seven is not wanted"));
 }
 
 #[tokio::test]
 async fn nul_characters_are_stripped_when_asked_and_counted() {
-    let Some(fixture) = Fixture::new().await else { return };
-    fixture.execute("CREATE TABLE t (id int, s text, j jsonb, tags text[])").await;
+    let Some(writing) = Writing::new().await else { return };
+    writing.execute("CREATE TABLE t (id int, s text, j jsonb, tags text[])").await;
     let data = "SELECT 1 AS id, 'a' || chr(0) || 'b' AS s, '{\"k\": \"x\\u0000y\"}' AS j, ['p' || chr(0)] AS tags \
         UNION ALL SELECT 2, 'plain', '{\"k\": \"\\\\u0000\"}', ['q']";
-    let failure = fixture.write(config(json!({})), data).await.unwrap_err();
+    let failure = writing.write(config(json!({})), data).await.unwrap_err();
     assert_eq!(failure.error.kind(), ErrorKind::Integrity);
-    let output = fixture.write(config(json!({"nul_bytes": "strip"})), data).await.unwrap();
+    let output = writing.write(config(json!({"nul_bytes": "strip"})), data).await.unwrap();
     assert_eq!((output.counts.inserted, output.counts.altered), (2, 3));
-    let rows = fixture.shown("SELECT * FROM t ORDER BY id").await;
+    let rows = writing.shown("SELECT * FROM t ORDER BY id").await;
     assert_eq!(rows, "1|ab|{\"k\": \"xy\"}|{p}\n2|plain|{\"k\": \"\\\\u0000\"}|{q}");
 }
 
 #[tokio::test]
 async fn texts_are_parsed_strictly_into_typed_columns() {
-    let Some(fixture) = Fixture::new().await else { return };
-    fixture
+    let Some(writing) = Writing::new().await else { return };
+    writing
         .execute("CREATE TABLE t (n int, d date, m numeric(5,2), ok boolean, moment timestamptz, u uuid, big numeric)")
         .await;
     let data = "SELECT * FROM (VALUES \
@@ -143,12 +144,12 @@ async fn texts_are_parsed_strictly_into_typed_columns() {
         (NULL, '2024-02-30', NULL, NULL, NULL, NULL, NULL), (NULL, NULL, '1.505', NULL, NULL, NULL, NULL), \
         (NULL, NULL, NULL, 'maybe', NULL, NULL, NULL), (NULL, NULL, NULL, NULL, 'now', NULL, NULL), \
         (NULL, NULL, NULL, NULL, NULL, 'abc', NULL), (NULL, NULL, NULL, NULL, NULL, NULL, '1e5')) v(n, d, m, ok, moment, u, big)";
-    let output = fixture.write(config(json!({"max_rejects": 8})), data).await.unwrap();
+    let output = writing.write(config(json!({"max_rejects": 8})), data).await.unwrap();
     assert_eq!((output.counts.inserted, output.counts.rejected), (1, 8));
-    insta::assert_snapshot!(fixture.shown("SELECT * FROM t").await, @"
+    insta::assert_snapshot!(writing.shown("SELECT * FROM t").await, @"
     12|2024-02-29|1.50|t|2024-01-01 10:00:00+00|c0ffee00-0000-4000-8000-00000000beef|99999999999999999999999999999999999999999999999999.5
     ");
-    insta::assert_snapshot!(fixture.rejects().await, @"
+    insta::assert_snapshot!(writing.rejects().await, @"
     2|n|it is not a number
     3|d|it is no date such as 2024-01-31
     4|d|there is no such day in the calendar

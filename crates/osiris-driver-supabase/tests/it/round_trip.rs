@@ -2,13 +2,14 @@
 //! again is the same.
 
 use chrono::{DateTime, NaiveDate};
+use osiris_testkit::database::{texts, types};
 use osiris_testkit::services::PostgresOptions;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use serde_json::json;
 
-use crate::reading::{Reading, texts, types};
+use crate::subject::Reading;
 
 const COLUMNS: &str = "id int PRIMARY KEY, i bigint, s smallint, d numeric(38,10), x double precision, f real, v text, b bytea, da date, \
                        m timestamp, tz timestamptz, t time, u uuid, nu numeric, bi varbit, o boolean, j jsonb, iv interval, oi oid, a text[]";

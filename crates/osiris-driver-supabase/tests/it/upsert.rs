@@ -1,9 +1,10 @@
 //! Upsert: new keys, old keys, equal rows, keys that come twice, other unique indexes.
 
 use osiris_core::ErrorKind;
+use osiris_testkit::database::config;
 use serde_json::json;
 
-use crate::writing::{Fixture, config};
+use crate::subject::Writing;
 
 fn upsert(more: serde_json::Value) -> serde_json::Value {
     let mut settings = config(json!({"mode": "upsert", "key": "id"}));
@@ -13,28 +14,28 @@ fn upsert(more: serde_json::Value) -> serde_json::Value {
 
 #[tokio::test]
 async fn rows_are_inserted_updated_or_found_equal_and_counted_so() {
-    let Some(fixture) = Fixture::new().await else { return };
+    let Some(writing) = Writing::new().await else { return };
     let tables = "CREATE TABLE t (id int PRIMARY KEY, v int, kept int DEFAULT 9); \
         CREATE TABLE parts (id int PRIMARY KEY, v int, kept int DEFAULT 9) PARTITION BY RANGE (id); \
         CREATE TABLE low PARTITION OF parts FOR VALUES FROM (0) TO (4); \
         CREATE TABLE high PARTITION OF parts FOR VALUES FROM (4) TO (100)";
-    fixture.execute(tables).await;
+    writing.execute(tables).await;
     let data = "SELECT * FROM (VALUES (1, 1), (2, 20), (3, NULL), (4, 4), (5, NULL)) x(id, v)";
     for table in ["t", "parts"] {
-        fixture.execute(&format!("INSERT INTO {table} VALUES (1, 1, 1), (2, 2, 2), (3, NULL, 3), (9, 9, 9)")).await;
-        let output = fixture.write(upsert(json!({"table": table})), data).await.unwrap();
+        writing.execute(&format!("INSERT INTO {table} VALUES (1, 1, 1), (2, 2, 2), (3, NULL, 3), (9, 9, 9)")).await;
+        let output = writing.write(upsert(json!({"table": table})), data).await.unwrap();
         let counts = &output.counts;
         assert_eq!((counts.inserted, counts.updated, counts.unchanged, counts.ignored), (2, 1, 2, 0), "{table}");
-        let rows = fixture.shown(&format!("SELECT * FROM {table} ORDER BY id")).await;
+        let rows = writing.shown(&format!("SELECT * FROM {table} ORDER BY id")).await;
         assert_eq!(rows, "1|1|1\n2|20|2\n3|-|3\n4|4|9\n5|-|9\n9|9|9", "{table}");
     }
 }
 
 #[tokio::test]
 async fn equal_means_equal_to_the_last_digit_whatever_the_type() {
-    let Some(fixture) = Fixture::new().await else { return };
+    let Some(writing) = Writing::new().await else { return };
     // None of these types says by `=` whether two values are the same, or says it of values that differ.
-    fixture
+    writing
         .execute("CREATE TABLE t (id int PRIMARY KEY, n numeric, j json, p point, f float8, i interval, s text COLLATE \"C\")")
         .await;
     let data = |n: &str, f: &str, i: &str| {
@@ -50,33 +51,33 @@ async fn equal_means_equal_to_the_last_digit_whatever_the_type() {
         ("1.00", "-0.0", "24 hours", true),
         ("1.00", "-0.0", "24 hours", false),
     ] {
-        let counts = fixture.write(upsert(json!({})), data(n, f, i).as_str()).await.unwrap().counts;
+        let counts = writing.write(upsert(json!({})), data(n, f, i).as_str()).await.unwrap().counts;
         let expected = if changed { counts.inserted + counts.updated } else { counts.unchanged };
         assert_eq!(expected, 1, "{n} {f} {i}: {counts:?}");
     }
-    assert_eq!(fixture.shown("SELECT n, j, p, f, i, s FROM t").await, "1.00|{\"a\": 1}|(1,2)|-0|24:00:00|x");
+    assert_eq!(writing.shown("SELECT n, j, p, f, i, s FROM t").await, "1.00|{\"a\": 1}|(1,2)|-0|24:00:00|x");
 }
 
 #[tokio::test]
 async fn keys_that_are_there_are_ignored_when_asked_for() {
-    let Some(fixture) = Fixture::new().await else { return };
-    fixture.execute("CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t VALUES (1, 1)").await;
+    let Some(writing) = Writing::new().await else { return };
+    writing.execute("CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t VALUES (1, 1)").await;
     let data = "SELECT * FROM (VALUES (1, 100), (2, 2)) x(id, v)";
     for mode in ["upsert", "append"] {
-        fixture.execute("DELETE FROM t WHERE id = 2").await;
-        let output = fixture.write(upsert(json!({"mode": mode, "on_conflict": "ignore"})), data).await.unwrap();
+        writing.execute("DELETE FROM t WHERE id = 2").await;
+        let output = writing.write(upsert(json!({"mode": mode, "on_conflict": "ignore"})), data).await.unwrap();
         assert_eq!((output.counts.inserted, output.counts.ignored, output.counts.updated), (1, 1, 0));
-        assert_eq!(fixture.shown("SELECT * FROM t ORDER BY id").await, "1|1\n2|2");
+        assert_eq!(writing.shown("SELECT * FROM t ORDER BY id").await, "1|1\n2|2");
     }
     // With nothing but the key there is nothing to update.
-    let output = fixture.write(upsert(json!({"columns": ["id"]})), "SELECT 1 AS id UNION ALL SELECT 5").await.unwrap();
+    let output = writing.write(upsert(json!({"columns": ["id"]})), "SELECT 1 AS id UNION ALL SELECT 5").await.unwrap();
     assert_eq!((output.counts.inserted, output.counts.unchanged), (1, 1));
 }
 
 #[tokio::test]
 async fn a_key_that_comes_twice_is_an_error_unless_an_order_is_named() {
-    let Some(fixture) = Fixture::new().await else { return };
-    fixture
+    let Some(writing) = Writing::new().await else { return };
+    writing
         .execute(
             "CREATE COLLATION folded (provider = icu, locale = 'und-u-ks-level2', deterministic = false); \
              CREATE TABLE t (id text COLLATE folded PRIMARY KEY, v int, moment int); INSERT INTO t VALUES ('c', 0, 0)",
@@ -86,50 +87,50 @@ async fn a_key_that_comes_twice_is_an_error_unless_an_order_is_named() {
     let data =
         "SELECT * FROM (VALUES ('a', 1, 5), ('b', 2, 1), ('A', 3, 9), ('a', 4, 7), ('c', 5, 1)) x(id, v, moment)";
     for more in [json!({}), json!({"on_conflict": "ignore"})] {
-        let failure = fixture.write(upsert(more), data).await.unwrap_err();
+        let failure = writing.write(upsert(more), data).await.unwrap_err();
         assert_eq!(failure.error.kind(), ErrorKind::Validation);
         insta::allow_duplicates! { insta::assert_snapshot!(failure.error.report(), @"
         step `write`: 1 keys come more than once in the input
         hint: keep one row of each key in a step before, or set `dedupe: last` with `order_by`; the rows are with the step's rejects
         "); }
-        assert!(fixture.rejects().await.contains("its key comes 3 times"), "{}", fixture.rejects().await);
-        assert_eq!(fixture.shown("SELECT * FROM t").await, "c|0|0");
+        assert!(writing.rejects().await.contains("its key comes 3 times"), "{}", writing.rejects().await);
+        assert_eq!(writing.shown("SELECT * FROM t").await, "c|0|0");
     }
-    let output = fixture.write(upsert(json!({"dedupe": "last", "order_by": "moment"})), data).await.unwrap();
+    let output = writing.write(upsert(json!({"dedupe": "last", "order_by": "moment"})), data).await.unwrap();
     let counts = &output.counts;
     assert_eq!((counts.inserted, counts.updated, counts.ignored), (2, 1, 2));
-    assert_eq!(fixture.shown("SELECT id, v FROM t ORDER BY v").await, "b|2\nA|3\nc|5");
+    assert_eq!(writing.shown("SELECT id, v FROM t ORDER BY v").await, "b|2\nA|3\nc|5");
 }
 
 #[tokio::test]
 async fn another_unique_index_never_lets_a_row_replace_a_stranger() {
-    let Some(fixture) = Fixture::new().await else { return };
-    fixture.execute("CREATE TABLE t (id int PRIMARY KEY, email text UNIQUE, v int)").await;
-    fixture.execute("INSERT INTO t VALUES (1, 'a', 1), (2, 'b', 2)").await;
+    let Some(writing) = Writing::new().await else { return };
+    writing.execute("CREATE TABLE t (id int PRIMARY KEY, email text UNIQUE, v int)").await;
+    writing.execute("INSERT INTO t VALUES (1, 'a', 1), (2, 'b', 2)").await;
     let data = "SELECT * FROM (VALUES (1, 'a', 10), (2, 'b', 2), (3, 'b', 30), (4, 'd', 40)) x(id, email, v)";
-    let failure = fixture.write(upsert(json!({})), data).await.unwrap_err();
+    let failure = writing.write(upsert(json!({})), data).await.unwrap_err();
     assert_eq!(failure.error.kind(), ErrorKind::Integrity);
-    assert_eq!(fixture.shown("SELECT * FROM t ORDER BY id").await, "1|a|1\n2|b|2");
-    let output = fixture.write(upsert(json!({"max_rejects": 1})), data).await.unwrap();
+    assert_eq!(writing.shown("SELECT * FROM t ORDER BY id").await, "1|a|1\n2|b|2");
+    let output = writing.write(upsert(json!({"max_rejects": 1})), data).await.unwrap();
     let counts = &output.counts;
     assert_eq!((counts.inserted, counts.updated, counts.unchanged, counts.rejected), (1, 1, 1, 1));
-    assert_eq!(fixture.shown("SELECT * FROM t ORDER BY id").await, "1|a|10\n2|b|2\n4|d|40");
-    assert!(fixture.rejects().await.starts_with("3|"), "{}", fixture.rejects().await);
+    assert_eq!(writing.shown("SELECT * FROM t ORDER BY id").await, "1|a|10\n2|b|2\n4|d|40");
+    assert!(writing.rejects().await.starts_with("3|"), "{}", writing.rejects().await);
 }
 
 #[tokio::test]
 async fn a_row_that_the_table_refuses_at_the_end_is_a_reject() {
-    let Some(fixture) = Fixture::new().await else { return };
-    fixture
+    let Some(writing) = Writing::new().await else { return };
+    writing
         .execute("CREATE TABLE t (id int PRIMARY KEY, v int CHECK (v < 50), ip inet); INSERT INTO t VALUES (1, 1)")
         .await;
     let data = "SELECT i::INTEGER AS id, CASE i WHEN 33 THEN 99 ELSE 2 END AS v, \
         CASE i WHEN 44 THEN 'nowhere' ELSE '10.0.0.1' END AS ip FROM range(1, 101) r(i)";
-    let output = fixture.write(upsert(json!({"max_rejects": 2})), data).await.unwrap();
+    let output = writing.write(upsert(json!({"max_rejects": 2})), data).await.unwrap();
     assert_eq!((output.counts.inserted, output.counts.updated, output.counts.rejected), (97, 1, 2));
-    let row = fixture.bench.query("SELECT row_number, \"row\" FROM rejects.write ORDER BY 1").await.unwrap();
+    let row = writing.bench.query("SELECT row_number, \"row\" FROM rejects.write ORDER BY 1").await.unwrap();
     assert_eq!(row.rows()[0][1].as_deref(), Some(r#"{"v": 99, "id": 33, "ip": "10.0.0.1"}"#));
-    insta::assert_snapshot!(fixture.rejects().await, @r#"
+    insta::assert_snapshot!(writing.rejects().await, @r#"
     33|-|new row for relation "t" violates check constraint "t_v_check"
     44|-|invalid input syntax for type inet: "nowhere"
     "#);
@@ -137,8 +138,8 @@ async fn a_row_that_the_table_refuses_at_the_end_is_a_reject() {
 
 #[tokio::test]
 async fn rows_that_a_trigger_leaves_out_are_rejects_and_never_counted_as_written() {
-    let Some(fixture) = Fixture::new().await else { return };
-    fixture
+    let Some(writing) = Writing::new().await else { return };
+    writing
         .execute(
             "CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t VALUES (1, 1); \
              CREATE FUNCTION no_seven() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
@@ -147,22 +148,22 @@ async fn rows_that_a_trigger_leaves_out_are_rejects_and_never_counted_as_written
         )
         .await;
     let data = "SELECT i::INTEGER AS id, 2 AS v FROM range(20) r(i)";
-    let output = fixture.write(upsert(json!({"max_rejects": 1})), data).await.unwrap();
+    let output = writing.write(upsert(json!({"max_rejects": 1})), data).await.unwrap();
     assert_eq!((output.counts.inserted, output.counts.updated, output.counts.rejected), (18, 1, 1));
-    assert!(fixture.rejects().await.starts_with("8|-|the table left it out"), "{}", fixture.rejects().await);
-    fixture.execute("DELETE FROM t").await;
-    let output = fixture.write(config(json!({"max_rejects": 1})), data).await.unwrap();
+    assert!(writing.rejects().await.starts_with("8|-|the table left it out"), "{}", writing.rejects().await);
+    writing.execute("DELETE FROM t").await;
+    let output = writing.write(config(json!({"max_rejects": 1})), data).await.unwrap();
     assert_eq!((output.counts.inserted, output.counts.rejected), (19, 1));
 }
 
 #[tokio::test]
 async fn a_key_of_two_columns_and_a_table_that_is_created() {
-    let Some(fixture) = Fixture::new().await else { return };
+    let Some(writing) = Writing::new().await else { return };
     let settings = upsert(json!({"key": ["a", "B"], "create_if_missing": true}));
     let first = "SELECT * FROM (VALUES (1, 'x', 1.5), (1, 'y', 2.5)) v(a, \"B\", n)";
-    assert_eq!(fixture.write(settings.clone(), first).await.unwrap().counts.inserted, 2);
+    assert_eq!(writing.write(settings.clone(), first).await.unwrap().counts.inserted, 2);
     let second = "SELECT * FROM (VALUES (1, 'y', 3.5), (2, 'y', 4.5)) v(a, \"B\", n)";
-    let output = fixture.write(settings, second).await.unwrap();
+    let output = writing.write(settings, second).await.unwrap();
     assert_eq!((output.counts.inserted, output.counts.updated), (1, 1));
-    assert_eq!(fixture.shown("SELECT * FROM t ORDER BY a, \"B\"").await, "1|x|1.5\n1|y|3.5\n2|y|4.5");
+    assert_eq!(writing.shown("SELECT * FROM t ORDER BY a, \"B\"").await, "1|x|1.5\n1|y|3.5\n2|y|4.5");
 }

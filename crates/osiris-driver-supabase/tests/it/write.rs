@@ -2,10 +2,11 @@
 
 use osiris_core::{ErrorKind, RetryPolicy};
 use osiris_testkit::Sample;
+use osiris_testkit::database::config;
 use osiris_testkit::services::{PgBouncer, PostgresOptions};
 use serde_json::json;
 
-use crate::writing::{Fixture, config};
+use crate::subject::Writing;
 
 const EXTREMES: &str = "SELECT * FROM (VALUES \
     ((-128)::TINYINT, 255::UTINYINT, (-9223372036854775808)::BIGINT, 18446744073709551615::UBIGINT, \
@@ -22,12 +23,12 @@ const EXTREMES: &str = "SELECT * FROM (VALUES \
 
 #[tokio::test]
 async fn extremes_of_every_type_arrive_as_they_are() {
-    let Some(fixture) = Fixture::new().await else { return };
-    let output = fixture.write(config(json!({"create_if_missing": true, "max_rejects": 3})), EXTREMES).await.unwrap();
-    assert_eq!(output.counts.inserted, 3, "{}", fixture.rejects().await);
+    let Some(writing) = Writing::new().await else { return };
+    let output = writing.write(config(json!({"create_if_missing": true, "max_rejects": 3})), EXTREMES).await.unwrap();
+    assert_eq!(output.counts.inserted, 3, "{}", writing.rejects().await);
     let shown = "SELECT i8, u8, i64, u64, h, d, f, g, day, moment, tod, encode(convert_to(s, 'UTF8'), 'hex'), b, flag, j, l, iv, u, bits \
         FROM t ORDER BY i8";
-    insta::assert_snapshot!(fixture.shown(shown).await, @r#"
+    insta::assert_snapshot!(writing.shown(shown).await, @r#"
     -128|255|-9223372036854775808|18446744073709551615|99999999999999999999999999999999999999|-0.0000000001|3.4028235e+38|-1.7976931348623157e+308|infinity|294246-12-31 23:59:59.999999|23:59:59.999999|c5af20e29c9320e697a5e69cac20f09f9880095c4e5c2027220a0d|\x00ff5c27090a|t|{"a": 1}|{1,NULL,3}|-838:59:59.999999|c0ffee00-0000-4000-8000-00000000beef|1011
     127|0|9223372036854775807|0|-99999999999999999999999999999999999999|1234567890123456789012345678.0123456789|1.1754944e-38|NaN|4713-01-01 BC|-infinity|00:00:00||\x|f|null|{}|-3 mons +5 days 00:00:00.000001|00000000-0000-0000-0000-000000000000|0
     -|-|-|-|-|-|-|-|-|-|-|-|-|-|-|-|-|-|-
@@ -36,53 +37,53 @@ async fn extremes_of_every_type_arrive_as_they_are() {
 
 #[tokio::test]
 async fn the_staging_table_changes_nothing_about_what_arrives() {
-    let Some(fixture) = Fixture::new().await else { return };
+    let Some(writing) = Writing::new().await else { return };
     let sample = Sample::new(20_000);
-    fixture.write(json!({"table": "copied", "create_if_missing": true}), sample).await.unwrap();
+    writing.write(json!({"table": "copied", "create_if_missing": true}), sample).await.unwrap();
     let upsert = json!({"table": "merged", "create_if_missing": true, "mode": "upsert", "key": "id"});
-    fixture.write(upsert, sample).await.unwrap();
+    writing.write(upsert, sample).await.unwrap();
     let rows = "SELECT md5(string_agg(r::text, '|' ORDER BY id)), count(*), min(id), max(id) FROM";
-    let copied = fixture.shown(&format!("{rows} copied r")).await;
-    assert_eq!(copied, fixture.shown(&format!("{rows} merged r")).await);
+    let copied = writing.shown(&format!("{rows} copied r")).await;
+    assert_eq!(copied, writing.shown(&format!("{rows} merged r")).await);
     assert!(copied.ends_with("|20000|0|19999"), "{copied}");
-    assert_eq!(fixture.shown("SELECT count(*) FROM pg_class WHERE relname LIKE 'osiris%'").await, "0");
+    assert_eq!(writing.shown("SELECT count(*) FROM pg_class WHERE relname LIKE 'osiris%'").await, "0");
 }
 
 #[tokio::test]
 async fn an_append_adds_and_an_empty_input_is_no_error() {
-    let Some(fixture) = Fixture::new().await else { return };
-    fixture.execute("CREATE TABLE t (a int NOT NULL DEFAULT 5, b varchar(10)); INSERT INTO t VALUES (1, 'x')").await;
-    let output = fixture.write(config(json!({"mode": "insert"})), "SELECT 2 AS a, 'y' AS b").await.unwrap();
+    let Some(writing) = Writing::new().await else { return };
+    writing.execute("CREATE TABLE t (a int NOT NULL DEFAULT 5, b varchar(10)); INSERT INTO t VALUES (1, 'x')").await;
+    let output = writing.write(config(json!({"mode": "insert"})), "SELECT 2 AS a, 'y' AS b").await.unwrap();
     assert_eq!((output.rows, output.counts.inserted), (1, 1));
-    let output = fixture.write(config(json!({})), "SELECT 3 AS a, 'z' AS b WHERE false").await.unwrap();
+    let output = writing.write(config(json!({})), "SELECT 3 AS a, 'z' AS b WHERE false").await.unwrap();
     assert_eq!(output.rows, 0);
-    assert_eq!(fixture.shown("SELECT * FROM t ORDER BY a").await, "1|x\n2|y");
+    assert_eq!(writing.shown("SELECT * FROM t ORDER BY a").await, "1|x\n2|y");
 }
 
 #[tokio::test]
 async fn columns_may_be_renamed_and_numbers_of_a_sequence_are_not_given_twice() {
-    let Some(fixture) = Fixture::new().await else { return };
-    fixture.execute("CREATE TABLE t (id serial PRIMARY KEY, \"select\" int, \"A b\" int, \"Two\" int, two int)").await;
+    let Some(writing) = Writing::new().await else { return };
+    writing.execute("CREATE TABLE t (id serial PRIMARY KEY, \"select\" int, \"A b\" int, \"Two\" int, two int)").await;
     let columns = json!({"columns": {"x": "id", "y": "a B", "z": "two"}});
-    fixture.write(config(columns), "SELECT 41 AS x, 1 AS y, 2 AS z").await.unwrap();
-    fixture.write(config(json!({"columns": ["select"]})), "SELECT 7 AS \"select\", 8 AS other").await.unwrap();
-    assert_eq!(fixture.shown("SELECT * FROM t ORDER BY id").await, "41|-|1|-|2\n42|7|-|-|-");
+    writing.write(config(columns), "SELECT 41 AS x, 1 AS y, 2 AS z").await.unwrap();
+    writing.write(config(json!({"columns": ["select"]})), "SELECT 7 AS \"select\", 8 AS other").await.unwrap();
+    assert_eq!(writing.shown("SELECT * FROM t ORDER BY id").await, "41|-|1|-|2\n42|7|-|-|-");
     // A name that may mean two columns means none.
-    let report = fixture.refused(config(json!({})), "SELECT 1 AS TWO").await;
+    let report = writing.refused(config(json!({})), "SELECT 1 AS TWO").await;
     assert!(report.contains("no column `TWO`"), "{report}");
 }
 
 #[tokio::test]
 async fn everything_that_stands_in_the_way_is_said_at_once_and_nothing_is_written() {
-    let Some(fixture) = Fixture::new().await else { return };
-    fixture
+    let Some(writing) = Writing::new().await else { return };
+    writing
         .execute(
             "CREATE TABLE t (id int NOT NULL PRIMARY KEY, must int NOT NULL, g int GENERATED ALWAYS AS (id + 1) STORED, at time, \
              v varchar(3), n name); CREATE VIEW w AS SELECT id, must FROM t",
         )
         .await;
     let data = "SELECT 1 AS id, 2 AS g, TIMESTAMP '2024-01-01' AS at, 3 AS vv, 'x' AS n";
-    insta::assert_snapshot!(fixture.refused(config(json!({})), data).await, @"
+    insta::assert_snapshot!(writing.refused(config(json!({})), data).await, @"
     step `write`: the table `public.t` cannot be written, for 5 reasons:
       - its column `g` is generated: leave it out with `columns`
       - its column `at` is time without time zone and `at` of the input is TIMESTAMP: there is no exact conversion: cast it in a step before this one
@@ -92,46 +93,46 @@ async fn everything_that_stands_in_the_way_is_said_at_once_and_nothing_is_writte
     hint: mend them all and run again
     ");
     let upsert = json!({"mode": "upsert", "key": ["must", "v"]});
-    insta::assert_snapshot!(fixture.refused(config(upsert), "SELECT 1 AS id, 2 AS must").await, @"
+    insta::assert_snapshot!(writing.refused(config(upsert), "SELECT 1 AS id, 2 AS must").await, @"
     step `write`: the table `public.t` cannot be written, for 2 reasons:
       - nothing is written to its key column `v`
       - it has no primary key or unique index on exactly (must, v), which `key` names; it has: id
     hint: mend them all and run again
     ");
     let nulls = "SELECT 1 AS id, NULL::INTEGER AS must UNION ALL SELECT 2, 2";
-    insta::assert_snapshot!(fixture.refused(config(json!({})), nulls).await, @"
+    insta::assert_snapshot!(writing.refused(config(json!({})), nulls).await, @"
     step `write`: the table `public.t` cannot be written: `must` of the input is NULL in 1 rows, and its column takes no NULL
     hint: mend it and run again
     ");
-    insta::assert_snapshot!(fixture.refused(json!({"table": "w"}), "SELECT 1 AS id").await, @"
+    insta::assert_snapshot!(writing.refused(json!({"table": "w"}), "SELECT 1 AS id").await, @"
     step `write`: the table `public.w` cannot be written: it is a view: write to the table behind it
     hint: mend it and run again
     ");
-    insta::assert_snapshot!(fixture.refused(json!({"table": "typo"}), "SELECT 1 AS a").await, @"
+    insta::assert_snapshot!(writing.refused(json!({"table": "typo"}), "SELECT 1 AS a").await, @"
     step `write`: there is no table `public.typo`
     hint: check `table` and `schema`, or set `create_if_missing: true` to have it created
     ");
-    insta::assert_snapshot!(fixture.refused(json!({"table": "t", "schema": "x", "create_if_missing": true}), "SELECT 1 AS a").await, @"
+    insta::assert_snapshot!(writing.refused(json!({"table": "t", "schema": "x", "create_if_missing": true}), "SELECT 1 AS a").await, @"
     step `write`: there is no schema `x`
     hint: check `schema`, or make it: CREATE SCHEMA
     ");
-    assert_eq!(fixture.shown("SELECT COUNT(*) FROM t").await, "0");
+    assert_eq!(writing.shown("SELECT COUNT(*) FROM t").await, "0");
 }
 
 #[tokio::test]
 async fn grants_that_are_missing_are_named_before_anything_is_read() {
-    let Some(fixture) = Fixture::with(PostgresOptions::new()).await else { return };
-    fixture
+    let Some(writing) = Writing::with(PostgresOptions::new()).await else { return };
+    writing
         .execute(
             "CREATE ROLE low LOGIN PASSWORD 'pw'; CREATE TABLE t (id int PRIMARY KEY, v int); GRANT INSERT ON t TO low; \
              CREATE TABLE own (id int, owner text); ALTER TABLE own ENABLE ROW LEVEL SECURITY; GRANT INSERT, SELECT ON own TO low; \
              CREATE POLICY mine ON own TO low USING (true) WITH CHECK (owner = 'low')",
         )
         .await;
-    let connection = fixture.server.connection_with(json!({"pg_user": "low", "pg_password": "pw"}));
+    let connection = writing.server.connection_with(json!({"pg_user": "low", "pg_password": "pw"}));
     let run = async |settings: serde_json::Value, data: &str| {
-        let input = fixture.bench.table("source", data).await.unwrap();
-        fixture
+        let input = writing.bench.table("source", data).await.unwrap();
+        writing
             .bench
             .step("write", "supabase.writer", settings)
             .connection(connection.clone())
@@ -162,43 +163,43 @@ async fn grants_that_are_missing_are_named_before_anything_is_read() {
     let data = "SELECT i::INTEGER AS id, CASE i WHEN 3 THEN 'other' ELSE 'low' END AS owner FROM range(6) r(i)";
     let output = run(json!({"table": "own", "max_rejects": 1}), data).await.unwrap();
     assert_eq!((output.counts.inserted, output.counts.rejected), (5, 1));
-    assert!(fixture.rejects().await.contains("row-level security policy"), "{}", fixture.rejects().await);
+    assert!(writing.rejects().await.contains("row-level security policy"), "{}", writing.rejects().await);
 }
 
 #[tokio::test]
 async fn one_column_and_a_thousand_are_written() {
-    let Some(fixture) = Fixture::new().await else { return };
+    let Some(writing) = Writing::new().await else { return };
     let tiny: Vec<String> = (0..1000).map(|n| format!("(i + {n})::SMALLINT AS c{n}")).collect();
     let tiny = format!("SELECT {} FROM range(100) t(i)", tiny.join(", "));
     for mode in [json!({}), json!({"mode": "upsert", "key": "c0"})] {
-        fixture.execute("DROP TABLE IF EXISTS t").await;
+        writing.execute("DROP TABLE IF EXISTS t").await;
         let mut settings = config(mode);
         settings["create_if_missing"] = json!(true);
-        let output = fixture.write(settings, tiny.as_str()).await.unwrap();
+        let output = writing.write(settings, tiny.as_str()).await.unwrap();
         assert_eq!(output.rows, 100);
-        assert_eq!(fixture.shown("SELECT SUM(c0), SUM(c999) FROM t").await, "4950|104850");
+        assert_eq!(writing.shown("SELECT SUM(c0), SUM(c999) FROM t").await, "4950|104850");
     }
     let narrow = "SELECT i::INTEGER AS i FROM range(1000) t(i)";
-    fixture.write(json!({"table": "n", "create_if_missing": true, "batch_size": 7}), narrow).await.unwrap();
-    assert_eq!(fixture.shown("SELECT COUNT(*), SUM(i) FROM n").await, "1000|499500");
+    writing.write(json!({"table": "n", "create_if_missing": true, "batch_size": 7}), narrow).await.unwrap();
+    assert_eq!(writing.shown("SELECT COUNT(*), SUM(i) FROM n").await, "1000|499500");
     // A row whose cells do not fit into a page is refused as a row.
     let wide: Vec<String> = (0..1600).map(|n| format!("i AS c{n}")).collect();
     let wide = format!("SELECT {} FROM range(2) t(i)", wide.join(", "));
-    let failure = fixture.write(json!({"table": "wide", "create_if_missing": true}), wide.as_str()).await.unwrap_err();
+    let failure = writing.write(json!({"table": "wide", "create_if_missing": true}), wide.as_str()).await.unwrap_err();
     assert!(failure.error.report().contains("rejected"), "{:?}", failure.error);
-    assert_eq!(fixture.shown("SELECT to_regclass('wide')").await, "-");
+    assert_eq!(writing.shown("SELECT to_regclass('wide')").await, "-");
 }
 
 #[tokio::test]
 async fn a_dry_run_plans_and_changes_nothing() {
-    let Some(fixture) = Fixture::new().await else { return };
-    let input = fixture.bench.table("source", "SELECT 1::BIGINT AS id, 'x' AS name").await.unwrap();
+    let Some(writing) = Writing::new().await else { return };
+    let input = writing.bench.table("source", "SELECT 1::BIGINT AS id, 'x' AS name").await.unwrap();
     let settings = config(json!({"create_if_missing": true, "key": "id", "mode": "upsert"}));
     let step =
-        fixture.bench.step("plan", "supabase.writer", settings).connection(fixture.connection.clone()).input(&input);
+        writing.bench.step("plan", "supabase.writer", settings).connection(writing.connection.clone()).input(&input);
     step.dry_run().run().await.unwrap();
-    assert_eq!(fixture.shown("SELECT to_regclass('t')").await, "-");
-    let plan = std::fs::read_to_string(fixture.bench.scratch().join("artifacts/plan/ddl_plan.sql")).unwrap();
+    assert_eq!(writing.shown("SELECT to_regclass('t')").await, "-");
+    let plan = std::fs::read_to_string(writing.bench.scratch().join("artifacts/plan/ddl_plan.sql")).unwrap();
     insta::assert_snapshot!(plan, @r#"
     CREATE TABLE "public"."t" (
       "id" bigint NOT NULL,
@@ -210,58 +211,58 @@ async fn a_dry_run_plans_and_changes_nothing() {
 
 #[tokio::test]
 async fn a_target_whose_rows_are_locked_is_a_timeout_that_is_tried_again() {
-    let Some(fixture) = Fixture::with(PostgresOptions::new()).await else { return };
-    fixture.execute("CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t VALUES (1, 1)").await;
+    let Some(writing) = Writing::with(PostgresOptions::new()).await else { return };
+    writing.execute("CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t VALUES (1, 1)").await;
     // A shorter wait that somebody has set is kept.
-    fixture.execute("ALTER ROLE postgres SET lock_timeout = '200ms'").await;
-    let mut other = fixture.server.connect().await.unwrap();
+    writing.execute("ALTER ROLE postgres SET lock_timeout = '200ms'").await;
+    let mut other = writing.server.connect().await.unwrap();
     sqlx::raw_sql("BEGIN; SELECT * FROM t WHERE id = 1 FOR UPDATE").execute(&mut other).await.unwrap();
     let settings = config(json!({"mode": "upsert", "key": "id"}));
-    let input = fixture.bench.table("source", "SELECT 1 AS id, 2 AS v").await.unwrap();
+    let input = writing.bench.table("source", "SELECT 1 AS id, 2 AS v").await.unwrap();
     let quick =
         RetryPolicy { max_attempts: 3, initial_delay: std::time::Duration::from_millis(10), ..RetryPolicy::default() };
-    let step = fixture.bench.step("write", "supabase.writer", settings.clone()).connection(fixture.connection.clone());
+    let step = writing.bench.step("write", "supabase.writer", settings.clone()).connection(writing.connection.clone());
     let failure = step.input(&input).retry(quick).run().await.unwrap_err();
     assert_eq!((failure.error.kind(), failure.attempts), (ErrorKind::Timeout, 3), "{:?}", failure.error);
     sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
-    fixture.write_table(settings, &input).await.unwrap();
-    assert_eq!(fixture.shown("SELECT * FROM t").await, "1|2");
+    writing.write_table(settings, &input).await.unwrap();
+    assert_eq!(writing.shown("SELECT * FROM t").await, "1|2");
 }
 
 #[tokio::test]
 async fn a_deadlock_is_tried_again_and_then_goes_through() {
-    let Some(fixture) = Fixture::with(PostgresOptions::new()).await else { return };
-    fixture
+    let Some(writing) = Writing::with(PostgresOptions::new()).await else { return };
+    writing
         .execute("CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t SELECT i, 0 FROM generate_series(1, 50) i")
         .await;
     // The one that looks for a deadlock first is its victim.
-    fixture.execute("ALTER ROLE postgres SET deadlock_timeout = '50ms'").await;
-    let mut other = fixture.server.connect().await.unwrap();
+    writing.execute("ALTER ROLE postgres SET deadlock_timeout = '50ms'").await;
+    let mut other = writing.server.connect().await.unwrap();
     sqlx::raw_sql("SET deadlock_timeout = '1h'; BEGIN; UPDATE t SET v = v + 1 WHERE id > 10")
         .execute(&mut other)
         .await
         .unwrap();
     let opponent = async {
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
-        while fixture.shown("SELECT count(*) FROM pg_locks WHERE NOT granted").await == "0" {
+        while writing.shown("SELECT count(*) FROM pg_locks WHERE NOT granted").await == "0" {
             assert!(std::time::Instant::now() < deadline, "nobody waits");
         }
         sqlx::raw_sql("UPDATE t SET v = v + 1 WHERE id <= 10; COMMIT").execute(&mut other).await.unwrap();
     };
-    let write = fixture.write(
+    let write = writing.write(
         config(json!({"mode": "upsert", "key": "id"})),
         "SELECT i::INTEGER + 1 AS id, 7 AS v FROM range(50) t(i)",
     );
     let (output, ()) = tokio::join!(write, opponent);
     let output = output.unwrap();
     assert_eq!(output.attempts, 2, "nobody was the victim");
-    assert_eq!(fixture.shown("SELECT COUNT(*), SUM(v) FROM t").await, "50|350");
+    assert_eq!(writing.shown("SELECT COUNT(*), SUM(v) FROM t").await, "50|350");
 }
 
 #[tokio::test]
 async fn a_role_with_impatient_settings_writes_all_the_same() {
-    let Some(fixture) = Fixture::with(PostgresOptions::new()).await else { return };
-    fixture
+    let Some(writing) = Writing::with(PostgresOptions::new()).await else { return };
+    writing
         .execute(
             "CREATE TABLE t (id int); CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
                RAISE NOTICE 'a message that nobody reads: %', repeat('x', 1000); \
@@ -272,29 +273,29 @@ async fn a_role_with_impatient_settings_writes_all_the_same() {
         )
         .await;
     let data = "SELECT i::INTEGER AS id FROM range(10000) r(i)";
-    let output = fixture.write(config(json!({})), data).await.unwrap();
+    let output = writing.write(config(json!({})), data).await.unwrap();
     assert_eq!(output.counts.inserted, 10_000);
-    let input = fixture
+    let input = writing
         .bench
         .table("source", "SELECT 0 AS id UNION ALL SELECT i::INTEGER * 1000 FROM range(200) r(i)")
         .await
         .unwrap();
-    let step = fixture.bench.step("write", "supabase.writer", config(json!({"timeout": 1})));
-    let step = step.connection(fixture.connection.clone()).input(&input).retry(RetryPolicy::never());
+    let step = writing.bench.step("write", "supabase.writer", config(json!({"timeout": 1})));
+    let step = step.connection(writing.connection.clone()).input(&input).retry(RetryPolicy::never());
     let failure = step.run().await.unwrap_err();
     assert_eq!(failure.error.kind(), ErrorKind::Timeout, "{:?}", failure.error);
 }
 
 #[tokio::test]
 async fn behind_a_pooler_that_gives_each_transaction_another_session_all_modes_work() {
-    let Some(fixture) = Fixture::new().await else { return };
-    let Some(pooler) = PgBouncer::start(&fixture.server).await.unwrap() else { return };
-    fixture.execute("CREATE TABLE t (id int PRIMARY KEY, v int, ip inet)").await;
+    let Some(writing) = Writing::new().await else { return };
+    let Some(pooler) = PgBouncer::start(&writing.server).await.unwrap() else { return };
+    writing.execute("CREATE TABLE t (id int PRIMARY KEY, v int, ip inet)").await;
     let data = "SELECT i::INTEGER AS id, 7 AS v, '10.0.0.1' AS ip FROM range(5000) r(i)";
-    let input = fixture.bench.table("source", data).await.unwrap();
+    let input = writing.bench.table("source", data).await.unwrap();
     let steps = ["append", "overwrite", "upsert", "overwrite"].map(|mode| {
         let settings = config(json!({"mode": mode, "key": "id", "batch_size": 1000}));
-        let step = fixture.bench.step("write", "supabase.writer", settings).connection(pooler.connection());
+        let step = writing.bench.step("write", "supabase.writer", settings).connection(pooler.connection());
         step.input(&input)
     });
     for step in steps {
@@ -305,12 +306,12 @@ async fn behind_a_pooler_that_gives_each_transaction_another_session_all_modes_w
     let more: Vec<_> = (0..6)
         .map(|n| {
             let settings = json!({"table": format!("t{n}"), "create_if_missing": true, "key": "id", "mode": "upsert"});
-            let step = fixture.bench.step(format!("write{n}"), "supabase.writer", settings);
+            let step = writing.bench.step(format!("write{n}"), "supabase.writer", settings);
             step.connection(pooler.connection()).input(&input).run()
         })
         .collect();
     for output in futures::future::join_all(more).await {
         assert_eq!(output.unwrap().counts.inserted, 5000);
     }
-    assert_eq!(fixture.shown("SELECT count(*) FROM t UNION ALL SELECT count(*) FROM t5").await, "5000\n5000");
+    assert_eq!(writing.shown("SELECT count(*) FROM t UNION ALL SELECT count(*) FROM t5").await, "5000\n5000");
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use osiris_testkit::services::PostgresOptions;
 use serde_json::json;
 
-use crate::writing::Fixture;
+use crate::subject::Writing;
 
 const ROWS: u64 = 1_500_000;
 const COLUMNS: &str = "i::BIGINT AS id, (i % 20000)::BIGINT AS part, (i % 1000)::BIGINT AS supplier, (i % 7)::INTEGER AS line, \
@@ -24,27 +24,27 @@ const TABLE: &str = "(id bigint NOT NULL, part bigint NOT NULL, supplier bigint 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn loading_is_as_fast_as_the_servers_own_client() {
     let options = PostgresOptions::new().with_setting("shared_buffers", "256MB").with_setting("max_wal_size", "4GB");
-    let Some(fixture) = Fixture::with(options).await else { return };
-    fixture.execute(&format!("CREATE TABLE t {TABLE}; CREATE TABLE by_hand {TABLE}")).await;
+    let Some(writing) = Writing::with(options).await else { return };
+    writing.execute(&format!("CREATE TABLE t {TABLE}; CREATE TABLE by_hand {TABLE}")).await;
     let input =
-        fixture.bench.table("source", format!("SELECT {COLUMNS} FROM range({ROWS}) r(i)").as_str()).await.unwrap();
-    let file = fixture.bench.place().join("rows.bin");
+        writing.bench.table("source", format!("SELECT {COLUMNS} FROM range({ROWS}) r(i)").as_str()).await.unwrap();
+    let file = writing.bench.place().join("rows.bin");
     let psql = |command: String| {
-        let dsn = fixture.server.dsn();
+        let dsn = writing.server.dsn();
         let status = std::process::Command::new("psql").args([&dsn, "-qc", &command]).status().unwrap();
         assert!(status.success());
     };
-    fixture.write_table(json!({"table": "t"}), &input).await.unwrap();
+    writing.write_table(json!({"table": "t"}), &input).await.unwrap();
     psql(format!("\\copy t TO '{}' (FORMAT binary)", file.display()));
     for _ in 0..3 {
-        fixture.execute("TRUNCATE t, by_hand").await;
-        fixture.execute("CHECKPOINT").await;
+        writing.execute("TRUNCATE t, by_hand").await;
+        writing.execute("CHECKPOINT").await;
         let started = Instant::now();
         psql(format!("\\copy by_hand FROM '{}' (FORMAT binary)", file.display()));
         let by_hand = started.elapsed();
-        fixture.execute("CHECKPOINT").await;
+        writing.execute("CHECKPOINT").await;
         let started = Instant::now();
-        fixture.write_table(json!({"table": "t"}), &input).await.unwrap();
+        writing.write_table(json!({"table": "t"}), &input).await.unwrap();
         let written = started.elapsed();
         println!(
             "\\copy {by_hand:.2?}, supabase.writer {written:.2?}: {:.2}x",
@@ -52,12 +52,12 @@ async fn loading_is_as_fast_as_the_servers_own_client() {
         );
     }
     let started = Instant::now();
-    let output = fixture.write_table(json!({"table": "t", "mode": "overwrite"}), &input).await.unwrap();
+    let output = writing.write_table(json!({"table": "t", "mode": "overwrite"}), &input).await.unwrap();
     println!("overwrite of {ROWS} rows {:.2?}: {:?}", started.elapsed(), output.counts);
-    fixture.execute("CREATE TABLE keyed AS TABLE by_hand; ALTER TABLE keyed ADD PRIMARY KEY (id)").await;
-    fixture.execute("UPDATE keyed SET note = 'old' WHERE id % 2 = 0; DELETE FROM keyed WHERE id % 5 = 0").await;
+    writing.execute("CREATE TABLE keyed AS TABLE by_hand; ALTER TABLE keyed ADD PRIMARY KEY (id)").await;
+    writing.execute("UPDATE keyed SET note = 'old' WHERE id % 2 = 0; DELETE FROM keyed WHERE id % 5 = 0").await;
     let started = Instant::now();
     let upsert = json!({"table": "keyed", "mode": "upsert", "key": "id"});
-    let output = fixture.write_table(upsert, &input).await.unwrap();
+    let output = writing.write_table(upsert, &input).await.unwrap();
     println!("upsert of {ROWS} rows {:.2?}: {:?}", started.elapsed(), output.counts);
 }

@@ -1,8 +1,9 @@
 //! Types that have no counterpart in the store: read as text or JSON, written back, they are what they were.
 
+use osiris_testkit::database::config;
 use serde_json::json;
 
-use crate::writing::{Fixture, config};
+use crate::subject::Writing;
 
 const TYPES: &str = "CREATE TYPE mood AS ENUM ('so so', 'good'); CREATE TYPE pair AS (a int, b text); \
     CREATE DOMAIN short AS varchar(5) CHECK (VALUE <> 'never'); \
@@ -24,31 +25,31 @@ const ROWS: &str = "INSERT INTO source VALUES \
 
 #[tokio::test]
 async fn what_the_store_has_no_type_for_survives_being_read_and_written() {
-    let Some(fixture) = Fixture::new().await else { return };
-    fixture.execute(TYPES).await;
-    fixture.execute(ROWS).await;
-    fixture.execute("CREATE TABLE t (LIKE source INCLUDING ALL)").await;
-    let read = fixture.bench.step("read", "supabase.extractor", json!({"table": "source"}));
-    let read = read.connection(fixture.connection.clone()).run().await;
+    let Some(writing) = Writing::new().await else { return };
+    writing.execute(TYPES).await;
+    writing.execute(ROWS).await;
+    writing.execute("CREATE TABLE t (LIKE source INCLUDING ALL)").await;
+    let read = writing.bench.step("read", "supabase.extractor", json!({"table": "source"}));
+    let read = read.connection(writing.connection.clone()).run().await;
     let read = read.unwrap_or_else(|failure| panic!("{}", failure.error.report()));
     let table = read.table.unwrap();
     for mode in [json!({}), json!({"mode": "upsert", "key": "id"})] {
-        let written = fixture.write_table(config(mode.clone()), &table).await;
+        let written = writing.write_table(config(mode.clone()), &table).await;
         let written = written.unwrap_or_else(|failure| panic!("{}", failure.error.report()));
         let expected = if mode == json!({}) { written.counts.inserted } else { written.counts.unchanged };
         assert_eq!(expected, 3, "{:?}", written.counts);
         let rows = "SELECT r::text FROM";
         assert_eq!(
-            fixture.shown(&format!("{rows} source r ORDER BY id")).await,
-            fixture.shown(&format!("{rows} t r ORDER BY id")).await
+            writing.shown(&format!("{rows} source r ORDER BY id")).await,
+            writing.shown(&format!("{rows} t r ORDER BY id")).await
         );
     }
 }
 
 #[tokio::test]
 async fn lists_of_the_store_are_arrays_or_json_as_the_table_has_it() {
-    let Some(fixture) = Fixture::new().await else { return };
-    fixture
+    let Some(writing) = Writing::new().await else { return };
+    writing
         .execute("CREATE TABLE t (id int, a bigint[], b numeric(6,2)[], c text[], d jsonb, e int[], f timestamptz[], g json, h text)")
         .await;
     let data = "SELECT 1 AS id, [1, NULL, 3]::SMALLINT[] AS a, [1.5, -2]::DECIMAL(10,3)[] AS b, ['x', 'y \"z\"'] AS c, [[1], [2, 3]] AS d, \
@@ -56,13 +57,13 @@ async fn lists_of_the_store_are_arrays_or_json_as_the_table_has_it() {
         UNION ALL SELECT 2, [], NULL, [NULL], [], [], [], NULL, NULL \
         UNION ALL SELECT 3, [], [1.555], NULL, NULL, NULL, NULL, NULL, NULL \
         UNION ALL SELECT 4, NULL, NULL, NULL, NULL, [[1], [2, 3]], NULL, NULL, NULL";
-    let output = fixture.write(config(json!({"max_rejects": 2})), data).await.unwrap();
-    assert_eq!((output.counts.inserted, output.counts.rejected), (2, 2), "{}", fixture.rejects().await);
-    insta::assert_snapshot!(fixture.shown("SELECT * FROM t ORDER BY id").await, @r#"
+    let output = writing.write(config(json!({"max_rejects": 2})), data).await.unwrap();
+    assert_eq!((output.counts.inserted, output.counts.rejected), (2, 2), "{}", writing.rejects().await);
+    insta::assert_snapshot!(writing.shown("SELECT * FROM t ORDER BY id").await, @r#"
     1|{1,NULL,3}|{1.50,-2.00}|{x,"y \"z\""}|[[1], [2, 3]]|{{1,2},{3,4}}|{"2024-01-01 00:00:00+00"}|{"a":1.50,"b":[null]}|{"k":"2024-02-29"}
     2|{}|-|{NULL}|[]|{}|{}|-|-
     "#);
-    insta::assert_snapshot!(fixture.rejects().await, @r#"
+    insta::assert_snapshot!(writing.rejects().await, @r#"
     3|b|it has more digits behind the point than the column keeps
     4|e|its lists are not all as long, which an array's are
     "#);
@@ -70,11 +71,11 @@ async fn lists_of_the_store_are_arrays_or_json_as_the_table_has_it() {
 
 #[tokio::test]
 async fn what_a_column_of_arrays_would_cut_or_round_is_refused() {
-    let Some(fixture) = Fixture::new().await else { return };
-    fixture.execute("CREATE TABLE t (id int, v varchar(3)[], n numeric(4,1)[], m timestamp(0)[])").await;
+    let Some(writing) = Writing::new().await else { return };
+    writing.execute("CREATE TABLE t (id int, v varchar(3)[], n numeric(4,1)[], m timestamp(0)[])").await;
     let data = "SELECT * FROM (VALUES (1, '[\"abc\"]', '[[1.5, 2.0]]', '[\"2024-01-01 00:00:00\"]'), (2, '[\"abcd\"]', NULL, NULL), \
         (3, NULL, '[1.55]', NULL), (4, NULL, NULL, '[\"2024-01-01 00:00:00.5\"]'), (5, NULL, '[10000]', NULL)) x(id, v, n, m)";
-    let output = fixture.write(config(json!({"max_rejects": 4})), data).await.unwrap();
-    assert_eq!((output.counts.inserted, output.counts.rejected), (1, 4), "{}", fixture.rejects().await);
-    assert_eq!(fixture.shown("SELECT * FROM t").await, "1|{abc}|{{1.5,2.0}}|{\"2024-01-01 00:00:00\"}");
+    let output = writing.write(config(json!({"max_rejects": 4})), data).await.unwrap();
+    assert_eq!((output.counts.inserted, output.counts.rejected), (1, 4), "{}", writing.rejects().await);
+    assert_eq!(writing.shown("SELECT * FROM t").await, "1|{abc}|{{1.5,2.0}}|{\"2024-01-01 00:00:00\"}");
 }

@@ -1,0 +1,24 @@
+//! The driver over its direct channel, and its server, for the tests that drivers of databases share.
+
+use osiris_core::{Registry, Result};
+use osiris_testkit::database::{self, DatabaseDriver};
+use osiris_testkit::services::Postgres;
+
+pub(crate) struct Direct;
+
+impl DatabaseDriver for Direct {
+    type Server = Postgres;
+
+    const EXTRACTOR: &'static str = "supabase.extractor";
+    const WRITER: &'static str = "supabase.writer";
+
+    fn register(registry: &mut Registry) -> Result<()> {
+        osiris_driver_supabase::register(registry)
+    }
+}
+
+/// A server, a bench before it, and the extractor between them.
+pub(crate) type Reading = database::Reading<Direct>;
+
+/// A server, a bench before it, and the writer between them.
+pub(crate) type Writing = database::Writing<Direct>;
