@@ -126,6 +126,14 @@ pub trait Component: Sized + Send + Sync + 'static {
         let _ = (config, connection, base);
         Vec::new()
     }
+
+    /// Whether rows may pass through the step without a table, over a [direct edge](crate::store::DirectEdge). True of an extractor
+    /// that only uses [`TableSink::sender`] and [`TableSink::rows`], and of a writer that reads its input once, whole, and looks
+    /// at [`TableRef::rows`] only after that. Pure, like [`validate`](Self::validate).
+    fn streams(config: &Self::Config, connection: &Self::Connection) -> bool {
+        let _ = (config, connection);
+        false
+    }
 }
 
 /// One run of one component, parsed.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use crate::store::DirectEdge;
 use crate::telemetry::{Unit, event};
 use crate::{Progress, RejectTable, Result, Store, TableSink, Telemetry};
 
@@ -38,6 +39,7 @@ impl RunContext {
             cancel: self.cancel.child_token(),
             progress,
             rejects,
+            edge: None,
         }
     }
 
@@ -65,9 +67,18 @@ pub struct ExecutionContext {
     cancel: CancellationToken,
     progress: Arc<Progress>,
     rejects: RejectTable,
+    edge: Option<DirectEdge>,
 }
 
 impl ExecutionContext {
+    /// The same for a step whose rows go over a direct edge instead of into a table. Its component must
+    /// [say](crate::Component::streams) that it can do that.
+    #[must_use]
+    pub fn handing_over(mut self, edge: DirectEdge) -> Self {
+        self.edge = Some(edge);
+        self
+    }
+
     /// The step's id.
     pub fn step_id(&self) -> &str {
         &self.step
@@ -130,9 +141,13 @@ impl ExecutionContext {
         &self.cancel
     }
 
-    /// The sink of the step's table, which advances the step's counters.
+    /// The sink of the step's rows, which advances the step's counters.
     pub(crate) async fn sink(&self) -> Result<TableSink> {
-        self.store().sink_with_progress(&self.step, Arc::clone(&self.progress)).await
+        let progress = Arc::clone(&self.progress);
+        match &self.edge {
+            None => self.store().sink_with_progress(&self.step, progress).await,
+            Some(edge) => Ok(self.store().direct_sink_with_progress(edge.clone(), &self.step, progress)),
+        }
     }
 
     pub(crate) fn telemetry(&self) -> &Telemetry {

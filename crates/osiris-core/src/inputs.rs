@@ -3,7 +3,8 @@
 use crate::problem::nearest;
 use crate::{Error, Result, TableRef};
 
-/// The inputs of a step. They name committed tables and are never changed [CRT-002, DRV-007].
+/// The inputs of a step. They name committed tables, or rows that are arriving for a writer that streams, and are never changed
+/// [CRT-002, DRV-007].
 #[derive(Debug, Clone, Default)]
 pub struct Inputs {
     tables: Vec<Input>,
@@ -14,7 +15,7 @@ pub struct Inputs {
 pub struct Input {
     /// The name that the step's SQL may use besides the step id: the key under `inputs`.
     pub key: Option<String>,
-    /// The committed table.
+    /// The table.
     pub table: TableRef,
 }
 

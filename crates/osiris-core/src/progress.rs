@@ -23,8 +23,8 @@ impl Progress {
     }
 
     /// How many rows there are in all, once known.
-    pub fn expect_rows(&self, rows: u64) {
-        self.total_rows.store(rows, Relaxed);
+    pub fn expect_rows(&self, rows: impl Into<Option<u64>>) {
+        self.total_rows.store(rows.into().unwrap_or_default(), Relaxed);
     }
 
     /// How many bytes there are in all, once known.

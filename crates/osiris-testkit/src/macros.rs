@@ -37,6 +37,7 @@ macro_rules! conformance_suite {
             extract {
                 drv_012_pages_until_every_row_is_read,
                 drv_013_page_size_is_configurable_and_1000_by_default,
+                drv_024_hands_its_rows_straight_on_if_it_streams,
                 drv_024_leaves_its_table_in_the_run_store,
                 drv_025_maps_types_exactly,
                 drv_026_changes_nothing_in_a_dry_run,
@@ -122,6 +123,7 @@ macro_rules! conformance_suite {
             write {
                 drv_007_finds_inputs_by_step_id_and_lists_those_present,
                 drv_008_names_every_missing_column,
+                drv_024_takes_arriving_rows_if_it_streams,
                 drv_024_writes_every_row_of_its_input,
                 drv_026_writes_nothing_in_a_dry_run,
                 drv_028_writes_in_batches,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use osiris_core::store::DirectEdge;
 use osiris_core::{
     ExecutionContext, Inputs, Progress, Result, RetryPolicy, StepFailure, StepOutput, StepRequest, TableRef,
 };
@@ -19,6 +20,7 @@ pub struct BenchStep<'a> {
     inputs: Inputs,
     progress: Arc<Progress>,
     request: StepRequest,
+    edge: Option<DirectEdge>,
 }
 
 impl<'a> BenchStep<'a> {
@@ -26,7 +28,15 @@ impl<'a> BenchStep<'a> {
         let retry = RetryPolicy { initial_delay: Duration::from_millis(1), ..RetryPolicy::default() };
         let base_dir = bench.place().path().to_path_buf();
         let request = StepRequest { retry, base_dir, ..StepRequest::new(id, config) };
-        Self { bench, component, connection: Value::Null, inputs: Inputs::none(), progress: Arc::default(), request }
+        Self {
+            bench,
+            component,
+            connection: Value::Null,
+            inputs: Inputs::none(),
+            progress: Arc::default(),
+            request,
+            edge: None,
+        }
     }
 
     /// The fields of its connection. Default: none.
@@ -83,6 +93,12 @@ impl<'a> BenchStep<'a> {
         self
     }
 
+    /// An edge that its rows go over instead of into a table.
+    pub fn handing_over(mut self, edge: DirectEdge) -> Self {
+        self.edge = Some(edge);
+        self
+    }
+
     /// Runs it to its end.
     ///
     /// # Errors
@@ -106,6 +122,10 @@ impl<'a> BenchStep<'a> {
         let request = StepRequest { connection, ..self.request };
         let context: ExecutionContext =
             self.bench.run_context().step_with_progress(&request.step_id, Arc::clone(&self.progress));
+        let context = match self.edge {
+            Some(edge) => context.handing_over(edge),
+            None => context,
+        };
         driver.run(&request, &self.inputs, &context).await
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use osiris_core::{ComponentSpec, Driver, Error, Inputs, Role, StepFailure, StepOutput};
 
-use crate::{Bench, BenchOptions, BenchStep, InputTable, Job, Place, Sample, Subject};
+use crate::{Bench, BenchOptions, BenchStep, InputTable, Job, Place, Rows, Sample, Subject};
 
 /// The id of a trial's step.
 pub(crate) const STEP: &str = "trial-step";
@@ -200,14 +200,22 @@ impl Ready {
         }
     }
 
+    /// The component.
+    pub(crate) fn driver(&self) -> Result<&Arc<dyn Driver>, Violation> {
+        Ok(self.bench.driver(self.component)?)
+    }
+
+    /// The rows that the job promises.
+    pub(crate) fn expected(&self) -> Result<&Rows, Violation> {
+        let expected = self.job.expected.as_ref();
+        expected.ok_or_else(|| Violation::new("the job of the subject expects no rows: call `Job::expecting`"))
+    }
+
     /// Whether `output` has the rows that the job expects.
     pub(crate) async fn compare(&self, output: &StepOutput) -> Result<(), Violation> {
         let Some(table) = &output.table else { return Ok(()) };
-        let Some(expected) = &self.job.expected else {
-            return Err(Violation::new("the job of the subject expects no rows: call `Job::expecting`"));
-        };
         let found = self.bench.rows(table).await?;
-        match expected.difference(&found) {
+        match self.expected()?.difference(&found) {
             None => Ok(()),
             Some(difference) => Err(Violation::new(format!("the step's table is not as expected: {difference}"))),
         }

@@ -284,6 +284,13 @@ impl<C: Component> Driver for Adapter<C> {
         }
     }
 
+    fn streams(&self, config: &Value, connection: &ResolvedConnection) -> bool {
+        match (self.parse_config(config), self.parse_connection(connection)) {
+            (Ok(config), Ok(connection)) => C::streams(&config, &connection),
+            _ => false,
+        }
+    }
+
     async fn run(
         &self,
         request: &StepRequest,
@@ -296,7 +303,7 @@ impl<C: Component> Driver for Adapter<C> {
         for input in inputs.iter() {
             ctx.log_event(
                 event::INPUTS_RESOLVED,
-                json!({"from_step": input.table.step(), "key": input.key, "rows": input.table.rows()}),
+                json!({"from_step": input.table.step(), "key": input.key, "rows": input.table.expected_rows()}),
             );
         }
         let (Attempted { counts, result }, attempts) = self.run_parsed(request, inputs, ctx).await;

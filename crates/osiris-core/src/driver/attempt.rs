@@ -15,8 +15,10 @@ pub(super) struct Attempted {
 
 pub(super) async fn extract<C: Extract>(component: &C, step: &Step<'_, C>, ctx: &ExecutionContext) -> Attempted {
     let mut counts = StepCounts::default();
+    let mut passage = None;
     let result = async {
         let sink = ctx.sink().await?;
+        passage = sink.passage();
         let extracted = component.extract(step, &sink, ctx).await?;
         ctx.rejects().enforce_limit()?;
         counts.read = extracted.read;
@@ -29,6 +31,10 @@ pub(super) async fn extract<C: Extract>(component: &C, step: &Step<'_, C>, ctx: 
         Ok((Some(sink.finish_with(note).await?), extracted.state))
     }
     .await;
+    let result = match passage {
+        Some(passage) => passage.as_sender(result),
+        None => result,
+    };
     Attempted { counts, result }
 }
 
@@ -64,8 +70,12 @@ pub(super) async fn write<C: Write>(
     let mut counts = StepCounts::default();
     let result = async {
         let input = inputs.single(step.input_step())?;
+        let written = component.write(step, input, ctx).await;
         counts.read = input.rows();
-        let written = component.write(step, input, ctx).await?;
+        let written = match input.passage() {
+            Some(passage) => passage.as_taker(written),
+            None => written,
+        }?;
         written.add_to(&mut counts);
         counts.rejected = ctx.rejects().len();
         if !step.dry_run() {

@@ -89,6 +89,10 @@ pub trait Driver: Send + Sync {
     /// The directories that a step with this configuration reads or writes; empty when either value is not valid.
     fn directories(&self, config: &Value, connection: &ResolvedConnection, base: &Path) -> Vec<PathBuf>;
 
+    /// Whether rows may pass through a step with this configuration without a table: see
+    /// [`Component::streams`](crate::Component::streams). False when either value is not valid.
+    fn streams(&self, config: &Value, connection: &ResolvedConnection) -> bool;
+
     /// Runs a step to its end: retries, times out, honours cancellation, rolls back, counts, logs, redacts.
     ///
     /// # Errors

@@ -7,12 +7,11 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{Field, Schema};
 use arrow::record_batch::RecordBatch;
 use duckdb::Connection;
-use duckdb::vtab::ArrowBatchRegistration;
 
 use super::incoming::{column_type, insertable};
-use super::open::ROWS;
+use super::rows::Offer;
 use super::schema::{Column, StepNote, TableRef, TableSchema};
-use super::sink::Columns;
+use super::sink::{different_schemas, no_table};
 use super::transaction::{StoreTransaction, count, drop_table, enter_table};
 use super::types::ColumnType;
 use super::widen::{conversion, join};
@@ -23,6 +22,15 @@ use crate::{Error, Result};
 /// they are outside of DuckDB's memory limit.
 const INSERT_ROWS: usize = 10_000;
 const INSERT_BYTES: usize = 16 << 20;
+
+/// What may happen to the columns from one batch to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Columns {
+    /// Nothing.
+    Fixed,
+    /// New ones are added, types widen.
+    Widening,
+}
 
 /// One open transaction and, once there is a table, what waits to be inserted into it.
 pub(super) struct Loader<'a> {
@@ -85,8 +93,7 @@ impl<'a> Loader<'a> {
         match &self.schema {
             None => self.create(wanted),
             Some(present) if *present == wanted => Ok(()),
-            Some(_) => Err(Error::validation("the senders of one table have different schemas")
-                .with_hint("open a widening sender")),
+            Some(_) => Err(different_schemas()),
         }
     }
 
@@ -119,10 +126,9 @@ impl<'a> Loader<'a> {
     /// Inserts what waits.
     fn insert(&mut self) -> Result<()> {
         let Some(batch) = self.waiting.take()? else { return Ok(()) };
-        let rows = ArrowBatchRegistration::new(batch);
-        let sql = format!("INSERT INTO {} SELECT * FROM {ROWS}(?)", table_sql(self.step));
-        let inserted = self.connection.execute(&sql, [&rows]);
-        inserted.map(drop).map_err(|error| store_error(error, "rows could not be stored"))
+        let rows = Offer::new(batch.schema(), Some(batch));
+        let sql = format!("INSERT INTO {} SELECT * FROM {}", table_sql(self.step), rows.sql());
+        self.connection.execute_batch(&sql).map_err(|error| store_error(error, "rows could not be stored"))
     }
 
     fn widen_to(&mut self, incoming: &Schema) -> Result<()> {
@@ -168,7 +174,7 @@ impl<'a> Loader<'a> {
     pub(super) fn rows(&mut self) -> Result<u64> {
         self.insert()?;
         if self.schema.is_none() {
-            return Err(Error::unknown("the step made no table").with_hint("a source without rows still has columns"));
+            return Err(no_table());
         }
         count(self.connection, &table_sql(self.step))
     }
@@ -187,13 +193,14 @@ impl<'a> Loader<'a> {
     }
 }
 
-fn table_schema(schema: &Schema) -> Result<TableSchema> {
+/// The columns of a table for batches of `schema`.
+pub(super) fn table_schema(schema: &Schema) -> Result<TableSchema> {
     let columns = schema.fields().iter().map(|field| Ok(Column::new(field.name(), column_type(field)?)));
     TableSchema::new(columns.collect::<Result<_>>()?)
 }
 
 /// The batch in the order and types of the table; columns it lacks are NULL.
-fn fit(batch: &RecordBatch, schema: &TableSchema, columns: Columns) -> Result<RecordBatch> {
+pub(super) fn fit(batch: &RecordBatch, schema: &TableSchema, columns: Columns) -> Result<RecordBatch> {
     let incoming = batch.schema();
     if let Some(unknown) =
         incoming.fields().iter().find(|field| schema.columns().iter().all(|c| c.name != *field.name()))

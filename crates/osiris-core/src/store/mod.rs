@@ -6,6 +6,7 @@
 //!
 //! DuckDB's types appear here and in the drivers that let DuckDB work natively; nowhere else.
 
+mod direct;
 mod error;
 mod incoming;
 mod interrupt;
@@ -15,6 +16,7 @@ mod memory;
 mod nulls;
 mod open;
 mod rejects;
+mod rows;
 mod scan;
 mod schema;
 mod sink;
@@ -33,6 +35,7 @@ use duckdb::Connection;
 use interrupt::InterruptOnDrop;
 use threads::{Threads, Work};
 
+pub use direct::{Arrivals, DirectEdge};
 pub use error::{EngineError, store_error};
 pub use memory::default_memory_limit;
 pub use open::{StoreKind, StoreOptions};
@@ -110,12 +113,32 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,
     {
+        self.work(Work::Computing, work).await
+    }
+
+    /// The same for work that reads `table`, whose rows may be arriving.
+    ///
+    /// # Errors
+    /// What `work` returns.
+    pub async fn call_over<T, F>(&self, table: &TableRef, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        self.work(if table.is_arriving() { Work::Passing } else { Work::Computing }, work).await
+    }
+
+    async fn work<T, F>(&self, kind: Work, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
         let connection = self.connection()?;
         let threads = self.threads();
         let (_guard, working) = InterruptOnDrop::new(connection.interrupt_handle());
         let work = move || {
             let _working = working;
-            let _at_work = threads.begin(Work::Computing);
+            let _at_work = threads.begin(kind);
             work(&connection)
         };
         let result = tokio::task::spawn_blocking(work).await;
@@ -135,6 +158,15 @@ impl Store {
         let (sink, thread) = TableSink::start(self.connection()?, self.threads(), self.0.in_flight, step, progress)?;
         self.sinks().insert(step.to_owned(), thread);
         Ok(sink)
+    }
+
+    /// A sink for `step` whose rows go over `edge` instead of into a table.
+    pub fn direct_sink(&self, edge: DirectEdge, step: &str) -> TableSink {
+        self.direct_sink_with_progress(edge, step, Arc::default())
+    }
+
+    pub(crate) fn direct_sink_with_progress(&self, edge: DirectEdge, step: &str, progress: Arc<Progress>) -> TableSink {
+        TableSink::direct(edge, self.0.in_flight, step, progress)
     }
 
     /// Waits until the last sink of `step` has committed or rolled back.

@@ -3,9 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use duckdb::vtab::arrow::ArrowVTab;
 use duckdb::{Config, Connection};
 
+use super::rows::{ROWS, Rows};
 use super::{STEPS, default_memory_limit, quote_text, store_error};
 use crate::{Error, Result};
 
@@ -91,9 +91,6 @@ impl StoreOptions {
 /// A transaction log of this size would be checkpointed in mid-load, which is pure cost: a run's database is loaded once.
 const CHECKPOINT_THRESHOLD: &str = "1TB";
 
-/// The table function that gives the rows of a batch.
-pub(super) const ROWS: &str = "osiris_rows";
-
 pub(super) fn open(options: &StoreOptions) -> Result<Connection> {
     std::fs::create_dir_all(&options.scratch).map_err(|error| {
         Error::from(error).with_context("directory", options.scratch.display()).with_hint("choose another `--run-dir`")
@@ -105,7 +102,7 @@ pub(super) fn open(options: &StoreOptions) -> Result<Connection> {
         StoreKind::Memory => Connection::open_in_memory_with_flags(config),
     }
     .map_err(opened)?;
-    connection.register_table_function::<ArrowVTab>(ROWS).map_err(opened)?;
+    connection.register_table_function::<Rows>(ROWS).map_err(opened)?;
     connection.execute_batch(&settings(options)).map_err(opened)?;
     connection.execute_batch(&catalog(options)).map_err(opened)?;
     connection.execute_batch(&sandbox(options)?).map_err(opened)?;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
 
+use super::direct::{Arriving, Passage};
 use super::types::ColumnType;
 use crate::{Error, Result, StepCounts};
 
@@ -88,20 +89,30 @@ pub struct StepNote {
     pub fingerprint: Option<String>,
 }
 
-/// A committed table of the run store: the output of a step.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The output of a step: a committed table of the run store, or rows that arrive over a [direct edge](super::DirectEdge).
+#[derive(Debug, Clone)]
 pub struct TableRef(Arc<Inner>);
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 struct Inner {
     step: String,
     schema: TableSchema,
-    rows: u64,
+    rows: Rows,
+}
+
+#[derive(Debug)]
+enum Rows {
+    Stored(u64),
+    Arriving(Arriving),
 }
 
 impl TableRef {
     pub(crate) fn new(step: impl Into<String>, schema: TableSchema, rows: u64) -> Self {
-        Self(Arc::new(Inner { step: step.into(), schema, rows }))
+        Self(Arc::new(Inner { step: step.into(), schema, rows: Rows::Stored(rows) }))
+    }
+
+    pub(super) fn arriving(step: impl Into<String>, schema: TableSchema, rows: Arriving) -> Self {
+        Self(Arc::new(Inner { step: step.into(), schema, rows: Rows::Arriving(rows) }))
     }
 
     /// The step that made it, which is its name.
@@ -114,13 +125,48 @@ impl TableRef {
         &self.0.schema
     }
 
-    /// Its rows.
+    /// Its rows; while they are arriving, those that have been taken. All have been once the reading of them has ended well.
     pub fn rows(&self) -> u64 {
-        self.0.rows
+        match &self.0.rows {
+            Rows::Stored(rows) => *rows,
+            Rows::Arriving(arriving) => arriving.passage().taken(),
+        }
     }
 
-    /// Its name in the store's SQL, quoted.
+    /// How many rows there will be to read, where that is known before.
+    pub fn expected_rows(&self) -> Option<u64> {
+        (!self.is_arriving()).then(|| self.rows())
+    }
+
+    /// Whether its rows are arriving while they are read, which can be done once. Only components that
+    /// [say so](crate::Component::streams) get such a table.
+    pub fn is_arriving(&self) -> bool {
+        self.passage().is_some()
+    }
+
+    /// What is known of a direct edge by both of its sides.
+    pub(crate) fn passage(&self) -> Option<&Passage> {
+        match &self.0.rows {
+            Rows::Stored(_) => None,
+            Rows::Arriving(arriving) => Some(arriving.passage()),
+        }
+    }
+
+    /// What stands for it behind FROM in the store's SQL: its name, quoted.
     pub fn sql(&self) -> String {
-        super::table_sql(self.step())
+        match &self.0.rows {
+            Rows::Stored(_) => super::table_sql(self.step()),
+            Rows::Arriving(arriving) => arriving.sql(self.schema()),
+        }
     }
 }
+
+impl PartialEq for TableRef {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+            || (self.step(), self.schema(), self.rows(), self.is_arriving())
+                == (other.step(), other.schema(), other.rows(), other.is_arriving())
+    }
+}
+
+impl Eq for TableRef {}

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arrow::array::Int64Array;
 use async_trait::async_trait;
+use osiris_core::store::DirectEdge;
 use osiris_core::{
     Component, ComponentSpec, ConfigSchema, ConnectionUse, Error, ErrorKind, ExecutionContext, Extract, Extracted,
     Inputs, Registry, ResolvedConnection, Result, RetryPolicy, Role, RunContext, Secret, Step, StepRequest, TableRef,
@@ -98,6 +99,43 @@ impl Write for Void {
     }
 }
 
+/// Reads its input and acknowledges what it read.
+struct Reader;
+
+impl Component for Reader {
+    const SPEC: ComponentSpec = ComponentSpec::new("test.reader", "1", Role::Write, "Reader");
+    type Connection = osiris_core::NoConnection;
+    type Config = VoidConfig;
+}
+
+#[async_trait]
+impl Write for Reader {
+    async fn write(&self, _: &Step<'_, Self>, input: &TableRef, ctx: &ExecutionContext) -> Result<Written> {
+        let mut scan = ctx.store().scan(input).open().await?;
+        let mut rows = 0;
+        while let Some(batch) = scan.next().await? {
+            rows += batch.num_rows() as u64;
+        }
+        Ok(Written::inserted(rows))
+    }
+}
+
+/// Fails before it reads anything.
+struct Refusing;
+
+impl Component for Refusing {
+    const SPEC: ComponentSpec = ComponentSpec::new("test.refusing", "1", Role::Write, "Refusing");
+    type Connection = osiris_core::NoConnection;
+    type Config = VoidConfig;
+}
+
+#[async_trait]
+impl Write for Refusing {
+    async fn write(&self, _: &Step<'_, Self>, _: &TableRef, _: &ExecutionContext) -> Result<Written> {
+        Err(Error::permission("the destination is closed"))
+    }
+}
+
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
@@ -141,6 +179,8 @@ impl Bench {
         let mut registry = Registry::new();
         registry.extractor(Numbers::default()).add().unwrap();
         registry.writer(Void).add().unwrap();
+        registry.writer(Reader).add().unwrap();
+        registry.writer(Refusing).add().unwrap();
         let (events, metrics) = (Lines::default(), Lines::default());
         let telemetry =
             Telemetry::to_writers(Box::new(events.clone()), Box::new(metrics.clone()), "test", Default::default());
@@ -301,4 +341,64 @@ fn a_word_that_is_no_choice_is_named_with_the_nearest_one() {
     let expected = "mode: `apend` is not one of append, overwrite (did you mean `append`?)";
     assert_eq!(problems(json!({"mode": "apend"})), expected);
     assert!(problems(json!({"mode": 3})).starts_with("mode: expected"), "{}", problems(json!({"mode": 3})));
+}
+
+/// Runs the step `numbers` and, with each of its attempts, `taker` on what arrives.
+async fn hand_over(
+    bench: &Bench,
+    request: &StepRequest,
+    taker: &dyn osiris_core::Driver,
+) -> (Result<osiris_core::StepOutput, osiris_core::StepFailure>, Vec<Result<u64, Error>>) {
+    let (edge, mut arrivals) = DirectEdge::new("taker");
+    let reading = async move {
+        let ctx = bench.run.step(&request.step_id).handing_over(edge);
+        bench.registry.get("test.numbers").unwrap().run(request, &Inputs::none(), &ctx).await
+    };
+    let taking = async {
+        let mut ended = Vec::new();
+        while let Some(table) = arrivals.next().await {
+            let request = StepRequest::new("taker", json!({}));
+            let written = taker.run(&request, &Inputs::one(table), &bench.run.step("taker")).await;
+            ended.push(written.map(|output| output.rows).map_err(Error::from));
+        }
+        ended
+    };
+    tokio::join!(reading, taking)
+}
+
+#[tokio::test]
+async fn a_source_that_tries_again_begins_again_with_its_taker() {
+    let bench = Bench::new();
+    let taker = Arc::clone(bench.registry.get("test.reader").unwrap());
+    let request = bench.request(json!({"rows": 3, "failures": 1}));
+    let (read, taken) = hand_over(&bench, &request, taker.as_ref()).await;
+    let read = read.unwrap();
+    assert_eq!((read.rows, read.attempts, read.counts.stored), (3, 2, 3));
+    let [Err(first), Ok(3)] = taken.as_slice() else { panic!("{taken:?}") };
+    assert_eq!(first.kind(), ErrorKind::Cancelled);
+    assert!(first.message().contains("step `numbers`, whose rows it took, was not done"), "{first:?}");
+    assert_eq!(bench.events.named("event", "inputs_resolved")[0]["rows"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_taker_that_fails_is_the_cause_and_the_source_is_only_stopped() {
+    let bench = Bench::new();
+    let taker = Arc::clone(bench.registry.get("test.refusing").unwrap());
+    let (read, taken) = hand_over(&bench, &bench.request(json!({"rows": 3})), taker.as_ref()).await;
+    let read = read.unwrap_err();
+    assert_eq!((read.attempts, read.error.kind()), (1, ErrorKind::Cancelled));
+    assert!(read.error.message().contains("step `taker`, which took its rows, was not done"), "{:?}", read.error);
+    let [Err(cause)] = taken.as_slice() else { panic!("{taken:?}") };
+    assert_eq!((cause.kind(), cause.message()), (ErrorKind::Permission, "the destination is closed"));
+}
+
+#[tokio::test]
+async fn a_taker_is_not_done_before_it_has_read_everything() {
+    let bench = Bench::new();
+    let taker = Arc::clone(bench.registry.get("test.void").unwrap());
+    let (read, taken) = hand_over(&bench, &bench.request(json!({"rows": 3})), taker.as_ref()).await;
+    assert_eq!(read.unwrap_err().error.kind(), ErrorKind::Cancelled);
+    let [Err(cause)] = taken.as_slice() else { panic!("{taken:?}") };
+    assert_eq!(cause.kind(), ErrorKind::Integrity);
+    assert!(cause.message().contains("before it had read all rows"), "{cause:?}");
 }

@@ -81,7 +81,7 @@ async fn what_sql_makes_with_a_zone_becomes_an_instant() {
 async fn an_instant_that_becomes_text_says_that_it_is_utc() {
     let (store, _directory) = store_started("2024-01-01T00:00:00Z");
     let sink = store.sink("mixed").await.unwrap();
-    let sender = sink.widening_sender();
+    let sender = sink.widening_sender().unwrap();
     sender.send(batch(TimestampMicrosecondArray::from(vec![0]).with_timezone("UTC"))).await.unwrap();
     sender.send(batch(StringArray::from(vec!["soon"]))).await.unwrap();
     sender.send(batch(TimestampMicrosecondArray::from(vec![1_500_000]).with_timezone("UTC"))).await.unwrap();

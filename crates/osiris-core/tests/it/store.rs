@@ -158,7 +158,7 @@ async fn columns_that_differ_by_case_alone_are_refused_with_both_names() {
 async fn a_widening_table_grows_columns_and_types_and_keeps_every_value() {
     let (store, _directory) = memory_store();
     let sink = store.sink("api").await.unwrap();
-    let sender = sink.widening_sender();
+    let sender = sink.widening_sender().unwrap();
     let columns = |columns: Vec<(&str, ArrayRef)>| {
         RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true))).unwrap()
     };
@@ -195,7 +195,7 @@ async fn a_widening_table_grows_columns_and_types_and_keeps_every_value() {
 async fn nested_values_meet_others_as_json() {
     let (store, _directory) = memory_store();
     let sink = store.sink("api").await.unwrap();
-    let sender = sink.widening_sender();
+    let sender = sink.widening_sender().unwrap();
     sender.send(batch(StringArray::from(vec![Some("te\"xt"), None]))).await.unwrap();
     let mut lists = arrow::array::ListBuilder::new(arrow::array::Int64Builder::new());
     lists.append_value([Some(1), None]);

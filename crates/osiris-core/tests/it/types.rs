@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use arrow::array::*;
 use arrow::datatypes::*;
+use osiris_core::Store;
+use osiris_core::store::DirectEdge;
 use proptest::prelude::*;
 
 use crate::{batch, memory_store, read};
 
-/// Sends one column and reads it back.
+/// Sends one column and reads it back: through a table, and straight, which must come to the same.
 fn round_trip(array: ArrayRef) -> osiris_core::Result<ArrayRef> {
     round_trip_field(Field::new("v", array.data_type().clone(), true), array)
 }
@@ -17,13 +19,47 @@ fn round_trip_field(field: Field, array: ArrayRef) -> osiris_core::Result<ArrayR
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let (store, _directory) = memory_store();
-        let sink = store.sink("s").await?;
         let data = RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![array]).unwrap();
-        sink.sender(data.schema()).await?.send(data).await?;
-        let table = sink.finish().await?;
-        let batches = read(&store, &table).await;
-        Ok(arrow::compute::concat_batches(&table.schema().arrow(), &batches).unwrap().column(0).clone())
+        let stored = through_a_table(&store, data.clone()).await;
+        let passed = straight_through(&store, data).await;
+        match (&stored, &passed) {
+            (Ok(stored), Ok(passed)) => assert_eq!((stored, stored.data_type()), (passed, passed.data_type())),
+            (Err(_), Err(_)) => {}
+            _ => panic!("through a table: {stored:?}, straight: {passed:?}"),
+        }
+        stored
     })
+}
+
+async fn through_a_table(store: &Store, data: RecordBatch) -> osiris_core::Result<ArrayRef> {
+    let sink = store.sink("s").await?;
+    sink.sender(data.schema()).await?.send(data).await?;
+    let table = sink.finish().await?;
+    Ok(column(&table, &read(store, &table).await))
+}
+
+async fn straight_through(store: &Store, data: RecordBatch) -> osiris_core::Result<ArrayRef> {
+    let (edge, mut arrivals) = DirectEdge::new("taker");
+    let sink = store.direct_sink(edge, "s");
+    let giving = async move {
+        sink.sender(data.schema()).await?.send(data).await?;
+        sink.finish().await.map(drop)
+    };
+    let taking = async move {
+        let Some(table) = arrivals.next().await else { return Err(osiris_core::Error::unknown("no table")) };
+        let mut scan = store.scan(&table).open().await?;
+        let mut batches = Vec::new();
+        while let Some(batch) = scan.next().await? {
+            batches.push(batch);
+        }
+        Ok(column(&table, &batches))
+    };
+    let (given, taken) = tokio::join!(giving, taking);
+    given.and(taken)
+}
+
+fn column(table: &osiris_core::TableRef, batches: &[RecordBatch]) -> ArrayRef {
+    arrow::compute::concat_batches(&table.schema().arrow(), batches).unwrap().column(0).clone()
 }
 
 /// The same values come back in the same Arrow type.

@@ -93,6 +93,10 @@ impl Component for CsvWriter {
     fn directories(config: &CsvWriterConfig, connection: &FilesystemConnection, base: &Path) -> Vec<PathBuf> {
         Location::new(connection, base).parents(&config.path)
     }
+
+    fn streams(_: &CsvWriterConfig, _: &FilesystemConnection) -> bool {
+        true
+    }
 }
 
 #[async_trait]
@@ -102,7 +106,7 @@ impl Write for CsvWriter {
         let columns = columns(&config.columns, input);
         let location = Location::new(step.connection(), step.base_dir());
         let scan = ctx.store().scan(input).columns(columns.clone()).open().await?;
-        ctx.progress().expect_rows(input.rows());
+        ctx.progress().expect_rows(input.expected_rows());
         let job = Job::new(config, columns, ctx)?;
         let destination = Destination::find(&location, &config.path, config.create_dirs, step.dry_run())?;
         if step.dry_run() {

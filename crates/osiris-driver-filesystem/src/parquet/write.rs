@@ -66,6 +66,10 @@ impl Component for ParquetWriter {
     fn directories(config: &ParquetWriterConfig, connection: &FilesystemConnection, base: &Path) -> Vec<PathBuf> {
         Location::new(connection, base).parents(&config.path)
     }
+
+    fn streams(config: &ParquetWriterConfig, _: &FilesystemConnection) -> bool {
+        !several(config)
+    }
 }
 
 /// Whether the path is a directory of several files.
@@ -85,10 +89,11 @@ impl Write for ParquetWriter {
             return Ok(Written::default());
         }
         let name = destination.name().to_owned();
-        ctx.progress().expect_rows(input.rows());
+        ctx.progress().expect_rows(input.expected_rows());
         let job = Job { config, table: input.clone(), streams: self.streams.clone() };
         let scratch = Scratch::new(ctx.store().scratch_dir(), step.id())?;
-        let (done, staged) = ctx.store().call(move |connection| job.run(connection, &destination, &scratch)).await?;
+        let write = move |connection: &Connection| job.run(connection, &destination, &scratch);
+        let (done, staged) = ctx.store().call_over(input, write).await?;
         staged.commit(&name)?;
         ctx.progress().add_rows(done.rows);
         ctx.progress().add_bytes(done.bytes);
@@ -135,7 +140,7 @@ impl Job {
         match destination {
             Destination::Stdout => {
                 let path = scratch.path("parquet");
-                let rows = self.copy(connection, &self.select(), &path, "standard output", self.table.rows())?;
+                let rows = self.copy(connection, &self.select(), &path, "standard output", || self.table.rows())?;
                 Ok((Done { rows, bytes: send(&path, &self.streams)?, files: 1 }, Staged::Sent))
             }
             Destination::File { path, name } if several(&self.config) => self.directory(connection, path, name),
@@ -154,7 +159,7 @@ impl Job {
             before = footer::read(path, name)?.rows;
             select = self.appended(connection, atomic.target(), name)?;
         }
-        let rows = self.copy(connection, &select, atomic.temp(), name, before + self.table.rows())?;
+        let rows = self.copy(connection, &select, atomic.temp(), name, || before + self.table.rows())?;
         let bytes = atomic.sync(name)?;
         Ok((Done { rows: rows - before, bytes, files: 1 }, Staged::File(atomic)))
     }
@@ -204,7 +209,7 @@ impl Job {
             if let Some(parent) = file.parent() {
                 std::fs::create_dir_all(parent).map_err(|error| io_error("could not be written", &shown, error))?;
             }
-            done.rows += self.copy(connection, &slice.select, &file, &shown, slice.rows)?;
+            done.rows += self.copy(connection, &slice.select, &file, &shown, || slice.rows)?;
             done.bytes += file.metadata().map_or(0, |metadata| metadata.len());
             done.files += 1;
         }
@@ -212,8 +217,16 @@ impl Job {
         Ok((done, Staged::Directory(directory)))
     }
 
-    /// Lets DuckDB write a file, and reads its footer back. Returns the rows it has.
-    fn copy(&self, connection: &Connection, select: &str, path: &Path, name: &str, expected: u64) -> Result<u64> {
+    /// Lets DuckDB write a file, and reads its footer back. Returns the rows it has, which must be those `expected`: asked for at the
+    /// end, since they may have been arriving.
+    fn copy(
+        &self,
+        connection: &Connection,
+        select: &str,
+        path: &Path,
+        name: &str,
+        expected: impl FnOnce() -> u64,
+    ) -> Result<u64> {
         let compression = match self.config.compression {
             ParquetCompression::Zstd => "zstd",
             ParquetCompression::Snappy => "snappy",
@@ -229,7 +242,7 @@ impl Job {
             quote_text(&path.display().to_string())
         );
         connection.execute_batch(&sql).map_err(|error| engine_error(error, name, "could not be written"))?;
-        let rows = footer::read(path, name)?.rows;
+        let (rows, expected) = (footer::read(path, name)?.rows, expected());
         if rows != expected {
             return Err(Error::integrity(format!(
                 "`{name}` has {rows} rows by its footer, {expected} were to be written"

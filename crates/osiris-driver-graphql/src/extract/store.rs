@@ -30,7 +30,7 @@ pub(super) async fn pages(
     out: &TableSink,
     ctx: &ExecutionContext,
 ) -> Result<Extracted> {
-    let mut columns = Columns::new(plan, out.widening_sender());
+    let mut columns = Columns::new(plan, out.widening_sender()?);
     let mut decoder = RowDecoder::new(row_options(plan.flatten));
     let nulls = Arc::new(AtomicU64::new(0));
     let (mut errors, mut sent) = (0, Instant::now());

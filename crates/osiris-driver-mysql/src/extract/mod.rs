@@ -69,6 +69,10 @@ impl Component for MysqlExtractor {
     fn validate(config: &ExtractorConfig) -> Vec<Problem> {
         config.problems()
     }
+
+    fn streams(_: &ExtractorConfig, _: &MysqlConnection) -> bool {
+        true
+    }
 }
 
 #[async_trait]

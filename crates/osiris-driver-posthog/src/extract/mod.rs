@@ -92,7 +92,7 @@ impl Extract for PosthogExtractor {
         let (config, connection) = (step.config(), step.connection());
         let plan = Plan::new(config, connection, step.state(), Moment::from((self.now)()))?;
         let client = Client::open(&self.connect, connection, config.max_requests_per_minute)?.for_step(ctx);
-        let output = Output::new(out.widening_sender(), plan.source, config);
+        let output = Output::new(out.widening_sender()?, plan.source, config);
         if step.dry_run() {
             return glimpse(client, plan, output).await;
         }

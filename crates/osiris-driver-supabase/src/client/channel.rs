@@ -27,7 +27,7 @@ impl Channel {
     ///
     /// # Errors
     /// When the connection lacks what it needs: a connection as users write it is refused before.
-    pub(super) fn choose(connection: &SupabaseConnection) -> Result<Self> {
+    pub(crate) fn choose(connection: &SupabaseConnection) -> Result<Self> {
         match (connection.channel, connection.direct.is_some(), connection.rest.is_some()) {
             (ChannelChoice::Auto | ChannelChoice::Postgres, true, _) => Ok(Self::Postgres),
             (ChannelChoice::Auto | ChannelChoice::Rest, _, true) => Ok(Self::Rest),

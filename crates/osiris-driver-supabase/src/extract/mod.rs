@@ -54,6 +54,10 @@ impl Component for SupabaseExtractor {
     fn validate(config: &ExtractorConfig) -> Vec<Problem> {
         config.problems()
     }
+
+    fn streams(_: &ExtractorConfig, connection: &SupabaseConnection) -> bool {
+        Channel::choose(connection).is_ok_and(|channel| channel == Channel::Postgres)
+    }
 }
 
 #[async_trait]

@@ -11,7 +11,7 @@ use crate::{client, settings};
 async fn stored(options: RowOptions, pages: &[&str]) -> Result<String> {
     let bench = Bench::new(|_| Ok(()))?;
     let sink = bench.store().sink("rows").await?;
-    let sender = sink.widening_sender();
+    let sender = sink.widening_sender().unwrap();
     let mut decoder = RowDecoder::new(options);
     for page in pages {
         let document = Document::parse(page.as_bytes().to_vec().into(), &RowPath::root())?;

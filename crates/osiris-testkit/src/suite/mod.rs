@@ -13,6 +13,7 @@ pub mod write;
 
 mod cancel;
 mod config;
+mod direct;
 mod errors;
 mod http;
 mod resources;

@@ -58,9 +58,7 @@ pub(super) fn expected_rows(ready: &Ready, role: Role) -> Result<u64, Violation>
     if role == Role::Write {
         return Ok(ready.inputs.iter().map(|input| input.table.rows()).sum());
     }
-    let expected = ready.job.expected.as_ref();
-    let expected = expected.ok_or_else(|| Violation::new("the job expects no rows: call `Job::expecting`"))?;
-    Ok(expected.len() as u64)
+    Ok(ready.expected()?.len() as u64)
 }
 
 /// DRV-009: the row metric of the role is there exactly once when the step returns, with the unit `rows`, the step's tag and

@@ -13,13 +13,18 @@ use crate::trial::{INPUT, STEP, ensure, not_applicable};
 use crate::{Destination, Job, Mode, Outcome, Rows, Sample, Trial, Verdict, Violation, process};
 
 pub use super::cancel::crt_003_releases_everything_on_success_failure_and_cancellation;
+pub use super::direct::drv_024_takes_arriving_rows_if_it_streams;
 pub use super::inputs::{
     crt_002_leaves_its_inputs_as_they_were, crt_004_refuses_to_run_without_an_input,
     drv_007_finds_inputs_by_step_id_and_lists_those_present, drv_008_names_every_missing_column,
 };
 
 /// Compares what the destination holds with `expected`.
-async fn holds<S: Destination>(trial: &Trial<S>, expected: Option<&Rows>, when: &str) -> Result<(), Violation> {
+pub(super) async fn holds<S: Destination>(
+    trial: &Trial<S>,
+    expected: Option<&Rows>,
+    when: &str,
+) -> Result<(), Violation> {
     let found = trial.subject().read(trial.place()).await?;
     match (expected, &found) {
         (None, None) => Ok(()),
@@ -34,12 +39,17 @@ async fn holds<S: Destination>(trial: &Trial<S>, expected: Option<&Rows>, when: 
 }
 
 /// Writes `sample` in `mode`, with the configuration of the subject.
-async fn write<S: Destination>(trial: &Trial<S>, job: &Job, mode: Mode, sample: Sample) -> Result<u64, Violation> {
+pub(super) async fn write<S: Destination>(
+    trial: &Trial<S>,
+    job: &Job,
+    mode: Mode,
+    sample: Sample,
+) -> Result<u64, Violation> {
     let ready = trial.ready_for(job_of(trial, job, mode, sample)).await?;
     Ok(ready.run().await?.rows)
 }
 
-fn job_of<S: Destination>(trial: &Trial<S>, job: &Job, mode: Mode, sample: Sample) -> Job {
+pub(super) fn job_of<S: Destination>(trial: &Trial<S>, job: &Job, mode: Mode, sample: Sample) -> Job {
     let config: Value = trial.subject().with_mode(job.config.clone(), mode);
     Job::new(config).connection(job.connection.clone()).input(INPUT, sample)
 }
@@ -116,11 +126,6 @@ pub async fn drv_028_writes_in_batches<S: Destination>(trial: &Trial<S>) -> Outc
 pub async fn crt_005_supports_each_mode_or_refuses_it_by_name<S: Destination>(trial: &Trial<S>) -> Outcome {
     let supported = trial.subject().modes();
     let (old, new) = (Sample::new(60), Sample::new(60).starting_at(40));
-    let expected = |mode| match mode {
-        Mode::Append => Ok(old.text()?.and(&new.text()?)),
-        Mode::Overwrite => new.text(),
-        Mode::Upsert => Sample::new(100).text(),
-    };
     for mode in Mode::ALL {
         let job = trial.job(0).await?;
         if supported.contains(&mode) {
@@ -128,7 +133,7 @@ pub async fn crt_005_supports_each_mode_or_refuses_it_by_name<S: Destination>(tr
             write(trial, &job, first, old).await?;
             let rows = write(trial, &job, mode, new).await?;
             ensure!(rows == new.rows(), "{}: {rows} of {} rows were acknowledged", mode.as_str(), new.rows());
-            holds(trial, Some(&expected(mode)?), mode.as_str()).await?;
+            holds(trial, Some(&after(mode, old, new)?), mode.as_str()).await?;
         } else {
             refuses(trial, &job, mode).await?;
         }
@@ -230,6 +235,15 @@ async fn settle<S: Destination>(trial: &Trial<S>) -> Result<(), Violation> {
         before = now;
     }
     Err(Violation::new("files go on changing after the step was stopped"))
+}
+
+/// What a destination with the rows of `old` holds when those of `new` have been written.
+pub(super) fn after(mode: Mode, old: Sample, new: Sample) -> Result<Rows, Violation> {
+    Ok(match mode {
+        Mode::Append => old.text()?.and(&new.text()?),
+        Mode::Overwrite => new.text()?,
+        Mode::Upsert => merged(&old.text()?, &new.text()?),
+    })
 }
 
 /// `new` over `old`, by the column `id`.

@@ -65,6 +65,10 @@ flaws! {
         doctor::drv_023_never_fails_and_never_leaks, "is in";
     a_writer_loses_a_row: Writer, LosesARow,
         write::drv_024_writes_every_row_of_its_input, "expected 1000 rows, found 999";
+    a_row_is_lost_on_its_way_to_the_next_step: Extractor, LosesARow,
+        extract::drv_024_hands_its_rows_straight_on_if_it_streams, "expected 2999 rows, found 2998";
+    rows_that_broke_off_stay: Writer, WritesInPlace,
+        write::drv_024_takes_arriving_rows_if_it_streams, "after rows that broke off";
     a_number_becomes_a_text: Extractor, TurnsNumbersIntoText,
         extract::drv_025_maps_types_exactly, "expected the types";
     a_dry_run_reads_everything: Extractor, ReadsAllInADryRun,

@@ -80,6 +80,10 @@ impl Component for LinesExtractor {
         problems.truncate(if config.table.contains("only-one") { 1 } else { 2 });
         problems
     }
+
+    fn streams(_: &ExtractorConfig, _: &LinesConnection) -> bool {
+        true
+    }
 }
 
 #[async_trait]

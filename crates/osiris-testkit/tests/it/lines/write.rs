@@ -58,6 +58,10 @@ impl Component for LinesWriter {
             Some(other) => vec![Problem::error("/mode", format!("`{other}` is not supported {:?}", config.key))],
         }
     }
+
+    fn streams(_: &WriterConfig, _: &LinesConnection) -> bool {
+        true
+    }
 }
 
 /// The file beside the table, gone when dropped.
