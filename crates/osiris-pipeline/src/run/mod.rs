@@ -3,7 +3,9 @@
 //! Nothing here knows a component. What one step does is the driver's; what a run owes its user (the ledger, state that is
 //! saved last, a directory to look into, a way to go on after a failure) is here.
 
+mod direct;
 mod directory;
+mod job;
 mod ledger;
 mod outcome;
 mod past;
@@ -37,7 +39,8 @@ pub enum StoreChoice {
     /// In a file of the run directory: a failed run can be resumed.
     #[default]
     File,
-    /// In memory, spilling to disk beyond the limit: faster, and a failed run starts from the beginning.
+    /// In memory, spilling to disk beyond the limit: faster, and a failed run starts from the beginning. Rows that one step only reads
+    /// and one only writes may have no table at all.
     Memory,
 }
 
@@ -121,7 +124,7 @@ pub async fn run(
     let store = open_store(plan, options, &directory)?;
     let context = RunContext::new(store, telemetry.clone(), directory.artifacts(), options.cancel.clone());
     let states = state::States::new(&options.root, plan.name());
-    let scheduler = Scheduler::new(plan, &context, &directory, &states, observer, options.jobs, started);
+    let scheduler = Scheduler::new(plan, &context, &directory, &states, observer, options, started);
     let steps = scheduler.run(resume).await?;
     context.store().settle().await;
     let cancelled = options.cancel.is_cancelled();

@@ -4,19 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use osiris_core::{
-    Driver, Error, ErrorKind, ExecutionContext, Inputs, Progress, Result, Role, RunContext, StepFailure, StepOutput,
-    StepRequest, TableRef, event,
-};
+use osiris_core::{Error, ErrorKind, Inputs, Progress, Result, Role, RunContext, TableRef, event};
 use serde_json::json;
 use tokio::task::JoinSet;
 
+use super::direct::{self, DirectEdges};
 use super::directory::RunDirectory;
+use super::job::{Ended, Job};
 use super::ledger::Ledger;
 use super::past::PastRun;
 use super::report::{StepReport, StepStatus};
 use super::state::States;
-use super::{Observer, rejects};
+use super::{Observer, RunOptions, rejects};
 use crate::{Plan, PlannedStep};
 
 /// One run of a plan's steps.
@@ -26,13 +25,12 @@ pub(super) struct Scheduler<'a> {
     directory: &'a RunDirectory,
     states: &'a States,
     observer: &'a dyn Observer,
-    jobs: usize,
+    options: &'a RunOptions,
+    edges: DirectEdges,
     started: Instant,
     tables: BTreeMap<String, TableRef>,
     reports: BTreeMap<String, StepReport>,
 }
-
-type Ended = (usize, ExecutionContext, Instant, Result<StepOutput, StepFailure>);
 
 impl<'a> Scheduler<'a> {
     pub(super) fn new(
@@ -41,7 +39,7 @@ impl<'a> Scheduler<'a> {
         directory: &'a RunDirectory,
         states: &'a States,
         observer: &'a dyn Observer,
-        jobs: usize,
+        options: &'a RunOptions,
         started: Instant,
     ) -> Self {
         let reports = plan.steps().iter().map(|step| (step.id.clone(), StepReport::skipped(step)));
@@ -52,7 +50,8 @@ impl<'a> Scheduler<'a> {
             directory,
             states,
             observer,
-            jobs: jobs.max(1),
+            options,
+            edges: DirectEdges::default(),
             started,
             tables: BTreeMap::new(),
             reports,
@@ -61,23 +60,24 @@ impl<'a> Scheduler<'a> {
 
     /// Runs everything that can be run and returns what became of each step, in the order of the plan.
     pub(super) async fn run(mut self, resume: Option<&PastRun>) -> Result<Vec<StepReport>> {
-        if let Some(past) = resume {
-            self.reuse(past).await?;
+        match resume {
+            Some(past) => self.reuse(past).await?,
+            None => self.edges = DirectEdges::of(self.plan, self.options),
         }
         let mut begun: BTreeSet<usize> = BTreeSet::new();
-        let mut running: JoinSet<Ended> = JoinSet::new();
+        let mut running: JoinSet<Vec<Ended>> = JoinSet::new();
         loop {
-            while running.len() < self.jobs
+            while running.len() < self.options.jobs.max(1)
                 && self.may_begin()
                 && let Some(index) = self.next_ready(&begun)
             {
                 begun.insert(index);
-                self.begin(index, &mut running).await;
+                begun.extend(self.edges.from(index));
+                self.begin(index, &mut running);
             }
             let Some(ended) = running.join_next().await else { break };
-            match ended {
-                Ok((index, ctx, begun_at, result)) => self.end(index, &ctx, begun_at, result).await?,
-                Err(error) => return Err(Error::unknown("a step ended in a panic").with_source(error)),
+            for ended in ended.map_err(|error| Error::unknown("a step ended in a panic").with_source(error))? {
+                self.end(ended).await?;
             }
         }
         for step in self.plan.steps() {
@@ -111,57 +111,67 @@ impl<'a> Scheduler<'a> {
         ready.map(|(index, _)| index)
     }
 
-    async fn begin(&mut self, index: usize, running: &mut JoinSet<Ended>) {
+    /// Begins a step, and with it the one that takes its rows.
+    fn begin(&self, index: usize, running: &mut JoinSet<Vec<Ended>>) {
+        let mut job = self.job(index);
+        let inputs = self.inputs(index);
+        let state = match job.driver.spec().role {
+            Role::Extract => self.states.load(&job.request.step_id),
+            _ => Ok(None),
+        };
+        let taker = self.edges.from(index).map(|index| (self.job(index), self.key_of_its_input(index)));
+        running.spawn(async move {
+            match state {
+                Ok(state) => job.request.state = state,
+                Err(error) => {
+                    let refused = job.refused(error);
+                    return vec![job.ended(refused)];
+                }
+            }
+            let Some((taker, key)) = taker else {
+                let ran = job.run(&inputs).await;
+                return vec![job.ended(ran)];
+            };
+            let (ran, taken) = direct::run(&job, &inputs, &taker, key.as_deref()).await;
+            let mut ended = vec![job.ended(ran)];
+            ended.extend(taken.map(|ran| taker.ended(ran)));
+            ended
+        });
+    }
+
+    fn job(&self, index: usize) -> Job {
         let step = &self.plan.steps()[index];
         let progress = Arc::new(Progress::default());
         self.observer.step_started(step, Arc::clone(&progress));
         let ctx = self.context.step_with_progress(&step.id, progress);
-        let begun_at = Instant::now();
-        let prepared = self.prepare(step);
-        let driver: Arc<dyn Driver> = Arc::clone(&step.driver);
-        running.spawn(async move {
-            let result = match prepared {
-                Ok((request, inputs)) => driver.run(&request, &inputs, &ctx).await,
-                Err(error) => Err(StepFailure {
-                    error: error.with_step(ctx.step_id()),
-                    counts: Default::default(),
-                    duration: begun_at.elapsed(),
-                    attempts: 0,
-                }),
-            };
-            (index, ctx, begun_at, result)
-        });
+        Job { index, driver: Arc::clone(&step.driver), request: step.request.clone(), ctx }
     }
 
-    fn prepare(&self, step: &PlannedStep) -> Result<(StepRequest, Inputs)> {
-        let mut request = step.request.clone();
-        if step.driver.spec().role == Role::Extract {
-            request.state = self.states.load(&step.id)?;
-        }
+    fn inputs(&self, index: usize) -> Inputs {
         let mut inputs = Inputs::none();
-        for (key, upstream) in &step.upstream {
+        for (key, upstream) in &self.plan.steps()[index].upstream {
             // A writer has no table: a step that waits for one reads nothing from it.
             if let Some(table) = self.tables.get(upstream) {
                 inputs.insert(key.clone(), table.clone());
             }
         }
-        Ok((request, inputs))
+        inputs
     }
 
-    async fn end(
-        &mut self,
-        index: usize,
-        ctx: &ExecutionContext,
-        begun_at: Instant,
-        result: Result<StepOutput, StepFailure>,
-    ) -> Result<()> {
+    /// What a step with one input calls it, besides the step's id.
+    fn key_of_its_input(&self, index: usize) -> Option<String> {
+        self.plan.steps()[index].upstream.first().and_then(|(key, _)| key.clone())
+    }
+
+    async fn end(&mut self, ended: Ended) -> Result<()> {
+        let Ended { index, ctx, ran } = ended;
         let step = &self.plan.steps()[index];
-        let rejects = rejects::export(ctx, self.directory).await;
-        let offset = begun_at.duration_since(self.started);
+        let rejects = rejects::export(&ctx, self.directory).await;
+        let offset = ran.begun.duration_since(self.started);
         let Some(report) = self.reports.get_mut(&step.id) else { return Ok(()) };
         report.rejects = rejects;
         report.offset = offset;
-        match result {
+        match ran.result {
             Ok(output) => {
                 report.status = StepStatus::Done;
                 report.counts = output.counts;
@@ -169,7 +179,8 @@ impl<'a> Scheduler<'a> {
                 report.duration = output.duration;
                 report.attempts = output.attempts;
                 report.state = output.state;
-                if let Some(table) = output.table {
+                // Rows that went over a direct edge are in no table.
+                if let Some(table) = output.table.filter(|_| self.edges.from(index).is_none()) {
                     self.tables.insert(step.id.clone(), table);
                 }
             }

@@ -1,0 +1,46 @@
+//! One step, ready to run.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use osiris_core::{Driver, Error, ExecutionContext, Inputs, Result, StepCounts, StepFailure, StepOutput, StepRequest};
+
+/// What running a step needs besides its inputs.
+pub(super) struct Job {
+    pub(super) index: usize,
+    pub(super) driver: Arc<dyn Driver>,
+    pub(super) request: StepRequest,
+    pub(super) ctx: ExecutionContext,
+}
+
+/// When a step began, and what became of it.
+pub(super) struct Ran {
+    pub(super) begun: Instant,
+    pub(super) result: Result<StepOutput, StepFailure>,
+}
+
+/// A job that is over.
+pub(super) struct Ended {
+    pub(super) index: usize,
+    pub(super) ctx: ExecutionContext,
+    pub(super) ran: Ran,
+}
+
+impl Job {
+    /// Runs it.
+    pub(super) async fn run(&self, inputs: &Inputs) -> Ran {
+        let begun = Instant::now();
+        Ran { begun, result: self.driver.run(&self.request, inputs, &self.ctx).await }
+    }
+
+    /// What there is to say of it when it could not even begin.
+    pub(super) fn refused(&self, error: Error) -> Ran {
+        let error = error.with_step(self.ctx.step_id());
+        let failure = StepFailure { error, counts: StepCounts::default(), duration: Default::default(), attempts: 0 };
+        Ran { begun: Instant::now(), result: Err(failure) }
+    }
+
+    pub(super) fn ended(self, ran: Ran) -> Ended {
+        Ended { index: self.index, ctx: self.ctx, ran }
+    }
+}
