@@ -24,6 +24,7 @@ mod sql;
 mod threads;
 mod transaction;
 mod types;
+mod unique;
 mod widen;
 
 use std::collections::HashMap;

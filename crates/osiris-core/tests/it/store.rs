@@ -294,3 +294,23 @@ async fn the_nulls_of_each_column_are_counted() {
     assert_eq!(store.null_counts(&table, &["c", "a \"b\""]).await.unwrap(), [0, 2]);
     assert!(store.null_counts(&table, &[]).await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn a_key_is_unique_or_it_is_not() {
+    let (store, _directory) = memory_store();
+    let sink = store.sink("keys").await.unwrap();
+    let sql = "SELECT * FROM (VALUES (1, 'a', NULL), (1, 'b', 1), (2, 'a', NULL)) x(n, t, \"o p\")";
+    sink.call(move |transaction| transaction.create_table_as(sql, &|_| false)).await.unwrap();
+    let table = sink.finish().await.unwrap();
+    for (key, unique) in [
+        (&["n"][..], false),
+        (&["t"], false),
+        (&["n", "t"], true),
+        (&["o p"], false),
+        (&["N", "o p"], true),
+        (&[], false),
+    ] {
+        assert_eq!(store.is_unique(&table, key).await.unwrap(), unique, "{key:?}");
+    }
+    assert!(store.is_unique(&table, &["absent"]).await.is_err());
+}

@@ -4,11 +4,9 @@
 
 use std::fmt::Write as _;
 
-use chrono::NaiveDate;
+use osiris_core::calendar::days_from_civil;
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
-/// From 1 January of year 1, which is day 1, to the epoch.
-const EPOCH: i32 = 719_163;
 
 /// A date with a time, as sent: its parts may be no day of the calendar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,9 +56,8 @@ impl Moment {
 
     /// Days since the epoch; nothing for zero dates, partial ones, and days that no calendar has.
     pub(crate) fn days(self) -> Option<i32> {
-        use chrono::Datelike as _;
-        let date = NaiveDate::from_ymd_opt(i32::from(self.year), u32::from(self.month), u32::from(self.day))?;
-        Some(date.num_days_from_ce() - EPOCH)
+        let days = days_from_civil(i64::from(self.year), i64::from(self.month), i64::from(self.day))?;
+        i32::try_from(days).ok()
     }
 
     /// Microseconds since the epoch; nothing as for [`days`](Self::days).

@@ -64,6 +64,16 @@ pub(super) enum Conversion {
     Nested,
 }
 
+impl Conversion {
+    /// Whether values that differ in the store differ in the column, whatever its collation: exact numbers and dates, in one spelling.
+    pub(super) fn keeps_apart(&self) -> bool {
+        matches!(
+            self,
+            Self::Integer { .. } | Self::Year | Self::Flag | Self::Decimal { .. } | Self::Date | Self::Moment { .. }
+        )
+    }
+}
+
 /// What a text must be like to arrive as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum TextRule {

@@ -223,8 +223,16 @@ impl Job<'_> {
         }
         let (mut written, loaded) = if self.config.mode() == WriteMode::Upsert {
             let config = self.config;
-            let mut upsert =
-                Upsert { session, config, table, target: &target, fields, ctx: self.ctx, in_transaction: clear };
+            let mut upsert = Upsert {
+                session,
+                config,
+                table,
+                input: self.input,
+                target: &target,
+                fields,
+                ctx: self.ctx,
+                in_transaction: clear,
+            };
             upsert.run(scan).await?
         } else {
             if !clear {

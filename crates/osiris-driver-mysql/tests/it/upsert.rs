@@ -71,6 +71,34 @@ async fn a_key_that_comes_twice_is_an_error_unless_an_order_is_named() {
     }
 }
 
+/// Whoever compares them, the store or the server.
+#[tokio::test]
+async fn a_key_that_comes_twice_is_found_whatever_its_type() {
+    let Some(writing) = Writing::new().await else { return };
+    writing
+        .execute(
+            "CREATE TABLE t (id BIGINT, day DATE, moment DATETIME(3), price DECIMAL(9,2), v INT, PRIMARY KEY (id, day, moment, price))",
+        )
+        .await;
+    let row = |id: &str, price: &str, v: u32| {
+        format!("({id}, DATE '2024-02-29', TIMESTAMP '2024-02-29 12:00:00.5', {price}, {v})")
+    };
+    let data = |second: &str, price: &str| {
+        let rows = [row("1", "1.10", 1), row("2", "1.10", 2), row(second, price, 3)];
+        format!("SELECT * FROM (VALUES {}) x(id, day, moment, price, v)", rows.join(", "))
+    };
+    let settings = upsert(json!({"key": ["id", "day", "moment", "price"]}));
+    let output = writing.write(settings.clone(), data("1", "1.11").as_str()).await.unwrap();
+    assert_eq!(output.counts.inserted, 3);
+    let failure = writing.write(settings.clone(), data("1", "1.10").as_str()).await.unwrap_err();
+    assert!(failure.error.message().starts_with("1 keys come more than once"), "{:?}", failure.error);
+    assert!(writing.rejects().await.contains("its key comes 2 times, first in row 1"), "{}", writing.rejects().await);
+    // Texts that differ are one number.
+    let texts = "SELECT id, DATE '2024-02-29' AS day, TIMESTAMP '2024-02-29' AS moment, 1 AS price, 4 AS v FROM (VALUES ('7'), ('07')) x(id)";
+    let failure = writing.write(settings, texts).await.unwrap_err();
+    assert!(failure.error.message().starts_with("1 keys come more than once"), "{:?}", failure.error);
+}
+
 #[tokio::test]
 async fn another_unique_index_never_lets_a_row_replace_a_stranger() {
     let Some(writing) = Writing::new().await else { return };
