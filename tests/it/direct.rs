@@ -118,8 +118,14 @@ async fn a_file_is_the_same_straight_and_through_a_table() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_writer_with_a_time_limit_has_a_table() {
+async fn a_step_with_a_time_limit_has_a_table() {
     let Some(world) = World::start("out.csv", ", timeout: {step_ms: 60000}").await else { return };
+    world.run(&STRAIGHT).with_code(0);
+    assert_eq!(world.announced(), json!(ROWS));
+    let pipeline = world.project.read("pipeline.yaml");
+    let moved =
+        pipeline.replace(", timeout: {step_ms: 60000}", "").replace("retry:", "timeout: {step_ms: 60000}, retry:");
+    world.project.write("pipeline.yaml", moved);
     world.run(&STRAIGHT).with_code(0);
     assert_eq!(world.announced(), json!(ROWS));
 }
@@ -139,7 +145,7 @@ async fn a_source_that_is_cut_leaves_the_old_file_and_is_tried_again_with_its_wr
         assert!(!failed.stderr.contains("error: step `file`"), "{}", failed.stderr);
         let [numbers, file] = world.ledger();
         assert_eq!((&numbers["status"], &numbers["attempts"]), (&json!("failed"), &json!(2)));
-        assert_eq!(file["status"], "cancelled");
+        assert_eq!((&file["status"], &file["attempts"]), (&json!("cancelled"), &json!(2)));
         assert!(file["error"].as_str().unwrap().contains("step `numbers`, whose rows it took, was not done"), "{file}");
 
         let mut running = world.begin();
@@ -156,13 +162,23 @@ async fn a_source_that_is_cut_leaves_the_old_file_and_is_tried_again_with_its_wr
 async fn a_writer_that_fails_is_the_reason_and_stops_the_source() {
     let Some(world) = World::start("out.csv/numbers.csv", "").await else { return };
     world.project.write("out.csv", "a file where a directory is wanted");
-    let failed = world.run(&STRAIGHT).with_code(1);
+    // At once, although the source would be silent for long.
+    let proxy = Proxy::start(world.server.address().unwrap()).unwrap();
+    world.connect(proxy.port());
+    proxy.set(Fault::Stall { direction: Direction::Down, after: 600_000 });
+    let failed = world.begin().ended().with_code(1);
     assert!(failed.stderr.contains("error: step `file`: `out.csv/numbers.csv`"), "{}", failed.stderr);
     assert!(!failed.stderr.contains("error: step `numbers`"), "{}", failed.stderr);
     let [numbers, file] = world.ledger();
     assert_eq!((&numbers["status"], &numbers["attempts"]), (&json!("cancelled"), &json!(1)));
     assert!(numbers["error"].as_str().unwrap().contains("step `file`, which took its rows, was not done"), "{numbers}");
     assert_eq!(file["status"], "failed");
+    let run = world.project.runs().pop().unwrap();
+    let events = world.project.lines(&run, "events.jsonl");
+    let end = events.iter().find(|event| event["event"] == "run_failed").unwrap();
+    assert!(end["error"].as_str().unwrap().contains("out.csv/numbers.csv"), "{end}");
+    let shown = world.project.run(&["runs", "show"]).with_code(0);
+    assert_eq!(shown.stdout.matches("error: ").count(), 1, "{}", shown.stdout);
 }
 
 #[tokio::test(flavor = "multi_thread")]

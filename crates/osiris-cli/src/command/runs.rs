@@ -1,7 +1,7 @@
 //! `runs`: what has been run.
 
 use osiris::Settings;
-use osiris::pipeline::PastRun;
+use osiris::pipeline::{PastRun, StepStatus};
 use serde_json::{Value, json};
 
 use super::project;
@@ -53,7 +53,10 @@ fn show(run: &PastRun, args: &ShowRunArgs, console: &Console) -> Result<(), Fail
             if let Some(rejects) = &step.rejects {
                 text.push_str(&format!("rejects of {}: {}\n", step.id, run.directory().join(rejects).display()));
             }
-            if let Some(error) = &step.error {
+            // A step that was stopped is not why, if another one failed.
+            let is_why =
+                step.status == StepStatus::Failed || !books.steps.iter().any(|step| step.status == StepStatus::Failed);
+            if let Some(error) = step.error.as_ref().filter(|_| is_why) {
                 text.push_str(&format!("\nerror: {error}\n"));
             }
         }

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::{
-    Component, Error, ExecutionContext, Extract, Inputs, Result, Role, Step, StepCounts, StepNote, TableRef, Transform,
-    Write,
+    Component, Error, ExecutionContext, Extract, Inputs, Result, Role, Step, StepCounts, StepNote, TableRef, TableSink,
+    Transform, Write,
 };
 
 /// What an attempt came to: the counts are there whether it succeeded or not.
@@ -15,27 +15,35 @@ pub(super) struct Attempted {
 
 pub(super) async fn extract<C: Extract>(component: &C, step: &Step<'_, C>, ctx: &ExecutionContext) -> Attempted {
     let mut counts = StepCounts::default();
-    let mut passage = None;
     let result = async {
         let sink = ctx.sink().await?;
-        passage = sink.passage();
-        let extracted = component.extract(step, &sink, ctx).await?;
-        ctx.rejects().enforce_limit()?;
-        counts.read = extracted.read;
-        counts.deduplicated = extracted.deduplicated;
-        counts.altered = extracted.altered;
-        counts.rejected = ctx.rejects().len();
-        counts.stored = sink.rows().await?;
-        balance(&counts, Role::Extract)?;
-        let note = note(step, &counts, extracted.state.clone());
-        Ok((Some(sink.finish_with(note).await?), extracted.state))
+        match sink.passage() {
+            Some(passage) => passage.as_sender(fill(component, step, sink, ctx, &mut counts)).await,
+            None => fill(component, step, sink, ctx, &mut counts).await,
+        }
     }
     .await;
-    let result = match passage {
-        Some(passage) => passage.as_sender(result),
-        None => result,
-    };
     Attempted { counts, result }
+}
+
+/// Lets an extractor send its rows, and closes the books over them.
+async fn fill<C: Extract>(
+    component: &C,
+    step: &Step<'_, C>,
+    sink: TableSink,
+    ctx: &ExecutionContext,
+    counts: &mut StepCounts,
+) -> Result<(Option<TableRef>, Option<Value>)> {
+    let extracted = component.extract(step, &sink, ctx).await?;
+    ctx.rejects().enforce_limit()?;
+    counts.read = extracted.read;
+    counts.deduplicated = extracted.deduplicated;
+    counts.altered = extracted.altered;
+    counts.rejected = ctx.rejects().len();
+    counts.stored = sink.rows().await?;
+    balance(counts, Role::Extract)?;
+    let note = note(step, counts, extracted.state.clone());
+    Ok((Some(sink.finish_with(note).await?), extracted.state))
 }
 
 pub(super) async fn transform<C: Transform>(

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio_util::sync::CancellationToken;
 
 use super::quote;
 use super::rows::{Feed, Offer};
@@ -78,17 +79,22 @@ pub(crate) struct Passage {
     /// Zero, then the first [`End`] there was.
     end: AtomicU8,
     taken: AtomicU64,
+    /// Cancelled when it is abandoned.
+    abandonment: CancellationToken,
 }
 
 impl Passage {
     pub(super) fn new(from: &str, to: &str) -> Arc<Self> {
-        let (end, taken) = (AtomicU8::new(0), AtomicU64::new(0));
-        Arc::new(Self { from: from.to_owned(), to: to.to_owned(), end, taken })
+        let (end, taken, abandonment) = (AtomicU8::new(0), AtomicU64::new(0), CancellationToken::new());
+        Arc::new(Self { from: from.to_owned(), to: to.to_owned(), end, taken, abandonment })
     }
 
     /// Ends it, unless it has ended. Returns whether it now has this end.
     pub(super) fn end(&self, end: End) -> bool {
         let before = self.end.compare_exchange(0, end as u8, Ordering::AcqRel, Ordering::Acquire);
+        if before.is_ok() && end == End::Abandoned {
+            self.abandonment.cancel();
+        }
         before.is_ok() || self.has(end)
     }
 
@@ -101,13 +107,20 @@ impl Passage {
         self.taken.load(Ordering::Acquire)
     }
 
-    /// What the sender came to: what it says when it was stopped is not why the run failed.
-    pub(crate) fn as_sender<T>(&self, result: Result<T>) -> Result<T> {
+    /// Does the sender's work, until the taker is gone. What the work says when it was stopped is not why the run failed.
+    pub(crate) async fn as_sender<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let result = tokio::select! {
+            result = work => result,
+            () = self.abandonment.cancelled() => Err(Error::unknown("nobody takes the rows")),
+        };
         result.map_err(|error| self.abandoned().unwrap_or(error))
     }
 
-    /// What the taker came to; it cannot be done before it has seen the end.
+    /// What the taker came to; it cannot be done before it has seen the end. If it failed, the sender is stopped.
     pub(crate) fn as_taker<T>(&self, result: Result<T>) -> Result<T> {
+        if result.is_err() {
+            self.end(End::Abandoned);
+        }
         match result {
             Ok(done) if self.has(End::Whole) => Ok(done),
             Ok(_) => Err(self.broken_off().unwrap_or_else(|| {

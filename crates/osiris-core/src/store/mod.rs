@@ -126,7 +126,7 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,
     {
-        self.work(if table.is_arriving() { Work::Passing } else { Work::Computing }, work).await
+        self.work(if table.is_arriving() { Work::Arriving } else { Work::Computing }, work).await
     }
 
     async fn work<T, F>(&self, kind: Work, work: F) -> Result<T>
@@ -194,7 +194,7 @@ impl Store {
         self.0.sinks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A reader of a committed table.
+    /// A reader of a table.
     pub fn scan(&self, table: &TableRef) -> ScanBuilder {
         ScanBuilder::new(self.clone(), table.clone())
     }

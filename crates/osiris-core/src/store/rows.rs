@@ -1,6 +1,6 @@
 //! The way of rows into DuckDB: the table function `osiris_rows(token)` gives the rows that were offered under the token, once.
 //!
-//! Tokens cannot be guessed: SQL of a step that calls the function finds nothing.
+//! Tokens are random, and no statement shows them: SQL of a step that calls the function finds nothing.
 
 use std::collections::HashMap;
 use std::error::Error as StdError;

@@ -67,7 +67,7 @@ impl ScanBuilder {
             sql.push_str(&format!(" ORDER BY {}", keys.join(", ")));
         }
         // Sorting is work for all threads.
-        let work = if self.order_by.is_empty() { Work::Passing } else { Work::Computing };
+        let work = if self.order_by.is_empty() { self.table.passing() } else { Work::Computing };
         TableScan::start(&self.store, work, self.table.step(), sql, schema)
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::{Schema, SchemaRef};
 
 use super::direct::{Arriving, Passage};
+use super::threads::Work;
 use super::types::ColumnType;
 use crate::{Error, Result, StepCounts};
 
@@ -142,6 +143,11 @@ impl TableRef {
     /// [say so](crate::Component::streams) get such a table.
     pub fn is_arriving(&self) -> bool {
         self.passage().is_some()
+    }
+
+    /// What a thread does that reads the rows one after the other, and nothing else.
+    pub(super) fn passing(&self) -> Work {
+        if self.is_arriving() { Work::Arriving } else { Work::Passing }
     }
 
     /// What is known of a direct edge by both of its sides.

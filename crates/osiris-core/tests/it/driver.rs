@@ -384,12 +384,16 @@ async fn a_source_that_tries_again_begins_again_with_its_taker() {
 async fn a_taker_that_fails_is_the_cause_and_the_source_is_only_stopped() {
     let bench = Bench::new();
     let taker = Arc::clone(bench.registry.get("test.refusing").unwrap());
-    let (read, taken) = hand_over(&bench, &bench.request(json!({"rows": 3})), taker.as_ref()).await;
-    let read = read.unwrap_err();
-    assert_eq!((read.attempts, read.error.kind()), (1, ErrorKind::Cancelled));
-    assert!(read.error.message().contains("step `taker`, which took its rows, was not done"), "{:?}", read.error);
-    let [Err(cause)] = taken.as_slice() else { panic!("{taken:?}") };
-    assert_eq!((cause.kind(), cause.message()), (ErrorKind::Permission, "the destination is closed"));
+    // Even one that is silent.
+    for hang in [false, true] {
+        let request = bench.request(json!({"rows": 3, "hang": hang}));
+        let (read, taken) = hand_over(&bench, &request, taker.as_ref()).await;
+        let read = read.unwrap_err();
+        assert_eq!((read.attempts, read.error.kind()), (1, ErrorKind::Cancelled));
+        assert!(read.error.message().contains("step `taker`, which took its rows, was not done"), "{:?}", read.error);
+        let [Err(cause)] = taken.as_slice() else { panic!("{taken:?}") };
+        assert_eq!((cause.kind(), cause.message()), (ErrorKind::Permission, "the destination is closed"));
+    }
 }
 
 #[tokio::test]

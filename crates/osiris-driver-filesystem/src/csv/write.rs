@@ -105,10 +105,11 @@ impl Write for CsvWriter {
         let config = step.config();
         let columns = columns(&config.columns, input);
         let location = Location::new(step.connection(), step.base_dir());
-        let scan = ctx.store().scan(input).columns(columns.clone()).open().await?;
-        ctx.progress().expect_rows(input.expected_rows());
+        let scan = ctx.store().scan(input).columns(columns.clone());
         let job = Job::new(config, columns, ctx)?;
         let destination = Destination::find(&location, &config.path, config.create_dirs, step.dry_run())?;
+        let scan = scan.open().await?;
+        ctx.progress().expect_rows(input.expected_rows());
         if step.dry_run() {
             job.check(&destination)?;
             return Ok(Written::default());

@@ -2,7 +2,7 @@
 //!
 //! Rows go over a direct edge where nothing but the next step would ever look at the table: the store is in memory, so that no later
 //! run can take the table over; one writer reads it and waits for nothing else; both components say that they
-//! [stream](osiris_core::Component::streams). A writer with a time limit gets a table, since its time would include that of the source.
+//! [stream](osiris_core::Component::streams). Where either has a time limit there is a table, since the time of each would include the other's.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -47,6 +47,7 @@ fn taker(steps: &[PlannedStep], source: &PlannedStep) -> Option<usize> {
     let is_direct = reads_it_alone
         && streams(source, Role::Extract)
         && streams(taker, Role::Write)
+        && source.request.timeout.is_none()
         && taker.request.timeout.is_none();
     is_direct.then_some(index)
 }
@@ -65,12 +66,14 @@ pub(super) async fn run(source: &Job, inputs: &Inputs, taker: &Job, key: Option<
     // The rows are gone with the attempt: only the source can begin again.
     let request = StepRequest { retry: RetryPolicy::never(), ..taker.request.clone() };
     let taking = async {
-        let mut last = None;
+        let (begun, mut attempts, mut last) = (Instant::now(), 0, None);
         while let Some(table) = arrivals.next().await {
-            let begun = Instant::now();
+            attempts += 1;
             let mut inputs = Inputs::none();
             inputs.insert(key.map(str::to_owned), table);
-            last = Some(Ran { begun, result: taker.driver.run(&request, &inputs, &taker.ctx).await });
+            let mut ran = Ran { begun, result: taker.driver.run(&request, &inputs, &taker.ctx).await };
+            ran.count_all(attempts);
+            last = Some(ran);
         }
         last
     };

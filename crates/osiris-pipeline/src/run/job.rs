@@ -19,6 +19,17 @@ pub(super) struct Ran {
     pub(super) result: Result<StepOutput, StepFailure>,
 }
 
+impl Ran {
+    /// Counts this run of a driver as the last of so many attempts.
+    pub(super) fn count_all(&mut self, attempts: u32) {
+        let (counted, duration) = match &mut self.result {
+            Ok(output) => (&mut output.attempts, &mut output.duration),
+            Err(failure) => (&mut failure.attempts, &mut failure.duration),
+        };
+        (*counted, *duration) = (attempts, self.begun.elapsed());
+    }
+}
+
 /// A job that is over.
 pub(super) struct Ended {
     pub(super) index: usize,

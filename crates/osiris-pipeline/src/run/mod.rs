@@ -196,7 +196,10 @@ fn log_end(telemetry: &Telemetry, outcome: Outcome, steps: &[StepReport], proble
             telemetry.log_event(event::RUN_COMPLETE, json!({"total_rows": total_rows, "duration_ms": duration_ms}))
         }
         failed => {
-            let error = steps.iter().find_map(|step| step.error.as_ref());
+            // A step that was stopped is not why.
+            let of =
+                |status| steps.iter().filter(move |step| step.status == status).find_map(|step| step.error.as_ref());
+            let error = of(StepStatus::Failed).or_else(|| of(StepStatus::Cancelled));
             let text = error.map(ToString::to_string).or_else(|| problems.first().cloned());
             telemetry.log_event(
                 event::RUN_FAILED,

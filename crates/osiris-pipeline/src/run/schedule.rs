@@ -66,17 +66,21 @@ impl<'a> Scheduler<'a> {
         }
         let mut begun: BTreeSet<usize> = BTreeSet::new();
         let mut running: JoinSet<Vec<Ended>> = JoinSet::new();
+        let mut busy = 0;
         loop {
-            while running.len() < self.options.jobs.max(1)
-                && self.may_begin()
+            while self.may_begin()
                 && let Some(index) = self.next_ready(&begun)
+                && busy + self.steps_at_once(index) <= self.options.jobs.max(1)
             {
                 begun.insert(index);
                 begun.extend(self.edges.from(index));
+                busy += self.steps_at_once(index);
                 self.begin(index, &mut running);
             }
             let Some(ended) = running.join_next().await else { break };
-            for ended in ended.map_err(|error| Error::unknown("a step ended in a panic").with_source(error))? {
+            let ended = ended.map_err(|error| Error::unknown("a step ended in a panic").with_source(error))?;
+            busy -= ended.first().map_or(0, |first| self.steps_at_once(first.index));
+            for ended in ended {
                 self.end(ended).await?;
             }
         }
@@ -161,6 +165,11 @@ impl<'a> Scheduler<'a> {
     /// What a step with one input calls it, besides the step's id.
     fn key_of_its_input(&self, index: usize) -> Option<String> {
         self.plan.steps()[index].upstream.first().and_then(|(key, _)| key.clone())
+    }
+
+    /// How many steps run when the one at `index` does: with it, the one that takes its rows.
+    fn steps_at_once(&self, index: usize) -> usize {
+        1 + usize::from(self.edges.from(index).is_some())
     }
 
     async fn end(&mut self, ended: Ended) -> Result<()> {

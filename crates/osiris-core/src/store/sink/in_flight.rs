@@ -26,7 +26,8 @@ impl InFlight {
 
     /// Waits for room for `bytes`, or for all there is.
     pub(super) async fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit> {
-        self.acquire(u32::try_from(bytes.div_ceil(KIB)).unwrap_or(u32::MAX).min(self.most)).await
+        // Some, even for rows without bytes: who waits for everything waits for them too.
+        self.acquire(u32::try_from(bytes.div_ceil(KIB)).unwrap_or(u32::MAX).clamp(1, self.most)).await
     }
 
     /// Waits until nothing is on its way.

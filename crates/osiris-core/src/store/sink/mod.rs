@@ -28,7 +28,7 @@ use crate::{Error, Progress, Result};
 /// compresses 122,880 of them at a time, and the source shall go on meanwhile.
 const MESSAGES_IN_FLIGHT: usize = 256;
 
-/// A table in the making.
+/// Rows on their way into a table, or straight to the step that takes them.
 pub struct TableSink {
     step: String,
     way: Way,
