@@ -6,8 +6,8 @@
 //! which of them was the cause.
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
@@ -61,23 +61,22 @@ impl Arrivals {
 }
 
 /// How a passage ended.
-#[repr(u8)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     /// All rows have been sent, and the books of the sender balance.
-    Whole = 1,
+    Whole,
     /// The sender ended early.
-    BrokenOff = 2,
+    BrokenOff,
     /// The taker ended early.
-    Abandoned = 3,
+    Abandoned,
 }
 
 /// What both sides of an edge know, for one attempt.
 pub(crate) struct Passage {
     from: String,
     to: String,
-    /// Zero, then the first [`End`] there was.
-    end: AtomicU8,
+    /// The first there was.
+    end: OnceLock<End>,
     taken: AtomicU64,
     /// Cancelled when it is abandoned.
     abandonment: CancellationToken,
@@ -85,21 +84,20 @@ pub(crate) struct Passage {
 
 impl Passage {
     pub(super) fn new(from: &str, to: &str) -> Arc<Self> {
-        let (end, taken, abandonment) = (AtomicU8::new(0), AtomicU64::new(0), CancellationToken::new());
-        Arc::new(Self { from: from.to_owned(), to: to.to_owned(), end, taken, abandonment })
+        let (from, to) = (from.to_owned(), to.to_owned());
+        Arc::new(Self { from, to, end: OnceLock::new(), taken: AtomicU64::new(0), abandonment: Default::default() })
     }
 
-    /// Ends it, unless it has ended. Returns whether it now has this end.
+    /// Ends it, unless it has ended. Returns whether this is its end.
     pub(super) fn end(&self, end: End) -> bool {
-        let before = self.end.compare_exchange(0, end as u8, Ordering::AcqRel, Ordering::Acquire);
-        if before.is_ok() && end == End::Abandoned {
+        if self.end.set(end).is_ok() && end == End::Abandoned {
             self.abandonment.cancel();
         }
-        before.is_ok() || self.has(end)
+        self.has(end)
     }
 
     fn has(&self, end: End) -> bool {
-        self.end.load(Ordering::Acquire) == end as u8
+        self.end.get() == Some(&end)
     }
 
     /// Rows that the taker has taken.

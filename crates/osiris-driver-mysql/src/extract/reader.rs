@@ -7,8 +7,8 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use futures::{FutureExt as _, StreamExt as _};
 use osiris_core::{Error, Result, TableSender};
-use sqlx::AssertSqlSafe;
 use sqlx::mysql::MySqlRow;
+use sqlx::{AssertSqlSafe, Either, Executor as _};
 
 use super::checksum::Checksums;
 use crate::client::Session;
@@ -107,17 +107,18 @@ impl Reader {
     ) -> Result<Counts> {
         let mut batch = batches(&self.plans, self.batch_rows);
         let mut counts = Counts::default();
-        let mut rows = sqlx::query(AssertSqlSafe(sql)).persistent(false).fetch(&mut **session);
+        // Not `fetch`, which is this with one more stream around each row.
+        let mut answer = (&mut **session).fetch_many(sqlx::query(AssertSqlSafe(sql)).persistent(false));
         let mut limit = (self.first_row, "the first row did not come");
         // Most rows lie in the buffer already: only waiting for one that does not costs a timer.
-        while let Some(row) = match rows.next().now_or_never() {
-            Some(row) => row,
-            None => match tokio::time::timeout(limit.0, rows.next()).await {
-                Ok(row) => row,
+        while let Some(part) = match answer.next().now_or_never() {
+            Some(part) => part,
+            None => match tokio::time::timeout(limit.0, answer.next()).await {
+                Ok(part) => part,
                 Err(_) => return Err(silence(limit)),
             },
         } {
-            let row = row.map_err(|error| mysql_error(error, READING))?;
+            let Either::Right(row) = part.map_err(|error| mysql_error(error, READING))? else { continue };
             if counts.read == 0 {
                 check(&row, &self.plans)?;
                 limit = (self.idle, "the server was silent in the middle of its answer");
