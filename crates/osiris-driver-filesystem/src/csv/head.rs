@@ -19,18 +19,26 @@ pub(super) enum Start {
     OnRecord,
 }
 
+/// What the top of a file came to.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) start: Start,
+    /// The names of the columns.
+    pub(super) names: Vec<String>,
+    /// Whether a line that was passed over has a quote: it need not be one of a pair.
+    pub(super) passed_quote: bool,
+}
+
 /// Reads up to the first record and finds the names of the columns.
 ///
 /// # Errors
 /// There is not even a header, or `columns` does not name as many as there are.
-pub(super) fn read<R: Read>(
-    reader: &mut RecordReader<R>,
-    name: &str,
-    options: &ScanOptions<'_>,
-) -> Result<(Start, Vec<String>)> {
+pub(super) fn read<R: Read>(reader: &mut RecordReader<R>, name: &str, options: &ScanOptions<'_>) -> Result<Head> {
     let dialect = options.dialect;
+    let mut passed_quote = false;
     for _ in 0..dialect.skip_rows {
         reader.skip_line()?;
+        passed_quote |= reader.line_has_quote();
     }
     let rows_above = match dialect.header {
         Header::Present(_) => 0,
@@ -40,15 +48,18 @@ pub(super) fn read<R: Read>(
         if !reader.skip_line()? {
             return Err(empty(name, dialect));
         }
+        passed_quote |= reader.line_has_quote();
     }
+    let head = |start, names, passed_quote| Ok(Head { start, names, passed_quote });
     loop {
         match reader.next()? {
             Next::Record => break,
-            Next::Blank | Next::Comment => {}
+            Next::Blank => {}
+            Next::Comment => passed_quote |= reader.line_has_quote(),
             Next::AfterQuote => return Err(after_quote(name, reader.line())),
             Next::End => {
                 return match (dialect.header, options.names) {
-                    (Header::Present(false), Some(names)) => Ok((Start::BehindHeader, names.to_vec())),
+                    (Header::Present(false), Some(names)) => head(Start::BehindHeader, names.to_vec(), passed_quote),
                     _ => Err(empty(name, dialect)),
                 };
             }
@@ -60,14 +71,14 @@ pub(super) fn read<R: Read>(
             Some(names) => names.to_vec(),
             None => numbered(reader.width()),
         };
-        return Ok((Start::OnRecord, names));
+        return head(Start::OnRecord, names, passed_quote);
     }
     let written: Vec<String> = reader.fields().map(|field| field.text()).collect();
     let (names, changed) = unique(&written);
     if changed {
         tracing::warn!(file = name, columns = ?names, "the header has empty or repeated names; they were made unique");
     }
-    Ok((Start::BehindHeader, names))
+    head(Start::BehindHeader, names, passed_quote)
 }
 
 fn empty(name: &str, dialect: &Dialect) -> Error {

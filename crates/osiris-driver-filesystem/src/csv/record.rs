@@ -200,6 +200,11 @@ impl<R: Read> RecordReader<R> {
         }
     }
 
+    /// Whether the line that was passed over, or the comment, has a quote.
+    pub(crate) fn line_has_quote(&self) -> bool {
+        memchr(QUOTE, &self.buffer[self.start..self.next]).is_some()
+    }
+
     /// Goes to the next record or other line.
     ///
     /// # Errors

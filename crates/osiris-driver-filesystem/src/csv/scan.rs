@@ -120,9 +120,11 @@ impl<'a, 'c, 'f, R: Read> Scan<'a, 'c, 'f, R> {
     ) -> Result<Self> {
         let dialect = options.dialect;
         let mut reader = RecordReader::new(source, name, dialect.delimiter(name), dialect.comment);
-        let (start, names) = head::read(&mut reader, name, options)?;
-        let mut tally = Tally::new(name, options, names, copy);
-        if start == Start::OnRecord {
+        let head = head::read(&mut reader, name, options)?;
+        let mut tally = Tally::new(name, options, head.names, copy);
+        // DuckDB's `skip` counts records, of which a quote may make one out of many lines.
+        tally.scanned.plain &= !head.passed_quote;
+        if head.start == Start::OnRecord {
             tally.scanned.preamble = reader.line() - 1;
             tally.record(&reader)?;
         } else {

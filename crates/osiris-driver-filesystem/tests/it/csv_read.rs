@@ -110,6 +110,20 @@ async fn lines_above_the_header_comments_and_blank_lines_are_left_out() {
 }
 
 #[tokio::test]
+async fn a_single_quote_above_the_records_opens_no_field() {
+    let bench = Bench::new();
+    for (text, config) in [
+        ("5\" disks\na,b\n1,2\n3,4\n", json!({"path": "q.csv", "skip_rows": 1})),
+        ("5\" disks\na,b\n1,2\n3,4\n", json!({"path": "q.csv", "header": 1})),
+        ("# 5\" disks\na,b\n1,2\n3,4\n", json!({"path": "q.csv", "comment": "#"})),
+        ("\"\n1,2\n3,4", json!({"path": "q.csv", "skip_rows": 1, "header": false})),
+    ] {
+        bench.put("q.csv", text);
+        assert_eq!(bench.csv(config).await.unwrap().rows(), [["1", "2"], ["3", "4"]], "{text}");
+    }
+}
+
+#[tokio::test]
 async fn a_blank_line_of_a_single_column_is_a_null() {
     let bench = Bench::new();
     bench.put("t.csv", "a\n1\n\n2\n");
