@@ -99,40 +99,34 @@ impl Write for Void {
     }
 }
 
-/// Reads its input and acknowledges what it read.
+/// Reads its input and acknowledges what it read; or fails before, as told.
 struct Reader;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ReaderConfig {
+    #[serde(default)]
+    refuse: bool,
+}
 
 impl Component for Reader {
     const SPEC: ComponentSpec = ComponentSpec::new("test.reader", "1", Role::Write, "Reader");
     type Connection = osiris_core::NoConnection;
-    type Config = VoidConfig;
+    type Config = ReaderConfig;
 }
 
 #[async_trait]
 impl Write for Reader {
-    async fn write(&self, _: &Step<'_, Self>, input: &TableRef, ctx: &ExecutionContext) -> Result<Written> {
+    async fn write(&self, step: &Step<'_, Self>, input: &TableRef, ctx: &ExecutionContext) -> Result<Written> {
+        if step.config().refuse {
+            return Err(Error::permission("the destination is closed"));
+        }
         let mut scan = ctx.store().scan(input).open().await?;
         let mut rows = 0;
         while let Some(batch) = scan.next().await? {
             rows += batch.num_rows() as u64;
         }
         Ok(Written::inserted(rows))
-    }
-}
-
-/// Fails before it reads anything.
-struct Refusing;
-
-impl Component for Refusing {
-    const SPEC: ComponentSpec = ComponentSpec::new("test.refusing", "1", Role::Write, "Refusing");
-    type Connection = osiris_core::NoConnection;
-    type Config = VoidConfig;
-}
-
-#[async_trait]
-impl Write for Refusing {
-    async fn write(&self, _: &Step<'_, Self>, _: &TableRef, _: &ExecutionContext) -> Result<Written> {
-        Err(Error::permission("the destination is closed"))
     }
 }
 
@@ -180,7 +174,6 @@ impl Bench {
         registry.extractor(Numbers::default()).add().unwrap();
         registry.writer(Void).add().unwrap();
         registry.writer(Reader).add().unwrap();
-        registry.writer(Refusing).add().unwrap();
         let (events, metrics) = (Lines::default(), Lines::default());
         let telemetry =
             Telemetry::to_writers(Box::new(events.clone()), Box::new(metrics.clone()), "test", Default::default());
@@ -347,7 +340,8 @@ fn a_word_that_is_no_choice_is_named_with_the_nearest_one() {
 async fn hand_over(
     bench: &Bench,
     request: &StepRequest,
-    taker: &dyn osiris_core::Driver,
+    taker: &str,
+    config: Value,
 ) -> (Result<osiris_core::StepOutput, osiris_core::StepFailure>, Vec<Result<u64, Error>>) {
     let (edge, mut arrivals) = DirectEdge::new("taker");
     let reading = async move {
@@ -357,7 +351,8 @@ async fn hand_over(
     let taking = async {
         let mut ended = Vec::new();
         while let Some(table) = arrivals.next().await {
-            let request = StepRequest::new("taker", json!({}));
+            let request = StepRequest::new("taker", config.clone());
+            let taker = bench.registry.get(taker).unwrap();
             let written = taker.run(&request, &Inputs::one(table), &bench.run.step("taker")).await;
             ended.push(written.map(|output| output.rows).map_err(Error::from));
         }
@@ -369,9 +364,8 @@ async fn hand_over(
 #[tokio::test]
 async fn a_source_that_tries_again_begins_again_with_its_taker() {
     let bench = Bench::new();
-    let taker = Arc::clone(bench.registry.get("test.reader").unwrap());
     let request = bench.request(json!({"rows": 3, "failures": 1}));
-    let (read, taken) = hand_over(&bench, &request, taker.as_ref()).await;
+    let (read, taken) = hand_over(&bench, &request, "test.reader", json!({})).await;
     let read = read.unwrap();
     assert_eq!((read.rows, read.attempts, read.counts.stored), (3, 2, 3));
     let [Err(first), Ok(3)] = taken.as_slice() else { panic!("{taken:?}") };
@@ -383,11 +377,10 @@ async fn a_source_that_tries_again_begins_again_with_its_taker() {
 #[tokio::test]
 async fn a_taker_that_fails_is_the_cause_and_the_source_is_only_stopped() {
     let bench = Bench::new();
-    let taker = Arc::clone(bench.registry.get("test.refusing").unwrap());
     // Even one that is silent.
     for hang in [false, true] {
         let request = bench.request(json!({"rows": 3, "hang": hang}));
-        let (read, taken) = hand_over(&bench, &request, taker.as_ref()).await;
+        let (read, taken) = hand_over(&bench, &request, "test.reader", json!({"refuse": true})).await;
         let read = read.unwrap_err();
         assert_eq!((read.attempts, read.error.kind()), (1, ErrorKind::Cancelled));
         assert!(read.error.message().contains("step `taker`, which took its rows, was not done"), "{:?}", read.error);
@@ -399,8 +392,7 @@ async fn a_taker_that_fails_is_the_cause_and_the_source_is_only_stopped() {
 #[tokio::test]
 async fn a_taker_is_not_done_before_it_has_read_everything() {
     let bench = Bench::new();
-    let taker = Arc::clone(bench.registry.get("test.void").unwrap());
-    let (read, taken) = hand_over(&bench, &bench.request(json!({"rows": 3})), taker.as_ref()).await;
+    let (read, taken) = hand_over(&bench, &bench.request(json!({"rows": 3})), "test.void", json!({})).await;
     assert_eq!(read.unwrap_err().error.kind(), ErrorKind::Cancelled);
     let [Err(cause)] = taken.as_slice() else { panic!("{taken:?}") };
     assert_eq!(cause.kind(), ErrorKind::Integrity);
