@@ -1,11 +1,21 @@
 //! Texts without what differs from run to run.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A text with run ids as `RUN`, seconds as `TIME` and the directory as `DIR`.
 pub fn steady(text: &str, directory: &Path) -> String {
-    let real = directory.canonicalize().unwrap_or_default();
-    let text = text.replace(&real.display().to_string(), "DIR").replace(&directory.display().to_string(), "DIR");
+    // The longer of the two spellings first: one may be the beginning of the other.
+    let mut spellings: Vec<String> = directory
+        .canonicalize()
+        .ok()
+        .iter()
+        .map(PathBuf::as_path)
+        .chain([directory])
+        .map(|path| path.display().to_string())
+        .collect();
+    spellings.retain(|spelling| !spelling.is_empty());
+    spellings.sort_by_key(|spelling| std::cmp::Reverse(spelling.len()));
+    let text = spellings.iter().fold(text.to_owned(), |text, spelling| text.replace(spelling, "DIR"));
     let lines = text.lines().map(|line| {
         let words: Vec<&str> = line.split(' ').collect();
         let mut kept: Vec<String> = Vec::new();
@@ -60,10 +70,17 @@ mod tests {
 
     #[test]
     fn only_what_differs_is_replaced() {
-        let text =
-            "run 20261121-030335-c00283 in /tmp/x/.osiris/runs/20261121-030335-c00283\n  done a: 5 rows, 0.12 s\n1.50";
-        let steady = steady(text, Path::new("/tmp/x"));
-        assert_eq!(steady, "run RUN in DIR/.osiris/runs/RUN\n  done a: 5 rows, TIME s\n1.50");
+        let there = tempfile::tempdir().unwrap();
+        let gone = there.path().join("gone");
+        for directory in [there.path(), &gone] {
+            let place = directory.display();
+            let text = format!(
+                "run 20261121-030335-c00283 in {place}/.osiris/runs/20261121-030335-c00283\n  done a: 5 rows, 0.12 s\n1.50"
+            );
+            let steady = steady(&text, directory);
+            assert_eq!(steady, "run RUN in DIR/.osiris/runs/RUN\n  done a: 5 rows, TIME s\n1.50");
+        }
+        assert_eq!(steady("as it is", Path::new("")), "as it is");
         assert_eq!(shape("a  b\n\nlong x    1  0.1", 1), [vec!["a"], vec!["long x", "1"]]);
     }
 }

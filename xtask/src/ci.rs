@@ -4,6 +4,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::args::Args;
+use crate::duckdb::{self, Build};
+use crate::private::Private;
 use crate::services::Mode;
 use crate::{Outcome, docs, native, packages, readme, shell, test_drivers, tools};
 
@@ -14,13 +16,18 @@ struct Phase {
     run: fn() -> Outcome,
 }
 
-/// The cheap ones first. `lint` is the first that compiles DuckDB; the later ones use the same build of it.
+/// The cheap ones first. All but `bundled` link the DuckDB that its project has built, where there is one for the platform.
 const PHASES: &[Phase] = &[
     Phase { name: "format", about: "the code is formatted", run: format },
     Phase { name: "native", about: "every documented command compiles the same DuckDB", run: native::check },
     Phase { name: "lint", about: "clippy has nothing to say", run: lint },
     Phase { name: "rustdoc", about: "the API documentation builds, its links lead somewhere", run: rustdoc },
     Phase { name: "dependencies", about: "every dependency is used", run: dependencies },
+    Phase {
+        name: "advisories",
+        about: "no dependency has a known fault, a foreign licence or source",
+        run: advisories,
+    },
     Phase { name: "features", about: "each feature of the facade compiles alone", run: features },
     Phase {
         name: "packages",
@@ -28,8 +35,12 @@ const PHASES: &[Phase] = &[
         run: packages::check,
     },
     Phase { name: "docs", about: "the generated reference is up to date", run: docs::check },
-    Phase { name: "readme", about: "the commands of the README work", run: readme::check },
-    Phase { name: "tests", about: "every test, with every service", run: tests },
+    Phase { name: "tests", about: "every test, with every service, in an empty home", run: tests },
+    Phase {
+        name: "bundled",
+        about: "the README works, and DuckDB compiled from source passes the tests",
+        run: bundled,
+    },
 ];
 
 pub(crate) fn main(mut args: Args) -> Outcome {
@@ -44,6 +55,9 @@ pub(crate) fn main(mut args: Args) -> Outcome {
         PHASES.iter().filter(|phase| only.as_deref().is_none_or(|name| name == phase.name)).collect();
     if chosen.is_empty() {
         return Err(format!("there is no phase `{}`; `cargo xtask ci --list` names them", only.unwrap_or_default()));
+    }
+    if !duckdb::link_in_this_process()? {
+        println!("no DuckDB to link on this platform: every phase compiles it from source");
     }
     run(&chosen)
 }
@@ -73,22 +87,16 @@ fn format() -> Outcome {
 }
 
 fn lint() -> Outcome {
-    shell::run(&mut shell::cargo(&[
-        "clippy",
-        "--locked",
-        "--quiet",
-        "--workspace",
-        "--all-targets",
-        "--",
-        "-D",
-        "warnings",
-    ]))
+    let mut clippy = shell::cargo(&["clippy", "--locked", "--quiet", "--all-targets"]);
+    shell::run(clippy.args(Build::of_checkout().workspace()).args(["--", "-D", "warnings"]))
 }
 
-/// Libraries only: the program and the facade are both called `osiris` and would overwrite each other's pages. With all features,
-/// as a reader of the documentation wants it.
+/// Libraries only: the program and the facade are both called `osiris` and would overwrite each other's pages. With every
+/// feature that adds to them, as a reader of the documentation wants it.
 fn rustdoc() -> Outcome {
-    let mut doc = shell::cargo(&["doc", "--locked", "--quiet", "--workspace", "--all-features", "--no-deps", "--lib"]);
+    const FEATURES: &str = "osiris/all-drivers,osiris-core/tls,osiris-testkit/posthog,osiris-testkit/supabase";
+    let mut doc = shell::cargo(&["doc", "--locked", "--quiet", "--no-deps", "--lib"]);
+    doc.args(Build::of_checkout().workspace()).args(["--features", FEATURES]);
     shell::run(doc.env("RUSTDOCFLAGS", "-D warnings"))
 }
 
@@ -99,25 +107,42 @@ fn dependencies() -> Outcome {
 }
 
 /// With clippy, so that what is unused without some feature is an error too. Nothing is linked: without `bundled` DuckDB's build
-/// script only writes bindings, and with it the feature set is that of the other phases.
+/// script only writes bindings. `bundled` has a phase of its own.
 fn features() -> Outcome {
     tools::HACK.ensure()?;
-    shell::run(&mut shell::cargo(&[
-        "hack",
-        "--each-feature",
-        "-p",
-        "osiris",
-        "clippy",
-        "--locked",
-        "--quiet",
-        "--",
-        "-D",
-        "warnings",
-    ]))
+    let mut hack = shell::cargo(&["hack", "--each-feature", "--exclude-features", "bundled", "--exclude-all-features"]);
+    shell::run(hack.args(["-p", "osiris", "clippy", "--locked", "--quiet", "--", "-D", "warnings"]))
 }
 
+/// What the README tells people to type, in a home and a directory for temporary files that are empty before and after.
 fn tests() -> Outcome {
-    test_drivers::run(None, Mode::Required)
+    let private = Private::new()?;
+    test_drivers::run(None, Mode::Required, Some(&private))?;
+    private.close()
+}
+
+/// The commands of the README, then the tests of what works with DuckDB itself.
+fn bundled() -> Outcome {
+    const FILTER: &str = "package(osiris-core) or package(osiris-driver-duckdb) or package(osiris-driver-filesystem) \
+                          or package(osiris-e2e)";
+    readme::check()?;
+    let workspace = Build::Bundled.workspace();
+    shell::run(shell::cargo(&["build", "--locked", "--quiet", "--bin", "osiris"]).args(&workspace))?;
+    let mut tests = shell::cargo(&["nextest", "run", "--locked", "--no-tests=fail"]);
+    shell::run(tests.args(&workspace).args(["-E", FILTER]))
+}
+
+/// The rules are in `deny.toml`, each exception with its reason. The database of advisories is fetched; where it cannot be reached
+/// that part is left out, and said so.
+fn advisories() -> Outcome {
+    tools::DENY.ensure()?;
+    let deny = |words: &[&str]| shell::cargo(&[&["deny"], words].concat());
+    shell::run(&mut deny(&["--locked", "check", "bans", "licenses", "sources"]))?;
+    if shell::run(&mut deny(&["fetch", "db"])).is_err() {
+        println!("NOT CHECKED: advisories, because their database cannot be reached from here");
+        return Ok(());
+    }
+    shell::run(&mut deny(&["--locked", "check", "--disable-fetch", "advisories"]))
 }
 
 #[cfg(test)]

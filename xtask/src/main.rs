@@ -6,9 +6,11 @@ mod bench;
 mod ci;
 mod docs;
 mod download;
+mod duckdb;
 mod native;
 mod new_driver;
 mod packages;
+mod private;
 mod readme;
 mod release;
 mod services;
@@ -31,6 +33,8 @@ cargo xtask <task>
                         run every test, or those of one driver; the services they need are found or installed
   ci [--only PHASE] [--list]
                         everything that must hold before a change is merged
+  duckdb [--bundled]    link the library that the DuckDB project has built (seconds) instead of compiling DuckDB (20 to 40
+                        minutes); with --bundled back again
   docs [--check]        write the generated pages of docs/reference, or fail when they are stale
   bench [NAME]... [--list] [--scale N] [--rounds N]
                         build the release profile and print the tables of docs/benchmarks.md
@@ -43,6 +47,7 @@ fn main() -> ExitCode {
     let outcome = match args.word().as_deref() {
         Some("test-drivers") => test_drivers::main(args),
         Some("ci") => ci::main(args),
+        Some("duckdb") => duckdb::main(args),
         Some("docs") => docs::main(args),
         Some("bench") => bench::main(args),
         Some("new-driver") => new_driver::main(args),

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::{Outcome, workspace};
+use crate::{Outcome, duckdb, workspace};
 
 /// The cargo that runs this task, in the root of the workspace.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
@@ -16,6 +16,7 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
             command.env_remove(name);
         }
     }
+    duckdb::announce(&mut command);
     command
 }
 

