@@ -19,11 +19,18 @@ use crate::wire;
 /// and whose usual values are megabytes.
 const PACKET: usize = 256 << 10;
 
-/// Strictness, and no surprise: 0 is no "next number", a fraction is no whole number, a long text is not cut.
+/// Strictness, and no surprise: 0 is no "next number", a fraction is no whole number, a long text is not cut. Only what every
+/// account may set. The casts are for MySQL, where GREATEST and LEAST of a variable and a literal are DECIMAL.
 const SET_UP: &str = "SET NAMES utf8mb4, SESSION sql_mode = 'STRICT_ALL_TABLES,STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,\
-     NO_ZERO_DATE,NO_ZERO_IN_DATE,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO', \
-     time_zone = '+00:00', sql_notes = 1, max_error_count = 65535, net_write_timeout = GREATEST(@@net_write_timeout, 60), \
-     lock_wait_timeout = LEAST(@@lock_wait_timeout, 60)";
+     NO_ZERO_DATE,NO_ZERO_IN_DATE,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO', time_zone = '+00:00', sql_notes = 1, \
+     net_write_timeout = CAST(GREATEST(@@net_write_timeout, 60) AS UNSIGNED), \
+     lock_wait_timeout = CAST(LEAST(@@lock_wait_timeout, 60) AS UNSIGNED)";
+
+/// What an account may lack the right to set, one statement each: the write does without it.
+const WISHES: [&str; 1] = [
+    // MySQL: SESSION_VARIABLES_ADMIN. More warnings are kept, so that more rows at fault are found at once.
+    "SET SESSION max_error_count = 65535",
+];
 
 /// The server as the session sees it.
 #[derive(Debug, Clone)]
@@ -60,6 +67,13 @@ impl Session {
         // What is sent is in memory already: a server that waits for more of it for so long waits in vain.
         let silence = connection.read_timeout.as_secs().saturating_add(1);
         session.run(&format!("{SET_UP}, net_read_timeout = {silence}"), "setting up the session").await?;
+        for wish in WISHES {
+            match session.attempt(wish, "setting up the session").await {
+                Err(Failure::Server { message, .. }) => tracing::debug!(wish, message, "the account may not set this"),
+                Err(failure) => return Err(failure.into_error("setting up the session")),
+                Ok(_) => {}
+            }
+        }
         let sql = "SELECT CONNECTION_ID(), @@local_infile, @@max_allowed_packet, @@lower_case_table_names";
         let row = session.rows(sql).await?.pop().unwrap_or_default();
         let number = |index: usize| super::target::cell(&row, index).parse::<u64>().unwrap_or(0);
