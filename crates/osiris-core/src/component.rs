@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::commit::{CommitOutcome, Intent};
 use crate::{Catalog, ExecutionContext, Health, Inputs, Problem, Result, StepCounts, TableRef, TableSink};
 
 /// What a component does with tables.
@@ -229,7 +230,8 @@ impl Extracted {
 }
 
 /// What a writer reports: rows the destination acknowledged, by what became of them.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Written {
     /// New in the destination.
     pub inserted: u64,
@@ -297,13 +299,43 @@ pub trait Write: Component {
     /// Writes every row of `input`, all or nothing, and says what the destination acknowledged. Rows that it refused
     /// go to [`ExecutionContext::rejects`].
     ///
+    /// Before the first statement or request that may change the destination for good (`COMMIT`, `RENAME TABLE`, the renaming of a
+    /// file, the first request of an API that commits each request) it calls [`ExecutionContext::begin_commit`] and afterwards
+    /// resolves the [`Commit`](crate::commit::Commit). What can be undone, such as a staging table or a transaction, needs no announcement.
+    ///
     /// # Errors
-    /// Whatever kept it from writing. The destination is then as it was before. An error whose outcome is unknown
-    /// says so and is not retryable.
+    /// Whatever kept it from writing. Before `begin_commit`, or with a commit that was resolved as not committed, the destination is as it
+    /// was before, and the step may be tried again. With a commit that was resolved as neither, core asks
+    /// [`outcome`](Self::outcome) and, if nobody knows, reports the error as the source of an [ambiguous](crate::ErrorKind::Ambiguous)
+    /// one: a component that has better words returns [`Error::ambiguous`](crate::Error::ambiguous) itself. A component with a repeatable
+    /// intent returns its error as it is.
     ///
     /// # Cancel safety
-    /// As for [`Extract::extract`]: dropping the future leaves the old data, or the new, never a mixture.
+    /// Before `begin_commit` as for [`Extract::extract`]: dropping the future leaves the destination as it was. Afterwards the
+    /// future is dropped only when [`CommitLimits`](crate::commit::CommitLimits) are over or the process ends, which leaves the old data, or
+    /// the new, or, with an [intent in parts](Intent::with_parts), some of the rows.
     async fn write(&self, step: &Step<'_, Self>, input: &TableRef, ctx: &ExecutionContext) -> Result<Written>;
+
+    /// Asks the destination what became of a commit of this step: one that ended without an answer, or one that a killed run had
+    /// begun. `input` is the table that was being written, where it is still there. Says
+    /// [`NotCommitted`](CommitOutcome::NotCommitted) only if the commit can no longer take place either: a session that
+    /// may still be committing is waited for or ended first. It changes nothing else. `ctx` is not cancelled; the time is limited by
+    /// [`CommitLimits::asking`](crate::commit::CommitLimits::asking), after which the future is dropped.
+    ///
+    /// The default knows nothing. It is not called for repeatable intents.
+    ///
+    /// # Errors
+    /// The destination could not be asked: the outcome stays unknown.
+    async fn outcome(
+        &self,
+        step: &Step<'_, Self>,
+        intent: &Intent,
+        input: Option<&TableRef>,
+        ctx: &ExecutionContext,
+    ) -> Result<CommitOutcome> {
+        let _ = (step, intent, input, ctx);
+        Ok(CommitOutcome::Unknown)
+    }
 }
 
 /// Lists what a connection can reach.

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use crate::commit::{Commit, CommitLimits, CommitLog, Intent, Phase};
 use crate::store::DirectEdge;
 use crate::telemetry::{Unit, event};
-use crate::{Progress, RejectTable, Result, Store, TableSink, Telemetry};
+use crate::{Error, Progress, RejectTable, Result, Store, TableSink, Telemetry};
 
 /// The run as all its steps see it. Cheap to clone.
 #[derive(Clone)]
@@ -17,12 +18,29 @@ pub struct RunContext {
     telemetry: Telemetry,
     artifacts: Arc<PathBuf>,
     cancel: CancellationToken,
+    commits: Option<Arc<dyn CommitLog>>,
+    commit_limits: CommitLimits,
 }
 
 impl RunContext {
     /// A run over `store`; every step's artifacts go below `artifacts`.
     pub fn new(store: Store, telemetry: Telemetry, artifacts: impl Into<PathBuf>, cancel: CancellationToken) -> Self {
-        Self { store, telemetry, artifacts: Arc::new(artifacts.into()), cancel }
+        let artifacts = Arc::new(artifacts.into());
+        Self { store, telemetry, artifacts, cancel, commits: None, commit_limits: CommitLimits::default() }
+    }
+
+    /// The same with a log that keeps the intents of its writers. Without one a crash leaves no trace of what was being committed.
+    #[must_use]
+    pub fn with_commit_log(mut self, log: Arc<dyn CommitLog>) -> Self {
+        self.commits = Some(log);
+        self
+    }
+
+    /// The same with other limits for writers that have begun to commit.
+    #[must_use]
+    pub fn with_commit_limits(mut self, limits: CommitLimits) -> Self {
+        self.commit_limits = limits;
+        self
     }
 
     /// The context of one step.
@@ -33,14 +51,21 @@ impl RunContext {
     /// The same with counters that somebody watches.
     pub fn step_with_progress(&self, id: &str, progress: Arc<Progress>) -> ExecutionContext {
         let rejects = RejectTable::new(self.store.clone(), id);
+        let step: Arc<str> = Arc::from(id);
         ExecutionContext {
             run: self.clone(),
-            step: Arc::from(id),
+            phase: self.phase(&step, 1, None),
+            step,
             cancel: self.cancel.child_token(),
             progress,
             rejects,
             edge: None,
         }
+    }
+
+    fn phase(&self, step: &Arc<str>, attempt: u32, fingerprint: Option<&str>) -> Arc<Phase> {
+        let fingerprint = fingerprint.map(str::to_owned);
+        Phase::new(Arc::clone(step), attempt, fingerprint, self.commits.clone(), self.telemetry.clone())
     }
 
     /// The run's store.
@@ -68,6 +93,7 @@ pub struct ExecutionContext {
     progress: Arc<Progress>,
     rejects: RejectTable,
     edge: Option<DirectEdge>,
+    phase: Arc<Phase>,
 }
 
 impl ExecutionContext {
@@ -136,9 +162,46 @@ impl ExecutionContext {
         Ok(directory)
     }
 
-    /// Is cancelled when the step must end: Ctrl-C, a timeout, another step's failure.
+    /// Is cancelled when the step must end: Ctrl-C, or its time limit. Before
+    /// [`begin_commit`](Self::begin_commit) a component need not look at it, since core drops the future. Afterwards it is not
+    /// dropped: a statement or request that may commit is then waited for whatever this says, and a series of them may end between
+    /// two.
     pub fn cancel(&self) -> &CancellationToken {
         &self.cancel
+    }
+
+    /// Announces that what follows may change the destination for good: to be called before the first statement or request that
+    /// commits, once everything that can be refused has been checked. The intent is durable when this returns. From here until the
+    /// [`Commit`] is resolved, neither the step's time limit nor the first cancellation drops the future of the component; see
+    /// [`commit`](crate::commit).
+    ///
+    /// # Errors
+    /// The step is to stop, or the intent could not be recorded. The commit must not take place then, and the error is to be
+    /// returned as it is.
+    pub async fn begin_commit(&self, intent: Intent) -> Result<Commit> {
+        if self.cancel.is_cancelled() {
+            return Err(Error::cancelled("stopped before anything was committed"));
+        }
+        self.phase.begin(intent, self.rejects.len()).await
+    }
+
+    /// The same step for another attempt, with a cancellation and an outcome of its own.
+    pub(crate) fn for_attempt(&self, attempt: u32, fingerprint: Option<&str>) -> Self {
+        let phase = self.run.phase(&self.step, attempt, fingerprint);
+        Self { cancel: self.cancel.child_token(), phase, ..self.clone() }
+    }
+
+    /// The same step for asking its destination, which goes on after a cancellation.
+    pub(crate) fn for_asking(&self) -> Self {
+        Self { cancel: CancellationToken::new(), ..self.clone() }
+    }
+
+    pub(crate) fn phase(&self) -> &Arc<Phase> {
+        &self.phase
+    }
+
+    pub(crate) fn commit_limits(&self) -> CommitLimits {
+        self.run.commit_limits
     }
 
     /// The sink of the step's rows, which advances the step's counters.

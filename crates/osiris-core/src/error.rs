@@ -38,6 +38,8 @@ pub enum ErrorKind {
     Integrity,
     /// The user or the runner asked to stop.
     Cancelled,
+    /// A write whose outcome nobody knows: its rows are in the destination, or not, or some of them. Never retried.
+    Ambiguous,
 }
 
 impl ErrorKind {
@@ -52,6 +54,7 @@ impl ErrorKind {
             Self::Unknown => "unknown",
             Self::Integrity => "integrity",
             Self::Cancelled => "cancelled",
+            Self::Ambiguous => "ambiguous",
         }
     }
 
@@ -64,7 +67,7 @@ impl ErrorKind {
     pub const fn category(self) -> &'static str {
         match self {
             Self::Integrity => Self::Validation.as_str(),
-            Self::Cancelled => Self::Unknown.as_str(),
+            Self::Cancelled | Self::Ambiguous => Self::Unknown.as_str(),
             kind => kind.as_str(),
         }
     }
@@ -134,6 +137,8 @@ impl Error {
         integrity => Integrity,
         /// Shorthand for [`ErrorKind::Cancelled`].
         cancelled => Cancelled,
+        /// Shorthand for [`ErrorKind::Ambiguous`].
+        ambiguous => Ambiguous,
     }
 
     /// Says what to do next, in the imperative.
@@ -206,9 +211,9 @@ impl Error {
         self.0.kind
     }
 
-    /// Whether a later try may succeed.
+    /// Whether a later try may succeed. Never for [`ErrorKind::Ambiguous`]: it might write a second time.
     pub fn is_retryable(&self) -> bool {
-        self.0.retryable
+        self.0.retryable && self.0.kind != ErrorKind::Ambiguous
     }
 
     /// How long the server asked us to wait.

@@ -8,6 +8,7 @@
 
 pub mod batch;
 pub mod calendar;
+pub mod commit;
 pub mod config;
 pub mod connection;
 pub mod cursor;
@@ -34,6 +35,7 @@ mod retry;
 mod secret;
 
 pub use catalog::{Catalog, Resource, ResourceField, ResourceKind};
+pub use commit::{Commit, CommitEnd, CommitLimits, CommitLog, CommitOutcome, CommitRecord, Intent};
 pub use component::{
     Component, ComponentSpec, ConnectionUse, Discover, Doctor, Extract, Extracted, NoConnection, Role, Step, Transform,
     Write, Written,

@@ -116,7 +116,13 @@ impl<'a> BenchStep<'a> {
 
     /// The same without the check of telemetry, for rules that report it themselves.
     pub(crate) async fn run_unchecked(self) -> Result<StepOutput, StepFailure> {
-        let failed = |error| StepFailure { error, counts: Default::default(), duration: Duration::ZERO, attempts: 0 };
+        let failed = |error| StepFailure {
+            error,
+            counts: Default::default(),
+            duration: Duration::ZERO,
+            attempts: 0,
+            may_have_written: false,
+        };
         let driver = self.bench.driver(&self.component).map_err(failed)?;
         let connection = self.bench.connection(&self.component, &self.connection).map_err(failed)?;
         let request = StepRequest { connection, ..self.request };

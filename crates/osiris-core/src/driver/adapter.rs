@@ -9,17 +9,26 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::attempt::{self, Attempted};
+use super::settle::{Ask, caught, settled};
 use super::{Driver, StepFailure, StepOutput, StepRequest};
+use crate::commit::{CommitOutcome, Intent};
 use crate::config::ConfigSchema;
 use crate::problem::ensure_none;
 use crate::telemetry::{Unit, event, metric};
 use crate::{
     Catalog, Component, ComponentSpec, ConnectionUse, Discover, Doctor, Error, ErrorKind, ExecutionContext, Extract,
-    Health, Inputs, Problem, ResolvedConnection, Result, Role, Step, StepCounts, Transform, Write,
+    Health, Inputs, Problem, ResolvedConnection, Result, Role, Step, StepCounts, TableRef, Transform, Write,
 };
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 type RunFn<C> = for<'a> fn(&'a C, &'a Step<'a, C>, &'a Inputs, &'a ExecutionContext) -> Boxed<'a, Attempted>;
+type OutcomeFn<C> = for<'a> fn(
+    &'a C,
+    &'a Step<'a, C>,
+    &'a Intent,
+    Option<&'a TableRef>,
+    &'a ExecutionContext,
+) -> Boxed<'a, Result<CommitOutcome>>;
 type DiscoverFn<C> = for<'a> fn(&'a C, &'a <C as Component>::Connection, Option<&'a str>) -> Boxed<'a, Result<Catalog>>;
 type CheckFn<C> = for<'a> fn(&'a C, &'a <C as Component>::Connection, Duration) -> Boxed<'a, Health>;
 
@@ -29,6 +38,7 @@ pub(crate) struct Adapter<C: Component> {
     config_schema: ConfigSchema,
     connection_schema: ConfigSchema,
     run: RunFn<C>,
+    outcome: Option<OutcomeFn<C>>,
     discover: Option<DiscoverFn<C>>,
     check: Option<CheckFn<C>>,
 }
@@ -40,6 +50,7 @@ impl<C: Component> Adapter<C> {
             config_schema: ConfigSchema::of::<C::Config>(),
             connection_schema: ConfigSchema::of::<C::Connection>(),
             run,
+            outcome: None,
             discover: None,
             check: None,
         }
@@ -63,7 +74,8 @@ impl<C: Component> Adapter<C> {
     where
         C: Write,
     {
-        Self::new(component, |c, step, inputs, ctx| Box::pin(attempt::write(c, step, inputs, ctx)))
+        let adapter = Self::new(component, |c, step, inputs, ctx| Box::pin(attempt::write(c, step, inputs, ctx)));
+        Self { outcome: Some(|c, step, intent, input, ctx| Box::pin(c.outcome(step, intent, input, ctx))), ..adapter }
     }
 
     pub(crate) fn set_discovery(&mut self)
@@ -111,7 +123,8 @@ impl<C: Component> Adapter<C> {
         Err(problems)
     }
 
-    /// One attempt: stopped by its timeout or by cancellation, whose errors say which.
+    /// One attempt: stopped by its timeout or by cancellation, whose errors say which. A writer that has begun to commit is
+    /// waited for.
     async fn attempt(
         &self,
         step: &Step<'_, C>,
@@ -125,17 +138,75 @@ impl<C: Component> Adapter<C> {
                 None => std::future::pending().await,
             }
         };
+        let run = caught((self.run)(&self.component, step, inputs, ctx));
+        tokio::pin!(run);
         let stopped = tokio::select! {
             biased;
+            // An answer that has arrived counts, whatever else has happened.
+            attempted = &mut run => return attempted.unwrap_or_else(Attempted::failed),
             () = ctx.cancel().cancelled() => Error::cancelled("cancelled before it was done"),
-            attempted = (self.run)(&self.component, step, inputs, ctx) => return attempted,
             () = limit => {
                 let millis = request.timeout.map_or(0, |limit| limit.as_millis());
                 Error::timeout(format!("not done within {millis} ms"))
                     .with_hint("raise `timeout: {step_ms: ...}` of the step, or give it less to do")
             }
         };
-        Attempted { counts: StepCounts::default(), result: Err(stopped) }
+        if !ctx.phase().close() {
+            return Attempted::failed(stopped);
+        }
+        ctx.cancel().cancel();
+        match ctx.phase().wait_for(run, ctx.commit_limits()).await {
+            Some(attempted) => attempted.unwrap_or_else(Attempted::failed),
+            None => Attempted::failed(stopped),
+        }
+    }
+
+    /// One attempt and, when it ended without an answer to a commit, the question what became of that.
+    async fn settled_attempt(
+        &self,
+        step: &Step<'_, C>,
+        request: &StepRequest,
+        inputs: &Inputs,
+        ctx: &ExecutionContext,
+    ) -> Attempted {
+        let attempted = self.attempt(step, request, inputs, ctx).await;
+        let input = inputs.single(step.input_step()).ok();
+        let ask: &Ask<'_> = &|intent| {
+            let asking = ctx.for_asking();
+            Box::pin(async move { self.ask(step, &intent, input, &asking).await })
+        };
+        let mut attempted = settled(attempted, ctx, ask).await;
+        attempted.counts.rejected = ctx.rejects().len();
+        attempted
+    }
+
+    /// Asks the component what became of a commit, within the time for it.
+    async fn ask(
+        &self,
+        step: &Step<'_, C>,
+        intent: &Intent,
+        input: Option<&TableRef>,
+        ctx: &ExecutionContext,
+    ) -> Result<CommitOutcome> {
+        let Some(outcome) = self.outcome else { return Ok(CommitOutcome::Unknown) };
+        // Rows that arrived are gone.
+        let input = input.filter(|input| !input.is_arriving());
+        let limit = ctx.commit_limits().asking;
+        let asked = tokio::time::timeout(limit, caught(outcome(&self.component, step, intent, input, ctx))).await;
+        let outcome = asked.unwrap_or_else(|_| {
+            Err(Error::timeout(format!(
+                "the destination did not say within {} s what became of the write",
+                limit.as_secs()
+            )))
+        });
+        let outcome = outcome.and_then(|outcome| outcome);
+        let said = match &outcome {
+            Ok(CommitOutcome::Committed { .. }) => "committed",
+            Ok(CommitOutcome::NotCommitted) => "not_committed",
+            Ok(CommitOutcome::Unknown) | Err(_) => "unknown",
+        };
+        ctx.log_event(event::COMMIT_ASKED, json!({"destination": intent.destination(), "outcome": said}));
+        outcome
     }
 
     async fn attempts(
@@ -149,10 +220,10 @@ impl<C: Component> Adapter<C> {
         loop {
             ctx.progress().reset();
             if let Err(error) = ctx.rejects().clear().await {
-                return (Attempted { counts: StepCounts::default(), result: Err(error) }, number);
+                return (Attempted::failed(error), number);
             }
-            let mut attempted = self.attempt(step, request, inputs, ctx).await;
-            attempted.counts.rejected = ctx.rejects().len();
+            let of_attempt = ctx.for_attempt(number, step.fingerprint);
+            let attempted = self.settled_attempt(step, request, inputs, &of_attempt).await;
             let Err(error) = &attempted.result else { return (attempted, number) };
             if matches!(error.kind(), ErrorKind::Auth | ErrorKind::Network | ErrorKind::Permission)
                 && C::SPEC.connection == ConnectionUse::Required
@@ -184,14 +255,10 @@ impl<C: Component> Adapter<C> {
     }
 
     async fn run_parsed(&self, request: &StepRequest, inputs: &Inputs, ctx: &ExecutionContext) -> (Attempted, u32) {
-        let invalid = |error: Error| (Attempted { counts: StepCounts::default(), result: Err(error) }, 1);
-        let config = match self.parse_config(&request.config) {
-            Ok(config) => config,
-            Err(problems) => return invalid(problems_error(&problems, "its config")),
-        };
-        let connection = match self.parse_connection(&request.connection) {
-            Ok(connection) => connection,
-            Err(problems) => return invalid(problems_error(&problems, "its connection")),
+        let invalid = |error: Error| (Attempted::failed(error), 1);
+        let (config, connection) = match self.parsed(request) {
+            Ok(parsed) => parsed,
+            Err(error) => return invalid(error),
         };
         if C::SPEC.role.needs_input() && inputs.is_empty() {
             return invalid(
@@ -199,17 +266,14 @@ impl<C: Component> Adapter<C> {
                     .with_hint("name the step it reads from: `needs: [step]`"),
             );
         }
-        let step = Step::<C> {
-            id: &request.step_id,
-            config: &config,
-            connection: &connection,
-            base_dir: &request.base_dir,
-            state: request.state.as_ref(),
-            input_step: request.input_step.as_deref(),
-            dry_run: request.dry_run,
-            fingerprint: request.fingerprint.as_deref(),
-        };
-        self.attempts(&step, request, inputs, ctx).await
+        self.attempts(&step_of(request, &config, &connection), request, inputs, ctx).await
+    }
+
+    fn parsed(&self, request: &StepRequest) -> Result<(C::Config, C::Connection)> {
+        let config = self.parse_config(&request.config);
+        let config = config.map_err(|problems| problems_error(&problems, "its config"))?;
+        let connection = self.parse_connection(&request.connection);
+        Ok((config, connection.map_err(|problems| problems_error(&problems, "its connection"))?))
     }
 
     /// The metrics that the contract requires, exactly once for a step that ended well [DRV-009].
@@ -231,6 +295,23 @@ impl<C: Component> Adapter<C> {
                 ctx.log_metric(name, value, Unit::Rows, Value::Null);
             }
         }
+    }
+}
+
+fn step_of<'a, C: Component>(
+    request: &'a StepRequest,
+    config: &'a C::Config,
+    connection: &'a C::Connection,
+) -> Step<'a, C> {
+    Step {
+        id: &request.step_id,
+        config,
+        connection,
+        base_dir: &request.base_dir,
+        state: request.state.as_ref(),
+        input_step: request.input_step.as_deref(),
+        dry_run: request.dry_run,
+        fingerprint: request.fingerprint.as_deref(),
     }
 }
 
@@ -306,7 +387,7 @@ impl<C: Component> Driver for Adapter<C> {
                 json!({"from_step": input.table.step(), "key": input.key, "rows": input.table.expected_rows()}),
             );
         }
-        let (Attempted { counts, result }, attempts) = self.run_parsed(request, inputs, ctx).await;
+        let (Attempted { counts, result, may_have_written }, attempts) = self.run_parsed(request, inputs, ctx).await;
         let duration = started.elapsed();
         match result {
             Ok((table, state)) => {
@@ -325,9 +406,25 @@ impl<C: Component> Driver for Adapter<C> {
                         "category": error.kind().category(),
                     }),
                 );
-                Err(StepFailure { error, counts, duration, attempts })
+                Err(StepFailure { error, counts, duration, attempts, may_have_written })
             }
         }
+    }
+
+    async fn outcome(
+        &self,
+        request: &StepRequest,
+        intent: &Intent,
+        inputs: &Inputs,
+        ctx: &ExecutionContext,
+    ) -> Result<CommitOutcome> {
+        ctx.telemetry().add_secrets(request.connection.redactor());
+        let asked = async {
+            let (config, connection) = self.parsed(request)?;
+            let input = inputs.single(request.input_step.as_deref()).ok();
+            self.ask(&step_of(request, &config, &connection), intent, input, ctx).await
+        };
+        asked.await.map_err(|error| error.with_step(&request.step_id).redacted(&ctx.telemetry().redactor()))
     }
 
     fn can_discover(&self) -> bool {

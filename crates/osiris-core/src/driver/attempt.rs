@@ -11,6 +11,18 @@ use crate::{
 pub(super) struct Attempted {
     pub(super) counts: StepCounts,
     pub(super) result: Result<(Option<TableRef>, Option<Value>)>,
+    /// Whether rows may be in the destination although it failed.
+    pub(super) may_have_written: bool,
+}
+
+impl Attempted {
+    pub(super) fn new(counts: StepCounts, result: Result<(Option<TableRef>, Option<Value>)>) -> Self {
+        Self { counts, result, may_have_written: false }
+    }
+
+    pub(super) fn failed(error: Error) -> Self {
+        Self::new(StepCounts::default(), Err(error))
+    }
 }
 
 pub(super) async fn extract<C: Extract>(component: &C, step: &Step<'_, C>, ctx: &ExecutionContext) -> Attempted {
@@ -23,7 +35,7 @@ pub(super) async fn extract<C: Extract>(component: &C, step: &Step<'_, C>, ctx: 
         }
     }
     .await;
-    Attempted { counts, result }
+    Attempted::new(counts, result)
 }
 
 /// Lets an extractor send its rows, and closes the books over them.
@@ -66,7 +78,7 @@ pub(super) async fn transform<C: Transform>(
         Ok((Some(sink.finish_with(note(step, &counts, None)).await?), None))
     }
     .await;
-    Attempted { counts, result }
+    Attempted::new(counts, result)
 }
 
 pub(super) async fn write<C: Write>(
@@ -78,6 +90,7 @@ pub(super) async fn write<C: Write>(
     let mut counts = StepCounts::default();
     let result = async {
         let input = inputs.single(step.input_step())?;
+        ctx.phase().set_input(input);
         let written = component.write(step, input, ctx).await;
         counts.read = input.rows();
         let written = match input.passage() {
@@ -92,7 +105,7 @@ pub(super) async fn write<C: Write>(
         Ok((None, None))
     }
     .await;
-    Attempted { counts, result }
+    Attempted::new(counts, result)
 }
 
 /// What a resumed run needs to know of a committed table.
@@ -100,10 +113,12 @@ fn note<C: Component>(step: &Step<'_, C>, counts: &StepCounts, state: Option<Val
     StepNote { counts: counts.clone(), state, fingerprint: step.fingerprint.map(str::to_owned) }
 }
 
-fn balance(counts: &StepCounts, role: Role) -> Result<()> {
-    match counts.imbalance(role) {
-        None => Ok(()),
-        Some(difference) => Err(Error::integrity(format!("the ledger does not balance: {difference}"))
-            .with_hint("nothing of this step was kept; run it again, and report a bug if it stays")),
-    }
+pub(super) fn balance(counts: &StepCounts, role: Role) -> Result<()> {
+    let Some(difference) = counts.imbalance(role) else { return Ok(()) };
+    let error = Error::integrity(format!("the ledger does not balance: {difference}"));
+    Err(if role == Role::Write {
+        error.with_hint("compare the destination with the input before the step runs again; report a bug if it stays")
+    } else {
+        error.with_hint("nothing of this step was kept; run it again, and report a bug if it stays")
+    })
 }

@@ -6,6 +6,7 @@
 mod adapter;
 mod attempt;
 mod output;
+mod settle;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,6 +18,7 @@ pub use output::{StepFailure, StepOutput};
 
 pub(crate) use adapter::Adapter;
 
+use crate::commit::{CommitOutcome, Intent};
 use crate::config::ConfigSchema;
 use crate::{
     Catalog, ComponentSpec, ExecutionContext, Health, Inputs, Problem, ResolvedConnection, Result, RetryPolicy,
@@ -103,6 +105,19 @@ pub trait Driver: Send + Sync {
         inputs: &Inputs,
         ctx: &ExecutionContext,
     ) -> Result<StepOutput, StepFailure>;
+
+    /// Asks the destination what became of a commit that an earlier process had begun: see
+    /// [`Write::outcome`](crate::Write::outcome). `inputs` may be empty. Unknown for a component that writes nothing.
+    ///
+    /// # Errors
+    /// The request is not valid, or the destination could not be asked in time.
+    async fn outcome(
+        &self,
+        request: &StepRequest,
+        intent: &Intent,
+        inputs: &Inputs,
+        ctx: &ExecutionContext,
+    ) -> Result<CommitOutcome>;
 
     /// Whether [`discover`](Self::discover) is implemented.
     fn can_discover(&self) -> bool;

@@ -34,6 +34,9 @@ pub struct StepFailure {
     pub duration: Duration,
     /// How often it was tried.
     pub attempts: u32,
+    /// Whether rows of it may be in the destination all the same: of an error that is not
+    /// [ambiguous](crate::ErrorKind::Ambiguous), only if writing them again does no harm.
+    pub may_have_written: bool,
 }
 
 impl From<StepFailure> for Error {

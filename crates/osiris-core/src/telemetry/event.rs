@@ -14,6 +14,12 @@ pub const STEP_COMPLETE: &str = "step_complete";
 pub const STEP_FAILED: &str = "step_failed";
 /// `{step_id, attempt, max_attempts, delay_ms, category, error}`
 pub const STEP_RETRY_ATTEMPT: &str = "step_retry_attempt";
+/// A writer is about to change its destination for good: `{step_id, destination, repeatable}`
+pub const COMMIT_BEGIN: &str = "commit_begin";
+/// What became of it is known: `{step_id, outcome}`
+pub const COMMIT_END: &str = "commit_end";
+/// The destination was asked what became of a commit: `{step_id, destination, outcome}`
+pub const COMMIT_ASKED: &str = "commit_asked";
 /// A step of a resumed run that had already ended well: `{step_id, rows}`
 pub const STEP_REUSED: &str = "step_reused";
 /// `{step_id, family, alias}`

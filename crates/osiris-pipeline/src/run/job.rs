@@ -47,7 +47,13 @@ impl Job {
     /// What there is to say of it when it could not even begin.
     pub(super) fn refused(&self, error: Error) -> Ran {
         let error = error.with_step(self.ctx.step_id());
-        let failure = StepFailure { error, counts: StepCounts::default(), duration: Default::default(), attempts: 0 };
+        let failure = StepFailure {
+            error,
+            counts: StepCounts::default(),
+            duration: Default::default(),
+            attempts: 0,
+            may_have_written: false,
+        };
         Ran { begun: Instant::now(), result: Err(failure) }
     }
 

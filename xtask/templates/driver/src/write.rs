@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use osiris_core::{
-    Catalog, Component, ComponentSpec, ConnectionUse, Discover, Doctor, Error, ExecutionContext, Health, Problem,
-    Result, Role, Step, TableRef, TableSchema, Write, Written,
+    Catalog, Component, ComponentSpec, ConnectionUse, Discover, Doctor, Error, ExecutionContext, Health, Intent,
+    Problem, Result, Role, Step, TableRef, TableSchema, Write, Written,
 };
 
 use crate::client::{self, Client, Connect, blocking};
@@ -93,7 +93,20 @@ impl Write for SampleWriter {
         }
         // Before anything can be seen.
         ctx.rejects().enforce_limit()?;
-        Ok(Written::inserted(blocking(move || draft.publish()).await?))
+        // What follows cannot be taken back: from here on the step waits for the answer, and is not tried again without one.
+        let intent =
+            Intent::new(format!("table `{}`", config.table)).with_repeatable(config.mode == WriteMode::Overwrite);
+        let commit = ctx.begin_commit(intent).await?;
+        let written = match blocking(move || draft.publish()).await {
+            Ok(rows) => Written::inserted(rows),
+            Err(error) => {
+                // It publishes all or nothing. An answer that may have got lost is left unresolved instead.
+                commit.not_committed().await;
+                return Err(error);
+            }
+        };
+        commit.committed(written).await;
+        Ok(written)
     }
 }
 

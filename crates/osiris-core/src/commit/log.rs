@@ -1,0 +1,65 @@
+//! Where intents survive the process.
+
+use serde::{Deserialize, Serialize};
+
+use super::Intent;
+use crate::{Result, StepCounts, Written};
+
+/// One commit of one attempt of a step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CommitRecord {
+    /// The step.
+    pub step: String,
+    /// What its rows depend on.
+    pub fingerprint: Option<String>,
+    /// The attempt, from 1.
+    pub attempt: u32,
+    /// The commit among those of the attempt, from 1.
+    pub number: u32,
+    /// The rows of the step's input; none when they were still arriving.
+    pub read: Option<u64>,
+    /// The rows that the destination had refused by then.
+    pub rejected: u64,
+    /// What was about to change.
+    pub intent: Intent,
+}
+
+impl CommitRecord {
+    /// The counts of the step if this was its last commit; none when nobody has counted.
+    pub fn counts(&self, written: Option<Written>) -> Option<StepCounts> {
+        let written = written.or(self.intent.written())?;
+        let mut counts = StepCounts { rejected: self.rejected, ..StepCounts::default() };
+        written.add_to(&mut counts);
+        counts.read = self.read.unwrap_or_else(|| counts.acknowledged() + counts.rejected);
+        Some(counts)
+    }
+}
+
+/// What became of a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum CommitEnd {
+    /// It took place.
+    Committed {
+        /// The counts of the step up to here; none when nobody has counted.
+        written: Option<Written>,
+    },
+    /// It did not, and can no longer.
+    NotCommitted,
+}
+
+/// Keeps the intents of a run, for the run that resumes it. Both methods may block: core calls them away from its own threads.
+pub trait CommitLog: Send + Sync {
+    /// Records that a commit begins. It is durable when this returns.
+    ///
+    /// # Errors
+    /// It could not be made durable. The commit does not take place then.
+    fn begun(&self, record: &CommitRecord) -> Result<()>;
+
+    /// Records what became of it.
+    ///
+    /// # Errors
+    /// It could not be made durable. The outcome is known all the same to the step that goes on; after a crash the destination has
+    /// to be asked.
+    fn ended(&self, record: &CommitRecord, end: &CommitEnd) -> Result<()>;
+}
