@@ -19,6 +19,8 @@ pub(super) enum Kind {
     Text,
     /// A number.
     Number,
+    /// `\N`.
+    Null,
     /// Any other character.
     Symbol(u8),
 }
@@ -113,7 +115,9 @@ impl Lexer<'_> {
             b'.' if self.peek(1).is_some_and(|next| next.is_ascii_digit()) => self.number(),
             byte if byte.is_ascii_digit() => self.number(),
             byte if is_word(byte) => self.push(Kind::Word, self.run(0)),
-            b'\\' if self.peek(1) != Some(b'N') => {
+            // The server's NULL: two bytes, whatever letters follow.
+            b'\\' if self.peek(1) == Some(b'N') => self.push(Kind::Null, 2),
+            b'\\' => {
                 return Err(Refusal::new("a backslash outside of a text", "quote the text it belongs to", self.at));
             }
             byte if byte < b' ' || byte == 0x7f => {

@@ -498,3 +498,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn s30_the_null_of_two_bytes_ends_where_the_server_ends_it() {
+    for sql in [
+        "SELECT \\NINTO OUTFILE '/tmp/x'",
+        "SELECT 1 IS NOT \\NLOCK IN SHARE MODE",
+        "SELECT \\NFOR UPDATE",
+        "SELECT \\NUNION SELECT 1 INTO @a",
+    ] {
+        for modes in MySqlModes::ALL {
+            assert!(check(sql, modes).is_err(), "{sql}");
+        }
+    }
+    for sql in ["SELECT \\N", "SELECT \\N, 1", "SELECT \\NUNION SELECT 1"] {
+        check(sql, PLAIN).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+    assert!(check("SELECT \\n", PLAIN).is_err());
+}
