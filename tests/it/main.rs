@@ -11,6 +11,7 @@ mod kills;
 mod mysql;
 mod parameters;
 mod posthog;
+mod sandbox;
 mod secrets;
 mod sql_errors;
 mod standard_streams;

@@ -121,9 +121,11 @@ pub trait Component: Sized + Send + Sync + 'static {
         Vec::new()
     }
 
-    /// The directories of this machine that the step reads or writes. The run store can reach these and no others.
-    /// Pure, like [`validate`](Self::validate): `base` is where relative paths start.
-    fn directories(config: &Self::Config, connection: &Self::Connection, base: &Path) -> Vec<PathBuf> {
+    /// The files of this machine that the run store's SQL reads for the step, each by its exact name: it can reach these and no
+    /// others, and what lies beside them stays closed. Asked once, when a run begins; `base` is where relative paths start. It
+    /// may look at the disk; what cannot be listed is left out. What is not there yet may be brought into
+    /// [`Store::scratch_dir`](crate::Store::scratch_dir) later.
+    fn files(config: &Self::Config, connection: &Self::Connection, base: &Path) -> Vec<PathBuf> {
         let _ = (config, connection, base);
         Vec::new()
     }

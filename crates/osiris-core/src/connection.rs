@@ -228,6 +228,18 @@ pub fn resolve(
                 )
                 .with_hint("define another connection with it"),
             ),
+            Override::Narrowed => match narrow(fields.get(field), value) {
+                Some(narrowed) => {
+                    fields.insert(field.to_owned(), narrowed);
+                }
+                None => problems.push(
+                    Problem::error(
+                        format!("/{}", escape_field(name)),
+                        format!("`{name}` must name a directory below the one of {reference}"),
+                    )
+                    .with_hint("write a relative path without `..`, or define another connection with it"),
+                ),
+            },
             policy => {
                 if policy == Override::Warned {
                     problems.push(Problem::warning(
@@ -262,20 +274,46 @@ fn escape_field(name: &str) -> String {
     crate::config::escape(name)
 }
 
+/// A directory below another, as a list from the outermost to the innermost. Nothing is looked up: whoever uses the list
+/// follows symbolic links.
+fn narrow(outer: Option<&Value>, inner: &Value) -> Option<Value> {
+    let mut directories = match outer {
+        None | Some(Value::Null) => return Some(inner.clone()),
+        Some(Value::Array(directories)) => directories.clone(),
+        Some(one) => vec![one.clone()],
+    };
+    let below = |path: &Value| {
+        path.as_str().is_some_and(|path| {
+            std::path::Path::new(path)
+                .components()
+                .all(|part| matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir))
+        })
+    };
+    match inner {
+        Value::Array(several) if several.iter().all(below) => directories.extend(several.iter().cloned()),
+        one if below(one) => directories.push(one.clone()),
+        _ => return None,
+    }
+    Some(Value::Array(directories))
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Override {
+    /// Only to something inside of what the connection says.
+    Narrowed,
     Allowed,
     Warned,
     Refused,
 }
 
-/// A field's policy: `x-override` of its schema (`allowed`, `warned`, `refused`); secrets are always refused; else what
+/// A field's policy: `x-override` of its schema (`narrowed`, `allowed`, `warned`, `refused`); secrets are always refused; else what
 /// the name says.
 fn override_policy(field: &str, schema: &ConfigSchema) -> Override {
     if schema.is_secret(field) {
         return Override::Refused;
     }
     match schema.json()["properties"][field]["x-override"].as_str() {
+        Some("narrowed") => return Override::Narrowed,
         Some("allowed") => return Override::Allowed,
         Some("warned") => return Override::Warned,
         Some("refused") => return Override::Refused,

@@ -43,6 +43,15 @@ impl Problem {
         }
     }
 
+    /// The error of a check of SQL, such as [`SqlScript::parse`](crate::store::SqlScript::parse), in the text at `pointer`.
+    pub fn from_sql(pointer: impl Into<String>, error: &Error) -> Self {
+        let offset = error.context().iter().find(|(key, _)| *key == "offset");
+        let mut problem = Self::error(pointer, error.message());
+        problem.offset = offset.and_then(|(_, offset)| offset.parse().ok());
+        problem.hint = error.hint().map(str::to_owned);
+        problem
+    }
+
     /// A warning at `pointer`.
     pub fn warning(pointer: impl Into<String>, message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(pointer, message) }

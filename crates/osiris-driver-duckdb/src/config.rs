@@ -1,7 +1,7 @@
 //! The configuration of `duckdb.processor`. The doc comments are the reference.
 
 use osiris_core::Problem;
-use osiris_core::store::SqlScript;
+use osiris_core::store::{SelectStatement, SqlScript};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -126,8 +126,9 @@ pub enum Severity {
 /// Everything that the schema cannot express.
 pub(crate) fn validate(config: &ProcessorConfig) -> Vec<Problem> {
     let mut problems = Vec::new();
-    match SqlScript::parse(&config.query) {
-        Err(error) => problems.push(sql_problem("/query", &error)),
+    let script = SqlScript::parse(&config.query);
+    match &script {
+        Err(error) => problems.push(Problem::from_sql("/query", error)),
         Ok(script) if config.materialize == Materialize::View && !script.setup().is_empty() => problems.push(
             Problem::error("/materialize", "a view can be made of a single SELECT only")
                 .with_hint("use `materialize: table`, or WITH in place of CREATE TEMP TABLE"),
@@ -135,12 +136,12 @@ pub(crate) fn validate(config: &ProcessorConfig) -> Vec<Problem> {
         Ok(_) => {}
     }
     for (index, assertion) in config.assertions.iter().enumerate() {
-        problems.extend(validate_assertion(assertion, &format!("/assertions/{index}")));
+        problems.extend(validate_assertion(assertion, script.as_ref().ok(), &format!("/assertions/{index}")));
     }
     problems
 }
 
-fn validate_assertion(assertion: &Assertion, pointer: &str) -> Option<Problem> {
+fn validate_assertion(assertion: &Assertion, script: Option<&SqlScript>, pointer: &str) -> Option<Problem> {
     let checks = [
         assertion.sql.is_some(),
         assertion.not_null.is_some(),
@@ -153,23 +154,16 @@ fn validate_assertion(assertion: &Assertion, pointer: &str) -> Option<Problem> {
         return Some(Problem::error(pointer, message));
     }
     if let Some(sql) = &assertion.sql {
-        return osiris_core::store::SelectStatement::parse(sql)
-            .err()
-            .map(|error| sql_problem(&format!("{pointer}/sql"), &error));
+        // It may call the macros of the query, which may have problems of its own.
+        let parsed = match script {
+            Some(script) => script.parse_with(sql),
+            None => SelectStatement::parse(sql),
+        };
+        return parsed.err().map(|error| Problem::from_sql(format!("{pointer}/sql"), &error));
     }
     if let Some(RowCount { min: None, max: None, equals: None }) = assertion.row_count {
         return Some(Problem::error(format!("{pointer}/row_count"), "needs min, max or equals"));
     }
     let empty = |columns: &Option<OneOrMany>| columns.as_ref().is_some_and(|columns| columns.columns().is_empty());
     (empty(&assertion.not_null) || empty(&assertion.unique)).then(|| Problem::error(pointer, "names no column"))
-}
-
-fn sql_problem(pointer: &str, error: &osiris_core::Error) -> Problem {
-    let offset = error.context().iter().find(|(key, _)| *key == "offset").and_then(|(_, offset)| offset.parse().ok());
-    let problem = Problem::error(pointer, error.message());
-    let problem = offset.into_iter().fold(problem, |problem, offset| problem.with_offset(offset));
-    match error.hint() {
-        Some(hint) => problem.with_hint(hint),
-        None => problem,
-    }
 }

@@ -14,10 +14,10 @@ pub(crate) fn sql_error(error: duckdb::Error, sql: &str, before: usize) -> Error
     store_error(error, message)
 }
 
-/// The same for a statement of the step's `query`, which begins at byte `start` of it: the error says where in the whole query, and
-/// its context holds the `offset` in bytes, from which a caller can find the place in the pipeline file.
-pub(crate) fn query_error(error: duckdb::Error, query: &str, start: usize, before: usize) -> Error {
-    let offset = EngineError::read(&error).offset.and_then(|offset| offset.checked_sub(before)).map(|at| start + at);
+/// The same for a statement made of the step's `query`, where `place` finds the places of it: the error says where in the whole
+/// query, and its context holds the `offset` in bytes, from which a caller can find the place in the pipeline file.
+pub(crate) fn query_error(error: duckdb::Error, query: &str, place: impl Fn(usize) -> Option<usize>) -> Error {
+    let offset = EngineError::read(&error).offset.and_then(place);
     match offset.and_then(|offset| Some((offset, position(query, offset)?))) {
         Some((offset, (line, column))) => {
             store_error(error, format!("the query failed at line {line}, column {column}"))

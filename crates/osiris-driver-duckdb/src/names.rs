@@ -1,7 +1,7 @@
 //! The names by which a processor's SQL knows its inputs.
 
 use osiris_core::problem::nearest;
-use osiris_core::store::{SqlScript, TableName, quote};
+use osiris_core::store::{TableName, quote};
 use osiris_core::{Inputs, Problem, safe_name};
 
 /// The names of a list of inputs given as step ids and keys, in order of precedence.
@@ -41,29 +41,80 @@ pub(crate) fn views(tables: &[(String, String)]) -> String {
     tables.iter().map(|(name, table)| format!("CREATE TEMP VIEW {} AS FROM {table};", quote(name))).collect()
 }
 
-/// Tables that the SQL names and that are no input. `inputs` are step ids and keys.
-pub(crate) fn unknown_tables(script: &SqlScript, inputs: &[&str]) -> Vec<Problem> {
-    // Keys and ids cannot be told apart here: each counts as a step, and the aliases of one input are allowed when there
-    // may be only one.
-    let known: Vec<String> = inputs.iter().flat_map(|name| names_of(name, None, true)).collect();
-    script.tables().iter().filter(|table| !is_known(table, &known)).map(|table| unknown(table, inputs)).collect()
+/// The tables that SQL of a step may name.
+pub(crate) struct Known {
+    /// Without a schema.
+    names: Vec<String>,
+    /// As `steps.<name>`: whole ids, and their safe names. Nothing else is in that schema under a name of an input.
+    steps: Vec<String>,
+    /// What messages offer.
+    shown: Vec<String>,
 }
 
-fn is_known(table: &TableName, known: &[String]) -> bool {
-    let ours = table.schema.as_deref().is_none_or(|schema| schema == "steps");
-    ours && known.iter().any(|name| name.eq_ignore_ascii_case(&table.name))
-        || table.schema.as_deref().is_some_and(|schema| schema.eq_ignore_ascii_case("information_schema"))
+impl Known {
+    /// Before a run: `inputs` are step ids and keys, which cannot be told apart. The aliases of one input are allowed, since
+    /// there may be only one.
+    pub(crate) fn planned(inputs: &[&str]) -> Self {
+        let names = inputs.iter().flat_map(|name| names_of(name, None, true)).collect();
+        Self { names, steps: steps(inputs.iter().copied()), shown: shown(inputs) }
+    }
+
+    /// In a run.
+    pub(crate) fn of(inputs: &Inputs) -> Self {
+        let ids: Vec<&str> = inputs.iter().map(|input| input.table.step()).collect();
+        let names = tables(inputs).into_iter().map(|(name, _)| name).collect();
+        let keys = inputs.iter().filter_map(|input| input.key.as_deref());
+        Self {
+            names,
+            steps: steps(ids.iter().copied()),
+            shown: shown(&ids.iter().copied().chain(keys).collect::<Vec<_>>()),
+        }
+    }
+
+    /// The same and the result of `step`, as assertions know it.
+    pub(crate) fn with_result(mut self, step: &str) -> Self {
+        self.names.extend([step.to_owned(), safe_name(step), "result".to_owned()]);
+        self.steps.extend(steps(std::iter::once(step)));
+        self
+    }
+
+    fn has(&self, table: &TableName) -> bool {
+        let among = |names: &[String]| names.iter().any(|name| name.eq_ignore_ascii_case(&table.name));
+        match table.schema.as_deref() {
+            None => among(&self.names),
+            Some(schema) if schema.eq_ignore_ascii_case("steps") => among(&self.steps),
+            Some(_) => false,
+        }
+    }
+
+    /// A problem of the field at `pointer` for each of `tables` that is none of these.
+    pub(crate) fn unknown(&self, tables: &[TableName], pointer: &str) -> Vec<Problem> {
+        tables.iter().filter(|table| !self.has(table)).map(|table| self.problem(table, pointer)).collect()
+    }
+
+    fn problem(&self, table: &TableName, pointer: &str) -> Problem {
+        let name = match &table.schema {
+            Some(schema) => format!("{schema}.{}", table.name),
+            None => table.name.clone(),
+        };
+        let problem = Problem::error(pointer, format!("there is no table `{name}`"));
+        let problem = table.offset.into_iter().fold(problem, |problem, offset| problem.with_offset(offset));
+        let shown = self.shown.join(", ");
+        problem.with_hint(match nearest(&table.name, self.shown.iter().map(String::as_str)) {
+            Some(similar) => format!("did you mean `{similar}`? Tables: {shown}"),
+            None if self.shown.is_empty() => "this step reads from no step: add `needs`".to_owned(),
+            None => format!("tables: {shown}; add the step to `needs` to read from another"),
+        })
+    }
 }
 
-fn unknown(table: &TableName, inputs: &[&str]) -> Problem {
-    let mut present: Vec<&str> = inputs.to_vec();
-    present.sort_unstable();
-    present.dedup();
-    let problem = Problem::error("/query", format!("there is no table `{}`", table.name));
-    let problem = table.offset.into_iter().fold(problem, |problem, offset| problem.with_offset(offset));
-    problem.with_hint(match nearest(&table.name, present.iter().copied()) {
-        Some(similar) => format!("did you mean `{similar}`? Tables: {}", present.join(", ")),
-        None if present.is_empty() => "this step reads from no step: add `needs`".to_owned(),
-        None => format!("tables: {}; add the step to `needs` to read from another", present.join(", ")),
-    })
+fn steps<'a>(ids: impl Iterator<Item = &'a str>) -> Vec<String> {
+    ids.flat_map(|id| [id.to_owned(), safe_name(id)]).collect()
+}
+
+fn shown(names: &[&str]) -> Vec<String> {
+    let mut shown: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    shown.sort_unstable();
+    shown.dedup();
+    shown
 }

@@ -1,7 +1,8 @@
 //! The processor: names for the inputs, the statements of the query, the table, the assertions.
 
 use async_trait::async_trait;
-use osiris_core::store::{SqlScript, StoreTransaction, quote};
+use osiris_core::problem::ensure_none;
+use osiris_core::store::{SqlScript, StoreTransaction, TableName, quote};
 use osiris_core::{
     Column, ColumnType, Component, ComponentSpec, Error, ExecutionContext, Inputs, NoConnection, Problem, Result, Role,
     Step, TableSink, Transform, event, safe_name,
@@ -9,9 +10,9 @@ use osiris_core::{
 use serde_json::json;
 
 use crate::assertions::{self, Failed};
-use crate::config::{self, Materialize, ProcessorConfig, Severity};
+use crate::config::{self, Assertion, Materialize, ProcessorConfig, Severity};
 use crate::error::{query_error, sql_error};
-use crate::names;
+use crate::names::{self, Known};
 
 /// `duckdb.processor`.
 #[derive(Debug, Default)]
@@ -35,7 +36,16 @@ impl Component for Processor {
     }
 
     fn check_inputs(config: &ProcessorConfig, inputs: &[&str]) -> Vec<Problem> {
-        SqlScript::parse(&config.query).map(|script| names::unknown_tables(&script, inputs)).unwrap_or_default()
+        let Ok(script) = SqlScript::parse(&config.query) else { return Vec::new() };
+        let known = Known::planned(inputs);
+        let mut problems = known.unknown(script.tables(), "/query");
+        for (index, assertion) in config.assertions.iter().enumerate() {
+            let Some(Ok(select)) = assertion.sql.as_deref().map(|sql| script.parse_with(sql)) else { continue };
+            // The step's own id, by which an assertion may call the result, is not known here. Names of other schemas are.
+            let foreign = select.tables().iter().filter(|table| table.schema.is_some() && !is_steps(table));
+            problems.extend(known.unknown(&foreign.cloned().collect::<Vec<_>>(), &format!("/assertions/{index}/sql")));
+        }
+        problems
     }
 }
 
@@ -49,7 +59,7 @@ impl Transform for Processor {
         ctx: &ExecutionContext,
     ) -> Result<()> {
         let job = Job::new(step, inputs)?;
-        let assertions = step.config().assertions.clone();
+        let assertions = job.assertions(step, inputs)?;
         let name = step.id().to_owned();
         // A sample cannot fail an assertion of the whole.
         let checked = !step.dry_run();
@@ -62,6 +72,10 @@ impl Transform for Processor {
             .await?;
         report(failed, ctx).await
     }
+}
+
+fn is_steps(table: &TableName) -> bool {
+    table.schema.as_deref().is_some_and(|schema| schema.eq_ignore_ascii_case("steps"))
 }
 
 /// The work of one step, ready to move to the sink's thread.
@@ -77,9 +91,7 @@ struct Job {
 impl Job {
     fn new(step: &Step<'_, Processor>, inputs: &Inputs) -> Result<Self> {
         let script = SqlScript::parse(&step.config().query)?;
-        let known: Vec<&str> =
-            inputs.iter().flat_map(|input| [Some(input.table.step()), input.key.as_deref()]).flatten().collect();
-        osiris_core::problem::ensure_none(&names::unknown_tables(&script, &known), "the query")?;
+        ensure_none(&Known::of(inputs).unknown(script.tables(), "/query"), "the query")?;
         let marks = inputs
             .iter()
             .flat_map(|input| input.table.schema().columns())
@@ -94,16 +106,27 @@ impl Job {
         })
     }
 
+    /// The assertions, once their SQL names nothing but the inputs, what the query defines, and the result.
+    fn assertions(&self, step: &Step<'_, Processor>, inputs: &Inputs) -> Result<Vec<Assertion>> {
+        let known = Known::of(inputs).with_result(step.id());
+        for (index, assertion) in step.config().assertions.iter().enumerate() {
+            let Some(sql) = &assertion.sql else { continue };
+            let unknown = known.unknown(self.script.parse_with(sql)?.tables(), &format!("/assertions/{index}/sql"));
+            ensure_none(&unknown, "an assertion")?;
+        }
+        Ok(step.config().assertions.clone())
+    }
+
     fn run(&self, tx: &mut StoreTransaction<'_>) -> Result<()> {
         let views = names::views(&self.tables);
         tx.connection().execute_batch(&views).map_err(|error| sql_error(error, &views, usize::MAX))?;
-        for statement in self.script.setup() {
+        for definition in self.script.setup() {
             tx.connection()
-                .execute_batch(statement)
-                .map_err(|error| query_error(error, &self.query, self.start_of(statement), 0))?;
+                .execute_batch(definition.sql())
+                .map_err(|error| query_error(error, &self.query, |offset| definition.place_in_script(offset)))?;
         }
         let select = self.script.select().text();
-        self.check_columns(tx, select)?;
+        self.check_columns(tx)?;
         let is_instant = |column: &Column| self.is_instant(column);
         match self.materialize {
             Materialize::Table => tx.create_table_as(select, &is_instant)?,
@@ -113,12 +136,14 @@ impl Job {
     }
 
     /// Binds the query alone first: its errors then have positions in it, and nothing has run yet.
-    fn check_columns(&self, tx: &StoreTransaction<'_>, select: &str) -> Result<()> {
+    fn check_columns(&self, tx: &StoreTransaction<'_>) -> Result<()> {
         const DESCRIBE: &str = "DESCRIBE ";
+        let select = self.script.select();
+        let place = |offset: usize| offset.checked_sub(DESCRIBE.len()).map(|below| select.offset() + below);
         tx.connection()
-            .prepare(&format!("{DESCRIBE}{select}"))
-            .map_err(|error| query_error(error, &self.query, self.start_of(select), DESCRIBE.len()))?;
-        let columns = tx.describe(select)?;
+            .prepare(&format!("{DESCRIBE}{}", select.text()))
+            .map_err(|error| query_error(error, &self.query, place))?;
+        let columns = tx.describe(select.text())?;
         let wrong: Vec<&str> = self
             .instants
             .iter()
@@ -141,11 +166,6 @@ impl Job {
             wrong.join(", ")
         ))
         .with_hint(format!("the result has: {}", present.join(", "))))
-    }
-
-    /// Where a statement begins in the query: statements are parts of it, letter by letter.
-    fn start_of(&self, statement: &str) -> usize {
-        self.query.find(statement).unwrap_or_default()
     }
 
     /// A point in time stays one through SQL by unchanged name and type; others are listed.

@@ -41,15 +41,51 @@ pub(crate) struct SourceFile {
 pub(crate) struct Location {
     base: PathBuf,
     fenced: bool,
+    /// Directories in which the base must lie, symbolic links resolved; a step that narrows the fence has no other.
+    outer: Vec<PathBuf>,
+    /// Whether a step names a base that is not below the one before it, by its letters alone.
+    strays: bool,
 }
 
 impl Location {
     /// The location of a step: pure, nothing is looked up.
     pub(crate) fn new(connection: &FilesystemConnection, step_base: &Path) -> Self {
-        match &connection.base_dir {
-            Some(base_dir) => Self { base: step_base.join(base_dir), fenced: true },
-            None => Self { base: step_base.to_path_buf(), fenced: false },
+        let Some(base_dir) = &connection.base_dir else {
+            return Self { base: step_base.to_path_buf(), fenced: false, outer: Vec::new(), strays: false };
+        };
+        let mut outer = Vec::new();
+        let mut base = step_base.to_path_buf();
+        for directory in base_dir.directories() {
+            base = base.join(directory);
+            outer.push(base.clone());
         }
+        outer.pop();
+        let strays = base_dir.directories().iter().skip(1).any(|directory| {
+            Path::new(directory).components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir))
+        });
+        Self { base, fenced: true, outer, strays }
+    }
+
+    /// Checks that the base of a step is inside the base of its connection.
+    ///
+    /// # Errors
+    /// It is not.
+    fn check_base(&self) -> Result<()> {
+        for outer in &self.outer {
+            let named = std::path::absolute(outer)?;
+            let inside = match (outer.canonicalize(), self.base.canonicalize()) {
+                (Ok(outer), Ok(base)) => base.starts_with(outer),
+                _ => std::path::absolute(&self.base)?.starts_with(&named),
+            };
+            if self.strays || !inside {
+                return Err(Error::new(
+                    osiris_core::ErrorKind::Permission,
+                    format!("the step's base_dir `{}` leaves the connection's", self.base.display()),
+                )
+                .with_hint("name a directory below the connection's base_dir, or use another connection"));
+            }
+        }
+        Ok(())
     }
 
     /// What `path` names.
@@ -72,6 +108,7 @@ impl Location {
     }
 
     fn local(&self, path: &str) -> Result<Target> {
+        self.check_base()?;
         if self.fenced {
             let wanted = Path::new(path);
             let climbs = wanted.components().any(|part| matches!(part, Component::ParentDir));
@@ -87,30 +124,13 @@ impl Location {
             .with_hint("name a path below base_dir, without `..`, or use another connection")
     }
 
-    /// The directory that the store must reach to write `path`: pure. What is written is first built beside it.
-    pub(crate) fn parents(&self, path: &str) -> Vec<PathBuf> {
-        match self.target(path) {
-            Ok(Target::Local(path)) => path.parent().map(Path::to_path_buf).into_iter().collect(),
-            _ => Vec::new(),
-        }
-    }
-
-    /// The directories that the store must reach to read `path`: pure.
-    pub(crate) fn directories(&self, path: &str) -> Vec<PathBuf> {
+    /// The files that `path` names, as far as they are there, for the run store to read.
+    pub(crate) fn readable(&self, path: &str, wanted: &FileKind) -> Vec<PathBuf> {
         let Ok(Target::Local(path)) = self.target(path) else { return Vec::new() };
-        let (fixed, pattern) = split_glob(&path);
-        if pattern.is_none() && fixed.extension().is_some() {
-            return fixed.parent().map(Path::to_path_buf).into_iter().collect();
+        match self.files(&path, wanted) {
+            Ok(files) => files.into_iter().map(|file| file.path).collect(),
+            Err(_) => Vec::new(),
         }
-        vec![fixed]
-    }
-
-    /// Whether the store reaches the file `real` for a step that reads `path`.
-    pub(crate) fn reaches(&self, path: &str, real: &Path) -> bool {
-        self.directories(path)
-            .iter()
-            .filter_map(|directory| directory.canonicalize().ok())
-            .any(|directory| directory.is_dir() && real.starts_with(&directory))
     }
 
     /// Resolves symbolic links, and refuses those that leave `base_dir`.
@@ -366,6 +386,7 @@ fn few(names: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::BaseDir;
 
     #[test]
     fn partitions_are_read_from_directories_below_the_root() {
@@ -374,17 +395,8 @@ mod tests {
     }
 
     #[test]
-    fn the_directory_of_a_file_and_a_directory_itself_are_reachable_and_no_more() {
-        let location = Location::new(&FilesystemConnection::default(), Path::new("/p"));
-        assert_eq!(location.directories("in/a.csv"), [PathBuf::from("/p/in")]);
-        assert_eq!(location.directories("in"), [PathBuf::from("/p/in")]);
-        assert_eq!(location.directories("in/*/a.csv"), [PathBuf::from("/p/in")]);
-        assert_eq!(location.directories("-"), Vec::<PathBuf>::new());
-    }
-
-    #[test]
     fn a_fence_refuses_climbing_and_absolute_paths() {
-        let connection = FilesystemConnection { base_dir: Some("data".to_owned()) };
+        let connection = FilesystemConnection { base_dir: Some(BaseDir::One("data".to_owned())) };
         let location = Location::new(&connection, Path::new("/p"));
         assert_eq!(location.target("a.csv").unwrap(), Target::Local(PathBuf::from("/p/data/a.csv")));
         for path in ["../x", "a/../../x", "/etc/passwd", "file:///etc/passwd"] {

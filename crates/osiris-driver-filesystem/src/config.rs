@@ -11,11 +11,31 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 pub struct FilesystemConnection {
     /// The directory that all paths of the step are relative to and must stay in: a path that leaves it, by `..`, by a
-    /// symbolic link or by being absolute, is refused. Relative to the pipeline file. Default: relative paths start at the
-    /// pipeline file, and any path may be named.
+    /// symbolic link or by being absolute, is refused. Relative to the pipeline file. A step that sets it too names a directory
+    /// below the connection's. Default: relative paths start at the pipeline file, and any path may be named.
     #[serde(default)]
-    #[schemars(extend("x-aliases" = ["root"]))]
-    pub base_dir: Option<String>,
+    #[schemars(extend("x-aliases" = ["root"], "x-override" = "narrowed"))]
+    pub base_dir: Option<BaseDir>,
+}
+
+/// A directory, or several of which each lies below the one before it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum BaseDir {
+    /// One.
+    One(String),
+    /// From the outermost to the innermost.
+    Nested(Vec<String>),
+}
+
+impl BaseDir {
+    /// The directories, from the outermost to the innermost.
+    pub fn directories(&self) -> &[String] {
+        match self {
+            Self::One(directory) => std::slice::from_ref(directory),
+            Self::Nested(directories) => directories,
+        }
+    }
 }
 
 /// Which line holds the column names.
@@ -170,6 +190,10 @@ pub struct CsvExtractorConfig {
     /// The compression; `infer` (default) goes by the extension.
     #[serde(default)]
     pub compression: ReadCompression,
+    /// How many bytes a compressed file may hold at most, uncompressed. Default: 200 times its size, and at least 4 GiB.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub max_uncompressed_bytes: Option<u64>,
     /// What to do with a line of too many or too few fields, or a value that a stated type refuses: `error` (default), or
     /// `reject`, which keeps the line in the rejects.
     #[serde(default)]

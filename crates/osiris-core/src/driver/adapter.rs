@@ -358,9 +358,9 @@ impl<C: Component> Driver for Adapter<C> {
         self.parse_connection(connection).err().unwrap_or_default()
     }
 
-    fn directories(&self, config: &Value, connection: &ResolvedConnection, base: &Path) -> Vec<PathBuf> {
+    fn files(&self, config: &Value, connection: &ResolvedConnection, base: &Path) -> Vec<PathBuf> {
         match (self.parse_config(config), self.parse_connection(connection)) {
-            (Ok(config), Ok(connection)) => C::directories(&config, &connection, base),
+            (Ok(config), Ok(connection)) => C::files(&config, &connection, base),
             _ => Vec::new(),
         }
     }

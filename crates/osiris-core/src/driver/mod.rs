@@ -88,8 +88,9 @@ pub trait Driver: Send + Sync {
     /// Every problem of a resolved connection. No I/O.
     fn check_connection(&self, connection: &ResolvedConnection) -> Vec<Problem>;
 
-    /// The directories that a step with this configuration reads or writes; empty when either value is not valid.
-    fn directories(&self, config: &Value, connection: &ResolvedConnection, base: &Path) -> Vec<PathBuf>;
+    /// The files that the run store's SQL reads for a step with this configuration, see
+    /// [`Component::files`](crate::Component::files); empty when either value is not valid.
+    fn files(&self, config: &Value, connection: &ResolvedConnection, base: &Path) -> Vec<PathBuf>;
 
     /// Whether rows may pass through a step with this configuration without a table: see
     /// [`Component::streams`](crate::Component::streams). False when either value is not valid.

@@ -77,7 +77,7 @@ fn hint_for(class: &str, detail: &str) -> Option<String> {
     let fixed = match class {
         "Out of Memory" => "raise `--memory-limit`, or give the run more disk to spill to",
         "IO" if detail.contains("No space left") => "free some disk space and resume the run",
-        "Permission" => "a run can reach only the directories that the steps of its plan name",
+        "Permission" => "a run reaches only the files that the steps of its plan name",
         "Conversion" | "Out of Range" | "Mismatch Type" => "use TRY_CAST where a value may not fit the type",
         "Binder" | "Catalog" => return Some(candidates(detail)),
         "Parser" | "Syntax" => "mend the SQL at that place; the dialect is DuckDB's",

@@ -11,6 +11,7 @@ use duckdb::Connection;
 use super::incoming::{column_type, insertable};
 use super::rows::Offer;
 use super::schema::{Column, StepNote, TableRef, TableSchema};
+use super::seal::{Committed, Seal};
 use super::sink::{different_schemas, no_table};
 use super::transaction::{StoreTransaction, count, drop_table, enter_table};
 use super::types::ColumnType;
@@ -39,6 +40,9 @@ pub(super) struct Loader<'a> {
     schema: Option<TableSchema>,
     committed: bool,
     waiting: Waiting,
+    seal: &'a Seal,
+    /// What was committed when the transaction began, once SQL has run in it that came from elsewhere.
+    sealed: Option<Committed>,
 }
 
 /// Batches of one schema that wait to be inserted.
@@ -75,12 +79,13 @@ impl Waiting {
 
 impl<'a> Loader<'a> {
     /// Begins the transaction and removes what an earlier attempt left.
-    pub(super) fn begin(connection: &'a Connection, step: &'a str) -> Result<Self> {
+    pub(super) fn begin(connection: &'a Connection, seal: &'a Seal, step: &'a str) -> Result<Self> {
         connection
             .execute_batch("BEGIN TRANSACTION")
             .map_err(|error| store_error(error, "no transaction could be started"))?;
         drop_table(connection, step)?;
-        Ok(Self { connection, step, schema: None, committed: false, waiting: Waiting::default() })
+        let waiting = Waiting::default();
+        Ok(Self { connection, step, schema: None, committed: false, waiting, seal, sealed: None })
     }
 
     pub(super) fn is_committed(&self) -> bool {
@@ -168,6 +173,9 @@ impl<'a> Loader<'a> {
     /// Runs `work` with the transaction, after what was sent before it.
     pub(super) fn transaction<T>(&mut self, work: impl FnOnce(&mut StoreTransaction<'_>) -> Result<T>) -> Result<T> {
         self.insert()?;
+        if self.sealed.is_none() {
+            self.sealed = Some(Committed::read(self.connection)?);
+        }
         work(&mut StoreTransaction { connection: self.connection, step: self.step, schema: &mut self.schema })
     }
 
@@ -184,10 +192,11 @@ impl<'a> Loader<'a> {
         let rows = self.rows()?;
         let schema = self.schema.clone().unwrap_or_default();
         let table = TableRef::new(self.step, schema, rows);
-        enter_table(self.connection, &table, note)?;
-        self.connection
-            .execute_batch("COMMIT")
-            .map_err(|error| store_error(error, "the table could not be committed"))?;
+        if let Some(sealed) = &self.sealed {
+            sealed.ensure_unchanged(self.connection)?;
+        }
+        let entry = enter_table(self.connection, &table, note)?;
+        self.seal.commit(self.connection, self.step, entry, self.sealed.is_some())?;
         self.committed = true;
         Ok(table)
     }

@@ -19,6 +19,7 @@ mod rejects;
 mod rows;
 mod scan;
 mod schema;
+mod seal;
 mod sink;
 mod sql;
 mod threads;
@@ -34,6 +35,7 @@ use std::thread::JoinHandle;
 
 use duckdb::Connection;
 use interrupt::InterruptOnDrop;
+use seal::Seal;
 use threads::{Threads, Work};
 
 pub use direct::{Arrivals, DirectEdge};
@@ -44,7 +46,7 @@ pub use rejects::{Reject, RejectTable};
 pub use scan::{ScanBuilder, TableScan};
 pub use schema::{Column, StepNote, TableRef, TableSchema};
 pub use sink::{TableSender, TableSink};
-pub use sql::{SelectStatement, SqlScript, TableName};
+pub use sql::{Definition, SelectStatement, SqlExpression, SqlScript, TableName};
 pub use transaction::StoreTransaction;
 pub use types::ColumnType;
 
@@ -59,7 +61,10 @@ struct Inner {
     root: Mutex<Connection>,
     path: Option<PathBuf>,
     scratch: PathBuf,
+    reach: open::Reach,
     threads: Arc<Threads>,
+    /// What is committed, as the store itself has put it there.
+    seal: Arc<Seal>,
     /// Bytes on their way into each table, at most.
     in_flight: usize,
     /// The sinks that may still be rolling back, by step.
@@ -78,6 +83,8 @@ impl Store {
             root: Mutex::new(root),
             path: options.path().map(Path::to_path_buf),
             scratch: options.scratch_dir().to_path_buf(),
+            reach: open::Reach::new(options)?,
+            seal: Arc::new(Seal::new(&another)?),
             threads: Threads::new(another)?,
             in_flight: options.in_flight(),
             sinks: Mutex::default(),
@@ -92,6 +99,11 @@ impl Store {
     /// A directory for files of the moment, such as a spooled standard input; the store's SQL can read it.
     pub fn scratch_dir(&self) -> &Path {
         &self.0.scratch
+    }
+
+    /// Whether the store's SQL reaches `file`: it is one of the files of the run, or lies in the scratch directory.
+    pub fn reaches(&self, file: &Path) -> bool {
+        self.0.reach.has(file)
     }
 
     fn threads(&self) -> Arc<Threads> {
@@ -156,7 +168,14 @@ impl Store {
 
     pub(crate) async fn sink_with_progress(&self, step: &str, progress: Arc<Progress>) -> Result<TableSink> {
         self.wait_for_sink(step).await?;
-        let (sink, thread) = TableSink::start(self.connection()?, self.threads(), self.0.in_flight, step, progress)?;
+        let (sink, thread) = TableSink::start(
+            self.connection()?,
+            self.threads(),
+            Arc::clone(&self.0.seal),
+            self.0.in_flight,
+            step,
+            progress,
+        )?;
         self.sinks().insert(step.to_owned(), thread);
         Ok(sink)
     }
@@ -223,8 +242,8 @@ impl Store {
     /// When the store cannot be written.
     pub async fn drop_table(&self, step: &str) -> Result<()> {
         self.wait_for_sink(step).await?;
-        let step = step.to_owned();
-        self.call(move |connection| transaction::drop_table(connection, &step)).await
+        let (step, seal) = (step.to_owned(), Arc::clone(&self.0.seal));
+        self.call(move |connection| seal.remove(&step, || transaction::drop_table(connection, &step))).await
     }
 }
 

@@ -1,6 +1,7 @@
 //! Opening the database of a run: settings first, then the sandbox, then the lock. The order matters, see
 //! `docs/decisions`.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use duckdb::{Config, Connection};
@@ -26,6 +27,7 @@ pub struct StoreOptions {
     memory_limit: u64,
     threads: Option<usize>,
     directories: Vec<PathBuf>,
+    files: Vec<PathBuf>,
     started: chrono::DateTime<chrono::Utc>,
 }
 
@@ -39,6 +41,7 @@ impl StoreOptions {
             memory_limit: default_memory_limit(),
             threads: None,
             directories: Vec::new(),
+            files: Vec::new(),
             started: chrono::Utc::now(),
         }
     }
@@ -57,7 +60,14 @@ impl StoreOptions {
         self
     }
 
-    /// The directories that SQL may read from and write to, besides the scratch directory. Default: none.
+    /// The files that SQL may read and write, by their exact names. Default: none.
+    #[must_use]
+    pub fn with_files(mut self, files: impl IntoIterator<Item = PathBuf>) -> Self {
+        self.files.extend(files);
+        self
+    }
+
+    /// Directories of the run's own that SQL may read from and write to, besides the scratch directory. Default: none.
     #[must_use]
     pub fn with_directories(mut self, directories: impl IntoIterator<Item = PathBuf>) -> Self {
         self.directories.extend(directories);
@@ -147,29 +157,59 @@ fn catalog(options: &StoreOptions) -> String {
     )
 }
 
-/// Closes the database to everything but the directories of the plan, then locks the settings.
+/// Closes the database to everything but the files of the plan and the directories of the run, then locks the settings.
 fn sandbox(options: &StoreOptions) -> Result<String> {
-    let mut directories = Vec::new();
-    for directory in options.directories.iter().chain([&options.scratch]) {
-        let absolute = std::path::absolute(directory)?;
-        directories.push(absolute.clone());
-        // DuckDB compares paths as text: a path through a symbolic link is known by both of its names.
-        if let Ok(real) = absolute.canonicalize()
-            && real != absolute
-        {
-            directories.push(real);
-        }
-    }
-    let list: Vec<String> = directories
+    let directories = options.directories.iter().chain([&options.scratch]);
+    let directories: Vec<String> = both_names(directories)?
         .iter()
         .map(|directory| quote_text(&format!("{}/", directory.display().to_string().trim_end_matches('/'))))
         .collect();
+    let files: Vec<String> =
+        both_names(options.files.iter())?.iter().map(|file| quote_text(&file.display().to_string())).collect();
     // The store sets its threads itself, as work comes and goes. SQL of a step sets nothing: its statements are checked.
     Ok(format!(
         "SET allowed_directories = [{}];
+         SET allowed_paths = [{}];
          SET enable_external_access = false;
          SET allowed_configs = ['threads'];
          SET lock_configuration = true;",
-        list.join(", ")
+        directories.join(", "),
+        files.join(", ")
     ))
+}
+
+/// Absolute paths, and where a path leads through symbolic links the real one as well.
+fn both_names<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> Result<Vec<PathBuf>> {
+    let mut names = Vec::new();
+    for path in paths {
+        let absolute = std::path::absolute(path)?;
+        names.extend(absolute.canonicalize().ok().filter(|real| *real != absolute));
+        names.push(absolute);
+    }
+    Ok(names)
+}
+
+/// What SQL can reach, as whoever hands it a path has to know.
+pub(super) struct Reach {
+    directories: Vec<PathBuf>,
+    files: HashSet<PathBuf>,
+}
+
+impl Reach {
+    pub(super) fn new(options: &StoreOptions) -> Result<Self> {
+        Ok(Self {
+            directories: both_names(options.directories.iter().chain([&options.scratch]))?,
+            files: both_names(options.files.iter())?.into_iter().collect(),
+        })
+    }
+
+    /// What DuckDB takes for a pattern names other files as well, where there are any: such a name is not reached.
+    pub(super) fn has(&self, file: &Path) -> bool {
+        let exact = |path: &Path| !path.to_string_lossy().contains(['*', '?', '[']);
+        let has = |path: &Path| {
+            self.files.contains(path) && exact(path)
+                || self.directories.iter().any(|directory| path.strip_prefix(directory).is_ok_and(exact))
+        };
+        file.canonicalize().is_ok_and(|real| has(&real))
+    }
 }

@@ -2,7 +2,9 @@
 
 use duckdb::Connection;
 
+use super::SelectStatement;
 use super::schema::{Column, StepNote, TableRef, TableSchema};
+use super::seal::Entry;
 use super::types::ColumnType;
 use super::{quote, quote_text, safe_name, store_error, table_sql};
 use crate::{Error, Result};
@@ -75,7 +77,10 @@ impl StoreTransaction<'_> {
 }
 
 /// Columns and types of a SELECT, by DuckDB's binder.
+///
+/// To prepare several statements is to execute all but the last: the text is refused unless DuckDB's parser finds one.
 pub(super) fn describe(connection: &Connection, select: &str) -> Result<Vec<Column>> {
+    SelectStatement::check_sole(select)?;
     let failed = |error| store_error(error, "the query is not valid");
     let mut statement = connection.prepare(&format!("DESCRIBE {select}")).map_err(failed)?;
     let rows =
@@ -114,7 +119,7 @@ pub(super) fn drop_table(connection: &Connection, step: &str) -> Result<()> {
 }
 
 /// Writes the books of a finished table, and the view by its safe name.
-pub(super) fn enter_table(connection: &Connection, table: &TableRef, note: &StepNote) -> Result<()> {
+pub(super) fn enter_table(connection: &Connection, table: &TableRef, note: &StepNote) -> Result<Entry> {
     let columns: Vec<_> = table
         .schema()
         .columns()
@@ -122,18 +127,26 @@ pub(super) fn enter_table(connection: &Connection, table: &TableRef, note: &Step
         .map(|column| serde_json::json!([column.name, column.column_type.to_string()]))
         .collect();
     let step = table.step();
+    let entry = Entry {
+        rows: table.rows(),
+        columns: serde_json::Value::from(columns).to_string(),
+        note: serde_json::to_string(note).map_err(damaged)?,
+    };
     let mut sql = format!(
         "INSERT INTO osiris.tables VALUES ({}, {}, {}, {});",
         quote_text(step),
-        table.rows(),
-        quote_text(&serde_json::Value::from(columns).to_string()),
-        quote_text(&serde_json::to_string(note).map_err(damaged)?)
+        entry.rows,
+        quote_text(&entry.columns),
+        quote_text(&entry.note)
     );
     let safe = safe_name(step);
     if safe != step {
         sql.push_str(&format!("CREATE OR REPLACE VIEW {} AS SELECT * FROM {};", table_sql(&safe), table.sql()));
     }
-    connection.execute_batch(&sql).map_err(|error| store_error(error, "the table could not be entered in the books"))
+    connection
+        .execute_batch(&sql)
+        .map_err(|error| store_error(error, "the table could not be entered in the books"))?;
+    Ok(entry)
 }
 
 /// The table of `step` as the books have it.

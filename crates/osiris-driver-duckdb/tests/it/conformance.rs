@@ -50,7 +50,7 @@ impl Subject for Processor {
                 .found_by_dry_run(),
             Fault::new("no such table", ErrorKind::Validation, job("FROM down_stream")).found_by_dry_run(),
             Fault::new("a failing cast", ErrorKind::Validation, job("SELECT name::INTEGER AS n FROM up_stream")),
-            Fault::new("a file outside of the plan", ErrorKind::Permission, job(&outside)).found_by_dry_run(),
+            Fault::new("a file", ErrorKind::Validation, job(&outside)).found_by_dry_run(),
             Fault::new("a failed assertion", ErrorKind::Integrity, asserted),
         ])
     }

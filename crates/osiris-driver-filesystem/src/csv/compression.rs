@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
 
+use liblzma::stream::{CONCATENATED, Stream};
 use osiris_core::{Error, Result};
 
 use crate::config::{ReadCompression, WriteCompression};
@@ -40,6 +41,49 @@ impl WriteCompression {
     }
 }
 
+/// How much memory the xz decoder may take: four times what `xz -9` makes it take. A file states what it wants, up to 4 GiB.
+const XZ_MEMORY: u64 = 256 << 20;
+/// A compressed file may hold so many times its size, and these bytes whatever its size is.
+const RATIO: u64 = 200;
+const ALWAYS: u64 = 4 << 30;
+
+/// How many bytes a compressed file of `size` may hold where nothing is stated.
+pub(crate) fn default_most(size: u64) -> u64 {
+    size.saturating_mul(RATIO).max(ALWAYS)
+}
+
+/// A source of at most so many bytes.
+pub(crate) struct Bounded<'a> {
+    source: &'a mut dyn Read,
+    name: &'a str,
+    most: u64,
+    left: u64,
+}
+
+impl<'a> Bounded<'a> {
+    /// `most` bytes of `source`, which messages call `name`.
+    pub(crate) fn new(source: &'a mut dyn Read, name: &'a str, most: u64) -> Self {
+        Self { source, name, most, left: most }
+    }
+}
+
+impl Read for Bounded<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.source.read(buffer)?;
+        match self.left.checked_sub(read as u64) {
+            Some(left) => self.left = left,
+            None => {
+                let error =
+                    Error::validation(format!("`{}` holds more than {} bytes, uncompressed", self.name, self.most));
+                return Err(carry(
+                    error.with_hint("check where the file comes from; if it is right, raise `max_uncompressed_bytes`"),
+                ));
+            }
+        }
+        Ok(read)
+    }
+}
+
 /// The plain bytes of a compressed stream that messages call `name`. Zip needs [`open_zip`] instead.
 ///
 /// # Errors
@@ -53,7 +97,10 @@ pub(crate) fn decompress(
         ReadCompression::Infer | ReadCompression::None => return Ok(source),
         ReadCompression::Gzip => ("gzip", Box::new(flate2::read::MultiGzDecoder::new(BufReader::new(source)))),
         ReadCompression::Bz2 => ("bzip2", Box::new(bzip2::read::MultiBzDecoder::new(source))),
-        ReadCompression::Xz => ("xz", Box::new(liblzma::read::XzDecoder::new_multi_decoder(source))),
+        ReadCompression::Xz => {
+            let stream = Stream::new_stream_decoder(XZ_MEMORY, CONCATENATED)?;
+            ("xz", Box::new(liblzma::read::XzDecoder::new_stream(source, stream)))
+        }
         ReadCompression::Zstd => ("zstd", Box::new(zstd::stream::read::Decoder::new(source)?)),
         ReadCompression::Zip => {
             return Err(io::Error::new(io::ErrorKind::Unsupported, "a zip archive cannot be read as a stream"));
@@ -75,6 +122,18 @@ impl<R: Read> Read for Checked<R> {
             // An error with a number is the operating system's; the others are the decoder's.
             if error.raw_os_error().is_some() || error.kind() == io::ErrorKind::Interrupted {
                 return error;
+            }
+            let text = error.to_string();
+            if self.label == "xz" && text.contains("memory limit") {
+                return carry(
+                    Error::validation(format!(
+                        "`{}` takes more than {} MiB of memory to uncompress",
+                        self.name,
+                        XZ_MEMORY >> 20
+                    ))
+                    .with_source(error)
+                    .with_hint("compress it with `xz -9` or less, or uncompress it before the run"),
+                );
             }
             let broken = Error::validation(format!("`{}` is not valid {}: {error}", self.name, self.label));
             carry(
@@ -197,4 +256,16 @@ impl<W: Write + io::Seek> Write for Compressor<W> {
 /// It cannot be opened.
 pub(crate) fn open(path: &Path, name: &str) -> Result<File> {
     File::open(path).map_err(|error| io_error("cannot be opened", name, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s33_the_default_limit_grows_with_the_file() {
+        assert_eq!(default_most(0), 4 << 30);
+        assert_eq!(default_most(1 << 30), 200 << 30);
+        assert_eq!(default_most(u64::MAX), u64::MAX);
+    }
 }

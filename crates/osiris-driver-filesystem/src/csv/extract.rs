@@ -79,8 +79,8 @@ impl Component for CsvExtractor {
         problems
     }
 
-    fn directories(config: &CsvExtractorConfig, connection: &FilesystemConnection, base: &Path) -> Vec<PathBuf> {
-        Location::new(connection, base).directories(&config.path)
+    fn files(config: &CsvExtractorConfig, connection: &FilesystemConnection, base: &Path) -> Vec<PathBuf> {
+        Location::new(connection, base).readable(&config.path, &CSV_FILES)
     }
 }
 
@@ -157,17 +157,19 @@ impl Job {
             self.ctx.progress().add_bytes(bytes);
             stop.check()
         };
-        let scanning = self.opening(&self.reaches()).scan_all(files, &self.options(&on_bytes), &self.scratch)?;
+        let store = self.ctx.store();
+        let scanning =
+            self.opening(&|file| store.reaches(file)).scan_all(files, &self.options(&on_bytes), &self.scratch)?;
         Ok((self, scanning))
     }
 
-    /// Whether the store reaches a file. Standard input lies in the scratch directory.
-    fn reaches(&self) -> impl Fn(&Path) -> bool {
-        |path| self.config.path == "-" || self.location.reaches(&self.config.path, path)
-    }
-
     fn opening<'a>(&'a self, reaches: &'a dyn Fn(&Path) -> bool) -> Opening<'a> {
-        Opening { dialect: &self.dialect, compression: self.config.compression, reaches }
+        Opening {
+            dialect: &self.dialect,
+            compression: self.config.compression,
+            max_uncompressed: self.config.max_uncompressed_bytes,
+            reaches,
+        }
     }
 
     fn options<'a>(&'a self, on_bytes: &'a (dyn Fn(u64) -> Result<()> + Sync)) -> ScanOptions<'a> {

@@ -188,6 +188,7 @@ impl Load {
         groups
     }
 
+    /// No name is a pattern: the store does not reach such files, which are read from the scratch directory.
     fn read(&self, pieces: &[&Piece]) -> String {
         let first = pieces[0];
         let mut types = vec!["VARCHAR"; first.places.len()];
@@ -196,8 +197,7 @@ impl Load {
         }
         let columns: Vec<String> =
             types.iter().enumerate().map(|(index, name)| format!("'c{index}': {}", quote_text(name))).collect();
-        let files: Vec<String> =
-            pieces.iter().map(|piece| quote_text(&escape_glob(&piece.path.display().to_string()))).collect();
+        let files: Vec<String> = pieces.iter().map(|piece| quote_text(&piece.path.display().to_string())).collect();
         let nulls: Vec<String> = if first.copied { Vec::new() } else { self.na_values.clone() };
         let nulls: Vec<String> = [String::new()].iter().chain(&nulls).map(|text| quote_text(text)).collect();
         let skip = if first.copied { 0 } else { first.preamble };
@@ -306,20 +306,4 @@ pub(crate) fn find_all(names: &[String], wanted: &[String], field: &str) -> Resu
         if names.len() > shown.len() { format!(", and {} more", names.len() - shown.len()) } else { String::new() };
     Err(Error::validation(format!("`{field}` names what the file does not have: {}", missing.join(", ")))
         .with_hint(format!("its columns: {}{more}", shown.join(", "))))
-}
-
-/// A path of which DuckDB takes no character for a wildcard.
-pub(crate) fn escape_glob(path: &str) -> String {
-    let mut escaped = String::with_capacity(path.len());
-    for c in path.chars() {
-        match c {
-            '*' | '?' | '[' => {
-                escaped.push('[');
-                escaped.push(c);
-                escaped.push(']');
-            }
-            other => escaped.push(other),
-        }
-    }
-    escaped
 }

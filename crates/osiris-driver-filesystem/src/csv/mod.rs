@@ -24,7 +24,7 @@ pub use extract::CsvExtractor;
 pub use write::CsvWriter;
 
 pub(crate) use infer::ColumnProfile;
-pub(crate) use load::{escape_glob, find_all};
+pub(crate) use load::find_all;
 
 use crate::client::FileKind;
 

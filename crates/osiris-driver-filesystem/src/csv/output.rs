@@ -121,7 +121,7 @@ pub(super) fn check_append(
 ) -> Result<bool> {
     let dialect = Dialect::of_output(delimiter, charset);
     let compression = config.compression.reading();
-    let found = open_text(path, name, compression, &dialect, |source| {
+    let found = open_text(path, name, compression, &dialect, u64::MAX, |source| {
         let mut reader = RecordReader::new(source, name, delimiter, None);
         Ok(match reader.next()? {
             Next::End => None,
@@ -146,7 +146,7 @@ pub(super) fn check_append(
     let last = if single_bytes {
         last_byte(path).map_err(|error| io_error("cannot be read", name, error))?
     } else {
-        open_text(path, name, compression, &dialect, |source| {
+        open_text(path, name, compression, &dialect, u64::MAX, |source| {
             last_of(source).map_err(|error| unpack("cannot be read", name, error))
         })?
     };

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use osiris_core::problem::nearest;
 use osiris_core::{Error, Reject, Result};
 
-use super::compression::{decompress, open, open_zip};
+use super::compression::{Bounded, decompress, default_most, open, open_zip};
 use super::dialect::Dialect;
 use super::encoding::{Charset, Utf8Reader};
 use super::infer::ColumnProfile;
@@ -52,6 +52,8 @@ pub(crate) struct Scanning {
 pub(crate) struct Opening<'a> {
     pub(crate) dialect: &'a Dialect,
     pub(crate) compression: ReadCompression,
+    /// How many bytes a compressed file may hold; none for the default.
+    pub(crate) max_uncompressed: Option<u64>,
     /// Whether the store reaches the file at a path.
     pub(crate) reaches: &'a dyn Fn(&Path) -> bool,
 }
@@ -135,11 +137,12 @@ impl Opening<'_> {
 
     /// Calls `work` with the file's text.
     fn open<T>(&self, file: &SourceFile, work: impl FnOnce(&mut dyn Read) -> Result<T>) -> Result<T> {
-        open_text(&file.path, &file.name, self.compression.resolve(&file.name), self.dialect, work)
+        let most = self.max_uncompressed.unwrap_or_else(|| default_most(file.size));
+        open_text(&file.path, &file.name, self.compression.resolve(&file.name), self.dialect, most, work)
     }
 }
 
-/// Calls `work` with the text of a file: decompressed, as UTF-8 where it is another encoding.
+/// Calls `work` with the text of a file: decompressed to `most` bytes, as UTF-8 where it is another encoding.
 ///
 /// # Errors
 /// It cannot be opened, or what `work` returns.
@@ -148,10 +151,13 @@ pub(crate) fn open_text<T>(
     name: &str,
     compression: ReadCompression,
     dialect: &Dialect,
+    most: u64,
     work: impl FnOnce(&mut dyn Read) -> Result<T>,
 ) -> Result<T> {
     let file = open(path, name)?;
     let decoded = |source: &mut dyn Read| {
+        let source =
+            &mut Bounded::new(source, name, if compression == ReadCompression::None { u64::MAX } else { most });
         if matches!(dialect.charset, Charset::Utf8) {
             work(source)
         } else {

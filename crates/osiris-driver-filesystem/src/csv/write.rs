@@ -1,7 +1,7 @@
 //! `filesystem.csv_writer`: batches out of the store, formatted here, into files that appear whole.
 
 use std::io::{Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use async_trait::async_trait;
 use osiris_core::{
@@ -88,10 +88,6 @@ impl Component for CsvWriter {
             problems.push(Problem::error("/columns", "needs at least one column"));
         }
         problems
-    }
-
-    fn directories(config: &CsvWriterConfig, connection: &FilesystemConnection, base: &Path) -> Vec<PathBuf> {
-        Location::new(connection, base).parents(&config.path)
     }
 
     fn streams(_: &CsvWriterConfig, _: &FilesystemConnection) -> bool {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use osiris_core::store::{StoreTransaction, quote, quote_text};
+use osiris_core::store::{SqlExpression, StoreTransaction, quote, quote_text};
 use osiris_core::{
     Column, ColumnType, Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, Error, ExecutionContext, Extract,
     Extracted, Problem, Result, Role, Step, TableSink, Unit, metric,
@@ -11,11 +11,11 @@ use osiris_core::{
 
 use super::PARQUET_FILES;
 use super::footer::{self, Footer};
-use super::partition::{NULL_PARTITION, Partitions};
+use super::partition::{NULL_PARTITION, Partitions, encode};
 use crate::blocking::{Stop, blocking};
 use crate::client::{Location, SourceFile, Target};
 use crate::config::{FilesystemConnection, ParquetExtractorConfig};
-use crate::csv::{escape_glob, find_all};
+use crate::csv::find_all;
 use crate::error::io_error;
 use crate::scratch::Scratch;
 use crate::stdio::Streams;
@@ -55,11 +55,14 @@ impl Component for ParquetExtractor {
         if let Err(error) = Location::new(&FilesystemConnection::default(), Path::new(".")).target(&config.path) {
             problems.push(Problem::error("/path", error.message()).with_hint(error.hint().unwrap_or_default()));
         }
+        if let Some(Err(error)) = config.filter.as_deref().map(SqlExpression::parse) {
+            problems.push(Problem::from_sql("/filter", &error));
+        }
         problems
     }
 
-    fn directories(config: &ParquetExtractorConfig, connection: &FilesystemConnection, base: &Path) -> Vec<PathBuf> {
-        Location::new(connection, base).directories(&config.path)
+    fn files(config: &ParquetExtractorConfig, connection: &FilesystemConnection, base: &Path) -> Vec<PathBuf> {
+        Location::new(connection, base).readable(&config.path, &PARQUET_FILES)
     }
 }
 
@@ -72,16 +75,19 @@ impl Extract for ParquetExtractor {
         let scratch = Scratch::new(ctx.store().scratch_dir(), step.id())?;
         let location = Location::new(step.connection(), step.base_dir());
         let streams = self.streams.clone();
+        let filter = config.filter.as_deref().map(SqlExpression::parse).transpose()?;
         let path = config.path.clone();
+        let store = ctx.store().clone();
         // The scratch directory has to outlive the load.
         let (sources, scratch) = blocking(move |stop| {
-            Sources::find(&location, &path, &streams, &scratch, stop).map(|sources| (sources, scratch))
+            let reaches = |file: &Path| store.reaches(file);
+            Sources::find(&location, &path, &streams, &reaches, &scratch, stop).map(|sources| (sources, scratch))
         })
         .await?;
         ctx.progress().expect_bytes(sources.bytes);
         ctx.progress().expect_rows(limit.map_or(sources.rows, |limit| limit.min(sources.rows)));
         let bytes = sources.bytes;
-        let load = Load { config, limit, sources };
+        let load = Load { config, filter, limit, sources };
         let (read, stored) = out.call(move |transaction| load.run(transaction)).await?;
         drop(scratch);
         ctx.progress().add_bytes(bytes);
@@ -100,7 +106,14 @@ struct Sources {
 }
 
 impl Sources {
-    fn find(location: &Location, path: &str, streams: &Streams, scratch: &Scratch, stop: &Stop) -> Result<Self> {
+    fn find(
+        location: &Location,
+        path: &str,
+        streams: &Streams,
+        reaches: &dyn Fn(&Path) -> bool,
+        scratch: &Scratch,
+        stop: &Stop,
+    ) -> Result<Self> {
         let mut files = match location.target(path)? {
             Target::Local(local) => location.files(&local, &PARQUET_FILES)?,
             Target::Stdio => {
@@ -121,8 +134,8 @@ impl Sources {
                 None => first = Some((file.name.clone(), footer)),
                 Some((name, first)) => first.compare(name, &footer, &file.name)?,
             }
-            if path != "-" && !location.reaches(path, &file.path) {
-                file.path = link(&file.path, &file.name, scratch)?;
+            if !reaches(&file.path) {
+                file.path = bring(file, scratch)?;
             }
         }
         let bytes = files.iter().map(|file| file.size).sum();
@@ -130,18 +143,27 @@ impl Sources {
     }
 }
 
-/// Brings a file that the store cannot reach to where it can: a link, else a copy.
-fn link(path: &Path, name: &str, scratch: &Scratch) -> Result<PathBuf> {
-    let here = scratch.path("parquet");
-    std::fs::hard_link(path, &here)
-        .or_else(|_| std::fs::copy(path, &here).map(drop))
-        .map_err(|error| io_error("could not be copied to the scratch directory", name, error))?;
+/// Brings a file that the store does not reach, such as one that was written since the run began, to where it does: a link, else
+/// a copy. Its partitions are read from the names of its directories.
+fn bring(file: &SourceFile, scratch: &Scratch) -> Result<PathBuf> {
+    let failed = |error| io_error("could not be copied to the scratch directory", &file.name, error);
+    let mut here = scratch.path("parquet");
+    if !file.partitions.is_empty() {
+        let mut directory = here.with_extension("");
+        for (name, value) in &file.partitions {
+            directory.push(format!("{}={}", encode(Some(name)), encode(Some(value))));
+        }
+        std::fs::create_dir_all(&directory).map_err(failed)?;
+        here = directory.join("0.parquet");
+    }
+    std::fs::hard_link(&file.path, &here).or_else(|_| std::fs::copy(&file.path, &here).map(drop)).map_err(failed)?;
     Ok(here)
 }
 
 /// One load.
 struct Load {
     config: ParquetExtractorConfig,
+    filter: Option<SqlExpression>,
     limit: Option<u64>,
     sources: Sources,
 }
@@ -151,7 +173,7 @@ impl Load {
     fn run(&self, transaction: &mut StoreTransaction<'_>) -> Result<(u64, u64)> {
         let select = self.select(transaction)?;
         let stored = transaction.create_table_as(&select, &|_: &Column| false)?;
-        let read = match (&self.config.filter, self.limit) {
+        let read = match (&self.filter, self.limit) {
             // Only DuckDB knows which rows meet the condition.
             (Some(_), _) => stored,
             (None, limit) => limit.map_or(self.sources.rows, |limit| limit.min(self.sources.rows)),
@@ -162,8 +184,8 @@ impl Load {
     fn select(&self, transaction: &StoreTransaction<'_>) -> Result<String> {
         let all = format!("SELECT {} FROM {}", self.all_columns(transaction)?, self.read());
         let mut select = format!("SELECT {} FROM ({all})", self.selected(transaction, &all)?);
-        if let Some(filter) = &self.config.filter {
-            select.push_str(&format!(" WHERE ({filter}\n)"));
+        if let Some(filter) = &self.filter {
+            select.push_str(&format!(" WHERE {}", filter.sql()));
             transaction.describe(&select).map_err(|error| {
                 Error::validation("`filter` is not a condition over the columns of the file")
                     .with_source(error)
@@ -208,9 +230,10 @@ impl Load {
         self.read_files(&format!("hive_partitioning = true, hive_types = {{{}}}", types.join(", ")))
     }
 
+    /// No name is a pattern: the store does not reach such files, which are read from the scratch directory.
     fn read_files(&self, options: &str) -> String {
         let files: Vec<String> =
-            self.sources.files.iter().map(|file| quote_text(&escape_glob(&file.path.display().to_string()))).collect();
+            self.sources.files.iter().map(|file| quote_text(&file.path.display().to_string())).collect();
         format!("read_parquet([{}], {options})", files.join(", "))
     }
 }

@@ -1,5 +1,6 @@
 //! `filesystem.parquet_writer`: DuckDB writes the files, their footers are read back, then they appear whole.
 
+use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -7,14 +8,14 @@ use duckdb::Connection;
 use osiris_core::problem::nearest;
 use osiris_core::store::{quote, quote_text};
 use osiris_core::{
-    Component, ComponentSpec, ConnectionUse, Error, ExecutionContext, Problem, Result, Role, Step, TableRef, Unit,
-    Write, Written, metric,
+    Component, ComponentSpec, ConnectionUse, Error, ExecutionContext, Problem, Result, Role, Step, Store, TableRef,
+    Unit, Write, Written, metric,
 };
 use serde_json::Value;
 
 use super::footer;
 use super::layout::{file_columns, slices};
-use crate::client::Location;
+use crate::client::{Location, Target};
 use crate::commit::{AtomicDirectory, AtomicFile, Staged};
 use crate::config::{FilesystemConnection, ParquetCompression, ParquetWriterConfig, WriteMode};
 use crate::destination::{Destination, Done, Part, send};
@@ -63,8 +64,14 @@ impl Component for ParquetWriter {
         problems
     }
 
-    fn directories(config: &ParquetWriterConfig, connection: &FilesystemConnection, base: &Path) -> Vec<PathBuf> {
-        Location::new(connection, base).parents(&config.path)
+    fn files(config: &ParquetWriterConfig, connection: &FilesystemConnection, base: &Path) -> Vec<PathBuf> {
+        // Rows are appended to one file by reading it. What is written is built in the scratch directory, or linked there.
+        let appends = config.mode == WriteMode::Append && !several(config);
+        let file = Location::new(connection, base).target(&config.path);
+        match file {
+            Ok(Target::Local(file)) if appends => vec![file],
+            _ => Vec::new(),
+        }
     }
 
     fn streams(config: &ParquetWriterConfig, _: &FilesystemConnection) -> bool {
@@ -92,7 +99,8 @@ impl Write for ParquetWriter {
         ctx.progress().expect_rows(input.expected_rows());
         let job = Job { config, table: input.clone(), streams: self.streams.clone() };
         let scratch = Scratch::new(ctx.store().scratch_dir(), step.id())?;
-        let write = move |connection: &Connection| job.run(connection, &destination, &scratch);
+        let store = ctx.store().clone();
+        let write = move |connection: &Connection| job.run(connection, &destination, &Outside { store, scratch });
         let (done, staged) = ctx.store().call_over(input, write).await?;
         staged.commit(&name)?;
         ctx.progress().add_rows(done.rows);
@@ -128,6 +136,69 @@ fn check_partitions(config: &ParquetWriterConfig, table: &TableRef) -> Result<()
     Ok(())
 }
 
+/// Files outside of what the store reaches: it writes to a link of the file in the scratch directory, or where the file system
+/// has none, to a file there that is copied.
+struct Outside {
+    store: Store,
+    scratch: Scratch,
+}
+
+impl Outside {
+    fn failed(name: &str) -> impl Fn(std::io::Error) -> Error + '_ {
+        move |error| io_error("could not be written", name, error)
+    }
+
+    /// Where the store can write what shall be in the file at `path`, which is made if it is not there.
+    fn writable(&self, path: &Path, name: &str) -> Result<PathBuf> {
+        if self.store.reaches(path.parent().unwrap_or(path)) {
+            return Ok(path.to_path_buf());
+        }
+        OpenOptions::new().append(true).create(true).open(path).map_err(Self::failed(name))?;
+        let here = self.scratch.path("parquet");
+        // Where there are no links, what is written there is copied.
+        let _ = std::fs::hard_link(path, &here);
+        Ok(here)
+    }
+
+    /// Brings what was written `here` to `path`, unless it is the same file.
+    fn put(&self, here: &Path, path: &Path, name: &str) -> Result<()> {
+        if here != path {
+            let linked =
+                here.metadata().ok().zip(path.metadata().ok()).is_some_and(|(here, there)| same(&here, &there));
+            if !linked {
+                std::fs::copy(here, path).map_err(Self::failed(name))?;
+            }
+            std::fs::remove_file(here).map_err(Self::failed(name))?;
+        }
+        Ok(())
+    }
+
+    /// Where the store can read the file at `path`.
+    fn readable(&self, path: &Path, name: &str) -> Result<PathBuf> {
+        if self.store.reaches(path) {
+            return Ok(path.to_path_buf());
+        }
+        let here = self.scratch.path("parquet");
+        std::fs::hard_link(path, &here)
+            .or_else(|_| std::fs::copy(path, &here).map(drop))
+            .map_err(|error| io_error("could not be copied to the scratch directory", name, error))?;
+        Ok(here)
+    }
+}
+
+/// Whether two names are of one file.
+#[cfg(unix)]
+fn same(one: &std::fs::Metadata, other: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+/// Whether two names are of one file: not known here, so that it is copied.
+#[cfg(not(unix))]
+fn same(_: &std::fs::Metadata, _: &std::fs::Metadata) -> bool {
+    false
+}
+
 /// One write, on a connection of the store.
 struct Job {
     config: ParquetWriterConfig,
@@ -136,15 +207,18 @@ struct Job {
 }
 
 impl Job {
-    fn run(&self, connection: &Connection, destination: &Destination, scratch: &Scratch) -> Result<(Done, Staged)> {
+    fn run(&self, connection: &Connection, destination: &Destination, outside: &Outside) -> Result<(Done, Staged)> {
         match destination {
             Destination::Stdout => {
-                let path = scratch.path("parquet");
-                let rows = self.copy(connection, &self.select(), &path, "standard output", || self.table.rows())?;
+                let path = outside.scratch.path("parquet");
+                let expected = || self.table.rows();
+                let rows = self.copy(connection, outside, &self.select(), &path, "standard output", expected)?;
                 Ok((Done { rows, bytes: send(&path, &self.streams)?, files: 1 }, Staged::Sent))
             }
-            Destination::File { path, name } if several(&self.config) => self.directory(connection, path, name),
-            Destination::File { path, name } => self.file(connection, path, name),
+            Destination::File { path, name } if several(&self.config) => {
+                self.directory(connection, outside, path, name)
+            }
+            Destination::File { path, name } => self.file(connection, outside, path, name),
         }
     }
 
@@ -152,14 +226,14 @@ impl Job {
         format!("SELECT {} FROM {}", file_columns(&self.table, &self.config), self.table.sql())
     }
 
-    fn file(&self, connection: &Connection, path: &Path, name: &str) -> Result<(Done, Staged)> {
+    fn file(&self, connection: &Connection, outside: &Outside, path: &Path, name: &str) -> Result<(Done, Staged)> {
         let atomic = AtomicFile::create(path, name)?;
         let (mut select, mut before) = (self.select(), 0);
         if self.config.mode == WriteMode::Append && path.exists() {
             before = footer::read(path, name)?.rows;
-            select = self.appended(connection, atomic.target(), name)?;
+            select = self.appended(connection, &outside.readable(atomic.target(), name)?, name)?;
         }
-        let rows = self.copy(connection, &select, atomic.temp(), name, || before + self.table.rows())?;
+        let rows = self.copy(connection, outside, &select, atomic.temp(), name, || before + self.table.rows())?;
         let bytes = atomic.sync(name)?;
         Ok((Done { rows: rows - before, bytes, files: 1 }, Staged::File(atomic)))
     }
@@ -168,7 +242,7 @@ impl Job {
     fn appended(&self, connection: &Connection, path: &Path, name: &str) -> Result<String> {
         let old = format!(
             "SELECT * FROM read_parquet({}, hive_partitioning = false)",
-            quote_text(&crate::csv::escape_glob(&path.display().to_string()))
+            quote_text(&path.display().to_string())
         );
         let new = self.select();
         let (theirs, ours) = (describe(connection, &old, name)?, describe(connection, &new, name)?);
@@ -195,7 +269,7 @@ impl Job {
         Ok(format!("{old} UNION ALL SELECT {} FROM ({new})", columns.join(", ")))
     }
 
-    fn directory(&self, connection: &Connection, path: &Path, name: &str) -> Result<(Done, Staged)> {
+    fn directory(&self, connection: &Connection, outside: &Outside, path: &Path, name: &str) -> Result<(Done, Staged)> {
         let directory = AtomicDirectory::create(path, name, &|below| Part::parse(below).is_some())?;
         let kept = match self.config.mode {
             WriteMode::Append => directory.keep_existing(name)?,
@@ -209,7 +283,7 @@ impl Job {
             if let Some(parent) = file.parent() {
                 std::fs::create_dir_all(parent).map_err(|error| io_error("could not be written", &shown, error))?;
             }
-            done.rows += self.copy(connection, &slice.select, &file, &shown, || slice.rows)?;
+            done.rows += self.copy(connection, outside, &slice.select, &file, &shown, || slice.rows)?;
             done.bytes += file.metadata().map_or(0, |metadata| metadata.len());
             done.files += 1;
         }
@@ -222,6 +296,7 @@ impl Job {
     fn copy(
         &self,
         connection: &Connection,
+        outside: &Outside,
         select: &str,
         path: &Path,
         name: &str,
@@ -237,11 +312,13 @@ impl Job {
         };
         let groups =
             self.config.row_group_bytes.map(|bytes| format!(", ROW_GROUP_SIZE_BYTES {bytes}")).unwrap_or_default();
+        let writable = outside.writable(path, name)?;
         let sql = format!(
             "COPY ({select}\n) TO {} (FORMAT parquet, COMPRESSION {compression}, USE_TMP_FILE false{groups})",
-            quote_text(&path.display().to_string())
+            quote_text(&writable.display().to_string())
         );
         connection.execute_batch(&sql).map_err(|error| engine_error(error, name, "could not be written"))?;
+        outside.put(&writable, path, name)?;
         let (rows, expected) = (footer::read(path, name)?.rows, expected());
         if rows != expected {
             return Err(Error::integrity(format!(

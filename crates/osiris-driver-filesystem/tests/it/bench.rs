@@ -51,12 +51,20 @@ impl Bench {
 
     /// One whose store reaches another directory too.
     pub(crate) fn reaching(bytes: &'static [u8], other: Option<PathBuf>) -> Self {
+        Self::over(bytes, |options, data| options.with_directories([data.to_path_buf()].into_iter().chain(other)))
+    }
+
+    /// One whose store reaches these files of the data directory alone.
+    pub(crate) fn exact(files: &[&str]) -> Self {
+        Self::over(b"", |options, data| options.with_files(files.iter().map(|file| data.join(file))))
+    }
+
+    fn over(bytes: &'static [u8], reach: impl FnOnce(StoreOptions, &Path) -> StoreOptions) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let data = directory.path().join("data");
         std::fs::create_dir(&data).unwrap();
-        let options = StoreOptions::new(StoreKind::Memory, directory.path().join("scratch"))
-            .with_directories([data].into_iter().chain(other))
-            .with_threads(2);
+        let options = StoreOptions::new(StoreKind::Memory, directory.path().join("scratch")).with_threads(2);
+        let options = reach(options, &data);
         let store = Store::open(&options).unwrap();
         let metrics = Captured::default();
         let telemetry =

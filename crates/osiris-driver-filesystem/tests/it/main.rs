@@ -10,3 +10,4 @@ mod csv_write;
 mod limited;
 mod parquet;
 mod round_trip;
+mod sandbox;

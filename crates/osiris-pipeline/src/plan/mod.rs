@@ -45,7 +45,6 @@ pub struct Plan {
     options: PlanOptions,
     steps: Vec<PlannedStep>,
     redactor: Redactor,
-    directories: Vec<PathBuf>,
     warnings: Diagnostics,
 }
 
@@ -111,9 +110,8 @@ impl Plan {
             .filter_map(|(index, checked)| planned(&pipeline, index, checked, &wirings[index], options))
             .collect();
         fingerprint::assign(&mut steps);
-        let directories = directories(&steps);
         let warnings = diagnostics.sorted();
-        Ok(Self { pipeline, params, options: options.clone(), steps, redactor, directories, warnings })
+        Ok(Self { pipeline, params, options: options.clone(), steps, redactor, warnings })
     }
 
     /// The pipeline's name.
@@ -156,9 +154,14 @@ impl Plan {
         &self.redactor
     }
 
-    /// The directories that steps read or write, sorted: what the run store may reach.
-    pub fn directories(&self) -> &[PathBuf] {
-        &self.directories
+    /// The files that the run store's SQL reads for the steps, sorted: what it may reach. Looks at the disk, where steps read
+    /// directories or patterns.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let all = self.steps.iter().flat_map(|step| {
+            let request = &step.request;
+            step.driver.files(&request.config, &request.connection, &request.base_dir)
+        });
+        all.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// What is worth a line.
@@ -230,12 +233,4 @@ fn planned(
         edits: checked.edits,
         overrides: Value::Object(checked.overrides),
     })
-}
-
-fn directories(steps: &[PlannedStep]) -> Vec<PathBuf> {
-    let all = steps.iter().flat_map(|step| {
-        let request = &step.request;
-        step.driver.directories(&request.config, &request.connection, &request.base_dir)
-    });
-    all.collect::<BTreeSet<_>>().into_iter().collect()
 }

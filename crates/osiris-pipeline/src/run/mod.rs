@@ -160,7 +160,8 @@ fn open_store(plan: &Plan, options: &RunOptions, directory: &RunDirectory) -> Re
     };
     let mut store = StoreOptions::new(kind, directory.scratch())
         .with_memory_limit(options.memory_limit)
-        .with_directories(plan.directories().iter().cloned().chain([directory.rejects()]))
+        .with_files(plan.files())
+        .with_directories([directory.rejects()])
         .with_start(directory.started());
     if let Some(threads) = options.threads {
         store = store.with_threads(threads);

@@ -113,7 +113,7 @@ impl Component for FileWriter {
     type Connection = BaseDir;
     type Config = FileConfig;
 
-    fn directories(config: &FileConfig, connection: &BaseDir, base: &Path) -> Vec<PathBuf> {
+    fn files(config: &FileConfig, connection: &BaseDir, base: &Path) -> Vec<PathBuf> {
         let base = connection.base_dir.as_ref().map_or(base.to_path_buf(), |dir| base.join(dir));
         base.join(&config.path).parent().map(Path::to_path_buf).into_iter().collect()
     }

@@ -294,5 +294,5 @@ fn overrides_follow_the_policy_and_are_placed_in_the_pipeline() {
 fn an_optional_connection_takes_its_fields_from_the_step() {
     let steps = READ.to_owned() + "  - {id: w, component: file.writer, config: {path: o/x, base_dir: sub}}\n";
     let plan = Case::default().plan(&with_steps(&steps)).unwrap();
-    assert_eq!(plan.directories(), [std::path::Path::new("project/sub/o")]);
+    assert_eq!(plan.files(), [std::path::Path::new("project/sub/o")]);
 }

@@ -29,7 +29,7 @@ fn a_good_file_becomes_steps_that_can_run() {
     assert_eq!(plan.steps()[1].upstream, [(None, "extract-movies".to_owned())]);
     assert_eq!(plan.steps()[2].upstream, [(Some("table".to_owned()), "stats".to_owned())]);
     assert_eq!(plan.steps()[2].dependencies, ["stats"]);
-    assert_eq!(plan.directories(), [Path::new("project/out")]);
+    assert_eq!(plan.files(), [Path::new("project/out")]);
     assert!(plan.warnings().is_empty(), "{}", plan.warnings());
     assert_eq!(plan.redactor().scrub("it is hunter2"), "it is ***");
 }

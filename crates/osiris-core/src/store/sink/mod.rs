@@ -20,6 +20,7 @@ use self::table::{Orders, TableWay};
 use super::direct::{DirectEdge, Passage};
 use super::loader::{Columns, size};
 use super::schema::{StepNote, TableRef};
+use super::seal::Seal;
 use super::threads::Threads;
 use super::transaction::StoreTransaction;
 use crate::{Error, Progress, Result};
@@ -49,11 +50,12 @@ impl TableSink {
     pub(super) fn start(
         connection: Connection,
         threads: Arc<Threads>,
+        seal: Arc<Seal>,
         in_flight: usize,
         step: &str,
         progress: Arc<Progress>,
     ) -> Result<(Self, JoinHandle<()>)> {
-        let (way, thread) = TableWay::start(connection, threads, step)?;
+        let (way, thread) = TableWay::start(connection, threads, seal, step)?;
         Ok((Self::over(Way::Table(way), in_flight, step, progress), thread))
     }
 

@@ -9,6 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::super::interrupt::InterruptOnDrop;
 use super::super::loader::{Columns, Loader};
+use super::super::seal::Seal;
 use super::super::store_error;
 use super::super::threads::{AtWork, Threads, Work};
 use super::MESSAGES_IN_FLIGHT;
@@ -40,7 +41,12 @@ pub(super) struct Orders {
 
 impl TableWay {
     /// Begins the table of `step` over a connection of its own.
-    pub(super) fn start(connection: Connection, threads: Arc<Threads>, step: &str) -> Result<(Self, JoinHandle<()>)> {
+    pub(super) fn start(
+        connection: Connection,
+        threads: Arc<Threads>,
+        seal: Arc<Seal>,
+        step: &str,
+    ) -> Result<(Self, JoinHandle<()>)> {
         let (interrupt, working) = InterruptOnDrop::new(connection.interrupt_handle());
         let (commands, queue) = mpsc::channel(MESSAGES_IN_FLIGHT);
         let first_error = FirstError::default();
@@ -50,7 +56,7 @@ impl TableWay {
             .name(format!("sink {step}"))
             .spawn(move || {
                 let _working = working;
-                serve(&connection, &threads, &name, queue, &errors);
+                serve(&connection, &threads, &seal, &name, queue, &errors);
             })
             .map_err(|error| Error::from(error).with_hint("the machine is out of threads: lower `--jobs`"))?;
         Ok((Self { orders: Orders { commands, first_error }, _interrupt: interrupt }, thread))
@@ -101,6 +107,7 @@ fn guarded(work: impl FnOnce() -> Result<()>) -> Result<()> {
 fn serve(
     connection: &Connection,
     threads: &Arc<Threads>,
+    seal: &Seal,
     step: &str,
     mut queue: mpsc::Receiver<Command>,
     first_error: &FirstError,
@@ -108,7 +115,7 @@ fn serve(
     let keep = |error: Error| {
         first_error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
     };
-    let mut loader = match Loader::begin(connection, step) {
+    let mut loader = match Loader::begin(connection, seal, step) {
         Ok(loader) => loader,
         Err(error) => return keep(error),
     };

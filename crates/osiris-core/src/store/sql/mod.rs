@@ -1,23 +1,30 @@
-//! What SQL a processor may run: one SELECT, or CREATE TEMP TABLE / VIEW / MACRO statements that a last SELECT uses.
+//! What SQL a processor may run: one SELECT, or CREATE TEMP TABLE / VIEW / MACRO statements that a last SELECT uses; and
+//! what a condition of a user may be.
 //!
-//! Statements are split by a tokenizer and every query in them is parsed by DuckDB itself, alone, so that nothing can
-//! hide behind a difference between two parsers. Nothing is executed or bound here.
+//! Every query and expression is parsed by DuckDB itself, alone, and only what it was found to be is executed: a query as it
+//! stands, in parentheses, a definition put together from its parts. A tokenizer cuts the script into pieces, and whatever it
+//! takes them for, nothing is executed that DuckDB has not parsed by itself. Nothing is executed or bound here.
 
+mod expression;
+mod functions;
 mod parser;
 mod statement;
-mod tables;
+mod tree;
 
+pub use self::expression::SqlExpression;
 use self::parser::serialize;
+pub use self::statement::Definition;
 use self::statement::split;
-use self::tables::Walk;
+use self::tree::{Purpose, Walk};
 use crate::{Error, Result};
 
 /// A processor's SQL, checked.
 #[derive(Debug, Clone)]
 pub struct SqlScript {
-    setup: Vec<String>,
+    setup: Vec<Definition>,
     select: SelectStatement,
     defined: Vec<String>,
+    macros: Vec<String>,
     used: Vec<TableName>,
 }
 
@@ -25,6 +32,7 @@ pub struct SqlScript {
 #[derive(Debug, Clone)]
 pub struct SelectStatement {
     text: String,
+    offset: usize,
     tables: Vec<TableName>,
 }
 
@@ -49,31 +57,31 @@ impl SqlScript {
     /// SQL that does not parse, or a statement of another kind. The context of the error has the `offset` in bytes.
     pub fn parse(sql: &str) -> Result<Self> {
         let statements = split(sql)?;
-        let Some((last, setup)) = statements.split_last() else {
+        let Some((last, before)) = statements.split_last() else {
             return Err(Error::validation("the query is empty").with_hint("write one SELECT"));
         };
-        let mut defined = Vec::new();
+        let (mut defined, mut macros) = (Vec::new(), Vec::new());
         let mut used = Vec::new();
-        let mut texts = Vec::new();
-        for statement in setup {
-            let definition = statement.definition()?;
-            let body = SelectStatement::parse_at(&definition.body, definition.offset)?;
-            used.extend(body.tables.into_iter().filter(|table| !is_defined(&defined, &table.name)));
-            defined.push(definition.name);
-            texts.push(statement.text.to_owned());
+        let mut setup = Vec::new();
+        for statement in before {
+            let (definition, tables) = statement.definition(&macros)?;
+            used.extend(tables.into_iter().filter(|table| !is_defined(&defined, table)));
+            let names = if definition.is_macro() { &mut macros } else { &mut defined };
+            names.push(definition.name().to_lowercase());
+            setup.push(definition);
         }
         if last.starts_with_word("CREATE") {
             return Err(Error::validation("the last statement must be a SELECT")
                 .with_hint("end the query with the SELECT that makes the step's table")
                 .with_context(OFFSET, last.offset));
         }
-        let select = SelectStatement::parse_at(last.text, last.offset)?;
-        used.extend(select.tables.iter().filter(|table| !is_defined(&defined, &table.name)).cloned());
-        Ok(Self { setup: texts, select, defined, used })
+        let select = SelectStatement::checked(last.text, last.offset, Purpose::Query, &macros)?;
+        used.extend(select.tables.iter().filter(|table| !is_defined(&defined, table)).cloned());
+        Ok(Self { setup, select, defined, macros, used })
     }
 
     /// The statements before the last: CREATE TEMP ...
-    pub fn setup(&self) -> &[String] {
+    pub fn setup(&self) -> &[Definition] {
         &self.setup
     }
 
@@ -82,7 +90,7 @@ impl SqlScript {
         &self.select
     }
 
-    /// Names that the setup statements define.
+    /// Names of the tables and views that the setup statements define, in lower case.
     pub fn defined(&self) -> &[String] {
         &self.defined
     }
@@ -91,41 +99,53 @@ impl SqlScript {
     pub fn tables(&self) -> &[TableName] {
         &self.used
     }
+
+    /// Checks `sql` as [`SelectStatement::parse`] does; it may call the macros of this script. Its
+    /// [`tables`](SelectStatement::tables) are without those that the script defines.
+    ///
+    /// # Errors
+    /// As for [`SqlScript::parse`].
+    pub fn parse_with(&self, sql: &str) -> Result<SelectStatement> {
+        let mut select = SelectStatement::checked(sql, 0, Purpose::Query, &self.macros)?;
+        select.tables.retain(|table| !is_defined(&self.defined, table));
+        Ok(select)
+    }
 }
 
-fn is_defined(defined: &[String], name: &str) -> bool {
-    defined.iter().any(|known| known.eq_ignore_ascii_case(name))
+fn is_defined(defined: &[String], table: &TableName) -> bool {
+    let ours = table.schema.as_deref().is_none_or(|schema| schema.eq_ignore_ascii_case("temp"));
+    ours && defined.contains(&table.name.to_lowercase())
 }
 
 impl SelectStatement {
-    /// Checks that `sql` is exactly one SELECT (or VALUES, FROM, TABLE, DESCRIBE, SUMMARIZE), by DuckDB's parser.
+    /// Checks that `sql` is exactly one SELECT (or VALUES, FROM, TABLE, DESCRIBE, SUMMARIZE), by DuckDB's parser, which only
+    /// computes from the tables that it names.
     ///
     /// # Errors
     /// As for [`SqlScript::parse`].
     pub fn parse(sql: &str) -> Result<Self> {
-        Self::parse_at(sql, 0)
+        Self::checked(sql, 0, Purpose::Query, &[])
     }
 
-    fn parse_at(sql: &str, base: usize) -> Result<Self> {
+    fn checked(sql: &str, base: usize, purpose: Purpose, macros: &[String]) -> Result<Self> {
         let tree = serialize(sql, base)?;
         let statements = tree["statements"].as_array().map(Vec::as_slice).unwrap_or_default();
         let [statement] = statements else {
             return Err(Error::validation(format!("expected one SELECT, found {} statements", statements.len()))
                 .with_context(OFFSET, base));
         };
-        let mut walk = Walk { base, ..Walk::default() };
-        walk.visit(statement);
-        if let Some(refused) = walk.refused {
-            return Err(not_allowed(&refused, base));
-        }
-        let Walk { mut tables, defined, .. } = walk;
-        tables.retain(|table| table.schema.is_some() || !defined.contains(&table.name.to_lowercase()));
-        Ok(Self { text: sql.to_owned(), tables })
+        let tables = Walk::new(purpose, base, macros).over(statement)?;
+        Ok(Self { text: sql.to_owned(), offset: base, tables })
     }
 
     /// The SQL.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Where it begins in the script, in bytes.
+    pub fn offset(&self) -> usize {
+        self.offset
     }
 
     /// Tables it names, without those it defines in WITH.
@@ -134,10 +154,14 @@ impl SelectStatement {
     }
 }
 
-fn not_allowed(what: &str, offset: usize) -> Error {
+/// The error for what a processor must not do.
+fn refusal(what: &str) -> Error {
     Error::validation(format!("{what} is not allowed here: a processor only reads"))
         .with_hint("use one SELECT, or CREATE TEMP TABLE, VIEW or MACRO statements before it")
-        .with_context(OFFSET, offset)
+}
+
+fn not_allowed(what: &str, offset: usize) -> Error {
+    refusal(what).with_context(OFFSET, offset)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use duckdb::{Config, Connection};
 use serde_json::Value;
 
-use super::{OFFSET, not_allowed};
+use super::{OFFSET, refusal};
 use crate::store::store_error;
 use crate::{Error, Result};
 
@@ -17,8 +17,9 @@ struct Parser {
     trees: HashMap<String, Arc<Value>>,
 }
 
-/// Trees to remember.
+/// Trees to remember, of texts of at most so many bytes.
 const REMEMBERED: usize = 1024;
+const REMEMBERED_BYTES: usize = 16 << 10;
 
 impl Parser {
     fn open() -> duckdb::Result<Self> {
@@ -34,35 +35,59 @@ impl Parser {
             .connection
             .query_row("SELECT json_serialize_sql(?)::VARCHAR", [sql], |row| row.get(0))
             .map_err(|error| store_error(error, "the SQL parser could not be used"))?;
-        let tree = serde_json::from_str(&text)
-            .map_err(|error| Error::unknown("the SQL parser gave no tree").with_source(error))?;
+        let tree = serde_json::from_str(&text).map_err(|error| {
+            Error::validation("the SQL is nested too deeply to be checked")
+                .with_source(error)
+                .with_hint("compute parts of it in steps or WITH queries of their own")
+        })?;
+        if sql.len() > REMEMBERED_BYTES {
+            return Ok(Arc::new(tree));
+        }
         if self.trees.len() >= REMEMBERED {
             self.trees.clear();
         }
         Ok(Arc::clone(self.trees.entry(sql.to_owned()).or_insert(Arc::new(tree))))
     }
+
+    /// The text that DuckDB writes for a tree.
+    fn text(&self, tree: &Value) -> Result<String> {
+        self.connection
+            .query_row("SELECT json_deserialize_sql(?::JSON)", [tree.to_string()], |row| row.get(0))
+            .map_err(|error| store_error(error, "the SQL parser could not write what it has read"))
+    }
+}
+
+/// Works with the one parser of the process.
+fn with_parser<T>(work: impl FnOnce(&mut Parser) -> Result<T>) -> Result<T> {
+    static PARSER: Mutex<Option<Parser>> = Mutex::new(None);
+    let mut parser = PARSER.lock().unwrap_or_else(PoisonError::into_inner);
+    match &mut *parser {
+        Some(parser) => work(parser),
+        none => {
+            let opened = Parser::open();
+            work(none.insert(opened.map_err(|error| store_error(error, "the SQL parser could not be opened"))?))
+        }
+    }
+}
+
+/// The text that DuckDB writes for a tree of [`serialize`].
+pub(super) fn deserialize(tree: &Value) -> Result<String> {
+    with_parser(|parser| parser.text(tree))
 }
 
 /// DuckDB's parse tree of a query, as JSON.
 pub(super) fn serialize(sql: &str, base: usize) -> Result<Arc<Value>> {
-    static PARSER: Mutex<Option<Parser>> = Mutex::new(None);
-    let tree = {
-        let mut parser = PARSER.lock().unwrap_or_else(PoisonError::into_inner);
-        let parser = match &mut *parser {
-            Some(parser) => parser,
-            none => {
-                let opened = Parser::open();
-                none.insert(opened.map_err(|error| store_error(error, "the SQL parser could not be opened"))?)
-            }
-        };
-        parser.tree(sql)?
-    };
+    if sql.contains('\0') {
+        // The end of the text for a program in C.
+        return Err(Error::validation("SQL error: a NUL character").with_hint("remove it").with_context(OFFSET, base));
+    }
+    let tree = with_parser(|parser| parser.tree(sql))?;
     if tree["error"] != Value::Bool(true) {
         return Ok(tree);
     }
     if tree["error_type"] == "not implemented" {
         let word: String = sql.trim_start().chars().take_while(|c| c.is_alphabetic()).collect();
-        return Err(not_allowed(&format!("`{}`", word.to_uppercase()), base));
+        return Err(refusal(&format!("`{}`", word.to_uppercase())).with_context(OFFSET, base));
     }
     let message = tree["error_message"].as_str().unwrap_or("syntax error");
     let position: usize = tree["position"].as_str().and_then(|position| position.parse().ok()).unwrap_or(0);

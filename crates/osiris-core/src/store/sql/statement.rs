@@ -1,10 +1,13 @@
-//! A script in its statements, and what a CREATE TEMP of it defines.
+//! A script in its statements, and its CREATE TEMP statements taken apart and put together anew.
 
 use sqlparser::dialect::PostgreSqlDialect;
-use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace};
 
-use super::{OFFSET, SelectStatement, not_allowed};
+use super::expression::of_query;
+use super::functions::is_refused;
+use super::tree::Purpose;
+use super::{OFFSET, SelectStatement, TableName, not_allowed};
+use crate::store::quote;
 use crate::{Error, Result};
 
 /// One statement of a script, with its tokens.
@@ -14,11 +17,41 @@ pub(super) struct Statement<'a> {
     tokens: Vec<(Token, usize)>,
 }
 
-/// `CREATE TEMP ... name ... AS body`.
-pub(super) struct Definition {
-    pub(super) name: String,
-    pub(super) body: String,
-    pub(super) offset: usize,
+/// A CREATE TEMP TABLE, VIEW or MACRO, put together from its name, its columns or parameters and its checked body: no letter of
+/// the script is executed that stands elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Definition {
+    sql: String,
+    name: String,
+    is_macro: bool,
+    body_in_sql: usize,
+    body_in_script: usize,
+}
+
+impl Definition {
+    /// The statement to execute.
+    pub fn sql(&self) -> &str {
+        &self.sql
+    }
+
+    /// The name that it defines.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where a place of [`sql`](Self::sql) is in the script: none for what stands before the body.
+    pub fn place_in_script(&self, offset: usize) -> Option<usize> {
+        offset.checked_sub(self.body_in_sql).map(|below| self.body_in_script + below)
+    }
+
+    /// Where the body begins in the script.
+    pub fn offset(&self) -> usize {
+        self.body_in_script
+    }
+
+    pub(super) fn is_macro(&self) -> bool {
+        self.is_macro
+    }
 }
 
 pub(super) fn split(sql: &str) -> Result<Vec<Statement<'_>>> {
@@ -80,8 +113,8 @@ impl Statement<'_> {
         not_allowed(&format!("`{}`", self.word(0).unwrap_or("this statement").to_uppercase()), self.offset)
     }
 
-    /// Reads the head of a CREATE TEMP statement up to its AS.
-    pub(super) fn definition(&self) -> Result<Definition> {
+    /// Takes a CREATE TEMP statement apart, checks its parts, and puts it together anew. Returns the tables it reads, too.
+    pub(super) fn definition(&self, macros: &[String]) -> Result<(Definition, Vec<TableName>)> {
         if !self.starts_with_word("CREATE") {
             // A SELECT in mid-script would be thrown away, which its author cannot have meant.
             return Err(if SelectStatement::parse(self.text).is_ok() {
@@ -92,67 +125,171 @@ impl Statement<'_> {
                 self.refused()
             });
         }
-        let mut at = 1;
-        let mut eat = |words: &[&str]| {
-            let found = self.word(at).is_some_and(|word| words.iter().any(|wanted| word.eq_ignore_ascii_case(wanted)));
-            at += usize::from(found);
-            found
-        };
-        if eat(&["OR"]) && !eat(&["REPLACE"]) {
-            return Err(self.refused());
-        }
-        if !eat(&["TEMP", "TEMPORARY"]) {
-            return Err(not_allowed("`CREATE` without `TEMP`", self.offset));
-        }
-        let is_macro = eat(&["MACRO", "FUNCTION"]);
-        if !is_macro && !eat(&["TABLE", "VIEW"]) {
-            return Err(self.refused());
-        }
-        if eat(&["IF"]) && !(eat(&["NOT"]) && eat(&["EXISTS"])) {
-            return Err(self.refused());
-        }
-        let name = match self.tokens.get(at) {
-            Some((Token::Word(word), _)) => word.value.clone(),
-            _ => return Err(self.refused()),
-        };
-        let after = self.tokens[at..].iter().position(|(token, _)| is_keyword(token, Keyword::AS));
-        let Some(position) = after else {
-            return Err(Error::validation(format!("`{name}` needs `AS SELECT ...`")).with_context(OFFSET, self.offset));
-        };
-        let head = &self.tokens[at + 1..at + position];
-        if !head.iter().all(|(token, _)| is_head(token)) {
-            return Err(self.refused());
-        }
-        let mut start = at + position + 1;
-        let is_table_macro = is_macro && self.word(start).is_some_and(|word| word.eq_ignore_ascii_case("TABLE"));
-        start += usize::from(is_table_macro);
-        let Some((_, offset)) = self.tokens.get(start) else { return Err(self.refused()) };
-        let body = &self.text[offset - self.offset..];
-        if is_macro && !is_table_macro {
-            // A scalar macro's body is an expression.
-            let select = format!("SELECT {body}");
-            return Ok(Definition { name, body: select, offset: offset.saturating_sub("SELECT ".len()) });
-        }
-        Ok(Definition { name, body: body.to_owned(), offset: *offset })
+        let mut head = Head { statement: self, at: 1, macros, tables: Vec::new() };
+        let definition = head.definition()?;
+        Ok((definition, head.tables))
     }
 }
 
-/// What may stand between the name and AS: parameters with defaults, column names.
-fn is_head(token: &Token) -> bool {
-    matches!(
-        token,
-        Token::Word(_)
-            | Token::LParen
-            | Token::RParen
-            | Token::Comma
-            | Token::Assignment
-            | Token::Number(..)
-            | Token::SingleQuotedString(_)
-            | Token::Period
-            | Token::Minus
-    )
+/// What stands before the body of a definition, read token by token.
+struct Head<'s, 'a> {
+    statement: &'s Statement<'a>,
+    at: usize,
+    macros: &'s [String],
+    /// Tables that the body reads.
+    tables: Vec<TableName>,
 }
 
-fn is_keyword(token: &Token, keyword: Keyword) -> bool {
-    matches!(token, Token::Word(word) if word.quote_style.is_none() && word.keyword == keyword)
+impl Head<'_, '_> {
+    fn definition(&mut self) -> Result<Definition> {
+        let replace = self.eat("OR");
+        if replace && !self.eat("REPLACE") {
+            return Err(self.refused());
+        }
+        if !self.eat("TEMP") && !self.eat("TEMPORARY") {
+            return Err(not_allowed("`CREATE` without `TEMP`", self.statement.offset));
+        }
+        let is_macro = self.eat("MACRO") || self.eat("FUNCTION");
+        let is_view = !is_macro && self.eat("VIEW");
+        if !is_macro && !is_view && !self.eat("TABLE") {
+            return Err(self.refused());
+        }
+        let if_missing = self.eat("IF");
+        if if_missing && !(self.eat("NOT") && self.eat("EXISTS")) {
+            return Err(self.refused());
+        }
+        let name = self.name()?;
+        let mut sql = format!(
+            "CREATE {}TEMP {} {}{}",
+            if replace { "OR REPLACE " } else { "" },
+            if is_macro {
+                "MACRO"
+            } else if is_view {
+                "VIEW"
+            } else {
+                "TABLE"
+            },
+            if if_missing { "IF NOT EXISTS " } else { "" },
+            quote(&name)
+        );
+        if is_macro {
+            if is_refused(&name) {
+                return Err(Error::validation(format!(
+                    "no macro can be called `{name}`: DuckDB has a function of that name"
+                ))
+                .with_hint("choose another name")
+                .with_context(OFFSET, self.statement.offset));
+            }
+            sql.push_str(&self.parameters()?);
+        } else if self.is_symbol(&Token::LParen) {
+            sql.push_str(&self.columns()?);
+        }
+        if !self.eat("AS") {
+            return Err(Error::validation(format!("`{name}` needs `AS SELECT ...`"))
+                .with_context(OFFSET, self.statement.offset));
+        }
+        let of_rows = !is_macro || self.eat("TABLE");
+        sql.push_str(if is_macro && of_rows { " AS TABLE " } else { " AS " });
+        let Some((_, start)) = self.statement.tokens.get(self.at) else { return Err(self.refused()) };
+        let start = *start;
+        let body = &self.statement.text[start - self.statement.offset..];
+        let mut body_in_sql = sql.len();
+        if of_rows {
+            let select = SelectStatement::checked(body, start, Purpose::Query, self.macros)?;
+            self.tables.extend(select.tables().iter().cloned());
+            body_in_sql += 1;
+            sql.push_str(&format!("({body}\n)"));
+        } else {
+            let (expression, tables) = of_query(body, start, self.macros)?;
+            self.tables.extend(tables);
+            sql.push_str(&expression);
+        }
+        Ok(Definition { sql, name, is_macro, body_in_sql, body_in_script: start })
+    }
+
+    fn refused(&self) -> Error {
+        self.statement.refused()
+    }
+
+    fn eat(&mut self, word: &str) -> bool {
+        let found = self.statement.word(self.at).is_some_and(|found| found.eq_ignore_ascii_case(word));
+        self.at += usize::from(found);
+        found
+    }
+
+    fn is_symbol(&self, symbol: &Token) -> bool {
+        self.statement.tokens.get(self.at).is_some_and(|(token, _)| token == symbol)
+    }
+
+    fn eat_symbol(&mut self, symbol: &Token) -> bool {
+        let found = self.is_symbol(symbol);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn name(&mut self) -> Result<String> {
+        match self.statement.tokens.get(self.at) {
+            Some((Token::Word(word), _)) if !word.value.is_empty() && !word.value.contains('\0') => {
+                self.at += 1;
+                Ok(word.value.clone())
+            }
+            _ => Err(self.refused()),
+        }
+    }
+
+    /// `(a, b)` behind the name of a table or view.
+    fn columns(&mut self) -> Result<String> {
+        let mut names = Vec::new();
+        self.at += 1;
+        loop {
+            names.push(quote(&self.name()?));
+            if self.eat_symbol(&Token::RParen) {
+                return Ok(format!(" ({})", names.join(", ")));
+            }
+            if !self.eat_symbol(&Token::Comma) {
+                return Err(self.refused());
+            }
+        }
+    }
+
+    /// `(a, b := 1)` behind the name of a macro.
+    fn parameters(&mut self) -> Result<String> {
+        if !self.eat_symbol(&Token::LParen) {
+            return Err(self.refused());
+        }
+        let mut parameters = Vec::new();
+        while !self.eat_symbol(&Token::RParen) {
+            let name = quote(&self.name()?);
+            parameters.push(match self.eat_symbol(&Token::Assignment) {
+                true => format!("{name} := {}", self.default_value()?),
+                false => name,
+            });
+            if !self.is_symbol(&Token::RParen) && !self.eat_symbol(&Token::Comma) {
+                return Err(self.refused());
+            }
+        }
+        Ok(format!("({})", parameters.join(", ")))
+    }
+
+    /// A default: the text up to the comma or parenthesis, as one expression.
+    fn default_value(&mut self) -> Result<String> {
+        let statement = self.statement;
+        let Some((_, start)) = statement.tokens.get(self.at) else { return Err(self.refused()) };
+        let mut depth = 0_usize;
+        while let Some((token, end)) = statement.tokens.get(self.at) {
+            match token {
+                Token::RParen | Token::Comma if depth == 0 => {
+                    let text = &statement.text[start - statement.offset..end - statement.offset];
+                    let (sql, tables) = of_query(text, *start, self.macros)?;
+                    self.tables.extend(tables);
+                    return Ok(sql);
+                }
+                Token::LParen | Token::LBracket | Token::LBrace => depth += 1,
+                Token::RParen | Token::RBracket | Token::RBrace => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            self.at += 1;
+        }
+        Err(self.refused())
+    }
 }

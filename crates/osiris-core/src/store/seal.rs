@@ -1,0 +1,149 @@
+//! The second lock behind the check of SQL: what other steps have committed is the same before and after a step's SQL has run.
+//!
+//! SQL of a pipeline is let through by what it was parsed to be. Should it change a committed table all the same, in its own
+//! transaction or past it over a connection that the engine opens, the step does not commit and the run ends: a table that
+//! nobody wrote on purpose is never read on, and the list that a resumed run relies on is the one that this process has made.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use duckdb::Connection;
+
+use super::{quote_text, store_error, table_sql};
+use crate::{Error, Result};
+
+/// A row of `osiris.tables`, without the step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) rows: u64,
+    pub(super) columns: String,
+    pub(super) note: String,
+}
+
+/// What this process knows to be committed.
+pub(super) struct Seal {
+    known: Mutex<Committed>,
+    /// Sees what is committed by whomever, unlike a transaction that began before.
+    outside: Mutex<Connection>,
+}
+
+/// The committed tables as one transaction sees them.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Committed {
+    entries: BTreeMap<String, Entry>,
+    tables: BTreeMap<String, State>,
+}
+
+/// What tells whether a table was changed. An UPDATE in place leaves its mark on the columns until a checkpoint, of which a run has
+/// none; one that moves rows gives them new ids, as an INSERT does; a DELETE shows in the number of rows.
+#[derive(Debug, PartialEq, Eq)]
+struct State {
+    rows: u64,
+    last: Option<i64>,
+    updated: bool,
+}
+
+const FAILED: &str = "the tables of earlier steps could not be compared";
+
+impl Seal {
+    /// For the store behind `connection`, which holds what an earlier run of the same store has left.
+    pub(super) fn new(connection: &Connection) -> Result<Self> {
+        let outside = connection.try_clone().map_err(|error| store_error(error, FAILED))?;
+        Ok(Self { known: Mutex::new(Committed::read(connection)?), outside: Mutex::new(outside) })
+    }
+
+    fn known(&self) -> MutexGuard<'_, Committed> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Commits the transaction of `step`. Where SQL from elsewhere has run in it, what others have committed must be `compared`: as
+    /// this process knows it.
+    ///
+    /// # Errors
+    /// It is not, or the commit fails.
+    pub(super) fn commit(&self, connection: &Connection, step: &str, entry: Entry, compared: bool) -> Result<()> {
+        let mut known = self.known();
+        let outside = self.outside.lock().unwrap_or_else(PoisonError::into_inner);
+        if compared {
+            known.ensure_unchanged(&outside)?;
+        }
+        connection.execute_batch("COMMIT").map_err(|error| store_error(error, "the table could not be committed"))?;
+        known.entries.insert(step.to_owned(), entry);
+        // Row ids are given when a transaction commits.
+        known.tables.remove(step);
+        let table = states(&outside, std::iter::once(&step.to_owned()))?;
+        known.tables.extend(table);
+        Ok(())
+    }
+
+    /// Removes the table of `step` by `work`.
+    pub(super) fn remove(&self, step: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+        let mut known = self.known();
+        work()?;
+        known.entries.remove(step);
+        known.tables.remove(step);
+        Ok(())
+    }
+}
+
+impl Committed {
+    /// As the transaction of `connection` sees it.
+    pub(super) fn read(connection: &Connection) -> Result<Self> {
+        let entries = entries(connection)?;
+        let tables = states(connection, entries.keys())?;
+        Ok(Self { entries, tables })
+    }
+
+    /// Whether all of it is as it was, for the transaction of `connection`.
+    ///
+    /// # Errors
+    /// It has not.
+    pub(super) fn ensure_unchanged(&self, connection: &Connection) -> Result<()> {
+        let now = Self::read(connection)?;
+        if now == *self {
+            return Ok(());
+        }
+        let table = self.tables.iter().find(|(step, state)| now.tables.get(*step) != Some(state));
+        Err(changed(&table.map_or_else(
+            || "the list of finished steps".to_owned(),
+            |(step, _)| format!("the table of step `{step}`"),
+        )))
+    }
+}
+
+fn changed(what: &str) -> Error {
+    Error::integrity(format!("the SQL of this step has changed {what}"))
+        .with_hint("a step may only read the tables of others: remove what writes from its SQL, and run the pipeline from the start")
+}
+
+/// All rows of `osiris.tables`.
+fn entries(connection: &Connection) -> Result<BTreeMap<String, Entry>> {
+    let failed = |error| store_error(error, FAILED);
+    let mut statement = connection.prepare("SELECT step, rows, columns, note FROM osiris.tables").map_err(failed)?;
+    let rows = statement
+        .query_map([], |row| Ok((row.get(0)?, Entry { rows: row.get(1)?, columns: row.get(2)?, note: row.get(3)? })))
+        .map_err(failed)?;
+    rows.map(|row| row.map_err(failed)).collect()
+}
+
+/// The states of the tables of `steps`; views have none.
+fn states<'a>(connection: &Connection, steps: impl Iterator<Item = &'a String>) -> Result<BTreeMap<String, State>> {
+    let failed = |error| store_error(error, FAILED);
+    let mut found = BTreeMap::new();
+    for step in steps {
+        let is_table = "SELECT count(*) > 0 FROM duckdb_tables() WHERE schema_name = 'steps' AND table_name = ?";
+        if !connection.query_row(is_table, [step], |row| row.get(0)).map_err(failed)? {
+            continue;
+        }
+        let table = table_sql(step);
+        let sql = format!(
+            "SELECT count(*)::UBIGINT, max(rowid), \
+             (SELECT coalesce(bool_or(has_updates), false) FROM pragma_storage_info({})) FROM {table}",
+            quote_text(&table)
+        );
+        let state = connection
+            .query_row(&sql, [], |row| Ok(State { rows: row.get(0)?, last: row.get(1)?, updated: row.get(2)? }));
+        found.insert(step.clone(), state.map_err(failed)?);
+    }
+    Ok(found)
+}
