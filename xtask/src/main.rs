@@ -7,6 +7,7 @@ mod ci;
 mod docs;
 mod download;
 mod duckdb;
+mod fuzz;
 mod native;
 mod new_driver;
 mod packages;
@@ -36,6 +37,8 @@ cargo xtask <task>
   duckdb [--bundled]    link the library that the DuckDB project has built (seconds) instead of compiling DuckDB (20 to 40
                         minutes); with --bundled back again
   docs [--check]        write the generated pages of docs/reference, or fail when they are stale
+  fuzz [NAME] [--seconds N]
+                        the fuzz targets of tests/fuzz, N seconds each (60), with seeds of the moment
   bench [NAME]... [--list] [--scale N] [--rounds N]
                         build the release profile and print the tables of docs/benchmarks.md
   new-driver NAME       make crates/osiris-driver-NAME and register it in the facade
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Some("ci") => ci::main(args),
         Some("duckdb") => duckdb::main(args),
         Some("docs") => docs::main(args),
+        Some("fuzz") => fuzz::main(args),
         Some("bench") => bench::main(args),
         Some("new-driver") => new_driver::main(args),
         Some("release") => release::main(args),
