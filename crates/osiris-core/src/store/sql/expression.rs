@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::deep::deep;
 use super::parser::{deserialize, serialize};
 use super::tree::{Purpose, Walk};
 use super::{OFFSET, SelectStatement, TableName};
@@ -28,10 +29,10 @@ impl SqlExpression {
     /// # Errors
     /// Anything but one expression, or one that does more than compute. The context of the error has the `offset` in bytes.
     pub fn parse(text: &str) -> Result<Self> {
-        let sql = sole(text, BARE, OPEN, |node| {
+        let check = |node: &Value| {
             Walk::new(Purpose::Condition, 0, &[]).over(node).map_err(|error| moved(error, OPEN.len())).map(drop)
-        })?;
-        Ok(Self { sql })
+        };
+        Ok(Self { sql: deep(|| sole(text, BARE, OPEN, check))? })
     }
 
     /// The expression, in parentheses.
@@ -140,6 +141,6 @@ impl SelectStatement {
     /// # Errors
     /// SQL that does not parse, several statements, a statement of another kind.
     pub(in crate::store) fn check_sole(sql: &str) -> Result<()> {
-        Self::checked(sql, 0, Purpose::Trusted, &[]).map(drop)
+        deep(|| Self::checked(sql, 0, Purpose::Trusted, &[]).map(drop))
     }
 }

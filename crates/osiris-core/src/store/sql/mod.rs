@@ -5,12 +5,14 @@
 //! stands, in parentheses, a definition put together from its parts. A tokenizer cuts the script into pieces, and whatever it
 //! takes them for, nothing is executed that DuckDB has not parsed by itself. Nothing is executed or bound here.
 
+mod deep;
 mod expression;
 mod functions;
 mod parser;
 mod statement;
 mod tree;
 
+use self::deep::deep;
 pub use self::expression::SqlExpression;
 use self::parser::serialize;
 pub use self::statement::Definition;
@@ -56,6 +58,10 @@ impl SqlScript {
     /// # Errors
     /// SQL that does not parse, or a statement of another kind. The context of the error has the `offset` in bytes.
     pub fn parse(sql: &str) -> Result<Self> {
+        deep(|| Self::checked(sql))
+    }
+
+    fn checked(sql: &str) -> Result<Self> {
         let statements = split(sql)?;
         let Some((last, before)) = statements.split_last() else {
             return Err(Error::validation("the query is empty").with_hint("write one SELECT"));
@@ -106,7 +112,7 @@ impl SqlScript {
     /// # Errors
     /// As for [`SqlScript::parse`].
     pub fn parse_with(&self, sql: &str) -> Result<SelectStatement> {
-        let mut select = SelectStatement::checked(sql, 0, Purpose::Query, &self.macros)?;
+        let mut select = deep(|| SelectStatement::checked(sql, 0, Purpose::Query, &self.macros))?;
         select.tables.retain(|table| !is_defined(&self.defined, table));
         Ok(select)
     }
@@ -124,7 +130,7 @@ impl SelectStatement {
     /// # Errors
     /// As for [`SqlScript::parse`].
     pub fn parse(sql: &str) -> Result<Self> {
-        Self::checked(sql, 0, Purpose::Query, &[])
+        deep(|| Self::checked(sql, 0, Purpose::Query, &[]))
     }
 
     fn checked(sql: &str, base: usize, purpose: Purpose, macros: &[String]) -> Result<Self> {

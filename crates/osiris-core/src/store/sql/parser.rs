@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use duckdb::{Config, Connection};
 use serde_json::Value;
 
+use super::deep::read;
 use super::{OFFSET, refusal};
 use crate::store::store_error;
 use crate::{Error, Result};
@@ -35,11 +36,7 @@ impl Parser {
             .connection
             .query_row("SELECT json_serialize_sql(?)::VARCHAR", [sql], |row| row.get(0))
             .map_err(|error| store_error(error, "the SQL parser could not be used"))?;
-        let tree = serde_json::from_str(&text).map_err(|error| {
-            Error::validation("the SQL is nested too deeply to be checked")
-                .with_source(error)
-                .with_hint("compute parts of it in steps or WITH queries of their own")
-        })?;
+        let tree = read(&text)?;
         if sql.len() > REMEMBERED_BYTES {
             return Ok(Arc::new(tree));
         }

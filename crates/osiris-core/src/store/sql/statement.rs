@@ -117,7 +117,7 @@ impl Statement<'_> {
     pub(super) fn definition(&self, macros: &[String]) -> Result<(Definition, Vec<TableName>)> {
         if !self.starts_with_word("CREATE") {
             // A SELECT in mid-script would be thrown away, which its author cannot have meant.
-            return Err(if SelectStatement::parse(self.text).is_ok() {
+            return Err(if SelectStatement::checked(self.text, 0, Purpose::Query, macros).is_ok() {
                 Error::validation("only the last statement may be a SELECT")
                     .with_hint("make it a CREATE TEMP TABLE that the last one reads")
                     .with_context(OFFSET, self.offset)

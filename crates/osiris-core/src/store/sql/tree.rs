@@ -88,7 +88,7 @@ impl<'a> Walk<'a> {
                 let text = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or_default();
                 if object.contains_key("class") {
                     self.expression(object, text("class"));
-                } else if object.contains_key("sample") {
+                } else if object.contains_key("sample") || SOURCES.contains(&text("type")) {
                     self.source(object, text("type"));
                 }
                 if object.get("named_param_map").is_some_and(|map| map.as_array().is_none_or(|map| !map.is_empty())) {
