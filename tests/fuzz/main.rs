@@ -5,6 +5,7 @@
 //! seeds of the moment. What fails is made smaller by proptest and printed.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends at the first surprise")]
+#![allow(clippy::print_stdout, reason = "whoever lets it run for long wants to know how many texts were tried")]
 
 mod mutate;
 mod rows;

@@ -57,19 +57,29 @@ pub(super) fn of_query(text: &str, base: usize, macros: &[String]) -> Result<(St
 
 /// The expression `text` for SQL, once `check` has found nothing in its tree.
 fn sole(text: &str, bare: &str, open: &str, check: impl FnOnce(&Value) -> Result<()>) -> Result<String> {
-    let inside = serialize(&format!("{open}{text}\n)"), 0).map_err(|error| moved(error, open.len()))?;
-    let alone = serialize(&format!("{bare}{text}"), 0).map_err(|error| moved(error, bare.len()))?;
+    let more = || {
+        Error::validation("expected one expression, found more than that")
+            .with_hint("write one condition over the columns, such as `year >= 2020 AND country = 'CZ'`")
+            .with_context(OFFSET, 0)
+    };
+    let read = |sql: String, by: usize| {
+        // A statement of another kind behind ours cannot be serialized at all.
+        serialize(&sql, 0).map_err(|error| if is_refusal(&error) { more() } else { moved(error, by) })
+    };
+    let inside = read(format!("{open}{text}\n)"), open.len())?;
+    let alone = read(format!("{bare}{text}"), bare.len())?;
     let expression = condition(&inside).filter(|inside| {
         // The same tree in both places: it neither closes our parenthesis nor goes on behind it.
         condition(&alone).is_some_and(|alone| without_places(alone) == without_places(inside))
     });
-    let Some(expression) = expression else {
-        return Err(Error::validation("expected one expression, found more than that")
-            .with_hint("write one condition over the columns, such as `year >= 2020 AND country = 'CZ'`")
-            .with_context(OFFSET, 0));
-    };
+    let expression = expression.ok_or_else(more)?;
     check(expression)?;
     Ok(canonical(&inside, expression).unwrap_or_else(|| format!("({text}\n)")))
+}
+
+/// Whether DuckDB's serializer found a statement that it does not take.
+fn is_refusal(error: &Error) -> bool {
+    error.message().ends_with(super::ONLY_READS)
 }
 
 /// The WHERE of a statement that is nothing but `SELECT * FROM x WHERE ...`.

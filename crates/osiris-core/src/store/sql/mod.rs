@@ -160,9 +160,11 @@ impl SelectStatement {
     }
 }
 
+const ONLY_READS: &str = "a processor only reads";
+
 /// The error for what a processor must not do.
 fn refusal(what: &str) -> Error {
-    Error::validation(format!("{what} is not allowed here: a processor only reads"))
+    Error::validation(format!("{what} is not allowed here: {ONLY_READS}"))
         .with_hint("use one SELECT, or CREATE TEMP TABLE, VIEW or MACRO statements before it")
 }
 
