@@ -65,7 +65,9 @@ fn json_answers() {
             }
             rows += decoder.finish().ok().flatten().map_or(0, |batch| batch.num_rows());
             prop_assert!(known.is_ok(), "decoded what is not JSON");
-            prop_assert_eq!(rows, document.row_count());
+            prop_assert_eq!(decoder.rows(), document.row_count() as u64);
+            // Rows without any column make no batch: whoever reads them counts them all the same.
+            prop_assert!(rows == document.row_count() || rows == 0, "{rows} of {} rows", document.row_count());
         }
         Ok(())
     });

@@ -38,7 +38,15 @@ fn s24_a_filter_that_is_more_than_a_condition_is_refused_with_its_place() {
         assert!(!project.path("stolen.csv").exists());
     }
     let project = filtered("amount > 1 OR query('x')");
-    assert_snapshot!(project.run(&["validate", "pipeline.yaml", "--quiet"]).stderr, @"");
+    assert_snapshot!(project.run(&["validate", "pipeline.yaml", "--quiet"]).stderr, @r#"
+    error: the function `query()` is not allowed here: SQL only reads its inputs
+     --> pipeline.yaml:4:123
+      |
+    4 | ...nfig: {path: orders.parquet, filter: "amount > 1 OR query('x')"}}
+      |                                                        ^^^^^
+      |
+      = hint: read files and other sources in an extractor step, and name that step in `needs`
+    "#);
 }
 
 #[test]

@@ -55,13 +55,13 @@ fn a_file_outside_the_plan_cannot_be_read() {
     assert!([1, 2].contains(&run.code), "{}", run.stderr);
     assert!(!run.stderr.contains("root:"), "{}", run.stderr);
     assert_snapshot!(run.stderr, @r#"
-    error: the query failed at line 1, column 15: Cannot access file "/etc/passwd" - file system operations are disabled by configuration
+    error: the function `read_csv()` is not allowed here: SQL only reads its inputs
       --> pipeline.yaml:10:23
        |
     10 |         SELECT * FROM read_csv('/etc/passwd', header = false)
        |                       ^^^^^^^^
        |
-       = hint: a run can reach only the directories that the steps of its plan name
+       = hint: read files and other sources in an extractor step, and name that step in `needs`
     "#);
 }
 
