@@ -15,6 +15,7 @@ mod sandbox;
 mod secrets;
 mod sql_errors;
 mod standard_streams;
+mod state;
 mod supabase;
 mod telemetry;
 

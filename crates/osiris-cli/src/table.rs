@@ -26,7 +26,12 @@ pub(crate) fn table(head: &[&str], rows: Vec<Vec<String>>, right: &[usize]) -> S
 /// The ledger: what became of the rows of every step.
 pub(crate) fn ledger(steps: &[LedgerStep]) -> String {
     let head = ["step", "rows in", "rows out", "rejected", "seconds", "rows/s"];
-    table(&head, steps.iter().map(ledger_row).collect(), &[1, 2, 3, 4, 5])
+    let mut text = table(&head, steps.iter().map(ledger_row).collect(), &[1, 2, 3, 4, 5]);
+    for step in steps.iter().filter(|step| step.counts.skipped > 0) {
+        let rows = human::rows(step.counts.skipped);
+        text.push_str(&format!("{}: {rows} without a cursor value left out, as `nulls: skip` says\n", step.id));
+    }
+    text
 }
 
 fn ledger_row(step: &LedgerStep) -> Vec<String> {

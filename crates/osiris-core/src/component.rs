@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::commit::{CommitOutcome, Intent};
+use crate::state::SourceIdentity;
 use crate::{Catalog, ExecutionContext, Health, Inputs, Problem, Result, StepCounts, TableRef, TableSink};
 
 /// What a component does with tables.
@@ -130,6 +131,22 @@ pub trait Component: Sized + Send + Sync + 'static {
         Vec::new()
     }
 
+    /// What says where the step's rows come from and is not a public field of `config` or `connection`, by name: a host that is part of
+    /// a secret address, say. A saved state is used for a step only while this and all other fields of its source are the same; a
+    /// field that does not belong to the source, such as a batch size, has `#[schemars(extend("x-source" = false))]`. Pure, like
+    /// [`validate`](Self::validate).
+    fn source(config: &Self::Config, connection: &Self::Connection) -> Vec<(&'static str, String)> {
+        let _ = (config, connection);
+        Vec::new()
+    }
+
+    /// Warnings that show once the connection is known; pointers are into the configuration. Pure, like
+    /// [`validate`](Self::validate).
+    fn warnings(config: &Self::Config, connection: &Self::Connection) -> Vec<Problem> {
+        let _ = (config, connection);
+        Vec::new()
+    }
+
     /// Whether rows may pass through the step without a table, over a [direct edge](crate::store::DirectEdge). True of an extractor
     /// that only uses [`TableSink::sender`] and [`TableSink::rows`], and of a writer that reads its input once, whole, and looks
     /// at [`TableRef::rows`] only after that. Pure, like [`validate`](Self::validate).
@@ -146,6 +163,7 @@ pub struct Step<'a, C: Component> {
     pub(crate) connection: &'a C::Connection,
     pub(crate) base_dir: &'a Path,
     pub(crate) state: Option<&'a Value>,
+    pub(crate) source: Option<&'a SourceIdentity>,
     pub(crate) input_step: Option<&'a str>,
     pub(crate) dry_run: bool,
     pub(crate) fingerprint: Option<&'a str>,
@@ -154,7 +172,17 @@ pub struct Step<'a, C: Component> {
 impl<'a, C: Component> Step<'a, C> {
     /// A step for a test or an embedder that calls a role trait by hand. The runner makes its own.
     pub fn new(id: &'a str, config: &'a C::Config, connection: &'a C::Connection, base_dir: &'a Path) -> Self {
-        Self { id, config, connection, base_dir, state: None, input_step: None, dry_run: false, fingerprint: None }
+        Self {
+            id,
+            config,
+            connection,
+            base_dir,
+            state: None,
+            source: None,
+            input_step: None,
+            dry_run: false,
+            fingerprint: None,
+        }
     }
 
     /// The step's id.
@@ -177,7 +205,8 @@ impl<'a, C: Component> Step<'a, C> {
         self.base_dir
     }
 
-    /// The state that the last successful run of this step left, for incremental extraction.
+    /// The state that the last successful run of this step left, for incremental extraction. It was taken from the source that the
+    /// step reads: one of another source never gets here.
     pub fn state(&self) -> Option<&'a Value> {
         self.state
     }
@@ -200,6 +229,7 @@ pub struct Extracted {
     pub(crate) read: u64,
     pub(crate) deduplicated: u64,
     pub(crate) altered: u64,
+    pub(crate) skipped: u64,
     pub(crate) state: Option<Value>,
 }
 
@@ -220,6 +250,13 @@ impl Extracted {
     #[must_use]
     pub fn with_altered(mut self, values: u64) -> Self {
         self.altered = values;
+        self
+    }
+
+    /// `rows` of the source were not read and will not be, as a policy of the step allows: those without a cursor.
+    #[must_use]
+    pub fn with_skipped(mut self, rows: u64) -> Self {
+        self.skipped = rows;
         self
     }
 

@@ -62,6 +62,12 @@ impl ConfigSchema {
         self.field_named(name).is_some_and(|field| has_write_only(&self.json["properties"][field]))
     }
 
+    /// Calls `found` with every field of `value` that says which rows a step reads, those of blocks by their path: all but the ones
+    /// whose schema says `x-source: false`. A field that is null or has its default might as well not be there.
+    pub(crate) fn source_fields(&self, value: &Value, found: &mut dyn FnMut(&str, &Value)) {
+        collect_source(&self.json, value, "", found);
+    }
+
     /// Replaces aliases by the names of their fields. A field given twice is a problem.
     pub fn rename_aliases(&self, object: &mut Map<String, Value>) -> Vec<Problem> {
         let mut problems = Vec::new();
@@ -237,6 +243,23 @@ fn step_into<'a>(schema: &'a Value, segment: &str) -> &'a Value {
         }
     }
     schema.get("additionalProperties").filter(|schema| schema.is_object()).unwrap_or(&NOTHING)
+}
+
+fn collect_source(schema: &Value, value: &Value, path: &str, found: &mut dyn FnMut(&str, &Value)) {
+    for (name, value) in value.as_object().into_iter().flatten() {
+        let schema = step_into(schema, name);
+        if schema["x-source"] == Value::Bool(false) || value.is_null() || schema.get("default") == Some(value) {
+            continue;
+        }
+        let path = format!("{path}{name}");
+        let mut names = Vec::new();
+        collect_names(schema, &mut names);
+        if value.is_object() && !names.is_empty() {
+            collect_source(schema, value, &format!("{path}."), found);
+        } else {
+            found(&path, value);
+        }
+    }
 }
 
 fn alternatives(schema: &Value) -> impl Iterator<Item = &Value> {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::commit::{Commit, CommitLimits, CommitLog, Intent, Phase};
+use crate::state::StateFiles;
 use crate::store::DirectEdge;
 use crate::telemetry::{Unit, event};
 use crate::{Error, Progress, RejectTable, Result, Store, TableSink, Telemetry};
@@ -17,6 +18,8 @@ pub struct RunContext {
     store: Store,
     telemetry: Telemetry,
     artifacts: Arc<PathBuf>,
+    /// Where the files of states are: of this run, and of those before.
+    state_files: Arc<(PathBuf, Option<PathBuf>)>,
     cancel: CancellationToken,
     commits: Option<Arc<dyn CommitLog>>,
     commit_limits: CommitLimits,
@@ -25,8 +28,25 @@ pub struct RunContext {
 impl RunContext {
     /// A run over `store`; every step's artifacts go below `artifacts`.
     pub fn new(store: Store, telemetry: Telemetry, artifacts: impl Into<PathBuf>, cancel: CancellationToken) -> Self {
-        let artifacts = Arc::new(artifacts.into());
-        Self { store, telemetry, artifacts, cancel, commits: None, commit_limits: CommitLimits::default() }
+        let artifacts = artifacts.into();
+        let state_files = Arc::new((artifacts.with_file_name("state"), None));
+        Self {
+            store,
+            telemetry,
+            artifacts: Arc::new(artifacts),
+            state_files,
+            cancel,
+            commits: None,
+            commit_limits: CommitLimits::default(),
+        }
+    }
+
+    /// The same with a directory for the files of new states, and the one of those that are saved; each step has one of its own in
+    /// both. Default: a directory beside the artifacts, for both.
+    #[must_use]
+    pub fn with_state_files(mut self, new: impl Into<PathBuf>, saved: impl Into<PathBuf>) -> Self {
+        self.state_files = Arc::new((new.into(), Some(saved.into())));
+        self
     }
 
     /// The same with a log that keeps the intents of its writers. Without one a crash leaves no trace of what was being committed.
@@ -160,6 +180,13 @@ impl ExecutionContext {
         let directory = self.run.artifacts.join(crate::store::safe_name(&self.step));
         std::fs::create_dir_all(&directory)?;
         Ok(directory)
+    }
+
+    /// The files of the step's state: for what is too large to stand in the state itself.
+    pub fn state_files(&self) -> StateFiles {
+        let name = crate::store::safe_name(&self.step);
+        let (new, saved) = &*self.run.state_files;
+        StateFiles::new(new.join(&name), saved.as_ref().map(|saved| saved.join(&name)))
     }
 
     /// Is cancelled when the step must end: Ctrl-C, or its time limit. Before

@@ -28,6 +28,8 @@ pub struct StepCounts {
     pub deleted: u64,
     /// Values changed on the way, as a policy of the step allows.
     pub altered: u64,
+    /// Rows of the source that were not read, as a policy of the step allows: those without a cursor.
+    pub skipped: u64,
 }
 
 impl StepCounts {

@@ -16,6 +16,7 @@ pub mod driver;
 pub mod guard;
 pub mod problem;
 pub mod ranges;
+pub mod state;
 pub mod store;
 pub mod substitute;
 pub mod telemetry;

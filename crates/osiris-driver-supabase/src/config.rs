@@ -3,9 +3,11 @@
 mod connection;
 mod dsn;
 mod extractor;
+mod source;
 mod writer;
 
 pub(crate) use connection::DirectAddress;
 pub use connection::{ChannelChoice, SupabaseConnection};
 pub use extractor::*;
+pub(crate) use source::source;
 pub use writer::*;

@@ -52,7 +52,7 @@ pub use recording::Recording;
 pub use rows::{Row, Rows};
 pub use sample::Sample;
 pub use step::BenchStep;
-pub use subject::{Destination, Fault, InputTable, InvalidConfig, Job, Mode, Paging, Subject};
+pub use subject::{Destination, Fault, Incremental, InputTable, InvalidConfig, Job, Mode, Paging, Subject};
 pub use trial::{Outcome, Ready, Trial, Verdict, Violation, conduct, judge};
 
 /// What the macros and the authors of subjects need, without adding it to their own dependencies.

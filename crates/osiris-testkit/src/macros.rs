@@ -44,6 +44,7 @@ macro_rules! conformance_suite {
                 crt_003_releases_everything_on_success_failure_and_cancellation,
                 crt_004_needs_no_input,
                 crt_006_accepts_reading_statements_only,
+                crt_008_uses_a_state_only_for_the_source_it_was_taken_from,
             }
             discover {
                 drv_019_discovers_what_is_there,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use osiris_core::state::SavedState;
 use osiris_core::store::DirectEdge;
 use osiris_core::{
     ExecutionContext, Inputs, Progress, Result, RetryPolicy, StepFailure, StepOutput, StepRequest, TableRef,
@@ -67,6 +68,19 @@ impl<'a> BenchStep<'a> {
     pub fn state(mut self, state: Value) -> Self {
         self.request.state = Some(state);
         self
+    }
+
+    /// The state that the last run left, without the source that it is of: taken for the one that the step reads.
+    ///
+    /// # Errors
+    /// When the component is not registered or `fields` of its connection are none.
+    pub fn own_state(mut self, state: Value) -> Result<Self> {
+        let driver = self.bench.driver(&self.component)?;
+        let connection = self.bench.connection(&self.component, &self.connection)?;
+        let request = StepRequest { connection, ..self.request.clone() };
+        let redactor = self.bench.run_context().telemetry().redactor();
+        self.request.state = Some(SavedState::new(driver.source(&request, &redactor), state).to_value()?);
+        Ok(self)
     }
 
     /// Check everything, change nothing.

@@ -58,6 +58,16 @@ impl Job {
         self
     }
 
+    /// Its configuration.
+    pub fn config(&self) -> &Value {
+        &self.config
+    }
+
+    /// The fields of its connection, as they were given.
+    pub fn connection_fields(&self) -> &Value {
+        &self.connection
+    }
+
     /// An input, by the id of the step that made it. A writer without one gets the suite's sample.
     #[must_use]
     pub fn input(mut self, step: &str, data: impl Into<InputTable>) -> Self {
@@ -114,6 +124,35 @@ impl Fault {
     #[must_use]
     pub fn found_by_dry_run(mut self) -> Self {
         self.checked = true;
+        self
+    }
+}
+
+/// Jobs of an extractor that reads only what is new.
+#[derive(Debug, Clone)]
+pub struct Incremental {
+    pub(crate) job: Job,
+    pub(crate) others: Vec<(String, Job)>,
+    pub(crate) same: Vec<(String, Job)>,
+}
+
+impl Incremental {
+    /// A job that leaves a state, over some rows. Run again with that state it reads none anew.
+    pub fn new(job: Job) -> Self {
+        Self { job, others: Vec::new(), same: Vec::new() }
+    }
+
+    /// A good job of another source, whose difference is `name`: another table, another server, another condition.
+    #[must_use]
+    pub fn other(mut self, name: &str, job: Job) -> Self {
+        self.others.push((name.to_owned(), job));
+        self
+    }
+
+    /// A job of the same source that differs in how it is read, such as the size of its batches.
+    #[must_use]
+    pub fn same(mut self, name: &str, job: Job) -> Self {
+        self.same.push((name.to_owned(), job));
         self
     }
 }
@@ -232,6 +271,15 @@ pub trait Subject: Send + Sync {
     /// # Errors
     /// When it cannot be prepared.
     async fn prepare_near_limit(&self, place: &Place) -> Result<Option<Job>> {
+        let _ = place;
+        Ok(None)
+    }
+
+    /// Jobs that keep a state, for extractors that can read only what is new: at least one other source and one that is the same.
+    ///
+    /// # Errors
+    /// When they cannot be prepared.
+    async fn prepare_incremental(&self, place: &Place) -> Result<Option<Incremental>> {
         let _ = place;
         Ok(None)
     }

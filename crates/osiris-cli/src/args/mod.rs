@@ -68,6 +68,9 @@ pub(crate) enum Command {
     /// Show past runs
     #[command(subcommand, after_help = "Examples:\n  $ osiris runs list")]
     Runs(RunsCommand),
+    /// Show, remove or take over what incremental extractions have saved
+    #[command(subcommand, after_help = "Examples:\n  $ osiris state show pipeline.yaml")]
+    State(StateCommand),
     /// Print the completions of a shell
     #[command(after_help = "Examples:\n  $ osiris completions bash")]
     Completions(CompletionsArgs),
@@ -215,6 +218,51 @@ pub(crate) struct ShowRunArgs {
     /// Print it as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StateCommand {
+    /// Show the saved state of a pipeline: of which source it is, and where the next run starts
+    #[command(
+        after_help = "Examples:\n  $ osiris state show pipeline.yaml\n  $ osiris state show pipeline.yaml --json"
+    )]
+    Show(ShowStateArgs),
+    /// Remove the saved state of a step, or of all steps: the next run reads all rows
+    #[command(after_help = "Examples:\n  $ osiris state reset pipeline.yaml")]
+    Reset(ResetStateArgs),
+    /// Say that the saved state of a step is of the source that the step reads now
+    ///
+    /// For a server that has another name, a file that was renamed, a state of an early version. If it is another source, rows
+    /// will be missing: nothing checks that.
+    #[command(after_help = "Examples:\n  $ osiris state accept pipeline.yaml")]
+    Accept(AcceptStateArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowStateArgs {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// The step; all of them when left out
+    pub(crate) step: Option<String>,
+    /// Print it as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ResetStateArgs {
+    /// The pipeline file
+    pub(crate) file: PathBuf,
+    /// The step; all of them when left out
+    pub(crate) step: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AcceptStateArgs {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// The step; all of them when left out
+    pub(crate) step: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -8,6 +8,7 @@ mod project;
 mod report;
 mod run;
 mod runs;
+mod state;
 
 use clap::CommandFactory;
 use osiris::Error;
@@ -28,6 +29,7 @@ pub(crate) fn execute(cli: &Cli, console: &Console) -> Result<u8, Failure> {
         Command::Components(command) => components::execute(command, settings(), console),
         Command::Connections(command) => connections::execute(command, settings(), console),
         Command::Runs(command) => runs::execute(command, settings(), console),
+        Command::State(command) => state::execute(command, settings(), console),
         Command::Completions(args) => {
             let mut script = Vec::new();
             clap_complete::generate(args.shell, &mut Cli::command(), "osiris", &mut script);

@@ -14,10 +14,11 @@ use super::{Driver, StepFailure, StepOutput, StepRequest};
 use crate::commit::{CommitOutcome, Intent};
 use crate::config::ConfigSchema;
 use crate::problem::ensure_none;
+use crate::state::{self, SavedState, SourceIdentity};
 use crate::telemetry::{Unit, event, metric};
 use crate::{
     Catalog, Component, ComponentSpec, ConnectionUse, Discover, Doctor, Error, ErrorKind, ExecutionContext, Extract,
-    Health, Inputs, Problem, ResolvedConnection, Result, Role, Step, StepCounts, TableRef, Transform, Write,
+    Health, Inputs, Problem, Redactor, ResolvedConnection, Result, Role, Step, StepCounts, TableRef, Transform, Write,
 };
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -266,7 +267,17 @@ impl<C: Component> Adapter<C> {
                     .with_hint("name the step it reads from: `needs: [step]`"),
             );
         }
-        self.attempts(&step_of(request, &config, &connection), request, inputs, ctx).await
+        let source = self.source(request, &ctx.telemetry().redactor());
+        let saved = match own_state(request, &source) {
+            Ok(saved) => saved,
+            Err(error) => return invalid(error),
+        };
+        let step = Step {
+            state: saved.as_ref().map(SavedState::state),
+            source: Some(&source),
+            ..step_of(request, &config, &connection)
+        };
+        self.attempts(&step, request, inputs, ctx).await
     }
 
     fn parsed(&self, request: &StepRequest) -> Result<(C::Config, C::Connection)> {
@@ -290,6 +301,7 @@ impl<C: Component> Adapter<C> {
             (metric::ROWS_DEDUPLICATED, counts.deduplicated),
             (metric::ROWS_REJECTED, counts.rejected),
             (metric::VALUES_ALTERED, counts.altered),
+            (metric::ROWS_WITHOUT_CURSOR, counts.skipped),
         ] {
             if value > 0 {
                 ctx.log_metric(name, value, Unit::Rows, Value::Null);
@@ -308,11 +320,20 @@ fn step_of<'a, C: Component>(
         config,
         connection,
         base_dir: &request.base_dir,
-        state: request.state.as_ref(),
+        state: None,
+        source: None,
         input_step: request.input_step.as_deref(),
         dry_run: request.dry_run,
         fingerprint: request.fingerprint.as_deref(),
     }
+}
+
+/// The step's state, if it was taken from `source`.
+fn own_state(request: &StepRequest, source: &SourceIdentity) -> Result<Option<SavedState>> {
+    let Some(value) = &request.state else { return Ok(None) };
+    let saved = SavedState::parse(value)?.ok_or_else(|| state::unknown_source(source, &request.step_id))?;
+    state::state_of(&saved, source, &request.step_id)?;
+    Ok(Some(saved))
 }
 
 fn problems_error(problems: &[Problem], what: &str) -> Error {
@@ -369,6 +390,37 @@ impl<C: Component> Driver for Adapter<C> {
         match (self.parse_config(config), self.parse_connection(connection)) {
             (Ok(config), Ok(connection)) => C::streams(&config, &connection),
             _ => false,
+        }
+    }
+
+    fn source(&self, request: &StepRequest, redactor: &Redactor) -> SourceIdentity {
+        let mut source = SourceIdentity::new(&C::SPEC, &request.origin);
+        let (config, _) = self.renamed(&request.config);
+        source.insert_fields("", &self.config_schema, &config, redactor);
+        let mut fields = request.connection.fields().clone();
+        if let Some(fields) = fields.as_object_mut() {
+            self.connection_schema.rename_aliases(fields);
+        }
+        source.insert_fields("connection.", &self.connection_schema, &fields, redactor);
+        if let (Ok(config), Ok(connection)) =
+            (self.parse_config(&request.config), self.parse_connection(&request.connection))
+        {
+            for (name, value) in C::source(&config, &connection) {
+                source.insert(name.to_owned(), &value, redactor);
+            }
+        }
+        source
+    }
+
+    fn check_state(&self, request: &StepRequest, redactor: &Redactor) -> Result<()> {
+        let checked = own_state(request, &self.source(request, redactor));
+        checked.map(|_| ()).map_err(|error| error.with_step(&request.step_id))
+    }
+
+    fn warnings(&self, config: &Value, connection: &ResolvedConnection) -> Vec<Problem> {
+        match (self.parse_config(config), self.parse_connection(connection)) {
+            (Ok(config), Ok(connection)) => C::warnings(&config, &connection),
+            _ => Vec::new(),
         }
     }
 

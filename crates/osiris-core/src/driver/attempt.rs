@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::state::SavedState;
 use crate::{
     Component, Error, ExecutionContext, Extract, Inputs, Result, Role, Step, StepCounts, StepNote, TableRef, TableSink,
     Transform, Write,
@@ -51,11 +52,16 @@ async fn fill<C: Extract>(
     counts.read = extracted.read;
     counts.deduplicated = extracted.deduplicated;
     counts.altered = extracted.altered;
+    counts.skipped = extracted.skipped;
     counts.rejected = ctx.rejects().len();
     counts.stored = sink.rows().await?;
     balance(counts, Role::Extract)?;
-    let note = note(step, counts, extracted.state.clone());
-    Ok((Some(sink.finish_with(note).await?), extracted.state))
+    let state = match (extracted.state, step.source) {
+        (Some(state), Some(source)) => Some(SavedState::new(source.clone(), state).to_value()?),
+        (state, _) => state,
+    };
+    let note = note(step, counts, state.clone());
+    Ok((Some(sink.finish_with(note).await?), state))
 }
 
 pub(super) async fn transform<C: Transform>(

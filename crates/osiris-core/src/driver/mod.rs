@@ -20,8 +20,10 @@ pub(crate) use adapter::Adapter;
 
 use crate::commit::{CommitOutcome, Intent};
 use crate::config::ConfigSchema;
+use crate::state::{SourceIdentity, StepOrigin};
 use crate::{
-    Catalog, ComponentSpec, ExecutionContext, Health, Inputs, Problem, ResolvedConnection, Result, RetryPolicy,
+    Catalog, ComponentSpec, ExecutionContext, Health, Inputs, Problem, Redactor, ResolvedConnection, Result,
+    RetryPolicy,
 };
 
 /// One step to run, still untyped.
@@ -35,8 +37,10 @@ pub struct StepRequest {
     pub connection: ResolvedConnection,
     /// Where relative paths start.
     pub base_dir: PathBuf,
-    /// What the last successful run left.
+    /// What the last successful run left, as a [`SavedState`](crate::state::SavedState).
     pub state: Option<Value>,
+    /// The pipeline that the step belongs to: part of what a state is compared with.
+    pub origin: StepOrigin,
     /// Which of several inputs to take, for a component that takes one.
     pub input_step: Option<String>,
     /// Check everything, change nothing.
@@ -58,6 +62,7 @@ impl StepRequest {
             connection: ResolvedConnection::none(),
             base_dir: PathBuf::from("."),
             state: None,
+            origin: StepOrigin::default(),
             input_step: None,
             dry_run: false,
             fingerprint: None,
@@ -95,6 +100,18 @@ pub trait Driver: Send + Sync {
     /// Whether rows may pass through a step with this configuration without a table: see
     /// [`Component::streams`](crate::Component::streams). False when either value is not valid.
     fn streams(&self, config: &Value, connection: &ResolvedConnection) -> bool;
+
+    /// The source that a step reads, with its secrets masked by `redactor`.
+    fn source(&self, request: &StepRequest, redactor: &Redactor) -> SourceIdentity;
+
+    /// Whether the step's state is of the source that it reads. No I/O; [`run`](Self::run) makes sure of it again.
+    ///
+    /// # Errors
+    /// A state of another source, or of one that is not known.
+    fn check_state(&self, request: &StepRequest, redactor: &Redactor) -> Result<()>;
+
+    /// Warnings that show once the connection is known. No I/O.
+    fn warnings(&self, config: &Value, connection: &ResolvedConnection) -> Vec<Problem>;
 
     /// Runs a step to its end: retries, times out, honours cancellation, rolls back, counts, logs, redacts.
     ///

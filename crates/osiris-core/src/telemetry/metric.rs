@@ -26,5 +26,7 @@ pub const ROWS_DEDUPLICATED: &str = "rows_deduplicated";
 pub const ROWS_REJECTED: &str = "rows_rejected";
 /// Values changed as a policy allows.
 pub const VALUES_ALTERED: &str = "values_altered";
+/// Rows that were not read since they have no cursor, as a policy allows.
+pub const ROWS_WITHOUT_CURSOR: &str = "rows_without_cursor";
 /// The largest resident size of the process.
 pub const PEAK_MEMORY_BYTES: &str = "peak_memory_bytes";

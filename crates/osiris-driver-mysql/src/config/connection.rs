@@ -29,7 +29,7 @@ struct ConnectionFields {
     database: Option<String>,
     /// The user.
     #[serde(default = "default_user")]
-    #[schemars(length(min = 1), extend("x-aliases" = ["username"], "x-override" = "warned"))]
+    #[schemars(length(min = 1), extend("x-source" = false, "x-aliases" = ["username"], "x-override" = "warned"))]
     user: String,
     /// The user's password. Default: none.
     password: Option<Secret>,
@@ -37,50 +37,56 @@ struct ConnectionFields {
     /// `utf8` and `utf8mb3` are accepted and mean the same. Default: `utf8mb4`.
     #[serde(default)]
     #[expect(dead_code, reason = "its type refuses other sets; there is nothing to be done with these")]
+    #[schemars(extend("x-source" = false))]
     charset: Charset,
     /// How long connecting may take, TLS and sign-in included, in seconds.
     #[serde(default = "default_connect_timeout")]
-    #[schemars(range(min = 0.001, max = 3600.0))]
+    #[schemars(range(min = 0.001, max = 3600.0), extend("x-source" = false))]
     connect_timeout: f64,
     /// How long the server may be silent in the middle of an answer, in seconds.
     #[serde(default = "default_read_timeout")]
-    #[schemars(range(min = 0.001, max = 86400.0))]
+    #[schemars(range(min = 0.001, max = 86400.0), extend("x-source" = false))]
     read_timeout: f64,
     /// Connections that are kept for the steps that run at the same time. Default: 5.
-    #[schemars(range(min = 1, max = 1000))]
+    #[schemars(range(min = 1, max = 1000), extend("x-source" = false))]
     pool_size: Option<u16>,
     /// Connections beyond `pool_size` that are opened when all are busy and closed after use. Default: 10.
-    #[schemars(range(max = 1000))]
+    #[schemars(range(max = 1000), extend("x-source" = false))]
     max_overflow: Option<u16>,
     /// The most connections at a time, all of them kept: instead of `pool_size` and `max_overflow`. Default: their sum.
-    #[schemars(range(min = 1, max = 2000))]
+    #[schemars(range(min = 1, max = 2000), extend("x-source" = false))]
     max_connections: Option<u16>,
     /// After how many seconds a kept connection is replaced by a new one; -1: never.
     #[serde(default = "default_pool_recycle")]
-    #[schemars(range(min = -1))]
+    #[schemars(range(min = -1), extend("x-source" = false))]
     pool_recycle: i64,
     /// Whether a kept connection is tried before it is used again.
     #[serde(default = "default_true")]
+    #[schemars(extend("x-source" = false))]
     pool_pre_ping: bool,
     /// `disabled`, `preferred` (encrypted if the server can), `required` (encrypted, whoever the server is), `verify-ca` (its
     /// certificate is of a known authority), `verify-full` (and has the name of `host`). Default: `preferred`; with a CA
     /// `verify-full`.
+    #[schemars(extend("x-source" = false))]
     tls: Option<TlsMode>,
     /// A file with the certificates, in PEM, of the only authorities to be trusted. Default: those of the system.
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1), extend("x-source" = false))]
     ssl_ca: Option<String>,
     /// A file with the client's own certificate, in PEM. Default: none.
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1), extend("x-source" = false))]
     ssl_cert: Option<String>,
     /// A file with the key of `ssl_cert`, in PEM. Default: none.
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1), extend("x-source" = false))]
     ssl_key: Option<String>,
     /// `true` is another way to say `tls: verify-full`. Default: false.
+    #[schemars(extend("x-source" = false))]
     require_ssl: Option<bool>,
     /// Another way to write `tls`, `ssl_ca`, `ssl_cert` and `ssl_key`. Default: none.
+    #[schemars(extend("x-source" = false))]
     ssl: Option<Ssl>,
     /// Whether statements are logged, at debug level.
     #[serde(default)]
+    #[schemars(extend("x-source" = false))]
     echo: bool,
 }
 

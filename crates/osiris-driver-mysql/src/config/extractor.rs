@@ -36,38 +36,43 @@ pub struct ExtractorConfig {
     pub offset: u64,
     /// The most rows of a batch. Batches end earlier, at 16 MB.
     #[serde(default = "default_batch_size")]
-    #[schemars(range(min = 1, max = 10_000_000))]
+    #[schemars(range(min = 1, max = 10_000_000), extend("x-source" = false))]
     pub batch_size: usize,
     /// How long the server may take until it sends the first row, in seconds. How long it may be silent later is the
     /// connection's `read_timeout`.
     #[serde(default = "default_timeout")]
-    #[schemars(range(min = 0.001, max = 86400.0))]
+    #[schemars(range(min = 0.001, max = 86400.0), extend("x-source" = false))]
     pub timeout: f64,
     /// An integer, DATE, DATETIME or TIMESTAMP column, by whose ranges several connections read at the same time, all of
     /// them one consistent view. Rows where it is NULL are read too. Needs the right to lock for an instant: LOCK TABLES for
     /// a `table`, RELOAD for a `query`. Default: one connection.
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1), extend("x-source" = false))]
     pub partition_by: Option<String>,
     /// How many ranges. Default: 4.
-    #[schemars(range(min = 2, max = 256))]
+    #[schemars(range(min = 2, max = 256), extend("x-source" = false))]
     pub partitions: Option<usize>,
     /// Reads only rows whose cursor column is at or after the last run's. Default: every run reads all rows.
     pub cursor: Option<Cursor>,
     /// How to prove that all rows arrived: `none`, `counts` (default) or `checksums`.
     #[serde(default)]
+    #[schemars(extend("x-source" = false))]
     pub verify: Verify,
     /// What a TINYINT(1) is: `int` (default) or `bool`.
     #[serde(default)]
+    #[schemars(extend("x-source" = false))]
     pub tinyint1: Tinyint1,
     /// What becomes of `0000-00-00`, of dates without a month or day, and of days that no calendar has: `error` (default),
     /// `null` or `text`.
     #[serde(default)]
+    #[schemars(extend("x-source" = false))]
     pub zero_dates: ZeroDates,
     /// What becomes of a DECIMAL column of more than 38 digits: `error` (default) or `text`.
     #[serde(default)]
+    #[schemars(extend("x-source" = false))]
     pub decimal_overflow: DecimalOverflow,
     /// What a TIME is: `interval` (default), `time` or `text`.
     #[serde(default)]
+    #[schemars(extend("x-source" = false))]
     pub time: TimePolicy,
     /// What a geometry is: `binary` (default) or `wkt`.
     #[serde(default)]

@@ -2,7 +2,7 @@
 //! ([`osiris_core::cursor`]).
 
 use mysql_async::consts::ColumnType as Wire;
-use osiris_core::cursor::{Cursor, End, Part, RowDigest, SavedCursor, Start};
+use osiris_core::cursor::{CLOCK_TOLERANCE_SECONDS, Cursor, End, Part, RowDigest, Start};
 use osiris_core::{Error, Result};
 use sqlx::Row as _;
 use sqlx::mysql::MySqlRow;
@@ -18,10 +18,49 @@ enum Kind {
     Text,
 }
 
+/// What of the clock a value is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Clock {
+    /// An instant: the session's own time.
+    Instant,
+    /// A date with a time, in a zone that nobody knows.
+    Local,
+    /// A day, in such a zone.
+    Day,
+    /// A year, in such a zone.
+    Year,
+}
+
+impl Clock {
+    fn of(wire: Wire) -> Option<Self> {
+        match wire {
+            Wire::MYSQL_TYPE_TIMESTAMP => Some(Self::Instant),
+            Wire::MYSQL_TYPE_DATETIME => Some(Self::Local),
+            Wire::MYSQL_TYPE_DATE => Some(Self::Day),
+            Wire::MYSQL_TYPE_YEAR => Some(Self::Year),
+            _ => None,
+        }
+    }
+
+    /// The latest value that is not in the future. Without a zone that is the later one of UTC and the server's own.
+    fn limit(self) -> String {
+        const LOCAL: &str = "GREATEST(UTC_TIMESTAMP(6), \
+            COALESCE(CONVERT_TZ(UTC_TIMESTAMP(6), '+00:00', @@GLOBAL.time_zone), UTC_TIMESTAMP(6)))";
+        let later = |clock: &str| format!("{clock} + INTERVAL {CLOCK_TOLERANCE_SECONDS} SECOND");
+        match self {
+            Self::Instant => later("NOW(6)"),
+            Self::Local => later(LOCAL),
+            Self::Day => format!("DATE({})", later(LOCAL)),
+            Self::Year => format!("YEAR({})", later(LOCAL)),
+        }
+    }
+}
+
 /// The cursor column of one run.
 pub(super) struct CursorColumn<'a> {
     cursor: &'a Cursor,
     kind: Kind,
+    clock: Option<Clock>,
     mode: &'a SqlMode,
 }
 
@@ -60,7 +99,29 @@ impl<'a> CursorColumn<'a> {
         if kind == Kind::Text && cursor.lag > 0.0 {
             return Err(Error::validation("`lag` needs a number or a date").with_hint("remove `lag`"));
         }
-        Ok(Self { cursor, kind, mode })
+        Ok(Self { cursor, kind, clock: Clock::of(column.wire), mode })
+    }
+
+    /// The greatest value, and whether it is in the future, as expressions.
+    pub(super) fn greatest(&self) -> String {
+        let column = quote(&self.cursor.column);
+        match self.clock {
+            Some(clock) => format!("MAX({column}), MAX({column}) > {}", clock.limit()),
+            None => format!("MAX({column}), 0"),
+        }
+    }
+
+    /// The rows that compare so with a value, as a condition.
+    ///
+    /// # Errors
+    /// A value that the column cannot have.
+    pub(super) fn compared(&self, operator: &str, value: &str) -> Result<String> {
+        Ok(format!("{} {operator} {}", quote(&self.cursor.column), self.value(value)?))
+    }
+
+    /// The rows without a value, as a condition.
+    pub(super) fn is_null(&self) -> String {
+        format!("{} IS NULL", quote(&self.cursor.column))
     }
 
     /// A value as SQL.
@@ -102,12 +163,8 @@ impl<'a> CursorColumn<'a> {
         Ok(match &part.end {
             End::Before(value) => format!("{start}{column} < {}", self.value(value)?),
             End::At(value) => format!("{start}{column} = {}", self.value(value)?),
+            End::Null => self.is_null(),
         })
-    }
-
-    /// The rows of this run, each in exactly one part; `upper` is the greatest value.
-    pub(super) fn parts(&self, saved: Option<&SavedCursor>, upper: &str) -> Vec<Part> {
-        self.cursor.parts(saved, upper)
     }
 }
 
@@ -126,6 +183,7 @@ pub(super) fn digest(row: &MySqlRow) -> Result<RowDigest> {
 #[cfg(test)]
 mod tests {
     use mysql_async::consts::ColumnFlags;
+    use osiris_core::cursor::SavedCursor;
     use serde_json::{Value, json};
 
     use super::*;
@@ -154,7 +212,7 @@ mod tests {
     fn conditions(cursor: &Cursor, wire: Wire, from: Option<&str>, upper: &str) -> Vec<String> {
         let mode = SqlMode::default();
         let column = CursorColumn::new(cursor, &column(wire), &mode).unwrap();
-        let parts = column.parts(from.map(saved).as_ref(), upper);
+        let parts = cursor.parts(from.map(saved).as_ref(), Some(upper));
         parts.iter().map(|part| column.condition(part).unwrap()).collect()
     }
 
@@ -183,7 +241,7 @@ mod tests {
         let cursor = cursor(json!({"column": "c"}));
         let mode = SqlMode::default();
         let number = CursorColumn::new(&cursor, &column(Wire::MYSQL_TYPE_LONG), &mode).unwrap();
-        let parts = number.parts(Some(&saved("1 OR 1=1")), "9");
+        let parts = cursor.parts(Some(&saved("1 OR 1=1")), Some("9"));
         assert!(parts.iter().any(|part| number.condition(part).is_err()));
         assert!(CursorColumn::new(&cursor, &column(Wire::MYSQL_TYPE_DOUBLE), &mode).is_err());
     }

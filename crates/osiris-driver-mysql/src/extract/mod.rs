@@ -3,8 +3,10 @@
 mod checksum;
 mod cursor;
 mod describe;
+mod late;
 mod partition;
 mod reader;
+mod since;
 mod source;
 mod view;
 
@@ -12,14 +14,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use osiris_core::cursor::{Boundary, Cursor, PartRole, SavedCursor};
 use osiris_core::{
     Catalog, Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, Discover, Doctor, Error, ExecutionContext, Extract,
     Extracted, Health, Problem, Result, Role, Step, TableSink, Unit, metric,
 };
 use serde_json::Value;
 
-use self::cursor::{CursorColumn, digest};
 use self::describe::{describe, require_transactions};
 use self::reader::{Counts, Reader};
 use self::source::Source;
@@ -73,6 +73,17 @@ impl Component for MysqlExtractor {
     fn streams(_: &ExtractorConfig, _: &MysqlConnection) -> bool {
         true
     }
+
+    fn warnings(config: &ExtractorConfig, _: &MysqlConnection) -> Vec<Problem> {
+        let warning = config.cursor.as_ref().and_then(|cursor| {
+            cursor.late_commits(
+                "/cursor",
+                "open transactions are waited for only if the account may see them",
+                "or grant the account PROCESS, which this check cannot see",
+            )
+        });
+        warning.into_iter().collect()
+    }
 }
 
 #[async_trait]
@@ -110,17 +121,13 @@ async fn extract(
         stop_after: step.dry_run().then_some(DRY_RUN_ROWS),
     };
     let read = Read { client, target, step, source, reader };
-    let (counts, state) = match (&config.partition_by, &config.cursor) {
-        (Some(column), _) if !step.dry_run() => (read.partitions(session, column).await?, None),
+    let extracted = match (&config.partition_by, &config.cursor) {
+        (Some(column), _) if !step.dry_run() => read.partitions(session, column).await?.extracted(),
         (_, Some(cursor)) => read.since(session, cursor, ctx).await?,
-        _ => (read.whole(session).await?, None),
+        _ => read.whole(session).await?.extracted(),
     };
     ctx.log_metric(metric::BYTES_READ, ctx.progress().bytes(), Unit::Bytes, Value::Null);
-    let extracted = Extracted::rows(counts.read).with_deduplicated(counts.deduplicated).with_altered(counts.altered);
-    Ok(match state {
-        Some(state) => extracted.with_state(state),
-        None => extracted,
-    })
+    Ok(extracted)
 }
 
 /// What becomes of each column. Geometries that shall be text are asked for as text.
@@ -197,60 +204,6 @@ impl Read<'_> {
         let (least, greatest) = self.ask(any, &bounds, "looking for the ranges").await?;
         let conditions = partition::ranges(column, kind, least.as_deref(), greatest.as_deref(), count);
         partition::read(sessions, &self.source, conditions, &self.reader).await
-    }
-
-    /// The rows at or after the cursor.
-    async fn since(
-        &self,
-        mut session: Session,
-        cursor: &Cursor,
-        ctx: &ExecutionContext,
-    ) -> Result<(Counts, Option<Value>)> {
-        const DOING: &str = "looking for the cursor's bound";
-        let saved = self.step.state().map(|state| SavedCursor::parse(state, cursor)).transpose()?;
-        let name = quote(&cursor.column);
-        let bound = self.source.aggregate(&format!("MAX({name})"), None);
-        let described = describe(self.target, &bound, &mut session).await?;
-        let Some(column) = described.first() else { return Err(Error::unknown("an aggregate has no column")) };
-        let mode = session.facts().sql_mode.clone();
-        view::begin(&mut session).await?;
-        let nulls = self.source.aggregate("COUNT(*)", Some(&format!("{name} IS NULL")));
-        let (nulls, _) = self.ask(&mut session, &nulls, DOING).await?;
-        let nulls = nulls.and_then(|count| count.parse::<u64>().ok()).unwrap_or(0);
-        if nulls > 0 {
-            tracing::warn!(column = cursor.column, rows = nulls, "rows without a cursor are not read");
-            ctx.log_metric("rows_without_cursor", nulls, Unit::Rows, Value::Null);
-        }
-        let (upper, _) = self.ask(&mut session, &bound, DOING).await?;
-        let Some(upper) = upper else {
-            view::end(session).await?;
-            return Ok((Counts::default(), self.step.state().cloned()));
-        };
-        let column = CursorColumn::new(cursor, column, &mode)?;
-        let mut at_saved = saved.as_ref().map(SavedCursor::boundary).unwrap_or_default();
-        let mut at_upper = Boundary::default();
-        let mut counts = Counts::default();
-        for part in column.parts(saved.as_ref(), &upper) {
-            let left = self.reader.stop_after.map(|most| most.saturating_sub(counts.read));
-            if left == Some(0) {
-                break;
-            }
-            let sql = self.source.select(Some(&column.condition(&part)?), left);
-            let read = match part.role {
-                PartRole::Between => self.reader.read(&mut session, sql, None).await?,
-                PartRole::AtSaved => {
-                    self.reader.read(&mut session, sql, Some(&mut |row| Ok(at_saved.note(digest(row)?)))).await?
-                }
-                PartRole::AtUpper => {
-                    self.reader.read(&mut session, sql, Some(&mut |row| Ok(at_upper.note(digest(row)?)))).await?
-                }
-            };
-            counts.add(read);
-        }
-        view::end(session).await?;
-        let next = cursor.next(saved.as_ref(), &upper, at_saved, at_upper);
-        let state = next.as_ref().map(SavedCursor::state).transpose()?;
-        Ok((counts, state.filter(|_| !self.step.dry_run())))
     }
 }
 

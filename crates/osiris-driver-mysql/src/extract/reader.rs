@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use futures::{FutureExt as _, StreamExt as _};
-use osiris_core::{Error, Result, TableSender};
+use osiris_core::{Error, Extracted, Result, TableSender};
 use sqlx::mysql::MySqlRow;
 use sqlx::{AssertSqlSafe, Either, Executor as _};
 
@@ -45,6 +45,10 @@ pub(super) struct Counts {
 }
 
 impl Counts {
+    pub(super) fn extracted(self) -> Extracted {
+        Extracted::rows(self.read).with_deduplicated(self.deduplicated).with_altered(self.altered)
+    }
+
     pub(super) fn add(&mut self, other: Self) {
         self.read += other.read;
         self.deduplicated += other.deduplicated;

@@ -1,20 +1,34 @@
 //! Incremental extraction: what a run takes, what it leaves, what the next one starts from.
 
-use osiris_core::{ErrorKind, StepOutput};
+use osiris_core::{ErrorKind, RetryPolicy, StepOutput};
 use osiris_testkit::database::texts;
 use osiris_testkit::services::MariadbOptions;
 use serde_json::{Value, json};
 
 use crate::subject::Reading;
 
-struct Runs {
-    reading: Reading,
-    config: Value,
-    state: Option<Value>,
+pub(crate) struct Runs {
+    pub(crate) reading: Reading,
+    pub(crate) config: Value,
+    pub(crate) state: Option<Value>,
 }
 
 impl Runs {
-    async fn next(&mut self) -> (Vec<String>, StepOutput) {
+    pub(crate) fn new(reading: Reading, config: Value) -> Self {
+        Self { reading, config, state: None }
+    }
+
+    /// What the next run fails with; the state stays as it is.
+    pub(crate) async fn refused(&self) -> String {
+        let step = self.reading.bench.step("since", "mysql.extractor", self.config.clone());
+        let mut step = step.connection(self.reading.server.connection()).retry(RetryPolicy::never());
+        if let Some(state) = &self.state {
+            step = step.state(state.clone());
+        }
+        step.run().await.unwrap_err().error.report()
+    }
+
+    pub(crate) async fn next(&mut self) -> (Vec<String>, StepOutput) {
         let step = self.reading.bench.step("since", "mysql.extractor", self.config.clone());
         let mut step = step.connection(self.reading.server.connection());
         if let Some(state) = &self.state {
@@ -39,12 +53,12 @@ async fn runs_take_every_row_once_also_at_the_boundary() {
              (3, '2024-01-01 00:00:00.000002'), (9, NULL)",
         )
         .await;
-    let mut runs = Runs { reading, config: json!({"table": "t", "cursor": {"column": "at"}}), state: None };
+    let mut runs = Runs::new(reading, json!({"table": "t", "cursor": {"column": "at", "nulls": "skip"}}));
     let (ids, _) = runs.next().await;
     assert_eq!(ids, ["1", "2", "3"]);
     let counted = runs.reading.bench.metrics().matching("metric", "rows_without_cursor");
     assert_eq!(counted[0]["value"], 1);
-    assert_eq!(runs.state.as_ref().unwrap()["value"], "2024-01-01 00:00:00.000002");
+    assert_eq!(runs.state.as_ref().unwrap()["state"]["value"], "2024-01-01 00:00:00.000002");
     // Nothing new: the two at the boundary are read, known, and left out.
     let (ids, output) = runs.next().await;
     assert!(ids.is_empty());
@@ -63,9 +77,10 @@ async fn runs_take_every_row_once_also_at_the_boundary() {
     assert_eq!(output.counts.deduplicated, 1);
     // Rows that are gone leave the cursor where it is.
     runs.reading.execute("DELETE FROM t").await;
+    runs.config["cursor"]["allow_deletes"] = json!(true);
     let (ids, _) = runs.next().await;
     assert!(ids.is_empty());
-    assert_eq!(runs.state.as_ref().unwrap()["value"], "2024-01-01 00:00:00.000003");
+    assert_eq!(runs.state.as_ref().unwrap()["state"]["value"], "2024-01-01 00:00:00.000003");
 }
 
 #[tokio::test]
@@ -93,8 +108,8 @@ async fn every_kind_of_cursor_keeps_its_precision() {
             runs.reading.execute(&sql).await;
             runs.state = None;
             runs.config = match query {
-                None => json!({"table": "t", "cursor": {"column": "c"}}),
-                Some(query) => json!({"query": query, "cursor": {"column": "c"}}),
+                None => json!({"table": "t", "cursor": {"column": "c", "allow_future": true}}),
+                Some(query) => json!({"query": query, "cursor": {"column": "c", "allow_future": true}}),
             };
             assert_eq!(runs.next().await.0, ["1", "2"], "{kind}");
             runs.reading.execute(&format!("INSERT INTO t VALUES (3, '{second}'), (4, '{third}')")).await;
@@ -130,11 +145,7 @@ async fn initial_lag_and_boundary_do_what_they_say() {
     let step = step.connection(runs.reading.server.connection()).state(runs.state.clone().unwrap());
     let failure = step.run().await.unwrap_err();
     assert_eq!(failure.error.kind(), ErrorKind::Validation);
-    assert!(
-        failure.error.report().contains("the saved state is of the cursor column `at`"),
-        "{}",
-        failure.error.report()
-    );
+    assert!(failure.error.report().contains("cursor.column: `at` -> `id`"), "{}", failure.error.report());
     runs.config = with(json!({"initial": "1 OR 1"}));
     let failure = runs.reading.failure(runs.config.clone()).await;
     assert!(failure.error.report().contains("no value of it"), "{}", failure.error.report());
@@ -162,7 +173,7 @@ async fn the_upper_bound_is_frozen_before_the_first_row() {
     let mut all = Vec::new();
     for _ in 0..3 {
         let (ids, output) = runs.next().await;
-        let last: u64 = output.state.unwrap()["value"].as_str().unwrap().parse().unwrap();
+        let last: u64 = output.state.unwrap()["state"]["value"].as_str().unwrap().parse().unwrap();
         all.extend(ids.iter().map(|id| id.parse::<u64>().unwrap()));
         assert_eq!(all.iter().max(), Some(&last));
     }

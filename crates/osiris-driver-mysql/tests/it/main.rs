@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends at the first surprise")]
 
 mod cursor;
+mod cursor_bounds;
 mod discover;
 mod doctor;
 mod extract;

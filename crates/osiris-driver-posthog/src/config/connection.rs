@@ -106,7 +106,7 @@ struct Fields {
     custom_base_url: Option<String>,
     /// How long one request may take, in seconds.
     #[serde(default = "default_timeout")]
-    #[schemars(range(min = 1, max = 600), extend("x-override" = "allowed"))]
+    #[schemars(range(min = 1, max = 600), extend("x-source" = false, "x-override" = "allowed"))]
     timeout: u64,
 }
 

@@ -38,38 +38,44 @@ pub enum Flatten {
 pub struct ExtractorConfig {
     /// What is read. Default: `events`.
     #[serde(default)]
+    #[schemars(extend("x-source" = false))]
     pub data_type: DataType,
     /// Only events of these names, such as `$pageview`. Default: all. For `events`.
     #[serde(default)]
     pub event_types: Vec<String>,
     /// The properties to keep, by their names in PostHog, such as `$browser`. Default: all. For `events` and `persons`.
     #[serde(default)]
+    #[schemars(extend("x-source" = false))]
     pub properties: Option<Vec<String>>,
     /// Where the first run begins: a date or a date and time, UTC unless it has an offset. Default: 30 days ago; for `persons` the
     /// beginning. Later runs begin where the last one ended.
     #[serde(default)]
+    #[schemars(extend("x-source" = false))]
     pub initial_since: Option<Moment>,
     /// Where every run ends, this moment excluded. Default: the moment at which the run starts.
     #[serde(default)]
+    #[schemars(extend("x-source" = false))]
     pub until: Option<Moment>,
     /// How far a later run goes back behind the last row it has, in minutes: events that arrive later than that after newer ones are
     /// not seen.
     #[serde(default = "default_lookback")]
-    #[schemars(range(min = 5, max = 60))]
+    #[schemars(range(min = 5, max = 60), extend("x-source" = false))]
     pub lookback_window_minutes: u32,
     /// Rows that are asked for at once. A page that PostHog takes too long for is asked for in smaller pieces.
     #[serde(default = "default_page_size")]
-    #[schemars(range(min = 100, max = 10_000))]
+    #[schemars(range(min = 100, max = 10_000), extend("x-source" = false))]
     pub page_size: u32,
     /// Whether rows that an earlier run has taken already are left out when the lookback window is read again.
     #[serde(default = "default_deduplication")]
+    #[schemars(extend("x-source" = false))]
     pub deduplication_enabled: bool,
     /// What becomes of properties. Default: `columns`.
     #[serde(default)]
+    #[schemars(extend("x-source" = false))]
     pub flatten: Flatten,
     /// A ceiling for requests, below the 240 a minute that PostHog Cloud allows a whole team. Default: PostHog's own.
     #[serde(default)]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1), extend("x-source" = false))]
     pub max_requests_per_minute: Option<u32>,
 }
 

@@ -90,7 +90,7 @@ impl Component for PosthogExtractor {
 impl Extract for PosthogExtractor {
     async fn extract(&self, step: &Step<'_, Self>, out: &TableSink, ctx: &ExecutionContext) -> Result<Extracted> {
         let (config, connection) = (step.config(), step.connection());
-        let plan = Plan::new(config, connection, step.state(), Moment::from((self.now)()))?;
+        let plan = Plan::new(config, connection, step.state(), ctx.state_files(), Moment::from((self.now)()))?;
         let client = Client::open(&self.connect, connection, config.max_requests_per_minute)?.for_step(ctx);
         let output = Output::new(out.widening_sender()?, plan.source, config);
         if step.dry_run() {
@@ -108,7 +108,7 @@ async fn extract(client: Client, plan: Plan, output: Output, ctx: &ExecutionCont
         ctx.progress().expect_rows(rows);
     }
     let mut pager = Pager::new(client.clone(), &plan, plan.range.clone(), Arc::clone(&adapt));
-    let mut taker = Taker::new(client, &plan, output, adapt, total, ctx);
+    let mut taker = Taker::new(client, &plan, output, adapt, total, ctx)?;
     let (pages, mut queue) = tokio::sync::mpsc::channel(PAGES_IN_FLIGHT);
     let fetch = async {
         // Owned by this half alone: the other one sees the end of the queue when it is dropped.
@@ -132,7 +132,7 @@ async fn extract(client: Client, plan: Plan, output: Output, ctx: &ExecutionCont
     Ok(Extracted::rows(ended.read)
         .with_deduplicated(ended.deduplicated)
         .with_altered(ended.altered)
-        .with_state(plan.state_after(ended.seen)))
+        .with_state(plan.state_after(ended.seen)?))
 }
 
 /// A dry run: the first rows, and no state.

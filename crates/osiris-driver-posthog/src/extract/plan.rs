@@ -1,9 +1,10 @@
 //! What a run reads: the range, and what it knows from the runs before.
 
 use osiris_core::Result;
+use osiris_core::state::StateFiles;
 use serde_json::Value;
 
-use super::seen::Seen;
+use super::seen::{Before, Recent, Seen};
 use super::state::State;
 use crate::config::{DataType, ExtractorConfig, Moment, PosthogConnection};
 use crate::hogql::{Filter, From, Range, Source, To};
@@ -22,6 +23,7 @@ pub(super) struct Plan {
     pub(super) deduplicate: bool,
     data_type: DataType,
     state: State,
+    files: StateFiles,
 }
 
 impl Plan {
@@ -29,6 +31,7 @@ impl Plan {
         config: &ExtractorConfig,
         connection: &PosthogConnection,
         state: Option<&Value>,
+        files: StateFiles,
         now: Moment,
     ) -> Result<Self> {
         let state = State::read(state, config.data_type, connection.project_id.as_str())?;
@@ -50,25 +53,33 @@ impl Plan {
             deduplicate: config.deduplication_enabled,
             data_type: config.data_type,
             state,
+            files,
         })
     }
 
     /// What earlier runs took of the rows that are read again.
-    pub(super) fn seen(&self) -> Seen {
+    ///
+    /// # Errors
+    /// A file of the state that is missing or damaged.
+    pub(super) fn seen(&self) -> Result<Seen> {
         if self.source.time.is_none() || !self.deduplicate {
-            return Seen::default();
+            return Ok(Seen::of(Before::default(), None, self.files.clone()));
         }
-        self.state.seen(self.data_type)
+        self.state.seen(self.data_type, &self.files)
     }
 
     /// The state to begin the next run with.
-    pub(super) fn state_after(self, seen: Seen) -> Value {
+    ///
+    /// # Errors
+    /// When the disk does not take its file.
+    pub(super) fn state_after(self, seen: Seen) -> Result<Value> {
         let Self { state, data_type, filter, lookback, deduplicate, source, .. } = self;
         if source.time.is_none() {
-            return state.into_value();
+            return Ok(state.into_value());
         }
-        let recent = if deduplicate { seen.recent(lookback) } else { Vec::new() };
-        state.with(data_type, seen.into_last(), recent, filter.event_types()).into_value()
+        let (recent, last) = seen.finish(lookback)?;
+        let recent = if deduplicate { recent } else { Recent::Here(Vec::new()) };
+        Ok(state.with(data_type, last, recent, filter.event_types()).into_value())
     }
 }
 

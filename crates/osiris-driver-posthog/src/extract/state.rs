@@ -6,15 +6,18 @@
 //!             "event_types": []}}
 //! ```
 //!
+//! Many ids are in a file beside the state: `"recent_ids": {"digest_file": "digests-..."}`.
+//!
 //! Older versions wrote the fields of the one data type flat: `{"last_timestamp": ..., "last_uuid": ..., "recent_uuids": [...]}`.
 
 use std::collections::HashSet;
 
+use osiris_core::state::{DigestReader, StateFiles};
 use osiris_core::{Error, Result};
 use serde_json::{Map, Value, json};
 
 use super::ident::Ident;
-use super::seen::Seen;
+use super::seen::{Before, Recent, Seen};
 use crate::config::{DataType, Moment};
 use crate::hogql::Key;
 
@@ -90,13 +93,20 @@ impl State {
     }
 
     /// The rows that were taken and will be read again.
-    pub(super) fn seen(&self, data_type: DataType) -> Seen {
+    ///
+    /// # Errors
+    /// A file of the state that is missing or damaged.
+    pub(super) fn seen(&self, data_type: DataType, files: &StateFiles) -> Result<Seen> {
         let entry = self.of(data_type);
+        if let Some(name) = entry["recent_ids"]["digest_file"].as_str() {
+            let reader = DigestReader::open(&files.find(name)?, files.directory()?)?;
+            return Ok(Seen::of(Before::File(reader), self.last(data_type), files.clone()));
+        }
         let ids = entry["recent_ids"].as_array().into_iter().flatten().filter_map(Value::as_str).map(Ident::of);
         let last = self.last(data_type);
         let mut before: HashSet<Ident> = ids.collect();
         before.extend(last.iter().filter(|last| !last.id.is_empty()).map(|last| Ident::of(&last.id)));
-        Seen::of(before, last)
+        Ok(Seen::of(Before::Here(before), last, files.clone()))
     }
 
     /// Events of a type that was added to the configuration are read from the state on, not from the beginning.
@@ -120,11 +130,15 @@ impl State {
         mut self,
         data_type: DataType,
         last: Option<Key>,
-        recent: Vec<String>,
+        recent: Recent,
         event_types: &[String],
     ) -> Self {
         let Some(Key { time: Some(moment), id: last }) = last else { return self };
         let (time, id) = data_type.fields();
+        let recent = match recent {
+            Recent::Here(ids) => json!(ids),
+            Recent::File(name) => json!({"digest_file": name}),
+        };
         let entry = json!({
             "project_id": self.project,
             time: moment.to_string(),
@@ -173,7 +187,8 @@ mod tests {
         let old = json!({"persons": {"last_created_at": LAST, "last_id": "p"}});
         let state = State::read(Some(&old), DataType::Events, "42").unwrap();
         assert_eq!(state.last(DataType::Events), None);
-        let value = state.with(DataType::Events, Some(key("u")), vec!["u".into()], &["b".into()]).into_value();
+        let value =
+            state.with(DataType::Events, Some(key("u")), Recent::Here(vec!["u".into()]), &["b".into()]).into_value();
         assert_eq!(
             value,
             json!({
@@ -192,9 +207,10 @@ mod tests {
         for data_type in [DataType::Events, DataType::Persons, DataType::Sessions] {
             let state = State::read(Some(&flat), data_type, "42").unwrap();
             assert_eq!(state.last(data_type), Some(key("u")));
-            let mut seen = state.seen(data_type);
+            let directory = tempfile::tempdir().unwrap();
+            let mut seen = state.seen(data_type, &StateFiles::new(directory.path(), None)).unwrap();
             let row = super::super::pager::PageRow { key: key("v"), version: None };
-            assert!(seen.note(&row, 1));
+            assert!(seen.note(&row, 1).unwrap());
         }
         let flat = json!({"last_created_at": LAST, "last_id": null});
         assert_eq!(State::read(Some(&flat), DataType::Persons, "42").unwrap().last(DataType::Persons), Some(key("")));

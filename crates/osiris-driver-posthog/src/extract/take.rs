@@ -28,7 +28,7 @@ pub(super) struct Taker<'a> {
     stretch: Stretch,
     /// The whole range, as counted before the first page.
     total: Option<u64>,
-    ended: Ended,
+    ended: Counts,
     ctx: &'a ExecutionContext,
 }
 
@@ -47,13 +47,19 @@ struct Stretch {
 }
 
 /// What it came to.
-#[derive(Default)]
 pub(super) struct Ended {
     pub(super) read: u64,
     pub(super) deduplicated: u64,
     pub(super) altered: u64,
     pub(super) pages: u64,
     pub(super) seen: Seen,
+}
+
+#[derive(Default)]
+struct Counts {
+    read: u64,
+    deduplicated: u64,
+    pages: u64,
 }
 
 impl<'a> Taker<'a> {
@@ -64,17 +70,17 @@ impl<'a> Taker<'a> {
         adapt: Arc<Adapt>,
         total: Option<u64>,
         ctx: &'a ExecutionContext,
-    ) -> Self {
-        Self {
+    ) -> Result<Self> {
+        Ok(Self {
             verifier: Verifier::new(client.clone(), plan),
             pagers: Pagers { client, plan, adapt },
             output,
-            seen: plan.seen(),
+            seen: plan.seen()?,
             stretch: Stretch::new(plan.range.from.clone()),
             total,
-            ended: Ended::default(),
+            ended: Counts::default(),
             ctx,
-        }
+        })
     }
 
     /// Takes a page of the first reading.
@@ -92,9 +98,9 @@ impl<'a> Taker<'a> {
         let to = self.pagers.plan.range.to.clone();
         self.verify(to, From::Start).await?;
         self.output.declare(columns);
-        self.ended.altered = self.output.finish().await?;
-        self.ended.seen = self.seen;
-        Ok(self.ended)
+        let altered = self.output.finish().await?;
+        let Counts { read, deduplicated, pages } = self.ended;
+        Ok(Ended { read, deduplicated, altered, pages, seen: self.seen })
     }
 
     /// Sends the new rows of a page on.
@@ -110,7 +116,7 @@ impl<'a> Taker<'a> {
             if is_new {
                 self.stretch.places.push((row.key.time, ident));
             }
-            keep.push(is_new && !self.seen.note(row, self.pagers.plan.lookback));
+            keep.push(is_new && !self.seen.note(row, self.pagers.plan.lookback)?);
         }
         let left_out = keep.iter().filter(|keep| !**keep).count();
         self.ended.deduplicated += left_out as u64;

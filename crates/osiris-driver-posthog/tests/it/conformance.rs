@@ -6,7 +6,7 @@ use osiris_core::{Error, ErrorKind, Registry, Result};
 use osiris_driver_posthog::PosthogExtractor;
 use osiris_testkit::http_server::HttpServer;
 use osiris_testkit::posthog::{Event, PostHog, PostHogOptions, Trouble, uuid};
-use osiris_testkit::{Fault, InvalidConfig, Job, Paging, Place, Rows, Sample, Subject, async_trait};
+use osiris_testkit::{Fault, Incremental, InvalidConfig, Job, Paging, Place, Rows, Sample, Subject, async_trait};
 use serde_json::{Value, json};
 
 use crate::support::{NOON, config, register};
@@ -90,6 +90,26 @@ impl Subject for Events {
         posthog.insert_events(&all(rows)).await?;
         let config = config(json!({"page_size": 1000, "until": "2025-01-01"}));
         Ok(Job::new(config).connection(posthog.connection()).expecting(expected(rows)))
+    }
+
+    async fn prepare_incremental(&self, place: &Place) -> Result<Option<Incremental>> {
+        let job = self.prepare(place, 5).await?;
+        let with = |fields: Value| {
+            let mut config = job.config().clone();
+            config
+                .as_object_mut()
+                .into_iter()
+                .for_each(|all| all.extend(fields.as_object().cloned().unwrap_or_default()));
+            Job::new(config).connection(job.connection_fields().clone())
+        };
+        let mut elsewhere = job.connection_fields().clone();
+        elsewhere["project_id"] = json!(7);
+        Ok(Some(
+            Incremental::new(with(json!({})))
+                .same("smaller pages", with(json!({"page_size": 100})))
+                .other("events of one name", with(json!({"event_types": ["$pageview"]})))
+                .other("another project", with(json!({})).connection(elsewhere)),
+        ))
     }
 
     fn invalid_configs(&self) -> Vec<InvalidConfig> {

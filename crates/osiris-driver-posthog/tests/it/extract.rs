@@ -166,8 +166,8 @@ async fn a_later_run_takes_what_is_new_and_what_is_late_and_nothing_twice() {
     let first = bench();
     let output = run(&first, &posthog, json!({})).await.unwrap();
     let state = output.state.unwrap();
-    assert_eq!(state["events"]["last_timestamp"], "2024-01-31T12:08:19.000000Z");
-    assert_eq!(state["events"]["recent_ids"].as_array().unwrap().len(), 500);
+    assert_eq!(state["state"]["events"]["last_timestamp"], "2024-01-31T12:08:19.000000Z");
+    assert_eq!(state["state"]["events"]["recent_ids"].as_array().unwrap().len(), 500);
 
     // New ones, one of the last microsecond that was read, and one that is ten minutes late.
     let late = events(1000, [NOON + 499 * 1_000_000, NOON - 100 * 1_000_000, NOON + 20 * MINUTE]);
@@ -182,9 +182,9 @@ async fn a_later_run_takes_what_is_new_and_what_is_late_and_nothing_twice() {
     assert_eq!((output.counts.read, output.counts.deduplicated), (503, 500));
     assert_eq!(second.metrics().matching("metric", "rows_deduplicated")[0]["value"], 500);
     let state = output.state.unwrap();
-    assert_eq!(state["events"]["last_timestamp"], "2024-01-31T12:20:00.000000Z");
+    assert_eq!(state["state"]["events"]["last_timestamp"], "2024-01-31T12:20:00.000000Z");
     // The window ends with the last row: what is older is forgotten.
-    assert_eq!(state["events"]["recent_ids"].as_array().unwrap().len(), 202);
+    assert_eq!(state["state"]["events"]["recent_ids"].as_array().unwrap().len(), 202);
 
     let third = bench();
     let output = step(&third, &posthog, json!({"deduplication_enabled": false})).state(state).run().await.unwrap();
@@ -200,9 +200,12 @@ async fn a_flat_state_of_an_older_version_goes_on_where_it_ended() {
         "recent_uuids": (0..=30).map(uuid).collect::<Vec<_>>(),
     });
     let bench = bench();
-    let output = step(&bench, &posthog, json!({})).state(state).run().await.unwrap();
+    // It does not say which source it is of: it is used once the user says so.
+    let failure = step(&bench, &posthog, json!({})).state(state.clone()).run().await.unwrap_err();
+    assert!(failure.error.report().contains("osiris state accept PIPELINE events"), "{}", failure.error.report());
+    let output = step(&bench, &posthog, json!({})).own_state(state).unwrap().run().await.unwrap();
     assert_eq!((output.rows, output.counts.deduplicated), (29, 16));
-    assert_eq!(output.state.unwrap()["events"]["last_uuid"], uuid(59));
+    assert_eq!(output.state.unwrap()["state"]["events"]["last_uuid"], uuid(59));
 }
 
 #[tokio::test]

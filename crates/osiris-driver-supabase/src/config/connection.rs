@@ -17,10 +17,10 @@ use super::dsn::Dsn;
 struct ConnectionFields {
     /// The address of the project's API, such as `https://abcdefgh.supabase.co`; any http or https address is accepted. Default:
     /// made of `project_id`.
-    #[schemars(length(min = 1), extend("x-override" = "warned"))]
+    #[schemars(length(min = 1), extend("x-source" = false, "x-override" = "warned"))]
     url: Option<String>,
     /// The project's reference, as the dashboard's address shows it. Default: none.
-    #[schemars(length(min = 1), extend("x-override" = "refused"))]
+    #[schemars(length(min = 1), extend("x-source" = false, "x-override" = "refused"))]
     project_id: Option<String>,
     /// The key of the REST API: a secret (service role) key, which passes row level security by, or a publishable (anon) key,
     /// which does not. Default: none, and only the database itself is reached.
@@ -31,60 +31,64 @@ struct ConnectionFields {
     #[schemars(extend("x-aliases" = ["pg_dsn", "sql_dsn"]))]
     dsn: Option<Secret>,
     /// The database's host. Default: none, and the database itself is not reached.
-    #[schemars(length(min = 1), extend("x-aliases" = ["host"], "x-override" = "allowed"))]
+    #[schemars(length(min = 1), extend("x-source" = false, "x-aliases" = ["host"], "x-override" = "allowed"))]
     pg_host: Option<String>,
     /// Its port. Default: 5432.
-    #[schemars(range(min = 1, max = 65535), extend("x-aliases" = ["port"], "x-override" = "allowed"))]
+    #[schemars(range(min = 1, max = 65535), extend("x-source" = false, "x-aliases" = ["port"], "x-override" = "allowed"))]
     pg_port: Option<u16>,
     /// The user. Default: `postgres`.
-    #[schemars(length(min = 1), extend("x-aliases" = ["user"], "x-override" = "warned"))]
+    #[schemars(length(min = 1), extend("x-source" = false, "x-aliases" = ["user"], "x-override" = "warned"))]
     pg_user: Option<String>,
     /// The user's password. Default: none.
     #[schemars(extend("x-aliases" = ["password"]))]
     pg_password: Option<Secret>,
     /// The database. Default: `postgres`.
-    #[schemars(length(min = 1), extend("x-aliases" = ["database"], "x-override" = "warned"))]
+    #[schemars(length(min = 1), extend("x-source" = false, "x-aliases" = ["database"], "x-override" = "warned"))]
     pg_database: Option<String>,
     /// An address that takes SQL by HTTP, for tables that are made over the REST channel: that of the project's SQL service, or of
     /// the Management API, `https://api.supabase.com/v1/projects/<reference>/database/query`. Default: `{url}/pg/query`.
-    #[schemars(length(min = 1), extend("x-override" = "refused"))]
+    #[schemars(length(min = 1), extend("x-source" = false, "x-override" = "refused"))]
     sql_url: Option<String>,
     /// The key for `sql_url`: for the Management API a personal access token. Default: `key`.
     sql_key: Option<Secret>,
     /// `postgres`: by COPY to and from the database. `rest`: by the REST API. `auto`: `postgres` where `dsn` or `pg_host` is
     /// given, else `rest`. Default: `auto`.
     #[serde(default)]
-    #[schemars(extend("x-override" = "allowed"))]
+    #[schemars(extend("x-source" = false, "x-override" = "allowed"))]
     channel: ChannelChoice,
     /// How the connection to the database is encrypted: `disabled`, `preferred` (if the server can), `required` (whoever the server
     /// is), `verify-ca` (its certificate is of a known authority), `verify-full` (and has the name of `pg_host`). Default:
     /// `preferred`; with a CA `verify-full`; with a `dsn` what its `sslmode` says.
+    #[schemars(extend("x-source" = false))]
     tls: Option<TlsMode>,
     /// A file with the certificates, in PEM, of the only authorities to be trusted, on both channels. Default: those of the
     /// system.
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1), extend("x-source" = false))]
     ssl_ca: Option<String>,
     /// A file with the client's own certificate for the database, in PEM. Default: none.
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1), extend("x-source" = false))]
     ssl_cert: Option<String>,
     /// A file with the key of `ssl_cert`, in PEM. Default: none.
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1), extend("x-source" = false))]
     ssl_key: Option<String>,
     /// `true` is another way to say `tls: verify-full`. Default: false.
+    #[schemars(extend("x-source" = false))]
     require_ssl: Option<bool>,
     /// Another way to write `tls`, `ssl_ca`, `ssl_cert` and `ssl_key`. Default: none.
+    #[schemars(extend("x-source" = false))]
     ssl: Option<Ssl>,
     /// How long one request to the REST API may take, and how long the database may be silent, in seconds.
     #[serde(default = "default_timeout")]
-    #[schemars(range(min = 0.001, max = 86400.0), extend("x-override" = "allowed"))]
+    #[schemars(range(min = 0.001, max = 86400.0), extend("x-source" = false, "x-override" = "allowed"))]
     timeout: f64,
     /// How long connecting may take, TLS and sign-in included, in seconds.
     #[serde(default = "default_connect_timeout")]
-    #[schemars(range(min = 0.001, max = 3600.0))]
+    #[schemars(range(min = 0.001, max = 3600.0), extend("x-source" = false))]
     connect_timeout: f64,
     /// Accepted, without effect: the key does not change.
     #[serde(default)]
     #[expect(dead_code, reason = "accepted for compatibility")]
+    #[schemars(extend("x-source" = false))]
     auto_refresh_token: bool,
 }
 

@@ -24,6 +24,7 @@ pub struct ExtractorConfig {
     #[schemars(length(min = 1))]
     pub schema: Option<String>,
     /// Tables that are known to be there. Has no effect on what is read: discovery asks the server. Default: none.
+    #[schemars(extend("x-source" = false))]
     pub tables: Option<Vec<String>>,
     /// The columns of `table` to read, in PostgREST's notation: `id,name`, `full:name`, `price::text`, `data->>key`, over REST
     /// also embedded resources such as `*,customer:customers(name,email)`. Default: `*`, all.
@@ -46,34 +47,35 @@ pub struct ExtractorConfig {
     pub key: Option<KeyColumns>,
     /// The rows of a page over REST. The server may give fewer; pages are read until all rows have come.
     #[serde(default = "default_page_size")]
-    #[schemars(range(min = 1, max = 1_000_000))]
+    #[schemars(range(min = 1, max = 1_000_000), extend("x-source" = false))]
     pub page_size: u64,
     /// How often a request over REST is tried again. Default: 3.
-    #[schemars(range(max = 100))]
+    #[schemars(range(max = 100), extend("x-source" = false))]
     pub retries: Option<u32>,
     /// How long the server may take until it sends the first row, or over REST an answer, in seconds. Default: the
     /// connection's `timeout`, which is also how long the server may be silent later.
-    #[schemars(range(min = 0.001, max = 86400.0))]
+    #[schemars(range(min = 0.001, max = 86400.0), extend("x-source" = false))]
     pub timeout: Option<f64>,
     /// How long a statement may run in the server over the direct channel, in seconds: the server ends it then. Default: no such
     /// limit, whatever the role's own is.
-    #[schemars(range(min = 0.001, max = 2_000_000.0))]
+    #[schemars(range(min = 0.001, max = 2_000_000.0), extend("x-source" = false))]
     pub statement_timeout: Option<f64>,
     /// The most rows of a batch over the direct channel. Batches end earlier, at 16 MB.
     #[serde(default = "default_batch_size")]
-    #[schemars(range(min = 1, max = 10_000_000))]
+    #[schemars(range(min = 1, max = 10_000_000), extend("x-source" = false))]
     pub batch_size: usize,
     /// An integer, date or timestamp column, by whose ranges several connections read at the same time, all of them one snapshot.
     /// Rows where it is NULL are read too. Needs the direct channel. Default: one connection.
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1), extend("x-source" = false))]
     pub partition_by: Option<String>,
     /// How many ranges. Default: 4.
-    #[schemars(range(min = 2, max = 256))]
+    #[schemars(range(min = 2, max = 256), extend("x-source" = false))]
     pub partitions: Option<usize>,
     /// Reads only rows whose cursor column is at or after the last run's. Default: every run reads all rows.
     pub cursor: Option<Cursor>,
     /// Whether to prove that all rows arrived: `none`, or `counts` (default).
     #[serde(default)]
+    #[schemars(extend("x-source" = false))]
     pub verify: Verify,
     /// What a NUMERIC is: `decimal` (default) or `text`.
     #[serde(default)]
@@ -90,6 +92,7 @@ pub struct ExtractorConfig {
     pub interval: IntervalPolicy,
     /// What becomes of `infinity` and `-infinity` in dates and timestamps: `keep` (default), `null` or `error`.
     #[serde(default)]
+    #[schemars(extend("x-source" = false))]
     pub infinity: InfinityPolicy,
 }
 

@@ -55,6 +55,22 @@ impl Component for SupabaseExtractor {
         config.problems()
     }
 
+    fn source(_: &ExtractorConfig, connection: &SupabaseConnection) -> Vec<(&'static str, String)> {
+        crate::config::source(connection)
+    }
+
+    fn warnings(config: &ExtractorConfig, connection: &SupabaseConnection) -> Vec<Problem> {
+        let is_rest = Channel::choose(connection).is_ok_and(|channel| channel == Channel::Rest);
+        let warning = config.cursor.as_ref().filter(|_| is_rest).and_then(|cursor| {
+            cursor.late_commits(
+                "/cursor",
+                "the REST API does not say which transactions are open",
+                "or read over the database (`dsn` or `pg_host` in the connection), where they are waited for",
+            )
+        });
+        warning.into_iter().collect()
+    }
+
     fn streams(_: &ExtractorConfig, connection: &SupabaseConnection) -> bool {
         Channel::choose(connection).is_ok_and(|channel| channel == Channel::Postgres)
     }
@@ -69,7 +85,7 @@ impl Extract for SupabaseExtractor {
             Channel::Rest => {
                 let config = step.config();
                 let table = config.table.as_deref().unwrap_or_default();
-                let job = rest::Job { config, table, state: step.state(), dry_run: step.dry_run(), ctx };
+                let job = rest::Job { config, table, id: step.id(), state: step.state(), dry_run: step.dry_run(), ctx };
                 rest::extract(&client, &job, out).await?
             }
         };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::AsArray as _;
 use osiris_core::{Error, ErrorKind, Registry, Result};
 use osiris_testkit::services::Postgres;
-use osiris_testkit::{Fault, InvalidConfig, Job, Place, Sample, Subject, async_trait};
+use osiris_testkit::{Fault, Incremental, InvalidConfig, Job, Place, Sample, Subject, async_trait};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -95,6 +95,24 @@ impl Subject for Source {
             sample.rows().saturating_sub(1)
         );
         Ok(Some(Self::job(server, json!({"query": query}))))
+    }
+
+    async fn prepare_incremental(&self, _: &Place) -> Result<Option<Incremental>> {
+        let server = self.server().await?;
+        Self::fill(server, Sample::new(5)).await?;
+        server.execute("DROP TABLE IF EXISTS other; CREATE TABLE other AS SELECT * FROM source").await?;
+        let job = |config: Value| {
+            let mut all = json!({"table": "source", "cursor": {"column": "id"}});
+            all.as_object_mut().into_iter().for_each(|all| all.extend(config.as_object().cloned().unwrap_or_default()));
+            Self::job(server, all)
+        };
+        Ok(Some(
+            Incremental::new(job(json!({})))
+                .same("smaller batches", job(json!({"batch_size": 2})))
+                .other("another table", job(json!({"table": "other"})))
+                .other("another condition", job(json!({"filter": {"id": "gt.0"}})))
+                .other("another cursor", job(json!({"cursor": {"column": "amount"}}))),
+        ))
     }
 
     fn invalid_configs(&self) -> Vec<InvalidConfig> {

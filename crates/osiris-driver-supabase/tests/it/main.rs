@@ -4,6 +4,7 @@
 
 mod channel;
 mod cursor;
+mod cursor_bounds;
 mod discover;
 mod doctor;
 mod extract;

@@ -158,7 +158,7 @@ async fn a_cursor_reads_what_is_new_and_nothing_twice() {
         INSERT INTO t SELECT i, timestamptz '2024-01-01' + i * interval '1 minute', i FROM generate_series(1, 50) i;
         INSERT INTO t VALUES (100, NULL, NULL)";
     let Some(world) = World::new(setup).await else { return };
-    let config = table(json!({"cursor": {"column": "at"}, "page_size": 20}));
+    let config = table(json!({"cursor": {"column": "at", "nulls": "skip"}, "page_size": 20}));
     let first = world.read(config.clone()).await.unwrap();
     assert_eq!(world.stored(&first, "count(*)").await, "50");
     world
@@ -171,7 +171,7 @@ async fn a_cursor_reads_what_is_new_and_nothing_twice() {
     assert_eq!(second.counts.deduplicated, 1);
     let third = world.read_from(config, second.state.clone()).await.unwrap();
     assert_eq!((third.rows, third.counts.deduplicated), (0, 1));
-    let lagging = table(json!({"cursor": {"column": "at", "lag": 86_400}}));
+    let lagging = table(json!({"cursor": {"column": "at", "lag": 86_400, "nulls": "skip"}}));
     let lagging = world.read_from(lagging, second.state).await.unwrap();
     assert_eq!(world.stored(&lagging, "count(*)").await, "51", "a day behind");
     let float = table(json!({"cursor": {"column": "nope"}}));

@@ -7,7 +7,7 @@ use osiris_core::{Error, ErrorKind, Registry, Result};
 use osiris_testkit::http_server::HttpServer;
 use osiris_testkit::services::Postgres;
 use osiris_testkit::supabase::{Gateway, Postgrest, PostgrestOptions, Trouble, tokens};
-use osiris_testkit::{Fault, InvalidConfig, Job, Paging, Place, Sample, Subject, async_trait};
+use osiris_testkit::{Fault, Incremental, InvalidConfig, Job, Paging, Place, Sample, Subject, async_trait};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -117,6 +117,25 @@ impl Subject for Source {
         project.server.execute(&sql).await?;
         project.api.reload().await?;
         Ok(Some(Self::job(project, json!({"table": "source", "page_size": 20_000}))))
+    }
+
+    async fn prepare_incremental(&self, _: &Place) -> Result<Option<Incremental>> {
+        let project = self.project().await?;
+        Self::fill(project, Sample::new(5)).await?;
+        project.server.execute("DROP TABLE IF EXISTS other; CREATE TABLE other AS SELECT * FROM source; ALTER TABLE other ADD PRIMARY KEY (id)").await?;
+        project.api.reload().await?;
+        let job = |config: Value| {
+            let mut all = json!({"table": "source", "cursor": {"column": "id"}});
+            all.as_object_mut().into_iter().for_each(|all| all.extend(config.as_object().cloned().unwrap_or_default()));
+            Self::job(project, all)
+        };
+        Ok(Some(
+            Incremental::new(job(json!({})))
+                .same("smaller pages", job(json!({"page_size": 2})))
+                .other("another table", job(json!({"table": "other"})))
+                .other("another condition", job(json!({"filter": {"id": "gt.0"}})))
+                .other("another cursor", job(json!({"cursor": {"column": "amount"}}))),
+        ))
     }
 
     fn invalid_configs(&self) -> Vec<InvalidConfig> {

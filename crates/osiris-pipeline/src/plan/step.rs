@@ -95,6 +95,9 @@ impl Context<'_> {
         let Some(driver) = checked.driver.as_ref().filter(|_| checked.is_valid) else { return };
         let mut names: Vec<&str> = wiring.upstream.iter().map(|(_, index)| id_of(index)).collect();
         names.extend(wiring.upstream.iter().filter_map(|(key, _)| key.as_deref()));
+        for problem in driver.warnings(&Value::Object(checked.config.clone()), &checked.connection) {
+            diagnostics.push(self.place(step, &checked.edits, driver.config_schema(), &problem));
+        }
         for problem in driver.check_inputs(&Value::Object(checked.config.clone()), &names) {
             diagnostics.push(self.place(step, &checked.edits, driver.config_schema(), &problem));
         }

@@ -105,6 +105,11 @@ impl RunDirectory {
         self.path.join("rejects")
     }
 
+    /// Where the files of new states are until the run has ended well.
+    pub(super) fn state_files(&self) -> PathBuf {
+        self.path.join("state")
+    }
+
     /// The file for the rejects of a step.
     pub(super) fn rejects_file(&self, step: &str) -> PathBuf {
         self.rejects().join(format!("{}.parquet", safe_name(step)))
@@ -139,6 +144,9 @@ impl RunDirectory {
     /// Removes what nobody needs any more: files of the moment always, the store when `store`, empty directories.
     pub(super) fn clean(&self, store: bool) -> Result<()> {
         remove_tree(&self.scratch())?;
+        if store {
+            remove_tree(&self.state_files())?;
+        }
         if store {
             for file in [self.store_file(), self.path.join("store.duckdb.wal")] {
                 match fs::remove_file(&file) {

@@ -12,7 +12,9 @@ mod past;
 mod rejects;
 mod report;
 mod schedule;
+mod source;
 mod state;
+mod state_files;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,6 +30,7 @@ pub use ledger::{Ledger, LedgerStep};
 pub use outcome::Outcome;
 pub use past::{PastRun, RunRecord, Runs};
 pub use report::{RunReport, StepReport, StepStatus};
+pub use state::{SavedStates, StepState};
 
 use crate::{Plan, PlannedStep};
 use directory::RunDirectory;
@@ -113,6 +116,8 @@ pub async fn run(
     observer: &dyn Observer,
 ) -> Result<RunReport> {
     let started = Instant::now();
+    let states = state::States::new(&options.root, plan.name());
+    source::check(plan, &states, &options.root)?;
     let directory = match resume {
         Some(past) => RunDirectory::reopen(past, plan)?,
         None => RunDirectory::create(&options.root, plan)?,
@@ -123,7 +128,7 @@ pub async fn run(
     log_connections(plan, &telemetry);
     let store = open_store(plan, options, &directory)?;
     let context = RunContext::new(store, telemetry.clone(), directory.artifacts(), options.cancel.clone());
-    let states = state::States::new(&options.root, plan.name());
+    let context = context.with_state_files(directory.state_files(), states.files());
     let scheduler = Scheduler::new(plan, &context, &directory, &states, observer, options, started);
     let steps = scheduler.run(resume).await?;
     context.store().settle().await;
@@ -134,7 +139,7 @@ pub async fn run(
     let mut problems = problems;
     if outcome == Outcome::Done
         && !plan.is_dry_run()
-        && let Err(error) = states.save(&steps)
+        && let Err(error) = states.save(&steps, &directory.state_files())
     {
         problems.push(format!("the state of the run could not be saved: {error}"));
         outcome = Outcome::Failed;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use osiris_core::{Error, ErrorKind, Inputs, Progress, Result, Role, RunContext, TableRef, event};
+use osiris_core::{Error, ErrorKind, Inputs, Progress, Result, Role, RunContext, StepRequest, TableRef, event};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -15,7 +15,7 @@ use super::ledger::Ledger;
 use super::past::PastRun;
 use super::report::{StepReport, StepStatus};
 use super::state::States;
-use super::{Observer, RunOptions, rejects};
+use super::{Observer, RunOptions, rejects, source};
 use crate::{Plan, PlannedStep};
 
 /// One run of a plan's steps.
@@ -148,7 +148,9 @@ impl<'a> Scheduler<'a> {
         let progress = Arc::new(Progress::default());
         self.observer.step_started(step, Arc::clone(&progress));
         let ctx = self.context.step_with_progress(&step.id, progress);
-        Job { index, driver: Arc::clone(&step.driver), request: step.request.clone(), ctx }
+        let origin = source::origin(self.plan, &self.options.root);
+        let request = StepRequest { origin, ..step.request.clone() };
+        Job { index, driver: Arc::clone(&step.driver), request, ctx }
     }
 
     fn inputs(&self, index: usize) -> Inputs {

@@ -158,7 +158,7 @@ impl DatabaseServer for Postgres {
     type Options = PostgresOptions;
 
     const SESSIONS: &'static str =
-        "SELECT pid::text, state, wait_event, query FROM pg_stat_activity WHERE application_name = 'osiris'";
+        "SELECT pid::text, state, wait_event, query FROM pg_stat_activity WHERE application_name LIKE 'osiris%'";
     const TABLES: &'static str = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace NOT IN \
         ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)";
 

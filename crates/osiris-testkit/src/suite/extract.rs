@@ -10,6 +10,7 @@ pub use super::cancel::crt_003_releases_everything_on_success_failure_and_cancel
 pub use super::config::crt_006_accepts_reading_statements_only;
 pub use super::direct::drv_024_hands_its_rows_straight_on_if_it_streams;
 pub use super::run::{drv_024_leaves_its_table_in_the_run_store, drv_026_changes_nothing_in_a_dry_run};
+pub use super::state::crt_008_uses_a_state_only_for_the_source_it_was_taken_from;
 
 /// DRV-012: a paged source is read to its last page, each row once, in at least as many pages as there must be.
 ///

@@ -18,3 +18,4 @@ mod errors;
 mod http;
 mod resources;
 mod run;
+mod state;

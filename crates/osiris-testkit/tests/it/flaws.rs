@@ -93,6 +93,8 @@ flaws! {
         write::crt_005_leaves_the_old_rows_or_the_new, "a bad value";
     a_full_disk_destroys_the_old_file: Writer, WritesInPlace,
         write::crt_005_keeps_the_old_file_when_the_disk_is_full, "";
+    a_state_of_another_source_is_used: Extractor, ForgetsPartOfItsSource,
+        extract::crt_008_uses_a_state_only_for_the_source_it_was_taken_from, "used for another source: another file";
     a_connection_failure_is_hidden: Extractor, HidesConnectionFailures,
         common::crt_007_reports_a_connection_failure_as_event_and_category, "no `connection_failed` event";
 }

@@ -4,7 +4,9 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write as _};
 
 use osiris_core::{Error, ErrorKind, Registry, Result};
-use osiris_testkit::{Destination, Fault, InvalidConfig, Job, Mode, Paging, Place, Rows, Sample, Subject, async_trait};
+use osiris_testkit::{
+    Destination, Fault, Incremental, InvalidConfig, Job, Mode, Paging, Place, Rows, Sample, Subject, async_trait,
+};
 use serde_json::{Value, json};
 
 use crate::lines::{Flaw, LinesCopier, LinesExtractor, LinesWriter, line};
@@ -70,6 +72,20 @@ impl Subject for Extractor {
     async fn prepare_volume(&self, place: &Place, sample: Sample) -> Result<Option<Job>> {
         Self::fill(place, sample)?;
         Ok(Some(Job::new(json!({"table": "source"})).connection(connection(place))))
+    }
+
+    async fn prepare_incremental(&self, place: &Place) -> Result<Option<Incremental>> {
+        Self::fill(place, Sample::new(7))?;
+        fs::copy(place.join("source"), place.join("other"))?;
+        let job = |config: Value| {
+            let mut all = json!({"table": "source", "incremental": true});
+            all.as_object_mut().into_iter().for_each(|all| all.extend(config.as_object().cloned().unwrap_or_default()));
+            Job::new(all).connection(connection(place))
+        };
+        let flawed = self.flaw == Some(Flaw::ForgetsPartOfItsSource);
+        let other = if flawed { json!({"instead": "other"}) } else { json!({"table": "other"}) };
+        let incremental = Incremental::new(job(json!({}))).same("another page size", job(json!({"page_size": 2})));
+        Ok(Some(incremental.other("another file", job(other))))
     }
 
     fn invalid_configs(&self) -> Vec<InvalidConfig> {

@@ -19,7 +19,7 @@ async fn direct(connection: &Value) -> Direct {
 /// How many sessions of the driver the server has.
 async fn sessions(server: &Postgres) -> usize {
     let sql =
-        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'osiris' AND datname = current_database()";
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'osiris%' AND datname = current_database()";
     server.value(sql).await.unwrap().unwrap().parse().unwrap()
 }
 

@@ -1,18 +1,38 @@
 //! A cursor's parts as conditions in SQL. What they mean, and what is kept between runs, is core's
 //! ([`osiris_core::cursor`]).
 
-use osiris_core::cursor::{Cursor, End, Part, RowDigest, Start};
+use osiris_core::cursor::{CLOCK_TOLERANCE_SECONDS, Cursor, End, Part, RowDigest, Start};
 use osiris_core::{Error, Result};
 
 use crate::client::postgres::{literal, quote};
 use crate::types::decode::{SourceColumn, Tuple, oid};
 
-/// How the lag is taken off.
+/// How the lag is taken off, and what the clock is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Number,
+    Numeric,
     Moment(&'static str),
     Text,
+}
+
+/// The server's clock in every zone that a value without one may be meant in: UTC, the one that the server was set up in, and those
+/// that are set for the database or a role.
+const LOCAL_CLOCK: &str = "(SELECT max(clock_timestamp() AT TIME ZONE zone) FROM ( \
+    SELECT 'UTC' AS zone UNION ALL SELECT current_setting('log_timezone') UNION ALL \
+    SELECT split_part(setting, '=', 2) FROM pg_catalog.pg_db_role_setting AS settings, unnest(setconfig) AS setting \
+    WHERE setting ILIKE 'timezone=%' AND (setdatabase = 0 OR setdatabase = \
+    (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))) AS osiris_zones)";
+
+/// Whether values of the column may be the moment at which a transaction began, which is earlier than its first row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RowClock {
+    /// They may, and can be compared with that moment.
+    Instant,
+    /// They may, in a zone that nobody knows.
+    Local,
+    /// They are no times.
+    None,
 }
 
 /// The cursor column of one run.
@@ -29,7 +49,8 @@ impl<'a> CursorColumn<'a> {
     /// A type that has no exact order, or no text that says it exactly.
     pub(super) fn new(cursor: &'a Cursor, column: &SourceColumn) -> Result<Self> {
         let kind = match column.oid {
-            oid::INT2 | oid::INT4 | oid::INT8 | oid::OID | oid::NUMERIC => Kind::Number,
+            oid::INT2 | oid::INT4 | oid::INT8 | oid::OID => Kind::Number,
+            oid::NUMERIC => Kind::Numeric,
             oid::DATE => Kind::Moment("date"),
             oid::TIMESTAMP => Kind::Moment("timestamp"),
             oid::TIMESTAMPTZ => Kind::Moment("timestamptz"),
@@ -44,6 +65,40 @@ impl<'a> CursorColumn<'a> {
             return Err(Error::validation("`lag` needs a number or a date").with_hint("remove `lag`"));
         }
         Ok(Self { cursor, name: quote(&cursor.column), kind })
+    }
+
+    /// The greatest value, whether it is infinite, and whether it is in the future, as expressions.
+    pub(super) fn greatest(&self) -> String {
+        let name = &self.name;
+        let later = |clock: &str| format!("{clock} + interval '{CLOCK_TOLERANCE_SECONDS} seconds'");
+        let (is_infinite, is_future) = match self.kind {
+            Kind::Number | Kind::Text => ("false".to_owned(), "false".to_owned()),
+            Kind::Numeric => (format!("max({name})::text IN ('NaN', 'Infinity', '-Infinity')"), "false".to_owned()),
+            Kind::Moment(kind) => {
+                let clock = if kind == "timestamptz" { "clock_timestamp()" } else { LOCAL_CLOCK };
+                (format!("NOT isfinite(max({name}))"), format!("max({name}) > ({})::{kind}", later(clock)))
+            }
+        };
+        format!("max({name})::text, {is_infinite}, {is_future}")
+    }
+
+    /// The rows that compare so with a value, as a condition.
+    pub(super) fn compared(&self, operator: &str, value: &str) -> String {
+        format!("{} {operator} {}", self.name, literal(value))
+    }
+
+    /// The rows without a value, as a condition.
+    pub(super) fn is_null(&self) -> String {
+        format!("{} IS NULL", self.name)
+    }
+
+    /// What open transactions that have not written yet mean for values of the column.
+    pub(super) fn clock(&self) -> RowClock {
+        match self.kind {
+            Kind::Moment("timestamptz") => RowClock::Instant,
+            Kind::Moment(_) => RowClock::Local,
+            _ => RowClock::None,
+        }
     }
 
     /// A value less the lag.
@@ -67,6 +122,7 @@ impl<'a> CursorColumn<'a> {
         match &part.end {
             End::Before(value) => format!("{start}{name} < {}", literal(value)),
             End::At(value) => format!("{start}{name} = {}", literal(value)),
+            End::Null => self.is_null(),
         }
     }
 }
@@ -95,7 +151,7 @@ mod tests {
         let saved = from.map(|value| json!({"column": "c", "value": value, "taken": []}));
         let saved = saved.map(|state| SavedCursor::parse(&state, &cursor).unwrap());
         let column = CursorColumn::new(&cursor, &column(oid)).unwrap();
-        cursor.parts(saved.as_ref(), upper).iter().map(|part| column.condition(part)).collect()
+        cursor.parts(saved.as_ref(), Some(upper)).iter().map(|part| column.condition(part)).collect()
     }
 
     #[test]

@@ -3,20 +3,20 @@
 mod cast;
 mod cursor;
 mod describe;
+mod late;
 mod listing;
 mod partition;
 mod reader;
+mod since;
 mod source;
 mod view;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use osiris_core::cursor::{Boundary, Cursor, PartRole, SavedCursor};
 use osiris_core::{DRY_RUN_ROWS, Error, ExecutionContext, Extracted, Result, Step, TableSink, Unit, metric};
 use serde_json::Value;
 
-use self::cursor::{CursorColumn, digest};
 use self::describe::describe;
 use self::reader::{Counts, Limits, Reader};
 use self::source::Source;
@@ -65,17 +65,13 @@ pub(super) async fn extract(
     let sender = out.sender(schema(&plans)).await?;
     let reader = Reader { plans, sender, batch_rows: config.batch_size, limits };
     let read = Read { direct, step, source, view, reader };
-    let (counts, state) = match (&config.partition_by, &config.cursor) {
-        (Some(column), _) if !step.dry_run() => (read.partitions(session, column).await?, None),
+    let extracted = match (&config.partition_by, &config.cursor) {
+        (Some(column), _) if !step.dry_run() => read.partitions(session, column).await?.extracted(),
         (_, Some(cursor)) => read.since(session, cursor, ctx).await?,
-        _ => (read.whole(session).await?, None),
+        _ => read.whole(session).await?.extracted(),
     };
     ctx.log_metric(metric::BYTES_READ, ctx.progress().bytes(), Unit::Bytes, Value::Null);
-    let extracted = Extracted::rows(counts.read).with_deduplicated(counts.deduplicated).with_altered(counts.altered);
-    Ok(match state {
-        Some(state) => extracted.with_state(state),
-        None => extracted,
-    })
+    Ok(extracted)
 }
 
 fn seconds(configured: Option<f64>) -> Result<Option<Duration>> {
@@ -135,56 +131,5 @@ impl Read<'_> {
         let limit = self.reader.limits.first_row;
         let sessions = partition::sessions(self.direct, session, &self.view, wanted, limit).await?;
         partition::read(sessions, &self.source, conditions, &self.reader).await
-    }
-
-    /// The rows at or after the cursor.
-    async fn since(
-        &self,
-        mut session: Session,
-        cursor: &Cursor,
-        ctx: &ExecutionContext,
-    ) -> Result<(Counts, Option<Value>)> {
-        const DOING: &str = "looking for the cursor's bound";
-        let saved = self.step.state().map(|state| SavedCursor::parse(state, cursor)).transpose()?;
-        let column = self.column(&mut session, &cursor.column).await?;
-        let column = CursorColumn::new(cursor, &column)?;
-        let name = quote(&cursor.column);
-        let nulls = self.source.aggregate("count(*)", Some(&format!("{name} IS NULL")));
-        let (nulls, _) = self.ask(&mut session, &nulls, DOING).await?;
-        let nulls = nulls.and_then(|count| count.parse::<u64>().ok()).unwrap_or(0);
-        if nulls > 0 {
-            tracing::warn!(column = cursor.column, rows = nulls, "rows without a cursor are not read");
-            ctx.log_metric("rows_without_cursor", nulls, Unit::Rows, Value::Null);
-        }
-        let bound = self.source.aggregate(&format!("max({name})::text"), None);
-        let (upper, _) = self.ask(&mut session, &bound, DOING).await?;
-        let Some(upper) = upper else {
-            view::end(session).await?;
-            return Ok((Counts::default(), self.step.state().cloned()));
-        };
-        let mut at_saved = saved.as_ref().map(SavedCursor::boundary).unwrap_or_default();
-        let mut at_upper = Boundary::default();
-        let mut counts = Counts::default();
-        for part in cursor.parts(saved.as_ref(), &upper) {
-            let left = self.most().map(|most| most.saturating_sub(counts.read));
-            if left == Some(0) {
-                break;
-            }
-            let sql = self.source.select(Some(&column.condition(&part)), left);
-            let read = match part.role {
-                PartRole::Between => self.reader.read(&mut session, &sql, None).await?,
-                PartRole::AtSaved => {
-                    self.reader.read(&mut session, &sql, Some(&mut |row| at_saved.note(digest(row)))).await?
-                }
-                PartRole::AtUpper => {
-                    self.reader.read(&mut session, &sql, Some(&mut |row| at_upper.note(digest(row)))).await?
-                }
-            };
-            counts.add(read);
-        }
-        view::end(session).await?;
-        let next = cursor.next(saved.as_ref(), &upper, at_saved, at_upper);
-        let state = next.as_ref().map(SavedCursor::state).transpose()?;
-        Ok((counts, state.filter(|_| !self.step.dry_run())))
     }
 }

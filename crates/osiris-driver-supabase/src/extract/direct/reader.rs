@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{FutureExt as _, StreamExt as _};
-use osiris_core::{Error, Result, TableSender};
+use osiris_core::{Error, Extracted, Result, TableSender};
 
 use super::source::copied;
 use crate::client::postgres::Session;
@@ -42,6 +42,10 @@ pub(super) struct Counts {
 }
 
 impl Counts {
+    pub(super) fn extracted(self) -> Extracted {
+        Extracted::rows(self.read).with_deduplicated(self.deduplicated).with_altered(self.altered)
+    }
+
     pub(super) fn add(&mut self, other: Self) {
         self.read += other.read;
         self.deduplicated += other.deduplicated;
@@ -50,7 +54,7 @@ impl Counts {
 }
 
 /// Says of a row whether it is wanted.
-pub(super) type Wanted<'a> = &'a mut (dyn FnMut(Tuple<'_>) -> bool + Send);
+pub(super) type Wanted<'a> = &'a mut (dyn FnMut(Tuple<'_>) -> Result<bool> + Send);
 
 impl Reader {
     /// Reads all rows of `sql`: the stream's own end mark says that they are all.
@@ -84,7 +88,7 @@ impl Reader {
             while let Some(row) = frames.next()? {
                 counts.read += 1;
                 if let Some(wanted) = &mut wanted
-                    && !wanted(row)
+                    && !wanted(row)?
                 {
                     counts.deduplicated += 1;
                     continue;

@@ -25,6 +25,8 @@ pub(super) struct Source {
     offset: u64,
     /// A statement of the user's, which is sent as it is where nothing has to be added.
     statement: Option<(String, ReadingKind)>,
+    /// The table, quoted, where it is one.
+    table: Option<String>,
 }
 
 impl Source {
@@ -55,6 +57,7 @@ impl Source {
             limit: None,
             offset: 0,
             statement: Some((statement.text().to_owned(), statement.kind())),
+            table: None,
         }
     }
 
@@ -73,7 +76,13 @@ impl Source {
             limit: config.limit,
             offset: config.offset,
             statement: None,
+            table: Some(quote_path(config.schema(), table)),
         })
+    }
+
+    /// The table, quoted, where it is one.
+    pub(super) fn table(&self) -> Option<&str> {
+        self.table.as_deref()
     }
 
     /// Whether it is a query, to which a condition can be added; else it is a listing, which is text.

@@ -13,7 +13,8 @@ const DOING: &str = "beginning to read";
 /// How values are printed, whatever the server's own settings: shortest exact numbers, ISO 8601 in the rest. No limit but ours
 /// ends a transaction that waits for others of the same step.
 const SETTINGS: &str = "SET LOCAL extra_float_digits = 3; SET LOCAL bytea_output = hex; SET LOCAL intervalstyle = postgres; \
-                        SET LOCAL idle_in_transaction_session_timeout = 0";
+                        SET LOCAL idle_in_transaction_session_timeout = 0; \
+                        SET LOCAL application_name = 'osiris extract'";
 
 /// How a transaction begins.
 #[derive(Debug, Clone, Default)]

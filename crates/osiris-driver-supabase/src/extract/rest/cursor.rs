@@ -1,6 +1,7 @@
 //! Incremental reading over REST: the parts of a run as conditions. The server compares, by its own rules.
 
-use osiris_core::cursor::{Cursor, End, Part, Start};
+use chrono::{DateTime, TimeDelta, Utc};
+use osiris_core::cursor::{CLOCK_TOLERANCE_SECONDS, Cursor, End, Part, Start};
 use osiris_core::{Error, Result};
 
 use super::values::{self, Moment};
@@ -39,6 +40,35 @@ pub(super) fn check(cursor: &Cursor, format: &str) -> Result<()> {
     Ok(())
 }
 
+/// Whether a value is infinite or not a number.
+pub(super) fn is_infinite(value: &str, format: &str) -> bool {
+    let has_infinity = matches!(format, "numeric" | "date") || format.starts_with("timestamp");
+    has_infinity && matches!(value.trim_start_matches('-').to_ascii_lowercase().as_str(), "infinity" | "nan")
+}
+
+/// Whether a date or a time is later than the server's clock. Values without a zone are taken for UTC.
+///
+/// # Errors
+/// A value that cannot be read.
+pub(super) fn is_future(value: &str, format: &str, now: DateTime<Utc>) -> Result<bool> {
+    let limit = now + TimeDelta::seconds(CLOCK_TOLERANCE_SECONDS.into());
+    let unreadable =
+        |_| Error::unknown("the greatest value of the cursor column cannot be read").with_hint("report a bug");
+    Ok(match format {
+        "date" => match values::date(value).map_err(unreadable)? {
+            Moment::At(days) => i64::from(days) > limit.timestamp().div_euclid(86_400),
+            _ => false,
+        },
+        "timestamp without time zone" | "timestamp with time zone" => {
+            match values::timestamp(value).map_err(unreadable)? {
+                Moment::At(micros) => micros > limit.timestamp_micros(),
+                _ => false,
+            }
+        }
+        _ => false,
+    })
+}
+
 /// The rows of a part.
 ///
 /// # Errors
@@ -61,6 +91,7 @@ pub(super) fn conditions(cursor: &Cursor, format: &str, part: &Part) -> Result<V
     conditions.push(match &part.end {
         End::Before(value) => compare("lt", value),
         End::At(value) => compare("eq", value),
+        End::Null => Condition::null(&cursor.column, true),
     });
     Ok(conditions)
 }

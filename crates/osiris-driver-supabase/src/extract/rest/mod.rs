@@ -7,9 +7,10 @@ mod cursor;
 mod output;
 mod plan;
 mod selected;
+mod since;
 mod values;
 
-use osiris_core::cursor::{Boundary, PartRole, RowDigest, SavedCursor};
+use osiris_core::cursor::{Boundary, RowDigest};
 use osiris_core::{DRY_RUN_ROWS, Error, ExecutionContext, Extracted, Result, TableSink, Unit, metric};
 use serde_json::Value;
 
@@ -18,7 +19,6 @@ use crate::client::rest::openapi::Description;
 use crate::client::rest::pager::{Pager, Query, Rows};
 use crate::client::rest::table::TableApi;
 use crate::config::{ExtractorConfig, Verify};
-use crate::filter::{Condition, OrderColumn, Reserved, quote_name};
 use output::Output;
 use plan::Plan;
 
@@ -31,6 +31,7 @@ const RETRIES: u32 = 3;
 pub(super) struct Job<'a> {
     pub(super) config: &'a ExtractorConfig,
     pub(super) table: &'a str,
+    pub(super) id: &'a str,
     pub(super) state: Option<&'a Value>,
     pub(super) dry_run: bool,
     pub(super) ctx: &'a ExecutionContext,
@@ -74,7 +75,10 @@ pub(super) async fn extract(client: &Client, job: &Job<'_>, out: &TableSink) -> 
     let counts = reading.counts;
     let altered = reading.output.finish().await?;
     job.ctx.log_metric(metric::PAGES_FETCHED, counts.pages, Unit::Calls, Value::Null);
-    let extracted = Extracted::rows(counts.read).with_deduplicated(counts.deduplicated).with_altered(altered);
+    let extracted = Extracted::rows(counts.read)
+        .with_deduplicated(counts.deduplicated)
+        .with_altered(altered)
+        .with_skipped(counts.skipped);
     Ok(match state {
         Some(state) => extracted.with_state(state),
         None => extracted,
@@ -85,6 +89,7 @@ pub(super) async fn extract(client: &Client, job: &Job<'_>, out: &TableSink) -> 
 struct Counts {
     read: u64,
     deduplicated: u64,
+    skipped: u64,
     pages: u64,
 }
 
@@ -151,56 +156,13 @@ impl Reading<'_> {
                     digest.add(Some(row.as_str().as_bytes()));
                     boundary.note(digest)
                 })
-                .collect(),
+                .collect::<Result<_>>()?,
         };
         let left_out = keep.iter().filter(|keep| !**keep).count();
         self.counts.pages += 1;
         self.counts.read += count;
         self.counts.deduplicated += u64::try_from(left_out).unwrap_or(0);
         self.output.push(rows.document, keep).await
-    }
-
-    /// The rows at and behind the last run's cursor. Returns what the next run starts from.
-    async fn by_cursor(&mut self, format: &str) -> Result<Option<Value>> {
-        let Some(cursor) = &self.job.config.cursor else { return Ok(None) };
-        cursor::check(cursor, format)?;
-        let saved = self.job.state.map(|state| SavedCursor::parse(state, cursor)).transpose()?;
-        let mut nulls = self.query.clone();
-        nulls.conditions.push(Condition::null(&cursor.column, true));
-        let nulls = nulls.count().await?;
-        if nulls > 0 {
-            tracing::warn!(column = cursor.column, rows = nulls, "rows without a cursor are not read");
-            self.job.ctx.log_metric("rows_without_cursor", nulls, Unit::Rows, Value::Null);
-        }
-        let Some(upper) = self.greatest(&cursor.column).await? else { return Ok(self.job.state.cloned()) };
-        let mut at_saved = saved.as_ref().map(SavedCursor::boundary).unwrap_or_default();
-        let mut at_upper = Boundary::default();
-        for part in cursor.parts(saved.as_ref(), &upper) {
-            let mut query = self.query.clone();
-            query.conditions.extend(cursor::conditions(cursor, format, &part)?);
-            let boundary = match part.role {
-                PartRole::Between => None,
-                PartRole::AtSaved => Some(&mut at_saved),
-                PartRole::AtUpper => Some(&mut at_upper),
-            };
-            self.read(query, boundary).await?;
-        }
-        cursor.next(saved.as_ref(), &upper, at_saved, at_upper).map(|next| next.state()).transpose()
-    }
-
-    /// The greatest value of a column.
-    async fn greatest(&self, column: &str) -> Result<Option<String>> {
-        let api = &self.query.api;
-        let name = quote_name(column, Reserved::No);
-        let order = OrderColumn { name: column.to_owned(), descending: true, nulls_first: false };
-        let builder = api.from().select(format!("value:{name}")).order(order.query());
-        let mut parameters: Vec<_> = self.query.conditions.iter().map(Condition::parameter).collect();
-        parameters.push(Condition::null(column, false).parameter());
-        parameters.push(("limit".to_owned(), "1".to_owned()));
-        let request = api.request(builder, "asking for the cursor's greatest value")?.query(parameters);
-        let document = api.fetch(&request).await?.document(&osiris_http::RowPath::root())?;
-        let row = document.row(0);
-        Ok(row.and_then(|row| row.get("value")?.text().map(|text| text.into_owned())))
     }
 }
 

@@ -36,11 +36,18 @@ pub(crate) struct ExtractorConfig {
     table: String,
     /// Rows in a page. Default 1000.
     #[serde(default = "page_size")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1), extend("x-source" = false))]
     page_size: usize,
     /// A statement, for the rule about statements: `SELECT` or nothing. Default: nothing.
     #[serde(default)]
     query: Option<String>,
+    /// Whether only lines are read that no run has taken. Default: no.
+    #[serde(default)]
+    incremental: bool,
+    /// Another file to read in the place of `table`: a part of the source that is not said to be one. Default: none.
+    #[serde(default)]
+    #[schemars(extend("x-source" = false))]
+    instead: Option<String>,
 }
 
 fn page_size() -> usize {
@@ -103,7 +110,8 @@ impl Extract for LinesExtractor {
             let name = format!("{:?}.tmp", std::time::SystemTime::now());
             File::create(connection.directory.join(name))?.write_all(b"x")?;
         }
-        let file = (self.client)(&connection.directory.join(&config.table))
+        let table = config.instead.as_ref().unwrap_or(&config.table);
+        let file = (self.client)(&connection.directory.join(table))
             .map_err(|error| Error::from(error).with_hint("name a table that is there"))?;
         if self.has(Flaw::Prints) {
             std::io::stderr().write_all(format!("reading {}\n", config.table).as_bytes())?;
@@ -114,6 +122,10 @@ impl Extract for LinesExtractor {
         let columns = reader.next()?.unwrap_or_default();
         let sender = out.sender(self.batch(&columns, &[])?.schema()).await?;
         let limit = if step.dry_run() && !self.has(Flaw::ReadsAllInADryRun) { DRY_RUN_ROWS } else { u64::MAX };
+        let taken = step.state().and_then(Value::as_u64).filter(|_| config.incremental).unwrap_or(0);
+        for _ in 0..taken {
+            reader.next()?;
+        }
         let read = self.send_pages(&mut reader, &columns, config.page_size, limit, &sender, ctx).await?;
         drop(whole);
         if self.has(Flaw::LogsItsMetricTwice) {
@@ -122,7 +134,9 @@ impl Extract for LinesExtractor {
         if self.has(Flaw::LogsOddMetrics) {
             ctx.log_metric("Pages!", 1, Unit::Calls, Value::Null);
         }
-        Ok(Extracted::rows(read))
+        let extracted = Extracted::rows(read);
+        let leaves_state = config.incremental && !step.dry_run();
+        Ok(if leaves_state { extracted.with_state(json!(taken + read)) } else { extracted })
     }
 }
 

@@ -23,6 +23,7 @@ pub(crate) enum Flaw {
     ChangesItsInput,
     FindsNothing,
     ForgetsFields,
+    ForgetsPartOfItsSource,
     HasNoHint,
     HidesConnectionFailures,
     HoldsTheTable,

@@ -1,0 +1,99 @@
+//! `state`: what incremental extractions have saved.
+
+use std::sync::Arc;
+
+use osiris::pipeline::{SavedStates, StepState};
+use osiris::{Environment, Project, Settings, SourceFile};
+use serde_json::{Value, json};
+
+use super::project;
+use crate::args::{AcceptStateArgs, ResetStateArgs, ShowStateArgs, StateCommand};
+use crate::console::Console;
+use crate::failure::Failure;
+
+pub(super) fn execute(command: &StateCommand, given: Settings, console: &Console) -> Result<u8, Failure> {
+    match command {
+        StateCommand::Show(args) => show(args, given, console)?,
+        StateCommand::Reset(args) => reset(args, given, console)?,
+        StateCommand::Accept(args) => accept(args, given, console)?,
+    }
+    Ok(0)
+}
+
+fn show(args: &ShowStateArgs, given: Settings, console: &Console) -> Result<(), Failure> {
+    let (project, plan) = project::planned(&args.selection, given, console)?;
+    let mut states = SavedStates::below(&project.run_root(), plan.name()).list(&plan)?;
+    states.retain(|state| args.step.as_ref().is_none_or(|step| *step == state.step));
+    if args.json {
+        return console.json(&states.iter().map(json_of).collect());
+    }
+    if states.is_empty() {
+        console.say("the pipeline has no saved state");
+        return Ok(());
+    }
+    let texts: Vec<String> = states.iter().map(text).collect();
+    console.data(&texts.join("\n"))
+}
+
+/// Resetting needs the pipeline's name only: what is wrong with its steps or connections is no obstacle.
+fn reset(args: &ResetStateArgs, given: Settings, console: &Console) -> Result<(), Failure> {
+    let project = Project::of_pipeline(&args.file, given, Environment::of_process())?;
+    let states = SavedStates::of_file(&project.run_root(), &Arc::new(SourceFile::read(&args.file)?))?;
+    let removed = states.reset(args.step.as_deref())?;
+    if removed.is_empty() {
+        console.say("the pipeline has no saved state");
+    }
+    removed.iter().for_each(|step| console.say(&format!("removed the state of {step}: the next run reads all rows")));
+    Ok(())
+}
+
+fn accept(args: &AcceptStateArgs, given: Settings, console: &Console) -> Result<(), Failure> {
+    let (project, plan) = project::planned(&args.selection, given, console)?;
+    let states = SavedStates::below(&project.run_root(), plan.name());
+    let accepted = states.accept(&plan, args.step.as_deref())?;
+    if accepted.is_empty() {
+        console.say("the pipeline has no saved state");
+    }
+    accepted
+        .iter()
+        .for_each(|step| console.say(&format!("the state of {step} is used for the source that it reads now")));
+    Ok(())
+}
+
+fn text(state: &StepState) -> String {
+    let mut text = format!("{}\n  {}\n", state.step, state.path.display());
+    match &state.saved {
+        None => text.push_str("  it does not say which source it was taken from\n"),
+        Some(saved) => {
+            for (name, value) in saved.source().fields() {
+                text.push_str(&format!("  {name}: {value}\n"));
+            }
+            text.push_str(&format!("  state: {}\n", shortened(saved.state())));
+        }
+    }
+    if let (Some(refused), true) = (&state.refused, state.saved.is_some()) {
+        text.push_str(&format!("  not used: {}\n", refused.replace('\n', "\n  ")));
+    }
+    text
+}
+
+fn json_of(state: &StepState) -> Value {
+    json!({
+        "step": state.step,
+        "path": state.path,
+        "source": state.saved.as_ref().map(|saved| saved.source()),
+        "state": state.saved.as_ref().map(|saved| saved.state()),
+        "refused": state.refused,
+    })
+}
+
+/// A state in one line: of long lists how long they are.
+fn shortened(value: &Value) -> Value {
+    match value {
+        Value::Array(values) if values.len() > 3 => json!(format!("{} entries", values.len())),
+        Value::Object(fields) => {
+            Value::Object(fields.iter().map(|(name, value)| (name.clone(), shortened(value))).collect())
+        }
+        other => other.clone(),
+    }
+}

@@ -1,0 +1,112 @@
+//! What a run leaves for the next: the driver's own value, the source it was taken from, and files for what is too large for
+//! a value. Every state has its source, and none is handed to a driver that reads another one.
+
+mod digests;
+mod files;
+mod source;
+
+pub use digests::{Digest, DigestReader, DigestWriter};
+pub use files::{StateFiles, named_files};
+pub use source::{SourceDifference, SourceIdentity, StepOrigin};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Error, Result};
+
+/// The form that is written.
+const FORMAT: u32 = 1;
+
+/// The state of a step, as it is saved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SavedState {
+    format: u32,
+    source: SourceIdentity,
+    state: Value,
+}
+
+impl SavedState {
+    /// The state that a driver left after reading `source`.
+    pub fn new(source: SourceIdentity, state: Value) -> Self {
+        Self { format: FORMAT, source, state }
+    }
+
+    /// Reads a saved state. Nothing when it does not say which source it is of, as states of early versions do not.
+    ///
+    /// # Errors
+    /// A state of a later version.
+    pub fn parse(saved: &Value) -> Result<Option<Self>> {
+        let Ok(parsed) = serde_json::from_value::<Self>(saved.clone()) else { return Ok(None) };
+        if parsed.format == FORMAT {
+            return Ok(Some(parsed));
+        }
+        Err(Error::validation(format!(
+            "the saved state has the form {}, this version knows form {FORMAT}",
+            parsed.format
+        ))
+        .with_hint("use the version of osiris that saved it, or a later one"))
+    }
+
+    /// The source it was taken from.
+    pub fn source(&self) -> &SourceIdentity {
+        &self.source
+    }
+
+    /// What the driver left.
+    pub fn state(&self) -> &Value {
+        &self.state
+    }
+
+    /// The names of the files that belong to it.
+    pub fn files(&self) -> Vec<String> {
+        named_files(&self.state)
+    }
+
+    /// As it is saved.
+    ///
+    /// # Errors
+    /// None that a state could cause.
+    pub fn to_value(&self) -> Result<Value> {
+        serde_json::to_value(self).map_err(|error| Error::unknown("the state cannot be saved").with_source(error))
+    }
+}
+
+/// The driver's own part of a saved state, if it was taken from `now`, which step `step` reads.
+///
+/// # Errors
+/// A state of another source, every difference named; a state that does not say its source.
+pub fn state_of<'a>(saved: &'a SavedState, now: &SourceIdentity, step: &str) -> Result<&'a Value> {
+    let differences = saved.source.differences(now);
+    if differences.is_empty() {
+        return Ok(&saved.state);
+    }
+    let list: Vec<String> = differences.iter().map(ToString::to_string).collect();
+    Err(Error::validation(format!("the saved state is of another source:\n  - {}", list.join("\n  - ")))
+        .with_hint(format!("{}; {}", other_ways(now, step), accept(now, step))))
+}
+
+/// The error for a state that does not say which source it is of.
+pub fn unknown_source(now: &SourceIdentity, step: &str) -> Error {
+    Error::validation("the saved state does not say which source it was taken from").with_hint(format!(
+        "if it is of this source, {}; else {}",
+        accept(now, step),
+        other_ways(now, step)
+    ))
+}
+
+/// How to read all rows again, for hints of errors about a saved state.
+pub fn reset_hint(file: Option<&str>, step: &str) -> String {
+    format!(
+        "`osiris state reset {} {step}` removes the state, and the next run reads all rows",
+        file.unwrap_or("PIPELINE")
+    )
+}
+
+fn other_ways(now: &SourceIdentity, step: &str) -> String {
+    format!("give the step another id, or read all rows: {}", reset_hint(now.file(), step))
+}
+
+fn accept(now: &SourceIdentity, step: &str) -> String {
+    format!("`osiris state accept {} {step}` takes it over as it is", now.file().unwrap_or("PIPELINE"))
+}

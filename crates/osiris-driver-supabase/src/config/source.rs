@@ -1,0 +1,22 @@
+//! Which server a connection leads to, by the way that the rows go: a saved state is good for one server and one channel, since
+//! each prints values in its own way.
+
+use super::{ChannelChoice, SupabaseConnection};
+
+/// The parts of a source that fields of the connection say, some of them inside of a secret address.
+pub(crate) fn source(connection: &SupabaseConnection) -> Vec<(&'static str, String)> {
+    let is_direct = match connection.channel {
+        ChannelChoice::Postgres => true,
+        ChannelChoice::Rest => false,
+        ChannelChoice::Auto => connection.direct.is_some(),
+    };
+    match (&connection.direct, &connection.rest) {
+        (Some(direct), _) if is_direct => vec![
+            ("connection.channel", "postgres".to_owned()),
+            ("connection.server", direct.to_string()),
+            ("connection.database", direct.database.clone()),
+        ],
+        (_, Some(rest)) => vec![("connection.channel", "rest".to_owned()), ("connection.url", rest.url.to_string())],
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,238 @@
+//! Where a run by a cursor may end, on both channels: nothing that a later run would not read is passed over in silence.
+
+use osiris_core::ErrorKind;
+use osiris_testkit::services::PostgresOptions;
+use serde_json::{Value, json};
+use sqlx::Executor as _;
+
+use crate::cursor::Runs;
+use crate::rest_world::{World, table};
+use crate::subject::Reading;
+
+async fn runs(setup: &str, cursor: Value) -> Option<Runs> {
+    let reading = Reading::start(PostgresOptions::new()).await?;
+    reading.execute(setup).await;
+    Some(Runs::new(reading, json!({"table": "t", "cursor": cursor})))
+}
+
+#[tokio::test]
+async fn s17_a_cursor_of_another_table_server_or_condition_is_refused() {
+    let setup = "CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t VALUES (1, 1), (2, 2); CREATE TABLE u AS SELECT * FROM t";
+    let Some(mut runs) = runs(setup, json!({"column": "id"})).await else { return };
+    assert_eq!(runs.next().await.0, ["1", "2"]);
+    let good = runs.config.clone();
+    for (field, value, shown) in [
+        ("table", json!("u"), "table: `t` -> `u`"),
+        ("filter", json!({"v": "gt.0"}), "filter: (none) -> `{\"v\":\"gt.0\"}`"),
+        ("cursor", json!({"column": "v"}), "cursor.column: `id` -> `v`"),
+    ] {
+        runs.config = good.clone();
+        runs.config[field] = value;
+        let error = runs.refused().await;
+        assert!(error.contains("another source") && error.contains(shown), "{error}");
+    }
+    // The database is part of a secret address, which is not shown.
+    let dsn = runs.reading.server.dsn();
+    let elsewhere = format!("{}/elsewhere", dsn.rsplit_once('/').unwrap().0);
+    let step = runs.reading.bench.step("since", "supabase.extractor", good.clone());
+    let step = step.connection(json!({"dsn": elsewhere})).state(runs.state.clone().unwrap());
+    let error = step.run().await.unwrap_err().error.report();
+    assert!(error.contains("connection.database: ") && error.contains("`elsewhere`"), "{error}");
+    // The same address in one line is the same source.
+    runs.config = good;
+    let step = runs.reading.bench.step("since", "supabase.extractor", runs.config.clone());
+    let step = step.connection(json!({"dsn": dsn})).state(runs.state.clone().unwrap());
+    assert_eq!(step.run().await.unwrap().rows, 0);
+}
+
+#[tokio::test]
+async fn s18_infinite_and_future_values_are_refused() {
+    let Some(mut runs) = runs("CREATE TABLE t (id int, c date)", json!({"column": "c"})).await else { return };
+    for (kind, past, bad, why) in [
+        ("date", "current_date", "'infinity'", "infinite"),
+        ("timestamp", "localtimestamp", "'infinity'", "infinite"),
+        ("timestamptz", "now()", "'infinity'", "infinite"),
+        ("numeric", "5", "'NaN'", "infinite"),
+        ("date", "current_date", "'9999-12-31'", "future"),
+        ("date", "current_date", "current_date + 2", "future"),
+        ("timestamp", "localtimestamp", "'9999-12-31'", "future"),
+        ("timestamptz", "now() + interval '2 minutes'", "now() + interval '10 minutes'", "future"),
+    ] {
+        runs.state = None;
+        runs.config["cursor"] = json!({"column": "c"});
+        let sql = format!("DROP TABLE t; CREATE TABLE t (id int, c {kind}); INSERT INTO t SELECT 1, {past}");
+        runs.reading.execute(&sql).await;
+        assert_eq!(runs.next().await.0, ["1"], "{kind} {past}");
+        runs.reading.execute(&format!("INSERT INTO t SELECT 2, {bad}")).await;
+        let error = runs.refused().await;
+        assert!(error.contains(why), "{kind} {bad}: {error}");
+        runs.config["cursor"]["allow_future"] = json!(true);
+        match why {
+            "future" => assert_eq!(runs.next().await.0, ["2"], "{kind} {bad}"),
+            _ => assert!(runs.refused().await.contains(why), "{kind} {bad}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn s19_a_greatest_value_that_fell_is_refused() {
+    let setup = "CREATE TABLE t (id int, c int); INSERT INTO t VALUES (1, 9), (2, 10)";
+    let Some(mut runs) = runs(setup, json!({"column": "c"})).await else { return };
+    assert_eq!(runs.next().await.0, ["1", "2"]);
+    runs.reading.execute("DELETE FROM t WHERE id = 2").await;
+    let error = runs.refused().await;
+    assert!(
+        error.contains("at or after the saved one") && error.contains("osiris state reset PIPELINE since"),
+        "{error}"
+    );
+    runs.reading.execute("TRUNCATE t").await;
+    assert!(runs.refused().await.contains("has no value left"));
+    runs.config["cursor"]["allow_deletes"] = json!(true);
+    assert!(runs.next().await.0.is_empty());
+    runs.reading.execute("INSERT INTO t VALUES (3, 11)").await;
+    assert_eq!(runs.next().await.0, ["3"]);
+}
+
+#[tokio::test]
+async fn s20_rows_that_are_committed_late_are_waited_for() {
+    let setup = "CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v int) PARTITION BY RANGE (id); \
+                 CREATE TABLE p PARTITION OF t FOR VALUES FROM (1) TO (1000)";
+    let Some(mut runs) = runs(setup, json!({"column": "id"})).await else { return };
+    let mut late = runs.reading.server.connect().await.unwrap();
+    late.execute("BEGIN; INSERT INTO t (v) VALUES (1)").await.unwrap();
+    runs.reading.execute("INSERT INTO t (v) VALUES (2)").await;
+    runs.config["timeout"] = json!(1);
+    let error = runs.refused().await;
+    assert!(error.contains("1 transactions") && error.contains("set `lag`"), "{error}");
+    runs.config["timeout"] = json!(30);
+    let commit = tokio::spawn(async move {
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        late.execute("COMMIT").await.unwrap();
+    });
+    assert_eq!(runs.next().await.0, ["1", "2"]);
+    commit.await.unwrap();
+    assert!(runs.next().await.0.is_empty());
+}
+
+#[tokio::test]
+async fn s20_a_query_waits_for_whoever_writes() {
+    let setup = "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (2)";
+    let Some(reading) = Reading::start(PostgresOptions::new()).await else { return };
+    reading.execute(setup).await;
+    let config = json!({"query": "SELECT id FROM t", "timeout": 1, "cursor": {"column": "id"}});
+    let mut runs = Runs::new(reading, config);
+    let mut late = runs.reading.server.connect().await.unwrap();
+    late.execute("BEGIN; INSERT INTO t VALUES (1)").await.unwrap();
+    assert!(runs.refused().await.contains("still open"));
+    late.execute("COMMIT").await.unwrap();
+    assert_eq!(runs.next().await.0, ["1", "2"]);
+}
+
+#[tokio::test]
+async fn s20_a_transaction_that_began_earlier_and_writes_later_bounds_the_moments() {
+    let setup = "CREATE TABLE t (id int PRIMARY KEY, at timestamptz DEFAULT now())";
+    let Some(mut runs) = runs(setup, json!({"column": "at"})).await else { return };
+    runs.reading.execute("INSERT INTO t VALUES (1)").await;
+    // It has a time, and has written nothing yet.
+    let mut late = runs.reading.server.connect().await.unwrap();
+    late.execute("BEGIN; SELECT now()").await.unwrap();
+    runs.reading.execute("INSERT INTO t VALUES (3)").await;
+    runs.config["timeout"] = json!(1);
+    assert_eq!(runs.next().await.0, ["1"], "what came after it began belongs to a later run");
+    late.execute("INSERT INTO t VALUES (2); COMMIT").await.unwrap();
+    assert_eq!(runs.next().await.0, ["2", "3"]);
+    assert!(runs.next().await.0.is_empty());
+}
+
+#[tokio::test]
+async fn s20_a_time_without_a_zone_cannot_be_bounded_and_is_refused() {
+    let setup = "CREATE TABLE t (id int PRIMARY KEY, at timestamp DEFAULT now())";
+    let Some(mut runs) = runs(setup, json!({"column": "at"})).await else { return };
+    runs.reading.execute("INSERT INTO t VALUES (1)").await;
+    let mut late = runs.reading.server.connect().await.unwrap();
+    late.execute("BEGIN; SELECT now()").await.unwrap();
+    runs.config["timeout"] = json!(1);
+    assert!(runs.refused().await.contains("still open"));
+    runs.config["cursor"]["lag"] = json!(3600);
+    assert_eq!(runs.next().await.0, ["1"], "with a lag nothing is waited for");
+}
+
+#[tokio::test]
+async fn s20_an_account_without_rights_sees_enough() {
+    let setup = "CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v int); \
+                 CREATE ROLE plain LOGIN PASSWORD 'plain-secret'; GRANT SELECT ON t TO plain";
+    let Some(runs) = runs(setup, json!({"column": "id"})).await else { return };
+    let mut late = runs.reading.server.connect().await.unwrap();
+    late.execute("BEGIN; INSERT INTO t (v) VALUES (1)").await.unwrap();
+    runs.reading.execute("INSERT INTO t (v) VALUES (2)").await;
+    let connection = runs.reading.server.connection_with(json!({"pg_user": "plain", "pg_password": "plain-secret"}));
+    let config = json!({"table": "t", "timeout": 1, "cursor": {"column": "id"}});
+    let step = runs.reading.bench.step("since", "supabase.extractor", config).connection(connection);
+    let error = step.retry(osiris_core::RetryPolicy::never()).run().await.unwrap_err().error;
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{}", error.report());
+    assert!(error.report().contains("still open"), "{}", error.report());
+}
+
+#[tokio::test]
+async fn s21_rows_without_a_value_are_an_error_counted_or_read_once() {
+    let setup = "CREATE TABLE t (id int, c int); INSERT INTO t VALUES (1, 1), (2, NULL), (3, NULL)";
+    let Some(mut runs) = runs(setup, json!({"column": "c"})).await else { return };
+    let error = runs.refused().await;
+    assert!(error.contains("2 rows have NULL in the cursor column `c`"), "{error}");
+    runs.config["cursor"]["nulls"] = json!("skip");
+    let (ids, output) = runs.next().await;
+    assert_eq!((ids, output.counts.skipped), (vec!["1".to_owned()], 2));
+    runs.config["cursor"]["nulls"] = json!("include");
+    assert_eq!(runs.next().await.0, ["2", "3"]);
+    runs.reading.execute("INSERT INTO t VALUES (4, NULL), (5, 5)").await;
+    assert_eq!(runs.next().await.0, ["4", "5"]);
+    assert!(runs.next().await.0.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_rest_bounds_are_kept_as_over_the_database() {
+    let setup = "CREATE TABLE t (id int PRIMARY KEY, c timestamptz); CREATE TABLE u (id int PRIMARY KEY, c timestamptz); \
+                 INSERT INTO t VALUES (1, '2024-01-01'), (2, '2024-01-02'), (9, NULL)";
+    let Some(world) = World::new(setup).await else { return };
+    let with = |fields: Value| {
+        let mut cursor = json!({"column": "c"});
+        cursor.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        table(json!({"cursor": cursor}))
+    };
+    let report = async |config: Value, state: &Option<Value>| {
+        world.read_from(config, state.clone()).await.unwrap_err().error.report()
+    };
+    // S21
+    let error = report(with(json!({})), &None).await;
+    assert!(error.contains("1 rows have NULL"), "{error}");
+    let first = world.read(with(json!({"nulls": "skip"}))).await.unwrap();
+    assert_eq!((first.rows, first.counts.skipped), (2, 1));
+    let included = world.read_from(with(json!({"nulls": "include"})), first.state.clone()).await.unwrap();
+    assert_eq!(world.stored(&included, "id").await, "9");
+    // S17
+    let other = json!({"table": "u", "cursor": {"column": "c", "nulls": "skip"}});
+    let error = report(other, &first.state).await;
+    assert!(error.contains("table: `t` -> `u`"), "{error}");
+    // S18
+    for (value, why) in [("'infinity'", "infinite"), ("now() + interval '1 hour'", "in the future")] {
+        world.execute(&format!("INSERT INTO t VALUES (3, {value})")).await;
+        let error = report(with(json!({"nulls": "skip"})), &first.state).await;
+        assert!(error.contains(why), "{value}: {error}");
+        world.execute("DELETE FROM t WHERE id = 3").await;
+    }
+    // S19
+    world.execute("DELETE FROM t WHERE id = 2").await;
+    let error = report(with(json!({"nulls": "skip"})), &first.state).await;
+    assert!(error.contains("at or after the saved one"), "{error}");
+    world.execute("DELETE FROM t").await;
+    let error = report(with(json!({"nulls": "skip"})), &first.state).await;
+    assert!(error.contains("has no value left"), "{error}");
+    let kept = with(json!({"allow_deletes": true}));
+    assert_eq!(world.read_from(kept, first.state).await.unwrap().rows, 0);
+    // S20
+    let driver = world.bench.driver("supabase.extractor").unwrap();
+    let connection = world.bench.connection("supabase.extractor", &world.gateway.connection()).unwrap();
+    let warnings = driver.warnings(&with(json!({})), &connection);
+    assert!(warnings[0].message.contains("committed late"), "{warnings:?}");
+    assert!(driver.warnings(&with(json!({"lag": 60})), &connection).is_empty());
+}
