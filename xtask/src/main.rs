@@ -4,6 +4,7 @@
 mod args;
 mod bench;
 mod ci;
+mod debian;
 mod docs;
 mod download;
 mod duckdb;

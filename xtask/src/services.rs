@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::debian::{self, Tree};
 use crate::download::{self, Download};
 use crate::{Outcome, shell};
 
@@ -28,16 +29,29 @@ enum Source {
     Debian(&'static str),
     /// A file of a package of the npm registry, fetched by npm; nothing of the package is run.
     Npm(&'static Download),
+    /// Packages of another suite of Debian, unpacked into a directory of their own.
+    Tree(&'static Tree),
 }
+
+/// A program of this name may also be MariaDB's.
+const GENUINE_MYSQL: &str = "mysqld";
 
 /// Every service. A driver that is not listed here needs none.
 const SERVICES: &[Service] = &[
     Service {
         name: "mariadb",
         drivers: &["mysql", "supabase"],
-        programs: &["mariadbd", "mysqld"],
+        programs: &["mariadbd"],
         directories: &["/usr/sbin", "/usr/local/sbin"],
         source: Source::Debian("mariadb-server"),
+        variable: "OSIRIS_TEST_MARIADB_URL",
+    },
+    Service {
+        name: "mysql",
+        drivers: &["mysql"],
+        programs: &[GENUINE_MYSQL],
+        directories: &["/usr/sbin", "/usr/local/sbin"],
+        source: Source::Tree(&debian::MYSQL),
         variable: "OSIRIS_TEST_MYSQL_URL",
     },
     Service {
@@ -97,6 +111,9 @@ pub(crate) trait Machine {
     fn has_download(&self, file: &Download) -> bool;
     fn can_download(&self) -> bool;
     fn download(&self, file: &Download) -> Outcome;
+    fn has_tree(&self, tree: &Tree) -> bool;
+    fn can_unpack(&self) -> bool;
+    fn unpack(&self, tree: &Tree) -> Outcome;
 }
 
 /// The machine we run on.
@@ -104,7 +121,12 @@ pub(crate) struct ThisMachine;
 
 impl Machine for ThisMachine {
     fn has_program(&self, name: &str, directories: &[PathBuf]) -> bool {
-        shell::find_program(name, directories).is_some()
+        let found = shell::find_program(name, directories);
+        let is_it = |program: &PathBuf| {
+            let version = || shell::capture(std::process::Command::new(program).arg("--version"));
+            name != GENUINE_MYSQL || version().is_ok_and(|version| !version.contains("MariaDB"))
+        };
+        found.is_some_and(|program| is_it(&program))
     }
 
     fn has_variable(&self, name: &str) -> bool {
@@ -134,6 +156,18 @@ impl Machine for ThisMachine {
         }
         file.fetch()
     }
+
+    fn has_tree(&self, tree: &Tree) -> bool {
+        tree.is_there()
+    }
+
+    fn can_unpack(&self) -> bool {
+        Tree::can_fetch()
+    }
+
+    fn unpack(&self, tree: &Tree) -> Outcome {
+        tree.fetch()
+    }
 }
 
 /// Makes the services of `drivers` available and returns the names of those whose tests must be left out.
@@ -157,7 +191,11 @@ impl Service {
     fn is_there(&self, machine: &dyn Machine) -> bool {
         let directories: Vec<PathBuf> =
             self.directories.iter().flat_map(|pattern| expand(Path::new(pattern))).collect();
-        let fetched = matches!(self.source, Source::Npm(file) if machine.has_download(file));
+        let fetched = match self.source {
+            Source::Npm(file) => machine.has_download(file),
+            Source::Tree(tree) => machine.has_tree(tree),
+            Source::Debian(_) => false,
+        };
         fetched
             || machine.has_variable(self.variable)
             || self.programs.iter().any(|program| machine.has_program(program, &directories))
@@ -167,6 +205,7 @@ impl Service {
         let (possible, what) = match &self.source {
             Source::Debian(package) => (machine.can_install(), format!("the Debian package `{package}`")),
             Source::Npm(file) => (machine.can_download(), format!("the program `{}` {}", file.program, file.version)),
+            Source::Tree(tree) => (machine.can_unpack(), format!("`{}` from another suite of Debian", tree.name)),
         };
         let advice = format!("install {what}, or set {} to one of your own", self.variable);
         if !possible {
@@ -176,6 +215,7 @@ impl Service {
         let installed = match &self.source {
             Source::Debian(package) => machine.install(package),
             Source::Npm(file) => machine.download(file),
+            Source::Tree(tree) => machine.unpack(tree),
         };
         installed.map_err(|error| format!("{error}\nhint: {advice}"))?;
         if self.is_there(machine) {
@@ -217,6 +257,8 @@ mod tests {
         root: bool,
         npm: bool,
         fetched: RefCell<bool>,
+        debian: bool,
+        unpacked: RefCell<bool>,
     }
 
     impl Machine for Fake {
@@ -251,6 +293,20 @@ mod tests {
             *self.fetched.borrow_mut() = true;
             Ok(())
         }
+
+        fn has_tree(&self, _: &Tree) -> bool {
+            *self.unpacked.borrow()
+        }
+
+        fn can_unpack(&self) -> bool {
+            self.debian
+        }
+
+        fn unpack(&self, tree: &Tree) -> Outcome {
+            assert_eq!(tree.name, "mysql");
+            *self.unpacked.borrow_mut() = true;
+            Ok(())
+        }
     }
 
     fn mysql() -> Vec<String> {
@@ -265,21 +321,24 @@ mod tests {
 
     #[test]
     fn a_missing_service_is_skipped_by_name_installed_or_an_error() {
-        assert_eq!(prepare(Mode::Auto, &mysql(), &Fake::default()).unwrap(), ["mariadb"]);
+        assert_eq!(prepare(Mode::Auto, &mysql(), &Fake::default()).unwrap(), ["mariadb", "mysql"]);
         let error = prepare(Mode::Required, &mysql(), &Fake::default()).unwrap_err();
-        assert!(error.contains("`mariadb-server`") && error.contains("OSIRIS_TEST_MYSQL_URL"), "{error}");
+        assert!(error.contains("`mariadb-server`") && error.contains("OSIRIS_TEST_MARIADB_URL"), "{error}");
         let root = Fake { root: true, ..Fake::default() };
+        let error = prepare(Mode::Required, &mysql(), &root).unwrap_err();
+        assert!(error.contains("the service `mysql`") && error.contains("OSIRIS_TEST_MYSQL_URL"), "{error}");
+        let root = Fake { root: true, debian: true, ..Fake::default() };
         assert!(prepare(Mode::Required, &mysql(), &root).unwrap().is_empty());
-        assert_eq!(*root.programs.borrow(), ["mariadbd"]);
+        assert_eq!((root.programs.borrow().as_slice(), *root.unpacked.borrow()), (["mariadbd"].as_slice(), true));
     }
 
     #[test]
     fn a_program_or_a_server_of_ones_own_is_enough() {
-        let program = Fake { programs: RefCell::new(vec!["mysqld"]), ..Fake::default() };
-        let server = Fake { variables: vec!["OSIRIS_TEST_MYSQL_URL"], ..Fake::default() };
+        let program = Fake { programs: RefCell::new(vec!["mariadbd", "mysqld"]), ..Fake::default() };
+        let server = Fake { variables: vec!["OSIRIS_TEST_MARIADB_URL", "OSIRIS_TEST_MYSQL_URL"], ..Fake::default() };
         for machine in [&program, &server] {
             assert!(prepare(Mode::Required, &mysql(), machine).unwrap().is_empty());
-            assert_eq!(prepare(Mode::Skip, &mysql(), machine).unwrap(), ["mariadb"]);
+            assert_eq!(prepare(Mode::Skip, &mysql(), machine).unwrap(), ["mariadb", "mysql"]);
         }
     }
 

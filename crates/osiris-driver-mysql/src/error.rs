@@ -65,7 +65,8 @@ pub(crate) fn kind_of(code: u16, sqlstate: &str) -> ErrorKind {
         // Disk full, table full, files that cannot be written.
         1021 | 1114 | 1026 | 1030 => ErrorKind::Unknown,
         // A packet that is too large, an unknown database, none chosen.
-        1153 | 1049 | 1046 => ErrorKind::Validation,
+        // A table without a primary key where the server wants one.
+        1153 | 1049 | 1046 | 3750 => ErrorKind::Validation,
         _ => match sqlstate.get(..2) {
             Some("28") => ErrorKind::Auth,
             Some("08") => ErrorKind::Network,
@@ -89,7 +90,9 @@ fn hint(code: u16, kind: ErrorKind) -> &'static str {
         1251 | 1524 => {
             "the account signs in by a plugin that one side lacks: ALTER USER ... IDENTIFIED WITH caching_sha2_password"
         }
-        1044 | 1142 | 1143 | 1370 | 1410 => "ask for the grant: GRANT ... ON database.table TO the user",
+        1044 | 1142 | 1143 | 1370 | 1410 => {
+            "ask for the grant: GRANT ... ON database.table TO the user; one that comes by a role needs SET DEFAULT ROLE"
+        }
         1227 => "the statement needs a privilege that the message names: ask for the grant, or leave out what needs it",
         1129 | 1130 => {
             "the server does not let this host in: make an account for it, or FLUSH HOSTS when it is blocked"
@@ -108,11 +111,14 @@ fn hint(code: u16, kind: ErrorKind) -> &'static str {
         1969 | 3024 => "the statement took longer than it may: raise `timeout`, or give it less to do",
         1153 => "the row or statement is larger than the server's max_allowed_packet: raise it there",
         1021 | 1114 | 1026 | 1030 => "the server's disk or tablespace is full or broken: make room and run again",
+        1055 => "name every column that is no aggregate in GROUP BY, or wrap it in ANY_VALUE(): the server wants it so",
+        3750 => "set `key`, which becomes the primary key: the server takes no table without one",
         1146 => "check the table's name and `database`; names are case-sensitive on most servers",
         1054 => "check the column's name: DESCRIBE the table lists them",
         1064 => "check the statement's syntax for this server's version and sql_mode",
         1062 => "two rows have the same key: use `mode: upsert`, or remove the duplicates",
-        1451 | 1452 => "the rows break a foreign key: write the parent table first",
+        1217 | 1451 => "rows of other tables refer to a row that would go: use `mode: upsert`, which keeps it",
+        1216 | 1452 => "the rows break a foreign key: write the parent table first",
         _ => match kind {
             ErrorKind::Network => "check the server and the network between, then run again",
             ErrorKind::Timeout => "run again, or when less is going on",

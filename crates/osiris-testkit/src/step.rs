@@ -128,6 +128,15 @@ impl<'a> BenchStep<'a> {
         outcome
     }
 
+    /// What a runner would hand to the driver.
+    ///
+    /// # Errors
+    /// When there is no such component, or its connection does not fit it.
+    pub fn request(self) -> Result<StepRequest> {
+        let connection = self.bench.connection(&self.component, &self.connection)?;
+        Ok(StepRequest { connection, ..self.request })
+    }
+
     /// The same without the check of telemetry, for rules that report it themselves.
     pub(crate) async fn run_unchecked(self) -> Result<StepOutput, StepFailure> {
         let failed = |error| StepFailure {

@@ -87,6 +87,15 @@ impl<'a> ReadingStatement<'a> {
         }
     }
 
+    /// Refuses it if it calls one of the functions that a MySQL or MariaDB server lists as loaded from a library, unless that function is
+    /// known to read: a transaction that only reads does not stop one.
+    ///
+    /// # Errors
+    /// The call, and where it is.
+    pub fn refuse_loadable(&self, modes: MySqlModes, loadable: &[String]) -> Result<(), Refusal> {
+        mysql::check_loadable(self.text, modes, loadable)
+    }
+
     /// The statement without what may stand around it: a last semicolon, space, comments before its first and after its
     /// last word.
     pub fn text(&self) -> &'a str {

@@ -26,29 +26,73 @@ const CHANGING: [(&str, bool); 17] = [
     ("UPDATE", false),
 ];
 
-/// Functions that wait, lock, read files of the server, move a sequence or run programs.
-const FUNCTIONS: [&str; 20] = [
+/// Functions that wait, lock, read files of the server, move a sequence, change its set-up or run programs.
+const FUNCTIONS: [&str; 40] = [
+    "AUDIT_API_MESSAGE_EMIT_UDF",
     "BENCHMARK",
+    "DICTIONARY_DROP",
+    "DICTIONARY_LOAD",
+    "DICTIONARY_TERM_ADD",
+    "DICTIONARY_TERM_REMOVE",
+    "FLUSH_REWRITE_RULES",
     "GET_LOCK",
+    "KEYRING_KEY_FETCH",
+    "KEYRING_KEY_GENERATE",
+    "KEYRING_KEY_REMOVE",
+    "KEYRING_KEY_STORE",
+    "LIB_MYSQLUDF_SYS_INFO",
     "LOAD_FILE",
+    "LOAD_REWRITE_RULES",
+    "MASKING_DICTIONARIES_FLUSH",
+    "MASKING_DICTIONARY_REMOVE",
+    "MASKING_DICTIONARY_TERM_ADD",
+    "MASKING_DICTIONARY_TERM_REMOVE",
     "MASTER_GTID_WAIT",
     "MASTER_POS_WAIT",
     "NEXTVAL",
+    "READ_FIREWALL_GROUPS",
+    "READ_FIREWALL_GROUP_ALLOWLIST",
+    "READ_FIREWALL_USERS",
+    "READ_FIREWALL_WHITELIST",
     "RELEASE_ALL_LOCKS",
     "RELEASE_LOCK",
+    "SERVICE_GET_READ_LOCKS",
+    "SERVICE_GET_WRITE_LOCKS",
+    "SERVICE_RELEASE_LOCKS",
     "SETVAL",
+    "SET_FIREWALL_GROUP_MODE",
+    "SET_FIREWALL_MODE",
     "SLEEP",
     "SOURCE_POS_WAIT",
+    "TELEMETRY_CONTROL",
+    "WAIT_FOR_EXECUTED_GTID_SET",
+    "WAIT_UNTIL_SQL_THREAD_AFTER_GTIDS",
+    "WSREP_SYNC_WAIT_UPTO_GTID",
+];
+
+/// Beginnings of the names of functions that come with plugins and components of the servers, or with well-known libraries, and
+/// that change how the server works, write its files or run programs.
+const FAMILIES: [&str; 15] = [
+    "ASYNCHRONOUS_CONNECTION_FAILOVER_",
+    "AUDIT_LOG_",
+    "FIREWALL_GROUP_",
+    "GROUP_REPLICATION_",
+    "INNODB_REDO_LOG_",
+    "INNODB_SET_OPEN_FILES_",
+    "MYSQL_FIREWALL_",
+    "OPTION_TRACKER_",
+    "SPIDER_",
+    "SYS_BINEVAL",
     "SYS_EVAL",
     "SYS_EXEC",
     "SYS_GET",
     "SYS_SET",
-    "WAIT_FOR_EXECUTED_GTID_SET",
-    "WAIT_UNTIL_SQL_THREAD_AFTER_GTIDS",
-    "WSREP_SYNC_WAIT_UPTO_GTID",
-    "LIB_MYSQLUDF_SYS_INFO",
-    "KEYRING_KEY_REMOVE",
+    "VERSION_TOKENS_",
 ];
+
+/// Functions of loadable libraries that only read, whatever a server says of them.
+const LOADABLE_READERS: [&str; 6] =
+    ["KEYRING_KEY_LENGTH_FETCH", "KEYRING_KEY_TYPE_FETCH", "MD5", "MYSQL_QUERY_ATTRIBUTE_STRING", "SHA", "SHA1"];
 
 const ONE_STATEMENT: &str = "write one SELECT, WITH, TABLE, VALUES, SHOW, DESCRIBE or EXPLAIN statement";
 
@@ -67,6 +111,31 @@ pub(super) fn check(sql: &str, modes: MySqlModes) -> Result<ReadingStatement<'_>
         false => token.end,
     });
     Ok(ReadingStatement { text: &sql[start..end], kind })
+}
+
+/// Refuses a statement that calls one of these functions, which the server has loaded from a library: what such a function does is
+/// not known, and a transaction that only reads does not stop it.
+///
+/// # Errors
+/// The call, with its place.
+pub(super) fn check_loadable(sql: &str, modes: MySqlModes, loadable: &[String]) -> Result<(), Refusal> {
+    let all = tokens(sql, modes)?;
+    let statement = Statement { sql, tokens: &all };
+    for (index, token) in all.iter().enumerate() {
+        let Some(name) = statement.called(index, token) else { continue };
+        let known = LOADABLE_READERS.iter().any(|reader| name.eq_ignore_ascii_case(reader));
+        if !known && loadable.iter().any(|function| name.eq_ignore_ascii_case(function)) {
+            return Err(Refusal::new(
+                format!(
+                    "`{}()` is a function of a library that the server has loaded: an extractor only reads",
+                    shown(name)
+                ),
+                "nobody can tell what it does: call it in a view that the server's administrator has made",
+                token.start,
+            ));
+        }
+    }
+    Ok(())
 }
 
 struct Statement<'a> {
@@ -164,15 +233,23 @@ impl Statement<'_> {
         Ok(())
     }
 
+    /// The name of the function that may be called here.
+    fn called(&self, index: usize, token: &Token) -> Option<&str> {
+        let is_name = matches!(token.kind, Kind::Word | Kind::Member | Kind::Quoted);
+        (is_name && self.may_open(index)).then(|| self.text(token).trim_matches(['`', '"']))
+    }
+
     fn check_function(&self, index: usize, token: &Token) -> Result<(), Refusal> {
-        if !matches!(token.kind, Kind::Word | Kind::Member | Kind::Quoted) || !self.may_open(index) {
-            return Ok(());
+        // A sequence's next value, as Oracle writes it.
+        if token.kind == Kind::Member && self.text(token).eq_ignore_ascii_case("NEXTVAL") {
+            return Err(self.refused("nextval", token));
         }
-        let name = self.text(token).trim_matches(['`', '"']);
-        match FUNCTIONS.iter().find(|function| name.eq_ignore_ascii_case(function)) {
-            Some(function) => Err(self.refused(&format!("{function}()"), token)),
-            None => Ok(()),
+        let Some(name) = self.called(index, token) else { return Ok(()) };
+        let upper = name.to_ascii_uppercase();
+        if FUNCTIONS.contains(&upper.as_str()) || FAMILIES.iter().any(|family| upper.starts_with(family)) {
+            return Err(self.refused(&format!("{}()", shown(&upper)), token));
         }
+        Ok(())
     }
 
     fn refused(&self, what: &str, token: &Token) -> Refusal {

@@ -369,6 +369,57 @@ fn a_refusal_says_where_and_what_to_do() {
     );
 }
 
+#[test]
+fn s31_mysql_functions_that_do_more_than_read_are_refused() {
+    for call in [
+        "group_replication_switch_to_single_primary_mode()",
+        "spider_direct_sql('a', 'b', 'c')",
+        "spider_copy_tables('t', '0', '1')",
+        "keyring_key_generate('k', 'AES', 32)",
+        "asynchronous_connection_failover_delete_source('c', 'h', 1, '')",
+        "audit_log_rotate()",
+        "audit_log_encryption_password_set('x')",
+        "mysql_firewall_flush_status()",
+        "set_firewall_mode('u', 'RESET')",
+        "version_tokens_set('a=b')",
+        "sys_bineval('id')",
+        "service_get_write_locks('a', 'b', 1)",
+        "s.nextval",
+        "`SPIDER_BG_DIRECT_SQL`/**/('a')",
+        "Keyring_Key_Store ('k', 'AES', 'x')",
+    ] {
+        for query in [format!("SELECT {call}"), format!("SELECT a FROM t WHERE {call} IS NULL")] {
+            let accepted = ReadingStatement::parse(&query, SqlDialect::MySql(MySqlModes::default()));
+            assert!(accepted.is_err(), "{query}");
+        }
+    }
+    for query in [
+        "SELECT `nextval` FROM t",
+        "SELECT nextval FROM t",
+        "SELECT keyring_key_length_fetch('k')",
+        "SELECT spider FROM t",
+    ] {
+        assert!(ReadingStatement::parse(query, SqlDialect::MySql(MySqlModes::default())).is_ok(), "{query}");
+    }
+}
+
+#[test]
+fn s31_mysql_functions_of_libraries_are_refused_by_the_servers_list_unless_they_are_known_to_read() {
+    let modes = MySqlModes::default();
+    let loadable = ["do_it".to_owned(), "md5".to_owned()];
+    for (query, expected) in [
+        ("SELECT DO_IT(1)", false),
+        ("SELECT a FROM (SELECT `do_it` (1) AS a) x", false),
+        ("SELECT test.do_it(1)", false),
+        ("SELECT do_it FROM t", true),
+        ("SELECT 'do_it(1)'", true),
+        ("SELECT MD5('x')", true),
+    ] {
+        let statement = ReadingStatement::parse(query, SqlDialect::MySql(modes)).unwrap();
+        assert_eq!(statement.refuse_loadable(modes, &loadable).is_ok(), expected, "{query}");
+    }
+}
+
 /// Pieces of statements, in any order.
 fn soup() -> impl Strategy<Value = String> {
     const PIECES: [&str; 60] = [

@@ -3,6 +3,7 @@
 
 mod bridge;
 mod facts;
+mod identity;
 mod open;
 mod pool;
 mod quote;
@@ -17,6 +18,7 @@ use futures::future::BoxFuture;
 use osiris_core::{Result, Secret};
 
 pub(crate) use facts::{ServerFacts, SqlMode};
+pub(crate) use identity::Identity;
 pub use pool::Client;
 pub(crate) use quote::{literal, quote};
 pub(crate) use session::Session;

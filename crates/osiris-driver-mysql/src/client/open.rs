@@ -4,43 +4,53 @@ use std::time::Duration;
 
 use log::LevelFilter;
 use osiris_core::tls::{TlsMode, client_config};
-use osiris_core::{Error, Result, Secret};
+use osiris_core::{Result, Secret};
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use sqlx::{ConnectOptions, MySqlConnection};
 
-use super::Target;
 use super::bridge::Bridge;
 use super::session::{execute, rows};
+use super::{Identity, Target};
 use crate::config::Address;
 use crate::error::{mysql_error, within};
 
 /// Sessions differ from server to server unless they are pinned. The sql_mode stays the server's, which decides how a user's
-/// query is read; a slow store must not make the server give up.
+/// query is read; a slow store must not make the server give up, but a session that nobody speaks to ends by itself.
 const SET_UP: &str = "SET NAMES utf8mb4, time_zone = '+00:00', autocommit = 1, net_write_timeout = 3600, \
-                      net_read_timeout = 3600, wait_timeout = 28800";
+                      net_read_timeout = 3600, wait_timeout = 900";
 
-/// A connection that is signed in and its id at the server, within the connection's `connect_timeout`.
+/// A connection that is signed in and which session it is, within the connection's `connect_timeout`.
 ///
 /// # Errors
 /// Whatever is in the way, with what to do about it.
-pub(super) async fn open(target: &Target) -> Result<(MySqlConnection, u64)> {
+pub(super) async fn open(target: &Target) -> Result<(MySqlConnection, Identity)> {
     let doing = target.doing();
     let opened = within(target.connection.connect_timeout, &doing, async {
         let mut connection = signed_in(target, &doing).await?;
         execute(&mut connection, SET_UP, &doing).await?;
-        let answer = rows(&mut connection, "SELECT CONNECTION_ID()", &doing).await?;
-        let id = answer.first().and_then(|row| row.first()?.as_ref()?.parse().ok());
-        let id = id.ok_or_else(|| Error::unknown("the server does not tell the connection's id"))?;
-        Ok((connection, id))
+        let identity = identity(&mut connection, &doing).await?;
+        Ok((connection, identity))
     });
     opened.await.map_err(|error| error.with_context("connection", &target.connection.address))
 }
 
-/// Ends the work of another connection of the same account, and that connection.
-pub(super) async fn kill(target: &Target, id: u64) -> Result<()> {
-    within(target.connection.connect_timeout, "ending the statement on the server", async {
+async fn identity(connection: &mut MySqlConnection, doing: &str) -> Result<Identity> {
+    let server = rows(connection, Identity::SERVER, doing).await?;
+    let uptime = rows(connection, Identity::UPTIME, doing).await?;
+    let session = rows(connection, Identity::SESSION, doing).await?;
+    Ok(Identity::of(&server, &uptime, &session))
+}
+
+/// Ends the work of another connection of the same account, and that connection. A session that is not certainly ours is left
+/// alone: behind a balancer this may be another server.
+pub(super) async fn kill(target: &Target, session: &Identity) -> Result<()> {
+    const DOING: &str = "ending the statement on the server";
+    within(target.connection.connect_timeout, DOING, async {
         let mut connection = signed_in(target, &target.doing()).await?;
-        execute(&mut connection, &format!("KILL {id}"), "ending the statement on the server").await?;
+        let here = identity(&mut connection, DOING).await?;
+        if session.is_of_same_server(&here) && !rows(&mut connection, &session.find(), DOING).await?.is_empty() {
+            execute(&mut connection, &session.kill(), DOING).await?;
+        }
         Ok(())
     })
     .await

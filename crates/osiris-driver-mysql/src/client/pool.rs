@@ -95,10 +95,10 @@ impl Shared {
             {
                 return Ok(idle);
             }
-            tracing::debug!(id = idle.id, "a kept connection is gone; opening another");
+            tracing::debug!(id = idle.identity.id, "a kept connection is gone; opening another");
         }
-        let (connection, id) = open::open(&self.target).await?;
-        Ok(Idle { connection, id, opened: Instant::now() })
+        let (connection, identity) = open::open(&self.target).await?;
+        Ok(Idle { connection, identity, opened: Instant::now() })
     }
 
     fn drain(&self) -> Vec<Idle> {

@@ -8,7 +8,7 @@ use osiris_core::Result;
 use sqlx::{AssertSqlSafe, MySqlConnection, Row as _};
 
 use super::pool::{Permit, Shared};
-use super::{ServerFacts, Target, open};
+use super::{Identity, ServerFacts, Target, open};
 use crate::error::mysql_error;
 
 /// How long a cancelled step waits at most for the server to be told.
@@ -17,7 +17,7 @@ const KILL_LIMIT: Duration = Duration::from_secs(2);
 /// A connection that nobody uses.
 pub(super) struct Idle {
     pub(super) connection: MySqlConnection,
-    pub(super) id: u64,
+    pub(super) identity: Identity,
     pub(super) opened: Instant,
 }
 
@@ -42,7 +42,7 @@ impl Session {
     /// Its id at the server, as in SHOW PROCESSLIST.
     #[cfg(test)]
     pub(crate) fn id(&self) -> u64 {
-        self.idle.as_ref().map_or(0, |idle| idle.id)
+        self.idle.as_ref().map_or(0, |idle| idle.identity.id)
     }
 
     /// The server's facts.
@@ -100,28 +100,29 @@ impl DerefMut for Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if let Some(Idle { connection, id, .. }) = self.idle.take() {
+        if let Some(Idle { connection, identity, .. }) = self.idle.take() {
             drop(connection);
-            kill(self.shared.target().clone(), id);
+            kill(self.shared.target().clone(), identity);
         }
     }
 }
 
-/// Tells the server to end connection `id`, and waits for it a little: the step counts as ended when this returns, and the
+/// Tells the server to end a session, and waits for it a little: the step counts as ended when this returns, and the
 /// process may end right after it. A thread with a runtime of its own does it, since the step's runtime may be the one that
 /// waits here.
-fn kill(target: Target, id: u64) {
+fn kill(target: Target, session: Identity) {
     let (done, told) = std::sync::mpsc::channel();
     let thread = std::thread::Builder::new().name("osiris-mysql-kill".to_owned()).spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let killed = runtime.map(|runtime| {
-            let killed = runtime.block_on(async { tokio::time::timeout(KILL_LIMIT, open::kill(&target, id)).await });
+            let killed =
+                runtime.block_on(async { tokio::time::timeout(KILL_LIMIT, open::kill(&target, &session)).await });
             runtime.shutdown_background();
             killed
         });
         // A connection that ended by itself is no longer there to be killed.
         if let Ok(Ok(Err(error))) = killed {
-            tracing::debug!(id, error = error.message(), "the connection was not killed");
+            tracing::debug!(id = session.id, error = error.message(), "the connection was not killed");
         }
         let _ = done.send(());
     });

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use osiris_core::{ConfigSchema, ErrorKind};
-use osiris_testkit::services::{Mariadb, MariadbOptions};
+use osiris_testkit::services::{Mariadb, MysqlOptions};
 use serde_json::{Value, json};
 
 use super::*;
@@ -36,7 +36,7 @@ async fn value(session: &mut Session, sql: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_are_shared_limited_kept_and_closed_with_the_last_user() {
-    let Some(server) = Mariadb::start_with(MariadbOptions::new()).await.unwrap() else { return };
+    let Some(server) = Mariadb::start_with(MysqlOptions::new()).await.unwrap() else { return };
     let connect = connect();
     let target = target(&server, json!({"pool_size": 1, "max_overflow": 1}));
     let one = connect(target.clone()).await.unwrap();
@@ -68,7 +68,7 @@ async fn connections_are_shared_limited_kept_and_closed_with_the_last_user() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_opened_by_other_means_counts() {
-    let Some(server) = Mariadb::start_with(MariadbOptions::new()).await.unwrap() else { return };
+    let Some(server) = Mariadb::start_with(MysqlOptions::new()).await.unwrap() else { return };
     let client = connect()(target(&server, json!({"max_connections": 1}))).await.unwrap();
     settles_at(&server, 1).await;
     let permit = client.permit().await.unwrap();
@@ -80,7 +80,7 @@ async fn a_connection_opened_by_other_means_counts() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn old_and_dead_connections_are_replaced() {
-    let Some(server) = Mariadb::start_with(MariadbOptions::new()).await.unwrap() else { return };
+    let Some(server) = Mariadb::start_with(MysqlOptions::new()).await.unwrap() else { return };
     for (fields, replaced) in [
         (json!({"pool_recycle": 0}), true),
         (json!({"pool_recycle": -1}), false),
@@ -113,7 +113,7 @@ async fn old_and_dead_connections_are_replaced() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dropped_session_ends_its_statement_on_the_server() {
-    let Some(server) = Mariadb::start_with(MariadbOptions::new()).await.unwrap() else { return };
+    let Some(server) = Mariadb::start_with(MysqlOptions::new()).await.unwrap() else { return };
     let client = connect()(target(&server, json!({}))).await.unwrap();
     let mut session = client.acquire().await.unwrap();
     let sleeping = session.rows("SELECT SLEEP(100)", DOING);
@@ -130,7 +130,7 @@ async fn a_dropped_session_ends_its_statement_on_the_server() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn several_connections_are_had_at_once_or_not_at_all() {
-    let Some(server) = Mariadb::start_with(MariadbOptions::new()).await.unwrap() else { return };
+    let Some(server) = Mariadb::start_with(MysqlOptions::new()).await.unwrap() else { return };
     let client = connect()(target(&server, json!({"max_connections": 3}))).await.unwrap();
     let Err(error) = client.acquire_many(4).await.map(drop) else { panic!("four of three") };
     assert_eq!(error.kind(), ErrorKind::Validation);
@@ -151,7 +151,7 @@ async fn several_connections_are_had_at_once_or_not_at_all() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sessions_are_pinned_and_those_that_were_changed_not_used_again() {
-    let options = MariadbOptions::new()
+    let options = MysqlOptions::new()
         .with_setting("sql_mode", "ANSI_QUOTES,NO_BACKSLASH_ESCAPES")
         .with_setting("default_time_zone", "+05:30")
         .with_setting("init_connect", "SET autocommit=0");
@@ -183,7 +183,7 @@ async fn sessions_are_pinned_and_those_that_were_changed_not_used_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn text_and_names_survive_quoting_in_every_sql_mode() {
     for mode in ["", "ANSI_QUOTES", "NO_BACKSLASH_ESCAPES"] {
-        let options = MariadbOptions::new().with_setting("sql_mode", mode);
+        let options = MysqlOptions::new().with_setting("sql_mode", mode);
         let Some(server) = Mariadb::start_with(options).await.unwrap() else { return };
         let client = connect()(target(&server, json!({}))).await.unwrap();
         let mut session = client.acquire().await.unwrap();

@@ -45,7 +45,8 @@ pub struct ExtractorConfig {
     pub timeout: f64,
     /// An integer, DATE, DATETIME or TIMESTAMP column, by whose ranges several connections read at the same time, all of
     /// them one consistent view. Rows where it is NULL are read too. Needs the right to lock for an instant: LOCK TABLES for
-    /// a `table`, RELOAD for a `query`. Default: one connection.
+    /// a `table`, RELOAD for a `query`. The lock is waited for in turns of two seconds, for which writers wait too, up to
+    /// `timeout` in all. Default: one connection.
     #[schemars(length(min = 1), extend("x-source" = false))]
     pub partition_by: Option<String>,
     /// How many ranges. Default: 4.

@@ -30,8 +30,7 @@ pub struct WriterConfig {
     #[serde(default)]
     #[schemars(extend("x-aliases" = ["create_if_missing"]))]
     pub create_table: bool,
-    /// Whether all rows are deleted first, in the same transaction; unlike `overwrite` this keeps triggers and foreign keys in
-    /// force. Default `false`.
+    /// Whether all rows are deleted first, in the same transaction, even where `overwrite` would exchange the table. Default `false`.
     #[serde(default)]
     pub truncate_before: bool,
     /// Rows that are sent at a time, at most. Default: as many as make up about 16 MiB, or what the server takes.
@@ -55,6 +54,12 @@ pub struct WriterConfig {
     /// How many rows may be refused before the step fails and nothing is written. Default 0.
     #[serde(default)]
     pub max_rejects: u64,
+    /// A table of the same database, created if it is missing, into which each write puts one row in its own transaction. After a
+    /// connection that broke at the commit, or a run that was killed there, the row says whether the rows of an `append` have arrived.
+    /// Rows are kept for 30 days. Default: none, and the outcome is then unknown.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 64))]
+    pub commit_table: Option<String>,
     /// What happens to columns of the input that the table lacks: `refuse` (default) or `add_columns`.
     #[serde(default)]
     pub schema_evolution: SchemaEvolution,
@@ -108,6 +113,12 @@ impl WriterConfig {
             problems.push(
                 Problem::error("/truncate_before", "`overwrite` replaces all rows already")
                     .with_hint("leave out `truncate_before`, or take `mode: append` with it"),
+            );
+        }
+        if self.commit_table.as_ref().is_some_and(|table| table.eq_ignore_ascii_case(&self.table)) {
+            problems.push(
+                Problem::error("/commit_table", "the rows would go into the table of commits")
+                    .with_hint("name another table, for example `osiris_commits`; it is created"),
             );
         }
         for (pointer, names) in [("/key", self.key_names()), ("/order_by", self.order_names())] {

@@ -26,7 +26,13 @@ pub(super) async fn describe(target: &Target, sql: &str, session: &mut Session) 
     drop(tokio::spawn(second.disconnect()));
     let mut columns = columns?;
     if columns.is_empty() {
-        return Err(Error::validation("the statement has no columns").with_hint("write a statement that returns rows"));
+        let hint = match session.facts().mariadb {
+            true => "write a statement that returns rows",
+            false => {
+                "write a statement that returns rows; MySQL does not tell the columns of an EXPLAIN before it runs"
+            }
+        };
+        return Err(Error::validation("the statement has no columns").with_hint(hint));
     }
     if session.facts().mariadb {
         declare(&mut columns, session).await?;

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use osiris_core::{
-    Catalog, Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, Discover, Doctor, Error, ExecutionContext, Extract,
-    Extracted, Health, Problem, Result, Role, Step, TableSink, Unit, metric,
+    Catalog, Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, Discover, Doctor, Error, ErrorKind,
+    ExecutionContext, Extract, Extracted, Health, Problem, Result, Role, Step, TableSink, Unit, metric,
 };
 use serde_json::Value;
 
@@ -109,6 +109,9 @@ async fn extract(
         .map_err(|error| Error::validation("`timeout` is no length of time").with_source(error))?;
     let mut session = client.acquire().await?;
     let source = Source::new(config, &session.facts().sql_mode)?;
+    if source.has_users_sql() {
+        source.refuse_loadable(&loadable_functions(&mut session).await?)?;
+    }
     let (source, plans) = planned(config, target, source, &mut session).await?;
     let reader = Reader {
         sender: out.sender(schema(&plans)).await?,
@@ -128,6 +131,19 @@ async fn extract(
     };
     ctx.log_metric(metric::BYTES_READ, ctx.progress().bytes(), Unit::Bytes, Value::Null);
     Ok(extracted)
+}
+
+/// The functions that the server has loaded from libraries, as far as the account may see them.
+async fn loadable_functions(session: &mut Session) -> Result<Vec<String>> {
+    let sql = match session.facts().mariadb {
+        true => "SELECT name FROM mysql.func",
+        false => "SELECT UDF_NAME FROM performance_schema.user_defined_functions",
+    };
+    match session.rows(sql, "listing functions").await {
+        Ok(rows) => Ok(rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect()),
+        Err(error) if matches!(error.kind(), ErrorKind::Permission | ErrorKind::Validation) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
 }
 
 /// What becomes of each column. Geometries that shall be text are asked for as text.

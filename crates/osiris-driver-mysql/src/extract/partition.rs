@@ -1,11 +1,12 @@
 //! Reading by ranges over several sessions that all see the same moment.
 //!
 //! One more session takes a lock that keeps writers out while the others begin their transactions, and gives it back before
-//! the first row is read. Where the server does not allow the lock there is no such moment, and nothing is read.
+//! the first row is read. While it waits for the lock, writers wait behind it: so it waits for two seconds at most, lets them
+//! through, and tries again. Where the server does not allow the lock there is no such moment, and nothing is read.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mysql_async::consts::ColumnType as Wire;
 use osiris_core::ranges::{RangeKind, conditions};
@@ -19,6 +20,10 @@ use crate::client::{Client, Session, quote};
 use crate::types::SourceColumn;
 
 const LOCKING: &str = "locking for a consistent view";
+/// How long writers may have to wait behind our waiting for the lock, in seconds.
+const LOCK_WAIT: u64 = 2;
+/// How long they are let through before the next try.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What the values of a column are, as the server describes it.
 ///
@@ -65,9 +70,15 @@ pub(super) async fn sessions(client: &Client, source: &Source, count: usize, lim
     let Some(mut locker) = sessions.pop() else { return Ok(sessions) };
     // Its settings are changed, and a lock may be left where something fails.
     locker.retire();
-    let seconds = limit.as_secs().max(1);
+    let seconds = limit.as_secs().clamp(1, LOCK_WAIT);
     locker.execute(&format!("SET SESSION lock_wait_timeout = {seconds}"), LOCKING).await?;
-    lock(&mut locker, source).await?;
+    let deadline = Instant::now() + limit;
+    while let Err(error) = lock(&mut locker, source).await {
+        if error.kind() != ErrorKind::Timeout || Instant::now() + PAUSE > deadline {
+            return Err(error);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
     for session in &mut sessions {
         view::begin(session).await?;
     }

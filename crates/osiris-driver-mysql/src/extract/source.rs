@@ -26,6 +26,7 @@ pub(super) struct Source {
     statement: Option<(String, ReadingKind)>,
     /// The table, where it is one.
     table: Option<String>,
+    modes: MySqlModes,
 }
 
 impl Source {
@@ -39,9 +40,9 @@ impl Source {
         let source = match (&config.query, &config.table) {
             (Some(query), _) => {
                 let statement = ReadingStatement::parse(query, dialect)?;
-                Self::of_statement(statement)
+                Self::of_statement(statement, modes)
             }
-            (None, Some(table)) => Self::of_table(config, table),
+            (None, Some(table)) => Self::of_table(config, table, modes),
             (None, None) => {
                 return Err(Error::validation("there is nothing to read").with_hint("set `table` or `query`"));
             }
@@ -50,7 +51,7 @@ impl Source {
         Ok(source)
     }
 
-    fn of_statement(statement: ReadingStatement<'_>) -> Self {
+    fn of_statement(statement: ReadingStatement<'_>, modes: MySqlModes) -> Self {
         Self {
             // A last comment must not swallow the bracket.
             from: format!("(\n{}\n) AS {ALIAS}", statement.text()),
@@ -61,10 +62,11 @@ impl Source {
             offset: 0,
             statement: Some((statement.text().to_owned(), statement.kind())),
             table: None,
+            modes,
         }
     }
 
-    fn of_table(config: &ExtractorConfig, table: &str) -> Self {
+    fn of_table(config: &ExtractorConfig, table: &str, modes: MySqlModes) -> Self {
         let table = match &config.schema {
             Some(schema) => format!("{}.{}", quote(schema), quote(table)),
             None => quote(table),
@@ -82,12 +84,28 @@ impl Source {
             offset: config.offset,
             statement: None,
             table: Some(table),
+            modes,
         }
     }
 
     /// The table, quoted, where it is one.
     pub(super) fn table(&self) -> Option<&str> {
         self.table.as_deref()
+    }
+
+    /// Whether some of it was written by a user, who may have called a function.
+    pub(super) fn has_users_sql(&self) -> bool {
+        self.statement.is_some() || self.filter.is_some() || self.order_by.is_some()
+    }
+
+    /// Refuses calls of these functions, which the server has loaded from libraries.
+    ///
+    /// # Errors
+    /// A call of one of them.
+    pub(super) fn refuse_loadable(&self, functions: &[String]) -> Result<()> {
+        let sql = self.select(None, None);
+        let dialect = SqlDialect::MySql(self.modes);
+        Ok(ReadingStatement::parse(&sql, dialect)?.refuse_loadable(self.modes, functions)?)
     }
 
     /// Whether a condition can be added.

@@ -137,6 +137,15 @@ pub(super) fn conversion(source: &ColumnType, target: &Kind) -> Result<(Conversi
                 _ => Err("a geometry is written from a BLOB in the server's own format".to_owned()),
             };
         }
+        (_, Kind::Vector) => {
+            return match source {
+                T::Blob => Ok((Conversion::Bytes { exact: None }, Form::Hex)),
+                _ => {
+                    Err("a vector is written from a BLOB of its floats, four bytes each, the lowest byte first"
+                        .to_owned())
+                }
+            };
+        }
         (T::Boolean, kind) => boolean(kind),
         (
             T::TinyInt | T::SmallInt | T::Integer | T::BigInt | T::UTinyInt | T::USmallInt | T::UInteger | T::UBigInt,
@@ -229,7 +238,7 @@ fn text(target: &Kind) -> Option<TextRule> {
         Kind::Date => TextRule::Date,
         Kind::Moment { digits } => TextRule::Moment { digits: *digits },
         Kind::Time { digits } => TextRule::Time { digits: *digits },
-        Kind::Bit | Kind::Binary { .. } | Kind::Geometry => return None,
+        Kind::Bit | Kind::Binary { .. } | Kind::Geometry | Kind::Vector => return None,
     })
 }
 

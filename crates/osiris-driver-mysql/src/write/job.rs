@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
-use osiris_core::{Error, ExecutionContext, Result, TableRef, TableScan, Unit, Written, event, metric};
+use osiris_core::{Commit, Error, ExecutionContext, Intent, Result, TableRef, TableScan, Unit, Written, event, metric};
 use serde_json::json;
 
 use super::answer::Failure;
 use super::encode::Field;
 use super::loader::{Destination, Loaded, Loader};
+use super::lock;
+use super::marker::Marker;
+use super::outcome::{Sign, Token, after_its_end, unknown_outcome};
 use super::plan::{self, Check, Ddl, Mapped, ensure_none};
 use super::session::Session;
-use super::swap::{Beside, unknown_outcome};
+use super::swap::{Beside, SwapFailure};
 use super::target::{TableName, Target};
 use super::upsert::Upsert;
 use crate::config::{Dedupe, WriteMode, WriterConfig};
@@ -25,6 +28,8 @@ pub(super) struct Job<'a> {
     pub(super) mapped: Vec<Mapped>,
     pub(super) ctx: &'a ExecutionContext,
     pub(super) dry_run: bool,
+    /// The server, in words.
+    pub(super) address: String,
 }
 
 /// How the table is written.
@@ -34,6 +39,8 @@ struct Way {
     /// Whether the old rows are deleted first, in the same transaction.
     clear: bool,
     ddl: Ddl,
+    /// Whether doing it twice leaves the same rows.
+    repeatable: bool,
 }
 
 impl Job<'_> {
@@ -42,13 +49,25 @@ impl Job<'_> {
     /// # Errors
     /// Whatever kept it from being done: the table is then as it was, or the error says that nobody knows.
     pub(super) async fn run(&self, session: &mut Session) -> Result<Written> {
+        if !self.dry_run {
+            lock::take(session, &self.table).await?;
+        }
         let mut target = Target::read(session, &self.table).await?;
         if target.is_none() && !self.dry_run {
             // It may stand beside, left there by a server that died in the middle of an exchange.
-            Beside::of(&self.table).claim(session).await?;
+            Beside::of(&self.table).clear(session).await?;
             target = Target::read(session, &self.table).await?;
+        } else if self.config.mode() == WriteMode::Overwrite
+            && !self.dry_run
+            && let Err(error) = Beside::of(&self.table).clear(session).await
+        {
+            if !session.is_alive() {
+                return Err(error);
+            }
+            // Something may refer to it. It is in the way of nothing but another exchange, which looks again.
+            tracing::warn!(table = %self.table, %error, "what an earlier write left stays");
         }
-        let way = self.way(target.as_ref()).await?;
+        let way = session.meanwhile(self.way(target.as_ref())).await??;
         self.show_ddl(&way.ddl)?;
         if self.dry_run {
             return Ok(Written::default());
@@ -69,11 +88,16 @@ impl Job<'_> {
             let sql =
                 sql.or_else(|problems| ensure_none(&self.table.to_string(), &problems).map(|()| String::new()))?;
             self.refuse_nulls(&self.key_sources()).await?;
-            return Ok(Way { beside: true, clear: false, ddl: Ddl::Create(vec![sql]) });
+            let repeatable = config.mode() != WriteMode::Append;
+            return Ok(Way { beside: true, clear: false, ddl: Ddl::Create(vec![sql]), repeatable });
         };
         let replaces = config.mode() == WriteMode::Overwrite;
-        // A table of another name has neither triggers nor foreign keys: those are kept by deleting instead.
-        let beside = replaces && !target.has_triggers && !target.has_foreign_keys;
+        // A table of another name has neither triggers nor foreign keys: what may be there is kept by deleting instead.
+        let reasons = &target.dependents.reasons;
+        let beside = replaces && reasons.is_empty();
+        if replaces && !beside {
+            tracing::info!(table = %self.table, ?reasons, "the rows are replaced in one transaction, not the table");
+        }
         let clear = config.truncate_before || (replaces && !beside);
         let mut check = Check { config, mapped: &self.mapped, target, problems: Vec::new() };
         check.safety(!beside);
@@ -89,7 +113,9 @@ impl Job<'_> {
             fields.iter().filter(|field| field.not_null).map(|field| field.source.as_str()).collect();
         self.refuse_nulls(&strict).await?;
         let ddl = if additions.is_empty() { Ddl::Nothing } else { Ddl::Add(additions) };
-        Ok(Way { beside, clear, ddl })
+        // A trigger may count, or write elsewhere.
+        let repeatable = (clear || config.mode() != WriteMode::Append) && !target.dependents.may_have_triggers;
+        Ok(Way { beside, clear, ddl, repeatable })
     }
 
     fn key_sources(&self) -> Vec<&str> {
@@ -153,7 +179,20 @@ impl Job<'_> {
                 return Err(error);
             }
         };
-        beside.swap(session, target.is_some()).await?;
+        let sign = Sign::Rename { from: beside.new.clone(), to: self.table.clone() };
+        let commit = self.begin_commit(session, way, sign, written).await?;
+        match beside.swap(session, target.is_some()).await {
+            Ok(()) => commit.committed(written).await,
+            Err(SwapFailure::NotDone(error)) => {
+                commit.not_committed().await;
+                if session.is_alive() {
+                    beside.discard_new(session).await;
+                }
+                return Err(error);
+            }
+            Err(SwapFailure::Unknown(error)) => return Err(error),
+        }
+        session.set_cleanup(None);
         if target.is_some() {
             written.deleted = beside.discard_old(session).await;
         }
@@ -173,28 +212,76 @@ impl Job<'_> {
             other => {
                 self.ddl(session, &format!("CREATE TABLE {new} LIKE {}", self.table.sql())).await?;
                 self.add_columns(session, &beside.new, other).await?;
+                beside.carry_numbers_over(session).await?;
             }
         }
         let written = self.fill(session, &beside.new, true, false).await?;
         self.ctx.rejects().enforce_limit()?;
         session.run("COMMIT", COMMITTING).await?;
+        if !matches!(way.ddl, Ddl::Create(_)) {
+            // Rows may have come in meanwhile, and have got numbers.
+            beside.carry_numbers_over(session).await?;
+        }
         Ok(written)
     }
 
     /// The table itself, in one transaction.
     async fn in_place(&self, session: &mut Session, way: &Way) -> Result<Written> {
+        let marker = match &self.config.commit_table {
+            Some(table) => Some(Marker::prepare(session, self.table.sibling(table.clone())).await?),
+            None => None,
+        };
         self.add_columns(session, &self.table, &way.ddl).await?;
         let written = self.fill(session, &self.table, false, way.clear).await?;
         self.ctx.rejects().enforce_limit()?;
+        let sign = match marker {
+            Some(marker) => {
+                marker.write(session).await?;
+                Sign::Marker(marker)
+            }
+            None => Sign::None,
+        };
+        let commit = self.begin_commit(session, way, sign, written).await?;
         match session.attempt("COMMIT", COMMITTING).await {
-            Ok(_) => Ok(written),
+            Ok(_) => {
+                commit.committed(written).await;
+                Ok(written)
+            }
             Err(Failure::Server { code, state, message }) if ended_while_committing(code) => {
                 let error = crate::error::server_error(code, &state, &message, COMMITTING);
-                Err(unknown_outcome(&self.table, &error).with_source(error))
+                Err(self.unanswered(session, error).await)
             }
-            Err(failure @ Failure::Server { .. }) => Err(failure.into_error(COMMITTING)),
-            Err(Failure::Lost(error)) => Err(unknown_outcome(&self.table, &error).with_source(error)),
+            Err(failure @ Failure::Server { .. }) => {
+                // The server has undone it, or does so as the session ends.
+                commit.not_committed().await;
+                Err(failure.into_error(COMMITTING))
+            }
+            Err(Failure::Lost(error)) => Err(self.unanswered(session, error).await),
         }
+    }
+
+    /// Goes beyond the point of no return.
+    async fn begin_commit(&self, session: &mut Session, way: &Way, sign: Sign, written: Written) -> Result<Commit> {
+        let intent = Intent::new(format!("table `{}` of {}", self.table, self.address))
+            .with_repeatable(way.repeatable)
+            .with_token(Token::new(session, sign).to_value())
+            .with_written(written);
+        session.meanwhile(self.ctx.begin_commit(intent)).await?
+    }
+
+    /// What is known of a commit that got no answer.
+    async fn unanswered(&self, session: &Session, error: Error) -> Error {
+        let ended = match after_its_end(session).await {
+            Ok(other) => {
+                other.close().await;
+                true
+            }
+            Err(second) => {
+                tracing::debug!(error = %second, "the session could not be looked for");
+                false
+            }
+        };
+        unknown_outcome(&self.table, error, ended)
     }
 
     async fn add_columns(&self, session: &mut Session, table: &TableName, ddl: &Ddl) -> Result<()> {

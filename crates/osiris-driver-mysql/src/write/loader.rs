@@ -73,7 +73,7 @@ impl<'a> Loader<'a> {
     pub(super) async fn run(mut self, scan: TableScan, batch_size: Option<u64>) -> Result<Loaded> {
         tracing::debug!(channel = ?self.channel, table = %self.destination.table, "loading");
         let mut pieces = encoded(scan, self.encoder(batch_size));
-        while let Some(piece) = pieces.recv().await {
+        while let Some(piece) = self.session.meanwhile(pieces.recv()).await? {
             match piece? {
                 Piece::Refused(rejects) => self.ctx.rejects().push(rejects).await?,
                 Piece::Chunk(chunk) => self.chunk(&chunk).await?,

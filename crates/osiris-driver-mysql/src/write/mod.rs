@@ -1,8 +1,8 @@
 //! `mysql.writer`: the rows of a table into a table of MySQL or MariaDB, all or nothing.
 //!
 //! * `append`: one transaction.
-//! * `overwrite`: a table beside, exchanged by one `RENAME TABLE`; where triggers or foreign keys hang on the table, the rows are
-//!   deleted and written in one transaction instead.
+//! * `overwrite`: the rows are deleted and written in one transaction. Where the account is known to see everything that hangs on
+//!   the table, and nothing does, a table beside is filled and exchanged by one `RENAME TABLE` instead.
 //! * `upsert`: a staging table and one `INSERT ... ON DUPLICATE KEY UPDATE`.
 //!
 //! Rows go by `LOAD DATA LOCAL INFILE` where the server allows it, by prepared inserts of many rows elsewhere; what arrives is
@@ -12,17 +12,24 @@ mod answer;
 mod cell;
 mod chunk;
 mod convert;
+mod dependents;
 mod encode;
+mod ending;
 mod job;
 mod loader;
+mod lock;
+mod marker;
 mod moment;
 mod nested;
 mod number;
+mod outcome;
 mod plan;
 mod refusal;
 mod session;
 mod swap;
 mod target;
+#[cfg(test)]
+mod tests;
 mod upsert;
 mod watch;
 
@@ -30,14 +37,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use osiris_core::{
-    Catalog, Component, ComponentSpec, ConnectionUse, Discover, Doctor, Error, ExecutionContext, Health, Problem,
-    Result, Role, Step, TableRef, Write, Written,
+    Catalog, CommitOutcome, Component, ComponentSpec, ConnectionUse, Discover, Doctor, Error, ExecutionContext, Health,
+    Intent, Problem, Result, Role, Step, TableRef, Write, Written,
 };
 
 use crate::client::{Connect, Target};
 use crate::config::{MysqlConnection, WriterConfig};
 pub(crate) use cell::plain_cell;
 use job::Job;
+use outcome::Token;
 use session::Session;
 use target::TableName;
 
@@ -93,6 +101,7 @@ impl Write for MysqlWriter {
             mapped: plan::mapping(config, input)?,
             ctx,
             dry_run: step.dry_run(),
+            address: step.connection().address.to_string(),
         };
         let client = (self.connect)(Target::new(step.connection(), step.base_dir())).await?;
         let permit = client.permit().await?;
@@ -105,6 +114,20 @@ impl Write for MysqlWriter {
         drop(permit);
         client.close().await;
         written
+    }
+
+    async fn outcome(
+        &self,
+        step: &Step<'_, Self>,
+        intent: &Intent,
+        _: Option<&TableRef>,
+        _: &ExecutionContext,
+    ) -> Result<CommitOutcome> {
+        let Some(token) = Token::parse(intent.token()) else { return Ok(CommitOutcome::Unknown) };
+        let mut session = Session::open(step.connection(), step.base_dir()).await?;
+        let outcome = token.ask(&mut session).await;
+        session.close().await;
+        outcome
     }
 }
 

@@ -150,9 +150,14 @@ impl Check<'_> {
             return;
         }
         if in_place && !self.target.transactional {
+            let replaces = self.config.mode() == WriteMode::Overwrite;
+            let otherwise = match self.target.dependents.reasons.first() {
+                Some(reason) if replaces => format!("; it cannot be exchanged for a new table either: {reason}"),
+                _ => ", or `mode: overwrite`".to_owned(),
+            };
             self.problems.push(format!(
                 "its engine {} has no transactions, so a write that is interrupted would stay half done: \
-                 ALTER TABLE ... ENGINE = InnoDB, or `mode: overwrite`",
+                 ALTER TABLE ... ENGINE = InnoDB{otherwise}",
                 self.target.engine
             ));
         }
@@ -160,10 +165,11 @@ impl Check<'_> {
 
     /// Rows of other tables that would go with the old rows.
     pub(super) fn cascades(&mut self) {
-        if !self.target.cascades_to.is_empty() {
+        let cascades = &self.target.dependents.cascades_to;
+        if !cascades.is_empty() {
             self.problems.push(format!(
                 "removing its rows would remove or change rows of {} by a foreign key: use `mode: upsert`",
-                self.target.cascades_to.join(", ")
+                cascades.join(", ")
             ));
         }
     }

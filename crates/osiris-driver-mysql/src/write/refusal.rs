@@ -7,7 +7,7 @@ use super::answer::Warning;
 /// Whether an error is about the rows that were sent, rather than about the table, the session or the server.
 pub(super) fn is_about_rows(code: u16, state: &str) -> bool {
     // Data exceptions, broken constraints, and what a trigger signals; but not "disk full", a deadlock or a missing grant.
-    const CODES: [u16; 21] = [
+    const CODES: [u16; 22] = [
         1048, // column cannot be null
         1062, // duplicate entry
         1118, // row too large
@@ -26,6 +26,7 @@ pub(super) fn is_about_rows(code: u16, state: &str) -> bool {
         1526, 1748, // no partition for the value
         1644, // signal
         3140, 3819, // JSON, check constraint (MySQL)
+        3988, // a character that the character set of the column lacks (MySQL)
     ];
     const MARIADB_CHECK: u16 = 4025;
     const NOT_ROWS: [u16; 2] = [1205, 1213];

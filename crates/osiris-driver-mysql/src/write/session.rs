@@ -1,7 +1,10 @@
 //! One connection for one write. It is strict (nothing is bent to fit), it notices when the other side has gone silent, and
-//! when it is dropped in the middle of something the server is told to stop. It knows no table.
+//! when it is dropped in the middle of something the server is told to stop. On the server it ends by itself when nobody speaks to
+//! it any more. It knows no table.
 
+use std::future::Future;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,7 +14,9 @@ use mysql_async::{Conn, Params, Row, Value};
 use osiris_core::{Error, Result};
 
 use super::answer::{Done, Failure, Warning};
+use super::ending::{self, Cleanup};
 use super::watch::Watch;
+use crate::client::Identity;
 use crate::config::MysqlConnection;
 use crate::wire;
 
@@ -26,6 +31,13 @@ const SET_UP: &str = "SET NAMES utf8mb4, SESSION sql_mode = 'STRICT_ALL_TABLES,S
      net_write_timeout = CAST(GREATEST(@@net_write_timeout, 60) AS UNSIGNED), \
      lock_wait_timeout = CAST(LEAST(@@lock_wait_timeout, 60) AS UNSIGNED)";
 
+/// How long the server keeps a session that nobody speaks to, with its locks and its transaction, in seconds.
+pub(super) const SILENCE: u64 = 300;
+/// How often one is spoken to that has to wait for something else.
+pub(super) const PULSE: Duration = Duration::from_secs(60);
+
+const SETTING_UP: &str = "setting up the session";
+
 /// What an account may lack the right to set, one statement each: the write does without it.
 const WISHES: [&str; 1] = [
     // MySQL: SESSION_VARIABLES_ADMIN. More warnings are kept, so that more rows at fault are found at once.
@@ -33,18 +45,24 @@ const WISHES: [&str; 1] = [
 ];
 
 /// The server as the session sees it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Facts {
     pub(super) local_infile: bool,
     pub(super) max_packet: usize,
     pub(super) folds_case: bool,
+    pub(super) mariadb: bool,
+    /// MySQL: rights on everything may have exceptions.
+    pub(super) partial_revokes: bool,
+    /// MySQL: tables without a primary key cannot be made.
+    pub(super) wants_primary_keys: bool,
 }
 
 /// An open connection.
 pub(super) struct Session {
     conn: Option<Conn>,
-    id: u64,
+    identity: Identity,
     facts: Facts,
+    cleanup: Option<Cleanup>,
     connection: MysqlConnection,
     base_dir: PathBuf,
 }
@@ -56,34 +74,55 @@ impl Session {
     /// When the server cannot be reached or refuses us.
     pub(super) async fn open(connection: &MysqlConnection, base_dir: &Path) -> Result<Self> {
         let conn = wire::open(connection, base_dir).await?;
-        let facts = Facts { local_infile: false, max_packet: 1 << 20, folds_case: false };
         let mut session = Self {
-            id: u64::from(conn.id()),
+            identity: Identity::default(),
             conn: Some(conn),
-            facts,
+            facts: Facts::default(),
+            cleanup: None,
             connection: connection.clone(),
             base_dir: base_dir.to_path_buf(),
         };
         // What is sent is in memory already: a server that waits for more of it for so long waits in vain.
         let silence = connection.read_timeout.as_secs().saturating_add(1);
-        session.run(&format!("{SET_UP}, net_read_timeout = {silence}"), "setting up the session").await?;
+        let set_up = format!("{SET_UP}, net_read_timeout = {silence}, wait_timeout = {SILENCE}");
+        session.run(&set_up, SETTING_UP).await?;
         for wish in WISHES {
-            match session.attempt(wish, "setting up the session").await {
+            match session.attempt(wish, SETTING_UP).await {
                 Err(Failure::Server { message, .. }) => tracing::debug!(wish, message, "the account may not set this"),
-                Err(failure) => return Err(failure.into_error("setting up the session")),
+                Err(failure) => return Err(failure.into_error(SETTING_UP)),
                 Ok(_) => {}
             }
         }
-        let sql = "SELECT CONNECTION_ID(), @@local_infile, @@max_allowed_packet, @@lower_case_table_names";
-        let row = session.rows(sql).await?.pop().unwrap_or_default();
+        session.identity = session.who().await?;
+        session.facts = session.facts_of_server().await?;
+        Ok(session)
+    }
+
+    /// Which session of which server it is.
+    async fn who(&mut self) -> Result<Identity> {
+        let watch = self.watch(SETTING_UP);
+        let conn = self.conn().map_err(|failure| failure.into_error(SETTING_UP))?;
+        watch.over(ending::identity(conn)).await.map_err(|failure| failure.into_error(SETTING_UP))
+    }
+
+    async fn facts_of_server(&mut self) -> Result<Facts> {
+        let sql = "SELECT VERSION(), @@local_infile, @@max_allowed_packet, @@lower_case_table_names, @@version_comment";
+        let row = self.rows(sql).await?.pop().unwrap_or_default();
         let number = |index: usize| super::target::cell(&row, index).parse::<u64>().unwrap_or(0);
-        session.id = number(0);
-        session.facts = Facts {
+        let sql = "SHOW VARIABLES WHERE Variable_name IN ('partial_revokes', 'sql_require_primary_key')";
+        let switches = self.rows(sql).await?;
+        let is_on = |name: &str| {
+            let cell = super::target::cell;
+            switches.iter().any(|row| cell(row, 0) == name && matches!(cell(row, 1), "ON" | "1"))
+        };
+        Ok(Facts {
             local_infile: number(1) != 0,
             max_packet: usize::try_from(number(2)).unwrap_or(usize::MAX),
             folds_case: number(3) != 0,
-        };
-        Ok(session)
+            mariadb: [0, 4].iter().any(|&index| super::target::cell(&row, index).contains("MariaDB")),
+            partial_revokes: is_on("partial_revokes"),
+            wants_primary_keys: is_on("sql_require_primary_key"),
+        })
     }
 
     pub(super) fn facts(&self) -> &Facts {
@@ -145,7 +184,7 @@ impl Session {
         let watch = self.watch(DOING);
         let conn = self.conn().map_err(|failure| failure.into_error(DOING))?;
         let rows: Vec<Row> = watch.over(conn.query(sql)).await.map_err(|failure| failure.into_error(DOING))?;
-        Ok(rows.into_iter().map(|row| row.unwrap().into_iter().map(as_text).collect()).collect())
+        Ok(rows.into_iter().map(|row| row.unwrap().into_iter().map(ending::as_text).collect()).collect())
     }
 
     /// What the last statement was warned of.
@@ -161,6 +200,25 @@ impl Session {
             .collect())
     }
 
+    /// Waits for something that does not come from the server, and lets the server know that we are still there.
+    ///
+    /// # Errors
+    /// When the server is gone.
+    pub(super) async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> Result<T> {
+        let mut work = pin!(work);
+        loop {
+            match tokio::time::timeout(PULSE, &mut work).await {
+                Ok(value) => return Ok(value),
+                Err(_) => self.run("DO 0", "waiting for rows").await.map(drop)?,
+            }
+        }
+    }
+
+    /// What is to be done on the server when this session is dropped in the middle of its work.
+    pub(super) fn set_cleanup(&mut self, cleanup: Option<Cleanup>) {
+        self.cleanup = cleanup;
+    }
+
     /// Says goodbye. A session that is dropped instead is taken to be at work, and is stopped.
     pub(super) async fn close(mut self) {
         let limit = self.connection.connect_timeout;
@@ -171,11 +229,20 @@ impl Session {
         }
     }
 
-    /// Takes back what is not committed, if the server still listens; else it is stopped like one that is dropped.
+    /// Takes back what is not committed and removes what was made, if the server still listens; else it is stopped like one that is
+    /// dropped.
     pub(super) async fn give_up(mut self) {
         let limit = self.connection.connect_timeout.min(Duration::from_secs(5));
+        let sql = self.cleanup.as_ref().map(|cleanup| cleanup.sql.clone());
         let Some(conn) = self.conn.as_mut() else { return };
-        if matches!(tokio::time::timeout(limit, conn.query_drop("ROLLBACK")).await, Ok(Ok(()))) {
+        let work = async {
+            conn.query_drop("ROLLBACK").await?;
+            match sql {
+                Some(sql) => conn.query_drop(sql).await,
+                None => Ok(()),
+            }
+        };
+        if matches!(tokio::time::timeout(limit, work).await, Ok(Ok(()))) {
             self.close().await;
         }
     }
@@ -185,9 +252,9 @@ impl Session {
         self.conn.as_ref().is_some_and(|conn| !conn.is_disconnected())
     }
 
-    /// The server's number for it.
-    pub(super) fn id(&self) -> u64 {
-        self.id
+    /// Which session it is.
+    pub(super) fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// Another session to the same server.
@@ -211,7 +278,7 @@ impl Session {
 
     fn watch(&self, doing: &str) -> Watch {
         Watch {
-            id: self.id,
+            identity: self.identity.clone(),
             connection: self.connection.clone(),
             base_dir: self.base_dir.clone(),
             doing: doing.to_owned(),
@@ -219,29 +286,11 @@ impl Session {
     }
 }
 
-fn as_text(value: Value) -> Option<String> {
-    match value {
-        Value::NULL => None,
-        Value::Bytes(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
-        other => Some(other.as_sql(true).trim_matches('\'').to_owned()),
-    }
-}
-
 impl Drop for Session {
     fn drop(&mut self) {
-        let Some(conn) = self.conn.take() else { return };
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let (id, connection, base_dir) = (self.id, self.connection.clone(), self.base_dir.clone());
-        runtime.spawn(async move {
-            // The server goes on with what it does, and keeps its locks, until it is told.
-            let stop = async {
-                if let Ok(mut other) = wire::open(&connection, &base_dir).await {
-                    let _ = other.query_drop(format!("KILL {id}")).await;
-                    let _ = other.disconnect().await;
-                }
-            };
-            let _ = tokio::time::timeout(connection.connect_timeout, stop).await;
-            drop(conn);
-        });
+        if let Some(conn) = self.conn.take() {
+            let (connection, base_dir) = (self.connection.clone(), self.base_dir.clone());
+            ending::end(conn, self.identity.clone(), connection, base_dir, self.cleanup.take());
+        }
     }
 }

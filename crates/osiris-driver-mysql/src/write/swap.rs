@@ -1,19 +1,16 @@
 //! A new table built beside the old one and put in its place by one `RENAME TABLE`, which readers see as one moment. What an
-//! interrupted write left behind is cleared away by the next one. One write at a time: a named lock of the server sees to that.
-
-use std::time::{Duration, Instant};
+//! interrupted write left behind is cleared away by the next one.
 
 use osiris_core::{Error, Result};
 
 use super::answer::Failure;
+use super::ending::Cleanup;
+use super::outcome::{self, unknown_outcome};
 use super::session::Session;
 use super::target::{TableName, cell, text};
 
 const DOING: &str = "putting the new table in the place of the old one";
-/// How long another write into the same table is waited for, in seconds.
-const LOCK_WAIT: u32 = 30;
-/// How long a connection that is told to end may take.
-const END_WAIT: Duration = Duration::from_secs(10);
+const CLEARING: &str = "removing what an earlier write left";
 
 /// The tables that stand beside a target while it is replaced.
 #[derive(Debug, Clone)]
@@ -21,44 +18,54 @@ pub(super) struct Beside {
     target: TableName,
     pub(super) new: TableName,
     old: TableName,
-    lock: String,
 }
 
 impl Beside {
     pub(super) fn of(target: &TableName) -> Self {
-        let mark = fingerprint(&target.to_string());
+        let mark = target.mark();
         Self {
-            new: target.sibling(format!("__osiris_new_{mark:016x}")),
-            old: target.sibling(format!("__osiris_old_{mark:016x}")),
-            lock: format!("osiris:{mark:016x}"),
+            new: target.sibling(format!("__osiris_new_{mark}")),
+            old: target.sibling(format!("__osiris_old_{mark}")),
             target: target.clone(),
         }
     }
 
-    /// Makes sure that nobody else replaces the same table, and clears away what an earlier attempt left.
+    /// Clears away what an earlier write left, and has what this one leaves cleared away. The caller has the table's lock.
     ///
     /// # Errors
-    /// When somebody else does, or the server refuses.
+    /// As for [`clear`](Self::clear).
     pub(super) async fn claim(&self, session: &mut Session) -> Result<()> {
-        let locked = session.rows(&format!("SELECT GET_LOCK({}, {LOCK_WAIT})", text(&self.lock))).await;
-        match locked.as_ref().map(|rows| rows.first().map(|row| cell(row, 0).to_owned())) {
-            Ok(Some(got)) if got == "0" => {
-                return Err(Error::timeout(format!("another write is replacing the table `{}`", self.target))
-                    .with_hint("let it end, then run again"));
-            }
-            Ok(_) => {}
-            // A cluster may have no named locks: then nothing keeps two writes apart but their schedule.
-            Err(error) if session.is_alive() => tracing::debug!(%error, "no named lock"),
-            Err(_) => return locked.map(drop),
-        }
+        self.clear(session).await?;
+        // From here on a write that is dropped leaves a table, unless somebody removes it.
+        let sql = format!("DROP TABLE IF EXISTS {}", self.new.sql());
+        session.set_cleanup(Some(Cleanup { lock: text(&self.target.lock()), sql }));
+        Ok(())
+    }
+
+    /// Clears away what an earlier write left. The caller has the table's lock.
+    ///
+    /// # Errors
+    /// When the server refuses, or when the table is gone and only its old rows are there.
+    pub(super) async fn clear(&self, session: &mut Session) -> Result<()> {
         let old_is_there = exists(session, &self.old).await?;
         if old_is_there && !exists(session, &self.target).await? {
-            // A server without atomic DDL died in the middle of the exchange.
+            // Only a server without atomic DDL that died in the middle of the exchange leaves both of them and no target.
+            if !exists(session, &self.new).await? {
+                return Err(Error::validation(format!(
+                    "there is no table `{}`, but `{}` has the rows that it had before an earlier overwrite",
+                    self.target, self.old
+                ))
+                .with_hint(
+                    "DROP that table if the rows are not wanted, or RENAME it to bring them back; then run again",
+                ));
+            }
             session.run(&format!("RENAME TABLE {} TO {}", self.old.sql(), self.target.sql()), DOING).await?;
         } else if old_is_there {
-            session.run(&format!("DROP TABLE {}", self.old.sql()), "removing what an earlier write left").await?;
+            session.run(&format!("DROP TABLE {}", self.old.sql()), CLEARING).await?;
         }
-        session.run(&format!("DROP TABLE IF EXISTS {}", self.new.sql()), "removing what an earlier write left").await?;
+        if exists(session, &self.new).await? {
+            session.run(&format!("DROP TABLE IF EXISTS {}", self.new.sql()), CLEARING).await?;
+        }
         Ok(())
     }
 
@@ -78,7 +85,7 @@ impl Beside {
     ///
     /// # Errors
     /// When the old table is still in place; or, never to be tried again blindly, when that cannot be found out.
-    pub(super) async fn swap(&self, session: &mut Session, replaces: bool) -> Result<()> {
+    pub(super) async fn swap(&self, session: &mut Session, replaces: bool) -> Result<(), SwapFailure> {
         let (target, new, old) = (self.target.sql(), self.new.sql(), self.old.sql());
         let sql = if replaces {
             format!("RENAME TABLE {target} TO {old}, {new} TO {target}")
@@ -87,30 +94,34 @@ impl Beside {
         };
         match session.attempt(&sql, DOING).await {
             Ok(_) => Ok(()),
-            Err(failure @ Failure::Server { .. }) => Err(failure.into_error(DOING)),
+            Err(failure @ Failure::Server { .. }) => Err(SwapFailure::NotDone(failure.into_error(DOING))),
             Err(Failure::Lost(error)) => match self.was_swapped(session).await {
                 Ok(true) => Ok(()),
-                Ok(false) => Err(error),
-                Err(second) => Err(unknown_outcome(&self.target, &error).with_source(second)),
+                Ok(false) => Err(SwapFailure::NotDone(error)),
+                Err(second) => {
+                    tracing::debug!(error = %second, "the session could not be looked for");
+                    Err(SwapFailure::Unknown(unknown_outcome(&self.target, error, false)))
+                }
             },
         }
     }
 
     async fn was_swapped(&self, session: &Session) -> Result<bool> {
-        let mut other = session.again().await?;
-        // As long as the first connection lives its statement may still be carried out.
-        let _ = other.attempt(&format!("KILL {}", session.id()), DOING).await;
-        let deadline = Instant::now() + END_WAIT;
-        let ask = format!("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID = {}", session.id());
-        while other.rows(&ask).await?.first().is_some_and(|row| cell(row, 0) != "0") {
-            if Instant::now() > deadline {
-                return Err(Error::timeout("the broken connection does not end on the server"));
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        let mut other = outcome::after_its_end(session).await?;
         let swapped = !exists(&mut other, &self.new).await?;
         other.close().await;
         Ok(swapped)
+    }
+
+    /// Lets the numbers that the server gives to rows go on where the old table's stand.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub(super) async fn carry_numbers_over(&self, session: &mut Session) -> Result<()> {
+        let rows = session.rows(&format!("SHOW CREATE TABLE {}", self.target.sql())).await?;
+        let Some(next) = rows.first().and_then(|row| next_number(cell(row, 1))) else { return Ok(()) };
+        let sql = format!("ALTER TABLE {} AUTO_INCREMENT = {next}", self.new.sql());
+        session.run(&sql, "keeping the next number of the table").await.map(drop)
     }
 
     /// Counts and removes the old table. The new one is in place: nothing that fails here is an error of the write.
@@ -128,18 +139,15 @@ impl Beside {
     }
 }
 
-/// A step whose end nobody saw.
-pub(super) fn unknown_outcome(table: &TableName, error: &Error) -> Error {
-    Error::network(format!(
-        "the connection was lost while the rows of table `{table}` were being committed: they are there or not, all of them \
-         or none ({})",
-        error.message()
-    ))
-    .with_retryable(false)
-    .with_hint("look whether the new rows are in the table; run again only if they are not")
+/// Why an exchange did not end well.
+pub(super) enum SwapFailure {
+    /// The old table is in place, and stays there.
+    NotDone(Error),
+    /// Nobody knows.
+    Unknown(Error),
 }
 
-async fn exists(session: &mut Session, name: &TableName) -> Result<bool> {
+pub(super) async fn exists(session: &mut Session, name: &TableName) -> Result<bool> {
     let sql = format!(
         "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {}",
         text(&name.schema),
@@ -148,9 +156,11 @@ async fn exists(session: &mut Session, name: &TableName) -> Result<bool> {
     Ok(session.rows(&sql).await?.first().is_some_and(|row| cell(row, 0) != "0"))
 }
 
-/// FNV-1a: the same for the same name in every version of every program.
-fn fingerprint(name: &str) -> u64 {
-    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+/// The next number of a table as `SHOW CREATE TABLE` writes it, before any text of a user's among its options.
+fn next_number(statement: &str) -> Option<u64> {
+    let options = &statement[statement.rfind("\n) ")?..];
+    let after = options.split('\'').next()?.split_once(" AUTO_INCREMENT=")?.1;
+    after.split(|character: char| !character.is_ascii_digit()).next()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -163,7 +173,18 @@ mod tests {
         let beside = Beside::of(&name("t"));
         assert_eq!(beside.new.schema, "db");
         assert_ne!(beside.new, Beside::of(&name("u")).new);
-        assert_eq!(fingerprint(""), 0xcbf2_9ce4_8422_2325);
         assert!(Beside::of(&name(&"x".repeat(64))).new.table.len() <= 64);
+    }
+
+    #[test]
+    fn s41_the_next_number_is_read_from_the_options_alone() {
+        let statement =
+            |options: &str| format!("CREATE TABLE `t` (\n  `a` int COMMENT 'x AUTO_INCREMENT=5'\n) {options}");
+        assert_eq!(
+            next_number(&statement("ENGINE=InnoDB AUTO_INCREMENT=18446744073709551615 DEFAULT CHARSET=utf8mb4")),
+            Some(u64::MAX)
+        );
+        assert_eq!(next_number(&statement("ENGINE=InnoDB AUTO_INCREMENT=7 COMMENT='AUTO_INCREMENT=5'")), Some(7));
+        assert_eq!(next_number(&statement("ENGINE=InnoDB COMMENT='x AUTO_INCREMENT=5'")), None);
     }
 }

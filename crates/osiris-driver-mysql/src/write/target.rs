@@ -2,10 +2,11 @@
 
 use osiris_core::Result;
 
+use super::dependents::Dependents;
 use super::session::Session;
 
 /// A table by its full name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct TableName {
     pub(super) schema: String,
     pub(super) table: String,
@@ -21,6 +22,23 @@ impl TableName {
     pub(super) fn sibling(&self, table: String) -> Self {
         Self { schema: self.schema.clone(), table }
     }
+}
+
+impl TableName {
+    /// A short mark of its own, the same in every version of every program.
+    pub(super) fn mark(&self) -> String {
+        format!("{:016x}", fingerprint(&self.to_string()))
+    }
+
+    /// The name of the server's lock that its writers take.
+    pub(super) fn lock(&self) -> String {
+        format!("osiris:{}", self.mark())
+    }
+}
+
+/// FNV-1a.
+fn fingerprint(name: &str) -> u64 {
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 impl std::fmt::Display for TableName {
@@ -59,6 +77,7 @@ pub(super) enum Kind {
     Json,
     Uuid,
     Geometry,
+    Vector,
     /// A type that takes a text in a form of its own, such as INET6.
     Other,
 }
@@ -91,10 +110,7 @@ pub(super) struct Target {
     pub(super) is_view: bool,
     pub(super) engine: String,
     pub(super) transactional: bool,
-    pub(super) has_triggers: bool,
-    pub(super) has_foreign_keys: bool,
-    /// Tables whose rows would go or change when rows of this one go.
-    pub(super) cascades_to: Vec<String>,
+    pub(super) dependents: Dependents,
 }
 
 impl Target {
@@ -122,23 +138,14 @@ impl Target {
         let transactional = session
             .rows(&format!("SELECT TRANSACTIONS FROM information_schema.ENGINES WHERE ENGINE = {}", text(&engine)))
             .await?;
-        let triggers = session
-            .rows(&format!(
-                "SELECT COUNT(*) FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = {} AND EVENT_OBJECT_TABLE = {}",
-                text(&name.schema),
-                text(&name.table)
-            ))
-            .await?;
-        let (has_foreign_keys, cascades_to) = foreign_keys(session, name).await?;
+        let dependents = Dependents::read(session, name, &engine).await?;
         Ok(Some(Self {
             unique: unique_indexes(session, &place).await?,
             columns,
             is_view,
             engine,
             transactional: transactional.first().is_some_and(|row| cell(row, 0) == "YES"),
-            has_triggers: triggers.first().is_some_and(|row| cell(row, 0) != "0"),
-            has_foreign_keys,
-            cascades_to,
+            dependents,
         }))
     }
 }
@@ -193,6 +200,7 @@ fn kind(row: &[Option<String>]) -> Kind {
         "uuid" => Kind::Uuid,
         "geometry" | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring" | "multipolygon"
         | "geometrycollection" | "geomcollection" => Kind::Geometry,
+        "vector" => Kind::Vector,
         _ => Kind::Other,
     }
 }
@@ -238,24 +246,6 @@ async fn unique_indexes(session: &mut Session, place: &str) -> Result<Vec<Unique
     Ok(indexes.into_iter().map(|(_, index)| index).collect())
 }
 
-/// Whether foreign keys start or end at the table, and which tables would be changed by a deletion.
-async fn foreign_keys(session: &mut Session, name: &TableName) -> Result<(bool, Vec<String>)> {
-    let (schema, table) = (text(&name.schema), text(&name.table));
-    let sql = format!(
-        "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, DELETE_RULE, REFERENCED_TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS \
-         WHERE (CONSTRAINT_SCHEMA = {schema} AND TABLE_NAME = {table}) \
-         OR (UNIQUE_CONSTRAINT_SCHEMA = {schema} AND REFERENCED_TABLE_NAME = {table})"
-    );
-    let rows = session.rows(&sql).await?;
-    let acts = |rule: &str| rule == "CASCADE" || rule.starts_with("SET");
-    let cascades = rows
-        .iter()
-        .filter(|row| cell(row, 3).eq_ignore_ascii_case(&name.table) && acts(cell(row, 2)))
-        .map(|row| format!("{}.{}", cell(row, 0), cell(row, 1)))
-        .collect();
-    Ok((!rows.is_empty(), cascades))
-}
-
 /// A text in SQL; the session has backslash escapes on.
 pub(super) fn text(value: &str) -> String {
     format!("'{}'", value.replace('\\', "\\\\").replace('\'', "''"))
@@ -272,6 +262,11 @@ mod tests {
     #[test]
     fn members_are_read_with_quotes_commas_and_parentheses_in_them() {
         assert_eq!(members("enum('a','it''s',',',')','')"), ["a", "it's", ",", ")", ""]);
+    }
+
+    #[test]
+    fn the_mark_of_a_table_never_changes() {
+        assert_eq!(fingerprint(""), 0xcbf2_9ce4_8422_2325);
     }
 
     #[test]

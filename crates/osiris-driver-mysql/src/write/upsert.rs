@@ -37,7 +37,12 @@ impl Upsert<'_> {
     /// # Errors
     /// Keys that come twice, or anything but single rows at fault, or too many of those.
     pub(super) async fn run(&mut self, scan: TableScan) -> Result<(Written, Loaded)> {
-        let looks_for_duplicates = self.config.dedupe == Dedupe::Error && !self.keys_are_distinct().await?;
+        let fields = std::sync::Arc::clone(&self.fields);
+        let looks_for_duplicates = match key_in_store(self.config, &fields) {
+            _ if self.config.dedupe != Dedupe::Error => false,
+            None => true,
+            Some(key) => !self.session.meanwhile(self.ctx.store().is_unique(self.input, &key)).await??,
+        };
         let stage = self.table.sibling("osiris_stage".to_owned()).sql();
         self.session.run(&format!("DROP TEMPORARY TABLE IF EXISTS {stage}"), DOING).await?;
         self.session.run(&self.create_stage(&stage), "making a staging table").await?;
@@ -84,21 +89,6 @@ impl Upsert<'_> {
         names.join(", ")
     }
 
-    /// Whether the store can tell that no two rows have the same key for the server either: it can for values that arrive as they are and
-    /// that no collation compares. Grouping a million rows takes the server seconds.
-    async fn keys_are_distinct(&self) -> Result<bool> {
-        let key: Option<Vec<&Field>> = self
-            .config
-            .key_names()
-            .iter()
-            .map(|name| self.fields.iter().find(|field| same(&field.target, name)))
-            .map(|field| field.filter(|field| field.conversion.keeps_apart()))
-            .collect();
-        let Some(key) = key else { return Ok(false) };
-        let sources: Vec<&str> = key.iter().map(|field| field.source.as_str()).collect();
-        self.ctx.store().is_unique(self.input, &sources).await
-    }
-
     async fn refuse_duplicates(&mut self, stage: &str) -> Result<()> {
         let key = self.key_list("");
         let sql = format!(
@@ -140,7 +130,7 @@ impl Upsert<'_> {
                 continue;
             }
             self.session.run("SAVEPOINT osiris_merge", DOING).await?;
-            match self.merge_range(stage, from, to, rows).await? {
+            match self.merge_range(stage, from, to).await? {
                 Ok(part) => add(written, &part),
                 Err((column, reason)) => {
                     self.session.run("ROLLBACK TO SAVEPOINT osiris_merge", DOING).await?;
@@ -170,7 +160,6 @@ impl Upsert<'_> {
         stage: &str,
         from: u64,
         to: u64,
-        rows: u64,
     ) -> Result<Result<Written, (Option<String>, String)>> {
         let range = format!("s.{} BETWEEN {from} AND {to}", quote(NUMBER));
         let single = self.target.unique.len() == 1;
@@ -180,6 +169,11 @@ impl Upsert<'_> {
             (false, OnConflict::Update) => &[Step::Update, Step::InsertMissing],
             (false, OnConflict::Ignore) => &[Step::InsertMissing],
         };
+        // Rows that no statement touches are counted by a question of their own.
+        let mut left_alone = 0;
+        if !single && self.sql(Step::Update, stage, &range).is_none() {
+            left_alone = self.count_present(stage, &range).await?;
+        }
         for step in steps {
             let Some(sql) = self.sql(*step, stage, &range) else { continue };
             let done = match self.session.attempt(&sql, DOING).await {
@@ -195,14 +189,30 @@ impl Upsert<'_> {
                     return Ok(Err(reason(&warning.message)));
                 }
             }
-            step.count(&done, &mut part);
+            left_alone += step.count(&done, &mut part)?;
         }
-        let rest = rows.saturating_sub(part.inserted + part.updated);
         match self.config.on_conflict {
-            OnConflict::Update => part.unchanged = rest,
-            OnConflict::Ignore => part.ignored = rest,
+            OnConflict::Update => part.unchanged = left_alone,
+            OnConflict::Ignore => part.ignored = left_alone,
         }
         Ok(Ok(part))
+    }
+
+    /// How many rows of a range have a key that is in the table.
+    async fn count_present(&mut self, stage: &str, range: &str) -> Result<u64> {
+        let keys = self.joined("t");
+        let sql = format!(
+            "SELECT COUNT(*) FROM {stage} AS s WHERE {range} AND EXISTS (SELECT 1 FROM {} AS t WHERE {keys})",
+            self.table.sql()
+        );
+        let rows = self.session.rows(&sql).await?;
+        rows.first().and_then(|row| cell(row, 0).parse().ok()).ok_or_else(uncounted)
+    }
+
+    /// The condition that a row of the staging table has the key of one of the table.
+    fn joined(&self, table: &str) -> String {
+        let keys = self.config.key_names().iter().map(|name| quote(name));
+        keys.map(|key| format!("{table}.{key} = s.{key}")).collect::<Vec<_>>().join(" AND ")
     }
 
     fn sql(&self, step: Step, stage: &str, range: &str) -> Option<String> {
@@ -217,8 +227,6 @@ impl Upsert<'_> {
             .map(|field| quote(&field.target))
             .collect();
         let keys: Vec<String> = self.config.key_names().iter().map(|name| quote(name)).collect();
-        let joined =
-            |left: &str| keys.iter().map(|key| format!("{left}.{key} = s.{key}")).collect::<Vec<_>>().join(" AND ");
         let (into, from) =
             (names.join(", "), names.iter().map(|name| format!("s.{name}")).collect::<Vec<_>>().join(", "));
         match step {
@@ -241,14 +249,14 @@ impl Upsert<'_> {
                 let assignments: Vec<String> = others.iter().map(|name| format!("t.{name} = s.{name}")).collect();
                 Some(format!(
                     "UPDATE {table} AS t JOIN {stage} AS s ON {} SET {} WHERE {range}",
-                    joined("t"),
+                    self.joined("t"),
                     assignments.join(", ")
                 ))
             }
             Step::InsertMissing => Some(format!(
                 "INSERT INTO {table} ({into}) SELECT {from} FROM {stage} AS s \
                  WHERE {range} AND NOT EXISTS (SELECT 1 FROM {table} AS t WHERE {}) ORDER BY s.{}",
-                joined("t"),
+                self.joined("t"),
                 quote(NUMBER)
             )),
         }
@@ -265,6 +273,17 @@ impl Upsert<'_> {
     }
 }
 
+/// The columns of the key in the store, where it can tell that no two rows have the same key for the server either: it can for values
+/// that arrive as they are and that no collation compares. Grouping a million rows takes the server seconds.
+fn key_in_store<'a>(config: &WriterConfig, fields: &'a [Field]) -> Option<Vec<&'a str>> {
+    config
+        .key_names()
+        .iter()
+        .map(|name| fields.iter().find(|field| same(&field.target, name)))
+        .map(|field| field.filter(|field| field.conversion.keeps_apart()).map(|field| field.source.as_str()))
+        .collect()
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Step {
     InsertOrUpdate,
@@ -273,18 +292,33 @@ enum Step {
 }
 
 impl Step {
-    fn count(self, done: &Done, part: &mut Written) {
-        match self {
+    /// Adds what the server counted, and returns how many rows it met and left as they were.
+    fn count(self, done: &Done, part: &mut Written) -> Result<u64> {
+        let number = |name: &str| done.number(name).ok_or_else(uncounted);
+        let (met, changed) = match self {
             // One affected row for each new one, two for each that was changed, none for one that was equal.
             Self::InsertOrUpdate => {
-                let updated = done.number("Duplicates").unwrap_or(0);
-                part.updated = updated;
-                part.inserted = done.affected.saturating_sub(2 * updated);
+                part.updated = number("Duplicates")?;
+                part.inserted = done.affected.checked_sub(2 * part.updated).ok_or_else(uncounted)?;
+                (number("Records")?, part.inserted + part.updated)
             }
-            Self::Update => part.updated = done.affected,
-            Self::InsertMissing => part.inserted = done.affected,
-        }
+            Self::Update => {
+                part.updated = number("Changed")?;
+                (number("Rows matched")?, part.updated)
+            }
+            Self::InsertMissing => {
+                part.inserted = done.affected;
+                (number("Records")?, part.inserted)
+            }
+        };
+        met.checked_sub(changed).ok_or_else(uncounted)
     }
+}
+
+/// The numbers in an answer do not go together.
+fn uncounted() -> Error {
+    Error::integrity("the server does not say how many rows it has merged")
+        .with_hint("report a bug, with the server's version")
 }
 
 fn add(total: &mut Written, part: &Written) {
@@ -292,4 +326,30 @@ fn add(total: &mut Written, part: &Written) {
     total.updated += part.updated;
     total.unchanged += part.unchanged;
     total.ignored += part.ignored;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn done(affected: u64, numbers: &[(&str, u64)]) -> Done {
+        let info = numbers.iter().map(|&(name, number)| (name.to_owned(), number)).collect();
+        Done { affected, info, warnings: 0 }
+    }
+
+    #[test]
+    fn s49_rows_that_are_left_alone_are_counted_by_the_server_and_not_the_rest() {
+        let mut part = Written::default();
+        let answer = done(5, &[("Records", 10), ("Duplicates", 2), ("Warnings", 0)]);
+        assert_eq!(Step::InsertOrUpdate.count(&answer, &mut part).unwrap(), 7);
+        assert_eq!((part.inserted, part.updated), (1, 2));
+        let answer = done(1, &[("Rows matched", 4), ("Changed", 1)]);
+        assert_eq!(Step::Update.count(&answer, &mut part).unwrap(), 3);
+        for silent in
+            [done(5, &[]), done(5, &[("Records", 1), ("Duplicates", 2)]), done(1, &[("Records", 9), ("Duplicates", 2)])]
+        {
+            let error = Step::InsertOrUpdate.count(&silent, &mut Written::default()).unwrap_err();
+            assert_eq!(error.kind(), osiris_core::ErrorKind::Integrity);
+        }
+    }
 }

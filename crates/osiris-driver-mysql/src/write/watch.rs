@@ -8,12 +8,14 @@ use mysql_async::prelude::Queryable;
 use osiris_core::Error;
 
 use super::answer::Failure;
+use super::ending;
+use crate::client::Identity;
 use crate::config::MysqlConnection;
 use crate::wire::{self, wire_error};
 
 /// Waits for an answer without a limit of time as long as the server is at work, and no longer.
 pub(super) struct Watch {
-    pub(super) id: u64,
+    pub(super) identity: Identity,
     pub(super) connection: MysqlConnection,
     pub(super) base_dir: PathBuf,
     pub(super) doing: String,
@@ -45,15 +47,12 @@ impl Watch {
     async fn is_at_work(&self) -> bool {
         let ask = async {
             let mut conn = wire::open(&self.connection, &self.base_dir).await.ok()?;
-            let sql = format!(
-                "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID = {} AND COMMAND <> 'Sleep'",
-                self.id
-            );
-            let count: Option<u64> = conn.query_first(sql).await.ok()?;
+            let here = ending::identity(&mut conn).await.ok()?;
+            let command: Option<String> = conn.query_first(self.identity.find()).await.ok()?;
             let _ = conn.disconnect().await;
-            count
+            command.filter(|_| self.identity.is_of_same_server(&here))
         };
         let limit = self.connection.connect_timeout + self.connection.read_timeout;
-        matches!(tokio::time::timeout(limit, ask).await, Ok(Some(count)) if count > 0)
+        matches!(tokio::time::timeout(limit, ask).await, Ok(Some(command)) if command != "Sleep")
     }
 }

@@ -2,10 +2,10 @@
 
 use osiris_core::{ErrorKind, RetryPolicy, StepOutput};
 use osiris_testkit::database::texts;
-use osiris_testkit::services::MariadbOptions;
+use osiris_testkit::services::MysqlOptions;
 use serde_json::{Value, json};
 
-use crate::subject::Reading;
+use super::subject::Reading;
 
 pub(crate) struct Runs {
     pub(crate) reading: Reading,
@@ -45,7 +45,7 @@ impl Runs {
 
 #[tokio::test]
 async fn runs_take_every_row_once_also_at_the_boundary() {
-    let Some(reading) = Reading::start(MariadbOptions::new()).await else { return };
+    let Some(reading) = Reading::start(MysqlOptions::new()).await else { return };
     reading
         .execute(
             "CREATE TABLE t (id INT PRIMARY KEY, at DATETIME(6)); \
@@ -85,7 +85,7 @@ async fn runs_take_every_row_once_also_at_the_boundary() {
 
 #[tokio::test]
 async fn every_kind_of_cursor_keeps_its_precision() {
-    let Some(reading) = Reading::start(MariadbOptions::new()).await else { return };
+    let Some(reading) = Reading::start(MysqlOptions::new()).await else { return };
     let mut runs = Runs { reading, config: json!({}), state: None };
     for (kind, first, second, third) in [
         ("BIGINT UNSIGNED", "18446744073709551613", "18446744073709551614", "18446744073709551615"),
@@ -121,7 +121,7 @@ async fn every_kind_of_cursor_keeps_its_precision() {
 
 #[tokio::test]
 async fn initial_lag_and_boundary_do_what_they_say() {
-    let Some(reading) = Reading::start(MariadbOptions::new()).await else { return };
+    let Some(reading) = Reading::start(MysqlOptions::new()).await else { return };
     reading
         .execute(
             "CREATE TABLE t (id INT, at DATETIME); INSERT INTO t VALUES (1, '2024-01-01 00:00:00'), \
@@ -153,9 +153,9 @@ async fn initial_lag_and_boundary_do_what_they_say() {
 
 #[tokio::test]
 async fn the_upper_bound_is_frozen_before_the_first_row() {
-    let Some(reading) = Reading::start(MariadbOptions::new()).await else { return };
+    let Some(reading) = Reading::start(MysqlOptions::new()).await else { return };
     reading
-        .execute("CREATE TABLE t (id INT PRIMARY KEY, v INT); INSERT INTO t SELECT seq, seq FROM seq_1_to_50000")
+        .execute("CREATE TABLE t (id INT PRIMARY KEY, v INT); INSERT INTO t SELECT seq, seq FROM JSON_TABLE(CONCAT('[', REPEAT('0,', 49999), '0]'), '$[*]' COLUMNS (seq FOR ORDINALITY)) numbers")
         .await;
     let mut runs = Runs { reading, config: json!({"table": "t", "cursor": {"column": "id"}}), state: None };
     // A writer appends all the while; what it adds belongs to one run or another, and to only one.

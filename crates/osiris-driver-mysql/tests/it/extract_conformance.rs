@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use arrow::array::AsArray as _;
 use osiris_core::{Error, ErrorKind, Registry, Result};
-use osiris_testkit::services::Mariadb;
 use osiris_testkit::{Fault, Incremental, InvalidConfig, Job, Place, Sample, Subject, async_trait};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
+
+use super::Server;
 
 osiris_testkit::conformance_suite!(extract, extractor, Source::default());
 
@@ -21,23 +22,23 @@ const NOT_APPLICABLE: [(&str, &str); 4] = [
 /// The table `source` of a server of the test's own.
 #[derive(Default)]
 struct Source {
-    server: OnceCell<Mariadb>,
+    server: OnceCell<Server>,
 }
 
 impl Source {
-    async fn server(&self) -> Result<&Mariadb> {
+    async fn server(&self) -> Result<&Server> {
         let start = || async {
-            Mariadb::start().await?.ok_or_else(|| Error::unknown("tests that need `mariadb` are left out"))
+            Server::start().await?.ok_or_else(|| Error::unknown("tests that need this server are left out"))
         };
         self.server.get_or_try_init(start).await
     }
 
-    fn job(server: &Mariadb, config: Value) -> Job {
+    fn job(server: &Server, config: Value) -> Job {
         Job::new(config).connection(server.connection())
     }
 
     /// Fills the table without the driver.
-    async fn fill(server: &Mariadb, sample: Sample) -> Result<()> {
+    async fn fill(server: &Server, sample: Sample) -> Result<()> {
         server
             .execute(
                 "DROP TABLE IF EXISTS source; CREATE TABLE source (id BIGINT PRIMARY KEY, name TEXT, amount DECIMAL(12,2), \
@@ -69,7 +70,7 @@ impl Subject for Source {
     }
 
     fn service(&self) -> Option<&'static str> {
-        Some("mariadb")
+        Some(Server::SERVICE)
     }
 
     fn register(&self, registry: &mut Registry) -> Result<()> {

@@ -1,26 +1,8 @@
-//! The driver through the eyes of a runner: real servers, a real store.
+//! The driver through the eyes of a runner: real servers, a real store. The same files are two modules, one for each server: a test
+//! that is about one of them asks `Server::IS_MARIADB`, or lies in the directory of that module.
 
+#![allow(clippy::duplicate_mod, reason = "every test runs with both servers")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends at the first surprise")]
 
-mod cursor;
-mod cursor_bounds;
-mod discover;
-mod doctor;
-mod extract;
-mod extract_conformance;
-mod guard;
-mod overwrite;
-mod partition;
-mod pool;
-mod read_faults;
-mod rejects;
-mod round_trip;
-mod secrets;
-mod subject;
-mod tls;
-mod upsert;
-mod verify;
-mod write;
-mod write_conformance;
-mod write_faults;
-mod write_speed;
+mod mariadb;
+mod mysql;

@@ -2,20 +2,21 @@
 
 use osiris_core::ErrorKind;
 use osiris_testkit::database::texts;
-use osiris_testkit::services::MariadbOptions;
+use osiris_testkit::services::MysqlOptions;
 use serde_json::json;
 use tokio::sync::oneshot;
 
-use crate::subject::Reading;
+use super::subject::Reading;
 
 #[tokio::test]
 async fn ranges_of_every_kind_hold_every_row_once() {
-    let Some(reading) = Reading::start(MariadbOptions::new()).await else { return };
+    let Some(reading) = Reading::start(MysqlOptions::new()).await else { return };
+    reading.execute(&format!("GRANT RELOAD ON *.* TO {}", reading.server.account())).await;
     reading
         .execute(
             "CREATE TABLE t (id BIGINT UNSIGNED, d DATE, m DATETIME(6), s TIMESTAMP NULL, x INT) ENGINE=InnoDB;
              INSERT INTO t SELECT seq * 1000003, '2000-01-01' + INTERVAL seq DAY, '2000-01-01' + INTERVAL seq * 7 MINUTE, \
-             '2000-01-01' + INTERVAL seq HOUR, seq FROM seq_1_to_5000;
+             '2000-01-01' + INTERVAL seq HOUR, seq FROM JSON_TABLE(CONCAT('[', REPEAT('0,', 4999), '0]'), '$[*]' COLUMNS (seq FOR ORDINALITY)) numbers;
              INSERT INTO t VALUES (NULL, NULL, NULL, NULL, -1), (18446744073709551615, '9999-12-31', '9999-12-31', NULL, -2);
              CREATE TABLE e (id INT) ENGINE=InnoDB; CREATE TABLE one (id INT) ENGINE=InnoDB; INSERT INTO one VALUES (5), (5), (NULL)",
         )
@@ -42,9 +43,10 @@ async fn ranges_of_every_kind_hold_every_row_once() {
 
 #[tokio::test]
 async fn all_ranges_are_read_at_one_moment_while_amounts_move_between_them() {
-    let Some(reading) = Reading::start(MariadbOptions::new()).await else { return };
+    let Some(reading) = Reading::start(MysqlOptions::new()).await else { return };
+    reading.execute(&format!("GRANT RELOAD ON *.* TO {}", reading.server.account())).await;
     reading
-        .execute("CREATE TABLE t (id INT PRIMARY KEY, amount BIGINT) ENGINE=InnoDB; INSERT INTO t SELECT seq, 1000 FROM seq_1_to_4000")
+        .execute("CREATE TABLE t (id INT PRIMARY KEY, amount BIGINT) ENGINE=InnoDB; INSERT INTO t SELECT seq, 1000 FROM JSON_TABLE(CONCAT('[', REPEAT('0,', 3999), '0]'), '$[*]' COLUMNS (seq FOR ORDINALITY)) numbers")
         .await;
     let mut connection = reading.server.connect().await.unwrap();
     let (stop, mut stopped) = oneshot::channel::<()>();
@@ -73,7 +75,7 @@ async fn all_ranges_are_read_at_one_moment_while_amounts_move_between_them() {
 
 #[tokio::test]
 async fn a_missing_privilege_is_named_and_nothing_is_read() {
-    let Some(reading) = Reading::start(MariadbOptions::new()).await else { return };
+    let Some(reading) = Reading::start(MysqlOptions::new()).await else { return };
     let database = reading.server.database();
     reading
         .execute(&format!(
@@ -96,7 +98,7 @@ async fn a_missing_privilege_is_named_and_nothing_is_read() {
 
 #[tokio::test]
 async fn columns_that_cannot_be_divided_and_clauses_that_contradict_are_refused() {
-    let Some(reading) = Reading::start(MariadbOptions::new()).await else { return };
+    let Some(reading) = Reading::start(MysqlOptions::new()).await else { return };
     reading.execute("CREATE TABLE t (v VARCHAR(9)) ENGINE=InnoDB; CREATE TABLE old (id INT) ENGINE=MyISAM").await;
     let failure = reading.failure(json!({"table": "old", "partition_by": "id"})).await;
     assert!(failure.error.report().contains("engine MyISAM, which has no transactions"), "{}", failure.error.report());
@@ -111,4 +113,25 @@ async fn columns_that_cannot_be_divided_and_clauses_that_contradict_are_refused(
         json!({"table": "t", "partition_by": "a", "cursor": {"column": "b"}, "limit": 3, "columns": ["a", "A"]});
     let problems: Vec<String> = driver.check_config(&config).into_iter().map(|problem| problem.pointer).collect();
     assert_eq!(problems, ["/columns/1", "/partition_by", "/limit"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s43_writers_are_let_through_while_the_lock_is_waited_for() {
+    let Some(reading) = Reading::start(MysqlOptions::new()).await else { return };
+    reading.execute("CREATE TABLE t (id INT PRIMARY KEY, v INT); INSERT INTO t VALUES (1, 1), (2, 2)").await;
+    let mut writer = reading.server.connect().await.unwrap();
+    sqlx::raw_sql("BEGIN; UPDATE t SET v = 3 WHERE id = 1").execute(&mut writer).await.unwrap();
+    let extraction = reading.run("parts", json!({"table": "t", "partition_by": "id", "timeout": 60}), json!({}));
+    let others = async {
+        let waits = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'LOCK TABLES%'";
+        while reading.server.value(waits).await.unwrap().as_deref() == Some("0") {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        let started = std::time::Instant::now();
+        reading.execute("INSERT INTO t VALUES (3, 3)").await;
+        assert!(started.elapsed() < std::time::Duration::from_secs(10), "{:?}", started.elapsed());
+        sqlx::raw_sql("COMMIT").execute(&mut writer).await.unwrap();
+    };
+    let (output, ()) = tokio::join!(extraction, others);
+    assert_eq!(output.unwrap().rows, 3);
 }

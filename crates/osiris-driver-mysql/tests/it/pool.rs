@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use osiris_testkit::services::{Mariadb, MariadbOptions};
+use osiris_testkit::services::MysqlOptions;
 use osiris_testkit::{Bench, Sample};
 use serde_json::json;
 
+use super::Server;
+
 /// Polls until the server has no connection but the one that asks.
-async fn left_alone(server: &Mariadb, after: &str) {
+async fn left_alone(server: &Server, after: &str) {
     let sql = "SELECT GROUP_CONCAT(INFO, COMMAND) FROM information_schema.PROCESSLIST \
                WHERE USER = 'osiris' AND ID <> CONNECTION_ID()";
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -22,7 +24,7 @@ async fn left_alone(server: &Mariadb, after: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_connection_outlives_its_step() {
-    let Some(server) = Mariadb::start_with(MariadbOptions::new()).await.unwrap() else { return };
+    let Some(server) = Server::start_with(MysqlOptions::new()).await.unwrap() else { return };
     server.execute("CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1), (2)").await.unwrap();
     let bench = Bench::new(osiris_driver_mysql::register).unwrap();
     let read =

@@ -6,7 +6,7 @@ use osiris_core::ErrorKind;
 use osiris_testkit::database::read_faults::{self, ROWS, connection, prepared};
 use serde_json::json;
 
-use crate::subject::Mysql;
+use super::subject::Mysql;
 
 #[tokio::test]
 async fn a_connection_cut_anywhere_leaves_nothing_and_is_a_network_error() {
@@ -52,7 +52,10 @@ async fn kill(mut connection: sqlx::MySqlConnection, what: &str) {
     };
     if what == "SERVER" {
         let pid: (String,) =
-            sqlx::query_as("SELECT CAST(@@pid_file AS CHAR)").fetch_one(&mut connection).await.unwrap();
+            sqlx::query_as("SELECT CAST(CONCAT(IF(@@pid_file LIKE '/%', '', @@datadir), @@pid_file) AS CHAR)")
+                .fetch_one(&mut connection)
+                .await
+                .unwrap();
         let pid = std::fs::read_to_string(pid.0.trim()).unwrap();
         std::process::Command::new("kill").args(["-9", pid.trim()]).status().unwrap();
         return;

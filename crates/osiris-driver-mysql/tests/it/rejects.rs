@@ -4,7 +4,8 @@ use osiris_core::ErrorKind;
 use osiris_testkit::database::config;
 use serde_json::json;
 
-use crate::subject::Writing;
+use super::Server;
+use super::subject::Writing;
 
 const TABLE: &str = "CREATE TABLE parent (id INT PRIMARY KEY); INSERT INTO parent VALUES (1), (2); \
     CREATE TABLE t (id INT PRIMARY KEY, n TINYINT NOT NULL, s VARCHAR(3) CHARACTER SET latin1, c CHAR(4), e ENUM('a','b'), d DECIMAL(4,1), \
@@ -40,9 +41,15 @@ async fn each_kind_of_bad_row_is_kept_and_every_other_row_is_written_by_either_c
     }
     // The reasons differ in their words: one channel warns, the other refuses.
     let places = |text: &str| -> Vec<String> {
-        text.lines().map(|line| line.rsplit_once('|').map_or(line, |(place, _)| place).to_owned()).collect()
+        let place = |line: &str| line.rsplit_once('|').map_or(line, |(place, _)| place).to_owned();
+        // MySQL names no column where a parameter has a character that the column's character set lacks.
+        text.lines().map(|line| place(line).replace("21|s", "21|-")).collect()
     };
     assert_eq!(places(&found[0]), places(&found[1]));
+    if !Server::IS_MARIADB {
+        assert!(found[0].contains("80|-|Check constraint"), "{}", found[0]);
+        return;
+    }
     insta::assert_snapshot!(found[0], @r"
     10|n|Out of range value for column 'n'
     11|n|it is NULL, and the column of the table is NOT NULL
@@ -90,7 +97,8 @@ async fn duplicate_keys_in_an_append_are_rejects() {
     let data = "SELECT unnest([1, 2, 3, 2, 4])::INTEGER AS id";
     let output = writing.write(config(json!({"max_rejects": 2})), data).await.unwrap();
     assert_eq!((output.counts.inserted, output.counts.rejected), (3, 2));
-    insta::assert_snapshot!(writing.rejects().await, @"
+    // MySQL names the table of the key.
+    insta::assert_snapshot!(writing.rejects().await.replace("'t.PRIMARY'", "'PRIMARY'"), @"
     3|-|Duplicate entry '3' for key 'PRIMARY'
     4|-|Duplicate entry '2' for key 'PRIMARY'
     ");
@@ -122,7 +130,13 @@ async fn texts_are_parsed_strictly_into_typed_columns() {
     let output = writing.write(config(json!({"max_rejects": 6})), data).await.unwrap();
     assert_eq!((output.counts.inserted, output.counts.rejected), (1, 6));
     assert_eq!(writing.shown("SELECT n, d, m, y, bits + 0 FROM t").await, "12|2024-02-29|1.50|2024|5");
-    insta::assert_snapshot!(writing.rejects().await, @"
+    let mut rejects = writing.rejects().await;
+    if !Server::IS_MARIADB {
+        // The same rows and columns, in the other server's words.
+        rejects = rejects.replace("4|d|Out of range value for", "4|d|Data truncated for");
+        rejects = rejects.replace("7|bits|Data too long for", "7|bits|Out of range value for");
+    }
+    insta::assert_snapshot!(rejects, @"
     2|n|it is not a number
     3|d|it is no date such as 2024-01-31
     4|d|Data truncated for column 'd'

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex};
 
 use osiris_testkit::Bench;
 use osiris_testkit::corpus::SECRETS;
-use osiris_testkit::services::{Mariadb, MariadbOptions};
+use osiris_testkit::services::MysqlOptions;
 use serde_json::json;
 
-use crate::doctor::check;
+use super::Server;
+use super::doctor::check;
 
 /// Every character that some way of writing a connection has stumbled over.
 const CHARACTERS: &str = "@ : / + = % ' \" space ů";
@@ -30,7 +31,7 @@ impl Write for Log {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_password_signs_in_and_none_shows() {
-    let Some(server) = Mariadb::start_with(MariadbOptions::new()).await.unwrap() else { return };
+    let Some(server) = Server::start_with(MysqlOptions::new()).await.unwrap() else { return };
     let log = Log::default();
     let writer = log.clone();
     tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).init();

@@ -2,12 +2,13 @@
 
 use osiris_core::{Registry, Result};
 use osiris_testkit::database::{self, DatabaseDriver};
-use osiris_testkit::services::Mariadb;
+
+use super::Server;
 
 pub(crate) struct Mysql;
 
 impl DatabaseDriver for Mysql {
-    type Server = Mariadb;
+    type Server = Server;
 
     const EXTRACTOR: &'static str = "mysql.extractor";
     const WRITER: &'static str = "mysql.writer";

@@ -3,10 +3,11 @@
 use osiris_core::HealthCategory;
 use osiris_testkit::database::check;
 use osiris_testkit::database::tls::{self, ENCRYPTED, outcome};
-use osiris_testkit::services::{Authority, Mariadb, MariadbOptions};
+use osiris_testkit::services::{Authority, MysqlOptions};
 use serde_json::{Value, json};
 
-use crate::subject::Mysql;
+use super::Server;
+use super::subject::Mysql;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_mode_does_what_it_says() {
@@ -25,7 +26,9 @@ async fn a_server_without_tls_is_refused_where_it_is_wanted() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_own_ca_is_the_only_one_that_counts() {
-    tls::an_own_ca_is_the_only_one_that_counts::<Mysql>("tls::in_a_process_with_other_system_roots").await;
+    let module = module_path!().split_once("::").map_or_else(String::new, |(_, module)| format!("{module}::"));
+    let second = format!("{module}in_a_process_with_other_system_roots");
+    tls::an_own_ca_is_the_only_one_that_counts::<Mysql>(&second).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -44,8 +47,8 @@ async fn a_client_shows_its_certificate_where_the_account_wants_one() {
     let (server_cert, server_key) = authority.issue(place.path(), "server", &["127.0.0.1".to_owned()]).unwrap();
     let options = [("ssl_ca", &ca), ("ssl_cert", &server_cert), ("ssl_key", &server_key)]
         .into_iter()
-        .fold(MariadbOptions::new(), |options, (name, path)| options.with_setting(name, path.to_str().unwrap()));
-    let Some(server) = Mariadb::start_with(options).await.unwrap() else { return };
+        .fold(MysqlOptions::new(), |options, (name, path)| options.with_setting(name, path.to_str().unwrap()));
+    let Some(server) = Server::start_with(options).await.unwrap() else { return };
     server
         .execute("CREATE USER carded@'%' IDENTIFIED BY 'pw1' REQUIRE X509; GRANT SELECT ON test.* TO carded@'%'")
         .await

@@ -4,7 +4,7 @@ use osiris_core::ErrorKind;
 use osiris_testkit::database::config;
 use serde_json::json;
 
-use crate::subject::Writing;
+use super::subject::Writing;
 
 fn upsert(more: serde_json::Value) -> serde_json::Value {
     let mut settings = config(json!({"mode": "upsert", "key": "id"}));

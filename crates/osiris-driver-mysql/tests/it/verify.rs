@@ -2,10 +2,10 @@
 
 use insta::assert_snapshot;
 use osiris_core::ErrorKind;
-use osiris_testkit::services::MariadbOptions;
+use osiris_testkit::services::MysqlOptions;
 use serde_json::json;
 
-use crate::subject::Reading;
+use super::subject::Reading;
 
 const TABLE: &str = "CREATE TABLE t (
     id INT PRIMARY KEY, flag TINYINT(1), bit1 BIT(1), filled INT(10) UNSIGNED ZEROFILL, d DECIMAL(20,5), f FLOAT, e ENUM('a','ů'),
@@ -15,10 +15,10 @@ const TABLE: &str = "CREATE TABLE t (
 
 #[tokio::test]
 async fn checksums_agree_for_every_type_by_ranges_and_by_a_cursor() {
-    let Some(reading) = Reading::start(MariadbOptions::new().with_setting("sql_mode", "ANSI_QUOTES")).await else {
+    let Some(reading) = Reading::start(MysqlOptions::new().with_setting("sql_mode", "ANSI_QUOTES")).await else {
         return;
     };
-    reading.execute(TABLE).await;
+    reading.execute(&super::extract::of_this_server(TABLE)).await;
     reading
         .execute(
             "INSERT INTO t VALUES
@@ -43,8 +43,9 @@ async fn checksums_agree_for_every_type_by_ranges_and_by_a_cursor() {
 
 #[tokio::test]
 async fn values_that_differ_are_named_by_their_columns_and_nothing_is_kept() {
-    let Some(reading) = Reading::start(MariadbOptions::new()).await else { return };
-    let query = "SELECT seq, CAST(RAND() * 1000000000 AS UNSIGNED) AS n FROM seq_1_to_1000";
+    let Some(reading) = Reading::start(MysqlOptions::new()).await else { return };
+    let query = "WITH RECURSIVE numbers (seq) AS (SELECT 1 UNION ALL SELECT seq + 1 FROM numbers WHERE seq < 1000) \
+                 SELECT seq, CAST(RAND() * 1000000000 AS UNSIGNED) AS n FROM numbers";
     let failure = reading.failure(json!({"query": query, "verify": "checksums"})).await;
     assert_eq!(failure.error.kind(), ErrorKind::Integrity);
     assert_snapshot!(failure.error, @"

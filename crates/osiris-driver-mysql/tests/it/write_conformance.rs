@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use osiris_core::{Error, ErrorKind, Registry, Result};
-use osiris_testkit::services::Mariadb;
 use osiris_testkit::{Destination, Fault, InvalidConfig, Job, Mode, Place, Rows, Subject, async_trait};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
+
+use super::Server;
 
 osiris_testkit::conformance_suite!(write, writer, Target::default());
 
@@ -15,18 +16,18 @@ const NOT_APPLICABLE: [(&str, &str); 2] = [("DRV-015", "no HTTP"), ("DRV-016", "
 /// The table `target` of a server of the test's own.
 #[derive(Default)]
 struct Target {
-    server: OnceCell<Mariadb>,
+    server: OnceCell<Server>,
 }
 
 impl Target {
-    async fn server(&self) -> Result<&Mariadb> {
+    async fn server(&self) -> Result<&Server> {
         let start = || async {
-            Mariadb::start().await?.ok_or_else(|| Error::unknown("tests that need `mariadb` are left out"))
+            Server::start().await?.ok_or_else(|| Error::unknown("tests that need this server are left out"))
         };
         self.server.get_or_try_init(start).await
     }
 
-    fn job(server: &Mariadb, config: Value) -> Job {
+    fn job(server: &Server, config: Value) -> Job {
         Job::new(config).connection(server.connection())
     }
 
@@ -52,7 +53,7 @@ impl Subject for Target {
     }
 
     fn service(&self) -> Option<&'static str> {
-        Some("mariadb")
+        Some(Server::SERVICE)
     }
 
     fn register(&self, registry: &mut Registry) -> Result<()> {

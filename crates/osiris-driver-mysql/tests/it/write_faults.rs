@@ -6,9 +6,10 @@ use std::time::Duration;
 use osiris_core::ErrorKind;
 use osiris_testkit::database::write_faults::{self, MODES, connection, cut, is_new, old, once, settings, told};
 use osiris_testkit::proxy::{Direction, Proxy};
-use osiris_testkit::services::{Mariadb, MariadbOptions};
+use osiris_testkit::services::MysqlOptions;
 
-use crate::subject::{Mysql, Writing};
+use super::Server;
+use super::subject::{Mysql, Writing};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_is_cut_anywhere_leaves_the_old_table_or_the_new() {
@@ -28,7 +29,7 @@ async fn a_network_that_stalls_is_noticed_and_one_that_comes_back_is_used() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_statement_that_somebody_kills_leaves_the_old_table() {
     let Some(writing) = Writing::new().await else { return };
-    writing.execute(&old::<Mariadb>()).await;
+    writing.execute(&old::<Server>()).await;
     let mut other = writing.server.connect().await.unwrap();
     sqlx::raw_sql("BEGIN; UPDATE t SET v = v + 0 WHERE id = 50; SELECT * FROM t FOR UPDATE")
         .execute(&mut other)
@@ -53,10 +54,10 @@ async fn a_statement_that_somebody_kills_leaves_the_old_table() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_that_nobody_saw_end_is_reported_as_such_and_not_tried_again() {
-    let Some(writing) = Writing::with(MariadbOptions::new()).await else { return };
+    let Some(writing) = Writing::with(MysqlOptions::new()).await else { return };
     let proxy = Proxy::start(writing.server.address().unwrap()).unwrap();
     let connection = connection(&writing.server, &proxy);
-    let before = old::<Mariadb>();
+    let before = old::<Server>();
     let what = (&connection, "append", before.as_str());
     // How many bytes of answers the write needs: the last of them are the answer to the commit.
     let (mut too_few, mut enough) = (0, 1 << 16);
@@ -79,9 +80,9 @@ async fn a_commit_that_nobody_saw_end_is_reported_as_such_and_not_tried_again() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_whose_disk_is_full_keeps_the_old_table_and_says_so() {
-    let Some(writing) = Writing::with(MariadbOptions::new().with_megabytes_of_room(24)).await else { return };
+    let Some(writing) = Writing::with(MysqlOptions::new().with_megabytes_of_room(24)).await else { return };
     for mode in MODES {
-        writing.execute(&old::<Mariadb>()).await;
+        writing.execute(&old::<Server>()).await;
         writing.execute("ALTER TABLE t ADD filler VARCHAR(4000)").await;
         let data = "SELECT (i + 1000)::INTEGER AS id, 1 AS v, repeat('x', 4000) AS filler FROM range(20000) r(i)";
         let failure = writing.write(settings(mode), data).await.unwrap_err();

@@ -4,10 +4,10 @@
 use std::fmt::Write as _;
 use std::time::Instant;
 
-use osiris_testkit::services::MariadbOptions;
+use osiris_testkit::services::MysqlOptions;
 use serde_json::json;
 
-use crate::subject::Writing;
+use super::subject::Writing;
 
 const ROWS: u64 = 600_000;
 const COLUMNS: &str = "i::BIGINT AS id, (i % 20000)::BIGINT AS part, (i % 1000)::BIGINT AS supplier, (i % 7)::INTEGER AS line, \
@@ -24,9 +24,7 @@ const TABLE: &str = "(id BIGINT NOT NULL, part BIGINT NOT NULL, supplier BIGINT 
 #[ignore = "a measurement"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn loading_is_as_fast_as_the_servers_own_client() {
-    let options = MariadbOptions::new()
-        .with_setting("innodb-buffer-pool-size", "1G")
-        .with_setting("innodb-log-file-size", "512M");
+    let options = MysqlOptions::new().with_setting("innodb-buffer-pool-size", "1G").with_redo_log(512);
     let Some(writing) = Writing::with(options).await else { return };
     writing.execute(&format!("CREATE TABLE t {TABLE}; CREATE TABLE by_hand {TABLE}")).await;
     let input =

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use osiris_core::Result;
 use serde_json::{Value, json};
 
-use crate::services::{Mariadb, MariadbOptions, Postgres, PostgresOptions};
+use crate::services::{Brand, MysqlOptions, MysqlServer, Postgres, PostgresOptions};
 
 /// A server of the test's own.
 pub trait DatabaseServer: Sized + Send + Sync + 'static {
@@ -120,23 +120,23 @@ macro_rules! same {
     };
 }
 
-impl DatabaseServer for Mariadb {
-    type Options = MariadbOptions;
+impl<B: Brand> DatabaseServer for MysqlServer<B> {
+    type Options = MysqlOptions;
 
     const SESSIONS: &'static str = "SELECT ID, COMMAND, INFO FROM information_schema.PROCESSLIST \
-        WHERE ID <> CONNECTION_ID() AND USER <> 'system user'";
+        WHERE ID <> CONNECTION_ID() AND USER NOT IN ('system user', 'event_scheduler')";
     const TABLES: &'static str = "SHOW TABLES";
 
-    fn without_tls() -> MariadbOptions {
-        MariadbOptions::new().without_tls()
+    fn without_tls() -> MysqlOptions {
+        MysqlOptions::new().without_tls()
     }
 
-    fn certified_for(names: &[&str]) -> MariadbOptions {
-        MariadbOptions::new().with_certificate_for(names)
+    fn certified_for(names: &[&str]) -> MysqlOptions {
+        MysqlOptions::new().with_certificate_for(names)
     }
 
-    fn durable() -> MariadbOptions {
-        MariadbOptions::new().with_setting("innodb-flush-log-at-trx-commit", "1")
+    fn durable() -> MysqlOptions {
+        MysqlOptions::new().with_setting("innodb-flush-log-at-trx-commit", "1")
     }
 
     fn at(host: &str, port: u16) -> Value {
@@ -148,7 +148,11 @@ impl DatabaseServer for Mariadb {
     }
 
     fn numbers(last: u64) -> String {
-        format!("(SELECT seq AS i FROM seq_1_to_{last}) numbers")
+        // Neither server has all of: tables of numbers, deep recursion by default.
+        format!(
+            "JSON_TABLE(CONCAT('[', REPEAT('0,', {}), '0]'), '$[*]' COLUMNS (i FOR ORDINALITY)) numbers",
+            last.saturating_sub(1)
+        )
     }
 
     same!();

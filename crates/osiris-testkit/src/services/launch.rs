@@ -1,27 +1,31 @@
-//! How the program of a MariaDB is started.
+//! How the program of a MariaDB or MySQL is started.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
 use osiris_core::Result;
 
-use super::template::server_program;
+use super::brand::Brand;
 use crate::certificates::Authority;
 
-/// The account of tests.
+/// The account of drivers, with rights on the database `test` only.
 pub(super) const USER: &str = "osiris";
+/// The account of the tests themselves.
+pub(super) const ADMIN: &str = "admin";
 /// Everything that has broken a connection string before.
 pub(super) const PASSWORD: &str = "p@s:s/w+o=r%d 'x' \"y\" ů";
 
 /// How a server is started.
 #[derive(Debug, Clone, Default)]
-pub struct MariadbOptions {
+pub struct MysqlOptions {
     settings: Vec<String>,
     without_tls: bool,
     names: Option<Vec<String>>,
+    redo_log: Option<u32>,
 }
 
-impl MariadbOptions {
+impl MysqlOptions {
     /// As `test-drivers` has it: TLS with a certificate for `localhost` and `127.0.0.1`, local files allowed, utf8mb4.
     pub fn new() -> Self {
         Self::default()
@@ -48,6 +52,13 @@ impl MariadbOptions {
         self
     }
 
+    /// With a redo log of so many megabytes.
+    #[must_use]
+    pub fn with_redo_log(mut self, megabytes: u32) -> Self {
+        self.redo_log = Some(megabytes);
+        self
+    }
+
     /// With so little room for data that a larger table does not fit: error 1114, as when the disk is full.
     #[must_use]
     pub fn with_megabytes_of_room(self, megabytes: u32) -> Self {
@@ -57,21 +68,24 @@ impl MariadbOptions {
 }
 
 /// The program with its arguments; makes the files they name.
-pub(super) fn command(
+pub(super) fn command<B: Brand>(
     directory: &Path,
     port: u16,
+    program: &[OsString],
     user: Option<&str>,
-    options: &MariadbOptions,
+    options: &MysqlOptions,
 ) -> Result<Vec<String>> {
     let path = |name: &str| directory.join(name).display().to_string();
+    let password = PASSWORD.replace('\'', "''");
     let init = format!(
         "CREATE DATABASE IF NOT EXISTS test CHARACTER SET utf8mb4;\n\
-         CREATE USER IF NOT EXISTS {USER}@'%' IDENTIFIED BY '{}';\n\
-         GRANT ALL ON *.* TO {USER}@'%' WITH GRANT OPTION;\n",
-        PASSWORD.replace('\'', "''")
+         CREATE USER IF NOT EXISTS {ADMIN}@'%' IDENTIFIED BY '{password}';\n\
+         GRANT ALL ON *.* TO {ADMIN}@'%' WITH GRANT OPTION;\n\
+         CREATE USER IF NOT EXISTS {USER}@'%' IDENTIFIED BY '{password}';\n\
+         GRANT ALL ON test.* TO {USER}@'%';\n"
     );
     fs::write(directory.join("init.sql"), init)?;
-    let mut command = vec![server_program().display().to_string(), "--no-defaults".to_owned()];
+    let mut command: Vec<String> = program.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     // The server refuses to run as root unless it is told to.
     command.extend(user.map(str::to_owned));
     command.push(format!("--datadir={}", path("data")));
@@ -89,14 +103,15 @@ pub(super) fn command(
             // A commit reaches the system at once, so that it outlives the server's process, though not the machine.
             "--innodb-flush-log-at-trx-commit=2",
             "--innodb-buffer-pool-size=64M",
-            "--innodb-log-file-size=16M",
             "--local-infile=1",
             "--character-set-server=utf8mb4",
         ]
         .map(str::to_owned),
     );
+    command.extend(B::ARGUMENTS.iter().map(|&argument| argument.to_owned()));
+    command.push(format!("{}={}M", B::REDO_LOG, options.redo_log.unwrap_or(16)));
     if options.without_tls {
-        command.push("--skip-ssl".to_owned());
+        command.push(B::WITHOUT_TLS.to_owned());
     } else {
         let authority = Authority::new()?;
         authority.write(&directory.join("ca.pem"))?;

@@ -2,18 +2,20 @@
 //!
 //! A server that is running already is used only where a variable such as `OSIRIS_TEST_MYSQL_URL` names it.
 
+mod brand;
 mod guardian;
 mod launch;
-mod mariadb;
+mod mysql_server;
 mod pgbouncer;
 mod postgres;
 mod template;
 
 pub use crate::certificates::Authority;
+pub use brand::{Brand, MariadbBrand, MysqlBrand};
 #[cfg(feature = "supabase")]
 pub(crate) use guardian::Guardian;
-pub use launch::MariadbOptions;
-pub use mariadb::Mariadb;
+pub use launch::{MysqlOptions, MysqlOptions as MariadbOptions};
+pub use mysql_server::{Mariadb, Mysql, MysqlServer};
 pub use pgbouncer::PgBouncer;
 pub use postgres::{Postgres, PostgresOptions};
 #[cfg(feature = "supabase")]

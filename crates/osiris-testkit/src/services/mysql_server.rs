@@ -1,7 +1,11 @@
-//! A MariaDB of the test's own, or the MySQL or MariaDB that `OSIRIS_TEST_MYSQL_URL` names.
+//! A MariaDB or MySQL of the test's own, or the one that a variable such as `OSIRIS_TEST_MYSQL_URL` names.
+//!
+//! Drivers sign in with an ordinary account that has all rights on one database and none beyond it; statements of the test itself
+//! come from an administrator.
 
 use std::ffi::OsString;
 use std::fs;
+use std::marker::PhantomData;
 use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -9,28 +13,33 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use osiris_core::{Error, Result};
-use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, MySqlConnection, Row};
 
+use super::brand::{self, Brand, MariadbBrand, MysqlBrand};
 use super::guardian::Guardian;
-use super::launch::{MariadbOptions, PASSWORD, USER, command};
+use super::launch::{ADMIN, MysqlOptions, PASSWORD, USER, command};
 use super::template;
 use crate::skipped::is_skipped;
 
-/// A server of one's own, as `mysql://user:password@host:port`.
-const OVERRIDE: &str = "OSIRIS_TEST_MYSQL_URL";
 /// How long a server may take to start on a machine that has other things to do.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server with a database for the test. Ends when dropped, or with the process.
-pub struct Mariadb {
+pub struct MysqlServer<B: Brand> {
     admin: MySqlConnectOptions,
     connection: Value,
     database: String,
     own: Option<Own>,
+    brand: PhantomData<B>,
 }
+
+/// A MariaDB.
+pub type Mariadb = MysqlServer<MariadbBrand>;
+
+/// A genuine MySQL.
+pub type Mysql = MysqlServer<MysqlBrand>;
 
 /// What there is besides when the server is the test's own.
 struct Own {
@@ -40,17 +49,22 @@ struct Own {
     command: Vec<String>,
 }
 
-impl Mariadb {
+impl<B: Brand> MysqlServer<B> {
+    /// The name of the service.
+    pub const SERVICE: &'static str = B::SERVICE;
+    /// Whether it is MariaDB: a test that is about one server alone asks.
+    pub const IS_MARIADB: bool = B::IS_MARIADB;
+
     /// The server that the variable names, with a new database in it; else one of the test's own. `None` when tests that need
     /// it are left out: the test must then return.
     ///
     /// # Errors
     /// When the programs are not there, or the server does not start.
     pub async fn start() -> Result<Option<Self>> {
-        match external() {
-            _ if skipped() => Ok(None),
+        match external::<B>() {
+            _ if skipped::<B>() => Ok(None),
             Some(url) => Self::at(&url.to_string_lossy()).await.map(Some),
-            None => Self::start_with(MariadbOptions::new()).await,
+            None => Self::start_with(MysqlOptions::new()).await,
         }
     }
 
@@ -59,21 +73,26 @@ impl Mariadb {
     ///
     /// # Errors
     /// As for [`start`](Self::start).
-    pub async fn start_with(options: MariadbOptions) -> Result<Option<Self>> {
-        if skipped() || (external().is_some() && !template::is_installed()) {
+    pub async fn start_with(options: MysqlOptions) -> Result<Option<Self>> {
+        let services = template::services_dir()?;
+        let program = B::program(&services);
+        if skipped::<B>() || (external::<B>().is_some() && program.is_none()) {
             return Ok(None);
         }
-        let services = template::services_dir()?;
+        let program = program.ok_or_else(|| {
+            Error::unknown(format!("the program of `{}` is not there", B::SERVICE)).with_hint(B::advice())
+        })?;
         let user = (fs::metadata(&services)?.uid() == 0).then_some("--user=root");
-        let prepared = template::prepared(&services, user)?;
-        let directory = services.join(unique("run"));
-        template::copy(&prepared, &directory.join("data"))?;
+        let prepared = brand::prepared::<B>(&services, &program, user)?;
         let mut refused = None;
         // The port may be taken between finding and using it.
         for _ in 0..5 {
+            // One that did not start has taken its directory with it.
+            let directory = services.join(unique("run"));
+            template::copy(&prepared, &directory.join("data"))?;
             let port = crate::fault::refused_port()?;
-            let command = command(&directory, port, user, &options)?;
-            match Self::run(directory.clone(), port, command).await {
+            let command = command::<B>(&directory, port, &program, user, &options)?;
+            match Self::run(directory, port, command).await {
                 Ok(server) => return Ok(Some(server)),
                 Err(error) => refused = Some(error),
             }
@@ -86,33 +105,44 @@ impl Mariadb {
         let admin = MySqlConnectOptions::new()
             .host("127.0.0.1")
             .port(port)
-            .username(USER)
+            .username(ADMIN)
             .password(PASSWORD)
             .database("test")
             .ssl_mode(MySqlSslMode::Disabled);
         let connection =
             json!({"host": "127.0.0.1", "port": port, "user": USER, "password": PASSWORD, "database": "test"});
         let own = Some(Own { guardian, directory, port, command });
-        let server = Self { admin: quiet(admin), connection, database: "test".to_owned(), own };
+        let server = Self { admin: quiet(admin), connection, database: "test".to_owned(), own, brand: PhantomData };
         server.ready().await?;
         Ok(server)
     }
 
     async fn at(url: &str) -> Result<Self> {
-        let broken = |error: sqlx::Error| Error::validation(format!("{OVERRIDE} is no URL")).with_source(error);
+        let broken = |error: sqlx::Error| Error::validation(format!("{} is no URL", B::OVERRIDE)).with_source(error);
         let options = quiet(url.parse::<MySqlConnectOptions>().map_err(broken)?);
         let database = unique("osiris_test");
-        let url = options.to_url_lossy();
-        let password = url.password().map(|text| percent_decode_str(text).decode_utf8_lossy().into_owned());
-        let connection = json!({
+        let mut server = Self {
+            admin: options.clone(),
+            connection: Value::Null,
+            database: database.clone(),
+            own: None,
+            brand: PhantomData,
+        };
+        // The account has the name of its database.
+        server
+            .execute(&format!(
+                "CREATE DATABASE {database} CHARACTER SET utf8mb4; \
+                 CREATE USER {database}@'%' IDENTIFIED BY '{}'; GRANT ALL ON {database}.* TO {database}@'%'",
+                PASSWORD.replace('\'', "''")
+            ))
+            .await?;
+        server.connection = json!({
             "host": options.get_host(),
             "port": options.get_port(),
-            "user": options.get_username(),
-            "password": password.unwrap_or_default(),
+            "user": database,
+            "password": PASSWORD,
             "database": database,
         });
-        let mut server = Self { admin: options.clone(), connection, database: database.clone(), own: None };
-        server.execute(&format!("CREATE DATABASE {database} CHARACTER SET utf8mb4")).await?;
         server.admin = options.database(&database);
         Ok(server)
     }
@@ -145,7 +175,7 @@ impl Mariadb {
         log.and_then(|log| log.ok()).unwrap_or_default()
     }
 
-    /// The fields of a connection to its database, with the account of the tests, which may do everything.
+    /// The fields of a connection to its database, with an account that may do everything there and nothing elsewhere.
     pub fn connection(&self) -> Value {
         self.connection.clone()
     }
@@ -158,6 +188,12 @@ impl Mariadb {
             all.retain(|_, value| !value.is_null());
         }
         connection
+    }
+
+    /// The ordinary account as the server writes it in a GRANT.
+    pub fn account(&self) -> String {
+        let user = self.connection["user"].as_str().unwrap_or_default();
+        format!("'{user}'@'%'")
     }
 
     /// The name of its database.
@@ -194,7 +230,7 @@ impl Mariadb {
         self.own.as_ref().map(|own| own.directory.as_path())
     }
 
-    /// A connection that is not the driver's.
+    /// A connection that is not the driver's, of an administrator.
     ///
     /// # Errors
     /// What the server says.
@@ -272,12 +308,12 @@ impl Mariadb {
 
     fn own(&mut self) -> Result<&mut Own> {
         self.own.as_mut().ok_or_else(|| {
-            Error::validation("this server is not the test's own").with_hint("start one with `Mariadb::start_with`")
+            Error::validation("this server is not the test's own").with_hint("start one with `start_with`")
         })
     }
 }
 
-impl Drop for Mariadb {
+impl<B: Brand> Drop for MysqlServer<B> {
     fn drop(&mut self) {
         if self.own.is_some() {
             return;
@@ -289,7 +325,7 @@ impl Drop for Mariadb {
             runtime.map(|runtime| {
                 runtime.block_on(async {
                     let mut connection = admin.connect().await?;
-                    let sql = format!("DROP DATABASE IF EXISTS {database}");
+                    let sql = format!("DROP DATABASE IF EXISTS {database}; DROP USER IF EXISTS {database}@'%'");
                     sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await
                 })
             })
@@ -306,16 +342,16 @@ impl Drop for Own {
     }
 }
 
-fn external() -> Option<OsString> {
-    std::env::var_os(OVERRIDE).filter(|url| !url.is_empty())
+fn external<B: Brand>() -> Option<OsString> {
+    std::env::var_os(B::OVERRIDE).filter(|url| !url.is_empty())
 }
 
 /// Says so where tests are left out.
 #[expect(clippy::print_stdout, reason = "a test that is left out must be seen")]
-fn skipped() -> bool {
-    let skipped = is_skipped("mariadb");
+fn skipped<B: Brand>() -> bool {
+    let skipped = is_skipped(B::SERVICE);
     if skipped {
-        println!("SKIPPED: this test needs the service `mariadb`");
+        println!("SKIPPED: this test needs the service `{}`", B::SERVICE);
     }
     skipped
 }
@@ -348,8 +384,17 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_server_starts_dies_and_comes_back_with_its_data() {
-        let Some(mut server) = Mariadb::start_with(MariadbOptions::new()).await.unwrap() else { return };
+    async fn a_mariadb_starts_dies_and_comes_back_with_its_data() {
+        starts_dies_and_comes_back::<MariadbBrand>().await;
+    }
+
+    #[tokio::test]
+    async fn a_mysql_starts_dies_and_comes_back_with_its_data() {
+        starts_dies_and_comes_back::<MysqlBrand>().await;
+    }
+
+    async fn starts_dies_and_comes_back<B: Brand>() {
+        let Some(mut server) = MysqlServer::<B>::start_with(MysqlOptions::new()).await.unwrap() else { return };
         server.execute("CREATE TABLE t (a INT); INSERT INTO t VALUES (7)").await.unwrap();
         server.kill().unwrap();
         assert!(server.connect().await.is_err());
@@ -368,7 +413,7 @@ mod tests {
         use std::io::{BufRead, BufReader};
         use std::process::{Command, Stdio};
         if let Some(report) = std::env::var_os(SECOND) {
-            let server = Mariadb::start_with(MariadbOptions::new()).await.unwrap().unwrap();
+            let server = Mariadb::start_with(MysqlOptions::new()).await.unwrap().unwrap();
             let directory = server.directory().unwrap().display().to_string();
             fs::write(report, format!("{}\n{directory}\n", server.address().unwrap())).unwrap();
             println!("ready");
