@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: the first stops cleanly with exit code 130, the second at once.
+//! Ctrl-C, SIGTERM and SIGHUP: the first stops cleanly with exit code 130, the second at once.
 
 use std::process::Stdio;
 
@@ -15,13 +15,13 @@ fn has_started(project: &Project, step: &str) -> bool {
 
 #[test]
 fn a_signal_rolls_back_and_the_run_can_be_resumed() {
-    for signal in [Signal::INT, Signal::TERM] {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let project = project(&[READ, &sql("slow", SLOW), &write("out", "out.csv")].concat());
         let mut running = project.start(&["run", "pipeline.yaml"]);
         running.wait_until("the query runs", || has_started(&project, "slow"));
         running.signal(signal);
         let ended = running.ended().with_code(130);
-        assert!(ended.stderr.contains("interrupted: nothing half-done was left"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("interrupted: what was stopped has written no rows"), "{}", ended.stderr);
         assert!(!project.path("out.csv").exists());
         let listed = project.run(&["runs", "list", "--json"]).with_code(0).json();
         assert_eq!(listed[0]["outcome"], "interrupted");

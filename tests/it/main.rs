@@ -9,6 +9,7 @@ mod graphql;
 mod interrupted;
 mod kills;
 mod mysql;
+mod outcome;
 mod parameters;
 mod posthog;
 mod sandbox;

@@ -106,6 +106,11 @@ impl Console {
         self.always(&format!("{} {message}", self.paint(ERROR, "error:")));
     }
 
+    /// A warning of one's own words.
+    pub(crate) fn warning_line(&self, message: &str) {
+        self.always(&format!("{} {message}", self.paint(HINT, "warning:")));
+    }
+
     /// Advice of one's own words.
     pub(crate) fn hint(&self, hint: &str) {
         self.say(&format!("{} {hint}", self.paint(HINT, "hint:")));

@@ -59,6 +59,7 @@ impl<'a> Display<'a> {
             StepStatus::Done => format!("  {} {id}: {rows}, {time}", self.console.good("done")),
             StepStatus::Reused => format!("  {} {id}: {rows}, from the run that is resumed", self.console.good("done")),
             StepStatus::Failed => format!("  {} {id}: after {time}", self.console.bad("failed")),
+            StepStatus::Ambiguous => format!("  {} {id}: after {time}", self.console.bad("ambiguous")),
             StepStatus::Cancelled => format!("  {} {id}: after {time}", self.console.bad("stopped")),
             StepStatus::Skipped => format!("  skipped {id}"),
         }

@@ -42,6 +42,7 @@ fn ledger_row(step: &LedgerStep) -> Vec<String> {
         StepStatus::Done => (step.id.clone(), true),
         StepStatus::Reused => (format!("{} (done before)", step.id), false),
         StepStatus::Failed => (format!("{} (failed)", step.id), true),
+        StepStatus::Ambiguous => (format!("{} (ambiguous)", step.id), true),
         StepStatus::Cancelled => (format!("{} (stopped)", step.id), true),
         StepStatus::Skipped => return vec![format!("{} (skipped)", step.id)],
     };

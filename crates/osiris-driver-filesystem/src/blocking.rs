@@ -15,7 +15,12 @@ impl Stop {
     /// # Errors
     /// When the work is to end.
     pub(crate) fn check(&self) -> Result<()> {
-        if self.0.load(Relaxed) { Err(Error::cancelled("cancelled before it was done")) } else { Ok(()) }
+        if self.is_raised() { Err(Error::cancelled("cancelled before it was done")) } else { Ok(()) }
+    }
+
+    /// Whether the work is to end.
+    pub(crate) fn is_raised(&self) -> bool {
+        self.0.load(Relaxed)
     }
 }
 

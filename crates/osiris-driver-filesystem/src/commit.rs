@@ -74,12 +74,11 @@ impl AtomicFile {
     /// Makes it appear, once it is on the disk.
     ///
     /// # Errors
-    /// It cannot be renamed; what was there before is untouched then.
-    fn commit(mut self, name: &str) -> Result<()> {
-        let failed = |error| io_error("could not be written", name, error);
-        std::fs::rename(&self.temp, &self.target).map_err(failed)?;
+    /// It cannot be renamed, or that cannot be brought to the disk.
+    pub(crate) fn commit(mut self, name: &str) -> Result<(), NotPublished> {
+        std::fs::rename(&self.temp, &self.target).map_err(NotPublished::new(name, true))?;
         self.committed = true;
-        sync_parent(&self.target).map_err(failed)
+        sync_parent(&self.target).map_err(NotPublished::new(name, false))
     }
 }
 
@@ -91,28 +90,17 @@ impl Drop for AtomicFile {
     }
 }
 
-/// What is complete and on the disk, and only has to appear. It is made on a blocking thread and committed by the future
-/// that waited for it: a future that was dropped commits nothing any more.
-pub(crate) enum Staged {
-    /// One file.
-    File(AtomicFile),
-    /// A directory of files.
-    Directory(AtomicDirectory),
-    /// Nothing: standard output has it already.
-    Sent,
+/// Why something did not appear.
+#[derive(Debug)]
+pub(crate) struct NotPublished {
+    pub(crate) error: Error,
+    /// Whether it is certain that what was there before is untouched.
+    pub(crate) untouched: bool,
 }
 
-impl Staged {
-    /// Makes it appear under its name.
-    ///
-    /// # Errors
-    /// It cannot be renamed; what was there before is untouched then.
-    pub(crate) fn commit(self, name: &str) -> Result<()> {
-        match self {
-            Self::File(file) => file.commit(name),
-            Self::Directory(directory) => directory.commit(name),
-            Self::Sent => Ok(()),
-        }
+impl NotPublished {
+    fn new(name: &str, untouched: bool) -> impl Fn(io::Error) -> Self {
+        move |error| Self { error: io_error("could not be written", name, error), untouched }
     }
 }
 
@@ -143,6 +131,11 @@ impl AtomicDirectory {
     /// Where it is built.
     pub(crate) fn temp(&self) -> &Path {
         &self.temp
+    }
+
+    /// Where it will be.
+    pub(crate) fn target(&self) -> &Path {
+        &self.target
     }
 
     /// Takes over the files that are there, for appending; returns their paths below the directory.
@@ -183,15 +176,15 @@ impl AtomicDirectory {
     /// Makes it appear in place of what was there, once it is on the disk.
     ///
     /// # Errors
-    /// It cannot be renamed; what was there before is untouched then.
-    fn commit(self, name: &str) -> Result<()> {
-        let failed = |error| io_error("could not be written", name, error);
+    /// It cannot be renamed, or that cannot be brought to the disk.
+    pub(crate) fn commit(self, name: &str) -> Result<(), NotPublished> {
         if self.target.exists() {
-            exchange(&self.temp, &self.target).map_err(failed)?;
+            // Where two renames do the work of one, the second may have failed.
+            exchange(&self.temp, &self.target).map_err(NotPublished::new(name, cfg!(target_os = "linux")))?;
         } else {
-            std::fs::rename(&self.temp, &self.target).map_err(failed)?;
+            std::fs::rename(&self.temp, &self.target).map_err(NotPublished::new(name, true))?;
         }
-        sync_parent(&self.target).map_err(failed)
+        sync_parent(&self.target).map_err(NotPublished::new(name, false))
     }
 }
 

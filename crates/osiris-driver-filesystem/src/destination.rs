@@ -1,13 +1,13 @@
 //! Where a writer writes to: a file or directory inside the fence, or standard output.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use osiris_core::{Error, Problem, Result};
 
 use crate::client::{Location, Target};
-use crate::commit::{check_directory, check_file, prepare_parent};
+use crate::commit::{NotPublished, check_directory, check_file, prepare_parent};
 use crate::config::{FilesystemConnection, WriteMode};
 use crate::error::io_error;
 use crate::stdio::Streams;
@@ -106,17 +106,42 @@ pub(crate) fn validate(path: &str, mode: WriteMode, several: bool) -> Vec<Proble
     problems
 }
 
-/// Sends a finished file to standard output. Returns its size in bytes.
+/// Sends a finished file to standard output, until `stopped`.
 ///
 /// # Errors
-/// Standard output is closed.
-pub(crate) fn send(path: &Path, streams: &Streams) -> Result<u64> {
-    let failed = |error| io_error("could not be written", "standard output", error);
+/// Standard output is closed, or the sending was stopped. What had been sent by then cannot be taken back.
+pub(crate) fn send(path: &Path, streams: &Streams, stopped: &dyn Fn() -> bool) -> Result<(), NotPublished> {
+    let mut sent = 0;
+    send_counted(path, streams, stopped, &mut sent).map_err(|error| NotPublished { error, untouched: sent == 0 })
+}
+
+fn send_counted(path: &Path, streams: &Streams, stopped: &dyn Fn() -> bool, sent: &mut u64) -> Result<()> {
+    // Nobody opens it again for a second try.
+    let failed = |error| io_error("could not be written", "standard output", error).with_retryable(false);
     let mut file = File::open(path).map_err(failed)?;
     let mut output = streams.output();
-    let bytes = io::copy(&mut file, &mut output).map_err(failed)?;
-    output.flush().map_err(failed)?;
-    Ok(bytes)
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        if stopped() {
+            return Err(Error::cancelled(format!("stopped after {sent} bytes had been sent to standard output")));
+        }
+        let read = file.read(&mut buffer).map_err(failed)?;
+        if read == 0 {
+            return output.flush().map_err(failed);
+        }
+        let mut rest = &buffer[..read];
+        while !rest.is_empty() {
+            match output.write(rest) {
+                Ok(0) => return Err(failed(io::ErrorKind::WriteZero.into())),
+                Ok(taken) => {
+                    *sent += taken as u64;
+                    rest = &rest[taken..];
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+    }
 }
 
 /// A file among several of one write.

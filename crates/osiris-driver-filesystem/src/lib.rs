@@ -44,6 +44,7 @@ mod csv;
 mod destination;
 mod error;
 mod parquet;
+mod publish;
 mod scratch;
 mod stdio;
 

@@ -11,7 +11,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::environment::Environment;
 use crate::parse;
 use crate::plan::{Plan, PlanOptions};
-use crate::run::{Outcome, PastRun, RunOptions, Runs};
+use crate::run::{PastRun, RunOptions, Runs};
 use crate::settings::{RUN_DIRECTORY, SETTINGS_FILE, Settings};
 use crate::source::SourceFile;
 
@@ -113,23 +113,19 @@ impl Project {
         self.environment.clone().with_dotenv(&directory)
     }
 
-    /// The run to go on with: the one of that id or of the only id that begins so, or the latest that failed.
+    /// The run to go on with: the one of that id or of the only id that begins so, or the latest that failed. With a pipeline file only its
+    /// runs are candidates. With `force` also a run that a later one has overtaken.
     ///
     /// # Errors
-    /// There is none, or it needs no resuming.
-    pub fn resumable(&self, run: Option<&str>) -> Result<PastRun> {
-        let Some(id) = run else { return self.runs().last_failed() };
-        let past = self.runs().find(Some(id))?;
-        let id = &past.record().run_id;
-        match past.outcome() {
-            Outcome::Done => Err(Error::validation(format!("run {id} ended well: there is nothing to resume"))),
-            Outcome::Running => Err(Error::validation(format!("run {id} is still going on"))),
-            _ if past.record().dry_run => {
-                Err(Error::validation(format!("run {id} was a dry run"))
-                    .with_hint("run the pipeline without `--dry-run`"))
+    /// There is none, it is of another pipeline, or it cannot be resumed: see [`Runs::resumable`].
+    pub fn resumable(&self, run: Option<&str>, file: Option<&Path>, force: bool) -> Result<PastRun> {
+        if let (Some(id), Some(file)) = (run, file) {
+            let past = self.runs().find(Some(id))?;
+            if !past.is_of(file) {
+                return Err(of_another_pipeline(&past, file));
             }
-            _ => Ok(past),
         }
+        self.runs().resumable(run, file, force)
     }
 
     /// Plans the pipeline of a past run again, with the choices made then; `params` are those given now, for parameters
@@ -148,6 +144,15 @@ impl Project {
             let message = format!("run {} was not made from a file: it cannot be planned again", record.run_id);
             return Err(Diagnostic::error(message).into());
         };
+        let missing: Vec<&str> =
+            record.withheld.iter().map(String::as_str).filter(|name| !params.contains_key(*name)).collect();
+        if let Some(first) = missing.first() {
+            let names = missing.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            let message = format!("run {} was started with a value for {names}, which is not kept", record.run_id);
+            return Err(Diagnostic::error(message)
+                .with_hint(format!("give the same again: `--param {first}=...`"))
+                .into());
+        }
         let given = Settings { run_dir: Some(self.run_root()), ..self.settings.clone() };
         let project = Self::of_pipeline(path, given, self.environment.clone())?;
         let source = Arc::new(SourceFile::read_named(path, shown(path))?);
@@ -182,6 +187,20 @@ impl Project {
             }
         }
     }
+}
+
+fn of_another_pipeline(past: &PastRun, file: &Path) -> Error {
+    let record = past.record();
+    let of = |name: &str, file: Option<&Path>| match file {
+        Some(file) => format!("`{name}` ({})", shown(file)),
+        None => format!("`{name}`"),
+    };
+    let source = SourceFile::read(file).ok().map(Arc::new);
+    let given = source.and_then(|source| parse(&source, &mut Diagnostics::default()));
+    let given = given.map_or_else(|| shown(file), |pipeline| of(&pipeline.name, Some(file)));
+    let own = of(&record.pipeline, record.file.as_deref());
+    Error::validation(format!("run {} is of the pipeline {own}, not of {given}", record.run_id))
+        .with_hint("leave the file out to resume that run, or the id to resume the latest run of the file")
 }
 
 /// The nearest file of one of these names, from `directory` upwards.

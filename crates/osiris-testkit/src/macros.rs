@@ -134,6 +134,7 @@ macro_rules! conformance_suite {
                 crt_005_supports_each_mode_or_refuses_it_by_name,
                 crt_005_leaves_the_old_rows_or_the_new,
                 crt_005_keeps_the_old_file_when_the_disk_is_full,
+                crt_009_is_neither_dropped_nor_repeated_once_it_commits,
             }
             discover {
                 drv_019_discovers_what_is_there,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use osiris_core::state::SavedState;
 use osiris_core::store::DirectEdge;
 use osiris_core::{
-    ExecutionContext, Inputs, Progress, Result, RetryPolicy, StepFailure, StepOutput, StepRequest, TableRef,
+    CommitLog, ExecutionContext, Inputs, Progress, Result, RetryPolicy, StepFailure, StepOutput, StepRequest, TableRef,
 };
 use serde_json::Value;
 
@@ -22,6 +22,7 @@ pub struct BenchStep<'a> {
     progress: Arc<Progress>,
     request: StepRequest,
     edge: Option<DirectEdge>,
+    commits: Option<Arc<dyn CommitLog>>,
 }
 
 impl<'a> BenchStep<'a> {
@@ -37,6 +38,7 @@ impl<'a> BenchStep<'a> {
             progress: Arc::default(),
             request,
             edge: None,
+            commits: None,
         }
     }
 
@@ -113,6 +115,12 @@ impl<'a> BenchStep<'a> {
         self
     }
 
+    /// Where its intents are recorded. Default: nowhere.
+    pub fn commit_log(mut self, log: Arc<dyn CommitLog>) -> Self {
+        self.commits = Some(log);
+        self
+    }
+
     /// Runs it to its end.
     ///
     /// # Errors
@@ -149,8 +157,11 @@ impl<'a> BenchStep<'a> {
         let driver = self.bench.driver(&self.component).map_err(failed)?;
         let connection = self.bench.connection(&self.component, &self.connection).map_err(failed)?;
         let request = StepRequest { connection, ..self.request };
-        let context: ExecutionContext =
-            self.bench.run_context().step_with_progress(&request.step_id, Arc::clone(&self.progress));
+        let mut run = self.bench.run_context().clone();
+        if let Some(log) = self.commits {
+            run = run.with_commit_log(log);
+        }
+        let context: ExecutionContext = run.step_with_progress(&request.step_id, Arc::clone(&self.progress));
         let context = match self.edge {
             Some(edge) => context.handing_over(edge),
             None => context,

@@ -53,7 +53,7 @@ pub(crate) enum Command {
     /// Run a pipeline
     ///
     /// Ends with a ledger of every row. Exit codes: 0 done; 1 a step failed for good; 2 refused before any step ran;
-    /// 3 rows are missing, rejected or wrong; 4 a step failed, and a later try may succeed; 130 interrupted.
+    /// 3 rows are missing, rejected or wrong, or nobody knows whether they were written; 4 a step failed, and a later try may succeed; 130 interrupted.
     #[command(after_help = "Examples:\n  $ osiris run pipeline.yaml\n  \
                             $ osiris run pipeline.yaml --param min_amount=200 --jobs 2\n  \
                             $ osiris run pipeline.yaml --dry-run\n  \
@@ -103,7 +103,7 @@ pub(crate) struct CompileArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// The pipeline file; with --resume it says where to look for the run
+    /// The pipeline file; with --resume only its runs count
     #[arg(required_unless_present = "resume")]
     pub(crate) file: Option<PathBuf>,
     /// Set a parameter of the pipeline; may be repeated
@@ -118,6 +118,10 @@ pub(crate) struct RunArgs {
     /// Go on with a run that failed: this one, or the latest. Finished steps are not run again
     #[arg(long, value_name = "RUN")]
     pub(crate) resume: Option<Option<String>>,
+    /// With --resume: run a step again although it may have written its rows already, and go on with a run that a later one has
+    /// overtaken. Rows that are there are written twice
+    #[arg(long, requires = "resume")]
+    pub(crate) force: bool,
     /// Keep the tables of the run when it ends well
     #[arg(long)]
     pub(crate) keep: bool,

@@ -15,14 +15,26 @@ use crate::table::ledger;
 
 /// Said between the bars when the first signal arrives.
 pub(super) fn interrupting() {
-    let _ = writeln!(std::io::stderr(), "interrupted: rolling back; once more ends at once");
+    let _ = writeln!(
+        std::io::stderr(),
+        "interrupted: stopping; a commit that has begun is waited for. Once more ends at once"
+    );
+}
+
+/// Said before the program ends at the second signal.
+pub(super) fn ending_at_once() {
+    let _ = writeln!(
+        std::io::stderr(),
+        "ended at once: rows that were being committed may be in their destination or not, and temporary files or tables may be left"
+    );
 }
 
 pub(super) fn ended(report: &RunReport, plan: &Plan, args: &RunArgs, console: &Console) -> Result<(), Failure> {
     let steps: Vec<LedgerStep> = report.steps.iter().map(LedgerStep::from).collect();
-    let failed = report.steps.iter().filter(|step| step.status == StepStatus::Failed);
+    let failed = report.steps.iter().filter(|step| matches!(step.status, StepStatus::Failed | StepStatus::Ambiguous));
     failed.for_each(|step| step_error(step, plan, console));
     report.problems.iter().for_each(|problem| console.error_line(problem));
+    report.warnings.iter().for_each(|warning| console.warning_line(warning));
     console.say(&format!("\n{}", ledger(&steps)));
     for step in &report.steps {
         if let Some(rejects) = &step.rejects {
@@ -31,7 +43,7 @@ pub(super) fn ended(report: &RunReport, plan: &Plan, args: &RunArgs, console: &C
     }
     console.say(&format!("run {} in {}", report.run_id, report.directory.display()));
     console.say(&verdict(report, plan, console));
-    if report.outcome != Outcome::Done && !plan.is_dry_run() && report.directory.join("store.duckdb").exists() {
+    if can_be_resumed(report, plan) {
         let file = plan.pipeline().source.name();
         console.hint(&format!("go on from here with `osiris run {file} --resume {}`", report.run_id));
     }
@@ -49,6 +61,13 @@ pub(super) fn ended(report: &RunReport, plan: &Plan, args: &RunArgs, console: &C
         }))?;
     }
     Ok(())
+}
+
+/// Whether going on from here is what to do next. Not while nobody knows what was written: the error says what to look at.
+fn can_be_resumed(report: &RunReport, plan: &Plan) -> bool {
+    !matches!(report.outcome, Outcome::Done | Outcome::Ambiguous)
+        && !plan.is_dry_run()
+        && report.directory.join("store.duckdb").exists()
 }
 
 /// An error of SQL is shown in the pipeline file, any other in words.
@@ -86,7 +105,25 @@ fn verdict(report: &RunReport, plan: &Plan, console: &Console) -> String {
         }
         Outcome::Integrity => format!("{}: rows are missing, rejected or wrong, {time}", console.bad("integrity")),
         Outcome::TryLater => format!("{}: a later try may succeed, {time}", console.bad("failed")),
-        Outcome::Interrupted => format!("{}: nothing half-done was left, {time}", console.bad("interrupted")),
+        Outcome::Ambiguous => {
+            let steps = names(report, |step| step.status == StepStatus::Ambiguous);
+            format!("{}: it is not known what {steps} has written, {time}", console.bad("ambiguous"))
+        }
+        Outcome::Interrupted => {
+            let steps = names(report, |step| step.may_have_written);
+            let left = if steps.is_empty() {
+                "what was stopped has written no rows".to_owned()
+            } else {
+                format!("{steps} may have written rows, and writes the same again when it runs again")
+            };
+            format!("{}: {left}, {time}", console.bad("interrupted"))
+        }
         Outcome::Failed | Outcome::Running => format!("{}, {time}", console.bad("failed")),
     }
+}
+
+/// The steps of which `holds` is true, to begin a sentence with.
+fn names(report: &RunReport, holds: impl Fn(&StepReport) -> bool) -> String {
+    let ids = report.steps.iter().filter(|step| holds(step)).map(|step| format!("step `{}`", step.id));
+    ids.collect::<Vec<_>>().join(", ")
 }

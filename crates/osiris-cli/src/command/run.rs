@@ -29,13 +29,14 @@ pub(super) fn run(args: &RunArgs, given: Settings, console: &Console) -> Result<
             .with_hint("leave out --json; the ledger is in the run's directory")
             .into());
     }
-    let options = RunOptions { keep: args.keep, ..project.run_options() };
+    let options = RunOptions { keep: args.keep, force: args.force, ..project.run_options() };
     let cancel = options.cancel.clone();
     let bars = console.bars().clone();
-    interrupt::listen(move || {
+    let interrupted = move || {
         bars.suspend(report::interrupting);
         cancel.cancel();
-    })?;
+    };
+    interrupt::listen(interrupted, report::ending_at_once)?;
     let display = Display::new(console, writes_stdout.is_none());
     let ended = wait(osiris::run(&plan, &options, past.as_ref(), &display));
     drop(display);
@@ -58,7 +59,7 @@ fn again(args: &RunArgs, run: Option<&str>, given: Settings) -> Result<(Project,
         Some(file) => Project::of_pipeline(file, given, Environment::of_process())?,
         None => project::here(given)?,
     };
-    let past = project.resumable(run)?;
+    let past = project.resumable(run, args.file.as_deref(), args.force)?;
     let (project, plan) = project.plan_again(&past, &osiris::registry()?, params(&args.params))?;
     Ok((project, plan, Some(past)))
 }

@@ -1,7 +1,7 @@
 //! `runs`: what has been run.
 
 use osiris::Settings;
-use osiris::pipeline::{PastRun, StepStatus};
+use osiris::pipeline::{LedgerStep, PastRun, StepStatus};
 use serde_json::{Value, json};
 
 use super::project;
@@ -54,8 +54,8 @@ fn show(run: &PastRun, args: &ShowRunArgs, console: &Console) -> Result<(), Fail
                 text.push_str(&format!("rejects of {}: {}\n", step.id, run.directory().join(rejects).display()));
             }
             // A step that was stopped is not why, if another one failed.
-            let is_why =
-                step.status == StepStatus::Failed || !books.steps.iter().any(|step| step.status == StepStatus::Failed);
+            let failed = |step: &LedgerStep| matches!(step.status, StepStatus::Failed | StepStatus::Ambiguous);
+            let is_why = failed(step) || !books.steps.iter().any(failed);
             if let Some(error) = step.error.as_ref().filter(|_| is_why) {
                 text.push_str(&format!("\nerror: {error}\n"));
             }

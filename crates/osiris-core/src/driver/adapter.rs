@@ -156,10 +156,18 @@ impl<C: Component> Adapter<C> {
             return Attempted::failed(stopped);
         }
         ctx.cancel().cancel();
-        match ctx.phase().wait_for(run, ctx.commit_limits()).await {
-            Some(attempted) => attempted.unwrap_or_else(Attempted::failed),
-            None => Attempted::failed(stopped),
-        }
+        let Some(attempted) = ctx.phase().wait_for(run, ctx.commit_limits()).await else {
+            return Attempted::failed(stopped);
+        };
+        let Attempted { counts, result, .. } = attempted.unwrap_or_else(Attempted::failed);
+        Attempted::new(
+            counts,
+            result.map_err(|error| match (stopped.kind(), error.kind()) {
+                // The component saw a cancellation; why there was one is known here.
+                (ErrorKind::Timeout, ErrorKind::Cancelled) => stopped.with_source(error),
+                _ => error,
+            }),
+        )
     }
 
     /// One attempt and, when it ended without an answer to a commit, the question what became of that.

@@ -6,6 +6,7 @@
 //!
 //! DuckDB's types appear here and in the drivers that let DuckDB work natively; nowhere else.
 
+mod at_work;
 mod direct;
 mod error;
 mod incoming;
@@ -33,11 +34,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use at_work::Workers;
 use duckdb::Connection;
 use interrupt::InterruptOnDrop;
 use seal::Seal;
 use threads::{Threads, Work};
 
+pub use at_work::AtWork;
 pub use direct::{Arrivals, DirectEdge};
 pub use error::{EngineError, store_error};
 pub use memory::default_memory_limit;
@@ -69,6 +72,7 @@ struct Inner {
     in_flight: usize,
     /// The sinks that may still be rolling back, by step.
     sinks: Mutex<HashMap<String, JoinHandle<()>>>,
+    workers: Workers,
 }
 
 impl Store {
@@ -88,6 +92,7 @@ impl Store {
             threads: Threads::new(another)?,
             in_flight: options.in_flight(),
             sinks: Mutex::default(),
+            workers: Workers::default(),
         })))
     }
 
@@ -199,7 +204,15 @@ impl Store {
         }
     }
 
-    /// Waits until every sink has committed or rolled back: before the store's file is moved or removed.
+    /// Announces work on a thread that goes on for a moment when the future that waits for it is dropped, and clears away what it has
+    /// made: a temporary file beside a destination. A run that ends [waits](Self::settle) until what this returns is dropped,
+    /// for at most 20 s. Not for a thread that may wait for somebody to type something.
+    pub fn at_work(&self) -> AtWork {
+        self.0.workers.begin()
+    }
+
+    /// Waits until every sink has committed or rolled back, and [work](Self::at_work) has ended: before the store's file is moved or
+    /// removed, and before the process ends.
     pub async fn settle(&self) {
         let steps: Vec<String> = self.sinks().keys().cloned().collect();
         for step in steps {
@@ -207,6 +220,7 @@ impl Store {
                 tracing::warn!(step, %error, "a sink did not end well");
             }
         }
+        self.0.workers.end().await;
     }
 
     fn sinks(&self) -> std::sync::MutexGuard<'_, HashMap<String, JoinHandle<()>>> {

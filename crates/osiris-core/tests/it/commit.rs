@@ -136,6 +136,8 @@ struct Recorded {
     lines: Mutex<Vec<(String, u32)>>,
     destination: Arc<Destination>,
     is_full: bool,
+    /// How long a record takes.
+    slow: Duration,
 }
 
 impl CommitLog for Recorded {
@@ -143,6 +145,7 @@ impl CommitLog for Recorded {
         if self.is_full {
             return Err(Error::from(std::io::Error::from(std::io::ErrorKind::StorageFull)));
         }
+        std::thread::sleep(self.slow);
         let line = format!("begun {} {} {:?}", record.step, record.attempt, record.read);
         self.lines.lock().unwrap().push((line, self.destination.writes.load(SeqCst)));
         Ok(())
@@ -167,17 +170,17 @@ struct Bench {
 
 impl Bench {
     async fn new() -> Self {
-        Self::with_log(false).await
+        Self::with_log(false, Duration::ZERO).await
     }
 
-    async fn with_log(is_full: bool) -> Self {
+    async fn with_log(is_full: bool, slow: Duration) -> Self {
         let (store, directory) = memory_store();
         let sink = store.sink("numbers").await.unwrap();
         let data = batch(Int64Array::from_iter_values(0..3));
         sink.sender(data.schema()).await.unwrap().send(data).await.unwrap();
         let table = sink.finish().await.unwrap();
         let destination = Arc::new(Destination::default());
-        let log = Arc::new(Recorded { destination: Arc::clone(&destination), is_full, ..Recorded::default() });
+        let log = Arc::new(Recorded { destination: Arc::clone(&destination), is_full, slow, ..Recorded::default() });
         let millis = Duration::from_millis;
         let limits = CommitLimits { answer: millis(400), finishing: millis(100), asking: millis(100) };
         let run = RunContext::new(store, Telemetry::discard(), directory.path(), CancellationToken::new());
@@ -394,7 +397,7 @@ async fn s2_the_intent_is_durable_before_the_write_and_the_outcome_after_it() {
 
 #[tokio::test]
 async fn s60_a_write_whose_intent_cannot_be_recorded_does_not_begin() {
-    let bench = Bench::with_log(true).await;
+    let bench = Bench::with_log(true, Duration::ZERO).await;
     let failure = bench.write(json!({})).await.unwrap_err();
     assert_eq!((failure.attempts, bench.writes(), failure.may_have_written), (1, 0, false));
     let report = failure.error.report();
@@ -402,4 +405,13 @@ async fn s60_a_write_whose_intent_cannot_be_recorded_does_not_begin() {
         report.contains("the write did not begin") && report.contains("make room in the run directory"),
         "{report}"
     );
+}
+
+#[tokio::test]
+async fn s1_a_limit_that_strikes_while_the_intent_is_recorded_lets_nothing_be_written() {
+    let bench = Bench::with_log(false, Duration::from_millis(100)).await.limited(30);
+    let failure = bench.write(json!({})).await.unwrap_err();
+    assert_eq!((failure.error.kind(), failure.attempts, bench.writes()), (ErrorKind::Timeout, 3, 0));
+    assert!(failure.error.message().contains("not done within 30 ms"), "{:?}", failure.error);
+    assert!(bench.lines()[1].0.contains("NotCommitted"), "{:?}", bench.lines());
 }

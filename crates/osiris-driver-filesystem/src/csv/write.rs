@@ -1,12 +1,13 @@
 //! `filesystem.csv_writer`: batches out of the store, formatted here, into files that appear whole.
 
 use std::io::{Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use osiris_core::{
-    Component, ComponentSpec, ConnectionUse, ExecutionContext, Problem, Result, Role, Step, TableRef, TableScan, Unit,
-    Write, Written, metric,
+    CommitOutcome, Component, ComponentSpec, ConnectionUse, ExecutionContext, Intent, Problem, Result, Role, Step,
+    TableRef, TableScan, Unit, Write, Written, metric,
 };
 use serde_json::Value;
 
@@ -17,10 +18,11 @@ use super::format::Formatter;
 use super::output::{Output, check_append};
 use crate::blocking::{Stop, blocking};
 use crate::client::Location;
-use crate::commit::{AtomicDirectory, AtomicFile, Staged};
+use crate::commit::{AtomicDirectory, AtomicFile};
 use crate::config::{ColumnOrder, CsvWriterConfig, FilesystemConnection, WriteColumns, WriteCompression, WriteMode};
 use crate::destination::{Destination, Done, Part, part_name};
 use crate::error::io_error;
+use crate::publish::{Staged, outcome, publish};
 use crate::scratch::Scratch;
 use crate::stdio::Streams;
 
@@ -111,13 +113,26 @@ impl Write for CsvWriter {
             return Ok(Written::default());
         }
         let name = destination.name().to_owned();
-        let scratch = Scratch::new(ctx.store().scratch_dir(), step.id())?;
-        let streams = self.streams.clone();
-        let (done, staged) = blocking(move |stop| job.run(scan, &destination, &scratch, &streams, stop)).await?;
-        staged.commit(&name)?;
+        let scratch = Arc::new(Scratch::new(ctx.store().scratch_dir(), step.id())?);
+        let (of_job, at_work) = (Arc::clone(&scratch), ctx.store().at_work());
+        // The run waits for the end of this thread, and so for its temporary file to be gone, whatever becomes of this future.
+        let run = move |stop: &Stop| Ok((job.run(scan, &destination, &of_job, stop)?, at_work));
+        let ((done, staged), _at_work) = blocking(run).await?;
+        let written = Written::inserted(done.rows);
+        publish(staged, &name, config.mode, written, &self.streams, ctx).await?;
         ctx.log_metric(metric::BYTES_WRITTEN, done.bytes, Unit::Bytes, Value::Null);
         ctx.log_metric(metric::FILES_WRITTEN, done.files, Unit::Files, Value::Null);
-        Ok(Written::inserted(done.rows))
+        Ok(written)
+    }
+
+    async fn outcome(
+        &self,
+        _: &Step<'_, Self>,
+        intent: &Intent,
+        _: Option<&TableRef>,
+        _: &ExecutionContext,
+    ) -> Result<CommitOutcome> {
+        outcome(intent).await
     }
 }
 
@@ -175,7 +190,6 @@ impl Job {
         scan: TableScan,
         destination: &Destination,
         scratch: &Scratch,
-        streams: &Streams,
         stop: &Stop,
     ) -> Result<(Done, Staged)> {
         let mut rows = Rows { scan, rest: None, first: 0 };
@@ -190,8 +204,8 @@ impl Job {
                 let written = self.rows(&mut rows, u64::MAX, &mut output, stop)?;
                 output.finish()?;
                 stop.check()?;
-                let bytes = crate::destination::send(&path, streams)?;
-                Ok((Done { rows: written, bytes, files: 1 }, Staged::Sent))
+                let bytes = path.metadata().map_err(|error| io_error("could not be written", name, error))?.len();
+                Ok((Done { rows: written, bytes, files: 1 }, Staged::Stdout(path)))
             }
             Destination::File { path, name } => match self.config.max_rows_per_file {
                 None => self.file(&mut rows, path, name, stop),
@@ -225,7 +239,15 @@ impl Job {
         let written = self.rows(rows, u64::MAX, &mut output, stop)?;
         output.finish()?;
         let bytes = atomic.sync(name)?;
-        Ok((Done { rows: written, bytes: bytes - before, files: 1 }, Staged::File(atomic)))
+        let done = Done { rows: written, bytes: bytes - before, files: 1 };
+        let appended = append.then_some(before);
+        Ok((
+            done,
+            match appended {
+                Some(old) => Staged::Appended { file: atomic, old, copied: true },
+                None => Staged::File(atomic),
+            },
+        ))
     }
 
     fn directory(&self, rows: &mut Rows, path: &Path, name: &str, most: u64, stop: &Stop) -> Result<(Done, Staged)> {
@@ -236,9 +258,10 @@ impl Job {
             let kept = directory.keep_existing(name)?;
             number = kept.iter().filter_map(|path| Part::parse(path)).map(|part| part.number).max().unwrap_or(0);
         }
-        let mut done = Done::default();
+        let (mut done, mut new) = (Done::default(), Vec::new());
         while done.files == 0 || rows.more()? {
             number += 1;
+            new.push(PathBuf::from(part_name(number, &extension)));
             let path = directory.temp().join(part_name(number, &extension));
             let shown = format!("{name}/{}", part_name(number, &extension));
             let file = std::fs::File::create(&path).map_err(|error| io_error("could not be written", &shown, error))?;
@@ -250,7 +273,7 @@ impl Job {
             done.files += 1;
         }
         directory.sync(name)?;
-        Ok((done, Staged::Directory(directory)))
+        Ok((done, Staged::Directory { directory, new }))
     }
 
     /// The extension of the parts: that of the path where it has one, else by the format.

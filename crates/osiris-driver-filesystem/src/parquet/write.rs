@@ -2,24 +2,26 @@
 
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use duckdb::Connection;
 use osiris_core::problem::nearest;
 use osiris_core::store::{quote, quote_text};
 use osiris_core::{
-    Component, ComponentSpec, ConnectionUse, Error, ExecutionContext, Problem, Result, Role, Step, Store, TableRef,
-    Unit, Write, Written, metric,
+    CommitOutcome, Component, ComponentSpec, ConnectionUse, Error, ExecutionContext, Intent, Problem, Result, Role,
+    Step, Store, TableRef, Unit, Write, Written, metric,
 };
 use serde_json::Value;
 
 use super::footer;
 use super::layout::{file_columns, slices};
 use crate::client::{Location, Target};
-use crate::commit::{AtomicDirectory, AtomicFile, Staged};
+use crate::commit::{AtomicDirectory, AtomicFile};
 use crate::config::{FilesystemConnection, ParquetCompression, ParquetWriterConfig, WriteMode};
-use crate::destination::{Destination, Done, Part, send};
+use crate::destination::{Destination, Done, Part};
 use crate::error::{engine_error, io_error};
+use crate::publish::{Staged, outcome, publish};
 use crate::scratch::Scratch;
 use crate::stdio::Streams;
 
@@ -97,17 +99,31 @@ impl Write for ParquetWriter {
         }
         let name = destination.name().to_owned();
         ctx.progress().expect_rows(input.expected_rows());
-        let job = Job { config, table: input.clone(), streams: self.streams.clone() };
-        let scratch = Scratch::new(ctx.store().scratch_dir(), step.id())?;
-        let store = ctx.store().clone();
-        let write = move |connection: &Connection| job.run(connection, &destination, &Outside { store, scratch });
-        let (done, staged) = ctx.store().call_over(input, write).await?;
-        staged.commit(&name)?;
+        let mode = config.mode;
+        let job = Job { config, table: input.clone() };
+        let scratch = Arc::new(Scratch::new(ctx.store().scratch_dir(), step.id())?);
+        let outside = Outside { store: ctx.store().clone(), scratch: Arc::clone(&scratch) };
+        let at_work = ctx.store().at_work();
+        // The run waits for the end of this thread, and so for its temporary file to be gone, whatever becomes of this future.
+        let write = move |connection: &Connection| Ok((job.run(connection, &destination, &outside)?, at_work));
+        let ((done, staged), _at_work) = ctx.store().call_over(input, write).await?;
+        let written = Written::inserted(done.rows);
+        publish(staged, &name, mode, written, &self.streams, ctx).await?;
         ctx.progress().add_rows(done.rows);
         ctx.progress().add_bytes(done.bytes);
         ctx.log_metric(metric::BYTES_WRITTEN, done.bytes, Unit::Bytes, Value::Null);
         ctx.log_metric(metric::FILES_WRITTEN, done.files, Unit::Files, Value::Null);
-        Ok(Written::inserted(done.rows))
+        Ok(written)
+    }
+
+    async fn outcome(
+        &self,
+        _: &Step<'_, Self>,
+        intent: &Intent,
+        _: Option<&TableRef>,
+        _: &ExecutionContext,
+    ) -> Result<CommitOutcome> {
+        outcome(intent).await
     }
 }
 
@@ -140,7 +156,7 @@ fn check_partitions(config: &ParquetWriterConfig, table: &TableRef) -> Result<()
 /// has none, to a file there that is copied.
 struct Outside {
     store: Store,
-    scratch: Scratch,
+    scratch: Arc<Scratch>,
 }
 
 impl Outside {
@@ -203,7 +219,6 @@ fn same(_: &std::fs::Metadata, _: &std::fs::Metadata) -> bool {
 struct Job {
     config: ParquetWriterConfig,
     table: TableRef,
-    streams: Streams,
 }
 
 impl Job {
@@ -213,7 +228,9 @@ impl Job {
                 let path = outside.scratch.path("parquet");
                 let expected = || self.table.rows();
                 let rows = self.copy(connection, outside, &self.select(), &path, "standard output", expected)?;
-                Ok((Done { rows, bytes: send(&path, &self.streams)?, files: 1 }, Staged::Sent))
+                let bytes =
+                    path.metadata().map_err(|error| io_error("could not be written", "standard output", error))?.len();
+                Ok((Done { rows, bytes, files: 1 }, Staged::Stdout(path)))
             }
             Destination::File { path, name } if several(&self.config) => {
                 self.directory(connection, outside, path, name)
@@ -228,14 +245,22 @@ impl Job {
 
     fn file(&self, connection: &Connection, outside: &Outside, path: &Path, name: &str) -> Result<(Done, Staged)> {
         let atomic = AtomicFile::create(path, name)?;
-        let (mut select, mut before) = (self.select(), 0);
+        let (mut select, mut before, mut old) = (self.select(), 0, None);
         if self.config.mode == WriteMode::Append && path.exists() {
+            old = Some(path.metadata().map_err(|error| io_error("cannot be read", name, error))?.len());
             before = footer::read(path, name)?.rows;
             select = self.appended(connection, &outside.readable(atomic.target(), name)?, name)?;
         }
         let rows = self.copy(connection, outside, &select, atomic.temp(), name, || before + self.table.rows())?;
         let bytes = atomic.sync(name)?;
-        Ok((Done { rows: rows - before, bytes, files: 1 }, Staged::File(atomic)))
+        let done = Done { rows: rows - before, bytes, files: 1 };
+        Ok((
+            done,
+            match old {
+                Some(old) => Staged::Appended { file: atomic, old, copied: false },
+                None => Staged::File(atomic),
+            },
+        ))
     }
 
     /// The rows of the file that is there, then the new ones, once their columns are found to be the same.
@@ -276,7 +301,7 @@ impl Job {
             WriteMode::Overwrite => Vec::new(),
         };
         let last = kept.iter().filter_map(|path| Part::parse(path)).map(|part| part.number).max().unwrap_or(0);
-        let mut done = Done::default();
+        let (mut done, mut new) = (Done::default(), Vec::new());
         for slice in slices(connection, &self.table, &self.config, last)? {
             let file = directory.temp().join(&slice.path);
             let shown = format!("{name}/{}", slice.path);
@@ -286,9 +311,10 @@ impl Job {
             done.rows += self.copy(connection, outside, &slice.select, &file, &shown, || slice.rows)?;
             done.bytes += file.metadata().map_or(0, |metadata| metadata.len());
             done.files += 1;
+            new.push(PathBuf::from(&slice.path));
         }
         directory.sync(name)?;
-        Ok((done, Staged::Directory(directory)))
+        Ok((done, Staged::Directory { directory, new }))
     }
 
     /// Lets DuckDB write a file, and reads its footer back. Returns the rows it has, which must be those `expected`: asked for at the

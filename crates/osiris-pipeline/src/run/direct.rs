@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use osiris_core::store::DirectEdge;
-use osiris_core::{Inputs, RetryPolicy, Role, StepRequest};
+use osiris_core::{ErrorKind, Inputs, RetryPolicy, Role, StepRequest};
 
 use super::job::{Job, Ran};
 use super::{RunOptions, StoreChoice};
@@ -55,7 +55,7 @@ fn taker(steps: &[PlannedStep], source: &PlannedStep) -> Option<usize> {
 /// Runs `source` and, with each of its attempts, `taker`, which may know its input by a `key`. The last of these counts; there is
 /// none when no attempt got so far as to know its columns.
 pub(super) async fn run(source: &Job, inputs: &Inputs, taker: &Job, key: Option<&str>) -> (Ran, Option<Ran>) {
-    let (edge, mut arrivals) = DirectEdge::new(&taker.request.step_id);
+    let (edge, arrivals) = DirectEdge::new(&taker.request.step_id);
     let ctx = source.ctx.clone().handing_over(edge);
     let reading = async {
         let begun = Instant::now();
@@ -67,13 +67,20 @@ pub(super) async fn run(source: &Job, inputs: &Inputs, taker: &Job, key: Option<
     let request = StepRequest { retry: RetryPolicy::never(), ..taker.request.clone() };
     let taking = async {
         let (begun, mut attempts, mut last) = (Instant::now(), 0, None);
+        let mut arrivals = arrivals;
         while let Some(table) = arrivals.next().await {
             attempts += 1;
             let mut inputs = Inputs::none();
             inputs.insert(key.map(str::to_owned), table);
             let mut ran = Ran { begun, result: taker.driver.run(&request, &inputs, &taker.ctx).await };
             ran.count_all(attempts);
+            // Without an end of the edge the source can begin again; what may have been written would be written twice.
+            let may_have_written =
+                ran.result.as_ref().is_err_and(|failure| failure.error.kind() == ErrorKind::Ambiguous);
             last = Some(ran);
+            if may_have_written {
+                break;
+            }
         }
         last
     };

@@ -134,6 +134,12 @@ impl RunDirectory {
         self.write_record()
     }
 
+    /// Writes the record of an earlier end again.
+    pub(super) fn restore(&self, past: &RunRecord) -> Result<()> {
+        past.clone_into(&mut self.record.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        self.write_record()
+    }
+
     fn write_record(&self) -> Result<()> {
         let path = self.path.join(RECORD);
         let record = self.record.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

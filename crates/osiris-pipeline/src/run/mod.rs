@@ -3,6 +3,7 @@
 //! Nothing here knows a component. What one step does is the driver's; what a run owes its user (the ledger, state that is
 //! saved last, a directory to look into, a way to go on after a failure) is here.
 
+mod commits;
 mod direct;
 mod directory;
 mod job;
@@ -15,6 +16,7 @@ mod schedule;
 mod source;
 mod state;
 mod state_files;
+mod writes;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use osiris_core::store::default_memory_limit;
 use osiris_core::telemetry::{event, metric};
-use osiris_core::{Progress, Result, RunContext, Store, StoreKind, StoreOptions, Telemetry, Unit};
+use osiris_core::{CommitLimits, Error, Progress, Result, RunContext, Store, StoreKind, StoreOptions, Telemetry, Unit};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -33,8 +35,9 @@ pub use report::{RunReport, StepReport, StepStatus};
 pub use state::{SavedStates, StepState};
 
 use crate::{Plan, PlannedStep};
+use commits::CommitFile;
 use directory::RunDirectory;
-use schedule::Scheduler;
+use schedule::{Finished, Scheduler, unrecorded};
 
 /// Where the tables of a run live.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -62,8 +65,12 @@ pub struct RunOptions {
     pub store: StoreChoice,
     /// Whether to keep the store of a run that ended well.
     pub keep: bool,
-    /// Ends the run when cancelled: what is running is rolled back.
+    /// Ends the run when cancelled: what is running is rolled back, a commit that has begun is waited for.
     pub cancel: CancellationToken,
+    /// How long that may take.
+    pub commit_limits: CommitLimits,
+    /// In a resumed run, whether a step runs again although it may have written its rows already.
+    pub force: bool,
 }
 
 impl RunOptions {
@@ -77,6 +84,8 @@ impl RunOptions {
             store: StoreChoice::File,
             keep: false,
             cancel: CancellationToken::new(),
+            commit_limits: CommitLimits::default(),
+            force: false,
         }
     }
 }
@@ -108,7 +117,8 @@ impl Observer for Silent {}
 /// and that have not changed since, are not run again.
 ///
 /// # Errors
-/// When the run cannot begin: no directory, no store, another process in it. What happens to steps is in the report.
+/// When the run cannot begin: no directory, no store, another process in it, or a run to resume that may have written what would be
+/// written again. What happens to steps is in the report.
 pub async fn run(
     plan: &Plan,
     options: &RunOptions,
@@ -127,35 +137,85 @@ pub async fn run(
     telemetry.log_event(event::RUN_START, json!({"pipeline": plan.name(), "resumed": resume.is_some()}));
     log_connections(plan, &telemetry);
     let store = open_store(plan, options, &directory)?;
-    let context = RunContext::new(store, telemetry.clone(), directory.artifacts(), options.cancel.clone());
-    let context = context.with_state_files(directory.state_files(), states.files());
-    let scheduler = Scheduler::new(plan, &context, &directory, &states, observer, options, started);
-    let steps = scheduler.run(resume).await?;
+    let commits = Arc::new(CommitFile::open(directory.path())?);
+    let context = RunContext::new(store, telemetry.clone(), directory.artifacts(), options.cancel.clone())
+        .with_commit_log(Arc::clone(&commits) as _)
+        .with_commit_limits(options.commit_limits)
+        .with_state_files(directory.state_files(), states.files());
+    let scheduler = Scheduler::new(plan, &context, &directory, &commits, &states, observer, options, started);
+    let finished = match scheduler.run(resume).await {
+        Ok(finished) => finished,
+        Err(refusal) => return Err(give_back(refusal, resume, &directory, &telemetry)),
+    };
     context.store().settle().await;
-    let cancelled = options.cancel.is_cancelled();
-    let ledger = Ledger::of(directory.id(), plan.name(), &steps, plan.is_dry_run());
-    let problems = ledger.problems();
-    let mut outcome = Outcome::of(&steps, &problems, cancelled);
-    let mut problems = problems;
-    if outcome == Outcome::Done
-        && !plan.is_dry_run()
-        && let Err(error) = states.save(&steps, &directory.state_files())
-    {
-        problems.push(format!("the state of the run could not be saved: {error}"));
-        outcome = Outcome::Failed;
-    }
-    directory.finish(outcome, &ledger, &problems)?;
-    log_end(&telemetry, outcome, &steps, &problems, started.elapsed());
+    let ledger = Ledger::of(directory.id(), plan.name(), &finished.steps, plan.is_dry_run());
+    let (outcome, problems) = close(&finished, &ledger, plan, options, &directory, &states);
+    log_end(&telemetry, outcome, &finished.steps, &problems, started.elapsed());
     drop(context);
-    directory.clean(outcome == Outcome::Done && !options.keep)?;
+    let mut warnings = Vec::new();
+    if let Err(error) = directory.clean(outcome == Outcome::Done && !options.keep) {
+        warnings.push(format!("files that nobody needs any more could not be removed: {}", error.report()));
+    }
     Ok(RunReport {
         run_id: directory.id().to_owned(),
         directory: directory.path().to_path_buf(),
         outcome,
-        steps,
+        steps: finished.steps,
         duration: started.elapsed(),
         problems,
+        warnings,
     })
+}
+
+/// Saves what the run has come to: its ledger, then its state, then how it ended. What cannot be written is a problem, not an error:
+/// the steps have ended, and what became of them is to be told.
+fn close(
+    finished: &Finished,
+    ledger: &Ledger,
+    plan: &Plan,
+    options: &RunOptions,
+    directory: &RunDirectory,
+    states: &state::States,
+) -> (Outcome, Vec<String>) {
+    let unbalanced = ledger.problems();
+    let mut outcome = Outcome::of(&finished.steps, &unbalanced, options.cancel.is_cancelled());
+    let mut problems = [finished.problems.clone(), unbalanced].concat();
+    let failed = |problem: String, problems: &mut Vec<String>| {
+        if !problems.contains(&problem) {
+            problems.push(problem);
+        }
+    };
+    if let Err(error) = directory.write_ledger(ledger) {
+        failed(unrecorded(&error), &mut problems);
+    }
+    if outcome == Outcome::Done && !problems.is_empty() {
+        outcome = Outcome::Failed;
+    }
+    if outcome == Outcome::Done
+        && !plan.is_dry_run()
+        && let Err(error) = states.save(&finished.steps, &directory.state_files())
+    {
+        failed(format!("the state of the run could not be saved: {error}"), &mut problems);
+        outcome = Outcome::Failed;
+    }
+    if let Err(error) = directory.finish(outcome, ledger, &problems) {
+        failed(unrecorded(&error), &mut problems);
+        if outcome == Outcome::Done {
+            outcome = Outcome::Failed;
+        }
+    }
+    (outcome, problems)
+}
+
+/// Leaves a run that cannot be resumed as it was.
+fn give_back(refusal: Error, past: Option<&PastRun>, directory: &RunDirectory, telemetry: &Telemetry) -> Error {
+    let fields = json!({"error": refusal.to_string(), "category": refusal.kind().category()});
+    telemetry.log_event(event::RUN_FAILED, fields);
+    let restored = past.map_or(Ok(()), |past| directory.restore(past.record()));
+    if let Err(error) = restored.and_then(|()| directory.clean(false)) {
+        tracing::warn!(error = %error.report(), "the run could not be left as it was");
+    }
+    refusal
 }
 
 fn open_store(plan: &Plan, options: &RunOptions, directory: &RunDirectory) -> Result<Store> {
@@ -205,7 +265,8 @@ fn log_end(telemetry: &Telemetry, outcome: Outcome, steps: &[StepReport], proble
             // A step that was stopped is not why.
             let of =
                 |status| steps.iter().filter(move |step| step.status == status).find_map(|step| step.error.as_ref());
-            let error = of(StepStatus::Failed).or_else(|| of(StepStatus::Cancelled));
+            let error =
+                of(StepStatus::Ambiguous).or_else(|| of(StepStatus::Failed)).or_else(|| of(StepStatus::Cancelled));
             let text = error.map(ToString::to_string).or_else(|| problems.first().cloned());
             telemetry.log_event(
                 event::RUN_FAILED,

@@ -17,6 +17,8 @@ pub enum Outcome {
     Failed,
     /// The ledger does not balance, an assertion failed, too many rows were rejected. Exit code 3.
     Integrity,
+    /// Nobody knows whether a step has written its rows. Exit code 3.
+    Ambiguous,
     /// A step failed, and a later try may succeed: network, timeout, rate limit. Exit code 4.
     TryLater,
     /// The user stopped it. Exit code 130.
@@ -26,6 +28,9 @@ pub enum Outcome {
 impl Outcome {
     pub(super) fn of(steps: &[StepReport], problems: &[String], cancelled: bool) -> Self {
         let errors = || steps.iter().filter_map(|step| step.error.as_ref());
+        if errors().any(|error| error.kind() == ErrorKind::Ambiguous) {
+            return Self::Ambiguous;
+        }
         if errors().any(|error| error.kind() == ErrorKind::Integrity) {
             return Self::Integrity;
         }
@@ -49,7 +54,7 @@ impl Outcome {
         match self {
             Self::Done => 0,
             Self::Failed | Self::Running => 1,
-            Self::Integrity => 3,
+            Self::Integrity | Self::Ambiguous => 3,
             Self::TryLater => 4,
             Self::Interrupted => 130,
         }
@@ -62,6 +67,7 @@ impl Outcome {
             Self::Done => "done",
             Self::Failed => "failed",
             Self::Integrity => "integrity",
+            Self::Ambiguous => "ambiguous",
             Self::TryLater => "try_later",
             Self::Interrupted => "interrupted",
         }

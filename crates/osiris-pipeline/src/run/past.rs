@@ -5,11 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
-use osiris_core::{Error, Result};
+use osiris_core::{Error, Result, Role};
 use serde::{Deserialize, Serialize};
 
 use super::ledger::Ledger;
 use super::outcome::Outcome;
+use super::report::StepStatus;
 use crate::Plan;
 use crate::diagnostic::looks_secret;
 use crate::file::file_error;
@@ -30,6 +31,9 @@ pub struct RunRecord {
     pub file: Option<PathBuf>,
     /// The parameters the user gave, by name. A parameter whose name looks secret is not kept.
     pub params: BTreeMap<String, String>,
+    /// The parameters that the user gave and that are not kept: a run that is resumed needs them again.
+    #[serde(default)]
+    pub withheld: Vec<String>,
     /// The profile the user chose.
     pub profile: Option<String>,
     /// Whether nothing was to be written.
@@ -59,6 +63,7 @@ impl RunRecord {
                 .filter(|(name, _)| !looks_secret(name))
                 .map(|(n, v)| (n.clone(), v.clone()))
                 .collect(),
+            withheld: plan.options().params.keys().filter(|name| looks_secret(name)).cloned().collect(),
             profile: plan.options().profile.clone(),
             dry_run: plan.is_dry_run(),
             started_at,
@@ -115,6 +120,19 @@ impl PastRun {
             Outcome::Running if !self.is_held() => Outcome::Interrupted,
             outcome => outcome,
         }
+    }
+
+    /// Whether it is a run of the pipeline in `file`.
+    pub(crate) fn is_of(&self, file: &Path) -> bool {
+        let real = |path: &Path| fs::canonicalize(path).or_else(|_| std::path::absolute(path)).unwrap_or_default();
+        self.record.file.as_deref().is_some_and(|own| real(own) == real(file))
+    }
+
+    /// Whether it is known to have written, or may have.
+    fn has_written(&self) -> bool {
+        let steps = self.ledger.iter().flat_map(|ledger| &ledger.steps);
+        let mut writes = steps.filter(|step| step.role == Role::Write);
+        writes.any(|step| matches!(step.status, StepStatus::Done | StepStatus::Reused | StepStatus::Ambiguous))
     }
 
     fn is_held(&self) -> bool {
@@ -179,22 +197,92 @@ impl Runs {
         }
     }
 
-    /// The latest run that did not end well and still has its tables: what `run --resume` goes on with.
+    /// The run to go on with: the one of that id or of the only id that begins so, or the latest that failed of those that are the latest of
+    /// their pipelines. With a `file` only its runs count. With `force` also one that a later run has overtaken.
     ///
     /// # Errors
-    /// When there is none.
-    pub fn last_failed(&self) -> Result<PastRun> {
-        let failed = self.list()?.into_iter().find(|run| run.outcome() != Outcome::Done && run.has_store());
-        failed.ok_or_else(|| {
-            Error::validation("there is no failed run to resume")
-                .with_context("directory", self.directory.display())
-                .with_hint("`osiris runs list` shows what there is")
-        })
+    /// There is none, or it cannot be resumed: it is going on, ended well, was a dry run, has no tables, or a later run has written.
+    pub fn resumable(&self, id: Option<&str>, file: Option<&Path>, force: bool) -> Result<PastRun> {
+        let runs = self.list()?;
+        let check = |past: PastRun| resumable(&past, &runs, force).map(|()| past);
+        if let Some(id) = id {
+            return check(self.find(Some(id))?);
+        }
+        let mut latest: BTreeMap<(&str, Option<&Path>), &PastRun> = BTreeMap::new();
+        for run in runs.iter().filter(|run| !run.record.dry_run && file.is_none_or(|file| run.is_of(file))) {
+            latest.entry((&run.record.pipeline, run.record.file.as_deref())).or_insert(run);
+        }
+        let mut failed: Vec<&PastRun> = latest.values().copied().filter(|run| run.outcome() != Outcome::Done).collect();
+        failed.sort_by_key(|run| std::cmp::Reverse((run.record.started_at, &run.record.run_id)));
+        let mut checked = failed.into_iter().map(|run| check(run.clone()));
+        match checked.next() {
+            Some(Ok(run)) => Ok(run),
+            Some(Err(error)) => checked.find_map(Result::ok).ok_or(error),
+            None => Err(self.nothing_to_resume(file, latest.values().next().copied())),
+        }
+    }
+
+    fn nothing_to_resume(&self, file: Option<&Path>, latest: Option<&PastRun>) -> Error {
+        let error = match (file, latest) {
+            (Some(file), Some(run)) => Error::validation(format!(
+                "there is no failed run of {} to resume: its latest, {}, ended well",
+                file.display(),
+                run.record.run_id
+            )),
+            (Some(file), None) => Error::validation(format!("there is no run of {} to resume", file.display())),
+            (None, _) => Error::validation("there is no failed run to resume"),
+        };
+        error.with_context("directory", self.directory.display()).with_hint("`osiris runs list` shows what there is")
     }
 
     fn none(&self) -> Error {
         Error::validation("there are no runs yet")
             .with_context("directory", self.directory.display())
             .with_hint("`osiris run FILE` makes one")
+    }
+}
+
+/// Whether a run can be gone on with, among all `runs`.
+fn resumable(past: &PastRun, runs: &[PastRun], force: bool) -> Result<()> {
+    let (id, record) = (&past.record.run_id, &past.record);
+    match past.outcome() {
+        Outcome::Done => {
+            return Err(Error::validation(format!("run {id} ended well: there is nothing to resume")));
+        }
+        Outcome::Running => return Err(Error::validation(format!("run {id} is still going on"))),
+        _ => {}
+    }
+    if record.dry_run {
+        return Err(
+            Error::validation(format!("run {id} was a dry run")).with_hint("run the pipeline without `--dry-run`")
+        );
+    }
+    if !past.has_store() {
+        return Err(Error::validation(format!("run {id} has kept no tables to go on with")).with_hint(
+            "run the pipeline again from the start; with `--store file`, the default, a failed run can be resumed",
+        ));
+    }
+    match runs.iter().find(|other| overtakes(other, past)) {
+        Some(other) if !force => Err(Error::validation(format!(
+            "run {id} is obsolete: run {} of the pipeline `{}` has {} since",
+            other.record.run_id,
+            record.pipeline,
+            if other.outcome() == Outcome::Done { "ended well" } else { "written" },
+        ))
+        .with_hint("run the pipeline from the start; `--force` goes on all the same, which may write rows twice")),
+        _ => Ok(()),
+    }
+}
+
+/// Whether what `past` has read is out of date, or in the destination, because of `other`.
+fn overtakes(other: &PastRun, past: &PastRun) -> bool {
+    let (its, own) = (&other.record, &past.record);
+    if its.run_id == own.run_id || its.pipeline != own.pipeline || its.dry_run {
+        return false;
+    }
+    match other.outcome() {
+        // It may have begun earlier, and have been resumed in between.
+        Outcome::Done => its.finished_at.unwrap_or(its.started_at) > own.started_at,
+        _ => its.started_at > own.started_at && other.has_written(),
     }
 }

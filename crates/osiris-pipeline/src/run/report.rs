@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use osiris_core::{Error, Role, StepCounts};
+use osiris_core::{Error, ErrorKind, Role, StepCounts};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -25,6 +25,8 @@ pub struct RunReport {
     pub duration: Duration,
     /// What is wrong with the books although no step failed.
     pub problems: Vec<String>,
+    /// What is worth a line although nothing is wrong with the result.
+    pub warnings: Vec<String>,
 }
 
 /// What became of a step.
@@ -41,6 +43,19 @@ pub enum StepStatus {
     Skipped,
     /// It was stopped.
     Cancelled,
+    /// Nobody knows whether it has written its rows.
+    Ambiguous,
+}
+
+impl StepStatus {
+    /// That of a step which ended in an error.
+    pub(super) fn of_error(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::Cancelled => Self::Cancelled,
+            ErrorKind::Ambiguous => Self::Ambiguous,
+            _ => Self::Failed,
+        }
+    }
 }
 
 /// One step of a run that has ended.
@@ -64,6 +79,8 @@ pub struct StepReport {
     pub attempts: u32,
     /// Why it failed; redacted.
     pub error: Option<Error>,
+    /// Whether rows of it may be in its destination although it failed. If it is not ambiguous, writing them again does no harm.
+    pub may_have_written: bool,
     /// The file with its rejected rows.
     pub rejects: Option<PathBuf>,
     /// Where it stood when it began, from the start of the run.
@@ -89,6 +106,7 @@ impl StepReport {
             duration: Duration::ZERO,
             attempts: 0,
             error: None,
+            may_have_written: false,
             rejects: None,
             offset: Duration::ZERO,
             upstream: step.upstream.iter().map(|(_, step)| step.clone()).collect(),

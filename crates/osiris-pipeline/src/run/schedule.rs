@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use osiris_core::{Error, ErrorKind, Inputs, Progress, Result, Role, RunContext, StepRequest, TableRef, event};
+use osiris_core::{
+    Error, Inputs, Progress, Result, Role, RunContext, StepFailure, StepOutput, StepRequest, TableRef, event,
+};
 use serde_json::json;
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinError, JoinSet};
 
+use super::commits::CommitFile;
 use super::direct::{self, DirectEdges};
 use super::directory::RunDirectory;
 use super::job::{Ended, Job};
@@ -15,6 +18,7 @@ use super::ledger::Ledger;
 use super::past::PastRun;
 use super::report::{StepReport, StepStatus};
 use super::state::States;
+use super::writes::{Asked, Decision, PastWrites};
 use super::{Observer, RunOptions, rejects, source};
 use crate::{Plan, PlannedStep};
 
@@ -23,6 +27,7 @@ pub(super) struct Scheduler<'a> {
     plan: &'a Plan,
     context: &'a RunContext,
     directory: &'a RunDirectory,
+    commits: &'a CommitFile,
     states: &'a States,
     observer: &'a dyn Observer,
     options: &'a RunOptions,
@@ -30,6 +35,15 @@ pub(super) struct Scheduler<'a> {
     started: Instant,
     tables: BTreeMap<String, TableRef>,
     reports: BTreeMap<String, StepReport>,
+    problems: Vec<String>,
+}
+
+/// What became of the steps.
+pub(super) struct Finished {
+    /// In the order of the plan.
+    pub(super) steps: Vec<StepReport>,
+    /// Why the run ended although no step failed.
+    pub(super) problems: Vec<String>,
 }
 
 impl<'a> Scheduler<'a> {
@@ -37,6 +51,7 @@ impl<'a> Scheduler<'a> {
         plan: &'a Plan,
         context: &'a RunContext,
         directory: &'a RunDirectory,
+        commits: &'a CommitFile,
         states: &'a States,
         observer: &'a dyn Observer,
         options: &'a RunOptions,
@@ -48,6 +63,7 @@ impl<'a> Scheduler<'a> {
             plan,
             context,
             directory,
+            commits,
             states,
             observer,
             options,
@@ -55,17 +71,23 @@ impl<'a> Scheduler<'a> {
             started,
             tables: BTreeMap::new(),
             reports,
+            problems: Vec::new(),
         }
     }
 
-    /// Runs everything that can be run and returns what became of each step, in the order of the plan.
-    pub(super) async fn run(mut self, resume: Option<&PastRun>) -> Result<Vec<StepReport>> {
+    /// Runs everything that can be run. Whatever happens to a step or to the run directory, what runs is waited for: nothing is
+    /// dropped that may be writing.
+    ///
+    /// # Errors
+    /// The run that is to be resumed cannot be: nothing has begun then.
+    pub(super) async fn run(mut self, resume: Option<&PastRun>) -> Result<Finished> {
         match resume {
             Some(past) => self.reuse(past).await?,
             None => self.edges = DirectEdges::of(self.plan, self.options),
         }
         let mut begun: BTreeSet<usize> = BTreeSet::new();
         let mut running: JoinSet<Vec<Ended>> = JoinSet::new();
+        let mut indices: BTreeMap<Id, usize> = BTreeMap::new();
         let mut busy = 0;
         loop {
             while self.may_begin()
@@ -75,13 +97,18 @@ impl<'a> Scheduler<'a> {
                 begun.insert(index);
                 begun.extend(self.edges.from(index));
                 busy += self.steps_at_once(index);
-                self.begin(index, &mut running);
+                indices.insert(self.begin(index, &mut running), index);
             }
-            let Some(ended) = running.join_next().await else { break };
-            let ended = ended.map_err(|error| Error::unknown("a step ended in a panic").with_source(error))?;
-            busy -= ended.first().map_or(0, |first| self.steps_at_once(first.index));
-            for ended in ended {
-                self.end(ended).await?;
+            let Some(joined) = running.join_next_with_id().await else { break };
+            let id = joined.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
+            busy -= indices.get(&id).map_or(0, |index| self.steps_at_once(*index));
+            match joined {
+                Ok((_, ended)) => {
+                    for ended in ended {
+                        self.end(ended).await;
+                    }
+                }
+                Err(error) => self.broke(indices.get(&id).copied(), error),
             }
         }
         for step in self.plan.steps() {
@@ -92,12 +119,15 @@ impl<'a> Scheduler<'a> {
             }
         }
         let mut reports = self.reports;
-        Ok(self.plan.steps().iter().filter_map(|step| reports.remove(&step.id)).collect())
+        let steps = self.plan.steps().iter().filter_map(|step| reports.remove(&step.id)).collect();
+        Ok(Finished { steps, problems: self.problems })
     }
 
     fn may_begin(&self) -> bool {
-        let failed = |report: &StepReport| matches!(report.status, StepStatus::Failed | StepStatus::Cancelled);
-        !self.context.cancel().is_cancelled() && !self.reports.values().any(failed)
+        let failed = |report: &StepReport| {
+            matches!(report.status, StepStatus::Failed | StepStatus::Cancelled | StepStatus::Ambiguous)
+        };
+        self.problems.is_empty() && !self.context.cancel().is_cancelled() && !self.reports.values().any(failed)
     }
 
     fn has_ended(&self, id: &str) -> bool {
@@ -116,7 +146,7 @@ impl<'a> Scheduler<'a> {
     }
 
     /// Begins a step, and with it the one that takes its rows.
-    fn begin(&self, index: usize, running: &mut JoinSet<Vec<Ended>>) {
+    fn begin(&self, index: usize, running: &mut JoinSet<Vec<Ended>>) -> Id {
         let mut job = self.job(index);
         let inputs = self.inputs(index);
         let state = match job.driver.spec().role {
@@ -124,7 +154,7 @@ impl<'a> Scheduler<'a> {
             _ => Ok(None),
         };
         let taker = self.edges.from(index).map(|index| (self.job(index), self.key_of_its_input(index)));
-        running.spawn(async move {
+        let task = running.spawn(async move {
             match state {
                 Ok(state) => job.request.state = state,
                 Err(error) => {
@@ -141,6 +171,7 @@ impl<'a> Scheduler<'a> {
             ended.extend(taken.map(|ran| taker.ended(ran)));
             ended
         });
+        task.id()
     }
 
     fn job(&self, index: usize) -> Job {
@@ -174,59 +205,67 @@ impl<'a> Scheduler<'a> {
         1 + usize::from(self.edges.from(index).is_some())
     }
 
-    async fn end(&mut self, ended: Ended) -> Result<()> {
+    async fn end(&mut self, ended: Ended) {
         let Ended { index, ctx, ran } = ended;
         let step = &self.plan.steps()[index];
         let rejects = rejects::export(&ctx, self.directory).await;
         let offset = ran.begun.duration_since(self.started);
-        let Some(report) = self.reports.get_mut(&step.id) else { return Ok(()) };
+        let Some(report) = self.reports.get_mut(&step.id) else { return };
         report.rejects = rejects;
         report.offset = offset;
         match ran.result {
             Ok(output) => {
-                report.status = StepStatus::Done;
-                report.counts = output.counts;
-                report.rows = output.rows;
-                report.duration = output.duration;
-                report.attempts = output.attempts;
-                report.state = output.state;
                 // Rows that went over a direct edge are in no table.
-                if let Some(table) = output.table.filter(|_| self.edges.from(index).is_none()) {
+                if let Some(table) = output.table.clone().filter(|_| self.edges.from(index).is_none()) {
                     self.tables.insert(step.id.clone(), table);
                 }
+                done(report, output);
             }
-            Err(failure) => {
-                let cancelled = failure.error.kind() == ErrorKind::Cancelled;
-                report.status = if cancelled { StepStatus::Cancelled } else { StepStatus::Failed };
-                report.counts = failure.counts;
-                report.duration = failure.duration;
-                report.attempts = failure.attempts;
-                report.error = Some(failure.error);
-            }
+            Err(failure) => failed(report, failure),
         }
         self.observer.step_finished(report);
-        self.write_ledger()
+        self.write_ledger();
     }
 
-    /// The books after each step: a run that is killed can be resumed from them.
-    fn write_ledger(&self) -> Result<()> {
+    /// A step of which nothing is known but that its task is gone.
+    fn broke(&mut self, index: Option<usize>, error: JoinError) {
+        let ids = [index, index.and_then(|index| self.edges.from(index))].into_iter().flatten();
+        for id in ids.map(|index| self.plan.steps()[index].id.clone()) {
+            let Some(report) = self.reports.get_mut(&id) else { continue };
+            let message = "the step ended in a panic of the runner";
+            let error = if report.role == Role::Write { Error::ambiguous(message) } else { Error::unknown(message) };
+            report.status = StepStatus::of_error(error.kind());
+            report.error = Some(error.with_step(&id).with_hint("report this as a bug"));
+            self.observer.step_finished(report);
+        }
+        self.problems.push(format!("the runner failed: {error}"));
+        self.write_ledger();
+    }
+
+    /// The books after each step: a run that is killed can be resumed from them. Without them nothing new begins.
+    fn write_ledger(&mut self) {
         let steps = self.plan.steps().iter().filter_map(|step| self.reports.get(&step.id));
         let ledger = Ledger::of(self.directory.id(), self.plan.name(), steps, self.plan.is_dry_run());
-        self.directory.write_ledger(&ledger)
+        if let Err(error) = self.directory.write_ledger(&ledger)
+            && self.problems.is_empty()
+        {
+            self.problems.push(unrecorded(&error));
+        }
     }
 
     /// Takes over what the run that is resumed had brought to its end: committed tables with an unchanged fingerprint, and
-    /// writes that the books know of.
+    /// writes that its records or their destinations know of.
     async fn reuse(&mut self, past: &PastRun) -> Result<()> {
-        for step in self.plan.steps() {
+        let writes = PastWrites::of(past, self.commits, self.options.force)?;
+        writes.check_removed(self.plan)?;
+        for (index, step) in self.plan.steps().iter().enumerate() {
             let Some(wanted) = self.reports.get(&step.id).map(|report| report.fingerprint.clone()) else { continue };
             let upstream_kept = step.dependencies.iter().all(|dependency| self.has_ended(dependency));
-            let kept = upstream_kept
-                && if step.driver.spec().role == Role::Write {
-                    self.reuse_write(step, past, &wanted)
-                } else {
-                    self.reuse_table(step, &wanted).await?
-                };
+            let kept = if step.driver.spec().role == Role::Write {
+                self.reuse_write(index, &writes, upstream_kept).await?
+            } else {
+                upstream_kept && self.reuse_table(step, &wanted).await?
+            };
             if !kept {
                 continue;
             }
@@ -255,16 +294,39 @@ impl<'a> Scheduler<'a> {
         Ok(true)
     }
 
-    fn reuse_write(&mut self, step: &PlannedStep, past: &PastRun, wanted: &str) -> bool {
-        let ledger = past.ledger().into_iter().flat_map(|ledger| &ledger.steps);
-        let mut written = ledger.filter(|entry| entry.id == step.id && entry.fingerprint == wanted);
-        let Some(entry) = written.find(|entry| matches!(entry.status, StepStatus::Done | StepStatus::Reused)) else {
-            return false;
-        };
+    async fn reuse_write(&mut self, index: usize, writes: &PastWrites<'_>, inputs_kept: bool) -> Result<bool> {
+        let step = &self.plan.steps()[index];
+        let (inputs, ctx) = (self.inputs(index), self.context.step(&step.id));
+        let asked = Asked { driver: &*step.driver, request: &step.request, inputs: &inputs, inputs_kept, ctx: &ctx };
+        let Decision::Done(counts) = writes.decide(&asked).await? else { return Ok(false) };
         if let Some(report) = self.reports.get_mut(&step.id) {
-            report.counts = entry.counts.clone();
-            report.rows = entry.counts.acknowledged();
+            report.rows = counts.acknowledged();
+            report.counts = counts;
         }
-        true
+        Ok(true)
     }
+}
+
+fn done(report: &mut StepReport, output: StepOutput) {
+    report.status = StepStatus::Done;
+    report.counts = output.counts;
+    report.rows = output.rows;
+    report.duration = output.duration;
+    report.attempts = output.attempts;
+    report.state = output.state;
+}
+
+fn failed(report: &mut StepReport, failure: StepFailure) {
+    report.status = StepStatus::of_error(failure.error.kind());
+    report.counts = failure.counts;
+    report.duration = failure.duration;
+    report.attempts = failure.attempts;
+    report.may_have_written = failure.may_have_written;
+    report.error = Some(failure.error);
+}
+
+/// What is said when a record of the run cannot be written.
+pub(super) fn unrecorded(error: &Error) -> String {
+    let path = error.context().iter().find(|(key, _)| *key == "path").map_or("the run directory", |(_, path)| path);
+    format!("the record of the run could not be written, so that nothing more was begun: {path}: {}", error.message())
 }

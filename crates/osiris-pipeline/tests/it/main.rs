@@ -9,5 +9,6 @@ mod manifest;
 mod params;
 mod reach;
 mod references;
+mod runs;
 mod secrets;
 mod syntax;

@@ -12,6 +12,7 @@ pub mod transform;
 pub mod write;
 
 mod cancel;
+mod commit;
 mod config;
 mod direct;
 mod errors;

@@ -13,6 +13,7 @@ use crate::trial::{INPUT, STEP, ensure, not_applicable};
 use crate::{Destination, Job, Mode, Outcome, Rows, Sample, Trial, Verdict, Violation, process};
 
 pub use super::cancel::crt_003_releases_everything_on_success_failure_and_cancellation;
+pub use super::commit::crt_009_is_neither_dropped_nor_repeated_once_it_commits;
 pub use super::direct::drv_024_takes_arriving_rows_if_it_streams;
 pub use super::inputs::{
     crt_002_leaves_its_inputs_as_they_were, crt_004_refuses_to_run_without_an_input,

@@ -95,6 +95,12 @@ flaws! {
         write::crt_005_keeps_the_old_file_when_the_disk_is_full, "";
     a_state_of_another_source_is_used: Extractor, ForgetsPartOfItsSource,
         extract::crt_008_uses_a_state_only_for_the_source_it_was_taken_from, "used for another source: another file";
+    a_commit_is_not_announced: Writer, AnnouncesNothing,
+        write::crt_009_is_neither_dropped_nor_repeated_once_it_commits, "without `begin_commit`";
+    a_commit_is_announced_too_late: Writer, AnnouncesTooLate,
+        write::crt_009_is_neither_dropped_nor_repeated_once_it_commits, "as it is announced";
+    a_write_that_is_stopped_denies_what_it_did: Writer, DeniesItsCommit,
+        write::crt_009_is_neither_dropped_nor_repeated_once_it_commits, "says that nothing was written";
     a_connection_failure_is_hidden: Extractor, HidesConnectionFailures,
         common::crt_007_reports_a_connection_failure_as_event_and_category, "no `connection_failed` event";
 }

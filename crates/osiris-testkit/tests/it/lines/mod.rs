@@ -19,8 +19,11 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flaw {
     AcceptsOneModeForAnother,
+    AnnouncesNothing,
+    AnnouncesTooLate,
     AnswersForBrokenConnections,
     ChangesItsInput,
+    DeniesItsCommit,
     FindsNothing,
     ForgetsFields,
     ForgetsPartOfItsSource,

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use osiris_core::{
-    Component, ComponentSpec, ConnectionUse, Error, ExecutionContext, Problem, Result, Role, Step, TableRef, Write,
-    Written,
+    Component, ComponentSpec, ConnectionUse, Error, ExecutionContext, Intent, Problem, Result, Role, Step, TableRef,
+    Write, Written,
 };
 use osiris_testkit::Rows;
 use schemars::JsonSchema;
@@ -96,7 +96,26 @@ impl Write for LinesWriter {
         }
         let beside = Beside(path.with_extension("part"));
         let written = self.fill(&beside.0, &path, appends, config, input, ctx).await?;
-        fs::rename(&beside.0, &path)?;
+        if self.has(Flaw::AnnouncesNothing) {
+            fs::rename(&beside.0, &path)?;
+            return Ok(written);
+        }
+        if self.has(Flaw::AnnouncesTooLate) {
+            fs::rename(&beside.0, &path)?;
+            fs::write(&beside.0, "")?;
+        }
+        let commit = ctx.begin_commit(Intent::new(format!("`{}`", path.display())).with_repeatable(!appends)).await?;
+        if !self.has(Flaw::AnnouncesTooLate) {
+            fs::rename(&beside.0, &path)?;
+        }
+        if self.has(Flaw::DeniesItsCommit) {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            if ctx.cancel().is_cancelled() {
+                commit.not_committed().await;
+                return Err(Error::cancelled("cancelled").with_hint("run it again"));
+            }
+        }
+        commit.committed(written).await;
         Ok(written)
     }
 }

@@ -1,0 +1,283 @@
+//! The point of no return of a file: what is staged appears under its name, or goes to standard output, and what can be asked about
+//! that later.
+//!
+//! Replacing a file is repeatable. An append is not: before it, the length and hash of the file as it was and as it will be are
+//! recorded. They tell afterwards whether it took place, whoever asks.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use osiris_core::{CommitOutcome, ExecutionContext, Intent, Result, Written};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::blocking::blocking;
+use crate::commit::{AtomicDirectory, AtomicFile, NotPublished};
+use crate::config::WriteMode;
+use crate::destination::send;
+use crate::error::io_error;
+use crate::stdio::Streams;
+
+/// What is complete and on the disk, and only has to appear. It is made on a blocking thread and published by the future
+/// that waited for it: a future that was dropped publishes nothing any more.
+pub(crate) enum Staged {
+    /// One file.
+    File(AtomicFile),
+    /// One file that begins with the rows of the old one, which has `old` bytes; `copied` if the new one begins with those bytes.
+    Appended {
+        /// The new file.
+        file: AtomicFile,
+        /// Bytes of the old one.
+        old: u64,
+        /// Whether the new one begins with them.
+        copied: bool,
+    },
+    /// A directory of files, of which these are new.
+    Directory {
+        /// The directory.
+        directory: AtomicDirectory,
+        /// Paths below it.
+        new: Vec<PathBuf>,
+    },
+    /// A file to be sent to standard output.
+    Stdout(PathBuf),
+}
+
+/// What an append is recognised by.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum Token {
+    /// A file that grows.
+    File { path: PathBuf, old: Option<Print>, new: Print },
+    /// A directory that gets further files.
+    Parts { path: PathBuf, parts: Vec<(PathBuf, Print)> },
+}
+
+/// What a file is recognised by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Print {
+    bytes: u64,
+    sha256: String,
+}
+
+/// Makes what is staged appear as `name`, having announced it.
+///
+/// # Errors
+/// It cannot be announced or published; what was there before is untouched then, unless nobody knows.
+pub(crate) async fn publish(
+    staged: Staged,
+    name: &str,
+    mode: WriteMode,
+    written: Written,
+    streams: &Streams,
+    ctx: &ExecutionContext,
+) -> Result<()> {
+    let (staged, token) = match mode {
+        WriteMode::Append => {
+            let name = name.to_owned();
+            blocking(move |_| {
+                let token = token(&staged).map_err(|error| io_error("could not be read back", &name, error))?;
+                Ok((staged, token))
+            })
+            .await?
+        }
+        WriteMode::Overwrite => (staged, Value::Null),
+    };
+    let intent = match &staged {
+        Staged::Stdout(_) => Intent::new(name).with_parts(),
+        _ => Intent::new(format!("`{name}`")).with_repeatable(mode == WriteMode::Overwrite).with_token(token),
+    };
+    let commit = ctx.begin_commit(intent.with_written(written)).await?;
+    let published = match staged {
+        Staged::File(file) | Staged::Appended { file, .. } => file.commit(name),
+        Staged::Directory { directory, .. } => directory.commit(name),
+        Staged::Stdout(path) => {
+            let (streams, cancel) = (streams.clone(), ctx.cancel().clone());
+            blocking(move |stop| Ok(send(&path, &streams, &|| stop.is_raised() || cancel.is_cancelled()))).await?
+        }
+    };
+    match published {
+        Ok(()) => {
+            commit.committed(written).await;
+            Ok(())
+        }
+        Err(NotPublished { error, untouched: true }) => {
+            commit.not_committed().await;
+            Err(error)
+        }
+        // Core asks.
+        Err(NotPublished { error, untouched: false }) => Err(error),
+    }
+}
+
+fn token(staged: &Staged) -> io::Result<Value> {
+    let token = match staged {
+        Staged::File(file) => Token::File { path: file.target().to_path_buf(), old: None, new: print(file.temp())? },
+        Staged::Appended { file, old, copied: true } => {
+            let (old, new) = prints(file.temp(), *old)?;
+            Token::File { path: file.target().to_path_buf(), old, new }
+        }
+        Staged::Appended { file, copied: false, .. } => {
+            let old = Some(print(file.target())?);
+            Token::File { path: file.target().to_path_buf(), old, new: print(file.temp())? }
+        }
+        Staged::Directory { directory, new } => {
+            let parts = new.iter().map(|below| Ok((below.clone(), print(&directory.temp().join(below))?)));
+            Token::Parts { path: directory.target().to_path_buf(), parts: parts.collect::<io::Result<_>>()? }
+        }
+        Staged::Stdout(_) => return Ok(Value::Null),
+    };
+    serde_json::to_value(token).map_err(io::Error::other)
+}
+
+/// What became of the append that `intent` announced: the files say it.
+///
+/// # Errors
+/// They cannot be read.
+pub(crate) async fn outcome(intent: &Intent) -> Result<CommitOutcome> {
+    let Ok(token) = serde_json::from_value::<Token>(intent.token().clone()) else { return Ok(CommitOutcome::Unknown) };
+    let name = intent.destination().trim_matches('`').to_owned();
+    blocking(move |_| found(&token).map_err(|error| io_error("cannot be read", &name, error))).await
+}
+
+fn found(token: &Token) -> io::Result<CommitOutcome> {
+    let committed = CommitOutcome::Committed { written: None };
+    match token {
+        Token::File { path, old, new } => {
+            if begins_with(path, new)? {
+                return Ok(committed);
+            }
+            let is_as_before = match old {
+                Some(old) => path.metadata().is_ok_and(|now| now.len() == old.bytes) && begins_with(path, old)?,
+                None => is_empty(path)?,
+            };
+            Ok(if is_as_before { CommitOutcome::NotCommitted } else { CommitOutcome::Unknown })
+        }
+        Token::Parts { path, parts } => {
+            let (mut there, mut missing) = (0, 0);
+            for (below, print) in parts {
+                let part = path.join(below);
+                match part.try_exists()? {
+                    false => missing += 1,
+                    true if begins_with(&part, print)? => there += 1,
+                    true => {}
+                }
+            }
+            Ok(match (there == parts.len(), missing == parts.len()) {
+                (true, false) => committed,
+                (false, true) => CommitOutcome::NotCommitted,
+                _ => CommitOutcome::Unknown,
+            })
+        }
+    }
+}
+
+/// Whether the file is there and begins with those bytes: something may have been appended since.
+fn begins_with(path: &Path, print: &Print) -> io::Result<bool> {
+    match path.metadata() {
+        Ok(now) if now.is_file() && now.len() >= print.bytes => {
+            Ok(prints(path, print.bytes)?.0.as_ref() == Some(print))
+        }
+        Ok(_) => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the file is not there, or has nothing in it.
+fn is_empty(path: &Path) -> io::Result<bool> {
+    match path.metadata() {
+        Ok(now) => Ok(now.len() == 0),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+fn print(path: &Path) -> io::Result<Print> {
+    Ok(prints(path, 0)?.1)
+}
+
+/// That of the first `first` bytes of a file, unless there are none, and that of all of it.
+fn prints(path: &Path, first: u64) -> io::Result<(Option<Print>, Print)> {
+    let mut file = File::open(path)?;
+    let mut digest = Sha256::new();
+    let hashed = hash(&mut (&mut file).take(first), &mut digest)?;
+    let head = (hashed > 0).then(|| Print { bytes: hashed, sha256: hex(digest.clone()) });
+    let bytes = hashed + hash(&mut file, &mut digest)?;
+    Ok((head, Print { bytes, sha256: hex(digest) }))
+}
+
+fn hash(source: &mut dyn Read, digest: &mut Sha256) -> io::Result<u64> {
+    let mut buffer = vec![0; 1 << 18];
+    let mut bytes = 0;
+    loop {
+        match source.read(&mut buffer) {
+            Ok(0) => return Ok(bytes),
+            Ok(read) => {
+                digest.update(&buffer[..read]);
+                bytes += read as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn hex(digest: Sha256) -> String {
+    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file that was `old` and is to be `new`, and then is `now`.
+    fn asked(old: Option<&str>, new: &str, now: Option<&str>) -> CommitOutcome {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.csv");
+        let of = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            print(&path).unwrap()
+        };
+        let token = Token::File { path: path.clone(), old: old.map(of), new: of(new) };
+        std::fs::remove_file(&path).unwrap();
+        if let Some(now) = now {
+            std::fs::write(&path, now).unwrap();
+        }
+        found(&serde_json::from_value(serde_json::to_value(token).unwrap()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn s2_an_append_is_recognised_by_length_and_hash() {
+        let committed = CommitOutcome::Committed { written: None };
+        assert_eq!(asked(Some("a\n1\n"), "a\n1\n2\n", Some("a\n1\n2\n")), committed);
+        assert_eq!(asked(Some("a\n1\n"), "a\n1\n2\n", Some("a\n1\n2\n3\n")), committed);
+        assert_eq!(asked(Some("a\n1\n"), "a\n1\n2\n", Some("a\n1\n")), CommitOutcome::NotCommitted);
+        assert_eq!(asked(Some("a\n1\n"), "a\n1\n2\n", Some("a\n1\n9\n")), CommitOutcome::Unknown);
+        assert_eq!(asked(Some("a\n1\n"), "a\n1\n2\n", None), CommitOutcome::Unknown);
+        assert_eq!(asked(None, "a\n2\n", None), CommitOutcome::NotCommitted);
+        assert_eq!(asked(None, "a\n2\n", Some("")), CommitOutcome::NotCommitted);
+        assert_eq!(asked(None, "a\n2\n", Some("a\n2\n")), committed);
+        assert_eq!(asked(None, "a\n2\n", Some("b\n")), CommitOutcome::Unknown);
+    }
+
+    #[test]
+    fn s2_further_parts_are_recognised_one_by_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("out");
+        std::fs::create_dir(&path).unwrap();
+        let names = ["part-00002.csv", "part-00003.csv"].map(PathBuf::from);
+        for name in &names {
+            std::fs::write(path.join(name), name.as_os_str().as_encoded_bytes()).unwrap();
+        }
+        let parts = names.iter().map(|name| (name.clone(), print(&path.join(name)).unwrap())).collect();
+        let token = Token::Parts { path: path.clone(), parts };
+        assert_eq!(found(&token).unwrap(), CommitOutcome::Committed { written: None });
+        std::fs::remove_file(path.join(&names[0])).unwrap();
+        assert_eq!(found(&token).unwrap(), CommitOutcome::Unknown);
+        std::fs::remove_dir_all(&path).unwrap();
+        assert_eq!(found(&token).unwrap(), CommitOutcome::NotCommitted);
+    }
+}
