@@ -58,6 +58,11 @@ pub(super) fn tokens(sql: &str, modes: MySqlModes) -> Result<Vec<Token>, Refusal
     if lexer.optional {
         return Err(open("an executable comment", sql.len()));
     }
+    let last = lexer.tokens.iter().rev().find(|token| !token.is_symbol(b';'));
+    if let Some(minus) = last.filter(|token| token.is_symbol(b'-')) {
+        // Two of them would begin a comment once what follows them is cut off.
+        return Err(Refusal::new("the statement ends in a minus sign", "write what is to be subtracted", minus.start));
+    }
     Ok(lexer.tokens)
 }
 

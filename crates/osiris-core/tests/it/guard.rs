@@ -567,3 +567,13 @@ fn s30_the_null_of_two_bytes_ends_where_the_server_ends_it() {
     }
     assert!(check("SELECT \\n", PLAIN).is_err());
 }
+
+#[test]
+fn s30_minus_signs_at_the_end_do_not_become_a_comment() {
+    for sql in ["SELECT * FROM t ---- c", "SELECT 1 --;", "SELECT 1 - ;", "SELECT 1 -"] {
+        for modes in MySqlModes::ALL {
+            assert!(check(sql, modes).is_err(), "{sql}");
+        }
+    }
+    check("SELECT 1 --1, 2 -- c", PLAIN).unwrap();
+}
