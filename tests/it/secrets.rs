@@ -56,3 +56,26 @@ fn a_secret_written_into_a_connection_is_not_shown_in_its_errors() {
     let listed = project.run(&["connections", "list", "--json"]).with_code(0);
     assert_nowhere(&project, &[&run.stderr, &listed.stdout]);
 }
+
+/// `key` of a connection is the key of the API, `key` of a step names columns: one is easily written for the other.
+#[test]
+fn s36_an_api_key_in_a_supabase_step_is_refused_and_not_printed() {
+    for key in ["sb_secret_0123456789abcdef", "eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoiYW5vbiJ9.c2lnbmF0dXJl"] {
+        let steps = format!(
+            "  - {{id: orders, component: filesystem.csv_extractor, mode: read, config: {{path: orders.csv}}}}\n  \
+             - id: out\n    component: supabase.writer\n    mode: write\n    config:\n      table: t\n      mode: upsert\n      key: {key}\n"
+        );
+        let project = Project::of(Program::built(), &format!("oml_version: \"0.1.0\"\nname: test\nsteps:\n{steps}"));
+        project.write("orders.csv", "order_id\n1\n");
+        project.write(
+            "osiris_connections.yaml",
+            "version: 1\nconnections:\n  supabase:\n    default: {url: \"http://127.0.0.1:9\", key: x}\n",
+        );
+        for command in [&["validate", "pipeline.yaml"][..], &["plan", "pipeline.yaml", "--json"][..]] {
+            let ran = project.run(command).with_code(2);
+            let printed = format!("{}{}", ran.stdout, ran.stderr);
+            assert!(printed.contains("API key"), "{printed}");
+            assert!(!printed.contains(key), "{printed}");
+        }
+    }
+}

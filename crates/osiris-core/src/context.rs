@@ -125,6 +125,11 @@ impl ExecutionContext {
         self
     }
 
+    /// The run's id, which telemetry has as its session.
+    pub fn run_id(&self) -> &str {
+        self.run.telemetry.session()
+    }
+
     /// The step's id.
     pub fn step_id(&self) -> &str {
         &self.step

@@ -1,7 +1,7 @@
 //! The one error type of Osiris: a kind that drives behaviour, a message for the person who must fix it, and the source.
 //!
-//! Only [`ErrorKind`] and the retry flag may be acted upon by code. Everything else is for reading, and never holds a
-//! secret or a cell value.
+//! Only [`ErrorKind`], the marks about retries and the mark of a failed connection may be acted upon by code. Everything else is
+//! for reading, and never holds a secret or a cell value.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -89,6 +89,8 @@ struct Inner {
     kind: ErrorKind,
     retryable: bool,
     retry_after: Option<Duration>,
+    retried_for: Option<Duration>,
+    connection: bool,
     step: Option<String>,
     message: Cow<'static, str>,
     hint: Option<Cow<'static, str>>,
@@ -112,6 +114,8 @@ impl Error {
             kind,
             retryable: kind.is_retried_by_default(),
             retry_after: None,
+            retried_for: None,
+            connection: false,
             step: None,
             message: message.into(),
             hint: None,
@@ -184,6 +188,21 @@ impl Error {
         self
     }
 
+    /// How long the same thing has been tried in vain already, by a layer below: nobody above needs to show the same patience.
+    #[must_use]
+    pub fn with_retried_for(mut self, time: Duration) -> Self {
+        self.0.retried_for = Some(time);
+        self
+    }
+
+    /// Marks an error of the connection itself: it could not be made, nobody could sign in, or nothing comes over it any more. A
+    /// statement or request that the other side refuses is none.
+    #[must_use]
+    pub fn with_connection_failed(mut self) -> Self {
+        self.0.connection = true;
+        self
+    }
+
     /// The same error with every known secret masked, in its message, facts, hint and sources.
     #[must_use]
     pub fn redacted(mut self, redactor: &Redactor) -> Self {
@@ -219,6 +238,16 @@ impl Error {
     /// How long the server asked us to wait.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
+    }
+
+    /// How long it has been tried in vain already.
+    pub fn retried_for(&self) -> Option<Duration> {
+        self.0.retried_for
+    }
+
+    /// Whether the connection itself failed: [marked](Self::with_connection_failed), or the other side does not know us.
+    pub fn is_connection_failed(&self) -> bool {
+        self.0.connection || self.0.kind == ErrorKind::Auth
     }
 
     /// The step that failed, once the core has named it.

@@ -34,6 +34,7 @@ mod progress;
 mod registry;
 mod retry;
 mod secret;
+mod token;
 
 pub use catalog::{Catalog, Resource, ResourceField, ResourceKind};
 pub use commit::{Commit, CommitEnd, CommitLimits, CommitLog, CommitOutcome, CommitRecord, Intent};
@@ -52,13 +53,14 @@ pub use inputs::{Input, Inputs};
 pub use problem::{Problem, Severity};
 pub use progress::Progress;
 pub use registry::{Registration, Registry};
-pub use retry::{Backoff, RetryPolicy};
+pub use retry::{Backoff, NextTry, RetryPolicy};
 pub use secret::{MASK, Redactor, Secret};
 pub use store::{
     Column, ColumnType, Reject, RejectTable, StepNote, Store, StoreKind, StoreOptions, TableRef, TableScan,
     TableSchema, TableSender, TableSink, safe_name,
 };
 pub use telemetry::{Telemetry, Unit, event, metric};
+pub use token::looks_like_token;
 
 /// How many rows an extractor reads at most in a dry run.
 pub const DRY_RUN_ROWS: u64 = 100;

@@ -1,10 +1,10 @@
 //! When to try a step again, and how long to wait before.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use crate::{Error, calendar};
 
 /// How the delay grows from one attempt to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -18,7 +18,7 @@ pub enum Backoff {
     Fixed,
 }
 
-/// How often a step is tried and how long it waits in between. Only errors that are retryable are retried [DRV-017].
+/// How often something is tried and how long it waits in between. Only errors that are retryable are retried [DRV-017].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// Tries in all, 1 for none but the first. Default 3.
@@ -29,6 +29,12 @@ pub struct RetryPolicy {
     pub initial_delay: Duration,
     /// The longest one. Default 30 s.
     pub max_delay: Duration,
+    /// How long a failure is met with further tries, counted from its first, however many tries that takes: a server that is
+    /// restarted is away for about a minute. Default 90 s; zero where the number of tries alone decides.
+    pub patience: Duration,
+    /// The longest wait that a server may ask for; a longer one, and longer than [`max_delay`](Self::max_delay), ends the tries.
+    /// Default 5 minutes.
+    pub longest_wait: Duration,
 }
 
 impl Default for RetryPolicy {
@@ -38,62 +44,180 @@ impl Default for RetryPolicy {
             backoff: Backoff::Exponential,
             initial_delay: Duration::from_secs(1),
             max_delay: Duration::from_secs(30),
+            patience: Duration::from_secs(90),
+            longest_wait: Duration::from_secs(300),
         }
     }
+}
+
+/// What follows a try that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NextTry {
+    /// Another one, after this delay.
+    After(Duration),
+    /// None.
+    Never,
+    /// None, since the server asks for a wait that is longer than allowed. The error says when to try again once
+    /// [`RetryPolicy::explained`] has seen it.
+    TooFarAway(Duration),
 }
 
 impl RetryPolicy {
     /// One try and no more.
     pub fn never() -> Self {
-        Self { max_attempts: 1, ..Self::default() }
+        Self::times(1)
     }
 
-    /// How long to wait after try number `attempt` (from 1) ended in `error`; nothing when it must not be tried again.
-    /// `jitter` in 0..1 spreads the delay over its upper half. A server's own delay counts in full.
-    pub fn delay_after(&self, attempt: u32, error: &Error, jitter: f64) -> Option<Duration> {
-        if attempt >= self.max_attempts || !error.is_retryable() {
-            return None;
+    /// So many tries, however long that takes.
+    pub fn times(max_attempts: u32) -> Self {
+        Self { max_attempts, patience: Duration::ZERO, ..Self::default() }
+    }
+
+    /// The longest delay that is ever waited, whoever asks for it.
+    pub fn longest_delay(&self) -> Duration {
+        self.max_delay.max(self.longest_wait)
+    }
+
+    /// What follows try number `attempt` (from 1), which ended in `error`, `failing_for` after the first one did. `jitter` in 0..1
+    /// spreads the delay over its upper half. A server's own delay counts in full, up to [`longest_delay`](Self::longest_delay).
+    pub fn next_try(&self, attempt: u32, failing_for: Duration, error: &Error, jitter: f64) -> NextTry {
+        if !error.is_retryable() {
+            return NextTry::Never;
         }
-        if let Some(delay) = error.retry_after() {
-            return Some(delay);
+        // Even where no try is left: the user has to know when one makes sense.
+        if let Some(delay) = error.retry_after().filter(|delay| *delay > self.longest_delay()) {
+            return NextTry::TooFarAway(delay);
         }
+        let patient = failing_for < self.patience;
+        let tried_below = !self.patience.is_zero() && error.retried_for().is_some_and(|time| time >= self.patience);
+        if (attempt >= self.max_attempts && !patient) || tried_below {
+            return NextTry::Never;
+        }
+        NextTry::After(error.retry_after().unwrap_or_else(|| self.backed_off(attempt, jitter)))
+    }
+
+    fn backed_off(&self, attempt: u32, jitter: f64) -> Duration {
         let steps = attempt.saturating_sub(1);
         let delay = match self.backoff {
             Backoff::Exponential => self.initial_delay.saturating_mul(2u32.saturating_pow(steps.min(20))),
             Backoff::Linear => self.initial_delay.saturating_mul(attempt),
             Backoff::Fixed => self.initial_delay,
         };
-        Some(delay.min(self.max_delay).mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0))
+        delay.min(self.max_delay).mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0)
     }
+
+    /// `error`, after which the server wants to be left alone for `wait`, with when to try again. It stays one that may pass.
+    #[must_use]
+    pub fn explained(&self, error: Error, wait: Duration, now: SystemTime) -> Error {
+        const FACT: &str = "not tried again";
+        if error.context().iter().any(|(key, _)| *key == FACT) {
+            return error;
+        }
+        let longest = self.longest_delay().as_secs();
+        let when = moment(now, wait).map(|when| format!(", until {when}")).unwrap_or_default();
+        let fact = format!(
+            "the server asks for a wait of {} s{when}: a longer wait than is allowed ({longest} s)",
+            wait.as_secs()
+        );
+        error.with_context(FACT, fact).with_hint(match moment(now, wait) {
+            Some(when) => format!("run again after {when}"),
+            None => "ask whoever runs the server: it does not want to be asked again in our time".to_owned(),
+        })
+    }
+}
+
+/// The time of day, in UTC, that is `wait` after `now`; nothing where the calendar ends before.
+fn moment(now: SystemTime, wait: Duration) -> Option<String> {
+    let seconds = now.checked_add(wait)?.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs();
+    let (day, of_day) = (i64::try_from(seconds / 86_400).ok()?, seconds % 86_400);
+    let (year, month, day) = calendar::civil_from_days(day);
+    let (hour, minute) = (of_day / 3600, of_day % 3600 / 60);
+    (year <= 9999).then(|| format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const AT_ONCE: Duration = Duration::ZERO;
+
+    fn next(policy: &RetryPolicy, attempt: u32, error: &Error) -> NextTry {
+        policy.next_try(attempt, AT_ONCE, error, 1.0)
+    }
+
     #[test]
     fn delays_double_up_to_the_limit() {
-        let policy = RetryPolicy { max_attempts: 10, ..RetryPolicy::default() };
+        let policy = RetryPolicy::times(10);
         let error = Error::network("gone");
-        let delays: Vec<_> = (1..8).map(|n| policy.delay_after(n, &error, 1.0).unwrap().as_secs()).collect();
+        let delay = |number, jitter| match policy.next_try(number, AT_ONCE, &error, jitter) {
+            NextTry::After(delay) => delay,
+            other => panic!("{other:?}"),
+        };
+        let delays: Vec<_> = (1..8).map(|number| delay(number, 1.0).as_secs()).collect();
         assert_eq!(delays, [1, 2, 4, 8, 16, 30, 30]);
-        assert_eq!(policy.delay_after(1, &error, 0.0).unwrap().as_millis(), 500);
+        assert_eq!(delay(1, 0.0).as_millis(), 500);
     }
 
     #[test]
     fn only_what_may_succeed_later_is_tried_again() {
-        let policy = RetryPolicy::default();
+        let policy = RetryPolicy::times(3);
         for error in [Error::auth("x"), Error::permission("x"), Error::validation("x"), Error::unknown("x")] {
-            assert_eq!(policy.delay_after(1, &error, 0.5), None);
+            assert_eq!(next(&policy, 1, &error), NextTry::Never);
         }
-        assert!(policy.delay_after(1, &Error::timeout("x"), 0.5).is_some());
-        assert_eq!(policy.delay_after(1, &Error::network("x").with_retryable(false), 0.5), None);
-        assert_eq!(policy.delay_after(3, &Error::network("x"), 0.5), None);
+        assert!(matches!(next(&policy, 1, &Error::timeout("x")), NextTry::After(_)));
+        assert_eq!(next(&policy, 1, &Error::network("x").with_retryable(false)), NextTry::Never);
+        assert_eq!(next(&policy, 3, &Error::network("x")), NextTry::Never);
     }
 
     #[test]
     fn the_server_says_how_long() {
         let error = Error::network("429").with_retry_after(Duration::from_secs(77));
-        assert_eq!(RetryPolicy::default().delay_after(1, &error, 0.1), Some(Duration::from_secs(77)));
+        assert_eq!(next(&RetryPolicy::default(), 1, &error), NextTry::After(Duration::from_secs(77)));
+    }
+
+    #[test]
+    fn s46_a_wait_beyond_the_limits_ends_the_tries_and_says_when_to_come_back() {
+        let year = Duration::from_secs(31_536_000);
+        let policy = RetryPolicy::default();
+        for wait in [Duration::from_secs(301), year, Duration::MAX] {
+            for attempt in [1, 3, 100] {
+                let error = Error::network("429").with_retry_after(wait);
+                assert_eq!(next(&policy, attempt, &error), NextTry::TooFarAway(wait));
+            }
+        }
+        let patient = RetryPolicy { max_delay: year, ..RetryPolicy::default() };
+        let error = Error::network("429").with_retry_after(year);
+        assert_eq!(next(&patient, 1, &error), NextTry::After(year));
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        let error = policy.explained(error, year, now);
+        assert!(error.is_retryable(), "a later run may succeed: exit code 4");
+        assert_eq!(error.hint(), Some("run again after 2024-11-13 22:13 UTC"));
+        assert!(error.report().contains("31536000 s"), "{error:?}");
+        let never = policy.explained(Error::network("429"), Duration::MAX, now);
+        assert!(never.hint().unwrap().contains("in our time"), "{never:?}");
+    }
+
+    #[test]
+    fn s64_a_server_that_is_away_for_a_minute_is_tried_again_by_default() {
+        for jitter in [0.0, 0.5, 1.0] {
+            let (policy, error) = (RetryPolicy::default(), Error::network("the connection was refused"));
+            let (mut attempt, mut failing_for) = (1, Duration::ZERO);
+            while let NextTry::After(delay) = policy.next_try(attempt, failing_for, &error, jitter) {
+                (attempt, failing_for) = (attempt + 1, failing_for + delay);
+            }
+            assert!(failing_for >= Duration::from_secs(60), "{jitter}: {failing_for:?} in {attempt} tries");
+            assert!(failing_for <= Duration::from_secs(150), "{jitter}: {failing_for:?}");
+        }
+        // A number that the user gives is kept to.
+        let error = Error::network("x");
+        assert_eq!(next(&RetryPolicy::times(2), 2, &error), NextTry::Never);
+    }
+
+    #[test]
+    fn what_a_layer_below_has_tried_for_as_long_is_not_tried_again_above() {
+        let error = |seconds| Error::network("x").with_retried_for(Duration::from_secs(seconds));
+        assert_eq!(next(&RetryPolicy::default(), 1, &error(95)), NextTry::Never);
+        assert!(matches!(next(&RetryPolicy::default(), 1, &error(10)), NextTry::After(_)));
+        assert!(matches!(next(&RetryPolicy::times(3), 1, &error(95)), NextTry::After(_)));
     }
 }

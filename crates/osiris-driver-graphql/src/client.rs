@@ -34,10 +34,9 @@ impl<'a> Target<'a> {
     /// For an extraction.
     pub(crate) fn of_step(connection: &'a GraphqlConnection, base_dir: &'a Path, config: &GraphqlConfig) -> Self {
         let retry = RetryPolicy {
-            max_attempts: config.max_retries + 1,
             initial_delay: Duration::try_from_secs_f64(config.retry_delay).unwrap_or(Duration::from_secs(1)),
             max_delay: Duration::from_secs(60),
-            ..RetryPolicy::default()
+            ..RetryPolicy::times(config.max_retries + 1)
         };
         Self { connection, base_dir, retry, timeout: Duration::from_secs(connection.timeout), shrinks: false }
     }

@@ -45,4 +45,5 @@ fn healthy(client: &Client, connection: &MysqlConnection, latency: Duration) -> 
         .with_detail("sql_mode", facts.sql_mode.text.clone())
         .with_detail("time_zone", facts.time_zone.clone())
         .with_detail("tls", facts.tls.clone().unwrap_or_else(|| "none".to_owned()))
+        .with_detail("server_verified", connection.tls.mode.verified())
 }

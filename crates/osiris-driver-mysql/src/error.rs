@@ -180,7 +180,7 @@ pub(crate) fn io_error(error: io::Error, doing: &str) -> Error {
         io::ErrorKind::PermissionDenied => ErrorKind::Permission,
         _ => ErrorKind::Network,
     };
-    Error::new(kind, format!("{doing}: {what}")).with_hint(advice).with_source(error)
+    Error::new(kind, format!("{doing}: {what}")).with_hint(advice).with_connection_failed().with_source(error)
 }
 
 /// `future`, or a timeout error after `limit`.

@@ -23,6 +23,7 @@ pub(crate) fn explain(failure: &Failure<'_>, project: &str, region: &str) -> Opt
             .with_hint("raise the limit in PostHog's billing settings, or wait for the next period"),
         403 => failure
             .error_of(ErrorKind::Permission, format!("the API key may not query project {project}"))
+            .with_connection_failed()
             .with_hint("give the key the scope `query:read`, and access to the project and its organization"),
         404 => failure.error_of(ErrorKind::Validation, format!("there is no project {project}")).with_hint(format!(
             "check `project_id` (the number that the project's settings page shows) and `region`, which is `{region}`"

@@ -3,9 +3,10 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use osiris_core::{Error, ErrorKind, ExecutionContext, Result};
+use osiris_core::{Error, ExecutionContext, NextTry, Result, RetryPolicy};
 use reqwest::redirect;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -18,6 +19,9 @@ use crate::request::{Repeat, Request};
 use crate::settings::HttpSettings;
 use crate::transport::{self, Failed};
 
+/// A wait that somebody before a screen would wonder about.
+const SHOWN: Duration = Duration::from_secs(2);
+
 /// An HTTP client. Cheap to clone; clones share sockets and pace.
 #[derive(Clone)]
 pub struct HttpClient {
@@ -28,6 +32,8 @@ pub struct HttpClient {
     pub(crate) pace: Pace,
     pub(crate) meter: Arc<Meter>,
     pub(crate) cancel: CancellationToken,
+    /// Whether what is sent is waited for in any case.
+    pub(crate) to_the_end: bool,
 }
 
 impl HttpClient {
@@ -60,6 +66,7 @@ impl HttpClient {
             pace,
             meter: Arc::default(),
             cancel: CancellationToken::new(),
+            to_the_end: false,
         })
     }
 
@@ -90,6 +97,13 @@ impl HttpClient {
     #[must_use]
     pub fn for_step(&self, ctx: &ExecutionContext) -> Self {
         Self { meter: Arc::new(Meter::of(ctx)), cancel: ctx.cancel().clone(), ..self.clone() }
+    }
+
+    /// The same, whose requests are not given up once they are sent: for those whose outcome somebody has to know. A cancellation
+    /// still ends the waits before and between them.
+    #[must_use]
+    pub fn to_the_end(&self) -> Self {
+        Self { to_the_end: true, ..self.clone() }
     }
 
     /// The address of `path`, which may have a query, below the base URL. A full URL, such as a server's link to the next page,
@@ -143,7 +157,8 @@ impl HttpClient {
         let read = &read;
         self.repeated(request, |permit, limit| async move {
             let _permit = permit;
-            let page = within(limit, request, self.page(request)).await?;
+            let answered = AtomicBool::new(false);
+            let page = within(limit, request, &answered, self.page(request, &answered)).await?;
             self.pace.accepted();
             read(&page).map_err(Failed::maybe_processed)
         })
@@ -156,7 +171,7 @@ impl HttpClient {
     /// As for [`fetch`](Self::fetch).
     pub async fn open(&self, request: &Request) -> Result<Streaming> {
         self.repeated(request, |permit, limit| async move {
-            let mut body = within(limit, request, self.exchange(request)).await?;
+            let mut body = within(limit, request, &AtomicBool::new(false), self.exchange(request)).await?;
             self.pace.accepted();
             body._permit = Some(permit);
             let (status, headers) = (body.response.status(), std::mem::take(body.response.headers_mut()));
@@ -165,8 +180,9 @@ impl HttpClient {
         .await
     }
 
-    async fn page(&self, request: &Request) -> Result<Page, Failed> {
+    async fn page(&self, request: &Request, answered: &AtomicBool) -> Result<Page, Failed> {
         let mut body = self.exchange(request).await?;
+        answered.store(true, Relaxed);
         let (status, url) = (body.response.status(), body.response.url().clone());
         let headers = std::mem::take(body.response.headers_mut());
         let body = body.whole().await.map_err(Failed::maybe_processed)?;
@@ -180,7 +196,7 @@ impl HttpClient {
         A: Future<Output = Result<T, Failed>>,
     {
         let started = self.clock.now();
-        let mut number = 1;
+        let (mut number, mut failing_since) = (1, None);
         loop {
             let failed = match self.one(request, started, &attempt).await {
                 Ok(value) => return Ok(value),
@@ -191,15 +207,12 @@ impl HttpClient {
             } else if let Some(delay) = failed.error.retry_after() {
                 self.pace.pause(delay.min(self.settings.longest_wait));
             }
-            let delay = self.delay_after(number, request, &failed, started).map_err(|give_up| match give_up {
-                GiveUp::AsItIs => None,
-                GiveUp::Because(why) => Some(why),
-            });
-            let error = failed.error;
-            let delay = match delay {
+            let since = *failing_since.get_or_insert_with(|| self.clock.now());
+            let delay = match self.delay_after(number, request, &failed, (started, since)) {
                 Ok(delay) => delay,
-                Err(why) => return Err(self.last(request, error, failed.processed, why)),
+                Err(give_up) => return Err(self.last(request, failed, give_up, since)),
             };
+            let error = failed.error;
             tracing::debug!(
                 url = &*self.settings.redactor.scrub(&crate::request::shown(&request.url)),
                 attempt = number,
@@ -208,6 +221,10 @@ impl HttpClient {
                 status = error.context().iter().find(|(key, _)| *key == "status").map(|(_, value)| value.as_str()),
                 "a request will be sent again"
             );
+            if delay >= SHOWN {
+                let error = self.settings.redactor.scrub(error.message());
+                tracing::warn!(attempt = number, %error, "sending the request again in {:.1} s", delay.as_secs_f64());
+            }
             self.meter.repeated();
             if error.retry_after().is_some() || failed.throttled {
                 self.meter.waited(delay);
@@ -234,6 +251,9 @@ impl HttpClient {
         })?;
         self.meter.waited(permit.waited);
         let limit = own.min(self.left(started).unwrap_or(Duration::MAX));
+        if self.to_the_end {
+            return attempt(permit, limit).await;
+        }
         match self.cancellable(request, attempt(permit, limit)).await {
             Ok(result) => result,
             Err(cancelled) => Err(Failed::maybe_processed(cancelled)),
@@ -246,22 +266,27 @@ impl HttpClient {
         self.settings.total_timeout.map(|total| total.saturating_sub(elapsed))
     }
 
-    /// How long to wait before the next attempt, or why there is none.
+    fn policy(&self) -> RetryPolicy {
+        RetryPolicy { longest_wait: self.settings.longest_wait, ..self.settings.retry.clone() }
+    }
+
+    /// How long to wait before the next attempt of a request that was `started` and has been failing `since`, or why there is none.
     fn delay_after(
         &self,
         number: u32,
         request: &Request,
         failed: &Failed,
-        started: Instant,
+        (started, since): (Instant, Instant),
     ) -> Result<Duration, GiveUp> {
-        let delay = self.settings.retry.delay_after(number, &failed.error, (self.jitter)());
-        let Some(delay) = delay else { return Err(GiveUp::AsItIs) };
         if failed.processed && request.repeat == Repeat::IfNotProcessed {
             return Err(GiveUp::AsItIs);
         }
-        if delay > self.settings.longest_wait {
-            return Err(GiveUp::Because("the server asks for a longer wait than is allowed"));
-        }
+        let failing_for = self.clock.now().saturating_duration_since(since);
+        let delay = match self.policy().next_try(number, failing_for, &failed.error, (self.jitter)()) {
+            NextTry::After(delay) => delay,
+            NextTry::Never => return Err(GiveUp::AsItIs),
+            NextTry::TooFarAway(wait) => return Err(GiveUp::TooFarAway(wait)),
+        };
         if self.left(started).is_some_and(|left| left <= delay) {
             return Err(GiveUp::Because("the total timeout leaves no time for another try"));
         }
@@ -269,12 +294,15 @@ impl HttpClient {
     }
 
     /// The error to return: with what was tried, and without any secret.
-    fn last(&self, request: &Request, error: Error, processed: bool, why: Option<&'static str>) -> Error {
-        let mut error = error;
-        if let Some(why) = why {
-            error = error.with_context("not tried again", why);
-        }
-        let ambiguous = processed && request.repeat == Repeat::IfNotProcessed && error.is_retryable();
+    fn last(&self, request: &Request, failed: Failed, why: GiveUp, since: Instant) -> Error {
+        let failing_for = self.clock.now().saturating_duration_since(since);
+        let mut error = failed.error.with_retried_for(failing_for);
+        error = match why {
+            GiveUp::AsItIs => error,
+            GiveUp::Because(why) => error.with_context("not tried again", why),
+            GiveUp::TooFarAway(wait) => self.policy().explained(error, wait, self.clock.wall()),
+        };
+        let ambiguous = failed.processed && request.repeat == Repeat::IfNotProcessed && error.is_retryable();
         if ambiguous {
             error = error.with_retryable(false).with_context(
                 "outcome",
@@ -302,19 +330,27 @@ impl std::fmt::Debug for HttpClient {
 enum GiveUp {
     AsItIs,
     Because(&'static str),
+    TooFarAway(Duration),
 }
 
-/// One attempt has an end.
+/// One attempt has an end. Where not a byte has come back by then, the connection is taken to be dead.
 async fn within<T>(
     limit: Duration,
     request: &Request,
+    answered: &AtomicBool,
     work: impl Future<Output = Result<T, Failed>>,
 ) -> Result<T, Failed> {
     tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
-        let message = format!("{}: no complete answer within {} ms", request.what, limit.as_millis());
-        Err(Failed::maybe_processed(
-            Error::new(ErrorKind::Timeout, message).with_hint("ask for less at once, or raise `timeout`"),
-        ))
+        let (what, millis) = (&request.what, limit.as_millis());
+        let error = if answered.load(Relaxed) {
+            Error::timeout(format!("{what}: no complete answer within {millis} ms"))
+                .with_hint("ask for less at once, or raise `timeout`")
+        } else {
+            Error::timeout(format!("{what}: no answer at all within {millis} ms"))
+                .with_hint("check the server and the network between; raise `timeout` if the server is only slow")
+                .with_connection_failed()
+        };
+        Err(Failed::maybe_processed(error))
     })
 }
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 use osiris_core::Error;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use reqwest::{Method, StatusCode};
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::client::{HttpClient, transport_failed};
@@ -66,7 +67,7 @@ impl HttpClient {
             received: 0,
             idle: request.timeout.unwrap_or(self.settings.request_timeout),
             meter: Arc::clone(&self.meter),
-            cancel: self.cancel.clone(),
+            cancel: if self.to_the_end { CancellationToken::new() } else { self.cancel.clone() },
             _permit: None,
         })
     }

@@ -170,14 +170,19 @@ fn hint_for(status: StatusCode) -> Option<&'static str> {
     })
 }
 
+/// What longer waits count as: a hundred years, which clocks can still add to the present.
+pub(crate) const LONGEST_TOLD: Duration = Duration::from_secs(100 * 366 * 86_400);
+
 /// `Retry-After`, as long as it asks for a wait at all.
 pub(crate) fn retry_after(headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let delay = match text.parse::<f64>() {
+        // A number that is too large for a duration still asks for a wait.
+        Ok(seconds) if seconds.is_finite() && seconds > LONGEST_TOLD.as_secs_f64() => LONGEST_TOLD,
         Ok(seconds) => Duration::try_from_secs_f64(seconds).ok()?,
         Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(wall).ok()?,
     };
-    (!delay.is_zero()).then_some(delay)
+    (!delay.is_zero()).then_some(delay.min(LONGEST_TOLD))
 }
 
 #[cfg(test)]

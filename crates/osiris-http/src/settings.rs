@@ -111,7 +111,7 @@ impl HttpSettings {
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(60),
             total_timeout: None,
-            retry: RetryPolicy { max_attempts: 5, ..RetryPolicy::default() },
+            retry: RetryPolicy::times(5),
             longest_wait: Duration::from_secs(300),
             response_limit: 256 << 20,
             proxy: ProxySettings::none(),
@@ -206,7 +206,8 @@ impl HttpSettings {
         self
     }
 
-    /// The longest wait that a server may ask for; a longer one is an error at once. Default 5 minutes.
+    /// The longest wait that a server may ask for; a longer one, and longer than the longest delay between two tries, is an error at
+    /// once. Default 5 minutes.
     #[must_use]
     pub fn with_longest_wait(mut self, limit: Duration) -> Self {
         self.longest_wait = limit;

@@ -32,7 +32,7 @@ pub(crate) fn failed(error: reqwest::Error, what: &str) -> Failed {
         );
     }
     if let Some(tls) = tls_error(&error) {
-        return Failed::not_processed(tls_failed(&tls, what).with_source(error));
+        return Failed::not_processed(tls_failed(&tls, what).with_connection_failed().with_source(error));
     }
     if error.is_connect() {
         let failed = if error.is_timeout() {
@@ -45,14 +45,14 @@ pub(crate) fn failed(error: reqwest::Error, what: &str) -> Failed {
             Error::network(format!("{what}: no connection to the server"))
                 .with_hint("check host and port, and whether the server runs")
         };
-        return Failed::not_processed(failed.with_source(error));
+        return Failed::not_processed(failed.with_connection_failed().with_source(error));
     }
     Failed::maybe_processed(if error.is_timeout() {
-        Error::timeout(format!("{what}: the server did not answer in time")).with_source(error)
+        Error::timeout(format!("{what}: the server did not answer in time")).with_connection_failed().with_source(error)
     } else if error.is_body() || error.is_decode() {
         Error::network(format!("{what}: the answer broke off or arrived damaged")).with_source(error)
     } else {
-        Error::network(format!("{what}: the connection was lost")).with_source(error)
+        Error::network(format!("{what}: the connection was lost")).with_connection_failed().with_source(error)
     })
 }
 

@@ -27,7 +27,7 @@ pub struct BenchStep<'a> {
 
 impl<'a> BenchStep<'a> {
     pub(crate) fn new(bench: &'a Bench, id: String, component: String, config: Value) -> Self {
-        let retry = RetryPolicy { initial_delay: Duration::from_millis(1), ..RetryPolicy::default() };
+        let retry = RetryPolicy { initial_delay: Duration::from_millis(1), ..RetryPolicy::times(3) };
         let base_dir = bench.place().path().to_path_buf();
         let request = StepRequest { retry, base_dir, ..StepRequest::new(id, config) };
         Self {

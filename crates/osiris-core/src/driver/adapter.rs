@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -18,7 +18,8 @@ use crate::state::{self, SavedState, SourceIdentity};
 use crate::telemetry::{Unit, event, metric};
 use crate::{
     Catalog, Component, ComponentSpec, ConnectionUse, Discover, Doctor, Error, ErrorKind, ExecutionContext, Extract,
-    Health, Inputs, Problem, Redactor, ResolvedConnection, Result, Role, Step, StepCounts, TableRef, Transform, Write,
+    Health, Inputs, NextTry, Problem, Redactor, ResolvedConnection, Result, Role, Step, StepCounts, TableRef,
+    Transform, Write,
 };
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -226,6 +227,7 @@ impl<C: Component> Adapter<C> {
         ctx: &ExecutionContext,
     ) -> (Attempted, u32) {
         let mut number = 1;
+        let mut failing_since = None;
         loop {
             ctx.progress().reset();
             if let Err(error) = ctx.rejects().clear().await {
@@ -234,27 +236,39 @@ impl<C: Component> Adapter<C> {
             let of_attempt = ctx.for_attempt(number, step.fingerprint);
             let attempted = self.settled_attempt(step, request, inputs, &of_attempt).await;
             let Err(error) = &attempted.result else { return (attempted, number) };
-            if matches!(error.kind(), ErrorKind::Auth | ErrorKind::Network | ErrorKind::Permission)
-                && C::SPEC.connection == ConnectionUse::Required
-            {
+            if error.is_connection_failed() && C::SPEC.connection == ConnectionUse::Required {
                 ctx.log_event(
                     event::CONNECTION_FAILED,
                     json!({"category": error.kind().category(), "error": error.report()}),
                 );
             }
             let jitter = f64::from(fastrand::u32(..1000)) / 1000.0;
-            let Some(delay) = request.retry.delay_after(number, error, jitter) else { return (attempted, number) };
+            let failing_for = failing_since.get_or_insert_with(Instant::now).elapsed();
+            let delay = match request.retry.next_try(number, failing_for, error, jitter) {
+                NextTry::After(delay) => delay,
+                NextTry::Never => return (attempted, number),
+                NextTry::TooFarAway(wait) => {
+                    let explained = |error| request.retry.explained(error, wait, SystemTime::now());
+                    return (Attempted { result: attempted.result.map_err(explained), ..attempted }, number);
+                }
+            };
             ctx.log_event(
                 event::STEP_RETRY_ATTEMPT,
                 json!({
                     "attempt": number + 1,
-                    "max_attempts": request.retry.max_attempts,
+                    "max_attempts": request.retry.max_attempts.max(number + 1),
                     "delay_ms": millis(delay),
                     "category": error.kind().category(),
                     "error": error.report(),
                 }),
             );
-            tracing::warn!(step = ctx.step_id(), attempt = number, ?delay, error = %error.message(), "will try again");
+            tracing::warn!(
+                step = ctx.step_id(),
+                attempt = number,
+                error = %ctx.telemetry().redactor().scrub(error.message()),
+                "trying again in {:.1} s",
+                delay.as_secs_f64()
+            );
             tokio::select! {
                 () = ctx.cancel().cancelled() => return (attempted, number),
                 () = tokio::time::sleep(delay) => {}
@@ -305,14 +319,14 @@ impl<C: Component> Adapter<C> {
         let required = if C::SPEC.role == Role::Extract { counts.read } else { rows };
         ctx.log_metric(name, required, Unit::Rows, Value::Null);
         ctx.log_metric(duration_name, millis(duration), Unit::Milliseconds, Value::Null);
-        for (name, value) in [
-            (metric::ROWS_DEDUPLICATED, counts.deduplicated),
-            (metric::ROWS_REJECTED, counts.rejected),
-            (metric::VALUES_ALTERED, counts.altered),
-            (metric::ROWS_WITHOUT_CURSOR, counts.skipped),
+        for (name, value, unit) in [
+            (metric::ROWS_DEDUPLICATED, counts.deduplicated, Unit::Rows),
+            (metric::ROWS_REJECTED, counts.rejected, Unit::Rows),
+            (metric::VALUES_ALTERED, counts.altered, Unit::Values),
+            (metric::ROWS_WITHOUT_CURSOR, counts.skipped, Unit::Rows),
         ] {
             if value > 0 {
-                ctx.log_metric(name, value, Unit::Rows, Value::Null);
+                ctx.log_metric(name, value, unit, Value::Null);
             }
         }
     }

@@ -108,6 +108,29 @@ impl<'a> ReadingStatement<'a> {
     }
 }
 
+/// A function that a statement for PostgreSQL may call, by its name as the server takes it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FunctionCall {
+    /// The schema, where it is named.
+    pub schema: Option<String>,
+    /// The name.
+    pub name: String,
+    /// Whether it stands like a column, as in `row.name`: a call only where there is a function of a row and no such column.
+    pub attribute: bool,
+}
+
+impl FunctionCall {
+    /// Everything in a statement for PostgreSQL that may be a call. The server knows which of them may do more than read.
+    pub fn all_of(sql: &str, modes: PostgresModes) -> Vec<Self> {
+        postgres::calls(sql, modes)
+    }
+
+    /// Whether a function of PostgreSQL that may do more than read, as far as the server is told (`VOLATILE`), is known to do no more.
+    pub fn is_known_reader(name: &str) -> bool {
+        postgres::functions::is_known_reader(name)
+    }
+}
+
 /// Why a statement is not accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {

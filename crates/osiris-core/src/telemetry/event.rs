@@ -22,11 +22,9 @@ pub const COMMIT_END: &str = "commit_end";
 pub const COMMIT_ASKED: &str = "commit_asked";
 /// A step of a resumed run that had already ended well: `{step_id, rows}`
 pub const STEP_REUSED: &str = "step_reused";
-/// `{step_id, family, alias}`
-pub const CONNECTION_RESOLVE_START: &str = "connection_resolve_start";
-/// `{step_id, family, alias, ok}`
-pub const CONNECTION_RESOLVE_COMPLETE: &str = "connection_resolve_complete";
-/// `{step_id, category, error}`
+/// The connection of a step is known, with all its secrets; nobody has connected yet: `{step_id, family, alias}`
+pub const CONNECTION_RESOLVED: &str = "connection_resolved";
+/// The connection itself failed, rather than something asked over it: `{step_id, category, error}`
 pub const CONNECTION_FAILED: &str = "connection_failed";
 /// `{step_id, from_step, key, rows}`
 pub const INPUTS_RESOLVED: &str = "inputs_resolved";
@@ -34,8 +32,6 @@ pub const INPUTS_RESOLVED: &str = "inputs_resolved";
 pub const ARTIFACT_CREATED: &str = "artifact_created";
 /// One page of an API: `{step_id, page, rows}`
 pub const EXTRACTION_PAGE: &str = "extraction.page";
-/// `{step_id, rows}`
-pub const WRITE_PROGRESS: &str = "write.progress";
 /// `{step_id, table}`
 pub const TABLE_DDL_PLANNED: &str = "table.ddl_planned";
 /// `{step_id, table}`

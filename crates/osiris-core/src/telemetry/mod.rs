@@ -68,6 +68,11 @@ impl Telemetry {
         Self::to_writers(Box::new(std::io::sink()), Box::new(std::io::sink()), "none", Redactor::default())
     }
 
+    /// Whose telemetry it is: the id of the run.
+    pub fn session(&self) -> &str {
+        &self.0.session
+    }
+
     /// Makes more secrets known, before anything that could hold them is logged.
     pub fn add_secrets(&self, redactor: &Redactor) {
         lock(&self.0.redactor).merge(redactor);

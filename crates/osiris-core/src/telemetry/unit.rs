@@ -5,6 +5,8 @@
 pub enum Unit {
     /// Rows of a table.
     Rows,
+    /// Values of a table: cells.
+    Values,
     /// Milliseconds.
     Milliseconds,
     /// Bytes.
@@ -24,6 +26,7 @@ impl Unit {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Rows => "rows",
+            Self::Values => "values",
             Self::Milliseconds => "ms",
             Self::Bytes => "bytes",
             Self::Seconds => "seconds",

@@ -74,7 +74,8 @@ pub fn refused(error: Box<dyn std::error::Error + Send + Sync>, doing: &str) -> 
     } else {
         ("TLS failed", "check `tls`, `ssl_ca`, `ssl_cert` and `ssl_key`, and the TLS versions that the server allows")
     };
-    Error::network(format!("{doing}: {what}")).with_hint(advice).with_retryable(false).with_source(error)
+    let refused = Error::network(format!("{doing}: {what}")).with_hint(advice).with_retryable(false);
+    refused.with_connection_failed().with_source(error)
 }
 
 fn unusable(error: rustls::Error) -> Error {

@@ -1,18 +1,51 @@
 //! What the several ways to ask for TLS come to. No I/O here: files are read when a connection is opened.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+/// How a server is reached, which decides how much TLS a connection has when it does not say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// Over a network, where others may listen and answer: encrypted, or not at all.
+    #[default]
+    Network,
+    /// Over the loopback of this machine, which others only reach by its own software.
+    Loopback,
+    /// By a Unix socket: nothing leaves the machine.
+    Socket,
+    /// Over a network, at a host whose certificate is known to be good: its name is verified.
+    Certified,
+}
+
+impl Reach {
+    /// How the host of this name or address is reached.
+    pub fn of_host(host: &str) -> Self {
+        let host = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.');
+        let named = host.eq_ignore_ascii_case("localhost") || host.to_ascii_lowercase().ends_with(".localhost");
+        let loopback = named || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback());
+        if loopback { Self::Loopback } else { Self::Network }
+    }
+
+    fn default_mode(self) -> TlsMode {
+        match self {
+            Self::Network => TlsMode::Required,
+            Self::Loopback => TlsMode::Preferred,
+            Self::Socket => TlsMode::Disabled,
+            Self::Certified => TlsMode::VerifyFull,
+        }
+    }
+}
+
 /// How a connection is encrypted and whom it trusts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TlsMode {
     /// Never encrypted.
     Disabled,
     /// Encrypted if the server can.
-    #[default]
     Preferred,
     /// Encrypted; the server may be anybody.
     Required,
@@ -26,6 +59,15 @@ impl TlsMode {
     /// Whether the server's certificate is looked at.
     pub fn verifies(self) -> bool {
         matches!(self, Self::VerifyCa | Self::VerifyFull)
+    }
+
+    /// What is known of a server that was reached with this mode, for a doctor.
+    pub fn verified(self) -> &'static str {
+        match self {
+            Self::VerifyFull => "certificate and name",
+            Self::VerifyCa => "certificate",
+            Self::Disabled | Self::Preferred | Self::Required => "no",
+        }
     }
 }
 
@@ -76,12 +118,12 @@ pub struct TlsFields {
     pub require_ssl: Option<bool>,
     /// `ssl`.
     pub ssl: Option<Ssl>,
-    /// Whether the server is reached by a Unix socket, where nothing leaves the machine.
-    pub over_socket: bool,
+    /// How the server is reached.
+    pub reach: Reach,
 }
 
 /// TLS as it will be done. Paths may be relative to the pipeline file.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Tls {
     /// How.
     pub mode: TlsMode,
@@ -89,6 +131,13 @@ pub struct Tls {
     pub ca: Option<PathBuf>,
     /// The client's certificate and its key.
     pub identity: Option<(PathBuf, PathBuf)>,
+}
+
+impl Default for Tls {
+    /// Encrypted, whoever the server is.
+    fn default() -> Self {
+        Self { mode: TlsMode::Required, ca: None, identity: None }
+    }
 }
 
 impl Tls {
@@ -117,14 +166,12 @@ impl Tls {
             Some(mode) => mode,
             None if ca.is_some() => TlsMode::VerifyFull,
             None if identity.is_some() => TlsMode::Required,
-            // Nothing leaves the machine.
-            None if fields.over_socket => TlsMode::Disabled,
-            None => TlsMode::Preferred,
+            None => fields.reach.default_mode(),
         };
         if ca.is_some() && !mode.verifies() {
             problems.push("a CA is looked at with `tls: verify-ca` or `verify-full` only".to_owned());
         }
-        if fields.over_socket && mode.verifies() {
+        if fields.reach == Reach::Socket && mode.verifies() {
             problems.push("a server behind a Unix socket has no name to verify: leave `tls` out".to_owned());
         }
         if identity.is_some() && mode == TlsMode::Disabled {
@@ -177,7 +224,11 @@ mod tests {
             key: take("ssl_key"),
             require_ssl: fields["require_ssl"].as_bool(),
             ssl: serde_json::from_value(fields["ssl"].clone()).unwrap(),
-            over_socket: fields["socket"].is_string(),
+            reach: match (fields["socket"].is_string(), fields["host"].as_str()) {
+                (true, _) => Reach::Socket,
+                (false, Some("certified")) => Reach::Certified,
+                (false, host) => Reach::of_host(host.unwrap_or("db.example.com")),
+            },
         })
         .map(|tls| tls.mode)
     }
@@ -185,11 +236,14 @@ mod tests {
     #[test]
     fn every_spelling_comes_to_one_of_the_five_modes() {
         for (fields, expected) in [
-            (json!({}), TlsMode::Preferred),
+            (json!({}), TlsMode::Required),
+            (json!({"host": "127.0.0.1"}), TlsMode::Preferred),
+            (json!({"host": "certified"}), TlsMode::VerifyFull),
+            (json!({"host": "certified", "tls": "preferred"}), TlsMode::Preferred),
             (json!({"tls": "disabled"}), TlsMode::Disabled),
             (json!({"tls": "verify-ca"}), TlsMode::VerifyCa),
             (json!({"require_ssl": true}), TlsMode::VerifyFull),
-            (json!({"require_ssl": false}), TlsMode::Preferred),
+            (json!({"require_ssl": false}), TlsMode::Required),
             (json!({"ssl_ca": "ca.pem"}), TlsMode::VerifyFull),
             (json!({"tls": "verify-ca", "ssl_ca": "ca.pem"}), TlsMode::VerifyCa),
             (json!({"require_ssl": true, "tls": "verify-full"}), TlsMode::VerifyFull),
@@ -202,6 +256,20 @@ mod tests {
             (json!({"socket": "s"}), TlsMode::Disabled),
         ] {
             assert_eq!(mode(fields.clone()), Ok(expected), "{fields}");
+        }
+    }
+
+    #[test]
+    fn s38_only_the_machine_itself_may_be_reached_without_tls_by_default() {
+        for host in
+            ["localhost", "LOCALHOST", "db.localhost", "127.0.0.1", "127.8.8.8", "::1", "[::1]", "::ffff:127.0.0.1"]
+        {
+            assert_eq!(Reach::of_host(host), Reach::Loopback, "{host}");
+        }
+        for host in
+            ["db.example.com", "localhost.example.com", "10.0.0.1", "192.168.1.1", "0.0.0.0", "fe80::1", "mylocalhost"]
+        {
+            assert_eq!(Reach::of_host(host), Reach::Network, "{host}");
         }
     }
 

@@ -196,7 +196,7 @@ impl Bench {
     }
 
     async fn write(&self, config: Value) -> Result<StepOutput, StepFailure> {
-        let retry = RetryPolicy { initial_delay: Duration::from_millis(1), ..RetryPolicy::default() };
+        let retry = RetryPolicy { initial_delay: Duration::from_millis(1), ..RetryPolicy::times(3) };
         let request = StepRequest { retry, timeout: self.timeout, ..StepRequest::new("load", config) };
         let driver = self.registry.get("test.faulty").unwrap();
         driver.run(&request, &Inputs::one(self.table.clone()), &self.run.step("load")).await

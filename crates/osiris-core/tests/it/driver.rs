@@ -68,7 +68,9 @@ impl Extract for Numbers {
             let message = format!("refused, with {password}");
             return Err(match config.kind.as_deref() {
                 Some("validation") => Error::validation(message),
-                _ => Error::network(message).with_source(std::io::Error::other(password.to_owned())),
+                _ => Error::network(message)
+                    .with_connection_failed()
+                    .with_source(std::io::Error::other(password.to_owned())),
             });
         }
         let read = config.claimed.unwrap_or(config.rows.unsigned_abs());
@@ -182,7 +184,7 @@ impl Bench {
     }
 
     fn request(&self, config: Value) -> StepRequest {
-        let retry = RetryPolicy { initial_delay: Duration::from_millis(1), ..RetryPolicy::default() };
+        let retry = RetryPolicy { initial_delay: Duration::from_millis(1), ..RetryPolicy::times(3) };
         StepRequest { retry, ..StepRequest::new("numbers", config) }
     }
 

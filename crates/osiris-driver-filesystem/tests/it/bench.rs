@@ -149,7 +149,7 @@ impl Bench {
         inputs: Inputs,
     ) -> Result<StepOutput, Error> {
         request.base_dir = self.data();
-        request.retry = RetryPolicy { max_attempts: 1, ..RetryPolicy::default() };
+        request.retry = RetryPolicy::never();
         let ctx = self.run.step(&request.step_id);
         let driver = self.registry.get(component).unwrap();
         driver.run(&request, &inputs, &ctx).await.map_err(Error::from)

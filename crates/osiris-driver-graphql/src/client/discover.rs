@@ -14,7 +14,7 @@ use crate::types::normalised;
 /// Asks the server for its schema.
 pub(crate) async fn discover(connect: &Connect, connection: &GraphqlConnection) -> Result<Catalog> {
     let timeout = Duration::from_secs(connection.timeout);
-    let client = connect(&Target::of_connection(connection, RetryPolicy::default(), timeout))?;
+    let client = connect(&Target::of_connection(connection, RetryPolicy::times(3), timeout))?;
     let request = request(&client, QUERY, Some("Discovery"), &Map::new(), "asking the server for its schema")?;
     let mut answer: Value = client.fetch_as(&request, |page| page.json()).await.map_err(refused)?;
     if let Some(errors) = GraphqlErrors::of(&answer) {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use osiris_core::Secret;
-use osiris_core::tls::{Ssl, Tls, TlsFields, TlsMode};
+use osiris_core::tls::{Reach, Ssl, Tls, TlsFields, TlsMode};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 
@@ -65,8 +65,8 @@ struct ConnectionFields {
     #[schemars(extend("x-source" = false))]
     pool_pre_ping: bool,
     /// `disabled`, `preferred` (encrypted if the server can), `required` (encrypted, whoever the server is), `verify-ca` (its
-    /// certificate is of a known authority), `verify-full` (and has the name of `host`). Default: `preferred`; with a CA
-    /// `verify-full`.
+    /// certificate is of a known authority), `verify-full` (and has the name of `host`). Default: `required`, and
+    /// `preferred` for a host that is this machine itself; with a CA `verify-full`.
     #[schemars(extend("x-source" = false))]
     tls: Option<TlsMode>,
     /// A file with the certificates, in PEM, of the only authorities to be trusted. Default: those of the system.
@@ -217,7 +217,7 @@ impl TryFrom<ConnectionFields> for MysqlConnection {
             key: fields.ssl_key,
             require_ssl: fields.require_ssl,
             ssl: fields.ssl,
-            over_socket: fields.socket.is_some(),
+            reach: if fields.socket.is_some() { Reach::Socket } else { Reach::of_host(&fields.host) },
         })
         .unwrap_or_else(|found| {
             problems.extend(found);
@@ -269,6 +269,7 @@ mod tests {
         assert_eq!(connection.pool.capacity(), 15);
         assert_eq!(connection.pool.recycle, Some(Duration::from_secs(3600)));
         assert_eq!(connection.tls.mode, TlsMode::Preferred);
+        assert_eq!(parse(json!({"host": "db.example.com"})).unwrap().tls.mode, TlsMode::Required);
     }
 
     #[test]

@@ -41,7 +41,7 @@ impl World {
 
     async fn write(&self, config: Value, mode: &str, attempts: u32) -> Result<StepOutput, StepFailure> {
         let input = self.writing.bench.table("source", data(mode).as_str()).await.unwrap();
-        let retry = RetryPolicy { max_attempts: attempts, ..RetryPolicy::default() };
+        let retry = RetryPolicy::times(attempts);
         let step = self.writing.bench.step("write", "mysql.writer", config).connection(self.connection.clone());
         step.input(&input).retry(retry).run().await
     }

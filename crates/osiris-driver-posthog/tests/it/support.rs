@@ -31,7 +31,7 @@ pub(crate) fn register(registry: &mut Registry) -> Result<()> {
 /// The same, not yet registered.
 pub(crate) fn impatient() -> PosthogExtractor {
     PosthogExtractor::with_client(Arc::new(|settings| {
-        let retry = RetryPolicy { max_attempts: 5, initial_delay: Duration::from_millis(1), ..RetryPolicy::default() };
+        let retry = RetryPolicy { initial_delay: Duration::from_millis(1), ..RetryPolicy::times(5) };
         osiris_http::HttpClient::new(settings.with_retry(retry))
     }))
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use osiris_core::Secret;
-use osiris_core::tls::{Ssl, Tls, TlsFields, TlsMode};
+use osiris_core::tls::{Reach, Ssl, Tls, TlsFields, TlsMode};
 use osiris_http::Url;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
@@ -58,7 +58,8 @@ struct ConnectionFields {
     channel: ChannelChoice,
     /// How the connection to the database is encrypted: `disabled`, `preferred` (if the server can), `required` (whoever the server
     /// is), `verify-ca` (its certificate is of a known authority), `verify-full` (and has the name of `pg_host`). Default:
-    /// `preferred`; with a CA `verify-full`; with a `dsn` what its `sslmode` says.
+    /// `required`, `preferred` for a host that is this machine itself, `verify-full` for Supabase's own hosts (which needs the
+    /// certificate from the project's database settings as `ssl_ca`) and with a CA; with a `dsn` what its `sslmode` says.
     #[schemars(extend("x-source" = false))]
     tls: Option<TlsMode>,
     /// A file with the certificates, in PEM, of the only authorities to be trusted, on both channels. Default: those of the
@@ -185,6 +186,7 @@ impl TryFrom<ConnectionFields> for SupabaseConnection {
             problems.push(problem);
             None
         });
+        let host = fields.pg_host.clone().or_else(|| dsn.as_ref().map(|dsn| dsn.address.host.clone()));
         let tls = Tls::combine(TlsFields {
             mode: fields.tls.or(dsn.as_ref().and_then(|dsn| dsn.tls)),
             ca: fields.ssl_ca.take().or(dsn.as_ref().and_then(|dsn| dsn.ca.clone())),
@@ -192,7 +194,11 @@ impl TryFrom<ConnectionFields> for SupabaseConnection {
             key: fields.ssl_key.take(),
             require_ssl: fields.require_ssl,
             ssl: fields.ssl.take(),
-            over_socket: false,
+            reach: match &host {
+                Some(host) if is_supabase(host) => Reach::Certified,
+                Some(host) => Reach::of_host(host),
+                None => Reach::Network,
+            },
         })
         .unwrap_or_else(|found| {
             problems.extend(found);
@@ -215,6 +221,12 @@ impl TryFrom<ConnectionFields> for SupabaseConnection {
             connect_timeout: seconds(fields.connect_timeout)?,
         })
     }
+}
+
+/// Whether a host is one of Supabase's own: a project's database or its pooler.
+pub(crate) fn is_supabase(host: &str) -> bool {
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    [".supabase.co", ".supabase.com", ".supabase.net"].iter().any(|domain| host.ends_with(domain))
 }
 
 /// What the choice of a channel needs and is not there.

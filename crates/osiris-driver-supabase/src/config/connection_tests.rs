@@ -18,7 +18,6 @@ fn a_project_is_its_address_and_its_key() {
     assert_eq!(rest.url.as_str(), "https://abcdefgh.supabase.co/");
     assert!(connection.direct.is_none());
     assert_eq!((connection.timeout.as_secs(), connection.connect_timeout.as_secs()), (30, 10));
-    assert_eq!(connection.tls.mode, TlsMode::Preferred);
     for address in ["http://localhost:54321", "http://localhost:54321/", "http://localhost:54321/rest/v1/"] {
         let rest = parse(json!({"url": address, "key": "k"})).unwrap().rest.unwrap();
         assert_eq!(rest.url.as_str(), "http://localhost:54321/");
@@ -36,6 +35,24 @@ fn a_database_has_the_defaults_of_supabase() {
     assert_eq!(both.tls.mode, TlsMode::VerifyFull);
     let without_key = parse(json!({"url": "http://h", "dsn": "postgres://u:p@h/d"})).unwrap();
     assert!(without_key.rest.is_none() && without_key.direct.is_some());
+}
+
+#[test]
+fn s38_how_much_tls_there_is_by_default_depends_on_the_host() {
+    let mode = |fields: Value| parse(fields).unwrap().tls.mode;
+    for host in ["db.abcdefgh.supabase.co", "aws-0-eu-central-1.pooler.supabase.com", "DB.ABCDEFGH.SUPABASE.CO."] {
+        assert_eq!(mode(json!({"pg_host": host})), TlsMode::VerifyFull, "{host}");
+        assert_eq!(mode(json!({"dsn": format!("postgres://u:p@{host}:6543/postgres")})), TlsMode::VerifyFull, "{host}");
+        assert_eq!(mode(json!({"pg_host": host, "tls": "required"})), TlsMode::Required, "{host}");
+    }
+    assert_eq!(mode(json!({"pg_host": "db.example.com"})), TlsMode::Required);
+    assert_eq!(mode(json!({"pg_host": "supabase.co.example.com"})), TlsMode::Required);
+    assert_eq!(mode(json!({"dsn": "postgres://u:p@db.example.com/d"})), TlsMode::Required);
+    assert_eq!(mode(json!({"dsn": "postgres://u:p@db.example.com/d?sslmode=prefer"})), TlsMode::Preferred);
+    assert_eq!(mode(json!({"pg_host": "db.example.com", "tls": "preferred"})), TlsMode::Preferred);
+    for host in ["localhost", "127.0.0.1", "::1"] {
+        assert_eq!(mode(json!({"pg_host": host})), TlsMode::Preferred, "{host}");
+    }
 }
 
 #[test]

@@ -49,7 +49,7 @@ pub struct ExtractorConfig {
     #[serde(default = "default_page_size")]
     #[schemars(range(min = 1, max = 1_000_000), extend("x-source" = false))]
     pub page_size: u64,
-    /// How often a request over REST is tried again. Default: 3.
+    /// How often a request over REST is tried again. Default: 3 times at least, and as often as fits into 90 s.
     #[schemars(range(max = 100), extend("x-source" = false))]
     pub retries: Option<u32>,
     /// How long the server may take until it sends the first row, or over REST an answer, in seconds. Default: the
@@ -207,6 +207,7 @@ impl ExtractorConfig {
             (None, Some(_)) => problems.extend(self.table_problems()),
         }
         problems.extend(self.strategy_problems());
+        problems.extend(super::key_is_no_token(self.key.as_ref().map_or(&[], KeyColumns::names)));
         problems
     }
 

@@ -55,7 +55,8 @@ pub struct WriterConfig {
     #[schemars(length(min = 1, max = 63))]
     pub schema: String,
     /// `append` (default; `insert` means the same) adds rows, `overwrite` (or `replace`) replaces all rows, `upsert` replaces rows
-    /// by `key`. With a direct channel each is one transaction; over the API no transaction spans two requests.
+    /// by `key`. With a direct channel each is one transaction; over the API no transaction spans two requests, and `overwrite` also
+    /// deletes rows that somebody else inserts while it runs.
     #[serde(default)]
     #[schemars(extend("x-aliases" = ["write_mode"]))]
     pub mode: WriteMode,
@@ -105,24 +106,22 @@ pub struct WriterConfig {
     #[serde(default)]
     #[schemars(range(min = 1, max = 86400))]
     pub timeout: Option<u64>,
-    /// How often a request that failed for a reason that passes is sent again, over the API. Default 3.
-    #[serde(default = "three")]
+    /// Whether a session that an earlier run left behind on the server in the middle of a write to this table is ended, with a direct
+    /// channel: one that has its locks and has not heard from that run for 30 s. Default `false`: it is named, and waited for.
+    #[serde(default)]
+    pub end_stale_sessions: bool,
+    /// How often a request that failed for a reason that passes is sent again, over the API. Default: 3 times at least, and as often
+    /// as fits into 90 s, so that a server that is restarted is waited for.
+    #[serde(default)]
     #[schemars(range(max = 20))]
-    pub retries: u32,
+    pub retries: Option<u32>,
     /// What the API answers to a write: `minimal` (default) or `representation`.
     #[serde(default)]
     pub returning: Returning,
-    /// Further preferences for the API's `Prefer` header, such as `tx=rollback`. Default: none.
-    #[serde(default)]
-    pub prefer: Option<String>,
 }
 
 fn public() -> String {
     "public".to_owned()
-}
-
-const fn three() -> u32 {
-    3
 }
 
 impl WriterConfig {
@@ -184,6 +183,7 @@ impl WriterConfig {
         if self.order_by.is_some() && self.dedupe != Dedupe::Last {
             problems.push(Problem::error("/order_by", "`order_by` is for `dedupe: last` only"));
         }
+        problems.extend(super::key_is_no_token(self.key_names()));
         for (pointer, names) in [("/key", self.key_names()), ("/order_by", self.order_names())] {
             problems.extend(repeated_names(pointer, names));
         }
@@ -214,6 +214,23 @@ mod tests {
         assert_eq!(found.len(), 4, "{found:?}");
         let found = problems(serde_json::json!({"table": "t", "mode": "upsert"}));
         assert!(found[0].contains("needs `key`"), "{found:?}");
+    }
+
+    #[test]
+    fn s36_an_api_key_as_the_key_of_a_step_is_refused_and_not_shown() {
+        for key in ["sb_secret_0123456789", "eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoiYW5vbiJ9.c2lnbmF0dXJl"] {
+            for given in [serde_json::json!(key), serde_json::json!(["id", key])] {
+                let found = problems(serde_json::json!({"table": "t", "mode": "upsert", "key": given}));
+                assert_eq!(found.len(), 1, "{found:?}");
+                assert!(found[0].contains("API key") && !found[0].contains(key), "{found:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn s47_a_step_cannot_send_preferences_of_its_own() {
+        let found = serde_json::from_value::<WriterConfig>(serde_json::json!({"table": "t", "prefer": "tx=rollback"}));
+        assert!(found.unwrap_err().to_string().contains("unknown field `prefer`"));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What the database says of itself, and what the account may do there.
 
 use osiris_core::Result;
+use osiris_core::tls::Reach;
 
 use super::Report;
 use crate::client::Client;
@@ -57,6 +58,19 @@ pub(super) async fn report(client: &Client) -> Result<Report> {
     if !closed.is_empty() {
         remarks.push(format!("no grant to read {}: GRANT SELECT ON it TO {}", list(&closed), facts.account));
     }
+    let mode = client.target().connection.tls.mode;
+    let beyond = client
+        .target()
+        .connection
+        .direct
+        .as_ref()
+        .is_some_and(|direct| Reach::of_host(&direct.host) != Reach::Loopback);
+    if beyond && !mode.verifies() {
+        remarks.push(
+            "nobody has verified that this is the server: set `tls: verify-full`, and `ssl_ca` if its authority is your own"
+                .to_owned(),
+        );
+    }
     Ok(Report {
         message: format!("signed in to PostgreSQL {} as `{}`", facts.version, facts.account),
         remarks,
@@ -66,6 +80,7 @@ pub(super) async fn report(client: &Client) -> Result<Report> {
             ("server_version", facts.version),
             ("encoding", facts.encoding),
             ("tls", facts.tls.unwrap_or_else(|| "none".to_owned())),
+            ("server_verified", mode.verified().to_owned()),
             ("pooler", if facts.pooler { "transaction" } else { "none" }.to_owned()),
             ("row_level_security", if facts.bypass_rls { "passed by" } else { "applies" }.to_owned()),
         ],

@@ -28,7 +28,7 @@ pub(crate) fn io_error(error: io::Error, doing: &str) -> Error {
         _ => ("the network failed", "check the host, the port and the network between"),
     };
     let kind = if error.kind() == io::ErrorKind::TimedOut { ErrorKind::Timeout } else { ErrorKind::Network };
-    Error::new(kind, format!("{doing}: {what}")).with_hint(advice).with_source(error)
+    Error::new(kind, format!("{doing}: {what}")).with_hint(advice).with_connection_failed().with_source(error)
 }
 
 #[cfg(test)]

@@ -43,6 +43,8 @@ pub(crate) fn server_error(state: &str, message: &str, doing: &str) -> Error {
     let error = Error::new(kind, format!("{doing}: {}", without_values(state, message)))
         .with_hint(hint(state, message, kind))
         .with_context(CODE, state);
+    let ends = state.starts_with("08") || state.starts_with("57P");
+    let error = if ends { error.with_connection_failed() } else { error };
     // A pooler that knows no such project will not know it later either.
     if is_unknown_tenant(message) { error.with_retryable(false) } else { error }
 }

@@ -9,6 +9,7 @@ mod rest;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use osiris_core::commit::{CommitOutcome, Intent};
 use osiris_core::write::{MappedColumn, map_columns};
 use osiris_core::{
     Catalog, Component, ComponentSpec, ConnectionUse, Discover, Doctor, ExecutionContext, Health, Problem, Result,
@@ -82,6 +83,27 @@ impl Write for SupabaseWriter {
         };
         client.close().await;
         written
+    }
+
+    async fn outcome(
+        &self,
+        step: &Step<'_, Self>,
+        intent: &Intent,
+        input: Option<&TableRef>,
+        ctx: &ExecutionContext,
+    ) -> Result<CommitOutcome> {
+        let client = (self.connect)(Target::new(step.connection(), step.base_dir())).await?;
+        let outcome = match (client.channel(), input) {
+            (Channel::Postgres, _) => direct::outcome(&client, intent).await,
+            (Channel::Rest, None) => Ok(CommitOutcome::Unknown),
+            (Channel::Rest, Some(input)) => {
+                let config = step.config();
+                let mapped = map_columns(config.columns.as_ref(), config.order_names(), input)?;
+                rest::outcome(&client, &Job { config, input, mapped, ctx, dry_run: false }).await
+            }
+        };
+        client.close().await;
+        outcome
     }
 }
 

@@ -290,12 +290,16 @@ async fn a_function_that_writes_is_stopped_by_the_server_and_a_slow_statement_by
         .execute(
             "CREATE TABLE t (a int); INSERT INTO t VALUES (1); \
              CREATE FUNCTION f() RETURNS int LANGUAGE sql VOLATILE AS 'INSERT INTO t VALUES (1) RETURNING a'; \
-             CREATE FUNCTION slow() RETURNS int LANGUAGE plpgsql VOLATILE AS 'BEGIN PERFORM pg_sleep(60); RETURN 1; END'; \
+             CREATE FUNCTION liar() RETURNS int LANGUAGE plpgsql STABLE AS 'BEGIN RETURN f(); END'; \
+             CREATE FUNCTION slow() RETURNS int LANGUAGE plpgsql STABLE AS 'BEGIN PERFORM pg_sleep(60); RETURN 1; END'; \
              CREATE ROLE hasty LOGIN PASSWORD 'hasty'; GRANT SELECT ON t TO hasty; ALTER ROLE hasty SET statement_timeout = 700; \
-             CREATE FUNCTION nap() RETURNS int LANGUAGE plpgsql VOLATILE AS 'BEGIN PERFORM pg_sleep(1); RETURN 1; END'",
+             CREATE FUNCTION nap() RETURNS int LANGUAGE plpgsql STABLE AS 'BEGIN PERFORM pg_sleep(1); RETURN 1; END'",
         )
         .await;
     let failure = reading.failure(json!({"query": "SELECT f() AS a"})).await;
+    assert!(failure.error.report().contains("VOLATILE"), "{}", failure.error.report());
+    // What a function says of itself may be wrong.
+    let failure = reading.failure(json!({"query": "SELECT liar() AS a"})).await;
     assert!(failure.error.report().contains("read-only transaction"), "{}", failure.error.report());
     assert_eq!(reading.server.value("SELECT count(*) FROM t").await.unwrap().as_deref(), Some("1"));
     let slow = json!({"query": "SELECT slow() AS a FROM t", "statement_timeout": 0.2});

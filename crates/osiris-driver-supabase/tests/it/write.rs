@@ -219,8 +219,7 @@ async fn a_target_whose_rows_are_locked_is_a_timeout_that_is_tried_again() {
     sqlx::raw_sql("BEGIN; SELECT * FROM t WHERE id = 1 FOR UPDATE").execute(&mut other).await.unwrap();
     let settings = config(json!({"mode": "upsert", "key": "id"}));
     let input = writing.bench.table("source", "SELECT 1 AS id, 2 AS v").await.unwrap();
-    let quick =
-        RetryPolicy { max_attempts: 3, initial_delay: std::time::Duration::from_millis(10), ..RetryPolicy::default() };
+    let quick = RetryPolicy { initial_delay: std::time::Duration::from_millis(10), ..RetryPolicy::times(3) };
     let step = writing.bench.step("write", "supabase.writer", settings.clone()).connection(writing.connection.clone());
     let failure = step.input(&input).retry(quick).run().await.unwrap_err();
     assert_eq!((failure.error.kind(), failure.attempts), (ErrorKind::Timeout, 3), "{:?}", failure.error);

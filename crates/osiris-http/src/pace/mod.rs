@@ -23,6 +23,7 @@ pub use limit::RateLimit;
 pub use usage::Usage;
 
 use crate::clock::Clock;
+use crate::failure::LONGEST_TOLD;
 use learned::Learned;
 use limit::Bucket;
 use told::Told;
@@ -80,6 +81,7 @@ impl Pace {
     /// The server has refused a request for coming too early.
     pub(crate) fn refused(&self, retry_after: Option<Duration>) {
         let now = self.0.clock.now();
+        let retry_after = retry_after.map(|delay| delay.min(LONGEST_TOLD));
         let mut state = self.state();
         let in_flight = state.in_flight;
         state.learned.refused(retry_after, in_flight, now);
@@ -190,7 +192,7 @@ enum Turn {
 
 impl State {
     fn pause(&mut self, now: Instant, delay: Option<Duration>) {
-        let moment = delay.map(|delay| now + delay);
+        let moment = delay.map(|delay| now + delay.min(LONGEST_TOLD));
         self.not_before = self.not_before.max(moment);
     }
 

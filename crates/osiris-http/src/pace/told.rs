@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Usage;
+use crate::failure::LONGEST_TOLD;
 
 /// From here on the pace drops.
 const NEARLY_USED: f64 = 0.8;
@@ -38,7 +39,7 @@ impl Told {
     }
 
     pub(super) fn update(&mut self, usage: &Usage, now: Instant) {
-        let left = usage.reset.unwrap_or(USUAL_WINDOW);
+        let left = usage.reset.unwrap_or(USUAL_WINDOW).min(LONGEST_TOLD);
         self.reset = now + left;
         // Without the limit only its end can be seen.
         let (nearly, reserve) = match usage.limit {

@@ -58,10 +58,10 @@ fn reset(text: &str, wall: SystemTime) -> Option<Duration> {
     const THE_SAME_IN_MILLISECONDS: f64 = 1e12;
     let moment = match text.parse::<f64>() {
         Ok(number) if number >= THE_SAME_IN_MILLISECONDS => {
-            SystemTime::UNIX_EPOCH + Duration::try_from_secs_f64(number / 1000.0).ok()?
+            SystemTime::UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(number / 1000.0).ok()?)?
         }
         Ok(number) if number >= A_MOMENT_IN_2001 => {
-            SystemTime::UNIX_EPOCH + Duration::try_from_secs_f64(number).ok()?
+            SystemTime::UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(number).ok()?)?
         }
         Ok(number) => return Duration::try_from_secs_f64(number).ok(),
         Err(_) => match httpdate::parse_http_date(text) {

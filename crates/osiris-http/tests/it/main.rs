@@ -21,10 +21,10 @@ use osiris_testkit::http_server::HttpServer;
 /// Settings for a server, with retries that a test can wait for.
 fn settings(server: &HttpServer) -> HttpSettings {
     HttpSettings::new(&server.url()).unwrap().with_retry(RetryPolicy {
-        max_attempts: 3,
         backoff: Backoff::Fixed,
         initial_delay: Duration::from_millis(2),
         max_delay: Duration::from_millis(2),
+        ..RetryPolicy::times(3)
     })
 }
 

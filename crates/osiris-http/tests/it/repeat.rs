@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use osiris_core::{Error, ErrorKind};
+use osiris_core::{Error, ErrorKind, NextTry, RetryPolicy};
 use osiris_http::{Explained, HttpSettings, Repeat, Request, SimulatedClock};
 use osiris_testkit::http_server::{HttpServer, Reply};
 
@@ -70,12 +70,12 @@ async fn a_post_that_only_reads_is_sent_again_when_it_says_so() {
 async fn without_a_connection_nothing_was_sent() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let settings = HttpSettings::new(&format!("http://127.0.0.1:{port}")).unwrap();
-    let client = client(settings.with_retry(osiris_core::RetryPolicy::never()));
+    let client = client(settings.with_retry(RetryPolicy::never()));
     let error = client.fetch(&Request::post(client.url("").unwrap())).await.unwrap_err();
     assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Network, true));
     assert!(error.message().contains("no connection to the server"), "{error:?}");
     let settings = HttpSettings::new("http://no-such-host.invalid").unwrap();
-    let client = crate::client(settings.with_retry(osiris_core::RetryPolicy::never()));
+    let client = crate::client(settings.with_retry(RetryPolicy::never()));
     let error = client.fetch(&Request::post(client.url("").unwrap())).await.unwrap_err();
     assert!(error.message().contains("the name of the server is not known"), "{error:?}");
 }
@@ -99,6 +99,7 @@ async fn a_wait_that_is_too_long_is_an_error_at_once_that_tells_it() {
     let client = client(settings(&server));
     let error = client.fetch(&Request::get(client.url("").unwrap())).await.unwrap_err();
     assert_eq!(error.retry_after(), Some(Duration::from_secs(3600)));
+    assert!(error.is_retryable() && error.hint().unwrap().contains("run again after"), "{error:?}");
     assert!(error.report().contains("a longer wait than is allowed"), "{error:?}");
     assert_eq!(server.requests().len(), 1);
 }
@@ -128,4 +129,59 @@ async fn a_refusal_inside_of_a_success_is_one_as_well() {
         .await
         .unwrap();
     assert_eq!((text.as_str(), clock.elapsed()), ("fine", Duration::from_secs(9)));
+}
+
+#[tokio::test]
+async fn s46_no_server_makes_a_request_or_a_step_sleep_for_longer_than_allowed() {
+    let policy = RetryPolicy::default();
+    for (status, value) in [
+        (429, "31536000"),
+        (503, "31536000"),
+        (429, "Thu, 01 Jan 2099 00:00:00 GMT"),
+        (429, "1e30"),
+        (429, "99999999999999999999999"),
+    ] {
+        let reply = Reply::new(status).header("retry-after", value);
+        let server = HttpServer::start(move |_| std::future::ready(reply.clone())).unwrap();
+        let clock = SimulatedClock::default();
+        let client = client(settings(&server)).with_clock(std::sync::Arc::new(clock.clone()));
+        let error = client.fetch(&Request::get(client.url("").unwrap())).await.unwrap_err();
+        assert!(error.is_retryable() && error.report().contains("not tried again"), "{error:?}");
+        assert!(error.hint().unwrap().contains("run again after"), "{error:?}");
+        let next = policy.next_try(1, Duration::ZERO, &error, 0.5);
+        assert!(matches!(next, NextTry::TooFarAway(_)), "{value}: {next:?}");
+        assert_eq!((clock.elapsed(), server.requests().len()), (Duration::ZERO, 1), "{value}");
+        // The pace that it leaves behind holds nobody up either.
+        let error = client.fetch(&Request::get(client.url("").unwrap())).await.unwrap_err();
+        let next = policy.next_try(1, Duration::ZERO, &error, 0.5);
+        assert!(!matches!(next, NextTry::After(delay) if delay > Duration::from_secs(300)), "{value}: {next:?}");
+        assert!(clock.elapsed() <= Duration::from_secs(300), "{value}: {:?}", clock.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn s64_a_server_that_is_away_for_a_minute_is_outlasted_where_patience_is_asked_for() {
+    let clock = SimulatedClock::default();
+    let away = clock.clone();
+    let server = HttpServer::start(move |_| {
+        std::future::ready(if away.elapsed() < Duration::from_secs(60) { Reply::new(503) } else { Reply::new(204) })
+    })
+    .unwrap();
+    let settings = HttpSettings::new(&server.url()).unwrap().with_retry(RetryPolicy::default());
+    let client = client(settings).with_clock(std::sync::Arc::new(clock.clone()));
+    client.fetch(&Request::get(client.url("").unwrap())).await.unwrap();
+    assert!(clock.elapsed() < Duration::from_secs(150), "{:?}", clock.elapsed());
+}
+
+#[tokio::test]
+async fn s61_a_time_out_without_any_byte_is_a_failed_connection_and_one_within_an_answer_is_none() {
+    for (reply, dead) in [
+        (Reply::text(200, "late").after(Duration::from_secs(60)), true),
+        (Reply::text(200, "0123456789").stall_after(3), false),
+    ] {
+        let server = HttpServer::start(move |_| std::future::ready(reply.clone())).unwrap();
+        let client = client(settings(&server).with_request_timeout(Duration::from_millis(300)));
+        let error = client.fetch(&Request::get(client.url("").unwrap())).await.unwrap_err();
+        assert_eq!((error.kind(), error.is_connection_failed()), (ErrorKind::Timeout, dead), "{error:?}");
+    }
 }

@@ -120,7 +120,7 @@ fn check_ids(steps: &[Step], source: &Arc<SourceFile>, diagnostics: &mut Diagnos
     }
 }
 
-/// Hides every literal under a key that looks like a secret's, wherever lines of the file are shown later.
+/// Hides every literal under a key that looks like a secret's, and every text that looks like one itself, wherever lines of the file are shown later.
 pub(crate) fn mask_secrets(node: &Node, source: &Arc<SourceFile>, diagnostics: &mut Diagnostics) {
     match &node.kind {
         Kind::Mapping(entries) => {
@@ -133,6 +133,7 @@ pub(crate) fn mask_secrets(node: &Node, source: &Arc<SourceFile>, diagnostics: &
             }
         }
         Kind::Sequence(items) => items.iter().for_each(|item| mask_secrets(item, source, diagnostics)),
+        Kind::String(text) if osiris_core::looks_like_token(&text.value) => diagnostics.mask(source, node.span),
         _ => {}
     }
 }

@@ -85,5 +85,6 @@ fn retry(policy: &RetryPolicy) -> Value {
         "backoff": backoff,
         "initial_delay_ms": u64::try_from(policy.initial_delay.as_millis()).unwrap_or(u64::MAX),
         "max_delay_ms": u64::try_from(policy.max_delay.as_millis()).unwrap_or(u64::MAX),
+        "patience_ms": u64::try_from(policy.patience.as_millis()).unwrap_or(u64::MAX),
     })
 }

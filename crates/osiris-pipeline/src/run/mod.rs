@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use osiris_core::store::default_memory_limit;
 use osiris_core::telemetry::{event, metric};
 use osiris_core::{CommitLimits, Error, Progress, Result, RunContext, Store, StoreKind, StoreOptions, Telemetry, Unit};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 pub use ledger::{Ledger, LedgerStep};
@@ -239,15 +239,8 @@ fn open_store(plan: &Plan, options: &RunOptions, directory: &RunDirectory) -> Re
 fn log_connections(plan: &Plan, telemetry: &Telemetry) {
     for step in plan.steps() {
         let Some(reference) = step.request.connection.reference() else { continue };
-        let fields = |ok: Option<bool>| {
-            let mut fields = json!({"step_id": step.id, "family": reference.family(), "alias": reference.alias()});
-            if let Some(ok) = ok {
-                fields["ok"] = Value::Bool(ok);
-            }
-            fields
-        };
-        telemetry.log_event(event::CONNECTION_RESOLVE_START, fields(None));
-        telemetry.log_event(event::CONNECTION_RESOLVE_COMPLETE, fields(Some(true)));
+        let fields = json!({"step_id": step.id, "family": reference.family(), "alias": reference.alias()});
+        telemetry.log_event(event::CONNECTION_RESOLVED, fields);
     }
 }
 

@@ -64,7 +64,8 @@ fn the_manifest_is_deterministic_and_complete() {
             "backoff": "linear",
             "initial_delay_ms": 10,
             "max_attempts": 5,
-            "max_delay_ms": 20
+            "max_delay_ms": 20,
+            "patience_ms": 0
           },
           "timeout_ms": 1500
         },
@@ -91,7 +92,8 @@ fn the_manifest_is_deterministic_and_complete() {
             "backoff": "exponential",
             "initial_delay_ms": 1000,
             "max_attempts": 3,
-            "max_delay_ms": 30000
+            "max_delay_ms": 30000,
+            "patience_ms": 90000
           },
           "timeout_ms": null
         },
@@ -118,7 +120,8 @@ fn the_manifest_is_deterministic_and_complete() {
             "backoff": "exponential",
             "initial_delay_ms": 1000,
             "max_attempts": 3,
-            "max_delay_ms": 30000
+            "max_delay_ms": 30000,
+            "patience_ms": 90000
           },
           "timeout_ms": null
         }

@@ -48,7 +48,7 @@ pub async fn check<D: DatabaseDriver>(connection: &Value) -> Health {
 }
 
 /// A connection through the proxy, without TLS.
-fn through<S: DatabaseServer>(server: &S, proxy: &Proxy, fields: &Value) -> Value {
+pub fn through<S: DatabaseServer>(server: &S, proxy: &Proxy, fields: &Value) -> Value {
     let mut all = S::at("127.0.0.1", proxy.port());
     all["tls"] = json!("disabled");
     for (name, value) in fields.as_object().into_iter().flatten() {

@@ -26,7 +26,10 @@ pub(crate) fn check_directory(path: &Path) -> Result<()> {
         Ok(found) if found.is_dir() => Ok(()),
         Ok(_) => Err(Error::validation("the connection's directory is a file").with_hint(HINT)),
         Err(error) if error.kind() == Io::NotFound => {
-            Err(Error::network("the connection's directory cannot be reached").with_hint(HINT).with_source(error))
+            Err(Error::network("the connection's directory cannot be reached")
+                .with_connection_failed()
+                .with_hint(HINT)
+                .with_source(error))
         }
         Err(error) => Err(io_error(error, path)),
     }

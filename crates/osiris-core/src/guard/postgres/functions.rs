@@ -12,8 +12,54 @@ pub(super) fn is_refused(name: &str) -> bool {
     FUNCTIONS.contains(&name.as_str()) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
+/// Whether everything in a schema of this name reaches beyond the database, or changes the server: extensions of hosters.
+pub(super) fn is_refused_schema(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SCHEMAS.contains(&name.as_str()) || SCHEMA_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Whether a function that its server calls volatile is known to do no more than look: random numbers, the time, the state of the
+/// session or the server. Those of `pg_` that the static check lets through look as well.
+pub(crate) fn is_known_reader(name: &str) -> bool {
+    VOLATILE_READERS.contains(&name) || (name.starts_with("pg_") && !is_refused(name))
+}
+
+/// Schemas of extensions whose functions act elsewhere.
+const SCHEMAS: [&str; 8] = ["aws_lambda", "aws_ml", "aws_s3", "azure_ai", "azure_storage", "cron", "net", "pgmq"];
+/// Oracle's packages, as orafce and EDB have them.
+const SCHEMA_PREFIXES: [&str; 2] = ["dbms_", "utl_"];
+
+/// Functions that are volatile and only look, of the server and of extensions that are in wide use (uuid-ossp, pgcrypto, tablefunc).
+const VOLATILE_READERS: [&str; 25] = [
+    "amvalidate",
+    "clock_timestamp",
+    "currtid2",
+    "current_query",
+    "currval",
+    "gen_random_bytes",
+    "gen_random_uuid",
+    "gen_salt",
+    "lastval",
+    "normal_rand",
+    "pgp_pub_encrypt",
+    "pgp_pub_encrypt_bytea",
+    "pgp_sym_encrypt",
+    "pgp_sym_encrypt_bytea",
+    "plpgsql_validator",
+    "random",
+    "random_normal",
+    "setseed",
+    "timeofday",
+    "txid_status",
+    "uuid_generate_v1",
+    "uuid_generate_v1mc",
+    "uuid_generate_v4",
+    "uuidv4",
+    "uuidv7",
+];
+
 /// Families of functions, all of whose members are refused.
-const PREFIXES: [&str; 16] = [
+const PREFIXES: [&str; 19] = [
     "binary_upgrade_",
     "brin_desummarize",
     "brin_summarize",
@@ -26,8 +72,11 @@ const PREFIXES: [&str; 16] = [
     "lo_",
     "loread",
     "lowrite",
+    "master_run_on_",
     "postgres_fdw_disconnect",
+    "query_export_to_s3",
     "query_to_xml",
+    "run_command_on_",
     "schema_to_xml",
     "ts_rewrite",
 ];
@@ -124,7 +173,7 @@ const PG_READER_PREFIXES: [&str; 14] = [
 
 #[cfg(test)]
 mod tests {
-    use super::is_refused;
+    use super::{is_known_reader, is_refused, is_refused_schema};
 
     #[test]
     fn functions_are_judged_by_their_whole_name_whatever_its_case() {
@@ -132,6 +181,15 @@ mod tests {
         {
             assert!(is_refused(name), "{name}");
         }
+        for name in ["run_command_on_workers", "Run_Command_On_Shards", "query_export_to_s3"] {
+            assert!(is_refused(name), "{name}");
+        }
+        for schema in ["aws_lambda", "AWS_S3", "dbms_lock", "dbms_pipe", "utl_file", "net", "azure_storage"] {
+            assert!(is_refused_schema(schema), "{schema}");
+        }
+        assert!(!is_refused_schema("public") && !is_refused_schema("networks"));
+        assert!(is_known_reader("random") && is_known_reader("pg_relation_size") && !is_known_reader("pg_sleep"));
+        assert!(!is_known_reader("anything_else"));
         for name in ["pg_typeof", "PG_GET_VIEWDEF", "lower", "log", "pg_table_is_visible", "sett", "httpd", "currval"] {
             assert!(!is_refused(name), "{name}");
         }

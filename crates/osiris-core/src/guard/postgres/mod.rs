@@ -1,12 +1,12 @@
 //! What PostgreSQL may be asked: one SELECT, WITH, TABLE, VALUES, SHOW or EXPLAIN, with nothing in it that writes, locks,
 //! waits, or reaches beyond the database.
 
-mod functions;
+pub(super) mod functions;
 mod lexer;
 
-use self::functions::is_refused;
+use self::functions::{is_refused, is_refused_schema};
 use self::lexer::{Kind, Token, tokens};
-use super::{PostgresModes, ReadingKind, ReadingStatement, Refusal};
+use super::{FunctionCall, PostgresModes, ReadingKind, ReadingStatement, Refusal};
 
 const ONE_STATEMENT: &str = "write one SELECT, WITH, TABLE, VALUES, SHOW or EXPLAIN statement";
 
@@ -70,6 +70,16 @@ pub(super) fn check(sql: &str, modes: PostgresModes) -> Result<ReadingStatement<
     let start = all.first().map_or(0, |first| first.start);
     let end = statement.tokens.last().map_or(start, |token| token.end);
     Ok(ReadingStatement { text: &sql[start..end], kind })
+}
+
+/// What `sql` may call; nothing where it cannot be read.
+pub(super) fn calls(sql: &str, modes: PostgresModes) -> Vec<FunctionCall> {
+    let Ok(tokens) = tokens(sql, modes) else { return Vec::new() };
+    let statement = Statement { sql, tokens: &tokens };
+    let mut calls: Vec<_> = (0..tokens.len()).filter_map(|index| statement.call(index)).collect();
+    calls.sort();
+    calls.dedup();
+    calls
 }
 
 struct Statement<'a> {
@@ -193,7 +203,46 @@ impl Statement<'_> {
         if is_refused(&name) {
             return Err(self.refused(&format!("{}()", shown(&name).to_ascii_lowercase()), token));
         }
+        if let Some(schema) = self.schema_of(index).filter(|schema| is_refused_schema(schema)) {
+            let called = format!("{}.{}()", shown(&schema), shown(&name));
+            return Err(self.refused(&called.to_ascii_lowercase(), token));
+        }
         Ok(())
+    }
+
+    /// The name that stands before the point before a name.
+    fn schema_of(&self, index: usize) -> Option<String> {
+        let point = index.checked_sub(1).filter(|point| self.is_symbol(*point, b'.'))?;
+        self.identifier(point.checked_sub(1)?)
+    }
+
+    /// A name as the server takes it: in small letters where it is not quoted, 63 bytes of it at most.
+    fn identifier(&self, index: usize) -> Option<String> {
+        const LONGEST: usize = 63;
+        let token = self.tokens.get(index)?;
+        let mut name = match token.kind {
+            Kind::Quoted => {
+                let text = self.text(token);
+                text.get(1..text.len().saturating_sub(1))?.replace("\"\"", "\"")
+            }
+            Kind::Word | Kind::Member => self.text(token).to_ascii_lowercase(),
+            _ => return None,
+        };
+        while name.len() > LONGEST {
+            name.pop();
+        }
+        Some(name)
+    }
+
+    fn call(&self, index: usize) -> Option<FunctionCall> {
+        let (schema, name) = (self.schema_of(index), self.identifier(index)?);
+        let called = self.is_symbol(index + 1, b'(');
+        let is_member = index.checked_sub(1).is_some_and(|point| self.is_symbol(point, b'.'));
+        match (called, is_member) {
+            (true, _) => Some(FunctionCall { schema, name, attribute: false }),
+            (false, true) => Some(FunctionCall { schema: None, name, attribute: true }),
+            (false, false) => None,
+        }
     }
 
     fn refused(&self, what: &str, token: &Token) -> Refusal {

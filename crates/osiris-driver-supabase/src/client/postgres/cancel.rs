@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use osiris_core::Result;
 
+use super::backend::Backend;
 use super::open::{self, Route};
-use super::quote::literal;
 use super::session::execute;
 use crate::client::Target;
 use crate::error::within;
@@ -14,17 +14,10 @@ use crate::error::within;
 /// How long a cancelled step waits at most for the server to be told.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// A process of the server, and what it was doing.
-pub(super) struct Process {
-    pub(super) id: i32,
-    /// When its transaction began, for a process that a pooler may since have given to somebody else.
-    pub(super) began: Option<String>,
-}
-
 /// Tells the server to end what `process` does, and waits for it a little: the step counts as ended when this returns, and our
 /// own process may end right after it. A thread with a runtime of its own does it, since the step's runtime may be the one that
 /// waits here.
-pub(super) fn cancel(target: Target, process: Process) {
+pub(super) fn cancel(target: Target, process: Backend) {
     let (done, told) = std::sync::mpsc::channel();
     let thread = std::thread::Builder::new().name("osiris-pg-cancel".to_owned()).spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -35,7 +28,7 @@ pub(super) fn cancel(target: Target, process: Process) {
         });
         // A process that ended by itself is no longer there to be cancelled.
         if let Ok(Ok(Err(error))) = cancelled {
-            tracing::debug!(process = process.id, error = error.message(), "the statement was not cancelled");
+            tracing::debug!(process = process.id(), error = error.message(), "the statement was not cancelled");
         }
         let _ = done.send(());
     });
@@ -44,16 +37,13 @@ pub(super) fn cancel(target: Target, process: Process) {
     }
 }
 
-async fn tell(target: &Target, process: &Process) -> Result<()> {
+async fn tell(target: &Target, process: &Backend) -> Result<()> {
     const DOING: &str = "cancelling the statement on the server";
     let mut opened = open::open(target, Route::Straight).await?;
-    let still_there = match &process.began {
-        Some(began) => format!(" AND xact_start = {}::timestamptz", literal(began)),
-        None => " AND state <> 'idle'".to_owned(),
-    };
+    // Where it is not that process any more, or this is another server, nothing is ended.
     let sql = format!(
-        "SELECT pg_cancel_backend(pid) FROM pg_catalog.pg_stat_activity WHERE pid = {}{still_there}",
-        process.id
+        "SELECT pg_catalog.pg_cancel_backend(pid) FROM pg_catalog.pg_stat_activity WHERE {} AND state <> 'idle'",
+        process.condition()
     );
     within(target.connection.connect_timeout, DOING, execute(&mut opened.connection, &sql, DOING)).await?;
     open::close(opened.connection).await;

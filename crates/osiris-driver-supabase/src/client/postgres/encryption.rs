@@ -18,9 +18,13 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::client::Target;
+use crate::config::is_supabase;
 use crate::error::{io_error, server_error};
 
 const TLS_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
+/// Supabase's databases have certificates of Supabase's own authority.
+const OWN_AUTHORITY: &str = "download the certificate in the project's database settings and set `ssl_ca` to it, or write \
+                             `tls: required` to have the server unverified";
 /// An error that is sent instead of an answer has a few hundred bytes.
 const LONGEST_ERROR: usize = 8192;
 
@@ -63,9 +67,13 @@ pub(super) async fn encrypt(mut stream: TcpStream, target: &Target, host: &str, 
     let config = client_config(tls, &target.base_dir)?;
     let name = ServerName::try_from(host.to_owned()).map_err(|error| refused(error.into(), doing))?;
     let encrypted = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
-    let encrypted = encrypted.map_err(|error| match error.get_ref() {
-        Some(inner) if inner.is::<rustls::Error>() => refused(error.into(), doing),
-        _ => io_error(error, doing),
+    let encrypted = encrypted.map_err(|error| {
+        let is_unknown = error.to_string().contains("UnknownIssuer") && tls.ca.is_none() && is_supabase(host);
+        let error = match error.get_ref() {
+            Some(inner) if inner.is::<rustls::Error>() => refused(error.into(), doing),
+            _ => io_error(error, doing),
+        };
+        if is_unknown { error.with_hint(OWN_AUTHORITY) } else { error }
     })?;
     Ok(Stream::Encrypted(Box::new(encrypted)))
 }

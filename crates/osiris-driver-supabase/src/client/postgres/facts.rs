@@ -2,6 +2,7 @@
 
 use osiris_core::Result;
 
+use super::backend::Backend;
 use super::open::Opened;
 use super::session::rows;
 
@@ -42,15 +43,16 @@ const QUESTION: &str = "SELECT current_setting('server_version'), current_settin
      coalesce((SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user), false), \
      coalesce((SELECT rolsuper OR rolbypassrls FROM pg_catalog.pg_roles WHERE rolname = current_user), false), \
      pg_is_in_recovery(), (SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'log_timezone'), \
-     current_setting('server_encoding'), pg_backend_pid()";
+     current_setting('server_encoding'), a.pid, \
+     pg_catalog.to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') \
+     FROM pg_catalog.pg_stat_activity a WHERE a.pid = pg_backend_pid()";
 
 /// Asks over a connection that has just been opened, and notes its process.
 pub(super) async fn read(opened: &mut Opened) -> Result<ServerFacts> {
     let answer = rows(&mut opened.connection, QUESTION, DOING).await?;
     let field = |index: usize| answer.first().and_then(|row| row.get(index)?.clone()).unwrap_or_default();
-    let process: Option<i32> = field(10).parse().ok();
-    opened.process = process;
-    let own = process.and_then(|process| u32::try_from(process).ok());
+    let own = field(10).parse().ok();
+    opened.process = answer.first().and_then(|row| Backend::of_session(&[row.get(10..)?.to_vec()]));
     Ok(ServerFacts {
         version: field(0),
         number: field(1).parse().unwrap_or(0),

@@ -2,6 +2,7 @@
 //! that is dropped is cancelled at the server. Sessions carry no settings of ours, since behind a pooler they would be somebody
 //! else's: what a job needs it sets with `SET LOCAL` inside its transaction.
 
+mod backend;
 mod bridge;
 mod cancel;
 mod encryption;
@@ -17,6 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use osiris_core::{Error, Result};
 
+pub(crate) use backend::Backend;
 pub(crate) use facts::ServerFacts;
 pub(crate) use quote::{literal, quote, quote_path};
 pub(crate) use session::Session;
@@ -61,6 +63,11 @@ impl Direct {
     /// The server's facts.
     pub(crate) fn facts(&self) -> &ServerFacts {
         &self.shared.facts
+    }
+
+    /// Where it is, in words.
+    pub(crate) fn address(&self) -> String {
+        self.shared.target.connection.direct.as_ref().map_or_else(String::new, ToString::to_string)
     }
 
     /// Whether a transaction pooler is in between: then everything has to happen inside explicit transactions, statements may

@@ -7,6 +7,7 @@ use osiris_core::{Error, Result, Secret};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{ConnectOptions as _, Connection as _};
 
+use super::backend::Backend;
 use super::bridge::{self, KeyProcess, NearEnd};
 use super::encryption::{Stream, encrypt};
 use super::session::{Idle, rows};
@@ -39,7 +40,7 @@ pub(super) struct Opened {
     /// The version of TLS.
     pub(super) tls: Option<String>,
     /// The server's process, once asked for.
-    pub(super) process: Option<i32>,
+    pub(super) process: Option<Backend>,
     /// Whether the bytes pass by us.
     bridged: bool,
     /// Watched without need.
@@ -65,7 +66,7 @@ pub(super) async fn open(target: &Target, route: Route) -> Result<Opened> {
     let address = target.connection.direct.as_ref().ok_or_else(not_direct)?;
     let doing = format!("connecting to {address} as `{}`", address.user);
     let signed_in = within(target.connection.connect_timeout, &doing, sign_in(target, address, route, &doing)).await;
-    signed_in.map_err(|error| at(error, target))
+    signed_in.map_err(|error| at(error, target).with_connection_failed())
 }
 
 /// The same, with the number of the server's process.
@@ -76,8 +77,8 @@ pub(super) async fn session(target: &Target, route: Route) -> Result<Idle> {
     const DOING: &str = "asking the server for the session's process";
     let mut opened = open(target, route).await?;
     let limit = target.connection.connect_timeout;
-    let answer = within(limit, DOING, rows(&mut opened.connection, "SELECT pg_backend_pid()", DOING)).await?;
-    let process = answer.first().and_then(|row| row.first()?.as_ref()?.parse().ok());
+    let answer = within(limit, DOING, rows(&mut opened.connection, &Backend::question(), DOING)).await?;
+    let process = Backend::of_session(&answer);
     Ok(Idle { connection: opened.connection, process, bridged: opened.bridged })
 }
 

@@ -3,19 +3,20 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use osiris_core::{Error, Result};
+use osiris_core::Result;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::Shared;
-use super::cancel::{self, Process};
+use super::backend::Backend;
+use super::cancel;
 use crate::error::postgres_error;
 
 /// A connection that nobody uses.
 pub(super) struct Idle {
     pub(super) connection: PgConnection,
     /// The server's process, where there is no pooler.
-    pub(super) process: Option<i32>,
+    pub(super) process: Option<Backend>,
     /// Whether its bytes pass by us.
     pub(super) bridged: bool,
 }
@@ -28,7 +29,7 @@ pub(crate) struct Session {
     // Taken by `release`; else by `Drop`.
     idle: Option<Idle>,
     /// What to cancel behind a pooler: known inside a transaction only.
-    transaction: Option<Process>,
+    transaction: Option<Backend>,
     shared: Arc<Shared>,
 }
 
@@ -50,15 +51,18 @@ impl Session {
     pub(crate) async fn begin(&mut self, sql: &str, doing: &str) -> Result<()> {
         self.execute(sql, doing).await?;
         if self.pooler() {
-            let answer = self.rows("SELECT pg_backend_pid(), now()", doing).await?;
-            let mut fields = answer.into_iter().next().unwrap_or_default().into_iter().map(Option::unwrap_or_default);
-            let (process, began) = (fields.next().unwrap_or_default(), fields.next().unwrap_or_default());
-            let process = process.parse().map_err(|error| {
-                Error::unknown(format!("{doing}: the server does not tell the session's process")).with_source(error)
-            })?;
-            self.transaction = Some(Process { id: process, began: Some(began) });
+            let answer = self.rows(&Backend::question(), doing).await?;
+            self.transaction = Some(Backend::of_transaction(&answer, doing)?);
         }
         Ok(())
+    }
+
+    /// The process of the server that works for us: inside of a transaction behind a pooler, at any time without one.
+    pub(crate) fn backend(&self) -> Option<&Backend> {
+        match self.pooler() {
+            true => self.transaction.as_ref(),
+            false => self.idle.as_ref()?.process.as_ref(),
+        }
     }
 
     /// Runs statements, separated by semicolons, and returns how many rows they affected, as the server says.
@@ -113,8 +117,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         let Some(Idle { connection, process, .. }) = self.idle.take() else { return };
         drop(connection);
-        let at_work =
-            if self.pooler() { self.transaction.take() } else { process.map(|id| Process { id, began: None }) };
+        let at_work = if self.pooler() { self.transaction.take() } else { process };
         if let Some(process) = at_work {
             cancel::cancel(self.shared.target.clone(), process);
         }

@@ -158,3 +158,29 @@ async fn what_the_server_refuses_has_its_code_and_leaves_the_session_usable() {
     }
     session.release().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s42_a_process_of_the_same_number_that_is_not_ours_is_left_alone() {
+    let Some(server) = Postgres::start().await.unwrap() else { return };
+    let connection = ConfigSchema::parse(&server.connection()).unwrap();
+    let target = Target::new(&connection, Path::new("."));
+    let direct = Direct::open(&target).await.unwrap();
+    let mut session = direct.acquire().await.unwrap();
+    let ours = session.backend().unwrap().clone();
+    let end = |process: Backend| {
+        let target = target.clone();
+        async move { tokio::task::spawn_blocking(move || cancel::cancel(target, process)).await.unwrap() }
+    };
+    let is_at_work = format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {} AND state = 'active'", ours.id());
+    let ending = async {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while server.value(&is_at_work).await.unwrap().unwrap() == "0" {
+            assert!(Instant::now() < deadline, "the statement never ran");
+        }
+        end(ours.of_somebody_else()).await;
+        assert_eq!(server.value(&is_at_work).await.unwrap().unwrap(), "1", "somebody else's statement was ended");
+        end(ours).await;
+    };
+    let (slept, ()) = tokio::join!(session.execute("SELECT pg_sleep(60)", DOING), ending);
+    assert_eq!(slept.unwrap_err().kind(), ErrorKind::Timeout);
+}

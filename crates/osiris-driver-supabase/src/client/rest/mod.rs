@@ -19,6 +19,9 @@ use crate::error::rest_error;
 /// The longest address that proxies and servers take without complaint, in bytes.
 pub(crate) const LONGEST_URL: usize = 8000;
 
+/// How often a request is sent again at least, where the step does not say.
+const RETRIES: u32 = 3;
+
 /// A project's REST API. Cheap to clone; clones share sockets and pace.
 #[derive(Clone)]
 pub(crate) struct Rest {
@@ -55,12 +58,16 @@ impl Rest {
         Ok(Some(Self { http, settings, key }))
     }
 
-    /// The same, each request tried again up to so many times.
+    /// The same, each request tried again up to so many times; where the step does not say, as often as it takes to outlast the
+    /// restart of a server.
     ///
     /// # Errors
     /// When the client cannot be set up.
-    pub(crate) fn with_retries(mut self, retries: u32) -> Result<Self> {
-        let retry = RetryPolicy { max_attempts: retries.saturating_add(1), ..RetryPolicy::default() };
+    pub(crate) fn with_retries(mut self, retries: Option<u32>) -> Result<Self> {
+        let retry = match retries {
+            Some(retries) => RetryPolicy::times(retries.saturating_add(1)),
+            None => RetryPolicy { max_attempts: RETRIES + 1, ..RetryPolicy::default() },
+        };
         self.settings = self.settings.with_retry(retry);
         self.http = HttpClient::new(self.settings.clone())?;
         Ok(self)
@@ -69,6 +76,11 @@ impl Rest {
     /// The same at the work of a step: cancelled with it, counted for it.
     pub(crate) fn for_step(&self, ctx: &ExecutionContext) -> Self {
         Self { http: self.http.for_step(ctx), ..self.clone() }
+    }
+
+    /// The same, whose requests are not given up once they are sent.
+    pub(crate) fn to_the_end(&self) -> Self {
+        Self { http: self.http.to_the_end(), ..self.clone() }
     }
 
     /// The client. Its base is `{url}/rest/v1`.

@@ -75,7 +75,7 @@ impl Query {
         let request = self.api.request(self.api.from().select(&self.select), "counting rows")?;
         let request = request.query(parameters).query([("limit", "0")]);
         let page = self.api.fetch(&self.api.preferring(request, &["count=exact"])?).await?;
-        table::total(&page).ok_or_else(uncounted)
+        table::total(&page).ok_or_else(table::uncounted)
     }
 
     /// How many rows are to come of `total`.
@@ -107,7 +107,7 @@ impl Pager {
                 }
                 other => other?,
             };
-            let total = table::total(&rows).ok_or_else(uncounted)?;
+            let total = table::total(&rows).ok_or_else(table::uncounted)?;
             (rows, Some(total))
         };
         let document = self.document(&rows)?;
@@ -180,10 +180,4 @@ impl Pager {
             .with_context("sorted by", names.join(", "))
             .with_hint("these columns do not tell rows apart: name others in `key`")
     }
-}
-
-fn uncounted() -> Error {
-    Error::validation("the server does not say how many rows there are")
-        .with_context("asked for", "Prefer: count=exact")
-        .with_hint("check the address; a proxy on the way may drop the header `Content-Range`")
 }

@@ -23,7 +23,6 @@ pub(crate) struct TableApi {
     schema: String,
     table: String,
     timeout: Option<Duration>,
-    prefer: Option<String>,
 }
 
 impl TableApi {
@@ -39,7 +38,7 @@ impl TableApi {
         let base = rest.http().base_url().as_str().trim_end_matches('/').to_owned();
         let postgrest = Postgrest::new(base).schema(schema);
         let (schema, table) = (schema.to_owned(), table.to_owned());
-        Ok(Self { rest, postgrest, schema, table, timeout: None, prefer: None })
+        Ok(Self { rest, postgrest, schema, table, timeout: None })
     }
 
     /// The same with a time limit of its own for each request.
@@ -49,10 +48,10 @@ impl TableApi {
         self
     }
 
-    /// The same with further preferences.
+    /// The same, whose requests are not given up once they are sent.
     #[must_use]
-    pub(crate) fn with_prefer(mut self, prefer: Option<String>) -> Self {
-        self.prefer = prefer.filter(|prefer| !prefer.trim().is_empty());
+    pub(crate) fn awaited(mut self) -> Self {
+        self.rest = self.rest.to_the_end();
         self
     }
 
@@ -108,8 +107,6 @@ impl TableApi {
     /// # Errors
     /// What HTTP cannot carry.
     pub(crate) fn preferring(&self, request: Request, preferences: &[&str]) -> Result<Request> {
-        let mut preferences = preferences.to_vec();
-        preferences.extend(self.prefer.as_deref());
         request.header("Prefer", &preferences.join(","))
     }
 
@@ -140,11 +137,48 @@ pub(crate) fn total(page: &Page) -> Option<u64> {
     page.header("content-range")?.rsplit_once('/')?.1.parse().ok()
 }
 
-/// Whether the server did what `preference` asks.
-pub(crate) fn is_applied(page: &Page, preference: &str) -> bool {
-    page.headers()
+/// The error of an answer without the count that was asked for.
+pub(crate) fn uncounted() -> Error {
+    Error::validation("the server does not say how many rows there are")
+        .with_context("asked for", "Prefer: count=exact")
+        .with_hint("check the address; a proxy on the way may drop the header `Content-Range`")
+}
+
+/// Compares what was asked for with what the server says that it did.
+///
+/// # Errors
+/// When it left out a preference that decides what a write does, did another one instead, or did what nobody asked for, such as
+/// taking everything back at the end (`tx=rollback`).
+pub(crate) fn ensure_applied(page: &Page, preferences: &[&str], what: &str) -> Result<()> {
+    let applied: Vec<&str> = page
+        .headers()
         .get_all("preference-applied")
         .iter()
         .filter_map(|value| value.to_str().ok())
-        .any(|value| value.split(',').any(|applied| applied.trim() == preference))
+        .flat_map(|value| value.split([',', ';']).map(str::trim))
+        .collect();
+    let name = |preference: &str| preference.split('=').next().unwrap_or_default().to_owned();
+    let refused = |preference: &str, why: &str| {
+        Err(Error::validation(format!("{what}: {why} `{preference}`")).with_hint(
+            "the API's version is too old, its configuration forces preferences on requests, or a proxy on the way changes the \
+             headers `Prefer` or `Preference-Applied`",
+        ))
+    };
+    for preference in preferences {
+        let decides = name(preference) == "resolution";
+        match applied.iter().find(|applied| name(applied) == name(preference)) {
+            Some(applied) if applied == preference => {}
+            Some(applied) => return refused(applied, &format!("asked for `{preference}`, the server did")),
+            // What the answer tells is seen by the answer itself; older versions do not list it.
+            None if decides => return refused(preference, "the server does not do"),
+            None => {}
+        }
+    }
+    let uncalled = |applied: &&&str| matches!(name(applied).as_str(), "resolution" | "tx" | "missing" | "handling");
+    match applied.iter().filter(uncalled).find(|applied| !preferences.iter().any(|asked| name(asked) == name(applied)))
+    {
+        Some(applied) if *applied == "tx=commit" => Ok(()),
+        Some(applied) => refused(applied, "without being asked the server did"),
+        None => Ok(()),
+    }
 }

@@ -10,6 +10,7 @@ mod reader;
 mod since;
 mod source;
 mod view;
+mod volatile;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +50,8 @@ pub(super) async fn extract(
     let view = View { statement_timeout: seconds(config.statement_timeout)?, snapshot: None };
     let mut session = direct.acquire().await?;
     view.begin(&mut session).await?;
+    within(limits.first_row, "looking at the functions of the query", volatile::refuse(&mut session, source.calls()))
+        .await?;
     let sql = source.select(None, None);
     if !source.is_query() {
         let reading = listing::read(&mut session, &sql, out, step.dry_run());

@@ -1,7 +1,7 @@
 //! What is read, as SQL: a statement of the user's or a table, whole or under a condition. Every statement that is sent is
 //! made here, and the user's part of it has passed the guard. No I/O.
 
-use osiris_core::guard::{PostgresModes, ReadingKind, ReadingStatement, SqlDialect};
+use osiris_core::guard::{FunctionCall, PostgresModes, ReadingKind, ReadingStatement, SqlDialect};
 use osiris_core::{Error, Problem, Result};
 
 use crate::client::postgres::quote_path;
@@ -27,6 +27,8 @@ pub(super) struct Source {
     statement: Option<(String, ReadingKind)>,
     /// The table, quoted, where it is one.
     table: Option<String>,
+    /// What that statement may call.
+    calls: Vec<FunctionCall>,
 }
 
 impl Source {
@@ -35,9 +37,13 @@ impl Source {
     /// # Errors
     /// A statement that does more than read; what only REST can do.
     pub(super) fn new(config: &ExtractorConfig, standard_conforming_strings: bool) -> Result<Self> {
-        let dialect = SqlDialect::Postgres(PostgresModes { standard_conforming_strings });
+        let modes = PostgresModes { standard_conforming_strings };
+        let dialect = SqlDialect::Postgres(modes);
         let source = match (&config.query, &config.table) {
-            (Some(query), _) => Self::of_statement(ReadingStatement::parse(query, dialect)?),
+            (Some(query), _) => {
+                let calls = FunctionCall::all_of(query, modes);
+                Self { calls, ..Self::of_statement(ReadingStatement::parse(query, dialect)?) }
+            }
             (None, Some(table)) => Self::of_table(config, table)?,
             (None, None) => {
                 return Err(Error::validation("there is nothing to read").with_hint("set `table` or `query`"));
@@ -58,6 +64,7 @@ impl Source {
             offset: 0,
             statement: Some((statement.text().to_owned(), statement.kind())),
             table: None,
+            calls: Vec::new(),
         }
     }
 
@@ -77,12 +84,18 @@ impl Source {
             offset: config.offset,
             statement: None,
             table: Some(quote_path(config.schema(), table)),
+            calls: Vec::new(),
         })
     }
 
     /// The table, quoted, where it is one.
     pub(super) fn table(&self) -> Option<&str> {
         self.table.as_deref()
+    }
+
+    /// What a statement of the user's may call.
+    pub(super) fn calls(&self) -> &[FunctionCall] {
+        &self.calls
     }
 
     /// Whether it is a query, to which a condition can be added; else it is a listing, which is text.

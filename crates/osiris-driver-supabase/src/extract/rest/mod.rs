@@ -11,8 +11,8 @@ mod since;
 mod values;
 
 use osiris_core::cursor::{Boundary, RowDigest};
-use osiris_core::{DRY_RUN_ROWS, Error, ExecutionContext, Extracted, Result, TableSink, Unit, metric};
-use serde_json::Value;
+use osiris_core::{DRY_RUN_ROWS, Error, ExecutionContext, Extracted, Result, TableSink, Unit, event, metric};
+use serde_json::{Value, json};
 
 use crate::client::Client;
 use crate::client::rest::openapi::Description;
@@ -24,8 +24,6 @@ use plan::Plan;
 
 /// Pages on their way from the network to the store, besides the one being taken apart.
 const PAGES_IN_FLIGHT: usize = 1;
-/// How often a request is tried again, where the step does not say.
-const RETRIES: u32 = 3;
 
 /// What a read is about.
 pub(super) struct Job<'a> {
@@ -49,7 +47,7 @@ pub(super) async fn extract(client: &Client, job: &Job<'_>, out: &TableSink) -> 
                 .with_hint("give the connection a `dsn` (or `pg_host` and so on), and leave `channel` out"));
         }
     }
-    let rest = client.rest()?.with_retries(config.retries.unwrap_or(RETRIES))?.for_step(job.ctx);
+    let rest = client.rest()?.with_retries(config.retries)?.for_step(job.ctx);
     let api = TableApi::new(rest, config.schema(), job.table)?;
     let description = Description::read(api.rest(), api.schema()).await?;
     let plan = Plan::new(config, api, &description)?;
@@ -160,6 +158,7 @@ impl Reading<'_> {
         };
         let left_out = keep.iter().filter(|keep| !**keep).count();
         self.counts.pages += 1;
+        self.job.ctx.log_event(event::EXTRACTION_PAGE, json!({"page": self.counts.pages, "rows": count}));
         self.counts.read += count;
         self.counts.deduplicated += u64::try_from(left_out).unwrap_or(0);
         self.output.push(rows.document, keep).await

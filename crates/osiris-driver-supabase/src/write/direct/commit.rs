@@ -2,45 +2,115 @@
 
 use std::time::{Duration, Instant};
 
-use osiris_core::{Error, Result};
+use osiris_core::commit::{CommitOutcome, Intent};
+use osiris_core::write::{OnConflict, WriteMode};
+use osiris_core::{Error, Result, Written};
+use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
 use super::link::Link;
+use crate::client::postgres::Backend;
+use crate::client::{Client, Direct};
 use crate::error::within;
+use crate::write::Job;
 
 const COMMITTING: &str = "committing the rows";
 const ASKING: &str = "asking what became of the transaction";
 /// How long to wait between two questions.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Commits. When the connection breaks in that moment the server is asked over another one: it knows the outcome of every
-/// transaction of the recent past (<https://www.postgresql.org/docs/current/functions-info.html>, `txid_status`).
+/// By what a server can say later what became of a transaction of the recent past
+/// (<https://www.postgresql.org/docs/current/functions-info.html>, `txid_status`).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Token {
+    /// Which server, by the identity that it keeps for life; another one has transactions of the same numbers.
+    server: Option<String>,
+    transaction: String,
+    /// The process that may still be waiting for us to commit.
+    process: Option<Backend>,
+}
+
+/// Commits what `job` has written. When the connection breaks in that moment the server is asked over another one.
 ///
 /// # Errors
 /// When the transaction was not committed; or, never to be tried again blindly, when that cannot be found out.
-pub(super) async fn commit(link: &mut Link, table: &str) -> Result<()> {
+pub(super) async fn commit(link: &mut Link, job: &Job<'_>, table: &str, written: Written) -> Result<()> {
     // Without a number nothing was changed, and nothing can be lost.
     let number = link.rows("SELECT pg_catalog.txid_current_if_assigned()", COMMITTING).await?;
-    let number = number.into_iter().next().and_then(|row| row.into_iter().next().flatten());
-    match link.attempt("COMMIT", COMMITTING).await {
-        Ok(_) => Ok(()),
-        Err(failure @ Failure::Server(_)) => Err(failure.into_error(COMMITTING)),
-        Err(Failure::Lost(error)) => match number {
-            None => Err(error),
-            Some(number) => match outcome(link, &number).await {
-                Ok(true) => Ok(()),
-                Ok(false) => Err(error),
-                Err(second) => Err(unknown(table, &error).with_source(second)),
-            },
-        },
+    let Some(transaction) = number.into_iter().next().and_then(|row| row.into_iter().next().flatten()) else {
+        return link.run("COMMIT", COMMITTING).await.map(|_| ());
+    };
+    let token = Token { server: server(link).await?, transaction, process: link.process.clone() };
+    let repeatable = is_repeatable(job);
+    let intent = Intent::new(format!("table `{table}` of {}", link.direct.address()))
+        .with_repeatable(repeatable)
+        .with_written(written)
+        .with_token(serde_json::to_value(&token).map_err(|error| Error::unknown(COMMITTING).with_source(error))?);
+    let commit = job.ctx.begin_commit(intent).await?;
+    let error = match link.attempt("COMMIT", COMMITTING).await {
+        Ok(_) => {
+            commit.committed(written).await;
+            return Ok(());
+        }
+        Err(failure @ Failure::Server(_)) => {
+            commit.not_committed().await;
+            return Err(failure.into_error(COMMITTING));
+        }
+        Err(Failure::Lost(error)) => error,
+    };
+    match outcome(&link.direct, link.connect_timeout, &token).await {
+        Ok(true) => {
+            commit.committed(written).await;
+            Ok(())
+        }
+        Ok(false) => {
+            commit.not_committed().await;
+            Err(error)
+        }
+        Err(_) if repeatable => Err(error),
+        Err(second) => Err(unknown(table, &error).with_source(second)),
     }
 }
 
+/// Whether doing it again leaves the same rows.
+fn is_repeatable(job: &Job<'_>) -> bool {
+    job.config.mode() != WriteMode::Append || job.config.on_conflict == OnConflict::Ignore
+}
+
+/// The identity of the server, where the account may know it.
+async fn server(link: &mut Link) -> Result<Option<String>> {
+    link.run("SAVEPOINT osiris_server", ASKING).await?;
+    let end = match link.attempt_rows(IDENTITY, ASKING).await {
+        Ok(rows) => {
+            link.run("RELEASE SAVEPOINT osiris_server", ASKING).await?;
+            return Ok(rows.into_iter().next().and_then(|row| row.into_iter().next().flatten()));
+        }
+        Err(Failure::Server(_)) => "ROLLBACK TO SAVEPOINT osiris_server; RELEASE SAVEPOINT osiris_server",
+        Err(lost) => return Err(lost.into_error(ASKING)),
+    };
+    link.run(end, ASKING).await.map(|_| None)
+}
+
+const IDENTITY: &str = "SELECT system_identifier::text FROM pg_catalog.pg_control_system()";
+
+/// What became of a commit of an earlier attempt or run.
+///
+/// # Errors
+/// When the server cannot be asked.
+pub(super) async fn asked(client: &Client, intent: &Intent) -> Result<CommitOutcome> {
+    let Ok(token) = serde_json::from_value::<Token>(intent.token().clone()) else { return Ok(CommitOutcome::Unknown) };
+    let limit = client.target().connection.connect_timeout;
+    Ok(match outcome(&client.direct().await?, limit, &token).await? {
+        true => CommitOutcome::Committed { written: None },
+        false => CommitOutcome::NotCommitted,
+    })
+}
+
 /// Whether the transaction was committed.
-async fn outcome(link: &Link, number: &str) -> Result<bool> {
-    let deadline = Instant::now() + link.connect_timeout;
+async fn outcome(direct: &Direct, limit: Duration, token: &Token) -> Result<bool> {
+    let deadline = Instant::now() + limit;
     loop {
-        let asked = within(link.connect_timeout, ASKING, ask(link, number)).await;
+        let asked = within(limit, ASKING, ask(direct, token)).await;
         let error = match asked {
             Ok(Some(committed)) => return Ok(committed),
             Ok(None) => Error::timeout("the transaction has not ended on the server"),
@@ -55,15 +125,26 @@ async fn outcome(link: &Link, number: &str) -> Result<bool> {
 }
 
 /// What the server knows; nothing while the transaction is open. A process that still waits for us is ended: nobody will come.
-async fn ask(link: &Link, number: &str) -> Result<Option<bool>> {
-    let mut other = link.direct.acquire().await?;
+async fn ask(direct: &Direct, token: &Token) -> Result<Option<bool>> {
+    let number = &token.transaction;
+    if !number.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Error::unknown("the number of the transaction is not known"));
+    }
+    let mut other = direct.acquire().await?;
+    if let Some(server) = &token.server
+        && other.scalar(IDENTITY, ASKING).await?.as_ref() != Some(server)
+    {
+        return Err(Error::unknown("another server answers at the address, which knows nothing of the transaction"));
+    }
     let status = other.scalar(&format!("SELECT pg_catalog.txid_status({number})"), ASKING).await?;
-    if status.as_deref() == Some("in progress") {
+    if status.as_deref() == Some("in progress")
+        && let Some(process) = &token.process
+    {
         // The number has the epoch above its lower 32 bits, which are all that a process shows.
         let end = format!(
-            "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE pid = {} \
+            "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE {} \
              AND backend_xid::text = ({number} & 4294967295)::text AND wait_event = 'ClientRead'",
-            link.process
+            process.condition()
         );
         other.rows(&end, ASKING).await?;
     }
@@ -78,11 +159,10 @@ async fn ask(link: &Link, number: &str) -> Result<Option<bool>> {
 
 /// A step whose end nobody saw.
 fn unknown(table: &str, error: &Error) -> Error {
-    Error::network(format!(
+    Error::ambiguous(format!(
         "the connection was lost while the rows of table `{table}` were being committed: they are there or not, all of them \
          or none ({})",
         error.message()
     ))
-    .with_retryable(false)
     .with_hint("look whether the new rows are in the table; run again only if they are not")
 }

@@ -13,6 +13,7 @@ use super::merge::{Action, Merge};
 use super::plan::{Check, key_sources};
 use super::sequence;
 use super::stage::{STAGE, Stage};
+use super::stale;
 use super::target::{TableName, Target};
 use crate::config::{NulBytes, OnConflict};
 use crate::types::ddl;
@@ -50,6 +51,7 @@ pub(super) async fn run(link: &mut Link, job: &Job<'_>) -> Result<Written> {
         return Ok(Written::default());
     }
     job.ctx.progress().expect_rows(job.input.rows());
+    stale::clear(link, &table, job.config.end_stale_sessions).await?;
     let target = match (ddl, target) {
         (Ddl::Nothing, Some(target)) => target,
         (ddl, _) => change(link, job, &table, &ddl).await?,
@@ -63,9 +65,10 @@ pub(super) async fn run(link: &mut Link, job: &Job<'_>) -> Result<Written> {
         if way.is_straight(job) { way.straight(link, job).await? } else { way.staged(link, job).await? };
     sequence::move_on(link, &way.table.sql(), &way.target, &way.fields).await?;
     job.ctx.rejects().enforce_limit()?;
-    commit(link, &way.table.to_string()).await?;
+    let written = Written { altered: loaded.altered, ..written };
+    commit(link, job, &way.table.to_string(), written).await?;
     job.ctx.log_metric(metric::BYTES_WRITTEN, loaded.bytes, Unit::Bytes, serde_json::Value::Null);
-    Ok(Written { altered: loaded.altered, ..written })
+    Ok(written)
 }
 
 /// Checks everything, and says what has to be made.

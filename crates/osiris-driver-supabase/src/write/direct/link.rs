@@ -7,8 +7,9 @@ use osiris_core::Result;
 use sqlx::AssertSqlSafe;
 
 use super::failure::Failure;
+use super::stale::session_name;
 use super::watch::Watch;
-use crate::client::postgres::Session;
+use crate::client::postgres::{Backend, Session, literal};
 use crate::client::{Client, Direct};
 use crate::types::encode::{HEADER, TRAILER};
 
@@ -18,16 +19,26 @@ const PACKET: usize = 256 << 10;
 
 /// What the transaction needs, whatever the role or the database sets: no limit of time but the step's own, no messages that
 /// nobody reads (they would fill the way back while rows go up), and a commit that is on the server's disk when it is
-/// reported. Only the longest wait for a lock is kept where there is one. All of it ends with the transaction.
-fn settings(timeout: Option<u64>) -> String {
+/// reported. Only the longest wait for a lock is kept where there is one.
+///
+/// The server ends the session by itself when nobody is there any more: within two minutes where the network is gone, and after five
+/// where we are silent, which we never are for longer than [one](super::loader). Its name tells whose it is. All of it ends with the
+/// transaction; what a server does not have or an account may not set is left out.
+fn settings(timeout: Option<u64>, name: &str) -> String {
     let statement = timeout.unwrap_or(0).saturating_mul(1000);
     format!(
         "SELECT pg_catalog.set_config(name, CASE name \
            WHEN 'statement_timeout' THEN '{statement}' WHEN 'client_min_messages' THEN 'error' \
            WHEN 'lock_timeout' THEN CASE setting WHEN '0' THEN '60s' ELSE setting END \
-           WHEN 'synchronous_commit' THEN CASE setting WHEN 'off' THEN 'on' ELSE setting END ELSE '0' END, true) \
-         FROM pg_catalog.pg_settings WHERE name IN ('statement_timeout', 'client_min_messages', 'lock_timeout', \
-           'synchronous_commit', 'idle_in_transaction_session_timeout', 'transaction_timeout')"
+           WHEN 'synchronous_commit' THEN CASE setting WHEN 'off' THEN 'on' ELSE setting END \
+           WHEN 'idle_in_transaction_session_timeout' THEN '300s' WHEN 'application_name' THEN {} \
+           WHEN 'tcp_keepalives_idle' THEN '30' WHEN 'tcp_keepalives_interval' THEN '10' \
+           WHEN 'tcp_keepalives_count' THEN '6' WHEN 'tcp_user_timeout' THEN '90s' ELSE '0' END, true) \
+         FROM pg_catalog.pg_settings WHERE context = 'user' AND name IN ('statement_timeout', 'client_min_messages', \
+           'lock_timeout', 'synchronous_commit', 'idle_in_transaction_session_timeout', 'transaction_timeout', \
+           'application_name', 'tcp_keepalives_idle', 'tcp_keepalives_interval', 'tcp_keepalives_count', \
+           'tcp_user_timeout')",
+        literal(name)
     )
 }
 
@@ -35,8 +46,10 @@ fn settings(timeout: Option<u64>) -> String {
 pub(super) struct Link {
     session: Session,
     pub(super) direct: Direct,
+    /// What the session is called at the server while it writes.
+    pub(super) name: String,
     /// The process of the server that works for us.
-    pub(super) process: String,
+    pub(super) process: Option<Backend>,
     pub(super) silence: Duration,
     /// How long a connection may take.
     pub(super) connect_timeout: Duration,
@@ -49,15 +62,17 @@ impl Link {
     ///
     /// # Errors
     /// When the server cannot be reached or refuses us.
-    pub(super) async fn open(client: &Client, timeout: Option<u64>) -> Result<Self> {
+    pub(super) async fn open(client: &Client, timeout: Option<u64>, run: &str) -> Result<Self> {
         let direct = client.direct().await?;
         let connection = &client.target().connection;
         let (silence, connect_timeout) = (connection.timeout, connection.connect_timeout);
         let mut session = direct.acquire_for_upload().await?;
         session.begin("BEGIN ISOLATION LEVEL READ COMMITTED", BEGINNING).await?;
-        let process = session.scalar("SELECT pg_catalog.pg_backend_pid()", BEGINNING).await?.unwrap_or_default();
-        let mut link = Self { session, direct, process, silence, connect_timeout, alive: true };
-        link.rows(&settings(timeout), BEGINNING).await?;
+        let process = session.backend().cloned();
+        let name = session_name(run);
+        let settings = settings(timeout, &name);
+        let mut link = Self { session, direct, name, process, silence, connect_timeout, alive: true };
+        link.rows(&settings, BEGINNING).await?;
         Ok(link)
     }
 

@@ -4,6 +4,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
 
 use osiris_core::{ExecutionContext, Reject, Result, TableScan};
 use tokio::sync::mpsc;
@@ -17,6 +18,8 @@ use crate::types::encode::{Chunk, Encoder, Field, Limits};
 /// The size of a chunk, in bytes.
 const CHUNK: usize = 8 << 20;
 const DOING: &str = "sending rows";
+/// How long the server hears nothing of us at most, while rows are waited for.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
 /// What a trigger that returns nothing does to a row.
 pub(super) const LEFT_OUT: &str = "the table left it out: a trigger of it returns no row";
 
@@ -84,7 +87,16 @@ impl<'a> Loader<'a> {
         let encoder = Encoder::new(fields, limits, self.destination.numbered, self.destination.strip_nul);
         let altered = Arc::new(AtomicU64::new(0));
         let mut pieces = encoded(scan, encoder, Arc::clone(&altered));
-        while let Some(piece) = pieces.recv().await {
+        loop {
+            let piece = match tokio::time::timeout(SIGN_OF_LIFE, pieces.recv()).await {
+                Ok(Some(piece)) => piece,
+                Ok(None) => break,
+                // The rows are slow to come: the server must not take us for gone.
+                Err(_) => {
+                    self.link.run("SELECT 1", DOING).await?;
+                    continue;
+                }
+            };
             match piece? {
                 Piece::Refused(rejects) => self.ctx.rejects().push(rejects).await?,
                 Piece::Chunk(chunk) => self.chunk(&chunk).await?,

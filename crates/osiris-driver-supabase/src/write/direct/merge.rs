@@ -1,7 +1,7 @@
 //! From the staging table into the target, by one statement for all rows. If rows are at fault it is taken back and halved until
 //! they are alone.
 
-use osiris_core::{ExecutionContext, Reject, Result, Written};
+use osiris_core::{Error, ExecutionContext, Reject, Result, Written};
 
 use super::failure::Failure;
 use super::link::Link;
@@ -188,10 +188,17 @@ impl Merge<'_> {
             part.inserted = cell(&fresh, 0).parse::<u64>().unwrap_or(0).min(changed);
             part.updated = changed - part.inserted;
         }
-        if self.target.has_filters && self.anybody_missing(condition).await? {
+        // Counted by itself: what the statement said it did, and what is there afterwards, must come to the same.
+        let present = self.present(condition).await?;
+        if present < rows {
             return Ok(left_out());
         }
-        let rest = rows.saturating_sub(part.inserted + part.updated);
+        let Some(rest) = present.checked_sub(part.inserted + part.updated) else {
+            let message = format!("the server changed {} rows, and {present} are there", part.inserted + part.updated);
+            return Err(Failure::Lost(
+                Error::integrity(message).with_hint("nothing was committed; report a bug if it stays"),
+            ));
+        };
         match self.action {
             Action::ByKey(OnConflict::Ignore) => part.ignored = rest,
             _ => part.unchanged = rest,
@@ -199,15 +206,15 @@ impl Merge<'_> {
         Ok(Verdict::Taken(part))
     }
 
-    /// Whether keys of the staging table are not in the target now.
-    async fn anybody_missing(&mut self, condition: &str) -> Result<bool, Failure> {
+    /// How many rows of the staging table have their key in the target now.
+    async fn present(&mut self, condition: &str) -> Result<u64, Failure> {
         let sql = format!(
-            "SELECT count(*) FROM {STAGE} s WHERE {condition} AND NOT EXISTS (SELECT FROM {} t WHERE {})",
+            "SELECT count(*) FROM {STAGE} s WHERE {condition} AND EXISTS (SELECT FROM {} t WHERE {})",
             self.table,
             self.stage.joined("t")
         );
         let rows = self.link.attempt_rows(&sql, DOING).await?;
-        Ok(rows.first().is_some_and(|row| cell(row, 0) != "0"))
+        Ok(rows.first().and_then(|row| cell(row, 0).parse().ok()).unwrap_or(0))
     }
 
     fn insert_sql(&self, condition: &str) -> String {

@@ -18,27 +18,40 @@ mod merge;
 mod plan;
 mod sequence;
 mod stage;
+mod stale;
 mod target;
 mod watch;
 
+use osiris_core::commit::{CommitOutcome, Intent};
 use osiris_core::{Result, Written};
 
 use super::Job;
 use crate::client::Client;
 use link::Link;
+use target::TableName;
+
+/// What became of a commit of `intent`: the server knows its transactions.
+///
+/// # Errors
+/// When it cannot be asked.
+pub(super) async fn outcome(client: &Client, intent: &Intent) -> Result<CommitOutcome> {
+    commit::asked(client, intent).await
+}
 
 /// Writes the rows of `job`.
 ///
 /// # Errors
 /// Whatever kept it from being done: the table is then as it was, or the error says that nobody knows.
 pub(super) async fn write(client: &Client, job: &Job<'_>) -> Result<Written> {
-    let mut link = Link::open(client, job.config.timeout).await?;
+    let mut link = Link::open(client, job.config.timeout, job.ctx.run_id()).await?;
     match job::run(&mut link, job).await {
         Ok(written) => {
             link.release().await;
             Ok(written)
         }
         Err(error) => {
+            let table = TableName { schema: job.config.schema.clone(), table: job.config.table.clone() };
+            let error = stale::explained(error, &link, &table).await;
             link.give_up().await;
             Err(error)
         }

@@ -65,8 +65,6 @@ pub(super) struct Target {
     pub(super) has_rules: bool,
     /// Whether row-level security counts for us.
     pub(super) row_security: bool,
-    /// Whether a trigger may leave rows out.
-    pub(super) has_filters: bool,
     /// Whether constraints can only be checked once all rows are there: rows that refer to others of the table, or checks that
     /// wait for the end of the transaction.
     pub(super) needs_one_statement: bool,
@@ -119,7 +117,6 @@ impl Target {
             kind: cell(&found, 1).to_owned(),
             has_rules: is(&found, 2),
             row_security: is(&found, 3),
-            has_filters: has_filters(link, oid).await?,
             needs_one_statement: keys.own,
             referred_by: keys.referred_by,
             cascades_to: keys.cascades_to,
@@ -241,15 +238,6 @@ async fn keys(link: &mut Link, oid: &str) -> Result<Keys> {
         }
     }
     Ok(keys)
-}
-
-async fn has_filters(link: &mut Link, oid: &str) -> Result<bool> {
-    // Bits 1 and 2 of the type: for each row, and before it.
-    let sql = format!(
-        "SELECT count(*) > 0 FROM pg_catalog.pg_trigger \
-         WHERE tgrelid = {oid} AND NOT tgisinternal AND tgenabled <> 'D' AND tgtype & 3 = 3"
-    );
-    Ok(link.rows(&sql, DOING).await?.first().is_some_and(|row| is(row, 0)))
 }
 
 pub(super) fn cell(row: &[Option<String>], index: usize) -> &str {

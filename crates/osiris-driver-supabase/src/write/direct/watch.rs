@@ -8,13 +8,14 @@ use osiris_core::Error;
 
 use super::failure::Failure;
 use crate::client::Direct;
+use crate::client::postgres::Backend;
 use crate::error::within;
 
 /// Waits without a limit of time for a server that is at work, and not for one that is not.
 pub(super) struct Watch {
     pub(super) direct: Direct,
     /// The process of the server that works for us.
-    pub(super) process: String,
+    pub(super) process: Option<Backend>,
     /// How long a silence may last before somebody looks.
     pub(super) silence: Duration,
     pub(super) doing: String,
@@ -29,9 +30,11 @@ impl Watch {
                 Ok(done) => return done.map_err(|error| Failure::of(error, &self.doing)),
                 Err(_) if self.is_at_work().await => {}
                 Err(_) => {
-                    let error = Error::timeout(format!("the server has been silent while {}", self.doing)).with_hint(
-                        "look at the server and at what lies between; raise `timeout` of the connection if it is only slow",
-                    );
+                    let error = Error::timeout(format!("the server has been silent while {}", self.doing))
+                        .with_hint(
+                            "look at the server and at what lies between; raise `timeout` of the connection if it is only slow",
+                        )
+                        .with_connection_failed();
                     return Err(Failure::Lost(error));
                 }
             }
@@ -40,12 +43,13 @@ impl Watch {
 
     /// Asked over another connection: whether the statement is still running there, and does not wait for us.
     async fn is_at_work(&self) -> bool {
+        let Some(process) = &self.process else { return false };
         let ask = async {
             let mut other = self.direct.acquire().await?;
             let sql = format!(
                 "SELECT count(*) FROM pg_catalog.pg_stat_activity \
-                 WHERE pid = {} AND state = 'active' AND wait_event IS DISTINCT FROM 'ClientRead'",
-                self.process
+                 WHERE {} AND state = 'active' AND wait_event IS DISTINCT FROM 'ClientRead'",
+                process.condition()
             );
             let count = other.scalar(&sql, "asking whether the server is at work").await?;
             other.release().await;

@@ -84,6 +84,12 @@ impl Check<'_> {
         key
     }
 
+    /// The primary key, where all of it is written: by it the table can be asked for rows of the input.
+    pub(super) fn identity(&self) -> Vec<String> {
+        let key = self.table.primary_key();
+        if key.iter().all(|name| self.is_written(name)) { key } else { Vec::new() }
+    }
+
     fn is_written(&self, name: &str) -> bool {
         self.mapped.iter().any(|column| column.target == name)
     }

@@ -11,6 +11,7 @@ mod encode;
 mod field;
 mod keys;
 mod moment;
+mod present;
 mod refusal;
 mod rounding;
 mod send;
@@ -20,6 +21,7 @@ mod sweep;
 use std::sync::Arc;
 use std::time::Duration;
 
+use osiris_core::commit::{CommitOutcome, Intent};
 use osiris_core::write::{ensure_no_problems, same_name};
 use osiris_core::{Error, Result, TableScan, Unit, Written, metric};
 use osiris_http::Bytes;
@@ -35,7 +37,7 @@ use crate::error::sqlstate;
 use crate::types::ddl as sql;
 use check::Check;
 use ddl::Ddl;
-use encode::{Encoder, Limits};
+use encode::{Encoder, Limits, Piece};
 use field::Field;
 use send::Sender;
 use statement::Statement;
@@ -52,14 +54,64 @@ const BYTES: usize = 2 << 20;
 pub(super) async fn write(client: &Client, job: &Job<'_>) -> Result<Written> {
     let config = job.config;
     let rest = client.rest()?.with_retries(config.retries)?.for_step(job.ctx);
-    let api = TableApi::new(rest, &config.schema, &config.table)?
-        .with_timeout(config.timeout.map(Duration::from_secs))
-        .with_prefer(config.prefer.clone());
+    let api = TableApi::new(rest, &config.schema, &config.table)?.with_timeout(config.timeout.map(Duration::from_secs));
     let work = Work { client, job, api };
     match work.prepare().await? {
         Some(ready) => work.send(ready).await,
         None => Ok(Written::default()),
     }
+}
+
+/// An append that broke off: some rows are in the table, and nothing tells them apart from those that were there before.
+fn in_part(table: &str, error: Error) -> Error {
+    let said = error.message().to_owned();
+    let ambiguous = Error::ambiguous(format!(
+        "some of the rows may be in table `{table}`: the write broke off ({said})"
+    ))
+    .with_hint(format!(
+        "look which rows are in `{table}`: running the step again would write those a second time; with a `key` and \
+             `on_conflict: ignore` it would not"
+    ));
+    let facts = error.context().to_vec();
+    facts.into_iter().fold(ambiguous, |error, (key, value)| error.with_context(key, value)).with_source(error)
+}
+
+/// What became of the rows of `job`, which an earlier attempt or run may have sent: the table is asked for their keys, where it has a
+/// primary key that was written. Such rows cannot come twice, so a request that is still under way does no harm.
+///
+/// # Errors
+/// When the table cannot be asked.
+pub(super) async fn outcome(client: &Client, job: &Job<'_>) -> Result<CommitOutcome> {
+    let config = job.config;
+    let rest = client.rest()?.with_retries(config.retries)?.for_step(job.ctx);
+    let api = TableApi::new(rest, &config.schema, &config.table)?;
+    let work = Work { client, job, api };
+    let description = Description::read(work.api.rest(), work.api.schema()).await?;
+    let Some(table) = description.table(work.api.name()) else { return Ok(CommitOutcome::Unknown) };
+    let mut check = work.check(table);
+    let key = check.identity();
+    let fields: Arc<[Field]> = check.fields(&key).iter().filter(|field| key.contains(&field.target)).cloned().collect();
+    if key.is_empty() || fields.len() != key.len() {
+        return Ok(CommitOutcome::Unknown);
+    }
+    let names: Vec<&str> = fields.iter().map(|field| field.source.name.as_str()).collect();
+    let scan = job.ctx.store().scan(job.input).columns(names).open().await?;
+    let limits = Limits { rows: 5000, bytes: BYTES };
+    let mut pieces = encode::encoded(scan, Encoder { fields, limits, strip_nul: true, last_of: None });
+    let (mut rows, mut found) = (0, 0);
+    while let Some(piece) = pieces.recv().await {
+        if let Piece::Chunk(chunk) = piece? {
+            rows += u64::try_from(chunk.rows()).unwrap_or(0);
+            found += present::rows(&work.api, &key, &chunk.body(&(0..chunk.rows()))).await?;
+        }
+    }
+    Ok(match found {
+        0 => CommitOutcome::NotCommitted,
+        found if found == rows && rows == job.input.rows() => {
+            CommitOutcome::Committed { written: Some(Written::inserted(found)) }
+        }
+        _ => CommitOutcome::Unknown,
+    })
 }
 
 /// Sends no row at all: the server says what it would refuse of any.
@@ -75,6 +127,8 @@ struct Ready {
     key: Vec<String>,
     /// Columns that may need a value and get none.
     left_out: Vec<String>,
+    /// The primary key, where all of it is written.
+    identity: Vec<String>,
 }
 
 struct Work<'a> {
@@ -107,7 +161,7 @@ impl Work<'_> {
         let key = check.key();
         let fields = check.fields(&key);
         ensure_no_problems(&self.table(), &check.problems)?;
-        let ready = Ready { fields, key, left_out: check.perhaps_left_out() };
+        let ready = Ready { fields, key, left_out: check.perhaps_left_out(), identity: check.identity() };
         self.refuse_nulls(&ready.fields).await?;
         self.refuse_duplicates(&ready).await?;
         Ok(ready)
@@ -248,11 +302,24 @@ impl Work<'_> {
             left_out: ready.left_out.clone(),
             keys: if overwrites { Some(sweep::keys_written(ctx).await?) } else { None },
             most: rows,
+            stuck_since: None,
             bytes: 0,
             written: Written::default(),
+            identity: ready.identity.clone(),
+            is_uncertain: false,
         };
         let scan = self.scan(&ready).await?;
-        sender.run(encode::encoded(scan, self.encoder(&ready, rows))).await?;
+        let repeatable = sender.statement.is_repeatable();
+        let destination = format!("table `{}` of {}", self.table(), self.api.rest().http().base_url());
+        let intent = Intent::new(destination).with_repeatable(repeatable).with_parts();
+        let commit = ctx.begin_commit(intent).await?;
+        if let Err(error) = sender.run(encode::encoded(scan, self.encoder(&ready, rows))).await {
+            if !sender.is_uncertain && sender.written.inserted + sender.written.updated == 0 {
+                commit.not_committed().await;
+                return Err(error);
+            }
+            return Err(if repeatable { error } else { in_part(&self.table(), error) });
+        }
         ctx.log_metric(metric::BYTES_WRITTEN, sender.bytes, Unit::Bytes, Value::Null);
         ctx.rejects().enforce_limit().map_err(|error| {
             error.with_context("the other rows", "are written: over REST no transaction spans two requests")
@@ -261,6 +328,7 @@ impl Work<'_> {
         if let Some(keys) = sender.keys.take() {
             written.deleted = sweep::sweep(&self.api, &ready.key, keys, ctx).await?;
         }
+        commit.committed(written).await;
         Ok(written)
     }
 

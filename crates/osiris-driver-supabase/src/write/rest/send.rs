@@ -2,15 +2,24 @@
 //! that is refused because of rows is halved until those are alone: they are rejects. Each request is a transaction of its own.
 
 use std::ops::Range;
+use std::time::{Duration, Instant};
 
 use osiris_core::{Error, ExecutionContext, Reject, Result, Written};
+use osiris_http::Bytes;
 use tokio::sync::mpsc;
 
 use super::encode::{Chunk, Piece};
 use super::keys::KeySink;
+use super::present;
 use super::refusal::{is_about_rows, reason, took_too_long, was_too_much};
 use super::statement::{Done, Statement};
 use crate::error::sqlstate;
+
+/// How long requests may fail one after the other, however small they become.
+const STUCK: Duration = Duration::from_secs(300);
+
+/// How often a table is asked for the rows of a request without an answer.
+const TIMES_ASKED: u32 = 4;
 
 /// The work of sending.
 pub(super) struct Sender<'a> {
@@ -23,6 +32,12 @@ pub(super) struct Sender<'a> {
     pub(super) keys: Option<KeySink>,
     /// Rows of a request at most, as the server has taught us.
     pub(super) most: usize,
+    /// Since when no request has got through.
+    pub(super) stuck_since: Option<Instant>,
+    /// The primary key, where all of it is written: the table can be asked whether rows are there.
+    pub(super) identity: Vec<String>,
+    /// Whether nobody knows what became of some request.
+    pub(super) is_uncertain: bool,
     /// Bytes that were sent.
     pub(super) bytes: u64,
     pub(super) written: Written,
@@ -55,13 +70,19 @@ impl Sender<'_> {
     async fn chunk(&mut self, chunk: &Chunk) -> Result<()> {
         let mut waiting: Vec<Range<usize>> = parts(0..chunk.rows(), self.most);
         while let Some(rows) = waiting.pop() {
+            if self.ctx.cancel().is_cancelled() {
+                return Err(Error::cancelled("stopped between two requests"));
+            }
             if rows.len() > self.most {
                 waiting.extend(parts(rows, self.most));
                 continue;
             }
             let count = u64::try_from(rows.len()).unwrap_or(0);
             match self.send(chunk, &rows).await {
-                Ok(done) => self.account(done, count).await?,
+                Ok(done) => {
+                    self.stuck_since = None;
+                    self.account(done, count).await?;
+                }
                 Err(error) if rows.len() > 1 && self.may_be_halved(&error) => {
                     self.most = (rows.len() / 2).max(1);
                     tracing::warn!(
@@ -93,16 +114,48 @@ impl Sender<'_> {
                 self.statement = self.statement.without_marks();
                 self.statement.send(body, count).await
             }
+            Err(error) if is_unknown(&error) => match self.found(&body, count).await {
+                Some(done) => Ok(done),
+                None => {
+                    self.is_uncertain = true;
+                    Err(error)
+                }
+            },
             other => other,
         }
     }
 
-    fn may_be_halved(&self, error: &Error) -> bool {
-        was_too_much(error) || (took_too_long(error) && self.statement.is_repeatable())
+    /// What became of a request without an answer: the table is asked for its rows. Where they are not there they are sent again,
+    /// which cannot double them: their key is unique. Nothing where that cannot be found out.
+    async fn found(&self, body: &Bytes, rows: u64) -> Option<Done> {
+        if self.identity.is_empty() {
+            return None;
+        }
+        for _ in 0..TIMES_ASKED {
+            match present::rows(&self.statement.api, &self.identity, body).await {
+                Ok(found) if found == rows => {
+                    return Some(Done { written: Written::inserted(rows), ..Done::default() });
+                }
+                Ok(0) => {}
+                Ok(_) | Err(_) => return None,
+            }
+            match self.statement.send(body.clone(), rows).await {
+                Ok(done) => return Some(done),
+                // The first one was done after all, or this one.
+                Err(error) if is_unknown(&error) || is_about_rows(&error) => {}
+                Err(_) => return None,
+            }
+        }
+        None
+    }
+
+    fn may_be_halved(&mut self, error: &Error) -> bool {
+        let smaller_may_pass = was_too_much(error) || (took_too_long(error) && self.statement.is_repeatable());
+        smaller_may_pass && self.stuck_since.get_or_insert_with(Instant::now).elapsed() < STUCK
     }
 
     async fn account(&mut self, done: Done, rows: u64) -> Result<()> {
-        let Done { written, keys } = done;
+        let Done { written, keys, .. } = done;
         self.written.inserted += written.inserted;
         self.written.updated += written.updated;
         self.written.ignored += written.ignored;
@@ -161,6 +214,11 @@ fn among(chunk: &Chunk, rows: &Range<usize>) -> String {
         }
         _ => format!("one of {} rows (set `max_rejects` to have it found): ", rows.len()),
     }
+}
+
+/// Whether the server may have done what was asked, and was not asked again.
+fn is_unknown(error: &Error) -> bool {
+    error.context().iter().any(|(key, _)| *key == "outcome")
 }
 
 fn has_no_marks(error: &Error) -> bool {

@@ -1,15 +1,19 @@
 //! The second half of an overwrite: the rows whose keys are not among those that were written are deleted, in pages. What a row's key
-//! is was said by the server itself, both times in the same words, so no row that was just written is taken for an old one.
+//! is was said by the server itself, both times in the same words, so no row that was just written is taken for an old one. A row that
+//! somebody else inserts between the last request of the first half and the list of keys is taken for an old one and deleted: over REST
+//! nobody can lock the table.
 
-use osiris_core::{ExecutionContext, Result, TableRef};
+use osiris_core::{Error, ExecutionContext, Result, TableRef};
 use osiris_http::{Repeat, Row};
 
 use super::keys::{KeySink, Sorted, forget};
+use super::present;
 use crate::client::rest::LONGEST_URL;
 use crate::client::rest::pager::{Pager, Query};
-use crate::client::rest::table::{TableApi, total};
+use crate::client::rest::table::{TableApi, ensure_applied, total, uncounted};
 use crate::filter::Condition;
 
+const DELETING: &str = "deleting old rows";
 const WRITTEN: &str = "keys written";
 const PRESENT: &str = "keys present";
 /// Keys that are asked for at a time.
@@ -79,8 +83,8 @@ async fn delete_others(
     Ok(deleted + page.delete(api).await?)
 }
 
-/// Keys that are deleted together.
-struct Page<'a> {
+/// Keys that are asked for or deleted together, as many as an address has room for.
+pub(super) struct Page<'a> {
     key: &'a [String],
     /// The values of each row's key.
     rows: Vec<Vec<String>>,
@@ -88,7 +92,7 @@ struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    fn new(key: &'a [String]) -> Self {
+    pub(super) fn new(key: &'a [String]) -> Self {
         Self { key, rows: Vec::new(), bytes: ADDRESS }
     }
 
@@ -100,11 +104,11 @@ impl<'a> Page<'a> {
         names + plain + 3 * (text.len() - plain)
     }
 
-    fn takes(&self, text: &str) -> bool {
+    pub(super) fn takes(&self, text: &str) -> bool {
         self.rows.is_empty() || (self.rows.len() < MOST && self.bytes + self.length(text) < LONGEST_URL)
     }
 
-    fn push(&mut self, text: &str) {
+    pub(super) fn push(&mut self, text: &str) {
         self.bytes += self.length(text);
         let row = Row::new(text);
         let values = (0..self.key.len())
@@ -112,8 +116,14 @@ impl<'a> Page<'a> {
         self.rows.push(values.collect());
     }
 
-    fn condition(&mut self) -> Condition {
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The rows with these keys; from here on there are none.
+    pub(super) fn condition(&mut self) -> Condition {
         let rows = std::mem::take(&mut self.rows);
+        self.bytes = ADDRESS;
         if let [name] = self.key {
             return Condition::any_of(name, rows.into_iter().flatten().collect());
         }
@@ -129,13 +139,23 @@ impl<'a> Page<'a> {
         if self.rows.is_empty() {
             return Ok(0);
         }
-        let rows = u64::try_from(self.rows.len()).unwrap_or(0);
+        let rows = u64::try_from(self.rows.len()).unwrap_or(u64::MAX);
         let condition = self.condition();
-        self.bytes = ADDRESS;
-        let request = api.request(api.from().delete(), "deleting old rows")?.query([condition.parameter()]);
-        let request = api.preferring(request, &["return=minimal", "count=exact"])?.repeat(Repeat::Always);
-        let page = api.fetch(&request).await?;
-        Ok(total(&page).unwrap_or(rows))
+        let request = api.request(api.from().delete(), DELETING)?.query([condition.parameter()]);
+        let preferences = ["return=minimal", "count=exact"];
+        let request = api.preferring(request, &preferences)?.repeat(Repeat::Always);
+        let answer = api.fetch(&request).await?;
+        ensure_applied(&answer, &preferences, DELETING)?;
+        // A request that was sent twice deletes nothing the second time: what counts is which keys are gone.
+        if total(&answer).ok_or_else(uncounted)? != rows {
+            let left = present::counted(api, self.key, &condition).await?;
+            if left > 0 {
+                return Err(Error::permission(format!("{DELETING}: {left} of {rows} rows are still there")).with_hint(
+                    "row level security may keep the key from deleting them: add a policy, or use the service key",
+                ));
+            }
+        }
+        Ok(rows)
     }
 }
 

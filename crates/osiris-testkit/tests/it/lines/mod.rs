@@ -71,7 +71,7 @@ pub(crate) fn unreachable(connection: &LinesConnection, flaw: Option<Flaw>) -> E
     let message = format!("the directory cannot be reached with the password {shown}");
     let error = match flaw {
         Some(Flaw::HidesConnectionFailures) => Error::validation(message),
-        _ => Error::network(message),
+        _ => Error::network(message).with_connection_failed(),
     };
     if flaw == Some(Flaw::HasNoHint) { error } else { error.with_hint("make the directory") }
 }

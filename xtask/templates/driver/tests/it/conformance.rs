@@ -19,7 +19,7 @@ fn connection(place: &Place) -> Value {
 }
 
 fn failing_client() -> Connect {
-    Arc::new(|_| Err(Error::network("broken")))
+    Arc::new(|_| Err(Error::network("broken").with_connection_failed()))
 }
 
 /// A connection that cannot be used.
