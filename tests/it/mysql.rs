@@ -79,3 +79,29 @@ async fn mysql_connections_are_checked_and_their_tables_listed() {
     assert!(refused.stdout.contains("@mysql.flights  auth"), "{}", refused.stdout);
     assert!(!format!("{}{}", refused.stdout, refused.stderr).contains("p@ss"), "{}", refused.stdout);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s21_rows_without_a_cursor_value_are_in_the_ledger_and_on_the_screen() {
+    let Some(server) = Mariadb::start().await.unwrap() else { return };
+    server
+        .execute("CREATE TABLE t (id INT, at DATE); INSERT INTO t VALUES (1, '2024-01-01'), (2, NULL)")
+        .await
+        .unwrap();
+    let world = World::new(&server);
+    let pipeline = |nulls: &str| {
+        format!(
+            "oml_version: \"0.1.0\"\nname: nulls\nsteps:\n  - {{id: t, component: mysql.extractor, mode: read, config: \
+             {{table: t, cursor: {{column: at{nulls}}}}}}}\n  - {{id: out, component: filesystem.csv_writer, mode: write, \
+             config: {{path: out.csv, columns: source}}}}\n"
+        )
+    };
+    world.project.write("mysql/nulls.yaml", pipeline(""));
+    let refused = world.run(&["run", "nulls.yaml"]).with_code(1);
+    assert!(refused.stderr.contains("1 rows have NULL in the cursor column `at`"), "{}", refused.stderr);
+    world.project.write("mysql/nulls.yaml", pipeline(", nulls: skip"));
+    let skipped = world.run(&["run", "nulls.yaml", "--json"]).with_code(0);
+    assert!(skipped.stderr.contains("t: 1 row without a cursor value left out"), "{}", skipped.stderr);
+    assert_eq!(skipped.json()["steps"][0]["skipped"], 1);
+    let shown = world.run(&["runs", "show", "--json"]).with_code(0);
+    assert_eq!(shown.json()["ledger"]["steps"][0]["skipped"], 1);
+}

@@ -1,5 +1,7 @@
 //! The saved state of a pipeline through the program: whose it is, when it is refused, how it is shown, removed and taken over.
 
+use std::fs;
+
 use osiris_e2e::{Ended, Program, Project, Running};
 use osiris_testkit::posthog::{Event, PostHog};
 
@@ -24,9 +26,13 @@ struct World {
 
 impl World {
     fn new() -> Self {
+        Self::of(20)
+    }
+
+    fn of(events: u64) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let posthog = PostHog::start().unwrap();
-        let events: Vec<Event> = (0..20).map(|number| Event::numbered(number, NOON)).collect();
+        let events: Vec<Event> = (0..events).map(|number| Event::numbered(number, NOON)).collect();
         runtime.block_on(posthog.insert_events(&events)).unwrap();
         let project = Project::copy_of(Program::built(), "examples/posthog");
         project.write(
@@ -108,4 +114,32 @@ fn s17_a_state_is_shown_taken_over_and_removed() {
     assert!(whole.stderr.contains("20 rows read"), "{}", whole.stderr);
     world.osiris(&["state", "reset", "renamed.yaml"], &id).with_code(0);
     assert!(!world.project.path(".osiris/state/nightly/events.json").exists());
+}
+
+#[test]
+fn s23_many_ids_are_in_a_file_beside_the_state_and_none_is_taken_twice() {
+    let world = World::of(12_000);
+    let id = world.project_id();
+    let first = world.osiris(&["run", "nightly.yaml"], &id).with_code(0);
+    assert!(first.stderr.contains("12,000 written"), "{}", first.stderr);
+    let state = world.project.read(".osiris/state/nightly/events.json");
+    assert!(state.len() < 2000, "{} bytes of state", state.len());
+    let files = || {
+        let files = fs::read_dir(world.project.path(".osiris/state/nightly/files/events"));
+        files.map_or(0, Iterator::count)
+    };
+    assert_eq!(files(), 1);
+    let second = world.osiris(&["run", "nightly.yaml", "--json"], &id).with_code(0).json();
+    let counts = &second["steps"][0];
+    assert_eq!((&counts["deduplicated"], &counts["stored"]), (&serde_json::json!(12_000), &serde_json::json!(0)));
+    assert_eq!(files(), 1);
+    // Without its file a state is worth nothing, and says so.
+    fs::remove_dir_all(world.project.path(".osiris/state/nightly/files")).unwrap();
+    let failed = world.osiris(&["run", "nightly.yaml"], &id).with_code(1);
+    assert!(failed.stderr.contains("of the saved state is not there"), "{}", failed.stderr);
+    world.osiris(&["state", "reset", "nightly.yaml"], &id).with_code(0);
+    world.osiris(&["run", "nightly.yaml"], &id).with_code(0);
+    assert_eq!(files(), 1);
+    world.osiris(&["state", "reset", "nightly.yaml", "events"], &id).with_code(0);
+    assert_eq!(files(), 0);
 }
