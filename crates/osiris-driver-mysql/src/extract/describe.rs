@@ -29,7 +29,7 @@ pub(super) async fn describe(target: &Target, sql: &str, session: &mut Session) 
         let hint = match session.facts().mariadb {
             true => "write a statement that returns rows",
             false => {
-                "write a statement that returns rows; MySQL does not tell the columns of an EXPLAIN before it runs"
+                "write a statement that returns rows; MySQL does not tell the columns of EXPLAIN and SHOW CREATE before they run"
             }
         };
         return Err(Error::validation("the statement has no columns").with_hint(hint));
