@@ -20,7 +20,7 @@ fn append(id: &str, path: &str) -> String {
 /// A step that waits for `needs`, and whose directory is missing until somebody makes it.
 fn blocked(needs: &str) -> String {
     format!(
-        "  - {{id: last, component: filesystem.csv_writer, mode: write, needs: [orders, {needs}], input_step: orders, config: {{path: later/out.csv, create_dirs: false, columns: source}}}}\n"
+        "  - {{id: last, component: filesystem.csv_writer, mode: write, needs: [orders, {needs}], config: {{input_step: orders, path: later/out.csv, create_dirs: false, columns: source}}}}\n"
     )
 }
 
