@@ -62,6 +62,13 @@ impl Running {
         self.0.as_mut().expect("it is waited for once")
     }
 
+    /// Gives it this on its standard input, which must be a pipe, and no more.
+    pub fn give_input(&mut self, input: &[u8]) {
+        let mut stdin = self.child().stdin.take().expect("the standard input is a pipe");
+        // That it has ended without reading it shows elsewhere.
+        let _ = std::io::Write::write_all(&mut stdin, input);
+    }
+
     /// Sends a signal; that it has ended already is no error.
     pub fn signal(&mut self, signal: Signal) {
         let pid = rustix::process::Pid::from_child(self.child());

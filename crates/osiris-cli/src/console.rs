@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal, Write as _};
 use anstyle::{AnsiColor, Style};
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use osiris::Error;
-use osiris::core::Redactor;
+use osiris::core::{Redactor, is_control, visible};
 use serde_json::Value;
 
 use crate::args::{Colour, GlobalArgs};
@@ -56,6 +56,10 @@ impl Console {
 
     /// Prints data. A reader that has gone away is no error.
     pub(crate) fn data(&self, text: &str) -> Result<(), Failure> {
+        self.data_as_it_is(&visible(text))
+    }
+
+    fn data_as_it_is(&self, text: &str) -> Result<(), Failure> {
         let mut stdout = io::stdout().lock();
         match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
@@ -65,7 +69,7 @@ impl Console {
 
     /// Prints a JSON document as data.
     pub(crate) fn json(&self, value: &Value) -> Result<(), Failure> {
-        self.data(&format!("{value:#}\n"))
+        self.data_as_it_is(&json_text(value))
     }
 
     /// Prints a line for people, unless they asked for none.
@@ -85,7 +89,7 @@ impl Console {
     /// Prints a line whatever the user asked for. That nobody reads it is no error.
     fn always(&self, line: &str) {
         self.bars.suspend(|| {
-            let _ = writeln!(io::stderr(), "{}", line.trim_end());
+            let _ = writeln!(io::stderr(), "{}", screened(line.trim_end(), self.styled));
         });
     }
 
@@ -103,7 +107,7 @@ impl Console {
 
     /// An error of one's own words.
     pub(crate) fn error_line(&self, message: &str) {
-        self.always(&format!("{} {message}", self.paint(ERROR, "error:")));
+        self.always(&format!("{} {}", self.paint(ERROR, "error:"), visible(message)));
     }
 
     /// A warning of one's own words.
@@ -113,18 +117,18 @@ impl Console {
 
     /// Advice of one's own words.
     pub(crate) fn hint(&self, hint: &str) {
-        self.say(&format!("{} {hint}", self.paint(HINT, "hint:")));
+        self.say(&format!("{} {}", self.paint(HINT, "hint:"), visible(hint)));
     }
 
     /// An error with its facts, its causes where they say more, and what to do.
     pub(crate) fn error(&self, error: &Error) {
-        let mut text = format!("{} {error}", self.paint(ERROR, "error:"));
+        let mut text = format!("{} {}", self.paint(ERROR, "error:"), visible(&error.to_string()));
         for (name, value) in error.context().iter().filter(|(name, _)| !HIDDEN_FACTS.contains(name)) {
-            let _ = write!(text, "\n  {name}: {value}");
+            let _ = write!(text, "\n  {name}: {}", visible(value));
         }
         let mut source = error.source();
         while let Some(cause) = source {
-            let cause_text = cause.to_string();
+            let cause_text = visible(&cause.to_string()).into_owned();
             let says_more = !text.contains(cause_text.lines().next().unwrap_or_default());
             if self.verbose || (says_more && !cause_text.starts_with("DuckDB ")) {
                 let _ = write!(text, "\n  caused by: {cause_text}");
@@ -132,7 +136,7 @@ impl Console {
             source = cause.source();
         }
         if let Some(hint) = error.hint() {
-            let _ = write!(text, "\n{} {hint}", self.paint(HINT, "hint:"));
+            let _ = write!(text, "\n{} {}", self.paint(HINT, "hint:"), visible(hint));
         }
         self.always(&text);
     }
@@ -158,6 +162,35 @@ impl Console {
     }
 }
 
+/// A JSON document as text. JSON itself escapes the controls of C0 only.
+pub(crate) fn json_text(value: &Value) -> String {
+    let mut text = String::new();
+    for c in format!("{value:#}\n").chars() {
+        match c {
+            '\n' => text.push(c),
+            c if is_control(c) => drop(write!(text, "\\u{:04x}", u32::from(c))),
+            c => text.push(c),
+        }
+    }
+    text
+}
+
+/// A text for the terminal: control characters are written out, except in sequences that only set colours where colours are wanted.
+/// Texts of others have been made [visible] before they were put between ours.
+fn screened(text: &str, styled: bool) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\u{1b}').filter(|_| styled) {
+        let colours = rest[at..].char_indices().skip(1).find(|(_, c)| !matches!(c, '[' | ';' | '0'..='9'));
+        let Some((end, _)) = colours.filter(|(end, c)| *end > 1 && *c == 'm') else { break };
+        shown.push_str(&visible(&rest[..at]));
+        shown.push_str(&rest[at..=at + end]);
+        rest = &rest[at + end + 1..];
+    }
+    shown.push_str(&visible(rest));
+    shown
+}
+
 #[expect(clippy::disallowed_methods, reason = "the terminal's own variables are no business of the pipeline crate")]
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
@@ -165,4 +198,25 @@ fn variable(name: &str) -> Option<String> {
 
 fn is_set(name: &str) -> bool {
     variable(name).is_some_and(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s51_only_colours_of_ours_reach_the_terminal() {
+        let ours = format!("{ERROR}error:{ERROR:#} the header `\u{1b}]0;x\u{7}`");
+        assert_eq!(screened(&ours, true), format!("{ERROR}error:{ERROR:#} the header `\\u{{1b}}]0;x\\u{{7}}`"));
+        assert_eq!(screened("\u{1b}[2J\u{1b}[31mx", false), "\\u{1b}[2J\\u{1b}[31mx");
+        assert_eq!(screened("\u{1b}[2Jx", true), "\\u{1b}[2Jx");
+    }
+
+    #[test]
+    fn s51_json_stays_json() {
+        let value = serde_json::json!({"a\u{9b}": "\u{202e}\u{1b}x\n"});
+        let text = json_text(&value);
+        assert!(!text.chars().any(|c| c != '\n' && is_control(c)), "{text}");
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
+    }
 }

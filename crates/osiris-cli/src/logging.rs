@@ -1,7 +1,7 @@
 //! Prose logs of the libraries, on the standard error, between the progress bars.
 
 use std::io::{self, Write};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use indicatif::MultiProgress;
 use osiris::Settings;
@@ -25,9 +25,17 @@ impl LogSecrets {
     }
 }
 
+/// The secrets of this process, once its log has begun: for what is printed without a console.
+static OF_PROCESS: OnceLock<LogSecrets> = OnceLock::new();
+
+/// Every secret that is known by now.
+pub(crate) fn known_secrets() -> Redactor {
+    OF_PROCESS.get().map(|secrets| secrets.0.read().unwrap_or_else(PoisonError::into_inner).clone()).unwrap_or_default()
+}
+
 /// Starts to log as the settings say. Other crates than ours log warnings only, unless everything is wanted.
 pub(crate) fn start(console: &Console, settings: &Settings) -> LogSecrets {
-    let secrets = LogSecrets::default();
+    let secrets = OF_PROCESS.get_or_init(LogSecrets::default).clone();
     let level = match settings.log_level.unwrap_or_default() {
         LogLevel::Off => LevelFilter::OFF,
         LogLevel::Error => LevelFilter::ERROR,

@@ -3,6 +3,10 @@
 use std::io::Write;
 use std::panic::PanicHookInfo;
 
+use osiris::core::visible_line;
+
+use crate::logging;
+
 /// The exit code of a bug.
 pub(crate) const EXIT_CODE: u8 = 1;
 
@@ -10,9 +14,15 @@ pub(crate) const EXIT_CODE: u8 = 1;
 pub(crate) fn install() {
     let verbose = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
-        let _ = writeln!(std::io::stderr(), "{}", report(info));
+        let line = report(info);
+        let _ = writeln!(std::io::stderr(), "{}", visible_line(&logging::known_secrets().scrub(&line)));
         if std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0") {
-            verbose(info);
+            // Rust's own report has the message as it is: without secrets only the trace is left.
+            if logging::known_secrets().scrub(info.payload_as_str().unwrap_or_default()).contains(osiris::core::MASK) {
+                let _ = writeln!(std::io::stderr(), "{}", std::backtrace::Backtrace::force_capture());
+            } else {
+                verbose(info);
+            }
         }
     }));
 }

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use osiris::core::Progress;
+use osiris::core::{Progress, visible_line};
 use osiris::pipeline::{Observer, PlannedStep, StepReport, StepStatus};
 
 use crate::console::Console;
@@ -67,6 +67,10 @@ impl<'a> Display<'a> {
 }
 
 impl Observer for Display<'_> {
+    fn waiting(&self, for_what: &str) {
+        self.console.say(for_what);
+    }
+
     fn run_started(&self, run_id: &str, directory: &Path) {
         self.console.say_more(&format!("run {run_id} in {}", directory.display()));
     }
@@ -74,7 +78,8 @@ impl Observer for Display<'_> {
     fn step_started(&self, step: &PlannedStep, progress: Arc<Progress>) {
         self.console.say_more(&format!("  started {}", step.id));
         if self.ticker.is_some() {
-            let bar = ProgressBar::new_spinner().with_style(style(false)).with_prefix(step.id.clone());
+            let bar =
+                ProgressBar::new_spinner().with_style(style(false)).with_prefix(visible_line(&step.id).into_owned());
             let bar = self.console.bars().add(bar);
             self.running.lock().push(Watched { step: step.id.clone(), progress, bar });
         }

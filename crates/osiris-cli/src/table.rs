@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
-use osiris::core::Role;
+use osiris::core::{Role, visible_line};
 use osiris::pipeline::{LedgerStep, StepStatus};
 
 use crate::human;
@@ -12,6 +12,8 @@ use crate::human;
 /// Columns side by side; those whose numbers are given are aligned to the right.
 pub(crate) fn table(head: &[&str], rows: Vec<Vec<String>>, right: &[usize]) -> String {
     let mut table = Table::new();
+    let rows =
+        rows.into_iter().map(|row| row.into_iter().map(|cell| visible_line(&cell).into_owned()).collect::<Vec<_>>());
     table.load_style(NOTHING).set_header(head.to_vec()).add_rows(rows);
     for (index, column) in table.column_iter_mut().enumerate() {
         column.set_padding((if index == 0 { 0 } else { 2 }, 0));

@@ -15,7 +15,9 @@ use serde_json::Value;
 
 use crate::commit::{CommitOutcome, Intent};
 use crate::state::SourceIdentity;
-use crate::{Catalog, ExecutionContext, Health, Inputs, Problem, Result, StepCounts, TableRef, TableSink};
+use crate::{
+    Catalog, DestinationId, ExecutionContext, Health, Inputs, Problem, Result, StepCounts, TableRef, TableSink,
+};
 
 /// What a component does with tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -335,6 +337,10 @@ pub trait Transform: Component {
 /// Writes a table to a destination.
 #[async_trait]
 pub trait Write: Component {
+    /// What the step writes to, whatever way it is spelt: a plan with two steps that write one destination is refused where one
+    /// would destroy what the other wrote [DRV-030]. `base` is where relative paths start. No I/O but looking up paths.
+    fn destination(&self, config: &Self::Config, connection: &Self::Connection, base: &Path) -> DestinationId;
+
     /// Writes every row of `input`, all or nothing, and says what the destination acknowledged. Rows that it refused
     /// go to [`ExecutionContext::rejects`].
     ///

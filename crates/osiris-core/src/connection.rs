@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::config::ConfigSchema;
 use crate::problem::nearest;
-use crate::substitute::substitute;
+use crate::substitute::{Substituted, substitute};
 use crate::{Error, Problem, Redactor, Result};
 
 /// `@family.alias`, by the grammar `@[a-z][a-z0-9_]*\.[A-Za-z0-9_-]+`.
@@ -157,13 +157,20 @@ pub struct ResolvedConnection {
     fields: Value,
     redactor: Redactor,
     variables: BTreeSet<(String, bool)>,
+    redirected: Vec<String>,
 }
 
 impl ResolvedConnection {
     /// A connection from plain fields, for embedders and tests; secrets are found by `schema`.
     pub fn from_fields(fields: Map<String, Value>, schema: &ConfigSchema) -> Self {
         let redactor = redactor_for(&fields, schema);
-        Self { reference: None, fields: Value::Object(fields), redactor, variables: BTreeSet::new() }
+        Self {
+            reference: None,
+            fields: Value::Object(fields),
+            redactor,
+            variables: BTreeSet::new(),
+            redirected: Vec::new(),
+        }
     }
 
     /// No fields at all: what a component with an optional connection gets when the step names none.
@@ -173,6 +180,7 @@ impl ResolvedConnection {
             fields: Value::Object(Map::new()),
             redactor: Redactor::default(),
             variables: BTreeSet::new(),
+            redirected: Vec::new(),
         }
     }
 
@@ -191,6 +199,11 @@ impl ResolvedConnection {
         &self.redactor
     }
 
+    /// The fields by which the step goes to another address, or as somebody else, than the definition says.
+    pub fn redirected(&self) -> &[String] {
+        &self.redirected
+    }
+
     /// The variables it was made from, with whether each had a value of its own.
     pub fn variables(&self) -> impl Iterator<Item = (&str, bool)> {
         self.variables.iter().map(|(name, set)| (name.as_str(), *set))
@@ -206,7 +219,10 @@ impl fmt::Debug for ResolvedConnection {
     }
 }
 
-/// Resolves a definition: puts in variables, applies the step's overrides by policy, gives values the types that
+/// The field of a definition that lists what a step may set to send secrets or data elsewhere.
+const OVERRIDES: &str = "overrides";
+
+/// Resolves a definition: puts in variables, applies the step's overrides by [policy](OverridePolicy), gives values the types that
 /// `schema` wants. Problems point into the definition; an override's into `/` plus its field.
 pub fn resolve(
     reference: &ConnectionRef,
@@ -217,21 +233,23 @@ pub fn resolve(
 ) -> (ResolvedConnection, Vec<Problem>) {
     let mut fields = definition.clone();
     fields.remove("default");
-    let mut problems = schema.rename_aliases(&mut fields);
+    let (listed, mut problems) = listed_overrides(fields.remove(OVERRIDES).as_ref(), reference, schema);
+    problems.extend(schema.rename_aliases(&mut fields));
+    let defined = with_variables(fields.clone(), schema, lookup).0;
+    let mut addresses = Vec::new();
     for (name, value) in overrides {
         let field = schema.field_named(name).unwrap_or(name);
-        match override_policy(field, schema) {
-            Override::Refused => problems.push(
-                Problem::error(
-                    format!("/{}", escape_field(name)),
-                    format!("`{name}` of {reference} must not be overridden in a step"),
-                )
-                .with_hint("define another connection with it"),
-            ),
-            Override::Narrowed => match narrow(fields.get(field), value) {
-                Some(narrowed) => {
-                    fields.insert(field.to_owned(), narrowed);
-                }
+        let policy = OverridePolicy::of(field, schema);
+        if let Some(problem) = refusal(policy, name, listed.contains(field), reference) {
+            problems.push(problem);
+            continue;
+        }
+        if policy == OverridePolicy::Address {
+            addresses.push(field.to_owned());
+        }
+        if policy == OverridePolicy::Narrowed {
+            match narrow(fields.get(field), value) {
+                Some(narrowed) => drop(fields.insert(field.to_owned(), narrowed)),
                 None => problems.push(
                     Problem::error(
                         format!("/{}", escape_field(name)),
@@ -239,21 +257,13 @@ pub fn resolve(
                     )
                     .with_hint("write a relative path without `..`, or define another connection with it"),
                 ),
-            },
-            policy => {
-                if policy == Override::Warned {
-                    problems.push(Problem::warning(
-                        format!("/{}", escape_field(name)),
-                        format!("`{name}` overrides the one of {reference}"),
-                    ));
-                }
-                fields.insert(field.to_owned(), value.clone());
             }
+            continue;
         }
+        fields.insert(field.to_owned(), value.clone());
     }
-    let mut value = Value::Object(fields);
-    let substituted = substitute(&mut value, lookup);
-    schema.coerce(&mut value, &substituted.whole);
+    let (value, substituted) = with_variables(fields, schema, lookup);
+    addresses.retain(|field| value[field] != defined[field]);
     problems.extend(
         substituted
             .problems
@@ -266,6 +276,7 @@ pub fn resolve(
         fields: value,
         redactor,
         variables: substituted.variables,
+        redirected: addresses,
     };
     (resolved, problems)
 }
@@ -297,32 +308,157 @@ fn narrow(outer: Option<&Value>, inner: &Value) -> Option<Value> {
     Some(Value::Array(directories))
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Override {
-    /// Only to something inside of what the connection says.
-    Narrowed,
-    Allowed,
-    Warned,
-    Refused,
+fn with_variables(
+    fields: Map<String, Value>,
+    schema: &ConfigSchema,
+    lookup: &dyn Fn(&str) -> Option<String>,
+) -> (Value, Substituted) {
+    let mut value = Value::Object(fields);
+    let substituted = substitute(&mut value, lookup);
+    schema.coerce(&mut value, &substituted.whole);
+    (value, substituted)
 }
 
-/// A field's policy: `x-override` of its schema (`narrowed`, `allowed`, `warned`, `refused`); secrets are always refused; else what
-/// the name says.
-fn override_policy(field: &str, schema: &ConfigSchema) -> Override {
-    if schema.is_secret(field) {
-        return Override::Refused;
+/// The fields that a definition lets steps override, by their own names.
+fn listed_overrides(
+    list: Option<&Value>,
+    reference: &ConnectionRef,
+    schema: &ConfigSchema,
+) -> (BTreeSet<String>, Vec<Problem>) {
+    let (mut listed, mut problems) = (BTreeSet::new(), Vec::new());
+    let items = match list {
+        None | Some(Value::Null) => return (listed, problems),
+        Some(Value::Array(items)) => items.as_slice(),
+        Some(_) => {
+            problems.push(
+                Problem::error(
+                    format!("/{OVERRIDES}"),
+                    format!("`{OVERRIDES}` of {reference} must be a list of fields"),
+                )
+                .with_hint(format!("such as `{OVERRIDES}: [database]`")),
+            );
+            return (listed, problems);
+        }
+    };
+    for (index, item) in items.iter().enumerate() {
+        let pointer = format!("/{OVERRIDES}/{index}");
+        let name = item.as_str().unwrap_or_default();
+        match schema.field_named(name) {
+            Some(field) if OverridePolicy::of(field, schema) == OverridePolicy::Never => {
+                problems.push(Problem::error(pointer, format!("`{name}` of {reference} can never be set in a step")))
+            }
+            Some(field) => drop(listed.insert(field.to_owned())),
+            None => {
+                let known: Vec<&str> = schema.fields().map(|(field, _)| field).collect();
+                let problem = Problem::error(pointer, format!("`{OVERRIDES}` names no field of the connection"));
+                problems.push(match nearest(name, known.iter().copied()) {
+                    Some(similar) => problem.with_hint(format!("did you mean `{similar}`?")),
+                    None => problem.with_hint(format!("its fields: {}", known.join(", "))),
+                });
+            }
+        }
     }
-    match schema.json()["properties"][field]["x-override"].as_str() {
-        Some("narrowed") => return Override::Narrowed,
-        Some("allowed") => return Override::Allowed,
-        Some("warned") => return Override::Warned,
-        Some("refused") => return Override::Refused,
-        _ => {}
+    (listed, problems)
+}
+
+/// Why a step must not set a field.
+fn refusal(policy: OverridePolicy, name: &str, is_listed: bool, reference: &ConnectionRef) -> Option<Problem> {
+    let pointer = format!("/{}", escape_field(name));
+    match policy {
+        OverridePolicy::Free | OverridePolicy::Narrowed => None,
+        OverridePolicy::Never => Some(
+            Problem::error(pointer, format!("`{name}` of {reference} must not be overridden in a step"))
+                .with_hint("define another connection with it"),
+        ),
+        OverridePolicy::Address | OverridePolicy::Listed if is_listed => None,
+        OverridePolicy::Address => Some(
+            Problem::error(
+                pointer,
+                format!("`{name}` would send the data and secrets of {reference} elsewhere: the connection does not allow it"),
+            )
+            .with_hint(format!(
+                "define another connection with it; or write `{OVERRIDES}: [{name}]` in {reference}, where every step may then do so"
+            )),
+        ),
+        OverridePolicy::Listed => Some(
+            Problem::error(pointer, format!("`{name}` of {reference} must not be overridden in a step"))
+                .with_hint(format!("define another connection with it; or write `{OVERRIDES}: [{name}]` in {reference}")),
+        ),
     }
-    match field {
-        "host" | "port" | "schema" | "endpoint" | "region" | "base_dir" => Override::Allowed,
-        "database" | "user" | "url" | "headers" => Override::Warned,
-        _ => Override::Refused,
+}
+
+/// Whether a step may set a field of its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OverridePolicy {
+    /// Any step may: nothing goes anywhere else by it.
+    Free,
+    /// Any step may name something inside of what the connection says.
+    Narrowed,
+    /// It says where secrets and data go, or as whom: only where the connection lists the field under `overrides`.
+    Address,
+    /// The same for any other field.
+    Listed,
+    /// No step may.
+    Never,
+}
+
+/// What a field is called that says where a connection leads, or whom one is there. A driver that calls such a field otherwise
+/// marks it.
+const ADDRESSES: &[&str] = &[
+    "host",
+    "port",
+    "socket",
+    "url",
+    "uri",
+    "endpoint",
+    "address",
+    "hostname",
+    "server",
+    "region",
+    "base_url",
+    "database",
+    "user",
+    "username",
+    "role",
+    "account",
+    "base_dir",
+    "directory",
+    "bucket",
+    "project_id",
+    "proxy",
+];
+
+impl OverridePolicy {
+    /// The values of `x-override`, with what each means.
+    const MARKS: [(&'static str, Self); 4] =
+        [("allowed", Self::Free), ("narrowed", Self::Narrowed), ("address", Self::Address), ("refused", Self::Never)];
+
+    /// The policy of a field: that of `x-override` in its schema (`allowed`, `narrowed`, `address`, `refused`), else by its name. A secret
+    /// never comes from a step.
+    pub fn of(field: &str, schema: &ConfigSchema) -> Self {
+        if schema.is_secret(field) {
+            return Self::Never;
+        }
+        let mark = schema.json()["properties"][field]["x-override"].as_str();
+        let marked = mark.and_then(|mark| Self::MARKS.into_iter().find(|(name, _)| *name == mark));
+        match marked {
+            Some((_, policy)) => policy,
+            None if field == "schema" => Self::Free,
+            None if Self::is_called_an_address(field) => Self::Address,
+            None => Self::Listed,
+        }
+    }
+
+    /// Whether a field of this name, or with this name behind a prefix such as `pg_`, says where a connection leads.
+    pub fn is_called_an_address(field: &str) -> bool {
+        ADDRESSES
+            .iter()
+            .any(|name| field.strip_suffix(name).is_some_and(|prefix| prefix.is_empty() || prefix.ends_with('_')))
+    }
+
+    /// Whether `mark` is a value of `x-override`.
+    pub fn is_mark(mark: &str) -> bool {
+        Self::MARKS.iter().any(|(name, _)| *name == mark)
     }
 }
 
@@ -427,16 +563,52 @@ mod tests {
     }
 
     #[test]
-    fn overrides_follow_the_policy() {
+    fn s35_a_step_goes_elsewhere_only_where_the_connection_lists_the_field() {
         let (resolved, problems) = overrides(json!({"host": "other", "user": "root"}));
-        assert_eq!(resolved.fields()["host"], "other");
-        assert_eq!(resolved.fields()["user"], "root");
-        assert_eq!(problems.len(), 1, "the user warns: {problems:?}");
-        assert!(!problems[0].is_error());
+        assert_eq!(problems.len(), 2, "{problems:?}");
+        for problem in &problems {
+            assert!(problem.is_error() && problem.hint.as_deref().unwrap().contains("`overrides: ["), "{problem:?}");
+        }
+        assert_eq!((&resolved.fields()["host"], resolved.redirected().len()), (&json!("h"), 0));
+
+        let listed = |overrides: Value, step: Value| {
+            let definition = json!({"host": "${H:-h}", "port": "${P}", "username": "u", "password": "s3cret!",
+                "overrides": overrides});
+            resolve(
+                &"@db.main".parse().unwrap(),
+                definition.as_object().unwrap(),
+                step.as_object().unwrap(),
+                &ConfigSchema::of::<Database>(),
+                &|name| (name == "P").then(|| "3306".to_owned()),
+            )
+        };
+        let step = json!({"host": "other", "user": "root", "port": 3306, "pool_size": 9});
+        let (resolved, problems) = listed(json!(["host", "username", "port", "pool_size"]), step.clone());
+        assert!(problems.is_empty(), "{problems:?}");
+        assert_eq!(resolved.redirected(), ["host", "user"], "the port is the same one");
+        assert_eq!(
+            resolved.fields(),
+            &json!({"host": "other", "port": 3306, "user": "root", "password": "s3cret!", "pool_size": 9})
+        );
+
+        let (_, problems) = listed(json!(["hots", "password"]), json!({}));
+        assert_eq!(problems.len(), 2, "{problems:?}");
+        assert!(problems[0].hint.as_deref().unwrap().contains("did you mean `host`"), "{problems:?}");
+        let (_, problems) = listed(json!("host"), json!({}));
+        assert!(problems[0].message.contains("must be a list"), "{problems:?}");
+    }
+
+    #[test]
+    fn what_leads_nowhere_else_is_free_or_refused() {
         for refused in [json!({"password": "x"}), json!({"pool_size": 9})] {
             let (resolved, problems) = overrides(refused);
             assert!(problems[0].is_error());
             assert_eq!(resolved.fields()["password"], "s3cret!");
+        }
+        for (name, is_address) in
+            [("host", true), ("pg_host", true), ("custom_base_url", true), ("transport", false), ("pool_size", false)]
+        {
+            assert_eq!(OverridePolicy::is_called_an_address(name), is_address, "{name}");
         }
     }
 }

@@ -183,7 +183,7 @@ impl ExecutionContext {
     /// When it cannot be made.
     pub fn artifacts_dir(&self) -> Result<PathBuf> {
         let directory = self.run.artifacts.join(crate::store::safe_name(&self.step));
-        std::fs::create_dir_all(&directory)?;
+        crate::private::create_dir_all(&directory)?;
         Ok(directory)
     }
 
@@ -192,6 +192,18 @@ impl ExecutionContext {
         let name = crate::store::safe_name(&self.step);
         let (new, saved) = &*self.run.state_files;
         StateFiles::new(new.join(&name), saved.as_ref().map(|saved| saved.join(&name)))
+    }
+
+    /// Keeps a text for people, such as the SQL that a step would run: a file of the step's own, recorded as an artifact of that
+    /// type. Returns where it is.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write_artifact(&self, artifact_type: &str, file: &str, text: &str) -> Result<PathBuf> {
+        let path = self.artifacts_dir()?.join(file);
+        crate::private::write(&path, text)?;
+        self.log_artifact(artifact_type, &path);
+        Ok(path)
     }
 
     /// Is cancelled when the step must end: Ctrl-C, or its time limit. Before

@@ -14,6 +14,8 @@ pub mod connection;
 pub mod cursor;
 pub mod driver;
 pub mod guard;
+pub mod lock;
+pub mod private;
 pub mod problem;
 pub mod ranges;
 pub mod state;
@@ -27,6 +29,7 @@ mod catalog;
 mod component;
 mod context;
 mod counts;
+mod destination;
 mod error;
 mod health;
 mod inputs;
@@ -35,6 +38,7 @@ mod registry;
 mod retry;
 mod secret;
 mod token;
+mod visible;
 
 pub use catalog::{Catalog, Resource, ResourceField, ResourceKind};
 pub use commit::{Commit, CommitEnd, CommitLimits, CommitLog, CommitOutcome, CommitRecord, Intent};
@@ -46,6 +50,7 @@ pub use config::ConfigSchema;
 pub use connection::{ConnectionRef, Connections, ResolvedConnection};
 pub use context::{ExecutionContext, RunContext};
 pub use counts::StepCounts;
+pub use destination::DestinationId;
 pub use driver::{Driver, StepFailure, StepOutput, StepRequest};
 pub use error::{Error, ErrorKind, Result};
 pub use health::{Health, HealthCategory};
@@ -54,13 +59,14 @@ pub use problem::{Problem, Severity};
 pub use progress::Progress;
 pub use registry::{Registration, Registry};
 pub use retry::{Backoff, NextTry, RetryPolicy};
-pub use secret::{MASK, Redactor, Secret};
+pub use secret::{MASK, Redactor, Secret, shorten};
 pub use store::{
     Column, ColumnType, Reject, RejectTable, StepNote, Store, StoreKind, StoreOptions, TableRef, TableScan,
     TableSchema, TableSender, TableSink, safe_name,
 };
 pub use telemetry::{Telemetry, Unit, event, metric};
 pub use token::looks_like_token;
+pub use visible::{is_control, visible, visible_line};
 
 /// How many rows an extractor reads at most in a dry run.
 pub const DRY_RUN_ROWS: u64 = 100;

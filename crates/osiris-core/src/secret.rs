@@ -59,11 +59,66 @@ impl JsonSchema for Secret {
 /// Replaces every known secret by [`MASK`], in each form it may take on its way out: raw, JSON-escaped, URL-encoded
 /// (either common set), base64 (standard and URL-safe).
 ///
-/// Values shorter than [`Redactor::MIN_LENGTH`] are not scrubbed from running text, where they would turn every `a` into the
-/// mask; they are still never printed by us.
+/// A secret hides itself and not the words around it. One that could be a word (letters only, up to twelve of them) or that is
+/// shorter than six characters is masked where it is a whole value: the whole of a text, or what stands behind `=` or `:` as in
+/// `password=rows` and `user:rows@host`. One of six or seven characters is masked as a whole word, any other wherever it is found.
+///
+/// Values shorter than [`Redactor::MIN_LENGTH`] are not searched for at all; they are still never printed by us.
 #[derive(Clone, Default)]
 pub struct Redactor {
-    needles: Vec<String>,
+    needles: Vec<Needle>,
+}
+
+/// A form of a secret, with where it counts as one.
+#[derive(Clone, PartialEq, Eq)]
+struct Needle {
+    text: String,
+    found: Found,
+}
+
+/// Where a text counts as the secret.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Anywhere,
+    AsWord,
+    AsValue,
+}
+
+impl Needle {
+    fn new(text: String) -> Self {
+        let is_word = text.bytes().all(|byte| byte.is_ascii_alphabetic());
+        // A capital in the middle is no word's.
+        let is_mixed = text.bytes().skip(1).any(|byte| byte.is_ascii_uppercase())
+            && text.bytes().any(|byte| byte.is_ascii_lowercase());
+        let found = match text.chars().count() {
+            ..6 => Found::AsValue,
+            6..=12 if is_word && !is_mixed => Found::AsValue,
+            6..8 => Found::AsWord,
+            _ => Found::Anywhere,
+        };
+        Self { text, found }
+    }
+
+    /// Where it stands in a text: the bytes of each place.
+    fn places<'a>(&'a self, text: &'a str) -> impl Iterator<Item = std::ops::Range<usize>> + 'a {
+        text.match_indices(self.text.as_str())
+            .map(|(start, found)| start..start + found.len())
+            .filter(move |place| self.counts(&text[..place.start], &text[place.end..]))
+    }
+
+    fn counts(&self, before: &str, after: &str) -> bool {
+        let is_part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+        match self.found {
+            Found::Anywhere => true,
+            Found::AsWord => !is_part(before.chars().next_back()) && !is_part(after.chars().next()),
+            Found::AsValue => {
+                let is_whole = before.trim().is_empty() && after.trim().is_empty();
+                let before = before.strip_suffix(['"', '\'']).unwrap_or(before);
+                let is_set = before.ends_with(['=', ':']) && !is_part(after.chars().next());
+                is_whole || is_set
+            }
+        }
+    }
 }
 
 /// What `encodeURIComponent` and most drivers leave alone.
@@ -123,31 +178,71 @@ impl Redactor {
         for engine in [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD] {
             forms.push(engine.encode(secret));
         }
-        self.needles.extend(forms);
-        // Longest first, so that a secret that contains another one is masked whole.
-        self.needles.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-        self.needles.dedup();
+        self.needles.extend(forms.into_iter().map(Needle::new));
+        self.sort();
     }
 
     /// Adds everything that `other` knows.
     pub fn merge(&mut self, other: &Self) {
         self.needles.extend(other.needles.iter().cloned());
-        self.needles.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        self.sort();
+    }
+
+    /// Longest first, so that a secret that contains another one is masked whole.
+    fn sort(&mut self) {
+        self.needles.sort_by(|a, b| b.text.len().cmp(&a.text.len()).then_with(|| a.text.cmp(&b.text)));
         self.needles.dedup();
     }
 
-    /// `text` without any known secret; borrowed when there was none.
+    /// `text` without any known secret; borrowed when there was none. The beginning of a secret before a [cut](shorten) goes too.
     pub fn scrub<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut text = Cow::Borrowed(text);
         for needle in &self.needles {
-            if text.contains(needle.as_str()) {
-                text = Cow::Owned(text.replace(needle.as_str(), MASK));
+            let mut places = needle.places(&text).peekable();
+            if places.peek().is_none() {
+                continue;
             }
+            let mut clean = String::with_capacity(text.len());
+            let mut at = 0;
+            for place in places {
+                clean.push_str(&text[at..place.start]);
+                clean.push_str(MASK);
+                at = place.end;
+            }
+            clean.push_str(&text[at..]);
+            text = Cow::Owned(clean);
         }
-        text
+        match self.before_cut(&text) {
+            Some(clean) => Cow::Owned(clean),
+            None => text,
+        }
     }
 
-    /// The same for every string of a JSON value, keys included.
+    /// The text without the beginnings of secrets that stand before a cut.
+    fn before_cut(&self, text: &str) -> Option<String> {
+        let (mut clean, mut rest, mut found) = (String::new(), text, false);
+        while let Some(at) = rest.find(CUT) {
+            let before = &rest[..at];
+            let longest = self.needles.iter().filter_map(|needle| needle.beginning_at_end_of(before)).max();
+            clean.push_str(&before[..before.len() - longest.unwrap_or(0)]);
+            if longest.is_some() {
+                clean.push_str(MASK);
+                found = true;
+            }
+            clean.push(CUT);
+            rest = &rest[at + CUT.len_utf8()..];
+        }
+        clean.push_str(rest);
+        found.then_some(clean)
+    }
+
+    /// Whether a text is a secret and nothing else.
+    fn is_secret(&self, text: &str) -> bool {
+        self.needles.iter().any(|needle| needle.text == text)
+    }
+
+    /// The same for every string of a JSON value. A key in small letters and `_` is one of ours or a name that the user chose, and
+    /// stays: a secret that is spelt like one must not change the form of what we write.
     pub fn scrub_json(&self, value: &mut serde_json::Value) {
         use serde_json::Value;
         if self.needles.is_empty() {
@@ -155,7 +250,9 @@ impl Redactor {
         }
         match value {
             Value::String(text) => {
-                if let Cow::Owned(clean) = self.scrub(text) {
+                if self.is_secret(text) {
+                    *text = MASK.to_owned();
+                } else if let Cow::Owned(clean) = self.scrub(text) {
                     *text = clean;
                 }
             }
@@ -164,11 +261,31 @@ impl Redactor {
                 let entries = std::mem::take(map);
                 for (key, mut item) in entries {
                     self.scrub_json(&mut item);
-                    map.insert(self.scrub(&key).into_owned(), item);
+                    let is_name = key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+                    map.insert(if is_name { key } else { self.scrub(&key).into_owned() }, item);
                 }
             }
             _ => {}
         }
+    }
+}
+
+/// What stands where a text was cut.
+const CUT: char = '…';
+
+/// The beginning of a text, of so many characters at most; a cut is marked, so that the half of a secret before it is found.
+pub fn shorten(text: &str, longest: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(longest) {
+        None => Cow::Borrowed(text),
+        Some((end, _)) => Cow::Owned(format!("{}{CUT}", &text[..end])),
+    }
+}
+
+impl Needle {
+    /// How many bytes at the end of a text are a beginning of it: four characters at least, or the text would be full of them.
+    fn beginning_at_end_of(&self, text: &str) -> Option<usize> {
+        let ends = self.text.char_indices().map(|(at, _)| at).skip(4);
+        ends.filter(|end| text.ends_with(&self.text[..*end])).max()
     }
 }
 
@@ -212,8 +329,8 @@ mod tests {
 
     #[test]
     fn a_secret_inside_another_leaves_no_rest() {
-        let redactor = Redactor::new(["abc", "abcdef"]);
-        assert_eq!(redactor.scrub("x abcdef y"), "x *** y");
+        let redactor = Redactor::new(["abc-1234", "abc-1234-def"]);
+        assert_eq!(redactor.scrub("x abc-1234-def y"), "x *** y");
     }
 
     #[test]
@@ -221,6 +338,50 @@ mod tests {
         let secret = Secret::new("hunter2");
         assert_eq!(format!("{secret:?}"), MASK);
         assert_eq!(schemars::schema_for!(Secret).get("writeOnly"), Some(&true.into()));
+    }
+
+    #[test]
+    fn s40_a_secret_that_is_a_common_word_hides_itself_and_no_other_text() {
+        let redactor = Redactor::new(["event", "rows", "abc", "variable"]);
+        for text in
+            ["no such event: 3 rows", "Incorrect argument type to variable 'x'", "Unknown column 'rows'", "abcdef"]
+        {
+            assert_eq!(redactor.scrub(text), text);
+        }
+        for (text, clean) in [
+            ("event", "***"),
+            (" rows\n", " ***\n"),
+            ("mysql://root:event@h/db", "mysql://root:***@h/db"),
+            ("host=h password=rows;x", "host=h password=***;x"),
+            ("password='rows'", "password='***'"),
+            ("{\"password\":\"abc\"}", "{\"password\":\"***\"}"),
+        ] {
+            assert_eq!(redactor.scrub(text), clean, "{text}");
+        }
+        let redactor = Redactor::new(["hunter2"]);
+        assert_eq!(redactor.scrub("by hunter2, not hunter22"), "by ***, not hunter22");
+        assert_eq!(Redactor::new(["QzTrPlaaaaaaaaXX"]).scrub("xQzTrPlaaaaaaaaXXx"), "x***x");
+    }
+
+    #[test]
+    fn s40_keys_of_ours_stay_whatever_the_secret() {
+        let mut value = serde_json::json!({"event": "event", "rows_written": {"password": "rows_written", "n": 1}});
+        Redactor::new(["event", "rows_written", "password", "n"]).scrub_json(&mut value);
+        assert_eq!(value, serde_json::json!({"event": "***", "rows_written": {"password": "***", "n": 1}}));
+    }
+
+    #[test]
+    fn s39_half_a_secret_before_a_cut_is_masked() {
+        let secret = "sk_live_0123456789";
+        let redactor = Redactor::new([secret]);
+        let text = format!("no such key: {secret}");
+        for longest in 0..text.len() {
+            let cut = shorten(&text, longest);
+            let clean = redactor.scrub(&cut);
+            assert!(!clean.contains("sk_l"), "{clean}");
+        }
+        assert_eq!(redactor.scrub(&format!("{} (line 1)", shorten(&text, 24))), "no such key: ***… (line 1)");
+        assert_eq!(shorten("short", 5), "short");
     }
 
     #[test]

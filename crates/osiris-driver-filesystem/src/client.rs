@@ -10,6 +10,7 @@ use walkdir::WalkDir;
 
 use crate::config::FilesystemConnection;
 use crate::error::io_error;
+use crate::resolve::resolved;
 
 /// The path that means standard input or output.
 const STDIO: &str = "-";
@@ -163,6 +164,17 @@ impl Location {
             Some(nearest) if nearest.starts_with(&base) => self.real(nearest).map(drop),
             _ => Ok(()),
         }
+    }
+
+    /// Checks that a path with no link left in it is inside `base_dir`.
+    ///
+    /// # Errors
+    /// It is not.
+    pub(crate) fn check_inside(&self, real: &Path) -> Result<()> {
+        if self.fenced && !real.starts_with(resolved(&self.base)) {
+            return Err(self.leaves(&self.name(real)));
+        }
+        Ok(())
     }
 
     /// The path as people know it: relative to the base where it is below it.

@@ -1,7 +1,10 @@
 //! Files that appear whole or not at all: built under a temporary name in the same directory, synced, renamed.
 //!
-//! A temporary name is `.<name>.<16 hex digits>.osiris-tmp`. Its owner holds a lock on it, so that a later run can tell the
-//! leftovers of a killed one, which it removes, from the work of one that is still going on.
+//! A temporary name is `.<name>.<16 hex digits>.osiris-tmp`. It is made under the lock of the target, and its owner holds a lock on
+//! it besides, so that a later run can tell the leftovers of a killed one, which it removes, from the work of one that is still
+//! going on.
+//!
+//! Who appends has taken over what was there: if that is another file by the time of the commit, nothing is committed.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -10,6 +13,8 @@ use std::path::{Path, PathBuf};
 use osiris_core::{Error, Result};
 
 use crate::error::io_error;
+use crate::lock::TargetLock;
+use crate::resolve::resolved;
 
 const SUFFIX: &str = ".osiris-tmp";
 
@@ -19,22 +24,29 @@ pub(crate) struct AtomicFile {
     temp: PathBuf,
     file: File,
     committed: bool,
+    /// What was at the target before anything of it was read.
+    old: Option<Seen>,
+    /// Whether the new file has the content of the old one in it.
+    keeps_old: bool,
+    /// Given back last.
+    _lock: Option<TargetLock>,
 }
 
 impl AtomicFile {
-    /// Starts to make `target`, whose directory is there.
+    /// Starts to make `target`, whose directory is there, under its lock.
     ///
     /// # Errors
-    /// The target is a directory, or its directory cannot be written.
-    pub(crate) fn create(target: &Path, name: &str) -> Result<Self> {
-        check_file(target, name)?;
+    /// The target is there and no regular file, or its directory cannot be written.
+    pub(crate) fn create(target: &Path, name: &str, lock: Option<TargetLock>) -> Result<Self> {
         // A symbolic link stays one: what it points to is replaced.
-        let target = target.canonicalize().unwrap_or_else(|_| target.to_path_buf());
+        let target = resolved(target);
+        check_file(&target, name)?;
+        let old = Seen::at(&target).map_err(|error| io_error("cannot be read", name, error))?;
         remove_leftovers(&target);
         let temp = temporary(&target);
         let created = OpenOptions::new().read(true).write(true).create_new(true).open(&temp);
         let file = created.map_err(|error| io_error("cannot be written", name, error))?;
-        let atomic = Self { target, temp, file, committed: false };
+        let atomic = Self { target, temp, file, committed: false, old, keeps_old: false, _lock: lock };
         // A file system without locks still works: leftovers then stay until somebody removes them.
         let _ = atomic.file.try_lock();
         if let Ok(old) = atomic.target.metadata() {
@@ -51,6 +63,30 @@ impl AtomicFile {
     /// Where it will be.
     pub(crate) fn target(&self) -> &Path {
         &self.target
+    }
+
+    /// How many bytes the file there has; nothing when there is none.
+    pub(crate) fn old_length(&self) -> u64 {
+        self.old.as_ref().map_or(0, |old| old.length)
+    }
+
+    /// Says that the new file will hold what the old one does: at the commit it must still be the same.
+    pub(crate) fn keep_old(&mut self) {
+        self.keeps_old = true;
+    }
+
+    /// Puts the content of the file there into the new one. Returns its length.
+    ///
+    /// # Errors
+    /// It cannot be copied, or has changed since.
+    pub(crate) fn copy_old(&mut self, name: &str) -> Result<u64> {
+        self.keep_old();
+        let copied = std::fs::copy(&self.target, &self.temp);
+        let copied = copied.map_err(|error| io_error("could not be copied", name, error))?;
+        if copied != self.old_length() {
+            return Err(changed(name));
+        }
+        Ok(copied)
     }
 
     /// A handle to write to.
@@ -74,8 +110,12 @@ impl AtomicFile {
     /// Makes it appear, once it is on the disk.
     ///
     /// # Errors
-    /// It cannot be renamed, or that cannot be brought to the disk.
+    /// It cannot be renamed, or that cannot be brought to the disk; or it holds what the old file had, and that is another one now.
     pub(crate) fn commit(mut self, name: &str) -> Result<(), NotPublished> {
+        check_file(&self.target, name).map_err(NotPublished::before)?;
+        if self.keeps_old && Seen::at(&self.target).map_err(NotPublished::new(name, true))? != self.old {
+            return Err(NotPublished::before(changed(name)));
+        }
         std::fs::rename(&self.temp, &self.target).map_err(NotPublished::new(name, true))?;
         self.committed = true;
         sync_parent(&self.target).map_err(NotPublished::new(name, false))
@@ -102,30 +142,44 @@ impl NotPublished {
     fn new(name: &str, untouched: bool) -> impl Fn(io::Error) -> Self {
         move |error| Self { error: io_error("could not be written", name, error), untouched }
     }
+
+    /// For a reason that was found before anything was touched.
+    fn before(error: Error) -> Self {
+        Self { error, untouched: true }
+    }
 }
 
 /// A directory in the making, to take the place of another in one step.
 pub(crate) struct AtomicDirectory {
     target: PathBuf,
     temp: PathBuf,
-    /// Holds the lock.
+    /// What was taken over of the directory there, by path below it.
+    kept: Option<Vec<(PathBuf, Seen)>>,
+    /// Holds the lock that tells it from a leftover.
     _handle: Option<File>,
+    /// Given back last.
+    _lock: Option<TargetLock>,
 }
 
 impl AtomicDirectory {
-    /// Starts to make `target`, whose parent is there. A directory that is there must hold nothing but files for which
+    /// Starts to make `target`, whose parent is there, under its lock. A directory that is there must hold nothing but files for which
     /// `owned` holds of their path below it.
     ///
     /// # Errors
     /// The target is a file, or a directory with files of somebody else.
-    pub(crate) fn create(target: &Path, name: &str, owned: &dyn Fn(&Path) -> bool) -> Result<Self> {
-        check_directory(target, name, owned)?;
-        let target = target.canonicalize().unwrap_or_else(|_| target.to_path_buf());
+    pub(crate) fn create(
+        target: &Path,
+        name: &str,
+        owned: &dyn Fn(&Path) -> bool,
+        lock: Option<TargetLock>,
+    ) -> Result<Self> {
+        let target = resolved(target);
+        check_directory(&target, name, owned)?;
         remove_leftovers(&target);
         let temp = temporary(&target);
         std::fs::create_dir(&temp).map_err(|error| io_error("cannot be written", name, error))?;
         let handle = File::open(&temp).ok().filter(|handle| handle.try_lock().is_ok());
-        Ok(Self { target, temp, _handle: handle })
+        Ok(Self { target, temp, kept: None, _handle: handle, _lock: lock })
     }
 
     /// Where it is built.
@@ -142,21 +196,19 @@ impl AtomicDirectory {
     ///
     /// # Errors
     /// They can be neither linked nor copied.
-    pub(crate) fn keep_existing(&self, name: &str) -> Result<Vec<PathBuf>> {
+    pub(crate) fn keep_existing(&mut self, name: &str) -> Result<Vec<PathBuf>> {
         let failed = |error| io_error("could not be taken over", name, error);
+        let found = listing(&self.target).map_err(failed)?;
         let mut kept = Vec::new();
-        if !self.target.is_dir() {
-            return Ok(kept);
-        }
-        for file in files_below(&self.target).map_err(failed)? {
-            let below = file.strip_prefix(&self.target).unwrap_or(&file).to_path_buf();
-            let copy = self.temp.join(&below);
+        for (below, _) in &found {
+            let (file, copy) = (self.target.join(below), self.temp.join(below));
             if let Some(parent) = copy.parent() {
                 std::fs::create_dir_all(parent).map_err(failed)?;
             }
             std::fs::hard_link(&file, &copy).or_else(|_| std::fs::copy(&file, &copy).map(drop)).map_err(failed)?;
-            kept.push(below);
+            kept.push(below.clone());
         }
+        self.kept = Some(found);
         Ok(kept)
     }
 
@@ -176,8 +228,13 @@ impl AtomicDirectory {
     /// Makes it appear in place of what was there, once it is on the disk.
     ///
     /// # Errors
-    /// It cannot be renamed, or that cannot be brought to the disk.
+    /// It cannot be renamed, or that cannot be brought to the disk; or it holds what the old one had, and that has changed.
     pub(crate) fn commit(self, name: &str) -> Result<(), NotPublished> {
+        if let Some(kept) = &self.kept
+            && listing(&self.target).map_err(NotPublished::new(name, true))? != *kept
+        {
+            return Err(NotPublished::before(changed(name)));
+        }
         if self.target.exists() {
             // Where two renames do the work of one, the second may have failed.
             exchange(&self.temp, &self.target).map_err(NotPublished::new(name, cfg!(target_os = "linux")))?;
@@ -197,16 +254,89 @@ impl Drop for AtomicDirectory {
     }
 }
 
-/// Checks that a file can be put at `target`.
+/// What tells a file from another that has taken its name, or from itself once somebody has written to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Seen {
+    #[cfg(unix)]
+    inode: (u64, u64),
+    length: u64,
+    modified: Option<std::time::SystemTime>,
+}
+
+impl Seen {
+    /// The file at a path, if there is one.
+    fn at(path: &Path) -> io::Result<Option<Self>> {
+        match path.metadata() {
+            Ok(found) => Ok(Some(Self {
+                #[cfg(unix)]
+                inode: {
+                    use std::os::unix::fs::MetadataExt;
+                    (found.dev(), found.ino())
+                },
+                length: found.len(),
+                modified: found.modified().ok(),
+            })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Somebody who asks for no lock has written meanwhile.
+fn changed(name: &str) -> Error {
+    Error::unknown(format!("`{name}` was changed by another process while rows were being added to it"))
+        .with_hint("none of these rows was written; end the other process, or write to another path")
+        .with_retryable(true)
+}
+
+/// The files below a directory; nothing when it is not there.
+fn listing(directory: &Path) -> io::Result<Vec<(PathBuf, Seen)>> {
+    if !directory.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut found = Vec::new();
+    for file in files_below(directory)? {
+        if let Some(seen) = Seen::at(&file)? {
+            found.push((file.strip_prefix(directory).unwrap_or(&file).to_path_buf(), seen));
+        }
+    }
+    Ok(found)
+}
+
+/// Checks that a file can be put at `target`: nothing is there, or a regular file.
 ///
 /// # Errors
-/// A directory is there.
+/// A directory is there, or what a file must not take the place of: a pipe, a device, a socket.
 pub(crate) fn check_file(target: &Path, name: &str) -> Result<()> {
-    if !target.is_dir() {
-        return Ok(());
+    let Ok(found) = target.metadata() else { return Ok(()) };
+    if found.is_dir() {
+        return Err(Error::validation(format!("`{name}` is a directory"))
+            .with_hint("name a file in it, or set `max_rows_per_file` to write several files"));
     }
-    Err(Error::validation(format!("`{name}` is a directory"))
-        .with_hint("name a file in it, or set `max_rows_per_file` to write several files"))
+    if !found.is_file() {
+        return Err(Error::validation(format!("`{name}` is {}, which a file would replace", kind_of(&found)))
+            .with_hint(format!(
+                "write to the standard output with `path: -`, and send that there: `osiris run ... > {name}`"
+            )));
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn kind_of(found: &std::fs::Metadata) -> &'static str {
+    use std::os::unix::fs::FileTypeExt;
+    let kind = found.file_type();
+    match () {
+        () if kind.is_fifo() => "a named pipe",
+        () if kind.is_socket() => "a socket",
+        () if kind.is_block_device() || kind.is_char_device() => "a device",
+        () => "no regular file",
+    }
+}
+
+#[cfg(not(unix))]
+fn kind_of(_: &std::fs::Metadata) -> &'static str {
+    "no regular file"
 }
 
 /// Checks that a directory can be put at `target`: what is there holds nothing but files for which `owned` holds.
@@ -214,7 +344,7 @@ pub(crate) fn check_file(target: &Path, name: &str) -> Result<()> {
 /// # Errors
 /// A file is there, or a file of somebody else in it.
 pub(crate) fn check_directory(target: &Path, name: &str, owned: &dyn Fn(&Path) -> bool) -> Result<()> {
-    if target.is_file() {
+    if target.exists() && !target.is_dir() {
         return Err(Error::validation(format!("`{name}` is a file"))
             .with_hint("several files go into a directory: remove the file, or name another path"));
     }
@@ -337,7 +467,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let target = directory.path().join("a.csv");
         std::fs::write(&target, "old").unwrap();
-        let file = AtomicFile::create(&target, "a.csv").unwrap();
+        let file = AtomicFile::create(&target, "a.csv", None).unwrap();
         file.handle().unwrap().write_all(b"new").unwrap();
         assert_eq!(std::fs::read(&target).unwrap(), b"old");
         assert_eq!(file.sync("a.csv").unwrap(), 3);
@@ -350,7 +480,7 @@ mod tests {
     fn a_file_that_is_given_up_leaves_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let target = directory.path().join("a.csv");
-        drop(AtomicFile::create(&target, "a.csv").unwrap());
+        drop(AtomicFile::create(&target, "a.csv", None).unwrap());
         assert!(names(directory.path()).is_empty());
     }
 
@@ -361,12 +491,82 @@ mod tests {
         let dead = directory.path().join(".a.csv.0123456789abcdef.osiris-tmp");
         std::fs::write(&dead, "half").unwrap();
         std::fs::write(directory.path().join(".a.csv.mine.osiris-tmp"), "other").unwrap();
-        let running = AtomicFile::create(&target, "a.csv").unwrap();
-        let next = AtomicFile::create(&target, "a.csv").unwrap();
+        let running = AtomicFile::create(&target, "a.csv", None).unwrap();
+        let next = AtomicFile::create(&target, "a.csv", None).unwrap();
         assert!(!dead.exists());
         assert!(running.temp().exists());
         drop((running, next));
         assert_eq!(names(directory.path()), [".a.csv.mine.osiris-tmp"]);
+    }
+
+    #[test]
+    fn s11_an_append_to_a_file_that_has_changed_commits_nothing() {
+        type Change = fn(&Path);
+        let changes: [Change; 3] = [
+            |path| {
+                let mut file = OpenOptions::new().append(true).open(path).unwrap();
+                file.write_all(b"theirs").unwrap();
+            },
+            |path| {
+                let other = path.with_extension("other");
+                std::fs::write(&other, "old").unwrap();
+                std::fs::rename(other, path).unwrap();
+            },
+            |path| std::fs::remove_file(path).unwrap(),
+        ];
+        for change in changes {
+            let directory = tempfile::tempdir().unwrap();
+            let target = directory.path().join("a.csv");
+            std::fs::write(&target, "old").unwrap();
+            let mut file = AtomicFile::create(&target, "a.csv", None).unwrap();
+            assert_eq!(file.copy_old("a.csv").unwrap(), 3);
+            change(&target);
+            let theirs = std::fs::read(&target).ok();
+            let error = file.commit("a.csv").unwrap_err().error;
+            assert!(error.is_retryable() && error.message().contains("changed by another process"), "{error}");
+            assert_eq!(std::fs::read(&target).ok(), theirs);
+        }
+        // One that was not there, and is now.
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("a.csv");
+        let mut file = AtomicFile::create(&target, "a.csv", None).unwrap();
+        file.keep_old();
+        std::fs::write(&target, "theirs").unwrap();
+        assert!(file.commit("a.csv").unwrap_err().error.is_retryable());
+    }
+
+    #[test]
+    fn s11_an_append_to_a_directory_that_has_changed_commits_nothing() {
+        let parent = tempfile::tempdir().unwrap();
+        let target = parent.path().join("out");
+        std::fs::create_dir(&target).unwrap();
+        std::fs::write(target.join("part-00001.csv"), "old").unwrap();
+        let mut directory = AtomicDirectory::create(&target, "out", &|_| true, None).unwrap();
+        directory.keep_existing("out").unwrap();
+        std::fs::write(target.join("part-00002.csv"), "theirs").unwrap();
+        assert!(directory.commit("out").unwrap_err().error.is_retryable());
+        assert_eq!(names(&target), ["part-00001.csv", "part-00002.csv"]);
+        assert_eq!(names(parent.path()), ["out"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn s14_only_a_regular_file_is_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let pipe = directory.path().join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        for (path, what) in [(pipe.as_path(), "a named pipe"), (Path::new("/dev/null"), "a device")] {
+            let error = AtomicFile::create(path, "x", None).err().unwrap();
+            assert!(error.message().contains(what), "{error}");
+            assert!(error.hint().unwrap().contains("`path: -`"));
+        }
+        std::fs::write(directory.path().join("real"), "old").unwrap();
+        std::os::unix::fs::symlink("real", directory.path().join("link")).unwrap();
+        let file = AtomicFile::create(&directory.path().join("link"), "link", None).unwrap();
+        file.handle().unwrap().write_all(b"new").unwrap();
+        file.commit("link").unwrap();
+        assert_eq!(std::fs::read(directory.path().join("real")).unwrap(), b"new");
+        assert!(directory.path().join("link").is_symlink());
     }
 
     #[test]
@@ -375,7 +575,7 @@ mod tests {
         let target = parent.path().join("out");
         std::fs::create_dir(&target).unwrap();
         std::fs::write(target.join("part-00002.csv"), "old").unwrap();
-        let directory = AtomicDirectory::create(&target, "out", &|_| true).unwrap();
+        let directory = AtomicDirectory::create(&target, "out", &|_| true, None).unwrap();
         std::fs::write(directory.temp().join("part-00001.csv"), "new").unwrap();
         directory.sync("out").unwrap();
         directory.commit("out").unwrap();
@@ -388,7 +588,7 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         std::fs::write(parent.path().join("thesis.doc"), "x").unwrap();
         let owned = |path: &Path| path.extension().is_some_and(|ending| ending == "csv");
-        let error = AtomicDirectory::create(parent.path(), "out", &owned).err().unwrap();
+        let error = AtomicDirectory::create(parent.path(), "out", &owned, None).err().unwrap();
         assert_eq!(error.message(), "the directory `out` holds `thesis.doc`, which this step did not write");
     }
 }

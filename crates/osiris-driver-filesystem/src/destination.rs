@@ -4,12 +4,14 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use osiris_core::{Error, Problem, Result};
+use osiris_core::{DestinationId, Error, Problem, Result};
 
 use crate::client::{Location, Target};
 use crate::commit::{NotPublished, check_directory, check_file, prepare_parent};
 use crate::config::{FilesystemConnection, WriteMode};
 use crate::error::io_error;
+use crate::lock::TargetLock;
+use crate::resolve::resolved;
 use crate::stdio::Streams;
 
 /// Where to write.
@@ -19,7 +21,7 @@ pub(crate) enum Destination {
     Stdout,
     /// A file or directory of this machine.
     File {
-        /// Where it is.
+        /// Where it is, every link followed.
         path: PathBuf,
         /// How messages call it.
         name: String,
@@ -67,7 +69,35 @@ impl Destination {
         if path.exists() {
             location.real(&path)?;
         }
+        let path = resolved(&path);
+        location.check_inside(&path)?;
         Ok(Self::File { path, name })
+    }
+
+    /// The right to write it, for as long as it is held; standard output needs none.
+    ///
+    /// # Errors
+    /// Something is there that must not be replaced; another writer has the right for longer than this one waits.
+    pub(crate) async fn lock(&self, several: bool) -> Result<Option<TargetLock>> {
+        let Self::File { path, name } = self else { return Ok(None) };
+        if !several {
+            check_file(path, name)?;
+        }
+        TargetLock::take(path, name).await.map(Some)
+    }
+
+    /// The identity of what `path` means at `location`: two spellings of one path have the same.
+    pub(crate) fn id(location: &Location, path: &str, mode: WriteMode, several: bool) -> DestinationId {
+        match location.target(path) {
+            Ok(Target::Local(path)) => {
+                let path = resolved(&path);
+                let id = if several { DestinationId::directory(path) } else { DestinationId::file(path) };
+                id.replaced(mode == WriteMode::Overwrite)
+            }
+            Ok(Target::Stdio) => DestinationId::standard_output(),
+            // It is refused when it runs, whoever else writes it.
+            Err(_) => DestinationId::file(path),
+        }
     }
 }
 

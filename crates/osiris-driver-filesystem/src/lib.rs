@@ -43,8 +43,10 @@ mod config;
 mod csv;
 mod destination;
 mod error;
+mod lock;
 mod parquet;
 mod publish;
+mod resolve;
 mod scratch;
 mod stdio;
 

@@ -1,11 +1,10 @@
 //! A directory for the files of one step, inside the store's scratch directory, gone when it is dropped.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use osiris_core::{Result, safe_name};
+use osiris_core::{Result, private, safe_name};
 
 use crate::error::io_error;
 
@@ -22,7 +21,7 @@ impl Scratch {
     /// It cannot be made.
     pub(crate) fn new(parent: &Path, step: &str) -> Result<Self> {
         let path = parent.join(format!("{}-{:016x}", safe_name(step), fastrand::u64(..)));
-        std::fs::create_dir_all(&path).map_err(|error| io_error("cannot be made", &path, error))?;
+        private::create_dir_all(&path).map_err(|error| io_error("cannot be made", &path, error))?;
         Ok(Self { path, files: AtomicU32::new(0) })
     }
 
@@ -38,7 +37,7 @@ impl Scratch {
     /// Either cannot be read or written.
     pub(crate) fn spool(&self, source: &mut dyn Read, name: &str, extension: &str) -> Result<PathBuf> {
         let path = self.path(extension);
-        let copied = File::create(&path).and_then(|mut file| io::copy(source, &mut file));
+        let copied = private::create(&path).and_then(|mut file| io::copy(source, &mut file));
         copied.map_err(|error| io_error("could not be copied to the scratch directory", name, error))?;
         Ok(path)
     }

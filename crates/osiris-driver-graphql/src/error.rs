@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use osiris_core::{Error, ErrorKind};
+use osiris_core::{Error, ErrorKind, shorten};
 use osiris_http::{Explained, Failure};
 use serde_json::Value;
 
@@ -177,7 +177,7 @@ fn meaning(error: &Value, ran: bool) -> Meaning {
 fn shown(error: &Value) -> String {
     let message = error["message"].as_str().or_else(|| error.as_str()).unwrap_or("an error without a message");
     let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut text: String = line.chars().take(LONGEST).collect();
+    let mut text = shorten(&line, LONGEST).into_owned();
     let mut places = Vec::new();
     let place = &error["locations"][0];
     if let (Some(line), Some(column)) = (place["line"].as_u64(), place["column"].as_u64()) {

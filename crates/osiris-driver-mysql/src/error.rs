@@ -135,8 +135,9 @@ pub(crate) fn without_values(code: u16, message: &str) -> String {
     // Duplicate entry; incorrect, truncated or invalid value; bad JSON, geometry, date; wrong value for a function.
     const QUOTE_VALUES: [u16; 17] =
         [1062, 1169, 1292, 1366, 1367, 1411, 1416, 1441, 1525, 1526, 1565, 1586, 1859, 3140, 3141, 3156, 4078];
-    let data =
-        QUOTE_VALUES.contains(&code) || message.starts_with("Incorrect ") || message.starts_with("Duplicate entry");
+    // `Incorrect argument type to variable 'x'` and `Incorrect table name 'x'` quote names.
+    let is_value = message.starts_with("Incorrect ") && message.contains(" value");
+    let data = QUOTE_VALUES.contains(&code) || is_value || message.starts_with("Duplicate entry");
     let (Some(start), true) = (message.find('\''), data) else { return message.to_owned() };
     // A value may hold quotes itself: it ends before the name of its key or column.
     let named = [" for key", " for column", " for function"].iter().filter_map(|mark| message.rfind(mark)).max();
@@ -230,6 +231,13 @@ mod tests {
             ),
             (1292, "Truncated incorrect DOUBLE value: 'a'b'", "Truncated incorrect DOUBLE value: '***'"),
             (1146, "Table 'd.t' doesn't exist", "Table 'd.t' doesn't exist"),
+            (
+                1232,
+                "Incorrect argument type to variable 'net_write_timeout'",
+                "Incorrect argument type to variable 'net_write_timeout'",
+            ),
+            (1103, "Incorrect table name 'a '", "Incorrect table name 'a '"),
+            (4079, "Incorrect inet6 value: 'x' for column `t`", "Incorrect inet6 value: '***' for column `t`"),
         ] {
             assert_eq!(without_values(code, message), expected);
         }

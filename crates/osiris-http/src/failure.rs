@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use osiris_core::{Error, ErrorKind};
+use osiris_core::{Error, ErrorKind, shorten};
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use serde_json::Value;
@@ -135,7 +135,7 @@ impl Failure<'_> {
         let names = ["message", "detail", "error_description", "error", "title"];
         let text = names.iter().find_map(|name| error.get(name)?.as_str())?;
         let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        Some(line.chars().take(LONGEST).collect()).filter(|line: &String| !line.is_empty())
+        Some(shorten(&line, LONGEST).into_owned()).filter(|line| !line.is_empty())
     }
 }
 

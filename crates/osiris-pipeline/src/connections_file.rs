@@ -134,7 +134,8 @@ impl ConnectionsFile {
     pub(crate) fn mask(&self, reference: &ConnectionRef, schema: &ConfigSchema, diagnostics: &mut Diagnostics) {
         let (Some((source, _)), Some(definition)) = (&self.file, self.definition(reference)) else { return };
         for entry in definition.as_mapping().unwrap_or_default() {
-            let is_known = entry.key == "default" || schema.field_named(&entry.key).is_some();
+            let is_known =
+                matches!(entry.key.as_str(), "default" | "overrides") || schema.field_named(&entry.key).is_some();
             if !is_known || schema.is_secret(&entry.key) {
                 mask_literals(&entry.value, source, diagnostics);
             }
@@ -253,7 +254,9 @@ fn mask_fields(tree: &Node, source: &Arc<SourceFile>, diagnostics: &mut Diagnost
     let entries = |node: &'_ Node| node.as_mapping().unwrap_or_default().to_vec();
     for family in tree.get("connections").map(entries).unwrap_or_default() {
         for alias in entries(&family.value) {
-            let fields = entries(&alias.value).into_iter().filter(|field| field.key != "default");
+            let fields = entries(&alias.value)
+                .into_iter()
+                .filter(|field| !matches!(field.key.as_str(), "default" | "overrides"));
             fields.for_each(|field| mask_literals(&field.value, source, diagnostics));
         }
     }

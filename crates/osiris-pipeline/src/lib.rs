@@ -40,9 +40,9 @@ pub use project::Project;
 pub use reference::{ComponentReference, FieldReference, reference};
 pub use run::{
     Ledger, LedgerStep, Observer, Outcome, PastRun, RunOptions, RunRecord, RunReport, Runs, SavedStates, Silent,
-    StepReport, StepState, StepStatus, StoreChoice,
+    StateGeneration, StepReport, StepState, StepStatus, StoreChoice, Wait,
 };
 pub use settings::{
-    LogFormat, LogLevel, RUN_DIRECTORY, SETTINGS_FILE, Settings, parse_bytes, parse_count, parse_store,
+    LogFormat, LogLevel, RUN_DIRECTORY, SETTINGS_FILE, Settings, parse_bytes, parse_count, parse_duration, parse_store,
 };
 pub use source::{MAX_FILE_BYTES, Position, SourceFile, Span};

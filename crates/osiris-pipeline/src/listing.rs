@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::connections_file::ConnectionsFile;
-use crate::diagnostic::{is_reference, looks_secret};
+use crate::diagnostic::{is_reference, looks_secret, may_be_secret};
 use crate::environment::Environment;
 
 /// A connection as a list shows it.
@@ -77,25 +77,43 @@ fn schema_of<'a>(registry: &'a Registry, family: &str) -> Option<&'a ConfigSchem
 }
 
 fn shown(fields: &Map<String, Value>, schema: Option<&ConfigSchema>) -> Map<String, Value> {
-    let is_secret = |name: &str| looks_secret(name) || schema.is_some_and(|schema| schema.is_secret(name));
+    let is_secret = |name: &str| match schema {
+        Some(schema) => looks_secret(name) || schema.is_secret(name),
+        // Nobody knows what the field is for.
+        None => may_be_secret(name),
+    };
     let shown = fields.iter().filter(|(name, _)| *name != "default").map(|(name, value)| {
         let mut value = value.clone();
-        mask(&mut value, is_secret(name));
+        mask(&mut value, is_secret(name), schema.is_none());
         (name.clone(), value)
     });
     shown.collect()
 }
 
 /// Masks what is written out below a secret field, and below fields whose own name looks secret.
-fn mask(value: &mut Value, secret: bool) {
+fn mask(value: &mut Value, secret: bool, unknown: bool) {
+    let is_secret = |name: &str| if unknown { may_be_secret(name) } else { looks_secret(name) };
     match value {
         Value::String(text) if secret && !is_reference(text) => MASK.clone_into(text),
+        Value::String(text) => mask_user_of_url(text),
         Value::Number(_) if secret => *value = Value::from(MASK),
-        Value::Array(items) => items.iter_mut().for_each(|item| mask(item, secret)),
+        Value::Array(items) => items.iter_mut().for_each(|item| mask(item, secret, unknown)),
         Value::Object(fields) => {
-            fields.iter_mut().for_each(|(name, item)| mask(item, secret || looks_secret(name)));
+            fields.iter_mut().for_each(|(name, item)| mask(item, secret || is_secret(name), unknown));
         }
         _ => {}
+    }
+}
+
+/// An address may have a password in it: `https://user:password@host`.
+fn mask_user_of_url(text: &mut String) {
+    let Some(start) = text.find("://").map(|at| at + 3) else { return };
+    let end = text[start..].find(['/', '?', '#']).map_or(text.len(), |at| start + at);
+    if let Some(at) = text[start..end].rfind('@')
+        && text[start..start + at].contains(':')
+        && !text[start..start + at].contains("${")
+    {
+        text.replace_range(start..start + at, MASK);
     }
 }
 
@@ -138,5 +156,14 @@ mod tests {
              "variables": {"PORT": "set"}},
         ]);
         assert_eq!(serde_json::to_value(listed).unwrap(), expected);
+    }
+
+    #[test]
+    fn s37_a_key_of_a_family_that_nobody_knows_is_masked() {
+        let text = "version: 1\nconnections:\n  lake:\n    a: {key: eyJhbGciOi, url: \"https://u:pw@h/x\", more: {signing_key: abc, keyboard: qwerty}, port: 1}\n";
+        let file = ConnectionsFile::parse(SourceFile::from_text("c.yaml", text)).unwrap();
+        let listed = list_connections(&file, &Registry::new(), &Environment::of([("A", "b")]));
+        let expected = json!({"key": "***", "url": "https://***@h/x", "more": {"signing_key": "***", "keyboard": "qwerty"}, "port": 1});
+        assert_eq!(Value::Object(listed[0].fields.clone()), expected);
     }
 }

@@ -88,11 +88,18 @@ pub struct ParamSpec {
     pub default: Option<Value>,
     /// What it is for.
     pub description: Option<String>,
+    /// Whether its values are secrets: they are masked wherever they would be seen, and kept nowhere.
+    pub secret: bool,
     /// Whether its declaration was refused, so that a missing value is no news.
     pub(crate) is_broken: bool,
 }
 
 impl ParamSpec {
+    /// Whether its values must not be seen: it says so, or is called as a secret is.
+    pub fn is_secret(&self) -> bool {
+        self.secret || crate::diagnostic::looks_secret(&self.name)
+    }
+
     /// The value of a text from the command line or the environment.
     ///
     /// # Errors

@@ -86,7 +86,8 @@ impl Project {
 
     /// How to run in it.
     pub fn run_options(&self) -> RunOptions {
-        self.settings.run_options(self.run_root())
+        let user = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| self.environment.get(name));
+        RunOptions { user: user.filter(|name| !name.is_empty()), ..self.settings.run_options(self.run_root()) }
     }
 
     /// Its connections.

@@ -31,6 +31,7 @@ macro_rules! conformance_suite {
                 drv_018_says_what_to_do_and_leaks_no_secret,
                 drv_027_takes_an_injected_client,
                 drv_029_streams_within_the_memory_limit,
+                drv_031_keeps_a_connections_secrets_at_its_address,
                 crt_001_keeps_no_data_between_runs,
                 crt_007_reports_a_connection_failure_as_event_and_category,
             }
@@ -75,6 +76,7 @@ macro_rules! conformance_suite {
                 drv_018_says_what_to_do_and_leaks_no_secret,
                 drv_027_takes_an_injected_client,
                 drv_029_streams_within_the_memory_limit,
+                drv_031_keeps_a_connections_secrets_at_its_address,
                 crt_001_keeps_no_data_between_runs,
                 crt_007_reports_a_connection_failure_as_event_and_category,
             }
@@ -118,6 +120,7 @@ macro_rules! conformance_suite {
                 drv_018_says_what_to_do_and_leaks_no_secret,
                 drv_027_takes_an_injected_client,
                 drv_029_streams_within_the_memory_limit,
+                drv_031_keeps_a_connections_secrets_at_its_address,
                 crt_001_keeps_no_data_between_runs,
                 crt_007_reports_a_connection_failure_as_event_and_category,
             }
@@ -128,6 +131,7 @@ macro_rules! conformance_suite {
                 drv_024_writes_every_row_of_its_input,
                 drv_026_writes_nothing_in_a_dry_run,
                 drv_028_writes_in_batches,
+                drv_030_states_its_destination,
                 crt_002_leaves_its_inputs_as_they_were,
                 crt_003_releases_everything_on_success_failure_and_cancellation,
                 crt_004_refuses_to_run_without_an_input,

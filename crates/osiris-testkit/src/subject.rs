@@ -342,6 +342,21 @@ pub trait Destination: Subject {
         config
     }
 
+    /// `config` with another destination of the same kind: that two are told apart is tried with it. Default: another `path` or
+    /// `table`.
+    fn with_other_destination(&self, mut config: Value) -> Value {
+        for field in ["path", "table"] {
+            if let Some(name) = config[field].as_str() {
+                config[field] = match name.rsplit_once('.') {
+                    Some((stem, ending)) => json!(format!("{stem}_other.{ending}")),
+                    None => json!(format!("{name}_other")),
+                };
+                break;
+            }
+        }
+        config
+    }
+
     /// The modes in which a write that is broken off leaves the old rows or the new ones. Default: all that it supports. The others
     /// say in their documentation what they leave.
     fn atomic_modes(&self) -> Vec<Mode> {

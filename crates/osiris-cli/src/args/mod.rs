@@ -5,9 +5,11 @@ mod select;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ColorChoice, Parser, Subcommand};
 use osiris::core::ConnectionRef;
+use osiris::pipeline::parse_duration;
 use osiris::pipeline::reach::DOCTOR_LIMIT;
 
 pub(crate) use global::{Colour, GlobalArgs};
@@ -122,6 +124,10 @@ pub(crate) struct RunArgs {
     /// overtaken. Rows that are there are written twice
     #[arg(long, requires = "resume")]
     pub(crate) force: bool,
+    /// Wait while another process runs the same pipeline, so long at most (`90s`, `5m`, `2h`) or until it has ended; without this
+    /// flag a second run is refused
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, value_parser = parse_duration)]
+    pub(crate) wait: Option<Option<Duration>>,
     /// Keep the tables of the run when it ends well
     #[arg(long)]
     pub(crate) keep: bool,
@@ -302,6 +308,18 @@ mod tests {
     #[test]
     fn the_definition_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn wait_takes_a_length_of_time_or_none() {
+        let parse = |words: &[&str]| match Cli::try_parse_from(words).map(|cli| cli.command) {
+            Ok(Command::Run(run)) => run.wait,
+            _ => None,
+        };
+        assert_eq!(parse(&["osiris", "run", "--wait", "p.yaml"]), Some(None));
+        assert_eq!(parse(&["osiris", "run", "p.yaml", "--wait=1.5m"]), Some(Some(Duration::from_secs(90))));
+        assert_eq!(parse(&["osiris", "run", "p.yaml"]), None);
+        assert!(Cli::try_parse_from(["osiris", "run", "p.yaml", "--wait=soon"]).is_err());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::project::planned;
 use crate::args::{CompileArgs, PlanArgs};
-use crate::console::Console;
+use crate::console::{Console, json_text};
 use crate::failure::Failure;
 use crate::human;
 
@@ -38,7 +38,7 @@ pub(super) fn compile(args: &CompileArgs, given: Settings, console: &Console) ->
     match &args.output {
         None => console.json(&manifest)?,
         Some(path) => {
-            std::fs::write(path, format!("{manifest:#}\n"))
+            std::fs::write(path, json_text(&manifest))
                 .map_err(|error| Error::from(error).with_context("path", path.display()))?;
             console.say(&format!("wrote {}", path.display()));
         }

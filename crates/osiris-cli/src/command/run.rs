@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use osiris::core::Role;
-use osiris::pipeline::PastRun;
+use osiris::pipeline::{PastRun, Wait};
 use osiris::{Environment, Error, Plan, PlanOptions, Project, RunOptions, Settings, SourceFile};
 
 use super::{project, report, wait};
@@ -29,7 +29,7 @@ pub(super) fn run(args: &RunArgs, given: Settings, console: &Console) -> Result<
             .with_hint("leave out --json; the ledger is in the run's directory")
             .into());
     }
-    let options = RunOptions { keep: args.keep, force: args.force, ..project.run_options() };
+    let options = RunOptions { keep: args.keep, force: args.force, wait: wait_of(args), ..project.run_options() };
     let cancel = options.cancel.clone();
     let bars = console.bars().clone();
     let interrupted = move || {
@@ -43,6 +43,14 @@ pub(super) fn run(args: &RunArgs, given: Settings, console: &Console) -> Result<
     let ended = ended.map_err(Failure::Run)?;
     report::ended(&ended, &plan, args, console)?;
     Ok(ended.outcome.exit_code())
+}
+
+fn wait_of(args: &RunArgs) -> Wait {
+    match args.wait {
+        None => Wait::No,
+        Some(None) => Wait::Forever,
+        Some(Some(limit)) => Wait::AtMost(limit),
+    }
 }
 
 fn first(args: &RunArgs, given: Settings) -> Result<(Project, Plan, Option<PastRun>), Failure> {

@@ -17,9 +17,9 @@ use crate::problem::ensure_none;
 use crate::state::{self, SavedState, SourceIdentity};
 use crate::telemetry::{Unit, event, metric};
 use crate::{
-    Catalog, Component, ComponentSpec, ConnectionUse, Discover, Doctor, Error, ErrorKind, ExecutionContext, Extract,
-    Health, Inputs, NextTry, Problem, Redactor, ResolvedConnection, Result, Role, Step, StepCounts, TableRef,
-    Transform, Write,
+    Catalog, Component, ComponentSpec, ConnectionUse, DestinationId, Discover, Doctor, Error, ErrorKind,
+    ExecutionContext, Extract, Health, Inputs, NextTry, Problem, Redactor, ResolvedConnection, Result, Role, Step,
+    StepCounts, TableRef, Transform, Write,
 };
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -34,6 +34,8 @@ type OutcomeFn<C> = for<'a> fn(
 type DiscoverFn<C> = for<'a> fn(&'a C, &'a <C as Component>::Connection, Option<&'a str>) -> Boxed<'a, Result<Catalog>>;
 type CheckFn<C> = for<'a> fn(&'a C, &'a <C as Component>::Connection, Duration) -> Boxed<'a, Health>;
 
+type DestinationFn<C> = fn(&C, &<C as Component>::Config, &<C as Component>::Connection, &Path) -> DestinationId;
+
 /// A component with its schemas and the functions of the traits it implements.
 pub(crate) struct Adapter<C: Component> {
     component: C,
@@ -43,6 +45,7 @@ pub(crate) struct Adapter<C: Component> {
     outcome: Option<OutcomeFn<C>>,
     discover: Option<DiscoverFn<C>>,
     check: Option<CheckFn<C>>,
+    destination: Option<DestinationFn<C>>,
 }
 
 impl<C: Component> Adapter<C> {
@@ -55,6 +58,7 @@ impl<C: Component> Adapter<C> {
             outcome: None,
             discover: None,
             check: None,
+            destination: None,
         }
     }
 
@@ -77,7 +81,11 @@ impl<C: Component> Adapter<C> {
         C: Write,
     {
         let adapter = Self::new(component, |c, step, inputs, ctx| Box::pin(attempt::write(c, step, inputs, ctx)));
-        Self { outcome: Some(|c, step, intent, input, ctx| Box::pin(c.outcome(step, intent, input, ctx))), ..adapter }
+        Self {
+            outcome: Some(|c, step, intent, input, ctx| Box::pin(c.outcome(step, intent, input, ctx))),
+            destination: Some(C::destination),
+            ..adapter
+        }
     }
 
     pub(crate) fn set_discovery(&mut self)
@@ -443,6 +451,14 @@ impl<C: Component> Driver for Adapter<C> {
         match (self.parse_config(config), self.parse_connection(connection)) {
             (Ok(config), Ok(connection)) => C::warnings(&config, &connection),
             _ => Vec::new(),
+        }
+    }
+
+    fn destination(&self, config: &Value, connection: &ResolvedConnection, base: &Path) -> Option<DestinationId> {
+        let destination = self.destination?;
+        match (self.parse_config(config), self.parse_connection(connection)) {
+            (Ok(config), Ok(connection)) => Some(destination(&self.component, &config, &connection, base)),
+            _ => None,
         }
     }
 

@@ -22,8 +22,8 @@ use crate::commit::{CommitOutcome, Intent};
 use crate::config::ConfigSchema;
 use crate::state::{SourceIdentity, StepOrigin};
 use crate::{
-    Catalog, ComponentSpec, ExecutionContext, Health, Inputs, Problem, Redactor, ResolvedConnection, Result,
-    RetryPolicy,
+    Catalog, ComponentSpec, DestinationId, ExecutionContext, Health, Inputs, Problem, Redactor, ResolvedConnection,
+    Result, RetryPolicy,
 };
 
 /// One step to run, still untyped.
@@ -112,6 +112,10 @@ pub trait Driver: Send + Sync {
 
     /// Warnings that show once the connection is known. No I/O.
     fn warnings(&self, config: &Value, connection: &ResolvedConnection) -> Vec<Problem>;
+
+    /// What a writer with this configuration writes to; none when either value is not valid, or it is no writer. See
+    /// [`Write::destination`](crate::Write::destination).
+    fn destination(&self, config: &Value, connection: &ResolvedConnection, base: &Path) -> Option<DestinationId>;
 
     /// Runs a step to its end: retries, times out, honours cancellation, rolls back, counts, logs, redacts.
     ///

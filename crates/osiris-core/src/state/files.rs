@@ -28,7 +28,7 @@ impl StateFiles {
     /// # Errors
     /// When it cannot be made.
     pub fn directory(&self) -> Result<&Path> {
-        std::fs::create_dir_all(&self.new)?;
+        crate::private::create_dir_all(&self.new)?;
         Ok(&self.new)
     }
 

@@ -102,7 +102,7 @@ impl StoreOptions {
 const CHECKPOINT_THRESHOLD: &str = "1TB";
 
 pub(super) fn open(options: &StoreOptions) -> Result<Connection> {
-    std::fs::create_dir_all(&options.scratch).map_err(|error| {
+    crate::private::create_dir_all(&options.scratch).map_err(|error| {
         Error::from(error).with_context("directory", options.scratch.display()).with_hint("choose another `--run-dir`")
     })?;
     let opened = |error| store_error(error, "the run store could not be opened");
@@ -116,7 +116,26 @@ pub(super) fn open(options: &StoreOptions) -> Result<Connection> {
     connection.execute_batch(&settings(options)).map_err(opened)?;
     connection.execute_batch(&catalog(options)).map_err(opened)?;
     connection.execute_batch(&sandbox(options)?).map_err(opened)?;
+    tighten(options)?;
     Ok(connection)
+}
+
+/// DuckDB makes its files as the umask says.
+fn tighten(options: &StoreOptions) -> Result<()> {
+    for file in options.path().into_iter().flat_map(|path| [path.to_path_buf(), wal_of(path)]) {
+        match crate::private::tighten(&file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The log beside a database.
+fn wal_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".wal");
+    name.into()
 }
 
 fn settings(options: &StoreOptions) -> String {

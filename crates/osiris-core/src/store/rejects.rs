@@ -145,10 +145,12 @@ impl RejectTable {
     /// When the file cannot be written.
     pub async fn export(&self, path: &Path) -> Result<()> {
         let sql = format!(
-            "COPY {} TO {} (FORMAT parquet, COMPRESSION zstd)",
+            "COPY {} TO {} (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)",
             self.table(),
             quote_text(&path.display().to_string())
         );
+        // DuckDB writes into the file that is there: it is made first, since a new one would be readable by everybody.
+        crate::private::create(path)?;
         self.store
             .call(move |connection| {
                 connection.execute_batch(&sql).map_err(|error| store_error(error, "the rejects could not be exported"))

@@ -6,7 +6,7 @@ pub mod event;
 pub mod metric;
 mod unit;
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{LineWriter, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,6 +23,9 @@ pub const EVENTS_SCHEMA: &str = include_str!("../../schemas/events.schema.json")
 
 /// The JSON Schema of a line of `metrics.jsonl`.
 pub const METRICS_SCHEMA: &str = include_str!("../../schemas/metrics.schema.json");
+
+/// The fields of events whose values are words of ours, from a closed list.
+const OUR_WORDS: &[&str] = &["artifact_type", "category", "driver", "error_type"];
 
 /// Where the events and metrics of a run go. Cheap to clone.
 #[derive(Clone)]
@@ -42,7 +45,7 @@ impl Telemetry {
     /// When a file cannot be opened.
     pub fn to_directory(directory: &Path, session: impl Into<String>, redactor: Redactor) -> Result<Self> {
         let open = |name: &str| -> Result<Box<dyn Write + Send>> {
-            let file: File = OpenOptions::new().create(true).append(true).open(directory.join(name))?;
+            let file: File = crate::private::options().create(true).append(true).open(directory.join(name))?;
             Ok(Box::new(LineWriter::new(file)))
         };
         Ok(Self::to_writers(open("events.jsonl")?, open("metrics.jsonl")?, session, redactor))
@@ -89,30 +92,43 @@ impl Telemetry {
         line.insert("ts".to_owned(), now().into());
         line.insert("session".to_owned(), self.0.session.as_str().into());
         line.insert("event".to_owned(), name.into());
-        if let Value::Object(fields) = fields {
+        if let Value::Object(fields) = self.scrubbed(fields) {
             line.extend(fields);
         }
-        self.write(&self.0.events, Value::Object(line));
+        self.write(&self.0.events, &Value::Object(line));
     }
 
     /// Writes one metric (see [`metric`]).
     pub fn log_metric(&self, name: &str, value: impl Into<Value>, unit: Unit, tags: Value) {
         self.write(
             &self.0.metrics,
-            json!({
+            &json!({
                 "ts": now(),
                 "session": self.0.session,
                 "metric": name,
-                "value": value.into(),
+                "value": self.scrubbed(value.into()),
                 "unit": unit.as_str(),
-                "tags": tags,
+                "tags": self.scrubbed(tags),
             }),
         );
     }
 
+    /// What comes from outside, without secrets. Words of ours are no secrets, however a secret is spelt: the line would not fit its
+    /// schema any more.
+    fn scrubbed(&self, mut fields: Value) -> Value {
+        let ours: Vec<(&str, Value)> = match &mut fields {
+            Value::Object(map) => OUR_WORDS.iter().filter_map(|name| Some((*name, map.remove(*name)?))).collect(),
+            _ => Vec::new(),
+        };
+        lock(&self.0.redactor).scrub_json(&mut fields);
+        if let Value::Object(map) = &mut fields {
+            map.extend(ours.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        }
+        fields
+    }
+
     /// A run must not fail because its log does: the failure is traced instead.
-    fn write(&self, writer: &Mutex<Box<dyn Write + Send>>, mut line: Value) {
-        lock(&self.0.redactor).scrub_json(&mut line);
+    fn write(&self, writer: &Mutex<Box<dyn Write + Send>>, line: &Value) {
         let mut text = line.to_string();
         text.push('\n');
         let mut writer = lock(writer);
@@ -146,6 +162,20 @@ mod tests {
         fn flush(&mut self) -> std::io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn s40_a_secret_spelt_like_a_word_of_ours_leaves_the_lines_as_their_schemas_want() {
+        let (events, metrics) = (Shared::default(), Shared::default());
+        let secrets = Redactor::new(["step_failed", "event", "rows", "network", "metric", "ts"]);
+        let telemetry = Telemetry::to_writers(Box::new(events.clone()), Box::new(metrics.clone()), "s", secrets);
+        let fields = json!({"step_id": "a", "error": "rows", "error_type": "network", "category": "network"});
+        telemetry.log_event(event::STEP_FAILED, fields);
+        telemetry.log_metric(metric::ROWS_READ, 1, Unit::Rows, json!({"step": "a"}));
+        let line = |of: &Shared| serde_json::from_slice::<Value>(&lock(&of.0)).unwrap();
+        assert_eq!((&line(&events)["event"], &line(&events)["category"]), (&json!("step_failed"), &json!("network")));
+        assert_eq!(line(&events)["error"], "***");
+        assert_eq!((&line(&metrics)["unit"], &line(&metrics)["metric"]), (&json!("rows"), &json!("rows_read")));
     }
 
     #[test]

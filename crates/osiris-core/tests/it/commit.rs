@@ -69,6 +69,15 @@ impl Drop for Running<'_> {
 
 #[async_trait]
 impl Write for Faulty {
+    fn destination(
+        &self,
+        _: &Self::Config,
+        _: &Self::Connection,
+        base: &std::path::Path,
+    ) -> osiris_core::DestinationId {
+        osiris_core::DestinationId::file(base.join("faulty"))
+    }
+
     async fn write(&self, step: &Step<'_, Self>, input: &TableRef, ctx: &ExecutionContext) -> Result<Written> {
         let config = step.config();
         let mut running = Running(&self.0, false);

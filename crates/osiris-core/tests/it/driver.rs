@@ -1,5 +1,6 @@
 //! What core does around a component: parse strictly, retry, time out, roll back, count, log, redact.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,9 +9,9 @@ use arrow::array::Int64Array;
 use async_trait::async_trait;
 use osiris_core::store::DirectEdge;
 use osiris_core::{
-    Component, ComponentSpec, ConfigSchema, ConnectionUse, Error, ErrorKind, ExecutionContext, Extract, Extracted,
-    Inputs, Registry, ResolvedConnection, Result, RetryPolicy, Role, RunContext, Secret, Step, StepRequest, TableRef,
-    TableSink, Telemetry, Write, Written,
+    Component, ComponentSpec, ConfigSchema, ConnectionUse, DestinationId, Error, ErrorKind, ExecutionContext, Extract,
+    Extracted, Inputs, Registry, ResolvedConnection, Result, RetryPolicy, Role, RunContext, Secret, Step, StepRequest,
+    TableRef, TableSink, Telemetry, Write, Written,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -96,6 +97,10 @@ impl Component for Void {
 
 #[async_trait]
 impl Write for Void {
+    fn destination(&self, _: &VoidConfig, _: &osiris_core::NoConnection, _: &Path) -> DestinationId {
+        DestinationId::file("/void")
+    }
+
     async fn write(&self, step: &Step<'_, Self>, input: &TableRef, _: &ExecutionContext) -> Result<Written> {
         Ok(Written::inserted(input.rows() - step.config().lost))
     }
@@ -119,6 +124,10 @@ impl Component for Reader {
 
 #[async_trait]
 impl Write for Reader {
+    fn destination(&self, _: &ReaderConfig, _: &osiris_core::NoConnection, base: &Path) -> DestinationId {
+        DestinationId::file(base.join("reader"))
+    }
+
     async fn write(&self, step: &Step<'_, Self>, input: &TableRef, ctx: &ExecutionContext) -> Result<Written> {
         if step.config().refuse {
             return Err(Error::permission("the destination is closed"));

@@ -1,7 +1,6 @@
 //! The files of one extraction: each is opened, decoded, scanned, and copied where DuckDB should not read it as it stands.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
 use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -119,7 +118,7 @@ impl Opening<'_> {
     ) -> Result<(Scanned, PathBuf)> {
         let path = scratch.path("csv");
         let failed = |error| io_error("could not be copied to the scratch directory", &file.name, error);
-        let mut target = BufWriter::with_capacity(1 << 18, File::create(&path).map_err(failed)?);
+        let mut target = BufWriter::with_capacity(1 << 18, osiris_core::private::create(&path).map_err(failed)?);
         let mut copy = Copy { file: &mut target, name: file.name.clone() };
         let scanned = self.open(file, |source| scan(source, &file.name, options, Some(&mut copy)))?;
         target.flush().map_err(failed)?;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use osiris_core::{
-    CommitOutcome, Component, ComponentSpec, ConnectionUse, ExecutionContext, Intent, Problem, Result, Role, Step,
-    TableRef, TableScan, Unit, Write, Written, metric,
+    CommitOutcome, Component, ComponentSpec, ConnectionUse, DestinationId, ExecutionContext, Intent, Problem, Result,
+    Role, Step, TableRef, TableScan, Unit, Write, Written, metric,
 };
 use serde_json::Value;
 
@@ -22,6 +22,7 @@ use crate::commit::{AtomicDirectory, AtomicFile};
 use crate::config::{ColumnOrder, CsvWriterConfig, FilesystemConnection, WriteColumns, WriteCompression, WriteMode};
 use crate::destination::{Destination, Done, Part, part_name};
 use crate::error::io_error;
+use crate::lock::TargetLock;
 use crate::publish::{Staged, outcome, publish};
 use crate::scratch::Scratch;
 use crate::stdio::Streams;
@@ -99,6 +100,11 @@ impl Component for CsvWriter {
 
 #[async_trait]
 impl Write for CsvWriter {
+    fn destination(&self, config: &CsvWriterConfig, connection: &FilesystemConnection, base: &Path) -> DestinationId {
+        let several = config.max_rows_per_file.is_some();
+        Destination::id(&Location::new(connection, base), &config.path, config.mode, several)
+    }
+
     async fn write(&self, step: &Step<'_, Self>, input: &TableRef, ctx: &ExecutionContext) -> Result<Written> {
         let config = step.config();
         let columns = columns(&config.columns, input);
@@ -115,8 +121,9 @@ impl Write for CsvWriter {
         let name = destination.name().to_owned();
         let scratch = Arc::new(Scratch::new(ctx.store().scratch_dir(), step.id())?);
         let (of_job, at_work) = (Arc::clone(&scratch), ctx.store().at_work());
+        let lock = destination.lock(config.max_rows_per_file.is_some()).await?;
         // The run waits for the end of this thread, and so for its temporary file to be gone, whatever becomes of this future.
-        let run = move |stop: &Stop| Ok((job.run(scan, &destination, &of_job, stop)?, at_work));
+        let run = move |stop: &Stop| Ok((job.run(scan, &destination, lock, &of_job, stop)?, at_work));
         let ((done, staged), _at_work) = blocking(run).await?;
         let written = Written::inserted(done.rows);
         publish(staged, &name, config.mode, written, &self.streams, ctx).await?;
@@ -189,6 +196,7 @@ impl Job {
         &self,
         scan: TableScan,
         destination: &Destination,
+        lock: Option<TargetLock>,
         scratch: &Scratch,
         stop: &Stop,
     ) -> Result<(Done, Staged)> {
@@ -197,8 +205,8 @@ impl Job {
             Destination::Stdout => {
                 let path = scratch.path("csv");
                 let name = "standard output";
-                let file =
-                    std::fs::File::create(&path).map_err(|error| io_error("could not be written", name, error))?;
+                let file = osiris_core::private::create(&path)
+                    .map_err(|error| io_error("could not be written", name, error))?;
                 let mut output = Output::new(file, name, self.charset, self.config.compression, true)?;
                 self.header(&mut output)?;
                 let written = self.rows(&mut rows, u64::MAX, &mut output, stop)?;
@@ -208,25 +216,35 @@ impl Job {
                 Ok((Done { rows: written, bytes, files: 1 }, Staged::Stdout(path)))
             }
             Destination::File { path, name } => match self.config.max_rows_per_file {
-                None => self.file(&mut rows, path, name, stop),
-                Some(most) => self.directory(&mut rows, path, name, most, stop),
+                None => self.file(&mut rows, path, name, lock, stop),
+                Some(most) => self.directory(&mut rows, path, name, most, lock, stop),
             },
         }
     }
 
-    fn file(&self, rows: &mut Rows, path: &Path, name: &str, stop: &Stop) -> Result<(Done, Staged)> {
+    fn file(
+        &self,
+        rows: &mut Rows,
+        path: &Path,
+        name: &str,
+        lock: Option<TargetLock>,
+        stop: &Stop,
+    ) -> Result<(Done, Staged)> {
         let failed = |error| io_error("could not be written", name, error);
-        let append = self.config.mode == WriteMode::Append && path.metadata().is_ok_and(|old| old.len() > 0);
+        let mut atomic = AtomicFile::create(path, name, lock)?;
+        if self.config.mode == WriteMode::Append {
+            atomic.keep_old();
+        }
+        let append = self.config.mode == WriteMode::Append && atomic.old_length() > 0;
         let ended = if append {
             check_append(path, name, &self.config, self.delimiter, self.charset, &self.columns)?
         } else {
             true
         };
-        let atomic = AtomicFile::create(path, name)?;
         let mut file = atomic.handle().map_err(failed)?;
         let mut before = 0;
         if append {
-            before = std::fs::copy(atomic.target(), atomic.temp()).map_err(failed)?;
+            before = atomic.copy_old(name)?;
             file.seek(SeekFrom::End(0)).map_err(failed)?;
         }
         let mut output = Output::new(file, name, self.charset, self.config.compression, !append)?;
@@ -250,9 +268,17 @@ impl Job {
         ))
     }
 
-    fn directory(&self, rows: &mut Rows, path: &Path, name: &str, most: u64, stop: &Stop) -> Result<(Done, Staged)> {
+    fn directory(
+        &self,
+        rows: &mut Rows,
+        path: &Path,
+        name: &str,
+        most: u64,
+        lock: Option<TargetLock>,
+        stop: &Stop,
+    ) -> Result<(Done, Staged)> {
         let extension = self.extension(name);
-        let directory = AtomicDirectory::create(path, name, &|below| Part::parse(below).is_some())?;
+        let mut directory = AtomicDirectory::create(path, name, &|below| Part::parse(below).is_some(), lock)?;
         let mut number = 0;
         if self.config.mode == WriteMode::Append {
             let kept = directory.keep_existing(name)?;

@@ -9,8 +9,8 @@ use duckdb::Connection;
 use osiris_core::problem::nearest;
 use osiris_core::store::{quote, quote_text};
 use osiris_core::{
-    CommitOutcome, Component, ComponentSpec, ConnectionUse, Error, ExecutionContext, Intent, Problem, Result, Role,
-    Step, Store, TableRef, Unit, Write, Written, metric,
+    CommitOutcome, Component, ComponentSpec, ConnectionUse, DestinationId, Error, ExecutionContext, Intent, Problem,
+    Result, Role, Step, Store, TableRef, Unit, Write, Written, metric, private,
 };
 use serde_json::Value;
 
@@ -21,6 +21,7 @@ use crate::commit::{AtomicDirectory, AtomicFile};
 use crate::config::{FilesystemConnection, ParquetCompression, ParquetWriterConfig, WriteMode};
 use crate::destination::{Destination, Done, Part};
 use crate::error::{engine_error, io_error};
+use crate::lock::TargetLock;
 use crate::publish::{Staged, outcome, publish};
 use crate::scratch::Scratch;
 use crate::stdio::Streams;
@@ -88,6 +89,15 @@ fn several(config: &ParquetWriterConfig) -> bool {
 
 #[async_trait]
 impl Write for ParquetWriter {
+    fn destination(
+        &self,
+        config: &ParquetWriterConfig,
+        connection: &FilesystemConnection,
+        base: &Path,
+    ) -> DestinationId {
+        Destination::id(&Location::new(connection, base), &config.path, config.mode, several(config))
+    }
+
     async fn write(&self, step: &Step<'_, Self>, input: &TableRef, ctx: &ExecutionContext) -> Result<Written> {
         let config = step.config().clone();
         check_partitions(&config, input)?;
@@ -103,9 +113,10 @@ impl Write for ParquetWriter {
         let job = Job { config, table: input.clone() };
         let scratch = Arc::new(Scratch::new(ctx.store().scratch_dir(), step.id())?);
         let outside = Outside { store: ctx.store().clone(), scratch: Arc::clone(&scratch) };
+        let lock = destination.lock(several(&job.config)).await?;
         let at_work = ctx.store().at_work();
         // The run waits for the end of this thread, and so for its temporary file to be gone, whatever becomes of this future.
-        let write = move |connection: &Connection| Ok((job.run(connection, &destination, &outside)?, at_work));
+        let write = move |connection: &Connection| Ok((job.run(connection, &destination, lock, &outside)?, at_work));
         let ((done, staged), _at_work) = ctx.store().call_over(input, write).await?;
         let written = Written::inserted(done.rows);
         publish(staged, &name, mode, written, &self.streams, ctx).await?;
@@ -222,10 +233,17 @@ struct Job {
 }
 
 impl Job {
-    fn run(&self, connection: &Connection, destination: &Destination, outside: &Outside) -> Result<(Done, Staged)> {
+    fn run(
+        &self,
+        connection: &Connection,
+        destination: &Destination,
+        lock: Option<TargetLock>,
+        outside: &Outside,
+    ) -> Result<(Done, Staged)> {
         match destination {
             Destination::Stdout => {
                 let path = outside.scratch.path("parquet");
+                private::create(&path).map_err(|error| io_error("could not be written", "standard output", error))?;
                 let expected = || self.table.rows();
                 let rows = self.copy(connection, outside, &self.select(), &path, "standard output", expected)?;
                 let bytes =
@@ -233,9 +251,9 @@ impl Job {
                 Ok((Done { rows, bytes, files: 1 }, Staged::Stdout(path)))
             }
             Destination::File { path, name } if several(&self.config) => {
-                self.directory(connection, outside, path, name)
+                self.directory(connection, outside, path, name, lock)
             }
-            Destination::File { path, name } => self.file(connection, outside, path, name),
+            Destination::File { path, name } => self.file(connection, outside, path, name, lock),
         }
     }
 
@@ -243,9 +261,19 @@ impl Job {
         format!("SELECT {} FROM {}", file_columns(&self.table, &self.config), self.table.sql())
     }
 
-    fn file(&self, connection: &Connection, outside: &Outside, path: &Path, name: &str) -> Result<(Done, Staged)> {
-        let atomic = AtomicFile::create(path, name)?;
+    fn file(
+        &self,
+        connection: &Connection,
+        outside: &Outside,
+        path: &Path,
+        name: &str,
+        lock: Option<TargetLock>,
+    ) -> Result<(Done, Staged)> {
+        let mut atomic = AtomicFile::create(path, name, lock)?;
         let (mut select, mut before, mut old) = (self.select(), 0, None);
+        if self.config.mode == WriteMode::Append {
+            atomic.keep_old();
+        }
         if self.config.mode == WriteMode::Append && path.exists() {
             old = Some(path.metadata().map_err(|error| io_error("cannot be read", name, error))?.len());
             before = footer::read(path, name)?.rows;
@@ -294,8 +322,15 @@ impl Job {
         Ok(format!("{old} UNION ALL SELECT {} FROM ({new})", columns.join(", ")))
     }
 
-    fn directory(&self, connection: &Connection, outside: &Outside, path: &Path, name: &str) -> Result<(Done, Staged)> {
-        let directory = AtomicDirectory::create(path, name, &|below| Part::parse(below).is_some())?;
+    fn directory(
+        &self,
+        connection: &Connection,
+        outside: &Outside,
+        path: &Path,
+        name: &str,
+        lock: Option<TargetLock>,
+    ) -> Result<(Done, Staged)> {
+        let mut directory = AtomicDirectory::create(path, name, &|below| Part::parse(below).is_some(), lock)?;
         let kept = match self.config.mode {
             WriteMode::Append => directory.keep_existing(name)?,
             WriteMode::Overwrite => Vec::new(),

@@ -21,7 +21,7 @@ use serde::Deserialize;
 ]))]
 pub struct GraphqlConnection {
     /// The address that takes queries, such as `https://api.example.com/graphql`.
-    #[schemars(length(min = 1), extend("x-override" = "allowed", "x-aliases" = ["graphql_endpoint", "graphql_url"]))]
+    #[schemars(length(min = 1), extend("x-override" = "address", "x-aliases" = ["graphql_endpoint", "graphql_url"]))]
     pub endpoint: String,
     /// How to say who we are. Default: none.
     #[serde(default)]
@@ -38,11 +38,11 @@ pub struct GraphqlConnection {
     pub auth_header_name: String,
     /// Further headers, all of them secret. Default: none. They are sent to the endpoint's own host only.
     #[serde(default)]
-    #[schemars(extend("writeOnly" = true, "x-override" = "warned"))]
+    #[schemars(extend("writeOnly" = true))]
     pub headers: BTreeMap<String, Secret>,
     /// Whether the server's certificate is checked.
     #[serde(default = "yes")]
-    #[schemars(extend("x-override" = "warned"))]
+    #[schemars(extend("x-override" = "address"))]
     pub validate_ssl: bool,
     /// A PEM file with the certificate authorities to believe instead of the operating system's. Default: none. A relative path
     /// starts at the pipeline file.

@@ -15,21 +15,21 @@ use serde::Deserialize;
 struct ConnectionFields {
     /// The server's name or address.
     #[serde(default = "default_host")]
-    #[schemars(length(min = 1), extend("x-override" = "allowed"))]
+    #[schemars(length(min = 1), extend("x-override" = "address"))]
     host: String,
     /// Its port.
     #[serde(default = "default_port")]
-    #[schemars(range(min = 1, max = 65535), extend("x-override" = "allowed"))]
+    #[schemars(range(min = 1, max = 65535), extend("x-override" = "address"))]
     port: u16,
     /// A Unix socket to use instead of `host` and `port`. Default: none.
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1), extend("x-override" = "address"))]
     socket: Option<String>,
     /// The database that table names without a schema mean. Default: none, and every table name needs its schema.
-    #[schemars(length(min = 1), extend("x-override" = "warned"))]
+    #[schemars(length(min = 1), extend("x-override" = "address"))]
     database: Option<String>,
     /// The user.
     #[serde(default = "default_user")]
-    #[schemars(length(min = 1), extend("x-source" = false, "x-aliases" = ["username"], "x-override" = "warned"))]
+    #[schemars(length(min = 1), extend("x-source" = false, "x-aliases" = ["username"], "x-override" = "address"))]
     user: String,
     /// The user's password. Default: none.
     password: Option<Secret>,

@@ -146,9 +146,7 @@ impl Job<'_> {
             Ddl::Add(clauses) => format!("ALTER TABLE {} {};\n", self.table.sql(), clauses.join(", ")),
         };
         self.ctx.log_event(event::TABLE_DDL_PLANNED, json!({"table": self.table.to_string()}));
-        let path = self.ctx.artifacts_dir()?.join("ddl_plan.sql");
-        std::fs::write(&path, text)?;
-        self.ctx.log_artifact("ddl_plan", &path);
+        self.ctx.write_artifact("ddl_plan", "ddl_plan.sql", &text)?;
         Ok(())
     }
 

@@ -33,16 +33,18 @@ mod tests;
 mod upsert;
 mod watch;
 
+use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use osiris_core::write::WriteMode;
 use osiris_core::{
-    Catalog, CommitOutcome, Component, ComponentSpec, ConnectionUse, Discover, Doctor, Error, ExecutionContext, Health,
-    Intent, Problem, Result, Role, Step, TableRef, Write, Written,
+    Catalog, CommitOutcome, Component, ComponentSpec, ConnectionUse, DestinationId, Discover, Doctor, Error,
+    ExecutionContext, Health, Intent, Problem, Result, Role, Step, TableRef, Write, Written,
 };
 
 use crate::client::{Connect, Target};
-use crate::config::{MysqlConnection, WriterConfig};
+use crate::config::{Address, MysqlConnection, WriterConfig};
 pub(crate) use cell::plain_cell;
 use job::Job;
 use outcome::Token;
@@ -91,6 +93,16 @@ impl Component for MysqlWriter {
 
 #[async_trait]
 impl Write for MysqlWriter {
+    fn destination(&self, config: &WriterConfig, connection: &MysqlConnection, _: &Path) -> DestinationId {
+        let server = match &connection.address {
+            Address::Tcp { host, port } => DestinationId::server(host, *port),
+            Address::Socket(path) => path.canonicalize().as_deref().unwrap_or(path).display().to_string(),
+        };
+        let schema = config.schema.as_deref().or(connection.database.as_deref()).unwrap_or_default();
+        DestinationId::table([server], &format!("{schema}.{}", config.table))
+            .replaced(matches!(config.mode, WriteMode::Overwrite | WriteMode::Replace))
+    }
+
     async fn write(&self, step: &Step<'_, Self>, input: &TableRef, ctx: &ExecutionContext) -> Result<Written> {
         let config = step.config();
         ctx.rejects().set_limit(config.max_rejects);

@@ -97,12 +97,12 @@ struct Fields {
     project_id: ProjectId,
     /// Where PostHog is. Default: `us`.
     #[serde(default)]
-    #[schemars(extend("x-override" = "allowed"))]
+    #[schemars(extend("x-override" = "address"))]
     region: Region,
     /// The address of a self-hosted PostHog, such as `https://posthog.example.com`. Needed with `region: self_hosted`, and allowed
     /// with no other. Default: none.
     #[serde(default)]
-    #[schemars(extend("x-override" = "warned"))]
+    #[schemars(extend("x-override" = "address"))]
     custom_base_url: Option<String>,
     /// How long one request may take, in seconds.
     #[serde(default = "default_timeout")]

@@ -17,7 +17,7 @@ use super::dsn::Dsn;
 struct ConnectionFields {
     /// The address of the project's API, such as `https://abcdefgh.supabase.co`; any http or https address is accepted. Default:
     /// made of `project_id`.
-    #[schemars(length(min = 1), extend("x-source" = false, "x-override" = "warned"))]
+    #[schemars(length(min = 1), extend("x-source" = false, "x-override" = "address"))]
     url: Option<String>,
     /// The project's reference, as the dashboard's address shows it. Default: none.
     #[schemars(length(min = 1), extend("x-source" = false, "x-override" = "refused"))]
@@ -31,19 +31,19 @@ struct ConnectionFields {
     #[schemars(extend("x-aliases" = ["pg_dsn", "sql_dsn"]))]
     dsn: Option<Secret>,
     /// The database's host. Default: none, and the database itself is not reached.
-    #[schemars(length(min = 1), extend("x-source" = false, "x-aliases" = ["host"], "x-override" = "allowed"))]
+    #[schemars(length(min = 1), extend("x-source" = false, "x-aliases" = ["host"], "x-override" = "address"))]
     pg_host: Option<String>,
     /// Its port. Default: 5432.
-    #[schemars(range(min = 1, max = 65535), extend("x-source" = false, "x-aliases" = ["port"], "x-override" = "allowed"))]
+    #[schemars(range(min = 1, max = 65535), extend("x-source" = false, "x-aliases" = ["port"], "x-override" = "address"))]
     pg_port: Option<u16>,
     /// The user. Default: `postgres`.
-    #[schemars(length(min = 1), extend("x-source" = false, "x-aliases" = ["user"], "x-override" = "warned"))]
+    #[schemars(length(min = 1), extend("x-source" = false, "x-aliases" = ["user"], "x-override" = "address"))]
     pg_user: Option<String>,
     /// The user's password. Default: none.
     #[schemars(extend("x-aliases" = ["password"]))]
     pg_password: Option<Secret>,
     /// The database. Default: `postgres`.
-    #[schemars(length(min = 1), extend("x-source" = false, "x-aliases" = ["database"], "x-override" = "warned"))]
+    #[schemars(length(min = 1), extend("x-source" = false, "x-aliases" = ["database"], "x-override" = "address"))]
     pg_database: Option<String>,
     /// An address that takes SQL by HTTP, for tables that are made over the REST channel: that of the project's SQL service, or of
     /// the Management API, `https://api.supabase.com/v1/projects/<reference>/database/query`. Default: `{url}/pg/query`.

@@ -3,17 +3,19 @@
 //! With a direct channel (see [`direct`]) rows go by binary COPY, and each mode is one transaction. Without one (see [`rest`])
 //! they go by requests, of which each is a transaction of its own.
 
+mod destination;
 mod direct;
 mod rest;
 
+use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use osiris_core::commit::{CommitOutcome, Intent};
 use osiris_core::write::{MappedColumn, map_columns};
 use osiris_core::{
-    Catalog, Component, ComponentSpec, ConnectionUse, Discover, Doctor, ExecutionContext, Health, Problem, Result,
-    Role, Step, TableRef, Write, Written,
+    Catalog, Component, ComponentSpec, ConnectionUse, DestinationId, Discover, Doctor, ExecutionContext, Health,
+    Problem, Result, Role, Step, TableRef, Write, Written,
 };
 
 use crate::client::{Channel, Connect, Target};
@@ -71,6 +73,10 @@ impl Component for SupabaseWriter {
 
 #[async_trait]
 impl Write for SupabaseWriter {
+    fn destination(&self, config: &WriterConfig, connection: &SupabaseConnection, _: &Path) -> DestinationId {
+        destination::destination(config, connection)
+    }
+
     async fn write(&self, step: &Step<'_, Self>, input: &TableRef, ctx: &ExecutionContext) -> Result<Written> {
         let config = step.config();
         ctx.rejects().set_limit(config.max_rejects);

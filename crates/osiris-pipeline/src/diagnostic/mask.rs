@@ -41,6 +41,11 @@ pub(crate) fn looks_secret(name: &str) -> bool {
     has_word || words.windows(2).any(|pair| SECRET_PAIRS.contains(&(pair[0].as_str(), pair[1].as_str())))
 }
 
+/// Whether a field that nobody knows may hold a secret: as above, or a key of any kind.
+pub(crate) fn may_be_secret(name: &str) -> bool {
+    looks_secret(name) || words(name).iter().any(|word| word == "key" || word == "keys")
+}
+
 /// The words of a name, lower case: split at `_`, `-`, `.`, and where a capital follows a small letter.
 fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];

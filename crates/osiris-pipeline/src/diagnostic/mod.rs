@@ -11,7 +11,7 @@ use osiris_core::{Problem, Redactor, Severity};
 
 use crate::source::{Position, SourceFile, Span};
 
-pub(crate) use mask::{is_reference, looks_secret};
+pub(crate) use mask::{is_reference, looks_secret, may_be_secret};
 
 /// One thing that is wrong, for the person who must mend it.
 #[derive(Debug, Clone)]

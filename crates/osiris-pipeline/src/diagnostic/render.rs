@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
-use osiris_core::Severity;
+use osiris_core::{Severity, visible};
 
 use super::mask::{Masked, secret_parts};
 use super::{Diagnostic, Diagnostics};
@@ -24,7 +24,7 @@ fn one(diagnostics: &Diagnostics, item: &Diagnostic, renderer: &Renderer) -> Str
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let clean = |text: &str| diagnostics.redactor.scrub(text).into_owned();
+    let clean = |text: &str| clean(diagnostics, text);
     let mut group = Group::with_title(level.primary_title(clean(&item.message)));
     if let Some((source, span)) = &item.place {
         group = show(group, diagnostics, item, source, *span);
@@ -33,6 +33,11 @@ fn one(diagnostics: &Diagnostics, item: &Diagnostic, renderer: &Renderer) -> Str
         group = group.element(Level::HELP.with_name("hint").message(clean(hint)));
     }
     renderer.render(&[group])
+}
+
+/// A text of ours that may quote others: without secrets, and without what a terminal would obey.
+fn clean(diagnostics: &Diagnostics, text: &str) -> String {
+    visible(&diagnostics.redactor.scrub(text)).into_owned()
 }
 
 fn show<'a>(
@@ -58,7 +63,7 @@ fn show<'a>(
         let now = masked.span(Span::new(span.start - window.start, end - window.start));
         now.start..now.end
     };
-    let label = |text: &str| diagnostics.redactor.scrub(text).into_owned();
+    let label = |text: &str| clean(diagnostics, text);
     let mut primary = AnnotationKind::Primary.span(place(span));
     if let Some(text) = &item.label {
         primary = primary.label(label(text));

@@ -52,13 +52,14 @@ fn param(entry: &Entry, source: &Arc<SourceFile>, diagnostics: &mut Diagnostics)
         options: Vec::new(),
         default: None,
         description: None,
+        secret: false,
         is_broken: false,
     };
     if entry.value.is_null() {
         return spec;
     }
     spec.is_broken = entry.value.as_mapping().is_none();
-    let keys = &["type", "default", "enum", "required", "description"];
+    let keys = &["type", "default", "enum", "required", "secret", "description"];
     let what = format!("parameter `{}`", spec.name);
     let Some(mut fields) = Fields::read(&entry.value, what, keys, &[], source, diagnostics) else { return spec };
     if let Some(name) = fields.text("type") {
@@ -79,7 +80,19 @@ fn param(entry: &Entry, source: &Arc<SourceFile>, diagnostics: &mut Diagnostics)
     if let Some(list) = fields.take("enum") {
         spec.options = options(list, &spec, &mut fields);
     }
+    if let Some(entry) = fields.take("secret") {
+        match entry.value.kind {
+            Kind::Bool(secret) => spec.secret = secret,
+            _ => {
+                let message = format!("`secret` must be true or false, found {}", entry.value.describe());
+                fields.diagnostics.push(fields.error(entry.value.span, message));
+            }
+        }
+    }
     let default = fields.take("default");
+    if spec.secret {
+        refuse_written_secrets(entry, default, &mut fields);
+    }
     if let Some(default) = default {
         match spec.value_of(&default.value, source) {
             Ok(value) => spec.default = Some(value),
@@ -92,6 +105,17 @@ fn param(entry: &Entry, source: &Arc<SourceFile>, diagnostics: &mut Diagnostics)
     }
     check_required(&fields.take("required").map(|entry| entry.value.clone()), default, &mut fields);
     spec
+}
+
+/// A secret in a pipeline file is none for long.
+fn refuse_written_secrets(entry: &Entry, default: Option<&Entry>, fields: &mut Fields<'_, '_>) {
+    for written in [default, fields.take("enum")].into_iter().flatten() {
+        super::mask_literals(&written.value, fields.source, fields.diagnostics);
+        let message = format!("parameter `{}` is secret: its value must not be written in a pipeline file", entry.key);
+        let hint = format!("remove `{}`; give the value as {}", written.key, env_name(&entry.key));
+        let error = fields.error(written.key_span, message).with_hint(hint);
+        fields.diagnostics.push(error);
+    }
 }
 
 /// `required` says nothing that the absence of a default does not, so it may only agree with it.
@@ -163,6 +187,15 @@ fn profile(entry: &Entry, params: &[ParamSpec], source: &Arc<SourceFile>, diagno
             fields.diagnostics.push(fields.error(value.key_span, message).with_hint(hint));
             continue;
         };
+        if spec.secret {
+            super::mask_literals(&value.value, source, fields.diagnostics);
+            let message =
+                format!("parameter `{}` is secret: its value must not be written in a pipeline file", spec.name);
+            let hint = format!("remove it from the profile; give the value as {}", env_name(&spec.name));
+            let error = fields.error(value.key_span, message).with_hint(hint);
+            fields.diagnostics.push(error);
+            continue;
+        }
         match spec.value_of(&value.value, source).and_then(|parsed| spec.check_option(parsed)) {
             Ok(parsed) => drop(profile.params.insert(spec.name.clone(), parsed)),
             Err(message) => fields.diagnostics.push(fields.error(value.value.span, message)),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use osiris_core::driver::SplitConfig;
-use osiris_core::{ConnectionRef, ConnectionUse, Driver, Problem, ResolvedConnection, connection};
+use osiris_core::{ConfigSchema, ConnectionRef, ConnectionUse, Driver, Problem, ResolvedConnection, connection};
 use serde_json::Value;
 
 use super::step::{Context, pointer_as_written};
@@ -99,11 +99,30 @@ fn defined(
     for problem in &problems {
         diagnostics.push(at_its_place(context, step, driver, split, Some(&reference), problem));
     }
+    if !resolved.redirected().is_empty() {
+        diagnostics.push(redirection(context, step, schema, &reference, resolved.redirected()));
+    }
     // A field without a value would be reported again as one that does not fit.
     if !problems.iter().any(Problem::is_error) {
         check(context, step, driver, split, &resolved, diagnostics);
     }
     resolved
+}
+
+/// Names a step that goes to another address than its connection says, as that allows.
+fn redirection(
+    context: &Context<'_>,
+    step: &Step,
+    schema: &ConfigSchema,
+    reference: &ConnectionRef,
+    fields: &[String],
+) -> Diagnostic {
+    let named: Vec<String> = fields.iter().map(|field| format!("`{field}`")).collect();
+    let message =
+        format!("step `{}` goes to another address than {reference}: it sets {}", step.id.value, named.join(", "));
+    let pointer = fields.first().map(|field| pointer_as_written(&step.config, &format!("/{field}"), schema));
+    let span = pointer.map_or(step.config_span, |pointer| step.config.find(&pointer).value_span());
+    Diagnostic::warning(message).at(&context.pipeline.source, span)
 }
 
 fn check(

@@ -6,7 +6,6 @@ use serde_json::{Map, Value, json};
 
 use super::fingerprint::fingerprint;
 use super::{Plan, PlannedStep};
-use crate::diagnostic::looks_secret;
 use crate::model::OML_VERSION;
 
 /// The manifest with its keys sorted.
@@ -36,7 +35,7 @@ pub(super) fn manifest(plan: &Plan) -> Value {
 /// Values of parameters that look secret are masked: a fingerprint of a short secret would give it away.
 fn params(plan: &Plan) -> Value {
     let shown = plan.params.iter().map(|(name, value)| {
-        let value = if looks_secret(name) { Value::from(MASK) } else { value.clone() };
+        let value = if plan.is_secret_param(name) { Value::from(MASK) } else { value.clone() };
         (name.clone(), value)
     });
     Value::Object(shown.collect())
@@ -63,7 +62,7 @@ fn step(step: &PlannedStep) -> Value {
         "id": step.id,
         "component": step.driver.spec().name,
         "mode": step.driver.spec().role.mode(),
-        "config": request.config,
+        "config": step.shown,
         "connection": request.connection.reference().map(ToString::to_string),
         "connection_overrides": step.overrides,
         "input_step": request.input_step,

@@ -2,6 +2,7 @@
 //! fixed. Nothing is opened or connected to, and all that is wrong is said in one go.
 
 mod connection;
+mod destinations;
 mod fingerprint;
 mod manifest;
 mod step;
@@ -11,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use osiris_core::{Driver, Redactor, Registry, StepRequest};
+use osiris_core::{Driver, MASK, Redactor, Registry, StepRequest};
 use serde_json::Value;
 
 use crate::connections_file::ConnectionsFile;
@@ -62,6 +63,7 @@ pub struct PlannedStep {
     pub dependencies: Vec<String>,
     index: usize,
     edits: BTreeMap<String, Vec<Edit>>,
+    shown: Value,
     overrides: Value,
 }
 
@@ -83,13 +85,22 @@ impl Plan {
         let chosen = Chosen { params: options.params.clone(), profile: options.profile.clone() };
         let params = params::resolve(&pipeline, &chosen, environment, &mut diagnostics);
         let known = KnownIds::from_ids(pipeline.steps.iter().map(|step| step.id.value.as_str()));
-        let context =
-            Context { pipeline: &pipeline, params: &params, known: &known, registry, connections, environment };
+        let shown_params = shown_params(&pipeline, &params);
+        let context = Context {
+            pipeline: &pipeline,
+            params: &params,
+            shown_params: &shown_params,
+            known: &known,
+            registry,
+            connections,
+            environment,
+        };
         let checked: Vec<Checked> = pipeline.steps.iter().map(|step| context.check(step, &mut diagnostics)).collect();
         let wirings = wiring::wire(&pipeline, &checked, &mut diagnostics);
         for (step, (checked, wiring)) in pipeline.steps.iter().zip(checked.iter().zip(&wirings)) {
             context.check_inputs(step, checked, wiring, &mut diagnostics);
         }
+        destinations::check(&pipeline, &checked, &wirings, &mut diagnostics);
         let dependencies = wirings.iter().map(|wiring| wiring.dependencies.clone()).collect();
         let order = graph::order(&dependencies).unwrap_or_else(|cycles| {
             cycles.iter().for_each(|cycle| diagnostics.push(wiring::cycle(&pipeline, cycle)));
@@ -97,9 +108,9 @@ impl Plan {
         });
         let mut redactor = Redactor::default();
         checked.iter().for_each(|step| redactor.merge(step.connection.redactor()));
-        // A parameter that looks secret may have been put into SQL, a path, anywhere.
-        let secret = params.iter().filter(|(name, _)| looks_secret(name)).filter_map(|(_, value)| value.as_str());
-        secret.for_each(|value| redactor.add(value));
+        // A secret parameter may have been put into SQL, a path, anywhere.
+        let secret = params.iter().filter(|(name, _)| is_secret_param(&pipeline, name));
+        secret.for_each(|(_, value)| redactor.add(&params::text_of(value)));
         diagnostics.redact(&redactor);
         if diagnostics.has_errors() {
             return Err(diagnostics.sorted());
@@ -137,6 +148,11 @@ impl Plan {
     /// The parameters with their values.
     pub fn params(&self) -> &BTreeMap<String, Value> {
         &self.params
+    }
+
+    /// Whether the values of a parameter must not be seen: the pipeline says so, or its name does.
+    pub fn is_secret_param(&self, name: &str) -> bool {
+        is_secret_param(&self.pipeline, name)
     }
 
     /// The steps, in an order in which they can run.
@@ -205,6 +221,19 @@ impl std::fmt::Debug for Plan {
     }
 }
 
+fn is_secret_param(pipeline: &Pipeline, name: &str) -> bool {
+    let spec = pipeline.params.iter().find(|spec| spec.name == name);
+    spec.map_or_else(|| looks_secret(name), params::ParamSpec::is_secret)
+}
+
+fn shown_params(pipeline: &Pipeline, params: &BTreeMap<String, Value>) -> BTreeMap<String, Value> {
+    let shown = |(name, value): (&String, &Value)| {
+        let value = if is_secret_param(pipeline, name) { Value::from(MASK) } else { value.clone() };
+        (name.clone(), value)
+    };
+    params.iter().map(shown).collect()
+}
+
 fn planned(
     pipeline: &Pipeline,
     index: usize,
@@ -231,6 +260,7 @@ fn planned(
         dependencies: wiring.dependencies.iter().map(id_of).collect(),
         index,
         edits: checked.edits,
+        shown: Value::Object(checked.shown),
         overrides: Value::Object(checked.overrides),
     })
 }

@@ -22,6 +22,8 @@ use crate::yaml::Node;
 pub(super) struct Context<'a> {
     pub(super) pipeline: &'a Pipeline,
     pub(super) params: &'a BTreeMap<String, Value>,
+    /// The same with a mask for each secret.
+    pub(super) shown_params: &'a BTreeMap<String, Value>,
     pub(super) known: &'a KnownIds,
     pub(super) registry: &'a Registry,
     pub(super) connections: &'a ConnectionsFile,
@@ -32,6 +34,8 @@ pub(super) struct Context<'a> {
 pub(super) struct Checked {
     pub(super) driver: Option<Arc<dyn Driver>>,
     pub(super) config: Map<String, Value>,
+    /// The same as it may be shown.
+    pub(super) shown: Map<String, Value>,
     pub(super) overrides: Map<String, Value>,
     pub(super) connection: ResolvedConnection,
     pub(super) input_step: Option<Spanned<String>>,
@@ -67,11 +71,13 @@ impl Context<'_> {
         split.overrides.retain(|name, _| !secrets.contains(name));
         let is_valid = self.check_config(step, driver.as_ref(), &split, &done, diagnostics);
         let connection = connection::resolve(self, step, driver.as_ref(), &split, &done, diagnostics);
+        let shown = self.shown(step, driver.as_ref());
         let input_step = self.text_field(step, "input_step", split.input_step.as_ref(), diagnostics);
         let dry_run = self.flag(step, "dry_run", split.dry_run.as_ref(), diagnostics);
         Checked {
             driver: Some(driver),
             config: split.config,
+            shown,
             overrides: split.overrides,
             connection,
             input_step,
@@ -80,6 +86,19 @@ impl Context<'_> {
             edits: done.edits,
             is_valid,
         }
+    }
+
+    /// The configuration with a mask wherever a secret parameter stands.
+    fn shown(&self, step: &Step, driver: &dyn Driver) -> Map<String, Value> {
+        let scope = Scope {
+            source: &self.pipeline.source,
+            specs: &self.pipeline.params,
+            params: self.shown_params,
+            steps: self.known,
+        };
+        // What is wrong has been said of the true one.
+        let done = interpolate(&step.config, &scope, &mut Diagnostics::default());
+        split_config(driver, &done.config).config
     }
 
     /// Checks what can only be said once the inputs are known.
@@ -238,6 +257,7 @@ impl Checked {
         Self {
             driver: None,
             config: done.config,
+            shown: Map::new(),
             overrides: Map::new(),
             connection: ResolvedConnection::none(),
             input_step: None,

@@ -60,6 +60,10 @@ impl Reach<'_> {
         }
         let catalog = driver.discover(&connection, options.pattern.as_deref()).await?;
         if let Some(path) = path {
+            // An earlier version made it readable by everybody. Of somebody else it need not be ours to change.
+            if let Some(directory) = path.parent().filter(|directory| directory.is_dir()) {
+                let _ = osiris_core::private::tighten_all(directory);
+            }
             write_atomically(&path, json!(catalog).to_string().as_bytes()).map_err(|error| file_error(error, &path))?;
         }
         Ok(Discovered { catalog, remembered: false })

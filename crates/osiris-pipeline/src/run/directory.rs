@@ -1,17 +1,19 @@
 //! The directory of a run: `.osiris/runs/<run-id>/` with the record, the books, telemetry, the store, rejects, artifacts.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
-use osiris_core::{Error, Result, safe_name};
+use osiris_core::{Error, Redactor, Result, private, safe_name};
 use sha2::{Digest, Sha256};
 
 use super::ledger::Ledger;
 use super::outcome::Outcome;
 use super::past::{LEDGER, PastRun, RECORD, RunRecord};
+use super::state::StateGeneration;
 use crate::Plan;
-use crate::file::{file_error, write_atomically};
+use crate::file::{file_error, remove_unfinished, write_atomically};
 
 /// A run's own directory, locked against other processes while the run goes on.
 pub(super) struct RunDirectory {
@@ -19,30 +21,31 @@ pub(super) struct RunDirectory {
     record: std::sync::Mutex<RunRecord>,
     id: String,
     started: DateTime<Utc>,
+    redactor: Redactor,
     _lock: File,
 }
 
 impl RunDirectory {
     /// Makes the directory of a new run.
-    pub(super) fn create(root: &Path, plan: &Plan) -> Result<Self> {
+    pub(super) fn create(root: &Path, plan: &Plan, states: BTreeMap<String, StateGeneration>) -> Result<Self> {
         let started = Utc::now();
         let runs = root.join("runs");
         let mut salt = 0u32;
         let (id, path) = loop {
             let id = run_id(started, plan.name(), salt);
             let path = runs.join(&id);
-            fs::create_dir_all(&runs).map_err(|error| file_error(error, &runs))?;
-            match fs::create_dir(&path) {
+            private::create_dir_all(&runs).map_err(|error| file_error(error, &runs))?;
+            match private::create_dir(&path) {
                 Ok(()) => break (id, path),
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => salt += 1,
                 Err(error) => return Err(file_error(error, &path)),
             }
         };
-        Self::open(path, RunRecord::new(&id, plan, started))
+        Self::open(path, RunRecord { states, ..RunRecord::new(&id, plan, started) }, plan.redactor())
     }
 
     /// Takes over the directory of a run that failed.
-    pub(super) fn reopen(past: &PastRun, plan: &Plan) -> Result<Self> {
+    pub(super) fn reopen(past: &PastRun, plan: &Plan, states: BTreeMap<String, StateGeneration>) -> Result<Self> {
         let mut record = past.record().clone();
         if record.pipeline != plan.name() {
             return Err(Error::validation(format!(
@@ -54,12 +57,13 @@ impl RunDirectory {
         }
         record.outcome = Outcome::Running;
         record.finished_at = None;
-        Self::open(past.directory().to_path_buf(), record)
+        record.states = states;
+        Self::open(past.directory().to_path_buf(), record, plan.redactor())
     }
 
-    fn open(path: PathBuf, record: RunRecord) -> Result<Self> {
+    fn open(path: PathBuf, record: RunRecord, redactor: &Redactor) -> Result<Self> {
         let lock_path = path.join("lock");
-        let lock = File::create(&lock_path).map_err(|error| file_error(error, &lock_path))?;
+        let lock = private::create(&lock_path).map_err(|error| file_error(error, &lock_path))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -68,10 +72,12 @@ impl RunDirectory {
             }
             Err(TryLockError::Error(error)) => return Err(file_error(error, &lock_path)),
         }
+        remove_unfinished(&path);
         let rejects = path.join("rejects");
-        fs::create_dir_all(&rejects).map_err(|error| file_error(error, &rejects))?;
+        private::create_dir_all(&rejects).map_err(|error| file_error(error, &rejects))?;
         let (id, started) = (record.run_id.clone(), record.started_at);
-        let directory = Self { path, record: std::sync::Mutex::new(record), id, started, _lock: lock };
+        let directory =
+            Self { path, record: std::sync::Mutex::new(record), id, started, redactor: redactor.clone(), _lock: lock };
         directory.write_record()?;
         Ok(directory)
     }
@@ -82,6 +88,22 @@ impl RunDirectory {
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Which state each extractor began with.
+    pub(super) fn states(&self) -> BTreeMap<String, StateGeneration> {
+        self.record.lock().unwrap_or_else(std::sync::PoisonError::into_inner).states.clone()
+    }
+
+    /// Takes from others what was made with a wider mode: DuckDB makes its files as the umask says.
+    pub(super) fn tighten(&self) {
+        // The scratch directory may hold names of files that are the user's.
+        let scratch = self.scratch();
+        let entries = fs::read_dir(&self.path).into_iter().flatten().flatten().map(|entry| entry.path());
+        let tightened = entries.filter(|path| *path != scratch).try_for_each(|path| private::tighten_all(&path));
+        if let Err(error) = tightened {
+            tracing::warn!(path = %self.path.display(), %error, "the directory of the run stays readable by others");
+        }
     }
 
     /// When the run began; a resumed run keeps the time of the first try, which its SQL may have used.
@@ -119,6 +141,7 @@ impl RunDirectory {
     pub(super) fn write_ledger(&self, ledger: &Ledger) -> Result<()> {
         let path = self.path.join(LEDGER);
         let text = serde_json::to_vec_pretty(ledger).unwrap_or_default();
+        self.tighten();
         write_atomically(&path, &text).map_err(|error| file_error(error, &path))
     }
 
@@ -129,7 +152,7 @@ impl RunDirectory {
             let mut record = self.record.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             record.outcome = outcome;
             record.finished_at = Some(Utc::now());
-            record.problems = problems.to_vec();
+            record.problems = problems.iter().map(|problem| self.redactor.scrub(problem).into_owned()).collect();
         }
         self.write_record()
     }

@@ -12,27 +12,32 @@ mod outcome;
 mod past;
 mod rejects;
 mod report;
+mod root;
 mod schedule;
 mod source;
 mod state;
 mod state_files;
 mod writes;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use osiris_core::lock::Holder;
 use osiris_core::store::default_memory_limit;
 use osiris_core::telemetry::{event, metric};
-use osiris_core::{CommitLimits, Error, Progress, Result, RunContext, Store, StoreKind, StoreOptions, Telemetry, Unit};
-use serde_json::json;
+use osiris_core::{
+    CommitLimits, Error, Progress, Result, Role, RunContext, Store, StoreKind, StoreOptions, Telemetry, Unit,
+};
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 pub use ledger::{Ledger, LedgerStep};
 pub use outcome::Outcome;
 pub use past::{PastRun, RunRecord, Runs};
 pub use report::{RunReport, StepReport, StepStatus};
-pub use state::{SavedStates, StepState};
+pub use state::{SavedStates, StateGeneration, StepState, Wait};
 
 use crate::{Plan, PlannedStep};
 use commits::CommitFile;
@@ -65,6 +70,10 @@ pub struct RunOptions {
     pub store: StoreChoice,
     /// Whether to keep the store of a run that ended well.
     pub keep: bool,
+    /// Whether to wait while another process runs the same pipeline. Default: it does not.
+    pub wait: Wait,
+    /// Who runs it, for messages to others who want to. Default: only the process and the machine are named.
+    pub user: Option<String>,
     /// Ends the run when cancelled: what is running is rolled back, a commit that has begun is waited for.
     pub cancel: CancellationToken,
     /// How long that may take.
@@ -83,6 +92,8 @@ impl RunOptions {
             threads: None,
             store: StoreChoice::File,
             keep: false,
+            wait: Wait::No,
+            user: None,
             cancel: CancellationToken::new(),
             commit_limits: CommitLimits::default(),
             force: false,
@@ -92,6 +103,11 @@ impl RunOptions {
 
 /// Sees a run while it goes on: for progress on a terminal.
 pub trait Observer: Send + Sync {
+    /// The run waits before it begins, and for what.
+    fn waiting(&self, for_what: &str) {
+        let _ = for_what;
+    }
+
     /// The run has its id and directory.
     fn run_started(&self, run_id: &str, directory: &std::path::Path) {
         let _ = (run_id, directory);
@@ -126,12 +142,28 @@ pub async fn run(
     observer: &dyn Observer,
 ) -> Result<RunReport> {
     let started = Instant::now();
+    root::prepare(&options.root)?;
     let states = state::States::new(&options.root, plan.name());
+    let holder = Holder { user: options.user.clone(), ..Holder::this_process() };
+    // A dry run changes nothing that another run could see.
+    let lock = match plan.is_dry_run() {
+        true => None,
+        false => Some(states.lock(&holder, options.wait, &options.cancel, observer).await?),
+    };
     source::check(plan, &states, &options.root)?;
     let directory = match resume {
-        Some(past) => RunDirectory::reopen(past, plan)?,
-        None => RunDirectory::create(&options.root, plan)?,
+        Some(past) => {
+            let began_with = match options.force {
+                true => states.generations(extractors(plan))?,
+                false => unchanged_states(&states, past)?,
+            };
+            RunDirectory::reopen(past, plan, began_with)?
+        }
+        None => RunDirectory::create(&options.root, plan, states.generations(extractors(plan))?)?,
     };
+    if let Some(lock) = &lock {
+        lock.name(holder, directory.id());
+    }
     observer.run_started(directory.id(), directory.path());
     let telemetry = Telemetry::to_directory(directory.path(), directory.id(), plan.redactor().clone())?;
     telemetry.log_event(event::RUN_START, json!({"pipeline": plan.name(), "resumed": resume.is_some()}));
@@ -156,6 +188,7 @@ pub async fn run(
     if let Err(error) = directory.clean(outcome == Outcome::Done && !options.keep) {
         warnings.push(format!("files that nobody needs any more could not be removed: {}", error.report()));
     }
+    directory.tighten();
     Ok(RunReport {
         run_id: directory.id().to_owned(),
         directory: directory.path().to_path_buf(),
@@ -193,7 +226,8 @@ fn close(
     }
     if outcome == Outcome::Done
         && !plan.is_dry_run()
-        && let Err(error) = states.save(&finished.steps, &directory.state_files())
+        && let Err(error) =
+            states.save(directory.id(), &states_of(&finished.steps), &directory.states(), &directory.state_files())
     {
         failed(format!("the state of the run could not be saved: {error}"), &mut problems);
         outcome = Outcome::Failed;
@@ -216,6 +250,29 @@ fn give_back(refusal: Error, past: Option<&PastRun>, directory: &RunDirectory, t
         tracing::warn!(error = %error.report(), "the run could not be left as it was");
     }
     refusal
+}
+
+fn extractors(plan: &Plan) -> impl Iterator<Item = &str> {
+    plan.steps().iter().filter(|step| step.driver.spec().role == Role::Extract).map(|step| step.id.as_str())
+}
+
+fn states_of(steps: &[StepReport]) -> BTreeMap<&str, &Value> {
+    steps.iter().filter_map(|step| Some((step.id.as_str(), step.state.as_ref()?))).collect()
+}
+
+/// A run that is resumed saves the state that follows from the one it began with: it must be the one that is there.
+fn unchanged_states(states: &state::States, past: &PastRun) -> Result<BTreeMap<String, StateGeneration>> {
+    let changed = states.changed_since(&past.record().states)?;
+    if changed.is_empty() {
+        return Ok(past.record().states.clone());
+    }
+    let steps: Vec<String> = changed.iter().map(|step| format!("`{step}`")).collect();
+    Err(Error::validation(format!(
+        "run {} cannot be resumed: the saved state of {} has changed since it began",
+        past.record().run_id,
+        steps.join(", ")
+    ))
+    .with_hint("run the pipeline anew: it begins with the state that is saved now; `--force` goes on with this one"))
 }
 
 fn open_store(plan: &Plan, options: &RunOptions, directory: &RunDirectory) -> Result<Store> {

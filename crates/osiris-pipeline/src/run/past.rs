@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::ledger::Ledger;
 use super::outcome::Outcome;
 use super::report::StepStatus;
+use super::state::StateGeneration;
 use crate::Plan;
-use crate::diagnostic::looks_secret;
 use crate::file::file_error;
 
 /// The file of a run's record.
@@ -29,7 +29,8 @@ pub struct RunRecord {
     pub pipeline: String,
     /// The pipeline file.
     pub file: Option<PathBuf>,
-    /// The parameters the user gave, by name. A parameter whose name looks secret is not kept.
+    /// The parameters the user gave, by name. One that is secret, by its declaration or its name, is not kept, nor one
+    /// with a known secret in its value.
     pub params: BTreeMap<String, String>,
     /// The parameters that the user gave and that are not kept: a run that is resumed needs them again.
     #[serde(default)]
@@ -46,30 +47,31 @@ pub struct RunRecord {
     pub outcome: Outcome,
     /// What was wrong with the books although no step failed.
     pub problems: Vec<String>,
+    /// Which saved state each extractor began with.
+    #[serde(default)]
+    pub states: BTreeMap<String, StateGeneration>,
 }
 
 impl RunRecord {
     pub(super) fn new(run_id: &str, plan: &Plan, started_at: DateTime<Utc>) -> Self {
         let file =
             plan.pipeline().source.path().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()));
+        let given = plan.options().params.iter();
+        let is_kept =
+            |(name, value): &(&String, &String)| !plan.is_secret_param(name) && plan.redactor().scrub(value) == **value;
         Self {
             run_id: run_id.to_owned(),
             pipeline: plan.name().to_owned(),
             file,
-            params: plan
-                .options()
-                .params
-                .iter()
-                .filter(|(name, _)| !looks_secret(name))
-                .map(|(n, v)| (n.clone(), v.clone()))
-                .collect(),
-            withheld: plan.options().params.keys().filter(|name| looks_secret(name)).cloned().collect(),
+            params: given.clone().filter(is_kept).map(|(name, value)| (name.clone(), value.clone())).collect(),
+            withheld: given.clone().filter(|given| !is_kept(given)).map(|(name, _)| name.clone()).collect(),
             profile: plan.options().profile.clone(),
             dry_run: plan.is_dry_run(),
             started_at,
             finished_at: None,
             outcome: Outcome::Running,
             problems: Vec::new(),
+            states: BTreeMap::new(),
         }
     }
 }

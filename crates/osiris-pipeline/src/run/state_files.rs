@@ -4,8 +4,8 @@
 use std::fs::{self, File};
 use std::path::Path;
 
-use osiris_core::Result;
 use osiris_core::state::named_files;
+use osiris_core::{Result, private};
 use serde_json::Value;
 
 use crate::file::file_error;
@@ -16,7 +16,7 @@ pub(super) fn install(state: &Value, new: &Path, saved: &Path) -> Result<()> {
     if names.is_empty() {
         return Ok(());
     }
-    fs::create_dir_all(saved).map_err(|error| file_error(error, saved))?;
+    private::create_dir_all(saved).map_err(|error| file_error(error, saved))?;
     for name in names {
         let (from, to) = (new.join(&name), saved.join(&name));
         if from.exists() {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use osiris_core::problem::nearest;
 use osiris_core::store::default_memory_limit;
 
-pub use value::{LogFormat, LogLevel, parse_bytes, parse_count};
+pub use value::{LogFormat, LogLevel, parse_bytes, parse_count, parse_duration};
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::environment::Environment;

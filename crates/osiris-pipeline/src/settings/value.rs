@@ -1,6 +1,7 @@
 //! Values of settings as people write them.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 /// What is expected where a number of bytes stands.
 const BYTES: &str = "a size such as `2GB`, `512MiB` or a number of bytes";
@@ -38,6 +39,26 @@ pub fn parse_bytes(text: &str) -> Result<u64, &'static str> {
 /// What was expected instead.
 pub fn parse_count(text: &str) -> Result<usize, &'static str> {
     text.trim().parse().ok().filter(|count| *count > 0).ok_or("a whole number from 1")
+}
+
+/// A length of time: `90`, `90s`, `1.5m`, `2h`, `500ms`. A number alone is seconds.
+///
+/// # Errors
+/// What was expected instead.
+pub fn parse_duration(text: &str) -> Result<Duration, &'static str> {
+    const DURATION: &str = "a length of time such as `90s`, `5m`, `2h` or a number of seconds";
+    let text = text.trim();
+    let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let unit = match unit.trim() {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(DURATION),
+    };
+    let number: f64 = number.parse().map_err(|_| DURATION)?;
+    Duration::try_from_secs_f64(number * unit).map_err(|_| DURATION)
 }
 
 /// From which level on the program logs.

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use osiris_core::{
-    Component, ComponentSpec, ConnectionUse, Error, ExecutionContext, Extract, Extracted, Inputs, NoConnection,
-    Problem, Registry, Result, Role, Secret, Step, TableRef, TableSink, Transform, Write, Written,
+    Component, ComponentSpec, ConnectionUse, DestinationId, Error, ExecutionContext, Extract, Extracted, Inputs,
+    NoConnection, Problem, Registry, Result, Role, Secret, Step, TableRef, TableSink, Transform, Write, Written,
 };
 use osiris_pipeline::{ConnectionsFile, Diagnostics, Environment, Plan, PlanOptions, SourceFile};
 use schemars::JsonSchema;
@@ -97,6 +97,7 @@ pub(crate) struct FileConfig {
     pub(crate) path: String,
     pub(crate) compression: Option<Compression>,
     pub(crate) columns: Option<Vec<String>>,
+    pub(crate) mode: Option<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -121,6 +122,12 @@ impl Component for FileWriter {
 
 #[async_trait]
 impl Write for FileWriter {
+    fn destination(&self, config: &FileConfig, connection: &BaseDir, base: &Path) -> DestinationId {
+        let base = connection.base_dir.as_ref().map_or(base.to_path_buf(), |dir| base.join(dir));
+        let appends = config.mode.as_deref() == Some("append");
+        DestinationId::file(base.join(&config.path)).replaced(!appends)
+    }
+
     async fn write(&self, _: &Step<'_, Self>, _: &TableRef, _: &ExecutionContext) -> Result<Written> {
         Err(Error::unknown("only planned"))
     }

@@ -271,17 +271,24 @@ fn a_component_without_a_connection_refuses_one() {
 }
 
 #[test]
-fn overrides_follow_the_policy_and_are_placed_in_the_pipeline() {
-    let plan = Case::default().plan(&step("host: other, username: root")).unwrap();
+fn s35_a_step_that_goes_elsewhere_is_refused_unless_the_connection_lists_the_field() {
+    let refused = Case::default().refused(&step("host: other, username: root"));
+    assert_eq!(refused.matches("would send the data and secrets of @db.movies elsewhere").count(), 2, "{refused}");
+    assert!(refused.contains("write `overrides: [host]` in @db.movies"), "{refused}");
+    let listed = crate::components::CONNECTIONS.replace("default: true,", "default: true, overrides: [host, user],");
+    let case = Case { connections: Some(&listed), ..Case::default() };
+    let plan = case.plan(&step("host: other, username: root")).unwrap();
     assert_eq!(plan.steps()[0].request.connection.fields()["host"], "other");
     assert_snapshot!(plan.warnings(), @r"
-    warning: `username` overrides the one of @db.movies
-     --> pipeline.yaml:4:80
+    warning: step `a` goes to another address than @db.movies: it sets `host`, `user`
+     --> pipeline.yaml:4:63
       |
     4 |   - {id: a, component: db.extractor, config: {query: q, host: other, username: root}}
-      |                                                                                ^^^^
+      |                                                               ^^^^^
     ");
-    assert_snapshot!(Case::default().refused(&step("port: high")), @r"
+    let listed = crate::components::CONNECTIONS.replace("default: true,", "default: true, overrides: [port],");
+    let case = Case { connections: Some(&listed), ..Case::default() };
+    assert_snapshot!(case.refused(&step("port: high")), @r"
     error: expected a whole number, found a text
      --> pipeline.yaml:4:63
       |

@@ -4,6 +4,7 @@
 
 mod components;
 mod connections;
+mod destinations;
 mod form;
 mod manifest;
 mod params;

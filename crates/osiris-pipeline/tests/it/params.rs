@@ -155,7 +155,7 @@ steps:
     8 |   e: 5
       |      ^
       |
-      = hint: write `key: value`; keys: type, default, enum, required, description
+      = hint: write `key: value`; keys: type, default, enum, required, secret, description
 
     error: `enum` must be a list of values, found an empty one
      --> pipeline.yaml:9:7

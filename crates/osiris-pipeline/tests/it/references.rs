@@ -181,12 +181,12 @@ fn inputs_that_cannot_be_are_refused() {
     let steps = "  - {id: first, component: file.writer, config: {path: o}}\n".to_owned()
         + &extract("a")
         + &extract("b")
-        + r#"  - {id: w, component: file.writer, needs: [a, b], config: {path: o}}
-  - {id: x, component: file.writer, config: {path: o}}
-  - {id: y, component: file.writer, inputs: {t: "${w.table}"}, config: {path: o}}
-  - {id: z, component: file.writer, needs: [w], config: {path: o}}
+        + r#"  - {id: w, component: file.writer, needs: [a, b], config: {path: w}}
+  - {id: x, component: file.writer, config: {path: x}}
+  - {id: y, component: file.writer, inputs: {t: "${w.table}"}, config: {path: y}}
+  - {id: z, component: file.writer, needs: [w], config: {path: z}}
   - {id: e, component: db.extractor, inputs: {t: "${a.table}"}, config: {query: q}}
-  - {id: p, component: file.writer, needs: [a, b], config: {path: o, input_step: c}}
+  - {id: p, component: file.writer, needs: [a, b], config: {path: p, input_step: c}}
 "#;
     assert_snapshot!(refused(&with_steps(&steps)), @r#"
     error: step `first` needs an input, and no step comes before it
@@ -200,7 +200,7 @@ fn inputs_that_cannot_be_are_refused() {
     error: step `w` writes one table and is given 2: a, b
      --> pipeline.yaml:7:48
       |
-    7 |   - {id: w, component: file.writer, needs: [a, b], config: {path: o}}
+    7 |   - {id: w, component: file.writer, needs: [a, b], config: {path: w}}
       |                                                ^
       |
       = hint: say which: `inputs: {table: "${step.table}"}`; the others stay under `needs`
@@ -208,7 +208,7 @@ fn inputs_that_cannot_be_are_refused() {
     error: step `x` needs a table, and the step before it (`w`) makes none
      --> pipeline.yaml:8:10
       |
-    8 |   - {id: x, component: file.writer, config: {path: o}}
+    8 |   - {id: x, component: file.writer, config: {path: x}}
       |          ^
       |
       = hint: name the step whose table it reads: `needs: [step]`
@@ -216,7 +216,7 @@ fn inputs_that_cannot_be_are_refused() {
     error: step `w` writes, so it makes no table
      --> pipeline.yaml:9:49
       |
-    9 |   - {id: y, component: file.writer, inputs: {t: "${w.table}"}, config: {path: o}}
+    9 |   - {id: y, component: file.writer, inputs: {t: "${w.table}"}, config: {path: y}}
       |                                                 ^^^^^^^^^^^^
       |
       = hint: name the step whose table it writes
@@ -224,7 +224,7 @@ fn inputs_that_cannot_be_are_refused() {
     error: step `z` needs a table, and the steps it names make none
       --> pipeline.yaml:10:45
        |
-    10 |   - {id: z, component: file.writer, needs: [w], config: {path: o}}
+    10 |   - {id: z, component: file.writer, needs: [w], config: {path: z}}
        |                                             ^
        |
        = hint: name the step whose table it reads as well
@@ -240,7 +240,7 @@ fn inputs_that_cannot_be_are_refused() {
     error: `c` is not an input of step `p`
       --> pipeline.yaml:12:82
        |
-    12 |   - {id: p, component: file.writer, needs: [a, b], config: {path: o, input_step: c}}
+    12 |   - {id: p, component: file.writer, needs: [a, b], config: {path: p, input_step: c}}
        |                                                                                  ^
        |
        = hint: did you mean `a`?
@@ -251,7 +251,7 @@ fn inputs_that_cannot_be_are_refused() {
 fn input_step_chooses_among_several() {
     let steps = extract("a")
         + &extract("b")
-        + "  - {id: w, component: file.writer, needs: [a, b], config: {path: o, input_step: b}}\n  - {id: v, component: file.writer, config: {path: o, input_step: a}}\n";
+        + "  - {id: w, component: file.writer, needs: [a, b], config: {path: o, input_step: b}}\n  - {id: v, component: file.writer, config: {path: v, input_step: a}}\n";
     let plan = plan(&with_steps(&steps));
     assert_eq!(plan.step("w").unwrap().request.input_step.as_deref(), Some("b"));
     assert_eq!(plan.step("v").unwrap().upstream, [(None, "a".to_owned())]);

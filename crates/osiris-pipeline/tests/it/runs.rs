@@ -8,8 +8,8 @@ use std::time::Duration;
 use arrow::array::{Int64Array, RecordBatch};
 use async_trait::async_trait;
 use osiris_core::{
-    CommitOutcome, Component, ComponentSpec, Error, ExecutionContext, Extract, Extracted, Intent, NoConnection,
-    Registry, Result, Role, Step, TableRef, TableSink, Write, Written,
+    CommitOutcome, Component, ComponentSpec, DestinationId, Error, ExecutionContext, Extract, Extracted, Intent,
+    NoConnection, Registry, Result, Role, Step, TableRef, TableSink, Write, Written,
 };
 use osiris_pipeline::{
     ConnectionsFile, Environment, Outcome, PastRun, Plan, PlanOptions, RunOptions, RunReport, Runs, Silent, SourceFile,
@@ -85,6 +85,10 @@ fn block(path: &Path) {
 
 #[async_trait]
 impl Write for Appender {
+    fn destination(&self, _: &AppenderConfig, _: &NoConnection, _: &Path) -> DestinationId {
+        DestinationId::table(["the world"], "rows")
+    }
+
     async fn write(&self, step: &Step<'_, Self>, input: &TableRef, ctx: &ExecutionContext) -> Result<Written> {
         let special = if step.config().special { self.0.plan.lock().unwrap().pop() } else { None };
         let written = Written::inserted(input.rows());

@@ -20,11 +20,13 @@ fn an_inline_secret_is_refused_and_masked() {
       |
       = hint: put it into osiris_connections.yaml as a variable, and name that connection: `connection: "@db.alias"`
 
-    error: expected a text, found `5`
+    error: `host` would send the data and secrets of @db.movies elsewhere: the connection does not allow it
      --> pipeline.yaml:6:45
       |
     6 |     config: {query: q, password: ***, host: 5}
       |                                             ^
+      |
+      = hint: define another connection with it; or write `overrides: [host]` in @db.movies, where every step may then do so
     "#);
     assert!(!report.contains("hunter2"), "{report}");
 }

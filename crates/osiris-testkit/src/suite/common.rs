@@ -3,6 +3,7 @@
 pub use super::config::{
     drv_004_uses_only_the_resolved_connection, drv_005_reports_every_config_problem_before_any_io,
     drv_006_documents_every_field_and_its_default, drv_027_takes_an_injected_client,
+    drv_031_keeps_a_connections_secrets_at_its_address,
 };
 pub use super::errors::{
     crt_007_reports_a_connection_failure_as_event_and_category, drv_003_fails_loudly_and_names_the_step,

@@ -1,7 +1,8 @@
 //! Rules about configuration and connection: what is checked before anything is opened.
 
 use jsonschema::validator_for;
-use osiris_core::{ConfigSchema, ConnectionUse, ErrorKind, Problem, ResolvedConnection, event};
+use osiris_core::connection::{self, OverridePolicy};
+use osiris_core::{ConfigSchema, ConnectionRef, ConnectionUse, ErrorKind, Problem, ResolvedConnection, event};
 use serde_json::{Map, Value, json};
 
 use crate::alone::{Alone, is_second};
@@ -135,6 +136,32 @@ fn all_wrong(schema: &ConfigSchema, config: &Value) -> Result<(Value, Vec<String
         }
     }
     Ok((wrong, names))
+}
+
+/// DRV-031: no step can send a connection's secrets elsewhere unless the connection lists the field: what is called an address is
+/// marked as one or not at all, and every mark has a meaning.
+///
+/// # Errors
+/// What was seen instead.
+pub async fn drv_031_keeps_a_connections_secrets_at_its_address<S: Subject>(trial: &Trial<S>) -> Outcome {
+    let bench = trial.bench()?;
+    let schema = trial.driver(&bench)?.connection_schema();
+    let reference = "@family.alias".parse::<ConnectionRef>()?;
+    for (field, json) in schema.fields() {
+        if let Some(mark) = json["x-override"].as_str() {
+            ensure!(OverridePolicy::is_mark(mark), "`x-override` of `{field}` is `{mark}`, which means nothing");
+        }
+        if !schema.is_secret(field) && !OverridePolicy::is_called_an_address(field) {
+            continue;
+        }
+        let step = Map::from_iter([(field.to_owned(), json!("elsewhere"))]);
+        let (_, problems) = connection::resolve(&reference, &Map::new(), &step, schema, &|_| None);
+        ensure!(
+            problems.iter().any(Problem::is_error),
+            "any step may set `{field}` of its connection: mark it as `x-override: address`"
+        );
+    }
+    Ok(Verdict::Holds)
 }
 
 /// DRV-006: every field is documented, an optional one with its default, and the required ones suffice.

@@ -100,6 +100,39 @@ pub async fn drv_026_writes_nothing_in_a_dry_run<S: Destination>(trial: &Trial<S
     dry_run_finds_faults(trial).await
 }
 
+/// DRV-030: a writer states its destination: the same in every mode, another for another place, and whether it replaces what is
+/// there.
+///
+/// # Errors
+/// What was seen instead.
+pub async fn drv_030_states_its_destination<S: Destination>(trial: &Trial<S>) -> Outcome {
+    let job = trial.job(3).await?;
+    let bench = trial.bench()?;
+    let driver = trial.driver(&bench)?;
+    let fields = job.connection.as_object().cloned().unwrap_or_default();
+    let connection = osiris_core::ResolvedConnection::from_fields(fields, driver.connection_schema());
+    let stated = |config: &Value| {
+        driver
+            .destination(config, &connection, trial.place().path())
+            .ok_or_else(|| Violation::new(format!("no destination is stated for {config}")))
+    };
+    let plain = stated(&job.config)?;
+    let other = stated(&trial.subject().with_other_destination(job.config.clone()))?;
+    ensure!(!plain.is_same_as(&other), "two destinations are stated to be the same: {plain} and {other}");
+    for mode in trial.subject().modes() {
+        let destination = stated(&trial.subject().with_mode(job.config.clone(), mode))?;
+        ensure!(destination.is_same_as(&plain), "{}: another destination, {destination}", mode.as_str());
+        let replaces = mode == Mode::Overwrite;
+        ensure!(
+            destination.replaces() == replaces,
+            "{}: it states that it {} what is there",
+            mode.as_str(),
+            if replaces { "keeps" } else { "replaces" }
+        );
+    }
+    Ok(Verdict::Holds)
+}
+
 /// DRV-028: thousands of rows take far fewer round trips than there are rows.
 ///
 /// # Errors

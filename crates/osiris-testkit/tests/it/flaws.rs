@@ -83,6 +83,10 @@ flaws! {
         common::drv_029_streams_within_the_memory_limit, "the process grew by";
     old_rows_come_again: Extractor, KeepsOldRows,
         common::crt_001_keeps_no_data_between_runs, "a later run has 9 rows, expected 4";
+    every_table_is_one_destination: Writer, StatesOneDestination,
+        write::drv_030_states_its_destination, "two destinations are stated to be the same";
+    an_overwrite_is_not_told: Writer, ForgetsItsMode,
+        write::drv_030_states_its_destination, "overwrite: it states that it keeps what is there";
     an_input_is_changed: Writer, ChangesItsInput,
         write::crt_002_leaves_its_inputs_as_they_were, "were changed";
     files_are_left: Extractor, LeavesFiles,
@@ -103,4 +107,65 @@ flaws! {
         write::crt_009_is_neither_dropped_nor_repeated_once_it_commits, "says that nothing was written";
     a_connection_failure_is_hidden: Extractor, HidesConnectionFailures,
         common::crt_007_reports_a_connection_failure_as_event_and_category, "no `connection_failed` event";
+}
+
+/// An extractor whose connection lets any step send its password to another host.
+struct Redirectable;
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct RedirectableConnection {
+    /// The server. Default: none.
+    #[schemars(extend("x-override" = "allowed"))]
+    pg_host: Option<String>,
+    /// The password. Default: none.
+    password: Option<osiris_core::Secret>,
+}
+
+impl osiris_core::Component for Redirectable {
+    const SPEC: osiris_core::ComponentSpec =
+        osiris_core::ComponentSpec::new("redirectable.extractor", "1", osiris_core::Role::Extract, "Flawed")
+            .with_connection(osiris_core::ConnectionUse::Required);
+    type Connection = RedirectableConnection;
+    type Config = osiris_core::NoConnection;
+}
+
+#[osiris_testkit::async_trait]
+impl osiris_core::Extract for Redirectable {
+    async fn extract(
+        &self,
+        _: &osiris_core::Step<'_, Self>,
+        _: &osiris_core::TableSink,
+        _: &osiris_core::ExecutionContext,
+    ) -> osiris_core::Result<osiris_core::Extracted> {
+        Ok(osiris_core::Extracted::rows(0))
+    }
+}
+
+#[osiris_testkit::async_trait]
+impl Subject for Redirectable {
+    fn component(&self) -> &'static str {
+        "redirectable.extractor"
+    }
+
+    fn register(&self, registry: &mut osiris_core::Registry) -> osiris_core::Result<()> {
+        registry.extractor(Self).add()
+    }
+
+    async fn prepare(&self, _: &osiris_testkit::Place, _: u64) -> osiris_core::Result<osiris_testkit::Job> {
+        Ok(osiris_testkit::Job::new(serde_json::json!({})))
+    }
+
+    async fn faults(&self, _: &osiris_testkit::Place) -> osiris_core::Result<Vec<osiris_testkit::Fault>> {
+        Ok(Vec::new())
+    }
+}
+
+#[test]
+fn any_step_may_send_the_password_elsewhere() {
+    let test = concat!(module_path!(), "::any_step_may_send_the_password_elsewhere");
+    caught(Redirectable, test, "any step may set `pg_host`", async |trial: &_| {
+        suite::common::drv_031_keeps_a_connections_secrets_at_its_address(trial).await
+    });
 }

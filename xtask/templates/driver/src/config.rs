@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 pub struct SampleConnection {
     /// The directory that holds the tables, one text file each: an absolute path.
     #[serde(deserialize_with = "absolute_path")]
-    #[schemars(extend("x-override" = "allowed"))]
+    #[schemars(extend("x-override" = "address"))]
     pub directory: PathBuf,
 }
 

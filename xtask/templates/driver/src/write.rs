@@ -1,12 +1,13 @@
 //! `sample.writer`: the rows of a table into the destination, all or nothing.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use osiris_core::{
-    Catalog, Component, ComponentSpec, ConnectionUse, Discover, Doctor, Error, ExecutionContext, Health, Intent,
-    Problem, Result, Role, Step, TableRef, TableSchema, Write, Written,
+    Catalog, Component, ComponentSpec, ConnectionUse, DestinationId, Discover, Doctor, Error, ExecutionContext, Health,
+    Intent, Problem, Result, Role, Step, TableRef, TableSchema, Write, Written,
 };
 
 use crate::client::{self, Client, Connect, blocking};
@@ -63,6 +64,14 @@ impl Component for SampleWriter {
 
 #[async_trait]
 impl Write for SampleWriter {
+    fn destination(&self, config: &WriterConfig, connection: &SampleConnection, _: &Path) -> DestinationId {
+        let directory = connection.directory.canonicalize();
+        let directory = directory.as_deref().unwrap_or(&connection.directory);
+        DestinationId::file(directory.join(format!("{}.txt", config.table)))
+            .named_by("table")
+            .replaced(config.mode == WriteMode::Overwrite)
+    }
+
     async fn write(&self, step: &Step<'_, Self>, input: &TableRef, ctx: &ExecutionContext) -> Result<Written> {
         let config = step.config();
         ctx.rejects().set_limit(config.max_rejects);

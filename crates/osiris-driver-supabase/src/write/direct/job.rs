@@ -142,9 +142,7 @@ async fn refuse_nulls(job: &Job<'_>, table: &TableName, columns: &[&str]) -> Res
 fn show_ddl(job: &Job<'_>, table: &TableName, ddl: &Ddl) -> Result<()> {
     let Ddl::Statement(sql) = ddl else { return Ok(()) };
     job.ctx.log_event(event::TABLE_DDL_PLANNED, json!({"table": table.to_string()}));
-    let path = job.ctx.artifacts_dir()?.join("ddl_plan.sql");
-    std::fs::write(&path, format!("{sql};\n"))?;
-    job.ctx.log_artifact("ddl_plan", &path);
+    job.ctx.write_artifact("ddl_plan", "ddl_plan.sql", &format!("{sql};\n"))?;
     Ok(())
 }
 

@@ -28,9 +28,7 @@ const DOING: &str = "changing the table";
 /// When they cannot be written there.
 pub(super) fn show(ctx: &ExecutionContext, table: &str, sql: &str) -> Result<()> {
     ctx.log_event(event::TABLE_DDL_PLANNED, json!({"table": table}));
-    let path = ctx.artifacts_dir()?.join("ddl_plan.sql");
-    std::fs::write(&path, format!("{sql};\n"))?;
-    ctx.log_artifact("ddl_plan", &path);
+    ctx.write_artifact("ddl_plan", "ddl_plan.sql", &format!("{sql};\n"))?;
     Ok(())
 }
 

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use osiris_core::{
-    Component, ComponentSpec, ConnectionUse, Error, ExecutionContext, Intent, Problem, Result, Role, Step, TableRef,
-    Write, Written,
+    Component, ComponentSpec, ConnectionUse, DestinationId, Error, ExecutionContext, Intent, Problem, Result, Role,
+    Step, TableRef, Write, Written,
 };
 use osiris_testkit::Rows;
 use schemars::JsonSchema;
@@ -75,6 +75,13 @@ impl Drop for Beside {
 
 #[async_trait]
 impl Write for LinesWriter {
+    fn destination(&self, config: &WriterConfig, connection: &LinesConnection, _: &Path) -> DestinationId {
+        let table = if self.has(Flaw::StatesOneDestination) { "table" } else { &config.table };
+        DestinationId::file(connection.directory.join(table))
+            .named_by("table")
+            .replaced(config.mode.as_deref() != Some("append") && !self.has(Flaw::ForgetsItsMode))
+    }
+
     async fn write(&self, step: &Step<'_, Self>, input: &TableRef, ctx: &ExecutionContext) -> Result<Written> {
         let (config, connection) = (step.config(), step.connection());
         if !connection.directory.is_dir() {

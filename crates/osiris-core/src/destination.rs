@@ -1,0 +1,157 @@
+//! What a writer writes to, in a form that two steps can be compared by: two that write the same place in any spelling are seen
+//! before either has written a row.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// What kind of place it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    File,
+    Directory,
+    Stream,
+    Table,
+}
+
+/// The identity of a destination.
+///
+/// Paths are compared as they are given: resolved, with no `..`, link or relative part left. A table is known by every name of its
+/// server that the connection tells, since two steps may reach it over different protocols.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DestinationId {
+    kind: Kind,
+    path: Option<PathBuf>,
+    names: Vec<String>,
+    shown: String,
+    field: &'static str,
+    replaces: bool,
+}
+
+impl DestinationId {
+    /// A file at a resolved path.
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Self::at_path(Kind::File, path.into())
+    }
+
+    /// A directory that is the writer's own, with everything below it, at a resolved path.
+    pub fn directory(path: impl Into<PathBuf>) -> Self {
+        Self::at_path(Kind::Directory, path.into())
+    }
+
+    fn at_path(kind: Kind, path: PathBuf) -> Self {
+        let shown = path.display().to_string();
+        Self { kind, path: Some(path), names: Vec::new(), shown, field: "path", replaces: false }
+    }
+
+    /// The standard output of the process.
+    pub fn standard_output() -> Self {
+        let shown = "the standard output".to_owned();
+        Self { kind: Kind::Stream, path: None, names: vec![shown.clone()], shown, field: "path", replaces: false }
+    }
+
+    /// A table, by the names that its server (and database, where a server has several) is known by, best first, and its own name
+    /// with its schema.
+    pub fn table<S: Into<String>>(servers: impl IntoIterator<Item = S>, table: &str) -> Self {
+        let servers: Vec<String> = servers.into_iter().map(Into::into).collect();
+        let shown = match servers.first() {
+            Some(server) => format!("{table} on {server}"),
+            None => table.to_owned(),
+        };
+        let names = servers.iter().map(|server| format!("{server}\n{table}")).collect();
+        Self { kind: Kind::Table, path: None, names, shown, field: "table", replaces: false }
+    }
+
+    /// The field of the configuration that names it, for messages. Default: `path` or `table`.
+    #[must_use]
+    pub fn named_by(mut self, field: &'static str) -> Self {
+        self.field = field;
+        self
+    }
+
+    /// Whether what is there goes: what another step has written, too.
+    #[must_use]
+    pub fn replaced(mut self, replaces: bool) -> Self {
+        self.replaces = replaces;
+        self
+    }
+
+    /// A server by host and port, in one spelling: a name of this machine is as good as another.
+    pub fn server(host: &str, port: u16) -> String {
+        let host = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.').to_ascii_lowercase();
+        let is_loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        format!("{}:{port}", if is_loopback { "localhost" } else { &host })
+    }
+
+    /// Whether a row that one writes is a row that the other may touch.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        match (&self.path, &other.path) {
+            (Some(ours), Some(theirs)) => ours == theirs || self.contains(theirs) || other.contains(ours),
+            _ => self.names.iter().any(|name| other.names.contains(name)),
+        }
+    }
+
+    fn contains(&self, path: &Path) -> bool {
+        self.kind == Kind::Directory && self.path.as_deref().is_some_and(|directory| path.starts_with(directory))
+    }
+
+    /// Whether what is there goes.
+    pub fn replaces(&self) -> bool {
+        self.replaces
+    }
+
+    /// Whether only one can write it at a time: a database keeps its writers apart itself.
+    pub fn has_one_writer(&self) -> bool {
+        self.kind != Kind::Table
+    }
+
+    /// The field of the configuration that names it.
+    pub fn field(&self) -> &'static str {
+        self.field
+    }
+
+    /// `file`, `directory`, `stream` or `table`.
+    pub fn kind(&self) -> &'static str {
+        match self.kind {
+            Kind::File => "file",
+            Kind::Directory => "directory",
+            Kind::Stream => "stream",
+            Kind::Table => "table",
+        }
+    }
+}
+
+impl fmt::Display for DestinationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_all_that_is_below_it() {
+        let directory = DestinationId::directory("/out/parts");
+        assert!(directory.is_same_as(&DestinationId::file("/out/parts/part-00001.csv")));
+        assert!(DestinationId::file("/out/parts/part-00001.csv").is_same_as(&directory));
+        assert!(!directory.is_same_as(&DestinationId::file("/out/parts.csv")));
+        assert!(!DestinationId::file("/out").is_same_as(&DestinationId::file("/out/a")));
+    }
+
+    #[test]
+    fn a_table_is_known_by_any_name_of_its_server() {
+        let both = DestinationId::table(["https://h", "localhost:5432/db"], "public.t");
+        assert!(both.is_same_as(&DestinationId::table(["localhost:5432/db"], "public.t")));
+        assert!(!both.is_same_as(&DestinationId::table(["localhost:5432/db"], "public.u")));
+        assert!(!both.is_same_as(&DestinationId::table(["localhost:5433/db"], "public.t")));
+        assert_eq!(both.to_string(), "public.t on https://h");
+    }
+
+    #[test]
+    fn one_server_has_one_spelling() {
+        let names = ["localhost", "127.0.0.1", "[::1]", "LOCALHOST."].map(|host| DestinationId::server(host, 1));
+        assert!(names.iter().all(|name| name == "localhost:1"), "{names:?}");
+        assert_eq!(DestinationId::server("DB.Example.com.", 2), "db.example.com:2");
+    }
+}

@@ -1,0 +1,69 @@
+//! One writer of a file at a time: a lock beside the target, held from before its old content is read until the new one has its name.
+//!
+//! The lock is the operating system's, in a file `.<name>.osiris-lock` that goes with it. Where a file system has no locks, an append
+//! still finds out at the end that somebody else was there: see [`commit`](crate::commit).
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use osiris_core::lock::{Asked, FileLock, Holder, LockFile};
+use osiris_core::{Error, Result};
+
+use crate::error::io_error;
+
+const SUFFIX: &str = ".osiris-lock";
+
+/// How long a writer waits for another one before it fails, to be tried again as its step says.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// The right to write a file or directory. None where the file system has no locks.
+pub(crate) struct TargetLock {
+    _lock: Option<FileLock>,
+}
+
+impl TargetLock {
+    /// Takes the lock of a resolved target, whose directory is there.
+    ///
+    /// # Errors
+    /// Another writer has it for longer than this one waits, which may be tried again; or its file cannot be made.
+    pub(crate) async fn take(target: &Path, name: &str) -> Result<Self> {
+        Self::within(target, name, LONGEST_WAIT).await
+    }
+
+    async fn within(target: &Path, name: &str, limit: Duration) -> Result<Self> {
+        let path = lock_file(target);
+        let asked = FileLock::wait(&path, LockFile::Transient, &Holder::this_process(), Some(limit)).await;
+        match asked.map_err(|error| io_error("cannot be written", name, error))? {
+            Asked::Ours(lock) => Ok(Self { _lock: Some(lock) }),
+            Asked::Unsupported => Ok(Self { _lock: None }),
+            Asked::Held(holder) => {
+                let who = holder.map_or_else(|| "it does not say which".to_owned(), |holder| holder.to_string());
+                Err(Error::timeout(format!("`{name}` is being written by another process: {who}"))
+                    .with_hint("wait until it has ended; nothing was written"))
+            }
+        }
+    }
+}
+
+fn lock_file(target: &Path) -> PathBuf {
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    target.with_file_name(format!(".{name}{SUFFIX}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn s11_a_second_writer_waits_and_then_may_try_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("a.csv");
+        let first = TargetLock::take(&target, "a.csv").await.unwrap();
+        let refused = TargetLock::within(&target, "a.csv", Duration::ZERO).await.err().unwrap();
+        assert!(refused.is_retryable());
+        assert!(refused.message().contains(&format!("process {}", std::process::id())), "{refused}");
+        let (second, ()) = tokio::join!(TargetLock::take(&target, "a.csv"), async { drop(first) });
+        drop(second.unwrap());
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "no lock file is left");
+    }
+}
