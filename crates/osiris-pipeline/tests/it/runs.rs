@@ -205,7 +205,7 @@ async fn s3_when_the_ledger_cannot_be_written_what_runs_is_waited_for_and_nothin
     assert_eq!(statuses(&report), [StepStatus::Done, StepStatus::Done, StepStatus::Done]);
     assert_eq!((report.outcome, bench.writes()), (Outcome::Failed, 2));
     // The record of commits has what the ledger lacks.
-    std::fs::remove_dir_all(bench.past().directory().join("ledger.json")).unwrap();
+    std::fs::remove_dir_all(report.directory.join("ledger.json")).unwrap();
     let resumed = bench.resume(&parallel, false).await.unwrap();
     assert_eq!(statuses(&resumed), [StepStatus::Reused; 3]);
     assert_eq!((resumed.outcome, bench.writes(), bench.world.asked.load(SeqCst)), (Outcome::Done, 2, 0));
