@@ -1,6 +1,8 @@
 //! Processes: what one printed, and one that is stopped in the middle.
 
+use std::io::Read;
 use std::process::{Child, Command, Output, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 pub use rustix::process::Signal;
@@ -99,14 +101,38 @@ impl Running {
     /// # Panics
     /// When it takes too long.
     #[track_caller]
-    pub fn ended(mut self) -> Ended {
+    pub fn ended(self) -> Ended {
+        self.ended_within(DEADLINE).expect("it does not end")
+    }
+
+    /// Polls until it has ended; nothing, and the process is killed, when that takes longer than `limit`.
+    pub fn ended_within(mut self, limit: Duration) -> Option<Ended> {
         let begun = Instant::now();
+        // Somebody has to read while it runs, or it waits for ever with a full pipe.
+        let mut child = self.0.take()?;
+        let stdout = drain(child.stdout.take());
+        let stderr = drain(child.stderr.take());
+        self.0 = Some(child);
         while !self.has_ended() {
-            assert!(begun.elapsed() < DEADLINE, "it does not end");
+            if begun.elapsed() > limit {
+                return None;
+            }
             std::thread::sleep(Duration::from_millis(2));
         }
-        Ended::of(self.0.take().unwrap().wait_with_output().unwrap())
+        let status = self.0.take()?.wait().unwrap();
+        Some(Ended::of(Output { status, stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() }))
     }
+}
+
+/// Reads a pipe to its end, on a thread of its own.
+fn drain(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut text = Vec::new();
+        if let Some(mut pipe) = pipe {
+            pipe.read_to_end(&mut text).unwrap();
+        }
+        text
+    })
 }
 
 impl Drop for Running {

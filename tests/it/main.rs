@@ -4,6 +4,7 @@
 
 mod direct;
 mod exit_codes;
+mod faults;
 mod flights;
 mod graphql;
 mod identity;
