@@ -8,6 +8,7 @@ mod debian;
 mod docs;
 mod download;
 mod duckdb;
+mod faults;
 mod fuzz;
 mod native;
 mod new_driver;
@@ -33,6 +34,9 @@ cargo xtask <task>
 
   test-drivers [--driver NAME] [--services auto|required|skip]
                         run every test, or those of one driver; the services they need are found or installed
+  test-drivers --faults [--seed N] [--repeats N] [--minutes N] [--only NAME,...]
+                        the whole fault matrix, which takes up to an hour: kills, signals, broken links, full disks, restarts
+                        of servers, two runs at once; prints what was lost, doubled or left behind
   ci [--only PHASE] [--list]
                         everything that must hold before a change is merged
   duckdb [--bundled]    link the library that the DuckDB project has built (seconds) instead of compiling DuckDB (20 to 40

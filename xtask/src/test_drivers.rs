@@ -6,14 +6,17 @@ use crate::args::Args;
 use crate::duckdb::Build;
 use crate::private::Private;
 use crate::services::{self, Mode};
-use crate::{Outcome, shell, tools, workspace};
+use crate::{Outcome, faults, shell, tools, workspace};
 
 /// Names the services whose tests are left out, for the tests themselves.
-const SKIPPED: &str = "OSIRIS_TEST_SKIPPED_SERVICES";
+pub(crate) const SKIPPED: &str = "OSIRIS_TEST_SKIPPED_SERVICES";
 
 pub(crate) fn main(mut args: Args) -> Outcome {
     let driver = args.option("--driver")?;
     let mode = Mode::parse(args.option("--services")?.as_deref())?;
+    if args.flag("--faults") {
+        return faults::main(args, mode);
+    }
     args.finish()?;
     run(driver.as_deref(), mode, None)
 }

@@ -51,22 +51,28 @@ pub(super) struct Rest {
     gateway: Gateway,
 }
 
+/// Every target.
+pub(super) const NAMES: [&str; 5] = ["CSV", "Parquet", "MariaDB", "PostgreSQL", "REST"];
+
 impl Target {
-    /// All that can be had here.
-    pub(super) async fn all() -> Vec<Self> {
-        let mut all = vec![Self::Csv, Self::Parquet];
-        all.extend(Mariadb::start().await.unwrap().map(Self::Mariadb));
-        all.extend(Postgres::start().await.unwrap().map(Self::Postgres));
-        if let Some(server) = Postgres::start().await.unwrap()
-            && let Some(api) = Postgrest::start(&server).await.unwrap()
-        {
-            server.execute(&create("")).await.unwrap();
-            server.execute("GRANT ALL ON rows TO service_role").await.unwrap();
-            api.reload().await.unwrap();
-            let gateway = Gateway::start(&api).unwrap();
-            all.push(Self::Rest(Box::new(Rest { server, _api: api, gateway })));
+    /// The one of that name, when it can be had here.
+    pub(super) async fn named(name: &str) -> Option<Self> {
+        match name {
+            "CSV" => Some(Self::Csv),
+            "Parquet" => Some(Self::Parquet),
+            "MariaDB" => Mariadb::start().await.unwrap().map(Self::Mariadb),
+            "PostgreSQL" => Postgres::start().await.unwrap().map(Self::Postgres),
+            "REST" => {
+                let server = Postgres::start().await.unwrap()?;
+                let api = Postgrest::start(&server).await.unwrap()?;
+                server.execute(&create("")).await.unwrap();
+                server.execute("GRANT ALL ON rows TO service_role").await.unwrap();
+                api.reload().await.unwrap();
+                let gateway = Gateway::start(&api).unwrap();
+                Some(Self::Rest(Box::new(Rest { server, _api: api, gateway })))
+            }
+            other => panic!("there is no target {other}"),
         }
-        all
     }
 
     pub(super) fn name(&self) -> &'static str {
