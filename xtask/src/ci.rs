@@ -142,7 +142,7 @@ fn advisories() -> Outcome {
         println!("NOT CHECKED: advisories, because their database cannot be reached from here");
         return Ok(());
     }
-    shell::run(&mut deny(&["--locked", "check", "--disable-fetch", "advisories"]))
+    shell::run(&mut deny(&["--locked", "--offline", "check", "advisories"]))
 }
 
 #[cfg(test)]
