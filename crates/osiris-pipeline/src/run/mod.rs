@@ -174,7 +174,7 @@ pub async fn run(
         .with_commit_log(Arc::clone(&commits) as _)
         .with_commit_limits(options.commit_limits)
         .with_state_files(directory.state_files(), states.files());
-    let scheduler = Scheduler::new(plan, &context, &directory, &commits, &states, observer, options, started);
+    let scheduler = Scheduler::new(plan, &context, &directory, &commits, &states, observer, options).since(started);
     let finished = match scheduler.run(resume).await {
         Ok(finished) => finished,
         Err(refusal) => return Err(give_back(refusal, resume, &directory, &telemetry)),

@@ -55,7 +55,6 @@ impl<'a> Scheduler<'a> {
         states: &'a States,
         observer: &'a dyn Observer,
         options: &'a RunOptions,
-        started: Instant,
     ) -> Self {
         let reports = plan.steps().iter().map(|step| (step.id.clone(), StepReport::skipped(step)));
         let reports = reports.collect();
@@ -68,11 +67,17 @@ impl<'a> Scheduler<'a> {
             observer,
             options,
             edges: DirectEdges::default(),
-            started,
+            started: Instant::now(),
             tables: BTreeMap::new(),
             reports,
             problems: Vec::new(),
         }
+    }
+
+    /// Counts the time of the run from here.
+    pub(super) fn since(mut self, started: Instant) -> Self {
+        self.started = started;
+        self
     }
 
     /// Runs everything that can be run. Whatever happens to a step or to the run directory, what runs is waited for: nothing is
