@@ -151,7 +151,9 @@ pub async fn drv_031_keeps_a_connections_secrets_at_its_address<S: Subject>(tria
         if let Some(mark) = json["x-override"].as_str() {
             ensure!(OverridePolicy::is_mark(mark), "`x-override` of `{field}` is `{mark}`, which means nothing");
         }
-        if !schema.is_secret(field) && !OverridePolicy::is_called_an_address(field) {
+        // What only narrows where the connection leads sends nothing elsewhere.
+        let narrows = OverridePolicy::of(field, schema) == OverridePolicy::Narrowed;
+        if narrows || (!schema.is_secret(field) && !OverridePolicy::is_called_an_address(field)) {
             continue;
         }
         let step = Map::from_iter([(field.to_owned(), json!("elsewhere"))]);
