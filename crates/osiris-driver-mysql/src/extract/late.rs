@@ -1,8 +1,8 @@
 //! Rows that are committed late: transactions that were open when the bound of a run was taken may have written smaller values, which
 //! no later run would read. They are waited for.
 //!
-//! `information_schema.innodb_trx` is a copy that InnoDB renews at most ten times a second. That our own transaction is in it, which
-//! began together with the bound, proves that the copy is not older. Seeing the transactions of others needs PROCESS.
+//! `information_schema.innodb_trx` is a copy that InnoDB renews only after nobody has read it for a tenth of a second. That our own
+//! transaction is in it, which began together with the bound, proves that the copy is not older. Seeing the transactions of others needs PROCESS.
 //! <https://dev.mysql.com/doc/refman/8.4/en/information-schema-innodb-trx-table.html>
 
 use std::collections::BTreeSet;
@@ -14,10 +14,10 @@ use tokio::time::Instant;
 use crate::client::Session;
 
 const DOING: &str = "looking for open transactions";
-/// How often it is looked again.
-const INTERVAL: Duration = Duration::from_millis(60);
-/// After so long without our own transaction in the copy nothing can be said.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// How often it is looked again: not so often that the copy stays as it is.
+const INTERVAL: Duration = Duration::from_millis(150);
+/// For so long our own transaction is looked for in the copy, which others may keep from being renewed by reading it.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A transaction that may have written rows: its connection, and when it began.
 type Writer = (String, String);
@@ -26,9 +26,9 @@ type Writer = (String, String);
 /// when the server does not tell.
 ///
 /// # Errors
-/// What the server says, but that the account may not ask.
+/// What the server says, but that the account may not ask; or its list of transactions is older than the read view and stays so.
 pub(super) async fn open(session: &mut Session, limit: Duration) -> Result<Option<BTreeSet<Writer>>> {
-    let deadline = Instant::now() + PATIENCE.min(limit);
+    let deadline = Instant::now() + PATIENCE.max(limit);
     if is_replica(session).await? {
         return Ok(None);
     }
@@ -38,7 +38,9 @@ pub(super) async fn open(session: &mut Session, limit: Duration) -> Result<Optio
             return Ok(Some(writers));
         }
         if Instant::now() >= deadline {
-            return Ok(None);
+            return Err(Error::timeout("the server's list of open transactions stays out of date while others read it").with_hint(
+                "stop what reads information_schema.innodb_trx all the time, or set `lag` in `cursor` to read behind the saved value",
+            ));
         }
         tokio::time::sleep(INTERVAL).await;
     }
