@@ -77,6 +77,29 @@ fn s2_an_append_that_took_place_before_a_crash_is_not_repeated() {
 }
 
 #[test]
+fn s2_a_new_run_does_not_write_again_what_a_failed_one_wrote() {
+    let project = appended_and_failed();
+    std::fs::create_dir(project.path("later")).unwrap();
+    let once = format!("{HEAD}0,z,5\n{ROWS}");
+    for (end, what) in [(true, "wrote to"), (false, "may have written to")] {
+        if !end {
+            forget_the_end(&project.runs()[0]);
+        }
+        let refused = project.run(&["run", "pipeline.yaml"]).with_code(2);
+        assert!(refused.stderr.contains("failed after its step `load`"), "{}", refused.stderr);
+        assert!(refused.stderr.contains(what) && refused.stderr.contains("--force"), "{}", refused.stderr);
+        assert!(refused.stderr.contains("`osiris run --resume "), "{}", refused.stderr);
+        assert_eq!((project.read("out.csv"), project.runs().len()), (once.clone(), 1));
+    }
+    project.run(&["run", "--dry-run", "pipeline.yaml"]).with_code(0);
+    project.run(&["run", "--resume"]).with_code(0);
+    assert_eq!(project.read("out.csv"), once);
+    // All is well now: the next run has rows of its own.
+    project.run(&["run", "pipeline.yaml"]).with_code(0);
+    assert_eq!(project.read("out.csv"), format!("{once}{ROWS}"));
+}
+
+#[test]
 fn s2_an_append_that_did_not_take_place_is_made() {
     let project = appended_and_failed();
     forget_the_end(&project.runs()[0]);

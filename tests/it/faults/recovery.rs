@@ -47,8 +47,13 @@ impl Recovery {
                     let _ = writeln!(story, "the rows are there: done");
                     return;
                 }
-                let resumes = ended.stderr.contains("--resume") && !ended.stderr.contains("--force");
-                first = if resumes { vec!["run", "--resume"] } else { vec!["run", "pipeline.yaml", "--force"] };
+                first = if ended.stderr.contains("goes on where it failed") {
+                    vec!["run", "--resume"]
+                } else if ended.stderr.contains("--resume") {
+                    vec!["run", "--resume", "--force"]
+                } else {
+                    vec!["run", "pipeline.yaml", "--force"]
+                };
             } else if ended.code == 2 {
                 // There is nothing to resume: begin again.
                 first = vec!["run", "pipeline.yaml"];

@@ -120,9 +120,9 @@ pub(crate) struct RunArgs {
     /// Go on with a run that failed: this one, or the latest. Finished steps are not run again
     #[arg(long, value_name = "RUN")]
     pub(crate) resume: Option<Option<String>>,
-    /// With --resume: run a step again although it may have written its rows already, and go on with a run that a later one has
-    /// overtaken. Rows that are there are written twice
-    #[arg(long, requires = "resume")]
+    /// Run although an earlier run, which failed, has written the same rows already or may have; with --resume also one that a later
+    /// run has overtaken. Rows that are there are written twice
+    #[arg(long)]
     pub(crate) force: bool,
     /// Wait while another process runs the same pipeline, so long at most (`90s`, `5m`, `2h`) or until it has ended; without this
     /// flag a second run is refused

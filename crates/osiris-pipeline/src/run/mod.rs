@@ -11,6 +11,7 @@ mod ledger;
 mod outcome;
 mod past;
 mod rejects;
+mod repeat;
 mod report;
 mod root;
 mod schedule;
@@ -78,7 +79,7 @@ pub struct RunOptions {
     pub cancel: CancellationToken,
     /// How long that may take.
     pub commit_limits: CommitLimits,
-    /// In a resumed run, whether a step runs again although it may have written its rows already.
+    /// Whether a step runs again although an earlier run, which failed, has written its rows already or may have.
     pub force: bool,
 }
 
@@ -133,7 +134,7 @@ impl Observer for Silent {}
 /// and that have not changed since, are not run again.
 ///
 /// # Errors
-/// When the run cannot begin: no directory, no store, another process in it, or a run to resume that may have written what would be
+/// When the run cannot begin: no directory, no store, another process in it, or an earlier run that may have written what would be
 /// written again. What happens to steps is in the report.
 pub async fn run(
     plan: &Plan,
@@ -151,6 +152,9 @@ pub async fn run(
         false => Some(states.lock(&holder, options.wait, &options.cancel, observer).await?),
     };
     source::check(plan, &states, &options.root)?;
+    if resume.is_none() && !plan.is_dry_run() && !options.force {
+        repeat::refuse(&Runs::below(&options.root), plan)?;
+    }
     let directory = match resume {
         Some(past) => {
             let began_with = match options.force {

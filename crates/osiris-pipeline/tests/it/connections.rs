@@ -289,6 +289,12 @@ fn s35_a_step_that_goes_elsewhere_is_refused_unless_the_connection_lists_the_fie
     let listed = crate::components::CONNECTIONS.replace("default: true,", "default: true, overrides: [port],");
     let case = Case { connections: Some(&listed), ..Case::default() };
     assert_snapshot!(case.refused(&step("port: high")), @r"
+    warning: step `a` goes to another address than @db.movies: it sets `port`
+     --> pipeline.yaml:4:63
+      |
+    4 |   - {id: a, component: db.extractor, config: {query: q, port: high}}
+      |                                                               ^^^^
+
     error: expected a whole number, found a text
      --> pipeline.yaml:4:63
       |

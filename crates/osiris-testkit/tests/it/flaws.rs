@@ -88,7 +88,7 @@ flaws! {
     an_overwrite_is_not_told: Writer, ForgetsItsMode,
         write::drv_030_states_its_destination, "overwrite: it states that it keeps what is there";
     an_input_is_changed: Writer, ChangesItsInput,
-        write::crt_002_leaves_its_inputs_as_they_were, "were changed";
+        write::crt_002_leaves_its_inputs_as_they_were, "has changed the table of step";
     files_are_left: Extractor, LeavesFiles,
         extract::crt_003_releases_everything_on_success_failure_and_cancellation, "files are left";
     append_overwrites: Writer, AcceptsOneModeForAnother,

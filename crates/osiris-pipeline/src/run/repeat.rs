@@ -1,0 +1,49 @@
+//! Whether a run that begins anew would write again what an earlier one, which failed, has written or may have.
+
+use osiris_core::{CommitEnd, Error, Result};
+
+use super::commits::{self, PastCommit};
+use super::outcome::Outcome;
+use super::past::{PastRun, Runs};
+use crate::Plan;
+
+/// Refuses `plan` when one of its runs since the last that ended well has written rows that writing again would double.
+///
+/// # Errors
+/// There is such a run, or what it was writing cannot be read.
+pub(super) fn refuse(runs: &Runs, plan: &Plan) -> Result<()> {
+    let path = plan.pipeline().source.path();
+    let own = |run: &PastRun| {
+        let record = run.record();
+        let same_file = path.is_none_or(|path| record.file.is_none() || run.is_of(path));
+        !record.dry_run && record.pipeline == plan.name() && same_file
+    };
+    let runs = runs.list()?;
+    for run in runs.iter().filter(|run| own(run)).take_while(|run| run.outcome() != Outcome::Done) {
+        let commits = commits::read(run.directory())?;
+        if let Some(commit) = commits.iter().find(|commit| would_double(commit)) {
+            return Err(refused(run, commit));
+        }
+    }
+    Ok(())
+}
+
+/// A commit of another attempt may have been undone; this one was not, as far as is known.
+fn would_double(commit: &PastCommit) -> bool {
+    !commit.record.intent.is_repeatable() && commit.end != Some(CommitEnd::NotCommitted)
+}
+
+fn refused(run: &PastRun, commit: &PastCommit) -> Error {
+    let id = &run.record().run_id;
+    let (step, place) = (&commit.record.step, commit.record.intent.destination());
+    let has = if commit.end.is_some() { "wrote" } else { "may have written" };
+    let go_on = if run.has_store() {
+        format!("`osiris run --resume {id}` goes on where it failed")
+    } else {
+        format!("look what {place} holds")
+    };
+    Error::validation(format!(
+        "run {id} of this pipeline failed after its step `{step}` {has} to {place}: a new run would write those rows again"
+    ))
+    .with_hint(format!("{go_on}; `--force` begins anew all the same"))
+}
