@@ -13,6 +13,8 @@ pub(crate) struct Private {
     directory: PathBuf,
 }
 
+/// Where the test servers that cannot run as root keep what they copy for each test; a `run-*` below is of one test.
+const SERVICES: &str = "osiris-services";
 /// What cargo and rustup keep in a home: they go on with that of the user.
 const KEPT: [(&str, &str); 2] = [("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup")];
 /// Where programs look for settings and caches besides the home.
@@ -49,11 +51,16 @@ impl Private {
 
     /// Fails when something is left in them.
     pub(crate) fn close(self) -> Outcome {
-        let left: Vec<String> =
-            [self.home(), self.temporary()].iter().flat_map(|directory| entries(directory)).collect();
+        let services = self.temporary().join(SERVICES);
+        let mut left = [entries(&self.home()), entries(&self.temporary())].concat();
+        left.retain(|path| *path != services);
+        let is_of_a_test =
+            |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("run-"));
+        left.extend(entries(&services).into_iter().filter(is_of_a_test));
         if left.is_empty() {
             return Ok(());
         }
+        let left: Vec<String> = left.iter().map(|path| path.display().to_string()).collect();
         Err(format!("the tests left this behind:\n  {}", left.join("\n  ")))
     }
 
@@ -74,9 +81,8 @@ impl Drop for Private {
     }
 }
 
-fn entries(directory: &Path) -> Vec<String> {
-    let entries = directory.read_dir().into_iter().flatten().flatten();
-    entries.map(|entry| entry.path().display().to_string()).collect()
+fn entries(directory: &Path) -> Vec<PathBuf> {
+    directory.read_dir().into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }
 
 #[cfg(test)]
@@ -97,7 +103,12 @@ mod tests {
     }
 
     #[test]
-    fn nothing_left_is_well() {
+    fn nothing_is_left_but_what_servers_are_copied_from() {
         Private::new().unwrap().close().unwrap();
+        for (name, is_well) in [("postgres-15.18", true), ("run-postgres-7-0", false)] {
+            let private = Private::new().unwrap();
+            fs::create_dir_all(private.temporary().join(SERVICES).join(name)).unwrap();
+            assert_eq!(private.close().is_ok(), is_well, "{name}");
+        }
     }
 }
