@@ -119,6 +119,8 @@ impl Opening<'_> {
         let path = scratch.path("csv");
         let failed = |error| io_error("could not be copied to the scratch directory", &file.name, error);
         let mut target = BufWriter::with_capacity(1 << 18, osiris_core::private::create(&path).map_err(failed)?);
+        // DuckDB takes U+FEFF at the start of a file for a byte order mark, also where it is a value: it gets a mark to take.
+        target.write_all("\u{feff}".as_bytes()).map_err(failed)?;
         let mut copy = Copy { file: &mut target, name: file.name.clone() };
         let scanned = self.open(file, |source| scan(source, &file.name, options, Some(&mut copy)))?;
         target.flush().map_err(failed)?;

@@ -57,6 +57,29 @@ fn select(rows: &[Row]) -> String {
     )
 }
 
+/// A mark at the start of a file is none when it stands in a value: in every encoding, in the first place and in later ones.
+#[test]
+fn a_byte_order_mark_that_is_a_value_is_kept() {
+    block_on(async {
+        for encoding in ["utf-8", "utf-16", "utf-16le", "utf-16be"] {
+            let bench = Bench::new();
+            let rows =
+                "SELECT * FROM (VALUES (chr(65279), 'x'), (chr(65279) || 'b', chr(65279)), ('c', chr(65279))) t(a, d)";
+            let original = bench.make(rows).await;
+            let config = json!({"path": "o.csv", "encoding": encoding});
+            bench
+                .request("filesystem.csv_writer", StepRequest::new("write", config), Inputs::one(original))
+                .await
+                .unwrap();
+            let table = bench.csv(json!({"path": "o.csv", "encoding": encoding})).await.unwrap();
+            assert_eq!(table.output.rows, 3, "{encoding}");
+            let codes =
+                bench.query("SELECT string_agg(concat_ws('/', ord(a), length(a), ord(d)), ' ') FROM steps.step").await;
+            assert_eq!(codes, "65279/1/120 65279/2/65279 99/1/65279", "{encoding}");
+        }
+    });
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
