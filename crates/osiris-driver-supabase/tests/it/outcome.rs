@@ -126,7 +126,9 @@ async fn s59_a_lost_answer_to_commit_is_asked_for_and_the_step_goes_on() {
 async fn s57_a_commit_that_is_stuck_in_the_network_never_takes_place_once_it_is_said_not_to_have() {
     let Some((writing, proxy, connection)) = behind_a_proxy().await else { return };
     let stall = Arc::clone(&proxy);
-    let log = Log::new(move || stall.set(Fault::Stall { direction: Direction::Up, after: 20_000 }));
+    // Only the first commit gets stuck.
+    let once = std::sync::Once::new();
+    let log = Log::new(move || once.call_once(|| stall.set(Fault::Stall { direction: Direction::Up, after: 20_000 })));
     let run = Run::new(&writing.bench, &connection, config("append"), DATA, &log).await;
     let failure = run.run().await.unwrap_err();
     assert!(failure.error.is_retryable() && failure.error.kind() != ErrorKind::Ambiguous, "{:?}", failure.error);
