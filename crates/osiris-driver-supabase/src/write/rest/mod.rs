@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use osiris_core::commit::{CommitOutcome, Intent};
 use osiris_core::write::{ensure_no_problems, same_name};
-use osiris_core::{Error, Result, TableScan, Unit, Written, metric};
+use osiris_core::{Error, ErrorKind, Result, TableScan, Unit, Written, metric};
 use osiris_http::Bytes;
 use serde_json::Value;
 
@@ -307,6 +307,7 @@ impl Work<'_> {
             written: Written::default(),
             identity: ready.identity.clone(),
             is_uncertain: false,
+            has_sent: false,
         };
         let scan = self.scan(&ready).await?;
         let repeatable = sender.statement.is_repeatable();
@@ -314,7 +315,9 @@ impl Work<'_> {
         let intent = Intent::new(destination).with_repeatable(repeatable).with_parts();
         let commit = ctx.begin_commit(intent).await?;
         if let Err(error) = sender.run(encode::encoded(scan, self.encoder(&ready, rows))).await {
-            if !sender.is_uncertain && sender.written.inserted + sender.written.updated == 0 {
+            // A request that a cancellation has dropped may have arrived.
+            let dropped = sender.has_sent && error.kind() == ErrorKind::Cancelled;
+            if !sender.is_uncertain && !dropped && sender.written.inserted + sender.written.updated == 0 {
                 commit.not_committed().await;
                 return Err(error);
             }

@@ -38,6 +38,8 @@ pub(super) struct Sender<'a> {
     pub(super) identity: Vec<String>,
     /// Whether nobody knows what became of some request.
     pub(super) is_uncertain: bool,
+    /// Whether any request with rows was begun.
+    pub(super) has_sent: bool,
     /// Bytes that were sent.
     pub(super) bytes: u64,
     pub(super) written: Written,
@@ -107,6 +109,7 @@ impl Sender<'_> {
         let body = chunk.body(rows);
         let bytes = u64::try_from(body.len()).unwrap_or(0);
         self.bytes += bytes;
+        self.has_sent = true;
         self.ctx.progress().add_bytes(bytes);
         match self.statement.send(body.clone(), count).await {
             Err(error) if self.statement.asks_for_marks() && has_no_marks(&error) => {
