@@ -36,13 +36,10 @@ impl std::fmt::Display for Stale {
     }
 }
 
-/// Sessions of other runs that have locked `table` against writing.
-///
-/// # Errors
-/// When the server cannot be asked.
-pub(super) async fn sessions(link: &Link, table: &TableName) -> Result<Vec<Stale>> {
+/// Asks for the sessions of other runs that have locked `table` against writing.
+fn question(link: &Link, table: &TableName) -> String {
     let own = link.process.as_ref().map_or(0, crate::client::postgres::Backend::id);
-    let sql = format!(
+    format!(
         "SELECT DISTINCT a.pid, substr(a.application_name, 8), \
            greatest(0, extract(epoch FROM pg_catalog.clock_timestamp() - a.state_change))::bigint, \
            pg_catalog.to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), \
@@ -54,11 +51,7 @@ pub(super) async fn sessions(link: &Link, table: &TableName) -> Result<Vec<Stale
          AND a.application_name LIKE 'osiris %' AND a.application_name <> {} AND a.pid <> {own}",
         literal(&table.sql()),
         literal(&link.name),
-    );
-    let mut other = link.direct.acquire().await?;
-    let rows = other.rows(&sql, DOING).await?;
-    other.release().await;
-    Ok(rows.iter().map(|row| stale(row)).collect())
+    )
 }
 
 fn stale(row: &[Option<String>]) -> Stale {
@@ -81,17 +74,17 @@ fn stale(row: &[Option<String>]) -> Stale {
 ///
 /// # Errors
 /// When the server cannot be asked.
-pub(super) async fn clear(link: &Link, table: &TableName, end: bool) -> Result<()> {
-    for session in sessions(link, table).await? {
+pub(super) async fn clear(link: &mut Link, table: &TableName, end: bool) -> Result<()> {
+    // Over the write's own session: behind a pooler that is full, others would wait for each other's second one.
+    let rows = link.rows(&question(link, table), DOING).await?;
+    for session in rows.iter().map(|row| stale(row)) {
         if end && session.is_waiting {
             tracing::warn!(%table, %session, "a session that an earlier run left behind is ended");
             let sql = format!(
                 "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE {}",
                 session.condition
             );
-            let mut other = link.direct.acquire().await?;
-            other.rows(&sql, DOING).await?;
-            other.release().await;
+            link.rows(&sql, DOING).await?;
         } else {
             tracing::warn!(%table, %session, "a session of another run writes to the table: waiting for it");
         }
@@ -104,7 +97,14 @@ pub(super) async fn explained(error: Error, link: &Link, table: &TableName) -> E
     if !matches!(crate::error::sqlstate(&error), Some("55P03" | "57014")) {
         return error;
     }
-    let Ok(sessions) = sessions(link, table).await else { return error };
+    let asked = async {
+        let mut other = link.direct.acquire().await?;
+        let rows = other.rows(&question(link, table), DOING).await?;
+        other.release().await;
+        Ok::<_, Error>(rows)
+    };
+    let Ok(rows) = asked.await else { return error };
+    let sessions: Vec<Stale> = rows.iter().map(|row| stale(row)).collect();
     let Some(first) = sessions.first() else { return error };
     let hint = format!(
         "if that run is over, its session was left behind: set `end_stale_sessions: true`, or end it by hand: \
