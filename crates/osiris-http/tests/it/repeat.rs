@@ -180,7 +180,7 @@ async fn s61_a_time_out_without_any_byte_is_a_failed_connection_and_one_within_a
         (Reply::text(200, "0123456789").stall_after(3), false),
     ] {
         let server = HttpServer::start(move |_| std::future::ready(reply.clone())).unwrap();
-        let client = client(settings(&server).with_request_timeout(Duration::from_millis(300)));
+        let client = client(settings(&server).with_request_timeout(Duration::from_secs(1)));
         let error = client.fetch(&Request::get(client.url("").unwrap())).await.unwrap_err();
         assert_eq!((error.kind(), error.is_connection_failed()), (ErrorKind::Timeout, dead), "{error:?}");
     }
