@@ -117,13 +117,18 @@ impl Case {
         faults.into_iter().map(|fault| (fault, recoveries[rng.usize(..2)])).collect()
     }
 
-    /// Lets it happen, goes on as an operator would, and counts.
-    pub(super) async fn suffer(&self, target: &mut Target, fault: &Fault, recovery: Recovery) -> Row {
+    /// Lets it happen, in a run with a store in memory, where rows go straight from step to step, or with one in a file; goes on as
+    /// an operator would, and counts.
+    pub(super) async fn suffer(&self, target: &mut Target, fault: &Fault, in_memory: bool, recovery: Recovery) -> Row {
         let mut row = Row::default();
         target.reset(&self.project, self.mode).await;
         let _ = std::fs::remove_dir_all(self.project.path(".osiris"));
         let disk = matches!(fault, Fault::SmallDisk(_)).then(|| Disk::mount(self.project.path("disk"), fault));
-        let options: &[&str] = if disk.is_some() { &["--run-dir", "disk"] } else { &[] };
+        let mut options = if disk.is_some() { vec!["--run-dir", "disk"] } else { Vec::new() };
+        if in_memory {
+            options.extend(["--store", "memory"]);
+        }
+        let options = options.as_slice();
         let before = target.read(&self.project, self.mode).await;
         let Some(ended) = self.disturbed(target, fault, options, &mut row.story).await else {
             self.heal();

@@ -47,7 +47,7 @@ async fn run(plan: &Plan) -> Tally {
                     println!("the time is over: what is left is not counted");
                     return tally;
                 }
-                let row = case.suffer(&mut target, &fault, recovery).await;
+                let row = case.suffer(&mut target, &fault, rng.bool(), recovery).await;
                 if !row.is_clean() {
                     println!("{name}: {fault}\n{}", row.story);
                 }

@@ -5,13 +5,22 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use osiris_e2e::Project;
-use osiris_testkit::services::{Mariadb, Postgres};
+use osiris_testkit::services::{Mariadb, Mysql, Postgres};
 use osiris_testkit::supabase::{Gateway, Postgrest};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::RowAccessor;
 use serde_json::{Value, json};
 
 use super::table::{ROWS, Table, new_label};
+
+/// Kills a server and starts it again; its types have no trait in common.
+macro_rules! restart {
+    ($server:expr, $away:expr) => {{
+        $server.kill().unwrap();
+        tokio::time::sleep($away).await;
+        $server.restart().await.unwrap();
+    }};
+}
 
 /// How the rows get there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +48,7 @@ pub(super) enum Target {
     Csv,
     Parquet,
     Mariadb(Mariadb),
+    Mysql(Mysql),
     Postgres(Postgres),
     Rest(Box<Rest>),
 }
@@ -52,7 +62,7 @@ pub(super) struct Rest {
 }
 
 /// Every target.
-pub(super) const NAMES: [&str; 5] = ["CSV", "Parquet", "MariaDB", "PostgreSQL", "REST"];
+pub(super) const NAMES: [&str; 6] = ["CSV", "Parquet", "MariaDB", "MySQL", "PostgreSQL", "REST"];
 
 impl Target {
     /// The one of that name, when it can be had here.
@@ -61,6 +71,7 @@ impl Target {
             "CSV" => Some(Self::Csv),
             "Parquet" => Some(Self::Parquet),
             "MariaDB" => Mariadb::start().await.unwrap().map(Self::Mariadb),
+            "MySQL" => Mysql::start().await.unwrap().map(Self::Mysql),
             "PostgreSQL" => Postgres::start().await.unwrap().map(Self::Postgres),
             "REST" => {
                 let server = Postgres::start().await.unwrap()?;
@@ -80,6 +91,7 @@ impl Target {
             Self::Csv => "CSV",
             Self::Parquet => "Parquet",
             Self::Mariadb(_) => "MariaDB",
+            Self::Mysql(_) => "MySQL",
             Self::Postgres(_) => "PostgreSQL",
             Self::Rest(_) => "REST",
         }
@@ -103,6 +115,7 @@ impl Target {
         match self {
             Self::Csv | Self::Parquet => None,
             Self::Mariadb(server) => Some(server.address().unwrap()),
+            Self::Mysql(server) => Some(server.address().unwrap()),
             Self::Postgres(server) => Some(server.address().unwrap()),
             Self::Rest(rest) => Some(rest.gateway.url().trim_start_matches("http://").parse().unwrap()),
         }
@@ -111,12 +124,11 @@ impl Target {
     /// The connection over a port of this machine, with short limits: a dead link should be noticed.
     pub(super) fn connections(&self, port: u16) -> Value {
         let of = |family: &str, fields: Value| json!({"version": 1, "connections": {family: {"test": fields}}});
+        let mysql = json!({"port": port, "connect_timeout": 3, "read_timeout": 3});
         match self {
             Self::Csv | Self::Parquet => json!({"version": 1, "connections": {}}),
-            Self::Mariadb(server) => {
-                let limits = json!({"port": port, "connect_timeout": 3, "read_timeout": 3});
-                of("mysql", server.connection_with(limits))
-            }
+            Self::Mariadb(server) => of("mysql", server.connection_with(mysql)),
+            Self::Mysql(server) => of("mysql", server.connection_with(mysql)),
             Self::Postgres(server) => {
                 let limits = json!({"pg_port": port, "port": null, "connect_timeout": 3, "timeout": 3});
                 of("supabase", server.connection_with(limits))
@@ -133,10 +145,10 @@ impl Target {
         let table = match (self, mode) {
             (Self::Csv, _) => return files("csv_writer", "out.csv", mode, more),
             (Self::Parquet, _) => return files("parquet_writer", "out.parquet", mode, more),
-            (Self::Mariadb(_), _) => "connection: \"@mysql.test\", table: rows",
+            (Self::Mariadb(_) | Self::Mysql(_), _) => "connection: \"@mysql.test\", table: rows",
             _ => "connection: \"@supabase.test\", table: rows",
         };
-        let family = if matches!(self, Self::Mariadb(_)) { "mysql" } else { "supabase" };
+        let family = if matches!(self, Self::Mariadb(_) | Self::Mysql(_)) { "mysql" } else { "supabase" };
         if mode == Mode::Extract {
             return format!(
                 "  - {{id: read, component: {family}.extractor, mode: read{more}, config: {{{table}}}}}\n  \
@@ -172,16 +184,15 @@ impl Target {
         let key = if keyed { ", PRIMARY KEY (id)" } else { "" };
         match self {
             Self::Csv | Self::Parquet => {}
-            Self::Mariadb(server) => {
-                for sql in ["DROP TABLE IF EXISTS `rows`", &create(key).replace(" rows ", " `rows` ")] {
-                    server.execute(sql).await.unwrap();
+            Self::Mariadb(_) | Self::Mysql(_) => {
+                for sql in ["DROP TABLE IF EXISTS `rows`".to_owned(), quoted(&create(key)), quoted(&insert)] {
+                    self.execute(&sql).await;
                 }
-                server.execute(&insert.replace(" rows ", " `rows` ")).await.unwrap();
             }
-            Self::Postgres(server) => {
-                server.execute("DROP TABLE IF EXISTS rows").await.unwrap();
-                server.execute(&create(key)).await.unwrap();
-                server.execute(&insert).await.unwrap();
+            Self::Postgres(_) => {
+                for sql in ["DROP TABLE IF EXISTS rows".to_owned(), create(key), insert] {
+                    self.execute(&sql).await;
+                }
             }
             // The table stays, so that PostgREST need not look again.
             Self::Rest(rest) => {
@@ -198,7 +209,7 @@ impl Target {
 
     /// What is there now.
     pub(super) async fn read(&self, project: &Project, mode: Mode) -> Table {
-        const ALL: &str = "SELECT id, label FROM rows";
+        const ALL: &str = "SELECT id, label FROM rows ";
         let pairs = |rows: Vec<Vec<Option<String>>>| {
             Table::of(rows.into_iter().map(|row| {
                 let [id, label] = row.try_into().unwrap();
@@ -209,9 +220,8 @@ impl Target {
             _ if mode == Mode::Extract => csv(project),
             Self::Csv => csv(project),
             Self::Parquet => parquet(project),
-            Self::Mariadb(server) => pairs(server.rows("SELECT id, label FROM `rows`").await.unwrap()),
-            Self::Postgres(server) => pairs(server.rows(ALL).await.unwrap()),
-            Self::Rest(rest) => pairs(rest.server.rows(ALL).await.unwrap()),
+            Self::Mariadb(_) | Self::Mysql(_) => pairs(self.rows(&quoted(ALL)).await),
+            Self::Postgres(_) | Self::Rest(_) => pairs(self.rows(ALL).await),
         }
     }
 
@@ -225,7 +235,7 @@ impl Target {
         let mut left: Vec<String> = names.collect();
         let (tables, sessions) = match self {
             Self::Csv | Self::Parquet => return left,
-            Self::Mariadb(_) => (
+            Self::Mariadb(_) | Self::Mysql(_) => (
                 "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME LIKE '%osiris%'",
                 "SELECT ID, COMMAND, STATE FROM information_schema.PROCESSLIST \
                  WHERE DB = DATABASE() AND ID <> CONNECTION_ID()",
@@ -251,34 +261,45 @@ impl Target {
     }
 
     async fn texts(&self, sql: &str) -> Vec<String> {
-        let rows = match self {
+        self.rows(sql).await.iter().map(|row| format!("{row:?}")).collect()
+    }
+
+    /// What a query of its server returns; nothing for files.
+    async fn rows(&self, sql: &str) -> Vec<Vec<Option<String>>> {
+        match self {
             Self::Csv | Self::Parquet => Vec::new(),
             Self::Mariadb(server) => server.rows(sql).await.unwrap(),
+            Self::Mysql(server) => server.rows(sql).await.unwrap(),
             Self::Postgres(server) => server.rows(sql).await.unwrap(),
             Self::Rest(rest) => rest.server.rows(sql).await.unwrap(),
-        };
-        rows.iter().map(|row| format!("{row:?}")).collect()
+        }
+    }
+
+    async fn execute(&self, sql: &str) {
+        match self {
+            Self::Csv | Self::Parquet => {}
+            Self::Mariadb(server) => server.execute(sql).await.unwrap(),
+            Self::Mysql(server) => server.execute(sql).await.unwrap(),
+            Self::Postgres(server) => server.execute(sql).await.unwrap(),
+            Self::Rest(rest) => rest.server.execute(sql).await.unwrap(),
+        }
     }
 
     /// The server dies, and is back after a while.
     pub(super) async fn restart(&mut self, away: Duration) {
         match self {
             Self::Csv | Self::Parquet => {}
-            Self::Mariadb(server) => {
-                server.kill().unwrap();
-                tokio::time::sleep(away).await;
-                server.restart().await.unwrap();
-            }
-            Self::Postgres(server) => restart(server, away).await,
-            Self::Rest(rest) => restart(&mut rest.server, away).await,
+            Self::Mariadb(server) => restart!(server, away),
+            Self::Mysql(server) => restart!(server, away),
+            Self::Postgres(server) => restart!(server, away),
+            Self::Rest(rest) => restart!(rest.server, away),
         }
     }
 }
 
-async fn restart(server: &mut Postgres, away: Duration) {
-    server.kill().unwrap();
-    tokio::time::sleep(away).await;
-    server.restart().await.unwrap();
+/// The name of the table is a word of MySQL's.
+fn quoted(sql: &str) -> String {
+    sql.replace(" rows ", " `rows` ")
 }
 
 const READ: &str = "  - {id: read, component: filesystem.csv_extractor, mode: read, config: {path: rows.csv}}\n";
