@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use osiris_core::guard::{MySqlModes, PostgresModes, ReadingStatement, SqlDialect};
 use osiris_core::{config::ConfigSchema, connection};
 use osiris_pipeline::{Diagnostics, SourceFile};
+use osiris_sql::guard::{MySqlModes, PostgresModes, ReadingStatement, SqlDialect};
 use proptest::{prop_assert, prop_assert_eq};
 use serde_json::json;
 

@@ -6,24 +6,17 @@
 //!
 //! This crate knows no vendor, reads no environment and prints nothing.
 
-pub mod batch;
-pub mod calendar;
 pub mod commit;
 pub mod config;
 pub mod connection;
-pub mod cursor;
 pub mod driver;
-pub mod guard;
 pub mod lock;
 pub mod private;
 pub mod problem;
-pub mod ranges;
 pub mod state;
 pub mod store;
 pub mod substitute;
 pub mod telemetry;
-pub mod tls;
-pub mod write;
 
 mod catalog;
 mod component;

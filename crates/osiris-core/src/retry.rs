@@ -2,9 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
+use chrono::{DateTime, Datelike};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, calendar};
+use crate::Error;
 
 /// How the delay grows from one attempt to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -114,25 +115,23 @@ impl RetryPolicy {
             return error;
         }
         let longest = self.longest_delay().as_secs();
-        let when = moment(now, wait).map(|when| format!(", until {when}")).unwrap_or_default();
+        let when = time_after(now, wait).map(|when| format!(", until {when}")).unwrap_or_default();
         let fact = format!(
             "the server asks for a wait of {} s{when}: a longer wait than is allowed ({longest} s)",
             wait.as_secs()
         );
-        error.with_context(FACT, fact).with_hint(match moment(now, wait) {
+        error.with_context(FACT, fact).with_hint(match time_after(now, wait) {
             Some(when) => format!("run again after {when}"),
             None => "ask whoever runs the server: it does not want to be asked again in our time".to_owned(),
         })
     }
 }
 
-/// The time of day, in UTC, that is `wait` after `now`; nothing where the calendar ends before.
-fn moment(now: SystemTime, wait: Duration) -> Option<String> {
+/// The date and time, in UTC, `wait` after `now`; none beyond the year 9999.
+fn time_after(now: SystemTime, wait: Duration) -> Option<String> {
     let seconds = now.checked_add(wait)?.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs();
-    let (day, of_day) = (i64::try_from(seconds / 86_400).ok()?, seconds % 86_400);
-    let (year, month, day) = calendar::civil_from_days(day);
-    let (hour, minute) = (of_day / 3600, of_day % 3600 / 60);
-    (year <= 9999).then(|| format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC"))
+    let time = DateTime::from_timestamp(i64::try_from(seconds).ok()?, 0)?;
+    (time.year() <= 9999).then(|| time.format("%Y-%m-%d %H:%M UTC").to_string())
 }
 
 #[cfg(test)]

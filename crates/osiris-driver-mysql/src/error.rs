@@ -19,7 +19,7 @@ pub(crate) fn mysql_error(error: sqlx::Error, doing: &str) -> Error {
             None => Error::unknown(format!("{doing}: {database}")).with_hint("see what the server says"),
         },
         sqlx::Error::Io(error) => io_error(error, doing),
-        sqlx::Error::Tls(error) => osiris_core::tls::refused(error, doing),
+        sqlx::Error::Tls(error) => osiris_sql::tls::refused(error, doing),
         sqlx::Error::Protocol(text) if text.contains("authentication plugin") || text.contains("auth plugin") => {
             Error::auth(format!("{doing}: {text}")).with_hint(
                 "the account signs in by a plugin that is not supported: use caching_sha2_password, sha256_password or \
@@ -152,7 +152,7 @@ pub(crate) fn without_values(code: u16, message: &str) -> String {
 pub(crate) fn io_error(error: io::Error, doing: &str) -> Error {
     if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
         return match error.into_inner() {
-            Some(inner) => osiris_core::tls::refused(inner, doing),
+            Some(inner) => osiris_sql::tls::refused(inner, doing),
             None => Error::network(format!("{doing}: TLS failed")).with_hint("see the server's log"),
         };
     }
@@ -255,6 +255,6 @@ mod tests {
             assert_eq!(error.kind(), expected);
             assert!(error.is_retryable() && error.hint().is_some());
         }
-        assert!(!osiris_core::tls::refused("server does not support TLS".into(), "connecting").is_retryable());
+        assert!(!osiris_sql::tls::refused("server does not support TLS".into(), "connecting").is_retryable());
     }
 }

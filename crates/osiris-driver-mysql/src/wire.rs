@@ -5,8 +5,8 @@
 use std::path::Path;
 
 use mysql_async::{ClientIdentity, Conn, DriverError, IoError, OptsBuilder, SslOpts};
-use osiris_core::tls::TlsMode;
 use osiris_core::{Error, Result};
+use osiris_sql::tls::TlsMode;
 
 use crate::config::{Address, MysqlConnection};
 use crate::error::{io_error, server_error, within};
@@ -51,7 +51,7 @@ fn ssl(connection: &MysqlConnection, base_dir: &Path) -> Result<SslOpts> {
     if let Some(ca) = &tls.ca {
         ssl = ssl.with_root_certs(vec![base_dir.join(ca).into()]).with_disable_built_in_roots(true);
     } else if tls.mode.verifies() {
-        let roots = osiris_core::tls::system_roots()?;
+        let roots = osiris_sql::tls::system_roots()?;
         let roots = roots.into_iter().map(|root| root.to_vec().into()).collect();
         ssl = ssl.with_root_certs(roots).with_disable_built_in_roots(true);
     }
@@ -90,7 +90,7 @@ pub(crate) async fn open_with(connection: &MysqlConnection, options: OptsBuilder
 pub(crate) fn wire_error(error: mysql_async::Error, doing: &str) -> Error {
     match error {
         mysql_async::Error::Server(server) => server_error(server.code, &server.state, &server.message, doing),
-        mysql_async::Error::Io(IoError::Tls(error)) => osiris_core::tls::refused(Box::new(error), doing),
+        mysql_async::Error::Io(IoError::Tls(error)) => osiris_sql::tls::refused(Box::new(error), doing),
         mysql_async::Error::Io(IoError::Io(error)) => io_error(error, doing),
         mysql_async::Error::Driver(
             error @ (DriverError::ConnectionClosed

@@ -31,7 +31,8 @@ impl Digest {
         Self::finish(Sha256::new_with_prefix(bytes))
     }
 
-    pub(crate) fn finish(hash: Sha256) -> Self {
+    /// The digest of all that a hash has taken in.
+    pub fn finish(hash: Sha256) -> Self {
         let mut digest = [0; 16];
         digest.copy_from_slice(&hash.finalize()[..16]);
         Self(digest)

@@ -5,8 +5,6 @@
 mod commit;
 mod direct;
 mod driver;
-mod guard;
-mod guard_postgres;
 mod instants;
 mod sandbox;
 mod store;

@@ -59,12 +59,12 @@ impl Bridge {
             return Ok(local.shutdown().await?);
         }
         if !offers_tls(&greeting) {
-            return Err(osiris_core::tls::refused("server does not support TLS".into(), doing));
+            return Err(osiris_sql::tls::refused("server does not support TLS".into(), doing));
         }
         let mut request = [0; TLS_REQUEST];
         local.read_exact(&mut request).await?;
         server.write_all(&request).await.map_err(network)?;
-        let name = ServerName::try_from(self.host).map_err(|error| osiris_core::tls::refused(error.into(), doing))?;
+        let name = ServerName::try_from(self.host).map_err(|error| osiris_sql::tls::refused(error.into(), doing))?;
         let outside = TlsConnector::from(Arc::new(self.config)).connect(name, server).await.map_err(network)?;
         let inside = TlsAcceptor::from(Arc::new(occasional()?)).accept(local).await?;
         tokio::spawn(relay(inside, outside));
@@ -125,7 +125,7 @@ fn occasional() -> Result<ServerConfig> {
     };
     let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).map_err(|error| failed(error.into()))?;
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(pair.signing_key.serialize_der()));
-    ServerConfig::builder_with_provider(osiris_core::tls::provider())
+    ServerConfig::builder_with_provider(osiris_sql::tls::provider())
         .with_safe_default_protocol_versions()
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(vec![pair.cert.der().clone()], key))
         .map_err(|error| failed(error.into()))

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use log::LevelFilter;
-use osiris_core::tls::{TlsMode, client_config};
 use osiris_core::{Result, Secret};
+use osiris_sql::tls::{TlsMode, client_config};
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use sqlx::{ConnectOptions, MySqlConnection};
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use osiris_core::Secret;
-use osiris_core::tls::{Reach, Ssl, Tls, TlsFields, TlsMode};
+use osiris_sql::tls::{Reach, Ssl, Tls, TlsFields, TlsMode};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 

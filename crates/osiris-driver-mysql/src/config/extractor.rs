@@ -1,8 +1,8 @@
 //! The configuration of `mysql.extractor`, as pipelines write it. Doc comments here are the reference; nothing here does I/O.
 
 use osiris_core::Problem;
-pub use osiris_core::cursor::{Cursor, InitialCursor};
-use osiris_core::guard::{MySqlModes, ReadingKind, ReadingStatement, Refusal, SqlDialect};
+use osiris_sql::guard::{MySqlModes, ReadingKind, ReadingStatement, Refusal, SqlDialect};
+pub use osiris_sql::read::cursor::{Cursor, InitialCursor};
 use schemars::JsonSchema;
 use serde::Deserialize;
 

@@ -1,9 +1,9 @@
 //! A cursor's parts as conditions in MySQL's SQL. What they mean, and what is kept between runs, is core's
-//! ([`osiris_core::cursor`]).
+//! ([`osiris_sql::read::cursor`]).
 
 use mysql_async::consts::ColumnType as Wire;
-use osiris_core::cursor::{CLOCK_TOLERANCE_SECONDS, Cursor, End, Part, RowDigest, Start};
 use osiris_core::{Error, Result};
+use osiris_sql::read::cursor::{CLOCK_TOLERANCE_SECONDS, Cursor, End, Part, RowDigest, Start};
 use sqlx::Row as _;
 use sqlx::mysql::MySqlRow;
 
@@ -183,7 +183,7 @@ pub(super) fn digest(row: &MySqlRow) -> Result<RowDigest> {
 #[cfg(test)]
 mod tests {
     use mysql_async::consts::ColumnFlags;
-    use osiris_core::cursor::SavedCursor;
+    use osiris_sql::read::cursor::SavedCursor;
     use serde_json::{Value, json};
 
     use super::*;

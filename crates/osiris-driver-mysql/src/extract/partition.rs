@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use mysql_async::consts::ColumnType as Wire;
-use osiris_core::ranges::{RangeKind, conditions};
 use osiris_core::{Error, ErrorKind, Result};
+use osiris_sql::read::ranges::{RangeKind, conditions};
 use tokio::task::JoinSet;
 
 use super::reader::{Counts, Reader};

@@ -1,8 +1,8 @@
 //! What is read, as SQL: a statement of the user's or a table, whole or under a condition. Every statement that is sent is
 //! made here, and the user's part of it has passed the guard. No I/O.
 
-use osiris_core::guard::{MySqlModes, ReadingKind, ReadingStatement, SqlDialect};
 use osiris_core::{Error, Result};
+use osiris_sql::guard::{MySqlModes, ReadingKind, ReadingStatement, SqlDialect};
 
 use crate::client::{SqlMode, quote};
 use crate::config::ExtractorConfig;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
-use osiris_core::batch::BatchBuilder;
 use osiris_core::{Error, Result};
+use osiris_sql::batch::BatchBuilder;
 use sqlx::mysql::{MySql, MySqlRow};
 use sqlx::{Column as _, Decode, Row as _, TypeInfo as _};
 

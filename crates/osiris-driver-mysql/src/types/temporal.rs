@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use osiris_core::calendar::days_from_civil;
+use osiris_sql::calendar::days_from_civil;
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 

@@ -10,7 +10,7 @@ use arrow::array::{
 };
 use arrow::datatypes::IntervalMonthDayNano;
 use osiris_core::Error;
-use osiris_core::batch::{self, texts};
+use osiris_sql::batch::{self, texts};
 
 use super::column::{ColumnPlan, Reading};
 use super::decimal;

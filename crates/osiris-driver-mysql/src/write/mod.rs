@@ -37,11 +37,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use osiris_core::write::WriteMode;
 use osiris_core::{
     Catalog, CommitOutcome, Component, ComponentSpec, ConnectionUse, DestinationId, Discover, Doctor, Error,
     ExecutionContext, Health, Intent, Problem, Result, Role, Step, TableRef, Write, Written,
 };
+use osiris_sql::write::WriteMode;
 
 use crate::client::{Connect, Target};
 use crate::config::{Address, MysqlConnection, WriterConfig};

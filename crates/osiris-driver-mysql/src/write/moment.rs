@@ -1,6 +1,6 @@
 //! Dates and times as text, in the form that MySQL reads whatever its settings: `2024-01-31 12:00:00.000001`.
 
-use osiris_core::calendar::civil_from_days;
+use osiris_sql::calendar::civil_from_days;
 
 use super::cell::Refusal;
 

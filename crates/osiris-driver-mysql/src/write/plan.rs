@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use osiris_core::problem::nearest;
-use osiris_core::write::map_columns;
-pub(super) use osiris_core::write::{MappedColumn as Mapped, ensure_no_problems as ensure_none, same_name as same};
 use osiris_core::{Column, Result, TableRef};
+use osiris_sql::write::map_columns;
+pub(super) use osiris_sql::write::{MappedColumn as Mapped, ensure_no_problems as ensure_none, same_name as same};
 
 use super::convert::conversion;
 use super::encode::Field;

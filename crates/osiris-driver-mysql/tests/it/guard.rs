@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use osiris_core::guard::{MySqlModes, ReadingStatement, SqlDialect};
+use osiris_sql::guard::{MySqlModes, ReadingStatement, SqlDialect};
 use osiris_testkit::services::MysqlOptions;
 use proptest::strategy::{Strategy, ValueTree as _};
 use proptest::test_runner::TestRunner;

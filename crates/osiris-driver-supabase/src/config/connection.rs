@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use osiris_core::Secret;
-use osiris_core::tls::{Reach, Ssl, Tls, TlsFields, TlsMode};
 use osiris_http::Url;
+use osiris_sql::tls::{Reach, Ssl, Tls, TlsFields, TlsMode};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 

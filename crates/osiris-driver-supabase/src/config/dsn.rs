@@ -2,8 +2,8 @@
 //! No message from here shows any part of it.
 
 use osiris_core::Secret;
-use osiris_core::tls::TlsMode;
 use osiris_http::Url;
+use osiris_sql::tls::TlsMode;
 use percent_encoding::percent_decode_str;
 
 use super::DirectAddress;

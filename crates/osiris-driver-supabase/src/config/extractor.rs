@@ -2,8 +2,8 @@
 //! I/O.
 
 use osiris_core::Problem;
-pub use osiris_core::cursor::{Cursor, InitialCursor};
-use osiris_core::guard::{PostgresModes, ReadingKind, ReadingStatement, Refusal, SqlDialect};
+use osiris_sql::guard::{PostgresModes, ReadingKind, ReadingStatement, Refusal, SqlDialect};
+pub use osiris_sql::read::cursor::{Cursor, InitialCursor};
 use schemars::JsonSchema;
 use serde::Deserialize;
 

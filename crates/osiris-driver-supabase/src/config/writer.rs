@@ -1,8 +1,8 @@
 //! What `supabase.writer` is told: the target, the mode, and what may be done about differences. No I/O here.
 
 use osiris_core::Problem;
-use osiris_core::write::repeated_names;
-pub use osiris_core::write::{ColumnMapping, Columns, Dedupe, OnConflict, SchemaEvolution, WriteMode};
+use osiris_sql::write::repeated_names;
+pub use osiris_sql::write::{ColumnMapping, Columns, Dedupe, OnConflict, SchemaEvolution, WriteMode};
 use schemars::JsonSchema;
 use serde::Deserialize;
 

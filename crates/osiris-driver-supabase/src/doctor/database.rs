@@ -1,7 +1,7 @@
 //! What the database says of itself, and what the account may do there.
 
 use osiris_core::Result;
-use osiris_core::tls::Reach;
+use osiris_sql::tls::Reach;
 
 use super::Report;
 use crate::client::Client;

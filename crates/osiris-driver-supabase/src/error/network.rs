@@ -7,7 +7,7 @@ use osiris_core::{Error, ErrorKind};
 /// An error of the operating system on the way to the database.
 pub(crate) fn io_error(error: io::Error, doing: &str) -> Error {
     if let Some(inner) = error.get_ref().filter(|inner| inner.is::<rustls::Error>()) {
-        return osiris_core::tls::refused(inner.to_string().into(), doing).with_source(error);
+        return osiris_sql::tls::refused(inner.to_string().into(), doing).with_source(error);
     }
     let (what, advice) = match error.kind() {
         io::ErrorKind::ConnectionRefused => (

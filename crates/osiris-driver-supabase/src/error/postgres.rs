@@ -13,7 +13,7 @@ pub(crate) fn postgres_error(error: sqlx::Error, doing: &str) -> Error {
             None => Error::unknown(format!("{doing}: {database}")).with_hint("see what the server says"),
         },
         sqlx::Error::Io(error) => io_error(error, doing),
-        sqlx::Error::Tls(error) => osiris_core::tls::refused(error, doing),
+        sqlx::Error::Tls(error) => osiris_sql::tls::refused(error, doing),
         sqlx::Error::Protocol(text) if text.contains("authentication method") => {
             Error::auth(format!("{doing}: the server asks for a way to sign in that is not supported"))
                 .with_hint("use a role with a password (scram-sha-256) in `pg_user` and `pg_password`")

@@ -21,8 +21,8 @@
 //! | lists of one of these | an array |
 //! | JSON, structs, maps, other lists | jsonb |
 
-use osiris_core::write::same_name;
 use osiris_core::{Column, ColumnType};
+use osiris_sql::write::same_name;
 
 use crate::client::postgres::quote;
 

@@ -7,7 +7,7 @@ use arrow::datatypes::{
     IntervalMonthDayNano, IntervalMonthDayNanoType, Time64MicrosecondType, TimeUnit, TimestampMicrosecondType,
     TimestampNanosecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use osiris_core::calendar::civil_from_days;
+use osiris_sql::calendar::civil_from_days;
 
 const MICROS_A_DAY: i64 = 86_400_000_000;
 

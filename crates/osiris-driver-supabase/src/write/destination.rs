@@ -1,7 +1,7 @@
 //! What a step writes to, by every name that its connection tells: a table is the same one over either channel.
 
 use osiris_core::DestinationId;
-use osiris_core::write::WriteMode;
+use osiris_sql::write::WriteMode;
 
 use crate::config::{SupabaseConnection, WriterConfig};
 

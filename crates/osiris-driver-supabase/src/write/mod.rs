@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use osiris_core::commit::{CommitOutcome, Intent};
-use osiris_core::write::{MappedColumn, map_columns};
 use osiris_core::{
     Catalog, Component, ComponentSpec, ConnectionUse, DestinationId, Discover, Doctor, ExecutionContext, Health,
     Problem, Result, Role, Step, TableRef, Write, Written,
 };
+use osiris_sql::write::{MappedColumn, map_columns};
 
 use crate::client::{Channel, Connect, Target};
 use crate::config::{SupabaseConnection, WriterConfig};

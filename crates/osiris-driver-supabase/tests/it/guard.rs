@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use osiris_core::guard::{PostgresModes, ReadingStatement, SqlDialect};
+use osiris_sql::guard::{PostgresModes, ReadingStatement, SqlDialect};
 use osiris_testkit::services::{Postgres, PostgresOptions};
 use proptest::strategy::{Strategy, ValueTree as _};
 use proptest::test_runner::TestRunner;

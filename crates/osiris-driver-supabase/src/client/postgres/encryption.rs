@@ -8,8 +8,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use osiris_core::tls::{TlsMode, client_config, refused};
 use osiris_core::{Error, Result};
+use osiris_sql::tls::{TlsMode, client_config, refused};
 use rustls::ProtocolVersion;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};

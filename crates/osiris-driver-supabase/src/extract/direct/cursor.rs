@@ -1,8 +1,8 @@
 //! A cursor's parts as conditions in SQL. What they mean, and what is kept between runs, is core's
-//! ([`osiris_core::cursor`]).
+//! ([`osiris_sql::read::cursor`]).
 
-use osiris_core::cursor::{CLOCK_TOLERANCE_SECONDS, Cursor, End, Part, RowDigest, Start};
 use osiris_core::{Error, Result};
+use osiris_sql::read::cursor::{CLOCK_TOLERANCE_SECONDS, Cursor, End, Part, RowDigest, Start};
 
 use crate::client::postgres::{literal, quote};
 use crate::types::decode::{SourceColumn, Tuple, oid};
@@ -136,7 +136,7 @@ pub(super) fn digest(row: Tuple<'_>) -> RowDigest {
 
 #[cfg(test)]
 mod tests {
-    use osiris_core::cursor::SavedCursor;
+    use osiris_sql::read::cursor::SavedCursor;
     use serde_json::{Value, json};
 
     use super::*;

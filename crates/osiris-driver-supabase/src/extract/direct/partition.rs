@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use osiris_core::ranges::{RangeKind, conditions};
 use osiris_core::{Error, ErrorKind, Result};
+use osiris_sql::read::ranges::{RangeKind, conditions};
 use tokio::task::JoinSet;
 
 use super::reader::{Counts, Reader};

@@ -1,7 +1,7 @@
 //! Reading by a cursor: where the run ends, whether it may end there, its parts, and what is left for the next run.
 
-use osiris_core::cursor::{Bound, Boundaries, Cursor, SavedCursor};
 use osiris_core::{Error, ExecutionContext, Extracted, Result};
+use osiris_sql::read::cursor::{Bound, Boundaries, Cursor, SavedCursor};
 
 use super::cursor::{CursorColumn, digest};
 use super::reader::Counts;

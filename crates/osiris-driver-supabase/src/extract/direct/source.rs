@@ -1,8 +1,8 @@
 //! What is read, as SQL: a statement of the user's or a table, whole or under a condition. Every statement that is sent is
 //! made here, and the user's part of it has passed the guard. No I/O.
 
-use osiris_core::guard::{FunctionCall, PostgresModes, ReadingKind, ReadingStatement, SqlDialect};
 use osiris_core::{Error, Problem, Result};
+use osiris_sql::guard::{FunctionCall, PostgresModes, ReadingKind, ReadingStatement, SqlDialect};
 
 use crate::client::postgres::quote_path;
 use crate::config::ExtractorConfig;

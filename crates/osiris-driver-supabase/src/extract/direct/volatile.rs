@@ -1,8 +1,8 @@
 //! The functions that a user's statement calls, as the server knows them: one that may do more than read (`VOLATILE`) and is not known
 //! to read only is refused. A read-only transaction stops writes to the database, not what a function does elsewhere.
 
-use osiris_core::guard::FunctionCall;
 use osiris_core::{Error, Result};
+use osiris_sql::guard::FunctionCall;
 
 use crate::client::postgres::{Session, literal};
 

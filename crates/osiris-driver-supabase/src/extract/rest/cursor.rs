@@ -1,8 +1,8 @@
 //! Incremental reading over REST: the parts of a run as conditions. The server compares, by its own rules.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use osiris_core::cursor::{CLOCK_TOLERANCE_SECONDS, Cursor, End, Part, Start};
 use osiris_core::{Error, Result};
+use osiris_sql::read::cursor::{CLOCK_TOLERANCE_SECONDS, Cursor, End, Part, Start};
 
 use super::values::{self, Moment};
 use crate::filter::Condition;
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_part_is_a_range_of_the_cursor() {
-        use osiris_core::cursor::PartRole;
+        use osiris_sql::read::cursor::PartRole;
         let part = |start, end| Part { start, end, role: PartRole::Between };
         let plain = json!({"column": "c"});
         let between = part(Some(Start::After("5".to_owned())), End::Before("9".to_owned()));

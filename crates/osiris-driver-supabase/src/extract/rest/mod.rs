@@ -10,8 +10,8 @@ mod selected;
 mod since;
 mod values;
 
-use osiris_core::cursor::{Boundary, RowDigest};
 use osiris_core::{DRY_RUN_ROWS, Error, ExecutionContext, Extracted, Result, TableSink, Unit, event, metric};
+use osiris_sql::read::cursor::{Boundary, RowDigest};
 use serde_json::{Value, json};
 
 use crate::client::Client;

@@ -1,8 +1,8 @@
 //! Reading by a cursor over REST: where the run ends, whether it may end there, and its parts.
 
 use chrono::{DateTime, Utc};
-use osiris_core::cursor::{Bound, Boundaries, Cursor, SavedCursor};
 use osiris_core::{Error, Result};
+use osiris_sql::read::cursor::{Bound, Boundaries, Cursor, SavedCursor};
 use serde_json::Value;
 
 use super::{Reading, cursor};

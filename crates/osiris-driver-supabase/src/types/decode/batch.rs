@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
-use osiris_core::batch::BatchBuilder;
+use osiris_sql::batch::BatchBuilder;
 
 use super::column::ColumnPlan;
 use super::value::ColumnBuilder;

@@ -1,7 +1,7 @@
 //! Dates and times as PostgreSQL counts them: from 2000-01-01, in days or microseconds, with numbers of their own for the
 //! infinities. A fraction that a column would round is refused.
 
-use osiris_core::calendar::days_from_civil;
+use osiris_sql::calendar::days_from_civil;
 
 use super::Refusal;
 

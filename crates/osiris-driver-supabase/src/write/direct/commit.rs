@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use osiris_core::commit::{CommitOutcome, Intent};
-use osiris_core::write::{OnConflict, WriteMode};
 use osiris_core::{Error, Result, Written};
+use osiris_sql::write::{OnConflict, WriteMode};
 use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;

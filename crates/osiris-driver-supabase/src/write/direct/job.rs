@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use osiris_core::write::{Dedupe, WriteMode, ensure_no_problems};
 use osiris_core::{Error, Result, TableScan, Unit, Written, event, metric};
+use osiris_sql::write::{Dedupe, WriteMode, ensure_no_problems};
 use serde_json::json;
 
 use super::commit::commit;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use osiris_core::problem::nearest;
-use osiris_core::write::{MappedColumn, SchemaEvolution, WriteMode, same_name};
 use osiris_core::{Column, Error, Result};
+use osiris_sql::write::{MappedColumn, SchemaEvolution, WriteMode, same_name};
 
 use super::stage::NUMBER;
 use super::target::{Target, TargetColumn};

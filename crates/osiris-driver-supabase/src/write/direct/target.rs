@@ -80,7 +80,7 @@ impl Target {
     /// The column called `name`; where there is none, the only one that differs from it by case alone.
     pub(super) fn column(&self, name: &str) -> Option<&TargetColumn> {
         self.columns.iter().find(|column| column.name == name).or_else(|| {
-            let mut similar = self.columns.iter().filter(|column| osiris_core::write::same_name(&column.name, name));
+            let mut similar = self.columns.iter().filter(|column| osiris_sql::write::same_name(&column.name, name));
             similar.next().filter(|_| similar.next().is_none())
         })
     }

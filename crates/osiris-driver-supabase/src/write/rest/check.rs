@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use osiris_core::Column;
 use osiris_core::problem::nearest;
-use osiris_core::write::MappedColumn;
+use osiris_sql::write::MappedColumn;
 
 use super::field::{Field, kind};
 use crate::client::rest::openapi::RestTable;

@@ -22,9 +22,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use osiris_core::commit::{CommitOutcome, Intent};
-use osiris_core::write::{ensure_no_problems, same_name};
 use osiris_core::{Error, ErrorKind, Result, TableScan, Unit, Written, metric};
 use osiris_http::Bytes;
+use osiris_sql::write::{ensure_no_problems, same_name};
 use serde_json::Value;
 
 use super::Job;

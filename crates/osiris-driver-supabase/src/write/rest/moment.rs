@@ -1,6 +1,6 @@
 //! Dates and moments out of PostgreSQL's binary form, as its JSON has them.
 
-use osiris_core::calendar::civil_from_days;
+use osiris_sql::calendar::civil_from_days;
 
 /// Days from 1970 to 2000, where PostgreSQL counts from.
 const DAYS_TO_2000: i64 = 10_957;

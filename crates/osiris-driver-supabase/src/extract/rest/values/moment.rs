@@ -1,6 +1,6 @@
 //! Dates and times as PostgreSQL's JSON has them: ISO 8601 with any year, ` BC` behind those before year 1, and `infinity`.
 
-use osiris_core::calendar::{civil_from_days, days_from_civil};
+use osiris_sql::calendar::{civil_from_days, days_from_civil};
 
 use super::Misfit;
 

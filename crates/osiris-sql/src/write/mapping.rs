@@ -1,8 +1,8 @@
 //! Which column of the input goes to which column of the table, and the way in which everything that stands in the way is
 //! told: in one error.
 
-use crate::problem::nearest;
-use crate::{Column, Error, Result, TableRef};
+use osiris_core::problem::nearest;
+use osiris_core::{Column, Error, Result, TableRef};
 
 use super::ColumnMapping;
 

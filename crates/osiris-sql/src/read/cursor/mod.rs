@@ -14,7 +14,7 @@ mod saved;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::Problem;
+use osiris_core::Problem;
 
 pub use bound::Bound;
 pub use boundary::{Boundaries, Boundary, RowDigest};

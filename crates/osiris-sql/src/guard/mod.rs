@@ -7,7 +7,7 @@ mod lexer;
 mod mysql;
 mod postgres;
 
-use crate::{Error, Problem};
+use osiris_core::{Error, Problem};
 
 /// How a source reads its SQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -10,7 +10,7 @@ use arrow::datatypes::SchemaRef;
 
 pub use text::texts;
 
-use crate::{Error, Result};
+use osiris_core::{Error, Result};
 
 /// A batch is handed over when it has this many bytes, whatever its rows.
 const BATCH_BYTES: usize = 16 << 20;

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Boundaries, Cursor, NullCursor};
-use crate::state::{Digest, DigestReader, DigestWriter, StateFiles};
-use crate::{Error, Result};
+use osiris_core::state::{Digest, DigestReader, DigestWriter, StateFiles};
+use osiris_core::{Error, Result};
 
 /// So many digests stand in the state itself; more are in a file beside it.
 const INLINE: usize = 10_000;

@@ -11,7 +11,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use super::{Tls, TlsMode};
-use crate::{Error, Result};
+use osiris_core::{Error, Result};
 
 /// TLS as `tls` wants it: the certificates of its own CA and of nobody else, those of the system's authorities, or anybody's.
 /// Relative paths start at `base_dir`.

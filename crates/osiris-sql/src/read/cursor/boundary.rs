@@ -4,8 +4,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::saved::TakenRows;
 use super::{PartRole, SavedCursor};
-use crate::Result;
-use crate::state::{Digest, DigestWriter, StateFiles};
+use osiris_core::Result;
+use osiris_core::state::{Digest, DigestWriter, StateFiles};
 
 /// The rows of a run that are remembered, by the role of their part. However many there are, they take little memory.
 #[derive(Debug)]
@@ -138,7 +138,7 @@ mod tests {
         let state = saved.state().unwrap();
         assert!(state.to_string().len() < 300, "{state}");
         assert_eq!(state["taken"]["rows"], count);
-        assert_eq!(crate::state::named_files(&state).len(), 1);
+        assert_eq!(osiris_core::state::named_files(&state).len(), 1);
         let mut again = Boundaries::new(Some(&saved), &files).unwrap();
         let at_saved = again.of(PartRole::AtSaved).unwrap();
         let new = (0..count + 3).filter(|number| at_saved.note(row(&number.to_string())).unwrap()).count();

@@ -1,6 +1,6 @@
 //! The guard of SQL sources against a corpus: what a reader writes passes, what does more is refused, and by what.
 
-use osiris_core::guard::{MySqlModes, ReadingKind, ReadingStatement, SqlDialect};
+use osiris_sql::guard::{MySqlModes, ReadingKind, ReadingStatement, SqlDialect};
 use proptest::prelude::*;
 
 fn check(sql: &str, modes: MySqlModes) -> Result<ReadingStatement<'_>, String> {

@@ -4,8 +4,8 @@
 //! a policy of the configuration that says what becomes of it.
 
 use super::{Cursor, NullCursor, SavedCursor};
-use crate::state::reset_hint;
-use crate::{Error, Result};
+use osiris_core::state::reset_hint;
+use osiris_core::{Error, Result};
 
 /// What the source says of its cursor column. A driver has to find out all of it: there is no default.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The guard of SQL sources against a corpus for PostgreSQL: what a reader writes passes, what does more is refused, and by
 //! what.
 
-use osiris_core::guard::{PostgresModes, ReadingKind, ReadingStatement, SqlDialect};
+use osiris_sql::guard::{PostgresModes, ReadingKind, ReadingStatement, SqlDialect};
 use proptest::prelude::*;
 
 fn check(sql: &str, modes: PostgresModes) -> Result<ReadingStatement<'_>, String> {
