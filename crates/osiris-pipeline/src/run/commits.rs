@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
-use osiris_core::{CommitEnd, CommitLog, CommitRecord, Error, Result, Written};
+use osiris_core::{CommitEnd, CommitLog, CommitRecord, Error, Result, Written, private};
 use serde::{Deserialize, Serialize};
 
 /// The file.
@@ -105,6 +105,7 @@ impl CommitFile {
             state.next = state.next.max(1 + text.iter().filter(|byte| **byte == b'\n').count() as u64);
             state.length = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end as u64 + 1);
             let file = OpenOptions::new().write(true).open(&path).map_err(failed)?;
+            private::tighten(&path).map_err(failed)?;
             file.set_len(state.length).map_err(failed)?;
             state.file = Some(file);
         }
@@ -140,7 +141,7 @@ impl CommitFile {
             let is_new = state.file.is_none();
             let file = match &mut state.file {
                 Some(file) => file,
-                none => none.insert(create(&self.path)?),
+                none => none.insert(private::create(&self.path)?),
             };
             file.seek(SeekFrom::Start(state.length))?;
             file.write_all(text)?;
@@ -167,10 +168,6 @@ impl CommitFile {
     fn failed(&self, error: io::Error) -> Error {
         Error::from(error).with_context("path", self.path.display())
     }
-}
-
-fn create(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(true).open(path)
 }
 
 fn unwritable(error: serde_json::Error) -> Error {
@@ -301,6 +298,21 @@ mod tests {
         assert_eq!(ends(directory.path()), [None]);
         fs::write(&path, b"{\"begun\":7}\n").unwrap();
         assert!(read(directory.path()).is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn s34_the_file_is_private_from_its_first_byte() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(COMMITS);
+        let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        CommitFile::open(directory.path()).unwrap().begun(&record("load", 1)).unwrap();
+        assert_eq!(mode(), 0o600);
+        // One of an earlier version is tightened before more is added.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        CommitFile::open(directory.path()).unwrap().begun(&record("load", 2)).unwrap();
+        assert_eq!(mode(), 0o600);
     }
 
     #[test]
