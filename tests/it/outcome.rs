@@ -127,6 +127,42 @@ fn s2_an_append_of_which_nobody_knows_is_refused_without_force() {
 }
 
 #[test]
+fn an_operator_who_has_found_the_rows_goes_on_without_writing_them() {
+    let project = appended_and_failed();
+    forget_the_end(&project.runs()[0]);
+    // Somebody has changed a row since: the file is none that the writer knows.
+    let found = format!("{HEAD}0,z,6\n{ROWS}");
+    project.write("out.csv", &found);
+    std::fs::create_dir(project.path("later")).unwrap();
+    let refused = project.run(&["run", "--resume"]).with_code(2);
+    assert!(refused.stderr.contains("--assume-written load`"), "{}", refused.stderr);
+    for (arguments, said) in [
+        (
+            &["run", "--resume", "--assume-written", "load", "--assume-written", "last"][..],
+            "its outcome is not ambiguous",
+        ),
+        (&["run", "--resume", "--assume-written", "orders"], "no step `orders` that writes"),
+        (&["run", "pipeline.yaml", "--assume-written", "load"], "--resume"),
+    ] {
+        let refused = project.run(arguments).with_code(2);
+        assert!(refused.stderr.contains(said), "{}", refused.stderr);
+        assert!(!project.path("later/out.csv").exists());
+    }
+    let mut command = project.command(&["run", "--resume", "--assume-written", "load", "--json"]);
+    let resumed = Ended::of(command.env("USER", "ann").output().unwrap()).with_code(0);
+    assert!(resumed.stderr.contains("confirmed and not counted: step `load`"), "{}", resumed.stderr);
+    let step = &resumed.json()["steps"][1];
+    assert_eq!((&step["status"], &step["confirmed"]["user"]), (&json!("confirmed"), &json!("ann")));
+    assert_eq!((&step["read"], &step["inserted"]), (&json!(3), &json!(0)));
+    assert_eq!((project.read("out.csv"), project.read("later/out.csv")), (found, format!("{HEAD}{ROWS}")));
+    let shown = project.run(&["runs", "show"]).with_code(0).stdout;
+    assert!(shown.contains("load (confirmed)") && shown.contains("load: confirmed by ann at "), "{shown}");
+    let run = &project.runs()[0];
+    let event = project.lines(run, "events.jsonl").into_iter().find(|event| event["event"] == "step_confirmed");
+    assert_eq!(event.unwrap()["user"], "ann");
+}
+
+#[test]
 fn s60_a_run_that_is_killed_as_soon_as_its_append_is_there_never_appends_twice() {
     let project = project(&[READ, &append("load", "out.csv"), &sql("slow", SLOW)].concat());
     let slow = sql("slow", SLOW);
@@ -294,7 +330,8 @@ fn s1_what_was_sent_to_standard_output_is_not_sent_again_and_the_run_says_so() {
     let ended = Ended::of(std::process::Output { status: child.wait().unwrap(), stdout: Vec::new(), stderr: seen });
     let ended = ended.with_code(3);
     assert!(ended.stderr.contains("some of the rows may be in standard output"), "{}", ended.stderr);
-    assert!(!ended.stderr.contains("--resume") && !ended.stderr.contains("nothing"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("go on from here") && !ended.stderr.contains("nothing"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("--assume-written out` goes on without writing them"), "{}", ended.stderr);
     let rows = String::from_utf8([&first[..], &rest].concat()).unwrap();
     assert_eq!(rows.matches(HEAD.trim_end()).count(), 1);
     let shown = project.run(&["runs", "show"]).with_code(0).stdout;

@@ -61,6 +61,9 @@ impl<'a> Display<'a> {
             StepStatus::Failed => format!("  {} {id}: after {time}", self.console.bad("failed")),
             StepStatus::Ambiguous => format!("  {} {id}: after {time}", self.console.bad("ambiguous")),
             StepStatus::Cancelled => format!("  {} {id}: after {time}", self.console.bad("stopped")),
+            StepStatus::Confirmed => {
+                format!("  confirmed {id}: its rows are in the destination by your word, not counted")
+            }
             StepStatus::Skipped => format!("  skipped {id}"),
         }
     }

@@ -33,6 +33,11 @@ pub(crate) fn ledger(steps: &[LedgerStep]) -> String {
         let rows = human::rows(step.counts.skipped);
         text.push_str(&format!("{}: {rows} without a cursor value left out, as `nulls: skip` says\n", step.id));
     }
+    for (step, confirmation) in steps.iter().filter_map(|step| Some((step, step.confirmed.as_ref()?))) {
+        let who = confirmation.user.as_ref().map_or_else(String::new, |user| format!(" by {}", visible_line(user)));
+        let at = confirmation.at.format("%Y-%m-%d %H:%M:%S UTC");
+        text.push_str(&format!("{}: confirmed{who} at {at}: its rows were not counted in the destination\n", step.id));
+    }
     text
 }
 
@@ -43,17 +48,19 @@ fn ledger_row(step: &LedgerStep) -> Vec<String> {
     let (name, ran) = match step.status {
         StepStatus::Done => (step.id.clone(), true),
         StepStatus::Reused => (format!("{} (done before)", step.id), false),
+        StepStatus::Confirmed => (format!("{} (confirmed)", step.id), false),
         StepStatus::Failed => (format!("{} (failed)", step.id), true),
         StepStatus::Ambiguous => (format!("{} (ambiguous)", step.id), true),
         StepStatus::Cancelled => (format!("{} (stopped)", step.id), true),
         StepStatus::Skipped => return vec![format!("{} (skipped)", step.id)],
     };
     let timed = |text: String| if ran { text } else { String::new() };
+    let counted = |number: u64| if step.confirmed.is_some() { String::new() } else { human::count(number) };
     vec![
         name,
         human::count(counts.read),
-        human::count(out),
-        human::count(counts.rejected),
+        counted(out),
+        counted(counts.rejected),
         timed(human::seconds(duration)),
         timed(human::rate(counts.read.max(out), duration)),
     ]

@@ -60,8 +60,11 @@ impl JsonSchema for Secret {
 /// (either common set), base64 (standard and URL-safe).
 ///
 /// A secret hides itself and not the words around it. One that could be a word (letters only, up to twelve of them) or that is
-/// shorter than six characters is masked where it is a whole value: the whole of a text, or what stands behind `=` or `:` as in
-/// `password=rows` and `user:rows@host`. One of six or seven characters is masked as a whole word, any other wherever it is found.
+/// shorter than eight characters is masked as a whole word, any other wherever it is found. Names of fields in JSON stay.
+///
+/// In documents ([`scrub_value`](Self::scrub_value), [`scrub_document`](Self::scrub_document)), whose form must not depend on how a
+/// secret is spelt, one that could be a word or is shorter than six characters is masked where it is a whole value only: the whole
+/// of a text, or what stands behind `=` or `:` as in `password=rows` and `user:rows@host`.
 ///
 /// Values shorter than [`Redactor::MIN_LENGTH`] are not searched for at all; they are still never printed by us.
 #[derive(Clone, Default)]
@@ -73,15 +76,27 @@ pub struct Redactor {
 #[derive(Clone, PartialEq, Eq)]
 struct Needle {
     text: String,
-    found: Found,
+    kind: NeedleKind,
 }
 
-/// Where a text counts as the secret.
+/// How easily something else is spelt like the secret.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Found {
-    Anywhere,
-    AsWord,
-    AsValue,
+enum NeedleKind {
+    /// Nothing is.
+    Unique,
+    /// A part of a longer word may be.
+    Short,
+    /// A word may be.
+    Common,
+}
+
+/// What a text is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum TextKind {
+    /// Words for people: messages, logs.
+    Prose,
+    /// A value of a document that programs read.
+    Value,
 }
 
 impl Needle {
@@ -90,28 +105,31 @@ impl Needle {
         // A capital in the middle is no word's.
         let is_mixed = text.bytes().skip(1).any(|byte| byte.is_ascii_uppercase())
             && text.bytes().any(|byte| byte.is_ascii_lowercase());
-        let found = match text.chars().count() {
-            ..6 => Found::AsValue,
-            6..=12 if is_word && !is_mixed => Found::AsValue,
-            6..8 => Found::AsWord,
-            _ => Found::Anywhere,
+        let kind = match text.chars().count() {
+            ..6 => NeedleKind::Common,
+            6..=12 if is_word && !is_mixed => NeedleKind::Common,
+            6..8 => NeedleKind::Short,
+            _ => NeedleKind::Unique,
         };
-        Self { text, found }
+        Self { text, kind }
     }
 
     /// Where it stands in a text: the bytes of each place.
-    fn places<'a>(&'a self, text: &'a str) -> impl Iterator<Item = std::ops::Range<usize>> + 'a {
+    fn places<'a>(&'a self, text: &'a str, of: TextKind) -> impl Iterator<Item = std::ops::Range<usize>> + 'a {
         text.match_indices(self.text.as_str())
             .map(|(start, found)| start..start + found.len())
-            .filter(move |place| self.counts(&text[..place.start], &text[place.end..]))
+            .filter(move |place| self.counts(&text[..place.start], &text[place.end..], of))
     }
 
-    fn counts(&self, before: &str, after: &str) -> bool {
+    fn counts(&self, before: &str, after: &str, of: TextKind) -> bool {
         let is_part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
-        match self.found {
-            Found::Anywhere => true,
-            Found::AsWord => !is_part(before.chars().next_back()) && !is_part(after.chars().next()),
-            Found::AsValue => {
+        let is_name = before.ends_with('"') && (after.starts_with("\":") || after.starts_with("\\\":"));
+        match (self.kind, of) {
+            (NeedleKind::Unique, _) => true,
+            (NeedleKind::Short, _) | (NeedleKind::Common, TextKind::Prose) => {
+                !is_part(before.chars().next_back()) && !is_part(after.chars().next()) && !is_name
+            }
+            (NeedleKind::Common, TextKind::Value) => {
                 let is_whole = before.trim().is_empty() && after.trim().is_empty();
                 let before = before.strip_suffix(['"', '\'']).unwrap_or(before);
                 let is_set = before.ends_with(['=', ':']) && !is_part(after.chars().next());
@@ -196,9 +214,18 @@ impl Redactor {
 
     /// `text` without any known secret; borrowed when there was none. The beginning of a secret before a [cut](shorten) goes too.
     pub fn scrub<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.scrub_as(text, TextKind::Prose)
+    }
+
+    /// The same for a value of a document, whose form must not depend on how a secret is spelt: a manifest, a saved state.
+    pub fn scrub_value<'a>(&self, value: &'a str) -> Cow<'a, str> {
+        self.scrub_as(value, TextKind::Value)
+    }
+
+    fn scrub_as<'a>(&self, text: &'a str, of: TextKind) -> Cow<'a, str> {
         let mut text = Cow::Borrowed(text);
         for needle in &self.needles {
-            let mut places = needle.places(&text).peekable();
+            let mut places = needle.places(&text, of).peekable();
             if places.peek().is_none() {
                 continue;
             }
@@ -244,6 +271,15 @@ impl Redactor {
     /// The same for every string of a JSON value. A key in small letters and `_` is one of ours or a name that the user chose, and
     /// stays: a secret that is spelt like one must not change the form of what we write.
     pub fn scrub_json(&self, value: &mut serde_json::Value) {
+        self.scrub_json_as(value, TextKind::Prose);
+    }
+
+    /// The same for a document: see [`scrub_value`](Self::scrub_value).
+    pub fn scrub_document(&self, value: &mut serde_json::Value) {
+        self.scrub_json_as(value, TextKind::Value);
+    }
+
+    fn scrub_json_as(&self, value: &mut serde_json::Value, of: TextKind) {
         use serde_json::Value;
         if self.needles.is_empty() {
             return;
@@ -252,17 +288,17 @@ impl Redactor {
             Value::String(text) => {
                 if self.is_secret(text) {
                     *text = MASK.to_owned();
-                } else if let Cow::Owned(clean) = self.scrub(text) {
+                } else if let Cow::Owned(clean) = self.scrub_as(text, of) {
                     *text = clean;
                 }
             }
-            Value::Array(items) => items.iter_mut().for_each(|item| self.scrub_json(item)),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.scrub_json_as(item, of)),
             Value::Object(map) => {
                 let entries = std::mem::take(map);
                 for (key, mut item) in entries {
-                    self.scrub_json(&mut item);
+                    self.scrub_json_as(&mut item, of);
                     let is_name = key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-                    map.insert(if is_name { key } else { self.scrub(&key).into_owned() }, item);
+                    map.insert(if is_name { key } else { self.scrub_as(&key, of).into_owned() }, item);
                 }
             }
             _ => {}
@@ -341,12 +377,33 @@ mod tests {
     }
 
     #[test]
-    fn s40_a_secret_that_is_a_common_word_hides_itself_and_no_other_text() {
+    fn s40_a_short_secret_is_masked_as_a_word_of_a_message_and_not_within_others() {
+        let redactor = Redactor::new(["abc", "rows", "k3y!", "variable"]);
+        for (text, clean) in [
+            ("Access denied for 'root' using abc", "Access denied for 'root' using ***"),
+            ("(abc), `abc`; abc.", "(***), `***`; ***."),
+            ("tried k3y!, then rows", "tried ***, then ***"),
+            ("to variable 'x'", "to *** 'x'"),
+            ("https://h/abc/d?e", "https://h/***/d?e"),
+        ] {
+            assert_eq!(redactor.scrub(text), clean);
+        }
+        for text in
+            ["abcdef, xabc, abc_d, abc2", "arrows", "rows_written", r#"{"rows":3,"abc": 4,"x":{"variable":[]}}"#]
+        {
+            assert_eq!(redactor.scrub(text), text);
+        }
+        let nested = serde_json::json!({"body": serde_json::json!({"rows": "rows"}).to_string()}).to_string();
+        assert_eq!(redactor.scrub(&nested), r#"{"body":"{\"rows\":\"***\"}"}"#);
+    }
+
+    #[test]
+    fn s40_in_a_document_a_secret_that_is_a_common_word_hides_itself_and_no_other_text() {
         let redactor = Redactor::new(["event", "rows", "abc", "variable"]);
         for text in
             ["no such event: 3 rows", "Incorrect argument type to variable 'x'", "Unknown column 'rows'", "abcdef"]
         {
-            assert_eq!(redactor.scrub(text), text);
+            assert_eq!(redactor.scrub_value(text), text);
         }
         for (text, clean) in [
             ("event", "***"),
@@ -356,6 +413,7 @@ mod tests {
             ("password='rows'", "password='***'"),
             ("{\"password\":\"abc\"}", "{\"password\":\"***\"}"),
         ] {
+            assert_eq!(redactor.scrub_value(text), clean, "{text}");
             assert_eq!(redactor.scrub(text), clean, "{text}");
         }
         let redactor = Redactor::new(["hunter2"]);

@@ -39,8 +39,8 @@ pub use plan::{Plan, PlanOptions, PlannedStep};
 pub use project::Project;
 pub use reference::{ComponentReference, FieldReference, reference};
 pub use run::{
-    Ledger, LedgerStep, Observer, Outcome, PastRun, RunOptions, RunRecord, RunReport, Runs, SavedStates, Silent,
-    StateGeneration, StepReport, StepState, StepStatus, StoreChoice, Wait,
+    Confirmation, Ledger, LedgerStep, Observer, Outcome, PastRun, RunOptions, RunRecord, RunReport, Runs, SavedStates,
+    Silent, StateGeneration, StepReport, StepState, StepStatus, StoreChoice, Wait,
 };
 pub use settings::{
     LogFormat, LogLevel, RUN_DIRECTORY, SETTINGS_FILE, Settings, parse_bytes, parse_count, parse_duration, parse_store,

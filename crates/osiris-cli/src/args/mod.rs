@@ -124,6 +124,10 @@ pub(crate) struct RunArgs {
     /// run has overtaken. Rows that are there are written twice
     #[arg(long)]
     pub(crate) force: bool,
+    /// With --resume: the rows of this step, whose outcome is unknown, have been found in its destination. It counts as done by your
+    /// word, and the steps after it go on; may be repeated
+    #[arg(long, value_name = "STEP", requires = "resume")]
+    pub(crate) assume_written: Vec<String>,
     /// Wait while another process runs the same pipeline, so long at most (`90s`, `5m`, `2h`) or until it has ended; without this
     /// flag a second run is refused
     #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, value_parser = parse_duration)]

@@ -43,9 +43,8 @@ pub(super) fn ended(report: &RunReport, plan: &Plan, args: &RunArgs, console: &C
     }
     console.say(&format!("run {} in {}", report.run_id, report.directory.display()));
     console.say(&verdict(report, plan, console));
-    if can_be_resumed(report, plan) {
-        let file = plan.pipeline().source.name();
-        console.hint(&format!("go on from here with `osiris run {file} --resume {}`", report.run_id));
+    if let Some(hint) = next(report, plan) {
+        console.hint(&hint);
     }
     if args.json {
         console.json(&json!({
@@ -63,11 +62,20 @@ pub(super) fn ended(report: &RunReport, plan: &Plan, args: &RunArgs, console: &C
     Ok(())
 }
 
-/// Whether going on from here is what to do next. Not while nobody knows what was written: the error says what to look at.
-fn can_be_resumed(report: &RunReport, plan: &Plan) -> bool {
-    !matches!(report.outcome, Outcome::Done | Outcome::Ambiguous)
-        && !plan.is_dry_run()
-        && report.directory.join("store.duckdb").exists()
+/// How to go on from here. While nobody knows what was written that depends on what the user finds: the error says where to look.
+fn next(report: &RunReport, plan: &Plan) -> Option<String> {
+    if report.outcome == Outcome::Done || plan.is_dry_run() || !report.directory.join("store.duckdb").exists() {
+        return None;
+    }
+    let resume = format!("osiris run {} --resume {}", plan.pipeline().source.name(), report.run_id);
+    if report.outcome != Outcome::Ambiguous {
+        return Some(format!("go on from here with `{resume}`"));
+    }
+    let steps = report.steps.iter().filter(|step| step.status == StepStatus::Ambiguous);
+    let assumed: String = steps.map(|step| format!(" --assume-written {}", step.id)).collect();
+    Some(format!(
+        "if all rows are there, `{resume}{assumed}` goes on without writing them; only if none is, `{resume} --force` writes them"
+    ))
 }
 
 /// An error of SQL is shown in the pipeline file, any other in words.
@@ -95,8 +103,13 @@ fn verdict(report: &RunReport, plan: &Plan, console: &Console) -> String {
             let read = sum(Role::Extract, |step| step.counts.read);
             let written = sum(Role::Write, |step| step.counts.acknowledged());
             let rejected: u64 = report.steps.iter().map(|step| step.counts.rejected).sum();
+            let confirmed = names(report, |step| step.confirmed.is_some());
+            let besides = match confirmed.as_str() {
+                "" => String::new(),
+                steps => format!("; confirmed and not counted: {steps}"),
+            };
             format!(
-                "{}: the ledger balances, {} read, {} written, {} rejected, {time}",
+                "{}: the ledger balances, {} read, {} written, {} rejected, {time}{besides}",
                 console.good("done"),
                 human::rows(read),
                 human::count(written),

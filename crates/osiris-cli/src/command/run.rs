@@ -29,7 +29,13 @@ pub(super) fn run(args: &RunArgs, given: Settings, console: &Console) -> Result<
             .with_hint("leave out --json; the ledger is in the run's directory")
             .into());
     }
-    let options = RunOptions { keep: args.keep, force: args.force, wait: wait_of(args), ..project.run_options() };
+    let options = RunOptions {
+        keep: args.keep,
+        force: args.force,
+        assume_written: args.assume_written.clone(),
+        wait: wait_of(args),
+        ..project.run_options()
+    };
     let cancel = options.cancel.clone();
     let bars = console.bars().clone();
     let interrupted = move || {

@@ -62,7 +62,7 @@ impl SourceIdentity {
 
     /// Adds a field.
     pub(crate) fn insert(&mut self, name: String, value: &str, redactor: &Redactor) {
-        self.0.insert(name, shortened(&redactor.scrub(value)));
+        self.0.insert(name, shortened(&redactor.scrub_value(value)));
     }
 
     /// Adds the fields of `values` that belong to the source, by their schema; secrets never do.

@@ -22,6 +22,8 @@ pub const COMMIT_END: &str = "commit_end";
 pub const COMMIT_ASKED: &str = "commit_asked";
 /// A step of a resumed run that had already ended well: `{step_id, rows}`
 pub const STEP_REUSED: &str = "step_reused";
+/// A step of a resumed run was ambiguous, and the user has found its rows in the destination: `{step_id, user}`
+pub const STEP_CONFIRMED: &str = "step_confirmed";
 /// The connection of a step is known, with all its secrets; nobody has connected yet: `{step_id, family, alias}`
 pub const CONNECTION_RESOLVED: &str = "connection_resolved";
 /// The connection itself failed, rather than something asked over it: `{step_id, category, error}`

@@ -13,7 +13,7 @@ pub(super) fn manifest(plan: &Plan) -> Value {
     let params = params(plan);
     let components = components(plan);
     let mut pipeline = plan.pipeline.document.to_json();
-    plan.redactor.scrub_json(&mut pipeline);
+    plan.redactor.scrub_document(&mut pipeline);
     let mut manifest = json!({
         "oml_version": OML_VERSION,
         "name": plan.name(),
@@ -27,7 +27,7 @@ pub(super) fn manifest(plan: &Plan) -> Value {
         "components": components,
         "steps": plan.steps.iter().map(step).collect::<Vec<_>>(),
     });
-    plan.redactor.scrub_json(&mut manifest);
+    plan.redactor.scrub_document(&mut manifest);
     manifest.sort_all_objects();
     manifest
 }

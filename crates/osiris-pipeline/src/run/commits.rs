@@ -10,8 +10,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
-use osiris_core::{CommitEnd, CommitLog, CommitRecord, Error, Result, Written};
+use osiris_core::{CommitEnd, CommitLog, CommitRecord, Error, Result, Written, private};
 use serde::{Deserialize, Serialize};
+
+use super::confirmation::Confirmation;
 
 /// The file.
 pub(super) const COMMITS: &str = "commits.jsonl";
@@ -26,6 +28,10 @@ enum Line {
     Ended { id: u64, at: DateTime<Utc>, end: CommitEnd },
     /// The user wants the step to run again, whatever became of it.
     Dismissed { id: u64, at: DateTime<Utc> },
+    /// The user has found the rows of a step in its destination.
+    Confirmed { step: String, fingerprint: Option<String>, confirmation: Confirmation },
+    /// The user wants such a step to run again all the same.
+    Withdrawn { step: String, at: DateTime<Utc> },
 }
 
 /// A commit that an earlier process began.
@@ -36,18 +42,28 @@ pub(super) struct PastCommit {
     pub(super) end: Option<CommitEnd>,
 }
 
-/// The commits that were begun in the run of `directory` and that nobody has dismissed.
+/// What the earlier processes of a run have recorded.
+#[derive(Debug, Default)]
+pub(super) struct PastCommits {
+    /// The commits that were begun and that nobody has dismissed.
+    pub(super) commits: Vec<PastCommit>,
+    /// The steps whose rows the user has found in their destinations, with their fingerprints.
+    pub(super) confirmed: BTreeMap<String, (Option<String>, Confirmation)>,
+}
+
+/// What is recorded in the run of `directory`.
 ///
 /// # Errors
 /// The file is there and cannot be understood: going on without it might write rows twice.
-pub(super) fn read(directory: &Path) -> Result<Vec<PastCommit>> {
+pub(super) fn read(directory: &Path) -> Result<PastCommits> {
     let path = directory.join(COMMITS);
     let text = match fs::read(&path) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(PastCommits::default()),
         Err(error) => return Err(Error::from(error).with_context("path", path.display())),
     };
     let mut commits: BTreeMap<u64, PastCommit> = BTreeMap::new();
+    let mut confirmed = BTreeMap::new();
     for line in whole_lines(&text) {
         match serde_json::from_slice(line) {
             Ok(Line::Begun { id, record, .. }) => drop(commits.insert(id, PastCommit { id, record, end: None })),
@@ -57,6 +73,12 @@ pub(super) fn read(directory: &Path) -> Result<Vec<PastCommit>> {
                 }
             }
             Ok(Line::Dismissed { id, .. }) => drop(commits.remove(&id)),
+            Ok(Line::Confirmed { step, fingerprint, confirmation }) => {
+                let open = commits.values_mut().filter(|commit| commit.record.step == step && commit.end.is_none());
+                open.for_each(|commit| commit.end = Some(CommitEnd::Committed { written: None }));
+                confirmed.insert(step, (fingerprint, confirmation));
+            }
+            Ok(Line::Withdrawn { step, .. }) => drop(confirmed.remove(&step)),
             // An answer of which only a part got to the disk is none.
             Err(_) if line.starts_with(b"{\"ended\"") => {}
             Err(error) => {
@@ -67,7 +89,7 @@ pub(super) fn read(directory: &Path) -> Result<Vec<PastCommit>> {
             }
         }
     }
-    Ok(commits.into_values().collect())
+    Ok(PastCommits { commits: commits.into_values().collect(), confirmed })
 }
 
 /// The lines that are not empty. One without its end was being written when the process was killed: nothing had begun.
@@ -100,11 +122,12 @@ impl CommitFile {
         let mut state = State { file: None, length: 0, next: 1, open: BTreeMap::new() };
         if path.exists() {
             let failed = |error: io::Error| Error::from(error).with_context("path", path.display());
-            state.next = read(directory)?.last().map_or(0, |commit| commit.id) + 1;
+            state.next = read(directory)?.commits.last().map_or(0, |commit| commit.id) + 1;
             let text = fs::read(&path).map_err(failed)?;
             state.next = state.next.max(1 + text.iter().filter(|byte| **byte == b'\n').count() as u64);
             state.length = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end as u64 + 1);
             let file = OpenOptions::new().write(true).open(&path).map_err(failed)?;
+            private::tighten(&path).map_err(failed)?;
             file.set_len(state.length).map_err(failed)?;
             state.file = Some(file);
         }
@@ -127,6 +150,26 @@ impl CommitFile {
         self.append(&Line::Dismissed { id, at: Utc::now() })
     }
 
+    /// Records that the user has found the rows of a step in its destination.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(super) fn confirm(&self, step: &str, fingerprint: Option<&str>, confirmation: &Confirmation) -> Result<()> {
+        self.append(&Line::Confirmed {
+            step: step.to_owned(),
+            fingerprint: fingerprint.map(str::to_owned),
+            confirmation: confirmation.clone(),
+        })
+    }
+
+    /// Records that this is of no account any more.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(super) fn withdraw(&self, step: &str) -> Result<()> {
+        self.append(&Line::Withdrawn { step: step.to_owned(), at: Utc::now() })
+    }
+
     fn append(&self, line: &Line) -> Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let mut text = serde_json::to_vec(line).map_err(unwritable)?;
@@ -140,7 +183,7 @@ impl CommitFile {
             let is_new = state.file.is_none();
             let file = match &mut state.file {
                 Some(file) => file,
-                none => none.insert(create(&self.path)?),
+                none => none.insert(private::create(&self.path)?),
             };
             file.seek(SeekFrom::Start(state.length))?;
             file.write_all(text)?;
@@ -167,10 +210,6 @@ impl CommitFile {
     fn failed(&self, error: io::Error) -> Error {
         Error::from(error).with_context("path", self.path.display())
     }
-}
-
-fn create(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(true).open(path)
 }
 
 fn unwritable(error: serde_json::Error) -> Error {
@@ -241,7 +280,7 @@ mod tests {
     }
 
     fn ends(directory: &Path) -> Vec<Option<CommitEnd>> {
-        read(directory).unwrap().into_iter().map(|commit| commit.end).collect()
+        read(directory).unwrap().commits.into_iter().map(|commit| commit.end).collect()
     }
 
     #[test]
@@ -257,7 +296,7 @@ mod tests {
             }
         }
         assert_eq!(ends(directory.path()), [Some(CommitEnd::NotCommitted), Some(committed), None]);
-        let commits = read(directory.path()).unwrap();
+        let commits = read(directory.path()).unwrap().commits;
         assert_eq!((commits[0].id, &commits[2].record), (1, &record("load", 3)));
     }
 
@@ -266,7 +305,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         CommitFile::open(directory.path()).unwrap().begun(&record("load", 1)).unwrap();
         let file = CommitFile::open(directory.path()).unwrap();
-        let id = read(directory.path()).unwrap()[0].id;
+        let id = read(directory.path()).unwrap().commits[0].id;
         file.end_past(id, CommitEnd::NotCommitted).unwrap();
         file.begun(&record("load", 1)).unwrap();
         file.ended(&record("load", 1), &CommitEnd::Committed { written: None }).unwrap();
@@ -287,11 +326,11 @@ mod tests {
         let whole = fs::read(&path).unwrap();
         for length in 0..whole.len() {
             fs::write(&path, &whole[..length]).unwrap();
-            let found = read(directory.path()).unwrap().len();
+            let found = read(directory.path()).unwrap().commits.len();
             assert_eq!(found, usize::from(length > whole.trim_ascii_end().len()), "{length}");
             // The next one begins on a line of its own.
             CommitFile::open(directory.path()).unwrap().begun(&record("next", 1)).unwrap();
-            assert_eq!(read(directory.path()).unwrap().last().unwrap().record.step, "next");
+            assert_eq!(read(directory.path()).unwrap().commits.last().unwrap().record.step, "next");
         }
         // A torn answer leaves the outcome unknown.
         let mut torn = whole.clone();
@@ -301,6 +340,36 @@ mod tests {
         assert_eq!(ends(directory.path()), [None]);
         fs::write(&path, b"{\"begun\":7}\n").unwrap();
         assert!(read(directory.path()).is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn s34_the_file_is_private_from_its_first_byte() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(COMMITS);
+        let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        CommitFile::open(directory.path()).unwrap().begun(&record("load", 1)).unwrap();
+        assert_eq!(mode(), 0o600);
+        // One of an earlier version is tightened before more is added.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        CommitFile::open(directory.path()).unwrap().begun(&record("load", 2)).unwrap();
+        assert_eq!(mode(), 0o600);
+    }
+
+    #[test]
+    fn what_the_user_confirms_counts_until_it_is_withdrawn() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = CommitFile::open(directory.path()).unwrap();
+        file.begun(&record("load", 1)).unwrap();
+        file.begun(&record("other", 1)).unwrap();
+        file.confirm("load", Some("sha256:00"), &Confirmation::now(Some("ann"))).unwrap();
+        assert_eq!(ends(directory.path()), [Some(CommitEnd::Committed { written: None }), None]);
+        let confirmed = read(directory.path()).unwrap().confirmed;
+        assert_eq!(confirmed["load"].0.as_deref(), Some("sha256:00"));
+        assert_eq!((confirmed["load"].1.user.as_deref(), confirmed.len()), (Some("ann"), 1));
+        CommitFile::open(directory.path()).unwrap().withdraw("load").unwrap();
+        assert!(read(directory.path()).unwrap().confirmed.is_empty());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use osiris_core::{Role, StepCounts};
 use serde::{Deserialize, Serialize};
 
+use super::confirmation::Confirmation;
 use super::report::{StepReport, StepStatus};
 
 /// The books of a run.
@@ -14,7 +15,7 @@ pub struct Ledger {
     pub pipeline: String,
     /// Whether nothing was to be written.
     pub dry_run: bool,
-    /// Whether every equation holds.
+    /// Whether every equation holds. A step that is done by somebody's word has none.
     pub balanced: bool,
     /// The steps, in the order of the plan.
     pub steps: Vec<LedgerStep>,
@@ -44,6 +45,9 @@ pub struct LedgerStep {
     pub attempts: u32,
     /// Why it failed.
     pub error: Option<String>,
+    /// Whose word it is that its rows are in the destination, where nobody could count them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed: Option<Confirmation>,
     /// The file with its rejected rows, in the run directory.
     pub rejects: Option<String>,
     /// What its result depends on: a resumed run repeats a step when this has changed.
@@ -110,6 +114,7 @@ impl From<&StepReport> for LedgerStep {
             offset_ms: millis(step.offset),
             attempts: step.attempts,
             error: step.error.as_ref().map(osiris_core::Error::report),
+            confirmed: step.confirmed.clone(),
             rejects: step.rejects.as_ref().and_then(|path| Some(format!("rejects/{}", path.file_name()?.to_str()?))),
             fingerprint: step.fingerprint.clone(),
         }
@@ -136,6 +141,7 @@ mod tests {
             offset_ms: 0,
             attempts: 1,
             error: None,
+            confirmed: None,
             rejects: None,
             fingerprint: String::new(),
         }

@@ -4,6 +4,7 @@
 //! saved last, a directory to look into, a way to go on after a failure) is here.
 
 mod commits;
+mod confirmation;
 mod direct;
 mod directory;
 mod job;
@@ -34,6 +35,7 @@ use osiris_core::{
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+pub use confirmation::Confirmation;
 pub use ledger::{Ledger, LedgerStep};
 pub use outcome::Outcome;
 pub use past::{PastRun, RunRecord, Runs};
@@ -81,6 +83,9 @@ pub struct RunOptions {
     pub commit_limits: CommitLimits,
     /// Whether a step runs again although an earlier run, which failed, has written its rows already or may have.
     pub force: bool,
+    /// The steps of the run that is resumed whose outcome is unknown, and whose rows the user has found in their destinations: they
+    /// are done, by the user's word.
+    pub assume_written: Vec<String>,
 }
 
 impl RunOptions {
@@ -98,6 +103,7 @@ impl RunOptions {
             cancel: CancellationToken::new(),
             commit_limits: CommitLimits::default(),
             force: false,
+            assume_written: Vec::new(),
         }
     }
 }
@@ -152,6 +158,9 @@ pub async fn run(
         false => Some(states.lock(&holder, options.wait, &options.cancel, observer).await?),
     };
     source::check(plan, &states, &options.root)?;
+    if resume.is_none() && !options.assume_written.is_empty() {
+        return Err(Error::validation("only the write of a run that is resumed can be assumed to have taken place"));
+    }
     if resume.is_none() && !plan.is_dry_run() && !options.force {
         repeat::refuse(&Runs::below(&options.root), plan)?;
     }

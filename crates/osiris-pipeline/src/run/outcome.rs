@@ -3,7 +3,7 @@
 use osiris_core::ErrorKind;
 use serde::{Deserialize, Serialize};
 
-use super::report::{StepReport, StepStatus};
+use super::report::StepReport;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +40,7 @@ impl Outcome {
         if errors().any(|error| error.kind() != ErrorKind::Cancelled) {
             return Self::TryLater;
         }
-        let ended = steps.iter().all(|step| matches!(step.status, StepStatus::Done | StepStatus::Reused));
+        let ended = steps.iter().all(|step| step.status.is_done());
         match (ended, problems.is_empty()) {
             (true, true) => Self::Done,
             (true, false) => Self::Integrity,

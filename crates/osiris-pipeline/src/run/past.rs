@@ -134,7 +134,7 @@ impl PastRun {
     fn has_written(&self) -> bool {
         let steps = self.ledger.iter().flat_map(|ledger| &ledger.steps);
         let mut writes = steps.filter(|step| step.role == Role::Write);
-        writes.any(|step| matches!(step.status, StepStatus::Done | StepStatus::Reused | StepStatus::Ambiguous))
+        writes.any(|step| step.status.is_done() || step.status == StepStatus::Ambiguous)
     }
 
     fn is_held(&self) -> bool {

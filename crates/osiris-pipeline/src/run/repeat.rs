@@ -20,7 +20,7 @@ pub(super) fn refuse(runs: &Runs, plan: &Plan) -> Result<()> {
     };
     let runs = runs.list()?;
     for run in runs.iter().filter(|run| own(run)).take_while(|run| run.outcome() != Outcome::Done) {
-        let commits = commits::read(run.directory())?;
+        let commits = commits::read(run.directory())?.commits;
         if let Some(commit) = commits.iter().find(|commit| would_double(commit)) {
             return Err(refused(run, commit));
         }

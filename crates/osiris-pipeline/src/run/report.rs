@@ -7,6 +7,7 @@ use osiris_core::{Error, ErrorKind, Role, StepCounts};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::confirmation::Confirmation;
 use super::outcome::Outcome;
 use crate::PlannedStep;
 
@@ -45,6 +46,8 @@ pub enum StepStatus {
     Cancelled,
     /// Nobody knows whether it has written its rows.
     Ambiguous,
+    /// It was ambiguous, and the user has found its rows in the destination: they are there by their word, not by a count.
+    Confirmed,
 }
 
 impl StepStatus {
@@ -55,6 +58,11 @@ impl StepStatus {
             ErrorKind::Ambiguous => Self::Ambiguous,
             _ => Self::Failed,
         }
+    }
+
+    /// Whether what the step was to do has been done, in this run or before.
+    pub fn is_done(self) -> bool {
+        matches!(self, Self::Done | Self::Reused | Self::Confirmed)
     }
 }
 
@@ -81,6 +89,8 @@ pub struct StepReport {
     pub error: Option<Error>,
     /// Whether rows of it may be in its destination although it failed. If it is not ambiguous, writing them again does no harm.
     pub may_have_written: bool,
+    /// Whose word it is that its rows are there; only of a confirmed step.
+    pub confirmed: Option<Confirmation>,
     /// The file with its rejected rows.
     pub rejects: Option<PathBuf>,
     /// Where it stood when it began, from the start of the run.
@@ -107,6 +117,7 @@ impl StepReport {
             attempts: 0,
             error: None,
             may_have_written: false,
+            confirmed: None,
             rejects: None,
             offset: Duration::ZERO,
             upstream: step.upstream.iter().map(|(_, step)| step.clone()).collect(),

@@ -136,7 +136,7 @@ impl<'a> Scheduler<'a> {
     }
 
     fn has_ended(&self, id: &str) -> bool {
-        self.reports.get(id).is_some_and(|report| matches!(report.status, StepStatus::Done | StepStatus::Reused))
+        self.reports.get(id).is_some_and(|report| report.status.is_done())
     }
 
     /// The first step in the order of the plan that has not begun and waits for nothing.
@@ -261,8 +261,9 @@ impl<'a> Scheduler<'a> {
     /// Takes over what the run that is resumed had brought to its end: committed tables with an unchanged fingerprint, and
     /// writes that its records or their destinations know of.
     async fn reuse(&mut self, past: &PastRun) -> Result<()> {
-        let writes = PastWrites::of(past, self.commits, self.options.force)?;
+        let writes = PastWrites::of(past, self.commits, self.options)?;
         writes.check_removed(self.plan)?;
+        writes.check_assumed(self.plan)?;
         for (index, step) in self.plan.steps().iter().enumerate() {
             let Some(wanted) = self.reports.get(&step.id).map(|report| report.fingerprint.clone()) else { continue };
             let upstream_kept = step.dependencies.iter().all(|dependency| self.has_ended(dependency));
@@ -271,13 +272,21 @@ impl<'a> Scheduler<'a> {
             } else {
                 upstream_kept && self.reuse_table(step, &wanted).await?
             };
-            if !kept {
-                continue;
+            let Some(report) = self.reports.get_mut(&step.id).filter(|_| kept) else { continue };
+            if report.confirmed.is_some() {
+                report.status = StepStatus::Confirmed;
+            } else {
+                report.status = StepStatus::Reused;
+                let fields = json!({"step_id": step.id, "rows": report.rows});
+                self.context.telemetry().log_event(event::STEP_REUSED, fields);
             }
-            let Some(report) = self.reports.get_mut(&step.id) else { continue };
-            report.status = StepStatus::Reused;
-            self.context.telemetry().log_event(event::STEP_REUSED, json!({"step_id": step.id, "rows": report.rows}));
             self.observer.step_finished(report);
+        }
+        let confirmed = self.reports.values().filter_map(|report| Some((report, report.confirmed.as_ref()?)));
+        for (report, confirmation) in confirmed {
+            writes.record(&report.id, &report.fingerprint, confirmation)?;
+            let fields = json!({"step_id": report.id, "user": confirmation.user});
+            self.context.telemetry().log_event(event::STEP_CONFIRMED, fields);
         }
         Ok(())
     }
@@ -303,10 +312,18 @@ impl<'a> Scheduler<'a> {
         let step = &self.plan.steps()[index];
         let (inputs, ctx) = (self.inputs(index), self.context.step(&step.id));
         let asked = Asked { driver: &*step.driver, request: &step.request, inputs: &inputs, inputs_kept, ctx: &ctx };
-        let Decision::Done(counts) = writes.decide(&asked).await? else { return Ok(false) };
-        if let Some(report) = self.reports.get_mut(&step.id) {
-            report.rows = counts.acknowledged();
-            report.counts = counts;
+        let decision = writes.decide(&asked).await?;
+        let Some(report) = self.reports.get_mut(&step.id) else { return Ok(false) };
+        match decision {
+            Decision::Run => return Ok(false),
+            Decision::Done(counts) => {
+                report.rows = counts.acknowledged();
+                report.counts = counts;
+            }
+            Decision::Confirmed(confirmation) => {
+                report.counts.read = inputs.iter().map(|input| input.table.rows()).sum();
+                report.confirmed = Some(confirmation);
+            }
         }
         Ok(true)
     }

@@ -4,7 +4,9 @@ use osiris_core::{
     CommitEnd, CommitOutcome, Driver, Error, ExecutionContext, Inputs, Result, Role, StepCounts, StepRequest,
 };
 
-use super::commits::{self, CommitFile, PastCommit};
+use super::RunOptions;
+use super::commits::{self, CommitFile, PastCommit, PastCommits};
+use super::confirmation::Confirmation;
 use super::ledger::LedgerStep;
 use super::past::PastRun;
 use super::report::StepStatus;
@@ -15,17 +17,31 @@ use crate::Plan;
 pub(super) enum Decision {
     /// It is done: these are its lines of the ledger.
     Done(StepCounts),
+    /// It is done by somebody's word: nobody has counted its rows.
+    Confirmed(Confirmation),
     /// It has not taken place, or may take place again.
     Run,
+}
+
+/// What is known of a write.
+enum Known {
+    /// It is done, with these lines of the ledger.
+    Done(StepCounts),
+    /// It is done by somebody's word.
+    Confirmed(Confirmation),
+    /// It has not taken place, or doing it again does no harm.
+    NotDone,
+    /// Some or all of its rows may be there: what to tell the user.
+    Ambiguous(Error),
 }
 
 /// The writes of a run that is resumed.
 pub(super) struct PastWrites<'a> {
     run: &'a str,
     steps: &'a [LedgerStep],
-    commits: Vec<PastCommit>,
+    recorded: PastCommits,
     file: &'a CommitFile,
-    force: bool,
+    options: &'a RunOptions,
 }
 
 /// The step about which there is a question, as it would run now.
@@ -39,13 +55,13 @@ pub(super) struct Asked<'a> {
 }
 
 impl<'a> PastWrites<'a> {
-    /// Those of `past`, to be recorded on in `file`. With `force` the user answers for what nobody knows.
+    /// Those of `past`, to be recorded on in `file`. With the option `force` the user answers for what nobody knows.
     ///
     /// # Errors
     /// The record of commits cannot be read.
-    pub(super) fn of(past: &'a PastRun, file: &'a CommitFile, force: bool) -> Result<Self> {
+    pub(super) fn of(past: &'a PastRun, file: &'a CommitFile, options: &'a RunOptions) -> Result<Self> {
         let steps = past.ledger().map_or(&[][..], |ledger| &ledger.steps);
-        Ok(Self { run: &past.record().run_id, steps, commits: commits::read(past.directory())?, file, force })
+        Ok(Self { run: &past.record().run_id, steps, recorded: commits::read(past.directory())?, file, options })
     }
 
     /// A step that has written, or may have, is still in the plan: under another name it would write again.
@@ -55,12 +71,11 @@ impl<'a> PastWrites<'a> {
     pub(super) fn check_removed(&self, plan: &Plan) -> Result<()> {
         let is_there = |id: &str| plan.step(id).is_some_and(|step| step.driver.spec().role == Role::Write);
         let written = self.steps.iter().filter(|entry| {
-            entry.role == Role::Write
-                && matches!(entry.status, StepStatus::Done | StepStatus::Reused | StepStatus::Ambiguous)
+            entry.role == Role::Write && (entry.status.is_done() || entry.status == StepStatus::Ambiguous)
         });
-        let begun = self.commits.iter().filter(|commit| commit.end != Some(CommitEnd::NotCommitted));
+        let begun = self.recorded.commits.iter().filter(|commit| commit.end != Some(CommitEnd::NotCommitted));
         let mut ids = written.map(|entry| entry.id.as_str()).chain(begun.map(|commit| commit.record.step.as_str()));
-        let Some(removed) = ids.find(|id| !is_there(id)).filter(|_| !self.force) else { return Ok(()) };
+        let Some(removed) = ids.find(|id| !is_there(id)).filter(|_| !self.options.force) else { return Ok(()) };
         Err(Error::validation(format!(
             "step `{removed}` of run {} has written, and is no longer in the pipeline",
             self.run
@@ -68,54 +83,113 @@ impl<'a> PastWrites<'a> {
         .with_hint("put it back under its name to go on; `--force` goes on without it, which may write its rows twice"))
     }
 
+    /// The steps whose rows the user has found are there, and write.
+    ///
+    /// # Errors
+    /// One is not.
+    pub(super) fn check_assumed(&self, plan: &Plan) -> Result<()> {
+        let writes = |id: &str| plan.step(id).is_some_and(|step| step.driver.spec().role == Role::Write);
+        let Some(other) = self.options.assume_written.iter().find(|id| !writes(id)) else { return Ok(()) };
+        Err(Error::validation(format!("the pipeline has no step `{other}` that writes"))
+            .with_hint("`osiris runs show` names the step whose outcome is unknown"))
+    }
+
     /// What is to be done about a step that writes.
     ///
     /// # Errors
-    /// It has written, or may have, and cannot be taken over as it is.
+    /// It has written, or may have, and cannot be taken over as it is; or it was assumed to have written, and is not ambiguous.
     pub(super) async fn decide(&self, asked: &Asked<'_>) -> Result<Decision> {
-        let decided = self.decide_unforced(asked).await;
-        if decided.is_ok() || !self.force {
-            return decided.map_err(|error| error.with_step(&asked.request.step_id));
+        let step = &asked.request.step_id;
+        let known = self.known(asked).await;
+        let decided = if self.options.assume_written.contains(step) {
+            known.and_then(|known| self.assume(known, step))
+        } else {
+            match known {
+                Ok(Known::Done(counts)) => Ok(Decision::Done(counts)),
+                Ok(Known::Confirmed(confirmation)) => Ok(Decision::Confirmed(confirmation)),
+                Ok(Known::NotDone) => Ok(Decision::Run),
+                Ok(Known::Ambiguous(_)) | Err(_) if self.options.force => self.force(step),
+                Ok(Known::Ambiguous(error)) | Err(error) => Err(error),
+            }
+        };
+        decided.map_err(|error| error.with_step(step))
+    }
+
+    /// Records what the user confirms, once the run is known to go on.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(super) fn record(&self, step: &str, fingerprint: &str, confirmation: &Confirmation) -> Result<()> {
+        if self.recorded.confirmed.contains_key(step) {
+            return Ok(());
         }
-        for commit in self.commits_of(&asked.request.step_id) {
+        self.file.confirm(step, Some(fingerprint), confirmation)
+    }
+
+    /// The user has found its rows.
+    fn assume(&self, known: Known, step: &str) -> Result<Decision> {
+        let why = match known {
+            Known::Confirmed(confirmation) => return Ok(Decision::Confirmed(confirmation)),
+            Known::Ambiguous(_) => return Ok(Decision::Confirmed(Confirmation::now(self.options.user.as_deref()))),
+            Known::Done(_) => "is known to have written its rows",
+            Known::NotDone => "has not written, or writes the same again without harm",
+        };
+        Err(Error::validation(format!("its outcome is not ambiguous: it {why}"))
+            .with_hint(format!("resume without `--assume-written {step}`")))
+    }
+
+    /// The user wants it to run, whatever is there.
+    fn force(&self, step: &str) -> Result<Decision> {
+        for commit in self.commits_of(step) {
             self.file.dismiss(commit.id)?;
+        }
+        if self.recorded.confirmed.contains_key(step) {
+            self.file.withdraw(step)?;
         }
         Ok(Decision::Run)
     }
 
-    async fn decide_unforced(&self, asked: &Asked<'_>) -> Result<Decision> {
-        let entry = self.steps.iter().find(|entry| entry.id == asked.request.step_id && entry.role == Role::Write);
-        let done = entry.filter(|entry| matches!(entry.status, StepStatus::Done | StepStatus::Reused));
-        if let Some(entry) = done {
+    async fn known(&self, asked: &Asked<'_>) -> Result<Known> {
+        let step = &asked.request.step_id;
+        if let Some((fingerprint, confirmation)) = self.recorded.confirmed.get(step) {
+            self.refuse_changes(asked, fingerprint.as_deref(), "has written already, as was confirmed")?;
+            return Ok(Known::Confirmed(confirmation.clone()));
+        }
+        let entry = self.steps.iter().find(|entry| entry.id == *step && entry.role == Role::Write);
+        if let Some(entry) = entry.filter(|entry| entry.status.is_done()) {
             self.refuse_changes(asked, Some(&entry.fingerprint), "has written already")?;
-            return Ok(Decision::Done(entry.counts.clone()));
+            return Ok(Known::Done(entry.counts.clone()));
         }
         let was_ambiguous = entry.is_some_and(|entry| entry.status == StepStatus::Ambiguous);
-        let commits: Vec<&PastCommit> = self.commits_of(&asked.request.step_id).collect();
+        let commits: Vec<&PastCommit> = self.commits_of(step).collect();
         let is_unsettled = |commit: &&&PastCommit| {
             !commit.record.intent.is_repeatable() && commit.end != Some(CommitEnd::NotCommitted)
         };
         let Some(unsettled) = commits.iter().rev().find(is_unsettled) else {
             if was_ambiguous && commits.iter().all(|commit| !commit.record.intent.is_repeatable()) {
-                return Err(self.refused("may have written already: its outcome was ambiguous", "its destination"));
+                let what = "may have written already: its outcome was ambiguous";
+                return Ok(self.ambiguous(asked, what, "its destination"));
             }
-            return Ok(Decision::Run);
+            return Ok(Known::NotDone);
         };
         self.refuse_changes(asked, unsettled.record.fingerprint.as_deref(), "may have written already")?;
         let place = unsettled.record.intent.destination();
         if was_ambiguous && commits.iter().all(|commit| commit.end.is_some()) {
-            return Err(self.refused("has written already, and its ledger did not balance", place));
+            return Ok(self.ambiguous(asked, "has written already, and its ledger did not balance", place));
         }
         self.ask(&commits, asked).await
     }
 
     /// Asks about every commit without an answer.
-    async fn ask(&self, commits: &[&PastCommit], asked: &Asked<'_>) -> Result<Decision> {
+    async fn ask(&self, commits: &[&PastCommit], asked: &Asked<'_>) -> Result<Known> {
         let (mut committed, mut undone) = (None, false);
         for commit in commits.iter().filter(|commit| !commit.record.intent.is_repeatable()) {
             let end = match commit.end {
                 Some(end) => end,
-                None => self.outcome(commit, asked).await?,
+                None => match self.outcome(commit, asked).await? {
+                    Ok(end) => end,
+                    Err(unknown) => return Ok(unknown),
+                },
             };
             match end {
                 CommitEnd::Committed { written } => {
@@ -125,33 +199,35 @@ impl<'a> PastWrites<'a> {
                 CommitEnd::NotCommitted => undone = true,
             }
         }
-        let Some((commit, written)) = committed else { return Ok(Decision::Run) };
+        let Some((commit, written)) = committed else { return Ok(Known::NotDone) };
         let place = commit.record.intent.destination();
         if undone {
-            return Err(self.refused("has written some of its rows already", place));
+            return Ok(self.ambiguous(asked, "has written some of its rows already", place));
         }
         let counts = commit.record.counts(written);
         match counts.filter(|counts| counts.imbalance(Role::Write).is_none()) {
-            Some(counts) => Ok(Decision::Done(counts)),
-            None => Err(self.refused("has written already, but its rows were not all counted", place)),
+            Some(counts) => Ok(Known::Done(counts)),
+            None => Ok(self.ambiguous(asked, "has written already, but its rows were not all counted", place)),
         }
     }
 
-    async fn outcome(&self, commit: &PastCommit, asked: &Asked<'_>) -> Result<CommitEnd> {
+    /// What its destination says of a commit, or that it cannot say.
+    async fn outcome(&self, commit: &PastCommit, asked: &Asked<'_>) -> Result<Result<CommitEnd, Known>> {
         let intent = &commit.record.intent;
-        let unknown = || self.refused("may have written already: it is not known whether it did", intent.destination());
+        let what = "may have written already: it is not known whether it did";
+        let unknown = || self.refused(&asked.request.step_id, what, intent.destination());
         let end = match asked.driver.outcome(asked.request, intent, asked.inputs, asked.ctx).await {
             Ok(CommitOutcome::Committed { written }) => CommitEnd::Committed { written },
             Ok(CommitOutcome::NotCommitted) => CommitEnd::NotCommitted,
-            Ok(CommitOutcome::Unknown) => return Err(unknown()),
-            Err(error) => return Err(unknown().with_source(error)),
+            Ok(CommitOutcome::Unknown) => return Ok(Err(Known::Ambiguous(unknown()))),
+            Err(error) => return Ok(Err(Known::Ambiguous(unknown().with_source(error)))),
         };
         self.file.end_past(commit.id, end)?;
-        Ok(end)
+        Ok(Ok(end))
     }
 
     fn commits_of(&self, step: &str) -> impl Iterator<Item = &PastCommit> {
-        self.commits.iter().filter(move |commit| commit.record.step == step)
+        self.recorded.commits.iter().filter(move |commit| commit.record.step == step)
     }
 
     /// A write is taken over only as it was.
@@ -169,10 +245,15 @@ impl<'a> PastWrites<'a> {
         )))
     }
 
-    fn refused(&self, what: &str, place: &str) -> Error {
+    fn ambiguous(&self, asked: &Asked<'_>, what: &str, place: &str) -> Known {
+        Known::Ambiguous(self.refused(&asked.request.step_id, what, place))
+    }
+
+    fn refused(&self, step: &str, what: &str, place: &str) -> Error {
+        let run = self.run;
         Error::validation(what.to_owned()).with_hint(format!(
-            "look whether its rows are in {place}: only if they are not, `osiris run --resume {} --force` writes them",
-            self.run
+            "look whether its rows are in {place}: if all are there, `osiris run --resume {run} --assume-written {step}` goes \
+             on without writing them; only if none is, `osiris run --resume {run} --force` writes them"
         ))
     }
 }

@@ -258,6 +258,42 @@ async fn s1_an_ambiguous_step_has_a_status_of_its_own_and_is_not_resumed_without
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_ambiguous_step_is_done_by_the_word_of_the_user_and_stays_so() {
+    // After it, the second appender fails once.
+    let steps = STEPS.replace("{input_step: rows}", "{special: true, input_step: rows}");
+    let bench = Bench::new(&["lose the answer", "fail"]);
+    bench.run(&steps).await;
+    let assume = |steps: &[&str]| RunOptions {
+        assume_written: steps.iter().map(|step| (*step).to_owned()).collect(),
+        user: Some("ann".to_owned()),
+        ..bench.options(false)
+    };
+    let resume = async |options: RunOptions| {
+        let past = Runs::below(&bench.directory.path().join(".osiris")).resumable(None, None, options.force)?;
+        osiris_pipeline::run::run(&bench.plan(&steps), &options, Some(&past), &Silent).await
+    };
+    for (step, said) in [("rows", "no step `rows` that writes"), ("b", "is not ambiguous"), ("x", "no step `x`")] {
+        let refused = resume(assume(&["a", step])).await.unwrap_err();
+        assert!(refused.message().contains(said), "{refused:?}");
+        assert_eq!((bench.past().outcome(), bench.writes()), (Outcome::Ambiguous, 1));
+    }
+    let failed = resume(assume(&["a"])).await.unwrap();
+    assert_eq!(statuses(&failed), [StepStatus::Reused, StepStatus::Confirmed, StepStatus::Failed]);
+    let past = bench.past();
+    let confirmed = &past.ledger().unwrap().steps[1];
+    assert_eq!(confirmed.confirmed.as_ref().unwrap().user.as_deref(), Some("ann"));
+    assert_eq!((confirmed.counts.read, confirmed.counts.acknowledged()), (3, 0));
+    // It need not be said again, and it is not said of what has changed.
+    let changed = bench.resume(&steps.replacen("{special: true}", "{special: true, note: new}", 1), false).await;
+    assert!(changed.unwrap_err().message().contains("has changed since"));
+    let done = bench.resume(&steps, false).await.unwrap();
+    assert_eq!(statuses(&done), [StepStatus::Reused, StepStatus::Confirmed, StepStatus::Done]);
+    assert_eq!((done.outcome, done.steps[1].counts.inserted), (Outcome::Done, 0));
+    // A new run would write other rows: what was confirmed is not in its way.
+    assert_eq!(bench.run(STEPS).await.outcome, Outcome::Done);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn s2_a_resumed_run_asks_the_destination() {
     for (knows, status, writes) in [
         (CommitOutcome::Committed { written: None }, StepStatus::Reused, 2),
