@@ -40,7 +40,7 @@ use interrupt::InterruptOnDrop;
 use seal::Seal;
 use threads::{Threads, Work};
 
-pub use at_work::AtWork;
+pub use at_work::{AtWork, Unfinished};
 pub use direct::{Arrivals, DirectEdge};
 pub use error::{EngineError, store_error};
 pub use memory::default_memory_limit;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use duckdb::Connection;
 use osiris_core::problem::nearest;
-use osiris_core::store::{quote, quote_text};
+use osiris_core::store::{AtWork, quote, quote_text};
 use osiris_core::{
     CommitOutcome, Component, ComponentSpec, ConnectionUse, DestinationId, Error, ExecutionContext, Intent, Problem,
     Result, Role, Step, Store, TableRef, Unit, Write, Written, metric, private,
@@ -112,11 +112,14 @@ impl Write for ParquetWriter {
         let mode = config.mode;
         let job = Job { config, table: input.clone() };
         let scratch = Arc::new(Scratch::new(ctx.store().scratch_dir(), step.id())?);
-        let outside = Outside { store: ctx.store().clone(), scratch: Arc::clone(&scratch) };
         let lock = destination.lock(several(&job.config)).await?;
-        let at_work = ctx.store().at_work();
+        let outside =
+            Outside { store: ctx.store().clone(), scratch: Arc::clone(&scratch), at_work: ctx.store().at_work() };
         // The run waits for the end of this thread, and so for its temporary file to be gone, whatever becomes of this future.
-        let write = move |connection: &Connection| Ok((job.run(connection, &destination, lock, &outside)?, at_work));
+        let write = move |connection: &Connection| {
+            let written = job.run(connection, &destination, lock, &outside)?;
+            Ok((written, outside))
+        };
         let ((done, staged), _at_work) = ctx.store().call_over(input, write).await?;
         let written = Written::inserted(done.rows);
         publish(staged, &name, mode, written, &self.streams, ctx).await?;
@@ -168,6 +171,7 @@ fn check_partitions(config: &ParquetWriterConfig, table: &TableRef) -> Result<()
 struct Outside {
     store: Store,
     scratch: Arc<Scratch>,
+    at_work: AtWork,
 }
 
 impl Outside {
@@ -270,6 +274,7 @@ impl Job {
         lock: Option<TargetLock>,
     ) -> Result<(Done, Staged)> {
         let mut atomic = AtomicFile::create(path, name, lock)?;
+        let _unfinished = outside.at_work.unfinished(atomic.temp());
         let (mut select, mut before, mut old) = (self.select(), 0, None);
         if self.config.mode == WriteMode::Append {
             atomic.keep_old();
@@ -331,6 +336,7 @@ impl Job {
         lock: Option<TargetLock>,
     ) -> Result<(Done, Staged)> {
         let mut directory = AtomicDirectory::create(path, name, &|below| Part::parse(below).is_some(), lock)?;
+        let _unfinished = outside.at_work.unfinished(directory.temp());
         let kept = match self.config.mode {
             WriteMode::Append => directory.keep_existing(name)?,
             WriteMode::Overwrite => Vec::new(),
