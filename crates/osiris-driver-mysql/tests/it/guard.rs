@@ -2,6 +2,7 @@
 //!
 //! `OSIRIS_FUZZ_SECONDS=600` makes the test try new statements for that long instead of a few hundred.
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use osiris_sql::guard::{MySqlModes, ReadingStatement, SqlDialect};
@@ -42,7 +43,8 @@ const PIECES: [&str; 64] = [
     "CALL p()",
     "SET @a = 1",
     "INTO @a",
-    "INTO OUTFILE '/tmp/osiris-guard'",
+    // Relative to the directory of the server's data, in that of the database.
+    "INTO OUTFILE 'osiris-guard'",
     "FOR UPDATE",
     "FOR SHARE",
     "LOCK IN SHARE MODE",
@@ -121,6 +123,13 @@ async fn fingerprint(server: &Server) -> Vec<Vec<Option<String>>> {
     server.rows(&sql).await.unwrap()
 }
 
+/// Where `INTO OUTFILE` would leave its file.
+async fn outfile(server: &Server) -> PathBuf {
+    let rows = server.rows("SELECT @@datadir, DATABASE()").await.unwrap();
+    let [directory, database] = [0, 1].map(|index| rows[0][index].clone().unwrap());
+    Path::new(&directory).join(database).join("osiris-guard")
+}
+
 #[expect(clippy::disallowed_methods, reason = "a test may be asked to run for longer")]
 fn patience() -> Option<Duration> {
     std::env::var("OSIRIS_FUZZ_SECONDS").ok()?.parse().ok().map(Duration::from_secs)
@@ -171,7 +180,7 @@ async fn no_accepted_statement_changes_anything_even_without_the_lock_of_the_ser
         }
     }
     assert_eq!(fingerprint(&server).await, before);
-    assert!(!std::path::Path::new("/tmp/osiris-guard").exists());
+    assert!(!outfile(&server).await.exists());
     assert!(understood > 100, "of {tried} statements {accepted} were accepted and only {understood} understood");
     connection.close().await.unwrap();
 }
