@@ -159,7 +159,8 @@ pub async fn run(
     };
     source::check(plan, &states, &options.root)?;
     if resume.is_none() && !options.assume_written.is_empty() {
-        return Err(Error::validation("only the write of a run that is resumed can be assumed to have taken place"));
+        return Err(Error::validation("only the write of a run that is resumed can be assumed to have taken place")
+            .with_hint("name the run to resume, or leave the assumption out"));
     }
     if resume.is_none() && !plan.is_dry_run() && !options.force {
         repeat::refuse(&Runs::below(&options.root), plan)?;
