@@ -2,7 +2,7 @@
 //! done once for all of them: configuration, connections, secrets, errors, retries, telemetry, the books.
 //!
 //! A driver crate implements [`Component`] and one of [`Extract`], [`Transform`], [`Write`], and registers itself in a
-//! [`Registry`]. A runner takes a [`Driver`] out of it and calls [`Driver::run`].
+//! [`Registry`]. A runner takes a [`Driver`] out of it, calls [`Driver::prepare`] and then [`PreparedStep::run`].
 //!
 //! This crate knows no vendor, reads no environment and prints nothing.
 
@@ -51,7 +51,7 @@ pub use connection::{ConnectionRef, Connections, ResolvedConnection};
 pub use context::{ExecutionContext, RunContext};
 pub use counts::StepCounts;
 pub use destination::DestinationId;
-pub use driver::{Driver, StepFailure, StepOutput, StepRequest};
+pub use driver::{Driver, Prepared, PreparedStep, StepFailure, StepOutput, StepRequest};
 pub use error::{Error, ErrorKind, Result};
 pub use health::{Health, HealthCategory};
 pub use inputs::{Input, Inputs};

@@ -125,9 +125,8 @@ async fn a_server_without_tls_and_one_that_is_not_there_are_network_errors() {
 #[test]
 fn problems_of_a_configuration_come_all_at_once() {
     let bench = bench();
-    let driver = bench.driver("posthog.extractor").unwrap();
     let problems = |config: Value| {
-        let problems = driver.check_config(&config);
+        let problems = bench.config_problems("posthog.extractor", &config).unwrap();
         problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     };
     let ranges = json!({

@@ -1,7 +1,7 @@
 //! What a resumed run knows of the writes of the run before it: done, not done, or unknown until the destination says.
 
 use osiris_core::{
-    CommitEnd, CommitOutcome, Driver, Error, ExecutionContext, Inputs, Result, Role, StepCounts, StepRequest,
+    CommitEnd, CommitOutcome, Error, ExecutionContext, Inputs, PreparedStep, Result, Role, StepCounts, StepRequest,
 };
 
 use super::commits::{self, CommitFile, PastCommit};
@@ -30,7 +30,7 @@ pub(super) struct PastWrites<'a> {
 
 /// The step about which there is a question, as it would run now.
 pub(super) struct Asked<'a> {
-    pub(super) driver: &'a dyn Driver,
+    pub(super) step: &'a dyn PreparedStep,
     pub(super) request: &'a StepRequest,
     pub(super) inputs: &'a Inputs,
     /// Whether the tables it reads are those that it read before.
@@ -140,7 +140,7 @@ impl<'a> PastWrites<'a> {
     async fn outcome(&self, commit: &PastCommit, asked: &Asked<'_>) -> Result<CommitEnd> {
         let intent = &commit.record.intent;
         let unknown = || self.refused("may have written already: it is not known whether it did", intent.destination());
-        let end = match asked.driver.outcome(asked.request, intent, asked.inputs, asked.ctx).await {
+        let end = match asked.step.outcome(asked.request, intent, asked.inputs, asked.ctx).await {
             Ok(CommitOutcome::Committed { written }) => CommitEnd::Committed { written },
             Ok(CommitOutcome::NotCommitted) => CommitEnd::NotCommitted,
             Ok(CommitOutcome::Unknown) => return Err(unknown()),
