@@ -31,6 +31,7 @@ mod context;
 mod counts;
 mod destination;
 mod error;
+mod family;
 mod health;
 mod inputs;
 mod progress;
@@ -43,21 +44,21 @@ mod visible;
 pub use catalog::{Catalog, Resource, ResourceField, ResourceKind};
 pub use commit::{Commit, CommitEnd, CommitLimits, CommitLog, CommitOutcome, CommitRecord, Intent};
 pub use component::{
-    Component, ComponentSpec, ConnectionUse, Discover, Doctor, Extract, Extracted, NoConnection, Role, Step, Transform,
-    Write, Written,
+    Component, ComponentSpec, ConnectionUse, Extract, Extracted, NoConnection, Role, Step, Transform, Write, Written,
 };
 pub use config::ConfigSchema;
 pub use connection::{ConnectionRef, Connections, ResolvedConnection};
 pub use context::{ExecutionContext, RunContext};
 pub use counts::StepCounts;
 pub use destination::DestinationId;
-pub use driver::{Driver, Prepared, PreparedStep, StepFailure, StepOutput, StepRequest};
+pub use driver::{Driver, FamilyDriver, Prepared, PreparedStep, StepFailure, StepOutput, StepRequest};
 pub use error::{Error, ErrorKind, Result};
+pub use family::Family;
 pub use health::{Health, HealthCategory};
 pub use inputs::{Input, Inputs};
 pub use problem::{Problem, Severity};
 pub use progress::Progress;
-pub use registry::{Registration, Registry};
+pub use registry::{FamilyRegistration, Registration, Registry};
 pub use retry::{Backoff, NextTry, RetryPolicy};
 pub use secret::{MASK, Redactor, Secret, shorten};
 pub use store::{

@@ -7,7 +7,9 @@
 mod adapter;
 mod attempt;
 mod attempts;
+mod family;
 mod output;
+mod parsed;
 mod prepared;
 mod settle;
 mod step;
@@ -21,7 +23,8 @@ use serde_json::Value;
 pub use output::{StepFailure, StepOutput};
 pub use prepared::Prepared;
 
-pub(crate) use adapter::Adapter;
+pub(crate) use adapter::{Adapter, Runner};
+pub(crate) use family::{FamilyAdapter, Unnamed};
 
 use crate::commit::{CommitOutcome, Intent};
 use crate::config::ConfigSchema;
@@ -69,7 +72,6 @@ impl StepRequest {
 }
 
 /// A component whose types are erased.
-#[async_trait]
 pub trait Driver: Send + Sync {
     /// Its name, version, role, title.
     fn spec(&self) -> &ComponentSpec;
@@ -77,27 +79,42 @@ pub trait Driver: Send + Sync {
     /// The schema of its configuration.
     fn config_schema(&self) -> &ConfigSchema;
 
-    /// The schema of its connection.
-    fn connection_schema(&self) -> &ConfigSchema;
+    /// What it shares with the other components of its family.
+    fn family(&self) -> &dyn FamilyDriver;
+
+    /// The schema of its connection: that of its family.
+    fn connection_schema(&self) -> &ConfigSchema {
+        self.family().connection_schema()
+    }
 
     /// Parses a configuration and a connection, and checks both: schema, types, and the component's own checks. Every problem
     /// is reported, those of the configuration also without a connection, which is for one that could not be resolved.
     /// `base_dir` is where relative paths start. No I/O.
     fn prepare(&self, config: &Value, connection: Option<&ResolvedConnection>, base_dir: &Path) -> Prepared;
+}
+
+/// A [`Family`](crate::Family) whose types are erased.
+#[async_trait]
+pub trait FamilyDriver: Send + Sync {
+    /// What stands before the dot of its components' names.
+    fn name(&self) -> &'static str;
+
+    /// The schema of its connection.
+    fn connection_schema(&self) -> &ConfigSchema;
 
     /// Every problem of a resolved connection. No I/O.
     fn check_connection(&self, connection: &ResolvedConnection) -> Vec<Problem>;
 
     /// Whether [`discover`](Self::discover) is implemented.
-    fn can_discover(&self) -> bool;
+    fn has_discovery(&self) -> bool;
 
     /// Whether [`check`](Self::check) is implemented.
-    fn can_check(&self) -> bool;
+    fn has_doctor(&self) -> bool;
 
     /// What the connection can reach; with a pattern, only [what fits it](Catalog::matching).
     ///
     /// # Errors
-    /// When the component declares no discovery, or the source cannot be asked.
+    /// When the family has no discovery, or the source cannot be asked.
     async fn discover(&self, connection: &ResolvedConnection, pattern: Option<&str>) -> Result<Catalog>;
 
     /// Whether the connection works.

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use osiris_core::store::DirectEdge;
 use osiris_core::{
     Component, ComponentSpec, ConfigSchema, ConnectionUse, DestinationId, Error, ErrorKind, ExecutionContext, Extract,
-    Extracted, Inputs, PreparedStep, Registry, ResolvedConnection, Result, RetryPolicy, Role, RunContext, Secret, Step,
-    StepFailure, StepOutput, StepRequest, TableRef, TableSink, Telemetry, Write, Written,
+    Extracted, Family, Health, Inputs, PreparedStep, Registry, ResolvedConnection, Result, RetryPolicy, Role,
+    RunContext, Secret, Step, StepFailure, StepOutput, StepRequest, TableRef, TableSink, Telemetry, Write, Written,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -350,6 +350,57 @@ fn unknown_components_suggest_names_and_features() {
     assert!(hint("test.viod").contains("did you mean `test.void`?"));
     assert!(hint("mysql.extractor").contains("Cargo feature `mysql`"));
     assert!(hint("what").contains("known components: test.void"));
+}
+
+/// A family of numbers, which finds nothing and calls everything well.
+struct Test;
+
+#[async_trait]
+impl Family for Test {
+    const NAME: &'static str = "test";
+    const HAS_DISCOVERY: bool = false;
+    const HAS_DOCTOR: bool = true;
+    type Connection = NumbersConnection;
+
+    async fn check(&self, _: &NumbersConnection, limit: Duration) -> Health {
+        Health::ok(limit, "well")
+    }
+}
+
+#[tokio::test]
+async fn the_components_of_a_family_share_its_connection_and_its_doctor() {
+    let mut registry = Registry::new();
+    registry
+        .family(Test)
+        .extractor(Numbers::default())
+        .alias("test.any", |config| match config.is_empty() {
+            true => Ok("test.numbers"),
+            false => Err(Error::validation("nothing is known of it")),
+        })
+        .add()
+        .unwrap();
+    let chosen = registry.find("test.any", &serde_json::Map::new()).unwrap();
+    assert_eq!(chosen.spec().name, "test.numbers");
+    let family = chosen.family();
+    assert_eq!((family.name(), family.has_discovery(), family.has_doctor()), ("test", false, true));
+    let none = ResolvedConnection::none();
+    assert!(family.check(&none, Duration::from_secs(1)).await.ok);
+    let error = family.discover(&none, None).await.unwrap_err();
+    assert!(error.message().contains("the family `test` cannot discover"), "{error:?}");
+    let fields = json!({"passwort": "x"}).as_object().unwrap().clone();
+    let wrong = ResolvedConnection::from_fields(fields, family.connection_schema());
+    assert_eq!(family.check_connection(&wrong).len(), 1);
+    assert!(!family.check(&wrong, Duration::from_secs(1)).await.ok);
+}
+
+#[test]
+fn a_family_is_added_whole_or_not_at_all() {
+    let mut registry = Registry::new();
+    let foreign = registry.family(Test).extractor(Numbers::default()).alias("other.any", |_| Ok("test.numbers")).add();
+    assert!(foreign.unwrap_err().message().contains("`other.any` is not a component of the family `test`"));
+    let twice = registry.family(Test).extractor(Numbers::default()).extractor(Numbers::default()).add();
+    assert!(twice.unwrap_err().message().contains("registered already"));
+    assert_eq!(registry.iter().count(), 0);
 }
 
 #[test]

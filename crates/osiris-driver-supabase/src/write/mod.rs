@@ -8,14 +8,13 @@ mod direct;
 mod rest;
 
 use std::path::Path;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use osiris_core::commit::{CommitOutcome, Intent};
 use osiris_core::write::{MappedColumn, map_columns};
 use osiris_core::{
-    Catalog, Component, ComponentSpec, ConnectionUse, DestinationId, Discover, Doctor, ExecutionContext, Health,
-    Problem, Result, Role, Step, TableRef, Write, Written,
+    Component, ComponentSpec, ConnectionUse, DestinationId, ExecutionContext, Problem, Result, Role, Step, TableRef,
+    Write, Written,
 };
 
 use crate::client::{Channel, Connect, Target};
@@ -110,19 +109,5 @@ impl Write for SupabaseWriter {
         };
         client.close().await;
         outcome
-    }
-}
-
-#[async_trait]
-impl Discover for SupabaseWriter {
-    async fn discover(&self, connection: &SupabaseConnection, _pattern: Option<&str>) -> Result<Catalog> {
-        crate::discover::discover(&self.connect, connection).await
-    }
-}
-
-#[async_trait]
-impl Doctor for SupabaseWriter {
-    async fn check(&self, connection: &SupabaseConnection, limit: Duration) -> Health {
-        crate::doctor::check(&self.connect, connection, limit).await
     }
 }

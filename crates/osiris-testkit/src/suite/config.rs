@@ -34,7 +34,7 @@ pub async fn drv_004_uses_only_the_resolved_connection<S: Subject>(trial: &Trial
     let job = trial.job(3).await?;
     let Value::Object(fields) = &job.connection else { return Ok(Verdict::Holds) };
     let problems_of = |fields: Map<String, Value>| {
-        driver.check_connection(&ResolvedConnection::from_fields(fields, driver.connection_schema()))
+        driver.family().check_connection(&ResolvedConnection::from_fields(fields, driver.connection_schema()))
     };
     for field in required(driver.connection_schema()) {
         let mut without = fields.clone();

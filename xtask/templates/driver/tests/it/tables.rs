@@ -104,7 +104,7 @@ async fn only_files_are_tables() {
     let bench = bench(&[("orders", "id\tday\n"), ("nothing", "")]);
     bench.place().write("directory.txt/x", "").unwrap();
     let connection = bench.connection("sample.extractor", &json!({"directory": bench.place().path()})).unwrap();
-    let catalog = bench.driver("sample.extractor").unwrap().discover(&connection, None).await.unwrap();
+    let catalog = bench.driver("sample.extractor").unwrap().family().discover(&connection, None).await.unwrap();
     let found: Vec<(&str, usize)> =
         catalog.resources.iter().map(|resource| (resource.name.as_str(), resource.fields.len())).collect();
     assert_eq!(found, [("nothing", 0), ("orders", 2)]);
