@@ -1,7 +1,8 @@
 //! Rows from outside: CSV files and JSON answers.
 
 use osiris_core::{
-    ErrorKind, Inputs, Registry, RetryPolicy, RunContext, StepRequest, Store, StoreKind, StoreOptions, Telemetry,
+    ErrorKind, Inputs, Registry, ResolvedConnection, RetryPolicy, RunContext, StepRequest, Store, StoreKind,
+    StoreOptions, Telemetry,
 };
 use osiris_http::{Bytes, Document, RowDecoder, RowOptions, RowPath};
 use proptest::{prop_assert, prop_assert_eq};
@@ -27,11 +28,11 @@ fn csv_files() {
             json!({"path": "t.csv"}),
             json!({"path": "t.csv", "on_bad_lines": "reject", "max_rejects": 1_000_000, "header": false}),
         ] {
-            let mut request = StepRequest::new("step", config.clone());
-            request.base_dir = directory.path().to_path_buf();
-            request.retry = RetryPolicy::never();
+            let prepared = driver.prepare(&config, Some(&ResolvedConnection::none()), directory.path());
+            let step = prepared.into_step().unwrap();
+            let request = StepRequest { retry: RetryPolicy::never(), ..StepRequest::new("step") };
             // That read = stored + rejected is the adapter's own check: an error of another kind, if it does not hold.
-            match runtime.block_on(driver.run(&request, &Inputs::none(), &run.step("step"))) {
+            match runtime.block_on(step.run(&request, &Inputs::none(), &run.step("step"))) {
                 Ok(output) => {
                     let counts = output.counts;
                     prop_assert_eq!(counts.read, counts.stored + counts.rejected, "{}", config);

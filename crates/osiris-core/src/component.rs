@@ -5,7 +5,6 @@
 //! The numbers in brackets are the driver rules; `docs/driver-spec.md` lists them with their tests.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
@@ -15,9 +14,7 @@ use serde_json::Value;
 
 use crate::commit::{CommitOutcome, Intent};
 use crate::state::SourceIdentity;
-use crate::{
-    Catalog, DestinationId, ExecutionContext, Health, Inputs, Problem, Result, StepCounts, TableRef, TableSink,
-};
+use crate::{DestinationId, ExecutionContext, Inputs, Problem, Result, StepCounts, TableRef, TableSink};
 
 /// What a component does with tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -103,7 +100,8 @@ pub trait Component: Sized + Send + Sync + 'static {
     /// Its name, version, role and title.
     const SPEC: ComponentSpec;
 
-    /// The resolved connection, parsed: with `deny_unknown_fields`, [`Secret`](crate::Secret) for what must not show.
+    /// The resolved connection, parsed: with `deny_unknown_fields`, [`Secret`](crate::Secret) for what must not show. That of its
+    /// [family](crate::Family), if it has one.
     type Connection: DeserializeOwned + JsonSchema + Send + Sync;
 
     /// The step's configuration: with `deny_unknown_fields`, doc comments on every field (they are the reference),
@@ -381,22 +379,4 @@ pub trait Write: Component {
         let _ = (step, intent, input, ctx);
         Ok(CommitOutcome::Unknown)
     }
-}
-
-/// Lists what a connection can reach.
-#[async_trait]
-pub trait Discover: Component {
-    /// Tables, views, endpoints; with their fields, sorted by name [DRV-019..021]. What does not fit `pattern` is left out
-    /// [afterwards](Catalog::matching): it is here for sources that can be asked for less.
-    ///
-    /// # Errors
-    /// When the source cannot be asked.
-    async fn discover(&self, connection: &Self::Connection, pattern: Option<&str>) -> Result<Catalog>;
-}
-
-/// Checks a connection.
-#[async_trait]
-pub trait Doctor: Component {
-    /// Says within `limit` whether the connection works and, if not, what to do. Never fails, never leaks [DRV-022, 023].
-    async fn check(&self, connection: &Self::Connection, limit: Duration) -> Health;
 }

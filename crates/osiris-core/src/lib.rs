@@ -2,7 +2,7 @@
 //! done once for all of them: configuration, connections, secrets, errors, retries, telemetry, the books.
 //!
 //! A driver crate implements [`Component`] and one of [`Extract`], [`Transform`], [`Write`], and registers itself in a
-//! [`Registry`]. A runner takes a [`Driver`] out of it and calls [`Driver::run`].
+//! [`Registry`]. A runner takes a [`Driver`] out of it, calls [`Driver::prepare`] and then [`PreparedStep::run`].
 //!
 //! This crate knows no vendor, reads no environment and prints nothing.
 
@@ -24,6 +24,7 @@ mod context;
 mod counts;
 mod destination;
 mod error;
+mod family;
 mod health;
 mod inputs;
 mod progress;
@@ -36,21 +37,21 @@ mod visible;
 pub use catalog::{Catalog, Resource, ResourceField, ResourceKind};
 pub use commit::{Commit, CommitEnd, CommitLimits, CommitLog, CommitOutcome, CommitRecord, Intent};
 pub use component::{
-    Component, ComponentSpec, ConnectionUse, Discover, Doctor, Extract, Extracted, NoConnection, Role, Step, Transform,
-    Write, Written,
+    Component, ComponentSpec, ConnectionUse, Extract, Extracted, NoConnection, Role, Step, Transform, Write, Written,
 };
 pub use config::ConfigSchema;
 pub use connection::{ConnectionRef, Connections, ResolvedConnection};
 pub use context::{ExecutionContext, RunContext};
 pub use counts::StepCounts;
 pub use destination::DestinationId;
-pub use driver::{Driver, StepFailure, StepOutput, StepRequest};
+pub use driver::{Driver, FamilyDriver, Prepared, PreparedStep, StepFailure, StepOutput, StepRequest};
 pub use error::{Error, ErrorKind, Result};
+pub use family::Family;
 pub use health::{Health, HealthCategory};
 pub use inputs::{Input, Inputs};
 pub use problem::{Problem, Severity};
 pub use progress::Progress;
-pub use registry::{Registration, Registry};
+pub use registry::{FamilyRegistration, Registration, Registry};
 pub use retry::{Backoff, NextTry, RetryPolicy};
 pub use secret::{MASK, Redactor, Secret, shorten};
 pub use store::{

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::driver::{Adapter, Driver};
+use crate::driver::{Adapter, Driver, FamilyAdapter, Runner, Unnamed};
 use crate::problem::nearest;
-use crate::{Component, Discover, Doctor, Error, Extract, Result, Transform, Write};
+use crate::{Component, Error, Extract, Family, Result, Transform, Write};
 
 /// The families that Osiris ships, with the Cargo feature that brings each: for errors that say what to switch on.
 const FAMILIES: &[(&str, &str)] = &[
@@ -35,36 +35,39 @@ impl Registry {
         Self::default()
     }
 
-    /// Adds an extractor.
-    pub fn extractor<C: Extract>(&mut self, component: C) -> Registration<'_, C> {
-        Registration { registry: self, adapter: Adapter::extract(component) }
+    /// Adds the components of a family.
+    pub fn family<F: Family>(&mut self, family: F) -> FamilyRegistration<'_, F> {
+        FamilyRegistration {
+            registry: self,
+            family: FamilyAdapter::new(family),
+            drivers: Vec::new(),
+            aliases: Vec::new(),
+        }
     }
 
-    /// Adds a processor.
-    pub fn processor<C: Transform>(&mut self, component: C) -> Registration<'_, C> {
-        Registration { registry: self, adapter: Adapter::transform(component) }
+    /// Adds an extractor that has no family: nothing is discovered or checked over its connection, if it has one.
+    pub fn extractor<C: Extract>(&mut self, component: C) -> Registration<'_> {
+        self.alone(Runner::extract(component))
     }
 
-    /// Adds a writer.
-    pub fn writer<C: Write>(&mut self, component: C) -> Registration<'_, C> {
-        Registration { registry: self, adapter: Adapter::write(component) }
+    /// Adds a processor that has no family.
+    pub fn processor<C: Transform>(&mut self, component: C) -> Registration<'_> {
+        self.alone(Runner::transform(component))
     }
 
-    /// Adds a name that stands for one of several components: `choose` says for which, by the step's configuration, or what
-    /// the step should say instead.
-    ///
-    /// # Errors
-    /// When a component of that name is there already.
-    pub fn choice(&mut self, name: &'static str, choose: Choose) -> Result<()> {
-        self.ensure_new(name)?;
-        self.choices.insert(name, choose);
-        Ok(())
+    /// Adds a writer that has no family.
+    pub fn writer<C: Write>(&mut self, component: C) -> Registration<'_> {
+        self.alone(Runner::write(component))
+    }
+
+    fn alone<C: Component>(&mut self, runner: Runner<C>) -> Registration<'_> {
+        let family = FamilyAdapter::new(Unnamed(const { &C::SPEC }.family()));
+        Registration { registry: self, driver: Arc::new(Adapter::new(runner, family)) }
     }
 
     fn ensure_new(&self, name: &str) -> Result<()> {
         if self.drivers.contains_key(name) || self.choices.contains_key(name) {
-            return Err(Error::validation(format!("a component `{name}` is registered already"))
-                .with_hint("call each driver crate's `register` once"));
+            return Err(twice(name));
         }
         Ok(())
     }
@@ -110,40 +113,87 @@ impl Registry {
     }
 }
 
-/// A component about to be added; capabilities can be declared only when they are implemented.
+/// A component about to be added.
 #[must_use = "a component is added by `add`"]
-pub struct Registration<'a, C: Component> {
+pub struct Registration<'a> {
     registry: &'a mut Registry,
-    adapter: Adapter<C>,
+    driver: Arc<dyn Driver>,
 }
 
-impl<C: Component> Registration<'_, C> {
-    /// Declares discovery.
-    pub fn with_discovery(mut self) -> Self
-    where
-        C: Discover,
-    {
-        self.adapter.set_discovery();
-        self
-    }
-
-    /// Declares a doctor.
-    pub fn with_doctor(mut self) -> Self
-    where
-        C: Doctor,
-    {
-        self.adapter.set_doctor();
-        self
-    }
-
+impl Registration<'_> {
     /// Adds the component.
     ///
     /// # Errors
     /// When a component of that name is there already.
     pub fn add(self) -> Result<()> {
-        let name = C::SPEC.name;
+        let name = self.driver.spec().name;
         self.registry.ensure_new(name)?;
-        self.registry.drivers.insert(name, Arc::new(self.adapter));
+        self.registry.drivers.insert(name, self.driver);
         Ok(())
     }
+}
+
+/// A family about to be added, with its components and the other names of these.
+#[must_use = "a family is added by `add`"]
+pub struct FamilyRegistration<'a, F: Family> {
+    registry: &'a mut Registry,
+    family: Arc<FamilyAdapter<F::Connection>>,
+    drivers: Vec<Arc<dyn Driver>>,
+    aliases: Vec<(&'static str, Choose)>,
+}
+
+impl<F: Family> FamilyRegistration<'_, F> {
+    /// With an extractor.
+    pub fn extractor<C: Extract + Component<Connection = F::Connection>>(self, component: C) -> Self {
+        self.with(Runner::extract(component))
+    }
+
+    /// With a processor.
+    pub fn processor<C: Transform + Component<Connection = F::Connection>>(self, component: C) -> Self {
+        self.with(Runner::transform(component))
+    }
+
+    /// With a writer.
+    pub fn writer<C: Write + Component<Connection = F::Connection>>(self, component: C) -> Self {
+        self.with(Runner::write(component))
+    }
+
+    /// With a name that stands for one of several components: `choose` says for which, by the step's configuration, or what the
+    /// step should say instead.
+    pub fn alias(mut self, name: &'static str, choose: Choose) -> Self {
+        self.aliases.push((name, choose));
+        self
+    }
+
+    fn with<C: Component<Connection = F::Connection>>(mut self, runner: Runner<C>) -> Self {
+        self.drivers.push(Arc::new(Adapter::new(runner, Arc::clone(&self.family))));
+        self
+    }
+
+    /// Adds all of it, or nothing.
+    ///
+    /// # Errors
+    /// When a component of one of the names is there already, or a name is not of the family.
+    pub fn add(self) -> Result<()> {
+        let mut names: Vec<&'static str> = self.drivers.iter().map(|driver| driver.spec().name).collect();
+        names.extend(self.aliases.iter().map(|(name, _)| *name));
+        for (index, name) in names.iter().enumerate() {
+            self.registry.ensure_new(name)?;
+            if names[..index].contains(name) {
+                return Err(twice(name));
+            }
+            if name.split_once('.').is_none_or(|(family, _)| family != F::NAME) {
+                return Err(Error::validation(format!("`{name}` is not a component of the family `{}`", F::NAME))
+                    .with_hint(format!("call it `{}.something`", F::NAME)));
+            }
+        }
+        self.registry.drivers.extend(self.drivers.into_iter().map(|driver| (driver.spec().name, driver)));
+        self.registry.choices.extend(self.aliases);
+        Ok(())
+    }
+}
+
+fn twice(name: &str) -> Error {
+    Error::validation(format!("a component `{name}` is registered already"))
+        .with_hint("call each driver crate's `register` once")
 }

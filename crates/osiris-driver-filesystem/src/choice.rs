@@ -2,21 +2,26 @@
 
 use std::path::Path;
 
-use osiris_core::{Error, Registry, Result};
+use osiris_core::{Error, Result};
 use serde_json::{Map, Value};
 
 use crate::csv::CSV_FILES;
 use crate::parquet::PARQUET_FILES;
 
-/// Adds both names.
+/// The extractor of the format.
 ///
 /// # Errors
-/// When one of them is there already.
-pub(crate) fn register(registry: &mut Registry) -> Result<()> {
-    registry.choice("filesystem.extractor", |config| {
-        by_path(config, "filesystem.csv_extractor", "filesystem.parquet_extractor")
-    })?;
-    registry.choice("filesystem.writer", |config| by_path(config, "filesystem.csv_writer", "filesystem.parquet_writer"))
+/// The path does not tell it.
+pub(crate) fn extractor(config: &Map<String, Value>) -> Result<&'static str> {
+    by_path(config, "filesystem.csv_extractor", "filesystem.parquet_extractor")
+}
+
+/// The writer of the format.
+///
+/// # Errors
+/// The path does not tell it.
+pub(crate) fn writer(config: &Map<String, Value>) -> Result<&'static str> {
+    by_path(config, "filesystem.csv_writer", "filesystem.parquet_writer")
 }
 
 fn by_path(config: &Map<String, Value>, csv: &'static str, parquet: &'static str) -> Result<&'static str> {
@@ -36,6 +41,7 @@ fn by_path(config: &Map<String, Value>, csv: &'static str, parquet: &'static str
 
 #[cfg(test)]
 mod tests {
+    use osiris_core::Registry;
     use serde_json::json;
 
     use super::*;

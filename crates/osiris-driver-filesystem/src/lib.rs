@@ -59,7 +59,17 @@ pub use csv::{CsvExtractor, CsvWriter};
 pub use parquet::{ParquetExtractor, ParquetWriter};
 pub use stdio::Streams;
 
-use osiris_core::{Registry, Result};
+use osiris_core::{Family, Registry, Result};
+
+/// The family of files. A connection leads nowhere: there is nothing to discover or to check.
+pub struct Filesystem;
+
+impl Family for Filesystem {
+    const NAME: &'static str = "filesystem";
+    const HAS_DISCOVERY: bool = false;
+    const HAS_DOCTOR: bool = false;
+    type Connection = FilesystemConnection;
+}
 
 /// Adds the four components, and `filesystem.extractor` and `filesystem.writer`, which stand for the ones whose format the
 /// step's path has.
@@ -75,11 +85,15 @@ pub fn register(registry: &mut Registry) -> Result<()> {
 /// # Errors
 /// When one of them is there already.
 pub fn register_with_io(registry: &mut Registry, streams: Streams) -> Result<()> {
-    registry.extractor(CsvExtractor::with_io(streams.clone())).add()?;
-    registry.writer(CsvWriter::with_io(streams.clone())).add()?;
-    registry.extractor(ParquetExtractor::with_io(streams.clone())).add()?;
-    registry.writer(ParquetWriter::with_io(streams)).add()?;
-    choice::register(registry)
+    registry
+        .family(Filesystem)
+        .extractor(CsvExtractor::with_io(streams.clone()))
+        .writer(CsvWriter::with_io(streams.clone()))
+        .extractor(ParquetExtractor::with_io(streams.clone()))
+        .writer(ParquetWriter::with_io(streams))
+        .alias("filesystem.extractor", choice::extractor)
+        .alias("filesystem.writer", choice::writer)
+        .add()
 }
 
 /// The README's example is compiled with the tests.

@@ -8,16 +8,14 @@ mod pages;
 mod plan;
 mod store;
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use osiris_core::{
-    Catalog, Component, ComponentSpec, ConnectionUse, Discover, Doctor, ExecutionContext, Extract, Extracted, Health,
-    Problem, Result, Role, Step, TableSink,
+    Component, ComponentSpec, ConnectionUse, ExecutionContext, Extract, Extracted, Problem, Result, Role, Step,
+    TableSink,
 };
 use tokio::sync::mpsc;
 
-use crate::client::{Connect, Target, connect, discover, doctor};
+use crate::client::{Connect, Target, connect};
 use crate::config::{GraphqlConfig, GraphqlConnection};
 use plan::Plan;
 
@@ -81,19 +79,5 @@ impl Extract for GraphqlExtractor {
         let storing = store::pages(&plan, receiver, out, ctx);
         let ((), extracted) = tokio::try_join!(fetching, storing)?;
         Ok(extracted)
-    }
-}
-
-#[async_trait]
-impl Discover for GraphqlExtractor {
-    async fn discover(&self, connection: &GraphqlConnection, _pattern: Option<&str>) -> Result<Catalog> {
-        discover::discover(&self.connect, connection).await
-    }
-}
-
-#[async_trait]
-impl Doctor for GraphqlExtractor {
-    async fn check(&self, connection: &GraphqlConnection, limit: Duration) -> Health {
-        doctor::check(&self.connect, connection, limit).await
     }
 }

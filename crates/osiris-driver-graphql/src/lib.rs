@@ -12,7 +12,41 @@ pub use client::{Connect, Target, connect, settings};
 pub use config::{AuthType, GraphqlConfig, GraphqlConnection, NestedPages, PageStyle, Pagination, PartialErrors};
 pub use extract::GraphqlExtractor;
 
-use osiris_core::{Registry, Result};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use osiris_core::{Catalog, Family, Health, Registry, Result};
+
+use client::{discover, doctor};
+
+/// The family of GraphQL endpoints.
+pub struct Graphql {
+    connect: Connect,
+}
+
+impl Graphql {
+    /// Over clients that `connect` opens.
+    pub fn new(connect: Connect) -> Self {
+        Self { connect }
+    }
+}
+
+#[async_trait]
+impl Family for Graphql {
+    const NAME: &'static str = "graphql";
+    const HAS_DISCOVERY: bool = true;
+    const HAS_DOCTOR: bool = true;
+    type Connection = GraphqlConnection;
+
+    async fn discover(&self, connection: &GraphqlConnection, _pattern: Option<&str>) -> Result<Catalog> {
+        discover::discover(&self.connect, connection).await
+    }
+
+    async fn check(&self, connection: &GraphqlConnection, limit: Duration) -> Health {
+        doctor::check(&self.connect, connection, limit).await
+    }
+}
 
 /// Adds the component of this crate.
 ///
@@ -27,5 +61,5 @@ pub fn register(registry: &mut Registry) -> Result<()> {
 /// # Errors
 /// When it is there already.
 pub fn register_with_client(registry: &mut Registry, connect: Connect) -> Result<()> {
-    registry.extractor(GraphqlExtractor::with_client(connect)).with_discovery().with_doctor().add()
+    registry.family(Graphql::new(Arc::clone(&connect))).extractor(GraphqlExtractor::with_client(connect)).add()
 }

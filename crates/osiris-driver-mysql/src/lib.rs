@@ -16,8 +16,38 @@ pub use extract::MysqlExtractor;
 pub use write::MysqlWriter;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use osiris_core::{Registry, Result};
+use async_trait::async_trait;
+use osiris_core::{Catalog, Family, Health, Registry, Result};
+
+/// The family of MySQL and MariaDB.
+pub struct Mysql {
+    connect: Connect,
+}
+
+impl Mysql {
+    /// Over clients that `connect` opens.
+    pub fn new(connect: Connect) -> Self {
+        Self { connect }
+    }
+}
+
+#[async_trait]
+impl Family for Mysql {
+    const NAME: &'static str = "mysql";
+    const HAS_DISCOVERY: bool = true;
+    const HAS_DOCTOR: bool = true;
+    type Connection = MysqlConnection;
+
+    async fn discover(&self, connection: &MysqlConnection, _pattern: Option<&str>) -> Result<Catalog> {
+        discover::discover(&self.connect, connection).await
+    }
+
+    async fn check(&self, connection: &MysqlConnection, limit: Duration) -> Health {
+        doctor::check(&self.connect, connection, limit).await
+    }
+}
 
 /// Adds the components of this crate. They share their connections.
 ///
@@ -32,8 +62,11 @@ pub fn register(registry: &mut Registry) -> Result<()> {
 /// # Errors
 /// When one of them is there already.
 pub fn register_with_client(registry: &mut Registry, connect: Connect) -> Result<()> {
-    registry.extractor(MysqlExtractor::with_client(Arc::clone(&connect))).with_discovery().with_doctor().add()?;
-    registry.writer(MysqlWriter::with_client(connect)).with_discovery().with_doctor().add()
+    registry
+        .family(Mysql::new(Arc::clone(&connect)))
+        .extractor(MysqlExtractor::with_client(Arc::clone(&connect)))
+        .writer(MysqlWriter::with_client(connect))
+        .add()
 }
 
 /// The README's example is compiled with the tests.

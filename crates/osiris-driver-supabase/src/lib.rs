@@ -16,8 +16,38 @@ pub use extract::SupabaseExtractor;
 pub use write::SupabaseWriter;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use osiris_core::{Registry, Result};
+use async_trait::async_trait;
+use osiris_core::{Catalog, Family, Health, Registry, Result};
+
+/// The family of Supabase projects, and of any PostgreSQL behind PostgREST.
+pub struct Supabase {
+    connect: Connect,
+}
+
+impl Supabase {
+    /// Over clients that `connect` opens.
+    pub fn new(connect: Connect) -> Self {
+        Self { connect }
+    }
+}
+
+#[async_trait]
+impl Family for Supabase {
+    const NAME: &'static str = "supabase";
+    const HAS_DISCOVERY: bool = true;
+    const HAS_DOCTOR: bool = true;
+    type Connection = SupabaseConnection;
+
+    async fn discover(&self, connection: &SupabaseConnection, _pattern: Option<&str>) -> Result<Catalog> {
+        discover::discover(&self.connect, connection).await
+    }
+
+    async fn check(&self, connection: &SupabaseConnection, limit: Duration) -> Health {
+        doctor::check(&self.connect, connection, limit).await
+    }
+}
 
 /// Adds the components of this crate.
 ///
@@ -32,8 +62,11 @@ pub fn register(registry: &mut Registry) -> Result<()> {
 /// # Errors
 /// When one of them is there already.
 pub fn register_with_client(registry: &mut Registry, connect: Connect) -> Result<()> {
-    registry.extractor(SupabaseExtractor::with_client(Arc::clone(&connect))).with_discovery().with_doctor().add()?;
-    registry.writer(SupabaseWriter::with_client(connect)).with_discovery().with_doctor().add()
+    registry
+        .family(Supabase::new(Arc::clone(&connect)))
+        .extractor(SupabaseExtractor::with_client(Arc::clone(&connect)))
+        .writer(SupabaseWriter::with_client(connect))
+        .add()
 }
 
 /// The README's example is compiled with the tests.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use osiris_core::{
-    Driver, Error, Inputs, Registry, ResolvedConnection, Result, RunContext, Store, StoreKind, StoreOptions, TableRef,
-    Telemetry,
+    Driver, Error, Inputs, Prepared, Problem, Registry, ResolvedConnection, Result, RunContext, Store, StoreKind,
+    StoreOptions, TableRef, Telemetry,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -134,6 +134,23 @@ impl Bench {
             }
             _ => Err(Error::validation("the fields of a connection are an object")),
         }
+    }
+
+    /// What a component makes of a configuration and the plain fields of a connection; null for none.
+    ///
+    /// # Errors
+    /// When the component is not registered or `fields` is neither an object nor null.
+    pub fn prepare(&self, component: &str, config: &Value, fields: &Value) -> Result<Prepared> {
+        let connection = self.connection(component, fields)?;
+        Ok(self.driver(component)?.prepare(config, Some(&connection), self.place.path()))
+    }
+
+    /// Every problem of a configuration of `component`.
+    ///
+    /// # Errors
+    /// When the component is not registered.
+    pub fn config_problems(&self, component: &str, config: &Value) -> Result<Vec<Problem>> {
+        Ok(self.driver(component)?.prepare(config, None, self.place.path()).config_problems().to_vec())
     }
 
     /// The directory that the store can reach, where relative paths of steps start.

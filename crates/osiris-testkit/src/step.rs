@@ -6,7 +6,8 @@ use std::time::Duration;
 use osiris_core::state::SavedState;
 use osiris_core::store::DirectEdge;
 use osiris_core::{
-    CommitLog, ExecutionContext, Inputs, Progress, Result, RetryPolicy, StepFailure, StepOutput, StepRequest, TableRef,
+    CommitLog, Error, ExecutionContext, Inputs, PreparedStep, Progress, Result, RetryPolicy, StepFailure, StepOutput,
+    StepRequest, TableRef,
 };
 use serde_json::Value;
 
@@ -17,6 +18,7 @@ use crate::Bench;
 pub struct BenchStep<'a> {
     bench: &'a Bench,
     component: String,
+    config: Value,
     connection: Value,
     inputs: Inputs,
     progress: Arc<Progress>,
@@ -28,11 +30,11 @@ pub struct BenchStep<'a> {
 impl<'a> BenchStep<'a> {
     pub(crate) fn new(bench: &'a Bench, id: String, component: String, config: Value) -> Self {
         let retry = RetryPolicy { initial_delay: Duration::from_millis(1), ..RetryPolicy::times(3) };
-        let base_dir = bench.place().path().to_path_buf();
-        let request = StepRequest { retry, base_dir, ..StepRequest::new(id, config) };
+        let request = StepRequest { retry, ..StepRequest::new(id) };
         Self {
             bench,
             component,
+            config,
             connection: Value::Null,
             inputs: Inputs::none(),
             progress: Arc::default(),
@@ -75,13 +77,12 @@ impl<'a> BenchStep<'a> {
     /// The state that the last run left, without the source that it is of: taken for the one that the step reads.
     ///
     /// # Errors
-    /// When the component is not registered or `fields` of its connection are none.
+    /// When the component is not registered, or its configuration or connection is not valid.
     pub fn own_state(mut self, state: Value) -> Result<Self> {
-        let driver = self.bench.driver(&self.component)?;
-        let connection = self.bench.connection(&self.component, &self.connection)?;
-        let request = StepRequest { connection, ..self.request.clone() };
+        let step = self.bench.prepare(&self.component, &self.config, &self.connection)?.into_step()?;
         let redactor = self.bench.run_context().telemetry().redactor();
-        self.request.state = Some(SavedState::new(driver.source(&request, &redactor), state).to_value()?);
+        let source = step.source(&self.request.origin, &redactor);
+        self.request.state = Some(SavedState::new(source, state).to_value()?);
         Ok(self)
     }
 
@@ -136,36 +137,35 @@ impl<'a> BenchStep<'a> {
         outcome
     }
 
-    /// What a runner would hand to the driver.
+    /// What a runner would run, and how.
     ///
     /// # Errors
-    /// When there is no such component, or its connection does not fit it.
-    pub fn request(self) -> Result<StepRequest> {
-        let connection = self.bench.connection(&self.component, &self.connection)?;
-        Ok(StepRequest { connection, ..self.request })
+    /// When there is no such component, or its configuration or connection is not valid.
+    pub fn prepare(self) -> Result<(Arc<dyn PreparedStep>, StepRequest)> {
+        let prepared = self.bench.prepare(&self.component, &self.config, &self.connection)?;
+        Ok((prepared.into_step()?, self.request))
     }
 
     /// The same without the check of telemetry, for rules that report it themselves.
     pub(crate) async fn run_unchecked(self) -> Result<StepOutput, StepFailure> {
-        let failed = |error| StepFailure {
-            error,
+        let failed = |error: Error| StepFailure {
+            error: error.with_step(&self.request.step_id),
             counts: Default::default(),
             duration: Duration::ZERO,
             attempts: 0,
             may_have_written: false,
         };
-        let driver = self.bench.driver(&self.component).map_err(failed)?;
-        let connection = self.bench.connection(&self.component, &self.connection).map_err(failed)?;
-        let request = StepRequest { connection, ..self.request };
+        let prepared = self.bench.prepare(&self.component, &self.config, &self.connection).map_err(failed)?;
+        let step = prepared.into_step().map_err(failed)?;
         let mut run = self.bench.run_context().clone();
         if let Some(log) = self.commits {
             run = run.with_commit_log(log);
         }
-        let context: ExecutionContext = run.step_with_progress(&request.step_id, Arc::clone(&self.progress));
+        let context: ExecutionContext = run.step_with_progress(&self.request.step_id, Arc::clone(&self.progress));
         let context = match self.edge {
             Some(edge) => context.handing_over(edge),
             None => context,
         };
-        driver.run(&request, &self.inputs, &context).await
+        step.run(&self.request, &self.inputs, &context).await
     }
 }

@@ -80,8 +80,7 @@ fn again(args: &RunArgs, run: Option<&str>, given: Settings) -> Result<(Project,
 
 /// The step that prints its table, if there is one.
 fn writes_stdout(plan: &Plan) -> Option<String> {
-    let prints = |step: &&osiris::pipeline::PlannedStep| {
-        step.driver.spec().role == Role::Write && step.request.config["path"] == "-"
-    };
+    let prints =
+        |step: &&osiris::pipeline::PlannedStep| step.driver.spec().role == Role::Write && step.config()["path"] == "-";
     plan.steps().iter().find(prints).map(|step| step.id.clone())
 }

@@ -1,22 +1,30 @@
 //! The object-safe side of a component: what the registry keeps and a runner calls.
 //!
-//! Authors never implement [`Driver`]. The adapters here wrap a typed component and do, once for all of them, what the
-//! contract asks of every driver.
+//! [`Driver::prepare`] parses a configuration and a connection, once, and says everything that is wrong with them. What it returns
+//! for valid ones is a [`PreparedStep`]: only that can be asked what it reads and writes, and be run. Authors implement neither
+//! trait. The adapters here wrap a typed component and do, once for all of them, what the contract asks of every driver.
 
 mod adapter;
 mod attempt;
+mod attempts;
+mod family;
 mod output;
+mod parsed;
+mod prepared;
 mod settle;
+mod step;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 pub use output::{StepFailure, StepOutput};
+pub use prepared::Prepared;
 
-pub(crate) use adapter::Adapter;
+pub(crate) use adapter::{Adapter, Runner};
+pub(crate) use family::{FamilyAdapter, Unnamed};
 
 use crate::commit::{CommitOutcome, Intent};
 use crate::config::ConfigSchema;
@@ -26,17 +34,11 @@ use crate::{
     Result, RetryPolicy,
 };
 
-/// One step to run, still untyped.
+/// One run of a [`PreparedStep`]: its name in the run, and how it is to run.
 #[derive(Debug, Clone)]
 pub struct StepRequest {
     /// The step's id: the name of its table.
     pub step_id: String,
-    /// Its configuration, without `connection` and without overrides of connection fields.
-    pub config: Value,
-    /// Its connection.
-    pub connection: ResolvedConnection,
-    /// Where relative paths start.
-    pub base_dir: PathBuf,
     /// What the last successful run left, as a [`SavedState`](crate::state::SavedState).
     pub state: Option<Value>,
     /// The pipeline that the step belongs to: part of what a state is compared with.
@@ -54,13 +56,10 @@ pub struct StepRequest {
 }
 
 impl StepRequest {
-    /// A step with defaults: no connection, no state, relative paths from the current directory, three attempts.
-    pub fn new(step_id: impl Into<String>, config: Value) -> Self {
+    /// A run with defaults: no state, three attempts, no time limit.
+    pub fn new(step_id: impl Into<String>) -> Self {
         Self {
             step_id: step_id.into(),
-            config,
-            connection: ResolvedConnection::none(),
-            base_dir: PathBuf::from("."),
             state: None,
             origin: StepOrigin::default(),
             input_step: None,
@@ -73,7 +72,6 @@ impl StepRequest {
 }
 
 /// A component whose types are erased.
-#[async_trait]
 pub trait Driver: Send + Sync {
     /// Its name, version, role, title.
     fn spec(&self) -> &ComponentSpec;
@@ -81,43 +79,71 @@ pub trait Driver: Send + Sync {
     /// The schema of its configuration.
     fn config_schema(&self) -> &ConfigSchema;
 
+    /// What it shares with the other components of its family.
+    fn family(&self) -> &dyn FamilyDriver;
+
+    /// The schema of its connection: that of its family.
+    fn connection_schema(&self) -> &ConfigSchema {
+        self.family().connection_schema()
+    }
+
+    /// Parses a configuration and a connection, and checks both: schema, types, and the component's own checks. Every problem
+    /// is reported, those of the configuration also without a connection, which is for one that could not be resolved.
+    /// `base_dir` is where relative paths start. No I/O.
+    fn prepare(&self, config: &Value, connection: Option<&ResolvedConnection>, base_dir: &Path) -> Prepared;
+}
+
+/// A [`Family`](crate::Family) whose types are erased.
+#[async_trait]
+pub trait FamilyDriver: Send + Sync {
+    /// What stands before the dot of its components' names.
+    fn name(&self) -> &'static str;
+
     /// The schema of its connection.
     fn connection_schema(&self) -> &ConfigSchema;
-
-    /// Every problem of a configuration: schema, types, and the component's own checks. No I/O.
-    fn check_config(&self, config: &Value) -> Vec<Problem>;
-
-    /// Every problem of a configuration that shows once the inputs are known by name. No I/O.
-    fn check_inputs(&self, config: &Value, inputs: &[&str]) -> Vec<Problem>;
 
     /// Every problem of a resolved connection. No I/O.
     fn check_connection(&self, connection: &ResolvedConnection) -> Vec<Problem>;
 
-    /// The files that the run store's SQL reads for a step with this configuration, see
-    /// [`Component::files`](crate::Component::files); empty when either value is not valid.
-    fn files(&self, config: &Value, connection: &ResolvedConnection, base: &Path) -> Vec<PathBuf>;
+    /// Whether [`discover`](Self::discover) is implemented.
+    fn has_discovery(&self) -> bool;
 
-    /// Whether rows may pass through a step with this configuration without a table: see
-    /// [`Component::streams`](crate::Component::streams). False when either value is not valid.
-    fn streams(&self, config: &Value, connection: &ResolvedConnection) -> bool;
+    /// Whether [`check`](Self::check) is implemented.
+    fn has_doctor(&self) -> bool;
 
-    /// The source that a step reads, with its secrets masked by `redactor`.
-    fn source(&self, request: &StepRequest, redactor: &Redactor) -> SourceIdentity;
+    /// What the connection can reach; with a pattern, only [what fits it](Catalog::matching).
+    ///
+    /// # Errors
+    /// When the family has no discovery, or the source cannot be asked.
+    async fn discover(&self, connection: &ResolvedConnection, pattern: Option<&str>) -> Result<Catalog>;
 
-    /// Whether the step's state is of the source that it reads. No I/O; [`run`](Self::run) makes sure of it again.
+    /// Whether the connection works.
+    async fn check(&self, connection: &ResolvedConnection, limit: Duration) -> Health;
+}
+
+/// A step whose configuration and connection are valid and parsed. It holds secrets: there is no way to print it.
+#[async_trait]
+pub trait PreparedStep: Send + Sync {
+    /// The files that the run store's SQL reads for the step, see [`Component::files`](crate::Component::files). It may look at
+    /// the disk.
+    fn files(&self) -> Vec<PathBuf>;
+
+    /// Whether rows may pass through the step without a table: see [`Component::streams`](crate::Component::streams).
+    fn streams(&self) -> bool;
+
+    /// What a writer writes to, see [`Write::destination`](crate::Write::destination); none for any other component.
+    fn destination(&self) -> Option<DestinationId>;
+
+    /// The source that the step reads in the pipeline `origin`, with secrets masked by `redactor`.
+    fn source(&self, origin: &StepOrigin, redactor: &Redactor) -> SourceIdentity;
+
+    /// Whether the state of the request is of the source that the step reads. No I/O; [`run`](Self::run) makes sure of it again.
     ///
     /// # Errors
     /// A state of another source, or of one that is not known.
     fn check_state(&self, request: &StepRequest, redactor: &Redactor) -> Result<()>;
 
-    /// Warnings that show once the connection is known. No I/O.
-    fn warnings(&self, config: &Value, connection: &ResolvedConnection) -> Vec<Problem>;
-
-    /// What a writer with this configuration writes to; none when either value is not valid, or it is no writer. See
-    /// [`Write::destination`](crate::Write::destination).
-    fn destination(&self, config: &Value, connection: &ResolvedConnection, base: &Path) -> Option<DestinationId>;
-
-    /// Runs a step to its end: retries, times out, honours cancellation, rolls back, counts, logs, redacts.
+    /// Runs the step to its end: retries, times out, honours cancellation, rolls back, counts, logs, redacts.
     ///
     /// # Errors
     /// What the last attempt ended in, naming the step, with the counts so far.
@@ -132,7 +158,7 @@ pub trait Driver: Send + Sync {
     /// [`Write::outcome`](crate::Write::outcome). `inputs` may be empty. Unknown for a component that writes nothing.
     ///
     /// # Errors
-    /// The request is not valid, or the destination could not be asked in time.
+    /// The destination could not be asked in time.
     async fn outcome(
         &self,
         request: &StepRequest,
@@ -140,54 +166,4 @@ pub trait Driver: Send + Sync {
         inputs: &Inputs,
         ctx: &ExecutionContext,
     ) -> Result<CommitOutcome>;
-
-    /// Whether [`discover`](Self::discover) is implemented.
-    fn can_discover(&self) -> bool;
-
-    /// Whether [`check`](Self::check) is implemented.
-    fn can_check(&self) -> bool;
-
-    /// What the connection can reach; with a pattern, only [what fits it](Catalog::matching).
-    ///
-    /// # Errors
-    /// When the component declares no discovery, or the source cannot be asked.
-    async fn discover(&self, connection: &ResolvedConnection, pattern: Option<&str>) -> Result<Catalog>;
-
-    /// Whether the connection works.
-    async fn check(&self, connection: &ResolvedConnection, limit: Duration) -> Health;
-}
-
-/// Splits what a pipeline step writes under `config` into the component's own configuration and what every step may have: the
-/// connection reference, overrides of connection fields, `input_step`, `dry_run`. A name that the component knows is its own.
-pub fn split_config(driver: &dyn Driver, config: &Map<String, Value>) -> SplitConfig {
-    let mut split = SplitConfig::default();
-    for (name, value) in config {
-        let own = driver.config_schema().field_named(name).is_some();
-        match name.as_str() {
-            _ if own => drop(split.config.insert(name.clone(), value.clone())),
-            "connection" => split.connection = Some(value.clone()),
-            "input_step" => split.input_step = Some(value.clone()),
-            "dry_run" => split.dry_run = Some(value.clone()),
-            _ if driver.connection_schema().field_named(name).is_some() => {
-                split.overrides.insert(name.clone(), value.clone());
-            }
-            _ => drop(split.config.insert(name.clone(), value.clone())),
-        }
-    }
-    split
-}
-
-/// What [`split_config`] returns.
-#[derive(Debug, Default, Clone)]
-pub struct SplitConfig {
-    /// The component's own fields.
-    pub config: Map<String, Value>,
-    /// What stands under `connection`.
-    pub connection: Option<Value>,
-    /// Fields of the connection that the step overrides.
-    pub overrides: Map<String, Value>,
-    /// Which of several inputs to take.
-    pub input_step: Option<Value>,
-    /// Check everything, change nothing.
-    pub dry_run: Option<Value>,
 }

@@ -9,6 +9,8 @@ pub use digests::{Digest, DigestReader, DigestWriter};
 pub use files::{StateFiles, named_files};
 pub use source::{SourceDifference, SourceIdentity, StepOrigin};
 
+pub(crate) use source::source_fields;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

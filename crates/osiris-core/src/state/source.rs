@@ -65,15 +65,6 @@ impl SourceIdentity {
         self.0.insert(name, shortened(&redactor.scrub_value(value)));
     }
 
-    /// Adds the fields of `values` that belong to the source, by their schema; secrets never do.
-    pub(crate) fn insert_fields(&mut self, prefix: &str, schema: &ConfigSchema, values: &Value, redactor: &Redactor) {
-        let fields = values.as_object().into_iter().flatten().filter(|(name, _)| !schema.is_secret(name));
-        let kept: Map<String, Value> = fields.map(|(name, value)| (name.clone(), value.clone())).collect();
-        let mut found = Vec::new();
-        schema.source_fields(&Value::Object(kept), &mut |name, value| found.push((name.to_owned(), text(value))));
-        found.into_iter().for_each(|(name, value)| self.insert(format!("{prefix}{name}"), &value, redactor));
-    }
-
     /// The pipeline file.
     pub fn file(&self) -> Option<&str> {
         self.0.get(FILE).map(String::as_str)
@@ -95,6 +86,15 @@ impl SourceIdentity {
         };
         names.iter().filter(differs).map(|name| difference(name)).collect()
     }
+}
+
+/// The fields of `values` that belong to the source, by their schema; secrets never do.
+pub(crate) fn source_fields(prefix: &str, schema: &ConfigSchema, values: &Value) -> Vec<(String, String)> {
+    let fields = values.as_object().into_iter().flatten().filter(|(name, _)| !schema.is_secret(name));
+    let kept: Map<String, Value> = fields.map(|(name, value)| (name.clone(), value.clone())).collect();
+    let mut found = Vec::new();
+    schema.source_fields(&Value::Object(kept), &mut |name, value| found.push((format!("{prefix}{name}"), text(value))));
+    found
 }
 
 fn text(value: &Value) -> String {

@@ -1,5 +1,6 @@
 //! The point of no return of a write: from there on nothing drops it, nothing repeats it, and nobody says what is not known.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,8 +9,8 @@ use arrow::array::Int64Array;
 use async_trait::async_trait;
 use osiris_core::{
     CommitEnd, CommitLimits, CommitLog, CommitOutcome, CommitRecord, Component, ComponentSpec, Error, ErrorKind,
-    ExecutionContext, Inputs, Intent, Registry, Result, RetryPolicy, Role, RunContext, Step, StepFailure, StepOutput,
-    StepRequest, TableRef, Telemetry, Write, Written,
+    ExecutionContext, Inputs, Intent, Registry, ResolvedConnection, Result, RetryPolicy, Role, RunContext, Step,
+    StepFailure, StepOutput, StepRequest, TableRef, Telemetry, Write, Written,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -69,12 +70,7 @@ impl Drop for Running<'_> {
 
 #[async_trait]
 impl Write for Faulty {
-    fn destination(
-        &self,
-        _: &Self::Config,
-        _: &Self::Connection,
-        base: &std::path::Path,
-    ) -> osiris_core::DestinationId {
+    fn destination(&self, _: &Self::Config, _: &Self::Connection, base: &Path) -> osiris_core::DestinationId {
         osiris_core::DestinationId::file(base.join("faulty"))
     }
 
@@ -206,9 +202,10 @@ impl Bench {
 
     async fn write(&self, config: Value) -> Result<StepOutput, StepFailure> {
         let retry = RetryPolicy { initial_delay: Duration::from_millis(1), ..RetryPolicy::times(3) };
-        let request = StepRequest { retry, timeout: self.timeout, ..StepRequest::new("load", config) };
+        let request = StepRequest { retry, timeout: self.timeout, ..StepRequest::new("load") };
         let driver = self.registry.get("test.faulty").unwrap();
-        driver.run(&request, &Inputs::one(self.table.clone()), &self.run.step("load")).await
+        let step = driver.prepare(&config, Some(&ResolvedConnection::none()), Path::new(".")).into_step().unwrap();
+        step.run(&request, &Inputs::one(self.table.clone()), &self.run.step("load")).await
     }
 
     /// The same, cancelled while the writer commits.

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use osiris_core::store::DirectEdge;
 use osiris_core::{
     Component, ComponentSpec, ConfigSchema, ConnectionUse, DestinationId, Error, ErrorKind, ExecutionContext, Extract,
-    Extracted, Inputs, Registry, ResolvedConnection, Result, RetryPolicy, Role, RunContext, Secret, Step, StepRequest,
-    TableRef, TableSink, Telemetry, Write, Written,
+    Extracted, Family, Health, Inputs, PreparedStep, Registry, ResolvedConnection, Result, RetryPolicy, Role,
+    RunContext, Secret, Step, StepFailure, StepOutput, StepRequest, TableRef, TableSink, Telemetry, Write, Written,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -192,21 +192,30 @@ impl Bench {
         Self { registry, run, events, metrics, _directory: directory }
     }
 
-    fn request(&self, config: Value) -> StepRequest {
+    fn request(&self) -> StepRequest {
         let retry = RetryPolicy { initial_delay: Duration::from_millis(1), ..RetryPolicy::times(3) };
-        StepRequest { retry, ..StepRequest::new("numbers", config) }
+        StepRequest { retry, ..StepRequest::new("numbers") }
     }
 
-    async fn extract(&self, request: &StepRequest) -> Result<osiris_core::StepOutput, osiris_core::StepFailure> {
-        let driver = self.registry.get("test.numbers").unwrap();
-        driver.run(request, &Inputs::none(), &self.run.step(&request.step_id)).await
+    fn prepare(&self, component: &str, config: &Value) -> Result<Arc<dyn PreparedStep>> {
+        let driver = self.registry.get(component).unwrap();
+        driver.prepare(config, Some(&ResolvedConnection::none()), Path::new(".")).into_step()
+    }
+
+    async fn extract(&self, config: Value) -> Result<StepOutput, StepFailure> {
+        self.extract_as(config, &self.request()).await
+    }
+
+    async fn extract_as(&self, config: Value, request: &StepRequest) -> Result<StepOutput, StepFailure> {
+        let step = self.prepare("test.numbers", &config).unwrap();
+        step.run(request, &Inputs::none(), &self.run.step(&request.step_id)).await
     }
 }
 
 #[tokio::test]
 async fn a_step_makes_its_table_and_its_metrics_once() {
     let bench = Bench::new();
-    let output = bench.extract(&bench.request(json!({"count": 3}))).await.unwrap();
+    let output = bench.extract(json!({"count": 3})).await.unwrap();
     assert_eq!((output.rows, output.attempts, output.counts.read, output.counts.stored), (3, 1, 3, 3));
     assert_eq!(output.state.map(|saved| saved["state"].clone()), Some(json!({"next": 3})));
     let read = bench.metrics.named("metric", "rows_read");
@@ -222,7 +231,7 @@ async fn a_step_makes_its_table_and_its_metrics_once() {
 #[tokio::test]
 async fn a_network_error_is_tried_again_and_rolled_back_in_between() {
     let bench = Bench::new();
-    let output = bench.extract(&bench.request(json!({"rows": 3, "failures": 2}))).await.unwrap();
+    let output = bench.extract(json!({"rows": 3, "failures": 2})).await.unwrap();
     assert_eq!((output.rows, output.attempts), (3, 3));
     assert_eq!(bench.events.named("event", "step_retry_attempt").len(), 2);
     assert_eq!(bench.events.named("event", "connection_failed").len(), 2);
@@ -232,8 +241,7 @@ async fn a_network_error_is_tried_again_and_rolled_back_in_between() {
 #[tokio::test]
 async fn a_validation_error_is_not_tried_again() {
     let bench = Bench::new();
-    let failure =
-        bench.extract(&bench.request(json!({"rows": 3, "failures": 1, "kind": "validation"}))).await.unwrap_err();
+    let failure = bench.extract(json!({"rows": 3, "failures": 1, "kind": "validation"})).await.unwrap_err();
     assert_eq!((failure.attempts, failure.error.kind()), (1, ErrorKind::Validation));
     assert_eq!(failure.error.step(), Some("numbers"));
     assert!(bench.run.store().table("numbers").await.unwrap().is_none());
@@ -242,7 +250,7 @@ async fn a_validation_error_is_not_tried_again() {
 #[tokio::test]
 async fn a_lost_row_fails_the_step() {
     let bench = Bench::new();
-    let failure = bench.extract(&bench.request(json!({"rows": 3, "claimed": 4}))).await.unwrap_err();
+    let failure = bench.extract(json!({"rows": 3, "claimed": 4})).await.unwrap_err();
     assert_eq!(failure.error.kind(), ErrorKind::Integrity);
     assert!(failure.error.message().contains("the source gave 4 rows, but 3"), "{:?}", failure.error);
     assert!(bench.run.store().table("numbers").await.unwrap().is_none());
@@ -251,14 +259,14 @@ async fn a_lost_row_fails_the_step() {
 #[tokio::test]
 async fn a_writer_that_loses_rows_fails_and_one_without_input_is_refused() {
     let bench = Bench::new();
-    let table = bench.extract(&bench.request(json!({"rows": 3}))).await.unwrap().table.unwrap();
-    let void = bench.registry.get("test.void").unwrap();
-    let request = StepRequest::new("void", json!({"lost": 1}));
+    let table = bench.extract(json!({"rows": 3})).await.unwrap().table.unwrap();
+    let void = bench.prepare("test.void", &json!({"lost": 1})).unwrap();
+    let request = StepRequest::new("void");
     let failure = void.run(&request, &Inputs::one(table.clone()), &bench.run.step("void")).await.unwrap_err();
     assert_eq!(failure.error.kind(), ErrorKind::Integrity);
     let failure = void.run(&request, &Inputs::none(), &bench.run.step("void")).await.unwrap_err();
     assert!(failure.error.message().contains("needs an input"));
-    let request = StepRequest::new("void", json!({}));
+    let void = bench.prepare("test.void", &json!({})).unwrap();
     let output = void.run(&request, &Inputs::one(table), &bench.run.step("void")).await.unwrap();
     assert_eq!((output.rows, output.counts.inserted), (3, 3));
     assert_eq!(bench.metrics.named("metric", "rows_written").len(), 1);
@@ -267,12 +275,12 @@ async fn a_writer_that_loses_rows_fails_and_one_without_input_is_refused() {
 #[tokio::test]
 async fn a_step_ends_at_its_timeout_and_at_a_cancellation() {
     let bench = Bench::new();
-    let hanging = bench.request(json!({"rows": 1, "hang": true}));
+    let hanging = json!({"rows": 1, "hang": true});
     let timed =
-        StepRequest { timeout: Some(Duration::from_millis(50)), retry: RetryPolicy::never(), ..hanging.clone() };
-    assert_eq!(bench.extract(&timed).await.unwrap_err().error.kind(), ErrorKind::Timeout);
+        StepRequest { timeout: Some(Duration::from_millis(50)), retry: RetryPolicy::never(), ..bench.request() };
+    assert_eq!(bench.extract_as(hanging.clone(), &timed).await.unwrap_err().error.kind(), ErrorKind::Timeout);
     let cancel = bench.run.cancel().clone();
-    let (failure, ()) = tokio::join!(bench.extract(&hanging), async { cancel.cancel() });
+    let (failure, ()) = tokio::join!(bench.extract(hanging), async { cancel.cancel() });
     assert_eq!(failure.unwrap_err().error.kind(), ErrorKind::Cancelled);
     assert!(bench.run.store().table("numbers").await.unwrap().is_none());
 }
@@ -280,14 +288,41 @@ async fn a_step_ends_at_its_timeout_and_at_a_cancellation() {
 #[tokio::test]
 async fn a_bad_config_is_refused_with_all_its_problems() {
     let bench = Bench::new();
-    let request = bench.request(json!({"rows": "three", "claimed": -1, "hnag": true}));
-    let error = bench.extract(&request).await.unwrap_err().error;
+    let error = bench.prepare("test.numbers", &json!({"rows": "three", "claimed": -1, "hnag": true})).err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Validation);
     for part in
         ["3 problems", "rows: expected a whole number, found a text", "claimed: -1 is too small", "did you mean `hang`"]
     {
         assert!(error.message().contains(part), "{part}: {error}");
     }
+}
+
+#[test]
+fn problems_of_config_and_connection_come_together_and_those_of_the_config_without_a_connection() {
+    let (wrong, right) = (json!({"rows": "three"}), json!({"rows": 3}));
+    let mut registry = Registry::new();
+    registry.extractor(Numbers::default()).add().unwrap();
+    let driver = registry.get("test.numbers").unwrap();
+    let connection = |fields: Value| {
+        ResolvedConnection::from_fields(fields.as_object().unwrap().clone(), driver.connection_schema())
+    };
+    let (broken, whole) = (connection(json!({"passwort": "x", "password": "hush-hush"})), connection(json!({})));
+    let prepare = |config: &Value, connection| {
+        let prepared = driver.prepare(config, connection, Path::new("."));
+        let problems = (prepared.config_problems().len(), prepared.connection_problems().len());
+        (problems, prepared.into_step().map(drop))
+    };
+    assert_eq!(prepare(&right, Some(&whole)).0, (0, 0));
+    prepare(&right, Some(&whole)).1.unwrap();
+    let (problems, both) = prepare(&wrong, Some(&broken));
+    let both = both.unwrap_err().to_string();
+    assert_eq!(problems, (1, 1));
+    assert!(both.contains("rows: expected") && both.contains("did you mean `password`"), "{both}");
+    // Without a connection there is no step, however good the configuration is.
+    assert_eq!(prepare(&wrong, None).0, (1, 0));
+    let (problems, missing) = prepare(&right, None);
+    assert_eq!(problems, (0, 0));
+    assert_eq!(missing.unwrap_err().kind(), ErrorKind::Validation);
 }
 
 #[tokio::test]
@@ -297,8 +332,9 @@ async fn secrets_reach_neither_errors_nor_logs() {
     let fields = json!({"password": secret}).as_object().unwrap().clone();
     let driver = bench.registry.get("test.numbers").unwrap();
     let connection = ResolvedConnection::from_fields(fields, driver.connection_schema());
-    let request = StepRequest { connection, ..bench.request(json!({"rows": 1, "failures": 9})) };
-    let failure = bench.extract(&request).await.unwrap_err();
+    let prepared = driver.prepare(&json!({"rows": 1, "failures": 9}), Some(&connection), Path::new("."));
+    let step = prepared.into_step().unwrap();
+    let failure = step.run(&bench.request(), &Inputs::none(), &bench.run.step("numbers")).await.unwrap_err();
     let everything = format!("{:?} {} {}", failure.error, bench.events.text(), bench.metrics.text());
     assert!(!everything.contains("w0rd"), "{everything}");
     assert!(failure.error.report().contains("***"));
@@ -314,6 +350,57 @@ fn unknown_components_suggest_names_and_features() {
     assert!(hint("test.viod").contains("did you mean `test.void`?"));
     assert!(hint("mysql.extractor").contains("Cargo feature `mysql`"));
     assert!(hint("what").contains("known components: test.void"));
+}
+
+/// A family of numbers, which finds nothing and calls everything well.
+struct Test;
+
+#[async_trait]
+impl Family for Test {
+    const NAME: &'static str = "test";
+    const HAS_DISCOVERY: bool = false;
+    const HAS_DOCTOR: bool = true;
+    type Connection = NumbersConnection;
+
+    async fn check(&self, _: &NumbersConnection, limit: Duration) -> Health {
+        Health::ok(limit, "well")
+    }
+}
+
+#[tokio::test]
+async fn the_components_of_a_family_share_its_connection_and_its_doctor() {
+    let mut registry = Registry::new();
+    registry
+        .family(Test)
+        .extractor(Numbers::default())
+        .alias("test.any", |config| match config.is_empty() {
+            true => Ok("test.numbers"),
+            false => Err(Error::validation("nothing is known of it")),
+        })
+        .add()
+        .unwrap();
+    let chosen = registry.find("test.any", &serde_json::Map::new()).unwrap();
+    assert_eq!(chosen.spec().name, "test.numbers");
+    let family = chosen.family();
+    assert_eq!((family.name(), family.has_discovery(), family.has_doctor()), ("test", false, true));
+    let none = ResolvedConnection::none();
+    assert!(family.check(&none, Duration::from_secs(1)).await.ok);
+    let error = family.discover(&none, None).await.unwrap_err();
+    assert!(error.message().contains("the family `test` cannot discover"), "{error:?}");
+    let fields = json!({"passwort": "x"}).as_object().unwrap().clone();
+    let wrong = ResolvedConnection::from_fields(fields, family.connection_schema());
+    assert_eq!(family.check_connection(&wrong).len(), 1);
+    assert!(!family.check(&wrong, Duration::from_secs(1)).await.ok);
+}
+
+#[test]
+fn a_family_is_added_whole_or_not_at_all() {
+    let mut registry = Registry::new();
+    let foreign = registry.family(Test).extractor(Numbers::default()).alias("other.any", |_| Ok("test.numbers")).add();
+    assert!(foreign.unwrap_err().message().contains("`other.any` is not a component of the family `test`"));
+    let twice = registry.family(Test).extractor(Numbers::default()).extractor(Numbers::default()).add();
+    assert!(twice.unwrap_err().message().contains("registered already"));
+    assert_eq!(registry.iter().count(), 0);
 }
 
 #[test]
@@ -350,20 +437,21 @@ fn a_word_that_is_no_choice_is_named_with_the_nearest_one() {
 /// Runs the step `numbers` and, with each of its attempts, `taker` on what arrives.
 async fn hand_over(
     bench: &Bench,
-    request: &StepRequest,
+    numbers: Value,
     taker: &str,
     config: Value,
-) -> (Result<osiris_core::StepOutput, osiris_core::StepFailure>, Vec<Result<u64, Error>>) {
+) -> (Result<StepOutput, StepFailure>, Vec<Result<u64, Error>>) {
     let (edge, mut arrivals) = DirectEdge::new("taker");
     let reading = async move {
+        let request = bench.request();
         let ctx = bench.run.step(&request.step_id).handing_over(edge);
-        bench.registry.get("test.numbers").unwrap().run(request, &Inputs::none(), &ctx).await
+        bench.prepare("test.numbers", &numbers).unwrap().run(&request, &Inputs::none(), &ctx).await
     };
     let taking = async {
         let mut ended = Vec::new();
         while let Some(table) = arrivals.next().await {
-            let request = StepRequest::new("taker", config.clone());
-            let taker = bench.registry.get(taker).unwrap();
+            let request = StepRequest::new("taker");
+            let taker = bench.prepare(taker, &config).unwrap();
             let written = taker.run(&request, &Inputs::one(table), &bench.run.step("taker")).await;
             ended.push(written.map(|output| output.rows).map_err(Error::from));
         }
@@ -375,8 +463,8 @@ async fn hand_over(
 #[tokio::test]
 async fn a_source_that_tries_again_begins_again_with_its_taker() {
     let bench = Bench::new();
-    let request = bench.request(json!({"rows": 3, "failures": 1}));
-    let (read, taken) = hand_over(&bench, &request, "test.reader", json!({})).await;
+    let numbers = json!({"rows": 3, "failures": 1});
+    let (read, taken) = hand_over(&bench, numbers, "test.reader", json!({})).await;
     let read = read.unwrap();
     assert_eq!((read.rows, read.attempts, read.counts.stored), (3, 2, 3));
     let [Err(first), Ok(3)] = taken.as_slice() else { panic!("{taken:?}") };
@@ -390,8 +478,8 @@ async fn a_taker_that_fails_is_the_cause_and_the_source_is_only_stopped() {
     let bench = Bench::new();
     // Even one that is silent.
     for hang in [false, true] {
-        let request = bench.request(json!({"rows": 3, "hang": hang}));
-        let (read, taken) = hand_over(&bench, &request, "test.reader", json!({"refuse": true})).await;
+        let numbers = json!({"rows": 3, "hang": hang});
+        let (read, taken) = hand_over(&bench, numbers, "test.reader", json!({"refuse": true})).await;
         let read = read.unwrap_err();
         assert_eq!((read.attempts, read.error.kind()), (1, ErrorKind::Cancelled));
         assert!(read.error.message().contains("step `taker`, which took its rows, was not done"), "{:?}", read.error);
@@ -403,7 +491,7 @@ async fn a_taker_that_fails_is_the_cause_and_the_source_is_only_stopped() {
 #[tokio::test]
 async fn a_taker_is_not_done_before_it_has_read_everything() {
     let bench = Bench::new();
-    let (read, taken) = hand_over(&bench, &bench.request(json!({"rows": 3})), "test.void", json!({})).await;
+    let (read, taken) = hand_over(&bench, json!({"rows": 3}), "test.void", json!({})).await;
     assert_eq!(read.unwrap_err().error.kind(), ErrorKind::Cancelled);
     let [Err(cause)] = taken.as_slice() else { panic!("{taken:?}") };
     assert_eq!(cause.kind(), ErrorKind::Integrity);

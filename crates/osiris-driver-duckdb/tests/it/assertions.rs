@@ -51,9 +51,9 @@ async fn offending_rows_are_kept_with_the_rejects() {
     let run = Run::new();
     let inputs = Inputs::one(run.table("t", ROWS).await);
     let ctx = run.context.step("out-put");
-    let driver = run.registry.get("duckdb.processor").unwrap();
     let config = json!({"query": "FROM t", "assertions": [{"unique": "id"}, {"not_null": "kind", "severity": "warn"}]});
-    driver.run(&osiris_core::StepRequest::new("out-put", config), &inputs, &ctx).await.unwrap_err();
+    let step = run.step(&config).unwrap();
+    step.run(&osiris_core::StepRequest::new("out-put"), &inputs, &ctx).await.unwrap_err();
     let kept: Vec<String> = run
         .store()
         .call(|connection| {
@@ -76,12 +76,11 @@ async fn offending_rows_are_kept_with_the_rejects() {
 #[tokio::test]
 async fn assertions_that_make_no_sense_are_refused_together() {
     let run = Run::new();
-    let driver = run.registry.get("duckdb.processor").unwrap();
-    let problems = driver.check_config(&json!({
+    let prepared = run.prepare(&json!({
         "query": "DELETE FROM t",
         "assertions": [{}, {"not_null": "a", "unique": "b"}, {"row_count": {}}, {"sql": "SELEC"}, {"not_null": []}],
     }));
-    let messages: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    let messages: Vec<String> = prepared.config_problems().iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(messages.join("\n"), @r#"
     query: `DELETE` is not allowed here: a processor only reads (use one SELECT, or CREATE TEMP TABLE, VIEW or MACRO statements before it)
     assertions.0: an assertion needs exactly one of sql, not_null, unique, accepted_values, row_count

@@ -7,9 +7,11 @@ mod names;
 mod sandbox;
 mod sql;
 
+use std::sync::Arc;
+
 use osiris_core::{
-    Inputs, Registry, Result, RunContext, StepFailure, StepOutput, StepRequest, Store, StoreKind, StoreOptions,
-    TableRef, Telemetry,
+    Inputs, Prepared, PreparedStep, Registry, ResolvedConnection, Result, RunContext, StepFailure, StepOutput,
+    StepRequest, Store, StoreKind, StoreOptions, TableRef, Telemetry,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -43,9 +45,24 @@ impl Run {
         sink.finish().await.unwrap()
     }
 
-    async fn process(&self, config: Value, inputs: Inputs) -> Result<StepOutput, StepFailure> {
+    fn prepare(&self, config: &Value) -> Prepared {
         let driver = self.registry.get("duckdb.processor").unwrap();
-        driver.run(&StepRequest::new("out-put", config), &inputs, &self.context.step("out-put")).await
+        driver.prepare(config, Some(&ResolvedConnection::none()), self.directory.path())
+    }
+
+    fn step(&self, config: &Value) -> Result<Arc<dyn PreparedStep>> {
+        self.prepare(config).into_step()
+    }
+
+    async fn process(&self, config: Value, inputs: Inputs) -> Result<StepOutput, StepFailure> {
+        let step = self.step(&config).map_err(|error| StepFailure {
+            error: error.with_step("out-put"),
+            counts: Default::default(),
+            duration: Default::default(),
+            attempts: 0,
+            may_have_written: false,
+        })?;
+        step.run(&StepRequest::new("out-put"), &inputs, &self.context.step("out-put")).await
     }
 
     /// The message, hint and all, of a step that must fail.

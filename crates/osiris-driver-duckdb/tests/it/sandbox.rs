@@ -169,8 +169,8 @@ async fn s29_dynamic_names_of_tables_are_refused_with_their_place() {
         let message = run.refused(json!({"query": format!("SELECT 1\nFROM {function}('x')")}), inputs.clone()).await;
         assert!(message.contains(&format!("`{function}()` is not allowed here")), "{message}");
     }
-    let driver = run.registry.get("duckdb.processor").unwrap();
-    let problems = driver.check_config(&json!({"query": "SELECT *\nFROM query('x')"}));
+    let prepared = run.prepare(&json!({"query": "SELECT *\nFROM query('x')"}));
+    let problems = prepared.config_problems();
     assert_eq!(problems[0].offset, Some(14), "{problems:?}");
 }
 

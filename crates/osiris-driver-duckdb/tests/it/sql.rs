@@ -67,9 +67,8 @@ async fn result_columns_that_differ_by_case_alone_are_refused() {
 async fn a_dry_run_binds_the_query_and_skips_the_assertions() {
     let run = Run::new();
     let inputs = Inputs::one(run.table("t", "SELECT 1 AS id WHERE false").await);
-    let driver = run.registry.get("duckdb.processor").unwrap();
-    let config = json!({"query": "FROM t", "assertions": [{"row_count": {"min": 1}}]});
-    let mut request = osiris_core::StepRequest::new("dry", config);
+    let step = run.step(&json!({"query": "FROM t", "assertions": [{"row_count": {"min": 1}}]})).unwrap();
+    let mut request = osiris_core::StepRequest::new("dry");
     request.dry_run = true;
-    assert_eq!(driver.run(&request, &inputs, &run.context.step("dry")).await.unwrap().rows, 0);
+    assert_eq!(step.run(&request, &inputs, &run.context.step("dry")).await.unwrap().rows, 0);
 }

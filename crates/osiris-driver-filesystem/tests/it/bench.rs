@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use osiris_core::{
-    Error, Inputs, Registry, RetryPolicy, RunContext, StepOutput, StepRequest, Store, StoreKind, StoreOptions,
-    TableRef, Telemetry,
+    Error, Inputs, Registry, ResolvedConnection, RetryPolicy, RunContext, StepOutput, StepRequest, Store, StoreKind,
+    StoreOptions, TableRef, Telemetry,
 };
 use osiris_driver_filesystem::Streams;
 use serde_json::{Value, json};
@@ -142,21 +142,32 @@ impl Bench {
         lines.rfind(|line| line["metric"] == name).and_then(|line| line["value"].as_u64())
     }
 
+    /// Runs a step; `fields` are those of its connection.
     pub(crate) async fn request(
         &self,
         component: &str,
-        mut request: StepRequest,
+        request: StepRequest,
+        (config, fields): (Value, Value),
         inputs: Inputs,
     ) -> Result<StepOutput, Error> {
-        request.base_dir = self.data();
-        request.retry = RetryPolicy::never();
+        let request = StepRequest { retry: RetryPolicy::never(), ..request };
         let ctx = self.run.step(&request.step_id);
         let driver = self.registry.get(component).unwrap();
-        driver.run(&request, &inputs, &ctx).await.map_err(Error::from)
+        let fields = fields.as_object().unwrap().clone();
+        let connection = ResolvedConnection::from_fields(fields, driver.connection_schema());
+        let prepared = driver.prepare(&config, Some(&connection), &self.data());
+        let step = prepared.into_step().map_err(|error| error.with_step(&request.step_id))?;
+        step.run(&request, &inputs, &ctx).await.map_err(Error::from)
     }
 
     pub(crate) async fn run(&self, component: &str, config: Value, inputs: Inputs) -> Result<StepOutput, Error> {
-        self.request(component, StepRequest::new("step", config), inputs).await
+        self.request(component, StepRequest::new("step"), (config, json!({})), inputs).await
+    }
+
+    /// Checks everything, changes nothing.
+    pub(crate) async fn dry_run(&self, component: &str, config: Value, inputs: Inputs) -> Result<StepOutput, Error> {
+        let request = StepRequest { dry_run: true, ..StepRequest::new("step") };
+        self.request(component, request, (config, json!({})), inputs).await
     }
 
     pub(crate) async fn csv(&self, config: Value) -> Result<Table, Error> {
@@ -201,7 +212,7 @@ impl Bench {
     /// Writes the table that `select` makes.
     pub(crate) async fn write(&self, component: &str, select: &str, config: Value) -> Result<StepOutput, Error> {
         let table = self.make(select).await;
-        self.request(component, StepRequest::new("write", config), Inputs::one(table)).await
+        self.request(component, StepRequest::new("write"), (config, json!({})), Inputs::one(table)).await
     }
 
     pub(crate) async fn table(&self, output: StepOutput) -> Result<Table, Error> {

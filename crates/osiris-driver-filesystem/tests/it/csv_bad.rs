@@ -233,18 +233,15 @@ async fn every_problem_of_a_configuration_is_reported_at_once() {
 
 #[tokio::test]
 async fn a_path_that_leaves_the_base_directory_is_refused() {
-    use osiris_core::{ConfigSchema, Inputs, ResolvedConnection, StepRequest};
+    use osiris_core::{Inputs, StepRequest};
     let bench = Bench::new();
     bench.put("base/t.csv", "a\n1\n").put("secret.csv", "a\n1\n");
     std::os::unix::fs::symlink(bench.path("secret.csv"), bench.path("base/link.csv")).unwrap();
-    let schema = ConfigSchema::of::<osiris_driver_filesystem::FilesystemConnection>();
-    let fields = json!({"base_dir": "base"}).as_object().unwrap().clone();
     let mut messages = Vec::new();
     let secret = bench.path("secret.csv").display().to_string();
     for path in ["t.csv", "../secret.csv", "link.csv", &secret] {
-        let mut request = StepRequest::new("step", json!({"path": path}));
-        request.connection = ResolvedConnection::from_fields(fields.clone(), &schema);
-        match bench.request("filesystem.csv_extractor", request, Inputs::none()).await {
+        let step = (json!({"path": path}), json!({"base_dir": "base"}));
+        match bench.request("filesystem.csv_extractor", StepRequest::new("step"), step, Inputs::none()).await {
             Ok(output) => messages.push(format!("{} row", output.rows)),
             Err(error) => messages.push(bench.shown(error)),
         }

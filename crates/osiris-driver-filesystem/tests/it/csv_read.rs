@@ -1,7 +1,6 @@
 //! What the CSV extractor reads.
 
 use osiris_core::Inputs;
-use osiris_core::StepRequest;
 use serde_json::json;
 
 use crate::bench::Bench;
@@ -157,9 +156,8 @@ async fn a_dry_run_reads_a_sample() {
     let bench = Bench::new();
     let rows: String = (0..1000).map(|row| format!("{row}\n")).collect();
     bench.put("t.csv", format!("x\n{rows}"));
-    let mut request = StepRequest::new("step", json!({"path": "t.csv"}));
-    request.dry_run = true;
-    let output = bench.request("filesystem.csv_extractor", request, Inputs::none()).await.unwrap();
+    let config = json!({"path": "t.csv"});
+    let output = bench.dry_run("filesystem.csv_extractor", config, Inputs::none()).await.unwrap();
     assert_eq!(output.rows, osiris_core::DRY_RUN_ROWS);
 }
 

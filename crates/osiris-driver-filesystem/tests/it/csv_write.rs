@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use osiris_core::{ErrorKind, Inputs, StepRequest};
+use osiris_core::{ErrorKind, Inputs};
 use serde_json::{Value, json};
 
 use crate::bench::Bench;
@@ -26,8 +26,8 @@ async fn written(bench: &Bench, select: &str, config: Value) -> String {
 async fn every_type_has_its_text() {
     let bench = Bench::new();
     let table = bench.make_with_instants(ALL_TYPES, &["o_instant"]).await;
-    let request = StepRequest::new("write", json!({"path": "o.csv", "columns": "source"}));
-    let output = bench.request(WRITER, request, Inputs::one(table)).await.unwrap();
+    let config = json!({"path": "o.csv", "columns": "source"});
+    let output = bench.run(WRITER, config, Inputs::one(table)).await.unwrap();
     assert_eq!((output.rows, output.counts.inserted), (2, 2));
     insta::assert_snapshot!(bench.text("o.csv"), @r#"
     a_tiny,b_big,c_ubig,d_huge,e_float,f_double,g_decimal,h_bool,i_text,j_blob,k_date,l_time,m_timestamp,n_nanos,o_instant,p_interval,q_list,r_struct,s_map,t_enum,u_uuid,v_bit
@@ -186,9 +186,7 @@ async fn a_dry_run_checks_and_writes_nothing() {
         (json!({"path": "o.csv", "columns": ["b"]}), true),
     ] {
         let table = bench.make("SELECT 1 AS a").await;
-        let mut request = StepRequest::new("write", config.clone());
-        request.dry_run = true;
-        let result = bench.request(WRITER, request, Inputs::one(table)).await;
+        let result = bench.dry_run(WRITER, config.clone(), Inputs::one(table)).await;
         assert_eq!(result.is_err(), fails, "{config}: {result:?}");
     }
     assert_eq!((bench.files(), bench.text("o.csv").as_str()), (vec!["o.csv".to_owned()], "x,y\n1,2\n"));

@@ -1,6 +1,6 @@
 //! What the Parquet components read and write.
 
-use osiris_core::{ErrorKind, Inputs, StepRequest};
+use osiris_core::{ErrorKind, Inputs};
 use serde_json::json;
 
 use crate::bench::Bench;
@@ -15,8 +15,8 @@ async fn every_type_survives_or_becomes_what_is_declared() {
         TIMESTAMP '2024-01-05 10:00:00' AS instant, INTERVAL '-838:59:59.000001' AS iv, [1, NULL] AS list, {'k': [1.5]} AS struct, MAP {'x': 1} AS map, uuid '00000000-0000-0000-0000-000000000001' AS uuid,
         'e'::ENUM('e') AS enum, '101'::BIT AS bit, NULL::VARCHAR AS nothing, '' AS empty, {'h': 5::HUGEINT} AS nested, [NULL::INTERVAL, INTERVAL 1 DAY] AS ivs";
     let table = bench.make_with_instants(select, &["instant"]).await;
-    let request = StepRequest::new("write", json!({"path": "o.parquet"}));
-    let output = bench.request(WRITER, request, Inputs::one(table)).await.unwrap();
+    let config = json!({"path": "o.parquet"});
+    let output = bench.run(WRITER, config, Inputs::one(table)).await.unwrap();
     assert_eq!((output.rows, output.counts.inserted), (1, 1));
     let table = bench.parquet(json!({"path": "o.parquet"})).await.unwrap();
     insta::assert_snapshot!(
@@ -61,7 +61,7 @@ async fn a_point_in_time_is_adjusted_to_utc_in_the_file() {
             &["at"],
         )
         .await;
-    bench.request(WRITER, StepRequest::new("write", json!({"path": "o.parquet"})), Inputs::one(table)).await.unwrap();
+    bench.run(WRITER, json!({"path": "o.parquet"}), Inputs::one(table)).await.unwrap();
     let reader = parquet::file::serialized_reader::SerializedFileReader::new(
         std::fs::File::open(bench.path("o.parquet")).unwrap(),
     )
@@ -200,14 +200,12 @@ async fn a_file_that_the_store_does_not_reach_is_linked() {
 async fn dry_runs_read_a_sample_and_write_nothing() {
     let bench = Bench::new();
     bench.write(WRITER, "SELECT i AS a FROM range(1000) t(i)", json!({"path": "o.parquet"})).await.unwrap();
-    let mut request = StepRequest::new("step", json!({"path": "o.parquet"}));
-    request.dry_run = true;
-    let output = bench.request("filesystem.parquet_extractor", request, Inputs::none()).await.unwrap();
+    let config = json!({"path": "o.parquet"});
+    let output = bench.dry_run("filesystem.parquet_extractor", config, Inputs::none()).await.unwrap();
     assert_eq!(output.rows, osiris_core::DRY_RUN_ROWS);
     let table = bench.make("SELECT 1 AS a").await;
-    let mut request = StepRequest::new("write", json!({"path": "new/p.parquet"}));
-    request.dry_run = true;
-    bench.request(WRITER, request, Inputs::one(table)).await.unwrap();
+    let config = json!({"path": "new/p.parquet"});
+    bench.dry_run(WRITER, config, Inputs::one(table)).await.unwrap();
     assert_eq!(bench.files(), ["o.parquet"]);
 }
 

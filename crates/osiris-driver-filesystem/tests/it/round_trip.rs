@@ -1,6 +1,6 @@
 //! What is written is what is read back: property tests over generated tables and texts.
 
-use osiris_core::{Inputs, StepRequest};
+use osiris_core::Inputs;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -67,10 +67,7 @@ fn a_byte_order_mark_that_is_a_value_is_kept() {
                 "SELECT * FROM (VALUES (chr(65279), 'x'), (chr(65279) || 'b', chr(65279)), ('c', chr(65279))) t(a, d)";
             let original = bench.make(rows).await;
             let config = json!({"path": "o.csv", "encoding": encoding});
-            bench
-                .request("filesystem.csv_writer", StepRequest::new("write", config), Inputs::one(original))
-                .await
-                .unwrap();
+            bench.run("filesystem.csv_writer", config, Inputs::one(original)).await.unwrap();
             let table = bench.csv(json!({"path": "o.csv", "encoding": encoding})).await.unwrap();
             assert_eq!(table.output.rows, 3, "{encoding}");
             let codes =
@@ -99,7 +96,7 @@ proptest! {
             let config = json!({"path": "o.csv", "delimiter": delimiter, "quoting": quoting, "newline": newline,
                 "null_value": null_value, "encoding": encoding, "compression": compression});
             let valid = !null_value.contains(delimiter);
-            let result = bench.request("filesystem.csv_writer", StepRequest::new("write", config), Inputs::one(original)).await;
+            let result = bench.run("filesystem.csv_writer", config, Inputs::one(original)).await;
             prop_assert_eq!(result.is_ok(), valid, "{:?}", result);
             if !valid {
                 return Ok(());
@@ -162,7 +159,7 @@ proptest! {
             } else {
                 config["max_rows_per_file"] = json!(7);
             }
-            let written = bench.request("filesystem.parquet_writer", StepRequest::new("write", config), Inputs::one(original)).await;
+            let written = bench.run("filesystem.parquet_writer", config, Inputs::one(original)).await;
             prop_assert_eq!(written.unwrap().rows, rows.len() as u64);
             if partitioned && rows.is_empty() {
                 return Ok(());

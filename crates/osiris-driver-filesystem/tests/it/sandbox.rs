@@ -39,7 +39,9 @@ async fn s24_a_filter_is_a_condition_and_nothing_else() {
         let config = json!({"path": "in/n.parquet", "filter": filter});
         let mut registry = Registry::new();
         osiris_driver_filesystem::register(&mut registry).unwrap();
-        let problems = registry.get("filesystem.parquet_extractor").unwrap().check_config(&config);
+        let driver = registry.get("filesystem.parquet_extractor").unwrap();
+        let prepared = driver.prepare(&config, None, &bench.path(""));
+        let problems = prepared.config_problems();
         assert!(problems.iter().any(|problem| problem.pointer == "/filter" && problem.offset.is_some()), "{filter}");
         let error = bench.parquet(config).await.err().unwrap_or_else(|| panic!("accepted: {filter}"));
         assert_eq!(error.kind(), ErrorKind::Validation, "{filter}");
@@ -50,13 +52,8 @@ async fn s24_a_filter_is_a_condition_and_nothing_else() {
 
 /// A step of a connection with this `base_dir`, as the connection and the step state it.
 async fn read_below(bench: &Bench, base_dir: serde_json::Value, path: &str) -> Result<(), osiris_core::Error> {
-    let mut request = StepRequest::new("step", json!({"path": path}));
-    let mut registry = Registry::new();
-    osiris_driver_filesystem::register(&mut registry).unwrap();
-    let schema = registry.get("filesystem.csv_extractor").unwrap().connection_schema();
-    let fields = json!({"base_dir": base_dir}).as_object().unwrap().clone();
-    request.connection = osiris_core::ResolvedConnection::from_fields(fields, schema);
-    bench.request("filesystem.csv_extractor", request, Inputs::none()).await.map(drop)
+    let step = (json!({"path": path}), json!({"base_dir": base_dir}));
+    bench.request("filesystem.csv_extractor", StepRequest::new("step"), step, Inputs::none()).await.map(drop)
 }
 
 #[tokio::test]

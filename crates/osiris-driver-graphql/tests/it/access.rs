@@ -66,11 +66,9 @@ async fn wrong_credentials_are_an_auth_error_that_shows_none() {
 #[test]
 fn credentials_that_are_missing_are_named_before_anything_is_sent() {
     let bench = bench();
-    let driver = bench.driver(crate::COMPONENT).unwrap();
     let problems = |fields: Value| {
-        let resolved = bench.connection(crate::COMPONENT, &fields).unwrap();
-        let problems = driver.check_connection(&resolved);
-        problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        let prepared = bench.prepare(crate::COMPONENT, &json!({}), &fields).unwrap();
+        prepared.connection_problems().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     };
     insta::assert_snapshot!(problems(json!({"endpoint": "http://a", "auth_type": "basic"})), @"
     missing field `auth_token`

@@ -10,7 +10,7 @@ use crate::{COMPONENT, bench, by_cursor, failure, run, run_at, shown};
 /// All problems of a configuration.
 fn problems(config: Value) -> String {
     let bench = bench();
-    let problems = bench.driver(COMPONENT).unwrap().check_config(&config);
+    let problems = bench.config_problems(COMPONENT, &config).unwrap();
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 

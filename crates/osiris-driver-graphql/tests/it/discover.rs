@@ -12,7 +12,7 @@ use crate::{COMPONENT, bench, shown};
 async fn discover(api: &Api) -> Result<Catalog, Error> {
     let bench = bench();
     let connection = bench.connection(COMPONENT, &json!({"endpoint": api.endpoint()})).unwrap();
-    bench.driver(COMPONENT).unwrap().discover(&connection, None).await
+    bench.driver(COMPONENT).unwrap().family().discover(&connection, None).await
 }
 
 #[tokio::test]
@@ -57,7 +57,7 @@ async fn a_server_that_hides_its_schema_is_told_apart_from_one_that_is_not_there
 async fn check(fields: Value, limit: Duration) -> osiris_core::Health {
     let bench = bench();
     let connection = bench.connection(COMPONENT, &fields).unwrap();
-    bench.driver(COMPONENT).unwrap().check(&connection, limit).await
+    bench.driver(COMPONENT).unwrap().family().check(&connection, limit).await
 }
 
 #[tokio::test]

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use osiris_core::{
-    Catalog, Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, Discover, Doctor, Error, ErrorKind,
-    ExecutionContext, Extract, Extracted, Health, Problem, Result, Role, Step, TableSink, Unit, metric,
+    Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, Error, ErrorKind, ExecutionContext, Extract, Extracted,
+    Problem, Result, Role, Step, TableSink, Unit, metric,
 };
 use serde_json::Value;
 
@@ -220,19 +220,5 @@ impl Read<'_> {
         let (least, greatest) = self.ask(any, &bounds, "looking for the ranges").await?;
         let conditions = partition::ranges(column, kind, least.as_deref(), greatest.as_deref(), count);
         partition::read(sessions, &self.source, conditions, &self.reader).await
-    }
-}
-
-#[async_trait]
-impl Discover for MysqlExtractor {
-    async fn discover(&self, connection: &MysqlConnection, _: Option<&str>) -> Result<Catalog> {
-        crate::discover::discover(&self.connect, connection).await
-    }
-}
-
-#[async_trait]
-impl Doctor for MysqlExtractor {
-    async fn check(&self, connection: &MysqlConnection, limit: Duration) -> Health {
-        crate::doctor::check(&self.connect, connection, limit).await
     }
 }

@@ -34,12 +34,11 @@ mod upsert;
 mod watch;
 
 use std::path::Path;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use osiris_core::{
-    Catalog, CommitOutcome, Component, ComponentSpec, ConnectionUse, DestinationId, Discover, Doctor, Error,
-    ExecutionContext, Health, Intent, Problem, Result, Role, Step, TableRef, Write, Written,
+    CommitOutcome, Component, ComponentSpec, ConnectionUse, DestinationId, Error, ExecutionContext, Intent, Problem,
+    Result, Role, Step, TableRef, Write, Written,
 };
 use osiris_sql::write::WriteMode;
 
@@ -150,18 +149,4 @@ fn table_name(config: &WriterConfig, connection: &MysqlConnection) -> Result<Tab
             .with_hint("set `schema`, or `database` of the connection")
     })?;
     Ok(TableName { schema, table: config.table.clone() })
-}
-
-#[async_trait]
-impl Discover for MysqlWriter {
-    async fn discover(&self, connection: &MysqlConnection, _pattern: Option<&str>) -> Result<Catalog> {
-        crate::discover::discover(&self.connect, connection).await
-    }
-}
-
-#[async_trait]
-impl Doctor for MysqlWriter {
-    async fn check(&self, connection: &MysqlConnection, limit: Duration) -> Health {
-        crate::doctor::check(&self.connect, connection, limit).await
-    }
 }

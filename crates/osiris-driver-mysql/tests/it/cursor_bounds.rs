@@ -163,12 +163,12 @@ async fn s20_an_account_that_may_not_see_transactions_reads_with_a_warning() {
     let step = runs.reading.bench.step("since", "mysql.extractor", runs.config.clone()).connection(connection.clone());
     let output = step.run().await.unwrap();
     assert_eq!(output.rows, 1);
-    let driver = runs.reading.bench.driver("mysql.extractor").unwrap();
-    let resolved = runs.reading.bench.connection("mysql.extractor", &connection).unwrap();
-    let warnings = driver.warnings(&runs.config, &resolved);
+    let prepared = |config| runs.reading.bench.prepare("mysql.extractor", config, &connection).unwrap();
+    let of_cursor = prepared(&runs.config);
+    let warnings = of_cursor.warnings();
     assert!(warnings[0].message.contains("committed late") && !warnings[0].is_error(), "{warnings:?}");
     let lagging = json!({"table": "t", "cursor": {"column": "id", "lag": 5}});
-    assert!(driver.warnings(&lagging, &resolved).is_empty());
+    assert!(prepared(&lagging).warnings().is_empty());
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use super::Server;
 async fn discover(connection: &Value) -> osiris_core::Result<Catalog> {
     let bench = Bench::new(osiris_driver_mysql::register).unwrap();
     let connection = bench.connection("mysql.extractor", connection).unwrap();
-    bench.driver("mysql.extractor").unwrap().discover(&connection, None).await
+    bench.driver("mysql.extractor").unwrap().family().discover(&connection, None).await
 }
 
 fn names(catalog: &Catalog) -> Vec<&str> {

@@ -20,7 +20,7 @@ pub(crate) async fn check(connection: &Value) -> Health {
 async fn check_within(connection: &Value, limit: Duration) -> Health {
     let bench = Bench::new(osiris_driver_mysql::register).unwrap();
     let connection = bench.connection("mysql.extractor", connection).unwrap();
-    bench.driver("mysql.extractor").unwrap().check(&connection, limit).await
+    bench.driver("mysql.extractor").unwrap().family().check(&connection, limit).await
 }
 
 /// What a person reads, without the numbers that change.

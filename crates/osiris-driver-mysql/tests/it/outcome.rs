@@ -272,17 +272,17 @@ async fn s60_a_run_that_was_killed_after_its_commit_learns_of_it_from_the_table_
         let run = bench.run_context().clone().with_commit_log(Arc::clone(&kept) as Arc<dyn CommitLog>);
         let input = bench.table("source", data("append").as_str()).await.unwrap();
         let step = bench.step("write", "mysql.writer", config).connection(server.connection()).input(&input);
-        let request = step.request().unwrap();
-        let driver = bench.driver("mysql.writer").unwrap();
+        let (prepared, request) = step.prepare().unwrap();
         let inputs = osiris_testkit::Bench::inputs([input]);
-        driver.run(&request, &inputs, &run.step("write")).await.unwrap();
+        prepared.run(&request, &inputs, &run.step("write")).await.unwrap();
         // All that is left of the run is its record.
         let record = kept.0.lock().unwrap().pop().unwrap();
-        let asked = driver.outcome(&request, &record.intent, &Inputs::default(), &run.step("write")).await.unwrap();
+        let asked = prepared.outcome(&request, &record.intent, &Inputs::default(), &run.step("write")).await.unwrap();
         assert_eq!(asked, expected, "marked: {marked}, create: {create}");
         if marked {
             server.execute("DELETE FROM osiris_commits").await.unwrap();
-            let asked = driver.outcome(&request, &record.intent, &Inputs::default(), &run.step("write")).await.unwrap();
+            let asked =
+                prepared.outcome(&request, &record.intent, &Inputs::default(), &run.step("write")).await.unwrap();
             assert_eq!(asked, CommitOutcome::NotCommitted);
         }
     }

@@ -104,14 +104,14 @@ async fn columns_that_cannot_be_divided_and_clauses_that_contradict_are_refused(
     assert!(failure.error.report().contains("engine MyISAM, which has no transactions"), "{}", failure.error.report());
     let failure = reading.failure(json!({"table": "t", "partition_by": "v"})).await;
     assert!(failure.error.report().contains("`v` cannot be divided into ranges"), "{}", failure.error.report());
-    let driver = reading.bench.driver("mysql.extractor").unwrap();
-    let problems = driver.check_config(&json!({
+    let problems_of = |config| reading.bench.config_problems("mysql.extractor", &config).unwrap();
+    let problems = problems_of(json!({
         "table": "t", "query": "DELETE FROM t", "partition_by": "a", "cursor": {"column": "b"}, "partitions": 1
     }));
     assert!(problems.iter().any(|problem| problem.pointer == "/partitions"), "{problems:?}");
     let config =
         json!({"table": "t", "partition_by": "a", "cursor": {"column": "b"}, "limit": 3, "columns": ["a", "A"]});
-    let problems: Vec<String> = driver.check_config(&config).into_iter().map(|problem| problem.pointer).collect();
+    let problems: Vec<String> = problems_of(config).into_iter().map(|problem| problem.pointer).collect();
     assert_eq!(problems, ["/columns/1", "/partition_by", "/limit"]);
 }
 

@@ -62,7 +62,8 @@ async fn every_password_signs_in_and_none_shows() {
                 assert!(!health.ok, "{health:?}");
                 said.push_str(&serde_json::to_string(&health).unwrap());
                 let connection = bench.connection("mysql.extractor", &fields).unwrap();
-                let error = bench.driver("mysql.extractor").unwrap().discover(&connection, None).await.unwrap_err();
+                let error =
+                    bench.driver("mysql.extractor").unwrap().family().discover(&connection, None).await.unwrap_err();
                 said.push_str(&format!("{error:?} {} {connection:?}", error.report()));
             }
         }

@@ -14,13 +14,12 @@ mod take;
 mod verify;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use osiris_core::{
-    Catalog, Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, Discover, Doctor, ExecutionContext, Extract,
-    Extracted, Health, Problem, Result, Role, Step, TableSink, Unit, metric,
+    Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, ExecutionContext, Extract, Extracted, Problem, Result, Role,
+    Step, TableSink, Unit, metric,
 };
 use serde_json::Value;
 
@@ -151,18 +150,4 @@ async fn glimpse(client: Client, mut plan: Plan, mut output: Output) -> Result<E
     }
     let altered = output.finish().await?;
     Ok(Extracted::rows(read).with_altered(altered))
-}
-
-#[async_trait]
-impl Discover for PosthogExtractor {
-    async fn discover(&self, connection: &PosthogConnection, _pattern: Option<&str>) -> Result<Catalog> {
-        crate::discover::discover(&self.connect, connection).await
-    }
-}
-
-#[async_trait]
-impl Doctor for PosthogExtractor {
-    async fn check(&self, connection: &PosthogConnection, _limit: Duration) -> Health {
-        crate::doctor::check(&self.connect, connection).await
-    }
 }

@@ -125,9 +125,8 @@ async fn a_server_without_tls_and_one_that_is_not_there_are_network_errors() {
 #[test]
 fn problems_of_a_configuration_come_all_at_once() {
     let bench = bench();
-    let driver = bench.driver("posthog.extractor").unwrap();
     let problems = |config: Value| {
-        let problems = driver.check_config(&config);
+        let problems = bench.config_problems("posthog.extractor", &config).unwrap();
         problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     };
     let ranges = json!({
@@ -184,18 +183,19 @@ async fn discovery_and_the_doctor_say_what_a_project_has() {
     let bench = bench();
     let driver = bench.driver("posthog.extractor").unwrap();
     let connection = bench.connection("posthog.extractor", &posthog.connection()).unwrap();
-    let catalog = driver.discover(&connection, Some("events")).await.unwrap();
+    let catalog = driver.family().discover(&connection, Some("events")).await.unwrap();
     let fields: Vec<String> =
         catalog.resources[0].fields.iter().map(|field| format!("{} {}", field.name, field.field_type)).collect();
     assert_eq!(catalog.resources[0].estimated_row_count, Some(2));
     insta::assert_snapshot!(fields.join(", "), @"
     created_at timestamp, distinct_id string, elements_chain string, event string, person_id string, properties json, timestamp timestamp, uuid string
     ");
-    let health = driver.check(&connection, Duration::from_secs(2)).await;
+    let health = driver.family().check(&connection, Duration::from_secs(2)).await;
     assert_eq!((health.category, health.details["project_id"].as_str()), (HealthCategory::Ok, "42"));
     let mut wrong = posthog.connection();
     wrong["api_key"] = json!("phx_wrong");
-    let health = driver.check(&bench.connection("posthog.extractor", &wrong).unwrap(), Duration::from_secs(2)).await;
+    let health =
+        driver.family().check(&bench.connection("posthog.extractor", &wrong).unwrap(), Duration::from_secs(2)).await;
     assert_eq!(health.category, HealthCategory::Auth);
     insta::assert_snapshot!(health.message, @"
     PostHog does not know the API key: check `api_key`: a personal API key (`phx_...`) that has not been deleted, of the region `self_hosted` (the keys of `us`, `eu` and of a self-hosted PostHog are different ones)

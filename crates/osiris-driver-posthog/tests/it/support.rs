@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use osiris_core::{Registry, Result, RetryPolicy, StepFailure, StepOutput};
-use osiris_driver_posthog::PosthogExtractor;
+use osiris_driver_posthog::{Connect, Posthog, PosthogExtractor};
 use osiris_testkit::posthog::{Event, PostHog};
 use osiris_testkit::{Bench, BenchStep};
 use serde_json::{Value, json};
@@ -25,15 +25,19 @@ pub(crate) fn config(mut fields: Value) -> Value {
 
 /// The extractor with hardly a delay between its tries.
 pub(crate) fn register(registry: &mut Registry) -> Result<()> {
-    registry.extractor(impatient()).with_discovery().with_doctor().add()
+    registry.family(Posthog::new(impatient_client())).extractor(impatient()).add()
 }
 
 /// The same, not yet registered.
 pub(crate) fn impatient() -> PosthogExtractor {
-    PosthogExtractor::with_client(Arc::new(|settings| {
+    PosthogExtractor::with_client(impatient_client())
+}
+
+fn impatient_client() -> Connect {
+    Arc::new(|settings| {
         let retry = RetryPolicy { initial_delay: Duration::from_millis(1), ..RetryPolicy::times(5) };
         osiris_http::HttpClient::new(settings.with_retry(retry))
-    }))
+    })
 }
 
 /// A bench with an extractor for which waiting takes no time.

@@ -6,12 +6,10 @@
 mod direct;
 mod rest;
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use osiris_core::{
-    Catalog, Component, ComponentSpec, ConnectionUse, Discover, Doctor, ExecutionContext, Extract, Extracted, Health,
-    Problem, Result, Role, Step, TableSink,
+    Component, ComponentSpec, ConnectionUse, ExecutionContext, Extract, Extracted, Problem, Result, Role, Step,
+    TableSink,
 };
 
 use crate::client::{Channel, Connect, Target, connect};
@@ -91,19 +89,5 @@ impl Extract for SupabaseExtractor {
         };
         client.close().await;
         Ok(extracted)
-    }
-}
-
-#[async_trait]
-impl Discover for SupabaseExtractor {
-    async fn discover(&self, connection: &SupabaseConnection, _: Option<&str>) -> Result<Catalog> {
-        crate::discover::discover(&self.connect, connection).await
-    }
-}
-
-#[async_trait]
-impl Doctor for SupabaseExtractor {
-    async fn check(&self, connection: &SupabaseConnection, limit: Duration) -> Health {
-        crate::doctor::check(&self.connect, connection, limit).await
     }
 }

@@ -8,13 +8,12 @@ mod direct;
 mod rest;
 
 use std::path::Path;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use osiris_core::commit::{CommitOutcome, Intent};
 use osiris_core::{
-    Catalog, Component, ComponentSpec, ConnectionUse, DestinationId, Discover, Doctor, ExecutionContext, Health,
-    Problem, Result, Role, Step, TableRef, Write, Written,
+    Component, ComponentSpec, ConnectionUse, DestinationId, ExecutionContext, Problem, Result, Role, Step, TableRef,
+    Write, Written,
 };
 use osiris_sql::write::{MappedColumn, map_columns};
 
@@ -110,19 +109,5 @@ impl Write for SupabaseWriter {
         };
         client.close().await;
         outcome
-    }
-}
-
-#[async_trait]
-impl Discover for SupabaseWriter {
-    async fn discover(&self, connection: &SupabaseConnection, _pattern: Option<&str>) -> Result<Catalog> {
-        crate::discover::discover(&self.connect, connection).await
-    }
-}
-
-#[async_trait]
-impl Doctor for SupabaseWriter {
-    async fn check(&self, connection: &SupabaseConnection, limit: Duration) -> Health {
-        crate::doctor::check(&self.connect, connection, limit).await
     }
 }

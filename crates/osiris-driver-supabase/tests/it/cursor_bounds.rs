@@ -230,9 +230,10 @@ async fn over_rest_bounds_are_kept_as_over_the_database() {
     let kept = with(json!({"allow_deletes": true}));
     assert_eq!(world.read_from(kept, first.state).await.unwrap().rows, 0);
     // S20
-    let driver = world.bench.driver("supabase.extractor").unwrap();
-    let connection = world.bench.connection("supabase.extractor", &world.gateway.connection()).unwrap();
-    let warnings = driver.warnings(&with(json!({})), &connection);
+    let connection = world.gateway.connection();
+    let prepared = |config| world.bench.prepare("supabase.extractor", &config, &connection).unwrap();
+    let of_cursor = prepared(with(json!({})));
+    let warnings = of_cursor.warnings();
     assert!(warnings[0].message.contains("committed late"), "{warnings:?}");
-    assert!(driver.warnings(&with(json!({"lag": 60})), &connection).is_empty());
+    assert!(prepared(with(json!({"lag": 60}))).warnings().is_empty());
 }

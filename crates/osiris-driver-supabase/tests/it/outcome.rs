@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use osiris_core::commit::{CommitEnd, CommitLog, CommitOutcome, CommitRecord, Intent};
-use osiris_core::{ErrorKind, Inputs, Result, RetryPolicy, RunContext, StepFailure, StepOutput, StepRequest, TableRef};
+use osiris_core::{
+    ErrorKind, Inputs, PreparedStep, Result, RetryPolicy, RunContext, StepFailure, StepOutput, StepRequest, TableRef,
+};
 use osiris_testkit::Bench;
 use osiris_testkit::database::through;
 use osiris_testkit::proxy::{Direction, Fault, Proxy};
@@ -52,32 +54,30 @@ impl CommitLog for Log {
 }
 
 /// A write whose commits are logged.
-struct Run<'a> {
-    bench: &'a Bench,
+struct Run {
+    step: Arc<dyn PreparedStep>,
     request: StepRequest,
     input: TableRef,
     context: RunContext,
 }
 
-impl<'a> Run<'a> {
-    async fn new(bench: &'a Bench, connection: &Value, config: Value, data: &str, log: &Arc<Log>) -> Self {
-        let connection = bench.connection("supabase.writer", connection).unwrap();
-        let request = StepRequest { connection, retry: RetryPolicy::never(), ..StepRequest::new("write", config) };
+impl Run {
+    async fn new(bench: &Bench, connection: &Value, config: Value, data: &str, log: &Arc<Log>) -> Self {
+        let step = bench.prepare("supabase.writer", &config, connection).unwrap().into_step().unwrap();
+        let request = StepRequest { retry: RetryPolicy::never(), ..StepRequest::new("write") };
         let input = bench.table("source", data).await.unwrap();
         let log: Arc<dyn CommitLog> = Arc::clone(log) as _;
-        Self { bench, request, input, context: bench.run_context().clone().with_commit_log(log) }
+        Self { step, request, input, context: bench.run_context().clone().with_commit_log(log) }
     }
 
     async fn run(&self) -> Result<StepOutput, StepFailure> {
-        let driver = self.bench.driver("supabase.writer").unwrap();
-        driver.run(&self.request, &Inputs::one(self.input.clone()), &self.context.step("write")).await
+        self.step.run(&self.request, &Inputs::one(self.input.clone()), &self.context.step("write")).await
     }
 
     /// What a run that resumes this one learns.
     async fn asked(&self, intent: &Intent) -> CommitOutcome {
-        let driver = self.bench.driver("supabase.writer").unwrap();
         let inputs = Inputs::one(self.input.clone());
-        driver.outcome(&self.request, intent, &inputs, &self.context.step("write")).await.unwrap()
+        self.step.outcome(&self.request, intent, &inputs, &self.context.step("write")).await.unwrap()
     }
 }
 
@@ -213,10 +213,9 @@ async fn s60_a_run_that_resumes_one_that_was_killed_behind_its_commit_asks_for_t
     // Another server has transactions of the same numbers.
     let mut token = intent.token().clone();
     token["server"] = json!("1");
-    let driver = writing.bench.driver("supabase.writer").unwrap();
     let context = run.context.step("write");
     let other = Intent::new("t").with_token(token);
-    let asked = driver.outcome(&run.request, &other, &Inputs::one(run.input.clone()), &context).await;
+    let asked = run.step.outcome(&run.request, &other, &Inputs::one(run.input.clone()), &context).await;
     assert!(asked.unwrap_err().message().contains("another server"));
 }
 

@@ -102,11 +102,16 @@ async fn an_error_in_one_range_stops_the_others_and_leaves_nothing() {
     assert!(failure.error.report().contains("column `n` holds NaN"), "{}", failure.error.report());
     let tables = reading.bench.query("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'fails'").await.unwrap();
     assert_eq!(texts(&tables), [["0"]]);
-    let driver = reading.bench.driver("supabase.extractor").unwrap();
     let config = json!({
         "table": "t", "partition_by": "a", "cursor": {"column": "b"}, "limit": 3, "select": "a,a", "order": "x.down"
     });
-    let problems: Vec<String> = driver.check_config(&config).into_iter().map(|problem| problem.pointer).collect();
+    let problems: Vec<String> = reading
+        .bench
+        .config_problems("supabase.extractor", &config)
+        .unwrap()
+        .into_iter()
+        .map(|problem| problem.pointer)
+        .collect();
     assert_eq!(problems, ["/select", "/order", "/partition_by", "/order", "/limit"]);
 }
 

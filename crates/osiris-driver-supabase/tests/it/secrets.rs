@@ -79,7 +79,8 @@ async fn every_password_signs_in_and_none_shows() {
                 continue;
             }
             let connection = bench.connection("supabase.extractor", &broken).unwrap();
-            let error = bench.driver("supabase.extractor").unwrap().discover(&connection, None).await.unwrap_err();
+            let error =
+                bench.driver("supabase.extractor").unwrap().family().discover(&connection, None).await.unwrap_err();
             said.push_str(&format!("{error:?} {} {connection:?}", error.report()));
         }
         let log = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();

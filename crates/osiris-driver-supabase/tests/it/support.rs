@@ -19,14 +19,14 @@ pub(crate) async fn check(connection: &Value) -> Health {
 pub(crate) async fn check_within(connection: &Value, limit: Duration) -> Health {
     let bench = Bench::new(osiris_driver_supabase::register).unwrap();
     let connection = bench.connection("supabase.extractor", connection).unwrap();
-    bench.driver("supabase.extractor").unwrap().check(&connection, limit).await
+    bench.driver("supabase.extractor").unwrap().family().check(&connection, limit).await
 }
 
 /// What discovery finds.
 pub(crate) async fn discover(connection: &Value) -> osiris_core::Result<Catalog> {
     let bench = Bench::new(osiris_driver_supabase::register).unwrap();
     let connection = bench.connection("supabase.extractor", connection).unwrap();
-    bench.driver("supabase.extractor").unwrap().discover(&connection, None).await
+    bench.driver("supabase.extractor").unwrap().family().discover(&connection, None).await
 }
 
 /// A project: its database with what `sql` makes, its API and its gateway.

@@ -1,36 +1,53 @@
 //! The connection of a step: found, resolved, checked, with every problem at its place in whichever file it stands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use osiris_core::driver::SplitConfig;
 use osiris_core::{ConfigSchema, ConnectionRef, ConnectionUse, Driver, Problem, ResolvedConnection, connection};
 use serde_json::Value;
 
+use super::split::StepFields;
 use super::step::{Context, pointer_as_written};
 use crate::connections_file::CONNECTIONS_FILE;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::interpolate::Interpolated;
 use crate::model::Step;
 use crate::source::Span;
 
-/// Resolves the connection of a step; an empty one when it has none or it cannot be resolved.
+/// The connection of a step, as far as it could be resolved.
+pub(super) struct StepConnection {
+    /// An empty one when the step has none, or it was not found.
+    pub(super) resolved: ResolvedConnection,
+    /// Whether there is enough of it to be checked.
+    pub(super) is_complete: bool,
+}
+
+impl StepConnection {
+    fn complete(resolved: ResolvedConnection) -> Self {
+        Self { resolved, is_complete: true }
+    }
+
+    pub(super) fn not_found() -> Self {
+        Self { resolved: ResolvedConnection::none(), is_complete: false }
+    }
+}
+
+/// Resolves the connection of a step.
 pub(super) fn resolve(
     context: &Context<'_>,
     step: &Step,
     driver: &dyn Driver,
-    split: &SplitConfig,
-    done: &Interpolated,
+    split: &StepFields,
+    incomplete: &BTreeSet<String>,
     diagnostics: &mut Diagnostics,
-) -> ResolvedConnection {
+) -> StepConnection {
     let place = step.config.entry("connection").map(crate::yaml::Entry::span);
     let written = split.connection.as_ref().filter(|value| !value.is_null());
     let named = match written {
-        Some(_) if done.incomplete.contains("/connection") => return ResolvedConnection::none(),
+        Some(_) if incomplete.contains("/connection") => return StepConnection::not_found(),
         Some(value) => match reference(value) {
             Ok(reference) => Some(reference),
             Err(diagnostic) => {
                 diagnostics.push(diagnostic.at(&context.pipeline.source, place.unwrap_or(step.config_span)));
-                return ResolvedConnection::none();
+                return StepConnection::not_found();
             }
         },
         None => None,
@@ -42,13 +59,12 @@ pub(super) fn resolve(
                 diagnostics
                     .push(context.error(place.unwrap_or(step.config_span), message).with_hint("remove `connection`"));
             }
-            ResolvedConnection::none()
+            StepConnection::complete(ResolvedConnection::none())
         }
-        ConnectionUse::Optional if named.is_none() => {
-            let resolved = ResolvedConnection::from_fields(split.overrides.clone(), driver.connection_schema());
-            check(context, step, driver, split, &resolved, diagnostics);
-            resolved
-        }
+        ConnectionUse::Optional if named.is_none() => StepConnection::complete(ResolvedConnection::from_fields(
+            split.overrides.clone(),
+            driver.connection_schema(),
+        )),
         _ => defined(context, step, driver, split, named.as_ref(), place, diagnostics),
     }
 }
@@ -67,11 +83,11 @@ fn defined(
     context: &Context<'_>,
     step: &Step,
     driver: &dyn Driver,
-    split: &SplitConfig,
+    split: &StepFields,
     named: Option<&ConnectionRef>,
     place: Option<Span>,
     diagnostics: &mut Diagnostics,
-) -> ResolvedConnection {
+) -> StepConnection {
     let connections = context.connections;
     let found = connections.connections().find(driver.spec().family(), named);
     let (reference, definition) = match found {
@@ -85,7 +101,7 @@ fn defined(
                 ));
             }
             diagnostics.push(diagnostic.at(&context.pipeline.source, place.unwrap_or(step.config_span)));
-            return ResolvedConnection::none();
+            return StepConnection::not_found();
         }
     };
     let schema = driver.connection_schema();
@@ -103,10 +119,8 @@ fn defined(
         diagnostics.push(redirection(context, step, schema, &reference, resolved.redirected()));
     }
     // A field without a value would be reported again as one that does not fit.
-    if !problems.iter().any(Problem::is_error) {
-        check(context, step, driver, split, &resolved, diagnostics);
-    }
-    resolved
+    let is_complete = !problems.iter().any(Problem::is_error);
+    StepConnection { resolved, is_complete }
 }
 
 /// Names a step that goes to another address than its connection says, as that allows.
@@ -125,16 +139,18 @@ fn redirection(
     Diagnostic::warning(message).at(&context.pipeline.source, span)
 }
 
-fn check(
+/// Reports what the component says of a connection.
+pub(super) fn report(
     context: &Context<'_>,
     step: &Step,
     driver: &dyn Driver,
-    split: &SplitConfig,
-    resolved: &ResolvedConnection,
+    split: &StepFields,
+    reference: Option<&ConnectionRef>,
+    problems: &[Problem],
     diagnostics: &mut Diagnostics,
 ) {
-    for problem in driver.check_connection(resolved) {
-        diagnostics.push(at_its_place(context, step, driver, split, resolved.reference(), &problem));
+    for problem in problems {
+        diagnostics.push(at_its_place(context, step, driver, split, reference, problem));
     }
 }
 
@@ -143,7 +159,7 @@ fn at_its_place(
     context: &Context<'_>,
     step: &Step,
     driver: &dyn Driver,
-    split: &SplitConfig,
+    split: &StepFields,
     reference: Option<&ConnectionRef>,
     problem: &Problem,
 ) -> Diagnostic {

@@ -1,9 +1,6 @@
 //! Two steps that write one destination: refused where one would destroy what the other wrote.
 
-use std::path::Path;
-
 use osiris_core::DestinationId;
-use serde_json::Value;
 
 use super::step::{Checked, pointer_as_written};
 use super::wiring::Wiring;
@@ -21,10 +18,8 @@ struct Writer<'a> {
 
 /// Compares every two writers of the pipeline.
 pub(super) fn check(pipeline: &Pipeline, checked: &[Checked], wirings: &[Wiring], diagnostics: &mut Diagnostics) {
-    let base = pipeline.source.directory();
     let steps = pipeline.steps.iter().zip(checked).enumerate();
-    let writers: Vec<Writer<'_>> =
-        steps.filter_map(|(index, (step, checked))| writer(index, step, checked, &base)).collect();
+    let writers: Vec<Writer<'_>> = steps.filter_map(|(index, (step, checked))| writer(index, step, checked)).collect();
     for (number, second) in writers.iter().enumerate() {
         // One report for each step is enough.
         let clash = writers[..number].iter().find_map(|first| Some((first, clash(first, second, wirings)?)));
@@ -39,9 +34,9 @@ pub(super) fn check(pipeline: &Pipeline, checked: &[Checked], wirings: &[Wiring]
     }
 }
 
-fn writer<'a>(index: usize, step: &'a Step, checked: &Checked, base: &Path) -> Option<Writer<'a>> {
+fn writer<'a>(index: usize, step: &'a Step, checked: &Checked) -> Option<Writer<'a>> {
     let driver = checked.driver.as_ref()?;
-    let destination = driver.destination(&Value::Object(checked.config.clone()), &checked.connection, base)?;
+    let destination = checked.prepared.step()?.destination()?;
     let pointer = pointer_as_written(&step.config, &format!("/{}", destination.field()), driver.config_schema());
     let found = step.config.find(&pointer);
     let place = if found.is_exact { found.value_span() } else { step.component.span };

@@ -31,7 +31,7 @@ pub(super) fn assign(steps: &mut [PlannedStep]) {
         let print = fingerprint(&json!({
             "component": spec.name,
             "version": spec.version,
-            "config": request.config,
+            "config": step.config,
             "connection": public_fields(step),
             "inputs": inputs,
             "input_step": request.input_step,
@@ -44,9 +44,8 @@ pub(super) fn assign(steps: &mut [PlannedStep]) {
 
 /// The fields of the connection that hold no secret: a rotated password leads to the same rows.
 fn public_fields(step: &PlannedStep) -> Value {
-    let connection = &step.request.connection;
     let schema = step.driver.connection_schema();
-    let fields = connection.fields().as_object().into_iter().flatten();
+    let fields = step.connection.fields().as_object().into_iter().flatten();
     let public = fields.filter(|(name, _)| !schema.is_secret(name)).map(|(name, value)| (name.clone(), value.clone()));
     Value::Object(public.collect::<Map<_, _>>())
 }

@@ -63,7 +63,7 @@ fn step(step: &PlannedStep) -> Value {
         "component": step.driver.spec().name,
         "mode": step.driver.spec().role.mode(),
         "config": step.shown,
-        "connection": request.connection.reference().map(ToString::to_string),
+        "connection": step.connection.reference().map(ToString::to_string),
         "connection_overrides": step.overrides,
         "input_step": request.input_step,
         "inputs": inputs,

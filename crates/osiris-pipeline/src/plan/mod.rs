@@ -5,6 +5,7 @@ mod connection;
 mod destinations;
 mod fingerprint;
 mod manifest;
+mod split;
 mod step;
 mod wiring;
 
@@ -12,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use osiris_core::{Driver, MASK, Redactor, Registry, StepRequest};
+use osiris_core::{Driver, MASK, PreparedStep, Redactor, Registry, ResolvedConnection, StepRequest};
 use serde_json::Value;
 
 use crate::connections_file::ConnectionsFile;
@@ -55,7 +56,9 @@ pub struct PlannedStep {
     pub id: String,
     /// The component.
     pub driver: Arc<dyn Driver>,
-    /// What to ask of it; its `state` is for the runner to fill in.
+    /// The component with the step's configuration and connection, parsed.
+    pub prepared: Arc<dyn PreparedStep>,
+    /// How to run it; its `state` is for the runner to fill in.
     pub request: StepRequest,
     /// The tables it reads: the key that its SQL may use, and the step that makes the table.
     pub upstream: Vec<(Option<String>, String)>,
@@ -63,8 +66,23 @@ pub struct PlannedStep {
     pub dependencies: Vec<String>,
     index: usize,
     edits: BTreeMap<String, Vec<Edit>>,
+    config: Value,
+    connection: ResolvedConnection,
     shown: Value,
     overrides: Value,
+}
+
+impl PlannedStep {
+    /// Its configuration with parameters put in, which may hold secrets. A fingerprint is made of it; the component has its own,
+    /// parsed.
+    pub fn config(&self) -> &Value {
+        &self.config
+    }
+
+    /// Its connection, with secrets.
+    pub fn connection(&self) -> &ResolvedConnection {
+        &self.connection
+    }
 }
 
 impl Plan {
@@ -173,10 +191,7 @@ impl Plan {
     /// The files that the run store's SQL reads for the steps, sorted: what it may reach. Looks at the disk, where steps read
     /// directories or patterns.
     pub fn files(&self) -> Vec<PathBuf> {
-        let all = self.steps.iter().flat_map(|step| {
-            let request = &step.request;
-            step.driver.files(&request.config, &request.connection, &request.base_dir)
-        });
+        let all = self.steps.iter().flat_map(|step| step.prepared.files());
         all.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
@@ -244,22 +259,23 @@ fn planned(
     let step = &pipeline.steps[index];
     let id_of = |index: &usize| pipeline.steps[*index].id.value.clone();
     let request = StepRequest {
-        connection: checked.connection,
-        base_dir: pipeline.source.directory(),
         input_step: checked.input_step.map(|step| step.value),
         dry_run: options.dry_run || checked.dry_run,
         retry: step.retry.clone(),
         timeout: step.timeout,
-        ..StepRequest::new(step.id.value.clone(), Value::Object(checked.config))
+        ..StepRequest::new(step.id.value.clone())
     };
     Some(PlannedStep {
         id: step.id.value.clone(),
         driver: checked.driver?,
+        prepared: Arc::clone(checked.prepared.step()?),
         request,
         upstream: wiring.upstream.iter().map(|(key, index)| (key.clone(), id_of(index))).collect(),
         dependencies: wiring.dependencies.iter().map(id_of).collect(),
         index,
         edits: checked.edits,
+        config: checked.config,
+        connection: checked.connection,
         shown: Value::Object(checked.shown),
         overrides: Value::Object(checked.overrides),
     })

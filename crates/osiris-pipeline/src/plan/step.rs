@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use osiris_core::driver::{SplitConfig, split_config};
-use osiris_core::{ConfigSchema, Driver, Problem, Registry, ResolvedConnection, Role};
+use osiris_core::{ConfigSchema, Driver, Prepared, Problem, Registry, ResolvedConnection, Role};
 use serde_json::{Map, Value};
 
-use super::connection;
+use super::connection::{self, StepConnection};
+use super::split::StepFields;
 use super::wiring::Wiring;
 use crate::connections_file::ConnectionsFile;
 use crate::diagnostic::{Diagnostic, Diagnostics, is_reference};
@@ -33,17 +33,20 @@ pub(super) struct Context<'a> {
 /// A step with what its component makes of it.
 pub(super) struct Checked {
     pub(super) driver: Option<Arc<dyn Driver>>,
-    pub(super) config: Map<String, Value>,
+    /// The component's own fields, as an object.
+    pub(super) config: Value,
     /// The same as it may be shown.
     pub(super) shown: Map<String, Value>,
     pub(super) overrides: Map<String, Value>,
     pub(super) connection: ResolvedConnection,
+    /// What its component says of the two. It has no step unless the values are those that the file means.
+    pub(super) prepared: Prepared,
     pub(super) input_step: Option<Spanned<String>>,
     pub(super) dry_run: bool,
     pub(super) tables: Vec<Spanned<String>>,
     pub(super) edits: BTreeMap<String, Vec<Edit>>,
-    /// Whether the configuration is good enough to be asked further questions.
-    is_valid: bool,
+    /// Whether a parameter or a step that the configuration names was not there, so that its values are not the true ones.
+    is_incomplete: bool,
 }
 
 impl Checked {
@@ -67,24 +70,33 @@ impl Context<'_> {
         let Some(driver) = driver else { return Checked::without_driver(done) };
         self.check_mode(step, driver.spec().role, diagnostics);
         let secrets = self.refuse_inline_secrets(step, driver.as_ref(), diagnostics);
-        let mut split = split_config(driver.as_ref(), &done.config);
+        let mut split = StepFields::of(driver.as_ref(), done.config);
         split.overrides.retain(|name, _| !secrets.contains(name));
-        let is_valid = self.check_config(step, driver.as_ref(), &split, &done, diagnostics);
-        let connection = connection::resolve(self, step, driver.as_ref(), &split, &done, diagnostics);
+        let StepConnection { resolved, is_complete } =
+            connection::resolve(self, step, driver.as_ref(), &split, &done.incomplete, diagnostics);
+        let config = Value::Object(std::mem::take(&mut split.config));
+        let base_dir = self.pipeline.source.directory();
+        let prepared = driver.prepare(&config, is_complete.then_some(&resolved), &base_dir);
+        for problem in prepared.config_problems().iter().filter(|problem| !done.incomplete.contains(&problem.pointer)) {
+            diagnostics.push(self.place(step, &done.edits, driver.config_schema(), problem));
+        }
+        let problems = prepared.connection_problems();
+        connection::report(self, step, driver.as_ref(), &split, resolved.reference(), problems, diagnostics);
         let shown = self.shown(step, driver.as_ref());
         let input_step = self.text_field(step, "input_step", split.input_step.as_ref(), diagnostics);
         let dry_run = self.flag(step, "dry_run", split.dry_run.as_ref(), diagnostics);
         Checked {
             driver: Some(driver),
-            config: split.config,
+            config,
             shown,
             overrides: split.overrides,
-            connection,
+            connection: resolved,
+            prepared,
             input_step,
             dry_run,
             tables: done.tables,
             edits: done.edits,
-            is_valid,
+            is_incomplete: !done.incomplete.is_empty(),
         }
     }
 
@@ -98,7 +110,7 @@ impl Context<'_> {
         };
         // What is wrong has been said of the true one.
         let done = interpolate(&step.config, &scope, &mut Diagnostics::default());
-        split_config(driver, &done.config).config
+        StepFields::of(driver, done.config).config
     }
 
     /// Checks what can only be said once the inputs are known.
@@ -111,14 +123,12 @@ impl Context<'_> {
                     .push(self.error(table.span, message).with_hint(format!("add it: `needs: [{}]`", table.value)));
             }
         }
-        let Some(driver) = checked.driver.as_ref().filter(|_| checked.is_valid) else { return };
+        let Some(driver) = checked.driver.as_ref().filter(|_| !checked.is_incomplete) else { return };
         let mut names: Vec<&str> = wiring.upstream.iter().map(|(_, index)| id_of(index)).collect();
         names.extend(wiring.upstream.iter().filter_map(|(key, _)| key.as_deref()));
-        for problem in driver.warnings(&Value::Object(checked.config.clone()), &checked.connection) {
-            diagnostics.push(self.place(step, &checked.edits, driver.config_schema(), &problem));
-        }
-        for problem in driver.check_inputs(&Value::Object(checked.config.clone()), &names) {
-            diagnostics.push(self.place(step, &checked.edits, driver.config_schema(), &problem));
+        let of_inputs = checked.prepared.check_inputs(&names);
+        for problem in checked.prepared.warnings().iter().chain(&of_inputs) {
+            diagnostics.push(self.place(step, &checked.edits, driver.config_schema(), problem));
         }
     }
 
@@ -170,22 +180,6 @@ impl Context<'_> {
             )));
         }
         found
-    }
-
-    fn check_config(
-        &self,
-        step: &Step,
-        driver: &dyn Driver,
-        split: &SplitConfig,
-        done: &Interpolated,
-        diagnostics: &mut Diagnostics,
-    ) -> bool {
-        let problems = driver.check_config(&Value::Object(split.config.clone()));
-        let is_valid = done.incomplete.is_empty() && !problems.iter().any(Problem::is_error);
-        for problem in problems.iter().filter(|problem| !done.incomplete.contains(&problem.pointer)) {
-            diagnostics.push(self.place(step, &done.edits, driver.config_schema(), problem));
-        }
-        is_valid
     }
 
     /// A problem of the configuration, at its place in the file.
@@ -256,15 +250,16 @@ impl Checked {
     fn without_driver(done: Interpolated) -> Self {
         Self {
             driver: None,
-            config: done.config,
+            config: Value::Object(done.config),
             shown: Map::new(),
             overrides: Map::new(),
             connection: ResolvedConnection::none(),
+            prepared: Prepared::default(),
             input_step: None,
             dry_run: false,
             tables: Vec::new(),
             edits: done.edits,
-            is_valid: false,
+            is_incomplete: true,
         }
     }
 }

@@ -44,8 +44,9 @@ impl Reach<'_> {
     /// be remembered.
     pub async fn discover(&self, component: &str, options: &DiscoverOptions) -> Result<Discovered> {
         let driver = self.registry.get(component)?;
-        if !driver.can_discover() {
-            let able = self.registry.iter().filter(|driver| driver.can_discover()).map(|driver| driver.spec().name);
+        if !driver.family().has_discovery() {
+            let able =
+                self.registry.iter().filter(|driver| driver.family().has_discovery()).map(|driver| driver.spec().name);
             let able = able.collect::<Vec<_>>().join(", ");
             let able = if able.is_empty() { "none of this build".to_owned() } else { able };
             return Err(Error::validation(format!("`{component}` cannot discover"))
@@ -58,7 +59,7 @@ impl Reach<'_> {
         if let Some(catalog) = path.as_deref().filter(|_| !options.refresh).and_then(remembered) {
             return Ok(Discovered { catalog, remembered: true });
         }
-        let catalog = driver.discover(&connection, options.pattern.as_deref()).await?;
+        let catalog = driver.family().discover(&connection, options.pattern.as_deref()).await?;
         if let Some(path) = path {
             // An earlier version made it readable by everybody. Of somebody else it need not be ours to change.
             if let Some(directory) = path.parent().filter(|directory| directory.is_dir()) {

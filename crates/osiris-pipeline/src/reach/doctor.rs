@@ -50,7 +50,7 @@ impl Reach<'_> {
         let answer = |checked, health| ConnectionHealth { name, checked, health };
         let mut family = self.registry.iter().filter(|driver| driver.spec().family() == reference.family()).peekable();
         let is_known = family.peek().is_some();
-        let Some(driver) = family.find(|driver| driver.can_check()) else {
+        let Some(driver) = family.find(|driver| driver.family().has_doctor()) else {
             let mut health = Health::unchecked();
             if !is_known {
                 health.message = format!("this build has no component of the family `{}`", reference.family());
@@ -59,7 +59,7 @@ impl Reach<'_> {
         };
         let started = Instant::now();
         match self.resolve(driver.as_ref(), reference, fields) {
-            Ok(resolved) => answer(true, driver.check(&resolved, limit).await),
+            Ok(resolved) => answer(true, driver.family().check(&resolved, limit).await),
             Err(error) => answer(true, Health::failed(started.elapsed(), &error)),
         }
     }

@@ -54,7 +54,7 @@ impl<'a> Reach<'a> {
         let (resolved, problems) = connection::resolve(reference, fields, &Map::new(), schema, &lookup);
         let scrub = |error: osiris_core::Error| error.redacted(resolved.redactor());
         ensure_none(&problems, &reference.to_string()).map_err(scrub)?;
-        ensure_none(&driver.check_connection(&resolved), &reference.to_string()).map_err(scrub)?;
+        ensure_none(&driver.family().check_connection(&resolved), &reference.to_string()).map_err(scrub)?;
         Ok(resolved)
     }
 }

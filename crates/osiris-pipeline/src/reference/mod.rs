@@ -68,7 +68,7 @@ impl<'a> ComponentReference<'a> {
             "role": spec.role,
             "mode": spec.role.mode(),
             "connection": spec.connection,
-            "capabilities": {"discover": self.driver.can_discover(), "doctor": self.driver.can_check()},
+            "capabilities": {"discover": self.driver.family().has_discovery(), "doctor": self.driver.family().has_doctor()},
             "config_schema": self.driver.config_schema().json(),
             "connection_schema": self.driver.connection_schema().json(),
         })

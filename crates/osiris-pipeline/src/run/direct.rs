@@ -40,10 +40,8 @@ fn taker(steps: &[PlannedStep], source: &PlannedStep) -> Option<usize> {
     let (Some((index, taker)), None) = (others.next(), others.next()) else { return None };
     let reads_it_alone =
         matches!(taker.upstream.as_slice(), [(_, id)] if *id == source.id) && taker.dependencies.len() == 1;
-    let streams = |step: &PlannedStep, role| {
-        let (spec, request) = (step.driver.spec(), &step.request);
-        spec.role == role && !request.dry_run && step.driver.streams(&request.config, &request.connection)
-    };
+    let streams =
+        |step: &PlannedStep, role| step.driver.spec().role == role && !step.request.dry_run && step.prepared.streams();
     let is_direct = reads_it_alone
         && streams(source, Role::Extract)
         && streams(taker, Role::Write)
@@ -61,7 +59,7 @@ pub(super) async fn run(source: &Job, inputs: &Inputs, taker: &Job, key: Option<
         let begun = Instant::now();
         // The edge ends with this block, and with it the other.
         let ctx = ctx;
-        Ran { begun, result: source.driver.run(&source.request, inputs, &ctx).await }
+        Ran { begun, result: source.step.run(&source.request, inputs, &ctx).await }
     };
     // The rows are gone with the attempt: only the source can begin again.
     let request = StepRequest { retry: RetryPolicy::never(), ..taker.request.clone() };
@@ -72,7 +70,7 @@ pub(super) async fn run(source: &Job, inputs: &Inputs, taker: &Job, key: Option<
             attempts += 1;
             let mut inputs = Inputs::none();
             inputs.insert(key.map(str::to_owned), table);
-            let mut ran = Ran { begun, result: taker.driver.run(&request, &inputs, &taker.ctx).await };
+            let mut ran = Ran { begun, result: taker.step.run(&request, &inputs, &taker.ctx).await };
             ran.count_all(attempts);
             // Without an end of the edge the source can begin again; what may have been written would be written twice.
             let may_have_written =

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use osiris_core::{Driver, Error, ExecutionContext, Inputs, Result, StepCounts, StepFailure, StepOutput, StepRequest};
+use osiris_core::{
+    Error, ExecutionContext, Inputs, PreparedStep, Result, Role, StepCounts, StepFailure, StepOutput, StepRequest,
+};
 
 /// What running a step needs besides its inputs.
 pub(super) struct Job {
     pub(super) index: usize,
-    pub(super) driver: Arc<dyn Driver>,
+    pub(super) role: Role,
+    pub(super) step: Arc<dyn PreparedStep>,
     pub(super) request: StepRequest,
     pub(super) ctx: ExecutionContext,
 }
@@ -41,7 +44,7 @@ impl Job {
     /// Runs it.
     pub(super) async fn run(&self, inputs: &Inputs) -> Ran {
         let begun = Instant::now();
-        Ran { begun, result: self.driver.run(&self.request, inputs, &self.ctx).await }
+        Ran { begun, result: self.step.run(&self.request, inputs, &self.ctx).await }
     }
 
     /// What there is to say of it when it could not even begin.

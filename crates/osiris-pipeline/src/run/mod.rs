@@ -309,7 +309,7 @@ fn open_store(plan: &Plan, options: &RunOptions, directory: &RunDirectory) -> Re
 
 fn log_connections(plan: &Plan, telemetry: &Telemetry) {
     for step in plan.steps() {
-        let Some(reference) = step.request.connection.reference() else { continue };
+        let Some(reference) = step.connection().reference() else { continue };
         let fields = json!({"step_id": step.id, "family": reference.family(), "alias": reference.alias()});
         telemetry.log_event(event::CONNECTION_RESOLVED, fields);
     }

@@ -154,7 +154,7 @@ impl<'a> Scheduler<'a> {
     fn begin(&self, index: usize, running: &mut JoinSet<Vec<Ended>>) -> Id {
         let mut job = self.job(index);
         let inputs = self.inputs(index);
-        let state = match job.driver.spec().role {
+        let state = match job.role {
             Role::Extract => self.states.load(&job.request.step_id),
             _ => Ok(None),
         };
@@ -186,7 +186,7 @@ impl<'a> Scheduler<'a> {
         let ctx = self.context.step_with_progress(&step.id, progress);
         let origin = source::origin(self.plan, &self.options.root);
         let request = StepRequest { origin, ..step.request.clone() };
-        Job { index, driver: Arc::clone(&step.driver), request, ctx }
+        Job { index, role: step.driver.spec().role, step: Arc::clone(&step.prepared), request, ctx }
     }
 
     fn inputs(&self, index: usize) -> Inputs {
@@ -311,7 +311,7 @@ impl<'a> Scheduler<'a> {
     async fn reuse_write(&mut self, index: usize, writes: &PastWrites<'_>, inputs_kept: bool) -> Result<bool> {
         let step = &self.plan.steps()[index];
         let (inputs, ctx) = (self.inputs(index), self.context.step(&step.id));
-        let asked = Asked { driver: &*step.driver, request: &step.request, inputs: &inputs, inputs_kept, ctx: &ctx };
+        let asked = Asked { step: &*step.prepared, request: &step.request, inputs: &inputs, inputs_kept, ctx: &ctx };
         let decision = writes.decide(&asked).await?;
         let Some(report) = self.reports.get_mut(&step.id) else { return Ok(false) };
         match decision {

@@ -34,7 +34,7 @@ pub(super) fn check(plan: &Plan, states: &States, root: &Path) -> Result<()> {
     for step in plan.steps().iter().filter(|step| step.driver.spec().role == Role::Extract) {
         let state = states.load(&step.id).map_err(|error| error.with_step(&step.id))?;
         let request = StepRequest { state, origin: origin.clone(), ..step.request.clone() };
-        step.driver.check_state(&request, plan.redactor())?;
+        step.prepared.check_state(&request, plan.redactor())?;
     }
     Ok(())
 }

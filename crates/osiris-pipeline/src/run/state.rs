@@ -10,7 +10,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use osiris_core::lock::{Asked, FileLock, Holder, LockFile};
 use osiris_core::state::{SavedState, SourceIdentity};
-use osiris_core::{Error, Result, Role, StepRequest, private, safe_name};
+use osiris_core::{Error, PreparedStep, Result, Role, StepRequest, private, safe_name};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -388,7 +388,7 @@ impl SavedStates {
             let Some(state) = self.states.load(&step.id)? else { continue };
             let saved = SavedState::parse(&state)?;
             let request = self.request(plan, &step.id, Some(state));
-            let refused = request.and_then(|(driver, request)| driver.check_state(&request, plan.redactor()).err());
+            let refused = request.and_then(|(step, request)| step.check_state(&request, plan.redactor()).err());
             let refused = refused.map(|error| error.message().to_owned());
             found.push(StepState { step: step.id.clone(), path: self.states.path(&step.id), saved, refused });
         }
@@ -450,8 +450,8 @@ impl SavedStates {
     }
 
     fn source(&self, plan: &Plan, step: &str) -> Option<SourceIdentity> {
-        let (driver, request) = self.request(plan, step, None)?;
-        Some(driver.source(&request, plan.redactor()))
+        let (step, request) = self.request(plan, step, None)?;
+        Some(step.source(&request.origin, plan.redactor()))
     }
 
     fn request<'a>(
@@ -459,10 +459,10 @@ impl SavedStates {
         plan: &'a Plan,
         step: &str,
         state: Option<Value>,
-    ) -> Option<(&'a dyn osiris_core::Driver, StepRequest)> {
+    ) -> Option<(&'a dyn PreparedStep, StepRequest)> {
         let planned = plan.step(step).filter(|planned| planned.driver.spec().role == Role::Extract)?;
         let origin = source::origin(plan, &self.root);
-        Some((planned.driver.as_ref(), StepRequest { state, origin, ..planned.request.clone() }))
+        Some((planned.prepared.as_ref(), StepRequest { state, origin, ..planned.request.clone() }))
     }
 
     /// The files of states that there are, by name.

@@ -1,7 +1,7 @@
 //! What a resumed run knows of the writes of the run before it: done, not done, or unknown until the destination says.
 
 use osiris_core::{
-    CommitEnd, CommitOutcome, Driver, Error, ExecutionContext, Inputs, Result, Role, StepCounts, StepRequest,
+    CommitEnd, CommitOutcome, Error, ExecutionContext, Inputs, PreparedStep, Result, Role, StepCounts, StepRequest,
 };
 
 use super::RunOptions;
@@ -46,7 +46,7 @@ pub(super) struct PastWrites<'a> {
 
 /// The step about which there is a question, as it would run now.
 pub(super) struct Asked<'a> {
-    pub(super) driver: &'a dyn Driver,
+    pub(super) step: &'a dyn PreparedStep,
     pub(super) request: &'a StepRequest,
     pub(super) inputs: &'a Inputs,
     /// Whether the tables it reads are those that it read before.
@@ -216,7 +216,7 @@ impl<'a> PastWrites<'a> {
         let intent = &commit.record.intent;
         let what = "may have written already: it is not known whether it did";
         let unknown = || self.refused(&asked.request.step_id, what, intent.destination());
-        let end = match asked.driver.outcome(asked.request, intent, asked.inputs, asked.ctx).await {
+        let end = match asked.step.outcome(asked.request, intent, asked.inputs, asked.ctx).await {
             Ok(CommitOutcome::Committed { written }) => CommitEnd::Committed { written },
             Ok(CommitOutcome::NotCommitted) => CommitEnd::NotCommitted,
             Ok(CommitOutcome::Unknown) => return Ok(Err(Known::Ambiguous(unknown()))),

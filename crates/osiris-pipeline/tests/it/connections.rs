@@ -278,7 +278,7 @@ fn s35_a_step_that_goes_elsewhere_is_refused_unless_the_connection_lists_the_fie
     let listed = crate::components::CONNECTIONS.replace("default: true,", "default: true, overrides: [host, user],");
     let case = Case { connections: Some(&listed), ..Case::default() };
     let plan = case.plan(&step("host: other, username: root")).unwrap();
-    assert_eq!(plan.steps()[0].request.connection.fields()["host"], "other");
+    assert_eq!(plan.steps()[0].connection().fields()["host"], "other");
     assert_snapshot!(plan.warnings(), @r"
     warning: step `a` goes to another address than @db.movies: it sets `host`, `user`
      --> pipeline.yaml:4:63

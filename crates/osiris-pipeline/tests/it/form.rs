@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use insta::assert_snapshot;
-use osiris_core::Backoff;
+use osiris_core::{Backoff, DestinationId};
 use serde_json::json;
 
 use crate::components::{Case, GOOD, plan, refused, with_steps};
@@ -15,17 +15,18 @@ fn a_good_file_becomes_steps_that_can_run() {
     assert_eq!(plan.name(), "movies");
     let ids: Vec<&str> = plan.steps().iter().map(|step| step.id.as_str()).collect();
     assert_eq!(ids, ["extract-movies", "stats", "write-stats"]);
-    let extract = &plan.steps()[0].request;
+    let extract = &plan.steps()[0];
     assert_eq!(
-        extract.config,
+        *extract.config(),
         json!({"query": "SELECT * FROM movies\nWHERE updated_at >= '2024-01-01'\n", "batch_size": 10})
     );
-    assert_eq!(extract.connection.fields()["port"], 3306);
-    assert_eq!(extract.connection.reference().unwrap().to_string(), "@db.movies");
-    assert_eq!((extract.retry.max_attempts, extract.retry.backoff), (5, Backoff::Linear));
-    assert_eq!(extract.timeout, Some(Duration::from_millis(1500)));
-    assert_eq!(extract.base_dir, Path::new("project"));
-    assert_eq!(plan.steps()[1].request.config["query"], "SELECT count(*) FROM \"extract-movies\"");
+    assert_eq!(extract.connection().fields()["port"], 3306);
+    assert_eq!(extract.connection().reference().unwrap().to_string(), "@db.movies");
+    assert_eq!((extract.request.retry.max_attempts, extract.request.retry.backoff), (5, Backoff::Linear));
+    assert_eq!(extract.request.timeout, Some(Duration::from_millis(1500)));
+    let written = plan.steps()[2].prepared.destination().unwrap();
+    assert!(written.is_same_as(&DestinationId::file(Path::new("project").join("out/stats.parquet"))), "{written}");
+    assert_eq!(plan.steps()[1].config()["query"], "SELECT count(*) FROM \"extract-movies\"");
     assert_eq!(plan.steps()[1].upstream, [(None, "extract-movies".to_owned())]);
     assert_eq!(plan.steps()[2].upstream, [(Some("table".to_owned()), "stats".to_owned())]);
     assert_eq!(plan.steps()[2].dependencies, ["stats"]);

@@ -8,6 +8,7 @@ mod destinations;
 mod form;
 mod manifest;
 mod params;
+mod parse_once;
 mod reach;
 mod references;
 mod runs;

@@ -25,7 +25,7 @@ steps:
 
 fn query(case: Case<'_>) -> String {
     let plan = case.plan(TYPED).unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
-    plan.steps()[0].request.config.to_string()
+    plan.steps()[0].config().to_string()
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn a_value_cannot_change_the_structure() {
 #[test]
 fn an_error_of_a_run_is_shown_where_its_sql_was_written() {
     let plan = Case { params: &[("since", "2024-06-30 12:00")], ..Case::default() }.plan(GOOD).unwrap();
-    let query = plan.steps()[0].request.config["query"].as_str().unwrap();
+    let query = plan.steps()[0].config()["query"].as_str().unwrap();
     let error = osiris_core::Error::validation("no column `updated_at`");
     let at = query.find("updated_at").unwrap();
     assert_snapshot!(plan.diagnose("extract-movies", "/query", at, &error).unwrap(), @r"

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use osiris_core::{
-    Catalog, Component, ComponentSpec, ConnectionUse, Discover, Doctor, Error, ExecutionContext, Extract, Extracted,
-    Health, Registry, Resource, ResourceKind, Result, Role, Step, TableSink,
+    Catalog, Component, ComponentSpec, ConnectionUse, Error, ExecutionContext, Extract, Extracted, Family, Health,
+    Registry, Resource, ResourceKind, Result, Role, Step, TableSink,
 };
 use osiris_pipeline::reach::{DiscoverOptions, Reach};
 use osiris_pipeline::{ConnectionsFile, Environment, SourceFile};
@@ -18,7 +18,9 @@ use crate::components::{Database, ReadConfig};
 /// A family that counts how often it is asked.
 struct Shop(Arc<AtomicUsize>);
 
-impl Component for Shop {
+struct ShopExtractor;
+
+impl Component for ShopExtractor {
     const SPEC: ComponentSpec = ComponentSpec::new("shop.extractor", "1.0.0", Role::Extract, "Reads a shop")
         .with_connection(ConnectionUse::Required);
     type Connection = Database;
@@ -26,14 +28,19 @@ impl Component for Shop {
 }
 
 #[async_trait]
-impl Extract for Shop {
+impl Extract for ShopExtractor {
     async fn extract(&self, _: &Step<'_, Self>, _: &TableSink, _: &ExecutionContext) -> Result<Extracted> {
         Err(Error::unknown("never run"))
     }
 }
 
 #[async_trait]
-impl Discover for Shop {
+impl Family for Shop {
+    const NAME: &'static str = "shop";
+    const HAS_DISCOVERY: bool = true;
+    const HAS_DOCTOR: bool = true;
+    type Connection = Database;
+
     async fn discover(&self, connection: &Database, _: Option<&str>) -> Result<Catalog> {
         self.0.fetch_add(1, Relaxed);
         let names = ["orders", "order_items", "customers"];
@@ -46,10 +53,7 @@ impl Discover for Shop {
         };
         Ok(Catalog::new(names.map(table).into()))
     }
-}
 
-#[async_trait]
-impl Doctor for Shop {
     async fn check(&self, connection: &Database, limit: Duration) -> Health {
         self.0.fetch_add(1, Relaxed);
         match connection.host.as_str() {
@@ -85,7 +89,7 @@ impl World {
     fn new() -> Self {
         let asked = Arc::new(AtomicUsize::new(0));
         let mut registry = crate::components::registry();
-        registry.extractor(Shop(Arc::clone(&asked))).with_discovery().with_doctor().add().unwrap();
+        registry.family(Shop(Arc::clone(&asked))).extractor(ShopExtractor).add().unwrap();
         let source = SourceFile::from_text("osiris_connections.yaml", CONNECTIONS);
         Self {
             connections: ConnectionsFile::parse(source).unwrap(),

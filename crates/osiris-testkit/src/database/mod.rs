@@ -44,7 +44,7 @@ pub trait DatabaseDriver: Sized + Send + Sync + 'static {
 pub async fn check<D: DatabaseDriver>(connection: &Value) -> Health {
     let bench = Bench::new(D::register).unwrap();
     let connection = bench.connection(D::EXTRACTOR, connection).unwrap();
-    bench.driver(D::EXTRACTOR).unwrap().check(&connection, Duration::from_secs(2)).await
+    bench.driver(D::EXTRACTOR).unwrap().family().check(&connection, Duration::from_secs(2)).await
 }
 
 /// A connection through the proxy, without TLS.

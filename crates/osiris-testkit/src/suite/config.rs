@@ -34,7 +34,7 @@ pub async fn drv_004_uses_only_the_resolved_connection<S: Subject>(trial: &Trial
     let job = trial.job(3).await?;
     let Value::Object(fields) = &job.connection else { return Ok(Verdict::Holds) };
     let problems_of = |fields: Map<String, Value>| {
-        driver.check_connection(&ResolvedConnection::from_fields(fields, driver.connection_schema()))
+        driver.family().check_connection(&ResolvedConnection::from_fields(fields, driver.connection_schema()))
     };
     for field in required(driver.connection_schema()) {
         let mut without = fields.clone();
@@ -93,7 +93,7 @@ pub async fn drv_005_reports_every_config_problem_before_any_io<S: Subject>(tria
     let before = trial.place().listing()?;
     for (config, mentions) in cases {
         let ready = trial.ready_for(Job { config: config.clone(), ..job.clone() }).await?;
-        let problems = trial.driver(&ready.bench)?.check_config(&config);
+        let problems = ready.bench.config_problems(trial.subject().component(), &config)?;
         let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
         for mention in &mentions {
             ensure!(
@@ -193,8 +193,8 @@ pub async fn drv_006_documents_every_field_and_its_default<S: Subject>(trial: &T
         Some(config) => config,
         None => only_required(driver.config_schema(), &trial.job(3).await?.config),
     };
-    let problems: Vec<String> =
-        driver.check_config(&minimal).iter().filter(|problem| problem.is_error()).map(ToString::to_string).collect();
+    let problems = bench.config_problems(trial.subject().component(), &minimal)?;
+    let problems: Vec<String> = problems.iter().filter(|problem| problem.is_error()).map(ToString::to_string).collect();
     ensure!(problems.is_empty(), "the required fields do not suffice: {problems:?} for {minimal}");
     Ok(Verdict::Holds)
 }
@@ -250,8 +250,8 @@ pub async fn crt_006_accepts_reading_statements_only<S: Subject>(trial: &Trial<S
     let before = trial.place().listing()?;
     for config in configs {
         let ready = trial.ready_for(Job { config: config.clone(), ..job.clone() }).await?;
-        let driver = trial.driver(&ready.bench)?;
-        let refused = driver.check_config(&config).iter().any(Problem::is_error);
+        let problems = ready.bench.config_problems(trial.subject().component(), &config)?;
+        let refused = problems.iter().any(Problem::is_error);
         ensure!(refused, "not refused at validation: {config}");
         let failure = ready.fail("its statement does more than read").await?;
         ensure!(failure.error.kind() == ErrorKind::Validation, "{config}: {:?}", failure.error);

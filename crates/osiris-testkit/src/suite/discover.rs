@@ -11,11 +11,11 @@ async fn catalog<S: Subject>(trial: &Trial<S>) -> Result<Option<(Bench, Resolved
     let job = trial.job(5).await?;
     let bench = trial.bench()?;
     let driver = trial.driver(&bench)?;
-    if !driver.can_discover() {
+    if !driver.family().has_discovery() {
         return Ok(None);
     }
     let connection = bench.connection(trial.subject().component(), &job.connection)?;
-    let catalog = driver.discover(&connection, None).await?;
+    let catalog = driver.family().discover(&connection, None).await?;
     Ok(Some((bench, connection, catalog)))
 }
 
@@ -60,7 +60,7 @@ pub async fn drv_020_fits_the_schema_of_a_catalog<S: Subject>(trial: &Trial<S>) 
 /// What was seen instead.
 pub async fn drv_021_discovers_the_same_in_the_same_order<S: Subject>(trial: &Trial<S>) -> Outcome {
     let Some((bench, connection, first)) = catalog(trial).await? else { return not_applicable(NOT_DECLARED) };
-    let mut second = trial.driver(&bench)?.discover(&connection, None).await?;
+    let mut second = trial.driver(&bench)?.family().discover(&connection, None).await?;
     second.discovered_at = first.discovered_at;
     ensure!(first == second, "two catalogs of one source differ");
     ensure!(

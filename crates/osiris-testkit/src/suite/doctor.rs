@@ -19,7 +19,7 @@ async fn check<S: Subject>(trial: &Trial<S>, fields: &Value, limit: Duration) ->
     let bench = trial.bench()?;
     let connection = bench.connection(trial.subject().component(), fields)?;
     let started = Instant::now();
-    let health = trial.driver(&bench)?.check(&connection, limit).await;
+    let health = trial.driver(&bench)?.family().check(&connection, limit).await;
     let elapsed = started.elapsed();
     ensure!(elapsed <= limit + GRACE, "a check took {elapsed:?}, its limit was {limit:?}");
     Ok(health)
@@ -27,7 +27,7 @@ async fn check<S: Subject>(trial: &Trial<S>, fields: &Value, limit: Duration) ->
 
 fn declared<S: Subject>(trial: &Trial<S>) -> Result<bool, Violation> {
     let bench = trial.bench()?;
-    Ok(trial.driver(&bench)?.can_check())
+    Ok(trial.driver(&bench)?.family().has_doctor())
 }
 
 /// DRV-022: a connection that works is `ok`; one that does not has a category and says what is wrong; both within the limit.

@@ -36,6 +36,9 @@ pub async fn drv_003_fails_loudly_and_names_the_step<S: Subject>(trial: &Trial<S
         let message = failure.error.to_string();
         ensure!(message.contains(STEP), "the message does not name the step ({}): {message}", fault.name);
         ensure!(!failure.error.message().is_empty(), "no message ({})", fault.name);
+        if is_refused(ready, failure, fault)? {
+            return Ok(());
+        }
         let failed = ready.bench.last_event(event::STEP_FAILED);
         ensure!(failed["step_id"] == STEP, "no `step_failed` event ({})", fault.name);
         ensure!(ready.bench.last_event(event::STEP_COMPLETE).is_null(), "a failed step is complete ({})", fault.name);
@@ -43,6 +46,18 @@ pub async fn drv_003_fails_loudly_and_names_the_step<S: Subject>(trial: &Trial<S
     })
     .await?;
     Ok(Verdict::Holds)
+}
+
+/// Whether the step was refused by [`Driver::prepare`](osiris_core::Driver::prepare): a validation error, before anything began.
+fn is_refused(ready: &Ready, failure: &StepFailure, fault: &Fault) -> Result<bool, Violation> {
+    if failure.attempts > 0 {
+        return Ok(false);
+    }
+    let kind = failure.error.kind();
+    ensure!(kind == ErrorKind::Validation, "{}: refused before it ran with a {kind} error", fault.name);
+    let begun = ready.bench.last_event(event::STEP_START);
+    ensure!(begun.is_null(), "{}: a step that was refused has begun", fault.name);
+    Ok(true)
 }
 
 /// DRV-017: every fault has the kind that the subject says, is reported with a known category, and is tried again only when
@@ -55,6 +70,9 @@ pub async fn drv_017_categorises_errors_and_retries_only_network_and_timeout<S: 
     each_fault(trial, |fault, ready, failure| {
         let kind = failure.error.kind();
         ensure!(kind == fault.kind, "{}: expected a {} error, found {:?}", fault.name, fault.kind, failure.error);
+        if is_refused(ready, failure, fault)? {
+            return Ok(());
+        }
         let failed = ready.bench.last_event(event::STEP_FAILED);
         let category = text(&failed, "category");
         ensure!(CATEGORIES.contains(&category), "{}: `{category}` is no category", fault.name);

@@ -108,13 +108,9 @@ pub async fn drv_026_writes_nothing_in_a_dry_run<S: Destination>(trial: &Trial<S
 pub async fn drv_030_states_its_destination<S: Destination>(trial: &Trial<S>) -> Outcome {
     let job = trial.job(3).await?;
     let bench = trial.bench()?;
-    let driver = trial.driver(&bench)?;
-    let fields = job.connection.as_object().cloned().unwrap_or_default();
-    let connection = osiris_core::ResolvedConnection::from_fields(fields, driver.connection_schema());
     let stated = |config: &Value| {
-        driver
-            .destination(config, &connection, trial.place().path())
-            .ok_or_else(|| Violation::new(format!("no destination is stated for {config}")))
+        let step = bench.prepare(trial.subject().component(), config, &job.connection)?.into_step()?;
+        step.destination().ok_or_else(|| Violation::new(format!("no destination is stated for {config}")))
     };
     let plain = stated(&job.config)?;
     let other = stated(&trial.subject().with_other_destination(job.config.clone()))?;
@@ -178,7 +174,7 @@ pub async fn crt_005_supports_each_mode_or_refuses_it_by_name<S: Destination>(tr
 async fn refuses<S: Destination>(trial: &Trial<S>, job: &Job, mode: Mode) -> Result<(), Violation> {
     let before = trial.place().listing()?;
     let ready = trial.ready_for(job_of(trial, job, mode, Sample::new(3))).await?;
-    let problems = trial.driver(&ready.bench)?.check_config(&ready.job.config);
+    let problems = ready.bench.config_problems(trial.subject().component(), &ready.job.config)?;
     let named = problems.iter().any(|problem| problem.is_error() && problem.to_string().contains(mode.as_str()));
     ensure!(named, "`{}` is not refused by name: {problems:?}", mode.as_str());
     let refused = problems.iter().any(Problem::is_error);

@@ -9,7 +9,7 @@ use osiris_testkit::{
 };
 use serde_json::{Value, json};
 
-use crate::lines::{Flaw, LinesCopier, LinesExtractor, LinesWriter, line};
+use crate::lines::{Flaw, Lines, LinesCopier, LinesExtractor, LinesWriter, line};
 
 const OVER_HTTP: [(&str, &str); 2] = [("DRV-015", "it is no HTTP"), ("DRV-016", "it is no HTTP")];
 
@@ -53,7 +53,7 @@ impl Subject for Extractor {
     }
 
     fn register(&self, registry: &mut Registry) -> Result<()> {
-        registry.extractor(LinesExtractor::new(self.flaw)).with_discovery().with_doctor().add()
+        registry.family(Lines::new(self.flaw)).extractor(LinesExtractor::new(self.flaw)).add()
     }
 
     fn register_with_failing_client(&self, registry: &mut Registry) -> Option<Result<()>> {

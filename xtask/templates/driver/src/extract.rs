@@ -1,12 +1,11 @@
 //! `sample.extractor`: pages of rows into the store.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use osiris_core::{
-    Catalog, Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, Discover, Doctor, Error, ExecutionContext, Extract,
-    Extracted, Health, Problem, Result, Role, Step, TableSink, Unit, metric,
+    Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, Error, ExecutionContext, Extract, Extracted, Problem,
+    Result, Role, Step, TableSink, Unit, metric,
 };
 use serde_json::Value;
 
@@ -86,19 +85,5 @@ impl Extract for SampleExtractor {
         }
         ctx.log_metric(metric::PAGES_FETCHED, pages, Unit::Calls, Value::Null);
         Ok(Extracted::rows(read))
-    }
-}
-
-#[async_trait]
-impl Discover for SampleExtractor {
-    async fn discover(&self, connection: &SampleConnection, _pattern: Option<&str>) -> Result<Catalog> {
-        client::discover(&self.connect, connection).await
-    }
-}
-
-#[async_trait]
-impl Doctor for SampleExtractor {
-    async fn check(&self, connection: &SampleConnection, _limit: Duration) -> Health {
-        client::check(&self.connect, connection).await
     }
 }

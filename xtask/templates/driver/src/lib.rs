@@ -13,13 +13,56 @@ pub use config::{ExtractorConfig, SampleConnection, WriteMode, WriterConfig};
 pub use extract::SampleExtractor;
 pub use write::SampleWriter;
 
-use osiris_core::{Registry, Result};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use osiris_core::{Catalog, Family, Health, Registry, Result};
+
+/// What the components share: the client, discovery, and the check of a connection.
+pub struct Sample {
+    connect: Connect,
+}
+
+impl Sample {
+    /// Over clients that `connect` opens.
+    pub fn new(connect: Connect) -> Self {
+        Self { connect }
+    }
+}
+
+#[async_trait]
+impl Family for Sample {
+    const NAME: &'static str = "sample";
+    const HAS_DISCOVERY: bool = true;
+    const HAS_DOCTOR: bool = true;
+    type Connection = SampleConnection;
+
+    async fn discover(&self, connection: &SampleConnection, _pattern: Option<&str>) -> Result<Catalog> {
+        client::discover(&self.connect, connection).await
+    }
+
+    async fn check(&self, connection: &SampleConnection, _limit: Duration) -> Health {
+        client::check(&self.connect, connection).await
+    }
+}
 
 /// Adds the components of this crate.
 ///
 /// # Errors
 /// When one of them is there already.
 pub fn register(registry: &mut Registry) -> Result<()> {
-    registry.extractor(SampleExtractor::new()).with_discovery().with_doctor().add()?;
-    registry.writer(SampleWriter::new()).with_discovery().with_doctor().add()
+    register_with_client(registry, client::connect())
+}
+
+/// The same over another client.
+///
+/// # Errors
+/// When one of them is there already.
+pub fn register_with_client(registry: &mut Registry, connect: Connect) -> Result<()> {
+    registry
+        .family(Sample::new(Arc::clone(&connect)))
+        .extractor(SampleExtractor::with_client(Arc::clone(&connect)))
+        .writer(SampleWriter::with_client(connect))
+        .add()
 }

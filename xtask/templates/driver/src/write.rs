@@ -2,12 +2,11 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use osiris_core::{
-    Catalog, Component, ComponentSpec, ConnectionUse, DestinationId, Discover, Doctor, Error, ExecutionContext, Health,
-    Intent, Problem, Result, Role, Step, TableRef, TableSchema, Write, Written,
+    Component, ComponentSpec, ConnectionUse, DestinationId, Error, ExecutionContext, Intent, Problem, Result, Role,
+    Step, TableRef, TableSchema, Write, Written,
 };
 
 use crate::client::{self, Client, Connect, blocking};
@@ -139,18 +138,4 @@ fn in_order(present: Vec<String>, written: &[String]) -> Result<Vec<String>> {
     let columns = format!("it has {}; to be written are {}", present.join(", "), written.join(", "));
     Err(Error::validation(format!("the table has other columns than the rows: {columns}"))
         .with_hint("choose among them with `columns`, or replace the table with `mode: overwrite`"))
-}
-
-#[async_trait]
-impl Discover for SampleWriter {
-    async fn discover(&self, connection: &SampleConnection, _pattern: Option<&str>) -> Result<Catalog> {
-        client::discover(&self.connect, connection).await
-    }
-}
-
-#[async_trait]
-impl Doctor for SampleWriter {
-    async fn check(&self, connection: &SampleConnection, _limit: Duration) -> Health {
-        client::check(&self.connect, connection).await
-    }
 }

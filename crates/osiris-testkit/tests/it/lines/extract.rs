@@ -4,14 +4,12 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use async_trait::async_trait;
 use osiris_core::{
-    Catalog, Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, Discover, Doctor, Error, ExecutionContext, Extract,
-    Extracted, Health, Problem, Resource, ResourceField, ResourceKind, Result, Role, Step, TableSender, TableSink,
-    Unit, event, metric,
+    Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, Error, ExecutionContext, Extract, Extracted, Problem,
+    Result, Role, Step, TableSender, TableSink, Unit, event, metric,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -204,69 +202,19 @@ impl LinesExtractor {
     }
 }
 
-struct Reader {
-    lines: BufReader<File>,
-    number: usize,
-    flaw: Option<Flaw>,
+pub(super) struct Reader {
+    pub(super) lines: BufReader<File>,
+    pub(super) number: usize,
+    pub(super) flaw: Option<Flaw>,
 }
 
 impl Reader {
-    fn next(&mut self) -> Result<Option<Vec<Option<String>>>> {
+    pub(super) fn next(&mut self) -> Result<Option<Vec<Option<String>>>> {
         let mut line = String::new();
         self.number += 1;
         if self.lines.read_line(&mut line)? == 0 {
             return Ok(None);
         }
         row(&line, self.number, self.flaw).map(Some)
-    }
-}
-
-#[async_trait]
-impl Discover for LinesExtractor {
-    async fn discover(&self, connection: &LinesConnection, _: Option<&str>) -> Result<Catalog> {
-        let mut resources = Vec::new();
-        for entry in std::fs::read_dir(&connection.directory)? {
-            let entry = entry?;
-            let lines = BufReader::new(File::open(entry.path())?);
-            let mut reader = Reader { lines, number: 0, flaw: None };
-            let Ok(Some(columns)) = reader.next() else { continue };
-            let field = |(index, name): (usize, Option<String>)| ResourceField {
-                name: name.unwrap_or_default(),
-                ordinal: if self.has(Flaw::ForgetsFields) { 1 } else { u32::try_from(index).unwrap() + 1 },
-                field_type: "string".to_owned(),
-                native_type: "text".to_owned(),
-                nullable: true,
-                primary_key: false,
-                max_length: None,
-            };
-            resources.push(Resource {
-                name: entry.file_name().to_string_lossy().into_owned(),
-                kind: ResourceKind::Table,
-                estimated_row_count: None,
-                estimated_size_mb: None,
-                fields: columns.into_iter().enumerate().map(field).collect(),
-            });
-        }
-        if self.has(Flaw::FindsNothing) {
-            resources.clear();
-        }
-        let mut catalog = Catalog::new(resources);
-        if self.has(Flaw::SortsNothing) {
-            catalog.resources.reverse();
-            catalog.resources.iter_mut().for_each(|resource| resource.fields.reverse());
-            catalog.fingerprint.clear();
-        }
-        Ok(catalog)
-    }
-}
-
-#[async_trait]
-impl Doctor for LinesExtractor {
-    async fn check(&self, connection: &LinesConnection, _: Duration) -> Health {
-        if connection.directory.is_dir() || self.has(Flaw::AnswersForBrokenConnections) {
-            Health::ok(Duration::ZERO, "the directory is there")
-        } else {
-            Health::failed(Duration::ZERO, &unreachable(connection, self.flaw))
-        }
     }
 }

@@ -3,12 +3,14 @@
 
 mod copy;
 mod extract;
+mod family;
 mod write;
 
 use std::path::PathBuf;
 
 pub(crate) use copy::LinesCopier;
 pub(crate) use extract::LinesExtractor;
+pub(crate) use family::Lines;
 pub(crate) use write::LinesWriter;
 
 use osiris_core::{Error, Result, Secret};

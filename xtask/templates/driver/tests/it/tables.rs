@@ -83,7 +83,7 @@ async fn rows_that_a_text_file_cannot_hold_are_refused_up_to_the_limit() {
 fn a_mode_that_is_not_supported_and_a_path_are_refused_before_anything_is_opened() {
     let bench = bench(&[]);
     let problem = |component: &str, config: Value| {
-        let problems = bench.driver(component).unwrap().check_config(&config);
+        let problems = bench.config_problems(component, &config).unwrap();
         problems[0].to_string()
     };
     let mode = problem("sample.writer", json!({"table": "t", "mode": "upsert"}));
@@ -95,9 +95,8 @@ fn a_mode_that_is_not_supported_and_a_path_are_refused_before_anything_is_opened
 #[test]
 fn a_relative_directory_is_refused() {
     let bench = bench(&[]);
-    let connection = bench.connection("sample.writer", &json!({"directory": "tables"})).unwrap();
-    let problems = bench.driver("sample.writer").unwrap().check_connection(&connection);
-    assert_eq!(problems[0].to_string(), "directory: must be an absolute path");
+    let prepared = bench.prepare("sample.writer", &json!({}), &json!({"directory": "tables"})).unwrap();
+    assert_eq!(prepared.connection_problems()[0].to_string(), "directory: must be an absolute path");
 }
 
 #[tokio::test]
@@ -105,7 +104,7 @@ async fn only_files_are_tables() {
     let bench = bench(&[("orders", "id\tday\n"), ("nothing", "")]);
     bench.place().write("directory.txt/x", "").unwrap();
     let connection = bench.connection("sample.extractor", &json!({"directory": bench.place().path()})).unwrap();
-    let catalog = bench.driver("sample.extractor").unwrap().discover(&connection, None).await.unwrap();
+    let catalog = bench.driver("sample.extractor").unwrap().family().discover(&connection, None).await.unwrap();
     let found: Vec<(&str, usize)> =
         catalog.resources.iter().map(|resource| (resource.name.as_str(), resource.fields.len())).collect();
     assert_eq!(found, [("nothing", 0), ("orders", 2)]);

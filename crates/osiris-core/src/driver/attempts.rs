@@ -1,0 +1,168 @@
+//! The loop of attempts around a component: timeout, cancellation, what became of a commit, and when to try again.
+
+use std::time::{Instant, SystemTime};
+
+use serde_json::json;
+
+use super::StepRequest;
+use super::attempt::Attempted;
+use super::settle::{Ask, caught, settled};
+use super::step::{TypedStep, millis};
+use crate::commit::{CommitOutcome, Intent};
+use crate::telemetry::event;
+use crate::{Component, ConnectionUse, Error, ErrorKind, ExecutionContext, Inputs, NextTry, Result, Step, TableRef};
+
+impl<C: Component> TypedStep<C> {
+    /// One attempt: stopped by its timeout or by cancellation, whose errors say which. A writer that has begun to commit is
+    /// waited for.
+    async fn attempt(
+        &self,
+        step: &Step<'_, C>,
+        request: &StepRequest,
+        inputs: &Inputs,
+        ctx: &ExecutionContext,
+    ) -> Attempted {
+        let limit = async {
+            match request.timeout {
+                Some(limit) => tokio::time::sleep(limit).await,
+                None => std::future::pending().await,
+            }
+        };
+        let run = caught((self.runner.run)(&self.runner.component, step, inputs, ctx));
+        tokio::pin!(run);
+        let stopped = tokio::select! {
+            biased;
+            // An answer that has arrived counts, whatever else has happened.
+            attempted = &mut run => return attempted.unwrap_or_else(Attempted::failed),
+            () = ctx.cancel().cancelled() => Error::cancelled("cancelled before it was done"),
+            () = limit => {
+                let millis = request.timeout.map_or(0, |limit| limit.as_millis());
+                Error::timeout(format!("not done within {millis} ms"))
+                    .with_hint("raise `timeout: {step_ms: ...}` of the step, or give it less to do")
+            }
+        };
+        if !ctx.phase().close() {
+            return Attempted::failed(stopped);
+        }
+        ctx.cancel().cancel();
+        let Some(attempted) = ctx.phase().wait_for(run, ctx.commit_limits()).await else {
+            return Attempted::failed(stopped);
+        };
+        let Attempted { counts, result, .. } = attempted.unwrap_or_else(Attempted::failed);
+        Attempted::new(
+            counts,
+            result.map_err(|error| match (stopped.kind(), error.kind()) {
+                // The component saw a cancellation; why there was one is known here.
+                (ErrorKind::Timeout, ErrorKind::Cancelled) => stopped.with_source(error),
+                _ => error,
+            }),
+        )
+    }
+
+    /// One attempt and, when it ended without an answer to a commit, the question what became of that.
+    async fn settled_attempt(
+        &self,
+        step: &Step<'_, C>,
+        request: &StepRequest,
+        inputs: &Inputs,
+        ctx: &ExecutionContext,
+    ) -> Attempted {
+        let attempted = self.attempt(step, request, inputs, ctx).await;
+        let input = inputs.single(step.input_step()).ok();
+        let ask: &Ask<'_> = &|intent| {
+            let asking = ctx.for_asking();
+            Box::pin(async move { self.ask(step, &intent, input, &asking).await })
+        };
+        let mut attempted = settled(attempted, ctx, ask).await;
+        attempted.counts.rejected = ctx.rejects().len();
+        attempted
+    }
+
+    /// Asks the component what became of a commit, within the time for it.
+    pub(super) async fn ask(
+        &self,
+        step: &Step<'_, C>,
+        intent: &Intent,
+        input: Option<&TableRef>,
+        ctx: &ExecutionContext,
+    ) -> Result<CommitOutcome> {
+        let Some(outcome) = self.runner.outcome else { return Ok(CommitOutcome::Unknown) };
+        // Rows that arrived are gone.
+        let input = input.filter(|input| !input.is_arriving());
+        let limit = ctx.commit_limits().asking;
+        let asked =
+            tokio::time::timeout(limit, caught(outcome(&self.runner.component, step, intent, input, ctx))).await;
+        let outcome = asked.unwrap_or_else(|_| {
+            Err(Error::timeout(format!(
+                "the destination did not say within {} s what became of the write",
+                limit.as_secs()
+            )))
+        });
+        let outcome = outcome.and_then(|outcome| outcome);
+        let said = match &outcome {
+            Ok(CommitOutcome::Committed { .. }) => "committed",
+            Ok(CommitOutcome::NotCommitted) => "not_committed",
+            Ok(CommitOutcome::Unknown) | Err(_) => "unknown",
+        };
+        ctx.log_event(event::COMMIT_ASKED, json!({"destination": intent.destination(), "outcome": said}));
+        outcome
+    }
+
+    pub(super) async fn attempts(
+        &self,
+        step: &Step<'_, C>,
+        request: &StepRequest,
+        inputs: &Inputs,
+        ctx: &ExecutionContext,
+    ) -> (Attempted, u32) {
+        let mut number = 1;
+        let mut failing_since = None;
+        loop {
+            ctx.progress().reset();
+            if let Err(error) = ctx.rejects().clear().await {
+                return (Attempted::failed(error), number);
+            }
+            let of_attempt = ctx.for_attempt(number, step.fingerprint);
+            let attempted = self.settled_attempt(step, request, inputs, &of_attempt).await;
+            let Err(error) = &attempted.result else { return (attempted, number) };
+            if error.is_connection_failed() && C::SPEC.connection == ConnectionUse::Required {
+                ctx.log_event(
+                    event::CONNECTION_FAILED,
+                    json!({"category": error.kind().category(), "error": error.report()}),
+                );
+            }
+            let jitter = f64::from(fastrand::u32(..1000)) / 1000.0;
+            let failing_for = failing_since.get_or_insert_with(Instant::now).elapsed();
+            let delay = match request.retry.next_try(number, failing_for, error, jitter) {
+                NextTry::After(delay) => delay,
+                NextTry::Never => return (attempted, number),
+                NextTry::TooFarAway(wait) => {
+                    let explained = |error| request.retry.explained(error, wait, SystemTime::now());
+                    return (Attempted { result: attempted.result.map_err(explained), ..attempted }, number);
+                }
+            };
+            ctx.log_event(
+                event::STEP_RETRY_ATTEMPT,
+                json!({
+                    "attempt": number + 1,
+                    "max_attempts": request.retry.max_attempts.max(number + 1),
+                    "delay_ms": millis(delay),
+                    "category": error.kind().category(),
+                    "error": error.report(),
+                }),
+            );
+            tracing::warn!(
+                step = ctx.step_id(),
+                attempt = number,
+                error = %ctx.telemetry().redactor().scrub(error.message()),
+                "trying again in {:.1} s",
+                delay.as_secs_f64()
+            );
+            tokio::select! {
+                () = ctx.cancel().cancelled() => return (attempted, number),
+                () = tokio::time::sleep(delay) => {}
+            }
+            number += 1;
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! The one parse of a value against its schema and into its type.
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::Problem;
+use crate::config::ConfigSchema;
+
+/// A value by the names of its schema, its problems, and what it is if none of them is an error.
+pub(super) struct Parsed<T> {
+    pub(super) problems: Vec<Problem>,
+    pub(super) value: Option<T>,
+    pub(super) fields: Value,
+}
+
+impl<T: DeserializeOwned> Parsed<T> {
+    /// Checks `value` against its schema, deserializes it if it fits, and lets `validate` look at the result.
+    pub(super) fn of(value: &Value, schema: &ConfigSchema, validate: impl FnOnce(&T) -> Vec<Problem>) -> Self {
+        let mut fields = value.clone();
+        let mut problems = fields.as_object_mut().map(|map| schema.rename_aliases(map)).unwrap_or_default();
+        problems.extend(schema.violations(&fields));
+        let mut parsed = None;
+        if !has_errors(&problems) {
+            match ConfigSchema::parse(&fields) {
+                Ok(value) => {
+                    problems.extend(validate(&value));
+                    parsed = Some(value).filter(|_| !has_errors(&problems));
+                }
+                Err(problem) => problems.push(problem),
+            }
+        }
+        Self { problems, value: parsed, fields }
+    }
+}
+
+fn has_errors(problems: &[Problem]) -> bool {
+    problems.iter().any(Problem::is_error)
+}

@@ -1,0 +1,49 @@
+//! What the components of one system have in common: the connection, what can be found over it, and whether it works.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+
+use crate::{Catalog, Error, Health, Result};
+
+/// A family of components: those whose names begin with [`NAME`](Self::NAME) and that share a connection. It holds what they share,
+/// such as the function that opens a client.
+///
+/// A component without a connection needs no family: it is added by
+/// [`Registry::extractor`](crate::Registry::extractor) and its like.
+#[async_trait]
+pub trait Family: Send + Sync + 'static {
+    /// What stands before the dot of its components' names, and after `@` in a connection reference.
+    const NAME: &'static str;
+
+    /// Whether [`discover`](Self::discover) is implemented.
+    const HAS_DISCOVERY: bool;
+
+    /// Whether [`check`](Self::check) is implemented.
+    const HAS_DOCTOR: bool;
+
+    /// The resolved connection, parsed: that of all its components.
+    type Connection: DeserializeOwned + JsonSchema + Send + Sync;
+
+    /// Tables, views, endpoints; with their fields, sorted by name [DRV-019..021]. What does not fit `pattern` is left out
+    /// [afterwards](Catalog::matching): it is here for sources that can be asked for less.
+    ///
+    /// # Errors
+    /// When the source cannot be asked.
+    async fn discover(&self, connection: &Self::Connection, pattern: Option<&str>) -> Result<Catalog> {
+        let _ = (connection, pattern);
+        Err(no_discovery(Self::NAME))
+    }
+
+    /// Says within `limit` whether the connection works and, if not, what to do. Never fails, never leaks [DRV-022, 023].
+    async fn check(&self, connection: &Self::Connection, limit: Duration) -> Health {
+        let _ = (connection, limit);
+        Health::unchecked()
+    }
+}
+
+pub(crate) fn no_discovery(family: &str) -> Error {
+    Error::validation(format!("the family `{family}` cannot discover"))
+}
