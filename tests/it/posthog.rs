@@ -1,7 +1,7 @@
 //! The PostHog example against a stand-in: the first run, and a second one that reads what is new.
 
 use osiris_e2e::{Ended, Program, Project, Running};
-use osiris_testkit::posthog::{Event, PostHog};
+use osiris_stand_ins::posthog::{Event, PostHog};
 use serde_json::json;
 
 /// 2024-01-31T12:00:00Z, in microseconds.

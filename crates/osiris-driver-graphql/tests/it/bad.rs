@@ -4,8 +4,8 @@ use osiris_core::ErrorKind;
 use osiris_testkit::http_server::{HttpServer, Reply};
 use serde_json::{Value, json};
 
-use crate::standin::{Api, Options, Trouble};
 use crate::{COMPONENT, bench, by_cursor, failure, run, run_at, shown};
+use osiris_stand_ins::graphql::{Api, Options, Trouble};
 
 /// All problems of a configuration.
 fn problems(config: Value) -> String {

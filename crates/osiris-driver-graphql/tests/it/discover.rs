@@ -6,8 +6,8 @@ use osiris_core::{Catalog, Error, HealthCategory};
 use osiris_testkit::http_server::{HttpServer, Reply};
 use serde_json::{Value, json};
 
-use crate::standin::{Api, Options};
 use crate::{COMPONENT, bench, shown};
+use osiris_stand_ins::graphql::{Api, Options};
 
 async fn discover(api: &Api) -> Result<Catalog, Error> {
     let bench = bench();

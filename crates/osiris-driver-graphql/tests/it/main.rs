@@ -9,7 +9,6 @@ mod conformance;
 mod discover;
 mod pages;
 mod rows;
-mod standin;
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -17,9 +16,9 @@ use std::time::SystemTime;
 use osiris_core::{Error, Registry, Result, RetryPolicy, StepOutput};
 use osiris_driver_graphql::{Connect, Target, register_with_client, settings};
 use osiris_http::{HttpClient, SimulatedClock};
+use osiris_stand_ins::graphql::Api;
 use osiris_testkit::{Bench, Rows};
 use serde_json::{Value, json};
-use standin::Api;
 
 const COMPONENT: &str = "graphql.extractor";
 

@@ -9,8 +9,8 @@ use osiris_testkit::Bench;
 use osiris_testkit::http_server::{HttpServer, Reply};
 use serde_json::{Value, json};
 
-use crate::standin::{Api, Options, Trouble};
 use crate::{COMPONENT, bench, by_cursor, clock, metric, run, run_at};
+use osiris_stand_ins::graphql::{Api, Options, Trouble};
 
 fn by_offset(extra: Value) -> Value {
     let mut config = json!({

@@ -4,8 +4,8 @@ use osiris_testkit::Rows;
 use osiris_testkit::http_server::Reply;
 use serde_json::{Value, json};
 
-use crate::standin::{Api, Options, Record, Trouble, item};
 use crate::{bench, by_cursor, failure, metric, rows, run};
+use osiris_stand_ins::graphql::{Api, Options, Record, Trouble, item};
 
 fn single(fields: &str) -> Value {
     json!({"query": format!("{{ items {{ nodes {{ {fields} }} }} }}"), "data_path": "data.items.nodes"})

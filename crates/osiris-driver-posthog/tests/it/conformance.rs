@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use osiris_core::{Error, ErrorKind, Registry, Result};
 use osiris_driver_posthog::PosthogExtractor;
+use osiris_stand_ins::posthog::{Event, PostHog, PostHogOptions, Trouble, uuid};
 use osiris_testkit::http_server::HttpServer;
-use osiris_testkit::posthog::{Event, PostHog, PostHogOptions, Trouble, uuid};
 use osiris_testkit::{Fault, Incremental, InvalidConfig, Job, Paging, Place, Rows, Sample, Subject, async_trait};
 use serde_json::{Value, json};
 

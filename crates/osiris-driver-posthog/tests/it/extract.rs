@@ -1,8 +1,8 @@
 //! What arrives, and that all of it arrives.
 
 use osiris_core::ErrorKind;
+use osiris_stand_ins::posthog::{DistinctId, Event, Person, PostHog, PostHogOptions, Session, Trouble, uuid};
 use osiris_testkit::Rows;
-use osiris_testkit::posthog::{DistinctId, Event, Person, PostHog, PostHogOptions, Session, Trouble, uuid};
 use serde_json::{Value, json};
 
 use crate::support::{MINUTE, NOON, bench, events, ids, run, step};

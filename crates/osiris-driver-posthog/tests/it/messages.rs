@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use osiris_core::{ErrorKind, HealthCategory};
+use osiris_stand_ins::posthog::{PostHog, Trouble};
 use osiris_testkit::http_server::{HttpServer, Reply};
-use osiris_testkit::posthog::{PostHog, Trouble};
 use serde_json::{Value, json};
 
 use crate::support::{NOON, bench, config, events, run};

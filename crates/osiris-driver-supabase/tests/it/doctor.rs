@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use osiris_core::{Health, HealthCategory};
+use osiris_stand_ins::supabase::{GatewayOptions, PostgrestOptions, Trouble, tokens};
 use osiris_testkit::fault;
 use osiris_testkit::proxy::{Fault, Proxy};
 use osiris_testkit::services::{Postgres, PostgresOptions};
-use osiris_testkit::supabase::{GatewayOptions, PostgrestOptions, Trouble, tokens};
 use serde_json::{Value, json};
 
 use crate::support::{LIMIT, check, check_within, project, project_with};

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use osiris_core::commit::{CommitEnd, CommitLog, CommitOutcome, CommitRecord, Intent};
 use osiris_core::{ErrorKind, Inputs, Result, RetryPolicy, RunContext, StepFailure, StepOutput, StepRequest, TableRef};
+use osiris_stand_ins::supabase::Trouble;
 use osiris_testkit::Bench;
 use osiris_testkit::database::through;
 use osiris_testkit::proxy::{Direction, Fault, Proxy};
-use osiris_testkit::supabase::Trouble;
 use serde_json::{Value, json};
 
 use crate::rest_world::World;

@@ -5,11 +5,11 @@ use std::time::{Duration, SystemTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use osiris_testkit::services::Postgrest;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-/// What the API of [`Postgrest`](super::Postgrest) signs with.
-pub(super) const SECRET: &str = "a secret of at least thirty-two letters, for tests";
+const SECRET: &str = Postgrest::JWT_SECRET;
 
 /// The key that row level security does not count for.
 pub fn service() -> String {

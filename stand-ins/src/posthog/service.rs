@@ -14,7 +14,7 @@ use super::options::PostHogOptions;
 use super::rows::Event;
 use super::tables::Tables;
 use super::trouble::{self, Trouble};
-use crate::http_server::{Reply, Seen};
+use osiris_testkit::http_server::{Reply, Seen};
 
 /// Rows of an answer to a query without a limit.
 const DEFAULT_ROWS: u64 = 100;

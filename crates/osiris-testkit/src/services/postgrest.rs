@@ -5,12 +5,15 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use osiris_core::{Error, Result};
 use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
-use super::{forward, tokens};
-use crate::services::{Guardian, Postgres, services_dir};
+use super::guardian::Guardian;
+use super::postgres::{self, Postgres};
+use super::template::services_dir;
 use crate::skipped::is_skipped;
 
 /// A program of one's own.
@@ -62,6 +65,9 @@ pub struct Postgrest {
 }
 
 impl Postgrest {
+    /// The secret that the tokens of its clients are signed with (HMAC with SHA-256).
+    pub const JWT_SECRET: &str = "a secret of at least thirty-two letters, for tests";
+
     /// One with the default options. `None` when tests that need it are left out.
     ///
     /// # Errors
@@ -107,8 +113,7 @@ impl Postgrest {
     async fn ready(&self) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let answer = forward::send(self.ready_at, "GET", "/ready", &[], Bytes::new()).await;
-            if answer.is_ok_and(|answer| answer.status == 200) {
+            if is_ready(self.ready_at).await.unwrap_or(false) {
                 return Ok(());
             }
             let log = self.log();
@@ -131,7 +136,9 @@ impl Postgrest {
     pub async fn reload(&self) -> Result<()> {
         let loaded = || self.log().matches("Schema cache loaded").count();
         let before = loaded();
-        super::sql::run(&self.admin, "NOTIFY pgrst, 'reload schema'").await?;
+        let mut connection = self.admin.connect().await.map_err(postgres::failed)?;
+        sqlx::raw_sql("NOTIFY pgrst, 'reload schema'").execute(&mut connection).await.map_err(postgres::failed)?;
+        connection.close().await.map_err(postgres::failed)?;
         let deadline = Instant::now() + PATIENCE;
         while loaded() <= before {
             if Instant::now() > deadline {
@@ -165,11 +172,13 @@ impl Postgrest {
         self.ready().await
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    pub(super) fn admin(&self) -> &PgConnectOptions {
+    /// How to connect to the database before which it stands, as its administrator.
+    pub fn admin(&self) -> &PgConnectOptions {
         &self.admin
     }
 }
@@ -179,6 +188,15 @@ impl Drop for Postgrest {
         let _ = self.guardian.end("kill");
         let _ = fs::remove_dir_all(&self.directory);
     }
+}
+
+/// Whether its admin server says that it can answer: <https://docs.postgrest.org/en/v12/references/admin_server.html>
+async fn is_ready(admin: SocketAddr) -> Result<bool> {
+    let mut stream = TcpStream::connect(admin).await?;
+    stream.write_all(b"GET /ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;
+    let mut head = [0; 12];
+    stream.read_exact(&mut head).await?;
+    Ok(head.ends_with(b" 200"))
 }
 
 fn command(
@@ -193,7 +211,7 @@ fn command(
         ("PGRST_DB_URI".to_owned(), format!("postgresql://authenticator:authpw@{address}/{database}")),
         ("PGRST_DB_SCHEMAS".to_owned(), "public".to_owned()),
         ("PGRST_DB_ANON_ROLE".to_owned(), "anon".to_owned()),
-        ("PGRST_JWT_SECRET".to_owned(), tokens::SECRET.to_owned()),
+        ("PGRST_JWT_SECRET".to_owned(), Postgrest::JWT_SECRET.to_owned()),
         ("PGRST_DB_MAX_ROWS".to_owned(), "1000".to_owned()),
         ("PGRST_DB_POOL".to_owned(), "4".to_owned()),
         ("PGRST_SERVER_HOST".to_owned(), "127.0.0.1".to_owned()),

@@ -8,13 +8,19 @@ use super::Records;
 /// An item, as the source holds it.
 #[derive(Debug, Clone, Default, PartialEq, SimpleObject)]
 #[graphql(complex, name = "Item")]
-pub(crate) struct Record {
-    pub(crate) id: i64,
-    pub(crate) name: Option<String>,
-    pub(crate) amount: Option<String>,
-    pub(crate) day: Option<String>,
-    pub(crate) at: Option<String>,
-    pub(crate) flag: Option<bool>,
+pub struct Record {
+    /// Its key, by which items are sorted.
+    pub id: i64,
+    /// A text.
+    pub name: Option<String>,
+    /// A number of any length.
+    pub amount: Option<String>,
+    /// A date.
+    pub day: Option<String>,
+    /// A date with a time.
+    pub at: Option<String>,
+    /// A truth value.
+    pub flag: Option<bool>,
 }
 
 #[derive(SimpleObject)]
@@ -96,9 +102,9 @@ fn cursor(id: i64) -> String {
 
 /// The largest page, whatever is asked for.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct LargestPage(pub(crate) usize);
+pub(super) struct LargestPage(pub(super) usize);
 
-pub(crate) struct Query;
+pub(super) struct Query;
 
 /// What a page of `rows` of items costs.
 fn price(rows: Option<i32>, child: usize) -> usize {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::http_server::Reply;
+use osiris_testkit::http_server::Reply;
 
 /// What happens to one request.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,8 +12,8 @@ use sqlx::postgres::PgConnectOptions;
 use super::forward::{self, Answer};
 use super::trouble::{Plan, Trouble};
 use super::{Postgrest, sql, tokens};
-use crate::certificates::Authority;
-use crate::http_server::{HttpServer, Reply, Seen};
+use osiris_testkit::certificates::Authority;
+use osiris_testkit::http_server::{HttpServer, Reply, Seen};
 
 /// How a gateway behaves.
 #[derive(Debug, Clone, Copy, Default)]

@@ -26,7 +26,7 @@ use std::sync::atomic::Ordering;
 use osiris_core::Result;
 use serde_json::{Value, json};
 
-use crate::http_server::{HttpServer, Seen};
+use osiris_testkit::http_server::{HttpServer, Seen};
 use service::Shared;
 
 pub use options::PostHogOptions;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::http_server::Reply;
+use osiris_testkit::http_server::Reply;
 
 /// What happens to one query. Anything but [`Withhold`](Self::Withhold) can be mended by asking again.
 #[derive(Debug, Clone, PartialEq)]

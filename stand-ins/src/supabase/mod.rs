@@ -6,11 +6,10 @@
 
 mod forward;
 mod gateway;
-mod postgrest;
 mod sql;
 pub mod tokens;
 mod trouble;
 
 pub use gateway::{Gateway, GatewayOptions};
-pub use postgrest::{Postgrest, PostgrestOptions};
+pub use osiris_testkit::services::{Postgrest, PostgrestOptions};
 pub use trouble::Trouble;

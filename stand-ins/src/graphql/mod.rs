@@ -1,6 +1,6 @@
 //! A GraphQL server on a real engine, over HTTP: with credentials, limits, both ways of refusing a query, and trouble on order.
 
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![expect(clippy::unwrap_used, reason = "it is part of a test, which ends at the first surprise")]
 
 mod schema;
 
@@ -12,35 +12,40 @@ use async_graphql::{EmptyMutation, EmptySubscription, Schema};
 use osiris_testkit::http_server::{HttpServer, Reply, Seen};
 use serde_json::{Value, json};
 
-pub(crate) use schema::Record;
+pub use schema::Record;
 use schema::{LargestPage, Query};
 
 /// The items, which a test may change while the server runs.
 #[derive(Clone, Default)]
-pub(crate) struct Records(Arc<RwLock<Arc<Vec<Record>>>>);
+pub struct Records(Arc<RwLock<Arc<Vec<Record>>>>);
 
 impl Records {
-    pub(crate) fn get(&self) -> Arc<Vec<Record>> {
+    /// All of them.
+    pub fn get(&self) -> Arc<Vec<Record>> {
         Arc::clone(&self.0.read().unwrap())
     }
 
-    pub(crate) fn set(&self, records: Vec<Record>) {
+    /// Puts these in place of those that are there.
+    pub fn set(&self, records: Vec<Record>) {
         *self.0.write().unwrap() = Arc::new(records);
     }
 }
 
 /// What a server is like.
 #[derive(Clone)]
-pub(crate) struct Options {
+pub struct Options {
     /// The header that a request must have, with its value.
-    pub(crate) credentials: Option<(&'static str, String)>,
+    pub credentials: Option<(&'static str, String)>,
     /// The status of an answer to a query that was not run.
-    pub(crate) refused: u16,
-    pub(crate) largest_page: usize,
-    pub(crate) complexity: Option<usize>,
-    pub(crate) introspection: bool,
+    pub refused: u16,
+    /// The most rows of a page, whatever is asked for.
+    pub largest_page: usize,
+    /// The highest cost of a query that is answered.
+    pub complexity: Option<usize>,
+    /// Whether the schema can be asked for.
+    pub introspection: bool,
     /// How long each answer takes.
-    pub(crate) delay: Duration,
+    pub delay: Duration,
 }
 
 impl Default for Options {
@@ -58,7 +63,7 @@ impl Default for Options {
 
 /// An answer other than the engine's.
 #[derive(Debug, Clone)]
-pub(crate) enum Trouble {
+pub enum Trouble {
     /// This, whatever was asked.
     Instead(Reply),
     /// The engine's answer, with less of its body than was announced.
@@ -70,28 +75,30 @@ pub(crate) enum Trouble {
 }
 
 /// The server.
-pub(crate) struct Api {
-    pub(crate) records: Records,
+pub struct Api {
+    /// What it holds.
+    pub records: Records,
     server: HttpServer,
     troubles: Arc<Mutex<VecDeque<Trouble>>>,
 }
 
 impl Api {
-    pub(crate) fn start(options: Options) -> Self {
+    /// A server without items.
+    pub fn start(options: Options) -> Self {
         let (records, troubles) = (Records::default(), Arc::<Mutex<VecDeque<Trouble>>>::default());
         let handler = Self::handler(options, records.clone(), Arc::clone(&troubles));
         Self { records, server: HttpServer::start(handler).unwrap(), troubles }
     }
 
     /// A server with `count` items: `item 1` and so on.
-    pub(crate) fn with_items(count: i64, options: Options) -> Self {
+    pub fn with_items(count: i64, options: Options) -> Self {
         let api = Self::start(options);
         api.records.set((1..=count).map(item).collect());
         api
     }
 
     /// What answers, for a server that is started otherwise.
-    pub(crate) fn handler(
+    pub fn handler(
         options: Options,
         records: Records,
         troubles: Arc<Mutex<VecDeque<Trouble>>>,
@@ -113,26 +120,28 @@ impl Api {
     }
 
     /// What happens to the next requests, in order.
-    pub(crate) fn trouble(&self, troubles: impl IntoIterator<Item = Trouble>) {
+    pub fn trouble(&self, troubles: impl IntoIterator<Item = Trouble>) {
         self.troubles.lock().unwrap().extend(troubles);
     }
 
-    pub(crate) fn endpoint(&self) -> String {
+    /// Where it answers.
+    pub fn endpoint(&self) -> String {
         format!("{}/graphql", self.server.url())
     }
 
     /// The variables of each request so far.
-    pub(crate) fn asked(&self) -> Vec<Value> {
+    pub fn asked(&self) -> Vec<Value> {
         self.server.requests().iter().map(|seen| seen.json()["variables"].take()).collect()
     }
 
-    pub(crate) fn requests(&self) -> Vec<Seen> {
+    /// The requests so far.
+    pub fn requests(&self) -> Vec<Seen> {
         self.server.requests()
     }
 }
 
 /// An item like any other.
-pub(crate) fn item(id: i64) -> Record {
+pub fn item(id: i64) -> Record {
     Record { id, name: Some(format!("item {id}")), flag: Some(id % 2 == 0), ..Record::default() }
 }
 
