@@ -2,14 +2,15 @@
 
 mod client;
 mod config;
+mod discover;
+mod doctor;
 mod error;
 mod extract;
-mod path;
 mod query;
 mod types;
 
-pub use client::{Connect, Target, connect, settings};
-pub use config::{AuthType, GraphqlConfig, GraphqlConnection, NestedPages, PageStyle, Pagination, PartialErrors};
+pub use client::{Connect, ConnectionTarget, connect, settings};
+pub use config::{AuthType, ConnectionConfig, ExtractorConfig, NestedPages, PageStyle, Pagination, PartialErrors};
 pub use extract::GraphqlExtractor;
 
 use osiris_core::{Registry, Result};

@@ -5,7 +5,7 @@ use osiris_core::{Catalog, Error, ErrorKind, Resource, ResourceField, ResourceKi
 use crate::client::{AnswerColumn, Client, Connect};
 use crate::config::{DataType, PosthogConnection};
 use crate::error::is_too_large;
-use crate::hogql::Source;
+use crate::query::Source;
 use crate::types::{is_nullable, normalised};
 
 /// The tables of a project.

@@ -6,7 +6,7 @@ mod discover;
 mod doctor;
 mod error;
 mod extract;
-mod hogql;
+mod query;
 mod types;
 
 pub use client::Connect;

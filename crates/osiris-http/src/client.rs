@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::clock::{Clock, Jitter, SystemClock, random};
-use crate::meter::{Meter, RequestCounts};
+use crate::metrics::{RequestCounts, RequestMetrics};
 use crate::pace::{Pace, Permit};
 use crate::page::{Page, Streaming};
 use crate::request::{Repeat, Request};
@@ -30,7 +30,7 @@ pub struct HttpClient {
     pub(crate) clock: Arc<dyn Clock>,
     jitter: Jitter,
     pub(crate) pace: Pace,
-    pub(crate) meter: Arc<Meter>,
+    pub(crate) meter: Arc<RequestMetrics>,
     pub(crate) cancel: CancellationToken,
     /// Whether what is sent is waited for in any case.
     pub(crate) to_the_end: bool,
@@ -96,7 +96,7 @@ impl HttpClient {
     /// the step's metrics, once, when the last clone is dropped.
     #[must_use]
     pub fn for_step(&self, ctx: &ExecutionContext) -> Self {
-        Self { meter: Arc::new(Meter::of(ctx)), cancel: ctx.cancel().clone(), ..self.clone() }
+        Self { meter: Arc::new(RequestMetrics::of(ctx)), cancel: ctx.cancel().clone(), ..self.clone() }
     }
 
     /// The same, whose requests are not given up once they are sent: for those whose outcome somebody has to know. A cancellation

@@ -18,13 +18,13 @@ use crate::settings::trusted;
 use crate::transport::Failed;
 
 /// How many redirects are followed.
-const MOST_REDIRECTS: usize = 5;
+const MAX_REDIRECTS: usize = 5;
 
 impl HttpClient {
     /// Sends the request, and returns an answer of success.
     pub(crate) async fn exchange(&self, request: &Request) -> Result<Body, Failed> {
         let mut current = request.clone();
-        for _ in 0..=MOST_REDIRECTS {
+        for _ in 0..=MAX_REDIRECTS {
             let body = self.send(&current).await?;
             let status = body.response.status();
             if !status.is_redirection() || status == StatusCode::NOT_MODIFIED {

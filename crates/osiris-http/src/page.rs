@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::meter::Meter;
+use crate::metrics::RequestMetrics;
 use crate::pace::Permit;
 use crate::rows::{Document, RowPath};
 use crate::transport;
@@ -146,7 +146,7 @@ pub(crate) struct Body {
     pub(crate) limit: u64,
     pub(crate) received: u64,
     pub(crate) idle: Duration,
-    pub(crate) meter: Arc<Meter>,
+    pub(crate) meter: Arc<RequestMetrics>,
     pub(crate) cancel: CancellationToken,
     pub(crate) _permit: Option<Permit>,
 }

@@ -6,11 +6,21 @@ use osiris_core::{Error, Result};
 use osiris_http::{Page, Usage};
 use serde_json::Value;
 
-use super::pages::PageInfo;
-use super::plan::Plan;
+use super::plan::ExtractPlan;
 use crate::config::{Paging, PartialErrors};
 use crate::error::GraphqlErrors;
-use crate::path::Found;
+use crate::query::Found;
+
+/// What an answer says of the next page.
+#[derive(Debug, Default)]
+pub(super) struct PageInfo {
+    /// Whether there is one, where it says so.
+    pub(super) has_next: Option<bool>,
+    /// Its cursor.
+    pub(super) cursor: Option<Value>,
+    /// What stands where these were expected, for messages.
+    pub(super) seen: String,
+}
 
 /// An answer that may be stored.
 #[derive(Debug)]
@@ -25,7 +35,7 @@ impl Answer {
     ///
     /// # Errors
     /// Retryable ones where the same request may do better later.
-    pub(super) fn read(plan: &Plan, page: &Page) -> Result<Self> {
+    pub(super) fn read(plan: &ExtractPlan, page: &Page) -> Result<Self> {
         let found = plan.data_path.find(page)?;
         let answer = found.envelope();
         let errors = GraphqlErrors::of(answer);
@@ -47,7 +57,7 @@ impl Answer {
     }
 
     /// How many items the page has, rows or not: what an offset counts.
-    pub(super) fn items(&self, plan: &Plan) -> u64 {
+    pub(super) fn items(&self, plan: &ExtractPlan) -> u64 {
         let list = match plan.data_path.names().1 {
             true => None,
             false => plan.rows_at.iter().try_fold(self.found.envelope(), |value, name| value.get(name)),
@@ -60,7 +70,7 @@ impl Answer {
     ///
     /// # Errors
     /// When it tells nothing where it should.
-    pub(super) fn page_info(&self, plan: &Plan, paging: &Paging) -> Result<PageInfo> {
+    pub(super) fn page_info(&self, plan: &ExtractPlan, paging: &Paging) -> Result<PageInfo> {
         let Some(names) = &plan.page_info else { return Ok(PageInfo::default()) };
         let path = names.join(".");
         let info = self.found.value(names, &plan.rows_at).filter(|info| !info.is_null());
@@ -90,7 +100,7 @@ impl Answer {
     }
 
     /// How many rows there are in all, where it says so.
-    pub(super) fn total(&self, plan: &Plan) -> Option<u64> {
+    pub(super) fn total(&self, plan: &ExtractPlan) -> Option<u64> {
         self.found.value(plan.total.as_ref()?, &plan.rows_at)?.as_u64()
     }
 
@@ -101,13 +111,13 @@ impl Answer {
 }
 
 /// Whether there is null where the rows would be: an object that does not exist, which is an answer.
-fn is_null(plan: &Plan, answer: &Value) -> bool {
+fn is_null(plan: &ExtractPlan, answer: &Value) -> bool {
     let (names, whole) = plan.data_path.names();
     whole && names.len() > 1 && names.iter().try_fold(answer, |value, name| value.get(name)) == Some(&Value::Null)
 }
 
 /// Whether an answer with errors may be stored.
-fn accept(plan: &Plan, answer: &Value, errors: &GraphqlErrors) -> Result<()> {
+fn accept(plan: &ExtractPlan, answer: &Value, errors: &GraphqlErrors) -> Result<()> {
     let wait = errors.is_throttling().then(|| Cost::of(answer).map(|cost| cost.wait())).flatten();
     let has_data = answer.get("data").is_some_and(|data| !data.is_null());
     if plan.partial_errors == PartialErrors::Warn && has_data && errors.is_partial() {

@@ -7,7 +7,6 @@ use osiris_core::{Error, ExecutionContext, Result, Unit};
 use osiris_http::Row;
 use serde_json::{Value, json};
 
-use super::plan::Plan;
 use crate::config::NestedPages;
 use crate::query::Selected;
 
@@ -87,8 +86,8 @@ impl Nested {
     ///
     /// # Errors
     /// `nested_pages: fail`, and there is one.
-    pub(super) fn ensure_whole(&self, plan: &Plan) -> Result<()> {
-        match self.incomplete().next().filter(|_| plan.nested_pages == NestedPages::Fail) {
+    pub(super) fn ensure_whole(&self, policy: NestedPages) -> Result<()> {
+        match self.incomplete().next().filter(|_| policy == NestedPages::Fail) {
             None => Ok(()),
             Some((list, _)) => {
                 Err(Error::integrity(format!("the list `{}` has more pages than were fetched", list.path))

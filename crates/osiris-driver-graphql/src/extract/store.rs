@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use osiris_core::{ExecutionContext, Extracted, Result, TableSink, Unit};
 use osiris_http::RowDecoder;
+use osiris_http::pages::PageQueue;
 use serde_json::Value;
-use tokio::sync::mpsc;
 
 use super::answer::Answer;
 use super::columns::Columns;
-use super::plan::Plan;
+use super::plan::ExtractPlan;
 use crate::types::row_options;
 
 /// Errors that came with data, and were accepted.
@@ -25,8 +25,8 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(1);
 
 /// Stores pages until there are no more.
 pub(super) async fn pages(
-    plan: &Plan,
-    mut receiver: mpsc::Receiver<Answer>,
+    plan: &ExtractPlan,
+    mut queue: PageQueue<Answer>,
     out: &TableSink,
     ctx: &ExecutionContext,
 ) -> Result<Extracted> {
@@ -34,7 +34,7 @@ pub(super) async fn pages(
     let mut decoder = RowDecoder::new(row_options(plan.flatten));
     let nulls = Arc::new(AtomicU64::new(0));
     let (mut errors, mut sent) = (0, Instant::now());
-    while let Some(answer) = receiver.recv().await {
+    while let Some(answer) = queue.next().await {
         if let Some(came) = &answer.errors {
             errors += came.count();
             tracing::warn!(
@@ -47,7 +47,7 @@ pub(super) async fn pages(
         plan.nested.look_around(answer.found.envelope());
         let keep = keep(plan, decoder.rows(), &nulls);
         decoder = decoder.decode_where(answer.found.into_document(), keep).await?;
-        plan.nested.ensure_whole(plan)?;
+        plan.nested.ensure_whole(plan.nested_pages)?;
         while let Some(batch) = decoder.next_batch() {
             columns.send(batch).await?;
             sent = Instant::now();
@@ -73,7 +73,7 @@ pub(super) async fn pages(
 
 /// Which rows of a page are kept: those that are there, up to as many as are wanted. Runs on the decoder's thread.
 fn keep(
-    plan: &Plan,
+    plan: &ExtractPlan,
     taken: u64,
     nulls: &Arc<AtomicU64>,
 ) -> impl FnMut(usize, &osiris_http::Row<'_>) -> bool + Send + 'static {

@@ -6,8 +6,8 @@ use apollo_parser::cst::{CstNode, OperationDefinition, Type, Variable};
 use osiris_core::Problem;
 use serde_json::Value;
 
+use super::node::{Fragments, problem_at, start};
 use super::selection::{spreads, variables};
-use super::{Fragments, problem_at, start};
 
 /// A variable that an operation declares.
 #[derive(Debug, Clone, PartialEq)]

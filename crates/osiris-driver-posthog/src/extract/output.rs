@@ -8,7 +8,7 @@ use osiris_http::{Bytes, Document, Nested, Row, RowDecoder, RowOptions, RowPath}
 
 use crate::client::AnswerColumn;
 use crate::config::{ExtractorConfig, Flatten};
-use crate::hogql::Source;
+use crate::query::Source;
 use crate::types::column_type;
 
 /// The way into the table.

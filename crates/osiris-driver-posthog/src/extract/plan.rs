@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::seen::{Before, Recent, Seen};
 use super::state::State;
 use crate::config::{DataType, ExtractorConfig, Moment, PosthogConnection};
-use crate::hogql::{Filter, From, Range, Source, To};
+use crate::query::{Filter, From, Range, Source, To};
 
 const MINUTE: i64 = 60_000_000;
 const DAYS_30: i64 = 30 * 24 * 60 * MINUTE;

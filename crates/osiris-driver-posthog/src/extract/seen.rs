@@ -9,9 +9,9 @@ use osiris_core::Result;
 use osiris_core::state::{Digest, DigestReader, DigestWriter, StateFiles};
 
 use super::ident::Ident;
-use super::pager::PageRow;
+use super::page::PageRow;
 use crate::config::Moment;
-use crate::hogql::Key;
+use crate::query::Key;
 
 /// So many ids stand in the state itself; more are in a file beside it.
 const INLINE: usize = 10_000;

@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 use super::ident::Ident;
 use super::seen::{Before, Recent, Seen};
 use crate::config::{DataType, Moment};
-use crate::hogql::Key;
+use crate::query::Key;
 
 /// The state, of all data types.
 pub(super) struct State {
@@ -209,7 +209,7 @@ mod tests {
             assert_eq!(state.last(data_type), Some(key("u")));
             let directory = tempfile::tempdir().unwrap();
             let mut seen = state.seen(data_type, &StateFiles::new(directory.path(), None)).unwrap();
-            let row = super::super::pager::PageRow { key: key("v"), version: None };
+            let row = super::super::page::PageRow { key: key("v"), version: None };
             assert!(seen.note(&row, 1).unwrap());
         }
         let flat = json!({"last_created_at": LAST, "last_id": null});

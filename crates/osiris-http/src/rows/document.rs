@@ -1,6 +1,7 @@
 //! A whole document: one scan finds its rows and what surrounds them. Rows stay where they are, nothing of them is copied.
 
 use std::borrow::Cow;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -70,6 +71,13 @@ impl Document {
     pub fn row(&self, index: usize) -> Option<Row<'_>> {
         let bytes = self.body.get(self.rows.get(index)?.clone())?;
         std::str::from_utf8(bytes).ok().map(Row)
+    }
+
+    /// A hash of all rows: the same for documents with the same rows, and for the life of this process only.
+    pub fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.rows().for_each(|row| row.as_str().hash(&mut hasher));
+        hasher.finish()
     }
 
     /// The last row, whose key is the cursor of many APIs.

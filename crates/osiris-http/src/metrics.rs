@@ -13,7 +13,7 @@ pub const REQUESTS_REPEATED: &str = "requests_repeated";
 pub const RATE_LIMIT_WAIT_MS: &str = "rate_limit_wait_ms";
 
 #[derive(Default)]
-pub(crate) struct Meter {
+pub(crate) struct RequestMetrics {
     requests: AtomicU64,
     repeated: AtomicU64,
     bytes: AtomicU64,
@@ -21,7 +21,7 @@ pub(crate) struct Meter {
     step: Option<ExecutionContext>,
 }
 
-impl Meter {
+impl RequestMetrics {
     pub(crate) fn of(ctx: &ExecutionContext) -> Self {
         let zero = AtomicU64::default;
         Self { requests: zero(), repeated: zero(), bytes: zero(), waited_ms: zero(), step: Some(ctx.clone()) }
@@ -53,7 +53,7 @@ impl Meter {
     }
 }
 
-impl Drop for Meter {
+impl Drop for RequestMetrics {
     fn drop(&mut self) {
         let counts = self.usage();
         let Some(ctx) = self.step.take().filter(|_| counts.requests > 0) else { return };

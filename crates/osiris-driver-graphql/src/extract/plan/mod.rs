@@ -1,25 +1,24 @@
 //! What a configuration comes to: the query, where its rows are, how its pages follow one another. Made without I/O, so that
 //! everything wrong with it is known before anything is sent.
 
-mod places;
+mod locate;
 
 use osiris_core::problem::ensure_none;
 use osiris_core::{DRY_RUN_ROWS, Problem, Result, Severity};
 use serde_json::{Map, Value};
 
 use super::nested::Nested;
-use super::pages::Position;
-use crate::config::{GraphqlConfig, NestedPages, PageStyle, Paging, PartialErrors, paging};
-use crate::path::DataPath;
+use crate::config::{ExtractorConfig, NestedPages, PageStyle, Paging, PartialErrors, paging};
+use crate::query::DataPath;
 use crate::query::{Query, Selected, value_problems};
-use places::{beside, page_info, path_problem, rows_selected};
+use locate::{beside, page_info, path_problem, rows_selected};
 
 /// The names under which servers tell how many rows there are in all.
 const TOTALS: [&str; 4] = ["totalCount", "total_count", "total", "count"];
 
 /// An extraction, ready to run.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(super) struct ExtractPlan {
     pub(super) text: String,
     pub(super) operation: Option<String>,
     pub(super) variables: Map<String, Value>,
@@ -44,12 +43,12 @@ pub(super) struct Plan {
     pub(super) warnings: Vec<Problem>,
 }
 
-impl Plan {
+impl ExtractPlan {
     /// Checks everything that can be checked.
     ///
     /// # Errors
     /// All problems.
-    pub(super) fn new(config: &GraphqlConfig) -> Result<Self, Vec<Problem>> {
+    pub(super) fn new(config: &ExtractorConfig) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
         let mut keep = |found: Vec<Problem>| problems.extend(found);
         let query = Query::parse(&config.query, config.operation_name.as_deref()).map_err(&mut keep).ok();
@@ -96,7 +95,7 @@ impl Plan {
     }
 
     /// The same for a configuration that was checked before.
-    pub(super) fn of_checked(config: &GraphqlConfig) -> Result<Self> {
+    pub(super) fn of_checked(config: &ExtractorConfig) -> Result<Self> {
         Self::new(config).map_err(|problems| {
             let error = ensure_none(&problems, "its config").err();
             error.unwrap_or_else(|| osiris_core::Error::validation("its config is not valid"))
@@ -106,23 +105,14 @@ impl Plan {
     /// For a dry run: one page, of no more rows than a sample has.
     pub(super) fn keep_small(&mut self) {
         self.most_rows = Some(DRY_RUN_ROWS);
-        if let Some(paging) = &mut self.paging {
-            paging.max_pages = Some(1);
-            if let Some(size) = &mut paging.size {
-                size.rows = size.rows.min(DRY_RUN_ROWS);
-            }
+        if let Some(size) = self.paging.as_mut().and_then(|paging| paging.size.as_mut()) {
+            size.rows = size.rows.min(DRY_RUN_ROWS);
         }
     }
 
     /// Whether a page that is too large can be asked for again in a smaller size.
     pub(super) fn shrinks(&self) -> bool {
         self.paging.as_ref().is_some_and(|paging| paging.size.is_some())
-    }
-
-    /// Where to begin; nothing when there is one page only.
-    pub(super) fn first(&self) -> Option<Position> {
-        let paging = self.paging.as_ref()?;
-        Some(Position::first(paging, self.variables.get(&paging.variable), self.start))
     }
 }
 

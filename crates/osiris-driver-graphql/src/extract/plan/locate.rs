@@ -3,7 +3,7 @@
 use osiris_core::{Problem, Result};
 
 use crate::config::{PageStyle, Paging};
-use crate::path::DataPath;
+use crate::query::DataPath;
 use crate::query::{Query, Selected, leading_names};
 
 /// A path whose names the query does not select leads nowhere.

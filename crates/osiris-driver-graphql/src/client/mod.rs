@@ -1,7 +1,5 @@
 //! The one place that opens an HTTP client: addresses, credentials, TLS, retries. What is asked is not decided here.
 
-pub(crate) mod discover;
-pub(crate) mod doctor;
 pub(crate) mod introspection;
 
 use std::path::Path;
@@ -12,14 +10,14 @@ use osiris_core::{Error, Result, RetryPolicy, Secret};
 use osiris_http::{Auth, HttpClient, HttpSettings, Repeat, Request, TlsSettings};
 use serde_json::{Map, Value, json};
 
-use crate::config::{AuthType, GraphqlConfig, GraphqlConnection};
+use crate::config::{AuthType, ConnectionConfig, ExtractorConfig};
 use crate::error::explain;
 
 /// What a client is opened for.
 #[derive(Debug, Clone)]
-pub struct Target<'a> {
+pub struct ConnectionTarget<'a> {
     /// The connection.
-    pub connection: &'a GraphqlConnection,
+    pub connection: &'a ConnectionConfig,
     /// Where relative paths start.
     pub base_dir: &'a Path,
     /// How often a request is tried.
@@ -30,9 +28,9 @@ pub struct Target<'a> {
     pub shrinks: bool,
 }
 
-impl<'a> Target<'a> {
+impl<'a> ConnectionTarget<'a> {
     /// For an extraction.
-    pub(crate) fn of_step(connection: &'a GraphqlConnection, base_dir: &'a Path, config: &GraphqlConfig) -> Self {
+    pub(crate) fn of_step(connection: &'a ConnectionConfig, base_dir: &'a Path, config: &ExtractorConfig) -> Self {
         let retry = RetryPolicy {
             initial_delay: Duration::try_from_secs_f64(config.retry_delay).unwrap_or(Duration::from_secs(1)),
             max_delay: Duration::from_secs(60),
@@ -42,13 +40,13 @@ impl<'a> Target<'a> {
     }
 
     /// For a few questions about the connection itself, which end within `timeout`.
-    pub(crate) fn of_connection(connection: &'a GraphqlConnection, retry: RetryPolicy, timeout: Duration) -> Self {
+    pub(crate) fn of_connection(connection: &'a ConnectionConfig, retry: RetryPolicy, timeout: Duration) -> Self {
         Self { connection, base_dir: Path::new("."), retry, timeout, shrinks: false }
     }
 }
 
 /// Opens a client.
-pub type Connect = Arc<dyn Fn(&Target<'_>) -> Result<HttpClient> + Send + Sync>;
+pub type Connect = Arc<dyn Fn(&ConnectionTarget<'_>) -> Result<HttpClient> + Send + Sync>;
 
 /// The way to a client that the extractor takes by itself.
 pub fn connect() -> Connect {
@@ -59,7 +57,7 @@ pub fn connect() -> Connect {
 ///
 /// # Errors
 /// An address or credentials that cannot be used, a CA file that cannot be read.
-pub fn settings(target: &Target<'_>) -> Result<HttpSettings> {
+pub fn settings(target: &ConnectionTarget<'_>) -> Result<HttpSettings> {
     let connection = target.connection;
     let mut settings = HttpSettings::new(&connection.endpoint)
         .map_err(|error| error.with_context("field", "endpoint"))?
@@ -75,7 +73,7 @@ pub fn settings(target: &Target<'_>) -> Result<HttpSettings> {
     Ok(settings.with_explain(move |failure| explain(failure, shrinks)))
 }
 
-fn auth(connection: &GraphqlConnection) -> Result<Auth> {
+fn auth(connection: &ConnectionConfig) -> Result<Auth> {
     let token = || -> Result<Secret> {
         connection.auth_token.clone().ok_or_else(|| Error::auth("the connection has no `auth_token`"))
     };
@@ -89,7 +87,7 @@ fn auth(connection: &GraphqlConnection) -> Result<Auth> {
     })
 }
 
-fn tls(target: &Target<'_>) -> Result<TlsSettings> {
+fn tls(target: &ConnectionTarget<'_>) -> Result<TlsSettings> {
     match (target.connection.validate_ssl, &target.connection.ssl_ca) {
         (false, _) => Ok(TlsSettings::unverified()),
         (true, None) => Ok(TlsSettings::system()),

@@ -1,20 +1,23 @@
 //! The query, read before anything is sent: its syntax, the operation that will run, the variables it declares, what it selects.
 //! What only the server's schema can tell is left to the server.
 
+mod data_path;
 mod names;
+mod node;
 mod selection;
 mod variables;
 
+pub(crate) use data_path::{DataPath, Found};
 pub(crate) use names::leading_names;
 pub(crate) use selection::Selected;
 pub(crate) use variables::{Declared, value_problems};
 
-use std::collections::BTreeMap;
-
-use apollo_parser::cst::{CstNode, Definition, Document, FragmentDefinition, OperationDefinition};
+use apollo_parser::cst::{Definition, Document, OperationDefinition};
 use apollo_parser::{Parser, SyntaxTree};
 use osiris_core::Problem;
 use osiris_core::problem::nearest;
+
+use node::{Fragments, problem_at, start};
 
 /// How many errors of the syntax are shown: the first one is often the reason of the others.
 const MOST_ERRORS: usize = 3;
@@ -29,9 +32,6 @@ pub(crate) struct Query {
     /// What it selects, fragments put in.
     pub(crate) selected: Vec<Selected>,
 }
-
-/// Fragments by name.
-type Fragments = BTreeMap<String, FragmentDefinition>;
 
 impl Query {
     /// Reads `text` and finds the operation called `name`, or the only one.
@@ -61,19 +61,6 @@ impl Query {
     pub(crate) fn variable(&self, name: &str) -> Option<&Declared> {
         self.variables.iter().find(|declared| declared.name == name)
     }
-}
-
-/// An error at a byte of the query.
-fn problem_at(text: &str, offset: usize, message: impl std::fmt::Display) -> Problem {
-    let before = text.get(..offset).unwrap_or(text);
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    Problem::error("/query", format!("line {line}, column {column}: {message}")).with_offset(offset)
-}
-
-/// Where a node begins, blanks and comments before it left out.
-fn start(node: &impl CstNode) -> usize {
-    node.syntax().text_range().start().into()
 }
 
 fn syntax(text: &str, tree: &SyntaxTree<Document>) -> Result<(), Vec<Problem>> {

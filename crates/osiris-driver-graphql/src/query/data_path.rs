@@ -10,7 +10,7 @@ use osiris_http::{Document, Page, RowPath};
 use serde_json::Value;
 use serde_json_path::{JsonPath, PathElement};
 
-use crate::query::leading_names;
+use super::names::leading_names;
 
 /// Where the rows are.
 #[derive(Debug, Clone)]

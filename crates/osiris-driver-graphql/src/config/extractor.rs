@@ -1,20 +1,15 @@
-//! The configuration of the extractor, as pipelines write it. The doc comments are the reference; nothing here does I/O.
-
-mod connection;
-mod pagination;
-
-pub use connection::{AuthType, GraphqlConnection};
-pub(crate) use pagination::{PageSize, Paging, paging};
-pub use pagination::{PageStyle, Pagination};
+//! What to read: the configuration of `graphql.extractor`, as pipelines write it.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::pagination::{PageStyle, Pagination};
+
 /// `graphql.extractor`: the rows of a query, page by page.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct GraphqlConfig {
+pub struct ExtractorConfig {
     /// The query. It is parsed before anything is sent; a mutation or a subscription is refused.
     #[schemars(length(min = 1))]
     pub query: String,

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use osiris_core::{Error, Health, Result, RetryPolicy};
 use serde_json::{Map, Value};
 
-use super::{Connect, Target, request};
-use crate::config::GraphqlConnection;
+use crate::client::{Connect, ConnectionTarget, request};
+use crate::config::ConnectionConfig;
 use crate::error::GraphqlErrors;
 
 /// The smallest query that there is: every server has a type of queries, and tells its name.
@@ -16,7 +16,7 @@ const QUERY: &str = "{ __typename }";
 const RESERVE: Duration = Duration::from_millis(100);
 
 /// Asks the smallest query within `limit`.
-pub(crate) async fn check(connect: &Connect, connection: &GraphqlConnection, limit: Duration) -> Health {
+pub(crate) async fn check(connect: &Connect, connection: &ConnectionConfig, limit: Duration) -> Health {
     let started = Instant::now();
     let wait = limit.saturating_sub(RESERVE.min(limit / 10)).max(Duration::from_millis(1));
     let asked = tokio::time::timeout(wait, ask(connect, connection, wait)).await;
@@ -42,8 +42,8 @@ pub(crate) async fn check(connect: &Connect, connection: &GraphqlConnection, lim
     health.with_detail("tls", tls)
 }
 
-async fn ask(connect: &Connect, connection: &GraphqlConnection, wait: Duration) -> Result<String> {
-    let client = connect(&Target::of_connection(connection, RetryPolicy::never(), wait))?;
+async fn ask(connect: &Connect, connection: &ConnectionConfig, wait: Duration) -> Result<String> {
+    let client = connect(&ConnectionTarget::of_connection(connection, RetryPolicy::never(), wait))?;
     let request = request(&client, QUERY, None, &Map::new(), "asking the endpoint for its type of queries")?;
     let answer: Value = client.fetch_as(&request, |page| page.json()).await?;
     if let Some(errors) = GraphqlErrors::of(&answer) {

@@ -15,7 +15,7 @@ use super::names::{ColumnId, Names, NodeId, Place};
 use super::options::RowOptions;
 
 /// More rows than this are never in one batch.
-const MOST_ROWS: usize = 122_880;
+const MAX_ROWS: usize = 122_880;
 
 /// Makes batches of rows. Send them through a widening sender of the step's sink.
 pub struct RowDecoder {
@@ -103,7 +103,7 @@ impl RowDecoder {
         self.rows += 1;
         self.total += 1;
         self.altered += self.row_altered;
-        if self.bytes >= self.batch_bytes || self.rows >= MOST_ROWS {
+        if self.bytes >= self.batch_bytes || self.rows >= MAX_ROWS {
             self.flush()?;
         }
         Ok(())

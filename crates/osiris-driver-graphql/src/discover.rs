@@ -5,16 +5,16 @@ use std::time::Duration;
 use osiris_core::{Catalog, Error, ErrorKind, Resource, ResourceField, ResourceKind, Result, RetryPolicy};
 use serde_json::{Map, Value};
 
-use super::introspection::{Field, QUERY, Schema, Types};
-use super::{Connect, Target, request};
-use crate::config::GraphqlConnection;
+use crate::client::introspection::{QUERY, Schema, SchemaField, Types};
+use crate::client::{Connect, ConnectionTarget, request};
+use crate::config::ConnectionConfig;
 use crate::error::GraphqlErrors;
 use crate::types::normalised;
 
 /// Asks the server for its schema.
-pub(crate) async fn discover(connect: &Connect, connection: &GraphqlConnection) -> Result<Catalog> {
+pub(crate) async fn discover(connect: &Connect, connection: &ConnectionConfig) -> Result<Catalog> {
     let timeout = Duration::from_secs(connection.timeout);
-    let client = connect(&Target::of_connection(connection, RetryPolicy::times(3), timeout))?;
+    let client = connect(&ConnectionTarget::of_connection(connection, RetryPolicy::times(3), timeout))?;
     let request = request(&client, QUERY, Some("Discovery"), &Map::new(), "asking the server for its schema")?;
     let mut answer: Value = client.fetch_as(&request, |page| page.json()).await.map_err(refused)?;
     if let Some(errors) = GraphqlErrors::of(&answer) {
@@ -47,7 +47,7 @@ fn hidden() -> Error {
 }
 
 /// The rows that a field of the query type leads to. A plain value is no resource.
-fn resource(field: &Field, types: &Types<'_>) -> Option<Resource> {
+fn resource(field: &SchemaField, types: &Types<'_>) -> Option<Resource> {
     if !types.is_object(field.of.innermost()) {
         return None;
     }
@@ -61,7 +61,7 @@ fn resource(field: &Field, types: &Types<'_>) -> Option<Resource> {
     })
 }
 
-fn described(member: &Field, ordinal: u32, types: &Types<'_>) -> ResourceField {
+fn described(member: &SchemaField, ordinal: u32, types: &Types<'_>) -> ResourceField {
     let inner = member.of.innermost();
     let field_type = match () {
         () if member.of.is_list() => "list",

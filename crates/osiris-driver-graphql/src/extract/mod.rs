@@ -1,10 +1,9 @@
 //! `graphql.extractor`: one request for each page; while a page is decoded and stored, the next one is fetched.
 
 mod answer;
+mod api;
 mod columns;
-mod fetch;
 mod nested;
-mod pages;
 mod plan;
 mod store;
 
@@ -15,14 +14,13 @@ use osiris_core::{
     Catalog, Component, ComponentSpec, ConnectionUse, Discover, Doctor, ExecutionContext, Extract, Extracted, Health,
     Problem, Result, Role, Step, TableSink,
 };
-use tokio::sync::mpsc;
+use osiris_http::pages::read_ahead;
 
-use crate::client::{Connect, Target, connect, discover, doctor};
-use crate::config::{GraphqlConfig, GraphqlConnection};
-use plan::Plan;
-
-/// Pages on their way between the network and the store.
-const PAGES_IN_FLIGHT: usize = 1;
+use crate::client::{Connect, ConnectionTarget, connect};
+use crate::config::{ConnectionConfig, ExtractorConfig};
+use crate::{discover, doctor};
+use api::QueryPages;
+use plan::ExtractPlan;
 
 /// Reads the rows of a query.
 #[derive(Clone)]
@@ -56,11 +54,11 @@ impl Component for GraphqlExtractor {
         "Reads the rows of a GraphQL query, page by page",
     )
     .with_connection(ConnectionUse::Required);
-    type Connection = GraphqlConnection;
-    type Config = GraphqlConfig;
+    type Connection = ConnectionConfig;
+    type Config = ExtractorConfig;
 
-    fn validate(config: &GraphqlConfig) -> Vec<Problem> {
-        match Plan::new(config) {
+    fn validate(config: &ExtractorConfig) -> Vec<Problem> {
+        match ExtractPlan::new(config) {
             Ok(plan) => plan.warnings,
             Err(problems) => problems,
         }
@@ -70,30 +68,27 @@ impl Component for GraphqlExtractor {
 #[async_trait]
 impl Extract for GraphqlExtractor {
     async fn extract(&self, step: &Step<'_, Self>, out: &TableSink, ctx: &ExecutionContext) -> Result<Extracted> {
-        let mut plan = Plan::of_checked(step.config())?;
+        let mut plan = ExtractPlan::of_checked(step.config())?;
         if step.dry_run() {
             plan.keep_small();
         }
-        let target = Target::of_step(step.connection(), step.base_dir(), step.config());
-        let client = (self.connect)(&Target { shrinks: plan.shrinks(), ..target })?.for_step(ctx);
-        let (sender, receiver) = mpsc::channel(PAGES_IN_FLIGHT);
-        let fetching = fetch::pages(&plan, &client, sender, ctx);
-        let storing = store::pages(&plan, receiver, out, ctx);
-        let ((), extracted) = tokio::try_join!(fetching, storing)?;
-        Ok(extracted)
+        let target = ConnectionTarget::of_step(step.connection(), step.base_dir(), step.config());
+        let client = (self.connect)(&ConnectionTarget { shrinks: plan.shrinks(), ..target })?.for_step(ctx);
+        let mut pages = QueryPages::new(&plan, client, ctx);
+        read_ahead(&mut pages, |queue| store::pages(&plan, queue, out, ctx)).await
     }
 }
 
 #[async_trait]
 impl Discover for GraphqlExtractor {
-    async fn discover(&self, connection: &GraphqlConnection, _pattern: Option<&str>) -> Result<Catalog> {
+    async fn discover(&self, connection: &ConnectionConfig, _pattern: Option<&str>) -> Result<Catalog> {
         discover::discover(&self.connect, connection).await
     }
 }
 
 #[async_trait]
 impl Doctor for GraphqlExtractor {
-    async fn check(&self, connection: &GraphqlConnection, limit: Duration) -> Health {
+    async fn check(&self, connection: &ConnectionConfig, limit: Duration) -> Health {
         doctor::check(&self.connect, connection, limit).await
     }
 }

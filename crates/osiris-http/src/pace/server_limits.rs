@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::Usage;
-use crate::failure::LONGEST_TOLD;
+use super::usage::Usage;
+use crate::failure::MAX_RETRY_AFTER;
 
 /// From here on the pace drops.
 const NEARLY_USED: f64 = 0.8;
@@ -13,7 +13,7 @@ const LEFT_TO_OTHERS: f64 = 0.1;
 const USUAL_WINDOW: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
-pub(super) struct Told {
+pub(super) struct ServerLimit {
     name: String,
     reset: Instant,
     spread: Spread,
@@ -27,11 +27,11 @@ enum Spread {
     Shut,
 }
 
-impl Told {
+impl ServerLimit {
     pub(super) fn new(usage: &Usage, now: Instant) -> Self {
-        let mut told = Self { name: usage.name.clone(), reset: now, spread: Spread::Free, last: Some(now) };
-        told.update(usage, now);
-        told
+        let mut limit = Self { name: usage.name.clone(), reset: now, spread: Spread::Free, last: Some(now) };
+        limit.update(usage, now);
+        limit
     }
 
     pub(super) fn is_of(&self, usage: &Usage) -> bool {
@@ -39,7 +39,7 @@ impl Told {
     }
 
     pub(super) fn update(&mut self, usage: &Usage, now: Instant) {
-        let left = usage.reset.unwrap_or(USUAL_WINDOW).min(LONGEST_TOLD);
+        let left = usage.reset.unwrap_or(USUAL_WINDOW).min(MAX_RETRY_AFTER);
         self.reset = now + left;
         // Without the limit only its end can be seen.
         let (nearly, reserve) = match usage.limit {
