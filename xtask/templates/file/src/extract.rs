@@ -1,4 +1,4 @@
-//! `sample.extractor`: pages of rows into the store.
+//! `samplefile.extractor`: pages of rows into the store.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,15 +11,15 @@ use osiris_core::{
 use serde_json::Value;
 
 use crate::client::{self, Connect, Table, blocking};
-use crate::config::{ExtractorConfig, SampleConnection, check_table};
+use crate::config::{ConnectionConfig, ExtractorConfig, check_table};
 use crate::types;
 
-/// `sample.extractor`.
-pub struct SampleExtractor {
+/// `samplefile.extractor`.
+pub struct SampleFileExtractor {
     connect: Connect,
 }
 
-impl SampleExtractor {
+impl SampleFileExtractor {
     /// The extractor as users have it.
     pub fn new() -> Self {
         Self::with_client(client::connect())
@@ -42,17 +42,17 @@ impl SampleExtractor {
     }
 }
 
-impl Default for SampleExtractor {
+impl Default for SampleFileExtractor {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Component for SampleExtractor {
+impl Component for SampleFileExtractor {
     const SPEC: ComponentSpec =
-        ComponentSpec::new("sample.extractor", env!("CARGO_PKG_VERSION"), Role::Extract, "reads a table of sample")
+        ComponentSpec::new("samplefile.extractor", env!("CARGO_PKG_VERSION"), Role::Extract, "Reads a table")
             .with_connection(ConnectionUse::Required);
-    type Connection = SampleConnection;
+    type Connection = ConnectionConfig;
     type Config = ExtractorConfig;
 
     fn validate(config: &ExtractorConfig) -> Vec<Problem> {
@@ -61,7 +61,7 @@ impl Component for SampleExtractor {
 }
 
 #[async_trait]
-impl Extract for SampleExtractor {
+impl Extract for SampleFileExtractor {
     async fn extract(&self, step: &Step<'_, Self>, out: &TableSink, ctx: &ExecutionContext) -> Result<Extracted> {
         let Table { columns, rows } = self.open(step).await?;
         let limit = if step.dry_run() { DRY_RUN_ROWS } else { u64::MAX };
@@ -90,15 +90,15 @@ impl Extract for SampleExtractor {
 }
 
 #[async_trait]
-impl Discover for SampleExtractor {
-    async fn discover(&self, connection: &SampleConnection, _pattern: Option<&str>) -> Result<Catalog> {
+impl Discover for SampleFileExtractor {
+    async fn discover(&self, connection: &ConnectionConfig, _pattern: Option<&str>) -> Result<Catalog> {
         client::discover(&self.connect, connection).await
     }
 }
 
 #[async_trait]
-impl Doctor for SampleExtractor {
-    async fn check(&self, connection: &SampleConnection, _limit: Duration) -> Health {
+impl Doctor for SampleFileExtractor {
+    async fn check(&self, connection: &ConnectionConfig, _limit: Duration) -> Health {
         client::check(&self.connect, connection).await
     }
 }

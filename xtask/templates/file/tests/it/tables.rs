@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 /// A run over a directory with these tables.
 fn bench(tables: &[(&str, &str)]) -> Bench {
-    let bench = Bench::new(osiris_driver_sample::register).unwrap();
+    let bench = Bench::new(osiris_driver_samplefile::register).unwrap();
     for (name, text) in tables {
         bench.place().write(format!("{name}.txt"), text).unwrap();
     }
@@ -16,13 +16,13 @@ fn bench(tables: &[(&str, &str)]) -> Bench {
 }
 
 async fn extract(bench: &Bench, table: &str) -> Result<StepOutput, StepFailure> {
-    let step = bench.step("read", "sample.extractor", json!({"table": table}));
+    let step = bench.step("read", "samplefile.extractor", json!({"table": table}));
     step.connection(json!({"directory": bench.place().path()})).run().await
 }
 
 async fn write(bench: &Bench, select: &str, config: Value) -> Result<StepOutput, StepFailure> {
     let input = bench.table("rows", select).await.unwrap();
-    let step = bench.step("write", "sample.writer", config).input(&input);
+    let step = bench.step("write", "samplefile.writer", config).input(&input);
     step.connection(json!({"directory": bench.place().path()})).run().await
 }
 
@@ -86,17 +86,17 @@ fn a_mode_that_is_not_supported_and_a_path_are_refused_before_anything_is_opened
         let problems = bench.driver(component).unwrap().check_config(&config);
         problems[0].to_string()
     };
-    let mode = problem("sample.writer", json!({"table": "t", "mode": "upsert"}));
+    let mode = problem("samplefile.writer", json!({"table": "t", "mode": "upsert"}));
     assert_eq!(mode, "mode: `upsert` is not one of append, overwrite");
-    let path = problem("sample.extractor", json!({"table": "../t"}));
+    let path = problem("samplefile.extractor", json!({"table": "../t"}));
     assert_eq!(path, "table: a table is a file name, not a path (set `directory` in the connection)");
 }
 
 #[test]
 fn a_relative_directory_is_refused() {
     let bench = bench(&[]);
-    let connection = bench.connection("sample.writer", &json!({"directory": "tables"})).unwrap();
-    let problems = bench.driver("sample.writer").unwrap().check_connection(&connection);
+    let connection = bench.connection("samplefile.writer", &json!({"directory": "tables"})).unwrap();
+    let problems = bench.driver("samplefile.writer").unwrap().check_connection(&connection);
     assert_eq!(problems[0].to_string(), "directory: must be an absolute path");
 }
 
@@ -104,8 +104,8 @@ fn a_relative_directory_is_refused() {
 async fn only_files_are_tables() {
     let bench = bench(&[("orders", "id\tday\n"), ("nothing", "")]);
     bench.place().write("directory.txt/x", "").unwrap();
-    let connection = bench.connection("sample.extractor", &json!({"directory": bench.place().path()})).unwrap();
-    let catalog = bench.driver("sample.extractor").unwrap().discover(&connection, None).await.unwrap();
+    let connection = bench.connection("samplefile.extractor", &json!({"directory": bench.place().path()})).unwrap();
+    let catalog = bench.driver("samplefile.extractor").unwrap().discover(&connection, None).await.unwrap();
     let found: Vec<(&str, usize)> =
         catalog.resources.iter().map(|resource| (resource.name.as_str(), resource.fields.len())).collect();
     assert_eq!(found, [("nothing", 0), ("orders", 2)]);

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use osiris_core::{Catalog, Error, Health, Resource, ResourceField, ResourceKind, Result};
 
-use crate::SampleConnection;
+use crate::ConnectionConfig;
 use crate::directory::Directory;
 
 /// A row: a text for each column, `None` for NULL.
@@ -61,7 +61,7 @@ pub trait Draft: Send {
 }
 
 /// Makes a client. It blocks.
-pub type Connect = Arc<dyn Fn(&SampleConnection) -> Result<Box<dyn Client>> + Send + Sync>;
+pub type Connect = Arc<dyn Fn(&ConnectionConfig) -> Result<Box<dyn Client>> + Send + Sync>;
 
 /// The client of users.
 pub(crate) fn connect() -> Connect {
@@ -69,7 +69,7 @@ pub(crate) fn connect() -> Connect {
 }
 
 /// The tables with their columns.
-pub(crate) async fn discover(connect: &Connect, connection: &SampleConnection) -> Result<Catalog> {
+pub(crate) async fn discover(connect: &Connect, connection: &ConnectionConfig) -> Result<Catalog> {
     let (connect, connection) = (Arc::clone(connect), connection.clone());
     blocking(move || {
         let client = connect(&connection)?;
@@ -99,7 +99,7 @@ fn resource(columns: Vec<String>, name: String) -> Resource {
 }
 
 /// Whether the tables can be listed.
-pub(crate) async fn check(connect: &Connect, connection: &SampleConnection) -> Health {
+pub(crate) async fn check(connect: &Connect, connection: &ConnectionConfig) -> Health {
     let started = Instant::now();
     let (connect, connection) = (Arc::clone(connect), connection.clone());
     match blocking(move || connect(&connection)?.tables()).await {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 /// Where the tables are.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct SampleConnection {
+pub struct ConnectionConfig {
     /// The directory that holds the tables, one text file each: an absolute path.
     #[serde(deserialize_with = "absolute_path")]
     #[schemars(extend("x-override" = "address"))]

@@ -1,7 +1,7 @@
 //! The types of the other side against those of the store, both ways. A mapping is exact, or the column or row is
 //! refused.
 //!
-//! | sample | store |
+//! | text file | store |
 //! | --- | --- |
 //! | text, read | VARCHAR |
 //! | text, written | VARCHAR, JSON and others that a scan returns as text; numbers with all their digits; BOOLEAN: `true`, `false` |

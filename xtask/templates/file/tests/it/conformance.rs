@@ -5,7 +5,7 @@ use std::io::{BufWriter, Write as _};
 use std::sync::Arc;
 
 use osiris_core::{Error, ErrorKind, Registry, Result};
-use osiris_driver_sample::{Connect, SampleExtractor, SampleWriter};
+use osiris_driver_samplefile::{Connect, SampleFileExtractor, SampleFileWriter};
 use osiris_testkit::{
     Destination, Fault, InvalidConfig, Job, Mode, Paging, Place, Row, Rows, Sample, Subject, async_trait,
 };
@@ -50,15 +50,15 @@ fn cell_of(text: &str) -> String {
 #[async_trait]
 impl Subject for Source {
     fn component(&self) -> &'static str {
-        "sample.extractor"
+        "samplefile.extractor"
     }
 
     fn register(&self, registry: &mut Registry) -> Result<()> {
-        osiris_driver_sample::register(registry)
+        osiris_driver_samplefile::register(registry)
     }
 
     fn register_with_failing_client(&self, registry: &mut Registry) -> Option<Result<()>> {
-        Some(registry.extractor(SampleExtractor::with_client(failing_client())).add())
+        Some(registry.extractor(SampleFileExtractor::with_client(failing_client())).add())
     }
 
     async fn prepare(&self, place: &Place, rows: u64) -> Result<Job> {
@@ -115,15 +115,15 @@ struct Target;
 #[async_trait]
 impl Subject for Target {
     fn component(&self) -> &'static str {
-        "sample.writer"
+        "samplefile.writer"
     }
 
     fn register(&self, registry: &mut Registry) -> Result<()> {
-        osiris_driver_sample::register(registry)
+        osiris_driver_samplefile::register(registry)
     }
 
     fn register_with_failing_client(&self, registry: &mut Registry) -> Option<Result<()>> {
-        Some(registry.writer(SampleWriter::with_client(failing_client())).add())
+        Some(registry.writer(SampleFileWriter::with_client(failing_client())).add())
     }
 
     async fn prepare(&self, place: &Place, _: u64) -> Result<Job> {

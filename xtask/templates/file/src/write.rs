@@ -1,4 +1,4 @@
-//! `sample.writer`: the rows of a table into the destination, all or nothing.
+//! `samplefile.writer`: the rows of a table into the destination, all or nothing.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,15 +11,15 @@ use osiris_core::{
 };
 
 use crate::client::{self, Client, Connect, blocking};
-use crate::config::{SampleConnection, WriteMode, WriterConfig, check_table};
+use crate::config::{ConnectionConfig, WriteMode, WriterConfig, check_table};
 use crate::types;
 
-/// `sample.writer`.
-pub struct SampleWriter {
+/// `samplefile.writer`.
+pub struct SampleFileWriter {
     connect: Connect,
 }
 
-impl SampleWriter {
+impl SampleFileWriter {
     /// The writer as users have it.
     pub fn new() -> Self {
         Self::with_client(client::connect())
@@ -44,17 +44,17 @@ impl SampleWriter {
     }
 }
 
-impl Default for SampleWriter {
+impl Default for SampleFileWriter {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Component for SampleWriter {
+impl Component for SampleFileWriter {
     const SPEC: ComponentSpec =
-        ComponentSpec::new("sample.writer", env!("CARGO_PKG_VERSION"), Role::Write, "writes a table of sample")
+        ComponentSpec::new("samplefile.writer", env!("CARGO_PKG_VERSION"), Role::Write, "Writes a table")
             .with_connection(ConnectionUse::Required);
-    type Connection = SampleConnection;
+    type Connection = ConnectionConfig;
     type Config = WriterConfig;
 
     fn validate(config: &WriterConfig) -> Vec<Problem> {
@@ -63,8 +63,8 @@ impl Component for SampleWriter {
 }
 
 #[async_trait]
-impl Write for SampleWriter {
-    fn destination(&self, config: &WriterConfig, connection: &SampleConnection, _: &Path) -> DestinationId {
+impl Write for SampleFileWriter {
+    fn destination(&self, config: &WriterConfig, connection: &ConnectionConfig, _: &Path) -> DestinationId {
         let directory = connection.directory.canonicalize();
         let directory = directory.as_deref().unwrap_or(&connection.directory);
         DestinationId::file(directory.join(format!("{}.txt", config.table)))
@@ -142,15 +142,15 @@ fn in_order(present: Vec<String>, written: &[String]) -> Result<Vec<String>> {
 }
 
 #[async_trait]
-impl Discover for SampleWriter {
-    async fn discover(&self, connection: &SampleConnection, _pattern: Option<&str>) -> Result<Catalog> {
+impl Discover for SampleFileWriter {
+    async fn discover(&self, connection: &ConnectionConfig, _pattern: Option<&str>) -> Result<Catalog> {
         client::discover(&self.connect, connection).await
     }
 }
 
 #[async_trait]
-impl Doctor for SampleWriter {
-    async fn check(&self, connection: &SampleConnection, _limit: Duration) -> Health {
+impl Doctor for SampleFileWriter {
+    async fn check(&self, connection: &ConnectionConfig, _limit: Duration) -> Health {
         client::check(&self.connect, connection).await
     }
 }

@@ -9,9 +9,9 @@ mod types;
 mod write;
 
 pub use client::{Client, Connect, Draft, Row, Rows, Table};
-pub use config::{ExtractorConfig, SampleConnection, WriteMode, WriterConfig};
-pub use extract::SampleExtractor;
-pub use write::SampleWriter;
+pub use config::{ConnectionConfig, ExtractorConfig, WriteMode, WriterConfig};
+pub use extract::SampleFileExtractor;
+pub use write::SampleFileWriter;
 
 use osiris_core::{Registry, Result};
 
@@ -20,6 +20,6 @@ use osiris_core::{Registry, Result};
 /// # Errors
 /// When one of them is there already.
 pub fn register(registry: &mut Registry) -> Result<()> {
-    registry.extractor(SampleExtractor::new()).with_discovery().with_doctor().add()?;
-    registry.writer(SampleWriter::new()).with_discovery().with_doctor().add()
+    registry.extractor(SampleFileExtractor::new()).with_discovery().with_doctor().add()?;
+    registry.writer(SampleFileWriter::new()).with_discovery().with_doctor().add()
 }
