@@ -59,6 +59,6 @@ fn a_project_key_is_refused_before_anything_runs() {
     let mut command = project.command(&["run", "pipeline.yaml"]);
     command.env("POSTHOG_API_KEY", "phc_abcdefghi").env("POSTHOG_PROJECT", "42").env("POSTHOG_URL", posthog.url());
     let ended = Running::start(&mut command).ended().with_code(2);
-    assert!(ended.stderr.contains("this is a project key"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("project keys (`phc_...`)"), "{}", ended.stderr);
     assert!(!ended.stderr.contains("phc_abcdefghi") && posthog.queries() == 0, "{}", ended.stderr);
 }

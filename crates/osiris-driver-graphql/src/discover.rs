@@ -24,9 +24,9 @@ pub(crate) async fn discover(connect: &Connect, connection: &ConnectionConfig) -
         return Err(hidden());
     }
     let schema: Schema = serde_json::from_value(answer["data"]["__schema"].take()).map_err(|error| {
-        Error::validation("what the server tells of its schema cannot be read")
+        Error::validation("failed to parse the schema of the server")
             .with_source(error)
-            .with_hint("check `endpoint`; a server that hides its schema cannot be discovered")
+            .with_hint("check `endpoint` of the connection")
     })?;
     let types = schema.types();
     let resources = schema.query_fields(&types).iter().filter_map(|field| resource(field, &types)).collect();
@@ -42,8 +42,8 @@ fn refused(error: Error) -> Error {
 }
 
 fn hidden() -> Error {
-    Error::permission("the server does not tell its schema")
-        .with_hint("introspection is switched off there: read its documentation, or ask for it to be switched on")
+    Error::permission("the server does not allow introspection")
+        .with_hint("read the documentation of the API, or have introspection enabled")
 }
 
 /// The rows that a field of the query type leads to. A plain value is no resource.

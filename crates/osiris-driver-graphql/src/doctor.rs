@@ -9,7 +9,7 @@ use crate::client::{Connect, ConnectionTarget, request};
 use crate::config::ConnectionConfig;
 use crate::error::GraphqlErrors;
 
-/// The smallest query that there is: every server has a type of queries, and tells its name.
+/// The smallest query that there is: every server has a type of queries, and its name can be asked.
 const QUERY: &str = "{ __typename }";
 
 /// What is left of the limit for saying what happened.
@@ -51,7 +51,7 @@ async fn ask(connect: &Connect, connection: &ConnectionConfig, wait: Duration) -
     }
     match answer["data"]["__typename"].as_str() {
         Some(name) => Ok(name.to_owned()),
-        None => Err(Error::validation("the answer is JSON, but not that of a GraphQL server")
+        None => Err(Error::validation("the response is not a GraphQL response")
             .with_hint("check `endpoint`: its path is often `/graphql`")),
     }
 }

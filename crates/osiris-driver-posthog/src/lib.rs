@@ -10,7 +10,7 @@ mod query;
 mod types;
 
 pub use client::Connect;
-pub use config::{DataType, ExtractorConfig, Flatten, Moment, PosthogConnection, ProjectId, Region};
+pub use config::{ConnectionConfig, DataType, ExtractorConfig, Flatten, ProjectId, Region, Timestamp};
 pub use extract::{Now, PosthogExtractor};
 
 use osiris_core::{Registry, Result};

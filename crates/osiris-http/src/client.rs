@@ -54,9 +54,9 @@ impl HttpClient {
             None => http.no_proxy(),
             Some(url) => http.proxy(proxy(&settings, url)?),
         };
-        let http = http.build().map_err(|error| {
-            Error::validation("the HTTP client could not be set up").with_source(error.without_url())
-        })?;
+        let http = http
+            .build()
+            .map_err(|error| Error::validation("failed to set up the HTTP client").with_source(error.without_url()))?;
         let pace = Pace::shared(settings.identity(), &settings.rate_limit);
         Ok(Self {
             http,
@@ -119,7 +119,9 @@ impl HttpClient {
             let base = self.settings.base.as_str().split(['?', '#']).next().unwrap_or_default();
             Url::parse(&format!("{}/{}", base.trim_end_matches('/'), path.trim_start_matches('/')))
         };
-        joined.map_err(|error| Error::validation("the path of a request makes no URL").with_source(error))
+        joined.map_err(|error| {
+            Error::validation("invalid URL: the path of the request does not fit the base URL").with_source(error)
+        })
     }
 
     /// The base URL as it was given.
@@ -245,7 +247,7 @@ impl HttpClient {
         let admitted =
             self.cancellable(request, self.pace.admit(request.cost, longest)).await.map_err(Failed::not_processed)?;
         let permit = admitted.map_err(|wait| {
-            let message = format!("{}: the rate limit is used up for another {} s", request.what, wait.as_secs());
+            let message = format!("{}: the rate limit resets in {} s", request.what, wait.as_secs());
             let hint = "try later, or lower the number of parallel steps";
             Failed::not_processed(Error::network(message).with_hint(hint).with_retry_after(wait))
         })?;
@@ -343,11 +345,11 @@ async fn within<T>(
     tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
         let (what, millis) = (&request.what, limit.as_millis());
         let error = if answered.load(Relaxed) {
-            Error::timeout(format!("{what}: no complete answer within {millis} ms"))
-                .with_hint("ask for less at once, or raise `timeout`")
+            Error::timeout(format!("{what}: no complete response within {millis} ms"))
+                .with_hint("request fewer rows at once, or raise `timeout`")
         } else {
-            Error::timeout(format!("{what}: no answer at all within {millis} ms"))
-                .with_hint("check the server and the network between; raise `timeout` if the server is only slow")
+            Error::timeout(format!("{what}: no response within {millis} ms"))
+                .with_hint("check the server and the network; raise `timeout` if the server is slow")
                 .with_connection_failed()
         };
         Err(Failed::maybe_processed(error))
@@ -356,7 +358,7 @@ async fn within<T>(
 
 fn proxy(settings: &HttpSettings, url: &Url) -> Result<reqwest::Proxy> {
     let proxy = reqwest::Proxy::all(url.clone())
-        .map_err(|error| Error::validation("the proxy's address cannot be used").with_source(error.without_url()))?;
+        .map_err(|error| Error::validation("invalid proxy address").with_source(error.without_url()))?;
     let proxy = match &settings.proxy.credentials {
         Some((user, password)) => proxy.basic_auth(user, password.expose()),
         None => proxy,

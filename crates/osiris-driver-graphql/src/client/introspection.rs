@@ -1,4 +1,4 @@
-//! What a server tells of its own schema (GraphQL specification, section 4), as far as discovery needs it.
+//! What a server says of its own schema (GraphQL specification, section 4), as far as discovery needs it.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ struct Named {
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Type {
-    kind: Kind,
+    kind: TypeKind,
     name: String,
     fields: Option<Vec<SchemaField>>,
 }
@@ -36,7 +36,7 @@ pub(crate) struct SchemaField {
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct TypeRef {
-    kind: Kind,
+    kind: TypeKind,
     name: Option<String>,
     #[serde(rename = "ofType")]
     inner: Option<Box<TypeRef>>,
@@ -44,7 +44,7 @@ pub(crate) struct TypeRef {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-enum Kind {
+enum TypeKind {
     Scalar,
     Object,
     Interface,
@@ -62,20 +62,20 @@ impl TypeRef {
     pub(crate) fn written(&self) -> String {
         let inner = || self.inner.as_ref().map_or_else(|| "?".to_owned(), |inner| inner.written());
         match self.kind {
-            Kind::NonNull => format!("{}!", inner()),
-            Kind::List => format!("[{}]", inner()),
+            TypeKind::NonNull => format!("{}!", inner()),
+            TypeKind::List => format!("[{}]", inner()),
             _ => self.name.clone().unwrap_or_else(|| "?".to_owned()),
         }
     }
 
     /// Whether it can be null.
     pub(crate) fn is_nullable(&self) -> bool {
-        self.kind != Kind::NonNull
+        self.kind != TypeKind::NonNull
     }
 
     /// Whether there is a list in it.
     pub(crate) fn is_list(&self) -> bool {
-        self.kind == Kind::List || self.inner.as_ref().is_some_and(|inner| inner.is_list())
+        self.kind == TypeKind::List || self.inner.as_ref().is_some_and(|inner| inner.is_list())
     }
 
     /// The name of the type inside of all wrappers.
@@ -111,13 +111,13 @@ impl<'a> Types<'a> {
 
     /// Whether values of the type have members.
     pub(crate) fn is_object(&self, name: &str) -> bool {
-        let composite = |one: &&Type| matches!(one.kind, Kind::Object | Kind::Interface | Kind::Union);
+        let composite = |one: &&Type| matches!(one.kind, TypeKind::Object | TypeKind::Interface | TypeKind::Union);
         self.0.get(name).is_some_and(composite)
     }
 
     /// Whether it is one of a few words.
     pub(crate) fn is_enum(&self, name: &str) -> bool {
-        self.0.get(name).is_some_and(|one| one.kind == Kind::Enum)
+        self.0.get(name).is_some_and(|one| one.kind == TypeKind::Enum)
     }
 
     /// The members of the rows that a field leads to: those of its type, or, where that is a connection, of what it connects to.

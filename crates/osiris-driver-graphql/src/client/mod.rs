@@ -48,7 +48,7 @@ impl<'a> ConnectionTarget<'a> {
 /// Opens a client.
 pub type Connect = Arc<dyn Fn(&ConnectionTarget<'_>) -> Result<HttpClient> + Send + Sync>;
 
-/// The way to a client that the extractor takes by itself.
+/// The clients of users.
 pub fn connect() -> Connect {
     Arc::new(|target| HttpClient::new(settings(target)?))
 }

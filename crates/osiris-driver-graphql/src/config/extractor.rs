@@ -45,7 +45,7 @@ pub struct ExtractorConfig {
     #[serde(default)]
     pub nested_pages: NestedPages,
 
-    /// Whether there is more than one page, beside the other fields `pagination_*`. Default: true when one of them is given.
+    /// Whether there is more than one page, with the other fields `pagination_*`. Default: true when one of them is given.
     /// Better: `pagination`.
     #[serde(default)]
     pub pagination_enabled: Option<bool>,

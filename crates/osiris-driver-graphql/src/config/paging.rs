@@ -46,11 +46,11 @@ pub(crate) fn paging(config: &ExtractorConfig) -> Result<Option<Paging>, Vec<Pro
     let given = match (&config.pagination, flat) {
         (Some(_), Some(_)) => {
             let problem =
-                Problem::error("/pagination", "the pagination is given twice: here and in fields `pagination_*`");
+                Problem::error("/pagination", "`pagination` conflicts with the fields `pagination_*`: set one of them");
             return Err(vec![problem.with_hint("keep `pagination`")]);
         }
         (Some(_), None) if enabled == Some(false) => {
-            let problem = Problem::error("/pagination_enabled", "is false, and there is a `pagination`");
+            let problem = Problem::error("/pagination_enabled", "conflicts with `pagination`: set one of them");
             return Err(vec![problem.with_hint("remove one of them")]);
         }
         (Some(nested), None) => (nested.clone(), false),
@@ -104,7 +104,7 @@ fn complete(given: Pagination, flat: bool) -> Result<Paging, Vec<Problem>> {
     };
     let mut problems = Vec::new();
     if paging.size.is_none() && given.page_size.is_some() {
-        let problem = Problem::error(paging.pointer("page_size"), "there is no variable that would take the page size");
+        let problem = Problem::error(paging.pointer("page_size"), "`page_size` needs `page_size_variable`");
         problems.push(problem.with_hint("name the query's variable: `page_size_variable: first`"));
     }
     if paging.size.as_ref().is_some_and(|size| size.variable == paging.variable) {

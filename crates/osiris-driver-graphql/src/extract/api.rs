@@ -24,7 +24,7 @@ impl<'a> QueryPages<'a> {
     pub(super) fn new(plan: &'a ExtractPlan, client: HttpClient, ctx: &'a ExecutionContext) -> Self {
         let max_pages = plan.paging.as_ref().and_then(|paging| paging.max_pages);
         let pager = Pager::new(QueryApi { plan, client }, position(plan), ctx);
-        Self(pager.with_max_pages(max_pages).with_sample(plan.most_rows.is_some()))
+        Self(pager.with_max_pages(max_pages).with_sample(plan.max_rows.is_some()))
     }
 }
 

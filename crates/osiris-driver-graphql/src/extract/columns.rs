@@ -46,7 +46,7 @@ impl<'a> Columns<'a> {
         if kept.is_empty() || kept.len() == batch.num_columns() {
             return Ok(batch);
         }
-        batch.project(&kept).map_err(|error| Error::unknown("columns could not be left out").with_source(error))
+        batch.project(&kept).map_err(|error| Error::unknown("failed to remove columns").with_source(error))
     }
 
     /// Adds the columns that the query selects and no row had. Where a list came in place of an object its members are no columns.

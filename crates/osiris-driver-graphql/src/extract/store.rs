@@ -21,7 +21,7 @@ const PARTIAL_ERRORS: &str = "partial_errors";
 const ITEMS_NULL: &str = "items_null";
 
 /// Rows are handed over at least this often, so that one sees how far a slow source has come.
-const LONGEST_SILENCE: Duration = Duration::from_secs(1);
+const MAX_SILENCE: Duration = Duration::from_secs(1);
 
 /// Stores pages until there are no more.
 pub(super) async fn pages(
@@ -41,7 +41,7 @@ pub(super) async fn pages(
                 step = ctx.step_id(),
                 count = came.count(),
                 first = came.first(),
-                "the server sent errors with its data"
+                "the response has errors besides its data"
             );
         }
         plan.nested.look_around(answer.found.envelope());
@@ -52,7 +52,7 @@ pub(super) async fn pages(
             columns.send(batch).await?;
             sent = Instant::now();
         }
-        if sent.elapsed() >= LONGEST_SILENCE
+        if sent.elapsed() >= MAX_SILENCE
             && let Some(batch) = decoder.take_batch()?
         {
             columns.send(batch).await?;
@@ -74,11 +74,11 @@ pub(super) async fn pages(
 /// Which rows of a page are kept: those that are there, up to as many as are wanted. Runs on the decoder's thread.
 fn keep(
     plan: &ExtractPlan,
-    taken: u64,
+    stored: u64,
     nulls: &Arc<AtomicU64>,
 ) -> impl FnMut(usize, &osiris_http::Row<'_>) -> bool + Send + 'static {
     let (nested, nulls) = (plan.nested.clone(), Arc::clone(nulls));
-    let mut room = plan.most_rows.map_or(u64::MAX, |most| most.saturating_sub(taken));
+    let mut room = plan.max_rows.map_or(u64::MAX, |max| max.saturating_sub(stored));
     move |_, row| {
         if row.as_str() == "null" {
             nulls.fetch_add(1, Relaxed);

@@ -1,5 +1,5 @@
 //! Where the rows of an answer are. Plain paths are followed in the one scan that reads the answer; JSONPath with filters,
-//! slices or searches (RFC 9535) takes a tree of the answer to find the places, and then the text at these places, so that
+//! slices or searches (RFC 9535) uses a parsed tree of the response to find the rows, and then their text, so that
 //! numbers stay what they are.
 
 use std::collections::BTreeMap;
@@ -16,11 +16,11 @@ use super::names::leading_names;
 #[derive(Debug, Clone)]
 pub(crate) struct DataPath {
     text: String,
-    kind: Kind,
+    kind: PathKind,
 }
 
 #[derive(Debug, Clone)]
-enum Kind {
+enum PathKind {
     /// Names, indexes and `[*]`.
     Plain(RowPath),
     /// Anything else that RFC 9535 allows.
@@ -44,7 +44,7 @@ impl DataPath {
     pub(crate) fn parse(text: &str) -> Result<Self, Problem> {
         let text = text.trim();
         let kind = match text.parse::<RowPath>() {
-            Ok(path) => Kind::Plain(path),
+            Ok(path) => PathKind::Plain(path),
             Err(plain) => {
                 let full = if text.starts_with('$') { text.to_owned() } else { format!("$.{text}") };
                 let path = JsonPath::parse(&full).map_err(|error| {
@@ -53,7 +53,7 @@ impl DataPath {
                         .with_hint(plain.hint().unwrap_or("write names with dots, or a JSONPath").to_owned())
                 })?;
                 let names_rows = full.ends_with("[*]") || full.ends_with(".*");
-                Kind::Search { path: Box::new(path), names_rows }
+                PathKind::Search { path: Box::new(path), names_rows }
             }
         };
         Ok(Self { text: text.to_owned(), kind })
@@ -71,7 +71,7 @@ impl DataPath {
 
     /// Whether each item of a list gives one row: what counting rows as an offset needs.
     pub(crate) fn counts_items(&self) -> bool {
-        matches!(self.kind, Kind::Plain(_)) && self.text.matches('*').count() <= 1
+        matches!(self.kind, PathKind::Plain(_)) && self.text.matches('*').count() <= 1
     }
 
     /// Finds the rows of an answer.
@@ -80,26 +80,26 @@ impl DataPath {
     /// What is not JSON; a network error for an answer that breaks off.
     pub(crate) fn find(&self, page: &Page) -> Result<Found> {
         let (path, names_rows) = match &self.kind {
-            Kind::Plain(path) => {
+            PathKind::Plain(path) => {
                 let document = page.document(path)?;
                 return Ok(Found { document, envelope: None, whole: self.names().1 });
             }
-            Kind::Search { path, names_rows } => (path, *names_rows),
+            PathKind::Search { path, names_rows } => (path, *names_rows),
         };
         search(path, names_rows, page.json()?, page.body())
     }
 }
 
-/// The rows at the places that `path` leads to, in its order.
+/// The rows that `path` leads to, in its order.
 fn search(path: &JsonPath, names_rows: bool, answer: Value, body: &Bytes) -> Result<Found> {
-    let (mut places, mut order) = (Place::default(), Vec::new());
+    let (mut tree, mut order) = (PathTree::default(), Vec::new());
     for node in path.query_located(&answer).iter() {
         let steps: Vec<Step> = node.location().iter().map(Step::from).collect();
-        places.insert(&steps);
+        tree.insert(&steps);
         order.push(steps);
     }
     let mut texts = BTreeMap::new();
-    places.read(body, &mut Vec::new(), &mut texts)?;
+    tree.read(body, &mut Vec::new(), &mut texts)?;
     let document = document(order.iter().filter_map(|steps| texts.get(steps)), names_rows)?;
     Ok(Found { document, envelope: Some(answer), whole: false })
 }
@@ -120,7 +120,7 @@ impl Found {
         self.envelope.as_ref().unwrap_or_else(|| self.document.envelope())
     }
 
-    /// The value at `names`, be it beside the rows or inside of the one row that there is.
+    /// The value at `names`, next to the rows or inside of the one row that there is.
     pub(crate) fn value(&self, names: &[String], rows_at: &[String]) -> Option<Value> {
         if let (true, 1, Some(inside)) = (self.whole, self.document.row_count(), names.strip_prefix(rows_at)) {
             let mut cell = self.document.row(0)?;
@@ -133,7 +133,7 @@ impl Found {
     }
 }
 
-/// One step of a place in a document.
+/// One step of a path in a document.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
     Name(String),
@@ -149,14 +149,14 @@ impl From<&PathElement<'_>> for Step {
     }
 }
 
-/// The places to read, as a tree: each level of the document is read once.
+/// The paths to read, as a tree: each level of the document is read once.
 #[derive(Debug, Default)]
-struct Place {
+struct PathTree {
     wanted: bool,
-    below: BTreeMap<Step, Place>,
+    below: BTreeMap<Step, PathTree>,
 }
 
-impl Place {
+impl PathTree {
     fn insert(&mut self, steps: &[Step]) {
         match steps.split_first() {
             None => self.wanted = true,
@@ -164,32 +164,32 @@ impl Place {
         }
     }
 
-    /// Collects the text of every wanted place below `text`.
-    fn read(&self, text: &Bytes, way: &mut Vec<Step>, texts: &mut BTreeMap<Vec<Step>, Bytes>) -> Result<()> {
+    /// Collects the text of every wanted path below `text`.
+    fn read(&self, text: &Bytes, steps: &mut Vec<Step>, texts: &mut BTreeMap<Vec<Step>, Bytes>) -> Result<()> {
         if self.wanted {
-            texts.insert(way.clone(), text.clone());
+            texts.insert(steps.clone(), text.clone());
         }
         if self.below.is_empty() {
             return Ok(());
         }
         let document = Document::parse(text.clone(), &RowPath::root())?;
         let is_list = text.trim_ascii_start().first() == Some(&b'[');
-        for (step, place) in &self.below {
+        for (step, tree) in &self.below {
             let inside = match step {
                 Step::Index(index) if is_list => document.row(*index).map(|row| row.as_str()),
                 Step::Name(name) if !is_list => document.row(0).and_then(|row| row.get(name)).map(|cell| cell.raw()),
                 _ => None,
             };
-            let inside = inside.ok_or_else(|| Error::unknown("a place in the server's answer was not found again"))?;
-            way.push(step.clone());
-            place.read(&text.slice_ref(inside.as_bytes()), way, texts)?;
-            way.pop();
+            let inside = inside.ok_or_else(|| Error::unknown("a path in the response was not found again"))?;
+            steps.push(step.clone());
+            tree.read(&text.slice_ref(inside.as_bytes()), steps, texts)?;
+            steps.pop();
         }
         Ok(())
     }
 }
 
-/// The rows of all places as one document. A list is its items, unless the path names the items.
+/// The rows of all paths as one document. A list is its items, unless the path names the items.
 fn document<'a>(texts: impl Iterator<Item = &'a Bytes>, names_rows: bool) -> Result<Document> {
     let mut all = b"[".to_vec();
     for text in texts {
@@ -214,7 +214,7 @@ mod tests {
 
     fn rows(body: &str, path: &str) -> Vec<String> {
         let path = DataPath::parse(path).unwrap();
-        let Kind::Search { path, names_rows } = path.kind else { panic!("not a search") };
+        let PathKind::Search { path, names_rows } = path.kind else { panic!("not a search") };
         let answer = serde_json::from_str(body).unwrap();
         let found = search(&path, names_rows, answer, &Bytes::copy_from_slice(body.as_bytes())).unwrap();
         found.document().rows().map(|row| row.as_str().to_owned()).collect()

@@ -1,5 +1,5 @@
 //! The query, read before anything is sent: its syntax, the operation that will run, the variables it declares, what it selects.
-//! What only the server's schema can tell is left to the server.
+//! What only the server's schema knows is left to the server.
 
 mod data_path;
 mod names;
@@ -20,7 +20,7 @@ use osiris_core::problem::nearest;
 use node::{Fragments, problem_at, start};
 
 /// How many errors of the syntax are shown: the first one is often the reason of the others.
-const MOST_ERRORS: usize = 3;
+const MAX_ERRORS: usize = 3;
 
 /// An operation that may run.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl Query {
     /// Reads `text` and finds the operation called `name`, or the only one.
     ///
     /// # Errors
-    /// Everything that is wrong with it, with places in the text.
+    /// Everything that is wrong with it, with positions in the text.
     pub(crate) fn parse(text: &str, name: Option<&str>) -> Result<Self, Vec<Problem>> {
         let tree = Parser::new(text).recursion_limit(200).parse();
         syntax(text, &tree)?;
@@ -67,7 +67,7 @@ fn syntax(text: &str, tree: &SyntaxTree<Document>) -> Result<(), Vec<Problem>> {
     let mut problems: Vec<Problem> =
         tree.errors().map(|error| problem_at(text, error.index(), in_words(error.message()))).collect();
     problems.dedup();
-    problems.truncate(MOST_ERRORS);
+    problems.truncate(MAX_ERRORS);
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
@@ -95,7 +95,7 @@ fn fragments(document: &Document) -> Fragments {
     fragments.collect()
 }
 
-/// The operation to run. Nothing but queries may stand beside it.
+/// The operation to run. Only queries are allowed next to it.
 fn operation(text: &str, document: &Document, wanted: Option<&str>) -> Result<OperationDefinition, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut operations = Vec::new();
@@ -106,7 +106,7 @@ fn operation(text: &str, document: &Document, wanted: Option<&str>) -> Result<Op
                 operations.push(operation);
             }
             Definition::FragmentDefinition(_) => {}
-            other => problems.push(problem_at(text, start(&other), "a definition of types is no query")),
+            other => problems.push(problem_at(text, start(&other), "expected a query, found a type definition")),
         }
     }
     if !problems.is_empty() {
@@ -125,7 +125,7 @@ fn refusal(text: &str, operation: &OperationDefinition) -> Option<Problem> {
     } else {
         return None;
     };
-    let problem = problem_at(text, start(operation), format!("a {word} is refused: an extractor only reads"));
+    let problem = problem_at(text, start(operation), format!("a {word} is not allowed: an extractor only reads"));
     Some(problem.with_hint("write a `query`"))
 }
 
@@ -137,9 +137,9 @@ fn choose(mut operations: Vec<OperationDefinition>, wanted: Option<&str>) -> Res
     let Some(wanted) = wanted else {
         return match operations.len() {
             1 => Ok(operations.remove(0)),
-            0 => Err(Problem::error("/query", "there is no operation in it").with_hint("write `query { ... }`")),
-            _ => Err(Problem::error("/operation_name", "is missing: the query has several operations")
-                .with_hint(format!("name one of: {}", names.join(", ")))),
+            0 => Err(Problem::error("/query", "the query has no operation").with_hint("write `query { ... }`")),
+            _ => Err(Problem::error("/operation_name", "missing: the query has several operations")
+                .with_hint(format!("expected one of: {}", names.join(", ")))),
         };
     };
     match names.iter().position(|name| name == wanted) {

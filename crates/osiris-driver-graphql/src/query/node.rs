@@ -1,4 +1,4 @@
-//! Nodes of a parsed query: where they begin, and problems that name the place.
+//! Nodes of a parsed query: where they begin, and problems that name the position.
 
 use std::collections::BTreeMap;
 

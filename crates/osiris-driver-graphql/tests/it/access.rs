@@ -134,7 +134,7 @@ async fn a_redirect_to_another_host_gets_neither_credentials_nor_query() {
       url: http://host/
       status: 307
       page: 1
-    hint: if that is right, give the new address in the connection
+    hint: if that is intended, set the new address in the connection
     ");
     assert!(other.requests().is_empty());
 }

@@ -11,9 +11,9 @@ use serde::{Deserialize, Deserializer};
 /// A point in time with microseconds. Written as RFC 3339 (`2024-01-31T12:00:00.5Z`, `2024-01-31T13:00:00+01:00`); without a zone it
 /// is UTC, and a date alone is its midnight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Moment(i64);
+pub struct Timestamp(i64);
 
-impl Moment {
+impl Timestamp {
     /// So many microseconds after the beginning of 1970, UTC.
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
@@ -27,8 +27,8 @@ impl Moment {
     /// Reads a text; nothing when it is no point in time.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
-        if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
-            return Some(Self(moment.timestamp_micros()));
+        if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+            return Some(Self(time.timestamp_micros()));
         }
         let naive = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"]
             .iter()
@@ -47,35 +47,35 @@ impl Moment {
     }
 }
 
-impl From<DateTime<Utc>> for Moment {
-    fn from(moment: DateTime<Utc>) -> Self {
-        Self(moment.timestamp_micros())
+impl From<DateTime<Utc>> for Timestamp {
+    fn from(time: DateTime<Utc>) -> Self {
+        Self(time.timestamp_micros())
     }
 }
 
-impl fmt::Display for Moment {
+impl fmt::Display for Timestamp {
     /// RFC 3339 with microseconds.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.date_time().to_rfc3339_opts(SecondsFormat::Micros, true))
     }
 }
 
-impl<'de> Deserialize<'de> for Moment {
+impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         Self::parse(&text).ok_or_else(|| {
-            D::Error::custom("is no point in time: write it like `2024-01-31` or `2024-01-31T12:00:00Z`")
+            D::Error::custom("invalid timestamp: expected a form such as `2024-01-31` or `2024-01-31T12:00:00Z`")
         })
     }
 }
 
-impl JsonSchema for Moment {
+impl JsonSchema for Timestamp {
     fn inline_schema() -> bool {
         true
     }
 
     fn schema_name() -> Cow<'static, str> {
-        "Moment".into()
+        "Timestamp".into()
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_spelling_of_a_moment_is_read_to_the_microsecond() {
+    fn every_spelling_of_a_timestamp_is_read_to_the_microsecond() {
         for (text, expected) in [
             ("2024-01-31T12:00:00.123456Z", "2024-01-31T12:00:00.123456Z"),
             ("2024-01-31T12:00:00+02:00", "2024-01-31T10:00:00.000000Z"),
@@ -97,11 +97,11 @@ mod tests {
             ("2024-01-31", "2024-01-31T00:00:00.000000Z"),
             ("1969-12-31T23:59:59.999999Z", "1969-12-31T23:59:59.999999Z"),
         ] {
-            assert_eq!(Moment::parse(text).unwrap().to_string(), expected, "{text}");
+            assert_eq!(Timestamp::parse(text).unwrap().to_string(), expected, "{text}");
         }
         for text in ["", "yesterday", "2024-13-01", "1706702400"] {
-            assert_eq!(Moment::parse(text), None, "{text}");
+            assert_eq!(Timestamp::parse(text), None, "{text}");
         }
-        assert_eq!(Moment::parse("1969-12-31T23:59:59.999999Z").unwrap().hogql(), "1969-12-31 23:59:59.999999");
+        assert_eq!(Timestamp::parse("1969-12-31T23:59:59.999999Z").unwrap().hogql(), "1969-12-31 23:59:59.999999");
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use osiris_http::pages::AdaptiveSize;
 
-use crate::config::Moment;
+use crate::config::Timestamp;
 
 /// A page is never made smaller than this many rows, a window never shorter than this many microseconds.
 const MIN_PAGE: u64 = 10;
@@ -41,14 +41,14 @@ impl QueryBounds {
     }
 
     /// The end of the window that begins at `from`, if it has to end before `to`.
-    pub(super) fn end(&self, from: Moment, to: Moment) -> Option<Moment> {
+    pub(super) fn end(&self, from: Timestamp, to: Timestamp) -> Option<Timestamp> {
         let end = from.micros().saturating_add_unsigned(self.sizes().window.current());
-        (end < to.micros()).then(|| Moment::from_micros(end))
+        (end < to.micros()).then(|| Timestamp::from_micros(end))
     }
 
     /// A query over `from..to` was stopped. Says whether a smaller one can be asked: a shorter window and a smaller page by turns, since
     /// nobody says which of them was too much.
-    pub(super) fn shrink(&self, asked: u32, from: Option<Moment>, to: Option<Moment>) -> bool {
+    pub(super) fn shrink(&self, asked: u32, from: Option<Timestamp>, to: Option<Timestamp>) -> bool {
         let mut sizes = self.sizes();
         sizes.stopped += 1;
         let length = from.zip(to).map(|(from, to)| to.micros().saturating_sub(from.micros()).max(0).unsigned_abs());
@@ -79,12 +79,12 @@ mod tests {
     #[test]
     fn what_was_stopped_is_asked_for_in_halves_and_grows_again() {
         let bounds = QueryBounds::new(1000);
-        let (from, to) = (Moment::from_micros(0), Moment::from_micros(HOUR));
+        let (from, to) = (Timestamp::from_micros(0), Timestamp::from_micros(HOUR));
         assert_eq!((bounds.page(), bounds.end(from, to)), (1000, None));
         assert!(bounds.shrink(1000, Some(from), Some(to)));
-        assert_eq!((bounds.page(), bounds.end(from, to)), (1000, Some(Moment::from_micros(HOUR / 2))));
-        assert!(bounds.shrink(1000, Some(from), Some(Moment::from_micros(HOUR / 2))));
-        assert_eq!((bounds.page(), bounds.end(from, to)), (500, Some(Moment::from_micros(HOUR / 2))));
+        assert_eq!((bounds.page(), bounds.end(from, to)), (1000, Some(Timestamp::from_micros(HOUR / 2))));
+        assert!(bounds.shrink(1000, Some(from), Some(Timestamp::from_micros(HOUR / 2))));
+        assert_eq!((bounds.page(), bounds.end(from, to)), (500, Some(Timestamp::from_micros(HOUR / 2))));
         // Not at once as much as was too much.
         (0..4).for_each(|_| bounds.page_read());
         assert_eq!(bounds.page(), 500);
@@ -96,8 +96,8 @@ mod tests {
     #[test]
     fn there_is_an_end_to_making_things_smaller() {
         let bounds = QueryBounds::new(100);
-        let from = Moment::from_micros(0);
-        let (mut steps, mut to) = (0, Moment::from_micros(30 * 24 * HOUR));
+        let from = Timestamp::from_micros(0);
+        let (mut steps, mut to) = (0, Timestamp::from_micros(30 * 24 * HOUR));
         while bounds.shrink(bounds.page(), Some(from), Some(to)) {
             to = bounds.end(from, to).unwrap_or(to);
             steps += 1;

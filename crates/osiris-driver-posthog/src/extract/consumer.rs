@@ -12,13 +12,13 @@ use super::ident::Ident;
 use super::output::Output;
 use super::page::Page;
 use super::pager::RangePager;
-use super::plan::Plan;
-use super::seen::Seen;
+use super::plan::ExtractPlan;
+use super::seen_keys::SeenKeys;
 use super::verify::{RowKey, Segment, Verifier};
 use crate::client::{AnswerColumn, Client};
 use crate::query::{From, Range, To};
 
-/// After so many rows a segment is verified, which bounds the memory that its ids take.
+/// After so many rows a segment is verified, which bounds the memory of its ids.
 const SEGMENT_ROWS: usize = 100_000;
 
 /// Stores pages, and verifies that they are all.
@@ -26,7 +26,7 @@ pub(super) struct PageConsumer<'a> {
     verifier: Verifier,
     reader: RangeReader<'a>,
     output: Output,
-    seen: Seen,
+    seen: SeenKeys,
     segment: OpenSegment,
     /// The whole range, as counted before the first page.
     total: Option<u64>,
@@ -37,14 +37,14 @@ pub(super) struct PageConsumer<'a> {
 /// What is needed to read a range once more.
 struct RangeReader<'a> {
     client: Client,
-    plan: &'a Plan,
+    plan: &'a ExtractPlan,
     bounds: Arc<QueryBounds>,
 }
 
 /// The rows since the last verification.
 struct OpenSegment {
     from: From,
-    taken: HashSet<Ident>,
+    read: HashSet<Ident>,
     row_keys: Vec<RowKey>,
 }
 
@@ -54,7 +54,7 @@ pub(super) struct Summary {
     pub(super) deduplicated: u64,
     pub(super) altered: u64,
     pub(super) pages: u64,
-    pub(super) seen: Seen,
+    pub(super) seen: SeenKeys,
 }
 
 #[derive(Default)]
@@ -67,7 +67,7 @@ struct Counts {
 impl<'a> PageConsumer<'a> {
     pub(super) fn new(
         client: Client,
-        plan: &'a Plan,
+        plan: &'a ExtractPlan,
         output: Output,
         bounds: Arc<QueryBounds>,
         total: Option<u64>,
@@ -88,15 +88,15 @@ impl<'a> PageConsumer<'a> {
     /// Stores every page of the first reading.
     pub(super) async fn consume(&mut self, mut queue: PageQueue<Page>) -> Result<()> {
         while let Some(page) = queue.next().await {
-            self.take(page).await?;
+            self.store_and_verify(page).await?;
         }
         Ok(())
     }
 
-    async fn take(&mut self, page: Page) -> Result<()> {
+    async fn store_and_verify(&mut self, page: Page) -> Result<()> {
         let last = page.rows.last().map(|row| row.key.clone());
         self.store(page).await?;
-        if let (true, Some(last)) = (self.segment.taken.len() >= SEGMENT_ROWS, last) {
+        if let (true, Some(last)) = (self.segment.read.len() >= SEGMENT_ROWS, last) {
             self.verify(To::Through(last.clone()), From::After(last)).await?;
         }
         Ok(())
@@ -121,7 +121,7 @@ impl<'a> PageConsumer<'a> {
         let mut keep = Vec::with_capacity(page.rows.len());
         for row in &page.rows {
             let ident = Ident::of(&row.key.id);
-            let is_new = self.segment.taken.insert(ident.clone());
+            let is_new = self.segment.read.insert(ident.clone());
             if is_new {
                 self.segment.row_keys.push((row.key.time, ident));
             }
@@ -147,10 +147,10 @@ impl<'a> PageConsumer<'a> {
     /// Compares the segment that ends at `to` with PostHog's own count, reads again what differs, and begins the next one.
     async fn verify(&mut self, to: To, next: From) -> Result<()> {
         let range = Range { from: self.segment.from.clone(), to };
-        let taken = self.segment.taken.len() as u64;
+        let read = self.segment.read.len() as u64;
         let counted = self.verifier.count(&range).await?;
-        if counted != taken {
-            tracing::warn!(counted, taken, "PostHog's count differs from the rows it returned: reading them again");
+        if counted != read {
+            tracing::warn!(counted, read, "PostHog's count differs from the rows it returned: reading them again");
             self.reread(range).await?;
         }
         self.segment = OpenSegment::new(next);
@@ -192,6 +192,6 @@ impl<'a> PageConsumer<'a> {
 
 impl OpenSegment {
     fn new(from: From) -> Self {
-        Self { from, taken: HashSet::new(), row_keys: Vec::new() }
+        Self { from, read: HashSet::new(), row_keys: Vec::new() }
     }
 }

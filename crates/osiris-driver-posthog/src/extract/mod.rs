@@ -10,7 +10,7 @@ mod output;
 mod page;
 mod pager;
 mod plan;
-mod seen;
+mod seen_keys;
 mod state;
 mod verify;
 
@@ -27,12 +27,12 @@ use osiris_http::pages::{PageSource as _, read_ahead};
 use serde_json::Value;
 
 use crate::client::{Client, Connect, connect};
-use crate::config::{ExtractorConfig, Moment, PosthogConnection};
+use crate::config::{ConnectionConfig, ExtractorConfig, Timestamp};
 use bounds::QueryBounds;
 use consumer::PageConsumer;
 use output::Output;
 use pager::RangePager;
-use plan::Plan;
+use plan::ExtractPlan;
 
 /// What time it is.
 pub type Now = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
@@ -77,7 +77,7 @@ impl Component for PosthogExtractor {
     )
     .with_connection(ConnectionUse::Required);
 
-    type Connection = PosthogConnection;
+    type Connection = ConnectionConfig;
     type Config = ExtractorConfig;
 
     fn validate(config: &ExtractorConfig) -> Vec<Problem> {
@@ -89,7 +89,8 @@ impl Component for PosthogExtractor {
 impl Extract for PosthogExtractor {
     async fn extract(&self, step: &Step<'_, Self>, out: &TableSink, ctx: &ExecutionContext) -> Result<Extracted> {
         let (config, connection) = (step.config(), step.connection());
-        let plan = Plan::new(config, connection, step.state(), ctx.state_files(), Moment::from((self.now)()))?;
+        let plan =
+            ExtractPlan::new(config, connection, step.state(), ctx.state_files(), Timestamp::from((self.now)()))?;
         let client = Client::open(&self.connect, connection, config.max_requests_per_minute)?.for_step(ctx);
         let output = Output::new(out.widening_sender()?, plan.source, config);
         if step.dry_run() {
@@ -100,7 +101,7 @@ impl Extract for PosthogExtractor {
 }
 
 /// Every row of the range.
-async fn extract(client: Client, plan: Plan, output: Output, ctx: &ExecutionContext) -> Result<Extracted> {
+async fn extract(client: Client, plan: ExtractPlan, output: Output, ctx: &ExecutionContext) -> Result<Extracted> {
     let bounds = Arc::new(QueryBounds::new(plan.page_size));
     let total = verify::total(&client, &plan).await?;
     if let Some(rows) = total {
@@ -118,7 +119,7 @@ async fn extract(client: Client, plan: Plan, output: Output, ctx: &ExecutionCont
 }
 
 /// A dry run: the first rows, and no state.
-async fn dry_run_sample(client: Client, mut plan: Plan, mut output: Output) -> Result<Extracted> {
+async fn dry_run_sample(client: Client, mut plan: ExtractPlan, mut output: Output) -> Result<Extracted> {
     let rows = u32::try_from(DRY_RUN_ROWS).unwrap_or(u32::MAX);
     plan.page_size = plan.page_size.min(rows);
     let bounds = Arc::new(QueryBounds::new(plan.page_size));
@@ -137,14 +138,14 @@ async fn dry_run_sample(client: Client, mut plan: Plan, mut output: Output) -> R
 
 #[async_trait]
 impl Discover for PosthogExtractor {
-    async fn discover(&self, connection: &PosthogConnection, _pattern: Option<&str>) -> Result<Catalog> {
+    async fn discover(&self, connection: &ConnectionConfig, _pattern: Option<&str>) -> Result<Catalog> {
         crate::discover::discover(&self.connect, connection).await
     }
 }
 
 #[async_trait]
 impl Doctor for PosthogExtractor {
-    async fn check(&self, connection: &PosthogConnection, _limit: Duration) -> Health {
+    async fn check(&self, connection: &ConnectionConfig, _limit: Duration) -> Health {
         crate::doctor::check(&self.connect, connection).await
     }
 }

@@ -8,9 +8,9 @@ use osiris_http::pages::PageSource;
 
 use super::bounds::QueryBounds;
 use super::page::{Page, PageRow};
-use super::plan::Plan;
+use super::plan::ExtractPlan;
 use crate::client::{Answer, AnswerColumn, Client};
-use crate::config::Moment;
+use crate::config::Timestamp;
 use crate::error::is_too_large;
 use crate::query::{Filter, From, Key, Range, Source, To};
 
@@ -27,7 +27,7 @@ pub(super) struct RangePager {
 }
 
 impl RangePager {
-    pub(super) fn new(client: Client, plan: &Plan, range: Range, bounds: Arc<QueryBounds>) -> Self {
+    pub(super) fn new(client: Client, plan: &ExtractPlan, range: Range, bounds: Arc<QueryBounds>) -> Self {
         let (source, filter) = (plan.source, plan.filter.clone());
         Self { client, source, filter, range, bounds, ended: false, columns: Vec::new() }
     }
@@ -74,7 +74,7 @@ impl RangePager {
             let text = |column: usize| row.at(column).and_then(|cell| cell.text().map(|text| text.into_owned()));
             let time = match time {
                 None => None,
-                Some(column) => Some(text(column).and_then(|text| Moment::parse(&text)).ok_or_else(no_key)?),
+                Some(column) => Some(text(column).and_then(|text| Timestamp::parse(&text)).ok_or_else(no_key)?),
             };
             let key = Key { time, id: text(id).ok_or_else(no_key)? };
             Ok(PageRow { key, version: version.and_then(text) })
@@ -92,8 +92,8 @@ impl RangePager {
         if !stuck {
             return Ok(());
         }
-        Err(Error::integrity("PostHog's pages do not lead on: a page ends where the one before it did")
-            .with_hint("nothing was kept; run it again, and report it to PostHog if it stays"))
+        Err(Error::integrity("pagination loop: PostHog returned a page that ends where the one before it did")
+            .with_hint("nothing was stored: run it again, and report it to PostHog if it persists"))
     }
 }
 
@@ -130,6 +130,6 @@ impl PageSource for RangePager {
 }
 
 fn no_key() -> Error {
-    Error::validation("PostHog sent a row without an id or without a time that can be read")
+    Error::validation("PostHog returned a row without an id or without a valid timestamp")
         .with_hint("report it with the version of PostHog")
 }

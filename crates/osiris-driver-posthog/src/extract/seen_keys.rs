@@ -1,5 +1,5 @@
-//! What was taken: by earlier runs, as far as it is read again, and by this one, as far as the next will read it again. A few ids are in
-//! memory and in the state; more are on disk, as digests.
+//! Which rows were read: by earlier runs, as far as the lookback window is read again, and by this one, as far as the next run will read it
+//! again. A few ids are in memory and in the state; more are on disk, as digests.
 
 use std::collections::{HashSet, VecDeque};
 use std::fs::File;
@@ -10,10 +10,10 @@ use osiris_core::state::{Digest, DigestReader, DigestWriter, StateFiles};
 
 use super::ident::Ident;
 use super::page::PageRow;
-use crate::config::Moment;
+use crate::config::Timestamp;
 use crate::query::Key;
 
-/// So many ids stand in the state itself; more are in a file beside it.
+/// Up to so many ids are in the state itself; more are in a file next to it.
 const INLINE: usize = 10_000;
 /// So many ids of this run are in memory; before there are more, all go to disk.
 const IN_MEMORY: usize = 50_000;
@@ -22,18 +22,18 @@ const SHORT_LOG: u64 = 1_000_000;
 
 /// Rows of earlier runs.
 #[derive(Debug)]
-pub(super) enum Before {
+pub(super) enum PreviousKeys {
     Here(HashSet<Ident>),
     File(DigestReader),
 }
 
-impl Default for Before {
+impl Default for PreviousKeys {
     fn default() -> Self {
         Self::Here(HashSet::new())
     }
 }
 
-impl Before {
+impl PreviousKeys {
     fn contains(&mut self, ident: &Ident) -> Result<bool> {
         match self {
             Self::Here(idents) => Ok(idents.contains(ident)),
@@ -48,34 +48,34 @@ fn digest(ident: &Ident) -> Digest {
 
 /// The ids in the lookback window, as they are saved.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Recent {
+pub(super) enum RecentKeys {
     /// Few, sorted.
     Here(Vec<String>),
     /// Many, in this file.
     File(String),
 }
 
-/// Rows taken.
+/// Keys of rows that were read.
 #[derive(Debug)]
-pub(super) struct Seen {
-    before: Before,
+pub(super) struct SeenKeys {
+    before: PreviousKeys,
     /// Rows of this run that lie in the lookback window of the last one, about.
-    recent: VecDeque<(Moment, Ident)>,
+    recent: VecDeque<(Timestamp, Ident)>,
     /// More of them, which came earlier.
     log: Option<Log>,
     last: Option<Key>,
     files: StateFiles,
 }
 
-impl Seen {
-    pub(super) fn of(before: Before, last: Option<Key>, files: StateFiles) -> Self {
+impl SeenKeys {
+    pub(super) fn of(before: PreviousKeys, last: Option<Key>, files: StateFiles) -> Self {
         Self { before, recent: VecDeque::new(), log: None, last, files }
     }
 
-    /// Notes a row, and says whether an earlier run has taken it already.
+    /// Notes a row, and says whether an earlier run has read it already.
     ///
     /// # Errors
-    /// When the disk does not take what memory does not hold.
+    /// When what memory does not hold cannot be written to disk.
     pub(super) fn note(&mut self, row: &PageRow, lookback: i64) -> Result<bool> {
         let ident = Ident::versioned(&row.key.id, row.version.as_deref());
         let known = self.before.contains(&ident)?;
@@ -94,12 +94,12 @@ impl Seen {
         Ok(known)
     }
 
-    fn oldest(&self, lookback: i64) -> Option<Moment> {
+    fn oldest(&self, lookback: i64) -> Option<Timestamp> {
         let last = self.last.as_ref()?.time?;
-        Some(Moment::from_micros(last.micros().saturating_sub(lookback)))
+        Some(Timestamp::from_micros(last.micros().saturating_sub(lookback)))
     }
 
-    fn spill(&mut self, oldest: Option<Moment>) -> Result<()> {
+    fn spill(&mut self, oldest: Option<Timestamp>) -> Result<()> {
         let log = match &mut self.log {
             Some(log) => log,
             None => self.log.insert(Log::new(&self.files)?),
@@ -111,15 +111,15 @@ impl Seen {
     /// The ids in the lookback window, and the last row by key, of this run or an earlier one.
     ///
     /// # Errors
-    /// When the disk does not take them.
-    pub(super) fn finish(mut self, lookback: i64) -> Result<(Recent, Option<Key>)> {
+    /// When they cannot be written to disk.
+    pub(super) fn finish(mut self, lookback: i64) -> Result<(RecentKeys, Option<Key>)> {
         let oldest = self.oldest(lookback);
         self.recent.retain(|(time, _)| Some(*time) >= oldest);
         if self.log.is_none() && self.recent.len() <= INLINE {
             let mut idents: Vec<Ident> = self.recent.into_iter().map(|(_, ident)| ident).collect();
             idents.sort_unstable();
             idents.dedup();
-            return Ok((Recent::Here(idents.iter().map(ToString::to_string).collect()), self.last));
+            return Ok((RecentKeys::Here(idents.iter().map(ToString::to_string).collect()), self.last));
         }
         let mut writer = DigestWriter::default();
         for (_, ident) in &self.recent {
@@ -128,7 +128,7 @@ impl Seen {
         if let Some(log) = self.log {
             log.each(oldest, &mut |_, digest| writer.push(digest, &self.files))?;
         }
-        Ok((Recent::File(writer.finish(self.files.directory()?)?), self.last))
+        Ok((RecentKeys::File(writer.finish(self.files.directory()?)?), self.last))
     }
 }
 
@@ -146,7 +146,7 @@ impl Log {
         Ok(Self { file: tempfile::tempfile_in(files.directory()?)?, rows: 0, kept: 0 })
     }
 
-    fn append(&mut self, rows: impl Iterator<Item = (Moment, Digest)>) -> Result<()> {
+    fn append(&mut self, rows: impl Iterator<Item = (Timestamp, Digest)>) -> Result<()> {
         self.file.seek(SeekFrom::End(0))?;
         let mut out = BufWriter::new(&mut self.file);
         for (time, digest) in rows {
@@ -158,7 +158,7 @@ impl Log {
     }
 
     /// Leaves out what is older than `oldest`, now and then: the log stays about as long as the window.
-    fn shorten(&mut self, oldest: Option<Moment>, files: &StateFiles) -> Result<()> {
+    fn shorten(&mut self, oldest: Option<Timestamp>, files: &StateFiles) -> Result<()> {
         if self.rows < SHORT_LOG.max(self.kept.saturating_mul(2)) {
             return Ok(());
         }
@@ -180,7 +180,7 @@ impl Log {
     }
 
     /// Every row that is not older than `oldest`.
-    fn each(&self, oldest: Option<Moment>, found: &mut dyn FnMut(Moment, Digest) -> Result<()>) -> Result<()> {
+    fn each(&self, oldest: Option<Timestamp>, found: &mut dyn FnMut(Timestamp, Digest) -> Result<()>) -> Result<()> {
         let mut file = &self.file;
         file.seek(SeekFrom::Start(0))?;
         let mut input = BufReader::new(file);
@@ -192,7 +192,7 @@ impl Log {
                 Err(error) => return Err(error.into()),
             }
             input.read_exact(&mut digest)?;
-            let time = Moment::from_micros(i64::from_le_bytes(micros));
+            let time = Timestamp::from_micros(i64::from_le_bytes(micros));
             if Some(time) >= oldest {
                 found(time, Digest::from_bytes(digest))?;
             }
@@ -205,7 +205,7 @@ mod tests {
     use super::*;
 
     fn row(micros: i64, id: &str) -> PageRow {
-        PageRow { key: Key { time: Some(Moment::from_micros(micros)), id: id.to_owned() }, version: None }
+        PageRow { key: Key { time: Some(Timestamp::from_micros(micros)), id: id.to_owned() }, version: None }
     }
 
     fn files(directory: &tempfile::TempDir) -> StateFiles {
@@ -215,25 +215,25 @@ mod tests {
     #[test]
     fn only_the_lookback_window_is_remembered() {
         let directory = tempfile::tempdir().unwrap();
-        let before = Before::Here([Ident::of("a")].into());
-        let mut seen = Seen::of(before, Some(row(5, "a").key), files(&directory));
+        let before = PreviousKeys::Here([Ident::of("a")].into());
+        let mut seen = SeenKeys::of(before, Some(row(5, "a").key), files(&directory));
         assert!(seen.note(&row(5, "a"), 100).unwrap());
         assert!(!seen.note(&row(90, "b"), 100).unwrap());
         // A late row, and then one that moves the window on.
         assert!(!seen.note(&row(50, "c"), 100).unwrap());
         assert!(!seen.note(&row(160, "d"), 100).unwrap());
         let (recent, last) = seen.finish(100).unwrap();
-        assert_eq!(recent, Recent::Here(vec!["b".to_owned(), "d".to_owned()]));
+        assert_eq!(recent, RecentKeys::Here(vec!["b".to_owned(), "d".to_owned()]));
         assert_eq!(last.unwrap().id, "d");
     }
 
     #[test]
     fn a_row_without_newer_ones_leaves_the_last_row_where_it_was() {
         let directory = tempfile::tempdir().unwrap();
-        let mut seen = Seen::of(Before::default(), Some(row(500, "x").key), files(&directory));
+        let mut seen = SeenKeys::of(PreviousKeys::default(), Some(row(500, "x").key), files(&directory));
         seen.note(&row(450, "late"), 100).unwrap();
         let (recent, last) = seen.finish(100).unwrap();
-        assert_eq!(recent, Recent::Here(vec!["late".to_owned()]));
+        assert_eq!(recent, RecentKeys::Here(vec!["late".to_owned()]));
         assert_eq!(last.unwrap().id, "x");
     }
 
@@ -241,7 +241,7 @@ mod tests {
     fn s23_many_ids_are_on_disk_and_only_those_of_the_window_are_kept() {
         let directory = tempfile::tempdir().unwrap();
         let files = files(&directory);
-        let mut seen = Seen::of(Before::default(), None, files.clone());
+        let mut seen = SeenKeys::of(PreviousKeys::default(), None, files.clone());
         let (rows, window) = (1_300_000_i64, 400_000);
         for number in 0..rows {
             assert!(!seen.note(&row(number, &number.to_string()), window).unwrap());
@@ -249,9 +249,9 @@ mod tests {
         }
         let logged = seen.log.as_ref().map(|log| log.rows).unwrap();
         assert!(logged < SHORT_LOG + IN_MEMORY as u64, "{logged} rows in the log");
-        let (Recent::File(name), last) = seen.finish(window).unwrap() else { panic!("the ids are in memory") };
+        let (RecentKeys::File(name), last) = seen.finish(window).unwrap() else { panic!("the ids are in memory") };
         let reader = DigestReader::open(&files.find(&name).unwrap(), files.directory().unwrap()).unwrap();
-        let mut again = Seen::of(Before::File(reader), last, files);
+        let mut again = SeenKeys::of(PreviousKeys::File(reader), last, files);
         for (number, known) in [(0, false), (rows - window - 2, false), (rows - window, true), (rows - 1, true)] {
             assert_eq!(again.note(&row(number, &number.to_string()), window).unwrap(), known, "{number}");
         }

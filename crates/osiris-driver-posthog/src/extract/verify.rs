@@ -6,9 +6,9 @@ use std::collections::VecDeque;
 use osiris_core::{Error, Result};
 
 use super::ident::Ident;
-use super::plan::Plan;
+use super::plan::ExtractPlan;
 use crate::client::Client;
-use crate::config::Moment;
+use crate::config::Timestamp;
 use crate::error::is_too_large;
 use crate::query::{Filter, From, Key, Range, Source, To};
 
@@ -23,11 +23,11 @@ pub(super) struct Verifier {
 }
 
 impl Verifier {
-    pub(super) fn new(client: Client, plan: &Plan) -> Self {
+    pub(super) fn new(client: Client, plan: &ExtractPlan) -> Self {
         Self { client, source: plan.source, filter: plan.filter.clone() }
     }
 
-    /// The different ids in a range, counted in parts where the whole takes PostHog too long. Rows are no measure: one may be there
+    /// The different ids in a range, counted in parts where the whole is too much for one query. Rows are no measure: one may be there
     /// twice until ClickHouse has merged it.
     pub(super) async fn count(&self, range: &Range) -> Result<u64> {
         let mut parts = VecDeque::from([range.clone()]);
@@ -47,9 +47,9 @@ impl Verifier {
     }
 }
 
-/// How many rows the whole range has before anything is read, for the progress; nothing when that takes PostHog too long. It proves
+/// How many rows the whole range has before anything is read, for the progress; nothing when that is too much for one query. It proves
 /// nothing: rows come in all the time.
-pub(super) async fn total(client: &Client, plan: &Plan) -> Result<Option<u64>> {
+pub(super) async fn total(client: &Client, plan: &ExtractPlan) -> Result<Option<u64>> {
     match client.query(&plan.source.count_rows(&plan.range, &plan.filter), "counting rows").await {
         Ok(answer) => answer.number(0).map(Some),
         Err(error) if is_too_large(&error) => Ok(None),
@@ -63,7 +63,7 @@ fn halves_by_time(range: &Range) -> Option<[Range; 2]> {
     if length < 2 {
         return None;
     }
-    let middle = Moment::from_micros(from + length / 2);
+    let middle = Timestamp::from_micros(from + length / 2);
     Some([
         Range { from: range.from.clone(), to: To::Before(middle) },
         Range { from: From::At(middle), to: range.to.clone() },
@@ -71,7 +71,7 @@ fn halves_by_time(range: &Range) -> Option<[Range; 2]> {
 }
 
 /// A row's place in the order, and its id.
-pub(super) type RowKey = (Option<Moment>, Ident);
+pub(super) type RowKey = (Option<Timestamp>, Ident);
 
 /// A range of which PostHog counts other rows than it returned.
 pub(super) struct Segment {
@@ -127,8 +127,8 @@ impl Segment {
 mod tests {
     use super::*;
 
-    fn at(micros: i64) -> Moment {
-        Moment::from_micros(micros)
+    fn at(micros: i64) -> Timestamp {
+        Timestamp::from_micros(micros)
     }
 
     fn range(from: i64, to: i64) -> Range {

@@ -4,20 +4,17 @@
 //! A row's key is its time and its id. Ids are compared as texts, on both sides of the comparison and in the order: ClickHouse's own
 //! order of UUIDs is not the one that they are written in.
 
+mod literal;
 mod range;
 
-use crate::config::{DataType, Moment};
+use crate::config::{DataType, Timestamp};
 
+use literal::literal;
 pub(crate) use range::{Filter, From, Key, Range, To};
 
-/// A text in HogQL: single quotes, with quotes and backslashes escaped by a backslash.
-pub(crate) fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
-}
-
-/// A moment in HogQL, to the microsecond; the zone is named, since a project may have another.
-fn moment(moment: Moment) -> String {
-    format!("toDateTime64('{}', 6, 'UTC')", moment.hogql())
+/// A timestamp in HogQL, to the microsecond; the zone is named, since a project may have another.
+fn timestamp(timestamp: Timestamp) -> String {
+    format!("toDateTime64('{}', 6, 'UTC')", timestamp.hogql())
 }
 
 /// A table of PostHog, and how it is read.
@@ -108,7 +105,7 @@ impl Source {
     }
 
     /// A few rows, for their columns.
-    pub(crate) fn glimpse(&self, limit: u32) -> String {
+    pub(crate) fn sample(&self, limit: u32) -> String {
         format!("SELECT {} FROM {} LIMIT {limit}", self.select, self.table)
     }
 
@@ -127,10 +124,10 @@ impl Source {
         let (time, id) = (self.time_sql, self.id_sql);
         match from {
             From::Start => None,
-            From::At(at) => Some(format!("{time} >= {}", moment(*at))),
+            From::At(at) => Some(format!("{time} >= {}", timestamp(*at))),
             From::After(Key { time: None, id: last }) => Some(format!("{id} > {}", literal(last))),
             From::After(Key { time: Some(at), id: last }) => {
-                let at = moment(*at);
+                let at = timestamp(*at);
                 // The first half is implied by the second; it is what lets ClickHouse skip the days before.
                 Some(format!("{time} >= {at} AND ({time} > {at} OR {id} > {})", literal(last)))
             }
@@ -141,10 +138,10 @@ impl Source {
         let (time, id) = (self.time_sql, self.id_sql);
         match to {
             To::End => None,
-            To::Before(at) => Some(format!("{time} < {}", moment(*at))),
+            To::Before(at) => Some(format!("{time} < {}", timestamp(*at))),
             To::Through(Key { time: None, id: last }) => Some(format!("{id} <= {}", literal(last))),
             To::Through(Key { time: Some(at), id: last }) => {
-                let at = moment(*at);
+                let at = timestamp(*at);
                 Some(format!("{time} <= {at} AND ({time} < {at} OR {id} <= {})", literal(last)))
             }
         }
@@ -156,7 +153,7 @@ mod tests {
     use super::*;
 
     fn key(time: Option<&str>, id: &str) -> Key {
-        Key { time: time.map(|time| Moment::parse(time).unwrap()), id: id.to_owned() }
+        Key { time: time.map(|time| Timestamp::parse(time).unwrap()), id: id.to_owned() }
     }
 
     #[test]
@@ -171,7 +168,7 @@ mod tests {
     fn a_page_begins_behind_the_last_row_and_ends_before_the_limit() {
         let range = Range {
             from: From::After(key(Some("2024-01-31T12:00:00.000001Z"), "018d-a")),
-            to: To::Before(Moment::parse("2024-02-01").unwrap()),
+            to: To::Before(Timestamp::parse("2024-02-01").unwrap()),
         };
         let filter = Filter { event_types: vec!["$pageview".to_owned()] };
         insta::assert_snapshot!(Source::of(DataType::Events).page(&range, &filter, 1000), @"
@@ -183,9 +180,9 @@ mod tests {
     }
 
     #[test]
-    fn a_count_has_the_range_of_the_rows_that_were_taken() {
+    fn a_count_has_the_range_of_the_rows_that_were_read() {
         let range = Range {
-            from: From::At(Moment::parse("2024-01-31").unwrap()),
+            from: From::At(Timestamp::parse("2024-01-31").unwrap()),
             to: To::Through(key(Some("2024-01-31T12:00:00Z"), "b")),
         };
         insta::assert_snapshot!(Source::of(DataType::Persons).count_ids(&range, &Filter::default()), @"

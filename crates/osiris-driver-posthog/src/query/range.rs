@@ -1,12 +1,12 @@
-//! Stretches of a table by key, and what a configuration leaves out of them.
+//! Ranges of a table by key, and what a configuration filters.
 
-use super::literal;
-use crate::config::{ExtractorConfig, Moment};
+use super::literal::literal;
+use crate::config::{ExtractorConfig, Timestamp};
 
 /// The key of a row: its place in the order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Key {
-    pub(crate) time: Option<Moment>,
+    pub(crate) time: Option<Timestamp>,
     pub(crate) id: String,
 }
 
@@ -15,14 +15,14 @@ pub(crate) struct Key {
 pub(crate) enum From {
     /// At the first row there is.
     Start,
-    /// At this moment.
-    At(Moment),
+    /// At this time.
+    At(Timestamp),
     /// Behind this row.
     After(Key),
 }
 
 impl From {
-    pub(crate) fn time(&self) -> Option<Moment> {
+    pub(crate) fn time(&self) -> Option<Timestamp> {
         match self {
             Self::Start => None,
             Self::At(at) => Some(*at),
@@ -36,14 +36,14 @@ impl From {
 pub(crate) enum To {
     /// With the last row there is.
     End,
-    /// Before this moment.
-    Before(Moment),
+    /// Before this time.
+    Before(Timestamp),
     /// With this row.
     Through(Key),
 }
 
 impl To {
-    pub(crate) fn time(&self) -> Option<Moment> {
+    pub(crate) fn time(&self) -> Option<Timestamp> {
         match self {
             Self::End => None,
             Self::Before(at) => Some(*at),
@@ -52,14 +52,14 @@ impl To {
     }
 }
 
-/// A stretch of a table by key.
+/// A part of a table by key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Range {
     pub(crate) from: From,
     pub(crate) to: To,
 }
 
-/// What a configuration leaves out.
+/// Which rows a configuration selects.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Filter {
     pub(super) event_types: Vec<String>,

@@ -119,7 +119,7 @@ impl Subject for Events {
         vec![
             InvalidConfig::new(contradictions, ["event_types", "properties", "initial_since"]),
             InvalidConfig::new(json!({"initial_since": "2024-01-02", "until": "2024-01-01"}), ["until"]),
-            InvalidConfig::new(json!({"initial_since": "yesterday"}), ["initial_since", "is no point in time"]),
+            InvalidConfig::new(json!({"initial_since": "yesterday"}), ["initial_since", "invalid timestamp"]),
         ]
     }
 

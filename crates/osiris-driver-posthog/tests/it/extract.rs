@@ -317,7 +317,7 @@ async fn rows_that_are_counted_and_never_given_are_an_integrity_error() {
     insta::assert_snapshot!(error.report(), @"
     step `events`: PostHog counts 2 rows in a stretch of which it gives 1, again and again
       stretch begins: 2024-01-31T12:00:00.000399Z
-    hint: nothing was kept; run it again, and report it to PostHog if it stays
+    hint: nothing was stored: run it again, and report it to PostHog if it persists
     ");
 }
 
@@ -344,7 +344,7 @@ async fn pages_that_do_not_lead_on_are_an_error() {
     let error = run(&bench(), &posthog, json!({"page_size": 100})).await.unwrap_err().error;
     assert_eq!(
         (error.kind(), error.message()),
-        (ErrorKind::Integrity, "PostHog's pages do not lead on: a page ends where the one before it did")
+        (ErrorKind::Integrity, "pagination loop: PostHog returned a page that ends where the one before it did")
     );
 }
 

@@ -28,13 +28,13 @@ impl Document {
     /// A network error when the document ends too early, which may be asked for again; a validation error when it is not JSON.
     pub fn parse(body: Bytes, path: &RowPath) -> Result<Self> {
         let text = std::str::from_utf8(&body)
-            .map_err(|error| Error::validation("the server's answer is not UTF-8 text").with_source(error))?;
+            .map_err(|error| Error::validation("the response is not valid UTF-8").with_source(error))?;
         let mut walk = Walk::over(text, path);
         walk.value(&path.0)?;
         walk.cursor.end()?;
         let Walk { rows, envelope, matched, stopped_at, .. } = walk;
         let envelope = serde_json::from_str(&envelope)
-            .map_err(|error| Error::validation("the server's answer is not valid JSON").with_source(error))?;
+            .map_err(|error| Error::validation("the response is not valid JSON").with_source(error))?;
         Ok(Self { body, rows, envelope, matched, stopped_at })
     }
 

@@ -11,9 +11,9 @@ use super::nested::Nested;
 use crate::config::{ExtractorConfig, NestedPages, PageStyle, Paging, PartialErrors, paging};
 use crate::query::DataPath;
 use crate::query::{Query, Selected, value_problems};
-use locate::{beside, page_info, path_problem, rows_selected};
+use locate::{page_info, path_problem, rows_selected, sibling};
 
-/// The names under which servers tell how many rows there are in all.
+/// The names under which servers report how many rows there are in all.
 const TOTALS: [&str; 4] = ["totalCount", "total_count", "total", "count"];
 
 /// An extraction, ready to run.
@@ -26,12 +26,12 @@ pub(super) struct ExtractPlan {
     /// The names that `data_path` begins with.
     pub(super) rows_at: Vec<String>,
     pub(super) paging: Option<Paging>,
-    /// Where the object is that tells of the next page.
+    /// Where the object is that describes the next page.
     pub(super) page_info: Option<Vec<String>>,
     /// Where the number of all rows is.
     pub(super) total: Option<Vec<String>>,
     pub(super) nested: Nested,
-    /// What is selected of a row, as far as the query tells.
+    /// What is selected of a row, as far as the query shows.
     pub(super) selected: Vec<Selected>,
     pub(super) flatten: bool,
     pub(super) partial_errors: PartialErrors,
@@ -39,7 +39,7 @@ pub(super) struct ExtractPlan {
     /// The variable's default in the query: where to start when `variables` says nothing.
     pub(super) start: Option<u64>,
     /// Rows to keep at most.
-    pub(super) most_rows: Option<u64>,
+    pub(super) max_rows: Option<u64>,
     pub(super) warnings: Vec<Problem>,
 }
 
@@ -78,7 +78,7 @@ impl ExtractPlan {
             text: config.query.clone(),
             operation: config.operation_name.clone().or_else(|| query.name.clone()),
             variables: config.variables.clone(),
-            total: beside(&query, &rows_at, |field| TOTALS.contains(&field.field.as_str()) && field.inside.is_empty()),
+            total: sibling(&query, &rows_at, |field| TOTALS.contains(&field.field.as_str()) && field.inside.is_empty()),
             data_path,
             rows_at,
             paging,
@@ -89,7 +89,7 @@ impl ExtractPlan {
             partial_errors: config.partial_errors,
             nested_pages: config.nested_pages,
             start,
-            most_rows: None,
+            max_rows: None,
             warnings: problems,
         })
     }
@@ -104,7 +104,7 @@ impl ExtractPlan {
 
     /// For a dry run: one page, of no more rows than a sample has.
     pub(super) fn keep_small(&mut self) {
-        self.most_rows = Some(DRY_RUN_ROWS);
+        self.max_rows = Some(DRY_RUN_ROWS);
         if let Some(size) = self.paging.as_mut().and_then(|paging| paging.size.as_mut()) {
             size.rows = size.rows.min(DRY_RUN_ROWS);
         }
@@ -156,14 +156,14 @@ fn offset_problem(paging: &Paging, data_path: &DataPath) -> Option<Problem> {
             "/data_path",
             format!("`{shown}` may find more or fewer rows than items, which an offset counts"),
         )
-        .with_hint("lead to the items themselves, and filter or unfold them in a later step")
+        .with_hint("select the items themselves, and filter or unnest them in a later step")
     })
 }
 
 fn unseen(path: String) -> Problem {
-    let message = format!("whether `{path}` is complete cannot be seen: only a part of it is asked for");
+    let message = format!("`{path}` may be incomplete: the query requests only a part of it");
     Problem { severity: Severity::Warning, ..Problem::error("/query", message) }
-        .with_hint("select `pageInfo { hasNextPage }` there as well")
+        .with_hint("select `pageInfo { hasNextPage }` there")
 }
 
 #[cfg(test)]

@@ -40,5 +40,5 @@ fn a_dry_run_is_one_small_page() {
     assert!(plan.shrinks());
     plan.keep_small();
     let paging = plan.paging.unwrap();
-    assert_eq!((paging.size.unwrap().rows, plan.most_rows), (100, Some(100)));
+    assert_eq!((paging.size.unwrap().rows, plan.max_rows), (100, Some(100)));
 }

@@ -144,7 +144,7 @@ impl RowDecoder {
         };
         tokio::task::spawn_blocking(work)
             .await
-            .map_err(|error| Error::unknown("reading rows was broken off").with_source(error))?
+            .map_err(|error| Error::unknown("failed to decode rows").with_source(error))?
     }
 
     /// The next batch that is full.
@@ -179,7 +179,7 @@ impl RowDecoder {
         }
         if self.columns.is_empty() {
             return Err(Error::validation(format!("{} rows came, and not one of them has a member", self.rows))
-                .with_hint("check what is asked for: the rows are empty"));
+                .with_hint("check the request: the rows are empty"));
         }
         self.batch(true)?;
         Ok(self.ready.pop_front())
@@ -296,7 +296,7 @@ impl RowDecoder {
                 "row {row} is an array of {count} or more values for {} columns",
                 self.positions.len()
             ))
-            .with_hint("the answer does not have the form that was expected"),
+            .with_hint("the response does not have the expected form"),
         )
     }
 
@@ -380,8 +380,8 @@ impl RowDecoder {
             Pushed::Twice => {
                 let (name, row) = (&self.names.columns()[column], self.total + 1);
                 Err(Stop::Error(
-                    Error::validation(format!("row {row} has the member `{name}` twice"))
-                        .with_hint("JSON does not say which of them counts: have the source send one"),
+                    Error::validation(format!("row {row} has the member `{name}` more than once"))
+                        .with_hint("JSON does not define which one counts: fix the source"),
                 ))
             }
         }
@@ -397,7 +397,7 @@ impl RowDecoder {
                 self.bytes += bytes;
                 Ok(())
             }
-            _ => Err(Stop::Error(Error::unknown("a value does not fit the type that was found for it"))),
+            _ => Err(Stop::Error(Error::unknown("a value does not fit the inferred type"))),
         }
     }
 }
@@ -417,7 +417,7 @@ fn is_object(text: &str) -> bool {
 }
 
 fn not_made(error: arrow::error::ArrowError) -> Error {
-    Error::unknown("a batch could not be made of the rows").with_source(error)
+    Error::unknown("failed to build a batch of rows").with_source(error)
 }
 
 #[cfg(test)]
