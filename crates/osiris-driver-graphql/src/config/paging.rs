@@ -155,9 +155,11 @@ mod tests {
             let problems = read(fields).unwrap_err();
             problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
         };
-        assert!(messages(json!({"pagination": {}, "pagination_max_pages": 1})).contains("given twice"));
-        assert!(messages(json!({"pagination": {}, "pagination_enabled": false})).contains("is false"));
-        assert!(messages(json!({"pagination": {"page_size": 5}})).contains("no variable"));
+        assert!(messages(json!({"pagination": {}, "pagination_max_pages": 1})).contains("conflicts with the fields"));
+        assert!(
+            messages(json!({"pagination": {}, "pagination_enabled": false})).contains("conflicts with `pagination`")
+        );
+        assert!(messages(json!({"pagination": {"page_size": 5}})).contains("needs `page_size_variable`"));
         assert!(
             messages(json!({"pagination": {"page_size_variable": "after"}})).contains("both the page and its size")
         );

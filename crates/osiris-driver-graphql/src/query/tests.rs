@@ -46,7 +46,7 @@ fn only_queries_are_run() {
 fn one_of_several_operations_is_chosen_by_name() {
     let text = "query Users { u } query Orders { o }";
     insta::assert_snapshot!(problems(text, None), @"
-    operation_name: missing: the query has several operations (name one of: Users, Orders)
+    operation_name: missing: the query has several operations (expected one of: Users, Orders)
     ");
     insta::assert_snapshot!(problems(text, Some("User")), @"
     operation_name: the query has no operation `User` (did you mean `Users`?)

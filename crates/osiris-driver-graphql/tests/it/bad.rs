@@ -84,7 +84,7 @@ fn a_pagination_has_to_fit_the_query() {
 fn a_part_of_a_nested_list_is_a_warning() {
     let query = "{ users { nodes { id posts(first: 5) { nodes { id } } } } }";
     insta::assert_snapshot!(problems(json!({"query": query, "data_path": "data.users.nodes"})), @"
-    query: whether `posts` is complete cannot be seen: only a part of it is asked for (select `pageInfo { hasNextPage }` there)
+    query: `posts` may be incomplete: the query requests only a part of it (select `pageInfo { hasNextPage }` there)
     ");
 }
 
@@ -133,7 +133,7 @@ async fn answers_that_are_none_are_named() {
     insta::assert_snapshot!(answered(Reply::text(200, "{\"data\": {\"items\": ").body("{\"data\": {\"items\": ")).await, @"
     network: step `items`: the response ended in the middle of the JSON
       page: 1
-    hint: the server or the way to it has trouble: try later, or raise `max_retries`
+    hint: the server or the network failed: try later, or raise `max_retries`
     ");
     insta::assert_snapshot!(answered(Reply::text(200, "")).await, @"
     validation: step `items`: the response is empty: expected JSON
@@ -148,7 +148,7 @@ async fn answers_that_are_none_are_named() {
     hint: use the names in the response, which are aliases where the query has them
     ");
     insta::assert_snapshot!(answered(Reply::json(200, &json!({"data": {"items": {"nodes": [{"id": 1}]}}}))).await, @"
-    validation: step `items`: there is nothing at `data.items.pageInfo`, so the next page cannot be found: `data.items` is {nodes}
+    validation: step `items`: `data.items.pageInfo` is missing from the response, so the next page cannot be found: `data.items` is {nodes}
     hint: set `pagination.path` to the object that describes the next page
     ");
     insta::assert_snapshot!(answered(Reply::json(200, &json!({"data": {"items": {"rows": []}}}))).await, @"
@@ -182,15 +182,15 @@ async fn a_cursor_that_comes_again_or_not_at_all_is_an_error() {
         Reply::json(200, &json!({"data": {"items": {"nodes": [{"id": 1}], "pageInfo": info}}}))
     };
     insta::assert_snapshot!(answered(page(json!(true), json!("same"))).await, @"
-    integrity: step `items`: the cursor after row 2 was there before: the pages go round in a circle
-    hint: check that the query passes `$after` on to the list that is paged
+    integrity: step `items`: pagination loop: the server returned the cursor after row 2 again
+    hint: check that the query passes `$after` to the list that is paged, and `pagination.style`
     ");
     insta::assert_snapshot!(answered(page(json!(true), Value::Null)).await, @"
-    validation: step `items`: the server says that there is a next page, and gives no cursor for it: {hasNextPage: true, endCursor: null}
+    validation: step `items`: the server reports another page, but returned no cursor for it: {hasNextPage: true, endCursor: null}
     hint: select the cursor, `pageInfo { hasNextPage endCursor }`, or name its field: `pagination.cursor_field`
     ");
     insta::assert_snapshot!(answered(page(json!("yes"), json!("a"))).await, @"
-    validation: step `items`: `data.items.pageInfo.hasNextPage` is a text, not true or false
+    validation: step `items`: `data.items.pageInfo.hasNextPage` is a text: expected true or false
     hint: set `pagination.has_next_field` to another field
     ");
     insta::assert_snapshot!(answered(Reply::json(200, &json!({"data": {"items": {"nodes": [], "pageInfo": {}}}}))).await, @"
@@ -207,8 +207,8 @@ async fn a_server_that_does_not_heed_the_offset_does_not_keep_us_for_ever() {
     });
     let error = run_at(&bench(), json!({"endpoint": server.url()}), config).await.unwrap_err();
     insta::assert_snapshot!(error.report(), @"
-    step `items`: page 2 is the same as the one before
-    hint: the server does not heed the variable that names the page; or select a field that tells rows apart
+    step `items`: page 2 is identical to page 1
+    hint: check that the query passes `$offset` to the list that is paged, and `pagination.style`; if it does, select a field that identifies each row
     ");
 }
 
@@ -227,7 +227,7 @@ async fn trouble_that_passes_is_tried_again_and_trouble_that_stays_is_told() {
       url: http://host/graphql
       status: 503
       page: 1
-    hint: the server or the way to it has trouble: try later, or raise `max_retries`
+    hint: the server or the network failed: try later, or raise `max_retries`
     ");
 }
 

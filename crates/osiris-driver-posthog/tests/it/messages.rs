@@ -51,7 +51,7 @@ async fn wrong_credentials_and_projects_are_told_with_what_to_do() {
       the server says: API key missing required scope 'query:read'
     hint: grant the key the scope `query:read` and access to the project and its organization
 
-    step `events`: there is no project 7
+    step `events`: project 7 not found
       url: http://posthog/api/projects/7/query/
       status: 404
       the server says: Project not found.
@@ -60,7 +60,7 @@ async fn wrong_credentials_and_projects_are_told_with_what_to_do() {
     step `events`: its connection is not valid: project_id: invalid project id: expected the number that the project's settings page shows
     hint: mend it and run again
 
-    step `events`: its connection is not valid: custom_base_url: contradicts `region: eu`; remove it, or set `region: self_hosted`
+    step `events`: its connection is not valid: custom_base_url: conflicts with `region: eu`; remove it, or set `region: self_hosted`
     hint: mend it and run again
 
     step `events`: its connection is not valid: custom_base_url: the address is not an http or https URL; expected a full URL such as `https://api.example.com`
@@ -145,8 +145,8 @@ fn problems_of_a_configuration_come_all_at_once() {
     max_requests_per_minute: 0 is too small: at least 1
     page_size: 50 is too small: at least 100
 
-    event_types: means nothing with `data_type: sessions`: only events have types (remove it)
-    properties: means nothing with `data_type: sessions`: only events and persons have properties (remove it)
+    event_types: has no effect with `data_type: sessions`: only events have types (remove it)
+    properties: has no effect with `data_type: sessions`: only events and persons have properties (remove it)
     until: must be after `initial_since`
 
     event_types.0: must not be empty

@@ -126,7 +126,7 @@ async fn a_web_page_instead_of_json_is_called_that() {
     })
     .unwrap();
     let client = client(settings(&server));
-    for (path, said) in [("", "a web page instead of JSON"), ("empty", "nothing where JSON was expected")] {
+    for (path, said) in [("", "is a web page: expected JSON"), ("empty", "is empty: expected JSON")] {
         let page = client.fetch(&Request::get(client.url(path).unwrap())).await.unwrap();
         let error = page.json::<Value>().unwrap_err();
         assert!(error.message().contains(said), "{error:?}");

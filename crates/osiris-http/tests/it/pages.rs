@@ -7,8 +7,8 @@ use osiris_http::pages::{
     NextPage, PagePosition, PageQueue, PageSource, PageSummary, PagedApi, Pager, next_link, read_ahead,
 };
 use osiris_http::{Document, HttpClient, Page, Request, RowPath};
-use osiris_testkit::Bench;
 use osiris_testkit::http_server::{HttpServer, Reply, Seen};
+use osiris_testkit::{Bench, Recording};
 use serde_json::{Value, json};
 
 use crate::{client, settings};
@@ -170,7 +170,10 @@ async fn pages_that_go_round_in_a_circle_are_an_error() {
     );
     assert_eq!(failed(read(&same, PagePosition::offset("skip"), None).await), "page 2 is identical to page 1");
     let error = read(&same, PagePosition::page("page"), None).await.err().unwrap();
-    assert_eq!(error.hint(), Some("check that the server uses the parameter `page`"));
+    assert_eq!(
+        error.hint(),
+        Some("check that the server uses the parameter `page`; if it does, select a field that identifies each row")
+    );
 }
 
 #[tokio::test]
@@ -190,7 +193,14 @@ async fn an_error_names_its_page_and_is_not_followed_by_requests() {
 async fn a_limit_of_pages_and_a_sample_end_the_list_early() {
     let endless = || server(|seen| Reply::json(200, &json!({"items": items(number(seen, "skip", 0), 5, 1000)})));
     let limited = endless();
+    let captured = Recording::default();
+    let writer = captured.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    let guard = tracing::subscriber::set_default(subscriber);
     let run = read(&limited, PagePosition::offset("skip"), Some(3)).await.unwrap();
+    drop(guard);
+    let warned = captured.text().matches("stopped at the page limit (`max_pages`): the server has more pages").count();
+    assert_eq!(warned, 1, "{}", captured.text());
     assert_eq!((run.ids.len(), limited.requests().len(), pages(&run.bench)), (15, 3, (Some(3), 3)));
 
     let sampled = endless();

@@ -243,7 +243,9 @@ impl PagePosition {
 
     /// An error of a page that is the same as the one before it.
     pub(super) fn identical(&self, number: u64) -> Error {
-        self.hinted(Error::integrity(format!("page {number} is identical to page {}", number - 1)))
+        let error = self.hinted(Error::integrity(format!("page {number} is identical to page {}", number - 1)));
+        let hint = error.hint().map(|hint| format!("{hint}; if it does, select a field that identifies each row"));
+        hint.into_iter().fold(error, Error::with_hint)
     }
 
     fn hinted(&self, error: Error) -> Error {

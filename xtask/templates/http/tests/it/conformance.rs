@@ -1,9 +1,11 @@
 //! The component against the driver rules.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use osiris_core::{Error, ErrorKind, Registry, Result};
+use osiris_core::{Error, ErrorKind, Registry, Result, RetryPolicy};
 use osiris_driver_sampleapi::{Connect, SampleApiExtractor};
+use osiris_http::HttpClient;
 use osiris_testkit::{Fault, InvalidConfig, Job, Paging, Place, Sample, Subject, async_trait};
 use serde_json::{Value, json};
 
@@ -38,8 +40,13 @@ impl Subject for Orders {
         "sampleapi.extractor"
     }
 
+    /// As users have it, but for the waits between attempts: the rules try many failures.
     fn register(&self, registry: &mut Registry) -> Result<()> {
-        osiris_driver_sampleapi::register(registry)
+        let connect: Connect = Arc::new(|settings| {
+            let retry = RetryPolicy { initial_delay: Duration::from_millis(1), ..RetryPolicy::times(3) };
+            HttpClient::new(settings.with_retry(retry))
+        });
+        registry.extractor(SampleApiExtractor::with_client(connect)).with_discovery().with_doctor().add()
     }
 
     fn register_with_failing_client(&self, registry: &mut Registry) -> Option<Result<()>> {
