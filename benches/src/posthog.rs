@@ -1,4 +1,4 @@
-//! What the PostHog benchmark of `cargo xtask bench` is measured with and against: the testkit's stand-in with many events, and a
+//! What the PostHog benchmark of `cargo xtask bench` is measured with and against: the stand-in with many events, and a
 //! client that asks it the same questions and throws the answers away.
 #![expect(clippy::print_stdout, reason = "a program for the benchmarks, not a library")]
 #![expect(clippy::print_stderr, reason = "a program for the benchmarks, not a library")]
@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::io::BufRead as _;
 use std::process::ExitCode;
 
-use osiris_testkit::posthog::PostHog;
+use osiris_stand_ins::posthog::PostHog;
 use serde_json::json;
 
 const USAGE: &str = "usage: osiris-bench-posthog serve EVENTS FILE | osiris-bench-posthog discard URL KEY FILE";

@@ -8,8 +8,8 @@ use std::io::BufRead as _;
 use std::process::ExitCode;
 
 use futures::TryStreamExt as _;
+use osiris_stand_ins::supabase::{Gateway, Postgrest};
 use osiris_testkit::services::{Postgres, PostgresOptions};
-use osiris_testkit::supabase::{Gateway, Postgrest};
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
 

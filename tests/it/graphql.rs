@@ -1,15 +1,12 @@
 //! The GraphQL example against a real engine, with trouble on the way.
 
-#[path = "../../crates/osiris-driver-graphql/tests/it/standin/mod.rs"]
-mod standin;
-
 use std::fs::File;
 
 use osiris_e2e::{Ended, Program, Project};
+use osiris_stand_ins::graphql::{Api, Options, Trouble};
 use osiris_testkit::http_server::Reply;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::RowAccessor;
-use standin::{Api, Options, Trouble};
 
 const TOKEN: &str = "t0ken/of+the=example";
 

@@ -1,7 +1,7 @@
 //! The PostHog example against a stand-in: the first run, and a second one that reads what is new.
 
 use osiris_e2e::{Ended, Program, Project, Running};
-use osiris_testkit::posthog::{Event, PostHog};
+use osiris_stand_ins::posthog::{Event, PostHog};
 use serde_json::json;
 
 /// 2024-01-31T12:00:00Z, in microseconds.
@@ -59,6 +59,6 @@ fn a_project_key_is_refused_before_anything_runs() {
     let mut command = project.command(&["run", "pipeline.yaml"]);
     command.env("POSTHOG_API_KEY", "phc_abcdefghi").env("POSTHOG_PROJECT", "42").env("POSTHOG_URL", posthog.url());
     let ended = Running::start(&mut command).ended().with_code(2);
-    assert!(ended.stderr.contains("this is a project key"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("project keys (`phc_...`)"), "{}", ended.stderr);
     assert!(!ended.stderr.contains("phc_abcdefghi") && posthog.queries() == 0, "{}", ended.stderr);
 }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use osiris_e2e::{Ended, Program, Project, Running};
-use osiris_testkit::posthog::{Event, PostHog};
+use osiris_stand_ins::posthog::{Event, PostHog};
 
 /// 2024-01-31T12:00:00Z, in microseconds.
 const NOON: i64 = 1_706_702_400_000_000;

@@ -1,8 +1,8 @@
 //! The Supabase examples against a real PostgREST behind a gateway, a real PostgreSQL and a real MySQL.
 
 use osiris_e2e::{Ended, Program, Project};
+use osiris_stand_ins::supabase::{Gateway, Postgrest, Trouble, tokens};
 use osiris_testkit::services::{Mariadb, Postgres};
-use osiris_testkit::supabase::{Gateway, Postgrest, Trouble, tokens};
 use serde_json::Value;
 
 /// The examples, and the variables that name the servers.

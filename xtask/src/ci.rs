@@ -94,7 +94,7 @@ fn lint() -> Outcome {
 /// Libraries only: the program and the facade are both called `osiris` and would overwrite each other's pages. With every
 /// feature that adds to them, as a reader of the documentation wants it.
 fn rustdoc() -> Outcome {
-    const FEATURES: &str = "osiris/all-drivers,osiris-sql/tls,osiris-testkit/posthog,osiris-testkit/supabase";
+    const FEATURES: &str = "osiris/all-drivers,osiris-sql/tls,osiris-testkit/http-server,osiris-testkit/services";
     let mut doc = shell::cargo(&["doc", "--locked", "--quiet", "--no-deps", "--lib"]);
     doc.args(Build::of_checkout().workspace()).args(["--features", FEATURES]);
     shell::run(doc.env("RUSTDOCFLAGS", "-D warnings"))

@@ -46,7 +46,8 @@ cargo xtask <task>
                         the fuzz targets of tests/fuzz, N seconds each (60), with seeds of the moment
   bench [NAME]... [--list] [--scale N] [--rounds N]
                         build the release profile and print the tables of docs/benchmarks.md
-  new-driver NAME       make crates/osiris-driver-NAME and register it in the facade
+  new-driver NAME --kind http|file
+                        make crates/osiris-driver-NAME from the template of its kind and register it in the facade
   release [--execute]   check that the crates can be published; publish them
 ";
 

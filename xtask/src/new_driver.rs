@@ -1,6 +1,6 @@
-//! `cargo xtask new-driver NAME`: a driver crate that compiles and passes the conformance suite, wired into the facade.
+//! `cargo xtask new-driver NAME --kind KIND`: a driver crate that compiles and passes the conformance suite, wired into the facade.
 //!
-//! The template, `xtask/templates/driver`, is a driver called `sample` and a member of this workspace, so that it
+//! Each kind has a template in `xtask/templates`: a driver with a name of its own and a member of this workspace, so that it
 //! compiles, lints and passes the suite whenever the rest does. What an author replaces is its client and its types,
 //! not its shape.
 
@@ -11,21 +11,57 @@ use std::path::{Path, PathBuf};
 use crate::args::Args;
 use crate::{Outcome, packages, shell, workspace};
 
-const TEMPLATE: &str = "xtask/templates/driver";
+/// What a driver talks to, and the template of its kind.
+#[derive(Debug)]
+struct DriverKind {
+    name: &'static str,
+    about: &'static str,
+    directory: &'static str,
+    /// The family of the template, which the new driver's takes the place of.
+    family: &'static str,
+    /// How the names of its types begin.
+    types: &'static str,
+    roles: &'static [&'static str],
+}
+
+const KINDS: &[DriverKind] = &[
+    DriverKind {
+        name: "http",
+        about: "a JSON API with cursor paging: an extractor",
+        directory: "xtask/templates/http",
+        family: "sampleapi",
+        types: "SampleApi",
+        roles: &["extractor"],
+    },
+    DriverKind {
+        name: "file",
+        about: "files, or a client that blocks: an extractor and a writer",
+        directory: "xtask/templates/file",
+        family: "samplefile",
+        types: "SampleFile",
+        roles: &["extractor", "writer"],
+    },
+];
+
+/// Where the families that Osiris ships stand with their Cargo features, for the hint at a component that is not compiled in.
+const FEATURE_TABLE: &str = "crates/osiris-core/src/registry.rs";
 
 pub(crate) fn main(mut args: Args) -> Outcome {
-    let name = args.word().ok_or("which name? `cargo xtask new-driver mongodb`")?;
+    let kind = args.option("--kind")?;
+    let name = args.word().ok_or("which name? `cargo xtask new-driver mongodb --kind http`")?;
     args.finish()?;
+    let kind = DriverKind::parse(kind.as_deref())?;
     check_name(&name, &workspace::drivers()?)?;
     let version = workspace::version()?;
     let facade = workspace::read("crates/osiris/src/lib.rs")?;
     let existing = last_registered(&facade, workspace::drivers()?).ok_or("the facade registers no driver")?;
     let root = with_dependency(&workspace::read("Cargo.toml")?, &name, &version)?;
-    let manifest = with_feature(&workspace::read("crates/osiris/Cargo.toml")?, &name, &existing)?;
+    let manifest = with_feature(&workspace::read("crates/osiris/Cargo.toml")?, kind, &name, &existing)?;
+    let features = with_family(&workspace::read(FEATURE_TABLE)?, &name)?;
     let facade = with_registration(&facade, &name, &existing)?;
     let directory = Path::new("crates").join(format!("osiris-driver-{name}"));
-    for (path, text) in template()? {
-        workspace::write(directory.join(path), &renamed(&text, &name))?;
+    for (path, text) in template(kind)? {
+        workspace::write(directory.join(path), &renamed(&text, kind, &name))?;
     }
     for licence in packages::LICENCES {
         workspace::write(directory.join(licence), &workspace::read(licence)?)?;
@@ -33,6 +69,7 @@ pub(crate) fn main(mut args: Args) -> Outcome {
     workspace::write("Cargo.toml", &root)?;
     workspace::write("crates/osiris/Cargo.toml", &manifest)?;
     workspace::write("crates/osiris/src/lib.rs", &facade)?;
+    workspace::write(FEATURE_TABLE, &features)?;
     let package = format!("osiris-driver-{name}");
     shell::run(&mut shell::cargo(&["fmt", "-p", &package, "-p", "osiris"]))?;
     // The crate's entry in Cargo.lock, and nothing else: the other tasks run with `--locked`.
@@ -42,22 +79,34 @@ pub(crate) fn main(mut args: Args) -> Outcome {
     Ok(())
 }
 
+impl DriverKind {
+    fn parse(name: Option<&str>) -> Outcome<&'static Self> {
+        let kinds = || {
+            let lines: Vec<String> = KINDS.iter().map(|kind| format!("  {:<6}{}", kind.name, kind.about)).collect();
+            lines.join("\n")
+        };
+        let name = name.ok_or_else(|| format!("missing `--kind`: expected one of\n{}", kinds()))?;
+        let kind = KINDS.iter().find(|kind| kind.name == name);
+        kind.ok_or_else(|| format!("invalid kind `{name}`: expected one of\n{}", kinds()))
+    }
+}
+
 fn check_name(name: &str, known: &[String]) -> Outcome {
     let plain = name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
     if !plain {
         return Err(format!("`{name}`: a driver's name is a family of components: lower-case letters and digits"));
     }
-    if name == "sample" || known.iter().any(|other| other == name) {
+    if KINDS.iter().any(|kind| kind.family == name) || known.iter().any(|other| other == name) {
         Err(format!("there is a driver `{name}` already"))
     } else {
         Ok(())
     }
 }
 
-/// The files of the template, by their paths in it, sorted.
-fn template() -> Outcome<Vec<(PathBuf, String)>> {
-    let root = workspace::root().join(TEMPLATE);
+/// The files of a template, by their paths in it, sorted.
+fn template(kind: &DriverKind) -> Outcome<Vec<(PathBuf, String)>> {
+    let root = workspace::root().join(kind.directory);
     let (mut files, mut directories) = (Vec::new(), vec![root.clone()]);
     while let Some(directory) = directories.pop() {
         let failed = |error| format!("{}: {error}", directory.display());
@@ -80,19 +129,35 @@ fn is_source(path: &Path) -> bool {
     path.extension().and_then(OsStr::to_str).is_some_and(|extension| ["md", "rs", "toml"].contains(&extension))
 }
 
-/// A file of the template for the driver `name`, which may be published. `Sample` is replaced at the beginning of a
-/// longer name: alone it is the type of the conformance suite.
-fn renamed(template: &str, name: &str) -> String {
-    let mut type_name = name.to_owned();
-    type_name[..1].make_ascii_uppercase();
-    let text = template.replace("publish = false\n", "").replace("sample", name);
-    let mut pieces = text.split("Sample");
-    let mut renamed = pieces.next().unwrap_or_default().to_owned();
-    for piece in pieces {
-        renamed.push_str(if piece.starts_with(|c: char| c.is_ascii_uppercase()) { &type_name } else { "Sample" });
-        renamed.push_str(piece);
+/// A file of the template for the driver `name`, which may be published: identifiers of the template's family become those of the new
+/// one, and nothing else does.
+fn renamed(template: &str, kind: &DriverKind, name: &str) -> String {
+    let text = template.replace("publish = false\n", "");
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut renamed = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some(start) = rest.find(is_part) {
+        let length = rest[start..].find(|c| !is_part(c)).unwrap_or(rest.len() - start);
+        renamed.push_str(&rest[..start]);
+        renamed.push_str(&renamed_identifier(&rest[start..start + length], kind, name));
+        rest = &rest[start + length..];
     }
-    renamed
+    renamed + rest
+}
+
+/// `SampleApiExtractor` is a type, `osiris_driver_sampleapi` and `SAMPLEAPI_KEY` have the family as one of their words.
+fn renamed_identifier(identifier: &str, kind: &DriverKind, name: &str) -> String {
+    if let Some(rest) = identifier.strip_prefix(kind.types) {
+        let (first, others) = name.split_at(1);
+        return format!("{}{others}{rest}", first.to_ascii_uppercase());
+    }
+    let upper = kind.family.to_ascii_uppercase();
+    let words = identifier.split('_').map(|word| match word {
+        word if word == kind.family => name.to_owned(),
+        word if word == upper => name.to_ascii_uppercase(),
+        word => word.to_owned(),
+    });
+    words.collect::<Vec<_>>().join("_")
 }
 
 /// The workspace's manifest with the crate among the dependencies.
@@ -102,12 +167,27 @@ fn with_dependency(manifest: &str, name: &str, version: &str) -> Outcome<String>
 }
 
 /// The facade's manifest with a feature of the driver's name, its optional dependency, and its place among all drivers.
-fn with_feature(manifest: &str, name: &str, existing: &str) -> Outcome<String> {
+fn with_feature(manifest: &str, kind: &DriverKind, name: &str, existing: &str) -> Outcome<String> {
     let manifest = replaced(manifest, &format!("\"{existing}\""), &format!("\"{existing}\", \"{name}\""))?;
-    let feature = format!("# {name}.extractor, {name}.writer\n{name} = [\"dep:osiris-driver-{name}\"]");
+    let components: Vec<String> = kind.roles.iter().map(|role| format!("{name}.{role}")).collect();
+    let feature = format!("# {}\n{name} = [\"dep:osiris-driver-{name}\"]", components.join(", "));
     let manifest = after_last(&manifest, &format!("{existing} = ["), &feature)?;
     let dependency = format!("osiris-driver-{name} = {{ workspace = true, optional = true }}");
     after_last(&manifest, "osiris-driver-", &dependency)
+}
+
+/// The table of features with a line for the new family, in order.
+fn with_family(source: &str, name: &str) -> Outcome<String> {
+    let start = source.find("const FAMILIES: ").ok_or_else(|| format!("{FEATURE_TABLE}: no table `FAMILIES`"))?;
+    let line = format!("    (\"{name}\", \"{name}\"),\n");
+    let mut at = start + source[start..].find('\n').map_or(0, |end| end + 1);
+    for other in source[at..].lines().take_while(|other| other.starts_with("    (")) {
+        if *other > *line.trim_end() {
+            break;
+        }
+        at += other.len() + 1;
+    }
+    Ok(format!("{}{line}{}", &source[..at], &source[at..]))
 }
 
 /// The last of the drivers that the facade has: the new one's lines come behind its.
@@ -149,37 +229,68 @@ fn after_last(text: &str, start: &str, line: &str) -> Outcome<String> {
 mod tests {
     use super::*;
 
+    fn kind(name: &str) -> &'static DriverKind {
+        DriverKind::parse(Some(name)).unwrap()
+    }
+
     #[test]
     fn a_name_is_a_family_and_new() {
         check_name("mongodb", &[]).unwrap();
         for bad in ["Mongo", "mongo-db", "2fast", "", "a.b"] {
             assert!(check_name(bad, &[]).is_err(), "{bad}");
         }
-        assert!(check_name("sample", &[]).is_err(), "it is the template's");
+        assert!(check_name("sampleapi", &[]).is_err(), "it is a template's");
         assert!(check_name("duckdb", &["duckdb".to_owned()]).unwrap_err().contains("already"));
     }
 
     #[test]
-    fn nothing_of_the_template_is_left_but_the_type_of_the_suite() {
-        let files = template().unwrap();
-        assert!(files.len() > 10, "{files:?}");
-        for (path, text) in files {
-            let text = renamed(&text, "mongodb");
-            let suite = path.ends_with("tests/it/conformance.rs");
-            assert!(!text.contains("sample") && (suite || !text.contains("Sample")), "{}", path.display());
-            assert!(!text.contains("publish ="), "{}", path.display());
+    fn a_kind_is_one_of_the_templates() {
+        for name in [None, Some("soap")] {
+            let error = DriverKind::parse(name).unwrap_err();
+            assert!(error.contains("\n  http  a JSON API") && error.contains("\n  file  files"), "{error}");
         }
-        let text = renamed("SampleWriter of sample.writer, Sample::new(3)", "mongodb");
-        assert_eq!(text, "MongodbWriter of mongodb.writer, Sample::new(3)");
+    }
+
+    #[test]
+    fn nothing_of_a_template_is_left() {
+        for kind in KINDS {
+            let files = template(kind).unwrap();
+            assert!(files.len() > 10, "{files:?}");
+            for (path, text) in files {
+                let text = renamed(&text, kind, "mongodb");
+                let left = text.to_ascii_lowercase().contains(kind.family);
+                assert!(!left && !text.contains("publish ="), "{}", path.display());
+            }
+        }
+    }
+
+    #[test]
+    fn identifiers_are_renamed_and_words_are_not() {
+        let text = "SampleApiExtractor of sampleapi.extractor, a sample of Sample::new(3): osiris_driver_sampleapi, SAMPLEAPI_KEY";
+        assert_eq!(
+            renamed(text, kind("http"), "mongodb"),
+            "MongodbExtractor of mongodb.extractor, a sample of Sample::new(3): osiris_driver_mongodb, MONGODB_KEY"
+        );
+    }
+
+    #[test]
+    fn the_table_of_features_stays_sorted() {
+        let source = workspace::read(FEATURE_TABLE).unwrap();
+        for (name, before) in [("mongodb", "(\"graphql\", \"graphql\")"), ("zzz", "(\"supabase\", \"supabase\")")] {
+            let wanted = format!("    {before},\n    (\"{name}\", \"{name}\"),\n");
+            assert!(with_family(&source, name).unwrap().contains(&wanted), "{name}");
+        }
+        assert!(with_family("nothing", "mongodb").is_err());
     }
 
     #[test]
     fn the_facade_gets_a_feature_a_dependency_and_a_register_line() {
         let manifest =
-            with_feature(&workspace::read("crates/osiris/Cargo.toml").unwrap(), "mongodb", "filesystem").unwrap();
+            with_feature(&workspace::read("crates/osiris/Cargo.toml").unwrap(), kind("http"), "mongodb", "filesystem")
+                .unwrap();
         for wanted in [
             "\"filesystem\", \"mongodb\"",
-            "mongodb = [\"dep:osiris-driver-mongodb\"]",
+            "# mongodb.extractor\nmongodb = [\"dep:osiris-driver-mongodb\"]",
             "osiris-driver-mongodb = { workspace = true, optional = true }",
         ] {
             assert!(manifest.contains(wanted), "{manifest}");

@@ -24,8 +24,8 @@ pub(crate) fn check() -> Outcome {
     check_manifests(&packages)?;
     let version = workspace::version()?;
     let mut package = shell::cargo(&["package", "--quiet", "--locked", "--no-verify", "--allow-dirty", "--workspace"]);
-    for private in ["xtask", "osiris-e2e", "osiris-bench", "osiris-driver-sample"] {
-        package.args(["--exclude", private]);
+    for name in workspace::unpublished()? {
+        package.args(["--exclude", &name]);
     }
     shell::run(&mut package)?;
     let directory = workspace::target_dir().join("packages");

@@ -22,7 +22,7 @@ pub(crate) fn target_dir() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
-/// A published crate.
+/// A crate of the workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Package {
     pub(crate) name: String,
@@ -32,7 +32,8 @@ pub(crate) struct Package {
 }
 
 impl Package {
-    fn parse(name: &str, manifest: &str) -> Self {
+    fn parse(manifest: &str) -> Self {
+        let name = manifest.lines().find_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'));
         let mut section = "";
         let mut dependencies = BTreeSet::new();
         for line in manifest.lines().map(str::trim) {
@@ -43,7 +44,11 @@ impl Package {
                 dependencies.insert(line[..end].to_owned());
             }
         }
-        Self { name: name.to_owned(), dependencies, manifest: manifest.to_owned() }
+        Self { name: name.unwrap_or_default().to_owned(), dependencies, manifest: manifest.to_owned() }
+    }
+
+    fn is_published(&self) -> bool {
+        !self.manifest.lines().any(|line| line == "publish = false")
     }
 
     /// Whether the manifest sets `key` in `[package]`, itself or from the workspace.
@@ -55,17 +60,40 @@ impl Package {
 
 /// The published crates, each after those it needs.
 pub(crate) fn packages() -> Outcome<Vec<Package>> {
-    let directory = root().join("crates");
-    let entries = fs::read_dir(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
-    let mut names: Vec<String> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
-    names.sort();
+    in_publish_order(members()?.into_iter().filter(Package::is_published).collect())
+}
+
+/// The names of the packages that are not published.
+pub(crate) fn unpublished() -> Outcome<Vec<String>> {
+    let unpublished = members()?.into_iter().filter(|package| !package.is_published());
+    Ok(unpublished.map(|package| package.name).collect())
+}
+
+/// Every package of the workspace, sorted by directory.
+fn members() -> Outcome<Vec<Package>> {
     let mut packages = Vec::new();
-    for name in names {
-        let path = directory.join(&name).join("Cargo.toml");
-        let manifest = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        packages.push(Package::parse(&name, &manifest));
+    for directory in directories(&read("Cargo.toml")?)? {
+        packages.push(Package::parse(&read(&format!("{directory}/Cargo.toml"))?));
     }
-    in_publish_order(packages)
+    Ok(packages)
+}
+
+/// The directories that `members` of a workspace's manifest lists; a name may end in `/*`.
+fn directories(manifest: &str) -> Outcome<Vec<String>> {
+    let list = manifest.split("\nmembers = [").nth(1).and_then(|rest| rest.split(']').next());
+    let list = list.ok_or("Cargo.toml: no `members` in the workspace")?;
+    let mut directories = Vec::new();
+    for member in list.split('"').skip(1).step_by(2) {
+        let Some(parent) = member.strip_suffix("/*") else {
+            directories.push(member.to_owned());
+            continue;
+        };
+        let entries = fs::read_dir(root().join(parent)).map_err(|error| format!("{parent}: {error}"))?;
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        directories.extend(names.map(|name| format!("{parent}/{name}")));
+    }
+    directories.sort();
+    Ok(directories)
 }
 
 fn in_publish_order(mut waiting: Vec<Package>) -> Outcome<Vec<Package>> {
@@ -123,7 +151,8 @@ mod tests {
 
     #[test]
     fn crates_come_after_those_they_need() {
-        let package = |name, needs: &str| Package::parse(name, &format!("[package]\n[dependencies]\n{needs}"));
+        let package =
+            |name, needs: &str| Package::parse(&format!("[package]\nname = \"{name}\"\n[dependencies]\n{needs}"));
         let found = in_publish_order(vec![
             package("osiris", "osiris-core.workspace = true\nosiris-driver-x = { workspace = true }\nserde = \"1\""),
             package("osiris-core", "serde.workspace = true\n[dev-dependencies]\nosiris-testkit.workspace = true"),
@@ -140,12 +169,14 @@ mod tests {
         assert_eq!(names.first().map(String::as_str), Some("osiris-core"));
         assert!(drivers().unwrap().contains(&"filesystem".to_owned()));
         assert_eq!(version().unwrap(), env!("CARGO_PKG_VERSION"));
+        assert!(unpublished().unwrap().contains(&"osiris-stand-ins".to_owned()));
+        assert!(unpublished().unwrap().iter().all(|name| !names.contains(name)));
     }
 
     #[test]
     fn keys_of_the_package_section_are_found() {
         let package =
-            Package::parse("x", "[package]\ndescription = \"d\"\nlicense.workspace = true\n[features]\nreadme = []\n");
+            Package::parse("[package]\ndescription = \"d\"\nlicense.workspace = true\n[features]\nreadme = []\n");
         assert!(package.sets("description") && package.sets("license") && !package.sets("readme"));
     }
 }

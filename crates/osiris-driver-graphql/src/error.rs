@@ -15,7 +15,7 @@ use serde_json::Value;
 const LIMIT: &str = "limit";
 
 /// How much of a server's message is shown.
-const LONGEST: usize = 300;
+const MAX_MESSAGE: usize = 300;
 
 /// What an error of a server means for behaviour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,16 +91,18 @@ impl GraphqlErrors {
 
     fn hint(&self, kind: ErrorKind) -> &'static str {
         match (self.meaning, kind) {
-            (Meaning::Throttled, _) => "the rate limit is used up: lower the number of parallel steps, or try later",
+            (Meaning::Throttled, _) => "rate limit exceeded: lower the number of parallel steps, or try later",
             (Meaning::TooMuch, _) => {
-                "ask for less at once: a smaller `pagination.page_size`, with `page_size_variable` it shrinks by itself"
+                "set a smaller `pagination.page_size`; with `page_size_variable` it shrinks automatically"
             }
             (_, ErrorKind::Auth) => "check `auth_type`, `auth_token` and `headers` of the connection",
-            (_, ErrorKind::Permission) => "the credentials are known but lack a permission: grant it, or select less",
-            (_, ErrorKind::Network) => "the server has a problem of its own: try later",
-            (_, ErrorKind::Timeout) => "ask for less at once, or raise `timeout` of the connection",
-            (_, ErrorKind::Validation) => "mend the query or its `variables`",
-            _ => "the query was run and failed: select less, or set `partial_errors: warn` to keep the rows that came",
+            (_, ErrorKind::Permission) => "the credentials lack a permission: grant it, or select less",
+            (_, ErrorKind::Network) => "the server failed: try later",
+            (_, ErrorKind::Timeout) => "request fewer rows at once, or raise `timeout` of the connection",
+            (_, ErrorKind::Validation) => "fix the query or its `variables`",
+            _ => {
+                "the query ran and failed: select less, or set `partial_errors: warn` to keep the rows that were returned"
+            }
         }
     }
 }
@@ -173,23 +175,23 @@ fn meaning(error: &Value, ran: bool) -> Meaning {
     }
 }
 
-/// An error on one line: message, then the place in the query, then the place in the answer.
+/// An error on one line: message, then the position in the query, then the path in the response.
 fn shown(error: &Value) -> String {
     let message = error["message"].as_str().or_else(|| error.as_str()).unwrap_or("an error without a message");
     let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut text = shorten(&line, LONGEST).into_owned();
-    let mut places = Vec::new();
-    let place = &error["locations"][0];
-    if let (Some(line), Some(column)) = (place["line"].as_u64(), place["column"].as_u64()) {
-        places.push(format!("line {line}, column {column}"));
+    let mut text = shorten(&line, MAX_MESSAGE).into_owned();
+    let mut locations = Vec::new();
+    let location = &error["locations"][0];
+    if let (Some(line), Some(column)) = (location["line"].as_u64(), location["column"].as_u64()) {
+        locations.push(format!("line {line}, column {column}"));
     }
     if let Some(path) = error["path"].as_array() {
         let steps: Vec<String> =
             path.iter().map(|step| step.as_str().map_or_else(|| step.to_string(), str::to_owned)).collect();
-        places.push(format!("at {}", steps.join(".")));
+        locations.push(format!("at {}", steps.join(".")));
     }
-    if !places.is_empty() {
-        text.push_str(&format!(" ({})", places.join("; ")));
+    if !locations.is_empty() {
+        text.push_str(&format!(" ({})", locations.join("; ")));
     }
     text
 }

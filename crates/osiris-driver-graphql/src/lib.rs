@@ -2,14 +2,15 @@
 
 mod client;
 mod config;
+mod discover;
+mod doctor;
 mod error;
 mod extract;
-mod path;
 mod query;
 mod types;
 
-pub use client::{Connect, Target, connect, settings};
-pub use config::{AuthType, GraphqlConfig, GraphqlConnection, NestedPages, PageStyle, Pagination, PartialErrors};
+pub use client::{Connect, ConnectionTarget, connect, settings};
+pub use config::{AuthType, ConnectionConfig, ExtractorConfig, NestedPages, PageStyle, Pagination, PartialErrors};
 pub use extract::GraphqlExtractor;
 
 use std::sync::Arc;
@@ -17,8 +18,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use osiris_core::{Catalog, Family, Health, Registry, Result};
-
-use client::{discover, doctor};
 
 /// The family of GraphQL endpoints.
 pub struct Graphql {
@@ -37,13 +36,13 @@ impl Family for Graphql {
     const NAME: &'static str = "graphql";
     const HAS_DISCOVERY: bool = true;
     const HAS_DOCTOR: bool = true;
-    type Connection = GraphqlConnection;
+    type Connection = ConnectionConfig;
 
-    async fn discover(&self, connection: &GraphqlConnection, _pattern: Option<&str>) -> Result<Catalog> {
+    async fn discover(&self, connection: &ConnectionConfig, _pattern: Option<&str>) -> Result<Catalog> {
         discover::discover(&self.connect, connection).await
     }
 
-    async fn check(&self, connection: &GraphqlConnection, limit: Duration) -> Health {
+    async fn check(&self, connection: &ConnectionConfig, limit: Duration) -> Health {
         doctor::check(&self.connect, connection, limit).await
     }
 }

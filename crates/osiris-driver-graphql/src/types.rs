@@ -32,7 +32,7 @@ pub(crate) fn promised(selected: &[Selected], flatten: bool) -> Vec<(String, Col
     columns
 }
 
-/// Lists are not to be told from objects without the server's schema. These names are lists wherever they occur.
+/// Lists cannot be told from objects without the server's schema. These names are lists wherever they occur.
 const LISTS: [&str; 3] = ["edges", "items", "nodes"];
 
 fn collect(selected: &[Selected], flatten: bool, prefix: &str, columns: &mut Vec<(String, ColumnType)>) {

@@ -6,7 +6,7 @@ use osiris_core::{Error, ExecutionContext, Result, RetryPolicy};
 use osiris_http::{Auth, Document, HttpClient, HttpSettings, Page, RateLimit, Repeat, Request, RowPath};
 use serde_json::{Value, json};
 
-use crate::config::{PosthogConnection, Region};
+use crate::config::{ConnectionConfig, Region};
 use crate::error::explain;
 
 /// Makes an HTTP client out of the settings of a connection. Tests put another in its place [DRV-027].
@@ -26,14 +26,14 @@ pub(crate) struct Client {
 
 impl Client {
     /// A client for the project of a connection, no faster than `per_minute` requests.
-    pub(crate) fn open(connect: &Connect, connection: &PosthogConnection, per_minute: Option<u32>) -> Result<Self> {
+    pub(crate) fn open(connect: &Connect, connection: &ConnectionConfig, per_minute: Option<u32>) -> Result<Self> {
         let settings = settings(connection, per_minute)?;
         let path = format!("api/projects/{}/query/", connection.project_id.as_str());
         Ok(Self { http: connect(settings)?, path })
     }
 
     /// The same for a check that must answer soon.
-    pub(crate) fn open_once(connect: &Connect, connection: &PosthogConnection) -> Result<Self> {
+    pub(crate) fn open_once(connect: &Connect, connection: &ConnectionConfig) -> Result<Self> {
         let settings = settings(connection, None)?.with_retry(RetryPolicy::never());
         let path = format!("api/projects/{}/query/", connection.project_id.as_str());
         Ok(Self { http: connect(settings)?, path })
@@ -57,7 +57,7 @@ impl Client {
     }
 }
 
-fn settings(connection: &PosthogConnection, per_minute: Option<u32>) -> Result<HttpSettings> {
+fn settings(connection: &ConnectionConfig, per_minute: Option<u32>) -> Result<HttpSettings> {
     let (project, region) = (connection.project_id.as_str().to_owned(), connection.region);
     let settings = HttpSettings::new(&connection.base_url)?
         .with_auth(Auth::Bearer(connection.api_key.clone()))?
@@ -105,7 +105,7 @@ impl Answer {
     pub(crate) fn position(&self, name: &str) -> Result<usize> {
         self.columns.iter().position(|column| column.name == name).ok_or_else(|| {
             let names: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
-            Error::validation(format!("PostHog's answer has no column `{name}`"))
+            Error::validation(format!("PostHog's response has no column `{name}`"))
                 .with_context("its columns", names.join(", "))
                 .with_hint("this PostHog may be too old or too new for this driver: report it")
         })
@@ -117,7 +117,7 @@ impl Answer {
         let cell = row.as_ref().and_then(|row| row.at(column));
         let number = cell.and_then(|cell| cell.text().and_then(|text| text.parse().ok()));
         number.ok_or_else(|| {
-            Error::validation("PostHog's answer to a count is no number")
+            Error::validation("PostHog's response to a count is not a number")
                 .with_hint("report it with the version of PostHog")
         })
     }
@@ -128,31 +128,32 @@ fn read(page: &Page) -> Result<Answer> {
     let document = page.document(&RowPath::names(["results"]))?;
     let envelope = document.envelope();
     if page.status() == 202 || (!document.matched() && envelope["query_status"].is_object()) {
-        return Err(Error::network("PostHog put the query off instead of answering it")
+        return Err(Error::network("PostHog queued the query instead of answering it")
             .with_hint("try later: the server is busy"));
     }
     if !document.matched() {
-        return Err(Error::validation("PostHog's answer has no `results`")
+        return Err(Error::validation("PostHog's response has no `results`")
             .with_context("seen", document.stopped_at())
             .with_hint("check the address: `custom_base_url` must be that of a PostHog, without a path"));
     }
     if envelope["is_cached"] == Value::Bool(true) {
-        return Err(Error::network("PostHog answered out of its cache, where the latest rows are missing")
-            .with_hint("try later"));
+        return Err(
+            Error::network("PostHog answered from its cache, which lacks the latest rows").with_hint("try later")
+        );
     }
     let columns = columns(envelope);
     Ok(Answer { columns, document })
 }
 
-/// The columns, with their types where they are told: as `[name, type]` or as the type alone.
+/// The columns, with their types where they are given: as `[name, type]` or as the type alone.
 fn columns(envelope: &Value) -> Vec<AnswerColumn> {
     let types = envelope["types"].as_array().map(Vec::as_slice).unwrap_or_default();
     let names = envelope["columns"].as_array().map(Vec::as_slice).unwrap_or_default();
     let column = |(index, name): (usize, &Value)| {
-        let told = types.get(index).map(|told| if told.is_array() { &told[1] } else { told });
+        let native = types.get(index).map(|given| if given.is_array() { &given[1] } else { given });
         AnswerColumn {
             name: name.as_str().unwrap_or_default().to_owned(),
-            clickhouse: told.and_then(Value::as_str).unwrap_or_default().to_owned(),
+            clickhouse: native.and_then(Value::as_str).unwrap_or_default().to_owned(),
         }
     };
     names.iter().enumerate().map(column).collect()

@@ -3,13 +3,13 @@
 use osiris_core::{Catalog, Error, ErrorKind, Resource, ResourceField, ResourceKind, Result};
 
 use crate::client::{AnswerColumn, Client, Connect};
-use crate::config::{DataType, PosthogConnection};
+use crate::config::{ConnectionConfig, DataType};
 use crate::error::is_too_large;
-use crate::hogql::Source;
+use crate::query::Source;
 use crate::types::{is_nullable, normalised};
 
 /// The tables of a project.
-pub(crate) async fn discover(connect: &Connect, connection: &PosthogConnection) -> Result<Catalog> {
+pub(crate) async fn discover(connect: &Connect, connection: &ConnectionConfig) -> Result<Catalog> {
     let client = Client::open(connect, connection, None)?;
     let mut resources = Vec::with_capacity(DataType::ALL.len());
     for data_type in DataType::ALL {
@@ -23,7 +23,7 @@ pub(crate) async fn discover(connect: &Connect, connection: &PosthogConnection) 
 /// One table; nothing when this PostHog does not have it.
 async fn resource(client: &Client, data_type: DataType) -> Result<Option<Resource>> {
     let source = Source::of(data_type);
-    let answer = match client.query(&source.glimpse(1), "asking for columns").await {
+    let answer = match client.query(&source.sample(1), "asking for columns").await {
         Ok(answer) => answer,
         Err(error) if is_unknown_table(&error) => return Ok(None),
         Err(error) => return Err(error),

@@ -5,10 +5,10 @@ use std::time::Instant;
 use osiris_core::{Health, Result};
 
 use crate::client::{Client, Connect};
-use crate::config::PosthogConnection;
+use crate::config::ConnectionConfig;
 
 /// Asks the project for the number one.
-pub(crate) async fn check(connect: &Connect, connection: &PosthogConnection) -> Health {
+pub(crate) async fn check(connect: &Connect, connection: &ConnectionConfig) -> Health {
     let started = Instant::now();
     match ask(connect, connection).await {
         Ok(()) => Health::ok(started.elapsed(), "the project can be queried")
@@ -18,7 +18,7 @@ pub(crate) async fn check(connect: &Connect, connection: &PosthogConnection) -> 
     }
 }
 
-async fn ask(connect: &Connect, connection: &PosthogConnection) -> Result<()> {
+async fn ask(connect: &Connect, connection: &ConnectionConfig) -> Result<()> {
     let client = Client::open_once(connect, connection)?;
     client.query("SELECT 1 AS one LIMIT 1", "checking the connection").await?.number(0)?;
     Ok(())

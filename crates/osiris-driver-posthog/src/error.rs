@@ -14,27 +14,27 @@ pub(crate) fn explain(failure: &Failure<'_>, project: &str, region: &str) -> Opt
     let text = |name: &str| body[name].as_str().unwrap_or_default();
     let (code, detail) = (text("code"), text("detail"));
     let error = match failure.status() {
-        401 => failure.error_of(ErrorKind::Auth, "PostHog does not know the API key").with_hint(format!(
+        401 => failure.error_of(ErrorKind::Auth, "PostHog rejected the API key").with_hint(format!(
             "check `api_key`: a personal API key (`phx_...`) that has not been deleted, of the region `{region}` (the keys of \
              `us`, `eu` and of a self-hosted PostHog are different ones)"
         )),
         402 => failure
-            .error_of(ErrorKind::Permission, "PostHog refuses the query: the organization has used up what it may read")
+            .error_of(ErrorKind::Permission, "PostHog rejected the query: the organization exceeded its read quota")
             .with_hint("raise the limit in PostHog's billing settings, or wait for the next period"),
         403 => failure
-            .error_of(ErrorKind::Permission, format!("the API key may not query project {project}"))
+            .error_of(ErrorKind::Permission, format!("the API key has no access to project {project}"))
             .with_connection_failed()
-            .with_hint("give the key the scope `query:read`, and access to the project and its organization"),
-        404 => failure.error_of(ErrorKind::Validation, format!("there is no project {project}")).with_hint(format!(
+            .with_hint("grant the key the scope `query:read` and access to the project and its organization"),
+        404 => failure.error_of(ErrorKind::Validation, format!("project {project} not found")).with_hint(format!(
             "check `project_id` (the number that the project's settings page shows) and `region`, which is `{region}`"
         )),
         400 | 504 | 512 | 513 if is_limit(failure.status(), code, detail) => failure
             .error_of(ErrorKind::Timeout, "PostHog stopped the query: it took too long or too much memory")
-            .with_hint("read less at once: a later `initial_since`, fewer `event_types`, a smaller `page_size`")
+            .with_hint("read less: set a later `initial_since`, fewer `event_types` or a smaller `page_size`")
             .with_retryable(false),
         400 => failure
-            .error_of(ErrorKind::Validation, "PostHog refuses the query")
-            .with_hint("if the table or a field is not known there, this PostHog may be too old; else report a bug"),
+            .error_of(ErrorKind::Validation, "PostHog rejected the query")
+            .with_hint("this PostHog may be too old for the table or a field; otherwise report a bug"),
         _ => return None,
     };
     Some(error.into())

@@ -6,11 +6,11 @@ mod discover;
 mod doctor;
 mod error;
 mod extract;
-mod hogql;
+mod query;
 mod types;
 
 pub use client::Connect;
-pub use config::{DataType, ExtractorConfig, Flatten, Moment, PosthogConnection, ProjectId, Region};
+pub use config::{ConnectionConfig, DataType, ExtractorConfig, Flatten, ProjectId, Region, Timestamp};
 pub use extract::{Now, PosthogExtractor};
 
 use std::time::Duration;
@@ -35,13 +35,13 @@ impl Family for Posthog {
     const NAME: &'static str = "posthog";
     const HAS_DISCOVERY: bool = true;
     const HAS_DOCTOR: bool = true;
-    type Connection = PosthogConnection;
+    type Connection = ConnectionConfig;
 
-    async fn discover(&self, connection: &PosthogConnection, _pattern: Option<&str>) -> Result<Catalog> {
+    async fn discover(&self, connection: &ConnectionConfig, _pattern: Option<&str>) -> Result<Catalog> {
         discover::discover(&self.connect, connection).await
     }
 
-    async fn check(&self, connection: &PosthogConnection, _limit: Duration) -> Health {
+    async fn check(&self, connection: &ConnectionConfig, _limit: Duration) -> Health {
         doctor::check(&self.connect, connection).await
     }
 }

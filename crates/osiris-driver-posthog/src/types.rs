@@ -1,4 +1,4 @@
-//! ClickHouse's types, which PostHog names beside every answer, as types of the store. The crate's page has the table.
+//! ClickHouse's types, which PostHog names with every answer, as types of the store. The crate's page has the table.
 
 use osiris_core::ColumnType;
 

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::clock::{Clock, Jitter, SystemClock, random};
-use crate::meter::{Meter, RequestCounts};
+use crate::metrics::{RequestCounts, RequestMetrics};
 use crate::pace::{Pace, Permit};
 use crate::page::{Page, Streaming};
 use crate::request::{Repeat, Request};
@@ -30,7 +30,7 @@ pub struct HttpClient {
     pub(crate) clock: Arc<dyn Clock>,
     jitter: Jitter,
     pub(crate) pace: Pace,
-    pub(crate) meter: Arc<Meter>,
+    pub(crate) meter: Arc<RequestMetrics>,
     pub(crate) cancel: CancellationToken,
     /// Whether what is sent is waited for in any case.
     pub(crate) to_the_end: bool,
@@ -54,9 +54,9 @@ impl HttpClient {
             None => http.no_proxy(),
             Some(url) => http.proxy(proxy(&settings, url)?),
         };
-        let http = http.build().map_err(|error| {
-            Error::validation("the HTTP client could not be set up").with_source(error.without_url())
-        })?;
+        let http = http
+            .build()
+            .map_err(|error| Error::validation("failed to set up the HTTP client").with_source(error.without_url()))?;
         let pace = Pace::shared(settings.identity(), &settings.rate_limit);
         Ok(Self {
             http,
@@ -96,7 +96,7 @@ impl HttpClient {
     /// the step's metrics, once, when the last clone is dropped.
     #[must_use]
     pub fn for_step(&self, ctx: &ExecutionContext) -> Self {
-        Self { meter: Arc::new(Meter::of(ctx)), cancel: ctx.cancel().clone(), ..self.clone() }
+        Self { meter: Arc::new(RequestMetrics::of(ctx)), cancel: ctx.cancel().clone(), ..self.clone() }
     }
 
     /// The same, whose requests are not given up once they are sent: for those whose outcome somebody has to know. A cancellation
@@ -119,7 +119,9 @@ impl HttpClient {
             let base = self.settings.base.as_str().split(['?', '#']).next().unwrap_or_default();
             Url::parse(&format!("{}/{}", base.trim_end_matches('/'), path.trim_start_matches('/')))
         };
-        joined.map_err(|error| Error::validation("the path of a request makes no URL").with_source(error))
+        joined.map_err(|error| {
+            Error::validation("invalid URL: the path of the request does not fit the base URL").with_source(error)
+        })
     }
 
     /// The base URL as it was given.
@@ -245,7 +247,7 @@ impl HttpClient {
         let admitted =
             self.cancellable(request, self.pace.admit(request.cost, longest)).await.map_err(Failed::not_processed)?;
         let permit = admitted.map_err(|wait| {
-            let message = format!("{}: the rate limit is used up for another {} s", request.what, wait.as_secs());
+            let message = format!("{}: the rate limit resets in {} s", request.what, wait.as_secs());
             let hint = "try later, or lower the number of parallel steps";
             Failed::not_processed(Error::network(message).with_hint(hint).with_retry_after(wait))
         })?;
@@ -343,11 +345,11 @@ async fn within<T>(
     tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
         let (what, millis) = (&request.what, limit.as_millis());
         let error = if answered.load(Relaxed) {
-            Error::timeout(format!("{what}: no complete answer within {millis} ms"))
-                .with_hint("ask for less at once, or raise `timeout`")
+            Error::timeout(format!("{what}: no complete response within {millis} ms"))
+                .with_hint("request fewer rows at once, or raise `timeout`")
         } else {
-            Error::timeout(format!("{what}: no answer at all within {millis} ms"))
-                .with_hint("check the server and the network between; raise `timeout` if the server is only slow")
+            Error::timeout(format!("{what}: no response within {millis} ms"))
+                .with_hint("check the server and the network; raise `timeout` if the server is slow")
                 .with_connection_failed()
         };
         Err(Failed::maybe_processed(error))
@@ -356,7 +358,7 @@ async fn within<T>(
 
 fn proxy(settings: &HttpSettings, url: &Url) -> Result<reqwest::Proxy> {
     let proxy = reqwest::Proxy::all(url.clone())
-        .map_err(|error| Error::validation("the proxy's address cannot be used").with_source(error.without_url()))?;
+        .map_err(|error| Error::validation("invalid proxy address").with_source(error.without_url()))?;
     let proxy = match &settings.proxy.credentials {
         Some((user, password)) => proxy.basic_auth(user, password.expose()),
         None => proxy,

@@ -18,13 +18,13 @@ use crate::settings::trusted;
 use crate::transport::Failed;
 
 /// How many redirects are followed.
-const MOST_REDIRECTS: usize = 5;
+const MAX_REDIRECTS: usize = 5;
 
 impl HttpClient {
     /// Sends the request, and returns an answer of success.
     pub(crate) async fn exchange(&self, request: &Request) -> Result<Body, Failed> {
         let mut current = request.clone();
-        for _ in 0..=MOST_REDIRECTS {
+        for _ in 0..=MAX_REDIRECTS {
             let body = self.send(&current).await?;
             let status = body.response.status();
             if !status.is_redirection() || status == StatusCode::NOT_MODIFIED {
@@ -34,9 +34,9 @@ impl HttpClient {
             redirect(&self.settings.base, &mut current, status, target).map_err(Failed::maybe_processed)?;
         }
         Err(Failed::maybe_processed(
-            Error::validation(format!("{}: the server redirects in a circle", request.what))
+            Error::validation(format!("{}: redirect loop", request.what))
                 .with_context("url", shown(&current.url))
-                .with_hint("give the address that answers by itself"),
+                .with_hint("set the address that answers without a redirect"),
         ))
     }
 
@@ -98,7 +98,7 @@ fn redirect(base: &Url, request: &mut Request, status: StatusCode, target: Url) 
         Error::validation(format!("{}: the server redirects to {}, {why}", request.what, shown(&target)))
             .with_context("url", shown(&request.url))
             .with_context("status", status.as_u16())
-            .with_hint("if that is right, give the new address in the connection")
+            .with_hint("if that is intended, set the new address in the connection")
     };
     if !matches!(target.scheme(), "http" | "https") {
         return Err(refused("which is not HTTP"));

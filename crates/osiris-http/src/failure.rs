@@ -129,13 +129,13 @@ impl Failure<'_> {
 
     /// The sentence that most APIs put into one of these members.
     fn said(&self) -> Option<String> {
-        const LONGEST: usize = 300;
+        const MAX_MESSAGE: usize = 300;
         let body = self.json()?;
         let error = body.get("error").filter(|error| error.is_object()).unwrap_or(&body);
         let names = ["message", "detail", "error_description", "error", "title"];
         let text = names.iter().find_map(|name| error.get(name)?.as_str())?;
         let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        Some(shorten(&line, LONGEST).into_owned()).filter(|line| !line.is_empty())
+        Some(shorten(&line, MAX_MESSAGE).into_owned()).filter(|line| !line.is_empty())
     }
 }
 
@@ -171,18 +171,18 @@ fn hint_for(status: StatusCode) -> Option<&'static str> {
 }
 
 /// What longer waits count as: a hundred years, which clocks can still add to the present.
-pub(crate) const LONGEST_TOLD: Duration = Duration::from_secs(100 * 366 * 86_400);
+pub(crate) const MAX_RETRY_AFTER: Duration = Duration::from_secs(100 * 366 * 86_400);
 
 /// `Retry-After`, as long as it asks for a wait at all.
 pub(crate) fn retry_after(headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let delay = match text.parse::<f64>() {
         // A number that is too large for a duration still asks for a wait.
-        Ok(seconds) if seconds.is_finite() && seconds > LONGEST_TOLD.as_secs_f64() => LONGEST_TOLD,
+        Ok(seconds) if seconds.is_finite() && seconds > MAX_RETRY_AFTER.as_secs_f64() => MAX_RETRY_AFTER,
         Ok(seconds) => Duration::try_from_secs_f64(seconds).ok()?,
         Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(wall).ok()?,
     };
-    (!delay.is_zero()).then_some(delay.min(LONGEST_TOLD))
+    (!delay.is_zero()).then_some(delay.min(MAX_RETRY_AFTER))
 }
 
 #[cfg(test)]

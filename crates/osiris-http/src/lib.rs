@@ -7,6 +7,7 @@
 //! * [`Request`], [`Page`], [`Streaming`], [`Failure`]: what goes out and what comes back.
 //! * [`Pace`]: when the next request may go, shared by all who share a limit.
 //! * [`Document`], [`RowDecoder`]: JSON rows as Arrow, every number exact.
+//! * [`pages`]: from one page of a list to the next.
 //!
 //! This crate knows no vendor: what a vendor's error codes mean is told to it by a driver.
 
@@ -14,9 +15,10 @@ mod client;
 mod clock;
 mod exchange;
 mod failure;
-mod meter;
+mod metrics;
 mod pace;
 mod page;
+pub mod pages;
 mod request;
 mod rows;
 mod settings;
@@ -26,7 +28,7 @@ mod transport;
 pub use client::HttpClient;
 pub use clock::{Clock, Jitter, SimulatedClock, SystemClock};
 pub use failure::{Explain, Explained, Failure};
-pub use meter::{RATE_LIMIT_WAIT_MS, REQUESTS_REPEATED, RequestCounts};
+pub use metrics::{RATE_LIMIT_WAIT_MS, REQUESTS_REPEATED, RequestCounts};
 pub use pace::{Pace, RateLimit, Usage};
 pub use page::{Page, Streaming};
 pub use request::{Repeat, Request};

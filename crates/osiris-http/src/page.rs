@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::meter::Meter;
+use crate::metrics::RequestMetrics;
 use crate::pace::Permit;
 use crate::rows::{Document, RowPath};
 use crate::transport;
@@ -57,7 +57,7 @@ impl Page {
     /// When it is not UTF-8.
     pub fn text(&self) -> Result<&str> {
         std::str::from_utf8(&self.body)
-            .map_err(|error| Error::validation("the server's answer is not UTF-8 text").with_source(error))
+            .map_err(|error| Error::validation("the response is not valid UTF-8").with_source(error))
     }
 
     /// The body as JSON. Numbers in a [`serde_json::Value`] may lose digits: rows are read with [`document`](Self::document).
@@ -69,9 +69,9 @@ impl Page {
         self.expect_json()?;
         serde_json::from_slice(&self.body).map_err(|error| {
             if error.is_eof() {
-                return Error::network("the server's answer broke off").with_source(error);
+                return Error::network("the response ended early").with_source(error);
             }
-            Error::validation("the server's answer is not the JSON that was expected").with_source(error)
+            Error::validation("the response is not the expected JSON").with_source(error)
         })
     }
 
@@ -89,14 +89,14 @@ impl Page {
         let kind = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let start = self.body.trim_ascii_start();
         if start.is_empty() {
-            return Err(Error::validation("the server answered with nothing where JSON was expected")
+            return Err(Error::validation("the response is empty: expected JSON")
                 .with_context("status", self.status())
                 .with_hint("check the address: it may be that of another service"));
         }
         if start.first() == Some(&b'<') {
-            return Err(Error::validation("the server answered with a web page instead of JSON")
+            return Err(Error::validation("the response is a web page: expected JSON")
                 .with_context("content type", kind)
-                .with_hint("check the address: it is that of a web site, a login page or a proxy, not of the API"));
+                .with_hint("check the address: it may be that of a website, a login page or a proxy"));
         }
         Ok(())
     }
@@ -146,7 +146,7 @@ pub(crate) struct Body {
     pub(crate) limit: u64,
     pub(crate) received: u64,
     pub(crate) idle: Duration,
-    pub(crate) meter: Arc<Meter>,
+    pub(crate) meter: Arc<RequestMetrics>,
     pub(crate) cancel: CancellationToken,
     pub(crate) _permit: Option<Permit>,
 }
@@ -155,7 +155,7 @@ impl Body {
     async fn chunk(&mut self) -> Result<Option<Bytes>> {
         let next = tokio::select! {
             biased;
-            () = self.cancel.cancelled() => return Err(Error::cancelled("cancelled while an answer came in")),
+            () = self.cancel.cancelled() => return Err(Error::cancelled("cancelled while reading a response")),
             next = tokio::time::timeout(self.idle, self.response.chunk()) => next,
         };
         let Ok(next) = next else {
@@ -170,7 +170,7 @@ impl Body {
                     "{}: the answer is larger than {} bytes",
                     self.what, self.limit
                 ))
-                .with_hint("ask for less at once: lower the page size"));
+                .with_hint("set a smaller page size"));
             }
         }
         Ok(chunk)

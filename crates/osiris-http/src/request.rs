@@ -91,9 +91,8 @@ impl Request {
     /// # Errors
     /// When it cannot be written as JSON.
     pub fn json(self, body: &impl Serialize) -> Result<Self> {
-        let body = serde_json::to_vec(body).map_err(|error| {
-            Error::validation("the body of a request could not be written as JSON").with_source(error)
-        })?;
+        let body = serde_json::to_vec(body)
+            .map_err(|error| Error::validation("failed to serialize the request body").with_source(error))?;
         self.body("application/json", body.into())
     }
 
@@ -144,11 +143,10 @@ impl Request {
 
 /// A header as HTTP allows it; the message never shows the value.
 pub(crate) fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue)> {
-    let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|error| {
-        Error::validation(format!("`{name}` is not a name that a header can have")).with_source(error)
-    })?;
+    let parsed = HeaderName::from_bytes(name.as_bytes())
+        .map_err(|error| Error::validation(format!("`{name}` is not a valid header name")).with_source(error))?;
     let value = HeaderValue::from_str(value).map_err(|_| {
-        Error::validation(format!("the value of the header `{name}` has characters that HTTP does not allow"))
+        Error::validation(format!("the value of the header `{name}` contains characters that HTTP does not allow"))
             .with_hint("line breaks and control characters are not allowed; look for one at the end of the value")
     })?;
     Ok((parsed, value))

@@ -125,7 +125,7 @@ impl HttpSettings {
     /// Says who we are.
     ///
     /// # Errors
-    /// When a credential has characters that HTTP does not allow, such as a line break at its end.
+    /// When a credential contains characters that HTTP does not allow, such as a line break at its end.
     pub fn with_auth(self, auth: Auth) -> Result<Self> {
         match auth {
             Auth::None => Ok(self),
@@ -299,15 +299,15 @@ fn http_url(text: &str, what: &'static str) -> Result<Url> {
     let url = Url::parse(text).map_err(|error| {
         Error::validation(format!("{what} is not a URL"))
             .with_source(error)
-            .with_hint("write it in full, such as `https://api.example.com`")
+            .with_hint("expected a full URL such as `https://api.example.com`")
     })?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
         return Err(Error::validation(format!("{what} is not an http or https URL"))
-            .with_hint("write it in full, such as `https://api.example.com`"));
+            .with_hint("expected a full URL such as `https://api.example.com`"));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(Error::validation(format!("{what} has a user or a password in it"))
-            .with_hint("give credentials in their own fields, where they are kept secret"));
+        return Err(Error::validation(format!("{what} contains a user or a password"))
+            .with_hint("set credentials in their own fields, which are kept secret"));
     }
     Ok(url)
 }

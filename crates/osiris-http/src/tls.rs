@@ -73,7 +73,7 @@ impl TlsSettings {
 
     pub(crate) fn client_config(&self) -> Result<ClientConfig> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let failed = |error: rustls::Error| Error::unknown("TLS could not be set up").with_source(error);
+        let failed = |error: rustls::Error| Error::unknown("failed to set up TLS").with_source(error);
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(failed)?;

@@ -36,21 +36,23 @@ pub(crate) fn failed(error: reqwest::Error, what: &str) -> Failed {
     }
     if error.is_connect() {
         let failed = if error.is_timeout() {
-            Error::timeout(format!("{what}: no connection to the server within the connect timeout"))
+            Error::timeout(format!("{what}: connection timed out"))
                 .with_hint("check host, port and firewall, or raise the connect timeout")
         } else if error.is_dns() {
-            Error::network(format!("{what}: the name of the server is not known"))
-                .with_hint("check the host in the address, and whether this machine can resolve names")
+            Error::network(format!("{what}: unknown host"))
+                .with_hint("check the host in the address and the name resolution of this machine")
         } else {
-            Error::network(format!("{what}: no connection to the server"))
-                .with_hint("check host and port, and whether the server runs")
+            Error::network(format!("{what}: failed to connect to the server"))
+                .with_hint("check host and port, and that the server is running")
         };
         return Failed::not_processed(failed.with_connection_failed().with_source(error));
     }
     Failed::maybe_processed(if error.is_timeout() {
-        Error::timeout(format!("{what}: the server did not answer in time")).with_connection_failed().with_source(error)
+        Error::timeout(format!("{what}: the server did not respond in time"))
+            .with_connection_failed()
+            .with_source(error)
     } else if error.is_body() || error.is_decode() {
-        Error::network(format!("{what}: the answer broke off or arrived damaged")).with_source(error)
+        Error::network(format!("{what}: the response was truncated or corrupted")).with_source(error)
     } else {
         Error::network(format!("{what}: the connection was lost")).with_connection_failed().with_source(error)
     })
@@ -79,7 +81,9 @@ fn tls_failed(tls: &rustls::Error, what: &str) -> Error {
         _ => ("TLS could not be agreed on", "see the cause below"),
     };
     // Waiting does not mend it.
-    Error::network(format!("{what}: the server cannot be trusted: {why}")).with_hint(hint).with_retryable(false)
+    Error::network(format!("{what}: the server's certificate is not trusted: {why}"))
+        .with_hint(hint)
+        .with_retryable(false)
 }
 
 /// The TLS library's error inside of this one.

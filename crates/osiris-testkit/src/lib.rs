@@ -8,8 +8,7 @@
 //!   themselves are the functions of [`suite`], public so that they can be called one at a time.
 //! * [`services`] (feature `services`) starts throw-away servers, [`proxy`] puts a faulty network before one; [`database`] holds what
 //!   drivers of any database are tested with.
-//! * [`supabase`] (feature `supabase`) is a project: PostgREST, a gateway, keys.
-//! * [`posthog`] (feature `posthog`) is a stand-in for PostHog that executes the queries it is sent.
+//! * [`http_server`] (feature `http-server`) answers HTTP requests as a test says, and keeps what it was sent.
 //! * [`Sample`], [`Rows`] and [`corpus`] are the data: tables with difficult values, expected rows, difficult names.
 //!
 //! This crate knows no driver and no engine: it goes through the store of `osiris-core` as a driver does. It is for
@@ -23,15 +22,11 @@ pub mod database;
 pub mod fault;
 #[cfg(feature = "http-server")]
 pub mod http_server;
-#[cfg(feature = "posthog")]
-pub mod posthog;
 pub mod process;
 pub mod proxy;
 #[cfg(feature = "services")]
 pub mod services;
 pub mod suite;
-#[cfg(feature = "supabase")]
-pub mod supabase;
 pub mod telemetry;
 
 mod alone;

@@ -58,6 +58,14 @@ impl Sample {
         self
     }
 
+    /// `rows` of its rows, behind the first `skip`.
+    #[must_use]
+    pub const fn slice(mut self, skip: u64, rows: u64) -> Self {
+        self.first += skip;
+        self.rows = rows;
+        self
+    }
+
     /// How many rows there are.
     pub const fn rows(&self) -> u64 {
         self.rows

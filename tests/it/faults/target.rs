@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use osiris_e2e::Project;
+use osiris_stand_ins::supabase::{Gateway, Postgrest};
 use osiris_testkit::services::{Mariadb, Mysql, Postgres};
-use osiris_testkit::supabase::{Gateway, Postgrest};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::RowAccessor;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! PostHog: reading events from the testkit's stand-in against a client that asks the same and throws the answers away.
+//! PostHog: reading events from the stand-in against a client that asks the same and throws the answers away.
 
 use std::process::Command;
 

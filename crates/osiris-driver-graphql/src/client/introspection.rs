@@ -1,15 +1,15 @@
-//! What a server tells of its own schema (GraphQL specification, section 4), as far as discovery needs it.
+//! What a server says of its own schema (GraphQL specification, section 4), as far as discovery needs it.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
 /// The question. Types are wrapped at most three times in practice: `[User!]!`.
-pub(super) const QUERY: &str = "query Discovery { __schema { queryType { name } types { kind name fields(includeDeprecated: true) \
+pub(crate) const QUERY: &str = "query Discovery { __schema { queryType { name } types { kind name fields(includeDeprecated: true) \
      { name type { kind name ofType { kind name ofType { kind name ofType { kind name ofType { kind name } } } } } } } } }";
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Schema {
+pub(crate) struct Schema {
     #[serde(rename = "queryType")]
     query_type: Named,
     types: Vec<Type>,
@@ -21,22 +21,22 @@ struct Named {
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Type {
-    kind: Kind,
+pub(crate) struct Type {
+    kind: TypeKind,
     name: String,
-    fields: Option<Vec<Field>>,
+    fields: Option<Vec<SchemaField>>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Field {
-    pub(super) name: String,
+pub(crate) struct SchemaField {
+    pub(crate) name: String,
     #[serde(rename = "type")]
-    pub(super) of: TypeRef,
+    pub(crate) of: TypeRef,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct TypeRef {
-    kind: Kind,
+pub(crate) struct TypeRef {
+    kind: TypeKind,
     name: Option<String>,
     #[serde(rename = "ofType")]
     inner: Option<Box<TypeRef>>,
@@ -44,7 +44,7 @@ pub(super) struct TypeRef {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-enum Kind {
+enum TypeKind {
     Scalar,
     Object,
     Interface,
@@ -59,27 +59,27 @@ enum Kind {
 
 impl TypeRef {
     /// As the schema language writes it: `[User!]!`.
-    pub(super) fn written(&self) -> String {
+    pub(crate) fn written(&self) -> String {
         let inner = || self.inner.as_ref().map_or_else(|| "?".to_owned(), |inner| inner.written());
         match self.kind {
-            Kind::NonNull => format!("{}!", inner()),
-            Kind::List => format!("[{}]", inner()),
+            TypeKind::NonNull => format!("{}!", inner()),
+            TypeKind::List => format!("[{}]", inner()),
             _ => self.name.clone().unwrap_or_else(|| "?".to_owned()),
         }
     }
 
     /// Whether it can be null.
-    pub(super) fn is_nullable(&self) -> bool {
-        self.kind != Kind::NonNull
+    pub(crate) fn is_nullable(&self) -> bool {
+        self.kind != TypeKind::NonNull
     }
 
     /// Whether there is a list in it.
-    pub(super) fn is_list(&self) -> bool {
-        self.kind == Kind::List || self.inner.as_ref().is_some_and(|inner| inner.is_list())
+    pub(crate) fn is_list(&self) -> bool {
+        self.kind == TypeKind::List || self.inner.as_ref().is_some_and(|inner| inner.is_list())
     }
 
     /// The name of the type inside of all wrappers.
-    pub(super) fn innermost(&self) -> &str {
+    pub(crate) fn innermost(&self) -> &str {
         match &self.inner {
             Some(inner) => inner.innermost(),
             None => self.name.as_deref().unwrap_or("?"),
@@ -91,37 +91,37 @@ impl TypeRef {
 const ROWS: [&str; 4] = ["nodes", "edges", "items", "results"];
 
 /// A schema by the names of its types.
-pub(super) struct Types<'a>(BTreeMap<&'a str, &'a Type>);
+pub(crate) struct Types<'a>(BTreeMap<&'a str, &'a Type>);
 
 impl Schema {
-    pub(super) fn types(&self) -> Types<'_> {
+    pub(crate) fn types(&self) -> Types<'_> {
         Types(self.types.iter().map(|one| (one.name.as_str(), one)).collect())
     }
 
     /// What can be asked for.
-    pub(super) fn query_fields<'a>(&'a self, types: &Types<'a>) -> &'a [Field] {
+    pub(crate) fn query_fields<'a>(&'a self, types: &Types<'a>) -> &'a [SchemaField] {
         types.fields(&self.query_type.name)
     }
 }
 
 impl<'a> Types<'a> {
-    fn fields(&self, name: &str) -> &'a [Field] {
+    fn fields(&self, name: &str) -> &'a [SchemaField] {
         self.0.get(name).and_then(|one| one.fields.as_deref()).unwrap_or_default()
     }
 
     /// Whether values of the type have members.
-    pub(super) fn is_object(&self, name: &str) -> bool {
-        let composite = |one: &&Type| matches!(one.kind, Kind::Object | Kind::Interface | Kind::Union);
+    pub(crate) fn is_object(&self, name: &str) -> bool {
+        let composite = |one: &&Type| matches!(one.kind, TypeKind::Object | TypeKind::Interface | TypeKind::Union);
         self.0.get(name).is_some_and(composite)
     }
 
     /// Whether it is one of a few words.
-    pub(super) fn is_enum(&self, name: &str) -> bool {
-        self.0.get(name).is_some_and(|one| one.kind == Kind::Enum)
+    pub(crate) fn is_enum(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|one| one.kind == TypeKind::Enum)
     }
 
     /// The members of the rows that a field leads to: those of its type, or, where that is a connection, of what it connects to.
-    pub(super) fn row_fields(&self, field: &Field) -> &'a [Field] {
+    pub(crate) fn row_fields(&self, field: &SchemaField) -> &'a [SchemaField] {
         let fields = self.fields(field.of.innermost());
         let list = ROWS.iter().find_map(|name| fields.iter().find(|inner| inner.name == *name && inner.of.is_list()));
         let Some(list) = list.filter(|_| !field.of.is_list()) else { return fields };

@@ -19,7 +19,7 @@ use serde::Deserialize;
         "then": {"required": ["auth_username"]},
     },
 ]))]
-pub struct GraphqlConnection {
+pub struct ConnectionConfig {
     /// The address that takes queries, such as `https://api.example.com/graphql`.
     #[schemars(length(min = 1), extend("x-override" = "address", "x-aliases" = ["graphql_endpoint", "graphql_url"]))]
     pub endpoint: String,

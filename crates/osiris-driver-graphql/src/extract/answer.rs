@@ -1,4 +1,4 @@
-//! One answer: whether it is good, what it tells of the next page, of the number of all rows, and of what it cost.
+//! One answer: whether it is good, what it says of the next page, of the number of all rows, and of its cost.
 
 use std::time::Duration;
 
@@ -6,11 +6,21 @@ use osiris_core::{Error, Result};
 use osiris_http::{Page, Usage};
 use serde_json::Value;
 
-use super::pages::PageInfo;
-use super::plan::Plan;
+use super::plan::ExtractPlan;
 use crate::config::{Paging, PartialErrors};
 use crate::error::GraphqlErrors;
-use crate::path::Found;
+use crate::query::Found;
+
+/// What an answer says of the next page.
+#[derive(Debug, Default)]
+pub(super) struct PageInfo {
+    /// Whether there is one, where it says so.
+    pub(super) has_next: Option<bool>,
+    /// Its cursor.
+    pub(super) cursor: Option<Value>,
+    /// What stands where these were expected, for messages.
+    pub(super) seen: String,
+}
 
 /// An answer that may be stored.
 #[derive(Debug)]
@@ -25,7 +35,7 @@ impl Answer {
     ///
     /// # Errors
     /// Retryable ones where the same request may do better later.
-    pub(super) fn read(plan: &Plan, page: &Page) -> Result<Self> {
+    pub(super) fn read(plan: &ExtractPlan, page: &Page) -> Result<Self> {
         let found = plan.data_path.find(page)?;
         let answer = found.envelope();
         let errors = GraphqlErrors::of(answer);
@@ -33,21 +43,21 @@ impl Answer {
             accept(plan, answer, errors)?;
         } else if !answer.is_object() || answer.get("data").is_none() {
             return Err(Error::validation(
-                "the answer is JSON, but not that of a GraphQL server: it has neither data nor errors",
+                "the response is not a GraphQL response: it has neither `data` nor `errors`",
             )
             .with_hint("check `endpoint` of the connection: its path is often `/graphql`"));
         }
         if !found.document().matched() && errors.is_none() && !is_null(plan, answer) {
             let (path, seen) = (plan.data_path.as_str(), found.document().stopped_at());
-            return Err(Error::validation(format!("`data_path` leads to nothing: {seen}"))
+            return Err(Error::validation(format!("`data_path` matches nothing: {seen}"))
                 .with_context("data_path", path)
-                .with_hint("use the names of the answer: aliases, where there are any"));
+                .with_hint("use the names in the response, which are aliases where the query has them"));
         }
         Ok(Self { found, errors })
     }
 
     /// How many items the page has, rows or not: what an offset counts.
-    pub(super) fn items(&self, plan: &Plan) -> u64 {
+    pub(super) fn items(&self, plan: &ExtractPlan) -> u64 {
         let list = match plan.data_path.names().1 {
             true => None,
             false => plan.rows_at.iter().try_fold(self.found.envelope(), |value, name| value.get(name)),
@@ -56,59 +66,60 @@ impl Answer {
         items as u64
     }
 
-    /// What it tells of the next page.
+    /// What it says of the next page.
     ///
     /// # Errors
-    /// When it tells nothing where it should.
-    pub(super) fn page_info(&self, plan: &Plan, paging: &Paging) -> Result<PageInfo> {
+    /// When it says nothing where it should.
+    pub(super) fn page_info(&self, plan: &ExtractPlan, paging: &Paging) -> Result<PageInfo> {
         let Some(names) = &plan.page_info else { return Ok(PageInfo::default()) };
         let path = names.join(".");
         let info = self.found.value(names, &plan.rows_at).filter(|info| !info.is_null());
         let Some(info) = info else {
-            let seen = shape_on_the_way(self.found.envelope(), names);
+            let seen = shape_on_the_path(self.found.envelope(), names);
             return Err(Error::validation(format!(
-                "there is nothing at `{path}`, so the next page cannot be found: {seen}"
+                "`{path}` is missing from the response, so the next page cannot be found: {seen}"
             ))
-            .with_hint("say where the answer tells of the next page: `pagination.path`"));
+            .with_hint("set `pagination.path` to the object that describes the next page"));
         };
         let (next, cursor) = (info.get(&paging.has_next_field), info.get(&paging.cursor_field));
         if next.is_none() && cursor.is_none() {
             let (wanted, other) = (&paging.has_next_field, &paging.cursor_field);
             let message = format!("`{path}` has neither `{wanted}` nor `{other}`; it is {}", shape(&info));
-            return Err(Error::validation(message)
-                .with_hint("select them, or name them: `pagination.has_next_field`, `pagination.cursor_field`"));
+            return Err(Error::validation(message).with_hint(
+                "select them in the query, or set `pagination.has_next_field` and `pagination.cursor_field`",
+            ));
         }
         let has_next = match next {
             None | Some(Value::Null) => None,
             Some(Value::Bool(next)) => Some(*next),
             Some(other) => {
-                let message = format!("`{path}.{}` is {}, not true or false", paging.has_next_field, shape(other));
-                return Err(Error::validation(message).with_hint("name another field: `pagination.has_next_field`"));
+                let message = format!("`{path}.{}` is {}: expected true or false", paging.has_next_field, shape(other));
+                return Err(Error::validation(message).with_hint("set `pagination.has_next_field` to another field"));
             }
         };
         Ok(PageInfo { has_next, cursor: cursor.cloned(), seen: shape(&info) })
     }
 
     /// How many rows there are in all, where it says so.
-    pub(super) fn total(&self, plan: &Plan) -> Option<u64> {
+    pub(super) fn total(&self, plan: &ExtractPlan) -> Option<u64> {
         self.found.value(plan.total.as_ref()?, &plan.rows_at)?.as_u64()
     }
 
     /// What is left of the server's budget, in requests such as this one.
     pub(super) fn usage(&self) -> Option<Usage> {
-        Cost::of(self.found.envelope()).map(|cost| cost.usage())
+        QueryCost::of(self.found.envelope()).map(|cost| cost.usage())
     }
 }
 
 /// Whether there is null where the rows would be: an object that does not exist, which is an answer.
-fn is_null(plan: &Plan, answer: &Value) -> bool {
+fn is_null(plan: &ExtractPlan, answer: &Value) -> bool {
     let (names, whole) = plan.data_path.names();
     whole && names.len() > 1 && names.iter().try_fold(answer, |value, name| value.get(name)) == Some(&Value::Null)
 }
 
 /// Whether an answer with errors may be stored.
-fn accept(plan: &Plan, answer: &Value, errors: &GraphqlErrors) -> Result<()> {
-    let wait = errors.is_throttling().then(|| Cost::of(answer).map(|cost| cost.wait())).flatten();
+fn accept(plan: &ExtractPlan, answer: &Value, errors: &GraphqlErrors) -> Result<()> {
+    let wait = errors.is_throttling().then(|| QueryCost::of(answer).map(|cost| cost.wait())).flatten();
     let has_data = answer.get("data").is_some_and(|data| !data.is_null());
     if plan.partial_errors == PartialErrors::Warn && has_data && errors.is_partial() {
         return Ok(());
@@ -118,17 +129,17 @@ fn accept(plan: &Plan, answer: &Value, errors: &GraphqlErrors) -> Result<()> {
     Err(if give_up { error.with_retryable(false) } else { error })
 }
 
-/// A budget of points that fills up as time goes: `extensions.cost` of Shopify
-/// (<https://shopify.dev/docs/api/usage/limits>), which others have taken over.
+/// A budget of points that refills over time: `extensions.cost` of Shopify
+/// (<https://shopify.dev/docs/api/usage/limits>), which others have adopted.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Cost {
+struct QueryCost {
     requested: f64,
     available: f64,
     maximum: f64,
     per_second: f64,
 }
 
-impl Cost {
+impl QueryCost {
     fn of(answer: &Value) -> Option<Self> {
         let cost = answer.get("extensions")?.get("cost")?;
         let status = cost.get("throttleStatus")?;
@@ -178,16 +189,16 @@ fn shape(value: &Value) -> String {
 }
 
 /// How far `names` lead, and what is there.
-fn shape_on_the_way(answer: &Value, names: &[String]) -> String {
-    let (mut value, mut way) = (answer, Vec::new());
+fn shape_on_the_path(answer: &Value, names: &[String]) -> String {
+    let (mut value, mut path) = (answer, Vec::new());
     for name in names {
         match value.get(name) {
             Some(inner) => value = inner,
             None => break,
         }
-        way.push(name.as_str());
+        path.push(name.as_str());
     }
-    format!("`{}` is {}", way.join("."), shape(value))
+    format!("`{}` is {}", path.join("."), shape(value))
 }
 
 #[cfg(test)]
@@ -196,14 +207,15 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_budget_is_told_in_requests_with_the_time_until_the_next_one() {
+    fn a_budget_is_given_in_requests_with_the_time_until_the_next_one() {
         let status = json!({"maximumAvailable": 1000.0, "currentlyAvailable": 50.0, "restoreRate": 50.0});
-        let cost = Cost::of(&json!({"extensions": {"cost": {"requestedQueryCost": 100, "throttleStatus": status}}}));
+        let cost =
+            QueryCost::of(&json!({"extensions": {"cost": {"requestedQueryCost": 100, "throttleStatus": status}}}));
         let cost = cost.unwrap();
         assert_eq!(cost.wait(), Duration::from_secs(1));
         let usage = cost.usage();
         assert_eq!((usage.limit, usage.remaining, usage.reset), (Some(10.0), 0.5, Some(Duration::from_secs(3))));
-        assert_eq!(Cost::of(&json!({"extensions": {"cost": {"requestedQueryCost": 100}}})), None);
+        assert_eq!(QueryCost::of(&json!({"extensions": {"cost": {"requestedQueryCost": 100}}})), None);
     }
 
     #[test]
@@ -213,6 +225,6 @@ mod tests {
             "{hasNextPage: true, endCursor: null, secret}"
         );
         let names = ["data", "users", "pageInfo"].map(str::to_owned);
-        assert_eq!(shape_on_the_way(&json!({"data": {"users": {"nodes": []}}}), &names), "`data.users` is {nodes}");
+        assert_eq!(shape_on_the_path(&json!({"data": {"users": {"nodes": []}}}), &names), "`data.users` is {nodes}");
     }
 }

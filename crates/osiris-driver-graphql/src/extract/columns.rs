@@ -7,12 +7,12 @@ use arrow::array::{Array as _, RecordBatch};
 use osiris_core::{Error, Result, TableSender};
 use osiris_http::RowDecoder;
 
-use super::plan::Plan;
+use super::plan::ExtractPlan;
 use crate::types::{objects, promised, row_options};
 
 /// Hands batches to the store.
 pub(super) struct Columns<'a> {
-    plan: &'a Plan,
+    plan: &'a ExtractPlan,
     sender: TableSender,
     /// Objects that are flattened: null is all that a column of their name can hold.
     objects: BTreeSet<String>,
@@ -20,7 +20,7 @@ pub(super) struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    pub(super) fn new(plan: &'a Plan, sender: TableSender) -> Self {
+    pub(super) fn new(plan: &'a ExtractPlan, sender: TableSender) -> Self {
         let objects = if plan.flatten { objects(&plan.selected) } else { BTreeSet::new() };
         Self { plan, sender, objects, sent: BTreeSet::new() }
     }
@@ -46,7 +46,7 @@ impl<'a> Columns<'a> {
         if kept.is_empty() || kept.len() == batch.num_columns() {
             return Ok(batch);
         }
-        batch.project(&kept).map_err(|error| Error::unknown("columns could not be left out").with_source(error))
+        batch.project(&kept).map_err(|error| Error::unknown("failed to remove columns").with_source(error))
     }
 
     /// Adds the columns that the query selects and no row had. Where a list came in place of an object its members are no columns.

@@ -1,4 +1,4 @@
-//! Lists inside of rows that have pages of their own. These are not fetched: what is missing is told, never cut in silence.
+//! Lists inside of rows that have pages of their own. These are not fetched: what is missing is reported, never cut silently.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -7,7 +7,6 @@ use osiris_core::{Error, ExecutionContext, Result, Unit};
 use osiris_http::Row;
 use serde_json::{Value, json};
 
-use super::plan::Plan;
 use crate::config::NestedPages;
 use crate::query::Selected;
 
@@ -18,17 +17,17 @@ pub(super) const ROWS_TRUNCATED: &str = "rows_truncated";
 #[derive(Debug, Clone, Default)]
 pub(super) struct Nested {
     /// Those that say whether there is more.
-    told: Arc<Vec<Told>>,
+    lists: Arc<Vec<NestedList>>,
     /// Those around the rows, such as the list of the rows itself when it is not paged.
-    around: Arc<Vec<Told>>,
+    around: Arc<Vec<NestedList>>,
     /// Those of which a part is asked for, and that do not say.
     unseen: Vec<String>,
 }
 
 #[derive(Debug)]
-struct Told {
-    /// The way from a row to the `pageInfo`, and the name of `hasNextPage` in it.
-    way: Vec<String>,
+struct NestedList {
+    /// The names from a row to the `pageInfo`, and the name of `hasNextPage` in it.
+    names: Vec<String>,
     /// The list, for messages.
     path: String,
     rows: AtomicU64,
@@ -39,15 +38,15 @@ impl Nested {
     /// extraction's own.
     pub(super) fn of(all: &[Selected], row: &[Selected], rows_at: &[String], page_info: Option<&[String]>) -> Self {
         let below = |selected: &[Selected], from: &[String], unseen: &mut Vec<String>| {
-            let mut told = Vec::new();
-            walk(selected, &mut Vec::new(), &mut told, unseen);
-            told.retain(|told: &Told| Some([from, told.info()].concat().as_slice()) != page_info);
-            told
+            let mut lists = Vec::new();
+            walk(selected, &mut Vec::new(), &mut lists, unseen);
+            lists.retain(|list: &NestedList| Some([from, list.info()].concat().as_slice()) != page_info);
+            lists
         };
         let mut unseen = Vec::new();
-        let told = below(row, rows_at, &mut unseen);
+        let lists = below(row, rows_at, &mut unseen);
         let around = below(all, &["data".to_owned()], &mut Vec::new());
-        Self { told: Arc::new(told), around: Arc::new(around), unseen }
+        Self { lists: Arc::new(lists), around: Arc::new(around), unseen }
     }
 
     /// Lists of which only a part is asked for, without a way to see whether there is more.
@@ -57,8 +56,8 @@ impl Nested {
 
     /// Counts what is missing in a row.
     pub(super) fn look(&self, row: &Row<'_>) {
-        for nested in self.told.iter() {
-            let Some((first, rest)) = nested.way.split_first() else { continue };
+        for nested in self.lists.iter() {
+            let Some((first, rest)) = nested.names.split_first() else { continue };
             let Some(cell) = row.get(first) else { continue };
             // Most rows say no: a text without `true` needs no further look.
             if cell.raw().contains("true")
@@ -72,27 +71,27 @@ impl Nested {
     /// The same for what is around the rows. Rows are not in it, so that nothing is counted twice.
     pub(super) fn look_around(&self, envelope: &Value) {
         for list in self.around.iter() {
-            if envelope.get("data").is_some_and(|data| says_more(data, &list.way)) {
+            if envelope.get("data").is_some_and(|data| says_more(data, &list.names)) {
                 list.rows.fetch_add(1, Relaxed);
             }
         }
     }
 
-    fn incomplete(&self) -> impl Iterator<Item = (&Told, u64)> {
-        let all = self.around.iter().chain(self.told.iter());
-        all.map(|told| (told, told.rows.load(Relaxed))).filter(|(_, rows)| *rows > 0)
+    fn incomplete(&self) -> impl Iterator<Item = (&NestedList, u64)> {
+        let all = self.around.iter().chain(self.lists.iter());
+        all.map(|list| (list, list.rows.load(Relaxed))).filter(|(_, rows)| *rows > 0)
     }
 
     /// The first list that is not whole, as an error, when the step wants that.
     ///
     /// # Errors
     /// `nested_pages: fail`, and there is one.
-    pub(super) fn ensure_whole(&self, plan: &Plan) -> Result<()> {
-        match self.incomplete().next().filter(|_| plan.nested_pages == NestedPages::Fail) {
+    pub(super) fn ensure_whole(&self, policy: NestedPages) -> Result<()> {
+        match self.incomplete().next().filter(|_| policy == NestedPages::Fail) {
             None => Ok(()),
             Some((list, _)) => {
                 Err(Error::integrity(format!("the list `{}` has more pages than were fetched", list.path))
-                    .with_hint("page it (`pagination`), ask for more of it at once, or set `nested_pages: warn`"))
+                    .with_hint("paginate it (`pagination`), request more of it at once, or set `nested_pages: warn`"))
             }
         }
     }
@@ -106,27 +105,27 @@ impl Nested {
     }
 }
 
-impl Told {
-    /// The way to the `pageInfo`.
+impl NestedList {
+    /// The names that lead to the `pageInfo`.
     fn info(&self) -> &[String] {
-        &self.way[..self.way.len() - 1]
+        &self.names[..self.names.len() - 1]
     }
 }
 
-fn walk(selected: &[Selected], way: &mut Vec<String>, told: &mut Vec<Told>, unseen: &mut Vec<String>) {
+fn walk(selected: &[Selected], names: &mut Vec<String>, lists: &mut Vec<NestedList>, unseen: &mut Vec<String>) {
     for field in selected.iter().filter(|field| !field.inside.is_empty()) {
-        way.push(field.key.clone());
+        names.push(field.key.clone());
         let info = field.inner("pageInfo");
         match info.and_then(|info| Some((info, info.inner("hasNextPage")?))) {
             Some((info, next)) => {
-                let way: Vec<String> = way.iter().chain([&info.key, &next.key]).cloned().collect();
-                told.push(Told { path: way[..way.len() - 2].join("."), way, rows: AtomicU64::new(0) });
+                let names: Vec<String> = names.iter().chain([&info.key, &next.key]).cloned().collect();
+                lists.push(NestedList { path: names[..names.len() - 2].join("."), names, rows: AtomicU64::new(0) });
             }
-            None if field.limited && has_rows(field) => unseen.push(way.join(".")),
+            None if field.limited && has_rows(field) => unseen.push(names.join(".")),
             None => {}
         }
-        walk(&field.inside, way, told, unseen);
-        way.pop();
+        walk(&field.inside, names, lists, unseen);
+        names.pop();
     }
 }
 
@@ -134,7 +133,7 @@ fn has_rows(field: &Selected) -> bool {
     ["nodes", "edges"].iter().any(|name| field.inner(name).is_some())
 }
 
-/// Whether `names` lead to a `true`, through every item of the lists on the way.
+/// Whether `names` lead to a `true`, through every item of the lists on the path.
 fn says_more(value: &Value, names: &[String]) -> bool {
     match (value, names.split_first()) {
         (Value::Array(items), _) => items.iter().any(|item| says_more(item, names)),
@@ -155,7 +154,7 @@ mod tests {
 
     fn counts(nested: &Nested, row: &str) -> Vec<(String, u64)> {
         nested.look(&Row::new(row));
-        nested.told.iter().map(|told| (told.path.clone(), told.rows.load(Relaxed))).collect()
+        nested.lists.iter().map(|list| (list.path.clone(), list.rows.load(Relaxed))).collect()
     }
 
     #[test]

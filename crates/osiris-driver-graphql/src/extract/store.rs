@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use osiris_core::{ExecutionContext, Extracted, Result, TableSink, Unit};
 use osiris_http::RowDecoder;
+use osiris_http::pages::PageQueue;
 use serde_json::Value;
-use tokio::sync::mpsc;
 
 use super::answer::Answer;
 use super::columns::Columns;
-use super::plan::Plan;
+use super::plan::ExtractPlan;
 use crate::types::row_options;
 
 /// Errors that came with data, and were accepted.
@@ -21,12 +21,12 @@ const PARTIAL_ERRORS: &str = "partial_errors";
 const ITEMS_NULL: &str = "items_null";
 
 /// Rows are handed over at least this often, so that one sees how far a slow source has come.
-const LONGEST_SILENCE: Duration = Duration::from_secs(1);
+const MAX_SILENCE: Duration = Duration::from_secs(1);
 
 /// Stores pages until there are no more.
 pub(super) async fn pages(
-    plan: &Plan,
-    mut receiver: mpsc::Receiver<Answer>,
+    plan: &ExtractPlan,
+    mut queue: PageQueue<Answer>,
     out: &TableSink,
     ctx: &ExecutionContext,
 ) -> Result<Extracted> {
@@ -34,25 +34,25 @@ pub(super) async fn pages(
     let mut decoder = RowDecoder::new(row_options(plan.flatten));
     let nulls = Arc::new(AtomicU64::new(0));
     let (mut errors, mut sent) = (0, Instant::now());
-    while let Some(answer) = receiver.recv().await {
+    while let Some(answer) = queue.next().await {
         if let Some(came) = &answer.errors {
             errors += came.count();
             tracing::warn!(
                 step = ctx.step_id(),
                 count = came.count(),
                 first = came.first(),
-                "the server sent errors with its data"
+                "the response has errors besides its data"
             );
         }
         plan.nested.look_around(answer.found.envelope());
         let keep = keep(plan, decoder.rows(), &nulls);
         decoder = decoder.decode_where(answer.found.into_document(), keep).await?;
-        plan.nested.ensure_whole(plan)?;
+        plan.nested.ensure_whole(plan.nested_pages)?;
         while let Some(batch) = decoder.next_batch() {
             columns.send(batch).await?;
             sent = Instant::now();
         }
-        if sent.elapsed() >= LONGEST_SILENCE
+        if sent.elapsed() >= MAX_SILENCE
             && let Some(batch) = decoder.take_batch()?
         {
             columns.send(batch).await?;
@@ -73,12 +73,12 @@ pub(super) async fn pages(
 
 /// Which rows of a page are kept: those that are there, up to as many as are wanted. Runs on the decoder's thread.
 fn keep(
-    plan: &Plan,
-    taken: u64,
+    plan: &ExtractPlan,
+    stored: u64,
     nulls: &Arc<AtomicU64>,
 ) -> impl FnMut(usize, &osiris_http::Row<'_>) -> bool + Send + 'static {
     let (nested, nulls) = (plan.nested.clone(), Arc::clone(nulls));
-    let mut room = plan.most_rows.map_or(u64::MAX, |most| most.saturating_sub(taken));
+    let mut room = plan.max_rows.map_or(u64::MAX, |max| max.saturating_sub(stored));
     move |_, row| {
         if row.as_str() == "null" {
             nulls.fetch_add(1, Relaxed);

@@ -1,4 +1,4 @@
-//! The names with which a path begins: as far as the query itself can tell where it leads.
+//! The names with which a path begins: as far as they are plain names.
 
 /// `$.data.users.edges[*].node` begins with `data`, `users`, `edges`; and whether that is the whole of it.
 pub(crate) fn leading_names(path: &str) -> (Vec<String>, bool) {

@@ -3,7 +3,7 @@
 use apollo_parser::cst::{self, CstNode, OperationDefinition, Selection, SelectionSet};
 use osiris_core::Problem;
 
-use super::{Fragments, problem_at, start};
+use super::node::{Fragments, problem_at, start};
 
 /// Arguments that ask for a part of a list.
 const LIMITING: [&str; 7] = ["after", "before", "first", "last", "limit", "pageSize", "take"];

@@ -29,16 +29,16 @@ fn syntax_errors_say_line_and_column() {
 #[test]
 fn only_queries_are_run() {
     insta::assert_snapshot!(problems("mutation { drop }", None), @"
-    query: line 1, column 1: a mutation is refused: an extractor only reads (write a `query`)
+    query: line 1, column 1: a mutation is not allowed: an extractor only reads (write a `query`)
     ");
     insta::assert_snapshot!(problems("query A { a }\nsubscription B { b }", Some("A")), @"
-    query: line 2, column 1: a subscription is refused: an extractor only reads (write a `query`)
+    query: line 2, column 1: a subscription is not allowed: an extractor only reads (write a `query`)
     ");
     insta::assert_snapshot!(problems("type A { b: Int }", None), @"
-    query: line 1, column 1: a definition of types is no query
+    query: line 1, column 1: expected a query, found a type definition
     ");
     insta::assert_snapshot!(problems("fragment F on A { b }", None), @"
-    query: there is no operation in it (write `query { ... }`)
+    query: the query has no operation (write `query { ... }`)
     ");
 }
 
@@ -46,7 +46,7 @@ fn only_queries_are_run() {
 fn one_of_several_operations_is_chosen_by_name() {
     let text = "query Users { u } query Orders { o }";
     insta::assert_snapshot!(problems(text, None), @"
-    operation_name: is missing: the query has several operations (name one of: Users, Orders)
+    operation_name: missing: the query has several operations (expected one of: Users, Orders)
     ");
     insta::assert_snapshot!(problems(text, Some("User")), @"
     operation_name: the query has no operation `User` (did you mean `Users`?)

@@ -6,8 +6,8 @@ use apollo_parser::cst::{CstNode, OperationDefinition, Type, Variable};
 use osiris_core::Problem;
 use serde_json::Value;
 
+use super::node::{Fragments, problem_at, start};
 use super::selection::{spreads, variables};
-use super::{Fragments, problem_at, start};
 
 /// A variable that an operation declares.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,7 +55,7 @@ fn name(variable: &Variable) -> Option<String> {
     Some(variable.name()?.text().to_string())
 }
 
-/// The variables that an operation and the fragments it spreads use, each with the place of its first use.
+/// The variables that an operation and the fragments it spreads use, each with the position of its first use.
 pub(super) fn used(operation: &OperationDefinition, fragments: &Fragments) -> BTreeMap<String, usize> {
     let mut used = BTreeMap::new();
     let mut nodes = vec![operation.selection_set().map(|set| set.syntax().clone())];

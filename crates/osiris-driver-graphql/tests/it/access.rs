@@ -6,8 +6,8 @@ use osiris_testkit::certificates::Authority;
 use osiris_testkit::http_server::{HttpServer, Reply};
 use serde_json::{Value, json};
 
-use crate::standin::{Api, Options, Records, item};
 use crate::{bench, by_cursor, run_at, shown};
+use osiris_stand_ins::graphql::{Api, Options, Records, item};
 
 /// HTTP basic authentication as RFC 7617 writes it, for one pair.
 mod base64_of {
@@ -132,7 +132,7 @@ async fn a_redirect_to_another_host_gets_neither_credentials_nor_query() {
       url: http://host/
       status: 307
       page: 1
-    hint: if that is right, give the new address in the connection
+    hint: if that is intended, set the new address in the connection
     ");
     assert!(other.requests().is_empty());
 }

@@ -4,8 +4,8 @@ use osiris_core::ErrorKind;
 use osiris_testkit::http_server::{HttpServer, Reply};
 use serde_json::{Value, json};
 
-use crate::standin::{Api, Options, Trouble};
 use crate::{COMPONENT, bench, by_cursor, failure, run, run_at, shown};
+use osiris_stand_ins::graphql::{Api, Options, Trouble};
 
 /// All problems of a configuration.
 fn problems(config: Value) -> String {
@@ -20,7 +20,7 @@ fn a_query_is_checked_before_anything_is_sent() {
     query: line 5, column 1: expected a StringValue, Name or OperationDefinition
     ");
     insta::assert_snapshot!(problems(json!({"query": "mutation { removeEverything }"})), @"
-    query: line 1, column 1: a mutation is refused: an extractor only reads (write a `query`)
+    query: line 1, column 1: a mutation is not allowed: an extractor only reads (write a `query`)
     ");
     insta::assert_snapshot!(problems(json!({"query": "query ($id: ID!, $n: Int!) { user(id: $id, n: $n) { name } }", "variables": {"n": null}})), @"
     variables: `id` is missing: the query declares `$id: ID!` (give it, `variables: {id: ...}`, or a default in the query)
@@ -35,10 +35,10 @@ fn a_query_is_checked_before_anything_is_sent() {
 fn paths_are_checked_against_the_query() {
     let query = "{ users { nodes { id } pageInfo { hasNextPage endCursor } } }";
     insta::assert_snapshot!(problems(json!({"query": query, "data_path": "data.users.node"})), @"
-    data_path: the query selects no `node` in `data.users`; it selects: nodes, pageInfo (use the names of the answer: aliases, where there are any)
+    data_path: the query selects no `node` in `data.users`; it selects: nodes, pageInfo (use the names in the response, which are aliases where the query has them)
     ");
     insta::assert_snapshot!(problems(json!({"query": query, "data_path": "users.nodes"})), @"
-    data_path: `users` is no member of an answer (a path begins with `data`, such as `data.users.nodes`)
+    data_path: `users` is not a member of a response (expected a path that begins with `data`, such as `data.users.nodes`)
     ");
     insta::assert_snapshot!(problems(json!({"query": query, "data_path": "data.users[?@.id"})), @"
     data_path: `data.users[?@.id` is not a path: at position 18, in long-hand segment, expected closing ']' (write names, `[n]` and `[*]`, such as `data.items` or `$.data.edges[*].node`)
@@ -46,7 +46,7 @@ fn paths_are_checked_against_the_query() {
     insta::assert_snapshot!(problems(json!({
         "query": "query ($after: String) { users(after: $after) { nodes { id } } }", "data_path": "data.users.nodes", "pagination": {},
     })), @"
-    query: it selects no `pageInfo` beside the rows, so the next page cannot be found (add `pageInfo { hasNextPage endCursor }`, or say where it is: `pagination.path`)
+    query: the query selects no `pageInfo` next to the rows: the next page cannot be found (add `pageInfo { hasNextPage endCursor }`, or set `pagination.path`)
     ");
 }
 
@@ -76,7 +76,7 @@ fn a_pagination_has_to_fit_the_query() {
     insta::assert_snapshot!(problems(json!({
         "query": "query ($o: Int) { us(o: $o) { t { id } } }", "data_path": "data.us[*].t[*]", "pagination": {"style": "offset", "variable": "o"},
     })), @"
-    data_path: `data.us[*].t[*]` may find more or fewer rows than items, which an offset counts (lead to the items themselves, and filter or unfold them in a later step)
+    data_path: `data.us[*].t[*]` may find more or fewer rows than items, which an offset counts (select the items themselves, and filter or unnest them in a later step)
     ");
 }
 
@@ -84,7 +84,7 @@ fn a_pagination_has_to_fit_the_query() {
 fn a_part_of_a_nested_list_is_a_warning() {
     let query = "{ users { nodes { id posts(first: 5) { nodes { id } } } } }";
     insta::assert_snapshot!(problems(json!({"query": query, "data_path": "data.users.nodes"})), @"
-    query: whether `posts` is complete cannot be seen: only a part of it is asked for (select `pageInfo { hasNextPage }` there as well)
+    query: `posts` may be incomplete: the query requests only a part of it (select `pageInfo { hasNextPage }` there)
     ");
 }
 
@@ -102,7 +102,7 @@ async fn what_the_server_refuses_is_told_as_it_says_it() {
     insta::assert_snapshot!(said[0], @r#"
     validation: step `items`: the server says: Unknown field "nme" on type "Item". Did you mean "name"? (line 2, column 22)
       page: 1
-    hint: mend the query or its `variables`
+    hint: fix the query or its `variables`
     "#);
 }
 
@@ -120,42 +120,42 @@ async fn answers_that_are_none_are_named() {
     let html =
         Reply::new(200).header("content-type", "text/html").body("<!DOCTYPE html><html><body>Sign in</body></html>");
     insta::assert_snapshot!(answered(html).await, @"
-    validation: step `items`: the server answered with a web page instead of JSON
+    validation: step `items`: the response is a web page: expected JSON
       content type: text/html
       page: 1
-    hint: check the address: it is that of a web site, a login page or a proxy, not of the API
+    hint: check the address: it may be that of a website, a login page or a proxy
     ");
     insta::assert_snapshot!(answered(Reply::json(200, &json!({"hello": "there"}))).await, @"
-    validation: step `items`: the answer is JSON, but not that of a GraphQL server: it has neither data nor errors
+    validation: step `items`: the response is not a GraphQL response: it has neither `data` nor `errors`
       page: 1
     hint: check `endpoint` of the connection: its path is often `/graphql`
     ");
     insta::assert_snapshot!(answered(Reply::text(200, "{\"data\": {\"items\": ").body("{\"data\": {\"items\": ")).await, @"
-    network: step `items`: the server's answer broke off in the middle of the JSON
+    network: step `items`: the response ended in the middle of the JSON
       page: 1
-    hint: the server or the way to it has trouble: try later, or raise `max_retries`
+    hint: the server or the network failed: try later, or raise `max_retries`
     ");
     insta::assert_snapshot!(answered(Reply::text(200, "")).await, @"
-    validation: step `items`: the server answered with nothing where JSON was expected
+    validation: step `items`: the response is empty: expected JSON
       status: 200
       page: 1
     hint: check the address: it may be that of another service
     ");
     insta::assert_snapshot!(answered(Reply::json(200, &json!({"data": null}))).await, @"
-    validation: step `items`: `data_path` leads to nothing: $.data is null, where `.items` leads nowhere
+    validation: step `items`: `data_path` matches nothing: $.data is null, where `.items` leads nowhere
       data_path: data.items.nodes
       page: 1
-    hint: use the names of the answer: aliases, where there are any
+    hint: use the names in the response, which are aliases where the query has them
     ");
     insta::assert_snapshot!(answered(Reply::json(200, &json!({"data": {"items": {"nodes": [{"id": 1}]}}}))).await, @"
-    validation: step `items`: there is nothing at `data.items.pageInfo`, so the next page cannot be found: `data.items` is {nodes}
-    hint: say where the answer tells of the next page: `pagination.path`
+    validation: step `items`: `data.items.pageInfo` is missing from the response, so the next page cannot be found: `data.items` is {nodes}
+    hint: set `pagination.path` to the object that describes the next page
     ");
     insta::assert_snapshot!(answered(Reply::json(200, &json!({"data": {"items": {"rows": []}}}))).await, @"
-    validation: step `items`: `data_path` leads to nothing: $.data.items has no member `nodes`; it has: rows
+    validation: step `items`: `data_path` matches nothing: $.data.items has no member `nodes`; it has: rows
       data_path: data.items.nodes
       page: 1
-    hint: use the names of the answer: aliases, where there are any
+    hint: use the names in the response, which are aliases where the query has them
     ");
 }
 
@@ -182,20 +182,20 @@ async fn a_cursor_that_comes_again_or_not_at_all_is_an_error() {
         Reply::json(200, &json!({"data": {"items": {"nodes": [{"id": 1}], "pageInfo": info}}}))
     };
     insta::assert_snapshot!(answered(page(json!(true), json!("same"))).await, @"
-    integrity: step `items`: the cursor after row 2 was there before: the pages go round in a circle
-    hint: check that the query passes `$after` on to the list that is paged
+    integrity: step `items`: pagination loop: the server returned the cursor after row 2 again
+    hint: check that the query passes `$after` to the list that is paged, and `pagination.style`
     ");
     insta::assert_snapshot!(answered(page(json!(true), Value::Null)).await, @"
-    validation: step `items`: the server says that there is a next page, and gives no cursor for it: {hasNextPage: true, endCursor: null}
+    validation: step `items`: the server reports another page, but returned no cursor for it: {hasNextPage: true, endCursor: null}
     hint: select the cursor, `pageInfo { hasNextPage endCursor }`, or name its field: `pagination.cursor_field`
     ");
     insta::assert_snapshot!(answered(page(json!("yes"), json!("a"))).await, @"
-    validation: step `items`: `data.items.pageInfo.hasNextPage` is a text, not true or false
-    hint: name another field: `pagination.has_next_field`
+    validation: step `items`: `data.items.pageInfo.hasNextPage` is a text: expected true or false
+    hint: set `pagination.has_next_field` to another field
     ");
     insta::assert_snapshot!(answered(Reply::json(200, &json!({"data": {"items": {"nodes": [], "pageInfo": {}}}}))).await, @"
     validation: step `items`: `data.items.pageInfo` has neither `hasNextPage` nor `endCursor`; it is {}
-    hint: select them, or name them: `pagination.has_next_field`, `pagination.cursor_field`
+    hint: select them in the query, or set `pagination.has_next_field` and `pagination.cursor_field`
     ");
 }
 
@@ -207,8 +207,8 @@ async fn a_server_that_does_not_heed_the_offset_does_not_keep_us_for_ever() {
     });
     let error = run_at(&bench(), json!({"endpoint": server.url()}), config).await.unwrap_err();
     insta::assert_snapshot!(error.report(), @"
-    step `items`: page 2 is the same as the one before
-    hint: the server does not heed the variable that names the page; or select a field that tells rows apart
+    step `items`: page 2 is identical to page 1
+    hint: check that the query passes `$offset` to the list that is paged, and `pagination.style`; if it does, select a field that identifies each row
     ");
 }
 
@@ -227,7 +227,7 @@ async fn trouble_that_passes_is_tried_again_and_trouble_that_stays_is_told() {
       url: http://host/graphql
       status: 503
       page: 1
-    hint: the server or the way to it has trouble: try later, or raise `max_retries`
+    hint: the server or the network failed: try later, or raise `max_retries`
     ");
 }
 
@@ -239,6 +239,6 @@ async fn a_page_that_cannot_be_made_smaller_says_what_to_do() {
     validation: step `items`: the server says: Query is too complex.
       limit: complexity
       page: 1
-    hint: ask for less at once: a smaller `pagination.page_size`, with `page_size_variable` it shrinks by itself
+    hint: set a smaller `pagination.page_size`; with `page_size_variable` it shrinks automatically
     ");
 }

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
-use crate::standin::{Api, Options, Record, Trouble};
 use crate::{bench, run};
+use osiris_stand_ins::graphql::{Api, Options, Record, Trouble};
 
 #[derive(Debug, Clone, Copy)]
 enum Style {

@@ -9,7 +9,7 @@ use osiris_testkit::http_server::{HttpServer, Reply};
 use osiris_testkit::{Fault, InvalidConfig, Job, Paging, Place, Rows, Sample, Subject, async_trait};
 use serde_json::{Value, json};
 
-use crate::standin::{Api, Options, Record};
+use osiris_stand_ins::graphql::{Api, Options, Record};
 
 osiris_testkit::conformance_suite!(extract, extractor, Items::default());
 
@@ -117,7 +117,7 @@ impl Subject for Items {
     }
 
     async fn faults(&self, _: &Place) -> Result<Vec<Fault>> {
-        self.api().records.set((1..=20).map(crate::standin::item).collect());
+        self.api().records.set((1..=20).map(osiris_stand_ins::graphql::item).collect());
         let job = |config: Value| Job::new(config).connection(json!({"endpoint": self.api().endpoint()}));
         let with = |query: &str| {
             let mut config = config();
@@ -157,7 +157,7 @@ impl Subject for Items {
 
     async fn prepare_throttled(&self, place: &Place) -> Result<Option<Job>> {
         let job = self.prepare(place, 5).await?;
-        self.api().trouble([crate::standin::Trouble::Instead(Reply::new(429).header("retry-after", "1"))]);
+        self.api().trouble([osiris_stand_ins::graphql::Trouble::Instead(Reply::new(429).header("retry-after", "1"))]);
         Ok(Some(job))
     }
 

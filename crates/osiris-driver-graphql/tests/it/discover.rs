@@ -6,8 +6,8 @@ use osiris_core::{Catalog, Error, HealthCategory};
 use osiris_testkit::http_server::{HttpServer, Reply};
 use serde_json::{Value, json};
 
-use crate::standin::{Api, Options};
 use crate::{COMPONENT, bench, shown};
+use osiris_stand_ins::graphql::{Api, Options};
 
 async fn discover(api: &Api) -> Result<Catalog, Error> {
     let bench = bench();
@@ -50,7 +50,7 @@ async fn a_server_that_hides_its_schema_is_told_apart_from_one_that_is_not_there
     for refused in [200, 400] {
         let api = Api::with_items(1, Options { introspection: false, refused, ..Options::default() });
         let error = discover(&api).await.unwrap_err();
-        assert!(error.message() == "the server does not tell its schema", "{}", shown(&error, &api));
+        assert!(error.message() == "the server does not allow introspection", "{}", shown(&error, &api));
     }
 }
 

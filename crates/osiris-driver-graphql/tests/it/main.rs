@@ -9,23 +9,22 @@ mod conformance;
 mod discover;
 mod pages;
 mod rows;
-mod standin;
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use osiris_core::{Error, Registry, Result, RetryPolicy, StepOutput};
-use osiris_driver_graphql::{Connect, Target, register_with_client, settings};
+use osiris_driver_graphql::{Connect, ConnectionTarget, register_with_client, settings};
 use osiris_http::{HttpClient, SimulatedClock};
+use osiris_stand_ins::graphql::Api;
 use osiris_testkit::{Bench, Rows};
 use serde_json::{Value, json};
-use standin::Api;
 
 const COMPONENT: &str = "graphql.extractor";
 
 /// Clients whose waits take no time.
 fn quick() -> Connect {
-    Arc::new(|target: &Target<'_>| Ok(HttpClient::new(settings(target)?)?.with_clock(Arc::new(clock()))))
+    Arc::new(|target: &ConnectionTarget<'_>| Ok(HttpClient::new(settings(target)?)?.with_clock(Arc::new(clock()))))
 }
 
 fn clock() -> SimulatedClock {

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use osiris_core::{Progress, event, metric as metrics};
 use osiris_http::HttpClient;
+use osiris_stand_ins::graphql::{Api, Options, Trouble};
 use osiris_testkit::Bench;
 use osiris_testkit::http_server::{HttpServer, Reply};
 use serde_json::{Value, json};
 
-use crate::standin::{Api, Options, Trouble};
 use crate::{COMPONENT, bench, by_cursor, clock, metric, run, run_at};
 
 fn by_offset(extra: Value) -> Value {

@@ -4,8 +4,8 @@ use osiris_testkit::Rows;
 use osiris_testkit::http_server::Reply;
 use serde_json::{Value, json};
 
-use crate::standin::{Api, Options, Record, Trouble, item};
 use crate::{bench, by_cursor, failure, metric, rows, run};
+use osiris_stand_ins::graphql::{Api, Options, Record, Trouble, item};
 
 fn single(fields: &str) -> Value {
     json!({"query": format!("{{ items {{ nodes {{ {fields} }} }} }}"), "data_path": "data.items.nodes"})
@@ -97,7 +97,7 @@ async fn errors_that_come_with_data_fail_unless_they_are_accepted() {
     insta::assert_snapshot!(failure(&api, single("id fragile")).await, @"
     unknown: step `items`: the server says: the fragile part is broken (line 1, column 22; at items.nodes.3.fragile)
       page: 1
-    hint: the query was run and failed: select less, or set `partial_errors: warn` to keep the rows that came
+    hint: the query ran and failed: select less, or set `partial_errors: warn` to keep the rows that were returned
     ");
     let bench = bench();
     let config = with(single("id fragile"), "partial_errors", json!("warn"));
@@ -124,7 +124,7 @@ async fn a_list_inside_of_a_row_that_has_more_pages_is_told() {
     assert_eq!(metric(&other, "rows_truncated"), None);
     insta::assert_snapshot!(failure(&api, with(by_cursor(fields), "nested_pages", json!("fail"))).await, @"
     integrity: step `items`: the list `labels` has more pages than were fetched
-    hint: page it (`pagination`), ask for more of it at once, or set `nested_pages: warn`
+    hint: paginate it (`pagination`), request more of it at once, or set `nested_pages: warn`
     ");
 }
 
@@ -138,7 +138,7 @@ async fn a_list_that_is_not_paged_and_has_more_is_told_too() {
     let fail = json!({"query": query, "data_path": "data.items.nodes", "nested_pages": "fail"});
     insta::assert_snapshot!(failure(&api, fail).await, @"
     integrity: step `items`: the list `items` has more pages than were fetched
-    hint: page it (`pagination`), ask for more of it at once, or set `nested_pages: warn`
+    hint: paginate it (`pagination`), request more of it at once, or set `nested_pages: warn`
     ");
 }
 

@@ -57,7 +57,7 @@ impl<'de> Deserialize<'de> for ProjectId {
         if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
             return Ok(Self(text));
         }
-        Err(D::Error::custom("is no project id: it is the number that the project's settings page shows"))
+        Err(D::Error::custom("invalid project id: expected the number that the project's settings page shows"))
     }
 }
 
@@ -78,7 +78,7 @@ impl JsonSchema for ProjectId {
 /// A connection to a project.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "Fields")]
-pub struct PosthogConnection {
+pub struct ConnectionConfig {
     pub(crate) api_key: Secret,
     pub(crate) project_id: ProjectId,
     pub(crate) region: Region,
@@ -114,7 +114,7 @@ fn default_timeout() -> u64 {
     60
 }
 
-impl TryFrom<Fields> for PosthogConnection {
+impl TryFrom<Fields> for ConnectionConfig {
     type Error = String;
 
     fn try_from(fields: Fields) -> Result<Self, String> {
@@ -123,11 +123,9 @@ impl TryFrom<Fields> for PosthogConnection {
             return Err("api_key: must not be empty".to_owned());
         }
         if api_key.expose().starts_with("phc_") {
-            return Err(
-                "api_key: this is a project key (`phc_...`), which can only send events; make a personal API key \
+            return Err("api_key: project keys (`phc_...`) can only send events; create a personal API key \
                         (`phx_...`) with the scope `query:read` in PostHog's user settings"
-                    .to_owned(),
-            );
+                .to_owned());
         }
         let base_url = match (region, custom_base_url) {
             (Region::Us, None) => "https://us.posthog.com".to_owned(),
@@ -140,7 +138,7 @@ impl TryFrom<Fields> for PosthogConnection {
             }
             (region, Some(_)) => {
                 return Err(format!(
-                    "custom_base_url: contradicts `region: {}`; remove it, or set `region: self_hosted`",
+                    "custom_base_url: conflicts with `region: {}`; remove it, or set `region: self_hosted`",
                     region.name()
                 ));
             }
@@ -151,13 +149,13 @@ impl TryFrom<Fields> for PosthogConnection {
     }
 }
 
-impl JsonSchema for PosthogConnection {
+impl JsonSchema for ConnectionConfig {
     fn inline_schema() -> bool {
         true
     }
 
     fn schema_name() -> Cow<'static, str> {
-        "PosthogConnection".into()
+        "ConnectionConfig".into()
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
@@ -171,7 +169,7 @@ mod tests {
 
     use super::*;
 
-    fn parse(fields: Value) -> Result<PosthogConnection, String> {
+    fn parse(fields: Value) -> Result<ConnectionConfig, String> {
         serde_json::from_value(fields).map_err(|error| error.to_string())
     }
 
@@ -185,13 +183,16 @@ mod tests {
 
     #[test]
     fn keys_of_the_wrong_kind_and_contradictions_are_told() {
-        let key = "this is a project key";
+        let key = "project keys (`phc_...`)";
         for (fields, expected) in [
             (json!({"api_key": "phc_1", "project_id": 1}), key),
             (json!({"api_key": " ", "project_id": 1}), "must not be empty"),
-            (json!({"api_key": "phx_1", "project_id": "my project"}), "is no project id"),
+            (json!({"api_key": "phx_1", "project_id": "my project"}), "invalid project id"),
             (json!({"api_key": "phx_1", "project_id": 1, "region": "self_hosted"}), "needs the address"),
-            (json!({"api_key": "phx_1", "project_id": 1, "custom_base_url": "http://h"}), "contradicts `region: us`"),
+            (
+                json!({"api_key": "phx_1", "project_id": 1, "custom_base_url": "http://h"}),
+                "conflicts with `region: us`",
+            ),
         ] {
             let error = parse(fields.clone()).unwrap_err();
             assert!(error.contains(expected) && !error.contains("phc_1"), "{fields}: {error}");

@@ -4,7 +4,7 @@ use osiris_core::Problem;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::Moment;
+use super::Timestamp;
 
 /// What is read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
@@ -51,21 +51,21 @@ pub struct ExtractorConfig {
     /// beginning. Later runs begin where the last one ended.
     #[serde(default)]
     #[schemars(extend("x-source" = false))]
-    pub initial_since: Option<Moment>,
-    /// Where every run ends, this moment excluded. Default: the moment at which the run starts.
+    pub initial_since: Option<Timestamp>,
+    /// Where every run ends, exclusive. Default: the time at which the run starts.
     #[serde(default)]
     #[schemars(extend("x-source" = false))]
-    pub until: Option<Moment>,
+    pub until: Option<Timestamp>,
     /// How far a later run goes back behind the last row it has, in minutes: events that arrive later than that after newer ones are
     /// not seen.
     #[serde(default = "default_lookback")]
     #[schemars(range(min = 5, max = 60), extend("x-source" = false))]
     pub lookback_window_minutes: u32,
-    /// Rows that are asked for at once. A page that PostHog takes too long for is asked for in smaller pieces.
+    /// Rows per request. A page that PostHog cannot return in time is requested in smaller parts.
     #[serde(default = "default_page_size")]
     #[schemars(range(min = 100, max = 10_000), extend("x-source" = false))]
     pub page_size: u32,
-    /// Whether rows that an earlier run has taken already are left out when the lookback window is read again.
+    /// Whether rows that an earlier run has read already are left out when the lookback window is read again.
     #[serde(default = "default_deduplication")]
     #[schemars(extend("x-source" = false))]
     pub deduplication_enabled: bool,
@@ -97,7 +97,7 @@ impl ExtractorConfig {
         let mut problems = Vec::new();
         let mut meaningless = |field: &str, is_set: bool, why: &str| {
             if is_set {
-                let message = format!("means nothing with `data_type: {}`: {why}", self.data_type.name());
+                let message = format!("has no effect with `data_type: {}`: {why}", self.data_type.name());
                 problems.push(Problem::error(format!("/{field}"), message).with_hint("remove it"));
             }
         };
@@ -114,7 +114,7 @@ impl ExtractorConfig {
         if let (Some(since), Some(until)) = (self.initial_since, self.until)
             && since >= until
         {
-            problems.push(Problem::error("/until", "is not after `initial_since`"));
+            problems.push(Problem::error("/until", "must be after `initial_since`"));
         }
         for (index, name) in self.event_types.iter().enumerate() {
             if name.is_empty() {
@@ -122,8 +122,8 @@ impl ExtractorConfig {
             }
         }
         if self.properties.as_ref().is_some_and(Vec::is_empty) {
-            let problem = Problem::error("/properties", "needs at least one name");
-            problems.push(problem.with_hint("leave it out to keep all properties"));
+            let problem = Problem::error("/properties", "expected at least one name");
+            problems.push(problem.with_hint("remove it to keep all properties"));
         }
         problems
     }

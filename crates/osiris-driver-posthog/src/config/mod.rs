@@ -2,8 +2,8 @@
 
 mod connection;
 mod extractor;
-mod moment;
+mod timestamp;
 
-pub use connection::{PosthogConnection, ProjectId, Region};
+pub use connection::{ConnectionConfig, ProjectId, Region};
 pub use extractor::{DataType, ExtractorConfig, Flatten};
-pub use moment::Moment;
+pub use timestamp::Timestamp;

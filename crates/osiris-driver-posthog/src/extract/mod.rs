@@ -1,16 +1,17 @@
 //! `posthog.extractor`: every row of a range once, proved by a count, in constant memory.
 //!
-//! Pages are fetched one behind the other by key while the page before is taken apart and stored. After every stretch of rows, and at the
-//! end, PostHog is asked how many there are in it; see [`verify`]. The state is what the next run needs to begin where this one ended.
+//! Pages are fetched one behind the other by key while the page before is decoded and stored. After every segment of rows, and at the
+//! end, PostHog is asked how many rows it has; see [`verify`]. The state is what the next run needs to begin where this one summary.
 
-mod adapt;
+mod bounds;
+mod consumer;
 mod ident;
 mod output;
+mod page;
 mod pager;
 mod plan;
-mod seen;
+mod seen_keys;
 mod state;
-mod take;
 mod verify;
 
 use std::sync::Arc;
@@ -21,21 +22,19 @@ use osiris_core::{
     Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, ExecutionContext, Extract, Extracted, Problem, Result, Role,
     Step, TableSink, Unit, metric,
 };
+use osiris_http::pages::{PageSource as _, read_ahead};
 use serde_json::Value;
 
 use crate::client::{Client, Connect, connect};
-use crate::config::{ExtractorConfig, Moment, PosthogConnection};
-use adapt::Adapt;
+use crate::config::{ConnectionConfig, ExtractorConfig, Timestamp};
+use bounds::QueryBounds;
+use consumer::PageConsumer;
 use output::Output;
-use pager::Pager;
-use plan::Plan;
-use take::Taker;
+use pager::RangePager;
+use plan::ExtractPlan;
 
 /// What time it is.
 pub type Now = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
-
-/// Pages on their way from the network to the store, besides the one being taken apart.
-const PAGES_IN_FLIGHT: usize = 1;
 
 /// Reads events, persons, sessions and distinct ids of a project.
 pub struct PosthogExtractor {
@@ -77,7 +76,7 @@ impl Component for PosthogExtractor {
     )
     .with_connection(ConnectionUse::Required);
 
-    type Connection = PosthogConnection;
+    type Connection = ConnectionConfig;
     type Config = ExtractorConfig;
 
     fn validate(config: &ExtractorConfig) -> Vec<Problem> {
@@ -89,60 +88,44 @@ impl Component for PosthogExtractor {
 impl Extract for PosthogExtractor {
     async fn extract(&self, step: &Step<'_, Self>, out: &TableSink, ctx: &ExecutionContext) -> Result<Extracted> {
         let (config, connection) = (step.config(), step.connection());
-        let plan = Plan::new(config, connection, step.state(), ctx.state_files(), Moment::from((self.now)()))?;
+        let plan =
+            ExtractPlan::new(config, connection, step.state(), ctx.state_files(), Timestamp::from((self.now)()))?;
         let client = Client::open(&self.connect, connection, config.max_requests_per_minute)?.for_step(ctx);
         let output = Output::new(out.widening_sender()?, plan.source, config);
         if step.dry_run() {
-            return glimpse(client, plan, output).await;
+            return dry_run_sample(client, plan, output).await;
         }
         extract(client, plan, output, ctx).await
     }
 }
 
-/// The whole of it.
-async fn extract(client: Client, plan: Plan, output: Output, ctx: &ExecutionContext) -> Result<Extracted> {
-    let adapt = Arc::new(Adapt::new(plan.page_size));
+/// Every row of the range.
+async fn extract(client: Client, plan: ExtractPlan, output: Output, ctx: &ExecutionContext) -> Result<Extracted> {
+    let bounds = Arc::new(QueryBounds::new(plan.page_size));
     let total = verify::total(&client, &plan).await?;
     if let Some(rows) = total {
         ctx.progress().expect_rows(rows);
     }
-    let mut pager = Pager::new(client.clone(), &plan, plan.range.clone(), Arc::clone(&adapt));
-    let mut taker = Taker::new(client, &plan, output, adapt, total, ctx)?;
-    let (pages, mut queue) = tokio::sync::mpsc::channel(PAGES_IN_FLIGHT);
-    let fetch = async {
-        // Owned by this half alone: the other one sees the end of the queue when it is dropped.
-        let pages = pages;
-        while let Some(page) = pager.next().await? {
-            if pages.send(page).await.is_err() {
-                break;
-            }
-        }
-        Result::<()>::Ok(())
-    };
-    let take = async {
-        while let Some(page) = queue.recv().await {
-            taker.take(page).await?;
-        }
-        Ok(())
-    };
-    tokio::try_join!(fetch, take)?;
-    let ended = taker.finish(pager.columns()).await?;
-    ctx.log_metric(metric::PAGES_FETCHED, ended.pages, Unit::Calls, Value::Null);
-    Ok(Extracted::rows(ended.read)
-        .with_deduplicated(ended.deduplicated)
-        .with_altered(ended.altered)
-        .with_state(plan.state_after(ended.seen)?))
+    let mut pager = RangePager::new(client.clone(), &plan, plan.range.clone(), Arc::clone(&bounds));
+    let mut consumer = PageConsumer::new(client, &plan, output, bounds, total, ctx)?;
+    read_ahead(&mut pager, |queue| consumer.consume(queue)).await?;
+    let summary = consumer.finish(pager.columns()).await?;
+    ctx.log_metric(metric::PAGES_FETCHED, summary.pages, Unit::Calls, Value::Null);
+    Ok(Extracted::rows(summary.read)
+        .with_deduplicated(summary.deduplicated)
+        .with_altered(summary.altered)
+        .with_state(plan.state_after(summary.seen)?))
 }
 
 /// A dry run: the first rows, and no state.
-async fn glimpse(client: Client, mut plan: Plan, mut output: Output) -> Result<Extracted> {
+async fn dry_run_sample(client: Client, mut plan: ExtractPlan, mut output: Output) -> Result<Extracted> {
     let rows = u32::try_from(DRY_RUN_ROWS).unwrap_or(u32::MAX);
     plan.page_size = plan.page_size.min(rows);
-    let adapt = Arc::new(Adapt::new(plan.page_size));
+    let bounds = Arc::new(QueryBounds::new(plan.page_size));
     let range = plan.range.clone();
-    let mut pager = Pager::new(client, &plan, range, adapt);
+    let mut pager = RangePager::new(client, &plan, range, bounds);
     let mut read = 0;
-    if let Some(page) = pager.next().await? {
+    if let Some(page) = pager.next_page().await? {
         read = page.rows.len() as u64;
         output.push(&page.columns, page.document, Vec::new()).await?;
     } else {

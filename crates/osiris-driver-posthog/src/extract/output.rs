@@ -1,4 +1,4 @@
-//! Rows as Arrow, on their way into the step's table.
+//! Rows as Arrow, for the step's table.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use osiris_http::{Bytes, Document, Nested, Row, RowDecoder, RowOptions, RowPath}
 
 use crate::client::AnswerColumn;
 use crate::config::{ExtractorConfig, Flatten};
-use crate::hogql::Source;
+use crate::query::Source;
 use crate::types::column_type;
 
-/// The way into the table.
+/// The writer of the table.
 pub(super) struct Output {
     sender: TableSender,
     source: Source,
@@ -30,7 +30,7 @@ impl Output {
         Self { sender, source, flatten: config.flatten, properties, decoder: None, columns: Vec::new(), altered: 0 }
     }
 
-    /// Takes the rows of a page for which `keep` says so; all of them when it is empty.
+    /// Stores the rows of a page for which `keep` is true; all of them when it is empty.
     pub(super) async fn push(&mut self, columns: &[AnswerColumn], document: Document, keep: Vec<bool>) -> Result<()> {
         if self.decoder.is_some() && self.columns != columns {
             // PostHog was updated while it was read.

@@ -4,45 +4,32 @@
 use std::sync::Arc;
 
 use osiris_core::{Error, Result};
-use osiris_http::Document;
+use osiris_http::pages::PageSource;
 
-use super::adapt::Adapt;
-use super::plan::Plan;
+use super::bounds::QueryBounds;
+use super::page::{Page, PageRow};
+use super::plan::ExtractPlan;
 use crate::client::{Answer, AnswerColumn, Client};
-use crate::config::Moment;
+use crate::config::Timestamp;
 use crate::error::is_too_large;
-use crate::hogql::{Filter, From, Key, Range, Source, To};
-
-/// Rows and their keys.
-pub(super) struct Page {
-    pub(super) document: Document,
-    pub(super) columns: Vec<AnswerColumn>,
-    pub(super) rows: Vec<PageRow>,
-}
-
-/// What is known of a row before it is taken apart.
-pub(super) struct PageRow {
-    pub(super) key: Key,
-    /// See [`Source::version`].
-    pub(super) version: Option<String>,
-}
+use crate::query::{Filter, From, Key, Range, Source, To};
 
 /// Reads one range.
-pub(super) struct Pager {
+pub(super) struct RangePager {
     client: Client,
     source: Source,
     filter: Filter,
     range: Range,
-    adapt: Arc<Adapt>,
+    bounds: Arc<QueryBounds>,
     /// Behind the range's end.
     ended: bool,
     columns: Vec<AnswerColumn>,
 }
 
-impl Pager {
-    pub(super) fn new(client: Client, plan: &Plan, range: Range, adapt: Arc<Adapt>) -> Self {
+impl RangePager {
+    pub(super) fn new(client: Client, plan: &ExtractPlan, range: Range, bounds: Arc<QueryBounds>) -> Self {
         let (source, filter) = (plan.source, plan.filter.clone());
-        Self { client, source, filter, range, adapt, ended: false, columns: Vec::new() }
+        Self { client, source, filter, range, bounds, ended: false, columns: Vec::new() }
     }
 
     /// The columns of the last answer, even of one without rows.
@@ -50,45 +37,20 @@ impl Pager {
         &self.columns
     }
 
-    /// The next page that has rows; nothing at the end of the range.
-    pub(super) async fn next(&mut self) -> Result<Option<Page>> {
-        while !self.ended {
-            let to = self.stretch();
-            let limit = self.adapt.page();
-            let asked = Range { from: self.range.from.clone(), to: to.clone() };
-            let hogql = self.source.page(&asked, &self.filter, limit);
-            match self.client.query(&hogql, "reading rows").await {
-                Ok(answer) if answer.rows() == 0 => {
-                    self.columns = answer.columns;
-                    self.next_stretch(to);
-                }
-                Ok(answer) => {
-                    self.adapt.page_came();
-                    return self.page(answer).map(Some);
-                }
-                Err(error) if is_too_large(&error) && self.adapt.shrink(limit, asked.from.time(), to.time()) => {
-                    tracing::debug!(page = self.adapt.page(), "PostHog stopped a query: asking for less");
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(None)
-    }
-
     /// Where the next query ends: with the range, or before that.
-    fn stretch(&self) -> To {
+    fn window_end(&self) -> To {
         match (self.range.from.time(), self.range.to.time()) {
-            (Some(from), Some(to)) => self.adapt.end(from, to).map_or_else(|| self.range.to.clone(), To::Before),
+            (Some(from), Some(to)) => self.bounds.end(from, to).map_or_else(|| self.range.to.clone(), To::Before),
             _ => self.range.to.clone(),
         }
     }
 
     /// There is nothing left before `to`.
-    fn next_stretch(&mut self, to: To) {
+    fn next_window(&mut self, to: To) {
         match to {
             To::Before(end) if To::Before(end) != self.range.to => {
                 self.range.from = From::At(end);
-                self.adapt.stretch_ended();
+                self.bounds.window_read();
             }
             _ => self.ended = true,
         }
@@ -112,7 +74,7 @@ impl Pager {
             let text = |column: usize| row.at(column).and_then(|cell| cell.text().map(|text| text.into_owned()));
             let time = match time {
                 None => None,
-                Some(column) => Some(text(column).and_then(|text| Moment::parse(&text)).ok_or_else(no_key)?),
+                Some(column) => Some(text(column).and_then(|text| Timestamp::parse(&text)).ok_or_else(no_key)?),
             };
             let key = Key { time, id: text(id).ok_or_else(no_key)? };
             Ok(PageRow { key, version: version.and_then(text) })
@@ -130,12 +92,44 @@ impl Pager {
         if !stuck {
             return Ok(());
         }
-        Err(Error::integrity("PostHog's pages do not lead on: a page ends where the one before it did")
-            .with_hint("nothing was kept; run it again, and report it to PostHog if it stays"))
+        Err(Error::integrity("pagination loop: PostHog returned a page that ends where the one before it did")
+            .with_hint("nothing was stored: run it again, and report it to PostHog if it persists"))
+    }
+}
+
+impl PageSource for RangePager {
+    type Page = Page;
+
+    /// The next page that has rows; nothing at the end of the range.
+    async fn next_page(&mut self) -> Result<Option<Page>> {
+        while !self.ended {
+            let to = self.window_end();
+            let limit = self.bounds.page();
+            let asked = Range { from: self.range.from.clone(), to: to.clone() };
+            let hogql = self.source.page(&asked, &self.filter, limit);
+            match self.client.query(&hogql, "reading rows").await {
+                Ok(answer) if answer.rows() == 0 => {
+                    self.columns = answer.columns;
+                    self.next_window(to);
+                }
+                Ok(answer) => {
+                    self.bounds.page_read();
+                    return self.page(answer).map(Some);
+                }
+                Err(error) if is_too_large(&error) && self.bounds.shrink(limit, asked.from.time(), to.time()) => {
+                    tracing::debug!(
+                        page = self.bounds.page(),
+                        "query stopped by PostHog: retrying with a smaller page or range"
+                    );
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
     }
 }
 
 fn no_key() -> Error {
-    Error::validation("PostHog sent a row without an id or without a time that can be read")
+    Error::validation("PostHog returned a row without an id or without a valid timestamp")
         .with_hint("report it with the version of PostHog")
 }

@@ -4,16 +4,16 @@ use osiris_core::Result;
 use osiris_core::state::StateFiles;
 use serde_json::Value;
 
-use super::seen::{Before, Recent, Seen};
+use super::seen_keys::{PreviousKeys, RecentKeys, SeenKeys};
 use super::state::State;
-use crate::config::{DataType, ExtractorConfig, Moment, PosthogConnection};
-use crate::hogql::{Filter, From, Range, Source, To};
+use crate::config::{ConnectionConfig, DataType, ExtractorConfig, Timestamp};
+use crate::query::{Filter, From, Range, Source, To};
 
 const MINUTE: i64 = 60_000_000;
 const DAYS_30: i64 = 30 * 24 * 60 * MINUTE;
 
 /// What is read, fixed when the run starts.
-pub(super) struct Plan {
+pub(super) struct ExtractPlan {
     pub(super) source: Source,
     pub(super) filter: Filter,
     pub(super) range: Range,
@@ -26,13 +26,13 @@ pub(super) struct Plan {
     files: StateFiles,
 }
 
-impl Plan {
+impl ExtractPlan {
     pub(super) fn new(
         config: &ExtractorConfig,
-        connection: &PosthogConnection,
+        connection: &ConnectionConfig,
         state: Option<&Value>,
         files: StateFiles,
-        now: Moment,
+        now: Timestamp,
     ) -> Result<Self> {
         let state = State::read(state, config.data_type, connection.project_id.as_str())?;
         state.warn_of_new_types(config.data_type, &config.event_types);
@@ -61,9 +61,9 @@ impl Plan {
     ///
     /// # Errors
     /// A file of the state that is missing or damaged.
-    pub(super) fn seen(&self) -> Result<Seen> {
+    pub(super) fn seen(&self) -> Result<SeenKeys> {
         if self.source.time.is_none() || !self.deduplicate {
-            return Ok(Seen::of(Before::default(), None, self.files.clone()));
+            return Ok(SeenKeys::of(PreviousKeys::default(), None, self.files.clone()));
         }
         self.state.seen(self.data_type, &self.files)
     }
@@ -71,25 +71,25 @@ impl Plan {
     /// The state to begin the next run with.
     ///
     /// # Errors
-    /// When the disk does not take its file.
-    pub(super) fn state_after(self, seen: Seen) -> Result<Value> {
+    /// When its file cannot be written.
+    pub(super) fn state_after(self, seen: SeenKeys) -> Result<Value> {
         let Self { state, data_type, filter, lookback, deduplicate, source, .. } = self;
         if source.time.is_none() {
             return Ok(state.into_value());
         }
         let (recent, last) = seen.finish(lookback)?;
-        let recent = if deduplicate { recent } else { Recent::Here(Vec::new()) };
+        let recent = if deduplicate { recent } else { RecentKeys::Here(Vec::new()) };
         Ok(state.with(data_type, last, recent, filter.event_types()).into_value())
     }
 }
 
 /// Behind the last row by the lookback window, or where the configuration says.
-fn begin(config: &ExtractorConfig, last: Option<Moment>, lookback: i64, now: Moment) -> From {
+fn begin(config: &ExtractorConfig, last: Option<Timestamp>, lookback: i64, now: Timestamp) -> From {
     match (last, config.initial_since, config.data_type) {
-        (Some(last), ..) => From::At(Moment::from_micros(last.micros().saturating_sub(lookback))),
+        (Some(last), ..) => From::At(Timestamp::from_micros(last.micros().saturating_sub(lookback))),
         (None, Some(since), _) => From::At(since),
         // Most persons of a project are older than a month, and each is there once.
         (None, None, DataType::Persons) => From::Start,
-        (None, None, _) => From::At(Moment::from_micros(now.micros().saturating_sub(DAYS_30))),
+        (None, None, _) => From::At(Timestamp::from_micros(now.micros().saturating_sub(DAYS_30))),
     }
 }

@@ -6,7 +6,7 @@
 //!             "event_types": []}}
 //! ```
 //!
-//! Many ids are in a file beside the state: `"recent_ids": {"digest_file": "digests-..."}`.
+//! Many ids are in a file next to the state: `"recent_ids": {"digest_file": "digests-..."}`.
 //!
 //! Older versions wrote the fields of the one data type flat: `{"last_timestamp": ..., "last_uuid": ..., "recent_uuids": [...]}`.
 
@@ -17,9 +17,9 @@ use osiris_core::{Error, Result};
 use serde_json::{Map, Value, json};
 
 use super::ident::Ident;
-use super::seen::{Before, Recent, Seen};
-use crate::config::{DataType, Moment};
-use crate::hogql::Key;
+use super::seen_keys::{PreviousKeys, RecentKeys, SeenKeys};
+use crate::config::{DataType, Timestamp};
+use crate::query::Key;
 
 /// The state, of all data types.
 pub(super) struct State {
@@ -71,42 +71,42 @@ impl State {
         let entry = self.of(data_type);
         if let Some(other) = entry["project_id"].as_str().filter(|other| *other != self.project) {
             return Err(Error::validation(format!(
-                "the saved state is that of project {other}, and the connection's is {}",
+                "the saved state belongs to project {other}, but the connection is for project {}",
                 self.project
             ))
-            .with_hint("give the step another id, or remove its saved state to begin anew"));
+            .with_hint("give the step another id, or remove its saved state to start over"));
         }
         let (time, _) = data_type.fields();
         let written = &entry[time];
-        if written.is_null() || written.as_str().and_then(Moment::parse).is_some() {
+        if written.is_null() || written.as_str().and_then(Timestamp::parse).is_some() {
             return Ok(());
         }
         Err(damaged(data_type))
     }
 
-    /// The last row that was taken.
+    /// The last row that was read.
     pub(super) fn last(&self, data_type: DataType) -> Option<Key> {
         let (time, id) = data_type.fields();
         let entry = self.of(data_type);
-        let time = Moment::parse(entry[time].as_str()?)?;
+        let time = Timestamp::parse(entry[time].as_str()?)?;
         Some(Key { time: Some(time), id: entry[id].as_str().unwrap_or_default().to_owned() })
     }
 
-    /// The rows that were taken and will be read again.
+    /// The rows that were read and will be read again.
     ///
     /// # Errors
     /// A file of the state that is missing or damaged.
-    pub(super) fn seen(&self, data_type: DataType, files: &StateFiles) -> Result<Seen> {
+    pub(super) fn seen(&self, data_type: DataType, files: &StateFiles) -> Result<SeenKeys> {
         let entry = self.of(data_type);
         if let Some(name) = entry["recent_ids"]["digest_file"].as_str() {
             let reader = DigestReader::open(&files.find(name)?, files.directory()?)?;
-            return Ok(Seen::of(Before::File(reader), self.last(data_type), files.clone()));
+            return Ok(SeenKeys::of(PreviousKeys::File(reader), self.last(data_type), files.clone()));
         }
         let ids = entry["recent_ids"].as_array().into_iter().flatten().filter_map(Value::as_str).map(Ident::of);
         let last = self.last(data_type);
         let mut before: HashSet<Ident> = ids.collect();
         before.extend(last.iter().filter(|last| !last.id.is_empty()).map(|last| Ident::of(&last.id)));
-        Ok(Seen::of(Before::Here(before), last, files.clone()))
+        Ok(SeenKeys::of(PreviousKeys::Here(before), last, files.clone()))
     }
 
     /// Events of a type that was added to the configuration are read from the state on, not from the beginning.
@@ -130,18 +130,18 @@ impl State {
         mut self,
         data_type: DataType,
         last: Option<Key>,
-        recent: Recent,
+        recent: RecentKeys,
         event_types: &[String],
     ) -> Self {
-        let Some(Key { time: Some(moment), id: last }) = last else { return self };
+        let Some(Key { time: Some(last_time), id: last }) = last else { return self };
         let (time, id) = data_type.fields();
         let recent = match recent {
-            Recent::Here(ids) => json!(ids),
-            Recent::File(name) => json!({"digest_file": name}),
+            RecentKeys::Here(ids) => json!(ids),
+            RecentKeys::File(name) => json!({"digest_file": name}),
         };
         let entry = json!({
             "project_id": self.project,
-            time: moment.to_string(),
+            time: last_time.to_string(),
             id: last,
             "recent_ids": recent,
             "event_types": event_types,
@@ -179,7 +179,7 @@ mod tests {
     const LAST: &str = "2024-01-31T12:00:00.000001Z";
 
     fn key(id: &str) -> Key {
-        Key { time: Moment::parse(LAST), id: id.to_owned() }
+        Key { time: Timestamp::parse(LAST), id: id.to_owned() }
     }
 
     #[test]
@@ -187,8 +187,9 @@ mod tests {
         let old = json!({"persons": {"last_created_at": LAST, "last_id": "p"}});
         let state = State::read(Some(&old), DataType::Events, "42").unwrap();
         assert_eq!(state.last(DataType::Events), None);
-        let value =
-            state.with(DataType::Events, Some(key("u")), Recent::Here(vec!["u".into()]), &["b".into()]).into_value();
+        let value = state
+            .with(DataType::Events, Some(key("u")), RecentKeys::Here(vec!["u".into()]), &["b".into()])
+            .into_value();
         assert_eq!(
             value,
             json!({
@@ -209,7 +210,7 @@ mod tests {
             assert_eq!(state.last(data_type), Some(key("u")));
             let directory = tempfile::tempdir().unwrap();
             let mut seen = state.seen(data_type, &StateFiles::new(directory.path(), None)).unwrap();
-            let row = super::super::pager::PageRow { key: key("v"), version: None };
+            let row = super::super::page::PageRow { key: key("v"), version: None };
             assert!(seen.note(&row, 1).unwrap());
         }
         let flat = json!({"last_created_at": LAST, "last_id": null});
@@ -220,7 +221,7 @@ mod tests {
     fn the_state_of_another_project_and_a_damaged_one_are_refused() {
         let refused = |state: Value| State::read(Some(&state), DataType::Events, "42").map(|_| ()).unwrap_err();
         let error = refused(json!({"events": {"project_id": "7", "last_timestamp": LAST}}));
-        assert_eq!(error.message(), "the saved state is that of project 7, and the connection's is 42");
+        assert_eq!(error.message(), "the saved state belongs to project 7, but the connection is for project 42");
         for damaged in [json!([1]), json!({"events": {"last_timestamp": "soon"}}), json!({"last_timestamp": 5})] {
             assert_eq!(refused(damaged).message(), "the saved state of `events` cannot be read");
         }

@@ -1,19 +1,19 @@
-//! PostHog's own word for how many rows there are. A stretch that has other rows than were taken is read again in halves, each counted
-//! anew, until both say the same: rows that came in meanwhile are found that way, and rows that PostHog keeps back are told.
+//! PostHog's own count of the rows. A segment that has other rows than were read is read again in halves, each counted anew, until both
+//! agree: rows that came in meanwhile are found that way, and rows that PostHog does not return are an error.
 
 use std::collections::VecDeque;
 
 use osiris_core::{Error, Result};
 
 use super::ident::Ident;
-use super::plan::Plan;
+use super::plan::ExtractPlan;
 use crate::client::Client;
-use crate::config::Moment;
+use crate::config::Timestamp;
 use crate::error::is_too_large;
-use crate::hogql::{Filter, From, Key, Range, Source, To};
+use crate::query::{Filter, From, Key, Range, Source, To};
 
-/// How often a stretch that cannot be halved any more is read again.
-const TRIES: u32 = 3;
+/// How often a segment that cannot be halved any more is read again.
+const MAX_ATTEMPTS: u32 = 3;
 
 /// Asks for counts.
 pub(super) struct Verifier {
@@ -23,11 +23,11 @@ pub(super) struct Verifier {
 }
 
 impl Verifier {
-    pub(super) fn new(client: Client, plan: &Plan) -> Self {
+    pub(super) fn new(client: Client, plan: &ExtractPlan) -> Self {
         Self { client, source: plan.source, filter: plan.filter.clone() }
     }
 
-    /// The different ids in a range, counted in parts where the whole takes PostHog too long. Rows are no measure: one may be there
+    /// The different ids in a range, counted in parts where the whole is too much for one query. Rows are no measure: one may be there
     /// twice until ClickHouse has merged it.
     pub(super) async fn count(&self, range: &Range) -> Result<u64> {
         let mut parts = VecDeque::from([range.clone()]);
@@ -47,9 +47,9 @@ impl Verifier {
     }
 }
 
-/// How many rows the whole range has before anything is read, for the progress; nothing when that takes PostHog too long. It proves
+/// How many rows the whole range has before anything is read, for the progress; nothing when that is too much for one query. It proves
 /// nothing: rows come in all the time.
-pub(super) async fn total(client: &Client, plan: &Plan) -> Result<Option<u64>> {
+pub(super) async fn total(client: &Client, plan: &ExtractPlan) -> Result<Option<u64>> {
     match client.query(&plan.source.count_rows(&plan.range, &plan.filter), "counting rows").await {
         Ok(answer) => answer.number(0).map(Some),
         Err(error) if is_too_large(&error) => Ok(None),
@@ -63,7 +63,7 @@ fn halves_by_time(range: &Range) -> Option<[Range; 2]> {
     if length < 2 {
         return None;
     }
-    let middle = Moment::from_micros(from + length / 2);
+    let middle = Timestamp::from_micros(from + length / 2);
     Some([
         Range { from: range.from.clone(), to: To::Before(middle) },
         Range { from: From::At(middle), to: range.to.clone() },
@@ -71,25 +71,25 @@ fn halves_by_time(range: &Range) -> Option<[Range; 2]> {
 }
 
 /// A row's place in the order, and its id.
-pub(super) type Place = (Option<Moment>, Ident);
+pub(super) type RowKey = (Option<Timestamp>, Ident);
 
-/// A range of which PostHog counts other rows than it gave.
-pub(super) struct Piece {
+/// A range of which PostHog counts other rows than it returned.
+pub(super) struct Segment {
     range: Range,
-    /// The rows that it gave, in order.
-    places: Vec<Place>,
-    tries: u32,
+    /// The rows that it returned, in order.
+    row_keys: Vec<RowKey>,
+    attempts: u32,
 }
 
-impl Piece {
-    pub(super) fn new(range: Range, places: Vec<Place>) -> Self {
-        Self { range, places, tries: 0 }
+impl Segment {
+    pub(super) fn new(range: Range, row_keys: Vec<RowKey>) -> Self {
+        Self { range, row_keys, attempts: 0 }
     }
 
-    /// Two halves, by the row in the middle; the piece as it is when it has less than two rows.
+    /// Two halves, by the row in the middle; the segment as it is when it has less than two rows.
     pub(super) fn halves(&self) -> Vec<Range> {
-        let middle = self.places.len() / 2;
-        let Some((time, id)) = middle.checked_sub(1).and_then(|before| self.places.get(before)) else {
+        let middle = self.row_keys.len() / 2;
+        let Some((time, id)) = middle.checked_sub(1).and_then(|before| self.row_keys.get(before)) else {
             return vec![self.range.clone()];
         };
         let key = Key { time: *time, id: id.to_string() };
@@ -99,27 +99,27 @@ impl Piece {
         ]
     }
 
-    /// What is left to do for a half that was read again: nothing when PostHog counts the rows that it gave.
+    /// What is left to do for a half that was read again: nothing when PostHog counts the rows that it returned.
     ///
     /// # Errors
     /// An integrity error when it has been tried often enough.
-    pub(super) fn next(&self, half: Range, places: Vec<Place>, counted: u64) -> Result<Option<Self>> {
-        if counted == places.len() as u64 {
+    pub(super) fn next(&self, half: Range, row_keys: Vec<RowKey>, counted: u64) -> Result<Option<Self>> {
+        if counted == row_keys.len() as u64 {
             return Ok(None);
         }
-        let tries = if half == self.range { self.tries + 1 } else { 0 };
-        if tries < TRIES {
-            return Ok(Some(Self { range: half, places, tries }));
+        let attempts = if half == self.range { self.attempts + 1 } else { 0 };
+        if attempts < MAX_ATTEMPTS {
+            return Ok(Some(Self { range: half, row_keys, attempts }));
         }
         Err(Error::integrity(format!(
-            "PostHog counts {counted} rows in a stretch of which it gives {}, again and again",
-            places.len()
+            "PostHog counts {counted} rows in a time range for which it returned {}, in {MAX_ATTEMPTS} attempts",
+            row_keys.len()
         ))
         .with_context(
-            "stretch begins",
+            "range begins",
             half.from.time().map_or_else(|| "at the beginning".to_owned(), |time| time.to_string()),
         )
-        .with_hint("nothing was kept; run it again, and report it to PostHog if it stays"))
+        .with_hint("nothing was stored: run it again, and report it to PostHog if it persists"))
     }
 }
 
@@ -127,8 +127,8 @@ impl Piece {
 mod tests {
     use super::*;
 
-    fn at(micros: i64) -> Moment {
-        Moment::from_micros(micros)
+    fn at(micros: i64) -> Timestamp {
+        Timestamp::from_micros(micros)
     }
 
     fn range(from: i64, to: i64) -> Range {
@@ -143,30 +143,30 @@ mod tests {
     }
 
     #[test]
-    fn a_piece_is_halved_at_its_middle_row_even_among_equal_times() {
-        let places = ["a", "b", "c"].map(|id| (Some(at(7)), Ident::of(id)));
-        let halves = Piece::new(range(0, 10), places.to_vec()).halves();
+    fn a_segment_is_halved_at_its_middle_row_even_among_equal_times() {
+        let row_keys = ["a", "b", "c"].map(|id| (Some(at(7)), Ident::of(id)));
+        let halves = Segment::new(range(0, 10), row_keys.to_vec()).halves();
         let key = Key { time: Some(at(7)), id: "a".to_owned() };
         assert_eq!(halves[0].to, To::Through(key.clone()));
         assert_eq!(halves[1].from, From::After(key));
         for few in 0..2 {
-            assert_eq!(Piece::new(range(0, 10), places[..few].to_vec()).halves(), [range(0, 10)]);
+            assert_eq!(Segment::new(range(0, 10), row_keys[..few].to_vec()).halves(), [range(0, 10)]);
         }
     }
 
     #[test]
     fn what_stays_unequal_is_an_integrity_error() {
-        let mut piece = Piece::new(range(0, 10), Vec::new());
+        let mut segment = Segment::new(range(0, 10), Vec::new());
         let counted = 1;
-        for _ in 1..TRIES {
-            piece = piece.next(range(0, 10), Vec::new(), counted).unwrap().unwrap();
+        for _ in 1..MAX_ATTEMPTS {
+            segment = segment.next(range(0, 10), Vec::new(), counted).unwrap().unwrap();
         }
-        let error = piece.next(range(0, 10), Vec::new(), counted).map(|_| ()).unwrap_err();
+        let error = segment.next(range(0, 10), Vec::new(), counted).map(|_| ()).unwrap_err();
         insta::assert_snapshot!(error.report(), @"
-        PostHog counts 1 rows in a stretch of which it gives 0, again and again
-          stretch begins: 1970-01-01T00:00:00.000000Z
-        hint: nothing was kept; run it again, and report it to PostHog if it stays
+        PostHog counts 1 rows in a time range for which it returned 0, in 3 attempts
+          range begins: 1970-01-01T00:00:00.000000Z
+        hint: nothing was stored: run it again, and report it to PostHog if it persists
         ");
-        assert!(Piece::new(range(0, 10), Vec::new()).next(range(0, 5), Vec::new(), 0).unwrap().is_none());
+        assert!(Segment::new(range(0, 10), Vec::new()).next(range(0, 5), Vec::new(), 0).unwrap().is_none());
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use osiris_testkit::posthog::{Event, PostHog, Trouble};
+use osiris_stand_ins::posthog::{Event, PostHog, Trouble};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use osiris_core::{Error, ErrorKind, Registry, Result};
 use osiris_driver_posthog::PosthogExtractor;
+use osiris_stand_ins::posthog::{Event, PostHog, PostHogOptions, Trouble, uuid};
 use osiris_testkit::http_server::HttpServer;
-use osiris_testkit::posthog::{Event, PostHog, PostHogOptions, Trouble, uuid};
 use osiris_testkit::{Fault, Incremental, InvalidConfig, Job, Paging, Place, Rows, Sample, Subject, async_trait};
 use serde_json::{Value, json};
 
@@ -119,7 +119,7 @@ impl Subject for Events {
         vec![
             InvalidConfig::new(contradictions, ["event_types", "properties", "initial_since"]),
             InvalidConfig::new(json!({"initial_since": "2024-01-02", "until": "2024-01-01"}), ["until"]),
-            InvalidConfig::new(json!({"initial_since": "yesterday"}), ["initial_since", "is no point in time"]),
+            InvalidConfig::new(json!({"initial_since": "yesterday"}), ["initial_since", "invalid timestamp"]),
         ]
     }
 

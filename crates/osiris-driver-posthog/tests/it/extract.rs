@@ -1,8 +1,8 @@
 //! What arrives, and that all of it arrives.
 
 use osiris_core::ErrorKind;
+use osiris_stand_ins::posthog::{DistinctId, Event, Person, PostHog, PostHogOptions, Session, Trouble, uuid};
 use osiris_testkit::Rows;
-use osiris_testkit::posthog::{DistinctId, Event, Person, PostHog, PostHogOptions, Session, Trouble, uuid};
 use serde_json::{Value, json};
 
 use crate::support::{MINUTE, NOON, bench, events, ids, run, step};
@@ -315,9 +315,9 @@ async fn rows_that_are_counted_and_never_given_are_an_integrity_error() {
     assert_eq!(error.kind(), ErrorKind::Integrity);
     assert!(bench.store().table("events").await.unwrap().is_none());
     insta::assert_snapshot!(error.report(), @"
-    step `events`: PostHog counts 2 rows in a stretch of which it gives 1, again and again
-      stretch begins: 2024-01-31T12:00:00.000399Z
-    hint: nothing was kept; run it again, and report it to PostHog if it stays
+    step `events`: PostHog counts 2 rows in a time range for which it returned 1, in 3 attempts
+      range begins: 2024-01-31T12:00:00.000399Z
+    hint: nothing was stored: run it again, and report it to PostHog if it persists
     ");
 }
 
@@ -344,7 +344,7 @@ async fn pages_that_do_not_lead_on_are_an_error() {
     let error = run(&bench(), &posthog, json!({"page_size": 100})).await.unwrap_err().error;
     assert_eq!(
         (error.kind(), error.message()),
-        (ErrorKind::Integrity, "PostHog's pages do not lead on: a page ends where the one before it did")
+        (ErrorKind::Integrity, "pagination loop: PostHog returned a page that ends where the one before it did")
     );
 }
 

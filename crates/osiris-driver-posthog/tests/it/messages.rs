@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use osiris_core::{ErrorKind, HealthCategory};
+use osiris_stand_ins::posthog::{PostHog, Trouble};
 use osiris_testkit::http_server::{HttpServer, Reply};
-use osiris_testkit::posthog::{PostHog, Trouble};
 use serde_json::{Value, json};
 
 use crate::support::{NOON, bench, config, events, run};
@@ -36,34 +36,34 @@ async fn wrong_credentials_and_projects_are_told_with_what_to_do() {
         reports.push(report);
     }
     insta::assert_snapshot!(reports.join("\n\n"), @"
-    step `events`: its connection is not valid: api_key: this is a project key (`phc_...`), which can only send events; make a personal API key (`phx_...`) with the scope `query:read` in PostHog's user settings
+    step `events`: its connection is not valid: api_key: project keys (`phc_...`) can only send events; create a personal API key (`phx_...`) with the scope `query:read` in PostHog's user settings
     hint: mend it and run again
 
-    step `events`: PostHog does not know the API key
+    step `events`: PostHog rejected the API key
       url: http://posthog/api/projects/42/query/
       status: 401
       the server says: Personal API key found in request Authorization header is invalid.
     hint: check `api_key`: a personal API key (`phx_...`) that has not been deleted, of the region `self_hosted` (the keys of `us`, `eu` and of a self-hosted PostHog are different ones)
 
-    step `events`: the API key may not query project 42
+    step `events`: the API key has no access to project 42
       url: http://posthog/api/projects/42/query/
       status: 403
       the server says: API key missing required scope 'query:read'
-    hint: give the key the scope `query:read`, and access to the project and its organization
+    hint: grant the key the scope `query:read` and access to the project and its organization
 
-    step `events`: there is no project 7
+    step `events`: project 7 not found
       url: http://posthog/api/projects/7/query/
       status: 404
       the server says: Project not found.
     hint: check `project_id` (the number that the project's settings page shows) and `region`, which is `self_hosted`
 
-    step `events`: its connection is not valid: project_id: is no project id: it is the number that the project's settings page shows
+    step `events`: its connection is not valid: project_id: invalid project id: expected the number that the project's settings page shows
     hint: mend it and run again
 
-    step `events`: its connection is not valid: custom_base_url: contradicts `region: eu`; remove it, or set `region: self_hosted`
+    step `events`: its connection is not valid: custom_base_url: conflicts with `region: eu`; remove it, or set `region: self_hosted`
     hint: mend it and run again
 
-    step `events`: its connection is not valid: custom_base_url: the address is not an http or https URL; write it in full, such as `https://api.example.com`
+    step `events`: its connection is not valid: custom_base_url: the address is not an http or https URL; expected a full URL such as `https://api.example.com`
     hint: mend it and run again
     ");
 }
@@ -81,21 +81,21 @@ async fn answers_that_are_none_are_told_for_what_they_are() {
         reports.push(format!("{} {}", error.kind(), error.report().replace(&posthog.url(), "http://posthog")));
     }
     insta::assert_snapshot!(reports.join("\n\n"), @"
-    validation step `events`: the server answered with a web page instead of JSON
+    validation step `events`: the response is a web page: expected JSON
       content type: text/html; charset=utf-8
-    hint: check the address: it is that of a web site, a login page or a proxy, not of the API
+    hint: check the address: it may be that of a website, a login page or a proxy
 
     network step `events`: counting rows: the server answered 500 Internal Server Error
       url: http://posthog/api/projects/42/query/
       status: 500
 
-    network step `events`: PostHog put the query off instead of answering it
+    network step `events`: PostHog queued the query instead of answering it
     hint: try later: the server is busy
 
-    network step `events`: PostHog answered out of its cache, where the latest rows are missing
+    network step `events`: PostHog answered from its cache, which lacks the latest rows
     hint: try later
 
-    network step `events`: the server's answer broke off in the middle of the JSON
+    network step `events`: the response ended in the middle of the JSON
     ");
 }
 
@@ -144,12 +144,12 @@ fn problems_of_a_configuration_come_all_at_once() {
     max_requests_per_minute: 0 is too small: at least 1
     page_size: 50 is too small: at least 100
 
-    event_types: means nothing with `data_type: sessions`: only events have types (remove it)
-    properties: means nothing with `data_type: sessions`: only events and persons have properties (remove it)
-    until: is not after `initial_since`
+    event_types: has no effect with `data_type: sessions`: only events have types (remove it)
+    properties: has no effect with `data_type: sessions`: only events and persons have properties (remove it)
+    until: must be after `initial_since`
 
     event_types.0: must not be empty
-    properties: needs at least one name (leave it out to keep all properties)
+    properties: expected at least one name (remove it to keep all properties)
     ");
 }
 
@@ -198,6 +198,6 @@ async fn discovery_and_the_doctor_say_what_a_project_has() {
         driver.family().check(&bench.connection("posthog.extractor", &wrong).unwrap(), Duration::from_secs(2)).await;
     assert_eq!(health.category, HealthCategory::Auth);
     insta::assert_snapshot!(health.message, @"
-    PostHog does not know the API key: check `api_key`: a personal API key (`phx_...`) that has not been deleted, of the region `self_hosted` (the keys of `us`, `eu` and of a self-hosted PostHog are different ones)
+    PostHog rejected the API key: check `api_key`: a personal API key (`phx_...`) that has not been deleted, of the region `self_hosted` (the keys of `us`, `eu` and of a self-hosted PostHog are different ones)
     ");
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use osiris_core::{Result, Secret};
 use osiris_http::{Auth, HttpClient, HttpSettings, Request};
-use osiris_testkit::posthog::{PostHog, PostHogOptions, Trouble, uuid};
+use osiris_stand_ins::posthog::{PostHog, PostHogOptions, Trouble, uuid};
 use serde_json::{Value, json};
 
 use crate::support::{MINUTE, NOON, events};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use osiris_core::{Registry, Result, RetryPolicy, StepFailure, StepOutput};
 use osiris_driver_posthog::{Connect, Posthog, PosthogExtractor};
-use osiris_testkit::posthog::{Event, PostHog};
+use osiris_stand_ins::posthog::{Event, PostHog};
 use osiris_testkit::{Bench, BenchStep};
 use serde_json::{Value, json};
 

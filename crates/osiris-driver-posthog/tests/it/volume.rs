@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use chrono::NaiveDateTime;
 use osiris_core::Result;
+use osiris_stand_ins::posthog::uuid;
 use osiris_testkit::http_server::{HttpServer, Reply, Seen};
-use osiris_testkit::posthog::uuid;
 use serde_json::{Value, json};
 
 use crate::support::NOON;

@@ -1,6 +1,6 @@
 //! Which way the rows go, and what each way needs.
 
-use osiris_testkit::supabase::tokens;
+use osiris_stand_ins::supabase::tokens;
 use serde_json::{Value, json};
 
 use crate::support::{check, discover, project};

@@ -1,8 +1,8 @@
 //! Discovery against real tables, by both ways.
 
 use osiris_core::{Catalog, Resource, ResourceKind};
+use osiris_stand_ins::supabase::tokens;
 use osiris_testkit::services::Postgres;
-use osiris_testkit::supabase::tokens;
 use serde_json::json;
 
 use crate::support::{discover, project};

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use osiris_core::{Health, HealthCategory};
+use osiris_stand_ins::supabase::{GatewayOptions, PostgrestOptions, Trouble, tokens};
 use osiris_testkit::fault;
 use osiris_testkit::proxy::{Fault, Proxy};
 use osiris_testkit::services::{Postgres, PostgresOptions};
-use osiris_testkit::supabase::{GatewayOptions, PostgrestOptions, Trouble, tokens};
 use serde_json::{Value, json};
 
 use crate::support::{LIMIT, check, check_within, project, project_with};
@@ -157,8 +157,8 @@ async fn what_is_wrong_with_the_way_is_said_within_the_limit() {
     refused: Network | connecting to 127.0.0.1:PORT as `postgres`: the connection was refused: check that the server runs (a paused project does not), and `pg_host` and `pg_port` or those in `dsn`
     black hole: Timeout | connecting to 127.0.0.1:PORT as `postgres`: no answer within 1900 ms: check the address and the firewalls between, or raise the limit
     speaks something else: Network | connecting to 127.0.0.1:PORT as `postgres`: this is not how a PostgreSQL server answers: check `pg_host` and `pg_port`, or those in `dsn`
-    rest refused: Network | asking the REST API: no connection to the server: check host and port, and whether the server runs
-    rest not found: Network | asking the REST API: the name of the server is not known: check the host in the address, and whether this machine can resolve names
+    rest refused: Network | asking the REST API: failed to connect to the server: check host and port, and that the server is running
+    rest not found: Network | asking the REST API: unknown host: check the host in the address and the name resolution of this machine
     ");
     // The system closes with or without a reset.
     let health = check(&server.connection_with(json!({"pg_port": closing_port}))).await;

@@ -8,10 +8,10 @@ use osiris_core::commit::{CommitEnd, CommitLog, CommitOutcome, CommitRecord, Int
 use osiris_core::{
     ErrorKind, Inputs, PreparedStep, Result, RetryPolicy, RunContext, StepFailure, StepOutput, StepRequest, TableRef,
 };
+use osiris_stand_ins::supabase::Trouble;
 use osiris_testkit::Bench;
 use osiris_testkit::database::through;
 use osiris_testkit::proxy::{Direction, Fault, Proxy};
-use osiris_testkit::supabase::Trouble;
 use serde_json::{Value, json};
 
 use crate::rest_world::World;

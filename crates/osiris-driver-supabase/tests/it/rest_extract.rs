@@ -1,7 +1,7 @@
 //! Reading over REST: every row once, whatever the order, the limits, the names.
 
 use osiris_core::ErrorKind;
-use osiris_testkit::supabase::{GatewayOptions, PostgrestOptions, Trouble};
+use osiris_stand_ins::supabase::{GatewayOptions, PostgrestOptions, Trouble};
 use serde_json::json;
 
 use crate::rest_world::{World, table};

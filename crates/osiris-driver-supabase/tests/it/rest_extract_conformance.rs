@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use arrow::array::AsArray as _;
 use osiris_core::{Error, ErrorKind, Registry, Result};
+use osiris_stand_ins::supabase::{Gateway, Postgrest, PostgrestOptions, Trouble, tokens};
 use osiris_testkit::http_server::HttpServer;
 use osiris_testkit::services::Postgres;
-use osiris_testkit::supabase::{Gateway, Postgrest, PostgrestOptions, Trouble, tokens};
 use osiris_testkit::{Fault, Incremental, InvalidConfig, Job, Paging, Place, Sample, Subject, async_trait};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use osiris_core::ErrorKind;
-use osiris_testkit::supabase::Trouble;
+use osiris_stand_ins::supabase::Trouble;
 use serde_json::json;
 
 use crate::rest_world::{World, table};
@@ -138,11 +138,11 @@ async fn what_will_not_pass_is_not_tried_again() {
         let connection = world.gateway.connection_with(json!({"key": key}));
         world.bench.step("write", "supabase.writer", table(json!({}))).connection(connection).input(&input).run()
     };
-    let expired = write(osiris_testkit::supabase::tokens::expired()).await.unwrap_err();
+    let expired = write(osiris_stand_ins::supabase::tokens::expired()).await.unwrap_err();
     assert_eq!(expired.error.kind(), ErrorKind::Auth, "{:?}", expired.error);
     let before = world.gateway.requests().len();
     world.execute("REVOKE ALL ON t FROM anon").await;
-    let anon = write(osiris_testkit::supabase::tokens::anon()).await.unwrap_err();
+    let anon = write(osiris_stand_ins::supabase::tokens::anon()).await.unwrap_err();
     assert!(matches!(anon.error.kind(), ErrorKind::Permission | ErrorKind::Validation), "{:?}", anon.error);
     assert!(world.gateway.requests().len() - before <= 2, "nothing is repeated");
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use osiris_core::{ErrorKind, RetryPolicy};
-use osiris_testkit::supabase::Trouble;
+use osiris_stand_ins::supabase::Trouble;
 use serde_json::json;
 
 use crate::rest_world::{World, table};
@@ -58,7 +58,7 @@ async fn s48_rows_that_the_key_may_not_delete_are_no_deleted_rows() {
         )
         .await;
     let input = world.bench.table("source", "SELECT 3 AS id, 'new' AS name").await.unwrap();
-    let connection = world.gateway.connection_with(json!({"key": osiris_testkit::supabase::tokens::anon()}));
+    let connection = world.gateway.connection_with(json!({"key": osiris_stand_ins::supabase::tokens::anon()}));
     let overwrite = table(json!({"mode": "overwrite", "key": "id"}));
     let step = world.bench.step("write", "supabase.writer", overwrite).connection(connection).input(&input);
     let failure = step.run().await.unwrap_err();

@@ -1,8 +1,8 @@
 //! A project as the REST channel sees it: a database, PostgREST, the gateway; and a short way to read and write through it.
 
 use osiris_core::{ErrorKind, StepFailure, StepOutput, TableRef};
+use osiris_stand_ins::supabase::{Gateway, GatewayOptions, Postgrest, PostgrestOptions};
 use osiris_testkit::services::Postgres;
-use osiris_testkit::supabase::{Gateway, GatewayOptions, Postgrest, PostgrestOptions};
 use osiris_testkit::{Bench, InputTable};
 use serde_json::{Value, json};
 

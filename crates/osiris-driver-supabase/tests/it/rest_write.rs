@@ -1,7 +1,7 @@
 //! Writing over REST: modes, checks, rejects, tables that have to be made first.
 
 use osiris_core::ErrorKind;
-use osiris_testkit::supabase::{GatewayOptions, PostgrestOptions};
+use osiris_stand_ins::supabase::{GatewayOptions, PostgrestOptions};
 use serde_json::json;
 
 use crate::rest_world::{World, table};
@@ -238,7 +238,7 @@ async fn a_number_that_the_column_rounds_is_not_passed_over_in_silence() {
 async fn a_key_that_may_write_and_not_read_can_append() {
     let setup = "CREATE TABLE t (id int, price numeric(10,2)); REVOKE ALL ON t FROM anon; GRANT INSERT ON t TO anon";
     let Some(world) = World::new(setup).await else { return };
-    let connection = world.gateway.connection_with(json!({"key": osiris_testkit::supabase::tokens::anon()}));
+    let connection = world.gateway.connection_with(json!({"key": osiris_stand_ins::supabase::tokens::anon()}));
     let input = world.bench.table("source", "SELECT 1 AS id, 1.5::DECIMAL(9,1) AS price").await.unwrap();
     let step = world.bench.step("write", "supabase.writer", table(json!({}))).connection(connection).input(&input);
     let output = step.run().await.unwrap_or_else(|failure| panic!("{:?}", failure.error));

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use osiris_core::{Error, ErrorKind, Registry, Result};
+use osiris_stand_ins::supabase::{Trouble, tokens};
 use osiris_testkit::http_server::HttpServer;
-use osiris_testkit::supabase::{Trouble, tokens};
 use osiris_testkit::{Destination, Fault, InvalidConfig, Job, Mode, Place, Rows, Subject, async_trait};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use osiris_core::{Catalog, Health};
+use osiris_stand_ins::supabase::{Gateway, GatewayOptions, Postgrest, PostgrestOptions};
 use osiris_testkit::Bench;
 use osiris_testkit::services::Postgres;
-use osiris_testkit::supabase::{Gateway, GatewayOptions, Postgrest, PostgrestOptions};
 use serde_json::Value;
 
 /// As the command line has it.

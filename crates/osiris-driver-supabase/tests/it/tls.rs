@@ -1,8 +1,8 @@
 //! Every mode of TLS, as for any database, and certificates of clients.
 
+use osiris_stand_ins::supabase::{Gateway, Postgrest};
 use osiris_testkit::database::tls::{self, ENCRYPTED, outcome};
 use osiris_testkit::services::{Authority, Postgres, PostgresOptions};
-use osiris_testkit::supabase::{Gateway, Postgrest};
 use serde_json::{Value, json};
 
 use crate::subject::Direct;

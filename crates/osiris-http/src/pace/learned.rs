@@ -8,7 +8,7 @@ use super::limit::Bucket;
 /// How far back requests are counted.
 const MEMORY: Duration = Duration::from_secs(60);
 /// The most that are remembered.
-const MOST: usize = 10_000;
+const MAX_SENT: usize = 10_000;
 /// With fewer requests than this before a refusal, others have used up the limit: that teaches nothing of a rate.
 const ENOUGH: usize = 10;
 /// Nine tenths of what was refused.
@@ -42,7 +42,8 @@ impl Learned {
         if let Some(bucket) = &mut self.bucket {
             bucket.take(now, cost);
         }
-        while self.sent.len() >= MOST || self.sent.front().is_some_and(|first| now.duration_since(*first) > MEMORY) {
+        while self.sent.len() >= MAX_SENT || self.sent.front().is_some_and(|first| now.duration_since(*first) > MEMORY)
+        {
             self.sent.pop_front();
         }
         self.sent.push_back(now);

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Pace, RateLimit};
+use super::limit::RateLimit;
+use super::limiter::Pace;
 use crate::clock::SystemClock;
 
 /// How long a pace that nobody uses is remembered: long enough for the next step of the run.
@@ -15,8 +16,14 @@ type Paces = HashMap<[u8; 32], (Pace, Instant)>;
 
 static PACES: LazyLock<Mutex<Paces>> = LazyLock::new(Mutex::default);
 
-/// The pace of this identity, under `limit` as well as what others have set for it.
-pub(super) fn pace(identity: [u8; 32], limit: &RateLimit) -> Pace {
+impl Pace {
+    /// The pace of this identity, under `limit` as well as what others have set for it.
+    pub(crate) fn shared(identity: [u8; 32], limit: &RateLimit) -> Self {
+        pace(identity, limit)
+    }
+}
+
+fn pace(identity: [u8; 32], limit: &RateLimit) -> Pace {
     let now = Instant::now();
     let mut paces = PACES.lock().unwrap_or_else(PoisonError::into_inner);
     paces.retain(|_, (pace, used)| {

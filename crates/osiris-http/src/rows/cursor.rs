@@ -22,8 +22,8 @@ impl From<Fault> for Error {
     /// A text that ends too early was cut on the way, and may be asked for again.
     fn from(fault: Fault) -> Self {
         match fault {
-            Fault::Ended => Error::network("the server's answer broke off in the middle of the JSON"),
-            Fault::Syntax(at) => Error::validation(format!("the server's answer is not valid JSON at byte {at}")),
+            Fault::Ended => Error::network("the response ended in the middle of the JSON"),
+            Fault::Syntax(at) => Error::validation(format!("the response is not valid JSON at byte {at}")),
         }
     }
 }

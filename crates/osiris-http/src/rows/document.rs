@@ -1,6 +1,7 @@
 //! A whole document: one scan finds its rows and what surrounds them. Rows stay where they are, nothing of them is copied.
 
 use std::borrow::Cow;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -27,13 +28,13 @@ impl Document {
     /// A network error when the document ends too early, which may be asked for again; a validation error when it is not JSON.
     pub fn parse(body: Bytes, path: &RowPath) -> Result<Self> {
         let text = std::str::from_utf8(&body)
-            .map_err(|error| Error::validation("the server's answer is not UTF-8 text").with_source(error))?;
+            .map_err(|error| Error::validation("the response is not valid UTF-8").with_source(error))?;
         let mut walk = Walk::over(text, path);
         walk.value(&path.0)?;
         walk.cursor.end()?;
         let Walk { rows, envelope, matched, stopped_at, .. } = walk;
         let envelope = serde_json::from_str(&envelope)
-            .map_err(|error| Error::validation("the server's answer is not valid JSON").with_source(error))?;
+            .map_err(|error| Error::validation("the response is not valid JSON").with_source(error))?;
         Ok(Self { body, rows, envelope, matched, stopped_at })
     }
 
@@ -70,6 +71,13 @@ impl Document {
     pub fn row(&self, index: usize) -> Option<Row<'_>> {
         let bytes = self.body.get(self.rows.get(index)?.clone())?;
         std::str::from_utf8(bytes).ok().map(Row)
+    }
+
+    /// A hash of all rows: the same for documents with the same rows, and for the life of this process only.
+    pub fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.rows().for_each(|row| row.as_str().hash(&mut hasher));
+        hasher.finish()
     }
 
     /// The last row, whose key is the cursor of many APIs.

@@ -76,7 +76,7 @@ impl RowStream {
                 self.envelope.append(&mut self.pending);
                 serde_json::from_slice(&self.envelope).map_err(|error| match error.is_eof() {
                     true => Error::from(Fault::Ended).with_source(error),
-                    false => Error::validation("the server's answer is not valid JSON").with_source(error),
+                    false => Error::validation("the response is not valid JSON").with_source(error),
                 })
             }
             Phase::Whole => {
@@ -148,7 +148,7 @@ fn text(bytes: &[u8]) -> Result<&str> {
         Err(error) if error.error_len().is_none() => {
             Ok(std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default())
         }
-        Err(error) => Err(Error::validation("the server's answer is not UTF-8 text").with_source(error)),
+        Err(error) => Err(Error::validation("the response is not valid UTF-8").with_source(error)),
     }
 }
 

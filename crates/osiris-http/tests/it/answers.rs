@@ -126,7 +126,7 @@ async fn a_web_page_instead_of_json_is_called_that() {
     })
     .unwrap();
     let client = client(settings(&server));
-    for (path, said) in [("", "a web page instead of JSON"), ("empty", "nothing where JSON was expected")] {
+    for (path, said) in [("", "is a web page: expected JSON"), ("empty", "is empty: expected JSON")] {
         let page = client.fetch(&Request::get(client.url(path).unwrap())).await.unwrap();
         let error = page.json::<Value>().unwrap_err();
         assert!(error.message().contains(said), "{error:?}");
@@ -152,7 +152,7 @@ async fn a_slow_answer_is_a_timeout_of_each_attempt() {
     let client = client(settings(&server).with_request_timeout(Duration::from_millis(500)));
     let error = client.fetch(&Request::get(client.url("").unwrap())).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
-    assert!(error.message().contains("no answer at all within 500 ms"), "{error:?}");
+    assert!(error.message().contains("no response within 500 ms"), "{error:?}");
     assert_eq!(server.requests().len(), 3);
 }
 

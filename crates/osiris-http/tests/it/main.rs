@@ -5,6 +5,7 @@
 mod answers;
 mod credentials;
 mod pace;
+mod pages;
 mod repeat;
 mod rows;
 mod speed;

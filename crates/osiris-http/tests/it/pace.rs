@@ -59,7 +59,7 @@ async fn clients_with_the_same_credentials_wait_together_and_others_do_not() {
     let (a, b, other) = (new("same"), new("same"), new("other"));
     a.fetch(&Request::get(a.url("refuse").unwrap())).await.unwrap_err();
     let error = b.fetch(&Request::get(b.url("").unwrap())).await.unwrap_err();
-    assert!(error.message().contains("the rate limit is used up for another"), "{error:?}");
+    assert!(error.message().contains("the rate limit resets in"), "{error:?}");
     other.fetch(&Request::get(other.url("").unwrap())).await.unwrap();
     assert_eq!(server.requests().len(), 2);
 }

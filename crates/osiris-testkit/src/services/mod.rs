@@ -8,15 +8,13 @@ mod launch;
 mod mysql_server;
 mod pgbouncer;
 mod postgres;
+mod postgrest;
 mod template;
 
 pub use crate::certificates::Authority;
 pub use brand::{Brand, MariadbBrand, MysqlBrand};
-#[cfg(feature = "supabase")]
-pub(crate) use guardian::Guardian;
 pub use launch::{MysqlOptions, MysqlOptions as MariadbOptions};
 pub use mysql_server::{Mariadb, Mysql, MysqlServer};
 pub use pgbouncer::PgBouncer;
 pub use postgres::{Postgres, PostgresOptions};
-#[cfg(feature = "supabase")]
-pub(crate) use template::services_dir;
+pub use postgrest::{Postgrest, PostgrestOptions};

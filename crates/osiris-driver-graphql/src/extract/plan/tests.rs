@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::*;
 
-fn plan(config: Value) -> Plan {
-    Plan::new(&serde_json::from_value(config).unwrap()).unwrap()
+fn plan(config: Value) -> ExtractPlan {
+    ExtractPlan::new(&serde_json::from_value(config).unwrap()).unwrap()
 }
 
 #[test]
@@ -40,5 +40,5 @@ fn a_dry_run_is_one_small_page() {
     assert!(plan.shrinks());
     plan.keep_small();
     let paging = plan.paging.unwrap();
-    assert_eq!((paging.max_pages, paging.size.unwrap().rows, plan.most_rows), (Some(1), 100, Some(100)));
+    assert_eq!((paging.size.unwrap().rows, plan.max_rows), (100, Some(100)));
 }

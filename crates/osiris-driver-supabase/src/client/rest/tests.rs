@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use osiris_core::{ConfigSchema, Error, ErrorKind};
 use osiris_http::{Page, Repeat};
+use osiris_stand_ins::supabase::{Gateway, GatewayOptions, Postgrest, PostgrestOptions, Trouble, tokens};
 use osiris_testkit::services::Postgres;
-use osiris_testkit::supabase::{Gateway, GatewayOptions, Postgrest, PostgrestOptions, Trouble, tokens};
 use serde_json::{Value, json};
 
 use super::*;

@@ -23,6 +23,7 @@ use crate::skipped::is_skipped;
 
 pub(super) use home::{Home, run_as};
 pub use launch::PostgresOptions;
+pub(super) use sql::failed;
 
 /// A server of one's own, as `postgres://user:password@host:port/database`.
 const OVERRIDE: &str = "OSIRIS_TEST_POSTGRES_URL";

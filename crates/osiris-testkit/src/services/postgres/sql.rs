@@ -7,7 +7,6 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _};
 use super::Postgres;
 
 impl Postgres {
-    #[cfg(feature = "supabase")]
     pub(crate) fn admin(&self) -> &PgConnectOptions {
         &self.admin
     }
@@ -118,6 +117,6 @@ pub(super) fn drop_database(admin: PgConnectOptions, database: String) {
     let _ = dropping.join();
 }
 
-pub(super) fn failed(error: sqlx::Error) -> Error {
+pub(in crate::services) fn failed(error: sqlx::Error) -> Error {
     Error::unknown(format!("the test's server: {error}")).with_source(error)
 }

@@ -1,0 +1,248 @@
+//! Where the rows of an answer are. Plain paths are followed in the one scan that reads the answer; JSONPath with filters,
+//! slices or searches (RFC 9535) uses a parsed tree of the response to find the rows, and then their text, so that
+//! numbers stay what they are.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use osiris_core::{Error, Problem, Result};
+use osiris_http::{Document, Page, RowPath};
+use serde_json::Value;
+use serde_json_path::{JsonPath, PathElement};
+
+use super::names::leading_names;
+
+/// Where the rows are.
+#[derive(Debug, Clone)]
+pub(crate) struct DataPath {
+    text: String,
+    kind: PathKind,
+}
+
+#[derive(Debug, Clone)]
+enum PathKind {
+    /// Names, indexes and `[*]`.
+    Plain(RowPath),
+    /// Anything else that RFC 9535 allows.
+    Search { path: Box<JsonPath>, names_rows: bool },
+}
+
+/// An answer whose rows are found.
+#[derive(Debug)]
+pub(crate) struct Found {
+    document: Document,
+    /// The answer without its rows, where the document does not have it.
+    envelope: Option<Value>,
+    whole: bool,
+}
+
+impl DataPath {
+    /// Reads a path: dotted names, or JSONPath.
+    ///
+    /// # Errors
+    /// When it is neither; the problem is one of the field `data_path`.
+    pub(crate) fn parse(text: &str) -> Result<Self, Problem> {
+        let text = text.trim();
+        let kind = match text.parse::<RowPath>() {
+            Ok(path) => PathKind::Plain(path),
+            Err(plain) => {
+                let full = if text.starts_with('$') { text.to_owned() } else { format!("$.{text}") };
+                let path = JsonPath::parse(&full).map_err(|error| {
+                    let message = format!("`{text}` is not a path: {error}");
+                    Problem::error("/data_path", message)
+                        .with_hint(plain.hint().unwrap_or("write names with dots, or a JSONPath").to_owned())
+                })?;
+                let names_rows = full.ends_with("[*]") || full.ends_with(".*");
+                PathKind::Search { path: Box::new(path), names_rows }
+            }
+        };
+        Ok(Self { text: text.to_owned(), kind })
+    }
+
+    /// As it was written.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The names it begins with, and whether it has nothing else.
+    pub(crate) fn names(&self) -> (Vec<String>, bool) {
+        leading_names(&self.text)
+    }
+
+    /// Whether each item of a list gives one row: what counting rows as an offset needs.
+    pub(crate) fn counts_items(&self) -> bool {
+        matches!(self.kind, PathKind::Plain(_)) && self.text.matches('*').count() <= 1
+    }
+
+    /// Finds the rows of an answer.
+    ///
+    /// # Errors
+    /// What is not JSON; a network error for an answer that breaks off.
+    pub(crate) fn find(&self, page: &Page) -> Result<Found> {
+        let (path, names_rows) = match &self.kind {
+            PathKind::Plain(path) => {
+                let document = page.document(path)?;
+                return Ok(Found { document, envelope: None, whole: self.names().1 });
+            }
+            PathKind::Search { path, names_rows } => (path, *names_rows),
+        };
+        search(path, names_rows, page.json()?, page.body())
+    }
+}
+
+/// The rows that `path` leads to, in its order.
+fn search(path: &JsonPath, names_rows: bool, answer: Value, body: &Bytes) -> Result<Found> {
+    let (mut tree, mut order) = (PathTree::default(), Vec::new());
+    for node in path.query_located(&answer).iter() {
+        let steps: Vec<Step> = node.location().iter().map(Step::from).collect();
+        tree.insert(&steps);
+        order.push(steps);
+    }
+    let mut texts = BTreeMap::new();
+    tree.read(body, &mut Vec::new(), &mut texts)?;
+    let document = document(order.iter().filter_map(|steps| texts.get(steps)), names_rows)?;
+    Ok(Found { document, envelope: Some(answer), whole: false })
+}
+
+impl Found {
+    /// The rows.
+    pub(crate) fn document(&self) -> &Document {
+        &self.document
+    }
+
+    /// The rows, to be kept.
+    pub(crate) fn into_document(self) -> Document {
+        self.document
+    }
+
+    /// The answer, in which rows may be missing.
+    pub(crate) fn envelope(&self) -> &Value {
+        self.envelope.as_ref().unwrap_or_else(|| self.document.envelope())
+    }
+
+    /// The value at `names`, next to the rows or inside of the one row that there is.
+    pub(crate) fn value(&self, names: &[String], rows_at: &[String]) -> Option<Value> {
+        if let (true, 1, Some(inside)) = (self.whole, self.document.row_count(), names.strip_prefix(rows_at)) {
+            let mut cell = self.document.row(0)?;
+            for name in inside {
+                cell = cell.get(name)?.as_row();
+            }
+            return serde_json::from_str(cell.as_str()).ok();
+        }
+        names.iter().try_fold(self.envelope(), |value, name| value.get(name)).cloned()
+    }
+}
+
+/// One step of a path in a document.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Step {
+    Name(String),
+    Index(usize),
+}
+
+impl From<&PathElement<'_>> for Step {
+    fn from(element: &PathElement<'_>) -> Self {
+        match element {
+            PathElement::Name(name) => Self::Name((*name).to_owned()),
+            PathElement::Index(index) => Self::Index(*index),
+        }
+    }
+}
+
+/// The paths to read, as a tree: each level of the document is read once.
+#[derive(Debug, Default)]
+struct PathTree {
+    wanted: bool,
+    below: BTreeMap<Step, PathTree>,
+}
+
+impl PathTree {
+    fn insert(&mut self, steps: &[Step]) {
+        match steps.split_first() {
+            None => self.wanted = true,
+            Some((first, rest)) => self.below.entry(first.clone()).or_default().insert(rest),
+        }
+    }
+
+    /// Collects the text of every wanted path below `text`.
+    fn read(&self, text: &Bytes, steps: &mut Vec<Step>, texts: &mut BTreeMap<Vec<Step>, Bytes>) -> Result<()> {
+        if self.wanted {
+            texts.insert(steps.clone(), text.clone());
+        }
+        if self.below.is_empty() {
+            return Ok(());
+        }
+        let document = Document::parse(text.clone(), &RowPath::root())?;
+        let is_list = text.trim_ascii_start().first() == Some(&b'[');
+        for (step, tree) in &self.below {
+            let inside = match step {
+                Step::Index(index) if is_list => document.row(*index).map(|row| row.as_str()),
+                Step::Name(name) if !is_list => document.row(0).and_then(|row| row.get(name)).map(|cell| cell.raw()),
+                _ => None,
+            };
+            let inside = inside.ok_or_else(|| Error::unknown("a path in the response was not found again"))?;
+            steps.push(step.clone());
+            tree.read(&text.slice_ref(inside.as_bytes()), steps, texts)?;
+            steps.pop();
+        }
+        Ok(())
+    }
+}
+
+/// The rows of all paths as one document. A list is its items, unless the path names the items.
+fn document<'a>(texts: impl Iterator<Item = &'a Bytes>, names_rows: bool) -> Result<Document> {
+    let mut all = b"[".to_vec();
+    for text in texts {
+        let text = text.trim_ascii();
+        let inside = text.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]")).filter(|_| !names_rows);
+        let rows = inside.unwrap_or(text).trim_ascii();
+        if rows.is_empty() {
+            continue;
+        }
+        if all.len() > 1 {
+            all.push(b',');
+        }
+        all.extend_from_slice(rows);
+    }
+    all.push(b']');
+    Document::parse(all.into(), &RowPath::root())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(body: &str, path: &str) -> Vec<String> {
+        let path = DataPath::parse(path).unwrap();
+        let PathKind::Search { path, names_rows } = path.kind else { panic!("not a search") };
+        let answer = serde_json::from_str(body).unwrap();
+        let found = search(&path, names_rows, answer, &Bytes::copy_from_slice(body.as_bytes())).unwrap();
+        found.document().rows().map(|row| row.as_str().to_owned()).collect()
+    }
+
+    #[test]
+    fn filters_slices_and_searches_find_rows_whose_text_is_unchanged() {
+        let body = r#"{"data": {"a": [ {"n": 1.10, "big": 12345678901234567890123}, {"n": 2, "b": [ {"n":3} ]} ]}}"#;
+        assert_eq!(rows(body, "data.a[?@.n < 2]"), [r#"{"n": 1.10, "big": 12345678901234567890123}"#]);
+        assert_eq!(rows(body, "$.data.a[1:]"), [r#"{"n": 2, "b": [ {"n":3} ]}"#]);
+        assert_eq!(rows(body, "$..b"), [r#"{"n":3}"#]);
+        assert_eq!(rows(body, "$..n"), ["1.10", "2", "3"]);
+        assert_eq!(rows(body, "data.a[?@.n > 7]"), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_no_path_says_where() {
+        let problem = DataPath::parse("data.a[?@.n <]").unwrap_err();
+        assert!(problem.message.contains("`data.a[?@.n <]` is not a path: at position"), "{problem}");
+        assert!(problem.hint.is_some());
+    }
+
+    #[test]
+    fn only_one_row_for_each_item_can_be_counted() {
+        for (path, counts) in
+            [("data.a", true), ("data.a[*].b", true), ("data.a[*].b[*].c", false), ("data.a[?@.b]", false)]
+        {
+            assert_eq!(DataPath::parse(path).unwrap().counts_items(), counts, "{path}");
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Literals of HogQL. Whatever comes from outside becomes one here.
+
+/// A text in HogQL: single quotes, with quotes and backslashes escaped by a backslash.
+pub(super) fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
+}

@@ -1,0 +1,72 @@
+//! The `Link` header (RFC 8288), as far as paging needs it: the target of the link whose relation is `next`.
+
+use osiris_core::{Error, Result};
+use url::Url;
+
+use crate::Page;
+
+/// The address of the next page: the link of the answer's `Link` headers with the relation `next`. Relative addresses are below that
+/// of the answer.
+///
+/// # Errors
+/// When the link is not a URL.
+pub fn next_link(answer: &Page) -> Result<Option<Url>> {
+    let headers = answer.headers().get_all("link").iter().filter_map(|value| value.to_str().ok());
+    let Some(target) = headers.filter_map(next_target).next() else { return Ok(None) };
+    answer.url().join(target).map(Some).map_err(|error| {
+        Error::validation("invalid `Link` header: the address of the next page is not a URL").with_source(error)
+    })
+}
+
+/// The target in `<target>; rel="next", <other>; rel="last"`.
+fn next_target(header: &str) -> Option<&str> {
+    let mut rest = header;
+    loop {
+        let (_, after) = rest.split_once('<')?;
+        let (target, parameters) = after.split_once('>')?;
+        let (parameters, others) = split_link(parameters);
+        if parameters.split(';').any(is_next) {
+            return Some(target);
+        }
+        rest = others;
+    }
+}
+
+/// The parameters of a link and what comes behind the comma that ends it: one outside of quotes.
+fn split_link(text: &str) -> (&str, &str) {
+    let mut quoted = false;
+    let comma = text.char_indices().find(|(_, letter)| {
+        quoted ^= *letter == '"';
+        *letter == ',' && !quoted
+    });
+    comma.map_or((text, ""), |(at, _)| (&text[..at], &text[at + 1..]))
+}
+
+/// Whether a parameter is `rel="next"`. A link may have several relations, separated by spaces.
+fn is_next(parameter: &str) -> bool {
+    let Some((name, value)) = parameter.split_once('=') else { return false };
+    let mut relations = value.trim().trim_matches('"').split_ascii_whitespace();
+    name.trim().eq_ignore_ascii_case("rel") && relations.any(|relation| relation.eq_ignore_ascii_case("next"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_page_is_found_among_other_links() {
+        for (header, target) in [
+            (
+                r#"<https://a.example/?page=2>; rel="next", <https://a.example/?page=9>; rel="last""#,
+                "https://a.example/?page=2",
+            ),
+            (r#"<https://a.example/?page=1>; rel="prev first", </b?x=1,2>; title="a, b"; REL=next"#, "/b?x=1,2"),
+            (r#"<c>; rel="last next""#, "c"),
+        ] {
+            assert_eq!(next_target(header), Some(target), "{header}");
+        }
+        for header in [r#"<a>; rel="last""#, "<a>", "", r#"<a>; title="rel=next""#, "rel=next"] {
+            assert_eq!(next_target(header), None, "{header}");
+        }
+    }
+}

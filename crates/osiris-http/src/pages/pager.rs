@@ -1,0 +1,143 @@
+//! The loop over the pages of an API.
+
+use osiris_core::{Error, ExecutionContext, Result, Unit, event, metric};
+use serde_json::{Value, json};
+
+use super::next::PageSummary;
+use super::position::PagePosition;
+use super::read_ahead::PageSource;
+
+/// How the pages of an API are requested and what they say of themselves.
+pub trait PagedApi: Send + Sync {
+    /// A page, as it is stored.
+    type Page: Send + Sync;
+
+    /// Fetches the page at `position`.
+    ///
+    /// # Errors
+    /// What stopped it.
+    fn fetch(&self, position: &PagePosition) -> impl Future<Output = Result<Self::Page>> + Send;
+
+    /// How many rows a page has, and what it says of the next one.
+    ///
+    /// # Errors
+    /// When it says nothing where it should.
+    fn summary(&self, page: &Self::Page) -> Result<PageSummary>;
+
+    /// What tells a page with rows from the one before it. Asked for where pages are counted only: a server that ignores the
+    /// parameter sends the same page for ever, which is an error when this is given. Default: nothing.
+    fn fingerprint(&self, page: &Self::Page) -> Option<u64> {
+        let _ = page;
+        None
+    }
+
+    /// Whether a smaller page may succeed where this error stopped a larger one. Default: no.
+    fn is_too_large(&self, error: &Error) -> bool {
+        let _ = error;
+        false
+    }
+}
+
+/// Fetches the pages of an API one behind the other, and reports each of them.
+pub struct Pager<'a, A> {
+    api: A,
+    position: PagePosition,
+    max_pages: Option<u64>,
+    is_sample: bool,
+    ctx: &'a ExecutionContext,
+    pages: u64,
+    fingerprint: Option<u64>,
+    ended: bool,
+}
+
+impl<'a, A: PagedApi> Pager<'a, A> {
+    /// Every page from `position` on.
+    pub fn new(api: A, position: PagePosition, ctx: &'a ExecutionContext) -> Self {
+        Self { api, position, max_pages: None, is_sample: false, ctx, pages: 0, fingerprint: None, ended: false }
+    }
+
+    /// At most so many pages. When there are more, that is a warning.
+    #[must_use]
+    pub fn with_max_pages(mut self, max_pages: Option<u64>) -> Self {
+        self.max_pages = max_pages;
+        self
+    }
+
+    /// The first page alone when `is_sample`, for a dry run.
+    #[must_use]
+    pub fn with_sample(mut self, is_sample: bool) -> Self {
+        self.is_sample = is_sample;
+        self
+    }
+
+    /// One page. One that is too large for the server is asked for again at half the size.
+    async fn fetch(&mut self) -> Result<A::Page> {
+        loop {
+            let error = match self.api.fetch(&self.position).await {
+                Ok(page) => return Ok(page),
+                Err(error) => error,
+            };
+            if !self.api.is_too_large(&error) || !self.position.shrink() {
+                return Err(error.with_context("page", self.pages + 1));
+            }
+            let page_size = self.position.page_size();
+            tracing::warn!(
+                step = self.ctx.step_id(),
+                error = error.message(),
+                page_size,
+                "page too large: retrying with a smaller page"
+            );
+        }
+    }
+
+    fn report(&self, page: &PageSummary) {
+        self.ctx.log_event(event::EXTRACTION_PAGE, json!({"page": self.pages, "rows": page.rows}));
+        if let Some(total) = page.total {
+            self.ctx.progress().expect_rows(total);
+        }
+    }
+
+    /// A page that is the same as the one before: the pages would never end.
+    fn check_identical(&mut self, page: &A::Page, rows: u64) -> Result<()> {
+        if rows == 0 || !self.position.counts() {
+            return Ok(());
+        }
+        let fingerprint = self.api.fingerprint(page);
+        let before = std::mem::replace(&mut self.fingerprint, fingerprint);
+        if before.is_some() && before == fingerprint { Err(self.position.identical(self.pages)) } else { Ok(()) }
+    }
+
+    /// Whether the next page is one too many.
+    fn is_at_limit(&self) -> bool {
+        let at_limit = self.max_pages.is_some_and(|max_pages| self.pages >= max_pages);
+        if at_limit && !self.is_sample {
+            let step = self.ctx.step_id();
+            tracing::warn!(
+                step,
+                pages = self.pages,
+                "stopped at the page limit (`max_pages`): the server has more pages"
+            );
+        }
+        at_limit || self.is_sample
+    }
+}
+
+impl<A: PagedApi> PageSource for Pager<'_, A> {
+    type Page = A::Page;
+
+    async fn next_page(&mut self) -> Result<Option<A::Page>> {
+        if self.ended {
+            return Ok(None);
+        }
+        let page = self.fetch().await?;
+        self.pages += 1;
+        let summary = self.api.summary(&page)?;
+        self.report(&summary);
+        self.check_identical(&page, summary.rows)?;
+        self.ended = !self.position.advance(&summary)? || self.is_at_limit();
+        if self.ended {
+            self.ctx.log_metric(metric::PAGES_FETCHED, self.pages, Unit::Calls, Value::Null);
+        }
+        Ok(Some(page))
+    }
+}

@@ -1,0 +1,261 @@
+//! Where an extraction is in a list, what the answer says of what comes, and when a page is asked for in another size. No I/O.
+
+use osiris_core::{Error, Result};
+use serde_json::Value;
+use url::Url;
+
+use super::adaptive::AdaptiveSize;
+use super::next::{NextPage, PageSummary};
+use super::visited::Visited;
+
+/// The next page of a list: by cursor, offset, number or link, and of what size.
+#[derive(Debug, Clone)]
+pub struct PagePosition {
+    at: At,
+    /// The name of the parameter that names the page.
+    parameter: String,
+    size: Option<PageSize>,
+    /// Items that came so far.
+    items: u64,
+    /// Whether every page had as many items as were asked for; nothing before the first one.
+    full: Option<bool>,
+    hint: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+enum At {
+    Cursor(Option<Value>, Visited),
+    Link(Option<Url>, Visited),
+    Offset(u64),
+    /// The number of the first page that there is, 0 or 1, and the current one.
+    Page(u64, u64),
+    /// There is one page.
+    Single,
+}
+
+/// The parameter that takes the size of a page, and that size.
+#[derive(Debug, Clone)]
+struct PageSize {
+    parameter: String,
+    rows: AdaptiveSize,
+}
+
+impl PagePosition {
+    /// Each page gives the cursor of the next one, which `parameter` takes. The first page has none.
+    pub fn cursor(parameter: &str) -> Self {
+        Self::new(parameter, At::Cursor(None, Visited::default()))
+    }
+
+    /// `parameter` takes the number of items before the page.
+    pub fn offset(parameter: &str) -> Self {
+        Self::new(parameter, At::Offset(0))
+    }
+
+    /// `parameter` takes the number of the page, from 1.
+    pub fn page(parameter: &str) -> Self {
+        Self::new(parameter, At::Page(1, 1))
+    }
+
+    /// Each page gives the address of the next one, such as the `Link` header does.
+    pub fn link() -> Self {
+        Self::new("Link", At::Link(None, Visited::default()))
+    }
+
+    /// There is one page.
+    pub fn single() -> Self {
+        Self::new("", At::Single)
+    }
+
+    fn new(parameter: &str, at: At) -> Self {
+        Self { at, parameter: parameter.to_owned(), size: None, items: 0, full: None, hint: None }
+    }
+
+    /// Begins at this cursor, offset or page number instead of the first page. A page number of 0 says that pages count from 0. What
+    /// does not fit is ignored.
+    #[must_use]
+    pub fn starting_at(mut self, start: &Value) -> Self {
+        match (&mut self.at, start.as_u64()) {
+            (At::Cursor(cursor, _), _) => *cursor = Some(start.clone()).filter(|cursor| !cursor.is_null()),
+            (At::Offset(offset), Some(start)) => *offset = start,
+            (At::Page(first, page), Some(start)) => (*first, *page) = (start.min(1), start),
+            _ => {}
+        }
+        self
+    }
+
+    /// `parameter` takes the number of rows to ask for: `rows`, and fewer where the server finds that too many.
+    #[must_use]
+    pub fn with_size(mut self, parameter: &str, rows: u64) -> Self {
+        self.size = Some(PageSize { parameter: parameter.to_owned(), rows: AdaptiveSize::new(rows) });
+        self
+    }
+
+    /// What to check when the pages do not lead on. Default: that the server uses the parameter.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The parameters of the page's request: cursor, offset or number, and the size.
+    pub fn parameters(&self) -> impl Iterator<Item = (&str, Value)> {
+        let value = match &self.at {
+            At::Cursor(cursor, _) => cursor.clone(),
+            At::Offset(offset) => Some(Value::from(*offset)),
+            At::Page(_, page) => Some(Value::from(*page)),
+            At::Link(..) | At::Single => None,
+        };
+        let value = value.map(|value| (self.parameter.as_str(), value));
+        // The link of a next page has the size in it.
+        let size = self.size.as_ref().filter(|_| self.url().is_none());
+        value.into_iter().chain(size.map(|size| (size.parameter.as_str(), Value::from(size.rows.current()))))
+    }
+
+    /// The same as text, for [`Request::query`](crate::Request::query).
+    pub fn query(&self) -> impl Iterator<Item = (&str, String)> {
+        self.parameters().map(|(name, value)| (name, value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+    }
+
+    /// The address of the page, where the last one gave a link to it.
+    pub fn url(&self) -> Option<&Url> {
+        if let At::Link(url, _) = &self.at { url.as_ref() } else { None }
+    }
+
+    /// How many rows the page is asked to have.
+    pub fn page_size(&self) -> Option<u64> {
+        self.size.as_ref().map(|size| size.rows.current())
+    }
+
+    /// Whether a page is found by counting: a server that ignores the parameter would send the same one for ever.
+    pub(super) fn counts(&self) -> bool {
+        matches!(self.at, At::Offset(_) | At::Page(..))
+    }
+
+    /// Asks for half as many rows. `false` when that is not possible without missing any.
+    pub fn shrink(&mut self) -> bool {
+        // The size of a page behind a link is the server's.
+        if self.url().is_some() {
+            return false;
+        }
+        let Some(size) = &mut self.size else { return false };
+        let rows = size.rows.current();
+        let At::Page(first, page) = &mut self.at else { return size.rows.shrink(rows) };
+        // Page 3 of 100 rows is page 5 of 50: only a divisor has a page that begins at the same row.
+        let Some(smaller) = (1..=rows / 2).rev().find(|smaller| rows.is_multiple_of(*smaller)) else { return false };
+        let before = *page - *first;
+        if before > 0 && self.full != Some(true) {
+            return false;
+        }
+        *page = *first + before * (rows / smaller);
+        size.rows.shrink_to(rows, smaller);
+        true
+    }
+
+    /// Pages may grow again, where the next one then begins at the same row.
+    fn grow(&mut self) {
+        let Some(size) = &mut self.size else { return };
+        let rows = size.rows.current();
+        let Some(larger) = size.rows.succeed_with() else { return };
+        if let At::Page(first, page) = &mut self.at {
+            let before = (*page - *first) * rows;
+            if self.full != Some(true) || !before.is_multiple_of(larger) {
+                return;
+            }
+            *page = *first + before / larger;
+        }
+        size.rows.grow_to(larger);
+    }
+
+    /// Goes on to the next page; `false` when this one was the last.
+    ///
+    /// # Errors
+    /// A cursor that comes again or does not come at all, an empty page that is not the last.
+    pub fn advance(&mut self, page: &PageSummary) -> Result<bool> {
+        self.items += page.items;
+        let full = self.page_size() == Some(page.items);
+        self.full = Some(full && self.full != Some(false));
+        let more = match &mut self.at {
+            At::Single => false,
+            At::Cursor(current, visited) => match &page.next {
+                NextPage::Cursor(next) => {
+                    let (last, text) = (current.as_ref().map(Value::to_string), next.to_string());
+                    visited.insert(last.as_deref());
+                    if !visited.is_new(&text) {
+                        return Err(self.repeated("cursor"));
+                    }
+                    *current = Some(next.clone());
+                    true
+                }
+                other => self.ends(other, "cursor")?,
+            },
+            At::Link(current, visited) => match &page.next {
+                NextPage::Link(next) => {
+                    visited.insert(current.as_ref().map(Url::as_str));
+                    if !visited.is_new(next.as_str()) {
+                        return Err(self.repeated("link"));
+                    }
+                    *current = Some(next.clone());
+                    true
+                }
+                other => self.ends(other, "link")?,
+            },
+            At::Offset(_) | At::Page(..) => self.count_on(page)?,
+        };
+        if more {
+            self.grow();
+        }
+        Ok(more)
+    }
+
+    /// An answer without a cursor or a link is the last one, unless it says that there is another page.
+    fn ends(&self, next: &NextPage, what: &str) -> Result<bool> {
+        if matches!(next, NextPage::Unknown | NextPage::Last) {
+            return Ok(false);
+        }
+        Err(Error::validation(format!("the server reports another page, but returned no {what} for it")))
+    }
+
+    fn count_on(&mut self, page: &PageSummary) -> Result<bool> {
+        match (&page.next, page.items) {
+            (NextPage::Last, _) | (NextPage::Unknown, 0) => return Ok(false),
+            (_, 0) => return Err(self.empty()),
+            _ => {}
+        }
+        match &mut self.at {
+            At::Offset(offset) => *offset += page.items,
+            At::Page(_, number) => *number += 1,
+            At::Cursor(..) | At::Link(..) | At::Single => {}
+        }
+        Ok(true)
+    }
+
+    fn repeated(&self, what: &str) -> Error {
+        let rows = self.items;
+        self.hinted(Error::integrity(format!("pagination loop: the server returned the {what} after row {rows} again")))
+    }
+
+    fn empty(&self) -> Error {
+        let rows = self.items;
+        self.hinted(Error::integrity(format!(
+            "the server reports more pages after row {rows}, but returned an empty page"
+        )))
+    }
+
+    /// An error of a page that is the same as the one before it.
+    pub(super) fn identical(&self, number: u64) -> Error {
+        let error = self.hinted(Error::integrity(format!("page {number} is identical to page {}", number - 1)));
+        let hint = error.hint().map(|hint| format!("{hint}; if it does, select a field that identifies each row"));
+        hint.into_iter().fold(error, Error::with_hint)
+    }
+
+    fn hinted(&self, error: Error) -> Error {
+        match (&self.hint, &self.at) {
+            (Some(hint), _) => error.with_hint(hint.clone()),
+            (None, At::Link(..)) => error,
+            (None, _) => error.with_hint(format!("check that the server uses the parameter `{}`", self.parameter)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

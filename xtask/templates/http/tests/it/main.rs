@@ -1,0 +1,6 @@
+//! The driver over HTTP and a real store: the rules of every driver, and what this one does besides.
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
+mod api;
+mod conformance;
+mod pages;
