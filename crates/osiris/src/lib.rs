@@ -11,6 +11,8 @@ pub use osiris_driver_filesystem as filesystem;
 pub use osiris_driver_graphql as graphql;
 #[cfg(feature = "mysql")]
 pub use osiris_driver_mysql as mysql;
+#[cfg(feature = "postgres")]
+pub use osiris_driver_postgres as postgres;
 #[cfg(feature = "posthog")]
 pub use osiris_driver_posthog as posthog;
 #[cfg(feature = "supabase")]
@@ -38,6 +40,8 @@ pub fn registry() -> Result<Registry> {
     osiris_driver_graphql::register(&mut registry)?;
     #[cfg(feature = "mysql")]
     osiris_driver_mysql::register(&mut registry)?;
+    #[cfg(feature = "postgres")]
+    osiris_driver_postgres::register(&mut registry)?;
     #[cfg(feature = "posthog")]
     osiris_driver_posthog::register(&mut registry)?;
     #[cfg(feature = "supabase")]

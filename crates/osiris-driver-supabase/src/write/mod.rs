@@ -4,7 +4,6 @@
 //! they go by requests, of which each is a transaction of its own.
 
 mod destination;
-mod direct;
 mod rest;
 
 use std::path::Path;
@@ -16,9 +15,10 @@ use osiris_core::{
     Catalog, Component, ComponentSpec, ConnectionUse, DestinationId, Discover, Doctor, ExecutionContext, Health,
     Problem, Result, Role, Step, TableRef, Write, Written,
 };
+use osiris_driver_postgres::write::WriteTask;
 use osiris_sql::write::{MappedColumn, map_columns};
 
-use crate::client::{Channel, Connect, Target};
+use crate::client::{Channel, Client, Connect, Target};
 use crate::config::{SupabaseConnection, WriterConfig};
 
 /// What a write is about, whatever the channel.
@@ -84,7 +84,7 @@ impl Write for SupabaseWriter {
         let job = Job { config, input, mapped, ctx, dry_run: step.dry_run() };
         let client = (self.connect)(Target::new(step.connection(), step.base_dir())).await?;
         let written = match client.channel() {
-            Channel::Postgres => direct::write(&client, &job).await,
+            Channel::Postgres => direct(&client, &job).await,
             Channel::Rest => rest::write(&client, &job).await,
         };
         client.close().await;
@@ -100,7 +100,7 @@ impl Write for SupabaseWriter {
     ) -> Result<CommitOutcome> {
         let client = (self.connect)(Target::new(step.connection(), step.base_dir())).await?;
         let outcome = match (client.channel(), input) {
-            (Channel::Postgres, _) => direct::outcome(&client, intent).await,
+            (Channel::Postgres, _) => osiris_driver_postgres::write::outcome(&client.direct().await?, intent).await,
             (Channel::Rest, None) => Ok(CommitOutcome::Unknown),
             (Channel::Rest, Some(input)) => {
                 let config = step.config();
@@ -111,6 +111,15 @@ impl Write for SupabaseWriter {
         client.close().await;
         outcome
     }
+}
+
+/// Writes over the database; the REST API is told of changed tables when the transaction ends.
+async fn direct(client: &Client, job: &Job<'_>) -> Result<Written> {
+    let config = job.config.direct();
+    let mut task = WriteTask::new(&config, job.input, job.mapped.clone(), job.ctx);
+    task.dry_run = job.dry_run;
+    task.after_ddl = Some("NOTIFY pgrst, 'reload schema'");
+    osiris_driver_postgres::write::write(&client.direct().await?, &task).await
 }
 
 #[async_trait]

@@ -7,8 +7,8 @@ use osiris_core::{Column, ColumnType, Result};
 
 use super::field::Field;
 use super::moment;
-use crate::types::encode::{Cell, Conversion, Refusal, Rules, Width, cell};
-use crate::types::json;
+use osiris_driver_postgres::types::encode::{Cell, Conversion, Refusal, Rules, Width, cell};
+use osiris_driver_postgres::types::json;
 
 /// Bytes of the length before each value.
 const LENGTH: usize = 4;

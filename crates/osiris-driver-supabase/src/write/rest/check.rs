@@ -10,7 +10,7 @@ use osiris_sql::write::MappedColumn;
 use super::field::{Field, kind};
 use crate::client::rest::openapi::RestTable;
 use crate::config::{SchemaEvolution, WriteMode, WriterConfig};
-use crate::types::encode::conversion;
+use osiris_driver_postgres::types::encode::conversion;
 
 /// Checks the input against the table as the API describes it.
 pub(super) struct Check<'a> {

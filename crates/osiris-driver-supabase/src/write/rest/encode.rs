@@ -12,8 +12,8 @@ use tokio::sync::mpsc;
 
 use super::cell::JsonCell;
 use super::field::Field;
-use crate::types::encode::{Refusal, Rules};
-use crate::types::json;
+use osiris_driver_postgres::types::encode::{Refusal, Rules};
+use osiris_driver_postgres::types::json;
 
 /// What a chunk may be at most.
 #[derive(Debug, Clone, Copy)]

@@ -4,7 +4,7 @@
 use osiris_core::Column;
 
 use crate::client::rest::openapi::RestColumn;
-use crate::types::encode::{CatalogType, Conversion, Kind};
+use osiris_driver_postgres::types::encode::{CatalogType, Conversion, Kind};
 
 /// One column.
 #[derive(Debug, Clone)]

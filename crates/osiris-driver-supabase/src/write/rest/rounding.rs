@@ -5,7 +5,7 @@ use osiris_core::{ColumnType, Error, Result};
 use osiris_http::{Bytes, Document, RowPath};
 
 use super::field::Field;
-use crate::types::encode::Conversion;
+use osiris_driver_postgres::types::encode::Conversion;
 
 /// The columns whose values may be rounded.
 pub(super) fn at_risk(fields: &[Field]) -> Vec<String> {
