@@ -43,8 +43,8 @@ const KINDS: &[DriverKind] = &[
     },
 ];
 
-/// Where the families that Osiris ships stand with their Cargo features, for the hint at a component that is not compiled in.
-const FEATURE_TABLE: &str = "crates/osiris-core/src/registry.rs";
+/// The facade: what it exports and registers, and the table of families with their Cargo features.
+const FACADE: &str = "crates/osiris/src/lib.rs";
 
 pub(crate) fn main(mut args: Args) -> Outcome {
     let kind = args.option("--kind")?;
@@ -53,12 +53,11 @@ pub(crate) fn main(mut args: Args) -> Outcome {
     let kind = DriverKind::parse(kind.as_deref())?;
     check_name(&name, &workspace::drivers()?)?;
     let version = workspace::version()?;
-    let facade = workspace::read("crates/osiris/src/lib.rs")?;
+    let facade = workspace::read(FACADE)?;
     let existing = last_registered(&facade, workspace::drivers()?).ok_or("the facade registers no driver")?;
     let root = with_dependency(&workspace::read("Cargo.toml")?, &name, &version)?;
     let manifest = with_feature(&workspace::read("crates/osiris/Cargo.toml")?, kind, &name, &existing)?;
-    let features = with_family(&workspace::read(FEATURE_TABLE)?, &name)?;
-    let facade = with_registration(&facade, &name, &existing)?;
+    let facade = with_family(&with_registration(&facade, &name, &existing)?, &name)?;
     let directory = Path::new("crates").join(format!("osiris-driver-{name}"));
     for (path, text) in template(kind)? {
         workspace::write(directory.join(path), &renamed(&text, kind, &name))?;
@@ -68,8 +67,7 @@ pub(crate) fn main(mut args: Args) -> Outcome {
     }
     workspace::write("Cargo.toml", &root)?;
     workspace::write("crates/osiris/Cargo.toml", &manifest)?;
-    workspace::write("crates/osiris/src/lib.rs", &facade)?;
-    workspace::write(FEATURE_TABLE, &features)?;
+    workspace::write(FACADE, &facade)?;
     let package = format!("osiris-driver-{name}");
     shell::run(&mut shell::cargo(&["fmt", "-p", &package, "-p", "osiris"]))?;
     // The crate's entry in Cargo.lock, and nothing else: the other tasks run with `--locked`.
@@ -178,7 +176,7 @@ fn with_feature(manifest: &str, kind: &DriverKind, name: &str, existing: &str) -
 
 /// The table of features with a line for the new family, in order.
 fn with_family(source: &str, name: &str) -> Outcome<String> {
-    let start = source.find("const FAMILIES: ").ok_or_else(|| format!("{FEATURE_TABLE}: no table `FAMILIES`"))?;
+    let start = source.find("const FAMILIES: ").ok_or_else(|| format!("{FACADE}: no table `FAMILIES`"))?;
     let line = format!("    (\"{name}\", \"{name}\"),\n");
     let mut at = start + source[start..].find('\n').map_or(0, |end| end + 1);
     for other in source[at..].lines().take_while(|other| other.starts_with("    (")) {
@@ -275,7 +273,7 @@ mod tests {
 
     #[test]
     fn the_table_of_features_stays_sorted() {
-        let source = workspace::read(FEATURE_TABLE).unwrap();
+        let source = workspace::read(FACADE).unwrap();
         for (name, before) in [("mongodb", "(\"graphql\", \"graphql\")"), ("zzz", "(\"supabase\", \"supabase\")")] {
             let wanted = format!("    {before},\n    (\"{name}\", \"{name}\"),\n");
             assert!(with_family(&source, name).unwrap().contains(&wanted), "{name}");

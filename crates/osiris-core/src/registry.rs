@@ -9,16 +9,6 @@ use crate::driver::{Adapter, Driver, FamilyAdapter, Runner, Unnamed};
 use crate::problem::nearest;
 use crate::{Component, Error, Extract, Family, Result, Transform, Write};
 
-/// The families that Osiris ships, with the Cargo feature that brings each: for errors that say what to switch on.
-const FAMILIES: &[(&str, &str)] = &[
-    ("duckdb", "duckdb"),
-    ("filesystem", "filesystem"),
-    ("graphql", "graphql"),
-    ("mysql", "mysql"),
-    ("posthog", "posthog"),
-    ("supabase", "supabase"),
-];
-
 /// Which component a step means, by its configuration.
 type Choose = fn(&Map<String, Value>) -> Result<&'static str>;
 
@@ -27,12 +17,21 @@ type Choose = fn(&Map<String, Value>) -> Result<&'static str>;
 pub struct Registry {
     drivers: BTreeMap<&'static str, Arc<dyn Driver>>,
     choices: BTreeMap<&'static str, Choose>,
+    /// The Cargo feature that brings a family, by the family's name.
+    features: BTreeMap<&'static str, &'static str>,
 }
 
 impl Registry {
     /// No components yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Says that a family which may not be compiled in comes with a Cargo feature, for the error at its components.
+    #[must_use]
+    pub fn with_feature(mut self, family: &'static str, feature: &'static str) -> Self {
+        self.features.insert(family, feature);
+        self
     }
 
     /// Adds the components of a family.
@@ -91,17 +90,16 @@ impl Registry {
     /// The component called `name`.
     ///
     /// # Errors
-    /// When there is none. The message suggests the nearest name and, for a component of ours that was not compiled in,
-    /// the Cargo feature.
+    /// When there is none. The message suggests the nearest name and, for a family that was not compiled in, the Cargo feature
+    /// (see [`with_feature`](Self::with_feature)).
     pub fn get(&self, name: &str) -> Result<&Arc<dyn Driver>> {
         if let Some(driver) = self.drivers.get(name) {
             return Ok(driver);
         }
         let error = Error::validation(format!("unknown component `{name}`"));
         let family = name.split('.').next().unwrap_or(name);
-        let ours = FAMILIES.iter().find(|(known, _)| *known == family);
         let present = self.drivers.keys().any(|known| known.split('.').next() == Some(family));
-        if let (Some((_, feature)), false) = (ours, present) {
+        if let (Some(feature), false) = (self.features.get(family), present) {
             return Err(error.with_hint(format!("this build lacks the Cargo feature `{feature}`")));
         }
         let known: Vec<&str> = self.drivers.keys().copied().collect();

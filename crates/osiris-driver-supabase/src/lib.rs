@@ -7,7 +7,6 @@ mod doctor;
 mod error;
 mod extract;
 mod filter;
-mod types;
 mod write;
 
 pub use client::{Client, Connect, Target, connect};

@@ -11,6 +11,8 @@ pub use osiris_driver_filesystem as filesystem;
 pub use osiris_driver_graphql as graphql;
 #[cfg(feature = "mysql")]
 pub use osiris_driver_mysql as mysql;
+#[cfg(feature = "postgres")]
+pub use osiris_driver_postgres as postgres;
 #[cfg(feature = "posthog")]
 pub use osiris_driver_posthog as posthog;
 #[cfg(feature = "supabase")]
@@ -23,13 +25,25 @@ pub use osiris_pipeline::{
     Silent, SourceFile,
 };
 
+/// Each family with the feature that brings it, for the error at a component that is not compiled in.
+const FAMILIES: &[(&str, &str)] = &[
+    ("duckdb", "duckdb"),
+    ("filesystem", "filesystem"),
+    ("graphql", "graphql"),
+    ("mysql", "mysql"),
+    ("postgres", "postgres"),
+    ("posthog", "posthog"),
+    ("supabase", "supabase"),
+];
+
 /// A registry with the components of every driver whose feature is on.
 ///
 /// # Errors
 /// Never, unless two drivers have a component of the same name.
 #[allow(unused_mut, reason = "without a driver nothing is added")]
 pub fn registry() -> Result<Registry> {
-    let mut registry = Registry::new();
+    let mut registry =
+        FAMILIES.iter().fold(Registry::new(), |registry, (family, feature)| registry.with_feature(family, feature));
     #[cfg(feature = "duckdb")]
     osiris_driver_duckdb::register(&mut registry)?;
     #[cfg(feature = "filesystem")]
@@ -38,6 +52,8 @@ pub fn registry() -> Result<Registry> {
     osiris_driver_graphql::register(&mut registry)?;
     #[cfg(feature = "mysql")]
     osiris_driver_mysql::register(&mut registry)?;
+    #[cfg(feature = "postgres")]
+    osiris_driver_postgres::register(&mut registry)?;
     #[cfg(feature = "posthog")]
     osiris_driver_posthog::register(&mut registry)?;
     #[cfg(feature = "supabase")]

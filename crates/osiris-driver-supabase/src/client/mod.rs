@@ -1,8 +1,8 @@
 //! The ways to a project: its database, its REST API. This module opens them and knows no statement and no request of the
 //! extractor's or the writer's.
 
+mod advice;
 mod channel;
-pub(crate) mod postgres;
 pub(crate) mod rest;
 
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use osiris_core::{Error, Result};
+use osiris_driver_postgres::client::{Client as Database, ConnectionTarget};
 use tokio::sync::OnceCell;
 
 pub(crate) use channel::Channel;
-pub(crate) use postgres::Direct;
 pub(crate) use rest::Rest;
 
 use crate::config::SupabaseConnection;
@@ -45,8 +45,7 @@ impl Target {
     /// The same for a check that must have its answer within `limit`: nothing is tried twice.
     #[must_use]
     pub(crate) fn once(mut self, limit: Duration) -> Self {
-        self.connection.connect_timeout = self.connection.connect_timeout.min(limit);
-        self.connection.timeout = self.connection.timeout.min(limit);
+        self.connection.limit_times(limit);
         self.once = true;
         self
     }
@@ -61,7 +60,7 @@ pub struct Client {
 struct Shared {
     target: Target,
     channel: Channel,
-    direct: OnceCell<Direct>,
+    direct: OnceCell<Database>,
     rest: Option<Rest>,
 }
 
@@ -107,19 +106,19 @@ impl Client {
     ///
     /// # Errors
     /// When the connection does not say where it is, or it cannot be reached.
-    pub(crate) async fn direct(&self) -> Result<Direct> {
-        let direct =
-            self.shared.direct.get_or_try_init(|| Direct::open(&self.shared.target)).await.map_err(|error| {
-                let instead = "; or read and write by the REST API with `channel: rest`";
-                match (error.hint(), self.has_rest() && error.is_retryable()) {
-                    (Some(hint), true) => {
-                        let hint = format!("{hint}{instead}");
-                        error.with_hint(hint)
-                    }
-                    _ => error,
-                }
-            })?;
-        Ok(direct.clone())
+    pub(crate) async fn direct(&self) -> Result<Database> {
+        let opened = self.shared.direct.get_or_try_init(|| self.open_database()).await;
+        Ok(opened?.clone())
+    }
+
+    async fn open_database(&self) -> Result<Database> {
+        let target = &self.shared.target;
+        let database = target.connection.direct.as_ref().ok_or_else(|| {
+            Error::validation("the connection does not say where the database is")
+                .with_hint("set `dsn`, or `pg_host`, `pg_user`, `pg_password` and `pg_database`")
+        })?;
+        let opened = Database::open(&ConnectionTarget::new(database, &target.base_dir)).await;
+        opened.map_err(|error| advice::of_supabase(error, database, self.has_rest()))
     }
 
     /// The REST API.

@@ -4,12 +4,11 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use osiris_core::Secret;
+use osiris_driver_postgres::{Dsn, PostgresConnection, ServerAddress};
 use osiris_http::Url;
 use osiris_sql::tls::{Reach, Ssl, Tls, TlsFields, TlsMode};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
-
-use super::dsn::Dsn;
 
 /// A Supabase project, or a PostgreSQL and a PostgREST of one's own: reached over its REST API, over its database, or both.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -119,7 +118,8 @@ pub enum ChannelChoice {
 #[serde(try_from = "ConnectionFields")]
 pub struct SupabaseConnection {
     pub(crate) rest: Option<RestAddress>,
-    pub(crate) direct: Option<DirectAddress>,
+    /// The database.
+    pub(crate) direct: Option<PostgresConnection>,
     pub(crate) channel: ChannelChoice,
     pub(crate) tls: Tls,
     pub(crate) timeout: Duration,
@@ -141,25 +141,6 @@ pub(crate) struct RestAddress {
 pub(crate) struct SqlAddress {
     pub(crate) url: Url,
     pub(crate) key: Secret,
-}
-
-/// Where the database is, and who asks.
-#[derive(Debug, Clone)]
-pub(crate) struct DirectAddress {
-    pub(crate) host: String,
-    pub(crate) port: u16,
-    pub(crate) user: String,
-    pub(crate) password: Option<Secret>,
-    pub(crate) database: String,
-}
-
-impl std::fmt::Display for DirectAddress {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.host.contains(':') {
-            return write!(f, "[{}]:{}", self.host, self.port);
-        }
-        write!(f, "{}:{}", self.host, self.port)
-    }
 }
 
 impl JsonSchema for SupabaseConnection {
@@ -212,14 +193,20 @@ impl TryFrom<ConnectionFields> for SupabaseConnection {
             return Err(problems.join("; "));
         }
         let seconds = |value| Duration::try_from_secs_f64(value).map_err(|error| error.to_string());
-        Ok(Self {
-            rest,
-            direct,
-            channel: fields.channel,
-            tls,
-            timeout: seconds(fields.timeout)?,
-            connect_timeout: seconds(fields.connect_timeout)?,
-        })
+        let (timeout, connect_timeout) = (seconds(fields.timeout)?, seconds(fields.connect_timeout)?);
+        let direct =
+            direct.map(|address| PostgresConnection::new(address, tls.clone()).with_timeouts(timeout, connect_timeout));
+        Ok(Self { rest, direct, channel: fields.channel, tls, timeout, connect_timeout })
+    }
+}
+
+impl SupabaseConnection {
+    /// Gives up earlier where `limit` is shorter.
+    pub(crate) fn limit_times(&mut self, limit: Duration) {
+        self.connect_timeout = self.connect_timeout.min(limit);
+        self.timeout = self.timeout.min(limit);
+        let (timeout, connect_timeout) = (self.timeout, self.connect_timeout);
+        self.direct = self.direct.take().map(|direct| direct.with_timeouts(timeout, connect_timeout));
     }
 }
 
@@ -266,16 +253,17 @@ impl ConnectionFields {
         })
     }
 
-    fn direct(&mut self) -> Option<DirectAddress> {
-        let host = self.pg_host.take()?;
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        Some(DirectAddress {
-            host,
-            port: self.pg_port.unwrap_or(5432),
-            user: self.pg_user.take().unwrap_or_else(|| "postgres".to_owned()),
-            password: self.pg_password.take(),
-            database: self.pg_database.take().unwrap_or_else(|| "postgres".to_owned()),
-        })
+    fn direct(&mut self) -> Option<ServerAddress> {
+        let mut address = ServerAddress::new(&self.pg_host.take()?);
+        address.port = self.pg_port.unwrap_or(address.port);
+        address.password = self.pg_password.take();
+        if let Some(user) = self.pg_user.take() {
+            address.user = user;
+        }
+        if let Some(database) = self.pg_database.take() {
+            address.database = database;
+        }
+        Some(address)
     }
 
     fn rest(&mut self, has_dsn: bool) -> Result<Option<RestAddress>, String> {
@@ -335,7 +323,3 @@ fn project_url(address: &str) -> Result<Url, String> {
     }
     Ok(url)
 }
-
-#[cfg(test)]
-#[path = "connection_tests.rs"]
-mod tests;

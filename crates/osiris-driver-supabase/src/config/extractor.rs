@@ -2,8 +2,12 @@
 //! I/O.
 
 use osiris_core::Problem;
-use osiris_sql::guard::{PostgresModes, ReadingKind, ReadingStatement, Refusal, SqlDialect};
+use osiris_driver_postgres::Policies;
+pub use osiris_driver_postgres::{DecimalOverflow, InfinityPolicy, IntervalPolicy, NumericPolicy};
+use osiris_sql::config::SourceFields;
+use osiris_sql::guard::SqlDialect;
 pub use osiris_sql::read::cursor::{Cursor, InitialCursor};
+use osiris_sql::write::Columns;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -44,7 +48,7 @@ pub struct ExtractorConfig {
     pub offset: u64,
     /// The columns that tell the rows of `table` apart, for a view without a primary key: pages over REST go by it. Default: the
     /// table's primary key.
-    pub key: Option<KeyColumns>,
+    pub key: Option<Columns>,
     /// The rows of a page over REST. The server may give fewer; pages are read until all rows have come.
     #[serde(default = "default_page_size")]
     #[schemars(range(min = 1, max = 1_000_000), extend("x-source" = false))]
@@ -96,26 +100,6 @@ pub struct ExtractorConfig {
     pub infinity: InfinityPolicy,
 }
 
-/// One column, or several.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum KeyColumns {
-    /// One.
-    One(#[schemars(length(min = 1))] String),
-    /// Several, which together tell rows apart.
-    Several(#[schemars(length(min = 1))] Vec<String>),
-}
-
-impl KeyColumns {
-    /// The names.
-    pub fn names(&self) -> &[String] {
-        match self {
-            Self::One(name) => std::slice::from_ref(name),
-            Self::Several(names) => names,
-        }
-    }
-}
-
 /// Whether to prove that all rows arrived. Over the direct channel the stream's own end mark proves it, always.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -125,52 +109,6 @@ pub enum Verify {
     /// Over REST the server counts the rows, and those that arrived are compared with it.
     #[default]
     Counts,
-}
-
-/// What a NUMERIC is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum NumericPolicy {
-    /// DECIMAL of the column's digits. NaN and infinity are errors.
-    #[default]
-    Decimal,
-    /// Text, as the server prints it.
-    Text,
-}
-
-/// What becomes of a NUMERIC column of more than 38 digits.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum DecimalOverflow {
-    /// The step fails before the first row and names the column.
-    #[default]
-    Error,
-    /// The column becomes text.
-    Text,
-}
-
-/// What an INTERVAL is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum IntervalPolicy {
-    /// An interval of months, days and microseconds; one of more than 292 years in hours and minutes is an error.
-    #[default]
-    Interval,
-    /// Text, as the server prints it.
-    Text,
-}
-
-/// What becomes of infinite dates and timestamps.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum InfinityPolicy {
-    /// They stay infinite: the store has them too.
-    #[default]
-    Keep,
-    /// They become NULL, and are counted as altered.
-    Null,
-    /// The step fails and names the column.
-    Error,
 }
 
 fn default_page_size() -> u64 {
@@ -192,94 +130,44 @@ impl ExtractorConfig {
         self.select.clone().unwrap_or_default()
     }
 
+    /// What becomes of values whose type has no exact counterpart.
+    pub(crate) fn policies(&self) -> Policies {
+        Policies {
+            numeric: self.numeric,
+            numeric_scale: self.numeric_scale,
+            decimal_overflow: self.decimal_overflow,
+            interval: self.interval,
+            infinity: self.infinity,
+        }
+    }
+
     /// The problems that the schema cannot express. Pure.
     pub(crate) fn problems(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        match (&self.query, &self.table) {
-            (Some(_), Some(_)) => problems.push(
-                Problem::error("/query", "stands beside `table`: one of the two is read")
-                    .with_hint("remove one of them"),
-            ),
-            (None, None) => {
-                problems.push(Problem::error("", "names nothing to read").with_hint("set `table` or `query`"));
-            }
-            (Some(query), None) => problems.extend(self.query_problems(query)),
-            (None, Some(_)) => problems.extend(self.table_problems()),
+        let fields = SourceFields {
+            dialects: SqlDialect::POSTGRES,
+            query: self.query.as_deref(),
+            table: self.table.as_deref(),
+            table_fields: &[
+                ("schema", self.schema.is_some()),
+                ("select", self.select.is_some()),
+                ("filter", self.filter.is_some()),
+                ("order", self.order.is_some()),
+                ("limit", self.limit.is_some()),
+                ("offset", self.offset > 0),
+                ("key", self.key.is_some()),
+            ],
+            order_fields: &["order", "limit", "offset"],
+            partition_by: self.partition_by.as_deref(),
+            partitions: self.partitions,
+            cursor: self.cursor.as_ref(),
+        };
+        let mut problems = fields.problems();
+        if self.query.is_none() {
+            problems.extend(self.select.iter().flat_map(|select| select.problems("/select")));
+            problems.extend(self.filter.iter().flat_map(|filter| filter.problems("/filter")));
+            problems.extend(self.order.iter().flat_map(|order| order.problems("/order")));
         }
-        problems.extend(self.strategy_problems());
-        problems.extend(super::key_is_no_token(self.key.as_ref().map_or(&[], KeyColumns::names)));
+        problems.extend(super::key_is_no_token(self.key.as_ref().map_or(&[], Columns::names)));
         problems
     }
-
-    fn query_problems(&self, query: &str) -> Vec<Problem> {
-        let mut problems: Vec<Problem> = [
-            ("schema", self.schema.is_some()),
-            ("select", self.select.is_some()),
-            ("filter", self.filter.is_some()),
-            ("order", self.order.is_some()),
-            ("limit", self.limit.is_some()),
-            ("offset", self.offset > 0),
-            ("key", self.key.is_some()),
-        ]
-        .into_iter()
-        .filter(|(_, is_set)| *is_set)
-        .map(|(field, _)| Problem::error(format!("/{field}"), "belongs to `table`").with_hint("write it in the query"))
-        .collect();
-        match in_some_mode(query) {
-            Err(refusal) => problems.push(refusal.into_problem("/query")),
-            Ok(ReadingKind::Query) => {}
-            Ok(ReadingKind::Listing) => {
-                let wanted = [("partition_by", self.partition_by.is_some()), ("cursor", self.cursor.is_some())];
-                problems.extend(wanted.into_iter().filter(|(_, is_set)| *is_set).map(|(field, _)| {
-                    Problem::error(format!("/{field}"), "needs a SELECT").with_hint("SHOW and EXPLAIN are read whole")
-                }));
-            }
-        }
-        problems
-    }
-
-    fn table_problems(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        problems.extend(self.select.iter().flat_map(|select| select.problems("/select")));
-        problems.extend(self.filter.iter().flat_map(|filter| filter.problems("/filter")));
-        problems.extend(self.order.iter().flat_map(|order| order.problems("/order")));
-        problems
-    }
-
-    /// One way to split the work, and none that contradicts it.
-    fn strategy_problems(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        if self.partitions.is_some() && self.partition_by.is_none() {
-            problems
-                .push(Problem::error("/partitions", "needs `partition_by`").with_hint("name the column to split by"));
-        }
-        if self.partition_by.is_some() && self.cursor.is_some() {
-            problems.push(
-                Problem::error("/partition_by", "stands beside `cursor`: a run reads by ranges or by a cursor")
-                    .with_hint("remove one of them"),
-            );
-        }
-        let split = self.partition_by.is_some() || self.cursor.is_some();
-        let ordered = [("order", self.order.is_some()), ("limit", self.limit.is_some()), ("offset", self.offset > 0)];
-        for (field, _) in ordered.into_iter().filter(|(_, is_set)| *is_set && split && self.query.is_none()) {
-            problems.push(
-                Problem::error(format!("/{field}"), "cannot be kept when the rows are read in several parts")
-                    .with_hint("remove it, or remove `partition_by` and `cursor`"),
-            );
-        }
-        problems.extend(self.cursor.iter().flat_map(|cursor| cursor.problems("/cursor")));
-        problems
-    }
-}
-
-/// The server's mode is not known yet: refused is what no mode accepts. It is checked again when the mode is known.
-fn in_some_mode(sql: &str) -> Result<ReadingKind, Refusal> {
-    let mut first = None;
-    for modes in PostgresModes::ALL {
-        match ReadingStatement::parse(sql, SqlDialect::Postgres(modes)) {
-            Ok(statement) => return Ok(statement.kind()),
-            Err(refusal) => first = first.or(Some(refusal)),
-        }
-    }
-    first.map_or(Ok(ReadingKind::Query), Err)
 }

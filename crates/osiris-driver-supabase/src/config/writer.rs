@@ -1,21 +1,11 @@
 //! What `supabase.writer` is told: the target, the mode, and what may be done about differences. No I/O here.
 
 use osiris_core::Problem;
-use osiris_sql::write::repeated_names;
+pub use osiris_driver_postgres::NulBytes;
+use osiris_sql::config::WriterFields;
 pub use osiris_sql::write::{ColumnMapping, Columns, Dedupe, OnConflict, SchemaEvolution, WriteMode};
 use schemars::JsonSchema;
 use serde::Deserialize;
-
-/// What is done about NUL characters in text, which PostgreSQL has no place for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum NulBytes {
-    /// The row is refused.
-    #[default]
-    Error,
-    /// They are left out; the values are counted as altered.
-    Strip,
-}
 
 /// How statements that make or change a table reach the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
@@ -140,57 +130,48 @@ impl WriterConfig {
         self.order_by.as_ref().map_or(&[], Columns::names)
     }
 
+    fn fields(&self) -> WriterFields<'_> {
+        WriterFields {
+            mode: self.mode(),
+            key: self.key_names(),
+            on_conflict: self.on_conflict,
+            append_ignores: true,
+            dedupe: self.dedupe,
+            order_by: self.order_by.as_ref(),
+            columns: self.columns.as_ref(),
+        }
+    }
+
     /// Whether rows meet others by their key: an upsert, or an append that ignores keys that are there.
     pub(crate) fn merges(&self) -> bool {
-        match self.mode() {
-            WriteMode::Upsert => true,
-            WriteMode::Append => self.on_conflict == OnConflict::Ignore,
-            _ => false,
-        }
+        self.fields().merges()
     }
 
     /// What the schema cannot express, all of it.
     pub(crate) fn problems(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        let key_hint = "name the columns of the primary key or of a unique index";
-        if self.mode() == WriteMode::Upsert && self.key_names().is_empty() {
-            problems.push(Problem::error("/key", "`mode: upsert` needs `key`").with_hint(key_hint));
-        }
-        if self.on_conflict == OnConflict::Ignore {
-            match self.mode() {
-                WriteMode::Overwrite => problems.push(Problem::error(
-                    "/on_conflict",
-                    "`on_conflict` is for `mode: upsert`, or for `mode: append` with a `key`",
-                )),
-                WriteMode::Append if self.key_names().is_empty() => {
-                    problems.push(Problem::error("/key", "`on_conflict: ignore` needs `key`").with_hint(key_hint))
-                }
-                _ => {}
-            }
-        }
-        if self.dedupe == Dedupe::Last && !self.merges() {
-            problems.push(Problem::error(
-                "/dedupe",
-                "`dedupe` is for `mode: upsert`, or for `mode: append` with `on_conflict: ignore`",
-            ));
-        }
-        if self.dedupe == Dedupe::Last && self.order_names().is_empty() {
-            problems.push(
-                Problem::error("/order_by", "`dedupe: last` needs `order_by`")
-                    .with_hint("name the columns that say which row is the last one"),
-            );
-        }
-        if self.order_by.is_some() && self.dedupe != Dedupe::Last {
-            problems.push(Problem::error("/order_by", "`order_by` is for `dedupe: last` only"));
-        }
+        let mut problems = self.fields().problems();
         problems.extend(super::key_is_no_token(self.key_names()));
-        for (pointer, names) in [("/key", self.key_names()), ("/order_by", self.order_names())] {
-            problems.extend(repeated_names(pointer, names));
-        }
-        if let Some(columns) = &self.columns {
-            problems.extend(repeated_names("/columns", columns.targets()));
-        }
         problems
+    }
+
+    /// The same for the database itself.
+    pub(crate) fn direct(&self) -> osiris_driver_postgres::WriterConfig {
+        let mut config = osiris_driver_postgres::WriterConfig::new(&self.table);
+        config.schema.clone_from(&self.schema);
+        config.mode = self.mode;
+        config.key.clone_from(&self.key);
+        config.columns.clone_from(&self.columns);
+        config.create_if_missing = self.create_if_missing;
+        config.schema_evolution = self.schema_evolution;
+        config.batch_size = self.batch_size;
+        config.on_conflict = self.on_conflict;
+        config.dedupe = self.dedupe;
+        config.order_by.clone_from(&self.order_by);
+        config.max_rejects = self.max_rejects;
+        config.nul_bytes = self.nul_bytes;
+        config.timeout = self.timeout;
+        config.end_stale_sessions = self.end_stale_sessions;
+        config
     }
 }
 

@@ -3,9 +3,9 @@
 
 use osiris_core::{Resource, ResourceField, ResourceKind, Result};
 
-use super::names::normalised;
 use crate::client::Rest;
 use crate::client::rest::openapi::{Description, RestTable};
+use osiris_driver_postgres::discover::normalised;
 
 /// The tables and views of `public` that the key may see.
 ///

@@ -6,9 +6,9 @@ use osiris_core::{Error, ErrorKind, Result};
 use osiris_http::{Method, Page};
 use serde_json::Value;
 
-use super::Report;
 use crate::client::Rest;
 use crate::client::rest::ApiKey;
+use osiris_driver_postgres::doctor::Report;
 
 /// How far clocks may be apart without a word.
 const TOLERANCE: Duration = Duration::from_secs(60);
@@ -32,7 +32,7 @@ pub(super) async fn report(rest: &Rest) -> Result<Report> {
     let mut details =
         vec![("postgrest_version", version.clone()), ("role", key.role().unwrap_or("unknown").to_owned())];
     details.extend(tables.map(|tables| ("tables", tables.to_string())));
-    Ok(Report { message: format!("the REST API answers (PostgREST {version})"), remarks, details })
+    Ok(Report::new(format!("the REST API answers (PostgREST {version})"), remarks, details))
 }
 
 fn remarks(key: &ApiKey, tables: Option<usize>) -> Vec<String> {

@@ -5,8 +5,7 @@ use osiris_core::{Error, ErrorKind};
 use osiris_http::{Explained, Failure};
 use serde_json::Value;
 
-use super::CODE;
-use super::postgres::{hint, kind_of, without_values};
+use osiris_driver_postgres::error::{CODE, hint, kind_of, without_values};
 
 /// What the answer means; nothing where the status says all there is to say (429, 502, 503 without a code).
 pub(crate) fn rest_error(failure: &Failure<'_>) -> Option<Explained> {

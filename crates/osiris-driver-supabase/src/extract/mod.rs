@@ -79,15 +79,15 @@ impl Extract for SupabaseExtractor {
     async fn extract(&self, step: &Step<'_, Self>, out: &TableSink, ctx: &ExecutionContext) -> Result<Extracted> {
         let client = (self.connect)(Target::new(step.connection(), step.base_dir())).await?;
         let extracted = match client.channel() {
-            Channel::Postgres => direct::extract(&client.direct().await?, step, out, ctx).await?,
+            Channel::Postgres => direct::extract(&client.direct().await?, step, out, ctx).await,
             Channel::Rest => {
                 let config = step.config();
                 let table = config.table.as_deref().unwrap_or_default();
                 let job = rest::Job { config, table, id: step.id(), state: step.state(), dry_run: step.dry_run(), ctx };
-                rest::extract(&client, &job, out).await?
+                rest::extract(&client, &job, out).await
             }
         };
         client.close().await;
-        Ok(extracted)
+        extracted
     }
 }

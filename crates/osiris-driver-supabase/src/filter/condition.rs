@@ -2,7 +2,7 @@
 
 use super::name::{ColumnPath, quote_text};
 use super::operator::Operator;
-use crate::client::postgres::literal;
+use osiris_driver_postgres::client::literal;
 
 /// What a column is compared with.
 #[derive(Debug, Clone, PartialEq, Eq)]

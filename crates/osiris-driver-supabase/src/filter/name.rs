@@ -1,6 +1,6 @@
 //! Names in PostgREST's notation: which need quotes, what a path to a column is made of.
 
-use crate::client::postgres::{literal, quote};
+use osiris_driver_postgres::client::{literal, quote};
 
 /// Names that mean something else when they stand alone in a query string.
 const RESERVED: [&str; 10] =

@@ -42,7 +42,7 @@ impl OrderColumn {
     pub(crate) fn sql(&self) -> String {
         let direction = if self.descending { "DESC" } else { "ASC" };
         let nulls = if self.nulls_first { "NULLS FIRST" } else { "NULLS LAST" };
-        format!("{} {direction} {nulls}", crate::client::postgres::quote(&self.name))
+        format!("{} {direction} {nulls}", osiris_driver_postgres::client::quote(&self.name))
     }
 
     fn parse(text: &str) -> Result<Self, String> {

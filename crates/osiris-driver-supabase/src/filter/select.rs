@@ -97,7 +97,7 @@ impl SelectItem {
             SelectKind::Column { path, cast } => {
                 let value = path.sql()?;
                 let value = cast.as_ref().map_or(value.clone(), |cast| format!("({value})::{cast}"));
-                Ok(format!("{value} AS {}", crate::client::postgres::quote(&self.name)))
+                Ok(format!("{value} AS {}", osiris_driver_postgres::client::quote(&self.name)))
             }
         }
     }

@@ -29,7 +29,7 @@ fn servers(connection: &SupabaseConnection) -> Vec<String> {
             }
         }
     }
-    if let Some(direct) = &connection.direct {
+    if let Some(direct) = connection.direct.as_ref().map(|direct| &direct.address) {
         let host = direct.host.trim_end_matches('.').to_ascii_lowercase();
         let of_host = host.strip_suffix(".supabase.co").and_then(|host| host.strip_prefix("db."));
         // A pooler serves many projects and takes the project from the user's name.

@@ -1,10 +1,9 @@
 //! `supabase.writer`: the rows of a table into a table of a Supabase project, or of any PostgreSQL behind PostgREST.
 //!
-//! With a direct channel (see [`direct`]) rows go by binary COPY, and each mode is one transaction. Without one (see [`rest`])
+//! With a direct channel (see [`osiris_driver_postgres`]) rows go by binary COPY, and each mode is one transaction. Without one (see [`rest`])
 //! they go by requests, of which each is a transaction of its own.
 
 mod destination;
-mod direct;
 mod rest;
 
 use std::path::Path;
@@ -15,9 +14,10 @@ use osiris_core::{
     Component, ComponentSpec, ConnectionUse, DestinationId, ExecutionContext, Problem, Result, Role, Step, TableRef,
     Write, Written,
 };
+use osiris_driver_postgres::write::WriteTask;
 use osiris_sql::write::{MappedColumn, map_columns};
 
-use crate::client::{Channel, Connect, Target};
+use crate::client::{Channel, Client, Connect, Target};
 use crate::config::{SupabaseConnection, WriterConfig};
 
 /// What a write is about, whatever the channel.
@@ -83,7 +83,7 @@ impl Write for SupabaseWriter {
         let job = Job { config, input, mapped, ctx, dry_run: step.dry_run() };
         let client = (self.connect)(Target::new(step.connection(), step.base_dir())).await?;
         let written = match client.channel() {
-            Channel::Postgres => direct::write(&client, &job).await,
+            Channel::Postgres => direct(&client, &job).await,
             Channel::Rest => rest::write(&client, &job).await,
         };
         client.close().await;
@@ -99,7 +99,7 @@ impl Write for SupabaseWriter {
     ) -> Result<CommitOutcome> {
         let client = (self.connect)(Target::new(step.connection(), step.base_dir())).await?;
         let outcome = match (client.channel(), input) {
-            (Channel::Postgres, _) => direct::outcome(&client, intent).await,
+            (Channel::Postgres, _) => osiris_driver_postgres::write::outcome(&client.direct().await?, intent).await,
             (Channel::Rest, None) => Ok(CommitOutcome::Unknown),
             (Channel::Rest, Some(input)) => {
                 let config = step.config();
@@ -110,4 +110,13 @@ impl Write for SupabaseWriter {
         client.close().await;
         outcome
     }
+}
+
+/// Writes over the database; the REST API is told of changed tables when the transaction ends.
+async fn direct(client: &Client, job: &Job<'_>) -> Result<Written> {
+    let config = job.config.direct();
+    let mut task = WriteTask::new(&config, job.input, job.mapped.clone(), job.ctx);
+    task.dry_run = job.dry_run;
+    task.after_ddl = Some("NOTIFY pgrst, 'reload schema'");
+    osiris_driver_postgres::write::write(&client.direct().await?, &task).await
 }

@@ -134,7 +134,7 @@ impl Write for FileWriter {
 }
 
 pub(crate) fn registry() -> Registry {
-    let mut registry = Registry::new();
+    let mut registry = Registry::new().with_feature("mysql", "mysql");
     registry.extractor(DbExtractor).add().unwrap();
     registry.processor(SqlProcessor).add().unwrap();
     registry.writer(FileWriter).add().unwrap();

@@ -19,6 +19,19 @@ pub enum SqlDialect {
     Postgres(PostgresModes),
 }
 
+impl SqlDialect {
+    /// Every way in which a session of MySQL or MariaDB may read SQL.
+    pub const MYSQL: &[Self] = &[
+        Self::MySql(MySqlModes::ALL[0]),
+        Self::MySql(MySqlModes::ALL[1]),
+        Self::MySql(MySqlModes::ALL[2]),
+        Self::MySql(MySqlModes::ALL[3]),
+    ];
+
+    /// Every way in which a session of PostgreSQL may read SQL.
+    pub const POSTGRES: &[Self] = &[Self::Postgres(PostgresModes::ALL[0]), Self::Postgres(PostgresModes::ALL[1])];
+}
+
 /// The parts of MySQL's `sql_mode` that decide where a string ends
 /// (<https://dev.mysql.com/doc/refman/8.4/en/sql-mode.html>). Default: neither, as servers come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]

@@ -88,7 +88,7 @@ fn convert(batch: &RecordBatch, converted: &HashMap<String, Values>) -> Result<(
             Some(values) => {
                 let (array, changed) = values.convert(field.name(), array)?;
                 altered += changed;
-                fields.push(Arc::new(crate::types::field(field.name(), &values.column_type)));
+                fields.push(Arc::new(osiris_driver_postgres::types::field(field.name(), &values.column_type)));
                 arrays.push(array);
             }
         }

@@ -10,9 +10,10 @@ use super::selected::selected;
 use crate::client::rest::openapi::{Description, RestTable};
 use crate::client::rest::pager::Query;
 use crate::client::rest::table::TableApi;
-use crate::config::{ExtractorConfig, KeyColumns};
+use crate::config::{Columns, ExtractorConfig};
 use crate::filter::{Condition, OrderColumn, SelectItem, SelectKind};
-use crate::types::{Policies, store_type};
+use osiris_driver_postgres::Policies;
+use osiris_driver_postgres::types::store_type;
 
 /// A column of the step's table whose type is known before the first row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +39,7 @@ impl Plan {
         let select = config.select();
         let mut checks = Checks { table, problems: Vec::new() };
         let items = select.items();
-        let columns = checks.columns(&items, &Policies::from(config));
+        let columns = checks.columns(&items, &config.policies());
         let conditions = config.filter.as_ref().map(|filter| filter.conditions()).unwrap_or_default();
         checks.conditions(&conditions, &items);
         let order = checks.order(config);
@@ -163,7 +164,7 @@ impl Checks<'_> {
         for column in &order {
             self.require(&column.name, "order");
         }
-        let key = match config.key.as_ref().map(KeyColumns::names) {
+        let key = match config.key.as_ref().map(Columns::names) {
             Some(names) => {
                 for name in names {
                     self.require(name, "key");

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use osiris_core::Column;
 use osiris_core::problem::nearest;
+use osiris_driver_postgres::types::encode::ColumnConversion;
 use osiris_sql::write::MappedColumn;
 
 use super::field::{Field, kind};
 use crate::client::rest::openapi::RestTable;
 use crate::config::{SchemaEvolution, WriteMode, WriterConfig};
-use crate::types::encode::conversion;
 
 /// Checks the input against the table as the API describes it.
 pub(super) struct Check<'a> {
@@ -31,7 +31,7 @@ impl Check<'_> {
                 }
                 continue;
             };
-            match conversion(&source.column_type, &kind(column)) {
+            match ColumnConversion::between(&source.column_type, &kind(column)) {
                 Ok(conversion) => fields.push(Field {
                     source: source.clone(),
                     target: column.name.clone(),

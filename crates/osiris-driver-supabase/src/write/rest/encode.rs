@@ -8,12 +8,11 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 use osiris_core::{Reject, Result, TableScan};
+use osiris_driver_postgres::types::encode::{JsonCell, Refusal, TextRules};
+use osiris_driver_postgres::types::json;
 use tokio::sync::mpsc;
 
-use super::cell::JsonCell;
 use super::field::Field;
-use crate::types::encode::{Refusal, Rules};
-use crate::types::json;
 
 /// What a chunk may be at most.
 #[derive(Debug, Clone, Copy)]
@@ -130,7 +129,7 @@ pub(super) fn encoded(mut scan: TableScan, encoder: Encoder) -> mpsc::Receiver<R
 
 struct Work {
     encoder: Encoder,
-    rules: Rules,
+    rules: TextRules,
     chunk: Chunk,
     ready: VecDeque<Piece>,
     refused: Vec<Reject>,
@@ -142,7 +141,7 @@ struct Work {
 
 impl Work {
     fn new(encoder: Encoder) -> Self {
-        let rules = Rules { strip_nul: encoder.strip_nul, ..Rules::default() };
+        let rules = TextRules::new(encoder.strip_nul);
         Self {
             encoder,
             rules,
@@ -158,19 +157,19 @@ impl Work {
     fn take(&mut self, batch: &RecordBatch) -> Result<()> {
         let fields = Arc::clone(&self.encoder.fields);
         let rules = std::mem::take(&mut self.rules);
-        let cells = batch.columns().iter().zip(fields.iter()).map(|(array, field)| JsonCell::new(array, field, &rules));
+        let cells = batch
+            .columns()
+            .iter()
+            .zip(fields.iter())
+            .map(|(array, field)| JsonCell::new(array, &field.source.column_type, &field.conversion, &rules));
         let cells = cells.collect::<Result<Vec<_>>>()?;
         let (mut row, mut scratch) = (Vec::new(), Vec::new());
         for index in 0..batch.num_rows() {
             self.number += 1;
             row.clear();
-            let altered = rules.altered.get();
-            match object(&cells, &fields, index, &mut row, &mut scratch) {
+            match rules.row(|| object(&cells, &fields, index, &mut row, &mut scratch)) {
                 Ok(places) => self.keep(&row, &places),
-                Err((column, reason)) => {
-                    rules.altered.set(altered);
-                    self.refuse(batch, index, column, reason.into_owned());
-                }
+                Err((column, reason)) => self.refuse(batch, index, column, reason.into_owned()),
             }
         }
         drop(cells);
@@ -224,7 +223,7 @@ impl Work {
             self.push(&row, None);
         }
         self.cut();
-        self.ready.push_back(Piece::Done { altered: self.rules.altered.get(), superseded: self.superseded });
+        self.ready.push_back(Piece::Done { altered: self.rules.altered(), superseded: self.superseded });
     }
 }
 
@@ -245,6 +244,9 @@ fn object(
         json::string(&field.target, out);
         out.push(b':');
         let start = out.len();
+        if field.not_null && cell.is_null(row) {
+            return Err((index, "it is NULL, and the column of the table is NOT NULL".into()));
+        }
         cell.write(row, scratch, out).map_err(|reason| (index, reason))?;
         places.push(start..out.len());
     }

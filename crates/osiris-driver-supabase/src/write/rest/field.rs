@@ -2,9 +2,9 @@
 //! which is the one of the direct channel. Lengths and scales beyond those of text are not known here.
 
 use osiris_core::Column;
+use osiris_driver_postgres::types::encode::{CatalogType, ColumnConversion, ColumnKind};
 
 use crate::client::rest::openapi::RestColumn;
-use crate::types::encode::{CatalogType, Conversion, Kind};
 
 /// One column.
 #[derive(Debug, Clone)]
@@ -13,23 +13,23 @@ pub(super) struct Field {
     pub(super) source: Column,
     /// Its name in the table.
     pub(super) target: String,
-    pub(super) conversion: Conversion,
+    pub(super) conversion: ColumnConversion,
     pub(super) not_null: bool,
 }
 
 /// What a column of the table takes.
-pub(super) fn kind(column: &RestColumn) -> Kind {
+pub(super) fn kind(column: &RestColumn) -> ColumnKind {
     match column.format.strip_suffix("[]") {
         Some(element) => {
             let element = RestColumn { format: element.to_owned(), ..RestColumn::default() };
-            Kind::Array { element: Box::new(kind(&element)), oid: 0 }
+            kind(&element).array()
         }
         None => {
             let name = catalog_name(&column.format);
             let schema = if name.is_some() || !column.format.contains('.') { "pg_catalog" } else { "" };
             let family = if column.members.is_empty() { "b" } else { "e" };
             let name = name.unwrap_or(column.format.rsplit('.').next().unwrap_or_default());
-            CatalogType { name, schema, family, modifier: modifier(column) }.kind()
+            ColumnKind::of(&CatalogType { name, schema, family, modifier: modifier(column) })
         }
     }
 }
@@ -80,14 +80,18 @@ mod tests {
         let of = |format: &str, max_length| {
             kind(&RestColumn { format: format.to_owned(), max_length, ..RestColumn::default() })
         };
-        assert_eq!(of("character varying", Some(20)), Kind::Text { limit: Some(20) });
-        assert_eq!(of("timestamp with time zone", None), Kind::Timestamp { digits: 6, zoned: true });
-        assert_eq!(of("numeric", None), Kind::Numeric(None));
-        assert_eq!(of("text[]", None), Kind::Array { element: Box::new(Kind::Text { limit: None }), oid: 0 });
-        assert_eq!(of("int4range", None), Kind::Literal);
-        assert_eq!(of("extensions.citext", None), Kind::Text { limit: None });
+        let catalog =
+            |name, modifier| ColumnKind::of(&CatalogType { name, schema: "pg_catalog", family: "b", modifier });
+        assert_eq!(of("character varying", Some(20)), catalog("varchar", 24));
+        assert_eq!(of("timestamp with time zone", None), catalog("timestamptz", -1));
+        assert_eq!(of("numeric", None), catalog("numeric", -1));
+        assert_eq!(of("text[]", None), catalog("text", -1).array());
+        assert_eq!(of("int4range", None), catalog("int4range", -1));
+        assert_ne!(of("int4range", None), catalog("text", -1));
+        assert_eq!(of("extensions.citext", None), catalog("text", -1));
         let mood =
             RestColumn { format: "public.mood".to_owned(), members: vec!["ok".to_owned()], ..RestColumn::default() };
-        assert_eq!(kind(&mood), Kind::Enum);
+        let of_enum = CatalogType { name: "mood", schema: "public", family: "e", modifier: -1 };
+        assert_eq!(kind(&mood), ColumnKind::of(&of_enum));
     }
 }

@@ -4,13 +4,11 @@
 //! harm (upserts, and appends that ignore keys that are there) is sent again after a fault; a plain append never is, unless the
 //! server surely did nothing. `overwrite` upserts first and then deletes what is not among the new rows.
 
-mod cell;
 mod check;
 mod ddl;
 mod encode;
 mod field;
 mod keys;
-mod moment;
 mod present;
 mod refusal;
 mod rounding;
@@ -29,16 +27,16 @@ use serde_json::Value;
 
 use super::Job;
 use crate::client::Client;
-use crate::client::postgres::quote_path;
 use crate::client::rest::openapi::{Description, RestTable};
 use crate::client::rest::table::TableApi;
 use crate::config::{Dedupe, NulBytes, WriteMode};
 use crate::error::sqlstate;
-use crate::types::ddl as sql;
 use check::Check;
 use ddl::Ddl;
 use encode::{Encoder, Limits, Piece};
 use field::Field;
+use osiris_driver_postgres::client::quote_path;
+use osiris_driver_postgres::types::ddl as sql;
 use send::Sender;
 use statement::Statement;
 

@@ -5,7 +5,6 @@ use osiris_core::{ColumnType, Error, Result};
 use osiris_http::{Bytes, Document, RowPath};
 
 use super::field::Field;
-use crate::types::encode::Conversion;
 
 /// The columns whose values may be rounded.
 pub(super) fn at_risk(fields: &[Field]) -> Vec<String> {
@@ -14,7 +13,7 @@ pub(super) fn at_risk(fields: &[Field]) -> Vec<String> {
         ColumnType::Float | ColumnType::Double | ColumnType::Varchar => true,
         _ => false,
     };
-    let risky = fields.iter().filter(|field| matches!(field.conversion, Conversion::Numeric(_)));
+    let risky = fields.iter().filter(|field| field.conversion.is_numeric());
     risky.filter(|field| has_fraction(&field.source.column_type)).map(|field| field.target.clone()).collect()
 }
 

@@ -1,0 +1,30 @@
+//! Names and texts as SQL has them.
+
+/// A name in double quotes.
+pub fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A table with its schema.
+pub fn quote_path(schema: &str, table: &str) -> String {
+    format!("{}.{}", quote(schema), quote(table))
+}
+
+/// A text, the same for servers with and without `standard_conforming_strings`.
+pub fn literal(text: &str) -> String {
+    let doubled = text.replace('\'', "''");
+    if text.contains('\\') { format!("E'{}'", doubled.replace('\\', "\\\\")) } else { format!("'{doubled}'") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_leaves_its_quotes() {
+        assert_eq!(quote("a\"b"), "\"a\"\"b\"");
+        assert_eq!(quote_path("my schema", "t"), "\"my schema\".\"t\"");
+        assert_eq!(literal("it's"), "'it''s'");
+        assert_eq!(literal("it's \\ here"), "E'it''s \\\\ here'");
+    }
+}

@@ -1,0 +1,268 @@
+//! The connection as `osiris_connections.yaml` has it, and what it means once its fields are put together. No I/O here.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use osiris_core::Secret;
+use osiris_sql::tls::{Reach, Ssl, Tls, TlsFields, TlsMode};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Deserialize;
+
+use super::dsn::Dsn;
+
+/// The port of PostgreSQL.
+const PORT: u16 = 5432;
+/// The account and the database of a server as it is installed.
+const POSTGRES: &str = "postgres";
+
+/// A PostgreSQL server and the role that signs in.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ConnectionFields {
+    /// The server's name or address. Default: `localhost`.
+    #[schemars(length(min = 1), extend("x-source" = false, "x-override" = "address"))]
+    host: Option<String>,
+    /// Its port. Default: 5432.
+    #[schemars(range(min = 1, max = 65535), extend("x-source" = false, "x-override" = "address"))]
+    port: Option<u16>,
+    /// The database. Default: the one that has the name of `user`.
+    #[schemars(length(min = 1), extend("x-source" = false, "x-aliases" = ["dbname"], "x-override" = "address"))]
+    database: Option<String>,
+    /// The role. Default: `postgres`.
+    #[schemars(length(min = 1), extend("x-source" = false, "x-aliases" = ["username"], "x-override" = "address"))]
+    user: Option<String>,
+    /// The role's password. Default: none.
+    password: Option<Secret>,
+    /// The address in one line: `postgresql://user:password@host:5432/database?sslmode=require`. Instead of `host`, `port`,
+    /// `database`, `user` and `password`. Default: none.
+    #[schemars(extend("x-aliases" = ["url"]))]
+    dsn: Option<Secret>,
+    /// How the connection is encrypted: `disabled`, `preferred` (if the server can), `required` (the server's certificate is not
+    /// verified), `verify-ca` (its certificate is of a known authority), `verify-full` (and has the name of `host`). Default:
+    /// `required`, `preferred` for a host that is this machine, `verify-full` with a CA; with a `dsn` what its `sslmode` says.
+    #[schemars(extend("x-source" = false))]
+    tls: Option<TlsMode>,
+    /// A file with the certificates, in PEM, of the only authorities to be trusted. Default: those of the system.
+    #[schemars(length(min = 1), extend("x-source" = false))]
+    ssl_ca: Option<String>,
+    /// A file with the client's own certificate, in PEM. Default: none.
+    #[schemars(length(min = 1), extend("x-source" = false))]
+    ssl_cert: Option<String>,
+    /// A file with the key of `ssl_cert`, in PEM. Default: none.
+    #[schemars(length(min = 1), extend("x-source" = false))]
+    ssl_key: Option<String>,
+    /// `true` is another way to write `tls: verify-full`. Default: false.
+    #[schemars(extend("x-source" = false))]
+    require_ssl: Option<bool>,
+    /// Another way to write `tls`, `ssl_ca`, `ssl_cert` and `ssl_key`. Default: none.
+    #[schemars(extend("x-source" = false))]
+    ssl: Option<Ssl>,
+    /// How long the server may be silent in the middle of an answer, in seconds.
+    #[serde(default = "default_timeout")]
+    #[schemars(range(min = 0.001, max = 86400.0), extend("x-source" = false, "x-aliases" = ["read_timeout"], "x-override" = "allowed"))]
+    timeout: f64,
+    /// How long connecting may take, TLS and sign-in included, in seconds.
+    #[serde(default = "default_connect_timeout")]
+    #[schemars(range(min = 0.001, max = 3600.0), extend("x-source" = false))]
+    connect_timeout: f64,
+}
+
+fn default_timeout() -> f64 {
+    30.0
+}
+
+fn default_connect_timeout() -> f64 {
+    10.0
+}
+
+/// A connection, its fields checked against each other.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "ConnectionFields")]
+#[non_exhaustive]
+pub struct PostgresConnection {
+    /// Where the server is, and who signs in.
+    pub address: ServerAddress,
+    /// How the connection is encrypted.
+    pub tls: Tls,
+    /// How long the server may be silent in the middle of an answer.
+    pub timeout: Duration,
+    /// How long connecting may take, TLS and sign-in included.
+    pub connect_timeout: Duration,
+}
+
+impl PostgresConnection {
+    /// A connection with the default time limits: 30 s of silence, 10 s to connect.
+    pub fn new(address: ServerAddress, tls: Tls) -> Self {
+        Self { address, tls, timeout: Duration::from_secs(30), connect_timeout: Duration::from_secs(10) }
+    }
+
+    /// The same with other time limits.
+    #[must_use]
+    pub fn with_timeouts(mut self, timeout: Duration, connect_timeout: Duration) -> Self {
+        (self.timeout, self.connect_timeout) = (timeout, connect_timeout);
+        self
+    }
+}
+
+/// Where the server is, and who signs in.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ServerAddress {
+    /// Its name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The role.
+    pub user: String,
+    /// The role's password.
+    pub password: Option<Secret>,
+    /// The database.
+    pub database: String,
+}
+
+impl ServerAddress {
+    /// The address of a server with the defaults of PostgreSQL: port 5432, and `postgres` for role and database.
+    pub fn new(host: &str) -> Self {
+        Self {
+            host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
+            port: PORT,
+            user: POSTGRES.to_owned(),
+            password: None,
+            database: POSTGRES.to_owned(),
+        }
+    }
+}
+
+impl std::fmt::Display for ServerAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.host.contains(':') {
+            return write!(f, "[{}]:{}", self.host, self.port);
+        }
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
+impl JsonSchema for PostgresConnection {
+    fn schema_name() -> Cow<'static, str> {
+        "PostgresConnection".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        ConnectionFields::json_schema(generator)
+    }
+}
+
+impl TryFrom<ConnectionFields> for PostgresConnection {
+    type Error = String;
+
+    fn try_from(mut fields: ConnectionFields) -> Result<Self, String> {
+        let mut problems = Vec::new();
+        let dsn = fields.dsn.take().and_then(|dsn| {
+            let parsed = Dsn::parse(&dsn);
+            parsed.map_err(|found| problems.push(format!("`dsn`: {found}"))).ok()
+        });
+        problems.extend(dsn.as_ref().and_then(|_| fields.conflict_with_dsn()));
+        let address = match &dsn {
+            Some(dsn) => dsn.address.clone(),
+            None => fields.address(),
+        };
+        let tls = Tls::combine(TlsFields {
+            mode: fields.tls.or(dsn.as_ref().and_then(|dsn| dsn.tls)),
+            ca: fields.ssl_ca.take().or(dsn.and_then(|dsn| dsn.ca)),
+            cert: fields.ssl_cert.take(),
+            key: fields.ssl_key.take(),
+            require_ssl: fields.require_ssl,
+            ssl: fields.ssl.take(),
+            reach: Reach::of_host(&address.host),
+        })
+        .unwrap_or_else(|found| {
+            problems.extend(found);
+            Tls::default()
+        });
+        if !problems.is_empty() {
+            return Err(problems.join("; "));
+        }
+        let seconds = |value| Duration::try_from_secs_f64(value).map_err(|error| error.to_string());
+        Ok(Self { address, tls, timeout: seconds(fields.timeout)?, connect_timeout: seconds(fields.connect_timeout)? })
+    }
+}
+
+impl ConnectionFields {
+    /// Fields that repeat what the `dsn` says.
+    fn conflict_with_dsn(&self) -> Option<String> {
+        let given = [
+            ("host", self.host.is_some()),
+            ("port", self.port.is_some()),
+            ("database", self.database.is_some()),
+            ("user", self.user.is_some()),
+            ("password", self.password.is_some()),
+        ];
+        let given: Vec<String> =
+            given.iter().filter(|(_, given)| *given).map(|(name, _)| format!("`{name}`")).collect();
+        (!given.is_empty()).then(|| format!("`dsn` conflicts with {}: set one or the other", given.join(", ")))
+    }
+
+    fn address(&mut self) -> ServerAddress {
+        let mut address = ServerAddress::new(self.host.as_deref().unwrap_or("localhost"));
+        address.port = self.port.unwrap_or(PORT);
+        address.password = self.password.take();
+        if let Some(user) = self.user.take() {
+            address.user = user;
+        }
+        address.database = self.database.take().unwrap_or_else(|| address.user.clone());
+        address
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use osiris_core::ConfigSchema;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn parse(fields: Value) -> Result<PostgresConnection, String> {
+        let problems = ConfigSchema::of::<PostgresConnection>().violations(&fields);
+        if !problems.is_empty() {
+            return Err(format!("{problems:?}"));
+        }
+        ConfigSchema::parse(&fields).map_err(|problem| problem.message)
+    }
+
+    #[test]
+    fn an_empty_connection_has_the_documented_defaults() {
+        let connection = parse(json!({})).unwrap();
+        assert_eq!(connection.address.to_string(), "localhost:5432");
+        assert_eq!((connection.address.user.as_str(), connection.address.database.as_str()), ("postgres", "postgres"));
+        assert_eq!((connection.connect_timeout.as_secs(), connection.timeout.as_secs()), (10, 30));
+        assert_eq!(connection.tls.mode, TlsMode::Preferred);
+        assert_eq!(parse(json!({"host": "db.example.com"})).unwrap().tls.mode, TlsMode::Required);
+    }
+
+    #[test]
+    fn the_database_has_the_name_of_the_role_unless_it_is_given() {
+        let database = |fields| parse(fields).unwrap().address.database;
+        assert_eq!(database(json!({"user": "etl"})), "etl");
+        assert_eq!(database(json!({"user": "etl", "database": "shop"})), "shop");
+    }
+
+    #[test]
+    fn a_dsn_says_it_all_and_conflicts_with_the_fields() {
+        let connection =
+            parse(json!({"dsn": "postgresql://etl:p%40%2F%2B@[::1]:6000/shop?sslmode=verify-full"})).unwrap();
+        assert_eq!(connection.address.to_string(), "[::1]:6000");
+        assert_eq!(connection.address.password.as_ref().map(Secret::expose), Some("p@/+"));
+        assert_eq!(connection.tls.mode, TlsMode::VerifyFull);
+        let problem = parse(json!({"dsn": "postgresql://h/d", "host": "h", "port": 1, "ssl_key": "k"})).unwrap_err();
+        assert!(problem.contains("`dsn` conflicts with `host`, `port`") && problem.contains("`ssl_cert`"), "{problem}");
+    }
+
+    #[test]
+    fn secrets_do_not_show() {
+        let schema = ConfigSchema::of::<PostgresConnection>();
+        assert!(schema.is_secret("password") && schema.is_secret("dsn"));
+        for fields in [json!({"password": "hunter2"}), json!({"dsn": "postgresql://u:hunter2@h/d"})] {
+            assert!(!format!("{:?}", parse(fields).unwrap()).contains("hunter2"));
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! The configuration of `postgres.writer`: the target, the mode, and what may be done about differences. No I/O here.
+
+use osiris_core::Problem;
+use osiris_sql::config::WriterFields;
+use osiris_sql::write::{ColumnMapping, Columns, Dedupe, OnConflict, SchemaEvolution, WriteMode};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// What is done about NUL characters in text, which PostgreSQL cannot store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum NulBytes {
+    /// The row is rejected.
+    #[default]
+    Error,
+    /// They are removed; the values are counted as altered.
+    Strip,
+}
+
+/// What `postgres.writer` writes, where and how.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct WriterConfig {
+    /// The table.
+    #[schemars(length(min = 1, max = 63))]
+    pub table: String,
+    /// The schema of the table. Default `public`.
+    #[serde(default = "public")]
+    #[schemars(length(min = 1, max = 63))]
+    pub schema: String,
+    /// `append` (default; `insert` means the same) adds rows, `overwrite` (or `replace`) replaces all rows, `upsert` replaces rows
+    /// by `key`. Each is one transaction.
+    #[serde(default)]
+    #[schemars(extend("x-aliases" = ["write_mode"]))]
+    pub mode: WriteMode,
+    /// The columns (of the table) that tell rows apart: those of its primary key or of a unique index. Needed for `upsert`. A
+    /// table that this step creates gets it as its primary key. Default: none.
+    #[serde(default)]
+    #[schemars(extend("x-aliases" = ["primary_key", "upsert_keys"]))]
+    pub key: Option<Columns>,
+    /// Which columns of the input are written: a list, or a map of input column to table column. Default: all, by name.
+    #[serde(default)]
+    pub columns: Option<ColumnMapping>,
+    /// Whether a missing table is created, with types from the input. Default `false`: a typo must not make a table.
+    #[serde(default)]
+    #[schemars(extend("x-aliases" = ["create_table"]))]
+    pub create_if_missing: bool,
+    /// What happens to columns of the input that the table lacks: `refuse` (default) or `add_columns`.
+    #[serde(default)]
+    pub schema_evolution: SchemaEvolution,
+    /// The most rows that are sent at a time. Default: about 8 MiB.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub batch_size: Option<u64>,
+    /// What is done with a row whose key is there: `update` (default) or `ignore`. For `upsert`; `ignore` also for `append` with
+    /// a `key`.
+    #[serde(default)]
+    pub on_conflict: OnConflict,
+    /// What is done with several rows of one key in the input: `error` (default), or `last`, which keeps the last one by
+    /// `order_by`. For `upsert`, and for `append` with `on_conflict: ignore`.
+    #[serde(default)]
+    pub dedupe: Dedupe,
+    /// The columns (of the input) that say which row of a key is the last one, for `dedupe: last`. Of rows that are equal in
+    /// them any one is kept; NULL counts as the greatest value. Default: none.
+    #[serde(default)]
+    pub order_by: Option<Columns>,
+    /// How many rows may be rejected before the step fails and nothing is written. Default 0.
+    #[serde(default)]
+    pub max_rejects: u64,
+    /// What is done about NUL characters in text: `error` (default) rejects the row, `strip` removes them, counted.
+    #[serde(default)]
+    pub nul_bytes: NulBytes,
+    /// Seconds that one statement may take. Default: no limit.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 86400))]
+    pub timeout: Option<u64>,
+    /// Whether a session that an earlier run left behind on the server in the middle of a write to this table is ended: one that
+    /// has its locks and has not heard from that run for 30 s. Default `false`: it is named, and waited for.
+    #[serde(default)]
+    pub end_stale_sessions: bool,
+}
+
+fn public() -> String {
+    "public".to_owned()
+}
+
+impl WriterConfig {
+    /// Appends to a table of the schema `public`, with the defaults of every other field.
+    pub fn new(table: impl Into<String>) -> Self {
+        Self {
+            table: table.into(),
+            schema: public(),
+            mode: WriteMode::default(),
+            key: None,
+            columns: None,
+            create_if_missing: false,
+            schema_evolution: SchemaEvolution::default(),
+            batch_size: None,
+            on_conflict: OnConflict::default(),
+            dedupe: Dedupe::default(),
+            order_by: None,
+            max_rejects: 0,
+            nul_bytes: NulBytes::default(),
+            timeout: None,
+            end_stale_sessions: false,
+        }
+    }
+
+    /// The mode, by its one name.
+    pub(crate) fn mode(&self) -> WriteMode {
+        self.mode.canonical()
+    }
+
+    /// The names of the key columns; none when no key is given.
+    pub(crate) fn key_names(&self) -> &[String] {
+        self.key.as_ref().map_or(&[], Columns::names)
+    }
+
+    /// The names of the ordering columns.
+    pub(crate) fn order_names(&self) -> &[String] {
+        self.order_by.as_ref().map_or(&[], Columns::names)
+    }
+
+    /// Whether rows meet others by their key: an upsert, or an append that ignores keys that are there.
+    pub(crate) fn merges(&self) -> bool {
+        self.fields().merges()
+    }
+
+    fn fields(&self) -> WriterFields<'_> {
+        WriterFields {
+            mode: self.mode(),
+            key: self.key_names(),
+            on_conflict: self.on_conflict,
+            append_ignores: true,
+            dedupe: self.dedupe,
+            order_by: self.order_by.as_ref(),
+            columns: self.columns.as_ref(),
+        }
+    }
+
+    /// What the schema cannot express, all of it.
+    pub fn problems(&self) -> Vec<Problem> {
+        self.fields().problems()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(json: serde_json::Value) -> WriterConfig {
+        serde_json::from_value(json).unwrap()
+    }
+
+    fn problems(json: serde_json::Value) -> Vec<String> {
+        config(json).problems().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn contradictions_are_all_reported_at_once() {
+        let found = problems(serde_json::json!({
+            "table": "t", "mode": "overwrite", "on_conflict": "ignore", "dedupe": "last", "columns": ["a", "A"]
+        }));
+        assert_eq!(found.len(), 4, "{found:?}");
+        let found = problems(serde_json::json!({"table": "t", "mode": "upsert"}));
+        assert!(found[0].contains("needs `key`"), "{found:?}");
+    }
+
+    #[test]
+    fn an_append_may_ignore_keys_that_are_there_when_it_knows_the_key() {
+        let without = serde_json::json!({"table": "t", "on_conflict": "ignore"});
+        assert_eq!(problems(without).len(), 1);
+        let with = config(serde_json::json!({"table": "t", "on_conflict": "ignore", "key": "id"}));
+        assert!(with.problems().is_empty() && with.merges());
+        assert!(!config(serde_json::json!({"table": "t", "mode": "insert"})).merges());
+    }
+}

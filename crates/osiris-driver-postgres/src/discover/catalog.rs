@@ -1,0 +1,125 @@
+//! Tables and columns out of the database's own catalog.
+
+use std::collections::HashMap;
+
+use osiris_core::{Error, Resource, ResourceField, ResourceKind, Result};
+
+use super::names::normalised;
+use crate::client::{Session, literal};
+
+const DOING: &str = "listing tables";
+
+/// Whether a relation is user data: not the server's own, and not a part of a partitioned table.
+const USER_DATA: &str = "c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition \
+     AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'";
+
+/// The condition on `pg_class c` and `pg_namespace n` by which a relation is user data, outside of these schemas.
+pub(crate) fn is_user_data(excluded: &[&str]) -> String {
+    if excluded.is_empty() {
+        return USER_DATA.to_owned();
+    }
+    let excluded = excluded.iter().map(|schema| literal(schema)).collect::<Vec<_>>().join(", ");
+    format!("{USER_DATA} AND n.nspname NOT IN ({excluded})")
+}
+
+/// May be read, in part at least.
+const READABLE: &str = "pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND (pg_catalog.has_table_privilege(c.oid, 'SELECT') \
+     OR pg_catalog.has_any_column_privilege(c.oid, 'SELECT'))";
+
+/// Schema and table.
+type Key = (String, String);
+
+/// The tables and views that the role may read, outside of the `excluded` schemas: those of the schema `public` by their name
+/// alone, others as `schema.table`.
+///
+/// # Errors
+/// What the server says.
+pub async fn resources(session: &mut Session, excluded: &[&str]) -> Result<Vec<Resource>> {
+    let ours = is_user_data(excluded);
+    let sql = format!(
+        "SELECT n.nspname, c.relname, c.relkind, c.reltuples::pg_catalog.int8, \
+         CASE WHEN c.relkind IN ('r', 'm') THEN pg_catalog.pg_total_relation_size(c.oid) END \
+         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE {ours} AND {READABLE}"
+    );
+    let tables = session.rows(&sql, DOING).await?;
+    let mut fields = columns(session, &ours).await?;
+    tables
+        .into_iter()
+        .map(|row| {
+            let mut row = Fields(row.into_iter());
+            let key = (row.text()?, row.text()?);
+            let kind = if matches!(row.text()?.as_str(), "v" | "m") { ResourceKind::View } else { ResourceKind::Table };
+            // -1 until the table has been looked at.
+            let rows = row.optional().and_then(|rows| rows.parse().ok());
+            let bytes: Option<u64> = row.optional().and_then(|bytes| bytes.parse().ok());
+            Ok(Resource {
+                fields: fields.remove(&key).unwrap_or_default(),
+                name: if key.0 == "public" { key.1 } else { format!("{}.{}", key.0, key.1) },
+                kind,
+                estimated_row_count: rows,
+                estimated_size_mb: bytes.map(megabytes),
+            })
+        })
+        .collect()
+}
+
+async fn columns(session: &mut Session, ours: &str) -> Result<HashMap<Key, Vec<ResourceField>>> {
+    let sql = format!(
+        "SELECT n.nspname, c.relname, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), \
+         pg_catalog.format_type(own.id, NULL), t.typtype = 'e', \
+         a.attnotnull OR t.typnotnull, EXISTS (SELECT 1 FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid \
+         AND i.indisprimary AND a.attnum = ANY (i.indkey)), \
+         CASE WHEN own.id IN (1042, 1043) AND own.modifier > 4 THEN own.modifier - 4 \
+         WHEN own.id IN (1560, 1562) AND own.modifier > 0 THEN own.modifier END \
+         FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
+         CROSS JOIN LATERAL (SELECT CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END, \
+         CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END) own(id, modifier) \
+         WHERE a.attnum > 0 AND NOT a.attisdropped AND {ours} AND {READABLE} ORDER BY a.attnum"
+    );
+    let mut tables: HashMap<Key, Vec<ResourceField>> = HashMap::new();
+    for row in session.rows(&sql, DOING).await? {
+        let mut row = Fields(row.into_iter());
+        let fields = tables.entry((row.text()?, row.text()?)).or_default();
+        let (name, native_type, base, is_enum) = (row.text()?, row.text()?, row.text()?, row.flag()?);
+        let (not_null, primary_key) = (row.flag()?, row.flag()?);
+        // The number may have gaps where columns were dropped; the order is what counts.
+        let ordinal = u32::try_from(fields.len() + 1).unwrap_or(u32::MAX);
+        fields.push(ResourceField {
+            name,
+            ordinal,
+            field_type: normalised(&base, is_enum).to_owned(),
+            native_type,
+            nullable: !not_null,
+            primary_key,
+            max_length: row.optional().and_then(|length| length.parse().ok()),
+        });
+    }
+    Ok(tables)
+}
+
+/// One row of an answer, taken from the left.
+struct Fields(std::vec::IntoIter<Option<String>>);
+
+impl Fields {
+    fn optional(&mut self) -> Option<String> {
+        self.0.next().flatten()
+    }
+
+    fn text(&mut self) -> Result<String> {
+        self.optional().ok_or_else(|| {
+            Error::unknown(format!("{DOING}: the server's catalog has a NULL where there is none"))
+                .with_hint("report it with the version of the server")
+        })
+    }
+
+    fn flag(&mut self) -> Result<bool> {
+        Ok(self.text()? == "t")
+    }
+}
+
+/// Estimates need no more than three places.
+#[expect(clippy::cast_precision_loss, reason = "an estimate")]
+fn megabytes(bytes: u64) -> f64 {
+    (bytes as f64 / f64::from(1 << 20) * 1000.0).round() / 1000.0
+}

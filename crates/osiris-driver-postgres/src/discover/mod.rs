@@ -1,0 +1,25 @@
+//! What a connection can reach: tables and views with their columns, in two questions however many there are.
+
+mod catalog;
+mod names;
+
+use std::path::Path;
+
+use osiris_core::Result;
+
+pub(crate) use catalog::is_user_data;
+pub use catalog::resources;
+pub use names::normalised;
+
+use crate::client::{Connect, ConnectionTarget};
+use crate::config::PostgresConnection;
+
+/// The tables and views that the role may read.
+pub(crate) async fn discover(connect: &Connect, connection: &PostgresConnection) -> Result<osiris_core::Catalog> {
+    let client = connect(ConnectionTarget::new(connection, Path::new("."))).await?;
+    let mut session = client.acquire().await?;
+    let found = resources(&mut session, &[]).await?;
+    session.release().await;
+    client.close().await;
+    Ok(osiris_core::Catalog::new(found))
+}

@@ -1,0 +1,225 @@
+//! PostgreSQL's codes (<https://www.postgresql.org/docs/current/errcodes-appendix.html>) and those of poolers.
+
+use osiris_core::{Error, ErrorKind, MASK};
+use sqlx::postgres::PgDatabaseError;
+
+use super::{CODE, io_error};
+
+/// What sqlx reports while `doing` something (`reading table t`), as an error of ours.
+pub fn postgres_error(error: sqlx::Error, doing: &str) -> Error {
+    match error {
+        sqlx::Error::Database(database) => match database.try_downcast_ref::<PgDatabaseError>() {
+            Some(found) => server_error(found.code(), found.message(), doing),
+            None => Error::unknown(format!("{doing}: {database}")).with_hint("see what the server says"),
+        },
+        sqlx::Error::Io(error) => io_error(error, doing),
+        sqlx::Error::Tls(error) => osiris_sql::tls::refused(error, doing),
+        sqlx::Error::Protocol(text) if text.contains("authentication method") => {
+            Error::auth(format!("{doing}: the server asks for a way to sign in that is not supported"))
+                .with_hint("use a role with a password (scram-sha-256) as the connection's user")
+        }
+        sqlx::Error::Protocol(text) => Error::network(format!("{doing}: the server's answer makes no sense"))
+            .with_hint("check that the address is that of a PostgreSQL server")
+            .with_source(text),
+        // Its text may name a character of the password.
+        sqlx::Error::Configuration(_) => {
+            Error::validation(format!("{doing}: the account's name or password cannot be sent"))
+                .with_hint("one with control characters, such as a line break or a tab, cannot be used here: change it")
+        }
+        error @ (sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::TypeNotFound { .. }) => {
+            Error::validation(format!("{doing}: a value could not be decoded"))
+                .with_hint("cast the column in the query, such as `c::text`")
+                .with_source(error)
+        }
+        error => Error::unknown(format!("{doing}: the client failed"))
+            .with_hint("try again; if it stays, report it")
+            .with_source(error),
+    }
+}
+
+/// An error that the server sent: its SQLSTATE and its message.
+pub fn server_error(state: &str, message: &str, doing: &str) -> Error {
+    let kind = kind_of(state, message);
+    let error = Error::new(kind, format!("{doing}: {}", without_values(state, message)))
+        .with_hint(hint(state, message, kind))
+        .with_context(CODE, state);
+    let ends = state.starts_with("08") || state.starts_with("57P");
+    let error = if ends { error.with_connection_failed() } else { error };
+    // A pooler that knows no such project will not know it later either.
+    if is_unknown_tenant(message) { error.with_retryable(false) } else { error }
+}
+
+/// The kind of a server's error: by its code, else by its class.
+pub fn kind_of(state: &str, message: &str) -> ErrorKind {
+    match state {
+        // Poolers say most things with this code.
+        "XX000" | "08P01" if is_unknown_tenant(message) || message.contains("password authentication") => {
+            ErrorKind::Auth
+        }
+        "08P01" if message.contains("auth") || message.contains("no such user") => ErrorKind::Auth,
+        "08P01" | "XX000" if message.contains("server_login") || message.contains("pooler") => ErrorKind::Network,
+        "28000" if message.contains("pg_hba.conf") || message.contains("not permitted") => ErrorKind::Permission,
+        "42501" => ErrorKind::Permission,
+        // A read-only transaction or standby.
+        "25006" => ErrorKind::Permission,
+        // Too many connections; starting, stopping, recovering, ended by an administrator.
+        "53300" | "57P01" | "57P02" | "57P03" | "57P05" => ErrorKind::Network,
+        // Serialization, deadlock, lock wait, statement or idle timeout, cancelled.
+        "40001" | "40P01" | "55P03" | "57014" | "25P03" | "25P04" => ErrorKind::Timeout,
+        "53100" | "53200" | "53400" => ErrorKind::Unknown,
+        _ => match state.get(..2) {
+            Some("28") => ErrorKind::Auth,
+            Some("08") => ErrorKind::Network,
+            Some("40") => ErrorKind::Timeout,
+            Some(
+                "0A" | "20" | "21" | "22" | "23" | "25" | "26" | "2B" | "3D" | "3F" | "42" | "44" | "55" | "54" | "P0",
+            ) => ErrorKind::Validation,
+            _ => ErrorKind::Unknown,
+        },
+    }
+}
+
+/// Supavisor and pgbouncer on a user without the project's reference.
+fn is_unknown_tenant(message: &str) -> bool {
+    message.contains("Tenant or user not found") || message.contains("no such database")
+}
+
+/// What to do about it.
+pub fn hint(state: &str, message: &str, kind: ErrorKind) -> &'static str {
+    match state {
+        _ if message.contains("Tenant or user not found") => {
+            "the pooler wants the user as `postgres.<project reference>`, and the host of the project's region"
+        }
+        "28P01" => {
+            "check user and password of the connection; a pooler wants the user as `postgres.<project reference>`"
+        }
+        "28000" if message.contains("not permitted to log in") => {
+            "use a role that may sign in, or ask for ALTER ROLE ... LOGIN"
+        }
+        "28000" if message.contains("no encryption") => {
+            "see the server's pg_hba.conf: it may want encryption (`tls: required`), or not let this role, host or database in"
+        }
+        "28000" => "the server does not let this role, host or database in: see its pg_hba.conf",
+        "3D000" => "check the database of the connection",
+        "42501" if message.contains("for database") => "ask for the grant: GRANT CONNECT ON DATABASE ... TO the role",
+        "42501" => "ask for the grant: GRANT ... ON the table TO the role; for row level security add a policy",
+        "25006" => "the server or the transaction only reads: use the primary server",
+        "53300" => "the server has no connection left: use the pooler's address, close other clients, or try later",
+        "57P01" | "57P02" | "57P03" | "57P05" => {
+            "the server is starting, stopping or was restarted: run again a little later"
+        }
+        "40001" | "40P01" | "55P03" => "another transaction held the rows: run again, or when less is going on",
+        "57014" => "the statement took longer than it may, or was cancelled: raise `timeout`, or give it less to do",
+        "53100" => "the server's disk is full: make room and run again",
+        "42P01" => "check the table's name and `schema`; names are case-sensitive here",
+        "3F000" => "check `schema`: there is none of this name",
+        "42703" => "check the column's name; names are case-sensitive here",
+        "42601" => "check the statement's syntax",
+        "23505" => "two rows have the same key: use `mode: upsert`, or remove the duplicates",
+        "23503" => "the rows break a foreign key: write the parent table first",
+        "23502" => "a column that must not be NULL gets none: fill it, or give it a default",
+        "42P10" => "the columns of `key` have no unique constraint: add one, or name those that have",
+        "21000" => "the same key comes twice: remove the duplicates",
+        "26000" | "42P05" => "a pooler stands in between: its address and port must be those of the connection itself",
+        _ => match kind {
+            ErrorKind::Network => "check the server and the network between, then run again",
+            ErrorKind::Timeout => "run again, or when less is going on",
+            ErrorKind::Permission => "ask for the grant",
+            ErrorKind::Auth => "check `pg_user` and `pg_password`",
+            ErrorKind::Validation => "mend the configuration, the statement or the data, then run again",
+            _ => "look up the code in PostgreSQL's list of error codes; the server's log may say more",
+        },
+    }
+}
+
+/// The message without what the server quotes of the data: a value that does not fit its type. The names of columns, tables,
+/// constraints and types stay.
+pub fn without_values(state: &str, message: &str) -> String {
+    // Data exceptions, and the three others whose messages quote values.
+    if !state.starts_with("22") && !matches!(state, "42804" | "23514" | "P0001") || state == "P0001" {
+        return message.to_owned();
+    }
+    const NAMES: [&str; 9] =
+        ["column ", "relation ", "constraint ", "table ", "encoding ", "type ", "domain ", "parameter ", "function "];
+    let mut start = 0;
+    while let Some(at) = message[start..].find('"').map(|at| start + at) {
+        if !NAMES.iter().any(|name| message[..at].ends_with(name)) {
+            // A value may hold quotes itself: it ends with the last one.
+            let end = message.rfind('"').filter(|end| *end > at).map_or(message.len(), |end| end + 1);
+            return format!("{}\"{MASK}\"{}", &message[..at], &message[end..]);
+        }
+        match message[at + 1..].find('"') {
+            Some(length) => start = at + 1 + length + 1,
+            None => break,
+        }
+    }
+    message.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_become_kinds() {
+        for (state, message, kind) in [
+            ("28P01", "password authentication failed for user \"u\"", ErrorKind::Auth),
+            ("28000", "no pg_hba.conf entry for host \"h\"", ErrorKind::Permission),
+            ("XX000", "Tenant or user not found", ErrorKind::Auth),
+            ("XX000", "internal error", ErrorKind::Unknown),
+            ("08P01", "SASL authentication failed", ErrorKind::Auth),
+            ("42501", "permission denied for table t", ErrorKind::Permission),
+            ("53300", "sorry, too many clients already", ErrorKind::Network),
+            ("57P03", "the database system is starting up", ErrorKind::Network),
+            ("08006", "connection failure", ErrorKind::Network),
+            ("40P01", "deadlock detected", ErrorKind::Timeout),
+            ("57014", "canceling statement due to statement timeout", ErrorKind::Timeout),
+            ("3D000", "database \"x\" does not exist", ErrorKind::Validation),
+            ("23505", "duplicate key value violates unique constraint \"k\"", ErrorKind::Validation),
+            ("53100", "could not extend file", ErrorKind::Unknown),
+            ("F0000", "configuration file error", ErrorKind::Unknown),
+        ] {
+            assert_eq!(kind_of(state, message), kind, "{state}");
+            assert!(!hint(state, message, kind).is_empty());
+        }
+    }
+
+    #[test]
+    fn values_that_the_server_quotes_do_not_show() {
+        for (state, message, expected) in [
+            (
+                "22P02",
+                "invalid input syntax for type integer: \"abc\"",
+                "invalid input syntax for type integer: \"***\"",
+            ),
+            ("22P02", "invalid input value for enum mood: \"a\"b\"", "invalid input value for enum mood: \"***\""),
+            (
+                "22003",
+                "value \"99999999999\" is out of range for type integer",
+                "value \"***\" is out of range for type integer",
+            ),
+            (
+                "22021",
+                "invalid byte sequence for encoding \"UTF8\": 0x00",
+                "invalid byte sequence for encoding \"UTF8\": 0x00",
+            ),
+            ("22001", "value too long for type character varying(5)", "value too long for type character varying(5)"),
+            ("42P01", "relation \"t\" does not exist", "relation \"t\" does not exist"),
+            (
+                "23505",
+                "duplicate key value violates unique constraint \"k\"",
+                "duplicate key value violates unique constraint \"k\"",
+            ),
+        ] {
+            assert_eq!(without_values(state, message), expected);
+        }
+    }
+
+    #[test]
+    fn an_error_carries_its_code() {
+        let error = server_error("23505", "duplicate key value violates unique constraint \"k\"", "writing table t");
+        assert_eq!(super::super::sqlstate(&error), Some("23505"));
+        assert!(!error.is_retryable());
+        assert!(server_error("40P01", "deadlock detected", "writing").is_retryable());
+    }
+}

@@ -1,0 +1,184 @@
+//! A cursor's parts as conditions in SQL. What they mean, and what is kept between runs, is core's
+//! ([`osiris_sql::read::cursor`]).
+
+use osiris_core::{Error, Result};
+use osiris_sql::read::cursor::{CLOCK_TOLERANCE_SECONDS, Cursor, End, Part, RowDigest, Start};
+
+use crate::client::{literal, quote};
+use crate::types::decode::{SourceColumn, Tuple, oid};
+
+/// How the lag is taken off, and what the clock is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Number,
+    Numeric,
+    Moment(&'static str),
+    Text,
+}
+
+/// The server's clock in every zone that a value without one may be meant in: UTC, the one that the server was set up in, and those
+/// that are set for the database or a role.
+const LOCAL_CLOCK: &str = "(SELECT max(clock_timestamp() AT TIME ZONE zone) FROM ( \
+    SELECT 'UTC' AS zone UNION ALL SELECT current_setting('log_timezone') UNION ALL \
+    SELECT split_part(setting, '=', 2) FROM pg_catalog.pg_db_role_setting AS settings, unnest(setconfig) AS setting \
+    WHERE setting ILIKE 'timezone=%' AND (setdatabase = 0 OR setdatabase = \
+    (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))) AS osiris_zones)";
+
+/// Whether values of the column may be the moment at which a transaction began, which is earlier than its first row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RowClock {
+    /// They may, and can be compared with that moment.
+    Instant,
+    /// They may, in a zone that nobody knows.
+    Local,
+    /// They are no times.
+    None,
+}
+
+/// The cursor column of one run.
+pub(super) struct CursorColumn<'a> {
+    cursor: &'a Cursor,
+    name: String,
+    kind: Kind,
+}
+
+impl<'a> CursorColumn<'a> {
+    /// `column` is how the server describes the cursor column.
+    ///
+    /// # Errors
+    /// A type that has no exact order, or no text that says it exactly.
+    pub(super) fn new(cursor: &'a Cursor, column: &SourceColumn) -> Result<Self> {
+        let kind = match column.oid {
+            oid::INT2 | oid::INT4 | oid::INT8 | oid::OID => Kind::Number,
+            oid::NUMERIC => Kind::Numeric,
+            oid::DATE => Kind::Moment("date"),
+            oid::TIMESTAMP => Kind::Moment("timestamp"),
+            oid::TIMESTAMPTZ => Kind::Moment("timestamptz"),
+            oid::TEXT | oid::VARCHAR | oid::BPCHAR => Kind::Text,
+            _ => {
+                return Err(Error::validation(format!("`{}` cannot be a cursor", cursor.column)).with_hint(
+                    "take an integer, numeric, date, timestamp or text column: others have no exact order",
+                ));
+            }
+        };
+        if kind == Kind::Text && cursor.lag > 0.0 {
+            return Err(Error::validation("`lag` needs a number or a date").with_hint("remove `lag`"));
+        }
+        Ok(Self { cursor, name: quote(&cursor.column), kind })
+    }
+
+    /// The greatest value, whether it is infinite, and whether it is in the future, as expressions.
+    pub(super) fn greatest(&self) -> String {
+        let name = &self.name;
+        let later = |clock: &str| format!("{clock} + interval '{CLOCK_TOLERANCE_SECONDS} seconds'");
+        let (is_infinite, is_future) = match self.kind {
+            Kind::Number | Kind::Text => ("false".to_owned(), "false".to_owned()),
+            Kind::Numeric => (format!("max({name})::text IN ('NaN', 'Infinity', '-Infinity')"), "false".to_owned()),
+            Kind::Moment(kind) => {
+                let clock = if kind == "timestamptz" { "clock_timestamp()" } else { LOCAL_CLOCK };
+                (format!("NOT isfinite(max({name}))"), format!("max({name}) > ({})::{kind}", later(clock)))
+            }
+        };
+        format!("max({name})::text, {is_infinite}, {is_future}")
+    }
+
+    /// The rows that compare so with a value, as a condition.
+    pub(super) fn compared(&self, operator: &str, value: &str) -> String {
+        format!("{} {operator} {}", self.name, literal(value))
+    }
+
+    /// The rows without a value, as a condition.
+    pub(super) fn is_null(&self) -> String {
+        format!("{} IS NULL", self.name)
+    }
+
+    /// What open transactions that have not written yet mean for values of the column.
+    pub(super) fn clock(&self) -> RowClock {
+        match self.kind {
+            Kind::Moment("timestamptz") => RowClock::Instant,
+            Kind::Moment(_) => RowClock::Local,
+            _ => RowClock::None,
+        }
+    }
+
+    /// A value less the lag.
+    fn earlier(&self, value: &str) -> String {
+        let (value, lag) = (literal(value), self.cursor.lag);
+        match self.kind {
+            Kind::Moment(moment) => format!("{value}::{moment} - interval '{lag} seconds'"),
+            _ => format!("{value}::numeric - {lag}"),
+        }
+    }
+
+    /// The rows of a part as a condition. Texts take the type of the column: the server refuses what is no value of it.
+    pub(super) fn condition(&self, part: &Part) -> String {
+        let name = &self.name;
+        let start = match &part.start {
+            None => String::new(),
+            Some(Start::From(value)) => format!("{name} >= {} AND ", literal(value)),
+            Some(Start::After(value)) => format!("{name} > {} AND ", literal(value)),
+            Some(Start::Lagging(value)) => format!("{name} >= {} AND ", self.earlier(value)),
+        };
+        match &part.end {
+            End::Before(value) => format!("{start}{name} < {}", literal(value)),
+            End::At(value) => format!("{start}{name} = {}", literal(value)),
+            End::Null => self.is_null(),
+        }
+    }
+}
+
+/// What a row is known by.
+pub(super) fn digest(row: Tuple<'_>) -> RowDigest {
+    let mut digest = RowDigest::default();
+    row.fields().for_each(|field| digest.add(field));
+    digest
+}
+
+#[cfg(test)]
+mod tests {
+    use osiris_sql::read::cursor::SavedCursor;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::types::decode::Family;
+
+    fn column(oid: u32) -> SourceColumn {
+        SourceColumn { name: "c".to_owned(), oid, modifier: -1, family: Family::Other }
+    }
+
+    fn conditions(cursor: Value, oid: u32, from: Option<&str>, upper: &str) -> Vec<String> {
+        let cursor: Cursor = serde_json::from_value(cursor).unwrap();
+        let saved = from.map(|value| json!({"column": "c", "value": value, "taken": []}));
+        let saved = saved.map(|state| SavedCursor::parse(&state, &cursor).unwrap());
+        let column = CursorColumn::new(&cursor, &column(oid)).unwrap();
+        cursor.parts(saved.as_ref(), Some(upper)).iter().map(|part| column.condition(part)).collect()
+    }
+
+    #[test]
+    fn the_parts_of_a_run_meet_without_overlap() {
+        let plain = json!({"column": "c"});
+        assert_eq!(conditions(plain.clone(), oid::INT4, None, "9"), ["\"c\" < '9'", "\"c\" = '9'"]);
+        assert_eq!(
+            conditions(plain, oid::INT4, Some("5"), "9"),
+            ["\"c\" = '5'", "\"c\" > '5' AND \"c\" < '9'", "\"c\" > '5' AND \"c\" = '9'"]
+        );
+        assert_eq!(
+            conditions(json!({"column": "c", "lag": 90}), oid::TIMESTAMPTZ, Some("2024-01-01 00:00:00+00"), "x")[0],
+            "\"c\" >= '2024-01-01 00:00:00+00'::timestamptz - interval '90 seconds' AND \"c\" < '2024-01-01 00:00:00+00'"
+        );
+        assert_eq!(
+            conditions(json!({"column": "c", "lag": 1.5}), oid::INT8, Some("7"), "9")[0],
+            "\"c\" >= '7'::numeric - 1.5 AND \"c\" < '7'"
+        );
+    }
+
+    #[test]
+    fn a_saved_value_stays_in_its_quotes_and_types_without_an_order_are_refused() {
+        let conditions = conditions(json!({"column": "c"}), oid::TEXT, Some("' OR 1=1 --"), "9");
+        assert_eq!(conditions[0], "\"c\" = ''' OR 1=1 --'");
+        let cursor: Cursor = serde_json::from_value(json!({"column": "c"})).unwrap();
+        assert!(CursorColumn::new(&cursor, &column(oid::FLOAT8)).is_err());
+        let lag: Cursor = serde_json::from_value(json!({"column": "c", "lag": 1})).unwrap();
+        assert!(CursorColumn::new(&lag, &column(oid::TEXT)).is_err());
+    }
+}

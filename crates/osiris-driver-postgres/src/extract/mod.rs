@@ -1,0 +1,184 @@
+//! Reading: a statement or a table by binary COPY, out of one snapshot, over one session or several.
+
+mod cast;
+mod component;
+mod cursor;
+mod describe;
+mod late;
+mod listing;
+mod partition;
+mod reader;
+mod since;
+mod snapshot;
+mod source;
+mod volatile;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use osiris_core::{DRY_RUN_ROWS, Error, ExecutionContext, Extracted, Result, TableSink, Unit, metric};
+use osiris_sql::read::cursor::Cursor;
+use serde_json::Value;
+
+pub use self::component::PostgresExtractor;
+use self::describe::describe;
+use self::reader::{Counts, Limits, Reader};
+use self::snapshot::Snapshot;
+use self::source::Source;
+pub use self::source::{SourceSql, TableSql};
+use crate::client::{Client, Session, quote};
+use crate::config::Policies;
+use crate::error::within;
+use crate::types::decode::{SourceColumn, plan, schema};
+
+/// Ranges, where a step names none.
+const PARTITIONS: usize = 4;
+
+/// What one extraction reads, and how.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ExtractTask<'a> {
+    /// What is read.
+    pub source: SourceSql<'a>,
+    /// The id of the step, for messages.
+    pub step_id: &'a str,
+    /// What the last run left.
+    pub state: Option<&'a Value>,
+    /// Read a sample only.
+    pub dry_run: bool,
+    /// How long the server may take until it sends the first row. Default: the connection's `timeout`.
+    pub timeout: Option<f64>,
+    /// How long a statement may run in the server. Default: no limit.
+    pub statement_timeout: Option<f64>,
+    /// The most rows of a batch. Default: 10,000.
+    pub batch_size: usize,
+    /// A column by whose ranges several sessions read in parallel.
+    pub partition_by: Option<&'a str>,
+    /// How many ranges. Default: 4.
+    pub partitions: Option<usize>,
+    /// Where an incremental extraction goes on.
+    pub cursor: Option<&'a Cursor>,
+    /// What becomes of values whose type has no exact counterpart.
+    pub policies: Policies,
+}
+
+impl<'a> ExtractTask<'a> {
+    /// Reads all of `source` over one session.
+    pub fn new(step_id: &'a str, source: SourceSql<'a>) -> Self {
+        Self {
+            source,
+            step_id,
+            state: None,
+            dry_run: false,
+            timeout: None,
+            statement_timeout: None,
+            batch_size: 10_000,
+            partition_by: None,
+            partitions: None,
+            cursor: None,
+            policies: Policies::default(),
+        }
+    }
+}
+
+/// Reads what the task asks for.
+///
+/// # Errors
+/// Whatever kept it from reading all rows.
+pub async fn extract(
+    client: &Client,
+    task: &ExtractTask<'_>,
+    out: &TableSink,
+    ctx: &ExecutionContext,
+) -> Result<Extracted> {
+    let connection = client.target().connection();
+    let source = Source::new(&task.source, client.info().standard_conforming_strings)?;
+    let limits = Limits { first_row: seconds(task.timeout)?.unwrap_or(connection.timeout), idle: connection.timeout };
+    let snapshot = Snapshot { statement_timeout: seconds(task.statement_timeout)?, exported: None };
+    let mut session = client.acquire().await?;
+    snapshot.begin(&mut session).await?;
+    within(limits.first_row, "looking at the functions of the query", volatile::refuse(&mut session, source.calls()))
+        .await?;
+    let sql = source.select(None, None);
+    if !source.is_query() {
+        let reading = listing::read(&mut session, &sql, out, task.dry_run);
+        let counts = within(limits.first_row, "reading the answer", reading).await?;
+        snapshot::end(session).await?;
+        return Ok(Extracted::rows(counts.read));
+    }
+    let columns = within(limits.first_row, "asking for the columns", describe(&mut session, &sql)).await?;
+    let plans: Arc<[_]> = plan(&columns, &task.policies)?.into();
+    let printed: Vec<&str> = plans.iter().filter(|plan| !plan.is_binary()).map(|plan| plan.name.as_str()).collect();
+    if !printed.is_empty() {
+        tracing::info!(columns = ?printed, "columns of types that the store does not have are read as the server prints them");
+    }
+    let sender = out.sender(schema(&plans)).await?;
+    let reader = Reader { plans, sender, batch_rows: task.batch_size, limits };
+    let extraction = Extraction { client, task, source, snapshot, reader };
+    let extracted = match (task.partition_by, task.cursor) {
+        (Some(column), _) if !task.dry_run => extraction.partitions(session, column).await?.extracted(),
+        (_, Some(cursor)) => extraction.since(session, cursor, ctx).await?,
+        _ => extraction.whole(session).await?.extracted(),
+    };
+    ctx.log_metric(metric::BYTES_READ, ctx.progress().bytes(), Unit::Bytes, Value::Null);
+    Ok(extracted)
+}
+
+fn seconds(configured: Option<f64>) -> Result<Option<Duration>> {
+    configured.map(Duration::try_from_secs_f64).transpose().map_err(|error| {
+        Error::validation("invalid time limit: expected seconds, from 0.001 to 86400").with_source(error)
+    })
+}
+
+/// One extraction, its columns known.
+struct Extraction<'a> {
+    client: &'a Client,
+    task: &'a ExtractTask<'a>,
+    source: Source,
+    snapshot: Snapshot,
+    reader: Reader,
+}
+
+impl Extraction<'_> {
+    /// The first two fields of a small answer, which may take as long as a first row may.
+    async fn ask(&self, session: &mut Session, sql: &str, doing: &str) -> Result<(Option<String>, Option<String>)> {
+        let rows = within(self.reader.limits.first_row, doing, session.rows(sql, doing)).await?;
+        let mut fields = rows.into_iter().next().unwrap_or_default().into_iter();
+        Ok((fields.next().flatten(), fields.next().flatten()))
+    }
+
+    /// How the server describes one column of the source, which need not be among those that are read.
+    async fn column(&self, session: &mut Session, name: &str) -> Result<SourceColumn> {
+        let columns = describe(session, &self.source.aggregate(&quote(name), None)).await?;
+        columns.into_iter().next().ok_or_else(|| Error::unknown("a list of one column has none"))
+    }
+
+    /// The most rows that this run reads.
+    fn most(&self) -> Option<u64> {
+        self.task.dry_run.then_some(DRY_RUN_ROWS)
+    }
+
+    /// One statement over one session.
+    async fn whole(&self, mut session: Session) -> Result<Counts> {
+        // In a dry run ranges are not read, but they must be possible.
+        if let Some(name) = self.task.partition_by {
+            partition::kind(&self.column(&mut session, name).await?)?;
+        }
+        let counts = self.reader.read(&mut session, &self.source.select(None, self.most()), None).await?;
+        snapshot::end(session).await?;
+        Ok(counts)
+    }
+
+    /// The rows in ranges, over several sessions.
+    async fn partitions(&self, mut session: Session, name: &str) -> Result<Counts> {
+        let count = self.task.partitions.unwrap_or(PARTITIONS);
+        let kind = partition::kind(&self.column(&mut session, name).await?)?;
+        let bounds = partition::bounds(&self.source, name, kind);
+        let (least, greatest) = self.ask(&mut session, &bounds, "looking for the ranges").await?;
+        let conditions = partition::ranges(name, kind, least.as_deref(), greatest.as_deref(), count);
+        let wanted = count.min(conditions.len());
+        let limit = self.reader.limits.first_row;
+        let sessions = partition::sessions(self.client, session, &self.snapshot, wanted, limit).await?;
+        partition::read(sessions, &self.source, conditions, &self.reader).await
+    }
+}

@@ -1,0 +1,186 @@
+//! Reading by ranges over several sessions that all see one snapshot: the first session exports its own, the others take it.
+//!
+//! A server that is short of connections, or a pooler, may give fewer sessions than asked for, and a pooler may lead to another
+//! server that does not have the snapshot: the ranges are read over those sessions that see it, at worst over the first alone.
+//! No row is read from any other moment.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use osiris_core::{Error, ErrorKind, Result};
+use osiris_sql::read::ranges::{RangeKind, conditions};
+use tokio::task::JoinSet;
+
+use super::reader::{Counts, Reader};
+use super::snapshot::{self, Snapshot};
+use super::source::Source;
+use crate::client::Client;
+use crate::client::{Session, quote};
+use crate::error::{sqlstate, within};
+use crate::types::decode::{SourceColumn, oid};
+
+/// More sessions than this do not read faster, and others want to connect too.
+const MOST_SESSIONS: usize = 16;
+
+/// How long a pooler may let one more session wait for its turn, which may come when the others are done and never before.
+const POOLER_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What the values of a column are, as the server describes it.
+///
+/// # Errors
+/// A type that cannot be divided into ranges.
+pub(super) fn kind(column: &SourceColumn) -> Result<RangeKind> {
+    match column.oid {
+        oid::INT2 | oid::INT4 | oid::INT8 | oid::OID => Ok(RangeKind::Integer),
+        oid::DATE => Ok(RangeKind::Date),
+        oid::TIMESTAMP | oid::TIMESTAMPTZ => Ok(RangeKind::Moment),
+        _ => Err(Error::validation(format!("`{}` cannot be divided into ranges", column.name))
+            .with_hint("set `partition_by` to an integer, date or timestamp column")),
+    }
+}
+
+/// The statement that asks for the least and the greatest value, infinite ones left aside, as [`RangeKind::cuts`] reads them.
+pub(super) fn bounds(source: &Source, column: &str, kind: RangeKind) -> String {
+    let name = quote(column);
+    let text = match kind {
+        RangeKind::Integer => return source.aggregate(&format!("min({name})::text, max({name})::text"), None),
+        RangeKind::Date => "text",
+        // The session is in UTC.
+        RangeKind::Moment => "timestamp::text",
+    };
+    let finite = format!("isfinite({name})");
+    let ask = |function: &str| source.aggregate(&format!("{function}({name})::{text}"), Some(&finite));
+    format!("SELECT ({}), ({})", ask("min"), ask("max"))
+}
+
+/// Conditions that divide all rows, those where `column` is NULL among them, into about `count` ranges.
+pub(super) fn ranges(
+    column: &str,
+    kind: RangeKind,
+    least: Option<&str>,
+    greatest: Option<&str>,
+    count: usize,
+) -> Vec<String> {
+    // Digits and separators of our own.
+    let cuts: Vec<String> = kind.cuts(least, greatest, count).iter().map(|cut| format!("'{cut}'")).collect();
+    conditions(&quote(column), &cuts)
+}
+
+/// `first`, whose transaction has begun, and up to `count - 1` others whose transactions see the same snapshot.
+///
+/// # Errors
+/// What the server says, unless it only lacks the room.
+pub(super) async fn sessions(
+    client: &Client,
+    mut first: Session,
+    snapshot: &Snapshot,
+    count: usize,
+    limit: Duration,
+) -> Result<Vec<Session>> {
+    let exported = first.scalar("SELECT pg_catalog.pg_export_snapshot()", "exporting the snapshot").await?;
+    let snapshot = Snapshot { exported, ..snapshot.clone() };
+    let wanted = count.min(MOST_SESSIONS);
+    let limit = if client.pooler() { limit.min(POOLER_PATIENCE) } else { limit };
+    let mut sessions = vec![first];
+    for _ in 1..wanted {
+        let begun = within(limit, "beginning to read over one more connection", async {
+            let mut session = client.acquire().await?;
+            snapshot.begin(&mut session).await?;
+            Ok(session)
+        });
+        match begun.await {
+            Ok(session) => sessions.push(session),
+            Err(error) if is_lack_of_room(&error) || (client.pooler() && is_of_the_pooler(&error)) => {
+                let reason = error.message();
+                tracing::warn!(
+                    connections = sessions.len(),
+                    wanted,
+                    reason,
+                    "the ranges are read over fewer connections"
+                );
+                break;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(sessions)
+}
+
+/// Whether the server takes no more connections (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+fn is_lack_of_room(error: &Error) -> bool {
+    sqlstate(error).is_some_and(|state| matches!(state, "53300" | "53400"))
+}
+
+/// Whether a pooler keeps us waiting, has no room, or led to a server that does not have the snapshot.
+fn is_of_the_pooler(error: &Error) -> bool {
+    error.kind() == ErrorKind::Timeout
+        || sqlstate(error)
+            .is_some_and(|state| matches!(state, "08P01" | "XX000" | "22023" | "42704" | "58P01" | "55000"))
+}
+
+/// Reads all `conditions`, each over whichever session is free. The sessions end together: as long as the first is there, the
+/// tables stay as they were described.
+///
+/// # Errors
+/// The first error of any of them; the others are stopped.
+pub(super) async fn read(
+    sessions: Vec<Session>,
+    source: &Source,
+    conditions: Vec<String>,
+    reader: &Reader,
+) -> Result<Counts> {
+    let queue: VecDeque<String> = conditions.iter().map(|condition| source.select(Some(condition), None)).collect();
+    let queue = Arc::new(Mutex::new(queue));
+    let mut workers = JoinSet::new();
+    for mut session in sessions {
+        let (queue, reader) = (Arc::clone(&queue), reader.clone());
+        workers.spawn(async move {
+            let mut counts = Counts::default();
+            loop {
+                let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+                let Some(sql) = next else { break };
+                counts.add(reader.read(&mut session, &sql, None).await?);
+            }
+            Ok::<_, Error>((counts, session))
+        });
+    }
+    let (mut counts, mut done) = (Counts::default(), Vec::new());
+    while let Some(joined) = workers.join_next().await {
+        let joined = joined.map_err(|error| Error::unknown("reading a range ended in a panic").with_source(error))?;
+        let (read, session) = joined?;
+        counts.add(read);
+        done.push(session);
+    }
+    for session in done {
+        snapshot::end(session).await?;
+    }
+    Ok(counts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::source::{SourceSql, TableSql};
+    use super::*;
+
+    #[test]
+    fn ranges_cover_every_value_once() {
+        assert_eq!(
+            ranges("id", RangeKind::Integer, Some("1"), Some("10"), 3),
+            ["\"id\" < '4'", "\"id\" >= '4' AND \"id\" < '7'", "\"id\" >= '7'", "\"id\" IS NULL"]
+        );
+        assert_eq!(ranges("id", RangeKind::Integer, None, None, 4), ["\"id\" IS NOT NULL", "\"id\" IS NULL"]);
+    }
+
+    #[test]
+    fn infinite_dates_are_no_bounds() {
+        let (condition, order_by, limit) = (None, None, None);
+        let table = TableSql { schema: "public", table: "t", list: "*", condition, order_by, limit, offset: 0 };
+        let source = Source::new(&SourceSql::Table(table), true).unwrap();
+        assert_eq!(
+            bounds(&source, "d", RangeKind::Date),
+            "SELECT (SELECT min(\"d\")::text FROM \"public\".\"t\" WHERE isfinite(\"d\")), \
+             (SELECT max(\"d\")::text FROM \"public\".\"t\" WHERE isfinite(\"d\"))"
+        );
+    }
+}

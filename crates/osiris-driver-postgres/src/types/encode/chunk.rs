@@ -1,0 +1,216 @@
+//! Rows together, in the form of a binary COPY (<https://www.postgresql.org/docs/current/sql-copy.html>, Binary Format), with what
+//! is needed to send some of them again and to show one that is refused.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{Array, RecordBatch};
+use bytes::Bytes;
+use osiris_core::{Column, Reject, Result};
+
+use super::cell::cell;
+use super::convert::Conversion;
+use super::words::TextRules;
+use super::{NULL, Refusal};
+use crate::types::json;
+
+/// What every COPY begins with: a signature, no flags, no further header.
+pub(crate) const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+/// What it ends with.
+pub(crate) const TRAILER: &[u8] = &[0xff, 0xff];
+
+/// One column on its way.
+#[derive(Debug, Clone)]
+pub(crate) struct Field {
+    /// Its column in the input.
+    pub(crate) source: Column,
+    /// Its name in the table.
+    pub(crate) target: String,
+    /// The type of the table's column, in SQL.
+    pub(crate) target_type: String,
+    pub(crate) conversion: Conversion,
+    pub(crate) not_null: bool,
+}
+
+/// What a chunk may be at most.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) rows: usize,
+    pub(crate) bytes: usize,
+}
+
+/// Encoded rows that are sent together.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Chunk {
+    bytes: Bytes,
+    /// Where each row ends.
+    ends: Vec<usize>,
+    /// The number of each row in the input, from 1.
+    numbers: Vec<u64>,
+    /// The batches that hold the rows, with the number of their first one: to show a row that is refused.
+    batches: Vec<(u64, RecordBatch)>,
+    columns: Arc<[Column]>,
+}
+
+impl Chunk {
+    pub(crate) fn rows(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Some of its rows, without header and trailer.
+    pub(crate) fn slice(&self, rows: &Range<usize>) -> Bytes {
+        self.bytes.slice(self.start(rows.start)..self.start(rows.end))
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn start(&self, row: usize) -> usize {
+        row.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0)
+    }
+
+    /// One of its rows as a reject.
+    pub(crate) fn reject(&self, row: usize, column: Option<String>, reason: String) -> Reject {
+        let number = self.numbers.get(row).copied();
+        let shown = number.and_then(|number| {
+            let (first, batch) = self.batches.iter().rev().find(|(first, _)| *first <= number)?;
+            json::shown(batch, &self.columns, usize::try_from(number - first).ok()?)
+        });
+        Reject { row_number: number, column, reason, row: shown }
+    }
+}
+
+/// Fills chunks from batches.
+pub(crate) struct Encoder {
+    fields: Arc<[Field]>,
+    columns: Arc<[Column]>,
+    limits: Limits,
+    /// Whether each row begins with its number, as a staging table has it.
+    numbered: bool,
+    rules: TextRules,
+    next_number: u64,
+    bytes: Vec<u8>,
+    chunk: Chunk,
+    full: VecDeque<Chunk>,
+    refused: Vec<Reject>,
+}
+
+impl Encoder {
+    /// `strip_nul`: whether NUL characters are left out of text, rather than refused.
+    pub(crate) fn new(fields: Arc<[Field]>, limits: Limits, numbered: bool, strip_nul: bool) -> Self {
+        let columns: Arc<[Column]> = fields.iter().map(|field| field.source.clone()).collect();
+        Self {
+            chunk: Chunk { columns: Arc::clone(&columns), ..Chunk::default() },
+            fields,
+            columns,
+            limits,
+            numbered,
+            rules: TextRules::new(strip_nul),
+            next_number: 1,
+            bytes: Vec::new(),
+            full: VecDeque::new(),
+            refused: Vec::new(),
+        }
+    }
+
+    /// Takes a batch whose columns are the fields, in their order.
+    ///
+    /// # Errors
+    /// A type that a scan of the store never returns.
+    pub(crate) fn push(&mut self, batch: &RecordBatch) -> Result<()> {
+        let fields = Arc::clone(&self.fields);
+        let rules = std::mem::take(&mut self.rules);
+        let done = self.rows(batch, &fields, &rules);
+        self.rules = rules;
+        done
+    }
+
+    fn rows(&mut self, batch: &RecordBatch, fields: &[Field], rules: &TextRules) -> Result<()> {
+        let columns = batch.columns();
+        let cells = columns
+            .iter()
+            .zip(fields)
+            .map(|(values, field)| cell(values, &field.source.column_type, &field.conversion, rules))
+            .collect::<Result<Vec<_>>>()?;
+        let count = i16::try_from(fields.len() + usize::from(self.numbered)).unwrap_or(i16::MAX).to_be_bytes();
+        let first = self.next_number;
+        self.chunk.batches.push((first, batch.clone()));
+        for row in 0..batch.num_rows() {
+            let number = self.next_number;
+            self.next_number += 1;
+            let start = self.bytes.len();
+            self.bytes.extend_from_slice(&count);
+            if self.numbered {
+                self.bytes.extend_from_slice(&8_i32.to_be_bytes());
+                self.bytes.extend_from_slice(&number.to_be_bytes());
+            }
+            let written = rules.row(|| {
+                for (index, cell) in cells.iter().enumerate() {
+                    let done = if !columns[index].is_null(row) {
+                        cell(row, &mut self.bytes)
+                    } else if fields[index].not_null {
+                        Err("it is NULL, and the column of the table is NOT NULL".into())
+                    } else {
+                        self.bytes.extend_from_slice(&NULL.to_be_bytes());
+                        Ok(())
+                    };
+                    done.map_err(|reason: Refusal| (index, reason))?;
+                }
+                Ok(())
+            });
+            match written {
+                Ok(()) => self.keep(number, batch, first),
+                Err((index, reason)) => {
+                    self.bytes.truncate(start);
+                    self.refused.push(Reject {
+                        row_number: Some(number),
+                        column: fields.get(index).map(|field| field.source.name.clone()),
+                        reason: reason.into_owned(),
+                        row: json::shown(batch, &self.columns, row),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the row that was encoded last into the chunk.
+    fn keep(&mut self, number: u64, batch: &RecordBatch, first: u64) {
+        self.chunk.ends.push(self.bytes.len());
+        self.chunk.numbers.push(number);
+        if self.bytes.len() >= self.limits.bytes || self.chunk.ends.len() >= self.limits.rows {
+            self.cut();
+            self.chunk.batches.push((first, batch.clone()));
+        }
+    }
+
+    /// Ends the chunk that is being filled.
+    pub(crate) fn cut(&mut self) {
+        if self.chunk.ends.is_empty() {
+            self.chunk.batches.clear();
+            return;
+        }
+        let next = Chunk { columns: Arc::clone(&self.columns), ..Chunk::default() };
+        let mut chunk = std::mem::replace(&mut self.chunk, next);
+        let capacity = self.bytes.len() + self.bytes.len() / 16;
+        chunk.bytes = std::mem::replace(&mut self.bytes, Vec::with_capacity(capacity)).into();
+        self.full.push_back(chunk);
+    }
+
+    /// A full chunk.
+    pub(crate) fn next(&mut self) -> Option<Chunk> {
+        self.full.pop_front()
+    }
+
+    /// The rows refused since the last call.
+    pub(crate) fn refused(&mut self) -> Vec<Reject> {
+        std::mem::take(&mut self.refused)
+    }
+
+    /// Values changed so far, as a rule allows.
+    pub(crate) fn altered(&self) -> u64 {
+        self.rules.altered()
+    }
+}

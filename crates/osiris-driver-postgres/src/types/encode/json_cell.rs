@@ -1,0 +1,106 @@
+//! One cell as JSON that PostgREST turns into the same value as the binary form. Each value is encoded first, which refuses what the
+//! server would change without a word; its bytes are the value where JSON has to be made of another type than the input's.
+
+use arrow::array::{Array, ArrayRef};
+use osiris_core::{ColumnType, Result};
+
+use super::cell::cell;
+use super::column::ColumnConversion;
+use super::convert::{Conversion, Width};
+use super::{Cell, Refusal, TextRules, printed_datetime};
+use crate::types::json;
+
+/// Bytes of the length before each value.
+const LENGTH: usize = 4;
+const UNEXPECTED: &str = "the encoded value has an unexpected form: report a bug";
+
+/// The values of a column of one batch, as JSON.
+pub struct JsonCell<'a> {
+    array: &'a ArrayRef,
+    column_type: &'a ColumnType,
+    conversion: &'a Conversion,
+    cell: Cell<'a>,
+}
+
+impl<'a> JsonCell<'a> {
+    /// For the values in `array`, which are of `column_type`.
+    ///
+    /// # Errors
+    /// A type that a scan of the store never returns.
+    pub fn new(
+        array: &'a ArrayRef,
+        column_type: &'a ColumnType,
+        conversion: &'a ColumnConversion,
+        rules: &'a TextRules,
+    ) -> Result<Self> {
+        let conversion = &conversion.0;
+        Ok(Self { array, column_type, conversion, cell: cell(array, column_type, conversion, rules)? })
+    }
+
+    /// Whether the row has no value.
+    pub fn is_null(&self, row: usize) -> bool {
+        self.array.is_null(row)
+    }
+
+    /// Writes the value of a row, `null` where it has none. `scratch` is room for the encoder.
+    ///
+    /// # Errors
+    /// Why it cannot be written.
+    pub fn write(&self, row: usize, scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<(), Refusal> {
+        if self.is_null(row) {
+            out.extend_from_slice(b"null");
+            return Ok(());
+        }
+        scratch.clear();
+        (self.cell)(row, scratch)?;
+        let bytes = scratch.get(LENGTH..).ok_or(UNEXPECTED)?;
+        self.as_json(row, bytes, out)
+    }
+
+    fn as_json(&self, row: usize, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
+        match self.conversion {
+            Conversion::Bool => out.extend_from_slice(if bytes == [1] { b"true" } else { b"false" }),
+            Conversion::Integer(Width::Unsigned) => {
+                let number = bytes.try_into().map(u32::from_be_bytes).map_err(|_| UNEXPECTED)?;
+                out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+            }
+            Conversion::Integer(_) => {
+                out.extend_from_slice(itoa::Buffer::new().format(whole(bytes).ok_or(UNEXPECTED)?).as_bytes());
+            }
+            Conversion::Date => quoted(&printed_datetime::date(bytes).ok_or(UNEXPECTED)?, out),
+            Conversion::Timestamp { zoned, .. } => {
+                quoted(&printed_datetime::timestamp(bytes, *zoned).ok_or(UNEXPECTED)?, out);
+            }
+            Conversion::Text { .. } | Conversion::Literal => {
+                json::string(std::str::from_utf8(bytes).map_err(|_| UNEXPECTED)?, out);
+            }
+            // Its first byte is a version.
+            Conversion::Jsonb => out.extend_from_slice(bytes.get(1..).ok_or(UNEXPECTED)?),
+            Conversion::Json => out.extend_from_slice(bytes),
+            Conversion::ArrayText | Conversion::ArrayJson { .. } if !is_nested(self.column_type) => {
+                json::value(self.array, &ColumnType::Json, row, out)?;
+            }
+            _ => json::value(self.array, self.column_type, row, out)?,
+        }
+        Ok(())
+    }
+}
+
+fn is_nested(column_type: &ColumnType) -> bool {
+    matches!(column_type, ColumnType::List(_) | ColumnType::Array(..) | ColumnType::Struct(_) | ColumnType::Map(..))
+}
+
+fn quoted(plain: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    out.extend_from_slice(plain.as_bytes());
+    out.push(b'"');
+}
+
+/// A whole number of two, four or eight bytes.
+fn whole(bytes: &[u8]) -> Option<i64> {
+    match bytes.len() {
+        2 => Some(i16::from_be_bytes(bytes.try_into().ok()?).into()),
+        4 => Some(i32::from_be_bytes(bytes.try_into().ok()?).into()),
+        _ => Some(i64::from_be_bytes(bytes.try_into().ok()?)),
+    }
+}

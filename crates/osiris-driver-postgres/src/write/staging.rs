@@ -1,0 +1,164 @@
+//! The temporary table that rows wait in before they meet those of the target. It has the target's columns (text where the server
+//! has to read a text), a number for each row, no index and no log, and goes with the transaction.
+
+use std::sync::Arc;
+
+use osiris_core::{Error, ExecutionContext, Reject, Result};
+
+use super::target::{TargetTable, cell};
+use super::transaction::Transaction;
+use crate::client::quote;
+use crate::types::encode::Field;
+
+/// Its name in SQL.
+pub(super) const STAGING_TABLE: &str = "pg_temp.osiris_stage";
+/// The column that holds the number of a row, from 1.
+pub(super) const NUMBER: &str = "osiris_row";
+/// Duplicates that are kept for people to look at.
+const SHOWN: usize = 1000;
+const DOING: &str = "making a staging table";
+const LOOKING: &str = "looking for keys that come twice";
+
+/// Rows that wait.
+pub(super) struct StagingTable {
+    pub(super) fields: Arc<[Field]>,
+    /// The key by the names of the table, where rows have one.
+    pub(super) key: Vec<String>,
+    indexed: bool,
+}
+
+impl StagingTable {
+    /// Makes it.
+    ///
+    /// # Errors
+    /// When we may not make temporary tables.
+    pub(super) async fn create(
+        tx: &mut Transaction,
+        target: &TargetTable,
+        fields: Arc<[Field]>,
+        key: Vec<String>,
+    ) -> Result<Self> {
+        let mut lines = vec![format!("{} bigint", quote(NUMBER))];
+        for field in fields.iter() {
+            let (kind, collation) = if field.conversion.is_literal() {
+                ("text", None)
+            } else {
+                let column = target.column(&field.target);
+                (field.target_type.as_str(), column.and_then(|column| column.collation.as_deref()))
+            };
+            let collation = collation.map(|name| format!(" COLLATE {name}")).unwrap_or_default();
+            lines.push(format!("{} {kind}{collation}", quote(&field.target)));
+        }
+        let sql = format!("CREATE TEMPORARY TABLE osiris_stage ({}) ON COMMIT DROP", lines.join(", "));
+        tx.run(&sql, DOING).await?;
+        Ok(Self { fields, key, indexed: false })
+    }
+
+    /// A column of it as a value of the table's column.
+    pub(super) fn value(field: &Field) -> String {
+        let name = quote(&field.target);
+        if field.conversion.is_literal() { format!("s.{name}::{}", field.target_type) } else { format!("s.{name}") }
+    }
+
+    /// The key's columns as values, each by the names of `left` too: `left.k = s.k AND ...`.
+    pub(super) fn joined(&self, left: &str) -> String {
+        let of = |name: &String| {
+            let field = self.fields.iter().find(|field| field.target == *name);
+            let value = field.map_or_else(|| format!("s.{}", quote(name)), Self::value);
+            format!("{left}.{} = {value}", quote(name))
+        };
+        self.key.iter().map(of).collect::<Vec<_>>().join(" AND ")
+    }
+
+    fn key_values(&self) -> String {
+        let keys = self.key.iter().filter_map(|name| self.fields.iter().find(|field| field.target == *name));
+        keys.map(Self::value).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Keeps the last row of each key, by the number; how many others there were.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub(super) async fn keep_last(&self, tx: &mut Transaction) -> Result<u64> {
+        let number = quote(NUMBER);
+        let sql = format!(
+            "DELETE FROM {STAGING_TABLE} WHERE {number} NOT IN (SELECT max(s.{number}) FROM {STAGING_TABLE} s GROUP BY {})",
+            self.key_values()
+        );
+        tx.run(&sql, LOOKING).await
+    }
+
+    /// Makes sure that no key comes twice.
+    ///
+    /// # Errors
+    /// When one does; the rows are noted.
+    pub(super) async fn refuse_duplicates(&self, tx: &mut Transaction, ctx: &ExecutionContext) -> Result<()> {
+        let sql = format!(
+            "SELECT min(s.{0}), max(s.{0}), count(*) FROM {STAGING_TABLE} s GROUP BY {1} HAVING count(*) > 1 ORDER BY 1 LIMIT {SHOWN}",
+            quote(NUMBER),
+            self.key_values()
+        );
+        let rows = tx.rows(&sql, LOOKING).await?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let notes: Vec<Reject> = rows
+            .iter()
+            .map(|row| Reject {
+                row_number: cell(row, 1).parse().ok(),
+                column: None,
+                reason: format!("its key comes {} times, first in row {}", cell(row, 2), cell(row, 0)),
+                row: None,
+            })
+            .collect();
+        ctx.rejects().note(notes).await?;
+        let many = if rows.len() >= SHOWN { "at least " } else { "" };
+        Err(Error::validation(format!("{many}{} keys come more than once in the input", rows.len())).with_hint(
+            "keep one row of each key in a step before, or set `dedupe: last` with `order_by`; the rows are with the step's rejects",
+        ))
+    }
+
+    /// Makes parts of it quick to find.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub(super) async fn index(&mut self, tx: &mut Transaction) -> Result<()> {
+        if !self.indexed {
+            let sql = format!("CREATE INDEX ON {STAGING_TABLE} ({}); ANALYZE {STAGING_TABLE}", quote(NUMBER));
+            tx.run(&sql, DOING).await?;
+            self.indexed = true;
+        }
+        Ok(())
+    }
+
+    /// How many rows have these numbers.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub(super) async fn count(&self, tx: &mut Transaction, from: u64, to: u64) -> Result<u64> {
+        let sql = format!("SELECT count(*) FROM {STAGING_TABLE} WHERE {} BETWEEN {from} AND {to}", quote(NUMBER));
+        let rows = tx.rows(&sql, DOING).await?;
+        Ok(rows.first().and_then(|row| cell(row, 0).parse().ok()).unwrap_or(0))
+    }
+
+    /// A row as JSON, by the names of the input, for people; and away with it.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub(super) async fn take(&self, tx: &mut Transaction, number: u64) -> Result<Option<String>> {
+        let pairs: Vec<String> = self
+            .fields
+            .iter()
+            .map(|field| format!("{}, {}", crate::client::literal(&field.source.name), quote(&field.target)))
+            .collect();
+        // A function takes 100 arguments at most.
+        let parts: Vec<String> =
+            pairs.chunks(50).map(|part| format!("jsonb_build_object({})", part.join(", "))).collect();
+        let sql = format!(
+            "DELETE FROM {STAGING_TABLE} WHERE {} = {number} RETURNING ({})::text",
+            quote(NUMBER),
+            parts.join(" || ")
+        );
+        Ok(tx.rows(&sql, DOING).await?.pop().and_then(|row| row.into_iter().next().flatten()))
+    }
+}

@@ -1,0 +1,249 @@
+//! What the catalog says about the table to be written: columns, unique indexes, what hangs on it, what we may do. Read only.
+
+use osiris_core::Result;
+
+use super::transaction::Transaction;
+use crate::client::{literal, quote_path};
+use crate::types::encode::{CatalogType, Kind};
+
+const DOING: &str = "asking the server about the table";
+
+/// A table by its full name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct TableName {
+    pub(super) schema: String,
+    pub(super) table: String,
+}
+
+impl TableName {
+    /// In SQL, quoted.
+    pub(super) fn sql(&self) -> String {
+        quote_path(&self.schema, &self.table)
+    }
+}
+
+impl std::fmt::Display for TableName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.schema, self.table)
+    }
+}
+
+/// One column of the table.
+#[derive(Debug, Clone)]
+pub(super) struct TargetColumn {
+    pub(super) name: String,
+    pub(super) kind: Kind,
+    /// The type in SQL, such as `numeric(10,2)`.
+    pub(super) column_type: String,
+    /// Its collation in SQL, where it has one.
+    pub(super) collation: Option<String>,
+    pub(super) nullable: bool,
+    pub(super) has_default: bool,
+    pub(super) generated: bool,
+    /// `GENERATED ALWAYS AS IDENTITY`.
+    pub(super) always_identity: bool,
+    /// The sequence that gives its default, if we may set it: as a text for a function, and as a name.
+    pub(super) sequence: Option<String>,
+}
+
+/// A unique index.
+#[derive(Debug, Clone)]
+pub(super) struct UniqueIndex {
+    pub(super) columns: Vec<String>,
+    pub(super) primary: bool,
+    /// Whether it can tell rows apart: over whole columns and all rows, checked at once.
+    pub(super) usable: bool,
+}
+
+/// The table as it is now.
+#[derive(Debug, Clone)]
+pub(super) struct TargetTable {
+    pub(super) columns: Vec<TargetColumn>,
+    pub(super) unique: Vec<UniqueIndex>,
+    /// `pg_class.relkind`.
+    pub(super) kind: String,
+    pub(super) has_rules: bool,
+    /// Whether row-level security counts for us.
+    pub(super) row_security: bool,
+    /// Whether constraints can only be checked once all rows are there: rows that refer to others of the table, or checks that
+    /// wait for the end of the transaction.
+    pub(super) needs_one_statement: bool,
+    /// Other tables that refer to it.
+    pub(super) referred_by: Vec<String>,
+    /// Those of them whose rows would go or change when rows of this one go.
+    pub(super) cascades_to: Vec<String>,
+    /// What we may not do of INSERT, SELECT, UPDATE, DELETE.
+    pub(super) forbidden: Vec<String>,
+}
+
+impl TargetTable {
+    /// The column called `name`; where there is none, the only one that differs from it by case alone.
+    pub(super) fn column(&self, name: &str) -> Option<&TargetColumn> {
+        self.columns.iter().find(|column| column.name == name).or_else(|| {
+            let mut similar = self.columns.iter().filter(|column| osiris_sql::write::same_name(&column.name, name));
+            similar.next().filter(|_| similar.next().is_none())
+        })
+    }
+
+    /// The columns of the primary key.
+    pub(super) fn primary_key(&self) -> Option<&[String]> {
+        self.unique.iter().find(|index| index.primary && index.usable).map(|index| index.columns.as_slice())
+    }
+
+    /// Reads it; nothing when there is no such table.
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub(super) async fn read(tx: &mut Transaction, name: &TableName) -> Result<Option<Self>> {
+        let sql = format!(
+            "SELECT c.oid, c.relkind, c.relhasrules, row_security_active(c.oid), \
+               NOT has_any_column_privilege(c.oid, 'INSERT') OR NOT has_schema_privilege(c.relnamespace, 'USAGE'), \
+               NOT has_any_column_privilege(c.oid, 'SELECT'), NOT has_any_column_privilege(c.oid, 'UPDATE'), \
+               NOT has_table_privilege(c.oid, 'DELETE') \
+             FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             WHERE n.nspname = {} AND c.relname = {} AND c.relkind IN ('r', 'p', 'v', 'm', 'f')",
+            literal(&name.schema),
+            literal(&name.table)
+        );
+        let Some(found) = tx.rows(&sql, DOING).await?.pop() else { return Ok(None) };
+        let oid = cell(&found, 0);
+        let rights = ["INSERT", "SELECT", "UPDATE", "DELETE"];
+        let forbidden =
+            rights.iter().enumerate().filter(|(at, _)| is(&found, 4 + at)).map(|(_, right)| (*right).to_owned());
+        let keys = keys(tx, oid).await?;
+        Ok(Some(Self {
+            columns: columns(tx, oid).await?,
+            unique: unique_indexes(tx, oid).await?,
+            kind: cell(&found, 1).to_owned(),
+            has_rules: is(&found, 2),
+            row_security: is(&found, 3),
+            needs_one_statement: keys.own,
+            referred_by: keys.referred_by,
+            cascades_to: keys.cascades_to,
+            forbidden: forbidden.collect(),
+        }))
+    }
+
+    /// Whether a schema is there, and whether we may make tables in it.
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub(super) async fn schema(tx: &mut Transaction, name: &str) -> Result<Option<bool>> {
+        let sql = format!(
+            "SELECT has_schema_privilege(oid, 'CREATE') FROM pg_catalog.pg_namespace WHERE nspname = {}",
+            literal(name)
+        );
+        Ok(tx.rows(&sql, DOING).await?.first().map(|row| is(row, 0)))
+    }
+}
+
+/// A domain is followed to the type below it, whose modifier counts; an array has the modifier of its elements.
+async fn columns(tx: &mut Transaction, oid: &str) -> Result<Vec<TargetColumn>> {
+    let sql = format!(
+        "WITH RECURSIVE base(attnum, type, modifier, strict) AS ( \
+           SELECT attnum, atttypid, atttypmod, false FROM pg_catalog.pg_attribute \
+           WHERE attrelid = {oid} AND attnum > 0 AND NOT attisdropped \
+           UNION ALL \
+           SELECT b.attnum, t.typbasetype, t.typtypmod, b.strict OR t.typnotnull FROM base b \
+           JOIN pg_catalog.pg_type t ON t.oid = b.type WHERE t.typtype = 'd') \
+         SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), t.typname, tn.nspname, t.typtype, b.modifier, \
+           e.typname, en.nspname, e.typtype, e.oid, a.attnotnull OR b.strict, \
+           a.atthasdef OR a.attidentity <> '', a.attgenerated <> '', a.attidentity = 'a', \
+           CASE WHEN a.attcollation <> 0 THEN \
+             (SELECT quote_ident(cn.nspname) || '.' || quote_ident(c.collname) FROM pg_catalog.pg_collation c \
+              JOIN pg_catalog.pg_namespace cn ON cn.oid = c.collnamespace WHERE c.oid = a.attcollation) END, \
+           (SELECT s.oid::regclass FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class s ON s.oid = d.objid \
+            WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid \
+            AND d.refobjsubid = a.attnum AND d.deptype IN ('a', 'i') \
+            AND CASE s.relkind WHEN 'S' THEN has_sequence_privilege(s.oid, 'SELECT') AND has_sequence_privilege(s.oid, 'UPDATE') \
+              ELSE false END LIMIT 1) \
+         FROM base b JOIN pg_catalog.pg_attribute a ON a.attrelid = {oid} AND a.attnum = b.attnum \
+         JOIN pg_catalog.pg_type t ON t.oid = b.type JOIN pg_catalog.pg_namespace tn ON tn.oid = t.typnamespace \
+         LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem AND t.typcategory = 'A' AND t.typlen = -1 \
+         LEFT JOIN pg_catalog.pg_namespace en ON en.oid = e.typnamespace \
+         WHERE t.typtype <> 'd' ORDER BY a.attnum"
+    );
+    Ok(tx.rows(&sql, DOING).await?.iter().map(|row| column(row)).collect())
+}
+
+fn column(row: &[Option<String>]) -> TargetColumn {
+    let modifier = cell(row, 5).parse().unwrap_or(-1);
+    let of =
+        |at: usize| CatalogType { name: cell(row, at), schema: cell(row, at + 1), family: cell(row, at + 2), modifier };
+    let kind = match cell(row, 9).parse() {
+        // The elements of an array may be domains, whose checks a text goes through as well.
+        Ok(oid) => {
+            let element = if cell(row, 8) == "d" { Kind::Literal } else { of(6).kind() };
+            Kind::Array { element: Box::new(element), oid }
+        }
+        Err(_) => of(2).kind(),
+    };
+    TargetColumn {
+        name: cell(row, 0).to_owned(),
+        column_type: cell(row, 1).to_owned(),
+        kind,
+        nullable: !is(row, 10),
+        has_default: is(row, 11),
+        generated: is(row, 12),
+        always_identity: is(row, 13),
+        collation: row.get(14).cloned().flatten(),
+        sequence: row.get(15).cloned().flatten(),
+    }
+}
+
+async fn unique_indexes(tx: &mut Transaction, oid: &str) -> Result<Vec<UniqueIndex>> {
+    let sql = format!(
+        "SELECT i.indexrelid, a.attname, i.indisprimary, i.indpred IS NULL AND i.indisvalid AND i.indimmediate \
+         FROM pg_catalog.pg_index i CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY k(attnum, position) \
+         LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum AND k.attnum > 0 \
+         WHERE i.indrelid = {oid} AND i.indisunique AND k.position <= i.indnkeyatts ORDER BY i.indexrelid, k.position"
+    );
+    let mut indexes: Vec<(String, UniqueIndex)> = Vec::new();
+    for row in tx.rows(&sql, DOING).await? {
+        let number = cell(&row, 0);
+        if indexes.last().is_none_or(|(last, _)| last != number) {
+            let index = UniqueIndex { columns: Vec::new(), primary: is(&row, 2), usable: is(&row, 3) };
+            indexes.push((number.to_owned(), index));
+        }
+        if let Some((_, index)) = indexes.last_mut() {
+            // An expression has no name.
+            index.usable &= row.get(1).is_some_and(Option::is_some);
+            index.columns.push(cell(&row, 1).to_owned());
+        }
+    }
+    Ok(indexes.into_iter().map(|(_, index)| index).collect())
+}
+
+struct Keys {
+    own: bool,
+    referred_by: Vec<String>,
+    cascades_to: Vec<String>,
+}
+
+async fn keys(tx: &mut Transaction, oid: &str) -> Result<Keys> {
+    let sql = format!(
+        "SELECT conrelid::regclass, confdeltype IN ('c', 'n', 'd'), contype = 'f' AND confrelid = {oid}, conrelid = {oid}, \
+           condeferred \
+         FROM pg_catalog.pg_constraint WHERE (conrelid = {oid} OR (contype = 'f' AND confrelid = {oid})) AND conparentid = 0"
+    );
+    let mut keys = Keys { own: false, referred_by: Vec::new(), cascades_to: Vec::new() };
+    for row in tx.rows(&sql, DOING).await? {
+        let (acts, refers, own, waits) = (is(&row, 1), is(&row, 2), is(&row, 3), is(&row, 4));
+        keys.own |= own && (refers || waits);
+        if refers && !own {
+            keys.referred_by.push(cell(&row, 0).to_owned());
+            if acts {
+                keys.cascades_to.push(cell(&row, 0).to_owned());
+            }
+        }
+    }
+    Ok(keys)
+}
+
+pub(super) fn cell(row: &[Option<String>], index: usize) -> &str {
+    row.get(index).and_then(Option::as_deref).unwrap_or_default()
+}
+
+fn is(row: &[Option<String>], index: usize) -> bool {
+    cell(row, index) == "t"
+}

@@ -1,0 +1,103 @@
+//! Whether a connection works and, if not, what to do. Never fails; the core masks secrets in what it says.
+//!
+//! The verdict is about the channel that rows would go by. Where the connection has the other one too, it is asked at the same
+//! time, and what it says is a detail.
+
+mod rest;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use osiris_core::{Error, Health, Result};
+use osiris_driver_postgres::doctor::{Report, report};
+
+use crate::client::{Channel, Client, Connect, Target};
+use crate::config::SupabaseConnection;
+use crate::discover::SERVICE_SCHEMAS;
+
+/// What is left of the limit for saying what happened.
+const RESERVE: Duration = Duration::from_millis(100);
+
+/// Asks over the channel that rows would go by, and the other, within `limit`.
+pub(crate) async fn check(connect: &Connect, connection: &SupabaseConnection, limit: Duration) -> Health {
+    let started = Instant::now();
+    let wait = limit.saturating_sub(RESERVE.min(limit / 10));
+    let target = Target::new(connection, Path::new(".")).once(wait);
+    let channel = match Client::prepare(target.clone()) {
+        Ok(client) => client.channel(),
+        Err(error) => return Health::failed(started.elapsed(), &error),
+    };
+    // A little more than connecting has: what is in the way is best said by who finds it.
+    let wait = wait + limit.saturating_sub(wait) / 2;
+    let own = within(wait, ask(connect, target.clone(), channel));
+    let other = within(wait, other(connect, &target, channel));
+    let (own, other) = futures::future::join(own, other).await;
+    let health = match own {
+        Ok(report) => healthy(&report, started.elapsed()),
+        Err(error) => Health::failed(started.elapsed(), &error),
+    };
+    let health = health.with_detail("channel", channel.name());
+    let health = match (&connection.direct, &connection.rest) {
+        (Some(address), _) if channel == Channel::Postgres => {
+            health.with_detail("address", address.address.to_string())
+        }
+        (_, Some(address)) => health.with_detail("url", address.url.as_str()),
+        _ => health,
+    };
+    match other {
+        Ok(None) => health,
+        Ok(Some((name, report))) => health.with_detail(name, report.message),
+        Err(error) => health.with_detail("other_channel", said(&error)),
+    }
+}
+
+async fn ask(connect: &Connect, target: Target, channel: Channel) -> Result<Report> {
+    match channel {
+        Channel::Postgres => {
+            let client = connect(target).await?;
+            let report = report(&client.direct().await?, &SERVICE_SCHEMAS).await?;
+            client.close().await;
+            Ok(report)
+        }
+        Channel::Rest => rest::report(&connect(target).await?.rest()?).await,
+    }
+}
+
+/// The channel that rows would not go by, where there is one.
+async fn other(connect: &Connect, target: &Target, channel: Channel) -> Result<Option<(&'static str, Report)>> {
+    let mut target = target.clone();
+    Ok(match channel {
+        Channel::Postgres if target.connection.rest.is_some() => {
+            target.connection.channel = crate::config::ChannelChoice::Rest;
+            Some(("rest", ask(connect, target, Channel::Rest).await?))
+        }
+        Channel::Rest if target.connection.direct.is_some() => {
+            target.connection.channel = crate::config::ChannelChoice::Postgres;
+            Some(("postgres", ask(connect, target, Channel::Postgres).await?))
+        }
+        _ => None,
+    })
+}
+
+async fn within<T>(limit: Duration, future: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(limit, future).await.unwrap_or_else(|_| {
+        Err(Error::timeout(format!("no answer within {} ms", limit.as_millis()))
+            .with_hint("check the address and the firewalls between"))
+    })
+}
+
+fn healthy(report: &Report, latency: Duration) -> Health {
+    let mut message = report.message.clone();
+    for remark in &report.remarks {
+        message = format!("{message}; {remark}");
+    }
+    let health = Health::ok(latency, message);
+    report.details.iter().fold(health, |health, (key, value)| health.with_detail(*key, value.clone()))
+}
+
+fn said(error: &Error) -> String {
+    match error.hint() {
+        Some(hint) => format!("{}: {hint}", error.message()),
+        None => error.message().to_owned(),
+    }
+}

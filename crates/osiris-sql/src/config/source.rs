@@ -1,0 +1,133 @@
+//! What is read, and how the reading is divided.
+
+use std::collections::BTreeSet;
+
+use osiris_core::Problem;
+
+use crate::guard::{ReadingKind, ReadingStatement, Refusal, SqlDialect};
+use crate::read::cursor::Cursor;
+
+/// The fields of an extractor that say what is read: a `query`, or a `table` with what belongs to it.
+#[derive(Debug, Clone, Copy)]
+pub struct SourceFields<'a> {
+    /// Every way in which a session may read SQL; which one is known only once the server has been asked.
+    pub dialects: &'a [SqlDialect],
+    /// A statement of the user's.
+    pub query: Option<&'a str>,
+    /// A table.
+    pub table: Option<&'a str>,
+    /// The fields that belong to `table`, and whether they are set.
+    pub table_fields: &'a [(&'static str, bool)],
+    /// Those of them that cannot be kept when the rows are read in several parts.
+    pub order_fields: &'a [&'static str],
+    /// The column whose ranges are read in parallel.
+    pub partition_by: Option<&'a str>,
+    /// The number of ranges.
+    pub partitions: Option<usize>,
+    /// The cursor of an incremental extraction.
+    pub cursor: Option<&'a Cursor>,
+}
+
+impl SourceFields<'_> {
+    /// Every contradiction. The checks of the fields of a table are the caller's: it knows how they are written.
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems = match (self.query, self.table) {
+            (Some(_), Some(_)) => {
+                vec![
+                    Problem::error("/query", "conflicts with `table`: set one of them").with_hint("remove one of them"),
+                ]
+            }
+            (None, None) => vec![Problem::error("", "names nothing to read").with_hint("set `table` or `query`")],
+            (Some(query), None) => self.query_problems(query),
+            (None, Some(_)) => Vec::new(),
+        };
+        problems.extend(self.strategy_problems());
+        problems
+    }
+
+    fn query_problems(&self, query: &str) -> Vec<Problem> {
+        let set = self.table_fields.iter().filter(|(_, is_set)| *is_set);
+        let mut problems: Vec<Problem> = set
+            .map(|(field, _)| {
+                Problem::error(format!("/{field}"), "belongs to `table`").with_hint("write it in the query")
+            })
+            .collect();
+        match reading_kind(self.dialects, query) {
+            Err(refusal) => problems.push(refusal.into_problem("/query")),
+            Ok(ReadingKind::Query) => {}
+            Ok(ReadingKind::Listing) => {
+                let split = [("partition_by", self.partition_by.is_some()), ("cursor", self.cursor.is_some())];
+                problems.extend(split.into_iter().filter(|(_, is_set)| *is_set).map(|(field, _)| {
+                    Problem::error(format!("/{field}"), "needs a SELECT").with_hint("SHOW and EXPLAIN are read whole")
+                }));
+            }
+        }
+        problems
+    }
+
+    /// One way to divide the reading, and none that contradicts it.
+    fn strategy_problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.partitions.is_some() && self.partition_by.is_none() {
+            problems
+                .push(Problem::error("/partitions", "needs `partition_by`").with_hint("name the column to split by"));
+        }
+        if self.partition_by.is_some() && self.cursor.is_some() {
+            problems.push(
+                Problem::error("/partition_by", "conflicts with `cursor`: a run reads by ranges or by a cursor")
+                    .with_hint("remove one of them"),
+            );
+        }
+        if (self.partition_by.is_some() || self.cursor.is_some()) && self.query.is_none() {
+            let set = self.table_fields.iter().filter(|(_, is_set)| *is_set);
+            problems.extend(set.filter(|(field, _)| self.order_fields.contains(field)).map(|(field, _)| {
+                Problem::error(format!("/{field}"), "cannot be kept when the rows are read in several parts")
+                    .with_hint("remove it, or remove `partition_by` and `cursor`")
+            }));
+        }
+        problems.extend(self.cursor.iter().flat_map(|cursor| cursor.problems("/cursor")));
+        problems
+    }
+}
+
+/// What kind of statement `sql` is: refused is what no dialect accepts. It is checked again once the session's modes are known.
+///
+/// # Errors
+/// What the first dialect says of it.
+pub fn reading_kind(dialects: &[SqlDialect], sql: &str) -> Result<ReadingKind, Refusal> {
+    let mut first = None;
+    for dialect in dialects {
+        match ReadingStatement::parse(sql, *dialect) {
+            Ok(statement) => return Ok(statement.kind()),
+            Err(refusal) => first = first.or(Some(refusal)),
+        }
+    }
+    first.map_or(Ok(ReadingKind::Query), Err)
+}
+
+/// Problems of `where` and `order_by`, judged as parts of the statement that they will be.
+pub fn fragment_problems(dialects: &[SqlDialect], condition: Option<&str>, order_by: Option<&str>) -> Vec<Problem> {
+    let parts = [
+        ("/where", condition, "SELECT 1 FROM t WHERE (\n", "\n)"),
+        ("/order_by", order_by, "SELECT 1 FROM t ORDER BY ", ""),
+    ];
+    let mut problems = Vec::new();
+    for (pointer, part, before, after) in parts {
+        let Some(part) = part else { continue };
+        if let Err(refusal) = reading_kind(dialects, &format!("{before}{part}{after}")) {
+            let offset = refusal.offset().saturating_sub(before.len()).min(part.len());
+            problems.push(refusal.into_problem(pointer).with_offset(offset));
+        }
+    }
+    problems
+}
+
+/// Columns that are named twice; `same_case` says whether names of a different case are different.
+pub fn column_problems(columns: &[String], same_case: bool) -> Vec<Problem> {
+    let mut seen = BTreeSet::new();
+    let twice = columns.iter().enumerate().filter(|(_, name)| {
+        let name = if same_case { (*name).clone() } else { name.to_lowercase() };
+        !seen.insert(name)
+    });
+    twice.map(|(index, name)| Problem::error(format!("/columns/{index}"), format!("`{name}` is named twice"))).collect()
+}
