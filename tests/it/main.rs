@@ -13,6 +13,7 @@ mod kills;
 mod mysql;
 mod outcome;
 mod parameters;
+mod postgres;
 mod posthog;
 mod privacy;
 mod sandbox;
