@@ -21,3 +21,14 @@ fn a_run_reads_its_standard_input_and_prints_nothing_but_its_table() {
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "order_id,customer,amount\n2,b,20\n3,a,30\n");
     assert!(stderr.contains("done: the ledger balances"), "{stderr}");
 }
+
+#[test]
+fn two_steps_that_read_the_standard_input_are_refused() {
+    let read = READ.replace("orders.csv", "\"-\"");
+    let again = read.replace("id: orders", "id: again");
+    let project =
+        project(&[read.as_str(), &again, &sql("both", "SELECT * FROM orders"), &write("out", "x.csv")].concat());
+    let refused = project.run(&["validate", "pipeline.yaml"]).with_code(2);
+    let message = "steps `orders` and `again` both read the standard input, which can be read once";
+    assert!(refused.stderr.contains(message), "{}", refused.stderr);
+}

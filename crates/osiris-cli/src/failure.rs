@@ -1,9 +1,7 @@
 //! Why a command ended before its work was done.
 
-use osiris::{Diagnostics, Error, ErrorKind};
-
-/// The exit code of what is refused before any step runs.
-pub(crate) const REFUSED: u8 = 2;
+use osiris::pipeline::ExitCode;
+use osiris::{Diagnostics, Error};
 
 /// What is shown to the user, and the exit code.
 #[derive(Debug)]
@@ -17,16 +15,10 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    pub(crate) fn exit_code(&self) -> u8 {
+    pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Diagnostics(_) | Self::Refused(_) => REFUSED,
-            Self::Run(error) if error.is_retryable() => 4,
-            Self::Run(error) => match error.kind() {
-                ErrorKind::Validation | ErrorKind::Permission => REFUSED,
-                ErrorKind::Integrity => 3,
-                ErrorKind::Cancelled => 130,
-                _ => 1,
-            },
+            Self::Diagnostics(_) | Self::Refused(_) => ExitCode::Refused,
+            Self::Run(error) => ExitCode::of_error(error),
         }
     }
 }

@@ -1,10 +1,8 @@
 //! Ctrl-C, SIGTERM and SIGHUP: the first ends the run cleanly, the second ends the program at once.
 
+use osiris::pipeline::ExitCode;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-
-/// The exit code of a run that was interrupted.
-const EXIT_CODE: i32 = 130;
 
 /// Calls `first` at the first signal, and `last` before the program ends at the second. A thread of its own waits, so that it works
 /// whatever the runtime is busy with.
@@ -14,7 +12,7 @@ pub(crate) fn listen(first: impl Fn() + Send + 'static, last: impl Fn() + Send +
         for (count, _) in signals.forever().enumerate() {
             if count > 0 {
                 last();
-                signal_hook::low_level::exit(EXIT_CODE);
+                signal_hook::low_level::exit(ExitCode::Interrupted.code().into());
             }
             first();
         }

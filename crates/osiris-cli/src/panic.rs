@@ -7,9 +7,6 @@ use osiris::core::{MASK, Redactor, visible_line};
 
 use crate::logging;
 
-/// The exit code of a bug.
-pub(crate) const EXIT_CODE: u8 = 1;
-
 /// Puts the one line in the place of Rust's own report.
 pub(crate) fn install() {
     let verbose = std::panic::take_hook();

@@ -90,6 +90,25 @@ impl ComponentSpec {
     }
 }
 
+/// The standard streams of the program that a step uses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stdio {
+    /// It reads the standard input, which can be read once.
+    pub stdin: bool,
+    /// It writes its rows to the standard output, where nothing else may then be printed.
+    pub stdout: bool,
+}
+
+impl Stdio {
+    /// Neither.
+    pub const NONE: Self = Self { stdin: false, stdout: false };
+    /// The standard input.
+    pub const INPUT: Self = Self { stdin: true, stdout: false };
+    /// The standard output.
+    pub const OUTPUT: Self = Self { stdin: false, stdout: true };
+}
+
 /// The connection type of components that have none.
 #[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -153,6 +172,13 @@ pub trait Component: Sized + Send + Sync + 'static {
     fn streams(config: &Self::Config, connection: &Self::Connection) -> bool {
         let _ = (config, connection);
         false
+    }
+
+    /// The standard streams that the step uses: a plan in which two steps read the standard input is refused, and the program
+    /// prints nothing to a standard output that a step writes to. Pure, like [`validate`](Self::validate).
+    fn stdio(config: &Self::Config, connection: &Self::Connection) -> Stdio {
+        let _ = (config, connection);
+        Stdio::NONE
     }
 }
 

@@ -89,12 +89,17 @@ impl Location {
         Ok(())
     }
 
+    /// Whether `path` names a standard stream.
+    pub(crate) fn is_stdio(path: &str) -> bool {
+        path == STDIO
+    }
+
     /// What `path` names.
     ///
     /// # Errors
     /// A URL, or a path that leaves `base_dir`.
     pub(crate) fn target(&self, path: &str) -> Result<Target> {
-        if path == STDIO {
+        if Self::is_stdio(path) {
             return Ok(Target::Stdio);
         }
         if let Some((scheme, rest)) = path.split_once("://") {

@@ -10,6 +10,7 @@
 mod connections_file;
 mod diagnostic;
 mod environment;
+mod exit_code;
 mod file;
 mod graph;
 mod init;
@@ -30,6 +31,7 @@ pub mod yaml;
 pub use connections_file::{CONNECTIONS_FILE, ConnectionsFile};
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use environment::Environment;
+pub use exit_code::ExitCode;
 pub use init::init;
 pub use listing::{ConnectionListing, VariableState, list_connections};
 pub use model::{OML_VERSION, Pipeline, Spanned, Step, StepInput};

@@ -1,7 +1,7 @@
 //! `components`: what this build can do.
 
-use osiris::Settings;
 use osiris::pipeline::{ComponentReference, FieldReference, reference};
+use osiris::{Registry, Settings};
 use serde_json::Value;
 
 use super::discover;
@@ -10,8 +10,12 @@ use crate::console::Console;
 use crate::failure::Failure;
 use crate::table::table;
 
-pub(super) fn execute(command: &ComponentsCommand, given: Settings, console: &Console) -> Result<u8, Failure> {
-    let registry = osiris::registry()?;
+pub(super) fn execute(
+    command: &ComponentsCommand,
+    given: Settings,
+    registry: &Registry,
+    console: &Console,
+) -> Result<u8, Failure> {
     match command {
         ComponentsCommand::List(args) => {
             let components = registry.iter().map(|driver| ComponentReference::new(&**driver).summary());
@@ -31,8 +35,8 @@ pub(super) fn execute(command: &ComponentsCommand, given: Settings, console: &Co
                 console.data(&shown(&args.name, &component))?;
             }
         }
-        ComponentsCommand::Discover(args) => discover::discover(args, given, console)?,
-        ComponentsCommand::Reference => console.data(&reference(&registry))?,
+        ComponentsCommand::Discover(args) => discover::discover(args, given, registry, console)?,
+        ComponentsCommand::Reference => console.data(&reference(registry))?,
     }
     Ok(0)
 }

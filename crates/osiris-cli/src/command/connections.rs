@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use osiris::Settings;
 use osiris::pipeline::reach::{ConnectionHealth, Reach};
 use osiris::pipeline::{ConnectionListing, list_connections};
+use osiris::{Registry, Settings};
 use serde_json::{Value, json};
 
 use super::{project, wait};
@@ -17,18 +17,23 @@ use crate::table::table;
 /// What is said where there is nothing to list.
 const NONE: &str = "no connections are defined: write an osiris_connections.yaml";
 
-pub(super) fn execute(command: &ConnectionsCommand, given: Settings, console: &Console) -> Result<u8, Failure> {
+pub(super) fn execute(
+    command: &ConnectionsCommand,
+    given: Settings,
+    registry: &Registry,
+    console: &Console,
+) -> Result<u8, Failure> {
     match command {
-        ConnectionsCommand::List(args) => list(args, given, console),
-        ConnectionsCommand::Doctor(args) => doctor(args, given, console),
+        ConnectionsCommand::List(args) => list(args, given, registry, console),
+        ConnectionsCommand::Doctor(args) => doctor(args, given, registry, console),
     }
 }
 
-fn list(args: &JsonArgs, given: Settings, console: &Console) -> Result<u8, Failure> {
+fn list(args: &JsonArgs, given: Settings, registry: &Registry, console: &Console) -> Result<u8, Failure> {
     let project = project::here(given)?;
     let connections = project.connections()?;
     let environment = project.environment(&connections)?;
-    let listed = list_connections(&connections, &osiris::registry()?, &environment);
+    let listed = list_connections(&connections, registry, &environment);
     if args.json {
         console.json(&json!(listed))?;
     } else if listed.is_empty() {
@@ -51,13 +56,12 @@ fn row(listing: &ConnectionListing) -> Vec<String> {
     vec![listing.name.clone(), notes.join(", "), fields.join(", "), variables.join(", ")]
 }
 
-fn doctor(args: &DoctorArgs, given: Settings, console: &Console) -> Result<u8, Failure> {
+fn doctor(args: &DoctorArgs, given: Settings, registry: &Registry, console: &Console) -> Result<u8, Failure> {
     let project = project::here(given)?;
     logging::start(console, project.settings());
     let connections = project.connections()?;
     let environment = project.environment(&connections)?;
-    let registry = osiris::registry()?;
-    let reach = Reach::new(&connections, &registry, &environment);
+    let reach = Reach::new(&connections, registry, &environment);
     let answers = wait(reach.doctor(args.connection.as_ref(), Duration::from_secs(args.timeout)))?;
     if args.json {
         console.json(&json!(answers))?;

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use osiris::Settings;
 use osiris::core::{Catalog, Resource, ResourceField};
 use osiris::pipeline::reach::{DiscoverOptions, Reach};
+use osiris::{Registry, Settings};
 use serde_json::json;
 
 use super::{project, wait};
@@ -14,19 +14,23 @@ use crate::failure::Failure;
 use crate::table::table;
 use crate::{human, logging};
 
-pub(super) fn discover(args: &DiscoverArgs, given: Settings, console: &Console) -> Result<(), Failure> {
+pub(super) fn discover(
+    args: &DiscoverArgs,
+    given: Settings,
+    registry: &Registry,
+    console: &Console,
+) -> Result<(), Failure> {
     let project = project::here(given)?;
     logging::start(console, project.settings());
     let connections = project.connections()?;
     let environment = project.environment(&connections)?;
-    let registry = osiris::registry()?;
     let options = DiscoverOptions {
         connection: args.connection.clone(),
         pattern: args.table.clone(),
         refresh: args.refresh,
         cache: Some(project.catalog_cache()),
     };
-    let reach = Reach::new(&connections, &registry, &environment);
+    let reach = Reach::new(&connections, registry, &environment);
     let found = wait(reach.discover(&args.name, &options)).map_err(Failure::Run)?;
     let catalog = &found.catalog;
     if args.json {

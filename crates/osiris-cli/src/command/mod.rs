@@ -11,25 +11,25 @@ mod runs;
 mod state;
 
 use clap::CommandFactory;
-use osiris::Error;
+use osiris::{Error, Registry};
 
 use crate::args::{Cli, Command};
 use crate::console::Console;
 use crate::failure::Failure;
 
 /// Runs a command and returns the exit code.
-pub(crate) fn execute(cli: &Cli, console: &Console) -> Result<u8, Failure> {
+pub(crate) fn execute(cli: &Cli, registry: &Registry, console: &Console) -> Result<u8, Failure> {
     let settings = || cli.global.settings();
     match &cli.command {
         Command::Init(args) => project::init(&args.directory, console),
-        Command::Validate(selection) => project::validate(selection, settings(), console),
-        Command::Plan(args) => plan::plan(args, settings(), console),
-        Command::Compile(args) => plan::compile(args, settings(), console),
-        Command::Run(args) => run::run(args, settings(), console),
-        Command::Components(command) => components::execute(command, settings(), console),
-        Command::Connections(command) => connections::execute(command, settings(), console),
+        Command::Validate(selection) => project::validate(selection, settings(), registry, console),
+        Command::Plan(args) => plan::plan(args, settings(), registry, console),
+        Command::Compile(args) => plan::compile(args, settings(), registry, console),
+        Command::Run(args) => run::run(args, settings(), registry, console),
+        Command::Components(command) => components::execute(command, settings(), registry, console),
+        Command::Connections(command) => connections::execute(command, settings(), registry, console),
         Command::Runs(command) => runs::execute(command, settings(), console),
-        Command::State(command) => state::execute(command, settings(), console),
+        Command::State(command) => state::execute(command, settings(), registry, console),
         Command::Completions(args) => {
             let mut script = Vec::new();
             clap_complete::generate(args.shell, &mut Cli::command(), "osiris", &mut script);

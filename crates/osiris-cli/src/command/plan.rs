@@ -2,7 +2,7 @@
 
 use osiris::core::store::default_memory_limit;
 use osiris::pipeline::StoreChoice;
-use osiris::{Error, Project, Settings};
+use osiris::{Error, Project, Registry, Settings};
 use serde_json::Value;
 
 use super::project::planned;
@@ -14,8 +14,8 @@ use crate::human;
 /// How much of a field's value is shown.
 const WIDTH: usize = 72;
 
-pub(super) fn plan(args: &PlanArgs, given: Settings, console: &Console) -> Result<u8, Failure> {
-    let (project, plan) = planned(&args.selection, given, console)?;
+pub(super) fn plan(args: &PlanArgs, given: Settings, registry: &Registry, console: &Console) -> Result<u8, Failure> {
+    let (project, plan) = planned(&args.selection, given, registry, console)?;
     let manifest = plan.manifest();
     if args.json {
         console.json(&manifest)?;
@@ -32,8 +32,13 @@ pub(super) fn plan(args: &PlanArgs, given: Settings, console: &Console) -> Resul
     Ok(0)
 }
 
-pub(super) fn compile(args: &CompileArgs, given: Settings, console: &Console) -> Result<u8, Failure> {
-    let (_, plan) = planned(&args.selection, given, console)?;
+pub(super) fn compile(
+    args: &CompileArgs,
+    given: Settings,
+    registry: &Registry,
+    console: &Console,
+) -> Result<u8, Failure> {
+    let (_, plan) = planned(&args.selection, given, registry, console)?;
     let manifest = plan.manifest();
     match &args.output {
         None => console.json(&manifest)?,

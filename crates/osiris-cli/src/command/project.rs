@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use osiris::pipeline::init as write_starter;
-use osiris::{Environment, Plan, Project, Settings, SourceFile};
+use osiris::{Environment, Plan, Project, Registry, Settings, SourceFile};
 
 use crate::args::Selection;
 use crate::console::Console;
@@ -22,8 +22,13 @@ pub(super) fn init(directory: &Path, console: &Console) -> Result<u8, Failure> {
     Ok(0)
 }
 
-pub(super) fn validate(selection: &Selection, given: Settings, console: &Console) -> Result<u8, Failure> {
-    let (_, plan) = planned(selection, given, console)?;
+pub(super) fn validate(
+    selection: &Selection,
+    given: Settings,
+    registry: &Registry,
+    console: &Console,
+) -> Result<u8, Failure> {
+    let (_, plan) = planned(selection, given, registry, console)?;
     let steps = plan.steps().len();
     let ending = if steps == 1 { "" } else { "s" };
     console.say(&format!("{} {}: {steps} step{ending}", console.good("valid"), selection.file.display()));
@@ -31,10 +36,15 @@ pub(super) fn validate(selection: &Selection, given: Settings, console: &Console
 }
 
 /// The pipeline that the user chose, planned; what is worth a warning has been said.
-pub(super) fn planned(selection: &Selection, given: Settings, console: &Console) -> Result<(Project, Plan), Failure> {
+pub(super) fn planned(
+    selection: &Selection,
+    given: Settings,
+    registry: &Registry,
+    console: &Console,
+) -> Result<(Project, Plan), Failure> {
     let project = Project::of_pipeline(&selection.file, given, Environment::of_process())?;
     let source = Arc::new(SourceFile::read(&selection.file)?);
-    let plan = project.plan(&source, &osiris::registry()?, &selection.options())?;
+    let plan = project.plan(&source, registry, &selection.options())?;
     warn(&plan, console);
     Ok((project, plan))
 }

@@ -3,9 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use osiris::core::Role;
 use osiris::pipeline::{PastRun, Wait};
-use osiris::{Environment, Error, Plan, PlanOptions, Project, RunOptions, Settings, SourceFile};
+use osiris::{Environment, Error, Plan, PlanOptions, Project, Registry, RunOptions, Settings, SourceFile};
 
 use super::{project, report, wait};
 use crate::args::{RunArgs, params};
@@ -14,11 +13,11 @@ use crate::failure::Failure;
 use crate::progress::Display;
 use crate::{interrupt, logging};
 
-pub(super) fn run(args: &RunArgs, given: Settings, console: &Console) -> Result<u8, Failure> {
+pub(super) fn run(args: &RunArgs, given: Settings, registry: &Registry, console: &Console) -> Result<u8, Failure> {
     let given = Settings { store: args.store.map(Into::into), ..given };
     let (project, plan, past) = match &args.resume {
-        None => first(args, given)?,
-        Some(run) => again(args, run.as_deref(), given)?,
+        None => first(args, given, registry)?,
+        Some(run) => again(args, run.as_deref(), given, registry)?,
     };
     logging::start(console, project.settings()).add(plan.redactor());
     project::warn(&plan, console);
@@ -59,28 +58,31 @@ fn wait_of(args: &RunArgs) -> Wait {
     }
 }
 
-fn first(args: &RunArgs, given: Settings) -> Result<(Project, Plan, Option<PastRun>), Failure> {
+fn first(args: &RunArgs, given: Settings, registry: &Registry) -> Result<(Project, Plan, Option<PastRun>), Failure> {
     let file = args.file.as_deref().unwrap_or(Path::new(""));
     let project = Project::of_pipeline(file, given, Environment::of_process())?;
     let options = PlanOptions { params: params(&args.params), profile: args.profile.clone(), dry_run: args.dry_run };
     let source = Arc::new(SourceFile::read(file)?);
-    let plan = project.plan(&source, &osiris::registry()?, &options)?;
+    let plan = project.plan(&source, registry, &options)?;
     Ok((project, plan, None))
 }
 
-fn again(args: &RunArgs, run: Option<&str>, given: Settings) -> Result<(Project, Plan, Option<PastRun>), Failure> {
+fn again(
+    args: &RunArgs,
+    run: Option<&str>,
+    given: Settings,
+    registry: &Registry,
+) -> Result<(Project, Plan, Option<PastRun>), Failure> {
     let project = match &args.file {
         Some(file) => Project::of_pipeline(file, given, Environment::of_process())?,
         None => project::here(given)?,
     };
     let past = project.resumable(run, args.file.as_deref(), args.force)?;
-    let (project, plan) = project.plan_again(&past, &osiris::registry()?, params(&args.params))?;
+    let (project, plan) = project.plan_again(&past, registry, params(&args.params))?;
     Ok((project, plan, Some(past)))
 }
 
 /// The step that prints its table, if there is one.
 fn writes_stdout(plan: &Plan) -> Option<String> {
-    let prints =
-        |step: &&osiris::pipeline::PlannedStep| step.driver.spec().role == Role::Write && step.config()["path"] == "-";
-    plan.steps().iter().find(prints).map(|step| step.id.clone())
+    plan.steps().iter().find(|step| step.prepared.stdio().stdout).map(|step| step.id.clone())
 }

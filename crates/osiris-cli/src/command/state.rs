@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use osiris::pipeline::{SavedStates, StepState};
-use osiris::{Environment, Project, Settings, SourceFile};
+use osiris::{Environment, Project, Registry, Settings, SourceFile};
 use serde_json::{Value, json};
 
 use super::project;
@@ -11,17 +11,22 @@ use crate::args::{AcceptStateArgs, ResetStateArgs, ShowStateArgs, StateCommand};
 use crate::console::Console;
 use crate::failure::Failure;
 
-pub(super) fn execute(command: &StateCommand, given: Settings, console: &Console) -> Result<u8, Failure> {
+pub(super) fn execute(
+    command: &StateCommand,
+    given: Settings,
+    registry: &Registry,
+    console: &Console,
+) -> Result<u8, Failure> {
     match command {
-        StateCommand::Show(args) => show(args, given, console)?,
+        StateCommand::Show(args) => show(args, given, registry, console)?,
         StateCommand::Reset(args) => reset(args, given, console)?,
-        StateCommand::Accept(args) => accept(args, given, console)?,
+        StateCommand::Accept(args) => accept(args, given, registry, console)?,
     }
     Ok(0)
 }
 
-fn show(args: &ShowStateArgs, given: Settings, console: &Console) -> Result<(), Failure> {
-    let (project, plan) = project::planned(&args.selection, given, console)?;
+fn show(args: &ShowStateArgs, given: Settings, registry: &Registry, console: &Console) -> Result<(), Failure> {
+    let (project, plan) = project::planned(&args.selection, given, registry, console)?;
     let mut states = SavedStates::below(&project.run_root(), plan.name()).list(&plan)?;
     states.retain(|state| args.step.as_ref().is_none_or(|step| *step == state.step));
     if args.json {
@@ -47,8 +52,8 @@ fn reset(args: &ResetStateArgs, given: Settings, console: &Console) -> Result<()
     Ok(())
 }
 
-fn accept(args: &AcceptStateArgs, given: Settings, console: &Console) -> Result<(), Failure> {
-    let (project, plan) = project::planned(&args.selection, given, console)?;
+fn accept(args: &AcceptStateArgs, given: Settings, registry: &Registry, console: &Console) -> Result<(), Failure> {
+    let (project, plan) = project::planned(&args.selection, given, registry, console)?;
     let states = SavedStates::below(&project.run_root(), plan.name());
     let accepted = states.accept(&plan, args.step.as_deref())?;
     if accepted.is_empty() {

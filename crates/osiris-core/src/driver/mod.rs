@@ -31,7 +31,7 @@ use crate::config::ConfigSchema;
 use crate::state::{SourceIdentity, StepOrigin};
 use crate::{
     Catalog, ComponentSpec, DestinationId, ExecutionContext, Health, Inputs, Problem, Redactor, ResolvedConnection,
-    Result, RetryPolicy,
+    Result, RetryPolicy, Stdio,
 };
 
 /// One run of a [`PreparedStep`]: its name in the run, and how it is to run.
@@ -130,6 +130,9 @@ pub trait PreparedStep: Send + Sync {
 
     /// Whether rows may pass through the step without a table: see [`Component::streams`](crate::Component::streams).
     fn streams(&self) -> bool;
+
+    /// The standard streams that the step uses, see [`Component::stdio`](crate::Component::stdio).
+    fn stdio(&self) -> Stdio;
 
     /// What a writer writes to, see [`Write::destination`](crate::Write::destination); none for any other component.
     fn destination(&self) -> Option<DestinationId>;

@@ -13,7 +13,9 @@ use super::{PreparedStep, StepFailure, StepOutput, StepRequest};
 use crate::commit::{CommitOutcome, Intent};
 use crate::state::{self, SavedState, SourceIdentity, StepOrigin};
 use crate::telemetry::{Unit, event, metric};
-use crate::{Component, DestinationId, Error, ExecutionContext, Inputs, Redactor, Result, Role, Step, StepCounts};
+use crate::{
+    Component, DestinationId, Error, ExecutionContext, Inputs, Redactor, Result, Role, Stdio, Step, StepCounts,
+};
 
 /// A component with one configuration and one connection of it.
 pub(super) struct TypedStep<C: Component> {
@@ -103,6 +105,10 @@ impl<C: Component> PreparedStep for TypedStep<C> {
 
     fn streams(&self) -> bool {
         C::streams(&self.config, &self.connection)
+    }
+
+    fn stdio(&self) -> Stdio {
+        C::stdio(&self.config, &self.connection)
     }
 
     fn destination(&self) -> Option<DestinationId> {

@@ -342,7 +342,7 @@ async fn secrets_reach_neither_errors_nor_logs() {
 
 #[test]
 fn unknown_components_suggest_names_and_features() {
-    let mut registry = Registry::new();
+    let mut registry = Registry::new().with_feature("mysql", "mysql");
     registry.writer(Void).add().unwrap();
     let twice = registry.writer(Void).add().unwrap_err();
     assert!(twice.message().contains("registered already"));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use osiris_core::{
     Column, ColumnType, Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, Error, ExecutionContext, Extract,
-    Extracted, Problem, Reject, Result, Role, Step, TableSink, Unit, metric,
+    Extracted, Problem, Reject, Result, Role, Stdio, Step, TableSink, Unit, metric,
 };
 
 use super::CSV_FILES;
@@ -81,6 +81,10 @@ impl Component for CsvExtractor {
 
     fn files(config: &CsvExtractorConfig, connection: &FilesystemConnection, base: &Path) -> Vec<PathBuf> {
         Location::new(connection, base).readable(&config.path, &CSV_FILES)
+    }
+
+    fn stdio(config: &CsvExtractorConfig, _: &FilesystemConnection) -> Stdio {
+        if Location::is_stdio(&config.path) { Stdio::INPUT } else { Stdio::NONE }
     }
 }
 

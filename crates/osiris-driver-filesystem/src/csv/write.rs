@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use osiris_core::{
     CommitOutcome, Component, ComponentSpec, ConnectionUse, DestinationId, ExecutionContext, Intent, Problem, Result,
-    Role, Step, TableRef, TableScan, Unit, Write, Written, metric,
+    Role, Stdio, Step, TableRef, TableScan, Unit, Write, Written, metric,
 };
 use serde_json::Value;
 
@@ -95,6 +95,10 @@ impl Component for CsvWriter {
 
     fn streams(_: &CsvWriterConfig, _: &FilesystemConnection) -> bool {
         true
+    }
+
+    fn stdio(config: &CsvWriterConfig, _: &FilesystemConnection) -> Stdio {
+        if Location::is_stdio(&config.path) { Stdio::OUTPUT } else { Stdio::NONE }
     }
 }
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use osiris_core::store::{SqlExpression, StoreTransaction, quote, quote_text};
 use osiris_core::{
     Column, ColumnType, Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, Error, ExecutionContext, Extract,
-    Extracted, Problem, Result, Role, Step, TableSink, Unit, metric,
+    Extracted, Problem, Result, Role, Stdio, Step, TableSink, Unit, metric,
 };
 
 use super::PARQUET_FILES;
@@ -63,6 +63,10 @@ impl Component for ParquetExtractor {
 
     fn files(config: &ParquetExtractorConfig, connection: &FilesystemConnection, base: &Path) -> Vec<PathBuf> {
         Location::new(connection, base).readable(&config.path, &PARQUET_FILES)
+    }
+
+    fn stdio(config: &ParquetExtractorConfig, _: &FilesystemConnection) -> Stdio {
+        if Location::is_stdio(&config.path) { Stdio::INPUT } else { Stdio::NONE }
     }
 }
 

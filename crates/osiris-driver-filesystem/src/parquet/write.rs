@@ -10,7 +10,7 @@ use osiris_core::problem::nearest;
 use osiris_core::store::{AtWork, quote, quote_text};
 use osiris_core::{
     CommitOutcome, Component, ComponentSpec, ConnectionUse, DestinationId, Error, ExecutionContext, Intent, Problem,
-    Result, Role, Step, Store, TableRef, Unit, Write, Written, metric, private,
+    Result, Role, Stdio, Step, Store, TableRef, Unit, Write, Written, metric, private,
 };
 use serde_json::Value;
 
@@ -79,6 +79,10 @@ impl Component for ParquetWriter {
 
     fn streams(config: &ParquetWriterConfig, _: &FilesystemConnection) -> bool {
         !several(config)
+    }
+
+    fn stdio(config: &ParquetWriterConfig, _: &FilesystemConnection) -> Stdio {
+        if Location::is_stdio(&config.path) { Stdio::OUTPUT } else { Stdio::NONE }
     }
 }
 

@@ -6,6 +6,7 @@ mod destinations;
 mod fingerprint;
 mod manifest;
 mod split;
+mod stdio;
 mod step;
 mod wiring;
 
@@ -119,6 +120,7 @@ impl Plan {
             context.check_inputs(step, checked, wiring, &mut diagnostics);
         }
         destinations::check(&pipeline, &checked, &wirings, &mut diagnostics);
+        stdio::check(&pipeline, &checked, &mut diagnostics);
         let dependencies = wirings.iter().map(|wiring| wiring.dependencies.clone()).collect();
         let order = graph::order(&dependencies).unwrap_or_else(|cycles| {
             cycles.iter().for_each(|cycle| diagnostics.push(wiring::cycle(&pipeline, cycle)));

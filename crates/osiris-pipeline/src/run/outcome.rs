@@ -4,6 +4,7 @@ use osiris_core::ErrorKind;
 use serde::{Deserialize, Serialize};
 
 use super::report::StepReport;
+use crate::ExitCode;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,13 +52,7 @@ impl Outcome {
 
     /// The exit code of `osiris run`.
     pub fn exit_code(self) -> u8 {
-        match self {
-            Self::Done => 0,
-            Self::Failed | Self::Running => 1,
-            Self::Integrity | Self::Ambiguous => 3,
-            Self::TryLater => 4,
-            Self::Interrupted => 130,
-        }
+        ExitCode::from(self).code()
     }
 
     /// One word for files and tables.
