@@ -128,7 +128,7 @@ async fn a_redirect_to_another_host_gets_neither_credentials_nor_query() {
     let error = run_at(&bench(), fields, by_cursor("id")).await.unwrap_err();
     let text = error.report().replace(&server.url(), "http://host").replace(&other.url_as("localhost"), "http://other");
     insta::assert_snapshot!(text, @"
-    step `items`: reading a page: the server redirects to http://other/graphql, another host, to which nothing is sent
+    step `items`: reading a page: refused the redirect to http://other/graphql: it sends data to another host
       url: http://host/
       status: 307
       page: 1
