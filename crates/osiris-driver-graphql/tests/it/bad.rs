@@ -142,7 +142,7 @@ async fn answers_that_are_none_are_named() {
     hint: check the address: it may be that of another service
     ");
     insta::assert_snapshot!(answered(Reply::json(200, &json!({"data": null}))).await, @"
-    validation: step `items`: `data_path` matches nothing: $.data is null, where `.items` leads nowhere
+    validation: step `items`: `data_path` matches nothing: $.data is null, which has no `.items`
       data_path: data.items.nodes
       page: 1
     hint: use the names in the response, which are aliases where the query has them
