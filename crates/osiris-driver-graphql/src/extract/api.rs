@@ -1,4 +1,4 @@
-//! The pages of a query, as the paging of `osiris-http` wants them.
+//! The pages of a query, for the paging of `osiris-http`.
 
 use osiris_core::{Error, ErrorKind, ExecutionContext, Result};
 use osiris_http::HttpClient;

@@ -1,4 +1,4 @@
-//! Who we are and whom we believe: credentials, headers, certificates, redirects.
+//! Access and trust: credentials, headers, certificates, redirects.
 
 use base64_of::basic;
 use osiris_testkit::Bench;

@@ -1,4 +1,4 @@
-//! Whatever the size of source and pages, whatever goes wrong on the way: every row arrives, once, in order.
+//! Whatever the size of source and pages, whatever fails meanwhile: every row arrives, once, in order.
 
 use osiris_testkit::Rows;
 use osiris_testkit::http_server::Reply;
