@@ -315,7 +315,7 @@ async fn rows_that_are_counted_and_never_given_are_an_integrity_error() {
     assert_eq!(error.kind(), ErrorKind::Integrity);
     assert!(bench.store().table("events").await.unwrap().is_none());
     insta::assert_snapshot!(error.report(), @"
-    step `events`: PostHog counts 2 rows in a time range for which it returned 1, in 3 attempts
+    step `events`: PostHog counts 2 rows in a time range, but returned 1 in 3 attempts
       range begins: 2024-01-31T12:00:00.000399Z
     hint: nothing was stored: run it again, and report it to PostHog if it persists
     ");
