@@ -1,4 +1,5 @@
-//! What an endpoint offers, by introspection: one resource for each field of the query type, with the fields of its rows.
+//! What an endpoint offers, by introspection: one resource for each field of the query type, with the fields of its
+//! rows.
 
 use std::time::Duration;
 

@@ -36,7 +36,8 @@ pub(crate) struct GraphqlErrors {
 }
 
 impl GraphqlErrors {
-    /// Those of a response; `None` when it has none. A response without `data` means that the query was rejected before it ran.
+    /// Those of a response; `None` when it has none. A response without `data` means that the query was rejected before
+    /// it ran.
     pub(crate) fn of(answer: &Value) -> Option<Self> {
         let errors = match answer.get("errors")? {
             Value::Array(errors) => errors.as_slice(),
@@ -112,8 +113,8 @@ pub(crate) fn asks_for_less(error: &Error) -> bool {
     error.kind() == ErrorKind::Timeout || error.context().iter().any(|(key, _)| *key == LIMIT)
 }
 
-/// Explains a response with a status other than success. `shrinks` is whether the page could be smaller: then a timeout of
-/// the server is not retried at the same size.
+/// Explains a response with a status other than success. `shrinks` is whether the page could be smaller: then a timeout
+/// of the server is not retried at the same size.
 pub(crate) fn explain(failure: &Failure<'_>, shrinks: bool) -> Option<Explained> {
     let answer = failure.json();
     let errors = answer.as_ref().and_then(GraphqlErrors::of);

@@ -1,5 +1,5 @@
-//! Types. A response is JSON: a column takes the type of its values, and widens where they differ. The types of the server's
-//! schema serve discovery only.
+//! Types. A response is JSON: a column takes the type of its values, and widens where they differ. The types of the
+//! server's schema serve discovery only.
 //!
 //! | JSON | column |
 //! | --- | --- |

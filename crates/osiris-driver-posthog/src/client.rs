@@ -1,5 +1,5 @@
-//! The one place that talks to PostHog: sends a query and reads the response. It does not know which queries there are, nor
-//! where their rows go.
+//! The one place that talks to PostHog: sends a query and reads the response. It does not know which queries there are,
+//! nor where their rows go.
 
 use std::sync::Arc;
 
@@ -69,7 +69,8 @@ fn settings(connection: &ConnectionConfig, per_minute: Option<u32>) -> Result<Ht
     Ok(settings.with_explain(move |failure| explain(failure, &project, region.name())))
 }
 
-/// The limits of PostHog Cloud for a team (<https://posthog.com/docs/api#rate-limiting>); a self-hosted PostHog has none.
+/// The limits of PostHog Cloud for a team (<https://posthog.com/docs/api#rate-limiting>); a self-hosted PostHog has
+/// none.
 fn rate_limit(region: Region, per_minute: Option<u32>) -> RateLimit {
     let limit = RateLimit::new().concurrent(3);
     let cloud = match region {

@@ -1,5 +1,5 @@
-//! What PostHog's error responses mean. The one place that knows its codes: <https://posthog.com/docs/api>, and for the limits
-//! of a query <https://posthog.com/docs/api/queries>.
+//! What PostHog's error responses mean. The one place that knows its codes: <https://posthog.com/docs/api>, and for the
+//! limits of a query <https://posthog.com/docs/api/queries>.
 
 use osiris_core::{Error, ErrorKind};
 use osiris_http::{Explained, Failure};
@@ -7,8 +7,8 @@ use serde_json::Value;
 
 /// The error of a response; `None` where the status says enough (429, 5xx).
 ///
-/// A query that takes too long or too much memory is a timeout that is not retried as it is: the caller makes it smaller, see
-/// [`is_too_large`].
+/// A query that takes too long or too much memory is a timeout that is not retried as it is: the caller makes it
+/// smaller, see [`is_too_large`].
 pub(crate) fn explain(failure: &Failure<'_>, project: &str, region: &str) -> Option<Explained> {
     let body = failure.json().unwrap_or(Value::Null);
     let text = |name: &str| body[name].as_str().unwrap_or_default();

@@ -1,4 +1,5 @@
-//! The mapping of ClickHouse's types, which PostHog sends with every response, to those of the store. The README has the table.
+//! The mapping of ClickHouse's types, which PostHog sends with every response, to those of the store. The README has
+//! the table.
 
 use osiris_core::ColumnType;
 

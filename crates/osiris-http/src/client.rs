@@ -1,5 +1,5 @@
-//! The client: the settings of a connection, its pool of sockets, its pace, and the retry loop around each request. What a
-//! response means is for the driver to decide.
+//! The client: the settings of a connection, its pool of sockets, its pace, and the retry loop around each request.
+//! What a response means is for the driver to decide.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -92,8 +92,8 @@ impl HttpClient {
         self
     }
 
-    /// The same client for a step: its requests end when the step is cancelled, and their counts are reported as metrics of the
-    /// step, once, when the last clone is dropped.
+    /// The same client for a step: its requests end when the step is cancelled, and their counts are reported as
+    /// metrics of the step, once, when the last clone is dropped.
     #[must_use]
     pub fn for_step(&self, ctx: &ExecutionContext) -> Self {
         Self { meter: Arc::new(RequestMetrics::of(ctx)), cancel: ctx.cancel().clone(), ..self.clone() }
@@ -106,8 +106,8 @@ impl HttpClient {
         Self { to_the_end: true, ..self.clone() }
     }
 
-    /// The URL of `path`, which may have a query, below the base URL. A full URL, such as a server's link to the next page, is
-    /// used as it is.
+    /// The URL of `path`, which may have a query, below the base URL. A full URL, such as a server's link to the next
+    /// page, is used as it is.
     ///
     /// # Errors
     /// When the result is not a URL.
@@ -150,8 +150,8 @@ impl HttpClient {
         self.fetch_as(request, |page| Ok(page.clone())).await
     }
 
-    /// Like [`fetch`](Self::fetch), with `read` applied to the response. When `read` returns a retryable error, the request is
-    /// sent again: for truncated JSON, and for servers that say "too many requests" with status 200.
+    /// Like [`fetch`](Self::fetch), with `read` applied to the response. When `read` returns a retryable error, the
+    /// request is sent again: for truncated JSON, and for servers that say "too many requests" with status 200.
     ///
     /// # Errors
     /// As for [`fetch`](Self::fetch), and those of `read`.
@@ -167,7 +167,8 @@ impl HttpClient {
         .await
     }
 
-    /// Sends a request and returns the response as soon as its headers have arrived. Failures after that are not retried.
+    /// Sends a request and returns the response as soon as its headers have arrived. Failures after that are not
+    /// retried.
     ///
     /// # Errors
     /// As for [`fetch`](Self::fetch).

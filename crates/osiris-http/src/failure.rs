@@ -1,5 +1,5 @@
-//! Error responses: from status, headers and the beginning of the body to an [`Error`]. What a status means is decided here;
-//! what a vendor's code means is decided by the driver, through [`HttpSettings::with_explain`].
+//! Error responses: from status, headers and the beginning of the body to an [`Error`]. What a status means is decided
+//! here; what a vendor's code means is decided by the driver, through [`HttpSettings::with_explain`].
 //!
 //! [`HttpSettings::with_explain`]: crate::HttpSettings::with_explain
 
@@ -92,8 +92,8 @@ impl Failure<'_> {
         String::from_utf8_lossy(self.body)
     }
 
-    /// How long the server asks to wait: `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3). `None` for zero and
-    /// for past dates.
+    /// How long the server asks to wait: `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3). `None` for
+    /// zero and for past dates.
     pub fn retry_after(&self) -> Option<Duration> {
         retry_after(self.headers, self.wall)
     }
@@ -114,8 +114,8 @@ impl Failure<'_> {
         }
     }
 
-    /// An error whose kind the driver knows better, with the context of this response. `Retry-After` counts when errors of the
-    /// kind are retried by default.
+    /// An error whose kind the driver knows better, with the context of this response. `Retry-After` counts when errors
+    /// of the kind are retried by default.
     pub fn error_of(&self, kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Error {
         let mut error = Error::new(kind, message).with_context("url", self.url).with_context("status", self.status());
         if let Some(said) = self.said() {

@@ -63,8 +63,8 @@ impl Page {
     /// The body as JSON. Numbers in a [`serde_json::Value`] may lose digits: rows are read with [`document`](Self::document).
     ///
     /// # Errors
-    /// Truncated JSON is a network error, which is retryable. Anything else that is not the expected JSON is a validation
-    /// error.
+    /// Truncated JSON is a network error, which is retryable. Anything else that is not the expected JSON is a
+    /// validation error.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
         self.expect_json()?;
         serde_json::from_slice(&self.body).map_err(|error| {
@@ -129,8 +129,8 @@ impl Streaming {
     /// The next chunk, decompressed; `None` at the end.
     ///
     /// # Errors
-    /// A network error when the connection is lost, a timeout when no data arrives within the request timeout, a validation
-    /// error when the body is larger than the response limit, a cancellation.
+    /// A network error when the connection is lost, a timeout when no data arrives within the request timeout, a
+    /// validation error when the body is larger than the response limit, a cancellation.
     ///
     /// # Cancel safety
     /// No chunk is lost.

@@ -1,4 +1,5 @@
-//! A request, with what the client must know to send it more than once. It holds no credentials: those are in the settings.
+//! A request, with what the client must know to send it more than once. It holds no credentials: those are in the
+//! settings.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -15,8 +16,8 @@ use url::Url;
 pub enum Repeat {
     /// After any failure that a later try may overcome: sending it twice does what sending it once does.
     Always,
-    /// Only when the server certainly did nothing: no connection was made, or it answered 429. After any other failure the
-    /// error says that the outcome is not known, and is not retryable.
+    /// Only when the server certainly did nothing: no connection was made, or it answered 429. After any other failure
+    /// the error says that the outcome is not known, and is not retryable.
     IfNotProcessed,
 }
 

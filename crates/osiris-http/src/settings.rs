@@ -206,8 +206,8 @@ impl HttpSettings {
         self
     }
 
-    /// The longest wait that a server may ask for. A wait that is longer than this, and longer than the longest delay between
-    /// two tries, is an error at once. Default 5 minutes.
+    /// The longest wait that a server may ask for. A wait that is longer than this, and longer than the longest delay
+    /// between two tries, is an error at once. Default 5 minutes.
     #[must_use]
     pub fn with_longest_wait(mut self, limit: Duration) -> Self {
         self.longest_wait = limit;

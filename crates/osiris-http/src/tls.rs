@@ -1,5 +1,5 @@
-//! How the client verifies the server's certificate. The cryptography is ring's, given explicitly: no process-wide provider is
-//! installed or relied upon.
+//! How the client verifies the server's certificate. The cryptography is ring's, given explicitly: no process-wide
+//! provider is installed or relied upon.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -66,8 +66,8 @@ impl TlsSettings {
         Ok(Self(Trust::Only(Arc::new(roots))))
     }
 
-    /// Not at all: any certificate of any host is accepted. The connection is encrypted, but the server is not verified. For
-    /// tests and for `validate_ssl: false`.
+    /// Not at all: any certificate of any host is accepted. The connection is encrypted, but the server is not
+    /// verified. For tests and for `validate_ssl: false`.
     pub fn unverified() -> Self {
         Self(Trust::Anyone)
     }

@@ -1,4 +1,5 @@
-//! A GraphQL server on a real engine, over HTTP: with credentials, limits, both forms of rejecting a query, and scripted faults.
+//! A GraphQL server on a real engine, over HTTP: with credentials, limits, both forms of rejecting a query, and
+//! scripted faults.
 
 #![expect(clippy::unwrap_used, reason = "it is part of a test, which ends at the first surprise")]
 

@@ -1,5 +1,5 @@
-//! The schema: many items, in the three styles of pagination, with an owner, labels that have pages of their own, and a field
-//! that sometimes fails.
+//! The schema: many items, in the three styles of pagination, with an owner, labels that have pages of their own, and a
+//! field that sometimes fails.
 
 use async_graphql::{ComplexObject, Context, Error, Object, SimpleObject};
 

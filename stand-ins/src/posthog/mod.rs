@@ -1,6 +1,6 @@
-//! A stand-in for PostHog's query API, for tests, since no real server is available. Its tables are in a run store of its own,
-//! where it executes the HogQL of its clients, with the limits, the cache, the authentication and the errors of the real one. It
-//! understands the part of HogQL that reads one table by conditions; anything else is refused.
+//! A stand-in for PostHog's query API, for tests, since no real server is available. Its tables are in a run store of
+//! its own, where it executes the HogQL of its clients, with the limits, the cache, the authentication and the errors
+//! of the real one. It understands the part of HogQL that reads one table by conditions; anything else is refused.
 //!
 //! Its behaviour, each point checked by a test of the PostHog driver (`tests/it/stand_in.rs` there):
 //!

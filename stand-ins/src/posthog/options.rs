@@ -64,8 +64,8 @@ impl PostHogOptions {
         self
     }
 
-    /// Reports with each response that 90% of a limit are used and that it resets in a second, as gateways in front of PostHog
-    /// do, and answers 429 to a client that does not wait.
+    /// Reports with each response that 90% of a limit are used and that it resets in a second, as gateways in front of
+    /// PostHog do, and answers 429 to a client that does not wait.
     #[must_use]
     pub fn announcing_its_limit(mut self) -> Self {
         self.announces_limit = true;

@@ -1,5 +1,5 @@
-//! What a Supabase project has in addition to its database: the REST API (a real PostgREST), the gateway in front of it, the
-//! keys.
+//! What a Supabase project has in addition to its database: the REST API (a real PostgREST), the gateway in front of
+//! it, the keys.
 //!
 //! ```text
 //! driver -> Gateway (checks the key, injects faults) -> Postgrest -> Postgres

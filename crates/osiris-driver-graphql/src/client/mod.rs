@@ -24,7 +24,8 @@ pub struct ConnectionTarget<'a> {
     pub retry: RetryPolicy,
     /// How long one request may take.
     pub timeout: Duration,
-    /// Whether the pages could be smaller: then a request that is too large for the server is not retried at the same size.
+    /// Whether the pages could be smaller: then a request that is too large for the server is not retried at the same
+    /// size.
     pub shrinks: bool,
 }
 

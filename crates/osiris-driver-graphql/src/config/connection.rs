@@ -44,8 +44,8 @@ pub struct ConnectionConfig {
     #[serde(default = "yes")]
     #[schemars(extend("x-override" = "address"))]
     pub validate_ssl: bool,
-    /// A PEM file with the certificate authorities to trust instead of the operating system's. Default: none. A relative path
-    /// starts at the pipeline file.
+    /// A PEM file with the certificate authorities to trust instead of the operating system's. Default: none. A
+    /// relative path starts at the pipeline file.
     #[serde(default)]
     pub ssl_ca: Option<String>,
     /// How long one request may take, in seconds.

@@ -34,8 +34,8 @@ pub struct ExtractorConfig {
     #[serde(default = "retries")]
     #[schemars(range(min = 0, max = 10))]
     pub max_retries: u32,
-    /// How long to wait before the first repetition, in seconds. The wait doubles each time, unless the server says how long
-    /// to wait.
+    /// How long to wait before the first repetition, in seconds. The wait doubles each time, unless the server says how
+    /// long to wait.
     #[serde(default = "delay")]
     #[schemars(range(min = 0.1, max = 60.0))]
     pub retry_delay: f64,

@@ -10,8 +10,9 @@ pub struct Pagination {
     /// What names a page. Default: cursor.
     #[serde(default)]
     pub style: Option<PageStyle>,
-    /// Where the object is that says whether there is a next page, such as `data.users.pageInfo`. Default: the `pageInfo` that the
-    /// query selects next to the rows; styles other than cursor do not need it and end at an empty page.
+    /// Where the object is that says whether there is a next page, such as `data.users.pageInfo`. Default: the
+    /// `pageInfo` that the query selects next to the rows; styles other than cursor do not need it and end at an empty
+    /// page.
     #[serde(default)]
     pub path: Option<String>,
     /// The member of that object with the cursor of the next page. Default: `endCursor`.
@@ -24,8 +25,8 @@ pub struct Pagination {
     /// or its default in the query, is where to start.
     #[serde(default)]
     pub variable: Option<String>,
-    /// The variable of the query that takes `page_size`. Default: none. With it, a page that is too large for the server is
-    /// requested again at half the size.
+    /// The variable of the query that takes `page_size`. Default: none. With it, a page that is too large for the
+    /// server is requested again at half the size.
     #[serde(default)]
     pub page_size_variable: Option<String>,
     /// Rows per page. Default: 1000. Servers have limits of their own, often 100.

@@ -1,5 +1,5 @@
-//! The columns of a table, independent of the values in the rows: an object that is null in every row of a batch makes no
-//! column of its own, and every selected field has a column even if no row has it.
+//! The columns of a table, independent of the values in the rows: an object that is null in every row of a batch makes
+//! no column of its own, and every selected field has a column even if no row has it.
 
 use std::collections::BTreeSet;
 

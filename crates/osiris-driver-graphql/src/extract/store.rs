@@ -1,5 +1,5 @@
-//! The store's side of an extraction: pages are decoded on a thread for blocking work and sent to the store, while the next
-//! one is fetched.
+//! The store's side of an extraction: pages are decoded on a thread for blocking work and sent to the store, while the
+//! next one is fetched.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

@@ -1,5 +1,6 @@
-//! Where the rows of a response are. Plain paths are followed in the scan that reads the response; JSONPath with filters,
-//! slices or searches (RFC 9535) finds the rows in a parsed tree, and then reads their text, so that numbers stay exact.
+//! Where the rows of a response are. Plain paths are followed in the scan that reads the response; JSONPath with
+//! filters, slices or searches (RFC 9535) finds the rows in a parsed tree, and then reads their text, so that numbers
+//! stay exact.
 
 use std::collections::BTreeMap;
 

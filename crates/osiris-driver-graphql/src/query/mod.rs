@@ -1,5 +1,5 @@
-//! The query, parsed before anything is sent: its syntax, the operation that will run, the variables it declares, what it
-//! selects. What needs the server's schema is left to the server.
+//! The query, parsed before anything is sent: its syntax, the operation that will run, the variables it declares, what
+//! it selects. What needs the server's schema is left to the server.
 
 mod data_path;
 mod names;

@@ -90,8 +90,8 @@ pub struct ConnectionConfig {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Fields {
-    /// A personal API key (`phx_...`) with the scope `query:read`. A project key (`phc_...`) can only send events and is
-    /// rejected.
+    /// A personal API key (`phx_...`) with the scope `query:read`. A project key (`phc_...`) can only send events and
+    /// is rejected.
     api_key: Secret,
     /// The number of the project.
     #[schemars(extend("x-override" = "refused"))]
@@ -100,8 +100,8 @@ struct Fields {
     #[serde(default)]
     #[schemars(extend("x-override" = "address"))]
     region: Region,
-    /// The address of a self-hosted PostHog, such as `https://posthog.example.com`. Required with `region: self_hosted`, not
-    /// allowed with others. Default: none.
+    /// The address of a self-hosted PostHog, such as `https://posthog.example.com`. Required with
+    /// `region: self_hosted`, not allowed with others. Default: none.
     #[serde(default)]
     #[schemars(extend("x-override" = "address"))]
     custom_base_url: Option<String>,

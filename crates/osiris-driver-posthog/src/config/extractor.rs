@@ -56,8 +56,8 @@ pub struct ExtractorConfig {
     #[serde(default)]
     #[schemars(extend("x-source" = false))]
     pub until: Option<Timestamp>,
-    /// How far before the last row a later run begins, in minutes: events that arrive later than that after newer ones are not
-    /// seen.
+    /// How far before the last row a later run begins, in minutes: events that arrive later than that after newer ones
+    /// are not seen.
     #[serde(default = "default_lookback")]
     #[schemars(range(min = 5, max = 60), extend("x-source" = false))]
     pub lookback_window_minutes: u32,
@@ -73,7 +73,8 @@ pub struct ExtractorConfig {
     #[serde(default)]
     #[schemars(extend("x-source" = false))]
     pub flatten: Flatten,
-    /// The most requests per minute, if fewer than the 240 that PostHog Cloud allows a whole team. Default: PostHog's limit.
+    /// The most requests per minute, if fewer than the 240 that PostHog Cloud allows a whole team. Default: PostHog's
+    /// limit.
     #[serde(default)]
     #[schemars(range(min = 1), extend("x-source" = false))]
     pub max_requests_per_minute: Option<u32>,

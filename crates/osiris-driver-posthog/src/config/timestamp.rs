@@ -8,8 +8,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-/// A timestamp with microseconds. Written as RFC 3339 (`2024-01-31T12:00:00.5Z`, `2024-01-31T13:00:00+01:00`); without an
-/// offset it is UTC, and a date alone is midnight.
+/// A timestamp with microseconds. Written as RFC 3339 (`2024-01-31T12:00:00.5Z`, `2024-01-31T13:00:00+01:00`); without
+/// an offset it is UTC, and a date alone is midnight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 

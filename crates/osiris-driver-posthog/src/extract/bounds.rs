@@ -1,5 +1,5 @@
-//! How much a query requests: the rows of a page, and the length of a time window. Less after a query that PostHog stopped, more
-//! again when queries succeed.
+//! How much a query requests: the rows of a page, and the length of a time window. Less after a query that PostHog
+//! stopped, more again when queries succeed.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -46,8 +46,8 @@ impl QueryBounds {
         (end < to.micros()).then(|| Timestamp::from_micros(end))
     }
 
-    /// A query over `from..to` was stopped. Returns whether a smaller one is possible. The window and the page shrink by turns,
-    /// since PostHog does not say which of them was too large.
+    /// A query over `from..to` was stopped. Returns whether a smaller one is possible. The window and the page shrink
+    /// by turns, since PostHog does not say which of them was too large.
     pub(super) fn shrink(&self, asked: u32, from: Option<Timestamp>, to: Option<Timestamp>) -> bool {
         let mut sizes = self.sizes();
         sizes.stopped += 1;

@@ -144,7 +144,8 @@ impl<'a> PageConsumer<'a> {
         self.ctx.progress().expect_rows(expected.max(self.ctx.progress().rows()));
     }
 
-    /// Compares the segment that ends at `to` with PostHog's own count, reads it again if they differ, and begins the next one.
+    /// Compares the segment that ends at `to` with PostHog's own count, reads it again if they differ, and begins the
+    /// next one.
     async fn verify(&mut self, to: To, next: From) -> Result<()> {
         let range = Range { from: self.segment.from.clone(), to };
         let read = self.segment.read.len() as u64;

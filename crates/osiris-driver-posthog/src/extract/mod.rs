@@ -1,8 +1,8 @@
 //! `posthog.extractor`: every row of a range once, verified by a count, in constant memory.
 //!
-//! Pages are fetched one after the other by key, while the page before is decoded and stored. After every segment of rows, and
-//! at the end, PostHog is asked how many rows it has; see [`verify`]. The state is what the next run needs to begin where this
-//! one ended.
+//! Pages are fetched one after the other by key, while the page before is decoded and stored. After every segment of
+//! rows, and at the end, PostHog is asked how many rows it has; see [`verify`]. The state is what the next run needs to
+//! begin where this one ended.
 
 mod bounds;
 mod consumer;

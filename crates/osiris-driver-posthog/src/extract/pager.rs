@@ -1,5 +1,5 @@
-//! One range, page by page: each page begins after the last row of the one before. Only an empty page is the end: a short page
-//! may have been cut by the server.
+//! One range, page by page: each page begins after the last row of the one before. Only an empty page is the end: a
+//! short page may have been cut by the server.
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
-//! Which rows of the lookback window were read: by earlier runs, whose window this run reads again, and by this run, whose window
-//! the next one will read again. Few ids are kept in memory and in the state; more are kept on disk, as digests.
+//! Which rows of the lookback window were read: by earlier runs, whose window this run reads again, and by this run,
+//! whose window the next one will read again. Few ids are kept in memory and in the state; more are kept on disk, as
+//! digests.
 
 use std::collections::{HashSet, VecDeque};
 use std::fs::File;

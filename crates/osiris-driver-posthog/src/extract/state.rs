@@ -1,5 +1,5 @@
-//! The state between runs: for each data type the last row, and the ids in its lookback window. A step reads one data type; the
-//! state of the others stays as it is.
+//! The state between runs: for each data type the last row, and the ids in its lookback window. A step reads one data
+//! type; the state of the others stays as it is.
 //!
 //! ```json
 //! {"events": {"project_id": "42", "last_timestamp": "2024-01-31T12:00:00.000001Z", "last_uuid": "018d...", "recent_ids": ["018d..."],
@@ -109,7 +109,8 @@ impl State {
         Ok(SeenKeys::of(PreviousKeys::Here(before), last, files.clone()))
     }
 
-    /// Warns that events of types that were added to the configuration are read from the state on, not from the beginning.
+    /// Warns that events of types that were added to the configuration are read from the state on, not from the
+    /// beginning.
     pub(super) fn warn_of_new_types(&self, data_type: DataType, event_types: &[String]) {
         let Some(old) = self.of(data_type)["event_types"].as_array().filter(|_| data_type == DataType::Events) else {
             return;

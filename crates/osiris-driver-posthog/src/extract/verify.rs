@@ -1,6 +1,6 @@
-//! Verifies the rows by PostHog's own count. A segment whose count differs from the rows that were read is read again in halves,
-//! each counted again, until both agree: rows that arrived meanwhile are found that way, and rows that PostHog does not return
-//! are an error.
+//! Verifies the rows by PostHog's own count. A segment whose count differs from the rows that were read is read again
+//! in halves, each counted again, until both agree: rows that arrived meanwhile are found that way, and rows that
+//! PostHog does not return are an error.
 
 use std::collections::VecDeque;
 
@@ -28,8 +28,8 @@ impl Verifier {
         Self { client, source: plan.source, filter: plan.filter.clone() }
     }
 
-    /// The distinct ids in a range, counted in parts if the whole is too much for one query. Rows are not counted: one may be
-    /// there twice until ClickHouse has merged it.
+    /// The distinct ids in a range, counted in parts if the whole is too much for one query. Rows are not counted: one
+    /// may be there twice until ClickHouse has merged it.
     pub(super) async fn count(&self, range: &Range) -> Result<u64> {
         let mut parts = VecDeque::from([range.clone()]);
         let mut count = 0;
@@ -48,8 +48,8 @@ impl Verifier {
     }
 }
 
-/// How many rows the whole range has before anything is read, for the progress; `None` when that is too much for one query. It
-/// verifies nothing: rows arrive all the time.
+/// How many rows the whole range has before anything is read, for the progress; `None` when that is too much for one
+/// query. It verifies nothing: rows arrive all the time.
 pub(super) async fn total(client: &Client, plan: &ExtractPlan) -> Result<Option<u64>> {
     match client.query(&plan.source.count_rows(&plan.range, &plan.filter), "counting rows").await {
         Ok(answer) => answer.number(0).map(Some),

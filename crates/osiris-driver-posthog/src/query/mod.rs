@@ -1,8 +1,8 @@
-//! The HogQL that the driver sends: one table, a range of its key, an order, a limit. Every value from outside is an escaped
-//! literal. No I/O.
+//! The HogQL that the driver sends: one table, a range of its key, an order, a limit. Every value from outside is an
+//! escaped literal. No I/O.
 //!
-//! A row's key is its time and its id. Ids are compared as texts, on both sides of the comparison and in the order: ClickHouse's
-//! own order of UUIDs is not that of their texts.
+//! A row's key is its time and its id. Ids are compared as texts, on both sides of the comparison and in the order:
+//! ClickHouse's own order of UUIDs is not that of their texts.
 
 mod literal;
 mod range;

@@ -1,5 +1,5 @@
-//! Whatever happens, nothing is lost: random events, many with one timestamp, some late; random pages; random faults; runs that
-//! fail, and runs whose state is lost after they succeeded. All runs together have what the source has.
+//! Whatever happens, nothing is lost: random events, many with one timestamp, some late; random pages; random faults;
+//! runs that fail, and runs whose state is lost after they succeeded. All runs together have what the source has.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
-//! More events than fit in memory: each page is made when it is requested, by a server that knows only how many there are. Of
-//! the driver's conditions it reads the timestamps only.
+//! More events than fit in memory: each page is made when it is requested, by a server that knows only how many there
+//! are. Of the driver's conditions it reads the timestamps only.
 
 use std::fmt::Write as _;
 

@@ -84,8 +84,8 @@ impl Learned {
         self.sent.clear();
     }
 
-    /// The rate to keep to: the requests that were accepted, over the time they took and the time until the server accepts
-    /// requests again.
+    /// The rate to keep to: the requests that were accepted, over the time they took and the time until the server
+    /// accepts requests again.
     fn rate(&self, retry_after: Option<Duration>, now: Instant) -> Option<f64> {
         let sent = self.sent.len();
         if sent < ENOUGH {

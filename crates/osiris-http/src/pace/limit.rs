@@ -1,7 +1,7 @@
 //! Limits that are known before the first request, and the token bucket that keeps each of them.
 //!
-//! The bucket is our own, a few lines: limits here change while they are in use (learned, tightened by another step), which
-//! published crates do not support.
+//! The bucket is our own, a few lines: limits here change while they are in use (learned, tightened by another step),
+//! which published crates do not support.
 
 use std::time::{Duration, Instant};
 
@@ -60,8 +60,8 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    /// A bucket that admits at most `requests` in any window: the burst, a tenth of them, is taken off the steady rate. A very
-    /// small limit is spread evenly.
+    /// A bucket that admits at most `requests` in any window: the burst, a tenth of them, is taken off the steady rate.
+    /// A very small limit is spread evenly.
     pub(super) fn for_window(requests: u32, window: Duration, now: Instant) -> Self {
         let burst = (requests / 10).max(1);
         let steady = if requests < 10 { requests } else { requests - burst };

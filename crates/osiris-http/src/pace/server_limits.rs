@@ -1,5 +1,5 @@
-//! A limit that the server reports: no delay up to 80%, requests spread from there on, none when only the share of the others
-//! is left.
+//! A limit that the server reports: no delay up to 80%, requests spread from there on, none when only the share of the
+//! others is left.
 
 use std::time::{Duration, Instant};
 

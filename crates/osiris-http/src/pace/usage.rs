@@ -42,7 +42,8 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok().map(str::trim)
 }
 
-/// `X-RateLimit-Limit`, `-Remaining`, `-Reset` and the first IETF drafts. A limit may be followed by a comma and its policy.
+/// `X-RateLimit-Limit`, `-Remaining`, `-Reset` and the first IETF drafts. A limit may be followed by a comma and its
+/// policy.
 fn conventional(headers: &HeaderMap, prefix: &str, wall: SystemTime) -> Option<Usage> {
     let part = |name: &str| text(headers, &format!("{prefix}{name}"));
     let number = |text: &str| text.split([',', ';']).next()?.trim().parse::<f64>().ok().filter(|n| n.is_finite());

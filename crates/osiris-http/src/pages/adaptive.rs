@@ -37,7 +37,8 @@ impl AdaptiveSize {
         self.current
     }
 
-    /// A request for `asked` was too large: the next one is for half of it. `false` if the size cannot shrink any further.
+    /// A request for `asked` was too large: the next one is for half of it. `false` if the size cannot shrink any
+    /// further.
     pub fn shrink(&mut self, asked: u64) -> bool {
         let half = (asked / 2).max(self.min);
         self.shrink_to(asked, half);

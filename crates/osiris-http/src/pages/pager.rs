@@ -24,9 +24,9 @@ pub trait PagedApi: Send + Sync {
     /// When it does not say what it should about the next one.
     fn summary(&self, page: &Self::Page) -> Result<PageSummary>;
 
-    /// A hash that distinguishes a page with rows from the one before it. It is used where pages are counted, by offset or
-    /// number: a server that ignores the parameter returns the same page for ever, which is an error if there is a hash.
-    /// Default: `None`.
+    /// A hash that distinguishes a page with rows from the one before it. It is used where pages are counted, by offset
+    /// or number: a server that ignores the parameter returns the same page for ever, which is an error if there is a
+    /// hash. Default: `None`.
     fn fingerprint(&self, page: &Self::Page) -> Option<u64> {
         let _ = page;
         None

@@ -1,5 +1,5 @@
-//! Fetches the next page while the last one is stored: the network and the store work at the same time, and at most three
-//! pages are in memory.
+//! Fetches the next page while the last one is stored: the network and the store work at the same time, and at most
+//! three pages are in memory.
 
 use osiris_core::Result;
 use tokio::sync::mpsc;
@@ -33,8 +33,8 @@ impl<P> PageQueue<P> {
     }
 }
 
-/// Fetches every page of `source`, while `store` stores the pages that were fetched before. Returns what `store` returns. A
-/// store that drops its queue ends the fetching.
+/// Fetches every page of `source`, while `store` stores the pages that were fetched before. Returns what `store`
+/// returns. A store that drops its queue ends the fetching.
 ///
 /// # Errors
 /// The first error of either of them.

@@ -1,5 +1,5 @@
-//! A column being built: values of one type at a time. When the type cannot hold a value exactly, the caller is told which
-//! wider type it needs, by the store's lattice.
+//! A column being built: values of one type at a time. When the type cannot hold a value exactly, the caller is told
+//! which wider type it needs, by the store's lattice.
 
 use std::sync::Arc;
 
@@ -137,8 +137,8 @@ impl Column {
         }
     }
 
-    /// Gives it this type, if that needs no new batch: it has no values, or its type is not settled and its values are the
-    /// same under the new type.
+    /// Gives it this type, if that needs no new batch: it has no values, or its type is not settled and its values are
+    /// the same under the new type.
     pub(super) fn retype(&mut self, column_type: &ColumnType) -> bool {
         if self.present == 0 {
             self.values = Values::of(column_type);

@@ -1,5 +1,5 @@
-//! Reads JSON text token by token (RFC 8259), as strictly as the grammar, except that control characters inside of strings are
-//! accepted. Allocates only where a string has escapes.
+//! Reads JSON text token by token (RFC 8259), as strictly as the grammar, except that control characters inside of
+//! strings are accepted. Allocates only where a string has escapes.
 
 use std::borrow::Cow;
 
@@ -38,7 +38,8 @@ pub(super) struct RawText<'a> {
 }
 
 impl<'a> RawText<'a> {
-    /// The string without escapes, and how many halves of surrogate pairs, which are not characters, were replaced in it.
+    /// The string without escapes, and how many halves of surrogate pairs, which are not characters, were replaced in
+    /// it.
     pub(super) fn unescaped(self) -> (Cow<'a, str>, u64) {
         if !self.escaped {
             return (Cow::Borrowed(self.text), 0);
@@ -279,8 +280,8 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Appends `text`, whose escapes are valid, to `out` without escapes, and returns how many halves of surrogate pairs were
-/// replaced.
+/// Appends `text`, whose escapes are valid, to `out` without escapes, and returns how many halves of surrogate pairs
+/// were replaced.
 pub(super) fn unescape(text: &str, out: &mut String) -> u64 {
     let mut replaced = 0;
     let mut rest = text;

@@ -48,8 +48,8 @@ impl Document {
         self.matched
     }
 
-    /// Where the path stopped matching, and what was there: ``$.data has no member `itms`; it has: items``. Names of members
-    /// only, no values.
+    /// Where the path stopped matching, and what was there: ``$.data has no member `itms`; it has: items``. Names of
+    /// members only, no values.
     pub fn stopped_at(&self) -> &str {
         &self.stopped_at
     }

@@ -1,5 +1,5 @@
-//! Which column a member goes to. The usual row has the members of the one before it, in the same order: then there is no
-//! lookup.
+//! Which column a member goes to. The usual row has the members of the one before it, in the same order: then there is
+//! no lookup.
 
 use std::collections::{HashMap, HashSet};
 

@@ -53,9 +53,9 @@ impl RowOptions {
         self
     }
 
-    /// Columns that always exist, first and in this order, with their types. A value that does not fit widens its column
-    /// without loss. Integers, floating point numbers, decimals, dates, times and timestamps are read from strings as well;
-    /// types without a form in JSON are stored as text.
+    /// Columns that always exist, first and in this order, with their types. A value that does not fit widens its
+    /// column without loss. Integers, floating point numbers, decimals, dates, times and timestamps are read from
+    /// strings as well; types without a form in JSON are stored as text.
     #[must_use]
     pub fn with_columns<S: Into<String>>(mut self, columns: impl IntoIterator<Item = (S, ColumnType)>) -> Self {
         self.columns = columns.into_iter().map(|(name, column_type)| (name.into(), column_type)).collect();

@@ -7,8 +7,8 @@ use osiris_core::Error;
 
 /// The path from the document to its rows, such as `data.items` or `$.data.issues.edges[*].node`.
 ///
-/// The value there is one row, or an array of rows. A path that ends in `[*]` names the rows themselves: an array there is
-/// one row.
+/// The value there is one row, or an array of rows. A path that ends in `[*]` names the rows themselves: an array there
+/// is one row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RowPath(pub(super) Vec<Segment>);
 

@@ -1,5 +1,5 @@
-//! The rows of a document that is still being received: for responses too large to wait for. Holds one row at a time, and the
-//! envelope.
+//! The rows of a document that is still being received: for responses too large to wait for. Holds one row at a time,
+//! and the envelope.
 
 use osiris_core::{Error, Result};
 use serde_json::Value;

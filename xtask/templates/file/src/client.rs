@@ -37,8 +37,8 @@ pub trait Client: Send + Sync {
     /// When there is no such table or it cannot be read; each row may fail too.
     fn read(&self, table: &str) -> Result<Table>;
 
-    /// Starts to write a table with these columns. With `keep` the table exists, has the same columns in the same order,
-    /// and its rows stay. Nothing is visible before the draft is published.
+    /// Starts to write a table with these columns. With `keep` the table exists, has the same columns in the same
+    /// order, and its rows stay. Nothing is visible before the draft is published.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -110,8 +110,8 @@ pub(crate) async fn check(connect: &Connect, connection: &ConnectionConfig) -> H
     }
 }
 
-/// Runs `work` on a thread for blocking work. When the future is dropped, the work still runs to its end, so it must own
-/// whatever it has to clean up.
+/// Runs `work` on a thread for blocking work. When the future is dropped, the work still runs to its end, so it must
+/// own whatever it has to clean up.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let joined = tokio::task::spawn_blocking(work).await;
     joined.map_err(|error| {

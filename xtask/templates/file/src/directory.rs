@@ -1,5 +1,5 @@
-//! The default client, and the only file that knows how the external system stores its tables: here as text files, in the
-//! format that the README describes. A driver for a server talks its protocol here.
+//! The default client, and the only file that knows how the external system stores its tables: here as text files, in
+//! the format that the README describes. A driver for a server talks its protocol here.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};

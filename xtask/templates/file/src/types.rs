@@ -1,5 +1,5 @@
-//! The mapping between the types of the external system and those of the store, in both directions. A mapping is exact, or
-//! the column or row is rejected.
+//! The mapping between the types of the external system and those of the store, in both directions. A mapping is exact,
+//! or the column or row is rejected.
 //!
 //! | text file | store |
 //! | --- | --- |

@@ -1,5 +1,5 @@
-//! The plan of an extraction: the query, where its rows are, how its pages are found. Made without I/O, so that all problems
-//! are known before anything is sent.
+//! The plan of an extraction: the query, where its rows are, how its pages are found. Made without I/O, so that all
+//! problems are known before anything is sent.
 
 mod locate;
 

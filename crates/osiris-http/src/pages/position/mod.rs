@@ -70,8 +70,8 @@ impl PagePosition {
         Self { at, parameter: parameter.to_owned(), size: None, items: 0, full: None, hint: None }
     }
 
-    /// Begins at this cursor, offset or page number instead of the first page. A page number of 0 says that pages count from 0.
-    /// A value of the wrong type is ignored.
+    /// Begins at this cursor, offset or page number instead of the first page. A page number of 0 says that pages count
+    /// from 0. A value of the wrong type is ignored.
     #[must_use]
     pub fn starting_at(mut self, start: &Value) -> Self {
         match (&mut self.at, start.as_u64()) {

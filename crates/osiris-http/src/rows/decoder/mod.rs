@@ -1,5 +1,5 @@
-//! Decodes rows into batches. Types follow the values: a column that meets a value it cannot hold exactly takes the wider type
-//! of the store's lattice. Batches that were made before stay as they are; the store widens them.
+//! Decodes rows into batches. Types follow the values: a column that meets a value it cannot hold exactly takes the
+//! wider type of the store's lattice. Batches that were made before stay as they are; the store widens them.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -117,7 +117,8 @@ impl RowDecoder {
         document.rows().try_for_each(|row| self.push(&row))
     }
 
-    /// Like [`push_document`](Self::push_document) on a thread for blocking work, so that the network is not kept waiting.
+    /// Like [`push_document`](Self::push_document) on a thread for blocking work, so that the network is not kept
+    /// waiting.
     ///
     /// # Errors
     /// As for [`push`](Self::push).
@@ -163,8 +164,8 @@ impl RowDecoder {
         Ok(self.ready.pop_front())
     }
 
-    /// The remaining batches. Columns without any value become text; declared columns exist even without rows. Call it until
-    /// it returns `None`.
+    /// The remaining batches. Columns without any value become text; declared columns exist even without rows. Call it
+    /// until it returns `None`.
     ///
     /// # Errors
     /// When there are rows and not one column; when Arrow refuses a batch, which is a bug.
