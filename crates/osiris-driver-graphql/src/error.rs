@@ -109,7 +109,7 @@ impl GraphqlErrors {
 }
 
 /// Whether a smaller page may succeed.
-pub(crate) fn asks_for_less(error: &Error) -> bool {
+pub(crate) fn is_too_large(error: &Error) -> bool {
     error.kind() == ErrorKind::Timeout || error.context().iter().any(|(key, _)| *key == LIMIT)
 }
 
@@ -220,7 +220,7 @@ mod tests {
         ] {
             let error =
                 of(json!({"data": null, "errors": [{"message": "m", "extensions": {"code": code}}]})).error(None);
-            assert_eq!((error.kind(), asks_for_less(&error)), (kind, less), "{code}");
+            assert_eq!((error.kind(), is_too_large(&error)), (kind, less), "{code}");
             assert!(error.hint().is_some());
         }
         let error = of(json!({"errors": [{"type": "RATE_LIMITED", "message": "API rate limit exceeded"}]}));
@@ -230,7 +230,7 @@ mod tests {
     #[test]
     fn without_a_code_the_message_and_whether_it_ran_decide() {
         let said = |message: &str| of(json!({"errors": [{"message": message}]})).error(None);
-        assert!(asks_for_less(&said("Query is too complex.")));
+        assert!(is_too_large(&said("Query is too complex.")));
         assert_eq!(said("Unknown field").kind(), ErrorKind::Validation);
         assert_eq!(said("Query timed out").kind(), ErrorKind::Timeout);
         assert_eq!(

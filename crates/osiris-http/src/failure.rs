@@ -159,13 +159,13 @@ fn is_retryable(status: StatusCode) -> bool {
 
 fn hint_for(status: StatusCode) -> Option<&'static str> {
     Some(match status.as_u16() {
-        401 => "check the key or token of the connection: it may be wrong, expired or of another environment",
-        403 => "the credentials are known but lack a permission: grant it, or use a key that has it",
+        401 => "check the key or token of the connection: it may be wrong, expired or for another environment",
+        403 => "the credentials lack a permission: grant it, or use a key that has it",
         404 => "check the address, and the names in it",
-        407 => "the proxy wants credentials: check those of the connection's proxy",
-        413 => "send less at once: lower `batch_size`",
-        414 => "the address is too long: ask for less at once",
-        429 => "the rate limit of the server is used up: lower the number of parallel steps, or try later",
+        407 => "the proxy requires credentials: check those of the proxy in the connection",
+        413 => "set a smaller `batch_size`",
+        414 => "the URL is too long: request less at once",
+        429 => "rate limit exceeded: lower the number of parallel steps, or try later",
         _ => return None,
     })
 }

@@ -125,7 +125,7 @@ fn accept(plan: &ExtractPlan, answer: &Value, errors: &GraphqlErrors) -> Result<
         return Ok(());
     }
     let error = errors.error(wait);
-    let give_up = plan.shrinks() && crate::error::asks_for_less(&error);
+    let give_up = plan.shrinks() && crate::error::is_too_large(&error);
     Err(if give_up { error.with_retryable(false) } else { error })
 }
 

@@ -85,7 +85,7 @@ fn credentials_that_are_missing_are_named_before_anything_is_sent() {
     assert_eq!(problems(json!({"endpoint": "http://a"})), "");
 }
 
-/// A server with a certificate of an authority that nobody knows.
+/// A server with a certificate of an unknown authority.
 fn encrypted(authority: &Authority) -> HttpServer {
     let records = Records::default();
     records.set((1..=3).map(item).collect());

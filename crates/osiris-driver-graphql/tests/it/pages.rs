@@ -50,7 +50,7 @@ fn sizes(api: &Api, variable: &str) -> Vec<u64> {
     api.asked().iter().map(|asked| asked[variable].as_u64().unwrap()).collect()
 }
 
-/// Runs it and sees that the items 1 to `count` came, each once and in order.
+/// Runs it and checks that the items 1 to `count` were read, each once and in order.
 async fn complete(api: &Api, config: Value, count: i64) -> Bench {
     let bench = bench();
     let output = run(&bench, api, config).await.unwrap();

@@ -1,4 +1,4 @@
-//! Rows: what becomes of nested objects, lists, nulls, errors that come with data, and answers without any row.
+//! Rows: nested objects, lists, nulls, errors in responses with data, and responses without rows.
 
 use osiris_testkit::Rows;
 use osiris_testkit::http_server::Reply;

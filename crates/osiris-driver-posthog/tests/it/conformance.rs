@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::support::{NOON, config, register};
 use crate::volume;
 
-/// A stand-in for the length of a test.
+/// The stand-ins of a test, which run as long as it does.
 #[derive(Default)]
 struct Events {
     posthog: Mutex<Option<PostHog>>,

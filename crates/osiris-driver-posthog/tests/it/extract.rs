@@ -281,7 +281,7 @@ async fn what_can_never_be_small_enough_is_an_error_that_says_so() {
 async fn rows_that_come_in_while_it_reads_are_taken() {
     let posthog = PostHog::start().unwrap();
     posthog.insert_events(&events(0, (0..1000).map(|number| NOON + number * 1000))).await.unwrap();
-    // After the count and three pages, before where the reading is then, and behind it.
+    // They arrive after the count and three pages: before the current position and after it.
     posthog.arrive_after(4, events(5000, [NOON + 500, NOON + 100_500, NOON + 900_500]));
     let bench = bench();
     let output = run(&bench, &posthog, json!({"page_size": 100})).await.unwrap();

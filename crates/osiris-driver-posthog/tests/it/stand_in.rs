@@ -1,4 +1,4 @@
-//! The stand-in is as PostHog is: each fact that the driver has to live with.
+//! The stand-in behaves like PostHog, in each point that the driver depends on.
 
 use std::time::{Duration, Instant};
 

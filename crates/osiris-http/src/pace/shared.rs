@@ -8,7 +8,7 @@ use super::limit::RateLimit;
 use super::limiter::Pace;
 use crate::clock::SystemClock;
 
-/// How long a pace that nobody uses is remembered: long enough for the next step of the run.
+/// How long an unused pace is kept: long enough for the next step of the run.
 const REMEMBERED: Duration = Duration::from_secs(3600);
 
 /// Paces by identity, with the time of their last use.

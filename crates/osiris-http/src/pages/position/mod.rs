@@ -133,7 +133,7 @@ impl PagePosition {
 
     /// Halves the size of the page. `false` if that is not possible without losing rows.
     pub fn shrink(&mut self) -> bool {
-        // The size of a page behind a link is the server's.
+        // The link to a page has its size, which is up to the server.
         if self.url().is_some() {
             return false;
         }
