@@ -34,7 +34,7 @@ impl HttpClient {
             redirect(&self.settings.base, &mut current, status, target).map_err(Failed::maybe_processed)?;
         }
         Err(Failed::maybe_processed(
-            Error::validation(format!("{}: redirect loop", request.what))
+            Error::validation(format!("{}: more than {MAX_REDIRECTS} redirects", request.what))
                 .with_context("url", shown(&current.url))
                 .with_hint("set the address that answers without a redirect"),
         ))
