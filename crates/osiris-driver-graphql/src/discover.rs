@@ -1,4 +1,5 @@
-//! What an endpoint offers, by introspection: one resource for each field of the type of queries, with the members of its rows.
+//! What an endpoint offers, by introspection: one resource for each field of the query type, with the fields of its
+//! rows.
 
 use std::time::Duration;
 
@@ -11,11 +12,11 @@ use crate::config::ConnectionConfig;
 use crate::error::GraphqlErrors;
 use crate::types::normalised;
 
-/// Asks the server for its schema.
+/// Reads the schema of the server.
 pub(crate) async fn discover(connect: &Connect, connection: &ConnectionConfig) -> Result<Catalog> {
     let timeout = Duration::from_secs(connection.timeout);
     let client = connect(&ConnectionTarget::of_connection(connection, RetryPolicy::times(3), timeout))?;
-    let request = request(&client, QUERY, Some("Discovery"), &Map::new(), "asking the server for its schema")?;
+    let request = request(&client, QUERY, Some("Discovery"), &Map::new(), "reading the schema of the server")?;
     let mut answer: Value = client.fetch_as(&request, |page| page.json()).await.map_err(refused)?;
     if let Some(errors) = GraphqlErrors::of(&answer) {
         return Err(refused(errors.error(None)));
@@ -33,7 +34,7 @@ pub(crate) async fn discover(connect: &Connect, connection: &ConnectionConfig) -
     Ok(Catalog::new(resources))
 }
 
-/// Servers that hide their schema say so by refusing the query.
+/// Servers that do not allow introspection reject the query.
 fn refused(error: Error) -> Error {
     match error.kind() {
         ErrorKind::Validation | ErrorKind::Permission | ErrorKind::Unknown => hidden().with_source(error),
@@ -46,7 +47,7 @@ fn hidden() -> Error {
         .with_hint("read the documentation of the API, or have introspection enabled")
 }
 
-/// The rows that a field of the query type leads to. A plain value is no resource.
+/// The rows that a field of the query type leads to. A scalar is not a resource.
 fn resource(field: &SchemaField, types: &Types<'_>) -> Option<Resource> {
     if !types.is_object(field.of.innermost()) {
         return None;

@@ -1,4 +1,4 @@
-//! Whether an endpoint answers and knows us. Never fails; the core masks secrets in what it says.
+//! Whether an endpoint responds and accepts the credentials. Never fails; the core masks secrets in its messages.
 
 use std::time::{Duration, Instant};
 
@@ -9,26 +9,26 @@ use crate::client::{Connect, ConnectionTarget, request};
 use crate::config::ConnectionConfig;
 use crate::error::GraphqlErrors;
 
-/// The smallest query that there is: every server has a type of queries, and its name can be asked.
+/// The smallest query: every server has a query type, whose name can be requested.
 const QUERY: &str = "{ __typename }";
 
-/// What is left of the limit for saying what happened.
+/// How much of the limit is reserved for reporting the result.
 const RESERVE: Duration = Duration::from_millis(100);
 
-/// Asks the smallest query within `limit`.
+/// Sends the smallest query and waits at most `limit` for the response.
 pub(crate) async fn check(connect: &Connect, connection: &ConnectionConfig, limit: Duration) -> Health {
     let started = Instant::now();
     let wait = limit.saturating_sub(RESERVE.min(limit / 10)).max(Duration::from_millis(1));
     let asked = tokio::time::timeout(wait, ask(connect, connection, wait)).await;
     let health = match asked {
         Ok(Ok(name)) => {
-            let message = format!("the endpoint answers queries, of the type `{name}`");
+            let message = format!("the endpoint answers queries; its query type is `{name}`");
             Health::ok(started.elapsed(), message).with_detail("query_type", name)
         }
         Ok(Err(error)) => Health::failed(started.elapsed(), &error),
         Err(_) => {
-            let error = Error::timeout(format!("no answer within {} ms", wait.as_millis()))
-                .with_hint("check `endpoint` and the firewalls between; a slow server needs a higher limit");
+            let error = Error::timeout(format!("no response within {} ms", wait.as_millis()))
+                .with_hint("check `endpoint` and firewalls; raise the limit if the server is slow");
             Health::failed(started.elapsed(), &error)
         }
     };
@@ -44,7 +44,7 @@ pub(crate) async fn check(connect: &Connect, connection: &ConnectionConfig, limi
 
 async fn ask(connect: &Connect, connection: &ConnectionConfig, wait: Duration) -> Result<String> {
     let client = connect(&ConnectionTarget::of_connection(connection, RetryPolicy::never(), wait))?;
-    let request = request(&client, QUERY, None, &Map::new(), "asking the endpoint for its type of queries")?;
+    let request = request(&client, QUERY, None, &Map::new(), "querying the endpoint")?;
     let answer: Value = client.fetch_as(&request, |page| page.json()).await?;
     if let Some(errors) = GraphqlErrors::of(&answer) {
         return Err(errors.error(None));

@@ -1,4 +1,4 @@
-//! What goes wrong on the other side: from the `errors` of an answer (GraphQL specification, section 7.1.2) to an error kind.
+//! Errors of the server: from the `errors` of a response (GraphQL specification, section 7.1.2) to an error kind.
 //!
 //! The specification leaves `extensions.code` to the servers. The codes known here are those of Apollo Server
 //! (<https://www.apollographql.com/docs/apollo-server/data/errors>), Shopify
@@ -11,7 +11,7 @@ use osiris_core::{Error, ErrorKind, shorten};
 use osiris_http::{Explained, Failure};
 use serde_json::Value;
 
-/// The fact that marks errors which a smaller page may avoid.
+/// The context that marks errors which a smaller page may avoid.
 const LIMIT: &str = "limit";
 
 /// How much of a server's message is shown.
@@ -21,13 +21,13 @@ const MAX_MESSAGE: usize = 300;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Meaning {
     Kind(ErrorKind),
-    /// The rate limit is used up.
+    /// The rate limit is exceeded.
     Throttled,
-    /// The query asks for more than the server gives at once.
+    /// The query requests more than the server allows at once.
     TooMuch,
 }
 
-/// The errors of an answer.
+/// The errors of a response.
 #[derive(Debug)]
 pub(crate) struct GraphqlErrors {
     first: String,
@@ -36,7 +36,8 @@ pub(crate) struct GraphqlErrors {
 }
 
 impl GraphqlErrors {
-    /// Those of an answer; nothing when it has none. `has_data` is whether the query was run at all: without, it was refused.
+    /// Those of a response; `None` when it has none. A response without `data` means that the query was rejected before
+    /// it ran.
     pub(crate) fn of(answer: &Value) -> Option<Self> {
         let errors = match answer.get("errors")? {
             Value::Array(errors) => errors.as_slice(),
@@ -44,7 +45,7 @@ impl GraphqlErrors {
             other => std::slice::from_ref(other),
         };
         let ran = answer.get("data").is_some();
-        // One that is about the rate or the size of the query explains the others.
+        // An error about the rate or the size of the query is the cause of the others.
         let meanings: Vec<Meaning> = errors.iter().map(|error| meaning(error, ran)).collect();
         let at = meanings.iter().position(|meaning| !matches!(meaning, Meaning::Kind(_))).unwrap_or(0);
         Some(Self { first: shown(errors.get(at)?), meaning: *meanings.get(at)?, count: errors.len() })
@@ -60,17 +61,17 @@ impl GraphqlErrors {
         &self.first
     }
 
-    /// Whether the request has to come again later.
+    /// Whether the request must be sent again later.
     pub(crate) fn is_throttling(&self) -> bool {
         self.meaning == Meaning::Throttled
     }
 
-    /// Whether these errors may come with data that are good as far as they go.
+    /// Whether the data of a response with these errors can be used.
     pub(crate) fn is_partial(&self) -> bool {
         matches!(self.meaning, Meaning::Kind(kind) if !kind.is_retried_by_default())
     }
 
-    /// As an error of ours. `wait` is how long until the server takes the request, where that is known.
+    /// As an [`Error`]. `wait` is the time until the server accepts the request, if that is known.
     pub(crate) fn error(&self, wait: Option<Duration>) -> Error {
         let kind = match self.meaning {
             Meaning::Kind(kind) => kind,
@@ -107,13 +108,13 @@ impl GraphqlErrors {
     }
 }
 
-/// Whether a smaller page may do what this one did not.
-pub(crate) fn asks_for_less(error: &Error) -> bool {
+/// Whether a smaller page may succeed.
+pub(crate) fn is_too_large(error: &Error) -> bool {
     error.kind() == ErrorKind::Timeout || error.context().iter().any(|(key, _)| *key == LIMIT)
 }
 
-/// Reads the answer of a status that is not one of success. `shrinks` is whether the page could be smaller: then a timeout
-/// of the server is not repeated as it is.
+/// Explains a response with a status other than success. `shrinks` is whether the page could be smaller: then a timeout
+/// of the server is not retried at the same size.
 pub(crate) fn explain(failure: &Failure<'_>, shrinks: bool) -> Option<Explained> {
     let answer = failure.json();
     let errors = answer.as_ref().and_then(GraphqlErrors::of);
@@ -122,7 +123,7 @@ pub(crate) fn explain(failure: &Failure<'_>, shrinks: bool) -> Option<Explained>
         let give_up = shrinks && by_status.kind() == ErrorKind::Timeout;
         return give_up.then(|| by_status.with_retryable(false).into());
     };
-    // What the status says of the kind is more than what a code that we do not know leaves open.
+    // The status says more about the kind than an unknown code.
     let open = matches!(errors.meaning, Meaning::Kind(ErrorKind::Validation | ErrorKind::Unknown));
     if open && by_status.kind() != ErrorKind::Validation {
         return Some(by_status.into());
@@ -169,7 +170,7 @@ fn meaning(error: &Value, ran: bool) -> Meaning {
         }
         _ if says(&["timeout", "timed out", "took too long"]) => Meaning::Kind(ErrorKind::Timeout),
         _ if says(&["rate limit", "too many requests"]) => Meaning::Throttled,
-        // Refused before it ran: the query is at fault. Afterwards nobody knows.
+        // Rejected before it ran: the query is at fault. Afterwards the cause is not known.
         _ if ran => Meaning::Kind(ErrorKind::Unknown),
         _ => Meaning::Kind(ErrorKind::Validation),
     }
@@ -219,7 +220,7 @@ mod tests {
         ] {
             let error =
                 of(json!({"data": null, "errors": [{"message": "m", "extensions": {"code": code}}]})).error(None);
-            assert_eq!((error.kind(), asks_for_less(&error)), (kind, less), "{code}");
+            assert_eq!((error.kind(), is_too_large(&error)), (kind, less), "{code}");
             assert!(error.hint().is_some());
         }
         let error = of(json!({"errors": [{"type": "RATE_LIMITED", "message": "API rate limit exceeded"}]}));
@@ -229,7 +230,7 @@ mod tests {
     #[test]
     fn without_a_code_the_message_and_whether_it_ran_decide() {
         let said = |message: &str| of(json!({"errors": [{"message": message}]})).error(None);
-        assert!(asks_for_less(&said("Query is too complex.")));
+        assert!(is_too_large(&said("Query is too complex.")));
         assert_eq!(said("Unknown field").kind(), ErrorKind::Validation);
         assert_eq!(said("Query timed out").kind(), ErrorKind::Timeout);
         assert_eq!(

@@ -25,7 +25,7 @@ pub struct Graphql {
 }
 
 impl Graphql {
-    /// Over clients that `connect` opens.
+    /// The family, with clients that `connect` opens.
     pub fn new(connect: Connect) -> Self {
         Self { connect }
     }
@@ -55,7 +55,7 @@ pub fn register(registry: &mut Registry) -> Result<()> {
     register_with_client(registry, connect())
 }
 
-/// The same over clients that `connect` opens.
+/// Like [`register`], with clients that `connect` opens.
 ///
 /// # Errors
 /// When it is there already.

@@ -1,5 +1,5 @@
-//! Types. An answer is JSON: a column takes the type of its values, and grows where they do not agree. The server's own types serve
-//! discovery.
+//! Types. A response is JSON: a column takes the type of its values, and widens where they differ. The types of the
+//! server's schema serve discovery only.
 //!
 //! | JSON | column |
 //! | --- | --- |
@@ -25,14 +25,14 @@ pub(crate) fn row_options(flatten: bool) -> RowOptions {
     RowOptions::new().with_nested(nested)
 }
 
-/// The columns that the query promises, for a table without a row: of what type nobody knows, so they are text.
+/// The columns that the query selects, for a table without rows: their types are not known, so they are text.
 pub(crate) fn promised(selected: &[Selected], flatten: bool) -> Vec<(String, ColumnType)> {
     let mut columns = Vec::new();
     collect(selected, flatten, "", &mut columns);
     columns
 }
 
-/// Lists cannot be told from objects without the server's schema. These names are lists wherever they occur.
+/// Lists cannot be distinguished from objects without the server's schema. These names are lists wherever they occur.
 const LISTS: [&str; 3] = ["edges", "items", "nodes"];
 
 fn collect(selected: &[Selected], flatten: bool, prefix: &str, columns: &mut Vec<(String, ColumnType)>) {

@@ -1,4 +1,5 @@
-//! The one place that talks to PostHog: one query, one answer. Which queries, and what becomes of their rows, is decided elsewhere.
+//! The one place that talks to PostHog: sends a query and reads the response. It does not know which queries there are,
+//! nor where their rows go.
 
 use std::sync::Arc;
 
@@ -9,15 +10,15 @@ use serde_json::{Value, json};
 use crate::config::{ConnectionConfig, Region};
 use crate::error::explain;
 
-/// Makes an HTTP client out of the settings of a connection. Tests put another in its place [DRV-027].
+/// Makes an HTTP client from the settings of a connection. Tests use another one [DRV-027].
 pub type Connect = Arc<dyn Fn(HttpSettings) -> Result<HttpClient> + Send + Sync>;
 
-/// The client of users.
+/// The default HTTP client.
 pub(crate) fn connect() -> Connect {
     Arc::new(HttpClient::new)
 }
 
-/// A project that can be asked. Cheap to clone.
+/// A client for the queries of a project. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Client {
     http: HttpClient,
@@ -32,23 +33,23 @@ impl Client {
         Ok(Self { http: connect(settings)?, path })
     }
 
-    /// The same for a check that must answer soon.
+    /// A client without retries, for a check of the connection.
     pub(crate) fn open_once(connect: &Connect, connection: &ConnectionConfig) -> Result<Self> {
         let settings = settings(connection, None)?.with_retry(RetryPolicy::never());
         let path = format!("api/projects/{}/query/", connection.project_id.as_str());
         Ok(Self { http: connect(settings)?, path })
     }
 
-    /// The same client at the work of a step.
+    /// The same client for a step: cancelled with it, and its requests counted.
     pub(crate) fn for_step(&self, ctx: &ExecutionContext) -> Self {
         Self { http: self.http.for_step(ctx), path: self.path.clone() }
     }
 
-    /// Asks. `what` goes into messages: `reading events`.
+    /// Sends a query. `what` is for messages: `reading events`.
     pub(crate) async fn query(&self, hogql: &str, what: &'static str) -> Result<Answer> {
         let body = json!({
             "query": {"kind": "HogQLQuery", "query": hogql},
-            // An answer out of the cache may lack the latest rows.
+            // A cached response may lack the latest rows.
             "refresh": "force_blocking",
             "name": "osiris",
         });
@@ -68,7 +69,8 @@ fn settings(connection: &ConnectionConfig, per_minute: Option<u32>) -> Result<Ht
     Ok(settings.with_explain(move |failure| explain(failure, &project, region.name())))
 }
 
-/// What PostHog Cloud allows a team (<https://posthog.com/docs/api#rate-limiting>); a PostHog of one's own has no limits.
+/// The limits of PostHog Cloud for a team (<https://posthog.com/docs/api#rate-limiting>); a self-hosted PostHog has
+/// none.
 fn rate_limit(region: Region, per_minute: Option<u32>) -> RateLimit {
     let limit = RateLimit::new().concurrent(3);
     let cloud = match region {
@@ -81,14 +83,14 @@ fn rate_limit(region: Region, per_minute: Option<u32>) -> RateLimit {
     }
 }
 
-/// The rows of an answer, and their columns.
+/// The rows of a response, and their columns.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) document: Document,
     pub(crate) columns: Vec<AnswerColumn>,
 }
 
-/// A column of an answer.
+/// A column of a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AnswerColumn {
     pub(crate) name: String,
@@ -101,7 +103,7 @@ impl Answer {
         self.document.row_count()
     }
 
-    /// Where a column stands.
+    /// The position of a column.
     pub(crate) fn position(&self, name: &str) -> Result<usize> {
         self.columns.iter().position(|column| column.name == name).ok_or_else(|| {
             let names: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
@@ -123,7 +125,7 @@ impl Answer {
     }
 }
 
-/// Reads an answer. What a later try may mend is a network error.
+/// Reads a response. Failures that a later try may overcome are network errors.
 fn read(page: &Page) -> Result<Answer> {
     let document = page.document(&RowPath::names(["results"]))?;
     let envelope = document.envelope();

@@ -20,17 +20,17 @@ pub(crate) async fn discover(connect: &Connect, connection: &ConnectionConfig) -
     Ok(Catalog::new(resources))
 }
 
-/// One table; nothing when this PostHog does not have it.
+/// One table; `None` when this PostHog does not have it.
 async fn resource(client: &Client, data_type: DataType) -> Result<Option<Resource>> {
     let source = Source::of(data_type);
-    let answer = match client.query(&source.sample(1), "asking for columns").await {
+    let answer = match client.query(&source.sample(1), "reading columns").await {
         Ok(answer) => answer,
         Err(error) if is_unknown_table(&error) => return Ok(None),
         Err(error) => return Err(error),
     };
     let estimated_row_count = match client.query(&source.total(), "counting rows").await {
         Ok(answer) => Some(answer.number(0)?),
-        // Too many to be counted in the time that a query has: no estimate then.
+        // Too many to be counted within the time limit of a query: no estimate.
         Err(error) if is_too_large(&error) => None,
         Err(error) => return Err(error),
     };

@@ -1,4 +1,4 @@
-//! Whether a connection works: the smallest query there is.
+//! Whether a connection works, by the smallest query.
 
 use std::time::Instant;
 
@@ -7,7 +7,7 @@ use osiris_core::{Health, Result};
 use crate::client::{Client, Connect};
 use crate::config::ConnectionConfig;
 
-/// Asks the project for the number one.
+/// Sends the smallest query to the project.
 pub(crate) async fn check(connect: &Connect, connection: &ConnectionConfig) -> Health {
     let started = Instant::now();
     match ask(connect, connection).await {

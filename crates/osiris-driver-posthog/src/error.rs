@@ -1,14 +1,14 @@
-//! What PostHog's error answers mean. The one place that knows its codes: <https://posthog.com/docs/api>, and for what a query may
-//! not use up <https://posthog.com/docs/api/queries>.
+//! What PostHog's error responses mean. The one place that knows its codes: <https://posthog.com/docs/api>, and for the
+//! limits of a query <https://posthog.com/docs/api/queries>.
 
 use osiris_core::{Error, ErrorKind};
 use osiris_http::{Explained, Failure};
 use serde_json::Value;
 
-/// What the answer means; nothing where the status says all there is to say (429, 5xx).
+/// The error of a response; `None` where the status says enough (429, 5xx).
 ///
-/// A query that takes too long or too much memory is an error of the kind timeout that is not worth a second try as it is: whoever asked
-/// makes it smaller, see [`is_too_large`].
+/// A query that takes too long or too much memory is a timeout that is not retried as it is: the caller makes it
+/// smaller, see [`is_too_large`].
 pub(crate) fn explain(failure: &Failure<'_>, project: &str, region: &str) -> Option<Explained> {
     let body = failure.json().unwrap_or(Value::Null);
     let text = |name: &str| body[name].as_str().unwrap_or_default();
@@ -40,14 +40,14 @@ pub(crate) fn explain(failure: &Failure<'_>, project: &str, region: &str) -> Opt
     Some(error.into())
 }
 
-/// ClickHouse's limits as PostHog reports them. A 504 without its words comes from a proxy on the way.
+/// ClickHouse's limits as PostHog reports them. A 504 without one of these comes from a proxy.
 fn is_limit(status: u16, code: &str, detail: &str) -> bool {
     const CODES: [&str; 3] = ["too_many_bytes", "clickhouse_memory_limit_exceeded", "query_timeout"];
     const WORDS: [&str; 3] = ["max execution time", "execution time is too long", "max memory"];
     matches!(status, 512 | 513) || CODES.contains(&code) || WORDS.iter().any(|words| detail.contains(words))
 }
 
-/// Whether asking for less may help.
+/// Whether a smaller query may succeed.
 pub(crate) fn is_too_large(error: &Error) -> bool {
     error.kind() == ErrorKind::Timeout
 }

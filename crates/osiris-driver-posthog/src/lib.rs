@@ -24,7 +24,7 @@ pub struct Posthog {
 }
 
 impl Posthog {
-    /// Over clients that `connect` opens.
+    /// The family, with clients that `connect` opens.
     pub fn new(connect: Connect) -> Self {
         Self { connect }
     }

@@ -1,8 +1,9 @@
-//! ClickHouse's types, which PostHog names with every answer, as types of the store. The crate's page has the table.
+//! The mapping of ClickHouse's types, which PostHog sends with every response, to those of the store. The README has
+//! the table.
 
 use osiris_core::ColumnType;
 
-/// The column type that is known before the first value; nothing where the values decide.
+/// The column type, if it is known before the first value; `None` if the values decide.
 pub(crate) fn column_type(clickhouse: &str) -> Option<ColumnType> {
     let plain = unwrapped(clickhouse);
     let name = plain.split('(').next().unwrap_or(plain).trim();
@@ -16,7 +17,7 @@ pub(crate) fn column_type(clickhouse: &str) -> Option<ColumnType> {
     })
 }
 
-/// The type in a catalog: what a reader may expect, without a promise.
+/// The type in a catalog, as a hint for the reader.
 pub(crate) fn normalised(clickhouse: &str) -> &'static str {
     let plain = unwrapped(clickhouse);
     match plain.split('(').next().unwrap_or(plain).trim() {
@@ -31,7 +32,7 @@ pub(crate) fn normalised(clickhouse: &str) -> &'static str {
     }
 }
 
-/// Whether there may be no value.
+/// Whether a value may be NULL.
 pub(crate) fn is_nullable(clickhouse: &str) -> bool {
     clickhouse.contains("Nullable(")
 }

@@ -1,5 +1,5 @@
-//! The client: one connection's settings, its pool of sockets, its pace; and the loop of attempts around each request. What an
-//! answer means to a driver is the driver's business.
+//! The client: the settings of a connection, its pool of sockets, its pace, and the retry loop around each request.
+//! What a response means is for the driver to decide.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -19,8 +19,8 @@ use crate::request::{Repeat, Request};
 use crate::settings::HttpSettings;
 use crate::transport::{self, Failed};
 
-/// A wait that somebody before a screen would wonder about.
-const SHOWN: Duration = Duration::from_secs(2);
+/// Waits from this length on are logged as warnings.
+const WARN_FROM: Duration = Duration::from_secs(2);
 
 /// An HTTP client. Cheap to clone; clones share sockets and pace.
 #[derive(Clone)]
@@ -32,7 +32,7 @@ pub struct HttpClient {
     pub(crate) pace: Pace,
     pub(crate) meter: Arc<RequestMetrics>,
     pub(crate) cancel: CancellationToken,
-    /// Whether what is sent is waited for in any case.
+    /// Whether a request, once sent, is completed even after a cancellation.
     pub(crate) to_the_end: bool,
 }
 
@@ -78,7 +78,7 @@ impl HttpClient {
         self
     }
 
-    /// The same client with another chance: what spreads the delays between attempts, in 0..1.
+    /// The same client with another source of jitter for the delays between attempts.
     #[must_use]
     pub fn with_jitter(mut self, jitter: Jitter) -> Self {
         self.jitter = jitter;
@@ -92,25 +92,25 @@ impl HttpClient {
         self
     }
 
-    /// The same client at the work of a step: its requests end when the step is cancelled, and what they came to is reported as
-    /// the step's metrics, once, when the last clone is dropped.
+    /// The same client for a step: its requests end when the step is cancelled, and their counts are reported as
+    /// metrics of the step, once, when the last clone is dropped.
     #[must_use]
     pub fn for_step(&self, ctx: &ExecutionContext) -> Self {
         Self { meter: Arc::new(RequestMetrics::of(ctx)), cancel: ctx.cancel().clone(), ..self.clone() }
     }
 
-    /// The same, whose requests are not given up once they are sent: for those whose outcome somebody has to know. A cancellation
-    /// still ends the waits before and between them.
+    /// The same client, whose requests are completed once they are sent: for requests whose outcome must be known. A
+    /// cancellation still ends the waits before and between attempts.
     #[must_use]
     pub fn to_the_end(&self) -> Self {
         Self { to_the_end: true, ..self.clone() }
     }
 
-    /// The address of `path`, which may have a query, below the base URL. A full URL, such as a server's link to the next page,
-    /// is taken as it is.
+    /// The URL of `path`, which may have a query, below the base URL. A full URL, such as a server's link to the next
+    /// page, is used as it is.
     ///
     /// # Errors
-    /// When that makes no URL.
+    /// When the result is not a URL.
     pub fn url(&self, path: &str) -> Result<Url> {
         let full = path.starts_with("http://") || path.starts_with("https://");
         let joined = if full {
@@ -134,24 +134,24 @@ impl HttpClient {
         &self.pace
     }
 
-    /// What its requests came to so far.
+    /// The counts of its requests so far.
     pub fn counts(&self) -> RequestCounts {
         self.meter.usage()
     }
 
-    /// Sends a request and reads the whole answer; an answer that breaks off is one more reason to try again.
+    /// Sends a request and reads the complete response. A response that ends early counts as a failed attempt.
     ///
     /// # Errors
-    /// By the kind of what went wrong in the last attempt; a status other than success is an error.
+    /// The error of the last attempt. A status other than success is an error.
     ///
     /// # Cancel safety
-    /// Dropped, the request is given up; the server may have acted on it.
+    /// If dropped, the request is abandoned; the server may have acted on it.
     pub async fn fetch(&self, request: &Request) -> Result<Page> {
         self.fetch_as(request, |page| Ok(page.clone())).await
     }
 
-    /// The same, and `read` says what the answer is. An error of it that is retryable has the request sent again, like any
-    /// other: for truncated JSON, and for servers that say "too many requests" with status 200.
+    /// Like [`fetch`](Self::fetch), with `read` applied to the response. When `read` returns a retryable error, the
+    /// request is sent again: for truncated JSON, and for servers that say "too many requests" with status 200.
     ///
     /// # Errors
     /// As for [`fetch`](Self::fetch), and those of `read`.
@@ -167,7 +167,8 @@ impl HttpClient {
         .await
     }
 
-    /// Sends a request and hands over the answer as soon as its headers are there. What comes after is not repeated.
+    /// Sends a request and returns the response as soon as its headers have arrived. Failures after that are not
+    /// retried.
     ///
     /// # Errors
     /// As for [`fetch`](Self::fetch).
@@ -191,7 +192,7 @@ impl HttpClient {
         Ok(Page { status, headers, url, body })
     }
 
-    /// The loop of attempts.
+    /// Makes attempts until one succeeds or no other is allowed.
     async fn repeated<T, F, A>(&self, request: &Request, attempt: F) -> Result<T>
     where
         F: Fn(Permit, Duration) -> A,
@@ -223,7 +224,7 @@ impl HttpClient {
                 status = error.context().iter().find(|(key, _)| *key == "status").map(|(_, value)| value.as_str()),
                 "a request will be sent again"
             );
-            if delay >= SHOWN {
+            if delay >= WARN_FROM {
                 let error = self.settings.redactor.scrub(error.message());
                 tracing::warn!(attempt = number, %error, "sending the request again in {:.1} s", delay.as_secs_f64());
             }
@@ -236,7 +237,7 @@ impl HttpClient {
         }
     }
 
-    /// One attempt, once its turn has come.
+    /// One attempt, after the pace has admitted it.
     async fn one<T, F, A>(&self, request: &Request, started: Instant, attempt: &F) -> Result<T, Failed>
     where
         F: Fn(Permit, Duration) -> A,
@@ -262,7 +263,7 @@ impl HttpClient {
         }
     }
 
-    /// What is left of the total time.
+    /// What is left of the total timeout.
     fn left(&self, started: Instant) -> Option<Duration> {
         let elapsed = self.clock.now().saturating_duration_since(started);
         self.settings.total_timeout.map(|total| total.saturating_sub(elapsed))
@@ -308,7 +309,7 @@ impl HttpClient {
         if ambiguous {
             error = error.with_retryable(false).with_context(
                 "outcome",
-                "not known: the server may have done what was asked, so it was not asked again",
+                "unknown: the server may have processed the request, so it was not sent again",
             );
         }
         error.redacted(&self.settings.redactor)
@@ -335,7 +336,7 @@ enum GiveUp {
     TooFarAway(Duration),
 }
 
-/// One attempt has an end. Where not a byte has come back by then, the connection is taken to be dead.
+/// Limits the time of an attempt. When no byte has come back by then, the connection counts as failed.
 async fn within<T>(
     limit: Duration,
     request: &Request,
@@ -366,7 +367,7 @@ fn proxy(settings: &HttpSettings, url: &Url) -> Result<reqwest::Proxy> {
     Ok(proxy.no_proxy(reqwest::NoProxy::from_string(&settings.proxy.exceptions.join(","))))
 }
 
-/// The address in messages and the transport's errors.
+/// A transport error with the URL of the request as context.
 pub(crate) fn transport_failed(error: reqwest::Error, request: &Request, url: &Url) -> Failed {
     let failed = transport::failed(error, &request.what);
     Failed { error: failed.error.with_context("url", crate::request::shown(url)), ..failed }

@@ -1,24 +1,24 @@
-//! Time and chance as the client sees them, so that tests need not wait [DRV-027]. Nothing here knows of HTTP.
+//! The client's clock and jitter, which tests replace so that they need not wait [DRV-027]. Nothing here knows HTTP.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 
-/// What time it is, and waiting. Network timeouts are not its business: they run on the runtime's clock.
+/// The current time, and waiting. Network timeouts do not use it: they run on the runtime's clock.
 #[async_trait]
 pub trait Clock: Send + Sync + 'static {
-    /// A clock that never goes back.
+    /// The time of a monotonic clock.
     fn now(&self) -> Instant;
 
     /// The time of day, to which HTTP dates refer.
     fn wall(&self) -> SystemTime;
 
-    /// Waits.
+    /// Waits for `duration`.
     async fn sleep(&self, duration: Duration);
 }
 
-/// The machine's clock.
+/// The clock of the operating system.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -37,7 +37,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock for tests: sleeping moves it on at once, and how long was slept is kept.
+/// A clock for tests: sleeping advances it at once, and each sleep is recorded.
 #[derive(Debug, Clone)]
 pub struct SimulatedClock(Arc<Mutex<Simulated>>);
 
@@ -55,12 +55,12 @@ impl SimulatedClock {
         Self(Arc::new(Mutex::new(Simulated { start, elapsed: Duration::ZERO, slept: Vec::new() })))
     }
 
-    /// Moves it on.
+    /// Advances it.
     pub fn advance(&self, duration: Duration) {
         self.with(|inner| inner.elapsed += duration);
     }
 
-    /// How far it has come.
+    /// How far it has advanced since its start.
     pub fn elapsed(&self) -> Duration {
         self.with(|inner| inner.elapsed)
     }
@@ -100,10 +100,9 @@ impl Clock for SimulatedClock {
     }
 }
 
-/// Chance: a number in 0..1 at each call.
+/// A source of random numbers: one in 0..1 at each call.
 pub type Jitter = Arc<dyn Fn() -> f64 + Send + Sync>;
 
-/// The ordinary chance.
 pub(crate) fn random() -> Jitter {
     Arc::new(fastrand::f64)
 }

@@ -21,7 +21,7 @@ use crate::transport::Failed;
 const MAX_REDIRECTS: usize = 5;
 
 impl HttpClient {
-    /// Sends the request, and returns an answer of success.
+    /// Sends the request and follows redirects. A status other than success is an error.
     pub(crate) async fn exchange(&self, request: &Request) -> Result<Body, Failed> {
         let mut current = request.clone();
         for _ in 0..=MAX_REDIRECTS {
@@ -34,7 +34,7 @@ impl HttpClient {
             redirect(&self.settings.base, &mut current, status, target).map_err(Failed::maybe_processed)?;
         }
         Err(Failed::maybe_processed(
-            Error::validation(format!("{}: redirect loop", request.what))
+            Error::validation(format!("{}: more than {MAX_REDIRECTS} redirects", request.what))
                 .with_context("url", shown(&current.url))
                 .with_hint("set the address that answers without a redirect"),
         ))
@@ -72,7 +72,7 @@ impl HttpClient {
         })
     }
 
-    /// What an answer of failure means: to the vendor's reader first, else by its status.
+    /// The error of a response: as the driver explains it, otherwise by its status.
     async fn failure(&self, request: &Request, body: Body) -> Failed {
         let (status, headers) = (body.response.status(), body.response.headers().clone());
         let url = shown(&request.url);
@@ -86,43 +86,43 @@ impl HttpClient {
     }
 }
 
-/// Where the answer points to.
+/// The target of a redirect.
 fn target(request: &Request, body: &Body) -> Option<Url> {
     let location = body.response.headers().get(LOCATION)?.to_str().ok()?;
     request.url.join(location).ok()
 }
 
-/// Makes `request` the one that a redirect asks for, where that is safe.
+/// Applies a redirect to `request`, if that is safe.
 fn redirect(base: &Url, request: &mut Request, status: StatusCode, target: Url) -> osiris_core::Result<()> {
     let refused = |why: &str| {
-        Error::validation(format!("{}: the server redirects to {}, {why}", request.what, shown(&target)))
+        Error::validation(format!("{}: refused the redirect to {}: {why}", request.what, shown(&target)))
             .with_context("url", shown(&request.url))
             .with_context("status", status.as_u16())
             .with_hint("if that is intended, set the new address in the connection")
     };
     if !matches!(target.scheme(), "http" | "https") {
-        return Err(refused("which is not HTTP"));
+        return Err(refused("it is not HTTP"));
     }
     if request.url.scheme() == "https" && target.scheme() == "http" {
-        return Err(refused("which is not encrypted"));
+        return Err(refused("it is not encrypted"));
     }
     let reads = matches!(request.method, Method::GET | Method::HEAD);
     let keeps_method = matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
     if !reads && !keeps_method {
-        return Err(refused("where what was sent would be lost"));
+        return Err(refused("it drops the body of the request"));
     }
     if !trusted(base, &target) {
         if !reads {
-            return Err(refused("another host, to which nothing is sent"));
+            return Err(refused("it sends data to another host"));
         }
-        // What the driver set by itself may be a credential as well.
+        // A header that the driver has set may be a credential.
         request.headers.retain_only_content();
     }
     request.url = target;
     Ok(())
 }
 
-/// Headers that say nothing of who we are.
+/// Removes every header that may be a credential.
 trait RetainContent {
     fn retain_only_content(&mut self);
 }

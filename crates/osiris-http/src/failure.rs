@@ -1,5 +1,5 @@
-//! An answer that says what went wrong: from status, headers and the beginning of the body to an [`Error`]. What a status means
-//! stands here; what a vendor's code means is told by the driver, through [`HttpSettings::with_explain`].
+//! Error responses: from status, headers and the beginning of the body to an [`Error`]. What a status means is decided
+//! here; what a vendor's code means is decided by the driver, through [`HttpSettings::with_explain`].
 //!
 //! [`HttpSettings::with_explain`]: crate::HttpSettings::with_explain
 
@@ -12,10 +12,10 @@ use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use serde_json::Value;
 
-/// A vendor's reading of an error answer.
+/// How a driver explains an error response; `None` leaves it to the status.
 pub type Explain = Arc<dyn Fn(&Failure<'_>) -> Option<Explained> + Send + Sync>;
 
-/// What an error answer means.
+/// The error that a response stands for, and whether the server may have acted on the request.
 #[derive(Debug)]
 pub struct Explained {
     pub(crate) error: Error,
@@ -23,20 +23,20 @@ pub struct Explained {
 }
 
 impl Explained {
-    /// This error, after which the server has surely done nothing: any request may be sent again.
+    /// An error after which the server has certainly done nothing: any request may be sent again.
     pub fn not_processed(error: Error) -> Self {
         Self { error, processed: false }
     }
 }
 
 impl From<Error> for Explained {
-    /// This error, after which it is not known what the server has done.
+    /// An error after which it is not known what the server has done.
     fn from(error: Error) -> Self {
         Self { error, processed: true }
     }
 }
 
-/// An answer whose status is not one of success.
+/// A response with a status other than success.
 #[derive(Debug)]
 pub struct Failure<'a> {
     pub(crate) status: StatusCode,
@@ -49,10 +49,10 @@ pub struct Failure<'a> {
 }
 
 impl Failure<'_> {
-    /// How much of the body of an error is read.
+    /// How many bytes of the body are read.
     pub const BODY_LIMIT: usize = 64 << 10;
 
-    /// What was asked for, as messages name it: `reading rows`.
+    /// What the request is for, as messages name it: `reading rows`.
     pub fn what(&self) -> &str {
         self.what
     }
@@ -67,7 +67,7 @@ impl Failure<'_> {
         self.headers
     }
 
-    /// One header, where it is text.
+    /// One header; `None` when it is missing or not text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
@@ -77,12 +77,12 @@ impl Failure<'_> {
         self.body
     }
 
-    /// Whether the body was longer than [`BODY_LIMIT`](Self::BODY_LIMIT), or broke off.
+    /// Whether the body was longer than [`BODY_LIMIT`](Self::BODY_LIMIT), or ended early.
     pub fn is_cut(&self) -> bool {
         self.cut
     }
 
-    /// The body as JSON, where it is that and whole.
+    /// The body as JSON; `None` when it is truncated or not JSON.
     pub fn json(&self) -> Option<Value> {
         serde_json::from_slice(self.body).ok()
     }
@@ -92,13 +92,13 @@ impl Failure<'_> {
         String::from_utf8_lossy(self.body)
     }
 
-    /// How long the server asks us to wait: `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3). Zero and dates
-    /// that have passed count as nothing said.
+    /// How long the server asks to wait: `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3). `None` for
+    /// zero and for past dates.
     pub fn retry_after(&self) -> Option<Duration> {
         retry_after(self.headers, self.wall)
     }
 
-    /// The error by the status alone, with what the body says of itself.
+    /// The error by the status alone, with the server's message from the body.
     pub fn error(&self) -> Error {
         let status = self.status;
         let reason = status.canonical_reason().unwrap_or("a status without a name");
@@ -114,8 +114,8 @@ impl Failure<'_> {
         }
     }
 
-    /// An error of a kind that the driver knows better, with the facts of this answer. What the server asks us to wait counts
-    /// when the kind is one that is retried.
+    /// An error whose kind the driver knows better, with the context of this response. `Retry-After` counts when errors
+    /// of the kind are retried by default.
     pub fn error_of(&self, kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Error {
         let mut error = Error::new(kind, message).with_context("url", self.url).with_context("status", self.status());
         if let Some(said) = self.said() {
@@ -127,7 +127,7 @@ impl Failure<'_> {
         }
     }
 
-    /// The sentence that most APIs put into one of these members.
+    /// The server's message, from the members in which most APIs put it.
     fn said(&self) -> Option<String> {
         const MAX_MESSAGE: usize = 300;
         let body = self.json()?;
@@ -159,21 +159,21 @@ fn is_retryable(status: StatusCode) -> bool {
 
 fn hint_for(status: StatusCode) -> Option<&'static str> {
     Some(match status.as_u16() {
-        401 => "check the key or token of the connection: it may be wrong, expired or of another environment",
-        403 => "the credentials are known but lack a permission: grant it, or use a key that has it",
+        401 => "check the key or token of the connection: it may be wrong, expired or for another environment",
+        403 => "the credentials lack a permission: grant it, or use a key that has it",
         404 => "check the address, and the names in it",
-        407 => "the proxy wants credentials: check those of the connection's proxy",
-        413 => "send less at once: lower `batch_size`",
-        414 => "the address is too long: ask for less at once",
-        429 => "the rate limit of the server is used up: lower the number of parallel steps, or try later",
+        407 => "the proxy requires credentials: check those of the proxy in the connection",
+        413 => "set a smaller `batch_size`",
+        414 => "the URL is too long: request less at once",
+        429 => "rate limit exceeded: lower the number of parallel steps, or try later",
         _ => return None,
     })
 }
 
-/// What longer waits count as: a hundred years, which clocks can still add to the present.
+/// The longest wait: a hundred years, which can still be added to the current time.
 pub(crate) const MAX_RETRY_AFTER: Duration = Duration::from_secs(100 * 366 * 86_400);
 
-/// `Retry-After`, as long as it asks for a wait at all.
+/// The wait that `Retry-After` asks for, if any.
 pub(crate) fn retry_after(headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let delay = match text.parse::<f64>() {
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_server_says_is_a_fact_beside_the_message() {
+    fn the_message_of_the_server_is_context_of_the_error() {
         let headers = HeaderMap::new();
         let body = br#"{"error": {"code": 7, "message": "no such\n field"}}"#;
         let error = failure(400, &headers, body).error();

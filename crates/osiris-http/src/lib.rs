@@ -5,11 +5,11 @@
 //! * [`HttpSettings`] and [`HttpClient`]: a connection, and requests over it that are paced, bounded, repeated where that is
 //!   safe, and classified.
 //! * [`Request`], [`Page`], [`Streaming`], [`Failure`]: what goes out and what comes back.
-//! * [`Pace`]: when the next request may go, shared by all who share a limit.
+//! * [`Pace`]: when the next request may be sent, shared by all clients that share a limit.
 //! * [`Document`], [`RowDecoder`]: JSON rows as Arrow, every number exact.
 //! * [`pages`]: from one page of a list to the next.
 //!
-//! This crate knows no vendor: what a vendor's error codes mean is told to it by a driver.
+//! This crate knows no vendor: a driver says what its vendor's error codes mean ([`HttpSettings::with_explain`]).
 
 mod client;
 mod clock;
@@ -36,7 +36,7 @@ pub use rows::{Cell, ColumnFilter, Document, Nested, Row, RowDecoder, RowOptions
 pub use settings::{Auth, HttpSettings, ProxySettings};
 pub use tls::TlsSettings;
 
-/// What a [`Request`] is made of, without adding it to one's own dependencies.
+// Types of other crates in the signatures above.
 pub use bytes::Bytes;
 pub use reqwest::Method;
 pub use reqwest::header::HeaderMap;

@@ -1,4 +1,4 @@
-//! What a step's requests came to. Reported once, when the last client of the step is gone: after success, failure and
+//! The request counts of a step. Reported once, when the last client of the step is dropped: after success, failure and
 //! cancellation alike.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 /// Requests that were sent again.
 pub const REQUESTS_REPEATED: &str = "requests_repeated";
-/// Time spent waiting because of rate limits: told by the server, set by the connection, or learned.
+/// Time spent waiting because of rate limits: reported by the server, set by the connection, or learned.
 pub const RATE_LIMIT_WAIT_MS: &str = "rate_limit_wait_ms";
 
 #[derive(Default)]
@@ -69,12 +69,12 @@ impl Drop for RequestMetrics {
     }
 }
 
-/// What the requests of a client came to so far.
+/// The counts of a client's requests so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestCounts {
-    /// Requests sent, repetitions and redirects among them.
+    /// Requests sent, including repetitions and redirects.
     pub requests: u64,
-    /// Of these, repetitions.
+    /// Repetitions among them.
     pub repeated: u64,
     /// Bytes of bodies received, after decompression.
     pub bytes: u64,

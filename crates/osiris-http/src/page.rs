@@ -1,4 +1,4 @@
-//! Answers of success: a whole one, and one that is still coming in.
+//! Successful responses: a complete one, and one that is still being received.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::pace::Permit;
 use crate::rows::{Document, RowPath};
 use crate::transport;
 
-/// A whole answer.
+/// A complete response.
 #[derive(Debug, Clone)]
 pub struct Page {
     pub(crate) status: StatusCode,
@@ -26,7 +26,7 @@ pub struct Page {
 }
 
 impl Page {
-    /// The status, which is one of success.
+    /// The status code, always one of success.
     pub fn status(&self) -> u16 {
         self.status.as_u16()
     }
@@ -36,12 +36,12 @@ impl Page {
         &self.headers
     }
 
-    /// One header, where it is text.
+    /// One header; `None` when it is missing or not text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// Where it came from in the end, after redirects.
+    /// Its URL, after redirects.
     pub fn url(&self) -> &Url {
         &self.url
     }
@@ -63,8 +63,8 @@ impl Page {
     /// The body as JSON. Numbers in a [`serde_json::Value`] may lose digits: rows are read with [`document`](Self::document).
     ///
     /// # Errors
-    /// JSON that ends too early is a network error, which may be retried. Anything else but JSON is a validation error that says
-    /// what came.
+    /// Truncated JSON is a network error, which is retryable. Anything else that is not the expected JSON is a
+    /// validation error.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
         self.expect_json()?;
         serde_json::from_slice(&self.body).map_err(|error| {
@@ -75,7 +75,7 @@ impl Page {
         })
     }
 
-    /// The body as rows and what surrounds them.
+    /// The body as rows and the envelope around them.
     ///
     /// # Errors
     /// As for [`json`](Self::json).
@@ -84,7 +84,7 @@ impl Page {
         Document::parse(self.body.clone(), path)
     }
 
-    /// Names what is surely no JSON by its own name: a web page, nothing at all.
+    /// Names the usual mistakes: an empty response, a web page.
     fn expect_json(&self) -> Result<()> {
         let kind = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let start = self.body.trim_ascii_start();
@@ -102,7 +102,7 @@ impl Page {
     }
 }
 
-/// An answer that is still coming in.
+/// A response whose body is still being received.
 #[derive(Debug)]
 pub struct Streaming {
     pub(crate) status: StatusCode,
@@ -111,7 +111,7 @@ pub struct Streaming {
 }
 
 impl Streaming {
-    /// The status, which is one of success.
+    /// The status code, always one of success.
     pub fn status(&self) -> u16 {
         self.status.as_u16()
     }
@@ -121,25 +121,25 @@ impl Streaming {
         &self.headers
     }
 
-    /// One header, where it is text.
+    /// One header; `None` when it is missing or not text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// The next piece, decompressed; nothing at the end.
+    /// The next chunk, decompressed; `None` at the end.
     ///
     /// # Errors
-    /// A network error when the answer breaks off, a timeout when nothing came for as long as one request may take, a
-    /// validation error when it is larger than the response limit, a cancellation.
+    /// A network error when the connection is lost, a timeout when no data arrives within the request timeout, a
+    /// validation error when the body is larger than the response limit, a cancellation.
     ///
     /// # Cancel safety
-    /// No piece is lost.
+    /// No chunk is lost.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
         self.body.chunk().await
     }
 }
 
-/// The body of an answer, with all that bounds it.
+/// The body of a response, with its limits.
 pub(crate) struct Body {
     pub(crate) response: reqwest::Response,
     pub(crate) what: String,
@@ -159,7 +159,7 @@ impl Body {
             next = tokio::time::timeout(self.idle, self.response.chunk()) => next,
         };
         let Ok(next) = next else {
-            return Err(Error::timeout(format!("{}: nothing came for {} ms", self.what, self.idle.as_millis())));
+            return Err(Error::timeout(format!("{}: no data received for {} ms", self.what, self.idle.as_millis())));
         };
         let chunk = next.map_err(|error| transport::failed(error, &self.what).error)?;
         if let Some(chunk) = &chunk {
@@ -167,7 +167,7 @@ impl Body {
             self.received += chunk.len() as u64;
             if self.received > self.limit {
                 return Err(Error::validation(format!(
-                    "{}: the answer is larger than {} bytes",
+                    "{}: the response is larger than {} bytes",
                     self.what, self.limit
                 ))
                 .with_hint("set a smaller page size"));
@@ -176,7 +176,7 @@ impl Body {
         Ok(chunk)
     }
 
-    /// All of it.
+    /// The complete body.
     pub(crate) async fn whole(mut self) -> Result<Bytes> {
         let mut first = None;
         let mut whole = Vec::new();
@@ -195,15 +195,15 @@ impl Body {
         Ok(first.unwrap_or_else(|| whole.into()))
     }
 
-    /// The beginning, and whether there was more or it broke off.
-    pub(crate) async fn beginning(mut self, most: usize) -> (Vec<u8>, bool) {
-        // What went wrong is known already: its explanation is not worth the time of an attempt.
+    /// The first `max` bytes, and whether the body was longer or ended early.
+    pub(crate) async fn beginning(mut self, max: usize) -> (Vec<u8>, bool) {
+        // The request has failed already: its explanation is not worth the time of an attempt.
         self.idle = (self.idle / 2).min(Duration::from_secs(5));
         let mut body = Vec::new();
         loop {
             match self.chunk().await {
                 Ok(Some(chunk)) => {
-                    let room = most - body.len();
+                    let room = max - body.len();
                     body.extend_from_slice(&chunk[..chunk.len().min(room)]);
                     if chunk.len() > room {
                         return (body, true);

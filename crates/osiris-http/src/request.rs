@@ -1,4 +1,5 @@
-//! A request, with what the client has to know to send it more than once. It holds no credentials: those are the settings'.
+//! A request, with what the client must know to send it more than once. It holds no credentials: those are in the
+//! settings.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -13,10 +14,10 @@ use url::Url;
 /// When a request may be sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repeat {
-    /// Whenever a later try may succeed: sending it twice does what sending it once does.
+    /// After any failure that a later try may overcome: sending it twice does what sending it once does.
     Always,
-    /// Only when the server surely did nothing: no connection was made, or it answered 429. After any other failure the
-    /// error says that the outcome is not known, and is not retryable.
+    /// Only when the server certainly did nothing: no connection was made, or it answered 429. After any other failure
+    /// the error says that the outcome is not known, and is not retryable.
     IfNotProcessed,
 }
 
@@ -89,7 +90,7 @@ impl Request {
     /// Sends `body` as JSON.
     ///
     /// # Errors
-    /// When it cannot be written as JSON.
+    /// When it cannot be serialized.
     pub fn json(self, body: &impl Serialize) -> Result<Self> {
         let body = serde_json::to_vec(body)
             .map_err(|error| Error::validation("failed to serialize the request body").with_source(error))?;
@@ -114,7 +115,7 @@ impl Request {
         self
     }
 
-    /// What it takes from the rate limit. Default 1.
+    /// How much of the rate limit it uses. Default 1.
     #[must_use]
     pub fn cost(mut self, cost: u32) -> Self {
         self.cost = cost;
@@ -135,7 +136,7 @@ impl Request {
         self
     }
 
-    /// Where it goes.
+    /// The URL.
     pub fn url(&self) -> &Url {
         &self.url
     }

@@ -1,4 +1,4 @@
-//! What is fixed for a connection: where it goes, who we are, how long and how often. Holds secrets, shows none.
+//! The settings of a connection: address, credentials, time limits, retries. Holds secrets, shows none.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use crate::pace::RateLimit;
 use crate::request::header;
 use crate::tls::TlsSettings;
 
-/// Who we are.
+/// How requests are authenticated.
 #[derive(Debug, Clone)]
 pub enum Auth {
-    /// Nobody in particular.
+    /// No authentication.
     None,
     /// `Authorization: Bearer <token>`.
     Bearer(Secret),
@@ -39,7 +39,7 @@ pub enum Auth {
     },
 }
 
-/// The way out of the network. The environment (`HTTPS_PROXY` and the like) is never read [DRV-004].
+/// The HTTP proxy. The environment (`HTTPS_PROXY` and the like) is never read [DRV-004].
 #[derive(Debug, Clone, Default)]
 pub struct ProxySettings {
     pub(crate) url: Option<Url>,
@@ -56,7 +56,7 @@ impl ProxySettings {
     /// Through the HTTP proxy at `url`.
     ///
     /// # Errors
-    /// When it is no http or https URL, or has credentials in it.
+    /// When it is not an http or https URL, or contains credentials.
     pub fn through(url: &str) -> Result<Self> {
         Ok(Self { url: Some(http_url(url, "proxy")?), ..Self::default() })
     }
@@ -68,7 +68,7 @@ impl ProxySettings {
         self
     }
 
-    /// Hosts that are reached without it: names (with all below them), addresses, networks such as `10.0.0.0/8`.
+    /// Hosts that are reached without it: names (with their subdomains), addresses, networks such as `10.0.0.0/8`.
     #[must_use]
     pub fn with_exceptions(mut self, hosts: impl IntoIterator<Item = String>) -> Self {
         self.exceptions = hosts.into_iter().collect();
@@ -101,7 +101,7 @@ impl HttpSettings {
     /// other.
     ///
     /// # Errors
-    /// When it is no http or https URL, or has credentials in it.
+    /// When it is not an http or https URL, or contains credentials.
     pub fn new(base_url: &str) -> Result<Self> {
         Ok(Self {
             base: http_url(base_url, "the address")?,
@@ -122,7 +122,7 @@ impl HttpSettings {
         })
     }
 
-    /// Says who we are.
+    /// Sets the authentication.
     ///
     /// # Errors
     /// When a credential contains characters that HTTP does not allow, such as a line break at its end.
@@ -206,23 +206,23 @@ impl HttpSettings {
         self
     }
 
-    /// The longest wait that a server may ask for; a longer one, and longer than the longest delay between two tries, is an error at
-    /// once. Default 5 minutes.
+    /// The longest wait that a server may ask for. A wait that is longer than this, and longer than the longest delay
+    /// between two tries, is an error at once. Default 5 minutes.
     #[must_use]
     pub fn with_longest_wait(mut self, limit: Duration) -> Self {
         self.longest_wait = limit;
         self
     }
 
-    /// The largest answer taken, in bytes after decompression. Default 256 MiB. Of an answer that says what went wrong never
-    /// more than [`Failure::BODY_LIMIT`] are read.
+    /// The largest response, in bytes after decompression. Default 256 MiB. Of an error response at most
+    /// [`Failure::BODY_LIMIT`] are read.
     #[must_use]
     pub fn with_response_limit(mut self, bytes: u64) -> Self {
         self.response_limit = bytes;
         self
     }
 
-    /// The way out of the network. Default: direct.
+    /// The HTTP proxy. Default: none.
     #[must_use]
     pub fn with_proxy(mut self, proxy: ProxySettings) -> Self {
         if let Some((_, password)) = &proxy.credentials {
@@ -232,35 +232,35 @@ impl HttpSettings {
         self
     }
 
-    /// Whom to believe. Default: the operating system's certificate authorities.
+    /// How the server's certificate is verified. Default: by the operating system's certificate authorities.
     #[must_use]
     pub fn with_tls(mut self, tls: TlsSettings) -> Self {
         self.tls = tls;
         self
     }
 
-    /// Limits that are known beforehand. Default: none.
+    /// Rate limits that are known in advance. Default: none.
     #[must_use]
     pub fn with_rate_limit(mut self, limit: RateLimit) -> Self {
         self.rate_limit = limit;
         self
     }
 
-    /// Who shares the server's limit, when that is not "whoever has these credentials": `posthog project 42`.
+    /// The identity that the server's limit applies to, such as `posthog project 42`. Default: the credentials.
     #[must_use]
     pub fn with_pace_identity(mut self, identity: impl Into<String>) -> Self {
         self.pace_identity = Some(identity.into());
         self
     }
 
-    /// How this vendor's error answers are to be understood; `None` for "by the status".
+    /// How error responses of this vendor are explained; `None` leaves a response to its status.
     #[must_use]
     pub fn with_explain(mut self, explain: impl Fn(&Failure<'_>) -> Option<Explained> + Send + Sync + 'static) -> Self {
         self.explain = Some(Arc::new(explain));
         self
     }
 
-    /// Who shares a pace: a hash, which tells nothing of the credentials.
+    /// The identity of a pace: a hash, which does not reveal the credentials.
     pub(crate) fn identity(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         hash.update(self.base.origin().ascii_serialization());
@@ -288,7 +288,7 @@ impl fmt::Debug for HttpSettings {
     }
 }
 
-/// Whether what is meant for `base` may go to `url`: the same origin, or the same host by TLS instead of without.
+/// Whether the credentials for `base` may go to `url`: the same origin, or the same host with TLS instead of without.
 pub(crate) fn trusted(base: &Url, url: &Url) -> bool {
     let upgraded = base.scheme() == "http" && url.scheme() == "https" && base.port().is_none() && url.port().is_none();
     base.origin() == url.origin() || (upgraded && base.host() == url.host())

@@ -1,5 +1,5 @@
-//! Whom the client believes to be the server. The cryptography is ring's, given explicitly: no process-wide provider is
-//! installed or relied upon.
+//! How the client verifies the server's certificate. The cryptography is ring's, given explicitly: no process-wide
+//! provider is installed or relied upon.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_platform_verifier::BuilderVerifierExt;
 
-/// How servers prove who they are.
+/// How the server's certificate is verified.
 #[derive(Debug, Clone, Default)]
 pub struct TlsSettings(Trust);
 
@@ -38,7 +38,7 @@ impl TlsSettings {
         let pem = std::fs::read(path).map_err(|error| {
             Error::from(error)
                 .with_context("ssl_ca", path.display())
-                .with_hint("`ssl_ca` names a file of certificates in PEM form")
+                .with_hint("set `ssl_ca` to a file of certificates in PEM form")
         })?;
         Self::with_ca_pem(&pem).map_err(|error| error.with_context("ssl_ca", path.display()))
     }
@@ -49,7 +49,8 @@ impl TlsSettings {
     /// When there is no certificate in it.
     pub fn with_ca_pem(pem: &[u8]) -> Result<Self> {
         let invalid = |message: &'static str| {
-            Error::validation(message).with_hint("`ssl_ca` wants PEM: `-----BEGIN CERTIFICATE-----` and so on")
+            Error::validation(message)
+                .with_hint("set `ssl_ca` to a file with certificates in PEM form: `-----BEGIN CERTIFICATE-----`")
         };
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(pem) {
@@ -65,8 +66,8 @@ impl TlsSettings {
         Ok(Self(Trust::Only(Arc::new(roots))))
     }
 
-    /// Not at all: any certificate of any host is taken. The connection is encrypted, to whomever. For tests and for
-    /// `validate_ssl: false`.
+    /// Not at all: any certificate of any host is accepted. The connection is encrypted, but the server is not
+    /// verified. For tests and for `validate_ssl: false`.
     pub fn unverified() -> Self {
         Self(Trust::Anyone)
     }
@@ -88,7 +89,7 @@ impl TlsSettings {
     }
 }
 
-/// Believes every certificate; signatures are still checked, so that the peer owns the key it shows.
+/// Accepts every certificate; signatures are still checked, so that the peer owns the key of its certificate.
 #[derive(Debug)]
 struct Unverified(Arc<CryptoProvider>);
 

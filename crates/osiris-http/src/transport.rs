@@ -1,4 +1,4 @@
-//! What goes wrong below HTTP: no host, no connection, no trust, an answer that breaks off.
+//! Failures below HTTP: an unknown host, no connection, an untrusted certificate, a truncated response.
 
 use std::error::Error as StdError;
 
@@ -9,7 +9,7 @@ use osiris_core::Error;
 pub(crate) struct Failed {
     pub(crate) error: Error,
     pub(crate) processed: bool,
-    /// Refused for the rate: the pace has to learn of it.
+    /// Rejected for exceeding the rate limit: the pace has to know.
     pub(crate) throttled: bool,
 }
 
@@ -23,13 +23,11 @@ impl Failed {
     }
 }
 
-/// reqwest's error as ours. Its URL is left out: a query may hold what must not be shown.
+/// Converts reqwest's error. Its URL is left out: a query may hold a secret.
 pub(crate) fn failed(error: reqwest::Error, what: &str) -> Failed {
     let error = error.without_url();
     if error.is_builder() {
-        return Failed::not_processed(
-            Error::validation(format!("{what}: the request cannot be sent")).with_source(error),
-        );
+        return Failed::not_processed(Error::validation(format!("{what}: invalid request")).with_source(error));
     }
     if let Some(tls) = tls_error(&error) {
         return Failed::not_processed(tls_failed(&tls, what).with_connection_failed().with_source(error));
@@ -62,31 +60,29 @@ fn tls_failed(tls: &rustls::Error, what: &str) -> Error {
     use rustls::{AlertDescription, CertificateError as C, Error as E};
     let (why, hint) = match tls {
         E::InvalidCertificate(C::UnknownIssuer | C::BadSignature) => (
-            "its certificate is signed by an authority that is not trusted",
-            "give the authority's certificate as `ssl_ca`; behind an inspecting proxy, the proxy's",
+            "the server's certificate is signed by an authority that is not trusted",
+            "set `ssl_ca` to the certificate of the authority; behind an inspecting proxy, to that of the proxy",
         ),
         E::InvalidCertificate(C::NotValidForName | C::NotValidForNameContext { .. }) => {
-            ("its certificate is that of another host", "use the host name that the certificate is made for")
+            ("the server's certificate is for another host", "use the host name that the certificate is made for")
         }
         E::InvalidCertificate(C::Expired | C::ExpiredContext { .. }) => {
-            ("its certificate has expired", "renew it, or set the clock of this machine")
+            ("the server's certificate has expired", "renew it, or set the clock of this machine")
         }
         E::InvalidCertificate(C::NotValidYet | C::NotValidYetContext { .. }) => {
-            ("its certificate is not valid yet", "set the clock of this machine")
+            ("the server's certificate is not valid yet", "set the clock of this machine")
         }
-        E::InvalidMessage(_) => ("it does not speak TLS on this port", "use `http://`, or another port"),
+        E::InvalidMessage(_) => ("the server does not use TLS on this port", "use `http://`, or another port"),
         E::AlertReceived(AlertDescription::CertificateRequired | AlertDescription::BadCertificate) => {
-            ("it wants a client certificate", "client certificates are not supported here")
+            ("the server requires a client certificate", "client certificates are not supported")
         }
-        _ => ("TLS could not be agreed on", "see the cause below"),
+        _ => ("the TLS handshake failed", "see the cause below"),
     };
-    // Waiting does not mend it.
-    Error::network(format!("{what}: the server's certificate is not trusted: {why}"))
-        .with_hint(hint)
-        .with_retryable(false)
+    // Waiting does not help.
+    Error::network(format!("{what}: {why}")).with_hint(hint).with_retryable(false)
 }
 
-/// The TLS library's error inside of this one.
+/// The TLS error among the sources of an error, if any.
 fn tls_error(error: &reqwest::Error) -> Option<rustls::Error> {
     let mut cause: Option<&(dyn StdError + 'static)> = error.source();
     while let Some(current) = cause {

@@ -1,4 +1,5 @@
-//! A GraphQL server on a real engine, over HTTP: with credentials, limits, both ways of refusing a query, and trouble on order.
+//! A GraphQL server on a real engine, over HTTP: with credentials, limits, both forms of rejecting a query, and
+//! scripted faults.
 
 #![expect(clippy::unwrap_used, reason = "it is part of a test, which ends at the first surprise")]
 
@@ -25,26 +26,26 @@ impl Records {
         Arc::clone(&self.0.read().unwrap())
     }
 
-    /// Puts these in place of those that are there.
+    /// Replaces all of them.
     pub fn set(&self, records: Vec<Record>) {
         *self.0.write().unwrap() = Arc::new(records);
     }
 }
 
-/// What a server is like.
+/// The options of a server.
 #[derive(Clone)]
 pub struct Options {
     /// The header that a request must have, with its value.
     pub credentials: Option<(&'static str, String)>,
-    /// The status of an answer to a query that was not run.
+    /// The status of the response to a query that was not run.
     pub refused: u16,
-    /// The most rows of a page, whatever is asked for.
+    /// The most rows of a page, whatever is requested.
     pub largest_page: usize,
-    /// The highest cost of a query that is answered.
+    /// The highest cost of a query that is run.
     pub complexity: Option<usize>,
-    /// Whether the schema can be asked for.
+    /// Whether introspection is allowed.
     pub introspection: bool,
-    /// How long each answer takes.
+    /// How long each response takes.
     pub delay: Duration,
 }
 
@@ -61,22 +62,22 @@ impl Default for Options {
     }
 }
 
-/// An answer other than the engine's.
+/// A response other than the engine's.
 #[derive(Debug, Clone)]
 pub enum Trouble {
-    /// This, whatever was asked.
+    /// This response, whatever was requested.
     Instead(Reply),
-    /// The engine's answer, with less of its body than was announced.
+    /// The engine's response, with less of its body than announced.
     Cut,
-    /// The same as a whole answer: JSON that ends too early.
+    /// The same as a complete response: truncated JSON.
     Truncated,
-    /// Nothing is wrong.
+    /// The engine's response.
     None,
 }
 
 /// The server.
 pub struct Api {
-    /// What it holds.
+    /// Its items.
     pub records: Records,
     server: HttpServer,
     troubles: Arc<Mutex<VecDeque<Trouble>>>,
@@ -97,7 +98,7 @@ impl Api {
         api
     }
 
-    /// What answers, for a server that is started otherwise.
+    /// The request handler, for a server that is started elsewhere.
     pub fn handler(
         options: Options,
         records: Records,
@@ -124,7 +125,7 @@ impl Api {
         self.troubles.lock().unwrap().extend(troubles);
     }
 
-    /// Where it answers.
+    /// The URL of the endpoint.
     pub fn endpoint(&self) -> String {
         format!("{}/graphql", self.server.url())
     }
@@ -140,7 +141,7 @@ impl Api {
     }
 }
 
-/// An item like any other.
+/// The item with this id: its name is `item <id>`, its flag is set for even ids.
 pub fn item(id: i64) -> Record {
     Record { id, name: Some(format!("item {id}")), flag: Some(id % 2 == 0), ..Record::default() }
 }
@@ -170,7 +171,7 @@ async fn answer(
     let mut body = serde_json::to_value(&response).unwrap();
     let refused = response.is_err() && body["errors"][0].get("path").is_none();
     if refused {
-        // The specification wants no `data` for a query that was not run; this engine sends null.
+        // The specification requires no `data` for a query that was not run; this engine sends null.
         body.as_object_mut().unwrap().remove("data");
     }
     let reply = Reply::json(if refused { options.refused } else { 200 }, &body).after(options.delay);

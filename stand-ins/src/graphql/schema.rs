@@ -1,5 +1,5 @@
-//! The schema: items of which there are many, in the three ways in which servers page, with an owner, labels that are paged on
-//! their own, and a field that fails now and then.
+//! The schema: many items, in the three styles of pagination, with an owner, labels that have pages of their own, and a
+//! field that sometimes fails.
 
 use async_graphql::{ComplexObject, Context, Error, Object, SimpleObject};
 
@@ -19,7 +19,7 @@ pub struct Record {
     pub day: Option<String>,
     /// A date with a time.
     pub at: Option<String>,
-    /// A truth value.
+    /// A boolean.
     pub flag: Option<bool>,
 }
 
@@ -54,7 +54,7 @@ impl Record {
         Labels { nodes, page_info: PageInfo { has_next_page: first < all, end_cursor: None } }
     }
 
-    /// Cannot be told of items with an id that ends in 4.
+    /// Fails for items with an id that ends in 4.
     async fn fragile(&self) -> Result<Option<i64>, Error> {
         if self.id % 10 == 4 { Err(Error::new("the fragile part is broken")) } else { Ok(Some(self.id)) }
     }
@@ -100,7 +100,7 @@ fn cursor(id: i64) -> String {
     format!("after item {id}")
 }
 
-/// The largest page, whatever is asked for.
+/// The largest page, whatever is requested.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LargestPage(pub(super) usize);
 

@@ -1,22 +1,22 @@
-//! The tables of PostHog as far as the stand-in has them: fields, their types in ClickHouse, and their types in its own store.
+//! The tables of PostHog that the stand-in has: fields, their types in ClickHouse, and their types in its own store.
 
 use arrow::datatypes::{DataType, TimeUnit};
 
-/// A field: its name, ClickHouse's type, and how it is kept.
+/// A field: its name, ClickHouse's type, and how it is stored.
 pub(super) struct Field {
     pub(super) name: &'static str,
     pub(super) clickhouse: &'static str,
     pub(super) kept: Kept,
 }
 
-/// How a field is kept.
+/// How a field is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kept {
     Text,
-    Moment,
+    Timestamp,
     Whole,
     Flag,
-    /// JSON text that is an array in answers.
+    /// JSON text that is an array in responses.
     Array,
 }
 
@@ -24,7 +24,7 @@ impl Kept {
     pub(super) fn arrow(self) -> DataType {
         match self {
             Self::Text | Self::Array => DataType::Utf8,
-            Self::Moment => DataType::Timestamp(TimeUnit::Microsecond, None),
+            Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
             Self::Whole => DataType::Int64,
             Self::Flag => DataType::Boolean,
         }
@@ -39,8 +39,8 @@ const fn uuid(name: &'static str) -> Field {
     Field { name, clickhouse: "UUID", kept: Kept::Text }
 }
 
-const fn moment(name: &'static str) -> Field {
-    Field { name, clickhouse: "DateTime64(6, 'UTC')", kept: Kept::Moment }
+const fn timestamp(name: &'static str) -> Field {
+    Field { name, clickhouse: "DateTime64(6, 'UTC')", kept: Kept::Timestamp }
 }
 
 const fn whole(name: &'static str) -> Field {
@@ -51,9 +51,9 @@ const fn whole(name: &'static str) -> Field {
 pub(super) struct Table {
     pub(super) name: &'static str,
     pub(super) fields: &'static [Field],
-    /// The field by which ClickHouse finds its rows: what a query costs depends on how much of it is asked for.
+    /// The field by which ClickHouse finds its rows: the cost of a query depends on its range of this field.
     pub(super) time: Option<&'static str>,
-    /// The field that tells rows apart.
+    /// The field that identifies a row.
     pub(super) id: &'static str,
 }
 
@@ -65,10 +65,10 @@ pub(super) const TABLES: [Table; 4] = [
             uuid("uuid"),
             text("event"),
             text("properties"),
-            moment("timestamp"),
+            timestamp("timestamp"),
             text("distinct_id"),
             text("elements_chain"),
-            moment("created_at"),
+            timestamp("created_at"),
             text("$session_id"),
             uuid("person_id"),
         ],
@@ -79,7 +79,7 @@ pub(super) const TABLES: [Table; 4] = [
         name: "persons",
         fields: &[
             uuid("id"),
-            moment("created_at"),
+            timestamp("created_at"),
             text("properties"),
             Field { name: "is_identified", clickhouse: "UInt8", kept: Kept::Flag },
         ],
@@ -91,8 +91,8 @@ pub(super) const TABLES: [Table; 4] = [
         fields: &[
             text("session_id"),
             text("distinct_id"),
-            moment("$start_timestamp"),
-            moment("$end_timestamp"),
+            timestamp("$start_timestamp"),
+            timestamp("$end_timestamp"),
             Field { name: "$urls", clickhouse: "Array(String)", kept: Kept::Array },
             whole("$pageview_count"),
             Field { name: "$is_bounce", clickhouse: "Nullable(UInt8)", kept: Kept::Flag },

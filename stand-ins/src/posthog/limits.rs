@@ -1,11 +1,11 @@
-//! How often and how much at once PostHog lets a team ask.
+//! PostHog's rate limits and its limit of concurrent queries for a team.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Queries of a whole team at once.
+/// Concurrent queries of a whole team.
 const CONCURRENT: usize = 3;
 
 /// The limits, and what has been used of them.
@@ -29,7 +29,7 @@ impl Limits {
         Self { windows, asked: Mutex::default(), running: Arc::default() }
     }
 
-    /// Counts a request; nothing when one may be made only so much later.
+    /// Counts a request; an error is the time until one is allowed.
     pub(super) fn ask(&self) -> Result<(), Duration> {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -47,7 +47,7 @@ impl Limits {
         Ok(())
     }
 
-    /// Starts a query, if it is not one too many.
+    /// Starts a query; `None` when there are too many.
     pub(super) fn run(&self) -> Option<Running> {
         let running = Running(Arc::clone(&self.running));
         (self.running.fetch_add(1, Ordering::AcqRel) < CONCURRENT).then_some(running)

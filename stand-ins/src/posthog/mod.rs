@@ -1,15 +1,15 @@
-//! A stand-in for PostHog's query API, for tests: no server of PostHog's can be had. Its tables live in a run store of its own, and
-//! the HogQL that it is sent is executed there, with the limits, the cache, the authentication and the error answers of the real one.
-//! It understands the part of HogQL that reads one table by conditions; anything else is refused.
+//! A stand-in for PostHog's query API, for tests, since no real server is available. Its tables are in a run store of
+//! its own, where it executes the HogQL of its clients, with the limits, the cache, the authentication and the errors
+//! of the real one. It understands the part of HogQL that reads one table by conditions; anything else is refused.
 //!
-//! What it holds to, each shown by a test of the PostHog driver (`tests/it/stand_in.rs` there):
+//! Its behaviour, each point checked by a test of the PostHog driver (`tests/it/stand_in.rs` there):
 //!
-//! * `POST /api/projects/:id/query/` with `{"query": {"kind": "HogQLQuery", "query": ...}, "refresh": ...}`; `refresh: force_blocking`
-//!   is the only one that is surely fresh, asynchronous ones are answered 202.
-//! * Without a LIMIT 100 rows, with one over 50,000 that many, in silence. OFFSET is refused.
+//! * `POST /api/projects/:id/query/` with `{"query": {"kind": "HogQLQuery", "query": ...}, "refresh": ...}`; only
+//!   `refresh: force_blocking` is never cached, asynchronous requests are answered 202.
+//! * Without a LIMIT 100 rows, with one over 50,000 that many, without a warning. OFFSET is refused.
 //! * 401, 403, 404 and 400 as PostHog words them; 429 by rate with `Retry-After`, by concurrency without.
 //! * 504 when a query looks at more rows than the execution limit allows.
-//! * Moments have microseconds; one without a zone is in that of the project.
+//! * Timestamps have microseconds; one without a zone is in that of the project.
 
 mod fields;
 mod hogql;
@@ -33,7 +33,7 @@ pub use options::PostHogOptions;
 pub use rows::{DistinctId, Event, Person, Session, uuid};
 pub use trouble::Trouble;
 
-/// A stand-in that is up as long as this value lives. Cheap to clone.
+/// A stand-in that runs as long as this value lives. Cheap to clone.
 #[derive(Clone)]
 pub struct PostHog {
     shared: Arc<Shared>,
@@ -41,7 +41,7 @@ pub struct PostHog {
 }
 
 impl PostHog {
-    /// An empty one with every default.
+    /// An empty one with default options.
     ///
     /// # Errors
     /// When its store or its server cannot be opened.
@@ -49,7 +49,7 @@ impl PostHog {
         Self::with(PostHogOptions::default())
     }
 
-    /// The same with other options.
+    /// An empty one with these options.
     ///
     /// # Errors
     /// As for [`start`](Self::start).
@@ -78,17 +78,17 @@ impl PostHog {
         })
     }
 
-    /// The server, which knows what it was asked.
+    /// The server, with its requests so far.
     pub fn server(&self) -> &HttpServer {
         &self.server
     }
 
-    /// How many queries it was sent, those it refused among them.
+    /// How many queries it has received, including those it refused.
     pub fn queries(&self) -> u64 {
         self.shared.queries.load(Ordering::Relaxed)
     }
 
-    /// The HogQL it was sent, in order.
+    /// The HogQL it has received, in order.
     pub fn hogql(&self) -> Vec<String> {
         let text = |seen: &Seen| seen.json()["query"]["query"].as_str().map(str::to_owned);
         self.server.requests().iter().filter_map(text).collect()
@@ -150,7 +150,7 @@ impl PostHog {
         self.shared.tables.event_ids().await
     }
 
-    /// What happens to the next queries, in order; nothing for one that goes well. After them all goes well.
+    /// What happens to the next queries, in order; `None` for one that succeeds. Later ones succeed.
     pub fn script(&self, trouble: impl IntoIterator<Item = Option<Trouble>>) {
         self.shared.script().trouble = trouble.into_iter().collect();
     }
@@ -169,7 +169,7 @@ impl PostHog {
         self.shared.arrivals(u64::MAX).await
     }
 
-    /// Rows with these ids are counted and never given.
+    /// Rows with these ids are counted but never returned.
     pub fn withhold_for_ever(&self, ids: impl IntoIterator<Item = String>) {
         self.shared.script().withheld = ids.into_iter().collect();
     }

@@ -1,8 +1,8 @@
-//! What a stand-in is like: its key, its project, its limits.
+//! The options of a stand-in: its key, its project, its limits.
 
 use std::time::Duration;
 
-/// What a [`PostHog`](super::PostHog) is like.
+/// The options of a [`PostHog`](super::PostHog).
 #[derive(Debug, Clone)]
 pub struct PostHogOptions {
     pub(super) key: String,
@@ -36,7 +36,7 @@ impl PostHogOptions {
         self.with_limit(240, Duration::from_secs(60)).with_limit(2400, Duration::from_secs(3600))
     }
 
-    /// At most so many requests in a stretch of time as long as `window`.
+    /// At most so many requests in any period as long as `window`.
     #[must_use]
     pub fn with_limit(mut self, requests: usize, window: Duration) -> Self {
         self.windows.push((requests, window));
@@ -64,8 +64,8 @@ impl PostHogOptions {
         self
     }
 
-    /// Tells at each answer that 90% of a limit are used and that it begins anew in a second, as gateways in front of a PostHog do,
-    /// and answers 429 to whoever does not heed it.
+    /// Reports with each response that 90% of a limit are used and that it resets in a second, as gateways in front of
+    /// PostHog do, and answers 429 to a client that does not wait.
     #[must_use]
     pub fn announcing_its_limit(mut self) -> Self {
         self.announces_limit = true;

@@ -17,7 +17,7 @@ pub struct Event {
     pub event: String,
     /// When it happened, in microseconds since 1970.
     pub timestamp: i64,
-    /// Who did it.
+    /// The distinct id of the user.
     pub distinct_id: String,
     /// Its properties, an object.
     pub properties: Value,
@@ -66,7 +66,7 @@ pub struct Person {
     pub created_at: i64,
     /// Its properties, an object.
     pub properties: Value,
-    /// Whether it is known by a name.
+    /// Whether the person is identified.
     pub is_identified: bool,
 }
 
@@ -75,13 +75,13 @@ pub struct Person {
 pub struct Session {
     /// Its id.
     pub session_id: String,
-    /// Who had it.
+    /// The distinct id of the user.
     pub distinct_id: String,
     /// When it began, in microseconds since 1970.
     pub start: i64,
     /// Its last event so far.
     pub end: i64,
-    /// The pages it saw.
+    /// The pages that were viewed.
     pub urls: Vec<String>,
 }
 
@@ -94,17 +94,17 @@ pub struct DistinctId {
     pub person_id: String,
 }
 
-/// Something that is a row of a table.
+/// A row of a table.
 pub(super) trait AsRow {
     const TABLE: &'static str;
 
     fn cell(&self, field: &str) -> Cell;
 }
 
-/// A value on its way into the store.
+/// A value for the store.
 pub(super) enum Cell {
     Text(String),
-    Moment(i64),
+    Timestamp(i64),
     Whole(i64),
     Flag(Option<bool>),
 }
@@ -117,9 +117,9 @@ impl AsRow for Event {
             "uuid" => Cell::Text(self.uuid.clone()),
             "event" => Cell::Text(self.event.clone()),
             "properties" => Cell::Text(self.properties.to_string()),
-            "timestamp" => Cell::Moment(self.timestamp),
-            // It came in a second later.
-            "created_at" => Cell::Moment(self.timestamp + 1_000_000),
+            "timestamp" => Cell::Timestamp(self.timestamp),
+            // Ingested a second later.
+            "created_at" => Cell::Timestamp(self.timestamp + 1_000_000),
             "distinct_id" => Cell::Text(self.distinct_id.clone()),
             "person_id" => Cell::Text(uuid(self.distinct_id.len() as u64)),
             _ => Cell::Text(String::new()),
@@ -133,7 +133,7 @@ impl AsRow for Person {
     fn cell(&self, field: &str) -> Cell {
         match field {
             "id" => Cell::Text(self.id.clone()),
-            "created_at" => Cell::Moment(self.created_at),
+            "created_at" => Cell::Timestamp(self.created_at),
             "properties" => Cell::Text(self.properties.to_string()),
             _ => Cell::Flag(Some(self.is_identified)),
         }
@@ -147,8 +147,8 @@ impl AsRow for Session {
         match field {
             "session_id" => Cell::Text(self.session_id.clone()),
             "distinct_id" => Cell::Text(self.distinct_id.clone()),
-            "$start_timestamp" => Cell::Moment(self.start),
-            "$end_timestamp" => Cell::Moment(self.end),
+            "$start_timestamp" => Cell::Timestamp(self.start),
+            "$end_timestamp" => Cell::Timestamp(self.end),
             "$urls" => Cell::Text(json!(self.urls).to_string()),
             "$pageview_count" => Cell::Whole(i64::try_from(self.urls.len()).unwrap_or(i64::MAX)),
             _ => Cell::Flag((!self.urls.is_empty()).then_some(self.urls.len() == 1)),
@@ -180,7 +180,7 @@ fn column<R: AsRow>(field: &Field, rows: &[R]) -> ArrayRef {
         arrow::datatypes::DataType::Timestamp(..) => Arc::new(
             cells
                 .map(|cell| match cell {
-                    Cell::Moment(micros) => Some(micros),
+                    Cell::Timestamp(micros) => Some(micros),
                     _ => None,
                 })
                 .collect::<TimestampMicrosecondArray>(),

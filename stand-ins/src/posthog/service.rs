@@ -1,4 +1,4 @@
-//! One request after the other: who may ask, how often, what comes out, and what goes wrong on the way.
+//! Handles requests: authentication, rate limits, the response, and faults.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,10 +16,10 @@ use super::tables::Tables;
 use super::trouble::{self, Trouble};
 use osiris_testkit::http_server::{Reply, Seen};
 
-/// Rows of an answer to a query without a limit.
+/// Rows of a response to a query without a limit.
 const DEFAULT_ROWS: u64 = 100;
-/// Rows of an answer at most.
-const MOST_ROWS: u64 = 50_000;
+/// The most rows of a response.
+const MAX_ROWS: u64 = 50_000;
 
 pub(super) struct Shared {
     pub(super) options: PostHogOptions,
@@ -29,7 +29,7 @@ pub(super) struct Shared {
     script: Mutex<Script>,
 }
 
-/// What is going to happen.
+/// The faults and events to come.
 #[derive(Default)]
 pub(super) struct Script {
     pub(super) trouble: VecDeque<Option<Trouble>>,
@@ -37,7 +37,7 @@ pub(super) struct Script {
     pub(super) withheld: Vec<String>,
     cache: HashMap<String, String>,
     last: String,
-    /// When the next request may come, for one who heeds the announced limit.
+    /// When a client that respects the announced limit may send the next request.
     heeded: Option<Instant>,
 }
 
@@ -51,7 +51,7 @@ impl Shared {
         self.script.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The answer to a request.
+    /// The response to a request.
     pub(super) async fn answer(&self, seen: Seen) -> Reply {
         if seen.method() != "POST" || !seen.path().starts_with("/api/projects/") || !seen.path().ends_with("/query/") {
             return trouble::web_page();
@@ -79,12 +79,12 @@ impl Shared {
         reply
     }
 
-    /// Whether the client waits until the limit begins anew.
+    /// Whether the client has waited for the reset of the announced limit.
     fn heeded(&self) -> bool {
         let mut script = self.script();
         let now = Instant::now();
         let heeded = script.heeded.is_none_or(|at| now >= at);
-        // One request is left at each answer, for a second: the next may come at half of it at the earliest.
+        // Each response leaves one request for the next second: it may come after half of that at the earliest.
         script.heeded = Some(now + Duration::from_millis(500));
         heeded
     }
@@ -144,7 +144,7 @@ impl Shared {
         })
     }
 
-    /// Events whose time has come.
+    /// Inserts the events that are due.
     pub(super) async fn arrivals(&self, number: u64) -> Result<()> {
         let due: Vec<(u64, Vec<Event>)> = {
             let mut script = self.script();
@@ -170,7 +170,7 @@ impl Shared {
     }
 
     async fn execute(&self, query: &Translated, hogql: &str, trouble: Option<&Trouble>) -> Result<String> {
-        let limit = query.limit.unwrap_or(DEFAULT_ROWS).min(MOST_ROWS);
+        let limit = query.limit.unwrap_or(DEFAULT_ROWS).min(MAX_ROWS);
         let withheld = self.script().withheld.clone();
         let mut rows = self.tables.rows(query, limit + 1, &withheld, self.options.offset).await?;
         let has_more = rows.len() as u64 > limit;

@@ -55,7 +55,7 @@ impl Tables {
         Ok(())
     }
 
-    /// Adds what a SELECT of the store makes, which has columns of the table by name.
+    /// Adds the rows of a SELECT in the store, whose columns are fields of the table.
     pub(super) async fn insert_select(&self, table: &str, select: &str) -> Result<()> {
         let table = known(table)?;
         let step = self.new_step(table.name);
@@ -85,7 +85,7 @@ impl Tables {
             .map(|field| {
                 let kind = match field.kept {
                     Kept::Text | Kept::Array => "VARCHAR",
-                    Kept::Moment => "TIMESTAMP",
+                    Kept::Timestamp => "TIMESTAMP",
                     Kept::Whole => "BIGINT",
                     Kept::Flag => "BOOLEAN",
                 };
@@ -149,7 +149,7 @@ impl Tables {
         Ok(batches)
     }
 
-    /// Every event, by its id: what an extraction must come to.
+    /// The ids of all events, which an extraction must return.
     pub(super) async fn event_ids(&self) -> Result<Vec<String>> {
         let batches = self.select(&format!("SELECT \"uuid\" FROM {} ORDER BY 1", self.sql(Event::TABLE))).await?;
         let ids = batches.iter().flat_map(|batch| {
@@ -184,7 +184,7 @@ fn append(batch: &RecordBatch, columns: &[ResultColumn], offset: i32, rows: &mut
                 Kept::Array => json.push_str(array.as_string::<i32>().value(row)),
                 Kept::Whole => json.push_str(&array.as_primitive::<Int64Type>().value(row).to_string()),
                 Kept::Flag => json.push_str(if array.as_boolean().value(row) { "true" } else { "false" }),
-                Kept::Moment => {
+                Kept::Timestamp => {
                     let micros = array.as_primitive::<TimestampMicrosecondType>().value(row);
                     json.push_str(&format!("\"{}\"", written(micros, offset)));
                 }
@@ -195,7 +195,7 @@ fn append(batch: &RecordBatch, columns: &[ResultColumn], offset: i32, rows: &mut
     }
 }
 
-/// A moment as PostHog writes it: in the project's zone, with microseconds where there are any.
+/// A timestamp as PostHog writes it: in the project's zone, with microseconds if there are any.
 fn written(micros: i64, offset: i32) -> String {
     let utc = DateTime::from_timestamp_micros(micros).unwrap_or_default();
     let digits = if micros % 1_000_000 == 0 { SecondsFormat::Secs } else { SecondsFormat::Micros };

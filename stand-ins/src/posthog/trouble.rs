@@ -1,4 +1,4 @@
-//! What can go wrong with an answer, on purpose.
+//! Faults of responses, for tests.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use osiris_testkit::http_server::Reply;
 
-/// What happens to one query. Anything but [`Withhold`](Self::Withhold) can be mended by asking again.
+/// What happens to one query. Any fault but [`Withhold`](Self::Withhold) is overcome by sending the query again.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Trouble {
     /// 429 because of too many requests, with so many seconds in `Retry-After`.
@@ -15,13 +15,13 @@ pub enum Trouble {
     TooManyAtOnce,
     /// This status, without a body.
     Status(u16),
-    /// The right answer, later.
+    /// The right response, later.
     Slow(Duration),
-    /// The connection closes after so many bytes of the right answer.
+    /// The connection closes after so many bytes of the right response.
     Cut(usize),
-    /// The right answer up to this byte, as if it were whole.
+    /// The right response up to this byte, as if it were complete.
     Truncated(usize),
-    /// The connection closes without an answer.
+    /// The connection closes without a response.
     HangUp,
     /// A web page with status 200, as proxies and login pages have it.
     Html,
@@ -29,15 +29,15 @@ pub enum Trouble {
     HugeError(usize),
     /// 504: the query took too long.
     TookTooLong,
-    /// 202: the query is put off, whatever was asked for.
+    /// 202: the query is queued, whatever was requested.
     PutOff,
-    /// An answer of success out of the cache, whatever was asked for.
+    /// A successful response from the cache, whatever was requested.
     Cached,
     /// A redirect to this address.
     Redirect(String),
-    /// So many rows in the middle of the answer are missing, and nothing says so.
+    /// So many rows in the middle of the response are missing, without any sign of it.
     Withhold(usize),
-    /// The answer of the query before, once more.
+    /// The response to the query before, once more.
     Repeat,
 }
 
@@ -72,7 +72,7 @@ pub(super) fn web_page() -> Reply {
 }
 
 impl Trouble {
-    /// The answer, where it has nothing to do with the right one.
+    /// The response, if it does not depend on the right one.
     pub(super) fn reply(&self) -> Option<Reply> {
         Some(match self {
             Self::Throttled(seconds) => throttled(*seconds),
@@ -88,7 +88,7 @@ impl Trouble {
         })
     }
 
-    /// What becomes of the right answer.
+    /// The right response with this fault.
     pub(super) fn spoil(&self, body: &str, reply: impl Fn(String) -> Reply) -> Reply {
         match self {
             Self::Slow(delay) => reply(body.to_owned()).after(*delay),
@@ -104,7 +104,7 @@ impl Trouble {
         }
     }
 
-    /// Some kind of trouble that goes by, for tests with random faults; there are as many as `KINDS`.
+    /// A fault that a retry overcomes, for tests with random faults: `kind` is below `KINDS`.
     pub fn passing(kind: usize) -> Self {
         match kind % Self::KINDS {
             0 => Self::Status(500),
@@ -120,6 +120,6 @@ impl Trouble {
         }
     }
 
-    /// How many kinds of [passing](Self::passing) trouble there are.
+    /// How many kinds of [passing](Self::passing) faults there are.
     pub const KINDS: usize = 10;
 }

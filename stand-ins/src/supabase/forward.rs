@@ -1,4 +1,4 @@
-//! One request to a server on loopback, and its answer.
+//! One request to a server on loopback, and its response.
 
 use std::net::SocketAddr;
 
@@ -9,7 +9,7 @@ use hyper_util::rt::TokioIo;
 use osiris_core::{Error, Result};
 use tokio::net::TcpStream;
 
-/// An answer.
+/// A response.
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) headers: Vec<(String, String)>,
@@ -19,7 +19,7 @@ pub(super) struct Answer {
 /// Sends one request over a connection of its own.
 ///
 /// # Errors
-/// When nobody answers.
+/// When there is no response.
 pub(super) async fn send(
     to: SocketAddr,
     method: &str,

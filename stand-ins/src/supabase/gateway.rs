@@ -1,4 +1,4 @@
-//! The gateway of a project: takes `/rest/v1` off, wants a key, and may be in trouble.
+//! The gateway of a project: removes `/rest/v1`, requires a key, and injects faults.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,26 +24,26 @@ pub struct GatewayOptions {
 }
 
 impl GatewayOptions {
-    /// As Supabase's does before PostgREST 12.0.2.
+    /// Like Supabase's gateway in front of PostgREST 12.0.2.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Where PostgREST 16.2 answers differently, its answers.
+    /// With the responses of PostgREST 16.2 where they differ.
     #[must_use]
     pub fn as_of_16(mut self) -> Self {
         self.newer = true;
         self
     }
 
-    /// Without a look at the key, as before a PostgREST of one's own.
+    /// Without checking the key, as with a self-hosted PostgREST.
     #[must_use]
     pub fn open(mut self) -> Self {
         self.open = true;
         self
     }
 
-    /// With a clock that goes so many seconds ahead of ours: what its `Date` says.
+    /// With a clock that is so many seconds ahead of ours, as its `Date` header shows.
     #[must_use]
     pub fn with_clock_ahead(mut self, seconds: i64) -> Self {
         self.moved_clock = seconds;
@@ -51,13 +51,13 @@ impl GatewayOptions {
     }
 }
 
-/// A project's gateway. Ends when dropped.
+/// A project's gateway. Stops when dropped.
 pub struct Gateway {
     server: HttpServer,
     plan: Arc<Plan>,
 }
 
-/// What is behind it.
+/// The state of a gateway.
 #[derive(Clone)]
 struct Behind {
     rest: SocketAddr,
@@ -67,7 +67,7 @@ struct Behind {
 }
 
 impl Gateway {
-    /// A gateway before `rest`.
+    /// A gateway in front of `rest`.
     ///
     /// # Errors
     /// When there is no port or no thread left.
@@ -106,7 +106,7 @@ impl Gateway {
         json!({"url": self.url(), "key": tokens::service()})
     }
 
-    /// The same with other fields: `null` takes one out.
+    /// The same with other fields: `null` removes one.
     pub fn connection_with(&self, fields: Value) -> Value {
         let mut connection = self.connection();
         if let (Value::Object(all), Value::Object(fields)) = (&mut connection, fields) {
@@ -116,7 +116,7 @@ impl Gateway {
         connection
     }
 
-    /// Something happens to the next request; after several calls, to one after the other.
+    /// A fault for the next request; several calls apply to one request after the other.
     pub fn next(&self, trouble: Trouble) {
         self.plan.add(None, trouble, None);
     }
@@ -126,17 +126,17 @@ impl Gateway {
         self.plan.add(Some(method), trouble, None);
     }
 
-    /// Something happens to every `n`-th request with this method.
+    /// A fault for every `n`-th request with this method.
     pub fn every(&self, method: &str, n: usize, trouble: Trouble) {
         self.plan.add(Some(method), trouble, Some(n));
     }
 
-    /// No more trouble.
+    /// Removes all faults.
     pub fn calm(&self) {
         self.plan.clear();
     }
 
-    /// The requests so far, in the order in which they came.
+    /// The requests so far, in order.
     pub fn requests(&self) -> Vec<Seen> {
         self.server.requests()
     }
@@ -172,7 +172,7 @@ impl Behind {
         Reply::json(404, &json!({"message": "no Route matched with those values"}))
     }
 
-    /// What the gateway itself has against a request.
+    /// The response to a request that the gateway itself refuses.
     fn refused(&self, seen: &Seen) -> Option<Reply> {
         if self.options.open {
             return None;
@@ -234,7 +234,7 @@ fn owned((name, value): (&str, &str)) -> (String, String) {
     (name.to_owned(), value.to_owned())
 }
 
-/// What PostgREST 16.2 says where 12.0.2 says something else.
+/// The response of PostgREST 16.2 where that of 12.0.2 differs.
 fn newer(mut answer: Answer, seen: &Seen) -> Answer {
     for (name, value) in &mut answer.headers {
         if answer.status == 503 && name == "retry-after" {

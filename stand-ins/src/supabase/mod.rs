@@ -1,7 +1,8 @@
-//! What a Supabase project is made of besides its database: the REST API (a real PostgREST), the gateway before it, the keys.
+//! What a Supabase project has in addition to its database: the REST API (a real PostgREST), the gateway in front of
+//! it, the keys.
 //!
 //! ```text
-//! driver -> Gateway (checks the key, may be in trouble) -> Postgrest -> Postgres
+//! driver -> Gateway (checks the key, injects faults) -> Postgrest -> Postgres
 //! ```
 
 mod forward;

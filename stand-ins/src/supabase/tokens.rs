@@ -11,32 +11,32 @@ use sha2::Sha256;
 
 const SECRET: &str = Postgrest::JWT_SECRET;
 
-/// The key that row level security does not count for.
+/// The service key, which bypasses row level security.
 pub fn service() -> String {
     with_claims(&json!({"role": "service_role", "iss": "supabase", "ref": "abcdefgh", "exp": in_an_hour()}))
 }
 
-/// The key that anybody may have.
+/// The public key, without a user.
 pub fn anon() -> String {
     with_claims(&json!({"role": "anon", "iss": "supabase", "ref": "abcdefgh", "exp": in_an_hour()}))
 }
 
-/// The key of a person who has signed in.
+/// The token of a user who has signed in.
 pub fn authenticated() -> String {
     with_claims(&json!({"role": "authenticated", "exp": in_an_hour()}))
 }
 
-/// A service key that was good until an hour ago.
+/// A service key that expired an hour ago.
 pub fn expired() -> String {
     with_claims(&json!({"role": "service_role", "iss": "supabase", "exp": in_an_hour() - 7200}))
 }
 
-/// A service key that somebody else has signed.
+/// A service key with the wrong signature.
 pub fn bad() -> String {
     signed(&json!({"role": "service_role", "exp": in_an_hour()}), "a secret of another project, of thirty-two letters")
 }
 
-/// A token that says this.
+/// A token with these claims.
 pub fn with_claims(claims: &Value) -> String {
     signed(claims, SECRET)
 }
@@ -47,7 +47,7 @@ pub(super) fn is_ours(token: &str) -> bool {
     signature_of(content, SECRET) == signature
 }
 
-/// The role that a token says.
+/// The role in a token.
 pub(super) fn role(token: &str) -> Option<String> {
     let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
     let claims: Value = serde_json::from_slice(&payload).ok()?;

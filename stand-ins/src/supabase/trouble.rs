@@ -1,4 +1,4 @@
-//! What can go wrong between a client and the REST API, on purpose.
+//! Faults between a client and the REST API, for tests.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -10,21 +10,21 @@ use osiris_testkit::http_server::Reply;
 /// What happens to one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trouble {
-    /// This status, with the message of a gateway; the request is not passed on.
+    /// This status, with the message of a gateway; the request is not forwarded.
     Status(u16),
     /// 429, with so many seconds in `Retry-After`.
     RateLimited(u64),
     /// 503, with so many seconds in `Retry-After`.
     Unavailable(u64),
-    /// The right answer, later.
+    /// The right response, later.
     Slow(Duration),
-    /// The connection closes before the request is passed on.
+    /// The connection closes before the request is forwarded.
     CutRequest,
-    /// The request is passed on and done; the connection closes without an answer.
+    /// The request is forwarded and executed; the connection closes without a response.
     DropAnswer,
-    /// The request is passed on and done; 502 is answered instead of what came.
+    /// The request is forwarded and executed; the response is 502 instead of the right one.
     LoseAnswer,
-    /// The request is passed on and done; the connection closes after so many bytes of the answer's body.
+    /// The request is forwarded and executed; the connection closes after so many bytes of the response's body.
     CutAnswer(usize),
 }
 
@@ -34,7 +34,7 @@ impl Trouble {
         matches!(self, Self::Slow(_) | Self::DropAnswer | Self::LoseAnswer | Self::CutAnswer(_))
     }
 
-    /// What is answered where the right answer does not come into it.
+    /// The response, if it does not depend on the right one.
     pub(super) fn reply(&self) -> Reply {
         let said = |status: u16, message: &str| Reply::json(status, &json!({"message": message}));
         match self {
@@ -50,7 +50,7 @@ impl Trouble {
         }
     }
 
-    /// What becomes of the right answer.
+    /// The right response with this fault.
     pub(super) fn spoil(&self, reply: Reply) -> Reply {
         match self {
             Self::Slow(delay) => reply.after(*delay),
@@ -60,7 +60,7 @@ impl Trouble {
     }
 }
 
-/// The trouble that is still to come.
+/// The faults that are still to come.
 #[derive(Debug, Default)]
 pub(super) struct Plan(Mutex<Vec<Planned>>);
 
@@ -70,7 +70,7 @@ struct Planned {
     trouble: Trouble,
     /// Counts down; at zero it happens.
     wait: usize,
-    /// Begins again after so many requests.
+    /// Repeats after so many requests.
     every: Option<usize>,
 }
 
@@ -85,7 +85,7 @@ impl Plan {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// What happens to the request that has come.
+    /// The fault for the current request, if any.
     pub(super) fn take(&self, method: &str) -> Option<Trouble> {
         let mut plan = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut happens = None;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-/// The question. Types are wrapped at most three times in practice: `[User!]!`.
+/// The introspection query. Types are wrapped at most three times in practice: `[User!]!`.
 pub(crate) const QUERY: &str = "query Discovery { __schema { queryType { name } types { kind name fields(includeDeprecated: true) \
      { name type { kind name ofType { kind name ofType { kind name ofType { kind name ofType { kind name } } } } } } } } }";
 
@@ -98,7 +98,7 @@ impl Schema {
         Types(self.types.iter().map(|one| (one.name.as_str(), one)).collect())
     }
 
-    /// What can be asked for.
+    /// The fields of the query type.
     pub(crate) fn query_fields<'a>(&'a self, types: &Types<'a>) -> &'a [SchemaField] {
         types.fields(&self.query_type.name)
     }
@@ -115,7 +115,7 @@ impl<'a> Types<'a> {
         self.0.get(name).is_some_and(composite)
     }
 
-    /// Whether it is one of a few words.
+    /// Whether the type is an enum.
     pub(crate) fn is_enum(&self, name: &str) -> bool {
         self.0.get(name).is_some_and(|one| one.kind == TypeKind::Enum)
     }

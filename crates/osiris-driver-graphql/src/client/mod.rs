@@ -1,4 +1,4 @@
-//! The one place that opens an HTTP client: addresses, credentials, TLS, retries. What is asked is not decided here.
+//! The one place that opens an HTTP client: addresses, credentials, TLS, retries. It does not know the queries.
 
 pub(crate) mod introspection;
 
@@ -22,9 +22,10 @@ pub struct ConnectionTarget<'a> {
     pub base_dir: &'a Path,
     /// How often a request is tried.
     pub retry: RetryPolicy,
-    /// How long one answer may take.
+    /// How long one request may take.
     pub timeout: Duration,
-    /// Whether the pages could be smaller: then a request that the server gives up for its size is not repeated as it is.
+    /// Whether the pages could be smaller: then a request that is too large for the server is not retried at the same
+    /// size.
     pub shrinks: bool,
 }
 
@@ -39,7 +40,7 @@ impl<'a> ConnectionTarget<'a> {
         Self { connection, base_dir, retry, timeout: Duration::from_secs(connection.timeout), shrinks: false }
     }
 
-    /// For a few questions about the connection itself, which end within `timeout`.
+    /// For requests about the connection itself, which end within `timeout`.
     pub(crate) fn of_connection(connection: &'a ConnectionConfig, retry: RetryPolicy, timeout: Duration) -> Self {
         Self { connection, base_dir: Path::new("."), retry, timeout, shrinks: false }
     }
@@ -48,12 +49,12 @@ impl<'a> ConnectionTarget<'a> {
 /// Opens a client.
 pub type Connect = Arc<dyn Fn(&ConnectionTarget<'_>) -> Result<HttpClient> + Send + Sync>;
 
-/// The clients of users.
+/// Opens the clients that the extractor uses by default.
 pub fn connect() -> Connect {
     Arc::new(|target| HttpClient::new(settings(target)?))
 }
 
-/// The settings of a client for `target`: for those who want to change one of them.
+/// The settings of a client for `target`, for callers that change one of them.
 ///
 /// # Errors
 /// An address or credentials that cannot be used, a CA file that cannot be read.
@@ -95,7 +96,7 @@ fn tls(target: &ConnectionTarget<'_>) -> Result<TlsSettings> {
     }
 }
 
-/// The request that asks `query`. Queries only read: it may be sent again.
+/// The request that sends `query`. Queries only read: it may be sent again.
 pub(crate) fn request(
     client: &HttpClient,
     query: &str,

@@ -1,4 +1,4 @@
-//! The connection: which endpoint, and who we are.
+//! The connection: the endpoint and its credentials.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ pub struct ConnectionConfig {
     /// The address that takes queries, such as `https://api.example.com/graphql`.
     #[schemars(length(min = 1), extend("x-override" = "address", "x-aliases" = ["graphql_endpoint", "graphql_url"]))]
     pub endpoint: String,
-    /// How to say who we are. Default: none.
+    /// How requests are authenticated. Default: none.
     #[serde(default)]
     pub auth_type: AuthType,
     /// The token of `bearer`, the password of `basic`, the key of `api_key`. Default: none.
@@ -44,17 +44,17 @@ pub struct ConnectionConfig {
     #[serde(default = "yes")]
     #[schemars(extend("x-override" = "address"))]
     pub validate_ssl: bool,
-    /// A PEM file with the certificate authorities to believe instead of the operating system's. Default: none. A relative path
-    /// starts at the pipeline file.
+    /// A PEM file with the certificate authorities to trust instead of the operating system's. Default: none. A
+    /// relative path starts at the pipeline file.
     #[serde(default)]
     pub ssl_ca: Option<String>,
-    /// How long one answer may take, in seconds.
+    /// How long one request may take, in seconds.
     #[serde(default = "timeout")]
     #[schemars(range(min = 1, max = 3600), extend("x-override" = "allowed"))]
     pub timeout: u64,
 }
 
-/// How to say who we are.
+/// How requests are authenticated.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthType {

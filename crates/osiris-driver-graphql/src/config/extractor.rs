@@ -19,7 +19,7 @@ pub struct ExtractorConfig {
     /// The values of the query's variables. Default: none. Those of the pagination are set by the extractor.
     #[serde(default)]
     pub variables: Map<String, Value>,
-    /// Where the rows are in the answer: names with dots (`data.users.nodes`) or a JSONPath by RFC 9535
+    /// Where the rows are in the response: names with dots (`data.users.nodes`) or a JSONPath by RFC 9535
     /// (`$.data.users.edges[*].node`). A list there is rows, an object is one row.
     #[serde(default = "data")]
     #[schemars(length(min = 1))]
@@ -30,15 +30,16 @@ pub struct ExtractorConfig {
     /// Whether nested objects become columns `a.b`; lists are always JSON. Without it objects are JSON as well.
     #[serde(default = "yes")]
     pub flatten_result: bool,
-    /// How often a request is sent again after a passing failure.
+    /// How often a request is sent again after a temporary failure.
     #[serde(default = "retries")]
     #[schemars(range(min = 0, max = 10))]
     pub max_retries: u32,
-    /// How long to wait before the first repetition, in seconds. The wait doubles each time; a server that says how long is obeyed.
+    /// How long to wait before the first repetition, in seconds. The wait doubles each time, unless the server says how
+    /// long to wait.
     #[serde(default = "delay")]
     #[schemars(range(min = 0.1, max = 60.0))]
     pub retry_delay: f64,
-    /// What to do when the server sends data and errors. Default: fail.
+    /// What to do when a response has data and errors. Default: fail.
     #[serde(default)]
     pub partial_errors: PartialErrors,
     /// What to do when a list inside of a row says that it has a next page, which is not fetched. Default: warn.
@@ -78,14 +79,14 @@ pub struct ExtractorConfig {
     pub pagination_max_pages: Option<u64>,
 }
 
-/// What to do with data that come with errors.
+/// What to do when a response has data and errors.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum PartialErrors {
     /// The step fails and keeps nothing.
     #[default]
     Fail,
-    /// The rows that came are kept; the errors are logged and counted. Rows that are null are left out.
+    /// The rows of the response are kept; the errors are logged and counted. Rows that are null are left out.
     Warn,
 }
 

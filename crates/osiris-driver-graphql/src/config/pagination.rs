@@ -10,8 +10,9 @@ pub struct Pagination {
     /// What names a page. Default: cursor.
     #[serde(default)]
     pub style: Option<PageStyle>,
-    /// Where the object is that says whether there is a next page, such as `data.users.pageInfo`. Default: the `pageInfo` that the
-    /// query selects next to the rows; styles other than cursor can do without and end at an empty page.
+    /// Where the object is that says whether there is a next page, such as `data.users.pageInfo`. Default: the
+    /// `pageInfo` that the query selects next to the rows; styles other than cursor do not need it and end at an empty
+    /// page.
     #[serde(default)]
     pub path: Option<String>,
     /// The member of that object with the cursor of the next page. Default: `endCursor`.
@@ -24,11 +25,11 @@ pub struct Pagination {
     /// or its default in the query, is where to start.
     #[serde(default)]
     pub variable: Option<String>,
-    /// The variable of the query that takes `page_size`. Default: none. With it, a page that the server finds too large is asked for
-    /// again at half the size.
+    /// The variable of the query that takes `page_size`. Default: none. With it, a page that is too large for the
+    /// server is requested again at half the size.
     #[serde(default)]
     pub page_size_variable: Option<String>,
-    /// How many rows to ask for at once. Default: 1000. Servers have limits of their own, often 100.
+    /// Rows per page. Default: 1000. Servers have limits of their own, often 100.
     #[serde(default)]
     #[schemars(range(min = 1, max = 10_000))]
     pub page_size: Option<u64>,
@@ -41,7 +42,7 @@ pub struct Pagination {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum PageStyle {
-    /// What the page before said, as Relay does it.
+    /// The cursor that the page before gave, as in Relay.
     #[default]
     Cursor,
     /// How many rows come before it.

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn both_ways_of_writing_come_to_the_same() {
+    fn both_notations_mean_the_same() {
         let nested = read(json!({"pagination": {
             "style": "offset", "path": "data.p", "has_next_field": "more", "variable": "skip",
             "page_size_variable": "take", "page_size": 50, "max_pages": 3,
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn contradictions_are_told() {
+    fn contradictions_are_reported() {
         let messages = |fields: Value| {
             let problems = read(fields).unwrap_err();
             problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")

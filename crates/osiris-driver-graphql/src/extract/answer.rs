@@ -1,4 +1,4 @@
-//! One answer: whether it is good, what it says of the next page, of the number of all rows, and of its cost.
+//! One response: whether it is valid, what it says about the next page, the number of all rows, and its cost.
 
 use std::time::Duration;
 
@@ -11,30 +11,30 @@ use crate::config::{Paging, PartialErrors};
 use crate::error::GraphqlErrors;
 use crate::query::Found;
 
-/// What an answer says of the next page.
+/// What a response says about the next page.
 #[derive(Debug, Default)]
 pub(super) struct PageInfo {
     /// Whether there is one, where it says so.
     pub(super) has_next: Option<bool>,
     /// Its cursor.
     pub(super) cursor: Option<Value>,
-    /// What stands where these were expected, for messages.
+    /// What was found where these were expected, for messages.
     pub(super) seen: String,
 }
 
-/// An answer that may be stored.
+/// A response that may be stored.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) found: Found,
-    /// Errors that came with it and that the step accepts.
+    /// Errors in it that the step accepts.
     pub(super) errors: Option<GraphqlErrors>,
 }
 
 impl Answer {
-    /// Reads an answer of success. That says little: GraphQL servers put errors there as well.
+    /// Reads a successful response. GraphQL servers report errors in these as well.
     ///
     /// # Errors
-    /// Retryable ones where the same request may do better later.
+    /// Retryable if the same request may succeed later.
     pub(super) fn read(plan: &ExtractPlan, page: &Page) -> Result<Self> {
         let found = plan.data_path.find(page)?;
         let answer = found.envelope();
@@ -66,10 +66,10 @@ impl Answer {
         items as u64
     }
 
-    /// What it says of the next page.
+    /// What it says about the next page.
     ///
     /// # Errors
-    /// When it says nothing where it should.
+    /// When it lacks what the pagination needs.
     pub(super) fn page_info(&self, plan: &ExtractPlan, paging: &Paging) -> Result<PageInfo> {
         let Some(names) = &plan.page_info else { return Ok(PageInfo::default()) };
         let path = names.join(".");
@@ -111,13 +111,13 @@ impl Answer {
     }
 }
 
-/// Whether there is null where the rows would be: an object that does not exist, which is an answer.
+/// Whether there is null where the rows would be: an object that does not exist, which means no rows.
 fn is_null(plan: &ExtractPlan, answer: &Value) -> bool {
     let (names, whole) = plan.data_path.names();
     whole && names.len() > 1 && names.iter().try_fold(answer, |value, name| value.get(name)) == Some(&Value::Null)
 }
 
-/// Whether an answer with errors may be stored.
+/// Whether a response with errors may be stored.
 fn accept(plan: &ExtractPlan, answer: &Value, errors: &GraphqlErrors) -> Result<()> {
     let wait = errors.is_throttling().then(|| QueryCost::of(answer).map(|cost| cost.wait())).flatten();
     let has_data = answer.get("data").is_some_and(|data| !data.is_null());
@@ -125,7 +125,7 @@ fn accept(plan: &ExtractPlan, answer: &Value, errors: &GraphqlErrors) -> Result<
         return Ok(());
     }
     let error = errors.error(wait);
-    let give_up = plan.shrinks() && crate::error::asks_for_less(&error);
+    let give_up = plan.shrinks() && crate::error::is_too_large(&error);
     Err(if give_up { error.with_retryable(false) } else { error })
 }
 
@@ -153,7 +153,7 @@ impl QueryCost {
         })
     }
 
-    /// How long until the same request can be paid for.
+    /// How long until the budget allows the same request again.
     fn wait(&self) -> Duration {
         self.until(self.requested)
     }
@@ -170,13 +170,13 @@ impl QueryCost {
     }
 }
 
-/// What a value is, without telling it: names of members, no values.
+/// The shape of a value: names of members, no values.
 fn shape(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
         Value::Bool(flag) => flag.to_string(),
         Value::Number(_) => "a number".to_owned(),
-        Value::String(_) => "a text".to_owned(),
+        Value::String(_) => "a string".to_owned(),
         Value::Array(items) => format!("a list of {}", items.len()),
         Value::Object(members) => {
             let member = |(name, value): (&String, &Value)| match value {

@@ -1,4 +1,4 @@
-//! The pages of a query, as the paging of `osiris-http` wants them.
+//! The pages of a query, for the paging of `osiris-http`.
 
 use osiris_core::{Error, ErrorKind, ExecutionContext, Result};
 use osiris_http::HttpClient;
@@ -9,7 +9,7 @@ use super::answer::Answer;
 use super::plan::ExtractPlan;
 use crate::client::request;
 use crate::config::{PageStyle, Paging};
-use crate::error::asks_for_less;
+use crate::error::is_too_large;
 
 /// A query at an endpoint.
 pub(super) struct QueryApi<'a> {
@@ -86,7 +86,7 @@ impl PagedApi for QueryApi<'_> {
     }
 
     fn is_too_large(&self, error: &Error) -> bool {
-        asks_for_less(error)
+        is_too_large(error)
     }
 }
 
@@ -110,7 +110,7 @@ fn no_cursor(seen: &str) -> Error {
     )
 }
 
-/// An error with what to do, where nobody said so yet.
+/// Adds a hint to an error that has none.
 fn advised(error: Error) -> Error {
     let hint = match (error.hint(), error.kind()) {
         (Some(_), _) => return error,

@@ -1,5 +1,5 @@
-//! The columns of a table, whatever the rows happen to hold: an object that is null in every row of a batch leaves no column of its
-//! own, and what the query selects is there even if no row had it.
+//! The columns of a table, independent of the values in the rows: an object that is null in every row of a batch makes
+//! no column of its own, and every selected field has a column even if no row has it.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use crate::types::{objects, promised, row_options};
 pub(super) struct Columns<'a> {
     plan: &'a ExtractPlan,
     sender: TableSender,
-    /// Objects that are flattened: null is all that a column of their name can hold.
+    /// Objects that are flattened: a column of their name can only hold null.
     objects: BTreeSet<String>,
     sent: BTreeSet<String>,
 }
@@ -49,7 +49,7 @@ impl<'a> Columns<'a> {
         batch.project(&kept).map_err(|error| Error::unknown("failed to remove columns").with_source(error))
     }
 
-    /// Adds the columns that the query selects and no row had. Where a list came in place of an object its members are no columns.
+    /// Adds the columns that the query selects and no row had. The members of a list do not become columns.
     ///
     /// # Errors
     /// The first error of the store.

@@ -26,12 +26,12 @@ pub struct GraphqlExtractor {
 }
 
 impl GraphqlExtractor {
-    /// Over HTTP.
+    /// The extractor with the default HTTP client.
     pub fn new() -> Self {
         Self::with_client(connect())
     }
 
-    /// Over clients that `connect` opens: with another clock, another pace, or none at all.
+    /// The extractor with clients that `connect` opens, such as with another clock or another pace.
     pub fn with_client(connect: Connect) -> Self {
         Self { connect }
     }

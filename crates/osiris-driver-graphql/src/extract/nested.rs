@@ -20,7 +20,7 @@ pub(super) struct Nested {
     lists: Arc<Vec<NestedList>>,
     /// Those around the rows, such as the list of the rows itself when it is not paged.
     around: Arc<Vec<NestedList>>,
-    /// Those of which a part is asked for, and that do not say.
+    /// Those of which only a part is requested, and that do not say whether there is more.
     unseen: Vec<String>,
 }
 
@@ -49,7 +49,7 @@ impl Nested {
         Self { lists: Arc::new(lists), around: Arc::new(around), unseen }
     }
 
-    /// Lists of which only a part is asked for, without a way to see whether there is more.
+    /// Lists of which only a part is requested, and that do not say whether there is more.
     pub(super) fn unseen(&self) -> impl Iterator<Item = String> {
         self.unseen.iter().cloned()
     }
@@ -59,7 +59,7 @@ impl Nested {
         for nested in self.lists.iter() {
             let Some((first, rest)) = nested.names.split_first() else { continue };
             let Some(cell) = row.get(first) else { continue };
-            // Most rows say no: a text without `true` needs no further look.
+            // Most rows have no more: a text without `true` need not be parsed.
             if cell.raw().contains("true")
                 && serde_json::from_str(cell.raw()).is_ok_and(|value: Value| says_more(&value, rest))
             {
@@ -82,7 +82,7 @@ impl Nested {
         all.map(|list| (list, list.rows.load(Relaxed))).filter(|(_, rows)| *rows > 0)
     }
 
-    /// The first list that is not whole, as an error, when the step wants that.
+    /// The first incomplete list as an error, with `nested_pages: fail`.
     ///
     /// # Errors
     /// `nested_pages: fail`, and there is one.
@@ -96,7 +96,7 @@ impl Nested {
         }
     }
 
-    /// Says what is missing, once, at the end.
+    /// Reports what is missing, once, at the end.
     pub(super) fn report(&self, ctx: &ExecutionContext) {
         for (list, rows) in self.incomplete() {
             tracing::warn!(step = ctx.step_id(), path = list.path, rows, "a list has more pages than were fetched");

@@ -1,5 +1,5 @@
-//! The store's side of an extraction: pages are decoded on a thread for such work and handed to the store, while the network
-//! fetches the next one.
+//! The store's side of an extraction: pages are decoded on a thread for blocking work and sent to the store, while the
+//! next one is fetched.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -15,12 +15,12 @@ use super::columns::Columns;
 use super::plan::ExtractPlan;
 use crate::types::row_options;
 
-/// Errors that came with data, and were accepted.
+/// Errors in responses with data, which were accepted.
 const PARTIAL_ERRORS: &str = "partial_errors";
-/// Items that were null, and so no rows.
+/// Items that were null, which are not rows.
 const ITEMS_NULL: &str = "items_null";
 
-/// Rows are handed over at least this often, so that one sees how far a slow source has come.
+/// Rows are sent to the store at least this often, so that a slow source shows progress.
 const MAX_SILENCE: Duration = Duration::from_secs(1);
 
 /// Stores pages until there are no more.
@@ -35,12 +35,12 @@ pub(super) async fn pages(
     let nulls = Arc::new(AtomicU64::new(0));
     let (mut errors, mut sent) = (0, Instant::now());
     while let Some(answer) = queue.next().await {
-        if let Some(came) = &answer.errors {
-            errors += came.count();
+        if let Some(partial) = &answer.errors {
+            errors += partial.count();
             tracing::warn!(
                 step = ctx.step_id(),
-                count = came.count(),
-                first = came.first(),
+                count = partial.count(),
+                first = partial.first(),
                 "the response has errors besides its data"
             );
         }
@@ -71,7 +71,7 @@ pub(super) async fn pages(
     Ok(extracted)
 }
 
-/// Which rows of a page are kept: those that are there, up to as many as are wanted. Runs on the decoder's thread.
+/// Which rows of a page are kept: those that are not null, up to `max_rows`. Runs on the decoder's thread.
 fn keep(
     plan: &ExtractPlan,
     stored: u64,
@@ -91,7 +91,7 @@ fn keep(
     }
 }
 
-/// The rows that are left, then the columns that no row had.
+/// Sends the remaining rows, then the columns that no row had.
 async fn finish(mut decoder: RowDecoder, mut columns: Columns<'_>) -> Result<Extracted> {
     if decoder.rows() > 0 {
         while let Some(batch) = decoder.finish()? {

@@ -1,6 +1,6 @@
-//! Where the rows of an answer are. Plain paths are followed in the one scan that reads the answer; JSONPath with filters,
-//! slices or searches (RFC 9535) uses a parsed tree of the response to find the rows, and then their text, so that
-//! numbers stay what they are.
+//! Where the rows of a response are. Plain paths are followed in the scan that reads the response; JSONPath with
+//! filters, slices or searches (RFC 9535) finds the rows in a parsed tree, and then reads their text, so that numbers
+//! stay exact.
 
 use std::collections::BTreeMap;
 
@@ -27,11 +27,11 @@ enum PathKind {
     Search { path: Box<JsonPath>, names_rows: bool },
 }
 
-/// An answer whose rows are found.
+/// A response whose rows are found.
 #[derive(Debug)]
 pub(crate) struct Found {
     document: Document,
-    /// The answer without its rows, where the document does not have it.
+    /// The response, for a search: the document then has the rows only.
     envelope: Option<Value>,
     whole: bool,
 }
@@ -40,7 +40,7 @@ impl DataPath {
     /// Reads a path: dotted names, or JSONPath.
     ///
     /// # Errors
-    /// When it is neither; the problem is one of the field `data_path`.
+    /// When it is neither. The problem belongs to the field `data_path`.
     pub(crate) fn parse(text: &str) -> Result<Self, Problem> {
         let text = text.trim();
         let kind = match text.parse::<RowPath>() {
@@ -48,7 +48,7 @@ impl DataPath {
             Err(plain) => {
                 let full = if text.starts_with('$') { text.to_owned() } else { format!("$.{text}") };
                 let path = JsonPath::parse(&full).map_err(|error| {
-                    let message = format!("`{text}` is not a path: {error}");
+                    let message = format!("invalid path `{text}`: {error}");
                     Problem::error("/data_path", message)
                         .with_hint(plain.hint().unwrap_or("write names with dots, or a JSONPath").to_owned())
                 })?;
@@ -59,25 +59,25 @@ impl DataPath {
         Ok(Self { text: text.to_owned(), kind })
     }
 
-    /// As it was written.
+    /// The path as written.
     pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The names it begins with, and whether it has nothing else.
+    /// The names it begins with, and whether they are the whole path.
     pub(crate) fn names(&self) -> (Vec<String>, bool) {
         leading_names(&self.text)
     }
 
-    /// Whether each item of a list gives one row: what counting rows as an offset needs.
+    /// Whether each item of a list is one row, which an offset needs.
     pub(crate) fn counts_items(&self) -> bool {
         matches!(self.kind, PathKind::Plain(_)) && self.text.matches('*').count() <= 1
     }
 
-    /// Finds the rows of an answer.
+    /// Finds the rows of a response.
     ///
     /// # Errors
-    /// What is not JSON; a network error for an answer that breaks off.
+    /// A validation error for invalid JSON; a network error for a truncated response.
     pub(crate) fn find(&self, page: &Page) -> Result<Found> {
         let (path, names_rows) = match &self.kind {
             PathKind::Plain(path) => {
@@ -110,12 +110,11 @@ impl Found {
         &self.document
     }
 
-    /// The rows, to be kept.
     pub(crate) fn into_document(self) -> Document {
         self.document
     }
 
-    /// The answer, in which rows may be missing.
+    /// The response, in which rows may be missing.
     pub(crate) fn envelope(&self) -> &Value {
         self.envelope.as_ref().unwrap_or_else(|| self.document.envelope())
     }
@@ -231,9 +230,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_path_says_where() {
+    fn an_invalid_path_names_the_position() {
         let problem = DataPath::parse("data.a[?@.n <]").unwrap_err();
-        assert!(problem.message.contains("`data.a[?@.n <]` is not a path: at position"), "{problem}");
+        assert!(problem.message.contains("invalid path `data.a[?@.n <]`: at position"), "{problem}");
         assert!(problem.hint.is_some());
     }
 

@@ -1,5 +1,5 @@
-//! The query, read before anything is sent: its syntax, the operation that will run, the variables it declares, what it selects.
-//! What only the server's schema knows is left to the server.
+//! The query, parsed before anything is sent: its syntax, the operation that will run, the variables it declares, what
+//! it selects. What needs the server's schema is left to the server.
 
 mod data_path;
 mod names;
@@ -19,7 +19,7 @@ use osiris_core::problem::nearest;
 
 use node::{Fragments, problem_at, start};
 
-/// How many errors of the syntax are shown: the first one is often the reason of the others.
+/// How many syntax errors are shown: the first one is often the cause of the others.
 const MAX_ERRORS: usize = 3;
 
 /// An operation that may run.
@@ -71,7 +71,7 @@ fn syntax(text: &str, tree: &SyntaxTree<Document>) -> Result<(), Vec<Problem>> {
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
-/// A message of the parser, with what stands in a query instead of the names of tokens.
+/// A message of the parser, with the characters of a query instead of the names of tokens.
 fn in_words(message: &str) -> String {
     let tokens = [
         ("L_CURLY", "`{`"),
@@ -95,7 +95,7 @@ fn fragments(document: &Document) -> Fragments {
     fragments.collect()
 }
 
-/// The operation to run. Only queries are allowed next to it.
+/// The operation to run. All operations of the document must be queries.
 fn operation(text: &str, document: &Document, wanted: Option<&str>) -> Result<OperationDefinition, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut operations = Vec::new();

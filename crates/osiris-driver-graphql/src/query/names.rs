@@ -1,6 +1,6 @@
-//! The names with which a path begins: as far as they are plain names.
+//! The plain names with which a path begins.
 
-/// `$.data.users.edges[*].node` begins with `data`, `users`, `edges`; and whether that is the whole of it.
+/// The leading names, and whether they are the whole path: `data`, `users`, `edges` of `$.data.users.edges[*].node`.
 pub(crate) fn leading_names(path: &str) -> (Vec<String>, bool) {
     let path = path.trim();
     let mut rest = path.strip_prefix('$').map_or(path, |rest| rest.strip_prefix('.').unwrap_or(rest));

@@ -1,4 +1,4 @@
-//! Nodes of a parsed query: where they begin, and problems that name the position.
+//! Nodes of a parsed query: where they begin, and problems at a position.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ pub(super) fn problem_at(text: &str, offset: usize, message: impl std::fmt::Disp
     Problem::error("/query", format!("line {line}, column {column}: {message}")).with_offset(offset)
 }
 
-/// Where a node begins, blanks and comments before it left out.
+/// Where a node begins, without the blanks and comments before it.
 pub(super) fn start(node: &impl CstNode) -> usize {
     node.syntax().text_range().start().into()
 }

@@ -1,28 +1,28 @@
-//! What an operation selects, as the answer will have it: response keys, with fragments put where they are spread.
+//! What an operation selects, in the form of the response: response keys, with fragments expanded.
 
 use apollo_parser::cst::{self, CstNode, OperationDefinition, Selection, SelectionSet};
 use osiris_core::Problem;
 
 use super::node::{Fragments, problem_at, start};
 
-/// Arguments that ask for a part of a list.
+/// Arguments that request a part of a list.
 const LIMITING: [&str; 7] = ["after", "before", "first", "last", "limit", "pageSize", "take"];
 
-/// A field of the answer.
+/// A field of the response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Selected {
-    /// Its name in the answer: the alias, where there is one.
+    /// Its name in the response: the alias, if there is one.
     pub(crate) key: String,
     /// Its name in the server's schema.
     pub(crate) field: String,
-    /// Whether it is asked for a part of a list.
+    /// Whether only a part of its list is requested.
     pub(crate) limited: bool,
     /// What is selected of it; nothing for a scalar.
     pub(crate) inside: Vec<Selected>,
 }
 
 impl Selected {
-    /// The field of the answer that `names` lead to.
+    /// The field of the response that `names` lead to.
     pub(crate) fn at<'a>(selected: &'a [Self], names: &[String]) -> Option<&'a Self> {
         let (first, rest) = names.split_first()?;
         let found = selected.iter().find(|field| field.key == *first)?;
@@ -35,7 +35,7 @@ impl Selected {
     }
 }
 
-/// What an operation selects. Fragments that are not there, or contain themselves, are problems.
+/// What an operation selects. Fragments that are not defined, or contain themselves, are problems.
 pub(super) fn of(
     text: &str,
     operation: &OperationDefinition,
@@ -54,7 +54,7 @@ struct Walk<'a> {
     text: &'a str,
     fragments: &'a Fragments,
     problems: &'a mut Vec<Problem>,
-    /// The fragments around the place that is read.
+    /// The fragments that are being expanded.
     within: Vec<String>,
 }
 
@@ -81,7 +81,7 @@ impl Walk<'_> {
         let limited = arguments
             .filter_map(|argument| Some(argument.name()?.text().to_string()))
             .any(|argument| LIMITING.contains(&argument.as_str()));
-        // A field that is selected twice is there once, with what both select.
+        // A field that is selected twice occurs once, with what both select.
         let index = selected.iter().position(|other| other.key == key).unwrap_or_else(|| {
             selected.push(Selected { key, field: name, limited, inside: Vec::new() });
             selected.len() - 1
@@ -97,7 +97,7 @@ impl Walk<'_> {
         let Some(name) = spread.fragment_name().and_then(|name| name.name()) else { return };
         let (offset, name) = (start(&name), name.text().to_string());
         let Some(fragment) = self.fragments.get(&name) else {
-            self.problems.push(problem_at(self.text, offset, format!("there is no fragment `{name}`")));
+            self.problems.push(problem_at(self.text, offset, format!("the fragment `{name}` is not defined")));
             return;
         };
         if self.within.contains(&name) {

@@ -94,6 +94,6 @@ fn fragments_are_put_where_they_are_spread() {
     assert_eq!(keys(&friends.inside), ["pageInfo", "nodes"]);
     insta::assert_snapshot!(problems("{ ...A } fragment A on Q { b { ...A ...C } }", None), @"
     query: line 1, column 35: the fragment `A` contains itself
-    query: line 1, column 40: there is no fragment `C`
+    query: line 1, column 40: the fragment `C` is not defined
     ");
 }

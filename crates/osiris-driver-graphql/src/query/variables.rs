@@ -1,4 +1,4 @@
-//! The variables of an operation: what it declares, what it uses, what has to be given.
+//! The variables of an operation: which it declares, which it uses, which must have a value.
 
 use std::collections::BTreeMap;
 
@@ -96,7 +96,7 @@ pub(super) fn problems(text: &str, declared: &[Declared], used: &BTreeMap<String
     twice.chain(unknown).collect()
 }
 
-/// Problems of the values that a configuration gives. `filled` are the variables that the extractor gives by itself.
+/// Problems of the values in a configuration. `filled` are the variables that the extractor sets.
 pub(crate) fn value_problems(
     text: &str,
     declared: &[Declared],
@@ -109,16 +109,16 @@ pub(crate) fn value_problems(
         let given = values.get(name).is_some_and(|value| !value.is_null()) || filled.contains(&name);
         if variable.required && !given {
             let message = match values.get(name) {
-                Some(_) => format!("`{name}` is null, and the query declares it as `{of}`"),
+                Some(_) => format!("`{name}` is null: the query declares it as `{of}`"),
                 None => format!("`{name}` is missing: the query declares `${name}: {of}`"),
             };
             problems.push(
                 Problem::error("/variables", message)
-                    .with_hint(format!("give it, `variables: {{{name}: ...}}`, or a default in the query")),
+                    .with_hint(format!("set `variables: {{{name}: ...}}`, or a default in the query")),
             );
         }
         if !variable.used {
-            let message = format!("the variable `${name}` is declared and not used");
+            let message = format!("the variable `${name}` is declared but not used");
             let problem = problem_at(text, variable.offset, message);
             problems.push(Problem { severity: osiris_core::Severity::Warning, ..problem });
         }

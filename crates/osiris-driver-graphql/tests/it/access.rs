@@ -1,4 +1,4 @@
-//! Who we are and whom we believe: credentials, headers, certificates, redirects.
+//! Access and trust: credentials, headers, certificates, redirects.
 
 use base64_of::basic;
 use osiris_testkit::Bench;
@@ -85,7 +85,7 @@ fn credentials_that_are_missing_are_named_before_anything_is_sent() {
     assert_eq!(problems(json!({"endpoint": "http://a"})), "");
 }
 
-/// A server with a certificate of an authority that nobody knows.
+/// A server with a certificate of an unknown authority.
 fn encrypted(authority: &Authority) -> HttpServer {
     let records = Records::default();
     records.set((1..=3).map(item).collect());
@@ -128,7 +128,7 @@ async fn a_redirect_to_another_host_gets_neither_credentials_nor_query() {
     let error = run_at(&bench(), fields, by_cursor("id")).await.unwrap_err();
     let text = error.report().replace(&server.url(), "http://host").replace(&other.url_as("localhost"), "http://other");
     insta::assert_snapshot!(text, @"
-    step `items`: reading a page: the server redirects to http://other/graphql, another host, to which nothing is sent
+    step `items`: reading a page: refused the redirect to http://other/graphql: it sends data to another host
       url: http://host/
       status: 307
       page: 1

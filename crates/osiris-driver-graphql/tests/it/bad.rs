@@ -23,8 +23,8 @@ fn a_query_is_checked_before_anything_is_sent() {
     query: line 1, column 1: a mutation is not allowed: an extractor only reads (write a `query`)
     ");
     insta::assert_snapshot!(problems(json!({"query": "query ($id: ID!, $n: Int!) { user(id: $id, n: $n) { name } }", "variables": {"n": null}})), @"
-    variables: `id` is missing: the query declares `$id: ID!` (give it, `variables: {id: ...}`, or a default in the query)
-    variables: `n` is null, and the query declares it as `Int!` (give it, `variables: {n: ...}`, or a default in the query)
+    variables: `id` is missing: the query declares `$id: ID!` (set `variables: {id: ...}`, or a default in the query)
+    variables: `n` is null: the query declares it as `Int!` (set `variables: {n: ...}`, or a default in the query)
     ");
     insta::assert_snapshot!(problems(json!({"query": "{ users { name } }", "variables": {"id": 1}})), @"
     variables: the query declares no variable `$id` (declare it, or remove it here)
@@ -41,7 +41,7 @@ fn paths_are_checked_against_the_query() {
     data_path: `users` is not a member of a response (expected a path that begins with `data`, such as `data.users.nodes`)
     ");
     insta::assert_snapshot!(problems(json!({"query": query, "data_path": "data.users[?@.id"})), @"
-    data_path: `data.users[?@.id` is not a path: at position 18, in long-hand segment, expected closing ']' (write names, `[n]` and `[*]`, such as `data.items` or `$.data.edges[*].node`)
+    data_path: invalid path `data.users[?@.id`: at position 18, in long-hand segment, expected closing ']' (write names, `[n]` and `[*]`, such as `data.items` or `$.data.edges[*].node`)
     ");
     insta::assert_snapshot!(problems(json!({
         "query": "query ($after: String) { users(after: $after) { nodes { id } } }", "data_path": "data.users.nodes", "pagination": {},
@@ -89,7 +89,7 @@ fn a_part_of_a_nested_list_is_a_warning() {
 }
 
 #[tokio::test]
-async fn what_the_server_refuses_is_told_as_it_says_it() {
+async fn an_error_of_the_server_is_reported_as_it_says_it() {
     let config = json!({"query": "{\n  items { nodes { id nme } }\n}", "data_path": "data.items.nodes"});
     let mut said = Vec::new();
     for refused in [200, 400] {
@@ -142,7 +142,7 @@ async fn answers_that_are_none_are_named() {
     hint: check the address: it may be that of another service
     ");
     insta::assert_snapshot!(answered(Reply::json(200, &json!({"data": null}))).await, @"
-    validation: step `items`: `data_path` matches nothing: $.data is null, where `.items` leads nowhere
+    validation: step `items`: `data_path` matches nothing: $.data is null, which has no `.items`
       data_path: data.items.nodes
       page: 1
     hint: use the names in the response, which are aliases where the query has them
@@ -190,7 +190,7 @@ async fn a_cursor_that_comes_again_or_not_at_all_is_an_error() {
     hint: select the cursor, `pageInfo { hasNextPage endCursor }`, or name its field: `pagination.cursor_field`
     ");
     insta::assert_snapshot!(answered(page(json!("yes"), json!("a"))).await, @"
-    validation: step `items`: `data.items.pageInfo.hasNextPage` is a text: expected true or false
+    validation: step `items`: `data.items.pageInfo.hasNextPage` is a string: expected true or false
     hint: set `pagination.has_next_field` to another field
     ");
     insta::assert_snapshot!(answered(Reply::json(200, &json!({"data": {"items": {"nodes": [], "pageInfo": {}}}}))).await, @"
@@ -213,7 +213,7 @@ async fn a_server_that_does_not_heed_the_offset_does_not_keep_us_for_ever() {
 }
 
 #[tokio::test]
-async fn trouble_that_passes_is_tried_again_and_trouble_that_stays_is_told() {
+async fn temporary_failures_are_retried_and_permanent_ones_are_reported() {
     let api = Api::with_items(30, Options::default());
     api.trouble([Trouble::Cut, Trouble::Truncated, Trouble::None, Trouble::Instead(Reply::text(502, "oops"))]);
     assert_eq!(run(&bench(), &api, by_cursor("id")).await.unwrap().rows, 30);

@@ -1,4 +1,4 @@
-//! Whatever the size of source and pages, whatever goes wrong on the way: every row arrives, once, in order.
+//! Whatever the size of source and pages, whatever fails meanwhile: every row arrives, once, in order.
 
 use osiris_testkit::Rows;
 use osiris_testkit::http_server::Reply;
@@ -87,7 +87,7 @@ fn every_row_arrives_once_whatever_happens_on_the_way() {
     let cases = (source(), style(), 1_usize..130, 50_usize..200, prop::collection::vec(trouble(), 0..40));
     runner
         .run(&cases, |(source, style, page, largest, troubles)| {
-            // Pages are counted in the size that was asked for: a server that gives less has to count in that.
+            // Page numbers refer to the requested size, so the server must not return smaller pages.
             let largest_page = if matches!(style, Style::Page) { 1000 } else { largest };
             let api = Api::start(Options { largest_page, ..Options::default() });
             api.records.set(source.clone());

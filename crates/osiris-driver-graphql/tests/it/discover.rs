@@ -66,7 +66,7 @@ async fn the_doctor_says_what_is_wrong_and_what_to_do() {
     let api = Api::with_items(1, Options { introspection: false, ..Options::default() });
     let health = check(json!({"endpoint": api.endpoint()}), limit).await;
     assert!(health.ok, "{health:?}");
-    assert_eq!(health.message, "the endpoint answers queries, of the type `Query`");
+    assert_eq!(health.message, "the endpoint answers queries; its query type is `Query`");
     assert_eq!((health.details["query_type"].as_str(), health.details["tls"].as_str()), ("Query", "none"));
 
     let guarded =

@@ -50,7 +50,7 @@ async fn rows(bench: &Bench, output: &StepOutput) -> Rows {
     bench.rows(output.table.as_ref().unwrap()).await.unwrap()
 }
 
-/// Kind, message, facts and hint of the error of a step, without the port of this run.
+/// Kind, message, context and hint of the error of a step, without the port of this run.
 async fn failure(api: &Api, config: Value) -> String {
     shown(&run(&bench(), api, config).await.unwrap_err(), api)
 }

@@ -50,7 +50,7 @@ fn sizes(api: &Api, variable: &str) -> Vec<u64> {
     api.asked().iter().map(|asked| asked[variable].as_u64().unwrap()).collect()
 }
 
-/// Runs it and sees that the items 1 to `count` came, each once and in order.
+/// Runs it and checks that the items 1 to `count` were read, each once and in order.
 async fn complete(api: &Api, config: Value, count: i64) -> Bench {
     let bench = bench();
     let output = run(&bench, api, config).await.unwrap();
@@ -68,7 +68,7 @@ async fn every_style_reads_every_page_once() {
         (by_cursor("id"), 53, 6),
         (by_cursor("id"), 50, 5),
         (by_cursor("id"), 1, 1),
-        // Without a word on the next page only an empty page is the end.
+        // Where nothing is said about the next page only an empty page is the end.
         (by_offset(json!({})), 53, 7),
         (by_offset(json!({})), 50, 6),
         (by_page(json!({})), 53, 6),
@@ -198,7 +198,7 @@ async fn the_next_page_is_fetched_while_the_last_one_is_stored() {
     assert!(overlaps, "no page was asked for before the one before was stored: {stored:?}");
 }
 
-/// A server that tells what a query costs and what is left, as Shopify does.
+/// A server that reports what a query costs and what is left, as Shopify does.
 fn priced(rows: usize, left: f64) -> Reply {
     let status = json!({"maximumAvailable": 1000.0, "currentlyAvailable": left, "restoreRate": 50.0});
     let nodes: Vec<Value> = (0..rows).map(|id| json!({"id": id})).collect();
@@ -227,9 +227,9 @@ async fn waited(server: &HttpServer) -> Duration {
     });
     let bench = Bench::new(|registry| osiris_driver_graphql::register_with_client(registry, connect)).unwrap();
     run_at(&bench, json!({"endpoint": server.url()}), priced_query()).await.unwrap();
-    let told = metric(&bench, osiris_http::RATE_LIMIT_WAIT_MS).unwrap_or(0);
+    let reported = metric(&bench, osiris_http::RATE_LIMIT_WAIT_MS).unwrap_or(0);
     let slept: Duration = watched.slept().iter().sum();
-    assert_eq!(u128::from(told), slept.as_millis(), "the wait is a metric");
+    assert_eq!(u128::from(reported), slept.as_millis(), "the wait is a metric");
     slept
 }
 

@@ -1,4 +1,4 @@
-//! Rows: what becomes of nested objects, lists, nulls, errors that come with data, and answers without any row.
+//! Rows: nested objects, lists, nulls, errors in responses with data, and responses without rows.
 
 use osiris_testkit::Rows;
 use osiris_testkit::http_server::Reply;
@@ -112,7 +112,7 @@ async fn errors_that_come_with_data_fail_unless_they_are_accepted() {
 }
 
 #[tokio::test]
-async fn a_list_inside_of_a_row_that_has_more_pages_is_told() {
+async fn a_list_inside_of_a_row_that_has_more_pages_is_reported() {
     let api = Api::with_items(10, Options::default());
     let bench = bench();
     let fields = "id labels(first: 5) { nodes { name } pageInfo { hasNextPage } }";

@@ -1,4 +1,4 @@
-//! The connection: which PostHog, which project, and the key.
+//! The connection: the PostHog server, the project and the key.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -17,7 +17,7 @@ pub enum Region {
     Us,
     /// PostHog Cloud, `eu.posthog.com`.
     Eu,
-    /// A PostHog of one's own, at `custom_base_url`.
+    /// A self-hosted PostHog, at `custom_base_url`.
     SelfHosted,
 }
 
@@ -36,7 +36,7 @@ impl Region {
 pub struct ProjectId(String);
 
 impl ProjectId {
-    /// The digits.
+    /// The number, in digits.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -75,7 +75,7 @@ impl JsonSchema for ProjectId {
     }
 }
 
-/// A connection to a project.
+/// A connection to a project, validated.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "Fields")]
 pub struct ConnectionConfig {
@@ -86,11 +86,12 @@ pub struct ConnectionConfig {
     pub(crate) timeout: Duration,
 }
 
-/// A connection as it is written.
+/// A connection to a PostHog project.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Fields {
-    /// A personal API key (`phx_...`) with the scope `query:read`. A project key (`phc_...`) can only send events and is refused.
+    /// A personal API key (`phx_...`) with the scope `query:read`. A project key (`phc_...`) can only send events and
+    /// is rejected.
     api_key: Secret,
     /// The number of the project.
     #[schemars(extend("x-override" = "refused"))]
@@ -99,8 +100,8 @@ struct Fields {
     #[serde(default)]
     #[schemars(extend("x-override" = "address"))]
     region: Region,
-    /// The address of a self-hosted PostHog, such as `https://posthog.example.com`. Needed with `region: self_hosted`, and allowed
-    /// with no other. Default: none.
+    /// The address of a self-hosted PostHog, such as `https://posthog.example.com`. Required with
+    /// `region: self_hosted`, not allowed with others. Default: none.
     #[serde(default)]
     #[schemars(extend("x-override" = "address"))]
     custom_base_url: Option<String>,

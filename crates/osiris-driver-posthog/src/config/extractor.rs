@@ -1,4 +1,4 @@
-//! What to read.
+//! The configuration of `posthog.extractor`: what to read.
 
 use osiris_core::Problem;
 use schemars::JsonSchema;
@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::Timestamp;
 
-/// What is read.
+/// The table to read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DataType {
@@ -17,18 +17,18 @@ pub enum DataType {
     Persons,
     /// Sessions, in the order in which they began.
     Sessions,
-    /// Which distinct id belongs to which person. They have no time: every run reads them all.
+    /// Which distinct id belongs to which person. They have no timestamp: every run reads all of them.
     PersonDistinctIds,
 }
 
-/// What becomes of properties.
+/// How properties are stored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Flatten {
     /// Each becomes a column: `properties_<name>` of events, `person_properties_<name>` of persons; nested values are JSON.
     #[default]
     Columns,
-    /// They stay together in one column of JSON: `properties` of events, `person_properties` of persons.
+    /// All in one column of JSON: `properties` of events, `person_properties` of persons.
     Json,
 }
 
@@ -36,7 +36,7 @@ pub enum Flatten {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExtractorConfig {
-    /// What is read. Default: `events`.
+    /// The table to read. Default: `events`.
     #[serde(default)]
     #[schemars(extend("x-source" = false))]
     pub data_type: DataType,
@@ -56,8 +56,8 @@ pub struct ExtractorConfig {
     #[serde(default)]
     #[schemars(extend("x-source" = false))]
     pub until: Option<Timestamp>,
-    /// How far a later run goes back behind the last row it has, in minutes: events that arrive later than that after newer ones are
-    /// not seen.
+    /// How far before the last row a later run begins, in minutes: events that arrive later than that after newer ones
+    /// are not seen.
     #[serde(default = "default_lookback")]
     #[schemars(range(min = 5, max = 60), extend("x-source" = false))]
     pub lookback_window_minutes: u32,
@@ -69,11 +69,12 @@ pub struct ExtractorConfig {
     #[serde(default = "default_deduplication")]
     #[schemars(extend("x-source" = false))]
     pub deduplication_enabled: bool,
-    /// What becomes of properties. Default: `columns`.
+    /// How properties are stored. Default: `columns`.
     #[serde(default)]
     #[schemars(extend("x-source" = false))]
     pub flatten: Flatten,
-    /// A ceiling for requests, below the 240 a minute that PostHog Cloud allows a whole team. Default: PostHog's own.
+    /// The most requests per minute, if fewer than the 240 that PostHog Cloud allows a whole team. Default: PostHog's
+    /// limit.
     #[serde(default)]
     #[schemars(range(min = 1), extend("x-source" = false))]
     pub max_requests_per_minute: Option<u32>,
@@ -92,7 +93,7 @@ fn default_deduplication() -> bool {
 }
 
 impl ExtractorConfig {
-    /// What the schema cannot express: fields that mean nothing for the data type, and contradictions.
+    /// What the schema cannot express: fields that have no effect for the data type, and contradictions.
     pub(crate) fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         let mut meaningless = |field: &str, is_set: bool, why: &str| {
@@ -130,7 +131,6 @@ impl ExtractorConfig {
 }
 
 impl DataType {
-    /// All of them.
     pub(crate) const ALL: [Self; 4] = [Self::Events, Self::Persons, Self::Sessions, Self::PersonDistinctIds];
 
     pub(crate) const fn name(self) -> &'static str {

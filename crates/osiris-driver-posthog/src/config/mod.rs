@@ -1,4 +1,4 @@
-//! The configuration of the component, as pipelines write it. The doc comments are the reference; nothing here does I/O.
+//! The configuration of the component and its connection. The doc comments are the reference; nothing here does I/O.
 
 mod connection;
 mod extractor;

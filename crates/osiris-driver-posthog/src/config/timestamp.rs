@@ -1,4 +1,4 @@
-//! Points in time as people write them in a configuration, and as PostHog writes them in answers: microseconds since 1970, UTC.
+//! Timestamps as written in a configuration, and as PostHog writes them in responses: microseconds since 1970, UTC.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,13 +8,13 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-/// A point in time with microseconds. Written as RFC 3339 (`2024-01-31T12:00:00.5Z`, `2024-01-31T13:00:00+01:00`); without a zone it
-/// is UTC, and a date alone is its midnight.
+/// A timestamp with microseconds. Written as RFC 3339 (`2024-01-31T12:00:00.5Z`, `2024-01-31T13:00:00+01:00`); without
+/// an offset it is UTC, and a date alone is midnight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// So many microseconds after the beginning of 1970, UTC.
+    /// From microseconds since the beginning of 1970, UTC.
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
     }
@@ -24,7 +24,7 @@ impl Timestamp {
         self.0
     }
 
-    /// Reads a text; nothing when it is no point in time.
+    /// Parses a text; `None` when it is not a timestamp.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         if let Ok(time) = DateTime::parse_from_rfc3339(text) {
@@ -64,7 +64,7 @@ impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         Self::parse(&text).ok_or_else(|| {
-            D::Error::custom("invalid timestamp: expected a form such as `2024-01-31` or `2024-01-31T12:00:00Z`")
+            D::Error::custom("invalid timestamp: expected `YYYY-MM-DD` or RFC 3339, such as `2024-01-31T12:00:00Z`")
         })
     }
 }

@@ -1,5 +1,5 @@
-//! How much a query asks for: a page of so many rows out of a window of time. Less after a query that PostHog stopped, more again when
-//! queries succeed.
+//! How much a query requests: the rows of a page, and the length of a time window. Less after a query that PostHog
+//! stopped, more again when queries succeed.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -11,7 +11,7 @@ use crate::config::Timestamp;
 const MIN_PAGE: u64 = 10;
 const MIN_WINDOW: u64 = 1000;
 
-/// Shared by all who read for one step: what one of them learns, the others know.
+/// The bounds of all queries of a step: what one reader learns applies to the others.
 #[derive(Debug)]
 pub(super) struct QueryBounds(Mutex<Sizes>);
 
@@ -35,7 +35,7 @@ impl QueryBounds {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Rows to ask for.
+    /// The rows to request.
     pub(super) fn page(&self) -> u32 {
         u32::try_from(self.sizes().page.current()).unwrap_or(u32::MAX)
     }
@@ -46,8 +46,8 @@ impl QueryBounds {
         (end < to.micros()).then(|| Timestamp::from_micros(end))
     }
 
-    /// A query over `from..to` was stopped. Says whether a smaller one can be asked: a shorter window and a smaller page by turns, since
-    /// nobody says which of them was too much.
+    /// A query over `from..to` was stopped. Returns whether a smaller one is possible. The window and the page shrink
+    /// by turns, since PostHog does not say which of them was too large.
     pub(super) fn shrink(&self, asked: u32, from: Option<Timestamp>, to: Option<Timestamp>) -> bool {
         let mut sizes = self.sizes();
         sizes.stopped += 1;
@@ -85,7 +85,7 @@ mod tests {
         assert_eq!((bounds.page(), bounds.end(from, to)), (1000, Some(Timestamp::from_micros(HOUR / 2))));
         assert!(bounds.shrink(1000, Some(from), Some(Timestamp::from_micros(HOUR / 2))));
         assert_eq!((bounds.page(), bounds.end(from, to)), (500, Some(Timestamp::from_micros(HOUR / 2))));
-        // Not at once as much as was too much.
+        // Not at once the size that was too large.
         (0..4).for_each(|_| bounds.page_read());
         assert_eq!(bounds.page(), 500);
         (4..32).for_each(|_| bounds.page_read());

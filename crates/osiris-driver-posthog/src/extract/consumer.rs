@@ -1,4 +1,4 @@
-//! Pages into the table: new rows are stored, known ones are counted, and every segment is verified when it is full.
+//! Stores pages: new rows go to the table, known ones are counted, and every segment is verified when it is full.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::query::{From, Range, To};
 /// After so many rows a segment is verified, which bounds the memory of its ids.
 const SEGMENT_ROWS: usize = 100_000;
 
-/// Stores pages, and verifies that they are all.
+/// Stores pages, and verifies that no row is missing.
 pub(super) struct PageConsumer<'a> {
     verifier: Verifier,
     reader: RangeReader<'a>,
@@ -85,7 +85,7 @@ impl<'a> PageConsumer<'a> {
         })
     }
 
-    /// Stores every page of the first reading.
+    /// Stores every page of the queue.
     pub(super) async fn consume(&mut self, mut queue: PageQueue<Page>) -> Result<()> {
         while let Some(page) = queue.next().await {
             self.store_and_verify(page).await?;
@@ -102,7 +102,7 @@ impl<'a> PageConsumer<'a> {
         Ok(())
     }
 
-    /// Verifies the last segment and ends the table.
+    /// Verifies the last segment and sends the remaining rows.
     pub(super) async fn finish(mut self, columns: &[AnswerColumn]) -> Result<Summary> {
         let to = self.reader.plan.range.to.clone();
         self.verify(to, From::Start).await?;
@@ -137,14 +137,15 @@ impl<'a> PageConsumer<'a> {
         Ok(())
     }
 
-    /// The total of the progress, without what is left out, and never less than what is there.
+    /// Updates the expected total of the progress: without duplicates, and never less than the rows so far.
     fn expect(&self) {
         let Some(total) = self.total else { return };
         let expected = total.saturating_sub(self.counts.deduplicated);
         self.ctx.progress().expect_rows(expected.max(self.ctx.progress().rows()));
     }
 
-    /// Compares the segment that ends at `to` with PostHog's own count, reads again what differs, and begins the next one.
+    /// Compares the segment that ends at `to` with PostHog's own count, reads it again if they differ, and begins the
+    /// next one.
     async fn verify(&mut self, to: To, next: From) -> Result<()> {
         let range = Range { from: self.segment.from.clone(), to };
         let read = self.segment.read.len() as u64;
@@ -157,7 +158,7 @@ impl<'a> PageConsumer<'a> {
         Ok(())
     }
 
-    /// Reads the halves of what differs again, until PostHog counts the rows that it gives.
+    /// Reads a range again in halves, until PostHog counts as many rows as it returns.
     async fn reread(&mut self, range: Range) -> Result<()> {
         let row_keys = std::mem::take(&mut self.segment.row_keys);
         let mut segments = vec![Segment::new(range, row_keys)];
@@ -171,7 +172,7 @@ impl<'a> PageConsumer<'a> {
         Ok(())
     }
 
-    /// Reads a range once more, and keeps what is new. Returns the row_keys of all its rows.
+    /// Reads a range once more, and stores the new rows. Returns the keys of all its rows.
     async fn read_again(&mut self, range: &Range) -> Result<Vec<RowKey>> {
         let RangeReader { client, plan, bounds } = &self.reader;
         let mut pager = RangePager::new(client.clone(), plan, range.clone(), Arc::clone(bounds));

@@ -1,4 +1,4 @@
-//! Ids as they are remembered: a UUID in 16 bytes, anything else as the text it is.
+//! Ids as they are kept in memory: a UUID in 16 bytes, anything else as text.
 
 /// An id. Two are equal when their texts are.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -9,7 +9,7 @@ pub(super) enum Ident {
     Text(Box<str>),
 }
 
-/// Where the hyphens of a UUID stand.
+/// The positions of the hyphens of a UUID.
 const HYPHENS: [usize; 4] = [8, 13, 18, 23];
 
 impl Ident {
@@ -17,7 +17,7 @@ impl Ident {
         uuid(text).map_or_else(|| Self::Text(text.into()), Self::Uuid)
     }
 
-    /// The id of a row that may change: a session that is still going on is another one when its end has moved.
+    /// The id of a row with its version: a session that has grown since is another row.
     pub(super) fn versioned(id: &str, version: Option<&str>) -> Self {
         match version {
             None => Self::of(id),

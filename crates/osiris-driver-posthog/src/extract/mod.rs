@@ -1,7 +1,8 @@
-//! `posthog.extractor`: every row of a range once, proved by a count, in constant memory.
+//! `posthog.extractor`: every row of a range once, verified by a count, in constant memory.
 //!
-//! Pages are fetched one behind the other by key while the page before is decoded and stored. After every segment of rows, and at the
-//! end, PostHog is asked how many rows it has; see [`verify`]. The state is what the next run needs to begin where this one summary.
+//! Pages are fetched one after the other by key, while the page before is decoded and stored. After every segment of
+//! rows, and at the end, PostHog is asked how many rows it has; see [`verify`]. The state is what the next run needs to
+//! begin where this one ended.
 
 mod bounds;
 mod consumer;
@@ -33,7 +34,7 @@ use output::Output;
 use pager::RangePager;
 use plan::ExtractPlan;
 
-/// What time it is.
+/// The clock of the extractor.
 pub type Now = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 
 /// Reads events, persons, sessions and distinct ids of a project.
@@ -43,17 +44,17 @@ pub struct PosthogExtractor {
 }
 
 impl PosthogExtractor {
-    /// The component as users have it.
+    /// The extractor with the default HTTP client and the system's clock.
     pub fn new() -> Self {
         Self::with_client(connect())
     }
 
-    /// With another client [DRV-027].
+    /// The extractor with another client [DRV-027].
     pub fn with_client(connect: Connect) -> Self {
         Self { connect, now: Arc::new(Utc::now) }
     }
 
-    /// By another clock, which says where a run ends that has no `until`.
+    /// With another clock, which says where a run without `until` ends.
     #[must_use]
     pub fn with_clock(mut self, now: Now) -> Self {
         self.now = now;
@@ -72,7 +73,7 @@ impl Component for PosthogExtractor {
         "posthog.extractor",
         env!("CARGO_PKG_VERSION"),
         Role::Extract,
-        "Reads events, persons, sessions and distinct ids out of PostHog, as far as the last run has not",
+        "Reads events, persons, sessions and distinct ids of PostHog, from where the last run ended",
     )
     .with_connection(ConnectionUse::Required);
 
@@ -99,7 +100,7 @@ impl Extract for PosthogExtractor {
     }
 }
 
-/// Every row of the range.
+/// Reads every row of the range.
 async fn extract(client: Client, plan: ExtractPlan, output: Output, ctx: &ExecutionContext) -> Result<Extracted> {
     let bounds = Arc::new(QueryBounds::new(plan.page_size));
     let total = verify::total(&client, &plan).await?;

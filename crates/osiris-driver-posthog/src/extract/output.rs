@@ -1,4 +1,4 @@
-//! Rows as Arrow, for the step's table.
+//! Decodes rows and sends them to the step's table.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,15 +11,15 @@ use crate::config::{ExtractorConfig, Flatten};
 use crate::query::Source;
 use crate::types::column_type;
 
-/// The writer of the table.
+/// Sends rows to the step's table.
 pub(super) struct Output {
     sender: TableSender,
     source: Source,
     flatten: Flatten,
-    /// The properties to keep; nothing for all.
+    /// The properties to keep; `None` for all.
     properties: Option<Arc<HashSet<String>>>,
     decoder: Option<RowDecoder>,
-    /// The columns of the answers so far.
+    /// The columns of the responses so far.
     columns: Vec<AnswerColumn>,
     altered: u64,
 }
@@ -33,7 +33,7 @@ impl Output {
     /// Stores the rows of a page for which `keep` is true; all of them when it is empty.
     pub(super) async fn push(&mut self, columns: &[AnswerColumn], document: Document, keep: Vec<bool>) -> Result<()> {
         if self.decoder.is_some() && self.columns != columns {
-            // PostHog was updated while it was read.
+            // The columns differ: PostHog was updated meanwhile.
             self.end_decoder().await?;
         }
         self.declare(columns);
@@ -48,7 +48,7 @@ impl Output {
         Ok(())
     }
 
-    /// The columns that the table has even without rows.
+    /// Sets the columns that the table has even without rows.
     pub(super) fn declare(&mut self, columns: &[AnswerColumn]) {
         if self.decoder.is_none() {
             self.columns = columns.to_vec();
@@ -56,7 +56,7 @@ impl Output {
         }
     }
 
-    /// Sends what is left. Returns how many values could not be kept as they were.
+    /// Sends the remaining rows. Returns how many values were altered.
     pub(super) async fn finish(mut self) -> Result<u64> {
         self.declare(&[]);
         self.end_decoder().await?;
@@ -96,7 +96,7 @@ impl Output {
         options
     }
 
-    /// The type of a column where it is known beforehand; that of properties is not, unless they stay together.
+    /// The type of a column, if it is known in advance: that of properties is not, unless they are one column.
     fn declared(&self, column: &AnswerColumn) -> Option<ColumnType> {
         if self.source.properties == Some(column.name.as_str()) {
             return (!self.flatten.is_columns()).then_some(ColumnType::Json);
@@ -109,7 +109,7 @@ impl Output {
         column_type(&column.clickhouse)
     }
 
-    /// With `flatten: json` a subset of the properties has to be cut out of the JSON.
+    /// With `flatten: json`, keeps the chosen properties only.
     fn with_fewer_properties(&self, columns: &[AnswerColumn], document: Document) -> Result<Document> {
         let (Some(kept), false, Some(properties)) =
             (&self.properties, self.flatten.is_columns(), self.source.properties)
@@ -140,7 +140,7 @@ impl Output {
     }
 }
 
-/// The object in `json` with these members alone, as it is written; nothing when it is no object.
+/// The object in `json` with the members in `kept` only, their text unchanged; `None` when it is not an object.
 fn subset(json: &str, kept: &HashSet<String>) -> Option<String> {
     let row = Row::new(json);
     if !json.trim_start().starts_with('{') {

@@ -12,7 +12,7 @@ pub(super) struct Page {
     pub(super) rows: Vec<PageRow>,
 }
 
-/// What is known of a row before it is decoded.
+/// What is known about a row before it is decoded.
 #[derive(Debug)]
 pub(super) struct PageRow {
     pub(super) key: Key,

@@ -1,5 +1,5 @@
-//! One range, page by page: each page begins behind the last row of the one before. The end is an empty page and nothing else: a short
-//! page may have been cut by the server.
+//! One range, page by page: each page begins after the last row of the one before. Only an empty page is the end: a
+//! short page may have been cut by the server.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub(super) struct RangePager {
     filter: Filter,
     range: Range,
     bounds: Arc<QueryBounds>,
-    /// Behind the range's end.
+    /// Whether the end of the range was reached.
     ended: bool,
     columns: Vec<AnswerColumn>,
 }
@@ -32,12 +32,12 @@ impl RangePager {
         Self { client, source, filter, range, bounds, ended: false, columns: Vec::new() }
     }
 
-    /// The columns of the last answer, even of one without rows.
+    /// The columns of the last response, even of one without rows.
     pub(super) fn columns(&self) -> &[AnswerColumn] {
         &self.columns
     }
 
-    /// Where the next query ends: with the range, or before that.
+    /// Where the next query ends: with the range or before it.
     fn window_end(&self) -> To {
         match (self.range.from.time(), self.range.to.time()) {
             (Some(from), Some(to)) => self.bounds.end(from, to).map_or_else(|| self.range.to.clone(), To::Before),
@@ -45,7 +45,7 @@ impl RangePager {
         }
     }
 
-    /// There is nothing left before `to`.
+    /// Goes on after the window that ends at `to`.
     fn next_window(&mut self, to: To) {
         match to {
             To::Before(end) if To::Before(end) != self.range.to => {
@@ -82,7 +82,7 @@ impl RangePager {
         answer.document.rows().map(row).collect()
     }
 
-    /// A page that does not lead on would be fetched for ever.
+    /// Rejects a page that ends where the one before did: it would be fetched for ever.
     fn check_progress(&self, last: &Key) -> Result<()> {
         let stuck = match &self.range.from {
             From::Start => false,
@@ -100,7 +100,7 @@ impl RangePager {
 impl PageSource for RangePager {
     type Page = Page;
 
-    /// The next page that has rows; nothing at the end of the range.
+    /// The next page that has rows; `None` at the end of the range.
     async fn next_page(&mut self) -> Result<Option<Page>> {
         while !self.ended {
             let to = self.window_end();

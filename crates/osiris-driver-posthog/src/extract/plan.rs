@@ -1,4 +1,4 @@
-//! What a run reads: the range, and what it knows from the runs before.
+//! What a run reads: the range, and the state of the runs before.
 
 use osiris_core::Result;
 use osiris_core::state::StateFiles;
@@ -18,7 +18,7 @@ pub(super) struct ExtractPlan {
     pub(super) filter: Filter,
     pub(super) range: Range,
     pub(super) page_size: u32,
-    /// Behind the last row, in microseconds.
+    /// The lookback window, in microseconds.
     pub(super) lookback: i64,
     pub(super) deduplicate: bool,
     data_type: DataType,
@@ -57,7 +57,7 @@ impl ExtractPlan {
         })
     }
 
-    /// What earlier runs took of the rows that are read again.
+    /// The rows of the lookback window that earlier runs have read.
     ///
     /// # Errors
     /// A file of the state that is missing or damaged.
@@ -68,7 +68,7 @@ impl ExtractPlan {
         self.state.seen(self.data_type, &self.files)
     }
 
-    /// The state to begin the next run with.
+    /// The state for the next run.
     ///
     /// # Errors
     /// When its file cannot be written.
@@ -83,7 +83,7 @@ impl ExtractPlan {
     }
 }
 
-/// Behind the last row by the lookback window, or where the configuration says.
+/// Where the range begins: before the last row by the lookback window, or where the configuration says.
 fn begin(config: &ExtractorConfig, last: Option<Timestamp>, lookback: i64, now: Timestamp) -> From {
     match (last, config.initial_since, config.data_type) {
         (Some(last), ..) => From::At(Timestamp::from_micros(last.micros().saturating_sub(lookback))),

@@ -1,5 +1,6 @@
-//! Which rows were read: by earlier runs, as far as the lookback window is read again, and by this one, as far as the next run will read it
-//! again. A few ids are in memory and in the state; more are on disk, as digests.
+//! Which rows of the lookback window were read: by earlier runs, whose window this run reads again, and by this run,
+//! whose window the next one will read again. Few ids are kept in memory and in the state; more are kept on disk, as
+//! digests.
 
 use std::collections::{HashSet, VecDeque};
 use std::fs::File;
@@ -15,12 +16,12 @@ use crate::query::Key;
 
 /// Up to so many ids are in the state itself; more are in a file next to it.
 const INLINE: usize = 10_000;
-/// So many ids of this run are in memory; before there are more, all go to disk.
+/// Up to so many ids of this run are in memory; beyond that, all go to disk.
 const IN_MEMORY: usize = 50_000;
-/// A log of fewer rows is never made shorter.
+/// A log with fewer rows is never compacted.
 const SHORT_LOG: u64 = 1_000_000;
 
-/// Rows of earlier runs.
+/// Keys of rows that earlier runs have read.
 #[derive(Debug)]
 pub(super) enum PreviousKeys {
     Here(HashSet<Ident>),
@@ -59,9 +60,9 @@ pub(super) enum RecentKeys {
 #[derive(Debug)]
 pub(super) struct SeenKeys {
     before: PreviousKeys,
-    /// Rows of this run that lie in the lookback window of the last one, about.
+    /// Rows of this run, roughly those in the lookback window before the latest one.
     recent: VecDeque<(Timestamp, Ident)>,
-    /// More of them, which came earlier.
+    /// Earlier ones, if there are too many for memory.
     log: Option<Log>,
     last: Option<Key>,
     files: StateFiles,
@@ -72,10 +73,10 @@ impl SeenKeys {
         Self { before, recent: VecDeque::new(), log: None, last, files }
     }
 
-    /// Notes a row, and says whether an earlier run has read it already.
+    /// Records a row, and returns whether an earlier run has read it already.
     ///
     /// # Errors
-    /// When what memory does not hold cannot be written to disk.
+    /// When the log on disk cannot be written.
     pub(super) fn note(&mut self, row: &PageRow, lookback: i64) -> Result<bool> {
         let ident = Ident::versioned(&row.key.id, row.version.as_deref());
         let known = self.before.contains(&ident)?;
@@ -132,12 +133,12 @@ impl SeenKeys {
     }
 }
 
-/// Rows with their times, on disk. The file has no name and is gone with this.
+/// Rows with their times, on disk. The file has no name and is removed when this is dropped.
 #[derive(Debug)]
 struct Log {
     file: File,
     rows: u64,
-    /// How many there were when it was last made shorter.
+    /// How many rows there were after the last compaction.
     kept: u64,
 }
 
@@ -157,7 +158,7 @@ impl Log {
         Ok(out.flush()?)
     }
 
-    /// Leaves out what is older than `oldest`, now and then: the log stays about as long as the window.
+    /// Removes rows older than `oldest`, from time to time: the log stays about as long as the window.
     fn shorten(&mut self, oldest: Option<Timestamp>, files: &StateFiles) -> Result<()> {
         if self.rows < SHORT_LOG.max(self.kept.saturating_mul(2)) {
             return Ok(());
@@ -179,7 +180,7 @@ impl Log {
         Ok(())
     }
 
-    /// Every row that is not older than `oldest`.
+    /// Calls `found` for every row that is not older than `oldest`.
     fn each(&self, oldest: Option<Timestamp>, found: &mut dyn FnMut(Timestamp, Digest) -> Result<()>) -> Result<()> {
         let mut file = &self.file;
         file.seek(SeekFrom::Start(0))?;

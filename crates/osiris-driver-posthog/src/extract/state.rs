@@ -1,5 +1,5 @@
-//! The state between runs: for each data type the last row, and the ids that lie in its lookback window. A step reads one data type; what
-//! the state has of others is left as it is.
+//! The state between runs: for each data type the last row, and the ids in its lookback window. A step reads one data
+//! type; the state of the others stays as it is.
 //!
 //! ```json
 //! {"events": {"project_id": "42", "last_timestamp": "2024-01-31T12:00:00.000001Z", "last_uuid": "018d...", "recent_ids": ["018d..."],
@@ -45,10 +45,10 @@ const FLAT_IDS: [&str; 3] = ["last_uuid", "last_id", "last_session_id"];
 const FLAT_RECENT: [&str; 2] = ["recent_uuids", "recent_ids"];
 
 impl State {
-    /// Reads what the last run left, in the form of whatever version.
+    /// Reads the state of the last run, as this or an older version wrote it.
     ///
     /// # Errors
-    /// A state that is none, or of another project.
+    /// A state that is damaged, or of another project.
     pub(super) fn read(state: Option<&Value>, data_type: DataType, project: &str) -> Result<Self> {
         let types = match state {
             None | Some(Value::Null) => Map::new(),
@@ -109,7 +109,8 @@ impl State {
         Ok(SeenKeys::of(PreviousKeys::Here(before), last, files.clone()))
     }
 
-    /// Events of a type that was added to the configuration are read from the state on, not from the beginning.
+    /// Warns that events of types that were added to the configuration are read from the state on, not from the
+    /// beginning.
     pub(super) fn warn_of_new_types(&self, data_type: DataType, event_types: &[String]) {
         let Some(old) = self.of(data_type)["event_types"].as_array().filter(|_| data_type == DataType::Events) else {
             return;
@@ -118,8 +119,8 @@ impl State {
         let wider = !old.is_empty() && (event_types.is_empty() || !event_types.iter().all(known));
         if wider {
             tracing::warn!(
-                "`event_types` has more names than in the last run: their events are read from where that run ended; remove the step's \
-                 saved state to read them from `initial_since` on"
+                "`event_types` selects more than in the last run: the new events are read from where that run ended; remove \
+                 the step's saved state to read them from `initial_since` on"
             );
         }
     }

@@ -1,5 +1,6 @@
-//! PostHog's own count of the rows. A segment that has other rows than were read is read again in halves, each counted anew, until both
-//! agree: rows that came in meanwhile are found that way, and rows that PostHog does not return are an error.
+//! Verifies the rows by PostHog's own count. A segment whose count differs from the rows that were read is read again
+//! in halves, each counted again, until both agree: rows that arrived meanwhile are found that way, and rows that
+//! PostHog does not return are an error.
 
 use std::collections::VecDeque;
 
@@ -15,7 +16,7 @@ use crate::query::{Filter, From, Key, Range, Source, To};
 /// How often a segment that cannot be halved any more is read again.
 const MAX_ATTEMPTS: u32 = 3;
 
-/// Asks for counts.
+/// Counts rows in PostHog.
 pub(super) struct Verifier {
     client: Client,
     source: Source,
@@ -27,8 +28,8 @@ impl Verifier {
         Self { client, source: plan.source, filter: plan.filter.clone() }
     }
 
-    /// The different ids in a range, counted in parts where the whole is too much for one query. Rows are no measure: one may be there
-    /// twice until ClickHouse has merged it.
+    /// The distinct ids in a range, counted in parts if the whole is too much for one query. Rows are not counted: one
+    /// may be there twice until ClickHouse has merged it.
     pub(super) async fn count(&self, range: &Range) -> Result<u64> {
         let mut parts = VecDeque::from([range.clone()]);
         let mut count = 0;
@@ -47,8 +48,8 @@ impl Verifier {
     }
 }
 
-/// How many rows the whole range has before anything is read, for the progress; nothing when that is too much for one query. It proves
-/// nothing: rows come in all the time.
+/// How many rows the whole range has before anything is read, for the progress; `None` when that is too much for one
+/// query. It verifies nothing: rows arrive all the time.
 pub(super) async fn total(client: &Client, plan: &ExtractPlan) -> Result<Option<u64>> {
     match client.query(&plan.source.count_rows(&plan.range, &plan.filter), "counting rows").await {
         Ok(answer) => answer.number(0).map(Some),
@@ -70,10 +71,10 @@ fn halves_by_time(range: &Range) -> Option<[Range; 2]> {
     ])
 }
 
-/// A row's place in the order, and its id.
+/// A row's timestamp and id, by which rows are ordered.
 pub(super) type RowKey = (Option<Timestamp>, Ident);
 
-/// A range of which PostHog counts other rows than it returned.
+/// A range for which PostHog's count differs from the rows that it returned.
 pub(super) struct Segment {
     range: Range,
     /// The rows that it returned, in order.
@@ -86,7 +87,7 @@ impl Segment {
         Self { range, row_keys, attempts: 0 }
     }
 
-    /// Two halves, by the row in the middle; the segment as it is when it has less than two rows.
+    /// Two halves, split at the row in the middle; the whole segment if it has fewer than two rows.
     pub(super) fn halves(&self) -> Vec<Range> {
         let middle = self.row_keys.len() / 2;
         let Some((time, id)) = middle.checked_sub(1).and_then(|before| self.row_keys.get(before)) else {
@@ -99,10 +100,10 @@ impl Segment {
         ]
     }
 
-    /// What is left to do for a half that was read again: nothing when PostHog counts the rows that it returned.
+    /// What must be read again after a half was: `None` when PostHog counts as many rows as it returned.
     ///
     /// # Errors
-    /// An integrity error when it has been tried often enough.
+    /// An integrity error after too many attempts.
     pub(super) fn next(&self, half: Range, row_keys: Vec<RowKey>, counted: u64) -> Result<Option<Self>> {
         if counted == row_keys.len() as u64 {
             return Ok(None);
@@ -112,7 +113,7 @@ impl Segment {
             return Ok(Some(Self { range: half, row_keys, attempts }));
         }
         Err(Error::integrity(format!(
-            "PostHog counts {counted} rows in a time range for which it returned {}, in {MAX_ATTEMPTS} attempts",
+            "PostHog counts {counted} rows in a time range, but returned {} in {MAX_ATTEMPTS} attempts",
             row_keys.len()
         ))
         .with_context(
@@ -163,7 +164,7 @@ mod tests {
         }
         let error = segment.next(range(0, 10), Vec::new(), counted).map(|_| ()).unwrap_err();
         insta::assert_snapshot!(error.report(), @"
-        PostHog counts 1 rows in a time range for which it returned 0, in 3 attempts
+        PostHog counts 1 rows in a time range, but returned 0 in 3 attempts
           range begins: 1970-01-01T00:00:00.000000Z
         hint: nothing was stored: run it again, and report it to PostHog if it persists
         ");

@@ -1,8 +1,8 @@
-//! The HogQL that the driver sends: one table, a range of its key, an order, a limit. Whatever comes from outside is a literal, and
-//! every literal is escaped here. Nothing here talks to anybody.
+//! The HogQL that the driver sends: one table, a range of its key, an order, a limit. Every value from outside is an
+//! escaped literal. No I/O.
 //!
-//! A row's key is its time and its id. Ids are compared as texts, on both sides of the comparison and in the order: ClickHouse's own
-//! order of UUIDs is not the one that they are written in.
+//! A row's key is its time and its id. Ids are compared as texts, on both sides of the comparison and in the order:
+//! ClickHouse's own order of UUIDs is not that of their texts.
 
 mod literal;
 mod range;
@@ -24,16 +24,16 @@ pub(crate) struct Source {
     table: &'static str,
     /// What is selected.
     select: &'static str,
-    /// The time of a row in an answer; distinct ids have none.
+    /// The column of a response with the time of a row; distinct ids have none.
     pub(crate) time: Option<&'static str>,
-    /// The id of a row in an answer.
+    /// The column of a response with the id of a row.
     pub(crate) id: &'static str,
-    /// The time and the id in conditions.
+    /// The time and the id as SQL, for conditions.
     time_sql: &'static str,
     id_sql: &'static str,
-    /// The column of an answer that holds properties.
+    /// The column of a response that holds the properties.
     pub(crate) properties: Option<&'static str>,
-    /// The column that grows while the row stays the same one: a session that is still going on.
+    /// The column that grows while the row stays the same: the end of a session that is still active.
     pub(crate) version: Option<&'static str>,
 }
 
@@ -63,7 +63,7 @@ impl Source {
             },
             DataType::Sessions => Self {
                 table: "sessions",
-                // PostHog adds fields from version to version, and has no place to ask for those that are there.
+                // PostHog adds fields from version to version, and cannot be asked which ones it has.
                 select: "*",
                 time: Some("$start_timestamp"),
                 id: "session_id",
@@ -98,7 +98,7 @@ impl Source {
         format!("SELECT count() AS row_count FROM {}{} LIMIT 1", self.table, self.condition(range, filter))
     }
 
-    /// How many different ids the range has.
+    /// How many distinct ids the range has.
     pub(crate) fn count_ids(&self, range: &Range, filter: &Filter) -> String {
         let condition = self.condition(range, filter);
         format!("SELECT count(DISTINCT {}) AS id_count FROM {}{condition} LIMIT 1", self.id_sql, self.table)

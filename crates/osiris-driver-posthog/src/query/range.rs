@@ -1,4 +1,4 @@
-//! Ranges of a table by key, and what a configuration filters.
+//! Ranges of a table by key, and the filter of a configuration.
 
 use super::literal::literal;
 use crate::config::{ExtractorConfig, Timestamp};
@@ -13,11 +13,11 @@ pub(crate) struct Key {
 /// Where a range begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum From {
-    /// At the first row there is.
+    /// At the first row.
     Start,
     /// At this time.
     At(Timestamp),
-    /// Behind this row.
+    /// After this row.
     After(Key),
 }
 
@@ -34,7 +34,7 @@ impl From {
 /// Where a range ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum To {
-    /// With the last row there is.
+    /// With the last row.
     End,
     /// Before this time.
     Before(Timestamp),

@@ -1,5 +1,5 @@
-//! Whatever happens, nothing is lost: random events, many of one moment, some late; random pages; random trouble; runs that fail, and
-//! runs whose state is lost after they went well. All runs together have what the source has.
+//! Whatever happens, nothing is lost: random events, many with one timestamp, some late; random pages; random faults;
+//! runs that fail, and runs whose state is lost after they succeeded. All runs together have what the source has.
 
 use std::collections::BTreeSet;
 
@@ -58,13 +58,13 @@ async fn run_course(course: &Course) {
     let mut random = fastrand::Rng::with_seed(course.seed);
     let posthog = PostHog::start().unwrap();
     let (mut state, mut number, mut latest) = (None, 0, NOON);
-    // What was taken by runs whose state was kept, and by all of them.
+    // What was read by runs whose state was kept, and by all of them.
     let (mut kept, mut all) = (BTreeSet::new(), BTreeSet::new());
     for run in 0..=course.runs {
         if run < course.runs {
             let arrived = some_events(&mut random, course.events_per_run, number, &mut latest);
             number += arrived.len() as u64;
-            // Some come in while the run is at it: late, but not later than the lookback window behind the latest.
+            // Some arrive during the run: late, but by less than the lookback window.
             let (mut meanwhile, now): (Vec<Event>, Vec<Event>) =
                 arrived.into_iter().partition(|event| event.timestamp > latest - 14 * MINUTE && random.u32(0..5) == 0);
             posthog.insert_events(&now).await.unwrap();
@@ -101,22 +101,22 @@ async fn run_course(course: &Course) {
     assert!(kept == source && all == source, "{course:?}");
 }
 
-/// Events behind the latest, many of the same moment, some late by less than the lookback window.
+/// Events after the latest, many with the same timestamp, some late by less than the lookback window.
 fn some_events(random: &mut fastrand::Rng, count: usize, first: u64, latest: &mut i64) -> Vec<Event> {
     let before = *latest;
-    let mut moment = *latest;
+    let mut time = *latest;
     let timestamps: Vec<i64> = (0..count)
         .map(|_| {
             match random.u32(0..10) {
                 0 => return before - random.i64(0..14 * MINUTE),
                 1..=6 => {}
-                7 | 8 => moment += random.i64(1..1000),
-                _ => moment += random.i64(1..MINUTE),
+                7 | 8 => time += random.i64(1..1000),
+                _ => time += random.i64(1..MINUTE),
             }
-            moment
+            time
         })
         .collect();
-    *latest = moment;
+    *latest = time;
     events(first, timestamps)
 }
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::support::{NOON, config, register};
 use crate::volume;
 
-/// A stand-in for the length of a test.
+/// The stand-ins of a test, which run as long as it does.
 #[derive(Default)]
 struct Events {
     posthog: Mutex<Option<PostHog>>,
@@ -55,14 +55,13 @@ fn expected(rows: u64) -> Rows {
         ("properties_n", "BIGINT"),
         ("properties_$browser", "VARCHAR"),
     ];
-    let moment = |number: u64, second: u32| match number / 4 {
+    let at = |number: u64, second: u32| match number / 4 {
         0 => format!("2024-01-31 12:00:0{second}+00:00"),
         micros if micros % 1000 == 0 => format!("2024-01-31 12:00:0{second}.{:03}+00:00", micros / 1000),
         micros => format!("2024-01-31 12:00:0{second}.{micros:06}+00:00"),
     };
     let rows = (0..rows).map(|n| {
-        let cells =
-            [&uuid(n), "pageview", &moment(n, 0), "user-1", &uuid(6), &moment(n, 1), "", &n.to_string(), "Firefox"];
+        let cells = [&uuid(n), "pageview", &at(n, 0), "user-1", &uuid(6), &at(n, 1), "", &n.to_string(), "Firefox"];
         cells.map(str::to_owned)
     });
     let empty = Rows::new(columns.map(|(name, _)| name)).with_types(columns.map(|(_, column)| column));

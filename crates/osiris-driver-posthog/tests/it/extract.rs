@@ -281,7 +281,7 @@ async fn what_can_never_be_small_enough_is_an_error_that_says_so() {
 async fn rows_that_come_in_while_it_reads_are_taken() {
     let posthog = PostHog::start().unwrap();
     posthog.insert_events(&events(0, (0..1000).map(|number| NOON + number * 1000))).await.unwrap();
-    // After the count and three pages, before where the reading is then, and behind it.
+    // They arrive after the count and three pages: before the current position and after it.
     posthog.arrive_after(4, events(5000, [NOON + 500, NOON + 100_500, NOON + 900_500]));
     let bench = bench();
     let output = run(&bench, &posthog, json!({"page_size": 100})).await.unwrap();
@@ -315,7 +315,7 @@ async fn rows_that_are_counted_and_never_given_are_an_integrity_error() {
     assert_eq!(error.kind(), ErrorKind::Integrity);
     assert!(bench.store().table("events").await.unwrap().is_none());
     insta::assert_snapshot!(error.report(), @"
-    step `events`: PostHog counts 2 rows in a time range for which it returned 1, in 3 attempts
+    step `events`: PostHog counts 2 rows in a time range, but returned 1 in 3 attempts
       range begins: 2024-01-31T12:00:00.000399Z
     hint: nothing was stored: run it again, and report it to PostHog if it persists
     ");

@@ -1,4 +1,4 @@
-//! The stand-in is as PostHog is: each fact that the driver has to live with.
+//! The stand-in behaves like PostHog, in each point that the driver depends on.
 
 use std::time::{Duration, Instant};
 
@@ -184,7 +184,7 @@ async fn more_than_three_queries_at_once_are_throttled_without_one() {
     posthog.script(std::iter::repeat_n(Some(Trouble::Slow(Duration::from_millis(1))), 1));
     let body =
         json!({"query": {"kind": "HogQLQuery", "query": "SELECT count() FROM events"}, "refresh": "force_blocking"});
-    // A fourth query that comes while three run is refused; how many come at the same moment is not in our hands.
+    // A fourth query that comes while three run is refused; how many come at the same time is not in our hands.
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         let burst = (0..24).map(|_| {

@@ -1,4 +1,4 @@
-//! A stand-in, a bench, and steps of the extractor between them.
+//! Helpers: a stand-in, a bench, and steps of the extractor.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! More events than anybody would hold in memory: each page is made when it is asked for, by a server that knows nothing but how many
-//! there are. It reads the moments of the driver's conditions, no more.
+//! More events than fit in memory: each page is made when it is requested, by a server that knows only how many there
+//! are. Of the driver's conditions it reads the timestamps only.
 
 use std::fmt::Write as _;
 
@@ -29,10 +29,10 @@ pub(crate) fn connection(server: &HttpServer) -> Value {
 fn answer(seen: &Seen, rows: i64) -> Reply {
     let hogql = seen.json()["query"]["query"].as_str().unwrap().to_owned();
     let (condition, _) = hogql.split_once(" WHERE ").unwrap().1.split_once(" LIMIT ").unwrap();
-    let moments: Vec<i64> = condition.split("toDateTime64('").skip(1).map(number).collect();
-    // Behind a row there are two moments, before one as well.
-    let first = if condition.contains("toString(uuid) > '") { moments[0] + 1 } else { moments[0] };
-    let last = moments.last().unwrap() + i64::from(condition.contains("toString(uuid) <= '"));
+    let timestamps: Vec<i64> = condition.split("toDateTime64('").skip(1).map(number).collect();
+    // After a row there are two timestamps, before one as well.
+    let first = if condition.contains("toString(uuid) > '") { timestamps[0] + 1 } else { timestamps[0] };
+    let last = timestamps.last().unwrap() + i64::from(condition.contains("toString(uuid) <= '"));
     let (first, last) = (first.clamp(0, rows), last.clamp(0, rows));
     let types = |names: &[(&str, &str)]| names.iter().map(|(name, kind)| json!([name, kind])).collect::<Vec<_>>();
     if hogql.starts_with("SELECT count(") {
@@ -48,21 +48,21 @@ fn answer(seen: &Seen, rows: i64) -> Reply {
             body.push(',');
         }
         let id = uuid(u64::try_from(number).unwrap());
-        let moment = chrono::DateTime::from_timestamp_micros(NOON + number * STEP).unwrap();
+        let timestamp = chrono::DateTime::from_timestamp_micros(NOON + number * STEP).unwrap();
         let padding = id.repeat(PADDING / 36);
         let _ = write!(
             body,
             "[\"{id}\",\"{}\",\"{{\\\"n\\\":{number},\\\"padding\\\":\\\"{padding}\\\"}}\"]",
-            moment.format("%Y-%m-%dT%H:%M:%S%.6fZ")
+            timestamp.format("%Y-%m-%dT%H:%M:%S%.6fZ")
         );
     }
     body.push_str("]}");
     Reply::new(200).header("content-type", "application/json").body(body)
 }
 
-/// The first event that is not before the moment at the beginning of `text`.
+/// The first event that is not before the timestamp at the beginning of `text`.
 fn number(text: &str) -> i64 {
-    let moment = NaiveDateTime::parse_from_str(text.split_once('\'').unwrap().0, "%Y-%m-%d %H:%M:%S%.f").unwrap();
-    let after = moment.and_utc().timestamp_micros() - NOON;
+    let timestamp = NaiveDateTime::parse_from_str(text.split_once('\'').unwrap().0, "%Y-%m-%d %H:%M:%S%.f").unwrap();
+    let after = timestamp.and_utc().timestamp_micros() - NOON;
     after.div_euclid(STEP) + i64::from(after.rem_euclid(STEP) > 0)
 }

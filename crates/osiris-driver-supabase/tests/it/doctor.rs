@@ -216,7 +216,7 @@ async fn what_is_wrong_with_the_key_or_the_project_is_said_with_what_to_do() {
     not the API's address: Unknown | asking the REST API: there is no REST API at this address: check `url`: it is that of the project, such as https://abcdefgh.supabase.co
     paused: Network | asking the REST API: the project is paused: wake it in the dashboard
     unavailable: Network | asking the REST API: the server answered 503 Service Unavailable: the project may be starting, paused or overloaded: look at its status, or try later
-    too many requests: Network | asking the REST API: the server answered 429 Too Many Requests: the rate limit of the server is used up: lower the number of parallel steps, or try later
+    too many requests: Network | asking the REST API: the server answered 429 Too Many Requests: rate limit exceeded: lower the number of parallel steps, or try later
     internal: Network | asking the REST API: the server answered 500 Internal Server Error: the project may be starting, paused or overloaded: look at its status, or try later
     cut: Network | asking the REST API: the connection was lost
     ");

@@ -1,4 +1,4 @@
-//! What refusals teach where the server says nothing beforehand.
+//! Limits that are learned from 429 responses, where the server does not report them in advance.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -7,13 +7,13 @@ use super::limit::Bucket;
 
 /// How far back requests are counted.
 const MEMORY: Duration = Duration::from_secs(60);
-/// The most that are remembered.
+/// How many requests are remembered at most.
 const MAX_SENT: usize = 10_000;
-/// With fewer requests than this before a refusal, others have used up the limit: that teaches nothing of a rate.
+/// With fewer requests than this before a 429, others have used up the limit: no rate can be learned from it.
 const ENOUGH: usize = 10;
-/// Nine tenths of what was refused.
+/// What is kept of a rejected rate.
 const CAUTION: f64 = 0.9;
-/// Half, when it was refused without a time.
+/// The same, after a 429 without `Retry-After`.
 const RETREAT: f64 = 0.5;
 /// How much the rate grows in a minute.
 const GROWTH: f64 = 0.02;
@@ -60,7 +60,7 @@ impl Learned {
     }
 
     pub(super) fn refused(&mut self, retry_after: Option<Duration>, in_flight: usize, now: Instant) {
-        // Requests that were under way together are refused together: that is one lesson, not many.
+        // Requests that were in flight together are rejected together: they count once.
         if self.refused_at.is_some_and(|at| now.saturating_duration_since(at) < Duration::from_secs(1)) {
             return;
         }
@@ -71,7 +71,7 @@ impl Learned {
         }
         let measured = self.rate(retry_after, now);
         self.bucket = match self.bucket.take() {
-            // What was learned before was nearly right, or others have come.
+            // The rate learned before was nearly right, or others now share the limit.
             Some(mut bucket) => {
                 let less = if retry_after.is_some() { CAUTION } else { RETREAT };
                 let rate = (bucket.rate() * less).max(SLOWEST);
@@ -84,7 +84,8 @@ impl Learned {
         self.sent.clear();
     }
 
-    /// The rate to keep to: what was let through, over the time it was let through in and the time until there is room again.
+    /// The rate to keep to: the requests that were accepted, over the time they took and the time until the server
+    /// accepts requests again.
     fn rate(&self, retry_after: Option<Duration>, now: Instant) -> Option<f64> {
         let sent = self.sent.len();
         if sent < ENOUGH {

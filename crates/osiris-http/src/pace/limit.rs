@@ -1,14 +1,14 @@
 //! Limits that are known before the first request, and the token bucket that keeps each of them.
 //!
-//! The bucket is our own, a few lines: limits here change while they are in use (learned, tightened by another step), which
-//! the published ones do not allow for.
+//! The bucket is our own, a few lines: limits here change while they are in use (learned, tightened by another step),
+//! which published crates do not support.
 
 use std::time::{Duration, Instant};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Ceilings of our own: so many requests in a window of time, so many at once. All of them count.
+/// Configured limits: requests in a window of time, and concurrent requests. All of them apply.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RateLimit {
     pub(super) windows: Vec<(u32, Duration)>,
@@ -33,7 +33,7 @@ impl RateLimit {
         self.per(requests, HOUR)
     }
 
-    /// At most `requests` in any stretch of time as long as `window`; 0 counts as 1.
+    /// At most `requests` in any period as long as `window`; 0 counts as 1.
     #[must_use]
     pub fn per(mut self, requests: u32, window: Duration) -> Self {
         self.windows.push((requests.max(1), window));
@@ -60,8 +60,8 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    /// A bucket of which no window ever sees more than `requests`: what may come at once, a tenth, is taken off the steady
-    /// rate. A very small limit is spread evenly.
+    /// A bucket that admits at most `requests` in any window: the burst, a tenth of them, is taken off the steady rate.
+    /// A very small limit is spread evenly.
     pub(super) fn for_window(requests: u32, window: Duration, now: Instant) -> Self {
         let burst = (requests / 10).max(1);
         let steady = if requests < 10 { requests } else { requests - burst };
@@ -87,10 +87,10 @@ impl Bucket {
         (self.tokens + elapsed * self.rate).min(self.burst)
     }
 
-    /// When a request of this cost may go. One that costs more than the bucket holds waits for a full one.
+    /// When a request of this cost may be sent. One that costs more than the bucket holds waits for a full one.
     pub(super) fn ready_at(&self, now: Instant, cost: u32) -> Instant {
         let missing = f64::from(cost).min(self.burst) - self.available(now);
-        // Below a nanosecond's worth it is rounding, not a debt.
+        // Less than a nanosecond's worth is a rounding error.
         if missing <= 1e-9 { now } else { now + Duration::from_secs_f64(missing / self.rate) }
     }
 

@@ -32,11 +32,11 @@ struct State {
     in_flight: usize,
 }
 
-/// A request under way. Dropped, it makes room for another.
+/// A request in flight. Dropping it makes room for another.
 #[derive(Debug)]
 pub(crate) struct Permit {
     pace: Pace,
-    /// How long it was waited for.
+    /// How long the request had to wait.
     pub(crate) waited: Duration,
 }
 
@@ -48,7 +48,7 @@ impl Pace {
         pace
     }
 
-    /// Takes what the server says of a limit into account; for limits told in a body. Headers are read by the client.
+    /// Takes a limit into account that the server reports in a body. Headers are read by the client.
     pub fn observe(&self, usage: &Usage) {
         let now = self.0.clock.now();
         let mut state = self.state();
@@ -58,7 +58,7 @@ impl Pace {
         }
     }
 
-    /// The server has refused a request for coming too early.
+    /// The server has rejected a request for exceeding the rate limit.
     pub(crate) fn refused(&self, retry_after: Option<Duration>) {
         let now = self.0.clock.now();
         let retry_after = retry_after.map(|delay| delay.min(MAX_RETRY_AFTER));
@@ -68,7 +68,7 @@ impl Pace {
         state.pause(now, retry_after);
     }
 
-    /// The server asks everybody to wait, without having refused for the rate.
+    /// The server asks to wait for another reason than the rate limit.
     pub(crate) fn pause(&self, delay: Duration) {
         let now = self.0.clock.now();
         self.state().pause(now, Some(delay));
@@ -80,13 +80,13 @@ impl Pace {
         self.state().learned.accepted(now);
     }
 
-    /// Waits until a request of this cost may go.
+    /// Waits until a request of this cost may be sent.
     ///
     /// # Errors
     /// How long it would have to wait, when that is longer than `longest`.
     ///
     /// # Cancel safety
-    /// A request that did not go takes nothing.
+    /// If dropped, nothing of the limits is used.
     pub(crate) async fn admit(&self, cost: u32, longest: Duration) -> Result<Permit, Duration> {
         let started = self.0.clock.now();
         loop {
@@ -163,7 +163,7 @@ impl Drop for Permit {
     }
 }
 
-/// Whose turn it is.
+/// When a request may be sent.
 enum Turn {
     Now,
     At(Instant),
@@ -176,13 +176,13 @@ impl State {
         self.not_before = self.not_before.max(not_before);
     }
 
-    /// Takes the turn when it has come.
+    /// When a request may be sent; counts it if that is now.
     fn turn(&mut self, now: Instant, cost: u32) -> Turn {
         let max = [self.limit.concurrent, self.learned.concurrent()].into_iter().flatten().min();
         if max.is_some_and(|max| self.in_flight >= max) {
             return Turn::AnotherEnds;
         }
-        self.server.retain(|told| !told.is_over(now));
+        self.server.retain(|limit| !limit.is_over(now));
         let buckets = self.buckets.iter().chain(self.learned.bucket()).map(|bucket| bucket.ready_at(now, cost));
         let server = self.server.iter().map(|limit| limit.ready_at(now));
         let time = buckets.chain(server).chain(self.not_before).max().unwrap_or(now);

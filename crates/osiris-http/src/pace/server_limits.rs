@@ -1,4 +1,5 @@
-//! A limit that the server tells of: free up to 80%, spread from there, shut when only the part of the others is left.
+//! A limit that the server reports: no delay up to 80%, requests spread from there on, none when only the share of the
+//! others is left.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use crate::failure::MAX_RETRY_AFTER;
 const NEARLY_USED: f64 = 0.8;
 /// What is left to others who share the limit, as a part of it.
 const LEFT_TO_OTHERS: f64 = 0.1;
-/// When a server does not say when a limit resets.
+/// The time to the reset, when the server does not say it.
 const USUAL_WINDOW: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
@@ -41,7 +42,7 @@ impl ServerLimit {
     pub(super) fn update(&mut self, usage: &Usage, now: Instant) {
         let left = usage.reset.unwrap_or(USUAL_WINDOW).min(MAX_RETRY_AFTER);
         self.reset = now + left;
-        // Without the limit only its end can be seen.
+        // Without the limit itself, only its exhaustion can be seen.
         let (nearly, reserve) = match usage.limit {
             Some(limit) if limit > 0.0 => {
                 (limit - usage.remaining >= limit * NEARLY_USED, (limit * LEFT_TO_OTHERS).floor())
@@ -56,7 +57,7 @@ impl ServerLimit {
         };
     }
 
-    /// Whether the window it speaks of has passed.
+    /// Whether its window has passed.
     pub(super) fn is_over(&self, now: Instant) -> bool {
         now >= self.reset
     }

@@ -1,4 +1,4 @@
-//! One pace for everybody who shares a server's limit: the steps of a run are clients of their own, the limit is not.
+//! One pace for all who share a server's limit: each step of a run has a client of its own, but not a limit of its own.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -8,7 +8,7 @@ use super::limit::RateLimit;
 use super::limiter::Pace;
 use crate::clock::SystemClock;
 
-/// How long a pace that nobody uses is remembered: long enough for the next step of the run.
+/// How long an unused pace is kept: long enough for the next step of the run.
 const REMEMBERED: Duration = Duration::from_secs(3600);
 
 /// Paces by identity, with the time of their last use.
@@ -17,7 +17,7 @@ type Paces = HashMap<[u8; 32], (Pace, Instant)>;
 static PACES: LazyLock<Mutex<Paces>> = LazyLock::new(Mutex::default);
 
 impl Pace {
-    /// The pace of this identity, under `limit` as well as what others have set for it.
+    /// The pace of this identity, with `limit` added to the limits that others have set for it.
     pub(crate) fn shared(identity: [u8; 32], limit: &RateLimit) -> Self {
         pace(identity, limit)
     }

@@ -1,4 +1,4 @@
-//! What a server says of its rate limit, in any of the dialects in use. Reads headers, decides nothing.
+//! What a server reports of its rate limit, in any of the header formats in use. Decides nothing.
 
 use std::time::{Duration, SystemTime};
 
@@ -15,17 +15,17 @@ pub struct Usage {
     pub limit: Option<f64>,
     /// How many of them are left.
     pub remaining: f64,
-    /// When there will be `limit` again; a minute when the server does not say.
+    /// The time until `limit` requests are left again; a minute when the server does not say.
     pub reset: Option<Duration>,
 }
 
 impl Usage {
-    /// A limit told in the body of an answer, such as the cost of GraphQL queries.
+    /// A limit reported in the body of a response, such as the cost of GraphQL queries.
     pub fn new(limit: f64, remaining: f64, reset: Option<Duration>) -> Self {
         Self { name: "body".to_owned(), limit: Some(limit), remaining, reset }
     }
 
-    /// Every limit that these headers tell of.
+    /// Every limit that these headers report.
     pub(crate) fn from_headers(headers: &HeaderMap, wall: SystemTime) -> Vec<Self> {
         let standard = structured(headers);
         if !standard.is_empty() {
@@ -42,7 +42,8 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok().map(str::trim)
 }
 
-/// `X-RateLimit-Limit`, `-Remaining`, `-Reset` and the first IETF drafts. A limit may carry its policy behind a comma.
+/// `X-RateLimit-Limit`, `-Remaining`, `-Reset` and the first IETF drafts. A limit may be followed by a comma and its
+/// policy.
 fn conventional(headers: &HeaderMap, prefix: &str, wall: SystemTime) -> Option<Usage> {
     let part = |name: &str| text(headers, &format!("{prefix}{name}"));
     let number = |text: &str| text.split([',', ';']).next()?.trim().parse::<f64>().ok().filter(|n| n.is_finite());
@@ -54,22 +55,23 @@ fn conventional(headers: &HeaderMap, prefix: &str, wall: SystemTime) -> Option<U
 
 /// Seconds from now, seconds or milliseconds since 1970, an HTTP date or an ISO 8601 one: all are in use under one name.
 fn reset(text: &str, wall: SystemTime) -> Option<Duration> {
-    const A_MOMENT_IN_2001: f64 = 1e9;
-    const THE_SAME_IN_MILLISECONDS: f64 = 1e12;
-    let moment = match text.parse::<f64>() {
-        Ok(number) if number >= THE_SAME_IN_MILLISECONDS => {
+    // September 2001: smaller numbers are seconds from now.
+    const MIN_EPOCH_SECONDS: f64 = 1e9;
+    const MIN_EPOCH_MILLISECONDS: f64 = 1e12;
+    let reset_at = match text.parse::<f64>() {
+        Ok(number) if number >= MIN_EPOCH_MILLISECONDS => {
             SystemTime::UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(number / 1000.0).ok()?)?
         }
-        Ok(number) if number >= A_MOMENT_IN_2001 => {
+        Ok(number) if number >= MIN_EPOCH_SECONDS => {
             SystemTime::UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(number).ok()?)?
         }
         Ok(number) => return Duration::try_from_secs_f64(number).ok(),
         Err(_) => match httpdate::parse_http_date(text) {
-            Ok(moment) => moment,
+            Ok(date) => date,
             Err(_) => DateTime::parse_from_rfc3339(text).ok()?.into(),
         },
     };
-    Some(moment.duration_since(wall).unwrap_or_default())
+    Some(reset_at.duration_since(wall).unwrap_or_default())
 }
 
 /// The `RateLimit` and `RateLimit-Policy` fields of the IETF drafts (draft-ietf-httpapi-ratelimit-headers), as structured
@@ -183,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_says_nothing_and_a_reset_in_the_past_is_now() {
+    fn invalid_headers_are_ignored_and_a_reset_in_the_past_is_now() {
         assert_eq!(read(&[("x-ratelimit-remaining", "many"), ("x-ratelimit-limit", "100")]), []);
         assert_eq!(read(&[("ratelimit", "???")]), []);
         assert_eq!(

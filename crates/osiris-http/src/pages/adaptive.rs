@@ -1,8 +1,8 @@
-//! How much is asked for at once: half after a request that was too large, more again when requests succeed.
+//! How much is requested at once: half after a request that was too large, more again when requests succeed.
 
 /// After so many requests that succeeded the size doubles, as long as it stays below the one that was refused.
 const GROW_AFTER: u32 = 4;
-/// After so many it grows even to the size that was refused: the server may have had a bad minute.
+/// After so many it grows even to the size that was refused: the server may have been busy only for a while.
 const GROW_TO_REFUSED_AFTER: u32 = 32;
 
 /// A size between bounds: rows of a page, or a range of time. It halves when the server refuses it, and doubles when requests
@@ -25,19 +25,20 @@ impl AdaptiveSize {
         Self { current: max, max, min: 1, refused: u64::MAX, succeeded: 0 }
     }
 
-    /// The size below which there is no use in asking for less. Default: 1.
+    /// The smallest size. Default: 1.
     #[must_use]
     pub fn with_min(mut self, min: u64) -> Self {
         self.min = min.clamp(1, self.max);
         self
     }
 
-    /// The size to ask for.
+    /// The size of the next request.
     pub fn current(&self) -> u64 {
         self.current
     }
 
-    /// A request for `asked` was too large: the next one is for half of it. `false` when that would not be less.
+    /// A request for `asked` was too large: the next one is for half of it. `false` if the size cannot shrink any
+    /// further.
     pub fn shrink(&mut self, asked: u64) -> bool {
         let half = (asked / 2).max(self.min);
         self.shrink_to(asked, half);
@@ -51,8 +52,8 @@ impl AdaptiveSize {
         }
     }
 
-    /// The same for a size that not every number can take: the larger size that is due, if there is one, which
-    /// [`grow_to`](Self::grow_to) takes.
+    /// Like [`succeed`](Self::succeed) where not every size is possible: the larger size that is due, if any, for
+    /// [`grow_to`](Self::grow_to).
     pub(super) fn succeed_with(&mut self) -> Option<u64> {
         self.succeeded = self.succeeded.saturating_add(1);
         let twice = self.current.saturating_mul(2).min(self.max);

@@ -5,8 +5,8 @@ use url::Url;
 
 use crate::Page;
 
-/// The address of the next page: the link of the answer's `Link` headers with the relation `next`. Relative addresses are below that
-/// of the answer.
+/// The URL of the next page: the target with the relation `next` in the `Link` headers of a response. A relative URL is
+/// resolved against that of the response.
 ///
 /// # Errors
 /// When the link is not a URL.
@@ -32,7 +32,7 @@ fn next_target(header: &str) -> Option<&str> {
     }
 }
 
-/// The parameters of a link and what comes behind the comma that ends it: one outside of quotes.
+/// The parameters of a link, and the text after the comma that ends it: the first one outside of quotes.
 fn split_link(text: &str) -> (&str, &str) {
     let mut quoted = false;
     let comma = text.char_indices().find(|(_, letter)| {

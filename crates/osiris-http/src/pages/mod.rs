@@ -1,14 +1,14 @@
 //! Paging: from the first page of a list to its last, each fetched once, the next one while the last is stored.
 //!
 //! * [`PagePosition`]: where an extraction is, by cursor, offset, page number or link; how large the next page may be. No I/O.
-//! * [`Pager`]: the loop around a [`PagedApi`], which says how its pages are requested and what they say of the next one. It
-//!   finds pages that lead back to one that was there, halves the size of pages that are too large, stops at a limit of pages, and reports
+//! * [`Pager`]: the loop around a [`PagedApi`], which says how its pages are requested and what they say about the next
+//!   one. It detects pagination loops, halves the size of pages that are too large, stops at a page limit, and logs
 //!   each page.
 //! * [`read_ahead`]: fetches the next page while the last one is decoded and stored, for any [`PageSource`].
-//! * [`AdaptiveSize`]: how much to ask for at once, for an API whose position is its own.
+//! * [`AdaptiveSize`]: how much to request at once, for an API with its own kind of position.
 //! * [`next_link`]: the next page by the `Link` header (RFC 8288).
 //!
-//! What a page holds and how its rows are stored is the driver's business.
+//! What a page holds and how its rows are stored is up to the driver.
 
 mod adaptive;
 mod link;

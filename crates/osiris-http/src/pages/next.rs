@@ -1,9 +1,9 @@
-//! What an answer says of itself and of the page behind it.
+//! What a response says about its page and about the next one.
 
 use serde_json::Value;
 use url::Url;
 
-/// What an answer says of the next page.
+/// What a response says about the next page.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum NextPage {
@@ -13,14 +13,14 @@ pub enum NextPage {
     Last,
     /// There is one, found by counting.
     More,
-    /// There is one, behind this cursor.
+    /// There is one, after this cursor.
     Cursor(Value),
     /// There is one, at this address.
     Link(Url),
 }
 
 impl NextPage {
-    /// By the cursor of an answer, where null or an empty text stands for the end.
+    /// From the cursor of a response; null or an empty string is the end.
     pub fn by_cursor(cursor: Option<&Value>) -> Self {
         match cursor {
             None | Some(Value::Null) => Self::Unknown,
@@ -29,13 +29,13 @@ impl NextPage {
         }
     }
 
-    /// By a link to the next page, as [`next_link`](super::next_link) finds it.
+    /// From a link to the next page, as [`next_link`](super::next_link) finds it.
     pub fn by_link(link: Option<Url>) -> Self {
         link.map_or(Self::Unknown, Self::Link)
     }
 }
 
-/// What the pager has to know of a page.
+/// What the pager needs to know about a page.
 #[derive(Debug, Clone)]
 pub struct PageSummary {
     pub(super) rows: u64,
@@ -45,13 +45,13 @@ pub struct PageSummary {
 }
 
 impl PageSummary {
-    /// A page of so many rows.
+    /// A page with `rows` rows.
     pub fn new(rows: usize, next: NextPage) -> Self {
         let rows = u64::try_from(rows).unwrap_or(u64::MAX);
         Self { rows, items: rows, next, total: None }
     }
 
-    /// How many items the server counts, where not every one of them is a row. Default: as many as rows.
+    /// How many items of the page the server counts, if not every one of them is a row. Default: the number of rows.
     #[must_use]
     pub fn with_items(mut self, items: u64) -> Self {
         self.items = items;

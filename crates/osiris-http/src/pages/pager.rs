@@ -7,7 +7,7 @@ use super::next::PageSummary;
 use super::position::PagePosition;
 use super::read_ahead::PageSource;
 
-/// How the pages of an API are requested and what they say of themselves.
+/// How the pages of an API are requested, and what each says about the next one.
 pub trait PagedApi: Send + Sync {
     /// A page, as it is stored.
     type Page: Send + Sync;
@@ -15,17 +15,18 @@ pub trait PagedApi: Send + Sync {
     /// Fetches the page at `position`.
     ///
     /// # Errors
-    /// What stopped it.
+    /// When the page cannot be fetched.
     fn fetch(&self, position: &PagePosition) -> impl Future<Output = Result<Self::Page>> + Send;
 
-    /// How many rows a page has, and what it says of the next one.
+    /// How many rows a page has, and what it says about the next one.
     ///
     /// # Errors
-    /// When it says nothing where it should.
+    /// When it does not say what it should about the next one.
     fn summary(&self, page: &Self::Page) -> Result<PageSummary>;
 
-    /// What tells a page with rows from the one before it. Asked for where pages are counted only: a server that ignores the
-    /// parameter sends the same page for ever, which is an error when this is given. Default: nothing.
+    /// A hash that distinguishes a page with rows from the one before it. It is used where pages are counted, by offset
+    /// or number: a server that ignores the parameter returns the same page for ever, which is an error if there is a
+    /// hash. Default: `None`.
     fn fingerprint(&self, page: &Self::Page) -> Option<u64> {
         let _ = page;
         None
@@ -38,7 +39,7 @@ pub trait PagedApi: Send + Sync {
     }
 }
 
-/// Fetches the pages of an API one behind the other, and reports each of them.
+/// Fetches the pages of an API one after the other, and logs each of them.
 pub struct Pager<'a, A> {
     api: A,
     position: PagePosition,
@@ -56,21 +57,21 @@ impl<'a, A: PagedApi> Pager<'a, A> {
         Self { api, position, max_pages: None, is_sample: false, ctx, pages: 0, fingerprint: None, ended: false }
     }
 
-    /// At most so many pages. When there are more, that is a warning.
+    /// At most `max_pages` pages. When there are more, a warning is logged.
     #[must_use]
     pub fn with_max_pages(mut self, max_pages: Option<u64>) -> Self {
         self.max_pages = max_pages;
         self
     }
 
-    /// The first page alone when `is_sample`, for a dry run.
+    /// Only the first page if `is_sample`: for a dry run.
     #[must_use]
     pub fn with_sample(mut self, is_sample: bool) -> Self {
         self.is_sample = is_sample;
         self
     }
 
-    /// One page. One that is too large for the server is asked for again at half the size.
+    /// One page. A page that is too large for the server is requested again at half the size.
     async fn fetch(&mut self) -> Result<A::Page> {
         loop {
             let error = match self.api.fetch(&self.position).await {
@@ -97,7 +98,7 @@ impl<'a, A: PagedApi> Pager<'a, A> {
         }
     }
 
-    /// A page that is the same as the one before: the pages would never end.
+    /// Rejects a page that is identical to the one before: the pages would never end.
     fn check_identical(&mut self, page: &A::Page, rows: u64) -> Result<()> {
         if rows == 0 || !self.position.counts() {
             return Ok(());
@@ -107,7 +108,7 @@ impl<'a, A: PagedApi> Pager<'a, A> {
         if before.is_some() && before == fingerprint { Err(self.position.identical(self.pages)) } else { Ok(()) }
     }
 
-    /// Whether the next page is one too many.
+    /// Whether no further page is fetched.
     fn is_at_limit(&self) -> bool {
         let at_limit = self.max_pages.is_some_and(|max_pages| self.pages >= max_pages);
         if at_limit && !self.is_sample {

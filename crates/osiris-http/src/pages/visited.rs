@@ -1,4 +1,4 @@
-//! Places in a list that were there before, as fingerprints: a list has many pages, and their cursors may be long.
+//! Positions that were visited before, as fingerprints: a list has many pages, and their cursors may be long.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -8,12 +8,12 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 pub(super) struct Visited(HashSet<u64>);
 
 impl Visited {
-    /// Notes a cursor, or nothing for the first page.
+    /// Records a cursor; `None` is the first page.
     pub(super) fn insert(&mut self, cursor: Option<&str>) {
         self.0.insert(fingerprint(cursor));
     }
 
-    /// Whether a cursor was not noted yet.
+    /// Whether a cursor was not visited yet.
     pub(super) fn is_new(&self, cursor: &str) -> bool {
         !self.0.contains(&fingerprint(Some(cursor)))
     }

@@ -1,5 +1,5 @@
-//! A column in the making: values of one type at a time. What a value needs that the type cannot hold exactly is told to the
-//! caller; what the wider type is, the store's lattice says.
+//! A column being built: values of one type at a time. When the type cannot hold a value exactly, the caller is told
+//! which wider type it needs, by the store's lattice.
 
 use std::sync::Arc;
 
@@ -25,12 +25,12 @@ pub(super) enum Value<'a> {
     Json(&'a str),
 }
 
-/// What became of a value.
+/// The result of adding a value.
 #[derive(Debug, PartialEq)]
 pub(super) enum Pushed {
-    /// It is in, and takes about so many bytes.
+    /// It was added, and takes about so many bytes.
     Done(usize),
-    /// The row has had a value for this column.
+    /// The row already has a value in this column.
     Twice,
     /// The column must have this type first.
     Needs(ColumnType),
@@ -116,7 +116,7 @@ impl Column {
     /// The type that holds this value and all before it.
     fn widened(&self, value: Value<'_>) -> ColumnType {
         let (Some(present), new) = (&self.column_type, natural(value)) else { return natural(value) };
-        // Beside large integers a fraction is a decimal: a double might not hold them.
+        // Next to large integers a fraction is a decimal: a double might not hold them.
         let new = match (present, new, value) {
             (ColumnType::BigInt, ColumnType::Double, Value::Number(text)) if self.settled || !self.fits_double() => {
                 Exact::parse(text).map_or(ColumnType::Varchar, decimal_type)
@@ -137,8 +137,8 @@ impl Column {
         }
     }
 
-    /// Gives it this type, where that needs no new batch: no value is in it, or its values are not settled and are the same
-    /// under the new type.
+    /// Gives it this type, if that needs no new batch: it has no values, or its type is not settled and its values are
+    /// the same under the new type.
     pub(super) fn retype(&mut self, column_type: &ColumnType) -> bool {
         if self.present == 0 {
             self.values = Values::of(column_type);
@@ -250,7 +250,7 @@ impl Values {
         Some(Self::Text { offsets, bytes })
     }
 
-    /// Makes it as long as `rows`; what is new are NULLs' places.
+    /// Makes it as long as `rows`, with placeholders for NULL.
     fn resize(&mut self, rows: usize) {
         match self {
             Self::None => {}
@@ -267,7 +267,7 @@ impl Values {
         }
     }
 
-    /// Adds a value, where the type holds it exactly, and says how many bytes that took.
+    /// Adds a value if the type holds it exactly, and returns how many bytes that took.
     #[inline]
     fn push(&mut self, column_type: &ColumnType, value: Value<'_>) -> Option<usize> {
         match self {
@@ -365,7 +365,7 @@ impl Values {
 fn number_text(value: Value<'_>) -> Option<&str> {
     match value {
         Value::Number(text) => Some(text),
-        // Only where a number is wanted: APIs quote those that JavaScript would spoil.
+        // Only in a column of numbers: APIs quote those that JavaScript would round.
         Value::Text(text) => is_number(text).then_some(text),
         _ => None,
     }
@@ -376,7 +376,7 @@ fn integer(column_type: &ColumnType, text: &str) -> Option<i64> {
     use ColumnType as T;
     let int = match Number::parse(text) {
         Number::Int(int) => int,
-        // `1.0` is an integer, in another way of writing.
+        // `1.0` is an integer in another notation.
         Number::Double(_) => i64::try_from(Exact::parse(text)?.scaled_to(38, 0)?).ok()?,
         _ => return None,
     };

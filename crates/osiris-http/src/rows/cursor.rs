@@ -1,34 +1,34 @@
-//! Reads JSON text token by token (RFC 8259), as strictly as the grammar, except that control characters inside of strings are
-//! let through. Allocates only where a string has escapes.
+//! Reads JSON text token by token (RFC 8259), as strictly as the grammar, except that control characters inside of
+//! strings are accepted. Allocates only where a string has escapes.
 
 use std::borrow::Cow;
 
 use memchr::memchr2;
 use osiris_core::Error;
 
-/// Deeper nesting than this is refused.
-const DEEPEST: usize = 128;
+/// Deeper nesting is rejected.
+const MAX_DEPTH: usize = 128;
 
-/// Why a text cannot be read on.
+/// Why a text cannot be read any further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(super) enum ParseError {
     /// It ends too early.
     Ended,
-    /// It is no JSON at this byte.
+    /// It is not valid JSON at this byte.
     Syntax(usize),
 }
 
-impl From<Fault> for Error {
-    /// A text that ends too early was cut on the way, and may be asked for again.
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Ended => Error::network("the response ended in the middle of the JSON"),
-            Fault::Syntax(at) => Error::validation(format!("the response is not valid JSON at byte {at}")),
+impl From<ParseError> for Error {
+    /// A text that ends too early was truncated by the network: that error is retryable.
+    fn from(error: ParseError) -> Self {
+        match error {
+            ParseError::Ended => Error::network("the response ended in the middle of the JSON"),
+            ParseError::Syntax(at) => Error::validation(format!("the response is not valid JSON at byte {at}")),
         }
     }
 }
 
-type Read<T> = Result<T, Fault>;
+type Read<T> = Result<T, ParseError>;
 
 /// The text of a string between its quotes, and whether it has escapes.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +38,8 @@ pub(super) struct RawText<'a> {
 }
 
 impl<'a> RawText<'a> {
-    /// The string that is meant, and how many halves of surrogate pairs were replaced in it: they are no characters.
+    /// The string without escapes, and how many halves of surrogate pairs, which are not characters, were replaced in
+    /// it.
     pub(super) fn unescaped(self) -> (Cow<'a, str>, u64) {
         if !self.escaped {
             return (Cow::Borrowed(self.text), 0);
@@ -68,7 +69,7 @@ impl<'a> Cursor<'a> {
         &self.text[start..self.at]
     }
 
-    /// The next byte that is no white space, which stays.
+    /// The next byte that is not white space, without stepping over it.
     #[inline]
     pub(super) fn peek(&mut self) -> Read<u8> {
         let bytes = self.text.as_bytes();
@@ -78,7 +79,7 @@ impl<'a> Cursor<'a> {
             }
             self.at += 1;
         }
-        Err(Fault::Ended)
+        Err(ParseError::Ended)
     }
 
     /// Steps over `byte`, which must be next.
@@ -120,13 +121,13 @@ impl<'a> Cursor<'a> {
     /// Nothing but white space may follow.
     pub(super) fn end(&mut self) -> Read<()> {
         match self.peek() {
-            Err(Fault::Ended) => Ok(()),
+            Err(ParseError::Ended) => Ok(()),
             _ => Err(self.syntax()),
         }
     }
 
-    pub(super) fn syntax(&self) -> Fault {
-        Fault::Syntax(self.at)
+    pub(super) fn syntax(&self) -> ParseError {
+        ParseError::Syntax(self.at)
     }
 
     /// Steps over the key `name` and its colon if exactly that is next: the usual case, without a look at the rest.
@@ -160,8 +161,8 @@ impl<'a> Cursor<'a> {
         let bytes = self.text.as_bytes();
         let mut escaped = false;
         loop {
-            let rest = bytes.get(self.at..).ok_or(Fault::Ended)?;
-            self.at += memchr2(b'"', b'\\', rest).ok_or(Fault::Ended)?;
+            let rest = bytes.get(self.at..).ok_or(ParseError::Ended)?;
+            self.at += memchr2(b'"', b'\\', rest).ok_or(ParseError::Ended)?;
             if bytes[self.at] == b'"' {
                 let text = &self.text[start..self.at];
                 self.at += 1;
@@ -174,10 +175,10 @@ impl<'a> Cursor<'a> {
 
     fn escape(&mut self) -> Read<()> {
         let bytes = self.text.as_bytes();
-        match bytes.get(self.at + 1).ok_or(Fault::Ended)? {
+        match bytes.get(self.at + 1).ok_or(ParseError::Ended)? {
             b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.at += 2,
             b'u' => {
-                let digits = bytes.get(self.at + 2..self.at + 6).ok_or(Fault::Ended)?;
+                let digits = bytes.get(self.at + 2..self.at + 6).ok_or(ParseError::Ended)?;
                 if !digits.iter().all(u8::is_ascii_hexdigit) {
                     return Err(self.syntax());
                 }
@@ -198,7 +199,7 @@ impl<'a> Cursor<'a> {
         let first = self.at;
         self.digits()?;
         if bytes[first] == b'0' && self.at > first + 1 {
-            return Err(Fault::Syntax(first));
+            return Err(ParseError::Syntax(first));
         }
         if bytes.get(self.at) == Some(&b'.') {
             self.at += 1;
@@ -218,7 +219,7 @@ impl<'a> Cursor<'a> {
         let rest = &self.text.as_bytes()[self.at..];
         let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         if count == 0 {
-            return Err(if rest.is_empty() { Fault::Ended } else { self.syntax() });
+            return Err(if rest.is_empty() { ParseError::Ended } else { self.syntax() });
         }
         self.at += count;
         Ok(())
@@ -231,7 +232,7 @@ impl<'a> Cursor<'a> {
             self.at += word.len();
             return Ok(());
         }
-        Err(if word.as_bytes().starts_with(rest) { Fault::Ended } else { self.syntax() })
+        Err(if word.as_bytes().starts_with(rest) { ParseError::Ended } else { self.syntax() })
     }
 
     /// Steps over a value of any kind, and returns its text.
@@ -245,7 +246,7 @@ impl<'a> Cursor<'a> {
     fn skip_value(&mut self, depth: usize) -> Read<()> {
         match self.peek()? {
             b'"' => self.string().map(drop),
-            b'{' if depth < DEEPEST => {
+            b'{' if depth < MAX_DEPTH => {
                 self.at += 1;
                 if self.eat(b'}')? {
                     return Ok(());
@@ -258,7 +259,7 @@ impl<'a> Cursor<'a> {
                     }
                 }
             }
-            b'[' if depth < DEEPEST => {
+            b'[' if depth < MAX_DEPTH => {
                 self.at += 1;
                 if self.eat(b']')? {
                     return Ok(());
@@ -279,7 +280,8 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Writes what `text`, whose escapes are valid, means to `out`, and returns how many halves of surrogate pairs it had.
+/// Appends `text`, whose escapes are valid, to `out` without escapes, and returns how many halves of surrogate pairs
+/// were replaced.
 pub(super) fn unescape(text: &str, out: &mut String) -> u64 {
     let mut replaced = 0;
     let mut rest = text;
@@ -353,7 +355,7 @@ mod tests {
     }
 
     proptest! {
-        /// What serde_json takes is taken, what it refuses is refused; a text without its end is known as such.
+        /// What serde_json accepts is accepted, and what it rejects is rejected.
         #[test]
         fn the_grammar_is_that_of_another_parser(value in any_json(), at in any::<prop::sample::Index>(), byte in 32u8..127) {
             let text = value.to_string();
@@ -379,7 +381,7 @@ mod tests {
     fn every_beginning_of_a_text_is_one_that_ended_too_early() {
         let text = r#"{"a": [1.5e-7, true, null, "x\u00e9\n"], "b": {}}"#;
         for end in 0..text.len() {
-            assert_eq!(accepts(&text[..end]), Err(Fault::Ended), "{}", &text[..end]);
+            assert_eq!(accepts(&text[..end]), Err(ParseError::Ended), "{}", &text[..end]);
         }
     }
 
@@ -397,6 +399,6 @@ mod tests {
     #[test]
     fn nesting_has_an_end() {
         let deep = "[".repeat(100_000);
-        assert_eq!(accepts(&deep), Err(Fault::Syntax(DEEPEST)));
+        assert_eq!(accepts(&deep), Err(ParseError::Syntax(MAX_DEPTH)));
     }
 }

@@ -1,4 +1,4 @@
-//! A whole document: one scan finds its rows and what surrounds them. Rows stay where they are, nothing of them is copied.
+//! A complete document: one scan finds its rows and the envelope around them. Rows are not copied.
 
 use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -8,10 +8,10 @@ use bytes::Bytes;
 use osiris_core::{Error, Result};
 use serde_json::Value;
 
-use super::cursor::{Cursor, Fault};
+use super::cursor::{Cursor, ParseError};
 use super::path::{RowPath, Segment};
 
-/// A document in parts: its rows and its envelope.
+/// A JSON document, split into its rows and its envelope.
 #[derive(Debug, Clone)]
 pub struct Document {
     body: Bytes,
@@ -25,7 +25,7 @@ impl Document {
     /// Finds the rows at `path`.
     ///
     /// # Errors
-    /// A network error when the document ends too early, which may be asked for again; a validation error when it is not JSON.
+    /// A network error, which is retryable, when the document is truncated; a validation error when it is not JSON.
     pub fn parse(body: Bytes, path: &RowPath) -> Result<Self> {
         let text = std::str::from_utf8(&body)
             .map_err(|error| Error::validation("the response is not valid UTF-8").with_source(error))?;
@@ -43,13 +43,12 @@ impl Document {
         &self.envelope
     }
 
-    /// Whether the path led anywhere: to rows, or to an empty array. Null is no answer: whoever takes it for one asks the
-    /// envelope.
+    /// Whether the path matched: rows or an empty array. Null is not a match: look for it in the envelope.
     pub fn matched(&self) -> bool {
         self.matched
     }
 
-    /// Where the path ended when it led nowhere, and what was there: `$.data has no member "itms"; it has: items`. Names of
+    /// Where the path stopped matching, and what was there: ``$.data has no member `itms`; it has: items``. Names of
     /// members only, no values.
     pub fn stopped_at(&self) -> &str {
         &self.stopped_at
@@ -101,7 +100,7 @@ impl<'a> Row<'a> {
         self.0
     }
 
-    /// A member of a row that is an object. Nothing when it has none of that name, or is none.
+    /// A member of a row that is an object; `None` when it has no such member, or is not an object.
     pub fn get(&self, name: &str) -> Option<Cell<'a>> {
         let mut cursor = Cursor::new(self.0);
         cursor.expect(b'{').ok()?;
@@ -145,7 +144,7 @@ impl<'a> Cell<'a> {
         self.0
     }
 
-    /// What a string says; a number, a truth value or nested JSON as it is written; nothing for null.
+    /// The content of a string; a number, a boolean or nested JSON as written; `None` for null.
     pub fn text(&self) -> Option<Cow<'a, str>> {
         match self.0.as_bytes().first() {
             Some(b'"') => Cursor::new(self.0).string().ok().map(|text| text.unescaped().0),
@@ -159,13 +158,13 @@ impl<'a> Cell<'a> {
         self.0 == "null"
     }
 
-    /// The same as a row, to look further into it.
+    /// The value as a row, for access to its members.
     pub fn as_row(&self) -> Row<'a> {
         Row(self.0)
     }
 }
 
-/// The one scan.
+/// The scan of a document.
 struct Walk<'a> {
     cursor: Cursor<'a>,
     names_rows: bool,
@@ -174,8 +173,8 @@ struct Walk<'a> {
     rows: Vec<Range<usize>>,
     envelope: String,
     matched: bool,
-    /// The way so far, for messages.
-    way: String,
+    /// The path so far, for messages.
+    at: String,
     stopped_at: String,
 }
 
@@ -188,12 +187,12 @@ impl<'a> Walk<'a> {
             rows: Vec::new(),
             envelope: String::new(),
             matched: false,
-            way: "$".to_owned(),
+            at: "$".to_owned(),
             stopped_at: String::new(),
         }
     }
 
-    fn value(&mut self, path: &[Segment]) -> Result<(), Fault> {
+    fn value(&mut self, path: &[Segment]) -> Result<(), ParseError> {
         let next = self.cursor.peek()?;
         match (path.split_first(), next) {
             (None, _) => self.target(next),
@@ -204,19 +203,19 @@ impl<'a> Walk<'a> {
                 let what = match next {
                     b'{' => "an object",
                     b'[' => "an array",
-                    b'"' => "a text",
+                    b'"' => "a string",
                     b'n' => "null",
-                    b't' | b'f' => "a truth value",
+                    b't' | b'f' => "a boolean",
                     _ => "a number",
                 };
-                self.stop(&format!("is {what}, where `{segment}` leads nowhere"));
+                self.stop(&format!("is {what}, which has no `{segment}`"));
                 self.copy()
             }
         }
     }
 
     /// The rows themselves, or the one row.
-    fn target(&mut self, next: u8) -> Result<(), Fault> {
+    fn target(&mut self, next: u8) -> Result<(), ParseError> {
         if next == b'n' && !self.many {
             self.stop("is null");
             return self.copy();
@@ -239,20 +238,20 @@ impl<'a> Walk<'a> {
         self.row()
     }
 
-    fn row(&mut self) -> Result<(), Fault> {
+    fn row(&mut self) -> Result<(), ParseError> {
         let row = self.cursor.skip()?;
         let end = self.cursor.position();
         self.rows.push(end - row.len()..end);
         Ok(())
     }
 
-    fn copy(&mut self) -> Result<(), Fault> {
+    fn copy(&mut self) -> Result<(), ParseError> {
         let value = self.cursor.skip()?;
         self.envelope.push_str(value);
         Ok(())
     }
 
-    fn member(&mut self, name: &str, rest: &[Segment]) -> Result<(), Fault> {
+    fn member(&mut self, name: &str, rest: &[Segment]) -> Result<(), ParseError> {
         self.cursor.expect(b'{')?;
         self.envelope.push('{');
         let mut seen = Vec::new();
@@ -284,7 +283,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn items(&mut self, only: Option<usize>, rest: &[Segment]) -> Result<(), Fault> {
+    fn items(&mut self, only: Option<usize>, rest: &[Segment]) -> Result<(), ParseError> {
         self.cursor.expect(b'[')?;
         self.envelope.push('[');
         let mut count = 0;
@@ -304,7 +303,7 @@ impl<'a> Walk<'a> {
         }
         self.envelope.push(']');
         match only {
-            // No item is an answer as well: there are no rows.
+            // An empty array matches: there are no rows.
             None => self.matched |= count == 0,
             Some(only) if only >= count => self.stop(&format!("has {count} items, so there is no `[{only}]`")),
             Some(_) => {}
@@ -312,17 +311,17 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn deeper(&mut self, segment: &Segment, rest: &[Segment]) -> Result<(), Fault> {
-        let length = self.way.len();
-        self.way.push_str(&segment.to_string());
+    fn deeper(&mut self, segment: &Segment, rest: &[Segment]) -> Result<(), ParseError> {
+        let length = self.at.len();
+        self.at.push_str(&segment.to_string());
         let walked = self.value(rest);
-        self.way.truncate(length);
+        self.at.truncate(length);
         walked
     }
 
     fn stop(&mut self, why: &str) {
         if self.stopped_at.is_empty() {
-            self.stopped_at = format!("{} {why}", self.way);
+            self.stopped_at = format!("{} {why}", self.at);
         }
     }
 }
@@ -364,14 +363,14 @@ mod tests {
     }
 
     #[test]
-    fn no_rows_are_an_answer_and_a_path_to_nowhere_is_told() {
+    fn an_empty_array_matches_and_a_path_that_does_not_is_reported() {
         for (text, path) in [(r#"{"a": []}"#, "a"), (r#"{"a": []}"#, "a[*].b")] {
             let page = read(text, path);
             assert!(page.matched() && page.row_count() == 0, "{text}");
         }
         for (text, path, said) in [
             (r#"{"data": {"items": [], "n": 1}}"#, "data.itms", "$.data has no member `itms`; it has: items, n"),
-            (r#"{"data": null}"#, "data.items", "$.data is null, where `.items` leads nowhere"),
+            (r#"{"data": null}"#, "data.items", "$.data is null, which has no `.items`"),
             (r#"{"data": {"items": null}}"#, "data.items", "$.data.items is null"),
             (r#"{"data": [1]}"#, "data[3]", "$.data has 1 items, so there is no `[3]`"),
         ] {
@@ -382,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_document_may_be_asked_for_again_and_a_wrong_one_not() {
+    fn a_truncated_document_is_retryable_and_an_invalid_one_is_not() {
         let whole = r#"{"results": [{"a": "x"}, {"a": 2}], "more": false}"#;
         let path = RowPath::names(["results"]);
         for end in 0..whole.len() {

@@ -1,5 +1,5 @@
-//! JSON rows as Arrow: where the rows of a document are, what surrounds them, and columns whose types follow the values. Numbers
-//! are read from their text: one goes through a floating point number only where that is exactly what the text says.
+//! JSON rows as Arrow: the rows of a document, the envelope around them, and columns whose types follow the values.
+//! Numbers are read from their text: one becomes a floating point number only where that is exactly what the text says.
 
 mod column;
 mod cursor;

@@ -1,5 +1,5 @@
-//! Which column a member goes to. The usual row has the members of the one before it, in the same order: then nothing is
-//! searched.
+//! Which column a member goes to. The usual row has the members of the one before it, in the same order: then there is
+//! no lookup.
 
 use std::collections::{HashMap, HashSet};
 
@@ -85,7 +85,7 @@ impl Names {
         &self.nodes[node].members[at]
     }
 
-    /// The member called `key`, made if need be.
+    /// The member called `key`, created if needed.
     pub(super) fn find(&mut self, id: NodeId, key: &str) -> usize {
         let node = &mut self.nodes[id];
         if let Some(&at) = node.index.get(key) {

@@ -4,14 +4,14 @@
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Number {
     Int(i64),
-    /// Its shortest text is the one that was read, but for zeros and the way the exponent is written.
+    /// Its shortest text is the one that was read, apart from zeros and the notation of the exponent.
     Double(f64),
     Decimal(Exact),
     /// More digits than any type has.
     Text,
 }
 
-/// An integer and where the point stands.
+/// An integer and the position of the decimal point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Exact {
     pub(super) unscaled: i128,
@@ -75,7 +75,7 @@ pub(super) fn int_as_double(int: i64) -> Option<f64> {
     Some(f64::from(i32::try_from(high).ok()?) * 4_294_967_296.0 + f64::from(u32::try_from(low).ok()?))
 }
 
-/// The double that a text stands for, where the double stands for that text as well.
+/// The double that a text stands for, if its shortest text is that one.
 pub(super) fn exact_double(text: &str) -> Option<f64> {
     let double: f64 = text.parse().ok()?;
     let digits = Digits::of(text)?;
@@ -139,7 +139,7 @@ struct Digits {
     negative: bool,
     count: usize,
     exponent: i64,
-    /// Where the first digit that counts stands.
+    /// The position of the first significant digit.
     start: usize,
 }
 

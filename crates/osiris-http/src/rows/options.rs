@@ -1,23 +1,23 @@
-//! What becomes of the members of a row.
+//! How the members of a row become columns.
 
 use std::fmt;
 use std::sync::Arc;
 
 use osiris_core::ColumnType;
 
-/// Says by its name whether a column is kept.
+/// Whether a column is kept, by its name.
 pub type ColumnFilter = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
-/// What becomes of an object inside of a row. Arrays are always kept as JSON.
+/// How an object inside of a row is stored. Arrays are always kept as JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Nested {
     /// It is kept as JSON, its text unchanged.
     Json,
     /// Its members become columns `a.b`.
     Flatten {
-        /// What stands between the names. Default `.`.
+        /// The separator between the names. Default `.`.
         separator: String,
-        /// How many levels; what is deeper is kept as JSON. Default: all.
+        /// How many levels are flattened; deeper objects are kept as JSON. Default: all.
         depth: Option<usize>,
     },
 }
@@ -34,7 +34,7 @@ pub struct RowOptions {
 }
 
 impl RowOptions {
-    /// Every default.
+    /// The default options.
     pub fn new() -> Self {
         Self {
             nested: Nested::Flatten { separator: ".".to_owned(), depth: None },
@@ -46,16 +46,16 @@ impl RowOptions {
         }
     }
 
-    /// What becomes of objects inside of rows. Default: flattened, with dots.
+    /// How objects inside of rows are stored. Default: flattened, with dots.
     #[must_use]
     pub fn with_nested(mut self, nested: Nested) -> Self {
         self.nested = nested;
         self
     }
 
-    /// Columns that are there whatever comes, first and in this order, with their types. A value that does not fit widens its
-    /// column, exactly. Integers, floating point numbers, decimals, dates, times and timestamps are read from texts as well;
-    /// types without a form in JSON are taken as text.
+    /// Columns that always exist, first and in this order, with their types. A value that does not fit widens its
+    /// column without loss. Integers, floating point numbers, decimals, dates, times and timestamps are read from
+    /// strings as well; types without a form in JSON are stored as text.
     #[must_use]
     pub fn with_columns<S: Into<String>>(mut self, columns: impl IntoIterator<Item = (S, ColumnType)>) -> Self {
         self.columns = columns.into_iter().map(|(name, column_type)| (name.into(), column_type)).collect();
@@ -69,14 +69,14 @@ impl RowOptions {
         self
     }
 
-    /// A member whose text is JSON itself: an object in it is treated as if it stood there without quotes.
+    /// A member that holds JSON in a string: an object in it is treated like a nested object.
     #[must_use]
     pub fn with_embedded(mut self, name: impl Into<String>) -> Self {
         self.embedded.push(name.into());
         self
     }
 
-    /// Which columns are kept, by their full names. Default: all. The others are not even counted.
+    /// Which columns are kept, by their full names. Default: all.
     #[must_use]
     pub fn with_filter(mut self, filter: ColumnFilter) -> Self {
         self.filter = Some(filter);

@@ -5,10 +5,10 @@ use std::str::FromStr;
 
 use osiris_core::Error;
 
-/// The way from the document to its rows, such as `data.items` or `$.data.issues.edges[*].node`.
+/// The path from the document to its rows, such as `data.items` or `$.data.issues.edges[*].node`.
 ///
-/// What stands there is one row, or an array of rows. A path that ends in `[*]` names the rows themselves: an array there is
-/// one row.
+/// The value there is one row, or an array of rows. A path that ends in `[*]` names the rows themselves: an array there
+/// is one row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RowPath(pub(super) Vec<Segment>);
 
@@ -62,7 +62,7 @@ impl FromStr for RowPath {
     /// followed without keeping the whole document.
     fn from_str(text: &str) -> Result<Self, Error> {
         let refused = |at: &str| {
-            Error::validation(format!("`{text}` is not a path to rows: it cannot be followed from `{at}` on"))
+            Error::validation(format!("invalid path to rows `{text}`: unsupported syntax at `{at}`"))
                 .with_hint("write names, `[n]` and `[*]`, such as `data.items` or `$.data.edges[*].node`")
         };
         let mut segments = Vec::new();
@@ -98,7 +98,7 @@ fn name(text: &str) -> Option<(Segment, &str)> {
     }
 }
 
-/// What stands in brackets, the first of which is gone.
+/// What is in brackets; `text` begins after the opening one.
 fn bracket(text: &str) -> Option<(Segment, &str)> {
     let text = text.trim_start();
     let quote = text.chars().next().filter(|c| matches!(c, '\'' | '"'));
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_are_read_in_both_ways_of_writing() {
+    fn paths_are_read_in_both_notations() {
         for (text, shown) in [
             ("", "$"),
             ("$", "$"),
@@ -150,7 +150,7 @@ mod tests {
     fn searches_filters_and_slices_are_refused_with_the_place() {
         for text in ["$..a", "a..b", "a[?@.b > 1]", "a[0:2]", "a.", "a['b'", "a b", "$a", "a[-1]"] {
             let error = text.parse::<RowPath>().unwrap_err();
-            assert!(error.message().contains("is not a path to rows"), "{text}: {error:?}");
+            assert!(error.message().contains("invalid path to rows"), "{text}: {error:?}");
         }
     }
 }

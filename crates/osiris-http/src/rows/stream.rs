@@ -1,24 +1,24 @@
-//! The rows of a document that is still coming in: for answers too large to wait for. Holds one row at a time, and what
-//! surrounds the rows.
+//! The rows of a document that is still being received: for responses too large to wait for. Holds one row at a time,
+//! and the envelope.
 
 use osiris_core::{Error, Result};
 use serde_json::Value;
 
-use super::cursor::{Cursor, Fault};
+use super::cursor::{Cursor, ParseError};
 use super::document::{Document, Row};
 use super::path::{RowPath, Segment};
 
-/// Finds the rows of a document piece by piece.
+/// Finds the rows of a document chunk by chunk.
 #[derive(Debug)]
 pub struct RowStream {
     path: RowPath,
     names: Vec<String>,
     phase: Phase,
-    /// What has come and is not done with.
+    /// Received and not yet processed.
     pending: Vec<u8>,
-    /// Not worth another look before there are so many bytes: a long row would be read again with every piece.
+    /// How many bytes must be pending before the next attempt: else a long row would be read again with every chunk.
     enough: usize,
-    /// The document without its rows, as far as it has come.
+    /// The document without its rows, as far as it was received.
     envelope: Vec<u8>,
 }
 
@@ -28,7 +28,7 @@ enum Phase {
     Head,
     /// Among them.
     Rows { first: bool },
-    /// Behind them.
+    /// After them.
     Tail,
     /// There is no array of rows: the document is kept whole.
     Whole,
@@ -48,34 +48,34 @@ impl RowStream {
     pub fn new(path: &RowPath) -> Result<Self> {
         let name = |segment: &Segment| match segment {
             Segment::Name(name) => Ok(name.clone()),
-            _ => Err(Error::validation(format!("the rows at `{path}` cannot be read while they come in"))
-                .with_hint("give a path of names only, such as `data.items`")),
+            _ => Err(Error::validation(format!("the rows at `{path}` cannot be streamed"))
+                .with_hint("use a path of names only, such as `data.items`")),
         };
         let names = path.0.iter().map(name).collect::<Result<_>>()?;
         let (pending, envelope) = (Vec::new(), Vec::new());
         Ok(Self { path: path.clone(), names, phase: Phase::Head, pending, enough: 0, envelope })
     }
 
-    /// Takes the next piece, and gives every row that is whole now to `each`.
+    /// Adds the next chunk, and passes every row that is complete now to `each`.
     ///
     /// # Errors
-    /// What `each` returns; a validation error for what is not JSON.
-    pub fn push(&mut self, piece: &[u8], mut each: impl FnMut(Row<'_>) -> Result<()>) -> Result<()> {
-        self.pending.extend_from_slice(piece);
+    /// What `each` returns; a validation error for invalid JSON.
+    pub fn push(&mut self, chunk: &[u8], mut each: impl FnMut(Row<'_>) -> Result<()>) -> Result<()> {
+        self.pending.extend_from_slice(chunk);
         if self.pending.len() >= self.enough { self.read(&mut each) } else { Ok(()) }
     }
 
-    /// The end: gives the rows that are left to `each`, and returns the document without its rows.
+    /// Ends the document: passes the remaining rows to `each`, and returns the document without its rows.
     ///
     /// # Errors
-    /// A network error when the document is not complete; what `each` returns; a validation error for what is not JSON.
+    /// A network error when the document is truncated; what `each` returns; a validation error for invalid JSON.
     pub fn finish(mut self, mut each: impl FnMut(Row<'_>) -> Result<()>) -> Result<Value> {
         self.read(&mut each)?;
         match self.phase {
             Phase::Tail => {
                 self.envelope.append(&mut self.pending);
                 serde_json::from_slice(&self.envelope).map_err(|error| match error.is_eof() {
-                    true => Error::from(Fault::Ended).with_source(error),
+                    true => Error::from(ParseError::Ended).with_source(error),
                     false => Error::validation("the response is not valid JSON").with_source(error),
                 })
             }
@@ -84,7 +84,7 @@ impl RowStream {
                 document.rows().try_for_each(each)?;
                 Ok(document.envelope().clone())
             }
-            Phase::Head | Phase::Rows { .. } => Err(Fault::Ended.into()),
+            Phase::Head | Phase::Rows { .. } => Err(ParseError::Ended.into()),
         }
     }
 
@@ -92,8 +92,8 @@ impl RowStream {
         if self.phase == Phase::Head {
             let mut cursor = Cursor::new(text(&self.pending)?);
             match locate(&mut cursor, &self.names) {
-                Err(Fault::Ended) => return self.wait(),
-                Err(fault) => return Err(fault.into()),
+                Err(ParseError::Ended) => return self.wait(),
+                Err(error) => return Err(error.into()),
                 Ok(Target::Other) => self.phase = Phase::Whole,
                 Ok(Target::Rows) => {
                     self.phase = Phase::Rows { first: true };
@@ -114,7 +114,7 @@ impl RowStream {
         Ok(())
     }
 
-    /// Reads the rows that are whole; says whether their end was seen.
+    /// Reads the complete rows; returns whether the array has ended.
     fn rows(&mut self, mut first: bool, each: &mut impl FnMut(Row<'_>) -> Result<()>) -> Result<bool> {
         let text = text(&self.pending)?;
         let mut cursor = Cursor::new(text);
@@ -125,8 +125,8 @@ impl RowStream {
                 Ok(Some(_)) if cursor.position() == text.len() => break false,
                 Ok(Some(row)) => each(Row::new(row))?,
                 Ok(None) => break true,
-                Err(Fault::Ended) => break false,
-                Err(fault) => return Err(fault.into()),
+                Err(ParseError::Ended) => break false,
+                Err(error) => return Err(error.into()),
             }
             first = false;
             done = cursor.position();
@@ -141,7 +141,7 @@ impl RowStream {
     }
 }
 
-/// The text that has come, without a character at its end that is not whole yet.
+/// The received text, without an incomplete character at its end.
 fn text(bytes: &[u8]) -> Result<&str> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Ok(text),
@@ -153,7 +153,7 @@ fn text(bytes: &[u8]) -> Result<&str> {
 }
 
 /// Steps to the first row.
-fn locate(cursor: &mut Cursor<'_>, names: &[String]) -> Result<Target, Fault> {
+fn locate(cursor: &mut Cursor<'_>, names: &[String]) -> Result<Target, ParseError> {
     let Some((name, deeper)) = names.split_first() else {
         return Ok(if cursor.eat(b'[')? { Target::Rows } else { Target::Other });
     };
@@ -172,7 +172,7 @@ fn locate(cursor: &mut Cursor<'_>, names: &[String]) -> Result<Target, Fault> {
 }
 
 /// The next row, or the end of the array.
-fn next_row<'a>(cursor: &mut Cursor<'a>, first: bool) -> Result<Option<&'a str>, Fault> {
+fn next_row<'a>(cursor: &mut Cursor<'a>, first: bool) -> Result<Option<&'a str>, ParseError> {
     let more = if first { !cursor.eat(b']')? } else { cursor.another(b']')? };
     if more { cursor.skip().map(Some) } else { Ok(None) }
 }

@@ -28,8 +28,8 @@ pub(super) fn timestamp(text: &str) -> Option<i64> {
 
 /// A date and time as microseconds since 1970; without a zone it is UTC.
 pub(super) fn instant(text: &str) -> Option<i64> {
-    let moment = string_to_datetime(&Utc, text).ok()?;
-    (moment.nanosecond() % MICROSECOND == 0).then(|| moment.timestamp_micros())
+    let time = string_to_datetime(&Utc, text).ok()?;
+    (time.nanosecond() % MICROSECOND == 0).then(|| time.timestamp_micros())
 }
 
 #[cfg(test)]

@@ -76,7 +76,7 @@ async fn another_host_gets_a_bare_get_and_nothing_else() {
     let server = redirecting(307, other.url_as("localhost"));
     let client = crate::client(with_credentials(settings(&server)));
     let error = client.fetch(&Request::post(client.url("to").unwrap()).json(&[1]).unwrap()).await.unwrap_err();
-    assert!(error.message().contains("another host, to which nothing is sent"), "{error:?}");
+    assert!(error.message().contains("it sends data to another host"), "{error:?}");
     assert_eq!(other.requests().len(), 1);
 }
 
@@ -87,7 +87,7 @@ async fn a_redirect_that_would_lose_what_is_sent_is_refused() {
         let client = client(settings(&server));
         let error = client.fetch(&Request::post(client.url("to").unwrap()).json(&[1]).unwrap()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Validation);
-        assert!(error.message().contains("what was sent would be lost"), "{error:?}");
+        assert!(error.message().contains("it drops the body of the request"), "{error:?}");
         assert_eq!(server.requests().len(), 1);
     }
 }
@@ -97,7 +97,7 @@ async fn redirects_in_a_circle_have_an_end() {
     let server = redirecting(302, "/to".to_owned());
     let client = client(settings(&server));
     let error = client.fetch(&Request::get(client.url("to").unwrap())).await.unwrap_err();
-    assert!(error.message().contains("redirect loop"), "{error:?}");
+    assert!(error.message().contains("more than 5 redirects"), "{error:?}");
     assert_eq!(server.requests().len(), 6);
 }
 

@@ -151,7 +151,7 @@ async fn s46_no_server_makes_a_request_or_a_step_sleep_for_longer_than_allowed()
         let next = policy.next_try(1, Duration::ZERO, &error, 0.5);
         assert!(matches!(next, NextTry::TooFarAway(_)), "{value}: {next:?}");
         assert_eq!((clock.elapsed(), server.requests().len()), (Duration::ZERO, 1), "{value}");
-        // The pace that it leaves behind holds nobody up either.
+        // The pace that it leaves does not delay other requests either.
         let error = client.fetch(&Request::get(client.url("").unwrap())).await.unwrap_err();
         let next = policy.next_try(1, Duration::ZERO, &error, 0.5);
         assert!(!matches!(next, NextTry::After(delay) if delay > Duration::from_secs(300)), "{value}: {next:?}");

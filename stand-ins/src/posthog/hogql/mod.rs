@@ -15,16 +15,16 @@ use scope::{Scope, whole};
 pub(super) struct Translated {
     /// The table; none for a query of constants.
     pub(super) table: Option<&'static str>,
-    /// What stands between `SELECT` and `FROM`.
+    /// The text between `SELECT` and `FROM`.
     projection: String,
-    /// Behind the table: conditions and order, without a limit.
+    /// The text after the table: conditions and order, without a limit.
     rest: String,
-    /// The conditions that say how much of the table has to be looked at.
+    /// The conditions that limit how much of the table is scanned.
     pub(super) scanned: String,
     pub(super) columns: Vec<ResultColumn>,
-    /// The limit that the query asks for.
+    /// The limit of the query.
     pub(super) limit: Option<u64>,
-    /// Whether it gives rows as they are, and not a count of them.
+    /// Whether it returns rows, and not a count of them.
     pub(super) is_rows: bool,
 }
 
@@ -36,7 +36,7 @@ pub(super) struct ResultColumn {
     pub(super) kept: Kept,
 }
 
-/// Why a query is refused: PostHog's code and its words.
+/// Why a query is refused: PostHog's code and message.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Refused {
     pub(super) code: &'static str,
@@ -61,7 +61,7 @@ impl Translated {
     }
 }
 
-/// Reads a query. `offset` is that of the project's time zone in seconds, which moments without a zone are in.
+/// Reads a query. `offset` is that of the project's time zone in seconds, which timestamps without a zone are in.
 pub(super) fn translate(hogql: &str, offset: i32) -> Read<Translated> {
     let mut statements = Parser::parse_sql(&ClickHouseDialect {}, hogql)
         .map_err(|error| Refused { code: "syntax_error", detail: error.to_string() })?;

@@ -1,4 +1,4 @@
-//! Expressions: names, literals, comparisons and the few functions that there are.
+//! Expressions: names, literals, comparisons and the few functions that are supported.
 
 use chrono::NaiveDateTime;
 use osiris_core::store::{quote, quote_text};
@@ -73,7 +73,7 @@ impl Scope {
         Ok(format!(" ORDER BY {}", keys.join(", ")))
     }
 
-    /// The conditions on time alone: what ClickHouse can skip by.
+    /// The conditions on time alone, by which ClickHouse can skip rows.
     pub(super) fn scanned(&self, condition: &Expr) -> Read<String> {
         let mut conjuncts = Vec::new();
         self.conjuncts(condition, &mut conjuncts)?;
@@ -151,14 +151,14 @@ impl Scope {
             ("toString", [one]) => {
                 Ok(Typed::new(format!("CAST({} AS VARCHAR)", self.expression(one)?.sql), "String", Kept::Text))
             }
-            ("toDateTime64", [at, digits]) => self.moment(at, digits, self.offset),
-            ("toDateTime64", [at, digits, zone]) if text(zone) == Some("UTC") => self.moment(at, digits, 0),
+            ("toDateTime64", [at, digits]) => self.timestamp(at, digits, self.offset),
+            ("toDateTime64", [at, digits, zone]) if text(zone) == Some("UTC") => self.timestamp(at, digits, 0),
             _ => Err(unsupported(function)),
         }
     }
 
-    /// A moment, with as many digits behind the point as it is given.
-    fn moment(&self, at: &Expr, digits: &Expr, offset: i32) -> Read<Typed> {
+    /// A timestamp with the given number of fractional digits.
+    fn timestamp(&self, at: &Expr, digits: &Expr, offset: i32) -> Read<Typed> {
         let (Some(at), Some(digits)) = (text(at), whole(digits).filter(|digits| *digits <= 6)) else {
             return Err(refused("toDateTime64 takes a text and a number of digits"));
         };
@@ -168,7 +168,7 @@ impl Scope {
         let coarse = 10_i64.pow(u32::try_from(6 - digits).unwrap_or(0));
         let micros = utc.and_utc().timestamp_micros().div_euclid(coarse) * coarse;
         let clickhouse = format!("DateTime64({digits}, 'UTC')");
-        Ok(Typed::new(format!("make_timestamp({micros})"), &clickhouse, Kept::Moment))
+        Ok(Typed::new(format!("make_timestamp({micros})"), &clickhouse, Kept::Timestamp))
     }
 }
 

@@ -1,5 +1,5 @@
-//! What the components ask of the other side, discovery and the doctor. Nothing here knows steps, stores, or how the
-//! other side stores its tables.
+//! The interface to the external system, discovery and the doctor. Nothing here knows steps, stores, or how the system
+//! stores its tables.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,7 +15,7 @@ pub type Row = Vec<Option<String>>;
 /// Rows, one after another, each with as many cells as there are columns.
 pub type Rows = Box<dyn Iterator<Item = Result<Row>> + Send>;
 
-/// A table being read.
+/// A table that is read.
 pub struct Table {
     /// The names of its columns, in its order.
     pub columns: Vec<String>,
@@ -23,12 +23,12 @@ pub struct Table {
     pub rows: Rows,
 }
 
-/// What the components ask of the other side. Its methods block. Tests put another in its place [DRV-027].
+/// The operations of the external system. They block. Tests use another client [DRV-027].
 pub trait Client: Send + Sync {
     /// The names of the tables.
     ///
     /// # Errors
-    /// When the other side cannot be asked.
+    /// When the tables cannot be listed.
     fn tables(&self) -> Result<Vec<String>>;
 
     /// The columns and rows of a table.
@@ -37,15 +37,15 @@ pub trait Client: Send + Sync {
     /// When there is no such table or it cannot be read; each row may fail too.
     fn read(&self, table: &str) -> Result<Table>;
 
-    /// Starts to write a table of these columns. With `keep` the table is there, has the same columns in the same
-    /// order, and its rows stay. Nothing can be seen before the draft is published.
+    /// Starts to write a table with these columns. With `keep` the table exists, has the same columns in the same
+    /// order, and its rows stay. Nothing is visible before the draft is published.
     ///
     /// # Errors
     /// When it cannot be written.
     fn draft(&self, table: &str, columns: &[String], keep: bool) -> Result<Box<dyn Draft>>;
 }
 
-/// A table being written. Dropped without `publish` it leaves nothing.
+/// A table that is written. Dropped without `publish` it leaves nothing.
 pub trait Draft: Send {
     /// Adds a row.
     ///
@@ -53,17 +53,17 @@ pub trait Draft: Send {
     /// When it cannot be written.
     fn push(&mut self, row: &Row) -> Result<()>;
 
-    /// Puts the table in place, whole, and says how many rows were added.
+    /// Makes the complete table visible at once, and returns how many rows were added.
     ///
     /// # Errors
-    /// When it cannot be; the old table is still there then.
+    /// When that fails; the old table is then unchanged.
     fn publish(self: Box<Self>) -> Result<u64>;
 }
 
 /// Makes a client. It blocks.
 pub type Connect = Arc<dyn Fn(&ConnectionConfig) -> Result<Box<dyn Client>> + Send + Sync>;
 
-/// The client of users.
+/// The default client.
 pub(crate) fn connect() -> Connect {
     Arc::new(|connection| Ok(Box::new(Directory::open(&connection.directory)?)))
 }
@@ -110,13 +110,11 @@ pub(crate) async fn check(connect: &Connect, connection: &ConnectionConfig) -> H
     }
 }
 
-/// Work that blocks, on a thread where it may. When the future is dropped the work goes on to its end: whatever it
-/// must not leave behind has to belong to it.
+/// Runs `work` on a thread for blocking work. When the future is dropped, the work still runs to its end, so it must
+/// own whatever it has to clean up.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let joined = tokio::task::spawn_blocking(work).await;
     joined.map_err(|error| {
-        Error::unknown("work on the other side ended in a panic")
-            .with_hint("this is a bug: please report it")
-            .with_source(error)
+        Error::unknown("a blocking operation panicked").with_hint("this is a bug: please report it").with_source(error)
     })?
 }

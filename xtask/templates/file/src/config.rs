@@ -1,5 +1,4 @@
-//! The configuration of the components, as pipelines write it. The doc comments are the reference; nothing here does
-//! I/O.
+//! The configuration of the components and their connection. The doc comments are the reference; nothing here does I/O.
 
 use std::path::PathBuf;
 
@@ -25,7 +24,7 @@ pub struct ExtractorConfig {
     /// The table: a file name without `.txt`.
     #[schemars(length(min = 1))]
     pub table: String,
-    /// Rows that are fetched together.
+    /// Rows per page.
     #[serde(default = "default_page_size")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub page_size: usize,
@@ -42,16 +41,16 @@ pub struct WriterConfig {
     #[serde(default)]
     #[schemars(length(min = 1), extend("uniqueItems" = true))]
     pub columns: Option<Vec<String>>,
-    /// What becomes of the rows that are there.
+    /// What happens to existing rows.
     #[serde(default)]
     #[schemars(extend("x-aliases" = ["write_mode"]))]
     pub mode: WriteMode,
-    /// Rows that the destination may refuse before the step fails.
+    /// How many rows may be rejected before the step fails.
     #[serde(default)]
     pub max_rejects: u64,
 }
 
-/// What becomes of the rows that are there.
+/// What happens to existing rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum WriteMode {
@@ -66,18 +65,18 @@ fn default_page_size() -> usize {
     1000
 }
 
-/// A relative path would mean one directory to a pipeline and another to discovery and the doctor, which have no
-/// pipeline.
+/// Rejects relative paths: they would mean one directory for a pipeline and another for discovery and the doctor, which
+/// have no pipeline.
 fn absolute_path<'de, D: Deserializer<'de>>(value: D) -> Result<PathBuf, D::Error> {
     let path = PathBuf::deserialize(value)?;
     if path.is_absolute() { Ok(path) } else { Err(D::Error::custom("must be an absolute path")) }
 }
 
-/// A table is a file of the connection's directory and of no other.
+/// Rejects a table outside of the connection's directory.
 pub(crate) fn check_table(table: &str) -> Vec<Problem> {
     if table.contains(['/', '\\']) || table.starts_with('.') {
         return vec![
-            Problem::error("/table", "a table is a file name, not a path")
+            Problem::error("/table", format!("invalid table `{table}`: expected a file name, not a path"))
                 .with_hint("set `directory` in the connection"),
         ];
     }

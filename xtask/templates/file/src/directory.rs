@@ -1,5 +1,5 @@
-//! The client of users, and the only file that knows how the other side stores its tables: here as text files, in the
-//! format that the README describes. A driver for a server talks its protocol here.
+//! The default client, and the only file that knows how the external system stores its tables: here as text files, in
+//! the format that the README describes. A driver for a server talks its protocol here.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -15,7 +15,7 @@ use crate::error::{check_directory, io_error, line_error};
 pub(crate) struct Directory(PathBuf);
 
 impl Directory {
-    /// A directory that is there.
+    /// Opens a directory, which must exist.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         check_directory(path)?;
         Ok(Self(path.to_path_buf()))
@@ -40,10 +40,10 @@ impl Client for Directory {
     fn read(&self, table: &str) -> Result<Table> {
         let path = self.file(table);
         let file = File::open(&path).map_err(|error| io_error(error, &path))?;
-        let place = path.clone();
+        let line_path = path.clone();
         let mut lines = (1..).zip(BufReader::new(file).lines()).map(move |(number, line)| {
-            let line = line.map_err(|error| io_error(error, &place))?;
-            row(&line).ok_or_else(|| line_error("has an escape that is none", number, &place))
+            let line = line.map_err(|error| io_error(error, &line_path))?;
+            row(&line).ok_or_else(|| line_error("has an unknown escape sequence", number, &line_path))
         });
         let names = lines.next().transpose()?.unwrap_or_default();
         let columns: Option<Vec<String>> = names.into_iter().collect();
@@ -51,7 +51,7 @@ impl Client for Directory {
         let width = columns.len();
         let rows = (2..).zip(lines).map(move |(number, row)| match row {
             Ok(row) if row.len() != width => {
-                Err(line_error(&format!("has {} cells, not {width}", row.len()), number, &path))
+                Err(line_error(&format!("has {} cells: expected {width}", row.len()), number, &path))
             }
             row => row,
         });
@@ -61,7 +61,7 @@ impl Client for Directory {
     fn draft(&self, table: &str, columns: &[String], keep: bool) -> Result<Box<dyn Draft>> {
         let path = self.file(table);
         let failed = |error| io_error(error, &path);
-        // A name of its own: another run may write the same table, and the last to publish wins.
+        // A unique name: another run may write the same table, and the last to publish wins.
         let unfinished = tempfile::Builder::new()
             .prefix(&format!(".{table}."))
             .suffix(".part")
@@ -77,7 +77,7 @@ impl Client for Directory {
     }
 }
 
-/// A file beside the table's, removed when dropped.
+/// A temporary file next to that of the table, removed when dropped.
 struct FileDraft {
     file: BufWriter<NamedTempFile>,
     path: PathBuf,
@@ -100,7 +100,7 @@ impl Draft for FileDraft {
     }
 }
 
-/// The lines of a table, the last one with its end.
+/// Copies the lines of a table, and ends the last one.
 fn copy(table: &Path, out: &mut impl Write) -> io::Result<()> {
     let mut file = File::open(table)?;
     io::copy(&mut file, out)?;
@@ -124,7 +124,7 @@ fn escaped(text: &str) -> String {
     text.replace('\\', r"\\").replace('\t', r"\t").replace('\n', r"\n").replace('\r', r"\r")
 }
 
-/// The cells of a line; nothing when one has an escape that is none.
+/// The cells of a line; `None` when one has an unknown escape sequence.
 fn row(line: &str) -> Option<Row> {
     line.split('\t').map(|cell| if cell == r"\N" { Some(None) } else { unescaped(cell).map(Some) }).collect()
 }
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn an_escape_that_is_none_is_no_row() {
+    fn an_unknown_escape_sequence_is_rejected() {
         assert_eq!(row(r"a\x"), None);
         assert_eq!(row(r"a\"), None);
     }

@@ -1,4 +1,4 @@
-//! What the other side says, as a kind of error. The one place that knows its codes.
+//! Errors of the external system as kinds of errors. The one place that knows its codes.
 
 use std::io::{self, ErrorKind as Io};
 use std::path::Path;
@@ -9,37 +9,35 @@ use osiris_core::{Error, Result};
 pub(crate) fn io_error(error: io::Error, path: &Path) -> Error {
     let hint = match error.kind() {
         Io::NotFound => "check the table's name and the connection's `directory`",
-        Io::PermissionDenied => "give the user who runs Osiris access to it",
+        Io::PermissionDenied => "grant access to the user who runs Osiris",
         Io::IsADirectory => "a table is a file: move the directory away, or name another table",
         Io::InvalidData => "save the file as UTF-8",
-        Io::StorageFull | Io::QuotaExceeded | Io::FileTooLarge => "make room: what was there before is untouched",
-        _ => "see what the operating system says, and try by hand to open the file",
+        Io::StorageFull | Io::QuotaExceeded | Io::FileTooLarge => "free some space: the old table is unchanged",
+        _ => "see the cause below, and check that the file can be opened",
     };
     Error::from(error).with_hint(hint).with_context("path", path.display())
 }
 
-/// Whether there is a directory. One that is not is what a server out of reach is to other drivers: an error of the
-/// kind `network`, which is tried again.
+/// Whether the directory exists. A missing one is what an unreachable server is to other drivers: an error of the kind
+/// `network`, which is retried.
 pub(crate) fn check_directory(path: &Path) -> Result<()> {
-    const HINT: &str = "make the directory, or mend `directory` of the connection";
+    const HINT: &str = "create the directory, or fix `directory` of the connection";
     match path.metadata() {
         Ok(found) if found.is_dir() => Ok(()),
         Ok(_) => Err(Error::validation("the connection's directory is a file").with_hint(HINT)),
-        Err(error) if error.kind() == Io::NotFound => {
-            Err(Error::network("the connection's directory cannot be reached")
-                .with_connection_failed()
-                .with_hint(HINT)
-                .with_source(error))
-        }
+        Err(error) if error.kind() == Io::NotFound => Err(Error::network("the connection's directory does not exist")
+            .with_connection_failed()
+            .with_hint(HINT)
+            .with_source(error)),
         Err(error) => Err(io_error(error, path)),
     }
     .map_err(|error| error.with_context("directory", path.display()))
 }
 
-/// A line of a table that cannot be understood; never what it holds.
+/// An invalid line of a table, without its content.
 pub(crate) fn line_error(what: &str, number: u64, path: &Path) -> Error {
     Error::validation(format!("line {number} {what}"))
-        .with_hint("mend the file: the README of this driver says how a line is written")
+        .with_hint("fix the file: the README of this driver describes the format")
         .with_context("path", path.display())
 }
 

@@ -1,4 +1,4 @@
-//! `samplefile.extractor`: pages of rows into the store.
+//! `samplefile.extractor`: reads a table page by page into the store.
 
 use std::sync::Arc;
 
@@ -13,18 +13,18 @@ use crate::client::{self, Connect, Table, blocking};
 use crate::config::{ConnectionConfig, ExtractorConfig, check_table};
 use crate::types;
 
-/// `samplefile.extractor`.
+/// Reads the rows of a table.
 pub struct SampleFileExtractor {
     connect: Connect,
 }
 
 impl SampleFileExtractor {
-    /// The extractor as users have it.
+    /// The extractor with the default client.
     pub fn new() -> Self {
         Self::with_client(client::connect())
     }
 
-    /// The same over another client.
+    /// The extractor with clients that `connect` opens.
     pub fn with_client(connect: Connect) -> Self {
         Self { connect }
     }

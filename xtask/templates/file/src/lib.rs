@@ -25,7 +25,7 @@ pub struct SampleFile {
 }
 
 impl SampleFile {
-    /// Over clients that `connect` opens.
+    /// The family, with clients that `connect` opens.
     pub fn new(connect: Connect) -> Self {
         Self { connect }
     }
@@ -55,7 +55,7 @@ pub fn register(registry: &mut Registry) -> Result<()> {
     register_with_client(registry, client::connect())
 }
 
-/// The same over another client.
+/// Like [`register`], with clients that `connect` opens.
 ///
 /// # Errors
 /// When one of them is there already.

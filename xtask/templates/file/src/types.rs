@@ -1,5 +1,5 @@
-//! The types of the other side against those of the store, both ways. A mapping is exact, or the column or row is
-//! refused.
+//! The mapping between the types of the external system and those of the store, in both directions. A mapping is exact,
+//! or the column or row is rejected.
 //!
 //! | text file | store |
 //! | --- | --- |
@@ -8,9 +8,9 @@
 //! | `2024-01-31` | DATE |
 //! | `12:00:00`, with the fraction there is | TIME |
 //! | `2024-01-31 12:00:00`, with the fraction there is | TIMESTAMP; instants in UTC, followed by `+00:00` |
-//! | - | BLOB, INTERVAL, lists, structs and maps are refused: they have no text of one meaning |
+//! | - | BLOB, INTERVAL, lists, structs and maps are rejected: they have no unambiguous text |
 //!
-//! A row with a NUL character is refused too: it would not be a text file that other programs read.
+//! A row with a NUL character is rejected too: other programs could not read the file.
 
 use std::sync::Arc;
 
@@ -22,22 +22,24 @@ use osiris_core::{ColumnType, Error, Reject, Result, TableSchema};
 
 use crate::client::Row;
 
-/// The columns of a table of the other side.
+/// The schema of a table with these columns.
 pub(crate) fn schema(columns: &[String]) -> SchemaRef {
     Arc::new(Schema::new(columns.iter().map(|name| Field::new(name, DataType::Utf8, true)).collect::<Vec<_>>()))
 }
 
-/// Rows of the other side as a batch of the store.
+/// Rows of a table as a batch of the store.
 pub(crate) fn batch(schema: &SchemaRef, rows: &[Row]) -> Result<RecordBatch> {
     let column =
         |index: usize| -> ArrayRef { Arc::new(rows.iter().map(|row| row[index].as_deref()).collect::<StringArray>()) };
     let columns = (0..schema.fields().len()).map(column).collect();
     RecordBatch::try_new(Arc::clone(schema), columns).map_err(|error| {
-        Error::unknown("a page is no batch").with_hint("this is a bug: please report it").with_source(error)
+        Error::unknown("failed to build a batch of rows")
+            .with_hint("this is a bug: please report it")
+            .with_source(error)
     })
 }
 
-/// Refuses columns of types that cannot be written, all of them by name.
+/// Rejects columns of types that cannot be written, and names all of them.
 pub(crate) fn check_types(schema: &TableSchema, columns: &[String]) -> Result<()> {
     use ColumnType::{Array, Blob, Interval, List, Map, Struct};
     let written = schema.columns().iter().filter(|column| columns.contains(&column.name));
@@ -52,8 +54,7 @@ pub(crate) fn check_types(schema: &TableSchema, columns: &[String]) -> Result<()
         .with_hint("turn them into text in a step before, or leave them out with `columns`"))
 }
 
-/// A batch of the store as rows of the other side, and those that it cannot hold; `first` is the number of the first
-/// row.
+/// A batch of the store as rows of a table, and the rejected ones; `first` is the number of the first row.
 pub(crate) fn rows(batch: &RecordBatch, first: u64) -> Result<(Vec<Row>, Vec<Reject>)> {
     let cells = texts(batch).map_err(|error| {
         Error::validation("a value cannot be written as text").with_hint("look at the source").with_source(error)

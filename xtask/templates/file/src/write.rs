@@ -1,4 +1,4 @@
-//! `samplefile.writer`: the rows of a table into the destination, all or nothing.
+//! `samplefile.writer`: writes the rows of a table, all or nothing.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,23 +13,23 @@ use crate::client::{self, Client, Connect, blocking};
 use crate::config::{ConnectionConfig, WriteMode, WriterConfig, check_table};
 use crate::types;
 
-/// `samplefile.writer`.
+/// Writes rows to a table.
 pub struct SampleFileWriter {
     connect: Connect,
 }
 
 impl SampleFileWriter {
-    /// The writer as users have it.
+    /// The writer with the default client.
     pub fn new() -> Self {
         Self::with_client(client::connect())
     }
 
-    /// The same over another client.
+    /// The writer with clients that `connect` opens.
     pub fn with_client(connect: Connect) -> Self {
         Self { connect }
     }
 
-    /// A client, and the columns of the table to which rows are to be added; none when all is to be new.
+    /// A client, and the columns of the table to append to; none when the table is new or replaced.
     async fn open(&self, step: &Step<'_, Self>) -> Result<(Box<dyn Client>, Vec<String>)> {
         let (connect, connection) = (Arc::clone(&self.connect), step.connection().clone());
         let (table, mode) = (step.config().table.clone(), step.config().mode);
@@ -99,16 +99,17 @@ impl Write for SampleFileWriter {
             .await?;
             ctx.progress().add_rows(taken);
         }
-        // Before anything can be seen.
+        // Before anything is visible.
         ctx.rejects().enforce_limit()?;
-        // What follows cannot be taken back: from here on the step waits for the answer, and is not tried again without one.
+        // What follows cannot be undone: from here on the step waits for the result, and is not retried without one.
         let intent =
             Intent::new(format!("table `{}`", config.table)).with_repeatable(config.mode == WriteMode::Overwrite);
         let commit = ctx.begin_commit(intent).await?;
         let written = match blocking(move || draft.publish()).await {
             Ok(rows) => Written::inserted(rows),
             Err(error) => {
-                // It publishes all or nothing. An answer that may have got lost is left unresolved instead.
+                // `publish` is all or nothing, so an error means that nothing was written. A driver whose response may
+                // get lost leaves the commit unresolved instead.
                 commit.not_committed().await;
                 return Err(error);
             }
@@ -118,7 +119,7 @@ impl Write for SampleFileWriter {
     }
 }
 
-/// The columns to write, as the input spells them: those that are wanted, or all.
+/// The columns to write, as the input spells them: those of the configuration, or all.
 fn chosen(schema: &TableSchema, wanted: Option<&[String]>) -> Result<Vec<String>> {
     let all: Vec<String> = schema.names().map(str::to_owned).collect();
     let Some(wanted) = wanted else { return Ok(all) };
@@ -130,12 +131,12 @@ fn chosen(schema: &TableSchema, wanted: Option<&[String]>) -> Result<Vec<String>
         .with_hint(format!("it has: {}", all.join(", "))))
 }
 
-/// The columns of the table that is there, in its order, when they are those that are written.
+/// The columns of the existing table, in its order, if they are those that are written.
 fn in_order(present: Vec<String>, written: &[String]) -> Result<Vec<String>> {
     if present.len() == written.len() && written.iter().all(|name| present.contains(name)) {
         return Ok(present);
     }
-    let columns = format!("it has {}; to be written are {}", present.join(", "), written.join(", "));
-    Err(Error::validation(format!("the table has other columns than the rows: {columns}"))
+    let columns = format!("the table has {}, the rows have {}", present.join(", "), written.join(", "));
+    Err(Error::validation(format!("the columns of the table and of the rows differ: {columns}"))
         .with_hint("choose among them with `columns`, or replace the table with `mode: overwrite`"))
 }

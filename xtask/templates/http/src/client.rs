@@ -1,4 +1,4 @@
-//! The one place that talks to the API: which requests there are and what their answers are. What becomes of rows is decided elsewhere.
+//! The one place that talks to the API: its requests and their responses. It does not know where rows go.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,15 +11,15 @@ use serde::Deserialize;
 use crate::config::ConnectionConfig;
 use crate::error::{explain, is_too_large};
 
-/// Makes an HTTP client out of the settings of a connection. Tests put another in its place [DRV-027].
+/// Makes an HTTP client from the settings of a connection. Tests use another one [DRV-027].
 pub type Connect = Arc<dyn Fn(HttpSettings) -> Result<HttpClient> + Send + Sync>;
 
-/// The client of users.
+/// The default HTTP client.
 pub(crate) fn connect() -> Connect {
     Arc::new(HttpClient::new)
 }
 
-/// An API that can be asked. Cheap to clone.
+/// A client of the API. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Client(HttpClient);
 
@@ -45,12 +45,12 @@ impl Client {
         Ok(Self(connect(settings(connection)?.with_request_timeout(connection.timeout()))?))
     }
 
-    /// The same for a check, which has to answer within `limit`.
+    /// A client without retries, for a check that must end within `limit`.
     pub(crate) fn open_once(connect: &Connect, connection: &ConnectionConfig, limit: Duration) -> Result<Self> {
         Ok(Self(connect(settings(connection)?.with_total_timeout(limit).with_retry(RetryPolicy::never()))?))
     }
 
-    /// The same client at the work of a step: cancelled with it, and its requests counted.
+    /// The same client for a step: cancelled with it, and its requests counted.
     pub(crate) fn for_step(&self, ctx: &ExecutionContext) -> Self {
         Self(self.0.for_step(ctx))
     }
@@ -90,7 +90,7 @@ impl PagedApi for ResourcePages {
         if document.matched() {
             return Ok(document);
         }
-        Err(Error::validation(format!("the answer has no rows: {}", document.stopped_at()))
+        Err(Error::validation(format!("the response has no rows: {}", document.stopped_at()))
             .with_hint("check `url` of the connection"))
     }
 

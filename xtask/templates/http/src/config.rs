@@ -1,4 +1,4 @@
-//! The configuration of the component, as pipelines write it. The doc comments are the reference; nothing here does I/O.
+//! The configuration of the component and its connection. The doc comments are the reference; nothing here does I/O.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use osiris_core::{Problem, Secret};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// Where the API is, and how it knows us.
+/// The address of the API and its credentials.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConnectionConfig {
@@ -35,7 +35,7 @@ pub struct ExtractorConfig {
     /// The resource: a name that `osiris discover` lists.
     #[schemars(length(min = 1))]
     pub resource: String,
-    /// Rows that are requested at once. A page that is too large for the server is requested again at half the size.
+    /// Rows per page. A page that is too large for the server is requested again at half the size.
     #[serde(default = "default_page_size")]
     #[schemars(range(min = 1, max = 10_000), extend("x-source" = false))]
     pub page_size: u64,

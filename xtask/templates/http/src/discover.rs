@@ -1,4 +1,4 @@
-//! What there is to read: the resources that the API lists, with their fields.
+//! Discovery: the resources that the API lists, with their fields.
 
 use osiris_core::{Catalog, Resource, ResourceField, ResourceKind, Result};
 

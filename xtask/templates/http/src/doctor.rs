@@ -1,4 +1,4 @@
-//! Whether a connection works: the smallest request there is.
+//! Whether a connection works, by the smallest request.
 
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,6 @@ pub(crate) async fn check(connect: &Connect, connection: &ConnectionConfig, limi
 }
 
 async fn count(connect: &Connect, connection: &ConnectionConfig, limit: Duration) -> Result<usize> {
-    // A little less than the limit, to say what happened.
+    // A little less than the limit, which leaves time to report the result.
     Ok(Client::open_once(connect, connection, limit.mul_f64(0.9))?.resources().await?.len())
 }

@@ -1,13 +1,13 @@
-//! What the API's error answers mean. The one place that knows its codes: link its page on errors here.
+//! What the API's error responses mean. The one place that knows its codes: link its page on errors here.
 
 use osiris_core::{Error, ErrorKind};
 use osiris_http::{Explained, Failure};
 use serde_json::Value;
 
-/// The fact that marks errors which a smaller page avoids.
+/// The context that marks errors which a smaller page avoids.
 const LIMIT: &str = "limit";
 
-/// What an error answer means; nothing where the status says all there is to say (429, 5xx). Its body is
+/// The error of a response; `None` where the status says enough (429, 5xx). The body is
 /// `{"error": {"code": "...", "message": "..."}}`.
 pub(crate) fn explain(failure: &Failure<'_>) -> Option<Explained> {
     let body = failure.json().unwrap_or(Value::Null);

@@ -18,12 +18,12 @@ pub struct SampleApiExtractor {
 }
 
 impl SampleApiExtractor {
-    /// The extractor as users have it.
+    /// The extractor with the default HTTP client.
     pub fn new() -> Self {
         Self::with_client(client::connect())
     }
 
-    /// The same over other clients.
+    /// The extractor with clients that `connect` opens.
     pub fn with_client(connect: Connect) -> Self {
         Self { connect }
     }
@@ -67,7 +67,7 @@ impl Extract for SampleApiExtractor {
     }
 }
 
-/// Decodes pages, on a thread for such work, and hands their rows to the store in batches.
+/// Decodes pages on a thread for blocking work, and sends their rows to the store in batches.
 async fn store(mut pages: PageQueue<Document>, sender: TableSender) -> Result<Extracted> {
     let mut decoder = RowDecoder::new(types::row_options());
     while let Some(page) = pages.next().await {

@@ -24,7 +24,7 @@ pub struct SampleApi {
 }
 
 impl SampleApi {
-    /// Over clients that `connect` opens.
+    /// The family, with clients that `connect` opens.
     pub fn new(connect: Connect) -> Self {
         Self { connect }
     }
@@ -54,7 +54,7 @@ pub fn register(registry: &mut Registry) -> Result<()> {
     register_with_client(registry, client::connect())
 }
 
-/// The same over clients that `connect` opens.
+/// Like [`register`], with clients that `connect` opens.
 ///
 /// # Errors
 /// When it is there already.

@@ -1,4 +1,4 @@
-//! Where things are in an answer, as far as the query itself can tell: the rows, the page info, the number of all rows.
+//! Where the rows, the page info and the number of all rows are in a response, as far as the query shows.
 
 use osiris_core::{Problem, Result};
 
@@ -6,7 +6,7 @@ use crate::config::{PageStyle, Paging};
 use crate::query::DataPath;
 use crate::query::{Query, Selected, leading_names};
 
-/// A path whose names the query does not select leads nowhere.
+/// A problem for a path whose names the query does not select.
 pub(super) fn path_problem(query: &Query, names: &[String]) -> Option<Problem> {
     match names.split_first() {
         None => None,
@@ -28,7 +28,7 @@ pub(super) fn path_problem(query: &Query, names: &[String]) -> Option<Problem> {
     }
 }
 
-/// The first name that is not selected, where, and what is selected there. Below a scalar anything may be.
+/// The first name that is not selected, where, and what is selected there. Below a scalar any name is allowed.
 fn unselected<'a>(selected: &'a [Selected], names: &'a [String], at: &str) -> Option<(&'a str, String, Vec<&'a str>)> {
     let (first, rest) = names.split_first()?;
     if selected.is_empty() {

@@ -1,5 +1,5 @@
-//! What a configuration comes to: the query, where its rows are, how its pages follow one another. Made without I/O, so that
-//! everything wrong with it is known before anything is sent.
+//! The plan of an extraction: the query, where its rows are, how its pages are found. Made without I/O, so that all
+//! problems are known before anything is sent.
 
 mod locate;
 
@@ -110,19 +110,19 @@ impl ExtractPlan {
         }
     }
 
-    /// Whether a page that is too large can be asked for again in a smaller size.
+    /// Whether a page that is too large can be requested again in a smaller size.
     pub(super) fn shrinks(&self) -> bool {
         self.paging.as_ref().is_some_and(|paging| paging.size.is_some())
     }
 }
 
-/// The variables that the extractor gives by itself. A first page has no cursor.
+/// The variables that the extractor sets for the first page, which has no cursor.
 fn filled(paging: &Paging) -> Vec<&str> {
     let page = (paging.style != PageStyle::Cursor).then_some(paging.variable.as_str());
     page.into_iter().chain(paging.size.as_ref().map(|size| size.variable.as_str())).collect()
 }
 
-/// The variables of the pagination have to be there, and be used.
+/// The variables of the pagination must be declared and used.
 fn variable_problems(paging: &Paging, query: &Query) -> Vec<Problem> {
     let mut problems = Vec::new();
     let (of, argument) = match paging.style {
@@ -148,7 +148,7 @@ fn variable_problems(paging: &Paging, query: &Query) -> Vec<Problem> {
     problems
 }
 
-/// Counting rows as an offset wants one row for each item.
+/// An offset counts items, so each item must be one row.
 fn offset_problem(paging: &Paging, data_path: &DataPath) -> Option<Problem> {
     let shown = data_path.as_str();
     (paging.style == PageStyle::Offset && !data_path.counts_items()).then(|| {

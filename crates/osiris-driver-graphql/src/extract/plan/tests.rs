@@ -9,7 +9,7 @@ fn plan(config: Value) -> ExtractPlan {
 }
 
 #[test]
-fn the_page_info_and_the_total_beside_the_rows_are_found() {
+fn the_page_info_and_the_total_next_to_the_rows_are_found() {
     let fields = "total nodes { id tags { pageInfo { hasNextPage } } } edges { node { id } } info: pageInfo { hasNextPage endCursor }";
     for path in ["data.org.list.nodes", "$.data.org.list.edges[*].node", "data.org.list.nodes[?@.id > 1]"] {
         let query = format!("query ($after: ID) {{ org {{ list: users(after: $after) {{ {fields} }} }} }}");

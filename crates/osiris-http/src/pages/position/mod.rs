@@ -1,4 +1,4 @@
-//! Where an extraction is in a list, what the answer says of what comes, and when a page is asked for in another size. No I/O.
+//! The position of an extraction in a list: how it advances, and when the size of a page changes. No I/O.
 
 use osiris_core::{Error, Result};
 use serde_json::Value;
@@ -15,9 +15,9 @@ pub struct PagePosition {
     /// The name of the parameter that names the page.
     parameter: String,
     size: Option<PageSize>,
-    /// Items that came so far.
+    /// Items received so far.
     items: u64,
-    /// Whether every page had as many items as were asked for; nothing before the first one.
+    /// Whether every page so far had as many items as were requested; `None` before the first one.
     full: Option<bool>,
     hint: Option<String>,
 }
@@ -27,7 +27,7 @@ enum At {
     Cursor(Option<Value>, Visited),
     Link(Option<Url>, Visited),
     Offset(u64),
-    /// The number of the first page that there is, 0 or 1, and the current one.
+    /// The number of the first page, 0 or 1, and that of the current one.
     Page(u64, u64),
     /// There is one page.
     Single,
@@ -70,8 +70,8 @@ impl PagePosition {
         Self { at, parameter: parameter.to_owned(), size: None, items: 0, full: None, hint: None }
     }
 
-    /// Begins at this cursor, offset or page number instead of the first page. A page number of 0 says that pages count from 0. What
-    /// does not fit is ignored.
+    /// Begins at this cursor, offset or page number instead of the first page. A page number of 0 says that pages count
+    /// from 0. A value of the wrong type is ignored.
     #[must_use]
     pub fn starting_at(mut self, start: &Value) -> Self {
         match (&mut self.at, start.as_u64()) {
@@ -83,14 +83,14 @@ impl PagePosition {
         self
     }
 
-    /// `parameter` takes the number of rows to ask for: `rows`, and fewer where the server finds that too many.
+    /// `parameter` takes the size of a page: `rows`, or fewer if the server finds that too many.
     #[must_use]
     pub fn with_size(mut self, parameter: &str, rows: u64) -> Self {
         self.size = Some(PageSize { parameter: parameter.to_owned(), rows: AdaptiveSize::new(rows) });
         self
     }
 
-    /// What to check when the pages do not lead on. Default: that the server uses the parameter.
+    /// The hint of pagination errors. Default: to check that the server uses the parameter.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -106,7 +106,7 @@ impl PagePosition {
             At::Link(..) | At::Single => None,
         };
         let value = value.map(|value| (self.parameter.as_str(), value));
-        // The link of a next page has the size in it.
+        // The link to a page contains the size.
         let size = self.size.as_ref().filter(|_| self.url().is_none());
         value.into_iter().chain(size.map(|size| (size.parameter.as_str(), Value::from(size.rows.current()))))
     }
@@ -116,12 +116,12 @@ impl PagePosition {
         self.parameters().map(|(name, value)| (name, value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
     }
 
-    /// The address of the page, where the last one gave a link to it.
+    /// The URL of the page, if the last one linked to it.
     pub fn url(&self) -> Option<&Url> {
         if let At::Link(url, _) = &self.at { url.as_ref() } else { None }
     }
 
-    /// How many rows the page is asked to have.
+    /// The requested size of the page, in rows.
     pub fn page_size(&self) -> Option<u64> {
         self.size.as_ref().map(|size| size.rows.current())
     }
@@ -131,9 +131,9 @@ impl PagePosition {
         matches!(self.at, At::Offset(_) | At::Page(..))
     }
 
-    /// Asks for half as many rows. `false` when that is not possible without missing any.
+    /// Halves the size of the page. `false` if that is not possible without losing rows.
     pub fn shrink(&mut self) -> bool {
-        // The size of a page behind a link is the server's.
+        // The link to a page has its size, which is up to the server.
         if self.url().is_some() {
             return false;
         }
@@ -151,7 +151,7 @@ impl PagePosition {
         true
     }
 
-    /// Pages may grow again, where the next one then begins at the same row.
+    /// Lets pages grow again, if the next one then begins at the same row.
     fn grow(&mut self) {
         let Some(size) = &mut self.size else { return };
         let rows = size.rows.current();
@@ -166,10 +166,10 @@ impl PagePosition {
         size.rows.grow_to(larger);
     }
 
-    /// Goes on to the next page; `false` when this one was the last.
+    /// Advances to the next page; `false` if this one was the last.
     ///
     /// # Errors
-    /// A cursor that comes again or does not come at all, an empty page that is not the last.
+    /// A cursor that is repeated or missing, an empty page that is not the last.
     pub fn advance(&mut self, page: &PageSummary) -> Result<bool> {
         self.items += page.items;
         let full = self.page_size() == Some(page.items);
@@ -207,7 +207,7 @@ impl PagePosition {
         Ok(more)
     }
 
-    /// An answer without a cursor or a link is the last one, unless it says that there is another page.
+    /// A page without a cursor or a link is the last one, unless it says that there is another.
     fn ends(&self, next: &NextPage, what: &str) -> Result<bool> {
         if matches!(next, NextPage::Unknown | NextPage::Last) {
             return Ok(false);
@@ -241,7 +241,7 @@ impl PagePosition {
         )))
     }
 
-    /// An error of a page that is the same as the one before it.
+    /// The error of a page that is identical to the one before it.
     pub(super) fn identical(&self, number: u64) -> Error {
         let error = self.hinted(Error::integrity(format!("page {number} is identical to page {}", number - 1)));
         let hint = error.hint().map(|hint| format!("{hint}; if it does, select a field that identifies each row"));

@@ -30,7 +30,7 @@ fn cursors_lead_from_page_to_page() {
 }
 
 #[test]
-fn a_cursor_that_comes_again_and_one_that_does_not_come_are_errors() {
+fn a_repeated_cursor_and_a_missing_one_are_errors() {
     let mut position = PagePosition::cursor("after");
     for next in ["a", "b"] {
         assert!(position.advance(&page(5, cursor(json!(next)))).unwrap());

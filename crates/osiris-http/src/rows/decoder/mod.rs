@@ -1,5 +1,5 @@
-//! Rows in, batches out. Types follow the values: a column that meets a value it cannot hold exactly takes the wider type of
-//! the store's lattice. Rows that were read before keep their batch; the store widens what it has.
+//! Decodes rows into batches. Types follow the values: a column that meets a value it cannot hold exactly takes the
+//! wider type of the store's lattice. Batches that were made before stay as they are; the store widens them.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,19 +9,19 @@ use arrow::datatypes::Schema;
 use osiris_core::{ColumnType, Error, Result};
 
 use super::column::{Column, Pushed, Value};
-use super::cursor::{Cursor, Fault, unescape};
+use super::cursor::{Cursor, ParseError, unescape};
 use super::document::{Document, Row};
 use super::names::{ColumnId, Names, NodeId, Place};
 use super::options::RowOptions;
 
-/// More rows than this are never in one batch.
+/// The most rows in a batch.
 const MAX_ROWS: usize = 122_880;
 
-/// Makes batches of rows. Send them through a widening sender of the step's sink.
+/// Decodes rows into batches. Send them through a widening sender of the step's sink.
 pub struct RowDecoder {
     names: Names,
     columns: Vec<Column>,
-    /// Members of rows that are arrays, in order.
+    /// The member of each position, for rows that are arrays.
     positions: Vec<usize>,
     declared: usize,
     batch_bytes: usize,
@@ -35,17 +35,17 @@ pub struct RowDecoder {
     scratch: String,
 }
 
-/// Why a row was not taken.
-enum Stop {
-    Json(Fault),
+/// Why a row could not be added.
+enum RowError {
+    Json(ParseError),
     Error(Error),
-    /// This column must have this type first, and the rows before a batch of their own.
+    /// This column must have this type first, and the rows before it a batch of their own.
     Widen(ColumnId, ColumnType),
 }
 
-impl From<Fault> for Stop {
-    fn from(fault: Fault) -> Self {
-        Self::Json(fault)
+impl From<ParseError> for RowError {
+    fn from(error: ParseError) -> Self {
+        Self::Json(error)
     }
 }
 
@@ -80,7 +80,7 @@ impl RowDecoder {
         decoder
     }
 
-    /// The columns of rows that are arrays from here on; for answers that name them anew with each page.
+    /// Sets the columns of rows that are arrays, from the next row on: for APIs that name them on each page.
     pub fn set_names<S: AsRef<str>>(&mut self, names: &[S]) {
         self.positions = names.iter().map(|name| self.names.find(Names::ROOT, name.as_ref())).collect();
     }
@@ -89,15 +89,15 @@ impl RowDecoder {
     /// `value`. Null is a row of NULLs.
     ///
     /// # Errors
-    /// What is not JSON, a member that comes twice, an array that does not fit the names.
+    /// Invalid JSON, a member that occurs twice, an array that does not fit the names.
     pub fn push(&mut self, row: &Row<'_>) -> Result<()> {
         loop {
             self.row_altered = 0;
             match self.read(row.as_str()) {
                 Ok(()) => break,
-                Err(Stop::Json(fault)) => return Err(fault.into()),
-                Err(Stop::Error(error)) => return Err(error),
-                Err(Stop::Widen(column, column_type)) => self.widen(column, &column_type)?,
+                Err(RowError::Json(error)) => return Err(error.into()),
+                Err(RowError::Error(error)) => return Err(error),
+                Err(RowError::Widen(column, column_type)) => self.widen(column, &column_type)?,
             }
         }
         self.rows += 1;
@@ -117,7 +117,8 @@ impl RowDecoder {
         document.rows().try_for_each(|row| self.push(&row))
     }
 
-    /// The same on a thread for such work, so that the network is not kept waiting.
+    /// Like [`push_document`](Self::push_document) on a thread for blocking work, so that the network is not kept
+    /// waiting.
     ///
     /// # Errors
     /// As for [`push`](Self::push).
@@ -125,7 +126,7 @@ impl RowDecoder {
         self.decode_where(document, |_, _| true).await
     }
 
-    /// The same for those rows for which `keep` says so; it is given each row's index and text.
+    /// Like [`decode`](Self::decode), for the rows for which `keep` is true; it is given each row's index and text.
     ///
     /// # Errors
     /// As for [`push`](Self::push).
@@ -163,8 +164,8 @@ impl RowDecoder {
         Ok(self.ready.pop_front())
     }
 
-    /// Everything that is left. Columns that never had a value are text here, columns that were declared are there even
-    /// without any row. Call it until there is nothing.
+    /// The remaining batches. Columns without any value become text; declared columns exist even without rows. Call it
+    /// until it returns `None`.
     ///
     /// # Errors
     /// When there are rows and not one column; when Arrow refuses a batch, which is a bug.
@@ -178,7 +179,7 @@ impl RowDecoder {
             return Ok(None);
         }
         if self.columns.is_empty() {
-            return Err(Error::validation(format!("{} rows came, and not one of them has a member", self.rows))
+            return Err(Error::validation(format!("none of the {} rows has a member", self.rows))
                 .with_hint("check the request: the rows are empty"));
         }
         self.batch(true)?;
@@ -190,7 +191,7 @@ impl RowDecoder {
         self.total
     }
 
-    /// How many halves of surrogate pairs were replaced by U+FFFD, which no text can hold: for the ledger.
+    /// How many halves of surrogate pairs, which no text can hold, were replaced by U+FFFD: for the ledger.
     pub fn altered(&self) -> u64 {
         self.altered
     }
@@ -224,7 +225,7 @@ impl RowDecoder {
         Ok(())
     }
 
-    /// Takes back what the current row has put in, and gives a column its wider type.
+    /// Removes what the current row has added, and gives a column its wider type.
     fn widen(&mut self, column: ColumnId, column_type: &ColumnType) -> Result<()> {
         let rows = self.rows;
         self.columns.iter_mut().for_each(|column| column.truncate(rows));
@@ -236,7 +237,7 @@ impl RowDecoder {
         Ok(())
     }
 
-    fn read(&mut self, row: &str) -> Result<(), Stop> {
+    fn read(&mut self, row: &str) -> Result<(), RowError> {
         let mut cursor = Cursor::new(row);
         match cursor.peek()? {
             b'{' => self.object(&mut cursor, Names::ROOT)?,
@@ -250,7 +251,7 @@ impl RowDecoder {
         Ok(cursor.end()?)
     }
 
-    fn object(&mut self, cursor: &mut Cursor<'_>, node: NodeId) -> Result<(), Stop> {
+    fn object(&mut self, cursor: &mut Cursor<'_>, node: NodeId) -> Result<(), RowError> {
         cursor.expect(b'{')?;
         if cursor.eat(b'}')? {
             return Ok(());
@@ -273,12 +274,12 @@ impl RowDecoder {
         }
     }
 
-    fn array(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Stop> {
+    fn array(&mut self, cursor: &mut Cursor<'_>) -> Result<(), RowError> {
         cursor.expect(b'[')?;
         let mut count = 0;
         if !cursor.eat(b']')? {
             loop {
-                let Some(&at) = self.positions.get(count) else { return Err(self.misfit(count + 1)) };
+                let Some(&at) = self.positions.get(count) else { return Err(self.wrong_length(count + 1)) };
                 self.value(cursor, Names::ROOT, at)?;
                 count += 1;
                 if !cursor.another(b']')? {
@@ -286,22 +287,20 @@ impl RowDecoder {
                 }
             }
         }
-        if count == self.positions.len() { Ok(()) } else { Err(self.misfit(count)) }
+        if count == self.positions.len() { Ok(()) } else { Err(self.wrong_length(count)) }
     }
 
-    fn misfit(&self, count: usize) -> Stop {
-        let row = self.total + 1;
-        Stop::Error(
-            Error::validation(format!(
-                "row {row} is an array of {count} or more values for {} columns",
-                self.positions.len()
-            ))
-            .with_hint("the response does not have the expected form"),
+    fn wrong_length(&self, count: usize) -> RowError {
+        let (row, expected) = (self.total + 1, self.positions.len());
+        let more = if count > expected { " or more" } else { "" };
+        RowError::Error(
+            Error::validation(format!("row {row} has {count}{more} values: expected {expected}"))
+                .with_hint("the response does not have the expected form"),
         )
     }
 
-    /// Puts the value at `cursor` where it belongs.
-    fn value(&mut self, cursor: &mut Cursor<'_>, node: NodeId, at: usize) -> Result<(), Stop> {
+    /// Adds the value at `cursor` to its column.
+    fn value(&mut self, cursor: &mut Cursor<'_>, node: NodeId, at: usize) -> Result<(), RowError> {
         match cursor.peek()? {
             b'"' => {
                 let text = cursor.string()?;
@@ -347,7 +346,7 @@ impl RowDecoder {
     }
 
     /// A text that may hold an object in JSON.
-    fn embedded_or_text(&mut self, text: &str, node: NodeId, at: usize) -> Result<(), Stop> {
+    fn embedded_or_text(&mut self, text: &str, node: NodeId, at: usize) -> Result<(), RowError> {
         if self.names.member(node, at).embedded && is_object(text) {
             let inside = self.names.inside(node, at);
             return match inside {
@@ -358,7 +357,7 @@ impl RowDecoder {
         self.put(node, at, Value::Text(text))
     }
 
-    /// The column of a member, made if need be; nothing when the filter leaves it out.
+    /// The column of a member, created if needed; `None` when the filter leaves it out.
     #[inline]
     fn column(&mut self, node: NodeId, at: usize) -> Option<ColumnId> {
         let Place::Column(column) = self.names.place(node, at) else { return None };
@@ -369,7 +368,7 @@ impl RowDecoder {
     }
 
     #[inline]
-    fn put(&mut self, node: NodeId, at: usize, value: Value<'_>) -> Result<(), Stop> {
+    fn put(&mut self, node: NodeId, at: usize, value: Value<'_>) -> Result<(), RowError> {
         let Some(column) = self.column(node, at) else { return Ok(()) };
         match self.columns[column].push(self.rows, value) {
             Pushed::Done(bytes) => {
@@ -379,7 +378,7 @@ impl RowDecoder {
             Pushed::Needs(column_type) => self.needs(column, column_type, value),
             Pushed::Twice => {
                 let (name, row) = (&self.names.columns()[column], self.total + 1);
-                Err(Stop::Error(
+                Err(RowError::Error(
                     Error::validation(format!("row {row} has the member `{name}` more than once"))
                         .with_hint("JSON does not define which one counts: fix the source"),
                 ))
@@ -388,16 +387,16 @@ impl RowDecoder {
     }
 
     /// Widens at once where the rows so far allow it, which is the usual case of a column's first value.
-    fn needs(&mut self, column: ColumnId, column_type: ColumnType, value: Value<'_>) -> Result<(), Stop> {
+    fn needs(&mut self, column: ColumnId, column_type: ColumnType, value: Value<'_>) -> Result<(), RowError> {
         if !self.columns[column].retype(&column_type) {
-            return Err(Stop::Widen(column, column_type));
+            return Err(RowError::Widen(column, column_type));
         }
         match self.columns[column].push(self.rows, value) {
             Pushed::Done(bytes) => {
                 self.bytes += bytes;
                 Ok(())
             }
-            _ => Err(Stop::Error(Error::unknown("a value does not fit the inferred type"))),
+            _ => Err(RowError::Error(Error::unknown("a value does not fit the inferred type"))),
         }
     }
 }

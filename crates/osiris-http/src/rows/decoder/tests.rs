@@ -238,7 +238,7 @@ fn half_a_surrogate_pair_is_replaced_and_counted_once() {
 }
 
 #[tokio::test]
-async fn a_document_is_decoded_beside_the_network_row_by_row_as_told() {
+async fn a_document_is_decoded_on_another_thread_and_only_the_rows_to_keep() {
     let page = Document::parse("[{\"a\": 1}, {\"a\": 2}, {\"a\": 3}]".into(), &super::super::RowPath::root()).unwrap();
     let mut decoder = RowDecoder::new(RowOptions::new())
         .decode_where(page, |index, row| index != 1 && row.get("a").is_some())

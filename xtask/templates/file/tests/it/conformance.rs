@@ -1,4 +1,4 @@
-//! The components against the driver rules. Tables are made and read back here by other code than the driver's.
+//! The components against the driver rules. Tables are written and read here without the driver's code.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write as _};

@@ -1,4 +1,4 @@
-//! The driver over real files and a real store: the rules of every driver, and what this one does besides.
+//! The driver over real files and a real store: the rules of every driver, and the behaviour of this one.
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 mod conformance;

@@ -1,4 +1,4 @@
-//! What this driver promises besides the rules that all drivers keep.
+//! The behaviour of this driver, in addition to the rules of every driver.
 
 use std::fs;
 
@@ -43,8 +43,8 @@ async fn cells_are_read_with_their_escapes_and_nulls() {
 #[tokio::test]
 async fn a_line_that_is_no_row_is_named_by_its_number_and_not_shown() {
     for (table, expected) in [
-        ("a\tb\n1\t2\nprivate\n", "line 3 has 1 cells, not 2"),
-        ("a\nprivate\\x\n", "line 2 has an escape that is none"),
+        ("a\tb\n1\t2\nprivate\n", "line 3 has 1 cells: expected 2"),
+        ("a\nprivate\\x\n", "line 2 has an unknown escape sequence"),
     ] {
         let error = extract(&bench(&[("t", table)]), "t").await.unwrap_err().error;
         assert_eq!((error.kind(), error.message()), (ErrorKind::Validation, expected));
@@ -55,7 +55,7 @@ async fn a_line_that_is_no_row_is_named_by_its_number_and_not_shown() {
 }
 
 #[tokio::test]
-async fn rows_are_added_in_the_order_of_the_columns_that_are_there() {
+async fn rows_are_added_in_the_order_of_the_existing_columns() {
     let bench = bench(&[("t", "b\ta\n1\t2")]);
     write(&bench, "SELECT 3 AS a, 4.50 AS b, NULL AS c", json!({"table": "t", "columns": ["A", "b"]})).await.unwrap();
     assert_eq!(text(&bench, "t"), "b\ta\n1\t2\n4.50\t3\n");
@@ -66,7 +66,7 @@ async fn rows_of_other_columns_are_not_added() {
     let bench = bench(&[("t", "a\n1\n")]);
     let error = write(&bench, "SELECT 3 AS a, 4 AS b", json!({"table": "t"})).await.unwrap_err().error;
     assert_eq!(error.kind(), ErrorKind::Validation);
-    assert!(error.message().contains("it has a; to be written are a, b"), "{error:?}");
+    assert!(error.message().contains("the table has a, the rows have a, b"), "{error:?}");
     assert_eq!(text(&bench, "t"), "a\n1\n");
 }
 
@@ -89,7 +89,10 @@ fn a_mode_that_is_not_supported_and_a_path_are_refused_before_anything_is_opened
     let mode = problem("samplefile.writer", json!({"table": "t", "mode": "upsert"}));
     assert_eq!(mode, "mode: `upsert` is not one of append, overwrite");
     let path = problem("samplefile.extractor", json!({"table": "../t"}));
-    assert_eq!(path, "table: a table is a file name, not a path (set `directory` in the connection)");
+    assert_eq!(
+        path,
+        "table: invalid table `../t`: expected a file name, not a path (set `directory` in the connection)"
+    );
 }
 
 #[test]

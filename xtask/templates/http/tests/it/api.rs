@@ -21,7 +21,7 @@ pub(crate) struct Api {
 pub(crate) struct Behaviour {
     /// The first request is answered with 429.
     pub(crate) throttles: bool,
-    /// Every answer says that nearly all of a limit is used, and a request within a second is answered with 429.
+    /// Every response says that nearly all of a limit is used, and a request within a second is answered with 429.
     pub(crate) is_near_limit: bool,
     /// Larger pages are refused.
     pub(crate) max_page: Option<u64>,
@@ -41,7 +41,7 @@ impl Api {
         json!({"url": self.server.url(), "api_key": KEY})
     }
 
-    /// The sizes of the pages that were asked for.
+    /// The sizes of the pages that were requested.
     pub(crate) fn page_sizes(&self) -> Vec<u64> {
         self.server.requests().iter().map(|seen| number(seen, "limit", 0)).collect()
     }

@@ -40,7 +40,7 @@ impl Subject for Orders {
         "sampleapi.extractor"
     }
 
-    /// As users have it, but for the waits between attempts: the rules try many failures.
+    /// With short waits between attempts: the rules try many failures.
     fn register(&self, registry: &mut Registry) -> Result<()> {
         let connect: Connect = Arc::new(|settings| {
             let retry = RetryPolicy { initial_delay: Duration::from_millis(1), ..RetryPolicy::times(3) };

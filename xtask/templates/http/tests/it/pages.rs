@@ -1,4 +1,4 @@
-//! What this driver promises besides the rules that all drivers keep.
+//! The behaviour of this driver, in addition to the rules of every driver.
 
 use osiris_core::{Error, Result, StepOutput};
 use osiris_testkit::{Bench, Sample};
