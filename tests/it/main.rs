@@ -16,6 +16,7 @@ mod parameters;
 mod postgres;
 mod posthog;
 mod privacy;
+mod records;
 mod sandbox;
 mod secrets;
 mod sql_errors;

@@ -250,6 +250,11 @@ fn close(
         failed(unrecorded(&error), &mut problems);
         if outcome == Outcome::Done {
             outcome = Outcome::Failed;
+            // The record may be in its place, and only not known to last: it must not say otherwise than the screen, or nothing
+            // could be resumed and whoever runs the pipeline anew would write its rows twice.
+            if let Err(error) = directory.finish(outcome, ledger, &problems) {
+                tracing::warn!(error = %error.report(), "the record of the run could not be written");
+            }
         }
     }
     (outcome, problems)
