@@ -163,6 +163,17 @@ fn s40_what_is_written_has_its_form_whatever_the_secret() {
 }
 
 #[test]
+fn s51_control_characters_of_arguments_do_not_reach_the_terminal() {
+    let project = project(READ);
+    for colour in ["never", "always"] {
+        let value = "\u{1b}]0;title\u{7}\u{9b}2J\u{202e}";
+        let refused = project.run(&["run", "--color", colour, "--jobs", value, "pipeline.yaml"]).with_code(2);
+        assert!(refused.stderr.contains("\\u{9b}2J\\u{202e}"), "{:?}", refused.stderr);
+        assert!(!refused.stderr.contains("\u{1b}]0") && !refused.stderr.contains('\u{7}'), "{:?}", refused.stderr);
+    }
+}
+
+#[test]
 fn s51_control_characters_of_data_do_not_reach_the_terminal() {
     let project = project(&READ.replace("path: orders.csv", "path: bad.csv, columns: [absent]"));
     project.write("bad.csv", "a\u{1b}]0;title\u{7},b\u{202e}\u{9b}2J\n1,2\n");

@@ -175,6 +175,23 @@ pub(crate) fn json_text(value: &Value) -> String {
     text
 }
 
+/// Prints what clap has to say of a command line: its words hold those of the user.
+pub(crate) fn usage(error: &clap::Error, colour: clap::ColorChoice) {
+    if !error.use_stderr() {
+        // Help and version.
+        let _ = error.print();
+        return;
+    }
+    let styled = match colour {
+        clap::ColorChoice::Always => true,
+        clap::ColorChoice::Never => false,
+        clap::ColorChoice::Auto => io::stderr().is_terminal(),
+    };
+    let text = error.render();
+    let text = if styled { text.ansi().to_string() } else { text.to_string() };
+    let _ = writeln!(io::stderr(), "{}", screened(text.trim_end(), styled));
+}
+
 /// A text for the terminal: control characters are written out, except in sequences that only set colours where colours are wanted.
 /// Texts of others have been made [visible] before they were put between ours.
 fn screened(text: &str, styled: bool) -> String {

@@ -38,7 +38,7 @@ fn program(registry: &Registry) -> ExitCode {
         Err(error) => {
             // Help and version are no errors: clap knows, and knows the stream.
             let code = if error.use_stderr() { Code::Refused } else { Code::Done };
-            let _ = error.print();
+            console::usage(&error, colour);
             return ExitCode::from(code.code());
         }
     };
