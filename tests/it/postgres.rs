@@ -69,7 +69,7 @@ async fn postgres_connections_are_checked_and_tables_found() {
     let healthy = world.run(&["connections", "doctor", "@postgres.flights", "--json"]).with_code(0);
     assert_eq!(healthy.json()[0]["category"], "ok", "{}", healthy.stdout);
     let found = world.run(&["components", "discover", "postgres.extractor", "--connection", "@postgres.flights"]);
-    assert!(found.with_code(0).stdout.contains("public.orders"));
+    assert!(found.with_code(0).stdout.contains("orders"));
     world.variables.retain(|(name, _)| *name != "PGDATABASE");
     world.variables.push(("PGDATABASE", "nowhere".to_owned()));
     let doctor = world.run(&["connections", "doctor", "@postgres.flights"]).with_code(1);

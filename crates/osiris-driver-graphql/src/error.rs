@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use osiris_core::{Error, ErrorKind, shorten};
+use osiris_http::pages::ran_out_of_time;
 use osiris_http::{Explained, Failure};
 use serde_json::Value;
 
@@ -110,7 +111,7 @@ impl GraphqlErrors {
 
 /// Whether a smaller page may succeed.
 pub(crate) fn is_too_large(error: &Error) -> bool {
-    error.kind() == ErrorKind::Timeout || error.context().iter().any(|(key, _)| *key == LIMIT)
+    ran_out_of_time(error) || error.context().iter().any(|(key, _)| *key == LIMIT)
 }
 
 /// Explains a response with a status other than success. `shrinks` is whether the page could be smaller: then a timeout

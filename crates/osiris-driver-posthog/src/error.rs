@@ -2,6 +2,7 @@
 //! limits of a query <https://posthog.com/docs/api/queries>.
 
 use osiris_core::{Error, ErrorKind};
+use osiris_http::pages::ran_out_of_time;
 use osiris_http::{Explained, Failure};
 use serde_json::Value;
 
@@ -49,5 +50,5 @@ fn is_limit(status: u16, code: &str, detail: &str) -> bool {
 
 /// Whether a smaller query may succeed.
 pub(crate) fn is_too_large(error: &Error) -> bool {
-    error.kind() == ErrorKind::Timeout
+    ran_out_of_time(error)
 }

@@ -128,6 +128,8 @@ impl Subject for Items {
         let nobody = { HttpServer::scripted([Reply::new(200)])?.url() };
         let mut hurried = config();
         hurried["max_retries"] = json!(0);
+        let silent = format!("http://127.0.0.1:{}/graphql", osiris_testkit::fault::silent_port()?);
+        let silent = Job::new(hurried.clone()).connection(json!({"endpoint": silent, "timeout": 1}));
         let unknown = QUERY.replace("amount", "amnt");
         let broken = QUERY.replace("amount", "fragile");
         Ok(vec![
@@ -135,6 +137,7 @@ impl Subject for Items {
             Fault::new("a field that fails", ErrorKind::Unknown, job(with(&broken))).found_by_dry_run(),
             Fault::new("a web page", ErrorKind::Validation, self.scripted([Reply::text(200, "<html></html>")])?),
             Fault::new("a key that is wrong", ErrorKind::Auth, self.scripted([guarded])?).of_connection(),
+            Fault::new("packets are lost", ErrorKind::Timeout, silent).of_connection(),
             Fault::new("nobody there", ErrorKind::Network, Job::new(hurried).connection(json!({"endpoint": nobody})))
                 .of_connection(),
         ])

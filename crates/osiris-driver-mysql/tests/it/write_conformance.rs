@@ -80,12 +80,15 @@ impl Subject for Target {
         let config = json!({"table": "target", "create_table": true});
         let refused = osiris_testkit::fault::refused_port()?;
         let port = Job::new(config.clone()).connection(server.connection_with(json!({"port": refused})));
+        let silent = json!({"port": osiris_testkit::fault::silent_port()?, "connect_timeout": 0.3});
+        let silent = Job::new(config.clone()).connection(server.connection_with(silent));
         let password = Job::new(config).connection(server.connection_with(json!({"password": "wrong"})));
         let missing = Self::job(server, json!({"table": "no_such_table"}));
         let narrow = Self::job(server, json!({"table": "narrow", "columns": ["id", "amount"]}));
         let narrow = narrow.input("wide-step", "SELECT i AS id, 7000::DECIMAL(12,2) AS amount FROM range(10) r(i)");
         Ok(vec![
             Fault::new("nobody listens", ErrorKind::Network, port).of_connection().found_by_dry_run(),
+            Fault::new("packets are lost", ErrorKind::Timeout, silent).of_connection().found_by_dry_run(),
             Fault::new("a wrong password", ErrorKind::Auth, password).of_connection().found_by_dry_run(),
             Fault::new("no such table", ErrorKind::Validation, missing).found_by_dry_run(),
             Fault::new("values out of range", ErrorKind::Integrity, narrow),

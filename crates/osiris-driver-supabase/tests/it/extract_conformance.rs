@@ -143,11 +143,14 @@ impl Subject for Source {
         let config = json!({"query": "SELECT 1 AS one"});
         let refused = osiris_testkit::fault::refused_port()?;
         let port = Job::new(config.clone()).connection(server.connection_with(json!({"pg_port": refused})));
+        let silent = json!({"pg_port": osiris_testkit::fault::silent_port()?, "connect_timeout": 0.3});
+        let silent = Job::new(config.clone()).connection(server.connection_with(silent));
         let password = Job::new(config).connection(server.connection_with(json!({"pg_password": "wrong"})));
         let job = |config| Self::job(server, config);
         let (table, column) = (json!({"table": "no_such_table"}), json!({"query": "SELECT no_such_column FROM nan"}));
         Ok(vec![
             Fault::new("nobody listens", ErrorKind::Network, port).of_connection().found_by_dry_run(),
+            Fault::new("packets are lost", ErrorKind::Timeout, silent).of_connection().found_by_dry_run(),
             Fault::new("a wrong password", ErrorKind::Auth, password).of_connection().found_by_dry_run(),
             Fault::new("no such table", ErrorKind::Validation, job(table)).found_by_dry_run(),
             Fault::new("no such column", ErrorKind::Validation, job(column)).found_by_dry_run(),

@@ -158,6 +158,9 @@ impl Subject for Source {
         project.api.reload().await?;
         let config = json!({"table": "bare", "key": "a", "retries": 0});
         let refused = format!("http://127.0.0.1:{}", osiris_testkit::fault::refused_port()?);
+        let silent = format!("http://127.0.0.1:{}", osiris_testkit::fault::silent_port()?);
+        let silent = project.gateway.connection_with(json!({"url": silent, "connect_timeout": 0.3}));
+        let silent = Job::new(config.clone()).connection(silent);
         let nobody = Job::new(config.clone()).connection(project.gateway.connection_with(json!({"url": refused})));
         let expired = project.gateway.connection_with(json!({"key": tokens::expired()}));
         let expired = Job::new(config).connection(expired);
@@ -165,6 +168,7 @@ impl Subject for Source {
         let column = json!({"table": "bare", "key": "a", "filter": {"no_such_column": 1}});
         Ok(vec![
             Fault::new("nobody listens", ErrorKind::Network, nobody).of_connection().found_by_dry_run(),
+            Fault::new("packets are lost", ErrorKind::Timeout, silent).of_connection().found_by_dry_run(),
             Fault::new("an expired key", ErrorKind::Auth, expired).of_connection().found_by_dry_run(),
             Fault::new("no such table", ErrorKind::Validation, job(json!({"table": "no_such_table"})))
                 .found_by_dry_run(),

@@ -72,6 +72,9 @@ impl Subject for Target {
         project.api.reload().await?;
         let config = json!({"table": "target", "create_if_missing": true, "retries": 0});
         let refused = format!("http://127.0.0.1:{}", osiris_testkit::fault::refused_port()?);
+        let silent = format!("http://127.0.0.1:{}", osiris_testkit::fault::silent_port()?);
+        let silent = project.gateway.connection_with(json!({"url": silent, "connect_timeout": 0.3}));
+        let silent = Job::new(config.clone()).connection(silent);
         let nobody = Job::new(config.clone()).connection(project.gateway.connection_with(json!({"url": refused})));
         let expired = project.gateway.connection_with(json!({"key": tokens::expired()}));
         let expired = Job::new(config).connection(expired);
@@ -80,6 +83,7 @@ impl Subject for Target {
         let narrow = narrow.input("wide-step", "SELECT i AS id, 70000::DECIMAL(12,2) AS amount FROM range(10) r(i)");
         Ok(vec![
             Fault::new("nobody listens", ErrorKind::Network, nobody).of_connection().found_by_dry_run(),
+            Fault::new("packets are lost", ErrorKind::Timeout, silent).of_connection().found_by_dry_run(),
             Fault::new("an expired key", ErrorKind::Auth, expired).of_connection().found_by_dry_run(),
             Fault::new("no such table", ErrorKind::Validation, missing).found_by_dry_run(),
             Fault::new("values out of range", ErrorKind::Integrity, narrow),

@@ -6,6 +6,7 @@
 //!   each page.
 //! * [`read_ahead`]: fetches the next page while the last one is decoded and stored, for any [`PageSource`].
 //! * [`AdaptiveSize`]: how much to request at once, for an API with its own kind of position.
+//! * [`ran_out_of_time`]: whether a timeout says that a request was too large.
 //! * [`next_link`]: the next page by the `Link` header (RFC 8288).
 //!
 //! What a page holds and how its rows are stored is up to the driver.
@@ -16,6 +17,7 @@ mod next;
 mod pager;
 mod position;
 mod read_ahead;
+mod timeout;
 mod visited;
 
 pub use adaptive::AdaptiveSize;
@@ -24,3 +26,4 @@ pub use next::{NextPage, PageSummary};
 pub use pager::{PagedApi, Pager};
 pub use position::PagePosition;
 pub use read_ahead::{PageQueue, PageSource, read_ahead};
+pub use timeout::ran_out_of_time;

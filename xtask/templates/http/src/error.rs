@@ -1,6 +1,7 @@
 //! What the API's error responses mean. The one place that knows its codes: link its page on errors here.
 
 use osiris_core::{Error, ErrorKind};
+use osiris_http::pages::ran_out_of_time;
 use osiris_http::{Explained, Failure};
 use serde_json::Value;
 
@@ -32,5 +33,5 @@ pub(crate) fn explain(failure: &Failure<'_>) -> Option<Explained> {
 
 /// Whether a smaller page may succeed.
 pub(crate) fn is_too_large(error: &Error) -> bool {
-    error.kind() == ErrorKind::Timeout || error.context().iter().any(|(key, _)| *key == LIMIT)
+    ran_out_of_time(error) || error.context().iter().any(|(key, _)| *key == LIMIT)
 }

@@ -1,7 +1,7 @@
 //! Which of the API's complaints are about rows, so that a row is a reject; which say that a request was too much; and which are
 //! about everything else.
 
-use osiris_core::{Error, ErrorKind};
+use osiris_core::Error;
 
 use crate::error::sqlstate;
 
@@ -17,12 +17,6 @@ pub(super) fn is_about_rows(error: &Error) -> bool {
 /// Whether a smaller request may be done where this one was not. The answer says that nothing of it was done.
 pub(super) fn was_too_much(error: &Error) -> bool {
     sqlstate(error) == Some("57014") || status(error) == Some("413")
-}
-
-/// Whether the server had no time, without saying what it did: safe to send again in smaller parts only where sending twice is. A
-/// connection over which nothing came back is dead for requests of any size.
-pub(super) fn took_too_long(error: &Error) -> bool {
-    error.kind() == ErrorKind::Timeout && !error.is_connection_failed()
 }
 
 /// Whether the API has not noticed yet what is new in the database.
@@ -61,12 +55,6 @@ mod tests {
             assert!(!is_about_rows(&error(code)), "{code}");
         }
         assert!(was_too_much(&error("57014")) && was_too_much(&Error::validation("x").with_context("status", 413)));
-    }
-
-    #[test]
-    fn s61_a_dead_link_is_no_request_that_is_too_large() {
-        assert!(took_too_long(&Error::timeout("the server answered 504")));
-        assert!(!took_too_long(&Error::timeout("no answer at all").with_connection_failed()));
     }
 
     #[test]

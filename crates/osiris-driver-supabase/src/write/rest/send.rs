@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use osiris_core::{Error, ExecutionContext, Reject, Result, Written};
 use osiris_http::Bytes;
+use osiris_http::pages::ran_out_of_time;
 use tokio::sync::mpsc;
 
 use super::encode::{Chunk, Piece};
 use super::keys::KeySink;
 use super::present;
-use super::refusal::{is_about_rows, reason, took_too_long, was_too_much};
+use super::refusal::{is_about_rows, reason, was_too_much};
 use super::statement::{Done, Statement};
 use crate::error::sqlstate;
 
@@ -153,7 +154,7 @@ impl Sender<'_> {
     }
 
     fn may_be_halved(&mut self, error: &Error) -> bool {
-        let smaller_may_pass = was_too_much(error) || (took_too_long(error) && self.statement.is_repeatable());
+        let smaller_may_pass = was_too_much(error) || (ran_out_of_time(error) && self.statement.is_repeatable());
         smaller_may_pass && self.stuck_since.get_or_insert_with(Instant::now).elapsed() < STUCK
     }
 
