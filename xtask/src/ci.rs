@@ -7,7 +7,7 @@ use crate::args::Args;
 use crate::duckdb::{self, Build};
 use crate::private::Private;
 use crate::services::Mode;
-use crate::{Outcome, docs, native, packages, readme, shell, test_drivers, tools};
+use crate::{Outcome, docs, layout, native, packages, readme, shell, test_drivers, tools};
 
 /// One thing that must hold.
 struct Phase {
@@ -19,6 +19,7 @@ struct Phase {
 /// The cheap ones first. All but `bundled` link the DuckDB that its project has built, where there is one for the platform.
 const PHASES: &[Phase] = &[
     Phase { name: "format", about: "the code is formatted", run: format },
+    Phase { name: "layout", about: "each crate knows only what it may, files are in their form", run: layout::check },
     Phase { name: "native", about: "every documented command compiles the same DuckDB", run: native::check },
     Phase { name: "lint", about: "clippy has nothing to say", run: lint },
     Phase { name: "rustdoc", about: "the API documentation builds, its links lead somewhere", run: rustdoc },

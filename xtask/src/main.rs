@@ -10,6 +10,7 @@ mod download;
 mod duckdb;
 mod faults;
 mod fuzz;
+mod layout;
 mod native;
 mod new_driver;
 mod packages;

@@ -28,7 +28,8 @@ pub(crate) struct Package {
     pub(crate) name: String,
     /// The crates of ours that it needs.
     pub(crate) dependencies: BTreeSet<String>,
-    manifest: String,
+    /// The text of its manifest.
+    pub(crate) manifest: String,
 }
 
 impl Package {
@@ -70,7 +71,7 @@ pub(crate) fn unpublished() -> Outcome<Vec<String>> {
 }
 
 /// Every package of the workspace, sorted by directory.
-fn members() -> Outcome<Vec<Package>> {
+pub(crate) fn members() -> Outcome<Vec<Package>> {
     let mut packages = Vec::new();
     for directory in directories(&read("Cargo.toml")?)? {
         packages.push(Package::parse(&read(&format!("{directory}/Cargo.toml"))?));
