@@ -56,7 +56,7 @@ const SERVICES: &[Service] = &[
     },
     Service {
         name: "postgres",
-        drivers: &["supabase"],
+        drivers: &["postgres", "supabase"],
         programs: &["postgres"],
         directories: &["/usr/lib/postgresql/*/bin"],
         source: Source::Debian("postgresql"),
@@ -64,7 +64,7 @@ const SERVICES: &[Service] = &[
     },
     Service {
         name: "pgbouncer",
-        drivers: &["supabase"],
+        drivers: &["postgres", "supabase"],
         programs: &["pgbouncer"],
         directories: &["/usr/sbin", "/usr/local/sbin"],
         source: Source::Debian("pgbouncer"),
