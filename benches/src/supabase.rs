@@ -42,7 +42,7 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     postgres.supabase_roles().await?;
     let Some(postgrest) = Postgrest::start(&postgres).await? else { return Err("there is no PostgREST".into()) };
     let gateway = Gateway::start(&postgrest)?;
-    let mut about = postgres.connection_with(json!({"tls": "disabled"}));
+    let mut about = postgres.supabase_connection_with(json!({"tls": "disabled"}));
     if let (Some(about), Some(rest)) = (about.as_object_mut(), gateway.connection().as_object()) {
         about.extend(rest.clone());
         about.insert("dsn_of_others".to_owned(), postgres.dsn().into());

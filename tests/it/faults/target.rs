@@ -130,8 +130,8 @@ impl Target {
             Self::Mariadb(server) => of("mysql", server.connection_with(mysql)),
             Self::Mysql(server) => of("mysql", server.connection_with(mysql)),
             Self::Postgres(server) => {
-                let limits = json!({"pg_port": port, "port": null, "connect_timeout": 3, "timeout": 3});
-                of("supabase", server.connection_with(limits))
+                let limits = json!({"pg_port": port, "connect_timeout": 3, "timeout": 3});
+                of("supabase", server.supabase_connection_with(limits))
             }
             Self::Rest(rest) => {
                 let fields = json!({"url": format!("http://127.0.0.1:{port}"), "connect_timeout": 3, "timeout": 3});

@@ -78,7 +78,7 @@ pub(super) async fn encrypt(
 /// Something else listens there.
 fn no_postgres(doing: &str) -> Error {
     Error::network(format!("{doing}: this is not how a PostgreSQL server answers"))
-        .with_hint("check the host and the port of the connection")
+        .with_hint("check `host` and `port`, or those in `dsn`")
         .with_retryable(false)
 }
 

@@ -51,6 +51,8 @@ impl Client {
         let limit = target.connection.connect_timeout;
         let asked = within(limit, "asking the server for its settings", info::read(&mut opened)).await;
         let info = asked.map_err(|error| open::at(error, target))?;
+        let server = &target.connection.address;
+        tracing::debug!(%server, version = info.version, tls = info.tls, pooler = info.pooler, "signed in");
         let shared = Shared { target: target.clone(), info, kept: Mutex::default() };
         let client = Self { shared: Arc::new(shared) };
         match opened.into_idle() {

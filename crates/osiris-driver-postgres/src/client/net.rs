@@ -74,7 +74,7 @@ fn interleaved(addresses: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
 
 fn unknown(error: io::Error, doing: &str) -> Error {
     Error::network(format!("{doing}: the host is not known"))
-        .with_hint("check the host of the connection")
+        .with_hint("check `host`, or the one in `dsn`")
         .with_source(error)
 }
 

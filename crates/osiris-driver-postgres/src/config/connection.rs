@@ -162,10 +162,14 @@ impl TryFrom<ConnectionFields> for PostgresConnection {
             parsed.map_err(|found| problems.push(format!("`dsn`: {found}"))).ok()
         });
         problems.extend(dsn.as_ref().and_then(|_| fields.conflict_with_dsn()));
-        let address = match &dsn {
+        let mut address = match &dsn {
             Some(dsn) => dsn.address.clone(),
             None => fields.address(),
         };
+        let names_database = dsn.as_ref().map_or(fields.database.is_some(), |dsn| dsn.names_database);
+        if !names_database {
+            address.database.clone_from(&address.user);
+        }
         let tls = Tls::combine(TlsFields {
             mode: fields.tls.or(dsn.as_ref().and_then(|dsn| dsn.tls)),
             ca: fields.ssl_ca.take().or(dsn.and_then(|dsn| dsn.ca)),
@@ -209,7 +213,9 @@ impl ConnectionFields {
         if let Some(user) = self.user.take() {
             address.user = user;
         }
-        address.database = self.database.take().unwrap_or_else(|| address.user.clone());
+        if let Some(database) = self.database.clone() {
+            address.database = database;
+        }
         address
     }
 }
@@ -244,6 +250,9 @@ mod tests {
         let database = |fields| parse(fields).unwrap().address.database;
         assert_eq!(database(json!({"user": "etl"})), "etl");
         assert_eq!(database(json!({"user": "etl", "database": "shop"})), "shop");
+        assert_eq!(database(json!({"dsn": "postgresql://etl@h"})), "etl");
+        assert_eq!(database(json!({"dsn": "postgresql://etl@h/shop"})), "shop");
+        assert_eq!(database(json!({"dsn": "postgresql://etl@h?dbname=shop"})), "shop");
     }
 
     #[test]

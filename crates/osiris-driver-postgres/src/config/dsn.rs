@@ -14,6 +14,8 @@ use super::ServerAddress;
 pub struct Dsn {
     /// Where the server is, and who signs in.
     pub address: ServerAddress,
+    /// Whether it names the database.
+    pub names_database: bool,
     /// `sslmode`.
     pub tls: Option<TlsMode>,
     /// `sslrootcert`.
@@ -44,6 +46,7 @@ impl Dsn {
                 password: url.password().map(|password| decoded(password).map(Secret::new)).transpose()?,
                 database: decoded(url.path().trim_start_matches('/'))?,
             },
+            names_database: false,
             tls: None,
             ca: None,
         };
@@ -51,6 +54,7 @@ impl Dsn {
             parsed.parameter(&name, &value)?;
         }
         let address = &mut parsed.address;
+        parsed.names_database = !address.database.is_empty();
         for (field, default) in [(&mut address.user, "postgres"), (&mut address.database, "postgres")] {
             if field.is_empty() {
                 default.clone_into(field);

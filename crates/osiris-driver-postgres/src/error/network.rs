@@ -11,7 +11,7 @@ pub fn io_error(error: io::Error, doing: &str) -> Error {
     }
     let (what, advice) = match error.kind() {
         io::ErrorKind::ConnectionRefused => {
-            ("the connection was refused", "check that the server runs, and the host and the port of the connection")
+            ("the connection was refused", "check that the server runs, and `host` and `port` or those in `dsn`")
         }
         io::ErrorKind::UnexpectedEof
         | io::ErrorKind::ConnectionReset
@@ -23,8 +23,8 @@ pub fn io_error(error: io::Error, doing: &str) -> Error {
         io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
             ("there is no way to the host", "check the network of this machine, and the firewalls between")
         }
-        io::ErrorKind::TimedOut => ("no answer", "check the host, the port and the firewalls between"),
-        _ => ("the network failed", "check the host, the port and the network between"),
+        io::ErrorKind::TimedOut => ("no answer", "check `host`, `port` and the firewalls between"),
+        _ => ("the network failed", "check `host`, `port` and the network between"),
     };
     let kind = if error.kind() == io::ErrorKind::TimedOut { ErrorKind::Timeout } else { ErrorKind::Network };
     Error::new(kind, format!("{doing}: {what}")).with_hint(advice).with_connection_failed().with_source(error)

@@ -16,7 +16,7 @@ pub fn postgres_error(error: sqlx::Error, doing: &str) -> Error {
         sqlx::Error::Tls(error) => osiris_sql::tls::refused(error, doing),
         sqlx::Error::Protocol(text) if text.contains("authentication method") => {
             Error::auth(format!("{doing}: the server asks for a way to sign in that is not supported"))
-                .with_hint("use a role with a password (scram-sha-256) as the connection's user")
+                .with_hint("use a role with a password (scram-sha-256) as `user`")
         }
         sqlx::Error::Protocol(text) => Error::network(format!("{doing}: the server's answer makes no sense"))
             .with_hint("check that the address is that of a PostgreSQL server")
@@ -90,9 +90,7 @@ pub fn hint(state: &str, message: &str, kind: ErrorKind) -> &'static str {
         _ if message.contains("Tenant or user not found") => {
             "the pooler wants the user as `postgres.<project reference>`, and the host of the project's region"
         }
-        "28P01" => {
-            "check user and password of the connection; a pooler wants the user as `postgres.<project reference>`"
-        }
+        "28P01" => "check `user` and `password`, or those in `dsn`",
         "28000" if message.contains("not permitted to log in") => {
             "use a role that may sign in, or ask for ALTER ROLE ... LOGIN"
         }
@@ -100,7 +98,7 @@ pub fn hint(state: &str, message: &str, kind: ErrorKind) -> &'static str {
             "see the server's pg_hba.conf: it may want encryption (`tls: required`), or not let this role, host or database in"
         }
         "28000" => "the server does not let this role, host or database in: see its pg_hba.conf",
-        "3D000" => "check the database of the connection",
+        "3D000" => "check `database`, or the one in `dsn`",
         "42501" if message.contains("for database") => "ask for the grant: GRANT CONNECT ON DATABASE ... TO the role",
         "42501" => "ask for the grant: GRANT ... ON the table TO the role; for row level security add a policy",
         "25006" => "the server or the transaction only reads: use the primary server",
@@ -125,7 +123,7 @@ pub fn hint(state: &str, message: &str, kind: ErrorKind) -> &'static str {
             ErrorKind::Network => "check the server and the network between, then run again",
             ErrorKind::Timeout => "run again, or when less is going on",
             ErrorKind::Permission => "ask for the grant",
-            ErrorKind::Auth => "check `pg_user` and `pg_password`",
+            ErrorKind::Auth => "check `user` and `password`, or those in `dsn`",
             ErrorKind::Validation => "mend the configuration, the statement or the data, then run again",
             _ => "look up the code in PostgreSQL's list of error codes; the server's log may say more",
         },

@@ -1,7 +1,7 @@
 //! The ways to a project: its database, its REST API. This module opens them and knows no statement and no request of the
 //! extractor's or the writer's.
 
-mod advice;
+pub(crate) mod advice;
 mod channel;
 pub(crate) mod rest;
 
@@ -118,7 +118,7 @@ impl Client {
                 .with_hint("set `dsn`, or `pg_host`, `pg_user`, `pg_password` and `pg_database`")
         })?;
         let opened = Database::open(&ConnectionTarget::new(database, &target.base_dir)).await;
-        opened.map_err(|error| advice::of_supabase(error, database, self.has_rest()))
+        opened.map_err(|error| advice::of_connecting(error, database, self.has_rest()))
     }
 
     /// The REST API.

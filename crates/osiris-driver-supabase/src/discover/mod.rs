@@ -7,6 +7,7 @@ use std::path::Path;
 
 use osiris_core::{Catalog, Result};
 
+use crate::client::advice::by_own_fields;
 use crate::client::{Channel, Client, Connect, Target};
 use crate::config::SupabaseConnection;
 
@@ -43,7 +44,7 @@ pub(crate) async fn discover(connect: &Connect, connection: &SupabaseConnection)
 async fn resources(client: &Client) -> Result<Vec<osiris_core::Resource>> {
     match client.channel() {
         Channel::Postgres => {
-            let mut session = client.direct().await?.acquire().await?;
+            let mut session = client.direct().await?.acquire().await.map_err(by_own_fields)?;
             let found = osiris_driver_postgres::discover::resources(&mut session, &SERVICE_SCHEMAS).await?;
             session.release().await;
             Ok(found)

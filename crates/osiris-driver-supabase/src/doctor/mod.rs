@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use osiris_core::{Error, Health, Result};
 use osiris_driver_postgres::doctor::{Report, report};
 
+use crate::client::advice::by_own_fields;
 use crate::client::{Channel, Client, Connect, Target};
 use crate::config::SupabaseConnection;
 use crate::discover::SERVICE_SCHEMAS;
@@ -55,7 +56,7 @@ async fn ask(connect: &Connect, target: Target, channel: Channel) -> Result<Repo
     match channel {
         Channel::Postgres => {
             let client = connect(target).await?;
-            let report = report(&client.direct().await?, &SERVICE_SCHEMAS).await?;
+            let report = report(&client.direct().await?, &SERVICE_SCHEMAS).await.map_err(by_own_fields)?;
             client.close().await;
             Ok(report)
         }

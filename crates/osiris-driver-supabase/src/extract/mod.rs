@@ -12,6 +12,7 @@ use osiris_core::{
     TableSink,
 };
 
+use crate::client::advice::by_own_fields;
 use crate::client::{Channel, Connect, Target, connect};
 use crate::config::{ExtractorConfig, SupabaseConnection};
 
@@ -79,7 +80,7 @@ impl Extract for SupabaseExtractor {
     async fn extract(&self, step: &Step<'_, Self>, out: &TableSink, ctx: &ExecutionContext) -> Result<Extracted> {
         let client = (self.connect)(Target::new(step.connection(), step.base_dir())).await?;
         let extracted = match client.channel() {
-            Channel::Postgres => direct::extract(&client.direct().await?, step, out, ctx).await,
+            Channel::Postgres => direct::extract(&client.direct().await?, step, out, ctx).await.map_err(by_own_fields),
             Channel::Rest => {
                 let config = step.config();
                 let table = config.table.as_deref().unwrap_or_default();

@@ -17,6 +17,7 @@ use osiris_core::{
 use osiris_driver_postgres::write::WriteTask;
 use osiris_sql::write::{MappedColumn, map_columns};
 
+use crate::client::advice::by_own_fields;
 use crate::client::{Channel, Client, Connect, Target};
 use crate::config::{SupabaseConnection, WriterConfig};
 
@@ -83,7 +84,7 @@ impl Write for SupabaseWriter {
         let job = Job { config, input, mapped, ctx, dry_run: step.dry_run() };
         let client = (self.connect)(Target::new(step.connection(), step.base_dir())).await?;
         let written = match client.channel() {
-            Channel::Postgres => direct(&client, &job).await,
+            Channel::Postgres => direct(&client, &job).await.map_err(by_own_fields),
             Channel::Rest => rest::write(&client, &job).await,
         };
         client.close().await;
@@ -99,7 +100,9 @@ impl Write for SupabaseWriter {
     ) -> Result<CommitOutcome> {
         let client = (self.connect)(Target::new(step.connection(), step.base_dir())).await?;
         let outcome = match (client.channel(), input) {
-            (Channel::Postgres, _) => osiris_driver_postgres::write::outcome(&client.direct().await?, intent).await,
+            (Channel::Postgres, _) => {
+                osiris_driver_postgres::write::outcome(&client.direct().await?, intent).await.map_err(by_own_fields)
+            }
             (Channel::Rest, None) => Ok(CommitOutcome::Unknown),
             (Channel::Rest, Some(input)) => {
                 let config = step.config();

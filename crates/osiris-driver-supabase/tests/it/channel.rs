@@ -8,7 +8,7 @@ use crate::support::{check, discover, project};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_way_is_chosen_by_the_connection_and_told() {
     let Some(project) = project("CREATE TABLE t (a int)").await else { return };
-    let both = project.gateway.connection_with(project.database.connection());
+    let both = project.gateway.connection_with(project.database.supabase_connection());
     let with = |fields: Value| {
         let mut connection = both.clone();
         connection.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
@@ -19,7 +19,7 @@ async fn the_way_is_chosen_by_the_connection_and_told() {
         (with(json!({"channel": "auto"})), "postgres"),
         (with(json!({"channel": "rest"})), "rest"),
         (project.gateway.connection(), "rest"),
-        (project.database.connection(), "postgres"),
+        (project.database.supabase_connection(), "postgres"),
     ] {
         let health = check(&connection).await;
         assert!(health.ok && health.details["channel"] == expected, "{health:?}");

@@ -50,7 +50,7 @@ async fn tables_and_views_are_listed_with_all_that_is_known_of_them() {
     let Some(project) = project(TABLES).await else { return };
     let (database, gateway) = (&project.database, &project.gateway);
     database.execute("ANALYZE; CREATE SCHEMA other; CREATE TABLE other.t (a int); CREATE SCHEMA auth; CREATE TABLE auth.users (a int)").await.unwrap();
-    let direct = discover(&database.connection()).await.unwrap();
+    let direct = discover(&database.supabase_connection()).await.unwrap();
     assert_eq!(names(&direct), ["Zebra\"s", "adults", "other.t", "parts", "people"]);
     assert_eq!(resource(&direct, "adults").kind, ResourceKind::View);
     let people = resource(&direct, "people");
@@ -104,11 +104,11 @@ async fn tables_and_views_are_listed_with_all_that_is_known_of_them() {
 async fn the_fingerprint_follows_columns_and_not_rows() {
     let Some(server) = Postgres::start().await.unwrap() else { return };
     server.execute("CREATE TABLE t (a int)").await.unwrap();
-    let before = discover(&server.connection()).await.unwrap().fingerprint;
+    let before = discover(&server.supabase_connection()).await.unwrap().fingerprint;
     server.execute("INSERT INTO t VALUES (1), (2); ANALYZE t").await.unwrap();
-    assert_eq!(discover(&server.connection()).await.unwrap().fingerprint, before);
+    assert_eq!(discover(&server.supabase_connection()).await.unwrap().fingerprint, before);
     server.execute("ALTER TABLE t ALTER a TYPE bigint").await.unwrap();
-    assert_ne!(discover(&server.connection()).await.unwrap().fingerprint, before);
+    assert_ne!(discover(&server.supabase_connection()).await.unwrap().fingerprint, before);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -127,7 +127,7 @@ async fn only_what_may_be_read_is_listed() {
         .await
         .unwrap();
     project.rest.reload().await.unwrap();
-    let guest = project.database.connection_with(json!({"pg_user": "guest", "pg_password": "pw1"}));
+    let guest = project.database.supabase_connection_with(json!({"pg_user": "guest", "pg_password": "pw1"}));
     assert_eq!(names(&discover(&guest).await.unwrap()), ["half", "visible"]);
     let anon = project.gateway.connection_with(json!({"key": tokens::anon()}));
     assert_eq!(names(&discover(&anon).await.unwrap()), ["visible"]);

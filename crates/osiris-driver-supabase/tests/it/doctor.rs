@@ -26,7 +26,7 @@ fn said(health: &Health) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_works_is_described() {
     let Some(server) = Postgres::start().await.unwrap() else { return };
-    let health = check(&server.connection()).await;
+    let health = check(&server.supabase_connection()).await;
     assert!(health.ok && health.category == HealthCategory::Ok, "{health:?}");
     assert!(health.message.starts_with("signed in to PostgreSQL 1"), "{health:?}");
     for detail in [
@@ -64,7 +64,7 @@ async fn what_is_wrong_with_the_account_is_said_with_what_to_do() {
         .unwrap();
     server.execute("CREATE DATABASE other").await.unwrap();
     server.execute("REVOKE CONNECT ON DATABASE other FROM PUBLIC").await.unwrap();
-    let as_user = |user: &str| server.connection_with(json!({"pg_user": user, "pg_password": "pw1"}));
+    let as_user = |user: &str| server.supabase_connection_with(json!({"pg_user": user, "pg_password": "pw1"}));
     let of = |mut connection: Value, field: &str, value: &str| {
         connection[field] = json!(value);
         connection
@@ -75,9 +75,9 @@ async fn what_is_wrong_with_the_account_is_said_with_what_to_do() {
     insta::assert_snapshot!(remarks, @"row level security hides all rows of `public.hidden`: add a policy for `plain`, or use a role that passes it by; no grant to read `public.closed`: GRANT SELECT ON it TO plain");
     let cases = [
         ("wrong password", of(as_user("plain"), "pg_password", "pw2")),
-        ("no password", server.connection_with(json!({"pg_user": "plain", "pg_password": null}))),
+        ("no password", server.supabase_connection_with(json!({"pg_user": "plain", "pg_password": null}))),
         ("unknown user", as_user("nobody")),
-        ("unknown database", of(server.connection(), "pg_database", "nowhere")),
+        ("unknown database", of(server.supabase_connection(), "pg_database", "nowhere")),
         ("no grant", of(as_user("plain"), "pg_database", "other")),
         ("may not sign in", as_user("asleep")),
         ("expired", as_user("late")),
@@ -91,13 +91,13 @@ async fn what_is_wrong_with_the_account_is_said_with_what_to_do() {
         seen.push_str(&format!("{name}: {}\n", said(&health)));
     }
     insta::assert_snapshot!(seen, @r#"
-    wrong password: Auth | connecting to 127.0.0.1:PORT as `plain`: password authentication failed for user "plain": check `pg_user` and `pg_password`; a pooler wants the user as `postgres.<project reference>`
-    no password: Auth | connecting to 127.0.0.1:PORT as `plain`: password authentication failed for user "plain": check `pg_user` and `pg_password`; a pooler wants the user as `postgres.<project reference>`
-    unknown user: Auth | connecting to 127.0.0.1:PORT as `nobody`: password authentication failed for user "nobody": check `pg_user` and `pg_password`; a pooler wants the user as `postgres.<project reference>`
-    unknown database: Unknown | connecting to 127.0.0.1:PORT as `postgres`: database "nowhere" does not exist: check `pg_database`; Supabase's is `postgres`
+    wrong password: Auth | connecting to 127.0.0.1:PORT as `plain`: password authentication failed for user "plain": check `pg_user` and `pg_password`, or those in `dsn`; a pooler wants the user as `postgres.<project reference>`
+    no password: Auth | connecting to 127.0.0.1:PORT as `plain`: password authentication failed for user "plain": check `pg_user` and `pg_password`, or those in `dsn`; a pooler wants the user as `postgres.<project reference>`
+    unknown user: Auth | connecting to 127.0.0.1:PORT as `nobody`: password authentication failed for user "nobody": check `pg_user` and `pg_password`, or those in `dsn`; a pooler wants the user as `postgres.<project reference>`
+    unknown database: Unknown | connecting to 127.0.0.1:PORT as `postgres`: database "nowhere" does not exist: check `pg_database`, or the one in `dsn`; Supabase's is `postgres`
     no grant: Permission | connecting to 127.0.0.1:PORT as `plain`: permission denied for database "other": ask for the grant: GRANT CONNECT ON DATABASE ... TO the role
     may not sign in: Permission | connecting to 127.0.0.1:PORT as `asleep`: role "asleep" is not permitted to log in: use a role that may sign in, or ask for ALTER ROLE ... LOGIN
-    expired: Auth | connecting to 127.0.0.1:PORT as `late`: password authentication failed for user "late": check `pg_user` and `pg_password`; a pooler wants the user as `postgres.<project reference>`
+    expired: Auth | connecting to 127.0.0.1:PORT as `late`: password authentication failed for user "late": check `pg_user` and `pg_password`, or those in `dsn`; a pooler wants the user as `postgres.<project reference>`
     not let in: Permission | connecting to 127.0.0.1:PORT as `away`: pg_hba.conf rejects connection for host "127.0.0.1", user "away", database "postgres", no encryption: see the server's pg_hba.conf: it may want encryption (`tls: required`), or not let this role, host or database in
     wants TLS: Network | connecting to 127.0.0.1:PORT as `plain`: the server does not offer TLS: switch TLS on in the server, or set `tls: preferred` if the network is trusted
     "#);
@@ -112,7 +112,7 @@ async fn a_server_without_room_is_a_matter_of_the_network_and_passes() {
     let health = loop {
         held.push(server.connect().await.ok());
         assert!(held.len() < 20, "the server takes more than its connections");
-        let health = check(&server.connection()).await;
+        let health = check(&server.supabase_connection()).await;
         if !health.ok {
             break health;
         }
@@ -137,7 +137,7 @@ async fn what_is_wrong_with_the_way_is_said_within_the_limit() {
         }
     });
     let mut seen = String::new();
-    let with = |fields: Value| server.connection_with(fields);
+    let with = |fields: Value| server.supabase_connection_with(fields);
     let nobody = format!("http://127.0.0.1:{}", fault::refused_port().unwrap());
     for (name, connection) in [
         ("host not found", with(json!({"pg_host": "no-such-host.invalid"}))),
@@ -153,17 +153,17 @@ async fn what_is_wrong_with_the_way_is_said_within_the_limit() {
         seen.push_str(&format!("{name}: {}\n", said(&health)));
     }
     insta::assert_snapshot!(seen, @"
-    host not found: Network | connecting to no-such-host.invalid:PORT as `postgres`: the host is not known: check `pg_host` or the host in `dsn`; a paused project's host is not known either
-    refused: Network | connecting to 127.0.0.1:PORT as `postgres`: the connection was refused: check that the server runs (a paused project does not), and `pg_host` and `pg_port` or those in `dsn`
+    host not found: Network | connecting to no-such-host.invalid:PORT as `postgres`: the host is not known: check `pg_host`, or the one in `dsn`
+    refused: Network | connecting to 127.0.0.1:PORT as `postgres`: the connection was refused: check that the server runs, and `pg_host` and `pg_port` or those in `dsn`
     black hole: Timeout | connecting to 127.0.0.1:PORT as `postgres`: no answer within 1900 ms: check the address and the firewalls between, or raise the limit
     speaks something else: Network | connecting to 127.0.0.1:PORT as `postgres`: this is not how a PostgreSQL server answers: check `pg_host` and `pg_port`, or those in `dsn`
     rest refused: Network | asking the REST API: failed to connect to the server: check host and port, and that the server is running
     rest not found: Network | asking the REST API: unknown host: check the host in the address and the name resolution of this machine
     ");
     // The system closes with or without a reset.
-    let health = check(&server.connection_with(json!({"pg_port": closing_port}))).await;
+    let health = check(&server.supabase_connection_with(json!({"pg_port": closing_port}))).await;
     assert_eq!(health.category, HealthCategory::Network, "{health:?}");
-    let health = check_within(&server.connection(), Duration::from_millis(1)).await;
+    let health = check_within(&server.supabase_connection(), Duration::from_millis(1)).await;
     assert!(health.latency_ms < 1000, "{health:?}");
 }
 
@@ -178,7 +178,7 @@ async fn an_api_that_works_is_described_with_what_its_key_is_for() {
     let anon = check(&project.gateway.connection_with(json!({"key": tokens::anon()}))).await;
     assert!(anon.ok && anon.message.contains("use the service role key"), "{anon:?}");
     // Both ways: the verdict is that of the one that is used, the other is a detail.
-    let mut both = project.gateway.connection_with(project.database.connection());
+    let mut both = project.gateway.connection_with(project.database.supabase_connection());
     let health = check(&both).await;
     assert!(health.ok && health.details["rest"].contains("PostgREST"), "{health:?}");
     both["key"] = json!(tokens::bad());

@@ -33,7 +33,7 @@ impl Source {
     }
 
     fn job(server: &Postgres, config: Value) -> Job {
-        Job::new(config).connection(server.connection())
+        Job::new(config).connection(server.supabase_connection())
     }
 
     /// Fills the table without the driver.
@@ -142,10 +142,10 @@ impl Subject for Source {
             .await?;
         let config = json!({"query": "SELECT 1 AS one"});
         let refused = osiris_testkit::fault::refused_port()?;
-        let port = Job::new(config.clone()).connection(server.connection_with(json!({"pg_port": refused})));
+        let port = Job::new(config.clone()).connection(server.supabase_connection_with(json!({"pg_port": refused})));
         let silent = json!({"pg_port": osiris_testkit::fault::silent_port()?, "connect_timeout": 0.3});
-        let silent = Job::new(config.clone()).connection(server.connection_with(silent));
-        let password = Job::new(config).connection(server.connection_with(json!({"pg_password": "wrong"})));
+        let silent = Job::new(config.clone()).connection(server.supabase_connection_with(silent));
+        let password = Job::new(config).connection(server.supabase_connection_with(json!({"pg_password": "wrong"})));
         let job = |config| Self::job(server, config);
         let (table, column) = (json!({"table": "no_such_table"}), json!({"query": "SELECT no_such_column FROM nan"}));
         Ok(vec![

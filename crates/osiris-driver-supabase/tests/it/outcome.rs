@@ -1,8 +1,8 @@
-//! What became of a write that nobody saw end: the answer to COMMIT lost, the link stalled before it, the process killed behind it, the
-//! run cancelled during it. Each test is named after its number.
+//! What became of a write that nobody saw end: an answer lost on the way, the process killed behind its commit. Each test is named
+//! after its number.
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use osiris_core::commit::{CommitEnd, CommitLog, CommitOutcome, CommitRecord, Intent};
 use osiris_core::{
@@ -10,29 +10,17 @@ use osiris_core::{
 };
 use osiris_stand_ins::supabase::Trouble;
 use osiris_testkit::Bench;
-use osiris_testkit::database::through;
-use osiris_testkit::proxy::{Direction, Fault, Proxy};
 use serde_json::{Value, json};
 
 use crate::rest_world::World;
-use crate::subject::Writing;
 
-const ROWS: u64 = 3000;
-const DATA: &str = "SELECT i::INTEGER AS id, 1 AS v FROM range(3000) r(i)";
-const TABLE: &str = "CREATE TABLE t (id int PRIMARY KEY, v int)";
-
-/// Keeps the intents of a run, and does something at the moment of each.
+/// Keeps the intents of a run.
+#[derive(Default)]
 struct Log {
     intents: Mutex<Vec<Intent>>,
-    ends: Mutex<Vec<CommitEnd>>,
-    then: Box<dyn Fn() + Send + Sync>,
 }
 
 impl Log {
-    fn new(then: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self { intents: Mutex::default(), ends: Mutex::default(), then: Box::new(then) })
-    }
-
     fn intent(&self) -> Intent {
         self.intents.lock().unwrap().last().unwrap().clone()
     }
@@ -41,14 +29,10 @@ impl Log {
 impl CommitLog for Log {
     fn begun(&self, record: &CommitRecord) -> Result<()> {
         self.intents.lock().unwrap().push(record.intent.clone());
-        (self.then)();
-        // The proxy looks for a new fault every few milliseconds.
-        std::thread::sleep(Duration::from_millis(50));
         Ok(())
     }
 
-    fn ended(&self, _: &CommitRecord, end: &CommitEnd) -> Result<()> {
-        self.ends.lock().unwrap().push(*end);
+    fn ended(&self, _: &CommitRecord, _: &CommitEnd) -> Result<()> {
         Ok(())
     }
 }
@@ -81,159 +65,21 @@ impl Run {
     }
 }
 
-fn config(mode: &str) -> Value {
-    match mode {
-        "upsert" => json!({"table": "t", "mode": mode, "key": "id", "batch_size": 50}),
-        _ => json!({"table": "t", "mode": mode, "batch_size": 50}),
-    }
-}
-
-/// A server, a proxy before it and a connection through that.
-async fn behind_a_proxy() -> Option<(Writing, Arc<Proxy>, Value)> {
-    let writing = Writing::new().await?;
-    writing.execute(TABLE).await;
-    let proxy = Arc::new(Proxy::start(writing.server.address().unwrap()).unwrap());
-    let connection = through(&writing.server, &proxy, &json!({"connect_timeout": 5, "timeout": 2}));
-    Some((writing, proxy, connection))
-}
-
-async fn count(writing: &Writing) -> u64 {
-    writing.shown("SELECT count(*) FROM t").await.parse().unwrap()
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s59_a_lost_answer_to_commit_is_asked_for_and_the_step_goes_on() {
-    let Some((writing, proxy, connection)) = behind_a_proxy().await else { return };
-    for mode in ["append", "overwrite", "upsert"] {
-        writing.execute("DELETE FROM t").await;
-        // The connection of the write has had more bytes of answers than one that only asks a question.
-        let cut = Arc::clone(&proxy);
-        let log = Log::new(move || cut.set(Fault::Cut { direction: Direction::Down, after: 3500 }));
-        let output = Run::new(&writing.bench, &connection, config(mode), DATA, &log).await.run().await;
-        proxy.set(Fault::Pass);
-        match output {
-            Ok(output) => assert_eq!((output.rows, count(&writing).await), (ROWS, ROWS), "{mode}"),
-            // Cut before COMMIT arrived.
-            Err(failure) => {
-                assert!(failure.error.is_retryable(), "{mode}: {:?}", failure.error);
-                assert_eq!(count(&writing).await, 0, "{mode}");
-            }
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s57_a_commit_that_is_stuck_in_the_network_never_takes_place_once_it_is_said_not_to_have() {
-    let Some((writing, proxy, connection)) = behind_a_proxy().await else { return };
-    let stall = Arc::clone(&proxy);
-    // Only the first commit gets stuck.
-    let once = std::sync::Once::new();
-    let log = Log::new(move || once.call_once(|| stall.set(Fault::Stall { direction: Direction::Up, after: 20_000 })));
-    let run = Run::new(&writing.bench, &connection, config("append"), DATA, &log).await;
-    let failure = run.run().await.unwrap_err();
-    assert!(failure.error.is_retryable() && failure.error.kind() != ErrorKind::Ambiguous, "{:?}", failure.error);
-    assert_eq!(log.ends.lock().unwrap().last(), Some(&CommitEnd::NotCommitted));
-    // The network comes back, and with it whatever was under way.
-    proxy.set(Fault::Pass);
-    osiris_testkit::database::settled(&writing.server).await;
-    assert_eq!(count(&writing).await, 0);
-    assert_eq!(run.asked(&log.intent()).await, CommitOutcome::NotCommitted);
-    assert_eq!(run.run().await.unwrap_or_else(|failure| panic!("{:?}", failure.error)).rows, ROWS);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s57_where_nobody_can_be_asked_the_step_is_ambiguous() {
-    let Some((writing, proxy, connection)) = behind_a_proxy().await else { return };
-    let stall = Arc::clone(&proxy);
-    let log = Log::new(move || stall.set(Fault::BLACK_HOLE));
-    let run = Run::new(&writing.bench, &connection, config("append"), DATA, &log).await;
-    let failure = run.run().await.unwrap_err();
-    assert_eq!(failure.error.kind(), ErrorKind::Ambiguous, "{:?}", failure.error);
-    assert!(!failure.error.is_retryable() && failure.attempts == 1);
-    assert!(failure.error.message().contains("they are there or not"), "{:?}", failure.error);
-    // COMMIT arrived: only the answer did not.
-    proxy.set(Fault::Pass);
-    osiris_testkit::database::settled(&writing.server).await;
-    let there = count(&writing).await;
-    let expected = if there == ROWS { CommitOutcome::Committed { written: None } } else { CommitOutcome::NotCommitted };
-    assert_eq!(run.asked(&log.intent()).await, expected);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s58_a_run_that_is_cancelled_while_the_server_commits_learns_that_the_rows_are_there() {
-    let Some((writing, proxy, connection)) = behind_a_proxy().await else { return };
-    let connection = {
-        let mut patient = connection;
-        patient["timeout"] = json!(30);
-        patient
-    };
-    let stall = Arc::clone(&proxy);
-    let log = Log::new(move || stall.set(Fault::Stall { direction: Direction::Down, after: 0 }));
-    let run = Run::new(&writing.bench, &connection, config("append"), DATA, &log).await;
-    let cancel = run.context.cancel().clone();
-    let interrupted = async {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while count(&writing).await == 0 {
-            assert!(Instant::now() < deadline, "nothing was committed");
-        }
-        cancel.cancel();
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        proxy.set(Fault::Pass);
-    };
-    let (output, ()) = tokio::join!(run.run(), interrupted);
-    let output = output.unwrap_or_else(|failure| panic!("{:?}", failure.error));
-    assert_eq!((output.rows, count(&writing).await), (ROWS, ROWS));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s60_a_run_that_resumes_one_that_was_killed_behind_its_commit_asks_for_the_transaction() {
-    let Some((writing, _proxy, connection)) = behind_a_proxy().await else { return };
-    let log = Log::new(|| {});
-    let run = Run::new(&writing.bench, &connection, config("append"), DATA, &log).await;
-    run.run().await.unwrap();
-    // As the record has it: the answer was never written down.
-    let record = serde_json::to_value(log.intent()).unwrap();
-    let intent: Intent = serde_json::from_value(record.clone()).unwrap();
-    assert_eq!(run.asked(&intent).await, CommitOutcome::Committed { written: None });
-    assert_eq!(intent.written().unwrap().inserted, ROWS);
-    // One that was rolled back, and one that is still waiting for us.
-    for (end, outcome) in
-        [("ROLLBACK", CommitOutcome::NotCommitted), ("COMMIT", CommitOutcome::Committed { written: None })]
-    {
-        let mut session = writing.server.connect().await.unwrap();
-        let (number,): (i64,) = {
-            sqlx::raw_sql("BEGIN; DELETE FROM t WHERE id = 1").execute(&mut session).await.unwrap();
-            sqlx::query_as("SELECT txid_current()").fetch_one(&mut session).await.unwrap()
-        };
-        sqlx::raw_sql(end).execute(&mut session).await.unwrap();
-        let mut token = intent.token().clone();
-        token["transaction"] = json!(number.to_string());
-        assert_eq!(run.asked(&Intent::new("t").with_token(token)).await, outcome, "{end}");
-    }
-    // Another server has transactions of the same numbers.
-    let mut token = intent.token().clone();
-    token["server"] = json!("1");
-    let context = run.context.step("write");
-    let other = Intent::new("t").with_token(token);
-    let asked = run.step.outcome(&run.request, &other, &Inputs::one(run.input.clone()), &context).await;
-    assert!(asked.unwrap_err().message().contains("another server"));
-}
-
-const REST_DATA: &str = "SELECT i AS id, 'x' AS name FROM range(300) r(i)";
+const DATA: &str = "SELECT i AS id, 'x' AS name FROM range(300) r(i)";
 
 /// A table with a primary key, and one without.
-const REST_TABLES: &str = "CREATE TABLE t (id bigint PRIMARY KEY, name text); CREATE TABLE bare (id bigint, name text)";
+const TABLES: &str = "CREATE TABLE t (id bigint PRIMARY KEY, name text); CREATE TABLE bare (id bigint, name text)";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s59_a_lost_answer_to_a_plain_append_over_rest_is_asked_for_by_the_primary_key() {
-    let Some(world) = World::new(REST_TABLES).await else { return };
+    let Some(world) = World::new(TABLES).await else { return };
     for trouble in [Trouble::DropAnswer, Trouble::LoseAnswer, Trouble::CutRequest] {
         world.execute("DELETE FROM t").await;
         for _ in 0..2 {
             world.gateway.next_for("POST", Trouble::Slow(Duration::ZERO));
         }
         world.gateway.next_for("POST", trouble.clone());
-        let output = world.write(json!({"table": "t", "batch_size": 100}), REST_DATA).await;
+        let output = world.write(json!({"table": "t", "batch_size": 100}), DATA).await;
         let output = output.unwrap_or_else(|failure| panic!("{trouble:?}: {:?}", failure.error));
         assert_eq!((output.counts.inserted, output.attempts), (300, 1), "{trouble:?}");
         assert_eq!(world.rows("SELECT count(*), count(DISTINCT id) FROM t").await, "300|300", "{trouble:?}");
@@ -243,12 +89,12 @@ async fn s59_a_lost_answer_to_a_plain_append_over_rest_is_asked_for_by_the_prima
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s58_s59_an_append_over_rest_without_a_key_is_ambiguous_and_never_repeated() {
-    let Some(world) = World::new(REST_TABLES).await else { return };
+    let Some(world) = World::new(TABLES).await else { return };
     for _ in 0..2 {
         world.gateway.next_for("POST", Trouble::Slow(Duration::ZERO));
     }
     world.gateway.next_for("POST", Trouble::DropAnswer);
-    let failure = world.write(json!({"table": "bare", "batch_size": 100}), REST_DATA).await.unwrap_err();
+    let failure = world.write(json!({"table": "bare", "batch_size": 100}), DATA).await.unwrap_err();
     assert_eq!((failure.error.kind(), failure.attempts), (ErrorKind::Ambiguous, 1), "{:?}", failure.error);
     assert!(failure.error.report().contains("rows written before: 100"), "{}", failure.error.report());
     assert_eq!(world.rows("SELECT count(*) FROM bare").await, "200");
@@ -256,10 +102,10 @@ async fn s58_s59_an_append_over_rest_without_a_key_is_ambiguous_and_never_repeat
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s60_a_run_that_resumes_an_append_over_rest_asks_for_the_keys() {
-    let Some(world) = World::new(REST_TABLES).await else { return };
-    let log = Log::new(|| {});
+    let Some(world) = World::new(TABLES).await else { return };
+    let log = Arc::new(Log::default());
     let connection = world.gateway.connection();
-    let run = Run::new(&world.bench, &connection, json!({"table": "t", "batch_size": 100}), REST_DATA, &log).await;
+    let run = Run::new(&world.bench, &connection, json!({"table": "t", "batch_size": 100}), DATA, &log).await;
     run.run().await.unwrap();
     let CommitOutcome::Committed { written: Some(written) } = run.asked(&log.intent()).await else {
         panic!("the rows are there");
@@ -269,6 +115,17 @@ async fn s60_a_run_that_resumes_an_append_over_rest_asks_for_the_keys() {
     assert_eq!(run.asked(&log.intent()).await, CommitOutcome::Unknown);
     world.execute("DELETE FROM t").await;
     assert_eq!(run.asked(&log.intent()).await, CommitOutcome::NotCommitted);
-    let bare = Run::new(&world.bench, &connection, json!({"table": "bare"}), REST_DATA, &log).await;
+    let bare = Run::new(&world.bench, &connection, json!({"table": "bare"}), DATA, &log).await;
     assert_eq!(bare.asked(&log.intent()).await, CommitOutcome::Unknown);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s60_a_run_that_resumes_one_over_the_database_asks_for_its_transaction() {
+    let Some(world) = World::new(TABLES).await else { return };
+    let log = Arc::new(Log::default());
+    let connection = world.server.supabase_connection();
+    let run = Run::new(&world.bench, &connection, json!({"table": "t"}), DATA, &log).await;
+    run.run().await.unwrap();
+    assert_eq!(run.asked(&log.intent()).await, CommitOutcome::Committed { written: None });
+    assert_eq!(log.intent().written().unwrap().inserted, 300);
 }

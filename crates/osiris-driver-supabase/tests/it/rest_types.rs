@@ -32,7 +32,7 @@ async fn both_channels_read_the_same_types_and_values() {
         world.bench.step(step, "supabase.extractor", config.clone()).connection(connection).run()
     };
     let rest = read("rest", world.gateway.connection()).await.unwrap().table.unwrap();
-    let direct = read("direct", world.server.connection()).await.unwrap().table.unwrap();
+    let direct = read("direct", world.server.supabase_connection()).await.unwrap().table.unwrap();
     let types = |table: &osiris_core::TableRef| -> Vec<String> {
         table.schema().columns().iter().map(|column| format!("{} {}", column.name, column.column_type)).collect()
     };

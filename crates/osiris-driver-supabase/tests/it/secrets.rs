@@ -45,18 +45,13 @@ async fn every_password_signs_in_and_none_shows() {
             json!({"dsn": format!("postgres://{user}:{password}@{address}/postgres?sslmode=disable")})
         };
         let fields = |user: &str, more: Value| {
-            let mut fields = server.connection_with(more);
+            let mut fields = server.supabase_connection_with(more);
             fields["pg_user"] = json!(user);
             fields["pg_password"] = json!(secret);
             fields
         };
         let user = format!("user{number}");
-        for fields in [
-            fields(&user, json!({})),
-            fields(&user, json!({"tls": "disabled"})),
-            fields(&user, json!({"ssl_ca": server.ca()})),
-            line(&user),
-        ] {
+        for fields in [fields(&user, json!({})), line(&user)] {
             let health = check(&fields).await;
             // The client's preparation of passwords (RFC 4013) leaves no control characters.
             assert!(health.ok != secret.contains('\n'), "{health:?}");
@@ -92,51 +87,4 @@ async fn every_password_signs_in_and_none_shows() {
     }
     let log = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
     assert!(log.contains("go by this channel"), "the log is looked at: {log}");
-}
-
-/// What the environment says to other clients of PostgreSQL is not for this one.
-const ENVIRONMENT: [(&str, &str); 8] = [
-    ("PGHOST", "no-such-host.invalid"),
-    ("PGPORT", "1"),
-    ("PGUSER", "nobody"),
-    ("PGPASSWORD", "hunter2"),
-    ("PGDATABASE", "nowhere"),
-    ("PGSSLMODE", "verify-full"),
-    ("PGSSLROOTCERT", "/nowhere/ca.pem"),
-    ("PGOPTIONS", "-c search_path=nowhere -c statement_timeout=1"),
-];
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_environment_is_never_asked() {
-    let Some(server) = Postgres::start_with(PostgresOptions::new()).await.unwrap() else { return };
-    server.execute("CREATE TABLE t (a int)").await.unwrap();
-    let output = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["secrets::in_a_process_with_another_environment", "--exact", "--ignored", "--nocapture"])
-        .envs(ENVIRONMENT)
-        .env("OSIRIS_TEST_CONNECTION", server.connection().to_string())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success() && said.contains("1 passed"),
-        "{said}\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-}
-
-/// The second process of the test above.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "run by `the_environment_is_never_asked`"]
-async fn in_a_process_with_another_environment() {
-    let connection = std::env::var_os("OSIRIS_TEST_CONNECTION").unwrap();
-    let mut connection: Value = serde_json::from_str(connection.to_str().unwrap()).unwrap();
-    for mode in ["disabled", "required"] {
-        connection["tls"] = json!(mode);
-        let health = check(&connection).await;
-        assert!(health.ok, "{mode}: {health:?}");
-        assert_eq!((health.details["account"].as_str(), health.details["database"].as_str()), ("postgres", "postgres"));
-        // A statement of longer than a millisecond, names found by the server's own search path.
-        let catalog = crate::support::discover(&connection).await.unwrap();
-        assert_eq!(catalog.resources.len(), 1, "{mode}");
-    }
 }

@@ -1,8 +1,9 @@
-//! The driver over its direct channel, and its server, for the tests that drivers of databases share.
+//! The driver over its direct channel, and its server.
 
 use osiris_core::{Registry, Result};
 use osiris_testkit::database::{self, DatabaseDriver};
 use osiris_testkit::services::Postgres;
+use serde_json::Value;
 
 pub(crate) struct Direct;
 
@@ -14,6 +15,10 @@ impl DatabaseDriver for Direct {
 
     fn register(registry: &mut Registry) -> Result<()> {
         osiris_driver_supabase::register(registry)
+    }
+
+    fn connection(server: &Postgres, fields: Value) -> Value {
+        server.supabase_connection_with(fields)
     }
 }
 

@@ -28,7 +28,7 @@ impl Target {
     }
 
     fn job(server: &Postgres, config: Value) -> Job {
-        Job::new(config).connection(server.connection())
+        Job::new(config).connection(server.supabase_connection())
     }
 
     /// Runs a statement where nothing can be awaited.
@@ -79,10 +79,10 @@ impl Subject for Target {
         server.execute("CREATE TABLE IF NOT EXISTS narrow (id bigint PRIMARY KEY, amount smallint)").await?;
         let config = json!({"table": "target", "create_if_missing": true});
         let refused = osiris_testkit::fault::refused_port()?;
-        let port = Job::new(config.clone()).connection(server.connection_with(json!({"pg_port": refused})));
+        let port = Job::new(config.clone()).connection(server.supabase_connection_with(json!({"pg_port": refused})));
         let silent = json!({"pg_port": osiris_testkit::fault::silent_port()?, "connect_timeout": 0.3});
-        let silent = Job::new(config.clone()).connection(server.connection_with(silent));
-        let password = Job::new(config).connection(server.connection_with(json!({"pg_password": "wrong"})));
+        let silent = Job::new(config.clone()).connection(server.supabase_connection_with(silent));
+        let password = Job::new(config).connection(server.supabase_connection_with(json!({"pg_password": "wrong"})));
         let missing = Self::job(server, json!({"table": "no_such_table"}));
         let narrow = Self::job(server, json!({"table": "narrow", "columns": ["id", "amount"]}));
         let narrow = narrow.input("wide-step", "SELECT i AS id, 70000::DECIMAL(12,2) AS amount FROM range(10) r(i)");

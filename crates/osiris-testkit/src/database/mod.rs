@@ -38,6 +38,11 @@ pub trait DatabaseDriver: Sized + Send + Sync + 'static {
     /// # Errors
     /// When they cannot be registered.
     fn register(registry: &mut Registry) -> Result<()>;
+
+    /// The fields of a connection to the server, by the names of the driver's family, changed by these.
+    fn connection(server: &Self::Server, fields: Value) -> Value {
+        server.connection_with(fields)
+    }
 }
 
 /// What the doctor says of a connection, within the limit that the command line has.

@@ -31,7 +31,7 @@ impl<D: DatabaseDriver> Reading<D> {
     /// # Errors
     /// When the extraction fails.
     pub async fn run(&self, step: &str, config: Value, connection: Value) -> Result<StepOutput, StepFailure> {
-        let connection = self.server.connection_with(connection);
+        let connection = D::connection(&self.server, connection);
         self.bench.step(step, D::EXTRACTOR, config).connection(connection).run().await
     }
 

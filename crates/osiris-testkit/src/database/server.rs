@@ -179,7 +179,7 @@ impl DatabaseServer for Postgres {
     }
 
     fn at(host: &str, port: u16) -> Value {
-        json!({"pg_host": host, "pg_port": port})
+        json!({"host": host, "port": port})
     }
 
     fn impatient() -> Value {

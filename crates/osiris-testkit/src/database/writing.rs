@@ -24,7 +24,7 @@ impl<D: DatabaseDriver> Writing<D> {
 
     fn over(server: D::Server) -> Self {
         let bench = Bench::new(D::register).unwrap();
-        let connection = server.connection_with(json!({}));
+        let connection = D::connection(&server, json!({}));
         Self { server, bench, connection }
     }
 

@@ -12,7 +12,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::Postgres;
 use super::guardian::Guardian;
-use super::postgres::{Home, run_as};
+use super::postgres::{Home, changed, of_supabase, run_as};
 use crate::skipped::is_skipped;
 
 /// A program of one's own.
@@ -39,9 +39,9 @@ impl PgBouncer {
         let directory =
             home.make(&format!("run-pgbouncer-{}-{}", std::process::id(), crate::fault::refused_port()?))?;
         let port = crate::fault::refused_port()?;
-        let connection = server.connection_with(json!({"pg_host": Ipv4Addr::LOCALHOST, "pg_port": port}));
+        let connection = server.connection_with(json!({"host": Ipv4Addr::LOCALHOST, "port": port}));
         let text = |name: &str| connection[name].as_str().unwrap_or_default().to_owned();
-        let (user, password, database) = (text("pg_user"), text("pg_password"), text("pg_database"));
+        let (user, password, database) = (text("user"), text("password"), text("database"));
         let address = server.address()?;
         // The file doubles quotes, the settings do not take the password at all.
         let users = directory.join("users.txt");
@@ -93,12 +93,12 @@ impl PgBouncer {
 
     /// The same with other fields: `null` takes one out.
     pub fn connection_with(&self, fields: Value) -> Value {
-        let mut connection = self.connection.clone();
-        if let (Value::Object(all), Value::Object(fields)) = (&mut connection, fields) {
-            all.extend(fields);
-            all.retain(|_, value| !value.is_null());
-        }
-        connection
+        changed(self.connection(), fields)
+    }
+
+    /// The fields of a Supabase connection through it.
+    pub fn supabase_connection(&self) -> Value {
+        of_supabase(&self.connection)
     }
 
     /// What it has said.
@@ -149,7 +149,7 @@ mod tests {
     async fn a_pooler_passes_statements_on() {
         let Some(server) = Postgres::start().await.unwrap() else { return };
         let Some(pooler) = PgBouncer::start(&server).await.unwrap() else { return };
-        assert_eq!(pooler.connection()["pg_user"], server.connection()["pg_user"]);
+        assert_eq!(pooler.connection()["user"], server.connection()["user"]);
         assert!(pooler.log().contains("listening on 127.0.0.1"), "{}", pooler.log());
     }
 }

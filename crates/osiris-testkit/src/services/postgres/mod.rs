@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use osiris_core::{Error, Result};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
@@ -97,11 +97,11 @@ impl Postgres {
             .database("postgres")
             .ssl_mode(PgSslMode::Disable);
         let connection = json!({
-            "pg_host": address.ip(),
-            "pg_port": address.port(),
-            "pg_user": "postgres",
-            "pg_password": PASSWORD,
-            "pg_database": "postgres",
+            "host": address.ip(),
+            "port": address.port(),
+            "user": "postgres",
+            "password": PASSWORD,
+            "database": "postgres",
         });
         let mut own = Own { guardian, directory, address, command };
         if let Err(error) = own.ready(&quiet(admin.clone())).await {
@@ -120,11 +120,11 @@ impl Postgres {
         let url = options.to_url_lossy();
         let password = url.password().map(|text| percent_decode_str(text).decode_utf8_lossy().into_owned());
         let connection = json!({
-            "pg_host": options.get_host(),
-            "pg_port": options.get_port(),
-            "pg_user": options.get_username(),
-            "pg_password": password.unwrap_or_default(),
-            "pg_database": database,
+            "host": options.get_host(),
+            "port": options.get_port(),
+            "user": options.get_username(),
+            "password": password.unwrap_or_default(),
+            "database": database,
         });
         let mut server = Self { admin: options.clone(), connection, database: database.clone(), own: None };
         server.execute(&format!("CREATE DATABASE {database} ENCODING 'UTF8' TEMPLATE template0")).await?;
@@ -144,24 +144,29 @@ impl Postgres {
 
     /// The same with other fields: `null` takes one out.
     pub fn connection_with(&self, fields: Value) -> Value {
-        let mut connection = self.connection.clone();
-        if let (Value::Object(all), Value::Object(fields)) = (&mut connection, fields) {
-            all.extend(fields);
-            all.retain(|_, value| !value.is_null());
-        }
-        connection
+        changed(self.connection(), fields)
     }
 
-    /// The same in one line.
+    /// The fields of a Supabase connection to its database.
+    pub fn supabase_connection(&self) -> Value {
+        of_supabase(&self.connection)
+    }
+
+    /// The same with other fields: `null` takes one out.
+    pub fn supabase_connection_with(&self, fields: Value) -> Value {
+        changed(self.supabase_connection(), fields)
+    }
+
+    /// The address in one line, with the account of the tests.
     pub fn dsn(&self) -> String {
         let part = |name: &str| {
             let text = self.connection[name].as_str().unwrap_or_default();
             utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
         };
-        let host = self.connection["pg_host"].as_str().unwrap_or_default();
+        let host = self.connection["host"].as_str().unwrap_or_default();
         let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-        let port = &self.connection["pg_port"];
-        format!("postgresql://{}:{}@{host}:{port}/{}", part("pg_user"), part("pg_password"), part("pg_database"))
+        let port = &self.connection["port"];
+        format!("postgresql://{}:{}@{host}:{port}/{}", part("user"), part("password"), part("database"))
     }
 
     /// The name of its database.
@@ -285,6 +290,21 @@ impl Drop for Own {
         let _ = self.guardian.end("kill");
         let _ = fs::remove_dir_all(&self.directory);
     }
+}
+
+/// A connection with other fields: `null` takes one out.
+pub(super) fn changed(mut connection: Value, fields: Value) -> Value {
+    if let (Value::Object(all), Value::Object(fields)) = (&mut connection, fields) {
+        all.extend(fields);
+        all.retain(|_, value| !value.is_null());
+    }
+    connection
+}
+
+/// The fields of a connection by the names that Supabase's have.
+pub(super) fn of_supabase(connection: &Value) -> Value {
+    let fields = connection.as_object().into_iter().flatten();
+    fields.map(|(name, value)| (format!("pg_{name}"), value.clone())).collect::<Map<_, _>>().into()
 }
 
 fn external() -> Option<OsString> {

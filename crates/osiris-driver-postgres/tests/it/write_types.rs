@@ -29,7 +29,7 @@ async fn what_the_store_has_no_type_for_survives_being_read_and_written() {
     writing.execute(TYPES).await;
     writing.execute(ROWS).await;
     writing.execute("CREATE TABLE t (LIKE source INCLUDING ALL)").await;
-    let read = writing.bench.step("read", "supabase.extractor", json!({"table": "source"}));
+    let read = writing.bench.step("read", "postgres.extractor", json!({"table": "source"}));
     let read = read.connection(writing.connection.clone()).run().await;
     let read = read.unwrap_or_else(|failure| panic!("{}", failure.error.report()));
     let table = read.table.unwrap();

@@ -1,5 +1,5 @@
 //! How fast the writer is against `\copy` of psql with a prepared binary file. Run by hand, in release:
-//! `cargo test --release -p osiris-driver-supabase --features bundled --test it write_speed -- --ignored --nocapture`
+//! `cargo test --release -p osiris-driver-postgres --features bundled --test it write_speed -- --ignored --nocapture`
 
 use std::time::Instant;
 
@@ -47,7 +47,7 @@ async fn loading_is_as_fast_as_the_servers_own_client() {
         writing.write_table(json!({"table": "t"}), &input).await.unwrap();
         let written = started.elapsed();
         println!(
-            "\\copy {by_hand:.2?}, supabase.writer {written:.2?}: {:.2}x",
+            "\\copy {by_hand:.2?}, postgres.writer {written:.2?}: {:.2}x",
             written.as_secs_f64() / by_hand.as_secs_f64()
         );
     }

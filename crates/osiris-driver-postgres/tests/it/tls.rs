@@ -1,37 +1,36 @@
 //! Every mode of TLS, as for any database, and certificates of clients.
 
-use osiris_stand_ins::supabase::{Gateway, Postgrest};
 use osiris_testkit::database::tls::{self, ENCRYPTED, outcome};
 use osiris_testkit::services::{Authority, Postgres, PostgresOptions};
 use serde_json::{Value, json};
 
-use crate::subject::Direct;
+use crate::subject::PostgresDriver;
 use crate::support::check;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_mode_does_what_it_says() {
-    tls::every_mode_does_what_it_says::<Direct>().await;
+    tls::every_mode_does_what_it_says::<PostgresDriver>().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_certificate_for_another_name_is_refused_where_the_name_counts() {
-    tls::a_certificate_for_another_name_is_refused_where_the_name_counts::<Direct>().await;
+    tls::a_certificate_for_another_name_is_refused_where_the_name_counts::<PostgresDriver>().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_without_tls_is_refused_where_it_is_wanted() {
-    tls::a_server_without_tls_is_refused_where_it_is_wanted::<Direct>().await;
+    tls::a_server_without_tls_is_refused_where_it_is_wanted::<PostgresDriver>().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_own_ca_is_the_only_one_that_counts() {
-    tls::an_own_ca_is_the_only_one_that_counts::<Direct>("tls::in_a_process_with_other_system_roots").await;
+    tls::an_own_ca_is_the_only_one_that_counts::<PostgresDriver>("tls::in_a_process_with_other_system_roots").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "run by `an_own_ca_is_the_only_one_that_counts`"]
 async fn in_a_process_with_other_system_roots() {
-    tls::in_a_process_with_other_system_roots::<Direct>().await;
+    tls::in_a_process_with_other_system_roots::<PostgresDriver>().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -48,33 +47,17 @@ async fn a_client_shows_its_certificate_where_the_account_wants_one() {
     let Some(server) = Postgres::start_with(options).await.unwrap() else { return };
     server.execute("CREATE ROLE carded LOGIN").await.unwrap();
     let as_carded = |mut fields: Value| {
-        fields["pg_user"] = json!("carded");
-        fields["pg_password"] = json!(null);
+        fields["user"] = json!("carded");
+        fields["password"] = json!(null);
         server.connection_with(fields)
     };
     for fields in [
         json!({"tls": "required", "ssl_cert": cert, "ssl_key": key}),
         json!({"tls": "verify-full", "ssl_ca": server.ca(), "ssl_cert": cert, "ssl_key": key}),
     ] {
-        assert_eq!(outcome::<Direct>(&as_carded(fields.clone())).await, ENCRYPTED, "{fields}");
+        assert_eq!(outcome::<PostgresDriver>(&as_carded(fields.clone())).await, ENCRYPTED, "{fields}");
     }
     let health = check(&as_carded(json!({"tls": "required"}))).await;
     assert!(!health.ok, "{health:?}");
     std::fs::remove_file(shared).unwrap();
-}
-
-/// The same certificate authority is for the REST API: what is served over TLS is believed by it alone.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_api_is_believed_by_the_same_authority() {
-    let Some(server) = Postgres::start().await.unwrap() else { return };
-    let Some(rest) = Postgrest::start(&server).await.unwrap() else { return };
-    let authority = Authority::new().unwrap();
-    let place = osiris_testkit::Place::new().unwrap();
-    let ca = place.join("ca.pem");
-    authority.write(&ca).unwrap();
-    let gateway = Gateway::start_tls(&rest, &authority).unwrap();
-    let health = check(&gateway.connection_with(json!({"ssl_ca": ca}))).await;
-    assert!(health.ok, "{health:?}");
-    let health = check(&gateway.connection()).await;
-    assert!(!health.ok && health.message.contains("authority that is not trusted"), "{health:?}");
 }

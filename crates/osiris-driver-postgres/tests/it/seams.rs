@@ -1,4 +1,4 @@
-//! Where the promise broke between attempts, sessions and servers, over the direct channel. Each test is named after its number.
+//! Where the promise broke between attempts, sessions and servers. Each test is named after its number.
 
 use std::time::{Duration, Instant};
 
@@ -96,11 +96,11 @@ async fn s50_a_connection_that_stalls_is_a_failed_one_and_a_missing_grant_is_non
     let proxy = Proxy::start(writing.server.address().unwrap()).unwrap();
     proxy.set(Fault::Stall { direction: Direction::Down, after: 0 });
     let stalled = through(&writing.server, &proxy, &json!({"connect_timeout": 1}));
-    let poor = writing.server.connection_with(json!({"pg_user": "s50_poor", "pg_password": "pw"}));
+    let poor = writing.server.connection_with(json!({"user": "s50_poor", "password": "pw"}));
     let input = writing.bench.table("source", "SELECT 1 AS id, 1 AS v").await.unwrap();
     for (connection, kind, events) in [(stalled, ErrorKind::Timeout, 1), (poor, ErrorKind::Permission, 0)] {
         let before = writing.bench.events().matching("event", "connection_failed").len();
-        let step = writing.bench.step("write", "supabase.writer", config(json!({}))).connection(connection);
+        let step = writing.bench.step("write", "postgres.writer", config(json!({}))).connection(connection);
         let failure = step.input(&input).retry(RetryPolicy::never()).run().await.unwrap_err();
         assert_eq!(failure.error.kind(), kind, "{:?}", failure.error);
         let after = writing.bench.events().matching("event", "connection_failed").len();
@@ -128,7 +128,7 @@ async fn s62_the_server_ends_a_session_by_itself_when_nobody_is_there_any_more()
     assert!(name.starts_with("osiris "), "{name}");
     // Nothing of it outlasts the transaction.
     let step =
-        writing.bench.step("read", "supabase.extractor", json!({"query": "SHOW idle_in_transaction_session_timeout"}));
+        writing.bench.step("read", "postgres.extractor", json!({"query": "SHOW idle_in_transaction_session_timeout"}));
     step.connection(writing.connection.clone()).run().await.unwrap();
 }
 
@@ -156,7 +156,7 @@ async fn s62_a_session_that_an_earlier_run_left_behind_is_named_and_can_be_ended
         let settings = config(json!({"mode": "overwrite"}));
         let mut settings = settings.as_object().unwrap().clone();
         settings.extend(more.as_object().unwrap().clone());
-        let step = writing.bench.step("write", "supabase.writer", Value::Object(settings));
+        let step = writing.bench.step("write", "postgres.writer", Value::Object(settings));
         step.connection(writing.connection.clone()).input(&input).retry(RetryPolicy::never())
     };
     let failure = write(json!({})).run().await.unwrap_err();
@@ -186,7 +186,7 @@ async fn s64_a_server_that_is_away_for_some_seconds_is_outlasted_by_default() {
     proxy.set(Fault::Refuse);
     let connection = through(&writing.server, &proxy, &json!({"connect_timeout": 2}));
     let input = writing.bench.table("source", "SELECT 1 AS id, 1 AS v").await.unwrap();
-    let step = writing.bench.step("write", "supabase.writer", config(json!({}))).connection(connection);
+    let step = writing.bench.step("write", "postgres.writer", config(json!({}))).connection(connection);
     let back = async {
         tokio::time::sleep(Duration::from_secs(6)).await;
         proxy.set(Fault::Pass);

@@ -1,4 +1,4 @@
-//! Incremental extraction over the direct channel: what a run takes, what it leaves, what the next one starts from.
+//! Incremental extraction: what a run takes, what it leaves, what the next one starts from.
 
 use osiris_core::{ErrorKind, RetryPolicy, StepOutput};
 use osiris_testkit::database::texts;
@@ -20,7 +20,7 @@ impl Runs {
 
     /// What the next run fails with; the state stays as it is.
     pub(crate) async fn refused(&self) -> String {
-        let step = self.reading.bench.step("since", "supabase.extractor", self.config.clone());
+        let step = self.reading.bench.step("since", "postgres.extractor", self.config.clone());
         let mut step = step.connection(self.reading.server.connection()).retry(RetryPolicy::never());
         if let Some(state) = &self.state {
             step = step.state(state.clone());
@@ -29,7 +29,7 @@ impl Runs {
     }
 
     pub(crate) async fn next(&mut self) -> (Vec<String>, StepOutput) {
-        let step = self.reading.bench.step("since", "supabase.extractor", self.config.clone());
+        let step = self.reading.bench.step("since", "postgres.extractor", self.config.clone());
         let mut step = step.connection(self.reading.server.connection());
         if let Some(state) = &self.state {
             step = step.state(state.clone());
@@ -112,7 +112,7 @@ async fn every_kind_of_cursor_keeps_its_precision() {
             runs.state = None;
             // The cursor need not be among the columns that are read.
             runs.config = match query {
-                None => json!({"table": "t", "select": "id", "cursor": {"column": "c"}}),
+                None => json!({"table": "t", "columns": ["id"], "cursor": {"column": "c"}}),
                 Some(query) => json!({"query": query, "cursor": {"column": "c"}}),
             };
             assert_eq!(runs.next().await.0, ["1", "2"], "{kind}");
@@ -147,9 +147,9 @@ async fn initial_lag_and_boundary_do_what_they_say() {
     assert_eq!(runs.next().await.0, ["5"]);
     for (column, lag) in [("d", 86_400.0), ("id", 1.5)] {
         runs.state = None;
-        runs.config = json!({"table": "t", "filter": {"id": "lte.3"}, "cursor": {"column": column}});
+        runs.config = json!({"table": "t", "where": "id <= 3", "cursor": {"column": column}});
         assert_eq!(runs.next().await.0.len(), 3, "{column}");
-        runs.config = json!({"table": "t", "filter": {"id": "lte.3"}, "cursor": {"column": column, "lag": lag}});
+        runs.config = json!({"table": "t", "where": "id <= 3", "cursor": {"column": column, "lag": lag}});
         assert_eq!(runs.next().await.0, ["2"], "{column}");
     }
     for (fields, wanted) in [
@@ -162,7 +162,7 @@ async fn initial_lag_and_boundary_do_what_they_say() {
         assert!(failure.error.report().contains(wanted), "{}", failure.error.report());
     }
     // A state that went around the comparison of sources is still of one column.
-    let step = runs.reading.bench.step("other", "supabase.extractor", with(json!({"column": "id"})));
+    let step = runs.reading.bench.step("other", "postgres.extractor", with(json!({"column": "id"})));
     let state = json!({"column": "at", "value": "2024-01-01 00:00:00", "taken": []});
     let step = step.connection(runs.reading.server.connection()).own_state(state).unwrap();
     let failure = step.run().await.unwrap_err();

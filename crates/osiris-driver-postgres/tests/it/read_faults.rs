@@ -7,21 +7,21 @@ use osiris_testkit::database::read_faults::{self, ROWS, connection, prepared};
 use osiris_testkit::database::settled;
 use serde_json::json;
 
-use crate::subject::Direct;
+use crate::subject::PostgresDriver;
 
 #[tokio::test]
 async fn a_connection_cut_anywhere_leaves_nothing_and_is_a_network_error() {
-    read_faults::a_connection_cut_anywhere_leaves_nothing_and_is_a_network_error::<Direct>().await;
+    read_faults::a_connection_cut_anywhere_leaves_nothing_and_is_a_network_error::<PostgresDriver>().await;
 }
 
 #[tokio::test]
 async fn a_server_that_falls_silent_is_a_timeout_within_the_limits() {
-    read_faults::a_server_that_falls_silent_is_a_timeout_within_the_limits::<Direct>().await;
+    read_faults::a_server_that_falls_silent_is_a_timeout_within_the_limits::<PostgresDriver>().await;
 }
 
 #[tokio::test]
 async fn a_query_ended_by_another_and_a_server_that_dies_are_errors_that_a_later_try_mends() {
-    let Some((mut reading, proxy)) = prepared::<Direct>().await else { return };
+    let Some((mut reading, proxy)) = prepared::<PostgresDriver>().await else { return };
     let connection = connection(&reading, &proxy, &json!({}));
     let config = json!({"query": "SELECT a.id FROM t a JOIN t b ON a.v = b.v", "timeout": 60});
     for what in ["pg_cancel_backend", "pg_terminate_backend", "SERVER"] {
@@ -63,7 +63,7 @@ async fn end(mut connection: sqlx::PgConnection, what: &str) {
 
 #[tokio::test]
 async fn a_cancelled_step_leaves_no_statement_at_the_server() {
-    let Some((reading, _)) = prepared::<Direct>().await else { return };
+    let Some((reading, _)) = prepared::<PostgresDriver>().await else { return };
     let config = json!({"query": "SELECT count(*) FROM t a, t b, t c WHERE a.v <= b.v", "timeout": 600});
     let running = reading.run("cancelled", config, json!({}));
     assert!(tokio::time::timeout(Duration::from_secs(2), running).await.is_err());

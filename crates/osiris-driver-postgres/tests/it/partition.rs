@@ -35,12 +35,12 @@ async fn ranges_of_every_kind_hold_every_row_once() {
         let output = reading.run("small", json!({"table": table, "partition_by": "id"}), json!({})).await.unwrap();
         assert_eq!(output.rows, rows);
     }
-    let many = json!({"table": "t", "select": "x", "filter": {"x": "gt.0"}, "partition_by": "id", "partitions": 200});
+    let many = json!({"table": "t", "columns": ["x"], "where": "x > 0", "partition_by": "id", "partitions": 200});
     let output = reading.run("many", many, json!({})).await.unwrap();
     assert_eq!(output.rows, 5000);
     let failure = reading.failure(json!({"query": "SELECT 'x' AS v", "partition_by": "v"})).await;
     assert!(failure.error.report().contains("`v` cannot be divided into ranges"), "{}", failure.error.report());
-    let dry = reading.bench.step("dry", "supabase.extractor", json!({"query": "SELECT 'x' AS v", "partition_by": "v"}));
+    let dry = reading.bench.step("dry", "postgres.extractor", json!({"query": "SELECT 'x' AS v", "partition_by": "v"}));
     assert!(dry.connection(reading.server.connection()).dry_run().run().await.is_err());
     let open = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' OR query LIKE 'COPY%'";
     assert_eq!(reading.server.value(open).await.unwrap().as_deref(), Some("0"));
@@ -85,7 +85,7 @@ async fn a_server_short_of_connections_is_read_over_those_it_has() {
              CREATE ROLE few LOGIN PASSWORD 'few' CONNECTION LIMIT 2; GRANT SELECT ON t TO few",
         )
         .await;
-    let account = json!({"pg_user": "few", "pg_password": "few"});
+    let account = json!({"user": "few", "password": "few"});
     let config = json!({"table": "t", "partition_by": "id", "partitions": 8});
     let output = reading.run("few", config, account).await.unwrap();
     assert_eq!(output.rows, 1000);
@@ -103,16 +103,16 @@ async fn an_error_in_one_range_stops_the_others_and_leaves_nothing() {
     let tables = reading.bench.query("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'fails'").await.unwrap();
     assert_eq!(texts(&tables), [["0"]]);
     let config = json!({
-        "table": "t", "partition_by": "a", "cursor": {"column": "b"}, "limit": 3, "select": "a,a", "order": "x.down"
+        "table": "t", "partition_by": "a", "cursor": {"column": "b"}, "limit": 3, "columns": ["a", "a"], "order_by": "x"
     });
     let problems: Vec<String> = reading
         .bench
-        .config_problems("supabase.extractor", &config)
+        .config_problems("postgres.extractor", &config)
         .unwrap()
         .into_iter()
         .map(|problem| problem.pointer)
         .collect();
-    assert_eq!(problems, ["/select", "/order", "/partition_by", "/order", "/limit"]);
+    assert_eq!(problems, ["/partition_by", "/order_by", "/limit", "/columns/1"]);
 }
 
 #[tokio::test]
@@ -127,7 +127,7 @@ async fn a_pooler_with_two_sessions_is_enough_for_ranges_types_and_cursors() {
         .await;
     let Some(pooler) = PgBouncer::start(&reading.server).await.unwrap() else { return };
     let run = async |name: &str, config: serde_json::Value| {
-        let step = reading.bench.step(name, "supabase.extractor", config.clone()).connection(pooler.connection());
+        let step = reading.bench.step(name, "postgres.extractor", config.clone()).connection(pooler.connection());
         step.run().await.unwrap_or_else(|failure| panic!("{config}: {}", failure.error.report()))
     };
     for config in [

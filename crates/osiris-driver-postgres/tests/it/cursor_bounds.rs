@@ -1,4 +1,4 @@
-//! Where a run by a cursor may end, on both channels: nothing that a later run would not read is passed over in silence.
+//! Where a run by a cursor may end: nothing that a later run would not read is passed over in silence.
 
 use osiris_core::ErrorKind;
 use osiris_testkit::services::PostgresOptions;
@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 use sqlx::Executor as _;
 
 use crate::cursor::Runs;
-use crate::rest_world::{World, table};
 use crate::subject::Reading;
 
 async fn runs(setup: &str, cursor: Value) -> Option<Runs> {
@@ -23,7 +22,7 @@ async fn s17_a_cursor_of_another_table_server_or_condition_is_refused() {
     let good = runs.config.clone();
     for (field, value, shown) in [
         ("table", json!("u"), "table: `t` -> `u`"),
-        ("filter", json!({"v": "gt.0"}), "filter: (none) -> `{\"v\":\"gt.0\"}`"),
+        ("where", json!("v > 0"), "where: (none) -> `v > 0`"),
         ("cursor", json!({"column": "v"}), "cursor.column: `id` -> `v`"),
     ] {
         runs.config = good.clone();
@@ -34,13 +33,13 @@ async fn s17_a_cursor_of_another_table_server_or_condition_is_refused() {
     // The database is part of a secret address, which is not shown.
     let dsn = runs.reading.server.dsn();
     let elsewhere = format!("{}/elsewhere", dsn.rsplit_once('/').unwrap().0);
-    let step = runs.reading.bench.step("since", "supabase.extractor", good.clone());
+    let step = runs.reading.bench.step("since", "postgres.extractor", good.clone());
     let step = step.connection(json!({"dsn": elsewhere})).state(runs.state.clone().unwrap());
     let error = step.run().await.unwrap_err().error.report();
     assert!(error.contains("connection.database: ") && error.contains("`elsewhere`"), "{error}");
     // The same address in one line is the same source.
     runs.config = good;
-    let step = runs.reading.bench.step("since", "supabase.extractor", runs.config.clone());
+    let step = runs.reading.bench.step("since", "postgres.extractor", runs.config.clone());
     let step = step.connection(json!({"dsn": dsn})).state(runs.state.clone().unwrap());
     assert_eq!(step.run().await.unwrap().rows, 0);
 }
@@ -165,12 +164,21 @@ async fn s20_an_account_without_rights_sees_enough() {
     let mut late = runs.reading.server.connect().await.unwrap();
     late.execute("BEGIN; INSERT INTO t (v) VALUES (1)").await.unwrap();
     runs.reading.execute("INSERT INTO t (v) VALUES (2)").await;
-    let connection = runs.reading.server.connection_with(json!({"pg_user": "plain", "pg_password": "plain-secret"}));
+    let connection = runs.reading.server.connection_with(json!({"user": "plain", "password": "plain-secret"}));
     let config = json!({"table": "t", "timeout": 1, "cursor": {"column": "id"}});
-    let step = runs.reading.bench.step("since", "supabase.extractor", config).connection(connection);
+    let step = runs.reading.bench.step("since", "postgres.extractor", config).connection(connection);
     let error = step.retry(osiris_core::RetryPolicy::never()).run().await.unwrap_err().error;
     assert_eq!(error.kind(), ErrorKind::Timeout, "{}", error.report());
     assert!(error.report().contains("still open"), "{}", error.report());
+}
+
+/// They are waited for: there is nothing to warn of.
+#[tokio::test]
+async fn s20_nobody_is_warned_of_rows_that_are_committed_late() {
+    let Some(runs) = runs("CREATE TABLE t (id int PRIMARY KEY)", json!({"column": "id"})).await else { return };
+    let connection = runs.reading.server.connection();
+    let prepared = runs.reading.bench.prepare("postgres.extractor", &runs.config, &connection).unwrap();
+    assert!(prepared.warnings().is_empty(), "{:?}", prepared.warnings());
 }
 
 #[tokio::test]
@@ -187,53 +195,4 @@ async fn s21_rows_without_a_value_are_an_error_counted_or_read_once() {
     runs.reading.execute("INSERT INTO t VALUES (4, NULL), (5, 5)").await;
     assert_eq!(runs.next().await.0, ["4", "5"]);
     assert!(runs.next().await.0.is_empty());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn over_rest_bounds_are_kept_as_over_the_database() {
-    let setup = "CREATE TABLE t (id int PRIMARY KEY, c timestamptz); CREATE TABLE u (id int PRIMARY KEY, c timestamptz); \
-                 INSERT INTO t VALUES (1, '2024-01-01'), (2, '2024-01-02'), (9, NULL)";
-    let Some(world) = World::new(setup).await else { return };
-    let with = |fields: Value| {
-        let mut cursor = json!({"column": "c"});
-        cursor.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-        table(json!({"cursor": cursor}))
-    };
-    let report = async |config: Value, state: &Option<Value>| {
-        world.read_from(config, state.clone()).await.unwrap_err().error.report()
-    };
-    // S21
-    let error = report(with(json!({})), &None).await;
-    assert!(error.contains("1 rows have NULL"), "{error}");
-    let first = world.read(with(json!({"nulls": "skip"}))).await.unwrap();
-    assert_eq!((first.rows, first.counts.skipped), (2, 1));
-    let included = world.read_from(with(json!({"nulls": "include"})), first.state.clone()).await.unwrap();
-    assert_eq!(world.stored(&included, "id").await, "9");
-    // S17
-    let other = json!({"table": "u", "cursor": {"column": "c", "nulls": "skip"}});
-    let error = report(other, &first.state).await;
-    assert!(error.contains("table: `t` -> `u`"), "{error}");
-    // S18
-    for (value, why) in [("'infinity'", "infinite"), ("now() + interval '1 hour'", "in the future")] {
-        world.execute(&format!("INSERT INTO t VALUES (3, {value})")).await;
-        let error = report(with(json!({"nulls": "skip"})), &first.state).await;
-        assert!(error.contains(why), "{value}: {error}");
-        world.execute("DELETE FROM t WHERE id = 3").await;
-    }
-    // S19
-    world.execute("DELETE FROM t WHERE id = 2").await;
-    let error = report(with(json!({"nulls": "skip"})), &first.state).await;
-    assert!(error.contains("at or after the saved one"), "{error}");
-    world.execute("DELETE FROM t").await;
-    let error = report(with(json!({"nulls": "skip"})), &first.state).await;
-    assert!(error.contains("has no value left"), "{error}");
-    let kept = with(json!({"allow_deletes": true}));
-    assert_eq!(world.read_from(kept, first.state).await.unwrap().rows, 0);
-    // S20
-    let connection = world.gateway.connection();
-    let prepared = |config| world.bench.prepare("supabase.extractor", &config, &connection).unwrap();
-    let of_cursor = prepared(with(json!({})));
-    let warnings = of_cursor.warnings();
-    assert!(warnings[0].message.contains("committed late"), "{warnings:?}");
-    assert!(prepared(with(json!({"lag": 60}))).warnings().is_empty());
 }

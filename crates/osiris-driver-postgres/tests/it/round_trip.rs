@@ -1,4 +1,4 @@
-//! Random values of every type over the direct channel: what the server was given is what is read, and what is written and read
+//! Random values of every type: what the server was given is what is read, and what is written and read
 //! again is the same.
 
 use chrono::{DateTime, NaiveDate};
@@ -148,7 +148,7 @@ async fn random_values_are_read_as_they_are_and_survive_being_written() {
         let rows: Vec<String> = rows.iter().map(|(sql, _)| format!("INSERT INTO r VALUES {sql}")).collect();
         reading.execute(&rows.join(";\n")).await;
     }
-    let first = reading.run("first", json!({"table": "r", "order": "id"}), json!({})).await.unwrap();
+    let first = reading.run("first", json!({"table": "r", "order_by": "id"}), json!({})).await.unwrap();
     let table = first.table.clone().unwrap();
     let rows = texts(&reading.bench.rows(&table).await.unwrap());
     assert_eq!(rows.len(), given.len());
@@ -168,7 +168,7 @@ async fn random_values_are_read_as_they_are_and_survive_being_written() {
     }
     // Through the writer into a table of the same types, and compared by the server itself.
     reading.execute(&format!("CREATE TABLE w ({COLUMNS})")).await;
-    let writer = reading.bench.step("write", "supabase.writer", json!({"table": "w"}));
+    let writer = reading.bench.step("write", "postgres.writer", json!({"table": "w"}));
     let written = writer.connection(reading.server.connection()).input(&table).run().await;
     let written = written.unwrap_or_else(|failure| panic!("{}", failure.error.report()));
     assert_eq!(written.counts.inserted, 400);
@@ -181,7 +181,7 @@ async fn random_values_are_read_as_they_are_and_survive_being_written() {
         );
         assert_eq!(reading.server.value(&sql).await.unwrap().as_deref(), Some("0"), "{column} changed");
     }
-    let second = reading.run("second", json!({"table": "w", "order": "id"}), json!({})).await.unwrap();
+    let second = reading.run("second", json!({"table": "w", "order_by": "id"}), json!({})).await.unwrap();
     assert_eq!(types(&first), types(&second));
     let again = reading.bench.rows(&second.table.unwrap()).await.unwrap();
     assert_eq!(rows, texts(&again));
@@ -201,7 +201,7 @@ async fn the_ends_of_time_survive_being_written() {
         )
         .await;
     let read = reading.run("read", json!({"table": "r"}), json!({})).await.unwrap();
-    let writer = reading.bench.step("write", "supabase.writer", json!({"table": "w"}));
+    let writer = reading.bench.step("write", "postgres.writer", json!({"table": "w"}));
     let written = writer.connection(reading.server.connection()).input(&read.table.unwrap()).run().await;
     written.unwrap_or_else(|failure| panic!("{}", failure.error.report()));
     let differing = "SELECT count(*) FROM r FULL JOIN w USING (id) WHERE r::text IS DISTINCT FROM w::text";

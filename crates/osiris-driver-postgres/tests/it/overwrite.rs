@@ -135,7 +135,7 @@ async fn two_writes_into_one_table_come_one_after_the_other_and_readers_never_wa
     let step = |id: &str, input| {
         writing
             .bench
-            .step(id, "supabase.writer", config(json!({"mode": "overwrite", "batch_size": 1000})))
+            .step(id, "postgres.writer", config(json!({"mode": "overwrite", "batch_size": 1000})))
             .connection(writing.connection.clone())
             .input(input)
     };
@@ -162,7 +162,7 @@ async fn a_created_table_has_the_types_of_the_input() {
         '{}'::JSON AS j, '0101'::BIT AS bits, INTERVAL 3 DAY AS i, 2::UTINYINT AS tiny";
     let settings = config(json!({"create_if_missing": true, "key": ["id", "code"]}));
     let dry = writing.bench.table("source", data).await.unwrap();
-    let step = writing.bench.step("write", "supabase.writer", settings.clone()).connection(writing.connection.clone());
+    let step = writing.bench.step("write", "postgres.writer", settings.clone()).connection(writing.connection.clone());
     step.input(&dry).dry_run().run().await.unwrap();
     assert_eq!(writing.shown("SELECT to_regclass('t')").await, "-");
     writing.write_table(settings, &dry).await.unwrap();

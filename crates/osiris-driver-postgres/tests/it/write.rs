@@ -1,4 +1,4 @@
-//! Appending over the direct channel, and what all modes share: types, columns, the checks before anything is written.
+//! Appending, and what all modes share: types, columns, the checks before anything is written.
 
 use osiris_core::{ErrorKind, RetryPolicy};
 use osiris_testkit::Sample;
@@ -129,12 +129,12 @@ async fn grants_that_are_missing_are_named_before_anything_is_read() {
              CREATE POLICY mine ON own TO low USING (true) WITH CHECK (owner = 'low')",
         )
         .await;
-    let connection = writing.server.connection_with(json!({"pg_user": "low", "pg_password": "pw"}));
+    let connection = writing.server.connection_with(json!({"user": "low", "password": "pw"}));
     let run = async |settings: serde_json::Value, data: &str| {
         let input = writing.bench.table("source", data).await.unwrap();
         writing
             .bench
-            .step("write", "supabase.writer", settings)
+            .step("write", "postgres.writer", settings)
             .connection(connection.clone())
             .input(&input)
             .run()
@@ -196,7 +196,7 @@ async fn a_dry_run_plans_and_changes_nothing() {
     let input = writing.bench.table("source", "SELECT 1::BIGINT AS id, 'x' AS name").await.unwrap();
     let settings = config(json!({"create_if_missing": true, "key": "id", "mode": "upsert"}));
     let step =
-        writing.bench.step("plan", "supabase.writer", settings).connection(writing.connection.clone()).input(&input);
+        writing.bench.step("plan", "postgres.writer", settings).connection(writing.connection.clone()).input(&input);
     step.dry_run().run().await.unwrap();
     assert_eq!(writing.shown("SELECT to_regclass('t')").await, "-");
     let plan = std::fs::read_to_string(writing.bench.scratch().join("artifacts/plan/ddl_plan.sql")).unwrap();
@@ -220,7 +220,7 @@ async fn a_target_whose_rows_are_locked_is_a_timeout_that_is_tried_again() {
     let settings = config(json!({"mode": "upsert", "key": "id"}));
     let input = writing.bench.table("source", "SELECT 1 AS id, 2 AS v").await.unwrap();
     let quick = RetryPolicy { initial_delay: std::time::Duration::from_millis(10), ..RetryPolicy::times(3) };
-    let step = writing.bench.step("write", "supabase.writer", settings.clone()).connection(writing.connection.clone());
+    let step = writing.bench.step("write", "postgres.writer", settings.clone()).connection(writing.connection.clone());
     let failure = step.input(&input).retry(quick).run().await.unwrap_err();
     assert_eq!((failure.error.kind(), failure.attempts), (ErrorKind::Timeout, 3), "{:?}", failure.error);
     sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
@@ -279,7 +279,7 @@ async fn a_role_with_impatient_settings_writes_all_the_same() {
         .table("source", "SELECT 0 AS id UNION ALL SELECT i::INTEGER * 1000 FROM range(200) r(i)")
         .await
         .unwrap();
-    let step = writing.bench.step("write", "supabase.writer", config(json!({"timeout": 1})));
+    let step = writing.bench.step("write", "postgres.writer", config(json!({"timeout": 1})));
     let step = step.connection(writing.connection.clone()).input(&input).retry(RetryPolicy::never());
     let failure = step.run().await.unwrap_err();
     assert_eq!(failure.error.kind(), ErrorKind::Timeout, "{:?}", failure.error);
@@ -294,7 +294,7 @@ async fn behind_a_pooler_that_gives_each_transaction_another_session_all_modes_w
     let input = writing.bench.table("source", data).await.unwrap();
     let steps = ["append", "overwrite", "upsert", "overwrite"].map(|mode| {
         let settings = config(json!({"mode": mode, "key": "id", "batch_size": 1000}));
-        let step = writing.bench.step("write", "supabase.writer", settings).connection(pooler.connection());
+        let step = writing.bench.step("write", "postgres.writer", settings).connection(pooler.connection());
         step.input(&input)
     });
     for step in steps {
@@ -305,7 +305,7 @@ async fn behind_a_pooler_that_gives_each_transaction_another_session_all_modes_w
     let more: Vec<_> = (0..6)
         .map(|n| {
             let settings = json!({"table": format!("t{n}"), "create_if_missing": true, "key": "id", "mode": "upsert"});
-            let step = writing.bench.step(format!("write{n}"), "supabase.writer", settings);
+            let step = writing.bench.step(format!("write{n}"), "postgres.writer", settings);
             step.connection(pooler.connection()).input(&input).run()
         })
         .collect();

@@ -10,21 +10,21 @@ use osiris_testkit::proxy::{Direction, Fault, Proxy};
 use osiris_testkit::services::{Postgres, PostgresOptions};
 use serde_json::json;
 
-use crate::subject::{Direct, Writing};
+use crate::subject::{PostgresDriver, Writing};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_is_cut_anywhere_leaves_the_old_table_or_the_new() {
-    write_faults::a_connection_that_is_cut_anywhere_leaves_the_old_table_or_the_new::<Direct>().await;
+    write_faults::a_connection_that_is_cut_anywhere_leaves_the_old_table_or_the_new::<PostgresDriver>().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_killed_in_any_phase_has_the_old_table_or_the_new() {
-    write_faults::a_server_that_is_killed_in_any_phase_has_the_old_table_or_the_new::<Direct>().await;
+    write_faults::a_server_that_is_killed_in_any_phase_has_the_old_table_or_the_new::<PostgresDriver>().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_network_that_stalls_is_noticed_and_one_that_comes_back_is_used() {
-    write_faults::a_network_that_stalls_is_noticed_and_one_that_comes_back_is_used::<Direct>().await;
+    write_faults::a_network_that_stalls_is_noticed_and_one_that_comes_back_is_used::<PostgresDriver>().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -47,7 +47,7 @@ async fn a_run_with_ten_cut_connections_ends_with_exactly_the_right_rows() {
         next();
         let mut attempts = 0;
         loop {
-            let step = writing.bench.step("write", "supabase.writer", settings(mode)).connection(connection.clone());
+            let step = writing.bench.step("write", "postgres.writer", settings(mode)).connection(connection.clone());
             match step.input(&input).retry(RetryPolicy::never()).run().await {
                 Ok(_) => break,
                 Err(failure) => {
@@ -75,7 +75,7 @@ async fn a_statement_that_is_slow_but_at_work_is_waited_for() {
         .await;
     let connection = writing.server.connection_with(json!({"timeout": 1}));
     let input = writing.bench.table("source", "SELECT 1 AS id, 2 AS v").await.unwrap();
-    let step = writing.bench.step("write", "supabase.writer", config(json!({}))).connection(connection).input(&input);
+    let step = writing.bench.step("write", "postgres.writer", config(json!({}))).connection(connection).input(&input);
     assert_eq!(step.retry(RetryPolicy::never()).run().await.unwrap().counts.inserted, 1);
 }
 
@@ -91,7 +91,7 @@ async fn a_statement_that_somebody_cancels_leaves_the_old_table() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    let (outcome, ()) = tokio::join!(once::<Direct>(&writing.bench, &writing.connection, "upsert"), canceller);
+    let (outcome, ()) = tokio::join!(once::<PostgresDriver>(&writing.bench, &writing.connection, "upsert"), canceller);
     let failure = outcome.unwrap_err();
     assert_eq!(failure.error.kind(), ErrorKind::Timeout, "{:?}", failure.error);
     assert!(!is_new(&writing.server, "upsert", "cancelled").await);
@@ -143,8 +143,8 @@ async fn a_commit_that_nobody_saw_end_is_asked_for_and_reported_where_nobody_can
     }
     assert!(done > 0 && undone > 0, "nobody had to ask: {done} done, {undone} undone");
     let mut as_once = connection.clone();
-    as_once["pg_user"] = json!("once");
-    as_once["pg_password"] = json!("pw");
+    as_once["user"] = json!("once");
+    as_once["password"] = json!("pw");
     let what = (&as_once, "append", ONCE);
     // The names are of other lengths, so the place is looked for again.
     for after in (enough - 40..enough + 100).cycle().take(600) {

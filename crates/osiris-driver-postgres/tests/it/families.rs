@@ -17,7 +17,7 @@ async fn a_host_is_reached_by_whichever_address_answers() {
             let health = check(&server.connection_with(fields.clone())).await;
             assert!(health.ok, "{health:?}");
             let mut named = server.connection_with(fields);
-            named["pg_host"] = json!("localhost");
+            named["host"] = json!("localhost");
             let health = check(&named).await;
             assert!(health.ok || (ipv6 && !both), "{health:?}");
         }
@@ -30,7 +30,7 @@ async fn a_host_is_reached_by_whichever_address_answers() {
 async fn an_address_of_the_other_family_alone_is_refused_and_said_so() {
     let options = PostgresOptions::new().listening_on_ipv6_only();
     let Some(server) = Postgres::start_with(options).await.unwrap() else { return };
-    let health = check(&server.connection_with(json!({"pg_host": "127.0.0.1"}))).await;
+    let health = check(&server.connection_with(json!({"host": "127.0.0.1"}))).await;
     assert_eq!(health.category, HealthCategory::Network, "{health:?}");
     assert!(health.message.contains("refused"), "{health:?}");
 }
@@ -40,7 +40,7 @@ async fn a_host_that_has_ipv6_alone_is_told_on_a_network_without() {
     // Reserved for documentation (RFC 3849). Connecting a datagram socket sends nothing: it asks whether there is a way.
     let address = "2001:db8::1";
     let way = std::net::UdpSocket::bind("[::]:0").and_then(|socket| socket.connect((address, 5432)));
-    let health = check(&json!({"pg_host": address, "pg_password": "pw1"})).await;
+    let health = check(&json!({"host": address, "password": "pw1"})).await;
     assert!(!health.ok, "{health:?}");
     if way.is_err() {
         assert_eq!(health.category, HealthCategory::Network, "{health:?}");

@@ -1,0 +1,218 @@
+//! What became of a write that nobody saw end: the answer to COMMIT lost, the link stalled before it, the process killed behind it, the
+//! run cancelled during it. Each test is named after its number.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use osiris_core::commit::{CommitEnd, CommitLog, CommitOutcome, CommitRecord, Intent};
+use osiris_core::{
+    ErrorKind, Inputs, PreparedStep, Result, RetryPolicy, RunContext, StepFailure, StepOutput, StepRequest, TableRef,
+};
+use osiris_testkit::Bench;
+use osiris_testkit::database::through;
+use osiris_testkit::proxy::{Direction, Fault, Proxy};
+use serde_json::{Value, json};
+
+use crate::subject::Writing;
+
+const ROWS: u64 = 3000;
+const DATA: &str = "SELECT i::INTEGER AS id, 1 AS v FROM range(3000) r(i)";
+const TABLE: &str = "CREATE TABLE t (id int PRIMARY KEY, v int)";
+
+/// Keeps the intents of a run, and does something at the moment of each.
+struct Log {
+    intents: Mutex<Vec<Intent>>,
+    ends: Mutex<Vec<CommitEnd>>,
+    then: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Log {
+    fn new(then: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self { intents: Mutex::default(), ends: Mutex::default(), then: Box::new(then) })
+    }
+
+    fn intent(&self) -> Intent {
+        self.intents.lock().unwrap().last().unwrap().clone()
+    }
+}
+
+impl CommitLog for Log {
+    fn begun(&self, record: &CommitRecord) -> Result<()> {
+        self.intents.lock().unwrap().push(record.intent.clone());
+        (self.then)();
+        // The proxy looks for a new fault every few milliseconds.
+        std::thread::sleep(Duration::from_millis(50));
+        Ok(())
+    }
+
+    fn ended(&self, _: &CommitRecord, end: &CommitEnd) -> Result<()> {
+        self.ends.lock().unwrap().push(*end);
+        Ok(())
+    }
+}
+
+/// A write whose commits are logged.
+struct Run {
+    step: Arc<dyn PreparedStep>,
+    request: StepRequest,
+    input: TableRef,
+    context: RunContext,
+}
+
+impl Run {
+    async fn new(bench: &Bench, connection: &Value, config: Value, data: &str, log: &Arc<Log>) -> Self {
+        let step = bench.prepare("postgres.writer", &config, connection).unwrap().into_step().unwrap();
+        let request = StepRequest { retry: RetryPolicy::never(), ..StepRequest::new("write") };
+        let input = bench.table("source", data).await.unwrap();
+        let log: Arc<dyn CommitLog> = Arc::clone(log) as _;
+        Self { step, request, input, context: bench.run_context().clone().with_commit_log(log) }
+    }
+
+    async fn run(&self) -> Result<StepOutput, StepFailure> {
+        self.step.run(&self.request, &Inputs::one(self.input.clone()), &self.context.step("write")).await
+    }
+
+    /// What a run that resumes this one learns.
+    async fn asked(&self, intent: &Intent) -> CommitOutcome {
+        let inputs = Inputs::one(self.input.clone());
+        self.step.outcome(&self.request, intent, &inputs, &self.context.step("write")).await.unwrap()
+    }
+}
+
+fn config(mode: &str) -> Value {
+    match mode {
+        "upsert" => json!({"table": "t", "mode": mode, "key": "id", "batch_size": 50}),
+        _ => json!({"table": "t", "mode": mode, "batch_size": 50}),
+    }
+}
+
+/// A server, a proxy before it and a connection through that.
+async fn behind_a_proxy() -> Option<(Writing, Arc<Proxy>, Value)> {
+    let writing = Writing::new().await?;
+    writing.execute(TABLE).await;
+    let proxy = Arc::new(Proxy::start(writing.server.address().unwrap()).unwrap());
+    let connection = through(&writing.server, &proxy, &json!({"connect_timeout": 5, "timeout": 2}));
+    Some((writing, proxy, connection))
+}
+
+async fn count(writing: &Writing) -> u64 {
+    writing.shown("SELECT count(*) FROM t").await.parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s59_a_lost_answer_to_commit_is_asked_for_and_the_step_goes_on() {
+    let Some((writing, proxy, connection)) = behind_a_proxy().await else { return };
+    for mode in ["append", "overwrite", "upsert"] {
+        writing.execute("DELETE FROM t").await;
+        // The connection of the write has had more bytes of answers than one that only asks a question.
+        let cut = Arc::clone(&proxy);
+        let log = Log::new(move || cut.set(Fault::Cut { direction: Direction::Down, after: 3500 }));
+        let output = Run::new(&writing.bench, &connection, config(mode), DATA, &log).await.run().await;
+        proxy.set(Fault::Pass);
+        match output {
+            Ok(output) => assert_eq!((output.rows, count(&writing).await), (ROWS, ROWS), "{mode}"),
+            // Cut before COMMIT arrived.
+            Err(failure) => {
+                assert!(failure.error.is_retryable(), "{mode}: {:?}", failure.error);
+                assert_eq!(count(&writing).await, 0, "{mode}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s57_a_commit_that_is_stuck_in_the_network_never_takes_place_once_it_is_said_not_to_have() {
+    let Some((writing, proxy, connection)) = behind_a_proxy().await else { return };
+    let stall = Arc::clone(&proxy);
+    // Only the first commit gets stuck.
+    let once = std::sync::Once::new();
+    let log = Log::new(move || once.call_once(|| stall.set(Fault::Stall { direction: Direction::Up, after: 20_000 })));
+    let run = Run::new(&writing.bench, &connection, config("append"), DATA, &log).await;
+    let failure = run.run().await.unwrap_err();
+    assert!(failure.error.is_retryable() && failure.error.kind() != ErrorKind::Ambiguous, "{:?}", failure.error);
+    assert_eq!(log.ends.lock().unwrap().last(), Some(&CommitEnd::NotCommitted));
+    // The network comes back, and with it whatever was under way.
+    proxy.set(Fault::Pass);
+    osiris_testkit::database::settled(&writing.server).await;
+    assert_eq!(count(&writing).await, 0);
+    assert_eq!(run.asked(&log.intent()).await, CommitOutcome::NotCommitted);
+    assert_eq!(run.run().await.unwrap_or_else(|failure| panic!("{:?}", failure.error)).rows, ROWS);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s57_where_nobody_can_be_asked_the_step_is_ambiguous() {
+    let Some((writing, proxy, connection)) = behind_a_proxy().await else { return };
+    let stall = Arc::clone(&proxy);
+    let log = Log::new(move || stall.set(Fault::BLACK_HOLE));
+    let run = Run::new(&writing.bench, &connection, config("append"), DATA, &log).await;
+    let failure = run.run().await.unwrap_err();
+    assert_eq!(failure.error.kind(), ErrorKind::Ambiguous, "{:?}", failure.error);
+    assert!(!failure.error.is_retryable() && failure.attempts == 1);
+    assert!(failure.error.message().contains("they are there or not"), "{:?}", failure.error);
+    // COMMIT arrived: only the answer did not.
+    proxy.set(Fault::Pass);
+    osiris_testkit::database::settled(&writing.server).await;
+    let there = count(&writing).await;
+    let expected = if there == ROWS { CommitOutcome::Committed { written: None } } else { CommitOutcome::NotCommitted };
+    assert_eq!(run.asked(&log.intent()).await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s58_a_run_that_is_cancelled_while_the_server_commits_learns_that_the_rows_are_there() {
+    let Some((writing, proxy, connection)) = behind_a_proxy().await else { return };
+    let connection = {
+        let mut patient = connection;
+        patient["timeout"] = json!(30);
+        patient
+    };
+    let stall = Arc::clone(&proxy);
+    let log = Log::new(move || stall.set(Fault::Stall { direction: Direction::Down, after: 0 }));
+    let run = Run::new(&writing.bench, &connection, config("append"), DATA, &log).await;
+    let cancel = run.context.cancel().clone();
+    let interrupted = async {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while count(&writing).await == 0 {
+            assert!(Instant::now() < deadline, "nothing was committed");
+        }
+        cancel.cancel();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        proxy.set(Fault::Pass);
+    };
+    let (output, ()) = tokio::join!(run.run(), interrupted);
+    let output = output.unwrap_or_else(|failure| panic!("{:?}", failure.error));
+    assert_eq!((output.rows, count(&writing).await), (ROWS, ROWS));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s60_a_run_that_resumes_one_that_was_killed_behind_its_commit_asks_for_the_transaction() {
+    let Some((writing, _proxy, connection)) = behind_a_proxy().await else { return };
+    let log = Log::new(|| {});
+    let run = Run::new(&writing.bench, &connection, config("append"), DATA, &log).await;
+    run.run().await.unwrap();
+    // As the record has it: the answer was never written down.
+    let record = serde_json::to_value(log.intent()).unwrap();
+    let intent: Intent = serde_json::from_value(record.clone()).unwrap();
+    assert_eq!(run.asked(&intent).await, CommitOutcome::Committed { written: None });
+    assert_eq!(intent.written().unwrap().inserted, ROWS);
+    // One that was rolled back, and one that is still waiting for us.
+    for (end, outcome) in
+        [("ROLLBACK", CommitOutcome::NotCommitted), ("COMMIT", CommitOutcome::Committed { written: None })]
+    {
+        let mut session = writing.server.connect().await.unwrap();
+        let (number,): (i64,) = {
+            sqlx::raw_sql("BEGIN; DELETE FROM t WHERE id = 1").execute(&mut session).await.unwrap();
+            sqlx::query_as("SELECT txid_current()").fetch_one(&mut session).await.unwrap()
+        };
+        sqlx::raw_sql(end).execute(&mut session).await.unwrap();
+        let mut token = intent.token().clone();
+        token["transaction"] = json!(number.to_string());
+        assert_eq!(run.asked(&Intent::new("t").with_token(token)).await, outcome, "{end}");
+    }
+    // Another server has transactions of the same numbers.
+    let mut token = intent.token().clone();
+    token["server"] = json!("1");
+    let context = run.context.step("write");
+    let other = Intent::new("t").with_token(token);
+    let asked = run.step.outcome(&run.request, &other, &Inputs::one(run.input.clone()), &context).await;
+    assert!(asked.unwrap_err().message().contains("another server"));
+}
