@@ -22,11 +22,11 @@ impl World {
             other => other.to_string(),
         };
         let variables = [
-            ("PGHOST", text("pg_host")),
-            ("PGPORT", text("pg_port")),
-            ("PGUSER", text("pg_user")),
-            ("PGPASSWORD", text("pg_password")),
-            ("PGDATABASE", text("pg_database")),
+            ("PGHOST", text("host")),
+            ("PGPORT", text("port")),
+            ("PGUSER", text("user")),
+            ("PGPASSWORD", text("password")),
+            ("PGDATABASE", text("database")),
         ];
         Self { project: Project::copy_of(Program::built(), "examples"), variables: variables.into() }
     }
