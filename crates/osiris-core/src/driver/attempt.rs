@@ -30,8 +30,8 @@ pub(super) async fn extract<C: Extract>(component: &C, step: &Step<'_, C>, ctx: 
     let mut counts = StepCounts::default();
     let result = async {
         let sink = ctx.sink().await?;
-        match sink.passage() {
-            Some(passage) => passage.as_sender(fill(component, step, sink, ctx, &mut counts)).await,
+        match sink.channel() {
+            Some(channel) => channel.as_sender(fill(component, step, sink, ctx, &mut counts)).await,
             None => fill(component, step, sink, ctx, &mut counts).await,
         }
     }
@@ -99,8 +99,8 @@ pub(super) async fn write<C: Write>(
         ctx.phase().set_input(input);
         let written = component.write(step, input, ctx).await;
         counts.read = input.rows();
-        let written = match input.passage() {
-            Some(passage) => passage.as_taker(written),
+        let written = match input.channel() {
+            Some(channel) => channel.as_receiver(written),
             None => written,
         }?;
         written.add_to(&mut counts);

@@ -6,6 +6,7 @@
 //!
 //! DuckDB's types appear here and in the drivers that let DuckDB work natively; nowhere else.
 
+mod arrow_scan;
 mod at_work;
 mod direct;
 mod error;
@@ -17,7 +18,6 @@ mod memory;
 mod nulls;
 mod open;
 mod rejects;
-mod rows;
 mod scan;
 mod schema;
 mod seal;
@@ -38,10 +38,10 @@ use at_work::Workers;
 use duckdb::Connection;
 use interrupt::InterruptOnDrop;
 use seal::Seal;
-use threads::{Threads, Work};
+use threads::{Threads, Workload};
 
 pub use at_work::{AtWork, Unfinished};
-pub use direct::{Arrivals, DirectEdge};
+pub use direct::{StreamReceiver, DirectEdge};
 pub use error::{EngineError, store_error};
 pub use memory::default_memory_limit;
 pub use open::{StoreKind, StoreOptions};
@@ -68,7 +68,7 @@ struct Inner {
     threads: Arc<Threads>,
     /// What is committed, as the store itself has put it there.
     seal: Arc<Seal>,
-    /// Bytes on their way into each table, at most.
+    /// The most bytes in flight into each table.
     in_flight: usize,
     /// The sinks that may still be rolling back, by step.
     sinks: Mutex<HashMap<String, JoinHandle<()>>>,
@@ -131,10 +131,10 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,
     {
-        self.work(Work::Computing, work).await
+        self.work(Workload::Compute, work).await
     }
 
-    /// The same for work that reads `table`, whose rows may be arriving.
+    /// The same for work that reads `table`, whose rows may still be arriving.
     ///
     /// # Errors
     /// What `work` returns.
@@ -143,10 +143,10 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,
     {
-        self.work(if table.is_arriving() { Work::Arriving } else { Work::Computing }, work).await
+        self.work(if table.is_arriving() { Workload::Stream } else { Workload::Compute }, work).await
     }
 
-    async fn work<T, F>(&self, kind: Work, work: F) -> Result<T>
+    async fn work<T, F>(&self, workload: Workload, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,
@@ -156,7 +156,7 @@ impl Store {
         let (_guard, working) = InterruptOnDrop::new(connection.interrupt_handle());
         let work = move || {
             let _working = working;
-            let _at_work = threads.begin(kind);
+            let _at_work = threads.begin(workload);
             work(&connection)
         };
         let result = tokio::task::spawn_blocking(work).await;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use duckdb::{Config, Connection};
 
-use super::rows::{ROWS, Rows};
+use super::arrow_scan::{ROWS, Rows};
 use super::{STEPS, default_memory_limit, quote_text, store_error};
 use crate::{Error, Result};
 

@@ -121,7 +121,7 @@ impl RejectTable {
         let (count, limit) = (self.len(), self.state.limit.load(SeqCst));
         let rows = if count == 1 { "row was" } else { "rows were" };
         Error::integrity(format!("{count} {rows} rejected, at most {limit} are allowed"))
-            .with_hint("look at the step's rejects in the run directory; mend the data, or raise `max_rejects`")
+            .with_hint("check the step's rejects in the run directory, then fix the data or raise `max_rejects`")
     }
 
     /// Forgets the rejects of an earlier attempt.

@@ -145,13 +145,13 @@ pub(super) fn enter_table(connection: &Connection, table: &TableRef, note: &Step
     }
     connection
         .execute_batch(&sql)
-        .map_err(|error| store_error(error, "the table could not be entered in the books"))?;
+        .map_err(|error| store_error(error, "the table could not be registered in the run store"))?;
     Ok(entry)
 }
 
 /// The table of `step` as the books have it.
 pub(super) fn committed_table(connection: &Connection, step: &str) -> Result<Option<TableRef>> {
-    let failed = |error| store_error(error, "the books of the run store could not be read");
+    let failed = |error| store_error(error, "the catalog of the run store could not be read");
     let mut statement = connection.prepare("SELECT rows, columns FROM osiris.tables WHERE step = ?").map_err(failed)?;
     let mut rows = statement.query([step]).map_err(failed)?;
     let Some(row) = rows.next().map_err(failed)? else { return Ok(None) };
@@ -163,12 +163,12 @@ pub(super) fn committed_table(connection: &Connection, step: &str) -> Result<Opt
 }
 
 fn damaged(error: serde_json::Error) -> Error {
-    Error::unknown("the books of the run store are damaged").with_source(error)
+    Error::unknown("the catalog of the run store is damaged").with_source(error)
 }
 
 /// What was noted with the table of `step`.
 pub(super) fn committed_note(connection: &Connection, step: &str) -> Result<Option<StepNote>> {
-    let failed = |error| store_error(error, "the books of the run store could not be read");
+    let failed = |error| store_error(error, "the catalog of the run store could not be read");
     let mut statement = connection.prepare("SELECT note FROM osiris.tables WHERE step = ?").map_err(failed)?;
     let mut rows = statement.query([step]).map_err(failed)?;
     let Some(row) = rows.next().map_err(failed)? else { return Ok(None) };

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use arrow::array::{AsArray as _, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::Int64Type;
-use osiris_core::store::{Arrivals, DirectEdge};
+use osiris_core::store::{StreamReceiver, DirectEdge};
 use osiris_core::{ErrorKind, Store, StoreKind, StoreOptions, TableRef, TableSink};
 
 use crate::{batch, memory_store};
 
-fn edge(store: &Store) -> (TableSink, Arrivals) {
+fn edge(store: &Store) -> (TableSink, StreamReceiver) {
     let (edge, arrivals) = DirectEdge::new("writer");
     (store.direct_sink(edge, "source"), arrivals)
 }
@@ -96,7 +96,7 @@ async fn rows_that_break_off_are_no_end() {
     // A sender that is still around does not keep the taker waiting.
     drop(sink);
     let error = values(&store, &table).await.unwrap_err();
-    assert!(error.to_string().contains("step `source`, whose rows it took, was not done"), "{error}");
+    assert!(error.to_string().contains("step `source`, which sends its rows, did not finish"), "{error}");
     assert!(sender.send(numbers(0..1)).await.is_err());
 }
 
@@ -118,7 +118,7 @@ async fn a_taker_that_is_gone_stops_the_source() {
     let (failed, error) = tokio::join!(failing, giving);
     assert!(failed.unwrap());
     assert_eq!(error.kind(), ErrorKind::Cancelled);
-    assert!(error.message().contains("step `writer`, which took its rows, was not done"), "{error}");
+    assert!(error.message().contains("step `writer`, which receives its rows, did not finish"), "{error}");
     assert_eq!(sink.rows().await.unwrap_err().kind(), ErrorKind::Cancelled);
     assert_eq!(sink.finish().await.unwrap_err().kind(), ErrorKind::Cancelled);
 }

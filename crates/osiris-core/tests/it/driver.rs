@@ -469,7 +469,7 @@ async fn a_source_that_tries_again_begins_again_with_its_taker() {
     assert_eq!((read.rows, read.attempts, read.counts.stored), (3, 2, 3));
     let [Err(first), Ok(3)] = taken.as_slice() else { panic!("{taken:?}") };
     assert_eq!(first.kind(), ErrorKind::Cancelled);
-    assert!(first.message().contains("step `numbers`, whose rows it took, was not done"), "{first:?}");
+    assert!(first.message().contains("step `numbers`, which sends its rows, did not finish"), "{first:?}");
     assert_eq!(bench.events.named("event", "inputs_resolved")[0]["rows"], Value::Null);
 }
 
@@ -482,7 +482,7 @@ async fn a_taker_that_fails_is_the_cause_and_the_source_is_only_stopped() {
         let (read, taken) = hand_over(&bench, numbers, "test.reader", json!({"refuse": true})).await;
         let read = read.unwrap_err();
         assert_eq!((read.attempts, read.error.kind()), (1, ErrorKind::Cancelled));
-        assert!(read.error.message().contains("step `taker`, which took its rows, was not done"), "{:?}", read.error);
+        assert!(read.error.message().contains("step `receiver`, which receives its rows, did not finish"), "{:?}", read.error);
         let [Err(cause)] = taken.as_slice() else { panic!("{taken:?}") };
         assert_eq!((cause.kind(), cause.message()), (ErrorKind::Permission, "the destination is closed"));
     }
