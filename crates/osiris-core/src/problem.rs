@@ -9,7 +9,7 @@ use crate::{Error, Result};
 pub enum Severity {
     /// Worth a line, does not stop the run.
     Warning,
-    /// Nothing runs until it is mended.
+    /// Nothing runs until it is fixed.
     Error,
 }
 
@@ -107,13 +107,13 @@ pub fn ensure_none(problems: &[Problem], what: &str) -> Result<()> {
         [] => Ok(()),
         [one] => {
             let bare = Problem { hint: None, ..(*one).clone() };
-            let hint = one.hint.clone().unwrap_or_else(|| "mend it and run again".to_owned());
+            let hint = one.hint.clone().unwrap_or_else(|| "fix it and run again".to_owned());
             Err(Error::validation(format!("{what} is not valid: {bare}")).with_hint(hint))
         }
         many => {
             let list: Vec<String> = many.iter().map(ToString::to_string).collect();
             Err(Error::validation(format!("{what} has {} problems:\n  - {}", many.len(), list.join("\n  - ")))
-                .with_hint("mend them all and run again"))
+                .with_hint("fix them all and run again"))
         }
     }
 }

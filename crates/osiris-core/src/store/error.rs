@@ -80,7 +80,7 @@ fn hint_for(class: &str, detail: &str) -> Option<String> {
         "Permission" => "a run reaches only the files that the steps of its plan name",
         "Conversion" | "Out of Range" | "Mismatch Type" => "use TRY_CAST where a value may not fit the type",
         "Binder" | "Catalog" => return Some(candidates(detail)),
-        "Parser" | "Syntax" => "mend the SQL at that place; the dialect is DuckDB's",
+        "Parser" | "Syntax" => "fix the SQL at that position; the dialect is DuckDB's",
         _ => return None,
     };
     Some(fixed.to_owned())
