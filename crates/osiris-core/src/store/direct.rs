@@ -14,8 +14,8 @@ use arrow::record_batch::RecordBatch;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use super::quote;
 use super::arrow_scan::{ArrowScan, BatchSource};
+use super::quote;
 use super::schema::{TableRef, TableSchema};
 use crate::{Error, Result};
 
@@ -85,7 +85,13 @@ pub(crate) struct Channel {
 impl Channel {
     pub(super) fn new(from: &str, to: &str) -> Arc<Self> {
         let (from, to) = (from.to_owned(), to.to_owned());
-        Arc::new(Self { from, to, end: OnceLock::new(), received: AtomicU64::new(0), receiver_stop: Default::default() })
+        Arc::new(Self {
+            from,
+            to,
+            end: OnceLock::new(),
+            received: AtomicU64::new(0),
+            receiver_stop: Default::default(),
+        })
     }
 
     /// Ends the channel, unless it has ended. Returns whether it ended this way.
@@ -132,7 +138,8 @@ impl Channel {
 
     /// The error of the sender, if the receiver stopped it.
     pub(super) fn receiver_stopped(&self) -> Option<Error> {
-        let error = || Error::cancelled(format!("stopped because step `{}`, which receives its rows, did not finish", self.to));
+        let error =
+            || Error::cancelled(format!("stopped because step `{}`, which receives its rows, did not finish", self.to));
         self.has(End::ReceiverStopped).then(error)
     }
 

@@ -8,8 +8,8 @@ use arrow::datatypes::{Field, Schema};
 use arrow::record_batch::RecordBatch;
 use duckdb::Connection;
 
-use super::incoming::{column_type, insertable};
 use super::arrow_scan::ArrowScan;
+use super::incoming::{column_type, insertable};
 use super::schema::{Column, StepNote, TableRef, TableSchema};
 use super::seal::{Committed, Seal};
 use super::sink::{different_schemas, no_table};

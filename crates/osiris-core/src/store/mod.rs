@@ -41,7 +41,7 @@ use seal::Seal;
 use threads::{Threads, Workload};
 
 pub use at_work::{AtWork, Unfinished};
-pub use direct::{StreamReceiver, DirectEdge};
+pub use direct::{DirectEdge, StreamReceiver};
 pub use error::{EngineError, store_error};
 pub use memory::default_memory_limit;
 pub use open::{StoreKind, StoreOptions};

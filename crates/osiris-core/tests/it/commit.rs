@@ -282,7 +282,7 @@ async fn s1_a_commit_without_an_answer_is_ambiguous_and_not_tried_again() {
         assert_eq!((failure.error.kind(), failure.attempts, bench.writes()), (ErrorKind::Ambiguous, 1, 1));
         assert!(failure.may_have_written && !failure.error.is_retryable());
         assert!(!failure.error.with_retryable(true).is_retryable());
-        let expected = if cancelled { "cancelled before it was done" } else { "not done within 30 ms" };
+        let expected = if cancelled { "cancelled before the step finished" } else { "step timed out after 0.03 s" };
         let failure = bench.write(hang.clone()).await.unwrap_err();
         let report = failure.error.report();
         if cancelled {
@@ -290,7 +290,7 @@ async fn s1_a_commit_without_an_answer_is_ambiguous_and_not_tried_again() {
             assert_eq!(failure.error.kind(), ErrorKind::Cancelled);
             continue;
         }
-        assert!(report.contains("it is not known whether the rows were committed to table `t`"), "{report}");
+        assert!(report.contains("it is unknown whether the rows were committed to table `t`"), "{report}");
         assert!(
             report.contains(expected) && report.contains("hint: look whether the rows are in table `t`"),
             "{report}"
@@ -418,6 +418,6 @@ async fn s1_a_limit_that_strikes_while_the_intent_is_recorded_lets_nothing_be_wr
     let bench = Bench::with_log(false, Duration::from_millis(100)).await.limited(30);
     let failure = bench.write(json!({})).await.unwrap_err();
     assert_eq!((failure.error.kind(), failure.attempts, bench.writes()), (ErrorKind::Timeout, 3, 0));
-    assert!(failure.error.message().contains("not done within 30 ms"), "{:?}", failure.error);
+    assert!(failure.error.message().contains("step timed out after 0.03 s"), "{:?}", failure.error);
     assert!(bench.lines()[1].0.contains("NotCommitted"), "{:?}", bench.lines());
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use arrow::array::{AsArray as _, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::Int64Type;
-use osiris_core::store::{StreamReceiver, DirectEdge};
+use osiris_core::store::{DirectEdge, StreamReceiver};
 use osiris_core::{ErrorKind, Store, StoreKind, StoreOptions, TableRef, TableSink};
 
 use crate::{batch, memory_store};

@@ -482,7 +482,11 @@ async fn a_taker_that_fails_is_the_cause_and_the_source_is_only_stopped() {
         let (read, taken) = hand_over(&bench, numbers, "test.reader", json!({"refuse": true})).await;
         let read = read.unwrap_err();
         assert_eq!((read.attempts, read.error.kind()), (1, ErrorKind::Cancelled));
-        assert!(read.error.message().contains("step `receiver`, which receives its rows, did not finish"), "{:?}", read.error);
+        assert!(
+            read.error.message().contains("step `receiver`, which receives its rows, did not finish"),
+            "{:?}",
+            read.error
+        );
         let [Err(cause)] = taken.as_slice() else { panic!("{taken:?}") };
         assert_eq!((cause.kind(), cause.message()), (ErrorKind::Permission, "the destination is closed"));
     }

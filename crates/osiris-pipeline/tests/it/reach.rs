@@ -122,7 +122,7 @@ async fn every_connection_is_answered_for_and_no_secret_shows() {
     insta::assert_snapshot!(lines.join("\n"), @r#"
     @db.a false false "unknown": this family has no check
     @other.b false false "unknown": this build has no component of the family `other`
-    @shop.deaf true true "timeout": no answer within 50 ms: check host and port, and firewalls on the way; a slow server needs a higher limit
+    @shop.deaf true true "timeout": no response within 0.05 s: check host, port and firewalls; for a slow server, raise the limit
     @shop.good true false "ok": version 1
     @shop.locked true true "auth": the password *** is wrong: set another
     @shop.unset true true "unknown": @shop.unset is not valid: password: `${UNSET}` has no value (in @shop.unset): set UNSET in the environment or in .env, or write `${UNSET:-default}`

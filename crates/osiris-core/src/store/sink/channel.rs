@@ -54,14 +54,19 @@ impl ChannelTarget {
         let wanted = table_schema(schema)?;
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(open) = &*open {
-            return if *open.sender.schema == wanted { Ok(open.sender.clone()) } else { Err(super::different_schemas()) };
+            return if *open.sender.schema == wanted {
+                Ok(open.sender.clone())
+            } else {
+                Err(super::different_schemas())
+            };
         }
         let empty = RecordBatch::new_empty(Arc::new(schema.clone()));
         let arrow = fit(&empty, &wanted, Columns::Fixed)?.schema();
         let (batches, queue) = mpsc::channel(MESSAGES_IN_FLIGHT);
         let rows = RowStream::new(self.channel(), Arc::clone(&arrow), queue);
         self.edge.send(TableRef::streamed(step, wanted.clone(), rows))?;
-        let sender = ChannelSender { channel: self.channel(), batches: batches.downgrade(), schema: Arc::new(wanted), arrow };
+        let sender =
+            ChannelSender { channel: self.channel(), batches: batches.downgrade(), schema: Arc::new(wanted), arrow };
         *open = Some(Open { sender: sender.clone(), batches });
         Ok(sender)
     }
@@ -84,7 +89,10 @@ impl ChannelTarget {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(Open { sender, batches }) = open else { return Err(super::no_table()) };
         if !self.channel.end(End::Complete) {
-            return Err(self.channel.receiver_stopped().unwrap_or_else(|| Error::unknown("the channel was already closed")));
+            return Err(self
+                .channel
+                .receiver_stopped()
+                .unwrap_or_else(|| Error::unknown("the channel was already closed")));
         }
         drop(batches);
         Ok(TableRef::new(step, sender.schema.as_ref().clone(), rows))
@@ -99,7 +107,8 @@ impl Drop for ChannelTarget {
 
 impl ChannelSender {
     pub(super) async fn send(&self, batch: &RecordBatch, room: OwnedSemaphorePermit) -> Result<()> {
-        let ended = || self.channel.receiver_stopped().unwrap_or_else(|| Error::unknown("the sink is already finished"));
+        let ended =
+            || self.channel.receiver_stopped().unwrap_or_else(|| Error::unknown("the sink is already finished"));
         let batch = self.fit(batch)?;
         let batches = self.batches.upgrade().ok_or_else(ended)?;
         batches.send(BatchInFlight { batch, room }).await.map_err(|_| ended())

@@ -124,8 +124,10 @@ impl TableSink {
     fn table(&self) -> Result<&TableTarget> {
         match &self.target {
             SinkTarget::Table(table) => Ok(table),
-            SinkTarget::Channel(_) => Err(Error::unknown("the rows of this step go over a direct edge, but the component needs a table")
-                .with_hint("this is a bug in the component: `streams` must be false for this configuration")),
+            SinkTarget::Channel(_) => {
+                Err(Error::unknown("the rows of this step go over a direct edge, but the component needs a table")
+                    .with_hint("this is a bug in the component: `streams` must be false for this configuration"))
+            }
         }
     }
 
