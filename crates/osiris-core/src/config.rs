@@ -314,7 +314,7 @@ fn collect_wanted(schema: &Value, wanted: &mut Vec<String>) {
 
 fn article(json_type: &str) -> &'static str {
     match json_type {
-        "string" => "a text",
+        "string" => "a string",
         "integer" => "a whole number",
         "number" => "a number",
         "boolean" => "true or false",

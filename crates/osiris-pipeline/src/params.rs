@@ -52,7 +52,7 @@ impl ParamType {
 
     const fn expected(self) -> &'static str {
         match self {
-            Self::String => "a text",
+            Self::String => "a string",
             Self::Integer => "a whole number",
             Self::Number => "a number",
             Self::Boolean => "true or false",
@@ -105,7 +105,7 @@ impl ParamSpec {
     /// # Errors
     /// It does not fit the type or the options. The message names the parameter and not the value.
     pub fn value_from_text(&self, text: &str) -> Result<Value, String> {
-        self.kind.parse(text).ok_or_else(|| self.mismatch("a text")).and_then(|value| self.check_option(value))
+        self.kind.parse(text).ok_or_else(|| self.mismatch("a string")).and_then(|value| self.check_option(value))
     }
 
     /// The value of a node of the file. A text parameter takes numbers and dates as they are written.

@@ -134,7 +134,7 @@ fn unknown_fields_and_wrong_types_are_said_at_once() {
       |
       = hint: did you mean `path`?
 
-    error: expected a whole number, found a text
+    error: expected a whole number, found a string
      --> pipeline.yaml:7:38
       |
     7 |     config: {pth: orders.csv, limit: many}
@@ -148,7 +148,7 @@ fn unknown_fields_and_wrong_types_are_said_at_once() {
       |
       = hint: did you mean `filesystem.csv_writer`? Known: duckdb.processor, filesystem.csv_extractor, filesystem.csv_writer, filesystem.parquet_extractor, filesystem.parquet_writer, graphql.extractor, mysql.extractor, mysql.writer, posthog.extractor, supabase.extractor, supabase.writer
 
-    error: `timeout` must be a mapping, found a text
+    error: `timeout` must be a mapping, found a string
       --> pipeline.yaml:12:14
        |
     12 |     timeout: 5s
@@ -229,7 +229,7 @@ fn a_parameter_of_the_wrong_type_or_name() {
     let project = Project::starter(program());
     let run = |param: &str| project.run(&["run", "pipeline.yaml", "--param", param]).with_code(2).stderr;
     assert_snapshot!(run("min_amount=lots"), @r"
-    error: parameter `min_amount` must be a whole number, found a text (from --param)
+    error: parameter `min_amount` must be a whole number, found a string (from --param)
       --> pipeline.yaml:10:3
        |
     10 |   min_amount: {type: integer, default: 100}

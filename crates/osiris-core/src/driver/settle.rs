@@ -149,7 +149,7 @@ fn ambiguous(counts: StepCounts, error: Error, intent: &Intent) -> Attempted {
             .with_hint(format!("check which rows are in {place}: running the step again would write those twice"))
     } else {
         Error::ambiguous(format!(
-            "it is unknown whether the rows were committed to {place}: all of them are there, or none"
+            "it is not known whether the rows were committed to {place}: all of them are there, or none"
         ))
         .with_source(error)
         .with_hint(format!(

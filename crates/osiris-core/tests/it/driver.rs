@@ -290,9 +290,12 @@ async fn a_bad_config_is_refused_with_all_its_problems() {
     let bench = Bench::new();
     let error = bench.prepare("test.numbers", &json!({"rows": "three", "claimed": -1, "hnag": true})).err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Validation);
-    for part in
-        ["3 problems", "rows: expected a whole number, found a text", "claimed: -1 is too small", "did you mean `hang`"]
-    {
+    for part in [
+        "3 problems",
+        "rows: expected a whole number, found a string",
+        "claimed: -1 is too small",
+        "did you mean `hang`",
+    ] {
         assert!(error.message().contains(part), "{part}: {error}");
     }
 }

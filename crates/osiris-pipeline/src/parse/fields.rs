@@ -107,7 +107,7 @@ impl<'a, 'd> Fields<'a, 'd> {
             Kind::Number(_) | Kind::Bool(_) => Some(Spanned { value: self.source.slice(span).to_owned(), span }),
             _ => {
                 let message =
-                    format!("`{}` of {} must be a text, found {}", entry.key, self.what, entry.value.describe());
+                    format!("`{}` of {} must be a string, found {}", entry.key, self.what, entry.value.describe());
                 self.diagnostics.push(self.error(entry.key_span, message));
                 None
             }

@@ -84,7 +84,7 @@ pub(super) fn needs(node: &Node, known: &KnownIds, fields: &mut Fields<'_, '_>) 
     let mut needs: Vec<Spanned<String>> = Vec::new();
     for item in items {
         let Some(text) = item.as_str() else {
-            let message = format!("a step id must be a text, found {}", item.describe());
+            let message = format!("a step id must be a string, found {}", item.describe());
             fields.diagnostics.push(fields.error(item.span, message));
             continue;
         };

@@ -66,7 +66,7 @@ fn check_version(fields: &mut Fields<'_, '_>) {
     let diagnostic = if entry.value.as_str().is_some() || matches!(entry.value.kind, Kind::Number(_)) {
         fields.error(entry.value.span, format!("the version {written} of the format is not supported"))
     } else {
-        fields.error(entry.key_span, format!("`oml_version` must be a text, found {}", entry.value.describe()))
+        fields.error(entry.key_span, format!("`oml_version` must be a string, found {}", entry.value.describe()))
     };
     fields.diagnostics.push(diagnostic.with_hint(format!("write `oml_version: \"{OML_VERSION}\"`")));
 }

@@ -227,7 +227,7 @@ impl Context<'_> {
         match value.as_str() {
             Some(text) => Some(Spanned { value: text.to_owned(), span }),
             None => {
-                diagnostics.push(self.error(span, format!("`{name}` must be a text")));
+                diagnostics.push(self.error(span, format!("`{name}` must be a string")));
                 None
             }
         }

@@ -254,7 +254,7 @@ impl Loader<'_, '_> {
             (None, Kind::String(text)) => (text.value.clone(), text.style, node.span),
             _ => {
                 self.diagnostics
-                    .push(self.error(node.span, format!("a key must be a text, this is {}", node.describe())));
+                    .push(self.error(node.span, format!("a key must be a string, found {}", node.describe())));
                 return Ok(None);
             }
         };

@@ -147,7 +147,7 @@ impl Node {
             Kind::Bool(_) => "true or false",
             Kind::Number(number) if number.is_f64() => "a number",
             Kind::Number(_) => "a whole number",
-            Kind::String(_) => "a text",
+            Kind::String(_) => "a string",
             Kind::Sequence(_) => "a list",
             Kind::Mapping(_) => "a mapping",
         }

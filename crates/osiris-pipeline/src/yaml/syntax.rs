@@ -36,7 +36,7 @@ fn words(info: &str, found: Option<char>) -> (String, Option<&'static str>) {
         (
             "mapping values are not allowed",
             "a `:` that does not belong here",
-            "quote a text that holds `: `, and check the indentation of this line and the one before it",
+            "quote a string that contains `: `, and check the indentation of this line and the one before it",
         ),
         (
             "expected '-' indicator",
@@ -46,12 +46,12 @@ fn words(info: &str, found: Option<char>) -> (String, Option<&'static str>) {
         (
             "expected ',' or '}'",
             "a `,` or a `}` is missing before this",
-            "quote a text that holds `{`, `}`, `[`, `]` or `,`",
+            "quote a string that contains `{`, `}`, `[`, `]` or `,`",
         ),
         (
             "expected ',' or ']'",
             "a `,` or a `]` is missing before this",
-            "quote a text that holds `{`, `}`, `[`, `]` or `,`",
+            "quote a string that contains `{`, `}`, `[`, `]` or `,`",
         ),
         (
             "expected key",
@@ -65,7 +65,7 @@ fn words(info: &str, found: Option<char>) -> (String, Option<&'static str>) {
         ),
         (
             "unknown escape character",
-            "an unknown escape sequence in a text in double quotes",
+            "an unknown escape sequence in a double-quoted string",
             "write `\\\\` for a backslash, or use single quotes",
         ),
         ("invalid trailing content", "something follows the closing quote", "put all of the text into the quotes"),
@@ -80,7 +80,7 @@ fn words(info: &str, found: Option<char>) -> (String, Option<&'static str>) {
     ];
     if info.starts_with("unexpected character") {
         let found = found.map_or_else(String::new, |found| format!(" `{found}`"));
-        return (format!("a text cannot begin with{found} unless it is quoted"), Some("put it in quotes: \"...\""));
+        return (format!("a string cannot start with{found} unless it is quoted"), Some("put it in quotes: \"...\""));
     }
     match KNOWN.iter().find(|(pattern, ..)| info.contains(pattern)) {
         Some((_, message, hint)) => ((*message).to_owned(), Some(hint)),

@@ -141,7 +141,7 @@ fn steps_must_be_a_list_of_mappings() {
       = hint: begin each step with `- id: ...`
     ");
     assert_snapshot!(refused("oml_version: \"0.1.0\"\nname: x\nsteps:\n  - extract\n"), @r"
-    error: this step must be a mapping, found a text
+    error: this step must be a mapping, found a string
      --> pipeline.yaml:4:5
       |
     4 |   - extract
@@ -301,13 +301,13 @@ fn unknown_fields_and_wrong_types_are_placed_in_the_config() {
       |
       = hint: did you mean `query`?
 
-    error: expected a whole number, found a text
+    error: expected a whole number, found a string
      --> pipeline.yaml:9:19
       |
     9 |       batch_size: many
       |                   ^^^^
 
-    error: expected a text, found a list
+    error: expected a string, found a list
       --> pipeline.yaml:13:7
        |
     13 |       file: [a]
@@ -321,7 +321,7 @@ fn unknown_fields_and_wrong_types_are_placed_in_the_config() {
        |
        = hint: did you mean `gzip`?
 
-    error: expected a text, found `2`
+    error: expected a string, found `2`
       --> pipeline.yaml:15:20
        |
     15 |       columns: [a, 2]

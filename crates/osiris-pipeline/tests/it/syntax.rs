@@ -167,7 +167,7 @@ fn merge_keys_tags_and_complex_keys_are_refused_together() {
       |
       = hint: leave the tag out
 
-    error: a key must be a text, this is a list
+    error: a key must be a string, found a list
      --> pipeline.yaml:5:3
       |
     5 | ? [c]
@@ -199,7 +199,7 @@ fn one_document_only() {
 #[test]
 fn common_slips_get_advice() {
     assert_snapshot!(refused("a:\n  connection: @db.movies\n"), @r#"
-    error: a text cannot begin with `@` unless it is quoted
+    error: a string cannot start with `@` unless it is quoted
      --> pipeline.yaml:2:15
       |
     2 |   connection: @db.movies
@@ -223,7 +223,7 @@ fn common_slips_get_advice() {
     1 | title: Dune: Part Two
       |            ^
       |
-      = hint: quote a text that holds `: `, and check the indentation of this line and the one before it
+      = hint: quote a string that contains `: `, and check the indentation of this line and the one before it
     ");
     assert_snapshot!(refused("query: \"SELECT\n  FROM\n"), @r#"
     error: this quote or bracket is never closed
@@ -235,7 +235,7 @@ fn common_slips_get_advice() {
       = hint: close it, or double a quote that belongs to the text
     "#);
     assert_snapshot!(refused("path: \"C:\\data\"\n"), @r#"
-    error: an unknown escape sequence in a text in double quotes
+    error: an unknown escape sequence in a double-quoted string
      --> pipeline.yaml:1:7
       |
     1 | path: "C:\data"

@@ -1,7 +1,7 @@
-//! Whether a statement for a SQL source only reads: decided by tokens, never by a search for substrings.
+//! Checks that a statement for a SQL source only reads: by its tokens, never by a search for substrings.
 //!
-//! This is the first of two locks; the second is a read-only transaction on the server. It must not be lenient where it is
-//! in doubt: what the server could read in two ways is refused. It knows nothing of tables and columns.
+//! This is the first of two safeguards; the second is a read-only transaction on the server. It must not be lenient where
+//! it is in doubt: ambiguous SQL is refused. It knows nothing about tables and columns.
 
 mod lexer;
 mod mysql;
@@ -36,9 +36,9 @@ impl SqlDialect {
 /// (<https://dev.mysql.com/doc/refman/8.4/en/sql-mode.html>). Default: neither, as servers come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct MySqlModes {
-    /// `ANSI_QUOTES`: what stands in double quotes is a name, not a text.
+    /// `ANSI_QUOTES`: double quotes enclose a name, not a string.
     pub ansi_quotes: bool,
-    /// `NO_BACKSLASH_ESCAPES`: a backslash in a text is a backslash.
+    /// `NO_BACKSLASH_ESCAPES`: a backslash in a string is a backslash.
     pub no_backslash_escapes: bool,
 }
 
@@ -100,8 +100,8 @@ impl<'a> ReadingStatement<'a> {
         }
     }
 
-    /// Refuses it if it calls one of the functions that a MySQL or MariaDB server lists as loaded from a library, unless that function is
-    /// known to read: a transaction that only reads does not stop one.
+    /// Refuses it if it calls one of the functions that a MySQL or MariaDB server lists as loaded from a library, unless that
+    /// function is known to only read: a read-only transaction does not stop such a function.
     ///
     /// # Errors
     /// The call, and where it is.

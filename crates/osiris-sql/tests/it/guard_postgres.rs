@@ -387,7 +387,7 @@ fn the_mode_of_the_session_decides_where_a_text_ends() {
     // What continues such a text is read without escapes in any mode.
     for sql in ["SELECT X'1F'\n'\\'; DROP TABLE t; --'", "SELECT B'1' -- x\n'\\'; DROP TABLE t; --'"] {
         for modes in PostgresModes::ALL {
-            assert_eq!(check(sql, modes).unwrap_err(), "a text in parts", "{sql}");
+            assert_eq!(check(sql, modes).unwrap_err(), "a string in several parts", "{sql}");
         }
     }
 }
