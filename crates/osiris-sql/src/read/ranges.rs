@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranges_of_equal_length_begin_at_the_cuts() {
+    fn ranges_of_equal_length_begin_at_the_split_points() {
         assert_eq!(RangeKind::Integer.split_points(Some("1"), Some("10"), 3), ["4", "7"]);
         assert_eq!(
             RangeKind::Integer.split_points(Some("-9223372036854775808"), Some("18446744073709551615"), 2),
