@@ -57,12 +57,12 @@ impl<'a> Display<'a> {
         let time = format!("{} s", human::seconds(report.duration));
         match report.status {
             StepStatus::Done => format!("  {} {id}: {rows}, {time}", self.console.good("done")),
-            StepStatus::Reused => format!("  {} {id}: {rows}, from the run that is resumed", self.console.good("done")),
+            StepStatus::Reused => format!("  {} {id}: {rows}, from the resumed run", self.console.good("done")),
             StepStatus::Failed => format!("  {} {id}: after {time}", self.console.bad("failed")),
             StepStatus::Ambiguous => format!("  {} {id}: after {time}", self.console.bad("ambiguous")),
             StepStatus::Cancelled => format!("  {} {id}: after {time}", self.console.bad("stopped")),
             StepStatus::Confirmed => {
-                format!("  confirmed {id}: its rows are in the destination by your word, not counted")
+                format!("  confirmed {id}: its rows are in the destination as confirmed, not counted")
             }
             StepStatus::Skipped => format!("  skipped {id}"),
         }

@@ -200,7 +200,7 @@ fn of_another_pipeline(past: &PastRun, file: &Path) -> Error {
     let given = source.and_then(|source| parse(&source, &mut Diagnostics::default()));
     let given = given.map_or_else(|| shown(file), |pipeline| of(&pipeline.name, Some(file)));
     let own = of(&record.pipeline, record.file.as_deref());
-    Error::validation(format!("run {} is of the pipeline {own}, not of {given}", record.run_id))
+    Error::validation(format!("run {} belongs to pipeline {own}, not to {given}", record.run_id))
         .with_hint("leave the file out to resume that run, or the id to resume the latest run of the file")
 }
 

@@ -217,7 +217,7 @@ impl Case {
                 let _ = writeln!(story, "the second run -> {}\n{}", second.code, last_lines(&second));
                 let first = first.ended_within(LIMIT)?;
                 // The one that was started later may get the lock: the other is then told so and has nothing to recover.
-                let is_refused = first.code == 2 && first.stderr.contains("is run by another process");
+                let is_refused = first.code == 2 && first.stderr.contains("is already running");
                 Some(if is_refused { second } else { first })
             }
         }

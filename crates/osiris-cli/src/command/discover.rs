@@ -38,7 +38,7 @@ pub(super) fn discover(
     }
     console.data(&shown(catalog, args.table.is_some()))?;
     let remembered = match found.remembered {
-        true => format!(" (remembered from {}; --refresh asks again)", catalog.discovered_at.format("%H:%M:%S UTC")),
+        true => format!(" (cached at {}; --refresh ignores the cache)", catalog.discovered_at.format("%H:%M:%S UTC")),
         false => String::new(),
     };
     let count = catalog.resources.len();

@@ -95,9 +95,9 @@ fn store(project: &Project) -> String {
     };
     let limit = human::bytes(options.memory_limit);
     let why = if settings.memory_limit.is_none() && options.memory_limit == default_memory_limit() {
-        " (60% of what there is)"
+        " (60% of the available memory)"
     } else {
         ""
     };
-    format!("tables: {place}; memory limit: {limit}{why}; steps side by side: {}", options.jobs)
+    format!("tables: {place}; memory limit: {limit}{why}; steps in parallel: {}", options.jobs)
 }

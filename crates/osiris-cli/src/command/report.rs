@@ -17,7 +17,7 @@ use crate::table::ledger;
 pub(super) fn interrupting() {
     let _ = writeln!(
         std::io::stderr(),
-        "interrupted: stopping; a commit that has begun is waited for. Once more ends at once"
+        "interrupted: stopping; waiting for a commit that has begun. Interrupt again to end at once"
     );
 }
 
@@ -25,7 +25,7 @@ pub(super) fn interrupting() {
 pub(super) fn ending_at_once() {
     let _ = writeln!(
         std::io::stderr(),
-        "ended at once: rows that were being committed may be in their destination or not, and temporary files or tables may be left"
+        "ended at once: rows that were being committed may or may not be in their destination, and temporary files or tables may be left"
     );
 }
 
@@ -69,7 +69,7 @@ fn next(report: &RunReport, plan: &Plan) -> Option<String> {
     }
     let resume = format!("osiris run {} --resume {}", plan.pipeline().source.name(), report.run_id);
     if report.outcome != Outcome::Ambiguous {
-        return Some(format!("go on from here with `{resume}`"));
+        return Some(format!("resume the run with `{resume}`"));
     }
     let steps = report.steps.iter().filter(|step| step.status == StepStatus::Ambiguous);
     let assumed: String = steps.map(|step| format!(" --assume-written {}", step.id)).collect();
@@ -120,14 +120,14 @@ fn verdict(report: &RunReport, plan: &Plan, console: &Console) -> String {
         Outcome::TryLater => format!("{}: a later try may succeed, {time}", console.bad("failed")),
         Outcome::Ambiguous => {
             let steps = names(report, |step| step.status == StepStatus::Ambiguous);
-            format!("{}: it is not known what {steps} has written, {time}", console.bad("ambiguous"))
+            format!("{}: it is unknown what {steps} has written, {time}", console.bad("ambiguous"))
         }
         Outcome::Interrupted => {
             let steps = names(report, |step| step.may_have_written);
             let left = if steps.is_empty() {
-                "what was stopped has written no rows".to_owned()
+                "the stopped steps have written no rows".to_owned()
             } else {
-                format!("{steps} may have written rows, and writes the same again when it runs again")
+                format!("{steps} may have written rows, and writes the same rows when it runs again")
             };
             format!("{}: {left}, {time}", console.bad("interrupted"))
         }

@@ -68,7 +68,7 @@ fn accept(args: &AcceptStateArgs, given: Settings, registry: &Registry, console:
 fn text(state: &StepState) -> String {
     let mut text = format!("{}\n  {}\n", state.step, state.path.display());
     match &state.saved {
-        None => text.push_str("  it does not say which source it was taken from\n"),
+        None => text.push_str("  source: not recorded\n"),
         Some(saved) => {
             for (name, value) in saved.source().fields() {
                 text.push_str(&format!("  {name}: {value}\n"));

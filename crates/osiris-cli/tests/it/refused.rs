@@ -333,16 +333,16 @@ fn a_run_that_cannot_be_resumed() {
     assert_snapshot!(project.run(&["run", "--resume"]).with_code(2).stderr, @"
     error: there is no failed run to resume
       directory: .osiris/runs
-    hint: `osiris runs list` shows what there is
+    hint: `osiris runs list` shows all runs
     ");
     project.run(&["run", "pipeline.yaml", "--quiet"]).with_code(0);
     let id = project.runs()[0].file_name().unwrap().to_str().unwrap().to_owned();
     let done = project.run(&["run", "--resume", &id]).with_code(2).stderr;
-    assert_snapshot!(done.replace(&id, "RUN"), @"error: run RUN ended well: there is nothing to resume");
+    assert_snapshot!(done.replace(&id, "RUN"), @"error: run RUN succeeded: there is nothing to resume");
     assert_snapshot!(project.run(&["run", "--resume", "1999"]).with_code(2).stderr, @r"
     error: there is no run `1999`
       directory: .osiris/runs
-    hint: `osiris runs list` shows them
+    hint: `osiris runs list` shows all runs
     ");
 }
 

@@ -81,7 +81,7 @@ impl Workers {
         }
         for path in std::mem::take(&mut *self.0.unfinished()) {
             if let Err(error) = remove(&path) {
-                tracing::warn!(path = %path.display(), %error, "an unfinished file could not be removed");
+                tracing::warn!(path = %path.display(), %error, "an incomplete file could not be removed");
             }
         }
         tracing::warn!(seconds = limit.as_secs(), "a thread did not end; what it was building has been removed");

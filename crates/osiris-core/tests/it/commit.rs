@@ -292,7 +292,7 @@ async fn s1_a_commit_without_an_answer_is_ambiguous_and_not_tried_again() {
         }
         assert!(report.contains("it is not known whether the rows were committed to table `t`"), "{report}");
         assert!(
-            report.contains(expected) && report.contains("hint: look whether the rows are in table `t`"),
+            report.contains(expected) && report.contains("hint: check whether the rows are in table `t`"),
             "{report}"
         );
         assert!(!report.contains("resume") && !report.contains("step_ms"), "{report}");

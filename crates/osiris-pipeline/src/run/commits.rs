@@ -85,7 +85,7 @@ pub(super) fn read(directory: &Path) -> Result<PastCommits> {
                 return Err(Error::validation("the record of what the run was writing cannot be read")
                     .with_context("path", path.display())
                     .with_source(error)
-                    .with_hint("look what its destinations hold, then run the pipeline from the start"));
+                    .with_hint("check which rows its destinations hold, then run the pipeline from the start"));
             }
         }
     }

@@ -49,7 +49,7 @@ impl RunDirectory {
         let mut record = past.record().clone();
         if record.pipeline != plan.name() {
             return Err(Error::validation(format!(
-                "run {} is of the pipeline `{}`, not of `{}`",
+                "run {} belongs to pipeline `{}`, not to `{}`",
                 record.run_id,
                 record.pipeline,
                 plan.name()
@@ -67,7 +67,7 @@ impl RunDirectory {
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(Error::validation(format!("run {} is still going on in another process", record.run_id))
+                return Err(Error::validation(format!("run {} is still running in another process", record.run_id))
                     .with_hint("wait for it, or stop it first"));
             }
             Err(TryLockError::Error(error)) => return Err(file_error(error, &lock_path)),

@@ -159,8 +159,10 @@ pub async fn run(
     };
     source::check(plan, &states, &options.root)?;
     if resume.is_none() && !options.assume_written.is_empty() {
-        return Err(Error::validation("only the write of a run that is resumed can be assumed to have taken place")
-            .with_hint("name the run to resume, or leave the assumption out"));
+        return Err(Error::validation(
+            "`--assume-written` needs `--resume`: only the write of a resumed run can be confirmed",
+        )
+        .with_hint("name the run to resume, or remove `--assume-written`"));
     }
     if resume.is_none() && !plan.is_dry_run() && !options.force {
         repeat::refuse(&Runs::below(&options.root), plan)?;
@@ -200,7 +202,7 @@ pub async fn run(
     drop(context);
     let mut warnings = Vec::new();
     if let Err(error) = directory.clean(outcome == Outcome::Done && !options.keep) {
-        warnings.push(format!("files that nobody needs any more could not be removed: {}", error.report()));
+        warnings.push(format!("files that are no longer needed could not be removed: {}", error.report()));
     }
     directory.tighten();
     Ok(RunReport {
@@ -286,7 +288,7 @@ fn unchanged_states(states: &state::States, past: &PastRun) -> Result<BTreeMap<S
         past.record().run_id,
         steps.join(", ")
     ))
-    .with_hint("run the pipeline anew: it begins with the state that is saved now; `--force` goes on with this one"))
+    .with_hint("start a new run, which begins with the state that is saved now; `--force` resumes this one anyway"))
 }
 
 fn open_store(plan: &Plan, options: &RunOptions, directory: &RunDirectory) -> Result<Store> {

@@ -190,12 +190,11 @@ impl Runs {
         match (matching.next(), matching.next()) {
             (Some(run), None) => Ok(run),
             (Some(run), Some(_)) if run.record.run_id == id => Ok(run),
-            (Some(_), Some(_)) => {
-                Err(Error::validation(format!("several runs begin with `{id}`")).with_hint("write more of it"))
-            }
+            (Some(_), Some(_)) => Err(Error::validation(format!("several run ids start with `{id}`"))
+                .with_hint("give more characters of the id")),
             (None, _) => Err(Error::validation(format!("there is no run `{id}`"))
                 .with_context("directory", self.directory.display())
-                .with_hint("`osiris runs list` shows them")),
+                .with_hint("`osiris runs list` shows all runs")),
         }
     }
 
@@ -227,20 +226,20 @@ impl Runs {
     fn nothing_to_resume(&self, file: Option<&Path>, latest: Option<&PastRun>) -> Error {
         let error = match (file, latest) {
             (Some(file), Some(run)) => Error::validation(format!(
-                "there is no failed run of {} to resume: its latest, {}, ended well",
+                "there is no failed run of {} to resume: its latest run, {}, succeeded",
                 file.display(),
                 run.record.run_id
             )),
             (Some(file), None) => Error::validation(format!("there is no run of {} to resume", file.display())),
             (None, _) => Error::validation("there is no failed run to resume"),
         };
-        error.with_context("directory", self.directory.display()).with_hint("`osiris runs list` shows what there is")
+        error.with_context("directory", self.directory.display()).with_hint("`osiris runs list` shows all runs")
     }
 
     fn none(&self) -> Error {
         Error::validation("there are no runs yet")
             .with_context("directory", self.directory.display())
-            .with_hint("`osiris run FILE` makes one")
+            .with_hint("`osiris run FILE` starts one")
     }
 }
 
@@ -249,9 +248,9 @@ fn resumable(past: &PastRun, runs: &[PastRun], force: bool) -> Result<()> {
     let (id, record) = (&past.record.run_id, &past.record);
     match past.outcome() {
         Outcome::Done => {
-            return Err(Error::validation(format!("run {id} ended well: there is nothing to resume")));
+            return Err(Error::validation(format!("run {id} succeeded: there is nothing to resume")));
         }
-        Outcome::Running => return Err(Error::validation(format!("run {id} is still going on"))),
+        Outcome::Running => return Err(Error::validation(format!("run {id} is still running"))),
         _ => {}
     }
     if record.dry_run {
@@ -260,18 +259,18 @@ fn resumable(past: &PastRun, runs: &[PastRun], force: bool) -> Result<()> {
         );
     }
     if !past.has_store() {
-        return Err(Error::validation(format!("run {id} has kept no tables to go on with")).with_hint(
+        return Err(Error::validation(format!("run {id} kept no tables: it cannot be resumed")).with_hint(
             "run the pipeline again from the start; with `--store file`, the default, a failed run can be resumed",
         ));
     }
     match runs.iter().find(|other| overtakes(other, past)) {
         Some(other) if !force => Err(Error::validation(format!(
-            "run {id} is obsolete: run {} of the pipeline `{}` has {} since",
+            "run {id} is obsolete: run {} of pipeline `{}` has {} since",
             other.record.run_id,
             record.pipeline,
-            if other.outcome() == Outcome::Done { "ended well" } else { "written" },
+            if other.outcome() == Outcome::Done { "succeeded" } else { "written" },
         ))
-        .with_hint("run the pipeline from the start; `--force` goes on all the same, which may write rows twice")),
+        .with_hint("run the pipeline from the start; `--force` resumes it anyway, which may write rows twice")),
         _ => Ok(()),
     }
 }

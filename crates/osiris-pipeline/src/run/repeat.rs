@@ -38,12 +38,12 @@ fn refused(run: &PastRun, commit: &PastCommit) -> Error {
     let (step, place) = (&commit.record.step, commit.record.intent.destination());
     let has = if commit.end.is_some() { "wrote" } else { "may have written" };
     let go_on = if run.has_store() {
-        format!("`osiris run --resume {id}` goes on where it failed")
+        format!("`osiris run --resume {id}` resumes it where it failed")
     } else {
-        format!("look what {place} holds")
+        format!("check which rows are in {place}")
     };
     Error::validation(format!(
         "run {id} of this pipeline failed after its step `{step}` {has} to {place}: a new run would write those rows again"
     ))
-    .with_hint(format!("{go_on}; `--force` begins anew all the same"))
+    .with_hint(format!("{go_on}; `--force` starts a new run anyway"))
 }

@@ -237,7 +237,7 @@ impl<'a> Scheduler<'a> {
         let ids = [index, index.and_then(|index| self.edges.from(index))].into_iter().flatten();
         for id in ids.map(|index| self.plan.steps()[index].id.clone()) {
             let Some(report) = self.reports.get_mut(&id) else { continue };
-            let message = "the step ended in a panic of the runner";
+            let message = "internal error: the runner panicked";
             let error = if report.role == Role::Write { Error::ambiguous(message) } else { Error::unknown(message) };
             report.status = StepStatus::of_error(error.kind());
             report.error = Some(error.with_step(&id).with_hint("report this as a bug"));
@@ -350,5 +350,5 @@ fn failed(report: &mut StepReport, failure: StepFailure) {
 /// What is said when a record of the run cannot be written.
 pub(super) fn unrecorded(error: &Error) -> String {
     let path = error.context().iter().find(|(key, _)| *key == "path").map_or("the run directory", |(_, path)| path);
-    format!("the record of the run could not be written, so that nothing more was begun: {path}: {}", error.message())
+    format!("the record of the run could not be written, so no further step was started: {path}: {}", error.message())
 }

@@ -106,7 +106,7 @@ impl States {
             }
             Asked::Held(other) => Err(self.held(other.as_ref(), wait)),
             Asked::Unsupported => {
-                tracing::warn!(path = %path.display(), "this file system has no locks: nothing keeps a second run away");
+                tracing::warn!(path = %path.display(), "this file system does not support locks: a second run is not prevented");
                 Ok(PipelineLock(None))
             }
         }
@@ -121,7 +121,7 @@ impl States {
             _ => (String::new(), "wait until it has ended, or let this run wait with `--wait`"),
         };
         Error::validation(format!(
-            "pipeline `{}` is run by another process{waited}: {}",
+            "pipeline `{}` is already running{waited}: {}",
             self.pipeline,
             named(&other.cloned())
         ))
@@ -198,7 +198,7 @@ impl States {
                 .with_hint("restore the file, or remove it to read everything again")
         })?;
         if file.osiris_state > FORMAT {
-            return Err(Error::validation("the saved state of the step is of a newer version of Osiris")
+            return Err(Error::validation("the saved state of the step was saved by a newer version of Osiris")
                 .with_context("path", path.display())
                 .with_hint("run the pipeline with that version"));
         }
@@ -220,7 +220,7 @@ impl States {
         for step in states.keys() {
             if began_with.get(*step).is_some_and(|began| self.generation(step).ok().as_ref() != Some(began)) {
                 return Err(Error::validation(format!(
-                    "the state of step `{step}` was saved by another run meanwhile"
+                    "the state of step `{step}` was changed by another run in the meantime"
                 ))
                 .with_context("path", self.path(step).display())
                 .with_hint("this run's state was not saved: its rows are written, and the next run reads them again"));
@@ -422,7 +422,7 @@ impl SavedStates {
         match (removed.is_empty(), step) {
             (true, Some(step)) => Err(Error::validation(format!("there is no saved state of step `{step}`"))
                 .with_context("directory", self.states.directory.display())
-                .with_hint("`osiris state show PIPELINE` lists what there is")),
+                .with_hint("`osiris state show PIPELINE` lists the saved states")),
             _ => Ok(removed),
         }
     }
@@ -444,7 +444,7 @@ impl SavedStates {
         match (accepted.is_empty(), step) {
             (true, Some(step)) => Err(Error::validation(format!("there is no saved state of step `{step}`"))
                 .with_context("directory", self.states.directory.display())
-                .with_hint("`osiris state show PIPELINE` lists what there is")),
+                .with_hint("`osiris state show PIPELINE` lists the saved states")),
             _ => Ok(accepted),
         }
     }
@@ -539,7 +539,7 @@ mod tests {
         assert_eq!(states.changed_since(&began).unwrap(), ["a"]);
         let both = BTreeMap::from([("a", &zero), ("b", &zero)]);
         let error = states.save("r2", &both, &began, new).unwrap_err();
-        assert_eq!(error.message(), "the state of step `a` was saved by another run meanwhile");
+        assert_eq!(error.message(), "the state of step `a` was changed by another run in the meantime");
         assert_eq!((states.load("a").unwrap(), states.load("b").unwrap()), (Some(one.clone()), None), "all or nothing");
         let began = states.generations(["a", "b"]).unwrap();
         states.save("r3", &both, &began, new).unwrap();

@@ -80,7 +80,7 @@ impl<'a> PastWrites<'a> {
             "step `{removed}` of run {} has written, and is no longer in the pipeline",
             self.run
         ))
-        .with_hint("put it back under its name to go on; `--force` goes on without it, which may write its rows twice"))
+        .with_hint("restore it under its name to resume the run; `--force` resumes the run without it, which may write its rows twice"))
     }
 
     /// The steps whose rows the user has found are there, and write.
@@ -131,8 +131,8 @@ impl<'a> PastWrites<'a> {
         let why = match known {
             Known::Confirmed(confirmation) => return Ok(Decision::Confirmed(confirmation)),
             Known::Ambiguous(_) => return Ok(Decision::Confirmed(Confirmation::now(self.options.user.as_deref()))),
-            Known::Done(_) => "is known to have written its rows",
-            Known::NotDone => "has not written, or writes the same again without harm",
+            Known::Done(_) => "has written its rows",
+            Known::NotDone => "has not written, or its write can be repeated safely",
         };
         Err(Error::validation(format!("its outcome is not ambiguous: it {why}"))
             .with_hint(format!("resume without `--assume-written {step}`")))
@@ -240,7 +240,7 @@ impl<'a> PastWrites<'a> {
             return Ok(());
         };
         Err(Error::validation(format!("{what}, and {why}")).with_hint(format!(
-            "undo the change to go on with run {}; `--force` runs the step again, which may write its rows twice",
+            "undo the change to resume run {}; `--force` runs the step again, which may write its rows twice",
             self.run
         )))
     }
@@ -252,7 +252,7 @@ impl<'a> PastWrites<'a> {
     fn refused(&self, step: &str, what: &str, place: &str) -> Error {
         let run = self.run;
         Error::validation(what.to_owned()).with_hint(format!(
-            "look whether its rows are in {place}: if all are there, `osiris run --resume {run} --assume-written {step}` goes \
+            "check whether its rows are in {place}: if all are there, `osiris run --resume {run} --assume-written {step}` goes \
              on without writing them; only if none is, `osiris run --resume {run} --force` writes them"
         ))
     }

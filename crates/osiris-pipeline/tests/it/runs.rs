@@ -346,7 +346,7 @@ async fn s9_a_run_that_a_later_one_has_overtaken_is_refused() {
     let refused = runs.resumable(None, None, false).unwrap_err();
     assert!(refused.message().contains("there is no failed run to resume"), "{refused:?}");
     let refused = runs.resumable(Some(&failed), None, false).unwrap_err();
-    assert!(refused.message().contains("is obsolete: run ") && refused.message().contains("ended well"), "{refused:?}");
+    assert!(refused.message().contains("is obsolete: run ") && refused.message().contains("succeeded"), "{refused:?}");
     assert!(refused.hint().unwrap().contains("--force"), "{refused:?}");
     assert_eq!(runs.resumable(Some(&failed), None, true).unwrap().record().run_id, failed);
 }
