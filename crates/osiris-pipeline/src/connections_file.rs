@@ -9,7 +9,7 @@ use osiris_core::{ConfigSchema, ConnectionRef, Connections};
 use crate::diagnostic::{Diagnostic, Diagnostics, is_reference, looks_secret};
 use crate::parse::{mask_literals, mask_secrets};
 use crate::source::{SourceFile, Span};
-use crate::yaml::{self, Entry, Kind, Node};
+use crate::yaml::{self, Entry, Node, NodeKind};
 
 /// The name of the file.
 pub const CONNECTIONS_FILE: &str = "osiris_connections.yaml";
@@ -212,8 +212,8 @@ fn entries<'a>(
     diagnostics: &mut Diagnostics,
 ) -> &'a [Entry] {
     match &node.kind {
-        Kind::Mapping(entries) => entries,
-        Kind::Null => &[],
+        NodeKind::Mapping(entries) => entries,
+        NodeKind::Null => &[],
         _ => {
             let message = format!("{what} must be a mapping, found {}", node.describe());
             diagnostics.push(
@@ -241,7 +241,7 @@ fn connection(
     }
     let fields = entries(&alias.value, &format!("the connection {reference}"), alias.key_span, source, diagnostics);
     if let Some(default) =
-        fields.iter().find(|field| field.key == "default" && !matches!(field.value.kind, Kind::Bool(_)))
+        fields.iter().find(|field| field.key == "default" && !matches!(field.value.kind, NodeKind::Bool(_)))
     {
         let message = format!("`default` must be true or false, found {}", default.value.describe());
         diagnostics.push(Diagnostic::error(message).at(source, default.value.span));

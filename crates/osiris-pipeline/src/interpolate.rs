@@ -13,7 +13,7 @@ use crate::model::Spanned;
 use crate::params::{ParamSpec, suggest, text_of};
 use crate::parse::KnownIds;
 use crate::source::{SourceFile, Span};
-use crate::yaml::{Kind, Node};
+use crate::yaml::{Node, NodeKind};
 
 /// What may be put in.
 pub(crate) struct Scope<'a> {
@@ -60,14 +60,14 @@ fn walk(
     diagnostics: &mut Diagnostics,
 ) -> Value {
     match &node.kind {
-        Kind::String(text) if text.value.contains("${") => {
+        NodeKind::String(text) if text.value.contains("${") => {
             Replacement { node, scope, done, diagnostics, pointer }.of(&text.value)
         }
-        Kind::Sequence(items) => {
+        NodeKind::Sequence(items) => {
             let items = items.iter().enumerate();
             items.map(|(index, item)| walk(item, format!("{pointer}/{index}"), scope, done, diagnostics)).collect()
         }
-        Kind::Mapping(entries) => {
+        NodeKind::Mapping(entries) => {
             let entries = entries.iter().map(|entry| {
                 let key = entry.key.replace('~', "~0").replace('/', "~1");
                 let value = walk(&entry.value, format!("{pointer}/{key}"), scope, done, diagnostics);

@@ -10,7 +10,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::environment::Environment;
 use crate::model::Pipeline;
 use crate::source::{SourceFile, Span};
-use crate::yaml::{Kind, Node};
+use crate::yaml::{Node, NodeKind};
 
 /// The type of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,11 +111,11 @@ impl ParamSpec {
     /// The value of a node of the file. A text parameter takes numbers and dates as they are written.
     pub(crate) fn value_of(&self, node: &Node, source: &Arc<SourceFile>) -> Result<Value, String> {
         let value = match (&node.kind, self.kind) {
-            (Kind::Number(_) | Kind::Bool(_), ParamType::String) => Some(Value::from(source.slice(node.span))),
-            (Kind::String(_), ParamType::String)
-            | (Kind::Number(_), ParamType::Number)
-            | (Kind::Bool(_), ParamType::Boolean) => Some(node.to_json()),
-            (Kind::Number(number), ParamType::Integer) => number.as_i64().map(Value::from),
+            (NodeKind::Number(_) | NodeKind::Bool(_), ParamType::String) => Some(Value::from(source.slice(node.span))),
+            (NodeKind::String(_), ParamType::String)
+            | (NodeKind::Number(_), ParamType::Number)
+            | (NodeKind::Bool(_), ParamType::Boolean) => Some(node.to_json()),
+            (NodeKind::Number(number), ParamType::Integer) => number.as_i64().map(Value::from),
             _ => None,
         };
         value.ok_or_else(|| self.mismatch(node.describe()))

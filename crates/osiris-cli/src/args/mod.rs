@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use clap::{Args, ColorChoice, Parser, Subcommand};
 use osiris::core::ConnectionRef;
+use osiris::pipeline::inspect::DOCTOR_LIMIT;
 use osiris::pipeline::parse_duration;
-use osiris::pipeline::reach::DOCTOR_LIMIT;
 
 pub(crate) use global::{Colour, GlobalArgs};
 pub(crate) use select::{Selection, StoreArg, params};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use osiris::pipeline::reach::{ConnectionHealth, Reach};
+use osiris::pipeline::inspect::{ConnectionHealth, ConnectionInspector};
 use osiris::pipeline::{ConnectionListing, list_connections};
 use osiris::{Registry, Settings};
 use serde_json::{Value, json};
@@ -61,8 +61,8 @@ fn doctor(args: &DoctorArgs, given: Settings, registry: &Registry, console: &Con
     logging::start(console, project.settings());
     let connections = project.connections()?;
     let environment = project.environment(&connections)?;
-    let reach = Reach::new(&connections, registry, &environment);
-    let answers = wait(reach.doctor(args.connection.as_ref(), Duration::from_secs(args.timeout)))?;
+    let inspector = ConnectionInspector::new(&connections, registry, &environment);
+    let answers = wait(inspector.doctor(args.connection.as_ref(), Duration::from_secs(args.timeout)))?;
     if args.json {
         console.json(&json!(answers))?;
     } else if answers.is_empty() {

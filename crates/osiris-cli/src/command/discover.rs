@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use osiris::core::{Catalog, Resource, ResourceField};
-use osiris::pipeline::reach::{DiscoverOptions, Reach};
+use osiris::pipeline::inspect::{ConnectionInspector, DiscoverOptions};
 use osiris::{Registry, Settings};
 use serde_json::json;
 
@@ -30,20 +30,20 @@ pub(super) fn discover(
         refresh: args.refresh,
         cache: Some(project.catalog_cache()),
     };
-    let reach = Reach::new(&connections, registry, &environment);
-    let found = wait(reach.discover(&args.name, &options)).map_err(Failure::Run)?;
+    let inspector = ConnectionInspector::new(&connections, registry, &environment);
+    let found = wait(inspector.discover(&args.name, &options)).map_err(Failure::Run)?;
     let catalog = &found.catalog;
     if args.json {
         return console.json(&json!(catalog));
     }
     console.data(&shown(catalog, args.table.is_some()))?;
-    let remembered = match found.remembered {
+    let cached = match found.cached {
         true => format!(" (cached at {}; --refresh ignores the cache)", catalog.discovered_at.format("%H:%M:%S UTC")),
         false => String::new(),
     };
     let count = catalog.resources.len();
     let ending = if count == 1 { "" } else { "s" };
-    console.say(&format!("{count} resource{ending}{remembered}"));
+    console.say(&format!("{count} resource{ending}{cached}"));
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use osiris_core::problem::nearest;
 use super::fields::Fields;
 use crate::model::{Spanned, StepInput};
 use crate::source::Span;
-use crate::yaml::{Kind, Node};
+use crate::yaml::{Node, NodeKind};
 
 /// How many ids a hint lists.
 const MAX_SUGGESTED: usize = 20;
@@ -73,8 +73,8 @@ pub(super) fn id_of(step: &Node) -> Option<&str> {
 /// The steps under `needs`; one may stand there without brackets.
 pub(super) fn needs(node: &Node, known: &KnownIds, fields: &mut Fields<'_, '_>) -> Vec<Spanned<String>> {
     let items = match &node.kind {
-        Kind::Sequence(items) => items.as_slice(),
-        Kind::String(_) => std::slice::from_ref(node),
+        NodeKind::Sequence(items) => items.as_slice(),
+        NodeKind::String(_) => std::slice::from_ref(node),
         _ => {
             let message = format!("`needs` must be a list of step ids, found {}", node.describe());
             fields.diagnostics.push(fields.error(node.span, message).with_hint("write `needs: [step]`"));
@@ -105,7 +105,7 @@ pub(super) fn needs(node: &Node, known: &KnownIds, fields: &mut Fields<'_, '_>) 
 
 /// The tables under `inputs`.
 pub(super) fn inputs(node: &Node, known: &KnownIds, fields: &mut Fields<'_, '_>) -> Vec<StepInput> {
-    let Kind::Mapping(entries) = &node.kind else {
+    let NodeKind::Mapping(entries) = &node.kind else {
         let message = format!("`inputs` must be a mapping, found {}", node.describe());
         let error =
             fields.error(node.span, message).with_hint("write `inputs: {name: \"${step.table}\"}`, or `needs: [step]`");

@@ -243,7 +243,7 @@ impl Runs {
     }
 }
 
-/// Whether a run can be gone on with, among all `runs`.
+/// Whether a run can be resumed, given all `runs`.
 fn resumable(past: &PastRun, runs: &[PastRun], force: bool) -> Result<()> {
     let (id, record) = (&past.record.run_id, &past.record);
     match past.outcome() {
@@ -275,7 +275,7 @@ fn resumable(past: &PastRun, runs: &[PastRun], force: bool) -> Result<()> {
     }
 }
 
-/// Whether what `past` has read is out of date, or in the destination, because of `other`.
+/// Whether `other` has made the rows of `past` out of date, or has written them.
 fn overtakes(other: &PastRun, past: &PastRun) -> bool {
     let (its, own) = (&other.record, &past.record);
     if its.run_id == own.run_id || its.pipeline != own.pipeline || its.dry_run {

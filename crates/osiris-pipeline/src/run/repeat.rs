@@ -1,4 +1,4 @@
-//! Whether a run that begins anew would write again what an earlier one, which failed, has written or may have.
+//! Whether a new run would write rows again that an earlier, failed run has written or may have.
 
 use osiris_core::{CommitEnd, Error, Result};
 
@@ -7,7 +7,7 @@ use super::outcome::Outcome;
 use super::past::{PastRun, Runs};
 use crate::Plan;
 
-/// Refuses `plan` when one of its runs since the last that ended well has written rows that writing again would double.
+/// Refuses `plan` when one of its runs since the last successful one has written rows that would be written twice.
 ///
 /// # Errors
 /// There is such a run, or what it was writing cannot be read.

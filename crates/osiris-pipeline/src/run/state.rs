@@ -1,5 +1,5 @@
-//! The state of incremental extraction: `.osiris/state/<pipeline>/<step>.json`, replaced as a whole once a run has ended well, and
-//! only if it is still the one that the run began with. What is too large to stand in it is in `files/<step>/`.
+//! The state of incremental extractions: `.osiris/state/<pipeline>/<step>.json`, replaced as a whole once a run has
+//! succeeded, and only if it is still the one that the run began with. What is too large for it is in `files/<step>/`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -43,7 +43,7 @@ struct StateFile {
     state: Value,
 }
 
-/// Which state it is: two that are equal here are the same file, saved by the same run.
+/// The version of a state: two equal versions are the same file, saved by the same run.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct StateGeneration {
     /// How often the state has been saved; 0 where there is none, or one that an earlier version of Osiris saved.
@@ -60,11 +60,11 @@ pub(super) struct States {
     directory: PathBuf,
 }
 
-/// The right to run a pipeline, for as long as it is held. None where the file system has no locks.
+/// The lock of a pipeline, held while it runs. `None` where the file system does not support locks.
 pub(super) struct PipelineLock(Option<FileLock>);
 
 impl PipelineLock {
-    /// Says which run it is held for.
+    /// Records the run that holds it.
     pub(super) fn name(&self, holder: Holder, run_id: &str) {
         if let Some(lock) = &self.0 {
             lock.name(&Holder { run: Some(run_id.to_owned()), ..holder });
@@ -77,10 +77,11 @@ impl States {
         Self { pipeline: pipeline.to_owned(), directory: root.join("state").join(directory_name(pipeline)) }
     }
 
-    /// Takes the right to run the pipeline: one process at a time has it, from here until the lock is dropped.
+    /// Locks the pipeline: one process at a time runs it, until the lock is dropped.
     ///
     /// # Errors
-    /// Another process runs it, and `wait` says not to wait or that was not enough; or the run was cancelled meanwhile.
+    /// Another process runs it, and `wait` does not allow to wait or the wait was too short; or the run was cancelled
+    /// meanwhile.
     pub(super) async fn lock(
         &self,
         holder: &Holder,
@@ -205,8 +206,9 @@ impl States {
         Ok(Some((file, text)))
     }
 
-    /// Saves what the steps of a run that ended well have left. Its files, which are in `new`, are there before the state is, and
-    /// those that it does not need any more go after it. Nothing is saved, if the state of one is not the one it began with.
+    /// Saves the states of the steps of a successful run. Their files, which are in `new`, are moved before the state is
+    /// written, and files that are no longer needed are removed after it. Nothing is saved if the state of one step is not
+    /// the one that the run began with.
     ///
     /// # Errors
     /// Another run has saved meanwhile; or a file cannot be written.
@@ -250,7 +252,7 @@ impl States {
         write_atomically(&path, &text).map_err(|error| file_error(error, &path))
     }
 
-    /// Keeps runs of the pipeline away while a person changes its states. Nothing to keep them from where there is none.
+    /// Locks the pipeline while a user changes its states. Without a state directory there is nothing to lock.
     fn lock_now(&self) -> Result<PipelineLock> {
         if !self.directory.exists() {
             return Ok(PipelineLock(None));
@@ -340,7 +342,7 @@ fn hex(digest: &[u8], bytes: usize) -> String {
     digest.iter().take(bytes).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The saved states of a pipeline, for people: to look at, to remove, to take over.
+/// The saved states of a pipeline, for users: to show, remove or accept.
 #[derive(Debug, Clone)]
 pub struct SavedStates {
     states: States,
@@ -354,7 +356,7 @@ pub struct StepState {
     pub step: String,
     /// Its file.
     pub path: PathBuf,
-    /// What it holds. None: it does not say which source it is of.
+    /// Its content. `None` if it does not record its source.
     pub saved: Option<SavedState>,
     /// Why the step as it is now may not use it.
     pub refused: Option<String>,
@@ -402,7 +404,8 @@ impl SavedStates {
         Ok(found)
     }
 
-    /// Removes the state of a step, or of all steps, with its files: the next run reads all rows. Returns whose state it was.
+    /// Removes the state of a step, or of all steps, with its files: the next run reads all rows. Returns the ids of the
+    /// steps.
     ///
     /// # Errors
     /// When there is none, or a file cannot be removed.
@@ -427,7 +430,7 @@ impl SavedStates {
         }
     }
 
-    /// Says that the state of a step, or of all steps, is of the source that the plan reads now. Returns whose state it was.
+    /// Accepts the state of a step, or of all steps, for the source that the plan reads now. Returns the ids of the steps.
     ///
     /// # Errors
     /// When there is none, or it cannot be written.
