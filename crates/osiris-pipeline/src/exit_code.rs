@@ -10,7 +10,7 @@ use crate::run::Outcome;
 pub enum ExitCode {
     /// It did what was asked.
     Done = 0,
-    /// A step failed for good, or the program has a bug.
+    /// A step failed permanently, or the program has a bug.
     Failed = 1,
     /// It was refused before any step ran: the command line, the pipeline, a connection, a right that is missing.
     Refused = 2,

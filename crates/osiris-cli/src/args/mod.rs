@@ -54,8 +54,9 @@ pub(crate) enum Command {
     Compile(CompileArgs),
     /// Run a pipeline
     ///
-    /// Ends with a ledger of every row. Exit codes: 0 done; 1 a step failed for good; 2 refused before any step ran;
-    /// 3 rows are missing, rejected or wrong, or nobody knows whether they were written; 4 a step failed, and a later try may succeed; 130 interrupted.
+    /// Ends with a ledger of every row. Exit codes: 0 done; 1 a step failed permanently; 2 refused before any step ran;
+    /// 3 rows are missing, rejected or wrong, or it is unknown whether they were written; 4 a step failed, and a later
+    /// try may succeed; 130 interrupted.
     #[command(after_help = "Examples:\n  $ osiris run pipeline.yaml\n  \
                             $ osiris run pipeline.yaml --param min_amount=200 --jobs 2\n  \
                             $ osiris run pipeline.yaml --dry-run\n  \

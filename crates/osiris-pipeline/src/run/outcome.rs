@@ -14,7 +14,7 @@ pub enum Outcome {
     Running,
     /// Every step succeeded and the ledger balances. Exit code 0.
     Done,
-    /// A step failed for good. Exit code 1.
+    /// A step failed permanently. Exit code 1.
     Failed,
     /// The ledger does not balance, an assertion failed, too many rows were rejected. Exit code 3.
     Integrity,
