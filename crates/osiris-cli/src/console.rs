@@ -1,4 +1,5 @@
-//! Where text goes: data to the standard output, everything else to the standard error, coloured only where that is wanted.
+//! Where text goes: data to the standard output, everything else to the standard error, coloured only where that is
+//! wanted.
 
 use std::error::Error as _;
 use std::fmt::Write as _;
@@ -175,8 +176,8 @@ pub(crate) fn json_text(value: &Value) -> String {
     text
 }
 
-/// A text for the terminal: control characters are written out, except in sequences that only set colours where colours are wanted.
-/// Texts of others have been made [visible] before they were put between ours.
+/// A text for the terminal: control characters are written out, except in sequences that only set colours where colours
+/// are wanted. Texts of others have been made [visible] before they were put between ours.
 fn screened(text: &str, styled: bool) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;

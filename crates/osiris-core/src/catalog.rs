@@ -84,8 +84,8 @@ impl Catalog {
         Self { discovered_at: Utc::now(), resources, fingerprint: format!("sha256:{hex}") }
     }
 
-    /// Only the resources whose name, or the part of it after the last dot, matches `pattern`: `*`, `?`, `[ab]` and `{a,b}`
-    /// as in a shell. The fingerprint covers the remaining resources.
+    /// Only the resources whose name, or the part of it after the last dot, matches `pattern`: `*`, `?`, `[ab]` and
+    /// `{a,b}` as in a shell. The fingerprint covers the remaining resources.
     ///
     /// # Errors
     /// The pattern is invalid.

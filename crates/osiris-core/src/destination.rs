@@ -1,10 +1,10 @@
-//! What a writer writes to, in a form that two steps can be compared by: two that write the same place in any spelling are seen
-//! before either has written a row.
+//! The destination of a writer, in a form that can be compared: two steps that write to the same destination are
+//! detected before either has written a row, however it is spelt.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// What kind of place it is.
+/// The kind of destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     File,
@@ -15,8 +15,8 @@ enum Kind {
 
 /// The identity of a destination.
 ///
-/// Paths are compared as they are given: resolved, with no `..`, link or relative part left. A table is known by every name of its
-/// server that the connection tells, since two steps may reach it over different protocols.
+/// Paths are compared as they are given: resolved, without `..`, links or relative parts. A table is identified by
+/// every name of its server that the connection has, since two steps may use different protocols.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DestinationId {
     kind: Kind,
@@ -49,8 +49,8 @@ impl DestinationId {
         Self { kind: Kind::Stream, path: None, names: vec![shown.clone()], shown, field: "path", replaces: false }
     }
 
-    /// A table, by the names that its server (and database, where a server has several) is known by, best first, and its own name
-    /// with its schema.
+    /// A table, by the names that its server (and database, where a server has several) is known by, best first, and
+    /// its own name with its schema.
     pub fn table<S: Into<String>>(servers: impl IntoIterator<Item = S>, table: &str) -> Self {
         let servers: Vec<String> = servers.into_iter().map(Into::into).collect();
         let shown = match servers.first() {
@@ -68,21 +68,21 @@ impl DestinationId {
         self
     }
 
-    /// Whether what is there goes: what another step has written, too.
+    /// Whether existing data is replaced, including what another step has written.
     #[must_use]
     pub fn replaced(mut self, replaces: bool) -> Self {
         self.replaces = replaces;
         self
     }
 
-    /// A server by host and port, in one spelling: a name of this machine is as good as another.
+    /// A server by host and port, in a normalized form: all loopback names are equal.
     pub fn server(host: &str, port: u16) -> String {
         let host = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.').to_ascii_lowercase();
         let is_loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
         format!("{}:{port}", if is_loopback { "localhost" } else { &host })
     }
 
-    /// Whether a row that one writes is a row that the other may touch.
+    /// Whether one may change rows that the other writes.
     pub fn is_same_as(&self, other: &Self) -> bool {
         match (&self.path, &other.path) {
             (Some(ours), Some(theirs)) => ours == theirs || self.contains(theirs) || other.contains(ours),
@@ -94,12 +94,12 @@ impl DestinationId {
         self.kind == Kind::Directory && self.path.as_deref().is_some_and(|directory| path.starts_with(directory))
     }
 
-    /// Whether what is there goes.
+    /// Whether existing data is replaced.
     pub fn replaces(&self) -> bool {
         self.replaces
     }
 
-    /// Whether only one can write it at a time: a database keeps its writers apart itself.
+    /// Whether only one step can write it at a time; a database coordinates its writers itself.
     pub fn has_one_writer(&self) -> bool {
         self.kind != Kind::Table
     }

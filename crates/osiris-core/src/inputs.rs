@@ -3,8 +3,8 @@
 use crate::problem::nearest;
 use crate::{Error, Result, TableRef};
 
-/// The inputs of a step. They name committed tables, or rows that are arriving for a writer that streams, and are never changed
-/// [CRT-002, DRV-007].
+/// The inputs of a step. They refer to committed tables, or to streamed rows for a writer that streams, and are never
+/// changed [CRT-002, DRV-007].
 #[derive(Debug, Clone, Default)]
 pub struct Inputs {
     tables: Vec<Input>,

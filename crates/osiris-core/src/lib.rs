@@ -1,5 +1,5 @@
-//! The core of Osiris: the traits that drivers implement, the store that holds the tables of a run, and everything that is
-//! the same for all drivers: configuration, connections, secrets, errors, retries, telemetry, the ledger.
+//! The core of Osiris: the traits that drivers implement, the store that holds the tables of a run, and everything that
+//! is the same for all drivers: configuration, connections, secrets, errors, retries, telemetry, the ledger.
 //!
 //! A driver crate implements [`Component`] and one of [`Extract`], [`Transform`], [`Write`], and registers itself in a
 //! [`Registry`]. A runner takes a [`Driver`] out of it, calls [`Driver::prepare`] and then [`PreparedStep::run`].

@@ -7,7 +7,7 @@ use crate::{Error, Result};
 /// How bad a [`Problem`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// Worth a line, does not stop the run.
+    /// It is shown but does not stop the run.
     Warning,
     /// Nothing runs until it is fixed.
     Error,
@@ -18,7 +18,7 @@ pub enum Severity {
 pub struct Problem {
     /// JSON Pointer (RFC 6901) into the value that was checked, `""` for the whole of it.
     pub pointer: String,
-    /// Where inside the text at `pointer`, in bytes: the position of an error in SQL.
+    /// The byte offset in the string at `pointer`: the position of an error in SQL.
     pub offset: Option<usize>,
     /// Whether the name at `pointer` is wrong, not its value: a field that nobody knows.
     pub of_name: bool,
@@ -43,7 +43,8 @@ impl Problem {
         }
     }
 
-    /// The error of a check of SQL, such as [`SqlScript::parse`](crate::store::SqlScript::parse), in the text at `pointer`.
+    /// The error of a check of SQL, such as [`SqlScript::parse`](crate::store::SqlScript::parse), in the text at
+    /// `pointer`.
     pub fn from_sql(pointer: impl Into<String>, error: &Error) -> Self {
         let offset = error.context().iter().find(|(key, _)| *key == "offset");
         let mut problem = Self::error(pointer, error.message());

@@ -90,8 +90,8 @@ impl Registry {
     /// The component called `name`.
     ///
     /// # Errors
-    /// When there is none. The message suggests the nearest name and, for a family that was not compiled in, the Cargo feature
-    /// (see [`with_feature`](Self::with_feature)).
+    /// When there is none. The message suggests the nearest name and, for a family that was not compiled in, the Cargo
+    /// feature (see [`with_feature`](Self::with_feature)).
     pub fn get(&self, name: &str) -> Result<&Arc<dyn Driver>> {
         if let Some(driver) = self.drivers.get(name) {
             return Ok(driver);
@@ -156,8 +156,8 @@ impl<F: Family> FamilyRegistration<'_, F> {
         self.with(Runner::write(component))
     }
 
-    /// With a name that stands for one of several components: `choose` says for which, by the step's configuration, or what the
-    /// step should say instead.
+    /// With a name that stands for one of several components: `choose` says for which, by the step's configuration, or
+    /// what the step should say instead.
     pub fn alias(mut self, name: &'static str, choose: Choose) -> Self {
         self.aliases.push((name, choose));
         self

@@ -1,5 +1,5 @@
-//! `osiris_connections.yaml`: found, read, checked for form, with the place of every field. Variables in it stay as they
-//! are; core puts them in when a step needs the connection.
+//! `osiris_connections.yaml`: found, read, checked for form, with the place of every field. Variables in it stay as
+//! they are; core puts them in when a step needs the connection.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! `${params.name}` and `${step.table}` inside a step's configuration. Environment variables have no place here: they are for
-//! connections, so that a pipeline file means the same on every machine.
+//! `${params.name}` and `${step.table}` inside a step's configuration. Environment variables have no place here: they
+//! are for connections, so that a pipeline file means the same on every machine.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;

@@ -1,5 +1,5 @@
-//! What is known of the connections of a project without opening any: their fields as written, and whether the variables
-//! they need are set. No value of a variable and no secret is in it.
+//! What is known of the connections of a project without opening any: their fields as written, and whether the
+//! variables they need are set. No value of a variable and no secret is in it.
 
 use std::collections::BTreeMap;
 

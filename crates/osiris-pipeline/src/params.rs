@@ -160,8 +160,8 @@ pub fn env_name(param: &str) -> String {
     format!("OSIRIS_PARAM_{upper}")
 }
 
-/// The values of all parameters: what the user gave, then the environment, the profile, the default. Those without a valid
-/// value are left out and reported.
+/// The values of all parameters: what the user gave, then the environment, the profile, the default. Those without a
+/// valid value are left out and reported.
 pub(crate) fn resolve(
     pipeline: &Pipeline,
     chosen: &Chosen,

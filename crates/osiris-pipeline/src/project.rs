@@ -104,8 +104,8 @@ impl Project {
         }
     }
 
-    /// The variables that connections and parameters may use: the environment's, then those of the `.env` file beside the
-    /// connections file, or in the project's directory when there are no connections.
+    /// The variables that connections and parameters may use: the environment's, then those of the `.env` file beside
+    /// the connections file, or in the project's directory when there are no connections.
     ///
     /// # Errors
     /// The `.env` file cannot be used.
@@ -114,8 +114,8 @@ impl Project {
         self.environment.clone().with_dotenv(&directory)
     }
 
-    /// The run to go on with: the one of that id or of the only id that begins so, or the latest that failed. With a pipeline file only its
-    /// runs are candidates. With `force` also a run that a later one has overtaken.
+    /// The run to go on with: the one of that id or of the only id that begins so, or the latest that failed. With a
+    /// pipeline file only its runs are candidates. With `force` also a run that a later one has overtaken.
     ///
     /// # Errors
     /// There is none, it is of another pipeline, or it cannot be resumed: see [`Runs::resumable`].

@@ -1,4 +1,5 @@
-//! The command line as clap sees it. Doc comments here are the help; each command's help ends with examples that a test runs.
+//! The command line as clap sees it. Doc comments here are the help; each command's help ends with examples that a test
+//! runs.
 
 mod global;
 mod select;

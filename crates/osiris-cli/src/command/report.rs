@@ -62,7 +62,8 @@ pub(super) fn ended(report: &RunReport, plan: &Plan, args: &RunArgs, console: &C
     Ok(())
 }
 
-/// How to go on from here. While nobody knows what was written that depends on what the user finds: the error says where to look.
+/// How to go on from here. While nobody knows what was written that depends on what the user finds: the error says
+/// where to look.
 fn next(report: &RunReport, plan: &Plan) -> Option<String> {
     if report.outcome == Outcome::Done || plan.is_dry_run() || !report.directory.join("store.duckdb").exists() {
         return None;

@@ -28,33 +28,34 @@ impl Intent {
         Self { destination: destination.into(), repeatable: false, in_parts: false, token: Value::Null, written: None }
     }
 
-    /// Whether doing it a second time leaves the same destination, also when the first time takes effect late: an upsert, an
-    /// overwrite, an append that ignores keys that are there. Such a write may be tried again while its outcome is unknown.
+    /// Whether doing it a second time leaves the same destination, also when the first time takes effect late: an
+    /// upsert, an overwrite, an append that ignores keys that are there. Such a write may be tried again while its
+    /// outcome is unknown.
     #[must_use]
     pub fn with_repeatable(mut self, repeatable: bool) -> Self {
         self.repeatable = repeatable;
         self
     }
 
-    /// Says that the rows become visible in several parts (one request commits some of them), so that an unknown outcome may mean
-    /// that some are there.
+    /// Says that the rows become visible in several parts (one request commits some of them), so that an unknown
+    /// outcome may mean that some are there.
     #[must_use]
     pub fn with_parts(mut self) -> Self {
         self.in_parts = true;
         self
     }
 
-    /// What identifies the commit when the destination is asked for its outcome later, in the component's own form: the id
-    /// of a transaction, the length and hash of a file, an idempotency key. It is kept in the run directory: no secret, no
-    /// cell value.
+    /// What identifies the commit when the destination is asked for its outcome later, in the component's own form: the
+    /// id of a transaction, the length and hash of a file, an idempotency key. It is kept in the run directory: no
+    /// secret, no cell value.
     #[must_use]
     pub fn with_token(mut self, token: Value) -> Self {
         self.token = token;
         self
     }
 
-    /// What the step will have written once this is committed, as far as the destination has counted it by now. Without it,
-    /// a run that learns of the commit only later cannot balance its ledger.
+    /// What the step will have written once this is committed, as far as the destination has counted it by now. Without
+    /// it, a run that learns of the commit only later cannot balance its ledger.
     #[must_use]
     pub fn with_written(mut self, written: Written) -> Self {
         self.written = Some(written);
@@ -107,8 +108,8 @@ pub struct CommitLimits {
     /// For the response to a commit. Default 60 s: longer than any component's own limit for a request or statement, so
     /// that the component can find out the outcome itself first.
     pub answer: Duration,
-    /// For what remains to be done once the outcome is known: counting, removing what was replaced, closing the session.
-    /// Default 10 s.
+    /// For what remains to be done once the outcome is known: counting, removing what was replaced, closing the
+    /// session. Default 10 s.
     pub finishing: Duration,
     /// For [asking](crate::Write::outcome) the destination afterwards. Default 30 s.
     pub asking: Duration,

@@ -1,4 +1,5 @@
-//! The state of one attempt: before its point of no return, past it with an unknown outcome, or past it with a known one.
+//! The state of one attempt: before its point of no return, past it with an unknown outcome, or past it with a known
+//! one.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;

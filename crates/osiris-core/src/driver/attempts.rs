@@ -13,8 +13,8 @@ use crate::telemetry::event;
 use crate::{Component, ConnectionUse, Error, ErrorKind, ExecutionContext, Inputs, NextTry, Result, Step, TableRef};
 
 impl<C: Component> TypedStep<C> {
-    /// One attempt: stopped by its timeout or by cancellation, whose errors say which. A writer that has begun to commit is
-    /// waited for.
+    /// One attempt: stopped by its timeout or by cancellation, whose errors say which. A writer that has begun to
+    /// commit is waited for.
     async fn attempt(
         &self,
         step: &Step<'_, C>,

@@ -1,5 +1,5 @@
-//! Where the files of a state are: those of the run that is going on, and those that earlier runs have saved. A file is named
-//! after its content, so that neither replaces the other before the state itself does.
+//! Where the files of a state are: those of the run that is going on, and those that earlier runs have saved. A file is
+//! named after its content, so that neither replaces the other before the state itself does.
 
 use std::path::{Path, PathBuf};
 

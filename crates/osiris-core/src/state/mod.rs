@@ -1,5 +1,5 @@
-//! What a run leaves for the next: the driver's own value, the source it was taken from, and files for what is too large for
-//! a value. Every state has its source, and none is handed to a driver that reads another one.
+//! What a run leaves for the next: the driver's own value, the source it was taken from, and files for what is too
+//! large for a value. Every state has its source, and none is handed to a driver that reads another one.
 
 mod digests;
 mod files;

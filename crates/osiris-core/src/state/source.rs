@@ -1,5 +1,5 @@
-//! The identity of the source that a step reads, as a list of fields that can be shown: the component, the pipeline file
-//! and profile, the address of the connection, and every field of the configuration that selects the rows.
+//! The identity of the source that a step reads, as a list of fields that can be shown: the component, the pipeline
+//! file and profile, the address of the connection, and every field of the configuration that selects the rows.
 //!
 //! A field belongs to the source unless its schema says `x-source: false`, so that a driver that forgets one is too
 //! strict, never too lax.

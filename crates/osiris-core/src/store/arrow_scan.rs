@@ -1,5 +1,5 @@
-//! How rows get into DuckDB: the table function `osiris_rows(token)` returns the rows that are registered under the token,
-//! once.
+//! How rows get into DuckDB: the table function `osiris_rows(token)` returns the rows that are registered under the
+//! token, once.
 //!
 //! Tokens are random, and no statement shows them: SQL of a step that calls the function finds nothing.
 

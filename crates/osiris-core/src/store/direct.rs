@@ -1,9 +1,9 @@
 //! Direct edges: rows go from the step that reads them to the step that writes them, without a table in between.
 //!
-//! The sink of the first step opens a [`Channel`] instead of a table, and the second step gets a [`TableRef`] whose rows
-//! are still arriving. It reads them once. It sees their end only after the first step has finished its sink, which
-//! happens after its row counts were checked; so nothing is committed that was not read in full. When one side stops
-//! early, the other is stopped too, and the channel records which side was the cause.
+//! The sink of the first step opens a [`Channel`] instead of a table, and the second step gets a [`TableRef`] whose
+//! rows are still arriving. It reads them once. It sees their end only after the first step has finished its sink,
+//! which happens after its row counts were checked; so nothing is committed that was not read in full. When one side
+//! stops early, the other is stopped too, and the channel records which side was the cause.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -111,8 +111,8 @@ impl Channel {
         self.received.load(Ordering::Acquire)
     }
 
-    /// Runs the sender's `work` until the receiver stops. An error that `work` returns after that is replaced, since it is
-    /// not the cause.
+    /// Runs the sender's `work` until the receiver stops. An error that `work` returns after that is replaced, since it
+    /// is not the cause.
     pub(crate) async fn as_sender<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         let result = tokio::select! {
             result = work => result,
@@ -121,7 +121,8 @@ impl Channel {
         result.map_err(|error| self.receiver_stopped().unwrap_or(error))
     }
 
-    /// The result of the receiver, which must not succeed before it has seen the end. If it failed, the sender is stopped.
+    /// The result of the receiver, which must not succeed before it has seen the end. If it failed, the sender is
+    /// stopped.
     pub(crate) fn as_receiver<T>(&self, result: Result<T>) -> Result<T> {
         if result.is_err() {
             self.end(End::ReceiverStopped);

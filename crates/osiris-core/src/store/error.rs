@@ -5,8 +5,8 @@ use crate::{Error, ErrorKind};
 
 /// Turns an error of DuckDB into one of ours. `message` says what was being done.
 ///
-/// DuckDB's own text becomes the source. Classes whose text quotes data (conversion, constraint, range) have what stands
-/// in quotes masked.
+/// DuckDB's own text becomes the source. Classes whose text quotes data (conversion, constraint, range) have what
+/// stands in quotes masked.
 pub fn store_error(error: duckdb::Error, message: impl Into<String>) -> Error {
     let EngineError { class, detail, offset } = EngineError::read(&error);
     let detail = if quotes_data(&class) { mask_data(&detail) } else { detail };
@@ -18,7 +18,7 @@ pub fn store_error(error: duckdb::Error, message: impl Into<String>) -> Error {
     ours.with_source(EngineError { class, detail, offset })
 }
 
-/// What DuckDB said, in parts.
+/// An error of DuckDB, in parts.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("DuckDB {class} error: {detail}")]
 pub struct EngineError {
@@ -26,12 +26,12 @@ pub struct EngineError {
     pub class: String,
     /// The text. It may quote data: mask it before showing it.
     pub detail: String,
-    /// Where in the statement, in bytes, where DuckDB says.
+    /// The position in the statement, in bytes, if DuckDB reports it.
     pub offset: Option<usize>,
 }
 
 impl EngineError {
-    /// Takes an error apart. The store asks DuckDB for errors as JSON; some come as plain text all the same.
+    /// Parses an error. The store configures DuckDB to report errors as JSON; some still come as plain text.
     pub fn read(error: &duckdb::Error) -> Self {
         let text = match error {
             duckdb::Error::DuckDBFailure(_, Some(text)) => text.clone(),

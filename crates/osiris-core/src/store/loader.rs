@@ -19,8 +19,8 @@ use super::widen::{conversion, join};
 use super::{quote, store_error, table_sql};
 use crate::{Error, Result};
 
-/// Batches are collected up to so many rows or bytes, since each INSERT has a fixed cost. Collected batches do not count
-/// towards DuckDB's memory limit.
+/// Batches are collected up to so many rows or bytes, since each INSERT has a fixed cost. Collected batches do not
+/// count towards DuckDB's memory limit.
 const INSERT_ROWS: usize = 10_000;
 const INSERT_BYTES: usize = 16 << 20;
 

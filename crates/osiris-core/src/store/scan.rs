@@ -194,8 +194,8 @@ fn as_declared(batch: &RecordBatch, target: &SchemaRef) -> Result<RecordBatch> {
     RecordBatch::try_new(Arc::clone(target), columns).map_err(failed)
 }
 
-/// Timestamps with a time zone, which the store keeps in UTC: the same numbers under another type. A cast would convert by
-/// the calendar, whose range is smaller than that of the numbers and which has no infinity.
+/// Timestamps with a time zone, which the store keeps in UTC: the same numbers under another type. A cast would convert
+/// by the calendar, whose range is smaller than that of the numbers and which has no infinity.
 fn utc_timestamps(array: &ArrayRef, target: &DataType) -> Option<ArrayRef> {
     let DataType::Timestamp(TimeUnit::Microsecond, Some(zone)) = target else { return None };
     let plain = array.as_primitive_opt::<TimestampMicrosecondType>().filter(|_| zone.as_ref() == UTC)?;

@@ -90,7 +90,8 @@ pub struct StepNote {
     pub fingerprint: Option<String>,
 }
 
-/// The output of a step: a committed table of the run store, or rows that arrive over a [direct edge](super::DirectEdge).
+/// The output of a step: a committed table of the run store, or rows that arrive over a [direct
+/// edge](super::DirectEdge).
 #[derive(Debug, Clone)]
 pub struct TableRef(Arc<Inner>);
 
@@ -126,7 +127,8 @@ impl TableRef {
         &self.0.schema
     }
 
-    /// Its number of rows; while they are arriving, the number read so far. It is complete once they were read to the end.
+    /// Its number of rows; while they are arriving, the number read so far. It is complete once they were read to the
+    /// end.
     pub fn rows(&self) -> u64 {
         match &self.0.rows {
             Rows::Stored(rows) => *rows,

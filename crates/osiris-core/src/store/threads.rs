@@ -1,9 +1,9 @@
-//! How many threads DuckDB uses. Statements that compute have all of them. While rows are only transferred, into a table
-//! or out of one, the calling thread does the work alone: a second one would mostly wait for it, and DuckDB waits by
-//! polling, which takes processor time from the driver (`docs/decisions/0011`).
+//! How many threads DuckDB uses. Statements that compute have all of them. While rows are only transferred, into a
+//! table or out of one, the calling thread does the work alone: a second one would mostly wait for it, and DuckDB waits
+//! by polling, which takes processor time from the driver (`docs/decisions/0011`).
 //!
-//! DuckDB removes a thread by waiting until it has finished its task. A thread that reads a stream waits for the source of
-//! the rows; so while a stream is read, threads may be added but not removed.
+//! DuckDB removes a thread by waiting until it has finished its task. A thread that reads a stream waits for the source
+//! of the rows; so while a stream is read, threads may be added but not removed.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -1,4 +1,5 @@
-//! The point of no return of a write: from there on nothing drops it, nothing repeats it, and nobody says what is not known.
+//! The point of no return of a write: from there on nothing drops it, nothing repeats it, and nobody says what is not
+//! known.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};

@@ -193,8 +193,8 @@ impl Diagnostics {
         self.items.iter().any(Diagnostic::is_error)
     }
 
-    /// Sorts by file (in the order they were first mentioned; what belongs to none comes last) and place, and drops what
-    /// was said twice.
+    /// Sorts by file (in the order they were first mentioned; what belongs to none comes last) and place, and drops
+    /// what was said twice.
     #[must_use]
     pub fn sorted(mut self) -> Self {
         let mut files: Vec<Arc<SourceFile>> = Vec::new();

@@ -40,8 +40,8 @@ impl ConnectionInspector<'_> {
     /// What a component could read or write, over one of its connections.
     ///
     /// # Errors
-    /// The component is unknown or cannot discover; the connection is incomplete, or does not respond; the catalog cannot
-    /// be cached.
+    /// The component is unknown or cannot discover; the connection is incomplete, or does not respond; the catalog
+    /// cannot be cached.
     pub async fn discover(&self, component: &str, options: &DiscoverOptions) -> Result<Discovered> {
         let driver = self.registry.get(component)?;
         if !driver.family().has_discovery() {

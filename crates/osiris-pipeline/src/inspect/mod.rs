@@ -1,5 +1,5 @@
-//! Inspects the connections of a project outside of a run: whether they work, and what they contain. Nothing here changes
-//! anything on the server.
+//! Inspects the connections of a project outside of a run: whether they work, and what they contain. Nothing here
+//! changes anything on the server.
 
 mod discover;
 mod doctor;

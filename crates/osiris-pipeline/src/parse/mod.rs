@@ -1,5 +1,5 @@
-//! From the tree of a pipeline file to a [`Pipeline`], with everything that is wrong with its form. What a component wants of
-//! its configuration is none of its business.
+//! From the tree of a pipeline file to a [`Pipeline`], with everything that is wrong with its form. What a component
+//! wants of its configuration is none of its business.
 
 mod fields;
 mod inputs;
@@ -32,8 +32,8 @@ const REFUSED: &[(&str, &str)] = &[
     ("outputs", "write a step with `mode: write` for each output"),
 ];
 
-/// Reads a pipeline file. Whatever is wrong goes to `diagnostics`; what could be made sense of comes back all the same, so
-/// that later checks can add theirs.
+/// Reads a pipeline file. Whatever is wrong goes to `diagnostics`; what could be made sense of comes back all the same,
+/// so that later checks can add theirs.
 pub fn parse(source: &Arc<SourceFile>, diagnostics: &mut Diagnostics) -> Option<Pipeline> {
     if source.text().trim().is_empty() {
         let message = format!("`{}` is empty", source.name());
@@ -120,7 +120,8 @@ fn check_ids(steps: &[Step], source: &Arc<SourceFile>, diagnostics: &mut Diagnos
     }
 }
 
-/// Hides every literal under a key that looks like a secret's, and every text that looks like one itself, wherever lines of the file are shown later.
+/// Hides every literal under a key that looks like a secret's, and every text that looks like one itself, wherever
+/// lines of the file are shown later.
 pub(crate) fn mask_secrets(node: &Node, source: &Arc<SourceFile>, diagnostics: &mut Diagnostics) {
     match &node.kind {
         NodeKind::Mapping(entries) => {

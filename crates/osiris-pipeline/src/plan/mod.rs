@@ -1,5 +1,5 @@
-//! From a pipeline file to steps that can run: components looked up, configurations checked, connections resolved, the order
-//! fixed. Nothing is opened or connected to, and all that is wrong is said in one go.
+//! From a pipeline file to steps that can run: components looked up, configurations checked, connections resolved, the
+//! order fixed. Nothing is opened or connected to, and all that is wrong is said in one go.
 
 mod connection;
 mod destinations;
@@ -74,8 +74,8 @@ pub struct PlannedStep {
 }
 
 impl PlannedStep {
-    /// Its configuration with parameters put in, which may hold secrets. A fingerprint is made of it; the component has its own,
-    /// parsed.
+    /// Its configuration with parameters put in, which may hold secrets. A fingerprint is made of it; the component has
+    /// its own, parsed.
     pub fn config(&self) -> &Value {
         &self.config
     }
@@ -190,8 +190,8 @@ impl Plan {
         &self.redactor
     }
 
-    /// The files that the run store's SQL reads for the steps, sorted: what it may reach. Looks at the disk, where steps read
-    /// directories or patterns.
+    /// The files that the run store's SQL reads for the steps, sorted: what it may reach. Looks at the disk, where
+    /// steps read directories or patterns.
     pub fn files(&self) -> Vec<PathBuf> {
         let all = self.steps.iter().flat_map(|step| step.prepared.files());
         all.collect::<BTreeSet<_>>().into_iter().collect()
@@ -207,8 +207,8 @@ impl Plan {
         manifest::manifest(self)
     }
 
-    /// An error of a run, shown in the pipeline file: at byte `offset` of the text at `pointer` of the step's config, such as
-    /// `/query`. None when the step or the field is not there.
+    /// An error of a run, shown in the pipeline file: at byte `offset` of the text at `pointer` of the step's config,
+    /// such as `/query`. None when the step or the field is not there.
     pub fn diagnose(
         &self,
         step: &str,

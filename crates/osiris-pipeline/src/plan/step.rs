@@ -45,7 +45,8 @@ pub(super) struct Checked {
     pub(super) dry_run: bool,
     pub(super) tables: Vec<Spanned<String>>,
     pub(super) edits: BTreeMap<String, Vec<Edit>>,
-    /// Whether a parameter or a step that the configuration names was not there, so that its values are not the true ones.
+    /// Whether a parameter or a step that the configuration names was not there, so that its values are not the true
+    /// ones.
     is_incomplete: bool,
 }
 

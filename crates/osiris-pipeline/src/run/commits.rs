@@ -1,7 +1,7 @@
 //! The commits of a run, `commits.jsonl` in its directory: what its writers were about to commit, and the outcomes.
 //!
-//! Each line is on disk before the writer goes on. A line that announces a commit reserves the space for its outcome, as
-//! blanks: the outcome can be recorded even if the disk is full by then.
+//! Each line is on disk before the writer goes on. A line that announces a commit reserves the space for its outcome,
+//! as blanks: the outcome can be recorded even if the disk is full by then.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};

@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-/// A user has found the rows of an ambiguous step in its destination. The step counts as done; its rows are not counted.
+/// A user has found the rows of an ambiguous step in its destination. The step counts as done; its rows are not
+/// counted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Confirmation {

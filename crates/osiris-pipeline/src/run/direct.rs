@@ -1,9 +1,9 @@
 //! Finds the steps whose rows go directly to the next step, and runs such a pair.
 //!
-//! Rows go over a direct edge where only the next step would ever read the table: the store is in memory, so that no later
-//! run can reuse the table; one writer reads it and waits for nothing else; both components
-//! [stream](osiris_core::Component::streams). Where either has a time limit there is a table, since the time of each would
-//! include the other's.
+//! Rows go over a direct edge where only the next step would ever read the table: the store is in memory, so that no
+//! later run can reuse the table; one writer reads it and waits for nothing else; both components
+//! [stream](osiris_core::Component::streams). Where either has a time limit there is a table, since the time of each
+//! would include the other's.
 
 use std::collections::BTreeMap;
 use std::time::Instant;

@@ -1,4 +1,5 @@
-//! The directory of a run: `.osiris/runs/<run-id>/` with the record, the ledger, telemetry, the store, rejects, artifacts.
+//! The directory of a run: `.osiris/runs/<run-id>/` with the record, the ledger, telemetry, the store, rejects,
+//! artifacts.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};

@@ -1,7 +1,7 @@
 //! Running a plan: the run directory, the store, the steps in their order, the ledger at the end.
 //!
-//! Nothing here knows a component. What one step does is the driver's; what a run guarantees its user (the ledger, state
-//! that is saved last, a directory with all records, resuming after a failure) is here.
+//! Nothing here knows a component. What one step does is the driver's; what a run guarantees its user (the ledger,
+//! state that is saved last, a directory with all records, resuming after a failure) is here.
 
 mod commits;
 mod confirmation;
@@ -53,8 +53,8 @@ pub enum StoreChoice {
     /// In a file of the run directory: a failed run can be resumed.
     #[default]
     File,
-    /// In memory, spilling to disk beyond the limit: faster, but a failed run cannot be resumed. Rows may go directly from
-    /// the step that reads them to the one that writes them, without a table.
+    /// In memory, spilling to disk beyond the limit: faster, but a failed run cannot be resumed. Rows may go directly
+    /// from the step that reads them to the one that writes them, without a table.
     Memory,
 }
 
@@ -83,8 +83,8 @@ pub struct RunOptions {
     pub commit_limits: CommitLimits,
     /// Whether a step runs again although an earlier run, which failed, has written its rows already or may have.
     pub force: bool,
-    /// The steps of the resumed run whose outcome is unknown, and whose rows the user has found in their destinations: they
-    /// count as done.
+    /// The steps of the resumed run whose outcome is unknown, and whose rows the user has found in their destinations:
+    /// they count as done.
     pub assume_written: Vec<String>,
 }
 
@@ -136,12 +136,12 @@ pub struct Silent;
 
 impl Observer for Silent {}
 
-/// Runs `plan`. With `resume`, continues in the directory of a failed run: steps whose tables are committed there, and that
-/// have not changed since, are not run again.
+/// Runs `plan`. With `resume`, continues in the directory of a failed run: steps whose tables are committed there, and
+/// that have not changed since, are not run again.
 ///
 /// # Errors
-/// When the run cannot start: no directory, no store, another process in it, or an earlier run that may have written the
-/// same rows. The results of the steps are in the report.
+/// When the run cannot start: no directory, no store, another process in it, or an earlier run that may have written
+/// the same rows. The results of the steps are in the report.
 pub async fn run(
     plan: &Plan,
     options: &RunOptions,
@@ -216,8 +216,8 @@ pub async fn run(
     })
 }
 
-/// Saves the result of the run: its ledger, then its state, then its outcome. What cannot be written is a problem, not an
-/// error: the steps have ended, and their results are still to be reported.
+/// Saves the result of the run: its ledger, then its state, then its outcome. What cannot be written is a problem, not
+/// an error: the steps have ended, and their results are still to be reported.
 fn close(
     finished: &Finished,
     ledger: &Ledger,

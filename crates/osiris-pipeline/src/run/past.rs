@@ -198,11 +198,13 @@ impl Runs {
         }
     }
 
-    /// The run to go on with: the one of that id or of the only id that begins so, or the latest that failed of those that are the latest of
-    /// their pipelines. With a `file` only its runs count. With `force` also one that a later run has overtaken.
+    /// The run to go on with: the one of that id or of the only id that begins so, or the latest that failed of those
+    /// that are the latest of their pipelines. With a `file` only its runs count. With `force` also one that a later
+    /// run has overtaken.
     ///
     /// # Errors
-    /// There is none, or it cannot be resumed: it is going on, ended well, was a dry run, has no tables, or a later run has written.
+    /// There is none, or it cannot be resumed: it is going on, ended well, was a dry run, has no tables, or a later run
+    /// has written.
     pub fn resumable(&self, id: Option<&str>, file: Option<&Path>, force: bool) -> Result<PastRun> {
         let runs = self.list()?;
         let check = |past: PastRun| resumable(&past, &runs, force).map(|()| past);

@@ -87,8 +87,8 @@ pub struct StepReport {
     pub attempts: u32,
     /// Why it failed; redacted.
     pub error: Option<Error>,
-    /// Whether rows of it may be in its destination although it failed. If it is not ambiguous, the write can be repeated
-    /// safely.
+    /// Whether rows of it may be in its destination although it failed. If it is not ambiguous, the write can be
+    /// repeated safely.
     pub may_have_written: bool,
     /// Who confirmed that its rows are there; only for a confirmed step.
     pub confirmed: Option<Confirmation>,

@@ -10,8 +10,8 @@ use crate::settings::RUN_DIRECTORY;
 /// The directories in it that are ours, whatever it is called.
 const OURS: &[&str] = &["runs", "state", "cache"];
 
-/// Makes the directory where it is missing, and takes from others what an earlier version gave them. A directory of another name
-/// that was there already may hold more than ours: its own mode is the user's business.
+/// Makes the directory where it is missing, and takes from others what an earlier version gave them. A directory of
+/// another name that was there already may hold more than ours: its own mode is the user's business.
 ///
 /// # Errors
 /// It cannot be made.

@@ -1,5 +1,5 @@
-//! Schedules the steps of a run: whatever is ready runs, up to a number of steps in parallel; after a failure no further
-//! step is started.
+//! Schedules the steps of a run: whatever is ready runs, up to a number of steps in parallel; after a failure no
+//! further step is started.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -81,8 +81,8 @@ impl<'a> Scheduler<'a> {
         self
     }
 
-    /// Runs all steps that can run. Whatever happens to a step or to the run directory, running steps are waited for: a step
-    /// that may be writing is never dropped.
+    /// Runs all steps that can run. Whatever happens to a step or to the run directory, running steps are waited for: a
+    /// step that may be writing is never dropped.
     ///
     /// # Errors
     /// The run cannot be resumed; no step was started then.
@@ -248,8 +248,8 @@ impl<'a> Scheduler<'a> {
         self.write_ledger();
     }
 
-    /// Writes the ledger after each step, so that a killed run can be resumed. If it cannot be written, no further step is
-    /// started.
+    /// Writes the ledger after each step, so that a killed run can be resumed. If it cannot be written, no further step
+    /// is started.
     fn write_ledger(&mut self) {
         let steps = self.plan.steps().iter().filter_map(|step| self.reports.get(&step.id));
         let ledger = Ledger::of(self.directory.id(), self.plan.name(), steps, self.plan.is_dry_run());
@@ -260,8 +260,8 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    /// Reuses what the resumed run had completed: committed tables with an unchanged fingerprint, and writes that are known
-    /// from its records or from their destinations.
+    /// Reuses what the resumed run had completed: committed tables with an unchanged fingerprint, and writes that are
+    /// known from its records or from their destinations.
     async fn reuse(&mut self, past: &PastRun) -> Result<()> {
         let writes = PastWrites::of(past, self.commits, self.options)?;
         writes.check_removed(self.plan)?;

@@ -134,7 +134,8 @@ impl States {
         private::create_dir_all(&self.directory).map_err(|error| file_error(error, &self.directory))
     }
 
-    /// Names with capitals had a directory of the same name once, which another pipeline's could be on some file systems.
+    /// Names with capitals had a directory of the same name once, which another pipeline's could be on some file
+    /// systems.
     fn adopt_old_directory(&self) {
         let Some(parent) = self.directory.parent().filter(|_| !self.directory.exists()) else { return };
         let entries = fs::read_dir(parent).into_iter().flatten().flatten();
@@ -206,9 +207,9 @@ impl States {
         Ok(Some((file, text)))
     }
 
-    /// Saves the states of the steps of a successful run. Their files, which are in `new`, are moved before the state is
-    /// written, and files that are no longer needed are removed after it. Nothing is saved if the state of one step is not
-    /// the one that the run began with.
+    /// Saves the states of the steps of a successful run. Their files, which are in `new`, are moved before the state
+    /// is written, and files that are no longer needed are removed after it. Nothing is saved if the state of one step
+    /// is not the one that the run began with.
     ///
     /// # Errors
     /// Another run has saved meanwhile; or a file cannot be written.
@@ -319,8 +320,8 @@ fn parse(text: &str, step: &str) -> Result<StateFile, serde_json::Error> {
     })
 }
 
-/// The pipeline's name where every file system takes it and keeps it apart from others; else its safe form and a few digits that
-/// do so. Some file systems take `Movies` and `movies` for one.
+/// The pipeline's name where every file system takes it and keeps it apart from others; else its safe form and a few
+/// digits that do so. Some file systems take `Movies` and `movies` for one.
 fn directory_name(pipeline: &str) -> String {
     let ends_in_digits = pipeline
         .rsplit_once('-')
@@ -404,8 +405,8 @@ impl SavedStates {
         Ok(found)
     }
 
-    /// Removes the state of a step, or of all steps, with its files: the next run reads all rows. Returns the ids of the
-    /// steps.
+    /// Removes the state of a step, or of all steps, with its files: the next run reads all rows. Returns the ids of
+    /// the steps.
     ///
     /// # Errors
     /// When there is none, or a file cannot be removed.
@@ -430,7 +431,8 @@ impl SavedStates {
         }
     }
 
-    /// Accepts the state of a step, or of all steps, for the source that the plan reads now. Returns the ids of the steps.
+    /// Accepts the state of a step, or of all steps, for the source that the plan reads now. Returns the ids of the
+    /// steps.
     ///
     /// # Errors
     /// When there is none, or it cannot be written.

@@ -66,7 +66,8 @@ impl<'a> PastWrites<'a> {
         Ok(Self { run: &past.record().run_id, steps, recorded: commits::read(past.directory())?, file, options })
     }
 
-    /// Checks that every step that has written, or may have, is still in the plan: under another name it would write again.
+    /// Checks that every step that has written, or may have, is still in the plan: under another name it would write
+    /// again.
     ///
     /// # Errors
     /// One is missing.
@@ -99,7 +100,8 @@ impl<'a> PastWrites<'a> {
     /// What is to be done about a step that writes.
     ///
     /// # Errors
-    /// It has written, or may have, and cannot be taken over as it is; or it was assumed to have written, and is not ambiguous.
+    /// It has written, or may have, and cannot be taken over as it is; or it was assumed to have written, and is not
+    /// ambiguous.
     pub(super) async fn decide(&self, query: &WriteQuery<'_>) -> Result<Decision> {
         let step = &query.request.step_id;
         let state = self.state(query).await;

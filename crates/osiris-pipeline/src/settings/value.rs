@@ -6,7 +6,8 @@ use std::time::Duration;
 /// What is expected where a number of bytes stands.
 const BYTES: &str = "a size such as `2GB`, `512MiB` or a number of bytes";
 
-/// A number of bytes: `2GB`, `1.5GiB`, `512 MB`, `1000000`. Decimal units are powers of 1000, those with an `i` of 1024.
+/// A number of bytes: `2GB`, `1.5GiB`, `512 MB`, `1000000`. Decimal units are powers of 1000, those with an `i` of
+/// 1024.
 ///
 /// # Errors
 /// What was expected instead; nothing and zero are no sizes.

@@ -1,10 +1,11 @@
 //! YAML with positions: a tree whose every node knows its bytes in the file. It knows nothing of pipelines.
 //!
 //! The dialect is the safe part of YAML 1.2: one document, keys are texts and occur once, spaces indent, anchors and
-//! aliases work within a budget, merge keys (`<<`) and tags other than the core ones are refused. Plain scalars follow the
-//! 1.2 core schema, so `no`, `off`, `1_000` and `2024-01-01` are texts. Two things are stricter than the core schema,
-//! because a silent change of a value is worse than a quote too many: whole numbers with leading zeros (`00123`) or in
-//! another base (`0o17`, `0x1f`) are texts, and so is any number that a JSON number of 64 bits cannot hold.
+//! aliases work within a budget, merge keys (`<<`) and tags other than the core ones are refused. Plain scalars follow
+//! the 1.2 core schema, so `no`, `off`, `1_000` and `2024-01-01` are texts. Two things are stricter than the core
+//! schema, because a silent change of a value is worse than a quote too many: whole numbers with leading zeros
+//! (`00123`) or in another base (`0o17`, `0x1f`) are texts, and so is any number that a JSON number of 64 bits cannot
+//! hold.
 
 mod load;
 mod offset;

@@ -1,4 +1,5 @@
-//! From an offset inside a text to its place in the file: an error at byte 20 of `query: |` is shown where it was written.
+//! From an offset inside a text to its place in the file: an error at byte 20 of `query: |` is shown where it was
+//! written.
 
 use super::{Node, NodeKind, Style, Text};
 use crate::source::{SourceFile, Span};

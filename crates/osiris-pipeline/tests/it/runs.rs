@@ -1,4 +1,5 @@
-//! Runs of small components: what happens to the run when its own records fail, and what a resumed run asks and refuses.
+//! Runs of small components: what happens to the run when its own records fail, and what a resumed run asks and
+//! refuses.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};

@@ -1,5 +1,5 @@
-//! Builds Arrow batches, sized by bytes, from the rows of a source, value by value. The driver's [`ColumnBuilder`] decodes
-//! the bytes of a value.
+//! Builds Arrow batches, sized by bytes, from the rows of a source, value by value. The driver's [`ColumnBuilder`]
+//! decodes the bytes of a value.
 
 mod text;
 
@@ -64,8 +64,8 @@ impl<C: ColumnBuilder> BatchBuilder<C> {
     /// Adds a row; `None` is NULL. Returns whether the batch is full.
     ///
     /// # Errors
-    /// A value that could not be read, or that its column's type cannot hold and no policy allows to alter; too many or too
-    /// few values.
+    /// A value that could not be read, or that its column's type cannot hold and no policy allows to alter; too many or
+    /// too few values.
     pub fn push<'a>(&mut self, values: impl ExactSizeIterator<Item = Result<Option<&'a [u8]>>>) -> Result<bool> {
         if values.len() != self.columns.len() {
             return Err(Error::validation("table schema changed while it was read").with_hint("run the step again"));

@@ -90,7 +90,8 @@ impl SourceFields<'_> {
     }
 }
 
-/// What kind of statement `sql` is: refused is what no dialect accepts. It is checked again once the session's modes are known.
+/// What kind of statement `sql` is: refused is what no dialect accepts. It is checked again once the session's modes
+/// are known.
 ///
 /// # Errors
 /// What the first dialect says of it.

@@ -1,7 +1,7 @@
 //! Checks that a statement for a SQL source only reads: by its tokens, never by a search for substrings.
 //!
-//! This is the first of two safeguards; the second is a read-only transaction on the server. It must not be lenient where
-//! it is in doubt: ambiguous SQL is refused. It knows nothing about tables and columns.
+//! This is the first of two safeguards; the second is a read-only transaction on the server. It must not be lenient
+//! where it is in doubt: ambiguous SQL is refused. It knows nothing about tables and columns.
 
 mod lexer;
 mod mysql;
@@ -100,8 +100,8 @@ impl<'a> ReadingStatement<'a> {
         }
     }
 
-    /// Refuses it if it calls one of the functions that a MySQL or MariaDB server lists as loaded from a library, unless that
-    /// function is known to only read: a read-only transaction does not stop such a function.
+    /// Refuses it if it calls one of the functions that a MySQL or MariaDB server lists as loaded from a library,
+    /// unless that function is known to only read: a read-only transaction does not stop such a function.
     ///
     /// # Errors
     /// The call, and where it is.
@@ -128,17 +128,20 @@ pub struct FunctionCall {
     pub schema: Option<String>,
     /// The name.
     pub name: String,
-    /// Whether it stands like a column, as in `row.name`: a call only where there is a function of a row and no such column.
+    /// Whether it stands like a column, as in `row.name`: a call only where there is a function of a row and no such
+    /// column.
     pub attribute: bool,
 }
 
 impl FunctionCall {
-    /// Everything in a statement for PostgreSQL that may be a call. The server knows which of them may do more than read.
+    /// Everything in a statement for PostgreSQL that may be a call. The server knows which of them may do more than
+    /// read.
     pub fn all_of(sql: &str, modes: PostgresModes) -> Vec<Self> {
         postgres::calls(sql, modes)
     }
 
-    /// Whether a function of PostgreSQL that may do more than read, as far as the server is told (`VOLATILE`), is known to do no more.
+    /// Whether a function of PostgreSQL that may do more than read, as far as the server is told (`VOLATILE`), is known
+    /// to do no more.
     pub fn is_known_reader(name: &str) -> bool {
         postgres::functions::is_known_reader(name)
     }

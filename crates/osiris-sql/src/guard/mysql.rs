@@ -1,11 +1,11 @@
-//! What MySQL and MariaDB may be asked: one SELECT, WITH, TABLE, VALUES, SHOW, DESCRIBE or EXPLAIN, with nothing in it that
-//! writes, locks, waits, or touches files of the server.
+//! What MySQL and MariaDB may be asked: one SELECT, WITH, TABLE, VALUES, SHOW, DESCRIBE or EXPLAIN, with nothing in it
+//! that writes, locks, waits, or touches files of the server.
 
 use super::lexer::{Token, TokenKind, tokens};
 use super::{MySqlModes, ReadingKind, ReadingStatement, Refusal};
 
-/// Reserved words of statements that change something. None of them can be an unquoted name, so wherever one stands as a
-/// keyword the statement is more than a query. Those with `true` are functions too.
+/// Reserved words of statements that change something. None of them can be an unquoted name, so wherever one stands as
+/// a keyword the statement is more than a query. Those with `true` are functions too.
 const CHANGING: [(&str, bool); 17] = [
     ("ALTER", false),
     ("CALL", false),
@@ -70,8 +70,8 @@ const FUNCTIONS: [&str; 40] = [
     "WSREP_SYNC_WAIT_UPTO_GTID",
 ];
 
-/// Beginnings of the names of functions that come with plugins and components of the servers, or with well-known libraries, and
-/// that change how the server works, write its files or run programs.
+/// Beginnings of the names of functions that come with plugins and components of the servers, or with well-known
+/// libraries, and that change how the server works, write its files or run programs.
 const FAMILIES: [&str; 15] = [
     "ASYNCHRONOUS_CONNECTION_FAILOVER_",
     "AUDIT_LOG_",
@@ -113,8 +113,8 @@ pub(super) fn check(sql: &str, modes: MySqlModes) -> Result<ReadingStatement<'_>
     Ok(ReadingStatement { text: &sql[start..end], kind })
 }
 
-/// Refuses a statement that calls one of these functions, which the server has loaded from a library: what such a function does is
-/// not known, and a transaction that only reads does not stop it.
+/// Refuses a statement that calls one of these functions, which the server has loaded from a library: what such a
+/// function does is not known, and a transaction that only reads does not stop it.
 ///
 /// # Errors
 /// The call, with its place.

@@ -43,8 +43,8 @@ impl RangeKind {
         }
     }
 
-    /// The values that divide `least..=greatest` into about `count` equal ranges, each the first of its range. Empty when
-    /// there is nothing to divide, or a bound is not a value of this kind.
+    /// The values that divide `least..=greatest` into about `count` equal ranges, each the first of its range. Empty
+    /// when there is nothing to divide, or a bound is not a value of this kind.
     pub fn split_points(self, least: Option<&str>, greatest: Option<&str>, count: usize) -> Vec<String> {
         let bounds = least.and_then(|text| self.parse(text)).zip(greatest.and_then(|text| self.parse(text)));
         let (Some((least, greatest)), Ok(parts)) = (bounds, i128::try_from(count)) else { return Vec::new() };

@@ -1,5 +1,5 @@
-//! The guard of SQL sources against a corpus for PostgreSQL: what a reader writes passes, what does more is refused, and by
-//! what.
+//! The guard of SQL sources against a corpus for PostgreSQL: what a reader writes passes, what does more is refused,
+//! and by what.
 
 use osiris_sql::guard::{PostgresModes, ReadingKind, ReadingStatement, SqlDialect};
 use proptest::prelude::*;
@@ -492,7 +492,8 @@ fn soup() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4000))]
 
-    /// Whatever is written, the guard answers, its text is a part of what it was given, and judging it again gives the same.
+    /// Whatever is written, the guard answers, its text is a part of what it was given, and judging it again gives the
+    /// same.
     #[test]
     fn any_text_is_judged_without_a_panic(sql in soup(), standard_conforming_strings: bool) {
         let modes = PostgresModes { standard_conforming_strings };

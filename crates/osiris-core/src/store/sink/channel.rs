@@ -49,7 +49,8 @@ impl ChannelTarget {
         Arc::clone(&self.channel)
     }
 
-    /// Opens the channel for batches of `schema` and sends the table to the receiver; a second declaration must be the same.
+    /// Opens the channel for batches of `schema` and sends the table to the receiver; a second declaration must be the
+    /// same.
     pub(super) fn declare(&self, step: &str, schema: &Schema) -> Result<ChannelSender> {
         let wanted = table_schema(schema)?;
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);

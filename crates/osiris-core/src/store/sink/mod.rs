@@ -1,7 +1,7 @@
 //! The sink of a step: its batches go into a table, or over a direct edge, with back-pressure.
 //!
-//! When the receiver of the rows is slower than the source, `send` waits. A sink that is dropped unfinished leaves nothing
-//! behind: a table is rolled back, and a step that was receiving the rows is stopped.
+//! When the receiver of the rows is slower than the source, `send` waits. A sink that is dropped unfinished leaves
+//! nothing behind: a table is rolled back, and a step that was receiving the rows is stopped.
 
 mod channel;
 mod in_flight;
@@ -142,7 +142,8 @@ impl TableSink {
         }
     }
 
-    /// Commits the table, or lets the receiving step see the end of the rows. Senders that still exist can send no more.
+    /// Commits the table, or lets the receiving step see the end of the rows. Senders that still exist can send no
+    /// more.
     ///
     /// # Errors
     /// An earlier error of the sink, no table made, or a failing commit; nothing is kept then.
@@ -174,8 +175,8 @@ enum SenderTarget {
 }
 
 impl TableSender {
-    /// Sends a batch; waits while too many bytes are in flight. A batch of about 8 to 32 MB is best. A batch that was sent
-    /// is not yet stored: only the sink's `finish` says that.
+    /// Sends a batch; waits while too many bytes are in flight. A batch of about 8 to 32 MB is best. A batch that was
+    /// sent is not yet stored: only the sink's `finish` says that.
     ///
     /// # Errors
     /// The first error of the sink, whichever batch caused it.

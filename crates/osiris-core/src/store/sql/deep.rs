@@ -1,4 +1,4 @@
-//! Trees as deep as SQL gets: a UNION of a thousand files, a text put together from a hundred pieces.
+//! Deep parse trees, such as a UNION of a thousand files or a concatenation of a hundred strings.
 
 use serde_json::{Map, Value};
 
@@ -26,7 +26,8 @@ enum Open {
     Array(Vec<Value>),
 }
 
-/// Reads JSON that DuckDB has written. Unlike serde's, this reader has no limit that a query of ordinary length would reach.
+/// Reads JSON that DuckDB has written. Unlike serde's, this reader has no limit that a query of ordinary length would
+/// reach.
 ///
 /// # Errors
 /// It is not JSON, or has too many levels.

@@ -11,8 +11,8 @@ use super::{OFFSET, refusal};
 use crate::store::store_error;
 use crate::{Error, Result};
 
-/// An engine of its own for parsing. A query is checked when a pipeline is planned, again with the names of its inputs, and
-/// again when it runs: its tree is remembered.
+/// An engine of its own for parsing. A query is checked when a pipeline is planned, again with the names of its inputs,
+/// and again when it runs: its tree is remembered.
 struct Parser {
     connection: Connection,
     trees: HashMap<String, Arc<Value>>,

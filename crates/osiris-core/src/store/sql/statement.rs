@@ -17,8 +17,8 @@ pub(super) struct Statement<'a> {
     tokens: Vec<(Token, usize)>,
 }
 
-/// A CREATE TEMP TABLE, VIEW or MACRO, put together from its name, its columns or parameters and its checked body: no letter of
-/// the script is executed that stands elsewhere.
+/// A CREATE TEMP TABLE, VIEW or MACRO, put together from its name, its columns or parameters and its checked body: no
+/// letter of the script is executed that stands elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Definition {
     sql: String,
@@ -113,7 +113,8 @@ impl Statement<'_> {
         not_allowed(&format!("`{}`", self.word(0).unwrap_or("this statement").to_uppercase()), self.offset)
     }
 
-    /// Takes a CREATE TEMP statement apart, checks its parts, and puts it together anew. Returns the tables it reads, too.
+    /// Takes a CREATE TEMP statement apart, checks its parts, and puts it together anew. Returns the tables it reads,
+    /// too.
     pub(super) fn definition(&self, macros: &[String]) -> Result<(Definition, Vec<TableName>)> {
         if !self.starts_with_word("CREATE") {
             // A SELECT in mid-script would be thrown away, which its author cannot have meant.

@@ -1,5 +1,5 @@
-//! A walk over DuckDB's parse tree: the tables that a query names, and the first thing in it that does more than compute from
-//! them. Kinds of nodes that are not known here are refused.
+//! A walk over DuckDB's parse tree: the tables that a query names, and the first thing in it that does more than
+//! compute from them. Kinds of nodes that are not known here are refused.
 
 use serde_json::{Map, Value};
 

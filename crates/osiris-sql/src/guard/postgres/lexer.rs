@@ -1,5 +1,5 @@
-//! The tokens of a PostgreSQL statement, as the server's own scanner sees them. What is ambiguous is an error here, so that
-//! nothing can hide in the difference.
+//! The tokens of a PostgreSQL statement, as the server's own scanner sees them. What is ambiguous is an error here, so
+//! that nothing can hide in the difference.
 //!
 //! Facts: <https://www.postgresql.org/docs/current/sql-syntax-lexical.html>.
 

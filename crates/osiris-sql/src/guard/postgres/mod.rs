@@ -1,5 +1,5 @@
-//! What PostgreSQL may be asked: one SELECT, WITH, TABLE, VALUES, SHOW or EXPLAIN, with nothing in it that writes, locks,
-//! waits, or reaches beyond the database.
+//! What PostgreSQL may be asked: one SELECT, WITH, TABLE, VALUES, SHOW or EXPLAIN, with nothing in it that writes,
+//! locks, waits, or reaches beyond the database.
 
 pub(super) mod functions;
 mod lexer;
@@ -10,7 +10,8 @@ use super::{FunctionCall, PostgresModes, ReadingKind, ReadingStatement, Refusal}
 
 const ONE_STATEMENT: &str = "write one SELECT, WITH, TABLE, VALUES, SHOW or EXPLAIN statement";
 
-/// Keywords that cannot be the name of a table: what stands behind `UPDATE` in a statement that only has a column of this name.
+/// Keywords that cannot be the name of a table: what stands behind `UPDATE` in a statement that only has a column of
+/// this name.
 const NO_TABLE: [&str; 45] = [
     "AND",
     "AS",
@@ -165,8 +166,8 @@ impl Statement<'_> {
         self.check_function(index, token)
     }
 
-    /// Words that make a statement more than a query, wherever they stand. `INTO` and `FOR` cannot be names; the others can, so
-    /// the word behind them counts.
+    /// Words that make a statement more than a query, wherever they stand. `INTO` and `FOR` cannot be names; the others
+    /// can, so the word behind them counts.
     fn check_keyword(&self, index: usize, token: &Token) -> Result<(), Refusal> {
         if self.is_word(index, "INTO") {
             return Err(self.refused("INTO", token));

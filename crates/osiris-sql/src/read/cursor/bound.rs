@@ -1,7 +1,7 @@
 //! The greatest value of the cursor column, queried before the first row is read, and whether a run may end there.
 //!
-//! A value is saved only if a later run will read every row after it. Whatever could prevent that is an error, unless the
-//! configuration has a policy for it.
+//! A value is saved only if a later run will read every row after it. Whatever could prevent that is an error, unless
+//! the configuration has a policy for it.
 
 use super::{Cursor, NullCursor, SavedCursor};
 use osiris_core::state::reset_hint;
@@ -14,8 +14,8 @@ pub struct Bound {
     pub value: Option<String>,
     /// Whether it is infinite, or not a number.
     pub is_infinite: bool,
-    /// Whether it is a date or a time more than [`CLOCK_TOLERANCE_SECONDS`](super::CLOCK_TOLERANCE_SECONDS) later than the source's
-    /// own clock; a date by its day.
+    /// Whether it is a date or a time more than [`CLOCK_TOLERANCE_SECONDS`](super::CLOCK_TOLERANCE_SECONDS) later than
+    /// the source's own clock; a date by its day.
     pub is_future: bool,
     /// Whether no row has the saved value or a greater one, as the source compares them. False without a saved value.
     pub is_behind: bool,
