@@ -289,7 +289,7 @@ fn s13_a_parameter_that_is_not_kept_is_asked_for() {
     project.run(&["run", "pipeline.yaml", "--param", "token_type=b"]).with_code(1);
     std::fs::create_dir(project.path("new")).unwrap();
     let refused = project.run(&["run", "--resume"]).with_code(2);
-    assert!(refused.stderr.contains("`token_type`, which is not kept"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("`token_type`, which is not saved"), "{}", refused.stderr);
     assert!(!project.path("new/out.csv").exists());
     project.run(&["run", "--resume", "--param", "token_type=b"]).with_code(0);
     assert_eq!(project.read("new/out.csv"), format!("{HEAD}2,b,20\n"));

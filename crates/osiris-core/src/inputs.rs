@@ -75,7 +75,7 @@ impl Inputs {
         match (wanted, self.tables.as_slice()) {
             (Some(step), _) => self.get(step),
             (None, [one]) => Ok(&one.table),
-            (None, []) => Err(Error::validation("this step needs an input and has none")
+            (None, []) => Err(Error::validation("this step needs an input but has none")
                 .with_hint("name the step it reads from: `needs: [step]`")),
             (None, several) => {
                 let names: Vec<&str> = several.iter().map(|input| input.table.step()).collect();

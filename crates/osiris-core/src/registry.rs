@@ -182,7 +182,7 @@ impl<F: Family> FamilyRegistration<'_, F> {
             }
             if name.split_once('.').is_none_or(|(family, _)| family != F::NAME) {
                 return Err(Error::validation(format!("`{name}` is not a component of the family `{}`", F::NAME))
-                    .with_hint(format!("call it `{}.something`", F::NAME)));
+                    .with_hint(format!("name it `{}.something`", F::NAME)));
             }
         }
         self.registry.drivers.extend(self.drivers.into_iter().map(|driver| (driver.spec().name, driver)));
@@ -192,6 +192,6 @@ impl<F: Family> FamilyRegistration<'_, F> {
 }
 
 fn twice(name: &str) -> Error {
-    Error::validation(format!("a component `{name}` is registered already"))
+    Error::validation(format!("component `{name}` is already registered"))
         .with_hint("call each driver crate's `register` once")
 }

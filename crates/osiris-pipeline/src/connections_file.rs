@@ -157,7 +157,7 @@ impl ConnectionsFile {
 
 fn warn_literal(reference: &ConnectionRef, entry: &Entry, source: &Arc<SourceFile>) -> Diagnostic {
     let variable = format!("{}_{}", reference.alias(), entry.key).to_uppercase().replace('-', "_");
-    Diagnostic::warning(format!("`{}` of {reference} is a secret and is written out in the file", entry.key))
+    Diagnostic::warning(format!("`{}` of {reference} is a secret and is written in the file", entry.key))
         .at(source, entry.key_span)
         .with_hint(format!(
             "write `{}: \"${{{variable}}}\"` and set {variable} in the environment or in .env",

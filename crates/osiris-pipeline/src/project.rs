@@ -142,16 +142,16 @@ impl Project {
     ) -> Result<(Self, Plan), Diagnostics> {
         let record = past.record();
         let Some(path) = &record.file else {
-            let message = format!("run {} was not made from a file: it cannot be planned again", record.run_id);
+            let message = format!("run {} was not started from a file: it cannot be resumed", record.run_id);
             return Err(Diagnostic::error(message).into());
         };
         let missing: Vec<&str> =
             record.withheld.iter().map(String::as_str).filter(|name| !params.contains_key(*name)).collect();
         if let Some(first) = missing.first() {
             let names = missing.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-            let message = format!("run {} was started with a value for {names}, which is not kept", record.run_id);
+            let message = format!("run {} was started with a value for {names}, which is not saved", record.run_id);
             return Err(Diagnostic::error(message)
-                .with_hint(format!("give the same again: `--param {first}=...`"))
+                .with_hint(format!("give the same value again: `--param {first}=...`"))
                 .into());
         }
         let given = Settings { run_dir: Some(self.run_root()), ..self.settings.clone() };
@@ -201,7 +201,7 @@ fn of_another_pipeline(past: &PastRun, file: &Path) -> Error {
     let given = given.map_or_else(|| shown(file), |pipeline| of(&pipeline.name, Some(file)));
     let own = of(&record.pipeline, record.file.as_deref());
     Error::validation(format!("run {} belongs to pipeline {own}, not to {given}", record.run_id))
-        .with_hint("leave the file out to resume that run, or the id to resume the latest run of the file")
+        .with_hint("omit the file to resume that run, or omit the id to resume the latest run of the file")
 }
 
 /// The nearest file of one of these names, from `directory` upwards.

@@ -185,7 +185,7 @@ fn unreadable(name: &str, path: &Path, error: &std::io::Error) -> Diagnostics {
     let (message, hint) = match error.kind() {
         ErrorKind::NotFound => (format!("no file `{name}`"), similar_file(path)),
         ErrorKind::IsADirectory => (format!("`{name}` is a directory, not a file"), None),
-        ErrorKind::PermissionDenied => (format!("`{name}` may not be read by this user"), None),
+        ErrorKind::PermissionDenied => (format!("`{name}`: permission denied"), None),
         _ => (format!("`{name}` cannot be read: {error}"), None),
     };
     let diagnostic = Diagnostic::error(message);

@@ -21,7 +21,7 @@ fn init_makes_a_project_that_runs_and_never_overwrites() {
     ");
     let again = project.run(&["init", "new"]).with_code(2);
     assert_snapshot!(again.stderr, @r"
-    error: `new` has pipeline.yaml, osiris_connections.yaml, data/orders.csv, data/customers.csv, .gitignore already
+    error: `new` already contains pipeline.yaml, osiris_connections.yaml, data/orders.csv, data/customers.csv, .gitignore
     hint: name a new directory: `osiris init DIR`
     ");
     let mut run = project.command(&["run", "pipeline.yaml"]);

@@ -173,7 +173,7 @@ fn a_cycle() {
     4 |   - {id: a, component: duckdb.processor, mode: transform, needs: [c], config: {query: SELECT * FROM c}}
       |                                                                   ^
     5 |   - {id: b, component: duckdb.processor, mode: transform, needs: [a], config: {query: SELECT * FROM a}}
-      |                                                                   - and this closes the circle
+      |                                                                   - and this completes the cycle
       |
       = hint: remove one of these dependencies
     ");

@@ -52,7 +52,7 @@ impl<'a, 'd> Fields<'a, 'd> {
         let refused = refused.iter().find(|(name, _)| name == key);
         let diagnostic = match (refused, nearest(key, known.iter().copied())) {
             (Some((_, instead)), _) => {
-                self.error(entry.key_span, format!("`{key}` does not belong into {}", self.what)).with_hint(*instead)
+                self.error(entry.key_span, format!("`{key}` is not allowed in {}", self.what)).with_hint(*instead)
             }
             (None, Some(similar)) => self
                 .error(entry.key_span, format!("unknown key `{key}` in {}", self.what))

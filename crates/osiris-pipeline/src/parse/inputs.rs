@@ -119,7 +119,7 @@ pub(super) fn inputs(node: &Node, known: &KnownIds, fields: &mut Fields<'_, '_>)
             let message = format!("the inputs `{}` and `{}` differ only by case", other.key, entry.key);
             fields
                 .diagnostics
-                .push(fields.error(entry.key_span, message).with_hint("SQL would take them for one; rename one"));
+                .push(fields.error(entry.key_span, message).with_hint("they are the same name in SQL: rename one"));
         }
         match reference(&entry.value, known) {
             Ok(step) => inputs.push(StepInput { key: entry.key.clone(), step: Spanned { value: step, span } }),

@@ -106,7 +106,7 @@ fn check_ids(steps: &[Step], source: &Arc<SourceFile>, diagnostics: &mut Diagnos
             (
                 format!("the ids `{other}` and `{id}` differ only by case"),
                 *first,
-                "SQL would take them for one; rename one of them",
+                "they are the same name in SQL: rename one of them",
             )
         } else if let Some((other, first)) = safe.get(&name) {
             (format!("the ids `{other}` and `{id}` are both `{name}` as a name in SQL"), *first, "rename one of them")

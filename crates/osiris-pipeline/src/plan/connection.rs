@@ -97,7 +97,7 @@ fn defined(
             if connections.path().is_none() && connections.connections().iter().next().is_none() {
                 let directory = if named.is_some() { "" } else { ", and name it under `connection`" };
                 diagnostic = diagnostic.with_hint(format!(
-                    "no {CONNECTIONS_FILE} was found beside the pipeline or above it: write one{directory}"
+                    "no {CONNECTIONS_FILE} was found in the pipeline's directory or above it: write one{directory}"
                 ));
             }
             diagnostics.push(diagnostic.at(&context.pipeline.source, place.unwrap_or(step.config_span)));

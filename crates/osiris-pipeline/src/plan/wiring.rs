@@ -189,7 +189,7 @@ pub(super) fn cycle(pipeline: &Pipeline, nodes: &[usize]) -> Diagnostic {
     let diagnostic =
         Diagnostic::error(message).at(&pipeline.source, place).with_hint("remove one of these dependencies");
     match place_of(last, &first.id.value).filter(|_| steps.len() > 1) {
-        Some(closing) => diagnostic.with_related(closing, "and this closes the circle"),
+        Some(closing) => diagnostic.with_related(closing, "and this completes the cycle"),
         None => diagnostic,
     }
 }

@@ -47,7 +47,7 @@ pub fn parse_count(text: &str) -> Result<usize, &'static str> {
 /// # Errors
 /// What was expected instead.
 pub fn parse_duration(text: &str) -> Result<Duration, &'static str> {
-    const DURATION: &str = "a length of time such as `90s`, `5m`, `2h` or a number of seconds";
+    const DURATION: &str = "a duration such as `90s`, `5m`, `2h` or a number of seconds";
     let text = text.trim();
     let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
     let (number, unit) = text.split_at(end);

@@ -53,7 +53,7 @@ fn collect(source: &Arc<SourceFile>) -> Result<Vec<(Event<'_>, Span)>, Fatal> {
             Event::DocumentStart(_) => {
                 documents += 1;
                 if documents > 1 {
-                    let second = Diagnostic::error("a second document begins here").at(source, span);
+                    let second = Diagnostic::error("a second document starts here").at(source, span);
                     let hint = "keep one document per file: remove this `---` and what follows";
                     return Err(Box::new(second.with_hint(hint)));
                 }
@@ -128,7 +128,7 @@ impl TreeBuilder<'_, '_> {
             return Ok(Node { span: Span::default(), kind: NodeKind::Null });
         };
         if depth > MAX_DEPTH {
-            return Err(Box::new(self.error(span, format!("values are nested more than {MAX_DEPTH} deep"))));
+            return Err(Box::new(self.error(span, format!("values are nested deeper than {MAX_DEPTH} levels"))));
         }
         self.count(&event)?;
         let start = self.next;
@@ -137,7 +137,7 @@ impl TreeBuilder<'_, '_> {
             Event::Scalar(text, style, anchor, tag) => {
                 self.remember(anchor, start);
                 let kind = resolve(&text, style_of(style), tag.as_deref()).unwrap_or_else(|message| {
-                    self.diagnostics.push(self.error(span, message).with_hint("leave the tag out"));
+                    self.diagnostics.push(self.error(span, message).with_hint("remove the tag"));
                     NodeKind::Null
                 });
                 Ok(Node { span, kind })
@@ -200,10 +200,10 @@ impl TreeBuilder<'_, '_> {
 
     fn alias(&mut self, anchor: usize, span: Span, depth: usize) -> Result<Node, Fatal> {
         if self.open.contains(&anchor) {
-            return Err(Box::new(self.error(span, "this alias lies inside the value that it repeats")));
+            return Err(Box::new(self.error(span, "the alias is inside the value that it refers to")));
         }
         let Some(start) = self.anchors.get(&anchor).copied() else {
-            return Err(Box::new(self.error(span, "this alias names no anchor")));
+            return Err(Box::new(self.error(span, "undefined alias: no such anchor")));
         };
         let resume = std::mem::replace(&mut self.next, start);
         if self.copies.depth == 0 {
@@ -281,7 +281,7 @@ impl TreeBuilder<'_, '_> {
     fn check_collection_tag(&mut self, tag: Option<&saphyr_parser::Tag>, wanted: &str, span: Span) {
         if let Some(tag) = tag.filter(|tag| !(tag.is_yaml_core_schema() && tag.suffix == wanted)) {
             self.diagnostics.push(
-                self.error(span, format!("the tag `{}` is not supported", shown(tag))).with_hint("leave the tag out"),
+                self.error(span, format!("the tag `{}` is not supported", shown(tag))).with_hint("remove the tag"),
             );
         }
     }

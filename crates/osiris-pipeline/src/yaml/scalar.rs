@@ -37,7 +37,7 @@ pub(super) fn resolve(text: &str, style: Style, tag: Option<&Tag>) -> Result<Nod
         ("float", NodeKind::Number(_)) => true,
         _ => false,
     });
-    kind.ok_or_else(|| format!("this is not what its tag `{}` says", shown(tag)))
+    kind.ok_or_else(|| format!("the value does not match its tag `{}` says", shown(tag)))
 }
 
 /// A tag as it is written in a file.

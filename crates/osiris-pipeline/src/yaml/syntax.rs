@@ -69,8 +69,8 @@ fn words(info: &str, found: Option<char>) -> (String, Option<&'static str>) {
             "write `\\\\` for a backslash, or use single quotes",
         ),
         ("invalid trailing content", "something follows the closing quote", "put all of the text into the quotes"),
-        ("unknown anchor", "this alias names no anchor", "write `&name` before the value that `*name` repeats"),
-        ("recursion limit", "values are nested too deep", "fewer brackets will do"),
+        ("unknown anchor", "undefined alias: no such anchor", "write `&name` before the value that `*name` repeats"),
+        ("recursion limit", "values are nested too deeply", "use fewer levels"),
         (
             "simple key",
             "a key without its `:`, or with a value that begins too far left",

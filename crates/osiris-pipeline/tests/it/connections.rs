@@ -148,7 +148,7 @@ fn problems_of_a_connection_are_shown_where_they_stand() {
     8 |       username: [a]
       |       ^^^^^^^^
 
-    warning: `password` of @db.movies is a secret and is written out in the file
+    warning: `password` of @db.movies is a secret and is written in the file
      --> osiris_connections.yaml:9:7
       |
     9 |       password: ***
@@ -164,7 +164,7 @@ fn a_literal_secret_warns_without_being_shown() {
         "version: 1\nconnections:\n  db:\n    movies: {default: true, host: h, password: \"hunter2-long\"}\n";
     let plan = Case { connections: Some(connections), ..Case::default() }.plan(&with_steps(READ)).unwrap();
     assert_snapshot!(plan.warnings(), @r#"
-    warning: `password` of @db.movies is a secret and is written out in the file
+    warning: `password` of @db.movies is a secret and is written in the file
      --> osiris_connections.yaml:4:38
       |
     4 |     movies: {default: true, host: h, password: ***}
@@ -238,7 +238,7 @@ fn without_a_connections_file_the_error_says_where_to_write_one() {
     4 |   - {id: a, component: db.extractor, config: {query: q}}
       |                                      ^^^^^^
       |
-      = hint: no osiris_connections.yaml was found beside the pipeline or above it: write one, and name it under `connection`
+      = hint: no osiris_connections.yaml was found in the pipeline's directory or above it: write one, and name it under `connection`
     ");
 }
 

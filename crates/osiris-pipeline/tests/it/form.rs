@@ -58,7 +58,7 @@ fn an_empty_file_says_so() {
 #[test]
 fn what_is_missing_and_what_does_not_belong_is_listed_at_once() {
     assert_snapshot!(refused("version: 1\ntasks: []\nnmae: x\n"), @r#"
-    error: `version` does not belong into the pipeline
+    error: `version` is not allowed in the pipeline
      --> pipeline.yaml:1:1
       |
     1 | version: 1
@@ -90,7 +90,7 @@ fn what_is_missing_and_what_does_not_belong_is_listed_at_once() {
       |
       = hint: add `steps: ...`
 
-    error: `tasks` does not belong into the pipeline
+    error: `tasks` is not allowed in the pipeline
      --> pipeline.yaml:2:1
       |
     2 | tasks: []
@@ -175,7 +175,7 @@ fn step_ids_follow_their_grammar_and_differ() {
     6 |   - {id: "A-B", component: db.extractor, config: {query: q}}
       |          ^^^^^
       |
-      = hint: SQL would take them for one; rename one of them
+      = hint: they are the same name in SQL: rename one of them
 
     error: the ids `a-b` and `a.b` are both `a_b` as a name in SQL
      --> pipeline.yaml:7:10

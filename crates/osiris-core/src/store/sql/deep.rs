@@ -32,7 +32,7 @@ enum Open {
 /// # Errors
 /// It is not JSON, or has too many levels.
 pub(super) fn read(text: &str) -> Result<Value> {
-    let broken = || Error::unknown("the SQL parser gave no tree");
+    let broken = || Error::unknown("the SQL parser returned no parse tree");
     let mut open: Vec<Open> = Vec::new();
     let mut at = 0;
     while let Some(byte) = text.as_bytes().get(at).copied() {

@@ -59,7 +59,7 @@ pub(super) fn of_query(text: &str, base: usize, macros: &[String]) -> Result<(St
 /// The expression `text` for SQL, once `check` has found nothing in its tree.
 fn sole(text: &str, bare: &str, open: &str, check: impl FnOnce(&Value) -> Result<()>) -> Result<String> {
     let more = || {
-        Error::validation("expected one expression, found more than that")
+        Error::validation("expected exactly one expression")
             .with_hint("write one condition over the columns, such as `year >= 2020 AND country = 'CZ'`")
             .with_context(OFFSET, 0)
     };

@@ -50,7 +50,7 @@ impl Parser {
     fn text(&self, tree: &Value) -> Result<String> {
         self.connection
             .query_row("SELECT json_deserialize_sql(?::JSON)", [tree.to_string()], |row| row.get(0))
-            .map_err(|error| store_error(error, "the SQL parser could not write what it has read"))
+            .map_err(|error| store_error(error, "the SQL parser could not serialize the parse tree"))
     }
 }
 

@@ -175,11 +175,9 @@ impl Head<'_, '_> {
         );
         if is_macro {
             if is_refused(&name) {
-                return Err(Error::validation(format!(
-                    "no macro can be called `{name}`: DuckDB has a function of that name"
-                ))
-                .with_hint("choose another name")
-                .with_context(OFFSET, self.statement.offset));
+                return Err(Error::validation(format!("the macro name `{name}` is taken by a function of DuckDB"))
+                    .with_hint("choose another name")
+                    .with_context(OFFSET, self.statement.offset));
             }
             sql.push_str(&self.parameters()?);
         } else if self.is_symbol(&Token::LParen) {
