@@ -437,34 +437,34 @@ fn a_word_that_is_no_choice_is_named_with_the_nearest_one() {
     assert!(problems(json!({"mode": 3})).starts_with("mode: expected"), "{}", problems(json!({"mode": 3})));
 }
 
-/// Runs the step `numbers` and, with each of its attempts, `taker` on what arrives.
+/// Runs the step `numbers` and, with each of its attempts, `receiver` on its rows.
 async fn hand_over(
     bench: &Bench,
     numbers: Value,
-    taker: &str,
+    receiver: &str,
     config: Value,
 ) -> (Result<StepOutput, StepFailure>, Vec<Result<u64, Error>>) {
-    let (edge, mut arrivals) = DirectEdge::new("taker");
-    let reading = async move {
+    let (edge, mut tables) = DirectEdge::new("receiver");
+    let sending = async move {
         let request = bench.request();
         let ctx = bench.run.step(&request.step_id).handing_over(edge);
         bench.prepare("test.numbers", &numbers).unwrap().run(&request, &Inputs::none(), &ctx).await
     };
-    let taking = async {
+    let receiving = async {
         let mut ended = Vec::new();
-        while let Some(table) = arrivals.next().await {
-            let request = StepRequest::new("taker");
-            let taker = bench.prepare(taker, &config).unwrap();
-            let written = taker.run(&request, &Inputs::one(table), &bench.run.step("taker")).await;
+        while let Some(table) = tables.next().await {
+            let request = StepRequest::new("receiver");
+            let receiver = bench.prepare(receiver, &config).unwrap();
+            let written = receiver.run(&request, &Inputs::one(table), &bench.run.step("receiver")).await;
             ended.push(written.map(|output| output.rows).map_err(Error::from));
         }
         ended
     };
-    tokio::join!(reading, taking)
+    tokio::join!(sending, receiving)
 }
 
 #[tokio::test]
-async fn a_source_that_tries_again_begins_again_with_its_taker() {
+async fn a_source_that_tries_again_begins_again_with_its_receiver() {
     let bench = Bench::new();
     let numbers = json!({"rows": 3, "failures": 1});
     let (read, taken) = hand_over(&bench, numbers, "test.reader", json!({})).await;
@@ -477,7 +477,7 @@ async fn a_source_that_tries_again_begins_again_with_its_taker() {
 }
 
 #[tokio::test]
-async fn a_taker_that_fails_is_the_cause_and_the_source_is_only_stopped() {
+async fn a_receiver_that_fails_is_the_cause_and_the_source_is_only_stopped() {
     let bench = Bench::new();
     // Even one that is silent.
     for hang in [false, true] {
@@ -496,7 +496,7 @@ async fn a_taker_that_fails_is_the_cause_and_the_source_is_only_stopped() {
 }
 
 #[tokio::test]
-async fn a_taker_is_not_done_before_it_has_read_everything() {
+async fn a_receiver_is_not_done_before_it_has_read_everything() {
     let bench = Bench::new();
     let (read, taken) = hand_over(&bench, json!({"rows": 3}), "test.void", json!({})).await;
     assert_eq!(read.unwrap_err().error.kind(), ErrorKind::Cancelled);
