@@ -14,14 +14,14 @@ use serde_json::Value;
 use crate::args::{Colour, GlobalArgs};
 use crate::failure::Failure;
 
-/// Errors.
+/// The style of errors.
 const ERROR: Style = AnsiColor::Red.on_default().bold();
-/// Advice.
+/// The style of hints.
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
-/// What ended well.
+/// The style of success.
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 
-/// Facts of an error that are for the program, not for people.
+/// Facts of an error that are for the program, not for the user.
 const HIDDEN_FACTS: &[&str] = &["offset", "pointer"];
 
 /// The two streams of the program.
@@ -73,28 +73,28 @@ impl Console {
         self.data_as_it_is(&json_text(value))
     }
 
-    /// Prints a line for people, unless they asked for none.
+    /// Prints a line for the user, unless `--quiet` is set.
     pub(crate) fn say(&self, line: &str) {
         if !self.quiet {
             self.always(line);
         }
     }
 
-    /// The same for those who asked for more.
+    /// The same, only if `--verbose` is set.
     pub(crate) fn say_more(&self, line: &str) {
         if self.verbose {
             self.say(line);
         }
     }
 
-    /// Prints a line whatever the user asked for. That nobody reads it is no error.
+    /// Prints a line even if `--quiet` is set. A failure to print is not an error.
     fn always(&self, line: &str) {
         self.bars.suspend(|| {
             let _ = writeln!(io::stderr(), "{}", screened(line.trim_end(), self.styled));
         });
     }
 
-    /// Prints a report that has its own words for errors and hints.
+    /// Prints a report that is already formatted.
     pub(crate) fn report(&self, report: &str) {
         self.always(report);
     }
@@ -106,22 +106,22 @@ impl Console {
         }
     }
 
-    /// An error of one's own words.
+    /// An error with this message.
     pub(crate) fn error_line(&self, message: &str) {
         self.always(&format!("{} {}", self.paint(ERROR, "error:"), visible(message)));
     }
 
-    /// A warning of one's own words.
+    /// A warning with this message.
     pub(crate) fn warning_line(&self, message: &str) {
         self.always(&format!("{} {message}", self.paint(HINT, "warning:")));
     }
 
-    /// Advice of one's own words.
+    /// A hint with this message.
     pub(crate) fn hint(&self, hint: &str) {
         self.say(&format!("{} {}", self.paint(HINT, "hint:"), visible(hint)));
     }
 
-    /// An error with its facts, its causes where they say more, and what to do.
+    /// An error with its facts, its causes where they add information, and its hint.
     pub(crate) fn error(&self, error: &Error) {
         let mut text = format!("{} {}", self.paint(ERROR, "error:"), visible(&error.to_string()));
         for (name, value) in error.context().iter().filter(|(name, _)| !HIDDEN_FACTS.contains(name)) {
@@ -142,12 +142,12 @@ impl Console {
         self.always(&text);
     }
 
-    /// The word for what ended well.
+    /// A word in the style of success.
     pub(crate) fn good(&self, word: &str) -> String {
         self.paint(GOOD, word)
     }
 
-    /// The word for what did not.
+    /// A word in the style of failure.
     pub(crate) fn bad(&self, word: &str) -> String {
         self.paint(ERROR, word)
     }

@@ -1,16 +1,16 @@
-//! Why a command ended before its work was done.
+//! The failure of a command.
 
 use osiris::pipeline::ExitCode;
 use osiris::{Diagnostics, Error};
 
-/// What is shown to the user, and the exit code.
+/// A failure to be shown to the user, with its exit code.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// Files or choices that are wrong.
+    /// Invalid files or arguments.
     Diagnostics(Diagnostics),
-    /// Anything else that was refused.
+    /// Any other refusal.
     Refused(Error),
-    /// A run that could not begin or go on, although nothing was wrong with the plan.
+    /// A run that could not start or continue although its plan is valid.
     Run(Error),
 }
 

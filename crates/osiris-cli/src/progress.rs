@@ -1,4 +1,4 @@
-//! What a run looks like while it goes on: a bar for every running step on a terminal, a line for every finished one.
+//! The progress of a run: a bar for every running step on a terminal, a line for every finished one.
 
 use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};

@@ -1,4 +1,4 @@
-//! Tables for people.
+//! Text tables.
 
 use std::time::Duration;
 
@@ -25,8 +25,8 @@ pub(crate) fn table(head: &[&str], rows: Vec<Vec<String>>, right: &[usize]) -> S
     lines.join("\n") + "\n"
 }
 
-/// The ledger: what became of the rows of every step.
-pub(crate) fn ledger(steps: &[LedgerStep]) -> String {
+/// The ledger: the row counts of every step.
+pub(crate) fn ledger_table(steps: &[LedgerStep]) -> String {
     let head = ["step", "rows in", "rows out", "rejected", "seconds", "rows/s"];
     let mut text = table(&head, steps.iter().map(ledger_row).collect(), &[1, 2, 3, 4, 5]);
     for step in steps.iter().filter(|step| step.counts.skipped > 0) {

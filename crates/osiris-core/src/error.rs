@@ -267,7 +267,7 @@ impl Error {
         self.0.hint.as_deref()
     }
 
-    /// Facts beside the message.
+    /// Facts in addition to the message.
     pub fn context(&self) -> &[(&'static str, String)] {
         &self.0.context
     }

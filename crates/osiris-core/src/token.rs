@@ -14,9 +14,9 @@ pub fn looks_like_token(text: &str) -> bool {
 /// Three parts in base64 with points between, of which the first is an object in JSON (`{"` is `eyJ`). Half a token
 /// counts as well.
 fn is_web_token(text: &str) -> bool {
-    const LEAST: usize = 12;
+    const MIN_LENGTH: usize = 12;
     let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'=' | b'.');
-    text.len() >= LEAST && text.starts_with("eyJ") && text.bytes().all(is_base64)
+    text.len() >= MIN_LENGTH && text.starts_with("eyJ") && text.bytes().all(is_base64)
 }
 
 #[cfg(test)]

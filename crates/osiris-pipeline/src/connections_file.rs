@@ -42,9 +42,9 @@ impl ConnectionsFile {
     /// Where the nearest file is, looking from `directory` upwards.
     pub fn nearest(directory: &Path) -> Option<PathBuf> {
         // The name as the user would write it is worth more than an absolute one.
-        let beside = directory.join(CONNECTIONS_FILE);
-        if beside.is_file() {
-            return Some(beside);
+        let file = directory.join(CONNECTIONS_FILE);
+        if file.is_file() {
+            return Some(file);
         }
         let absolute = std::path::absolute(directory).ok()?;
         absolute.ancestors().skip(1).map(|above| above.join(CONNECTIONS_FILE)).find(|path| path.is_file())

@@ -121,7 +121,7 @@ fn variables(fields: &Map<String, Value>, environment: &Environment) -> BTreeMap
     let lookup = |name: &str| environment.get(name);
     let substituted = |lookup: &dyn Fn(&str) -> Option<String>| substitute(&mut Value::Object(fields.clone()), lookup);
     let found = substituted(&lookup);
-    // A variable is missed where a value for it would mend something.
+    // A variable is missing if a value for it would fix a problem.
     let is_missed = |wanted: &str| {
         let with_value = |name: &str| if name == wanted { Some("set".to_owned()) } else { environment.get(name) };
         substituted(&with_value).problems.len() < found.problems.len()

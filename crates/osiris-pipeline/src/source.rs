@@ -195,7 +195,7 @@ fn unreadable(name: &str, path: &Path, error: &std::io::Error) -> Diagnostics {
     }
 }
 
-/// A file beside the missing one with nearly its name.
+/// A file in the same directory with a similar name.
 fn similar_file(path: &Path) -> Option<String> {
     let wanted = path.file_name()?.to_str()?;
     let parent = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));

@@ -1,4 +1,4 @@
-//! `components`: what this build can do.
+//! `components`: the components of this build.
 
 use osiris::pipeline::{ComponentReference, FieldReference, reference};
 use osiris::{Registry, Settings};

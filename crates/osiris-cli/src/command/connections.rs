@@ -1,4 +1,4 @@
-//! `connections`: what the project can connect to, and whether it works.
+//! `connections`: the connections of the project, and whether they work.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::logging;
 use crate::table::table;
 
-/// What is said where there is nothing to list.
+/// Printed if there is nothing to list.
 const NONE: &str = "no connections are defined: write an osiris_connections.yaml";
 
 pub(super) fn execute(
@@ -77,9 +77,9 @@ fn doctor(args: &DoctorArgs, given: Settings, registry: &Registry, console: &Con
 fn health_row(answer: &ConnectionHealth) -> Vec<String> {
     let health = &answer.health;
     let category = json!(health.category).as_str().unwrap_or_default().to_owned();
-    let (verdict, time) = match answer.checked {
+    let (result, time) = match answer.checked {
         true => (category, health.latency_ms.to_string()),
         false => ("not checked".to_owned(), String::new()),
     };
-    vec![answer.name.clone(), verdict, time, health.message.clone()]
+    vec![answer.name.clone(), result, time, health.message.clone()]
 }

@@ -1,4 +1,4 @@
-//! `components discover`: what a connection holds.
+//! `components discover`: the resources of a connection.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! `plan` and `compile`: what would happen.
+//! `plan` and `compile`: what a run would do.
 
 use osiris::core::store::default_memory_limit;
 use osiris::pipeline::StoreChoice;

@@ -1,4 +1,4 @@
-//! How a run is told: errors, the ledger, the verdict, what to do next.
+//! The report of a run: errors, the ledger, a summary, the next action.
 
 use std::io::Write;
 
@@ -11,9 +11,9 @@ use crate::args::RunArgs;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::human;
-use crate::table::ledger;
+use crate::table::ledger_table;
 
-/// Said between the bars when the first signal arrives.
+/// Printed between the bars at the first signal.
 pub(super) fn interrupting() {
     let _ = writeln!(
         std::io::stderr(),
@@ -21,7 +21,7 @@ pub(super) fn interrupting() {
     );
 }
 
-/// Said before the program ends at the second signal.
+/// Printed before the program ends at the second signal.
 pub(super) fn ending_at_once() {
     let _ = writeln!(
         std::io::stderr(),
@@ -35,14 +35,14 @@ pub(super) fn ended(report: &RunReport, plan: &Plan, args: &RunArgs, console: &C
     failed.for_each(|step| step_error(step, plan, console));
     report.problems.iter().for_each(|problem| console.error_line(problem));
     report.warnings.iter().for_each(|warning| console.warning_line(warning));
-    console.say(&format!("\n{}", ledger(&steps)));
+    console.say(&format!("\n{}", ledger_table(&steps)));
     for step in &report.steps {
         if let Some(rejects) = &step.rejects {
             console.say(&format!("rejects of {}: {}", step.id, rejects.display()));
         }
     }
     console.say(&format!("run {} in {}", report.run_id, report.directory.display()));
-    console.say(&verdict(report, plan, console));
+    console.say(&summary(report, plan, console));
     if let Some(hint) = next(report, plan) {
         console.hint(&hint);
     }
@@ -62,8 +62,8 @@ pub(super) fn ended(report: &RunReport, plan: &Plan, args: &RunArgs, console: &C
     Ok(())
 }
 
-/// How to go on from here. While nobody knows what was written that depends on what the user finds: the error says
-/// where to look.
+/// The command that continues the run. If the outcome of a write is unknown, it depends on what the user finds in the
+/// destination.
 fn next(report: &RunReport, plan: &Plan) -> Option<String> {
     if report.outcome == Outcome::Done || plan.is_dry_run() || !report.directory.join("store.duckdb").exists() {
         return None;
@@ -91,7 +91,7 @@ fn step_error(step: &StepReport, plan: &Plan, console: &Console) {
     }
 }
 
-fn verdict(report: &RunReport, plan: &Plan, console: &Console) -> String {
+fn summary(report: &RunReport, plan: &Plan, console: &Console) -> String {
     let time = format!("{} s", human::seconds(report.duration));
     match report.outcome {
         Outcome::Done if plan.is_dry_run() => {
@@ -105,12 +105,12 @@ fn verdict(report: &RunReport, plan: &Plan, console: &Console) -> String {
             let written = sum(Role::Write, |step| step.counts.acknowledged());
             let rejected: u64 = report.steps.iter().map(|step| step.counts.rejected).sum();
             let confirmed = names(report, |step| step.confirmed.is_some());
-            let besides = match confirmed.as_str() {
+            let confirmed_note = match confirmed.as_str() {
                 "" => String::new(),
                 steps => format!("; confirmed and not counted: {steps}"),
             };
             format!(
-                "{}: the ledger balances, {} read, {} written, {} rejected, {time}{besides}",
+                "{}: the ledger balances, {} read, {} written, {} rejected, {time}{confirmed_note}",
                 console.good("done"),
                 human::rows(read),
                 human::count(written),

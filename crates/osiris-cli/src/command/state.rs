@@ -1,4 +1,4 @@
-//! `state`: what incremental extractions have saved.
+//! `state`: the saved states of incremental extractions.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ fn show(args: &ShowStateArgs, given: Settings, registry: &Registry, console: &Co
     console.data(&texts.join("\n"))
 }
 
-/// Resetting needs the pipeline's name only: what is wrong with its steps or connections is no obstacle.
+/// A reset needs only the name of the pipeline: problems of its steps or connections do not prevent it.
 fn reset(args: &ResetStateArgs, given: Settings, console: &Console) -> Result<(), Failure> {
     let project = Project::of_pipeline(&args.file, given, Environment::of_process())?;
     let states = SavedStates::of_file(&project.run_root(), &Arc::new(SourceFile::read(&args.file)?))?;

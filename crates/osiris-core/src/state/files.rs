@@ -43,7 +43,7 @@ impl StateFiles {
         let places = self.saved.iter().chain([&self.new]);
         places.map(|place| place.join(name)).find(|path| path.is_file()).ok_or_else(|| {
             Error::validation(format!("the file `{name}` of the saved state is not there")).with_hint(
-                "restore it beside the state, or remove the state with `osiris state reset` to read all rows again",
+                "restore it next to the state, or remove the state with `osiris state reset` to read all rows again",
             )
         })
     }

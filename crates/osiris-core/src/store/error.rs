@@ -1,9 +1,9 @@
-//! From DuckDB's errors to ours: the class before the colon decides the kind, cell values are masked.
+//! Maps DuckDB's errors: the class before the colon decides the kind, and cell values are masked.
 
 use crate::secret::MASK;
 use crate::{Error, ErrorKind};
 
-/// Turns an error of DuckDB into one of ours. `message` says what was being done.
+/// Converts an error of DuckDB. `message` says what failed.
 ///
 /// DuckDB's own text becomes the source. Classes whose text quotes data (conversion, constraint, range) have what
 /// stands in quotes masked.
@@ -77,7 +77,7 @@ fn hint_for(class: &str, detail: &str) -> Option<String> {
     let fixed = match class {
         "Out of Memory" => "raise `--memory-limit`, or give the run more disk to spill to",
         "IO" if detail.contains("No space left") => "free some disk space and resume the run",
-        "Permission" => "a run reaches only the files that the steps of its plan name",
+        "Permission" => "SQL can access only the files that the steps of the plan name",
         "Conversion" | "Out of Range" | "Mismatch Type" => "use TRY_CAST where a value may not fit the type",
         "Binder" | "Catalog" => return Some(candidates(detail)),
         "Parser" | "Syntax" => "fix the SQL at that position; the dialect is DuckDB's",

@@ -24,8 +24,8 @@ pub const EVENTS_SCHEMA: &str = include_str!("../../schemas/events.schema.json")
 /// The JSON Schema of a line of `metrics.jsonl`.
 pub const METRICS_SCHEMA: &str = include_str!("../../schemas/metrics.schema.json");
 
-/// The fields of events whose values are words of ours, from a closed list.
-const OUR_WORDS: &[&str] = &["artifact_type", "category", "driver", "error_type"];
+/// The fields of events whose values come from a closed list.
+const CLOSED_FIELDS: &[&str] = &["artifact_type", "category", "driver", "error_type"];
 
 /// Where the events and metrics of a run go. Cheap to clone.
 #[derive(Clone)]
@@ -117,7 +117,7 @@ impl Telemetry {
     /// one: the line would no longer match its schema.
     fn scrubbed(&self, mut fields: Value) -> Value {
         let ours: Vec<(&str, Value)> = match &mut fields {
-            Value::Object(map) => OUR_WORDS.iter().filter_map(|name| Some((*name, map.remove(*name)?))).collect(),
+            Value::Object(map) => CLOSED_FIELDS.iter().filter_map(|name| Some((*name, map.remove(*name)?))).collect(),
             _ => Vec::new(),
         };
         lock(&self.0.redactor).scrub_json(&mut fields);

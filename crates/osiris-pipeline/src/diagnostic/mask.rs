@@ -96,7 +96,7 @@ pub(super) fn secret_parts(line: &str) -> Vec<Span> {
     parts
 }
 
-/// A text with parts replaced by the mask, and the way to find an old place in it.
+/// A text with parts replaced by the mask, with a mapping from old to new positions.
 pub(super) struct Masked {
     pub(super) text: String,
     segments: Vec<Segment>,

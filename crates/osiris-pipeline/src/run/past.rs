@@ -17,7 +17,7 @@ use crate::file::file_error;
 
 /// The file of a run's record.
 pub(super) const RECORD: &str = "run.json";
-/// The file of its books.
+/// The file of its ledger.
 pub(super) const LEDGER: &str = "ledger.json";
 
 /// What is known of a run from its beginning: enough to plan it again.
@@ -45,7 +45,7 @@ pub struct RunRecord {
     pub finished_at: Option<DateTime<Utc>>,
     /// How it ended.
     pub outcome: Outcome,
-    /// What was wrong with the books although no step failed.
+    /// What was wrong with the ledger or the records although no step failed.
     pub problems: Vec<String>,
     /// Which saved state each extractor began with.
     #[serde(default)]
@@ -106,7 +106,7 @@ impl PastRun {
         &self.record
     }
 
-    /// Its books, as far as it came.
+    /// Its ledger, as far as the run got.
     pub fn ledger(&self) -> Option<&Ledger> {
         self.ledger.as_ref()
     }

@@ -15,8 +15,8 @@ pub(super) fn explain(
     events: &[(Event<'_>, Span)],
 ) -> Diagnostic {
     let info = error.info();
-    let reach = source.line((source.position(offset).line + 1).min(source.line_count())).end;
-    if let Some(tab) = indenting_tab(source, reach, events) {
+    let limit = source.line((source.position(offset).line + 1).min(source.line_count())).end;
+    if let Some(tab) = indenting_tab(source, limit, events) {
         return tab;
     }
     let found = source.text()[offset..].chars().next();
@@ -94,11 +94,11 @@ fn unquoted_variable(source: &SourceFile, offset: usize) -> Option<&'static str>
         .then_some("inside `{...}` and `[...]` a variable must be quoted: \"${NAME}\"")
 }
 
-/// The first tab before `reach` that indents something. Tabs inside quoted and block texts are content, those before a
+/// The first tab before `limit` that indents something. Tabs inside quoted and block texts are content, those before a
 /// comment or on an empty line mean nothing.
 pub(super) fn indenting_tab(
     source: &Arc<SourceFile>,
-    reach: usize,
+    limit: usize,
     events: &[(Event<'_>, Span)],
 ) -> Option<Diagnostic> {
     if !source.text().contains('\t') {
@@ -111,7 +111,7 @@ pub(super) fn indenting_tab(
     let mut text = texts.next();
     for line in 1..=source.line_count() {
         let span = source.line(line);
-        if span.start >= reach {
+        if span.start >= limit {
             return None;
         }
         while text.is_some_and(|text| text.end <= span.start) {

@@ -20,7 +20,7 @@ pub enum SqlDialect {
 }
 
 impl SqlDialect {
-    /// Every way in which a session of MySQL or MariaDB may read SQL.
+    /// Every combination of modes that a session of MySQL or MariaDB may have.
     pub const MYSQL: &[Self] = &[
         Self::MySql(MySqlModes::ALL[0]),
         Self::MySql(MySqlModes::ALL[1]),
@@ -28,7 +28,7 @@ impl SqlDialect {
         Self::MySql(MySqlModes::ALL[3]),
     ];
 
-    /// Every way in which a session of PostgreSQL may read SQL.
+    /// Every mode that a session of PostgreSQL may have.
     pub const POSTGRES: &[Self] = &[Self::Postgres(PostgresModes::ALL[0]), Self::Postgres(PostgresModes::ALL[1])];
 }
 

@@ -1,4 +1,4 @@
-//! One expression of a user, to be put into SQL of ours.
+//! An expression of a user, to be embedded in generated SQL.
 
 use std::sync::Arc;
 
