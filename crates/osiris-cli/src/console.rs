@@ -12,7 +12,7 @@ use osiris::core::{Redactor, is_control, visible};
 use serde_json::Value;
 
 use crate::args::{Colour, GlobalArgs};
-use crate::failure::Failure;
+use crate::command_error::CommandError;
 
 /// The style of errors.
 const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -56,11 +56,11 @@ impl Console {
     }
 
     /// Prints data. A reader that has gone away is no error.
-    pub(crate) fn data(&self, text: &str) -> Result<(), Failure> {
+    pub(crate) fn data(&self, text: &str) -> Result<(), CommandError> {
         self.data_as_it_is(&visible(text))
     }
 
-    fn data_as_it_is(&self, text: &str) -> Result<(), Failure> {
+    fn data_as_it_is(&self, text: &str) -> Result<(), CommandError> {
         let mut stdout = io::stdout().lock();
         match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
@@ -69,7 +69,7 @@ impl Console {
     }
 
     /// Prints a JSON document as data.
-    pub(crate) fn json(&self, value: &Value) -> Result<(), Failure> {
+    pub(crate) fn json(&self, value: &Value) -> Result<(), CommandError> {
         self.data_as_it_is(&json_text(value))
     }
 
@@ -99,10 +99,10 @@ impl Console {
         self.always(report);
     }
 
-    pub(crate) fn failure(&self, failure: &Failure) {
-        match failure {
-            Failure::Diagnostics(diagnostics) => self.report(&diagnostics.render(self.styled)),
-            Failure::Refused(error) | Failure::Run(error) => self.error(error),
+    pub(crate) fn command_error(&self, error: &CommandError) {
+        match error {
+            CommandError::Diagnostics(diagnostics) => self.report(&diagnostics.render(self.styled)),
+            CommandError::Refused(error) | CommandError::Run(error) => self.error(error),
         }
     }
 

@@ -2,8 +2,8 @@
 
 mod args;
 mod command;
+mod command_error;
 mod console;
-mod failure;
 mod human;
 mod interrupt;
 mod logging;
@@ -46,9 +46,9 @@ fn program(registry: &Registry) -> ExitCode {
     let console = Console::new(&cli.global);
     match command::execute(&cli, registry, &console) {
         Ok(code) => ExitCode::from(code),
-        Err(failure) => {
-            console.failure(&failure);
-            ExitCode::from(failure.exit_code().code())
+        Err(error) => {
+            console.command_error(&error);
+            ExitCode::from(error.exit_code().code())
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The kind of destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum DestinationKind {
     File,
     Directory,
     Stream,
@@ -19,7 +19,7 @@ enum Kind {
 /// every name of its server that the connection has, since two steps may use different protocols.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DestinationId {
-    kind: Kind,
+    kind: DestinationKind,
     path: Option<PathBuf>,
     names: Vec<String>,
     shown: String,
@@ -30,15 +30,15 @@ pub struct DestinationId {
 impl DestinationId {
     /// A file at a resolved path.
     pub fn file(path: impl Into<PathBuf>) -> Self {
-        Self::at_path(Kind::File, path.into())
+        Self::at_path(DestinationKind::File, path.into())
     }
 
     /// A directory that is the writer's own, with everything below it, at a resolved path.
     pub fn directory(path: impl Into<PathBuf>) -> Self {
-        Self::at_path(Kind::Directory, path.into())
+        Self::at_path(DestinationKind::Directory, path.into())
     }
 
-    fn at_path(kind: Kind, path: PathBuf) -> Self {
+    fn at_path(kind: DestinationKind, path: PathBuf) -> Self {
         let shown = path.display().to_string();
         Self { kind, path: Some(path), names: Vec::new(), shown, field: "path", replaces: false }
     }
@@ -46,7 +46,14 @@ impl DestinationId {
     /// The standard output of the process.
     pub fn standard_output() -> Self {
         let shown = "the standard output".to_owned();
-        Self { kind: Kind::Stream, path: None, names: vec![shown.clone()], shown, field: "path", replaces: false }
+        Self {
+            kind: DestinationKind::Stream,
+            path: None,
+            names: vec![shown.clone()],
+            shown,
+            field: "path",
+            replaces: false,
+        }
     }
 
     /// A table, by the names that its server (and database, where a server has several) is known by, best first, and
@@ -58,7 +65,7 @@ impl DestinationId {
             None => table.to_owned(),
         };
         let names = servers.iter().map(|server| format!("{server}\n{table}")).collect();
-        Self { kind: Kind::Table, path: None, names, shown, field: "table", replaces: false }
+        Self { kind: DestinationKind::Table, path: None, names, shown, field: "table", replaces: false }
     }
 
     /// The field of the configuration that names it, for messages. Default: `path` or `table`.
@@ -91,7 +98,8 @@ impl DestinationId {
     }
 
     fn contains(&self, path: &Path) -> bool {
-        self.kind == Kind::Directory && self.path.as_deref().is_some_and(|directory| path.starts_with(directory))
+        self.kind == DestinationKind::Directory
+            && self.path.as_deref().is_some_and(|directory| path.starts_with(directory))
     }
 
     /// Whether existing data is replaced.
@@ -101,7 +109,7 @@ impl DestinationId {
 
     /// Whether only one step can write it at a time; a database coordinates its writers itself.
     pub fn has_one_writer(&self) -> bool {
-        self.kind != Kind::Table
+        self.kind != DestinationKind::Table
     }
 
     /// The field of the configuration that names it.
@@ -112,10 +120,10 @@ impl DestinationId {
     /// `file`, `directory`, `stream` or `table`.
     pub fn kind(&self) -> &'static str {
         match self.kind {
-            Kind::File => "file",
-            Kind::Directory => "directory",
-            Kind::Stream => "stream",
-            Kind::Table => "table",
+            DestinationKind::File => "file",
+            DestinationKind::Directory => "directory",
+            DestinationKind::Stream => "stream",
+            DestinationKind::Table => "table",
         }
     }
 }

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::{project, wait};
 use crate::args::{ConnectionsCommand, DoctorArgs, JsonArgs};
+use crate::command_error::CommandError;
 use crate::console::Console;
-use crate::failure::Failure;
 use crate::logging;
 use crate::table::table;
 
@@ -22,14 +22,14 @@ pub(super) fn execute(
     given: Settings,
     registry: &Registry,
     console: &Console,
-) -> Result<u8, Failure> {
+) -> Result<u8, CommandError> {
     match command {
         ConnectionsCommand::List(args) => list(args, given, registry, console),
         ConnectionsCommand::Doctor(args) => doctor(args, given, registry, console),
     }
 }
 
-fn list(args: &JsonArgs, given: Settings, registry: &Registry, console: &Console) -> Result<u8, Failure> {
+fn list(args: &JsonArgs, given: Settings, registry: &Registry, console: &Console) -> Result<u8, CommandError> {
     let project = project::here(given)?;
     let connections = project.connections()?;
     let environment = project.environment(&connections)?;
@@ -56,7 +56,7 @@ fn row(listing: &ConnectionListing) -> Vec<String> {
     vec![listing.name.clone(), notes.join(", "), fields.join(", "), variables.join(", ")]
 }
 
-fn doctor(args: &DoctorArgs, given: Settings, registry: &Registry, console: &Console) -> Result<u8, Failure> {
+fn doctor(args: &DoctorArgs, given: Settings, registry: &Registry, console: &Console) -> Result<u8, CommandError> {
     let project = project::here(given)?;
     logging::start(console, project.settings());
     let connections = project.connections()?;

@@ -9,8 +9,8 @@ use serde_json::json;
 
 use super::{project, wait};
 use crate::args::DiscoverArgs;
+use crate::command_error::CommandError;
 use crate::console::Console;
-use crate::failure::Failure;
 use crate::table::table;
 use crate::{human, logging};
 
@@ -19,7 +19,7 @@ pub(super) fn discover(
     given: Settings,
     registry: &Registry,
     console: &Console,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let project = project::here(given)?;
     logging::start(console, project.settings());
     let connections = project.connections()?;
@@ -31,7 +31,7 @@ pub(super) fn discover(
         cache: Some(project.catalog_cache()),
     };
     let inspector = ConnectionInspector::new(&connections, registry, &environment);
-    let found = wait(inspector.discover(&args.name, &options)).map_err(Failure::Run)?;
+    let found = wait(inspector.discover(&args.name, &options)).map_err(CommandError::Run)?;
     let catalog = &found.catalog;
     if args.json {
         return console.json(&json!(catalog));

@@ -8,8 +8,8 @@ use osiris::{Outcome, Plan, RunReport};
 use serde_json::json;
 
 use crate::args::RunArgs;
+use crate::command_error::CommandError;
 use crate::console::Console;
-use crate::failure::Failure;
 use crate::human;
 use crate::table::ledger_table;
 
@@ -29,7 +29,7 @@ pub(super) fn ending_at_once() {
     );
 }
 
-pub(super) fn ended(report: &RunReport, plan: &Plan, args: &RunArgs, console: &Console) -> Result<(), Failure> {
+pub(super) fn ended(report: &RunReport, plan: &Plan, args: &RunArgs, console: &Console) -> Result<(), CommandError> {
     let steps: Vec<LedgerStep> = report.steps.iter().map(LedgerStep::from).collect();
     let failed = report.steps.iter().filter(|step| matches!(step.status, StepStatus::Failed | StepStatus::Ambiguous));
     failed.for_each(|step| step_error(step, plan, console));

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use super::project;
 use crate::args::{RunsCommand, ShowRunArgs};
+use crate::command_error::CommandError;
 use crate::console::Console;
-use crate::failure::Failure;
 use crate::human;
 use crate::table::{ledger_table, table};
 
-pub(super) fn execute(command: &RunsCommand, given: Settings, console: &Console) -> Result<u8, Failure> {
+pub(super) fn execute(command: &RunsCommand, given: Settings, console: &Console) -> Result<u8, CommandError> {
     let runs = project::here(given)?.runs();
     match command {
         RunsCommand::List(args) => {
@@ -30,7 +30,7 @@ pub(super) fn execute(command: &RunsCommand, given: Settings, console: &Console)
     Ok(0)
 }
 
-fn show(run: &PastRun, args: &ShowRunArgs, console: &Console) -> Result<(), Failure> {
+fn show(run: &PastRun, args: &ShowRunArgs, console: &Console) -> Result<(), CommandError> {
     if args.json {
         return console.json(&json_of(run, true));
     }

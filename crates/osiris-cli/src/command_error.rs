@@ -5,7 +5,7 @@ use osiris::{Diagnostics, Error};
 
 /// A failure to be shown to the user, with its exit code.
 #[derive(Debug)]
-pub(crate) enum Failure {
+pub(crate) enum CommandError {
     /// Invalid files or arguments.
     Diagnostics(Diagnostics),
     /// Any other refusal.
@@ -14,7 +14,7 @@ pub(crate) enum Failure {
     Run(Error),
 }
 
-impl Failure {
+impl CommandError {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Diagnostics(_) | Self::Refused(_) => ExitCode::Refused,
@@ -23,19 +23,19 @@ impl Failure {
     }
 }
 
-impl From<Diagnostics> for Failure {
+impl From<Diagnostics> for CommandError {
     fn from(diagnostics: Diagnostics) -> Self {
         Self::Diagnostics(diagnostics)
     }
 }
 
-impl From<Error> for Failure {
+impl From<Error> for CommandError {
     fn from(error: Error) -> Self {
         Self::Refused(error)
     }
 }
 
-impl From<std::io::Error> for Failure {
+impl From<std::io::Error> for CommandError {
     fn from(error: std::io::Error) -> Self {
         Self::Refused(error.into())
     }
