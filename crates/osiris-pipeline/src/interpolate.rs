@@ -15,7 +15,7 @@ use crate::parse::KnownIds;
 use crate::source::{SourceFile, Span};
 use crate::yaml::{Node, NodeKind};
 
-/// What may be put in.
+/// The values that may be substituted.
 pub(crate) struct Scope<'a> {
     pub(crate) source: &'a Arc<SourceFile>,
     pub(crate) specs: &'a [ParamSpec],
@@ -30,13 +30,13 @@ pub(crate) struct Edit {
     now: Range<usize>,
 }
 
-/// A configuration with everything put in.
+/// A configuration after substitution.
 #[derive(Debug, Default)]
 pub(crate) struct Interpolated {
     pub(crate) config: Map<String, Value>,
     /// By JSON Pointer of the text that was changed, in its order.
     pub(crate) edits: BTreeMap<String, Vec<Edit>>,
-    /// The pointers of texts into which something could not be put; what they are missing is reported already.
+    /// The pointers of strings with a value that could not be substituted; the problem is already reported.
     pub(crate) incomplete: BTreeSet<String>,
     /// The steps whose tables are named.
     pub(crate) tables: Vec<Spanned<String>>,

@@ -95,7 +95,7 @@ pub struct ParamSpec {
 }
 
 impl ParamSpec {
-    /// Whether its values must not be seen: it says so, or is called as a secret is.
+    /// Whether its values are secret: by its declaration or by its name.
     pub fn is_secret(&self) -> bool {
         self.secret || crate::diagnostic::looks_secret(&self.name)
     }

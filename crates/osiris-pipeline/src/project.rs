@@ -74,7 +74,7 @@ impl Project {
         self.settings.run_dir.clone().unwrap_or_else(|| strip_dot(&self.directory).join(RUN_DIRECTORY))
     }
 
-    /// Where what connections hold is remembered.
+    /// The directory of cached catalogs.
     pub fn catalog_cache(&self) -> PathBuf {
         self.run_root().join("cache").join("catalogs")
     }
@@ -180,7 +180,7 @@ impl Project {
         match found {
             Ok((connections, environment)) => Plan::new(source, registry, &connections, &environment, options),
             Err(mut diagnostics) => {
-                // What can be said of the pipeline without its connections is said in the same go.
+                // Problems of the pipeline that do not depend on connections are reported as well.
                 let mut of_pipeline = Diagnostics::default();
                 parse(source, &mut of_pipeline);
                 diagnostics.extend(of_pipeline.sorted());

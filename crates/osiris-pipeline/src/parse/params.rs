@@ -118,7 +118,7 @@ fn refuse_written_secrets(entry: &Entry, default: Option<&Entry>, fields: &mut F
     }
 }
 
-/// `required` says nothing that the absence of a default does not, so it may only agree with it.
+/// `required` is redundant with the absence of a default, so it must agree with it.
 fn check_required(required: &Option<Node>, default: Option<&Entry>, fields: &mut Fields<'_, '_>) {
     let Some(node) = required else { return };
     let error = match (&node.kind, default) {

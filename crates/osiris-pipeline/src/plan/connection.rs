@@ -123,7 +123,7 @@ fn defined(
     StepConnection { resolved, is_complete }
 }
 
-/// Names a step that goes to another address than its connection says, as that allows.
+/// Reports a step that overrides the address of its connection, as the connection allows.
 fn redirection(
     context: &Context<'_>,
     step: &Step,
@@ -139,7 +139,7 @@ fn redirection(
     Diagnostic::warning(message).at(&context.pipeline.source, span)
 }
 
-/// Reports what the component says of a connection.
+/// Reports the problems of a connection that the component finds.
 pub(super) fn report(
     context: &Context<'_>,
     step: &Step,

@@ -170,7 +170,7 @@ impl Plan {
         &self.params
     }
 
-    /// Whether the values of a parameter must not be seen: the pipeline says so, or its name does.
+    /// Whether the values of a parameter are secret: by its declaration or by its name.
     pub fn is_secret_param(&self, name: &str) -> bool {
         is_secret_param(&self.pipeline, name)
     }
@@ -197,7 +197,7 @@ impl Plan {
         all.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    /// What is worth a line.
+    /// Warnings and other notes of the plan.
     pub fn warnings(&self) -> &Diagnostics {
         &self.warnings
     }

@@ -122,7 +122,7 @@ impl Wires<'_, '_> {
         self.choose(step, role, checked, wiring);
     }
 
-    /// What a step reads that says nothing about it: the step before it, as in files that are a plain list.
+    /// The default input of a step without `needs` and `inputs`: the step before it.
     fn implied(&mut self, index: usize, checked: &Checked) -> Option<usize> {
         let step = &self.pipeline.steps[index];
         if let Some(named) = &checked.input_step

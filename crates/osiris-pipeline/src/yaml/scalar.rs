@@ -5,7 +5,7 @@ use serde_json::Number;
 
 use super::{NodeKind, Style, Text};
 
-/// The style of the parser, in our words.
+/// Converts the style of the parser.
 pub(super) fn style_of(style: ScalarStyle) -> Style {
     match style {
         ScalarStyle::Plain => Style::Plain,
@@ -19,7 +19,7 @@ pub(super) fn style_of(style: ScalarStyle) -> Style {
 /// The value of a scalar.
 ///
 /// # Errors
-/// What is wrong with its tag.
+/// Its tag is not supported or does not match.
 pub(super) fn resolve(text: &str, style: Style, tag: Option<&Tag>) -> Result<NodeKind, String> {
     let string = || NodeKind::String(Text { value: text.to_owned(), style });
     let Some(tag) = tag else {
@@ -45,7 +45,7 @@ pub(super) fn shown(tag: &Tag) -> String {
     if tag.is_yaml_core_schema() { format!("!!{}", tag.suffix) } else { tag.to_string() }
 }
 
-/// Anything that is not a text.
+/// Any value that is not a string.
 fn plain(text: &str) -> Option<NodeKind> {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => Some(NodeKind::Null),

@@ -1,4 +1,4 @@
-//! What the parser's errors mean for the person who wrote the file.
+//! Translates the parser's errors into messages with hints.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ pub(super) fn explain(
     }
 }
 
-/// The parser's words, in ours, with advice. What is not listed is passed on as it is.
+/// The parser's messages with their translation and hint. Others are passed on unchanged.
 fn words(info: &str, found: Option<char>) -> (String, Option<&'static str>) {
     const KNOWN: &[(&str, &str, &str)] = &[
         (

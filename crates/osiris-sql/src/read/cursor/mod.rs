@@ -1,10 +1,10 @@
-//! Incremental extraction by a column whose values grow: the block of the configuration, what a run leaves for the
-//! next, and which rows a run takes. Knows no source: bounds are texts, which each driver writes in its own language,
-//! and comparing is left to the source, which knows its collations.
+//! Incremental extraction by a column whose values grow: its configuration, the state that a run saves for the next,
+//! and the rows that a run reads. It knows no source: bounds are strings, which each driver turns into SQL, and the
+//! source compares them, since it knows its collations.
 //!
 //! The upper bound is taken before the first row, so rows that are written meanwhile belong to the next run. It is used
-//! only if every row that is not behind it will be read by a later run; see [`Bound`]. Rows at the bound are remembered
-//! by a digest of all their values: what appears there later is found, what was taken is not taken twice.
+//! only if a later run will read every row after it; see [`Bound`]. Rows at the bound are recorded by a digest of all
+//! their values: rows that appear there later are found, and no row is read twice.
 
 mod bound;
 mod boundary;
