@@ -146,7 +146,7 @@ async fn rows_pass_once() {
     let (finished, read) = tokio::join!(sink.finish(), values(&store, &table));
     assert_eq!((finished.unwrap().rows(), read.unwrap().len()), (3, 3));
     let again = values(&store, &table).await.unwrap_err();
-    assert!(again.to_string().contains("can be read once"), "{again}");
+    assert!(again.to_string().contains("was already read"), "{again}");
 }
 
 #[tokio::test]
