@@ -146,7 +146,10 @@ async fn a_source_that_is_cut_leaves_the_old_file_and_is_tried_again_with_its_wr
         let [numbers, file] = world.ledger();
         assert_eq!((&numbers["status"], &numbers["attempts"]), (&json!("failed"), &json!(2)));
         assert_eq!((&file["status"], &file["attempts"]), (&json!("cancelled"), &json!(2)));
-        assert!(file["error"].as_str().unwrap().contains("step `numbers`, whose rows it took, was not done"), "{file}");
+        assert!(
+            file["error"].as_str().unwrap().contains("step `numbers`, which sends its rows, did not finish"),
+            "{file}"
+        );
 
         let mut running = world.begin();
         let before = proxy.passed(Direction::Down);
@@ -171,7 +174,10 @@ async fn a_writer_that_fails_is_the_reason_and_stops_the_source() {
     assert!(!failed.stderr.contains("error: step `numbers`"), "{}", failed.stderr);
     let [numbers, file] = world.ledger();
     assert_eq!((&numbers["status"], &numbers["attempts"]), (&json!("cancelled"), &json!(1)));
-    assert!(numbers["error"].as_str().unwrap().contains("step `file`, which took its rows, was not done"), "{numbers}");
+    assert!(
+        numbers["error"].as_str().unwrap().contains("step `file`, which receives its rows, did not finish"),
+        "{numbers}"
+    );
     assert_eq!(file["status"], "failed");
     let run = world.project.runs().pop().unwrap();
     let events = world.project.lines(&run, "events.jsonl");

@@ -8,7 +8,7 @@ fn a_step_that_fails_for_good_is_1() {
     project.write("taken", "a file where a directory is needed");
     let run = project.run(&["run", "pipeline.yaml"]).with_code(1);
     assert!(run.stderr.contains("error: step `out`: "), "{}", run.stderr);
-    assert!(run.stderr.contains("hint: go on from here with `osiris run pipeline.yaml --resume "), "{}", run.stderr);
+    assert!(run.stderr.contains("hint: resume the run with `osiris run pipeline.yaml --resume "), "{}", run.stderr);
     assert_eq!(project.read("taken"), "a file where a directory is needed");
 }
 

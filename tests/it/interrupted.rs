@@ -21,7 +21,7 @@ fn a_signal_rolls_back_and_the_run_can_be_resumed() {
         running.wait_until("the query runs", || has_started(&project, "slow"));
         running.signal(signal);
         let ended = running.ended().with_code(130);
-        assert!(ended.stderr.contains("interrupted: what was stopped has written no rows"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("interrupted: the stopped steps have written no rows"), "{}", ended.stderr);
         assert!(!project.path("out.csv").exists());
         let listed = project.run(&["runs", "list", "--json"]).with_code(0).json();
         assert_eq!(listed[0]["outcome"], "interrupted");
@@ -55,5 +55,5 @@ fn a_run_in_one_process_cannot_be_resumed_in_another() {
     running.wait_until("the query runs", || has_started(&project, "slow"));
     let id = project.runs()[0].file_name().unwrap().to_str().unwrap().to_owned();
     let refused = project.run(&["run", "--resume", &id]).with_code(2);
-    assert!(refused.stderr.contains("is still going on"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("is still running"), "{}", refused.stderr);
 }

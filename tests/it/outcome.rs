@@ -289,7 +289,7 @@ fn s13_a_parameter_that_is_not_kept_is_asked_for() {
     project.run(&["run", "pipeline.yaml", "--param", "token_type=b"]).with_code(1);
     std::fs::create_dir(project.path("new")).unwrap();
     let refused = project.run(&["run", "--resume"]).with_code(2);
-    assert!(refused.stderr.contains("`token_type`, which is not kept"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("`token_type`, which is not saved"), "{}", refused.stderr);
     assert!(!project.path("new/out.csv").exists());
     project.run(&["run", "--resume", "--param", "token_type=b"]).with_code(0);
     assert_eq!(project.read("new/out.csv"), format!("{HEAD}2,b,20\n"));
@@ -320,7 +320,7 @@ fn s1_what_was_sent_to_standard_output_is_not_sent_again_and_the_run_says_so() {
     let mut errors = child.stderr.take().unwrap();
     // It says that it has seen the signal before anybody reads on.
     let mut seen = Vec::new();
-    while !seen.ends_with(b"Once more ends at once\n") {
+    while !seen.ends_with(b"Interrupt again to end at once\n") {
         let mut byte = [0];
         errors.read_exact(&mut byte).unwrap();
         seen.push(byte[0]);
@@ -330,7 +330,7 @@ fn s1_what_was_sent_to_standard_output_is_not_sent_again_and_the_run_says_so() {
     let ended = Ended::of(std::process::Output { status: child.wait().unwrap(), stdout: Vec::new(), stderr: seen });
     let ended = ended.with_code(3);
     assert!(ended.stderr.contains("some of the rows may be in standard output"), "{}", ended.stderr);
-    assert!(!ended.stderr.contains("go on from here") && !ended.stderr.contains("nothing"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("resume the run with") && !ended.stderr.contains("nothing"), "{}", ended.stderr);
     assert!(ended.stderr.contains("--assume-written out` goes on without writing them"), "{}", ended.stderr);
     let rows = String::from_utf8([&first[..], &rest].concat()).unwrap();
     assert_eq!(rows.matches(HEAD.trim_end()).count(), 1);
@@ -366,7 +366,7 @@ fn s63_a_writer_that_is_stopped_leaves_no_temporary_file() {
             assert_eq!(leftovers(&project), Vec::<PathBuf>::new(), "{signal:?}: {}", ended.stderr);
             assert!(ended.code == 130 || project.path("out.csv").exists() || project.path("out.parquet").exists());
             if ended.code == 130 {
-                assert!(ended.stderr.contains("what was stopped has written no rows"), "{}", ended.stderr);
+                assert!(ended.stderr.contains("the stopped steps have written no rows"), "{}", ended.stderr);
             }
         }
     }

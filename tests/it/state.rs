@@ -107,7 +107,7 @@ fn s17_a_state_is_shown_taken_over_and_removed() {
     // A state of an early version does not say whose it is.
     world.project.write(".osiris/state/nightly/events.json", "{\"events\": {}}");
     let refused = world.osiris(&["run", "renamed.yaml"], &id).with_code(2);
-    assert!(refused.stderr.contains("does not say which source"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("does not record its source"), "{}", refused.stderr);
     world.osiris(&["state", "reset", "renamed.yaml", "nope"], &id).with_code(2);
     world.osiris(&["state", "reset", "renamed.yaml", "events"], &id).with_code(0);
     let whole = world.osiris(&["run", "renamed.yaml"], &id).with_code(0);

@@ -1,4 +1,5 @@
-//! Where text goes: data to the standard output, everything else to the standard error, coloured only where that is wanted.
+//! Where text goes: data to the standard output, everything else to the standard error, coloured only where that is
+//! wanted.
 
 use std::error::Error as _;
 use std::fmt::Write as _;
@@ -11,16 +12,16 @@ use osiris::core::{Redactor, is_control, visible};
 use serde_json::Value;
 
 use crate::args::{Colour, GlobalArgs};
-use crate::failure::Failure;
+use crate::command_error::CommandError;
 
-/// Errors.
+/// The style of errors.
 const ERROR: Style = AnsiColor::Red.on_default().bold();
-/// Advice.
+/// The style of hints.
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
-/// What ended well.
+/// The style of success.
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 
-/// Facts of an error that are for the program, not for people.
+/// Facts of an error that are for the program, not for the user.
 const HIDDEN_FACTS: &[&str] = &["offset", "pointer"];
 
 /// The two streams of the program.
@@ -55,11 +56,11 @@ impl Console {
     }
 
     /// Prints data. A reader that has gone away is no error.
-    pub(crate) fn data(&self, text: &str) -> Result<(), Failure> {
+    pub(crate) fn data(&self, text: &str) -> Result<(), CommandError> {
         self.data_as_it_is(&visible(text))
     }
 
-    fn data_as_it_is(&self, text: &str) -> Result<(), Failure> {
+    fn data_as_it_is(&self, text: &str) -> Result<(), CommandError> {
         let mut stdout = io::stdout().lock();
         match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
@@ -68,59 +69,59 @@ impl Console {
     }
 
     /// Prints a JSON document as data.
-    pub(crate) fn json(&self, value: &Value) -> Result<(), Failure> {
+    pub(crate) fn json(&self, value: &Value) -> Result<(), CommandError> {
         self.data_as_it_is(&json_text(value))
     }
 
-    /// Prints a line for people, unless they asked for none.
+    /// Prints a line for the user, unless `--quiet` is set.
     pub(crate) fn say(&self, line: &str) {
         if !self.quiet {
             self.always(line);
         }
     }
 
-    /// The same for those who asked for more.
+    /// The same, only if `--verbose` is set.
     pub(crate) fn say_more(&self, line: &str) {
         if self.verbose {
             self.say(line);
         }
     }
 
-    /// Prints a line whatever the user asked for. That nobody reads it is no error.
+    /// Prints a line even if `--quiet` is set. A failure to print is not an error.
     fn always(&self, line: &str) {
         self.bars.suspend(|| {
             let _ = writeln!(io::stderr(), "{}", screened(line.trim_end(), self.styled));
         });
     }
 
-    /// Prints a report that has its own words for errors and hints.
+    /// Prints a report that is already formatted.
     pub(crate) fn report(&self, report: &str) {
         self.always(report);
     }
 
-    pub(crate) fn failure(&self, failure: &Failure) {
-        match failure {
-            Failure::Diagnostics(diagnostics) => self.report(&diagnostics.render(self.styled)),
-            Failure::Refused(error) | Failure::Run(error) => self.error(error),
+    pub(crate) fn command_error(&self, error: &CommandError) {
+        match error {
+            CommandError::Diagnostics(diagnostics) => self.report(&diagnostics.render(self.styled)),
+            CommandError::Refused(error) | CommandError::Run(error) => self.error(error),
         }
     }
 
-    /// An error of one's own words.
+    /// An error with this message.
     pub(crate) fn error_line(&self, message: &str) {
         self.always(&format!("{} {}", self.paint(ERROR, "error:"), visible(message)));
     }
 
-    /// A warning of one's own words.
+    /// A warning with this message.
     pub(crate) fn warning_line(&self, message: &str) {
         self.always(&format!("{} {message}", self.paint(HINT, "warning:")));
     }
 
-    /// Advice of one's own words.
+    /// A hint with this message.
     pub(crate) fn hint(&self, hint: &str) {
         self.say(&format!("{} {}", self.paint(HINT, "hint:"), visible(hint)));
     }
 
-    /// An error with its facts, its causes where they say more, and what to do.
+    /// An error with its facts, its causes where they add information, and its hint.
     pub(crate) fn error(&self, error: &Error) {
         let mut text = format!("{} {}", self.paint(ERROR, "error:"), visible(&error.to_string()));
         for (name, value) in error.context().iter().filter(|(name, _)| !HIDDEN_FACTS.contains(name)) {
@@ -141,12 +142,12 @@ impl Console {
         self.always(&text);
     }
 
-    /// The word for what ended well.
+    /// A word in the style of success.
     pub(crate) fn good(&self, word: &str) -> String {
         self.paint(GOOD, word)
     }
 
-    /// The word for what did not.
+    /// A word in the style of failure.
     pub(crate) fn bad(&self, word: &str) -> String {
         self.paint(ERROR, word)
     }
@@ -192,8 +193,8 @@ pub(crate) fn usage(error: &clap::Error, colour: clap::ColorChoice) {
     let _ = writeln!(io::stderr(), "{}", screened(text.trim_end(), styled));
 }
 
-/// A text for the terminal: control characters are written out, except in sequences that only set colours where colours are wanted.
-/// Texts of others have been made [visible] before they were put between ours.
+/// A text for the terminal: control characters are written out, except in sequences that only set colours where colours
+/// are wanted. Texts of others have been made [visible] before they were put between ours.
 fn screened(text: &str, styled: bool) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;

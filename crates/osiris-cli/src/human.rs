@@ -1,4 +1,4 @@
-//! Numbers for people.
+//! Numbers in a readable form.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ pub(crate) fn seconds(duration: Duration) -> String {
     format!("{}.{:02}", centis / 100, centis % 100)
 }
 
-/// Rows in a second; nothing where the time is too short to tell.
+/// Rows per second; empty if the time is too short.
 pub(crate) fn rate(rows: u64, duration: Duration) -> String {
     let millis = duration.as_millis();
     if millis == 0 || rows == 0 {

@@ -4,8 +4,8 @@ use osiris::pipeline::ExitCode;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-/// Calls `first` at the first signal, and `last` before the program ends at the second. A thread of its own waits, so that it works
-/// whatever the runtime is busy with.
+/// Calls `first` at the first signal, and `last` before the program ends at the second. A thread of its own waits, so
+/// that it works whatever the runtime is busy with.
 pub(crate) fn listen(first: impl Fn() + Send + 'static, last: impl Fn() + Send + 'static) -> std::io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {

@@ -2,8 +2,8 @@
 
 mod args;
 mod command;
+mod command_error;
 mod console;
-mod failure;
 mod human;
 mod interrupt;
 mod logging;
@@ -20,8 +20,9 @@ use osiris::pipeline::ExitCode as Code;
 use args::Cli;
 use console::Console;
 
-/// Runs the program with the components of `registry`: reads the command line of the process, does what it says, prints, and returns
-/// the exit code. It installs a panic hook and, while a pipeline runs, handlers of signals; call it once, from `main`.
+/// Runs the program with the components of `registry`: reads the command line of the process, does what it says,
+/// prints, and returns the exit code. It installs a panic hook and, while a pipeline runs, handlers of signals; call it
+/// once, from `main`.
 pub fn main_with(registry: Registry) -> ExitCode {
     panic::install();
     // Whatever panics has been reported by the hook: what is left is the exit code.
@@ -45,9 +46,9 @@ fn program(registry: &Registry) -> ExitCode {
     let console = Console::new(&cli.global);
     match command::execute(&cli, registry, &console) {
         Ok(code) => ExitCode::from(code),
-        Err(failure) => {
-            console.failure(&failure);
-            ExitCode::from(failure.exit_code().code())
+        Err(error) => {
+            console.command_error(&error);
+            ExitCode::from(error.exit_code().code())
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Prose logs of the libraries, on the standard error, between the progress bars.
+//! Log output of the libraries, on the standard error, between the progress bars.
 
 use std::io::{self, Write};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
@@ -15,7 +15,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::console::Console;
 
-/// Makes more secrets known to the log.
+/// Adds secrets that the log must mask.
 #[derive(Clone, Default)]
 pub(crate) struct LogSecrets(Arc<RwLock<Redactor>>);
 
@@ -28,12 +28,12 @@ impl LogSecrets {
 /// The secrets of this process, once its log has begun: for what is printed without a console.
 static OF_PROCESS: OnceLock<LogSecrets> = OnceLock::new();
 
-/// Every secret that is known by now.
+/// All secrets known so far.
 pub(crate) fn known_secrets() -> Redactor {
     OF_PROCESS.get().map(|secrets| secrets.0.read().unwrap_or_else(PoisonError::into_inner).clone()).unwrap_or_default()
 }
 
-/// Starts to log as the settings say. Other crates than ours log warnings only, unless everything is wanted.
+/// Starts logging with these settings. Third-party crates log warnings only, unless the level is `trace`.
 pub(crate) fn start(console: &Console, settings: &Settings) -> LogSecrets {
     let secrets = OF_PROCESS.get_or_init(LogSecrets::default).clone();
     let level = match settings.log_level.unwrap_or_default() {
@@ -71,7 +71,7 @@ impl<'a> MakeWriter<'a> for LogWriter {
     }
 }
 
-/// One line on its way.
+/// A line that is being written.
 struct Line<'a> {
     log: &'a LogWriter,
     text: Vec<u8>,

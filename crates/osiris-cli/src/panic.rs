@@ -1,4 +1,4 @@
-//! What a bug looks like to the user: one line that says so, no backtrace unless they ask for one.
+//! The output of a panic: one line that reports the bug, and a backtrace only with `RUST_BACKTRACE`.
 
 use std::io::Write;
 use std::panic::PanicHookInfo;
@@ -7,7 +7,7 @@ use osiris::core::{MASK, Redactor, visible_line};
 
 use crate::logging;
 
-/// Puts the one line in the place of Rust's own report.
+/// Replaces Rust's own report by one line.
 pub(crate) fn install() {
     let verbose = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {

@@ -1,4 +1,4 @@
-//! What a run looks like while it goes on: a bar for every running step on a terminal, a line for every finished one.
+//! The progress of a run: a bar for every running step on a terminal, a line for every finished one.
 
 use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -57,12 +57,12 @@ impl<'a> Display<'a> {
         let time = format!("{} s", human::seconds(report.duration));
         match report.status {
             StepStatus::Done => format!("  {} {id}: {rows}, {time}", self.console.good("done")),
-            StepStatus::Reused => format!("  {} {id}: {rows}, from the run that is resumed", self.console.good("done")),
+            StepStatus::Reused => format!("  {} {id}: {rows}, from the resumed run", self.console.good("done")),
             StepStatus::Failed => format!("  {} {id}: after {time}", self.console.bad("failed")),
             StepStatus::Ambiguous => format!("  {} {id}: after {time}", self.console.bad("ambiguous")),
             StepStatus::Cancelled => format!("  {} {id}: after {time}", self.console.bad("stopped")),
             StepStatus::Confirmed => {
-                format!("  confirmed {id}: its rows are in the destination by your word, not counted")
+                format!("  confirmed {id}: its rows are in the destination as confirmed, not counted")
             }
             StepStatus::Skipped => format!("  skipped {id}"),
         }

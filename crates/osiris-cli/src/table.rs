@@ -1,4 +1,4 @@
-//! Tables for people.
+//! Text tables.
 
 use std::time::Duration;
 
@@ -25,13 +25,13 @@ pub(crate) fn table(head: &[&str], rows: Vec<Vec<String>>, right: &[usize]) -> S
     lines.join("\n") + "\n"
 }
 
-/// The ledger: what became of the rows of every step.
-pub(crate) fn ledger(steps: &[LedgerStep]) -> String {
+/// The ledger: the row counts of every step.
+pub(crate) fn ledger_table(steps: &[LedgerStep]) -> String {
     let head = ["step", "rows in", "rows out", "rejected", "seconds", "rows/s"];
     let mut text = table(&head, steps.iter().map(ledger_row).collect(), &[1, 2, 3, 4, 5]);
     for step in steps.iter().filter(|step| step.counts.skipped > 0) {
         let rows = human::rows(step.counts.skipped);
-        text.push_str(&format!("{}: {rows} without a cursor value left out, as `nulls: skip` says\n", step.id));
+        text.push_str(&format!("{}: {rows} without a cursor value skipped (`nulls: skip`)\n", step.id));
     }
     for (step, confirmation) in steps.iter().filter_map(|step| Some((step, step.confirmed.as_ref()?))) {
         let who = confirmation.user.as_ref().map_or_else(String::new, |user| format!(" by {}", visible_line(user)));

@@ -1,4 +1,4 @@
-//! What discovery returns: the resources a connection can reach, in a fixed order, with a fingerprint.
+//! What discovery returns: the resources that a connection has access to, in a fixed order, with a fingerprint.
 
 use chrono::{DateTime, Utc};
 use globset::Glob;
@@ -84,15 +84,15 @@ impl Catalog {
         Self { discovered_at: Utc::now(), resources, fingerprint: format!("sha256:{hex}") }
     }
 
-    /// Only the resources whose name, or what stands in it after the last dot, fits `pattern`: `*`, `?`, `[ab]` and `{a,b}` as
-    /// in a shell. The fingerprint is that of what is left.
+    /// Only the resources whose name, or the part of it after the last dot, matches `pattern`: `*`, `?`, `[ab]` and
+    /// `{a,b}` as in a shell. The fingerprint covers the remaining resources.
     ///
     /// # Errors
-    /// The pattern is malformed.
+    /// The pattern is invalid.
     pub fn matching(self, pattern: &str) -> Result<Self> {
         let glob = Glob::new(pattern).map_err(|error| {
-            Error::validation(format!("`{pattern}` is no pattern: {}", error.kind())).with_hint(
-                "`*` stands for anything, `?` for one character; put others of `*?[]{}\\` in brackets: `[*]`",
+            Error::validation(format!("invalid pattern `{pattern}`: {}", error.kind())).with_hint(
+                "`*` matches anything, `?` one character; to match one of `*?[]{}\\` itself, put it in brackets: `[*]`",
             )
         })?;
         let matcher = glob.compile_matcher();
@@ -140,6 +140,6 @@ mod tests {
         assert_eq!(names("shop.*"), ["shop.order_items", "shop.orders"]);
         assert_eq!(names("order"), [""; 0]);
         let error = Catalog::new(Vec::new()).matching("[a").unwrap_err();
-        assert_eq!(error.message(), "`[a` is no pattern: unclosed character class; missing ']'");
+        assert_eq!(error.message(), "invalid pattern `[a`: unclosed character class; missing ']'");
     }
 }

@@ -119,8 +119,8 @@ pub trait Component: Sized + Send + Sync + 'static {
     /// Its name, version, role and title.
     const SPEC: ComponentSpec;
 
-    /// The resolved connection, parsed: with `deny_unknown_fields`, [`Secret`](crate::Secret) for what must not show. That of its
-    /// [family](crate::Family), if it has one.
+    /// The resolved connection, parsed: with `deny_unknown_fields`, [`Secret`](crate::Secret) for what must not show.
+    /// That of its [family](crate::Family), if it has one.
     type Connection: DeserializeOwned + JsonSchema + Send + Sync;
 
     /// The step's configuration: with `deny_unknown_fields`, doc comments on every field (they are the reference),
@@ -134,48 +134,48 @@ pub trait Component: Sized + Send + Sync + 'static {
         Vec::new()
     }
 
-    /// Problems that show once the names of the inputs are known, such as SQL over a table that is none of them. `inputs`
-    /// are the upstream step ids and the keys given to them. Pure, like [`validate`](Self::validate).
+    /// Problems that can be found once the names of the inputs are known, such as SQL over a table that is not an
+    /// input. `inputs` are the upstream step ids and their keys. Pure, like [`validate`](Self::validate).
     fn check_inputs(config: &Self::Config, inputs: &[&str]) -> Vec<Problem> {
         let _ = (config, inputs);
         Vec::new()
     }
 
-    /// The files of this machine that the run store's SQL reads for the step, each by its exact name: it can reach these and no
-    /// others, and what lies beside them stays closed. Asked once, when a run begins; `base` is where relative paths start. It
-    /// may look at the disk; what cannot be listed is left out. What is not there yet may be brought into
+    /// The local files that the run store's SQL reads for the step, each by its exact name: SQL has access to these
+    /// files only. Called once, when a run begins; `base` is where relative paths start. It may look at the disk; what
+    /// cannot be listed is left out. Files that do not exist yet may be copied to
     /// [`Store::scratch_dir`](crate::Store::scratch_dir) later.
     fn files(config: &Self::Config, connection: &Self::Connection, base: &Path) -> Vec<PathBuf> {
         let _ = (config, connection, base);
         Vec::new()
     }
 
-    /// What says where the step's rows come from and is not a public field of `config` or `connection`, by name: a host that is part of
-    /// a secret address, say. A saved state is used for a step only while this and all other fields of its source are the same; a
-    /// field that does not belong to the source, such as a batch size, has `#[schemars(extend("x-source" = false))]`. Pure, like
-    /// [`validate`](Self::validate).
+    /// Fields of the source, by name, that are not public fields of `config` or `connection`, such as a host that is
+    /// part of a secret DSN. A saved state is used for a step only while these and all other fields of its source are
+    /// the same. A field that does not belong to the source, such as a batch size, has `#[schemars(extend("x-source" =
+    /// false))]`. Pure, like [`validate`](Self::validate).
     fn source(config: &Self::Config, connection: &Self::Connection) -> Vec<(&'static str, String)> {
         let _ = (config, connection);
         Vec::new()
     }
 
-    /// Warnings that show once the connection is known; pointers are into the configuration. Pure, like
+    /// Warnings that depend on the connection; pointers are into the configuration. Pure, like
     /// [`validate`](Self::validate).
     fn warnings(config: &Self::Config, connection: &Self::Connection) -> Vec<Problem> {
         let _ = (config, connection);
         Vec::new()
     }
 
-    /// Whether rows may pass through the step without a table, over a [direct edge](crate::store::DirectEdge). True of an extractor
-    /// that only uses [`TableSink::sender`] and [`TableSink::rows`], and of a writer that reads its input once, whole, and looks
-    /// at [`TableRef::rows`] only after that. Pure, like [`validate`](Self::validate).
+    /// Whether the rows may go over a [direct edge](crate::store::DirectEdge) instead of a table. True for an extractor
+    /// that only uses [`TableSink::sender`] and [`TableSink::rows`], and for a writer that reads its input once, in
+    /// full, and uses [`TableRef::rows`] only after that. Pure, like [`validate`](Self::validate).
     fn streams(config: &Self::Config, connection: &Self::Connection) -> bool {
         let _ = (config, connection);
         false
     }
 
-    /// The standard streams that the step uses: a plan in which two steps read the standard input is refused, and the program
-    /// prints nothing to a standard output that a step writes to. Pure, like [`validate`](Self::validate).
+    /// The standard streams that the step uses: a plan in which two steps read the standard input is refused, and the
+    /// program prints nothing to a standard output that a step writes to. Pure, like [`validate`](Self::validate).
     fn stdio(config: &Self::Config, connection: &Self::Connection) -> Stdio {
         let _ = (config, connection);
         Stdio::NONE
@@ -231,8 +231,8 @@ impl<'a, C: Component> Step<'a, C> {
         self.base_dir
     }
 
-    /// The state that the last successful run of this step left, for incremental extraction. It was taken from the source that the
-    /// step reads: one of another source never gets here.
+    /// The state that the last successful run of this step left, for incremental extraction. It was taken from the
+    /// source that the step reads: one of another source never gets here.
     pub fn state(&self) -> Option<&'a Value> {
         self.state
     }
@@ -294,26 +294,26 @@ impl Extracted {
     }
 }
 
-/// What a writer reports: rows the destination acknowledged, by what became of them.
+/// What a writer reports: the rows that the destination acknowledged, by outcome.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Written {
     /// New in the destination.
     pub inserted: u64,
-    /// Replaced what was there.
+    /// Replaced existing rows.
     pub updated: u64,
-    /// Were there already, equal.
+    /// Existed already and were equal.
     pub unchanged: u64,
-    /// Left out because the key was there, as the step asked.
+    /// Ignored because their key existed, as configured.
     pub ignored: u64,
-    /// Rows of the destination that were removed, as the mode asks.
+    /// Rows of the destination that were deleted, as the mode requires.
     pub deleted: u64,
     /// Values changed on the way, as a policy of the step allows.
     pub altered: u64,
 }
 
 impl Written {
-    /// `rows` new ones, nothing else.
+    /// `rows` inserted rows, nothing else.
     pub fn inserted(rows: u64) -> Self {
         Self { inserted: rows, ..Self::default() }
     }
@@ -335,7 +335,7 @@ pub trait Extract: Component {
     /// or a cancellation nothing of it stays.
     ///
     /// # Errors
-    /// Whatever kept it from reading all rows. Never return `Ok` with rows missing.
+    /// Not all rows could be read. Never return `Ok` with rows missing.
     ///
     /// # Cancel safety
     /// The future is dropped at any await point when the run is cancelled or timed out; release resources in `Drop`.
@@ -361,40 +361,43 @@ pub trait Transform: Component {
 /// Writes a table to a destination.
 #[async_trait]
 pub trait Write: Component {
-    /// What the step writes to, whatever way it is spelt: a plan with two steps that write one destination is refused where one
-    /// would destroy what the other wrote [DRV-030]. `base` is where relative paths start. No I/O but looking up paths.
+    /// The destination of the step, however it is spelt: a plan with two steps that write one destination is refused
+    /// where one would destroy what the other wrote [DRV-030]. `base` is where relative paths start. No I/O except
+    /// resolving paths.
     fn destination(&self, config: &Self::Config, connection: &Self::Connection, base: &Path) -> DestinationId;
 
-    /// Writes every row of `input`, all or nothing, and says what the destination acknowledged. Rows that it refused
-    /// go to [`ExecutionContext::rejects`].
+    /// Writes every row of `input`, all or nothing, and returns what the destination acknowledged. Rejected rows go to
+    /// [`ExecutionContext::rejects`].
     ///
-    /// Before the first statement or request that may change the destination for good (`COMMIT`, `RENAME TABLE`, the renaming of a
-    /// file, the first request of an API that commits each request) it calls [`ExecutionContext::begin_commit`] and afterwards
-    /// resolves the [`Commit`](crate::commit::Commit). What can be undone, such as a staging table or a transaction, needs no announcement.
+    /// Before the first statement or request that may change the destination permanently (`COMMIT`, `RENAME TABLE`,
+    /// renaming a file, the first request to an API that commits each request) it calls
+    /// [`ExecutionContext::begin_commit`] and afterwards resolves the [`Commit`](crate::commit::Commit). What can be
+    /// undone, such as a staging table or an open transaction, needs no announcement.
     ///
     /// # Errors
-    /// Whatever kept it from writing. Before `begin_commit`, or with a commit that was resolved as not committed, the destination is as it
-    /// was before, and the step may be tried again. With a commit that was resolved as neither, core asks
-    /// [`outcome`](Self::outcome) and, if nobody knows, reports the error as the source of an [ambiguous](crate::ErrorKind::Ambiguous)
-    /// one: a component that has better words returns [`Error::ambiguous`](crate::Error::ambiguous) itself. A component with a repeatable
-    /// intent returns its error as it is.
+    /// The write failed. Before `begin_commit`, or with a commit that was resolved as not committed, the destination is
+    /// unchanged, and the step may be retried. With an unresolved commit, core calls [`outcome`](Self::outcome) and, if
+    /// that does not tell, reports the error as the source of an [ambiguous](crate::ErrorKind::Ambiguous) one; a
+    /// component with a more precise message returns [`Error::ambiguous`](crate::Error::ambiguous) itself. A component
+    /// with a repeatable intent returns its error as it is.
     ///
     /// # Cancel safety
-    /// Before `begin_commit` as for [`Extract::extract`]: dropping the future leaves the destination as it was. Afterwards the
-    /// future is dropped only when [`CommitLimits`](crate::commit::CommitLimits) are over or the process ends, which leaves the old data, or
-    /// the new, or, with an [intent in parts](Intent::with_parts), some of the rows.
+    /// Before `begin_commit` as for [`Extract::extract`]: dropping the future leaves the destination as it was.
+    /// Afterwards the future is dropped only when [`CommitLimits`](crate::commit::CommitLimits) are exceeded or the
+    /// process ends, which leaves the old data, or the new, or, with an [intent in parts](Intent::with_parts), some of
+    /// the rows.
     async fn write(&self, step: &Step<'_, Self>, input: &TableRef, ctx: &ExecutionContext) -> Result<Written>;
 
-    /// Asks the destination what became of a commit of this step: one that ended without an answer, or one that a killed run had
-    /// begun. `input` is the table that was being written, where it is still there. Says
-    /// [`NotCommitted`](CommitOutcome::NotCommitted) only if the commit can no longer take place either: a session that
-    /// may still be committing is waited for or ended first. It changes nothing else. `ctx` is not cancelled; the time is limited by
-    /// [`CommitLimits::asking`](crate::commit::CommitLimits::asking), after which the future is dropped.
+    /// Queries the outcome of a commit of this step: one that was left unresolved, or one that a killed run had begun.
+    /// `input` is the table that was being written, if it still exists. Returns
+    /// [`NotCommitted`](CommitOutcome::NotCommitted) only if the commit can no longer take place: a session that may
+    /// still be committing is waited for or ended first. It changes nothing else. `ctx` is not cancelled; the time is
+    /// limited by [`CommitLimits::asking`](crate::commit::CommitLimits::asking), after which the future is dropped.
     ///
-    /// The default knows nothing. It is not called for repeatable intents.
+    /// The default returns `Unknown`. It is not called for repeatable intents.
     ///
     /// # Errors
-    /// The destination could not be asked: the outcome stays unknown.
+    /// The destination could not be queried: the outcome stays unknown.
     async fn outcome(
         &self,
         step: &Step<'_, Self>,

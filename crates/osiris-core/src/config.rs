@@ -22,7 +22,7 @@ impl ConfigSchema {
     /// The schema of `T`.
     ///
     /// # Panics
-    /// When `T`'s schema is not a valid one, which is a mistake in the driver that its first test shows.
+    /// When `T`'s schema is invalid, which is a mistake in the driver that its first test shows.
     #[expect(
         clippy::expect_used,
         reason = "a derived schema is valid; the first test of a driver shows one that is not"
@@ -62,8 +62,8 @@ impl ConfigSchema {
         self.field_named(name).is_some_and(|field| has_write_only(&self.json["properties"][field]))
     }
 
-    /// Calls `found` with every field of `value` that says which rows a step reads, those of blocks by their path: all but the ones
-    /// whose schema says `x-source: false`. A field that is null or has its default might as well not be there.
+    /// Calls `found` with every field of `value` that selects the rows of a step, nested ones by their path: all except
+    /// those whose schema has `x-source: false`. Fields that are null or have their default are left out.
     pub(crate) fn source_fields(&self, value: &Value, found: &mut dyn FnMut(&str, &Value)) {
         collect_source(&self.json, value, "", found);
     }
@@ -91,8 +91,8 @@ impl ConfigSchema {
         problems
     }
 
-    /// Gives strings at `pointers` the type that the field wants: they come from `${VAR}` alone, where YAML could not
-    /// tell a number from a text.
+    /// Converts strings at `pointers` to the type of the field: they consist of a single `${VAR}`, so that YAML could
+    /// not tell a number from a string.
     pub fn coerce(&self, value: &mut Value, pointers: &BTreeSet<String>) {
         for pointer in pointers {
             let types = self.types_at(pointer);
@@ -218,7 +218,7 @@ impl ConfigSchema {
     /// Deserializes a value that has no violations.
     ///
     /// # Errors
-    /// One problem, when the type wants more than its schema says.
+    /// One problem, if the type requires more than its schema expresses.
     pub fn parse<T: DeserializeOwned>(value: &Value) -> Result<T, Problem> {
         serde_path_to_error::deserialize(value).map_err(|error| {
             let path = error.path().to_string();
@@ -314,7 +314,7 @@ fn collect_wanted(schema: &Value, wanted: &mut Vec<String>) {
 
 fn article(json_type: &str) -> &'static str {
     match json_type {
-        "string" => "a text",
+        "string" => "a string",
         "integer" => "a whole number",
         "number" => "a number",
         "boolean" => "true or false",

@@ -21,12 +21,12 @@ pub struct ConnectionRef {
 }
 
 impl ConnectionRef {
-    /// What stands before the dot.
+    /// The part before the dot.
     pub fn family(&self) -> &str {
         &self.family
     }
 
-    /// What stands behind it.
+    /// The part after the dot.
     pub fn alias(&self) -> &str {
         &self.alias
     }
@@ -87,10 +87,11 @@ impl Connections {
             .collect()
     }
 
-    /// Finds what a step means: `reference` when given, else the alias with `default: true`, else the one called `default`.
+    /// Finds what a step means: `reference` when given, else the alias with `default: true`, else the one called
+    /// `default`.
     ///
     /// # Errors
-    /// No such connection, no default, or two of them; each lists what there is.
+    /// No such connection, no default, or two of them; the hint lists the existing connections.
     pub fn find(
         &self,
         family: &str,
@@ -150,7 +151,7 @@ impl Connections {
     }
 }
 
-/// A connection as a driver gets it: substituted, overridden, typed as its schema wants.
+/// A connection as a driver gets it: with variables substituted, overrides applied, and values typed by its schema.
 #[derive(Clone)]
 pub struct ResolvedConnection {
     reference: Option<ConnectionRef>,
@@ -199,7 +200,7 @@ impl ResolvedConnection {
         &self.redactor
     }
 
-    /// The fields by which the step goes to another address, or as somebody else, than the definition says.
+    /// The overridden fields that change the address or the user of the definition.
     pub fn redirected(&self) -> &[String] {
         &self.redirected
     }
@@ -219,11 +220,11 @@ impl fmt::Debug for ResolvedConnection {
     }
 }
 
-/// The field of a definition that lists what a step may set to send secrets or data elsewhere.
+/// The field of a definition that lists the address fields which a step may override.
 const OVERRIDES: &str = "overrides";
 
-/// Resolves a definition: puts in variables, applies the step's overrides by [policy](OverridePolicy), gives values the types that
-/// `schema` wants. Problems point into the definition; an override's into `/` plus its field.
+/// Resolves a definition: substitutes variables, applies the step's overrides by [policy](OverridePolicy), converts
+/// values to the types of `schema`. Problems point into the definition; those of an override to `/` plus its field.
 pub fn resolve(
     reference: &ConnectionRef,
     definition: &Map<String, Value>,
@@ -285,8 +286,8 @@ fn escape_field(name: &str) -> String {
     crate::config::escape(name)
 }
 
-/// A directory below another, as a list from the outermost to the innermost. Nothing is looked up: whoever uses the list
-/// follows symbolic links.
+/// A directory below another, as a list from the outermost to the innermost. Nothing is looked up: whoever uses the
+/// list follows symbolic links.
 fn narrow(outer: Option<&Value>, inner: &Value) -> Option<Value> {
     let mut directories = match outer {
         None | Some(Value::Null) => return Some(inner.clone()),
@@ -361,7 +362,7 @@ fn listed_overrides(
     (listed, problems)
 }
 
-/// Why a step must not set a field.
+/// The problem with a field that a step must not override.
 fn refusal(policy: OverridePolicy, name: &str, is_listed: bool, reference: &ConnectionRef) -> Option<Problem> {
     let pointer = format!("/{}", escape_field(name));
     match policy {
@@ -390,11 +391,11 @@ fn refusal(policy: OverridePolicy, name: &str, is_listed: bool, reference: &Conn
 /// Whether a step may set a field of its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OverridePolicy {
-    /// Any step may: nothing goes anywhere else by it.
+    /// Any step may: it does not change where secrets or data go.
     Free,
-    /// Any step may name something inside of what the connection says.
+    /// Any step may narrow it to something inside of what the connection has.
     Narrowed,
-    /// It says where secrets and data go, or as whom: only where the connection lists the field under `overrides`.
+    /// It decides where secrets and data go, or the user: only if the connection lists the field under `overrides`.
     Address,
     /// The same for any other field.
     Listed,
@@ -402,8 +403,7 @@ pub enum OverridePolicy {
     Never,
 }
 
-/// What a field is called that says where a connection leads, or whom one is there. A driver that calls such a field otherwise
-/// marks it.
+/// Names of fields with the address or the user of a connection. A driver marks such a field if it has another name.
 const ADDRESSES: &[&str] = &[
     "host",
     "port",
@@ -433,8 +433,8 @@ impl OverridePolicy {
     const MARKS: [(&'static str, Self); 4] =
         [("allowed", Self::Free), ("narrowed", Self::Narrowed), ("address", Self::Address), ("refused", Self::Never)];
 
-    /// The policy of a field: that of `x-override` in its schema (`allowed`, `narrowed`, `address`, `refused`), else by its name. A secret
-    /// never comes from a step.
+    /// The policy of a field: that of `x-override` in its schema (`allowed`, `narrowed`, `address`, `refused`), else by
+    /// its name. A secret never comes from a step.
     pub fn of(field: &str, schema: &ConfigSchema) -> Self {
         if schema.is_secret(field) {
             return Self::Never;
@@ -449,7 +449,7 @@ impl OverridePolicy {
         }
     }
 
-    /// Whether a field of this name, or with this name behind a prefix such as `pg_`, says where a connection leads.
+    /// Whether a field of this name, or with this name after a prefix such as `pg_`, is part of the address.
     pub fn is_called_an_address(field: &str) -> bool {
         ADDRESSES
             .iter()

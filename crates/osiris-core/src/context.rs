@@ -1,4 +1,4 @@
-//! What a driver gets to work with besides its step: the store, telemetry, progress, rejects, a place for artifacts.
+//! What a driver can use besides its step: the store, telemetry, progress, rejects, a directory for artifacts.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -41,15 +41,16 @@ impl RunContext {
         }
     }
 
-    /// The same with a directory for the files of new states, and the one of those that are saved; each step has one of its own in
-    /// both. Default: a directory beside the artifacts, for both.
+    /// The same with a directory for the files of new states, and one for those of saved states; each step has a
+    /// directory of its own in both. Default for both: a directory next to the artifacts.
     #[must_use]
     pub fn with_state_files(mut self, new: impl Into<PathBuf>, saved: impl Into<PathBuf>) -> Self {
         self.state_files = Arc::new((new.into(), Some(saved.into())));
         self
     }
 
-    /// The same with a log that keeps the intents of its writers. Without one a crash leaves no trace of what was being committed.
+    /// The same with a log that keeps the intents of its writers. Without one a crash leaves no trace of what was being
+    /// committed.
     #[must_use]
     pub fn with_commit_log(mut self, log: Arc<dyn CommitLog>) -> Self {
         self.commits = Some(log);
@@ -68,7 +69,7 @@ impl RunContext {
         self.step_with_progress(id, Arc::new(Progress::default()))
     }
 
-    /// The same with counters that somebody watches.
+    /// The same with the given counters, for an observer.
     pub fn step_with_progress(&self, id: &str, progress: Arc<Progress>) -> ExecutionContext {
         let rejects = RejectTable::new(self.store.clone(), id);
         let step: Arc<str> = Arc::from(id);
@@ -172,7 +173,7 @@ impl ExecutionContext {
         &self.progress
     }
 
-    /// Where refused rows go, with reason and column.
+    /// The reject table of the step: rejected rows, with reason and column.
     pub fn rejects(&self) -> &RejectTable {
         &self.rejects
     }
@@ -187,15 +188,15 @@ impl ExecutionContext {
         Ok(directory)
     }
 
-    /// The files of the step's state: for what is too large to stand in the state itself.
+    /// The files of the step's state: for what is too large for the state itself.
     pub fn state_files(&self) -> StateFiles {
         let name = crate::store::safe_name(&self.step);
         let (new, saved) = &*self.run.state_files;
         StateFiles::new(new.join(&name), saved.as_ref().map(|saved| saved.join(&name)))
     }
 
-    /// Keeps a text for people, such as the SQL that a step would run: a file of the step's own, recorded as an artifact of that
-    /// type. Returns where it is.
+    /// Writes a text for the user, such as the SQL that a step would run, to a file of the step, recorded as an
+    /// artifact of this type. Returns its path.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -206,22 +207,21 @@ impl ExecutionContext {
         Ok(path)
     }
 
-    /// Is cancelled when the step must end: Ctrl-C, or its time limit. Before
-    /// [`begin_commit`](Self::begin_commit) a component need not look at it, since core drops the future. Afterwards it is not
-    /// dropped: a statement or request that may commit is then waited for whatever this says, and a series of them may end between
-    /// two.
+    /// Is cancelled when the step must end: Ctrl-C, or its time limit. Before [`begin_commit`](Self::begin_commit) a
+    /// component need not check it, since core drops the future. Afterwards the future is not dropped: a statement or
+    /// request that may commit must then be waited for, but a series of them may end between two.
     pub fn cancel(&self) -> &CancellationToken {
         &self.cancel
     }
 
-    /// Announces that what follows may change the destination for good: to be called before the first statement or request that
-    /// commits, once everything that can be refused has been checked. The intent is durable when this returns. From here until the
-    /// [`Commit`] is resolved, neither the step's time limit nor the first cancellation drops the future of the component; see
-    /// [`commit`](crate::commit).
+    /// Announces that what follows may change the destination permanently: called before the first statement or request
+    /// that commits, once all checks have passed. The intent is durable when this returns. From here until the
+    /// [`Commit`] is resolved, neither the step's time limit nor the first cancellation drops the future of the
+    /// component; see [`commit`](crate::commit).
     ///
     /// # Errors
-    /// The step is to stop, or the intent could not be recorded. The commit must not take place then, and the error is to be
-    /// returned as it is.
+    /// The step is to stop, or the intent could not be recorded. The commit must not take place then, and the error is
+    /// to be returned as it is.
     pub async fn begin_commit(&self, intent: Intent) -> Result<Commit> {
         if self.cancel.is_cancelled() {
             return Err(Error::cancelled("stopped before anything was committed"));
@@ -235,7 +235,7 @@ impl ExecutionContext {
         Self { cancel: self.cancel.child_token(), phase, ..self.clone() }
     }
 
-    /// The same step for asking its destination, which goes on after a cancellation.
+    /// The same step for querying its destination, which is not cancelled with the step.
     pub(crate) fn for_asking(&self) -> Self {
         Self { cancel: CancellationToken::new(), ..self.clone() }
     }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Role;
 
-/// What became of the rows of one step.
+/// The row counts of one step, by outcome.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct StepCounts {
@@ -14,17 +14,17 @@ pub struct StepCounts {
     pub stored: u64,
     /// Rows left out because an earlier run or page already had them.
     pub deduplicated: u64,
-    /// Rows the source, a cast or the destination refused; kept in the reject table.
+    /// Rows that the source, a cast or the destination rejected; kept in the reject table.
     pub rejected: u64,
     /// Rows new in the destination.
     pub inserted: u64,
-    /// Rows that replaced what was there.
+    /// Rows that replaced existing ones.
     pub updated: u64,
-    /// Rows that were there already, equal.
+    /// Rows that existed already and were equal.
     pub unchanged: u64,
-    /// Rows left out because their key was there, as the step asked.
+    /// Rows ignored because their key existed, as configured.
     pub ignored: u64,
-    /// Rows of the destination that the mode removed.
+    /// Rows of the destination that were deleted, as the mode requires.
     pub deleted: u64,
     /// Values changed on the way, as a policy of the step allows.
     pub altered: u64,
@@ -33,7 +33,7 @@ pub struct StepCounts {
 }
 
 impl StepCounts {
-    /// Rows the destination answered for.
+    /// Rows that the destination acknowledged.
     pub fn acknowledged(&self) -> u64 {
         self.inserted + self.updated + self.unchanged + self.ignored
     }
@@ -41,7 +41,7 @@ impl StepCounts {
     /// Checks the step's equation: `read = stored + deduplicated + rejected` for an extraction, `read = inserted +
     /// updated + unchanged + ignored + rejected` for a write. A transformation has none: SQL makes the rows it makes.
     ///
-    /// Returns what is wrong, in words, or nothing.
+    /// Returns a description of the difference, or `None`.
     pub fn imbalance(&self, role: Role) -> Option<String> {
         match role {
             Role::Extract => {

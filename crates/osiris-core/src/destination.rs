@@ -1,12 +1,12 @@
-//! What a writer writes to, in a form that two steps can be compared by: two that write the same place in any spelling are seen
-//! before either has written a row.
+//! The destination of a writer, in a form that can be compared: two steps that write to the same destination are
+//! detected before either has written a row, however it is spelt.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// What kind of place it is.
+/// The kind of destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum DestinationKind {
     File,
     Directory,
     Stream,
@@ -15,11 +15,11 @@ enum Kind {
 
 /// The identity of a destination.
 ///
-/// Paths are compared as they are given: resolved, with no `..`, link or relative part left. A table is known by every name of its
-/// server that the connection tells, since two steps may reach it over different protocols.
+/// Paths are compared as they are given: resolved, without `..`, links or relative parts. A table is identified by
+/// every name of its server that the connection has, since two steps may use different protocols.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DestinationId {
-    kind: Kind,
+    kind: DestinationKind,
     path: Option<PathBuf>,
     names: Vec<String>,
     shown: String,
@@ -30,15 +30,15 @@ pub struct DestinationId {
 impl DestinationId {
     /// A file at a resolved path.
     pub fn file(path: impl Into<PathBuf>) -> Self {
-        Self::at_path(Kind::File, path.into())
+        Self::at_path(DestinationKind::File, path.into())
     }
 
     /// A directory that is the writer's own, with everything below it, at a resolved path.
     pub fn directory(path: impl Into<PathBuf>) -> Self {
-        Self::at_path(Kind::Directory, path.into())
+        Self::at_path(DestinationKind::Directory, path.into())
     }
 
-    fn at_path(kind: Kind, path: PathBuf) -> Self {
+    fn at_path(kind: DestinationKind, path: PathBuf) -> Self {
         let shown = path.display().to_string();
         Self { kind, path: Some(path), names: Vec::new(), shown, field: "path", replaces: false }
     }
@@ -46,11 +46,18 @@ impl DestinationId {
     /// The standard output of the process.
     pub fn standard_output() -> Self {
         let shown = "the standard output".to_owned();
-        Self { kind: Kind::Stream, path: None, names: vec![shown.clone()], shown, field: "path", replaces: false }
+        Self {
+            kind: DestinationKind::Stream,
+            path: None,
+            names: vec![shown.clone()],
+            shown,
+            field: "path",
+            replaces: false,
+        }
     }
 
-    /// A table, by the names that its server (and database, where a server has several) is known by, best first, and its own name
-    /// with its schema.
+    /// A table, by the names that its server (and database, where a server has several) is known by, best first, and
+    /// its own name with its schema.
     pub fn table<S: Into<String>>(servers: impl IntoIterator<Item = S>, table: &str) -> Self {
         let servers: Vec<String> = servers.into_iter().map(Into::into).collect();
         let shown = match servers.first() {
@@ -58,7 +65,7 @@ impl DestinationId {
             None => table.to_owned(),
         };
         let names = servers.iter().map(|server| format!("{server}\n{table}")).collect();
-        Self { kind: Kind::Table, path: None, names, shown, field: "table", replaces: false }
+        Self { kind: DestinationKind::Table, path: None, names, shown, field: "table", replaces: false }
     }
 
     /// The field of the configuration that names it, for messages. Default: `path` or `table`.
@@ -68,21 +75,21 @@ impl DestinationId {
         self
     }
 
-    /// Whether what is there goes: what another step has written, too.
+    /// Whether existing data is replaced, including what another step has written.
     #[must_use]
     pub fn replaced(mut self, replaces: bool) -> Self {
         self.replaces = replaces;
         self
     }
 
-    /// A server by host and port, in one spelling: a name of this machine is as good as another.
+    /// A server by host and port, in a normalized form: all loopback names are equal.
     pub fn server(host: &str, port: u16) -> String {
         let host = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.').to_ascii_lowercase();
         let is_loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
         format!("{}:{port}", if is_loopback { "localhost" } else { &host })
     }
 
-    /// Whether a row that one writes is a row that the other may touch.
+    /// Whether one may change rows that the other writes.
     pub fn is_same_as(&self, other: &Self) -> bool {
         match (&self.path, &other.path) {
             (Some(ours), Some(theirs)) => ours == theirs || self.contains(theirs) || other.contains(ours),
@@ -91,17 +98,18 @@ impl DestinationId {
     }
 
     fn contains(&self, path: &Path) -> bool {
-        self.kind == Kind::Directory && self.path.as_deref().is_some_and(|directory| path.starts_with(directory))
+        self.kind == DestinationKind::Directory
+            && self.path.as_deref().is_some_and(|directory| path.starts_with(directory))
     }
 
-    /// Whether what is there goes.
+    /// Whether existing data is replaced.
     pub fn replaces(&self) -> bool {
         self.replaces
     }
 
-    /// Whether only one can write it at a time: a database keeps its writers apart itself.
+    /// Whether only one step can write it at a time; a database coordinates its writers itself.
     pub fn has_one_writer(&self) -> bool {
-        self.kind != Kind::Table
+        self.kind != DestinationKind::Table
     }
 
     /// The field of the configuration that names it.
@@ -112,10 +120,10 @@ impl DestinationId {
     /// `file`, `directory`, `stream` or `table`.
     pub fn kind(&self) -> &'static str {
         match self.kind {
-            Kind::File => "file",
-            Kind::Directory => "directory",
-            Kind::Stream => "stream",
-            Kind::Table => "table",
+            DestinationKind::File => "file",
+            DestinationKind::Directory => "directory",
+            DestinationKind::Stream => "stream",
+            DestinationKind::Table => "table",
         }
     }
 }

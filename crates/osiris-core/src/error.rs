@@ -1,7 +1,8 @@
-//! The one error type of Osiris: a kind that drives behaviour, a message for the person who must fix it, and the source.
+//! The one error type of Osiris: a kind that drives behaviour, a message for the person who must fix it, and the
+//! source.
 //!
-//! Only [`ErrorKind`], the marks about retries and the mark of a failed connection may be acted upon by code. Everything else is
-//! for reading, and never holds a secret or a cell value.
+//! Only [`ErrorKind`], the marks about retries and the mark of a failed connection may be acted upon by code.
+//! Everything else is for reading, and never holds a secret or a cell value.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -17,28 +18,28 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 type Source = Box<dyn StdError + Send + Sync + 'static>;
 
-/// What went wrong, as far as behaviour is concerned.
+/// The kind of an error. Code decides by it what happens next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The other side does not know us: wrong password, key or token.
+    /// Authentication failed: wrong password, key or token.
     Auth,
-    /// The other side could not be reached, went away, or asked us to slow down (429, 5xx).
+    /// The server could not be reached, the connection was lost, or the server is overloaded (429, 5xx).
     Network,
-    /// The other side knows us and refuses: a missing grant, a file mode.
+    /// Access was denied: a missing grant, a file mode.
     Permission,
-    /// Something took longer than it may, deadlocks and lock waits among them.
+    /// A time limit was exceeded; includes deadlocks and lock waits.
     Timeout,
-    /// What we were given is wrong: configuration, SQL, data.
+    /// The input is invalid: configuration, SQL, data.
     Validation,
-    /// None of the others.
+    /// Any other error.
     Unknown,
-    /// Rows are missing or refused: the ledger does not balance, an assertion failed, too many rejects.
+    /// Rows are missing or rejected: the ledger does not balance, an assertion failed, too many rejects.
     Integrity,
     /// The user or the runner asked to stop.
     Cancelled,
-    /// A write whose outcome nobody knows: its rows are in the destination, or not, or some of them. Never retried.
+    /// A write whose outcome is unknown: all, none or some of its rows are in the destination. Never retried.
     Ambiguous,
 }
 
@@ -188,22 +189,23 @@ impl Error {
         self
     }
 
-    /// How long the same thing has been tried in vain already, by a layer below: nobody above needs to show the same patience.
+    /// How long a lower layer has already retried: upper layers need not retry for that long again.
     #[must_use]
     pub fn with_retried_for(mut self, time: Duration) -> Self {
         self.0.retried_for = Some(time);
         self
     }
 
-    /// Marks an error of the connection itself: it could not be made, nobody could sign in, or nothing comes over it any more. A
-    /// statement or request that the other side refuses is none.
+    /// Marks an error of the connection itself: it could not be opened, authentication failed, or it was lost. A
+    /// statement or request that the server rejects is not one.
     #[must_use]
     pub fn with_connection_failed(mut self) -> Self {
         self.0.connection = true;
         self
     }
 
-    /// The same error with every known secret masked, in its message, facts, hint and sources.
+    /// The same error with every known secret masked, in its message, facts, hint and sources. Sources that hold a
+    /// secret become plain text and can no longer be downcast.
     #[must_use]
     pub fn redacted(mut self, redactor: &Redactor) -> Self {
         let inner = &mut *self.0;
@@ -240,12 +242,12 @@ impl Error {
         self.0.retry_after
     }
 
-    /// How long it has been tried in vain already.
+    /// How long a lower layer has already retried.
     pub fn retried_for(&self) -> Option<Duration> {
         self.0.retried_for
     }
 
-    /// Whether the connection itself failed: [marked](Self::with_connection_failed), or the other side does not know us.
+    /// Whether the connection itself failed: [marked](Self::with_connection_failed), or authentication failed.
     pub fn is_connection_failed(&self) -> bool {
         self.0.connection || self.0.kind == ErrorKind::Auth
     }
@@ -265,7 +267,7 @@ impl Error {
         self.0.hint.as_deref()
     }
 
-    /// Facts beside the message.
+    /// Facts in addition to the message.
     pub fn context(&self) -> &[(&'static str, String)] {
         &self.0.context
     }
@@ -310,7 +312,7 @@ impl StdError for Error {
     }
 }
 
-/// A cause of which only the masked text is left.
+/// A source of which only the redacted text is kept, since a secret may be in it; it cannot be downcast.
 #[derive(Debug)]
 struct Cause {
     text: String,

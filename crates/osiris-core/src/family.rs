@@ -1,4 +1,4 @@
-//! What the components of one system have in common: the connection, what can be found over it, and whether it works.
+//! What the components of one system share: the connection, discovery, and the health check.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 
 use crate::{Catalog, Error, Health, Result};
 
-/// A family of components: those whose names begin with [`NAME`](Self::NAME) and that share a connection. It holds what they share,
-/// such as the function that opens a client.
+/// A family of components: those whose names begin with [`NAME`](Self::NAME) and that share a connection. It holds what
+/// they share, such as the function that opens a client.
 ///
 /// A component without a connection needs no family: it is added by
 /// [`Registry::extractor`](crate::Registry::extractor) and its like.
@@ -27,17 +27,18 @@ pub trait Family: Send + Sync + 'static {
     /// The resolved connection, parsed: that of all its components.
     type Connection: DeserializeOwned + JsonSchema + Send + Sync;
 
-    /// Tables, views, endpoints; with their fields, sorted by name [DRV-019..021]. What does not fit `pattern` is left out
-    /// [afterwards](Catalog::matching): it is here for sources that can be asked for less.
+    /// Tables, views, endpoints, with their fields, sorted by name [DRV-019..021]. Resources that do not match
+    /// `pattern` are removed [afterwards](Catalog::matching): it is passed for sources that can filter themselves.
     ///
     /// # Errors
-    /// When the source cannot be asked.
+    /// The source cannot be queried.
     async fn discover(&self, connection: &Self::Connection, pattern: Option<&str>) -> Result<Catalog> {
         let _ = (connection, pattern);
         Err(no_discovery(Self::NAME))
     }
 
-    /// Says within `limit` whether the connection works and, if not, what to do. Never fails, never leaks [DRV-022, 023].
+    /// Reports within `limit` whether the connection works and, if not, how to fix it. Never fails, never leaks a
+    /// secret [DRV-022, 023].
     async fn check(&self, connection: &Self::Connection, limit: Duration) -> Health {
         let _ = (connection, limit);
         Health::unchecked()

@@ -1,4 +1,4 @@
-//! What a doctor returns: whether a connection works and, if not, what to do.
+//! The result of a health check: whether a connection works and, if not, how to fix it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,7 +17,7 @@ pub struct Health {
     pub latency_ms: u64,
     /// `ok`, or why not.
     pub category: HealthCategory,
-    /// What to do, or that all is well. Never a secret.
+    /// How to fix it, or that it works. Never a secret.
     pub message: String,
     /// `server_version`, `database`, `tls`, ...
     pub details: BTreeMap<String, String>,
@@ -35,14 +35,14 @@ pub enum HealthCategory {
     Network,
     /// A grant is missing.
     Permission,
-    /// No answer within the limit.
+    /// No response within the limit.
     Timeout,
     /// None of these, or the family has no check.
     Unknown,
 }
 
 impl Health {
-    /// All is well.
+    /// The connection works.
     pub fn ok(latency: Duration, message: impl Into<String>) -> Self {
         Self::new(true, latency, HealthCategory::Ok, message)
     }

@@ -3,8 +3,8 @@
 use crate::problem::nearest;
 use crate::{Error, Result, TableRef};
 
-/// The inputs of a step. They name committed tables, or rows that are arriving for a writer that streams, and are never changed
-/// [CRT-002, DRV-007].
+/// The inputs of a step. They refer to committed tables, or to streamed rows for a writer that streams, and are never
+/// changed [CRT-002, DRV-007].
 #[derive(Debug, Clone, Default)]
 pub struct Inputs {
     tables: Vec<Input>,
@@ -75,7 +75,7 @@ impl Inputs {
         match (wanted, self.tables.as_slice()) {
             (Some(step), _) => self.get(step),
             (None, [one]) => Ok(&one.table),
-            (None, []) => Err(Error::validation("this step needs an input and has none")
+            (None, []) => Err(Error::validation("this step needs an input but has none")
                 .with_hint("name the step it reads from: `needs: [step]`")),
             (None, several) => {
                 let names: Vec<&str> = several.iter().map(|input| input.table.step()).collect();

@@ -1,5 +1,5 @@
-//! The heart of Osiris: the protocol that drivers implement, the store through which tables pass between steps, and what is
-//! done once for all of them: configuration, connections, secrets, errors, retries, telemetry, the books.
+//! The core of Osiris: the traits that drivers implement, the store that holds the tables of a run, and everything that
+//! is the same for all drivers: configuration, connections, secrets, errors, retries, telemetry, the ledger.
 //!
 //! A driver crate implements [`Component`] and one of [`Extract`], [`Transform`], [`Write`], and registers itself in a
 //! [`Registry`]. A runner takes a [`Driver`] out of it, calls [`Driver::prepare`] and then [`PreparedStep::run`].

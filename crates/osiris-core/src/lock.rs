@@ -1,7 +1,8 @@
-//! Locks between processes: the operating system's, so that one whose holder died is free, with a line that says who holds it.
+//! Locks between processes. They are file locks of the operating system, so that the lock of a dead process is free;
+//! the file has a line with the holder.
 //!
-//! A lock is advisory: it binds those who ask for it. The file of a transient lock is removed when the lock is given back; that of a
-//! lasting one stays, since it lies in a directory of ours.
+//! A lock is advisory: it only affects processes that ask for it. The file of a transient lock is removed when the lock
+//! is released; that of a lasting one stays, since it is in a directory of Osiris.
 
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -12,7 +13,7 @@ use std::time::Duration;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
-/// How long to wait between two looks at a lock that somebody holds.
+/// The interval at which a held lock is polled.
 const POLL: Duration = Duration::from_millis(100);
 
 /// Who holds a lock.
@@ -75,23 +76,23 @@ fn host_name() -> Option<String> {
     Some(name.trim().to_owned()).filter(|name| !name.is_empty())
 }
 
-/// Whether the file of a lock stays when the lock is given back.
+/// Whether the file of a lock stays when the lock is released.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LockFile {
     /// It stays, and only its owner can read it.
     Lasting,
-    /// It goes.
+    /// It is removed.
     Transient,
 }
 
-/// What came of asking for a lock.
+/// The result of asking for a lock.
 #[derive(Debug)]
 pub enum Asked {
-    /// It is ours until this is dropped.
+    /// This process holds it until this is dropped.
     Ours(FileLock),
-    /// Somebody else has it; who, if they said so.
+    /// Another process holds it; with the holder, if known.
     Held(Option<Holder>),
-    /// This file system has no locks.
+    /// This file system does not support locks.
     Unsupported,
 }
 
@@ -126,7 +127,7 @@ impl FileLock {
         }
     }
 
-    /// Asks until the lock is free, `limit` at most; without one for ever.
+    /// Asks until the lock is free, at most for `limit`; without a limit forever.
     ///
     /// # Errors
     /// As for [`ask`](Self::ask).
@@ -149,7 +150,7 @@ impl FileLock {
         }
     }
 
-    /// Says who holds it. That it cannot be said is no error: the lock is held all the same.
+    /// Writes the holder to the file. A failure is not an error: the lock is held anyway.
     pub fn name(&self, holder: &Holder) {
         let text = serde_json::to_string(holder).unwrap_or_default();
         let mut file = &self.file;
@@ -162,7 +163,8 @@ impl FileLock {
 }
 
 impl Drop for FileLock {
-    /// A transient file is removed while it is still locked: whoever waits for it finds that it is gone, and makes another.
+    /// A transient file is removed while it is still locked: a waiting process notices that it is gone and creates
+    /// another.
     fn drop(&mut self) {
         match self.kind {
             LockFile::Transient => drop(std::fs::remove_file(&self.path)),

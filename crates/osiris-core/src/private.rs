@@ -1,7 +1,7 @@
-//! Files and directories that only their owner can read: everything that a run leaves is made here.
+//! Files and directories that only their owner can read: everything that a run leaves is created here.
 //!
-//! Directories get the mode 0700 and files 0600, whatever the umask. What somebody else made with a wider mode is tightened.
-//! Where a system has no such modes, files are as private as their directory.
+//! Directories get the mode 0700 and files 0600, whatever the umask. What somebody else made with a wider mode is
+//! tightened. Where a system has no such modes, files are as private as their directory.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -58,8 +58,8 @@ pub fn write(path: &Path, content: impl AsRef<[u8]>) -> io::Result<()> {
     create(path)?.write_all(content.as_ref())
 }
 
-/// Takes everybody's rights from a file or directory but its owner's. A symbolic link is left alone, and so is a file with another
-/// name elsewhere: that one may be the user's.
+/// Removes the rights of everybody but the owner from a file or directory. Symbolic links are left alone, and so are
+/// files with further hard links: those may be the user's.
 ///
 /// # Errors
 /// It is not there, or belongs to somebody else.
@@ -79,7 +79,7 @@ pub fn tighten(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The same for everything below a directory, and the directory. What goes away meanwhile is no error.
+/// The same for a directory and everything below it. Files that disappear meanwhile are not an error.
 ///
 /// # Errors
 /// As for [`tighten`].

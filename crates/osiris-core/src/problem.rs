@@ -7,9 +7,9 @@ use crate::{Error, Result};
 /// How bad a [`Problem`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// Worth a line, does not stop the run.
+    /// It is shown but does not stop the run.
     Warning,
-    /// Nothing runs until it is mended.
+    /// Nothing runs until it is fixed.
     Error,
 }
 
@@ -18,7 +18,7 @@ pub enum Severity {
 pub struct Problem {
     /// JSON Pointer (RFC 6901) into the value that was checked, `""` for the whole of it.
     pub pointer: String,
-    /// Where inside the text at `pointer`, in bytes: the position of an error in SQL.
+    /// The byte offset in the string at `pointer`: the position of an error in SQL.
     pub offset: Option<usize>,
     /// Whether the name at `pointer` is wrong, not its value: a field that nobody knows.
     pub of_name: bool,
@@ -43,7 +43,8 @@ impl Problem {
         }
     }
 
-    /// The error of a check of SQL, such as [`SqlScript::parse`](crate::store::SqlScript::parse), in the text at `pointer`.
+    /// The error of a check of SQL, such as [`SqlScript::parse`](crate::store::SqlScript::parse), in the text at
+    /// `pointer`.
     pub fn from_sql(pointer: impl Into<String>, error: &Error) -> Self {
         let offset = error.context().iter().find(|(key, _)| *key == "offset");
         let mut problem = Self::error(pointer, error.message());
@@ -107,13 +108,13 @@ pub fn ensure_none(problems: &[Problem], what: &str) -> Result<()> {
         [] => Ok(()),
         [one] => {
             let bare = Problem { hint: None, ..(*one).clone() };
-            let hint = one.hint.clone().unwrap_or_else(|| "mend it and run again".to_owned());
+            let hint = one.hint.clone().unwrap_or_else(|| "fix it and run again".to_owned());
             Err(Error::validation(format!("{what} is not valid: {bare}")).with_hint(hint))
         }
         many => {
             let list: Vec<String> = many.iter().map(ToString::to_string).collect();
             Err(Error::validation(format!("{what} has {} problems:\n  - {}", many.len(), list.join("\n  - ")))
-                .with_hint("mend them all and run again"))
+                .with_hint("fix them all and run again"))
         }
     }
 }

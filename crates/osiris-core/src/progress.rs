@@ -32,7 +32,7 @@ impl Progress {
         self.total_bytes.store(bytes, Relaxed);
     }
 
-    /// Back to nothing, at the start of an attempt.
+    /// Resets all counters, at the start of an attempt.
     pub(crate) fn reset(&self) {
         for counter in [&self.rows, &self.bytes, &self.total_rows, &self.total_bytes] {
             counter.store(0, Relaxed);

@@ -90,8 +90,8 @@ impl Registry {
     /// The component called `name`.
     ///
     /// # Errors
-    /// When there is none. The message suggests the nearest name and, for a family that was not compiled in, the Cargo feature
-    /// (see [`with_feature`](Self::with_feature)).
+    /// When there is none. The message suggests the nearest name and, for a family that was not compiled in, the Cargo
+    /// feature (see [`with_feature`](Self::with_feature)).
     pub fn get(&self, name: &str) -> Result<&Arc<dyn Driver>> {
         if let Some(driver) = self.drivers.get(name) {
             return Ok(driver);
@@ -156,8 +156,8 @@ impl<F: Family> FamilyRegistration<'_, F> {
         self.with(Runner::write(component))
     }
 
-    /// With a name that stands for one of several components: `choose` says for which, by the step's configuration, or what the
-    /// step should say instead.
+    /// With a name that stands for one of several components: `choose` says for which, by the step's configuration, or
+    /// what the step should say instead.
     pub fn alias(mut self, name: &'static str, choose: Choose) -> Self {
         self.aliases.push((name, choose));
         self
@@ -182,7 +182,7 @@ impl<F: Family> FamilyRegistration<'_, F> {
             }
             if name.split_once('.').is_none_or(|(family, _)| family != F::NAME) {
                 return Err(Error::validation(format!("`{name}` is not a component of the family `{}`", F::NAME))
-                    .with_hint(format!("call it `{}.something`", F::NAME)));
+                    .with_hint(format!("name it `{}.something`", F::NAME)));
             }
         }
         self.registry.drivers.extend(self.drivers.into_iter().map(|driver| (driver.spec().name, driver)));
@@ -192,6 +192,6 @@ impl<F: Family> FamilyRegistration<'_, F> {
 }
 
 fn twice(name: &str) -> Error {
-    Error::validation(format!("a component `{name}` is registered already"))
+    Error::validation(format!("component `{name}` is already registered"))
         .with_hint("call each driver crate's `register` once")
 }

@@ -1,4 +1,4 @@
-//! When to try a step again, and how long to wait before.
+//! When to retry a step, and how long to wait before.
 
 use std::time::{Duration, SystemTime};
 
@@ -19,10 +19,10 @@ pub enum Backoff {
     Fixed,
 }
 
-/// How often something is tried and how long it waits in between. Only errors that are retryable are retried [DRV-017].
+/// How often an action is tried, and the delays in between. Only retryable errors are retried [DRV-017].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// Tries in all, 1 for none but the first. Default 3.
+    /// The number of attempts, the first included. Default 3.
     pub max_attempts: u32,
     /// How the delay grows. Default exponential.
     pub backoff: Backoff,
@@ -30,11 +30,11 @@ pub struct RetryPolicy {
     pub initial_delay: Duration,
     /// The longest one. Default 30 s.
     pub max_delay: Duration,
-    /// How long a failure is met with further tries, counted from its first, however many tries that takes: a server that is
-    /// restarted is away for about a minute. Default 90 s; zero where the number of tries alone decides.
+    /// How long retries go on after the first failure, whatever the number of attempts: the restart of a server takes
+    /// about a minute. Default 90 s; zero if only the number of attempts counts.
     pub patience: Duration,
-    /// The longest wait that a server may ask for; a longer one, and longer than [`max_delay`](Self::max_delay), ends the tries.
-    /// Default 5 minutes.
+    /// The longest wait that a server may ask for; if it asks for more than this and [`max_delay`](Self::max_delay),
+    /// there are no further attempts. Default 5 minutes.
     pub longest_wait: Duration,
 }
 
@@ -51,36 +51,37 @@ impl Default for RetryPolicy {
     }
 }
 
-/// What follows a try that failed.
+/// What follows a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NextTry {
-    /// Another one, after this delay.
+    /// Another attempt, after this delay.
     After(Duration),
-    /// None.
+    /// No further attempt.
     Never,
-    /// None, since the server asks for a wait that is longer than allowed. The error says when to try again once
-    /// [`RetryPolicy::explained`] has seen it.
+    /// No further attempt, since the server asks for a longer wait than allowed. [`RetryPolicy::explained`] adds to the
+    /// error when to retry.
     TooFarAway(Duration),
 }
 
 impl RetryPolicy {
-    /// One try and no more.
+    /// One attempt only.
     pub fn never() -> Self {
         Self::times(1)
     }
 
-    /// So many tries, however long that takes.
+    /// This many attempts, however long they take.
     pub fn times(max_attempts: u32) -> Self {
         Self { max_attempts, patience: Duration::ZERO, ..Self::default() }
     }
 
-    /// The longest delay that is ever waited, whoever asks for it.
+    /// The longest delay, even if a server asks for more.
     pub fn longest_delay(&self) -> Duration {
         self.max_delay.max(self.longest_wait)
     }
 
-    /// What follows try number `attempt` (from 1), which ended in `error`, `failing_for` after the first one did. `jitter` in 0..1
-    /// spreads the delay over its upper half. A server's own delay counts in full, up to [`longest_delay`](Self::longest_delay).
+    /// What follows attempt number `attempt` (from 1), which failed with `error`, `failing_for` after the first
+    /// failure. `jitter` in 0..1 spreads the delay over its upper half. A delay given by the server is used in full, up
+    /// to [`longest_delay`](Self::longest_delay).
     pub fn next_try(&self, attempt: u32, failing_for: Duration, error: &Error, jitter: f64) -> NextTry {
         if !error.is_retryable() {
             return NextTry::Never;
@@ -107,7 +108,7 @@ impl RetryPolicy {
         delay.min(self.max_delay).mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0)
     }
 
-    /// `error`, after which the server wants to be left alone for `wait`, with when to try again. It stays one that may pass.
+    /// Adds to `error` when to retry, if the server asks for `wait`. The error stays retryable.
     #[must_use]
     pub fn explained(&self, error: Error, wait: Duration, now: SystemTime) -> Error {
         const FACT: &str = "not tried again";
@@ -122,7 +123,7 @@ impl RetryPolicy {
         );
         error.with_context(FACT, fact).with_hint(match time_after(now, wait) {
             Some(when) => format!("run again after {when}"),
-            None => "ask whoever runs the server: it does not want to be asked again in our time".to_owned(),
+            None => "contact the operator of the server: it asks for a wait beyond the year 9999".to_owned(),
         })
     }
 }
@@ -193,7 +194,7 @@ mod tests {
         assert_eq!(error.hint(), Some("run again after 2024-11-13 22:13 UTC"));
         assert!(error.report().contains("31536000 s"), "{error:?}");
         let never = policy.explained(Error::network("429"), Duration::MAX, now);
-        assert!(never.hint().unwrap().contains("in our time"), "{never:?}");
+        assert!(never.hint().unwrap().contains("year 9999"), "{never:?}");
     }
 
     #[test]

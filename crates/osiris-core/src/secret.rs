@@ -1,4 +1,4 @@
-//! Secrets: a value that cannot be shown, and the redactor that scrubs every known one from whatever leaves a run.
+//! Secrets: a value that cannot be printed, and the redactor that removes every known one from all output of a run.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -56,17 +56,18 @@ impl JsonSchema for Secret {
     }
 }
 
-/// Replaces every known secret by [`MASK`], in each form it may take on its way out: raw, JSON-escaped, URL-encoded
+/// Replaces every known secret by [`MASK`], in each form that output may contain: raw, JSON-escaped, URL-encoded
 /// (either common set), base64 (standard and URL-safe).
 ///
-/// A secret hides itself and not the words around it. One that could be a word (letters only, up to twelve of them) or that is
-/// shorter than eight characters is masked as a whole word, any other wherever it is found. Names of fields in JSON stay.
+/// Only the secret is masked, not the words around it. One that could be a word (letters only, up to twelve of them) or
+/// that is shorter than eight characters is masked as a whole word, any other wherever it is found. Names of fields in
+/// JSON stay.
 ///
-/// In documents ([`scrub_value`](Self::scrub_value), [`scrub_document`](Self::scrub_document)), whose form must not depend on how a
-/// secret is spelt, one that could be a word or is shorter than six characters is masked where it is a whole value only: the whole
-/// of a text, or what stands behind `=` or `:` as in `password=rows` and `user:rows@host`.
+/// In documents ([`scrub_value`](Self::scrub_value), [`scrub_document`](Self::scrub_document)), whose structure must
+/// not depend on a secret, one that could be a word or is shorter than six characters is masked only where it is a
+/// whole value: a whole string, or the part after `=` or `:` as in `password=rows` and `user:rows@host`.
 ///
-/// Values shorter than [`Redactor::MIN_LENGTH`] are not searched for at all; they are still never printed by us.
+/// Values shorter than [`Redactor::MIN_LENGTH`] are not searched for at all; Osiris itself still never prints them.
 #[derive(Clone, Default)]
 pub struct Redactor {
     needles: Vec<Needle>,
@@ -90,10 +91,10 @@ enum NeedleKind {
     Common,
 }
 
-/// What a text is.
+/// The kind of text.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum TextKind {
-    /// Words for people: messages, logs.
+    /// Text for users: messages, logs.
     Prose,
     /// A value of a document that programs read.
     Value,
@@ -114,7 +115,7 @@ impl Needle {
         Self { text, kind }
     }
 
-    /// Where it stands in a text: the bytes of each place.
+    /// The byte ranges of its occurrences in a text.
     fn places<'a>(&'a self, text: &'a str, of: TextKind) -> impl Iterator<Item = std::ops::Range<usize>> + 'a {
         text.match_indices(self.text.as_str())
             .map(|(start, found)| start..start + found.len())
@@ -212,12 +213,14 @@ impl Redactor {
         self.needles.dedup();
     }
 
-    /// `text` without any known secret; borrowed when there was none. The beginning of a secret before a [cut](shorten) goes too.
+    /// `text` without any known secret; borrowed when there was none. The beginning of a secret before a [cut](shorten)
+    /// goes too.
     pub fn scrub<'a>(&self, text: &'a str) -> Cow<'a, str> {
         self.scrub_as(text, TextKind::Prose)
     }
 
-    /// The same for a value of a document, whose form must not depend on how a secret is spelt: a manifest, a saved state.
+    /// The same for a value of a document, whose form must not depend on how a secret is spelt: a manifest, a saved
+    /// state.
     pub fn scrub_value<'a>(&self, value: &'a str) -> Cow<'a, str> {
         self.scrub_as(value, TextKind::Value)
     }
@@ -268,8 +271,8 @@ impl Redactor {
         self.needles.iter().any(|needle| needle.text == text)
     }
 
-    /// The same for every string of a JSON value. A key in small letters and `_` is one of ours or a name that the user chose, and
-    /// stays: a secret that is spelt like one must not change the form of what we write.
+    /// The same for every string of a JSON value. A key in small letters and `_` is one of ours or a name that the user
+    /// chose, and stays: a secret that is spelt like one must not change the form of what we write.
     pub fn scrub_json(&self, value: &mut serde_json::Value) {
         self.scrub_json_as(value, TextKind::Prose);
     }
@@ -306,10 +309,11 @@ impl Redactor {
     }
 }
 
-/// What stands where a text was cut.
+/// The mark at the end of a truncated text.
 const CUT: char = '…';
 
-/// The beginning of a text, of so many characters at most; a cut is marked, so that the half of a secret before it is found.
+/// The beginning of a text, of so many characters at most; a cut is marked, so that the half of a secret before it is
+/// found.
 pub fn shorten(text: &str, longest: usize) -> Cow<'_, str> {
     match text.char_indices().nth(longest) {
         None => Cow::Borrowed(text),
@@ -318,7 +322,8 @@ pub fn shorten(text: &str, longest: usize) -> Cow<'_, str> {
 }
 
 impl Needle {
-    /// How many bytes at the end of a text are a beginning of it: four characters at least, or the text would be full of them.
+    /// How many bytes at the end of a text are a beginning of it: four characters at least, or the text would be full
+    /// of them.
     fn beginning_at_end_of(&self, text: &str) -> Option<usize> {
         let ends = self.text.char_indices().map(|(at, _)| at).skip(4);
         ends.filter(|end| text.ends_with(&self.text[..*end])).max()

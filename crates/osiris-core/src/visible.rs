@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// A text whose control characters are written out as `\u{1b}`: those of C0 and C1, DEL, and those that change the direction of
-/// what follows (Unicode, UAX 9). Line ends and tabs stay.
+/// A text whose control characters are written out as `\u{1b}`: those of C0 and C1, DEL, and those that change the
+/// direction of what follows (Unicode, UAX 9). Line ends and tabs stay.
 pub fn visible(text: &str) -> Cow<'_, str> {
     written_out(text, |c| matches!(c, '\n' | '\t'))
 }

@@ -1,5 +1,5 @@
-//! `osiris_connections.yaml`: found, read, checked for form, with the place of every field. Variables in it stay as they
-//! are; core puts them in when a step needs the connection.
+//! `osiris_connections.yaml`: found, read, checked for form, with the place of every field. Variables in it stay as
+//! they are; core puts them in when a step needs the connection.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use osiris_core::{ConfigSchema, ConnectionRef, Connections};
 use crate::diagnostic::{Diagnostic, Diagnostics, is_reference, looks_secret};
 use crate::parse::{mask_literals, mask_secrets};
 use crate::source::{SourceFile, Span};
-use crate::yaml::{self, Entry, Kind, Node};
+use crate::yaml::{self, Entry, Node, NodeKind};
 
 /// The name of the file.
 pub const CONNECTIONS_FILE: &str = "osiris_connections.yaml";
@@ -42,9 +42,9 @@ impl ConnectionsFile {
     /// Where the nearest file is, looking from `directory` upwards.
     pub fn nearest(directory: &Path) -> Option<PathBuf> {
         // The name as the user would write it is worth more than an absolute one.
-        let beside = directory.join(CONNECTIONS_FILE);
-        if beside.is_file() {
-            return Some(beside);
+        let file = directory.join(CONNECTIONS_FILE);
+        if file.is_file() {
+            return Some(file);
         }
         let absolute = std::path::absolute(directory).ok()?;
         absolute.ancestors().skip(1).map(|above| above.join(CONNECTIONS_FILE)).find(|path| path.is_file())
@@ -157,7 +157,7 @@ impl ConnectionsFile {
 
 fn warn_literal(reference: &ConnectionRef, entry: &Entry, source: &Arc<SourceFile>) -> Diagnostic {
     let variable = format!("{}_{}", reference.alias(), entry.key).to_uppercase().replace('-', "_");
-    Diagnostic::warning(format!("`{}` of {reference} is a secret and is written out in the file", entry.key))
+    Diagnostic::warning(format!("`{}` of {reference} is a secret and is written in the file", entry.key))
         .at(source, entry.key_span)
         .with_hint(format!(
             "write `{}: \"${{{variable}}}\"` and set {variable} in the environment or in .env",
@@ -212,8 +212,8 @@ fn entries<'a>(
     diagnostics: &mut Diagnostics,
 ) -> &'a [Entry] {
     match &node.kind {
-        Kind::Mapping(entries) => entries,
-        Kind::Null => &[],
+        NodeKind::Mapping(entries) => entries,
+        NodeKind::Null => &[],
         _ => {
             let message = format!("{what} must be a mapping, found {}", node.describe());
             diagnostics.push(
@@ -241,7 +241,7 @@ fn connection(
     }
     let fields = entries(&alias.value, &format!("the connection {reference}"), alias.key_span, source, diagnostics);
     if let Some(default) =
-        fields.iter().find(|field| field.key == "default" && !matches!(field.value.kind, Kind::Bool(_)))
+        fields.iter().find(|field| field.key == "default" && !matches!(field.value.kind, NodeKind::Bool(_)))
     {
         let message = format!("`default` must be true or false, found {}", default.value.describe());
         diagnostics.push(Diagnostic::error(message).at(source, default.value.span));

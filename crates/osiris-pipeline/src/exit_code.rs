@@ -10,11 +10,12 @@ use crate::run::Outcome;
 pub enum ExitCode {
     /// It did what was asked.
     Done = 0,
-    /// A step failed for good, or the program has a bug.
+    /// A step failed permanently, or the program has a bug.
     Failed = 1,
     /// It was refused before any step ran: the command line, the pipeline, a connection, a right that is missing.
     Refused = 2,
-    /// The ledger does not balance, an assertion failed, too many rows were rejected, or nobody knows whether rows were written.
+    /// The ledger does not balance, an assertion failed, too many rows were rejected, or nobody knows whether rows were
+    /// written.
     Integrity = 3,
     /// A later try may succeed: network, timeout, rate limit, a lock that another run holds.
     TryLater = 4,

@@ -9,7 +9,7 @@ use osiris_core::{Error, private};
 /// What the name of a file in the making ends in.
 const UNFINISHED: &str = ".osiris-tmp";
 
-/// The file has the new content or the old one, whatever happens, and whoever else writes it.
+/// Writes the file atomically: it has the new content or the old one, even with concurrent writers.
 pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
     let directory = path.parent().unwrap_or_else(|| Path::new("."));
     private::create_dir_all(directory)?;

@@ -1,4 +1,4 @@
-//! The order of steps: who waits for whom, and that nobody waits for itself. It knows indexes, not steps.
+//! A topological order of steps, and the detection of cycles. It knows indexes, not steps.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -6,7 +6,7 @@ use std::collections::BinaryHeap;
 /// For each node, the nodes it waits for.
 pub(crate) type Dependencies = Vec<Vec<usize>>;
 
-/// An order in which nobody comes before what it waits for; among those that could come next, the lowest index does.
+/// An order in which every node comes after the nodes it waits for; among candidates the lowest index comes first.
 ///
 /// # Errors
 /// The cycles, each as the nodes along it.

@@ -23,7 +23,7 @@ pub fn init(directory: &Path) -> Result<Vec<PathBuf>> {
     let taken: Vec<&str> =
         FILES.iter().map(|(name, _)| *name).filter(|name| directory.join(name).symlink_metadata().is_ok()).collect();
     if !taken.is_empty() {
-        let message = format!("`{}` has {} already", directory.display(), taken.join(", "));
+        let message = format!("`{}` already contains {}", directory.display(), taken.join(", "));
         return Err(Error::validation(message).with_hint("name a new directory: `osiris init DIR`"));
     }
     for (name, text) in FILES {

@@ -1,5 +1,5 @@
-//! `${params.name}` and `${step.table}` inside a step's configuration. Environment variables have no place here: they are for
-//! connections, so that a pipeline file means the same on every machine.
+//! `${params.name}` and `${step.table}` inside a step's configuration. Environment variables have no place here: they
+//! are for connections, so that a pipeline file means the same on every machine.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -13,9 +13,9 @@ use crate::model::Spanned;
 use crate::params::{ParamSpec, suggest, text_of};
 use crate::parse::KnownIds;
 use crate::source::{SourceFile, Span};
-use crate::yaml::{Kind, Node};
+use crate::yaml::{Node, NodeKind};
 
-/// What may be put in.
+/// The values that may be substituted.
 pub(crate) struct Scope<'a> {
     pub(crate) source: &'a Arc<SourceFile>,
     pub(crate) specs: &'a [ParamSpec],
@@ -30,13 +30,13 @@ pub(crate) struct Edit {
     now: Range<usize>,
 }
 
-/// A configuration with everything put in.
+/// A configuration after substitution.
 #[derive(Debug, Default)]
 pub(crate) struct Interpolated {
     pub(crate) config: Map<String, Value>,
     /// By JSON Pointer of the text that was changed, in its order.
     pub(crate) edits: BTreeMap<String, Vec<Edit>>,
-    /// The pointers of texts into which something could not be put; what they are missing is reported already.
+    /// The pointers of strings with a value that could not be substituted; the problem is already reported.
     pub(crate) incomplete: BTreeSet<String>,
     /// The steps whose tables are named.
     pub(crate) tables: Vec<Spanned<String>>,
@@ -60,14 +60,14 @@ fn walk(
     diagnostics: &mut Diagnostics,
 ) -> Value {
     match &node.kind {
-        Kind::String(text) if text.value.contains("${") => {
+        NodeKind::String(text) if text.value.contains("${") => {
             Replacement { node, scope, done, diagnostics, pointer }.of(&text.value)
         }
-        Kind::Sequence(items) => {
+        NodeKind::Sequence(items) => {
             let items = items.iter().enumerate();
             items.map(|(index, item)| walk(item, format!("{pointer}/{index}"), scope, done, diagnostics)).collect()
         }
-        Kind::Mapping(entries) => {
+        NodeKind::Mapping(entries) => {
             let entries = entries.iter().map(|entry| {
                 let key = entry.key.replace('~', "~0").replace('/', "~1");
                 let value = walk(&entry.value, format!("{pointer}/{key}"), scope, done, diagnostics);

@@ -1,8 +1,9 @@
 //! Pipeline files of Osiris: parse, plan, run, resume.
 //!
-//! A file goes through three stages. [`yaml`] makes a tree whose every value knows its place. [`parse`](parse()) makes a
-//! [`Pipeline`] of it, checked for form. [`Plan::new`] looks up components, checks their configurations, resolves connections
-//! and fixes the order. Each stage collects everything that is wrong, as [`Diagnostics`] with file, line and column.
+//! A file goes through three stages. [`yaml`] makes a tree whose every value knows its place. [`parse`](parse()) makes
+//! a [`Pipeline`] of it, checked for form. [`Plan::new`] looks up components, checks their configurations, resolves
+//! connections and fixes the order. Each stage collects everything that is wrong, as [`Diagnostics`] with file, line
+//! and column.
 //!
 //! This crate knows no driver: it gets them in a [`Registry`](osiris_core::Registry). It is the only library crate that
 //! reads the environment, in [`Environment`], and the connections file, in [`ConnectionsFile`].
@@ -14,6 +15,7 @@ mod exit_code;
 mod file;
 mod graph;
 mod init;
+pub mod inspect;
 mod interpolate;
 mod listing;
 mod model;
@@ -21,7 +23,6 @@ mod params;
 mod parse;
 mod plan;
 mod project;
-pub mod reach;
 mod reference;
 pub mod run;
 mod settings;

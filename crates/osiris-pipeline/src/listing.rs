@@ -1,5 +1,5 @@
-//! What is known of the connections of a project without opening any: their fields as written, and whether the variables
-//! they need are set. No value of a variable and no secret is in it.
+//! What is known of the connections of a project without opening any: their fields as written, and whether the
+//! variables they need are set. No value of a variable and no secret is in it.
 
 use std::collections::BTreeMap;
 
@@ -121,7 +121,7 @@ fn variables(fields: &Map<String, Value>, environment: &Environment) -> BTreeMap
     let lookup = |name: &str| environment.get(name);
     let substituted = |lookup: &dyn Fn(&str) -> Option<String>| substitute(&mut Value::Object(fields.clone()), lookup);
     let found = substituted(&lookup);
-    // A variable is missed where a value for it would mend something.
+    // A variable is missing if a value for it would fix a problem.
     let is_missed = |wanted: &str| {
         let with_value = |name: &str| if name == wanted { Some("set".to_owned()) } else { environment.get(name) };
         substituted(&with_value).problems.len() < found.problems.len()

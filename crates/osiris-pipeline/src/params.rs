@@ -10,7 +10,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::environment::Environment;
 use crate::model::Pipeline;
 use crate::source::{SourceFile, Span};
-use crate::yaml::{Kind, Node};
+use crate::yaml::{Node, NodeKind};
 
 /// The type of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl ParamType {
 
     const fn expected(self) -> &'static str {
         match self {
-            Self::String => "a text",
+            Self::String => "a string",
             Self::Integer => "a whole number",
             Self::Number => "a number",
             Self::Boolean => "true or false",
@@ -95,7 +95,7 @@ pub struct ParamSpec {
 }
 
 impl ParamSpec {
-    /// Whether its values must not be seen: it says so, or is called as a secret is.
+    /// Whether its values are secret: by its declaration or by its name.
     pub fn is_secret(&self) -> bool {
         self.secret || crate::diagnostic::looks_secret(&self.name)
     }
@@ -105,17 +105,17 @@ impl ParamSpec {
     /// # Errors
     /// It does not fit the type or the options. The message names the parameter and not the value.
     pub fn value_from_text(&self, text: &str) -> Result<Value, String> {
-        self.kind.parse(text).ok_or_else(|| self.mismatch("a text")).and_then(|value| self.check_option(value))
+        self.kind.parse(text).ok_or_else(|| self.mismatch("a string")).and_then(|value| self.check_option(value))
     }
 
     /// The value of a node of the file. A text parameter takes numbers and dates as they are written.
     pub(crate) fn value_of(&self, node: &Node, source: &Arc<SourceFile>) -> Result<Value, String> {
         let value = match (&node.kind, self.kind) {
-            (Kind::Number(_) | Kind::Bool(_), ParamType::String) => Some(Value::from(source.slice(node.span))),
-            (Kind::String(_), ParamType::String)
-            | (Kind::Number(_), ParamType::Number)
-            | (Kind::Bool(_), ParamType::Boolean) => Some(node.to_json()),
-            (Kind::Number(number), ParamType::Integer) => number.as_i64().map(Value::from),
+            (NodeKind::Number(_) | NodeKind::Bool(_), ParamType::String) => Some(Value::from(source.slice(node.span))),
+            (NodeKind::String(_), ParamType::String)
+            | (NodeKind::Number(_), ParamType::Number)
+            | (NodeKind::Bool(_), ParamType::Boolean) => Some(node.to_json()),
+            (NodeKind::Number(number), ParamType::Integer) => number.as_i64().map(Value::from),
             _ => None,
         };
         value.ok_or_else(|| self.mismatch(node.describe()))
@@ -160,8 +160,8 @@ pub fn env_name(param: &str) -> String {
     format!("OSIRIS_PARAM_{upper}")
 }
 
-/// The values of all parameters: what the user gave, then the environment, the profile, the default. Those without a valid
-/// value are left out and reported.
+/// The values of all parameters: what the user gave, then the environment, the profile, the default. Those without a
+/// valid value are left out and reported.
 pub(crate) fn resolve(
     pipeline: &Pipeline,
     chosen: &Chosen,

@@ -74,7 +74,7 @@ impl Project {
         self.settings.run_dir.clone().unwrap_or_else(|| strip_dot(&self.directory).join(RUN_DIRECTORY))
     }
 
-    /// Where what connections hold is remembered.
+    /// The directory of cached catalogs.
     pub fn catalog_cache(&self) -> PathBuf {
         self.run_root().join("cache").join("catalogs")
     }
@@ -104,8 +104,8 @@ impl Project {
         }
     }
 
-    /// The variables that connections and parameters may use: the environment's, then those of the `.env` file beside the
-    /// connections file, or in the project's directory when there are no connections.
+    /// The variables that connections and parameters may use: the environment's, then those of the `.env` file beside
+    /// the connections file, or in the project's directory when there are no connections.
     ///
     /// # Errors
     /// The `.env` file cannot be used.
@@ -114,8 +114,8 @@ impl Project {
         self.environment.clone().with_dotenv(&directory)
     }
 
-    /// The run to go on with: the one of that id or of the only id that begins so, or the latest that failed. With a pipeline file only its
-    /// runs are candidates. With `force` also a run that a later one has overtaken.
+    /// The run to go on with: the one of that id or of the only id that begins so, or the latest that failed. With a
+    /// pipeline file only its runs are candidates. With `force` also a run that a later one has overtaken.
     ///
     /// # Errors
     /// There is none, it is of another pipeline, or it cannot be resumed: see [`Runs::resumable`].
@@ -142,16 +142,16 @@ impl Project {
     ) -> Result<(Self, Plan), Diagnostics> {
         let record = past.record();
         let Some(path) = &record.file else {
-            let message = format!("run {} was not made from a file: it cannot be planned again", record.run_id);
+            let message = format!("run {} was not started from a file: it cannot be resumed", record.run_id);
             return Err(Diagnostic::error(message).into());
         };
         let missing: Vec<&str> =
             record.withheld.iter().map(String::as_str).filter(|name| !params.contains_key(*name)).collect();
         if let Some(first) = missing.first() {
             let names = missing.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-            let message = format!("run {} was started with a value for {names}, which is not kept", record.run_id);
+            let message = format!("run {} was started with a value for {names}, which is not saved", record.run_id);
             return Err(Diagnostic::error(message)
-                .with_hint(format!("give the same again: `--param {first}=...`"))
+                .with_hint(format!("give the same value again: `--param {first}=...`"))
                 .into());
         }
         let given = Settings { run_dir: Some(self.run_root()), ..self.settings.clone() };
@@ -180,7 +180,7 @@ impl Project {
         match found {
             Ok((connections, environment)) => Plan::new(source, registry, &connections, &environment, options),
             Err(mut diagnostics) => {
-                // What can be said of the pipeline without its connections is said in the same go.
+                // Problems of the pipeline that do not depend on connections are reported as well.
                 let mut of_pipeline = Diagnostics::default();
                 parse(source, &mut of_pipeline);
                 diagnostics.extend(of_pipeline.sorted());
@@ -200,8 +200,8 @@ fn of_another_pipeline(past: &PastRun, file: &Path) -> Error {
     let given = source.and_then(|source| parse(&source, &mut Diagnostics::default()));
     let given = given.map_or_else(|| shown(file), |pipeline| of(&pipeline.name, Some(file)));
     let own = of(&record.pipeline, record.file.as_deref());
-    Error::validation(format!("run {} is of the pipeline {own}, not of {given}", record.run_id))
-        .with_hint("leave the file out to resume that run, or the id to resume the latest run of the file")
+    Error::validation(format!("run {} belongs to pipeline {own}, not to {given}", record.run_id))
+        .with_hint("omit the file to resume that run, or omit the id to resume the latest run of the file")
 }
 
 /// The nearest file of one of these names, from `directory` upwards.

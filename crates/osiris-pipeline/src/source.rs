@@ -185,7 +185,7 @@ fn unreadable(name: &str, path: &Path, error: &std::io::Error) -> Diagnostics {
     let (message, hint) = match error.kind() {
         ErrorKind::NotFound => (format!("no file `{name}`"), similar_file(path)),
         ErrorKind::IsADirectory => (format!("`{name}` is a directory, not a file"), None),
-        ErrorKind::PermissionDenied => (format!("`{name}` may not be read by this user"), None),
+        ErrorKind::PermissionDenied => (format!("`{name}`: permission denied"), None),
         _ => (format!("`{name}` cannot be read: {error}"), None),
     };
     let diagnostic = Diagnostic::error(message);
@@ -195,7 +195,7 @@ fn unreadable(name: &str, path: &Path, error: &std::io::Error) -> Diagnostics {
     }
 }
 
-/// A file beside the missing one with nearly its name.
+/// A file in the same directory with a similar name.
 fn similar_file(path: &Path) -> Option<String> {
     let wanted = path.file_name()?.to_str()?;
     let parent = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));

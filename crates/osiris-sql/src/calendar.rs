@@ -1,7 +1,8 @@
-//! Days and dates of the proleptic Gregorian calendar, for any year that a count of days reaches. No clock, no zones, no text.
+//! Days and dates of the proleptic Gregorian calendar, for any year that a count of days reaches. No clock, no zones,
+//! no text.
 //!
-//! The arithmetic is Howard Hinnant's (<https://howardhinnant.github.io/date_algorithms.html>): eras of 400 years that begin in
-//! March.
+//! The arithmetic is Howard Hinnant's (<https://howardhinnant.github.io/date_algorithms.html>): eras of 400 years that
+//! begin in March.
 
 const DAYS_OF_ERA: i64 = 146_097;
 /// Days from the first day of era 0 to 1970-01-01.

@@ -141,7 +141,7 @@ impl Case {
         row.survived = ended.code == 0;
         let whole = seen == before || seen == wanted;
         row.half_written = !whole && !matches!(fault, Fault::Twice(_)) && target.is_all_or_nothing(self.mode);
-        row.untrue = seen != before && ended.stderr.contains("nothing half-done");
+        row.untrue = seen != before && ended.stderr.contains("the stopped steps have written no rows");
         if !row.survived {
             disk.iter().for_each(Disk::grow);
             recovery.go_on(target, &self.project, self.mode, options, &mut row.story).await;
@@ -224,7 +224,7 @@ impl Case {
                     }
                     let _ = writeln!(story, "the second run -> {}\n{}", second.code, last_lines(&second));
                     // The one that was started later may get the lock: the other is then told so and has nothing to recover.
-                    let is_refused = first.code == 2 && first.stderr.contains("is run by another process");
+                    let is_refused = first.code == 2 && first.stderr.contains("is already running");
                     return Some(if is_refused { second } else { first });
                 }
             }

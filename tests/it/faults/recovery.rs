@@ -47,7 +47,7 @@ impl Recovery {
                     let _ = writeln!(story, "the rows are there: done");
                     return;
                 }
-                first = if ended.stderr.contains("goes on where it failed") {
+                first = if ended.stderr.contains("resumes it where it failed") {
                     vec!["run", "--resume"]
                 } else if ended.stderr.contains("--resume") {
                     vec!["run", "--resume", "--force"]

@@ -12,16 +12,16 @@ pub(crate) struct GlobalArgs {
     /// Print errors only
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
-    /// Say more; twice for what a developer may want to know
+    /// Print more; repeat for debug output
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
-    /// Memory for the tables of a run, such as `2GB` (OSIRIS_MEMORY_LIMIT); default: 60% of what there is
+    /// Memory for the tables of a run, such as `2GB` (OSIRIS_MEMORY_LIMIT); default: 60% of the available memory
     #[arg(long, global = true, value_name = "SIZE", value_parser = bytes)]
     memory_limit: Option<u64>,
     /// Threads for the tables of a run (OSIRIS_THREADS); default: one for every core
     #[arg(long, global = true, value_name = "N", value_parser = count)]
     threads: Option<usize>,
-    /// How many steps may run side by side (OSIRIS_JOBS); default: 4
+    /// How many steps may run in parallel (OSIRIS_JOBS); default: 4
     #[arg(long, global = true, value_name = "N", value_parser = count)]
     jobs: Option<usize>,
     /// Where runs and state are kept (OSIRIS_RUN_DIR); default: `.osiris` in the project

@@ -1,4 +1,5 @@
-//! The command line as clap sees it. Doc comments here are the help; each command's help ends with examples that a test runs.
+//! The command line as clap sees it. Doc comments here are the help; each command's help ends with examples that a test
+//! runs.
 
 mod global;
 mod select;
@@ -9,8 +10,8 @@ use std::time::Duration;
 
 use clap::{Args, ColorChoice, Parser, Subcommand};
 use osiris::core::ConnectionRef;
+use osiris::pipeline::inspect::DOCTOR_LIMIT;
 use osiris::pipeline::parse_duration;
-use osiris::pipeline::reach::DOCTOR_LIMIT;
 
 pub(crate) use global::{Colour, GlobalArgs};
 pub(crate) use select::{Selection, StoreArg, params};
@@ -33,9 +34,9 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Make a small project that runs at once: a pipeline, connections, data
+    /// Create a small project that runs at once: a pipeline, connections, data
     ///
-    /// Files that are there already are never touched.
+    /// Existing files are never changed.
     #[command(after_help = "Examples:\n  $ osiris init my-project")]
     Init(InitArgs),
     /// Check a pipeline file and report everything that is wrong with it
@@ -54,14 +55,15 @@ pub(crate) enum Command {
     Compile(CompileArgs),
     /// Run a pipeline
     ///
-    /// Ends with a ledger of every row. Exit codes: 0 done; 1 a step failed for good; 2 refused before any step ran;
-    /// 3 rows are missing, rejected or wrong, or nobody knows whether they were written; 4 a step failed, and a later try may succeed; 130 interrupted.
+    /// Ends with a ledger of every row. Exit codes: 0 done; 1 a step failed permanently; 2 refused before any step ran;
+    /// 3 rows are missing, rejected or wrong, or it is unknown whether they were written; 4 a step failed, and a later
+    /// try may succeed; 130 interrupted.
     #[command(after_help = "Examples:\n  $ osiris run pipeline.yaml\n  \
                             $ osiris run pipeline.yaml --param min_amount=200 --jobs 2\n  \
                             $ osiris run pipeline.yaml --dry-run\n  \
                             $ osiris run --resume")]
     Run(RunArgs),
-    /// Show the components that steps can use, and what they can reach
+    /// Show the components that steps can use, and what their connections contain
     #[command(subcommand, after_help = "Examples:\n  $ osiris components list")]
     Components(ComponentsCommand),
     /// Show and check the connections of the project
@@ -70,7 +72,7 @@ pub(crate) enum Command {
     /// Show past runs
     #[command(subcommand, after_help = "Examples:\n  $ osiris runs list")]
     Runs(RunsCommand),
-    /// Show, remove or take over what incremental extractions have saved
+    /// Show, remove or accept the saved state of incremental extractions
     #[command(subcommand, after_help = "Examples:\n  $ osiris state show pipeline.yaml")]
     State(StateCommand),
     /// Print the completions of a shell
@@ -80,7 +82,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct InitArgs {
-    /// Where to make it
+    /// Where to create it
     #[arg(value_name = "DIR", default_value = ".")]
     pub(crate) directory: PathBuf,
 }
@@ -117,22 +119,22 @@ pub(crate) struct RunArgs {
     /// Check everything, read a little, write nothing
     #[arg(long, conflicts_with = "resume")]
     pub(crate) dry_run: bool,
-    /// Go on with a run that failed: this one, or the latest. Finished steps are not run again
+    /// Resume a failed run: this one, or the latest. Finished steps are not run again
     #[arg(long, value_name = "RUN")]
     pub(crate) resume: Option<Option<String>>,
-    /// Run although an earlier run, which failed, has written the same rows already or may have; with --resume also one that a later
-    /// run has overtaken. Rows that are there are written twice
+    /// Run although an earlier, failed run has written the same rows or may have; with --resume, also if a later run
+    /// has made this one obsolete. Rows that are there are written twice
     #[arg(long)]
     pub(crate) force: bool,
-    /// With --resume: the rows of this step, whose outcome is unknown, have been found in its destination. It counts as done by your
-    /// word, and the steps after it go on; may be repeated
+    /// With --resume: you have checked that the rows of this step, whose outcome is unknown, are in its destination.
+    /// The step counts as done, and the steps after it run; may be repeated
     #[arg(long, value_name = "STEP", requires = "resume")]
     pub(crate) assume_written: Vec<String>,
-    /// Wait while another process runs the same pipeline, so long at most (`90s`, `5m`, `2h`) or until it has ended; without this
-    /// flag a second run is refused
+    /// Wait while another process runs the same pipeline, at most this long (`90s`, `5m`, `2h`) or until it ends;
+    /// without this flag a second run is refused
     #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, value_parser = parse_duration)]
     pub(crate) wait: Option<Option<Duration>>,
-    /// Keep the tables of the run when it ends well
+    /// Keep the tables of the run when it succeeds
     #[arg(long)]
     pub(crate) keep: bool,
     /// Where the tables of the run live: `file` can be resumed, `memory` is faster
@@ -153,7 +155,7 @@ pub(crate) enum ComponentsCommand {
     Show(ShowComponentArgs),
     /// List what a component could read or write over a connection: tables, views, endpoints, with their fields
     ///
-    /// What was found is remembered for ten minutes.
+    /// Results are cached for ten minutes.
     #[command(after_help = "Examples:\n  $ osiris components discover mysql.extractor --connection @mysql.shop\n  \
                             $ osiris components discover mysql.extractor --table order* --json")]
     Discover(DiscoverArgs),
@@ -178,10 +180,10 @@ pub(crate) struct DiscoverArgs {
     /// The connection, as `@family.alias`; default: the default one of the component's family
     #[arg(long, value_name = "REF")]
     pub(crate) connection: Option<ConnectionRef>,
-    /// Only tables of this name, with their fields; `*` stands for anything, `?` for one character
+    /// Only tables of this name, with their fields; `*` matches anything, `?` one character
     #[arg(long, value_name = "PATTERN")]
     pub(crate) table: Option<String>,
-    /// Ask again, whatever is remembered
+    /// Ignore cached results
     #[arg(long)]
     pub(crate) refresh: bool,
     /// Print it as JSON
@@ -227,7 +229,7 @@ pub(crate) enum RunsCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct ShowRunArgs {
-    /// Its id, or how it begins; the latest run when left out
+    /// Its id, or the beginning of it; default: the latest run
     pub(crate) run: Option<String>,
     /// Print it as JSON
     #[arg(long)]
@@ -236,7 +238,7 @@ pub(crate) struct ShowRunArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum StateCommand {
-    /// Show the saved state of a pipeline: of which source it is, and where the next run starts
+    /// Show the saved state of a pipeline: its source, and where the next run starts
     #[command(
         after_help = "Examples:\n  $ osiris state show pipeline.yaml\n  $ osiris state show pipeline.yaml --json"
     )]
@@ -244,10 +246,10 @@ pub(crate) enum StateCommand {
     /// Remove the saved state of a step, or of all steps: the next run reads all rows
     #[command(after_help = "Examples:\n  $ osiris state reset pipeline.yaml")]
     Reset(ResetStateArgs),
-    /// Say that the saved state of a step is of the source that the step reads now
+    /// Accept the saved state of a step for the source that the step reads now
     ///
-    /// For a server that has another name, a file that was renamed, a state of an early version. If it is another source, rows
-    /// will be missing: nothing checks that.
+    /// For a renamed server or file, or a state that an early version saved. If the source is a different one, rows
+    /// will be missing: this is not checked.
     #[command(after_help = "Examples:\n  $ osiris state accept pipeline.yaml")]
     Accept(AcceptStateArgs),
 }
@@ -256,7 +258,7 @@ pub(crate) enum StateCommand {
 pub(crate) struct ShowStateArgs {
     #[command(flatten)]
     pub(crate) selection: Selection,
-    /// The step; all of them when left out
+    /// The step; default: all of them
     pub(crate) step: Option<String>,
     /// Print it as JSON
     #[arg(long)]
@@ -267,7 +269,7 @@ pub(crate) struct ShowStateArgs {
 pub(crate) struct ResetStateArgs {
     /// The pipeline file
     pub(crate) file: PathBuf,
-    /// The step; all of them when left out
+    /// The step; default: all of them
     pub(crate) step: Option<String>,
 }
 
@@ -275,7 +277,7 @@ pub(crate) struct ResetStateArgs {
 pub(crate) struct AcceptStateArgs {
     #[command(flatten)]
     pub(crate) selection: Selection,
-    /// The step; all of them when left out
+    /// The step; default: all of them
     pub(crate) step: Option<String>,
 }
 

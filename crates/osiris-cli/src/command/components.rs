@@ -1,4 +1,4 @@
-//! `components`: what this build can do.
+//! `components`: the components of this build.
 
 use osiris::pipeline::{ComponentReference, FieldReference, reference};
 use osiris::{Registry, Settings};
@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::discover;
 use crate::args::ComponentsCommand;
+use crate::command_error::CommandError;
 use crate::console::Console;
-use crate::failure::Failure;
 use crate::table::table;
 
 pub(super) fn execute(
@@ -15,7 +15,7 @@ pub(super) fn execute(
     given: Settings,
     registry: &Registry,
     console: &Console,
-) -> Result<u8, Failure> {
+) -> Result<u8, CommandError> {
     match command {
         ComponentsCommand::List(args) => {
             let components = registry.iter().map(|driver| ComponentReference::new(&**driver).summary());

@@ -1,20 +1,20 @@
-//! `connections`: what the project can connect to, and whether it works.
+//! `connections`: the connections of the project, and whether they work.
 
 use std::time::Duration;
 
-use osiris::pipeline::reach::{ConnectionHealth, Reach};
+use osiris::pipeline::inspect::{ConnectionHealth, ConnectionInspector};
 use osiris::pipeline::{ConnectionListing, list_connections};
 use osiris::{Registry, Settings};
 use serde_json::{Value, json};
 
 use super::{project, wait};
 use crate::args::{ConnectionsCommand, DoctorArgs, JsonArgs};
+use crate::command_error::CommandError;
 use crate::console::Console;
-use crate::failure::Failure;
 use crate::logging;
 use crate::table::table;
 
-/// What is said where there is nothing to list.
+/// Printed if there is nothing to list.
 const NONE: &str = "no connections are defined: write an osiris_connections.yaml";
 
 pub(super) fn execute(
@@ -22,14 +22,14 @@ pub(super) fn execute(
     given: Settings,
     registry: &Registry,
     console: &Console,
-) -> Result<u8, Failure> {
+) -> Result<u8, CommandError> {
     match command {
         ConnectionsCommand::List(args) => list(args, given, registry, console),
         ConnectionsCommand::Doctor(args) => doctor(args, given, registry, console),
     }
 }
 
-fn list(args: &JsonArgs, given: Settings, registry: &Registry, console: &Console) -> Result<u8, Failure> {
+fn list(args: &JsonArgs, given: Settings, registry: &Registry, console: &Console) -> Result<u8, CommandError> {
     let project = project::here(given)?;
     let connections = project.connections()?;
     let environment = project.environment(&connections)?;
@@ -56,13 +56,13 @@ fn row(listing: &ConnectionListing) -> Vec<String> {
     vec![listing.name.clone(), notes.join(", "), fields.join(", "), variables.join(", ")]
 }
 
-fn doctor(args: &DoctorArgs, given: Settings, registry: &Registry, console: &Console) -> Result<u8, Failure> {
+fn doctor(args: &DoctorArgs, given: Settings, registry: &Registry, console: &Console) -> Result<u8, CommandError> {
     let project = project::here(given)?;
     logging::start(console, project.settings());
     let connections = project.connections()?;
     let environment = project.environment(&connections)?;
-    let reach = Reach::new(&connections, registry, &environment);
-    let answers = wait(reach.doctor(args.connection.as_ref(), Duration::from_secs(args.timeout)))?;
+    let inspector = ConnectionInspector::new(&connections, registry, &environment);
+    let answers = wait(inspector.doctor(args.connection.as_ref(), Duration::from_secs(args.timeout)))?;
     if args.json {
         console.json(&json!(answers))?;
     } else if answers.is_empty() {
@@ -77,9 +77,9 @@ fn doctor(args: &DoctorArgs, given: Settings, registry: &Registry, console: &Con
 fn health_row(answer: &ConnectionHealth) -> Vec<String> {
     let health = &answer.health;
     let category = json!(health.category).as_str().unwrap_or_default().to_owned();
-    let (verdict, time) = match answer.checked {
+    let (result, time) = match answer.checked {
         true => (category, health.latency_ms.to_string()),
         false => ("not checked".to_owned(), String::new()),
     };
-    vec![answer.name.clone(), verdict, time, health.message.clone()]
+    vec![answer.name.clone(), result, time, health.message.clone()]
 }

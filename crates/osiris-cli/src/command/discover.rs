@@ -1,16 +1,16 @@
-//! `components discover`: what a connection holds.
+//! `components discover`: the resources of a connection.
 
 use std::fmt::Write as _;
 
 use osiris::core::{Catalog, Resource, ResourceField};
-use osiris::pipeline::reach::{DiscoverOptions, Reach};
+use osiris::pipeline::inspect::{ConnectionInspector, DiscoverOptions};
 use osiris::{Registry, Settings};
 use serde_json::json;
 
 use super::{project, wait};
 use crate::args::DiscoverArgs;
+use crate::command_error::CommandError;
 use crate::console::Console;
-use crate::failure::Failure;
 use crate::table::table;
 use crate::{human, logging};
 
@@ -19,7 +19,7 @@ pub(super) fn discover(
     given: Settings,
     registry: &Registry,
     console: &Console,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let project = project::here(given)?;
     logging::start(console, project.settings());
     let connections = project.connections()?;
@@ -30,20 +30,20 @@ pub(super) fn discover(
         refresh: args.refresh,
         cache: Some(project.catalog_cache()),
     };
-    let reach = Reach::new(&connections, registry, &environment);
-    let found = wait(reach.discover(&args.name, &options)).map_err(Failure::Run)?;
+    let inspector = ConnectionInspector::new(&connections, registry, &environment);
+    let found = wait(inspector.discover(&args.name, &options)).map_err(CommandError::Run)?;
     let catalog = &found.catalog;
     if args.json {
         return console.json(&json!(catalog));
     }
     console.data(&shown(catalog, args.table.is_some()))?;
-    let remembered = match found.remembered {
-        true => format!(" (remembered from {}; --refresh asks again)", catalog.discovered_at.format("%H:%M:%S UTC")),
+    let cached = match found.cached {
+        true => format!(" (cached at {}; --refresh ignores the cache)", catalog.discovered_at.format("%H:%M:%S UTC")),
         false => String::new(),
     };
     let count = catalog.resources.len();
     let ending = if count == 1 { "" } else { "s" };
-    console.say(&format!("{count} resource{ending}{remembered}"));
+    console.say(&format!("{count} resource{ending}{cached}"));
     Ok(())
 }
 

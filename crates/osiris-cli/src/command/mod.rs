@@ -14,11 +14,11 @@ use clap::CommandFactory;
 use osiris::{Error, Registry};
 
 use crate::args::{Cli, Command};
+use crate::command_error::CommandError;
 use crate::console::Console;
-use crate::failure::Failure;
 
 /// Runs a command and returns the exit code.
-pub(crate) fn execute(cli: &Cli, registry: &Registry, console: &Console) -> Result<u8, Failure> {
+pub(crate) fn execute(cli: &Cli, registry: &Registry, console: &Console) -> Result<u8, CommandError> {
     let settings = || cli.global.settings();
     match &cli.command {
         Command::Init(args) => project::init(&args.directory, console),

@@ -1,4 +1,4 @@
-//! `plan` and `compile`: what would happen.
+//! `plan` and `compile`: what a run would do.
 
 use osiris::core::store::default_memory_limit;
 use osiris::pipeline::StoreChoice;
@@ -7,14 +7,19 @@ use serde_json::Value;
 
 use super::project::planned;
 use crate::args::{CompileArgs, PlanArgs};
+use crate::command_error::CommandError;
 use crate::console::{Console, json_text};
-use crate::failure::Failure;
 use crate::human;
 
 /// How much of a field's value is shown.
 const WIDTH: usize = 72;
 
-pub(super) fn plan(args: &PlanArgs, given: Settings, registry: &Registry, console: &Console) -> Result<u8, Failure> {
+pub(super) fn plan(
+    args: &PlanArgs,
+    given: Settings,
+    registry: &Registry,
+    console: &Console,
+) -> Result<u8, CommandError> {
     let (project, plan) = planned(&args.selection, given, registry, console)?;
     let manifest = plan.manifest();
     if args.json {
@@ -37,7 +42,7 @@ pub(super) fn compile(
     given: Settings,
     registry: &Registry,
     console: &Console,
-) -> Result<u8, Failure> {
+) -> Result<u8, CommandError> {
     let (_, plan) = planned(&args.selection, given, registry, console)?;
     let manifest = plan.manifest();
     match &args.output {
@@ -95,9 +100,9 @@ fn store(project: &Project) -> String {
     };
     let limit = human::bytes(options.memory_limit);
     let why = if settings.memory_limit.is_none() && options.memory_limit == default_memory_limit() {
-        " (60% of what there is)"
+        " (60% of the available memory)"
     } else {
         ""
     };
-    format!("tables: {place}; memory limit: {limit}{why}; steps side by side: {}", options.jobs)
+    format!("tables: {place}; memory limit: {limit}{why}; steps in parallel: {}", options.jobs)
 }

@@ -7,10 +7,10 @@ use osiris::pipeline::init as write_starter;
 use osiris::{Environment, Plan, Project, Registry, Settings, SourceFile};
 
 use crate::args::Selection;
+use crate::command_error::CommandError;
 use crate::console::Console;
-use crate::failure::Failure;
 
-pub(super) fn init(directory: &Path, console: &Console) -> Result<u8, Failure> {
+pub(super) fn init(directory: &Path, console: &Console) -> Result<u8, CommandError> {
     let files = write_starter(directory)?;
     for file in &files {
         console.say(&format!("  wrote {}", directory.join(file).display()));
@@ -27,7 +27,7 @@ pub(super) fn validate(
     given: Settings,
     registry: &Registry,
     console: &Console,
-) -> Result<u8, Failure> {
+) -> Result<u8, CommandError> {
     let (_, plan) = planned(selection, given, registry, console)?;
     let steps = plan.steps().len();
     let ending = if steps == 1 { "" } else { "s" };
@@ -41,7 +41,7 @@ pub(super) fn planned(
     given: Settings,
     registry: &Registry,
     console: &Console,
-) -> Result<(Project, Plan), Failure> {
+) -> Result<(Project, Plan), CommandError> {
     let project = Project::of_pipeline(&selection.file, given, Environment::of_process())?;
     let source = Arc::new(SourceFile::read(&selection.file)?);
     let plan = project.plan(&source, registry, &selection.options())?;
@@ -56,6 +56,6 @@ pub(super) fn warn(plan: &Plan, console: &Console) {
 }
 
 /// The project of the current directory.
-pub(super) fn here(given: Settings) -> Result<Project, Failure> {
+pub(super) fn here(given: Settings) -> Result<Project, CommandError> {
     Ok(Project::of_directory(Path::new("."), given, Environment::of_process())?)
 }

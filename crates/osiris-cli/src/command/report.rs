@@ -1,4 +1,4 @@
-//! How a run is told: errors, the ledger, the verdict, what to do next.
+//! The report of a run: errors, the ledger, a summary, the next action.
 
 use std::io::Write;
 
@@ -8,41 +8,41 @@ use osiris::{Outcome, Plan, RunReport};
 use serde_json::json;
 
 use crate::args::RunArgs;
+use crate::command_error::CommandError;
 use crate::console::Console;
-use crate::failure::Failure;
 use crate::human;
-use crate::table::ledger;
+use crate::table::ledger_table;
 
-/// Said between the bars when the first signal arrives.
+/// Printed between the bars at the first signal.
 pub(super) fn interrupting() {
     let _ = writeln!(
         std::io::stderr(),
-        "interrupted: stopping; a commit that has begun is waited for. Once more ends at once"
+        "interrupted: stopping; waiting for a commit that has begun. Interrupt again to end at once"
     );
 }
 
-/// Said before the program ends at the second signal.
+/// Printed before the program ends at the second signal.
 pub(super) fn ending_at_once() {
     let _ = writeln!(
         std::io::stderr(),
-        "ended at once: rows that were being committed may be in their destination or not, and temporary files or tables may be left"
+        "ended at once: rows that were being committed may or may not be in their destination, and temporary files or tables may be left"
     );
 }
 
-pub(super) fn ended(report: &RunReport, plan: &Plan, args: &RunArgs, console: &Console) -> Result<(), Failure> {
+pub(super) fn ended(report: &RunReport, plan: &Plan, args: &RunArgs, console: &Console) -> Result<(), CommandError> {
     let steps: Vec<LedgerStep> = report.steps.iter().map(LedgerStep::from).collect();
     let failed = report.steps.iter().filter(|step| matches!(step.status, StepStatus::Failed | StepStatus::Ambiguous));
     failed.for_each(|step| step_error(step, plan, console));
     report.problems.iter().for_each(|problem| console.error_line(problem));
     report.warnings.iter().for_each(|warning| console.warning_line(warning));
-    console.say(&format!("\n{}", ledger(&steps)));
+    console.say(&format!("\n{}", ledger_table(&steps)));
     for step in &report.steps {
         if let Some(rejects) = &step.rejects {
             console.say(&format!("rejects of {}: {}", step.id, rejects.display()));
         }
     }
     console.say(&format!("run {} in {}", report.run_id, report.directory.display()));
-    console.say(&verdict(report, plan, console));
+    console.say(&summary(report, plan, console));
     if let Some(hint) = next(report, plan) {
         console.hint(&hint);
     }
@@ -62,14 +62,15 @@ pub(super) fn ended(report: &RunReport, plan: &Plan, args: &RunArgs, console: &C
     Ok(())
 }
 
-/// How to go on from here. While nobody knows what was written that depends on what the user finds: the error says where to look.
+/// The command that continues the run. If the outcome of a write is unknown, it depends on what the user finds in the
+/// destination.
 fn next(report: &RunReport, plan: &Plan) -> Option<String> {
     if report.outcome == Outcome::Done || plan.is_dry_run() || !report.directory.join("store.duckdb").exists() {
         return None;
     }
     let resume = format!("osiris run {} --resume {}", plan.pipeline().source.name(), report.run_id);
     if report.outcome != Outcome::Ambiguous {
-        return Some(format!("go on from here with `{resume}`"));
+        return Some(format!("resume the run with `{resume}`"));
     }
     let steps = report.steps.iter().filter(|step| step.status == StepStatus::Ambiguous);
     let assumed: String = steps.map(|step| format!(" --assume-written {}", step.id)).collect();
@@ -90,7 +91,7 @@ fn step_error(step: &StepReport, plan: &Plan, console: &Console) {
     }
 }
 
-fn verdict(report: &RunReport, plan: &Plan, console: &Console) -> String {
+fn summary(report: &RunReport, plan: &Plan, console: &Console) -> String {
     let time = format!("{} s", human::seconds(report.duration));
     match report.outcome {
         Outcome::Done if plan.is_dry_run() => {
@@ -104,12 +105,12 @@ fn verdict(report: &RunReport, plan: &Plan, console: &Console) -> String {
             let written = sum(Role::Write, |step| step.counts.acknowledged());
             let rejected: u64 = report.steps.iter().map(|step| step.counts.rejected).sum();
             let confirmed = names(report, |step| step.confirmed.is_some());
-            let besides = match confirmed.as_str() {
+            let confirmed_note = match confirmed.as_str() {
                 "" => String::new(),
                 steps => format!("; confirmed and not counted: {steps}"),
             };
             format!(
-                "{}: the ledger balances, {} read, {} written, {} rejected, {time}{besides}",
+                "{}: the ledger balances, {} read, {} written, {} rejected, {time}{confirmed_note}",
                 console.good("done"),
                 human::rows(read),
                 human::count(written),
@@ -120,14 +121,14 @@ fn verdict(report: &RunReport, plan: &Plan, console: &Console) -> String {
         Outcome::TryLater => format!("{}: a later try may succeed, {time}", console.bad("failed")),
         Outcome::Ambiguous => {
             let steps = names(report, |step| step.status == StepStatus::Ambiguous);
-            format!("{}: it is not known what {steps} has written, {time}", console.bad("ambiguous"))
+            format!("{}: it is unknown what {steps} has written, {time}", console.bad("ambiguous"))
         }
         Outcome::Interrupted => {
             let steps = names(report, |step| step.may_have_written);
             let left = if steps.is_empty() {
-                "what was stopped has written no rows".to_owned()
+                "the stopped steps have written no rows".to_owned()
             } else {
-                format!("{steps} may have written rows, and writes the same again when it runs again")
+                format!("{steps} may have written rows, and writes the same rows when it runs again")
             };
             format!("{}: {left}, {time}", console.bad("interrupted"))
         }

@@ -8,12 +8,12 @@ use osiris::{Environment, Error, Plan, PlanOptions, Project, Registry, RunOption
 
 use super::{project, report, wait};
 use crate::args::{RunArgs, params};
+use crate::command_error::CommandError;
 use crate::console::Console;
-use crate::failure::Failure;
 use crate::progress::Display;
 use crate::{interrupt, logging};
 
-pub(super) fn run(args: &RunArgs, given: Settings, registry: &Registry, console: &Console) -> Result<u8, Failure> {
+pub(super) fn run(args: &RunArgs, given: Settings, registry: &Registry, console: &Console) -> Result<u8, CommandError> {
     let given = Settings { store: args.store.map(Into::into), ..given };
     let (project, plan, past) = match &args.resume {
         None => first(args, given, registry)?,
@@ -45,7 +45,7 @@ pub(super) fn run(args: &RunArgs, given: Settings, registry: &Registry, console:
     let display = Display::new(console, writes_stdout.is_none());
     let ended = wait(osiris::run(&plan, &options, past.as_ref(), &display));
     drop(display);
-    let ended = ended.map_err(Failure::Run)?;
+    let ended = ended.map_err(CommandError::Run)?;
     report::ended(&ended, &plan, args, console)?;
     Ok(ended.outcome.exit_code())
 }
@@ -58,7 +58,11 @@ fn wait_of(args: &RunArgs) -> Wait {
     }
 }
 
-fn first(args: &RunArgs, given: Settings, registry: &Registry) -> Result<(Project, Plan, Option<PastRun>), Failure> {
+fn first(
+    args: &RunArgs,
+    given: Settings,
+    registry: &Registry,
+) -> Result<(Project, Plan, Option<PastRun>), CommandError> {
     let file = args.file.as_deref().unwrap_or(Path::new(""));
     let project = Project::of_pipeline(file, given, Environment::of_process())?;
     let options = PlanOptions { params: params(&args.params), profile: args.profile.clone(), dry_run: args.dry_run };
@@ -72,7 +76,7 @@ fn again(
     run: Option<&str>,
     given: Settings,
     registry: &Registry,
-) -> Result<(Project, Plan, Option<PastRun>), Failure> {
+) -> Result<(Project, Plan, Option<PastRun>), CommandError> {
     let project = match &args.file {
         Some(file) => Project::of_pipeline(file, given, Environment::of_process())?,
         None => project::here(given)?,

@@ -1,4 +1,4 @@
-//! `runs`: what has been run.
+//! `runs`: past runs.
 
 use osiris::Settings;
 use osiris::pipeline::{LedgerStep, PastRun, StepStatus};
@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use super::project;
 use crate::args::{RunsCommand, ShowRunArgs};
+use crate::command_error::CommandError;
 use crate::console::Console;
-use crate::failure::Failure;
 use crate::human;
-use crate::table::{ledger, table};
+use crate::table::{ledger_table, table};
 
-pub(super) fn execute(command: &RunsCommand, given: Settings, console: &Console) -> Result<u8, Failure> {
+pub(super) fn execute(command: &RunsCommand, given: Settings, console: &Console) -> Result<u8, CommandError> {
     let runs = project::here(given)?.runs();
     match command {
         RunsCommand::List(args) => {
@@ -30,7 +30,7 @@ pub(super) fn execute(command: &RunsCommand, given: Settings, console: &Console)
     Ok(0)
 }
 
-fn show(run: &PastRun, args: &ShowRunArgs, console: &Console) -> Result<(), Failure> {
+fn show(run: &PastRun, args: &ShowRunArgs, console: &Console) -> Result<(), CommandError> {
     if args.json {
         return console.json(&json_of(run, true));
     }
@@ -47,15 +47,15 @@ fn show(run: &PastRun, args: &ShowRunArgs, console: &Console) -> Result<(), Fail
     for (name, value) in &record.params {
         text.push_str(&format!("  {name}={value}\n"));
     }
-    if let Some(books) = run.ledger() {
-        text.push_str(&format!("\n{}", ledger(&books.steps)));
-        for step in &books.steps {
+    if let Some(ledger) = run.ledger() {
+        text.push_str(&format!("\n{}", ledger_table(&ledger.steps)));
+        for step in &ledger.steps {
             if let Some(rejects) = &step.rejects {
                 text.push_str(&format!("rejects of {}: {}\n", step.id, run.directory().join(rejects).display()));
             }
             // A step that was stopped is not why, if another one failed.
             let failed = |step: &LedgerStep| matches!(step.status, StepStatus::Failed | StepStatus::Ambiguous);
-            let is_why = failed(step) || !books.steps.iter().any(failed);
+            let is_why = failed(step) || !ledger.steps.iter().any(failed);
             if let Some(error) = step.error.as_ref().filter(|_| is_why) {
                 text.push_str(&format!("\nerror: {error}\n"));
             }
@@ -79,7 +79,7 @@ fn seconds(run: &PastRun) -> String {
     duration.map_or_else(|| "-".to_owned(), human::seconds)
 }
 
-/// The record of a run with how it really ended; with its books for one that is shown.
+/// The record of a run with its actual outcome; with its ledger if `whole`.
 fn json_of(run: &PastRun, whole: bool) -> Value {
     let mut value = json!(run.record());
     value["outcome"] = json!(run.outcome());

@@ -1,4 +1,4 @@
-//! `state`: what incremental extractions have saved.
+//! `state`: the saved states of incremental extractions.
 
 use std::sync::Arc;
 
@@ -8,15 +8,15 @@ use serde_json::{Value, json};
 
 use super::project;
 use crate::args::{AcceptStateArgs, ResetStateArgs, ShowStateArgs, StateCommand};
+use crate::command_error::CommandError;
 use crate::console::Console;
-use crate::failure::Failure;
 
 pub(super) fn execute(
     command: &StateCommand,
     given: Settings,
     registry: &Registry,
     console: &Console,
-) -> Result<u8, Failure> {
+) -> Result<u8, CommandError> {
     match command {
         StateCommand::Show(args) => show(args, given, registry, console)?,
         StateCommand::Reset(args) => reset(args, given, console)?,
@@ -25,7 +25,7 @@ pub(super) fn execute(
     Ok(0)
 }
 
-fn show(args: &ShowStateArgs, given: Settings, registry: &Registry, console: &Console) -> Result<(), Failure> {
+fn show(args: &ShowStateArgs, given: Settings, registry: &Registry, console: &Console) -> Result<(), CommandError> {
     let (project, plan) = project::planned(&args.selection, given, registry, console)?;
     let mut states = SavedStates::below(&project.run_root(), plan.name()).list(&plan)?;
     states.retain(|state| args.step.as_ref().is_none_or(|step| *step == state.step));
@@ -40,8 +40,8 @@ fn show(args: &ShowStateArgs, given: Settings, registry: &Registry, console: &Co
     console.data(&texts.join("\n"))
 }
 
-/// Resetting needs the pipeline's name only: what is wrong with its steps or connections is no obstacle.
-fn reset(args: &ResetStateArgs, given: Settings, console: &Console) -> Result<(), Failure> {
+/// A reset needs only the name of the pipeline: problems of its steps or connections do not prevent it.
+fn reset(args: &ResetStateArgs, given: Settings, console: &Console) -> Result<(), CommandError> {
     let project = Project::of_pipeline(&args.file, given, Environment::of_process())?;
     let states = SavedStates::of_file(&project.run_root(), &Arc::new(SourceFile::read(&args.file)?))?;
     let removed = states.reset(args.step.as_deref())?;
@@ -52,7 +52,7 @@ fn reset(args: &ResetStateArgs, given: Settings, console: &Console) -> Result<()
     Ok(())
 }
 
-fn accept(args: &AcceptStateArgs, given: Settings, registry: &Registry, console: &Console) -> Result<(), Failure> {
+fn accept(args: &AcceptStateArgs, given: Settings, registry: &Registry, console: &Console) -> Result<(), CommandError> {
     let (project, plan) = project::planned(&args.selection, given, registry, console)?;
     let states = SavedStates::below(&project.run_root(), plan.name());
     let accepted = states.accept(&plan, args.step.as_deref())?;
@@ -68,7 +68,7 @@ fn accept(args: &AcceptStateArgs, given: Settings, registry: &Registry, console:
 fn text(state: &StepState) -> String {
     let mut text = format!("{}\n  {}\n", state.step, state.path.display());
     match &state.saved {
-        None => text.push_str("  it does not say which source it was taken from\n"),
+        None => text.push_str("  source: not recorded\n"),
         Some(saved) => {
             for (name, value) in saved.source().fields() {
                 text.push_str(&format!("  {name}: {value}\n"));

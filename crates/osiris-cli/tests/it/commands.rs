@@ -21,7 +21,7 @@ fn init_makes_a_project_that_runs_and_never_overwrites() {
     ");
     let again = project.run(&["init", "new"]).with_code(2);
     assert_snapshot!(again.stderr, @r"
-    error: `new` has pipeline.yaml, osiris_connections.yaml, data/orders.csv, data/customers.csv, .gitignore already
+    error: `new` already contains pipeline.yaml, osiris_connections.yaml, data/orders.csv, data/customers.csv, .gitignore
     hint: name a new directory: `osiris init DIR`
     ");
     let mut run = project.command(&["run", "pipeline.yaml"]);
@@ -71,7 +71,7 @@ fn a_plan_shows_the_steps_in_their_order() {
          reads the tables of: large-orders
          path: out/large-orders.csv
 
-    tables: in a file below .osiris; memory limit: 2.0 GB; steps side by side: 3
+    tables: in a file below .osiris; memory limit: 2.0 GB; steps in parallel: 3
     ");
     assert_eq!(plan.stderr, "");
 }
@@ -166,7 +166,7 @@ fn runs_are_listed_and_shown() {
     assert_snapshot!(none.stderr, @r"
     error: there are no runs yet
       directory: .osiris/runs
-    hint: `osiris run FILE` makes one
+    hint: `osiris run FILE` starts one
     ");
     project.run(&["run", "pipeline.yaml"]).with_code(0);
     project.run(&["run", "pipeline.yaml", "--param", "min_amount=5000"]).with_code(3);
@@ -186,7 +186,7 @@ fn runs_are_listed_and_shown() {
     assert_eq!(latest["params"], json!({"min_amount": "5000"}));
     assert_eq!(latest["ledger"]["balanced"], true);
     let several = project.run(&["runs", "show", "20"]).with_code(2);
-    assert!(several.stderr.contains("several runs begin with `20`"), "{}", several.stderr);
+    assert!(several.stderr.contains("several run ids start with `20`"), "{}", several.stderr);
 }
 
 #[test]

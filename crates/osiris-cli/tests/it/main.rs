@@ -1,4 +1,5 @@
-//! The program as its user sees it: what it says, and its exit codes. Whole pipelines are tested in the package `osiris-e2e`.
+//! The program as its user sees it: what it says, and its exit codes. Whole pipelines are tested in the package
+//! `osiris-e2e`.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends at the first surprise")]
 

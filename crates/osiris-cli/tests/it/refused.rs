@@ -134,7 +134,7 @@ fn unknown_fields_and_wrong_types_are_said_at_once() {
       |
       = hint: did you mean `path`?
 
-    error: expected a whole number, found a text
+    error: expected a whole number, found a string
      --> pipeline.yaml:7:38
       |
     7 |     config: {pth: orders.csv, limit: many}
@@ -148,7 +148,7 @@ fn unknown_fields_and_wrong_types_are_said_at_once() {
       |
       = hint: did you mean `filesystem.csv_writer`? Known: duckdb.processor, filesystem.csv_extractor, filesystem.csv_writer, filesystem.parquet_extractor, filesystem.parquet_writer, graphql.extractor, mysql.extractor, mysql.writer, postgres.extractor, postgres.writer, posthog.extractor, supabase.extractor, supabase.writer
 
-    error: `timeout` must be a mapping, found a text
+    error: `timeout` must be a mapping, found a string
       --> pipeline.yaml:12:14
        |
     12 |     timeout: 5s
@@ -173,7 +173,7 @@ fn a_cycle() {
     4 |   - {id: a, component: duckdb.processor, mode: transform, needs: [c], config: {query: SELECT * FROM c}}
       |                                                                   ^
     5 |   - {id: b, component: duckdb.processor, mode: transform, needs: [a], config: {query: SELECT * FROM a}}
-      |                                                                   - and this closes the circle
+      |                                                                   - and this completes the cycle
       |
       = hint: remove one of these dependencies
     ");
@@ -229,7 +229,7 @@ fn a_parameter_of_the_wrong_type_or_name() {
     let project = Project::starter(program());
     let run = |param: &str| project.run(&["run", "pipeline.yaml", "--param", param]).with_code(2).stderr;
     assert_snapshot!(run("min_amount=lots"), @r"
-    error: parameter `min_amount` must be a whole number, found a text (from --param)
+    error: parameter `min_amount` must be a whole number, found a string (from --param)
       --> pipeline.yaml:10:3
        |
     10 |   min_amount: {type: integer, default: 100}
@@ -333,16 +333,16 @@ fn a_run_that_cannot_be_resumed() {
     assert_snapshot!(project.run(&["run", "--resume"]).with_code(2).stderr, @"
     error: there is no failed run to resume
       directory: .osiris/runs
-    hint: `osiris runs list` shows what there is
+    hint: `osiris runs list` shows all runs
     ");
     project.run(&["run", "pipeline.yaml", "--quiet"]).with_code(0);
     let id = project.runs()[0].file_name().unwrap().to_str().unwrap().to_owned();
     let done = project.run(&["run", "--resume", &id]).with_code(2).stderr;
-    assert_snapshot!(done.replace(&id, "RUN"), @"error: run RUN ended well: there is nothing to resume");
+    assert_snapshot!(done.replace(&id, "RUN"), @"error: run RUN succeeded: there is nothing to resume");
     assert_snapshot!(project.run(&["run", "--resume", "1999"]).with_code(2).stderr, @r"
     error: there is no run `1999`
       directory: .osiris/runs
-    hint: `osiris runs list` shows them
+    hint: `osiris runs list` shows all runs
     ");
 }
 

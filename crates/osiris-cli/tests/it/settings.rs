@@ -19,11 +19,11 @@ fn a_flag_wins_over_a_variable_over_the_file_over_the_default() {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         Ended { code: 0, stdout: text(output.stdout), stderr: text(output.stderr) }
     };
-    assert_eq!(jobs(&plan(&[], "")), "steps side by side: 4");
+    assert_eq!(jobs(&plan(&[], "")), "steps in parallel: 4");
     project.write("osiris.yaml", "jobs: 3\n");
-    assert_eq!(jobs(&plan(&[], "")), "steps side by side: 3");
-    assert_eq!(jobs(&plan(&[], "2")), "steps side by side: 2");
-    assert_eq!(jobs(&plan(&["--jobs", "1"], "2")), "steps side by side: 1");
+    assert_eq!(jobs(&plan(&[], "")), "steps in parallel: 3");
+    assert_eq!(jobs(&plan(&[], "2")), "steps in parallel: 2");
+    assert_eq!(jobs(&plan(&["--jobs", "1"], "2")), "steps in parallel: 1");
 }
 
 #[test]

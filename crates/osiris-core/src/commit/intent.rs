@@ -1,4 +1,4 @@
-//! What a writer is about to commit, and what a destination can say of it afterwards.
+//! What a writer is about to commit, and the outcome that a destination can report afterwards.
 
 use std::time::Duration;
 
@@ -22,50 +22,52 @@ pub struct Intent {
 }
 
 impl Intent {
-    /// A commit of all rows or none to `destination`: words for the user who has to look there, such as ``table `db.t` of
-    /// host:3306``. No secret. Not repeatable.
+    /// A commit of all rows or none to `destination`: a description for the user who has to check it, such as
+    /// ``table `db.t` of host:3306``. It must not hold a secret. Not repeatable.
     pub fn new(destination: impl Into<String>) -> Self {
         Self { destination: destination.into(), repeatable: false, in_parts: false, token: Value::Null, written: None }
     }
 
-    /// Whether doing it a second time leaves the same destination, also when the first time takes effect late: an upsert, an
-    /// overwrite, an append that ignores keys that are there. Such a write may be tried again while its outcome is unknown.
+    /// Whether doing it a second time leaves the same destination, also when the first time takes effect late: an
+    /// upsert, an overwrite, an append that ignores keys that are there. Such a write may be tried again while its
+    /// outcome is unknown.
     #[must_use]
     pub fn with_repeatable(mut self, repeatable: bool) -> Self {
         self.repeatable = repeatable;
         self
     }
 
-    /// Says that the rows become visible in several parts (one request commits some of them), so that an unknown outcome may mean
-    /// that some are there.
+    /// Says that the rows become visible in several parts (one request commits some of them), so that an unknown
+    /// outcome may mean that some are there.
     #[must_use]
     pub fn with_parts(mut self) -> Self {
         self.in_parts = true;
         self
     }
 
-    /// By what the destination can be asked later what became of it, in the component's own form: a transaction's number, the length
-    /// and hash of a file, an idempotency key. It is kept in the run directory: no secret, no cell value.
+    /// What identifies the commit when the destination is asked for its outcome later, in the component's own form: the
+    /// id of a transaction, the length and hash of a file, an idempotency key. It is kept in the run directory: no
+    /// secret, no cell value.
     #[must_use]
     pub fn with_token(mut self, token: Value) -> Self {
         self.token = token;
         self
     }
 
-    /// What the step will have written once this is committed, as far as the destination has counted it by now. Without it, a run
-    /// that learns of the commit only later cannot balance its ledger.
+    /// What the step will have written once this is committed, as far as the destination has counted it by now. Without
+    /// it, a run that learns of the commit only later cannot balance its ledger.
     #[must_use]
     pub fn with_written(mut self, written: Written) -> Self {
         self.written = Some(written);
         self
     }
 
-    /// Where the rows go, in words.
+    /// The description of the destination.
     pub fn destination(&self) -> &str {
         &self.destination
     }
 
-    /// Whether it may be done again without harm.
+    /// Whether it can be repeated safely.
     pub fn is_repeatable(&self) -> bool {
         self.repeatable
     }
@@ -86,7 +88,7 @@ impl Intent {
     }
 }
 
-/// What a destination says of a commit.
+/// The outcome of a commit, as the destination reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CommitOutcome {
     /// It took place.
@@ -94,20 +96,20 @@ pub enum CommitOutcome {
         /// The counts, where they are known better than from the [`Intent`].
         written: Option<Written>,
     },
-    /// It did not, and can no longer: whatever was on its way is known to be gone.
+    /// It did not take place and no longer can: whatever was in flight is known to be lost.
     NotCommitted,
-    /// Nobody can say, or it may still take place.
+    /// The destination cannot tell, or the commit may still take place.
     Unknown,
 }
 
-/// How long a writer is waited for that has begun to commit, once its step's time limit or a cancellation has struck.
+/// How long core waits for a writer that has begun to commit, once its step timed out or was cancelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CommitLimits {
-    /// For the answer to a commit. Default 60 s: longer than any component's own limit for a request or statement, so that
-    /// its own ways to find out what happened come first.
+    /// For the response to a commit. Default 60 s: longer than any component's own limit for a request or statement, so
+    /// that the component can find out the outcome itself first.
     pub answer: Duration,
-    /// For what remains to be done once the outcome is known: counting, removing what was replaced, closing the session.
-    /// Default 10 s.
+    /// For what remains to be done once the outcome is known: counting, removing what was replaced, closing the
+    /// session. Default 10 s.
     pub finishing: Duration,
     /// For [asking](crate::Write::outcome) the destination afterwards. Default 30 s.
     pub asking: Duration,

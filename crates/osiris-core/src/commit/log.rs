@@ -1,4 +1,4 @@
-//! Where intents survive the process.
+//! The log that keeps intents when the process ends.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,7 @@ pub struct CommitRecord {
     pub attempt: u32,
     /// The commit among those of the attempt, from 1.
     pub number: u32,
-    /// The rows of the step's input; none when they were still arriving.
+    /// The rows of the step's input; `None` for a streamed input.
     pub read: Option<u64>,
     /// The rows that the destination had refused by then.
     pub rejected: u64,
@@ -25,8 +25,8 @@ pub struct CommitRecord {
 }
 
 impl CommitRecord {
-    /// The counts of the step if this was its last commit; none when nobody has counted what was read or what was written: each is
-    /// counted by itself, or the equation between them could not fail.
+    /// The counts of the step if this was its last commit; `None` unless both the rows read and the rows written were
+    /// counted: if one were derived from the other, the equation between them could not fail.
     pub fn counts(&self, written: Option<Written>) -> Option<StepCounts> {
         let written = written.or(self.intent.written())?;
         let mut counts = StepCounts { read: self.read?, rejected: self.rejected, ..StepCounts::default() };
@@ -35,20 +35,20 @@ impl CommitRecord {
     }
 }
 
-/// What became of a commit.
+/// The known outcome of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum CommitEnd {
     /// It took place.
     Committed {
-        /// The counts of the step up to here; none when nobody has counted.
+        /// The counts of the step so far; `None` if they were not counted.
         written: Option<Written>,
     },
-    /// It did not, and can no longer.
+    /// It did not take place and no longer can.
     NotCommitted,
 }
 
-/// Keeps the intents of a run, for the run that resumes it. Both methods may block: core calls them away from its own threads.
+/// Keeps the intents of a run for the run that resumes it. Both methods may block: core calls them on blocking threads.
 pub trait CommitLog: Send + Sync {
     /// Records that a commit begins. It is durable when this returns.
     ///
@@ -56,11 +56,11 @@ pub trait CommitLog: Send + Sync {
     /// It could not be made durable. The commit does not take place then.
     fn begun(&self, record: &CommitRecord) -> Result<()>;
 
-    /// Records what became of it.
+    /// Records its outcome.
     ///
     /// # Errors
-    /// It could not be made durable. The outcome is known all the same to the step that goes on; after a crash the destination has
-    /// to be asked.
+    /// It could not be made durable. The running step still knows the outcome; after a crash the destination has to be
+    /// asked.
     fn ended(&self, record: &CommitRecord, end: &CommitEnd) -> Result<()>;
 }
 

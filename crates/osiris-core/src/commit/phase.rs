@@ -1,4 +1,5 @@
-//! Where one attempt stands: before its point of no return, beyond it without an answer, or beyond it with one.
+//! The state of one attempt: before its point of no return, past it with an unknown outcome, or past it with a known
+//! one.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -35,16 +36,16 @@ struct Begun {
     end: Option<CommitEnd>,
 }
 
-/// What is known of an attempt that has ended.
+/// The state of an attempt that has ended.
 #[derive(Debug, Clone)]
 pub(crate) enum Standing {
     /// It never began to commit.
     Untouched,
-    /// All that it began is undone.
+    /// All its commits were undone.
     NotCommitted,
-    /// It has written; none is known to have counted only for a record that says so.
+    /// It has written; `None` if the rows were not counted.
     Committed(Option<Written>),
-    /// Nobody knows of these, the first of which began first.
+    /// The commits whose outcome is unknown, in the order in which they began.
     Unknown(Vec<Arc<CommitRecord>>),
 }
 
@@ -69,7 +70,7 @@ impl Phase {
         self.state().input = Some(input.clone());
     }
 
-    /// Goes beyond the point of no return.
+    /// Passes the point of no return.
     pub(crate) async fn begin(self: &Arc<Self>, intent: Intent, rejected: u64) -> Result<Commit> {
         let (index, record) = self.push(intent, rejected)?;
         self.telemetry.log_event(
@@ -83,15 +84,12 @@ impl Phase {
         if let Some(log) = &self.log {
             let (log, begun) = (Arc::clone(log), Arc::clone(&record));
             if let Err(error) = blocking(move || log.begun(&begun)).await {
-                // Nothing has been sent: this is as certain as it gets.
+                // Nothing has been sent, so nothing can be committed.
                 self.settle(index, CommitEnd::NotCommitted);
-                return Err(Error::new(
-                    error.kind(),
-                    "the write did not begin, since its intent could not be recorded",
-                )
-                .with_retryable(false)
-                .with_hint("make room in the run directory, then run again: nothing was written")
-                .with_source(error));
+                return Err(Error::new(error.kind(), "the write did not begin: its intent could not be recorded")
+                    .with_retryable(false)
+                    .with_hint("nothing was written: free disk space for the run directory, then run again")
+                    .with_source(error));
             }
         }
         let commit = Commit { phase: Arc::clone(self), index };
@@ -121,7 +119,7 @@ impl Phase {
         Ok((index, record))
     }
 
-    /// Notes what became of a commit, in memory.
+    /// Sets the outcome of a commit in memory.
     fn settle(&self, index: usize, end: CommitEnd) -> Option<Arc<CommitRecord>> {
         let mut state = self.state();
         let begun = state.commits.get_mut(index)?;
@@ -132,7 +130,7 @@ impl Phase {
         Some(record)
     }
 
-    /// Notes what became of a commit, and records it.
+    /// Sets the outcome of a commit and records it in the log.
     pub(super) async fn end(&self, index: usize, end: CommitEnd) {
         let Some(record) = self.settle(index, end) else { return };
         let outcome = match end {
@@ -146,7 +144,7 @@ impl Phase {
         }
     }
 
-    /// The same for every commit without an answer.
+    /// The same for every commit without an outcome.
     pub(crate) async fn end_all(&self, end: CommitEnd) {
         let open: Vec<usize> = {
             let state = self.state();
@@ -157,7 +155,7 @@ impl Phase {
         }
     }
 
-    /// The same for the commit of that number.
+    /// The same for the commit with this number.
     pub(crate) async fn end_number(&self, number: u32, end: CommitEnd) {
         let index = self.state().commits.iter().position(|begun| begun.record.number == number);
         if let Some(index) = index {
@@ -170,12 +168,12 @@ impl Phase {
         let state = self.state();
         let committed = |begun: &&Begun| matches!(begun.end, Some(CommitEnd::Committed { .. }));
         let record = &state.commits.iter().rev().find(committed)?.record;
-        // A table that was arriving has been read by now.
+        // A streamed input has been read by now.
         let read = state.input.as_ref().map(TableRef::rows);
         CommitRecord { read: record.read.or(read), ..CommitRecord::clone(record) }.counts(written)
     }
 
-    /// Lets no further commit begin. Returns whether one has.
+    /// Prevents further commits. Returns whether one has begun.
     pub(crate) fn close(&self) -> bool {
         let mut state = self.state();
         state.closed = true;
@@ -186,7 +184,7 @@ impl Phase {
         self.state().commits.iter().any(|begun| begun.end.is_none())
     }
 
-    /// Waits until `run` is done, for as long as a writer may take that was to stop now. None when that is over.
+    /// Waits for `run`, for as long as a writer may take to finish its commit. `None` when that time is over.
     pub(crate) async fn wait_for<T>(
         &self,
         mut run: impl Future<Output = T> + Unpin,
@@ -211,7 +209,7 @@ impl Phase {
         }
     }
 
-    /// What is known now.
+    /// The state of the commits now.
     pub(crate) fn standing(&self) -> Standing {
         let state = self.state();
         if state.commits.is_empty() {
@@ -228,12 +226,12 @@ impl Phase {
         committed.map_or(Standing::NotCommitted, Standing::Committed)
     }
 
-    /// Whether all that has begun may be done again without harm.
+    /// Whether every commit that has begun can be repeated safely.
     pub(crate) fn is_repeatable(&self) -> bool {
         self.state().commits.iter().all(|begun| begun.record.intent.is_repeatable())
     }
 
-    /// Where the last commit went, in words.
+    /// The intent of the last commit.
     pub(crate) fn last_intent(&self) -> Option<Intent> {
         self.state().commits.last().map(|begun| begun.record.intent.clone())
     }

@@ -1,4 +1,4 @@
-//! One attempt at a step, by role: make the sink, let the component work, close the books, commit or roll back.
+//! One attempt at a step, by role: open the sink, run the component, balance the ledger, commit or roll back.
 
 use serde_json::Value;
 
@@ -8,11 +8,11 @@ use crate::{
     Transform, Write,
 };
 
-/// What an attempt came to: the counts are there whether it succeeded or not.
+/// The end of an attempt; it has counts whether it succeeded or not.
 pub(super) struct Attempted {
     pub(super) counts: StepCounts,
     pub(super) result: Result<(Option<TableRef>, Option<Value>)>,
-    /// Whether rows may be in the destination although it failed.
+    /// Whether rows may be in the destination although the attempt failed.
     pub(super) may_have_written: bool,
 }
 
@@ -30,8 +30,8 @@ pub(super) async fn extract<C: Extract>(component: &C, step: &Step<'_, C>, ctx: 
     let mut counts = StepCounts::default();
     let result = async {
         let sink = ctx.sink().await?;
-        match sink.passage() {
-            Some(passage) => passage.as_sender(fill(component, step, sink, ctx, &mut counts)).await,
+        match sink.channel() {
+            Some(channel) => channel.as_sender(fill(component, step, sink, ctx, &mut counts)).await,
             None => fill(component, step, sink, ctx, &mut counts).await,
         }
     }
@@ -39,7 +39,7 @@ pub(super) async fn extract<C: Extract>(component: &C, step: &Step<'_, C>, ctx: 
     Attempted::new(counts, result)
 }
 
-/// Lets an extractor send its rows, and closes the books over them.
+/// Runs an extractor, balances its ledger and commits its rows.
 async fn fill<C: Extract>(
     component: &C,
     step: &Step<'_, C>,
@@ -99,8 +99,8 @@ pub(super) async fn write<C: Write>(
         ctx.phase().set_input(input);
         let written = component.write(step, input, ctx).await;
         counts.read = input.rows();
-        let written = match input.passage() {
-            Some(passage) => passage.as_taker(written),
+        let written = match input.channel() {
+            Some(channel) => channel.as_receiver(written),
             None => written,
         }?;
         written.add_to(&mut counts);
@@ -123,8 +123,10 @@ pub(super) fn balance(counts: &StepCounts, role: Role) -> Result<()> {
     let Some(difference) = counts.imbalance(role) else { return Ok(()) };
     let error = Error::integrity(format!("the ledger does not balance: {difference}"));
     Err(if role == Role::Write {
-        error.with_hint("compare the destination with the input before the step runs again; report a bug if it stays")
+        error.with_hint(
+            "compare the destination with the input before the step runs again; if it fails again, report a bug",
+        )
     } else {
-        error.with_hint("nothing of this step was kept; run it again, and report a bug if it stays")
+        error.with_hint("no row of this step was kept: run it again; if it fails again, report a bug")
     })
 }

@@ -1,4 +1,4 @@
-//! The loop of attempts around a component: timeout, cancellation, what became of a commit, and when to try again.
+//! The loop of attempts around a component: timeout, cancellation, the outcome of commits, and retries.
 
 use std::time::{Instant, SystemTime};
 
@@ -13,8 +13,8 @@ use crate::telemetry::event;
 use crate::{Component, ConnectionUse, Error, ErrorKind, ExecutionContext, Inputs, NextTry, Result, Step, TableRef};
 
 impl<C: Component> TypedStep<C> {
-    /// One attempt: stopped by its timeout or by cancellation, whose errors say which. A writer that has begun to commit is
-    /// waited for.
+    /// One attempt: stopped by its timeout or by cancellation, whose errors say which. A writer that has begun to
+    /// commit is waited for.
     async fn attempt(
         &self,
         step: &Step<'_, C>,
@@ -32,13 +32,13 @@ impl<C: Component> TypedStep<C> {
         tokio::pin!(run);
         let stopped = tokio::select! {
             biased;
-            // An answer that has arrived counts, whatever else has happened.
+            // A result that is ready counts, even if the limit has passed as well.
             attempted = &mut run => return attempted.unwrap_or_else(Attempted::failed),
-            () = ctx.cancel().cancelled() => Error::cancelled("cancelled before it was done"),
+            () = ctx.cancel().cancelled() => Error::cancelled("cancelled before the step finished"),
             () = limit => {
-                let millis = request.timeout.map_or(0, |limit| limit.as_millis());
-                Error::timeout(format!("not done within {millis} ms"))
-                    .with_hint("raise `timeout: {step_ms: ...}` of the step, or give it less to do")
+                let seconds = request.timeout.unwrap_or_default().as_secs_f64();
+                Error::timeout(format!("step timed out after {seconds} s"))
+                    .with_hint("raise `timeout: {step_ms: ...}` of the step, or split the step")
             }
         };
         if !ctx.phase().close() {
@@ -59,7 +59,7 @@ impl<C: Component> TypedStep<C> {
         )
     }
 
-    /// One attempt and, when it ended without an answer to a commit, the question what became of that.
+    /// One attempt. If the outcome of a commit is unknown afterwards, the component is asked for it.
     async fn settled_attempt(
         &self,
         step: &Step<'_, C>,
@@ -78,7 +78,7 @@ impl<C: Component> TypedStep<C> {
         attempted
     }
 
-    /// Asks the component what became of a commit, within the time for it.
+    /// Asks the component for the outcome of a commit, within the time limit for that.
     pub(super) async fn ask(
         &self,
         step: &Step<'_, C>,
@@ -87,24 +87,24 @@ impl<C: Component> TypedStep<C> {
         ctx: &ExecutionContext,
     ) -> Result<CommitOutcome> {
         let Some(outcome) = self.runner.outcome else { return Ok(CommitOutcome::Unknown) };
-        // Rows that arrived are gone.
+        // Streamed rows cannot be read again.
         let input = input.filter(|input| !input.is_arriving());
         let limit = ctx.commit_limits().asking;
         let asked =
             tokio::time::timeout(limit, caught(outcome(&self.runner.component, step, intent, input, ctx))).await;
         let outcome = asked.unwrap_or_else(|_| {
             Err(Error::timeout(format!(
-                "the destination did not say within {} s what became of the write",
+                "the destination did not report the outcome of the write within {} s",
                 limit.as_secs()
             )))
         });
         let outcome = outcome.and_then(|outcome| outcome);
-        let said = match &outcome {
+        let reported = match &outcome {
             Ok(CommitOutcome::Committed { .. }) => "committed",
             Ok(CommitOutcome::NotCommitted) => "not_committed",
             Ok(CommitOutcome::Unknown) | Err(_) => "unknown",
         };
-        ctx.log_event(event::COMMIT_ASKED, json!({"destination": intent.destination(), "outcome": said}));
+        ctx.log_event(event::COMMIT_ASKED, json!({"destination": intent.destination(), "outcome": reported}));
         outcome
     }
 
@@ -155,7 +155,7 @@ impl<C: Component> TypedStep<C> {
                 step = ctx.step_id(),
                 attempt = number,
                 error = %ctx.telemetry().redactor().scrub(error.message()),
-                "trying again in {:.1} s",
+                "retrying in {:.1} s",
                 delay.as_secs_f64()
             );
             tokio::select! {

@@ -143,8 +143,8 @@ impl<T: DeserializeOwned + JsonSchema + Send + Sync> FamilyDriver for FamilyAdap
         let Some(parsed) = value else { return Health::failed(started.elapsed(), &invalid(&problems)) };
         let checked = tokio::time::timeout(limit, self.family.check(&parsed, limit)).await;
         let mut health = checked.unwrap_or_else(|_| {
-            let error = Error::timeout(format!("no answer within {} ms", limit.as_millis()))
-                .with_hint("check host and port, and firewalls on the way; a slow server needs a higher limit");
+            let error = Error::timeout(format!("no response within {} s", limit.as_secs_f64()))
+                .with_hint("check host, port and firewalls; for a slow server, raise the limit");
             Health::failed(started.elapsed(), &error)
         });
         health.message = connection.redactor().scrub(&health.message).into_owned();

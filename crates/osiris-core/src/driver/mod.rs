@@ -1,8 +1,8 @@
 //! The object-safe side of a component: what the registry keeps and a runner calls.
 //!
-//! [`Driver::prepare`] parses a configuration and a connection, once, and says everything that is wrong with them. What it returns
-//! for valid ones is a [`PreparedStep`]: only that can be asked what it reads and writes, and be run. Authors implement neither
-//! trait. The adapters here wrap a typed component and do, once for all of them, what the contract asks of every driver.
+//! [`Driver::prepare`] parses a configuration and a connection once and reports all problems. For valid ones it returns
+//! a [`PreparedStep`], the only type that knows what the step reads and writes and can be run. Authors implement
+//! neither trait. The adapters here wrap a typed component and implement what the driver rules require of every driver.
 
 mod adapter;
 mod attempt;
@@ -47,7 +47,8 @@ pub struct StepRequest {
     pub input_step: Option<String>,
     /// Check everything, change nothing.
     pub dry_run: bool,
-    /// What the step's table depends on, in one word: a resumed run takes a committed table only if this is the same.
+    /// A hash of everything that the step's table depends on: a resumed run reuses a committed table only if it is the
+    /// same.
     pub fingerprint: Option<String>,
     /// When to try again.
     pub retry: RetryPolicy,
@@ -87,9 +88,9 @@ pub trait Driver: Send + Sync {
         self.family().connection_schema()
     }
 
-    /// Parses a configuration and a connection, and checks both: schema, types, and the component's own checks. Every problem
-    /// is reported, those of the configuration also without a connection, which is for one that could not be resolved.
-    /// `base_dir` is where relative paths start. No I/O.
+    /// Parses a configuration and a connection, and checks both: schema, types, and the component's own checks. Every
+    /// problem is reported, those of the configuration also without a connection, which is for one that could not be
+    /// resolved. `base_dir` is where relative paths start. No I/O.
     fn prepare(&self, config: &Value, connection: Option<&ResolvedConnection>, base_dir: &Path) -> Prepared;
 }
 
@@ -111,24 +112,24 @@ pub trait FamilyDriver: Send + Sync {
     /// Whether [`check`](Self::check) is implemented.
     fn has_doctor(&self) -> bool;
 
-    /// What the connection can reach; with a pattern, only [what fits it](Catalog::matching).
+    /// The resources of the connection; with a pattern, only [those that match](Catalog::matching).
     ///
     /// # Errors
-    /// When the family has no discovery, or the source cannot be asked.
+    /// The family has no discovery, or the source cannot be queried.
     async fn discover(&self, connection: &ResolvedConnection, pattern: Option<&str>) -> Result<Catalog>;
 
     /// Whether the connection works.
     async fn check(&self, connection: &ResolvedConnection, limit: Duration) -> Health;
 }
 
-/// A step whose configuration and connection are valid and parsed. It holds secrets: there is no way to print it.
+/// A step whose configuration and connection are valid and parsed. It holds secrets, so it does not implement `Debug`.
 #[async_trait]
 pub trait PreparedStep: Send + Sync {
-    /// The files that the run store's SQL reads for the step, see [`Component::files`](crate::Component::files). It may look at
-    /// the disk.
+    /// The files that the run store's SQL reads for the step, see [`Component::files`](crate::Component::files). It may
+    /// look at the disk.
     fn files(&self) -> Vec<PathBuf>;
 
-    /// Whether rows may pass through the step without a table: see [`Component::streams`](crate::Component::streams).
+    /// Whether the rows may go over a direct edge: see [`Component::streams`](crate::Component::streams).
     fn streams(&self) -> bool;
 
     /// The standard streams that the step uses, see [`Component::stdio`](crate::Component::stdio).
@@ -140,16 +141,17 @@ pub trait PreparedStep: Send + Sync {
     /// The source that the step reads in the pipeline `origin`, with secrets masked by `redactor`.
     fn source(&self, origin: &StepOrigin, redactor: &Redactor) -> SourceIdentity;
 
-    /// Whether the state of the request is of the source that the step reads. No I/O; [`run`](Self::run) makes sure of it again.
+    /// Whether the state of the request is of the source that the step reads. No I/O; [`run`](Self::run) makes sure of
+    /// it again.
     ///
     /// # Errors
     /// A state of another source, or of one that is not known.
     fn check_state(&self, request: &StepRequest, redactor: &Redactor) -> Result<()>;
 
-    /// Runs the step to its end: retries, times out, honours cancellation, rolls back, counts, logs, redacts.
+    /// Runs the step to its end, with retries, time limit, cancellation, rollback, counts, telemetry and redaction.
     ///
     /// # Errors
-    /// What the last attempt ended in, naming the step, with the counts so far.
+    /// The error of the last attempt, with the step and the counts so far.
     async fn run(
         &self,
         request: &StepRequest,
@@ -157,11 +159,11 @@ pub trait PreparedStep: Send + Sync {
         ctx: &ExecutionContext,
     ) -> Result<StepOutput, StepFailure>;
 
-    /// Asks the destination what became of a commit that an earlier process had begun: see
+    /// Queries the outcome of a commit that an earlier process had begun: see
     /// [`Write::outcome`](crate::Write::outcome). `inputs` may be empty. Unknown for a component that writes nothing.
     ///
     /// # Errors
-    /// The destination could not be asked in time.
+    /// The destination could not be queried in time.
     async fn outcome(
         &self,
         request: &StepRequest,

@@ -1,4 +1,4 @@
-//! What an attempt came to once its commits are looked at: whether it may be said to have failed, and whether it may be repeated.
+//! The result of an attempt in view of its commits: whether it failed, and whether it may be repeated.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,11 +8,11 @@ use super::attempt::{Attempted, balance};
 use crate::commit::{CommitEnd, CommitOutcome, CommitRecord, Intent, Standing};
 use crate::{Error, ErrorKind, ExecutionContext, Result, Role, StepCounts, Written};
 
-/// Asks a destination about a commit.
+/// Asks a destination for the outcome of a commit.
 pub(super) type Ask<'a> =
     dyn Fn(Intent) -> Pin<Box<dyn Future<Output = Result<CommitOutcome>> + Send + 'a>> + Send + Sync + 'a;
 
-/// Ends a panic of a component at its step: what it had committed counts like after any other error.
+/// Turns a panic of a component into an error of its step: what it had committed counts as after any other error.
 pub(super) async fn caught<T>(work: impl Future<Output = T>) -> Result<T> {
     let mut work = pin!(work);
     poll_fn(move |context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
@@ -22,7 +22,7 @@ pub(super) async fn caught<T>(work: impl Future<Output = T>) -> Result<T> {
     .await
 }
 
-/// Looks at the commits of an attempt that has ended.
+/// Decides the result of an attempt that has ended by the state of its commits.
 pub(super) async fn settled(attempted: Attempted, ctx: &ExecutionContext, ask: &Ask<'_>) -> Attempted {
     let Attempted { counts, result, .. } = attempted;
     let error = match result {
@@ -43,11 +43,11 @@ pub(super) async fn settled(attempted: Attempted, ctx: &ExecutionContext, ask: &
 /// The rows are in the destination, and then something went wrong.
 fn committed(counts: StepCounts, error: Error, written: Option<Written>, ctx: &ExecutionContext) -> Attempted {
     if counts.acknowledged() > 0 || error.kind() == ErrorKind::Integrity {
-        // The books were being closed.
+        // The ledger was being balanced.
         return failed_after_commit(counts, error, ctx);
     }
     match (written, ctx.phase().counts(written)) {
-        // What remained to be done is no part of the write.
+        // What remained to be done is not part of the write.
         (Some(_), Some(counts)) if is_about_time(&error) => match balance(&counts, Role::Write) {
             Ok(()) => {
                 tracing::warn!(step = ctx.step_id(), error = %error.message(), "stopped after the rows were committed");
@@ -69,21 +69,21 @@ fn failed_after_commit(counts: StepCounts, error: Error, ctx: &ExecutionContext)
         error
     } else {
         let place = destination(ctx);
-        Error::ambiguous(format!("the rows were committed to {place}, but the step is not as it should be"))
+        Error::ambiguous(format!("the rows were committed to {place}, but the step failed afterwards"))
             .with_source(error)
             .with_hint(format!("compare {place} with the input: running the step again would write the rows twice"))
     };
     Attempted { may_have_written: true, ..Attempted::new(counts, Err(error)) }
 }
 
-/// Nobody knows, and it does not matter: the same is written again.
+/// The outcome is unknown, but the write may be repeated.
 fn repeatable(counts: StepCounts, error: Error, ctx: &ExecutionContext) -> Attempted {
     let error = match error.kind() {
         ErrorKind::Ambiguous => Error::network(error.message().to_owned())
-            .with_hint("run it again: writing the same rows a second time does no harm")
+            .with_hint("run it again: the write can be repeated safely")
             .with_source(error),
         ErrorKind::Cancelled => Error::cancelled(format!(
-            "cancelled while {} was being written: the rows may be there; writing them again does no harm",
+            "cancelled while writing to {}: the rows may be there, but the write can be repeated safely",
             destination(ctx)
         )),
         _ => error,
@@ -104,7 +104,7 @@ async fn unknown(
             Ok(CommitOutcome::NotCommitted) => CommitEnd::NotCommitted,
             Ok(CommitOutcome::Unknown) => return ambiguous(counts, error, &record.intent),
             Err(question) => {
-                tracing::warn!(step = ctx.step_id(), error = %question.report(), "the destination could not be asked");
+                tracing::warn!(step = ctx.step_id(), error = %question.report(), "could not query the outcome of the commit");
                 return ambiguous(counts, error, &record.intent);
             }
         };
@@ -119,11 +119,11 @@ async fn unknown(
     }
 }
 
-/// The destination says that the rows are there.
+/// The destination reports that the rows are there.
 fn known_late(error: Error, written: Option<Written>, ctx: &ExecutionContext) -> Attempted {
     let Some(counts) = ctx.phase().counts(written) else {
         let place = destination(ctx);
-        let error = Error::ambiguous(format!("the rows were committed to {place}, but nobody counted them"))
+        let error = Error::ambiguous(format!("the rows were committed to {place}, but were not counted"))
             .with_source(error)
             .with_hint(format!("compare {place} with the input: running the step again would write the rows twice"));
         return Attempted { may_have_written: true, ..Attempted::new(StepCounts::default(), Err(error)) };
@@ -134,10 +134,9 @@ fn known_late(error: Error, written: Option<Written>, ctx: &ExecutionContext) ->
     }
 }
 
-/// What a component called ambiguous, and its destination knows not to have happened.
+/// The error of a commit that the component reported as ambiguous and that did not take place.
 fn lost(error: Error) -> Error {
-    Error::network("the connection was lost before the rows were committed: none of them was written")
-        .with_source(error)
+    Error::network("connection lost before the rows were committed: none of them was written").with_source(error)
 }
 
 fn ambiguous(counts: StepCounts, error: Error, intent: &Intent) -> Attempted {
@@ -145,17 +144,17 @@ fn ambiguous(counts: StepCounts, error: Error, intent: &Intent) -> Attempted {
     let error = if error.kind() == ErrorKind::Ambiguous {
         error
     } else if intent.is_in_parts() {
-        Error::ambiguous(format!("some of the rows may be in {place}: the write ended before it was known to be whole"))
+        Error::ambiguous(format!("some of the rows may be in {place}: the write ended before it was confirmed"))
             .with_source(error)
-            .with_hint(format!(
-                "look which rows are in {place}: running the step again would write those a second time"
-            ))
+            .with_hint(format!("check which rows are in {place}: running the step again would write those twice"))
     } else {
-        Error::ambiguous(format!("it is not known whether the rows were committed to {place}: all are there or none"))
-            .with_source(error)
-            .with_hint(format!(
-                "look whether the rows are in {place}: if they are, running the step again doubles them"
-            ))
+        Error::ambiguous(format!(
+            "it is not known whether the rows were committed to {place}: all of them are there, or none"
+        ))
+        .with_source(error)
+        .with_hint(format!(
+            "check whether the rows are in {place}: if they are, running the step again would write them twice"
+        ))
     };
     Attempted { may_have_written: true, ..Attempted::new(counts, Err(error)) }
 }

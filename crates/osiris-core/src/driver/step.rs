@@ -34,7 +34,7 @@ impl<C: Component> TypedStep<C> {
         let invalid = |error: Error| (Attempted::failed(error), 1);
         if C::SPEC.role.needs_input() && inputs.is_empty() {
             return invalid(
-                Error::validation("this step needs an input and has none")
+                Error::validation("this step needs an input but has none")
                     .with_hint("name the step it reads from: `needs: [step]`"),
             );
         }

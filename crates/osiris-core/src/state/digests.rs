@@ -1,7 +1,8 @@
-//! Sets of digests that may be larger than memory: written once, sorted, into a file that is named after its content, and looked
-//! up through a small index. A digest may be in a set several times.
+//! Sets of digests that may be larger than memory: written once, sorted, into a file that is named after its content,
+//! and looked up through a small index. A digest may be in a set several times.
 //!
-//! A file is a line of text, then records of 20 bytes: the digest, and how many times it is there (little endian), in order.
+//! A file is a line of text, then records of 20 bytes: the digest, and how many times it is there (little endian), in
+//! order.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -31,7 +32,7 @@ impl Digest {
         Self::finish(Sha256::new_with_prefix(bytes))
     }
 
-    /// The digest of all that a hash has taken in.
+    /// The digest of everything that was hashed.
     pub fn finish(hash: Sha256) -> Self {
         let mut digest = [0; 16];
         digest.copy_from_slice(&hash.finalize()[..16]);
@@ -66,7 +67,8 @@ impl Digest {
     }
 }
 
-/// A set that is being written. Holds a few megabytes, whatever its size; what it has on disk has no name and is gone with it.
+/// A set that is being written. Uses a few megabytes of memory, whatever its size; its temporary files have no name and
+/// disappear with it.
 #[derive(Debug, Default)]
 pub struct DigestWriter {
     buffer: Vec<Digest>,
@@ -202,7 +204,7 @@ impl DigestReader {
     /// Opens a file that [`DigestWriter::finish`] wrote, and makes sure that it is whole.
     ///
     /// # Errors
-    /// A file that is damaged; a disk that does not take a temporary one in `scratch`.
+    /// The file is damaged, or a temporary file in `scratch` cannot be written.
     pub fn open(path: &Path, scratch: &Path) -> Result<Self> {
         let damaged = || {
             Error::validation("a file of the saved state is damaged")

@@ -1,5 +1,5 @@
-//! Where the files of a state are: those of the run that is going on, and those that earlier runs have saved. A file is named
-//! after its content, so that neither replaces the other before the state itself does.
+//! Where the files of a state are: those of the run that is going on, and those that earlier runs have saved. A file is
+//! named after its content, so that neither replaces the other before the state itself does.
 
 use std::path::{Path, PathBuf};
 
@@ -43,7 +43,7 @@ impl StateFiles {
         let places = self.saved.iter().chain([&self.new]);
         places.map(|place| place.join(name)).find(|path| path.is_file()).ok_or_else(|| {
             Error::validation(format!("the file `{name}` of the saved state is not there")).with_hint(
-                "restore it beside the state, or remove the state with `osiris state reset` to read all rows again",
+                "restore it next to the state, or remove the state with `osiris state reset` to read all rows again",
             )
         })
     }

@@ -1,5 +1,5 @@
-//! What a run leaves for the next: the driver's own value, the source it was taken from, and files for what is too large for
-//! a value. Every state has its source, and none is handed to a driver that reads another one.
+//! What a run leaves for the next: the driver's own value, the source it was taken from, and files for what is too
+//! large for a value. Every state has its source, and none is handed to a driver that reads another one.
 
 mod digests;
 mod files;
@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::{Error, Result};
 
-/// The form that is written.
+/// The format version that is written.
 const FORMAT: u32 = 1;
 
 /// The state of a step, as it is saved.
@@ -34,7 +34,7 @@ impl SavedState {
         Self { format: FORMAT, source, state }
     }
 
-    /// Reads a saved state. Nothing when it does not say which source it is of, as states of early versions do not.
+    /// Reads a saved state. `None` when it does not record its source, as in early versions.
     ///
     /// # Errors
     /// A state of a later version.
@@ -44,7 +44,7 @@ impl SavedState {
             return Ok(Some(parsed));
         }
         Err(Error::validation(format!(
-            "the saved state has the form {}, this version knows form {FORMAT}",
+            "the saved state has format {}, but this version supports format {FORMAT}",
             parsed.format
         ))
         .with_hint("use the version of osiris that saved it, or a later one"))
@@ -65,10 +65,10 @@ impl SavedState {
         named_files(&self.state)
     }
 
-    /// As it is saved.
+    /// The form in which it is saved.
     ///
     /// # Errors
-    /// None that a state could cause.
+    /// The state cannot be serialized, which no state of a driver causes.
     pub fn to_value(&self) -> Result<Value> {
         serde_json::to_value(self).map_err(|error| Error::unknown("the state cannot be saved").with_source(error))
     }
@@ -77,38 +77,38 @@ impl SavedState {
 /// The driver's own part of a saved state, if it was taken from `now`, which step `step` reads.
 ///
 /// # Errors
-/// A state of another source, every difference named; a state that does not say its source.
+/// The state belongs to another source; all differences are listed.
 pub fn state_of<'a>(saved: &'a SavedState, now: &SourceIdentity, step: &str) -> Result<&'a Value> {
     let differences = saved.source.differences(now);
     if differences.is_empty() {
         return Ok(&saved.state);
     }
     let list: Vec<String> = differences.iter().map(ToString::to_string).collect();
-    Err(Error::validation(format!("the saved state is of another source:\n  - {}", list.join("\n  - ")))
-        .with_hint(format!("{}; {}", other_ways(now, step), accept(now, step))))
+    Err(Error::validation(format!("the saved state belongs to another source:\n  - {}", list.join("\n  - ")))
+        .with_hint(format!("{}; {}", reset_or_rename(now, step), accept(now, step))))
 }
 
-/// The error for a state that does not say which source it is of.
+/// The error for a state that does not record its source.
 pub fn unknown_source(now: &SourceIdentity, step: &str) -> Error {
-    Error::validation("the saved state does not say which source it was taken from").with_hint(format!(
-        "if it is of this source, {}; else {}",
+    Error::validation("the saved state does not record its source").with_hint(format!(
+        "if it belongs to this source, {}; otherwise {}",
         accept(now, step),
-        other_ways(now, step)
+        reset_or_rename(now, step)
     ))
 }
 
 /// How to read all rows again, for hints of errors about a saved state.
 pub fn reset_hint(file: Option<&str>, step: &str) -> String {
     format!(
-        "`osiris state reset {} {step}` removes the state, and the next run reads all rows",
+        "`osiris state reset {} {step}` removes the state, so that the next run reads all rows",
         file.unwrap_or("PIPELINE")
     )
 }
 
-fn other_ways(now: &SourceIdentity, step: &str) -> String {
-    format!("give the step another id, or read all rows: {}", reset_hint(now.file(), step))
+fn reset_or_rename(now: &SourceIdentity, step: &str) -> String {
+    format!("give the step another id, or read all rows again: {}", reset_hint(now.file(), step))
 }
 
 fn accept(now: &SourceIdentity, step: &str) -> String {
-    format!("`osiris state accept {} {step}` takes it over as it is", now.file().unwrap_or("PIPELINE"))
+    format!("`osiris state accept {} {step}` accepts it as it is", now.file().unwrap_or("PIPELINE"))
 }

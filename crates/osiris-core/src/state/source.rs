@@ -1,8 +1,8 @@
-//! Which source a step reads, field by field, as texts that can be shown: the component, the pipeline file and profile, where the
-//! connection leads, and every field of the configuration that says which rows are read.
+//! The identity of the source that a step reads, as a list of fields that can be shown: the component, the pipeline
+//! file and profile, the address of the connection, and every field of the configuration that selects the rows.
 //!
-//! A field belongs to the source unless its schema says `x-source: false`, so that a driver that forgets one is too strict, never
-//! too lax.
+//! A field belongs to the source unless its schema says `x-source: false`, so that a driver that forgets one is too
+//! strict, never too lax.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,8 +14,8 @@ use sha2::{Digest as _, Sha256};
 use crate::config::ConfigSchema;
 use crate::{ComponentSpec, Redactor};
 
-/// Values of more characters are shown by their beginning.
-const SHOWN: usize = 160;
+/// Longer values are shown shortened.
+const MAX_SHOWN_CHARS: usize = 160;
 /// The name of the field that holds the pipeline file.
 const FILE: &str = "pipeline file";
 
@@ -105,10 +105,10 @@ fn text(value: &Value) -> String {
 
 /// A long text by its beginning and a digest of all of it.
 fn shortened(text: &str) -> String {
-    if text.chars().count() <= SHOWN {
+    if text.chars().count() <= MAX_SHOWN_CHARS {
         return text.to_owned();
     }
-    let start: String = text.chars().take(SHOWN / 2).collect();
+    let start: String = text.chars().take(MAX_SHOWN_CHARS / 2).collect();
     let digest: String = Sha256::digest(text).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     format!("{start}... (sha256 {digest})")
 }

@@ -1,7 +1,8 @@
-//! Work on threads that outlive the futures which wait for them: it has something to clear away, and the run gives it the time.
+//! Work on threads that outlive the futures which wait for them: they have to clean up, and the run waits for that.
 //!
-//! A thread may never end: DuckDB 2.0 now and then waits for itself when it ends a COPY to Parquet half-way, its writers for a lock
-//! that is held by whoever waits for them. Files that such a thread was building are removed in its place.
+//! A thread may never end: DuckDB 2.0 sometimes deadlocks when it aborts a COPY to Parquet, with its writers waiting
+//! for a lock that is held by the thread which waits for them. Files that such a thread was writing are removed by the
+//! run.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -11,10 +12,10 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-/// How long a run waits for such work when it ends.
+/// How long a run waits for this work when it ends.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Says that such work is going on, until it is dropped: see [`Store::at_work`](super::Store::at_work).
+/// Marks such work as running until it is dropped: see [`Store::at_work`](super::Store::at_work).
 #[must_use = "the work counts as ended when this is dropped"]
 pub struct AtWork(Arc<State>);
 
@@ -31,8 +32,8 @@ impl State {
 }
 
 impl AtWork {
-    /// Says that the work builds a file or a directory of its own at `path`, until what this returns is dropped: if the work has
-    /// not ended when the run no longer waits for it, the run removes `path`.
+    /// Registers a file or a directory at `path` that the work is writing, until the result is dropped: if the work has
+    /// not ended when the run stops waiting for it, the run removes `path`.
     pub fn unfinished(&self, path: &Path) -> Unfinished {
         self.0.unfinished().insert(path.to_path_buf());
         Unfinished { state: Arc::clone(&self.0), path: path.to_path_buf() }
@@ -45,7 +46,7 @@ impl Drop for AtWork {
     }
 }
 
-/// Something that is being built, until this is dropped: see [`AtWork::unfinished`].
+/// An incomplete file or directory, until this is dropped: see [`AtWork::unfinished`].
 #[must_use = "it counts as finished when this is dropped"]
 pub struct Unfinished {
     state: Arc<State>,
@@ -58,7 +59,7 @@ impl Drop for Unfinished {
     }
 }
 
-/// The number of those that are going on.
+/// The number of running threads.
 #[derive(Default)]
 pub(super) struct Workers(Arc<State>);
 
@@ -68,7 +69,7 @@ impl Workers {
         AtWork(Arc::clone(&self.0))
     }
 
-    /// Waits until none is left, for a while.
+    /// Waits until all have ended, at most for the limit.
     pub(super) async fn end(&self) {
         self.end_within(PATIENCE).await;
     }
@@ -81,7 +82,7 @@ impl Workers {
         }
         for path in std::mem::take(&mut *self.0.unfinished()) {
             if let Err(error) = remove(&path) {
-                tracing::warn!(path = %path.display(), %error, "an unfinished file could not be removed");
+                tracing::warn!(path = %path.display(), %error, "an incomplete file could not be removed");
             }
         }
         tracing::warn!(seconds = limit.as_secs(), "a thread did not end; what it was building has been removed");

@@ -1,9 +1,9 @@
-//! Direct edges: rows that pass from the step that reads them to the step that writes them without a table between.
+//! Direct edges: rows go from the step that reads them to the step that writes them, without a table in between.
 //!
-//! The sink of the first step makes a [`Passage`] instead of a table, and a [`TableRef`] whose rows are still arriving goes to the
-//! second step. It reads them once. It sees their end only when the first step has finished its sink, which is after its books
-//! balanced; so nothing is committed that was not read whole. When one side ends early, the other is stopped, and the passage knows
-//! which of them was the cause.
+//! The sink of the first step opens a [`Channel`] instead of a table, and the second step gets a [`TableRef`] whose
+//! rows are still arriving. It reads them once. It sees their end only after the first step has finished its sink,
+//! which happens after its row counts were checked; so nothing is committed that was not read in full. When one side
+//! stops early, the other is stopped too, and the channel records which side was the cause.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,12 +14,12 @@ use arrow::record_batch::RecordBatch;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use super::arrow_scan::{ArrowScan, BatchSource};
 use super::quote;
-use super::rows::{Feed, Offer};
 use super::schema::{TableRef, TableSchema};
 use crate::{Error, Result};
 
-/// Where the rows of a step go instead of into a table: the beginning of the edge. See
+/// The sending end of a direct edge: where the rows of a step go instead of into a table. See
 /// [`ExecutionContext::handing_over`](crate::ExecutionContext::handing_over).
 #[derive(Debug, Clone)]
 pub struct DirectEdge {
@@ -28,70 +28,76 @@ pub struct DirectEdge {
 }
 
 impl DirectEdge {
-    /// An edge to the step `to`, and the end of it at which tables arrive.
-    pub fn new(to: &str) -> (Self, Arrivals) {
+    /// An edge to the step `to`, and its receiving end.
+    pub fn new(to: &str) -> (Self, StreamReceiver) {
         let (tables, arriving) = mpsc::unbounded_channel();
-        (Self { to: Arc::from(to), tables }, Arrivals(arriving))
+        (Self { to: Arc::from(to), tables }, StreamReceiver(arriving))
     }
 
-    /// The step that takes the rows.
+    /// The step that receives the rows.
     pub(super) fn to(&self) -> &str {
         &self.to
     }
 
-    /// Hands a table over whose rows are about to arrive.
+    /// Sends a table whose rows are about to arrive.
     pub(super) fn send(&self, table: TableRef) -> Result<()> {
-        let gone = |_| Error::cancelled(format!("step `{}`, which takes the rows, is gone", self.to));
+        let gone = |_| Error::cancelled(format!("step `{}`, which receives the rows, has stopped", self.to));
         self.tables.send(table).map_err(gone)
     }
 }
 
-/// The tables that arrive over a [`DirectEdge`].
+/// The receiving end of a [`DirectEdge`].
 #[derive(Debug)]
-pub struct Arrivals(mpsc::UnboundedReceiver<TableRef>);
+pub struct StreamReceiver(mpsc::UnboundedReceiver<TableRef>);
 
-impl Arrivals {
-    /// The next table: one for each attempt of the step that reads the rows. None when no attempt will follow.
+impl StreamReceiver {
+    /// The next table: one for each attempt of the sending step, or `None` when no attempt will follow.
     ///
     /// # Cancel safety
-    /// Safe: a table is returned or stays.
+    /// Safe: a table is either returned or stays in the queue.
     pub async fn next(&mut self) -> Option<TableRef> {
         self.0.recv().await
     }
 }
 
-/// How a passage ended.
+/// How a channel ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
-    /// All rows have been sent, and the books of the sender balance.
-    Whole,
-    /// The sender ended early.
-    BrokenOff,
-    /// The taker ended early.
-    Abandoned,
+    /// All rows have been sent, and the sender has checked its row counts.
+    Complete,
+    /// The sender stopped early.
+    SenderStopped,
+    /// The receiver stopped early.
+    ReceiverStopped,
 }
 
-/// What both sides of an edge know, for one attempt.
-pub(crate) struct Passage {
+/// The state that both sides of an edge share, for one attempt.
+pub(crate) struct Channel {
     from: String,
     to: String,
-    /// The first there was.
+    /// The first end that was reported.
     end: OnceLock<End>,
-    taken: AtomicU64,
-    /// Cancelled when it is abandoned.
-    abandonment: CancellationToken,
+    received: AtomicU64,
+    /// Cancelled when the receiver stops early.
+    receiver_stop: CancellationToken,
 }
 
-impl Passage {
+impl Channel {
     pub(super) fn new(from: &str, to: &str) -> Arc<Self> {
         let (from, to) = (from.to_owned(), to.to_owned());
-        Arc::new(Self { from, to, end: OnceLock::new(), taken: AtomicU64::new(0), abandonment: Default::default() })
+        Arc::new(Self {
+            from,
+            to,
+            end: OnceLock::new(),
+            received: AtomicU64::new(0),
+            receiver_stop: Default::default(),
+        })
     }
 
-    /// Ends it, unless it has ended. Returns whether this is its end.
+    /// Ends the channel, unless it has ended. Returns whether it ended this way.
     pub(super) fn end(&self, end: End) -> bool {
-        if self.end.set(end).is_ok() && end == End::Abandoned {
-            self.abandonment.cancel();
+        if self.end.set(end).is_ok() && end == End::ReceiverStopped {
+            self.receiver_stop.cancel();
         }
         self.has(end)
     }
@@ -100,119 +106,122 @@ impl Passage {
         self.end.get() == Some(&end)
     }
 
-    /// Rows that the taker has taken.
-    pub(super) fn taken(&self) -> u64 {
-        self.taken.load(Ordering::Acquire)
+    /// Rows that the receiver has read.
+    pub(super) fn received(&self) -> u64 {
+        self.received.load(Ordering::Acquire)
     }
 
-    /// Does the sender's work, until the taker is gone. What the work says when it was stopped is not why the run failed.
+    /// Runs the sender's `work` until the receiver stops. An error that `work` returns after that is replaced, since it
+    /// is not the cause.
     pub(crate) async fn as_sender<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         let result = tokio::select! {
             result = work => result,
-            () = self.abandonment.cancelled() => Err(Error::unknown("nobody takes the rows")),
+            () = self.receiver_stop.cancelled() => Err(Error::unknown("the receiver of the rows has stopped")),
         };
-        result.map_err(|error| self.abandoned().unwrap_or(error))
+        result.map_err(|error| self.receiver_stopped().unwrap_or(error))
     }
 
-    /// What the taker came to; it cannot be done before it has seen the end. If it failed, the sender is stopped.
-    pub(crate) fn as_taker<T>(&self, result: Result<T>) -> Result<T> {
+    /// The result of the receiver, which must not succeed before it has seen the end. If it failed, the sender is
+    /// stopped.
+    pub(crate) fn as_receiver<T>(&self, result: Result<T>) -> Result<T> {
         if result.is_err() {
-            self.end(End::Abandoned);
+            self.end(End::ReceiverStopped);
         }
         match result {
-            Ok(done) if self.has(End::Whole) => Ok(done),
-            Ok(_) => Err(self.broken_off().unwrap_or_else(|| {
-                Error::integrity("the step was done before it had read all rows of its input")
-                    .with_hint("this is a bug of the component: its `streams` must be false for this configuration")
+            Ok(done) if self.has(End::Complete) => Ok(done),
+            Ok(_) => Err(self.sender_stopped().unwrap_or_else(|| {
+                Error::integrity("the step finished before it had read all rows of its input")
+                    .with_hint("this is a bug in the component: `streams` must be false for this configuration")
             })),
-            Err(error) => Err(self.broken_off().unwrap_or(error)),
+            Err(error) => Err(self.sender_stopped().unwrap_or(error)),
         }
     }
 
-    /// What stopped the sender, if that was the taker.
-    pub(super) fn abandoned(&self) -> Option<Error> {
-        let said = || Error::cancelled(format!("stopped, since step `{}`, which took its rows, was not done", self.to));
-        self.has(End::Abandoned).then(said)
+    /// The error of the sender, if the receiver stopped it.
+    pub(super) fn receiver_stopped(&self) -> Option<Error> {
+        let error =
+            || Error::cancelled(format!("stopped because step `{}`, which receives its rows, did not finish", self.to));
+        self.has(End::ReceiverStopped).then(error)
     }
 
-    /// What stopped the taker, if that was the sender.
-    fn broken_off(&self) -> Option<Error> {
-        let said =
-            || Error::cancelled(format!("stopped, since step `{}`, whose rows it took, was not done", self.from));
-        self.has(End::BrokenOff).then(said)
+    /// The error of the receiver, if the sender stopped it.
+    fn sender_stopped(&self) -> Option<Error> {
+        let error =
+            || Error::cancelled(format!("stopped because step `{}`, which sends its rows, did not finish", self.from));
+        self.has(End::SenderStopped).then(error)
     }
 }
 
 /// The rows of a [`TableRef`] that are still arriving.
-pub(super) struct Arriving {
-    passage: Arc<Passage>,
-    offer: Offer,
+pub(super) struct RowStream {
+    channel: Arc<Channel>,
+    rows: ArrowScan,
 }
 
-impl Arriving {
-    /// Offers what comes through `batches`.
-    pub(super) fn new(passage: Arc<Passage>, schema: SchemaRef, batches: mpsc::Receiver<Passing>) -> Self {
-        let feed = Taker { passage: Arc::clone(&passage), batches, last: None };
-        Self { passage, offer: Offer::new(schema, feed) }
+impl RowStream {
+    /// The rows that come through `batches`.
+    pub(super) fn new(channel: Arc<Channel>, schema: SchemaRef, batches: mpsc::Receiver<BatchInFlight>) -> Self {
+        let receiver = Receiver { channel: Arc::clone(&channel), batches, last: None };
+        Self { channel, rows: ArrowScan::new(schema, receiver) }
     }
 
-    pub(super) fn passage(&self) -> &Passage {
-        &self.passage
+    pub(super) fn channel(&self) -> &Channel {
+        &self.channel
     }
 
-    /// The rows in SQL, for one reading: with the types that a table of this schema would have.
+    /// The rows in SQL, with the types that a table of this schema would have. They can be read once.
     pub(super) fn sql(&self, schema: &TableSchema) -> String {
         let cast = |column: &super::Column| {
             let name = quote(&column.name);
             format!("CAST({name} AS {}) AS {name}", column.column_type.sql())
         };
         let columns: Vec<String> = schema.columns().iter().map(cast).collect();
-        format!("(SELECT {} FROM {})", columns.join(", "), self.offer.sql())
+        format!("(SELECT {} FROM {})", columns.join(", "), self.rows.sql())
     }
 }
 
-impl fmt::Debug for Arriving {
+impl fmt::Debug for RowStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Arriving").field("from", &self.passage.from).field("to", &self.passage.to).finish()
+        f.debug_struct("RowStream").field("from", &self.channel.from).field("to", &self.channel.to).finish()
     }
 }
 
-/// A batch on its way, and the room that it takes.
-pub(super) struct Passing {
+/// A batch in flight, and the memory permits that it holds.
+pub(super) struct BatchInFlight {
     pub(super) batch: RecordBatch,
     pub(super) room: OwnedSemaphorePermit,
 }
 
-/// The taker's end.
-struct Taker {
-    passage: Arc<Passage>,
-    batches: mpsc::Receiver<Passing>,
-    /// What DuckDB is reading: the number of its rows, and its room.
+/// The receiving end, which DuckDB reads.
+struct Receiver {
+    channel: Arc<Channel>,
+    batches: mpsc::Receiver<BatchInFlight>,
+    /// The batch that DuckDB is reading: its number of rows, and its permits.
     last: Option<(u64, OwnedSemaphorePermit)>,
 }
 
-impl Feed for Taker {
+impl BatchSource for Receiver {
     fn next(&mut self) -> Result<Option<RecordBatch>> {
         if let Some((rows, _room)) = self.last.take() {
-            self.passage.taken.fetch_add(rows, Ordering::AcqRel);
+            self.channel.received.fetch_add(rows, Ordering::AcqRel);
         }
         match self.batches.blocking_recv() {
-            Some(Passing { batch, room }) => {
+            Some(BatchInFlight { batch, room }) => {
                 self.last = Some((batch.num_rows() as u64, room));
                 Ok(Some(batch))
             }
-            None if self.passage.has(End::Whole) => Ok(None),
+            None if self.channel.has(End::Complete) => Ok(None),
             None => {
-                self.passage.end(End::BrokenOff);
-                Err(self.passage.broken_off().unwrap_or_else(|| Error::unknown("rows stopped arriving")))
+                self.channel.end(End::SenderStopped);
+                Err(self.channel.sender_stopped().unwrap_or_else(|| Error::unknown("rows stopped arriving")))
             }
         }
     }
 }
 
-impl Drop for Taker {
+impl Drop for Receiver {
     fn drop(&mut self) {
-        // Before the room of the last batch is given back: the sender looks at this when it gets it.
-        self.passage.end(End::Abandoned);
+        // Before the permits of the last batch are released: the sender checks this once it has acquired them.
+        self.channel.end(End::ReceiverStopped);
     }
 }

@@ -1,12 +1,12 @@
-//! From DuckDB's errors to ours: the class before the colon decides the kind, cell values are masked.
+//! Maps DuckDB's errors: the class before the colon decides the kind, and cell values are masked.
 
 use crate::secret::MASK;
 use crate::{Error, ErrorKind};
 
-/// Turns an error of DuckDB into one of ours. `message` says what was being done.
+/// Converts an error of DuckDB. `message` says what failed.
 ///
-/// DuckDB's own text becomes the source. Classes whose text quotes data (conversion, constraint, range) have what stands
-/// in quotes masked.
+/// DuckDB's own text becomes the source. Classes whose text quotes data (conversion, constraint, range) have what
+/// stands in quotes masked.
 pub fn store_error(error: duckdb::Error, message: impl Into<String>) -> Error {
     let EngineError { class, detail, offset } = EngineError::read(&error);
     let detail = if quotes_data(&class) { mask_data(&detail) } else { detail };
@@ -18,7 +18,7 @@ pub fn store_error(error: duckdb::Error, message: impl Into<String>) -> Error {
     ours.with_source(EngineError { class, detail, offset })
 }
 
-/// What DuckDB said, in parts.
+/// An error of DuckDB, in parts.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("DuckDB {class} error: {detail}")]
 pub struct EngineError {
@@ -26,12 +26,12 @@ pub struct EngineError {
     pub class: String,
     /// The text. It may quote data: mask it before showing it.
     pub detail: String,
-    /// Where in the statement, in bytes, where DuckDB says.
+    /// The position in the statement, in bytes, if DuckDB reports it.
     pub offset: Option<usize>,
 }
 
 impl EngineError {
-    /// Takes an error apart. The store asks DuckDB for errors as JSON; some come as plain text all the same.
+    /// Parses an error. The store configures DuckDB to report errors as JSON; some still come as plain text.
     pub fn read(error: &duckdb::Error) -> Self {
         let text = match error {
             duckdb::Error::DuckDBFailure(_, Some(text)) => text.clone(),
@@ -77,10 +77,10 @@ fn hint_for(class: &str, detail: &str) -> Option<String> {
     let fixed = match class {
         "Out of Memory" => "raise `--memory-limit`, or give the run more disk to spill to",
         "IO" if detail.contains("No space left") => "free some disk space and resume the run",
-        "Permission" => "a run reaches only the files that the steps of its plan name",
+        "Permission" => "SQL can access only the files that the steps of the plan name",
         "Conversion" | "Out of Range" | "Mismatch Type" => "use TRY_CAST where a value may not fit the type",
         "Binder" | "Catalog" => return Some(candidates(detail)),
-        "Parser" | "Syntax" => "mend the SQL at that place; the dialect is DuckDB's",
+        "Parser" | "Syntax" => "fix the SQL at that position; the dialect is DuckDB's",
         _ => return None,
     };
     Some(fixed.to_owned())

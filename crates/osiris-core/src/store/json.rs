@@ -1,4 +1,4 @@
-//! Values as text on their way into a column that has become JSON or text.
+//! Values as text, for a column that was widened to JSON or text.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ pub(super) fn json_text(array: &ArrayRef, field: &Field) -> Result<ArrayRef> {
 
 /// Points in time as `2024-01-31 12:34:56.789+00`.
 pub(super) fn instant_text(array: &ArrayRef) -> Result<ArrayRef> {
-    let failed = |error| Error::validation("a point in time could not be written as text").with_source(error);
+    let failed = |error| Error::validation("a timestamp could not be written as text").with_source(error);
     let options = CastOptions { safe: false, ..Default::default() };
     let zoneless =
         cast_with_options(array, &DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into())), &options)
@@ -46,5 +46,5 @@ pub(super) fn instant_text(array: &ArrayRef) -> Result<ArrayRef> {
     let text = zoneless.as_any().downcast_ref::<StringArray>().map(|texts| {
         texts.iter().map(|text| text.map(|text| format!("{}+00", text.replace('T', " ")))).collect::<StringArray>()
     });
-    text.map(|text| Arc::new(text) as ArrayRef).ok_or_else(|| Error::unknown("a cast to text made no text"))
+    text.map(|text| Arc::new(text) as ArrayRef).ok_or_else(|| Error::unknown("a cast to VARCHAR returned another type"))
 }

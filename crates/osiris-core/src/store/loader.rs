@@ -8,8 +8,8 @@ use arrow::datatypes::{Field, Schema};
 use arrow::record_batch::RecordBatch;
 use duckdb::Connection;
 
+use super::arrow_scan::ArrowScan;
 use super::incoming::{column_type, insertable};
-use super::rows::Offer;
 use super::schema::{Column, StepNote, TableRef, TableSchema};
 use super::seal::{Committed, Seal};
 use super::sink::{different_schemas, no_table};
@@ -19,8 +19,8 @@ use super::widen::{conversion, join};
 use super::{quote, store_error, table_sql};
 use crate::{Error, Result};
 
-/// Batches wait until they have so many rows, or so many bytes, since each INSERT has its price whatever it inserts. While they wait
-/// they are outside of DuckDB's memory limit.
+/// Batches are collected up to so many rows or bytes, since each INSERT has a fixed cost. Collected batches do not
+/// count towards DuckDB's memory limit.
 const INSERT_ROWS: usize = 10_000;
 const INSERT_BYTES: usize = 16 << 20;
 
@@ -33,34 +33,34 @@ pub(super) enum Columns {
     Widening,
 }
 
-/// One open transaction and, once there is a table, what waits to be inserted into it.
-pub(super) struct Loader<'a> {
+/// One open transaction and, once there is a table, the batches to be inserted into it.
+pub(super) struct TableLoader<'a> {
     connection: &'a Connection,
     step: &'a str,
     schema: Option<TableSchema>,
     committed: bool,
-    waiting: Waiting,
+    pending: PendingRows,
     seal: &'a Seal,
     /// What was committed when the transaction began, once SQL has run in it that came from elsewhere.
     sealed: Option<Committed>,
 }
 
-/// Batches of one schema that wait to be inserted.
+/// Batches of one schema that are still to be inserted.
 #[derive(Default)]
-struct Waiting {
+struct PendingRows {
     batches: Vec<RecordBatch>,
     rows: usize,
     bytes: usize,
 }
 
-impl Waiting {
+impl PendingRows {
     fn push(&mut self, batch: RecordBatch) {
         self.rows += batch.num_rows();
         self.bytes += size(&batch);
         self.batches.push(batch);
     }
 
-    fn are_many(&self) -> bool {
+    fn is_full(&self) -> bool {
         self.rows >= INSERT_ROWS || self.bytes >= INSERT_BYTES
     }
 
@@ -77,15 +77,15 @@ impl Waiting {
     }
 }
 
-impl<'a> Loader<'a> {
+impl<'a> TableLoader<'a> {
     /// Begins the transaction and removes what an earlier attempt left.
     pub(super) fn begin(connection: &'a Connection, seal: &'a Seal, step: &'a str) -> Result<Self> {
         connection
             .execute_batch("BEGIN TRANSACTION")
             .map_err(|error| store_error(error, "no transaction could be started"))?;
         drop_table(connection, step)?;
-        let waiting = Waiting::default();
-        Ok(Self { connection, step, schema: None, committed: false, waiting, seal, sealed: None })
+        let pending = PendingRows::default();
+        Ok(Self { connection, step, schema: None, committed: false, pending, seal, sealed: None })
     }
 
     pub(super) fn is_committed(&self) -> bool {
@@ -121,17 +121,17 @@ impl<'a> Loader<'a> {
         }
         let schema = self.schema.as_ref().ok_or_else(|| Error::unknown("a batch came before its schema"))?;
         let fitted = fit(batch, schema, columns)?;
-        if self.waiting.batches.first().is_some_and(|first| first.schema() != fitted.schema()) {
+        if self.pending.batches.first().is_some_and(|first| first.schema() != fitted.schema()) {
             self.insert()?;
         }
-        self.waiting.push(fitted);
-        if self.waiting.are_many() { self.insert() } else { Ok(()) }
+        self.pending.push(fitted);
+        if self.pending.is_full() { self.insert() } else { Ok(()) }
     }
 
-    /// Inserts what waits.
+    /// Inserts the pending rows.
     fn insert(&mut self) -> Result<()> {
-        let Some(batch) = self.waiting.take()? else { return Ok(()) };
-        let rows = Offer::new(batch.schema(), Some(batch));
+        let Some(batch) = self.pending.take()? else { return Ok(()) };
+        let rows = ArrowScan::new(batch.schema(), Some(batch));
         let sql = format!("INSERT INTO {} SELECT * FROM {}", table_sql(self.step), rows.sql());
         self.connection.execute_batch(&sql).map_err(|error| store_error(error, "rows could not be stored"))
     }
@@ -187,7 +187,7 @@ impl<'a> Loader<'a> {
         count(self.connection, &table_sql(self.step))
     }
 
-    /// Enters the table in the books and commits both.
+    /// Registers the table in the store's catalog and commits both.
     pub(super) fn commit(&mut self, note: &StepNote) -> Result<TableRef> {
         let rows = self.rows()?;
         let schema = self.schema.clone().unwrap_or_default();

@@ -6,6 +6,7 @@
 //!
 //! DuckDB's types appear here and in the drivers that let DuckDB work natively; nowhere else.
 
+mod arrow_scan;
 mod at_work;
 mod direct;
 mod error;
@@ -17,7 +18,6 @@ mod memory;
 mod nulls;
 mod open;
 mod rejects;
-mod rows;
 mod scan;
 mod schema;
 mod seal;
@@ -38,10 +38,10 @@ use at_work::Workers;
 use duckdb::Connection;
 use interrupt::InterruptOnDrop;
 use seal::Seal;
-use threads::{Threads, Work};
+use threads::{Threads, Workload};
 
 pub use at_work::{AtWork, Unfinished};
-pub use direct::{Arrivals, DirectEdge};
+pub use direct::{DirectEdge, StreamReceiver};
 pub use error::{EngineError, store_error};
 pub use memory::default_memory_limit;
 pub use open::{StoreKind, StoreOptions};
@@ -64,11 +64,11 @@ struct Inner {
     root: Mutex<Connection>,
     path: Option<PathBuf>,
     scratch: PathBuf,
-    reach: open::Reach,
+    sandbox: open::SandboxPaths,
     threads: Arc<Threads>,
-    /// What is committed, as the store itself has put it there.
+    /// The committed tables, as this process knows them.
     seal: Arc<Seal>,
-    /// Bytes on their way into each table, at most.
+    /// The most bytes in flight into each table.
     in_flight: usize,
     /// The sinks that may still be rolling back, by step.
     sinks: Mutex<HashMap<String, JoinHandle<()>>>,
@@ -87,7 +87,7 @@ impl Store {
             root: Mutex::new(root),
             path: options.path().map(Path::to_path_buf),
             scratch: options.scratch_dir().to_path_buf(),
-            reach: open::Reach::new(options)?,
+            sandbox: open::SandboxPaths::new(options)?,
             seal: Arc::new(Seal::new(&another)?),
             threads: Threads::new(another)?,
             in_flight: options.in_flight(),
@@ -101,14 +101,14 @@ impl Store {
         self.0.path.as_deref()
     }
 
-    /// A directory for files of the moment, such as a spooled standard input; the store's SQL can read it.
+    /// A directory for temporary files, such as a spooled standard input; the store's SQL can read it.
     pub fn scratch_dir(&self) -> &Path {
         &self.0.scratch
     }
 
-    /// Whether the store's SQL reaches `file`: it is one of the files of the run, or lies in the scratch directory.
+    /// Whether the store's SQL has access to `file`: it is one of the files of the run, or is in the scratch directory.
     pub fn reaches(&self, file: &Path) -> bool {
-        self.0.reach.has(file)
+        self.0.sandbox.has(file)
     }
 
     fn threads(&self) -> Arc<Threads> {
@@ -131,10 +131,10 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,
     {
-        self.work(Work::Computing, work).await
+        self.work(Workload::Compute, work).await
     }
 
-    /// The same for work that reads `table`, whose rows may be arriving.
+    /// The same for work that reads `table`, whose rows may still be arriving.
     ///
     /// # Errors
     /// What `work` returns.
@@ -143,10 +143,10 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,
     {
-        self.work(if table.is_arriving() { Work::Arriving } else { Work::Computing }, work).await
+        self.work(if table.is_arriving() { Workload::Stream } else { Workload::Compute }, work).await
     }
 
-    async fn work<T, F>(&self, kind: Work, work: F) -> Result<T>
+    async fn work<T, F>(&self, workload: Workload, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,
@@ -156,7 +156,7 @@ impl Store {
         let (_guard, working) = InterruptOnDrop::new(connection.interrupt_handle());
         let work = move || {
             let _working = working;
-            let _at_work = threads.begin(kind);
+            let _at_work = threads.begin(workload);
             work(&connection)
         };
         let result = tokio::task::spawn_blocking(work).await;
@@ -204,15 +204,15 @@ impl Store {
         }
     }
 
-    /// Announces work on a thread that goes on for a moment when the future that waits for it is dropped, and clears away what it has
-    /// made: a temporary file beside a destination. A run that ends [waits](Self::settle) until what this returns is dropped,
-    /// for at most 20 s. Not for a thread that may wait for somebody to type something.
+    /// Announces work on a thread that outlives the future which waits for it, and cleans up what it has created, such
+    /// as a temporary file next to a destination. A run that ends [waits](Self::settle) until the result is dropped,
+    /// for at most 20 s. Not for a thread that may wait for keyboard input.
     pub fn at_work(&self) -> AtWork {
         self.0.workers.begin()
     }
 
-    /// Waits until every sink has committed or rolled back, and [work](Self::at_work) has ended: before the store's file is moved or
-    /// removed, and before the process ends.
+    /// Waits until every sink has committed or rolled back, and [work](Self::at_work) has ended: before the store's
+    /// file is moved or removed, and before the process ends.
     pub async fn settle(&self) {
         let steps: Vec<String> = self.sinks().keys().cloned().collect();
         for step in steps {

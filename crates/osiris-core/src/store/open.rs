@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use duckdb::{Config, Connection};
 
-use super::rows::{ROWS, Rows};
+use super::arrow_scan::{ROWS, Rows};
 use super::{STEPS, default_memory_limit, quote_text, store_error};
 use crate::{Error, Result};
 
@@ -32,8 +32,8 @@ pub struct StoreOptions {
 }
 
 impl StoreOptions {
-    /// A store of `kind` that spills and spools into the directory `scratch`, with the default memory limit and a thread
-    /// for every core.
+    /// A store of `kind` that spills and spools into the directory `scratch`, with the default memory limit and a
+    /// thread for every core.
     pub fn new(kind: StoreKind, scratch: impl Into<PathBuf>) -> Self {
         Self {
             kind,
@@ -81,7 +81,7 @@ impl StoreOptions {
         self
     }
 
-    /// How many bytes may be on their way into a table: an eighth of DuckDB's memory, within limits.
+    /// The limit on bytes in flight into a table: an eighth of DuckDB's memory, within bounds.
     pub(super) fn in_flight(&self) -> usize {
         usize::try_from(self.memory_limit / 8).unwrap_or(usize::MAX).clamp(4 << 20, 64 << 20)
     }
@@ -98,7 +98,8 @@ impl StoreOptions {
     }
 }
 
-/// A transaction log of this size would be checkpointed in mid-load, which is pure cost: a run's database is loaded once.
+/// A transaction log of this size would be checkpointed in mid-load, which is pure cost: a run's database is loaded
+/// once.
 const CHECKPOINT_THRESHOLD: &str = "1TB";
 
 pub(super) fn open(options: &StoreOptions) -> Result<Connection> {
@@ -120,7 +121,7 @@ pub(super) fn open(options: &StoreOptions) -> Result<Connection> {
     Ok(connection)
 }
 
-/// DuckDB makes its files as the umask says.
+/// DuckDB creates its files with the mode that the umask gives.
 fn tighten(options: &StoreOptions) -> Result<()> {
     for file in options.path().into_iter().flat_map(|path| [path.to_path_buf(), wal_of(path)]) {
         match crate::private::tighten(&file) {
@@ -131,7 +132,7 @@ fn tighten(options: &StoreOptions) -> Result<()> {
     Ok(())
 }
 
-/// The log beside a database.
+/// The write-ahead log of a database.
 fn wal_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".wal");
@@ -159,7 +160,7 @@ fn settings(options: &StoreOptions) -> String {
     sql
 }
 
-/// The schemas of step tables, rejects and our own books; and the clock of the run.
+/// The schemas of step tables, rejects and the store's catalog; and the clock of the run.
 fn catalog(options: &StoreOptions) -> String {
     let instant = options.started.naive_utc().format("%Y-%m-%d %H:%M:%S%.6f");
     let date = options.started.date_naive();
@@ -176,7 +177,7 @@ fn catalog(options: &StoreOptions) -> String {
     )
 }
 
-/// Closes the database to everything but the files of the plan and the directories of the run, then locks the settings.
+/// Restricts the database to the files of the plan and the directories of the run, then locks the settings.
 fn sandbox(options: &StoreOptions) -> Result<String> {
     let directories = options.directories.iter().chain([&options.scratch]);
     let directories: Vec<String> = both_names(directories)?
@@ -185,7 +186,8 @@ fn sandbox(options: &StoreOptions) -> Result<String> {
         .collect();
     let files: Vec<String> =
         both_names(options.files.iter())?.iter().map(|file| quote_text(&file.display().to_string())).collect();
-    // The store sets its threads itself, as work comes and goes. SQL of a step sets nothing: its statements are checked.
+    // The store sets its threads itself, as work comes and goes. SQL of a step sets nothing: its statements are
+    // checked.
     Ok(format!(
         "SET allowed_directories = [{}];
          SET allowed_paths = [{}];
@@ -197,7 +199,7 @@ fn sandbox(options: &StoreOptions) -> Result<String> {
     ))
 }
 
-/// Absolute paths, and where a path leads through symbolic links the real one as well.
+/// Absolute paths, and for a path with symbolic links the real path as well.
 fn both_names<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> Result<Vec<PathBuf>> {
     let mut names = Vec::new();
     for path in paths {
@@ -208,13 +210,13 @@ fn both_names<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> Result<Vec<PathBu
     Ok(names)
 }
 
-/// What SQL can reach, as whoever hands it a path has to know.
-pub(super) struct Reach {
+/// The paths that SQL has access to.
+pub(super) struct SandboxPaths {
     directories: Vec<PathBuf>,
     files: HashSet<PathBuf>,
 }
 
-impl Reach {
+impl SandboxPaths {
     pub(super) fn new(options: &StoreOptions) -> Result<Self> {
         Ok(Self {
             directories: both_names(options.directories.iter().chain([&options.scratch]))?,
@@ -222,7 +224,7 @@ impl Reach {
         })
     }
 
-    /// What DuckDB takes for a pattern names other files as well, where there are any: such a name is not reached.
+    /// A name that DuckDB would treat as a glob pattern could match other files as well: it is not accessible.
     pub(super) fn has(&self, file: &Path) -> bool {
         let exact = |path: &Path| !path.to_string_lossy().contains(['*', '?', '[']);
         let has = |path: &Path| {

@@ -1,4 +1,4 @@
-//! Where refused rows go: one table a step, outside of the step's own transaction, so that they survive its failure.
+//! The reject tables: one table per step, outside of the step's own transaction, so that rejects survive its failure.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,14 +10,14 @@ use crate::{Error, Result};
 /// How many rejects are kept for the report once the limit is passed.
 const KEPT_OVER_LIMIT: u64 = 1000;
 
-/// A row that the source, a cast, an assertion or the destination refused.
+/// A row that the source, a cast, an assertion or the destination rejected.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reject {
-    /// Its number in the source, from 1, where known.
+    /// Its number in the source, from 1, if known.
     pub row_number: Option<u64>,
-    /// The column at fault, where it is one.
+    /// The column that caused the rejection, if there is one.
     pub column: Option<String>,
-    /// Why.
+    /// The reason.
     pub reason: String,
     /// The row: as JSON, or as the text of the line.
     pub row: Option<String>,
@@ -63,7 +63,7 @@ impl RejectTable {
         self.len() == 0 && self.state.noted.load(SeqCst) == 0
     }
 
-    /// Keeps rows for people to look at, such as those that break an assertion, without counting them as rejected.
+    /// Saves rows for the user, such as those that violate an assertion, without counting them as rejected.
     ///
     /// # Errors
     /// A failing store.
@@ -72,10 +72,10 @@ impl RejectTable {
         self.insert(rows).await
     }
 
-    /// Keeps rejects. Up to 1,000 are taken beyond the limit, for the report.
+    /// Saves rejects. Up to 1,000 are accepted beyond the limit, for the report.
     ///
     /// # Errors
-    /// An integrity error when so many came that going on is pointless, or a failing store.
+    /// An integrity error when there are so many that continuing is pointless, or a failing store.
     pub async fn push(&self, rejects: Vec<Reject>) -> Result<()> {
         let added = rejects.len() as u64;
         self.insert(rejects).await?;
@@ -121,10 +121,10 @@ impl RejectTable {
         let (count, limit) = (self.len(), self.state.limit.load(SeqCst));
         let rows = if count == 1 { "row was" } else { "rows were" };
         Error::integrity(format!("{count} {rows} rejected, at most {limit} are allowed"))
-            .with_hint("look at the step's rejects in the run directory; mend the data, or raise `max_rejects`")
+            .with_hint("check the step's rejects in the run directory, then fix the data or raise `max_rejects`")
     }
 
-    /// Forgets the rejects of an earlier attempt.
+    /// Removes the rejects of an earlier attempt.
     pub(crate) async fn clear(&self) -> Result<()> {
         if self.state.count.swap(0, SeqCst) + self.state.noted.swap(0, SeqCst) == 0 {
             return Ok(());
@@ -139,7 +139,7 @@ impl RejectTable {
             .await
     }
 
-    /// Writes the rejects as a Parquet file, below a directory that the store can reach.
+    /// Writes the rejects as a Parquet file, in a directory that the store may write to.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -149,7 +149,7 @@ impl RejectTable {
             self.table(),
             quote_text(&path.display().to_string())
         );
-        // DuckDB writes into the file that is there: it is made first, since a new one would be readable by everybody.
+        // DuckDB writes to an existing file: it is created first, since a new one would be readable by everybody.
         crate::private::create(path)?;
         self.store
             .call(move |connection| {

@@ -1,4 +1,4 @@
-//! The way out of the store: Arrow batches from a thread of its own, through a bounded channel.
+//! Scans of a table: Arrow batches from a thread of its own, through a bounded channel.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use tokio::sync::mpsc;
 
 use super::interrupt::InterruptOnDrop;
 use super::schema::{Column, TableRef, TableSchema};
-use super::threads::Work;
+use super::threads::Workload;
 use super::types::UTC;
 use super::{Store, quote, store_error};
 use crate::problem::nearest;
 use crate::{Error, Result};
 
-/// Batches on their way between the store and a driver.
+/// Batches in flight between the store and a driver.
 const BATCHES_IN_FLIGHT: usize = 8;
 
 /// What to read of a table; see [`Store::scan`].
@@ -66,8 +66,8 @@ impl ScanBuilder {
             let keys: Vec<String> = self.order_by.iter().map(|name| quote(name)).collect();
             sql.push_str(&format!(" ORDER BY {}", keys.join(", ")));
         }
-        // Sorting is work for all threads.
-        let work = if self.order_by.is_empty() { self.table.passing() } else { Work::Computing };
+        // Sorting uses all threads.
+        let work = if self.order_by.is_empty() { self.table.workload() } else { Workload::Compute };
         TableScan::start(&self.store, work, self.table.step(), sql, schema)
     }
 }
@@ -99,7 +99,7 @@ fn expression(column: &Column) -> String {
     if scanned == column.column_type { name } else { format!("CAST({name} AS {}) AS {name}", scanned.sql()) }
 }
 
-/// A table being read. Dropping it ends the reading.
+/// A running scan of a table. Dropping it ends the scan.
 pub struct TableScan {
     schema: TableSchema,
     arrow: SchemaRef,
@@ -108,7 +108,7 @@ pub struct TableScan {
 }
 
 impl TableScan {
-    fn start(store: &Store, work: Work, step: &str, sql: String, schema: TableSchema) -> Result<Self> {
+    fn start(store: &Store, work: Workload, step: &str, sql: String, schema: TableSchema) -> Result<Self> {
         let connection = store.connection()?;
         let threads = store.threads();
         let (interrupt, working) = InterruptOnDrop::new(connection.interrupt_handle());
@@ -121,7 +121,7 @@ impl TableScan {
                 let _working = working;
                 let _at_work = threads.begin(work);
                 if let Err(error) = read(&connection, &sql, &target, &sender) {
-                    // The reader may have gone: then nobody wants the error either.
+                    // The reader may be gone: then nobody needs the error either.
                     let _ = sender.blocking_send(Err(error));
                 }
             })
@@ -139,13 +139,13 @@ impl TableScan {
         Arc::clone(&self.arrow)
     }
 
-    /// The next batch, of a few thousand rows; nothing at the end.
+    /// The next batch, of a few thousand rows, or `None` at the end.
     ///
     /// # Errors
     /// What DuckDB says while reading, such as a HUGEINT of more than 38 digits.
     ///
     /// # Cancel safety
-    /// Safe: a batch is returned or stays.
+    /// Safe: a batch is either returned or stays in the queue.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>> {
         self.batches.recv().await.transpose()
     }
@@ -176,7 +176,7 @@ fn read(
     Ok(())
 }
 
-/// Gives the batch the declared schema: zones on instants, names of nested fields.
+/// Gives the batch the declared schema: time zones of timestamps, names of nested fields.
 fn as_declared(batch: &RecordBatch, target: &SchemaRef) -> Result<RecordBatch> {
     let failed = |error| Error::unknown("a batch of the run store could not be read").with_source(error);
     let options = CastOptions { safe: false, ..Default::default() };
@@ -184,8 +184,8 @@ fn as_declared(batch: &RecordBatch, target: &SchemaRef) -> Result<RecordBatch> {
         if array.data_type() == field.data_type() {
             return Ok(Arc::clone(array));
         }
-        if let Some(instants) = instants(array, field.data_type()) {
-            return Ok(instants);
+        if let Some(timestamps) = utc_timestamps(array, field.data_type()) {
+            return Ok(timestamps);
         }
         cast_with_options(array, field.data_type(), &options)
     };
@@ -194,9 +194,9 @@ fn as_declared(batch: &RecordBatch, target: &SchemaRef) -> Result<RecordBatch> {
     RecordBatch::try_new(Arc::clone(target), columns).map_err(failed)
 }
 
-/// Instants, which the store has in UTC: the same numbers under another type. A cast would go by the calendar, which ends before the
-/// numbers do and knows no infinity.
-fn instants(array: &ArrayRef, target: &DataType) -> Option<ArrayRef> {
+/// Timestamps with a time zone, which the store keeps in UTC: the same numbers under another type. A cast would convert
+/// by the calendar, whose range is smaller than that of the numbers and which has no infinity.
+fn utc_timestamps(array: &ArrayRef, target: &DataType) -> Option<ArrayRef> {
     let DataType::Timestamp(TimeUnit::Microsecond, Some(zone)) = target else { return None };
     let plain = array.as_primitive_opt::<TimestampMicrosecondType>().filter(|_| zone.as_ref() == UTC)?;
     (plain.timezone().is_none()).then(|| Arc::new(plain.clone().with_timezone(Arc::clone(zone))) as ArrayRef)

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
 
-use super::direct::{Arriving, Passage};
-use super::threads::Work;
+use super::direct::{Channel, RowStream};
+use super::threads::Workload;
 use super::types::ColumnType;
 use crate::{Error, Result, StepCounts};
 
@@ -79,7 +79,7 @@ impl TableSchema {
     }
 }
 
-/// What is kept beside a committed table, for a resumed run.
+/// What is stored with a committed table, for a resumed run.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct StepNote {
     /// The counts of the step that made it.
@@ -90,7 +90,8 @@ pub struct StepNote {
     pub fingerprint: Option<String>,
 }
 
-/// The output of a step: a committed table of the run store, or rows that arrive over a [direct edge](super::DirectEdge).
+/// The output of a step: a committed table of the run store, or rows that arrive over a [direct
+/// edge](super::DirectEdge).
 #[derive(Debug, Clone)]
 pub struct TableRef(Arc<Inner>);
 
@@ -104,7 +105,7 @@ struct Inner {
 #[derive(Debug)]
 enum Rows {
     Stored(u64),
-    Arriving(Arriving),
+    Streamed(RowStream),
 }
 
 impl TableRef {
@@ -112,8 +113,8 @@ impl TableRef {
         Self(Arc::new(Inner { step: step.into(), schema, rows: Rows::Stored(rows) }))
     }
 
-    pub(super) fn arriving(step: impl Into<String>, schema: TableSchema, rows: Arriving) -> Self {
-        Self(Arc::new(Inner { step: step.into(), schema, rows: Rows::Arriving(rows) }))
+    pub(super) fn streamed(step: impl Into<String>, schema: TableSchema, rows: RowStream) -> Self {
+        Self(Arc::new(Inner { step: step.into(), schema, rows: Rows::Streamed(rows) }))
     }
 
     /// The step that made it, which is its name.
@@ -126,11 +127,12 @@ impl TableRef {
         &self.0.schema
     }
 
-    /// Its rows; while they are arriving, those that have been taken. All have been once the reading of them has ended well.
+    /// Its number of rows; while they are arriving, the number read so far. It is complete once they were read to the
+    /// end.
     pub fn rows(&self) -> u64 {
         match &self.0.rows {
             Rows::Stored(rows) => *rows,
-            Rows::Arriving(arriving) => arriving.passage().taken(),
+            Rows::Streamed(stream) => stream.channel().received(),
         }
     }
 
@@ -139,30 +141,30 @@ impl TableRef {
         (!self.is_arriving()).then(|| self.rows())
     }
 
-    /// Whether its rows are arriving while they are read, which can be done once. Only components that
+    /// Whether its rows are still arriving; they can be read once. Only components that
     /// [say so](crate::Component::streams) get such a table.
     pub fn is_arriving(&self) -> bool {
-        self.passage().is_some()
+        self.channel().is_some()
     }
 
-    /// What a thread does that reads the rows one after the other, and nothing else.
-    pub(super) fn passing(&self) -> Work {
-        if self.is_arriving() { Work::Arriving } else { Work::Passing }
+    /// The workload of a thread that only scans the rows.
+    pub(super) fn workload(&self) -> Workload {
+        if self.is_arriving() { Workload::Stream } else { Workload::Transfer }
     }
 
-    /// What is known of a direct edge by both of its sides.
-    pub(crate) fn passage(&self) -> Option<&Passage> {
+    /// The channel, if the rows come over a direct edge.
+    pub(crate) fn channel(&self) -> Option<&Channel> {
         match &self.0.rows {
             Rows::Stored(_) => None,
-            Rows::Arriving(arriving) => Some(arriving.passage()),
+            Rows::Streamed(stream) => Some(stream.channel()),
         }
     }
 
-    /// What stands for it behind FROM in the store's SQL: its name, quoted.
+    /// The table in the FROM clause of the store's SQL: its quoted name, or the call of a table function.
     pub fn sql(&self) -> String {
         match &self.0.rows {
             Rows::Stored(_) => super::table_sql(self.step()),
-            Rows::Arriving(arriving) => arriving.sql(self.schema()),
+            Rows::Streamed(stream) => stream.sql(self.schema()),
         }
     }
 }

@@ -1,8 +1,9 @@
-//! The second lock behind the check of SQL: what other steps have committed is the same before and after a step's SQL has run.
+//! The second safeguard after the check of SQL: the tables of other steps must be the same before and after a step's
+//! SQL has run.
 //!
-//! SQL of a pipeline is let through by what it was parsed to be. Should it change a committed table all the same, in its own
-//! transaction or past it over a connection that the engine opens, the step does not commit and the run ends: a table that
-//! nobody wrote on purpose is never read on, and the list that a resumed run relies on is the one that this process has made.
+//! SQL of a pipeline is accepted by its parse tree. Should it change a committed table anyway, in its own transaction
+//! or over another connection that the engine opens, the step does not commit and the run ends: an unintended change is
+//! never read by later steps, and a resumed run relies only on the list that this process has made.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -23,7 +24,7 @@ pub(super) struct Entry {
 /// What this process knows to be committed.
 pub(super) struct Seal {
     known: Mutex<Committed>,
-    /// Sees what is committed by whomever, unlike a transaction that began before.
+    /// Sees all committed data, unlike a transaction that began before.
     outside: Mutex<Connection>,
 }
 
@@ -34,8 +35,8 @@ pub(super) struct Committed {
     tables: BTreeMap<String, State>,
 }
 
-/// What tells whether a table was changed. An UPDATE in place leaves its mark on the columns until a checkpoint, of which a run has
-/// none; one that moves rows gives them new ids, as an INSERT does; a DELETE shows in the number of rows.
+/// Detects whether a table was changed. An UPDATE in place marks the columns until a checkpoint, of which a run has
+/// none; one that moves rows gives them new ids, as an INSERT does; a DELETE changes the number of rows.
 #[derive(Debug, PartialEq, Eq)]
 struct State {
     rows: u64,
@@ -56,11 +57,11 @@ impl Seal {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Commits the transaction of `step`. Where SQL from elsewhere has run in it, what others have committed must be `compared`: as
-    /// this process knows it.
+    /// Commits the transaction of `step`. If SQL of the pipeline has run in it, the tables of other steps must be
+    /// `compared` with what this process knows.
     ///
     /// # Errors
-    /// It is not, or the commit fails.
+    /// They have changed, or the commit fails.
     pub(super) fn commit(&self, connection: &Connection, step: &str, entry: Entry, compared: bool) -> Result<()> {
         let mut known = self.known();
         let outside = self.outside.lock().unwrap_or_else(PoisonError::into_inner);
@@ -94,10 +95,10 @@ impl Committed {
         Ok(Self { entries, tables })
     }
 
-    /// Whether all of it is as it was, for the transaction of `connection`.
+    /// Checks that nothing has changed, for the transaction of `connection`.
     ///
     /// # Errors
-    /// It has not.
+    /// Something has.
     pub(super) fn ensure_unchanged(&self, connection: &Connection) -> Result<()> {
         let now = Self::read(connection)?;
         if now == *self {

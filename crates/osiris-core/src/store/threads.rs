@@ -1,9 +1,9 @@
-//! How many of DuckDB's threads are at work. Statements that compute have all of them. While rows only pass, into a table or out of one,
-//! the thread that hands them over does the work alone: a second one would mostly wait for it, and DuckDB waits by asking again and
-//! again, which takes the processor from the driver (`docs/decisions/0011`).
+//! How many threads DuckDB uses. Statements that compute have all of them. While rows are only transferred, into a
+//! table or out of one, the calling thread does the work alone: a second one would mostly wait for it, and DuckDB waits
+//! by polling, which takes processor time from the driver (`docs/decisions/0011`).
 //!
-//! DuckDB takes threads away by waiting until each has done what it is at. One that is at rows that are still arriving waits for their
-//! source; so while any are read, threads may be added and none is taken away.
+//! DuckDB removes a thread by waiting until it has finished its task. A thread that reads a stream waits for the source
+//! of the rows; so while a stream is read, threads may be added but not removed.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,7 +12,7 @@ use duckdb::Connection;
 use super::store_error;
 use crate::Result;
 
-/// What is going on in a store.
+/// The workloads of a store, and the number of threads they need.
 pub(super) struct Threads {
     most: usize,
     state: Mutex<State>,
@@ -21,45 +21,45 @@ pub(super) struct Threads {
 struct State {
     connection: Connection,
     computing: usize,
-    passing: usize,
-    arriving: usize,
-    /// What DuckDB was last told.
+    transfers: usize,
+    streams: usize,
+    /// The number of threads that was last set.
     set: usize,
 }
 
-/// What a thread does in the store.
+/// The kind of work that a thread does in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Work {
-    /// A statement of its own.
-    Computing,
-    /// Batches, one after the other.
-    Passing,
-    /// The same, as they come from a source.
-    Arriving,
+pub(super) enum Workload {
+    /// A statement.
+    Compute,
+    /// Batches into a table or out of one, one after the other.
+    Transfer,
+    /// The same, while the batches still come from a source.
+    Stream,
 }
 
-/// Work that is going on, until it is dropped.
-pub(super) struct AtWork {
+/// Counts as a running workload until it is dropped.
+pub(super) struct ActiveWorkload {
     threads: Arc<Threads>,
-    work: Work,
+    work: Workload,
 }
 
 impl Threads {
     /// Over a connection that is used for nothing else; `threads` may be changed there.
     pub(super) fn new(connection: Connection) -> Result<Arc<Self>> {
         let asked = connection.query_row("SELECT current_setting('threads')::UBIGINT", [], |row| row.get(0));
-        let most = asked.map_err(|error| store_error(error, "the run store does not say how many threads it has"))?;
-        let state = State { connection, computing: 0, passing: 0, arriving: 0, set: most };
+        let most = asked.map_err(|error| store_error(error, "cannot read the number of threads of the run store"))?;
+        let state = State { connection, computing: 0, transfers: 0, streams: 0, set: most };
         Ok(Arc::new(Self { most, state: Mutex::new(state) }))
     }
 
-    /// Says that work begins.
-    pub(super) fn begin(self: &Arc<Self>, work: Work) -> AtWork {
+    /// Starts a workload.
+    pub(super) fn begin(self: &Arc<Self>, work: Workload) -> ActiveWorkload {
         let mut state = self.state();
-        let waiting = state.arriving > 0;
+        let waiting = state.streams > 0;
         *state.count(work) += 1;
         state.adjust(self.most, waiting);
-        AtWork { threads: Arc::clone(self), work }
+        ActiveWorkload { threads: Arc::clone(self), work }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -68,18 +68,18 @@ impl Threads {
 }
 
 impl State {
-    fn count(&mut self, work: Work) -> &mut usize {
+    fn count(&mut self, work: Workload) -> &mut usize {
         match work {
-            Work::Computing => &mut self.computing,
-            Work::Passing => &mut self.passing,
-            Work::Arriving => &mut self.arriving,
+            Workload::Compute => &mut self.computing,
+            Workload::Transfer => &mut self.transfers,
+            Workload::Stream => &mut self.streams,
         }
     }
 
     /// `waiting`: whether a thread may be waiting for rows to arrive.
     fn adjust(&mut self, most: usize, waiting: bool) {
-        let wanted = match (self.computing, self.passing + self.arriving) {
-            // Whatever comes next says what it wants.
+        let wanted = match (self.computing, self.transfers + self.streams) {
+            // The next workload sets the number.
             (0, 0) => self.set,
             (0, _) => 1,
             _ => most,
@@ -89,20 +89,20 @@ impl State {
         }
         match self.connection.execute_batch(&format!("SET threads = {wanted}")) {
             Ok(()) => self.set = wanted,
-            // It works with any number of threads.
+            // The statement works with any number of threads.
             Err(error) => {
-                tracing::debug!(wanted, error = %store_error(error, "setting threads"), "threads stay as they are")
+                tracing::debug!(wanted, error = %store_error(error, "setting threads"), "cannot change the number of threads")
             }
         }
     }
 }
 
-impl Drop for AtWork {
+impl Drop for ActiveWorkload {
     fn drop(&mut self) {
         let mut state = self.threads.state();
         let count = state.count(self.work);
         *count = count.saturating_sub(1);
-        let waiting = state.arriving > 0;
+        let waiting = state.streams > 0;
         state.adjust(self.threads.most, waiting);
     }
 }
@@ -111,7 +111,7 @@ impl Drop for AtWork {
 mod tests {
     use super::*;
 
-    /// Three threads, and a way to ask how many there are.
+    /// Three threads, and a function that returns the current number.
     fn three() -> (Arc<Threads>, impl Fn() -> usize) {
         let connection = Connection::open_in_memory().unwrap();
         connection
@@ -126,36 +126,36 @@ mod tests {
     }
 
     #[test]
-    fn statements_have_all_threads_and_passing_rows_one() {
+    fn statements_have_all_threads_and_transfers_one() {
         let (threads, now) = three();
         assert_eq!(now(), 3);
-        let first = threads.begin(Work::Passing);
-        let second = threads.begin(Work::Passing);
+        let first = threads.begin(Workload::Transfer);
+        let second = threads.begin(Workload::Transfer);
         assert_eq!(now(), 1);
-        let statement = threads.begin(Work::Computing);
+        let statement = threads.begin(Workload::Compute);
         assert_eq!(now(), 3);
         drop(first);
         assert_eq!(now(), 3);
         drop(statement);
         assert_eq!(now(), 1);
         drop(second);
-        drop(threads.begin(Work::Computing));
+        drop(threads.begin(Workload::Compute));
         assert_eq!(now(), 3);
     }
 
     #[test]
     fn no_thread_is_taken_away_while_rows_arrive() {
         let (threads, now) = three();
-        let arriving = threads.begin(Work::Arriving);
+        let stream = threads.begin(Workload::Stream);
         assert_eq!(now(), 1);
-        let statement = threads.begin(Work::Computing);
+        let statement = threads.begin(Workload::Compute);
         assert_eq!(now(), 3);
         drop(statement);
-        let passing = threads.begin(Work::Passing);
-        let another = threads.begin(Work::Arriving);
+        let transfer = threads.begin(Workload::Transfer);
+        let another = threads.begin(Workload::Stream);
         assert_eq!(now(), 3);
-        drop((arriving, another));
+        drop((stream, another));
         assert_eq!(now(), 1);
-        drop(passing);
+        drop(transfer);
     }
 }

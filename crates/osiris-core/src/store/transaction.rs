@@ -1,4 +1,5 @@
-//! What happens inside a sink's transaction: making the step's table from SQL, and writing the books beside it.
+//! The operations inside a sink's transaction: creating the step's table from SQL, and registering it in the store's
+//! catalog.
 
 use duckdb::Connection;
 
@@ -9,7 +10,7 @@ use super::types::ColumnType;
 use super::{quote, quote_text, safe_name, store_error, table_sql};
 use crate::{Error, Result};
 
-/// The transaction of a [`TableSink`](super::TableSink), for steps whose table DuckDB makes itself.
+/// The transaction of a [`TableSink`](super::TableSink), for steps whose table DuckDB creates itself.
 pub struct StoreTransaction<'a> {
     pub(super) connection: &'a Connection,
     pub(super) step: &'a str,
@@ -30,8 +31,8 @@ impl StoreTransaction<'_> {
         describe(self.connection, select)
     }
 
-    /// Makes the step's table from one SELECT and returns its rows. Types the store does not keep are converted exactly:
-    /// TIMESTAMP WITH TIME ZONE becomes an instant. `is_instant` marks further TIMESTAMP columns as instants.
+    /// Makes the step's table from one SELECT and returns its rows. Types the store does not keep are converted
+    /// exactly: TIMESTAMP WITH TIME ZONE becomes an instant. `is_instant` marks further TIMESTAMP columns as instants.
     ///
     /// # Errors
     /// What DuckDB says of the SQL or the data, column names that differ by case alone, a table made already.
@@ -39,8 +40,8 @@ impl StoreTransaction<'_> {
         self.create("TABLE", select, is_instant)
     }
 
-    /// The same as a view: nothing is stored, and whoever reads the step's table runs the SELECT again. It must name its
-    /// tables in full, since temporary objects go with the sink.
+    /// The same as a view: nothing is stored, and whoever reads the step's table runs the SELECT again. It must name
+    /// its tables in full, since temporary objects go with the sink.
     ///
     /// # Errors
     /// As for [`create_table_as`](Self::create_table_as).
@@ -92,14 +93,14 @@ pub(super) fn describe(connection: &Connection, select: &str) -> Result<Vec<Colu
     .collect()
 }
 
-/// The rows of a table, asked of DuckDB rather than remembered.
+/// The number of rows of a table, counted by DuckDB.
 pub(super) fn count(connection: &Connection, table: &str) -> Result<u64> {
     connection
         .query_row(&format!("SELECT count(*)::UBIGINT FROM {table}"), [], |row| row.get(0))
         .map_err(|error| store_error(error, "the rows could not be counted"))
 }
 
-/// Removes whatever `step` left, its books included.
+/// Removes the table of `step` and its entry in the catalog.
 pub(super) fn drop_table(connection: &Connection, step: &str) -> Result<()> {
     let failed = |error| store_error(error, "an earlier table could not be dropped");
     let is_view: bool = connection
@@ -118,7 +119,7 @@ pub(super) fn drop_table(connection: &Connection, step: &str) -> Result<()> {
     connection.execute_batch(&sql).map_err(failed)
 }
 
-/// Writes the books of a finished table, and the view by its safe name.
+/// Registers a finished table in the catalog, and creates the view with its safe name.
 pub(super) fn enter_table(connection: &Connection, table: &TableRef, note: &StepNote) -> Result<Entry> {
     let columns: Vec<_> = table
         .schema()
@@ -145,13 +146,13 @@ pub(super) fn enter_table(connection: &Connection, table: &TableRef, note: &Step
     }
     connection
         .execute_batch(&sql)
-        .map_err(|error| store_error(error, "the table could not be entered in the books"))?;
+        .map_err(|error| store_error(error, "the table could not be registered in the run store"))?;
     Ok(entry)
 }
 
-/// The table of `step` as the books have it.
+/// The table of `step`, from the catalog.
 pub(super) fn committed_table(connection: &Connection, step: &str) -> Result<Option<TableRef>> {
-    let failed = |error| store_error(error, "the books of the run store could not be read");
+    let failed = |error| store_error(error, "the catalog of the run store could not be read");
     let mut statement = connection.prepare("SELECT rows, columns FROM osiris.tables WHERE step = ?").map_err(failed)?;
     let mut rows = statement.query([step]).map_err(failed)?;
     let Some(row) = rows.next().map_err(failed)? else { return Ok(None) };
@@ -163,12 +164,12 @@ pub(super) fn committed_table(connection: &Connection, step: &str) -> Result<Opt
 }
 
 fn damaged(error: serde_json::Error) -> Error {
-    Error::unknown("the books of the run store are damaged").with_source(error)
+    Error::unknown("the catalog of the run store is damaged").with_source(error)
 }
 
-/// What was noted with the table of `step`.
+/// The note of the table of `step`.
 pub(super) fn committed_note(connection: &Connection, step: &str) -> Result<Option<StepNote>> {
-    let failed = |error| store_error(error, "the books of the run store could not be read");
+    let failed = |error| store_error(error, "the catalog of the run store could not be read");
     let mut statement = connection.prepare("SELECT note FROM osiris.tables WHERE step = ?").map_err(failed)?;
     let mut rows = statement.query([step]).map_err(failed)?;
     let Some(row) = rows.next().map_err(failed)? else { return Ok(None) };

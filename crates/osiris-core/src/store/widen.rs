@@ -2,7 +2,8 @@
 
 use super::types::ColumnType;
 
-/// The narrowest type that holds every value of both, exactly. Anything and anything is at worst text: nothing is dropped.
+/// The narrowest type that holds every value of both, exactly. Anything and anything is at worst text: nothing is
+/// dropped.
 ///
 /// The lattice: booleans, numbers, dates and times each grow among themselves; across families the column becomes text,
 /// or JSON where either side is nested or JSON.

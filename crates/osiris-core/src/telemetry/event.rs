@@ -2,9 +2,9 @@
 
 /// A run begins.
 pub const RUN_START: &str = "run_start";
-/// A run ended well.
+/// A run succeeded.
 pub const RUN_COMPLETE: &str = "run_complete";
-/// A run ended badly.
+/// A run failed.
 pub const RUN_FAILED: &str = "run_failed";
 /// `{step_id, driver}`
 pub const STEP_START: &str = "step_start";
@@ -14,19 +14,19 @@ pub const STEP_COMPLETE: &str = "step_complete";
 pub const STEP_FAILED: &str = "step_failed";
 /// `{step_id, attempt, max_attempts, delay_ms, category, error}`
 pub const STEP_RETRY_ATTEMPT: &str = "step_retry_attempt";
-/// A writer is about to change its destination for good: `{step_id, destination, repeatable}`
+/// A writer is about to change its destination permanently: `{step_id, destination, repeatable}`
 pub const COMMIT_BEGIN: &str = "commit_begin";
-/// What became of it is known: `{step_id, outcome}`
+/// The outcome of a commit is known: `{step_id, outcome}`
 pub const COMMIT_END: &str = "commit_end";
-/// The destination was asked what became of a commit: `{step_id, destination, outcome}`
+/// The destination was queried for the outcome of a commit: `{step_id, destination, outcome}`
 pub const COMMIT_ASKED: &str = "commit_asked";
-/// A step of a resumed run that had already ended well: `{step_id, rows}`
+/// A step of a resumed run that had already succeeded: `{step_id, rows}`
 pub const STEP_REUSED: &str = "step_reused";
 /// A step of a resumed run was ambiguous, and the user has found its rows in the destination: `{step_id, user}`
 pub const STEP_CONFIRMED: &str = "step_confirmed";
-/// The connection of a step is known, with all its secrets; nobody has connected yet: `{step_id, family, alias}`
+/// The connection of a step is resolved; it is not open yet: `{step_id, family, alias}`
 pub const CONNECTION_RESOLVED: &str = "connection_resolved";
-/// The connection itself failed, rather than something asked over it: `{step_id, category, error}`
+/// The connection itself failed, rather than a request over it: `{step_id, category, error}`
 pub const CONNECTION_FAILED: &str = "connection_failed";
 /// `{step_id, from_step, key, rows}`
 pub const INPUTS_RESOLVED: &str = "inputs_resolved";

@@ -20,9 +20,9 @@ pub const FILES_WRITTEN: &str = "files_written";
 pub const PAGES_FETCHED: &str = "pages_fetched";
 /// Requests to an API.
 pub const REQUESTS_MADE: &str = "requests_made";
-/// Rows left out as already taken.
+/// Rows left out because they were read before.
 pub const ROWS_DEDUPLICATED: &str = "rows_deduplicated";
-/// Rows refused.
+/// Rows rejected.
 pub const ROWS_REJECTED: &str = "rows_rejected";
 /// Values changed as a policy allows.
 pub const VALUES_ALTERED: &str = "values_altered";

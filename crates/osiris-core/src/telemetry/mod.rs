@@ -24,8 +24,8 @@ pub const EVENTS_SCHEMA: &str = include_str!("../../schemas/events.schema.json")
 /// The JSON Schema of a line of `metrics.jsonl`.
 pub const METRICS_SCHEMA: &str = include_str!("../../schemas/metrics.schema.json");
 
-/// The fields of events whose values are words of ours, from a closed list.
-const OUR_WORDS: &[&str] = &["artifact_type", "category", "driver", "error_type"];
+/// The fields of events whose values come from a closed list.
+const CLOSED_FIELDS: &[&str] = &["artifact_type", "category", "driver", "error_type"];
 
 /// Where the events and metrics of a run go. Cheap to clone.
 #[derive(Clone)]
@@ -66,7 +66,7 @@ impl Telemetry {
         }))
     }
 
-    /// Goes nowhere, for embedders that do not want it.
+    /// Discards everything, for embedders that do not need telemetry.
     pub fn discard() -> Self {
         Self::to_writers(Box::new(std::io::sink()), Box::new(std::io::sink()), "none", Redactor::default())
     }
@@ -113,11 +113,11 @@ impl Telemetry {
         );
     }
 
-    /// What comes from outside, without secrets. Words of ours are no secrets, however a secret is spelt: the line would not fit its
-    /// schema any more.
+    /// Redacts external values. Values from our own closed lists are never redacted, even if a secret is spelt like
+    /// one: the line would no longer match its schema.
     fn scrubbed(&self, mut fields: Value) -> Value {
         let ours: Vec<(&str, Value)> = match &mut fields {
-            Value::Object(map) => OUR_WORDS.iter().filter_map(|name| Some((*name, map.remove(*name)?))).collect(),
+            Value::Object(map) => CLOSED_FIELDS.iter().filter_map(|name| Some((*name, map.remove(*name)?))).collect(),
             _ => Vec::new(),
         };
         lock(&self.0.redactor).scrub_json(&mut fields);
@@ -127,7 +127,7 @@ impl Telemetry {
         fields
     }
 
-    /// A run must not fail because its log does: the failure is traced instead.
+    /// A run must not fail because telemetry fails: the failure is logged instead.
     fn write(&self, writer: &Mutex<Box<dyn Write + Send>>, line: &Value) {
         let mut text = line.to_string();
         text.push('\n');

@@ -1,4 +1,5 @@
-//! The point of no return of a write: from there on nothing drops it, nothing repeats it, and nobody says what is not known.
+//! The point of no return of a write: from there on nothing drops it, nothing repeats it, and nobody says what is not
+//! known.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
@@ -282,7 +283,7 @@ async fn s1_a_commit_without_an_answer_is_ambiguous_and_not_tried_again() {
         assert_eq!((failure.error.kind(), failure.attempts, bench.writes()), (ErrorKind::Ambiguous, 1, 1));
         assert!(failure.may_have_written && !failure.error.is_retryable());
         assert!(!failure.error.with_retryable(true).is_retryable());
-        let expected = if cancelled { "cancelled before it was done" } else { "not done within 30 ms" };
+        let expected = if cancelled { "cancelled before the step finished" } else { "step timed out after 0.03 s" };
         let failure = bench.write(hang.clone()).await.unwrap_err();
         let report = failure.error.report();
         if cancelled {
@@ -292,7 +293,7 @@ async fn s1_a_commit_without_an_answer_is_ambiguous_and_not_tried_again() {
         }
         assert!(report.contains("it is not known whether the rows were committed to table `t`"), "{report}");
         assert!(
-            report.contains(expected) && report.contains("hint: look whether the rows are in table `t`"),
+            report.contains(expected) && report.contains("hint: check whether the rows are in table `t`"),
             "{report}"
         );
         assert!(!report.contains("resume") && !report.contains("step_ms"), "{report}");
@@ -374,10 +375,10 @@ async fn s4_books_that_do_not_balance_after_a_commit_are_ambiguous() {
     let report = failure.error.report();
     assert!(report.contains("the rows were committed to table `t`"), "{report}");
     assert!(report.contains("3 rows were to be written, but the destination accounts for 2"), "{report}");
-    assert!(!report.contains("nothing of this step was kept"), "{report}");
+    assert!(!report.contains("no row of this step was kept"), "{report}");
     let failure = bench.write(json!({"lost": 1, "repeatable": true})).await.unwrap_err();
     assert_eq!(failure.error.kind(), ErrorKind::Integrity);
-    assert!(!failure.error.report().contains("nothing of this step was kept"));
+    assert!(!failure.error.report().contains("no row of this step was kept"));
 }
 
 #[tokio::test]
@@ -408,7 +409,7 @@ async fn s60_a_write_whose_intent_cannot_be_recorded_does_not_begin() {
     assert_eq!((failure.attempts, bench.writes(), failure.may_have_written), (1, 0, false));
     let report = failure.error.report();
     assert!(
-        report.contains("the write did not begin") && report.contains("make room in the run directory"),
+        report.contains("the write did not begin") && report.contains("free disk space for the run directory"),
         "{report}"
     );
 }
@@ -418,6 +419,6 @@ async fn s1_a_limit_that_strikes_while_the_intent_is_recorded_lets_nothing_be_wr
     let bench = Bench::with_log(false, Duration::from_millis(100)).await.limited(30);
     let failure = bench.write(json!({})).await.unwrap_err();
     assert_eq!((failure.error.kind(), failure.attempts, bench.writes()), (ErrorKind::Timeout, 3, 0));
-    assert!(failure.error.message().contains("not done within 30 ms"), "{:?}", failure.error);
+    assert!(failure.error.message().contains("step timed out after 0.03 s"), "{:?}", failure.error);
     assert!(bench.lines()[1].0.contains("NotCommitted"), "{:?}", bench.lines());
 }

@@ -1,17 +1,17 @@
-//! Rows that pass from one step to another without a table: whole or not at all, with room for little on the way.
+//! Direct edges: rows from one step to another without a table, complete or not at all, with little memory.
 
 use std::time::Duration;
 
 use arrow::array::{AsArray as _, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::Int64Type;
-use osiris_core::store::{Arrivals, DirectEdge};
+use osiris_core::store::{DirectEdge, StreamReceiver};
 use osiris_core::{ErrorKind, Store, StoreKind, StoreOptions, TableRef, TableSink};
 
 use crate::{batch, memory_store};
 
-fn edge(store: &Store) -> (TableSink, Arrivals) {
-    let (edge, arrivals) = DirectEdge::new("writer");
-    (store.direct_sink(edge, "source"), arrivals)
+fn edge(store: &Store) -> (TableSink, StreamReceiver) {
+    let (edge, tables) = DirectEdge::new("writer");
+    (store.direct_sink(edge, "source"), tables)
 }
 
 fn numbers(range: std::ops::Range<i64>) -> RecordBatch {
@@ -31,7 +31,7 @@ async fn values(store: &Store, table: &TableRef) -> osiris_core::Result<Vec<i64>
 #[tokio::test]
 async fn rows_pass_in_order_and_are_counted_on_both_sides() {
     let (store, _directory) = memory_store();
-    let (sink, mut arrivals) = edge(&store);
+    let (sink, mut tables) = edge(&store);
     let giving = async {
         let sender = sink.sender(numbers(0..0).schema()).await.unwrap();
         for range in [0..5000, 5000..5001, 5001..5001, 5001..20_000] {
@@ -44,7 +44,7 @@ async fn rows_pass_in_order_and_are_counted_on_both_sides() {
         assert!(late.message().contains("finished"), "{late:?}");
     };
     let taking = async {
-        let table = arrivals.next().await.unwrap();
+        let table = tables.next().await.unwrap();
         assert!(table.is_arriving());
         assert_eq!((table.step(), table.expected_rows()), ("source", None));
         assert_eq!(values(&store, &table).await.unwrap(), (0..20_000).collect::<Vec<_>>());
@@ -52,15 +52,15 @@ async fn rows_pass_in_order_and_are_counted_on_both_sides() {
     };
     tokio::join!(giving, taking);
     assert_eq!(store.table("source").await.unwrap(), None);
-    assert!(arrivals.next().await.is_none());
+    assert!(tables.next().await.is_none());
 }
 
 #[tokio::test]
 async fn a_source_without_rows_still_has_columns() {
     let (store, _directory) = memory_store();
-    let (sink, mut arrivals) = edge(&store);
+    let (sink, mut tables) = edge(&store);
     sink.sender(numbers(0..0).schema()).await.unwrap();
-    let table = arrivals.next().await.unwrap();
+    let table = tables.next().await.unwrap();
     let (finished, read) = tokio::join!(sink.finish(), values(&store, &table));
     assert_eq!((finished.unwrap().rows(), read.unwrap().len()), (0, 0));
 }
@@ -68,7 +68,7 @@ async fn a_source_without_rows_still_has_columns() {
 #[tokio::test]
 async fn a_column_that_a_batch_lacks_is_null() {
     let (store, _directory) = memory_store();
-    let (sink, mut arrivals) = edge(&store);
+    let (sink, mut tables) = edge(&store);
     let both = RecordBatch::try_from_iter_with_nullable([
         ("v", std::sync::Arc::new(Int64Array::from(vec![1])) as _, true),
         ("w", std::sync::Arc::new(StringArray::from(vec!["a"])) as _, true),
@@ -77,7 +77,7 @@ async fn a_column_that_a_batch_lacks_is_null() {
     let sender = sink.sender(both.schema()).await.unwrap();
     sender.send(both).await.unwrap();
     sender.send(numbers(2..3)).await.unwrap();
-    let table = arrivals.next().await.unwrap();
+    let table = tables.next().await.unwrap();
     let sql = format!("SELECT string_agg(concat(v, coalesce(w, '-')), ',') FROM {}", table.sql());
     let query = store.call_over(&table, move |connection| {
         Ok(connection.query_row(&sql, [], |row| row.get::<_, String>(0)).unwrap())
@@ -89,23 +89,23 @@ async fn a_column_that_a_batch_lacks_is_null() {
 #[tokio::test]
 async fn rows_that_break_off_are_no_end() {
     let (store, _directory) = memory_store();
-    let (sink, mut arrivals) = edge(&store);
+    let (sink, mut tables) = edge(&store);
     let sender = sink.sender(numbers(0..0).schema()).await.unwrap();
     sender.send(numbers(0..10_000)).await.unwrap();
-    let table = arrivals.next().await.unwrap();
-    // A sender that is still around does not keep the taker waiting.
+    let table = tables.next().await.unwrap();
+    // A sender that is still around does not keep the receiver waiting.
     drop(sink);
     let error = values(&store, &table).await.unwrap_err();
-    assert!(error.to_string().contains("step `source`, whose rows it took, was not done"), "{error}");
+    assert!(error.to_string().contains("step `source`, which sends its rows, did not finish"), "{error}");
     assert!(sender.send(numbers(0..1)).await.is_err());
 }
 
 #[tokio::test]
 async fn a_taker_that_is_gone_stops_the_source() {
     let (store, _directory) = memory_store();
-    let (sink, mut arrivals) = edge(&store);
+    let (sink, mut tables) = edge(&store);
     let sender = sink.sender(numbers(0..0).schema()).await.unwrap();
-    let table = arrivals.next().await.unwrap();
+    let table = tables.next().await.unwrap();
     let sql = format!("SELECT error(v::VARCHAR) FROM {}", table.sql());
     let failing = store.call_over(&table, move |connection| Ok(connection.execute_batch(&sql).is_err()));
     let giving = async {
@@ -118,7 +118,7 @@ async fn a_taker_that_is_gone_stops_the_source() {
     let (failed, error) = tokio::join!(failing, giving);
     assert!(failed.unwrap());
     assert_eq!(error.kind(), ErrorKind::Cancelled);
-    assert!(error.message().contains("step `writer`, which took its rows, was not done"), "{error}");
+    assert!(error.message().contains("step `writer`, which receives its rows, did not finish"), "{error}");
     assert_eq!(sink.rows().await.unwrap_err().kind(), ErrorKind::Cancelled);
     assert_eq!(sink.finish().await.unwrap_err().kind(), ErrorKind::Cancelled);
 }
@@ -126,13 +126,13 @@ async fn a_taker_that_is_gone_stops_the_source() {
 #[tokio::test]
 async fn a_table_that_nobody_reads_stops_the_source() {
     let (store, _directory) = memory_store();
-    let (sink, mut arrivals) = edge(&store);
+    let (sink, mut tables) = edge(&store);
     let sender = sink.sender(numbers(0..0).schema()).await.unwrap();
-    drop(arrivals.next().await.unwrap());
+    drop(tables.next().await.unwrap());
     assert_eq!(sender.send(numbers(0..1)).await.unwrap_err().kind(), ErrorKind::Cancelled);
-    drop(arrivals);
-    let (edge, arrivals) = DirectEdge::new("writer");
-    drop(arrivals);
+    drop(tables);
+    let (edge, tables) = DirectEdge::new("writer");
+    drop(tables);
     let error = store.direct_sink(edge, "source").sender(numbers(0..0).schema()).await.err().unwrap();
     assert!(error.message().contains("`writer`"), "{error}");
 }
@@ -140,13 +140,13 @@ async fn a_table_that_nobody_reads_stops_the_source() {
 #[tokio::test]
 async fn rows_pass_once() {
     let (store, _directory) = memory_store();
-    let (sink, mut arrivals) = edge(&store);
+    let (sink, mut tables) = edge(&store);
     sink.sender(numbers(0..0).schema()).await.unwrap().send(numbers(0..3)).await.unwrap();
-    let table = arrivals.next().await.unwrap();
+    let table = tables.next().await.unwrap();
     let (finished, read) = tokio::join!(sink.finish(), values(&store, &table));
     assert_eq!((finished.unwrap().rows(), read.unwrap().len()), (3, 3));
     let again = values(&store, &table).await.unwrap_err();
-    assert!(again.to_string().contains("can be read once"), "{again}");
+    assert!(again.to_string().contains("was already read"), "{again}");
 }
 
 #[tokio::test]
@@ -155,7 +155,7 @@ async fn a_source_waits_while_too_many_bytes_are_on_their_way() {
     // An eighth of it: 4 MiB.
     let options = StoreOptions::new(StoreKind::Memory, directory.path()).with_memory_limit(32 << 20);
     let store = Store::open(&options).unwrap();
-    let (sink, mut arrivals) = edge(&store);
+    let (sink, mut tables) = edge(&store);
     let mebibyte = batch(Int64Array::from(vec![7; 1 << 17]));
     let sender = sink.sender(mebibyte.schema()).await.unwrap();
     let mut sent = 0;
@@ -163,7 +163,7 @@ async fn a_source_waits_while_too_many_bytes_are_on_their_way() {
         sent += 1;
     }
     assert!((3..=4).contains(&sent), "{sent} MiB went ahead");
-    let table = arrivals.next().await.unwrap();
+    let table = tables.next().await.unwrap();
     let (finished, read) = tokio::join!(sink.finish(), values(&store, &table));
     assert_eq!((finished.unwrap().rows(), read.unwrap().len() as u64), (sent * (1 << 17), sent * (1 << 17)));
 }

@@ -290,9 +290,12 @@ async fn a_bad_config_is_refused_with_all_its_problems() {
     let bench = Bench::new();
     let error = bench.prepare("test.numbers", &json!({"rows": "three", "claimed": -1, "hnag": true})).err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Validation);
-    for part in
-        ["3 problems", "rows: expected a whole number, found a text", "claimed: -1 is too small", "did you mean `hang`"]
-    {
+    for part in [
+        "3 problems",
+        "rows: expected a whole number, found a string",
+        "claimed: -1 is too small",
+        "did you mean `hang`",
+    ] {
         assert!(error.message().contains(part), "{part}: {error}");
     }
 }
@@ -345,7 +348,7 @@ fn unknown_components_suggest_names_and_features() {
     let mut registry = Registry::new().with_feature("mysql", "mysql");
     registry.writer(Void).add().unwrap();
     let twice = registry.writer(Void).add().unwrap_err();
-    assert!(twice.message().contains("registered already"));
+    assert!(twice.message().contains("already registered"));
     let hint = |name: &str| registry.get(name).err().unwrap().hint().unwrap().to_owned();
     assert!(hint("test.viod").contains("did you mean `test.void`?"));
     assert!(hint("mysql.extractor").contains("Cargo feature `mysql`"));
@@ -399,7 +402,7 @@ fn a_family_is_added_whole_or_not_at_all() {
     let foreign = registry.family(Test).extractor(Numbers::default()).alias("other.any", |_| Ok("test.numbers")).add();
     assert!(foreign.unwrap_err().message().contains("`other.any` is not a component of the family `test`"));
     let twice = registry.family(Test).extractor(Numbers::default()).extractor(Numbers::default()).add();
-    assert!(twice.unwrap_err().message().contains("registered already"));
+    assert!(twice.unwrap_err().message().contains("already registered"));
     assert_eq!(registry.iter().count(), 0);
 }
 
@@ -434,34 +437,34 @@ fn a_word_that_is_no_choice_is_named_with_the_nearest_one() {
     assert!(problems(json!({"mode": 3})).starts_with("mode: expected"), "{}", problems(json!({"mode": 3})));
 }
 
-/// Runs the step `numbers` and, with each of its attempts, `taker` on what arrives.
+/// Runs the step `numbers` and, with each of its attempts, `receiver` on its rows.
 async fn hand_over(
     bench: &Bench,
     numbers: Value,
-    taker: &str,
+    receiver: &str,
     config: Value,
 ) -> (Result<StepOutput, StepFailure>, Vec<Result<u64, Error>>) {
-    let (edge, mut arrivals) = DirectEdge::new("taker");
-    let reading = async move {
+    let (edge, mut tables) = DirectEdge::new("receiver");
+    let sending = async move {
         let request = bench.request();
         let ctx = bench.run.step(&request.step_id).handing_over(edge);
         bench.prepare("test.numbers", &numbers).unwrap().run(&request, &Inputs::none(), &ctx).await
     };
-    let taking = async {
+    let receiving = async {
         let mut ended = Vec::new();
-        while let Some(table) = arrivals.next().await {
-            let request = StepRequest::new("taker");
-            let taker = bench.prepare(taker, &config).unwrap();
-            let written = taker.run(&request, &Inputs::one(table), &bench.run.step("taker")).await;
+        while let Some(table) = tables.next().await {
+            let request = StepRequest::new("receiver");
+            let receiver = bench.prepare(receiver, &config).unwrap();
+            let written = receiver.run(&request, &Inputs::one(table), &bench.run.step("receiver")).await;
             ended.push(written.map(|output| output.rows).map_err(Error::from));
         }
         ended
     };
-    tokio::join!(reading, taking)
+    tokio::join!(sending, receiving)
 }
 
 #[tokio::test]
-async fn a_source_that_tries_again_begins_again_with_its_taker() {
+async fn a_source_that_tries_again_begins_again_with_its_receiver() {
     let bench = Bench::new();
     let numbers = json!({"rows": 3, "failures": 1});
     let (read, taken) = hand_over(&bench, numbers, "test.reader", json!({})).await;
@@ -469,12 +472,12 @@ async fn a_source_that_tries_again_begins_again_with_its_taker() {
     assert_eq!((read.rows, read.attempts, read.counts.stored), (3, 2, 3));
     let [Err(first), Ok(3)] = taken.as_slice() else { panic!("{taken:?}") };
     assert_eq!(first.kind(), ErrorKind::Cancelled);
-    assert!(first.message().contains("step `numbers`, whose rows it took, was not done"), "{first:?}");
+    assert!(first.message().contains("step `numbers`, which sends its rows, did not finish"), "{first:?}");
     assert_eq!(bench.events.named("event", "inputs_resolved")[0]["rows"], Value::Null);
 }
 
 #[tokio::test]
-async fn a_taker_that_fails_is_the_cause_and_the_source_is_only_stopped() {
+async fn a_receiver_that_fails_is_the_cause_and_the_source_is_only_stopped() {
     let bench = Bench::new();
     // Even one that is silent.
     for hang in [false, true] {
@@ -482,14 +485,18 @@ async fn a_taker_that_fails_is_the_cause_and_the_source_is_only_stopped() {
         let (read, taken) = hand_over(&bench, numbers, "test.reader", json!({"refuse": true})).await;
         let read = read.unwrap_err();
         assert_eq!((read.attempts, read.error.kind()), (1, ErrorKind::Cancelled));
-        assert!(read.error.message().contains("step `taker`, which took its rows, was not done"), "{:?}", read.error);
+        assert!(
+            read.error.message().contains("step `receiver`, which receives its rows, did not finish"),
+            "{:?}",
+            read.error
+        );
         let [Err(cause)] = taken.as_slice() else { panic!("{taken:?}") };
         assert_eq!((cause.kind(), cause.message()), (ErrorKind::Permission, "the destination is closed"));
     }
 }
 
 #[tokio::test]
-async fn a_taker_is_not_done_before_it_has_read_everything() {
+async fn a_receiver_is_not_done_before_it_has_read_everything() {
     let bench = Bench::new();
     let (read, taken) = hand_over(&bench, json!({"rows": 3}), "test.void", json!({})).await;
     assert_eq!(read.unwrap_err().error.kind(), ErrorKind::Cancelled);

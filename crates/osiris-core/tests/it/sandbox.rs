@@ -162,7 +162,8 @@ async fn long_sql_is_no_deeper_than_what_can_be_checked() {
     assert_eq!(sink.finish().await.unwrap().rows(), 300);
 }
 
-/// Runs `work` in the transaction of a new sink of a store with the tables `steps.a` and `steps.b` of three rows, and commits.
+/// Runs `work` in the transaction of a new sink of a store with the tables `steps.a` and `steps.b` of three rows, and
+/// commits.
 async fn commit_with(
     store: &Store,
     work: impl FnOnce(&mut osiris_core::store::StoreTransaction<'_>) -> Result<()> + Send + 'static,
@@ -259,11 +260,11 @@ fn templates(c: char) -> [String; 8] {
     ]
 }
 
-/// The characters that are no part of a name for DuckDB: all the others are letters for it, as they are for the tokenizer that
-/// cuts scripts into pieces, to which everything beyond ASCII is a letter.
+/// The characters that are no part of a name for DuckDB: all the others are letters for it, as they are for the
+/// tokenizer that cuts scripts into pieces, to which everything beyond ASCII is a letter.
 ///
-/// Of all 1,112,064 characters DuckDB 2.0.0 takes 18 beyond ASCII for no letter, none of them above U+FEFF. This looks at all up
-/// to U+3100 and in the last part of the first plane, and at one in a hundred of the others.
+/// Of all 1,112,064 characters DuckDB 2.0.0 takes 18 beyond ASCII for no letter, none of them above U+FEFF. This looks
+/// at all up to U+3100 and in the last part of the first plane, and at one in a hundred of the others.
 fn no_letters(engine: &duckdb::Connection) -> Vec<char> {
     let sql = r#"SELECT c::INTEGER FROM range(1, 1114112) r(c), LATERAL (SELECT 'a' || chr(c::INTEGER) || 'b') n(name)
          WHERE (c < 12544 OR c BETWEEN 65024 AND 65535 OR c % 101 = 0) AND c NOT BETWEEN 55296 AND 57343

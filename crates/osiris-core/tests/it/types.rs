@@ -21,7 +21,7 @@ fn round_trip_field(field: Field, array: ArrayRef) -> osiris_core::Result<ArrayR
         let (store, _directory) = memory_store();
         let data = RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![array]).unwrap();
         let stored = through_a_table(&store, data.clone()).await;
-        let passed = straight_through(&store, data).await;
+        let passed = over_an_edge(&store, data).await;
         match (&stored, &passed) {
             (Ok(stored), Ok(passed)) => assert_eq!((stored, stored.data_type()), (passed, passed.data_type())),
             (Err(_), Err(_)) => {}
@@ -38,15 +38,15 @@ async fn through_a_table(store: &Store, data: RecordBatch) -> osiris_core::Resul
     Ok(column(&table, &read(store, &table).await))
 }
 
-async fn straight_through(store: &Store, data: RecordBatch) -> osiris_core::Result<ArrayRef> {
-    let (edge, mut arrivals) = DirectEdge::new("taker");
+async fn over_an_edge(store: &Store, data: RecordBatch) -> osiris_core::Result<ArrayRef> {
+    let (edge, mut tables) = DirectEdge::new("receiver");
     let sink = store.direct_sink(edge, "s");
     let giving = async move {
         sink.sender(data.schema()).await?.send(data).await?;
         sink.finish().await.map(drop)
     };
     let taking = async move {
-        let Some(table) = arrivals.next().await else { return Err(osiris_core::Error::unknown("no table")) };
+        let Some(table) = tables.next().await else { return Err(osiris_core::Error::unknown("no table")) };
         let mut scan = store.scan(&table).open().await?;
         let mut batches = Vec::new();
         while let Some(batch) = scan.next().await? {

@@ -47,7 +47,7 @@ async fn errors_say_where_in_the_query() {
     "#);
     insta::assert_snapshot!(run.refused(json!({"query": "SELECT FROM movies"}), inputs().await).await, @"
     step `out-put`: its config is not valid: query: SQL error: SELECT clause without selection list
-    hint: mend it and run again
+    hint: fix it and run again
     ");
     insta::assert_snapshot!(run.refused(json!({"query": "SELECT 'Jane'::INTEGER AS i FROM movies"}), inputs().await).await, @"
     step `out-put`: the query failed: Could not convert string '***' to INT32

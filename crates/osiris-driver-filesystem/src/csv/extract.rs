@@ -255,7 +255,7 @@ impl Job {
             return Ok(());
         }
         Err(Error::integrity(format!("{count} rows were rejected, at most {} are allowed", self.config.max_rejects))
-            .with_hint("look at the step's rejects in the run directory; mend the data, or raise `max_rejects`"))
+            .with_hint("check the step's rejects in the run directory, then fix the data or raise `max_rejects`"))
     }
 
     /// Keeps the rows that a stated type refuses.

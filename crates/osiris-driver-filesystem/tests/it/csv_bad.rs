@@ -221,13 +221,13 @@ async fn every_problem_of_a_configuration_is_reported_at_once() {
       - path: `s3://` paths are not supported by this version (copy the file to this machine, or write it here and upload it)
       - columns.1: `A` is named twice
       - max_rejects: has no effect with `on_bad_lines: error` (set `on_bad_lines: reject`)
-    hint: mend them all and run again
+    hint: fix them all and run again
     ");
     insta::assert_snapshot!(bench.csv_error(json!({"path": "t.csv", "delimitre": ";", "limit": -1})).await, @"
     validation: step `step`: its config has 2 problems:
       - delimitre: unknown field `delimitre` (did you mean `delimiter`?)
       - limit: -1 is too small: at least 0
-    hint: mend them all and run again
+    hint: fix them all and run again
     ");
 }
 

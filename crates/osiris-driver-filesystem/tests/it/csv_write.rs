@@ -260,6 +260,6 @@ async fn problems_of_a_configuration_are_reported_at_once() {
       - null_value: must hold no delimiter, quote or line end (such as `NULL` or `\N`)
       - mode: a zip archive cannot be appended to (use `compression: gzip`)
       - columns: needs at least one column
-    hint: mend them all and run again
+    hint: fix them all and run again
     ");
 }

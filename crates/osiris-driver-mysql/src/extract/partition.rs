@@ -38,7 +38,7 @@ pub(super) fn kind(name: &str, column: &SourceColumn) -> Result<RangeKind> {
         | Wire::MYSQL_TYPE_LONGLONG
         | Wire::MYSQL_TYPE_YEAR => Ok(RangeKind::Integer),
         Wire::MYSQL_TYPE_DATE => Ok(RangeKind::Date),
-        Wire::MYSQL_TYPE_DATETIME | Wire::MYSQL_TYPE_TIMESTAMP => Ok(RangeKind::Moment),
+        Wire::MYSQL_TYPE_DATETIME | Wire::MYSQL_TYPE_TIMESTAMP => Ok(RangeKind::Timestamp),
         _ => Err(Error::validation(format!("`{name}` cannot be divided into ranges"))
             .with_hint("set `partition_by` to an integer, DATE, DATETIME or TIMESTAMP column")),
     }
@@ -52,11 +52,11 @@ pub(super) fn ranges(
     greatest: Option<&str>,
     count: usize,
 ) -> Vec<String> {
-    let cuts = kind.cuts(least, greatest, count);
+    let cuts = kind.split_points(least, greatest, count);
     let written: Vec<String> = match kind {
         RangeKind::Integer => cuts,
         // Digits and separators of our own: no mode reads them otherwise.
-        RangeKind::Date | RangeKind::Moment => cuts.iter().map(|cut| format!("'{cut}'")).collect(),
+        RangeKind::Date | RangeKind::Timestamp => cuts.iter().map(|cut| format!("'{cut}'")).collect(),
     };
     conditions(&quote(column), &written)
 }

@@ -33,8 +33,7 @@ pub(crate) fn check(row: &MySqlRow, plans: &[ColumnPlan]) -> Result<()> {
     if columns.len() == plans.len() && columns.iter().zip(plans).all(fits) {
         return Ok(());
     }
-    Err(Error::validation("the columns changed between their description and the first row")
-        .with_hint("somebody altered the table: run it again"))
+    Err(Error::validation("table schema changed while it was read").with_hint("run the step again"))
 }
 
 /// The values of a row.

@@ -102,7 +102,7 @@ async fn s59_an_append_whose_answer_is_lost_is_ambiguous_and_says_one_thing() {
         assert_eq!(failure.attempts, 1, "{failure:?}");
         let report = failure.error.report();
         assert!(report.contains("they are there or not") && report.contains("nothing changes any more"), "{report}");
-        assert!(failure.error.hint().unwrap().contains("doubles them"), "{report}");
+        assert!(failure.error.hint().unwrap().contains("write them twice"), "{report}");
     }
     assert!(ambiguous > 0, "no cut fell into the answer to the commit");
 }

@@ -34,7 +34,7 @@ pub(super) fn kind(column: &SourceColumn) -> Result<RangeKind> {
     match column.oid {
         oid::INT2 | oid::INT4 | oid::INT8 | oid::OID => Ok(RangeKind::Integer),
         oid::DATE => Ok(RangeKind::Date),
-        oid::TIMESTAMP | oid::TIMESTAMPTZ => Ok(RangeKind::Moment),
+        oid::TIMESTAMP | oid::TIMESTAMPTZ => Ok(RangeKind::Timestamp),
         _ => Err(Error::validation(format!("`{}` cannot be divided into ranges", column.name))
             .with_hint("set `partition_by` to an integer, date or timestamp column")),
     }
@@ -47,7 +47,7 @@ pub(super) fn bounds(source: &Source, column: &str, kind: RangeKind) -> String {
         RangeKind::Integer => return source.aggregate(&format!("min({name})::text, max({name})::text"), None),
         RangeKind::Date => "text",
         // The session is in UTC.
-        RangeKind::Moment => "timestamp::text",
+        RangeKind::Timestamp => "timestamp::text",
     };
     let finite = format!("isfinite({name})");
     let ask = |function: &str| source.aggregate(&format!("{function}({name})::{text}"), Some(&finite));
@@ -63,7 +63,7 @@ pub(super) fn ranges(
     count: usize,
 ) -> Vec<String> {
     // Digits and separators of our own.
-    let cuts: Vec<String> = kind.cuts(least, greatest, count).iter().map(|cut| format!("'{cut}'")).collect();
+    let cuts: Vec<String> = kind.split_points(least, greatest, count).iter().map(|cut| format!("'{cut}'")).collect();
     conditions(&quote(column), &cuts)
 }
 

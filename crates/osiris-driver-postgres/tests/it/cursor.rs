@@ -166,7 +166,7 @@ async fn initial_lag_and_boundary_do_what_they_say() {
     let state = json!({"column": "at", "value": "2024-01-01 00:00:00", "taken": []});
     let step = step.connection(runs.reading.server.connection()).own_state(state).unwrap();
     let failure = step.run().await.unwrap_err();
-    assert!(failure.error.report().contains("the saved state is of the cursor column `at`"));
+    assert!(failure.error.report().contains("the saved state belongs to the cursor column `at`"));
 }
 
 #[tokio::test]

@@ -37,7 +37,7 @@ async fn wrong_credentials_and_projects_are_told_with_what_to_do() {
     }
     insta::assert_snapshot!(reports.join("\n\n"), @"
     step `events`: its connection is not valid: api_key: project keys (`phc_...`) can only send events; create a personal API key (`phx_...`) with the scope `query:read` in PostHog's user settings
-    hint: mend it and run again
+    hint: fix it and run again
 
     step `events`: PostHog rejected the API key
       url: http://posthog/api/projects/42/query/
@@ -58,13 +58,13 @@ async fn wrong_credentials_and_projects_are_told_with_what_to_do() {
     hint: check `project_id` (the number that the project's settings page shows) and `region`, which is `self_hosted`
 
     step `events`: its connection is not valid: project_id: invalid project id: expected the number that the project's settings page shows
-    hint: mend it and run again
+    hint: fix it and run again
 
     step `events`: its connection is not valid: custom_base_url: conflicts with `region: eu`; remove it, or set `region: self_hosted`
-    hint: mend it and run again
+    hint: fix it and run again
 
     step `events`: its connection is not valid: custom_base_url: the address is not an http or https URL; expected a full URL such as `https://api.example.com`
-    hint: mend it and run again
+    hint: fix it and run again
     ");
 }
 

@@ -96,14 +96,14 @@ pub(super) fn secret_parts(line: &str) -> Vec<Span> {
     parts
 }
 
-/// A text with parts replaced by the mask, and the way to find an old place in it.
+/// A text with parts replaced by the mask, with a mapping from old to new positions.
 pub(super) struct Masked {
     pub(super) text: String,
-    pieces: Vec<Piece>,
+    segments: Vec<Segment>,
 }
 
-/// A piece of the old text and where it went.
-struct Piece {
+/// A segment of the old text and where it went.
+struct Segment {
     start: usize,
     now: usize,
     is_mask: bool,
@@ -114,7 +114,7 @@ impl Masked {
     pub(super) fn new(text: &str, mut parts: Vec<Span>) -> Self {
         parts.retain(|part| part.start < part.end && text.get(part.start..part.end).is_some());
         parts.sort();
-        let mut masked = Self { text: String::with_capacity(text.len()), pieces: Vec::new() };
+        let mut masked = Self { text: String::with_capacity(text.len()), segments: Vec::new() };
         let mut at = 0;
         for part in parts.into_iter().filter(|part| part.end > 0) {
             let start = part.start.max(at);
@@ -132,24 +132,24 @@ impl Masked {
     }
 
     fn add(&mut self, start: usize, text: &str, is_mask: bool) {
-        self.pieces.push(Piece { start, now: self.text.len(), is_mask });
+        self.segments.push(Segment { start, now: self.text.len(), is_mask });
         self.text.push_str(text);
     }
 
     /// Where the span is now; inside a masked part it is the mask.
     pub(super) fn span(&self, span: Span) -> Span {
-        let start = self.piece(self.pieces.partition_point(|piece| piece.start <= span.start));
-        let end = self.piece(self.pieces.partition_point(|piece| piece.start < span.end));
-        let place = |piece: &Piece, offset: usize, masked: usize| {
-            piece.now + if piece.is_mask { masked } else { offset.saturating_sub(piece.start) }
+        let start = self.segment(self.segments.partition_point(|segment| segment.start <= span.start));
+        let end = self.segment(self.segments.partition_point(|segment| segment.start < span.end));
+        let place = |segment: &Segment, offset: usize, masked: usize| {
+            segment.now + if segment.is_mask { masked } else { offset.saturating_sub(segment.start) }
         };
         let start = place(start, span.start, 0);
         Span::new(start, place(end, span.end, MASK.len()).max(start))
     }
 
-    /// The piece before `index`: there is always one at the beginning.
-    fn piece(&self, index: usize) -> &Piece {
-        &self.pieces[index.saturating_sub(1)]
+    /// The segment before `index`: there is always one at the beginning.
+    fn segment(&self, index: usize) -> &Segment {
+        &self.segments[index.saturating_sub(1)]
     }
 }
 

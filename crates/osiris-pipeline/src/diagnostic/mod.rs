@@ -13,7 +13,7 @@ use crate::source::{Position, SourceFile, Span};
 
 pub(crate) use mask::{is_reference, looks_secret, may_be_secret};
 
-/// One thing that is wrong, for the person who must mend it.
+/// One problem, for the person who must fix it.
 #[derive(Debug, Clone)]
 pub struct Diagnostic {
     severity: Severity,
@@ -30,17 +30,17 @@ impl Diagnostic {
         Self { severity, message, place: None, label: None, hint: None, related: Vec::new(), is_unparsed: false }
     }
 
-    /// Nothing runs until this is mended.
+    /// Nothing runs until this is fixed.
     pub fn error(message: impl Into<String>) -> Self {
         Self::new(Severity::Error, message.into())
     }
 
-    /// Worth a line; does not stop the run.
+    /// It is shown but does not stop the run.
     pub fn warning(message: impl Into<String>) -> Self {
         Self::new(Severity::Warning, message.into())
     }
 
-    /// What core found, without its place.
+    /// A problem that core found, without its position.
     pub fn from_problem(problem: &Problem) -> Self {
         let diagnostic = Self::new(problem.severity, problem.message.clone());
         Self { hint: problem.hint.clone(), ..diagnostic }
@@ -59,7 +59,7 @@ impl Diagnostic {
         self
     }
 
-    /// Says what stands there, beside the mark under it.
+    /// Adds a label next to the mark under the line.
     #[must_use]
     pub fn with_label(mut self, label: impl Into<String>) -> Self {
         self.label = Some(label.into());
@@ -92,7 +92,7 @@ impl Diagnostic {
         self.severity
     }
 
-    /// Whether nothing runs until it is mended.
+    /// Whether nothing runs until it is fixed.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
@@ -193,8 +193,8 @@ impl Diagnostics {
         self.items.iter().any(Diagnostic::is_error)
     }
 
-    /// Sorts by file (in the order they were first mentioned; what belongs to none comes last) and place, and drops what
-    /// was said twice.
+    /// Sorts by file (in the order they were first mentioned; what belongs to none comes last) and place, and drops
+    /// what was said twice.
     #[must_use]
     pub fn sorted(mut self) -> Self {
         let mut files: Vec<Arc<SourceFile>> = Vec::new();

@@ -35,7 +35,7 @@ fn one(diagnostics: &Diagnostics, item: &Diagnostic, renderer: &Renderer) -> Str
     renderer.render(&[group])
 }
 
-/// A text of ours that may quote others: without secrets, and without what a terminal would obey.
+/// A message that may quote external text: without secrets and terminal control characters.
 fn clean(diagnostics: &Diagnostics, text: &str) -> String {
     visible(&diagnostics.redactor.scrub(text)).into_owned()
 }

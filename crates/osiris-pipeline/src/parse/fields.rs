@@ -7,7 +7,7 @@ use osiris_core::problem::nearest;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::model::Spanned;
 use crate::source::{SourceFile, Span};
-use crate::yaml::{Entry, Kind, Node};
+use crate::yaml::{Entry, Node, NodeKind};
 
 /// The fields of one mapping of the file.
 pub(super) struct Fields<'a, 'd> {
@@ -30,7 +30,7 @@ impl<'a, 'd> Fields<'a, 'd> {
         diagnostics: &'d mut Diagnostics,
     ) -> Option<Self> {
         let what = what.into();
-        let Kind::Mapping(entries) = &node.kind else {
+        let NodeKind::Mapping(entries) = &node.kind else {
             let keys = known.join(", ");
             diagnostics.push(
                 Diagnostic::error(format!("{what} must be a mapping, found {}", node.describe()))
@@ -52,7 +52,7 @@ impl<'a, 'd> Fields<'a, 'd> {
         let refused = refused.iter().find(|(name, _)| name == key);
         let diagnostic = match (refused, nearest(key, known.iter().copied())) {
             (Some((_, instead)), _) => {
-                self.error(entry.key_span, format!("`{key}` does not belong into {}", self.what)).with_hint(*instead)
+                self.error(entry.key_span, format!("`{key}` is not allowed in {}", self.what)).with_hint(*instead)
             }
             (None, Some(similar)) => self
                 .error(entry.key_span, format!("unknown key `{key}` in {}", self.what))
@@ -103,11 +103,13 @@ impl<'a, 'd> Fields<'a, 'd> {
     fn text_of(&mut self, entry: &Entry) -> Option<Spanned<String>> {
         let span = entry.value.span;
         match &entry.value.kind {
-            Kind::String(text) => Some(Spanned { value: text.value.clone(), span }),
-            Kind::Number(_) | Kind::Bool(_) => Some(Spanned { value: self.source.slice(span).to_owned(), span }),
+            NodeKind::String(text) => Some(Spanned { value: text.value.clone(), span }),
+            NodeKind::Number(_) | NodeKind::Bool(_) => {
+                Some(Spanned { value: self.source.slice(span).to_owned(), span })
+            }
             _ => {
                 let message =
-                    format!("`{}` of {} must be a text, found {}", entry.key, self.what, entry.value.describe());
+                    format!("`{}` of {} must be a string, found {}", entry.key, self.what, entry.value.describe());
                 self.diagnostics.push(self.error(entry.key_span, message));
                 None
             }
@@ -129,14 +131,14 @@ impl<'a, 'd> Fields<'a, 'd> {
         let entry = self.take(key)?;
         let span = entry.value.span;
         let value = match &entry.value.kind {
-            Kind::Number(number) => number.as_u64(),
+            NodeKind::Number(number) => number.as_u64(),
             _ => None,
         };
         if let Some(value) = value.filter(|value| (least..=most).contains(value)) {
             return Some(Spanned { value, span });
         }
         let found = match &entry.value.kind {
-            Kind::Number(_) => format!("`{}`", self.source.slice(span)),
+            NodeKind::Number(_) => format!("`{}`", self.source.slice(span)),
             _ => entry.value.describe().to_owned(),
         };
         let message = format!("`{key}` must be a whole number from {least} to {most}, found {found}");

@@ -7,7 +7,7 @@ use osiris_core::problem::nearest;
 use super::fields::Fields;
 use crate::model::{Spanned, StepInput};
 use crate::source::Span;
-use crate::yaml::{Kind, Node};
+use crate::yaml::{Node, NodeKind};
 
 /// How many ids a hint lists.
 const MAX_SUGGESTED: usize = 20;
@@ -73,8 +73,8 @@ pub(super) fn id_of(step: &Node) -> Option<&str> {
 /// The steps under `needs`; one may stand there without brackets.
 pub(super) fn needs(node: &Node, known: &KnownIds, fields: &mut Fields<'_, '_>) -> Vec<Spanned<String>> {
     let items = match &node.kind {
-        Kind::Sequence(items) => items.as_slice(),
-        Kind::String(_) => std::slice::from_ref(node),
+        NodeKind::Sequence(items) => items.as_slice(),
+        NodeKind::String(_) => std::slice::from_ref(node),
         _ => {
             let message = format!("`needs` must be a list of step ids, found {}", node.describe());
             fields.diagnostics.push(fields.error(node.span, message).with_hint("write `needs: [step]`"));
@@ -84,7 +84,7 @@ pub(super) fn needs(node: &Node, known: &KnownIds, fields: &mut Fields<'_, '_>) 
     let mut needs: Vec<Spanned<String>> = Vec::new();
     for item in items {
         let Some(text) = item.as_str() else {
-            let message = format!("a step id must be a text, found {}", item.describe());
+            let message = format!("a step id must be a string, found {}", item.describe());
             fields.diagnostics.push(fields.error(item.span, message));
             continue;
         };
@@ -105,7 +105,7 @@ pub(super) fn needs(node: &Node, known: &KnownIds, fields: &mut Fields<'_, '_>) 
 
 /// The tables under `inputs`.
 pub(super) fn inputs(node: &Node, known: &KnownIds, fields: &mut Fields<'_, '_>) -> Vec<StepInput> {
-    let Kind::Mapping(entries) = &node.kind else {
+    let NodeKind::Mapping(entries) = &node.kind else {
         let message = format!("`inputs` must be a mapping, found {}", node.describe());
         let error =
             fields.error(node.span, message).with_hint("write `inputs: {name: \"${step.table}\"}`, or `needs: [step]`");
@@ -119,7 +119,7 @@ pub(super) fn inputs(node: &Node, known: &KnownIds, fields: &mut Fields<'_, '_>)
             let message = format!("the inputs `{}` and `{}` differ only by case", other.key, entry.key);
             fields
                 .diagnostics
-                .push(fields.error(entry.key_span, message).with_hint("SQL would take them for one; rename one"));
+                .push(fields.error(entry.key_span, message).with_hint("they are the same name in SQL: rename one"));
         }
         match reference(&entry.value, known) {
             Ok(step) => inputs.push(StepInput { key: entry.key.clone(), step: Spanned { value: step, span } }),

@@ -1,5 +1,5 @@
-//! From the tree of a pipeline file to a [`Pipeline`], with everything that is wrong with its form. What a component wants of
-//! its configuration is none of its business.
+//! From the tree of a pipeline file to a [`Pipeline`], with everything that is wrong with its form. What a component
+//! wants of its configuration is none of its business.
 
 mod fields;
 mod inputs;
@@ -16,7 +16,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::diagnostic::{is_reference, looks_secret};
 use crate::model::{OML_VERSION, Pipeline, Step};
 use crate::source::{SourceFile, Span};
-use crate::yaml::{self, Kind, Node};
+use crate::yaml::{self, Node, NodeKind};
 
 use fields::Fields;
 pub(crate) use inputs::{KnownIds, place_of};
@@ -32,8 +32,8 @@ const REFUSED: &[(&str, &str)] = &[
     ("outputs", "write a step with `mode: write` for each output"),
 ];
 
-/// Reads a pipeline file. Whatever is wrong goes to `diagnostics`; what could be made sense of comes back all the same, so
-/// that later checks can add theirs.
+/// Reads a pipeline file. Whatever is wrong goes to `diagnostics`; what could be made sense of comes back all the same,
+/// so that later checks can add theirs.
 pub fn parse(source: &Arc<SourceFile>, diagnostics: &mut Diagnostics) -> Option<Pipeline> {
     if source.text().trim().is_empty() {
         let message = format!("`{}` is empty", source.name());
@@ -63,10 +63,10 @@ fn check_version(fields: &mut Fields<'_, '_>) {
         return;
     }
     let written = fields.source.slice(entry.value.span);
-    let diagnostic = if entry.value.as_str().is_some() || matches!(entry.value.kind, Kind::Number(_)) {
+    let diagnostic = if entry.value.as_str().is_some() || matches!(entry.value.kind, NodeKind::Number(_)) {
         fields.error(entry.value.span, format!("the version {written} of the format is not supported"))
     } else {
-        fields.error(entry.key_span, format!("`oml_version` must be a text, found {}", entry.value.describe()))
+        fields.error(entry.key_span, format!("`oml_version` must be a string, found {}", entry.value.describe()))
     };
     fields.diagnostics.push(diagnostic.with_hint(format!("write `oml_version: \"{OML_VERSION}\"`")));
 }
@@ -74,8 +74,8 @@ fn check_version(fields: &mut Fields<'_, '_>) {
 fn steps(fields: &mut Fields<'_, '_>) -> Vec<Step> {
     let Some(entry) = fields.required("steps") else { return Vec::new() };
     let items = match &entry.value.kind {
-        Kind::Sequence(items) if !items.is_empty() => items,
-        Kind::Sequence(_) | Kind::Null => {
+        NodeKind::Sequence(items) if !items.is_empty() => items,
+        NodeKind::Sequence(_) | NodeKind::Null => {
             let error = fields.error(entry.key_span, "`steps` is empty").with_hint("a pipeline has at least one step");
             fields.diagnostics.push(error);
             return Vec::new();
@@ -106,7 +106,7 @@ fn check_ids(steps: &[Step], source: &Arc<SourceFile>, diagnostics: &mut Diagnos
             (
                 format!("the ids `{other}` and `{id}` differ only by case"),
                 *first,
-                "SQL would take them for one; rename one of them",
+                "they are the same name in SQL: rename one of them",
             )
         } else if let Some((other, first)) = safe.get(&name) {
             (format!("the ids `{other}` and `{id}` are both `{name}` as a name in SQL"), *first, "rename one of them")
@@ -120,10 +120,11 @@ fn check_ids(steps: &[Step], source: &Arc<SourceFile>, diagnostics: &mut Diagnos
     }
 }
 
-/// Hides every literal under a key that looks like a secret's, and every text that looks like one itself, wherever lines of the file are shown later.
+/// Hides every literal under a key that looks like a secret's, and every text that looks like one itself, wherever
+/// lines of the file are shown later.
 pub(crate) fn mask_secrets(node: &Node, source: &Arc<SourceFile>, diagnostics: &mut Diagnostics) {
     match &node.kind {
-        Kind::Mapping(entries) => {
+        NodeKind::Mapping(entries) => {
             for entry in entries {
                 if looks_secret(&entry.key) {
                     mask_literals(&entry.value, source, diagnostics);
@@ -132,8 +133,8 @@ pub(crate) fn mask_secrets(node: &Node, source: &Arc<SourceFile>, diagnostics: &
                 }
             }
         }
-        Kind::Sequence(items) => items.iter().for_each(|item| mask_secrets(item, source, diagnostics)),
-        Kind::String(text) if osiris_core::looks_like_token(&text.value) => diagnostics.mask(source, node.span),
+        NodeKind::Sequence(items) => items.iter().for_each(|item| mask_secrets(item, source, diagnostics)),
+        NodeKind::String(text) if osiris_core::looks_like_token(&text.value) => diagnostics.mask(source, node.span),
         _ => {}
     }
 }
@@ -141,10 +142,10 @@ pub(crate) fn mask_secrets(node: &Node, source: &Arc<SourceFile>, diagnostics: &
 /// Hides every scalar below a node, but for those that only name a variable.
 pub(crate) fn mask_literals(node: &Node, source: &Arc<SourceFile>, diagnostics: &mut Diagnostics) {
     match &node.kind {
-        Kind::Mapping(entries) => entries.iter().for_each(|entry| mask_literals(&entry.value, source, diagnostics)),
-        Kind::Sequence(items) => items.iter().for_each(|item| mask_literals(item, source, diagnostics)),
-        Kind::String(text) if is_reference(&text.value) => {}
-        Kind::Null => {}
+        NodeKind::Mapping(entries) => entries.iter().for_each(|entry| mask_literals(&entry.value, source, diagnostics)),
+        NodeKind::Sequence(items) => items.iter().for_each(|item| mask_literals(item, source, diagnostics)),
+        NodeKind::String(text) if is_reference(&text.value) => {}
+        NodeKind::Null => {}
         _ => diagnostics.mask(source, node.span),
     }
 }

@@ -9,11 +9,11 @@ use super::fields::Fields;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::params::{ParamSpec, ParamType, Profile, env_name};
 use crate::source::SourceFile;
-use crate::yaml::{Entry, Kind, Node};
+use crate::yaml::{Entry, Node, NodeKind};
 
 /// The declarations, in the order of the file.
 pub(super) fn params(node: &Node, source: &Arc<SourceFile>, diagnostics: &mut Diagnostics) -> Vec<ParamSpec> {
-    let Kind::Mapping(entries) = &node.kind else {
+    let NodeKind::Mapping(entries) = &node.kind else {
         let message = format!("`params` must be a mapping, found {}", node.describe());
         diagnostics.push(
             Diagnostic::error(message).at(source, node.span).with_hint("write `name: {type: string, default: ...}`"),
@@ -82,7 +82,7 @@ fn param(entry: &Entry, source: &Arc<SourceFile>, diagnostics: &mut Diagnostics)
     }
     if let Some(entry) = fields.take("secret") {
         match entry.value.kind {
-            Kind::Bool(secret) => spec.secret = secret,
+            NodeKind::Bool(secret) => spec.secret = secret,
             _ => {
                 let message = format!("`secret` must be true or false, found {}", entry.value.describe());
                 fields.diagnostics.push(fields.error(entry.value.span, message));
@@ -118,17 +118,17 @@ fn refuse_written_secrets(entry: &Entry, default: Option<&Entry>, fields: &mut F
     }
 }
 
-/// `required` says nothing that the absence of a default does not, so it may only agree with it.
+/// `required` is redundant with the absence of a default, so it must agree with it.
 fn check_required(required: &Option<Node>, default: Option<&Entry>, fields: &mut Fields<'_, '_>) {
     let Some(node) = required else { return };
     let error = match (&node.kind, default) {
-        (Kind::Bool(true), Some(_)) => {
+        (NodeKind::Bool(true), Some(_)) => {
             fields.error(node.span, "a required parameter has no default").with_hint("remove `required` or `default`")
         }
-        (Kind::Bool(false), None) => fields
+        (NodeKind::Bool(false), None) => fields
             .error(node.span, "a parameter that is not required needs a default")
             .with_hint("add `default: ...`, or remove `required: false`"),
-        (Kind::Bool(_), _) => return,
+        (NodeKind::Bool(_), _) => return,
         _ => fields.error(node.span, format!("`required` must be true or false, found {}", node.describe())),
     };
     fields.diagnostics.push(error);
@@ -159,7 +159,7 @@ pub(super) fn profiles(
     source: &Arc<SourceFile>,
     diagnostics: &mut Diagnostics,
 ) -> BTreeMap<String, Profile> {
-    let Kind::Mapping(entries) = &node.kind else {
+    let NodeKind::Mapping(entries) = &node.kind else {
         let message = format!("`profiles` must be a mapping, found {}", node.describe());
         diagnostics.push(Diagnostic::error(message).at(source, node.span).with_hint("write `name: {params: {...}}`"));
         return BTreeMap::new();

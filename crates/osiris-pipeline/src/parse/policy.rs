@@ -24,7 +24,7 @@ pub(super) fn retry(node: &Node, source: &Arc<SourceFile>, diagnostics: &mut Dia
     let keys = &["max_attempts", "backoff", "initial_delay_ms", "max_delay_ms"];
     let Some(mut fields) = Fields::read(node, "`retry`", keys, &[], source, diagnostics) else { return policy };
     if let Some(attempts) = fields.whole("max_attempts", 1, MAX_ATTEMPTS) {
-        // Whoever gives a number wants so many tries, however long a server is away.
+        // An explicit number of attempts applies however long a server is unavailable.
         policy = RetryPolicy::times(u32::try_from(attempts.value).unwrap_or(policy.max_attempts));
     }
     if let Some(name) = fields.text("backoff") {

@@ -10,7 +10,7 @@ use super::{inputs, policy};
 use crate::diagnostic::Diagnostics;
 use crate::model::{Spanned, Step};
 use crate::source::SourceFile;
-use crate::yaml::{Kind, Node};
+use crate::yaml::{Node, NodeKind};
 
 /// The keys of a step.
 const KEYS: &[&str] = &["id", "component", "mode", "config", "needs", "inputs", "retry", "timeout"];
@@ -110,7 +110,7 @@ fn role(mode: &Spanned<String>, fields: &mut Fields<'_, '_>) -> Option<Spanned<R
 fn config(fields: &mut Fields<'_, '_>, id: Option<&Spanned<String>>) -> (Node, crate::source::Span) {
     let fallback = id.map_or(fields.span(), |id| id.span);
     match fields.take("config") {
-        Some(entry) if matches!(entry.value.kind, Kind::Mapping(_)) => (entry.value.clone(), entry.key_span),
+        Some(entry) if matches!(entry.value.kind, NodeKind::Mapping(_)) => (entry.value.clone(), entry.key_span),
         Some(entry) => {
             let message = format!("`config` must be a mapping, found {}", entry.value.describe());
             fields

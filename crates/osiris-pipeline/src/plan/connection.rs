@@ -97,7 +97,7 @@ fn defined(
             if connections.path().is_none() && connections.connections().iter().next().is_none() {
                 let directory = if named.is_some() { "" } else { ", and name it under `connection`" };
                 diagnostic = diagnostic.with_hint(format!(
-                    "no {CONNECTIONS_FILE} was found beside the pipeline or above it: write one{directory}"
+                    "no {CONNECTIONS_FILE} was found in the pipeline's directory or above it: write one{directory}"
                 ));
             }
             diagnostics.push(diagnostic.at(&context.pipeline.source, place.unwrap_or(step.config_span)));
@@ -123,7 +123,7 @@ fn defined(
     StepConnection { resolved, is_complete }
 }
 
-/// Names a step that goes to another address than its connection says, as that allows.
+/// Reports a step that overrides the address of its connection, as the connection allows.
 fn redirection(
     context: &Context<'_>,
     step: &Step,
@@ -139,7 +139,7 @@ fn redirection(
     Diagnostic::warning(message).at(&context.pipeline.source, span)
 }
 
-/// Reports what the component says of a connection.
+/// Reports the problems of a connection that the component finds.
 pub(super) fn report(
     context: &Context<'_>,
     step: &Step,

@@ -52,14 +52,14 @@ fn clash(first: &Writer<'_>, second: &Writer<'_>, wirings: &[Wiring]) -> Option<
     let replacing = [(first, one), (second, two)].into_iter().find(|(writer, _)| writer.destination.replaces());
     if let Some((_, replacing)) = replacing {
         let why = format!("`{replacing}` replaces what the other has written");
-        return Some((why, "write to another place, or put the rows together in one step before".to_owned()));
+        return Some((why, "write to another destination, or combine the rows in a step before".to_owned()));
     }
     let ordered = waits(second.index, first.index, wirings) || waits(first.index, second.index, wirings);
     if first.destination.has_one_writer() && !ordered {
-        let why = "neither waits for the other, so they would write it at the same time".to_owned();
+        let why = "neither waits for the other, so both would write to it at the same time".to_owned();
         return Some((
             why,
-            format!("let one wait for the other: add `{one}` to `needs` of `{two}`; or write to another place"),
+            format!("let one wait for the other: add `{one}` to `needs` of `{two}`; or write to another destination"),
         ));
     }
     None

@@ -16,8 +16,9 @@ pub(super) fn fingerprint(value: &Value) -> String {
     format!("sha256:{hex}")
 }
 
-/// Gives every step the fingerprint of what its table depends on: the component, its configuration, where its connection
-/// leads (not the secrets), and the tables it reads. How often it is tried does not matter. Steps are in running order.
+/// Gives every step the fingerprint of what its table depends on: the component, its configuration, where its
+/// connection leads (not the secrets), and the tables it reads. How often it is tried does not matter. Steps are in
+/// running order.
 pub(super) fn assign(steps: &mut [PlannedStep]) {
     let mut known: BTreeMap<String, String> = BTreeMap::new();
     for step in steps {

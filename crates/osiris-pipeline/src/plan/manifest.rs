@@ -1,5 +1,5 @@
-//! The manifest of a plan: what would run, as JSON that is the same, byte for byte, for the same input on every machine. It
-//! holds no secret, no path of this machine, no time.
+//! The manifest of a plan: what would run, as JSON that is the same, byte for byte, for the same input on every
+//! machine. It holds no secret, no path of this machine, no time.
 
 use osiris_core::{Backoff, MASK, RetryPolicy};
 use serde_json::{Map, Value, json};

@@ -1,5 +1,5 @@
-//! From a pipeline file to steps that can run: components looked up, configurations checked, connections resolved, the order
-//! fixed. Nothing is opened or connected to, and all that is wrong is said in one go.
+//! From a pipeline file to steps that can run: components looked up, configurations checked, connections resolved, the
+//! order fixed. Nothing is opened or connected to, and all that is wrong is said in one go.
 
 mod connection;
 mod destinations;
@@ -74,8 +74,8 @@ pub struct PlannedStep {
 }
 
 impl PlannedStep {
-    /// Its configuration with parameters put in, which may hold secrets. A fingerprint is made of it; the component has its own,
-    /// parsed.
+    /// Its configuration with parameters put in, which may hold secrets. A fingerprint is made of it; the component has
+    /// its own, parsed.
     pub fn config(&self) -> &Value {
         &self.config
     }
@@ -170,7 +170,7 @@ impl Plan {
         &self.params
     }
 
-    /// Whether the values of a parameter must not be seen: the pipeline says so, or its name does.
+    /// Whether the values of a parameter are secret: by its declaration or by its name.
     pub fn is_secret_param(&self, name: &str) -> bool {
         is_secret_param(&self.pipeline, name)
     }
@@ -190,14 +190,14 @@ impl Plan {
         &self.redactor
     }
 
-    /// The files that the run store's SQL reads for the steps, sorted: what it may reach. Looks at the disk, where steps read
-    /// directories or patterns.
+    /// The files that the run store's SQL reads for the steps, sorted: what it may reach. Looks at the disk, where
+    /// steps read directories or patterns.
     pub fn files(&self) -> Vec<PathBuf> {
         let all = self.steps.iter().flat_map(|step| step.prepared.files());
         all.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    /// What is worth a line.
+    /// Warnings and other notes of the plan.
     pub fn warnings(&self) -> &Diagnostics {
         &self.warnings
     }
@@ -207,8 +207,8 @@ impl Plan {
         manifest::manifest(self)
     }
 
-    /// An error of a run, shown in the pipeline file: at byte `offset` of the text at `pointer` of the step's config, such as
-    /// `/query`. None when the step or the field is not there.
+    /// An error of a run, shown in the pipeline file: at byte `offset` of the text at `pointer` of the step's config,
+    /// such as `/query`. None when the step or the field is not there.
     pub fn diagnose(
         &self,
         step: &str,

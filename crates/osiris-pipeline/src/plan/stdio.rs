@@ -1,5 +1,5 @@
-//! The standard input can be read once: two steps that read it are refused. Two that write the standard output are two writers of one
-//! destination.
+//! The standard input can be read once: two steps that read it are refused. Two that write the standard output are two
+//! writers of one destination.
 
 use super::step::Checked;
 use crate::diagnostic::{Diagnostic, Diagnostics};

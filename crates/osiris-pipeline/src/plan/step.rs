@@ -39,13 +39,14 @@ pub(super) struct Checked {
     pub(super) shown: Map<String, Value>,
     pub(super) overrides: Map<String, Value>,
     pub(super) connection: ResolvedConnection,
-    /// What its component says of the two. It has no step unless the values are those that the file means.
+    /// The component's result for the two. It has no step unless all values of the file could be resolved.
     pub(super) prepared: Prepared,
     pub(super) input_step: Option<Spanned<String>>,
     pub(super) dry_run: bool,
     pub(super) tables: Vec<Spanned<String>>,
     pub(super) edits: BTreeMap<String, Vec<Edit>>,
-    /// Whether a parameter or a step that the configuration names was not there, so that its values are not the true ones.
+    /// Whether a parameter or a step that the configuration names was not there, so that its values are not the true
+    /// ones.
     is_incomplete: bool,
 }
 
@@ -113,7 +114,7 @@ impl Context<'_> {
         StepFields::of(driver, done.config).config
     }
 
-    /// Checks what can only be said once the inputs are known.
+    /// Checks that need the names of the inputs.
     pub(super) fn check_inputs(&self, step: &Step, checked: &Checked, wiring: &Wiring, diagnostics: &mut Diagnostics) {
         let id_of = |index: &usize| self.pipeline.steps[*index].id.value.as_str();
         for table in &checked.tables {
@@ -227,7 +228,7 @@ impl Context<'_> {
         match value.as_str() {
             Some(text) => Some(Spanned { value: text.to_owned(), span }),
             None => {
-                diagnostics.push(self.error(span, format!("`{name}` must be a text")));
+                diagnostics.push(self.error(span, format!("`{name}` must be a string")));
                 None
             }
         }

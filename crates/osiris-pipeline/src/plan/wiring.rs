@@ -122,7 +122,7 @@ impl Wires<'_, '_> {
         self.choose(step, role, checked, wiring);
     }
 
-    /// What a step reads that says nothing about it: the step before it, as in files that are a plain list.
+    /// The default input of a step without `needs` and `inputs`: the step before it.
     fn implied(&mut self, index: usize, checked: &Checked) -> Option<usize> {
         let step = &self.pipeline.steps[index];
         if let Some(named) = &checked.input_step
@@ -189,7 +189,7 @@ pub(super) fn cycle(pipeline: &Pipeline, nodes: &[usize]) -> Diagnostic {
     let diagnostic =
         Diagnostic::error(message).at(&pipeline.source, place).with_hint("remove one of these dependencies");
     match place_of(last, &first.id.value).filter(|_| steps.len() > 1) {
-        Some(closing) => diagnostic.with_related(closing, "and this closes the circle"),
+        Some(closing) => diagnostic.with_related(closing, "and this completes the cycle"),
         None => diagnostic,
     }
 }

@@ -1,7 +1,7 @@
-//! The commits of a run, `commits.jsonl` in its directory: what its writers were about to change for good, and what became of it.
+//! The commits of a run, `commits.jsonl` in its directory: what its writers were about to commit, and the outcomes.
 //!
-//! Each line is on the disk before the writer goes on. A line that announces a commit brings along the room for its answer, as
-//! spaces: a disk that is full by then takes the answer all the same.
+//! Each line is on disk before the writer goes on. A line that announces a commit reserves the space for its outcome,
+//! as blanks: the outcome can be recorded even if the disk is full by then.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -24,13 +24,13 @@ pub(super) const COMMITS: &str = "commits.jsonl";
 enum Line {
     /// A commit begins.
     Begun { id: u64, at: DateTime<Utc>, record: CommitRecord },
-    /// What became of it.
+    /// Its outcome.
     Ended { id: u64, at: DateTime<Utc>, end: CommitEnd },
-    /// The user wants the step to run again, whatever became of it.
+    /// The user wants the step to run again, whatever its outcome.
     Dismissed { id: u64, at: DateTime<Utc> },
     /// The user has found the rows of a step in its destination.
     Confirmed { step: String, fingerprint: Option<String>, confirmation: Confirmation },
-    /// The user wants such a step to run again all the same.
+    /// The user wants a confirmed step to run again.
     Withdrawn { step: String, at: DateTime<Utc> },
 }
 
@@ -42,10 +42,10 @@ pub(super) struct PastCommit {
     pub(super) end: Option<CommitEnd>,
 }
 
-/// What the earlier processes of a run have recorded.
+/// The records of the earlier processes of a run.
 #[derive(Debug, Default)]
 pub(super) struct PastCommits {
-    /// The commits that were begun and that nobody has dismissed.
+    /// The commits that were begun and not dismissed.
     pub(super) commits: Vec<PastCommit>,
     /// The steps whose rows the user has found in their destinations, with their fingerprints.
     pub(super) confirmed: BTreeMap<String, (Option<String>, Confirmation)>,
@@ -85,7 +85,7 @@ pub(super) fn read(directory: &Path) -> Result<PastCommits> {
                 return Err(Error::validation("the record of what the run was writing cannot be read")
                     .with_context("path", path.display())
                     .with_source(error)
-                    .with_hint("look what its destinations hold, then run the pipeline from the start"));
+                    .with_hint("check which rows its destinations hold, then run the pipeline from the start"));
             }
         }
     }
@@ -134,7 +134,7 @@ impl CommitFile {
         Ok(Self { path, state: Mutex::new(state) })
     }
 
-    /// Records what became of a commit of an earlier process.
+    /// Records the outcome of a commit of an earlier process.
     ///
     /// # Errors
     /// It cannot be written.
@@ -142,7 +142,7 @@ impl CommitFile {
         self.append(&Line::Ended { id, at: Utc::now(), end })
     }
 
-    /// Records that a commit of an earlier process is of no account any more.
+    /// Records that a commit of an earlier process no longer counts.
     ///
     /// # Errors
     /// It cannot be written.
@@ -162,7 +162,7 @@ impl CommitFile {
         })
     }
 
-    /// Records that this is of no account any more.
+    /// Records that a confirmation no longer counts.
     ///
     /// # Errors
     /// It cannot be written.
@@ -251,7 +251,7 @@ impl CommitLog for CommitFile {
     }
 }
 
-/// The bytes that any answer fits into.
+/// The bytes of the longest outcome record.
 fn longest_answer(id: u64) -> Result<usize> {
     let most = u64::MAX;
     let written =

@@ -1,4 +1,5 @@
-//! The directory of a run: `.osiris/runs/<run-id>/` with the record, the books, telemetry, the store, rejects, artifacts.
+//! The directory of a run: `.osiris/runs/<run-id>/` with the record, the ledger, telemetry, the store, rejects,
+//! artifacts.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
@@ -49,7 +50,7 @@ impl RunDirectory {
         let mut record = past.record().clone();
         if record.pipeline != plan.name() {
             return Err(Error::validation(format!(
-                "run {} is of the pipeline `{}`, not of `{}`",
+                "run {} belongs to pipeline `{}`, not to `{}`",
                 record.run_id,
                 record.pipeline,
                 plan.name()
@@ -67,7 +68,7 @@ impl RunDirectory {
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(Error::validation(format!("run {} is still going on in another process", record.run_id))
+                return Err(Error::validation(format!("run {} is still running in another process", record.run_id))
                     .with_hint("wait for it, or stop it first"));
             }
             Err(TryLockError::Error(error)) => return Err(file_error(error, &lock_path)),
@@ -95,7 +96,7 @@ impl RunDirectory {
         self.record.lock().unwrap_or_else(std::sync::PoisonError::into_inner).states.clone()
     }
 
-    /// Takes from others what was made with a wider mode: DuckDB makes its files as the umask says.
+    /// Makes all files private: DuckDB creates its files with the mode that the umask gives.
     pub(super) fn tighten(&self) {
         // The scratch directory may hold names of files that are the user's.
         let scratch = self.scratch();
@@ -137,7 +138,7 @@ impl RunDirectory {
         self.rejects().join(format!("{}.parquet", safe_name(step)))
     }
 
-    /// Writes the books as they stand.
+    /// Writes the ledger.
     pub(super) fn write_ledger(&self, ledger: &Ledger) -> Result<()> {
         let path = self.path.join(LEDGER);
         let text = serde_json::to_vec_pretty(ledger).unwrap_or_default();
@@ -170,7 +171,7 @@ impl RunDirectory {
         write_atomically(&path, &text).map_err(|error| file_error(error, &path))
     }
 
-    /// Removes what nobody needs any more: files of the moment always, the store when `store`, empty directories.
+    /// Removes what is no longer needed: temporary files always, the store when `store`, empty directories.
     pub(super) fn clean(&self, store: bool) -> Result<()> {
         remove_tree(&self.scratch())?;
         if store {
@@ -184,7 +185,7 @@ impl RunDirectory {
                 }
             }
         }
-        // Only an empty one goes: that it is not empty is no error.
+        // Only empty directories are removed: a failure is not an error.
         let _ = fs::remove_dir(self.rejects());
         let _ = fs::remove_dir(self.artifacts());
         let _ = fs::remove_file(self.path.join("lock"));

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::confirmation::Confirmation;
 use super::report::{StepReport, StepStatus};
 
-/// The books of a run.
+/// The ledger of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ledger {
     /// The run.
@@ -15,7 +15,7 @@ pub struct Ledger {
     pub pipeline: String,
     /// Whether nothing was to be written.
     pub dry_run: bool,
-    /// Whether every equation holds. A step that is done by somebody's word has none.
+    /// Whether every equation holds. A confirmed step has none.
     pub balanced: bool,
     /// The steps, in the order of the plan.
     pub steps: Vec<LedgerStep>,
@@ -30,7 +30,7 @@ pub struct LedgerStep {
     pub component: String,
     /// What it does with tables.
     pub role: Role,
-    /// What became of it.
+    /// Its status.
     pub status: StepStatus,
     /// The steps whose tables it read.
     pub upstream: Vec<String>,
@@ -45,7 +45,7 @@ pub struct LedgerStep {
     pub attempts: u32,
     /// Why it failed.
     pub error: Option<String>,
-    /// Whose word it is that its rows are in the destination, where nobody could count them.
+    /// Who confirmed that its rows are in the destination, where they could not be counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirmed: Option<Confirmation>,
     /// The file with its rejected rows, in the run directory.

@@ -1,13 +1,12 @@
-//! Running a plan: the run directory, the store, the steps in their order, the books at the end.
+//! Running a plan: the run directory, the store, the steps in their order, the ledger at the end.
 //!
-//! Nothing here knows a component. What one step does is the driver's; what a run owes its user (the ledger, state that is
-//! saved last, a directory to look into, a way to go on after a failure) is here.
+//! Nothing here knows a component. What one step does is the driver's; what a run guarantees its user (the ledger,
+//! state that is saved last, a directory with all records, resuming after a failure) is here.
 
 mod commits;
 mod confirmation;
 mod direct;
 mod directory;
-mod job;
 mod ledger;
 mod outcome;
 mod past;
@@ -19,6 +18,7 @@ mod schedule;
 mod source;
 mod state;
 mod state_files;
+mod step_task;
 mod writes;
 
 use std::collections::BTreeMap;
@@ -53,8 +53,8 @@ pub enum StoreChoice {
     /// In a file of the run directory: a failed run can be resumed.
     #[default]
     File,
-    /// In memory, spilling to disk beyond the limit: faster, and a failed run starts from the beginning. Rows that one step only reads
-    /// and one only writes may have no table at all.
+    /// In memory, spilling to disk beyond the limit: faster, but a failed run cannot be resumed. Rows may go directly
+    /// from the step that reads them to the one that writes them, without a table.
     Memory,
 }
 
@@ -63,7 +63,7 @@ pub enum StoreChoice {
 pub struct RunOptions {
     /// The directory of runs and state: `.osiris` in the project's directory.
     pub root: PathBuf,
-    /// How many steps may run side by side. Default: 4.
+    /// How many steps may run in parallel. Default: 4.
     pub jobs: usize,
     /// Memory for the run's tables, in bytes. Default: 60% of the machine's or the cgroup's.
     pub memory_limit: u64,
@@ -71,20 +71,20 @@ pub struct RunOptions {
     pub threads: Option<usize>,
     /// Where the tables live.
     pub store: StoreChoice,
-    /// Whether to keep the store of a run that ended well.
+    /// Whether to keep the store of a run that succeeded.
     pub keep: bool,
     /// Whether to wait while another process runs the same pipeline. Default: it does not.
     pub wait: Wait,
-    /// Who runs it, for messages to others who want to. Default: only the process and the machine are named.
+    /// Who runs it, for messages to others who want to run the pipeline. Default: only process and machine are named.
     pub user: Option<String>,
-    /// Ends the run when cancelled: what is running is rolled back, a commit that has begun is waited for.
+    /// Ends the run when cancelled: running steps are rolled back, a commit that has begun is waited for.
     pub cancel: CancellationToken,
     /// How long that may take.
     pub commit_limits: CommitLimits,
     /// Whether a step runs again although an earlier run, which failed, has written its rows already or may have.
     pub force: bool,
-    /// The steps of the run that is resumed whose outcome is unknown, and whose rows the user has found in their destinations: they
-    /// are done, by the user's word.
+    /// The steps of the resumed run whose outcome is unknown, and whose rows the user has found in their destinations:
+    /// they count as done.
     pub assume_written: Vec<String>,
 }
 
@@ -108,7 +108,7 @@ impl RunOptions {
     }
 }
 
-/// Sees a run while it goes on: for progress on a terminal.
+/// Observes a running run: for progress on a terminal.
 pub trait Observer: Send + Sync {
     /// The run waits before it begins, and for what.
     fn waiting(&self, for_what: &str) {
@@ -125,23 +125,23 @@ pub trait Observer: Send + Sync {
         let _ = (step, progress);
     }
 
-    /// A step ended, or was taken from the run that is resumed, or was never begun.
+    /// A step ended, was reused from the resumed run, or was never started.
     fn step_finished(&self, report: &StepReport) {
         let _ = report;
     }
 }
 
-/// Sees nothing.
+/// An observer that does nothing.
 pub struct Silent;
 
 impl Observer for Silent {}
 
-/// Runs `plan`. With `resume`, goes on in the directory of a run that failed: steps whose tables are committed there,
-/// and that have not changed since, are not run again.
+/// Runs `plan`. With `resume`, continues in the directory of a failed run: steps whose tables are committed there, and
+/// that have not changed since, are not run again.
 ///
 /// # Errors
-/// When the run cannot begin: no directory, no store, another process in it, or an earlier run that may have written what would be
-/// written again. What happens to steps is in the report.
+/// When the run cannot start: no directory, no store, another process in it, or an earlier run that may have written
+/// the same rows. The results of the steps are in the report.
 pub async fn run(
     plan: &Plan,
     options: &RunOptions,
@@ -159,8 +159,10 @@ pub async fn run(
     };
     source::check(plan, &states, &options.root)?;
     if resume.is_none() && !options.assume_written.is_empty() {
-        return Err(Error::validation("only the write of a run that is resumed can be assumed to have taken place")
-            .with_hint("name the run to resume, or leave the assumption out"));
+        return Err(Error::validation(
+            "`--assume-written` needs `--resume`: only the write of a resumed run can be confirmed",
+        )
+        .with_hint("name the run to resume, or remove `--assume-written`"));
     }
     if resume.is_none() && !plan.is_dry_run() && !options.force {
         repeat::refuse(&Runs::below(&options.root), plan)?;
@@ -200,7 +202,7 @@ pub async fn run(
     drop(context);
     let mut warnings = Vec::new();
     if let Err(error) = directory.clean(outcome == Outcome::Done && !options.keep) {
-        warnings.push(format!("files that nobody needs any more could not be removed: {}", error.report()));
+        warnings.push(format!("files that are no longer needed could not be removed: {}", error.report()));
     }
     directory.tighten();
     Ok(RunReport {
@@ -214,8 +216,8 @@ pub async fn run(
     })
 }
 
-/// Saves what the run has come to: its ledger, then its state, then how it ended. What cannot be written is a problem, not an error:
-/// the steps have ended, and what became of them is to be told.
+/// Saves the result of the run: its ledger, then its state, then its outcome. What cannot be written is a problem, not
+/// an error: the steps have ended, and their results are still to be reported.
 fn close(
     finished: &Finished,
     ledger: &Ledger,
@@ -260,7 +262,7 @@ fn close(
     (outcome, problems)
 }
 
-/// Leaves a run that cannot be resumed as it was.
+/// Restores a run that cannot be resumed to what it was.
 fn give_back(refusal: Error, past: Option<&PastRun>, directory: &RunDirectory, telemetry: &Telemetry) -> Error {
     let fields = json!({"error": refusal.to_string(), "category": refusal.kind().category()});
     telemetry.log_event(event::RUN_FAILED, fields);
@@ -279,7 +281,7 @@ fn states_of(steps: &[StepReport]) -> BTreeMap<&str, &Value> {
     steps.iter().filter_map(|step| Some((step.id.as_str(), step.state.as_ref()?))).collect()
 }
 
-/// A run that is resumed saves the state that follows from the one it began with: it must be the one that is there.
+/// A resumed run saves the state that follows from the one it began with: that one must still be there.
 fn unchanged_states(states: &state::States, past: &PastRun) -> Result<BTreeMap<String, StateGeneration>> {
     let changed = states.changed_since(&past.record().states)?;
     if changed.is_empty() {
@@ -291,7 +293,7 @@ fn unchanged_states(states: &state::States, past: &PastRun) -> Result<BTreeMap<S
         past.record().run_id,
         steps.join(", ")
     ))
-    .with_hint("run the pipeline anew: it begins with the state that is saved now; `--force` goes on with this one"))
+    .with_hint("start a new run, which begins with the state that is saved now; `--force` resumes this one anyway"))
 }
 
 fn open_store(plan: &Plan, options: &RunOptions, directory: &RunDirectory) -> Result<Store> {
@@ -331,7 +333,7 @@ fn log_end(telemetry: &Telemetry, outcome: Outcome, steps: &[StepReport], proble
             telemetry.log_event(event::RUN_COMPLETE, json!({"total_rows": total_rows, "duration_ms": duration_ms}))
         }
         failed => {
-            // A step that was stopped is not why.
+            // A step that was stopped is not the cause.
             let of =
                 |status| steps.iter().filter(move |step| step.status == status).find_map(|step| step.error.as_ref());
             let error =

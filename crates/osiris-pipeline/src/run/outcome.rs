@@ -10,15 +10,15 @@ use crate::ExitCode;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// Still going on, or killed.
+    /// Still running, or killed.
     Running,
-    /// Every step ended well and the ledger balances. Exit code 0.
+    /// Every step succeeded and the ledger balances. Exit code 0.
     Done,
-    /// A step failed for good. Exit code 1.
+    /// A step failed permanently. Exit code 1.
     Failed,
     /// The ledger does not balance, an assertion failed, too many rows were rejected. Exit code 3.
     Integrity,
-    /// Nobody knows whether a step has written its rows. Exit code 3.
+    /// It is unknown whether a step has written its rows. Exit code 3.
     Ambiguous,
     /// A step failed, and a later try may succeed: network, timeout, rate limit. Exit code 4.
     TryLater,

@@ -17,7 +17,7 @@ use crate::file::file_error;
 
 /// The file of a run's record.
 pub(super) const RECORD: &str = "run.json";
-/// The file of its books.
+/// The file of its ledger.
 pub(super) const LEDGER: &str = "ledger.json";
 
 /// What is known of a run from its beginning: enough to plan it again.
@@ -45,7 +45,7 @@ pub struct RunRecord {
     pub finished_at: Option<DateTime<Utc>>,
     /// How it ended.
     pub outcome: Outcome,
-    /// What was wrong with the books although no step failed.
+    /// What was wrong with the ledger or the records although no step failed.
     pub problems: Vec<String>,
     /// Which saved state each extractor began with.
     #[serde(default)]
@@ -106,7 +106,7 @@ impl PastRun {
         &self.record
     }
 
-    /// Its books, as far as it came.
+    /// Its ledger, as far as the run got.
     pub fn ledger(&self) -> Option<&Ledger> {
         self.ledger.as_ref()
     }
@@ -190,20 +190,21 @@ impl Runs {
         match (matching.next(), matching.next()) {
             (Some(run), None) => Ok(run),
             (Some(run), Some(_)) if run.record.run_id == id => Ok(run),
-            (Some(_), Some(_)) => {
-                Err(Error::validation(format!("several runs begin with `{id}`")).with_hint("write more of it"))
-            }
+            (Some(_), Some(_)) => Err(Error::validation(format!("several run ids start with `{id}`"))
+                .with_hint("give more characters of the id")),
             (None, _) => Err(Error::validation(format!("there is no run `{id}`"))
                 .with_context("directory", self.directory.display())
-                .with_hint("`osiris runs list` shows them")),
+                .with_hint("`osiris runs list` shows all runs")),
         }
     }
 
-    /// The run to go on with: the one of that id or of the only id that begins so, or the latest that failed of those that are the latest of
-    /// their pipelines. With a `file` only its runs count. With `force` also one that a later run has overtaken.
+    /// The run to go on with: the one of that id or of the only id that begins so, or the latest that failed of those
+    /// that are the latest of their pipelines. With a `file` only its runs count. With `force` also one that a later
+    /// run has overtaken.
     ///
     /// # Errors
-    /// There is none, or it cannot be resumed: it is going on, ended well, was a dry run, has no tables, or a later run has written.
+    /// There is none, or it cannot be resumed: it is going on, ended well, was a dry run, has no tables, or a later run
+    /// has written.
     pub fn resumable(&self, id: Option<&str>, file: Option<&Path>, force: bool) -> Result<PastRun> {
         let runs = self.list()?;
         let check = |past: PastRun| resumable(&past, &runs, force).map(|()| past);
@@ -227,31 +228,31 @@ impl Runs {
     fn nothing_to_resume(&self, file: Option<&Path>, latest: Option<&PastRun>) -> Error {
         let error = match (file, latest) {
             (Some(file), Some(run)) => Error::validation(format!(
-                "there is no failed run of {} to resume: its latest, {}, ended well",
+                "there is no failed run of {} to resume: its latest run, {}, succeeded",
                 file.display(),
                 run.record.run_id
             )),
             (Some(file), None) => Error::validation(format!("there is no run of {} to resume", file.display())),
             (None, _) => Error::validation("there is no failed run to resume"),
         };
-        error.with_context("directory", self.directory.display()).with_hint("`osiris runs list` shows what there is")
+        error.with_context("directory", self.directory.display()).with_hint("`osiris runs list` shows all runs")
     }
 
     fn none(&self) -> Error {
         Error::validation("there are no runs yet")
             .with_context("directory", self.directory.display())
-            .with_hint("`osiris run FILE` makes one")
+            .with_hint("`osiris run FILE` starts one")
     }
 }
 
-/// Whether a run can be gone on with, among all `runs`.
+/// Whether a run can be resumed, given all `runs`.
 fn resumable(past: &PastRun, runs: &[PastRun], force: bool) -> Result<()> {
     let (id, record) = (&past.record.run_id, &past.record);
     match past.outcome() {
         Outcome::Done => {
-            return Err(Error::validation(format!("run {id} ended well: there is nothing to resume")));
+            return Err(Error::validation(format!("run {id} succeeded: there is nothing to resume")));
         }
-        Outcome::Running => return Err(Error::validation(format!("run {id} is still going on"))),
+        Outcome::Running => return Err(Error::validation(format!("run {id} is still running"))),
         _ => {}
     }
     if record.dry_run {
@@ -260,23 +261,23 @@ fn resumable(past: &PastRun, runs: &[PastRun], force: bool) -> Result<()> {
         );
     }
     if !past.has_store() {
-        return Err(Error::validation(format!("run {id} has kept no tables to go on with")).with_hint(
+        return Err(Error::validation(format!("run {id} kept no tables: it cannot be resumed")).with_hint(
             "run the pipeline again from the start; with `--store file`, the default, a failed run can be resumed",
         ));
     }
     match runs.iter().find(|other| overtakes(other, past)) {
         Some(other) if !force => Err(Error::validation(format!(
-            "run {id} is obsolete: run {} of the pipeline `{}` has {} since",
+            "run {id} is obsolete: run {} of pipeline `{}` has {} since",
             other.record.run_id,
             record.pipeline,
-            if other.outcome() == Outcome::Done { "ended well" } else { "written" },
+            if other.outcome() == Outcome::Done { "succeeded" } else { "written" },
         ))
-        .with_hint("run the pipeline from the start; `--force` goes on all the same, which may write rows twice")),
+        .with_hint("run the pipeline from the start; `--force` resumes it anyway, which may write rows twice")),
         _ => Ok(()),
     }
 }
 
-/// Whether what `past` has read is out of date, or in the destination, because of `other`.
+/// Whether `other` has made the rows of `past` out of date, or has written them.
 fn overtakes(other: &PastRun, past: &PastRun) -> bool {
     let (its, own) = (&other.record, &past.record);
     if its.run_id == own.run_id || its.pipeline != own.pipeline || its.dry_run {

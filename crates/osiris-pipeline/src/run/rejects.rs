@@ -6,8 +6,8 @@ use osiris_core::ExecutionContext;
 
 use super::directory::RunDirectory;
 
-/// Writes the step's rejects beside the run and returns the file. That this fails is traced, not raised: the step's own
-/// error is the one that matters, and the rows are in the store.
+/// Writes the step's rejects to the run directory and returns the file. A failure is logged, not returned: the step's
+/// own error is the one that matters, and the rows are in the store.
 pub(super) async fn export(ctx: &ExecutionContext, directory: &RunDirectory) -> Option<PathBuf> {
     if ctx.rejects().is_empty() {
         return None;

@@ -1,4 +1,4 @@
-//! Whether a run that begins anew would write again what an earlier one, which failed, has written or may have.
+//! Whether a new run would write rows again that an earlier, failed run has written or may have.
 
 use osiris_core::{CommitEnd, Error, Result};
 
@@ -7,7 +7,7 @@ use super::outcome::Outcome;
 use super::past::{PastRun, Runs};
 use crate::Plan;
 
-/// Refuses `plan` when one of its runs since the last that ended well has written rows that writing again would double.
+/// Refuses `plan` when one of its runs since the last successful one has written rows that would be written twice.
 ///
 /// # Errors
 /// There is such a run, or what it was writing cannot be read.
@@ -38,12 +38,12 @@ fn refused(run: &PastRun, commit: &PastCommit) -> Error {
     let (step, place) = (&commit.record.step, commit.record.intent.destination());
     let has = if commit.end.is_some() { "wrote" } else { "may have written" };
     let go_on = if run.has_store() {
-        format!("`osiris run --resume {id}` goes on where it failed")
+        format!("`osiris run --resume {id}` resumes it where it failed")
     } else {
-        format!("look what {place} holds")
+        format!("check which rows are in {place}")
     };
     Error::validation(format!(
         "run {id} of this pipeline failed after its step `{step}` {has} to {place}: a new run would write those rows again"
     ))
-    .with_hint(format!("{go_on}; `--force` begins anew all the same"))
+    .with_hint(format!("{go_on}; `--force` starts a new run anyway"))
 }

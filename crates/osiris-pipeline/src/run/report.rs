@@ -24,29 +24,29 @@ pub struct RunReport {
     pub steps: Vec<StepReport>,
     /// How long it took.
     pub duration: Duration,
-    /// What is wrong with the books although no step failed.
+    /// What is wrong with the ledger or the records although no step failed.
     pub problems: Vec<String>,
-    /// What is worth a line although nothing is wrong with the result.
+    /// Warnings that do not affect the result.
     pub warnings: Vec<String>,
 }
 
-/// What became of a step.
+/// The status of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StepStatus {
-    /// It ended well.
+    /// It succeeded.
     Done,
-    /// It had ended well in the run that was resumed.
+    /// It had succeeded in the resumed run.
     Reused,
     /// It failed.
     Failed,
-    /// It was never begun, because another one failed or the run was stopped.
+    /// It was never started, because another one failed or the run was stopped.
     Skipped,
     /// It was stopped.
     Cancelled,
-    /// Nobody knows whether it has written its rows.
+    /// It is unknown whether it has written its rows.
     Ambiguous,
-    /// It was ambiguous, and the user has found its rows in the destination: they are there by their word, not by a count.
+    /// It was ambiguous, and the user has confirmed that its rows are in the destination; they were not counted.
     Confirmed,
 }
 
@@ -75,7 +75,7 @@ pub struct StepReport {
     pub component: String,
     /// What it does with tables.
     pub role: Role,
-    /// What became of it.
+    /// Its status.
     pub status: StepStatus,
     /// Its lines of the ledger.
     pub counts: StepCounts,
@@ -87,13 +87,14 @@ pub struct StepReport {
     pub attempts: u32,
     /// Why it failed; redacted.
     pub error: Option<Error>,
-    /// Whether rows of it may be in its destination although it failed. If it is not ambiguous, writing them again does no harm.
+    /// Whether rows of it may be in its destination although it failed. If it is not ambiguous, the write can be
+    /// repeated safely.
     pub may_have_written: bool,
-    /// Whose word it is that its rows are there; only of a confirmed step.
+    /// Who confirmed that its rows are there; only for a confirmed step.
     pub confirmed: Option<Confirmation>,
     /// The file with its rejected rows.
     pub rejects: Option<PathBuf>,
-    /// Where it stood when it began, from the start of the run.
+    /// The time from the start of the run to its own start.
     pub offset: Duration,
     /// The steps whose tables it read.
     pub upstream: Vec<String>,

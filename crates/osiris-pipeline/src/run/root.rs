@@ -8,10 +8,10 @@ use crate::file::file_error;
 use crate::settings::RUN_DIRECTORY;
 
 /// The directories in it that are ours, whatever it is called.
-const OURS: &[&str] = &["runs", "state", "cache"];
+const OWN_DIRECTORIES: &[&str] = &["runs", "state", "cache"];
 
-/// Makes the directory where it is missing, and takes from others what an earlier version gave them. A directory of another name
-/// that was there already may hold more than ours: its own mode is the user's business.
+/// Makes the directory where it is missing, and takes from others what an earlier version gave them. A directory of
+/// another name that was there already may hold more than ours: its own mode is the user's business.
 ///
 /// # Errors
 /// It cannot be made.
@@ -20,7 +20,7 @@ pub(super) fn prepare(root: &Path) -> Result<()> {
     if root.file_name().is_some_and(|name| name == RUN_DIRECTORY) {
         tighten(root, private::tighten);
     }
-    for name in OURS {
+    for name in OWN_DIRECTORIES {
         let directory = root.join(name);
         if is_open_to_others(&directory) {
             tighten(&directory, private::tighten_all);

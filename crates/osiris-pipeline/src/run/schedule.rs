@@ -1,4 +1,5 @@
-//! The order of steps at run time: whatever is ready runs, up to a number side by side; after a failure nothing new begins.
+//! Schedules the steps of a run: whatever is ready runs, up to a number of steps in parallel; after a failure no
+//! further step is started.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,12 +14,12 @@ use tokio::task::{Id, JoinError, JoinSet};
 use super::commits::CommitFile;
 use super::direct::{self, DirectEdges};
 use super::directory::RunDirectory;
-use super::job::{Ended, Job};
 use super::ledger::Ledger;
 use super::past::PastRun;
 use super::report::{StepReport, StepStatus};
 use super::state::States;
-use super::writes::{Asked, Decision, PastWrites};
+use super::step_task::{FinishedTask, StepTask};
+use super::writes::{Decision, PastWrites, WriteQuery};
 use super::{Observer, RunOptions, rejects, source};
 use crate::{Plan, PlannedStep};
 
@@ -38,7 +39,7 @@ pub(super) struct Scheduler<'a> {
     problems: Vec<String>,
 }
 
-/// What became of the steps.
+/// The result of all steps.
 pub(super) struct Finished {
     /// In the order of the plan.
     pub(super) steps: Vec<StepReport>,
@@ -74,24 +75,24 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    /// Counts the time of the run from here.
+    /// Measures the time of the run from `started`.
     pub(super) fn since(mut self, started: Instant) -> Self {
         self.started = started;
         self
     }
 
-    /// Runs everything that can be run. Whatever happens to a step or to the run directory, what runs is waited for: nothing is
-    /// dropped that may be writing.
+    /// Runs all steps that can run. Whatever happens to a step or to the run directory, running steps are waited for: a
+    /// step that may be writing is never dropped.
     ///
     /// # Errors
-    /// The run that is to be resumed cannot be: nothing has begun then.
+    /// The run cannot be resumed; no step was started then.
     pub(super) async fn run(mut self, resume: Option<&PastRun>) -> Result<Finished> {
         match resume {
             Some(past) => self.reuse(past).await?,
             None => self.edges = DirectEdges::of(self.plan, self.options),
         }
         let mut begun: BTreeSet<usize> = BTreeSet::new();
-        let mut running: JoinSet<Vec<Ended>> = JoinSet::new();
+        let mut running: JoinSet<Vec<FinishedTask>> = JoinSet::new();
         let mut indices: BTreeMap<Id, usize> = BTreeMap::new();
         let mut busy = 0;
         loop {
@@ -150,43 +151,43 @@ impl<'a> Scheduler<'a> {
         ready.map(|(index, _)| index)
     }
 
-    /// Begins a step, and with it the one that takes its rows.
-    fn begin(&self, index: usize, running: &mut JoinSet<Vec<Ended>>) -> Id {
-        let mut job = self.job(index);
+    /// Starts a step, and with it the one that receives its rows over a direct edge.
+    fn begin(&self, index: usize, running: &mut JoinSet<Vec<FinishedTask>>) -> Id {
+        let mut task = self.task(index);
         let inputs = self.inputs(index);
-        let state = match job.role {
-            Role::Extract => self.states.load(&job.request.step_id),
+        let state = match task.role {
+            Role::Extract => self.states.load(&task.request.step_id),
             _ => Ok(None),
         };
-        let taker = self.edges.from(index).map(|index| (self.job(index), self.key_of_its_input(index)));
-        let task = running.spawn(async move {
+        let receiver = self.edges.from(index).map(|index| (self.task(index), self.input_key(index)));
+        let handle = running.spawn(async move {
             match state {
-                Ok(state) => job.request.state = state,
+                Ok(state) => task.request.state = state,
                 Err(error) => {
-                    let refused = job.refused(error);
-                    return vec![job.ended(refused)];
+                    let run = task.not_started(error);
+                    return vec![task.finish(run)];
                 }
             }
-            let Some((taker, key)) = taker else {
-                let ran = job.run(&inputs).await;
-                return vec![job.ended(ran)];
+            let Some((receiver, key)) = receiver else {
+                let run = task.run(&inputs).await;
+                return vec![task.finish(run)];
             };
-            let (ran, taken) = direct::run(&job, &inputs, &taker, key.as_deref()).await;
-            let mut ended = vec![job.ended(ran)];
-            ended.extend(taken.map(|ran| taker.ended(ran)));
+            let (run, received) = direct::run(&task, &inputs, &receiver, key.as_deref()).await;
+            let mut ended = vec![task.finish(run)];
+            ended.extend(received.map(|run| receiver.finish(run)));
             ended
         });
-        task.id()
+        handle.id()
     }
 
-    fn job(&self, index: usize) -> Job {
+    fn task(&self, index: usize) -> StepTask {
         let step = &self.plan.steps()[index];
         let progress = Arc::new(Progress::default());
         self.observer.step_started(step, Arc::clone(&progress));
         let ctx = self.context.step_with_progress(&step.id, progress);
         let origin = source::origin(self.plan, &self.options.root);
         let request = StepRequest { origin, ..step.request.clone() };
-        Job { index, role: step.driver.spec().role, step: Arc::clone(&step.prepared), request, ctx }
+        StepTask { index, role: step.driver.spec().role, step: Arc::clone(&step.prepared), request, ctx }
     }
 
     fn inputs(&self, index: usize) -> Inputs {
@@ -200,25 +201,25 @@ impl<'a> Scheduler<'a> {
         inputs
     }
 
-    /// What a step with one input calls it, besides the step's id.
-    fn key_of_its_input(&self, index: usize) -> Option<String> {
+    /// The key of the first input of a step, if it has one.
+    fn input_key(&self, index: usize) -> Option<String> {
         self.plan.steps()[index].upstream.first().and_then(|(key, _)| key.clone())
     }
 
-    /// How many steps run when the one at `index` does: with it, the one that takes its rows.
+    /// How many steps run when the one at `index` does: the receiver of its rows included.
     fn steps_at_once(&self, index: usize) -> usize {
         1 + usize::from(self.edges.from(index).is_some())
     }
 
-    async fn end(&mut self, ended: Ended) {
-        let Ended { index, ctx, ran } = ended;
+    async fn end(&mut self, ended: FinishedTask) {
+        let FinishedTask { index, ctx, run } = ended;
         let step = &self.plan.steps()[index];
         let rejects = rejects::export(&ctx, self.directory).await;
-        let offset = ran.begun.duration_since(self.started);
+        let offset = run.begun.duration_since(self.started);
         let Some(report) = self.reports.get_mut(&step.id) else { return };
         report.rejects = rejects;
         report.offset = offset;
-        match ran.result {
+        match run.result {
             Ok(output) => {
                 // Rows that went over a direct edge are in no table.
                 if let Some(table) = output.table.clone().filter(|_| self.edges.from(index).is_none()) {
@@ -232,12 +233,12 @@ impl<'a> Scheduler<'a> {
         self.write_ledger();
     }
 
-    /// A step of which nothing is known but that its task is gone.
+    /// Reports a step whose task ended without a result.
     fn broke(&mut self, index: Option<usize>, error: JoinError) {
         let ids = [index, index.and_then(|index| self.edges.from(index))].into_iter().flatten();
         for id in ids.map(|index| self.plan.steps()[index].id.clone()) {
             let Some(report) = self.reports.get_mut(&id) else { continue };
-            let message = "the step ended in a panic of the runner";
+            let message = "internal error: the runner panicked";
             let error = if report.role == Role::Write { Error::ambiguous(message) } else { Error::unknown(message) };
             report.status = StepStatus::of_error(error.kind());
             report.error = Some(error.with_step(&id).with_hint("report this as a bug"));
@@ -247,7 +248,8 @@ impl<'a> Scheduler<'a> {
         self.write_ledger();
     }
 
-    /// The books after each step: a run that is killed can be resumed from them. Without them nothing new begins.
+    /// Writes the ledger after each step, so that a killed run can be resumed. If it cannot be written, no further step
+    /// is started.
     fn write_ledger(&mut self) {
         let steps = self.plan.steps().iter().filter_map(|step| self.reports.get(&step.id));
         let ledger = Ledger::of(self.directory.id(), self.plan.name(), steps, self.plan.is_dry_run());
@@ -258,8 +260,8 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    /// Takes over what the run that is resumed had brought to its end: committed tables with an unchanged fingerprint, and
-    /// writes that its records or their destinations know of.
+    /// Reuses what the resumed run had completed: committed tables with an unchanged fingerprint, and writes that are
+    /// known from its records or from their destinations.
     async fn reuse(&mut self, past: &PastRun) -> Result<()> {
         let writes = PastWrites::of(past, self.commits, self.options)?;
         writes.check_removed(self.plan)?;
@@ -311,8 +313,9 @@ impl<'a> Scheduler<'a> {
     async fn reuse_write(&mut self, index: usize, writes: &PastWrites<'_>, inputs_kept: bool) -> Result<bool> {
         let step = &self.plan.steps()[index];
         let (inputs, ctx) = (self.inputs(index), self.context.step(&step.id));
-        let asked = Asked { step: &*step.prepared, request: &step.request, inputs: &inputs, inputs_kept, ctx: &ctx };
-        let decision = writes.decide(&asked).await?;
+        let query =
+            WriteQuery { step: &*step.prepared, request: &step.request, inputs: &inputs, inputs_kept, ctx: &ctx };
+        let decision = writes.decide(&query).await?;
         let Some(report) = self.reports.get_mut(&step.id) else { return Ok(false) };
         match decision {
             Decision::Run => return Ok(false),
@@ -347,8 +350,8 @@ fn failed(report: &mut StepReport, failure: StepFailure) {
     report.error = Some(failure.error);
 }
 
-/// What is said when a record of the run cannot be written.
+/// The message when a record of the run cannot be written.
 pub(super) fn unrecorded(error: &Error) -> String {
     let path = error.context().iter().find(|(key, _)| *key == "path").map_or("the run directory", |(_, path)| path);
-    format!("the record of the run could not be written, so that nothing more was begun: {path}: {}", error.message())
+    format!("the record of the run could not be written, so no further step was started: {path}: {}", error.message())
 }

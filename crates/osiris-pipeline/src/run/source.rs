@@ -8,8 +8,8 @@ use osiris_core::{Result, Role, StepRequest};
 use super::state::States;
 use crate::Plan;
 
-/// The pipeline that the steps of a plan belong to, whose runs are below `root`. A file below the project is named relative to it, so
-/// that a project can be moved as a whole.
+/// The pipeline that the steps of a plan belong to, whose runs are below `root`. A file below the project is named
+/// relative to it, so that a project can be moved as a whole.
 pub(super) fn origin(plan: &Plan, root: &Path) -> StepOrigin {
     let file = plan.pipeline().source.path().map(|path| {
         let path = real(path);

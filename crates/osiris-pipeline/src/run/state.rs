@@ -1,5 +1,5 @@
-//! The state of incremental extraction: `.osiris/state/<pipeline>/<step>.json`, replaced as a whole once a run has ended well, and
-//! only if it is still the one that the run began with. What is too large to stand in it is in `files/<step>/`.
+//! The state of incremental extractions: `.osiris/state/<pipeline>/<step>.json`, replaced as a whole once a run has
+//! succeeded, and only if it is still the one that the run began with. What is too large for it is in `files/<step>/`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -43,7 +43,7 @@ struct StateFile {
     state: Value,
 }
 
-/// Which state it is: two that are equal here are the same file, saved by the same run.
+/// The version of a state: two equal versions are the same file, saved by the same run.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct StateGeneration {
     /// How often the state has been saved; 0 where there is none, or one that an earlier version of Osiris saved.
@@ -60,11 +60,11 @@ pub(super) struct States {
     directory: PathBuf,
 }
 
-/// The right to run a pipeline, for as long as it is held. None where the file system has no locks.
+/// The lock of a pipeline, held while it runs. `None` where the file system does not support locks.
 pub(super) struct PipelineLock(Option<FileLock>);
 
 impl PipelineLock {
-    /// Says which run it is held for.
+    /// Records the run that holds it.
     pub(super) fn name(&self, holder: Holder, run_id: &str) {
         if let Some(lock) = &self.0 {
             lock.name(&Holder { run: Some(run_id.to_owned()), ..holder });
@@ -77,10 +77,11 @@ impl States {
         Self { pipeline: pipeline.to_owned(), directory: root.join("state").join(directory_name(pipeline)) }
     }
 
-    /// Takes the right to run the pipeline: one process at a time has it, from here until the lock is dropped.
+    /// Locks the pipeline: one process at a time runs it, until the lock is dropped.
     ///
     /// # Errors
-    /// Another process runs it, and `wait` says not to wait or that was not enough; or the run was cancelled meanwhile.
+    /// Another process runs it, and `wait` does not allow to wait or the wait was too short; or the run was cancelled
+    /// meanwhile.
     pub(super) async fn lock(
         &self,
         holder: &Holder,
@@ -106,7 +107,7 @@ impl States {
             }
             Asked::Held(other) => Err(self.held(other.as_ref(), wait)),
             Asked::Unsupported => {
-                tracing::warn!(path = %path.display(), "this file system has no locks: nothing keeps a second run away");
+                tracing::warn!(path = %path.display(), "this file system does not support locks: a second run is not prevented");
                 Ok(PipelineLock(None))
             }
         }
@@ -121,7 +122,7 @@ impl States {
             _ => (String::new(), "wait until it has ended, or let this run wait with `--wait`"),
         };
         Error::validation(format!(
-            "pipeline `{}` is run by another process{waited}: {}",
+            "pipeline `{}` is already running{waited}: {}",
             self.pipeline,
             named(&other.cloned())
         ))
@@ -133,7 +134,8 @@ impl States {
         private::create_dir_all(&self.directory).map_err(|error| file_error(error, &self.directory))
     }
 
-    /// Names with capitals had a directory of the same name once, which another pipeline's could be on some file systems.
+    /// Names with capitals had a directory of the same name once, which another pipeline's could be on some file
+    /// systems.
     fn adopt_old_directory(&self) {
         let Some(parent) = self.directory.parent().filter(|_| !self.directory.exists()) else { return };
         let entries = fs::read_dir(parent).into_iter().flatten().flatten();
@@ -198,15 +200,16 @@ impl States {
                 .with_hint("restore the file, or remove it to read everything again")
         })?;
         if file.osiris_state > FORMAT {
-            return Err(Error::validation("the saved state of the step is of a newer version of Osiris")
+            return Err(Error::validation("the saved state of the step was saved by a newer version of Osiris")
                 .with_context("path", path.display())
                 .with_hint("run the pipeline with that version"));
         }
         Ok(Some((file, text)))
     }
 
-    /// Saves what the steps of a run that ended well have left. Its files, which are in `new`, are there before the state is, and
-    /// those that it does not need any more go after it. Nothing is saved, if the state of one is not the one it began with.
+    /// Saves the states of the steps of a successful run. Their files, which are in `new`, are moved before the state
+    /// is written, and files that are no longer needed are removed after it. Nothing is saved if the state of one step
+    /// is not the one that the run began with.
     ///
     /// # Errors
     /// Another run has saved meanwhile; or a file cannot be written.
@@ -220,7 +223,7 @@ impl States {
         for step in states.keys() {
             if began_with.get(*step).is_some_and(|began| self.generation(step).ok().as_ref() != Some(began)) {
                 return Err(Error::validation(format!(
-                    "the state of step `{step}` was saved by another run meanwhile"
+                    "the state of step `{step}` was changed by another run in the meantime"
                 ))
                 .with_context("path", self.path(step).display())
                 .with_hint("this run's state was not saved: its rows are written, and the next run reads them again"));
@@ -250,7 +253,7 @@ impl States {
         write_atomically(&path, &text).map_err(|error| file_error(error, &path))
     }
 
-    /// Keeps runs of the pipeline away while a person changes its states. Nothing to keep them from where there is none.
+    /// Locks the pipeline while a user changes its states. Without a state directory there is nothing to lock.
     fn lock_now(&self) -> Result<PipelineLock> {
         if !self.directory.exists() {
             return Ok(PipelineLock(None));
@@ -317,8 +320,8 @@ fn parse(text: &str, step: &str) -> Result<StateFile, serde_json::Error> {
     })
 }
 
-/// The pipeline's name where every file system takes it and keeps it apart from others; else its safe form and a few digits that
-/// do so. Some file systems take `Movies` and `movies` for one.
+/// The pipeline's name where every file system takes it and keeps it apart from others; else its safe form and a few
+/// digits that do so. Some file systems take `Movies` and `movies` for one.
 fn directory_name(pipeline: &str) -> String {
     let ends_in_digits = pipeline
         .rsplit_once('-')
@@ -340,7 +343,7 @@ fn hex(digest: &[u8], bytes: usize) -> String {
     digest.iter().take(bytes).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The saved states of a pipeline, for people: to look at, to remove, to take over.
+/// The saved states of a pipeline, for users: to show, remove or accept.
 #[derive(Debug, Clone)]
 pub struct SavedStates {
     states: States,
@@ -354,7 +357,7 @@ pub struct StepState {
     pub step: String,
     /// Its file.
     pub path: PathBuf,
-    /// What it holds. None: it does not say which source it is of.
+    /// Its content. `None` if it does not record its source.
     pub saved: Option<SavedState>,
     /// Why the step as it is now may not use it.
     pub refused: Option<String>,
@@ -402,7 +405,8 @@ impl SavedStates {
         Ok(found)
     }
 
-    /// Removes the state of a step, or of all steps, with its files: the next run reads all rows. Returns whose state it was.
+    /// Removes the state of a step, or of all steps, with its files: the next run reads all rows. Returns the ids of
+    /// the steps.
     ///
     /// # Errors
     /// When there is none, or a file cannot be removed.
@@ -422,12 +426,13 @@ impl SavedStates {
         match (removed.is_empty(), step) {
             (true, Some(step)) => Err(Error::validation(format!("there is no saved state of step `{step}`"))
                 .with_context("directory", self.states.directory.display())
-                .with_hint("`osiris state show PIPELINE` lists what there is")),
+                .with_hint("`osiris state show PIPELINE` lists the saved states")),
             _ => Ok(removed),
         }
     }
 
-    /// Says that the state of a step, or of all steps, is of the source that the plan reads now. Returns whose state it was.
+    /// Accepts the state of a step, or of all steps, for the source that the plan reads now. Returns the ids of the
+    /// steps.
     ///
     /// # Errors
     /// When there is none, or it cannot be written.
@@ -444,7 +449,7 @@ impl SavedStates {
         match (accepted.is_empty(), step) {
             (true, Some(step)) => Err(Error::validation(format!("there is no saved state of step `{step}`"))
                 .with_context("directory", self.states.directory.display())
-                .with_hint("`osiris state show PIPELINE` lists what there is")),
+                .with_hint("`osiris state show PIPELINE` lists the saved states")),
             _ => Ok(accepted),
         }
     }
@@ -539,7 +544,7 @@ mod tests {
         assert_eq!(states.changed_since(&began).unwrap(), ["a"]);
         let both = BTreeMap::from([("a", &zero), ("b", &zero)]);
         let error = states.save("r2", &both, &began, new).unwrap_err();
-        assert_eq!(error.message(), "the state of step `a` was saved by another run meanwhile");
+        assert_eq!(error.message(), "the state of step `a` was changed by another run in the meantime");
         assert_eq!((states.load("a").unwrap(), states.load("b").unwrap()), (Some(one.clone()), None), "all or nothing");
         let began = states.generations(["a", "b"]).unwrap();
         states.save("r3", &both, &began, new).unwrap();

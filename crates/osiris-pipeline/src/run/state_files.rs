@@ -1,5 +1,5 @@
-//! The files of a state: moved beside it before it is saved, removed after another one has taken its place. Each is named after
-//! its content, so that at no time a state has the file of another.
+//! The files of a state: moved next to it before it is saved, and removed after another state has replaced it. Each is
+//! named after its content, so that at no time a state has the file of another.
 
 use std::fs::{self, File};
 use std::path::Path;

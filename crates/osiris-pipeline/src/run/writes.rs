@@ -1,4 +1,5 @@
-//! What a resumed run knows of the writes of the run before it: done, not done, or unknown until the destination says.
+//! What a resumed run knows about the writes of the run before it: done, not done, or unknown until the destination is
+//! asked.
 
 use osiris_core::{
     CommitEnd, CommitOutcome, Error, ExecutionContext, Inputs, PreparedStep, Result, Role, StepCounts, StepRequest,
@@ -17,25 +18,25 @@ use crate::Plan;
 pub(super) enum Decision {
     /// It is done: these are its lines of the ledger.
     Done(StepCounts),
-    /// It is done by somebody's word: nobody has counted its rows.
+    /// The user has confirmed it: its rows were not counted.
     Confirmed(Confirmation),
-    /// It has not taken place, or may take place again.
+    /// It did not take place, or may be repeated.
     Run,
 }
 
-/// What is known of a write.
-enum Known {
+/// The state of an earlier write.
+enum WriteState {
     /// It is done, with these lines of the ledger.
     Done(StepCounts),
-    /// It is done by somebody's word.
+    /// The user has confirmed it.
     Confirmed(Confirmation),
-    /// It has not taken place, or doing it again does no harm.
+    /// It did not take place, or can be repeated safely.
     NotDone,
-    /// Some or all of its rows may be there: what to tell the user.
+    /// Some or all of its rows may be there; the error for the user.
     Ambiguous(Error),
 }
 
-/// The writes of a run that is resumed.
+/// The writes of the resumed run.
 pub(super) struct PastWrites<'a> {
     run: &'a str,
     steps: &'a [LedgerStep],
@@ -44,8 +45,8 @@ pub(super) struct PastWrites<'a> {
     options: &'a RunOptions,
 }
 
-/// The step about which there is a question, as it would run now.
-pub(super) struct Asked<'a> {
+/// The step whose earlier write is looked up, as it would run now.
+pub(super) struct WriteQuery<'a> {
     pub(super) step: &'a dyn PreparedStep,
     pub(super) request: &'a StepRequest,
     pub(super) inputs: &'a Inputs,
@@ -55,7 +56,8 @@ pub(super) struct Asked<'a> {
 }
 
 impl<'a> PastWrites<'a> {
-    /// Those of `past`, to be recorded on in `file`. With the option `force` the user answers for what nobody knows.
+    /// Those of `past`; further records go to `file`. With the option `force` the user takes responsibility for unknown
+    /// outcomes.
     ///
     /// # Errors
     /// The record of commits cannot be read.
@@ -64,10 +66,11 @@ impl<'a> PastWrites<'a> {
         Ok(Self { run: &past.record().run_id, steps, recorded: commits::read(past.directory())?, file, options })
     }
 
-    /// A step that has written, or may have, is still in the plan: under another name it would write again.
+    /// Checks that every step that has written, or may have, is still in the plan: under another name it would write
+    /// again.
     ///
     /// # Errors
-    /// One is not.
+    /// One is missing.
     pub(super) fn check_removed(&self, plan: &Plan) -> Result<()> {
         let is_there = |id: &str| plan.step(id).is_some_and(|step| step.driver.spec().role == Role::Write);
         let written = self.steps.iter().filter(|entry| {
@@ -80,13 +83,13 @@ impl<'a> PastWrites<'a> {
             "step `{removed}` of run {} has written, and is no longer in the pipeline",
             self.run
         ))
-        .with_hint("put it back under its name to go on; `--force` goes on without it, which may write its rows twice"))
+        .with_hint("restore it under its name to resume the run; `--force` resumes the run without it, which may write its rows twice"))
     }
 
-    /// The steps whose rows the user has found are there, and write.
+    /// Checks that every step that the user has confirmed exists and writes.
     ///
     /// # Errors
-    /// One is not.
+    /// One does not.
     pub(super) fn check_assumed(&self, plan: &Plan) -> Result<()> {
         let writes = |id: &str| plan.step(id).is_some_and(|step| step.driver.spec().role == Role::Write);
         let Some(other) = self.options.assume_written.iter().find(|id| !writes(id)) else { return Ok(()) };
@@ -97,25 +100,26 @@ impl<'a> PastWrites<'a> {
     /// What is to be done about a step that writes.
     ///
     /// # Errors
-    /// It has written, or may have, and cannot be taken over as it is; or it was assumed to have written, and is not ambiguous.
-    pub(super) async fn decide(&self, asked: &Asked<'_>) -> Result<Decision> {
-        let step = &asked.request.step_id;
-        let known = self.known(asked).await;
+    /// It has written, or may have, and cannot be taken over as it is; or it was assumed to have written, and is not
+    /// ambiguous.
+    pub(super) async fn decide(&self, query: &WriteQuery<'_>) -> Result<Decision> {
+        let step = &query.request.step_id;
+        let state = self.state(query).await;
         let decided = if self.options.assume_written.contains(step) {
-            known.and_then(|known| self.assume(known, step))
+            state.and_then(|state| self.assume(state, step))
         } else {
-            match known {
-                Ok(Known::Done(counts)) => Ok(Decision::Done(counts)),
-                Ok(Known::Confirmed(confirmation)) => Ok(Decision::Confirmed(confirmation)),
-                Ok(Known::NotDone) => Ok(Decision::Run),
-                Ok(Known::Ambiguous(_)) | Err(_) if self.options.force => self.force(step),
-                Ok(Known::Ambiguous(error)) | Err(error) => Err(error),
+            match state {
+                Ok(WriteState::Done(counts)) => Ok(Decision::Done(counts)),
+                Ok(WriteState::Confirmed(confirmation)) => Ok(Decision::Confirmed(confirmation)),
+                Ok(WriteState::NotDone) => Ok(Decision::Run),
+                Ok(WriteState::Ambiguous(_)) | Err(_) if self.options.force => self.force(step),
+                Ok(WriteState::Ambiguous(error)) | Err(error) => Err(error),
             }
         };
         decided.map_err(|error| error.with_step(step))
     }
 
-    /// Records what the user confirms, once the run is known to go on.
+    /// Records what the user confirms, once the run is known to be resumable.
     ///
     /// # Errors
     /// It cannot be written.
@@ -126,13 +130,15 @@ impl<'a> PastWrites<'a> {
         self.file.confirm(step, Some(fingerprint), confirmation)
     }
 
-    /// The user has found its rows.
-    fn assume(&self, known: Known, step: &str) -> Result<Decision> {
-        let why = match known {
-            Known::Confirmed(confirmation) => return Ok(Decision::Confirmed(confirmation)),
-            Known::Ambiguous(_) => return Ok(Decision::Confirmed(Confirmation::now(self.options.user.as_deref()))),
-            Known::Done(_) => "is known to have written its rows",
-            Known::NotDone => "has not written, or writes the same again without harm",
+    /// The user has confirmed that its rows are there.
+    fn assume(&self, state: WriteState, step: &str) -> Result<Decision> {
+        let why = match state {
+            WriteState::Confirmed(confirmation) => return Ok(Decision::Confirmed(confirmation)),
+            WriteState::Ambiguous(_) => {
+                return Ok(Decision::Confirmed(Confirmation::now(self.options.user.as_deref())));
+            }
+            WriteState::Done(_) => "has written its rows",
+            WriteState::NotDone => "has not written, or its write can be repeated safely",
         };
         Err(Error::validation(format!("its outcome is not ambiguous: it {why}"))
             .with_hint(format!("resume without `--assume-written {step}`")))
@@ -149,16 +155,16 @@ impl<'a> PastWrites<'a> {
         Ok(Decision::Run)
     }
 
-    async fn known(&self, asked: &Asked<'_>) -> Result<Known> {
-        let step = &asked.request.step_id;
+    async fn state(&self, query: &WriteQuery<'_>) -> Result<WriteState> {
+        let step = &query.request.step_id;
         if let Some((fingerprint, confirmation)) = self.recorded.confirmed.get(step) {
-            self.refuse_changes(asked, fingerprint.as_deref(), "has written already, as was confirmed")?;
-            return Ok(Known::Confirmed(confirmation.clone()));
+            self.refuse_changes(query, fingerprint.as_deref(), "has written already, as was confirmed")?;
+            return Ok(WriteState::Confirmed(confirmation.clone()));
         }
         let entry = self.steps.iter().find(|entry| entry.id == *step && entry.role == Role::Write);
         if let Some(entry) = entry.filter(|entry| entry.status.is_done()) {
-            self.refuse_changes(asked, Some(&entry.fingerprint), "has written already")?;
-            return Ok(Known::Done(entry.counts.clone()));
+            self.refuse_changes(query, Some(&entry.fingerprint), "has written already")?;
+            return Ok(WriteState::Done(entry.counts.clone()));
         }
         let was_ambiguous = entry.is_some_and(|entry| entry.status == StepStatus::Ambiguous);
         let commits: Vec<&PastCommit> = self.commits_of(step).collect();
@@ -168,25 +174,25 @@ impl<'a> PastWrites<'a> {
         let Some(unsettled) = commits.iter().rev().find(is_unsettled) else {
             if was_ambiguous && commits.iter().all(|commit| !commit.record.intent.is_repeatable()) {
                 let what = "may have written already: its outcome was ambiguous";
-                return Ok(self.ambiguous(asked, what, "its destination"));
+                return Ok(self.ambiguous(query, what, "its destination"));
             }
-            return Ok(Known::NotDone);
+            return Ok(WriteState::NotDone);
         };
-        self.refuse_changes(asked, unsettled.record.fingerprint.as_deref(), "may have written already")?;
+        self.refuse_changes(query, unsettled.record.fingerprint.as_deref(), "may have written already")?;
         let place = unsettled.record.intent.destination();
         if was_ambiguous && commits.iter().all(|commit| commit.end.is_some()) {
-            return Ok(self.ambiguous(asked, "has written already, and its ledger did not balance", place));
+            return Ok(self.ambiguous(query, "has written already, and its ledger did not balance", place));
         }
-        self.ask(&commits, asked).await
+        self.ask(&commits, query).await
     }
 
-    /// Asks about every commit without an answer.
-    async fn ask(&self, commits: &[&PastCommit], asked: &Asked<'_>) -> Result<Known> {
+    /// Asks for the outcome of every commit without one.
+    async fn ask(&self, commits: &[&PastCommit], query: &WriteQuery<'_>) -> Result<WriteState> {
         let (mut committed, mut undone) = (None, false);
         for commit in commits.iter().filter(|commit| !commit.record.intent.is_repeatable()) {
             let end = match commit.end {
                 Some(end) => end,
-                None => match self.outcome(commit, asked).await? {
+                None => match self.outcome(commit, query).await? {
                     Ok(end) => end,
                     Err(unknown) => return Ok(unknown),
                 },
@@ -199,28 +205,28 @@ impl<'a> PastWrites<'a> {
                 CommitEnd::NotCommitted => undone = true,
             }
         }
-        let Some((commit, written)) = committed else { return Ok(Known::NotDone) };
+        let Some((commit, written)) = committed else { return Ok(WriteState::NotDone) };
         let place = commit.record.intent.destination();
         if undone {
-            return Ok(self.ambiguous(asked, "has written some of its rows already", place));
+            return Ok(self.ambiguous(query, "has written some of its rows already", place));
         }
         let counts = commit.record.counts(written);
         match counts.filter(|counts| counts.imbalance(Role::Write).is_none()) {
-            Some(counts) => Ok(Known::Done(counts)),
-            None => Ok(self.ambiguous(asked, "has written already, but its rows were not all counted", place)),
+            Some(counts) => Ok(WriteState::Done(counts)),
+            None => Ok(self.ambiguous(query, "has written already, but its rows were not all counted", place)),
         }
     }
 
-    /// What its destination says of a commit, or that it cannot say.
-    async fn outcome(&self, commit: &PastCommit, asked: &Asked<'_>) -> Result<Result<CommitEnd, Known>> {
+    /// The outcome of a commit as its destination reports it, or the error if it cannot tell.
+    async fn outcome(&self, commit: &PastCommit, query: &WriteQuery<'_>) -> Result<Result<CommitEnd, WriteState>> {
         let intent = &commit.record.intent;
         let what = "may have written already: it is not known whether it did";
-        let unknown = || self.refused(&asked.request.step_id, what, intent.destination());
-        let end = match asked.step.outcome(asked.request, intent, asked.inputs, asked.ctx).await {
+        let unknown = || self.refused(&query.request.step_id, what, intent.destination());
+        let end = match query.step.outcome(query.request, intent, query.inputs, query.ctx).await {
             Ok(CommitOutcome::Committed { written }) => CommitEnd::Committed { written },
             Ok(CommitOutcome::NotCommitted) => CommitEnd::NotCommitted,
-            Ok(CommitOutcome::Unknown) => return Ok(Err(Known::Ambiguous(unknown()))),
-            Err(error) => return Ok(Err(Known::Ambiguous(unknown().with_source(error)))),
+            Ok(CommitOutcome::Unknown) => return Ok(Err(WriteState::Ambiguous(unknown()))),
+            Err(error) => return Ok(Err(WriteState::Ambiguous(unknown().with_source(error)))),
         };
         self.file.end_past(commit.id, end)?;
         Ok(Ok(end))
@@ -230,29 +236,29 @@ impl<'a> PastWrites<'a> {
         self.recorded.commits.iter().filter(move |commit| commit.record.step == step)
     }
 
-    /// A write is taken over only as it was.
-    fn refuse_changes(&self, asked: &Asked<'_>, before: Option<&str>, what: &str) -> Result<()> {
-        let why = if before != asked.request.fingerprint.as_deref() {
+    /// A write is reused only if nothing has changed since.
+    fn refuse_changes(&self, query: &WriteQuery<'_>, before: Option<&str>, what: &str) -> Result<()> {
+        let why = if before != query.request.fingerprint.as_deref() {
             "the step, or one that it reads, has changed since"
-        } else if !asked.inputs_kept {
+        } else if !query.inputs_kept {
             "the table that it wrote is no longer there"
         } else {
             return Ok(());
         };
         Err(Error::validation(format!("{what}, and {why}")).with_hint(format!(
-            "undo the change to go on with run {}; `--force` runs the step again, which may write its rows twice",
+            "undo the change to resume run {}; `--force` runs the step again, which may write its rows twice",
             self.run
         )))
     }
 
-    fn ambiguous(&self, asked: &Asked<'_>, what: &str, place: &str) -> Known {
-        Known::Ambiguous(self.refused(&asked.request.step_id, what, place))
+    fn ambiguous(&self, query: &WriteQuery<'_>, what: &str, place: &str) -> WriteState {
+        WriteState::Ambiguous(self.refused(&query.request.step_id, what, place))
     }
 
     fn refused(&self, step: &str, what: &str, place: &str) -> Error {
         let run = self.run;
         Error::validation(what.to_owned()).with_hint(format!(
-            "look whether its rows are in {place}: if all are there, `osiris run --resume {run} --assume-written {step}` goes \
+            "check whether its rows are in {place}: if all are there, `osiris run --resume {run} --assume-written {step}` goes \
              on without writing them; only if none is, `osiris run --resume {run} --force` writes them"
         ))
     }

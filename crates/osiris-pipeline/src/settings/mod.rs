@@ -16,7 +16,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::environment::Environment;
 use crate::run::{RunOptions, StoreChoice};
 use crate::source::SourceFile;
-use crate::yaml::{self, Entry, Kind, Node};
+use crate::yaml::{self, Entry, Node, NodeKind};
 
 /// The name of the file.
 pub const SETTINGS_FILE: &str = "osiris.yaml";
@@ -85,10 +85,10 @@ impl Settings {
         let mut diagnostics = Diagnostics::default();
         let Some(tree) = yaml::load(source, &mut diagnostics) else { return Err(diagnostics.sorted()) };
         match &tree.kind {
-            Kind::Mapping(entries) => {
+            NodeKind::Mapping(entries) => {
                 entries.iter().for_each(|entry| settings.take(entry, source, &mut diagnostics));
             }
-            Kind::Null => {}
+            NodeKind::Null => {}
             _ => {
                 let message = format!("{SETTINGS_FILE} must be a mapping, found {}", tree.describe());
                 let hint = format!("known settings: {}", NAMES.join(", "));
@@ -187,10 +187,10 @@ fn parse_path(text: &str, base: &Path) -> Result<PathBuf, &'static str> {
 /// A scalar as a text; none for lists and mappings.
 fn scalar(node: &Node) -> Option<String> {
     match &node.kind {
-        Kind::String(text) => Some(text.value.clone()),
-        Kind::Number(number) => Some(number.to_string()),
-        Kind::Bool(value) => Some(value.to_string()),
-        Kind::Null | Kind::Sequence(_) | Kind::Mapping(_) => None,
+        NodeKind::String(text) => Some(text.value.clone()),
+        NodeKind::Number(number) => Some(number.to_string()),
+        NodeKind::Bool(value) => Some(value.to_string()),
+        NodeKind::Null | NodeKind::Sequence(_) | NodeKind::Mapping(_) => None,
     }
 }
 

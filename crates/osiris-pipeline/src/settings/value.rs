@@ -6,7 +6,8 @@ use std::time::Duration;
 /// What is expected where a number of bytes stands.
 const BYTES: &str = "a size such as `2GB`, `512MiB` or a number of bytes";
 
-/// A number of bytes: `2GB`, `1.5GiB`, `512 MB`, `1000000`. Decimal units are powers of 1000, those with an `i` of 1024.
+/// A number of bytes: `2GB`, `1.5GiB`, `512 MB`, `1000000`. Decimal units are powers of 1000, those with an `i` of
+/// 1024.
 ///
 /// # Errors
 /// What was expected instead; nothing and zero are no sizes.
@@ -46,7 +47,7 @@ pub fn parse_count(text: &str) -> Result<usize, &'static str> {
 /// # Errors
 /// What was expected instead.
 pub fn parse_duration(text: &str) -> Result<Duration, &'static str> {
-    const DURATION: &str = "a length of time such as `90s`, `5m`, `2h` or a number of seconds";
+    const DURATION: &str = "a duration such as `90s`, `5m`, `2h` or a number of seconds";
     let text = text.trim();
     let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
     let (number, unit) = text.split_at(end);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use saphyr_parser::{Event, Parser};
 
 use super::scalar::{resolve, shown, style_of};
-use super::{Entry, Kind, MAX_ALIAS_BYTES, MAX_ALIAS_NODES, MAX_DEPTH, MAX_NODES, Node, Style, syntax};
+use super::{Entry, MAX_ALIAS_BYTES, MAX_ALIAS_NODES, MAX_DEPTH, MAX_NODES, Node, NodeKind, Style, syntax};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::{SourceFile, Span};
 
@@ -20,7 +20,7 @@ pub fn load(source: &Arc<SourceFile>, diagnostics: &mut Diagnostics) -> Option<N
             return None;
         }
     };
-    let mut loader = Loader {
+    let mut builder = TreeBuilder {
         source,
         events,
         next: 0,
@@ -29,10 +29,10 @@ pub fn load(source: &Arc<SourceFile>, diagnostics: &mut Diagnostics) -> Option<N
         copies: Copies::default(),
         diagnostics,
     };
-    match loader.node(0) {
+    match builder.node(0) {
         Ok(node) => Some(node),
         Err(fatal) => {
-            loader.diagnostics.push(*fatal);
+            builder.diagnostics.push(*fatal);
             None
         }
     }
@@ -53,7 +53,7 @@ fn collect(source: &Arc<SourceFile>) -> Result<Vec<(Event<'_>, Span)>, Fatal> {
             Event::DocumentStart(_) => {
                 documents += 1;
                 if documents > 1 {
-                    let second = Diagnostic::error("a second document begins here").at(source, span);
+                    let second = Diagnostic::error("a second document starts here").at(source, span);
                     let hint = "keep one document per file: remove this `---` and what follows";
                     return Err(Box::new(second.with_hint(hint)));
                 }
@@ -103,7 +103,7 @@ struct Copies {
     bytes: usize,
 }
 
-struct Loader<'a, 'd> {
+struct TreeBuilder<'a, 'd> {
     source: &'a Arc<SourceFile>,
     events: Vec<(Event<'a>, Span)>,
     next: usize,
@@ -118,17 +118,17 @@ struct Loader<'a, 'd> {
 /// Reading cannot go on.
 type Fatal = Box<Diagnostic>;
 
-impl Loader<'_, '_> {
+impl TreeBuilder<'_, '_> {
     fn error(&self, span: Span, message: impl Into<String>) -> Diagnostic {
         Diagnostic::error(message).at(self.source, span)
     }
 
     fn node(&mut self, depth: usize) -> Result<Node, Fatal> {
         let Some((event, span)) = self.events.get(self.next).cloned() else {
-            return Ok(Node { span: Span::default(), kind: Kind::Null });
+            return Ok(Node { span: Span::default(), kind: NodeKind::Null });
         };
         if depth > MAX_DEPTH {
-            return Err(Box::new(self.error(span, format!("values are nested more than {MAX_DEPTH} deep"))));
+            return Err(Box::new(self.error(span, format!("values are nested deeper than {MAX_DEPTH} levels"))));
         }
         self.count(&event)?;
         let start = self.next;
@@ -137,21 +137,21 @@ impl Loader<'_, '_> {
             Event::Scalar(text, style, anchor, tag) => {
                 self.remember(anchor, start);
                 let kind = resolve(&text, style_of(style), tag.as_deref()).unwrap_or_else(|message| {
-                    self.diagnostics.push(self.error(span, message).with_hint("leave the tag out"));
-                    Kind::Null
+                    self.diagnostics.push(self.error(span, message).with_hint("remove the tag"));
+                    NodeKind::Null
                 });
                 Ok(Node { span, kind })
             }
             Event::SequenceStart(anchor, tag) => {
                 self.check_collection_tag(tag.as_deref(), "seq", span);
-                self.inside(anchor, start, |loader| loader.sequence(span, depth))
+                self.inside(anchor, start, |builder| builder.sequence(span, depth))
             }
             Event::MappingStart(anchor, tag) => {
                 self.check_collection_tag(tag.as_deref(), "map", span);
-                self.inside(anchor, start, |loader| loader.mapping(span, depth))
+                self.inside(anchor, start, |builder| builder.mapping(span, depth))
             }
             Event::Alias(anchor) => self.alias(anchor, span, depth),
-            _ => Ok(Node { span, kind: Kind::Null }),
+            _ => Ok(Node { span, kind: NodeKind::Null }),
         }
     }
 
@@ -200,10 +200,10 @@ impl Loader<'_, '_> {
 
     fn alias(&mut self, anchor: usize, span: Span, depth: usize) -> Result<Node, Fatal> {
         if self.open.contains(&anchor) {
-            return Err(Box::new(self.error(span, "this alias lies inside the value that it repeats")));
+            return Err(Box::new(self.error(span, "the alias is inside the value that it refers to")));
         }
         let Some(start) = self.anchors.get(&anchor).copied() else {
-            return Err(Box::new(self.error(span, "this alias names no anchor")));
+            return Err(Box::new(self.error(span, "undefined alias: no such anchor")));
         };
         let resume = std::mem::replace(&mut self.next, start);
         if self.copies.depth == 0 {
@@ -221,7 +221,7 @@ impl Loader<'_, '_> {
         while !matches!(self.events.get(self.next), Some((Event::SequenceEnd, _)) | None) {
             items.push(self.node(depth + 1)?);
         }
-        Ok(Node { span: self.close(start), kind: Kind::Sequence(items) })
+        Ok(Node { span: self.close(start), kind: NodeKind::Sequence(items) })
     }
 
     fn mapping(&mut self, start: Span, depth: usize) -> Result<Node, Fatal> {
@@ -239,7 +239,7 @@ impl Loader<'_, '_> {
                 }
             }
         }
-        Ok(Node { span: self.close(start), kind: Kind::Mapping(entries) })
+        Ok(Node { span: self.close(start), kind: NodeKind::Mapping(entries) })
     }
 
     /// The key that comes next; none when it cannot be one, which is reported.
@@ -251,10 +251,10 @@ impl Loader<'_, '_> {
         let node = self.node(depth + 1)?;
         let (key, style, span) = match (scalar, &node.kind) {
             (Some(scalar), _) => scalar,
-            (None, Kind::String(text)) => (text.value.clone(), text.style, node.span),
+            (None, NodeKind::String(text)) => (text.value.clone(), text.style, node.span),
             _ => {
                 self.diagnostics
-                    .push(self.error(node.span, format!("a key must be a text, this is {}", node.describe())));
+                    .push(self.error(node.span, format!("a key must be a string, found {}", node.describe())));
                 return Ok(None);
             }
         };
@@ -281,7 +281,7 @@ impl Loader<'_, '_> {
     fn check_collection_tag(&mut self, tag: Option<&saphyr_parser::Tag>, wanted: &str, span: Span) {
         if let Some(tag) = tag.filter(|tag| !(tag.is_yaml_core_schema() && tag.suffix == wanted)) {
             self.diagnostics.push(
-                self.error(span, format!("the tag `{}` is not supported", shown(tag))).with_hint("leave the tag out"),
+                self.error(span, format!("the tag `{}` is not supported", shown(tag))).with_hint("remove the tag"),
             );
         }
     }

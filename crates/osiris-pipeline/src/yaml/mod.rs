@@ -1,10 +1,11 @@
 //! YAML with positions: a tree whose every node knows its bytes in the file. It knows nothing of pipelines.
 //!
 //! The dialect is the safe part of YAML 1.2: one document, keys are texts and occur once, spaces indent, anchors and
-//! aliases work within a budget, merge keys (`<<`) and tags other than the core ones are refused. Plain scalars follow the
-//! 1.2 core schema, so `no`, `off`, `1_000` and `2024-01-01` are texts. Two things are stricter than the core schema,
-//! because a silent change of a value is worse than a quote too many: whole numbers with leading zeros (`00123`) or in
-//! another base (`0o17`, `0x1f`) are texts, and so is any number that a JSON number of 64 bits cannot hold.
+//! aliases work within a budget, merge keys (`<<`) and tags other than the core ones are refused. Plain scalars follow
+//! the 1.2 core schema, so `no`, `off`, `1_000` and `2024-01-01` are texts. Two things are stricter than the core
+//! schema, because a silent change of a value is worse than a quote too many: whole numbers with leading zeros
+//! (`00123`) or in another base (`0o17`, `0x1f`) are texts, and so is any number that a JSON number of 64 bits cannot
+//! hold.
 
 mod load;
 mod offset;
@@ -33,12 +34,12 @@ pub struct Node {
     /// Its bytes. A block scalar's begin at its text, a block mapping's at its first key.
     pub span: Span,
     /// What it is.
-    pub kind: Kind,
+    pub kind: NodeKind,
 }
 
 /// What a [`Node`] holds.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Kind {
+pub enum NodeKind {
     /// Nothing, `null` or `~`.
     Null,
     /// `true` or `false`.
@@ -98,13 +99,13 @@ impl Entry {
 impl Node {
     /// A mapping without entries, at a place.
     pub fn empty_mapping(span: Span) -> Self {
-        Self { span, kind: Kind::Mapping(Vec::new()) }
+        Self { span, kind: NodeKind::Mapping(Vec::new()) }
     }
 
     /// The text, if it is one.
     pub fn as_str(&self) -> Option<&str> {
         match &self.kind {
-            Kind::String(text) => Some(&text.value),
+            NodeKind::String(text) => Some(&text.value),
             _ => None,
         }
     }
@@ -112,7 +113,7 @@ impl Node {
     /// The entries, if it is a mapping.
     pub fn as_mapping(&self) -> Option<&[Entry]> {
         match &self.kind {
-            Kind::Mapping(entries) => Some(entries),
+            NodeKind::Mapping(entries) => Some(entries),
             _ => None,
         }
     }
@@ -120,14 +121,14 @@ impl Node {
     /// The items, if it is a list.
     pub fn as_sequence(&self) -> Option<&[Node]> {
         match &self.kind {
-            Kind::Sequence(items) => Some(items),
+            NodeKind::Sequence(items) => Some(items),
             _ => None,
         }
     }
 
     /// Whether nothing was written.
     pub fn is_null(&self) -> bool {
-        self.kind == Kind::Null
+        self.kind == NodeKind::Null
     }
 
     /// The entry of a mapping called `key`.
@@ -143,25 +144,25 @@ impl Node {
     /// What it is, with its article, for "expected ..., found ...".
     pub fn describe(&self) -> &'static str {
         match &self.kind {
-            Kind::Null => "nothing",
-            Kind::Bool(_) => "true or false",
-            Kind::Number(number) if number.is_f64() => "a number",
-            Kind::Number(_) => "a whole number",
-            Kind::String(_) => "a text",
-            Kind::Sequence(_) => "a list",
-            Kind::Mapping(_) => "a mapping",
+            NodeKind::Null => "nothing",
+            NodeKind::Bool(_) => "true or false",
+            NodeKind::Number(number) if number.is_f64() => "a number",
+            NodeKind::Number(_) => "a whole number",
+            NodeKind::String(_) => "a string",
+            NodeKind::Sequence(_) => "a list",
+            NodeKind::Mapping(_) => "a mapping",
         }
     }
 
     /// The value without its positions.
     pub fn to_json(&self) -> Value {
         match &self.kind {
-            Kind::Null => Value::Null,
-            Kind::Bool(value) => Value::Bool(*value),
-            Kind::Number(number) => Value::Number(number.clone()),
-            Kind::String(text) => Value::String(text.value.clone()),
-            Kind::Sequence(items) => Value::Array(items.iter().map(Self::to_json).collect()),
-            Kind::Mapping(entries) => Value::Object(mapping_to_json(entries)),
+            NodeKind::Null => Value::Null,
+            NodeKind::Bool(value) => Value::Bool(*value),
+            NodeKind::Number(number) => Value::Number(number.clone()),
+            NodeKind::String(text) => Value::String(text.value.clone()),
+            NodeKind::Sequence(items) => Value::Array(items.iter().map(Self::to_json).collect()),
+            NodeKind::Mapping(entries) => Value::Object(mapping_to_json(entries)),
         }
     }
 }

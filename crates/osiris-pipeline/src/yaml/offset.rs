@@ -1,13 +1,14 @@
-//! From an offset inside a text to its place in the file: an error at byte 20 of `query: |` is shown where it was written.
+//! From an offset inside a text to its place in the file: an error at byte 20 of `query: |` is shown where it was
+//! written.
 
-use super::{Kind, Node, Style, Text};
+use super::{Node, NodeKind, Style, Text};
 use crate::source::{SourceFile, Span};
 
 impl Node {
     /// The byte of the file that holds byte `offset` of this text. Offsets behind the end lead to the end; for what is
     /// not a text, the answer is its beginning.
     pub fn offset_in_file(&self, source: &SourceFile, offset: usize) -> usize {
-        let Kind::String(Text { value, style }) = &self.kind else { return self.span.start };
+        let NodeKind::String(Text { value, style }) = &self.kind else { return self.span.start };
         let (start, raw) = (self.span.start, source.slice(self.span));
         let within = match style {
             Style::Literal | Style::Folded => return block(source, self.span, value, offset),

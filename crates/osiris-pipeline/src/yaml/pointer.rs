@@ -1,11 +1,11 @@
 //! JSON Pointers (RFC 6901) into a tree: from a problem's pointer to the place in the file.
 
-use super::{Entry, Kind, Node};
+use super::{Entry, Node, NodeKind};
 use crate::source::Span;
 
 /// What a pointer leads to.
 #[derive(Debug, Clone, Copy)]
-pub struct Found<'a> {
+pub struct NodeLookup<'a> {
     /// The value, or the nearest one above it that exists.
     pub node: &'a Node,
     /// The entry that holds the value, when its parent is a mapping.
@@ -14,11 +14,11 @@ pub struct Found<'a> {
     pub is_exact: bool,
 }
 
-impl Found<'_> {
+impl NodeLookup<'_> {
     /// Where to point for a problem with the value: at the value, or at its key when it is long or empty.
     pub fn value_span(&self) -> Span {
         match (&self.node.kind, self.entry) {
-            (Kind::Mapping(_) | Kind::Sequence(_) | Kind::Null, Some(entry)) => entry.key_span,
+            (NodeKind::Mapping(_) | NodeKind::Sequence(_) | NodeKind::Null, Some(entry)) => entry.key_span,
             _ => self.node.span,
         }
     }
@@ -31,21 +31,21 @@ impl Found<'_> {
 
 impl Node {
     /// Follows `pointer` as far as it leads.
-    pub fn find(&self, pointer: &str) -> Found<'_> {
-        let mut found = Found { node: self, entry: None, is_exact: true };
+    pub fn find(&self, pointer: &str) -> NodeLookup<'_> {
+        let mut found = NodeLookup { node: self, entry: None, is_exact: true };
         for segment in pointer.split('/').skip(1) {
             let (node, entry) = match &found.node.kind {
-                Kind::Mapping(_) => {
+                NodeKind::Mapping(_) => {
                     let key = segment.replace("~1", "/").replace("~0", "~");
                     let entry = found.node.entry(&key);
                     (entry.map(|entry| &entry.value), entry)
                 }
-                Kind::Sequence(items) => (segment.parse::<usize>().ok().and_then(|index| items.get(index)), None),
+                NodeKind::Sequence(items) => (segment.parse::<usize>().ok().and_then(|index| items.get(index)), None),
                 _ => (None, None),
             };
             match node {
-                Some(node) => found = Found { node, entry, is_exact: true },
-                None => return Found { is_exact: false, ..found },
+                Some(node) => found = NodeLookup { node, entry, is_exact: true },
+                None => return NodeLookup { is_exact: false, ..found },
             }
         }
         found

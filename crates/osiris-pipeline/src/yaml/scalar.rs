@@ -3,9 +3,9 @@
 use saphyr_parser::{ScalarStyle, Tag};
 use serde_json::Number;
 
-use super::{Kind, Style, Text};
+use super::{NodeKind, Style, Text};
 
-/// The style of the parser, in our words.
+/// Converts the style of the parser.
 pub(super) fn style_of(style: ScalarStyle) -> Style {
     match style {
         ScalarStyle::Plain => Style::Plain,
@@ -19,9 +19,9 @@ pub(super) fn style_of(style: ScalarStyle) -> Style {
 /// The value of a scalar.
 ///
 /// # Errors
-/// What is wrong with its tag.
-pub(super) fn resolve(text: &str, style: Style, tag: Option<&Tag>) -> Result<Kind, String> {
-    let string = || Kind::String(Text { value: text.to_owned(), style });
+/// Its tag is not supported or does not match.
+pub(super) fn resolve(text: &str, style: Style, tag: Option<&Tag>) -> Result<NodeKind, String> {
+    let string = || NodeKind::String(Text { value: text.to_owned(), style });
     let Some(tag) = tag else {
         return Ok(if style == Style::Plain { plain(text).unwrap_or_else(string) } else { string() });
     };
@@ -32,12 +32,12 @@ pub(super) fn resolve(text: &str, style: Style, tag: Option<&Tag>) -> Result<Kin
         return Err(format!("the tag `{}` is not supported", shown(tag)));
     }
     let kind = plain(text).filter(|kind| match (tag.suffix.as_str(), kind) {
-        ("null", Kind::Null) | ("bool", Kind::Bool(_)) => true,
-        ("int", Kind::Number(number)) => !number.is_f64(),
-        ("float", Kind::Number(_)) => true,
+        ("null", NodeKind::Null) | ("bool", NodeKind::Bool(_)) => true,
+        ("int", NodeKind::Number(number)) => !number.is_f64(),
+        ("float", NodeKind::Number(_)) => true,
         _ => false,
     });
-    kind.ok_or_else(|| format!("this is not what its tag `{}` says", shown(tag)))
+    kind.ok_or_else(|| format!("the value does not match its tag `{}` says", shown(tag)))
 }
 
 /// A tag as it is written in a file.
@@ -45,13 +45,13 @@ pub(super) fn shown(tag: &Tag) -> String {
     if tag.is_yaml_core_schema() { format!("!!{}", tag.suffix) } else { tag.to_string() }
 }
 
-/// Anything that is not a text.
-fn plain(text: &str) -> Option<Kind> {
+/// Any value that is not a string.
+fn plain(text: &str) -> Option<NodeKind> {
     match text {
-        "" | "~" | "null" | "Null" | "NULL" => Some(Kind::Null),
-        "true" | "True" | "TRUE" => Some(Kind::Bool(true)),
-        "false" | "False" | "FALSE" => Some(Kind::Bool(false)),
-        _ => number(text).map(Kind::Number),
+        "" | "~" | "null" | "Null" | "NULL" => Some(NodeKind::Null),
+        "true" | "True" | "TRUE" => Some(NodeKind::Bool(true)),
+        "false" | "False" | "FALSE" => Some(NodeKind::Bool(false)),
+        _ => number(text).map(NodeKind::Number),
     }
 }
 
@@ -157,7 +157,7 @@ mod tests {
     fn quotes_make_a_text() {
         assert_eq!(
             resolve("5", Style::Double, None).unwrap(),
-            Kind::String(Text { value: "5".into(), style: Style::Double })
+            NodeKind::String(Text { value: "5".into(), style: Style::Double })
         );
     }
 }

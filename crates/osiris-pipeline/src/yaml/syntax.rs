@@ -1,4 +1,4 @@
-//! What the parser's errors mean for the person who wrote the file.
+//! Translates the parser's errors into messages with hints.
 
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ pub(super) fn explain(
     events: &[(Event<'_>, Span)],
 ) -> Diagnostic {
     let info = error.info();
-    let reach = source.line((source.position(offset).line + 1).min(source.line_count())).end;
-    if let Some(tab) = indenting_tab(source, reach, events) {
+    let limit = source.line((source.position(offset).line + 1).min(source.line_count())).end;
+    if let Some(tab) = indenting_tab(source, limit, events) {
         return tab;
     }
     let found = source.text()[offset..].chars().next();
@@ -30,13 +30,13 @@ pub(super) fn explain(
     }
 }
 
-/// The parser's words, in ours, with advice. What is not listed is passed on as it is.
+/// The parser's messages with their translation and hint. Others are passed on unchanged.
 fn words(info: &str, found: Option<char>) -> (String, Option<&'static str>) {
     const KNOWN: &[(&str, &str, &str)] = &[
         (
             "mapping values are not allowed",
             "a `:` that does not belong here",
-            "quote a text that holds `: `, and check the indentation of this line and the one before it",
+            "quote a string that contains `: `, and check the indentation of this line and the one before it",
         ),
         (
             "expected '-' indicator",
@@ -46,12 +46,12 @@ fn words(info: &str, found: Option<char>) -> (String, Option<&'static str>) {
         (
             "expected ',' or '}'",
             "a `,` or a `}` is missing before this",
-            "quote a text that holds `{`, `}`, `[`, `]` or `,`",
+            "quote a string that contains `{`, `}`, `[`, `]` or `,`",
         ),
         (
             "expected ',' or ']'",
             "a `,` or a `]` is missing before this",
-            "quote a text that holds `{`, `}`, `[`, `]` or `,`",
+            "quote a string that contains `{`, `}`, `[`, `]` or `,`",
         ),
         (
             "expected key",
@@ -65,12 +65,12 @@ fn words(info: &str, found: Option<char>) -> (String, Option<&'static str>) {
         ),
         (
             "unknown escape character",
-            "an unknown escape sequence in a text in double quotes",
+            "an unknown escape sequence in a double-quoted string",
             "write `\\\\` for a backslash, or use single quotes",
         ),
         ("invalid trailing content", "something follows the closing quote", "put all of the text into the quotes"),
-        ("unknown anchor", "this alias names no anchor", "write `&name` before the value that `*name` repeats"),
-        ("recursion limit", "values are nested too deep", "fewer brackets will do"),
+        ("unknown anchor", "undefined alias: no such anchor", "write `&name` before the value that `*name` repeats"),
+        ("recursion limit", "values are nested too deeply", "use fewer levels"),
         (
             "simple key",
             "a key without its `:`, or with a value that begins too far left",
@@ -80,7 +80,7 @@ fn words(info: &str, found: Option<char>) -> (String, Option<&'static str>) {
     ];
     if info.starts_with("unexpected character") {
         let found = found.map_or_else(String::new, |found| format!(" `{found}`"));
-        return (format!("a text cannot begin with{found} unless it is quoted"), Some("put it in quotes: \"...\""));
+        return (format!("a string cannot start with{found} unless it is quoted"), Some("put it in quotes: \"...\""));
     }
     match KNOWN.iter().find(|(pattern, ..)| info.contains(pattern)) {
         Some((_, message, hint)) => ((*message).to_owned(), Some(hint)),
@@ -94,11 +94,11 @@ fn unquoted_variable(source: &SourceFile, offset: usize) -> Option<&'static str>
         .then_some("inside `{...}` and `[...]` a variable must be quoted: \"${NAME}\"")
 }
 
-/// The first tab before `reach` that indents something. Tabs inside quoted and block texts are content, those before a
+/// The first tab before `limit` that indents something. Tabs inside quoted and block texts are content, those before a
 /// comment or on an empty line mean nothing.
 pub(super) fn indenting_tab(
     source: &Arc<SourceFile>,
-    reach: usize,
+    limit: usize,
     events: &[(Event<'_>, Span)],
 ) -> Option<Diagnostic> {
     if !source.text().contains('\t') {
@@ -111,7 +111,7 @@ pub(super) fn indenting_tab(
     let mut text = texts.next();
     for line in 1..=source.line_count() {
         let span = source.line(line);
-        if span.start >= reach {
+        if span.start >= limit {
             return None;
         }
         while text.is_some_and(|text| text.end <= span.start) {

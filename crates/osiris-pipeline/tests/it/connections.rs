@@ -76,7 +76,7 @@ fn the_form_of_the_file_is_checked_as_a_whole() {
       |
       = hint: write a name, and below it the fields of the connection
 
-    error: `default` must be true or false, found a text
+    error: `default` must be true or false, found a string
      --> osiris_connections.yaml:9:18
       |
     9 |     f: {default: maybe}
@@ -98,7 +98,7 @@ fn a_file_that_cannot_be_parsed_shows_none_of_its_lines() {
     assert_snapshot!(report, @r"
     error: a `,` or a `}` is missing before this
     --> osiris_connections.yaml:5:1
-     = hint: quote a text that holds `{`, `}`, `[`, `]` or `,`
+     = hint: quote a string that contains `{`, `}`, `[`, `]` or `,`
     ");
     assert!(file("version: 1\nconnections:\n\tdb: hunter2\n").lines().all(|line| !line.contains("hunter2")));
 }
@@ -136,19 +136,19 @@ fn problems_of_a_connection_are_shown_where_they_stand() {
       |
       = hint: did you mean `host`?
 
-    error: `port` of @db.movies: expected a whole number, found a text
+    error: `port` of @db.movies: expected a whole number, found a string
      --> osiris_connections.yaml:7:13
       |
     7 |       port: "${DB_PORT}"
       |             ^^^^^^^^^^^^
 
-    error: `user` of @db.movies: expected a text, found a list
+    error: `user` of @db.movies: expected a string, found a list
      --> osiris_connections.yaml:8:7
       |
     8 |       username: [a]
       |       ^^^^^^^^
 
-    warning: `password` of @db.movies is a secret and is written out in the file
+    warning: `password` of @db.movies is a secret and is written in the file
      --> osiris_connections.yaml:9:7
       |
     9 |       password: ***
@@ -164,7 +164,7 @@ fn a_literal_secret_warns_without_being_shown() {
         "version: 1\nconnections:\n  db:\n    movies: {default: true, host: h, password: \"hunter2-long\"}\n";
     let plan = Case { connections: Some(connections), ..Case::default() }.plan(&with_steps(READ)).unwrap();
     assert_snapshot!(plan.warnings(), @r#"
-    warning: `password` of @db.movies is a secret and is written out in the file
+    warning: `password` of @db.movies is a secret and is written in the file
      --> osiris_connections.yaml:4:38
       |
     4 |     movies: {default: true, host: h, password: ***}
@@ -238,7 +238,7 @@ fn without_a_connections_file_the_error_says_where_to_write_one() {
     4 |   - {id: a, component: db.extractor, config: {query: q}}
       |                                      ^^^^^^
       |
-      = hint: no osiris_connections.yaml was found beside the pipeline or above it: write one, and name it under `connection`
+      = hint: no osiris_connections.yaml was found in the pipeline's directory or above it: write one, and name it under `connection`
     ");
 }
 
@@ -295,7 +295,7 @@ fn s35_a_step_that_goes_elsewhere_is_refused_unless_the_connection_lists_the_fie
     4 |   - {id: a, component: db.extractor, config: {query: q, port: high}}
       |                                                               ^^^^
 
-    error: expected a whole number, found a text
+    error: expected a whole number, found a string
      --> pipeline.yaml:4:63
       |
     4 |   - {id: a, component: db.extractor, config: {query: q, port: high}}

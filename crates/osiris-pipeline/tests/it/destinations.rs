@@ -25,14 +25,14 @@ fn s8_one_destination_of_two_steps_is_refused_where_one_replaces_it() {
     6 |   - {id: w2, component: file.writer, needs: [a, w1], config: {path: out/x}}
       |                                                                     ^^^^^
       |
-      = hint: write to another place, or put the rows together in one step before
+      = hint: write to another destination, or combine the rows in a step before
     ");
 }
 
 #[test]
 fn s8_one_file_of_two_steps_is_refused_where_neither_waits() {
     assert_snapshot!(Case::default().refused(&two("path: out/x, mode: append", ", needs: [a]", "file: out/x, mode: append")), @r"
-    error: steps `w1` and `w2` write the same file, project/out/x: neither waits for the other, so they would write it at the same time
+    error: steps `w1` and `w2` write the same file, project/out/x: neither waits for the other, so both would write to it at the same time
      --> pipeline.yaml:6:65
       |
     5 |   - {id: w1, component: file.writer, needs: [a], config: {path: out/x, mode: append}}
@@ -40,7 +40,7 @@ fn s8_one_file_of_two_steps_is_refused_where_neither_waits() {
     6 |   - {id: w2, component: file.writer, needs: [a], config: {file: out/x, mode: append}}
       |                                                                 ^^^^^
       |
-      = hint: let one wait for the other: add `w1` to `needs` of `w2`; or write to another place
+      = hint: let one wait for the other: add `w1` to `needs` of `w2`; or write to another destination
     ");
 }
 

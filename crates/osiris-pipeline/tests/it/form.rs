@@ -58,7 +58,7 @@ fn an_empty_file_says_so() {
 #[test]
 fn what_is_missing_and_what_does_not_belong_is_listed_at_once() {
     assert_snapshot!(refused("version: 1\ntasks: []\nnmae: x\n"), @r#"
-    error: `version` does not belong into the pipeline
+    error: `version` is not allowed in the pipeline
      --> pipeline.yaml:1:1
       |
     1 | version: 1
@@ -90,7 +90,7 @@ fn what_is_missing_and_what_does_not_belong_is_listed_at_once() {
       |
       = hint: add `steps: ...`
 
-    error: `tasks` does not belong into the pipeline
+    error: `tasks` is not allowed in the pipeline
      --> pipeline.yaml:2:1
       |
     2 | tasks: []
@@ -141,7 +141,7 @@ fn steps_must_be_a_list_of_mappings() {
       = hint: begin each step with `- id: ...`
     ");
     assert_snapshot!(refused("oml_version: \"0.1.0\"\nname: x\nsteps:\n  - extract\n"), @r"
-    error: this step must be a mapping, found a text
+    error: this step must be a mapping, found a string
      --> pipeline.yaml:4:5
       |
     4 |   - extract
@@ -175,7 +175,7 @@ fn step_ids_follow_their_grammar_and_differ() {
     6 |   - {id: "A-B", component: db.extractor, config: {query: q}}
       |          ^^^^^
       |
-      = hint: SQL would take them for one; rename one of them
+      = hint: they are the same name in SQL: rename one of them
 
     error: the ids `a-b` and `a.b` are both `a_b` as a name in SQL
      --> pipeline.yaml:7:10
@@ -301,13 +301,13 @@ fn unknown_fields_and_wrong_types_are_placed_in_the_config() {
       |
       = hint: did you mean `query`?
 
-    error: expected a whole number, found a text
+    error: expected a whole number, found a string
      --> pipeline.yaml:9:19
       |
     9 |       batch_size: many
       |                   ^^^^
 
-    error: expected a text, found a list
+    error: expected a string, found a list
       --> pipeline.yaml:13:7
        |
     13 |       file: [a]
@@ -321,7 +321,7 @@ fn unknown_fields_and_wrong_types_are_placed_in_the_config() {
        |
        = hint: did you mean `gzip`?
 
-    error: expected a text, found `2`
+    error: expected a string, found `2`
       --> pipeline.yaml:15:20
        |
     15 |       columns: [a, 2]

@@ -52,19 +52,19 @@ fn choices_that_do_not_fit_are_listed_with_the_declaration() {
         ..Case::default()
     };
     assert_snapshot!(case.refused(TYPED), @r"
-    error: parameter `whole` must be a whole number, found a text (from --param)
+    error: parameter `whole` must be a whole number, found a string (from --param)
      --> pipeline.yaml:5:3
       |
     5 |   whole: {type: integer, default: 7}
       |   ^^^^^
 
-    error: parameter `share` must be a number, found a text (from OSIRIS_PARAM_SHARE)
+    error: parameter `share` must be a number, found a string (from OSIRIS_PARAM_SHARE)
      --> pipeline.yaml:6:3
       |
     6 |   share: {type: number, default: 0.5}
       |   ^^^^^
 
-    error: parameter `flag` must be true or false, found a text (from --param)
+    error: parameter `flag` must be true or false, found a string (from --param)
      --> pipeline.yaml:7:3
       |
     7 |   flag: {type: boolean, default: false}
@@ -143,7 +143,7 @@ steps:
       |
       = hint: types: string, integer, number, boolean
 
-    error: the default of parameter `d` must be a whole number, found a text
+    error: the default of parameter `d` must be a whole number, found a string
      --> pipeline.yaml:7:31
       |
     7 |   d: {type: integer, default: x}
@@ -179,7 +179,7 @@ steps:
        |
        = hint: did you mean `c`?
 
-    error: parameter `d` must be a whole number, found a text
+    error: parameter `d` must be a whole number, found a string
       --> pipeline.yaml:11:25
        |
     11 |   p: {params: {g: 1, d: y}}

@@ -146,7 +146,7 @@ fn cycles_are_named_along_their_edges() {
        |             ^
     ...
     10 |     needs: [a]
-       |             - and this closes the circle
+       |             - and this completes the cycle
        |
        = hint: remove one of these dependencies
 

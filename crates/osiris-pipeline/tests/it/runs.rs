@@ -1,4 +1,5 @@
-//! Runs of small components: what happens to the run when its own records fail, and what a resumed run asks and refuses.
+//! Runs of small components: what happens to the run when its own records fail, and what a resumed run asks and
+//! refuses.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
@@ -346,7 +347,7 @@ async fn s9_a_run_that_a_later_one_has_overtaken_is_refused() {
     let refused = runs.resumable(None, None, false).unwrap_err();
     assert!(refused.message().contains("there is no failed run to resume"), "{refused:?}");
     let refused = runs.resumable(Some(&failed), None, false).unwrap_err();
-    assert!(refused.message().contains("is obsolete: run ") && refused.message().contains("ended well"), "{refused:?}");
+    assert!(refused.message().contains("is obsolete: run ") && refused.message().contains("succeeded"), "{refused:?}");
     assert!(refused.hint().unwrap().contains("--force"), "{refused:?}");
     assert_eq!(runs.resumable(Some(&failed), None, true).unwrap().record().run_id, failed);
 }

@@ -77,7 +77,7 @@ fn an_alias_bomb_does_not_go_off() {
 #[test]
 fn an_alias_to_itself_is_refused() {
     assert_snapshot!(refused("a: &a [1, *a]\n"), @r"
-    error: this alias lies inside the value that it repeats
+    error: the alias is inside the value that it refers to
      --> pipeline.yaml:1:11
       |
     1 | a: &a [1, *a]
@@ -165,9 +165,9 @@ fn merge_keys_tags_and_complex_keys_are_refused_together() {
     4 | b: !custom 1
       |    ^^^^^^^^^
       |
-      = hint: leave the tag out
+      = hint: remove the tag
 
-    error: a key must be a text, this is a list
+    error: a key must be a string, found a list
      --> pipeline.yaml:5:3
       |
     5 | ? [c]
@@ -178,15 +178,15 @@ fn merge_keys_tags_and_complex_keys_are_refused_together() {
 #[test]
 fn nesting_has_a_limit() {
     let deep = format!("a: {}{}\n", "[".repeat(100), "]".repeat(100));
-    assert!(refused(&deep).contains("nested more than 64 deep"));
+    assert!(refused(&deep).contains("nested deeper than 64 levels"));
     let blocks: String = (0..100).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
-    assert!(refused(&blocks).contains("nested more than 64 deep"));
+    assert!(refused(&blocks).contains("nested deeper than 64 levels"));
 }
 
 #[test]
 fn one_document_only() {
     assert_snapshot!(refused("a: 1\n---\nb: 2\n"), @r"
-    error: a second document begins here
+    error: a second document starts here
      --> pipeline.yaml:2:1
       |
     2 | ---
@@ -199,7 +199,7 @@ fn one_document_only() {
 #[test]
 fn common_slips_get_advice() {
     assert_snapshot!(refused("a:\n  connection: @db.movies\n"), @r#"
-    error: a text cannot begin with `@` unless it is quoted
+    error: a string cannot start with `@` unless it is quoted
      --> pipeline.yaml:2:15
       |
     2 |   connection: @db.movies
@@ -223,7 +223,7 @@ fn common_slips_get_advice() {
     1 | title: Dune: Part Two
       |            ^
       |
-      = hint: quote a text that holds `: `, and check the indentation of this line and the one before it
+      = hint: quote a string that contains `: `, and check the indentation of this line and the one before it
     ");
     assert_snapshot!(refused("query: \"SELECT\n  FROM\n"), @r#"
     error: this quote or bracket is never closed
@@ -235,7 +235,7 @@ fn common_slips_get_advice() {
       = hint: close it, or double a quote that belongs to the text
     "#);
     assert_snapshot!(refused("path: \"C:\\data\"\n"), @r#"
-    error: an unknown escape sequence in a text in double quotes
+    error: an unknown escape sequence in a double-quoted string
      --> pipeline.yaml:1:7
       |
     1 | path: "C:\data"

@@ -1,5 +1,5 @@
-//! Rows of a source, value by value, into Arrow batches sized by bytes. What the bytes of a value mean is the driver's to say, in
-//! its [`ColumnBuilder`].
+//! Builds Arrow batches, sized by bytes, from the rows of a source, value by value. The driver's [`ColumnBuilder`]
+//! decodes the bytes of a value.
 
 mod text;
 
@@ -12,30 +12,30 @@ pub use text::texts;
 
 use osiris_core::{Error, Result};
 
-/// A batch is handed over when it has this many bytes, whatever its rows.
+/// A batch is full when it has this many bytes, whatever its number of rows.
 const BATCH_BYTES: usize = 16 << 20;
 
 /// One column of a batch in the making.
 pub trait ColumnBuilder {
-    /// Why a value was not taken.
+    /// Why a value was rejected.
     type Refused;
 
     /// Adds a NULL.
     fn push_null(&mut self);
 
-    /// Adds a value; says whether it was altered, as a policy of the step allows.
+    /// Adds a value. Returns whether it was altered, as a policy of the step allows.
     ///
     /// # Errors
     /// A value that the column's type cannot hold.
     fn push(&mut self, raw: &[u8]) -> Result<bool, Self::Refused>;
 
-    /// The values so far. The builder goes on empty, with room for as many.
+    /// Returns the values so far and leaves the builder empty, with the same capacity.
     ///
     /// # Errors
-    /// A value that was found to be wrong only now, and where among the values it is.
+    /// A value that is found to be invalid only now, with its index.
     fn finish(&mut self) -> Result<ArrayRef, (usize, Self::Refused)>;
 
-    /// What a user is told: the column and a way out, never the value.
+    /// The error for the user: the column and what to do, never the value.
     fn error(&self, refused: Self::Refused) -> Error;
 }
 
@@ -61,14 +61,14 @@ impl<C: ColumnBuilder> BatchBuilder<C> {
         self.altered
     }
 
-    /// Adds a row, NULL where it has nothing; says whether the batch is full.
+    /// Adds a row; `None` is NULL. Returns whether the batch is full.
     ///
     /// # Errors
-    /// A value that could not be had, or that its column's type cannot hold and no policy allows to alter; too many or too few.
+    /// A value that could not be read, or that its column's type cannot hold and no policy allows to alter; too many or
+    /// too few values.
     pub fn push<'a>(&mut self, values: impl ExactSizeIterator<Item = Result<Option<&'a [u8]>>>) -> Result<bool> {
         if values.len() != self.columns.len() {
-            return Err(Error::validation("the columns changed between their description and the first row")
-                .with_hint("somebody altered the table: run it again"));
+            return Err(Error::validation("table schema changed while it was read").with_hint("run the step again"));
         }
         self.total += 1;
         for (column, value) in self.columns.iter_mut().zip(values) {
@@ -106,6 +106,6 @@ impl<C: ColumnBuilder> BatchBuilder<C> {
         (self.rows, self.bytes) = (0, 0);
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options)
             .map(Some)
-            .map_err(|error| Error::unknown("rows of the source are no batch").with_source(error))
+            .map_err(|error| Error::unknown("cannot build a batch from the rows of the source").with_source(error))
     }
 }

@@ -1,4 +1,4 @@
-//! Texts, whose encoding is checked for a whole batch at once: many short ones would take most of their time in the check.
+//! Text columns, whose encoding is checked for a whole batch at once: checking many short values one by one is slow.
 
 use arrow::array::{BinaryArray, StringArray};
 

@@ -1,5 +1,5 @@
-//! Cross-field checks of configurations that extractors and writers of SQL databases share. Pure: no I/O, and no SQL but for the
-//! guard.
+//! Cross-field checks of configurations that extractors and writers of SQL databases share. Pure: no I/O, and no SQL
+//! but for the guard.
 
 mod source;
 mod writer;

@@ -10,7 +10,7 @@ use crate::read::cursor::Cursor;
 /// The fields of an extractor that say what is read: a `query`, or a `table` with what belongs to it.
 #[derive(Debug, Clone, Copy)]
 pub struct SourceFields<'a> {
-    /// Every way in which a session may read SQL; which one is known only once the server has been asked.
+    /// The dialects that a session may have; the actual one is known only after connecting.
     pub dialects: &'a [SqlDialect],
     /// A statement of the user's.
     pub query: Option<&'a str>,
@@ -65,7 +65,7 @@ impl SourceFields<'_> {
         problems
     }
 
-    /// One way to divide the reading, and none that contradicts it.
+    /// Checks that the read is partitioned in at most one way.
     fn strategy_problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.partitions.is_some() && self.partition_by.is_none() {
@@ -90,7 +90,8 @@ impl SourceFields<'_> {
     }
 }
 
-/// What kind of statement `sql` is: refused is what no dialect accepts. It is checked again once the session's modes are known.
+/// What kind of statement `sql` is: refused is what no dialect accepts. It is checked again once the session's modes
+/// are known.
 ///
 /// # Errors
 /// What the first dialect says of it.

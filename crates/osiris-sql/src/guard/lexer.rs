@@ -1,5 +1,5 @@
-//! The tokens of a MySQL statement, as the server's own scanner sees them. What the server could see in two ways is an
-//! error here, so that nothing hides in the difference.
+//! The tokens of a MySQL statement, as the server's own scanner sees them. What is ambiguous is an error here, so that
+//! nothing can hide in the difference.
 //!
 //! Facts: <https://dev.mysql.com/doc/refman/8.4/en/comments.html>,
 //! <https://dev.mysql.com/doc/refman/8.4/en/string-literals.html>, <https://mariadb.com/kb/en/comment-syntax/>.
@@ -8,7 +8,7 @@ use super::{MySqlModes, Refusal};
 
 /// What a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum TokenKind {
     /// A word without quotes: a keyword, a name, a function.
     Word,
     /// A word that cannot be a keyword, since it stands right behind `name.`.
@@ -28,7 +28,7 @@ pub(super) enum Kind {
 /// One token: its place, and whether a server may skip it, since it stands in an executable comment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Token {
-    pub(super) kind: Kind,
+    pub(super) kind: TokenKind,
     pub(super) start: usize,
     pub(super) end: usize,
     pub(super) optional: bool,
@@ -36,14 +36,14 @@ pub(super) struct Token {
 
 impl Token {
     pub(super) fn is_symbol(&self, symbol: u8) -> bool {
-        self.kind == Kind::Symbol(symbol)
+        self.kind == TokenKind::Symbol(symbol)
     }
 
     /// The name it is, quoted or not.
     fn is_name(&self, sql: &[u8]) -> bool {
         match self.kind {
-            Kind::Word => !sql[self.start].is_ascii_digit(),
-            Kind::Member | Kind::Quoted => true,
+            TokenKind::Word => !sql[self.start].is_ascii_digit(),
+            TokenKind::Member | TokenKind::Quoted => true,
             _ => false,
         }
     }
@@ -93,7 +93,7 @@ impl Lexer<'_> {
         self.sql.get(self.at + ahead).copied()
     }
 
-    fn push(&mut self, kind: Kind, length: usize) {
+    fn push(&mut self, kind: TokenKind, length: usize) {
         self.tokens.push(Token { kind, start: self.at, end: self.at + length, optional: self.optional });
         self.at += length;
     }
@@ -112,23 +112,27 @@ impl Lexer<'_> {
             b'/' if self.peek(1) == Some(b'*') => self.comment()?,
             b'-' if self.peek(1) == Some(b'-') => self.dashes()?,
             b'#' => self.line_comment(),
-            b'\'' => self.quoted(byte, Kind::Text, !self.modes.no_backslash_escapes)?,
-            b'"' if self.modes.ansi_quotes => self.quoted(byte, Kind::Quoted, false)?,
-            b'"' => self.quoted(byte, Kind::Text, !self.modes.no_backslash_escapes)?,
-            b'`' => self.quoted(byte, Kind::Quoted, false)?,
+            b'\'' => self.quoted(byte, TokenKind::Text, !self.modes.no_backslash_escapes)?,
+            b'"' if self.modes.ansi_quotes => self.quoted(byte, TokenKind::Quoted, false)?,
+            b'"' => self.quoted(byte, TokenKind::Text, !self.modes.no_backslash_escapes)?,
+            b'`' => self.quoted(byte, TokenKind::Quoted, false)?,
             b'.' if self.peek(1).is_some_and(is_word) && self.joins_a_name() => self.member(),
             b'.' if self.peek(1).is_some_and(|next| next.is_ascii_digit()) => self.number(),
             byte if byte.is_ascii_digit() => self.number(),
-            byte if is_word(byte) => self.push(Kind::Word, self.run(0)),
+            byte if is_word(byte) => self.push(TokenKind::Word, self.run(0)),
             // The server's NULL: two bytes, whatever letters follow.
-            b'\\' if self.peek(1) == Some(b'N') => self.push(Kind::Null, 2),
+            b'\\' if self.peek(1) == Some(b'N') => self.push(TokenKind::Null, 2),
             b'\\' => {
-                return Err(Refusal::new("a backslash outside of a text", "quote the text it belongs to", self.at));
+                return Err(Refusal::new(
+                    "a backslash outside of a string",
+                    "quote the string that it belongs to",
+                    self.at,
+                ));
             }
             byte if byte < b' ' || byte == 0x7f => {
-                return Err(Refusal::new("a control character outside of a text", "remove it", self.at));
+                return Err(Refusal::new("a control character outside of a string", "remove it", self.at));
             }
-            byte => self.push(Kind::Symbol(byte), 1),
+            byte => self.push(TokenKind::Symbol(byte), 1),
         }
         Ok(())
     }
@@ -148,8 +152,8 @@ impl Lexer<'_> {
     }
 
     fn member(&mut self) {
-        self.push(Kind::Symbol(b'.'), 1);
-        self.push(Kind::Member, self.run(0));
+        self.push(TokenKind::Symbol(b'.'), 1);
+        self.push(TokenKind::Member, self.run(0));
     }
 
     /// A number, or a name that begins with digits.
@@ -163,20 +167,20 @@ impl Lexer<'_> {
             let sign = usize::from(matches!(self.peek(length + 1), Some(b'+' | b'-')));
             let exponent = self.digits(length + 1 + sign);
             if exponent > 0 {
-                return self.push(Kind::Number, length + 1 + sign + exponent);
+                return self.push(TokenKind::Number, length + 1 + sign + exponent);
             }
         }
         if length == whole && self.peek(length).is_some_and(is_word) {
-            return self.push(Kind::Word, self.run(0));
+            return self.push(TokenKind::Word, self.run(0));
         }
-        self.push(Kind::Number, length);
+        self.push(TokenKind::Number, length);
     }
 
-    fn quoted(&mut self, quote: u8, kind: Kind, escapes: bool) -> Result<(), Refusal> {
+    fn quoted(&mut self, quote: u8, kind: TokenKind, escapes: bool) -> Result<(), Refusal> {
         let mut end = self.at + 1;
         loop {
             match self.sql.get(end) {
-                None => return Err(open(if kind == Kind::Text { "a text" } else { "a quoted name" }, self.at)),
+                None => return Err(open(if kind == TokenKind::Text { "a string" } else { "a quoted name" }, self.at)),
                 Some(b'\\') if escapes => end += 2,
                 Some(byte) if *byte == quote && self.sql.get(end + 1) == Some(&quote) => end += 2,
                 Some(byte) if *byte == quote => break,
@@ -200,7 +204,7 @@ impl Lexer<'_> {
             Some(byte) if byte < b' ' || byte == 0x7f => {
                 return Err(Refusal::new("a control character after `--`", "put a space there", self.at));
             }
-            Some(_) => self.push(Kind::Symbol(b'-'), 1),
+            Some(_) => self.push(TokenKind::Symbol(b'-'), 1),
         }
         Ok(())
     }
@@ -242,7 +246,7 @@ impl Lexer<'_> {
         }
         Err(Refusal::new(
             "an executable comment `/*! ... */` that holds more than plain words",
-            "write what the server shall execute without the comment",
+            "write what the server should execute without the comment",
             self.at,
         ))
     }

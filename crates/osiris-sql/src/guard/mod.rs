@@ -1,7 +1,7 @@
-//! Whether a statement for a SQL source only reads: decided by tokens, never by a search for substrings.
+//! Checks that a statement for a SQL source only reads: by its tokens, never by a search for substrings.
 //!
-//! This is the first of two locks; the second is a read-only transaction on the server. It must not be lenient where it is
-//! in doubt: what the server could read in two ways is refused. It knows nothing of tables and columns.
+//! This is the first of two safeguards; the second is a read-only transaction on the server. It must not be lenient
+//! where it is in doubt: ambiguous SQL is refused. It knows nothing about tables and columns.
 
 mod lexer;
 mod mysql;
@@ -20,7 +20,7 @@ pub enum SqlDialect {
 }
 
 impl SqlDialect {
-    /// Every way in which a session of MySQL or MariaDB may read SQL.
+    /// Every combination of modes that a session of MySQL or MariaDB may have.
     pub const MYSQL: &[Self] = &[
         Self::MySql(MySqlModes::ALL[0]),
         Self::MySql(MySqlModes::ALL[1]),
@@ -28,7 +28,7 @@ impl SqlDialect {
         Self::MySql(MySqlModes::ALL[3]),
     ];
 
-    /// Every way in which a session of PostgreSQL may read SQL.
+    /// Every mode that a session of PostgreSQL may have.
     pub const POSTGRES: &[Self] = &[Self::Postgres(PostgresModes::ALL[0]), Self::Postgres(PostgresModes::ALL[1])];
 }
 
@@ -36,9 +36,9 @@ impl SqlDialect {
 /// (<https://dev.mysql.com/doc/refman/8.4/en/sql-mode.html>). Default: neither, as servers come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct MySqlModes {
-    /// `ANSI_QUOTES`: what stands in double quotes is a name, not a text.
+    /// `ANSI_QUOTES`: double quotes enclose a name, not a string.
     pub ansi_quotes: bool,
-    /// `NO_BACKSLASH_ESCAPES`: a backslash in a text is a backslash.
+    /// `NO_BACKSLASH_ESCAPES`: a backslash in a string is a backslash.
     pub no_backslash_escapes: bool,
 }
 
@@ -100,8 +100,8 @@ impl<'a> ReadingStatement<'a> {
         }
     }
 
-    /// Refuses it if it calls one of the functions that a MySQL or MariaDB server lists as loaded from a library, unless that function is
-    /// known to read: a transaction that only reads does not stop one.
+    /// Refuses it if it calls one of the functions that a MySQL or MariaDB server lists as loaded from a library,
+    /// unless that function is known to only read: a read-only transaction does not stop such a function.
     ///
     /// # Errors
     /// The call, and where it is.
@@ -128,17 +128,20 @@ pub struct FunctionCall {
     pub schema: Option<String>,
     /// The name.
     pub name: String,
-    /// Whether it stands like a column, as in `row.name`: a call only where there is a function of a row and no such column.
+    /// Whether it stands like a column, as in `row.name`: a call only where there is a function of a row and no such
+    /// column.
     pub attribute: bool,
 }
 
 impl FunctionCall {
-    /// Everything in a statement for PostgreSQL that may be a call. The server knows which of them may do more than read.
+    /// Everything in a statement for PostgreSQL that may be a call. The server knows which of them may do more than
+    /// read.
     pub fn all_of(sql: &str, modes: PostgresModes) -> Vec<Self> {
         postgres::calls(sql, modes)
     }
 
-    /// Whether a function of PostgreSQL that may do more than read, as far as the server is told (`VOLATILE`), is known to do no more.
+    /// Whether a function of PostgreSQL that may do more than read, as far as the server is told (`VOLATILE`), is known
+    /// to do no more.
     pub fn is_known_reader(name: &str) -> bool {
         postgres::functions::is_known_reader(name)
     }

@@ -1,11 +1,11 @@
-//! What MySQL and MariaDB may be asked: one SELECT, WITH, TABLE, VALUES, SHOW, DESCRIBE or EXPLAIN, with nothing in it that
-//! writes, locks, waits, or touches files of the server.
+//! What MySQL and MariaDB may be asked: one SELECT, WITH, TABLE, VALUES, SHOW, DESCRIBE or EXPLAIN, with nothing in it
+//! that writes, locks, waits, or touches files of the server.
 
-use super::lexer::{Kind, Token, tokens};
+use super::lexer::{Token, TokenKind, tokens};
 use super::{MySqlModes, ReadingKind, ReadingStatement, Refusal};
 
-/// Reserved words of statements that change something. None of them can be an unquoted name, so wherever one stands as a
-/// keyword the statement is more than a query. Those with `true` are functions too.
+/// Reserved words of statements that change something. None of them can be an unquoted name, so wherever one stands as
+/// a keyword the statement is more than a query. Those with `true` are functions too.
 const CHANGING: [(&str, bool); 17] = [
     ("ALTER", false),
     ("CALL", false),
@@ -70,8 +70,8 @@ const FUNCTIONS: [&str; 40] = [
     "WSREP_SYNC_WAIT_UPTO_GTID",
 ];
 
-/// Beginnings of the names of functions that come with plugins and components of the servers, or with well-known libraries, and
-/// that change how the server works, write its files or run programs.
+/// Beginnings of the names of functions that come with plugins and components of the servers, or with well-known
+/// libraries, and that change how the server works, write its files or run programs.
 const FAMILIES: [&str; 15] = [
     "ASYNCHRONOUS_CONNECTION_FAILOVER_",
     "AUDIT_LOG_",
@@ -113,8 +113,8 @@ pub(super) fn check(sql: &str, modes: MySqlModes) -> Result<ReadingStatement<'_>
     Ok(ReadingStatement { text: &sql[start..end], kind })
 }
 
-/// Refuses a statement that calls one of these functions, which the server has loaded from a library: what such a function does is
-/// not known, and a transaction that only reads does not stop it.
+/// Refuses a statement that calls one of these functions, which the server has loaded from a library: what such a
+/// function does is not known, and a transaction that only reads does not stop it.
 ///
 /// # Errors
 /// The call, with its place.
@@ -130,7 +130,7 @@ pub(super) fn check_loadable(sql: &str, modes: MySqlModes, loadable: &[String]) 
                     "`{}()` is a function of a library that the server has loaded: an extractor only reads",
                     shown(name)
                 ),
-                "nobody can tell what it does: call it in a view that the server's administrator has made",
+                "what it does is unknown: call it in a view that the server's administrator has created",
                 token.start,
             ));
         }
@@ -149,7 +149,7 @@ impl Statement<'_> {
     }
 
     fn is_word(&self, token: &Token, word: &str) -> bool {
-        token.kind == Kind::Word && self.text(token).eq_ignore_ascii_case(word)
+        token.kind == TokenKind::Word && self.text(token).eq_ignore_ascii_case(word)
     }
 
     /// The tokens that may come after the one at `index`: what stands in an executable comment may be skipped.
@@ -180,7 +180,7 @@ impl Statement<'_> {
         let Some(first) = self.tokens.iter().find(|token| !token.is_symbol(b'(') || token.optional) else {
             return Err(Refusal::new("the query is empty", ONE_STATEMENT, 0));
         };
-        let word = if first.kind == Kind::Word && !first.optional { self.text(first) } else { "" };
+        let word = if first.kind == TokenKind::Word && !first.optional { self.text(first) } else { "" };
         let in_parentheses = self.tokens.first().is_some_and(|token| token.is_symbol(b'('));
         match word.to_ascii_uppercase().as_str() {
             "SELECT" | "WITH" | "TABLE" | "VALUES" => Ok(ReadingKind::Query),
@@ -197,18 +197,20 @@ impl Statement<'_> {
     fn check_token(&self, index: usize) -> Result<(), Refusal> {
         let token = &self.tokens[index];
         match token.kind {
-            Kind::Word => self.check_keyword(index, token),
-            Kind::Symbol(b';') => {
+            TokenKind::Word => self.check_keyword(index, token),
+            TokenKind::Symbol(b';') => {
                 Err(Refusal::new("more than one statement", "keep the first and remove the rest", token.start))
             }
-            Kind::Symbol(b'?') => Err(Refusal::new(
-                "a `?` outside of a text: there are no values to bind",
+            TokenKind::Symbol(b'?') => Err(Refusal::new(
+                "a `?` outside of a string: parameters are not supported",
                 "write the value, or use a pipeline parameter `${params.name}`",
                 token.start,
             )),
-            Kind::Symbol(b':') if !self.sql[token.end..].starts_with('=') => {
-                Err(Refusal::new("a `:` outside of a text", "write the value instead of a name to bind", token.start))
-            }
+            TokenKind::Symbol(b':') if !self.sql[token.end..].starts_with('=') => Err(Refusal::new(
+                "a `:` outside of a string",
+                "write the value: parameters are not supported",
+                token.start,
+            )),
             _ => Ok(()),
         }?;
         self.check_function(index, token)
@@ -235,13 +237,13 @@ impl Statement<'_> {
 
     /// The name of the function that may be called here.
     fn called(&self, index: usize, token: &Token) -> Option<&str> {
-        let is_name = matches!(token.kind, Kind::Word | Kind::Member | Kind::Quoted);
+        let is_name = matches!(token.kind, TokenKind::Word | TokenKind::Member | TokenKind::Quoted);
         (is_name && self.may_open(index)).then(|| self.text(token).trim_matches(['`', '"']))
     }
 
     fn check_function(&self, index: usize, token: &Token) -> Result<(), Refusal> {
         // A sequence's next value, as Oracle writes it.
-        if token.kind == Kind::Member && self.text(token).eq_ignore_ascii_case("NEXTVAL") {
+        if token.kind == TokenKind::Member && self.text(token).eq_ignore_ascii_case("NEXTVAL") {
             return Err(self.refused("nextval", token));
         }
         let Some(name) = self.called(index, token) else { return Ok(()) };
@@ -255,8 +257,10 @@ impl Statement<'_> {
     fn refused(&self, what: &str, token: &Token) -> Refusal {
         let hint = match what {
             "INTO" => "remove INTO: the rows go to the step's table",
-            "UPDATE" | "FOR SHARE" | "LOCK" => "remove the locking clause; the step reads a consistent view without it",
-            _ => "only statements that read are accepted; quote it if it is meant as a name",
+            "UPDATE" | "FOR SHARE" | "LOCK" => {
+                "remove the locking clause; the step reads a consistent snapshot without it"
+            }
+            _ => "only read-only statements are accepted; if it is a name, quote it",
         };
         Refusal::new(format!("`{what}` is not allowed: an extractor only reads"), hint, token.start)
     }

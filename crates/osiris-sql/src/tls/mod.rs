@@ -1,5 +1,5 @@
-//! TLS to database servers: how a connection asks for it, and with the feature `tls` the rules by which a server is believed.
-//! This module opens no connection.
+//! TLS to database servers: how a connection asks for it, and with the feature `tls` the rules by which a server is
+//! believed. This module opens no connection.
 
 #[cfg(feature = "tls")]
 mod rules;

@@ -13,8 +13,8 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStor
 use super::{Tls, TlsMode};
 use osiris_core::{Error, Result};
 
-/// TLS as `tls` wants it: the certificates of its own CA and of nobody else, those of the system's authorities, or anybody's.
-/// Relative paths start at `base_dir`.
+/// TLS as `tls` wants it: the certificates of its own CA and of nobody else, those of the system's authorities, or
+/// anybody's. Relative paths start at `base_dir`.
 ///
 /// # Errors
 /// When a file cannot be read, or the machine has no authorities although it needs them.
@@ -112,8 +112,8 @@ fn identity(certificate: &Path, key: &Path) -> Result<(Vec<CertificateDer<'stati
     Ok((chain, key))
 }
 
-/// Certificates of the authorities that count, for any name with `verify-ca`; without authorities anybody's. Signatures are
-/// always checked, so that the server owns the key it shows.
+/// Certificates of the authorities that count, for any name with `verify-ca`; without authorities anybody's. Signatures
+/// are always checked, so that the server owns the key it shows.
 #[derive(Debug)]
 struct Rules {
     chains: Option<Arc<WebPkiServerVerifier>>,

@@ -1,4 +1,4 @@
-//! What the several ways to ask for TLS come to. No I/O here: files are read when a connection is opened.
+//! Combines the fields with TLS settings into one mode. No I/O here: files are read when a connection is opened.
 
 use std::net::IpAddr;
 use std::path::PathBuf;

@@ -1,5 +1,4 @@
-//! Which column of the input goes to which column of the table, and the way in which everything that stands in the way is
-//! told: in one error.
+//! Which column of the input goes to which column of the table, and all problems of a write in one error.
 
 use osiris_core::problem::nearest;
 use osiris_core::{Column, Error, Result, TableRef};
@@ -15,12 +14,12 @@ pub struct MappedColumn {
     pub target: String,
 }
 
-/// The columns of `input` that are written: all of them by name, or what `columns` says. `also` are columns that are used
-/// without being written, such as those that order the rows.
+/// The columns of `input` that are written: all of them by name, or those in `columns`. The columns in `extra` are used
+/// but not written, such as those that order the rows.
 ///
 /// # Errors
 /// Columns that the input lacks, all of them named.
-pub fn map_columns(columns: Option<&ColumnMapping>, also: &[String], input: &TableRef) -> Result<Vec<MappedColumn>> {
+pub fn map_columns(columns: Option<&ColumnMapping>, extra: &[String], input: &TableRef) -> Result<Vec<MappedColumn>> {
     let schema = input.schema();
     let mut missing: Vec<&str> = Vec::new();
     let wanted: Vec<(&str, &str)> = match columns {
@@ -37,7 +36,7 @@ pub fn map_columns(columns: Option<&ColumnMapping>, also: &[String], input: &Tab
             None => missing.push(name),
         }
     }
-    missing.extend(also.iter().map(String::as_str).filter(|name| schema.column(name).is_none()));
+    missing.extend(extra.iter().map(String::as_str).filter(|name| schema.column(name).is_none()));
     missing.dedup();
     if missing.is_empty() {
         return Ok(mapped);
@@ -61,14 +60,12 @@ pub fn map_columns(columns: Option<&ColumnMapping>, also: &[String], input: &Tab
 pub fn ensure_no_problems(table: &str, problems: &[String]) -> Result<()> {
     match problems {
         [] => Ok(()),
-        [one] => Err(Error::validation(format!("the table `{table}` cannot be written: {one}"))
-            .with_hint("mend it and run again")),
+        [one] => Err(Error::validation(format!("cannot write to table `{table}`: {one}"))),
         many => Err(Error::validation(format!(
-            "the table `{table}` cannot be written, for {} reasons:\n  - {}",
+            "cannot write to table `{table}`: {} problems\n  - {}",
             many.len(),
             many.join("\n  - ")
-        ))
-        .with_hint("mend them all and run again")),
+        ))),
     }
 }
 
@@ -86,6 +83,6 @@ mod tests {
         assert!(ensure_no_problems("t", &[]).is_ok());
         let problems = ["no column `a`".to_owned(), "no key".to_owned()];
         let error = ensure_no_problems("t", &problems).unwrap_err();
-        assert!(error.message().contains("for 2 reasons") && error.message().contains("no key"), "{error}");
+        assert!(error.message().contains("2 problems") && error.message().contains("no key"), "{error}");
     }
 }

@@ -1,5 +1,5 @@
-//! What writers of tables have in common whatever they write to: the words of their configuration, which column goes where,
-//! and problems that are told all at once. It knows no SQL and does no I/O.
+//! What all table writers share: their settings, the mapping of columns, and reporting all problems at once. No SQL and
+//! no I/O.
 
 mod mapping;
 mod settings;

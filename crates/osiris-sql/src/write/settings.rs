@@ -1,4 +1,4 @@
-//! The words in which a writer of tables is told what to do: the mode, and what may be done about differences.
+//! The settings of a table writer: the mode, and how differences are handled.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,5 @@
-//! The guard of SQL sources against a corpus for PostgreSQL: what a reader writes passes, what does more is refused, and by
-//! what.
+//! The guard of SQL sources against a corpus for PostgreSQL: what a reader writes passes, what does more is refused,
+//! and by what.
 
 use osiris_sql::guard::{PostgresModes, ReadingKind, ReadingStatement, SqlDialect};
 use proptest::prelude::*;
@@ -328,8 +328,8 @@ const REFUSED: &[(&str, &str)] = &[
     ("SELECT $$x", "not closed"),
     ("SELECT $a$x$b$", "not closed"),
     ("SELECT U&'x", "not closed"),
-    ("SELECT E'a'\n'\\'; DROP TABLE t; --'", "in parts"),
-    ("SELECT E'a' -- x\n 'b'", "in parts"),
+    ("SELECT E'a'\n'\\'; DROP TABLE t; --'", "in several parts"),
+    ("SELECT E'a' -- x\n 'b'", "in several parts"),
     ("SELECT \u{0}1", "control"),
     ("SELECT 1 \u{7f}", "control"),
     ("SELECT 1 \u{b}", "control"),
@@ -387,7 +387,7 @@ fn the_mode_of_the_session_decides_where_a_text_ends() {
     // What continues such a text is read without escapes in any mode.
     for sql in ["SELECT X'1F'\n'\\'; DROP TABLE t; --'", "SELECT B'1' -- x\n'\\'; DROP TABLE t; --'"] {
         for modes in PostgresModes::ALL {
-            assert_eq!(check(sql, modes).unwrap_err(), "a text in parts", "{sql}");
+            assert_eq!(check(sql, modes).unwrap_err(), "a string in several parts", "{sql}");
         }
     }
 }
@@ -492,7 +492,8 @@ fn soup() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4000))]
 
-    /// Whatever is written, the guard answers, its text is a part of what it was given, and judging it again gives the same.
+    /// Whatever is written, the guard answers, its text is a part of what it was given, and judging it again gives the
+    /// same.
     #[test]
     fn any_text_is_judged_without_a_panic(sql in soup(), standard_conforming_strings: bool) {
         let modes = PostgresModes { standard_conforming_strings };

@@ -1,4 +1,4 @@
-//! Back-pressure: room for batches on their way, counted in bytes.
+//! Back-pressure: a limit on the bytes of the batches in flight.
 
 use std::sync::Arc;
 
@@ -6,37 +6,37 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{Error, Result};
 
-/// The unit in which bytes on their way are counted.
+/// The unit in which bytes in flight are counted.
 const KIB: usize = 1024;
 
-/// Room for batches on their way.
+/// The limit on batches in flight.
 #[derive(Clone)]
 pub(super) struct InFlight {
-    room: Arc<Semaphore>,
-    /// All of it, in KiB.
-    most: u32,
+    permits: Arc<Semaphore>,
+    /// The limit, in KiB.
+    limit: u32,
 }
 
 impl InFlight {
-    /// Room for so many bytes.
+    /// A limit of so many bytes.
     pub(super) fn new(bytes: usize) -> Self {
-        let most = u32::try_from(bytes / KIB).unwrap_or(u32::MAX).max(1);
-        Self { room: Arc::new(Semaphore::new(most as usize)), most }
+        let limit = u32::try_from(bytes / KIB).unwrap_or(u32::MAX).max(1);
+        Self { permits: Arc::new(Semaphore::new(limit as usize)), limit }
     }
 
-    /// Waits for room for `bytes`, or for all there is.
+    /// Waits for permits for `bytes`; a batch larger than the limit takes all of them.
     pub(super) async fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit> {
-        // Some, even for rows without bytes: who waits for everything waits for them too.
-        self.acquire(u32::try_from(bytes.div_ceil(KIB)).unwrap_or(u32::MAX).clamp(1, self.most)).await
+        // At least one, even for rows without bytes: whoever waits until nothing is in flight waits for them too.
+        self.acquire(u32::try_from(bytes.div_ceil(KIB)).unwrap_or(u32::MAX).clamp(1, self.limit)).await
     }
 
-    /// Waits until nothing is on its way.
+    /// Waits until nothing is in flight.
     pub(super) async fn empty(&self) -> Result<()> {
-        self.acquire(self.most).await.map(drop)
+        self.acquire(self.limit).await.map(drop)
     }
 
     async fn acquire(&self, units: u32) -> Result<OwnedSemaphorePermit> {
-        let taken = Arc::clone(&self.room).acquire_many_owned(units).await;
-        taken.map_err(|error| Error::unknown("the way into the store was closed").with_source(error))
+        let acquired = Arc::clone(&self.permits).acquire_many_owned(units).await;
+        acquired.map_err(|error| Error::unknown("the sink is closed").with_source(error))
     }
 }

@@ -1,9 +1,9 @@
-//! The way into the store, or straight through it: batches of a step, with back-pressure.
+//! The sink of a step: its batches go into a table, or over a direct edge, with back-pressure.
 //!
-//! When whoever takes the rows is slower than the source, `send` waits for room. A sink that is dropped without being finished takes
-//! all of it back: a table is rolled back, and a step that was taking the rows is stopped.
+//! When the receiver of the rows is slower than the source, `send` waits. A sink that is dropped unfinished leaves
+//! nothing behind: a table is rolled back, and a step that was receiving the rows is stopped.
 
-mod direct;
+mod channel;
 mod in_flight;
 mod table;
 
@@ -14,10 +14,10 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use duckdb::Connection;
 
-use self::direct::{DirectWay, Lane};
+use self::channel::{ChannelSender, ChannelTarget};
 use self::in_flight::InFlight;
-use self::table::{Orders, TableWay};
-use super::direct::{DirectEdge, Passage};
+use self::table::{CommandSender, TableTarget};
+use super::direct::{Channel, DirectEdge};
 use super::loader::{Columns, size};
 use super::schema::{StepNote, TableRef};
 use super::seal::Seal;
@@ -25,28 +25,28 @@ use super::threads::Threads;
 use super::transaction::StoreTransaction;
 use crate::{Error, Progress, Result};
 
-/// Messages on their way between a driver and the store. Their bytes are what is limited: the store takes rows in bursts, since it
-/// compresses 122,880 of them at a time, and the source shall go on meanwhile.
+/// Messages in flight between a driver and the store. The real limit is on their bytes: the store takes rows in bursts,
+/// since it compresses 122,880 of them at a time, and the source should go on meanwhile.
 const MESSAGES_IN_FLIGHT: usize = 256;
 
-/// Rows on their way into a table, or straight to the step that takes them.
+/// Receives the rows of a step and writes them to a table, or sends them to the step that reads them.
 pub struct TableSink {
     step: String,
-    way: Way,
+    target: SinkTarget,
     in_flight: InFlight,
     progress: Arc<Progress>,
 }
 
 /// Where the rows go.
-enum Way {
+enum SinkTarget {
     /// Into a table of the store.
-    Table(TableWay),
-    /// To the step that takes them.
-    Direct(DirectWay),
+    Table(TableTarget),
+    /// To the step that receives them.
+    Channel(ChannelTarget),
 }
 
 impl TableSink {
-    /// Over a connection of its own, with at most so many bytes on their way.
+    /// Over a connection of its own, with at most so many bytes in flight.
     pub(super) fn start(
         connection: Connection,
         threads: Arc<Threads>,
@@ -55,17 +55,17 @@ impl TableSink {
         step: &str,
         progress: Arc<Progress>,
     ) -> Result<(Self, JoinHandle<()>)> {
-        let (way, thread) = TableWay::start(connection, threads, seal, step)?;
-        Ok((Self::over(Way::Table(way), in_flight, step, progress), thread))
+        let (target, thread) = TableTarget::start(connection, threads, seal, step)?;
+        Ok((Self::over(SinkTarget::Table(target), in_flight, step, progress), thread))
     }
 
     /// Over a direct edge.
     pub(super) fn direct(edge: DirectEdge, in_flight: usize, step: &str, progress: Arc<Progress>) -> Self {
-        Self::over(Way::Direct(DirectWay::new(edge, step)), in_flight, step, progress)
+        Self::over(SinkTarget::Channel(ChannelTarget::new(edge, step)), in_flight, step, progress)
     }
 
-    fn over(way: Way, in_flight: usize, step: &str, progress: Arc<Progress>) -> Self {
-        Self { step: step.to_owned(), way, in_flight: InFlight::new(in_flight), progress }
+    fn over(target: SinkTarget, in_flight: usize, step: &str, progress: Arc<Progress>) -> Self {
+        Self { step: step.to_owned(), target, in_flight: InFlight::new(in_flight), progress }
     }
 
     /// The step whose table this is.
@@ -73,11 +73,11 @@ impl TableSink {
         &self.step
     }
 
-    /// What is known of a direct edge by both of its sides.
-    pub(crate) fn passage(&self) -> Option<Arc<Passage>> {
-        match &self.way {
-            Way::Table(_) => None,
-            Way::Direct(way) => Some(way.passage()),
+    /// The channel, if the rows go over a direct edge.
+    pub(crate) fn channel(&self) -> Option<Arc<Channel>> {
+        match &self.target {
+            SinkTarget::Table(_) => None,
+            SinkTarget::Channel(channel) => Some(channel.channel()),
         }
     }
 
@@ -87,12 +87,12 @@ impl TableSink {
     /// # Errors
     /// A schema with a type that has no exact counterpart, or column names that differ by case alone.
     pub async fn sender(&self, schema: SchemaRef) -> Result<TableSender> {
-        Ok(self.sender_to(match &self.way {
-            Way::Table(way) => {
-                way.run(move |loader| loader.declare(&schema)).await?;
-                Receiver::Table(way.orders(), Columns::Fixed)
+        Ok(self.sender_to(match &self.target {
+            SinkTarget::Table(table) => {
+                table.run(move |loader| loader.declare(&schema)).await?;
+                SenderTarget::Table(table.commands(), Columns::Fixed)
             }
-            Way::Direct(way) => Receiver::Direct(way.declare(&self.step, &schema)?),
+            SinkTarget::Channel(channel) => SenderTarget::Channel(channel.declare(&self.step, &schema)?),
         }))
     }
 
@@ -101,11 +101,11 @@ impl TableSink {
     /// # Errors
     /// When the rows go over a direct edge: see [`Component::streams`](crate::Component::streams).
     pub fn widening_sender(&self) -> Result<TableSender> {
-        Ok(self.sender_to(Receiver::Table(self.table()?.orders(), Columns::Widening)))
+        Ok(self.sender_to(SenderTarget::Table(self.table()?.commands(), Columns::Widening)))
     }
 
-    fn sender_to(&self, receiver: Receiver) -> TableSender {
-        TableSender { receiver, in_flight: self.in_flight.clone(), progress: Arc::clone(&self.progress) }
+    fn sender_to(&self, target: SenderTarget) -> TableSender {
+        TableSender { target, in_flight: self.in_flight.clone(), progress: Arc::clone(&self.progress) }
     }
 
     /// Runs `work` inside the transaction, on the sink's thread: for drivers that let DuckDB make the table.
@@ -121,26 +121,29 @@ impl TableSink {
         self.table()?.run(move |loader| loader.transaction(work)).await
     }
 
-    fn table(&self) -> Result<&TableWay> {
-        match &self.way {
-            Way::Table(way) => Ok(way),
-            Way::Direct(_) => Err(Error::unknown("the rows of this step go over a direct edge, and it wants a table")
-                .with_hint("this is a bug of the component: its `streams` must be false for this configuration")),
+    fn table(&self) -> Result<&TableTarget> {
+        match &self.target {
+            SinkTarget::Table(table) => Ok(table),
+            SinkTarget::Channel(_) => {
+                Err(Error::unknown("the rows of this step go over a direct edge, but the component needs a table")
+                    .with_hint("this is a bug in the component: `streams` must be false for this configuration"))
+            }
         }
     }
 
-    /// The rows so far: as the store counts them in the table, or as they were taken over a direct edge.
+    /// The rows so far: those in the table, or those that were read over a direct edge.
     ///
     /// # Errors
     /// An earlier error of the sink, or no table made yet.
     pub async fn rows(&self) -> Result<u64> {
-        match &self.way {
-            Way::Table(way) => way.run(|loader| loader.rows()).await,
-            Way::Direct(way) => way.rows(&self.in_flight).await,
+        match &self.target {
+            SinkTarget::Table(table) => table.run(|loader| loader.rows()).await,
+            SinkTarget::Channel(channel) => channel.rows(&self.in_flight).await,
         }
     }
 
-    /// Commits the table, or lets the step that takes the rows see their end. Senders that are still around can send no more.
+    /// Commits the table, or lets the receiving step see the end of the rows. Senders that still exist can send no
+    /// more.
     ///
     /// # Errors
     /// An earlier error of the sink, no table made, or a failing commit; nothing is kept then.
@@ -150,9 +153,9 @@ impl TableSink {
 
     /// The same, with a note for a resumed run.
     pub(crate) async fn finish_with(self, note: StepNote) -> Result<TableRef> {
-        match self.way {
-            Way::Table(way) => way.run(move |loader| loader.commit(&note)).await,
-            Way::Direct(way) => way.finish(&self.step, &self.in_flight).await,
+        match self.target {
+            SinkTarget::Table(table) => table.run(move |loader| loader.commit(&note)).await,
+            SinkTarget::Channel(channel) => channel.finish(&self.step, &self.in_flight).await,
         }
     }
 }
@@ -160,32 +163,32 @@ impl TableSink {
 /// Sends batches into a [`TableSink`]. Cheap to clone.
 #[derive(Clone)]
 pub struct TableSender {
-    receiver: Receiver,
+    target: SenderTarget,
     in_flight: InFlight,
     progress: Arc<Progress>,
 }
 
 #[derive(Clone)]
-enum Receiver {
-    Table(Orders, Columns),
-    Direct(Lane),
+enum SenderTarget {
+    Table(CommandSender, Columns),
+    Channel(ChannelSender),
 }
 
 impl TableSender {
-    /// Hands over a batch; waits while the taker is behind. A batch of about 8 to 32 MB is best. That a batch was taken does not
-    /// yet mean that it is stored: the sink's `finish` says that.
+    /// Sends a batch; waits while too many bytes are in flight. A batch of about 8 to 32 MB is best. A batch that was
+    /// sent is not yet stored: only the sink's `finish` says that.
     ///
     /// # Errors
     /// The first error of the sink, whichever batch caused it.
     ///
     /// # Cancel safety
-    /// The batch is either handed over or not sent.
+    /// The batch is either sent as a whole or not sent.
     pub async fn send(&self, batch: RecordBatch) -> Result<()> {
         let (rows, bytes) = (batch.num_rows(), size(&batch));
         let room = self.in_flight.take(bytes).await?;
-        match &self.receiver {
-            Receiver::Table(orders, columns) => orders.append(batch, *columns, room).await?,
-            Receiver::Direct(lane) => lane.send(&batch, room).await?,
+        match &self.target {
+            SenderTarget::Table(commands, columns) => commands.append(batch, *columns, room).await?,
+            SenderTarget::Channel(channel) => channel.send(&batch, room).await?,
         }
         self.progress.add_rows(rows as u64);
         self.progress.add_bytes(bytes as u64);
@@ -193,7 +196,7 @@ impl TableSender {
     }
 }
 
-/// What may not happen to a table.
+/// Two senders of one table declared different schemas.
 pub(super) fn different_schemas() -> Error {
     Error::validation("the senders of one table have different schemas").with_hint("open a widening sender")
 }

@@ -1,4 +1,4 @@
-//! Into a table: one transaction on one thread, fed through a bounded channel.
+//! The sink of a table: one transaction on one thread, which receives its commands through a bounded channel.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -8,38 +8,38 @@ use duckdb::Connection;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::super::interrupt::InterruptOnDrop;
-use super::super::loader::{Columns, Loader};
+use super::super::loader::{Columns, TableLoader};
 use super::super::seal::Seal;
 use super::super::store_error;
-use super::super::threads::{AtWork, Threads, Work};
+use super::super::threads::{ActiveWorkload, Threads, Workload};
 use super::MESSAGES_IN_FLIGHT;
 use crate::{Error, Result};
 
 /// Work that runs on the sink's thread.
-type Job = Box<dyn FnOnce(&mut Loader<'_>) + Send>;
+type SinkTask = Box<dyn FnOnce(&mut TableLoader<'_>) + Send>;
 
 enum Command {
     Batch(RecordBatch, Columns, OwnedSemaphorePermit),
-    Job(Job),
+    Task(SinkTask),
 }
 
-/// The first error of the sink's thread, for whoever asks first.
+/// The first error of the sink's thread; the first caller gets it.
 type FirstError = Arc<Mutex<Option<Error>>>;
 
 /// The sink's side of the thread. When it is dropped, the thread rolls back.
-pub(super) struct TableWay {
-    orders: Orders,
+pub(super) struct TableTarget {
+    commands: CommandSender,
     _interrupt: InterruptOnDrop,
 }
 
 /// Sends commands to the thread. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Orders {
+pub(super) struct CommandSender {
     commands: mpsc::Sender<Command>,
     first_error: FirstError,
 }
 
-impl TableWay {
+impl TableTarget {
     /// Begins the table of `step` over a connection of its own.
     pub(super) fn start(
         connection: Connection,
@@ -59,29 +59,29 @@ impl TableWay {
                 serve(&connection, &threads, &seal, &name, queue, &errors);
             })
             .map_err(|error| Error::from(error).with_hint("the machine is out of threads: lower `--jobs`"))?;
-        Ok((Self { orders: Orders { commands, first_error }, _interrupt: interrupt }, thread))
+        Ok((Self { commands: CommandSender { commands, first_error }, _interrupt: interrupt }, thread))
     }
 
-    pub(super) fn orders(&self) -> Orders {
-        self.orders.clone()
+    pub(super) fn commands(&self) -> CommandSender {
+        self.commands.clone()
     }
 
     /// Runs `work` on the thread, after all that was sent before it.
     pub(super) async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Loader<'_>) -> Result<T> + Send + 'static,
+        work: impl FnOnce(&mut TableLoader<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (reply, answer) = oneshot::channel();
-        let job: Job = Box::new(move |loader| drop(reply.send(work(loader))));
-        self.orders.send(Command::Job(job)).await?;
+        let task: SinkTask = Box::new(move |loader| drop(reply.send(work(loader))));
+        self.commands.send(Command::Task(task)).await?;
         match answer.await {
             Ok(result) => result,
-            Err(_) => Err(self.orders.first_error()),
+            Err(_) => Err(self.commands.first_error()),
         }
     }
 }
 
-impl Orders {
+impl CommandSender {
     pub(super) async fn append(&self, batch: RecordBatch, columns: Columns, room: OwnedSemaphorePermit) -> Result<()> {
         self.send(Command::Batch(batch, columns, room)).await
     }
@@ -96,14 +96,14 @@ impl Orders {
     }
 }
 
-/// A panic below us, such as in the conversion of an Arrow type, is an error of the step and not the end of the program.
+/// Turns a panic, such as in the conversion of an Arrow type, into an error of the step.
 fn guarded(work: impl FnOnce() -> Result<()>) -> Result<()> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|_| {
-        Err(Error::unknown("the store could not take what it was given").with_hint("this is a bug: please report it"))
+        Err(Error::unknown("internal error: the run store panicked").with_hint("this is a bug: please report it"))
     })
 }
 
-/// The sink's thread: works off the queue until a commit, an error, or the end of all senders.
+/// The sink's thread: runs the commands of the queue until a commit, an error, or the end of all senders.
 fn serve(
     connection: &Connection,
     threads: &Arc<Threads>,
@@ -115,24 +115,24 @@ fn serve(
     let keep = |error: Error| {
         first_error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
     };
-    let mut loader = match Loader::begin(connection, seal, step) {
+    let mut loader = match TableLoader::begin(connection, seal, step) {
         Ok(loader) => loader,
         Err(error) => return keep(error),
     };
-    let mut passing: Option<AtWork> = None;
+    let mut transfer: Option<ActiveWorkload> = None;
     while let Some(command) = queue.blocking_recv() {
         match command {
             Command::Batch(batch, columns, _room) => {
-                passing.get_or_insert_with(|| threads.begin(Work::Passing));
+                transfer.get_or_insert_with(|| threads.begin(Workload::Transfer));
                 if let Err(error) = guarded(|| loader.append(&batch, columns)) {
                     keep(error);
                     break;
                 }
             }
-            Command::Job(job) => {
-                let _computing = threads.begin(Work::Computing);
+            Command::Task(task) => {
+                let _computing = threads.begin(Workload::Compute);
                 let done = guarded(|| {
-                    job(&mut loader);
+                    task(&mut loader);
                     Ok(())
                 });
                 if let Err(error) = done {
@@ -145,7 +145,7 @@ fn serve(
             return;
         }
     }
-    // The error that brought us here is the one to report; a failing rollback is undone by closing the connection.
+    // The error that ended the loop is the one to report; closing the connection rolls back where ROLLBACK failed.
     drop(loader);
     if let Err(error) = connection.execute_batch("ROLLBACK") {
         tracing::debug!(step, error = %store_error(error, "rollback"), "a sink was closed without a rollback");

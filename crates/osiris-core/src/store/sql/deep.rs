@@ -1,4 +1,4 @@
-//! Trees as deep as SQL gets: a UNION of a thousand files, a text put together from a hundred pieces.
+//! Deep parse trees, such as a UNION of a thousand files or a concatenation of a hundred strings.
 
 use serde_json::{Map, Value};
 
@@ -26,12 +26,13 @@ enum Open {
     Array(Vec<Value>),
 }
 
-/// Reads JSON that DuckDB has written. Unlike serde's, this reader has no limit that a query of ordinary length would reach.
+/// Reads JSON that DuckDB has written. Unlike serde's, this reader has no limit that a query of ordinary length would
+/// reach.
 ///
 /// # Errors
 /// It is not JSON, or has too many levels.
 pub(super) fn read(text: &str) -> Result<Value> {
-    let broken = || Error::unknown("the SQL parser gave no tree");
+    let broken = || Error::unknown("the SQL parser returned no parse tree");
     let mut open: Vec<Open> = Vec::new();
     let mut at = 0;
     while let Some(byte) = text.as_bytes().get(at).copied() {

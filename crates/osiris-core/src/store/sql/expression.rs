@@ -1,4 +1,4 @@
-//! One expression of a user, to be put into SQL of ours.
+//! An expression of a user, to be embedded in generated SQL.
 
 use std::sync::Arc;
 
@@ -13,11 +13,11 @@ use crate::{Error, Result};
 const BARE: &str = "SELECT * FROM x WHERE ";
 const OPEN: &str = "SELECT * FROM x WHERE (";
 
-/// A condition over the columns of a row, as pipelines state it: exactly one expression for DuckDB's own parser, without
-/// subqueries, aggregates and window functions, and with functions only that compute from their arguments.
+/// A condition over the columns of a row, as pipelines state it: exactly one expression for DuckDB's own parser,
+/// without subqueries, aggregates and window functions, and with functions only that compute from their arguments.
 ///
-/// What [`sql`](Self::sql) returns was written by DuckDB from what it parsed, or is the text as it stands where DuckDB reads
-/// it as the same expression with and without parentheses around it: nothing in it can end the expression.
+/// What [`sql`](Self::sql) returns was written by DuckDB from what it parsed, or is the text as it stands where DuckDB
+/// reads it as the same expression with and without parentheses around it: nothing in it can end the expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SqlExpression {
     sql: String,
@@ -27,7 +27,8 @@ impl SqlExpression {
     /// Parses `text`. Nothing is bound or executed.
     ///
     /// # Errors
-    /// Anything but one expression, or one that does more than compute. The context of the error has the `offset` in bytes.
+    /// Anything but one expression, or one that does more than compute. The context of the error has the `offset` in
+    /// bytes.
     pub fn parse(text: &str) -> Result<Self> {
         let check = |node: &Value| {
             Walk::new(Purpose::Condition, 0, &[]).over(node).map_err(|error| moved(error, OPEN.len())).map(drop)
@@ -58,7 +59,7 @@ pub(super) fn of_query(text: &str, base: usize, macros: &[String]) -> Result<(St
 /// The expression `text` for SQL, once `check` has found nothing in its tree.
 fn sole(text: &str, bare: &str, open: &str, check: impl FnOnce(&Value) -> Result<()>) -> Result<String> {
     let more = || {
-        Error::validation("expected one expression, found more than that")
+        Error::validation("expected exactly one expression")
             .with_hint("write one condition over the columns, such as `year >= 2020 AND country = 'CZ'`")
             .with_context(OFFSET, 0)
     };
@@ -145,8 +146,8 @@ fn replace_offset(error: Error, change: impl Fn(usize) -> usize) -> Error {
 }
 
 impl SelectStatement {
-    /// Refuses text that is not exactly one statement that reads, by DuckDB's parser. For SQL that a driver has made itself:
-    /// its functions and tables are not looked at.
+    /// Refuses text that is not exactly one statement that reads, by DuckDB's parser. For SQL that a driver has made
+    /// itself: its functions and tables are not looked at.
     ///
     /// # Errors
     /// SQL that does not parse, several statements, a statement of another kind.

@@ -1,5 +1,6 @@
-//! Which functions SQL from a pipeline may call: those that compute a value from their arguments and nothing else. A function
-//! that is on neither list is refused, so that a new version of DuckDB opens nothing; a test compares both with the engine.
+//! Which functions SQL from a pipeline may call: those that compute a value from their arguments and nothing else. A
+//! function that is on neither list is refused, so that a new version of DuckDB opens nothing; a test compares both
+//! with the engine.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
@@ -73,8 +74,9 @@ const SCALAR: &str = "
     variant_extract_string variant_keys variant_normalize variant_type variant_typeof version vertex_extract week weekday
     weekofyear xor year yearweek";
 
-/// Functions that are refused: they read files, settings, the catalog, the session or other tables, run SQL, wait, write, or take
-/// bytes for the engine's own state. The list exists to be compared with the engine: what is new there is on neither list.
+/// Functions that are refused: they read files, settings, the catalog, the session or other tables, run SQL, wait,
+/// write, or take bytes for the engine's own state. The list exists to be compared with the engine: what is new there
+/// is on neither list.
 const REFUSED: &str = "
     add_parquet_key arrow_scan arrow_scan_dumb bitstring_byte_comparable checkpoint col_description collations combine
     combine_aggr copy_database create_external_resource current_connection_id current_query current_query_id current_setting

@@ -1,9 +1,10 @@
-//! What SQL a processor may run: one SELECT, or CREATE TEMP TABLE / VIEW / MACRO statements that a last SELECT uses; and
-//! what a condition of a user may be.
+//! What SQL a processor may run: one SELECT, or CREATE TEMP TABLE / VIEW / MACRO statements that a last SELECT uses;
+//! and what a condition of a user may be.
 //!
-//! Every query and expression is parsed by DuckDB itself, alone, and only what it was found to be is executed: a query as it
-//! stands, in parentheses, a definition put together from its parts. A tokenizer cuts the script into pieces, and whatever it
-//! takes them for, nothing is executed that DuckDB has not parsed by itself. Nothing is executed or bound here.
+//! Every query and expression is parsed by DuckDB itself, alone, and only what it was found to be is executed: a query
+//! as it stands, in parentheses, a definition put together from its parts. A tokenizer cuts the script into pieces, and
+//! whatever it takes them for, nothing is executed that DuckDB has not parsed by itself. Nothing is executed or bound
+//! here.
 
 mod deep;
 mod expression;
@@ -124,8 +125,8 @@ fn is_defined(defined: &[String], table: &TableName) -> bool {
 }
 
 impl SelectStatement {
-    /// Checks that `sql` is exactly one SELECT (or VALUES, FROM, TABLE, DESCRIBE, SUMMARIZE), by DuckDB's parser, which only
-    /// computes from the tables that it names.
+    /// Checks that `sql` is exactly one SELECT (or VALUES, FROM, TABLE, DESCRIBE, SUMMARIZE), by DuckDB's parser, which
+    /// only computes from the tables that it names.
     ///
     /// # Errors
     /// As for [`SqlScript::parse`].

@@ -11,8 +11,8 @@ use super::{OFFSET, refusal};
 use crate::store::store_error;
 use crate::{Error, Result};
 
-/// An engine of its own for parsing. A query is checked when a pipeline is planned, again with the names of its inputs, and
-/// again when it runs: its tree is remembered.
+/// An engine of its own for parsing. A query is checked when a pipeline is planned, again with the names of its inputs,
+/// and again when it runs: its tree is remembered.
 struct Parser {
     connection: Connection,
     trees: HashMap<String, Arc<Value>>,
@@ -50,7 +50,7 @@ impl Parser {
     fn text(&self, tree: &Value) -> Result<String> {
         self.connection
             .query_row("SELECT json_deserialize_sql(?::JSON)", [tree.to_string()], |row| row.get(0))
-            .map_err(|error| store_error(error, "the SQL parser could not write what it has read"))
+            .map_err(|error| store_error(error, "the SQL parser could not serialize the parse tree"))
     }
 }
 

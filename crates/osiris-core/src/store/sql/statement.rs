@@ -17,8 +17,8 @@ pub(super) struct Statement<'a> {
     tokens: Vec<(Token, usize)>,
 }
 
-/// A CREATE TEMP TABLE, VIEW or MACRO, put together from its name, its columns or parameters and its checked body: no letter of
-/// the script is executed that stands elsewhere.
+/// A CREATE TEMP TABLE, VIEW or MACRO, put together from its name, its columns or parameters and its checked body: no
+/// letter of the script is executed that stands elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Definition {
     sql: String,
@@ -113,7 +113,8 @@ impl Statement<'_> {
         not_allowed(&format!("`{}`", self.word(0).unwrap_or("this statement").to_uppercase()), self.offset)
     }
 
-    /// Takes a CREATE TEMP statement apart, checks its parts, and puts it together anew. Returns the tables it reads, too.
+    /// Takes a CREATE TEMP statement apart, checks its parts, and puts it together anew. Returns the tables it reads,
+    /// too.
     pub(super) fn definition(&self, macros: &[String]) -> Result<(Definition, Vec<TableName>)> {
         if !self.starts_with_word("CREATE") {
             // A SELECT in mid-script would be thrown away, which its author cannot have meant.
@@ -174,11 +175,9 @@ impl Head<'_, '_> {
         );
         if is_macro {
             if is_refused(&name) {
-                return Err(Error::validation(format!(
-                    "no macro can be called `{name}`: DuckDB has a function of that name"
-                ))
-                .with_hint("choose another name")
-                .with_context(OFFSET, self.statement.offset));
+                return Err(Error::validation(format!("the macro name `{name}` is taken by a function of DuckDB"))
+                    .with_hint("choose another name")
+                    .with_context(OFFSET, self.statement.offset));
             }
             sql.push_str(&self.parameters()?);
         } else if self.is_symbol(&Token::LParen) {

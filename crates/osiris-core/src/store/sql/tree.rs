@@ -1,5 +1,5 @@
-//! A walk over DuckDB's parse tree: the tables that a query names, and the first thing in it that does more than compute from
-//! them. Kinds of nodes that are not known here are refused.
+//! A walk over DuckDB's parse tree: the tables that a query names, and the first thing in it that does more than
+//! compute from them. Kinds of nodes that are not known here are refused.
 
 use serde_json::{Map, Value};
 
@@ -212,7 +212,7 @@ impl<'a> Walk<'a> {
             Error::validation(format!("the function `{name}()` is not allowed here: SQL only reads its inputs"))
                 .with_hint("read files and other sources in an extractor step, and name that step in `needs`")
         } else {
-            Error::validation(format!("the function `{name}()` is not known"))
+            Error::validation(format!("unknown function `{name}()`"))
                 .with_hint("use a function of DuckDB, or a macro that an earlier statement of the query defines")
         };
         self.keep(refusal, node);

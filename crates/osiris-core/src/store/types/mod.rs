@@ -187,8 +187,8 @@ impl ColumnType {
         }
     }
 
-    /// The narrowest type that holds every value of both, exactly; at worst text, or JSON where either is nested. It is what a
-    /// [widening sender](super::TableSink::widening_sender) makes of a column that gets another type.
+    /// The narrowest type that holds every value of both, exactly; at worst text, or JSON where either is nested. It is
+    /// what a [widening sender](super::TableSink::widening_sender) makes of a column that gets another type.
     #[must_use]
     pub fn join(&self, other: &Self) -> Self {
         super::widen::join(self, other)

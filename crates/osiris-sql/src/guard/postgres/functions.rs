@@ -1,5 +1,6 @@
-//! Functions that do more than compute: they write, lock, wait, run other statements, reach files, other sessions or other
-//! servers. The read-only transaction stops most of them too, but not those that change nothing in its own database.
+//! Functions that do more than compute: they write, lock, wait, run other statements, reach files, other sessions or
+//! other servers. The read-only transaction stops most of them too, but not those that change nothing in its own
+//! database.
 
 /// What is known of a function by its name alone.
 pub(super) fn is_refused(name: &str) -> bool {
@@ -12,14 +13,15 @@ pub(super) fn is_refused(name: &str) -> bool {
     FUNCTIONS.contains(&name.as_str()) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// Whether everything in a schema of this name reaches beyond the database, or changes the server: extensions of hosters.
+/// Whether everything in a schema of this name reaches beyond the database, or changes the server: extensions of
+/// hosters.
 pub(super) fn is_refused_schema(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     SCHEMAS.contains(&name.as_str()) || SCHEMA_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// Whether a function that its server calls volatile is known to do no more than look: random numbers, the time, the state of the
-/// session or the server. Those of `pg_` that the static check lets through look as well.
+/// Whether a function that its server calls volatile is known to do no more than look: random numbers, the time, the
+/// state of the session or the server. Those of `pg_` that the static check lets through look as well.
 pub(crate) fn is_known_reader(name: &str) -> bool {
     VOLATILE_READERS.contains(&name) || (name.starts_with("pg_") && !is_refused(name))
 }
@@ -29,7 +31,8 @@ const SCHEMAS: [&str; 8] = ["aws_lambda", "aws_ml", "aws_s3", "azure_ai", "azure
 /// Oracle's packages, as orafce and EDB have them.
 const SCHEMA_PREFIXES: [&str; 2] = ["dbms_", "utl_"];
 
-/// Functions that are volatile and only look, of the server and of extensions that are in wide use (uuid-ossp, pgcrypto, tablefunc).
+/// Functions that are volatile and only look, of the server and of extensions that are in wide use (uuid-ossp,
+/// pgcrypto, tablefunc).
 const VOLATILE_READERS: [&str; 25] = [
     "amvalidate",
     "clock_timestamp",
@@ -101,8 +104,8 @@ const FUNCTIONS: [&str; 16] = [
     "xpath_table",
 ];
 
-/// The functions whose names begin with `pg_` are refused, but for these, which only look: a new version may bring others of
-/// which nothing is known here.
+/// The functions whose names begin with `pg_` are refused, but for these, which only look: a new version may bring
+/// others of which nothing is known here.
 const PG_READERS: [&str; 47] = [
     "pg_available_extensions",
     "pg_available_extension_versions",

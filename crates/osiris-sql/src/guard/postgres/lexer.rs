@@ -1,5 +1,5 @@
-//! The tokens of a PostgreSQL statement, as the server's own scanner sees them. What could be seen in two ways is an error
-//! here, so that nothing hides in the difference.
+//! The tokens of a PostgreSQL statement, as the server's own scanner sees them. What is ambiguous is an error here, so
+//! that nothing can hide in the difference.
 //!
 //! Facts: <https://www.postgresql.org/docs/current/sql-syntax-lexical.html>.
 
@@ -7,7 +7,7 @@ use super::super::{PostgresModes, Refusal};
 
 /// What a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum TokenKind {
     /// A word without quotes: a keyword, a name, a function.
     Word,
     /// A word that cannot be a keyword, since it stands right behind `name.`.
@@ -25,14 +25,14 @@ pub(super) enum Kind {
 /// One token and its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Token {
-    pub(super) kind: Kind,
+    pub(super) kind: TokenKind,
     pub(super) start: usize,
     pub(super) end: usize,
 }
 
 impl Token {
     pub(super) fn is_symbol(&self, symbol: u8) -> bool {
-        self.kind == Kind::Symbol(symbol)
+        self.kind == TokenKind::Symbol(symbol)
     }
 }
 
@@ -83,7 +83,7 @@ impl Lexer<'_> {
         self.sql.get(self.at + ahead).copied()
     }
 
-    fn push(&mut self, kind: Kind, length: usize) {
+    fn push(&mut self, kind: TokenKind, length: usize) {
         self.tokens.push(Token { kind, start: self.at, end: self.at + length });
         self.at += length;
     }
@@ -106,14 +106,18 @@ impl Lexer<'_> {
             b'.' if self.peek(1).is_some_and(is_name_start) && self.joins_a_name() => self.member(),
             b'.' if self.peek(1).is_some_and(|next| next.is_ascii_digit()) => self.number(),
             byte if byte.is_ascii_digit() => self.number(),
-            byte if is_name_start(byte) => self.push(Kind::Word, self.run(0)),
+            byte if is_name_start(byte) => self.push(TokenKind::Word, self.run(0)),
             b'\\' => {
-                return Err(Refusal::new("a backslash outside of a text", "quote the text it belongs to", self.at));
+                return Err(Refusal::new(
+                    "a backslash outside of a string",
+                    "quote the string that it belongs to",
+                    self.at,
+                ));
             }
             byte if byte < b' ' || byte == 0x7f => {
-                return Err(Refusal::new("a control character outside of a text", "remove it", self.at));
+                return Err(Refusal::new("a control character outside of a string", "remove it", self.at));
             }
-            byte => self.push(Kind::Symbol(byte), 1),
+            byte => self.push(TokenKind::Symbol(byte), 1),
         }
         Ok(())
     }
@@ -129,13 +133,13 @@ impl Lexer<'_> {
 
     /// Whether the last token is a name that ends right here.
     fn joins_a_name(&self) -> bool {
-        let is_name = |last: &Token| matches!(last.kind, Kind::Word | Kind::Member | Kind::Quoted);
+        let is_name = |last: &Token| matches!(last.kind, TokenKind::Word | TokenKind::Member | TokenKind::Quoted);
         self.tokens.last().is_some_and(|last| last.end == self.at && is_name(last))
     }
 
     fn member(&mut self) {
-        self.push(Kind::Symbol(b'.'), 1);
-        self.push(Kind::Member, self.run(0));
+        self.push(TokenKind::Symbol(b'.'), 1);
+        self.push(TokenKind::Member, self.run(0));
     }
 
     /// A number. A word that stands right behind it is one of its own: older servers read `1INTO x` so.
@@ -152,17 +156,21 @@ impl Lexer<'_> {
                 length += 1 + sign + exponent;
             }
         }
-        self.push(Kind::Number, length);
+        self.push(TokenKind::Number, length);
     }
 
     /// A text whose quote stands `prefix` characters ahead.
     fn text(&mut self, prefix: usize, escapes: Escapes) -> Result<(), Refusal> {
         let start = self.at;
-        let length = self.quoted_length(prefix, b'\'', escapes).ok_or_else(|| open("a text", start))?;
-        self.push(Kind::Text, length);
+        let length = self.quoted_length(prefix, b'\'', escapes).ok_or_else(|| open("a string", start))?;
+        self.push(TokenKind::Text, length);
         // A text that goes on behind a line break is read as its beginning was, not as a text of its own.
         if prefix > 0 && self.next_is_quote()? {
-            return Err(Refusal::new("a text in parts", "write it as one text, or join the parts with `||`", start));
+            return Err(Refusal::new(
+                "a string in several parts",
+                "write it as one string, or join the parts with `||`",
+                start,
+            ));
         }
         Ok(())
     }
@@ -188,7 +196,7 @@ impl Lexer<'_> {
 
     fn quoted_name(&mut self) -> Result<(), Refusal> {
         let length = self.quoted_length(0, b'"', Escapes::No).ok_or_else(|| open("a quoted name", self.at))?;
-        self.push(Kind::Quoted, length);
+        self.push(TokenKind::Quoted, length);
         Ok(())
     }
 
@@ -211,7 +219,7 @@ impl Lexer<'_> {
             return Err(Refusal::new("a name with Unicode escapes", "write its characters", self.at));
         }
         if !self.modes.standard_conforming_strings {
-            return Err(Refusal::new("a text with Unicode escapes", "write its characters", self.at));
+            return Err(Refusal::new("a string with Unicode escapes", "write its characters", self.at));
         }
         self.text(2, Escapes::No)
     }
@@ -229,16 +237,16 @@ impl Lexer<'_> {
         };
         let Some(tag) = tag else {
             return Err(Refusal::new(
-                "a `$` outside of a text: there are no values to bind",
+                "a `$` outside of a string: parameters are not supported",
                 "write the value, or use a pipeline parameter `${params.name}`",
                 self.at,
             ));
         };
         let (delimiter, body) = rest.split_at(tag);
         let Some(length) = body.windows(tag).position(|part| part == delimiter) else {
-            return Err(open("a text between dollars", self.at));
+            return Err(open("a dollar-quoted string", self.at));
         };
-        self.push(Kind::Text, tag + length + tag);
+        self.push(TokenKind::Text, tag + length + tag);
         Ok(())
     }
 

@@ -1,16 +1,17 @@
-//! What PostgreSQL may be asked: one SELECT, WITH, TABLE, VALUES, SHOW or EXPLAIN, with nothing in it that writes, locks,
-//! waits, or reaches beyond the database.
+//! What PostgreSQL may be asked: one SELECT, WITH, TABLE, VALUES, SHOW or EXPLAIN, with nothing in it that writes,
+//! locks, waits, or reaches beyond the database.
 
 pub(super) mod functions;
 mod lexer;
 
 use self::functions::{is_refused, is_refused_schema};
-use self::lexer::{Kind, Token, tokens};
+use self::lexer::{Token, TokenKind, tokens};
 use super::{FunctionCall, PostgresModes, ReadingKind, ReadingStatement, Refusal};
 
 const ONE_STATEMENT: &str = "write one SELECT, WITH, TABLE, VALUES, SHOW or EXPLAIN statement";
 
-/// Keywords that cannot be the name of a table: what stands behind `UPDATE` in a statement that only has a column of this name.
+/// Keywords that cannot be the name of a table: what stands behind `UPDATE` in a statement that only has a column of
+/// this name.
 const NO_TABLE: [&str; 45] = [
     "AND",
     "AS",
@@ -95,7 +96,7 @@ impl Statement<'_> {
     fn is_word(&self, index: usize, word: &str) -> bool {
         self.tokens
             .get(index)
-            .is_some_and(|token| token.kind == Kind::Word && self.text(token).eq_ignore_ascii_case(word))
+            .is_some_and(|token| token.kind == TokenKind::Word && self.text(token).eq_ignore_ascii_case(word))
     }
 
     fn is_any_word(&self, index: usize, words: &[&str]) -> bool {
@@ -145,7 +146,7 @@ impl Statement<'_> {
             return Refusal::new("there is nothing to explain", ONE_STATEMENT, 0);
         };
         match token.kind {
-            Kind::Word => {
+            TokenKind::Word => {
                 let word = shown(self.text(token)).to_ascii_uppercase();
                 Refusal::new(format!("`{word}` is not a statement that reads"), ONE_STATEMENT, token.start)
             }
@@ -156,17 +157,17 @@ impl Statement<'_> {
     fn check_token(&self, index: usize) -> Result<(), Refusal> {
         let token = &self.tokens[index];
         match token.kind {
-            Kind::Symbol(b';') => {
+            TokenKind::Symbol(b';') => {
                 return Err(Refusal::new("more than one statement", "keep the first and remove the rest", token.start));
             }
-            Kind::Word => self.check_keyword(index, token)?,
+            TokenKind::Word => self.check_keyword(index, token)?,
             _ => {}
         }
         self.check_function(index, token)
     }
 
-    /// Words that make a statement more than a query, wherever they stand. `INTO` and `FOR` cannot be names; the others can, so
-    /// the word behind them counts.
+    /// Words that make a statement more than a query, wherever they stand. `INTO` and `FOR` cannot be names; the others
+    /// can, so the word behind them counts.
     fn check_keyword(&self, index: usize, token: &Token) -> Result<(), Refusal> {
         if self.is_word(index, "INTO") {
             return Err(self.refused("INTO", token));
@@ -185,19 +186,19 @@ impl Statement<'_> {
 
     fn names_a_table(&self, index: usize) -> bool {
         match self.tokens.get(index).map(|token| token.kind) {
-            Some(Kind::Quoted) => true,
-            Some(Kind::Word) => !self.is_any_word(index, &NO_TABLE),
+            Some(TokenKind::Quoted) => true,
+            Some(TokenKind::Word) => !self.is_any_word(index, &NO_TABLE),
             _ => false,
         }
     }
 
     fn check_function(&self, index: usize, token: &Token) -> Result<(), Refusal> {
-        let is_name = matches!(token.kind, Kind::Word | Kind::Member | Kind::Quoted);
+        let is_name = matches!(token.kind, TokenKind::Word | TokenKind::Member | TokenKind::Quoted);
         if !is_name || !self.is_symbol(index + 1, b'(') {
             return Ok(());
         }
         let name = match token.kind {
-            Kind::Quoted => self.text(token).trim_matches('"').replace("\"\"", "\""),
+            TokenKind::Quoted => self.text(token).trim_matches('"').replace("\"\"", "\""),
             _ => self.text(token).to_owned(),
         };
         if is_refused(&name) {
@@ -218,17 +219,17 @@ impl Statement<'_> {
 
     /// A name as the server takes it: in small letters where it is not quoted, 63 bytes of it at most.
     fn identifier(&self, index: usize) -> Option<String> {
-        const LONGEST: usize = 63;
+        const MAX_BYTES: usize = 63;
         let token = self.tokens.get(index)?;
         let mut name = match token.kind {
-            Kind::Quoted => {
+            TokenKind::Quoted => {
                 let text = self.text(token);
                 text.get(1..text.len().saturating_sub(1))?.replace("\"\"", "\"")
             }
-            Kind::Word | Kind::Member => self.text(token).to_ascii_lowercase(),
+            TokenKind::Word | TokenKind::Member => self.text(token).to_ascii_lowercase(),
             _ => return None,
         };
-        while name.len() > LONGEST {
+        while name.len() > MAX_BYTES {
             name.pop();
         }
         Some(name)
@@ -248,9 +249,9 @@ impl Statement<'_> {
     fn refused(&self, what: &str, token: &Token) -> Refusal {
         let hint = match what {
             "INTO" => "remove INTO: the rows go to the step's table",
-            "FOR UPDATE" => "remove the locking clause; the step reads a consistent view without it",
+            "FOR UPDATE" => "remove the locking clause; the step reads a consistent snapshot without it",
             what if what.ends_with("()") => "call only functions that compute from what is in the database",
-            _ => "only statements that read are accepted; put it in double quotes if it is meant as a name",
+            _ => "only read-only statements are accepted; if it is a name, put it in double quotes",
         };
         Refusal::new(format!("`{what}` is not allowed: an extractor only reads"), hint, token.start)
     }

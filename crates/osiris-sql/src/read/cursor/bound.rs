@@ -1,21 +1,21 @@
-//! What a source says of its cursor column before the first row is read, and whether a run may end there.
+//! The greatest value of the cursor column, queried before the first row is read, and whether a run may end there.
 //!
-//! A value is saved only if every row that is not behind it will be read by a later run. What speaks against that is an error, or
-//! a policy of the configuration that says what becomes of it.
+//! A value is saved only if a later run will read every row after it. Whatever could prevent that is an error, unless
+//! the configuration has a policy for it.
 
 use super::{Cursor, NullCursor, SavedCursor};
 use osiris_core::state::reset_hint;
 use osiris_core::{Error, Result};
 
-/// What the source says of its cursor column. A driver has to find out all of it: there is no default.
+/// What the source reports about its cursor column. A driver has to find out all of it: there is no default.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bound {
     /// The greatest value, as the source prints it. None: there is no row, or the column is NULL in all of them.
     pub value: Option<String>,
     /// Whether it is infinite, or not a number.
     pub is_infinite: bool,
-    /// Whether it is a date or a time more than [`CLOCK_TOLERANCE_SECONDS`](super::CLOCK_TOLERANCE_SECONDS) later than the source's
-    /// own clock; a date by its day.
+    /// Whether it is a date or a time more than [`CLOCK_TOLERANCE_SECONDS`](super::CLOCK_TOLERANCE_SECONDS) later than
+    /// the source's own clock; a date by its day.
     pub is_future: bool,
     /// Whether no row has the saved value or a greater one, as the source compares them. False without a saved value.
     pub is_behind: bool,
@@ -27,7 +27,7 @@ impl Bound {
     /// Whether a run of step `step` may end at this bound. Returns how many rows it leaves out.
     ///
     /// # Errors
-    /// Rows that no run would read, now or later, unless the configuration says what becomes of them.
+    /// Rows that no run would read, now or later, unless the configuration has a policy for them.
     pub fn admit(&self, cursor: &Cursor, saved: Option<&SavedCursor>, step: &str) -> Result<u64> {
         let column = &cursor.column;
         if self.is_infinite {

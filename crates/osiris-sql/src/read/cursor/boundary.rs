@@ -2,7 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::saved::TakenRows;
+use super::saved::SeenRowSet;
 use super::{PartRole, SavedCursor};
 use osiris_core::Result;
 use osiris_core::state::{Digest, DigestWriter, StateFiles};
@@ -22,7 +22,7 @@ impl Boundaries {
     /// # Errors
     /// A saved state that is damaged, a file of it that is missing.
     pub fn new(saved: Option<&SavedCursor>, files: &StateFiles) -> Result<Self> {
-        let before = |taken: Option<&super::saved::Taken>| taken.map(|taken| taken.open(files)).transpose();
+        let before = |taken: Option<&super::saved::SeenRows>| taken.map(|taken| taken.open(files)).transpose();
         let boundary = |before| Boundary { before, seen: DigestWriter::default(), files: files.clone() };
         Ok(Self {
             at_saved: boundary(before(saved.map(SavedCursor::taken))?),
@@ -32,7 +32,7 @@ impl Boundaries {
         })
     }
 
-    /// What takes note of the rows of a part; nothing where all are taken and none is remembered.
+    /// The boundary that records the rows of a part; `None` where all are taken and none is recorded.
     pub fn of(&mut self, role: PartRole) -> Option<&mut Boundary> {
         match role {
             PartRole::Between => None,
@@ -47,17 +47,17 @@ impl Boundaries {
 #[derive(Debug)]
 pub struct Boundary {
     /// Rows that an earlier run took.
-    before: Option<TakenRows>,
+    before: Option<SeenRowSet>,
     /// All rows that are there now.
     pub(super) seen: DigestWriter,
     files: StateFiles,
 }
 
 impl Boundary {
-    /// Takes note of a row; says whether it is new.
+    /// Records a row. Returns whether it is new.
     ///
     /// # Errors
-    /// When the disk does not take what memory does not hold.
+    /// When digests cannot be written to disk.
     pub fn note(&mut self, row: RowDigest) -> Result<bool> {
         let digest = Digest::finish(row.0);
         let was_taken = match &mut self.before {

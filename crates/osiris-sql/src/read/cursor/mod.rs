@@ -1,10 +1,10 @@
-//! Incremental extraction by a column whose values grow: the block of the configuration, what a run leaves for the next, and
-//! which rows a run takes. Knows no source: bounds are texts, which each driver writes in its own language, and comparing is
-//! left to the source, which knows its collations.
+//! Incremental extraction by a column whose values grow: its configuration, the state that a run saves for the next,
+//! and the rows that a run reads. It knows no source: bounds are strings, which each driver turns into SQL, and the
+//! source compares them, since it knows its collations.
 //!
-//! The upper bound is taken before the first row, so rows that are written meanwhile belong to the next run. It is used only if
-//! every row that is not behind it will be read by a later run; see [`Bound`]. Rows at the bound are remembered by a digest of all
-//! their values: what appears there later is found, what was taken is not taken twice.
+//! The upper bound is taken before the first row, so rows that are written meanwhile belong to the next run. It is used
+//! only if a later run will read every row after it; see [`Bound`]. Rows at the bound are recorded by a digest of all
+//! their values: rows that appear there later are found, and no row is read twice.
 
 mod bound;
 mod boundary;
@@ -34,28 +34,30 @@ pub struct Cursor {
     /// Where the first run starts: a number or a text as the source would have it. Default: at the first row.
     #[schemars(extend("x-source" = false))]
     pub initial: Option<InitialCursor>,
-    /// How far behind the saved value a run starts, for rows that are committed late where the source does not say which
-    /// transactions are open: seconds for dates and times, else a difference. Such rows come again.
+    /// How far behind the saved value a run starts, for rows that are committed late where the source does not say
+    /// which transactions are open: seconds for dates and times, else a difference. Such rows come again.
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 1.0e12), extend("x-source" = false))]
     pub lag: f64,
-    /// Whether rows at the saved value itself are read again, apart from those that were taken: rows that appeared there
-    /// since are found. With `false` only greater values are read.
+    /// Whether rows at the saved value itself are read again, apart from those that were taken: rows that appeared
+    /// there since are found. With `false` only greater values are read.
     #[serde(default = "default_true")]
     #[schemars(extend("x-source" = false))]
     pub include_boundary: bool,
-    /// What becomes of rows where the column is NULL, which no run would find by their value: `error` (default), `skip` or
-    /// `include`.
+    /// What becomes of rows where the column is NULL, which no run would find by their value: `error` (default), `skip`
+    /// or `include`.
     #[serde(default)]
     #[schemars(extend("x-source" = false))]
     pub nulls: NullCursor,
-    /// Whether the greatest value may be later than the source's clock. By default a date or time more than five minutes ahead is
-    /// an error, since all rows that come before it later would be missed. Infinite values are always an error.
+    /// Whether the greatest value may be later than the source's clock. By default a date or time more than five
+    /// minutes ahead is an error, since all rows that come before it later would be missed. Infinite values are always
+    /// an error.
     #[serde(default)]
     #[schemars(extend("x-source" = false))]
     pub allow_future: bool,
-    /// Whether the rows with the greatest values may be deleted. By default it is an error when no row has the saved value or a
-    /// greater one, since the table may have been restored or filled anew; with `true` the saved value stays.
+    /// Whether the rows with the greatest values may be deleted. By default it is an error when no row has the saved
+    /// value or a greater one, since the table may have been restored or filled anew; with `true` the saved value
+    /// stays.
     #[serde(default)]
     #[schemars(extend("x-source" = false))]
     pub allow_deletes: bool,
@@ -101,8 +103,8 @@ impl Cursor {
         Vec::new()
     }
 
-    /// The warning for a source that does not say which transactions are open, or says so to some accounts only; none where
-    /// there is a `lag`. `why` ends the message, `remedy` is an alternative to a lag.
+    /// The warning for a source that does not say which transactions are open, or says so to some accounts only; none
+    /// where there is a `lag`. `why` ends the message, `remedy` is an alternative to a lag.
     pub fn late_commits(&self, pointer: &str, why: &str, remedy: &str) -> Option<Problem> {
         (self.lag <= 0.0).then(|| {
             let message = format!("without `lag`, rows that are committed late may never be read: {why}");

@@ -49,8 +49,8 @@ pub struct Part {
 }
 
 impl Cursor {
-    /// The rows of a run whose greatest value is `upper`, each in exactly one part. Without a greatest value there are none, but
-    /// those where it is NULL.
+    /// The rows of a run whose greatest value is `upper`, each in exactly one part. Without a greatest value there are
+    /// none, but those where it is NULL.
     pub fn parts(&self, saved: Option<&SavedCursor>, upper: Option<&str>) -> Vec<Part> {
         let mut parts = Vec::new();
         if let Some(upper) = upper {

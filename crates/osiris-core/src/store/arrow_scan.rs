@@ -1,4 +1,5 @@
-//! The way of rows into DuckDB: the table function `osiris_rows(token)` gives the rows that were offered under the token, once.
+//! How rows get into DuckDB: the table function `osiris_rows(token)` returns the rows that are registered under the
+//! token, once.
 //!
 //! Tokens are random, and no statement shows them: SQL of a step that calls the function finds nothing.
 
@@ -19,80 +20,81 @@ use crate::{Error, Result};
 /// The name of the table function.
 pub(super) const ROWS: &str = "osiris_rows";
 
-/// Where offered rows come from.
-pub(super) trait Feed: Send {
-    /// The next batch, of the schema that was offered; nothing at the end. Blocks until there is one. That it is asked for says that
-    /// the batch before it has been taken whole.
+/// Where registered rows come from.
+pub(super) trait BatchSource: Send {
+    /// The next batch, of the registered schema, or `None` at the end. Blocks until there is one. A call means that the
+    /// batch before has been read in full.
     fn next(&mut self) -> Result<Option<RecordBatch>>;
 }
 
-impl Feed for Option<RecordBatch> {
+impl BatchSource for Option<RecordBatch> {
     fn next(&mut self) -> Result<Option<RecordBatch>> {
         Ok(self.take())
     }
 }
 
-/// Rows that SQL may read, until this is dropped.
+/// Registered rows, which SQL may read until this is dropped.
 #[derive(Debug)]
-pub(super) struct Offer {
+pub(super) struct ArrowScan {
     token: String,
 }
 
-impl Offer {
-    /// Offers what `feed` gives.
-    pub(super) fn new(schema: SchemaRef, feed: impl Feed + 'static) -> Self {
+impl ArrowScan {
+    /// Registers the rows of `source`.
+    pub(super) fn new(schema: SchemaRef, source: impl BatchSource + 'static) -> Self {
         let token = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
-        offered().insert(token.clone(), Offered { schema, feed: Some(Box::new(feed)) });
+        registered().insert(token.clone(), Registered { schema, source: Some(Box::new(source)) });
         Self { token }
     }
 
-    /// The call of the function that gives the rows.
+    /// The call of the table function that returns the rows.
     pub(super) fn sql(&self) -> String {
         format!("{ROWS}({})", quote_text(&self.token))
     }
 }
 
-impl Drop for Offer {
+impl Drop for ArrowScan {
     fn drop(&mut self) {
-        let gone = offered().remove(&self.token);
-        // The end of a feed may be more work than a lock should be held for.
+        let gone = registered().remove(&self.token);
+        // Dropping a source may take longer than the lock should be held.
         drop(gone);
     }
 }
 
-struct Offered {
+struct Registered {
     schema: SchemaRef,
-    /// Gone once somebody has begun to read.
-    feed: Option<Box<dyn Feed>>,
+    /// `None` once a statement has begun to read.
+    source: Option<Box<dyn BatchSource>>,
 }
 
-/// All offers of the process: a function of DuckDB that is written in safe Rust knows nothing but its parameters.
-static OFFERED: LazyLock<Mutex<HashMap<String, Offered>>> = LazyLock::new(Mutex::default);
+/// All registered rows of the process: a table function in safe Rust gets nothing but its parameters. Runs that are
+/// embedded in the same process share this map; their tokens differ.
+static REGISTERED: LazyLock<Mutex<HashMap<String, Registered>>> = LazyLock::new(Mutex::default);
 
-fn offered() -> MutexGuard<'static, HashMap<String, Offered>> {
-    OFFERED.lock().unwrap_or_else(PoisonError::into_inner)
+fn registered() -> MutexGuard<'static, HashMap<String, Registered>> {
+    REGISTERED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn begin(token: &str) -> Result<Box<dyn Feed>> {
-    let feed = offered().get_mut(token).and_then(|offered| offered.feed.take());
-    feed.ok_or_else(|| Error::unknown("rows that pass can be read once, and they were"))
+fn begin(token: &str) -> Result<Box<dyn BatchSource>> {
+    let source = registered().get_mut(token).and_then(|entry| entry.source.take());
+    source.ok_or_else(|| Error::unknown("streamed input was already read"))
 }
 
 /// The table function.
 pub(super) struct Rows;
 
-/// How far a statement has come. DuckDB asks from one thread at a time.
+/// How far a statement has read. DuckDB calls from one thread at a time.
 #[derive(Default)]
 pub(super) struct Position {
-    feed: Option<Box<dyn Feed>>,
+    source: Option<Box<dyn BatchSource>>,
     batch: Option<RecordBatch>,
-    /// Of the batch, what is left begins here.
+    /// The first row of the batch that has not been returned.
     first: usize,
     ended: bool,
 }
 
 impl Position {
-    /// The next `most` rows at most; nothing at the end.
+    /// At most `most` rows, or `None` at the end.
     fn next(&mut self, token: &str, most: usize) -> Result<Option<RecordBatch>> {
         loop {
             if let Some(batch) = self.batch.as_ref().filter(|batch| self.first < batch.num_rows()) {
@@ -104,12 +106,12 @@ impl Position {
             if self.ended {
                 return Ok(None);
             }
-            let feed = match &mut self.feed {
-                Some(feed) => feed,
+            let source = match &mut self.source {
+                Some(source) => source,
                 none => none.insert(begin(token)?),
             };
             (self.batch, self.first) = (None, 0);
-            self.batch = feed.next()?;
+            self.batch = source.next()?;
             self.ended = self.batch.is_none();
         }
     }
@@ -120,10 +122,10 @@ impl VTab for Rows {
     type BindData = String;
 
     fn bind(bind: &BindInfo) -> Result<String, Box<dyn StdError>> {
-        // NULL has no text: asking for it would end the process.
+        // Converting NULL to a string would abort the process.
         let token = Some(bind.get_parameter(0)).filter(|token| !token.is_null());
         let token = token.map(|token| token.to_string()).unwrap_or_default();
-        let schema = offered().get(&token).map(|offered| offered.schema.clone());
+        let schema = registered().get(&token).map(|entry| entry.schema.clone());
         let schema = schema.ok_or_else(|| format!("`{ROWS}` is not for pipelines: name the table of a step"))?;
         for field in schema.fields() {
             bind.add_result_column(field.name(), to_duckdb_logical_type_for_field(field)?);

@@ -1,20 +1,20 @@
-//! Why a command ended before its work was done.
+//! The failure of a command.
 
 use osiris::pipeline::ExitCode;
 use osiris::{Diagnostics, Error};
 
-/// What is shown to the user, and the exit code.
+/// A failure to be shown to the user, with its exit code.
 #[derive(Debug)]
-pub(crate) enum Failure {
-    /// Files or choices that are wrong.
+pub(crate) enum CommandError {
+    /// Invalid files or arguments.
     Diagnostics(Diagnostics),
-    /// Anything else that was refused.
+    /// Any other refusal.
     Refused(Error),
-    /// A run that could not begin or go on, although nothing was wrong with the plan.
+    /// A run that could not start or continue although its plan is valid.
     Run(Error),
 }
 
-impl Failure {
+impl CommandError {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Diagnostics(_) | Self::Refused(_) => ExitCode::Refused,
@@ -23,19 +23,19 @@ impl Failure {
     }
 }
 
-impl From<Diagnostics> for Failure {
+impl From<Diagnostics> for CommandError {
     fn from(diagnostics: Diagnostics) -> Self {
         Self::Diagnostics(diagnostics)
     }
 }
 
-impl From<Error> for Failure {
+impl From<Error> for CommandError {
     fn from(error: Error) -> Self {
         Self::Refused(error)
     }
 }
 
-impl From<std::io::Error> for Failure {
+impl From<std::io::Error> for CommandError {
     fn from(error: std::io::Error) -> Self {
         Self::Refused(error.into())
     }

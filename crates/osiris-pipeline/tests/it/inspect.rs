@@ -9,7 +9,7 @@ use osiris_core::{
     Catalog, Component, ComponentSpec, ConnectionUse, Error, ExecutionContext, Extract, Extracted, Family, Health,
     Registry, Resource, ResourceKind, Result, Role, Step, TableSink,
 };
-use osiris_pipeline::reach::{DiscoverOptions, Reach};
+use osiris_pipeline::inspect::{ConnectionInspector, DiscoverOptions};
 use osiris_pipeline::{ConnectionsFile, Environment, SourceFile};
 use serde_json::json;
 
@@ -99,8 +99,8 @@ impl World {
         }
     }
 
-    fn reach(&self) -> Reach<'_> {
-        Reach::new(&self.connections, &self.registry, &self.environment)
+    fn inspector(&self) -> ConnectionInspector<'_> {
+        ConnectionInspector::new(&self.connections, &self.registry, &self.environment)
     }
 
     fn asked(&self) -> usize {
@@ -111,7 +111,7 @@ impl World {
 #[tokio::test]
 async fn every_connection_is_answered_for_and_no_secret_shows() {
     let world = World::new();
-    let answers = world.reach().doctor(None, Duration::from_millis(50)).await.unwrap();
+    let answers = world.inspector().doctor(None, Duration::from_millis(50)).await.unwrap();
     let lines: Vec<String> = answers
         .iter()
         .map(|one| {
@@ -122,7 +122,7 @@ async fn every_connection_is_answered_for_and_no_secret_shows() {
     insta::assert_snapshot!(lines.join("\n"), @r#"
     @db.a false false "unknown": this family has no check
     @other.b false false "unknown": this build has no component of the family `other`
-    @shop.deaf true true "timeout": no answer within 50 ms: check host and port, and firewalls on the way; a slow server needs a higher limit
+    @shop.deaf true true "timeout": no response within 0.05 s: check host, port and firewalls; for a slow server, raise the limit
     @shop.good true false "ok": version 1
     @shop.locked true true "auth": the password *** is wrong: set another
     @shop.unset true true "unknown": @shop.unset is not valid: password: `${UNSET}` has no value (in @shop.unset): set UNSET in the environment or in .env, or write `${UNSET:-default}`
@@ -134,14 +134,14 @@ async fn every_connection_is_answered_for_and_no_secret_shows() {
 async fn one_connection_can_be_asked_alone_and_a_wrong_name_is_an_error() {
     let world = World::new();
     let only = |text: &str| text.parse().unwrap();
-    let answers = world.reach().doctor(Some(&only("@shop.good")), Duration::from_secs(2)).await.unwrap();
+    let answers = world.inspector().doctor(Some(&only("@shop.good")), Duration::from_secs(2)).await.unwrap();
     assert_eq!(answers.len(), 1);
-    let error = world.reach().doctor(Some(&only("@shop.goood")), Duration::from_secs(2)).await.unwrap_err();
+    let error = world.inspector().doctor(Some(&only("@shop.goood")), Duration::from_secs(2)).await.unwrap_err();
     assert!(error.report().contains("did you mean `@shop.good`?"), "{}", error.report());
 }
 
 #[tokio::test]
-async fn a_catalog_is_remembered_by_connection_and_pattern_until_asked_anew() {
+async fn a_catalog_is_cached_by_connection_and_pattern_until_it_is_refreshed() {
     let world = World::new();
     let cache = tempfile::tempdir().unwrap();
     let options = |connection: Option<&str>, pattern: Option<&str>, refresh| DiscoverOptions {
@@ -151,9 +151,9 @@ async fn a_catalog_is_remembered_by_connection_and_pattern_until_asked_anew() {
         cache: Some(cache.path().to_path_buf()),
     };
     let names = async |options: DiscoverOptions| {
-        let found = world.reach().discover("shop.extractor", &options).await.unwrap();
+        let found = world.inspector().discover("shop.extractor", &options).await.unwrap();
         let names: Vec<String> = found.catalog.resources.into_iter().map(|resource| resource.name).collect();
-        (names.join(" "), found.remembered, world.asked())
+        (names.join(" "), found.cached, world.asked())
     };
     let all = "north.customers north.order_items north.orders".to_owned();
     assert_eq!(names(options(None, None, false)).await, (all.clone(), false, 1));
@@ -178,9 +178,9 @@ async fn a_catalog_is_remembered_by_connection_and_pattern_until_asked_anew() {
 async fn a_component_that_cannot_discover_names_those_that_can() {
     let world = World::new();
     let options = DiscoverOptions { connection: None, pattern: None, refresh: false, cache: None };
-    let error = world.reach().discover("db.extractor", &options).await.unwrap_err();
+    let error = world.inspector().discover("db.extractor", &options).await.unwrap_err();
     assert_eq!(error.hint(), Some("components that can: shop.extractor"));
     let unset = DiscoverOptions { connection: Some("@shop.unset".parse().unwrap()), ..options };
-    let error = world.reach().discover("shop.extractor", &unset).await.unwrap_err();
+    let error = world.inspector().discover("shop.extractor", &unset).await.unwrap_err();
     assert!(error.message().contains("UNSET"), "{}", error.message());
 }

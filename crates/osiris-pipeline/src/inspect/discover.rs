@@ -1,4 +1,4 @@
-//! What a connection holds: asked once, then remembered for a while below the run directory.
+//! What a connection contains: queried once, then cached for a while below the run directory.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,10 +8,10 @@ use osiris_core::{Catalog, ConnectionRef, Driver, Error, ResolvedConnection, Res
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::Reach;
+use super::ConnectionInspector;
 use crate::file::{file_error, write_atomically};
 
-/// How long a catalog is taken for true.
+/// How long a cached catalog is used.
 pub const CATALOG_LIFETIME: Duration = Duration::from_secs(600);
 
 /// What to discover, and how.
@@ -19,11 +19,11 @@ pub const CATALOG_LIFETIME: Duration = Duration::from_secs(600);
 pub struct DiscoverOptions {
     /// The connection; default: that of the component's family.
     pub connection: Option<ConnectionRef>,
-    /// Only resources that fit this [pattern](Catalog::matching).
+    /// Only resources that match this [pattern](Catalog::matching).
     pub pattern: Option<String>,
-    /// Ask, whatever is remembered.
+    /// Ignore the cache.
     pub refresh: bool,
-    /// The directory of remembered catalogs; none: nothing is remembered.
+    /// The directory of cached catalogs; `None`: nothing is cached.
     pub cache: Option<PathBuf>,
 }
 
@@ -32,16 +32,16 @@ pub struct DiscoverOptions {
 pub struct Discovered {
     /// The resources.
     pub catalog: Catalog,
-    /// Whether it was remembered from an earlier time, which the catalog states.
-    pub remembered: bool,
+    /// Whether it comes from the cache; the catalog has the time of discovery.
+    pub cached: bool,
 }
 
-impl Reach<'_> {
+impl ConnectionInspector<'_> {
     /// What a component could read or write, over one of its connections.
     ///
     /// # Errors
-    /// The component is unknown or cannot discover; the connection is not complete, or does not answer; the catalog cannot
-    /// be remembered.
+    /// The component is unknown or cannot discover; the connection is incomplete, or does not respond; the catalog
+    /// cannot be cached.
     pub async fn discover(&self, component: &str, options: &DiscoverOptions) -> Result<Discovered> {
         let driver = self.registry.get(component)?;
         if !driver.family().has_discovery() {
@@ -56,22 +56,23 @@ impl Reach<'_> {
         let path = options.cache.as_deref().map(|directory| {
             directory.join(format!("{}.json", fingerprint(driver.as_ref(), &connection, options.pattern.as_deref())))
         });
-        if let Some(catalog) = path.as_deref().filter(|_| !options.refresh).and_then(remembered) {
-            return Ok(Discovered { catalog, remembered: true });
+        if let Some(catalog) = path.as_deref().filter(|_| !options.refresh).and_then(read_cached) {
+            return Ok(Discovered { catalog, cached: true });
         }
         let catalog = driver.family().discover(&connection, options.pattern.as_deref()).await?;
         if let Some(path) = path {
-            // An earlier version made it readable by everybody. Of somebody else it need not be ours to change.
+            // An earlier version made it readable by everybody. It may belong to another user: then it stays as it is.
             if let Some(directory) = path.parent().filter(|directory| directory.is_dir()) {
                 let _ = osiris_core::private::tighten_all(directory);
             }
             write_atomically(&path, json!(catalog).to_string().as_bytes()).map_err(|error| file_error(error, &path))?;
         }
-        Ok(Discovered { catalog, remembered: false })
+        Ok(Discovered { catalog, cached: false })
     }
 }
 
-/// What a catalog depends on, in one word. Secrets are left out: whoever reads the name of the file could try passwords on it.
+/// A hash of everything that a catalog depends on. Secrets are left out: the name of the file could be used to test
+/// guesses of a password.
 fn fingerprint(driver: &dyn Driver, connection: &ResolvedConnection, pattern: Option<&str>) -> String {
     let spec = driver.spec();
     let schema = driver.connection_schema();
@@ -82,8 +83,8 @@ fn fingerprint(driver: &dyn Driver, connection: &ResolvedConnection, pattern: Op
     digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A catalog that is not too old. One that cannot be read is as good as none.
-fn remembered(path: &Path) -> Option<Catalog> {
+/// A cached catalog that is not too old. One that cannot be read is ignored.
+fn read_cached(path: &Path) -> Option<Catalog> {
     let catalog: Catalog = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
     let age = (Utc::now() - catalog.discovered_at).to_std().ok()?;
     (age < CATALOG_LIFETIME).then_some(catalog)

@@ -1,5 +1,5 @@
-//! What a project's connections reach, asked outside of a run: whether they work, and what they hold. Nothing here changes
-//! anything on the other side.
+//! Inspects the connections of a project outside of a run: whether they work, and what they contain. Nothing here
+//! changes anything on the server.
 
 mod discover;
 mod doctor;
@@ -14,15 +14,15 @@ use crate::environment::Environment;
 pub use discover::{CATALOG_LIFETIME, DiscoverOptions, Discovered};
 pub use doctor::{ConnectionHealth, DOCTOR_LIMIT};
 
-/// The connections of a project with what it takes to use them.
+/// Checks and discovers over the connections of a project.
 #[derive(Clone, Copy)]
-pub struct Reach<'a> {
+pub struct ConnectionInspector<'a> {
     connections: &'a ConnectionsFile,
     registry: &'a Registry,
     environment: &'a Environment,
 }
 
-impl<'a> Reach<'a> {
+impl<'a> ConnectionInspector<'a> {
     /// The connections of `connections`, for the components of `registry`, with the variables of `environment`.
     pub fn new(connections: &'a ConnectionsFile, registry: &'a Registry, environment: &'a Environment) -> Self {
         Self { connections, registry, environment }

@@ -1,4 +1,4 @@
-//! One step, ready to run.
+//! A step that is ready to run, and its result.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,7 +8,7 @@ use osiris_core::{
 };
 
 /// What running a step needs besides its inputs.
-pub(super) struct Job {
+pub(super) struct StepTask {
     pub(super) index: usize,
     pub(super) role: Role,
     pub(super) step: Arc<dyn PreparedStep>,
@@ -16,14 +16,14 @@ pub(super) struct Job {
     pub(super) ctx: ExecutionContext,
 }
 
-/// When a step began, and what became of it.
-pub(super) struct Ran {
+/// When a step began, and its result.
+pub(super) struct TaskRun {
     pub(super) begun: Instant,
     pub(super) result: Result<StepOutput, StepFailure>,
 }
 
-impl Ran {
-    /// Counts this run of a driver as the last of so many attempts.
+impl TaskRun {
+    /// Counts this run as the last of so many attempts.
     pub(super) fn count_all(&mut self, attempts: u32) {
         let (counted, duration) = match &mut self.result {
             Ok(output) => (&mut output.attempts, &mut output.duration),
@@ -33,22 +33,22 @@ impl Ran {
     }
 }
 
-/// A job that is over.
-pub(super) struct Ended {
+/// A task that has ended.
+pub(super) struct FinishedTask {
     pub(super) index: usize,
     pub(super) ctx: ExecutionContext,
-    pub(super) ran: Ran,
+    pub(super) run: TaskRun,
 }
 
-impl Job {
+impl StepTask {
     /// Runs it.
-    pub(super) async fn run(&self, inputs: &Inputs) -> Ran {
+    pub(super) async fn run(&self, inputs: &Inputs) -> TaskRun {
         let begun = Instant::now();
-        Ran { begun, result: self.step.run(&self.request, inputs, &self.ctx).await }
+        TaskRun { begun, result: self.step.run(&self.request, inputs, &self.ctx).await }
     }
 
-    /// What there is to say of it when it could not even begin.
-    pub(super) fn refused(&self, error: Error) -> Ran {
+    /// The failed run of a step that could not be started.
+    pub(super) fn not_started(&self, error: Error) -> TaskRun {
         let error = error.with_step(self.ctx.step_id());
         let failure = StepFailure {
             error,
@@ -57,10 +57,10 @@ impl Job {
             attempts: 0,
             may_have_written: false,
         };
-        Ran { begun: Instant::now(), result: Err(failure) }
+        TaskRun { begun: Instant::now(), result: Err(failure) }
     }
 
-    pub(super) fn ended(self, ran: Ran) -> Ended {
-        Ended { index: self.index, ctx: self.ctx, ran }
+    pub(super) fn finish(self, run: TaskRun) -> FinishedTask {
+        FinishedTask { index: self.index, ctx: self.ctx, run }
     }
 }

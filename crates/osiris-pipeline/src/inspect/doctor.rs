@@ -1,4 +1,4 @@
-//! Whether connections work: each is asked by a component of its family, all at the same time.
+//! Whether connections work: each is checked by its family, all at the same time.
 
 use std::time::{Duration, Instant};
 
@@ -7,35 +7,35 @@ use osiris_core::{ConnectionRef, Health, Result};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::Reach;
+use super::ConnectionInspector;
 
-/// How long a connection may take to answer unless the user says otherwise [DRV-022].
+/// How long a connection may take to respond, by default [DRV-022].
 pub const DOCTOR_LIMIT: Duration = Duration::from_secs(2);
 
-/// What was found out about a connection.
+/// The health of a connection.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ConnectionHealth {
     /// `@family.alias`.
     pub name: String,
-    /// Whether it was asked at all. It cannot be when its family has no check, or is not in this build.
+    /// Whether it was checked at all. It cannot be when its family has no check, or is not in this build.
     pub checked: bool,
-    /// What it said.
+    /// The result of the check.
     #[serde(flatten)]
     pub health: Health,
 }
 
 impl ConnectionHealth {
-    /// Whether something is wrong that the user should mend. What could not be asked is not.
+    /// Whether something is wrong that the user should fix. A connection that could not be checked has not failed.
     pub fn is_failed(&self) -> bool {
         self.checked && !self.health.ok
     }
 }
 
-impl Reach<'_> {
-    /// Asks every connection of the file, or only the one named, within `limit` each; sorted by name.
+impl ConnectionInspector<'_> {
+    /// Checks every connection of the file, or only the one named, within `limit` each; sorted by name.
     ///
     /// # Errors
-    /// There is no connection of that name. Anything else that is wrong is in the answer.
+    /// There is no connection of that name. Any other problem is in the result.
     pub async fn doctor(&self, only: Option<&ConnectionRef>, limit: Duration) -> Result<Vec<ConnectionHealth>> {
         let all = self.connections.connections();
         let chosen = match only {

@@ -1,0 +1,135 @@
+//! The sink of a direct edge: batches go to the step that receives them, without a table.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::{Array, ArrayRef, new_null_array};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+
+use super::super::direct::{BatchInFlight, Channel, DirectEdge, End, RowStream};
+use super::super::loader::{Columns, fit, table_schema};
+use super::super::schema::{TableRef, TableSchema};
+use super::MESSAGES_IN_FLIGHT;
+use super::in_flight::InFlight;
+use crate::{Error, Result};
+
+/// The sink's side of a channel. When it is dropped unfinished, the receiver is stopped.
+pub(super) struct ChannelTarget {
+    edge: DirectEdge,
+    channel: Arc<Channel>,
+    open: Mutex<Option<Open>>,
+}
+
+/// The parts of a channel that are there once its schema is known.
+struct Open {
+    sender: ChannelSender,
+    /// The only strong sender: when it is dropped, the receiver sees the end.
+    batches: mpsc::Sender<BatchInFlight>,
+}
+
+/// Sends batches to the receiver. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct ChannelSender {
+    channel: Arc<Channel>,
+    batches: mpsc::WeakSender<BatchInFlight>,
+    schema: Arc<TableSchema>,
+    /// The schema that the receiver expects.
+    arrow: SchemaRef,
+}
+
+impl ChannelTarget {
+    pub(super) fn new(edge: DirectEdge, step: &str) -> Self {
+        let channel = Channel::new(step, edge.to());
+        Self { edge, channel, open: Mutex::default() }
+    }
+
+    pub(super) fn channel(&self) -> Arc<Channel> {
+        Arc::clone(&self.channel)
+    }
+
+    /// Opens the channel for batches of `schema` and sends the table to the receiver; a second declaration must be the
+    /// same.
+    pub(super) fn declare(&self, step: &str, schema: &Schema) -> Result<ChannelSender> {
+        let wanted = table_schema(schema)?;
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = &*open {
+            return if *open.sender.schema == wanted {
+                Ok(open.sender.clone())
+            } else {
+                Err(super::different_schemas())
+            };
+        }
+        let empty = RecordBatch::new_empty(Arc::new(schema.clone()));
+        let arrow = fit(&empty, &wanted, Columns::Fixed)?.schema();
+        let (batches, queue) = mpsc::channel(MESSAGES_IN_FLIGHT);
+        let rows = RowStream::new(self.channel(), Arc::clone(&arrow), queue);
+        self.edge.send(TableRef::streamed(step, wanted.clone(), rows))?;
+        let sender =
+            ChannelSender { channel: self.channel(), batches: batches.downgrade(), schema: Arc::new(wanted), arrow };
+        *open = Some(Open { sender: sender.clone(), batches });
+        Ok(sender)
+    }
+
+    /// The number of rows that the receiver has read, once it has read all that were sent.
+    pub(super) async fn rows(&self, in_flight: &InFlight) -> Result<u64> {
+        if self.open.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
+            return Err(super::no_table());
+        }
+        in_flight.empty().await?;
+        match self.channel.receiver_stopped() {
+            Some(error) => Err(error),
+            None => Ok(self.channel.received()),
+        }
+    }
+
+    /// Lets the receiver see the end.
+    pub(super) async fn finish(self, step: &str, in_flight: &InFlight) -> Result<TableRef> {
+        let rows = self.rows(in_flight).await?;
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(Open { sender, batches }) = open else { return Err(super::no_table()) };
+        if !self.channel.end(End::Complete) {
+            return Err(self
+                .channel
+                .receiver_stopped()
+                .unwrap_or_else(|| Error::unknown("the channel was already closed")));
+        }
+        drop(batches);
+        Ok(TableRef::new(step, sender.schema.as_ref().clone(), rows))
+    }
+}
+
+impl Drop for ChannelTarget {
+    fn drop(&mut self) {
+        self.channel.end(End::SenderStopped);
+    }
+}
+
+impl ChannelSender {
+    pub(super) async fn send(&self, batch: &RecordBatch, room: OwnedSemaphorePermit) -> Result<()> {
+        let ended =
+            || self.channel.receiver_stopped().unwrap_or_else(|| Error::unknown("the sink is already finished"));
+        let batch = self.fit(batch)?;
+        let batches = self.batches.upgrade().ok_or_else(ended)?;
+        batches.send(BatchInFlight { batch, room }).await.map_err(|_| ended())
+    }
+
+    /// The batch in the declared schema. A missing column is NULL.
+    fn fit(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let fitted = fit(batch, &self.schema, Columns::Fixed)?;
+        let failed = |error| Error::unknown("cannot convert a batch to the declared schema").with_source(error);
+        let columns = fitted.columns().iter().zip(self.arrow.fields());
+        let columns = columns.map(|(array, field)| -> Result<ArrayRef> {
+            if array.data_type() == field.data_type() {
+                return Ok(Arc::clone(array));
+            }
+            if array.null_count() == array.len() {
+                return Ok(new_null_array(field.data_type(), array.len()));
+            }
+            cast_with_options(array, field.data_type(), &CastOptions { safe: false, ..Default::default() })
+                .map_err(failed)
+        });
+        RecordBatch::try_new(Arc::clone(&self.arrow), columns.collect::<Result<_>>()?).map_err(failed)
+    }
+}
