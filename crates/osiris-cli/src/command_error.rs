@@ -1,7 +1,8 @@
 //! The failure of a command.
 
-use osiris::pipeline::ExitCode;
+use osiris::pipeline::{ExitCode, error_json, failure_document};
 use osiris::{Diagnostics, Error};
+use serde_json::{Value, json};
 
 /// A failure to be shown to the user, with its exit code.
 #[derive(Debug)]
@@ -20,6 +21,15 @@ impl CommandError {
             Self::Diagnostics(_) | Self::Refused(_) => ExitCode::Refused,
             Self::Run(error) => ExitCode::of_error(error),
         }
+    }
+
+    /// What is printed in the place of a result in JSON.
+    pub(crate) fn to_json(&self) -> Value {
+        let diagnostics = match self {
+            Self::Diagnostics(diagnostics) => diagnostics.to_json(),
+            Self::Refused(error) | Self::Run(error) => json!([error_json(error)]),
+        };
+        failure_document(self.exit_code().code(), diagnostics)
     }
 }
 

@@ -48,6 +48,9 @@ fn program(registry: &Registry) -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             console.command_error(&error);
+            if cli.command.is_json() {
+                let _ = console.json(&error.to_json());
+            }
             ExitCode::from(error.exit_code().code())
         }
     }

@@ -104,11 +104,44 @@ impl Registry {
         }
         let known: Vec<&str> = self.drivers.keys().copied().collect();
         let list = if known.is_empty() { "none is registered".to_owned() } else { known.join(", ") };
-        Err(match nearest(name, known.iter().copied()) {
-            Some(similar) => error.with_hint(format!("did you mean `{similar}`? Known: {list}")),
-            None => error.with_hint(format!("known components: {list}")),
+        let similar: Vec<String> = similar(name, &known).into_iter().map(|name| format!("`{name}`")).collect();
+        Err(if similar.is_empty() {
+            error.with_hint(format!("known components: {list}"))
+        } else {
+            error.with_hint(format!("did you mean {}? Known: {list}", similar.join(" or ")))
         })
     }
+}
+
+/// What other tools call a component of ours.
+const SYNONYMS: [(&str, &str); 8] = [
+    ("reader", "extractor"),
+    ("source", "extractor"),
+    ("input", "extractor"),
+    ("sink", "writer"),
+    ("destination", "writer"),
+    ("output", "writer"),
+    ("transform", "processor"),
+    ("transformer", "processor"),
+];
+
+/// The components that `name` may stand for: those of the family that it names, by a synonym, by the nearest name, or all of them; else
+/// those with the word in their names; else the nearest name of all.
+fn similar<'a>(name: &str, known: &[&'a str]) -> Vec<&'a str> {
+    let (family, rest) = name.split_once('.').unwrap_or((name, ""));
+    let of_family: Vec<&str> = known.iter().copied().filter(|known| known.split('.').next() == Some(family)).collect();
+    if !of_family.is_empty() {
+        let renamed =
+            SYNONYMS.iter().find_map(|(theirs, ours)| Some(format!("{family}.{}{ours}", rest.strip_suffix(theirs)?)));
+        if let Some(found) = of_family.iter().find(|known| renamed.as_deref() == Some(**known)) {
+            return vec![found];
+        }
+        return nearest(name, of_family.iter().copied()).map_or(of_family, |found| vec![found]);
+    }
+    if let Some(found) = nearest(name, known.iter().copied()) {
+        return vec![found];
+    }
+    known.iter().copied().filter(|known| name.len() > 2 && known.contains(name)).collect()
 }
 
 /// A component about to be added.

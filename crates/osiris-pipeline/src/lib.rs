@@ -30,7 +30,7 @@ mod source;
 pub mod yaml;
 
 pub use connections_file::{CONNECTIONS_FILE, ConnectionsFile};
-pub use diagnostic::{Diagnostic, Diagnostics};
+pub use diagnostic::{Diagnostic, Diagnostics, FAILURE_VERSION, error_json, failure_document};
 pub use environment::Environment;
 pub use exit_code::ExitCode;
 pub use init::init;
@@ -42,8 +42,8 @@ pub use plan::{Plan, PlanOptions, PlannedStep};
 pub use project::Project;
 pub use reference::{ComponentReference, FieldReference, reference};
 pub use run::{
-    Confirmation, Ledger, LedgerStep, Observer, Outcome, PastRun, RunOptions, RunRecord, RunReport, Runs, SavedStates,
-    Silent, StateGeneration, StepReport, StepState, StepStatus, StoreChoice, Wait,
+    CleanOptions, CleanedRun, Confirmation, Ledger, LedgerStep, Observer, Outcome, PastRun, RunOptions, RunRecord,
+    RunReport, Runs, SavedStates, Silent, StateGeneration, StepReport, StepState, StepStatus, StoreChoice, Wait,
 };
 pub use settings::{
     LogFormat, LogLevel, RUN_DIRECTORY, SETTINGS_FILE, Settings, parse_bytes, parse_count, parse_duration, parse_store,

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ColorChoice, Parser, Subcommand};
+use osiris::Error;
 use osiris::core::ConnectionRef;
 use osiris::pipeline::inspect::DOCTOR_LIMIT;
 use osiris::pipeline::parse_duration;
@@ -43,8 +44,9 @@ pub(crate) enum Command {
     ///
     /// Nothing is opened but the pipeline, the connections file and `.env`.
     #[command(after_help = "Examples:\n  $ osiris validate pipeline.yaml\n  \
-                            $ osiris validate pipeline.yaml --profile large")]
-    Validate(Selection),
+                            $ osiris validate pipeline.yaml --profile large\n  \
+                            $ osiris validate pipeline.yaml --json")]
+    Validate(ValidateArgs),
     /// Show what a run would do: the steps in their order, what each reads and writes
     #[command(after_help = "Examples:\n  $ osiris plan pipeline.yaml\n  $ osiris plan pipeline.yaml --json")]
     Plan(PlanArgs),
@@ -67,8 +69,17 @@ pub(crate) enum Command {
     #[command(subcommand, after_help = "Examples:\n  $ osiris components list")]
     Components(ComponentsCommand),
     /// Show and check the connections of the project
-    #[command(subcommand, after_help = "Examples:\n  $ osiris connections list")]
+    #[command(subcommand, alias = "conns", after_help = "Examples:\n  $ osiris connections list")]
     Connections(ConnectionsCommand),
+    /// List what a component could read or write: short for `osiris components discover`
+    #[command(hide = true, after_help = "Examples:\n  $ osiris discover mysql.extractor --connection @mysql.shop")]
+    Discover(DiscoverArgs),
+    /// Print the help of a command
+    #[command(hide = true, after_help = "Examples:\n  $ osiris help run")]
+    Help(HelpArgs),
+    /// Print the version
+    #[command(hide = true, after_help = "Examples:\n  $ osiris version")]
+    Version,
     /// Show past runs
     #[command(subcommand, after_help = "Examples:\n  $ osiris runs list")]
     Runs(RunsCommand),
@@ -85,6 +96,42 @@ pub(crate) struct InitArgs {
     /// Where to create it
     #[arg(value_name = "DIR", default_value = ".")]
     pub(crate) directory: PathBuf,
+}
+
+impl Command {
+    /// Whether its result is to be JSON: then its failure is, too.
+    pub(crate) fn is_json(&self) -> bool {
+        match self {
+            Self::Validate(args) => args.json,
+            Self::Plan(args) => args.json,
+            Self::Run(args) => args.json,
+            Self::Components(ComponentsCommand::List(args)) => args.json,
+            Self::Components(ComponentsCommand::Show(args)) => args.json,
+            Self::Components(ComponentsCommand::Discover(args)) | Self::Discover(args) => args.json,
+            Self::Connections(ConnectionsCommand::List(args)) => args.json,
+            Self::Connections(ConnectionsCommand::Doctor(args)) => args.json,
+            Self::Runs(RunsCommand::List(args)) => args.json,
+            Self::Runs(RunsCommand::Show(args)) => args.json,
+            Self::Runs(RunsCommand::Clean(args)) => args.json,
+            Self::State(StateCommand::Show(args)) => args.json,
+            _ => false,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HelpArgs {
+    /// The command, such as `connections doctor`
+    pub(crate) command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ValidateArgs {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Print everything that was found as JSON, with file, line and column
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -178,7 +225,7 @@ pub(crate) struct DiscoverArgs {
     /// The component, such as `mysql.extractor`
     pub(crate) name: String,
     /// The connection, as `@family.alias`; default: the default one of the component's family
-    #[arg(long, value_name = "REF")]
+    #[arg(long, value_name = "REF", value_parser = connection)]
     pub(crate) connection: Option<ConnectionRef>,
     /// Only tables of this name, with their fields; `*` matches anything, `?` one character
     #[arg(long, value_name = "PATTERN")]
@@ -199,15 +246,18 @@ pub(crate) enum ConnectionsCommand {
     /// Check whether connections work, all at the same time, and say what to do about those that do not
     ///
     /// Exit codes: 0 each connection that can be checked works; 1 one does not.
-    #[command(after_help = "Examples:\n  $ osiris connections doctor\n  \
-                            $ osiris connections doctor @filesystem.data --json")]
+    #[command(
+        alias = "test",
+        after_help = "Examples:\n  $ osiris connections doctor\n  \
+                            $ osiris connections doctor @filesystem.data --json"
+    )]
     Doctor(DoctorArgs),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
     /// Only this connection, as `@family.alias`
-    #[arg(value_name = "REF")]
+    #[arg(value_name = "REF", value_parser = connection)]
     pub(crate) connection: Option<ConnectionRef>,
     /// Seconds that a connection may take to answer
     #[arg(long, value_name = "SECONDS", default_value_t = DOCTOR_LIMIT.as_secs(), value_parser = clap::value_parser!(u64).range(1..=600))]
@@ -225,6 +275,30 @@ pub(crate) enum RunsCommand {
     /// Show the ledger of a run
     #[command(after_help = "Examples:\n  $ osiris runs show\n  $ osiris runs show --json")]
     Show(ShowRunArgs),
+    /// Remove old runs: their records, rejects and tables
+    ///
+    /// A run is removed if it is older than --older-than and not among the newest --keep of its pipeline. A run that is
+    /// going on stays, and so does the latest of a pipeline if it did not succeed: it can be resumed.
+    #[command(
+        after_help = "Examples:\n  $ osiris runs clean --dry-run\n  $ osiris runs clean --older-than 7d --keep 5"
+    )]
+    Clean(CleanRunsArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CleanRunsArgs {
+    /// Remove only runs that began longer ago than this (`12h`, `30d`)
+    #[arg(long, value_name = "DURATION", default_value = "30d", value_parser = parse_duration)]
+    pub(crate) older_than: Duration,
+    /// Keep so many of the newest runs of each pipeline
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) keep: usize,
+    /// Say what would be removed, and remove nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -292,6 +366,14 @@ pub(crate) struct JsonArgs {
 pub(crate) struct CompletionsArgs {
     /// The shell
     pub(crate) shell: clap_complete::Shell,
+}
+
+/// A reference to a connection; on the command line the `@` may be left out.
+fn connection(text: &str) -> Result<ConnectionRef, String> {
+    let parsed = if text.starts_with('@') { text.parse() } else { format!("@{text}").parse() };
+    parsed.map_err(|_: Error| {
+        format!("`{text}` is not a connection reference: write `family.alias`, such as `mysql.movies`")
+    })
 }
 
 /// What `--color` says, for the errors of parsing itself.

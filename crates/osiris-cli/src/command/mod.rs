@@ -22,12 +22,18 @@ pub(crate) fn execute(cli: &Cli, registry: &Registry, console: &Console) -> Resu
     let settings = || cli.global.settings();
     match &cli.command {
         Command::Init(args) => project::init(&args.directory, console),
-        Command::Validate(selection) => project::validate(selection, settings(), registry, console),
+        Command::Validate(args) => project::validate(args, settings(), registry, console),
         Command::Plan(args) => plan::plan(args, settings(), registry, console),
         Command::Compile(args) => plan::compile(args, settings(), registry, console),
         Command::Run(args) => run::run(args, settings(), registry, console),
         Command::Components(command) => components::execute(command, settings(), registry, console),
         Command::Connections(command) => connections::execute(command, settings(), registry, console),
+        Command::Discover(args) => discover::discover(args, settings(), registry, console).map(|()| 0),
+        Command::Help(args) => console.data(&help(&args.command)?).map(|()| 0),
+        Command::Version => {
+            console.data(&format!("osiris {}\n", env!("CARGO_PKG_VERSION")))?;
+            Ok(0)
+        }
         Command::Runs(command) => runs::execute(command, settings(), console),
         Command::State(command) => state::execute(command, settings(), registry, console),
         Command::Completions(args) => {
@@ -37,6 +43,20 @@ pub(crate) fn execute(cli: &Cli, registry: &Registry, console: &Console) -> Resu
             Ok(0)
         }
     }
+}
+
+/// The help of a command, as `--help` prints it.
+fn help(words: &[String]) -> Result<String, Error> {
+    let mut program = Cli::command();
+    program.build();
+    let mut command = &mut program;
+    for word in words {
+        command = command.find_subcommand_mut(word).ok_or_else(|| {
+            Error::validation(format!("unknown command `{}`", words.join(" ")))
+                .with_hint("`osiris --help` lists the commands")
+        })?;
+    }
+    Ok(command.render_long_help().to_string())
 }
 
 /// Waits for `work` on a runtime of its own.

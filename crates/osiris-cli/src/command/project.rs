@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use osiris::pipeline::init as write_starter;
+use osiris::pipeline::{FAILURE_VERSION, init as write_starter};
 use osiris::{Environment, Plan, Project, Registry, Settings, SourceFile};
+use serde_json::json;
 
-use crate::args::Selection;
+use crate::args::{Selection, ValidateArgs};
 use crate::command_error::CommandError;
 use crate::console::Console;
 
@@ -23,15 +24,23 @@ pub(super) fn init(directory: &Path, console: &Console) -> Result<u8, CommandErr
 }
 
 pub(super) fn validate(
-    selection: &Selection,
+    args: &ValidateArgs,
     given: Settings,
     registry: &Registry,
     console: &Console,
 ) -> Result<u8, CommandError> {
-    let (_, plan) = planned(selection, given, registry, console)?;
+    let (_, plan) = planned(&args.selection, given, registry, console)?;
     let steps = plan.steps().len();
+    if args.json {
+        let diagnostics = plan.warnings().to_json();
+        console.json(&json!({"version": FAILURE_VERSION, "ok": true, "steps": steps, "diagnostics": diagnostics}))?;
+        return Ok(0);
+    }
     let ending = if steps == 1 { "" } else { "s" };
-    console.say(&format!("{} {}: {steps} step{ending}", console.good("valid"), selection.file.display()));
+    let (good, file) = (console.good("valid"), args.selection.file.display());
+    console.say(&format!(
+        "{good} {file}: {steps} step{ending} (nothing was opened: `osiris run --dry-run` checks connections and tables)"
+    ));
     Ok(0)
 }
 

@@ -3,9 +3,9 @@
 use std::io::Write;
 
 use osiris::core::Role;
-use osiris::pipeline::{LedgerStep, StepReport, StepStatus};
-use osiris::{Outcome, Plan, RunReport};
-use serde_json::json;
+use osiris::pipeline::{LedgerStep, StepReport, StepStatus, error_json};
+use osiris::{Diagnostics, Error, ErrorKind, Outcome, Plan, RunReport};
+use serde_json::{Value, json};
 
 use crate::args::RunArgs;
 use crate::command_error::CommandError;
@@ -56,7 +56,7 @@ pub(super) fn ended(report: &RunReport, plan: &Plan, args: &RunArgs, console: &C
             "directory": report.directory,
             "duration_ms": u64::try_from(report.duration.as_millis()).unwrap_or(u64::MAX),
             "problems": report.problems,
-            "steps": steps,
+            "steps": steps.iter().zip(&report.steps).map(|(step, report)| step_json(step, report, plan)).collect::<Vec<_>>(),
         }))?;
     }
     Ok(())
@@ -69,8 +69,18 @@ fn next(report: &RunReport, plan: &Plan) -> Option<String> {
         return None;
     }
     let resume = format!("osiris run {} --resume {}", plan.pipeline().source.name(), report.run_id);
+    // Without a step that is done there is nothing that a resumed run would not do again.
+    let is_done = |step: &StepReport| step.status.is_done() || step.may_have_written;
+    if report.outcome != Outcome::Ambiguous && !report.steps.iter().any(is_done) {
+        return None;
+    }
+    let must_be_fixed = |error: &Error| {
+        matches!(error.kind(), ErrorKind::Validation | ErrorKind::Auth | ErrorKind::Permission) && !error.is_retryable()
+    };
     if report.outcome != Outcome::Ambiguous {
-        return Some(format!("resume the run with `{resume}`"));
+        let is_wrong = report.steps.iter().filter_map(|step| step.error.as_ref()).any(must_be_fixed);
+        let first = if is_wrong { "fix the error, then " } else { "" };
+        return Some(format!("{first}resume the run with `{resume}`"));
     }
     let steps = report.steps.iter().filter(|step| step.status == StepStatus::Ambiguous);
     let assumed: String = steps.map(|step| format!(" --assume-written {}", step.id)).collect();
@@ -79,16 +89,34 @@ fn next(report: &RunReport, plan: &Plan) -> Option<String> {
     ))
 }
 
+/// A step of the ledger, its error with all its facts and, where it is one of SQL, its place in the pipeline file.
+fn step_json(step: &LedgerStep, report: &StepReport, plan: &Plan) -> Value {
+    let mut value = json!(step);
+    if let Some(error) = &report.error {
+        value["error"] = error_json(error);
+        let found = diagnosed(report, plan, error).map(|diagnostics| diagnostics.to_json());
+        let place = |name: &str| found.as_ref().map_or(Value::Null, |found| found[0][name].clone());
+        value["error"]["location"] = match place("file") {
+            Value::Null => Value::Null,
+            file => json!({"file": file, "line": place("line"), "column": place("column")}),
+        };
+    }
+    value
+}
+
 /// An error of SQL is shown in the pipeline file, any other in words.
 fn step_error(step: &StepReport, plan: &Plan, console: &Console) {
     let Some(error) = &step.error else { return };
-    let fact = |name: &str| error.context().iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str());
-    let offset = fact("offset").and_then(|offset| offset.parse().ok());
-    let pointer = fact("pointer").unwrap_or("/query");
-    match offset.and_then(|offset| plan.diagnose(&step.id, pointer, offset, error)) {
+    match diagnosed(step, plan, error) {
         Some(diagnostics) => console.report(&diagnostics.render(console.styled())),
         None => console.error(error),
     }
+}
+
+fn diagnosed(step: &StepReport, plan: &Plan, error: &Error) -> Option<Diagnostics> {
+    let fact = |name: &str| error.context().iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str());
+    let offset = fact("offset")?.parse().ok()?;
+    plan.diagnose(&step.id, fact("pointer").unwrap_or("/query"), offset, error)
 }
 
 fn summary(report: &RunReport, plan: &Plan, console: &Console) -> String {

@@ -1,11 +1,11 @@
 //! `runs`: past runs.
 
 use osiris::Settings;
-use osiris::pipeline::{LedgerStep, PastRun, StepStatus};
+use osiris::pipeline::{CleanOptions, LedgerStep, PastRun, Runs, StepStatus};
 use serde_json::{Value, json};
 
 use super::project;
-use crate::args::{RunsCommand, ShowRunArgs};
+use crate::args::{CleanRunsArgs, RunsCommand, ShowRunArgs};
 use crate::command_error::CommandError;
 use crate::console::Console;
 use crate::human;
@@ -25,9 +25,28 @@ pub(super) fn execute(command: &RunsCommand, given: Settings, console: &Console)
                 console.data(&table(&head, found.iter().map(row).collect(), &[4]))?;
             }
         }
+        RunsCommand::Clean(args) => clean(&runs, args, console)?,
         RunsCommand::Show(args) => show(&runs.find(args.run.as_deref())?, args, console)?,
     }
     Ok(0)
+}
+
+fn clean(runs: &Runs, args: &CleanRunsArgs, console: &Console) -> Result<(), CommandError> {
+    let options = CleanOptions::new().with_keep(args.keep).with_older_than(args.older_than).with_dry_run(args.dry_run);
+    let cleaned = runs.clean(&options)?;
+    let bytes: u64 = cleaned.iter().map(|one| one.bytes).sum();
+    if args.json {
+        let ids: Vec<&str> = cleaned.iter().map(|one| one.run.record().run_id.as_str()).collect();
+        return console.json(&json!({"dry_run": args.dry_run, "runs": ids, "bytes": bytes}));
+    }
+    let word = if args.dry_run { "would remove" } else { "removed" };
+    for one in &cleaned {
+        let record = one.run.record();
+        console.say(&format!("{word} {} of {} ({})", record.run_id, record.pipeline, human::bytes(one.bytes)));
+    }
+    let ending = if cleaned.len() == 1 { "" } else { "s" };
+    console.say(&format!("{word} {} run{ending}, {}", cleaned.len(), human::bytes(bytes)));
+    Ok(())
 }
 
 fn show(run: &PastRun, args: &ShowRunArgs, console: &Console) -> Result<(), CommandError> {

@@ -65,7 +65,7 @@ fn the_result_as_json_is_the_whole_standard_output() {
     let failed = project.run(&["run", "pipeline.yaml", "--json", "--param", "min_amount=5000"]).with_code(3).json();
     assert_eq!(failed["outcome"], "integrity");
     let errors: Vec<&str> =
-        failed["steps"].as_array().unwrap().iter().filter_map(|step| step["error"].as_str()).collect();
+        failed["steps"].as_array().unwrap().iter().filter_map(|step| step["error"]["message"].as_str()).collect();
     assert_eq!(errors.len(), 1);
     assert!(errors[0].contains("assertion failed"), "{errors:?}");
 }

@@ -353,6 +353,9 @@ fn unknown_components_suggest_names_and_features() {
     assert!(hint("test.viod").contains("did you mean `test.void`?"));
     assert!(hint("mysql.extractor").contains("Cargo feature `mysql`"));
     assert!(hint("what").contains("known components: test.void"));
+    assert!(hint("test").contains("did you mean `test.void`?"));
+    assert!(hint("test.anything").contains("did you mean `test.void`?"));
+    assert!(hint("void").contains("did you mean `test.void`?"));
 }
 
 /// A family of numbers, which finds nothing and calls everything well.

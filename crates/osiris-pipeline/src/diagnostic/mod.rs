@@ -1,5 +1,6 @@
 //! What is wrong with a file and where: collected, sorted, shown all in one go. Nothing here decides what is wrong.
 
+mod json;
 mod mask;
 mod render;
 
@@ -11,6 +12,7 @@ use osiris_core::{Problem, Redactor, Severity};
 
 use crate::source::{Position, SourceFile, Span};
 
+pub use json::{FAILURE_VERSION, error_json, failure_document};
 pub(crate) use mask::{is_reference, looks_secret, may_be_secret};
 
 /// One problem, for the person who must fix it.

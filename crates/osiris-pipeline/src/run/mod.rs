@@ -3,6 +3,7 @@
 //! Nothing here knows a component. What one step does is the driver's; what a run guarantees its user (the ledger,
 //! state that is saved last, a directory with all records, resuming after a failure) is here.
 
+mod clean;
 mod commits;
 mod confirmation;
 mod direct;
@@ -35,6 +36,7 @@ use osiris_core::{
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+pub use clean::{CleanOptions, CleanedRun};
 pub use confirmation::Confirmation;
 pub use ledger::{Ledger, LedgerStep};
 pub use outcome::Outcome;

@@ -20,6 +20,9 @@ pub(super) const RECORD: &str = "run.json";
 /// The file of its ledger.
 pub(super) const LEDGER: &str = "ledger.json";
 
+/// Runs that are named where an id means several.
+const MAX_NAMED: usize = 5;
+
 /// What is known of a run from its beginning: enough to plan it again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
@@ -162,6 +165,11 @@ impl Runs {
         Self { directory: root.join("runs") }
     }
 
+    /// Where they are.
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// All of them, the latest first. Directories without a record are left out.
     ///
     /// # Errors
@@ -190,8 +198,17 @@ impl Runs {
         match (matching.next(), matching.next()) {
             (Some(run), None) => Ok(run),
             (Some(run), Some(_)) if run.record.run_id == id => Ok(run),
-            (Some(_), Some(_)) => Err(Error::validation(format!("several run ids start with `{id}`"))
-                .with_hint("give more characters of the id")),
+            (Some(run), Some(second)) => {
+                let all: Vec<PastRun> = [run, second].into_iter().chain(matching).collect();
+                let named: Vec<String> = all
+                    .iter()
+                    .take(MAX_NAMED)
+                    .map(|run| format!("{} ({})", run.record.run_id, run.outcome().as_str()))
+                    .collect();
+                let more = if all.len() > MAX_NAMED { ", ..." } else { "" };
+                Err(Error::validation(format!("several run ids start with `{id}`"))
+                    .with_hint(format!("give more characters of the id: {}{more}", named.join(", "))))
+            }
             (None, _) => Err(Error::validation(format!("there is no run `{id}`"))
                 .with_context("directory", self.directory.display())
                 .with_hint("`osiris runs list` shows all runs")),

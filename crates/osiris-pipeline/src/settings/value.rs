@@ -56,6 +56,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, &'static str> {
         "" | "s" => 1.0,
         "m" | "min" => 60.0,
         "h" => 3600.0,
+        "d" => 86_400.0,
         _ => return Err(DURATION),
     };
     let number: f64 = number.parse().map_err(|_| DURATION)?;

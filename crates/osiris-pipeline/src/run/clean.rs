@@ -1,0 +1,163 @@
+//! Removing old runs: their records, rejects and tables. What a run may still need stays.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use osiris_core::Result;
+
+use super::outcome::Outcome;
+use super::past::{PastRun, Runs};
+use crate::file::file_error;
+
+/// How the directory of a run is called while it is removed: it is no run any more, and the next cleaning goes on with it.
+const REMOVED: &str = ".removed";
+
+/// Which runs to remove: those that are older than both limits allow.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct CleanOptions {
+    /// The newest runs of each pipeline that stay, however old they are. Default: 20.
+    pub keep: usize,
+    /// Runs that began within this time stay. Default: 30 days.
+    pub older_than: Duration,
+    /// Say what would be removed, and remove nothing.
+    pub dry_run: bool,
+}
+
+impl Default for CleanOptions {
+    fn default() -> Self {
+        Self { keep: 20, older_than: Duration::from_secs(30 * 24 * 3600), dry_run: false }
+    }
+}
+
+impl CleanOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Keeps the newest `runs` of each pipeline.
+    #[must_use]
+    pub fn with_keep(mut self, runs: usize) -> Self {
+        self.keep = runs;
+        self
+    }
+
+    /// Keeps what began within this time.
+    #[must_use]
+    pub fn with_older_than(mut self, age: Duration) -> Self {
+        self.older_than = age;
+        self
+    }
+
+    /// Removes nothing.
+    #[must_use]
+    pub fn with_dry_run(mut self, dry_run: bool) -> Self {
+        self.dry_run = dry_run;
+        self
+    }
+}
+
+/// A run that was removed, or would be.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct CleanedRun {
+    /// The run.
+    pub run: PastRun,
+    /// The size of its files.
+    pub bytes: u64,
+}
+
+impl Runs {
+    /// Removes old runs. Never one that is going on, and never the latest of a pipeline that did not succeed: it can be resumed, and it
+    /// keeps a new run from writing the same rows again.
+    ///
+    /// # Errors
+    /// A directory that cannot be read or removed.
+    pub fn clean(&self, options: &CleanOptions) -> Result<Vec<CleanedRun>> {
+        self.clean_at(options, Utc::now())
+    }
+
+    fn clean_at(&self, options: &CleanOptions, now: DateTime<Utc>) -> Result<Vec<CleanedRun>> {
+        let runs = self.list()?;
+        let mut cleaned = Vec::new();
+        for run in superseded(&runs, options, now) {
+            let bytes = size(run.directory());
+            if !options.dry_run && !remove(run)? {
+                continue;
+            }
+            cleaned.push(CleanedRun { run: run.clone(), bytes });
+        }
+        if !options.dry_run {
+            self.remove_leftovers()?;
+        }
+        Ok(cleaned)
+    }
+
+    /// What an earlier cleaning could not finish.
+    fn remove_leftovers(&self) -> Result<()> {
+        let entries = fs::read_dir(self.directory()).into_iter().flatten().flatten().map(|entry| entry.path());
+        for path in entries.filter(|path| {
+            path.extension().is_some_and(|extension| REMOVED.ends_with(extension.to_str().unwrap_or("?")))
+        }) {
+            fs::remove_dir_all(&path).map_err(|error| file_error(error, &path))?;
+        }
+        Ok(())
+    }
+}
+
+/// The runs that may go; `runs` has the latest first.
+fn superseded<'a>(runs: &'a [PastRun], options: &CleanOptions, now: DateTime<Utc>) -> Vec<&'a PastRun> {
+    let mut seen: BTreeMap<(&str, Option<&Path>), usize> = BTreeMap::new();
+    let mut decided = BTreeSet::new();
+    let is_old = |run: &PastRun| {
+        let age = (now - run.record().started_at).to_std().unwrap_or_default();
+        age > options.older_than
+    };
+    runs.iter()
+        .filter(|run| {
+            let record = run.record();
+            let pipeline = (record.pipeline.as_str(), record.file.as_deref());
+            let newer = seen.entry(pipeline).or_default();
+            *newer += 1;
+            // The latest real run decides what a new one may do.
+            let decides = !record.dry_run && decided.insert(pipeline);
+            let is_needed = decides && run.outcome() != Outcome::Done;
+            *newer > options.keep && is_old(run) && !is_needed && run.outcome() != Outcome::Running
+        })
+        .collect()
+}
+
+/// Removes a run, unless a process has taken it up again.
+fn remove(run: &PastRun) -> Result<bool> {
+    let directory = run.directory();
+    let lock = directory.join("lock");
+    let held = match fs::File::open(&lock) {
+        Ok(file) => file.try_lock().is_err().then_some(()),
+        Err(_) => None,
+    };
+    if held.is_some() {
+        return Ok(false);
+    }
+    let mut name = directory.file_name().unwrap_or_default().to_os_string();
+    name.push(REMOVED);
+    let removed: PathBuf = directory.with_file_name(name);
+    fs::rename(directory, &removed).map_err(|error| file_error(error, directory))?;
+    fs::remove_dir_all(&removed).map_err(|error| file_error(error, &removed))?;
+    Ok(true)
+}
+
+/// The bytes of all files in a directory; what cannot be read counts as none.
+fn size(directory: &Path) -> u64 {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries
+        .map(|entry| match entry.metadata() {
+            Ok(metadata) if metadata.is_dir() => size(&entry.path()),
+            Ok(metadata) => metadata.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}
