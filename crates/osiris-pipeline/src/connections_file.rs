@@ -173,16 +173,13 @@ fn check_top(tree: &Node, source: &Arc<SourceFile>, diagnostics: &mut Diagnostic
             diagnostics.push(Diagnostic::error(message).at(source, entry.key_span).with_hint(hint));
         }
     }
-    let version = tree.entry("version");
-    let is_one = version.is_some_and(|entry| entry.value.to_json() == 1 || entry.value.as_str() == Some("1"));
-    if tree.as_mapping().is_some() && !is_one {
-        let span = version.map_or(Span::new(tree.span.start, tree.span.start), |entry| entry.value.span);
-        let message = if version.is_some() {
-            "this version of the connections file is not supported"
-        } else {
-            "the connections file has no `version`"
-        };
-        diagnostics.push(Diagnostic::error(message).at(source, span).with_hint("write `version: 1`"));
+    // The original Osiris writes "1.0", and often nothing.
+    let is_one = |entry: &Entry| {
+        entry.value.to_json().as_f64() == Some(1.0) || matches!(entry.value.as_str(), Some("1" | "1.0"))
+    };
+    if let Some(entry) = tree.entry("version").filter(|entry| !is_one(entry)) {
+        let message = "this version of the connections file is not supported";
+        diagnostics.push(Diagnostic::error(message).at(source, entry.value.span).with_hint("write `version: 1`"));
     }
 }
 

@@ -29,6 +29,8 @@ pub struct Pipeline {
     pub source: Arc<SourceFile>,
     /// Its name.
     pub name: String,
+    /// What it is for, in the words of its author.
+    pub description: Option<String>,
     /// Its parameters, in the order of the file.
     pub params: Vec<ParamSpec>,
     /// Its profiles.
@@ -44,6 +46,8 @@ pub struct Pipeline {
 pub struct Step {
     /// Its id, unique in the pipeline.
     pub id: Spanned<String>,
+    /// What it is for, in the words of its author: `name`, else `description`.
+    pub title: Option<String>,
     /// The component it runs.
     pub component: Spanned<String>,
     /// What it says it does, when it says so.

@@ -29,6 +29,17 @@ impl ParamType {
     /// The names that a file may use.
     pub const NAMES: &'static [&'static str] = &["string", "integer", "number", "boolean"];
 
+    /// The type of a parameter of which only a default is given; none for lists and mappings.
+    pub(crate) fn of_default(node: &Node) -> Option<Self> {
+        match &node.kind {
+            NodeKind::String(_) => Some(Self::String),
+            NodeKind::Bool(_) => Some(Self::Boolean),
+            NodeKind::Number(number) if number.is_f64() => Some(Self::Number),
+            NodeKind::Number(_) => Some(Self::Integer),
+            _ => None,
+        }
+    }
+
     /// The type of that name.
     pub fn from_name(name: &str) -> Option<Self> {
         match name {

@@ -27,10 +27,16 @@ pub(super) fn plan(
         return Ok(0);
     }
     let steps = manifest["steps"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let mut text = format!("{}: {} steps\n", plan.name(), steps.len());
+    let ending = if steps.len() == 1 { "" } else { "s" };
+    let mut text = format!("{}: {} step{ending}\n", plan.name(), steps.len());
+    if let Some(description) = &plan.pipeline().description {
+        text.push_str(&format!("{}\n", shortened(description)));
+    }
     for (number, (step, planned)) in steps.iter().zip(plan.steps()).enumerate() {
         let required = planned.driver.config_schema().json()["required"].clone();
-        text.push_str(&format!("\n{}. {}\n", number + 1, shown(step, &required)));
+        let title = plan.pipeline().steps.iter().find(|step| step.id.value == planned.id);
+        let title = title.and_then(|step| step.title.as_deref()).map(|title| format!("\n     {}", shortened(title)));
+        text.push_str(&format!("\n{}. {}{}\n", number + 1, shown(step, &required), title.unwrap_or_default()));
     }
     text.push_str(&format!("\n{}\n", store(&project)));
     console.data(&text)?;

@@ -64,6 +64,11 @@ impl<'a, 'd> Fields<'a, 'd> {
         self.diagnostics.push(diagnostic);
     }
 
+    /// What the mapping is, for messages.
+    pub(super) fn what(&self) -> &str {
+        &self.what
+    }
+
     /// An error at a place of the file, not yet added.
     pub(super) fn error(&self, span: Span, message: impl Into<String>) -> Diagnostic {
         Diagnostic::error(message).at(self.source, span)

@@ -22,7 +22,7 @@ use fields::Fields;
 pub(crate) use inputs::{KnownIds, place_of};
 
 /// The top-level keys there are.
-const KEYS: &[&str] = &["oml_version", "name", "params", "profiles", "steps"];
+const KEYS: &[&str] = &["oml_version", "name", "description", "metadata", "schedule", "params", "profiles", "steps"];
 /// Keys of other formats, with what to write instead.
 const REFUSED: &[(&str, &str)] = &[
     ("version", "write `oml_version: \"0.1.0\"`"),
@@ -45,6 +45,13 @@ pub fn parse(source: &Arc<SourceFile>, diagnostics: &mut Diagnostics) -> Option<
     let mut fields = Fields::read(&document, "the pipeline", KEYS, REFUSED, source, diagnostics)?;
     check_version(&mut fields);
     let name = fields.required_text("name").filter(|name| fields.not_empty(name)).map(|name| name.value);
+    let description = fields.text("description").map(|text| text.value);
+    if let Some(entry) = fields.take("schedule") {
+        let warning = Diagnostic::warning("`schedule` has no effect: nothing here starts runs")
+            .at(source, entry.key_span)
+            .with_hint("start `osiris run` by cron, systemd or an orchestrator, and remove `schedule`");
+        fields.diagnostics.push(warning);
+    }
     let params =
         fields.take("params").map(|entry| params::params(&entry.value, source, fields.diagnostics)).unwrap_or_default();
     let profiles = fields
@@ -54,7 +61,7 @@ pub fn parse(source: &Arc<SourceFile>, diagnostics: &mut Diagnostics) -> Option<
     let steps = steps(&mut fields);
     check_ids(&steps, source, diagnostics);
     let name = name.unwrap_or_default();
-    Some(Pipeline { source: Arc::clone(source), name, params, profiles, steps, document })
+    Some(Pipeline { source: Arc::clone(source), name, description, params, profiles, steps, document })
 }
 
 fn check_version(fields: &mut Fields<'_, '_>) {

@@ -58,6 +58,18 @@ fn param(entry: &Entry, source: &Arc<SourceFile>, diagnostics: &mut Diagnostics)
     if entry.value.is_null() {
         return spec;
     }
+    if let Some(kind) = ParamType::of_default(&entry.value) {
+        // `name: value` is short for a mapping with that default.
+        spec.kind = kind;
+        match spec.value_of(&entry.value, source) {
+            Ok(value) => spec.default = Some(value),
+            Err(message) => {
+                spec.is_broken = true;
+                diagnostics.push(Diagnostic::error(format!("the default of {message}")).at(source, entry.value.span));
+            }
+        }
+        return spec;
+    }
     spec.is_broken = entry.value.as_mapping().is_none();
     let keys = &["type", "default", "enum", "required", "secret", "description"];
     let what = format!("parameter `{}`", spec.name);

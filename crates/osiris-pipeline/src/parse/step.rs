@@ -13,14 +13,15 @@ use crate::source::SourceFile;
 use crate::yaml::{Node, NodeKind};
 
 /// The keys of a step.
-const KEYS: &[&str] = &["id", "component", "mode", "config", "needs", "inputs", "retry", "timeout"];
+const KEYS: &[&str] =
+    &["id", "name", "description", "component", "mode", "config", "needs", "inputs", "retry", "timeout"];
 /// Keys of other formats, with what to write instead.
 const REFUSED: &[(&str, &str)] = &[
     ("depends_on", "write `needs: [step]`"),
     ("type", "write `component: family.name`"),
     ("driver", "write `component: family.name`"),
     ("with", "write `config`"),
-    ("name", "write `id`"),
+    ("uses", "write `component: family.name`"),
     ("connection", "write it under `config`"),
     ("query", "write it under `config`"),
     ("outputs", "a step makes one table, named after its id; write a step with `mode: write` to keep it"),
@@ -46,7 +47,16 @@ pub(super) fn step(
         None => "this step".to_owned(),
     };
     let mut fields = Fields::read(node, what, KEYS, REFUSED, source, diagnostics)?;
-    let id = fields.required_text("id");
+    let name = fields.text("name");
+    let description = fields.text("description");
+    let id = match (&name, fields.take("id")) {
+        (Some(name), None) => {
+            let error = fields.error(name.span, format!("{} has a `name` and no `id`", fields.what()));
+            fields.diagnostics.push(error.with_hint("write `id`: other steps refer to it; `name` is a title"));
+            None
+        }
+        _ => fields.required_text("id"),
+    };
     if let Some(id) = &id {
         check_id(id, &mut fields);
     }
@@ -61,6 +71,7 @@ pub(super) fn step(
     let timeout = fields.take("timeout").and_then(|entry| policy::timeout(&entry.value, source, fields.diagnostics));
     Some(Step {
         id: id?,
+        title: name.or(description).map(|title| title.value),
         component: component?,
         mode,
         config,

@@ -8,6 +8,7 @@ mod destinations;
 mod form;
 mod inspect;
 mod manifest;
+mod original;
 mod params;
 mod parse_once;
 mod references;

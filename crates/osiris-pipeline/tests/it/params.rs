@@ -109,7 +109,7 @@ params:
   A_b: {default: 1}
   c: {type: int}
   d: {type: integer, default: x}
-  e: 5
+  e: [5]
   f: {enum: [], default: x, requird: true}
 profiles:
   p: {params: {g: 1, d: y}}
@@ -149,11 +149,11 @@ steps:
     7 |   d: {type: integer, default: x}
       |                               ^
 
-    error: parameter `e` must be a mapping, found a whole number
+    error: parameter `e` must be a mapping, found a list
      --> pipeline.yaml:8:6
       |
-    8 |   e: 5
-      |      ^
+    8 |   e: [5]
+      |      ^^^
       |
       = hint: write `key: value`; keys: type, default, enum, required, secret, description
 

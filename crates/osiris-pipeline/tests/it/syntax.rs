@@ -141,7 +141,7 @@ fn merge_keys_tags_and_complex_keys_are_refused_together() {
     2 | a:
       | ^
       |
-      = hint: known keys: oml_version, name, params, profiles, steps
+      = hint: known keys: oml_version, name, description, metadata, schedule, params, profiles, steps
 
     error: merge keys (`<<`) are not part of YAML 1.2
      --> pipeline.yaml:3:3
@@ -157,7 +157,7 @@ fn merge_keys_tags_and_complex_keys_are_refused_together() {
     4 | b: !custom 1
       | ^
       |
-      = hint: known keys: oml_version, name, params, profiles, steps
+      = hint: known keys: oml_version, name, description, metadata, schedule, params, profiles, steps
 
     error: the tag `!custom` is not supported
      --> pipeline.yaml:4:4

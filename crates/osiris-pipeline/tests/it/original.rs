@@ -1,0 +1,58 @@
+//! Files as the original Osiris writes them.
+
+use osiris_pipeline::{ConnectionsFile, Diagnostics, SourceFile};
+use serde_json::json;
+
+use crate::components::{plan as planned, refused};
+
+fn connections(text: &str) -> Result<ConnectionsFile, Diagnostics> {
+    ConnectionsFile::parse(SourceFile::from_text("osiris_connections.yaml", text))
+}
+
+#[test]
+fn g25_a_connections_file_has_version_1_however_it_is_written() {
+    for version in ["", "version: 1\n", "version: \"1\"\n", "version: 1.0\n", "version: \"1.0\"\n"] {
+        let file = connections(&format!("{version}connections:\n  db:\n    a: {{}}\n")).unwrap();
+        assert_eq!(file.connections().iter().count(), 1, "{version}");
+    }
+    for version in ["version: 2\n", "version: \"1.1\"\n", "version: one\n"] {
+        let refused = connections(&format!("{version}connections: {{}}\n")).unwrap_err().to_string();
+        assert!(refused.contains("this version of the connections file is not supported"), "{refused}");
+    }
+}
+
+const STEPS: &str = "steps:\n  - {id: a, component: db.extractor, config: {query: q}}\n";
+
+#[test]
+fn g31_what_describes_a_pipeline_is_accepted_and_a_schedule_is_warned_about() {
+    let head = "oml_version: \"0.1.0\"\nname: p\ndescription: Orders of the day\nmetadata: {owner: me}\nschedule: \"0 3 * * *\"\n";
+    let plan = planned(&format!("{head}{STEPS}"));
+    assert_eq!(plan.pipeline().description.as_deref(), Some("Orders of the day"));
+    let warnings = plan.warnings().to_string();
+    assert!(warnings.contains("`schedule` has no effect"), "{warnings}");
+}
+
+#[test]
+fn g32_a_step_may_have_a_title_beside_its_id() {
+    let step = |fields: &str| {
+        format!(
+            "oml_version: \"0.1.0\"\nname: p\nsteps:\n  - {{{fields}, component: db.extractor, config: {{query: q}}}}\n"
+        )
+    };
+    let plan = planned(&step("id: a, name: Read orders"));
+    assert_eq!(plan.pipeline().steps[0].title.as_deref(), Some("Read orders"));
+    let plan = planned(&step("id: a, description: Reads orders"));
+    assert_eq!(plan.pipeline().steps[0].title.as_deref(), Some("Reads orders"));
+    let without = refused(&step("name: Read orders"));
+    assert!(without.contains("has a `name` and no `id`"), "{without}");
+}
+
+#[test]
+fn g33_a_parameter_may_be_its_default() {
+    let head = "oml_version: \"0.1.0\"\nname: p\nparams: {a: 1, b: x, c: 1.5, d: true}\n";
+    let plan = planned(&format!("{head}{STEPS}"));
+    let values: Vec<_> = ["a", "b", "c", "d"].map(|name| plan.params()[name].clone()).into();
+    assert_eq!(values, [json!(1), json!("x"), json!(1.5), json!(true)]);
+    let list = refused(&format!("oml_version: \"0.1.0\"\nname: p\nparams: {{a: [1]}}\n{STEPS}"));
+    assert!(list.contains("parameter `a` must be a mapping"), "{list}");
+}
