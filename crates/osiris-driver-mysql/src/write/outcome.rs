@@ -61,12 +61,12 @@ pub(super) fn unknown_outcome(table: &TableName, error: Error, has_ended: bool) 
     let (later, hint) = if has_ended {
         (
             "the server has ended the session, so that nothing changes any more",
-            "look whether the new rows are in the table: if they are, running the step again doubles them",
+            "check whether the new rows are in the table: if they are, running the step again would write them twice",
         )
     } else {
         (
             "the session may still be at work on the server, so that they may also appear later",
-            "end that session, then look whether the new rows are in the table: if they are, running the step again doubles them",
+            "end that session, then check whether the new rows are in the table: if they are, running the step again would write them twice",
         )
     };
     Error::ambiguous(format!(
