@@ -44,7 +44,8 @@ impl BaseDir {
 pub enum Header {
     /// `true`: the first row. `false`: none; columns are called `column0`, `column1`, ... or as `columns` says.
     Present(bool),
-    /// The number of the row that holds the names, from 0; rows before it are skipped.
+    /// The number of the row that holds the names, from 0; rows before it are skipped. A field in quotes may hold line
+    /// breaks: the row is still one. Blank lines and comments above the names count as rows.
     Row(u64),
 }
 
@@ -151,7 +152,10 @@ pub struct CsvExtractorConfig {
     /// as `windows-1250`. Bytes that it does not allow are an error, never replaced.
     #[serde(default = "utf8")]
     pub encoding: String,
-    /// Whether the first row holds the column names (default `true`), or the number of the row that does, from 0.
+    /// Whether the first row holds the column names (default `true`), or the number of the row that does, from 0: rows above it
+    /// are skipped, blank lines and comments counted. A line break in quotes does not end a row. Empty and repeated names are
+    /// made unique with a warning, whatever their case: `a, A, , a` becomes `a`, `A_1`, `column2`, `a_2`; a name that the header
+    /// has itself is never given to another column. A file without even a header is an error.
     #[serde(default)]
     pub header: Header,
     /// The columns to read, in this order. Default: all, in the order of the file. With `header: false` it names the
@@ -159,7 +163,8 @@ pub struct CsvExtractorConfig {
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub columns: Option<Vec<String>>,
-    /// Lines to skip at the top of each file, before the header. Default 0.
+    /// Lines to skip at the top of each file, before the header, whatever is on them: a line break in quotes ends a line here.
+    /// Default 0.
     #[serde(default)]
     pub skip_rows: u64,
     /// Rows to read at most, over all files. Default: all.

@@ -9,6 +9,8 @@ use super::field::{Values, date_items, nulls};
 use crate::config::{CsvWriterConfig, Newline, Quoting};
 
 const QUOTE: u8 = b'"';
+/// U+FEFF in UTF-8: the byte order mark, where a file begins with it.
+const MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// How batches become text.
 pub(super) struct Formatter {
@@ -65,7 +67,7 @@ impl Formatter {
             }
             let start = out.len();
             out.extend_from_slice(name.as_bytes());
-            let needed = self.needs_quotes(name.as_bytes());
+            let needed = self.needs_quotes(name.as_bytes()) || (index == 0 && name.as_bytes().starts_with(MARK));
             if needed && self.quoting == Quoting::None {
                 return Err(Error::validation(format!(
                     "the column name `{name}` needs quotes, which `quoting: none` forbids"
@@ -89,7 +91,8 @@ impl Formatter {
         let columns = batch
             .columns()
             .iter()
-            .map(|array| Column::new(Values::new(array, format)?, nulls(array), self))
+            .enumerate()
+            .map(|(index, array)| Column::new(Values::new(array, format)?, nulls(array), index == 0, self))
             .collect::<Result<Vec<_>>>()?;
         for row in 0..batch.num_rows() {
             for (index, column) in columns.iter().enumerate() {
@@ -151,10 +154,12 @@ struct Column<'a> {
     values: Values<'a>,
     nulls: Option<&'a NullBuffer>,
     policy: Policy,
+    /// Whether a file may begin with one of the values: what looks like a byte order mark there is quoted.
+    first: bool,
 }
 
 impl<'a> Column<'a> {
-    fn new(values: Values<'a>, nulls: Option<&'a NullBuffer>, formatter: &Formatter) -> Result<Self> {
+    fn new(values: Values<'a>, nulls: Option<&'a NullBuffer>, first: bool, formatter: &Formatter) -> Result<Self> {
         let always = match formatter.quoting {
             Quoting::All => true,
             Quoting::Nonnumeric => !values.is_numeric(),
@@ -166,7 +171,7 @@ impl<'a> Column<'a> {
             (false, true) => Policy::Checked,
             (false, false) => Policy::Never,
         };
-        Ok(Self { values, nulls, policy })
+        Ok(Self { values, nulls, policy, first })
     }
 
     #[inline]
@@ -176,7 +181,10 @@ impl<'a> Column<'a> {
         let quotes = match self.policy {
             Policy::Never => false,
             Policy::Always => true,
-            Policy::Checked => formatter.needs_quotes(&out[start..]),
+            Policy::Checked => {
+                let text = &out[start..];
+                formatter.needs_quotes(text) || (self.first && text.starts_with(MARK))
+            }
         };
         if !quotes {
             return Ok(Ok(()));

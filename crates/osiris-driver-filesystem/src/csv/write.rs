@@ -77,6 +77,9 @@ impl Component for CsvWriter {
                     .with_hint("such as `NULL` or `\\N`"),
             );
         }
+        if config.null_value.starts_with('\u{feff}') {
+            problems.push(Problem::error("/null_value", "must not begin with a byte order mark (U+FEFF)"));
+        }
         if config.mode == WriteMode::Append
             && config.compression == WriteCompression::Zip
             && config.max_rows_per_file.is_none()
