@@ -230,6 +230,12 @@ pub struct ParquetExtractorConfig {
     /// Rows to read at most, over all files. Default: all.
     #[serde(default)]
     pub limit: Option<u64>,
+    /// Types by column name that are not the file's, such as `{at: TIMESTAMP_NS, region: VARCHAR}`; names of types as for
+    /// `filesystem.csv_extractor`. A column with a value that the type does not hold exactly is an error. Default: the types of
+    /// the file, and for partitions those that every value is written in as it stands (`007` and `1.10` are text).
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub dtype: Option<BTreeMap<String, String>>,
 }
 
 /// What becomes of a file that is there already.
