@@ -77,6 +77,8 @@ pub enum AllText {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum ParseDates {
+    /// None has to: dates are found by inference. `true` and `false` mean the same.
+    Inferred(bool),
     /// Column names; their values must be ISO 8601 dates or timestamps.
     Columns(Vec<String>),
     /// Formats by column name, in the letters of `strptime`, such as `{born: "%d/%m/%Y"}`.
@@ -148,6 +150,9 @@ pub struct CsvExtractorConfig {
     #[serde(default)]
     #[schemars(extend("x-aliases" = ["separator"]))]
     pub delimiter: Option<String>,
+    /// The character around fields that need one: `"`, and no other. Default `"`.
+    #[serde(default)]
+    pub quotechar: Option<String>,
     /// The encoding: `utf-8` (default), `utf-16`, `latin-1`, `ascii`, or another name of the WHATWG Encoding Standard such
     /// as `windows-1250`. Bytes that it does not allow are an error, never replaced.
     #[serde(default = "utf8")]
@@ -170,7 +175,8 @@ pub struct CsvExtractorConfig {
     /// Rows to read at most, over all files. Default: all.
     #[serde(default)]
     pub limit: Option<u64>,
-    /// Columns that must hold dates: a list (ISO 8601), or formats by name such as `{born: "%d/%m/%Y"}`. Default: none.
+    /// Columns that must hold dates: a list (ISO 8601), or formats by name such as `{born: "%d/%m/%Y"}`. Default: none; dates of
+    /// ISO 8601 are found by inference, as with `true` and `false`.
     #[serde(default)]
     pub parse_dates: Option<ParseDates>,
     /// `text` switches type inference off; a mapping such as `{id: VARCHAR}` states the types of some columns. Types are
@@ -181,7 +187,7 @@ pub struct CsvExtractorConfig {
     /// Texts that mean NULL besides the empty field, such as `[NA, "-"]`, quoted or not. Default: none.
     #[serde(default)]
     pub na_values: Vec<String>,
-    /// Accepted from older pipelines; has no effect, since rows are never held as chunks. Default: none.
+    /// Accepted from older pipelines; has no effect, and a warning says so: rows are never held as chunks. Default: none.
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub chunk_size: Option<u64>,
@@ -211,12 +217,16 @@ pub struct CsvExtractorConfig {
     pub add_filename: Option<AddFilename>,
 }
 
-/// What `filesystem.parquet_extractor` reads and how.
+/// What `filesystem.parquet_extractor` reads and how. Every value arrives as it is, or the column is refused by its name. An INT96
+/// is a TIMESTAMP, or a TIMESTAMP_NS where one has nanoseconds; a point in time of nanoseconds is one of microseconds if none is cut;
+/// a decimal of more than 38 digits is a DECIMAL(38,s) if no value has more. Times of day with a zone or of nanoseconds, and
+/// geometries, are text; an interval keeps its milliseconds. Names that differ by case alone are made unique, as in CSV.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ParquetExtractorConfig {
     /// A file, a directory (all `.parquet` files below it, sorted by name) or a glob. Directories called `name=value` are
-    /// hive partitions: columns of that name are added. `-` is the standard input.
+    /// hive partitions: columns of that name are added, in place of one that the files have. `__HIVE_DEFAULT_PARTITION__` is NULL.
+    /// `-` is the standard input.
     #[schemars(length(min = 1))]
     pub path: String,
     /// The columns to read, in this order. Default: all.
@@ -240,13 +250,36 @@ pub struct ParquetExtractorConfig {
 
 /// What becomes of a file that is there already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(from = "ModeName")]
 pub enum WriteMode {
     /// It is replaced, at once and whole.
     #[default]
     Overwrite,
     /// It keeps its rows and gets more.
     Append,
+}
+
+/// The mode as pipelines write it: in the words of all writers.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum ModeName {
+    /// The file is replaced, at once and whole.
+    Overwrite,
+    /// Another name for `overwrite`.
+    Replace,
+    /// The file keeps its rows and gets more.
+    Append,
+    /// Another name for `append`.
+    Insert,
+}
+
+impl From<ModeName> for WriteMode {
+    fn from(name: ModeName) -> Self {
+        match name {
+            ModeName::Overwrite | ModeName::Replace => Self::Overwrite,
+            ModeName::Append | ModeName::Insert => Self::Append,
+        }
+    }
 }
 
 /// How lines end.
@@ -327,7 +360,7 @@ pub struct CsvWriterConfig {
     /// The file, or with `max_rows_per_file` the directory. `-` is the standard output.
     #[schemars(length(min = 1))]
     pub path: String,
-    /// `overwrite` (default) replaces the file; `append` adds rows to it once its header is found to match.
+    /// `overwrite` (default) or `replace` replaces the file; `append` or `insert` adds rows to it once its header is found to match.
     #[serde(default)]
     #[schemars(extend("x-aliases" = ["write_mode"]))]
     pub mode: WriteMode,
@@ -335,6 +368,9 @@ pub struct CsvWriterConfig {
     #[serde(default)]
     #[schemars(extend("x-aliases" = ["separator"]))]
     pub delimiter: Option<String>,
+    /// The character around fields that need one: `"`, and no other. Default `"`.
+    #[serde(default)]
+    pub quotechar: Option<String>,
     /// The encoding, as for the extractor. A character it lacks is an error. Default `utf-8`.
     #[serde(default = "utf8")]
     pub encoding: String,
@@ -402,7 +438,7 @@ pub struct ParquetWriterConfig {
     /// The file, or with `partition_by` or `max_rows_per_file` the directory. `-` is the standard output.
     #[schemars(length(min = 1))]
     pub path: String,
-    /// `overwrite` (default) replaces what is there; `append` keeps its rows: a file is written anew with the new rows behind
+    /// `overwrite` (default) or `replace` replaces what is there; `append` or `insert` keeps its rows: a file is written anew with the new rows behind
     /// the old ones, a directory gets further files.
     #[serde(default)]
     #[schemars(extend("x-aliases" = ["write_mode"]))]
@@ -414,7 +450,8 @@ pub struct ParquetWriterConfig {
     #[serde(default)]
     #[schemars(range(min = 65536))]
     pub row_group_bytes: Option<u64>,
-    /// Columns that become directories called `name=value`; they are left out of the files. Default: none.
+    /// Columns that become directories called `name=value`; they are left out of the files. NULL is `__HIVE_DEFAULT_PARTITION__`,
+    /// and that text is written `%5F_HIVE_DEFAULT_PARTITION__`. Columns of bytes and nested ones are refused. Default: none.
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub partition_by: Option<Vec<String>>,

@@ -3,6 +3,7 @@
 use arrow::array::RecordBatch;
 use arrow::buffer::NullBuffer;
 use chrono::format::Item;
+use csv::{QuoteStyle, Terminator};
 use osiris_core::{Error, Result};
 
 use super::field::{Values, date_items, nulls};
@@ -56,17 +57,14 @@ impl Formatter {
         self.newline
     }
 
-    /// Writes the line of names.
+    /// Writes the line of names. `csv` writes it; in rows NULL and the empty text differ, which it does not know.
     ///
     /// # Errors
     /// A name that needs quotes where there may be none.
     pub(super) fn header<'a>(&self, names: impl Iterator<Item = &'a str>, out: &mut Vec<u8>) -> Result<()> {
-        for (index, name) in names.enumerate() {
-            if index > 0 {
-                out.push(self.delimiter);
-            }
-            let start = out.len();
-            out.extend_from_slice(name.as_bytes());
+        let names: Vec<&str> = names.collect();
+        let mut quoted = matches!(self.quoting, Quoting::All | Quoting::Nonnumeric);
+        for (index, name) in names.iter().enumerate() {
             let needed = self.needs_quotes(name.as_bytes()) || (index == 0 && name.as_bytes().starts_with(MARK));
             if needed && self.quoting == Quoting::None {
                 return Err(Error::validation(format!(
@@ -74,12 +72,18 @@ impl Formatter {
                 ))
                 .with_hint("rename the column, or choose another `delimiter` or `quoting: minimal`"));
             }
-            if needed || matches!(self.quoting, Quoting::All | Quoting::Nonnumeric) {
-                quote_from(start, out);
-            }
+            // What other readers would not take for anything else.
+            quoted |= needed && !name.bytes().any(|byte| self.special[usize::from(byte)]);
         }
-        out.extend_from_slice(self.newline);
-        Ok(())
+        let failed = |error| Error::unknown("the header could not be written").with_source(error);
+        let terminator = if self.newline == b"\r\n" { Terminator::CRLF } else { Terminator::Any(self.newline[0]) };
+        let mut writer = csv::WriterBuilder::new()
+            .delimiter(self.delimiter)
+            .terminator(terminator)
+            .quote_style(if quoted { QuoteStyle::Always } else { QuoteStyle::Necessary })
+            .from_writer(out);
+        writer.write_record(names).map_err(failed)?;
+        writer.flush().map_err(|error| failed(error.into()))
     }
 
     /// Writes the rows of a batch; `first` is the number of its first row, for messages.

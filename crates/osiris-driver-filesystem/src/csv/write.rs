@@ -11,7 +11,7 @@ use osiris_core::{
 };
 use serde_json::Value;
 
-use super::dialect::{default_delimiter, delimiter};
+use super::dialect::{default_delimiter, delimiter, quote_problem};
 use super::encoding::Charset;
 use super::field::date_items;
 use super::format::Formatter;
@@ -67,6 +67,7 @@ impl Component for CsvWriter {
             problems.push(problem.clone());
         }
         problems.extend(Charset::named(&config.encoding).err());
+        problems.extend(quote_problem(config.quotechar.as_deref()));
         if let Some(problem) = config.date_format.as_deref().and_then(|format| date_items(format).err()) {
             problems.push(Problem::error("/date_format", problem).with_hint("such as `%Y-%m-%d %H:%M:%S%.f`"));
         }

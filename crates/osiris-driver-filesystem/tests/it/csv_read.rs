@@ -436,3 +436,26 @@ async fn a_bad_line_deep_in_a_large_file_is_named_by_its_number() {
     let error = bench.csv_error(json!({"path": "t.csv"})).await;
     assert!(error.contains(&format!("`t.csv`: line {line} has 2 fields, expected 3")), "{error}");
 }
+
+#[tokio::test]
+async fn dates_are_inferred_whether_or_not_that_is_asked_for() {
+    let bench = Bench::new();
+    bench.put("t.csv", "a,b\n2024-01-05,13/12/2024\n");
+    for switch in [json!(true), json!(false)] {
+        let table = bench.csv(json!({"path": "t.csv", "parse_dates": switch})).await.unwrap();
+        assert_eq!(table.columns(), ["a DATE", "b VARCHAR"]);
+    }
+}
+
+#[tokio::test]
+async fn a_field_without_effect_is_a_warning() {
+    let bench = Bench::new();
+    bench.put("t.csv", "a\n1\n");
+    let config = json!({"path": "t.csv", "chunk_size": 10});
+    assert_eq!(bench.csv(config.clone()).await.unwrap().rows(), [["1"]]);
+    let mut registry = osiris_core::Registry::new();
+    osiris_driver_filesystem::register(&mut registry).unwrap();
+    let prepared = registry.get("filesystem.csv_extractor").unwrap().prepare(&config, None, &bench.data());
+    let problems: Vec<String> = prepared.config_problems().iter().map(ToString::to_string).collect();
+    assert_eq!(problems, ["chunk_size: has no effect: rows are never held as chunks (leave it out)"]);
+}

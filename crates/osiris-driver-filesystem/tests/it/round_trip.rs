@@ -171,6 +171,43 @@ proptest! {
         })?;
     }
 
+    /// The crate `csv` reads what the writer wrote as the same texts, and the extractor what that crate wrote.
+    #[test]
+    fn the_crate_csv_reads_and_writes_the_same_texts(
+        rows in proptest::collection::vec((text(), text(), text()), 1..20),
+        names in proptest::collection::btree_set("[a-z,;\" \n]{1,6}", 3),
+        delimiter in prop_oneof![Just(b','), Just(b';'), Just(b'\t'), Just(b'|')],
+        quoting in prop_oneof![Just(("minimal", csv::QuoteStyle::Necessary)), Just(("all", csv::QuoteStyle::Always))],
+        newline in prop_oneof![Just(("lf", csv::Terminator::Any(b'\n'))), Just(("crlf", csv::Terminator::CRLF)), Just(("cr", csv::Terminator::Any(b'\r')))],
+    ) {
+        let names: Vec<String> = names.iter().enumerate().map(|(index, name)| format!("{index}{name}{index}")).collect();
+        let rows: Vec<Vec<String>> = rows.into_iter().map(|(a, b, c)| vec![a, b, c]).collect();
+        let separator = char::from(delimiter).to_string();
+        block_on(async {
+            let bench = Bench::new();
+            let mut writer = csv::WriterBuilder::new().delimiter(delimiter).quote_style(quoting.1).terminator(newline.1)
+                .from_path(bench.path("theirs.csv")).unwrap();
+            writer.write_record(&names).unwrap();
+            rows.iter().for_each(|row| writer.write_record(row).unwrap());
+            writer.flush().unwrap();
+            let config = json!({"path": "theirs.csv", "delimiter": separator, "dtype": "text"});
+            let table = bench.csv(config).await.unwrap();
+            let found: Vec<&str> = table.table.schema().names().collect();
+            prop_assert_eq!(&found, &names);
+            // Nothing between delimiters is NULL, and the empty text of that crate.
+            let texts: Vec<Vec<String>> = table.rows().into_iter()
+                .map(|row| row.into_iter().map(|text| if text == "∅" { String::new() } else { text }).collect()).collect();
+            prop_assert_eq!(&texts, &rows);
+            let config = json!({"path": "ours.csv", "delimiter": separator, "quoting": quoting.0, "newline": newline.0, "columns": "source"});
+            bench.run("filesystem.csv_writer", config, Inputs::one(table.table)).await.unwrap();
+            let mut reader = csv::ReaderBuilder::new().has_headers(false).delimiter(delimiter).from_path(bench.path("ours.csv")).unwrap();
+            let records: Vec<Vec<String>> = reader.records().map(|record| record.unwrap().iter().map(str::to_owned).collect()).collect();
+            let all: Vec<Vec<String>> = [names].into_iter().chain(rows).collect();
+            prop_assert_eq!(records, all);
+            Ok(())
+        })?;
+    }
+
     /// The scan and DuckDB's reader must agree on any text: on its rows, its fields, its NULLs.
     #[test]
     fn any_text_is_read_alike_by_the_scan_and_by_duckdb(
