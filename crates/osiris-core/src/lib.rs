@@ -52,7 +52,7 @@ pub use health::{Health, HealthCategory};
 pub use inputs::{Input, Inputs};
 pub use problem::{Problem, Severity};
 pub use progress::Progress;
-pub use registry::{FamilyRegistration, Registration, Registry};
+pub use registry::{ComponentAlias, FamilyRegistration, Registration, Registry};
 pub use retry::{Backoff, NextTry, RetryPolicy};
 pub use secret::{MASK, Redactor, Secret, shorten};
 pub use store::{

@@ -12,11 +12,31 @@ use crate::{Component, Error, Extract, Family, Result, Transform, Write};
 /// Which component a step means, by its configuration.
 type Choose = fn(&Map<String, Value>) -> Result<&'static str>;
 
+/// A name that stands for one of several components, by the configuration of the step.
+#[derive(Debug, Clone, Copy)]
+pub struct ComponentAlias {
+    name: &'static str,
+    components: &'static [&'static str],
+    choose: Choose,
+}
+
+impl ComponentAlias {
+    /// The name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The components that it may stand for: all of one role.
+    pub fn components(&self) -> &'static [&'static str] {
+        self.components
+    }
+}
+
 /// The components of a program, by name.
 #[derive(Default, Clone)]
 pub struct Registry {
     drivers: BTreeMap<&'static str, Arc<dyn Driver>>,
-    choices: BTreeMap<&'static str, Choose>,
+    aliases: BTreeMap<&'static str, ComponentAlias>,
     /// The Cargo feature that brings a family, by the family's name.
     features: BTreeMap<&'static str, &'static str>,
 }
@@ -65,7 +85,7 @@ impl Registry {
     }
 
     fn ensure_new(&self, name: &str) -> Result<()> {
-        if self.drivers.contains_key(name) || self.choices.contains_key(name) {
+        if self.drivers.contains_key(name) || self.aliases.contains_key(name) {
             return Err(twice(name));
         }
         Ok(())
@@ -76,10 +96,20 @@ impl Registry {
     /// # Errors
     /// As for [`get`](Self::get), or the configuration does not tell which one is meant.
     pub fn find(&self, name: &str, config: &Map<String, Value>) -> Result<&Arc<dyn Driver>> {
-        match self.choices.get(name) {
-            Some(choose) => self.get(choose(config)?),
+        match self.alias(name) {
+            Some(alias) => self.get((alias.choose)(config)?),
             None => self.get(name),
         }
+    }
+
+    /// What stands for one of several components, by name.
+    pub fn aliases(&self) -> impl Iterator<Item = &ComponentAlias> {
+        self.aliases.values()
+    }
+
+    /// The alias called `name`.
+    pub fn alias(&self, name: &str) -> Option<&ComponentAlias> {
+        self.aliases.get(name)
     }
 
     /// All components, sorted by name.
@@ -170,7 +200,7 @@ pub struct FamilyRegistration<'a, F: Family> {
     registry: &'a mut Registry,
     family: Arc<FamilyAdapter<F::Connection>>,
     drivers: Vec<Arc<dyn Driver>>,
-    aliases: Vec<(&'static str, Choose)>,
+    aliases: Vec<ComponentAlias>,
 }
 
 impl<F: Family> FamilyRegistration<'_, F> {
@@ -189,10 +219,10 @@ impl<F: Family> FamilyRegistration<'_, F> {
         self.with(Runner::write(component))
     }
 
-    /// With a name that stands for one of several components: `choose` says for which, by the step's configuration, or
-    /// what the step should say instead.
-    pub fn alias(mut self, name: &'static str, choose: Choose) -> Self {
-        self.aliases.push((name, choose));
+    /// With a name that stands for one of several `components` of one role: `choose` says for which, by the step's configuration,
+    /// or what the step should say instead.
+    pub fn alias(mut self, name: &'static str, components: &'static [&'static str], choose: Choose) -> Self {
+        self.aliases.push(ComponentAlias { name, components, choose });
         self
     }
 
@@ -207,7 +237,16 @@ impl<F: Family> FamilyRegistration<'_, F> {
     /// When a component of one of the names is there already, or a name is not of the family.
     pub fn add(self) -> Result<()> {
         let mut names: Vec<&'static str> = self.drivers.iter().map(|driver| driver.spec().name).collect();
-        names.extend(self.aliases.iter().map(|(name, _)| *name));
+        for alias in &self.aliases {
+            if let Some(missing) = alias.components.iter().find(|name| !names.contains(name)) {
+                return Err(Error::validation(format!(
+                    "`{}` stands for `{missing}`, which is not registered",
+                    alias.name
+                ))
+                .with_hint("register the component with its family"));
+            }
+        }
+        names.extend(self.aliases.iter().map(ComponentAlias::name));
         for (index, name) in names.iter().enumerate() {
             self.registry.ensure_new(name)?;
             if names[..index].contains(name) {
@@ -219,7 +258,7 @@ impl<F: Family> FamilyRegistration<'_, F> {
             }
         }
         self.registry.drivers.extend(self.drivers.into_iter().map(|driver| (driver.spec().name, driver)));
-        self.registry.choices.extend(self.aliases);
+        self.registry.aliases.extend(self.aliases.into_iter().map(|alias| (alias.name, alias)));
         Ok(())
     }
 }

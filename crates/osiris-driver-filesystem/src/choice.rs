@@ -8,12 +8,22 @@ use serde_json::{Map, Value};
 use crate::csv::CSV_FILES;
 use crate::parquet::PARQUET_FILES;
 
+const CSV_EXTRACTOR: &str = "filesystem.csv_extractor";
+const CSV_WRITER: &str = "filesystem.csv_writer";
+const PARQUET_EXTRACTOR: &str = "filesystem.parquet_extractor";
+const PARQUET_WRITER: &str = "filesystem.parquet_writer";
+
+/// What `filesystem.extractor` stands for.
+pub(crate) const EXTRACTORS: &[&str] = &[CSV_EXTRACTOR, PARQUET_EXTRACTOR];
+/// What `filesystem.writer` stands for.
+pub(crate) const WRITERS: &[&str] = &[CSV_WRITER, PARQUET_WRITER];
+
 /// The extractor of the format.
 ///
 /// # Errors
 /// The path does not tell it.
 pub(crate) fn extractor(config: &Map<String, Value>) -> Result<&'static str> {
-    by_path(config, "filesystem.csv_extractor", "filesystem.parquet_extractor")
+    by_path(config, CSV_EXTRACTOR, PARQUET_EXTRACTOR)
 }
 
 /// The writer of the format.
@@ -21,7 +31,7 @@ pub(crate) fn extractor(config: &Map<String, Value>) -> Result<&'static str> {
 /// # Errors
 /// The path does not tell it.
 pub(crate) fn writer(config: &Map<String, Value>) -> Result<&'static str> {
-    by_path(config, "filesystem.csv_writer", "filesystem.parquet_writer")
+    by_path(config, CSV_WRITER, PARQUET_WRITER)
 }
 
 fn by_path(config: &Map<String, Value>, csv: &'static str, parquet: &'static str) -> Result<&'static str> {

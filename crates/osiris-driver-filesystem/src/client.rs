@@ -34,7 +34,7 @@ pub(crate) struct SourceFile {
     /// Its size in bytes.
     pub(crate) size: u64,
     /// The `name=value` directories between the path of the pipeline and the file.
-    pub(crate) partitions: Vec<(String, String)>,
+    pub(crate) partitions: Vec<Partition>,
 }
 
 /// Where relative paths start, and the fence.
@@ -332,8 +332,7 @@ fn split_glob(path: &Path) -> (PathBuf, Option<String>) {
 
 /// All files below a directory, hidden ones and those of other tools (`_SUCCESS`) left out, sorted.
 fn walk(root: &Path, shown: &str) -> Result<Vec<PathBuf>> {
-    let visible =
-        |entry: &walkdir::DirEntry| entry.depth() == 0 || !entry.file_name().to_string_lossy().starts_with(['.', '_']);
+    let visible = |entry: &walkdir::DirEntry| entry.depth() == 0 || !is_hidden(&entry.file_name().to_string_lossy());
     let mut paths = Vec::new();
     for entry in WalkDir::new(root).follow_links(true).sort_by_file_name().into_iter().filter_entry(visible) {
         let entry = entry.map_err(|error| {
@@ -351,14 +350,43 @@ fn walk(root: &Path, shown: &str) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// The hive partitions between `root` and `path`. Values are percent-decoded; `__HIVE_DEFAULT_PARTITION__` stays as it is.
-fn partitions(path: &Path, root: &Path) -> Vec<(String, String)> {
+/// Whether a name below a directory is passed over: those of `.` and `_`, but the partitions of a column called so.
+fn is_hidden(name: &str) -> bool {
+    name.starts_with('.') || (name.starts_with('_') && !name.contains('='))
+}
+
+/// The directory name of NULL.
+pub(crate) const NULL_PARTITION: &str = "__HIVE_DEFAULT_PARTITION__";
+
+/// A directory called `name=value`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Partition {
+    /// The directory's name as it stands.
+    pub(crate) directory: String,
+    /// The name before `=` as it stands, which DuckDB calls the column.
+    pub(crate) raw_name: String,
+    /// The same, percent-decoded.
+    pub(crate) name: String,
+    /// The value, percent-decoded. The marker of NULL is one only as it stands: encoded it is a text.
+    pub(crate) value: Option<String>,
+}
+
+impl Partition {
+    fn parse(directory: &str) -> Option<Self> {
+        let (name, value) = directory.split_once('=')?;
+        Some(Self {
+            directory: directory.to_owned(),
+            raw_name: name.to_owned(),
+            name: percent_decode(name),
+            value: (value != NULL_PARTITION).then(|| percent_decode(value)),
+        })
+    }
+}
+
+/// The hive partitions between `root` and `path`.
+fn partitions(path: &Path, root: &Path) -> Vec<Partition> {
     let below = path.strip_prefix(root).unwrap_or(path).parent().unwrap_or(Path::new(""));
-    below
-        .components()
-        .filter_map(|part| part.as_os_str().to_str()?.split_once('='))
-        .map(|(name, value)| (percent_decode(name), percent_decode(value)))
-        .collect()
+    below.components().filter_map(|part| Partition::parse(part.as_os_str().to_str()?)).collect()
 }
 
 fn percent_decode(text: &str) -> String {
@@ -408,7 +436,15 @@ mod tests {
     #[test]
     fn partitions_are_read_from_directories_below_the_root() {
         let found = partitions(Path::new("/data/a=1/x/b=x%2F2%20/f.parquet"), Path::new("/data"));
-        assert_eq!(found, [("a".to_owned(), "1".to_owned()), ("b".to_owned(), "x/2 ".to_owned())]);
+        let found: Vec<_> = found.iter().map(|part| (part.name.as_str(), part.value.as_deref())).collect();
+        assert_eq!(found, [("a", Some("1")), ("b", Some("x/2 "))]);
+    }
+
+    #[test]
+    fn the_marker_of_null_is_a_text_where_it_is_encoded() {
+        let value = |directory: &str| Partition::parse(directory).and_then(|part| part.value);
+        assert_eq!(value("a=__HIVE_DEFAULT_PARTITION__"), None);
+        assert_eq!(value("a=%5F_HIVE_DEFAULT_PARTITION__").as_deref(), Some(NULL_PARTITION));
     }
 
     #[test]

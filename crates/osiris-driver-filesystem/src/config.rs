@@ -44,7 +44,8 @@ impl BaseDir {
 pub enum Header {
     /// `true`: the first row. `false`: none; columns are called `column0`, `column1`, ... or as `columns` says.
     Present(bool),
-    /// The number of the row that holds the names, from 0; rows before it are skipped.
+    /// The number of the row that holds the names, from 0; rows before it are skipped. A field in quotes may hold line
+    /// breaks: the row is still one. Blank lines and comments above the names count as rows.
     Row(u64),
 }
 
@@ -76,6 +77,8 @@ pub enum AllText {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum ParseDates {
+    /// None has to: dates are found by inference. `true` and `false` mean the same.
+    Inferred(bool),
     /// Column names; their values must be ISO 8601 dates or timestamps.
     Columns(Vec<String>),
     /// Formats by column name, in the letters of `strptime`, such as `{born: "%d/%m/%Y"}`.
@@ -147,11 +150,17 @@ pub struct CsvExtractorConfig {
     #[serde(default)]
     #[schemars(extend("x-aliases" = ["separator"]))]
     pub delimiter: Option<String>,
+    /// The character around fields that need one: `"`, and no other. Default `"`.
+    #[serde(default)]
+    pub quotechar: Option<String>,
     /// The encoding: `utf-8` (default), `utf-16`, `latin-1`, `ascii`, or another name of the WHATWG Encoding Standard such
     /// as `windows-1250`. Bytes that it does not allow are an error, never replaced.
     #[serde(default = "utf8")]
     pub encoding: String,
-    /// Whether the first row holds the column names (default `true`), or the number of the row that does, from 0.
+    /// Whether the first row holds the column names (default `true`), or the number of the row that does, from 0: rows above it
+    /// are skipped, blank lines and comments counted. A line break in quotes does not end a row. Empty and repeated names are
+    /// made unique with a warning, whatever their case: `a, A, , a` becomes `a`, `A_1`, `column2`, `a_2`; a name that the header
+    /// has itself is never given to another column. A file without even a header is an error.
     #[serde(default)]
     pub header: Header,
     /// The columns to read, in this order. Default: all, in the order of the file. With `header: false` it names the
@@ -159,13 +168,15 @@ pub struct CsvExtractorConfig {
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub columns: Option<Vec<String>>,
-    /// Lines to skip at the top of each file, before the header. Default 0.
+    /// Lines to skip at the top of each file, before the header, whatever is on them: a line break in quotes ends a line here.
+    /// Default 0.
     #[serde(default)]
     pub skip_rows: u64,
     /// Rows to read at most, over all files. Default: all.
     #[serde(default)]
     pub limit: Option<u64>,
-    /// Columns that must hold dates: a list (ISO 8601), or formats by name such as `{born: "%d/%m/%Y"}`. Default: none.
+    /// Columns that must hold dates: a list (ISO 8601), or formats by name such as `{born: "%d/%m/%Y"}`. Default: none; dates of
+    /// ISO 8601 are found by inference, as with `true` and `false`.
     #[serde(default)]
     pub parse_dates: Option<ParseDates>,
     /// `text` switches type inference off; a mapping such as `{id: VARCHAR}` states the types of some columns. Types are
@@ -176,7 +187,7 @@ pub struct CsvExtractorConfig {
     /// Texts that mean NULL besides the empty field, such as `[NA, "-"]`, quoted or not. Default: none.
     #[serde(default)]
     pub na_values: Vec<String>,
-    /// Accepted from older pipelines; has no effect, since rows are never held as chunks. Default: none.
+    /// Accepted from older pipelines; has no effect, and a warning says so: rows are never held as chunks. Default: none.
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub chunk_size: Option<u64>,
@@ -206,12 +217,16 @@ pub struct CsvExtractorConfig {
     pub add_filename: Option<AddFilename>,
 }
 
-/// What `filesystem.parquet_extractor` reads and how.
+/// What `filesystem.parquet_extractor` reads and how. Every value arrives as it is, or the column is refused by its name. An INT96
+/// is a TIMESTAMP, or a TIMESTAMP_NS where one has nanoseconds; a point in time of nanoseconds is one of microseconds if none is cut;
+/// a decimal of more than 38 digits is a DECIMAL(38,s) if no value has more. Times of day with a zone or of nanoseconds, and
+/// geometries, are text; an interval keeps its milliseconds. Names that differ by case alone are made unique, as in CSV.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ParquetExtractorConfig {
     /// A file, a directory (all `.parquet` files below it, sorted by name) or a glob. Directories called `name=value` are
-    /// hive partitions: columns of that name are added. `-` is the standard input.
+    /// hive partitions: columns of that name are added, in place of one that the files have. `__HIVE_DEFAULT_PARTITION__` is NULL.
+    /// `-` is the standard input.
     #[schemars(length(min = 1))]
     pub path: String,
     /// The columns to read, in this order. Default: all.
@@ -225,17 +240,46 @@ pub struct ParquetExtractorConfig {
     /// Rows to read at most, over all files. Default: all.
     #[serde(default)]
     pub limit: Option<u64>,
+    /// Types by column name that are not the file's, such as `{at: TIMESTAMP_NS, region: VARCHAR}`; names of types as for
+    /// `filesystem.csv_extractor`. A column with a value that the type does not hold exactly is an error. Default: the types of
+    /// the file, and for partitions those that every value is written in as it stands (`007` and `1.10` are text).
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub dtype: Option<BTreeMap<String, String>>,
 }
 
 /// What becomes of a file that is there already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(from = "ModeName")]
 pub enum WriteMode {
     /// It is replaced, at once and whole.
     #[default]
     Overwrite,
     /// It keeps its rows and gets more.
     Append,
+}
+
+/// The mode as pipelines write it: in the words of all writers.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum ModeName {
+    /// The file is replaced, at once and whole.
+    Overwrite,
+    /// Another name for `overwrite`.
+    Replace,
+    /// The file keeps its rows and gets more.
+    Append,
+    /// Another name for `append`.
+    Insert,
+}
+
+impl From<ModeName> for WriteMode {
+    fn from(name: ModeName) -> Self {
+        match name {
+            ModeName::Overwrite | ModeName::Replace => Self::Overwrite,
+            ModeName::Append | ModeName::Insert => Self::Append,
+        }
+    }
 }
 
 /// How lines end.
@@ -316,7 +360,7 @@ pub struct CsvWriterConfig {
     /// The file, or with `max_rows_per_file` the directory. `-` is the standard output.
     #[schemars(length(min = 1))]
     pub path: String,
-    /// `overwrite` (default) replaces the file; `append` adds rows to it once its header is found to match.
+    /// `overwrite` (default) or `replace` replaces the file; `append` or `insert` adds rows to it once its header is found to match.
     #[serde(default)]
     #[schemars(extend("x-aliases" = ["write_mode"]))]
     pub mode: WriteMode,
@@ -324,6 +368,9 @@ pub struct CsvWriterConfig {
     #[serde(default)]
     #[schemars(extend("x-aliases" = ["separator"]))]
     pub delimiter: Option<String>,
+    /// The character around fields that need one: `"`, and no other. Default `"`.
+    #[serde(default)]
+    pub quotechar: Option<String>,
     /// The encoding, as for the extractor. A character it lacks is an error. Default `utf-8`.
     #[serde(default = "utf8")]
     pub encoding: String,
@@ -391,7 +438,7 @@ pub struct ParquetWriterConfig {
     /// The file, or with `partition_by` or `max_rows_per_file` the directory. `-` is the standard output.
     #[schemars(length(min = 1))]
     pub path: String,
-    /// `overwrite` (default) replaces what is there; `append` keeps its rows: a file is written anew with the new rows behind
+    /// `overwrite` (default) or `replace` replaces what is there; `append` or `insert` keeps its rows: a file is written anew with the new rows behind
     /// the old ones, a directory gets further files.
     #[serde(default)]
     #[schemars(extend("x-aliases" = ["write_mode"]))]
@@ -403,7 +450,8 @@ pub struct ParquetWriterConfig {
     #[serde(default)]
     #[schemars(range(min = 65536))]
     pub row_group_bytes: Option<u64>,
-    /// Columns that become directories called `name=value`; they are left out of the files. Default: none.
+    /// Columns that become directories called `name=value`; they are left out of the files. NULL is `__HIVE_DEFAULT_PARTITION__`,
+    /// and that text is written `%5F_HIVE_DEFAULT_PARTITION__`. Columns of bytes and nested ones are refused. Default: none.
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub partition_by: Option<Vec<String>>,

@@ -91,8 +91,8 @@ pub fn register_with_io(registry: &mut Registry, streams: Streams) -> Result<()>
         .writer(CsvWriter::with_io(streams.clone()))
         .extractor(ParquetExtractor::with_io(streams.clone()))
         .writer(ParquetWriter::with_io(streams))
-        .alias("filesystem.extractor", choice::extractor)
-        .alias("filesystem.writer", choice::writer)
+        .alias("filesystem.extractor", choice::EXTRACTORS, choice::extractor)
+        .alias("filesystem.writer", choice::WRITERS, choice::writer)
         .add()
 }
 

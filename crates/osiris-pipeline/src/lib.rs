@@ -40,7 +40,7 @@ pub use params::{ParamSpec, ParamType, Profile, env_name};
 pub use parse::parse;
 pub use plan::{Plan, PlanOptions, PlannedStep};
 pub use project::Project;
-pub use reference::{ComponentReference, FieldReference, reference};
+pub use reference::{AliasReference, ComponentReference, FieldReference, reference, summaries};
 pub use run::{
     CleanOptions, CleanedRun, Confirmation, Ledger, LedgerStep, Observer, Outcome, PastRun, RunOptions, RunRecord,
     RunReport, Runs, SavedStates, Silent, StateGeneration, StepReport, StepState, StepStatus, StoreChoice, Wait,

@@ -1,6 +1,6 @@
 //! `components`: the components of this build.
 
-use osiris::pipeline::{ComponentReference, FieldReference, reference};
+use osiris::pipeline::{AliasReference, ComponentReference, FieldReference, reference, summaries};
 use osiris::{Registry, Settings};
 use serde_json::Value;
 
@@ -18,16 +18,25 @@ pub(super) fn execute(
 ) -> Result<u8, CommandError> {
     match command {
         ComponentsCommand::List(args) => {
-            let components = registry.iter().map(|driver| ComponentReference::new(&**driver).summary());
+            let components = summaries(registry);
             if args.json {
-                console.json(&components.collect())?;
+                console.json(&components.into())?;
             } else {
                 let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
                 let row = |one: Value| vec![text(&one["name"]), text(&one["mode"]), text(&one["title"])];
-                console.data(&table(&["component", "mode", ""], components.map(row).collect(), &[]))?;
+                console.data(&table(&["component", "mode", ""], components.into_iter().map(row).collect(), &[]))?;
             }
         }
         ComponentsCommand::Show(args) => {
+            if let Some(alias) = registry.alias(&args.name) {
+                let alias = AliasReference::new(alias, &registry);
+                if args.json {
+                    console.json(&alias.to_json())?;
+                } else {
+                    console.data(&shown_alias(&args.name, &alias))?;
+                }
+                return Ok(0);
+            }
             let component = ComponentReference::new(&**registry.get(&args.name)?);
             if args.json {
                 console.json(&component.to_json())?;
@@ -53,6 +62,13 @@ fn shown(name: &str, component: &ComponentReference<'_>) -> String {
         connection.iter().for_each(|field| shown.push_str(&field_text(field)));
     }
     shown
+}
+
+fn shown_alias(name: &str, alias: &AliasReference<'_>) -> String {
+    let summary = alias.summary();
+    let text = |key: &str| summary[key].as_str().unwrap_or_default();
+    let title = alias.title().replace('`', "");
+    format!("{name} {} (mode: {})\n{title}\n\nconfig:\n  the fields of that component\n", text("version"), text("mode"))
 }
 
 fn field_text(field: &FieldReference) -> String {

@@ -101,7 +101,11 @@ fn components_are_listed_and_shown() {
     let listed = project.run(&["components", "list", "--json"]).with_code(0).json();
     let in_json: Vec<&str> = listed.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
     assert_eq!(names, in_json);
-    assert!(names.contains(&"duckdb.processor".to_owned()), "{names:?}");
+    for name in ["duckdb.processor", "filesystem.extractor", "filesystem.writer"] {
+        assert!(names.contains(&name.to_owned()), "{names:?}");
+    }
+    let alias = project.run(&["components", "show", "filesystem.extractor"]).with_code(0).stdout;
+    assert!(alias.contains("Stands for filesystem.csv_extractor or filesystem.parquet_extractor"), "{alias}");
     for name in names {
         let shown = project.run(&["components", "show", &name, "--json"]).with_code(0).json();
         assert_eq!(shown["name"], name);
@@ -120,7 +124,7 @@ fn the_reference_has_every_field_of_every_component() {
         let section = reference.split(&format!("### {name}\n")).nth(1).unwrap_or_else(|| panic!("no section: {name}"));
         let section = section.split("\n##").next().unwrap();
         let shown = project.run(&["components", "show", name, "--json"]).with_code(0).json();
-        for field in shown["config_schema"]["properties"].as_object().unwrap().keys() {
+        for field in shown["config_schema"]["properties"].as_object().into_iter().flat_map(|fields| fields.keys()) {
             assert!(section.contains(&format!("| `{field}` |")), "{name}: {field}\n{section}");
         }
     }

@@ -379,12 +379,14 @@ async fn the_components_of_a_family_share_its_connection_and_its_doctor() {
     registry
         .family(Test)
         .extractor(Numbers::default())
-        .alias("test.any", |config| match config.is_empty() {
+        .alias("test.any", &["test.numbers"], |config| match config.is_empty() {
             true => Ok("test.numbers"),
             false => Err(Error::validation("nothing is known of it")),
         })
         .add()
         .unwrap();
+    let aliases: Vec<_> = registry.aliases().map(|alias| (alias.name(), alias.components())).collect();
+    assert_eq!(aliases, [("test.any", ["test.numbers"].as_slice())]);
     let chosen = registry.find("test.any", &serde_json::Map::new()).unwrap();
     assert_eq!(chosen.spec().name, "test.numbers");
     let family = chosen.family();
@@ -402,10 +404,14 @@ async fn the_components_of_a_family_share_its_connection_and_its_doctor() {
 #[test]
 fn a_family_is_added_whole_or_not_at_all() {
     let mut registry = Registry::new();
-    let foreign = registry.family(Test).extractor(Numbers::default()).alias("other.any", |_| Ok("test.numbers")).add();
+    let foreign =
+        registry.family(Test).extractor(Numbers::default()).alias("other.any", &[], |_| Ok("test.numbers")).add();
     assert!(foreign.unwrap_err().message().contains("`other.any` is not a component of the family `test`"));
     let twice = registry.family(Test).extractor(Numbers::default()).extractor(Numbers::default()).add();
     assert!(twice.unwrap_err().message().contains("already registered"));
+    let absent =
+        registry.family(Test).extractor(Numbers::default()).alias("test.any", &["test.texts"], |_| Ok("")).add();
+    assert!(absent.unwrap_err().message().contains("`test.any` stands for `test.texts`, which is not registered"));
     assert_eq!(registry.iter().count(), 0);
 }
 

@@ -96,6 +96,14 @@ pub(crate) fn delimiter(text: Option<&str>) -> Result<Option<u8>, Problem> {
     single("/delimiter", text)
 }
 
+/// The problem with a quote character as configured.
+pub(crate) fn quote_problem(text: Option<&str>) -> Option<Problem> {
+    text.filter(|text| *text != "\"").map(|_| {
+        Problem::error("/quotechar", "must be `\"`: fields are quoted with no other character")
+            .with_hint("leave it out; where a file has other quotes, convert it first")
+    })
+}
+
 fn single(pointer: &str, text: Option<&str>) -> Result<Option<u8>, Problem> {
     match text.map(str::as_bytes) {
         None => Ok(None),

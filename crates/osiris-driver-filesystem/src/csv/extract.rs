@@ -11,7 +11,7 @@ use osiris_core::{
 };
 
 use super::CSV_FILES;
-use super::dialect::Dialect;
+use super::dialect::{Dialect, quote_problem};
 use super::load::{Load, find_all};
 use super::scan::ScanOptions;
 use super::source::{Opening, Scanning};
@@ -59,6 +59,13 @@ impl Component for CsvExtractor {
     fn validate(config: &CsvExtractorConfig) -> Vec<Problem> {
         let mut problems = Dialect::new(config).err().unwrap_or_default();
         problems.extend(stated_types(config).err().unwrap_or_default());
+        problems.extend(quote_problem(config.quotechar.as_deref()));
+        if config.chunk_size.is_some() {
+            problems.push(
+                Problem::warning("/chunk_size", "has no effect: rows are never held as chunks")
+                    .with_hint("leave it out"),
+            );
+        }
         if let Err(error) = Location::new(&FilesystemConnection::default(), Path::new(".")).target(&config.path) {
             problems.push(Problem::error("/path", error.message()).with_hint(error.hint().unwrap_or_default()));
         }
@@ -101,7 +108,7 @@ fn stated_types(config: &CsvExtractorConfig) -> Result<Vec<(String, Stated)>, Ve
         }
     }
     let dates = match &config.parse_dates {
-        None => Vec::new(),
+        None | Some(ParseDates::Inferred(_)) => Vec::new(),
         Some(ParseDates::Columns(columns)) => columns.iter().map(|column| (column.clone(), Stated::Dates)).collect(),
         Some(ParseDates::Formats(formats)) => {
             formats.iter().map(|(column, format)| (column.clone(), Stated::Format(format.clone()))).collect()

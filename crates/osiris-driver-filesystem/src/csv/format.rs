@@ -3,12 +3,15 @@
 use arrow::array::RecordBatch;
 use arrow::buffer::NullBuffer;
 use chrono::format::Item;
+use csv::{QuoteStyle, Terminator};
 use osiris_core::{Error, Result};
 
 use super::field::{Values, date_items, nulls};
 use crate::config::{CsvWriterConfig, Newline, Quoting};
 
 const QUOTE: u8 = b'"';
+/// U+FEFF in UTF-8: the byte order mark, where a file begins with it.
+const MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// How batches become text.
 pub(super) struct Formatter {
@@ -54,30 +57,33 @@ impl Formatter {
         self.newline
     }
 
-    /// Writes the line of names.
+    /// Writes the line of names. `csv` writes it; in rows NULL and the empty text differ, which it does not know.
     ///
     /// # Errors
     /// A name that needs quotes where there may be none.
     pub(super) fn header<'a>(&self, names: impl Iterator<Item = &'a str>, out: &mut Vec<u8>) -> Result<()> {
-        for (index, name) in names.enumerate() {
-            if index > 0 {
-                out.push(self.delimiter);
-            }
-            let start = out.len();
-            out.extend_from_slice(name.as_bytes());
-            let needed = self.needs_quotes(name.as_bytes());
+        let names: Vec<&str> = names.collect();
+        let mut quoted = matches!(self.quoting, Quoting::All | Quoting::Nonnumeric);
+        for (index, name) in names.iter().enumerate() {
+            let needed = self.needs_quotes(name.as_bytes()) || (index == 0 && name.as_bytes().starts_with(MARK));
             if needed && self.quoting == Quoting::None {
                 return Err(Error::validation(format!(
                     "the column name `{name}` needs quotes, which `quoting: none` forbids"
                 ))
                 .with_hint("rename the column, or choose another `delimiter` or `quoting: minimal`"));
             }
-            if needed || matches!(self.quoting, Quoting::All | Quoting::Nonnumeric) {
-                quote_from(start, out);
-            }
+            // What other readers would not take for anything else.
+            quoted |= needed && !name.bytes().any(|byte| self.special[usize::from(byte)]);
         }
-        out.extend_from_slice(self.newline);
-        Ok(())
+        let failed = |error| Error::unknown("the header could not be written").with_source(error);
+        let terminator = if self.newline == b"\r\n" { Terminator::CRLF } else { Terminator::Any(self.newline[0]) };
+        let mut writer = csv::WriterBuilder::new()
+            .delimiter(self.delimiter)
+            .terminator(terminator)
+            .quote_style(if quoted { QuoteStyle::Always } else { QuoteStyle::Necessary })
+            .from_writer(out);
+        writer.write_record(names).map_err(failed)?;
+        writer.flush().map_err(|error| failed(error.into()))
     }
 
     /// Writes the rows of a batch; `first` is the number of its first row, for messages.
@@ -89,7 +95,8 @@ impl Formatter {
         let columns = batch
             .columns()
             .iter()
-            .map(|array| Column::new(Values::new(array, format)?, nulls(array), self))
+            .enumerate()
+            .map(|(index, array)| Column::new(Values::new(array, format)?, nulls(array), index == 0, self))
             .collect::<Result<Vec<_>>>()?;
         for row in 0..batch.num_rows() {
             for (index, column) in columns.iter().enumerate() {
@@ -151,10 +158,12 @@ struct Column<'a> {
     values: Values<'a>,
     nulls: Option<&'a NullBuffer>,
     policy: Policy,
+    /// Whether a file may begin with one of the values: what looks like a byte order mark there is quoted.
+    first: bool,
 }
 
 impl<'a> Column<'a> {
-    fn new(values: Values<'a>, nulls: Option<&'a NullBuffer>, formatter: &Formatter) -> Result<Self> {
+    fn new(values: Values<'a>, nulls: Option<&'a NullBuffer>, first: bool, formatter: &Formatter) -> Result<Self> {
         let always = match formatter.quoting {
             Quoting::All => true,
             Quoting::Nonnumeric => !values.is_numeric(),
@@ -166,7 +175,7 @@ impl<'a> Column<'a> {
             (false, true) => Policy::Checked,
             (false, false) => Policy::Never,
         };
-        Ok(Self { values, nulls, policy })
+        Ok(Self { values, nulls, policy, first })
     }
 
     #[inline]
@@ -176,7 +185,10 @@ impl<'a> Column<'a> {
         let quotes = match self.policy {
             Policy::Never => false,
             Policy::Always => true,
-            Policy::Checked => formatter.needs_quotes(&out[start..]),
+            Policy::Checked => {
+                let text = &out[start..];
+                formatter.needs_quotes(text) || (self.first && text.starts_with(MARK))
+            }
         };
         if !quotes {
             return Ok(Ok(()));

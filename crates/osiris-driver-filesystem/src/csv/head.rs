@@ -44,8 +44,9 @@ pub(super) fn read<R: Read>(reader: &mut RecordReader<R>, name: &str, options: &
         Header::Present(_) => 0,
         Header::Row(row) => row,
     };
+    // Rows are records: a line break in quotes does not end one, unlike the lines of `skip_rows`.
     for _ in 0..rows_above {
-        if !reader.skip_line()? {
+        if reader.next()? == Next::End {
             return Err(empty(name, dialect));
         }
         passed_quote |= reader.line_has_quote();
@@ -74,7 +75,8 @@ pub(super) fn read<R: Read>(reader: &mut RecordReader<R>, name: &str, options: &
         return head(Start::OnRecord, names, passed_quote);
     }
     let written: Vec<String> = reader.fields().map(|field| field.text()).collect();
-    let (names, changed) = unique(&written);
+    let trimmed: Vec<&str> = written.iter().map(|name| name.trim()).collect();
+    let (names, changed) = unique(&trimmed);
     if changed {
         tracing::warn!(file = name, columns = ?names, "the header has empty or repeated names; they were made unique");
     }

@@ -8,17 +8,16 @@ pub(crate) fn numbered(count: usize) -> Vec<String> {
 }
 
 /// Makes names unique, whatever their case, and gives the empty ones a name: `a, A, , a` becomes
-/// `a, A_1, column2, a_2`. Spaces around a name are dropped. A name that the header has itself is never given away.
-/// Returns whether anything but spaces was changed.
-pub(crate) fn unique(names: &[String]) -> (Vec<String>, bool) {
-    let mut taken: BTreeSet<String> = names.iter().map(|name| name.trim().to_lowercase()).collect();
+/// `a, A_1, column2, a_2`. A name that the file has itself is never given away. Returns whether anything was changed.
+pub(crate) fn unique(names: &[&str]) -> (Vec<String>, bool) {
+    let mut taken: BTreeSet<String> = names.iter().map(|name| name.to_lowercase()).collect();
     let mut first = BTreeSet::new();
     let mut changed = false;
     let unique = names
         .iter()
         .enumerate()
         .map(|(index, name)| {
-            let name = name.trim();
+            let name = *name;
             if !name.is_empty() && first.insert(name.to_lowercase()) {
                 return name.to_owned();
             }
@@ -40,13 +39,12 @@ mod tests {
     use super::*;
 
     fn made(names: &[&str]) -> Vec<String> {
-        unique(&names.iter().map(ToString::to_string).collect::<Vec<_>>()).0
+        unique(names).0
     }
 
     #[test]
     fn repeated_and_empty_names_get_numbers() {
         assert_eq!(made(&["a", "a", "A", ""]), ["a", "a_1", "A_2", "column3"]);
-        assert_eq!(made(&[" a ", "b"]), ["a", "b"]);
     }
 
     #[test]

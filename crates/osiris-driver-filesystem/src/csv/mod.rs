@@ -23,8 +23,10 @@ mod write;
 pub use extract::CsvExtractor;
 pub use write::CsvWriter;
 
+pub(crate) use header::unique;
 pub(crate) use infer::ColumnProfile;
 pub(crate) use load::find_all;
+pub(crate) use types::{Stated, fits};
 
 use crate::client::FileKind;
 

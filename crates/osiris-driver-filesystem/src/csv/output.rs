@@ -11,7 +11,6 @@ use osiris_core::{Error, Result};
 use super::compression::Compressor;
 use super::dialect::Dialect;
 use super::encoding::{Charset, CharsetWriter};
-use super::record::{Next, RecordReader};
 use super::source::open_text;
 use crate::config::{CsvWriterConfig, WriteCompression};
 use crate::error::{io_error, unpack};
@@ -121,13 +120,7 @@ pub(super) fn check_append(
 ) -> Result<bool> {
     let dialect = Dialect::of_output(delimiter, charset);
     let compression = config.compression.reading();
-    let found = open_text(path, name, compression, &dialect, u64::MAX, |source| {
-        let mut reader = RecordReader::new(source, name, delimiter, None);
-        Ok(match reader.next()? {
-            Next::End => None,
-            _ => Some(reader.fields().map(|field| field.text()).collect::<Vec<_>>()),
-        })
-    })?;
+    let found = open_text(path, name, compression, &dialect, u64::MAX, |source| first_record(source, name, delimiter))?;
     match found {
         None => return Ok(true),
         Some(found) if config.header && found != columns => return Err(other_header(name, &found, columns)),
@@ -151,6 +144,22 @@ pub(super) fn check_append(
         })?
     };
     Ok(matches!(last, None | Some(b'\n' | b'\r')))
+}
+
+/// The fields of the first record: the empty text and NULL are the same in names.
+fn first_record(source: &mut dyn Read, name: &str, delimiter: u8) -> Result<Option<Vec<String>>> {
+    let mut builder = csv::ReaderBuilder::new();
+    let mut reader = builder.has_headers(false).flexible(true).delimiter(delimiter).from_reader(source);
+    let mut record = csv::StringRecord::new();
+    match reader.read_record(&mut record) {
+        Ok(false) => Ok(None),
+        Ok(true) => Ok(Some(record.iter().map(str::to_owned).collect())),
+        Err(error) => Err(match error.into_kind() {
+            csv::ErrorKind::Io(error) => unpack("cannot be read", name, error),
+            _ => Error::validation(format!("the first line of `{name}` is not UTF-8"))
+                .with_hint("set `encoding` to that of the file, or `mode: overwrite`"),
+        }),
+    }
 }
 
 fn other_header(name: &str, found: &[String], columns: &[String]) -> Error {

@@ -130,6 +130,11 @@ pub(crate) fn reading(stated: &Stated, text: &str) -> Reading {
     }
 }
 
+/// SQL that says whether `column_type` holds the text exactly.
+pub(crate) fn fits(column_type: &ColumnType, text: &str) -> String {
+    typed(column_type, text).fits
+}
+
 const WHOLE: &str = "[+-]?[0-9]+";
 const NUMBER: &str = "[+-]?([0-9]+\\.?[0-9]*|\\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(?i:nan|inf|infinity)";
 const DECIMAL: &str = "[+-]?([0-9]+\\.?[0-9]*|\\.[0-9]+)";

@@ -11,7 +11,7 @@ use osiris_core::{
 };
 use serde_json::Value;
 
-use super::dialect::{default_delimiter, delimiter};
+use super::dialect::{default_delimiter, delimiter, quote_problem};
 use super::encoding::Charset;
 use super::field::date_items;
 use super::format::Formatter;
@@ -67,6 +67,7 @@ impl Component for CsvWriter {
             problems.push(problem.clone());
         }
         problems.extend(Charset::named(&config.encoding).err());
+        problems.extend(quote_problem(config.quotechar.as_deref()));
         if let Some(problem) = config.date_format.as_deref().and_then(|format| date_items(format).err()) {
             problems.push(Problem::error("/date_format", problem).with_hint("such as `%Y-%m-%d %H:%M:%S%.f`"));
         }
@@ -76,6 +77,9 @@ impl Component for CsvWriter {
                 Problem::error("/null_value", "must hold no delimiter, quote or line end")
                     .with_hint("such as `NULL` or `\\N`"),
             );
+        }
+        if config.null_value.starts_with('\u{feff}') {
+            problems.push(Problem::error("/null_value", "must not begin with a byte order mark (U+FEFF)"));
         }
         if config.mode == WriteMode::Append
             && config.compression == WriteCompression::Zip

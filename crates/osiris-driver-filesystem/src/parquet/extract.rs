@@ -1,5 +1,6 @@
 //! `filesystem.parquet_extractor`: footers first, then DuckDB loads the files.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -10,12 +11,14 @@ use osiris_core::{
 };
 
 use super::PARQUET_FILES;
+use super::columns::{FileColumn, of_files};
 use super::footer::{self, Footer};
-use super::partition::{NULL_PARTITION, Partitions, encode};
+use super::narrow;
+use super::partition::Partitions;
 use crate::blocking::{Stop, blocking};
 use crate::client::{Location, SourceFile, Target};
 use crate::config::{FilesystemConnection, ParquetExtractorConfig};
-use crate::csv::find_all;
+use crate::csv::{Stated, find_all, unique};
 use crate::error::io_error;
 use crate::scratch::Scratch;
 use crate::stdio::Streams;
@@ -58,6 +61,7 @@ impl Component for ParquetExtractor {
         if let Some(Err(error)) = config.filter.as_deref().map(SqlExpression::parse) {
             problems.push(Problem::from_sql("/filter", &error));
         }
+        problems.extend(stated_types(config).err().unwrap_or_default());
         problems
     }
 
@@ -70,6 +74,19 @@ impl Component for ParquetExtractor {
     }
 }
 
+/// The types that the configuration states, by lower-case column name.
+fn stated_types(config: &ParquetExtractorConfig) -> Result<BTreeMap<String, ColumnType>, Vec<Problem>> {
+    let (mut types, mut problems) = (BTreeMap::new(), Vec::new());
+    for (column, name) in config.dtype.iter().flatten() {
+        match Stated::named(format!("/dtype/{column}"), name) {
+            Ok(Stated::Type(stated)) => drop(types.insert(column.to_lowercase(), stated)),
+            Ok(_) => {}
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if problems.is_empty() { Ok(types) } else { Err(problems) }
+}
+
 #[async_trait]
 impl Extract for ParquetExtractor {
     async fn extract(&self, step: &Step<'_, Self>, out: &TableSink, ctx: &ExecutionContext) -> Result<Extracted> {
@@ -80,18 +97,20 @@ impl Extract for ParquetExtractor {
         let location = Location::new(step.connection(), step.base_dir());
         let streams = self.streams.clone();
         let filter = config.filter.as_deref().map(SqlExpression::parse).transpose()?;
+        let wanted = Wanted::new(&config)?;
         let path = config.path.clone();
         let store = ctx.store().clone();
         // The scratch directory has to outlive the load.
-        let (sources, scratch) = blocking(move |stop| {
+        let (sources, wanted, scratch) = blocking(move |stop| {
             let reaches = |file: &Path| store.reaches(file);
-            Sources::find(&location, &path, &streams, &reaches, &scratch, stop).map(|sources| (sources, scratch))
+            let sources = Sources::find(&location, &path, &streams, &reaches, &scratch, stop)?;
+            Ok((sources.narrowed(&wanted, &scratch, stop)?, wanted, scratch))
         })
         .await?;
         ctx.progress().expect_bytes(sources.bytes);
         ctx.progress().expect_rows(limit.map_or(sources.rows, |limit| limit.min(sources.rows)));
         let bytes = sources.bytes;
-        let load = Load { config, filter, limit, sources };
+        let load = Load { config, filter, limit, sources, wanted };
         let (read, stored) = out.call(move |transaction| load.run(transaction)).await?;
         drop(scratch);
         ctx.progress().add_bytes(bytes);
@@ -101,10 +120,48 @@ impl Extract for ParquetExtractor {
     }
 }
 
+/// Which columns are looked at, and as what.
+struct Wanted {
+    /// None: all.
+    columns: Option<Vec<String>>,
+    /// The condition, in lower case.
+    filter: String,
+    types: BTreeMap<String, ColumnType>,
+}
+
+impl Wanted {
+    fn new(config: &ParquetExtractorConfig) -> Result<Self> {
+        let types = stated_types(config).map_err(|problems| {
+            osiris_core::problem::ensure_none(&problems, "the configuration")
+                .err()
+                .unwrap_or_else(|| Error::validation("the configuration is not valid"))
+        })?;
+        let columns = config.columns.as_ref();
+        Ok(Self {
+            columns: columns.map(|columns| columns.iter().map(|name| name.to_lowercase()).collect()),
+            filter: config.filter.as_deref().unwrap_or_default().to_lowercase(),
+            types,
+        })
+    }
+
+    /// Whether the column `name` has to be read: it is selected, or may be in the condition.
+    fn has(&self, name: &str) -> bool {
+        let name = name.to_lowercase();
+        self.columns.as_ref().is_none_or(|columns| columns.contains(&name)) || self.filter.contains(&name)
+    }
+}
+
 /// The files to read.
 struct Sources {
     files: Vec<SourceFile>,
     partitions: Partitions,
+    /// That of the first file, whose columns all have.
+    footer: Footer,
+    /// The names of its columns, unique.
+    names: Vec<String>,
+    /// Whether the names had to be made unique: DuckDB takes the columns of several files by name.
+    renamed: bool,
+    has_int96: bool,
     rows: u64,
     bytes: u64,
 }
@@ -129,11 +186,12 @@ impl Sources {
         };
         let partitions = Partitions::of(&files)?;
         let mut first: Option<(String, Footer)> = None;
-        let mut rows = 0;
+        let (mut rows, mut has_int96) = (0, false);
         for file in &mut files {
             stop.check()?;
             let footer = footer::read(&file.path, &file.name)?;
             rows += footer.rows;
+            has_int96 |= footer.has_int96;
             match &first {
                 None => first = Some((file.name.clone(), footer)),
                 Some((name, first)) => first.compare(name, &footer, &file.name)?,
@@ -143,7 +201,30 @@ impl Sources {
             }
         }
         let bytes = files.iter().map(|file| file.size).sum();
-        Ok(Self { files, partitions, rows, bytes })
+        let (name, footer) = first.ok_or_else(|| Error::unknown("there is no file to read"))?;
+        let roots: Vec<&str> = footer.roots.iter().map(String::as_str).collect();
+        let (names, renamed) = unique(&roots);
+        if renamed {
+            tracing::warn!(file = name, columns = ?names, "the file has empty or repeated column names; they were made unique");
+        }
+        Ok(Self { files, partitions, footer, names, renamed, has_int96, rows, bytes })
+    }
+
+    /// With copies of the files in which DuckDB would read a wanted column wrongly.
+    fn narrowed(mut self, wanted: &Wanted, scratch: &Scratch, stop: &Stop) -> Result<Self> {
+        let footer = &self.footer;
+        let decimals = footer.wide_decimals.iter().filter(|wide| wide.scale_fits()).map(|wide| wide.root);
+        let mut misread = decimals.chain(footer.cut_times.iter().copied());
+        if !footer.has_bson && !misread.any(|root| wanted.has(&self.names[root])) {
+            return Ok(self);
+        }
+        for file in &mut self.files {
+            stop.check()?;
+            let here = place(file, scratch)?;
+            narrow::copy(&file.path, &file.name, &here)?;
+            file.path = here;
+        }
+        Ok(self)
     }
 }
 
@@ -151,17 +232,22 @@ impl Sources {
 /// a copy. Its partitions are read from the names of its directories.
 fn bring(file: &SourceFile, scratch: &Scratch) -> Result<PathBuf> {
     let failed = |error| io_error("could not be copied to the scratch directory", &file.name, error);
-    let mut here = scratch.path("parquet");
-    if !file.partitions.is_empty() {
-        let mut directory = here.with_extension("");
-        for (name, value) in &file.partitions {
-            directory.push(format!("{}={}", encode(Some(name)), encode(Some(value))));
-        }
-        std::fs::create_dir_all(&directory).map_err(failed)?;
-        here = directory.join("0.parquet");
-    }
+    let here = place(file, scratch)?;
     std::fs::hard_link(&file.path, &here).or_else(|_| std::fs::copy(&file.path, &here).map(drop)).map_err(failed)?;
     Ok(here)
+}
+
+/// A path in the scratch directory below directories of the file's partitions.
+fn place(file: &SourceFile, scratch: &Scratch) -> Result<PathBuf> {
+    let here = scratch.path("parquet");
+    if file.partitions.is_empty() {
+        return Ok(here);
+    }
+    let mut directory = here.with_extension("");
+    directory.extend(file.partitions.iter().map(|partition| &partition.directory));
+    std::fs::create_dir_all(&directory)
+        .map_err(|error| io_error("could not be copied to the scratch directory", &file.name, error))?;
+    Ok(directory.join("0.parquet"))
 }
 
 /// One load.
@@ -170,6 +256,7 @@ struct Load {
     filter: Option<SqlExpression>,
     limit: Option<u64>,
     sources: Sources,
+    wanted: Wanted,
 }
 
 impl Load {
@@ -186,8 +273,20 @@ impl Load {
     }
 
     fn select(&self, transaction: &StoreTransaction<'_>) -> Result<String> {
-        let all = format!("SELECT {} FROM {}", self.all_columns(transaction)?, self.read());
-        let mut select = format!("SELECT {} FROM ({all})", self.selected(transaction, &all)?);
+        let own = self.own_columns(transaction)?;
+        let partitions = self.sources.partitions.columns.iter().map(|column| &column.name);
+        let names: Vec<String> = own.iter().map(|column| &column.name).chain(partitions).cloned().collect();
+        let selected = match &self.config.columns {
+            None => "*".to_owned(),
+            Some(columns) => {
+                let places = find_all(&names, columns, "columns")?;
+                places.into_iter().map(|place| quote(&names[place])).collect::<Vec<_>>().join(", ")
+            }
+        };
+        let stated: Vec<String> = self.config.dtype.iter().flatten().map(|(name, _)| name.clone()).collect();
+        find_all(&names, &stated, "dtype")?;
+        let all = self.all_columns(transaction, &own)?;
+        let mut select = format!("SELECT {selected} FROM (SELECT {all} FROM {})", self.read(true));
         if let Some(filter) = &self.filter {
             select.push_str(&format!(" WHERE {}", filter.sql()));
             transaction.describe(&select).map_err(|error| {
@@ -202,49 +301,58 @@ impl Load {
         Ok(select)
     }
 
-    /// The file's own columns, then its partitions, both by name.
-    fn all_columns(&self, transaction: &StoreTransaction<'_>) -> Result<String> {
-        let own = transaction.describe(&format!("SELECT * FROM {}", self.read_files("hive_partitioning = false")))?;
-        let partition =
-            |name: &str| self.sources.partitions.columns.iter().any(|(ours, _)| ours.eq_ignore_ascii_case(name));
-        let own = own.iter().filter(|column| !partition(&column.name)).map(|column| quote(&column.name));
-        let partitions = self.sources.partitions.columns.iter().map(|(name, column_type)| {
-            let text = format!("nullif({}, {})", quote(name), quote_text(NULL_PARTITION));
-            match column_type {
-                ColumnType::Varchar => format!("{text} AS {}", quote(name)),
-                other => format!("CAST(nullif({text}, '') AS {}) AS {}", sql(other), quote(name)),
-            }
-        });
-        Ok(own.chain(partitions).collect::<Vec<_>>().join(", "))
+    /// The files' own columns. One that has the name of a partition is left out.
+    fn own_columns(&self, transaction: &StoreTransaction<'_>) -> Result<Vec<FileColumn>> {
+        let first = &self.sources.files[..1];
+        let describe = |int96: &str| {
+            transaction
+                .describe(&format!("SELECT * FROM {}", read_files(first, &format!("hive_partitioning = false{int96}"))))
+        };
+        let plain = describe("")?;
+        let in_parts = if self.sources.has_int96 { describe(INT96_IN_PARTS)? } else { plain.clone() };
+        let mut own = of_files(&self.sources.footer, &self.sources.names, plain, in_parts);
+        let partitions = &self.sources.partitions.columns;
+        own.retain(|column| !partitions.iter().any(|partition| partition.name.eq_ignore_ascii_case(&column.name)));
+        Ok(own)
     }
 
-    fn selected(&self, transaction: &StoreTransaction<'_>, all: &str) -> Result<String> {
-        let Some(wanted) = &self.config.columns else { return Ok("*".to_owned()) };
-        let names: Vec<String> = transaction.describe(all)?.into_iter().map(|column| column.name).collect();
-        let places = find_all(&names, wanted, "columns")?;
-        Ok(places.into_iter().map(|place| quote(&names[place])).collect::<Vec<_>>().join(", "))
-    }
-
-    fn read(&self) -> String {
-        if self.sources.partitions.is_empty() {
-            return self.read_files("hive_partitioning = false");
+    /// The wanted ones of the files' own columns, then the partitions, both by name.
+    fn all_columns(&self, transaction: &StoreTransaction<'_>, own: &[FileColumn]) -> Result<String> {
+        let from = self.read(false);
+        let mut columns = Vec::new();
+        for column in own.iter().filter(|column| self.wanted.has(&column.name)) {
+            columns.push(column.expression(transaction, &from, self.wanted.types.get(&column.name.to_lowercase()))?);
         }
-        let types: Vec<String> =
-            self.sources.partitions.columns.iter().map(|(name, _)| format!("{}: VARCHAR", quote_text(name))).collect();
-        self.read_files(&format!("hive_partitioning = true, hive_types = {{{}}}", types.join(", ")))
+        columns.extend(self.sources.partitions.expressions(transaction, &self.wanted.types)?);
+        Ok(columns.join(", "))
     }
 
-    /// No name is a pattern: the store does not reach such files, which are read from the scratch directory.
-    fn read_files(&self, options: &str) -> String {
-        let files: Vec<String> =
-            self.sources.files.iter().map(|file| quote_text(&file.path.display().to_string())).collect();
-        format!("read_parquet([{}], {options})", files.join(", "))
+    /// What stands behind FROM for all files, with the partitions or without them.
+    fn read(&self, with_partitions: bool) -> String {
+        let partitions = &self.sources.partitions;
+        let mut options = if partitions.is_empty() || !with_partitions {
+            "hive_partitioning = false".to_owned()
+        } else {
+            let types = partitions.columns.iter().map(|column| format!("{}: VARCHAR", quote_text(&column.raw_name)));
+            format!("hive_partitioning = true, hive_types = {{{}}}", types.collect::<Vec<_>>().join(", "))
+        };
+        if self.sources.has_int96 {
+            options.push_str(INT96_IN_PARTS);
+        }
+        let files = &self.sources.files;
+        if !self.sources.renamed || files.len() == 1 {
+            return read_files(files, &options);
+        }
+        let each = files.chunks(1).map(|file| format!("SELECT * FROM {}", read_files(file, &options)));
+        format!("({})", each.collect::<Vec<_>>().join(" UNION ALL "))
     }
 }
 
-fn sql(column_type: &ColumnType) -> String {
-    match column_type {
-        ColumnType::Instant => "TIMESTAMP WITH TIME ZONE".to_owned(),
-        other => other.sql(),
-    }
+/// An INT96 as a STRUCT of DATE and TIME_NS; DuckDB would cut it to microseconds.
+const INT96_IN_PARTS: &str = ", int96_as = 'struct'";
+
+/// No name is a pattern: the store does not reach such files, which are read from the scratch directory.
+fn read_files(files: &[SourceFile], options: &str) -> String {
+    let files: Vec<String> = files.iter().map(|file| quote_text(&file.path.display().to_string())).collect();
+    format!("read_parquet([{}], {options})", files.join(", "))
 }

@@ -4,7 +4,10 @@ use std::fs::File;
 use std::path::Path;
 
 use osiris_core::{Error, Result};
+use parquet::basic::{ConvertedType, LogicalType, TimeUnit, Type};
+use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::schema::types::ColumnDescriptor;
 
 use crate::error::io_error;
 
@@ -15,6 +18,58 @@ pub(crate) struct Footer {
     pub(crate) rows: u64,
     /// Path and type of every leaf column, in order.
     pub(crate) columns: Vec<(String, String)>,
+    /// The names of the columns as the file has them, nested ones as one: repeated and empty ones too.
+    pub(crate) roots: Vec<String>,
+    /// Whether a column, or a part of it, is an INT96: a timestamp of nanoseconds in the form of old writers.
+    pub(crate) has_int96: bool,
+    /// Decimals of more digits than DuckDB has.
+    pub(crate) wide_decimals: Vec<WideDecimal>,
+    /// The places among the [roots](Self::roots) of columns with times of day of nanoseconds in UTC, which DuckDB cuts.
+    pub(crate) cut_times: Vec<usize>,
+    /// Whether there is BSON, which DuckDB does not know.
+    pub(crate) has_bson: bool,
+}
+
+/// The digits of a DECIMAL in the store, at most.
+pub(crate) const DIGITS: i32 = 38;
+
+/// A decimal of more than [`DIGITS`] digits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct WideDecimal {
+    /// The place of its column among the [roots](Footer::roots).
+    pub(crate) root: usize,
+    pub(crate) precision: i32,
+    pub(crate) scale: i32,
+}
+
+impl WideDecimal {
+    /// Whether the store has a DECIMAL of this scale: values of few enough digits are kept exactly then.
+    pub(crate) fn scale_fits(&self) -> bool {
+        self.scale <= DIGITS
+    }
+}
+
+/// Whether it is a time of day of nanoseconds in UTC.
+pub(super) fn is_cut_time(logical: Option<&LogicalType>) -> bool {
+    matches!(logical, Some(LogicalType::Time(time)) if time.is_adjusted_to_u_t_c && time.unit == TimeUnit::NANOS)
+}
+
+/// Whether it is BSON.
+pub(super) fn is_bson(logical: Option<&LogicalType>, converted: ConvertedType) -> bool {
+    logical == Some(&LogicalType::Bson) || converted == ConvertedType::BSON
+}
+
+/// Precision and scale, where the column is a decimal.
+pub(super) fn decimal(
+    precision_and_scale: (i32, i32),
+    logical: Option<&LogicalType>,
+    converted: ConvertedType,
+) -> Option<(i32, i32)> {
+    match (logical, converted) {
+        (Some(LogicalType::Decimal(decimal)), _) => Some((decimal.precision, decimal.scale)),
+        (None, ConvertedType::DECIMAL) => Some(precision_and_scale),
+        _ => None,
+    }
 }
 
 /// Reads the footer of the file at `path`, which messages call `name`.
@@ -27,12 +82,7 @@ pub(crate) fn read(path: &Path, name: &str) -> Result<Footer> {
         return Err(Error::validation(format!("`{name}` is empty: not even a footer is in it"))
             .with_hint("check what made the file"));
     }
-    let reader = SerializedFileReader::new(file).map_err(|error| {
-        Error::validation(format!("`{name}` is no Parquet file that can be read: {error}"))
-            .with_source(error)
-            .with_hint("check what made the file; it may be cut short, or of another format")
-    })?;
-    let metadata = reader.metadata();
+    let metadata = metadata(file, name)?;
     let rows: i64 = metadata.row_groups().iter().map(parquet::file::metadata::RowGroupMetaData::num_rows).sum();
     let stated = metadata.file_metadata().num_rows();
     if rows != stated {
@@ -41,23 +91,59 @@ pub(crate) fn read(path: &Path, name: &str) -> Result<Footer> {
         ))
         .with_hint("the file is damaged: make it again"));
     }
-    let columns = metadata
-        .file_metadata()
-        .schema_descr()
-        .columns()
-        .iter()
-        .map(|column| {
-            let kind = match column.logical_type_ref() {
-                Some(logical) => format!("{} as {logical:?}", column.physical_type()),
-                None => format!("{} {:?}", column.physical_type(), column.converted_type()),
-            };
-            (column.path().string(), kind)
-        })
-        .collect();
-    Ok(Footer { rows: u64::try_from(rows).unwrap_or(0), columns })
+    let schema = metadata.file_metadata().schema_descr();
+    let columns = schema.columns();
+    let wide = columns.iter().enumerate().filter_map(|(leaf, column)| {
+        let (precision, scale) = decimal_of(column).filter(|(precision, _)| *precision > DIGITS)?;
+        Some(WideDecimal { root: schema.get_column_root_idx(leaf), precision, scale })
+    });
+    Ok(Footer {
+        rows: u64::try_from(rows).unwrap_or(0),
+        columns: columns.iter().map(|column| (column.path().string(), kind(column))).collect(),
+        roots: schema.root_schema().get_fields().iter().map(|field| field.name().to_owned()).collect(),
+        has_int96: columns.iter().any(|column| column.physical_type() == Type::INT96),
+        wide_decimals: wide.collect(),
+        cut_times: (0..columns.len())
+            .filter(|leaf| is_cut_time(columns[*leaf].logical_type_ref()))
+            .map(|leaf| schema.get_column_root_idx(leaf))
+            .collect(),
+        has_bson: columns.iter().any(|column| is_bson(column.logical_type_ref(), column.converted_type())),
+    })
+}
+
+/// The metadata of a file, which messages call `name`.
+///
+/// # Errors
+/// It is no Parquet file.
+pub(super) fn metadata(file: File, name: &str) -> Result<ParquetMetaData> {
+    let reader = SerializedFileReader::new(file).map_err(|error| {
+        Error::validation(format!("`{name}` is no Parquet file that can be read: {error}"))
+            .with_source(error)
+            .with_hint("check what made the file; it may be cut short, or of another format")
+    })?;
+    Ok(reader.metadata().clone())
+}
+
+fn decimal_of(column: &ColumnDescriptor) -> Option<(i32, i32)> {
+    decimal((column.type_precision(), column.type_scale()), column.logical_type_ref(), column.converted_type())
+}
+
+/// The type of a column, for comparisons and messages.
+fn kind(column: &ColumnDescriptor) -> String {
+    let physical = column.physical_type();
+    match (column.logical_type_ref(), decimal_of(column)) {
+        (_, Some((precision, scale))) => format!("{physical} DECIMAL({precision},{scale})"),
+        (Some(logical), None) => format!("{physical} as {logical:?}"),
+        (None, None) => format!("{physical} {:?}", column.converted_type()),
+    }
 }
 
 impl Footer {
+    fn has_twins(&self) -> bool {
+        let mut seen = std::collections::BTreeSet::new();
+        !self.roots.iter().all(|name| seen.insert(name.to_lowercase()))
+    }
+
     /// How `other`, of the file `name`, differs in its columns from this one of the file `first`.
     ///
     /// # Errors
@@ -75,6 +161,10 @@ impl Footer {
         }
         let extra = other.columns.iter().filter(|(path, _)| !self.columns.iter().any(|(ours, _)| ours == path));
         differences.extend(extra.map(|(path, _)| format!("has `{path}` besides")));
+        // Columns whose names differ by case alone, or not at all, can be told apart by their places only.
+        if differences.is_empty() && self.roots != other.roots && self.has_twins() {
+            differences.push("has them in another order, and some names differ by case alone".to_owned());
+        }
         if differences.is_empty() {
             return Ok(());
         }

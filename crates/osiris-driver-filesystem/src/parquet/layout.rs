@@ -2,10 +2,10 @@
 
 use duckdb::Connection;
 use osiris_core::store::{quote, store_error};
-use osiris_core::{Result, TableRef};
+use osiris_core::{ColumnType, Result, TableRef};
 
 use super::convert::expression;
-use super::partition::encode;
+use super::partition::{encode, encode_name};
 use crate::config::ParquetWriterConfig;
 use crate::destination::part_name;
 
@@ -96,7 +96,7 @@ fn partitioned(connection: &Connection, table: &TableRef, partitions: &[String])
     // The row number keeps the order of the table inside a partition.
     let order = format!(" ORDER BY {} NULLS LAST, row_number() OVER ()", keys.join(" NULLS LAST, "));
     let source = sorted(connection, table, &order)?;
-    let texts: Vec<String> = keys.iter().map(|key| format!("CAST({key} AS VARCHAR)")).collect();
+    let texts: Vec<String> = partitions.iter().map(|name| value_text(table, name)).collect();
     let sql = format!(
         "SELECT CAST(min(rowid) AS UBIGINT), CAST(count(*) AS UBIGINT), {} FROM {source} GROUP BY {} ORDER BY 1",
         texts.join(", "),
@@ -115,9 +115,18 @@ fn partitioned(connection: &Connection, table: &TableRef, partitions: &[String])
         let directory = partitions
             .iter()
             .zip(&values)
-            .map(|(name, value)| format!("{}={}/", encode(Some(name)), encode(value.as_deref())))
+            .map(|(name, value)| format!("{}={}/", encode_name(name), encode(value.as_deref())))
             .collect();
         Ok(Group { directory, first, rows })
     });
     Ok((source, groups.collect::<Result<_>>()?))
+}
+
+/// The value of a partition column as text. A point in time says so.
+fn value_text(table: &TableRef, name: &str) -> String {
+    let text = format!("CAST({} AS VARCHAR)", quote(name));
+    match table.schema().column(name).map(|column| &column.column_type) {
+        Some(ColumnType::Instant) => format!("{text} || '+00'"),
+        _ => text,
+    }
 }

@@ -1,9 +1,12 @@
 //! Parquet: two components. DuckDB reads and writes the files; their footers are read here as well, to count and compare.
 
+mod columns;
 mod convert;
 mod extract;
 mod footer;
 mod layout;
+mod leaves;
+mod narrow;
 mod partition;
 mod write;
 

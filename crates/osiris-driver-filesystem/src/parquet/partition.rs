@@ -1,19 +1,29 @@
-//! Hive partitions to read: the `name=value` directories above the files become columns, with types inferred as in CSV
-//! (`id=007` stays text).
+//! Hive partitions to read: the `name=value` directories above the files become columns, with types inferred as in CSV where
+//! each value is written so from its type (`id=007` and `version=1.10` stay text).
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use osiris_core::store::{StoreTransaction, quote, quote_text, store_error};
 use osiris_core::{ColumnType, Error, Result};
 
-use crate::client::SourceFile;
+use crate::client::{NULL_PARTITION, SourceFile};
 use crate::csv::ColumnProfile;
 
-/// The directory name of NULL.
-pub(crate) const NULL_PARTITION: &str = "__HIVE_DEFAULT_PARTITION__";
+/// A partition column of a set of files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PartitionColumn {
+    /// What DuckDB calls it.
+    pub(crate) raw_name: String,
+    pub(crate) name: String,
+    pub(crate) column_type: ColumnType,
+    values: BTreeSet<String>,
+}
 
 /// The partition columns of a set of files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Partitions {
-    /// Name and type, outermost first.
-    pub(crate) columns: Vec<(String, ColumnType)>,
+    /// Outermost first.
+    pub(crate) columns: Vec<PartitionColumn>,
 }
 
 impl Partitions {
@@ -23,28 +33,54 @@ impl Partitions {
     /// Two files of different depth or names.
     pub(crate) fn of(files: &[SourceFile]) -> Result<Self> {
         let Some(first) = files.first() else { return Ok(Self::default()) };
-        let names: Vec<&str> = first.partitions.iter().map(|(name, _)| name.as_str()).collect();
-        let mut profiles = vec![ColumnProfile::default(); names.len()];
+        let names = |file: &SourceFile| file.partitions.iter().map(|part| part.raw_name.clone()).collect::<Vec<_>>();
+        let expected = names(first);
+        let mut columns: Vec<PartitionColumn> = first
+            .partitions
+            .iter()
+            .map(|part| PartitionColumn {
+                raw_name: part.raw_name.clone(),
+                name: part.name.clone(),
+                column_type: ColumnType::Varchar,
+                values: BTreeSet::new(),
+            })
+            .collect();
         for file in files {
-            let theirs: Vec<&str> = file.partitions.iter().map(|(name, _)| name.as_str()).collect();
-            if theirs != names {
+            if names(file) != expected {
                 return Err(Error::validation(format!(
                     "`{}` is in the partitions [{}], `{}` in [{}]",
                     first.name,
-                    names.join(", "),
+                    expected.join(", "),
                     file.name,
-                    theirs.join(", ")
+                    names(file).join(", ")
                 ))
                 .with_hint("all files must be in directories of the same names; name fewer of them by a glob"));
             }
-            for (profile, (_, value)) in profiles.iter_mut().zip(&file.partitions) {
-                if value != NULL_PARTITION && !value.is_empty() {
-                    profile.observe(value.as_bytes());
-                }
+            for (column, part) in columns.iter_mut().zip(&file.partitions) {
+                column.values.extend(part.value.clone());
             }
         }
-        let columns = names.iter().zip(&profiles).map(|(name, profile)| ((*name).to_owned(), profile.column_type()));
-        Ok(Self { columns: columns.collect() })
+        for column in &mut columns {
+            // The empty text has a directory of its own, so it is a value.
+            if !column.values.contains("") {
+                let mut profile = ColumnProfile::default();
+                column.values.iter().for_each(|value| profile.observe(value.as_bytes()));
+                column.column_type = profile.column_type();
+            }
+        }
+        Ok(Self { columns })
+    }
+
+    /// The columns as SQL. A type is `stated` by name, or inferred if each value is written so from it: `1.10` stays text.
+    ///
+    /// # Errors
+    /// A value that its stated type does not hold exactly.
+    pub(crate) fn expressions(
+        &self,
+        transaction: &StoreTransaction<'_>,
+        stated: &BTreeMap<String, ColumnType>,
+    ) -> Result<Vec<String>> {
+        self.columns.iter().map(|column| column.expression(transaction, stated)).collect()
     }
 
     /// Whether there are none.
@@ -53,9 +89,69 @@ impl Partitions {
     }
 }
 
-/// A value as part of a directory name: everything but letters, digits, `-`, `_`, `.` and `~` is percent-encoded.
+impl PartitionColumn {
+    fn expression(&self, transaction: &StoreTransaction<'_>, stated: &BTreeMap<String, ColumnType>) -> Result<String> {
+        let (raw, name) = (quote(&self.raw_name), quote(&self.name));
+        let stated = stated.get(&self.name.to_lowercase());
+        let column_type = stated.unwrap_or(&self.column_type);
+        if *column_type == ColumnType::Varchar {
+            return Ok(format!("{raw} AS {name}"));
+        }
+        let sql = match column_type {
+            ColumnType::Instant => "TIMESTAMP WITH TIME ZONE".to_owned(),
+            other => other.sql(),
+        };
+        let cast = format!("CAST({raw} AS {sql}) AS {name}");
+        match (stated.is_some(), self.differs(transaction, column_type, stated.is_some())?) {
+            (_, false) => Ok(cast),
+            (false, true) => Ok(format!("{raw} AS {name}")),
+            (true, true) => Err(Error::validation(format!(
+                "the partition `{}` has values that {column_type} does not hold exactly",
+                self.name
+            ))
+            .with_hint(format!("set `dtype: {{{}: VARCHAR}}`", self.name))),
+        }
+    }
+
+    /// Whether a value is another one as `column_type`: its text where the type is inferred, its meaning where it is stated.
+    fn differs(&self, transaction: &StoreTransaction<'_>, column_type: &ColumnType, stated: bool) -> Result<bool> {
+        let values: Vec<String> = self.values.iter().map(|value| format!("({})", quote_text(value))).collect();
+        if values.is_empty() {
+            return Ok(false);
+        }
+        let test = if stated {
+            format!("NOT ({})", crate::csv::fits(column_type, "value"))
+        } else if *column_type == ColumnType::Instant {
+            // In UTC, as a writer of this crate has it, whatever the time zone of this machine.
+            "concat(CAST(TRY_CAST(left(value, -3) AS TIMESTAMP) AS VARCHAR), '+00') IS DISTINCT FROM value".to_owned()
+        } else {
+            format!("CAST(TRY_CAST(value AS {}) AS VARCHAR) IS DISTINCT FROM value", column_type.sql())
+        };
+        let sql = format!("SELECT count(*) > 0 FROM (VALUES {}) t(value) WHERE {test}", values.join(", "));
+        transaction
+            .connection()
+            .query_row(&sql, [], |row| row.get(0))
+            .map_err(|error| store_error(error, "the partitions could not be read"))
+    }
+}
+
+/// A value as part of a directory name: everything but letters, digits, `-`, `_`, `.` and `~` is percent-encoded, and the first
+/// character of the text that would stand for NULL.
 pub(crate) fn encode(value: Option<&str>) -> String {
-    let Some(value) = value else { return NULL_PARTITION.to_owned() };
+    match value {
+        None => NULL_PARTITION.to_owned(),
+        Some(NULL_PARTITION) => format!("%5F{}", &NULL_PARTITION[1..]),
+        Some(value) => percent_encode(value),
+    }
+}
+
+/// A column's name as part of a directory name: as a value, and never one that is hidden.
+pub(crate) fn encode_name(name: &str) -> String {
+    let encoded = percent_encode(name);
+    if encoded.starts_with('.') { encoded.replacen('.', "%2E", 1) } else { encoded }
+}
+
+fn percent_encode(value: &str) -> String {
     let mut encoded = String::with_capacity(value.len());
     for byte in value.bytes() {
         if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
@@ -76,5 +172,7 @@ mod tests {
         assert_eq!(encode(Some("a/b =%ž")), "a%2Fb%20%3D%25%C5%BE");
         assert_eq!(encode(Some("..")), "..");
         assert_eq!(encode(None), NULL_PARTITION);
+        assert_eq!(encode(Some(NULL_PARTITION)), "%5F_HIVE_DEFAULT_PARTITION__");
+        assert_eq!((encode_name(".a b"), encode_name("_id")), ("%2Ea%20b".to_owned(), "_id".to_owned()));
     }
 }

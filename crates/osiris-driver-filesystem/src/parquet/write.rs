@@ -9,8 +9,8 @@ use duckdb::Connection;
 use osiris_core::problem::nearest;
 use osiris_core::store::{AtWork, quote, quote_text};
 use osiris_core::{
-    CommitOutcome, Component, ComponentSpec, ConnectionUse, DestinationId, Error, ExecutionContext, Intent, Problem,
-    Result, Role, Stdio, Step, Store, TableRef, Unit, Write, Written, metric, private,
+    ColumnType, CommitOutcome, Component, ComponentSpec, ConnectionUse, DestinationId, Error, ExecutionContext, Intent,
+    Problem, Result, Role, Stdio, Step, Store, TableRef, Unit, Write, Written, metric, private,
 };
 use serde_json::Value;
 
@@ -163,6 +163,19 @@ fn check_partitions(config: &ParquetWriterConfig, table: &TableRef) -> Result<()
             missing.join(", ")
         ))
         .with_hint(format!("its columns: {}", names.join(", "))));
+    }
+    let without_text = partitions.iter().filter_map(|name| table.schema().column(name)).filter(|column| {
+        use ColumnType as T;
+        matches!(column.column_type, T::Blob | T::List(_) | T::Array(..) | T::Struct(_) | T::Map(..))
+    });
+    let without_text: Vec<String> =
+        without_text.map(|column| format!("`{}` ({})", column.name, column.column_type)).collect();
+    if !without_text.is_empty() {
+        return Err(Error::validation(format!(
+            "`partition_by` names columns whose values are no directory names: {}",
+            without_text.join(", ")
+        ))
+        .with_hint("partition by a column of text, numbers or dates; `duckdb.processor` makes one"));
     }
     if !partitions.is_empty() && file_columns(table, config).is_empty() {
         return Err(Error::validation("`partition_by` names every column: none is left for the files"));

@@ -109,6 +109,48 @@ async fn lines_above_the_header_comments_and_blank_lines_are_left_out() {
 }
 
 #[tokio::test]
+async fn a_line_break_in_quotes_above_the_records_is_counted_by_lines_or_by_rows() {
+    let bench = Bench::new();
+    let records = "x,y,\"qty\n(pcs)\"\r\na,b,1\r\n\"c\nc\",d,2\r\n";
+    let title = "\"Report\nof 2024\",,\r\n";
+    bench.put("plain.csv", records).put("title.csv", format!("{title}{records}"));
+    bench.put("two.csv", format!("{title}\n\"a\"b\n{records}"));
+    for config in [
+        json!({"path": "plain.csv"}),
+        json!({"path": "title.csv", "skip_rows": 2}),
+        json!({"path": "title.csv", "header": 1}),
+        json!({"path": "two.csv", "header": 3}),
+        json!({"path": "two.csv", "skip_rows": 2, "header": 2}),
+        json!({"path": "two.csv", "skip_rows": 4}),
+    ] {
+        let table = bench.csv(config.clone()).await.unwrap();
+        assert_eq!(table.columns(), ["x VARCHAR", "y VARCHAR", "qty\n(pcs) BIGINT"], "{config}");
+        assert_eq!(table.rows(), [["a", "b", "1"], ["c\nc", "d", "2"]], "{config}");
+    }
+    // What was read is written so that it reads back, also behind what is there.
+    let select = "SELECT 'a' AS x, 1 AS \"qty\n(pcs)\"";
+    for mode in ["overwrite", "append"] {
+        bench
+            .write("filesystem.csv_writer", select, json!({"path": "o.csv", "columns": "source", "mode": mode}))
+            .await
+            .unwrap();
+    }
+    assert_eq!(bench.text("o.csv"), "x,\"qty\n(pcs)\"\na,1\na,1\n");
+}
+
+#[tokio::test]
+async fn a_renamed_twin_never_takes_the_name_of_another_column() {
+    let bench = Bench::new();
+    bench.put("t.csv", "c;c;c;c_1;C_2;; x ;x\n1;2;3;4;5;6;7;8\n");
+    let table = bench.csv(json!({"path": "t.csv", "delimiter": ";"})).await.unwrap();
+    let names: Vec<&str> = table.table.schema().names().collect();
+    assert_eq!(names, ["c", "c_3", "c_4", "c_1", "C_2", "column5", "x", "x_1"]);
+    assert_eq!(table.rows(), [["1", "2", "3", "4", "5", "6", "7", "8"]]);
+    let table = bench.csv(json!({"path": "t.csv", "delimiter": ";", "columns": ["C_1", "c"]})).await.unwrap();
+    assert_eq!(table.rows(), [["4", "1"]]);
+}
+
+#[tokio::test]
 async fn a_single_quote_above_the_records_opens_no_field() {
     let bench = Bench::new();
     for (text, config) in [
@@ -393,4 +435,27 @@ async fn a_bad_line_deep_in_a_large_file_is_named_by_its_number() {
     bench.put("t.csv", text);
     let error = bench.csv_error(json!({"path": "t.csv"})).await;
     assert!(error.contains(&format!("`t.csv`: line {line} has 2 fields, expected 3")), "{error}");
+}
+
+#[tokio::test]
+async fn dates_are_inferred_whether_or_not_that_is_asked_for() {
+    let bench = Bench::new();
+    bench.put("t.csv", "a,b\n2024-01-05,13/12/2024\n");
+    for switch in [json!(true), json!(false)] {
+        let table = bench.csv(json!({"path": "t.csv", "parse_dates": switch})).await.unwrap();
+        assert_eq!(table.columns(), ["a DATE", "b VARCHAR"]);
+    }
+}
+
+#[tokio::test]
+async fn a_field_without_effect_is_a_warning() {
+    let bench = Bench::new();
+    bench.put("t.csv", "a\n1\n");
+    let config = json!({"path": "t.csv", "chunk_size": 10});
+    assert_eq!(bench.csv(config.clone()).await.unwrap().rows(), [["1"]]);
+    let mut registry = osiris_core::Registry::new();
+    osiris_driver_filesystem::register(&mut registry).unwrap();
+    let prepared = registry.get("filesystem.csv_extractor").unwrap().prepare(&config, None, &bench.data());
+    let problems: Vec<String> = prepared.config_problems().iter().map(ToString::to_string).collect();
+    assert_eq!(problems, ["chunk_size: has no effect: rows are never held as chunks (leave it out)"]);
 }

@@ -263,3 +263,53 @@ async fn problems_of_a_configuration_are_reported_at_once() {
     hint: fix them all and run again
     ");
 }
+
+#[tokio::test]
+async fn the_modes_have_the_words_of_all_writers() {
+    for (writer, path) in [(WRITER, "o.csv"), ("filesystem.parquet_writer", "o.parquet")] {
+        let bench = Bench::new();
+        for (mode, rows) in [("replace", 1), ("insert", 2), ("append", 3), ("overwrite", 1)] {
+            bench.write(writer, "SELECT 1 AS a", json!({"path": path, "mode": mode})).await.unwrap();
+            let config = json!({"path": path});
+            let table = if path == "o.csv" { bench.csv(config).await } else { bench.parquet(config).await };
+            assert_eq!(table.unwrap().output.rows, rows, "{path} {mode}");
+        }
+        let error = bench.write(writer, "SELECT 1 AS a", json!({"path": path, "mode": "upsert"})).await.err().unwrap();
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(bench.shown(error), @"
+            validation: step `write`: its config is not valid: mode: `upsert` is not one of overwrite, replace, append, insert
+            hint: did you mean `insert`?
+            ");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_quote_but_the_double_one_is_taken() {
+    let bench = Bench::new();
+    let config = json!({"path": "o.csv", "quotechar": "\""});
+    bench.write(WRITER, "SELECT 'a,b' AS a", config.clone()).await.unwrap();
+    assert_eq!(bench.csv(config).await.unwrap().rows(), [["a,b"]]);
+    let config = json!({"path": "o.csv", "quotechar": "'"});
+    insta::assert_snapshot!(bench.csv_error(config.clone()).await, @r#"
+    validation: step `step`: its config is not valid: quotechar: must be `"`: fields are quoted with no other character
+    hint: leave it out; where a file has other quotes, convert it first
+    "#);
+    let error = bench.write(WRITER, "SELECT 1 AS a", config).await.err().unwrap();
+    assert!(error.message().contains("quotechar: must be"), "{error}");
+}
+
+#[tokio::test]
+async fn a_chunk_changes_no_byte_of_the_file() {
+    let bench = Bench::new();
+    let select = "SELECT i, 'text ' || i AS t FROM range(5000) r(i)";
+    bench.write(WRITER, select, json!({"path": "a.csv"})).await.unwrap();
+    for chunk_size in [1, 7, 2048, 1_000_000] {
+        bench.write(WRITER, select, json!({"path": "b.csv", "chunk_size": chunk_size})).await.unwrap();
+        assert!(bench.bytes("a.csv") == bench.bytes("b.csv"), "{chunk_size}");
+    }
+    // Parts are cut by their rows, whatever the chunk.
+    let config = json!({"path": "out", "chunk_size": 900, "max_rows_per_file": 2000});
+    bench.write(WRITER, select, config).await.unwrap();
+    assert_eq!(bench.files(), ["a.csv", "b.csv", "out/part-00001.csv", "out/part-00002.csv", "out/part-00003.csv"]);
+}

@@ -9,5 +9,7 @@ mod csv_read;
 mod csv_write;
 mod limited;
 mod parquet;
+mod parquet_file;
+mod parquet_types;
 mod round_trip;
 mod sandbox;

@@ -306,3 +306,118 @@ async fn a_full_disk_leaves_the_old_file_and_nothing_else() {
     assert!(error.contains("part-00001.parquet"), "{error}");
     assert_eq!(bench.files(), ["o.parquet"]);
 }
+
+#[tokio::test]
+async fn columns_that_differ_by_case_alone_keep_their_values_and_a_name_of_the_file_its_column() {
+    use crate::parquet_file::{Leaf, Stored, write};
+    let bench = Bench::new();
+    let file = |name: &str, names: [&str; 3], values: [i32; 3]| {
+        let leaves = values.map(|value| Leaf::all(Stored::Int32(vec![value]), 1));
+        let fields: Vec<String> = names.iter().map(|name| format!("optional int32 {name};")).collect();
+        write(&bench.path(name), &fields.join(" "), &leaves);
+    };
+    file("in/a.parquet", ["column", "COLUMN", "COLUMN_1"], [1, 40, 7]);
+    file("in/b.parquet", ["column", "COLUMN", "COLUMN_1"], [2, 50, 8]);
+    for path in ["in", "in/*.parquet"] {
+        let table = bench.parquet(json!({"path": path})).await.unwrap();
+        assert_eq!(table.columns(), ["column INTEGER", "COLUMN_2 INTEGER", "COLUMN_1 INTEGER"]);
+        assert_eq!(table.rows(), [["1", "40", "7"], ["2", "50", "8"]]);
+    }
+    let config = json!({"path": "in/a.parquet", "columns": ["COLUMN_1", "COLUMN"], "filter": "column_2 = 40"});
+    assert_eq!(bench.parquet(config).await.unwrap().rows(), [["7", "1"]]);
+    file("in/c.parquet", ["COLUMN", "column", "COLUMN_1"], [3, 60, 9]);
+    insta::assert_snapshot!(bench.parquet_error(json!({"path": "in"})).await, @"
+    validation: step `step`: `in/c.parquet` has other columns than `in/a.parquet`: it has them in another order, and some names differ by case alone
+    hint: read the files in two steps and join them in SQL
+    ");
+}
+
+/// What is written as a partition comes back, whatever it is.
+#[tokio::test]
+async fn every_text_of_a_partition_comes_back() {
+    let values = [
+        "NULL",
+        "",
+        "__HIVE_DEFAULT_PARTITION__",
+        "__hive_default_partition__",
+        "%5F_HIVE_DEFAULT_PARTITION__",
+        "a/b=c",
+        "100%25",
+        "%",
+        "..",
+        "a b",
+        "Ünì 🎈",
+        "2024-01-01",
+        "true",
+        "TRUE",
+        "1e3",
+        "x:y?*",
+        "back\\slash",
+        "say \"hi\"",
+        "it's",
+        "7",
+        "007",
+        "7.0",
+        "7.10",
+        "1e+05",
+        "2024-01-01T10:00:00",
+        "2024-01-01 10:00:00+02:00",
+        "10:00:00.500",
+        "\n",
+        "+",
+        "-0",
+    ];
+    let texts = |values: &[&str]| {
+        let values: Vec<String> =
+            values.iter().enumerate().map(|(n, value)| format!("({n}, '{}')", value.replace('\'', "''"))).collect();
+        format!("SELECT * FROM (VALUES (-1, NULL), {}) t(id, region)", values.join(", "))
+    };
+    // All at once, and each alone, where its type is inferred from it.
+    let alone = values.iter().map(|value| vec![*value]);
+    for values in [values.to_vec()].into_iter().chain(alone) {
+        let bench = Bench::new();
+        let config = json!({"path": "lake", "partition_by": ["region"]});
+        bench.write(WRITER, &texts(&values), config).await.unwrap();
+        bench.parquet(json!({"path": "lake"})).await.unwrap();
+        let other = "SELECT CAST(count(*) AS VARCHAR) FROM steps.step s FULL JOIN steps.input i USING (id) WHERE CAST(s.region AS VARCHAR) IS DISTINCT FROM i.region";
+        assert_eq!(bench.query(other).await, "0", "{values:?}");
+    }
+}
+
+#[tokio::test]
+async fn partition_columns_of_any_name_and_type_come_back() {
+    let bench = Bench::new();
+    for name in ["_id", ".hidden", "a b", "é", "x=y", "100%", "a/b"] {
+        let select = format!("SELECT i AS id, i % 2 AS \"{name}\" FROM range(6) t(i)");
+        bench.write(WRITER, &select, json!({"path": "out", "partition_by": [name]})).await.unwrap();
+        let table = bench.parquet(json!({"path": "out"})).await.unwrap();
+        assert_eq!(table.columns(), ["id BIGINT".to_owned(), format!("{name} BIGINT")]);
+        assert_eq!(table.output.rows, 6, "{name}");
+        // Also where the store does not reach the files, which are brought to it.
+        let other = Bench::exact(&[]);
+        std::fs::rename(bench.path("out"), other.path("out")).unwrap();
+        assert_eq!(other.parquet(json!({"path": "out", "filter": "id = 1"})).await.unwrap().rows(), [["1", "1"]]);
+    }
+    let select = "SELECT 1 AS id, TIMESTAMP '2024-01-05 10:00:00.5' AS at, TIMESTAMP '2024-01-05 10:00:00' AS plain, 1.50 AS price, DATE '2024-01-05' AS day, true AS ok";
+    let table = bench.make_with_instants(select, &["at"]).await;
+    let config = json!({"path": "out", "partition_by": ["at", "plain", "price", "day", "ok"]});
+    bench.run(WRITER, config, Inputs::one(table)).await.unwrap();
+    let table = bench.parquet(json!({"path": "out"})).await.unwrap();
+    assert_eq!(table.columns()[1..], ["at INSTANT", "plain TIMESTAMP", "price VARCHAR", "day DATE", "ok BOOLEAN"]);
+    assert_eq!(table.rows(), [["1", "2024-01-05T10:00:00.500Z", "2024-01-05T10:00:00", "1.50", "2024-01-05", "true"]]);
+    // A stated type decides.
+    let stated = json!({"path": "out", "dtype": {"price": "DECIMAL(5,2)", "day": "VARCHAR", "OK": "text"}});
+    let table = bench.parquet(stated).await.unwrap();
+    assert_eq!(table.columns()[3..], ["price DECIMAL(5,2)", "day VARCHAR", "ok VARCHAR"]);
+    insta::assert_snapshot!(bench.parquet_error(json!({"path": "out", "dtype": {"price": "BIGINT"}})).await, @"
+    validation: step `step`: the partition `price` has values that BIGINT does not hold exactly
+    hint: set `dtype: {price: VARCHAR}`
+    ");
+    let select = "SELECT 1 AS id, [1] AS list, '\\x00'::BLOB AS bytes";
+    let error =
+        bench.write(WRITER, select, json!({"path": "p", "partition_by": ["list", "bytes"]})).await.err().unwrap();
+    insta::assert_snapshot!(bench.shown(error), @"
+    validation: step `write`: `partition_by` names columns whose values are no directory names: `list` (INTEGER[]), `bytes` (BLOB)
+    hint: partition by a column of text, numbers or dates; `duckdb.processor` makes one
+    ");
+}

@@ -6,7 +6,7 @@ mod field;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use osiris_core::{ComponentSpec, ConnectionUse, Driver, Registry};
+use osiris_core::{ComponentAlias, ComponentSpec, ConnectionUse, Driver, Registry};
 use serde_json::{Value, json};
 
 pub use field::FieldReference;
@@ -94,6 +94,59 @@ impl<'a> ComponentReference<'a> {
     }
 }
 
+/// A name that stands for one of several components, as the reference shows it.
+pub struct AliasReference<'a> {
+    alias: &'a ComponentAlias,
+    components: Vec<&'a dyn Driver>,
+}
+
+impl<'a> AliasReference<'a> {
+    /// The reference of an alias of `registry`.
+    pub fn new(alias: &'a ComponentAlias, registry: &'a Registry) -> Self {
+        let components = alias.components().iter().filter_map(|name| registry.get(name).ok());
+        Self { alias, components: components.map(|driver| &**driver).collect() }
+    }
+
+    /// What it means, as a sentence without its end.
+    pub fn title(&self) -> String {
+        let names: Vec<String> = self.alias.components().iter().map(|name| format!("`{name}`")).collect();
+        format!("Stands for {}, whichever the step's configuration means", names.join(" or "))
+    }
+
+    fn mode(&self) -> &'static str {
+        self.components.first().map_or("", |driver| driver.spec().role.mode())
+    }
+
+    /// A line of a list of components.
+    pub fn summary(&self) -> Value {
+        let version = self.components.first().map_or("", |driver| driver.spec().version);
+        let (name, components) = (self.alias.name(), self.alias.components());
+        json!({"name": name, "version": version, "mode": self.mode(), "title": self.title(), "stands_for": components})
+    }
+
+    /// The same, with a JSON Schema that takes what any of the components takes.
+    pub fn to_json(&self) -> Value {
+        let schemas: Vec<&Value> = self.components.iter().map(|driver| driver.config_schema().json()).collect();
+        let mut json = self.summary();
+        json["config_schema"] = json!({"type": "object", "anyOf": schemas});
+        json
+    }
+
+    /// Its section of the reference, in Markdown, without its heading.
+    pub fn to_markdown(&self) -> String {
+        format!("{}. `mode: {}`. Its fields are those of the component.\n", self.title(), self.mode())
+    }
+}
+
+/// All components of a registry and what stands for them, a line each, by name.
+pub fn summaries(registry: &Registry) -> Vec<Value> {
+    let components = registry.iter().map(|driver| ComponentReference::new(&**driver).summary());
+    let aliases = registry.aliases().map(|alias| AliasReference::new(alias, registry).summary());
+    let mut all: Vec<Value> = components.chain(aliases).collect();
+    all.sort_by(|one, other| one["name"].as_str().cmp(&other["name"].as_str()));
+    all
+}
+
 /// The reference of all components of a registry, in Markdown.
 pub fn reference(registry: &Registry) -> String {
     let mut text = String::from("# Components\n\n");
@@ -126,6 +179,9 @@ fn family_section(registry: &Registry, family: &str) -> String {
     for driver in members() {
         let reference = ComponentReference::new(&**driver);
         let _ = write!(text, "\n### {}\n\n{}", driver.spec().name, reference.to_markdown());
+    }
+    for alias in registry.aliases().filter(|alias| alias.name().split('.').next() == Some(family)) {
+        let _ = write!(text, "\n### {}\n\n{}", alias.name(), AliasReference::new(alias, registry).to_markdown());
     }
     text
 }
