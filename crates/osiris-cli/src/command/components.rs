@@ -29,7 +29,7 @@ pub(super) fn execute(
         }
         ComponentsCommand::Show(args) => {
             if let Some(alias) = registry.alias(&args.name) {
-                let alias = AliasReference::new(alias, &registry);
+                let alias = AliasReference::new(alias, registry);
                 if args.json {
                     console.json(&alias.to_json())?;
                 } else {
