@@ -1,9 +1,9 @@
 //! Values of the store in the binary form of COPY: the length, then the bytes that the type's receive function reads. No I/O.
 //!
-//! * [`kind`]: what a column of the table is; [`convert`]: which conversion leads there;
-//! * [`cell`]: one value; `nested`, `numeric`, `moment`, `array`: the forms that take more than a line;
-//! * [`column`], [`json_cell`]: the same for those who write through a REST API;
-//! * [`chunk`]: rows together, with what is needed to show one that is refused.
+//! * `kind`: what a column of the table is; `convert`: which conversion leads there;
+//! * `cell`: one value; `nested`, `numeric`, `moment`, `array`: the forms that take more than a line;
+//! * `column`, `json_cell`: the same for those who write through a REST API;
+//! * `chunk`: rows together, with what is needed to show one that is refused.
 
 mod array;
 mod cell;
