@@ -17,6 +17,12 @@ fn old_runs_are_removed_and_what_may_be_needed_stays() {
     let removed = project.run(&clean).with_code(0);
     assert!(removed.stderr.contains("removed 2 runs"), "{}", removed.stderr);
     assert_eq!(project.runs().len(), 1);
+    // What a cleaning that was killed has left is gone with the next one; what else lies there is not touched.
+    project.write(".osiris/runs/20200101-000000-aaaaaa.removed/run.json", "{}");
+    project.write(".osiris/runs/notes.d/a", "mine");
+    project.run(&clean).with_code(0);
+    assert!(!project.path(".osiris/runs/20200101-000000-aaaaaa.removed").exists());
+    assert_eq!(project.read(".osiris/runs/notes.d/a"), "mine");
 }
 
 #[test]

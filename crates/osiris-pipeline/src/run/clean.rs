@@ -100,13 +100,16 @@ impl Runs {
     /// What an earlier cleaning could not finish.
     fn remove_leftovers(&self) -> Result<()> {
         let entries = fs::read_dir(self.directory()).into_iter().flatten().flatten().map(|entry| entry.path());
-        for path in entries.filter(|path| {
-            path.extension().is_some_and(|extension| REMOVED.ends_with(extension.to_str().unwrap_or("?")))
-        }) {
+        for path in entries.filter(|path| is_being_removed(path)) {
             fs::remove_dir_all(&path).map_err(|error| file_error(error, &path))?;
         }
         Ok(())
     }
+}
+
+/// Whether a directory was that of a run that is being removed.
+pub(super) fn is_being_removed(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(REMOVED))
 }
 
 /// The runs that may go; `runs` has the latest first.
@@ -134,12 +137,9 @@ fn superseded<'a>(runs: &'a [PastRun], options: &CleanOptions, now: DateTime<Utc
 /// Removes a run, unless a process has taken it up again.
 fn remove(run: &PastRun) -> Result<bool> {
     let directory = run.directory();
-    let lock = directory.join("lock");
-    let held = match fs::File::open(&lock) {
-        Ok(file) => file.try_lock().is_err().then_some(()),
-        Err(_) => None,
-    };
-    if held.is_some() {
+    // Held until it is gone: nobody can take it up again meanwhile.
+    let lock = fs::File::open(directory.join("lock")).ok();
+    if lock.as_ref().is_some_and(|lock| lock.try_lock().is_err()) {
         return Ok(false);
     }
     let mut name = directory.file_name().unwrap_or_default().to_os_string();
@@ -147,6 +147,7 @@ fn remove(run: &PastRun) -> Result<bool> {
     let removed: PathBuf = directory.with_file_name(name);
     fs::rename(directory, &removed).map_err(|error| file_error(error, directory))?;
     fs::remove_dir_all(&removed).map_err(|error| file_error(error, &removed))?;
+    drop(lock);
     Ok(true)
 }
 

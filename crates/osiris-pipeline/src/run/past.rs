@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use osiris_core::{Error, Result, Role};
 use serde::{Deserialize, Serialize};
 
+use super::clean::is_being_removed;
 use super::ledger::Ledger;
 use super::outcome::Outcome;
 use super::report::StepStatus;
@@ -180,7 +181,12 @@ impl Runs {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(file_error(error, &self.directory)),
         };
-        let mut runs: Vec<PastRun> = entries.flatten().filter_map(|entry| PastRun::open(&entry.path()).ok()).collect();
+        let mut runs: Vec<PastRun> = entries
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| !is_being_removed(path))
+            .filter_map(|path| PastRun::open(&path).ok())
+            .collect();
         runs.sort_by(|a, b| (b.record.started_at, &b.record.run_id).cmp(&(a.record.started_at, &a.record.run_id)));
         Ok(runs)
     }
