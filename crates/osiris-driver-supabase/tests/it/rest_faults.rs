@@ -60,7 +60,7 @@ async fn a_plain_append_is_repeated_only_where_nothing_was_done() {
         match written {
             Ok(output) => assert_eq!(output.rows, 20, "{harmless:?}"),
             // A connection that breaks says nothing of what was done.
-            Err(failure) => assert!(failure.error.report().contains("not known"), "{:?}", failure.error),
+            Err(failure) => assert!(failure.error.report().contains("outcome: unknown"), "{:?}", failure.error),
         }
         let count: u64 = world.rows("SELECT count(*) FROM bare").await.parse().unwrap();
         assert!(count == 0 || count == 20, "{count}");
@@ -80,7 +80,7 @@ async fn a_plain_append_is_repeated_only_where_nothing_was_done() {
                 let error = failure.error;
                 assert!(!error.is_retryable(), "{error:?}");
                 assert!(
-                    error.report().contains("not known") && error.report().contains("rows written before: 10"),
+                    error.report().contains("outcome: unknown") && error.report().contains("rows written before: 10"),
                     "{}",
                     error.report()
                 );

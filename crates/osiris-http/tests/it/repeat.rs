@@ -39,7 +39,7 @@ async fn a_post_whose_outcome_is_unknown_is_not_sent_again_and_says_so() {
         let error = client.fetch(&request).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Network);
         assert!(!error.is_retryable(), "a step's retries must not send it again either");
-        assert!(error.report().contains("outcome: not known"), "{error:?}");
+        assert!(error.report().contains("outcome: unknown"), "{error:?}");
         assert_eq!(server.requests().len(), 1);
     }
 }

@@ -89,7 +89,7 @@ async fn what_the_database_refuses_has_its_code_whatever_the_status() {
             assert_eq!(facts(&error), (Some(code), ErrorKind::Validation, false), "{error:?}");
             assert!(!error.report().contains("secret-cell"), "{}", error.report());
             // The transaction is over: nothing is ambiguous.
-            assert!(!error.report().contains("not known"), "{}", error.report());
+            assert!(!error.report().contains("outcome: unknown"), "{}", error.report());
         }
         let error = get(&rest, "nowhere?limit=1", "").await.unwrap_err();
         assert!(matches!(sqlstate(&error), Some("42P01" | "PGRST205")), "{error:?}");
@@ -222,7 +222,7 @@ async fn a_request_is_sent_plain_because_the_api_reads_nothing_else() {
 async fn trouble_on_the_way_is_told_by_whether_something_may_have_been_done() {
     let Some(world) = world(PostgrestOptions::new(), GatewayOptions::new()).await else { return };
     let rest = world.api(&tokens::service());
-    let known = |error: &Error| !error.report().contains("not known");
+    let known = |error: &Error| !error.report().contains("outcome: unknown");
     for (trouble, done) in [
         (Trouble::DropAnswer, true),
         (Trouble::LoseAnswer, true),
