@@ -335,9 +335,9 @@ const REFUSED: &[(&str, &str)] = &[
     ("SELECT 1 \u{b}", "control"),
     ("SELECT \\'; DROP TABLE t; -- '", "backslash"),
     ("SELECT 1 \\g", "backslash"),
-    ("SELECT $1", "bind"),
-    ("SELECT * FROM t WHERE a = $12", "bind"),
-    ("SELECT $a", "bind"),
+    ("SELECT $1", "parameters are not supported"),
+    ("SELECT * FROM t WHERE a = $12", "parameters are not supported"),
+    ("SELECT $a", "parameters are not supported"),
 ];
 
 #[test]

@@ -205,7 +205,7 @@ fn rows_without_members_are_an_error_and_columns_without_values_are_text() {
     let mut decoder = RowDecoder::new(RowOptions::new());
     decoder.push(&Row::new("{}")).unwrap();
     assert!(decoder.take_batch().unwrap().is_none());
-    assert!(decoder.finish().unwrap_err().message().contains("1 rows came"));
+    assert!(decoder.finish().unwrap_err().message().contains("none of the 1 rows has a member"));
     assert_eq!(table(&[r#"{"a": null}"#, "{}"]), "a Utf8: NULL, NULL\n");
 }
 
