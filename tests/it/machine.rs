@@ -66,3 +66,12 @@ fn the_error_of_a_step_is_an_object_with_its_place() {
     assert!(error["location"]["line"].is_u64() && error["location"]["column"].is_u64(), "{error}");
     assert_eq!(run["steps"][0]["error"], Value::Null);
 }
+
+#[test]
+fn a_report_that_cannot_be_printed_is_no_refusal() {
+    let project = project(&[READ, &write("out", "out.csv")].concat());
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let status = project.command(&["run", "pipeline.yaml", "--json"]).stdout(full).status().unwrap();
+    assert_eq!(status.code(), Some(1));
+    assert_eq!(project.read("out.csv").lines().count(), 4);
+}

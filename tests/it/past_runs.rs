@@ -32,7 +32,7 @@ fn the_latest_run_that_failed_can_still_be_resumed_after_cleaning() {
         project.run(&["run", "pipeline.yaml"]).with_code(1);
     }
     project.run(&["runs", "clean", "--keep", "0", "--older-than", "0s"]).with_code(0);
-    assert_eq!(project.runs().len(), 1);
+    assert_eq!(project.runs().len(), 2);
     let resumed = project.run(&["run", "--resume"]).with_code(1);
     assert!(resumed.stderr.contains("from the resumed run"), "{}", resumed.stderr);
 }
@@ -46,4 +46,20 @@ fn an_id_that_means_several_runs_lists_them() {
     let refused = project.run(&["runs", "show", "2"]).with_code(2);
     let hint = "hint: give more characters of the id: 2";
     assert!(refused.stderr.contains(hint) && refused.stderr.contains("(done), 2"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_run_that_has_written_keeps_the_next_from_writing_again_after_cleaning() {
+    let append = "  - {id: out, component: filesystem.csv_writer, mode: write, needs: [orders], config: {path: out.csv, mode: append}}\n";
+    let broken = "  - {id: broken, component: duckdb.processor, mode: transform, needs: [orders, out], config: {query: \"SELECT error('x') FROM orders\"}}\n";
+    let project = project(&[READ, append, broken].concat());
+    project.run(&["run", "pipeline.yaml"]).with_code(1);
+    assert_eq!(project.read("out.csv").lines().count(), 4);
+    let orders = project.read("orders.csv");
+    std::fs::remove_file(project.path("orders.csv")).unwrap();
+    project.run(&["run", "pipeline.yaml", "--force"]).with_code(1);
+    project.write("orders.csv", &orders);
+    project.run(&["runs", "clean", "--keep", "0", "--older-than", "0s"]).with_code(0);
+    project.run(&["run", "pipeline.yaml"]).with_code(2);
+    assert_eq!(project.read("out.csv").lines().count(), 4);
 }

@@ -278,7 +278,7 @@ pub(crate) enum RunsCommand {
     /// Remove old runs: their records, rejects and tables
     ///
     /// A run is removed if it is older than --older-than and not among the newest --keep of its pipeline. A run that is
-    /// going on stays, and so does the latest of a pipeline if it did not succeed: it can be resumed.
+    /// going on stays, and so does every one that failed since its pipeline last succeeded.
     #[command(
         after_help = "Examples:\n  $ osiris runs clean --dry-run\n  $ osiris runs clean --older-than 7d --keep 5"
     )]

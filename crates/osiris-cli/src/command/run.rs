@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use osiris::pipeline::{PastRun, Wait};
+use osiris::pipeline::{ExitCode, PastRun, Wait};
 use osiris::{Environment, Error, Plan, PlanOptions, Project, Registry, RunOptions, Settings, SourceFile};
 
 use super::{project, report, wait};
@@ -46,8 +46,13 @@ pub(super) fn run(args: &RunArgs, given: Settings, registry: &Registry, console:
     let ended = wait(osiris::run(&plan, &options, past.as_ref(), &display));
     drop(display);
     let ended = ended.map_err(CommandError::Run)?;
-    report::ended(&ended, &plan, args, console)?;
-    Ok(ended.outcome.exit_code())
+    let code = ended.outcome.exit_code();
+    if let Err(error) = report::ended(&ended, &plan, args, console) {
+        // The steps have run: that their report cannot be printed is no refusal.
+        console.command_error(&error);
+        return Ok(if code == ExitCode::Done.code() { ExitCode::Failed.code() } else { code });
+    }
+    Ok(code)
 }
 
 fn wait_of(args: &RunArgs) -> Wait {

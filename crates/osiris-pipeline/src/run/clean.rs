@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use osiris_core::Result;
+use osiris_core::{Result, private};
 
 use super::outcome::Outcome;
 use super::past::{PastRun, Runs};
@@ -72,8 +72,8 @@ pub struct CleanedRun {
 }
 
 impl Runs {
-    /// Removes old runs. Never one that is going on, and never the latest of a pipeline that did not succeed: it can be resumed, and it
-    /// keeps a new run from writing the same rows again.
+    /// Removes old runs. Never one that is going on, and never one that failed since its pipeline last succeeded: it may be resumed, and
+    /// it keeps a new run from writing the same rows again.
     ///
     /// # Errors
     /// A directory that cannot be read or removed.
@@ -115,7 +115,7 @@ pub(super) fn is_being_removed(path: &Path) -> bool {
 /// The runs that may go; `runs` has the latest first.
 fn superseded<'a>(runs: &'a [PastRun], options: &CleanOptions, now: DateTime<Utc>) -> Vec<&'a PastRun> {
     let mut seen: BTreeMap<(&str, Option<&Path>), usize> = BTreeMap::new();
-    let mut decided = BTreeSet::new();
+    let mut succeeded = BTreeSet::new();
     let is_old = |run: &PastRun| {
         let age = (now - run.record().started_at).to_std().unwrap_or_default();
         age > options.older_than
@@ -126,9 +126,12 @@ fn superseded<'a>(runs: &'a [PastRun], options: &CleanOptions, now: DateTime<Utc
             let pipeline = (record.pipeline.as_str(), record.file.as_deref());
             let newer = seen.entry(pipeline).or_default();
             *newer += 1;
-            // The latest real run decides what a new one may do.
-            let decides = !record.dry_run && decided.insert(pipeline);
-            let is_needed = decides && run.outcome() != Outcome::Done;
+            // Runs since the last one that succeeded decide what a new one may do: the latest of them can be resumed, and the commits
+            // of each keep a new run from writing the same rows again.
+            if !record.dry_run && run.outcome() == Outcome::Done {
+                succeeded.insert(pipeline);
+            }
+            let is_needed = !record.dry_run && !succeeded.contains(&pipeline);
             *newer > options.keep && is_old(run) && !is_needed && run.outcome() != Outcome::Running
         })
         .collect()
@@ -137,9 +140,10 @@ fn superseded<'a>(runs: &'a [PastRun], options: &CleanOptions, now: DateTime<Utc
 /// Removes a run, unless a process has taken it up again.
 fn remove(run: &PastRun) -> Result<bool> {
     let directory = run.directory();
-    // Held until it is gone: nobody can take it up again meanwhile.
-    let lock = fs::File::open(directory.join("lock")).ok();
-    if lock.as_ref().is_some_and(|lock| lock.try_lock().is_err()) {
+    // Held until it is gone: nobody can take it up again meanwhile. Whoever has done so before may have changed what it is.
+    let path = directory.join("lock");
+    let lock = private::create(&path).map_err(|error| file_error(error, &path))?;
+    if lock.try_lock().is_err() || PastRun::open(directory)?.record() != run.record() {
         return Ok(false);
     }
     let mut name = directory.file_name().unwrap_or_default().to_os_string();
