@@ -209,12 +209,12 @@ impl Shared {
             if let Fault::Delay(delay) = fault {
                 thread::sleep(delay);
             }
+            // Counted before they are written: who has received bytes, or an answer to them, finds them counted.
+            passed += read as u64;
+            self.counter(direction).fetch_add(read as u64, Ordering::SeqCst);
             if (&mut &*to).write_all(&buffer[..read]).is_err() {
                 break;
             }
-            let read = read as u64;
-            passed += read;
-            self.counter(direction).fetch_add(read, Ordering::SeqCst);
         }
         for stream in [from, to] {
             // The other direction may have done it.
