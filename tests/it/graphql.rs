@@ -76,3 +76,19 @@ fn graphql_example_can_be_discovered_and_tried_without_writing() {
     assert_eq!(api.asked().len(), asked + 1, "one page");
     assert!(!project.path("out/items.parquet").exists());
 }
+
+#[test]
+fn items_that_the_server_withholds_are_said_on_the_screen() {
+    let (api, project) = (server(), Project::copy_of(Program::built(), "examples/graphql"));
+    let answer = serde_json::json!({"data": {"items": {"nodes": [{"id": 1}, null, {"id": 3}]}}});
+    api.trouble([Trouble::Instead(Reply::json(200, &answer))]);
+    project.write(
+        "nulls.yaml",
+        "oml_version: \"0.1.0\"\nname: nulls\nsteps:\n  - id: items\n    component: graphql.extractor\n    mode: read\n    \
+         config: {query: \"{ items { nodes { id } } }\", data_path: data.items.nodes}\n  - id: out\n    component: \
+         filesystem.csv_writer\n    mode: write\n    config: {path: out.csv}\n",
+    );
+    let run = run(&project, &api, TOKEN, &["run", "nulls.yaml"]).with_code(0);
+    assert_eq!(project.read("out.csv"), "id\n1\n3\n");
+    assert!(run.stderr.contains("null in the place of items"), "{}", run.stderr);
+}

@@ -61,9 +61,15 @@ pub(super) async fn pages(
     }
     let extracted = finish(decoder, columns).await?;
     plan.nested.report(ctx);
-    for (name, count, unit) in
-        [(PARTIAL_ERRORS, errors as u64, Unit::Calls), (ITEMS_NULL, nulls.load(Relaxed), Unit::Rows)]
-    {
+    let withheld = nulls.load(Relaxed);
+    if withheld > 0 {
+        tracing::warn!(
+            step = ctx.step_id(),
+            count = withheld,
+            "the server returned null in the place of items: they are deleted or may not be seen, and are no rows"
+        );
+    }
+    for (name, count, unit) in [(PARTIAL_ERRORS, errors as u64, Unit::Calls), (ITEMS_NULL, withheld, Unit::Rows)] {
         if count > 0 {
             ctx.log_metric(name, count, unit, Value::Null);
         }
