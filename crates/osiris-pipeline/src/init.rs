@@ -28,9 +28,15 @@ pub fn init(directory: &Path) -> Result<Vec<PathBuf>> {
     }
     for (name, text) in FILES {
         let path = directory.join(name);
-        write_new(&path, text).map_err(|error| Error::from(error).with_context("path", path.display()))?;
+        write_new(&path, text).map_err(|error| cannot_write(&path, error))?;
     }
     Ok(FILES.iter().map(|(name, _)| PathBuf::from(name)).collect())
+}
+
+fn cannot_write(path: &Path, error: std::io::Error) -> Error {
+    Error::validation(format!("cannot write `{}`: {error}", path.display()))
+        .with_source(error)
+        .with_hint("choose a directory that you may write to: `osiris init DIR`")
 }
 
 fn write_new(path: &Path, text: &str) -> std::io::Result<()> {

@@ -15,6 +15,9 @@ use crate::run::{PastRun, RunOptions, Runs};
 use crate::settings::{RUN_DIRECTORY, SETTINGS_FILE, Settings};
 use crate::source::SourceFile;
 
+/// The variable that names a directory with a connections file.
+const HOME: &str = "OSIRIS_HOME";
+
 /// A project: the nearest directory with an `osiris.yaml` or a connections file, upwards from where one starts, or that
 /// directory itself when there is neither.
 #[derive(Debug, Clone)]
@@ -97,11 +100,17 @@ impl Project {
     pub fn connections(&self) -> Result<ConnectionsFile, Diagnostics> {
         match &self.settings.connections {
             Some(path) => ConnectionsFile::read(path),
-            None => match ConnectionsFile::nearest(&self.start) {
+            None => match self.of_home().or_else(|| ConnectionsFile::nearest(&self.start)) {
                 Some(path) => ConnectionsFile::read(strip_dot(&path)),
                 None => Ok(ConnectionsFile::none()),
             },
         }
+    }
+
+    /// The connections file in `OSIRIS_HOME`, where the original Osiris looks first.
+    fn of_home(&self) -> Option<PathBuf> {
+        let home = self.environment.get(HOME).filter(|home| !home.is_empty())?;
+        Some(Path::new(&home).join(CONNECTIONS_FILE)).filter(|path| path.is_file())
     }
 
     /// The variables that connections and parameters may use: the environment's, then those of the `.env` file beside

@@ -34,6 +34,9 @@ fn list(args: &JsonArgs, given: Settings, registry: &Registry, console: &Console
     let connections = project.connections()?;
     let environment = project.environment(&connections)?;
     let listed = list_connections(&connections, registry, &environment);
+    if let Some(path) = connections.path() {
+        console.say(&format!("connections file: {}", path.display()));
+    }
     if args.json {
         console.json(&json!(listed))?;
     } else if listed.is_empty() {

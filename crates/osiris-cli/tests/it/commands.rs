@@ -239,3 +239,19 @@ fn what_cannot_discover_is_told_before_anything_is_opened() {
     let malformed = project.run(&["components", "discover", "x.y", "--connection", "nothing"]).with_code(2);
     assert!(malformed.stderr.contains("`nothing` is not a connection reference"), "{}", malformed.stderr);
 }
+
+#[test]
+fn g30_the_connections_file_of_osiris_home_comes_before_the_nearest_one() {
+    let project = Project::starter(program());
+    project.write("home/osiris_connections.yaml", "connections:\n  filesystem:\n    of_home: {base_dir: /tmp}\n");
+    let listed = |home: &str| {
+        let output = project.command(&["connections", "list"]).env("OSIRIS_HOME", home).output().unwrap();
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (stdout, stderr) = listed("home");
+    assert!(stdout.contains("@filesystem.of_home") && stderr.contains("connections file: home/"), "{stdout}{stderr}");
+    for without in ["", "data"] {
+        let (stdout, _) = listed(without);
+        assert!(stdout.contains("@filesystem.data"), "{stdout}");
+    }
+}
