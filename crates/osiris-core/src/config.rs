@@ -91,6 +91,12 @@ impl ConfigSchema {
         problems
     }
 
+    /// Removes fields that are null: they are as good as absent, where they may be. A field that must be there stays, and so does what
+    /// the schema does not name.
+    pub fn drop_nulls(&self, value: &mut Value) {
+        drop_nulls(&self.json, value);
+    }
+
     /// Converts strings at `pointers` to the type of the field: they consist of a single `${VAR}`, so that YAML could
     /// not tell a number from a string.
     pub fn coerce(&self, value: &mut Value, pointers: &BTreeSet<String>) {
@@ -245,6 +251,19 @@ fn step_into<'a>(schema: &'a Value, segment: &str) -> &'a Value {
     schema.get("additionalProperties").filter(|schema| schema.is_object()).unwrap_or(&NOTHING)
 }
 
+fn drop_nulls(schema: &Value, value: &mut Value) {
+    let Some(object) = value.as_object_mut() else { return };
+    let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let mut names = Vec::new();
+    collect_names(schema, &mut names);
+    object.retain(|name, value| !value.is_null() || required.contains(&name.as_str()) || !names.contains(name));
+    for name in names {
+        if let Some(value) = object.get_mut(&name) {
+            drop_nulls(step_into(schema, &name), value);
+        }
+    }
+}
+
 fn collect_source(schema: &Value, value: &Value, path: &str, found: &mut dyn FnMut(&str, &Value)) {
     for (name, value) in value.as_object().into_iter().flatten() {
         let schema = step_into(schema, name);
@@ -339,7 +358,7 @@ fn json_type(value: &Value) -> &'static str {
 
 fn describe(value: &Value) -> String {
     match value {
-        Value::Null => "nothing".to_owned(),
+        Value::Null => "null".to_owned(),
         Value::Bool(value) => format!("`{value}`"),
         Value::Number(number) => format!("`{number}`"),
         // The text itself may be a secret put into the wrong field.
@@ -360,6 +379,6 @@ pub(crate) fn escape(segment: &str) -> String {
     segment.replace('~', "~0").replace('/', "~1")
 }
 
-fn unescape(segment: &str) -> String {
+pub(crate) fn unescape(segment: &str) -> String {
     segment.replace("~1", "/").replace("~0", "~")
 }

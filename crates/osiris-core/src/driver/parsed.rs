@@ -14,14 +14,16 @@ pub(super) struct Parsed<T> {
 }
 
 impl<T: DeserializeOwned> Parsed<T> {
-    /// Checks `value` against its schema, deserializes it if it fits, and lets `validate` look at the result.
+    /// Checks `value` against its schema, deserializes it if it fits, and lets `validate` look at the result. Fields that nobody knows
+    /// do not hide the other problems: without them the value is what its author means.
     pub(super) fn of(value: &Value, schema: &ConfigSchema, validate: impl FnOnce(&T) -> Vec<Problem>) -> Self {
         let mut fields = value.clone();
         let mut problems = fields.as_object_mut().map(|map| schema.rename_aliases(map)).unwrap_or_default();
+        schema.drop_nulls(&mut fields);
         problems.extend(schema.violations(&fields));
         let mut parsed = None;
-        if !has_errors(&problems) {
-            match ConfigSchema::parse(&fields) {
+        if problems.iter().all(|problem| !problem.is_error() || problem.of_name) {
+            match ConfigSchema::parse(&without_unknown(&fields, &problems)) {
                 Ok(value) => {
                     problems.extend(validate(&value));
                     parsed = Some(value).filter(|_| !has_errors(&problems));
@@ -31,6 +33,18 @@ impl<T: DeserializeOwned> Parsed<T> {
         }
         Self { problems, value: parsed, fields }
     }
+}
+
+/// The value without the fields that nobody knows.
+fn without_unknown(fields: &Value, problems: &[Problem]) -> Value {
+    let mut known = fields.clone();
+    for problem in problems.iter().filter(|problem| problem.of_name) {
+        let Some((parent, name)) = problem.pointer.rsplit_once('/') else { continue };
+        if let Some(object) = known.pointer_mut(parent).and_then(Value::as_object_mut) {
+            object.remove(&crate::config::unescape(name));
+        }
+    }
+    known
 }
 
 fn has_errors(problems: &[Problem]) -> bool {

@@ -301,6 +301,16 @@ async fn a_bad_config_is_refused_with_all_its_problems() {
 }
 
 #[test]
+fn g10_null_is_absent_where_a_field_may_be() {
+    let bench = Bench::new();
+    bench.prepare("test.numbers", &json!({"rows": 1, "failures": null, "hang": null, "kind": null})).unwrap();
+    let error = bench.prepare("test.numbers", &json!({"rows": null, "nothing": null})).err().unwrap();
+    for part in ["rows: expected a whole number, found null", "unknown field `nothing`"] {
+        assert!(error.message().contains(part), "{part}: {error}");
+    }
+}
+
+#[test]
 fn problems_of_config_and_connection_come_together_and_those_of_the_config_without_a_connection() {
     let (wrong, right) = (json!({"rows": "three"}), json!({"rows": 3}));
     let mut registry = Registry::new();

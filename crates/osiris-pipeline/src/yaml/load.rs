@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use saphyr_parser::{Event, Parser};
+use saphyr_parser::{Event, Parser, ScalarStyle};
 
 use super::scalar::{resolve, shown, style_of};
 use super::{Entry, MAX_ALIAS_BYTES, MAX_ALIAS_NODES, MAX_DEPTH, MAX_NODES, Node, NodeKind, Style, syntax};
@@ -38,6 +38,27 @@ pub fn load(source: &Arc<SourceFile>, diagnostics: &mut Diagnostics) -> Option<N
     }
 }
 
+/// The span of a quoted scalar ends at its closing quote: the parser's goes on over a comment behind it.
+fn to_closing_quote(text: &str, span: Span) -> Span {
+    let bytes = text.as_bytes().get(span.start..span.end).unwrap_or_default();
+    let Some(quote) = bytes.first().copied().filter(|byte| matches!(byte, b'\'' | b'"')) else { return span };
+    let mut at = 1;
+    while let Some(byte) = bytes.get(at) {
+        match (byte, bytes.get(at + 1)) {
+            (b'\\', _) if quote == b'"' => at += 2,
+            (byte, next) if *byte == quote => {
+                if quote == b'\'' && next == Some(&quote) {
+                    at += 2;
+                    continue;
+                }
+                return Span::new(span.start, span.start + at + 1);
+            }
+            _ => at += 1,
+        }
+    }
+    span
+}
+
 /// The events of the only document's value, with their bytes.
 fn collect(source: &Arc<SourceFile>) -> Result<Vec<(Event<'_>, Span)>, Fatal> {
     let bytes = ByteOffsets::new(source.text());
@@ -59,7 +80,15 @@ fn collect(source: &Arc<SourceFile>) -> Result<Vec<(Event<'_>, Span)>, Fatal> {
                 }
             }
             Event::Nothing | Event::StreamStart | Event::DocumentEnd => {}
-            event => events.push((event, span)),
+            event => {
+                let span = match &event {
+                    Event::Scalar(_, ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted, ..) => {
+                        to_closing_quote(source.text(), span)
+                    }
+                    _ => span,
+                };
+                events.push((event, span));
+            }
         }
         if events.len() > MAX_NODES {
             let message = format!("the file holds more than {MAX_NODES} values");

@@ -56,3 +56,23 @@ fn g33_a_parameter_may_be_its_default() {
     let list = refused(&format!("oml_version: \"0.1.0\"\nname: p\nparams: {{a: [1]}}\n{STEPS}"));
     assert!(list.contains("parameter `a` must be a mapping"), "{list}");
 }
+
+#[test]
+fn g21_a_quoted_value_ends_at_its_closing_quote() {
+    for (written, shown) in
+        [("\"0.2.0\"  # a comment", "\"0.2.0\""), ("'0.2''0' # it's", "'0.2''0'"), ("\"0.\\\"2\" # \"", "\"0.\\\"2\"")]
+    {
+        let found = refused(&format!("oml_version: {written}\nname: p\n{STEPS}"));
+        assert!(found.contains(&format!("the version {shown} of the format is not supported")), "{found}");
+        assert!(found.contains(&format!("{}\n", "^".repeat(shown.len()))), "{found}");
+    }
+}
+
+#[test]
+fn g2_an_unknown_field_does_not_hide_what_else_is_wrong() {
+    let steps = "steps:\n  - {id: a, component: db.extractor, config: {query: q}}\n  - {id: b, component: sql.processor, config: {query: DELETE, bogus: 1}}\n";
+    let found = refused(&format!("oml_version: \"0.1.0\"\nname: p\n{steps}"));
+    for part in ["unknown field `bogus`", "only SELECT is allowed"] {
+        assert!(found.contains(part), "{found}");
+    }
+}
