@@ -9,7 +9,12 @@ pub(crate) fn names_of(step: &str, key: Option<&str>, only_input: bool) -> Vec<S
     let mut names = vec![step.to_owned(), safe_name(step)];
     names.extend(key.map(str::to_owned));
     names.push(format!("df_{step}"));
-    names.push(format!("df_{}", safe_name(step)));
+    let safe = safe_name(step);
+    if safe.starts_with(|first: char| first.is_ascii_digit()) {
+        // The original puts a `_` before such a name.
+        names.push(format!("df__{safe}"));
+    }
+    names.push(format!("df_{safe}"));
     if only_input {
         names.extend(["input".to_owned(), "input_df".to_owned()]);
     }
@@ -117,4 +122,16 @@ fn shown(names: &[&str]) -> Vec<String> {
     shown.sort_unstable();
     shown.dedup();
     shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn g42_an_id_that_begins_with_a_digit_has_the_alias_of_the_original_too() {
+        let names = names_of("123_records", None, true);
+        assert!(names.contains(&"df__123_records".to_owned()) && names.contains(&"df_123_records".to_owned()));
+        assert!(!names_of("records", None, true).contains(&"df__records".to_owned()));
+    }
 }
