@@ -1,7 +1,8 @@
 //! The configuration of `mysql.extractor`, as pipelines write it. Doc comments here are the reference; nothing here does I/O.
 
 use osiris_core::Problem;
-use osiris_sql::guard::{MySqlModes, ReadingKind, ReadingStatement, Refusal, SqlDialect};
+use osiris_sql::config::{SourceFields, column_problems, fragment_problems};
+use osiris_sql::guard::SqlDialect;
 pub use osiris_sql::read::cursor::{Cursor, InitialCursor};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -165,94 +166,28 @@ fn default_timeout() -> f64 {
 impl ExtractorConfig {
     /// The problems that the schema cannot express. Pure.
     pub(crate) fn problems(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        match (&self.query, &self.table) {
-            (Some(_), Some(_)) => problems.push(
-                Problem::error("/query", "stands beside `table`: one of the two is read")
-                    .with_hint("remove one of them"),
-            ),
-            (None, None) => {
-                problems.push(Problem::error("", "names nothing to read").with_hint("set `table` or `query`"));
-            }
-            (Some(query), None) => {
-                problems.extend(self.query_problems(query));
-            }
-            (None, Some(_)) => problems.extend(self.table_problems()),
-        }
-        problems.extend(self.strategy_problems());
-        problems
-    }
-
-    fn query_problems(&self, query: &str) -> Vec<Problem> {
-        let mut problems: Vec<Problem> = [
-            ("schema", self.schema.is_some()),
-            ("columns", self.columns.is_some()),
-            ("where", self.filter.is_some()),
-            ("order_by", self.order_by.is_some()),
-            ("limit", self.limit.is_some()),
-            ("offset", self.offset > 0),
-        ]
-        .into_iter()
-        .filter(|(_, is_set)| *is_set)
-        .map(|(field, _)| Problem::error(format!("/{field}"), "belongs to `table`").with_hint("write it in the query"))
-        .collect();
-        match in_some_mode(query) {
-            Err(refusal) => problems.push(refusal.into_problem("/query")),
-            Ok(ReadingKind::Query) => {}
-            Ok(ReadingKind::Listing) => {
-                let wanted = [("partition_by", self.partition_by.is_some()), ("cursor", self.cursor.is_some())];
-                problems.extend(wanted.into_iter().filter(|(_, is_set)| *is_set).map(|(field, _)| {
-                    Problem::error(format!("/{field}"), "needs a SELECT").with_hint("SHOW and its like are read whole")
-                }));
-            }
-        }
-        problems
-    }
-
-    fn table_problems(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        let mut seen = std::collections::BTreeSet::new();
-        for (index, name) in self.columns.iter().flatten().enumerate() {
-            if !seen.insert(name.to_lowercase()) {
-                problems.push(Problem::error(format!("/columns/{index}"), format!("`{name}` is named twice")));
-            }
-        }
-        // Judged as a part of the statement that it will be.
-        let parts = [
-            ("/where", self.filter.as_deref(), "SELECT 1 FROM t WHERE (\n", "\n)"),
-            ("/order_by", self.order_by.as_deref(), "SELECT 1 FROM t ORDER BY ", ""),
-        ];
-        for (pointer, part, before, after) in parts {
-            let Some(part) = part else { continue };
-            if let Err(refusal) = in_some_mode(&format!("{before}{part}{after}")) {
-                let offset = refusal.offset().saturating_sub(before.len()).min(part.len());
-                problems.push(refusal.into_problem(pointer).with_offset(offset));
-            }
-        }
-        problems
-    }
-
-    /// One way to split the work, and none that contradicts it.
-    fn strategy_problems(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        if self.partitions.is_some() && self.partition_by.is_none() {
-            problems
-                .push(Problem::error("/partitions", "needs `partition_by`").with_hint("name the column to split by"));
-        }
-        if self.partition_by.is_some() && self.cursor.is_some() {
-            problems.push(
-                Problem::error("/partition_by", "stands beside `cursor`: a run reads by ranges or by a cursor")
-                    .with_hint("remove one of them"),
-            );
-        }
-        let split = self.partition_by.is_some() || self.cursor.is_some();
-        let ordered =
-            [("order_by", self.order_by.is_some()), ("limit", self.limit.is_some()), ("offset", self.offset > 0)];
-        for (field, _) in ordered.into_iter().filter(|(_, is_set)| *is_set && split && self.query.is_none()) {
-            problems.push(
-                Problem::error(format!("/{field}"), "cannot be kept when the rows are read in several parts")
-                    .with_hint("remove it, or remove `partition_by` and `cursor`"),
-            );
+        let fields = SourceFields {
+            dialects: SqlDialect::MYSQL,
+            query: self.query.as_deref(),
+            table: self.table.as_deref(),
+            table_fields: &[
+                ("schema", self.schema.is_some()),
+                ("columns", self.columns.is_some()),
+                ("where", self.filter.is_some()),
+                ("order_by", self.order_by.is_some()),
+                ("limit", self.limit.is_some()),
+                ("offset", self.offset > 0),
+            ],
+            order_fields: &["order_by", "limit", "offset"],
+            partition_by: self.partition_by.as_deref(),
+            partitions: self.partitions,
+            cursor: self.cursor.as_ref(),
+        };
+        let mut problems = fields.problems();
+        if self.query.is_none() {
+            problems.extend(column_problems(self.columns.as_deref().unwrap_or_default(), false));
+            let (condition, order_by) = (self.filter.as_deref(), self.order_by.as_deref());
+            problems.extend(fragment_problems(SqlDialect::MYSQL, condition, order_by));
         }
         if self.verify == Verify::Checksums && self.zero_dates == ZeroDates::Null {
             problems.push(
@@ -260,19 +195,6 @@ impl ExtractorConfig {
                     .with_hint("set `verify: counts`, or `zero_dates: text`"),
             );
         }
-        problems.extend(self.cursor.iter().flat_map(|cursor| cursor.problems("/cursor")));
         problems
     }
-}
-
-/// The server's sql_mode is not known yet: refused is what no mode accepts. It is checked again when the mode is known.
-fn in_some_mode(sql: &str) -> Result<ReadingKind, Refusal> {
-    let mut first = None;
-    for modes in MySqlModes::ALL {
-        match ReadingStatement::parse(sql, SqlDialect::MySql(modes)) {
-            Ok(statement) => return Ok(statement.kind()),
-            Err(refusal) => first = first.or(Some(refusal)),
-        }
-    }
-    first.map_or(Ok(ReadingKind::Query), Err)
 }

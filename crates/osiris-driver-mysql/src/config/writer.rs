@@ -1,7 +1,7 @@
 //! What `mysql.writer` is told: the target, the mode, and what may be done about differences. No I/O here.
 
 use osiris_core::Problem;
-use osiris_sql::write::repeated_names;
+use osiris_sql::config::WriterFields;
 pub use osiris_sql::write::{ColumnMapping, Columns, Dedupe, OnConflict, SchemaEvolution, WriteMode};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -83,32 +83,16 @@ impl WriterConfig {
 
     /// What the schema cannot express, all of it.
     pub(crate) fn problems(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        let upsert = self.mode() == WriteMode::Upsert;
-        if upsert && self.key_names().is_empty() {
-            problems.push(
-                Problem::error("/key", "`mode: upsert` needs `key`")
-                    .with_hint("name the columns of the primary key or of a unique index"),
-            );
-        }
-        let only_upsert = [
-            ("/on_conflict", self.on_conflict != OnConflict::Update, "`on_conflict`"),
-            ("/dedupe", self.dedupe != Dedupe::Error, "`dedupe`"),
-        ];
-        for (pointer, given, name) in only_upsert {
-            if given && !upsert {
-                problems.push(Problem::error(pointer, format!("{name} is for `mode: upsert` only")));
-            }
-        }
-        if self.dedupe == Dedupe::Last && self.order_names().is_empty() {
-            problems.push(
-                Problem::error("/order_by", "`dedupe: last` needs `order_by`")
-                    .with_hint("name the columns that say which row is the last one"),
-            );
-        }
-        if self.order_by.is_some() && self.dedupe != Dedupe::Last {
-            problems.push(Problem::error("/order_by", "`order_by` is for `dedupe: last` only"));
-        }
+        let fields = WriterFields {
+            mode: self.mode(),
+            key: self.key_names(),
+            on_conflict: self.on_conflict,
+            append_ignores: false,
+            dedupe: self.dedupe,
+            order_by: self.order_by.as_ref(),
+            columns: self.columns.as_ref(),
+        };
+        let mut problems = fields.problems();
         if self.truncate_before && self.mode() == WriteMode::Overwrite {
             problems.push(
                 Problem::error("/truncate_before", "`overwrite` replaces all rows already")
@@ -120,12 +104,6 @@ impl WriterConfig {
                 Problem::error("/commit_table", "the rows would go into the table of commits")
                     .with_hint("name another table, for example `osiris_commits`; it is created"),
             );
-        }
-        for (pointer, names) in [("/key", self.key_names()), ("/order_by", self.order_names())] {
-            problems.extend(repeated_names(pointer, names));
-        }
-        if let Some(columns) = &self.columns {
-            problems.extend(repeated_names("/columns", columns.targets()));
         }
         problems
     }
