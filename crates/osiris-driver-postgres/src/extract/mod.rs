@@ -114,7 +114,7 @@ pub async fn extract(
     }
     let sender = out.sender(schema(&plans)).await?;
     let reader = Reader { plans, sender, batch_rows: task.batch_size, limits };
-    let extraction = Extraction { client, task, source, snapshot, reader };
+    let extraction = Extraction { client, task, source, snapshot, columns, reader };
     let extracted = match (task.partition_by, task.cursor) {
         (Some(column), _) if !task.dry_run => extraction.partitions(session, column).await?.extracted(),
         (_, Some(cursor)) => extraction.since(session, cursor, ctx).await?,
@@ -136,6 +136,7 @@ struct Extraction<'a> {
     task: &'a ExtractTask<'a>,
     source: Source,
     snapshot: Snapshot,
+    columns: Vec<SourceColumn>,
     reader: Reader,
 }
 

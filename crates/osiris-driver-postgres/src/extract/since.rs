@@ -4,6 +4,7 @@ use osiris_core::{Error, ExecutionContext, Extracted, Result};
 use osiris_sql::read::cursor::{Bound, Boundaries, Cursor, SavedCursor};
 
 use super::cursor::{CursorColumn, digest};
+use super::describe::describe;
 use super::reader::Counts;
 use super::{Extraction, late, snapshot};
 use crate::client::Session;
@@ -77,8 +78,21 @@ impl Extraction<'_> {
         session.execute("COMMIT", DOING).await?;
         let waited = late::wait(session, self.source.table(), open, column.clock(), limit).await?;
         self.snapshot.begin(session).await?;
+        self.require_same_columns(session).await?;
         let began = waited.iter().map(|began| column.compared("<", began));
         Ok(std::iter::once(column.compared("<=", &ceiling)).chain(began).collect())
+    }
+
+    /// Makes sure that the columns are still those that were described: between two transactions nothing keeps them.
+    async fn require_same_columns(&self, session: &mut Session) -> Result<()> {
+        let sql = self.source.select(None, None);
+        let columns = within(self.reader.limits.first_row, DOING, describe(session, &sql)).await?;
+        if columns == self.columns {
+            return Ok(());
+        }
+        Err(Error::validation("the columns were changed while open transactions were waited for")
+            .with_hint("run it again")
+            .with_retryable(true))
     }
 
     /// The greatest value under conditions; whether it is infinite, and in the future.

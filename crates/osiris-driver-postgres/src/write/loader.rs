@@ -3,7 +3,6 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 use osiris_core::{ExecutionContext, Reject, Result, TableScan};
@@ -42,7 +41,7 @@ pub(super) struct Loaded {
     pub(super) taken: u64,
     /// Bytes that were sent.
     pub(super) bytes: u64,
-    /// Values that were changed, as the step allows.
+    /// Values of them that were changed, as the step allows.
     pub(super) altered: u64,
 }
 
@@ -85,8 +84,7 @@ impl<'a> Loader<'a> {
         let limits = Limits { rows, bytes: CHUNK };
         let fields = Arc::clone(&self.destination.fields);
         let encoder = Encoder::new(fields, limits, self.destination.numbered, self.destination.strip_nul);
-        let altered = Arc::new(AtomicU64::new(0));
-        let mut pieces = encoded(scan, encoder, Arc::clone(&altered));
+        let mut pieces = encoded(scan, encoder);
         loop {
             let piece = match tokio::time::timeout(SIGN_OF_LIFE, pieces.recv()).await {
                 Ok(Some(piece)) => piece,
@@ -105,7 +103,6 @@ impl<'a> Loader<'a> {
         if self.saved {
             self.tx.run("RELEASE SAVEPOINT osiris", DOING).await?;
         }
-        self.loaded.altered = altered.load(SeqCst);
         Ok(self.loaded)
     }
 
@@ -120,6 +117,7 @@ impl<'a> Loader<'a> {
                 Verdict::Taken => {
                     let taken = u64::try_from(rows.len()).unwrap_or(0);
                     self.loaded.taken += taken;
+                    self.loaded.altered += chunk.altered(&rows);
                     self.ctx.progress().add_rows(taken);
                 }
                 Verdict::Refused { column, reason, .. } if rows.len() == 1 => {
@@ -177,11 +175,10 @@ enum Piece {
 }
 
 /// Encodes on a thread of its own, one chunk ahead of the one being sent.
-fn encoded(mut scan: TableScan, mut encoder: Encoder, altered: Arc<AtomicU64>) -> mpsc::Receiver<Result<Piece>> {
+fn encoded(mut scan: TableScan, mut encoder: Encoder) -> mpsc::Receiver<Result<Piece>> {
     let (sender, pieces) = mpsc::channel(1);
     tokio::task::spawn_blocking(move || {
         let hand_over = |encoder: &mut Encoder| {
-            altered.store(encoder.altered(), SeqCst);
             let refused = encoder.refused();
             if !refused.is_empty() && sender.blocking_send(Ok(Piece::Refused(refused))).is_err() {
                 return false;

@@ -81,8 +81,12 @@ impl StagingTable {
     /// What the server says.
     pub(super) async fn keep_last(&self, tx: &mut Transaction) -> Result<u64> {
         let number = quote(NUMBER);
+        // A set of numbers to delete, not a condition per row: `NOT IN` compares every row with every key once the keys outgrow
+        // `work_mem`.
         let sql = format!(
-            "DELETE FROM {STAGING_TABLE} WHERE {number} NOT IN (SELECT max(s.{number}) FROM {STAGING_TABLE} s GROUP BY {})",
+            "DELETE FROM {STAGING_TABLE} WHERE {number} IN (SELECT d.number FROM \
+             (SELECT s.{number}, row_number() OVER (PARTITION BY {} ORDER BY s.{number} DESC) FROM {STAGING_TABLE} s) \
+             AS d (number, place) WHERE d.place > 1)",
             self.key_values()
         );
         tx.run(&sql, LOOKING).await

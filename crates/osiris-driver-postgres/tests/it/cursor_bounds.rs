@@ -114,6 +114,23 @@ async fn s20_rows_that_are_committed_late_are_waited_for() {
 }
 
 #[tokio::test]
+async fn s20_columns_that_are_changed_meanwhile_are_not_read_as_they_were() {
+    let setup = "CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t VALUES (1, 1)";
+    let Some(mut runs) = runs(setup, json!({"column": "id"})).await else { return };
+    let mut late = runs.reading.server.connect().await.unwrap();
+    // The change waits for the reader's first transaction, and its second one waits for the change.
+    late.execute("BEGIN; INSERT INTO t VALUES (2, 2)").await.unwrap();
+    let change = tokio::spawn(async move {
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        late.execute("ALTER TABLE t ALTER v TYPE real USING v + 0.5; COMMIT").await.unwrap();
+    });
+    let error = runs.refused().await;
+    assert!(error.contains("columns were changed"), "{error}");
+    change.await.unwrap();
+    assert_eq!(runs.next().await.0, ["1", "2"]);
+}
+
+#[tokio::test]
 async fn s20_a_query_waits_for_whoever_writes() {
     let setup = "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (2)";
     let Some(reading) = Reading::start(PostgresOptions::new()).await else { return };

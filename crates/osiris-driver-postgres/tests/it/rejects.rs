@@ -130,6 +130,21 @@ async fn nul_characters_are_stripped_when_asked_and_counted() {
     assert_eq!((output.counts.inserted, output.counts.altered), (2, 3));
     let rows = writing.shown("SELECT * FROM t ORDER BY id").await;
     assert_eq!(rows, "1|ab|{\"k\": \"xy\"}|{p}\n2|plain|{\"k\": \"\\\\u0000\"}|{q}");
+    // What is changed in a row that the server refuses does not count.
+    writing.execute("TRUNCATE t; ALTER TABLE t ADD CHECK (id <> 3)").await;
+    let data = "SELECT i AS id, 'a' || chr(0) AS s FROM range(1, 11) r(i)";
+    let output = writing.write(config(json!({"nul_bytes": "strip", "max_rejects": 1})), data).await.unwrap();
+    assert_eq!((output.counts.inserted, output.counts.rejected, output.counts.altered), (9, 1, 9));
+}
+
+#[tokio::test]
+async fn the_length_of_nested_values_is_measured_in_characters() {
+    let Some(writing) = Writing::new().await else { return };
+    writing.execute("CREATE TABLE t (id int, s varchar(10))").await;
+    let data = "SELECT 1 AS id, ['日本日本日本'] AS s UNION ALL SELECT 2, ['日本日本日本日']";
+    let output = writing.write(config(json!({"max_rejects": 1})), data).await.unwrap();
+    assert_eq!((output.counts.inserted, output.counts.rejected), (1, 1), "{}", writing.rejects().await);
+    assert_eq!(writing.shown("SELECT * FROM t").await, "1|[\"日本日本日本\"]");
 }
 
 #[tokio::test]

@@ -131,6 +131,18 @@ async fn nul_characters_are_refused_or_left_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nul_characters_are_left_out_of_arrays_too_and_counted_in_rows_that_are_written() {
+    let setup = "CREATE TABLE t (id int PRIMARY KEY CHECK (id <> 3), tags text[], deep text[], nets inet[], doc jsonb)";
+    let Some(world) = World::new(setup).await else { return };
+    let data = "SELECT i AS id, ['p' || chr(0), 'q'] AS tags, [['r' || chr(0)]] AS deep, \
+        ['10.0.0.1'] AS nets, {'k': 'x' || chr(0)} AS doc FROM range(1, 4) r(i)";
+    let output = world.write(table(json!({"nul_bytes": "strip", "max_rejects": 1})), data).await.unwrap();
+    assert_eq!((output.counts.inserted, output.counts.rejected, output.counts.altered), (2, 1, 6));
+    let written = "{p,q}|{{r}}|{10.0.0.1}|{\"k\": \"x\"}";
+    assert_eq!(world.rows("SELECT * FROM t ORDER BY id").await, format!("1|{written}\n2|{written}"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_last_row_of_each_key_is_kept_where_that_is_asked_for() {
     let Some(world) = World::new(KEYED).await else { return };
     let config = table(

@@ -48,6 +48,8 @@ pub(crate) struct Chunk {
     ends: Vec<usize>,
     /// The number of each row in the input, from 1.
     numbers: Vec<u64>,
+    /// The rows of which values were changed, with how many.
+    altered: Vec<(usize, u64)>,
     /// The batches that hold the rows, with the number of their first one: to show a row that is refused.
     batches: Vec<(u64, RecordBatch)>,
     columns: Arc<[Column]>,
@@ -65,6 +67,11 @@ impl Chunk {
 
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// How many values of some of its rows were changed, as a rule allows.
+    pub(crate) fn altered(&self, rows: &Range<usize>) -> u64 {
+        self.altered.iter().filter(|(row, _)| rows.contains(row)).map(|(_, values)| values).sum()
     }
 
     fn start(&self, row: usize) -> usize {
@@ -136,7 +143,6 @@ impl Encoder {
             .collect::<Result<Vec<_>>>()?;
         let count = i16::try_from(fields.len() + usize::from(self.numbered)).unwrap_or(i16::MAX).to_be_bytes();
         let first = self.next_number;
-        self.chunk.batches.push((first, batch.clone()));
         for row in 0..batch.num_rows() {
             let number = self.next_number;
             self.next_number += 1;
@@ -161,7 +167,7 @@ impl Encoder {
                 Ok(())
             });
             match written {
-                Ok(()) => self.keep(number, batch, first),
+                Ok(((), altered)) => self.keep(number, altered, first, batch),
                 Err((index, reason)) => {
                     self.bytes.truncate(start);
                     self.refused.push(Reject {
@@ -177,19 +183,24 @@ impl Encoder {
     }
 
     /// Takes the row that was encoded last into the chunk.
-    fn keep(&mut self, number: u64, batch: &RecordBatch, first: u64) {
+    fn keep(&mut self, number: u64, altered: u64, first: u64, batch: &RecordBatch) {
+        // Only batches of which a row is in the chunk are kept with it.
+        if self.chunk.batches.last().is_none_or(|(last, _)| *last != first) {
+            self.chunk.batches.push((first, batch.clone()));
+        }
+        if altered > 0 {
+            self.chunk.altered.push((self.chunk.ends.len(), altered));
+        }
         self.chunk.ends.push(self.bytes.len());
         self.chunk.numbers.push(number);
         if self.bytes.len() >= self.limits.bytes || self.chunk.ends.len() >= self.limits.rows {
             self.cut();
-            self.chunk.batches.push((first, batch.clone()));
         }
     }
 
     /// Ends the chunk that is being filled.
     pub(crate) fn cut(&mut self) {
         if self.chunk.ends.is_empty() {
-            self.chunk.batches.clear();
             return;
         }
         let next = Chunk { columns: Arc::clone(&self.columns), ..Chunk::default() };
@@ -207,10 +218,5 @@ impl Encoder {
     /// The rows refused since the last call.
     pub(crate) fn refused(&mut self) -> Vec<Reject> {
         std::mem::take(&mut self.refused)
-    }
-
-    /// Values changed so far, as a rule allows.
-    pub(crate) fn altered(&self) -> u64 {
-        self.rules.altered()
     }
 }

@@ -19,6 +19,7 @@ pub struct JsonCell<'a> {
     array: &'a ArrayRef,
     column_type: &'a ColumnType,
     conversion: &'a Conversion,
+    rules: &'a TextRules,
     cell: Cell<'a>,
 }
 
@@ -34,7 +35,7 @@ impl<'a> JsonCell<'a> {
         rules: &'a TextRules,
     ) -> Result<Self> {
         let conversion = &conversion.0;
-        Ok(Self { array, column_type, conversion, cell: cell(array, column_type, conversion, rules)? })
+        Ok(Self { array, column_type, conversion, rules, cell: cell(array, column_type, conversion, rules)? })
     }
 
     /// Whether the row has no value.
@@ -71,17 +72,27 @@ impl<'a> JsonCell<'a> {
             Conversion::Timestamp { zoned, .. } => {
                 quoted(&printed_datetime::timestamp(bytes, *zoned).ok_or(UNEXPECTED)?, out);
             }
-            Conversion::Text { .. } | Conversion::Literal => {
+            // The server reads a string as it reads a literal.
+            Conversion::Text { .. } | Conversion::Literal | Conversion::ArrayText => {
                 json::string(std::str::from_utf8(bytes).map_err(|_| UNEXPECTED)?, out);
             }
             // Its first byte is a version.
             Conversion::Jsonb => out.extend_from_slice(bytes.get(1..).ok_or(UNEXPECTED)?),
             Conversion::Json => out.extend_from_slice(bytes),
-            Conversion::ArrayText | Conversion::ArrayJson { .. } if !is_nested(self.column_type) => {
-                json::value(self.array, &ColumnType::Json, row, out)?;
-            }
+            Conversion::Array { .. } => self.list(row, self.column_type, out)?,
+            Conversion::ArrayJson { .. } if is_nested(self.column_type) => self.list(row, self.column_type, out)?,
+            Conversion::ArrayJson { .. } => self.list(row, &ColumnType::Json, out)?,
             _ => json::value(self.array, self.column_type, row, out)?,
         }
+        Ok(())
+    }
+
+    /// A list as JSON, with the NUL characters left out that encoding it left out and counted.
+    fn list(&self, row: usize, column_type: &ColumnType, out: &mut Vec<u8>) -> Result<(), Refusal> {
+        let mut list = Vec::new();
+        json::value(self.array, column_type, row, &mut list)?;
+        let list = String::from_utf8(list).map_err(|_| UNEXPECTED)?;
+        out.extend_from_slice(self.rules.without_nul(&list).as_bytes());
         Ok(())
     }
 }

@@ -83,12 +83,7 @@ pub(super) fn as_text<'a>(values: &'a ArrayRef, column: &'a ColumnType, limit: O
                 }
                 _ => text::write(values, row, out)?,
             }
-            match limit {
-                Some(limit) if out.len() - start > limit => {
-                    Err(format!("it is longer than the {limit} characters that the column keeps").into())
-                }
-                _ => Ok(()),
-            }
+            words::fits(&String::from_utf8_lossy(&out[start..]), limit)
         })
     })
 }

@@ -17,18 +17,13 @@ impl TextRules {
         Self { strip_nul, altered: Cell::new(0) }
     }
 
-    /// How many values were changed, in rows that were written.
-    pub fn altered(&self) -> u64 {
-        self.altered.get()
-    }
-
-    /// Writes one row: where it fails, what was changed in it does not count.
+    /// Encodes one row, and says how many of its values were changed: they count once the row is written.
     ///
     /// # Errors
-    /// Those of `write`.
-    pub fn row<T, E>(&self, write: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        let before = self.altered.get();
-        write().inspect_err(|_| self.altered.set(before))
+    /// Those of `encode`.
+    pub fn row<T, E>(&self, encode: impl FnOnce() -> Result<T, E>) -> Result<(T, u64), E> {
+        self.altered.set(0);
+        encode().map(|row| (row, self.altered.get()))
     }
 
     /// The text without what it may not hold.
@@ -48,6 +43,15 @@ impl TextRules {
 
     /// JSON without `\u0000`, which `jsonb` has no place for. Without leave to change it the server refuses it.
     pub(super) fn clean_json<'a>(&self, text: &'a str) -> std::borrow::Cow<'a, str> {
+        let clean = self.without_nul(text);
+        if clean.len() < text.len() {
+            self.altered.set(self.altered.get() + 1);
+        }
+        clean
+    }
+
+    /// The same for JSON that was made of values whose changes are counted already.
+    pub(super) fn without_nul<'a>(&self, text: &'a str) -> std::borrow::Cow<'a, str> {
         if !self.strip_nul || !text.contains("\\u0000") {
             return text.into();
         }
@@ -66,9 +70,6 @@ impl TextRules {
             rest = &rest[end..];
         }
         clean.push_str(rest);
-        if clean.len() < text.len() {
-            self.altered.set(self.altered.get() + 1);
-        }
         clean.into()
     }
 }
@@ -76,14 +77,18 @@ impl TextRules {
 /// A text of at most so many characters.
 pub(super) fn text(value: &str, limit: Option<usize>, rules: &TextRules, out: &mut Vec<u8>) -> Result<(), Refusal> {
     let value = rules.clean(value)?;
-    if let Some(limit) = limit
-        && value.len() > limit
-        && value.chars().count() > limit
-    {
-        // The server would refuse it too, unless the surplus is blanks: those it cuts off.
-        return Err(format!("it is longer than the {limit} characters that the column keeps").into());
-    }
+    fits(&value, limit)?;
     put(value.as_bytes(), out)
+}
+
+/// Whether the column keeps all of the text. The server would refuse it too, unless the surplus is blanks: those it cuts off.
+pub(super) fn fits(value: &str, limit: Option<usize>) -> Result<(), Refusal> {
+    match limit {
+        Some(limit) if value.len() > limit && value.chars().count() > limit => {
+            Err(format!("it is longer than the {limit} characters that the column keeps").into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A string of `0` and `1` as bits.

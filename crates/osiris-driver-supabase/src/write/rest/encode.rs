@@ -29,6 +29,8 @@ pub(super) struct Chunk {
     places: Vec<Range<usize>>,
     /// The number of each row in the input, from 1, where its order was kept.
     numbers: Vec<Option<u64>>,
+    /// How many values of each row were changed, as a policy allows.
+    altered: Vec<u64>,
 }
 
 impl Chunk {
@@ -61,24 +63,36 @@ impl Chunk {
         self.numbers.get(row).copied().flatten()
     }
 
-    fn push(&mut self, row: &[u8], number: Option<u64>) {
+    /// How many values of some of its rows were changed.
+    pub(super) fn altered(&self, rows: &Range<usize>) -> u64 {
+        self.altered.get(rows.clone()).unwrap_or_default().iter().sum()
+    }
+
+    fn push(&mut self, row: &Row, number: Option<u64>) {
         if !self.bytes.is_empty() {
             self.bytes.push(b',');
         }
         let start = self.bytes.len();
-        self.bytes.extend_from_slice(row);
+        self.bytes.extend_from_slice(&row.json);
+        self.altered.push(row.altered);
         self.places.push(start..self.bytes.len());
         self.numbers.push(number);
     }
+}
+
+/// A row that is encoded.
+#[derive(Debug, Default)]
+struct Row {
+    json: Vec<u8>,
+    altered: u64,
 }
 
 /// What comes off the thread.
 pub(super) enum Piece {
     Chunk(Chunk),
     Refused(Vec<Reject>),
-    /// The end: values that a policy changed, and rows left out for a later one of their key.
+    /// The end, with the rows left out for a later one of their key.
     Done {
-        altered: u64,
         superseded: u64,
     },
 }
@@ -135,7 +149,7 @@ struct Work {
     refused: Vec<Reject>,
     number: u64,
     /// The row that may still be replaced by a later one of its key.
-    waiting: Option<(Vec<u8>, Vec<u8>)>,
+    waiting: Option<(Vec<u8>, Row)>,
     superseded: u64,
 }
 
@@ -163,12 +177,12 @@ impl Work {
             .zip(fields.iter())
             .map(|(array, field)| JsonCell::new(array, &field.source.column_type, &field.conversion, &rules));
         let cells = cells.collect::<Result<Vec<_>>>()?;
-        let (mut row, mut scratch) = (Vec::new(), Vec::new());
+        let mut scratch = Vec::new();
         for index in 0..batch.num_rows() {
             self.number += 1;
-            row.clear();
-            match rules.row(|| object(&cells, &fields, index, &mut row, &mut scratch)) {
-                Ok(places) => self.keep(&row, &places),
+            let mut json = Vec::new();
+            match rules.row(|| object(&cells, &fields, index, &mut json, &mut scratch)) {
+                Ok((places, altered)) => self.keep(Row { json, altered }, &places),
                 Err((column, reason)) => self.refuse(batch, index, column, reason.into_owned()),
             }
         }
@@ -180,23 +194,23 @@ impl Work {
         Ok(())
     }
 
-    fn keep(&mut self, row: &[u8], places: &[Range<usize>]) {
-        let Some(keys) = &self.encoder.last_of else { return self.push(row, Some(self.number)) };
+    fn keep(&mut self, row: Row, places: &[Range<usize>]) {
+        let Some(keys) = &self.encoder.last_of else { return self.push(&row, Some(self.number)) };
         let mut key = Vec::new();
         for place in keys.iter().filter_map(|index| places.get(*index)) {
-            key.extend_from_slice(&row[place.clone()]);
+            key.extend_from_slice(&row.json[place.clone()]);
             key.push(b',');
         }
-        match self.waiting.replace((key, row.to_vec())) {
+        match self.waiting.replace((key, row)) {
             Some((before, _)) if Some(&before) == self.waiting.as_ref().map(|(key, _)| key) => self.superseded += 1,
             Some((_, before)) => self.push(&before, None),
             None => {}
         }
     }
 
-    fn push(&mut self, row: &[u8], number: Option<u64>) {
+    fn push(&mut self, row: &Row, number: Option<u64>) {
         let Limits { rows, bytes } = self.encoder.limits;
-        if self.chunk.rows() > 0 && self.chunk.bytes.len() + row.len() > bytes {
+        if self.chunk.rows() > 0 && self.chunk.bytes.len() + row.json.len() > bytes {
             self.cut();
         }
         self.chunk.push(row, number);
@@ -223,7 +237,7 @@ impl Work {
             self.push(&row, None);
         }
         self.cut();
-        self.ready.push_back(Piece::Done { altered: self.rules.altered(), superseded: self.superseded });
+        self.ready.push_back(Piece::Done { superseded: self.superseded });
     }
 }
 
@@ -261,7 +275,8 @@ mod tests {
     fn chunk(rows: &[&str]) -> Chunk {
         let mut chunk = Chunk::default();
         for (index, row) in rows.iter().enumerate() {
-            chunk.push(row.as_bytes(), u64::try_from(index + 1).ok());
+            let row = Row { json: (*row).into(), altered: u64::from(index == 1) };
+            chunk.push(&row, u64::try_from(index + 1).ok());
         }
         chunk
     }
@@ -272,6 +287,7 @@ mod tests {
         assert_eq!(&chunk.body(&(0..3))[..], br#"[{"a":1},{"a":2},{"a":3}]"#);
         assert_eq!(&chunk.body(&(1..2))[..], br#"[{"a":2}]"#);
         assert_eq!(&chunk.body(&(0..0))[..], b"[]");
+        assert_eq!([0..3, 0..1, 1..2].map(|rows| chunk.altered(&rows)), [1, 0, 1]);
         let reject = chunk.reject(2, None, "bad".to_owned());
         assert_eq!((reject.row_number, reject.row.as_deref()), (Some(3), Some(r#"{"a":3}"#)));
     }

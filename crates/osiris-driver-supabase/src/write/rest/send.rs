@@ -57,8 +57,7 @@ impl Sender<'_> {
                 Err(error) => Err(error),
                 Ok(Piece::Refused(rejects)) => self.ctx.rejects().push(rejects).await,
                 Ok(Piece::Chunk(chunk)) => self.chunk(&chunk).await,
-                Ok(Piece::Done { altered, superseded }) => {
-                    self.written.altered += altered;
+                Ok(Piece::Done { superseded }) => {
                     self.written.ignored += superseded;
                     Ok(())
                 }
@@ -84,6 +83,7 @@ impl Sender<'_> {
             match self.send(chunk, &rows).await {
                 Ok(done) => {
                     self.stuck_since = None;
+                    self.written.altered += chunk.altered(&rows);
                     self.account(done, count).await?;
                 }
                 Err(error) if rows.len() > 1 && self.may_be_halved(&error) => {
