@@ -1,6 +1,7 @@
 //! The structure of the workspace that no compiler checks: who may depend on whom, one module style, files of a readable size, crates
 //! that know no vendor, and no dependency of the workspace that nobody uses. A finding has a file and, where there is one, a line.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -69,16 +70,16 @@ fn collect(directory: &Path, sources: &mut Vec<PathBuf>) -> Outcome {
 }
 
 fn imports() -> Outcome<Vec<String>> {
-    let mut findings = Vec::new();
-    for package in workspace::packages()? {
-        let listed = IMPORTS.iter().find(|(name, _)| *name == package.name).map(|(_, allowed)| *allowed);
-        let is_driver = package.name.starts_with("osiris-driver-");
-        let Some(allowed) = listed.or(is_driver.then_some(ANY_DRIVER)) else { continue };
-        for dependency in package.dependencies.iter().filter(|dependency| !allowed.contains(&dependency.as_str())) {
-            findings.push(format!("{}: depends on {dependency}, which it may not know", package.name));
-        }
-    }
-    Ok(findings)
+    Ok(workspace::packages()?.iter().flat_map(|package| unknown(&package.name, &package.dependencies)).collect())
+}
+
+/// The dependencies that a package may not have.
+fn unknown(package: &str, dependencies: &BTreeSet<String>) -> Vec<String> {
+    let listed = IMPORTS.iter().find(|(name, _)| *name == package).map(|(_, allowed)| *allowed);
+    let is_driver = package.starts_with("osiris-driver-");
+    let Some(allowed) = listed.or(is_driver.then_some(ANY_DRIVER)) else { return Vec::new() };
+    let unknown = dependencies.iter().filter(|dependency| !allowed.contains(&dependency.as_str()));
+    unknown.map(|dependency| format!("{package}: depends on {dependency}, which it may not know")).collect()
 }
 
 /// Entries of `[workspace.dependencies]` that no member asks for: tools for unused dependencies look at members only.
@@ -163,6 +164,13 @@ mod tests {
             ["crates/osiris-core/src/a.rs:2: names `mysql`, which this crate does not know"]
         );
         assert!(vendors("crates/osiris-driver-mysql/src/a.rs", code).is_empty());
+        let dependencies = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        assert_eq!(
+            unknown("osiris-core", &dependencies(&["osiris-sql"])),
+            ["osiris-core: depends on osiris-sql, which it may not know"]
+        );
+        let driver = unknown("osiris-driver-new", &dependencies(&["osiris-core", "osiris-cli"]));
+        assert_eq!(driver, ["osiris-driver-new: depends on osiris-cli, which it may not know"]);
         let manifest = "[workspace.dependencies]\n# A comment.\na = \"1\"\nb-c = { version = \"1\", features = [\n  \"x\",\n] }\n\n[x]\nd = 1\n";
         assert_eq!(section(manifest, "[workspace.dependencies]"), ["a", "b-c"]);
     }

@@ -1,6 +1,6 @@
 //! Which components there are. Each driver crate registers its own, explicitly.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -132,7 +132,14 @@ impl Registry {
         if let (Some(feature), false) = (self.features.get(family), present) {
             return Err(error.with_hint(format!("this build lacks the Cargo feature `{feature}`")));
         }
-        let known: Vec<&str> = self.drivers.keys().copied().collect();
+        if let Some(alias) = self.aliases.get(name) {
+            let components: Vec<String> = alias.components.iter().map(|name| format!("`{name}`")).collect();
+            let components = components.join(" or ");
+            return Err(Error::validation(format!("`{name}` stands for one of several components"))
+                .with_hint(format!("name the one you mean: {components}")));
+        }
+        let known: BTreeSet<&str> = self.drivers.keys().chain(self.aliases.keys()).copied().collect();
+        let known: Vec<&str> = known.into_iter().collect();
         let list = if known.is_empty() { "none is registered".to_owned() } else { known.join(", ") };
         let similar: Vec<String> = similar(name, &known).into_iter().map(|name| format!("`{name}`")).collect();
         Err(if similar.is_empty() {

@@ -42,8 +42,9 @@ pub use plan::{Plan, PlanOptions, PlannedStep};
 pub use project::Project;
 pub use reference::{AliasReference, ComponentReference, FieldReference, reference, summaries};
 pub use run::{
-    CleanOptions, CleanedRun, Confirmation, Ledger, LedgerStep, Observer, Outcome, PastRun, RunOptions, RunRecord,
-    RunReport, Runs, SavedStates, Silent, StateGeneration, StepReport, StepState, StepStatus, StoreChoice, Wait,
+    CleanOptions, Cleaned, CleanedRun, Confirmation, Ledger, LedgerStep, Observer, Outcome, PastRun, RunOptions,
+    RunRecord, RunReport, Runs, SavedStates, Silent, StateGeneration, StepReport, StepState, StepStatus, StoreChoice,
+    Wait,
 };
 pub use settings::{
     LogFormat, LogLevel, RUN_DIRECTORY, SETTINGS_FILE, Settings, parse_bytes, parse_count, parse_duration, parse_store,

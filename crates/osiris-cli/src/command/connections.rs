@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use osiris::core::Redactor;
 use osiris::pipeline::inspect::{ConnectionHealth, ConnectionInspector};
 use osiris::pipeline::{ConnectionListing, list_connections};
 use osiris::{Registry, Settings};
@@ -61,10 +62,11 @@ fn row(listing: &ConnectionListing) -> Vec<String> {
 
 fn doctor(args: &DoctorArgs, given: Settings, registry: &Registry, console: &Console) -> Result<u8, CommandError> {
     let project = project::here(given)?;
-    logging::start(console, project.settings());
+    let log_secrets = logging::start(console, project.settings());
     let connections = project.connections()?;
     let environment = project.environment(&connections)?;
-    let inspector = ConnectionInspector::new(&connections, registry, &environment);
+    let on_secrets = |redactor: &Redactor| log_secrets.add(redactor);
+    let inspector = ConnectionInspector::new(&connections, registry, &environment).with_secrets(&on_secrets);
     let answers = wait(inspector.doctor(args.connection.as_ref(), Duration::from_secs(args.timeout)))?;
     if args.json {
         console.json(&json!(answers))?;

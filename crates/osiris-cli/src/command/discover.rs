@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use osiris::core::{Catalog, Resource, ResourceField};
+use osiris::core::{Catalog, Redactor, Resource, ResourceField};
 use osiris::pipeline::inspect::{ConnectionInspector, DiscoverOptions};
 use osiris::{Registry, Settings};
 use serde_json::json;
@@ -21,7 +21,7 @@ pub(super) fn discover(
     console: &Console,
 ) -> Result<(), CommandError> {
     let project = project::here(given)?;
-    logging::start(console, project.settings());
+    let log_secrets = logging::start(console, project.settings());
     let connections = project.connections()?;
     let environment = project.environment(&connections)?;
     let options = DiscoverOptions {
@@ -30,7 +30,8 @@ pub(super) fn discover(
         refresh: args.refresh,
         cache: Some(project.catalog_cache()),
     };
-    let inspector = ConnectionInspector::new(&connections, registry, &environment);
+    let on_secrets = |redactor: &Redactor| log_secrets.add(redactor);
+    let inspector = ConnectionInspector::new(&connections, registry, &environment).with_secrets(&on_secrets);
     let found = wait(inspector.discover(&args.name, &options)).map_err(CommandError::Run)?;
     let catalog = &found.catalog;
     if args.json {

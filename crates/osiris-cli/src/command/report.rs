@@ -33,8 +33,8 @@ pub(super) fn ended(report: &RunReport, plan: &Plan, args: &RunArgs, console: &C
     let steps: Vec<LedgerStep> = report.steps.iter().map(LedgerStep::from).collect();
     let failed = report.steps.iter().filter(|step| matches!(step.status, StepStatus::Failed | StepStatus::Ambiguous));
     failed.for_each(|step| step_error(step, plan, console));
-    report.problems.iter().for_each(|problem| console.error_line(problem));
-    report.warnings.iter().for_each(|warning| console.warning_line(warning));
+    report.problems.iter().for_each(|problem| console.error_line(&plan.redactor().scrub(problem)));
+    report.warnings.iter().for_each(|warning| console.warning_line(&plan.redactor().scrub(warning)));
     console.say(&format!("\n{}", ledger_table(&steps)));
     for step in &report.steps {
         if let Some(rejects) = &step.rejects {
@@ -55,7 +55,7 @@ pub(super) fn ended(report: &RunReport, plan: &Plan, args: &RunArgs, console: &C
             "dry_run": plan.is_dry_run(),
             "directory": report.directory,
             "duration_ms": u64::try_from(report.duration.as_millis()).unwrap_or(u64::MAX),
-            "problems": report.problems,
+            "problems": report.problems.iter().map(|problem| plan.redactor().scrub(problem)).collect::<Vec<_>>(),
             "steps": steps.iter().zip(&report.steps).map(|(step, report)| step_json(step, report, plan)).collect::<Vec<_>>(),
         }))?;
     }

@@ -1,7 +1,7 @@
 //! `runs`: past runs.
 
 use osiris::Settings;
-use osiris::pipeline::{CleanOptions, LedgerStep, PastRun, Runs, StepStatus};
+use osiris::pipeline::{CleanOptions, LedgerStep, PastRun, Runs, StepStatus, error_json};
 use serde_json::{Value, json};
 
 use super::project;
@@ -25,28 +25,33 @@ pub(super) fn execute(command: &RunsCommand, given: Settings, console: &Console)
                 console.data(&table(&head, found.iter().map(row).collect(), &[4]))?;
             }
         }
-        RunsCommand::Clean(args) => clean(&runs, args, console)?,
+        RunsCommand::Clean(args) => return clean(&runs, args, console),
         RunsCommand::Show(args) => show(&runs.find(args.run.as_deref())?, args, console)?,
     }
     Ok(0)
 }
 
-fn clean(runs: &Runs, args: &CleanRunsArgs, console: &Console) -> Result<(), CommandError> {
+fn clean(runs: &Runs, args: &CleanRunsArgs, console: &Console) -> Result<u8, CommandError> {
     let options = CleanOptions::new().with_keep(args.keep).with_older_than(args.older_than).with_dry_run(args.dry_run);
     let cleaned = runs.clean(&options)?;
-    let bytes: u64 = cleaned.iter().map(|one| one.bytes).sum();
+    let bytes: u64 = cleaned.runs.iter().map(|one| one.bytes).sum();
+    let exit_code = u8::from(!cleaned.failures.is_empty());
     if args.json {
-        let ids: Vec<&str> = cleaned.iter().map(|one| one.run.record().run_id.as_str()).collect();
-        return console.json(&json!({"dry_run": args.dry_run, "runs": ids, "bytes": bytes}));
+        let ids: Vec<&str> = cleaned.runs.iter().map(|one| one.run.record().run_id.as_str()).collect();
+        let failures: Vec<Value> = cleaned.failures.iter().map(error_json).collect();
+        console.json(&json!({"dry_run": args.dry_run, "runs": ids, "bytes": bytes, "failures": failures}))?;
+        return Ok(exit_code);
     }
     let word = if args.dry_run { "would remove" } else { "removed" };
-    for one in &cleaned {
+    for one in &cleaned.runs {
         let record = one.run.record();
         console.say(&format!("{word} {} of {} ({})", record.run_id, record.pipeline, human::bytes(one.bytes)));
     }
-    let ending = if cleaned.len() == 1 { "" } else { "s" };
-    console.say(&format!("{word} {} run{ending}, {}", cleaned.len(), human::bytes(bytes)));
-    Ok(())
+    cleaned.failures.iter().for_each(|error| console.error(error));
+    let count = cleaned.runs.len();
+    let ending = if count == 1 { "" } else { "s" };
+    console.say(&format!("{word} {count} run{ending}, {}", human::bytes(bytes)));
+    Ok(exit_code)
 }
 
 fn show(run: &PastRun, args: &ShowRunArgs, console: &Console) -> Result<(), CommandError> {

@@ -12,7 +12,7 @@ pub const FAILURE_VERSION: u32 = 1;
 
 impl Diagnostics {
     /// An array with an object for each, in order: `severity`, `message`, `hint`, and where it is: `file`, `line` and `column` (from 1,
-    /// in characters), `end`, `related`. Secrets are masked.
+    /// in characters), `end`, `label` (what is wrong just there), `related`. Secrets are masked.
     pub fn to_json(&self) -> Value {
         self.items.iter().map(|item| self.item(item)).collect()
     }
@@ -35,8 +35,10 @@ impl Diagnostics {
         object["line"] = json!(start.line);
         object["column"] = json!(start.column);
         object["end"] = position(span.end);
+        object["label"] = json!(item.label.as_deref().map(text));
         let related = item.related.iter().map(|(span, label)| {
             let mut related = position(span.start);
+            related["end"] = position(span.end);
             related["message"] = json!(text(label));
             related
         });

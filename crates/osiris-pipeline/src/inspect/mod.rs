@@ -5,7 +5,7 @@ mod discover;
 mod doctor;
 
 use osiris_core::problem::ensure_none;
-use osiris_core::{ConnectionRef, ConnectionUse, Driver, Registry, ResolvedConnection, Result, connection};
+use osiris_core::{ConnectionRef, ConnectionUse, Driver, Redactor, Registry, ResolvedConnection, Result, connection};
 use serde_json::{Map, Value};
 
 use crate::connections_file::ConnectionsFile;
@@ -17,6 +17,7 @@ pub use doctor::{ConnectionHealth, DOCTOR_LIMIT};
 /// Checks and discovers over the connections of a project.
 #[derive(Clone, Copy)]
 pub struct ConnectionInspector<'a> {
+    on_secrets: &'a (dyn Fn(&Redactor) + Sync),
     connections: &'a ConnectionsFile,
     registry: &'a Registry,
     environment: &'a Environment,
@@ -25,7 +26,14 @@ pub struct ConnectionInspector<'a> {
 impl<'a> ConnectionInspector<'a> {
     /// The connections of `connections`, for the components of `registry`, with the variables of `environment`.
     pub fn new(connections: &'a ConnectionsFile, registry: &'a Registry, environment: &'a Environment) -> Self {
-        Self { connections, registry, environment }
+        Self { connections, registry, environment, on_secrets: &|_| () }
+    }
+
+    /// Hands over the secrets of each connection before anything is done with it: for a log that must mask them.
+    #[must_use]
+    pub fn with_secrets(mut self, on_secrets: &'a (dyn Fn(&Redactor) + Sync)) -> Self {
+        self.on_secrets = on_secrets;
+        self
     }
 
     /// The connection that a component uses: `reference`, else its family's default; none for a component without.
@@ -52,6 +60,7 @@ impl<'a> ConnectionInspector<'a> {
         let lookup = |name: &str| self.environment.get(name);
         let schema = driver.connection_schema();
         let (resolved, problems) = connection::resolve(reference, fields, &Map::new(), schema, &lookup);
+        (self.on_secrets)(resolved.redactor());
         let scrub = |error: osiris_core::Error| error.redacted(resolved.redactor());
         ensure_none(&problems, &reference.to_string()).map_err(scrub)?;
         ensure_none(&driver.family().check_connection(&resolved), &reference.to_string()).map_err(scrub)?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use osiris_core::{Result, private};
+use osiris_core::{Error, Result, private};
 
 use super::outcome::Outcome;
 use super::past::{PastRun, Runs};
@@ -71,39 +71,48 @@ pub struct CleanedRun {
     pub bytes: u64,
 }
 
+/// What came of cleaning.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Cleaned {
+    /// The runs that were removed, or would be.
+    pub runs: Vec<CleanedRun>,
+    /// What could not be removed, and why.
+    pub failures: Vec<Error>,
+}
+
 impl Runs {
     /// Removes old runs. Never one that is going on, and never one that failed since its pipeline last succeeded: it may be resumed, and
     /// it keeps a new run from writing the same rows again.
     ///
     /// # Errors
-    /// A directory that cannot be read or removed.
-    pub fn clean(&self, options: &CleanOptions) -> Result<Vec<CleanedRun>> {
+    /// The directory of the runs cannot be read.
+    pub fn clean(&self, options: &CleanOptions) -> Result<Cleaned> {
         self.clean_at(options, Utc::now())
     }
 
-    fn clean_at(&self, options: &CleanOptions, now: DateTime<Utc>) -> Result<Vec<CleanedRun>> {
+    fn clean_at(&self, options: &CleanOptions, now: DateTime<Utc>) -> Result<Cleaned> {
         let runs = self.list()?;
-        let mut cleaned = Vec::new();
+        let mut cleaned = Cleaned::default();
+        if !options.dry_run {
+            cleaned.failures = self.remove_leftovers();
+        }
         for run in superseded(&runs, options, now) {
             let bytes = size(run.directory());
-            if !options.dry_run && !remove(run)? {
-                continue;
+            match if options.dry_run { Ok(true) } else { remove(run) } {
+                Ok(true) => cleaned.runs.push(CleanedRun { run: run.clone(), bytes }),
+                Ok(false) => {}
+                Err(error) => cleaned.failures.push(error),
             }
-            cleaned.push(CleanedRun { run: run.clone(), bytes });
-        }
-        if !options.dry_run {
-            self.remove_leftovers()?;
         }
         Ok(cleaned)
     }
 
-    /// What an earlier cleaning could not finish.
-    fn remove_leftovers(&self) -> Result<()> {
+    /// What an earlier cleaning could not finish; why, where this one cannot either.
+    fn remove_leftovers(&self) -> Vec<Error> {
         let entries = fs::read_dir(self.directory()).into_iter().flatten().flatten().map(|entry| entry.path());
-        for path in entries.filter(|path| is_being_removed(path)) {
-            fs::remove_dir_all(&path).map_err(|error| file_error(error, &path))?;
-        }
-        Ok(())
+        let leftovers = entries.filter(|path| is_being_removed(path));
+        leftovers.filter_map(|path| fs::remove_dir_all(&path).map_err(|error| file_error(error, &path)).err()).collect()
     }
 }
 

@@ -36,7 +36,7 @@ use osiris_core::{
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-pub use clean::{CleanOptions, CleanedRun};
+pub use clean::{CleanOptions, Cleaned, CleanedRun};
 pub use confirmation::Confirmation;
 pub use ledger::{Ledger, LedgerStep};
 pub use outcome::Outcome;
