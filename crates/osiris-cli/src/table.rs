@@ -1,10 +1,11 @@
 //! Text tables.
 
+use std::path::Path;
 use std::time::Duration;
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
-use osiris::core::{Role, visible_line};
+use osiris::core::{RejectReason, Role, visible_line};
 use osiris::pipeline::{LedgerStep, StepStatus};
 
 use crate::human;
@@ -39,6 +40,27 @@ pub(crate) fn ledger_table(steps: &[LedgerStep]) -> String {
         text.push_str(&format!("{}: confirmed{who} at {at}: its rows were not counted in the destination\n", step.id));
     }
     text
+}
+
+/// Where the rejects of a step are, and why there are any.
+pub(crate) fn rejects_text(step: &str, path: &Path, reasons: &[RejectReason]) -> String {
+    let mut text = format!("rejects of {step}: {}", path.display());
+    for reason in reasons {
+        text.push_str(&format!("\n  {}", reject_line(reason)));
+    }
+    text
+}
+
+/// Such as `3 rows from row 17, column `n`: it is NULL`.
+fn reject_line(reason: &RejectReason) -> String {
+    let rows = match (reason.rows, reason.first_row) {
+        (1, Some(row)) => format!("row {}", human::count(row)),
+        (rows, Some(row)) => format!("{} from row {}", human::rows(rows), human::count(row)),
+        (rows, None) => human::rows(rows),
+    };
+    let column =
+        reason.column.as_ref().map_or_else(String::new, |column| format!(", column `{}`", visible_line(column)));
+    format!("{rows}{column}: {}", visible_line(&reason.reason))
 }
 
 fn ledger_row(step: &LedgerStep) -> Vec<String> {

@@ -18,6 +18,10 @@ pub trait Family: Send + Sync + 'static {
     /// What stands before the dot of its components' names, and after `@` in a connection reference.
     const NAME: &'static str;
 
+    /// The schemes of addresses that lead to a connection of the family, such as `mysql` in `mysql://user@host/shop`, in lower
+    /// case. Default: none.
+    const SCHEMES: &'static [&'static str] = &[];
+
     /// Whether [`discover`](Self::discover) is implemented.
     const HAS_DISCOVERY: bool;
 

@@ -56,8 +56,8 @@ pub use registry::{ComponentAlias, FamilyRegistration, Registration, Registry};
 pub use retry::{Backoff, NextTry, RetryPolicy};
 pub use secret::{MASK, Redactor, Secret, shorten};
 pub use store::{
-    Column, ColumnType, Reject, RejectTable, StepNote, Store, StoreKind, StoreOptions, TableRef, TableScan,
-    TableSchema, TableSender, TableSink, safe_name,
+    Column, ColumnType, Reject, RejectFile, RejectReason, RejectTable, StepNote, Store, StoreKind, StoreOptions,
+    TableRef, TableScan, TableSchema, TableSender, TableSink, safe_name,
 };
 pub use telemetry::{Telemetry, Unit, event, metric};
 pub use token::looks_like_token;

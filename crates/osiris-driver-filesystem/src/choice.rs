@@ -36,7 +36,8 @@ pub(crate) fn writer(config: &Map<String, Value>) -> Result<&'static str> {
 
 fn by_path(config: &Map<String, Value>, csv: &'static str, parquet: &'static str) -> Result<&'static str> {
     let path = config.get("path").and_then(Value::as_str).unwrap_or_default();
-    if CSV_FILES.matches(Path::new(path)) {
+    // What passes through a standard stream is text, unless a step says otherwise.
+    if path == "-" || CSV_FILES.matches(Path::new(path)) {
         return Ok(csv);
     }
     if PARQUET_FILES.matches(Path::new(path)) {
@@ -71,6 +72,7 @@ mod tests {
             ("filesystem.extractor", "in/**/*.parquet", "filesystem.parquet_extractor"),
             ("filesystem.writer", "out.tsv", "filesystem.csv_writer"),
             ("filesystem.writer", "out.pq", "filesystem.parquet_writer"),
+            ("filesystem.writer", "-", "filesystem.csv_writer"),
         ] {
             assert_eq!(chosen(component, path).unwrap(), expected, "{path}");
         }
@@ -78,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_path_that_does_not_tell_is_an_error_that_names_the_components() {
-        for path in ["in/", "-", "", "a.xlsx"] {
+        for path in ["in/", "", "a.xlsx"] {
             let error = chosen("filesystem.writer", path).unwrap_err();
             assert!(error.hint().unwrap().contains("filesystem.parquet_writer"), "{error:?}");
         }

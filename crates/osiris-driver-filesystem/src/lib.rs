@@ -66,6 +66,7 @@ pub struct Filesystem;
 
 impl Family for Filesystem {
     const NAME: &'static str = "filesystem";
+    const SCHEMES: &'static [&'static str] = &["file"];
     const HAS_DISCOVERY: bool = false;
     const HAS_DOCTOR: bool = false;
     type Connection = FilesystemConnection;

@@ -36,6 +36,7 @@ impl Mysql {
 #[async_trait]
 impl Family for Mysql {
     const NAME: &'static str = "mysql";
+    const SCHEMES: &'static [&'static str] = &["mysql", "mariadb"];
     const HAS_DISCOVERY: bool = true;
     const HAS_DOCTOR: bool = true;
     type Connection = MysqlConnection;

@@ -39,6 +39,7 @@ impl Postgres {
 #[async_trait]
 impl Family for Postgres {
     const NAME: &'static str = "postgres";
+    const SCHEMES: &'static [&'static str] = &["postgres", "postgresql"];
     const HAS_DISCOVERY: bool = true;
     const HAS_DOCTOR: bool = true;
     type Connection = PostgresConnection;

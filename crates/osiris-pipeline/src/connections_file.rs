@@ -19,6 +19,8 @@ pub const CONNECTIONS_FILE: &str = "osiris_connections.yaml";
 pub struct ConnectionsFile {
     connections: Connections,
     file: Option<(Arc<SourceFile>, Node)>,
+    /// Connections that stand in addresses on the command line.
+    addresses: Option<(Arc<SourceFile>, Node)>,
     warnings: Diagnostics,
 }
 
@@ -88,7 +90,18 @@ impl ConnectionsFile {
             mask_fields(&tree, &source, &mut diagnostics);
             return Err(diagnostics.sorted());
         }
-        Ok(Self { connections, file: Some((source, tree)), warnings: diagnostics.sorted() })
+        Ok(Self { connections, file: Some((source, tree)), addresses: None, warnings: diagnostics.sorted() })
+    }
+
+    /// With the connections of addresses besides its own.
+    #[must_use]
+    pub(crate) fn with_addresses(mut self, addresses: Self) -> Self {
+        for (reference, fields) in addresses.connections.iter() {
+            self.connections.insert(reference.family(), reference.alias(), fields.clone());
+        }
+        self.addresses = addresses.file;
+        self.warnings.extend(addresses.warnings);
+        self
     }
 
     /// The definitions.
@@ -113,9 +126,16 @@ impl ConnectionsFile {
 
     /// The definition of a connection in the file.
     pub(crate) fn definition(&self, reference: &ConnectionRef) -> Option<&Node> {
-        let (_, tree) = self.file.as_ref()?;
-        let found = tree.find(&format!("/connections/{}/{}", reference.family(), reference.alias()));
-        found.is_exact.then_some(found.node)
+        self.defined_in(reference).map(|(_, node)| node)
+    }
+
+    /// The text that defines a connection, and the definition.
+    fn defined_in(&self, reference: &ConnectionRef) -> Option<(&(Arc<SourceFile>, Node), &Node)> {
+        let pointer = format!("/connections/{}/{}", reference.family(), reference.alias());
+        [&self.addresses, &self.file].into_iter().flatten().find_map(|text| {
+            let found = text.1.find(&pointer);
+            found.is_exact.then_some((text, found.node))
+        })
     }
 
     /// The file and the place of a field of a connection, or of the connection when the field is not there.
@@ -125,14 +145,14 @@ impl ConnectionsFile {
         pointer: &str,
         of_name: bool,
     ) -> Option<(&Arc<SourceFile>, Span)> {
-        let (source, tree) = self.file.as_ref()?;
+        let (source, tree) = self.defined_in(reference).map(|(text, _)| text).or(self.file.as_ref())?;
         let found = tree.find(&format!("/connections/{}/{}{pointer}", reference.family(), reference.alias()));
         Some((source, if of_name { found.key_span() } else { found.value_span() }))
     }
 
     /// Hides the secrets of a connection, and what stands in fields that nobody knows.
     pub(crate) fn mask(&self, reference: &ConnectionRef, schema: &ConfigSchema, diagnostics: &mut Diagnostics) {
-        let (Some((source, _)), Some(definition)) = (&self.file, self.definition(reference)) else { return };
+        let Some(((source, _), definition)) = self.defined_in(reference) else { return };
         for entry in definition.as_mapping().unwrap_or_default() {
             let is_known =
                 matches!(entry.key.as_str(), "default" | "overrides") || schema.field_named(&entry.key).is_some();
@@ -142,9 +162,12 @@ impl ConnectionsFile {
         }
     }
 
-    /// Warns of every secret that is written out instead of named.
+    /// Warns of every secret that is written out instead of named in the file.
     pub fn literal_secrets(&self, reference: &ConnectionRef, schema: &ConfigSchema) -> Vec<Diagnostic> {
-        let (Some((source, _)), Some(definition)) = (&self.file, self.definition(reference)) else { return Vec::new() };
+        let Some(((source, _), definition)) = self.defined_in(reference) else { return Vec::new() };
+        if self.addresses.as_ref().is_some_and(|(address, _)| Arc::ptr_eq(address, source)) {
+            return Vec::new();
+        }
         let fields = definition.as_mapping().unwrap_or_default();
         let literal = |entry: &&Entry| {
             let is_secret =

@@ -9,6 +9,7 @@
 //! reads the environment, in [`Environment`], and the connections file, in [`ConnectionsFile`].
 
 mod connections_file;
+mod copy;
 mod diagnostic;
 mod environment;
 mod exit_code;
@@ -30,6 +31,7 @@ mod source;
 pub mod yaml;
 
 pub use connections_file::{CONNECTIONS_FILE, ConnectionsFile};
+pub use copy::{CopyPipeline, CopyRequest};
 pub use diagnostic::{Diagnostic, Diagnostics, FAILURE_VERSION, error_json, failure_document};
 pub use environment::Environment;
 pub use exit_code::ExitCode;

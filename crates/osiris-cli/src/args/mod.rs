@@ -1,6 +1,7 @@
 //! The command line as clap sees it. Doc comments here are the help; each command's help ends with examples that a test
 //! runs.
 
+mod copy;
 mod global;
 mod select;
 
@@ -14,6 +15,7 @@ use osiris::core::ConnectionRef;
 use osiris::pipeline::inspect::DOCTOR_LIMIT;
 use osiris::pipeline::parse_duration;
 
+pub(crate) use copy::CopyArgs;
 pub(crate) use global::{Colour, GlobalArgs};
 pub(crate) use select::{Selection, StoreArg, params};
 
@@ -65,6 +67,16 @@ pub(crate) enum Command {
                             $ osiris run pipeline.yaml --dry-run\n  \
                             $ osiris run --resume")]
     Run(RunArgs),
+    /// Copy one table or file to another place, without a pipeline file
+    ///
+    /// SOURCE and DESTINATION are a path, `-` (CSV on the standard streams), a connection of the project with a table
+    /// (`@mysql.shop.orders`) or an address (`postgres://user@host/database.table`). A missing table is created. The copy
+    /// is an ordinary pipeline with an ordinary ledger: --print shows it. Exit codes are those of `osiris run`.
+    #[command(after_help = "Examples:\n  $ osiris copy data/orders.csv orders.parquet\n  \
+                            $ osiris copy @mysql.shop.orders @postgres.lake.orders --mode upsert --key id\n  \
+                            $ osiris copy data/orders.csv - --limit 5\n  \
+                            $ osiris copy postgres://me@db.example.com/lake.public.orders orders.csv --print")]
+    Copy(CopyArgs),
     /// Show the components that steps can use, and what their connections contain
     #[command(subcommand, after_help = "Examples:\n  $ osiris components list")]
     Components(ComponentsCommand),
@@ -105,6 +117,7 @@ impl Command {
             Self::Validate(args) => args.json,
             Self::Plan(args) => args.json,
             Self::Run(args) => args.json,
+            Self::Copy(args) => args.json,
             Self::Components(ComponentsCommand::List(args)) => args.json,
             Self::Components(ComponentsCommand::Show(args)) => args.json,
             Self::Components(ComponentsCommand::Discover(args)) | Self::Discover(args) => args.json,
@@ -113,6 +126,7 @@ impl Command {
             Self::Runs(RunsCommand::List(args)) => args.json,
             Self::Runs(RunsCommand::Show(args)) => args.json,
             Self::Runs(RunsCommand::Clean(args)) => args.json,
+            Self::Runs(RunsCommand::Rejects(args)) => args.json,
             Self::State(StateCommand::Show(args)) => args.json,
             _ => false,
         }
@@ -275,6 +289,11 @@ pub(crate) enum RunsCommand {
     /// Show the ledger of a run
     #[command(after_help = "Examples:\n  $ osiris runs show\n  $ osiris runs show --json")]
     Show(ShowRunArgs),
+    /// Show the rows that a run rejected, and why: counts by reason, then the first rows
+    #[command(
+        after_help = "Examples:\n  $ osiris runs rejects\n  $ osiris runs rejects --csv\n  $ osiris runs rejects --json --limit 100"
+    )]
+    Rejects(RejectsArgs),
     /// Remove old runs: their records, rejects and tables
     ///
     /// A run is removed if it is older than --older-than and not among the newest --keep of its pipeline. A run that is
@@ -297,6 +316,23 @@ pub(crate) struct CleanRunsArgs {
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RejectsArgs {
+    /// The run's id, or the beginning of it; default: the latest run
+    pub(crate) run: Option<String>,
+    /// The step; default: all that rejected rows
+    pub(crate) step: Option<String>,
+    /// Show at most so many rows of each step. Default: 20; with --csv all
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u64>,
+    /// Print the rows as CSV
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) csv: bool,
+    /// Print counts and rows as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

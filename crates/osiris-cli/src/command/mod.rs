@@ -2,9 +2,11 @@
 
 mod components;
 mod connections;
+mod copy;
 mod discover;
 mod plan;
 mod project;
+mod rejects;
 mod report;
 mod run;
 mod runs;
@@ -26,6 +28,7 @@ pub(crate) fn execute(cli: &Cli, registry: &Registry, console: &Console) -> Resu
         Command::Plan(args) => plan::plan(args, settings(), registry, console),
         Command::Compile(args) => plan::compile(args, settings(), registry, console),
         Command::Run(args) => run::run(args, settings(), registry, console),
+        Command::Copy(args) => copy::copy(args, settings(), registry, console),
         Command::Components(command) => components::execute(command, settings(), registry, console),
         Command::Connections(command) => connections::execute(command, settings(), registry, console),
         Command::Discover(args) => discover::discover(args, settings(), registry, console).map(|()| 0),

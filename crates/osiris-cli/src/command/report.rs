@@ -7,11 +7,10 @@ use osiris::pipeline::{LedgerStep, StepReport, StepStatus, error_json};
 use osiris::{Diagnostics, Error, ErrorKind, Outcome, Plan, RunReport};
 use serde_json::{Value, json};
 
-use crate::args::RunArgs;
 use crate::command_error::CommandError;
 use crate::console::Console;
 use crate::human;
-use crate::table::ledger_table;
+use crate::table::{ledger_table, rejects_text};
 
 /// Printed between the bars at the first signal.
 pub(super) fn interrupting() {
@@ -29,7 +28,7 @@ pub(super) fn ending_at_once() {
     );
 }
 
-pub(super) fn ended(report: &RunReport, plan: &Plan, args: &RunArgs, console: &Console) -> Result<(), CommandError> {
+pub(super) fn ended(report: &RunReport, plan: &Plan, json: bool, console: &Console) -> Result<(), CommandError> {
     let steps: Vec<LedgerStep> = report.steps.iter().map(LedgerStep::from).collect();
     let failed = report.steps.iter().filter(|step| matches!(step.status, StepStatus::Failed | StepStatus::Ambiguous));
     failed.for_each(|step| step_error(step, plan, console));
@@ -38,7 +37,8 @@ pub(super) fn ended(report: &RunReport, plan: &Plan, args: &RunArgs, console: &C
     console.say(&format!("\n{}", ledger_table(&steps)));
     for step in &report.steps {
         if let Some(rejects) = &step.rejects {
-            console.say(&format!("rejects of {}: {}", step.id, rejects.display()));
+            console.say(&rejects_text(&step.id, rejects, &step.reject_reasons));
+            console.say(&format!("  all of them: osiris runs rejects {} {}", report.run_id, step.id));
         }
     }
     console.say(&format!("run {} in {}", report.run_id, report.directory.display()));
@@ -46,7 +46,7 @@ pub(super) fn ended(report: &RunReport, plan: &Plan, args: &RunArgs, console: &C
     if let Some(hint) = next(report, plan) {
         console.hint(&hint);
     }
-    if args.json {
+    if json {
         console.json(&json!({
             "run_id": report.run_id,
             "pipeline": plan.name(),
@@ -68,6 +68,8 @@ fn next(report: &RunReport, plan: &Plan) -> Option<String> {
     if report.outcome == Outcome::Done || plan.is_dry_run() || !report.directory.join("store.duckdb").exists() {
         return None;
     }
+    // What is in no file cannot be planned again.
+    plan.pipeline().source.path()?;
     let resume = format!("osiris run {} --resume {}", plan.pipeline().source.name(), report.run_id);
     // Without a step that is done there is nothing that a resumed run would not do again.
     let is_done = |step: &StepReport| step.status.is_done() || step.may_have_written;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use osiris::pipeline::{ExitCode, PastRun, Wait};
 use osiris::{Environment, Error, Plan, PlanOptions, Project, Registry, RunOptions, Settings, SourceFile};
@@ -19,20 +20,48 @@ pub(super) fn run(args: &RunArgs, given: Settings, registry: &Registry, console:
         None => first(args, given, registry)?,
         Some(run) => again(args, run.as_deref(), given, registry)?,
     };
+    let choices = Choices {
+        keep: args.keep,
+        force: args.force,
+        assume_written: args.assume_written.clone(),
+        wait: args.wait,
+        json: args.json,
+    };
+    execute(&project, &plan, past.as_ref(), &choices, console)
+}
+
+/// What a user may choose for a run.
+#[derive(Debug, Default)]
+pub(super) struct Choices {
+    pub(super) keep: bool,
+    pub(super) force: bool,
+    pub(super) assume_written: Vec<String>,
+    pub(super) wait: Option<Option<Duration>>,
+    pub(super) json: bool,
+}
+
+/// Runs a plan to its end and reports it.
+pub(super) fn execute(
+    project: &Project,
+    plan: &Plan,
+    past: Option<&PastRun>,
+    choices: &Choices,
+    console: &Console,
+) -> Result<u8, CommandError> {
     logging::start(console, project.settings()).add(plan.redactor());
-    project::warn(&plan, console);
-    let writes_stdout = writes_stdout(&plan);
-    if let (true, Some(step)) = (args.json, &writes_stdout) {
+    project::warn(plan, console);
+    let writes_stdout = writes_stdout(plan);
+    if let (true, Some(step)) = (choices.json, &writes_stdout) {
         let message = format!("step `{step}` writes to the standard output, where --json would print its result");
         return Err(Error::validation(message)
             .with_hint("leave out --json; the ledger is in the run's directory")
             .into());
     }
     let options = RunOptions {
-        keep: args.keep,
-        force: args.force,
-        assume_written: args.assume_written.clone(),
-        wait: wait_of(args),
+        keep: choices.keep,
+        force: choices.force,
+        assume_written: choices.assume_written.clone(),
+        wait: wait_of(choices.wait),
         ..project.run_options()
     };
     let cancel = options.cancel.clone();
@@ -43,11 +72,11 @@ pub(super) fn run(args: &RunArgs, given: Settings, registry: &Registry, console:
     };
     interrupt::listen(interrupted, report::ending_at_once)?;
     let display = Display::new(console, writes_stdout.is_none());
-    let ended = wait(osiris::run(&plan, &options, past.as_ref(), &display));
+    let ended = wait(osiris::run(plan, &options, past, &display));
     drop(display);
     let ended = ended.map_err(CommandError::Run)?;
     let code = ended.outcome.exit_code();
-    if let Err(error) = report::ended(&ended, &plan, args, console) {
+    if let Err(error) = report::ended(&ended, plan, choices.json, console) {
         // The steps have run: that their report cannot be printed is no refusal.
         console.command_error(&error);
         return Ok(if code == ExitCode::Done.code() { ExitCode::Failed.code() } else { code });
@@ -55,8 +84,8 @@ pub(super) fn run(args: &RunArgs, given: Settings, registry: &Registry, console:
     Ok(code)
 }
 
-fn wait_of(args: &RunArgs) -> Wait {
-    match args.wait {
+fn wait_of(given: Option<Option<Duration>>) -> Wait {
+    match given {
         None => Wait::No,
         Some(None) => Wait::Forever,
         Some(Some(limit)) => Wait::AtMost(limit),

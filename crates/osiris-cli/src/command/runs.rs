@@ -4,12 +4,12 @@ use osiris::Settings;
 use osiris::pipeline::{CleanOptions, LedgerStep, PastRun, Runs, StepStatus, error_json};
 use serde_json::{Value, json};
 
-use super::project;
+use super::{project, rejects};
 use crate::args::{CleanRunsArgs, RunsCommand, ShowRunArgs};
 use crate::command_error::CommandError;
 use crate::console::Console;
 use crate::human;
-use crate::table::{ledger_table, table};
+use crate::table::{ledger_table, rejects_text, table};
 
 pub(super) fn execute(command: &RunsCommand, given: Settings, console: &Console) -> Result<u8, CommandError> {
     let runs = project::here(given)?.runs();
@@ -26,6 +26,7 @@ pub(super) fn execute(command: &RunsCommand, given: Settings, console: &Console)
             }
         }
         RunsCommand::Clean(args) => return clean(&runs, args, console),
+        RunsCommand::Rejects(args) => rejects::rejects(&runs.find(args.run.as_deref())?, args, console)?,
         RunsCommand::Show(args) => show(&runs.find(args.run.as_deref())?, args, console)?,
     }
     Ok(0)
@@ -75,7 +76,8 @@ fn show(run: &PastRun, args: &ShowRunArgs, console: &Console) -> Result<(), Comm
         text.push_str(&format!("\n{}", ledger_table(&ledger.steps)));
         for step in &ledger.steps {
             if let Some(rejects) = &step.rejects {
-                text.push_str(&format!("rejects of {}: {}\n", step.id, run.directory().join(rejects).display()));
+                let path = run.directory().join(rejects);
+                text.push_str(&format!("{}\n", rejects_text(&step.id, &path, &step.reject_reasons)));
             }
             // A step that was stopped is not why, if another one failed.
             let failed = |step: &LedgerStep| matches!(step.status, StepStatus::Failed | StepStatus::Ambiguous);

@@ -18,6 +18,7 @@ use crate::{Catalog, Error, Family, Health, Problem, ResolvedConnection, Result}
 #[async_trait]
 pub(crate) trait TypedFamily<T>: Send + Sync {
     fn name(&self) -> &'static str;
+    fn schemes(&self) -> &'static [&'static str];
     fn has_discovery(&self) -> bool;
     fn has_doctor(&self) -> bool;
     async fn discover(&self, connection: &T, pattern: Option<&str>) -> Result<Catalog>;
@@ -28,6 +29,10 @@ pub(crate) trait TypedFamily<T>: Send + Sync {
 impl<F: Family> TypedFamily<F::Connection> for F {
     fn name(&self) -> &'static str {
         F::NAME
+    }
+
+    fn schemes(&self) -> &'static [&'static str] {
+        F::SCHEMES
     }
 
     fn has_discovery(&self) -> bool {
@@ -54,6 +59,10 @@ pub(crate) struct Unnamed(pub(crate) &'static str);
 impl<T: Sync> TypedFamily<T> for Unnamed {
     fn name(&self) -> &'static str {
         self.0
+    }
+
+    fn schemes(&self) -> &'static [&'static str] {
+        &[]
     }
 
     fn has_discovery(&self) -> bool {
@@ -102,6 +111,10 @@ fn invalid(problems: &[Problem]) -> Error {
 impl<T: DeserializeOwned + JsonSchema + Send + Sync> FamilyDriver for FamilyAdapter<T> {
     fn name(&self) -> &'static str {
         self.family.name()
+    }
+
+    fn schemes(&self) -> &'static [&'static str] {
+        self.family.schemes()
     }
 
     fn connection_schema(&self) -> &ConfigSchema {

@@ -100,6 +100,9 @@ pub trait FamilyDriver: Send + Sync {
     /// What stands before the dot of its components' names.
     fn name(&self) -> &'static str;
 
+    /// The schemes of addresses that lead to a connection of it.
+    fn schemes(&self) -> &'static [&'static str];
+
     /// The schema of its connection.
     fn connection_schema(&self) -> &ConfigSchema;
 

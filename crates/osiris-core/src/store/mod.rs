@@ -45,7 +45,7 @@ pub use direct::{DirectEdge, StreamReceiver};
 pub use error::{EngineError, store_error};
 pub use memory::default_memory_limit;
 pub use open::{StoreKind, StoreOptions};
-pub use rejects::{Reject, RejectTable};
+pub use rejects::{Reject, RejectFile, RejectReason, RejectTable};
 pub use scan::{ScanBuilder, TableScan};
 pub use schema::{Column, StepNote, TableRef, TableSchema};
 pub use sink::{TableSender, TableSink};

@@ -4,6 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
+use duckdb::Connection;
+use serde::{Deserialize, Serialize};
+
 use super::{Store, quote, quote_text, store_error};
 use crate::{Error, Result};
 
@@ -21,6 +24,20 @@ pub struct Reject {
     pub reason: String,
     /// The row: as JSON, or as the text of the line.
     pub row: Option<String>,
+}
+
+/// Rejected rows that have a reason in common.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct RejectReason {
+    /// How many rows.
+    pub rows: u64,
+    /// The number of the first of them, if known.
+    pub first_row: Option<u64>,
+    /// The column, if there is one.
+    pub column: Option<String>,
+    /// The reason.
+    pub reason: String,
 }
 
 /// The rejects of one step. `max_rejects` (default 0) decides whether the step fails.
@@ -158,7 +175,113 @@ impl RejectTable {
             .await
     }
 
+    /// The most frequent reasons, at most `limit`.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub async fn reasons(&self, limit: usize) -> Result<Vec<RejectReason>> {
+        let from = self.table();
+        self.store.call(move |connection| reasons(connection, &from, limit)).await
+    }
+
     fn table(&self) -> String {
         format!("rejects.{}", quote(&self.state.step))
     }
+}
+
+/// A file that [`RejectTable::export`] wrote.
+pub struct RejectFile {
+    connection: Connection,
+    from: String,
+}
+
+impl RejectFile {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// It is missing, or not such a file.
+    pub fn open(path: &Path) -> Result<Self> {
+        let failed =
+            |error| store_error(error, "the rejected rows cannot be read").with_context("path", path.display());
+        let connection = Connection::open_in_memory().map_err(failed)?;
+        let file = Self { connection, from: format!("read_parquet({})", quote_text(&path.display().to_string())) };
+        file.connection
+            .prepare(&format!("SELECT row_number, \"column\", reason, \"row\" FROM {}", file.from))
+            .map_err(failed)?;
+        Ok(file)
+    }
+
+    /// How many rows there are.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn len(&self) -> Result<u64> {
+        self.connection
+            .query_row(&format!("SELECT count(*) FROM {}", self.from), [], |row| row.get(0))
+            .map_err(unreadable)
+    }
+
+    /// Whether there is none.
+    ///
+    /// # Errors
+    /// As for [`len`](Self::len).
+    pub fn is_empty(&self) -> Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// The most frequent reasons, at most `limit`.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn reasons(&self, limit: usize) -> Result<Vec<RejectReason>> {
+        reasons(&self.connection, &self.from, limit)
+    }
+
+    /// Hands over the rows in the order in which they were rejected, at most `limit`.
+    ///
+    /// # Errors
+    /// The file cannot be read, or what `take` says.
+    pub fn rows<E: From<Error>>(
+        &self,
+        limit: Option<u64>,
+        mut take: impl FnMut(Reject) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let limit = limit.map_or_else(String::new, |limit| format!(" LIMIT {limit}"));
+        let sql = format!("SELECT row_number, \"column\", reason, \"row\" FROM {}{limit}", self.from);
+        let mut statement = self.connection.prepare(&sql).map_err(unreadable)?;
+        let mut rows = statement.query([]).map_err(unreadable)?;
+        while let Some(row) = rows.next().map_err(unreadable)? {
+            take(reject(row).map_err(unreadable)?)?;
+        }
+        Ok(())
+    }
+}
+
+fn reject(row: &duckdb::Row<'_>) -> duckdb::Result<Reject> {
+    Ok(Reject {
+        row_number: row.get(0)?,
+        column: row.get(1)?,
+        reason: row.get::<_, Option<String>>(2)?.unwrap_or_default(),
+        row: row.get(3)?,
+    })
+}
+
+fn unreadable(error: duckdb::Error) -> Error {
+    store_error(error, "the rejected rows cannot be read")
+}
+
+fn reasons(connection: &Connection, from: &str, limit: usize) -> Result<Vec<RejectReason>> {
+    let sql = format!(
+        "SELECT count(*), min(row_number), \"column\", reason FROM {from} GROUP BY ALL ORDER BY 1 DESC, 2, 3, 4 LIMIT {limit}"
+    );
+    let mut statement = connection.prepare(&sql).map_err(unreadable)?;
+    let found = statement.query_map([], |row| {
+        Ok(RejectReason {
+            rows: row.get(0)?,
+            first_row: row.get(1)?,
+            column: row.get(2)?,
+            reason: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
+        })
+    });
+    found.and_then(Iterator::collect).map_err(unreadable)
 }

@@ -202,6 +202,11 @@ impl Plan {
         &self.warnings
     }
 
+    /// Adds a warning.
+    pub(crate) fn warn(&mut self, warning: Diagnostic) {
+        self.warnings.push(warning);
+    }
+
     /// What a compile writes: the same bytes for the same input on every machine.
     pub fn manifest(&self) -> Value {
         manifest::manifest(self)

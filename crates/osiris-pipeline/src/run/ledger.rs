@@ -1,6 +1,6 @@
 //! The ledger of a run: every row accounted for, written to `ledger.json` after each step.
 
-use osiris_core::{Role, StepCounts};
+use osiris_core::{RejectReason, Role, StepCounts};
 use serde::{Deserialize, Serialize};
 
 use super::confirmation::Confirmation;
@@ -50,6 +50,9 @@ pub struct LedgerStep {
     pub confirmed: Option<Confirmation>,
     /// The file with its rejected rows, in the run directory.
     pub rejects: Option<String>,
+    /// The most frequent reasons why rows were rejected, up to five.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reject_reasons: Vec<RejectReason>,
     /// What its result depends on: a resumed run repeats a step when this has changed.
     pub fingerprint: String,
 }
@@ -116,6 +119,7 @@ impl From<&StepReport> for LedgerStep {
             error: step.error.as_ref().map(osiris_core::Error::report),
             confirmed: step.confirmed.clone(),
             rejects: step.rejects.as_ref().and_then(|path| Some(format!("rejects/{}", path.file_name()?.to_str()?))),
+            reject_reasons: step.reject_reasons.clone(),
             fingerprint: step.fingerprint.clone(),
         }
     }
@@ -143,6 +147,7 @@ mod tests {
             error: None,
             confirmed: None,
             rejects: None,
+            reject_reasons: Vec::new(),
             fingerprint: String::new(),
         }
     }

@@ -37,7 +37,7 @@ fn refused(run: &PastRun, commit: &PastCommit) -> Error {
     let id = &run.record().run_id;
     let (step, place) = (&commit.record.step, commit.record.intent.destination());
     let has = if commit.end.is_some() { "wrote" } else { "may have written" };
-    let go_on = if run.has_store() {
+    let go_on = if run.has_store() && run.record().file.is_some() {
         format!("`osiris run --resume {id}` resumes it where it failed")
     } else {
         format!("check which rows are in {place}")

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use osiris_core::{Error, ErrorKind, Role, StepCounts};
+use osiris_core::{Error, ErrorKind, RejectReason, Role, StepCounts};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -94,6 +94,8 @@ pub struct StepReport {
     pub confirmed: Option<Confirmation>,
     /// The file with its rejected rows.
     pub rejects: Option<PathBuf>,
+    /// The most frequent reasons why rows were rejected, up to five.
+    pub reject_reasons: Vec<RejectReason>,
     /// The time from the start of the run to its own start.
     pub offset: Duration,
     /// The steps whose tables it read.
@@ -120,6 +122,7 @@ impl StepReport {
             may_have_written: false,
             confirmed: None,
             rejects: None,
+            reject_reasons: Vec::new(),
             offset: Duration::ZERO,
             upstream: step.upstream.iter().map(|(_, step)| step.clone()).collect(),
             state: None,

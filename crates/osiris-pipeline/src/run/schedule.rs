@@ -215,9 +215,12 @@ impl<'a> Scheduler<'a> {
         let FinishedTask { index, ctx, run } = ended;
         let step = &self.plan.steps()[index];
         let rejects = rejects::export(&ctx, self.directory).await;
+        let mut reasons = rejects::reasons(&ctx).await;
+        reasons.iter_mut().for_each(|one| one.reason = self.plan.redactor().scrub(&one.reason).into_owned());
         let offset = run.begun.duration_since(self.started);
         let Some(report) = self.reports.get_mut(&step.id) else { return };
         report.rejects = rejects;
+        report.reject_reasons = reasons;
         report.offset = offset;
         match run.result {
             Ok(output) => {

@@ -1,0 +1,118 @@
+//! `runs rejects`: the rows that a run rejected, and why.
+
+use std::path::PathBuf;
+
+use osiris::Error;
+use osiris::core::{Reject, RejectFile};
+use osiris::pipeline::{LedgerStep, PastRun};
+use serde_json::{Value, json};
+
+use crate::args::RejectsArgs;
+use crate::command_error::CommandError;
+use crate::console::Console;
+use crate::human;
+use crate::table::table;
+
+/// How many reasons are counted.
+const REASONS: usize = 20;
+
+/// How many rows are shown.
+const SHOWN: u64 = 20;
+
+/// How much of a row a table shows.
+const WIDTH: usize = 60;
+
+pub(super) fn rejects(run: &PastRun, args: &RejectsArgs, console: &Console) -> Result<(), CommandError> {
+    let steps = steps(run, args.step.as_deref())?;
+    if args.csv {
+        return print_csv(&steps, args.limit, console);
+    }
+    if steps.is_empty() {
+        console.say(&format!("run {}: no rows were rejected", run.record().run_id));
+    }
+    let mut documents = Vec::new();
+    for (step, path) in &steps {
+        let file = RejectFile::open(path)?;
+        let mut rows = Vec::new();
+        file.rows(Some(args.limit.unwrap_or(SHOWN)), |reject| {
+            rows.push(reject);
+            Ok::<(), Error>(())
+        })?;
+        let (total, reasons) = (file.len()?, file.reasons(REASONS)?);
+        if args.json {
+            let rows: Vec<Value> = rows.iter().map(row_json).collect();
+            documents.push(json!({"step": step, "total": total, "reasons": reasons, "rows": rows}));
+            continue;
+        }
+        console.say(&format!("step {step}: {} rejected", human::rows(total)));
+        let head = ["rows", "first", "column", "reason"];
+        let counted = reasons.into_iter().map(|reason| {
+            let first = reason.first_row.map_or_else(String::new, human::count);
+            vec![human::count(reason.rows), first, reason.column.unwrap_or_default(), reason.reason]
+        });
+        console.data(&format!("{}\n", table(&head, counted.collect(), &[0, 1])))?;
+        let head = ["row", "column", "reason", "content"];
+        let count = u64::try_from(rows.len()).unwrap_or(u64::MAX);
+        console.data(&table(&head, rows.into_iter().map(row_cells).collect(), &[0]))?;
+        if count < total {
+            console.say(&format!("the first {count} of {}: --limit shows more, --csv all", human::count(total)));
+        }
+    }
+    if args.json {
+        console.json(&json!(documents))?;
+    }
+    Ok(())
+}
+
+/// The steps that rejected rows, with their files.
+fn steps(run: &PastRun, wanted: Option<&str>) -> Result<Vec<(String, PathBuf)>, Error> {
+    let ledger: Vec<&LedgerStep> = run.ledger().map(|ledger| ledger.steps.iter().collect()).unwrap_or_default();
+    if let Some(wanted) = wanted.filter(|wanted| !ledger.iter().any(|step| step.id == *wanted)) {
+        let known: Vec<&str> = ledger.iter().map(|step| step.id.as_str()).collect();
+        return Err(Error::validation(format!("run {} has no step `{wanted}`", run.record().run_id))
+            .with_hint(format!("its steps: {}", known.join(", "))));
+    }
+    let found: Vec<(String, PathBuf)> = ledger
+        .iter()
+        .filter(|step| wanted.is_none_or(|wanted| step.id == wanted))
+        .filter_map(|step| Some((step.id.clone(), run.directory().join(step.rejects.as_ref()?))))
+        .collect();
+    Ok(found)
+}
+
+fn row_json(reject: &Reject) -> Value {
+    json!({"row_number": reject.row_number, "column": reject.column, "reason": reject.reason, "row": reject.row})
+}
+
+fn row_cells(reject: Reject) -> Vec<String> {
+    let number = reject.row_number.map_or_else(String::new, human::count);
+    let mut row = reject.row.unwrap_or_default();
+    if let Some((end, _)) = row.char_indices().nth(WIDTH) {
+        row.truncate(end);
+        row.push_str("...");
+    }
+    vec![number, reject.column.unwrap_or_default(), reject.reason, row]
+}
+
+/// Prints rows as they are read, whatever their number.
+fn print_csv(steps: &[(String, PathBuf)], limit: Option<u64>, console: &Console) -> Result<(), CommandError> {
+    console.data("step,row_number,column,reason,row\n")?;
+    for (step, path) in steps {
+        RejectFile::open(path)?.rows(limit, |reject| {
+            let number = reject.row_number.map_or_else(String::new, |number| number.to_string());
+            let fields =
+                [step, &number, &reject.column.unwrap_or_default(), &reject.reason, &reject.row.unwrap_or_default()];
+            let line: Vec<String> = fields.iter().map(|field| quoted(field)).collect();
+            console.data(&format!("{}\n", line.join(",")))
+        })?;
+    }
+    Ok(())
+}
+
+/// A field of CSV (RFC 4180).
+fn quoted(field: &str) -> String {
+    match field.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", field.replace('"', "\"\"")),
+        false => field.to_owned(),
+    }
+}

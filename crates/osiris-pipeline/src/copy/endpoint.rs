@@ -1,0 +1,241 @@
+//! One end of a copy as a step: its component, and the fields that the request has a value for. Components are known by the names
+//! that their fields have in common (`table`, `path`, `mode`), not one by one.
+
+use osiris_core::{ConfigSchema, Driver, Error, Registry, Result};
+use serde_json::{Map, Value, json};
+
+use super::CopyRequest;
+use super::address::{Address, Connection};
+
+/// An end of a copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Source,
+    Destination,
+}
+
+impl Side {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Destination => "destination",
+        }
+    }
+
+    /// The variable for its password.
+    pub(super) fn variable(self) -> &'static str {
+        match self {
+            Self::Source => "SOURCE_PASSWORD",
+            Self::Destination => "DESTINATION_PASSWORD",
+        }
+    }
+
+    fn component(self, family: &str) -> String {
+        match self {
+            Self::Source => format!("{family}.extractor"),
+            Self::Destination => format!("{family}.writer"),
+        }
+    }
+}
+
+/// A step that reads or writes.
+pub(super) struct Endpoint {
+    pub(super) side: Side,
+    pub(super) family: &'static str,
+    pub(super) component: String,
+    pub(super) config: Map<String, Value>,
+    /// The connection of the address, which gets the name `copy-source` or `copy-destination`.
+    pub(super) connection: Option<Map<String, Value>>,
+}
+
+impl Endpoint {
+    /// The step that reads.
+    ///
+    /// # Errors
+    /// An option that the source does not have.
+    pub(super) fn source(address: &Address, request: &CopyRequest, registry: &Registry) -> Result<Self> {
+        let mut fields = Fields::new(Side::Source, address, address.name.clone(), registry)?;
+        if let Some(query) = &request.query {
+            if address.name.is_some() {
+                return Err(Error::validation("--query conflicts with the table in the source address")
+                    .with_hint("leave out one of them"));
+            }
+            fields.set("--query", &["query"], json!(query))?;
+        } else if address.name.is_none() {
+            return Err(fields.without_name());
+        }
+        if !request.columns.is_empty() {
+            fields.set("--columns", &["columns"], json!(request.columns))?;
+        }
+        if let Some(condition) = &request.condition {
+            fields.set("--where", &["where", "filter"], json!(condition))?;
+        }
+        if let Some(limit) = request.limit {
+            fields.set("--limit", &["limit"], json!(limit))?;
+        }
+        Ok(fields.endpoint(address))
+    }
+
+    /// The step that writes.
+    ///
+    /// # Errors
+    /// An option that the destination does not have, or it cannot be written to.
+    pub(super) fn destination(
+        address: &Address,
+        source: &Address,
+        request: &CopyRequest,
+        registry: &Registry,
+    ) -> Result<Self> {
+        let name = named_after(address, source);
+        let mut fields = Fields::new(Side::Destination, address, name.clone(), registry)?;
+        if name.is_none() {
+            return Err(fields.without_name());
+        }
+        if let Some(mode) = &request.mode {
+            fields.set("--mode", &["mode"], json!(mode))?;
+        }
+        if !request.key.is_empty() {
+            fields.set("--key", &["key"], json!(request.key))?;
+        }
+        if !request.keep_tables && fields.schema().field_named("create_if_missing").is_some() {
+            fields.set("create_if_missing", &["create_if_missing"], json!(true))?;
+        }
+        // A copy has the columns of its source in their order.
+        if fields.takes("columns", "source") {
+            fields.set("columns", &["columns"], json!("source"))?;
+        }
+        Ok(fields.endpoint(address))
+    }
+
+    /// Its side, where a password stands in the address itself.
+    pub(super) fn exposed(self) -> Option<Side> {
+        let password = self.connection.as_ref()?.get("password")?.as_str()?;
+        (!password.contains("${")).then_some(self.side)
+    }
+
+    /// The name of its connection, after the dot.
+    pub(super) fn alias(&self) -> String {
+        format!("copy-{}", self.side.as_str())
+    }
+}
+
+/// What a destination is called: as it says, else as the source.
+fn named_after(address: &Address, source: &Address) -> Option<String> {
+    match (&address.name, source.short_name()) {
+        (Some(directory), Some(name)) if directory.ends_with('/') => Some(format!("{directory}{name}.parquet")),
+        (Some(name), _) => Some(name.clone()),
+        (None, name) => name.map(str::to_owned),
+    }
+}
+
+/// The fields of a step as they are set.
+struct Fields<'a> {
+    side: Side,
+    component: String,
+    driver: &'a dyn Driver,
+    config: Map<String, Value>,
+}
+
+impl<'a> Fields<'a> {
+    /// With what the address says.
+    fn new(side: Side, address: &Address, name: Option<String>, registry: &'a Registry) -> Result<Self> {
+        let component = side.component(address.family);
+        let mut config = Map::new();
+        match &address.connection {
+            Connection::None => {}
+            Connection::Named(reference) => {
+                config.insert("connection".to_owned(), json!(reference.to_string()));
+            }
+            Connection::Fields(_) => {
+                let reference = format!("@{}.copy-{}", address.family, side.as_str());
+                config.insert("connection".to_owned(), json!(reference));
+            }
+        }
+        // The component may depend on the path.
+        let path = name.iter().map(|name| ("path".to_owned(), json!(name)));
+        let driver = registry.find(&component, &path.collect()).map_err(|error| {
+            let is_there = registry.iter().any(|driver| driver.spec().name == component);
+            match registry.alias(&component).is_some() || is_there {
+                true => error,
+                false => Error::validation(format!("`{}` cannot be the {} of a copy", address.family, side.as_str())),
+            }
+        })?;
+        let mut fields = Self { side, component: driver.spec().name.to_owned(), driver: driver.as_ref(), config };
+        if let Some(name) = name {
+            fields.place(address.family, &name)?;
+        }
+        Ok(fields)
+    }
+
+    fn schema(&self) -> &'a ConfigSchema {
+        self.driver.config_schema()
+    }
+
+    /// Says which table, or which path.
+    fn place(&mut self, family: &str, name: &str) -> Result<()> {
+        if self.schema().field_named("table").is_none() {
+            if self.schema().field_named("path").is_none() {
+                return Err(Error::validation(format!("a copy cannot say what to read from `{family}`"))
+                    .with_hint(format!("write a pipeline: `osiris components show {}`", self.component)));
+            }
+            self.config.insert("path".to_owned(), json!(name));
+            return Ok(());
+        }
+        if name.contains('*') {
+            return Err(Error::validation(format!("`{name}` is a pattern, and a copy takes one table"))
+                .with_hint("name one table; `osiris discover` lists them"));
+        }
+        let (schema, table) = match name.split_once('.') {
+            Some((schema, table)) if self.schema().field_named("schema").is_some() => (Some(schema), table),
+            _ => (None, name),
+        };
+        schema.map(|schema| self.config.insert("schema".to_owned(), json!(schema)));
+        self.config.insert("table".to_owned(), json!(table));
+        Ok(())
+    }
+
+    /// Sets the first field of these that the component has.
+    fn set(&mut self, option: &str, names: &[&str], value: Value) -> Result<()> {
+        let schema = self.schema();
+        let Some(field) = names.iter().find_map(|name| schema.field_named(name)) else {
+            let error = Error::validation(format!("`{}` has no field for {option}", self.component));
+            return Err(match self.side {
+                Side::Source => error.with_hint("use --sql, which runs on the rows on the way"),
+                Side::Destination => error,
+            });
+        };
+        self.config.insert(field.to_owned(), value);
+        Ok(())
+    }
+
+    /// Whether a word is among the values of a field.
+    fn takes(&self, field: &str, word: &str) -> bool {
+        let schema = self.schema().fields().find(|(name, _)| *name == field).map(|(_, schema)| schema.to_string());
+        let definitions = self.schema().json()["$defs"].to_string();
+        let quoted = format!("\"{word}\"");
+        // An enumeration stands apart from the field that has it.
+        schema.is_some_and(|schema| {
+            schema.contains(&quoted) || (schema.contains("$ref") && definitions.contains(&quoted))
+        })
+    }
+
+    fn without_name(&self) -> Error {
+        let side = self.side.as_str();
+        let error = Error::validation(format!("the {side} address names no table"));
+        match self.side {
+            Side::Source => error.with_hint(format!(
+                "add it: `@family.alias.table`; `osiris discover {}` lists what is there",
+                self.component
+            )),
+            Side::Destination => error.with_hint("add it: `@family.alias.table`"),
+        }
+    }
+
+    fn endpoint(self, address: &Address) -> Endpoint {
+        let connection = match &address.connection {
+            Connection::Fields(fields) => Some(fields.clone()),
+            _ => None,
+        };
+        Endpoint { side: self.side, family: address.family, component: self.component, config: self.config, connection }
+    }
+}
