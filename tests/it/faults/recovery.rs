@@ -42,10 +42,16 @@ impl Recovery {
             }
             if is_unknown(&ended) {
                 // The message says: look whether the rows are there, and go on only if they are not.
+                let before = Table::of(Table::before(mode));
                 let found = target.read(project, mode).await;
                 if found.lost(&Table::after(mode)) == 0 {
                     let _ = writeln!(story, "the rows are there: done");
                     return;
+                }
+                if found != before && !target.is_all_or_nothing(mode) {
+                    // No transaction takes back what was written, and the message says so: only somebody can.
+                    let _ = writeln!(story, "some of the rows are there: they are removed by hand");
+                    target.reset(project, mode).await;
                 }
                 first = if ended.stderr.contains("resumes it where it failed") {
                     vec!["run", "--resume"]

@@ -87,7 +87,7 @@ fn next(report: &RunReport, plan: &Plan) -> Option<String> {
     let steps = report.steps.iter().filter(|step| step.status == StepStatus::Ambiguous);
     let assumed: String = steps.map(|step| format!(" --assume-written {}", step.id)).collect();
     Some(format!(
-        "if all rows are there, `{resume}{assumed}` goes on without writing them; only if none is, `{resume} --force` writes them"
+        "if all rows are there, `{resume}{assumed}` goes on without writing them; if none is, or you have removed those that are, `{resume} --force` writes them"
     ))
 }
 

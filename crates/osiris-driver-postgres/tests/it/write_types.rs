@@ -50,18 +50,18 @@ async fn what_the_store_has_no_type_for_survives_being_read_and_written() {
 async fn lists_of_the_store_are_arrays_or_json_as_the_table_has_it() {
     let Some(writing) = Writing::new().await else { return };
     writing
-        .execute("CREATE TABLE t (id int, a bigint[], b numeric(6,2)[], c text[], d jsonb, e int[], f timestamptz[], g json, h text)")
+        .execute("CREATE TABLE t (id int, a bigint[], b numeric(6,2)[], c text[], d jsonb, e int[], f timestamptz[], g json, h text, i text[])")
         .await;
     let data = "SELECT 1 AS id, [1, NULL, 3]::SMALLINT[] AS a, [1.5, -2]::DECIMAL(10,3)[] AS b, ['x', 'y \"z\"'] AS c, [[1], [2, 3]] AS d, \
-        [[1, 2], [3, 4]] AS e, [TIMESTAMP '2024-01-01'] AS f, {'a': 1.50::DECIMAL(5,2), 'b': [NULL]} AS g, MAP {'k': DATE '2024-02-29'} AS h \
-        UNION ALL SELECT 2, [], NULL, [NULL], [], [], [], NULL, NULL \
-        UNION ALL SELECT 3, [], [1.555], NULL, NULL, NULL, NULL, NULL, NULL \
-        UNION ALL SELECT 4, NULL, NULL, NULL, NULL, [[1], [2, 3]], NULL, NULL, NULL";
+        [[1, 2], [3, 4]] AS e, [TIMESTAMP '2024-01-01'] AS f, {'a': 1.50::DECIMAL(5,2), 'b': [NULL]} AS g, MAP {'k': DATE '2024-02-29'} AS h, [['x', NULL], ['y', 'z']] AS i \
+        UNION ALL SELECT 2, [], NULL, [NULL], [], [], [], NULL, NULL, [] \
+        UNION ALL SELECT 3, [], [1.555], NULL, NULL, NULL, NULL, NULL, NULL, NULL \
+        UNION ALL SELECT 4, NULL, NULL, NULL, NULL, [[1], [2, 3]], NULL, NULL, NULL, NULL";
     let output = writing.write(config(json!({"max_rejects": 2})), data).await.unwrap();
     assert_eq!((output.counts.inserted, output.counts.rejected), (2, 2), "{}", writing.rejects().await);
     insta::assert_snapshot!(writing.shown("SELECT * FROM t ORDER BY id").await, @r#"
-    1|{1,NULL,3}|{1.50,-2.00}|{x,"y \"z\""}|[[1], [2, 3]]|{{1,2},{3,4}}|{"2024-01-01 00:00:00+00"}|{"a":1.50,"b":[null]}|{"k":"2024-02-29"}
-    2|{}|-|{NULL}|[]|{}|{}|-|-
+    1|{1,NULL,3}|{1.50,-2.00}|{x,"y \"z\""}|[[1], [2, 3]]|{{1,2},{3,4}}|{"2024-01-01 00:00:00+00"}|{"a":1.50,"b":[null]}|{"k":"2024-02-29"}|{{x,NULL},{y,z}}
+    2|{}|-|{NULL}|[]|{}|{}|-|-|{}
     "#);
     insta::assert_snapshot!(writing.rejects().await, @r#"
     3|b|it has more digits behind the point than the column keeps

@@ -259,7 +259,7 @@ impl<'a> PastWrites<'a> {
         let run = self.run;
         Error::validation(what.to_owned()).with_hint(format!(
             "check whether its rows are in {place}: if all are there, `osiris run --resume {run} --assume-written {step}` goes \
-             on without writing them; only if none is, `osiris run --resume {run} --force` writes them"
+             on without writing them; if none is, or you have removed those that are, `osiris run --resume {run} --force` writes them"
         ))
     }
 }

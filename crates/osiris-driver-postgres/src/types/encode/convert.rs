@@ -124,8 +124,10 @@ fn nested(source: &ColumnType, target: &Kind) -> Option<Conversion> {
         (_, Kind::Json) => Some(Conversion::Json),
         (_, Kind::Jsonb) => Some(Conversion::Jsonb),
         (ColumnType::List(item) | ColumnType::Array(item, _), Kind::Array { element, oid }) => {
+            // Lists in lists are dimensions, also where the elements are text, which a list could be written as.
+            let is_list = matches!(**item, ColumnType::List(_) | ColumnType::Array(..));
             match conversion(item, element) {
-                Ok(inner) if !inner.is_literal() && !matches!(inner, Conversion::Json | Conversion::Jsonb) => {
+                Ok(inner) if !is_list && !inner.is_literal() && !matches!(inner, Conversion::Json | Conversion::Jsonb) => {
                     Some(Conversion::Array { element: Box::new(inner), oid: *oid })
                 }
                 // More dimensions, or elements of another form.
@@ -194,6 +196,9 @@ mod tests {
         let nested = Conversion::ArrayJson { element: Box::new(Conversion::Integer(Width::Four)), oid: 23 };
         assert_eq!(of(list(list(ColumnType::BigInt)), ints.clone()), Ok(nested.clone()));
         assert_eq!(of(ColumnType::Json, ints), Ok(nested));
+        let texts = Kind::Array { element: Box::new(Kind::Text { limit: None }), oid: 25 };
+        let nested = Conversion::ArrayJson { element: Box::new(Conversion::Text { limit: None }), oid: 25 };
+        assert_eq!(of(list(list(ColumnType::Varchar)), texts), Ok(nested));
         let addresses = Kind::Array { element: Box::new(Kind::Literal), oid: 869 };
         assert_eq!(of(ColumnType::Json, addresses), Ok(Conversion::ArrayText));
         assert_eq!(of(list(ColumnType::Integer), Kind::Jsonb), Ok(Conversion::Jsonb));
