@@ -37,6 +37,7 @@ fn program(registry: &Registry) -> ExitCode {
     let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
+            let error = args::with_our_command(error);
             // Help and version are no errors: clap knows, and knows the stream.
             let code = if error.use_stderr() { Code::Refused } else { Code::Done };
             console::usage(&error, colour);

@@ -37,11 +37,6 @@ impl Role {
             Self::Write => "write",
         }
     }
-
-    /// Whether a step of this role cannot run without an input.
-    pub const fn needs_input(self) -> bool {
-        !matches!(self, Self::Extract)
-    }
 }
 
 /// Whether a component uses a connection.
@@ -345,6 +340,9 @@ pub trait Extract: Component {
 /// Makes a table from tables.
 #[async_trait]
 pub trait Transform: Component {
+    /// Whether it cannot run without an input [CRT-004].
+    const NEEDS_INPUT: bool = true;
+
     /// Makes the step's table in `out` from `inputs`, which are never changed [CRT-002].
     ///
     /// # Errors

@@ -28,6 +28,8 @@ pub struct Problem {
     pub hint: Option<String>,
     /// Whether it stops the run.
     pub severity: Severity,
+    /// Whether all that is wrong is that an environment variable has no value here.
+    pub of_environment: bool,
 }
 
 impl Problem {
@@ -40,6 +42,7 @@ impl Problem {
             message: message.into(),
             hint: None,
             severity: Severity::Error,
+            of_environment: false,
         }
     }
 
@@ -76,6 +79,13 @@ impl Problem {
     #[must_use]
     pub fn of_name(mut self) -> Self {
         self.of_name = true;
+        self
+    }
+
+    /// Says that all that is wrong is that an environment variable has no value here.
+    #[must_use]
+    pub fn of_environment(mut self) -> Self {
+        self.of_environment = true;
         self
     }
 

@@ -99,7 +99,8 @@ fn replace(
             }
             None => result.problems.push(
                 Problem::error(pointer, format!("`${{{name}}}` has no value"))
-                    .with_hint(format!("set {name} in the environment or in .env, or write `${{{name}:-default}}`")),
+                    .with_hint(format!("set {name} in the environment or in .env, or write `${{{name}:-default}}`"))
+                    .of_environment(),
             ),
         }
     }

@@ -51,6 +51,9 @@ impl Component for Processor {
 
 #[async_trait]
 impl Transform for Processor {
+    /// A query may make its rows itself.
+    const NEEDS_INPUT: bool = false;
+
     async fn transform(
         &self,
         step: &Step<'_, Self>,

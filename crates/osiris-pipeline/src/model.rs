@@ -58,6 +58,8 @@ pub struct Step {
     pub config_span: Span,
     /// The steps it waits for.
     pub needs: Vec<Spanned<String>>,
+    /// Whether it says `needs: []`: then it takes no table, also where a step comes before it.
+    pub needs_nothing: bool,
     /// The tables it reads, by the key that its SQL may use.
     pub inputs: Vec<StepInput>,
     /// When to try it again.

@@ -173,8 +173,10 @@ impl Target {
             let rows = Table::before(mode).into_iter().map(|(id, label)| format!("{id},\"{label}\"\n"));
             project.write("out.csv", format!("id,label\n{}", rows.collect::<String>()));
         }
-        // The key is what an upsert goes by; without one doubled rows can be seen.
-        let keyed = mode == Mode::Upsert || (mode == Mode::Overwrite && matches!(self, Self::Rest(_)));
+        // The key is what an upsert goes by; without one doubled rows can be seen. Over REST it is also how old rows are found and
+        // pages are read.
+        let needs_key = matches!(self, Self::Rest(_)) && matches!(mode, Mode::Overwrite | Mode::Extract);
+        let keyed = mode == Mode::Upsert || needs_key;
         let rows = match mode {
             Mode::Extract => (1..=ROWS).map(|id| (id, new_label(id))).collect(),
             _ => Table::before(mode),

@@ -3,6 +3,7 @@
 
 mod copy;
 mod global;
+mod original;
 mod select;
 
 use std::ffi::OsString;
@@ -17,6 +18,7 @@ use osiris::pipeline::parse_duration;
 
 pub(crate) use copy::CopyArgs;
 pub(crate) use global::{Colour, GlobalArgs};
+pub(crate) use original::with_our_command;
 pub(crate) use select::{Selection, StoreArg, params};
 
 /// Moves tabular data between databases, HTTP APIs and files, and proves that all of it arrived.
@@ -162,7 +164,7 @@ pub(crate) struct CompileArgs {
     #[command(flatten)]
     pub(crate) selection: Selection,
     /// Write to this file instead of the standard output
-    #[arg(short, long, value_name = "OUT")]
+    #[arg(short, long, alias = "out", value_name = "OUT")]
     pub(crate) output: Option<PathBuf>,
 }
 

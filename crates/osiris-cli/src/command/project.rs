@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use osiris::pipeline::{FAILURE_VERSION, init as write_starter};
+use osiris::pipeline::{Diagnostics, FAILURE_VERSION, init as write_starter, parse};
 use osiris::{Environment, Plan, Project, Registry, Settings, SourceFile};
 use serde_json::json;
 
@@ -29,10 +29,18 @@ pub(super) fn validate(
     registry: &Registry,
     console: &Console,
 ) -> Result<u8, CommandError> {
-    let (_, plan) = planned(&args.selection, given, registry, console)?;
-    let steps = plan.steps().len();
+    let project = Project::of_pipeline(&args.selection.file, given, Environment::of_process())?;
+    let source = Arc::new(SourceFile::read(&args.selection.file)?);
+    // A machine that only checks files has no secrets.
+    let (steps, warnings) = match project.plan(&source, registry, &args.selection.options()) {
+        Ok(plan) => (plan.steps().len(), plan.warnings().clone()),
+        Err(diagnostics) => (steps_of(&source), diagnostics.without_environment()?),
+    };
+    if !args.json && !warnings.is_empty() {
+        console.say(&warnings.render(console.styled()));
+    }
     if args.json {
-        let diagnostics = plan.warnings().to_json();
+        let diagnostics = warnings.to_json();
         console.json(&json!({"version": FAILURE_VERSION, "ok": true, "steps": steps, "diagnostics": diagnostics}))?;
         return Ok(0);
     }
@@ -42,6 +50,10 @@ pub(super) fn validate(
         "{good} {file}: {steps} step{ending} (nothing was opened: `osiris run --dry-run` checks connections and tables)"
     ));
     Ok(0)
+}
+
+fn steps_of(source: &Arc<SourceFile>) -> usize {
+    parse(source, &mut Diagnostics::default()).map_or(0, |pipeline| pipeline.steps.len())
 }
 
 /// The pipeline that the user chose, planned; what is worth a warning has been said.

@@ -255,3 +255,18 @@ fn g30_the_connections_file_of_osiris_home_comes_before_the_nearest_one() {
         assert!(stdout.contains("@filesystem.data"), "{stdout}");
     }
 }
+
+#[test]
+fn g44_commands_of_the_original_are_answered_with_ours() {
+    let project = Project::starter(program());
+    for (arguments, tip) in [
+        (["oml", "validate", "pipeline.yaml"].as_slice(), "`osiris validate PIPELINE`"),
+        (&["logs", "list"], "`osiris runs list`"),
+        (&["run", "--last-compile"], "`osiris run PIPELINE`"),
+    ] {
+        let refused = project.run(arguments).with_code(2);
+        assert!(refused.stderr.contains(&format!("tip: {tip}")), "{}", refused.stderr);
+    }
+    project.run(&["compile", "pipeline.yaml", "--out", "manifest.json"]).with_code(0);
+    assert!(project.path("manifest.json").is_file());
+}

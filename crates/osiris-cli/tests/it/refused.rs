@@ -189,7 +189,8 @@ fn an_unset_variable() {
         "osiris_connections.yaml",
         "version: 1\nconnections:\n  filesystem:\n    lake: {base_dir: \"${LAKE_DIRECTORY}\"}\n",
     );
-    assert_snapshot!(refused_in(&project), @r#"
+    let ended = project.run(&["run", "pipeline.yaml"]).with_code(2);
+    assert_snapshot!(ended.stderr, @r#"
     error: `base_dir`: `${LAKE_DIRECTORY}` has no value (in @filesystem.lake)
      --> osiris_connections.yaml:4:22
       |
@@ -198,6 +199,19 @@ fn an_unset_variable() {
       |
       = hint: set LAKE_DIRECTORY in the environment or in .env, or write `${LAKE_DIRECTORY:-default}`
     "#);
+    // G43: who only checks files has no secrets.
+    let checked = project.run(&["validate", "pipeline.yaml"]).with_code(0);
+    assert_eq!(
+        checked.stderr.lines().next(),
+        Some("warning: `base_dir`: `${LAKE_DIRECTORY}` has no value (in @filesystem.lake)")
+    );
+    let json = project.run(&["validate", "pipeline.yaml", "--json"]).with_code(0).json();
+    assert_eq!((&json["ok"], &json["diagnostics"][0]["severity"]), (&true.into(), &"warning".into()));
+    // Another error is one.
+    let broken = project.read("pipeline.yaml").replace("path:", "pth:");
+    project.write("pipeline.yaml", broken);
+    let refused = project.run(&["validate", "pipeline.yaml"]).with_code(2);
+    assert!(refused.stderr.contains("error: `base_dir`"), "{}", refused.stderr);
 }
 
 #[test]

@@ -36,6 +36,7 @@ type FamilyOf<C> = Arc<FamilyAdapter<<C as Component>::Connection>>;
 /// A component with the functions of its role trait.
 pub(crate) struct Runner<C: Component> {
     pub(super) component: C,
+    pub(super) needs_input: bool,
     pub(super) run: RunFn<C>,
     pub(super) outcome: Option<OutcomeFn<C>>,
     pub(super) destination: Option<DestinationFn<C>>,
@@ -47,7 +48,7 @@ impl<C: Component> Runner<C> {
         C: Extract,
     {
         let run: RunFn<C> = |c, step, _, ctx| Box::pin(attempt::extract(c, step, ctx));
-        Self { component, run, outcome: None, destination: None }
+        Self { component, needs_input: false, run, outcome: None, destination: None }
     }
 
     pub(crate) fn transform(component: C) -> Self
@@ -55,7 +56,7 @@ impl<C: Component> Runner<C> {
         C: Transform,
     {
         let run: RunFn<C> = |c, step, inputs, ctx| Box::pin(attempt::transform(c, step, inputs, ctx));
-        Self { component, run, outcome: None, destination: None }
+        Self { component, needs_input: C::NEEDS_INPUT, run, outcome: None, destination: None }
     }
 
     pub(crate) fn write(component: C) -> Self
@@ -64,6 +65,7 @@ impl<C: Component> Runner<C> {
     {
         Self {
             component,
+            needs_input: true,
             run: |c, step, inputs, ctx| Box::pin(attempt::write(c, step, inputs, ctx)),
             outcome: Some(|c, step, intent, input, ctx| Box::pin(c.outcome(step, intent, input, ctx))),
             destination: Some(C::destination),
@@ -103,6 +105,10 @@ impl<C: Component> Adapter<C> {
 impl<C: Component> Driver for Adapter<C> {
     fn spec(&self) -> &ComponentSpec {
         const { &C::SPEC }
+    }
+
+    fn needs_input(&self) -> bool {
+        self.runner.needs_input
     }
 
     fn config_schema(&self) -> &ConfigSchema {

@@ -77,6 +77,9 @@ pub trait Driver: Send + Sync {
     /// Its name, version, role, title.
     fn spec(&self) -> &ComponentSpec;
 
+    /// Whether it cannot run without an input: a writer, and a transformation that says so.
+    fn needs_input(&self) -> bool;
+
     /// The schema of its configuration.
     fn config_schema(&self) -> &ConfigSchema;
 

@@ -32,7 +32,7 @@ pub(super) struct TypedStep<C: Component> {
 impl<C: Component> TypedStep<C> {
     async fn run_attempts(&self, request: &StepRequest, inputs: &Inputs, ctx: &ExecutionContext) -> (Attempted, u32) {
         let invalid = |error: Error| (Attempted::failed(error), 1);
-        if C::SPEC.role.needs_input() && inputs.is_empty() {
+        if self.runner.needs_input && inputs.is_empty() {
             return invalid(
                 Error::validation("this step needs an input but has none")
                     .with_hint("name the step it reads from: `needs: [step]`"),

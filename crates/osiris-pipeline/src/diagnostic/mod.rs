@@ -25,11 +25,21 @@ pub struct Diagnostic {
     hint: Option<String>,
     related: Vec<(Span, String)>,
     is_unparsed: bool,
+    of_environment: bool,
 }
 
 impl Diagnostic {
     fn new(severity: Severity, message: String) -> Self {
-        Self { severity, message, place: None, label: None, hint: None, related: Vec::new(), is_unparsed: false }
+        Self {
+            severity,
+            message,
+            place: None,
+            label: None,
+            hint: None,
+            related: Vec::new(),
+            is_unparsed: false,
+            of_environment: false,
+        }
     }
 
     /// Nothing runs until this is fixed.
@@ -45,7 +55,7 @@ impl Diagnostic {
     /// A problem that core found, without its position.
     pub fn from_problem(problem: &Problem) -> Self {
         let diagnostic = Self::new(problem.severity, problem.message.clone());
-        Self { hint: problem.hint.clone(), ..diagnostic }
+        Self { hint: problem.hint.clone(), of_environment: problem.of_environment, ..diagnostic }
     }
 
     /// What core says, with its hint.
@@ -168,6 +178,18 @@ impl Diagnostics {
     /// Hides the secrets that a redactor knows, in messages too.
     pub fn redact(&mut self, redactor: &Redactor) {
         self.redactor.merge(redactor);
+    }
+
+    /// The same as warnings, where all errors are that environment variables have no value here; else all of them, as they are.
+    ///
+    /// # Errors
+    /// Another error is among them.
+    pub fn without_environment(mut self) -> Result<Self, Self> {
+        if self.items.iter().any(|item| item.is_error() && !item.of_environment) {
+            return Err(self);
+        }
+        self.items.iter_mut().for_each(|item| item.severity = Severity::Warning);
+        Ok(self)
     }
 
     /// None of them, but what they mask and redact.

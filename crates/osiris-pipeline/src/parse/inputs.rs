@@ -137,6 +137,10 @@ fn reference(node: &Node, known: &KnownIds) -> Result<String, (String, String)> 
         let hint = "write `\"${step.table}\"`".to_owned();
         return Err((format!("an input must name a table, found {}", node.describe()), hint));
     };
+    // The original Osiris writes `@step`.
+    if let Some(step) = text.strip_prefix('@').filter(|step| known.contains(step)) {
+        return Ok(step.to_owned());
+    }
     match inside(text) {
         Some(expression) => known.table_reference(expression),
         None if known.contains(text) => {

@@ -63,7 +63,10 @@ pub(super) fn step(
     let component = fields.required_text("component");
     let mode = fields.text("mode").and_then(|mode| role(&mode, &mut fields));
     let (config, config_span) = config(&mut fields, id.as_ref());
-    let needs = fields.take("needs").map(|entry| inputs::needs(&entry.value, known, &mut fields)).unwrap_or_default();
+    let needs = fields.take("needs");
+    let needs_nothing =
+        needs.is_some_and(|entry| matches!(&entry.value.kind, NodeKind::Sequence(items) if items.is_empty()));
+    let needs = needs.map(|entry| inputs::needs(&entry.value, known, &mut fields)).unwrap_or_default();
     let inputs =
         fields.take("inputs").map(|entry| inputs::inputs(&entry.value, known, &mut fields)).unwrap_or_default();
     let retry =
@@ -77,6 +80,7 @@ pub(super) fn step(
         config,
         config_span,
         needs,
+        needs_nothing,
         inputs,
         retry,
         timeout,

@@ -55,6 +55,11 @@ impl Checked {
     pub(super) fn role(&self) -> Option<Role> {
         self.driver.as_ref().map(|driver| driver.spec().role)
     }
+
+    /// Whether the step cannot run without an input.
+    pub(super) fn needs_input(&self) -> bool {
+        self.driver.as_ref().is_some_and(|driver| driver.needs_input())
+    }
 }
 
 impl Context<'_> {

@@ -131,6 +131,9 @@ impl Wires<'_, '_> {
             return Some(*source);
         }
         let id = &step.id.value;
+        if !checked.needs_input() && (step.needs_nothing || index == 0) {
+            return None;
+        }
         let Some(before) = index.checked_sub(1) else {
             let message = format!("step `{id}` needs an input, and no step comes before it");
             self.report(step.id.span, message, "name the step whose table it reads: `needs: [step]`");

@@ -77,6 +77,8 @@ impl Component for SqlProcessor {
 
 #[async_trait]
 impl Transform for SqlProcessor {
+    const NEEDS_INPUT: bool = false;
+
     async fn transform(&self, _: &Step<'_, Self>, _: &Inputs, _: &TableSink, _: &ExecutionContext) -> Result<()> {
         Err(Error::unknown("only planned"))
     }

@@ -76,3 +76,25 @@ fn g2_an_unknown_field_does_not_hide_what_else_is_wrong() {
         assert!(found.contains(part), "{found}");
     }
 }
+
+#[test]
+fn g34_a_transformation_that_makes_its_rows_itself_needs_no_input() {
+    let steps = |second: &str| {
+        format!(
+            "oml_version: \"0.1.0\"\nname: p\nsteps:\n  - {{id: a, component: sql.processor, config: {{query: SELECT 1}}}}\n  - {{id: b, component: sql.processor, {second}config: {{query: SELECT 1}}}}\n"
+        )
+    };
+    let upstream =
+        |second: &str| planned(&steps(second)).steps().iter().map(|step| step.upstream.len()).collect::<Vec<_>>();
+    assert_eq!(upstream(""), [0, 1]);
+    assert_eq!(upstream("needs: [], "), [0, 0]);
+}
+
+#[test]
+fn g39_an_input_may_be_named_by_its_step() {
+    let steps = "steps:\n  - {id: a, component: db.extractor, config: {query: q}}\n  - {id: b, component: file.writer, inputs: {df: \"@a\"}, config: {path: o}}\n";
+    let plan = planned(&format!("oml_version: \"0.1.0\"\nname: p\n{steps}"));
+    assert_eq!(plan.steps()[1].upstream, [(Some("df".to_owned()), "a".to_owned())]);
+    let refused = refused(&format!("oml_version: \"0.1.0\"\nname: p\n{}", steps.replace("@a", "@c")));
+    assert!(refused.contains("`@c` is not a table of a step"), "{refused}");
+}

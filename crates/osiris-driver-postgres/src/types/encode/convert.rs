@@ -127,7 +127,9 @@ fn nested(source: &ColumnType, target: &Kind) -> Option<Conversion> {
             // Lists in lists are dimensions, also where the elements are text, which a list could be written as.
             let is_list = matches!(**item, ColumnType::List(_) | ColumnType::Array(..));
             match conversion(item, element) {
-                Ok(inner) if !is_list && !inner.is_literal() && !matches!(inner, Conversion::Json | Conversion::Jsonb) => {
+                Ok(inner)
+                    if !is_list && !inner.is_literal() && !matches!(inner, Conversion::Json | Conversion::Jsonb) =>
+                {
                     Some(Conversion::Array { element: Box::new(inner), oid: *oid })
                 }
                 // More dimensions, or elements of another form.
