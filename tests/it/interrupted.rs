@@ -14,7 +14,7 @@ fn has_started(project: &Project, step: &str) -> bool {
 }
 
 #[test]
-fn a_signal_rolls_back_and_the_run_can_be_resumed() {
+fn s5_a_signal_rolls_back_and_the_run_can_be_resumed() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let project = project(&[READ, &sql("slow", SLOW), &write("out", "out.csv")].concat());
         let mut running = project.start(&["run", "pipeline.yaml"]);

@@ -161,6 +161,18 @@ mod tests {
     }
 
     #[test]
+    fn s53_s54_s55_advisories_are_a_phase_and_each_exception_says_why_and_until_when() {
+        assert!(PHASES.iter().any(|phase| phase.name == "advisories"));
+        let rules = crate::workspace::read("deny.toml").unwrap();
+        let exceptions: Vec<&str> = rules.lines().filter(|line| line.contains("id = \"RUSTSEC-")).collect();
+        assert!(!exceptions.is_empty());
+        for exception in exceptions {
+            let reason = exception.split("reason = ").nth(1).unwrap_or_default();
+            assert!(reason.contains("by way of") && reason.contains("until"), "{exception}");
+        }
+    }
+
+    #[test]
     fn an_unknown_phase_is_refused() {
         let words = ["--only", "nothing"].map(str::to_owned);
         assert!(main(Args::new(words)).unwrap_err().contains("`nothing`"));

@@ -485,7 +485,7 @@ mod tests {
     }
 
     #[test]
-    fn leftovers_of_a_killed_run_go_and_those_of_a_running_one_stay() {
+    fn s16_leftovers_of_a_killed_run_go_and_those_of_a_running_one_stay() {
         let directory = tempfile::tempdir().unwrap();
         let target = directory.path().join("a.csv");
         let dead = directory.path().join(".a.csv.0123456789abcdef.osiris-tmp");
