@@ -7,7 +7,7 @@ use crate::args::Args;
 use crate::duckdb::{self, Build};
 use crate::private::Private;
 use crate::services::Mode;
-use crate::{Outcome, docs, layout, native, packages, readme, shell, test_drivers, tools};
+use crate::{Outcome, api, docs, layout, native, packages, readme, shell, test_drivers, tools};
 
 /// One thing that must hold.
 struct Phase {
@@ -22,7 +22,11 @@ const PHASES: &[Phase] = &[
     Phase { name: "layout", about: "each crate knows only what it may, files are in their form", run: layout::check },
     Phase { name: "native", about: "every documented command compiles the same DuckDB", run: native::check },
     Phase { name: "lint", about: "clippy has nothing to say", run: lint },
-    Phase { name: "rustdoc", about: "the API documentation builds, its links lead somewhere", run: rustdoc },
+    Phase {
+        name: "rustdoc",
+        about: "the API documentation builds, its links lead somewhere, the public API is the one in docs/api",
+        run: documentation,
+    },
     Phase { name: "dependencies", about: "every dependency is used", run: dependencies },
     Phase {
         name: "advisories",
@@ -92,9 +96,15 @@ fn lint() -> Outcome {
     shell::run(clippy.args(Build::of_checkout().workspace()).args(["--", "-D", "warnings"]))
 }
 
+fn documentation() -> Outcome {
+    api::clean()?;
+    rustdoc()?;
+    api::check()
+}
+
 /// Libraries only: the program and the facade are both called `osiris` and would overwrite each other's pages. With every
 /// feature that adds to them, as a reader of the documentation wants it.
-fn rustdoc() -> Outcome {
+pub(crate) fn rustdoc() -> Outcome {
     const FEATURES: &str = "osiris/all-drivers,osiris-sql/tls,osiris-testkit/http-server,osiris-testkit/services";
     let mut doc = shell::cargo(&["doc", "--locked", "--quiet", "--no-deps", "--lib"]);
     doc.args(Build::of_checkout().workspace()).args(["--features", FEATURES]);

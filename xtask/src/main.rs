@@ -1,6 +1,7 @@
 //! The project's own tasks: `cargo xtask ...`. They run other programs; none of our crates is linked here.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a task runner talks to the person who runs it")]
 
+mod api;
 mod args;
 mod bench;
 mod ci;
@@ -27,7 +28,7 @@ use std::process::ExitCode;
 
 use args::Args;
 
-/// What a task returns: the message is for the person who must mend it.
+/// What a task returns: the message is for the person who must fix it.
 type Outcome<T = ()> = Result<T, String>;
 
 const HELP: &str = "\
@@ -43,6 +44,7 @@ cargo xtask <task>
   duckdb [--bundled]    link the library that the DuckDB project has built (seconds) instead of compiling DuckDB (20 to 40
                         minutes); with --bundled back again
   docs [--check]        write the generated pages of docs/reference, or fail when they are stale
+  api [--check]         write the public items of each published crate to docs/api, or fail when they differ
   fuzz [NAME] [--seconds N]
                         the fuzz targets of tests/fuzz, N seconds each (60), with seeds of the moment
   bench [NAME]... [--list] [--scale N] [--rounds N]
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         Some("ci") => ci::main(args),
         Some("duckdb") => duckdb::main(args),
         Some("docs") => docs::main(args),
+        Some("api") => api::main(args),
         Some("fuzz") => fuzz::main(args),
         Some("bench") => bench::main(args),
         Some("new-driver") => new_driver::main(args),

@@ -15,6 +15,11 @@ use super::table::{ROWS, Table, new_label};
 use super::tally::Row;
 use super::target::{Mode, Target};
 
+/// Whether the system ended it.
+fn was_killed(ended: &Ended) -> bool {
+    ended.code < 0
+}
+
 /// How long a server is away.
 const AWAY: Duration = Duration::from_secs(1);
 /// How long a link that comes back is silent: longer than the limits of the connections.
@@ -138,7 +143,8 @@ impl Case {
         self.heal();
         let wanted = Table::after(self.mode);
         let seen = target.read(&self.project, self.mode).await;
-        row.survived = ended.code == 0;
+        // Killed between its last record and its end: all is done, and its record says so.
+        row.survived = ended.code == 0 || (was_killed(&ended) && self.is_recorded_as_done());
         let whole = seen == before || seen == wanted;
         row.half_written = !whole && !matches!(fault, Fault::Twice(_)) && target.is_all_or_nothing(self.mode);
         row.untrue = seen != before && ended.stderr.contains("the stopped steps have written no rows");
@@ -152,6 +158,11 @@ impl Case {
         row.left_behind = !left.is_empty();
         let _ = writeln!(row.story, "lost {}, doubled {}, left behind {left:?}", row.lost, row.doubled);
         row
+    }
+
+    fn is_recorded_as_done(&self) -> bool {
+        let listed = self.project.run(&["runs", "list", "--json"]);
+        listed.code == 0 && listed.json()[0]["outcome"] == "done"
     }
 
     fn heal(&self) {

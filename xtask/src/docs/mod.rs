@@ -10,7 +10,7 @@ use crate::duckdb::Build;
 use crate::{Outcome, shell, workspace};
 
 /// How to bring the pages up to date.
-const MENDS: &str = "run `cargo xtask docs` and commit what it writes";
+const FIX: &str = "run `cargo xtask docs` and commit what it writes";
 
 pub(crate) fn main(mut args: Args) -> Outcome {
     let only_check = args.flag("--check");
@@ -32,7 +32,7 @@ pub(crate) fn check() -> Outcome {
         .filter(|(path, text)| workspace::read(path).ok().as_ref() != Some(text))
         .map(|(path, _)| path)
         .collect();
-    if stale.is_empty() { Ok(()) } else { Err(format!("stale: {}\nhint: {MENDS}", stale.join(", "))) }
+    if stale.is_empty() { Ok(()) } else { Err(format!("stale: {}\nhint: {FIX}", stale.join(", "))) }
 }
 
 fn pages() -> Outcome<Vec<(&'static str, String)>> {
