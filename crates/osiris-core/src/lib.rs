@@ -11,6 +11,7 @@ pub mod config;
 pub mod connection;
 pub mod driver;
 pub mod lock;
+pub mod prelude;
 pub mod private;
 pub mod problem;
 pub mod state;
@@ -62,6 +63,14 @@ pub use store::{
 pub use telemetry::{Telemetry, Unit, event, metric};
 pub use token::looks_like_token;
 pub use visible::{is_control, visible, visible_line};
+
+// What signatures show, in the version that they show: their major versions are ours.
+pub use arrow;
+pub use async_trait;
+pub use schemars;
+pub use serde;
+pub use serde_json;
+pub use tokio_util::sync::CancellationToken;
 
 /// How many rows an extractor reads at most in a dry run.
 pub const DRY_RUN_ROWS: u64 = 100;

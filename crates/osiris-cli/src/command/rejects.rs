@@ -1,7 +1,5 @@
 //! `runs rejects`: the rows that a run rejected, and why.
 
-use std::path::PathBuf;
-
 use osiris::Error;
 use osiris::core::{Reject, RejectFile};
 use osiris::pipeline::{LedgerStep, PastRun};
@@ -31,8 +29,7 @@ pub(super) fn rejects(run: &PastRun, args: &RejectsArgs, console: &Console) -> R
         console.say(&format!("run {}: no rows were rejected", run.record().run_id));
     }
     let mut documents = Vec::new();
-    for (step, path) in &steps {
-        let file = RejectFile::open(path)?;
+    for (step, file) in &steps {
         let mut rows = Vec::new();
         file.rows(Some(args.limit.unwrap_or(SHOWN)), |reject| {
             rows.push(reject);
@@ -65,19 +62,16 @@ pub(super) fn rejects(run: &PastRun, args: &RejectsArgs, console: &Console) -> R
 }
 
 /// The steps that rejected rows, with their files.
-fn steps(run: &PastRun, wanted: Option<&str>) -> Result<Vec<(String, PathBuf)>, Error> {
+fn steps(run: &PastRun, wanted: Option<&str>) -> Result<Vec<(String, RejectFile)>, Error> {
     let ledger: Vec<&LedgerStep> = run.ledger().map(|ledger| ledger.steps.iter().collect()).unwrap_or_default();
     if let Some(wanted) = wanted.filter(|wanted| !ledger.iter().any(|step| step.id == *wanted)) {
         let known: Vec<&str> = ledger.iter().map(|step| step.id.as_str()).collect();
         return Err(Error::validation(format!("run {} has no step `{wanted}`", run.record().run_id))
             .with_hint(format!("its steps: {}", known.join(", "))));
     }
-    let found: Vec<(String, PathBuf)> = ledger
-        .iter()
-        .filter(|step| wanted.is_none_or(|wanted| step.id == wanted))
-        .filter_map(|step| Some((step.id.clone(), run.directory().join(step.rejects.as_ref()?))))
-        .collect();
-    Ok(found)
+    let of_interest = ledger.into_iter().filter(|step| wanted.is_none_or(|wanted| step.id == wanted));
+    let files = of_interest.filter_map(|step| Some(Ok((step.id.clone(), run.open_rejects(&step.id).transpose()?))));
+    files.map(|found| found.and_then(|(id, file)| Ok((id, file?)))).collect()
 }
 
 fn row_json(reject: &Reject) -> Value {
@@ -95,10 +89,10 @@ fn row_cells(reject: Reject) -> Vec<String> {
 }
 
 /// Prints rows as they are read, whatever their number.
-fn print_csv(steps: &[(String, PathBuf)], limit: Option<u64>, console: &Console) -> Result<(), CommandError> {
+fn print_csv(steps: &[(String, RejectFile)], limit: Option<u64>, console: &Console) -> Result<(), CommandError> {
     console.data("step,row_number,column,reason,row\n")?;
-    for (step, path) in steps {
-        RejectFile::open(path)?.rows(limit, |reject| {
+    for (step, file) in steps {
+        file.rows(limit, |reject| {
             let number = reject.row_number.map_or_else(String::new, |number| number.to_string());
             let fields =
                 [step, &number, &reject.column.unwrap_or_default(), &reject.reason, &reject.row.unwrap_or_default()];

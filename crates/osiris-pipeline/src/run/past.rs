@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
-use osiris_core::{Error, Result, Role};
+use osiris_core::{Error, RejectFile, Result, Role};
 use serde::{Deserialize, Serialize};
 
 use super::clean::is_being_removed;
@@ -113,6 +113,16 @@ impl PastRun {
     /// Its ledger, as far as the run got.
     pub fn ledger(&self) -> Option<&Ledger> {
         self.ledger.as_ref()
+    }
+
+    /// The rejected rows of a step; none where it rejected none.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn open_rejects(&self, step: &str) -> Result<Option<RejectFile>> {
+        let steps = self.ledger.as_ref().map(|ledger| ledger.steps.as_slice()).unwrap_or_default();
+        let file = steps.iter().find(|entry| entry.id == step).and_then(|entry| entry.rejects.as_ref());
+        file.map(|file| RejectFile::open(&self.directory.join(file))).transpose()
     }
 
     /// Whether its tables are still there.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use osiris_core::{Error, ErrorKind, RejectReason, Role, StepCounts};
+use osiris_core::{Error, ErrorKind, RejectFile, RejectReason, Result, Role, StepCounts};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -107,6 +107,14 @@ pub struct StepReport {
 }
 
 impl StepReport {
+    /// Its rejected rows; none where it rejected none.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn open_rejects(&self) -> Result<Option<RejectFile>> {
+        self.rejects.as_deref().map(RejectFile::open).transpose()
+    }
+
     /// A step that has not run.
     pub(super) fn skipped(step: &PlannedStep) -> Self {
         Self {
