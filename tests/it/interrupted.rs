@@ -57,3 +57,17 @@ fn a_run_in_one_process_cannot_be_resumed_in_another() {
     let refused = project.run(&["run", "--resume", &id]).with_code(2);
     assert!(refused.stderr.contains("is still running"), "{}", refused.stderr);
 }
+
+#[test]
+fn without_a_terminal_a_line_says_every_ten_seconds_how_far_a_step_has_come() {
+    let project = project(&[READ, &sql("slow", SLOW), &write("out", "out.csv")].concat());
+    let mut running = project.start(&["run", "pipeline.yaml"]);
+    std::thread::sleep(std::time::Duration::from_secs(11));
+    running.signal(Signal::INT);
+    let ended = running.ended().with_code(130);
+    assert!(ended.stderr.contains("  running slow: "), "{}", ended.stderr);
+    let mut quiet = project.start(&["run", "pipeline.yaml", "--quiet"]);
+    std::thread::sleep(std::time::Duration::from_secs(11));
+    quiet.signal(Signal::INT);
+    assert!(!quiet.ended().stderr.contains("running slow"));
+}

@@ -87,11 +87,20 @@ impl Console {
         }
     }
 
+    /// Whether more than errors is printed.
+    pub(crate) fn says(&self) -> bool {
+        !self.quiet
+    }
+
+    /// Prints lines from another thread.
+    pub(crate) fn line_printer(&self) -> impl Fn(&str) + Send + 'static {
+        let (bars, styled) = (self.bars.clone(), self.styled);
+        move |line| print_line(&bars, styled, line)
+    }
+
     /// Prints a line even if `--quiet` is set. A failure to print is not an error.
     fn always(&self, line: &str) {
-        self.bars.suspend(|| {
-            let _ = writeln!(io::stderr(), "{}", screened(line.trim_end(), self.styled));
-        });
+        print_line(&self.bars, self.styled, line);
     }
 
     /// Prints a report that is already formatted.
@@ -191,6 +200,12 @@ pub(crate) fn usage(error: &clap::Error, colour: clap::ColorChoice) {
     let text = error.render();
     let text = if styled { text.ansi().to_string() } else { text.to_string() };
     let _ = writeln!(io::stderr(), "{}", screened(text.trim_end(), styled));
+}
+
+fn print_line(bars: &MultiProgress, styled: bool, line: &str) {
+    bars.suspend(|| {
+        let _ = writeln!(io::stderr(), "{}", screened(line.trim_end(), styled));
+    });
 }
 
 /// A text for the terminal: control characters are written out, except in sequences that only set colours where colours

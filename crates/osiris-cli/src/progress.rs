@@ -1,10 +1,11 @@
-//! The progress of a run: a bar for every running step on a terminal, a line for every finished one.
+//! The progress of a run: a bar for every running step on a terminal, elsewhere a line every ten seconds; a line for every finished
+//! one.
 
 use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use osiris::core::{Progress, visible_line};
@@ -15,6 +16,9 @@ use crate::human;
 
 /// How often the counters are read.
 const TICK: Duration = Duration::from_millis(100);
+
+/// How often a line says how far a step has come, where there are no bars: in logs of cron and CI.
+const LINES: Duration = Duration::from_secs(10);
 
 /// Shows a run on the console.
 pub(crate) struct Display<'a> {
@@ -31,24 +35,28 @@ struct Running(Mutex<Vec<Watched>>);
 
 struct Watched {
     step: String,
+    begun: Instant,
     progress: Arc<Progress>,
     bar: ProgressBar,
 }
 
 impl<'a> Display<'a> {
-    /// `bars`: whether to draw bars at all; where the standard error is no terminal they are hidden anyway.
+    /// `bars`: whether to draw bars at all; where the standard error is no terminal there are lines instead.
     pub(crate) fn new(console: &'a Console, bars: bool) -> Self {
         let running = Arc::new(Running::default());
         let (stop, stopped) = channel();
         let watched = Arc::clone(&running);
-        let ticker = (bars && !console.bars().is_hidden()).then(|| {
+        let draws = bars && !console.bars().is_hidden();
+        let line = console.line_printer();
+        let ticker = (draws || console.says()).then(|| {
             std::thread::Builder::new().name("progress".to_owned()).spawn(move || {
-                while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
-                    watched.draw();
+                let pause = if draws { TICK } else { LINES };
+                while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+                    if draws { watched.draw() } else { watched.lines().iter().for_each(|text| line(text)) }
                 }
             })
         });
-        // Without the thread there are no bars: nothing to tell anybody.
+        // Without the thread there is no progress to be seen: nothing to tell anybody.
         Self { console, running, stop: Some(stop), ticker: ticker.and_then(Result::ok) }
     }
 
@@ -84,7 +92,7 @@ impl Observer for Display<'_> {
             let bar =
                 ProgressBar::new_spinner().with_style(style(false)).with_prefix(visible_line(&step.id).into_owned());
             let bar = self.console.bars().add(bar);
-            self.running.lock().push(Watched { step: step.id.clone(), progress, bar });
+            self.running.lock().push(Watched { step: step.id.clone(), begun: Instant::now(), progress, bar });
         }
     }
 
@@ -115,6 +123,15 @@ impl Running {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A line for every step that runs.
+    fn lines(&self) -> Vec<String> {
+        let line = |watched: &Watched| {
+            let time = human::seconds(watched.begun.elapsed());
+            format!("  running {}: {}, {time} s", watched.step, message(&watched.progress))
+        };
+        self.lock().iter().map(line).collect()
+    }
+
     fn draw(&self) {
         for Watched { progress, bar, .. } in &*self.lock() {
             if let Some((position, length)) = share(progress) {
@@ -140,9 +157,13 @@ fn message(progress: &Progress) -> String {
     let of =
         |total: Option<u64>, show: fn(u64) -> String| total.map_or_else(String::new, |t| format!(" of {}", show(t)));
     let rows = format!("{}{}", human::rows(progress.rows()), of(progress.total_rows(), human::count));
-    match progress.bytes() {
+    let amount = match progress.bytes() {
         0 => rows,
         bytes => format!("{rows}, {}{}", human::bytes(bytes), of(progress.total_bytes(), human::bytes)),
+    };
+    match share(progress) {
+        Some((done, all)) if all > 0 => format!("{amount} ({}%)", u128::from(done) * 100 / u128::from(all)),
+        _ => amount,
     }
 }
 
@@ -166,11 +187,14 @@ mod tests {
         progress.add_rows(1_500);
         assert_eq!((share(&progress), message(&progress).as_str()), (None, "1,500 rows"));
         progress.expect_rows(1_000);
-        assert_eq!((share(&progress), message(&progress).as_str()), (Some((1_000, 1_000)), "1,500 rows of 1,000"));
+        assert_eq!(
+            (share(&progress), message(&progress).as_str()),
+            (Some((1_000, 1_000)), "1,500 rows of 1,000 (100%)")
+        );
         progress.add_bytes(2_000_000);
         progress.expect_bytes(4_000_000);
         assert_eq!(share(&progress), Some((2_000_000, 4_000_000)));
-        assert_eq!(message(&progress), "1,500 rows of 1,000, 2.0 MB of 4.0 MB");
+        assert_eq!(message(&progress), "1,500 rows of 1,000, 2.0 MB of 4.0 MB (50%)");
     }
 
     #[test]
