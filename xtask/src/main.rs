@@ -80,3 +80,30 @@ fn main() -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Pages that people and programs follow to the letter.
+    const PAGES: [&str; 5] =
+        ["README.md", "AGENTS.md", "ARCHITECTURE.md", "docs/writing-a-driver.md", "docs/benchmarks.md"];
+
+    #[test]
+    fn pages_name_tasks_that_there_are_and_files_that_are_there() {
+        for page in PAGES {
+            let text = workspace::read(page).unwrap();
+            for task in text.split("cargo xtask ").skip(1) {
+                let task: String =
+                    task.chars().take_while(|letter| letter.is_ascii_lowercase() || *letter == '-').collect();
+                assert!(task == "help" || HELP.contains(&format!("\n  {task} ")), "{page}: cargo xtask {task}");
+            }
+            let directory = std::path::Path::new(page).parent().unwrap();
+            for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+                let file = link.split('#').next().unwrap_or_default();
+                let is_file = !file.is_empty() && !file.contains("://");
+                assert!(!is_file || workspace::root().join(directory).join(file).exists(), "{page}: {link}");
+            }
+        }
+    }
+}
