@@ -1,4 +1,4 @@
-//! Assertions over a result, checked inside the transaction that made it: a result that fails is never committed.
+//! Assertions on a result, checked in the transaction that created it: a failing result is never committed.
 
 use osiris_core::store::{StoreTransaction, quote, quote_text};
 use osiris_core::{Reject, Result};
@@ -6,10 +6,10 @@ use osiris_core::{Reject, Result};
 use crate::config::{Assertion, RowCount, Severity};
 use crate::error::sql_error;
 
-/// Offending rows kept for each assertion.
+/// Failing rows kept for each assertion.
 const KEPT: usize = 100;
 
-/// An assertion that did not hold.
+/// A failed assertion.
 pub(crate) struct Failed {
     pub(crate) name: String,
     pub(crate) severity: Severity,
@@ -17,7 +17,7 @@ pub(crate) struct Failed {
     pub(crate) offenders: Vec<Reject>,
 }
 
-/// Checks all `assertions` on the table `result` and returns those that do not hold.
+/// Checks all `assertions` on the table `result` and returns those that fail.
 pub(crate) fn check(tx: &StoreTransaction<'_>, result: &str, assertions: &[Assertion]) -> Result<Vec<Failed>> {
     let mut failed = Vec::new();
     for assertion in assertions {
@@ -47,7 +47,7 @@ fn name_of(assertion: &Assertion) -> String {
     if assertion.row_count.is_some() { "row count".to_owned() } else { "sql".to_owned() }
 }
 
-/// A SELECT of the rows that offend.
+/// A SELECT of the failing rows.
 fn offenders_sql(result: &str, assertion: &Assertion) -> String {
     if let Some(columns) = &assertion.not_null {
         let nulls: Vec<String> = columns.columns().iter().map(|column| format!("{} IS NULL", quote(column))).collect();

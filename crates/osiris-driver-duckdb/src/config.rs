@@ -1,26 +1,26 @@
-//! The configuration of `duckdb.processor`. The doc comments are the reference.
+//! The configuration of `duckdb.processor`. The doc comments end up in the component reference.
 
 use osiris_core::Problem;
 use osiris_core::store::{SelectStatement, SqlScript};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// SQL over the upstream tables, and what must hold of its result.
+/// Configuration of `duckdb.processor`: SQL over the upstream tables, and assertions on the result.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProcessorConfig {
-    /// One SELECT, or CREATE TEMP TABLE, VIEW and MACRO statements and a last SELECT, in DuckDB's SQL. It may name every
-    /// upstream step by its id (quoted where it has unsafe characters, or with `_` in their place), by its key under `inputs`,
-    /// as `df_<step>`, and a single input also as `input` or `input_df`. `now()`, `today()` and `current_date` are the
-    /// start of the run.
+    /// One SELECT, or CREATE TEMP TABLE, VIEW and MACRO statements and a final SELECT, in DuckDB's SQL. It may refer to
+    /// every upstream step by its id (quoted if it has special characters, or with `_` in their place), by its key
+    /// under `inputs`, as `df_<step>`, and a single input also as `input` or `input_df`. `now()`, `today()` and
+    /// `current_date` are the start of the run.
     #[schemars(length(min = 1))]
     pub query: String,
-    /// What must hold of the result. Offending rows are kept with the rejects of the step; a failed assertion fails the step
+    /// Assertions on the result. Failing rows are kept in the rejects of the step; a failed assertion fails the step
     /// (exit code 3) unless its severity is `warn`. Default: none.
     #[serde(default)]
     pub assertions: Vec<Assertion>,
-    /// TIMESTAMP columns of the result that are points in time in UTC. A column that keeps the name and type of an upstream
-    /// point in time is one without being listed. Default: none.
+    /// TIMESTAMP columns of the result that are timestamps in UTC. A column that keeps the name and type of such an
+    /// upstream column needs no entry. Default: none.
     #[serde(default)]
     pub instants: Vec<String>,
     /// Whether the result is stored (`table`, the default) or computed when it is read (`view`, only for a single SELECT).
@@ -39,29 +39,30 @@ pub enum Materialize {
     View,
 }
 
-/// One thing that must hold of the result: exactly one of `sql`, `not_null`, `unique`, `accepted_values`, `row_count`.
+/// One assertion on the result: exactly one of `sql`, `not_null`, `unique`, `accepted_values`, `row_count`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Assertion {
-    /// Its name, for messages. Default: made from what it checks.
+    /// The name for messages. Default: derived from the assertion.
     #[serde(default)]
     pub name: Option<String>,
-    /// A SELECT that must return no row. It may name the result by the step's id and as `result`, and every table that the query may.
+    /// A SELECT that must return no rows. It may refer to the result as `result` or by the step's id, and to every
+    /// input.
     #[serde(default)]
     pub sql: Option<String>,
-    /// Columns without NULL.
+    /// Columns that must not be NULL.
     #[serde(default)]
     pub not_null: Option<OneOrMany>,
-    /// Columns that together make a key: no two rows are equal in all of them. Rows with a NULL among them do not count.
+    /// Columns that must be unique together. Rows with a NULL in one of them are ignored.
     #[serde(default)]
     pub unique: Option<OneOrMany>,
-    /// A column that holds only these values, or NULL.
+    /// A column that may only have these values, or NULL.
     #[serde(default)]
     pub accepted_values: Option<AcceptedValues>,
-    /// How many rows there are.
+    /// Bounds of the row count.
     #[serde(default)]
     pub row_count: Option<RowCount>,
-    /// What a failure means: `fail` (default) fails the step, `warn` is reported.
+    /// The effect of a failure: `fail` (default) fails the step, `warn` logs a warning.
     #[serde(default)]
     pub severity: Severity,
 }
@@ -86,7 +87,7 @@ impl OneOrMany {
     }
 }
 
-/// A column and the values it may hold.
+/// A column and its allowed values.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AcceptedValues {
@@ -101,29 +102,29 @@ pub struct AcceptedValues {
 #[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RowCount {
-    /// At least so many.
+    /// Minimum number of rows.
     #[serde(default)]
     pub min: Option<u64>,
-    /// At most so many.
+    /// Maximum number of rows.
     #[serde(default)]
     pub max: Option<u64>,
-    /// Exactly so many.
+    /// Exact number of rows.
     #[serde(default)]
     pub equals: Option<u64>,
 }
 
-/// What the failure of an assertion means.
+/// The effect of a failed assertion.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// The step fails.
     #[default]
     Fail,
-    /// A line in the log.
+    /// A warning is logged.
     Warn,
 }
 
-/// Everything that the schema cannot express.
+/// All problems that the JSON schema cannot express.
 pub(crate) fn validate(config: &ProcessorConfig) -> Vec<Problem> {
     let mut problems = Vec::new();
     let script = SqlScript::parse(&config.query);
@@ -131,7 +132,7 @@ pub(crate) fn validate(config: &ProcessorConfig) -> Vec<Problem> {
         Err(error) => problems.push(Problem::from_sql("/query", error)),
         Ok(script) if config.materialize == Materialize::View && !script.setup().is_empty() => problems.push(
             Problem::error("/materialize", "a view can be made of a single SELECT only")
-                .with_hint("use `materialize: table`, or WITH in place of CREATE TEMP TABLE"),
+                .with_hint("use `materialize: table`, or WITH instead of CREATE TEMP TABLE"),
         ),
         Ok(_) => {}
     }
@@ -154,7 +155,7 @@ fn validate_assertion(assertion: &Assertion, script: Option<&SqlScript>, pointer
         return Some(Problem::error(pointer, message));
     }
     if let Some(sql) = &assertion.sql {
-        // It may call the macros of the query, which may have problems of its own.
+        // It may call macros of the query, which is checked separately.
         let parsed = match script {
             Some(script) => script.parse_with(sql),
             None => SelectStatement::parse(sql),

@@ -1,9 +1,9 @@
-//! Errors of a user's SQL: what DuckDB says, and where in the query.
+//! Errors of user SQL: the message of DuckDB and the position in the query.
 
 use osiris_core::Error;
 use osiris_core::store::{EngineError, store_error};
 
-/// Turns an error in `sql` into ours, with the position in lines and columns. `before` is how many bytes stood before `sql` in
+/// Converts an error in `sql`, with its position as line and column. `before` is the number of bytes before `sql` in
 /// the statement that DuckDB saw.
 pub(crate) fn sql_error(error: duckdb::Error, sql: &str, before: usize) -> Error {
     let offset = EngineError::read(&error).offset.and_then(|offset| offset.checked_sub(before));
@@ -14,8 +14,9 @@ pub(crate) fn sql_error(error: duckdb::Error, sql: &str, before: usize) -> Error
     store_error(error, message)
 }
 
-/// The same for a statement made of the step's `query`, where `place` finds the places of it: the error says where in the whole
-/// query, and its context holds the `offset` in bytes, from which a caller can find the place in the pipeline file.
+/// The same for a statement built from the step's `query`, where `place` maps positions: the error has the position in
+/// the whole query, and its context has the `offset` in bytes, by which a caller can find the line in the pipeline
+/// file.
 pub(crate) fn query_error(error: duckdb::Error, query: &str, place: impl Fn(usize) -> Option<usize>) -> Error {
     let offset = EngineError::read(&error).offset.and_then(place);
     match offset.and_then(|offset| Some((offset, position(query, offset)?))) {

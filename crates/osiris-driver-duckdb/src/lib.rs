@@ -1,7 +1,7 @@
 //! `duckdb.processor`: SQL over the tables of a run, with assertions.
 //!
-//! The SQL may come from a stranger or a language model: it reads the upstream tables and makes one table, and can do
-//! nothing else (see [`osiris_core::store::SqlScript`] and the sandbox of the store).
+//! The SQL may come from an untrusted user or a language model: it reads the upstream tables and creates one table, and
+//! can do nothing else (see [`osiris_core::store::SqlScript`] and the sandbox of the store).
 //!
 //! ```
 //! let mut registry = osiris_core::Registry::new();
@@ -24,7 +24,7 @@ use osiris_core::{Registry, Result};
 /// Adds `duckdb.processor`.
 ///
 /// # Errors
-/// When it is there already.
+/// When it is already registered.
 pub fn register(registry: &mut Registry) -> Result<()> {
     registry.processor(Processor::new()).add()
 }

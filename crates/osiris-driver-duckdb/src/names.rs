@@ -1,4 +1,4 @@
-//! The names by which a processor's SQL knows its inputs.
+//! The names under which the SQL of a processor can use its inputs.
 
 use osiris_core::problem::nearest;
 use osiris_core::store::{TableName, quote};
@@ -11,7 +11,7 @@ pub(crate) fn names_of(step: &str, key: Option<&str>, only_input: bool) -> Vec<S
     names.push(format!("df_{step}"));
     let safe = safe_name(step);
     if safe.starts_with(|first: char| first.is_ascii_digit()) {
-        // The original puts a `_` before such a name.
+        // Older versions put a `_` before such a name.
         names.push(format!("df__{safe}"));
     }
     names.push(format!("df_{safe}"));
@@ -21,7 +21,7 @@ pub(crate) fn names_of(step: &str, key: Option<&str>, only_input: bool) -> Vec<S
     names
 }
 
-/// Every name and the table of the store it stands for. A name that two inputs claim is the first one's: ids come before
+/// Every name and the table it refers to. If two inputs claim a name, the first one gets it: ids come before
 /// keys, keys before the aliases of old pipelines.
 pub(crate) fn tables(inputs: &Inputs) -> Vec<(String, String)> {
     let only = inputs.len() == 1;
@@ -41,23 +41,23 @@ pub(crate) fn tables(inputs: &Inputs) -> Vec<(String, String)> {
     tables
 }
 
-/// Temporary views, one for each name.
+/// Creates temporary views, one for each name.
 pub(crate) fn views(tables: &[(String, String)]) -> String {
     tables.iter().map(|(name, table)| format!("CREATE TEMP VIEW {} AS FROM {table};", quote(name))).collect()
 }
 
-/// The tables that SQL of a step may name.
-pub(crate) struct Known {
+/// The tables that the SQL of a step may use.
+pub(crate) struct KnownTables {
     /// Without a schema.
     names: Vec<String>,
-    /// As `steps.<name>`: whole ids, and their safe names. Nothing else is in that schema under a name of an input.
+    /// As `steps.<name>`: ids and their safe names. That schema has nothing else under the name of an input.
     steps: Vec<String>,
-    /// What messages offer.
+    /// The names that messages suggest.
     shown: Vec<String>,
 }
 
-impl Known {
-    /// Before a run: `inputs` are step ids and keys, which cannot be told apart. The aliases of one input are allowed, since
+impl KnownTables {
+    /// Before a run: `inputs` are step ids and keys, which look the same. The aliases of one input are allowed, since
     /// there may be only one.
     pub(crate) fn planned(inputs: &[&str]) -> Self {
         let names = inputs.iter().flat_map(|name| names_of(name, None, true)).collect();
@@ -76,7 +76,7 @@ impl Known {
         }
     }
 
-    /// The same and the result of `step`, as assertions know it.
+    /// Adds the result of `step`, which assertions can use.
     pub(crate) fn with_result(mut self, step: &str) -> Self {
         self.names.extend([step.to_owned(), safe_name(step), "result".to_owned()]);
         self.steps.extend(steps(std::iter::once(step)));
@@ -92,7 +92,7 @@ impl Known {
         }
     }
 
-    /// A problem of the field at `pointer` for each of `tables` that is none of these.
+    /// A problem of the field at `pointer` for each unknown name of `tables`.
     pub(crate) fn unknown(&self, tables: &[TableName], pointer: &str) -> Vec<Problem> {
         tables.iter().filter(|table| !self.has(table)).map(|table| self.problem(table, pointer)).collect()
     }
@@ -107,7 +107,7 @@ impl Known {
         let shown = self.shown.join(", ");
         problem.with_hint(match nearest(&table.name, self.shown.iter().map(String::as_str)) {
             Some(similar) => format!("did you mean `{similar}`? Tables: {shown}"),
-            None if self.shown.is_empty() => "this step reads from no step: add `needs`".to_owned(),
+            None if self.shown.is_empty() => "this step has no inputs: add `needs`".to_owned(),
             None => format!("tables: {shown}; add the step to `needs` to read from another"),
         })
     }

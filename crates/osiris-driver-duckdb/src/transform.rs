@@ -1,4 +1,4 @@
-//! The processor: names for the inputs, the statements of the query, the table, the assertions.
+//! The processor: creates names for the inputs, runs the query, stores the table and checks the assertions.
 
 use async_trait::async_trait;
 use osiris_core::problem::ensure_none;
@@ -12,14 +12,14 @@ use serde_json::json;
 use crate::assertions::{self, Failed};
 use crate::config::{self, Assertion, Materialize, ProcessorConfig, Severity};
 use crate::error::{query_error, sql_error};
-use crate::names::{self, Known};
+use crate::names::{self, KnownTables};
 
 /// `duckdb.processor`.
 #[derive(Debug, Default)]
 pub struct Processor(());
 
 impl Processor {
-    /// The processor. It has no client: its engine is the run's own store.
+    /// The processor. It has no client: it runs in the run store.
     pub fn new() -> Self {
         Self::default()
     }
@@ -37,11 +37,12 @@ impl Component for Processor {
 
     fn check_inputs(config: &ProcessorConfig, inputs: &[&str]) -> Vec<Problem> {
         let Ok(script) = SqlScript::parse(&config.query) else { return Vec::new() };
-        let known = Known::planned(inputs);
+        let known = KnownTables::planned(inputs);
         let mut problems = known.unknown(script.tables(), "/query");
         for (index, assertion) in config.assertions.iter().enumerate() {
             let Some(Ok(select)) = assertion.sql.as_deref().map(|sql| script.parse_with(sql)) else { continue };
-            // The step's own id, by which an assertion may call the result, is not known here. Names of other schemas are.
+            // The step's own id, by which an assertion may refer to the result, is unknown here. Names of other schemas
+            // are known.
             let foreign = select.tables().iter().filter(|table| table.schema.is_some() && !is_steps(table));
             problems.extend(known.unknown(&foreign.cloned().collect::<Vec<_>>(), &format!("/assertions/{index}/sql")));
         }
@@ -61,10 +62,10 @@ impl Transform for Processor {
         out: &TableSink,
         ctx: &ExecutionContext,
     ) -> Result<()> {
-        let job = Job::new(step, inputs)?;
+        let job = TransformTask::new(step, inputs)?;
         let assertions = job.assertions(step, inputs)?;
         let name = step.id().to_owned();
-        // A sample cannot fail an assertion of the whole.
+        // A sample cannot fail an assertion about the whole table.
         let checked = !step.dry_run();
         let failed = out
             .call(move |tx| {
@@ -81,8 +82,8 @@ fn is_steps(table: &TableName) -> bool {
     table.schema.as_deref().is_some_and(|schema| schema.eq_ignore_ascii_case("steps"))
 }
 
-/// The work of one step, ready to move to the sink's thread.
-struct Job {
+/// One transformation, ready to move to the sink's thread.
+struct TransformTask {
     query: String,
     script: SqlScript,
     tables: Vec<(String, String)>,
@@ -91,10 +92,10 @@ struct Job {
     materialize: Materialize,
 }
 
-impl Job {
+impl TransformTask {
     fn new(step: &Step<'_, Processor>, inputs: &Inputs) -> Result<Self> {
         let script = SqlScript::parse(&step.config().query)?;
-        ensure_none(&Known::of(inputs).unknown(script.tables(), "/query"), "the query")?;
+        ensure_none(&KnownTables::of(inputs).unknown(script.tables(), "/query"), "the query")?;
         let marks = inputs
             .iter()
             .flat_map(|input| input.table.schema().columns())
@@ -109,9 +110,9 @@ impl Job {
         })
     }
 
-    /// The assertions, once their SQL names nothing but the inputs, what the query defines, and the result.
+    /// The assertions, after checking that their SQL uses only the inputs, definitions of the query, and the result.
     fn assertions(&self, step: &Step<'_, Processor>, inputs: &Inputs) -> Result<Vec<Assertion>> {
-        let known = Known::of(inputs).with_result(step.id());
+        let known = KnownTables::of(inputs).with_result(step.id());
         for (index, assertion) in step.config().assertions.iter().enumerate() {
             let Some(sql) = &assertion.sql else { continue };
             let unknown = known.unknown(self.script.parse_with(sql)?.tables(), &format!("/assertions/{index}/sql"));
@@ -138,7 +139,7 @@ impl Job {
         Ok(())
     }
 
-    /// Binds the query alone first: its errors then have positions in it, and nothing has run yet.
+    /// Binds the query on its own first, so that errors have positions in it and nothing has run yet.
     fn check_columns(&self, tx: &StoreTransaction<'_>) -> Result<()> {
         const DESCRIBE: &str = "DESCRIBE ";
         let select = self.script.select();
@@ -165,13 +166,13 @@ impl Job {
         let present: Vec<String> =
             columns.iter().map(|column| format!("{} {}", column.name, column.column_type)).collect();
         Err(Error::validation(format!(
-            "`instants` names what is no TIMESTAMP column of the result: {}",
+            "`instants` names columns that are not TIMESTAMP columns of the result: {}",
             wrong.join(", ")
         ))
         .with_hint(format!("the result has: {}", present.join(", "))))
     }
 
-    /// A point in time stays one through SQL by unchanged name and type; others are listed.
+    /// A timestamp in UTC stays one if its name and type are unchanged; others must be listed.
     fn is_instant(&self, column: &Column) -> bool {
         self.marks.iter().any(|mark| mark.name.eq_ignore_ascii_case(&column.name))
             || self.instants.iter().any(|name| name.eq_ignore_ascii_case(&column.name))
@@ -184,7 +185,7 @@ impl Job {
         if tables.is_empty() { select.to_owned() } else { format!("WITH {} FROM ({select}\n)", tables.join(", ")) }
     }
 
-    /// The result, under the names that assertions know it by; a name that an input has stays the input's.
+    /// The result under its names in assertions; names of inputs take precedence.
     fn name_result(&self, tx: &StoreTransaction<'_>, step: &str) -> Result<String> {
         let table = format!("steps.{}", quote(step));
         let free = |name: &String| !self.tables.iter().any(|(taken, _)| taken.eq_ignore_ascii_case(name));
@@ -197,7 +198,7 @@ impl Job {
     }
 }
 
-/// Keeps the offenders, says which assertions did not hold, and fails the step if one of them must hold.
+/// Stores the failing rows, reports failed assertions, and fails the step if one has the severity `fail`.
 async fn report(failed: Vec<Failed>, ctx: &ExecutionContext) -> Result<()> {
     let mut fatal = Vec::new();
     for assertion in failed {
@@ -228,5 +229,5 @@ async fn report(failed: Vec<Failed>, ctx: &ExecutionContext) -> Result<()> {
         return Ok(());
     }
     Err(Error::integrity(format!("assertion failed: {}", fatal.join(", ")))
-        .with_hint("the offending rows are with the step's rejects in the run directory"))
+        .with_hint("the failing rows are in the step's rejects in the run directory"))
 }

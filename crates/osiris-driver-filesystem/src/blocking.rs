@@ -1,33 +1,33 @@
-//! Work on a thread of its own that ends when nobody waits for it any more.
+//! Runs blocking work in a separate thread, and stops it when its future is dropped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use osiris_core::{Error, Result};
 
-/// Raised when the future that waits for the work was dropped.
+/// Set when the future that waits for the work is dropped.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Stop(Arc<AtomicBool>);
+pub(crate) struct StopFlag(Arc<AtomicBool>);
 
-impl Stop {
-    /// To be called now and then by the work.
+impl StopFlag {
+    /// Must be called regularly by the work.
     ///
     /// # Errors
-    /// When the work is to end.
+    /// When the work should stop.
     pub(crate) fn check(&self) -> Result<()> {
-        if self.is_raised() { Err(Error::cancelled("cancelled before it was done")) } else { Ok(()) }
+        if self.is_raised() { Err(Error::cancelled("cancelled")) } else { Ok(()) }
     }
 
-    /// Whether the work is to end.
+    /// Whether the work should stop.
     pub(crate) fn is_raised(&self) -> bool {
         self.0.load(Relaxed)
     }
 }
 
-/// Raises its flag when dropped.
-struct StopOnDrop(Stop);
+/// Sets the flag when dropped.
+struct SetOnDrop(StopFlag);
 
-impl Drop for StopOnDrop {
+impl Drop for SetOnDrop {
     fn drop(&mut self) {
         self.0.0.store(true, Relaxed);
     }
@@ -39,13 +39,13 @@ impl Drop for StopOnDrop {
 /// What `work` returns.
 ///
 /// # Cancel safety
-/// Dropping the future raises the flag; the work ends at its next [`Stop::check`] and what it holds is dropped there.
+/// Dropping the future sets the flag; the work stops at its next [`StopFlag::check`] and drops its resources there.
 pub(crate) async fn blocking<T, F>(work: F) -> Result<T>
 where
     T: Send + 'static,
-    F: FnOnce(&Stop) -> Result<T> + Send + 'static,
+    F: FnOnce(&StopFlag) -> Result<T> + Send + 'static,
 {
-    let stop = StopOnDrop(Stop::default());
+    let stop = SetOnDrop(StopFlag::default());
     let seen = stop.0.clone();
     let result = tokio::task::spawn_blocking(move || work(&seen)).await;
     result.map_err(|error| Error::unknown("reading or writing files ended in a panic").with_source(error))?

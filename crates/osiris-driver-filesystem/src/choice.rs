@@ -1,4 +1,4 @@
-//! `filesystem.extractor` and `filesystem.writer`: names that stand for the component whose format the path has.
+//! `filesystem.extractor` and `filesystem.writer`: aliases of the component for the format of the path.
 
 use std::path::Path;
 
@@ -13,15 +13,15 @@ const CSV_WRITER: &str = "filesystem.csv_writer";
 const PARQUET_EXTRACTOR: &str = "filesystem.parquet_extractor";
 const PARQUET_WRITER: &str = "filesystem.parquet_writer";
 
-/// What `filesystem.extractor` stands for.
+/// The components behind `filesystem.extractor`.
 pub(crate) const EXTRACTORS: &[&str] = &[CSV_EXTRACTOR, PARQUET_EXTRACTOR];
-/// What `filesystem.writer` stands for.
+/// The components behind `filesystem.writer`.
 pub(crate) const WRITERS: &[&str] = &[CSV_WRITER, PARQUET_WRITER];
 
 /// The extractor of the format.
 ///
 /// # Errors
-/// The path does not tell it.
+/// When the path does not tell the format.
 pub(crate) fn extractor(config: &Map<String, Value>) -> Result<&'static str> {
     by_path(config, CSV_EXTRACTOR, PARQUET_EXTRACTOR)
 }
@@ -29,7 +29,7 @@ pub(crate) fn extractor(config: &Map<String, Value>) -> Result<&'static str> {
 /// The writer of the format.
 ///
 /// # Errors
-/// The path does not tell it.
+/// When the path does not tell the format.
 pub(crate) fn writer(config: &Map<String, Value>) -> Result<&'static str> {
     by_path(config, CSV_WRITER, PARQUET_WRITER)
 }
@@ -44,8 +44,8 @@ fn by_path(config: &Map<String, Value>, csv: &'static str, parquet: &'static str
         return Ok(parquet);
     }
     let message = match path {
-        "" => "the format is that of `path`, which is missing".to_owned(),
-        path => format!("the format cannot be told from the path `{path}`"),
+        "" => "the format depends on `path`, which is missing".to_owned(),
+        path => format!("the format cannot be inferred from the path `{path}`"),
     };
     Err(Error::validation(message).with_hint(format!("write `component: {csv}` or `component: {parquet}`")))
 }

@@ -1,5 +1,5 @@
-//! Where files are: the one place that turns a path of a pipeline into files of this machine, and keeps it inside
-//! `base_dir`. Remote stores fit in here: nothing else looks at the text of a path.
+//! Locations: the only place that resolves a path of a pipeline to local files, and keeps it inside
+//! `base_dir`. Remote stores would be added here: nothing else parses paths.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -12,7 +12,7 @@ use crate::config::FilesystemConnection;
 use crate::error::io_error;
 use crate::resolve::resolved;
 
-/// The path that means standard input or output.
+/// The path of standard input and output.
 const STDIO: &str = "-";
 
 /// What a path names.
@@ -20,16 +20,16 @@ const STDIO: &str = "-";
 pub(crate) enum Target {
     /// Standard input or output.
     Stdio,
-    /// A path of this machine, absolute; the text is the one of the pipeline.
+    /// An absolute local path; the text is from the pipeline.
     Local(PathBuf),
 }
 
 /// A file to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SourceFile {
-    /// Where it is, symbolic links resolved.
+    /// Its path, with symbolic links resolved.
     pub(crate) path: PathBuf,
-    /// How messages and the filename column call it: relative to the base where it is below it.
+    /// Its name in messages and in the filename column: relative to the base if below it.
     pub(crate) name: String,
     /// Its size in bytes.
     pub(crate) size: u64,
@@ -37,19 +37,19 @@ pub(crate) struct SourceFile {
     pub(crate) partitions: Vec<Partition>,
 }
 
-/// Where relative paths start, and the fence.
+/// The base of relative paths, and the directories that paths must stay in.
 #[derive(Debug, Clone)]
 pub(crate) struct Location {
     base: PathBuf,
     fenced: bool,
-    /// Directories in which the base must lie, symbolic links resolved; a step that narrows the fence has no other.
+    /// Directories that the base must be inside, with symbolic links resolved.
     outer: Vec<PathBuf>,
-    /// Whether a step names a base that is not below the one before it, by its letters alone.
+    /// Whether a step's base is lexically outside the connection's base.
     strays: bool,
 }
 
 impl Location {
-    /// The location of a step: pure, nothing is looked up.
+    /// The location of a step. No I/O.
     pub(crate) fn new(connection: &FilesystemConnection, step_base: &Path) -> Self {
         let Some(base_dir) = &connection.base_dir else {
             return Self { base: step_base.to_path_buf(), fenced: false, outer: Vec::new(), strays: false };
@@ -70,7 +70,7 @@ impl Location {
     /// Checks that the base of a step is inside the base of its connection.
     ///
     /// # Errors
-    /// It is not.
+    /// When it is not.
     fn check_base(&self) -> Result<()> {
         for outer in &self.outer {
             let named = std::path::absolute(outer)?;
@@ -81,15 +81,15 @@ impl Location {
             if self.strays || !inside {
                 return Err(Error::new(
                     osiris_core::ErrorKind::Permission,
-                    format!("the step's base_dir `{}` leaves the connection's", self.base.display()),
+                    format!("base_dir `{}` of the step is outside the connection's base_dir", self.base.display()),
                 )
-                .with_hint("name a directory below the connection's base_dir, or use another connection"));
+                .with_hint("use a directory below the connection's base_dir, or another connection"));
             }
         }
         Ok(())
     }
 
-    /// Whether `path` names a standard stream.
+    /// Whether `path` is a standard stream.
     pub(crate) fn is_stdio(path: &str) -> bool {
         path == STDIO
     }
@@ -97,7 +97,7 @@ impl Location {
     /// What `path` names.
     ///
     /// # Errors
-    /// A URL, or a path that leaves `base_dir`.
+    /// For a URL, or a path outside `base_dir`.
     pub(crate) fn target(&self, path: &str) -> Result<Target> {
         if Self::is_stdio(path) {
             return Ok(Target::Stdio);
@@ -126,11 +126,11 @@ impl Location {
     }
 
     fn leaves(&self, path: &str) -> Error {
-        Error::new(osiris_core::ErrorKind::Permission, format!("`{path}` leaves the connection's base_dir"))
-            .with_hint("name a path below base_dir, without `..`, or use another connection")
+        Error::new(osiris_core::ErrorKind::Permission, format!("`{path}` is outside the connection's base_dir"))
+            .with_hint("use a path below base_dir, without `..`, or another connection")
     }
 
-    /// The files that `path` names, as far as they are there, for the run store to read.
+    /// The existing files of `path`, for the run store to read.
     pub(crate) fn readable(&self, path: &str, wanted: &FileKind) -> Vec<PathBuf> {
         let Ok(Target::Local(path)) = self.target(path) else { return Vec::new() };
         match self.files(&path, wanted) {
@@ -139,10 +139,10 @@ impl Location {
         }
     }
 
-    /// Resolves symbolic links, and refuses those that leave `base_dir`.
+    /// Resolves symbolic links, and refuses those that lead out of `base_dir`.
     ///
     /// # Errors
-    /// The file cannot be found or reached, or is outside.
+    /// When the file does not exist, is not accessible, or is outside.
     pub(crate) fn real(&self, path: &Path) -> Result<PathBuf> {
         let real = path.canonicalize().map_err(|error| io_error("cannot be opened", self.name(path), error))?;
         if self.fenced {
@@ -155,15 +155,15 @@ impl Location {
         Ok(real)
     }
 
-    /// Checks that a path whose last parts may be missing does not leave `base_dir` by a symbolic link.
+    /// Checks that a path, which may not exist yet, does not lead out of `base_dir` through a symbolic link.
     ///
     /// # Errors
-    /// It does.
+    /// When it does.
     pub(crate) fn check_nearest(&self, path: &Path) -> Result<()> {
         if !self.fenced {
             return Ok(());
         }
-        // The fence itself may still have to be made.
+        // The base itself may not exist yet.
         let base = std::path::absolute(&self.base)?;
         match path.ancestors().find(|ancestor| ancestor.exists()) {
             Some(nearest) if nearest.starts_with(&base) => self.real(nearest).map(drop),
@@ -171,10 +171,10 @@ impl Location {
         }
     }
 
-    /// Checks that a path with no link left in it is inside `base_dir`.
+    /// Checks that a resolved path is inside `base_dir`.
     ///
     /// # Errors
-    /// It is not.
+    /// When it is not.
     pub(crate) fn check_inside(&self, real: &Path) -> Result<()> {
         if self.fenced && !real.starts_with(resolved(&self.base)) {
             return Err(self.leaves(&self.name(real)));
@@ -182,17 +182,18 @@ impl Location {
         Ok(())
     }
 
-    /// The path as people know it: relative to the base where it is below it.
+    /// The path for display: relative to the base if below it.
     pub(crate) fn name(&self, path: &Path) -> String {
         let base = std::path::absolute(&self.base).unwrap_or_else(|_| self.base.clone());
         path.strip_prefix(&base).unwrap_or(path).display().to_string()
     }
 
-    /// The files that `path` names, sorted by name. In directories only files for which `wanted` holds are taken, and
+    /// The files of `path`, sorted by name. In directories only files that match `wanted` are used, and
     /// none whose name begins with `.` or `_`.
     ///
     /// # Errors
-    /// No such file (similar names are suggested), a glob or directory without any file, no permission.
+    /// When a file does not exist (similar names are suggested), a glob or directory has no files, or without
+    /// permission.
     pub(crate) fn files(&self, path: &Path, wanted: &FileKind) -> Result<Vec<SourceFile>> {
         let (fixed, pattern) = if path.exists() { (path.to_path_buf(), None) } else { split_glob(path) };
         let mut files = match pattern {
@@ -214,7 +215,7 @@ impl Location {
         Ok(SourceFile { path: real, name: self.name(path), size: metadata.len(), partitions: partitions(path, root) })
     }
 
-    /// Says which part of the path is missing, and what there is instead.
+    /// Reports which part of the path is missing, and what exists instead.
     fn missing(&self, path: &Path) -> Error {
         let mut missing = path;
         while let Some(parent) = missing.parent()
@@ -225,7 +226,7 @@ impl Location {
         let base = std::path::absolute(&self.base).unwrap_or_else(|_| self.base.clone());
         if self.fenced && base.starts_with(missing) {
             let message = format!("the connection's base_dir `{}` does not exist", self.base.display());
-            return Error::validation(message).with_hint("a relative base_dir starts at the pipeline's directory");
+            return Error::validation(message).with_hint("a relative base_dir is relative to the pipeline's directory");
         }
         let error = Error::validation(format!("`{}` does not exist", self.name(missing)));
         let wanted = missing.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -248,15 +249,15 @@ impl Location {
         }
         if !files.is_empty() {
             if !others.is_empty() {
-                tracing::info!(directory = %self.name(root), others = others.len(), "files of other kinds are left out");
+                tracing::info!(directory = %self.name(root), others = others.len(), "skipping files of other kinds");
             }
             return Ok(files);
         }
-        let error = Error::validation(format!("the directory `{}` holds no {} file", self.name(root), wanted.name));
+        let error = Error::validation(format!("the directory `{}` has no {} file", self.name(root), wanted.name));
         Err(if others.is_empty() {
             error.with_hint("it is empty")
         } else {
-            error.with_hint(format!("it has {}; name files of other extensions by a glob", few(&others)))
+            error.with_hint(format!("it has {}; use a glob for files with other extensions", few(&others)))
         })
     }
 
@@ -292,10 +293,10 @@ impl Location {
     }
 }
 
-/// The files that a component takes out of a directory.
+/// The files of a directory that a component reads.
 #[derive(Debug)]
 pub(crate) struct FileKind {
-    /// How messages call it.
+    /// The name in messages.
     pub(crate) name: &'static str,
     /// Extensions, without the dot.
     pub(crate) extensions: &'static [&'static str],
@@ -330,7 +331,7 @@ fn split_glob(path: &Path) -> (PathBuf, Option<String>) {
     }
 }
 
-/// All files below a directory, hidden ones and those of other tools (`_SUCCESS`) left out, sorted.
+/// All files below a directory, without hidden ones and those of other tools (`_SUCCESS`), sorted.
 fn walk(root: &Path, shown: &str) -> Result<Vec<PathBuf>> {
     let visible = |entry: &walkdir::DirEntry| entry.depth() == 0 || !is_hidden(&entry.file_name().to_string_lossy());
     let mut paths = Vec::new();
@@ -339,7 +340,7 @@ fn walk(root: &Path, shown: &str) -> Result<Vec<PathBuf>> {
             let at = error.path().map_or_else(|| shown.to_owned(), |path| path.display().to_string());
             match error.into_io_error() {
                 Some(error) => io_error("cannot be read", &at, error),
-                None => Error::validation(format!("`{at}` is a symbolic link that leads back to a directory above it"))
+                None => Error::validation(format!("`{at}` is a symbolic link to a directory above it"))
                     .with_hint("remove the link"),
             }
         })?;
@@ -350,7 +351,7 @@ fn walk(root: &Path, shown: &str) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// Whether a name below a directory is passed over: those of `.` and `_`, but the partitions of a column called so.
+/// Whether a name below a directory is skipped: those with `.` and `_`, except partitions of such a column.
 fn is_hidden(name: &str) -> bool {
     name.starts_with('.') || (name.starts_with('_') && !name.contains('='))
 }
@@ -361,13 +362,13 @@ pub(crate) const NULL_PARTITION: &str = "__HIVE_DEFAULT_PARTITION__";
 /// A directory called `name=value`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Partition {
-    /// The directory's name as it stands.
+    /// The name of the directory.
     pub(crate) directory: String,
-    /// The name before `=` as it stands, which DuckDB calls the column.
+    /// The undecoded name before `=`, which DuckDB uses as the column name.
     pub(crate) raw_name: String,
     /// The same, percent-decoded.
     pub(crate) name: String,
-    /// The value, percent-decoded. The marker of NULL is one only as it stands: encoded it is a text.
+    /// The value, percent-decoded. The NULL marker is only recognised unencoded.
     pub(crate) value: Option<String>,
 }
 
@@ -419,7 +420,7 @@ fn list_names(directory: &Path) -> Vec<String> {
     names
 }
 
-/// The first names of a list, and how many more there are.
+/// The first names of a list, and the number of the others.
 fn few(names: &[String]) -> String {
     let shown: Vec<String> = names.iter().take(5).map(|name| format!("`{name}`")).collect();
     match names.len().saturating_sub(shown.len()) {

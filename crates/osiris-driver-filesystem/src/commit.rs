@@ -1,10 +1,10 @@
-//! Files that appear whole or not at all: built under a temporary name in the same directory, synced, renamed.
+//! Atomic files: written under a temporary name in the same directory, synced, renamed.
 //!
-//! A temporary name is `.<name>.<16 hex digits>.osiris-tmp`. It is made under the lock of the target, and its owner holds a lock on
-//! it besides, so that a later run can tell the leftovers of a killed one, which it removes, from the work of one that is still
-//! going on.
+//! A temporary name is `.<name>.<16 hex digits>.osiris-tmp`. It is created under the lock of the target, and its owner
+//! also holds a lock on it, so that a later run can distinguish the leftovers of a killed run, which it removes, from
+//! the files of one that is still active.
 //!
-//! Who appends has taken over what was there: if that is another file by the time of the commit, nothing is committed.
+//! An append includes the existing file: if that is another file at the commit, nothing is committed.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -18,36 +18,36 @@ use crate::resolve::resolved;
 
 const SUFFIX: &str = ".osiris-tmp";
 
-/// A file in the making.
+/// A file being written.
 pub(crate) struct AtomicFile {
     target: PathBuf,
     temp: PathBuf,
     file: File,
     committed: bool,
-    /// What was at the target before anything of it was read.
-    old: Option<Seen>,
-    /// Whether the new file has the content of the old one in it.
+    /// The state of the target before it was read.
+    old: Option<FileVersion>,
+    /// Whether the new file includes the content of the old one.
     keeps_old: bool,
-    /// Given back last.
+    /// Released last.
     _lock: Option<TargetLock>,
 }
 
 impl AtomicFile {
-    /// Starts to make `target`, whose directory is there, under its lock.
+    /// Starts to write `target`, whose directory exists, under its lock.
     ///
     /// # Errors
-    /// The target is there and no regular file, or its directory cannot be written.
+    /// When the target is not a regular file, or its directory is not writable.
     pub(crate) fn create(target: &Path, name: &str, lock: Option<TargetLock>) -> Result<Self> {
-        // A symbolic link stays one: what it points to is replaced.
+        // A symbolic link is kept: its target is replaced.
         let target = resolved(target);
         check_file(&target, name)?;
-        let old = Seen::at(&target).map_err(|error| io_error("cannot be read", name, error))?;
+        let old = FileVersion::at(&target).map_err(|error| io_error("cannot be read", name, error))?;
         remove_leftovers(&target);
         let temp = temporary(&target);
         let created = OpenOptions::new().read(true).write(true).create_new(true).open(&temp);
         let file = created.map_err(|error| io_error("cannot be written", name, error))?;
         let atomic = Self { target, temp, file, committed: false, old, keeps_old: false, _lock: lock };
-        // A file system without locks still works: leftovers then stay until somebody removes them.
+        // A file system without locks still works: leftovers then stay until they are removed manually.
         let _ = atomic.file.try_lock();
         if let Ok(old) = atomic.target.metadata() {
             let _ = atomic.file.set_permissions(old.permissions());
@@ -55,30 +55,30 @@ impl AtomicFile {
         Ok(atomic)
     }
 
-    /// Where it is built.
+    /// The temporary path.
     pub(crate) fn temp(&self) -> &Path {
         &self.temp
     }
 
-    /// Where it will be.
+    /// The target path.
     pub(crate) fn target(&self) -> &Path {
         &self.target
     }
 
-    /// How many bytes the file there has; nothing when there is none.
+    /// The size of the existing file; `None` if there is none.
     pub(crate) fn old_length(&self) -> u64 {
         self.old.as_ref().map_or(0, |old| old.length)
     }
 
-    /// Says that the new file will hold what the old one does: at the commit it must still be the same.
+    /// Marks that the new file includes the old one, which must be unchanged at the commit.
     pub(crate) fn keep_old(&mut self) {
         self.keeps_old = true;
     }
 
-    /// Puts the content of the file there into the new one. Returns its length.
+    /// Copies the content of the existing file to the new one. Returns its length.
     ///
     /// # Errors
-    /// It cannot be copied, or has changed since.
+    /// When it cannot be copied, or has changed.
     pub(crate) fn copy_old(&mut self, name: &str) -> Result<u64> {
         self.keep_old();
         let copied = std::fs::copy(&self.target, &self.temp);
@@ -89,31 +89,31 @@ impl AtomicFile {
         Ok(copied)
     }
 
-    /// A handle to write to.
+    /// A handle for writing.
     ///
     /// # Errors
-    /// The process has no handle left.
+    /// When the process has no file handles left.
     pub(crate) fn handle(&self) -> io::Result<File> {
         self.file.try_clone()
     }
 
-    /// Brings it to the disk. Returns its size in bytes.
+    /// Syncs it to disk. Returns its size in bytes.
     ///
     /// # Errors
-    /// The disk is full or failing.
+    /// When the disk is full or failing.
     pub(crate) fn sync(&self, name: &str) -> Result<u64> {
         let failed = |error| io_error("could not be written", name, error);
         self.file.sync_all().map_err(failed)?;
         Ok(self.file.metadata().map_err(failed)?.len())
     }
 
-    /// Makes it appear, once it is on the disk.
+    /// Renames it to its target, after syncing.
     ///
     /// # Errors
-    /// It cannot be renamed, or that cannot be brought to the disk; or it holds what the old file had, and that is another one now.
+    /// When renaming or syncing fails; or when it includes the old file, which has changed.
     pub(crate) fn commit(mut self, name: &str) -> Result<(), NotPublished> {
         check_file(&self.target, name).map_err(NotPublished::before)?;
-        if self.keeps_old && Seen::at(&self.target).map_err(NotPublished::new(name, true))? != self.old {
+        if self.keeps_old && FileVersion::at(&self.target).map_err(NotPublished::new(name, true))? != self.old {
             return Err(NotPublished::before(changed(name)));
         }
         std::fs::rename(&self.temp, &self.target).map_err(NotPublished::new(name, true))?;
@@ -130,11 +130,11 @@ impl Drop for AtomicFile {
     }
 }
 
-/// Why something did not appear.
+/// Why a commit failed.
 #[derive(Debug)]
 pub(crate) struct NotPublished {
     pub(crate) error: Error,
-    /// Whether it is certain that what was there before is untouched.
+    /// Whether the old content is certainly untouched.
     pub(crate) untouched: bool,
 }
 
@@ -143,30 +143,30 @@ impl NotPublished {
         move |error| Self { error: io_error("could not be written", name, error), untouched }
     }
 
-    /// For a reason that was found before anything was touched.
+    /// A failure before anything was changed.
     fn before(error: Error) -> Self {
         Self { error, untouched: true }
     }
 }
 
-/// A directory in the making, to take the place of another in one step.
+/// A directory being written, to replace another atomically.
 pub(crate) struct AtomicDirectory {
     target: PathBuf,
     temp: PathBuf,
-    /// What was taken over of the directory there, by path below it.
-    kept: Option<Vec<(PathBuf, Seen)>>,
-    /// Holds the lock that tells it from a leftover.
+    /// The files taken over from the existing directory, by relative path.
+    kept: Option<Vec<(PathBuf, FileVersion)>>,
+    /// Holds the lock that distinguishes it from a leftover.
     _handle: Option<File>,
-    /// Given back last.
+    /// Released last.
     _lock: Option<TargetLock>,
 }
 
 impl AtomicDirectory {
-    /// Starts to make `target`, whose parent is there, under its lock. A directory that is there must hold nothing but files for which
-    /// `owned` holds of their path below it.
+    /// Starts to write `target`, whose parent exists, under its lock. An existing directory must only have files that
+    /// match `owned` by their relative path.
     ///
     /// # Errors
-    /// The target is a file, or a directory with files of somebody else.
+    /// When the target is a file, or a directory with foreign files.
     pub(crate) fn create(
         target: &Path,
         name: &str,
@@ -182,22 +182,22 @@ impl AtomicDirectory {
         Ok(Self { target, temp, kept: None, _handle: handle, _lock: lock })
     }
 
-    /// Where it is built.
+    /// The temporary path.
     pub(crate) fn temp(&self) -> &Path {
         &self.temp
     }
 
-    /// Where it will be.
+    /// The target path.
     pub(crate) fn target(&self) -> &Path {
         &self.target
     }
 
-    /// Takes over the files that are there, for appending; returns their paths below the directory.
+    /// Links or copies the existing files, for appending; returns their relative paths.
     ///
     /// # Errors
-    /// They can be neither linked nor copied.
+    /// When they can be neither linked nor copied.
     pub(crate) fn keep_existing(&mut self, name: &str) -> Result<Vec<PathBuf>> {
-        let failed = |error| io_error("could not be taken over", name, error);
+        let failed = |error| io_error("could not be replaced", name, error);
         let found = listing(&self.target).map_err(failed)?;
         let mut kept = Vec::new();
         for (below, _) in &found {
@@ -212,10 +212,10 @@ impl AtomicDirectory {
         Ok(kept)
     }
 
-    /// Brings all its files to the disk.
+    /// Syncs all its files to disk.
     ///
     /// # Errors
-    /// The disk is full or failing.
+    /// When the disk is full or failing.
     pub(crate) fn sync(&self, name: &str) -> Result<()> {
         let failed = |error| io_error("could not be written", name, error);
         for file in files_below(&self.temp).map_err(failed)? {
@@ -225,10 +225,10 @@ impl AtomicDirectory {
         Ok(())
     }
 
-    /// Makes it appear in place of what was there, once it is on the disk.
+    /// Replaces the existing directory, after syncing.
     ///
     /// # Errors
-    /// It cannot be renamed, or that cannot be brought to the disk; or it holds what the old one had, and that has changed.
+    /// When renaming or syncing fails; or when it includes the old directory, which has changed.
     pub(crate) fn commit(self, name: &str) -> Result<(), NotPublished> {
         if let Some(kept) = &self.kept
             && listing(&self.target).map_err(NotPublished::new(name, true))? != *kept
@@ -236,7 +236,7 @@ impl AtomicDirectory {
             return Err(NotPublished::before(changed(name)));
         }
         if self.target.exists() {
-            // Where two renames do the work of one, the second may have failed.
+            // Of two renames the second may have failed.
             exchange(&self.temp, &self.target).map_err(NotPublished::new(name, cfg!(target_os = "linux")))?;
         } else {
             std::fs::rename(&self.temp, &self.target).map_err(NotPublished::new(name, true))?;
@@ -246,7 +246,7 @@ impl AtomicDirectory {
 }
 
 impl Drop for AtomicDirectory {
-    /// Removes what lies under the temporary name: the unfinished directory, or the one that was replaced.
+    /// Removes the temporary directory: the unfinished one, or the replaced one.
     fn drop(&mut self) {
         if self.temp.exists() {
             let _ = std::fs::remove_dir_all(&self.temp);
@@ -254,17 +254,17 @@ impl Drop for AtomicDirectory {
     }
 }
 
-/// What tells a file from another that has taken its name, or from itself once somebody has written to it.
+/// Identifies a version of a file: changes when the file is replaced or written to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Seen {
+struct FileVersion {
     #[cfg(unix)]
     inode: (u64, u64),
     length: u64,
     modified: Option<std::time::SystemTime>,
 }
 
-impl Seen {
-    /// The file at a path, if there is one.
+impl FileVersion {
+    /// The file at a path, if it exists.
     fn at(path: &Path) -> io::Result<Option<Self>> {
         match path.metadata() {
             Ok(found) => Ok(Some(Self {
@@ -282,42 +282,40 @@ impl Seen {
     }
 }
 
-/// Somebody who asks for no lock has written meanwhile.
+/// A process that ignores the lock has written meanwhile.
 fn changed(name: &str) -> Error {
-    Error::unknown(format!("`{name}` was changed by another process while rows were being added to it"))
+    Error::unknown(format!("`{name}` was changed by another process while rows were appended to it"))
         .with_hint("none of these rows was written; end the other process, or write to another path")
         .with_retryable(true)
 }
 
-/// The files below a directory; nothing when it is not there.
-fn listing(directory: &Path) -> io::Result<Vec<(PathBuf, Seen)>> {
+/// The files below a directory; empty if it does not exist.
+fn listing(directory: &Path) -> io::Result<Vec<(PathBuf, FileVersion)>> {
     if !directory.is_dir() {
         return Ok(Vec::new());
     }
     let mut found = Vec::new();
     for file in files_below(directory)? {
-        if let Some(seen) = Seen::at(&file)? {
+        if let Some(seen) = FileVersion::at(&file)? {
             found.push((file.strip_prefix(directory).unwrap_or(&file).to_path_buf(), seen));
         }
     }
     Ok(found)
 }
 
-/// Checks that a file can be put at `target`: nothing is there, or a regular file.
+/// Checks that a file can be written to `target`: it does not exist, or is a regular file.
 ///
 /// # Errors
-/// A directory is there, or what a file must not take the place of: a pipe, a device, a socket.
+/// When it is a directory, or another kind that must not be replaced: a pipe, a device, a socket.
 pub(crate) fn check_file(target: &Path, name: &str) -> Result<()> {
     let Ok(found) = target.metadata() else { return Ok(()) };
     if found.is_dir() {
         return Err(Error::validation(format!("`{name}` is a directory"))
-            .with_hint("name a file in it, or set `max_rows_per_file` to write several files"));
+            .with_hint("set `path` to a file in it, or set `max_rows_per_file` to write several files"));
     }
     if !found.is_file() {
-        return Err(Error::validation(format!("`{name}` is {}, which a file would replace", kind_of(&found)))
-            .with_hint(format!(
-                "write to the standard output with `path: -`, and send that there: `osiris run ... > {name}`"
-            )));
+        return Err(Error::validation(format!("`{name}` is {}: it would be replaced by a file", kind_of(&found)))
+            .with_hint(format!("write to standard output with `path: -` and redirect it: `osiris run ... > {name}`")));
     }
     Ok(())
 }
@@ -330,7 +328,7 @@ fn kind_of(found: &std::fs::Metadata) -> &'static str {
         () if kind.is_fifo() => "a named pipe",
         () if kind.is_socket() => "a socket",
         () if kind.is_block_device() || kind.is_char_device() => "a device",
-        () => "no regular file",
+        () => "not a regular file",
     }
 }
 
@@ -339,14 +337,14 @@ fn kind_of(_: &std::fs::Metadata) -> &'static str {
     "no regular file"
 }
 
-/// Checks that a directory can be put at `target`: what is there holds nothing but files for which `owned` holds.
+/// Checks that a directory can be written to `target`: an existing one only has files that match `owned`.
 ///
 /// # Errors
-/// A file is there, or a file of somebody else in it.
+/// When it is a file, or has foreign files.
 pub(crate) fn check_directory(target: &Path, name: &str, owned: &dyn Fn(&Path) -> bool) -> Result<()> {
     if target.exists() && !target.is_dir() {
         return Err(Error::validation(format!("`{name}` is a file"))
-            .with_hint("several files go into a directory: remove the file, or name another path"));
+            .with_hint("several files need a directory: remove the file, or set another path"));
     }
     if !target.is_dir() {
         return Ok(());
@@ -355,16 +353,16 @@ pub(crate) fn check_directory(target: &Path, name: &str, owned: &dyn Fn(&Path) -
         let below = file.strip_prefix(target).unwrap_or(&file);
         if !owned(below) {
             return Err(Error::validation(format!(
-                "the directory `{name}` holds `{}`, which this step did not write",
+                "the directory `{name}` has `{}`, which this step did not write",
                 below.display()
             ))
-            .with_hint("name a directory of its own for the step: it is replaced as a whole"));
+            .with_hint("use a separate directory for the step: it is replaced as a whole"));
         }
     }
     Ok(())
 }
 
-/// Swaps two directories at once where the system can; else one after the other.
+/// Swaps two directories atomically if the system supports it; else one after the other.
 #[cfg(target_os = "linux")]
 fn exchange(new: &Path, old: &Path) -> io::Result<()> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -394,7 +392,7 @@ fn temporary(target: &Path) -> PathBuf {
     target.with_file_name(format!(".{name}.{:016x}{SUFFIX}", fastrand::u64(..)))
 }
 
-/// Removes what killed runs left of `target`: temporary files and directories that nobody holds a lock on.
+/// Removes leftovers of killed runs for `target`: temporary files and directories without a lock.
 fn remove_leftovers(target: &Path) {
     let Some(parent) = target.parent() else { return };
     let prefix = format!(".{}.", target.file_name().unwrap_or_default().to_string_lossy());
@@ -406,7 +404,7 @@ fn remove_leftovers(target: &Path) {
         }
         let path = entry.path();
         if File::open(&path).is_ok_and(|file| file.try_lock().is_ok()) {
-            tracing::info!(path = %path.display(), "removing what a killed run left");
+            tracing::info!(path = %path.display(), "removing files left by a killed run");
             let _ = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
         }
     }
@@ -423,7 +421,7 @@ fn files_below(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Brings the entry of a file in its directory to the disk.
+/// Syncs the directory entry of a file.
 fn sync_parent(path: &Path) -> io::Result<()> {
     match path.parent() {
         Some(parent) => File::open(parent)?.sync_all(),
@@ -431,10 +429,10 @@ fn sync_parent(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Finds or makes the directory that `target` goes into.
+/// Finds or creates the parent directory of `target`.
 ///
 /// # Errors
-/// It is not there and may not be made.
+/// When it does not exist and must not be created.
 pub(crate) fn prepare_parent(target: &Path, name: &str, create_dirs: bool) -> Result<()> {
     let Some(parent) = target.parent() else { return Ok(()) };
     if parent.is_dir() {
@@ -442,10 +440,10 @@ pub(crate) fn prepare_parent(target: &Path, name: &str, create_dirs: bool) -> Re
     }
     if !create_dirs {
         return Err(Error::validation(format!("the directory of `{name}` does not exist"))
-            .with_hint("make it, or set `create_dirs: true`"));
+            .with_hint("create it, or set `create_dirs: true`"));
     }
     std::fs::create_dir_all(parent)
-        .map_err(|error| io_error("cannot be written: its directory cannot be made", name, error))
+        .map_err(|error| io_error("cannot be written: its directory cannot be created", name, error))
 }
 
 #[cfg(test)]
@@ -526,7 +524,7 @@ mod tests {
             assert!(error.is_retryable() && error.message().contains("changed by another process"), "{error}");
             assert_eq!(std::fs::read(&target).ok(), theirs);
         }
-        // One that was not there, and is now.
+        // A file that did not exist, and does now.
         let directory = tempfile::tempdir().unwrap();
         let target = directory.path().join("a.csv");
         let mut file = AtomicFile::create(&target, "a.csv", None).unwrap();
@@ -589,6 +587,6 @@ mod tests {
         std::fs::write(parent.path().join("thesis.doc"), "x").unwrap();
         let owned = |path: &Path| path.extension().is_some_and(|ending| ending == "csv");
         let error = AtomicDirectory::create(parent.path(), "out", &owned, None).err().unwrap();
-        assert_eq!(error.message(), "the directory `out` holds `thesis.doc`, which this step did not write");
+        assert_eq!(error.message(), "the directory `out` has `thesis.doc`, which this step did not write");
     }
 }

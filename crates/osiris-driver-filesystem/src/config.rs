@@ -1,4 +1,4 @@
-//! The configuration of the four components, as pipelines write it. Doc comments here are the reference; nothing here
+//! The configuration of the four components. The doc comments end up in the component reference. Nothing here
 //! does I/O.
 
 use std::collections::BTreeMap;
@@ -6,19 +6,19 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// Where relative paths start, and the fence around them.
+/// The base directory of paths.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FilesystemConnection {
-    /// The directory that all paths of the step are relative to and must stay in: a path that leaves it, by `..`, by a
-    /// symbolic link or by being absolute, is refused. Relative to the pipeline file. A step that sets it too names a directory
-    /// below the connection's. Default: relative paths start at the pipeline file, and any path may be named.
+    /// The directory that all paths of the step are relative to and must stay in: a path outside it, by `..`, by a
+    /// symbolic link or as an absolute path, is refused. Relative to the pipeline file. A step that also sets it uses a
+    /// directory below the connection's. Default: paths are relative to the pipeline file and not restricted.
     #[serde(default)]
     #[schemars(extend("x-aliases" = ["root"], "x-override" = "narrowed"))]
     pub base_dir: Option<BaseDir>,
 }
 
-/// A directory, or several of which each lies below the one before it.
+/// A directory, or several, each below the one before it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum BaseDir {
@@ -38,14 +38,14 @@ impl BaseDir {
     }
 }
 
-/// Which line holds the column names.
+/// The row with the column names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Header {
-    /// `true`: the first row. `false`: none; columns are called `column0`, `column1`, ... or as `columns` says.
+    /// `true`: the first row. `false`: none; columns are named `column0`, `column1`, ... or by `columns`.
     Present(bool),
-    /// The number of the row that holds the names, from 0; rows before it are skipped. A field in quotes may hold line
-    /// breaks: the row is still one. Blank lines and comments above the names count as rows.
+    /// The number of the row with the names, from 0; rows before it are skipped. A quoted field may have line
+    /// breaks: it is still one row. Blank lines and comments above the names count as rows.
     Row(u64),
 }
 
@@ -55,7 +55,7 @@ impl Default for Header {
     }
 }
 
-/// Types that are stated rather than inferred.
+/// Types that are set rather than inferred.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Dtype {
@@ -65,7 +65,7 @@ pub enum Dtype {
     Columns(BTreeMap<String, String>),
 }
 
-/// The one word that switches inference off.
+/// Disables inference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AllText {
@@ -73,15 +73,15 @@ pub enum AllText {
     Text,
 }
 
-/// Columns that must hold dates.
+/// Columns that must be dates.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum ParseDates {
-    /// None has to: dates are found by inference. `true` and `false` mean the same.
+    /// None: dates are inferred. `true` and `false` are the same.
     Inferred(bool),
     /// Column names; their values must be ISO 8601 dates or timestamps.
     Columns(Vec<String>),
-    /// Formats by column name, in the letters of `strptime`, such as `{born: "%d/%m/%Y"}`.
+    /// Formats by column name, with the specifiers of `strptime`, such as `{born: "%d/%m/%Y"}`.
     Formats(BTreeMap<String, String>),
 }
 
@@ -89,7 +89,7 @@ pub enum ParseDates {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ReadCompression {
-    /// As the extension says: `.gz`, `.bz2`, `.zip`, `.xz`, `.zst`; anything else is not compressed.
+    /// By the extension: `.gz`, `.bz2`, `.zip`, `.xz`, `.zst`; anything else is not compressed.
     #[default]
     Infer,
     /// Not compressed.
@@ -98,7 +98,7 @@ pub enum ReadCompression {
     Gzip,
     /// bzip2.
     Bz2,
-    /// A zip archive with one file in it.
+    /// A zip archive with one file.
     Zip,
     /// xz.
     Xz,
@@ -106,7 +106,7 @@ pub enum ReadCompression {
     Zstd,
 }
 
-/// What happens to a line that is no record.
+/// How to handle a bad line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnBadLines {
@@ -117,7 +117,7 @@ pub enum OnBadLines {
     Reject,
 }
 
-/// Whether and how to add the name of the file a row came from.
+/// Whether and how to add the file name of each row.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum AddFilename {
@@ -128,7 +128,7 @@ pub enum AddFilename {
 }
 
 impl AddFilename {
-    /// The name of the column, if one is wanted.
+    /// The name of the column, if any.
     pub fn column(option: Option<&Self>) -> Option<&str> {
         match option {
             None | Some(Self::Switch(false)) => None,
@@ -138,7 +138,7 @@ impl AddFilename {
     }
 }
 
-/// What `filesystem.csv_extractor` reads and how.
+/// Configuration of `filesystem.csv_extractor`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CsvExtractorConfig {
@@ -146,130 +146,132 @@ pub struct CsvExtractorConfig {
     /// `in/2024-*.csv`. `-` is the standard input.
     #[schemars(length(min = 1))]
     pub path: String,
-    /// The character between fields, one of ASCII. Default: `,`, and the tab for files ending in `.tsv`.
+    /// The field delimiter, one ASCII character. Default: `,`, or a tab for files ending in `.tsv`.
     #[serde(default)]
     #[schemars(extend("x-aliases" = ["separator"]))]
     pub delimiter: Option<String>,
-    /// The character around fields that need one: `"`, and no other. Default `"`.
+    /// The quote character: only `"` is supported. Default `"`.
     #[serde(default)]
     pub quotechar: Option<String>,
-    /// The encoding: `utf-8` (default), `utf-16`, `latin-1`, `ascii`, or another name of the WHATWG Encoding Standard such
-    /// as `windows-1250`. Bytes that it does not allow are an error, never replaced.
+    /// The encoding: `utf-8` (default), `utf-16`, `latin-1`, `ascii`, or another name of the WHATWG Encoding Standard
+    /// such as `windows-1250`. Invalid bytes are an error, never replaced.
     #[serde(default = "utf8")]
     pub encoding: String,
-    /// Whether the first row holds the column names (default `true`), or the number of the row that does, from 0: rows above it
-    /// are skipped, blank lines and comments counted. A line break in quotes does not end a row. Empty and repeated names are
-    /// made unique with a warning, whatever their case: `a, A, , a` becomes `a`, `A_1`, `column2`, `a_2`; a name that the header
-    /// has itself is never given to another column. A file without even a header is an error.
+    /// Whether the first row has the column names (default `true`), or the number of the row that does, from 0: rows
+    /// above it are skipped, counting blank lines and comments. A line break in quotes does not end a row. Empty and
+    /// duplicate names are made unique with a warning, ignoring case: `a, A, , a` becomes `a`, `A_1`, `column2`, `a_2`;
+    /// a name that the header already has is never given to another column. A file without a header is an error.
     #[serde(default)]
     pub header: Header,
-    /// The columns to read, in this order. Default: all, in the order of the file. With `header: false` it names the
-    /// columns instead.
+    /// The columns to read, in this order. Default: all, in the order of the file. With `header: false`, the names of
+    /// the columns.
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub columns: Option<Vec<String>>,
-    /// Lines to skip at the top of each file, before the header, whatever is on them: a line break in quotes ends a line here.
+    /// Lines to skip at the top of each file, before the header. A line break in quotes ends a line here.
     /// Default 0.
     #[serde(default)]
     pub skip_rows: u64,
-    /// Rows to read at most, over all files. Default: all.
+    /// Maximum number of rows to read, over all files. Default: all.
     #[serde(default)]
     pub limit: Option<u64>,
-    /// Columns that must hold dates: a list (ISO 8601), or formats by name such as `{born: "%d/%m/%Y"}`. Default: none; dates of
-    /// ISO 8601 are found by inference, as with `true` and `false`.
+    /// Columns that must be dates: a list (ISO 8601), or formats by name such as `{born: "%d/%m/%Y"}`. Default: none;
+    /// dates of ISO 8601 are inferred, as with `true` and `false`.
     #[serde(default)]
     pub parse_dates: Option<ParseDates>,
-    /// `text` switches type inference off; a mapping such as `{id: VARCHAR}` states the types of some columns. Types are
-    /// DuckDB's; `str`, `int64`, `float64`, `bool` and `datetime64` are known too. A value that its stated type cannot
-    /// hold exactly is an error that names line and column. Default: all types are inferred.
+    /// `text` disables type inference; a mapping such as `{id: VARCHAR}` sets the types of some columns. Types are
+    /// DuckDB's; `str`, `int64`, `float64`, `bool` and `datetime64` are also accepted. A value that its type cannot
+    /// hold exactly is an error with line and column. Default: all types are inferred.
     #[serde(default)]
     pub dtype: Option<Dtype>,
-    /// Texts that mean NULL besides the empty field, such as `[NA, "-"]`, quoted or not. Default: none.
+    /// Strings that mean NULL besides the empty field, such as `[NA, "-"]`, quoted or not. Default: none.
     #[serde(default)]
     pub na_values: Vec<String>,
-    /// Accepted from older pipelines; has no effect, and a warning says so: rows are never held as chunks. Default: none.
+    /// Accepted for compatibility, without effect, with a warning: rows are streamed. Default: none.
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub chunk_size: Option<u64>,
-    /// Whether lines with nothing on them are left out. Default: they are, except in a file of one column, where such a
-    /// line is a NULL. With `false` such a line is a row of NULLs.
+    /// Whether to skip empty lines. Default: yes, except in a file with one column, where an empty
+    /// line is a NULL. With `false` an empty line is a row of NULLs.
     #[serde(default)]
     pub skip_blank_lines: Option<bool>,
-    /// A character, one of ASCII: lines that begin with it are left out. Default: none.
+    /// The comment character, one ASCII character: lines that begin with it are skipped. Default: none.
     #[serde(default)]
     pub comment: Option<String>,
-    /// The compression; `infer` (default) goes by the extension.
+    /// The compression; `infer` (default) uses the extension.
     #[serde(default)]
     pub compression: ReadCompression,
-    /// How many bytes a compressed file may hold at most, uncompressed. Default: 200 times its size, and at least 4 GiB.
+    /// Maximum uncompressed size of a compressed file in bytes. Default: 200 times its size, and at least 4 GiB.
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub max_uncompressed_bytes: Option<u64>,
-    /// What to do with a line of too many or too few fields, or a value that a stated type refuses: `error` (default), or
-    /// `reject`, which keeps the line in the rejects.
+    /// How to handle a line with too many or too few fields, or a value that does not fit its configured type: `error`
+    /// (default), or `reject`, which stores the line in the rejects.
     #[serde(default)]
     pub on_bad_lines: OnBadLines,
-    /// How many rejects the step may have. Default 0.
+    /// Maximum number of rejects. Default 0.
     #[serde(default)]
     pub max_rejects: u64,
-    /// `true` adds a column `filename` with the path of the file each row came from; a text names the column. Default `false`.
+    /// `true` adds a column `filename` with the path of the file of each row; a string sets the name of the column.
+    /// Default `false`.
     #[serde(default)]
     pub add_filename: Option<AddFilename>,
 }
 
-/// What `filesystem.parquet_extractor` reads and how. Every value arrives as it is, or the column is refused by its name. An INT96
-/// is a TIMESTAMP, or a TIMESTAMP_NS where one has nanoseconds; a point in time of nanoseconds is one of microseconds if none is cut;
-/// a decimal of more than 38 digits is a DECIMAL(38,s) if no value has more. Times of day with a zone or of nanoseconds, and
-/// geometries, are text; an interval keeps its milliseconds. Names that differ by case alone are made unique, as in CSV.
+/// Configuration of `filesystem.parquet_extractor`. Every value is read exactly, or the step fails with the name of the
+/// column. An INT96 is a TIMESTAMP, or a TIMESTAMP_NS if a value has nanoseconds; a UTC timestamp with nanoseconds is
+/// read with microseconds if that is exact; a decimal of more than 38 digits is a DECIMAL(38,s) if no value has more.
+/// Times with an offset or nanoseconds, and geometries, are text; an interval keeps its milliseconds. Names that differ
+/// only by case are made unique, as in CSV.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ParquetExtractorConfig {
-    /// A file, a directory (all `.parquet` files below it, sorted by name) or a glob. Directories called `name=value` are
-    /// hive partitions: columns of that name are added, in place of one that the files have. `__HIVE_DEFAULT_PARTITION__` is NULL.
-    /// `-` is the standard input.
+    /// A file, a directory (all `.parquet` files below it, sorted by name) or a glob. Directories named `name=value`
+    /// are hive partitions: columns of that name are added, replacing those of the files. `__HIVE_DEFAULT_PARTITION__`
+    /// is NULL. `-` is the standard input.
     #[schemars(length(min = 1))]
     pub path: String,
     /// The columns to read, in this order. Default: all.
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub columns: Option<Vec<String>>,
-    /// A condition in SQL over the columns of the file, such as `year >= 2020`; only rows that meet it are read. Default: all.
+    /// A SQL condition on the columns of the file, such as `year >= 2020`; only matching rows are read. Default: all.
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub filter: Option<String>,
-    /// Rows to read at most, over all files. Default: all.
+    /// Maximum number of rows to read, over all files. Default: all.
     #[serde(default)]
     pub limit: Option<u64>,
-    /// Types by column name that are not the file's, such as `{at: TIMESTAMP_NS, region: VARCHAR}`; names of types as for
-    /// `filesystem.csv_extractor`. A column with a value that the type does not hold exactly is an error. Default: the types of
-    /// the file, and for partitions those that every value is written in as it stands (`007` and `1.10` are text).
+    /// Types by column name instead of the file's, such as `{at: TIMESTAMP_NS, region: VARCHAR}`; type names as for
+    /// `filesystem.csv_extractor`. A value that its type cannot hold exactly is an error. Default: the types of
+    /// the file, and for partitions those that preserve the text of every value (`007` and `1.10` are text).
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub dtype: Option<BTreeMap<String, String>>,
 }
 
-/// What becomes of a file that is there already.
+/// How to handle an existing file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(from = "ModeName")]
 pub enum WriteMode {
-    /// It is replaced, at once and whole.
+    /// It is replaced atomically.
     #[default]
     Overwrite,
-    /// It keeps its rows and gets more.
+    /// Rows are appended to it.
     Append,
 }
 
-/// The mode as pipelines write it: in the words of all writers.
+/// The write mode, with the names of all writers.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum ModeName {
-    /// The file is replaced, at once and whole.
+    /// The file is replaced atomically.
     Overwrite,
-    /// Another name for `overwrite`.
+    /// Alias of `overwrite`.
     Replace,
-    /// The file keeps its rows and gets more.
+    /// Rows are appended to the file.
     Append,
-    /// Another name for `append`.
+    /// Alias of `append`.
     Insert,
 }
 
@@ -282,7 +284,7 @@ impl From<ModeName> for WriteMode {
     }
 }
 
-/// How lines end.
+/// Line endings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Newline {
@@ -299,14 +301,14 @@ pub enum Newline {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Quoting {
-    /// Those that would be read back otherwise.
+    /// Fields that would be misread without quotes.
     #[default]
     Minimal,
     /// All but NULL.
     All,
     /// All but numbers and NULL.
     Nonnumeric,
-    /// None; a value that would need quotes is an error.
+    /// None; a value that needs quotes is an error.
     None,
 }
 
@@ -314,20 +316,20 @@ pub enum Quoting {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum WriteCompression {
-    /// Not at all.
+    /// Not compressed.
     #[default]
     None,
-    /// gzip, without name and time.
+    /// gzip, without name and timestamp.
     Gzip,
     /// bzip2.
     Bz2,
-    /// A zip archive with one file in it, without time.
+    /// A zip archive with one file, without timestamp.
     Zip,
     /// Zstandard.
     Zstd,
 }
 
-/// Which columns are written, and in which order.
+/// The columns to write, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum WriteColumns {
@@ -353,42 +355,43 @@ pub enum ColumnOrder {
     Source,
 }
 
-/// What `filesystem.csv_writer` writes and how.
+/// Configuration of `filesystem.csv_writer`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CsvWriterConfig {
     /// The file, or with `max_rows_per_file` the directory. `-` is the standard output.
     #[schemars(length(min = 1))]
     pub path: String,
-    /// `overwrite` (default) or `replace` replaces the file; `append` or `insert` adds rows to it once its header is found to match.
+    /// `overwrite` (default) or `replace` replaces the file; `append` or `insert` adds rows to it after checking its
+    /// header.
     #[serde(default)]
     #[schemars(extend("x-aliases" = ["write_mode"]))]
     pub mode: WriteMode,
-    /// The character between fields, one of ASCII. Default: `,`, and the tab for a path ending in `.tsv`.
+    /// The field delimiter, one ASCII character. Default: `,`, or a tab for a path ending in `.tsv`.
     #[serde(default)]
     #[schemars(extend("x-aliases" = ["separator"]))]
     pub delimiter: Option<String>,
-    /// The character around fields that need one: `"`, and no other. Default `"`.
+    /// The quote character: only `"` is supported. Default `"`.
     #[serde(default)]
     pub quotechar: Option<String>,
-    /// The encoding, as for the extractor. A character it lacks is an error. Default `utf-8`.
+    /// The encoding, as for the extractor. A character that cannot be encoded is an error. Default `utf-8`.
     #[serde(default = "utf8")]
     pub encoding: String,
-    /// How lines end: `lf` (default), `crlf`, `cr`.
+    /// Line endings: `lf` (default), `crlf`, `cr`.
     #[serde(default)]
     pub newline: Newline,
-    /// Whether the first line holds the column names. Default `true`.
+    /// Whether to write a header with the column names. Default `true`.
     #[serde(default = "yes")]
     #[schemars(extend("x-aliases" = ["include_header"]))]
     pub header: bool,
     /// Which fields are quoted: `minimal` (default), `all`, `nonnumeric`, `none`. NULL never is.
     #[serde(default)]
     pub quoting: Quoting,
-    /// What NULL is written as. Default: nothing. The empty text is written as `""`.
+    /// The text for NULL. Default: an empty field. The empty string is written as `""`.
     #[serde(default)]
     pub null_value: String,
-    /// The format of dates and timestamps, in the letters of `strftime`. Default: ISO 8601 with a space, fractions of
-    /// seconds where there are any, `+00:00` behind a point in time.
+    /// The format of dates and timestamps, with the specifiers of `strftime`. Default: ISO 8601 with a space,
+    /// fractional seconds if any, `+00:00` after a timestamp in UTC.
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub date_format: Option<String>,
@@ -398,14 +401,14 @@ pub struct CsvWriterConfig {
     /// `sorted` (default: by name), `source` (as in the table), or a list of columns.
     #[serde(default)]
     pub columns: WriteColumns,
-    /// Rows that are formatted and handed to the disk at a time, at most. Default 65536.
+    /// Maximum rows that are formatted and written at a time. Default 65536.
     #[serde(default = "chunk_size")]
     #[schemars(range(min = 1))]
     pub chunk_size: u64,
-    /// Whether missing directories of the path are made. Default `true`.
+    /// Whether to create missing directories of the path. Default `true`.
     #[serde(default = "yes")]
     pub create_dirs: bool,
-    /// Splits the rows over files of at most so many: the path is then a directory with `part-00001.csv`, ... in it.
+    /// Maximum rows per file: the path is then a directory with `part-00001.csv`, ... in it.
     /// Default: one file.
     #[serde(default)]
     #[schemars(range(min = 1))]
@@ -427,40 +430,41 @@ pub enum ParquetCompression {
     Lz4,
     /// Brotli.
     Brotli,
-    /// Not at all.
+    /// Not compressed.
     None,
 }
 
-/// What `filesystem.parquet_writer` writes and how.
+/// Configuration of `filesystem.parquet_writer`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ParquetWriterConfig {
     /// The file, or with `partition_by` or `max_rows_per_file` the directory. `-` is the standard output.
     #[schemars(length(min = 1))]
     pub path: String,
-    /// `overwrite` (default) or `replace` replaces what is there; `append` or `insert` keeps its rows: a file is written anew with the new rows behind
-    /// the old ones, a directory gets further files.
+    /// `overwrite` (default) or `replace` replaces existing data; `append` or `insert` keeps it: a file is rewritten
+    /// with the new rows after the old ones, a directory gets more files.
     #[serde(default)]
     #[schemars(extend("x-aliases" = ["write_mode"]))]
     pub mode: WriteMode,
     /// The compression: `zstd` (default), `snappy`, `gzip`, `lz4`, `brotli`, `none`.
     #[serde(default)]
     pub compression: ParquetCompression,
-    /// The size of a row group in bytes, before compression, roughly. Default: 122,880 rows.
+    /// The approximate size of a row group in bytes, before compression. Default: 122,880 rows.
     #[serde(default)]
     #[schemars(range(min = 65536))]
     pub row_group_bytes: Option<u64>,
-    /// Columns that become directories called `name=value`; they are left out of the files. NULL is `__HIVE_DEFAULT_PARTITION__`,
-    /// and that text is written `%5F_HIVE_DEFAULT_PARTITION__`. Columns of bytes and nested ones are refused. Default: none.
+    /// Columns that become directories named `name=value` and are not in the files. NULL is
+    /// `__HIVE_DEFAULT_PARTITION__`, and that string is written as `%5F_HIVE_DEFAULT_PARTITION__`. Binary and nested
+    /// columns are refused. Default: none.
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub partition_by: Option<Vec<String>>,
-    /// Splits the rows over files of at most so many, called `part-00001.parquet`, ... Default: one file, or one for each
+    /// Maximum rows per file, named `part-00001.parquet`, ... Default: one file, or one for each
     /// partition.
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub max_rows_per_file: Option<u64>,
-    /// Whether missing directories of the path are made. Default `true`.
+    /// Whether to create missing directories of the path. Default `true`.
     #[serde(default = "yes")]
     pub create_dirs: bool,
 }

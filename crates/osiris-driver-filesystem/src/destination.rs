@@ -1,4 +1,4 @@
-//! Where a writer writes to: a file or directory inside the fence, or standard output.
+//! The destination of a writer: a file or directory inside `base_dir`, or standard output.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -14,22 +14,22 @@ use crate::lock::TargetLock;
 use crate::resolve::resolved;
 use crate::stdio::Streams;
 
-/// Where to write.
+/// A destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Destination {
     /// Standard output.
     Stdout,
     /// A file or directory of this machine.
     File {
-        /// Where it is, every link followed.
+        /// Its path, with links resolved.
         path: PathBuf,
-        /// How messages call it.
+        /// The name in messages.
         name: String,
     },
 }
 
 impl Destination {
-    /// How messages call it.
+    /// The name in messages.
     pub(crate) fn name(&self) -> &str {
         match self {
             Self::Stdout => "standard output",
@@ -37,10 +37,10 @@ impl Destination {
         }
     }
 
-    /// Checks, without writing, that a file or with `several` a directory of `Part`s can be put there.
+    /// Checks, without writing, that a file, or with `several` a directory of `Part`s, can be written there.
     ///
     /// # Errors
-    /// What is there is the other of the two, or a directory with files of somebody else.
+    /// When the existing one is of the other kind, or a directory with foreign files.
     pub(crate) fn check(&self, several: bool) -> Result<()> {
         match self {
             Self::Stdout => Ok(()),
@@ -49,10 +49,10 @@ impl Destination {
         }
     }
 
-    /// What `path` means at `location`; its directory is made where that is allowed, unless `dry`.
+    /// Resolves `path` at `location`; creates its directory if allowed, unless `dry`.
     ///
     /// # Errors
-    /// A path outside the fence, or without a directory.
+    /// For a path outside `base_dir`, or without a directory.
     pub(crate) fn find(location: &Location, path: &str, create_dirs: bool, dry: bool) -> Result<Self> {
         let path = match location.target(path)? {
             Target::Stdio => return Ok(Self::Stdout),
@@ -60,7 +60,7 @@ impl Destination {
         };
         let name = location.name(&path);
         if path.file_name().is_none() {
-            return Err(Error::validation(format!("`{name}` does not end in the name of a file")));
+            return Err(Error::validation(format!("`{name}` does not end with a file name")));
         }
         location.check_nearest(&path)?;
         if !(dry && create_dirs) {
@@ -74,10 +74,10 @@ impl Destination {
         Ok(Self::File { path, name })
     }
 
-    /// The right to write it, for as long as it is held; standard output needs none.
+    /// Locks it for writing; standard output needs no lock.
     ///
     /// # Errors
-    /// Something is there that must not be replaced; another writer has the right for longer than this one waits.
+    /// When it must not be replaced, or another writer holds the lock for too long.
     pub(crate) async fn lock(&self, several: bool) -> Result<Option<TargetLock>> {
         let Self::File { path, name } = self else { return Ok(None) };
         if !several {
@@ -86,7 +86,7 @@ impl Destination {
         TargetLock::take(path, name).await.map(Some)
     }
 
-    /// The identity of what `path` means at `location`: two spellings of one path have the same.
+    /// The identity of `path` at `location`: two spellings of one path have the same.
     pub(crate) fn id(location: &Location, path: &str, mode: WriteMode, several: bool) -> DestinationId {
         match location.target(path) {
             Ok(Target::Local(path)) => {
@@ -95,16 +95,16 @@ impl Destination {
                 id.replaced(mode == WriteMode::Overwrite)
             }
             Ok(Target::Stdio) => DestinationId::standard_output(),
-            // It is refused when it runs, whoever else writes it.
+            // It is refused when the step runs.
             Err(_) => DestinationId::file(path),
         }
     }
 }
 
-/// What a writer has written.
+/// The result of a write.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Done {
-    /// Rows, without those that were there before.
+    /// Rows, without existing ones.
     pub(crate) rows: u64,
     /// Bytes.
     pub(crate) bytes: u64,
@@ -112,7 +112,7 @@ pub(crate) struct Done {
     pub(crate) files: u64,
 }
 
-/// The problems of a writer's path that need no look at the disk.
+/// The problems of a writer's path that can be checked without I/O.
 pub(crate) fn validate(path: &str, mode: WriteMode, several: bool) -> Vec<Problem> {
     let mut problems = Vec::new();
     match Location::new(&FilesystemConnection::default(), Path::new(".")).target(path) {
@@ -120,15 +120,16 @@ pub(crate) fn validate(path: &str, mode: WriteMode, several: bool) -> Vec<Proble
             problems.push(Problem::error("/path", error.message()).with_hint(error.hint().unwrap_or_default()));
         }
         Ok(Target::Stdio) if several => {
-            problems.push(Problem::error("/path", "standard output is one file").with_hint("name a directory"));
+            problems.push(
+                Problem::error("/path", "standard output is a single file").with_hint("set `path` to a directory"),
+            );
         }
         Ok(Target::Stdio) if mode == WriteMode::Append => {
-            problems
-                .push(Problem::error("/mode", "standard output cannot be appended to").with_hint("leave `mode` out"));
+            problems.push(Problem::error("/mode", "cannot append to standard output").with_hint("remove `mode`"));
         }
         Ok(_) if path.ends_with('/') && !several => {
             problems.push(
-                Problem::error("/path", "names a directory").with_hint("name a file, or set `max_rows_per_file`"),
+                Problem::error("/path", "is a directory").with_hint("set `path` to a file, or set `max_rows_per_file`"),
             );
         }
         Ok(_) => {}
@@ -139,21 +140,21 @@ pub(crate) fn validate(path: &str, mode: WriteMode, several: bool) -> Vec<Proble
 /// Sends a finished file to standard output, until `stopped`.
 ///
 /// # Errors
-/// Standard output is closed, or the sending was stopped. What had been sent by then cannot be taken back.
+/// When standard output is closed, or the copy was stopped. Data already sent cannot be taken back.
 pub(crate) fn send(path: &Path, streams: &Streams, stopped: &dyn Fn() -> bool) -> Result<(), NotPublished> {
     let mut sent = 0;
     send_counted(path, streams, stopped, &mut sent).map_err(|error| NotPublished { error, untouched: sent == 0 })
 }
 
 fn send_counted(path: &Path, streams: &Streams, stopped: &dyn Fn() -> bool, sent: &mut u64) -> Result<()> {
-    // Nobody opens it again for a second try.
+    // It cannot be opened again for a retry.
     let failed = |error| io_error("could not be written", "standard output", error).with_retryable(false);
     let mut file = File::open(path).map_err(failed)?;
     let mut output = streams.output();
     let mut buffer = vec![0; 1 << 16];
     loop {
         if stopped() {
-            return Err(Error::cancelled(format!("stopped after {sent} bytes had been sent to standard output")));
+            return Err(Error::cancelled(format!("stopped after {sent} bytes were written to standard output")));
         }
         let read = file.read(&mut buffer).map_err(failed)?;
         if read == 0 {
@@ -174,7 +175,7 @@ fn send_counted(path: &Path, streams: &Streams, stopped: &dyn Fn() -> bool, sent
     }
 }
 
-/// A file among several of one write.
+/// One of several files of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Part {
     /// Its number, from 1.

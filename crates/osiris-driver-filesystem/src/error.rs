@@ -1,11 +1,11 @@
-//! From errors of the operating system and of DuckDB to ours: what was being done, to which file, and what to do next.
+//! Converts errors of the operating system and DuckDB: adds the file, the operation and a hint.
 
 use std::io;
 use std::path::Path;
 
 use osiris_core::{Error, ErrorKind};
 
-/// An error of the operating system about one file: `` `name` cannot be opened: Permission denied ``.
+/// An operating system error about a file: `` `name` cannot be opened: Permission denied ``.
 pub(crate) fn io_error(what: &str, name: impl AsRef<Path>, error: io::Error) -> Error {
     let hint = hint_for(&error);
     let reason = reason(&error);
@@ -17,7 +17,7 @@ pub(crate) fn io_error(what: &str, name: impl AsRef<Path>, error: io::Error) -> 
     }
 }
 
-/// The operating system's words, without its number.
+/// The operating system's message, without its code.
 fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or(&text).to_owned()
@@ -25,24 +25,24 @@ fn reason(error: &io::Error) -> String {
 
 fn hint_for(error: &io::Error) -> Option<&'static str> {
     match error.kind() {
-        io::ErrorKind::PermissionDenied => Some("change the file's owner or mode, or run as a user who may"),
+        io::ErrorKind::PermissionDenied => Some("change the file's owner or mode, or run as a user with access"),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            Some("free some disk space; the file that was there before is untouched")
+            Some("free some disk space; the existing file was not changed")
         }
         io::ErrorKind::FileTooLarge => {
-            Some("the file would pass a limit of this process or file system: see `ulimit -f`")
+            Some("the file would exceed a limit of this process or file system: check `ulimit -f`")
         }
         io::ErrorKind::ReadOnlyFilesystem => Some("write to another file system"),
         _ => None,
     }
 }
 
-/// An error of our own that has to pass through `io::Read` or `io::Write`.
+/// Wraps our error to pass it through `io::Read` or `io::Write`.
 pub(crate) fn carry(error: Error) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
-/// The error that [`carry`] packed, or one about the file.
+/// The error that [`carry`] wrapped, or one about the file.
 pub(crate) fn unpack(what: &str, name: impl AsRef<Path>, error: io::Error) -> Error {
     match error.downcast::<Error>() {
         Ok(ours) => ours,
@@ -50,7 +50,7 @@ pub(crate) fn unpack(what: &str, name: impl AsRef<Path>, error: io::Error) -> Er
     }
 }
 
-/// What the operating system says through DuckDB, and how its errors are called there.
+/// Operating system errors in messages of DuckDB.
 const PASSED_ON: &[(&str, io::ErrorKind)] = &[
     ("No space left on device", io::ErrorKind::StorageFull),
     ("Disk quota exceeded", io::ErrorKind::QuotaExceeded),
@@ -59,8 +59,8 @@ const PASSED_ON: &[(&str, io::ErrorKind)] = &[
     ("Permission denied", io::ErrorKind::PermissionDenied),
 ];
 
-/// An error of DuckDB while it read or wrote the file `name`. What the operating system said is told as [`io_error`] tells
-/// it: DuckDB's own text names temporary files.
+/// Converts an error of DuckDB while it read or wrote the file `name`. An operating system error is reported as by
+/// [`io_error`]: DuckDB's message names temporary files.
 pub(crate) fn engine_error(error: duckdb::Error, name: &str, what: &str) -> Error {
     let text = error.to_string();
     match PASSED_ON.iter().find(|(said, _)| text.contains(said)) {
@@ -76,7 +76,7 @@ pub(crate) fn engine_error(error: duckdb::Error, name: &str, what: &str) -> Erro
     }
 }
 
-/// Whether a later attempt at reading the file in another way makes sense: DuckDB found its content wanting.
+/// Whether DuckDB rejected the content of the file, so that reading it in another way may succeed.
 pub(crate) fn is_about_content(error: &Error) -> bool {
     error.kind() == ErrorKind::Validation
 }

@@ -2,13 +2,13 @@
 //!
 //! | component | what it does |
 //! | --- | --- |
-//! | `filesystem.csv_extractor` | reads CSV files: every byte is looked at once before DuckDB loads them, so types hold for the whole file |
-//! | `filesystem.csv_writer` | writes CSV files: the same rows make the same bytes |
+//! | `filesystem.csv_extractor` | reads CSV files: scans every byte once before DuckDB loads them, so types hold for the whole file |
+//! | `filesystem.csv_writer` | writes CSV files: the same rows produce the same bytes |
 //! | `filesystem.parquet_extractor` | reads Parquet files and hive partitions through DuckDB |
 //! | `filesystem.parquet_writer` | writes Parquet files through DuckDB and reads their footers back |
 //!
-//! A written file appears under its name whole or not at all. DuckDB reads and writes the formats natively where it can;
-//! this crate decides names, types and what is an error.
+//! A written file appears under its name completely or not at all. DuckDB reads and writes the formats natively where
+//! it can; this crate decides names, types and what is an error.
 //!
 //! # How types of CSV columns are inferred
 //!
@@ -61,7 +61,7 @@ pub use stdio::Streams;
 
 use osiris_core::{Family, Registry, Result};
 
-/// The family of files. A connection leads nowhere: there is nothing to discover or to check.
+/// The connection family of files. There is nothing to discover or to check.
 pub struct Filesystem;
 
 impl Family for Filesystem {
@@ -72,11 +72,11 @@ impl Family for Filesystem {
     type Connection = FilesystemConnection;
 }
 
-/// Adds the four components, and `filesystem.extractor` and `filesystem.writer`, which stand for the ones whose format the
-/// step's path has.
+/// Registers the four components, and `filesystem.extractor` and `filesystem.writer`, which are aliases of the ones for
+/// the format of the step's path.
 ///
 /// # Errors
-/// When one of them is there already.
+/// When one of them is already registered.
 pub fn register(registry: &mut Registry) -> Result<()> {
     register_with_io(registry, Streams::default())
 }
@@ -84,7 +84,7 @@ pub fn register(registry: &mut Registry) -> Result<()> {
 /// The same with other standard streams.
 ///
 /// # Errors
-/// When one of them is there already.
+/// When one of them is already registered.
 pub fn register_with_io(registry: &mut Registry, streams: Streams) -> Result<()> {
     registry
         .family(Filesystem)

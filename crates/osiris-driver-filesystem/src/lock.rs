@@ -1,7 +1,8 @@
-//! One writer of a file at a time: a lock beside the target, held from before its old content is read until the new one has its name.
+//! One writer per file: a lock file next to the target, held from before its old content is read until the new one is
+//! renamed.
 //!
-//! The lock is the operating system's, in a file `.<name>.osiris-lock` that goes with it. Where a file system has no locks, an append
-//! still finds out at the end that somebody else was there: see [`commit`](crate::commit).
+//! It is an operating system lock on a file `.<name>.osiris-lock`, which is removed afterwards. If a file system has no
+//! locks, an append still detects another writer at the end: see [`commit`](crate::commit).
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,21 +14,21 @@ use crate::error::io_error;
 
 const SUFFIX: &str = ".osiris-lock";
 
-/// How long a writer waits for another one before it fails, to be tried again as its step says.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// How long a writer waits for another one before it fails with a retryable error.
+const MAX_WAIT: Duration = Duration::from_secs(30);
 
-/// The right to write a file or directory. None where the file system has no locks.
+/// The lock of a file or directory. `None` if the file system has no locks.
 pub(crate) struct TargetLock {
     _lock: Option<FileLock>,
 }
 
 impl TargetLock {
-    /// Takes the lock of a resolved target, whose directory is there.
+    /// Takes the lock of a resolved target, whose directory exists.
     ///
     /// # Errors
-    /// Another writer has it for longer than this one waits, which may be tried again; or its file cannot be made.
+    /// When another writer holds it for too long, which is retryable; or the lock file cannot be created.
     pub(crate) async fn take(target: &Path, name: &str) -> Result<Self> {
-        Self::within(target, name, LONGEST_WAIT).await
+        Self::within(target, name, MAX_WAIT).await
     }
 
     async fn within(target: &Path, name: &str, limit: Duration) -> Result<Self> {
@@ -37,9 +38,9 @@ impl TargetLock {
             Asked::Ours(lock) => Ok(Self { _lock: Some(lock) }),
             Asked::Unsupported => Ok(Self { _lock: None }),
             Asked::Held(holder) => {
-                let who = holder.map_or_else(|| "it does not say which".to_owned(), |holder| holder.to_string());
+                let who = holder.map_or_else(|| "unknown process".to_owned(), |holder| holder.to_string());
                 Err(Error::timeout(format!("`{name}` is being written by another process: {who}"))
-                    .with_hint("wait until it has ended; nothing was written"))
+                    .with_hint("wait for it to end; nothing was written"))
             }
         }
     }

@@ -1,8 +1,8 @@
-//! The point of no return of a file: what is staged appears under its name, or goes to standard output, and what can be asked about
-//! that later.
+//! Commits a file: renames the staged file, or copies it to standard output, and finds out the outcome
+//! later.
 //!
-//! Replacing a file is repeatable. An append is not: before it, the length and hash of the file as it was and as it will be are
-//! recorded. They tell afterwards whether it took place, whoever asks.
+//! Replacing a file is repeatable. An append is not: before it, the length and hash of the file as it was and as it
+//! will be are recorded. They tell afterwards whether it took place.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -20,8 +20,8 @@ use crate::destination::send;
 use crate::error::io_error;
 use crate::stdio::Streams;
 
-/// What is complete and on the disk, and only has to appear. It is made on a blocking thread and published by the future
-/// that waited for it: a future that was dropped publishes nothing any more.
+/// Staged output: complete, on disk, and ready to be renamed. It is created in a blocking thread and published by the
+/// future that waited for it: a dropped future publishes nothing.
 pub(crate) enum Staged {
     /// One file.
     File(AtomicFile),
@@ -45,7 +45,7 @@ pub(crate) enum Staged {
     Stdout(PathBuf),
 }
 
-/// What an append is recognised by.
+/// Identifies an append.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum Token {
@@ -55,17 +55,17 @@ enum Token {
     Parts { path: PathBuf, parts: Vec<(PathBuf, Print)> },
 }
 
-/// What a file is recognised by.
+/// Identifies the content of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Print {
     bytes: u64,
     sha256: String,
 }
 
-/// Makes what is staged appear as `name`, having announced it.
+/// Publishes the staged output as `name`, after recording the intent.
 ///
 /// # Errors
-/// It cannot be announced or published; what was there before is untouched then, unless nobody knows.
+/// When recording or publishing fails; the old content is untouched then, unless the outcome is unknown.
 pub(crate) async fn publish(
     staged: Staged,
     name: &str,
@@ -132,10 +132,10 @@ fn token(staged: &Staged) -> io::Result<Value> {
     serde_json::to_value(token).map_err(io::Error::other)
 }
 
-/// What became of the append that `intent` announced: the files say it.
+/// The outcome of the append of `intent`, from the files.
 ///
 /// # Errors
-/// They cannot be read.
+/// When they cannot be read.
 pub(crate) async fn outcome(intent: &Intent) -> Result<CommitOutcome> {
     let Ok(token) = serde_json::from_value::<Token>(intent.token().clone()) else { return Ok(CommitOutcome::Unknown) };
     let name = intent.destination().trim_matches('`').to_owned();
@@ -174,7 +174,7 @@ fn found(token: &Token) -> io::Result<CommitOutcome> {
     }
 }
 
-/// Whether the file is there and begins with those bytes: something may have been appended since.
+/// Whether the file exists and begins with those bytes: more may have been appended since.
 fn begins_with(path: &Path, print: &Print) -> io::Result<bool> {
     match path.metadata() {
         Ok(now) if now.is_file() && now.len() >= print.bytes => {
@@ -186,7 +186,7 @@ fn begins_with(path: &Path, print: &Print) -> io::Result<bool> {
     }
 }
 
-/// Whether the file is not there, or has nothing in it.
+/// Whether the file is missing or empty.
 fn is_empty(path: &Path) -> io::Result<bool> {
     match path.metadata() {
         Ok(now) => Ok(now.len() == 0),

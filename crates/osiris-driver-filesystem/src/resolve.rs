@@ -1,14 +1,14 @@
-//! What a path leads to once every link in it is followed, whether something is there or not.
+//! Resolves all links of a path, whether it exists or not.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
-/// How many links are followed, as on Linux (path_resolution(7)): a circle of links leads nowhere.
+/// How many links are followed, as on Linux (path_resolution(7)): a loop of links is an error.
 const MOST_LINKS: u32 = 40;
 
-/// An absolute path without `.`, `..` and symbolic links. Unlike [`Path::canonicalize`] it knows files that are still to be made,
-/// those that a dangling link names among them.
+/// An absolute path without `.`, `..` and symbolic links. Unlike [`Path::canonicalize`] it supports files that do not
+/// exist yet, including targets of dangling links.
 pub(crate) fn resolved(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
     let mut real = PathBuf::new();
@@ -34,7 +34,7 @@ pub(crate) fn resolved(path: &Path) -> PathBuf {
     real
 }
 
-/// Queues the parts of a path; an absolute one begins anew.
+/// Queues the parts of a path; an absolute one starts over.
 fn push_parts(path: &Path, real: &mut PathBuf, waiting: &mut VecDeque<OsString>) {
     for part in path.components() {
         match part {

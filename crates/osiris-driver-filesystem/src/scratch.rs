@@ -1,4 +1,4 @@
-//! A directory for the files of one step, inside the store's scratch directory, gone when it is dropped.
+//! A directory for the files of a step, inside the run store's scratch directory, removed on drop.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -18,23 +18,23 @@ impl Scratch {
     /// A new one below `parent` for `step`.
     ///
     /// # Errors
-    /// It cannot be made.
+    /// When it cannot be created.
     pub(crate) fn new(parent: &Path, step: &str) -> Result<Self> {
         let path = parent.join(format!("{}-{:016x}", safe_name(step), fastrand::u64(..)));
-        private::create_dir_all(&path).map_err(|error| io_error("cannot be made", &path, error))?;
+        private::create_dir_all(&path).map_err(|error| io_error("cannot be created", &path, error))?;
         Ok(Self { path, files: AtomicU32::new(0) })
     }
 
-    /// A path in it that is not taken.
+    /// An unused path in it.
     pub(crate) fn path(&self, extension: &str) -> PathBuf {
         let number = self.files.fetch_add(1, Relaxed) + 1;
         self.path.join(format!("{number}.{extension}"))
     }
 
-    /// Keeps all that `source` gives in a file.
+    /// Copies `source` to a file.
     ///
     /// # Errors
-    /// Either cannot be read or written.
+    /// When reading or writing fails.
     pub(crate) fn spool(&self, source: &mut dyn Read, name: &str, extension: &str) -> Result<PathBuf> {
         let path = self.path(extension);
         let copied = private::create(&path).and_then(|mut file| io::copy(source, &mut file));

@@ -1,5 +1,5 @@
-//! Standard input and output as handles that can be injected: this library never touches the process's own except
-//! through the default made here.
+//! Injectable standard input and output: this library uses those of the process only
+//! through the default defined here.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ pub struct Streams {
 }
 
 impl Streams {
-    /// Other streams than the process's: each call of a function opens the stream for one step.
+    /// Other streams: each call of a function opens the stream for one step.
     pub fn new(
         input: impl Fn() -> Box<dyn Read + Send> + Send + Sync + 'static,
         output: impl Fn() -> Box<dyn Write + Send> + Send + Sync + 'static,

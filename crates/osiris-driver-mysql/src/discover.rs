@@ -1,4 +1,4 @@
-//! What a connection can reach: tables and views with their columns, in three queries however many there are.
+//! Discovery: tables and views with their columns, in three queries.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -8,11 +8,11 @@ use osiris_core::{Catalog, Error, Resource, ResourceField, ResourceKind, Result}
 use crate::client::{Client, Connect, Session, Target, literal};
 use crate::config::MysqlConnection;
 
-const DOING: &str = "listing tables";
-/// Schemas that are the server's own.
+const CONTEXT: &str = "listing tables";
+/// System schemas.
 const SYSTEM: &str = "'information_schema', 'mysql', 'performance_schema', 'sys'";
 
-/// The tables and views of the connection's database; without one, of every database that the account sees, named
+/// The tables and views of the connection's database; without one, of every database that the account can see, named
 /// `database.table`.
 pub(crate) async fn discover(connect: &Connect, connection: &MysqlConnection) -> Result<Catalog> {
     let client = connect(Target::new(connection, Path::new("."))).await?;
@@ -51,7 +51,7 @@ struct Table {
     bytes: Option<u64>,
 }
 
-/// One row of an answer, taken from the left.
+/// Reads the fields of a row in order.
 struct Fields(std::vec::IntoIter<Option<String>>);
 
 impl Fields {
@@ -61,8 +61,8 @@ impl Fields {
 
     fn text(&mut self) -> Result<String> {
         self.optional().ok_or_else(|| {
-            Error::unknown(format!("{DOING}: the server's information_schema has a NULL where there is none"))
-                .with_hint("check the server's log for broken tables")
+            Error::unknown(format!("{CONTEXT}: unexpected NULL in information_schema"))
+                .with_hint("check the server's log for corrupt tables")
         })
     }
 
@@ -72,7 +72,7 @@ impl Fields {
 }
 
 async fn query(session: &mut Session, sql: &str) -> Result<impl Iterator<Item = Fields>> {
-    Ok(session.rows(sql, DOING).await?.into_iter().map(|row| Fields(row.into_iter())))
+    Ok(session.rows(sql, CONTEXT).await?.into_iter().map(|row| Fields(row.into_iter())))
 }
 
 async fn tables(session: &mut Session, of: &str) -> Result<Vec<Table>> {
@@ -107,7 +107,7 @@ async fn columns(
         let (data_type, native_type) = (row.text()?, row.text()?);
         let is_json = json.contains(&(key.clone(), name.clone()));
         let fields = tables.entry(key).or_default();
-        // The position may have gaps where columns were dropped; the order is what counts.
+        // Positions have gaps where columns were dropped; only the order matters.
         let ordinal = u32::try_from(fields.len() + 1).unwrap_or(u32::MAX);
         fields.push(ResourceField {
             name,
@@ -122,7 +122,7 @@ async fn columns(
     Ok(tables)
 }
 
-/// MariaDB's JSON is a LONGTEXT with a check.
+/// MariaDB's JSON is a LONGTEXT with a CHECK constraint.
 async fn json_columns(session: &mut Session, of: &str) -> Result<HashSet<(Key, String)>> {
     if !session.facts().mariadb {
         return Ok(HashSet::new());
@@ -135,7 +135,7 @@ async fn json_columns(session: &mut Session, of: &str) -> Result<HashSet<(Key, S
     query(session, &sql).await?.map(|mut row| Ok(((row.text()?, row.text()?), row.text()?))).collect()
 }
 
-/// The name that a type has in every catalog, whatever the source.
+/// The normalised name of a type, the same for every source.
 fn normalised(data_type: &str, native_type: &str) -> &'static str {
     match data_type.to_ascii_lowercase().as_str() {
         "tinyint" | "smallint" | "mediumint" | "int" | "integer" | "bigint" | "year" => "integer",
@@ -158,7 +158,7 @@ fn normalised(data_type: &str, native_type: &str) -> &'static str {
     }
 }
 
-/// Estimates need no more than three places.
+/// Estimates are rounded to three digits.
 #[expect(clippy::cast_precision_loss, reason = "an estimate")]
 fn megabytes(bytes: u64) -> f64 {
     (bytes as f64 / f64::from(1 << 20) * 1000.0).round() / 1000.0

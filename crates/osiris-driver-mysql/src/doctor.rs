@@ -1,4 +1,4 @@
-//! Whether a connection works and, if not, what to do. Never fails; the core masks secrets in what it says.
+//! Checks whether a connection works, and what to do if not. Never fails; core masks secrets in the messages.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -9,10 +9,10 @@ use crate::client::{Client, Connect, Target};
 use crate::config::MysqlConnection;
 use crate::error::within;
 
-/// What is left of the limit for saying what happened.
+/// Time reserved for reporting the result.
 const RESERVE: Duration = Duration::from_millis(100);
 
-/// Connects, signs in and asks the server for its version, within `limit`.
+/// Connects, authenticates and reads the server's version, within `limit`.
 pub(crate) async fn check(connect: &Connect, connection: &MysqlConnection, limit: Duration) -> Health {
     let started = Instant::now();
     let wait = limit.saturating_sub(RESERVE.min(limit / 10));
@@ -20,7 +20,7 @@ pub(crate) async fn check(connect: &Connect, connection: &MysqlConnection, limit
     connection.connect_timeout = connection.connect_timeout.min(wait);
     let target = Target::new(&connection, Path::new("."));
     let address = &connection.address;
-    // Whichever of the two limits is noticed first, it is said in the same words.
+    // Both limits produce the same message.
     let doing = target.doing();
     match within(wait, &doing, connect(target)).await {
         Ok(client) => {
@@ -36,7 +36,7 @@ fn healthy(client: &Client, connection: &MysqlConnection, latency: Duration) -> 
     let facts = client.facts();
     let kind = if facts.mariadb { "MariaDB" } else { "MySQL" };
     let database = connection.database.as_deref().unwrap_or("(none)");
-    let age = if facts.at_least((10, 4, 0), (5, 7, 0)) { "" } else { ", which is older than what is supported" };
+    let age = if facts.at_least((10, 4, 0), (5, 7, 0)) { "" } else { ", which is older than the supported versions" };
     Health::ok(latency, format!("signed in to {kind} {}{age}", facts.version))
         .with_detail("address", connection.address.to_string())
         .with_detail("account", facts.account.clone())

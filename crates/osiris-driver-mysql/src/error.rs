@@ -1,4 +1,4 @@
-//! What the server and the network say, as a kind of error. The one place that knows MySQL's and MariaDB's codes.
+//! Converts server and network errors. The only place that knows the codes of MySQL and MariaDB.
 //!
 //! Codes: <https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html>,
 //! <https://mariadb.com/kb/en/mariadb-error-code-reference/>. A message never holds a cell value: where the server quotes
@@ -11,23 +11,23 @@ use std::time::Duration;
 use osiris_core::{Error, ErrorKind, MASK, Result};
 use sqlx::mysql::MySqlDatabaseError;
 
-/// What sqlx reports while `doing` something (`reading table t`), as an error of ours.
+/// Converts an sqlx error that occurred while `doing` something (`reading table t`).
 pub(crate) fn mysql_error(error: sqlx::Error, doing: &str) -> Error {
     match error {
         sqlx::Error::Database(database) => match database.try_downcast_ref::<MySqlDatabaseError>() {
             Some(found) => server_error(found.number(), found.code().unwrap_or_default(), found.message(), doing),
-            None => Error::unknown(format!("{doing}: {database}")).with_hint("see what the server says"),
+            None => Error::unknown(format!("{doing}: {database}")).with_hint("check the message of the server"),
         },
         sqlx::Error::Io(error) => io_error(error, doing),
         sqlx::Error::Tls(error) => osiris_sql::tls::refused(error, doing),
         sqlx::Error::Protocol(text) if text.contains("authentication plugin") || text.contains("auth plugin") => {
             Error::auth(format!("{doing}: {text}")).with_hint(
-                "the account signs in by a plugin that is not supported: use caching_sha2_password, sha256_password or \
+                "the account uses an authentication plugin that is not supported: use caching_sha2_password, sha256_password or \
                  mysql_native_password",
             )
         }
-        sqlx::Error::Protocol(text) => Error::network(format!("{doing}: the server's answer makes no sense: {text}"))
-            .with_hint("check that `host` and `port` are those of a MySQL or MariaDB server"),
+        sqlx::Error::Protocol(text) => Error::network(format!("{doing}: unexpected response from the server: {text}"))
+            .with_hint("check that `host` and `port` point to a MySQL or MariaDB server"),
         sqlx::Error::Configuration(error) => {
             Error::validation(format!("{doing}: {error}")).with_hint("check the fields of the connection")
         }
@@ -36,11 +36,11 @@ pub(crate) fn mysql_error(error: sqlx::Error, doing: &str) -> Error {
                 .with_hint("cast the column in the query, such as CAST(c AS CHAR)")
                 .with_source(error)
         }
-        error => Error::unknown(format!("{doing}: {error}")).with_hint("try again; if it stays, report it"),
+        error => Error::unknown(format!("{doing}: {error}")).with_hint("run again; if it fails again, report a bug"),
     }
 }
 
-/// An error that the server sent: `code` 1045, `sqlstate` 28000, its message.
+/// Converts a server error: `code` 1045, `sqlstate` 28000, its message.
 pub(crate) fn server_error(code: u16, sqlstate: &str, message: &str, doing: &str) -> Error {
     let kind = kind_of(code, sqlstate);
     let message = without_values(code, message);
@@ -49,7 +49,7 @@ pub(crate) fn server_error(code: u16, sqlstate: &str, message: &str, doing: &str
         .with_context("server error", format!("{code} ({sqlstate})"))
 }
 
-/// The kind of a server's error: by its code, else by the class of its SQLSTATE.
+/// The kind of a server error, by its code, else by the class of its SQLSTATE.
 pub(crate) fn kind_of(code: u16, sqlstate: &str) -> ErrorKind {
     match code {
         // Wrong password; no password; must be changed or expired; locked; no common plugin; only over TLS.
@@ -80,57 +80,57 @@ pub(crate) fn kind_of(code: u16, sqlstate: &str) -> ErrorKind {
 fn hint(code: u16, kind: ErrorKind) -> &'static str {
     match code {
         1045 | 1698 => {
-            "check `user` and `password` and the host the account is for; an account made with REQUIRE SSL needs `tls: required`"
+            "check `user`, `password` and the host of the account; an account created with REQUIRE SSL needs `tls: required`"
         }
         1820 | 1862 => {
             "the password has expired: change it with ALTER USER ... IDENTIFIED BY and set the new one in `password`"
         }
-        3118 | 4151 => "ask for it to be unlocked: ALTER USER ... ACCOUNT UNLOCK",
-        3159 => "the server takes encrypted connections only: set `tls: required`",
+        3118 | 4151 => "unlock the account: ALTER USER ... ACCOUNT UNLOCK",
+        3159 => "the server requires encrypted connections: set `tls: required`",
         1251 | 1524 => {
-            "the account signs in by a plugin that one side lacks: ALTER USER ... IDENTIFIED WITH caching_sha2_password"
+            "change the authentication plugin of the account: ALTER USER ... IDENTIFIED WITH caching_sha2_password"
         }
         1044 | 1142 | 1143 | 1370 | 1410 => {
-            "ask for the grant: GRANT ... ON database.table TO the user; one that comes by a role needs SET DEFAULT ROLE"
+            "grant the privilege: GRANT ... ON database.table TO the user; one granted through a role needs SET DEFAULT ROLE"
         }
-        1227 => "the statement needs a privilege that the message names: ask for the grant, or leave out what needs it",
-        1129 | 1130 => {
-            "the server does not let this host in: make an account for it, or FLUSH HOSTS when it is blocked"
-        }
+        1227 => "grant the privilege that the message names, or remove what needs it",
+        1129 | 1130 => "the server rejects this host: create an account for it, or run FLUSH HOSTS if it is blocked",
         1290 | 1836 => "the server is read-only or restricted: use the primary server, or ask its administrator",
-        1792 => "the connection reads only: an extractor cannot change data",
-        1040 => {
-            "the server has no connection left: raise max_connections there, lower `max_connections` here, or try later"
-        }
-        1203 | 1226 => "the account has no connection left: raise its limit, or lower `max_connections` here",
-        1049 => "check `database`; SHOW DATABASES lists those that the user may see",
+        1792 => "the connection is read-only: an extractor cannot change data",
+        1040 => "too many connections: raise max_connections of the server, lower `max_connections` here, or try later",
+        1203 | 1226 => "too many connections of the account: raise its limit, or lower `max_connections` here",
+        1049 => "check `database`; SHOW DATABASES lists those visible to the user",
         1046 => "set `database` in the connection, or write schema.table",
-        1205 | 1213 => "another transaction held the rows: run again, or when less is going on",
-        1317 => "somebody killed the statement (KILL QUERY): run again, or ask who did",
-        1927 | 3169 => "somebody killed the connection (KILL): run again, or ask who did",
-        1969 | 3024 => "the statement took longer than it may: raise `timeout`, or give it less to do",
-        1153 => "the row or statement is larger than the server's max_allowed_packet: raise it there",
-        1021 | 1114 | 1026 | 1030 => "the server's disk or tablespace is full or broken: make room and run again",
-        1055 => "name every column that is no aggregate in GROUP BY, or wrap it in ANY_VALUE(): the server wants it so",
-        3750 => "set `key`, which becomes the primary key: the server takes no table without one",
+        1205 | 1213 => "another transaction locked the rows: run again, or at a quieter time",
+        1317 => "the statement was killed (KILL QUERY): run again, or find out who killed it",
+        1927 | 3169 => "the connection was killed (KILL): run again, or find out who killed it",
+        1969 | 3024 => "the statement exceeded its time limit: raise `timeout`, or reduce its work",
+        1153 => "the row or statement exceeds max_allowed_packet of the server: raise it",
+        1021 | 1114 | 1026 | 1030 => {
+            "the disk or tablespace of the server is full or damaged: free some space, then run again"
+        }
+        1055 => {
+            "add every column outside an aggregate to GROUP BY, or wrap it in ANY_VALUE(), as the server's sql_mode requires"
+        }
+        3750 => "set `key`, which becomes the primary key: the server requires one",
         1146 => "check the table's name and `database`; names are case-sensitive on most servers",
         1054 => "check the column's name: DESCRIBE the table lists them",
         1064 => "check the statement's syntax for this server's version and sql_mode",
         1062 => "two rows have the same key: use `mode: upsert`, or remove the duplicates",
-        1217 | 1451 => "rows of other tables refer to a row that would go: use `mode: upsert`, which keeps it",
-        1216 | 1452 => "the rows break a foreign key: write the parent table first",
+        1217 | 1451 => "rows of other tables reference a row that would be deleted: use `mode: upsert`, which keeps it",
+        1216 | 1452 => "the rows violate a foreign key: write the parent table first",
         _ => match kind {
-            ErrorKind::Network => "check the server and the network between, then run again",
-            ErrorKind::Timeout => "run again, or when less is going on",
-            ErrorKind::Permission => "ask for the grant",
+            ErrorKind::Network => "check the server and the network, then run again",
+            ErrorKind::Timeout => "run again, or at a quieter time",
+            ErrorKind::Permission => "grant the missing privilege",
             ErrorKind::Auth => "check `user` and `password`",
-            ErrorKind::Validation => "mend the configuration, the statement or the data, then run again",
-            _ => "look up the code in the server's error reference; its log may say more",
+            ErrorKind::Validation => "fix the configuration, the statement or the data, then run again",
+            _ => "look up the code in the server's error reference, and check its log",
         },
     }
 }
 
-/// The message without what the server quotes of the data: a duplicate key, a value that does not fit.
+/// The message without quoted data: a duplicate key, a value that does not fit.
 pub(crate) fn without_values(code: u16, message: &str) -> String {
     // Duplicate entry; incorrect, truncated or invalid value; bad JSON, geometry, date; wrong value for a function.
     const QUOTE_VALUES: [u16; 17] =
@@ -139,7 +139,7 @@ pub(crate) fn without_values(code: u16, message: &str) -> String {
     let is_value = message.starts_with("Incorrect ") && message.contains(" value");
     let data = QUOTE_VALUES.contains(&code) || is_value || message.starts_with("Duplicate entry");
     let (Some(start), true) = (message.find('\''), data) else { return message.to_owned() };
-    // A value may hold quotes itself: it ends before the name of its key or column.
+    // A value may contain quotes: it ends before the name of its key or column.
     let named = [" for key", " for column", " for function"].iter().filter_map(|mark| message.rfind(mark)).max();
     let end = match named {
         Some(end) if end > start => end,
@@ -148,33 +148,33 @@ pub(crate) fn without_values(code: u16, message: &str) -> String {
     format!("{}'{MASK}'{}", &message[..start], &message[end..])
 }
 
-/// What the operating system says about the network; TLS errors arrive this way too.
+/// Converts I/O errors of the network; TLS errors are among them.
 pub(crate) fn io_error(error: io::Error, doing: &str) -> Error {
     if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
         return match error.into_inner() {
             Some(inner) => osiris_sql::tls::refused(inner, doing),
-            None => Error::network(format!("{doing}: TLS failed")).with_hint("see the server's log"),
+            None => Error::network(format!("{doing}: TLS failed")).with_hint("check the server's log"),
         };
     }
     let lookup = error.to_string().contains("lookup address") || error.to_string().contains("nodename nor servname");
     let (what, advice) = match error.kind() {
-        _ if lookup => ("the host is not known", "check `host`; the name cannot be looked up from this machine"),
+        _ if lookup => ("unknown host", "check `host` and the name resolution of this machine"),
         io::ErrorKind::ConnectionRefused => {
-            ("the connection was refused", "check that the server runs, and `host` and `port`")
+            ("connection refused", "check that the server is running, and `host` and `port`")
         }
         io::ErrorKind::UnexpectedEof
         | io::ErrorKind::ConnectionReset
         | io::ErrorKind::ConnectionAborted
         | io::ErrorKind::BrokenPipe => (
             "the server closed the connection",
-            "see the server's log; it may have been restarted, or the connection killed",
+            "check the server's log: it may have been restarted, or the connection killed",
         ),
-        io::ErrorKind::NotFound => ("there is no such socket", "check `socket`; it is a file that the server makes"),
+        io::ErrorKind::NotFound => ("no such socket", "check `socket`: it is a file that the server creates"),
         io::ErrorKind::PermissionDenied => {
-            ("the socket may not be used", "give the user who runs Osiris access to `socket`")
+            ("permission denied on the socket", "give the user who runs Osiris access to `socket`")
         }
-        io::ErrorKind::TimedOut => ("no answer", "check `host`, `port` and the firewalls between"),
-        _ => ("the network failed", "check `host`, `port` and the network between"),
+        io::ErrorKind::TimedOut => ("connection timed out", "check `host`, `port` and firewalls"),
+        _ => ("network error", "check `host`, `port` and the network"),
     };
     let kind = match error.kind() {
         io::ErrorKind::TimedOut => ErrorKind::Timeout,
@@ -184,12 +184,12 @@ pub(crate) fn io_error(error: io::Error, doing: &str) -> Error {
     Error::new(kind, format!("{doing}: {what}")).with_hint(advice).with_connection_failed().with_source(error)
 }
 
-/// `future`, or a timeout error after `limit`.
+/// Runs `future` with a time limit.
 pub(crate) async fn within<T>(limit: Duration, doing: &str, future: impl Future<Output = Result<T>>) -> Result<T> {
     match tokio::time::timeout(limit, future).await {
         Ok(result) => result,
-        Err(_) => Err(Error::timeout(format!("{doing}: no answer within {} ms", limit.as_millis()))
-            .with_hint("check `host`, `port` and the firewalls between, or raise the limit")),
+        Err(_) => Err(Error::timeout(format!("{doing}: no response within {} ms", limit.as_millis()))
+            .with_hint("check `host`, `port` and firewalls, or raise the limit")),
     }
 }
 

@@ -21,13 +21,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use osiris_core::{Catalog, Family, Health, Registry, Result};
 
-/// The family of MySQL and MariaDB.
+/// The connection family of MySQL and MariaDB.
 pub struct Mysql {
     connect: Connect,
 }
 
 impl Mysql {
-    /// Over clients that `connect` opens.
+    /// With clients opened by `connect`.
     pub fn new(connect: Connect) -> Self {
         Self { connect }
     }
@@ -50,18 +50,18 @@ impl Family for Mysql {
     }
 }
 
-/// Adds the components of this crate. They share their connections.
+/// Registers the components of this crate, which share their connections.
 ///
 /// # Errors
-/// When one of them is there already.
+/// When one of them is already registered.
 pub fn register(registry: &mut Registry) -> Result<()> {
     register_with_client(registry, connect())
 }
 
-/// The same over another client.
+/// The same with another client.
 ///
 /// # Errors
-/// When one of them is there already.
+/// When one of them is already registered.
 pub fn register_with_client(registry: &mut Registry, connect: Connect) -> Result<()> {
     registry
         .family(Mysql::new(Arc::clone(&connect)))

@@ -1,6 +1,6 @@
-//! The second client: `mysql_async`, for what sqlx cannot do. It sends local files, hands out the server's `info` line and its
-//! count of warnings (all of which loading needs), and shows the metadata of result columns (which extraction needs). It
-//! connects as `client` does: same address, same TLS, same limits. See `docs/decisions/0008-loading-mysql.md`.
+//! The second client: `mysql_async`, for what sqlx cannot do. It sends local files, returns the server's `info` line
+//! and warning count (all needed for loading), and the metadata of result columns (needed for extraction). It connects
+//! like `client`: same address, same TLS, same limits. See `docs/decisions/0008-loading-mysql.md`.
 
 use std::path::Path;
 
@@ -11,25 +11,25 @@ use osiris_sql::tls::TlsMode;
 use crate::config::{Address, MysqlConnection};
 use crate::error::{io_error, server_error, within};
 
-/// What a connection is opened with: nothing but its own settings.
+/// The options of a connection, from its settings only.
 ///
 /// # Errors
-/// A path that is no text, or authorities of the system that cannot be read.
+/// When a path is not UTF-8, or the system's CA certificates cannot be read.
 pub(crate) fn options(connection: &MysqlConnection, base_dir: &Path) -> Result<OptsBuilder> {
     let mut options = OptsBuilder::default()
         .user(Some(connection.user.as_str()))
         .pass(connection.password.as_ref().map(|password| password.expose()))
         .db_name(connection.database.as_deref())
-        // A server on this machine would otherwise be asked for its socket, which goes around TLS and around proxies.
+        // For a local server the library would otherwise switch to its socket, bypassing TLS and proxies.
         .prefer_socket(false)
         .client_found_rows(false)
-        // The system counts in whole seconds and refuses none.
+        // The operating system takes whole seconds, at least one.
         .tcp_keepalive(Some(connection.read_timeout.max(std::time::Duration::from_secs(1))));
     options = match &connection.address {
         Address::Tcp { host, port } => options.ip_or_hostname(host.as_str()).tcp_port(*port),
         Address::Socket(path) => {
             let path = base_dir.join(path);
-            let path = path.to_str().ok_or_else(|| Error::validation("the path of the socket is no text"))?;
+            let path = path.to_str().ok_or_else(|| Error::validation("invalid `socket`: expected a UTF-8 path"))?;
             options.socket(Some(path))
         }
     };
@@ -40,7 +40,7 @@ pub(crate) fn options(connection: &MysqlConnection, base_dir: &Path) -> Result<O
 }
 
 fn ssl(connection: &MysqlConnection, base_dir: &Path) -> Result<SslOpts> {
-    // rustls asks for one provider for the whole process; whoever has set one before keeps it.
+    // rustls has one provider per process; an existing one is kept.
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
@@ -61,32 +61,32 @@ fn ssl(connection: &MysqlConnection, base_dir: &Path) -> Result<SslOpts> {
     ))
 }
 
-/// Opens a connection within the connection's own limit.
+/// Opens a connection within its connect timeout.
 ///
 /// # Errors
-/// Whatever keeps it from being opened.
+/// When it cannot be opened.
 pub(crate) async fn open(connection: &MysqlConnection, base_dir: &Path) -> Result<Conn> {
     open_with(connection, options(connection, base_dir)?).await
 }
 
-/// The same with options that were changed.
+/// The same with other options.
 ///
 /// # Errors
 /// As for [`open`].
 pub(crate) async fn open_with(connection: &MysqlConnection, options: OptsBuilder) -> Result<Conn> {
-    const DOING: &str = "connecting";
+    const CONTEXT: &str = "connecting";
     let limit = connection.connect_timeout;
-    let opened = within(limit, DOING, async { Ok(Conn::new(options.clone()).await) }).await?;
+    let opened = within(limit, CONTEXT, async { Ok(Conn::new(options.clone()).await) }).await?;
     let refused_tls = matches!(&opened, Err(mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer)));
     let opened = if refused_tls && connection.tls.mode == TlsMode::Preferred {
-        within(limit, DOING, async { Ok(Conn::new(options.ssl_opts(None)).await) }).await?
+        within(limit, CONTEXT, async { Ok(Conn::new(options.ssl_opts(None)).await) }).await?
     } else {
         opened
     };
-    opened.map_err(|error| wire_error(error, DOING))
+    opened.map_err(|error| wire_error(error, CONTEXT))
 }
 
-/// An error of this client as one of Osiris: what the server and the network say goes through the same tables as ever.
+/// Converts an error of this client; server and network errors are classified as usual.
 pub(crate) fn wire_error(error: mysql_async::Error, doing: &str) -> Error {
     match error {
         mysql_async::Error::Server(server) => server_error(server.code, &server.state, &server.message, doing),
@@ -96,11 +96,11 @@ pub(crate) fn wire_error(error: mysql_async::Error, doing: &str) -> Error {
             error @ (DriverError::ConnectionClosed
             | DriverError::PacketOutOfOrder
             | DriverError::UnexpectedPacket { .. }),
-        ) => Error::network(format!("{doing}: the connection to the server was lost"))
+        ) => Error::network(format!("{doing}: the connection was lost"))
             .with_source(error)
-            .with_hint("look at the server's log and at the network between, then run again"),
+            .with_hint("check the server's log and the network, then run again"),
         other => Error::unknown(format!("{doing}: the client failed"))
             .with_source(other)
-            .with_hint("try again; if it stays, report it"),
+            .with_hint("run again; if it fails again, report a bug"),
     }
 }

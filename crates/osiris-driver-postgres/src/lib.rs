@@ -24,13 +24,13 @@ use osiris_core::{Catalog, Family, Health, Registry, Result};
 
 use client::Connect;
 
-/// The family of PostgreSQL servers.
+/// The connection family of PostgreSQL servers.
 pub struct Postgres {
     connect: Connect,
 }
 
 impl Postgres {
-    /// Over clients that `connect` opens.
+    /// With clients opened by `connect`.
     pub fn new(connect: Connect) -> Self {
         Self { connect }
     }
@@ -53,18 +53,18 @@ impl Family for Postgres {
     }
 }
 
-/// Adds the components of this crate. They share their connections.
+/// Registers the components of this crate, which share their connections.
 ///
 /// # Errors
-/// When one of them is there already.
+/// When one of them is already registered.
 pub fn register(registry: &mut Registry) -> Result<()> {
     register_with_client(registry, client::connect())
 }
 
-/// The same over another client.
+/// The same with another client.
 ///
 /// # Errors
-/// When one of them is there already.
+/// When one of them is already registered.
 pub fn register_with_client(registry: &mut Registry, connect: Connect) -> Result<()> {
     registry
         .family(Postgres::new(Arc::clone(&connect)))

@@ -20,13 +20,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use osiris_core::{Catalog, Family, Health, Registry, Result};
 
-/// The family of Supabase projects, and of any PostgreSQL behind PostgREST.
+/// The connection family of Supabase projects, and of any PostgreSQL behind PostgREST.
 pub struct Supabase {
     connect: Connect,
 }
 
 impl Supabase {
-    /// Over clients that `connect` opens.
+    /// With clients opened by `connect`.
     pub fn new(connect: Connect) -> Self {
         Self { connect }
     }
@@ -51,15 +51,15 @@ impl Family for Supabase {
 /// Adds the components of this crate.
 ///
 /// # Errors
-/// When one of them is there already.
+/// When one of them is already registered.
 pub fn register(registry: &mut Registry) -> Result<()> {
     register_with_client(registry, connect())
 }
 
-/// The same over another client.
+/// The same with another client.
 ///
 /// # Errors
-/// When one of them is there already.
+/// When one of them is already registered.
 pub fn register_with_client(registry: &mut Registry, connect: Connect) -> Result<()> {
     registry
         .family(Supabase::new(Arc::clone(&connect)))

@@ -68,7 +68,7 @@ async fn an_instant_that_is_no_timestamp_is_refused() {
     let run = Run::new();
     let inputs = Inputs::one(run.table("t", "SELECT 1 AS id").await);
     insta::assert_snapshot!(run.refused(json!({"query": "FROM t", "instants": ["id", "at"]}), inputs).await, @"
-    step `out-put`: `instants` names what is no TIMESTAMP column of the result: id, at
+    step `out-put`: `instants` names columns that are not TIMESTAMP columns of the result: id, at
     hint: the result has: id INTEGER
     ");
 }

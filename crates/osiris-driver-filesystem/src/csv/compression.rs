@@ -1,5 +1,5 @@
-//! Compressed files as plain readers and writers. What is written holds no time and no name, so that the same rows
-//! make the same bytes.
+//! Readers and writers of compressed files. Output has no timestamp and no name, so that the same rows
+//! produce the same bytes.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
@@ -12,7 +12,7 @@ use crate::config::{ReadCompression, WriteCompression};
 use crate::error::{carry, io_error};
 
 impl ReadCompression {
-    /// `infer` replaced by what the name says.
+    /// Resolves `infer` by the file name.
     pub(crate) fn resolve(self, name: &str) -> Self {
         if self != Self::Infer {
             return self;
@@ -41,18 +41,18 @@ impl WriteCompression {
     }
 }
 
-/// How much memory the xz decoder may take: four times what `xz -9` makes it take. A file states what it wants, up to 4 GiB.
+/// Memory limit of the xz decoder: four times that of `xz -9`. A file declares its need, up to 4 GiB.
 const XZ_MEMORY: u64 = 256 << 20;
-/// A compressed file may hold so many times its size, and these bytes whatever its size is.
+/// A compressed file may have this many times its size uncompressed, and at least this many bytes.
 const RATIO: u64 = 200;
 const ALWAYS: u64 = 4 << 30;
 
-/// How many bytes a compressed file of `size` may hold where nothing is stated.
+/// The default uncompressed limit of a compressed file of `size`.
 pub(crate) fn default_most(size: u64) -> u64 {
     size.saturating_mul(RATIO).max(ALWAYS)
 }
 
-/// A source of at most so many bytes.
+/// A source with a byte limit.
 pub(crate) struct Bounded<'a> {
     source: &'a mut dyn Read,
     name: &'a str,
@@ -61,7 +61,7 @@ pub(crate) struct Bounded<'a> {
 }
 
 impl<'a> Bounded<'a> {
-    /// `most` bytes of `source`, which messages call `name`.
+    /// Limits `source`, named `name` in messages, to `most` bytes.
     pub(crate) fn new(source: &'a mut dyn Read, name: &'a str, most: u64) -> Self {
         Self { source, name, most, left: most }
     }
@@ -74,9 +74,9 @@ impl Read for Bounded<'_> {
             Some(left) => self.left = left,
             None => {
                 let error =
-                    Error::validation(format!("`{}` holds more than {} bytes, uncompressed", self.name, self.most));
+                    Error::validation(format!("`{}` is larger than {} bytes uncompressed", self.name, self.most));
                 return Err(carry(
-                    error.with_hint("check where the file comes from; if it is right, raise `max_uncompressed_bytes`"),
+                    error.with_hint("check the origin of the file; if it is correct, raise `max_uncompressed_bytes`"),
                 ));
             }
         }
@@ -84,10 +84,10 @@ impl Read for Bounded<'_> {
     }
 }
 
-/// The plain bytes of a compressed stream that messages call `name`. Zip needs [`open_zip`] instead.
+/// Decompresses a stream, named `name` in messages. Zip needs [`open_zip`] instead.
 ///
 /// # Errors
-/// The decoder cannot be made.
+/// When the decoder cannot be created.
 pub(crate) fn decompress(
     source: Box<dyn Read + Send>,
     compression: ReadCompression,
@@ -109,7 +109,7 @@ pub(crate) fn decompress(
     Ok(Box::new(Checked { decoder, label, name: name.to_owned() }))
 }
 
-/// Says which file is damaged when a decoder does not like what it gets.
+/// Reports the damaged file for errors of a decoder.
 struct Checked<R> {
     decoder: R,
     label: &'static str,
@@ -119,7 +119,7 @@ struct Checked<R> {
 impl<R: Read> Read for Checked<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.decoder.read(buffer).map_err(|error| {
-            // An error with a number is the operating system's; the others are the decoder's.
+            // Errors with a code are from the operating system; others are from the decoder.
             if error.raw_os_error().is_some() || error.kind() == io::ErrorKind::Interrupted {
                 return error;
             }
@@ -127,33 +127,33 @@ impl<R: Read> Read for Checked<R> {
             if self.label == "xz" && text.contains("memory limit") {
                 return carry(
                     Error::validation(format!(
-                        "`{}` takes more than {} MiB of memory to uncompress",
+                        "`{}` needs more than {} MiB of memory to decompress",
                         self.name,
                         XZ_MEMORY >> 20
                     ))
                     .with_source(error)
-                    .with_hint("compress it with `xz -9` or less, or uncompress it before the run"),
+                    .with_hint("compress it with `xz -9` or lower, or decompress it before the run"),
                 );
             }
             let broken = Error::validation(format!("`{}` is not valid {}: {error}", self.name, self.label));
             carry(
                 broken
                     .with_source(error)
-                    .with_hint("check what made the file; it may be cut short, or set `compression`"),
+                    .with_hint("check how the file was created: it may be truncated; or set `compression`"),
             )
         })
     }
 }
 
-/// Calls `work` with the one file of a zip archive.
+/// Calls `work` with the single file of a zip archive.
 ///
 /// # Errors
-/// No archive, none or several files in it, or what `work` returns.
+/// When it is not an archive, has no file or several files, or the error of `work`.
 pub(crate) fn open_zip<T>(file: File, name: &str, work: impl FnOnce(&mut dyn Read) -> Result<T>) -> Result<T> {
     let broken = |error: zip::result::ZipError| {
-        Error::validation(format!("`{name}` is no zip archive that can be read: {error}"))
+        Error::validation(format!("`{name}` is not a valid zip archive: {error}"))
             .with_source(error)
-            .with_hint("check what made the file; it may be cut short, or set `compression`")
+            .with_hint("check how the file was created: it may be truncated; or set `compression`")
     };
     let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(broken)?;
     let mut files = Vec::new();
@@ -165,14 +165,14 @@ pub(crate) fn open_zip<T>(file: File, name: &str, work: impl FnOnce(&mut dyn Rea
     match files.as_slice() {
         [one] => work(&mut archive.by_index(*one).map_err(broken)?),
         [] => Err(Error::validation(format!("the zip archive `{name}` is empty"))),
-        many => Err(Error::validation(format!("the zip archive `{name}` holds {} files", many.len()))
-            .with_hint("unpack it and name the directory")),
+        many => Err(Error::validation(format!("the zip archive `{name}` has {} files", many.len()))
+            .with_hint("extract it and set `path` to the directory")),
     }
 }
 
-/// Compresses what is written to it.
+/// A compressing writer.
 pub(crate) enum Compressor<W: Write + io::Seek> {
-    /// As it is.
+    /// Uncompressed.
     None(W),
     /// gzip.
     Gzip(flate2::write::GzEncoder<W>),
@@ -185,10 +185,10 @@ pub(crate) enum Compressor<W: Write + io::Seek> {
 }
 
 impl<W: Write + io::Seek> Compressor<W> {
-    /// A compressor into `target`; `inner` names the file in a zip archive.
+    /// A compressor into `target`; `inner` is the name of the file in a zip archive.
     ///
     /// # Errors
-    /// The encoder cannot be made or the target be written.
+    /// When the encoder cannot be created, or writing fails.
     pub(crate) fn new(target: W, compression: WriteCompression, inner: &str) -> io::Result<Self> {
         Ok(match compression {
             WriteCompression::None => Self::None(target),
@@ -213,10 +213,10 @@ impl<W: Write + io::Seek> Compressor<W> {
         })
     }
 
-    /// Writes what is left and returns the target.
+    /// Flushes and returns the target.
     ///
     /// # Errors
-    /// The target cannot be written.
+    /// When writing fails.
     pub(crate) fn finish(self) -> io::Result<W> {
         match self {
             Self::None(target) => Ok(target),
@@ -253,7 +253,7 @@ impl<W: Write + io::Seek> Write for Compressor<W> {
 /// Opens a file for reading.
 ///
 /// # Errors
-/// It cannot be opened.
+/// When it cannot be opened.
 pub(crate) fn open(path: &Path, name: &str) -> Result<File> {
     File::open(path).map_err(|error| io_error("cannot be opened", name, error))
 }

@@ -1,4 +1,4 @@
-//! Dates, times and intervals as text: ISO 8601 with a space, fractions of a second without trailing zeros. No locale and
+//! Formats dates, times and intervals: ISO 8601 with a space, fractional seconds without trailing zeros. No locale and
 //! no time zone but UTC.
 
 /// Two digits of every number below 100.
@@ -43,7 +43,7 @@ pub(super) fn date(days: i32, out: &mut Vec<u8>) {
     }
 }
 
-/// Writes the date and returns what has to follow it.
+/// Writes the date and returns its suffix.
 fn day(days: i64, out: &mut Vec<u8>) -> &'static [u8] {
     let (year, month, day) = civil(days);
     let (year, suffix): (i64, &[u8]) = if year < 1 { (1 - year, b" (BC)") } else { (year, b"") };

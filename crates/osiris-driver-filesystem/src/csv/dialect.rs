@@ -1,11 +1,11 @@
-//! How a CSV file is laid out, read once from the configuration.
+//! The CSV dialect, parsed from the configuration.
 
 use osiris_core::Problem;
 
 use super::encoding::Charset;
 use crate::config::{CsvExtractorConfig, Header};
 
-/// The layout of a file to read.
+/// The dialect of a file to read.
 #[derive(Debug, Clone)]
 pub(crate) struct Dialect {
     /// None: by the extension.
@@ -19,7 +19,7 @@ pub(crate) struct Dialect {
 }
 
 impl Dialect {
-    /// The dialect that the configuration states.
+    /// The dialect of the configuration.
     ///
     /// # Errors
     /// All of its problems.
@@ -38,7 +38,7 @@ impl Dialect {
             problems.push(problem.clone());
         }
         if comment.is_some() && comment == delimiter {
-            problems.push(Problem::error("/comment", "is the delimiter as well"));
+            problems.push(Problem::error("/comment", "conflicts with the delimiter"));
         }
         match (charset, problems.is_empty()) {
             (Ok(charset), true) => Ok(Self {
@@ -54,7 +54,7 @@ impl Dialect {
         }
     }
 
-    /// The dialect of a file that a writer wrote.
+    /// The dialect of a file written by a writer.
     pub(crate) fn of_output(delimiter: u8, charset: Charset) -> Self {
         Self {
             delimiter: Some(delimiter),
@@ -67,18 +67,18 @@ impl Dialect {
         }
     }
 
-    /// The delimiter of the file called `name`.
+    /// The delimiter of the file `name`.
     pub(crate) fn delimiter(&self, name: &str) -> u8 {
         self.delimiter.unwrap_or_else(|| default_delimiter(name))
     }
 
-    /// Whether lines with nothing on them are left out of a file of `width` columns.
+    /// Whether empty lines are skipped in a file of `width` columns.
     pub(crate) fn skips_blank_lines(&self, width: usize) -> bool {
         self.skip_blank_lines.unwrap_or(width > 1)
     }
 }
 
-/// The tab for `.tsv`, also when compressed; the comma for all else.
+/// A tab for `.tsv`, also when compressed; else a comma.
 pub(crate) fn default_delimiter(name: &str) -> u8 {
     let lower = name.to_ascii_lowercase();
     if lower.ends_with(".tsv") || lower.contains(".tsv.") { b'\t' } else { b',' }
@@ -87,7 +87,7 @@ pub(crate) fn default_delimiter(name: &str) -> u8 {
 /// The delimiter as configured.
 ///
 /// # Errors
-/// It is not one character of ASCII, or one that has another meaning.
+/// When it is not one ASCII character, or a reserved one.
 pub(crate) fn delimiter(text: Option<&str>) -> Result<Option<u8>, Problem> {
     let text = match text {
         Some("\\t" | "tab") => Some("\t"),
@@ -96,11 +96,11 @@ pub(crate) fn delimiter(text: Option<&str>) -> Result<Option<u8>, Problem> {
     single("/delimiter", text)
 }
 
-/// The problem with a quote character as configured.
+/// The problem with a configured quote character.
 pub(crate) fn quote_problem(text: Option<&str>) -> Option<Problem> {
     text.filter(|text| *text != "\"").map(|_| {
-        Problem::error("/quotechar", "must be `\"`: fields are quoted with no other character")
-            .with_hint("leave it out; where a file has other quotes, convert it first")
+        Problem::error("/quotechar", "must be `\"`: no other quote character is supported")
+            .with_hint("remove it; convert files with other quotes first")
     })
 }
 
@@ -112,7 +112,7 @@ fn single(pointer: &str, text: Option<&str>) -> Result<Option<u8>, Problem> {
         }
         Some([byte]) if byte.is_ascii() => Ok(Some(*byte)),
         Some(_) => {
-            Err(Problem::error(pointer, "must be one character of ASCII").with_hint("such as `,`, `;`, `|` or `\\t`"))
+            Err(Problem::error(pointer, "must be one ASCII character").with_hint("such as `,`, `;`, `|` or `\\t`"))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Character encodings, strictly: what an encoding does not allow is an error with its place, never U+FFFD.
+//! Strict character encodings: invalid bytes are an error with their position, never U+FFFD.
 
 use std::io::{self, Read, Write};
 
@@ -8,7 +8,7 @@ use osiris_core::{Error, Problem};
 
 use crate::error::carry;
 
-/// Names that people write and the Encoding Standard does not know, beside those it does.
+/// Common names that are missing in the Encoding Standard.
 const SUGGESTED: &[&str] = &[
     "utf-8",
     "utf-16",
@@ -27,7 +27,7 @@ const SUGGESTED: &[&str] = &[
 pub(crate) enum Charset {
     /// UTF-8.
     Utf8,
-    /// Bytes below 128.
+    /// ASCII.
     Ascii,
     /// Every byte is the code point of its value (ISO 8859-1 proper, not windows-1252).
     Latin1,
@@ -76,7 +76,7 @@ impl Charset {
         }
     }
 
-    /// Whether files in it are UTF-8 as they stand.
+    /// Whether files in it are already UTF-8.
     pub(crate) fn is_utf8(self) -> bool {
         matches!(self, Self::Utf8 | Self::Ascii)
     }
@@ -95,8 +95,8 @@ impl Charset {
 /// Bytes that are decoded at a time.
 const CHUNK: usize = 64 * 1024;
 
-/// Turns bytes of an encoding into UTF-8 as they are read. A byte order mark is decoded like any other character, so that who
-/// reads the text takes one off, and no more than one, in every encoding.
+/// Decodes bytes to UTF-8 as they are read. A byte order mark is decoded like any other character, so that the reader
+/// of the text removes exactly one in every encoding.
 pub(crate) struct Utf8Reader<R> {
     source: R,
     name: String,
@@ -113,10 +113,10 @@ pub(crate) struct Utf8Reader<R> {
 }
 
 enum Decode {
-    /// Nothing but a check.
+    /// Only validated.
     Ascii,
     Latin1,
-    /// Not yet decided: the mark is still to be read.
+    /// Undecided: the byte order mark is not read yet.
     Utf16Mark,
     Standard(Box<encoding_rs::Decoder>),
 }
@@ -126,7 +126,7 @@ fn standard(encoding: &'static Encoding) -> Decode {
 }
 
 impl<R: Read> Utf8Reader<R> {
-    /// A reader of `source`, which messages call `name`.
+    /// A reader of `source`, named `name` in messages.
     pub(crate) fn new(source: R, name: &str, charset: Charset) -> Self {
         let decode = match charset {
             Charset::Utf8 | Charset::Ascii => Decode::Ascii,
@@ -240,7 +240,7 @@ impl<R: Read> Read for Utf8Reader<R> {
     }
 }
 
-/// Turns UTF-8 into an encoding as it is written. Each `write` must hold whole characters.
+/// Encodes UTF-8 as it is written. Each `write` must have whole characters.
 pub(crate) struct CharsetWriter<W> {
     target: W,
     charset: Charset,
@@ -250,7 +250,7 @@ pub(crate) struct CharsetWriter<W> {
 }
 
 impl<W: Write> CharsetWriter<W> {
-    /// A writer to `target`; `mark` writes a byte order mark where the encoding has one.
+    /// A writer to `target`; `mark` writes a byte order mark if the encoding has one.
     pub(crate) fn new(target: W, charset: Charset, mark: bool) -> Self {
         let encoder = match charset {
             Charset::Other(other) => Some(Box::new(other.new_encoder())),
@@ -260,10 +260,10 @@ impl<W: Write> CharsetWriter<W> {
         Self { target, charset, encoder, bytes, lines: 0 }
     }
 
-    /// The target, once everything is written.
+    /// Flushes and returns the target.
     ///
     /// # Errors
-    /// The target's.
+    /// When writing fails.
     pub(crate) fn finish(mut self) -> io::Result<W> {
         if !self.bytes.is_empty() {
             self.target.write_all(&self.bytes)?;
@@ -319,7 +319,7 @@ impl<W: Write> Write for CharsetWriter<W> {
             let line = self.lines + text[..before].matches('\n').count() as u64 + 1;
             return Err(carry(
                 Error::validation(format!(
-                    "the character U+{:04X} on line {line} has no place in {}",
+                    "the character U+{:04X} on line {line} cannot be encoded in {}",
                     u32::from(foreign),
                     self.charset.label()
                 ))
@@ -392,7 +392,7 @@ mod tests {
         let mut writer = CharsetWriter::new(Vec::new(), Charset::Latin1, true);
         let error = writer.write_all("a\n€".as_bytes()).unwrap_err();
         let message = crate::error::unpack("", "f", error).message().to_owned();
-        assert_eq!(message, "the character U+20AC on line 2 has no place in Latin-1");
+        assert_eq!(message, "the character U+20AC on line 2 cannot be encoded in Latin-1");
     }
 
     #[test]

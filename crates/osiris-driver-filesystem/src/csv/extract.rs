@@ -15,15 +15,15 @@ use super::dialect::{Dialect, quote_problem};
 use super::load::{Load, find_all};
 use super::scan::ScanOptions;
 use super::source::{Opening, Scanning};
-use super::types::Stated;
-use crate::blocking::{Stop, blocking};
+use super::types::DeclaredType;
+use crate::blocking::{StopFlag, blocking};
 use crate::client::{Location, SourceFile, Target};
 use crate::config::{AddFilename, CsvExtractorConfig, Dtype, FilesystemConnection, Header, OnBadLines, ParseDates};
 use crate::error::is_about_content;
 use crate::scratch::Scratch;
 use crate::stdio::Streams;
 
-/// Rejects that are collected beyond the limit, for the report.
+/// Rejects collected beyond the limit, for the report.
 const KEPT_OVER_LIMIT: u64 = 1000;
 
 /// Reads CSV files.
@@ -33,12 +33,12 @@ pub struct CsvExtractor {
 }
 
 impl CsvExtractor {
-    /// One that reads the process's standard input for the path `-`.
+    /// An extractor that reads standard input for the path `-`.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// One with other streams.
+    /// The same with other streams.
     pub fn with_io(streams: Streams) -> Self {
         Self { streams }
     }
@@ -61,10 +61,7 @@ impl Component for CsvExtractor {
         problems.extend(stated_types(config).err().unwrap_or_default());
         problems.extend(quote_problem(config.quotechar.as_deref()));
         if config.chunk_size.is_some() {
-            problems.push(
-                Problem::warning("/chunk_size", "has no effect: rows are never held as chunks")
-                    .with_hint("leave it out"),
-            );
+            problems.push(Problem::warning("/chunk_size", "has no effect: rows are streamed").with_hint("remove it"));
         }
         if let Err(error) = Location::new(&FilesystemConnection::default(), Path::new(".")).target(&config.path) {
             problems.push(Problem::error("/path", error.message()).with_hint(error.hint().unwrap_or_default()));
@@ -95,13 +92,13 @@ impl Component for CsvExtractor {
     }
 }
 
-/// The types that the configuration states, by lower-case column name.
-fn stated_types(config: &CsvExtractorConfig) -> Result<Vec<(String, Stated)>, Vec<Problem>> {
+/// The configured types, by lower-case column name.
+fn stated_types(config: &CsvExtractorConfig) -> Result<Vec<(String, DeclaredType)>, Vec<Problem>> {
     let mut stated = Vec::new();
     let mut problems = Vec::new();
     if let Some(Dtype::Columns(columns)) = &config.dtype {
         for (column, name) in columns {
-            match Stated::named(format!("/dtype/{column}"), name) {
+            match DeclaredType::named(format!("/dtype/{column}"), name) {
                 Ok(known) => stated.push((column.clone(), known)),
                 Err(problem) => problems.push(problem),
             }
@@ -109,16 +106,18 @@ fn stated_types(config: &CsvExtractorConfig) -> Result<Vec<(String, Stated)>, Ve
     }
     let dates = match &config.parse_dates {
         None | Some(ParseDates::Inferred(_)) => Vec::new(),
-        Some(ParseDates::Columns(columns)) => columns.iter().map(|column| (column.clone(), Stated::Dates)).collect(),
+        Some(ParseDates::Columns(columns)) => {
+            columns.iter().map(|column| (column.clone(), DeclaredType::Dates)).collect()
+        }
         Some(ParseDates::Formats(formats)) => {
-            formats.iter().map(|(column, format)| (column.clone(), Stated::Format(format.clone()))).collect()
+            formats.iter().map(|(column, format)| (column.clone(), DeclaredType::Format(format.clone()))).collect()
         }
     };
     for (column, date) in dates {
         if stated.iter().any(|(known, _)| known.eq_ignore_ascii_case(&column)) {
             problems.push(
-                Problem::error(format!("/parse_dates/{column}"), format!("`{column}` is in `dtype` as well"))
-                    .with_hint("keep one of the two"),
+                Problem::error(format!("/parse_dates/{column}"), format!("`{column}` is also in `dtype`"))
+                    .with_hint("keep one of them"),
             );
         }
         stated.push((column, date));
@@ -133,7 +132,7 @@ impl Extract for CsvExtractor {
         ctx.rejects().set_limit(config.max_rejects);
         let dialect = Dialect::new(config).map_err(|problems| invalid(&problems))?;
         let dry = if step.dry_run() { DRY_RUN_ROWS } else { u64::MAX };
-        let job = Job {
+        let job = CsvExtractTask {
             location: Location::new(step.connection(), step.base_dir()),
             limit: Some(config.limit.unwrap_or(u64::MAX).min(dry)).filter(|limit| *limit < u64::MAX),
             config: config.clone(),
@@ -148,8 +147,8 @@ impl Extract for CsvExtractor {
     }
 }
 
-/// One extraction. The scratch directory goes with it.
-struct Job {
+/// One extraction, with its scratch directory.
+struct CsvExtractTask {
     config: CsvExtractorConfig,
     dialect: Dialect,
     location: Location,
@@ -159,9 +158,9 @@ struct Job {
     ctx: ExecutionContext,
 }
 
-impl Job {
-    /// Scans all files, until `stop` is raised.
-    fn scan(self, stop: &Stop) -> Result<(Self, Scanning)> {
+impl CsvExtractTask {
+    /// Scans all files, until `stop` is set.
+    fn scan(self, stop: &StopFlag) -> Result<(Self, Scanning)> {
         let files = self.files()?;
         self.ctx.progress().expect_bytes(files.iter().map(|file| file.size).sum());
         let on_bytes = |bytes| {
@@ -196,7 +195,7 @@ impl Job {
         }
     }
 
-    /// The files to read; the standard input is kept in one first.
+    /// The files to read; standard input is first copied to a file.
     fn files(&self) -> Result<Vec<SourceFile>> {
         match self.location.target(&self.config.path)? {
             Target::Local(path) => self.location.files(&path, &CSV_FILES),
@@ -209,7 +208,7 @@ impl Job {
         }
     }
 
-    /// Lets DuckDB load what was scanned.
+    /// Loads the scanned files with DuckDB.
     async fn load(self, mut scanning: Scanning, out: &TableSink) -> Result<Extracted> {
         self.push(std::mem::take(&mut scanning.rejects), scanning.rejected).await?;
         let read = scanning.rows + scanning.rejected;
@@ -228,12 +227,14 @@ impl Job {
             Err(error) if load.checked().next().is_some() && is_about_content(&error) => {
                 Err(self.first_bad_value(&load).await?.unwrap_or(error))
             }
-            // DuckDB's words would show the line. They are about a file that the scan found in order.
-            Err(error) if error.report().contains("Original Line") => {
-                Err(Error::unknown(format!("DuckDB does not read `{}` as it was scanned", self.config.path)).with_hint(
-                    "report this with the first lines of the file; meanwhile `limit` with a large number reads a copy",
-                ))
-            }
+            // DuckDB's message would show the line. The scan found no problem in the file.
+            Err(error) if error.report().contains("Original Line") => Err(Error::unknown(format!(
+                "DuckDB reads `{}` differently than it was scanned",
+                self.config.path
+            ))
+            .with_hint(
+                "report this with the first lines of the file; meanwhile `limit` with a large number reads a copy",
+            )),
             Err(error) => Err(error),
         }
     }
@@ -242,30 +243,33 @@ impl Job {
         let stated = stated_types(&self.config).map_err(|problems| invalid(&problems))?;
         let names: Vec<String> = stated.iter().map(|(name, _)| name.clone()).collect();
         find_all(&scanning.names, &names, "dtype` or `parse_dates")?;
-        let by_name: HashMap<String, Stated> =
+        let by_name: HashMap<String, DeclaredType> =
             stated.into_iter().map(|(name, stated)| (name.to_lowercase(), stated)).collect();
         let text = matches!(self.config.dtype, Some(Dtype::All(_)));
         let stated = |name: &str| {
             let stated = by_name.get(&name.to_lowercase()).cloned();
-            stated.or_else(|| text.then_some(Stated::Type(ColumnType::Varchar)))
+            stated.or_else(|| text.then_some(DeclaredType::Type(ColumnType::Varchar)))
         };
         let selected = self.config.columns.as_deref().filter(|_| self.config.header != Header::Present(false));
         let filename = AddFilename::column(self.config.add_filename.as_ref()).map(str::to_owned);
         Load::new(scanning, selected, &stated, self.dialect.na_values.clone(), filename)
     }
 
-    /// Keeps rejects; fails when there were more than could be kept.
+    /// Stores rejects; fails if there are too many.
     async fn push(&self, rejects: Vec<Reject>, count: u64) -> Result<()> {
         let kept = rejects.len() as u64;
         self.ctx.rejects().push(rejects).await?;
         if kept == count {
             return Ok(());
         }
-        Err(Error::integrity(format!("{count} rows were rejected, at most {} are allowed", self.config.max_rejects))
-            .with_hint("check the step's rejects in the run directory, then fix the data or raise `max_rejects`"))
+        Err(Error::integrity(format!(
+            "{count} rows were rejected, but at most {} are allowed",
+            self.config.max_rejects
+        ))
+        .with_hint("check the step's rejects in the run directory, then fix the data or raise `max_rejects`"))
     }
 
-    /// Keeps the rows that a stated type refuses.
+    /// Stores the rows that do not fit a configured type.
     async fn reject_bad_values(&self, load: &Arc<Load>) -> Result<()> {
         for index in 0..load.scanning.pieces.len() {
             let keep = self.config.max_rejects.saturating_add(KEPT_OVER_LIMIT);
@@ -277,7 +281,7 @@ impl Job {
         Ok(())
     }
 
-    /// The error for the first value that a stated type refuses.
+    /// The error for the first value that does not fit a configured type.
     async fn first_bad_value(&self, load: &Arc<Load>) -> Result<Option<Error>> {
         for index in 0..load.scanning.pieces.len() {
             let (bad, _) = self.bad_values(load, index, 1).await?;
@@ -285,14 +289,15 @@ impl Job {
                 let file = &load.scanning.pieces[index].source.name;
                 let error = Error::validation(format!("`{file}`: line {line}, column `{column}`: {reason}"));
                 return Ok(Some(error.with_hint(format!(
-                    "mend the value, state another type for `{column}`, or set `on_bad_lines: reject`"
+                    "fix the value, set another type for `{column}`, or set `on_bad_lines: reject`"
                 ))));
             }
         }
         Ok(None)
     }
 
-    /// The first `keep` rows of a file that a stated type refuses, with their lines, and how many there are.
+    /// The first `keep` rows of a file that do not fit a configured type, with their lines, and the number of all of
+    /// them.
     async fn bad_values(&self, load: &Arc<Load>, index: usize, keep: u64) -> Result<(Vec<Reject>, u64)> {
         let plan = Arc::clone(load);
         let (bad, count) = self

@@ -1,4 +1,4 @@
-//! One column of a batch, ready to be written cell by cell as text.
+//! Writes the cells of one column of a batch as text.
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Decimal128Array, IntervalMonthDayNanoArray,
@@ -15,7 +15,7 @@ use osiris_core::{Error, Result};
 
 use super::{date, json};
 
-/// The zone of every point in time.
+/// The offset of timestamps in UTC.
 const UTC: &[u8] = b"+00:00";
 
 /// The values of a column.
@@ -39,13 +39,13 @@ pub(super) enum Values<'a> {
     Timestamp(&'a TimestampMicrosecondArray, &'static [u8]),
     TimestampNanos(&'a TimestampNanosecondArray),
     Interval(&'a IntervalMonthDayNanoArray),
-    /// A date or timestamp by a format of the user's.
+    /// A date or timestamp in the configured format.
     Formatted(Moments<'a>, &'a [Item<'a>]),
     /// Lists, structs, maps: as JSON.
     Nested(&'a ArrayRef),
 }
 
-/// Points on the calendar, for formats of the user's.
+/// Dates and timestamps for the configured format.
 pub(super) enum Moments<'a> {
     Dates(&'a Date32Array),
     Micros(&'a TimestampMicrosecondArray),
@@ -64,10 +64,10 @@ impl Moments<'_> {
 }
 
 impl<'a> Values<'a> {
-    /// The values of `array`; dates and timestamps go by `format` where there is one.
+    /// The values of `array`; dates and timestamps use `format`, if set.
     ///
     /// # Errors
-    /// A type that a scan of the store never returns.
+    /// For a type that a scan of the run store never returns.
     pub(super) fn new(array: &'a ArrayRef, format: Option<&'a [Item<'a>]>) -> Result<Self> {
         if let Some(format) = format
             && let Some(moments) = moments(array)
@@ -123,7 +123,7 @@ impl<'a> Values<'a> {
         )
     }
 
-    /// Whether a value may hold any character.
+    /// Whether a value may have any character.
     pub(super) fn is_free_text(&self) -> bool {
         matches!(self, Self::Text(_) | Self::Nested(_) | Self::Formatted(..))
     }
@@ -131,7 +131,7 @@ impl<'a> Values<'a> {
     /// Writes the value of a row that is not NULL.
     ///
     /// # Errors
-    /// A date that the user's format cannot hold, a nested value of a type without text.
+    /// For a date out of range for the format, or a nested value of a type without text.
     #[inline]
     pub(super) fn write(&self, row: usize, out: &mut Vec<u8>) -> Result<()> {
         match self {
@@ -173,22 +173,21 @@ fn moments(array: &ArrayRef) -> Option<Moments<'_>> {
     }
 }
 
-/// The pieces of a format of the user's.
+/// Parses a date format.
 ///
 /// # Errors
-/// Unknown letters.
+/// For unknown specifiers.
 pub(super) fn date_items(format: &str) -> Result<Vec<Item<'static>>, String> {
     let items: Vec<Item<'_>> = StrftimeItems::new(format).collect();
     if items.contains(&Item::Error) {
-        return Err(format!("`{format}` has a letter that is no part of a date"));
+        return Err(format!("invalid date format `{format}`: unknown specifier"));
     }
     Ok(items.into_iter().map(Item::to_owned).collect())
 }
 
 fn formatted(moment: Option<NaiveDateTime>, items: &[Item<'_>], out: &mut Vec<u8>) -> Result<()> {
     use std::fmt::Write;
-    let failed =
-        || Error::validation("a date is beyond what `date_format` can write").with_hint("leave `date_format` out");
+    let failed = || Error::validation("a date is out of range for `date_format`").with_hint("remove `date_format`");
     let moment = moment.ok_or_else(failed)?.and_utc();
     let mut text = String::new();
     write!(text, "{}", moment.format_with_items(items.iter())).map_err(|_| failed())?;
@@ -206,7 +205,7 @@ pub(super) fn integer(value: impl itoa::Integer, out: &mut Vec<u8>) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
-/// The shortest digits that read back as the same number; an exponent has a sign, so that no reader takes it for a name.
+/// The shortest digits that parse to the same number; an exponent has a sign, so that no reader takes it for a name.
 #[inline]
 pub(super) fn float<F: zmij::Float + Into<f64> + Copy>(value: F, out: &mut Vec<u8>) {
     let wide: f64 = value.into();
@@ -257,7 +256,7 @@ pub(super) fn decimal(value: i128, scale: usize, out: &mut Vec<u8>) {
     }
 }
 
-/// `\x` and two lower-case digits a byte.
+/// `\x` and two lower-case digits per byte.
 pub(super) fn hexadecimal(bytes: &[u8], out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     out.extend_from_slice(b"\\x");

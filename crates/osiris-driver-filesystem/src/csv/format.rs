@@ -1,4 +1,4 @@
-//! Record batches as CSV text: the same batch makes the same bytes, whatever the machine's locale and time zone.
+//! Formats record batches as CSV: the same batch produces the same bytes, independent of locale and time zone.
 
 use arrow::array::RecordBatch;
 use arrow::buffer::NullBuffer;
@@ -10,10 +10,10 @@ use super::field::{Values, date_items, nulls};
 use crate::config::{CsvWriterConfig, Newline, Quoting};
 
 const QUOTE: u8 = b'"';
-/// U+FEFF in UTF-8: the byte order mark, where a file begins with it.
+/// U+FEFF in UTF-8: the byte order mark at the start of a file.
 const MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// How batches become text.
+/// How batches are formatted.
 pub(super) struct Formatter {
     delimiter: u8,
     newline: &'static [u8],
@@ -22,15 +22,15 @@ pub(super) struct Formatter {
     date_format: Option<Vec<Item<'static>>>,
     /// Whether a byte forces quotes.
     special: [bool; 256],
-    /// Whether the delimiter may turn up in numbers and dates.
+    /// Whether the delimiter may occur in numbers and dates.
     check_all: bool,
 }
 
 impl Formatter {
-    /// The format that the configuration states.
+    /// The configured format.
     ///
     /// # Errors
-    /// A date format with unknown letters.
+    /// For a date format with unknown specifiers.
     pub(super) fn new(config: &CsvWriterConfig, delimiter: u8) -> Result<Self> {
         let mut special = [false; 256];
         for byte in [delimiter, QUOTE, b'\n', b'\r'] {
@@ -52,15 +52,15 @@ impl Formatter {
         })
     }
 
-    /// What ends a line.
+    /// The line terminator.
     pub(super) fn newline(&self) -> &'static [u8] {
         self.newline
     }
 
-    /// Writes the line of names. `csv` writes it; in rows NULL and the empty text differ, which it does not know.
+    /// Writes the header with `csv`; rows distinguish NULL and the empty string, which `csv` does not support.
     ///
     /// # Errors
-    /// A name that needs quotes where there may be none.
+    /// For a name that needs quotes with `quoting: none`.
     pub(super) fn header<'a>(&self, names: impl Iterator<Item = &'a str>, out: &mut Vec<u8>) -> Result<()> {
         let names: Vec<&str> = names.collect();
         let mut quoted = matches!(self.quoting, Quoting::All | Quoting::Nonnumeric);
@@ -72,7 +72,7 @@ impl Formatter {
                 ))
                 .with_hint("rename the column, or choose another `delimiter` or `quoting: minimal`"));
             }
-            // What other readers would not take for anything else.
+            // Text that other readers do not misinterpret.
             quoted |= needed && !name.bytes().any(|byte| self.special[usize::from(byte)]);
         }
         let failed = |error| Error::unknown("the header could not be written").with_source(error);
@@ -89,7 +89,7 @@ impl Formatter {
     /// Writes the rows of a batch; `first` is the number of its first row, for messages.
     ///
     /// # Errors
-    /// A value that needs quotes where there may be none, or one without text.
+    /// For a value that needs quotes with `quoting: none`, or one without text form.
     pub(super) fn rows(&self, batch: &RecordBatch, first: u64, out: &mut Vec<u8>) -> Result<()> {
         let format = self.date_format.as_deref();
         let columns = batch
@@ -124,10 +124,10 @@ impl Formatter {
         .with_hint("choose another `delimiter`, a `null_value` if the text is empty, or `quoting: minimal`")
     }
 
-    /// Whether a reader would take the text for something else without quotes.
+    /// Whether a reader would misinterpret the text without quotes.
     #[inline]
     fn needs_quotes(&self, text: &[u8]) -> bool {
-        // The empty text is quoted whatever NULL is written as: most readers take nothing for NULL.
+        // The empty string is always quoted: most readers take an empty field for NULL.
         if text.is_empty() {
             return self.quoting != Quoting::None || self.null.is_empty();
         }
@@ -141,16 +141,16 @@ impl Formatter {
     }
 }
 
-/// `quoting: none` met a value that needs them.
+/// A value needs quotes with `quoting: none`.
 struct NeedsQuotes;
 
 /// When the fields of a column are quoted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Policy {
     Always,
-    /// Looked at one by one.
+    /// Checked for each value.
     Checked,
-    /// They cannot need it.
+    /// Never needed.
     Never,
 }
 
@@ -158,7 +158,7 @@ struct Column<'a> {
     values: Values<'a>,
     nulls: Option<&'a NullBuffer>,
     policy: Policy,
-    /// Whether a file may begin with one of the values: what looks like a byte order mark there is quoted.
+    /// Whether a file may begin with one of the values: a byte order mark there is quoted.
     first: bool,
 }
 
@@ -201,7 +201,7 @@ impl<'a> Column<'a> {
     }
 }
 
-/// Puts what was written from `start` on into quotes.
+/// Quotes the text written from `start` on.
 fn quote_from(start: usize, out: &mut Vec<u8>) {
     let inner = memchr::memchr_iter(QUOTE, &out[start..]).count();
     if inner == 0 {

@@ -1,4 +1,4 @@
-//! The top of a CSV file: rows to skip, the line of names, and where the records begin.
+//! The head of a CSV file: skipped rows, the header, and the start of the records.
 
 use std::io::Read;
 
@@ -10,29 +10,29 @@ use super::record::{Next, RecordReader};
 use super::scan::{ScanOptions, after_quote, fields};
 use crate::config::Header;
 
-/// Where the reader stands once the names are known.
+/// The position of the reader once the names are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Start {
-    /// Behind the header.
+    /// After the header.
     BehindHeader,
-    /// On the first record, which had to be looked at for its width.
+    /// At the first record, which was read for its width.
     OnRecord,
 }
 
-/// What the top of a file came to.
+/// The head of a file.
 #[derive(Debug)]
 pub(super) struct Head {
     pub(super) start: Start,
     /// The names of the columns.
     pub(super) names: Vec<String>,
-    /// Whether a line that was passed over has a quote: it need not be one of a pair.
+    /// Whether a skipped line has a quote, which may be unbalanced.
     pub(super) passed_quote: bool,
 }
 
 /// Reads up to the first record and finds the names of the columns.
 ///
 /// # Errors
-/// There is not even a header, or `columns` does not name as many as there are.
+/// When there is no header, or `columns` has another number of names.
 pub(super) fn read<R: Read>(reader: &mut RecordReader<R>, name: &str, options: &ScanOptions<'_>) -> Result<Head> {
     let dialect = options.dialect;
     let mut passed_quote = false;
@@ -78,23 +78,23 @@ pub(super) fn read<R: Read>(reader: &mut RecordReader<R>, name: &str, options: &
     let trimmed: Vec<&str> = written.iter().map(|name| name.trim()).collect();
     let (names, changed) = unique(&trimmed);
     if changed {
-        tracing::warn!(file = name, columns = ?names, "the header has empty or repeated names; they were made unique");
+        tracing::warn!(file = name, columns = ?names, "the header has empty or duplicate names: renamed to be unique");
     }
     head(Start::BehindHeader, names, passed_quote)
 }
 
 fn empty(name: &str, dialect: &Dialect) -> Error {
     if dialect.skip_rows > 0 || matches!(dialect.header, Header::Row(1..)) {
-        return Error::validation(format!("`{name}` has nothing behind the rows to skip"))
+        return Error::validation(format!("`{name}` ends within the rows to skip"))
             .with_hint("lower `skip_rows` or `header`");
     }
-    Error::validation(format!("`{name}` is empty: it has not even a header"))
-        .with_hint("check what made the file; a file without rows still needs its header")
+    Error::validation(format!("`{name}` is empty: it has no header"))
+        .with_hint("check how the file was created: a file without rows still needs a header")
 }
 
 fn miscounted<R: Read>(name: &str, names: usize, reader: &RecordReader<R>) -> Error {
     Error::validation(format!(
-        "`{name}`: `columns` names {names}, line {} has {}",
+        "`{name}`: `columns` has {names}, but line {} has {}",
         reader.line(),
         fields(reader.width())
     ))

@@ -1,4 +1,4 @@
-//! Column names: from the header of a file, made unique, or made up where there is none.
+//! Column names: from the header of a file, made unique, or generated if there is none.
 
 use std::collections::BTreeSet;
 
@@ -7,8 +7,8 @@ pub(crate) fn numbered(count: usize) -> Vec<String> {
     (0..count).map(|index| format!("column{index}")).collect()
 }
 
-/// Makes names unique, whatever their case, and gives the empty ones a name: `a, A, , a` becomes
-/// `a, A_1, column2, a_2`. A name that the file has itself is never given away. Returns whether anything was changed.
+/// Makes names unique, ignoring case, and names empty ones: `a, A, , a` becomes `a, A_1, column2, a_2`. A name that the
+/// file has is never given to another column. Returns whether any name was changed.
 pub(crate) fn unique(names: &[&str]) -> (Vec<String>, bool) {
     let mut taken: BTreeSet<String> = names.iter().map(|name| name.to_lowercase()).collect();
     let mut first = BTreeSet::new();

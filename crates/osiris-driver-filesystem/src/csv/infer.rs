@@ -1,4 +1,4 @@
-//! Which type a column of a CSV file has: decided from every value of the file, never from a sample.
+//! Infers the type of a CSV column from every value of the file, never from a sample.
 //!
 //! The rule is in the crate's documentation, in one paragraph; this is its only implementation.
 
@@ -26,7 +26,7 @@ impl Kinds {
     }
 }
 
-/// What was seen in one column.
+/// The profile of a column.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ColumnProfile {
     kinds: Kinds,
@@ -35,16 +35,16 @@ pub(crate) struct ColumnProfile {
     pub(crate) quoted_null: bool,
 }
 
-/// What was seen of numbers.
+/// The profile of the numbers of a column.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Numbers {
-    /// The most digits before the point.
+    /// Maximum digits before the decimal point.
     integer_digits: u32,
-    /// The most digits behind it.
+    /// Maximum decimal places.
     scale: u32,
     /// One had a decimal point or a signed exponent.
     fractional: bool,
-    /// One had an exponent and neither point nor sign: `1e5`.
+    /// One had an exponent without decimal point or sign: `1e5`.
     bare_exponent: bool,
     /// One cannot be a decimal: an exponent, NaN, infinity, minus zero.
     float_only: bool,
@@ -55,7 +55,7 @@ struct Numbers {
 }
 
 impl ColumnProfile {
-    /// Takes a value into account that is neither NULL nor empty.
+    /// Adds a value that is neither NULL nor empty.
     #[inline]
     pub(crate) fn observe(&mut self, value: &[u8]) {
         if self.kinds.contains(Kinds::TEXT) {
@@ -81,7 +81,7 @@ impl ColumnProfile {
         self.kinds.insert(kind);
     }
 
-    /// Takes the profile of the same column in another file into account.
+    /// Merges the profile of the same column in another file.
     pub(crate) fn merge(&mut self, other: &Self) {
         self.kinds.insert(other.kinds);
         self.numbers.merge(&other.numbers);
@@ -102,7 +102,7 @@ impl ColumnProfile {
         }
     }
 
-    /// Whether DuckDB's own reader takes every value seen as `stated` without changing what it means.
+    /// Whether DuckDB's reader parses every value as `stated` exactly.
     pub(crate) fn fits(&self, stated: &ColumnType) -> bool {
         let numbers = &self.numbers;
         let whole = self.kinds == Kinds::NUMBER && !numbers.fractional && !numbers.float_only;
@@ -128,7 +128,7 @@ impl ColumnProfile {
 }
 
 impl Numbers {
-    /// The fast way for what most numbers look like: `-?digits[.digits]`, at most 15 of them. False when it is not.
+    /// Fast path for most numbers: `-?digits[.digits]` with at most 15 digits. False for others.
     #[inline]
     fn observe_plain(&mut self, value: &[u8]) -> bool {
         let digits = value.strip_prefix(b"-").unwrap_or(value);
@@ -215,7 +215,7 @@ fn scale(scale: u32) -> u8 {
     u8::try_from(scale).unwrap_or(u8::MAX)
 }
 
-/// A number as it is written: `-?(0|[1-9][0-9]*)?(\.[0-9]+)?([eE][+-]?[0-9]+)?`, with a digit somewhere.
+/// Parses a number: `-?(0|[1-9][0-9]*)?(\.[0-9]+)?([eE][+-]?[0-9]+)?`, with a digit somewhere.
 struct Literal<'a> {
     negative: bool,
     integer: &'a [u8],

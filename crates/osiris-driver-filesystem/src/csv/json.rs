@@ -1,5 +1,5 @@
-//! Nested values as JSON text: compact, fields in the order of the type, decimals and large integers as exact numbers,
-//! what JSON has no form for (dates, bytes, NaN) as strings.
+//! Formats nested values as compact JSON: fields in the order of the type, decimals and large integers as exact
+//! numbers, what JSON does not have (dates, bytes, NaN) as strings.
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::DataType;
@@ -7,10 +7,10 @@ use osiris_core::Result;
 
 use super::field::Values;
 
-/// Writes one value, NULL included.
+/// Writes a value, which may be NULL.
 ///
 /// # Errors
-/// A type that a scan of the store never returns.
+/// For a type that a scan of the run store never returns.
 pub(super) fn write(array: &ArrayRef, row: usize, out: &mut Vec<u8>) -> Result<()> {
     if array.is_null(row) {
         out.extend_from_slice(b"null");

@@ -1,4 +1,4 @@
-//! The SQL by which DuckDB reads scanned files: every option is stated, nothing is left to its guesses.
+//! The SQL that reads scanned files with DuckDB: every option is set, so that nothing is sniffed.
 
 use std::collections::HashMap;
 
@@ -9,29 +9,29 @@ use osiris_core::{ColumnType, Error, Result};
 
 use super::scan::copied_delimiter;
 use super::source::{Piece, Scanning};
-use super::types::{Reading, Stated, internal, reading};
+use super::types::{DeclaredType, Reading, internal, reading};
 use crate::error::engine_error;
 
-/// DuckDB refuses longer lines unless told.
-const LONGEST_LINE: usize = 2_000_000;
-/// What each thread of DuckDB's reader holds of a file, in bytes: an eighth of its own choice, and as fast.
+/// DuckDB's default maximum line size.
+const MAX_LINE: usize = 2_000_000;
+/// Buffer size of DuckDB's reader per thread, in bytes: an eighth of its default, and as fast.
 const BUFFER: usize = 4_000_000;
 
-/// Stands in SQL for the column as it was read; no text of a pipeline can hold it.
+/// The placeholder in SQL for the column; it cannot occur in the text of a pipeline.
 const COLUMN: &str = "\0";
 
-/// One column of the table to be.
+/// A column of the table.
 #[derive(Debug, Clone)]
 pub(crate) struct LoadColumn {
-    /// Its place among the columns of the first file.
+    /// Its position in the first file.
     pub(crate) index: usize,
-    /// Its name in the table.
+    /// The name in the table.
     pub(crate) name: String,
-    /// The type DuckDB's reader is told.
+    /// The type for DuckDB's reader.
     read_as: String,
     /// The value as SQL over [`COLUMN`].
     value: String,
-    /// How a stated type reads the text, where values have to be checked one by one.
+    /// How the configured type parses the text, if values have to be checked.
     pub(crate) checked: Option<Reading>,
 }
 
@@ -43,28 +43,28 @@ pub(crate) struct Load {
     filename: Option<String>,
 }
 
-/// A row that a stated type refuses.
+/// A row that does not fit a configured type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BadValue {
     /// Its number among the rows of its file, from 1.
     pub(crate) row: u64,
     /// The column.
     pub(crate) column: String,
-    /// What was wanted there.
+    /// The expected type.
     pub(crate) wanted: String,
     /// The row as JSON.
     pub(crate) json: String,
 }
 
 impl Load {
-    /// Decides how each column is read: `selected` of the file's columns, with `stated` types by name.
+    /// Plans how each column is read: `selected` of the file's columns, with `stated` types by name.
     ///
     /// # Errors
-    /// Names of columns that the file does not have; all are listed.
+    /// For columns that the file does not have; lists all of them.
     pub(crate) fn new(
         scanning: Scanning,
         selected: Option<&[String]>,
-        stated: &dyn Fn(&str) -> Option<Stated>,
+        stated: &dyn Fn(&str) -> Option<DeclaredType>,
         na_values: Vec<String>,
         filename: Option<String>,
     ) -> Result<Self> {
@@ -77,18 +77,18 @@ impl Load {
         if let Some(filename) = &filename
             && let Some(clash) = columns.iter().find(|column| column.name.eq_ignore_ascii_case(filename))
         {
-            return Err(Error::validation(format!("the file has a column `{}` of its own", clash.name))
-                .with_hint("give the column of file names another name: `add_filename: source_file`"));
+            return Err(Error::validation(format!("the file already has a column `{}`", clash.name))
+                .with_hint("rename the column of file names: `add_filename: source_file`"));
         }
         Ok(Self { scanning, columns, na_values, filename })
     }
 
-    /// The columns that are checked value by value.
+    /// The columns with checked values.
     pub(crate) fn checked(&self) -> impl Iterator<Item = (&LoadColumn, &Reading)> {
         self.columns.iter().filter_map(|column| Some((column, column.checked.as_ref()?)))
     }
 
-    /// A SELECT of the table to be. Values that a stated type refuses are an error, or with `drop_bad` their rows are
+    /// A SELECT of the table. Values that do not fit a configured type are an error, or with `drop_bad` their rows are
     /// left out.
     pub(crate) fn select(&self, drop_bad: bool) -> String {
         let selects: Vec<String> = self
@@ -115,10 +115,10 @@ impl Load {
         selects.join("\nUNION ALL\n")
     }
 
-    /// The first `keep` rows of a file that a stated type refuses, in order, and how many there are in all.
+    /// The first `keep` rows of a file that do not fit a configured type, in order, and the number of all of them.
     ///
     /// # Errors
-    /// DuckDB cannot read the file.
+    /// When DuckDB cannot read the file.
     pub(crate) fn bad_values(&self, connection: &Connection, piece: &Piece, keep: u64) -> Result<(Vec<BadValue>, u64)> {
         let failed = |error| engine_error(error, &piece.source.name, "could not be read");
         let select = self.select_bad(piece);
@@ -139,8 +139,8 @@ impl Load {
         Ok((bad.collect::<Result<_>>()?, count))
     }
 
-    /// A SELECT of the rows of one file that a stated type refuses: number of the row, place among the checked columns,
-    /// the row as JSON.
+    /// A SELECT of the rows of a file that do not fit a configured type: row number, position among the checked
+    /// columns, the row as JSON.
     fn select_bad(&self, piece: &Piece) -> String {
         let cases: Vec<String> = self
             .checked()
@@ -164,14 +164,14 @@ impl Load {
         )
     }
 
-    /// Whether a stated type refuses one of the values of a row.
+    /// Whether a value of a row does not fit its configured type.
     fn bad(&self, piece: &Piece) -> String {
         let bad: Vec<String> =
             self.checked().map(|(column, reading)| refuses(reading, &internal(piece.places[column.index]))).collect();
         bad.join(" OR ")
     }
 
-    /// Files that one call of the reader can take: neighbours of the same layout.
+    /// Files that one call of the reader can read: consecutive ones with the same layout.
     fn groups(&self) -> Vec<Vec<&Piece>> {
         let mut groups: Vec<Vec<&Piece>> = Vec::new();
         for piece in &self.scanning.pieces {
@@ -188,7 +188,7 @@ impl Load {
         groups
     }
 
-    /// No name is a pattern: the store does not reach such files, which are read from the scratch directory.
+    /// No name is a pattern: the run store cannot access such files, which are read from the scratch directory.
     fn read(&self, pieces: &[&Piece]) -> String {
         let first = pieces[0];
         let mut types = vec!["VARCHAR"; first.places.len()];
@@ -202,8 +202,8 @@ impl Load {
         let nulls: Vec<String> = [String::new()].iter().chain(&nulls).map(|text| quote_text(text)).collect();
         let skip = if first.copied { 0 } else { first.preamble };
         let longest = pieces.iter().map(|piece| piece.longest).max().unwrap_or(0);
-        let buffers = if longest > LONGEST_LINE {
-            // One buffer holds the longest line: read one after another, or every thread would have its own.
+        let buffers = if longest > MAX_LINE {
+            // One buffer holds the longest line: read sequentially, or every thread would have its own.
             format!(", max_line_size = {}, buffer_size = {}, parallel = false", longest + 64, longest + 1024)
         } else {
             format!(", buffer_size = {BUFFER}")
@@ -227,7 +227,7 @@ impl LoadColumn {
             None => self.value.replace(COLUMN, text),
             Some(reading) if drop_bad => reading.value.replace(COLUMN, text),
             Some(reading) => format!(
-                "CASE WHEN {} THEN error('a value does not fit its stated type') ELSE {} END",
+                "CASE WHEN {} THEN error('a value does not fit its declared type') ELSE {} END",
                 refuses(reading, text),
                 reading.value.replace(COLUMN, text)
             ),
@@ -242,7 +242,7 @@ fn refuses(reading: &Reading, text: &str) -> String {
 fn column(
     scanning: &Scanning,
     index: usize,
-    stated: &dyn Fn(&str) -> Option<Stated>,
+    stated: &dyn Fn(&str) -> Option<DeclaredType>,
     na_values: &[String],
 ) -> LoadColumn {
     let name = scanning.names[index].clone();
@@ -250,13 +250,13 @@ fn column(
     let stated = stated(&name);
     let (wanted, native) = match &stated {
         None => (profile.column_type(), true),
-        Some(Stated::Type(stated)) => (stated.clone(), profile.fits(stated)),
-        Some(Stated::Dates) => {
+        Some(DeclaredType::Type(stated)) => (stated.clone(), profile.fits(stated)),
+        Some(DeclaredType::Dates) => {
             let inferred = profile.column_type();
             let dates = matches!(inferred, ColumnType::Date | ColumnType::Timestamp | ColumnType::Instant);
             (inferred, dates)
         }
-        Some(Stated::Format(_)) => (ColumnType::Varchar, false),
+        Some(DeclaredType::Format(_)) => (ColumnType::Varchar, false),
     };
     let null_texts = |empty: bool| {
         let texts: Vec<String> = empty.then(String::new).iter().chain(na_values).map(|text| quote_text(text)).collect();
@@ -280,10 +280,10 @@ fn column(
     LoadColumn { index, name, read_as, value, checked: None }
 }
 
-/// The places of `wanted` among `names`.
+/// The positions of `wanted` in `names`.
 ///
 /// # Errors
-/// Those that are not there; all are listed.
+/// For missing names; lists all of them.
 pub(crate) fn find_all(names: &[String], wanted: &[String], field: &str) -> Result<Vec<usize>> {
     let known: HashMap<String, usize> =
         names.iter().enumerate().map(|(place, name)| (name.to_lowercase(), place)).collect();
@@ -304,6 +304,6 @@ pub(crate) fn find_all(names: &[String], wanted: &[String], field: &str) -> Resu
     let shown: Vec<&str> = names.iter().take(20).map(String::as_str).collect();
     let more =
         if names.len() > shown.len() { format!(", and {} more", names.len() - shown.len()) } else { String::new() };
-    Err(Error::validation(format!("`{field}` names what the file does not have: {}", missing.join(", ")))
+    Err(Error::validation(format!("`{field}` names columns that the file does not have: {}", missing.join(", ")))
         .with_hint(format!("its columns: {}{more}", shown.join(", "))))
 }

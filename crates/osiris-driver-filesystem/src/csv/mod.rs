@@ -1,4 +1,4 @@
-//! CSV: two components, and what they share.
+//! CSV: an extractor and a writer, and their shared code.
 
 mod compression;
 mod date;
@@ -26,7 +26,7 @@ pub use write::CsvWriter;
 pub(crate) use header::unique;
 pub(crate) use infer::ColumnProfile;
 pub(crate) use load::find_all;
-pub(crate) use types::{Stated, fits};
+pub(crate) use types::{DeclaredType, fits};
 
 use crate::client::FileKind;
 

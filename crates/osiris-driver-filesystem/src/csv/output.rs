@@ -1,4 +1,4 @@
-//! The file a CSV writer writes to: text goes in, encoded and compressed bytes come out, under a temporary name.
+//! The output file of a CSV writer: encodes and compresses text into a temporary file.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
@@ -15,26 +15,27 @@ use super::source::open_text;
 use crate::config::{CsvWriterConfig, WriteCompression};
 use crate::error::{io_error, unpack};
 
-/// How many pieces of text may wait for the disk.
+/// How many chunks of text may be queued.
 const WAITING: usize = 2;
 
 type Writer = CharsetWriter<Compressor<BufWriter<File>>>;
 
-/// A file being written, by a thread of its own: the next rows are formatted while the last are encoded, compressed and stored.
+/// A file being written by a separate thread: the next rows are formatted while the last ones are encoded, compressed
+/// and stored.
 pub(super) struct Output {
     pieces: SyncSender<Vec<u8>>,
-    /// Pieces that are written, to be filled again.
+    /// Written buffers, to be reused.
     spent: Receiver<Vec<u8>>,
-    /// None once its error has been reported.
+    /// `None` once its error has been reported.
     thread: Option<JoinHandle<Result<Writer>>>,
     name: String,
 }
 
 impl Output {
-    /// Writes to `file` from where it stands; `mark` begins with a byte order mark where the encoding has one.
+    /// Writes to `file` from its position; `mark` begins with a byte order mark if the encoding has one.
     ///
     /// # Errors
-    /// The file cannot be written.
+    /// When the file cannot be written.
     pub(super) fn new(
         file: File,
         name: &str,
@@ -60,17 +61,17 @@ impl Output {
     /// Takes whole lines of text and leaves an empty buffer.
     ///
     /// # Errors
-    /// What happened to this text or to one before it: a full disk, or a character that the encoding lacks.
+    /// An error of this text or an earlier one: a full disk, or a character that cannot be encoded.
     pub(super) fn write(&mut self, text: &mut Vec<u8>) -> Result<()> {
         let piece = std::mem::replace(text, self.spent.try_recv().unwrap_or_default());
         match self.pieces.send(piece) {
             Ok(()) => Ok(()),
-            // Nobody receives any more: the thread has ended with an error.
+            // The receiver is closed: the thread has ended with an error.
             Err(_) => ended(self.thread.take()).map(drop),
         }
     }
 
-    /// Brings everything into the file.
+    /// Writes everything to the file.
     ///
     /// # Errors
     /// As for [`write`](Self::write).
@@ -82,7 +83,7 @@ impl Output {
     }
 }
 
-/// Writes every piece and hands its buffer back, until no more can come.
+/// Writes every buffer and returns it, until the channel is closed.
 fn write_all(
     mut writer: Writer,
     pieces: &Receiver<Vec<u8>>,
@@ -92,13 +93,13 @@ fn write_all(
     for mut piece in pieces {
         writer.write_all(&piece).map_err(|error| unpack("could not be written", name, error))?;
         piece.clear();
-        // Nobody wants it back when the last rows are formatted.
+        // The buffer is not needed after the last rows.
         let _ = emptied.try_send(piece);
     }
     Ok(writer)
 }
 
-/// What the thread ended in.
+/// The result of the thread.
 fn ended(thread: Option<JoinHandle<Result<Writer>>>) -> Result<Writer> {
     match thread.map(JoinHandle::join) {
         Some(Ok(ended)) => ended,
@@ -106,10 +107,10 @@ fn ended(thread: Option<JoinHandle<Result<Writer>>>) -> Result<Writer> {
     }
 }
 
-/// Checks that rows with these columns can be put behind those of the file, and says whether its last line is ended.
+/// Checks that rows with these columns can be appended to the file, and returns whether its last line is terminated.
 ///
 /// # Errors
-/// A header that is not the same, or a file that cannot be read.
+/// For another header, or a file that cannot be read.
 pub(super) fn check_append(
     path: &Path,
     name: &str,
@@ -126,7 +127,7 @@ pub(super) fn check_append(
         Some(found) if config.header && found != columns => return Err(other_header(name, &found, columns)),
         Some(found) if found.len() != columns.len() => {
             return Err(Error::validation(format!(
-                "`{name}` has {} fields a line, the rows to append have {}",
+                "`{name}` has {} fields per line, but the rows to append have {}",
                 found.len(),
                 columns.len()
             ))
@@ -146,7 +147,7 @@ pub(super) fn check_append(
     Ok(matches!(last, None | Some(b'\n' | b'\r')))
 }
 
-/// The fields of the first record: the empty text and NULL are the same in names.
+/// The fields of the first record; in names the empty string and NULL are the same.
 fn first_record(source: &mut dyn Read, name: &str, delimiter: u8) -> Result<Option<Vec<String>>> {
     let mut builder = csv::ReaderBuilder::new();
     let mut reader = builder.has_headers(false).flexible(true).delimiter(delimiter).from_reader(source);
@@ -164,7 +165,7 @@ fn first_record(source: &mut dyn Read, name: &str, delimiter: u8) -> Result<Opti
 
 fn other_header(name: &str, found: &[String], columns: &[String]) -> Error {
     let error = Error::validation(format!(
-        "the header of `{name}` is `{}`, the rows to append have `{}`",
+        "the header of `{name}` is `{}`, but the rows to append have `{}`",
         found.join(", "),
         columns.join(", ")
     ));

@@ -1,6 +1,6 @@
-//! Scans one large plain file on several threads: each begins at a line of its own, in the hope that it is the start of a
-//! record. It was, if the thread before it ended exactly there; else, or when a thread meets anything out of the ordinary,
-//! the file is scanned again from the start on one thread, which knows every line's number.
+//! Scans a large plain file with several threads: each begins at the start of a line, assuming that it is the start of
+//! a record. It was, if the previous thread ended exactly there; else, or when a thread finds anything unusual, the
+//! file is scanned again from the start with one thread, which knows every line number.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
@@ -11,14 +11,14 @@ use osiris_core::Result;
 use super::compression::open;
 use super::scan::{Scan, ScanOptions, Scanned};
 
-/// A file of fewer bytes a thread is not worth a thread.
+/// Minimum bytes per thread.
 const WORTH_A_THREAD: u64 = 8 << 20;
 const THREADS: usize = 8;
 
-/// Scans the file at `path`, `size` bytes long. Nothing when it has to be done on one thread.
+/// Scans the file at `path`, `size` bytes long. `None` when it has to be done with one thread.
 ///
 /// # Errors
-/// The scan was stopped.
+/// When the scan was stopped.
 pub(crate) fn scan(path: &Path, name: &str, size: u64, options: &ScanOptions<'_>) -> Result<Option<Scanned>> {
     let Some(starts) = starts(path, size) else { return Ok(None) };
     let names = Scan::start(open(path, name)?, name, options, None)?.names().to_vec();
@@ -33,12 +33,13 @@ pub(crate) fn scan(path: &Path, name: &str, size: u64, options: &ScanOptions<'_>
             .collect();
         threads.into_iter().map(|thread| thread.join().ok().flatten()).collect()
     });
-    // A scan that was stopped is not begun again.
+    // A stopped scan is not started again.
     (options.on_bytes)(0)?;
     Ok(join(parts, &starts))
 }
 
-/// Where the threads begin: at 0, and behind the first line end after each further share. None when one thread is enough.
+/// The start positions of the threads: 0, and after the first line end after each further share. `None` when one thread
+/// is enough.
 fn starts(path: &Path, size: u64) -> Option<Vec<u64>> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS);
     let threads = u64::try_from(cores).unwrap_or(1).min(size / WORTH_A_THREAD);
@@ -48,15 +49,15 @@ fn starts(path: &Path, size: u64) -> Option<Vec<u64>> {
         let share = size / threads * index;
         file.seek(SeekFrom::Start(share)).ok()?;
         let mut passed = Vec::new();
-        // A line of many megabytes is no place to look for a start.
+        // Do not search for a start in a line of many megabytes.
         let passed = std::io::Read::take(&mut file, WORTH_A_THREAD / 2).read_until(b'\n', &mut passed).ok()?;
         starts.push(share + u64::try_from(passed).ok()?);
     }
     (threads > 1).then_some(starts)
 }
 
-/// Scans the records that begin between `start` and `end`. Returns where the next one begins. None when anything is out
-/// of the ordinary.
+/// Scans the records that begin between `start` and `end`. Returns where the next one begins. `None` when anything is
+/// unusual.
 fn part(
     path: &Path,
     name: &str,
@@ -76,7 +77,7 @@ fn part(
     (scanned.plain && scanned.rejected == 0).then_some((scanned, start + position))
 }
 
-/// One scan of all parts, if each ended where the next began.
+/// Merges the scans of all parts, if each ended where the next began.
 fn join(parts: Vec<Option<(Scanned, u64)>>, starts: &[u64]) -> Option<Scanned> {
     let mut parts = parts.into_iter();
     let (mut joined, mut position) = parts.next()??;

@@ -24,9 +24,9 @@ struct Span {
 /// A field of the current record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Field<'a> {
-    /// Its bytes as they stand in the file, without surrounding quotes; quotes inside are still doubled.
+    /// Its raw bytes, without surrounding quotes; inner quotes are still doubled.
     pub(crate) raw: &'a [u8],
-    /// Whether it stood in quotes.
+    /// Whether it was quoted.
     pub(crate) quoted: bool,
     /// Whether quotes inside are doubled.
     pub(crate) escaped: bool,
@@ -49,7 +49,7 @@ pub(crate) struct Endings {
 }
 
 impl Endings {
-    /// The ending of uniform lines, in the letters of DuckDB's `new_line`.
+    /// The ending of uniform lines, as DuckDB's `new_line`.
     pub(crate) fn new_line(self) -> &'static str {
         match self {
             Self { crlf: true, .. } => "\\r\\n",
@@ -58,22 +58,22 @@ impl Endings {
         }
     }
 
-    /// Whether all lines so far end alike.
+    /// Whether all lines so far have the same ending.
     pub(crate) fn uniform(self) -> bool {
         u8::from(self.lf) + u8::from(self.crlf) + u8::from(self.cr) <= 1
     }
 }
 
-/// What came next in the file.
+/// The next item of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
     /// A record.
     Record,
-    /// A line with nothing on it.
+    /// An empty line.
     Blank,
     /// A line that begins with the comment character.
     Comment,
-    /// A line whose quoted field is followed by more text; the line was passed over as it stands.
+    /// A line with text after a closing quote; the line was skipped.
     AfterQuote,
     /// The end.
     End,
@@ -86,16 +86,16 @@ pub(crate) struct RecordReader<R> {
     delimiter: u8,
     comment: Option<u8>,
     buffer: Vec<u8>,
-    /// The current record begins here.
+    /// The start of the current record.
     start: usize,
-    /// The next one begins here.
+    /// The start of the next record.
     next: usize,
-    /// Up to here the buffer is valid UTF-8.
+    /// The end of the validated UTF-8.
     valid: usize,
-    /// Where the buffer begins in the source.
+    /// The offset of the buffer in the source.
     offset: u64,
     ended: bool,
-    /// Whether a byte order mark may come.
+    /// Whether a byte order mark may follow.
     at_start: bool,
     spans: Vec<Span>,
     line: u64,
@@ -105,7 +105,7 @@ pub(crate) struct RecordReader<R> {
 }
 
 impl<R: Read> RecordReader<R> {
-    /// A reader at the start of `source`, which messages call `name`. A byte order mark is passed over.
+    /// A reader at the start of `source`, named `name` in messages. Skips a byte order mark.
     pub(crate) fn new(source: R, name: &str, delimiter: u8, comment: Option<u8>) -> Self {
         Self {
             source,
@@ -146,7 +146,7 @@ impl<R: Read> RecordReader<R> {
         self.spans.len()
     }
 
-    /// The current record as it stands in the file, its line ending included.
+    /// The raw text of the current record, including its line ending.
     pub(crate) fn raw(&self) -> &[u8] {
         &self.buffer[self.start..self.next]
     }
@@ -161,7 +161,7 @@ impl<R: Read> RecordReader<R> {
         self.next_line
     }
 
-    /// How lines ended so far.
+    /// The line endings so far.
     pub(crate) fn endings(&self) -> Endings {
         self.endings
     }
@@ -176,7 +176,7 @@ impl<R: Read> RecordReader<R> {
         self.offset + self.next as u64
     }
 
-    /// Passes over one line, whatever is on it.
+    /// Skips one line, whatever it has.
     ///
     /// # Errors
     /// As for [`next`](Self::next). Returns false at the end.
@@ -200,15 +200,15 @@ impl<R: Read> RecordReader<R> {
         }
     }
 
-    /// Whether the line that was passed over, or the comment, has a quote.
+    /// Whether the skipped line, or the comment, has a quote.
     pub(crate) fn line_has_quote(&self) -> bool {
         memchr(QUOTE, &self.buffer[self.start..self.next]).is_some()
     }
 
-    /// Goes to the next record or other line.
+    /// Reads the next record or other line.
     ///
     /// # Errors
-    /// The source cannot be read, is not UTF-8, or ends inside quotes.
+    /// When the source cannot be read, is not UTF-8, or ends inside quotes.
     pub(crate) fn next(&mut self) -> Result<Next> {
         self.advance();
         loop {
@@ -278,7 +278,7 @@ impl<R: Read> RecordReader<R> {
         }
     }
 
-    /// The quoted field that begins at `at`, and the byte behind its closing quote.
+    /// The quoted field that begins at `at`, and the byte after its closing quote.
     fn quoted(&self, at: usize) -> Option<(Span, usize)> {
         let begin = at + 1;
         let mut from = begin;
@@ -297,7 +297,7 @@ impl<R: Read> RecordReader<R> {
         }
     }
 
-    /// Where the line that ends at `at` is over; notes how it ends. None when that takes another byte.
+    /// The end of the line that ends at `at`; records its ending. `None` when another byte is needed.
     fn line_end(&mut self, at: usize) -> Option<usize> {
         match self.buffer.get(at) {
             None => Some(at),
@@ -327,7 +327,7 @@ impl<R: Read> RecordReader<R> {
         }
     }
 
-    /// Reads more, behind what is still needed. Returns false at the end of the source.
+    /// Reads more data. Returns false at the end of the source.
     fn fill(&mut self) -> Result<bool> {
         if self.ended {
             return Ok(false);
@@ -382,8 +382,8 @@ impl<R: Read> RecordReader<R> {
     }
 
     fn unclosed(&self) -> Error {
-        Error::validation(format!("`{}`: a quote opened on line {} is never closed", self.name, self.unclosed_line()))
-            .with_hint("close it, or double it if it belongs to the text: `\"\"`")
+        Error::validation(format!("`{}`: unclosed quote on line {}", self.name, self.unclosed_line()))
+            .with_hint("close it, or double it if it is part of the text: `\"\"`")
     }
 
     /// The line of the opening quote: that of the record, plus the lines inside its earlier fields.
@@ -451,7 +451,7 @@ mod tests {
         let mut reader = RecordReader::new("a,b\n1,\"x\ny\n".as_bytes(), "t.csv", b',', None);
         assert_eq!(reader.next().unwrap(), Next::Record);
         let error = reader.next().unwrap_err();
-        assert_eq!(error.message(), "`t.csv`: a quote opened on line 2 is never closed");
+        assert_eq!(error.message(), "`t.csv`: unclosed quote on line 2");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Looks at every byte of a CSV file once before DuckDB reads it: names, types, rows, bad lines, encoding. Where the file
-//! is more than DuckDB should have to guess at, a plain copy is made on the way.
+//! Scans every byte of a CSV file once before DuckDB reads it: names, types, rows, bad lines, encoding. If the file
+//! is ambiguous for DuckDB, a plain copy is written at the same time.
 
 use std::io::{Read, Write};
 
@@ -12,49 +12,49 @@ use super::record::{Field, Next, RecordReader};
 use crate::config::OnBadLines;
 use crate::error::io_error;
 
-/// What a scan is to do.
+/// The options of a scan.
 pub(crate) struct ScanOptions<'a> {
     pub(crate) dialect: &'a Dialect,
     pub(crate) on_bad_lines: OnBadLines,
-    /// Rows to take at most.
+    /// Maximum number of rows.
     pub(crate) limit: Option<u64>,
-    /// Rejects to keep at most; the rest is only counted.
+    /// Maximum number of rejects to keep; the rest is only counted.
     pub(crate) keep_rejects: u64,
-    /// The columns of the file where it has no header.
+    /// The columns of the file, if it has no header.
     pub(crate) names: Option<&'a [String]>,
-    /// Rows whose lines are asked for, from 1, sorted.
+    /// Rows whose line numbers are requested, from 1, sorted.
     pub(crate) locate: &'a [u64],
     /// Called with the bytes of each piece read; ends the scan by an error.
     pub(crate) on_bytes: &'a (dyn Fn(u64) -> Result<()> + Sync),
 }
 
-/// What was found in one file.
+/// The result of scanning a file.
 #[derive(Debug)]
 pub(crate) struct Scanned {
     /// The names of the columns, unique.
     pub(crate) names: Vec<String>,
     /// One for each column.
     pub(crate) profiles: Vec<ColumnProfile>,
-    /// Rows that are to arrive in the store.
+    /// The number of rows to load.
     pub(crate) rows: u64,
-    /// Lines that are no records, the first of them kept.
+    /// The first bad lines.
     pub(crate) rejects: Vec<Reject>,
     /// How many there were.
     pub(crate) rejected: u64,
-    /// The lines of the rows asked for.
+    /// The line numbers of the requested rows.
     pub(crate) located: Vec<u64>,
     /// Lines before the first record.
     pub(crate) preamble: u64,
     /// The bytes of the longest record.
     pub(crate) longest: usize,
-    /// How lines end, in the letters of DuckDB's `new_line`.
+    /// The line ending, as DuckDB's `new_line`.
     pub(crate) new_line: &'static str,
-    /// Whether DuckDB reads the file as it stands in the same way.
+    /// Whether DuckDB reads the original file in the same way.
     pub(crate) plain: bool,
 }
 
 impl Scanned {
-    /// Takes the records behind these into account. False when lines end in another way there.
+    /// Merges the scan of the following records. False when their line ending differs.
     pub(super) fn absorb(&mut self, behind: Self) -> bool {
         for (profile, other) in self.profiles.iter_mut().zip(&behind.profiles) {
             profile.merge(other);
@@ -65,21 +65,22 @@ impl Scanned {
     }
 }
 
-/// A plain copy of the records in the making: one line ending, NULL as nothing, no header, no comments, no blank lines.
+/// A plain copy of the records being written: one line ending, NULL as an empty field, no header, no comments, no blank
+/// lines.
 pub(crate) struct Copy<'a> {
     pub(crate) file: &'a mut dyn Write,
     pub(crate) name: String,
 }
 
-/// The delimiter of a plain copy. DuckDB takes a space behind a closing quote for nothing, so that it cannot be one.
+/// The delimiter of a plain copy. DuckDB ignores a space after a closing quote, so it cannot be a space.
 pub(crate) fn copied_delimiter(delimiter: u8) -> u8 {
     if delimiter == b' ' { b',' } else { delimiter }
 }
 
-/// Scans `source`, which messages call `name`.
+/// Scans `source`, named `name` in messages.
 ///
 /// # Errors
-/// The file is empty, not UTF-8, has a bad line (unless these are rejected), or cannot be read.
+/// When the file is empty, not UTF-8, has a bad line (unless these are rejected), or cannot be read.
 pub(crate) fn scan(
     source: &mut dyn Read,
     name: &str,
@@ -89,11 +90,10 @@ pub(crate) fn scan(
     Ok(Scan::start(source, name, options, copy)?.until(None)?.0)
 }
 
-/// The error for a line that goes on behind a closing quote.
+/// The error for text after a closing quote.
 pub(super) fn after_quote(name: &str, line: u64) -> Error {
-    Error::validation(format!("`{name}`: line {line} has text behind a closing quote")).with_hint(
-        "double the quotes that belong to the text (`\"\"`), check `delimiter`, or set `on_bad_lines: reject`",
-    )
+    Error::validation(format!("`{name}`: line {line} has text after a closing quote"))
+        .with_hint("double the quotes inside the text (`\"\"`), check `delimiter`, or set `on_bad_lines: reject`")
 }
 
 /// `1 field`, `2 fields`.
@@ -108,7 +108,7 @@ pub(super) struct Scan<'a, 'c, 'f, R> {
 }
 
 impl<'a, 'c, 'f, R: Read> Scan<'a, 'c, 'f, R> {
-    /// At the top of the file: the names are known then.
+    /// Starts at the head of the file and reads the names.
     ///
     /// # Errors
     /// As for [`scan`].
@@ -122,20 +122,20 @@ impl<'a, 'c, 'f, R: Read> Scan<'a, 'c, 'f, R> {
         let mut reader = RecordReader::new(source, name, dialect.delimiter(name), dialect.comment);
         let head = head::read(&mut reader, name, options)?;
         let mut tally = Tally::new(name, options, head.names, copy);
-        // DuckDB's `skip` counts records, of which a quote may make one out of many lines.
+        // DuckDB's `skip` counts records, and a quote may join many lines into one.
         tally.scanned.plain &= !head.passed_quote;
         if head.start == Start::OnRecord {
             tally.scanned.preamble = reader.line() - 1;
             tally.record(&reader)?;
         } else {
             tally.scanned.preamble = reader.next_line() - 1;
-            // A line end inside the header is more than DuckDB's `skip` can count.
+            // DuckDB's `skip` cannot count a line end inside the header.
             tally.scanned.plain &= reader.next_line() == reader.line() + 1;
         }
         Ok(Self { reader, tally })
     }
 
-    /// At the start of a record, in a file with columns of these `names`.
+    /// Starts at a record, in a file with these column `names`.
     pub(super) fn continued(source: R, name: &'a str, options: &'a ScanOptions<'a>, names: Vec<String>) -> Self {
         let reader = RecordReader::continued(source, name, options.dialect.delimiter(name), options.dialect.comment);
         Self { reader, tally: Tally::new(name, options, names, None) }
@@ -146,7 +146,7 @@ impl<'a, 'c, 'f, R: Read> Scan<'a, 'c, 'f, R> {
         &self.tally.scanned.names
     }
 
-    /// Scans the records that begin before `end`, all without one. Returns where the next one begins.
+    /// Scans the records that begin before `end`, or all of them. Returns where the next one begins.
     ///
     /// # Errors
     /// As for [`scan`].
@@ -166,7 +166,7 @@ struct Tally<'a, 'c, 'f> {
     skip_blank: bool,
     scanned: Scanned,
     copy: Option<&'c mut Copy<'f>>,
-    /// The line of the copy in the making.
+    /// The current line of the copy.
     line: Vec<u8>,
 }
 
@@ -197,12 +197,12 @@ impl<'a, 'c, 'f> Tally<'a, 'c, 'f> {
         while !self.full() && reader.position() < end {
             match reader.next()? {
                 Next::Record => self.record(reader)?,
-                // DuckDB leaves such lines out as well, but takes them for NULL where there is one column.
+                // DuckDB also skips such lines, but reads them as NULL if there is one column.
                 Next::Blank if self.skip_blank => self.scanned.plain &= self.scanned.names.len() > 1,
                 Next::Blank => self.blank(reader)?,
                 Next::Comment => self.scanned.plain = false,
                 Next::AfterQuote => {
-                    self.bad_line(reader, after_quote(self.name, reader.line()), "text behind a closing quote")?;
+                    self.bad_line(reader, after_quote(self.name, reader.line()), "text after a closing quote")?;
                 }
                 Next::End => break,
             }
@@ -219,13 +219,13 @@ impl<'a, 'c, 'f> Tally<'a, 'c, 'f> {
         if reader.width() != width {
             let (line, found) = (reader.line(), fields(reader.width()));
             let error = Error::validation(format!("`{}`: line {line} has {found}, expected {width}", self.name))
-                .with_hint("mend the line, check `delimiter`, or set `on_bad_lines: reject`");
+                .with_hint("fix the line, check `delimiter`, or set `on_bad_lines: reject`");
             return self.bad_line(reader, error, &format!("{found}, expected {width}"));
         }
         let na_values = &self.options.dialect.na_values;
         for (profile, field) in self.scanned.profiles.iter_mut().zip(reader.fields()) {
             let null = field.raw.is_empty() || (!na_values.is_empty() && is_na(&field, na_values));
-            // DuckDB passes over spaces before a quote and takes what follows for a quoted field.
+            // DuckDB skips spaces before a quote and reads the rest as a quoted field.
             self.scanned.plain &= field.quoted || field.raw.first() != Some(&b' ') || !field.raw.contains(&b'"');
             if !null {
                 if field.escaped {
@@ -248,7 +248,7 @@ impl<'a, 'c, 'f> Tally<'a, 'c, 'f> {
         }
     }
 
-    /// A line with nothing on it where such lines count: a row of NULLs.
+    /// An empty line that is a row of NULLs.
     fn blank<R: Read>(&mut self, reader: &RecordReader<R>) -> Result<()> {
         let width = self.scanned.names.len();
         self.scanned.plain &= width == 1;
@@ -324,7 +324,7 @@ impl<'a, 'c, 'f> Tally<'a, 'c, 'f> {
     }
 }
 
-/// Whether the field is one of the texts that mean NULL.
+/// Whether the field is a NULL value.
 fn is_na(field: &Field<'_>, na_values: &[String]) -> bool {
     if field.escaped {
         return na_values.iter().any(|na| *na == field.text());

@@ -1,4 +1,4 @@
-//! The files of one extraction: each is opened, decoded, scanned, and copied where DuckDB should not read it as it stands.
+//! The files of an extraction: each is opened, decoded, scanned, and copied if DuckDB cannot read the original.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{BufWriter, Read, Write};
@@ -18,16 +18,16 @@ use crate::config::ReadCompression;
 use crate::error::{io_error, unpack};
 use crate::scratch::Scratch;
 
-/// A file that DuckDB is to read.
+/// A file for DuckDB to read.
 #[derive(Debug)]
 pub(crate) struct Piece {
-    /// The file as it was named.
+    /// The original file.
     pub(crate) source: SourceFile,
-    /// What DuckDB reads: the file itself or a plain copy.
+    /// The path that DuckDB reads: the file itself or a plain copy.
     pub(crate) path: PathBuf,
     /// Whether it is a copy.
     pub(crate) copied: bool,
-    /// For each column of the first file, its place in this one.
+    /// For each column of the first file, its position in this one.
     pub(crate) places: Vec<usize>,
     pub(crate) delimiter: u8,
     pub(crate) preamble: u64,
@@ -47,21 +47,21 @@ pub(crate) struct Scanning {
     pub(crate) bytes: u64,
 }
 
-/// How files are opened.
+/// Options for opening files.
 pub(crate) struct Opening<'a> {
     pub(crate) dialect: &'a Dialect,
     pub(crate) compression: ReadCompression,
-    /// How many bytes a compressed file may hold; none for the default.
+    /// Uncompressed limit of a compressed file; `None` for the default.
     pub(crate) max_uncompressed: Option<u64>,
-    /// Whether the store reaches the file at a path.
+    /// Whether the run store can access the file at a path.
     pub(crate) reaches: &'a dyn Fn(&Path) -> bool,
 }
 
 impl Opening<'_> {
-    /// Scans all `files`, as `options` say, in order.
+    /// Scans all `files` in order, with `options`.
     ///
     /// # Errors
-    /// Any file that cannot be read, has a bad line, or other columns than the first.
+    /// When a file cannot be read, has a bad line, or other columns than the first.
     pub(crate) fn scan_all(
         &self,
         files: Vec<SourceFile>,
@@ -81,7 +81,7 @@ impl Opening<'_> {
         Ok(all)
     }
 
-    /// Scans a file; makes a copy where it is not plain. Returns the copy's path.
+    /// Scans a file; copies it if it is not plain. Returns the path of the copy.
     fn scan_file(
         &self,
         file: &SourceFile,
@@ -106,7 +106,7 @@ impl Opening<'_> {
         Ok((scanned, Some(path)))
     }
 
-    /// Scans a file and makes a plain copy of it.
+    /// Scans a file and writes a plain copy of it.
     ///
     /// # Errors
     /// As for [`scan_all`](Self::scan_all), or a full disk.
@@ -119,7 +119,8 @@ impl Opening<'_> {
         let path = scratch.path("csv");
         let failed = |error| io_error("could not be copied to the scratch directory", &file.name, error);
         let mut target = BufWriter::with_capacity(1 << 18, osiris_core::private::create(&path).map_err(failed)?);
-        // DuckDB takes U+FEFF at the start of a file for a byte order mark, also where it is a value: it gets a mark to take.
+        // DuckDB takes U+FEFF at the start of a file for a byte order mark, even if it is a value: the copy gets a real
+        // mark.
         target.write_all("\u{feff}".as_bytes()).map_err(failed)?;
         let mut copy = Copy { file: &mut target, name: file.name.clone() };
         let scanned = self.open(file, |source| scan(source, &file.name, options, Some(&mut copy)))?;
@@ -146,7 +147,7 @@ impl Opening<'_> {
 /// Calls `work` with the text of a file: decompressed to `most` bytes, as UTF-8 where it is another encoding.
 ///
 /// # Errors
-/// It cannot be opened, or what `work` returns.
+/// When it cannot be opened, or the error of `work`.
 pub(crate) fn open_text<T>(
     path: &Path,
     name: &str,
@@ -202,7 +203,7 @@ impl Scanning {
         Ok(())
     }
 
-    /// Where this file has the columns of the first.
+    /// The positions of the first file's columns in this file.
     fn places(&self, names: &[String], file: &str) -> Result<Vec<usize>> {
         let theirs: HashMap<String, usize> =
             names.iter().enumerate().map(|(place, name)| (name.to_lowercase(), place)).collect();
@@ -227,10 +228,10 @@ impl Scanning {
             differences.push(format!("lacks {}", list(&missing)));
         }
         if !extra.is_empty() {
-            differences.push(format!("has {} besides", list(&extra)));
+            differences.push(format!("also has {}", list(&extra)));
         }
         let error =
-            Error::validation(format!("`{file}` has other columns than `{first}`: it {}", differences.join(" and ")));
+            Error::validation(format!("columns of `{file}` differ from `{first}`: it {}", differences.join(" and ")));
         Err(match extra.first().and_then(|name| nearest(name, missing.iter().copied())) {
             Some(similar) => error.with_hint(format!("is `{}` the same as `{similar}`?", extra[0])),
             None => error.with_hint("read the files in two steps and join them in SQL"),

@@ -1,4 +1,4 @@
-//! Types that a pipeline states for a column: their names, and SQL that takes a text only if the type holds it exactly.
+//! Configured column types: their names, and SQL that accepts text only if the type holds it exactly.
 
 use osiris_core::problem::nearest;
 use osiris_core::store::{quote, quote_text};
@@ -31,9 +31,9 @@ const PANDAS: &[(&str, ColumnType)] = &[
     ("timestamp with time zone", ColumnType::Instant),
 ];
 
-/// What a column must be.
+/// A configured column type.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Stated {
+pub(crate) enum DeclaredType {
     /// This type.
     Type(ColumnType),
     /// A date, a timestamp or a point in time, by ISO 8601.
@@ -42,8 +42,8 @@ pub(crate) enum Stated {
     Format(String),
 }
 
-impl Stated {
-    /// The type called `name`.
+impl DeclaredType {
+    /// The type with this name.
     ///
     /// # Errors
     /// A problem that suggests the nearest name.
@@ -57,7 +57,7 @@ impl Stated {
         if too_wide {
             return Err(Problem::error(
                 pointer,
-                format!("`{name}` cannot be: at most 38 digits, at most all of them behind the point"),
+                format!("invalid type `{name}`: at most 38 digits, and a scale no greater than the number of digits"),
             ));
         }
         if !matches!(parsed, ColumnType::Other(_) | ColumnType::Blob | ColumnType::Bit) {
@@ -77,7 +77,7 @@ impl Stated {
             "UUID",
             "JSON",
         ];
-        let problem = Problem::error(pointer, format!("`{name}` is not a type that text can be read as"));
+        let problem = Problem::error(pointer, format!("`{name}` is not a type for text"));
         Err(match nearest(&name.to_uppercase(), known) {
             Some(similar) => problem.with_hint(format!("did you mean `{similar}`?")),
             None => problem.with_hint(format!("such as {}", known.join(", "))),
@@ -85,12 +85,12 @@ impl Stated {
     }
 }
 
-/// SQL that reads a column of text.
+/// SQL that parses a text column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reading {
-    /// The text, with what means NULL as NULL.
+    /// The text, with NULL values as NULL.
     pub(crate) text: String,
-    /// The value, NULL where the text does not fit.
+    /// The value, or NULL if the text does not fit.
     pub(crate) value: String,
     /// Whether the text fits.
     pub(crate) fits: String,
@@ -99,10 +99,10 @@ pub(crate) struct Reading {
 }
 
 /// Reads `text`, an SQL expression, as `stated`.
-pub(crate) fn reading(stated: &Stated, text: &str) -> Reading {
+pub(crate) fn reading(stated: &DeclaredType, text: &str) -> Reading {
     match stated {
-        Stated::Type(column_type) => typed(column_type, text),
-        Stated::Dates => {
+        DeclaredType::Type(column_type) => typed(column_type, text),
+        DeclaredType::Dates => {
             let value = format!("TRY_CAST({text} AS TIMESTAMP)");
             Reading {
                 text: text.to_owned(),
@@ -111,7 +111,7 @@ pub(crate) fn reading(stated: &Stated, text: &str) -> Reading {
                 name: "a date".to_owned(),
             }
         }
-        Stated::Format(format) => {
+        DeclaredType::Format(format) => {
             let parsed = format!("TRY_STRPTIME({text}, {})", quote_text(format));
             let timed =
                 ["%H", "%I", "%M", "%S", "%f", "%g", "%n", "%p", "%X", "%c", "%-H", "%-I", "%-M", "%-S", "%z", "%Z"];
@@ -124,13 +124,13 @@ pub(crate) fn reading(stated: &Stated, text: &str) -> Reading {
                 text: text.to_owned(),
                 fits: format!("{value} IS NOT NULL"),
                 value,
-                name: format!("a date of the format `{format}`"),
+                name: format!("a date in the format `{format}`"),
             }
         }
     }
 }
 
-/// SQL that says whether `column_type` holds the text exactly.
+/// SQL for whether `column_type` holds the text exactly.
 pub(crate) fn fits(column_type: &ColumnType, text: &str) -> String {
     typed(column_type, text).fits
 }
@@ -172,7 +172,7 @@ fn typed(column_type: &ColumnType, text: &str) -> Reading {
         fits = format!("{fits} AND {}", matches(text, pattern));
     }
     if let T::Decimal(_, scale) = column_type {
-        // A cast to DECIMAL rounds in silence.
+        // A cast to DECIMAL rounds silently.
         let fraction = format!("rtrim(split_part(trim({text}), '.', 2), '0')");
         fits = format!("{fits} AND length({fraction}) <= {scale}");
     }

@@ -1,4 +1,4 @@
-//! `filesystem.csv_writer`: batches out of the store, formatted here, into files that appear whole.
+//! `filesystem.csv_writer`: formats batches and writes them to atomic files.
 
 use std::io::{Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use super::encoding::Charset;
 use super::field::date_items;
 use super::format::Formatter;
 use super::output::{Output, check_append};
-use crate::blocking::{Stop, blocking};
+use crate::blocking::{StopFlag, blocking};
 use crate::client::Location;
 use crate::commit::{AtomicDirectory, AtomicFile};
 use crate::config::{ColumnOrder, CsvWriterConfig, FilesystemConnection, WriteColumns, WriteCompression, WriteMode};
@@ -27,7 +27,7 @@ use crate::publish::{Staged, outcome, publish};
 use crate::scratch::Scratch;
 use crate::stdio::Streams;
 
-/// Text that is formatted before it is handed to the disk, in bytes.
+/// Size of a formatted chunk in bytes.
 const FLUSH_BYTES: usize = 1 << 20;
 
 /// Writes CSV files.
@@ -37,12 +37,12 @@ pub struct CsvWriter {
 }
 
 impl CsvWriter {
-    /// One that writes to the process's standard output for the path `-`.
+    /// A writer that writes to standard output for the path `-`.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// One with other streams.
+    /// The same with other streams.
     pub fn with_io(streams: Streams) -> Self {
         Self { streams }
     }
@@ -74,7 +74,7 @@ impl Component for CsvWriter {
         let delimiter = delimiter.ok().flatten().unwrap_or_else(|| default_delimiter(&config.path));
         if config.null_value.bytes().any(|byte| [delimiter, b'"', b'\n', b'\r'].contains(&byte)) {
             problems.push(
-                Problem::error("/null_value", "must hold no delimiter, quote or line end")
+                Problem::error("/null_value", "must not contain a delimiter, quote or line end")
                     .with_hint("such as `NULL` or `\\N`"),
             );
         }
@@ -85,9 +85,8 @@ impl Component for CsvWriter {
             && config.compression == WriteCompression::Zip
             && config.max_rows_per_file.is_none()
         {
-            problems.push(
-                Problem::error("/mode", "a zip archive cannot be appended to").with_hint("use `compression: gzip`"),
-            );
+            problems
+                .push(Problem::error("/mode", "cannot append to a zip archive").with_hint("use `compression: gzip`"));
         }
         if let WriteColumns::List(columns) = &config.columns
             && columns.is_empty()
@@ -118,7 +117,7 @@ impl Write for CsvWriter {
         let columns = columns(&config.columns, input);
         let location = Location::new(step.connection(), step.base_dir());
         let scan = ctx.store().scan(input).columns(columns.clone());
-        let job = Job::new(config, columns, ctx)?;
+        let job = CsvWriteTask::new(config, columns, ctx)?;
         let destination = Destination::find(&location, &config.path, config.create_dirs, step.dry_run())?;
         let scan = scan.open().await?;
         ctx.progress().expect_rows(input.expected_rows());
@@ -130,8 +129,9 @@ impl Write for CsvWriter {
         let scratch = Arc::new(Scratch::new(ctx.store().scratch_dir(), step.id())?);
         let (of_job, at_work) = (Arc::clone(&scratch), ctx.store().at_work());
         let lock = destination.lock(config.max_rows_per_file.is_some()).await?;
-        // The run waits for the end of this thread, and so for its temporary file to be gone, whatever becomes of this future.
-        let run = move |stop: &Stop| Ok((job.run(scan, &destination, lock, &of_job, stop)?, at_work));
+        // The run waits for the end of this thread, and thus for the removal of its temporary file, even if this future
+        // is dropped.
+        let run = move |stop: &StopFlag| Ok((job.run(scan, &destination, lock, &of_job, stop)?, at_work));
         let ((done, staged), _at_work) = blocking(run).await?;
         let written = Written::inserted(done.rows);
         publish(staged, &name, config.mode, written, &self.streams, ctx).await?;
@@ -162,8 +162,8 @@ fn columns(wanted: &WriteColumns, input: &TableRef) -> Vec<String> {
     names
 }
 
-/// One write, away from the async world.
-struct Job {
+/// One write, in blocking code.
+struct CsvWriteTask {
     config: CsvWriterConfig,
     columns: Vec<String>,
     charset: Charset,
@@ -172,13 +172,13 @@ struct Job {
     ctx: ExecutionContext,
 }
 
-impl Job {
+impl CsvWriteTask {
     fn new(config: &CsvWriterConfig, columns: Vec<String>, ctx: &ExecutionContext) -> Result<Self> {
         let invalid = |problem: Problem| osiris_core::Error::validation(problem.to_string());
         let delimiter = delimiter(config.delimiter.as_deref()).map_err(invalid)?;
         let delimiter = delimiter.unwrap_or_else(|| default_delimiter(&config.path));
         let formatter = Formatter::new(config, delimiter)?;
-        // A header that cannot be written is found out before anything else.
+        // Check first that the header can be written.
         formatter.header(columns.iter().map(String::as_str), &mut Vec::new())?;
         Ok(Self {
             charset: Charset::named(&config.encoding).map_err(invalid)?,
@@ -206,7 +206,7 @@ impl Job {
         destination: &Destination,
         lock: Option<TargetLock>,
         scratch: &Scratch,
-        stop: &Stop,
+        stop: &StopFlag,
     ) -> Result<(Done, Staged)> {
         let mut rows = Rows { scan, rest: None, first: 0 };
         match destination {
@@ -236,7 +236,7 @@ impl Job {
         path: &Path,
         name: &str,
         lock: Option<TargetLock>,
-        stop: &Stop,
+        stop: &StopFlag,
     ) -> Result<(Done, Staged)> {
         let failed = |error| io_error("could not be written", name, error);
         let mut atomic = AtomicFile::create(path, name, lock)?;
@@ -283,7 +283,7 @@ impl Job {
         name: &str,
         most: u64,
         lock: Option<TargetLock>,
-        stop: &Stop,
+        stop: &StopFlag,
     ) -> Result<(Done, Staged)> {
         let extension = self.extension(name);
         let mut directory = AtomicDirectory::create(path, name, &|below| Part::parse(below).is_some(), lock)?;
@@ -310,7 +310,7 @@ impl Job {
         Ok((done, Staged::Directory { directory, new }))
     }
 
-    /// The extension of the parts: that of the path where it has one, else by the format.
+    /// The extension of the parts: that of the path if it has one, else by the format.
     fn extension(&self, name: &str) -> String {
         let compression = match self.config.compression {
             WriteCompression::None => "",
@@ -332,8 +332,8 @@ impl Job {
         output.write(&mut text)
     }
 
-    /// Writes up to `most` rows; returns how many.
-    fn rows(&self, rows: &mut Rows, most: u64, output: &mut Output, stop: &Stop) -> Result<u64> {
+    /// Writes up to `most` rows; returns their number.
+    fn rows(&self, rows: &mut Rows, most: u64, output: &mut Output, stop: &StopFlag) -> Result<u64> {
         let mut text = Vec::with_capacity(FLUSH_BYTES + FLUSH_BYTES / 4);
         let (mut written, mut unflushed) = (0, 0);
         while written < most {
@@ -364,7 +364,7 @@ struct Rows {
 }
 
 impl Rows {
-    /// The next rows, `most` at most, and the number of the first; nothing at the end.
+    /// The next rows, at most `most`, and the number of the first; `None` at the end.
     fn next(&mut self, most: u64) -> Result<Option<(arrow::array::RecordBatch, u64)>> {
         if !self.more()? {
             return Ok(None);

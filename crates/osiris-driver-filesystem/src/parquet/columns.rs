@@ -1,5 +1,5 @@
-//! The columns of Parquet files as the step's table gets them: each value exactly, or an error that names the column and says
-//! what to write. Where DuckDB's own reading is exact it is left alone.
+//! Plans the columns of Parquet files: each value is read exactly, or an error names the column and
+//! the setting to use. Where DuckDB reads exactly, nothing is changed.
 
 use osiris_core::store::{StoreTransaction, quote, store_error};
 use osiris_core::{Column, ColumnType, Error, Result};
@@ -10,9 +10,9 @@ use super::leaves::{self, Leaf, Shape, Unit};
 /// A column of the files.
 #[derive(Debug, Clone)]
 pub(super) struct FileColumn {
-    /// Its name in the table.
+    /// The name in the table.
     pub(super) name: String,
-    /// What DuckDB calls it, quoted.
+    /// Its quoted name in DuckDB.
     source: String,
     shape: Shape,
     wide: Vec<WideDecimal>,
@@ -47,7 +47,7 @@ impl FileColumn {
     /// The column as SQL over `from`, once its values were looked at where DuckDB's types are not the store's.
     ///
     /// # Errors
-    /// A value that the type, `stated` or that of the file, does not hold exactly.
+    /// For a value that the type, `stated` or that of the file, cannot hold exactly.
     pub(super) fn expression(
         &self,
         transaction: &StoreTransaction<'_>,
@@ -57,15 +57,15 @@ impl FileColumn {
         let look = Look { transaction, from, column: self };
         self.check_decimals(&look)?;
         if stated.is_none() && self.shape.has(&|leaf| leaf == Leaf::Unknown) {
-            let what = format!("is {}, which cannot be kept exactly", self.shape.plain);
+            let what = format!("is {}, which cannot be read exactly", self.shape.plain);
             return Err(self.refused(&what, "VARCHAR}` for text"));
         }
         if look.finds(&leaves::wrapped)? {
             return Err(Error::validation(format!(
-                "column `{}` has intervals of 2,147,483,648 months or days, or more",
+                "column `{}` has intervals of 2,147,483,648 or more months or days",
                 self.name
             ))
-            .with_hint("leave it out with `columns`"));
+            .with_hint("exclude it with `columns`"));
         }
         let value = match stated {
             Some(stated) => self.stated(&look, stated)?,
@@ -79,7 +79,7 @@ impl FileColumn {
             return Err(self.too_wide(&format!("is DECIMAL({},{})", wide.precision, wide.scale)));
         }
         let message = "has decimals of more than 38 digits";
-        // A value of more than 128 bits is an error of DuckDB's reader.
+        // DuckDB's reader rejects values of more than 128 bits.
         match look.finds(&leaves::too_wide) {
             Ok(false) => Ok(()),
             Ok(true) => Err(self.too_wide(message)),
@@ -89,8 +89,8 @@ impl FileColumn {
     }
 
     fn too_wide(&self, what: &str) -> Error {
-        Error::validation(format!("column `{}` {what}: at most 38 digits are exact", self.name))
-            .with_hint("write it as text where the file is made, or leave it out with `columns`")
+        Error::validation(format!("column `{}` {what}: at most 38 digits can be read exactly", self.name))
+            .with_hint("write it as text where the file is created, or exclude it with `columns`")
     }
 
     /// The unit of its timestamps.
@@ -100,13 +100,13 @@ impl FileColumn {
         }
         if self.shape.has(&|leaf| leaf == Leaf::InstantNs) {
             return Err(self.refused(
-                "has points in time with nanoseconds, of which microseconds can be kept",
+                "has timestamps with nanoseconds, but only microseconds can be read",
                 "TIMESTAMP_NS}` for UTC without a zone or `VARCHAR` for text",
             ));
         }
         if look.finds(&leaves::beyond_nanos)? {
             return Err(self.refused(
-                "has timestamps with nanoseconds, and years before 1678 or after 2261, which TIMESTAMP_NS does not reach",
+                "has timestamps with nanoseconds and years before 1678 or after 2261, which are out of range for TIMESTAMP_NS",
                 "VARCHAR}` for text",
             ));
         }
@@ -117,17 +117,17 @@ impl FileColumn {
         let error = Error::validation(format!("column `{}` {what}", self.name));
         if self.shape.is_nested() {
             return error
-                .with_hint("leave it out with `columns`, or write it with microseconds where the file is made");
+                .with_hint("exclude it with `columns`, or write it with microseconds where the file is created");
         }
-        error.with_hint(format!("set `dtype: {{{}: {instead}, or leave it out with `columns`", self.name))
+        error.with_hint(format!("set `dtype: {{{}: {instead}, or exclude it with `columns`", self.name))
     }
 
-    /// The column as a type that the pipeline states.
+    /// The column with a configured type.
     fn stated(&self, look: &Look<'_>, stated: &ColumnType) -> Result<String> {
         use ColumnType as T;
         if self.shape.is_nested() {
-            return Err(Error::validation(format!("`dtype` states a type for `{}`, which is nested", self.name))
-                .with_hint("leave it out of `dtype`, and change it in SQL"));
+            return Err(Error::validation(format!("`dtype` sets a type for the nested column `{}`", self.name))
+                .with_hint("remove it from `dtype`, and convert it in SQL"));
         }
         let value = &self.source;
         let exact = |inexact: bool, sql: String| if inexact { Err(self.not_exact(stated)) } else { Ok(sql) };
@@ -161,12 +161,12 @@ impl FileColumn {
 
     fn not_exact(&self, stated: &ColumnType) -> Error {
         let stated = if *stated == ColumnType::Instant { "TIMESTAMPTZ".to_owned() } else { stated.to_string() };
-        Error::validation(format!("column `{}` has values that {stated} does not hold exactly", self.name))
-            .with_hint("state another type in `dtype`, such as VARCHAR, or change the column in SQL")
+        Error::validation(format!("column `{}` has values that {stated} cannot hold exactly", self.name))
+            .with_hint("set another type in `dtype`, such as VARCHAR, or convert the column in SQL")
     }
 }
 
-/// Looks at the values of a column.
+/// Checks the values of a column.
 struct Look<'a> {
     transaction: &'a StoreTransaction<'a>,
     from: &'a str,
@@ -174,12 +174,12 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// Whether a leaf of any value meets `test`.
+    /// Whether a leaf of any value matches `test`.
     fn finds(&self, test: &dyn Fn(Leaf, &str) -> Option<String>) -> Result<bool> {
         self.column.shape.any(&self.column.source, test).map_or(Ok(false), |condition| self.holds(&condition))
     }
 
-    /// Whether any row meets the condition.
+    /// Whether any row matches the condition.
     fn holds(&self, condition: &str) -> Result<bool> {
         let sql = format!("SELECT coalesce(bool_or({condition}), false) FROM {}", self.from);
         self.transaction

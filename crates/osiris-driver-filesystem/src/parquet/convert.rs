@@ -1,9 +1,9 @@
-//! The columns of a step's table as Parquet keeps them: exactly, or as text where Parquet has no type of the same range.
+//! Converts columns of a step's table for Parquet: exactly, or as text if Parquet has no type with the same range.
 
 use osiris_core::store::quote;
 use osiris_core::{Column, ColumnType};
 
-/// The column as SQL for a COPY. Points in time are adjusted to UTC in the file; whole numbers of 128 bits become
+/// The column as SQL for COPY. Timestamps in UTC are adjusted to UTC in the file; 128-bit integers become
 /// DECIMAL(38,0); intervals, bit strings and enumerations become text, since Parquet's intervals have no sign and no
 /// microseconds.
 pub(crate) fn expression(column: &Column) -> String {
@@ -12,7 +12,7 @@ pub(crate) fn expression(column: &Column) -> String {
     if target == column.column_type.sql() { name } else { format!("CAST({name} AS {target}) AS {name}") }
 }
 
-/// The type in SQL that a column of `column_type` is written as.
+/// The SQL type for a column of `column_type`.
 fn sql(column_type: &ColumnType) -> String {
     use ColumnType as T;
     match column_type {

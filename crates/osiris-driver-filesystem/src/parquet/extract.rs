@@ -1,4 +1,4 @@
-//! `filesystem.parquet_extractor`: footers first, then DuckDB loads the files.
+//! `filesystem.parquet_extractor`: reads the footers, then loads the files with DuckDB.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,10 +15,10 @@ use super::columns::{FileColumn, of_files};
 use super::footer::{self, Footer};
 use super::narrow;
 use super::partition::Partitions;
-use crate::blocking::{Stop, blocking};
+use crate::blocking::{StopFlag, blocking};
 use crate::client::{Location, SourceFile, Target};
 use crate::config::{FilesystemConnection, ParquetExtractorConfig};
-use crate::csv::{Stated, find_all, unique};
+use crate::csv::{DeclaredType, find_all, unique};
 use crate::error::io_error;
 use crate::scratch::Scratch;
 use crate::stdio::Streams;
@@ -30,12 +30,12 @@ pub struct ParquetExtractor {
 }
 
 impl ParquetExtractor {
-    /// One that reads the process's standard input for the path `-`.
+    /// An extractor that reads standard input for the path `-`.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// One with other streams.
+    /// The same with other streams.
     pub fn with_io(streams: Streams) -> Self {
         Self { streams }
     }
@@ -74,12 +74,12 @@ impl Component for ParquetExtractor {
     }
 }
 
-/// The types that the configuration states, by lower-case column name.
+/// The configured types, by lower-case column name.
 fn stated_types(config: &ParquetExtractorConfig) -> Result<BTreeMap<String, ColumnType>, Vec<Problem>> {
     let (mut types, mut problems) = (BTreeMap::new(), Vec::new());
     for (column, name) in config.dtype.iter().flatten() {
-        match Stated::named(format!("/dtype/{column}"), name) {
-            Ok(Stated::Type(stated)) => drop(types.insert(column.to_lowercase(), stated)),
+        match DeclaredType::named(format!("/dtype/{column}"), name) {
+            Ok(DeclaredType::Type(stated)) => drop(types.insert(column.to_lowercase(), stated)),
             Ok(_) => {}
             Err(problem) => problems.push(problem),
         }
@@ -100,7 +100,7 @@ impl Extract for ParquetExtractor {
         let wanted = Wanted::new(&config)?;
         let path = config.path.clone();
         let store = ctx.store().clone();
-        // The scratch directory has to outlive the load.
+        // The scratch directory must outlive the load.
         let (sources, wanted, scratch) = blocking(move |stop| {
             let reaches = |file: &Path| store.reaches(file);
             let sources = Sources::find(&location, &path, &streams, &reaches, &scratch, stop)?;
@@ -120,7 +120,7 @@ impl Extract for ParquetExtractor {
     }
 }
 
-/// Which columns are looked at, and as what.
+/// The columns to read and their types.
 struct Wanted {
     /// None: all.
     columns: Option<Vec<String>>,
@@ -155,7 +155,7 @@ impl Wanted {
 struct Sources {
     files: Vec<SourceFile>,
     partitions: Partitions,
-    /// That of the first file, whose columns all have.
+    /// The footer of the first file, with the columns of all files.
     footer: Footer,
     /// The names of its columns, unique.
     names: Vec<String>,
@@ -173,7 +173,7 @@ impl Sources {
         streams: &Streams,
         reaches: &dyn Fn(&Path) -> bool,
         scratch: &Scratch,
-        stop: &Stop,
+        stop: &StopFlag,
     ) -> Result<Self> {
         let mut files = match location.target(path)? {
             Target::Local(local) => location.files(&local, &PARQUET_FILES)?,
@@ -205,13 +205,13 @@ impl Sources {
         let roots: Vec<&str> = footer.roots.iter().map(String::as_str).collect();
         let (names, renamed) = unique(&roots);
         if renamed {
-            tracing::warn!(file = name, columns = ?names, "the file has empty or repeated column names; they were made unique");
+            tracing::warn!(file = name, columns = ?names, "the file has empty or duplicate column names: renamed to be unique");
         }
         Ok(Self { files, partitions, footer, names, renamed, has_int96, rows, bytes })
     }
 
-    /// With copies of the files in which DuckDB would read a wanted column wrongly.
-    fn narrowed(mut self, wanted: &Wanted, scratch: &Scratch, stop: &Stop) -> Result<Self> {
+    /// Replaces files in which DuckDB would read a column wrongly by copies.
+    fn narrowed(mut self, wanted: &Wanted, scratch: &Scratch, stop: &StopFlag) -> Result<Self> {
         let footer = &self.footer;
         let decimals = footer.wide_decimals.iter().filter(|wide| wide.scale_fits()).map(|wide| wide.root);
         let mut misread = decimals.chain(footer.cut_times.iter().copied());
@@ -228,8 +228,8 @@ impl Sources {
     }
 }
 
-/// Brings a file that the store does not reach, such as one that was written since the run began, to where it does: a link, else
-/// a copy. Its partitions are read from the names of its directories.
+/// Makes a file accessible to the run store, such as one that was written since the run began: with a link, else
+/// a copy. Its partitions are read from its directory names.
 fn bring(file: &SourceFile, scratch: &Scratch) -> Result<PathBuf> {
     let failed = |error| io_error("could not be copied to the scratch directory", &file.name, error);
     let here = place(file, scratch)?;
@@ -260,12 +260,12 @@ struct Load {
 }
 
 impl Load {
-    /// Makes the table. Returns the rows that the source gave and those that arrived.
+    /// Creates the table. Returns the rows of the source and those that arrived.
     fn run(&self, transaction: &mut StoreTransaction<'_>) -> Result<(u64, u64)> {
         let select = self.select(transaction)?;
         let stored = transaction.create_table_as(&select, &|_: &Column| false)?;
         let read = match (&self.filter, self.limit) {
-            // Only DuckDB knows which rows meet the condition.
+            // Only DuckDB knows which rows match the condition.
             (Some(_), _) => stored,
             (None, limit) => limit.map_or(self.sources.rows, |limit| limit.min(self.sources.rows)),
         };
@@ -290,7 +290,7 @@ impl Load {
         if let Some(filter) = &self.filter {
             select.push_str(&format!(" WHERE {}", filter.sql()));
             transaction.describe(&select).map_err(|error| {
-                Error::validation("`filter` is not a condition over the columns of the file")
+                Error::validation("`filter` is not a condition on the columns of the file")
                     .with_source(error)
                     .with_hint("write SQL such as `year >= 2020 AND country = 'CZ'`")
             })?;
@@ -301,7 +301,7 @@ impl Load {
         Ok(select)
     }
 
-    /// The files' own columns. One that has the name of a partition is left out.
+    /// The columns of the files, without those with the name of a partition.
     fn own_columns(&self, transaction: &StoreTransaction<'_>) -> Result<Vec<FileColumn>> {
         let first = &self.sources.files[..1];
         let describe = |int96: &str| {
@@ -327,7 +327,7 @@ impl Load {
         Ok(columns.join(", "))
     }
 
-    /// What stands behind FROM for all files, with the partitions or without them.
+    /// The FROM clause for all files, with or without the partitions.
     fn read(&self, with_partitions: bool) -> String {
         let partitions = &self.sources.partitions;
         let mut options = if partitions.is_empty() || !with_partitions {
@@ -348,10 +348,10 @@ impl Load {
     }
 }
 
-/// An INT96 as a STRUCT of DATE and TIME_NS; DuckDB would cut it to microseconds.
+/// An INT96 as a STRUCT of DATE and TIME_NS; DuckDB would truncate it to microseconds.
 const INT96_IN_PARTS: &str = ", int96_as = 'struct'";
 
-/// No name is a pattern: the store does not reach such files, which are read from the scratch directory.
+/// No name is a pattern: the run store cannot access such files, which are read from the scratch directory.
 fn read_files(files: &[SourceFile], options: &str) -> String {
     let files: Vec<String> = files.iter().map(|file| quote_text(&file.path.display().to_string())).collect();
     format!("read_parquet([{}], {options})", files.join(", "))

@@ -11,7 +11,7 @@ use parquet::schema::types::ColumnDescriptor;
 
 use crate::error::io_error;
 
-/// What a footer says.
+/// The contents of a footer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Footer {
     /// The rows of the file, summed over its row groups.
@@ -30,7 +30,7 @@ pub(crate) struct Footer {
     pub(crate) has_bson: bool,
 }
 
-/// The digits of a DECIMAL in the store, at most.
+/// Maximum precision of a DECIMAL in the run store.
 pub(crate) const DIGITS: i32 = 38;
 
 /// A decimal of more than [`DIGITS`] digits.
@@ -72,24 +72,24 @@ pub(super) fn decimal(
     }
 }
 
-/// Reads the footer of the file at `path`, which messages call `name`.
+/// Reads the footer of the file at `path`, named `name` in messages.
 ///
 /// # Errors
-/// It is no Parquet file, or its parts do not agree on the number of rows.
+/// When it is not a Parquet file, or its row counts are inconsistent.
 pub(crate) fn read(path: &Path, name: &str) -> Result<Footer> {
     let file = File::open(path).map_err(|error| io_error("cannot be opened", name, error))?;
     if file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
-        return Err(Error::validation(format!("`{name}` is empty: not even a footer is in it"))
-            .with_hint("check what made the file"));
+        return Err(Error::validation(format!("`{name}` is empty: it has no footer"))
+            .with_hint("check how the file was created"));
     }
     let metadata = metadata(file, name)?;
     let rows: i64 = metadata.row_groups().iter().map(parquet::file::metadata::RowGroupMetaData::num_rows).sum();
     let stated = metadata.file_metadata().num_rows();
     if rows != stated {
         return Err(Error::integrity(format!(
-            "the footer of `{name}` states {stated} rows, its row groups have {rows}"
+            "the footer of `{name}` declares {stated} rows, but its row groups have {rows}"
         ))
-        .with_hint("the file is damaged: make it again"));
+        .with_hint("the file is damaged: create it again"));
     }
     let schema = metadata.file_metadata().schema_descr();
     let columns = schema.columns();
@@ -111,15 +111,15 @@ pub(crate) fn read(path: &Path, name: &str) -> Result<Footer> {
     })
 }
 
-/// The metadata of a file, which messages call `name`.
+/// The metadata of a file, named `name` in messages.
 ///
 /// # Errors
-/// It is no Parquet file.
+/// When it is not a Parquet file.
 pub(super) fn metadata(file: File, name: &str) -> Result<ParquetMetaData> {
     let reader = SerializedFileReader::new(file).map_err(|error| {
-        Error::validation(format!("`{name}` is no Parquet file that can be read: {error}"))
+        Error::validation(format!("`{name}` is not a valid Parquet file: {error}"))
             .with_source(error)
-            .with_hint("check what made the file; it may be cut short, or of another format")
+            .with_hint("check how the file was created: it may be truncated, or in another format")
     })?;
     Ok(reader.metadata().clone())
 }
@@ -144,10 +144,10 @@ impl Footer {
         !self.roots.iter().all(|name| seen.insert(name.to_lowercase()))
     }
 
-    /// How `other`, of the file `name`, differs in its columns from this one of the file `first`.
+    /// Compares the columns of `other`, of the file `name`, with this one, of the file `first`.
     ///
     /// # Errors
-    /// The differences.
+    /// When they differ.
     pub(crate) fn compare(&self, first: &str, other: &Self, name: &str) -> Result<()> {
         let mut differences = Vec::new();
         for (path, kind) in &self.columns {
@@ -160,15 +160,15 @@ impl Footer {
             }
         }
         let extra = other.columns.iter().filter(|(path, _)| !self.columns.iter().any(|(ours, _)| ours == path));
-        differences.extend(extra.map(|(path, _)| format!("has `{path}` besides")));
-        // Columns whose names differ by case alone, or not at all, can be told apart by their places only.
+        differences.extend(extra.map(|(path, _)| format!("also has `{path}`")));
+        // Columns whose names differ only by case, or not at all, are distinguished by position.
         if differences.is_empty() && self.roots != other.roots && self.has_twins() {
-            differences.push("has them in another order, and some names differ by case alone".to_owned());
+            differences.push("has them in another order, and some names differ only by case".to_owned());
         }
         if differences.is_empty() {
             return Ok(());
         }
-        Err(Error::validation(format!("`{name}` has other columns than `{first}`: it {}", differences.join(", ")))
+        Err(Error::validation(format!("columns of `{name}` differ from `{first}`: it {}", differences.join(", ")))
             .with_hint("read the files in two steps and join them in SQL"))
     }
 }

@@ -1,4 +1,4 @@
-//! Which rows go into which file: one file, several of a given size, or partitions.
+//! Assigns rows to files: one file, several of a given size, or partitions.
 
 use duckdb::Connection;
 use osiris_core::store::{quote, store_error};
@@ -9,18 +9,18 @@ use super::partition::{encode, encode_name};
 use crate::config::ParquetWriterConfig;
 use crate::destination::part_name;
 
-/// Rows that go into one file.
+/// The rows of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Slice {
     /// The file's path below the directory.
     pub(crate) path: String,
-    /// The SELECT that gives them.
+    /// The SELECT for them.
     pub(crate) select: String,
     /// How many there are.
     pub(crate) rows: u64,
 }
 
-/// The columns that go into the files, as SQL.
+/// The columns of the files, as SQL.
 pub(crate) fn file_columns(table: &TableRef, config: &ParquetWriterConfig) -> String {
     let partitions = config.partition_by.as_deref().unwrap_or_default();
     let inside = |name: &str| !partitions.iter().any(|partition| partition.eq_ignore_ascii_case(name));
@@ -28,11 +28,11 @@ pub(crate) fn file_columns(table: &TableRef, config: &ParquetWriterConfig) -> St
     columns.collect::<Vec<_>>().join(", ")
 }
 
-/// Lays out the rows of `table` in files, in the order of the table within each partition. Numbers of files start behind
+/// Assigns the rows of `table` to files, in the order of the table within each partition. File numbers start after
 /// `last`.
 ///
 /// # Errors
-/// The rows cannot be read or sorted.
+/// When the rows cannot be read or sorted.
 pub(crate) fn slices(
     connection: &Connection,
     table: &TableRef,
@@ -67,7 +67,7 @@ pub(crate) fn slices(
     Ok(slices)
 }
 
-/// Rows of one partition: neighbours in the sorted table.
+/// The rows of one partition, which are consecutive in the sorted table.
 struct Group {
     directory: String,
     first: u64,
@@ -93,7 +93,7 @@ fn sorted(connection: &Connection, table: &TableRef, order: &str) -> Result<Stri
 
 fn partitioned(connection: &Connection, table: &TableRef, partitions: &[String]) -> Result<(String, Vec<Group>)> {
     let keys: Vec<String> = partitions.iter().map(|name| quote(name)).collect();
-    // The row number keeps the order of the table inside a partition.
+    // The row number preserves the order of the table inside a partition.
     let order = format!(" ORDER BY {} NULLS LAST, row_number() OVER ()", keys.join(" NULLS LAST, "));
     let source = sorted(connection, table, &order)?;
     let texts: Vec<String> = partitions.iter().map(|name| value_text(table, name)).collect();
@@ -122,7 +122,7 @@ fn partitioned(connection: &Connection, table: &TableRef, partitions: &[String])
     Ok((source, groups.collect::<Result<_>>()?))
 }
 
-/// The value of a partition column as text. A point in time says so.
+/// The value of a partition column as text, with the offset of timestamps in UTC.
 fn value_text(table: &TableRef, name: &str) -> String {
     let text = format!("CAST({} AS VARCHAR)", quote(name));
     match table.schema().column(name).map(|column| &column.column_type) {

@@ -1,27 +1,28 @@
-//! What DuckDB reads otherwise than the store can keep it, at any depth of a column: SQL that looks at it, and SQL that makes of
-//! it what the store has.
+//! Types that DuckDB reads differently than the run store can hold, at any depth of a column: SQL that checks values,
+//! and SQL that converts them.
 //!
-//! DuckDB cuts an INT96 to microseconds unless it is told to read it in its two parts, and has a type for points in time of
-//! nanoseconds, which the store has not. A column is looked at first and read then, so that no digit is lost without an error.
+//! DuckDB truncates an INT96 to microseconds unless it reads it in its two parts, and has a type for UTC timestamps
+//! with nanoseconds, which the run store does not have. A column is checked before it is read, so that no digit is lost
+//! without an error.
 
 use osiris_core::ColumnType;
 use osiris_core::store::{quote, quote_text};
 
-/// The DuckDB type of points in time of nanoseconds.
+/// The DuckDB type of UTC timestamps with nanoseconds.
 const INSTANT_NS: &str = "TIMESTAMPTZ_NS";
 
-/// What a part of a column is.
+/// The kind of a leaf of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Leaf {
     /// Read in two parts, `date` and `time`.
     Int96,
-    /// A point in time of nanoseconds.
+    /// A UTC timestamp with nanoseconds.
     InstantNs,
     /// A decimal that may have more digits than its type.
     Narrowed(u8),
     /// Months, days and milliseconds, each of 32 bits without a sign in the file, with one in DuckDB.
     Interval,
-    /// A type that the store has no exact text for.
+    /// A type without an exact text form in the run store.
     Unknown,
 }
 
@@ -58,7 +59,7 @@ impl Shape {
         Self { plain: plain.clone(), in_parts: in_parts.clone(), narrowed }
     }
 
-    /// What it is, if it is one of these itself.
+    /// Its leaf kind, if it is one of these itself.
     pub(super) fn leaf(&self) -> Option<Leaf> {
         match (&self.plain, &self.in_parts) {
             (ColumnType::Timestamp, ColumnType::Struct(_)) => Some(Leaf::Int96),
@@ -170,7 +171,7 @@ fn field(value: &str, name: &str) -> String {
     format!("struct_extract({value}, {})", quote_text(name))
 }
 
-/// The type with points in time of microseconds.
+/// The type with UTC timestamps in microseconds.
 fn instants(column_type: &ColumnType) -> ColumnType {
     use ColumnType as T;
     match column_type {
@@ -202,7 +203,7 @@ pub(super) fn timestamp(value: &str, unit: Unit) -> String {
     }
 }
 
-/// A point in time of nanoseconds, in UTC.
+/// A UTC timestamp with nanoseconds.
 pub(super) fn in_utc(value: &str) -> String {
     format!("make_timestamp_ns(epoch_ns({value}))")
 }
@@ -212,7 +213,7 @@ pub(super) fn text(value: &str) -> String {
     format!("CAST({} AS VARCHAR) || ' ' || CAST({} AS VARCHAR)", field(value, "date"), field(value, "time"))
 }
 
-/// Whether a timestamp is no whole number of microseconds.
+/// Whether a timestamp is not a whole number of microseconds.
 pub(super) fn below_micros(leaf: Leaf, value: &str) -> Option<String> {
     match leaf {
         Leaf::Int96 => Some(format!("{} % 1000 <> 0", nanos(value))),
@@ -221,7 +222,7 @@ pub(super) fn below_micros(leaf: Leaf, value: &str) -> Option<String> {
     }
 }
 
-/// Whether a point in time is the greatest number of 64 bits, or the least, which are infinity to DuckDB.
+/// Whether a UTC timestamp is the greatest or least 64-bit number, which are infinity in DuckDB.
 pub(super) fn infinite(leaf: Leaf, value: &str) -> Option<String> {
     (leaf == Leaf::InstantNs).then(|| format!("({value} IS NOT NULL AND epoch_ns({value}) IS NULL)"))
 }
@@ -231,7 +232,7 @@ pub(super) fn beyond_nanos(leaf: Leaf, value: &str) -> Option<String> {
     (leaf == Leaf::Int96).then(|| format!("{} NOT BETWEEN -106751 AND 106750", days(value)))
 }
 
-/// Whether a decimal has more than 38 digits, although it is held in as many bits.
+/// Whether a decimal has more than 38 digits, although it fits in 128 bits.
 pub(super) fn too_wide(leaf: Leaf, value: &str) -> Option<String> {
     let Leaf::Narrowed(scale) = leaf else { return None };
     let scale = usize::from(scale);

@@ -1,4 +1,5 @@
-//! Parquet: two components. DuckDB reads and writes the files; their footers are read here as well, to count and compare.
+//! Parquet: an extractor and a writer. DuckDB reads and writes the files; footers are also read here, to count and
+//! compare.
 
 mod columns;
 mod convert;

@@ -1,4 +1,4 @@
-//! A copy of a file with another footer, by which DuckDB reads exactly what it would change or not read at all:
+//! Copies a file with another footer, so that DuckDB reads exactly what it would otherwise change or reject:
 //!
 //! | in the file | DuckDB would | in the copy |
 //! | --- | --- | --- |
@@ -22,15 +22,15 @@ use parquet::schema::types::{SchemaDescriptor, Type, TypePtr};
 use super::footer::{DIGITS, decimal, is_bson, is_cut_time, metadata};
 use crate::error::io_error;
 
-/// Copies the file at `path`, which messages call `name`, to `copy`. The pages are copied as they stand.
+/// Copies the file at `path`, named `name` in messages, to `copy`. The pages are copied unchanged.
 ///
 /// # Errors
-/// The file cannot be read, or the copy cannot be written.
+/// When the file cannot be read, or the copy cannot be written.
 pub(super) fn copy(path: &Path, name: &str, copy: &Path) -> Result<()> {
     let open = || File::open(path).map_err(|error| io_error("cannot be opened", name, error));
     let failed = |error| io_error("could not be copied to the scratch directory", name, error);
     let unwritten = |error: ParquetError| {
-        Error::unknown(format!("the footer of `{name}` could not be written anew")).with_source(error)
+        Error::unknown(format!("the footer of `{name}` could not be rewritten")).with_source(error)
     };
     let narrow = narrow(&metadata(open()?, name)?).map_err(unwritten)?;
     let mut file = open()?;
@@ -67,7 +67,7 @@ fn narrow(metadata: &ParquetMetaData) -> Result<ParquetMetaData, ParquetError> {
     Ok(ParquetMetaDataBuilder::new(narrow).set_row_groups(groups).build())
 }
 
-/// The row group without the statistics of the columns that were made narrow.
+/// The row group without the statistics of the changed columns.
 fn without_statistics(group: &RowGroupMetaData, schema: &SchemaDescriptor) -> Result<RowGroupMetaData, ParquetError> {
     let columns = group.columns().iter().zip(schema.columns()).map(|(column, narrow)| {
         if column.column_descr().self_type() == narrow.self_type() {

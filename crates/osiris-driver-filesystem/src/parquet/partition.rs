@@ -30,7 +30,7 @@ impl Partitions {
     /// Those of `files`.
     ///
     /// # Errors
-    /// Two files of different depth or names.
+    /// When two files have different partition columns.
     pub(crate) fn of(files: &[SourceFile]) -> Result<Self> {
         let Some(first) = files.first() else { return Ok(Self::default()) };
         let names = |file: &SourceFile| file.partitions.iter().map(|part| part.raw_name.clone()).collect::<Vec<_>>();
@@ -48,20 +48,20 @@ impl Partitions {
         for file in files {
             if names(file) != expected {
                 return Err(Error::validation(format!(
-                    "`{}` is in the partitions [{}], `{}` in [{}]",
+                    "`{}` has the partition columns [{}], but `{}` has [{}]",
                     first.name,
                     expected.join(", "),
                     file.name,
                     names(file).join(", ")
                 ))
-                .with_hint("all files must be in directories of the same names; name fewer of them by a glob"));
+                .with_hint("all files must have the same partition columns; select fewer of them with a glob"));
             }
             for (column, part) in columns.iter_mut().zip(&file.partitions) {
                 column.values.extend(part.value.clone());
             }
         }
         for column in &mut columns {
-            // The empty text has a directory of its own, so it is a value.
+            // The empty string has its own directory, so it is a value.
             if !column.values.contains("") {
                 let mut profile = ColumnProfile::default();
                 column.values.iter().for_each(|value| profile.observe(value.as_bytes()));
@@ -74,7 +74,7 @@ impl Partitions {
     /// The columns as SQL. A type is `stated` by name, or inferred if each value is written so from it: `1.10` stays text.
     ///
     /// # Errors
-    /// A value that its stated type does not hold exactly.
+    /// For a value that its configured type cannot hold exactly.
     pub(crate) fn expressions(
         &self,
         transaction: &StoreTransaction<'_>,
@@ -106,7 +106,7 @@ impl PartitionColumn {
             (_, false) => Ok(cast),
             (false, true) => Ok(format!("{raw} AS {name}")),
             (true, true) => Err(Error::validation(format!(
-                "the partition `{}` has values that {column_type} does not hold exactly",
+                "the partition column `{}` has values that {column_type} cannot hold exactly",
                 self.name
             ))
             .with_hint(format!("set `dtype: {{{}: VARCHAR}}`", self.name))),

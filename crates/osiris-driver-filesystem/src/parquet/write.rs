@@ -1,4 +1,4 @@
-//! `filesystem.parquet_writer`: DuckDB writes the files, their footers are read back, then they appear whole.
+//! `filesystem.parquet_writer`: writes the files with DuckDB, reads their footers back, then commits them atomically.
 
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
@@ -33,12 +33,12 @@ pub struct ParquetWriter {
 }
 
 impl ParquetWriter {
-    /// One that writes to the process's standard output for the path `-`.
+    /// A writer that writes to standard output for the path `-`.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// One with other streams.
+    /// The same with other streams.
     pub fn with_io(streams: Streams) -> Self {
         Self { streams }
     }
@@ -68,7 +68,7 @@ impl Component for ParquetWriter {
     }
 
     fn files(config: &ParquetWriterConfig, connection: &FilesystemConnection, base: &Path) -> Vec<PathBuf> {
-        // Rows are appended to one file by reading it. What is written is built in the scratch directory, or linked there.
+        // Appending to one file reads it. Files are written in the scratch directory, or linked there.
         let appends = config.mode == WriteMode::Append && !several(config);
         let file = Location::new(connection, base).target(&config.path);
         match file {
@@ -114,12 +114,13 @@ impl Write for ParquetWriter {
         let name = destination.name().to_owned();
         ctx.progress().expect_rows(input.expected_rows());
         let mode = config.mode;
-        let job = Job { config, table: input.clone() };
+        let job = ParquetWriteTask { config, table: input.clone() };
         let scratch = Arc::new(Scratch::new(ctx.store().scratch_dir(), step.id())?);
         let lock = destination.lock(several(&job.config)).await?;
         let outside =
             Outside { store: ctx.store().clone(), scratch: Arc::clone(&scratch), at_work: ctx.store().at_work() };
-        // The run waits for the end of this thread, and so for its temporary file to be gone, whatever becomes of this future.
+        // The run waits for the end of this thread, and thus for the removal of its temporary file, even if this future
+        // is dropped.
         let write = move |connection: &Connection| {
             let written = job.run(connection, &destination, lock, &outside)?;
             Ok((written, outside))
@@ -145,7 +146,7 @@ impl Write for ParquetWriter {
     }
 }
 
-/// All partition columns are there, and some column is left for the files.
+/// Checks that all partition columns exist, and that a column remains for the files.
 fn check_partitions(config: &ParquetWriterConfig, table: &TableRef) -> Result<()> {
     let partitions = config.partition_by.as_deref().unwrap_or_default();
     let missing: Vec<String> = partitions
@@ -159,7 +160,7 @@ fn check_partitions(config: &ParquetWriterConfig, table: &TableRef) -> Result<()
     let names: Vec<&str> = table.schema().names().collect();
     if !missing.is_empty() {
         return Err(Error::validation(format!(
-            "`partition_by` names what the table does not have: {}",
+            "`partition_by` names columns that the table does not have: {}",
             missing.join(", ")
         ))
         .with_hint(format!("its columns: {}", names.join(", "))));
@@ -172,19 +173,19 @@ fn check_partitions(config: &ParquetWriterConfig, table: &TableRef) -> Result<()
         without_text.map(|column| format!("`{}` ({})", column.name, column.column_type)).collect();
     if !without_text.is_empty() {
         return Err(Error::validation(format!(
-            "`partition_by` names columns whose values are no directory names: {}",
+            "`partition_by` names columns whose values cannot be directory names: {}",
             without_text.join(", ")
         ))
-        .with_hint("partition by a column of text, numbers or dates; `duckdb.processor` makes one"));
+        .with_hint("partition by a column of text, numbers or dates; `duckdb.processor` can create one"));
     }
     if !partitions.is_empty() && file_columns(table, config).is_empty() {
-        return Err(Error::validation("`partition_by` names every column: none is left for the files"));
+        return Err(Error::validation("`partition_by` names every column: no columns remain for the files"));
     }
     Ok(())
 }
 
-/// Files outside of what the store reaches: it writes to a link of the file in the scratch directory, or where the file system
-/// has none, to a file there that is copied.
+/// Files that the run store cannot access: it writes to a link of the file in the scratch directory, or if the file
+/// system has no links, to a file there that is copied.
 struct Outside {
     store: Store,
     scratch: Arc<Scratch>,
@@ -196,19 +197,19 @@ impl Outside {
         move |error| io_error("could not be written", name, error)
     }
 
-    /// Where the store can write what shall be in the file at `path`, which is made if it is not there.
+    /// A path where the run store can write the file at `path`, which is created if missing.
     fn writable(&self, path: &Path, name: &str) -> Result<PathBuf> {
         if self.store.reaches(path.parent().unwrap_or(path)) {
             return Ok(path.to_path_buf());
         }
         OpenOptions::new().append(true).create(true).open(path).map_err(Self::failed(name))?;
         let here = self.scratch.path("parquet");
-        // Where there are no links, what is written there is copied.
+        // Without links the written file is copied.
         let _ = std::fs::hard_link(path, &here);
         Ok(here)
     }
 
-    /// Brings what was written `here` to `path`, unless it is the same file.
+    /// Copies `here` to `path`, unless it is the same file.
     fn put(&self, here: &Path, path: &Path, name: &str) -> Result<()> {
         if here != path {
             let linked =
@@ -221,7 +222,7 @@ impl Outside {
         Ok(())
     }
 
-    /// Where the store can read the file at `path`.
+    /// A path where the run store can read the file at `path`.
     fn readable(&self, path: &Path, name: &str) -> Result<PathBuf> {
         if self.store.reaches(path) {
             return Ok(path.to_path_buf());
@@ -234,26 +235,26 @@ impl Outside {
     }
 }
 
-/// Whether two names are of one file.
+/// Whether two paths are the same file.
 #[cfg(unix)]
 fn same(one: &std::fs::Metadata, other: &std::fs::Metadata) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
-/// Whether two names are of one file: not known here, so that it is copied.
+/// Whether two paths are the same file: unknown on this platform, so it is copied.
 #[cfg(not(unix))]
 fn same(_: &std::fs::Metadata, _: &std::fs::Metadata) -> bool {
     false
 }
 
 /// One write, on a connection of the store.
-struct Job {
+struct ParquetWriteTask {
     config: ParquetWriterConfig,
     table: TableRef,
 }
 
-impl Job {
+impl ParquetWriteTask {
     fn run(
         &self,
         connection: &Connection,
@@ -313,7 +314,7 @@ impl Job {
         ))
     }
 
-    /// The rows of the file that is there, then the new ones, once their columns are found to be the same.
+    /// The rows of the existing file, then the new ones, after checking that their columns are the same.
     fn appended(&self, connection: &Connection, path: &Path, name: &str) -> Result<String> {
         let old = format!(
             "SELECT * FROM read_parquet({}, hive_partitioning = false)",
@@ -332,13 +333,10 @@ impl Job {
             }
         }
         let extra = theirs.iter().filter(|(column, _)| !ours.iter().any(|(other, _)| other == column));
-        differences.extend(extra.map(|(column, _)| format!("has `{column}` besides")));
+        differences.extend(extra.map(|(column, _)| format!("also has `{column}`")));
         if !differences.is_empty() {
-            return Err(Error::validation(format!(
-                "rows cannot be appended to `{name}`: it {}",
-                differences.join(", ")
-            ))
-            .with_hint("write the same columns, or set `mode: overwrite`"));
+            return Err(Error::validation(format!("cannot append rows to `{name}`: it {}", differences.join(", ")))
+                .with_hint("write the same columns, or set `mode: overwrite`"));
         }
         let columns: Vec<String> = theirs.iter().map(|(column, _)| quote(column)).collect();
         Ok(format!("{old} UNION ALL SELECT {} FROM ({new})", columns.join(", ")))
@@ -375,8 +373,8 @@ impl Job {
         Ok((done, Staged::Directory { directory, new }))
     }
 
-    /// Lets DuckDB write a file, and reads its footer back. Returns the rows it has, which must be those `expected`: asked for at the
-    /// end, since they may have been arriving.
+    /// Writes a file with DuckDB, and reads its footer back. Returns its row count, which must be `expected`: requested
+    /// at the end, since rows may still have been arriving.
     fn copy(
         &self,
         connection: &Connection,
@@ -406,9 +404,9 @@ impl Job {
         let (rows, expected) = (footer::read(path, name)?.rows, expected());
         if rows != expected {
             return Err(Error::integrity(format!(
-                "`{name}` has {rows} rows by its footer, {expected} were to be written"
+                "the footer of `{name}` declares {rows} rows, but {expected} were expected"
             ))
-            .with_hint("nothing was kept; run the step again, and report a bug if it stays"));
+            .with_hint("nothing was kept; run the step again, and if it fails again, report a bug"));
         }
         Ok(rows)
     }

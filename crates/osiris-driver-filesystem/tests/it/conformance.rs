@@ -118,7 +118,7 @@ impl Subject for CsvSource {
         let escapes = job("../a.csv").connection(json!({"base_dir": "."}));
         Ok(vec![
             Fault::new("a ragged row", ErrorKind::Validation, job("ragged.csv")).found_by_dry_run(),
-            Fault::new("bytes that are no UTF-8", ErrorKind::Validation, job("latin.csv")).found_by_dry_run(),
+            Fault::new("bytes that are not UTF-8", ErrorKind::Validation, job("latin.csv")).found_by_dry_run(),
             Fault::new("no such file", ErrorKind::Validation, job("absent.csv")).found_by_dry_run(),
             Fault::new("a path that leaves its directory", ErrorKind::Permission, escapes).found_by_dry_run(),
         ])

@@ -29,11 +29,11 @@ async fn a_directory_without_csv_files_says_what_it_holds() {
     bench.put("in/a.parquet", "x").put("in/b.md", "x");
     std::fs::create_dir(bench.path("empty")).unwrap();
     insta::assert_snapshot!(bench.csv_error(json!({"path": "in"})).await, @"
-    validation: step `step`: the directory `in` holds no CSV file
-    hint: it has `a.parquet`, `b.md`; name files of other extensions by a glob
+    validation: step `step`: the directory `in` has no CSV file
+    hint: it has `a.parquet`, `b.md`; use a glob for files with other extensions
     ");
     insta::assert_snapshot!(bench.csv_error(json!({"path": "empty"})).await, @"
-    validation: step `step`: the directory `empty` holds no CSV file
+    validation: step `step`: the directory `empty` has no CSV file
     hint: it is empty
     ");
 }
@@ -57,15 +57,15 @@ async fn an_empty_file_is_refused() {
     let bench = Bench::new();
     bench.put("t.csv", "").put("u.csv", "\n\n");
     insta::assert_snapshot!(bench.csv_error(json!({"path": "t.csv"})).await, @"
-    validation: step `step`: `t.csv` is empty: it has not even a header
-    hint: check what made the file; a file without rows still needs its header
+    validation: step `step`: `t.csv` is empty: it has no header
+    hint: check how the file was created: a file without rows still needs a header
     ");
     insta::assert_snapshot!(bench.csv_error(json!({"path": "u.csv"})).await, @"
-    validation: step `step`: `u.csv` is empty: it has not even a header
-    hint: check what made the file; a file without rows still needs its header
+    validation: step `step`: `u.csv` is empty: it has no header
+    hint: check how the file was created: a file without rows still needs a header
     ");
     insta::assert_snapshot!(bench.csv_error(json!({"path": "u.csv", "skip_rows": 1})).await, @"
-    validation: step `step`: `u.csv` has nothing behind the rows to skip
+    validation: step `step`: `u.csv` ends within the rows to skip
     hint: lower `skip_rows` or `header`
     ");
 }
@@ -76,12 +76,12 @@ async fn a_ragged_row_is_named() {
     bench.put("t.csv", "a,b\n1,\"x\ny\"\n1,2,3\n");
     insta::assert_snapshot!(bench.csv_error(json!({"path": "t.csv"})).await, @"
     validation: step `step`: `t.csv`: line 4 has 3 fields, expected 2
-    hint: mend the line, check `delimiter`, or set `on_bad_lines: reject`
+    hint: fix the line, check `delimiter`, or set `on_bad_lines: reject`
     ");
     bench.put("u.csv", "a,b\n1\n");
     insta::assert_snapshot!(bench.csv_error(json!({"path": "u.csv"})).await, @"
     validation: step `step`: `u.csv`: line 2 has 1 field, expected 2
-    hint: mend the line, check `delimiter`, or set `on_bad_lines: reject`
+    hint: fix the line, check `delimiter`, or set `on_bad_lines: reject`
     ");
 }
 
@@ -90,13 +90,13 @@ async fn an_unclosed_quote_is_named() {
     let bench = Bench::new();
     bench.put("t.csv", "a,b\n1,\"2\n3,4\n5,6\n");
     insta::assert_snapshot!(bench.csv_error(json!({"path": "t.csv"})).await, @r#"
-    validation: step `step`: `t.csv`: a quote opened on line 2 is never closed
-    hint: close it, or double it if it belongs to the text: `""`
+    validation: step `step`: `t.csv`: unclosed quote on line 2
+    hint: close it, or double it if it is part of the text: `""`
     "#);
     bench.put("u.csv", "a,b\n\"1\"x,2\n");
     insta::assert_snapshot!(bench.csv_error(json!({"path": "u.csv"})).await, @r#"
-    validation: step `step`: `u.csv`: line 2 has text behind a closing quote
-    hint: double the quotes that belong to the text (`""`), check `delimiter`, or set `on_bad_lines: reject`
+    validation: step `step`: `u.csv`: line 2 has text after a closing quote
+    hint: double the quotes inside the text (`""`), check `delimiter`, or set `on_bad_lines: reject`
     "#);
 }
 
@@ -124,15 +124,15 @@ async fn a_broken_compressed_file_is_named() {
     bench.put("t.csv.gz", "no gzip").put("t.csv.zip", "no zip").put("t.csv.zst", "no zstd");
     insta::assert_snapshot!(bench.csv_error(json!({"path": "t.csv.gz"})).await, @"
     validation: step `step`: `t.csv.gz` is not valid gzip: unexpected end of file
-    hint: check what made the file; it may be cut short, or set `compression`
+    hint: check how the file was created: it may be truncated; or set `compression`
     ");
     insta::assert_snapshot!(bench.csv_error(json!({"path": "t.csv.zip"})).await, @"
-    validation: step `step`: `t.csv.zip` is no zip archive that can be read: invalid Zip archive: Could not find EOCD
-    hint: check what made the file; it may be cut short, or set `compression`
+    validation: step `step`: `t.csv.zip` is not a valid zip archive: invalid Zip archive: Could not find EOCD
+    hint: check how the file was created: it may be truncated; or set `compression`
     ");
     insta::assert_snapshot!(bench.csv_error(json!({"path": "t.csv.zst"})).await, @"
     validation: step `step`: `t.csv.zst` is not valid zstd: Unknown frame descriptor
-    hint: check what made the file; it may be cut short, or set `compression`
+    hint: check how the file was created: it may be truncated; or set `compression`
     ");
 }
 
@@ -141,7 +141,7 @@ async fn files_with_other_columns_are_named() {
     let bench = Bench::new();
     bench.put("a.csv", "id,name\n1,x\n").put("b.csv", "id,nane\n1,x\n");
     insta::assert_snapshot!(bench.csv_error(json!({"path": "*.csv"})).await, @"
-    validation: step `step`: `b.csv` has other columns than `a.csv`: it lacks `name` and has `nane` besides
+    validation: step `step`: columns of `b.csv` differ from `a.csv`: it lacks `name` and also has `nane`
     hint: is `nane` the same as `name`?
     ");
 }
@@ -152,23 +152,23 @@ async fn a_value_that_its_stated_type_cannot_hold_is_named_by_line_and_column() 
     bench.put("t.csv", "id,n,price\n1,5,\"1.5\n\"\n2,5.5,2.125\n");
     insta::assert_snapshot!(bench.csv_error(json!({"path": "t.csv", "dtype": {"n": "INTEGER"}})).await, @"
     validation: step `step`: `t.csv`: line 4, column `n`: the value is not INTEGER
-    hint: mend the value, state another type for `n`, or set `on_bad_lines: reject`
+    hint: fix the value, set another type for `n`, or set `on_bad_lines: reject`
     ");
     insta::assert_snapshot!(bench.csv_error(json!({"path": "t.csv", "dtype": {"price": "DECIMAL(10,2)"}})).await, @"
     validation: step `step`: `t.csv`: line 2, column `price`: the value is not DECIMAL(10,2)
-    hint: mend the value, state another type for `price`, or set `on_bad_lines: reject`
+    hint: fix the value, set another type for `price`, or set `on_bad_lines: reject`
     ");
     insta::assert_snapshot!(bench.csv_error(json!({"path": "t.csv", "dtype": {"id": "BOOLEAN"}})).await, @"
     validation: step `step`: `t.csv`: line 4, column `id`: the value is not BOOLEAN
-    hint: mend the value, state another type for `id`, or set `on_bad_lines: reject`
+    hint: fix the value, set another type for `id`, or set `on_bad_lines: reject`
     ");
     insta::assert_snapshot!(bench.csv_error(json!({"path": "t.csv", "parse_dates": ["n"]})).await, @"
     validation: step `step`: `t.csv`: line 2, column `n`: the value is not a date
-    hint: mend the value, state another type for `n`, or set `on_bad_lines: reject`
+    hint: fix the value, set another type for `n`, or set `on_bad_lines: reject`
     ");
     insta::assert_snapshot!(bench.csv_error(json!({"path": "t.csv", "parse_dates": {"n": "%d/%m/%Y"}})).await, @"
-    validation: step `step`: `t.csv`: line 2, column `n`: the value is not a date of the format `%d/%m/%Y`
-    hint: mend the value, state another type for `n`, or set `on_bad_lines: reject`
+    validation: step `step`: `t.csv`: line 2, column `n`: the value is not a date in the format `%d/%m/%Y`
+    hint: fix the value, set another type for `n`, or set `on_bad_lines: reject`
     ");
 }
 
@@ -178,7 +178,7 @@ async fn a_number_too_large_for_its_stated_type_is_refused() {
     bench.put("t.csv", "n\n1\n300\n");
     insta::assert_snapshot!(bench.csv_error(json!({"path": "t.csv", "dtype": {"n": "TINYINT"}})).await, @"
     validation: step `step`: `t.csv`: line 3, column `n`: the value is not TINYINT
-    hint: mend the value, state another type for `n`, or set `on_bad_lines: reject`
+    hint: fix the value, set another type for `n`, or set `on_bad_lines: reject`
     ");
 }
 
@@ -187,19 +187,19 @@ async fn unknown_columns_are_listed_together() {
     let bench = Bench::new();
     bench.put("t.csv", "id,name\n1,x\n");
     insta::assert_snapshot!(bench.csv_error(json!({"path": "t.csv", "columns": ["naem", "x"]})).await, @"
-    validation: step `step`: `columns` names what the file does not have: `naem` (did you mean `name`?), `x`
+    validation: step `step`: `columns` names columns that the file does not have: `naem` (did you mean `name`?), `x`
     hint: its columns: id, name
     ");
     insta::assert_snapshot!(bench.csv_error(json!({"path": "t.csv", "dtype": {"nam": "text"}})).await, @"
-    validation: step `step`: `dtype` or `parse_dates` names what the file does not have: `nam` (did you mean `name`?)
+    validation: step `step`: `dtype` or `parse_dates` names columns that the file does not have: `nam` (did you mean `name`?)
     hint: its columns: id, name
     ");
     insta::assert_snapshot!(bench.csv_error(json!({"path": "t.csv", "add_filename": "ID"})).await, @"
-    validation: step `step`: the file has a column `id` of its own
-    hint: give the column of file names another name: `add_filename: source_file`
+    validation: step `step`: the file already has a column `id`
+    hint: rename the column of file names: `add_filename: source_file`
     ");
     insta::assert_snapshot!(bench.csv_error(json!({"path": "t.csv", "header": false, "columns": ["x"]})).await, @"
-    validation: step `step`: `t.csv`: `columns` names 1, line 1 has 2 fields
+    validation: step `step`: `t.csv`: `columns` has 1, but line 1 has 2 fields
     hint: with `header: false`, name every column of the file
     ");
 }
@@ -213,11 +213,11 @@ async fn every_problem_of_a_configuration_is_reported_at_once() {
     });
     insta::assert_snapshot!(bench.csv_error(config).await, @r"
     validation: step `step`: its config has 8 problems:
-      - delimiter: must be one character of ASCII (such as `,`, `;`, `|` or `\t`)
+      - delimiter: must be one ASCII character (such as `,`, `;`, `|` or `\t`)
       - comment: must not be a quote, a line end or NUL (such as `,`, `;`, `|`)
       - encoding: unknown encoding `uft-8` (did you mean `utf-8`?)
-      - dtype.a: `INTEGR` is not a type that text can be read as (did you mean `INTEGER`?)
-      - dtype.b: `DECIMAL(40,2)` cannot be: at most 38 digits, at most all of them behind the point
+      - dtype.a: `INTEGR` is not a type for text (did you mean `INTEGER`?)
+      - dtype.b: invalid type `DECIMAL(40,2)`: at most 38 digits, and a scale no greater than the number of digits
       - path: `s3://` paths are not supported by this version (copy the file to this machine, or write it here and upload it)
       - columns.1: `A` is named twice
       - max_rejects: has no effect with `on_bad_lines: error` (set `on_bad_lines: reject`)
@@ -248,12 +248,12 @@ async fn a_path_that_leaves_the_base_directory_is_refused() {
     }
     insta::assert_snapshot!(messages.join("\n"), @"
     1 row
-    permission: step `step`: `../secret.csv` leaves the connection's base_dir
-    hint: name a path below base_dir, without `..`, or use another connection
-    permission: step `step`: `link.csv` leaves the connection's base_dir
-    hint: name a path below base_dir, without `..`, or use another connection
-    permission: step `step`: `[data]/secret.csv` leaves the connection's base_dir
-    hint: name a path below base_dir, without `..`, or use another connection
+    permission: step `step`: `../secret.csv` is outside the connection's base_dir
+    hint: use a path below base_dir, without `..`, or another connection
+    permission: step `step`: `link.csv` is outside the connection's base_dir
+    hint: use a path below base_dir, without `..`, or another connection
+    permission: step `step`: `[data]/secret.csv` is outside the connection's base_dir
+    hint: use a path below base_dir, without `..`, or another connection
     ");
 }
 
@@ -271,7 +271,7 @@ async fn a_file_that_may_not_be_read_is_a_permission_error() {
     let message = bench.csv_error(json!({"path": path})).await.replace(path, "t.csv");
     insta::assert_snapshot!(message, @"
     permission: step `step`: `t.csv` cannot be opened: Permission denied
-    hint: change the file's owner or mode, or run as a user who may
+    hint: change the file's owner or mode, or run as a user with access
     ");
 }
 
@@ -294,7 +294,7 @@ async fn bad_lines_are_kept_as_rejects_within_the_limit() {
       {
         "n": 4,
         "c": null,
-        "why": "`t.csv`: text behind a closing quote",
+        "why": "`t.csv`: text after a closing quote",
         "row": "\"3\"z,y"
       },
       {

@@ -457,5 +457,5 @@ async fn a_field_without_effect_is_a_warning() {
     osiris_driver_filesystem::register(&mut registry).unwrap();
     let prepared = registry.get("filesystem.csv_extractor").unwrap().prepare(&config, None, &bench.data());
     let problems: Vec<String> = prepared.config_problems().iter().map(ToString::to_string).collect();
-    assert_eq!(problems, ["chunk_size: has no effect: rows are never held as chunks (leave it out)"]);
+    assert_eq!(problems, ["chunk_size: has no effect: rows are streamed (remove it)"]);
 }

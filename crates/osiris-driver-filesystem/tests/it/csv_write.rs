@@ -69,7 +69,7 @@ async fn the_options_of_the_format_are_honoured() {
     assert_eq!(bench.bytes("o.csv"), b"\x9e;,1.5,2024-01-05\r,,\r");
     let error = bench.write(WRITER, select, json!({"path": "o.csv", "encoding": "latin-1"})).await.err().unwrap();
     insta::assert_snapshot!(bench.shown(error), @"
-    validation: step `write`: the character U+017E on line 2 has no place in Latin-1
+    validation: step `write`: the character U+017E on line 2 cannot be encoded in Latin-1
     hint: set `encoding: utf-8`
     ");
     let error =
@@ -107,12 +107,12 @@ async fn append_puts_rows_behind_those_with_the_same_header() {
     let config = json!({"path": "o.csv", "mode": "append", "columns": ["b", "a"]});
     let error = bench.write(WRITER, select, config).await.err().unwrap();
     insta::assert_snapshot!(bench.shown(error), @"
-    validation: step `write`: the header of `o.csv` is `a, b`, the rows to append have `b, a`
+    validation: step `write`: the header of `o.csv` is `a, b`, but the rows to append have `b, a`
     hint: set `columns: [a, b]`
     ");
     let error = bench.write(WRITER, "SELECT 1 AS x", json!({"path": "o.csv", "mode": "append"})).await.err().unwrap();
     insta::assert_snapshot!(bench.shown(error), @"
-    validation: step `write`: the header of `o.csv` is `a, b`, the rows to append have `x`
+    validation: step `write`: the header of `o.csv` is `a, b`, but the rows to append have `x`
     hint: write the same columns, or set `mode: overwrite`
     ");
     assert_eq!(bench.text("o.csv"), "a,b\n1,2\n3,4\n");
@@ -149,8 +149,8 @@ async fn several_files_fill_a_directory_that_is_replaced_as_a_whole() {
     let config = json!({"path": "other", "max_rows_per_file": 1});
     let error = bench.write(WRITER, &rows(1), config).await.err().unwrap();
     insta::assert_snapshot!(bench.shown(error), @"
-    validation: step `write`: the directory `other` holds `notes.txt`, which this step did not write
-    hint: name a directory of its own for the step: it is replaced as a whole
+    validation: step `write`: the directory `other` has `notes.txt`, which this step did not write
+    hint: use a separate directory for the step: it is replaced as a whole
     ");
 }
 
@@ -203,20 +203,20 @@ async fn a_directory_where_a_file_is_meant_is_refused() {
     let error = bench.write(WRITER, "SELECT 1 AS a", json!({"path": "out"})).await.err().unwrap();
     insta::assert_snapshot!(bench.shown(error), @"
     validation: step `write`: `out` is a directory
-    hint: name a file in it, or set `max_rows_per_file` to write several files
+    hint: set `path` to a file in it, or set `max_rows_per_file` to write several files
     ");
     let config = json!({"path": "no/such/o.csv", "create_dirs": false});
     let error = bench.write(WRITER, "SELECT 1 AS a", config).await.err().unwrap();
     insta::assert_snapshot!(bench.shown(error), @"
     validation: step `write`: the directory of `no/such/o.csv` does not exist
-    hint: make it, or set `create_dirs: true`
+    hint: create it, or set `create_dirs: true`
     ");
     bench.put("file", "x");
     let config = json!({"path": "file", "max_rows_per_file": 1});
     let error = bench.write(WRITER, "SELECT 1 AS a", config).await.err().unwrap();
     insta::assert_snapshot!(bench.shown(error), @"
     validation: step `write`: `file` is a file
-    hint: several files go into a directory: remove the file, or name another path
+    hint: several files need a directory: remove the file, or set another path
     ");
 }
 
@@ -227,7 +227,7 @@ async fn a_place_that_may_not_be_written_is_a_permission_error() {
     assert_eq!(error.kind(), ErrorKind::Permission, "{error:?}");
     insta::assert_snapshot!(bench.shown(error), @"
     permission: step `write`: `/sys/o.csv` cannot be written: Permission denied
-    hint: change the file's owner or mode, or run as a user who may
+    hint: change the file's owner or mode, or run as a user with access
     ");
 }
 
@@ -238,7 +238,7 @@ async fn a_full_disk_leaves_the_old_file_and_nothing_else() {
     let error = crate::limited::write_beyond_a_limit(WRITER, &bench.data(), json!({"path": "o.csv"}));
     insta::assert_snapshot!(error, @"
     unknown: step `write`: `[data]/o.csv` could not be written: File too large
-    hint: the file would pass a limit of this process or file system: see `ulimit -f`
+    hint: the file would exceed a limit of this process or file system: check `ulimit -f`
     ");
     assert_eq!((bench.files(), bench.text("o.csv").as_str()), (vec!["o.csv".to_owned()], "old"));
 }
@@ -253,12 +253,12 @@ async fn problems_of_a_configuration_are_reported_at_once() {
     let error = bench.write(WRITER, "SELECT 1 AS a", config).await.err().unwrap();
     insta::assert_snapshot!(bench.shown(error), @r"
     validation: step `write`: its config has 7 problems:
-      - mode: standard output cannot be appended to (leave `mode` out)
+      - mode: cannot append to standard output (remove `mode`)
       - delimiter: must not be a quote, a line end or NUL (such as `,`, `;`, `|`)
       - encoding: unknown encoding `nope` (such as utf-8, utf-16, utf-16le, utf-16be, latin-1, ascii, windows-1250, windows-1252, shift_jis, gbk)
-      - date_format: `%Q` has a letter that is no part of a date (such as `%Y-%m-%d %H:%M:%S%.f`)
-      - null_value: must hold no delimiter, quote or line end (such as `NULL` or `\N`)
-      - mode: a zip archive cannot be appended to (use `compression: gzip`)
+      - date_format: invalid date format `%Q`: unknown specifier (such as `%Y-%m-%d %H:%M:%S%.f`)
+      - null_value: must not contain a delimiter, quote or line end (such as `NULL` or `\N`)
+      - mode: cannot append to a zip archive (use `compression: gzip`)
       - columns: needs at least one column
     hint: fix them all and run again
     ");
@@ -292,8 +292,8 @@ async fn no_quote_but_the_double_one_is_taken() {
     assert_eq!(bench.csv(config).await.unwrap().rows(), [["a,b"]]);
     let config = json!({"path": "o.csv", "quotechar": "'"});
     insta::assert_snapshot!(bench.csv_error(config.clone()).await, @r#"
-    validation: step `step`: its config is not valid: quotechar: must be `"`: fields are quoted with no other character
-    hint: leave it out; where a file has other quotes, convert it first
+    validation: step `step`: its config is not valid: quotechar: must be `"`: no other quote character is supported
+    hint: remove it; convert files with other quotes first
     "#);
     let error = bench.write(WRITER, "SELECT 1 AS a", config).await.err().unwrap();
     assert!(error.message().contains("quotechar: must be"), "{error}");

@@ -164,7 +164,7 @@ async fn append_keeps_the_old_rows_when_the_columns_are_the_same() {
         .err()
         .unwrap();
     insta::assert_snapshot!(bench.shown(error), @"
-    validation: step `write`: rows cannot be appended to `o.parquet`: it has `a` as INTEGER, not BIGINT, lacks `c`, has `b` besides
+    validation: step `write`: cannot append rows to `o.parquet`: it has `a` as INTEGER, not BIGINT, lacks `c`, also has `b`
     hint: write the same columns, or set `mode: overwrite`
     ");
 }
@@ -222,31 +222,31 @@ async fn what_cannot_be_read_is_named() {
     hint: did you mean `a.parquet`?
     ");
     insta::assert_snapshot!(bench.parquet_error(json!({"path": "t.parquet"})).await, @"
-    validation: step `step`: `t.parquet` is no Parquet file that can be read: Parquet error: Invalid Parquet file. Corrupt footer
-    hint: check what made the file; it may be cut short, or of another format
+    validation: step `step`: `t.parquet` is not a valid Parquet file: Parquet error: Invalid Parquet file. Corrupt footer
+    hint: check how the file was created: it may be truncated, or in another format
     ");
     insta::assert_snapshot!(bench.parquet_error(json!({"path": "cut.parquet"})).await, @"
-    validation: step `step`: `cut.parquet` is no Parquet file that can be read: Parquet error: Invalid Parquet file. Corrupt footer
-    hint: check what made the file; it may be cut short, or of another format
+    validation: step `step`: `cut.parquet` is not a valid Parquet file: Parquet error: Invalid Parquet file. Corrupt footer
+    hint: check how the file was created: it may be truncated, or in another format
     ");
     insta::assert_snapshot!(bench.parquet_error(json!({"path": "e.parquet"})).await, @"
-    validation: step `step`: `e.parquet` is empty: not even a footer is in it
-    hint: check what made the file
+    validation: step `step`: `e.parquet` is empty: it has no footer
+    hint: check how the file was created
     ");
     insta::assert_snapshot!(bench.parquet_error(json!({"path": "h"})).await, @"
-    validation: step `step`: the directory `h` holds no Parquet file
-    hint: it has `x=1/a.md`; name files of other extensions by a glob
+    validation: step `step`: the directory `h` has no Parquet file
+    hint: it has `x=1/a.md`; use a glob for files with other extensions
     ");
     insta::assert_snapshot!(bench.parquet_error(json!({"path": "in/*.parquet"})).await, @"
-    validation: step `step`: `in/b.parquet` has other columns than `in/a.parquet`: it has `a` as INT64 INT_64, not INT32 INT_32, lacks `b`, has `c` besides
+    validation: step `step`: columns of `in/b.parquet` differ from `in/a.parquet`: it has `a` as INT64 INT_64, not INT32 INT_32, lacks `b`, also has `c`
     hint: read the files in two steps and join them in SQL
     ");
     insta::assert_snapshot!(bench.parquet_error(json!({"path": "in/a.parquet", "columns": ["A", "bb"]})).await, @"
-    validation: step `step`: `columns` names what the file does not have: `bb` (did you mean `b`?)
+    validation: step `step`: `columns` names columns that the file does not have: `bb` (did you mean `b`?)
     hint: its columns: a, b
     ");
     insta::assert_snapshot!(bench.parquet_error(json!({"path": "in/a.parquet", "filter": "aa > 1"})).await, @"
-    validation: step `step`: `filter` is not a condition over the columns of the file
+    validation: step `step`: `filter` is not a condition on the columns of the file
     hint: write SQL such as `year >= 2020 AND country = 'CZ'`
     ");
 }
@@ -257,8 +257,8 @@ async fn partitions_of_different_names_are_refused() {
     bench.write(WRITER, "SELECT 1 AS a", json!({"path": "in/x=1/a.parquet"})).await.unwrap();
     bench.write(WRITER, "SELECT 1 AS a", json!({"path": "in/y=1/a.parquet"})).await.unwrap();
     insta::assert_snapshot!(bench.parquet_error(json!({"path": "in"})).await, @"
-    validation: step `step`: `in/x=1/a.parquet` is in the partitions [x], `in/y=1/a.parquet` in [y]
-    hint: all files must be in directories of the same names; name fewer of them by a glob
+    validation: step `step`: `in/x=1/a.parquet` has the partition columns [x], but `in/y=1/a.parquet` has [y]
+    hint: all files must have the same partition columns; select fewer of them with a glob
     ");
 }
 
@@ -268,19 +268,19 @@ async fn what_cannot_be_written_is_named() {
     let select = "SELECT 1 AS a, 2 AS b";
     let error = bench.write(WRITER, select, json!({"path": "out", "partition_by": ["aa"]})).await.err().unwrap();
     insta::assert_snapshot!(bench.shown(error), @"
-    validation: step `write`: `partition_by` names what the table does not have: `aa` (did you mean `a`?)
+    validation: step `write`: `partition_by` names columns that the table does not have: `aa` (did you mean `a`?)
     hint: its columns: a, b
     ");
     let error = bench.write(WRITER, select, json!({"path": "out", "partition_by": ["a", "b"]})).await.err().unwrap();
     insta::assert_snapshot!(bench.shown(error), @"
-    validation: step `write`: `partition_by` names every column: none is left for the files
+    validation: step `write`: `partition_by` names every column: no columns remain for the files
     hint: -
     ");
     bench.put("out/notes.txt", "x");
     let error = bench.write(WRITER, select, json!({"path": "out", "partition_by": ["a"]})).await.err().unwrap();
     insta::assert_snapshot!(bench.shown(error), @"
-    validation: step `write`: the directory `out` holds `notes.txt`, which this step did not write
-    hint: name a directory of its own for the step: it is replaced as a whole
+    validation: step `write`: the directory `out` has `notes.txt`, which this step did not write
+    hint: use a separate directory for the step: it is replaced as a whole
     ");
     let huge = "SELECT 170141183460469231731687303715884105727::HUGEINT AS huge";
     let error = bench.write(WRITER, huge, json!({"path": "o.parquet"})).await.err().unwrap();
@@ -295,7 +295,7 @@ async fn a_full_disk_leaves_the_old_file_and_nothing_else() {
     let error = crate::limited::write_beyond_a_limit(WRITER, &bench.data(), json!({"path": "o.parquet"}));
     insta::assert_snapshot!(error, @"
     unknown: step `write`: `[data]/o.parquet` could not be written: File too large
-    hint: the file would pass a limit of this process or file system: see `ulimit -f`
+    hint: the file would exceed a limit of this process or file system: check `ulimit -f`
     ");
     assert_eq!((bench.files(), bench.text("o.parquet").as_str()), (vec!["o.parquet".to_owned()], "old"));
     let error = crate::limited::write_beyond_a_limit(
@@ -327,7 +327,7 @@ async fn columns_that_differ_by_case_alone_keep_their_values_and_a_name_of_the_f
     assert_eq!(bench.parquet(config).await.unwrap().rows(), [["7", "1"]]);
     file("in/c.parquet", ["COLUMN", "column", "COLUMN_1"], [3, 60, 9]);
     insta::assert_snapshot!(bench.parquet_error(json!({"path": "in"})).await, @"
-    validation: step `step`: `in/c.parquet` has other columns than `in/a.parquet`: it has them in another order, and some names differ by case alone
+    validation: step `step`: columns of `in/c.parquet` differ from `in/a.parquet`: it has them in another order, and some names differ only by case
     hint: read the files in two steps and join them in SQL
     ");
 }
@@ -410,14 +410,14 @@ async fn partition_columns_of_any_name_and_type_come_back() {
     let table = bench.parquet(stated).await.unwrap();
     assert_eq!(table.columns()[3..], ["price DECIMAL(5,2)", "day VARCHAR", "ok VARCHAR"]);
     insta::assert_snapshot!(bench.parquet_error(json!({"path": "out", "dtype": {"price": "BIGINT"}})).await, @"
-    validation: step `step`: the partition `price` has values that BIGINT does not hold exactly
+    validation: step `step`: the partition column `price` has values that BIGINT cannot hold exactly
     hint: set `dtype: {price: VARCHAR}`
     ");
     let select = "SELECT 1 AS id, [1] AS list, '\\x00'::BLOB AS bytes";
     let error =
         bench.write(WRITER, select, json!({"path": "p", "partition_by": ["list", "bytes"]})).await.err().unwrap();
     insta::assert_snapshot!(bench.shown(error), @"
-    validation: step `write`: `partition_by` names columns whose values are no directory names: `list` (INTEGER[]), `bytes` (BLOB)
-    hint: partition by a column of text, numbers or dates; `duckdb.processor` makes one
+    validation: step `write`: `partition_by` names columns whose values cannot be directory names: `list` (INTEGER[]), `bytes` (BLOB)
+    hint: partition by a column of text, numbers or dates; `duckdb.processor` can create one
     ");
 }

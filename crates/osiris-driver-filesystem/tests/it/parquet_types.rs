@@ -68,12 +68,12 @@ async fn nanoseconds_beside_years_that_they_do_not_reach_are_refused() {
         &[int96s(&[1, at(9999, 12, 31, 0)]), Leaf::all(Stored::Int32(vec![1, 2]), 2)],
     );
     insta::assert_snapshot!(bench.parquet_error(json!({"path": "t.parquet"})).await, @"
-    validation: step `step`: column `ts` has timestamps with nanoseconds, and years before 1678 or after 2261, which TIMESTAMP_NS does not reach
-    hint: set `dtype: {ts: VARCHAR}` for text, or leave it out with `columns`
+    validation: step `step`: column `ts` has timestamps with nanoseconds and years before 1678 or after 2261, which are out of range for TIMESTAMP_NS
+    hint: set `dtype: {ts: VARCHAR}` for text, or exclude it with `columns`
     ");
     for (dtype, message) in [("TIMESTAMP", "TIMESTAMP"), ("TIMESTAMP_NS", "TIMESTAMP_NS"), ("DATE", "DATE")] {
         let error = bench.parquet(json!({"path": "t.parquet", "dtype": {"ts": dtype}})).await.err().unwrap();
-        assert_eq!(error.message(), format!("column `ts` has values that {message} does not hold exactly"));
+        assert_eq!(error.message(), format!("column `ts` has values that {message} cannot hold exactly"));
     }
     let text =
         bench.parquet(json!({"path": "t.parquet", "dtype": {"TS": "VARCHAR"}, "columns": ["ts"]})).await.unwrap();
@@ -104,8 +104,8 @@ async fn points_in_time_of_nanoseconds_are_exact_or_refused() {
     );
     write(&bench.path("t.parquet"), utc, &[int64s(&NANOS)]);
     insta::assert_snapshot!(bench.parquet_error(json!({"path": "t.parquet"})).await, @"
-    validation: step `step`: column `ts` has points in time with nanoseconds, of which microseconds can be kept
-    hint: set `dtype: {ts: TIMESTAMP_NS}` for UTC without a zone or `VARCHAR` for text, or leave it out with `columns`
+    validation: step `step`: column `ts` has timestamps with nanoseconds, but only microseconds can be read
+    hint: set `dtype: {ts: TIMESTAMP_NS}` for UTC without a zone or `VARCHAR` for text, or exclude it with `columns`
     ");
     let stated = |name: &str| json!({"path": "t.parquet", "dtype": {"ts": name}});
     let table = bench.parquet(stated("TIMESTAMP_NS")).await.unwrap();
@@ -116,8 +116,8 @@ async fn points_in_time_of_nanoseconds_are_exact_or_refused() {
     let table = bench.parquet(stated("VARCHAR")).await.unwrap();
     assert_eq!(table.rows()[1], ["1969-12-31 23:59:59.999999999+00"]);
     insta::assert_snapshot!(bench.parquet_error(stated("TIMESTAMPTZ")).await, @"
-    validation: step `step`: column `ts` has values that TIMESTAMPTZ does not hold exactly
-    hint: state another type in `dtype`, such as VARCHAR, or change the column in SQL
+    validation: step `step`: column `ts` has values that TIMESTAMPTZ cannot hold exactly
+    hint: set another type in `dtype`, such as VARCHAR, or convert the column in SQL
     ");
     // The greatest number is a time, not infinity.
     write(&bench.path("t.parquet"), utc, &[int64s(&[i64::MAX])]);
@@ -153,20 +153,23 @@ async fn a_decimal_of_many_digits_stays_one_while_its_values_have_at_most_38() {
     for too_many in [most + 1, -most - 1, i128::MAX] {
         write(&bench.path("t.parquet"), schema, &file(&[1, 2, 3, too_many]));
         let error = bench.parquet(json!({"path": "t.parquet"})).await.err().unwrap();
-        assert_eq!(error.message(), "column `x` has decimals of more than 38 digits: at most 38 digits are exact");
+        assert_eq!(
+            error.message(),
+            "column `x` has decimals of more than 38 digits: at most 38 digits can be read exactly"
+        );
         assert_eq!(bench.parquet(json!({"path": "t.parquet", "columns": ["id"]})).await.unwrap().rows().len(), 4);
     }
     let beyond: Vec<Vec<u8>> = (0..4).map(|_| [vec![1], vec![0; 16]].concat()).collect();
     write(&bench.path("t.parquet"), schema, &[Leaf::all(Stored::Fixed(beyond), 4), ids.clone()]);
     insta::assert_snapshot!(bench.parquet_error(json!({"path": "t.parquet"})).await, @"
-    validation: step `step`: column `x` has decimals of more than 38 digits: at most 38 digits are exact
-    hint: write it as text where the file is made, or leave it out with `columns`
+    validation: step `step`: column `x` has decimals of more than 38 digits: at most 38 digits can be read exactly
+    hint: write it as text where the file is created, or exclude it with `columns`
     ");
     let schema = "optional fixed_len_byte_array(32) x (DECIMAL(76,50)); optional int32 id;";
     write(&bench.path("t.parquet"), schema, &[Leaf::all(numbers(&[1, 2, 3, 4], 32), 4), ids]);
     insta::assert_snapshot!(bench.parquet_error(json!({"path": "t.parquet"})).await, @"
-    validation: step `step`: column `x` is DECIMAL(76,50): at most 38 digits are exact
-    hint: write it as text where the file is made, or leave it out with `columns`
+    validation: step `step`: column `x` is DECIMAL(76,50): at most 38 digits can be read exactly
+    hint: write it as text where the file is created, or exclude it with `columns`
     ");
     assert_eq!(bench.parquet(json!({"path": "t.parquet", "columns": ["id"]})).await.unwrap().rows().len(), 4);
     assert_eq!(bench.scratch(), 0);
@@ -179,7 +182,7 @@ async fn decimals_of_another_scale_are_other_columns() {
     write(&bench.path("in/a.parquet"), "optional int64 x (DECIMAL(10,2));", std::slice::from_ref(&five));
     write(&bench.path("in/b.parquet"), "optional int64 x (DECIMAL(10,4));", &[five]);
     insta::assert_snapshot!(bench.parquet_error(json!({"path": "in"})).await, @"
-    validation: step `step`: `in/b.parquet` has other columns than `in/a.parquet`: it has `x` as INT64 DECIMAL(10,4), not INT64 DECIMAL(10,2)
+    validation: step `step`: columns of `in/b.parquet` differ from `in/a.parquet`: it has `x` as INT64 DECIMAL(10,4), not INT64 DECIMAL(10,2)
     hint: read the files in two steps and join them in SQL
     ");
 }
@@ -195,7 +198,7 @@ async fn what_has_no_exact_counterpart_is_refused_by_name() {
     for wrong in [interval(1 << 31, 0), interval(0, u32::MAX)] {
         write(&bench.path("t.parquet"), schema, &[Leaf::all(Stored::Fixed(vec![wrong]), 1)]);
         let error = bench.parquet(json!({"path": "t.parquet"})).await.err().unwrap();
-        assert_eq!(error.message(), "column `x` has intervals of 2,147,483,648 months or days, or more");
+        assert_eq!(error.message(), "column `x` has intervals of 2,147,483,648 or more months or days");
     }
     write(
         &bench.path("t.parquet"),
@@ -217,23 +220,23 @@ async fn a_stated_type_holds_every_value_or_is_refused() {
         bench.parquet(stated(json!({"id": "int16", "half": "DECIMAL(5,2)", "day": "TIMESTAMP"}))).await.unwrap();
     assert_eq!(table.columns(), ["id SMALLINT", "half DECIMAL(5,2)", "list BIGINT[]", "day TIMESTAMP"]);
     insta::assert_snapshot!(bench.parquet_error(stated(json!({"half": "BIGINT"}))).await, @"
-    validation: step `step`: column `half` has values that BIGINT does not hold exactly
-    hint: state another type in `dtype`, such as VARCHAR, or change the column in SQL
+    validation: step `step`: column `half` has values that BIGINT cannot hold exactly
+    hint: set another type in `dtype`, such as VARCHAR, or convert the column in SQL
     ");
     insta::assert_snapshot!(bench.parquet_error(stated(json!({"list": "VARCHAR"}))).await, @"
-    validation: step `step`: `dtype` states a type for `list`, which is nested
-    hint: leave it out of `dtype`, and change it in SQL
+    validation: step `step`: `dtype` sets a type for the nested column `list`
+    hint: remove it from `dtype`, and convert it in SQL
     ");
     insta::assert_snapshot!(bench.parquet_error(stated(json!({"day": "TIMESTAMPTZ"}))).await, @"
-    validation: step `step`: column `day` has values that TIMESTAMPTZ does not hold exactly
-    hint: state another type in `dtype`, such as VARCHAR, or change the column in SQL
+    validation: step `step`: column `day` has values that TIMESTAMPTZ cannot hold exactly
+    hint: set another type in `dtype`, such as VARCHAR, or convert the column in SQL
     ");
     insta::assert_snapshot!(bench.parquet_error(stated(json!({"dya": "DATE"}))).await, @"
-    validation: step `step`: `dtype` names what the file does not have: `dya` (did you mean `day`?)
+    validation: step `step`: `dtype` names columns that the file does not have: `dya` (did you mean `day`?)
     hint: its columns: id, half, list, day
     ");
     insta::assert_snapshot!(bench.parquet_error(stated(json!({"day": "DAT"}))).await, @"
-    validation: step `step`: its config is not valid: dtype.day: `DAT` is not a type that text can be read as
+    validation: step `step`: its config is not valid: dtype.day: `DAT` is not a type for text
     hint: did you mean `DATE`?
     ");
 }

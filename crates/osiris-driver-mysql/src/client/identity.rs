@@ -1,43 +1,43 @@
-//! Which session of which server a connection is. A number alone does not say: behind a balancer, or after a restart, the same
-//! number belongs to somebody else. Text only; whoever has a connection sends it.
+//! Identifies a session of a server. An id is not enough: behind a load balancer, or after a restart, the same
+//! id belongs to another client. Only builds SQL; the caller runs it.
 
 use serde::{Deserialize, Serialize};
 
-/// A session that can be found again over another connection.
+/// A session that can be identified over another connection.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Identity {
-    /// The session's number at the server.
+    /// The connection id on the server.
     pub(crate) id: u64,
-    /// The client as the server sees it, port included, such as `10.0.0.5:40112`.
+    /// The client address with port, as seen by the server, such as `10.0.0.5:40112`.
     host: String,
-    /// Whose it is: an account sees its own sessions only.
+    /// Its account: an account only sees its own sessions.
     user: String,
     server: Server,
 }
 
-/// One start of one server.
+/// A server instance since its start.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Server {
-    /// Names and numbers that two servers do not share.
+    /// Names and numbers that are unique to the server.
     name: String,
-    /// When it was started, in seconds since 1970, give or take one.
+    /// Its start in seconds since 1970, plus or minus one.
     started: Option<i64>,
 }
 
-/// Two answers of one server may lie on either side of a second.
+/// Two queries may be on either side of a second.
 const TOLERANCE: i64 = 2;
 
 impl Identity {
-    /// The first question. A variable that a server lacks is left out of the answer, as `SHOW` does.
+    /// The first query. `SHOW` omits variables that the server lacks.
     pub(crate) const SERVER: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN \
         ('server_uuid', 'server_uid', 'hostname', 'port', 'server_id', 'pid_file')";
-    /// The second.
+    /// The second query.
     pub(crate) const UPTIME: &str = "SHOW GLOBAL STATUS LIKE 'Uptime'";
-    /// The third: this session, and the server's clock.
+    /// The third query: this session and the server's clock.
     pub(crate) const SESSION: &str = "SELECT CONNECTION_ID(), UNIX_TIMESTAMP(), \
         (SELECT HOST FROM information_schema.PROCESSLIST WHERE ID = CONNECTION_ID()), CURRENT_USER()";
 
-    /// What the answers to the three questions say.
+    /// Builds the identity from the results of the three queries.
     pub(crate) fn of(
         server: &[Vec<Option<String>>],
         uptime: &[Vec<Option<String>>],
@@ -57,7 +57,7 @@ impl Identity {
         }
     }
 
-    /// Whether `other` is a session of the same server that has not been restarted in between. What is not known does not match.
+    /// Whether `other` is a session of the same server, not restarted in between. Unknown values do not match.
     pub(crate) fn is_of_same_server(&self, other: &Self) -> bool {
         let started = self.server.started.zip(other.server.started);
         !self.server.name.is_empty()
@@ -65,7 +65,7 @@ impl Identity {
             && started.is_some_and(|(one, two)| (one - two).abs() <= TOLERANCE)
     }
 
-    /// Whether the server has been started again since, so that this session is gone for certain.
+    /// Whether the server has been restarted since, so that this session has certainly ended.
     pub(crate) fn ended_with_the_server(&self, other: &Self) -> bool {
         let started = self.server.started.zip(other.server.started);
         !self.server.name.is_empty()
@@ -73,12 +73,12 @@ impl Identity {
             && started.is_some_and(|(one, two)| two - one > TOLERANCE)
     }
 
-    /// Whether `other` would see it if it were there: a session of the same account.
+    /// Whether `other` could see this session: it has the same account.
     pub(crate) fn is_of_same_account(&self, other: &Self) -> bool {
         self.user == other.user
     }
 
-    /// The query for the sessions that are this one, with the command that each is at: one row or none. Asked by the same account.
+    /// The query for this session and its command: one row or none. Must be run by the same account.
     pub(crate) fn find(&self) -> String {
         format!(
             "SELECT COMMAND FROM information_schema.PROCESSLIST WHERE ID = {} AND HOST = '{}' \
@@ -88,7 +88,7 @@ impl Identity {
         )
     }
 
-    /// The statement that ends it.
+    /// The statement that kills it.
     pub(crate) fn kill(&self) -> String {
         format!("KILL {}", self.id)
     }

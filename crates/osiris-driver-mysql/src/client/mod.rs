@@ -1,11 +1,11 @@
-//! Connections to the server: opened as configured, pooled among the steps that run at the same time, killed when their
-//! work is cancelled. This module knows no statement of the extractor's or the writer's.
+//! Connections to the server: pooled among the steps that run at the same time, killed when their
+//! work is cancelled. This module has no statements of the extractor or the writer.
 
-mod bridge;
-mod facts;
 mod identity;
+mod info;
 mod open;
 mod pool;
+mod proxy;
 mod quote;
 mod session;
 #[cfg(test)]
@@ -17,18 +17,18 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use osiris_core::{Result, Secret};
 
-pub(crate) use facts::{ServerFacts, SqlMode};
 pub(crate) use identity::Identity;
+pub(crate) use info::{ServerInfo, SqlMode};
 pub use pool::Client;
 pub(crate) use quote::{literal, quote};
 pub(crate) use session::Session;
 
 use crate::config::MysqlConnection;
 
-/// How a component gets its client. Components that share one of these share their connections.
+/// How a component gets its client. Components with the same one share connections.
 pub type Connect = Arc<dyn Fn(Target) -> BoxFuture<'static, Result<Client>> + Send + Sync>;
 
-/// The way users have it: one pool for each connection, shared by the steps that use it at the same time.
+/// The default: one pool for each connection, shared by the steps that use it at the same time.
 pub fn connect() -> Connect {
     let pools = Arc::new(pool::Pools::default());
     Arc::new(move |target| {
@@ -37,7 +37,7 @@ pub fn connect() -> Connect {
     })
 }
 
-/// A connection and the directory where its relative paths start.
+/// A connection and its base directory.
 #[derive(Debug, Clone)]
 pub struct Target {
     pub(crate) connection: MysqlConnection,
@@ -45,17 +45,17 @@ pub struct Target {
 }
 
 impl Target {
-    /// `connection`, whose certificate files are looked for below `base_dir` where their paths are relative.
+    /// `connection`, whose relative certificate paths are resolved against `base_dir`.
     pub fn new(connection: &MysqlConnection, base_dir: &Path) -> Self {
         Self { connection: connection.clone(), base_dir: base_dir.to_owned() }
     }
 
-    /// What connecting is called in a message.
+    /// The description of connecting in messages.
     pub(crate) fn doing(&self) -> String {
         format!("connecting to {} as `{}`", self.connection.address, self.connection.user)
     }
 
-    /// Whether both mean the same server, account and way to connect.
+    /// Whether both have the same server, account and settings.
     fn is_same(&self, other: &Self) -> bool {
         let (one, two) = (&self.connection, &other.connection);
         let password =

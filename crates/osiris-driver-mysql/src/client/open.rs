@@ -1,4 +1,4 @@
-//! One connection: found, encrypted, signed in, set up.
+//! Opens one connection: TCP, TLS, authentication, session settings.
 
 use std::time::Duration;
 
@@ -8,26 +8,26 @@ use osiris_sql::tls::{TlsMode, client_config};
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use sqlx::{ConnectOptions, MySqlConnection};
 
-use super::bridge::Bridge;
+use super::proxy::Bridge;
 use super::session::{execute, rows};
 use super::{Identity, Target};
 use crate::config::Address;
 use crate::error::{mysql_error, within};
 
-/// Sessions differ from server to server unless they are pinned. The sql_mode stays the server's, which decides how a user's
-/// query is read; a slow store must not make the server give up, but a session that nobody speaks to ends by itself.
-const SET_UP: &str = "SET NAMES utf8mb4, time_zone = '+00:00', autocommit = 1, net_write_timeout = 3600, \
+/// Session settings that are the same for every server. The sql_mode is the server's, since it decides how a user's
+/// query is parsed; a slow run store must not time out the session, but an abandoned session must end.
+const SESSION_SETUP: &str = "SET NAMES utf8mb4, time_zone = '+00:00', autocommit = 1, net_write_timeout = 3600, \
                       net_read_timeout = 3600, wait_timeout = 900";
 
-/// A connection that is signed in and which session it is, within the connection's `connect_timeout`.
+/// Opens a connection and identifies its session, within the connection's `connect_timeout`.
 ///
 /// # Errors
-/// Whatever is in the way, with what to do about it.
+/// When the connection fails; the hint says what to check.
 pub(super) async fn open(target: &Target) -> Result<(MySqlConnection, Identity)> {
     let doing = target.doing();
     let opened = within(target.connection.connect_timeout, &doing, async {
         let mut connection = signed_in(target, &doing).await?;
-        execute(&mut connection, SET_UP, &doing).await?;
+        execute(&mut connection, SESSION_SETUP, &doing).await?;
         let identity = identity(&mut connection, &doing).await?;
         Ok((connection, identity))
     });
@@ -41,15 +41,15 @@ async fn identity(connection: &mut MySqlConnection, doing: &str) -> Result<Ident
     Ok(Identity::of(&server, &uptime, &session))
 }
 
-/// Ends the work of another connection of the same account, and that connection. A session that is not certainly ours is left
-/// alone: behind a balancer this may be another server.
+/// Kills another connection of the same account. A session that is not certainly ours is left
+/// alone: behind a load balancer this may be another server.
 pub(super) async fn kill(target: &Target, session: &Identity) -> Result<()> {
-    const DOING: &str = "ending the statement on the server";
-    within(target.connection.connect_timeout, DOING, async {
+    const CONTEXT: &str = "ending the statement on the server";
+    within(target.connection.connect_timeout, CONTEXT, async {
         let mut connection = signed_in(target, &target.doing()).await?;
-        let here = identity(&mut connection, DOING).await?;
-        if session.is_of_same_server(&here) && !rows(&mut connection, &session.find(), DOING).await?.is_empty() {
-            execute(&mut connection, &session.kill(), DOING).await?;
+        let here = identity(&mut connection, CONTEXT).await?;
+        if session.is_of_same_server(&here) && !rows(&mut connection, &session.find(), CONTEXT).await?.is_empty() {
+            execute(&mut connection, &session.kill(), CONTEXT).await?;
         }
         Ok(())
     })
@@ -67,7 +67,7 @@ async fn signed_in(target: &Target, doing: &str) -> Result<MySqlConnection> {
             let local = bridge.local()?;
             let options = options.host(&local.ip().to_string()).port(local.port()).ssl_mode(MySqlSslMode::Required);
             let mut sign_in = std::pin::pin!(options.connect());
-            // The bridge knows better why it failed than sqlx, which only sees its end of it closed.
+            // The proxy has the better error: sqlx only sees its end closed.
             tokio::select! {
                 biased;
                 bridged = bridge.open(doing) => bridged?,
@@ -84,7 +84,7 @@ fn options(target: &Target) -> MySqlConnectOptions {
     let mut options = MySqlConnectOptions::new()
         .username(&connection.user)
         .charset("utf8mb4")
-        // The session is set up by us, in one statement.
+        // The session settings are set in one statement.
         .set_names(false)
         .timezone(None)
         .pipes_as_concat(false)
@@ -98,7 +98,7 @@ fn options(target: &Target) -> MySqlConnectOptions {
             TlsMode::VerifyFull => MySqlSslMode::VerifyIdentity,
         })
         .log_statements(if connection.echo { LevelFilter::Debug } else { LevelFilter::Off })
-        // A statement that is slow would have a level of its own, at which its text is logged.
+        // Slow statements would otherwise be logged with their text at another level.
         .log_slow_statements(LevelFilter::Off, Duration::MAX);
     options = match &connection.address {
         Address::Tcp { host, port } => options.host(host).port(*port),

@@ -1,4 +1,4 @@
-//! The connections of the steps that run at the same time: at most so many, kept while anybody needs the pool, closed with
+//! The connection pool of the steps that run at the same time: limited in size, and closed with
 //! its last user. Nothing is kept between runs.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -9,17 +9,17 @@ use sqlx::Connection as _;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
 use super::session::{Idle, Session};
-use super::{ServerFacts, Target, open};
+use super::{ServerInfo, Target, open};
 
-/// How long a connection may take to say good-bye.
+/// Time limit for a clean close.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// The pools that somebody uses.
+/// The pools in use.
 #[derive(Default)]
 pub(super) struct Pools(Mutex<Vec<Weak<Shared>>>);
 
 impl Pools {
-    /// The client of `target`: over the pool that is there, or a new one. It has been reached and asked for its facts.
+    /// The client of `target`, with an existing pool or a new one. It is connected and has the server's information.
     pub(super) async fn client(&self, target: Target) -> Result<Client> {
         let shared = self.shared(target);
         let client = Client { facts: Arc::default(), shared };
@@ -44,12 +44,12 @@ impl Pools {
     }
 }
 
-/// A pool, held by all its clients and sessions.
+/// A pool, shared by its clients and sessions.
 pub(super) struct Shared {
     target: Target,
     permits: Arc<Semaphore>,
     idle: Mutex<Vec<Idle>>,
-    facts: OnceCell<Arc<ServerFacts>>,
+    facts: OnceCell<Arc<ServerInfo>>,
 }
 
 impl Shared {
@@ -57,7 +57,7 @@ impl Shared {
         &self.target
     }
 
-    /// Keeps a connection, unless enough are kept.
+    /// Keeps an idle connection, unless the pool has enough.
     pub(super) fn keep(&self, connection: Idle) -> Result<(), Idle> {
         let mut idle = lock(&self.idle);
         if idle.len() >= self.target.connection.pool.size {
@@ -67,7 +67,7 @@ impl Shared {
         Ok(())
     }
 
-    /// The latest one kept, and those that are too old.
+    /// Takes the most recent idle connection, and those that are too old.
     fn take(&self) -> (Option<Idle>, Vec<Idle>) {
         let limits = &self.target.connection.pool;
         let mut idle = lock(&self.idle);
@@ -76,7 +76,7 @@ impl Shared {
         (idle.pop(), superfluous)
     }
 
-    /// A kept connection that is one too many beside those in use.
+    /// An idle connection beyond the limit.
     fn surplus(&self) -> Option<Idle> {
         let capacity = self.target.connection.pool.capacity();
         let mut idle = lock(&self.idle);
@@ -95,7 +95,7 @@ impl Shared {
             {
                 return Ok(idle);
             }
-            tracing::debug!(id = idle.identity.id, "a kept connection is gone; opening another");
+            tracing::debug!(id = idle.identity.id, "an idle connection was closed; opening another");
         }
         let (connection, identity) = open::open(&self.target).await?;
         Ok(Idle { connection, identity, opened: Instant::now() })
@@ -109,7 +109,7 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         let idle = self.drain();
-        // Without a runtime the sockets are just closed.
+        // Without a runtime the sockets are only closed.
         if let (false, Ok(runtime)) = (idle.is_empty(), tokio::runtime::Handle::try_current()) {
             runtime.spawn(async {
                 for one in idle {
@@ -120,30 +120,30 @@ impl Drop for Shared {
     }
 }
 
-/// A server with a pool of connections to it. Cheap to clone. The last clone to go closes the connections.
+/// A server with its connection pool. Cheap to clone; dropping the last clone closes the connections.
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
-    facts: Arc<ServerFacts>,
+    facts: Arc<ServerInfo>,
 }
 
-/// The right to one of the pool's connections, for one that is opened by other means. Given back on drop.
+/// A permit for a connection that is opened outside the pool. Released on drop.
 pub(crate) struct Permit(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
 
 impl Client {
-    /// The facts of the server, read over a connection that is kept.
-    async fn first(&self) -> Result<Arc<ServerFacts>> {
+    /// The server's information, read over a connection that goes to the pool.
+    async fn first(&self) -> Result<Arc<ServerInfo>> {
         let permit = self.turn().await?;
         let idle = self.shared.idle_or_new().await?;
         let mut session = Session::new(idle, permit, Arc::clone(&self.shared), Arc::default());
         let limit = self.shared.target.connection.connect_timeout;
-        let facts = crate::error::within(limit, "asking the server for its settings", ServerFacts::read(&mut session));
+        let facts = crate::error::within(limit, "reading the server's settings", ServerInfo::read(&mut session));
         let facts = facts.await?;
         session.release().await;
         Ok(Arc::new(facts))
     }
 
-    /// A connection, as soon as one is free.
+    /// Waits for a free connection.
     ///
     /// # Errors
     /// When a new one is needed and cannot be opened.
@@ -152,15 +152,15 @@ impl Client {
         self.session(permit).await
     }
 
-    /// `count` connections, as soon as so many are free at once: steps that wait for several cannot block each other.
+    /// Waits for `count` free connections at once, so that steps that need several cannot deadlock.
     ///
     /// # Errors
-    /// When there can never be so many, or one of them cannot be opened.
+    /// When the pool is too small, or a connection cannot be opened.
     pub(crate) async fn acquire_many(&self, count: usize) -> Result<Vec<Session>> {
         let capacity = self.capacity();
         let wanted = u32::try_from(count).ok().filter(|_| count <= capacity).ok_or_else(|| {
-            Error::validation(format!("{count} connections are needed, and the connection allows {capacity}"))
-                .with_hint("raise `pool_size` or `max_connections`, or take fewer `partitions`")
+            Error::validation(format!("{count} connections needed, but the connection allows {capacity}"))
+                .with_hint("raise `pool_size` or `max_connections`, or set fewer `partitions`")
         })?;
         let many = Arc::clone(&self.shared.permits).acquire_many_owned(wanted).await;
         let mut permits = many.map_err(|_| closed())?;
@@ -172,7 +172,7 @@ impl Client {
         Ok(sessions)
     }
 
-    /// The right to open one connection by other means, as soon as one is free; a kept one makes room for it.
+    /// Waits for a permit to open a connection outside the pool; an idle one is closed for it if needed.
     ///
     /// # Errors
     /// Never while the client lives.
@@ -193,17 +193,17 @@ impl Client {
         Ok(Session::new(idle, permit, Arc::clone(&self.shared), Arc::clone(&self.facts)))
     }
 
-    /// The facts of the server.
-    pub(crate) fn facts(&self) -> &ServerFacts {
+    /// The server's information.
+    pub(crate) fn facts(&self) -> &ServerInfo {
         &self.facts
     }
 
-    /// The most connections at a time.
+    /// The maximum number of connections.
     pub(crate) fn capacity(&self) -> usize {
         self.shared.target.connection.pool.capacity()
     }
 
-    /// Ends the use of the pool; if nobody else uses it, its connections are closed when this returns.
+    /// Releases the pool; if this was the last user, its connections are closed when this returns.
     pub(crate) async fn close(self) {
         if let Some(shared) = Arc::into_inner(self.shared) {
             for one in shared.drain() {
@@ -214,19 +214,19 @@ impl Client {
 }
 
 fn closed() -> Error {
-    Error::unknown("the pool is closed").with_hint("run again; if it stays, report it")
+    Error::unknown("the pool is closed").with_hint("run again; if it fails again, report a bug")
 }
 
 async fn answers(idle: &mut Idle, limit: Duration) -> bool {
     matches!(tokio::time::timeout(limit, idle.connection.ping()).await, Ok(Ok(())))
 }
 
-/// Says good-bye to the server, which then counts no aborted connection.
+/// Closes cleanly, so that the server does not count an aborted connection.
 pub(super) async fn close(idle: Idle) {
     let _ = tokio::time::timeout(GOODBYE, idle.connection.close()).await;
 }
 
-/// A poisoned lock guards a list that is whole: nothing panics between two states of it.
+/// A poisoned lock is harmless: nothing panics while the list is inconsistent.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,13 +1,13 @@
-//! Names and texts as SQL has them.
+//! Quotes names and strings in SQL.
 
 use super::SqlMode;
 
-/// A name in backticks, which every sql_mode understands.
+/// Quotes a name in backticks, which every sql_mode accepts.
 pub(crate) fn quote(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 
-/// A text in ticks, as a session with this sql_mode reads it.
+/// Quotes a string in single quotes for a session with this sql_mode.
 pub(crate) fn literal(text: &str, mode: &SqlMode) -> String {
     let doubled = text.replace('\'', "''");
     let escaped = if mode.no_backslash_escapes { doubled } else { doubled.replace('\\', "\\\\") };

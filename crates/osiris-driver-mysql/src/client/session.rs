@@ -1,4 +1,4 @@
-//! One connection in use. It goes back to the pool by `release`; dropped, it is ended at the server.
+//! A connection in use. `release` returns it to the pool; if dropped, it is killed on the server.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -8,70 +8,70 @@ use osiris_core::Result;
 use sqlx::{AssertSqlSafe, MySqlConnection, Row as _};
 
 use super::pool::{Permit, Shared};
-use super::{Identity, ServerFacts, Target, open};
+use super::{Identity, ServerInfo, Target, open};
 use crate::error::mysql_error;
 
-/// How long a cancelled step waits at most for the server to be told.
+/// Maximum time that a cancelled step waits for the cancellation to reach the server.
 const KILL_LIMIT: Duration = Duration::from_secs(2);
 
-/// A connection that nobody uses.
+/// An idle connection.
 pub(super) struct Idle {
     pub(super) connection: MySqlConnection,
     pub(super) identity: Identity,
     pub(super) opened: Instant,
 }
 
-/// A connection of the pool in somebody's hands.
+/// A pooled connection in use.
 ///
-/// [`release`](Self::release) it when its work has ended well and no transaction is open. A session that is dropped is taken
-/// to be at work: its socket is closed and the server is told to end it, so that no statement outlives its step.
+/// [`release`](Self::release) it after success, with no open transaction. A dropped session is assumed
+/// to be busy: its socket is closed and it is killed on the server, so that no statement outlives its step.
 pub(crate) struct Session {
     // Taken by `release`; else by `Drop`.
     idle: Option<Idle>,
     permit: Option<Permit>,
     shared: Arc<Shared>,
-    facts: Arc<ServerFacts>,
+    facts: Arc<ServerInfo>,
     retired: bool,
 }
 
 impl Session {
-    pub(super) fn new(idle: Idle, permit: Permit, shared: Arc<Shared>, facts: Arc<ServerFacts>) -> Self {
+    pub(super) fn new(idle: Idle, permit: Permit, shared: Arc<Shared>, facts: Arc<ServerInfo>) -> Self {
         Self { idle: Some(idle), permit: Some(permit), shared, facts, retired: false }
     }
 
-    /// Its id at the server, as in SHOW PROCESSLIST.
+    /// The connection id, as in SHOW PROCESSLIST.
     #[cfg(test)]
     pub(crate) fn id(&self) -> u64 {
         self.idle.as_ref().map_or(0, |idle| idle.identity.id)
     }
 
-    /// The server's facts.
-    pub(crate) fn facts(&self) -> &ServerFacts {
+    /// The server's information.
+    pub(crate) fn facts(&self) -> &ServerInfo {
         &self.facts
     }
 
-    /// Runs a statement and returns how many rows it affected, as the server says.
+    /// Runs a statement and returns the number of affected rows.
     ///
     /// # Errors
-    /// What the server says; `doing` begins the message.
+    /// When the server returns an error; its message starts with `doing`.
     pub(crate) async fn execute(&mut self, sql: &str, doing: &str) -> Result<u64> {
         execute(self, sql, doing).await
     }
 
-    /// The rows of a small answer, as text: metadata, warnings, settings. Never a table's.
+    /// The rows of a small result as text, such as metadata, warnings and settings; not for table data.
     ///
     /// # Errors
-    /// What the server says; `doing` begins the message.
+    /// When the server returns an error; its message starts with `doing`.
     pub(crate) async fn rows(&mut self, sql: &str, doing: &str) -> Result<Vec<Vec<Option<String>>>> {
         rows(self, sql, doing).await
     }
 
-    /// Marks a session whose settings were changed: it is closed at its release and nobody gets it again.
+    /// Marks a session with changed settings: it is closed on release instead of reused.
     pub(crate) fn retire(&mut self) {
         self.retired = true;
     }
 
-    /// Gives the connection back.
+    /// Returns the connection.
     pub(crate) async fn release(mut self) {
         let (Some(idle), permit) = (self.idle.take(), self.permit.take()) else { return };
         let kept = if self.retired { Err(idle) } else { self.shared.keep(idle) };
@@ -107,8 +107,8 @@ impl Drop for Session {
     }
 }
 
-/// Tells the server to end a session, and waits for it a little: the step counts as ended when this returns, and the
-/// process may end right after it. A thread with a runtime of its own does it, since the step's runtime may be the one that
+/// Kills a session and waits briefly: the step counts as ended when this returns, and the
+/// process may exit right after. Uses a thread with its own runtime, since the step's runtime may be the one that
 /// waits here.
 fn kill(target: Target, session: Identity) {
     let (done, told) = std::sync::mpsc::channel();
@@ -120,9 +120,9 @@ fn kill(target: Target, session: Identity) {
             runtime.shutdown_background();
             killed
         });
-        // A connection that ended by itself is no longer there to be killed.
+        // The connection may already have ended.
         if let Ok(Ok(Err(error))) = killed {
-            tracing::debug!(id = session.id, error = error.message(), "the connection was not killed");
+            tracing::debug!(id = session.id, error = error.message(), "failed to kill the connection");
         }
         let _ = done.send(());
     });
@@ -131,13 +131,13 @@ fn kill(target: Target, session: Identity) {
     }
 }
 
-/// Runs one statement by the text protocol.
+/// Runs one statement with the text protocol.
 pub(super) async fn execute(connection: &mut MySqlConnection, sql: &str, doing: &str) -> Result<u64> {
     let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await;
     Ok(done.map_err(|error| mysql_error(error, doing))?.rows_affected())
 }
 
-/// The rows of a small answer, by the text protocol.
+/// The rows of a small result with the text protocol.
 pub(super) async fn rows(connection: &mut MySqlConnection, sql: &str, doing: &str) -> Result<Vec<Vec<Option<String>>>> {
     let failed = |error| mysql_error(error, doing);
     let found = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(connection).await.map_err(failed)?;

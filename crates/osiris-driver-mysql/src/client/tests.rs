@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-const DOING: &str = "testing";
+const CONTEXT: &str = "testing";
 
 fn target(server: &Mariadb, fields: Value) -> Target {
     let connection = ConfigSchema::parse(&server.connection_with(fields)).unwrap();
@@ -21,7 +21,7 @@ async fn connections(server: &Mariadb) -> usize {
     server.value(sql).await.unwrap().unwrap().parse().unwrap()
 }
 
-/// Polls until the server has `expected` connections: it notices the end of one a moment later.
+/// Polls until the server has `expected` connections: it notices a closed one with a delay.
 async fn settles_at(server: &Mariadb, expected: usize) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while connections(server).await != expected {
@@ -31,7 +31,7 @@ async fn settles_at(server: &Mariadb, expected: usize) {
 }
 
 async fn value(session: &mut Session, sql: &str) -> String {
-    session.rows(sql, DOING).await.unwrap()[0][0].clone().unwrap()
+    session.rows(sql, CONTEXT).await.unwrap()[0][0].clone().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -51,7 +51,7 @@ async fn connections_are_shared_limited_kept_and_closed_with_the_last_user() {
     let id = first.id();
     first.release().await;
     let third = two.acquire().await.unwrap();
-    assert_eq!(third.id(), id, "the kept connection is used again");
+    assert_eq!(third.id(), id, "the idle connection is used again");
     third.release().await;
     second.release().await;
     // One is kept, the other was overflow.
@@ -103,7 +103,7 @@ async fn old_and_dead_connections_are_replaced() {
         server.execute(&format!("KILL {id}")).await.unwrap();
         settles_at(&server, 0).await;
         let mut session = client.acquire().await.unwrap();
-        let answer = session.rows("SELECT 1", DOING).await;
+        let answer = session.rows("SELECT 1", CONTEXT).await;
         assert_eq!(answer.is_ok(), alive, "ping: {ping}");
         if let Err(error) = answer {
             assert_eq!(error.kind(), ErrorKind::Network, "{error:?}");
@@ -116,7 +116,7 @@ async fn a_dropped_session_ends_its_statement_on_the_server() {
     let Some(server) = Mariadb::start_with(MysqlOptions::new()).await.unwrap() else { return };
     let client = connect()(target(&server, json!({}))).await.unwrap();
     let mut session = client.acquire().await.unwrap();
-    let sleeping = session.rows("SELECT SLEEP(100)", DOING);
+    let sleeping = session.rows("SELECT SLEEP(100)", CONTEXT);
     assert!(tokio::time::timeout(Duration::from_millis(300), sleeping).await.is_err());
     let started = Instant::now();
     drop(session);
@@ -173,7 +173,7 @@ async fn sessions_are_pinned_and_those_that_were_changed_not_used_again() {
     );
 
     // A session that was changed is not handed on.
-    reader.execute("SET @mine = 1", DOING).await.unwrap();
+    reader.execute("SET @mine = 1", CONTEXT).await.unwrap();
     reader.retire();
     let id = reader.id();
     reader.release().await;

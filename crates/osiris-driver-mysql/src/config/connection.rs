@@ -1,4 +1,4 @@
-//! The connection as `osiris_connections.yaml` has it, and what it means once its fields are put together. No I/O here.
+//! The connection fields of `osiris_connections.yaml`, validated and combined into settings. No I/O.
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -9,22 +9,22 @@ use osiris_sql::tls::{Reach, Ssl, Tls, TlsFields, TlsMode};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 
-/// A MySQL or MariaDB server and who asks it.
+/// A MySQL or MariaDB server and the account to use.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ConnectionFields {
-    /// The server's name or address.
+    /// Host name or IP address of the server.
     #[serde(default = "default_host")]
     #[schemars(length(min = 1), extend("x-override" = "address"))]
     host: String,
-    /// Its port.
+    /// Port.
     #[serde(default = "default_port")]
     #[schemars(range(min = 1, max = 65535), extend("x-override" = "address"))]
     port: u16,
     /// A Unix socket to use instead of `host` and `port`. Default: none.
     #[schemars(length(min = 1), extend("x-override" = "address"))]
     socket: Option<String>,
-    /// The database that table names without a schema mean. Default: none, and every table name needs its schema.
+    /// The database of table names without a schema. Default: none, and every table name needs its schema.
     #[schemars(length(min = 1), extend("x-override" = "address"))]
     database: Option<String>,
     /// The user.
@@ -33,58 +33,58 @@ struct ConnectionFields {
     user: String,
     /// The user's password. Default: none.
     password: Option<Secret>,
-    /// The character set of the connection. Values arrive as UTF-8 whatever the tables use, so it is always utf8mb4;
-    /// `utf8` and `utf8mb3` are accepted and mean the same. Default: `utf8mb4`.
+    /// The character set of the connection. It is always utf8mb4, whatever the tables use;
+    /// `utf8` and `utf8mb3` are accepted as aliases. Default: `utf8mb4`.
     #[serde(default)]
     #[expect(dead_code, reason = "its type refuses other sets; there is nothing to be done with these")]
     #[schemars(extend("x-source" = false))]
     charset: Charset,
-    /// How long connecting may take, TLS and sign-in included, in seconds.
+    /// Connect timeout in seconds, including TLS and authentication.
     #[serde(default = "default_connect_timeout")]
     #[schemars(range(min = 0.001, max = 3600.0), extend("x-source" = false))]
     connect_timeout: f64,
-    /// How long the server may be silent in the middle of an answer, in seconds.
+    /// Read timeout in seconds: how long to wait for more data from the server.
     #[serde(default = "default_read_timeout")]
     #[schemars(range(min = 0.001, max = 86400.0), extend("x-source" = false))]
     read_timeout: f64,
-    /// Connections that are kept for the steps that run at the same time. Default: 5.
+    /// Idle connections that the pool keeps for steps that run at the same time. Default: 5.
     #[schemars(range(min = 1, max = 1000), extend("x-source" = false))]
     pool_size: Option<u16>,
     /// Connections beyond `pool_size` that are opened when all are busy and closed after use. Default: 10.
     #[schemars(range(max = 1000), extend("x-source" = false))]
     max_overflow: Option<u16>,
-    /// The most connections at a time, all of them kept: instead of `pool_size` and `max_overflow`. Default: their sum.
+    /// Maximum number of connections, all of them kept. Replaces `pool_size` and `max_overflow`. Default: their sum.
     #[schemars(range(min = 1, max = 2000), extend("x-source" = false))]
     max_connections: Option<u16>,
-    /// After how many seconds a kept connection is replaced by a new one; -1: never.
+    /// Seconds after which an idle connection is replaced by a new one; -1: never.
     #[serde(default = "default_pool_recycle")]
     #[schemars(range(min = -1), extend("x-source" = false))]
     pool_recycle: i64,
-    /// Whether a kept connection is tried before it is used again.
+    /// Whether an idle connection is pinged before it is used again.
     #[serde(default = "default_true")]
     #[schemars(extend("x-source" = false))]
     pool_pre_ping: bool,
-    /// `disabled`, `preferred` (encrypted if the server can), `required` (encrypted, whoever the server is), `verify-ca` (its
-    /// certificate is of a known authority), `verify-full` (and has the name of `host`). Default: `required`, and
-    /// `preferred` for a host that is this machine itself; with a CA `verify-full`.
+    /// `disabled`, `preferred` (encrypted if the server supports it), `required` (encrypted, not verified), `verify-ca`
+    /// (the certificate is signed by a trusted CA), `verify-full` (and matches `host`). Default: `required`;
+    /// `preferred` for a host that is this machine; `verify-full` with a CA.
     #[schemars(extend("x-source" = false))]
     tls: Option<TlsMode>,
-    /// A file with the certificates, in PEM, of the only authorities to be trusted. Default: those of the system.
+    /// A PEM file with the only CA certificates to trust. Default: those of the system.
     #[schemars(length(min = 1), extend("x-source" = false))]
     ssl_ca: Option<String>,
-    /// A file with the client's own certificate, in PEM. Default: none.
+    /// A PEM file with the client certificate. Default: none.
     #[schemars(length(min = 1), extend("x-source" = false))]
     ssl_cert: Option<String>,
-    /// A file with the key of `ssl_cert`, in PEM. Default: none.
+    /// A PEM file with the private key of `ssl_cert`. Default: none.
     #[schemars(length(min = 1), extend("x-source" = false))]
     ssl_key: Option<String>,
-    /// `true` is another way to say `tls: verify-full`. Default: false.
+    /// `true` is the same as `tls: verify-full`. Default: false.
     #[schemars(extend("x-source" = false))]
     require_ssl: Option<bool>,
-    /// Another way to write `tls`, `ssl_ca`, `ssl_cert` and `ssl_key`. Default: none.
+    /// The same settings as `tls`, `ssl_ca`, `ssl_cert` and `ssl_key` in one mapping. Default: none.
     #[schemars(extend("x-source" = false))]
     ssl: Option<Ssl>,
-    /// Whether statements are logged, at debug level.
+    /// Whether to log statements, at debug level.
     #[serde(default)]
     #[schemars(extend("x-source" = false))]
     echo: bool,
@@ -128,7 +128,7 @@ fn default_true() -> bool {
     true
 }
 
-/// A connection, its fields checked against each other.
+/// A validated connection.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "ConnectionFields")]
 pub struct MysqlConnection {
@@ -172,21 +172,21 @@ impl std::fmt::Display for Address {
     }
 }
 
-/// How many connections there may be, and for how long.
+/// The limits of the pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PoolLimits {
-    /// How many are kept when nobody uses them.
+    /// Idle connections to keep.
     pub(crate) size: usize,
-    /// How many there may be besides.
+    /// Further connections that may be open.
     pub(crate) overflow: usize,
-    /// When a kept one is too old; `None`: never.
+    /// Maximum age of an idle connection; `None`: no limit.
     pub(crate) recycle: Option<Duration>,
-    /// Whether a kept one is tried before use.
+    /// Whether an idle connection is pinged before use.
     pub(crate) pre_ping: bool,
 }
 
 impl PoolLimits {
-    /// The most connections at a time.
+    /// The maximum number of connections.
     pub(crate) fn capacity(&self) -> usize {
         self.size + self.overflow
     }
@@ -202,9 +202,8 @@ impl TryFrom<ConnectionFields> for MysqlConnection {
             None => Address::Tcp { host: fields.host.clone(), port: fields.port },
         };
         if fields.max_connections.is_some() && (fields.pool_size.is_some() || fields.max_overflow.is_some()) {
-            problems.push(
-                "`max_connections` stands instead of `pool_size` and `max_overflow`: keep one or the other".into(),
-            );
+            problems
+                .push("`max_connections` conflicts with `pool_size` and `max_overflow`: set one or the other".into());
         }
         let (size, overflow) = match fields.max_connections {
             Some(size) => (size, 0),
@@ -277,7 +276,7 @@ mod tests {
         let pool = parse(json!({"max_connections": 3, "pool_recycle": -1})).unwrap().pool;
         assert_eq!((pool.size, pool.overflow, pool.recycle), (3, 0, None));
         let problem = parse(json!({"max_connections": 3, "pool_size": 1})).unwrap_err();
-        assert!(problem.contains("instead of `pool_size`"), "{problem}");
+        assert!(problem.contains("conflicts with `pool_size`"), "{problem}");
     }
 
     #[test]

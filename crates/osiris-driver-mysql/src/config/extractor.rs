@@ -1,4 +1,4 @@
-//! The configuration of `mysql.extractor`, as pipelines write it. Doc comments here are the reference; nothing here does I/O.
+//! The configuration of `mysql.extractor`. The doc comments end up in the component reference. No I/O.
 
 use osiris_core::Problem;
 use osiris_sql::config::{SourceFields, column_problems, fragment_problems};
@@ -7,120 +7,121 @@ pub use osiris_sql::read::cursor::{Cursor, InitialCursor};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// What `mysql.extractor` reads and how: a `query` or a `table`.
+/// Configuration of `mysql.extractor`: either `query` or `table`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExtractorConfig {
-    /// One statement that reads: SELECT, WITH, TABLE, VALUES, SHOW, DESCRIBE or EXPLAIN. Default: none; then `table`.
+    /// One read-only statement: SELECT, WITH, TABLE, VALUES, SHOW, DESCRIBE or EXPLAIN. Default: none, and `table` is
+    /// required.
     #[schemars(length(min = 1))]
     pub query: Option<String>,
-    /// The table or view to read, by its exact name. Default: none; then `query`.
+    /// The table or view to read, by its exact name. Default: none, and `query` is required.
     #[schemars(length(min = 1))]
     pub table: Option<String>,
     /// The schema (database) of `table`. Default: the connection's `database`.
     #[schemars(length(min = 1))]
     pub schema: Option<String>,
-    /// The columns of `table` to read, in this order; invisible ones must be named. Default: all.
+    /// The columns of `table` to read, in this order. Default: all but invisible ones.
     #[schemars(length(min = 1))]
     pub columns: Option<Vec<String>>,
-    /// A condition in SQL on the rows of `table`, without the word WHERE. Default: none.
+    /// A SQL condition on the rows of `table`, without WHERE. Default: none.
     #[serde(rename = "where")]
     #[schemars(length(min = 1))]
     pub filter: Option<String>,
-    /// The order to read the rows of `table` in, in SQL without ORDER BY. Default: as the server likes.
+    /// The order of the rows of `table`, in SQL without ORDER BY. Default: unspecified.
     #[schemars(length(min = 1))]
     pub order_by: Option<String>,
-    /// How many rows of `table` to read at most. Default: all.
+    /// Maximum number of rows of `table` to read. Default: all.
     pub limit: Option<u64>,
-    /// How many rows of `table` to leave out first; needs `order_by` to mean anything. Default: 0.
+    /// Number of rows of `table` to skip; only meaningful with `order_by`. Default: 0.
     #[serde(default)]
     pub offset: u64,
-    /// The most rows of a batch. Batches end earlier, at 16 MB.
+    /// Maximum rows per batch. A batch also ends at 16 MB.
     #[serde(default = "default_batch_size")]
     #[schemars(range(min = 1, max = 10_000_000), extend("x-source" = false))]
     pub batch_size: usize,
-    /// How long the server may take until it sends the first row, in seconds. How long it may be silent later is the
+    /// Time limit for the first row, in seconds. After the first row, the limit for each wait is the
     /// connection's `read_timeout`.
     #[serde(default = "default_timeout")]
     #[schemars(range(min = 0.001, max = 86400.0), extend("x-source" = false))]
     pub timeout: f64,
-    /// An integer, DATE, DATETIME or TIMESTAMP column, by whose ranges several connections read at the same time, all of
-    /// them one consistent view. Rows where it is NULL are read too. Needs the right to lock for an instant: LOCK TABLES for
-    /// a `table`, RELOAD for a `query`. The lock is waited for in turns of two seconds, for which writers wait too, up to
-    /// `timeout` in all. Default: one connection.
+    /// An integer, DATE, DATETIME or TIMESTAMP column by which several connections read ranges in parallel, all in
+    /// one snapshot. Rows where it is NULL are read too. Needs the privilege for a short lock: LOCK TABLES for
+    /// a `table`, RELOAD for a `query`. The lock is requested for two seconds at a time, which blocks writers, up to
+    /// `timeout` in total. Default: one connection.
     #[schemars(length(min = 1), extend("x-source" = false))]
     pub partition_by: Option<String>,
-    /// How many ranges. Default: 4.
+    /// Number of ranges. Default: 4.
     #[schemars(range(min = 2, max = 256), extend("x-source" = false))]
     pub partitions: Option<usize>,
-    /// Reads only rows whose cursor column is at or after the last run's. Default: every run reads all rows.
+    /// Reads only rows at or after the cursor value of the last run. Default: every run reads all rows.
     pub cursor: Option<Cursor>,
-    /// How to prove that all rows arrived: `none`, `counts` (default) or `checksums`.
+    /// How to verify that all rows arrived: `none`, `counts` (default) or `checksums`.
     #[serde(default)]
     #[schemars(extend("x-source" = false))]
     pub verify: Verify,
-    /// What a TINYINT(1) is: `int` (default) or `bool`.
+    /// The type of TINYINT(1): `int` (default) or `bool`.
     #[serde(default)]
     #[schemars(extend("x-source" = false))]
     pub tinyint1: Tinyint1,
-    /// What becomes of `0000-00-00`, of dates without a month or day, and of days that no calendar has: `error` (default),
+    /// How to handle `0000-00-00`, dates without a month or day, and other invalid dates: `error` (default),
     /// `null` or `text`.
     #[serde(default)]
     #[schemars(extend("x-source" = false))]
     pub zero_dates: ZeroDates,
-    /// What becomes of a DECIMAL column of more than 38 digits: `error` (default) or `text`.
+    /// How to handle a DECIMAL column of more than 38 digits: `error` (default) or `text`.
     #[serde(default)]
     #[schemars(extend("x-source" = false))]
     pub decimal_overflow: DecimalOverflow,
-    /// What a TIME is: `interval` (default), `time` or `text`.
+    /// The type of TIME: `interval` (default), `time` or `text`.
     #[serde(default)]
     #[schemars(extend("x-source" = false))]
     pub time: TimePolicy,
-    /// What a geometry is: `binary` (default) or `wkt`.
+    /// The format of geometries: `binary` (default) or `wkt`.
     #[serde(default)]
     pub geometry: GeometryPolicy,
 }
 
-/// How to prove that all rows arrived.
+/// How to verify that all rows arrived.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verify {
-    /// No.
+    /// Not verified.
     None,
-    /// The server's own count of the rows that it sent is compared with those that arrived. Costs nothing.
+    /// Compares the server's count of the rows it sent with the rows that arrived, at no cost.
     #[default]
     Counts,
-    /// The same, and the server's own checksum of every column is compared with that of the values that arrived. Reads the rows on the
-    /// server once more. Of FLOAT, DOUBLE and geometries only the NULLs are compared, and with `cursor` no rows at the ends of
-    /// the range, which may have been taken before.
+    /// Also compares the server's checksum of every column with that of the values that arrived. Reads the rows on the
+    /// server again. For FLOAT, DOUBLE and geometries only NULLs are compared; with `cursor`, rows at the bounds of
+    /// the range, which an earlier run may have read, are not.
     Checksums,
 }
 
-/// What a TINYINT(1) is.
+/// The type of TINYINT(1).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Tinyint1 {
-    /// A number.
+    /// An integer.
     #[default]
     Int,
-    /// A boolean; a number besides 0 and 1 is an error.
+    /// A boolean; a value other than 0 and 1 is an error.
     Bool,
 }
 
-/// What becomes of dates that are none.
+/// How to handle invalid dates.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ZeroDates {
     /// The step fails and names the column.
     #[default]
     Error,
-    /// They become NULL, and are counted as altered.
+    /// They become NULL and are counted as changed.
     Null,
-    /// All dates and times with a date become text, as the server prints them.
+    /// All dates and timestamps become text, as the server prints them.
     Text,
 }
 
-/// What becomes of a DECIMAL column of more than 38 digits.
+/// How to handle a DECIMAL column of more than 38 digits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DecimalOverflow {
@@ -131,27 +132,27 @@ pub enum DecimalOverflow {
     Text,
 }
 
-/// What a TIME is.
+/// The type of TIME.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TimePolicy {
-    /// An interval: it may be negative and up to 838 hours.
+    /// An interval, which may be negative and up to 838 hours.
     #[default]
     Interval,
-    /// A time of day; one that is none is an error.
+    /// A time of day; other values are an error.
     Time,
     /// Text, as the server prints it.
     Text,
 }
 
-/// What a geometry is.
+/// The format of geometries.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum GeometryPolicy {
-    /// The server's bytes: four of the spatial reference id, then well-known binary.
+    /// The server's format: four bytes of spatial reference id, then well-known binary.
     #[default]
     Binary,
-    /// Well-known text, as the server's ST_AsText makes it.
+    /// Well-known text, as ST_AsText returns it.
     Wkt,
 }
 
@@ -164,7 +165,7 @@ fn default_timeout() -> f64 {
 }
 
 impl ExtractorConfig {
-    /// The problems that the schema cannot express. Pure.
+    /// The problems that the JSON schema cannot express. Pure.
     pub(crate) fn problems(&self) -> Vec<Problem> {
         let fields = SourceFields {
             dialects: SqlDialect::MYSQL,
@@ -191,7 +192,7 @@ impl ExtractorConfig {
         }
         if self.verify == Verify::Checksums && self.zero_dates == ZeroDates::Null {
             problems.push(
-                Problem::error("/verify", "compares with the server's values, which `zero_dates: null` alters")
+                Problem::error("/verify", "compares with the server's values, which `zero_dates: null` changes")
                     .with_hint("set `verify: counts`, or `zero_dates: text`"),
             );
         }

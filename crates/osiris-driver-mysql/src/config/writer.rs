@@ -1,4 +1,4 @@
-//! What `mysql.writer` is told: the target, the mode, and what may be done about differences. No I/O here.
+//! The configuration of `mysql.writer`: target, mode and policies. No I/O.
 
 use osiris_core::Problem;
 use osiris_sql::config::WriterFields;
@@ -6,7 +6,7 @@ pub use osiris_sql::write::{ColumnMapping, Columns, Dedupe, OnConflict, SchemaEv
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// What `mysql.writer` writes, where and how.
+/// Configuration of `mysql.writer`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WriterConfig {
@@ -21,57 +21,58 @@ pub struct WriterConfig {
     #[serde(default)]
     #[schemars(extend("x-aliases" = ["write_mode"]))]
     pub mode: WriteMode,
-    /// The columns (of the table) that tell rows apart: those of its primary key or of a unique index. Needed for `upsert`. A
-    /// table that this step creates gets it as its primary key. Default: none.
+    /// The key columns of the table: its primary key or a unique index. Required for `upsert`. A
+    /// table that this step creates gets them as its primary key. Default: none.
     #[serde(default)]
     #[schemars(extend("x-aliases" = ["upsert_keys", "primary_key"]))]
     pub key: Option<Columns>,
-    /// Whether a missing table is created, with types from the input. Default `false`: a typo must not make a table.
+    /// Whether to create a missing table, with types from the input. Default `false`, so that a typo creates no table.
     #[serde(default)]
     #[schemars(extend("x-aliases" = ["create_if_missing"]))]
     pub create_table: bool,
-    /// Whether all rows are deleted first, in the same transaction, even where `overwrite` would exchange the table. Default `false`.
+    /// Whether to delete all rows first, in the same transaction, even where `overwrite` would swap the table. Default
+    /// `false`.
     #[serde(default)]
     pub truncate_before: bool,
-    /// Rows that are sent at a time, at most. Default: as many as make up about 16 MiB, or what the server takes.
+    /// Maximum rows per request. Default: about 16 MiB, or what the server accepts.
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub batch_size: Option<u64>,
-    /// Which columns of the input are written: a list, or a map of input column to table column. Default: all, by name.
+    /// The columns of the input to write: a list, or a map of input column to table column. Default: all, by name.
     #[serde(default)]
     pub columns: Option<ColumnMapping>,
-    /// What an upsert does with a row whose key is there: `update` (default) or `ignore`.
+    /// How an upsert handles a row whose key exists in the table: `update` (default) or `ignore`.
     #[serde(default)]
     pub on_conflict: OnConflict,
-    /// What an upsert does with several rows of one key in its input: `error` (default), or `last`, which keeps the last one
-    /// by `order_by`.
+    /// How an upsert handles several input rows with the same key: `error` (default), or `last`, which keeps the last
+    /// one by `order_by`.
     #[serde(default)]
     pub dedupe: Dedupe,
-    /// The columns (of the input) that say which row of a key is the last one, for `dedupe: last`. Of rows that are equal in
-    /// them any one is kept; NULL counts as the greatest value. Default: none.
+    /// The input columns that order the rows of a key, for `dedupe: last`. Of rows that are equal in
+    /// them, any one is kept; NULL is the greatest value. Default: none.
     #[serde(default)]
     pub order_by: Option<Columns>,
-    /// How many rows may be refused before the step fails and nothing is written. Default 0.
+    /// Maximum number of rejected rows; beyond it the step fails and nothing is written. Default 0.
     #[serde(default)]
     pub max_rejects: u64,
-    /// A table of the same database, created if it is missing, into which each write puts one row in its own transaction. After a
-    /// connection that broke at the commit, or a run that was killed there, the row says whether the rows of an `append` have arrived.
-    /// Rows are kept for 30 days. Default: none, and the outcome is then unknown.
+    /// A table of the same database, created if missing, into which each write inserts one row in its own transaction.
+    /// If the connection is lost or the run is killed during the commit, the row tells whether the rows of an `append`
+    /// were committed. Rows are kept for 30 days. Default: none, and the outcome is then unknown.
     #[serde(default)]
     #[schemars(length(min = 1, max = 64))]
     pub commit_table: Option<String>,
-    /// What happens to columns of the input that the table lacks: `refuse` (default) or `add_columns`.
+    /// How to handle input columns that the table lacks: `refuse` (default) or `add_columns`.
     #[serde(default)]
     pub schema_evolution: SchemaEvolution,
 }
 
 impl WriterConfig {
-    /// The mode, by its one name.
+    /// The write mode, with aliases resolved.
     pub(crate) fn mode(&self) -> WriteMode {
         self.mode.canonical()
     }
 
-    /// The names of the key columns; none when no key is given.
+    /// The names of the key columns; empty without a key.
     pub(crate) fn key_names(&self) -> &[String] {
         self.key.as_ref().map_or(&[], Columns::names)
     }
@@ -81,7 +82,7 @@ impl WriterConfig {
         self.order_by.as_ref().map_or(&[], Columns::names)
     }
 
-    /// What the schema cannot express, all of it.
+    /// All problems that the JSON schema cannot express.
     pub(crate) fn problems(&self) -> Vec<Problem> {
         let fields = WriterFields {
             mode: self.mode(),
@@ -95,14 +96,17 @@ impl WriterConfig {
         let mut problems = fields.problems();
         if self.truncate_before && self.mode() == WriteMode::Overwrite {
             problems.push(
-                Problem::error("/truncate_before", "`overwrite` replaces all rows already")
-                    .with_hint("leave out `truncate_before`, or take `mode: append` with it"),
+                Problem::error(
+                    "/truncate_before",
+                    "has no effect with `mode: overwrite`, which already replaces all rows",
+                )
+                .with_hint("remove `truncate_before`, or set `mode: append`"),
             );
         }
         if self.commit_table.as_ref().is_some_and(|table| table.eq_ignore_ascii_case(&self.table)) {
             problems.push(
-                Problem::error("/commit_table", "the rows would go into the table of commits")
-                    .with_hint("name another table, for example `osiris_commits`; it is created"),
+                Problem::error("/commit_table", "is the table that the rows are written to")
+                    .with_hint("name another table, such as `osiris_commits`; it is created if missing"),
             );
         }
         problems

@@ -1,17 +1,18 @@
-//! `verify: checksums`: the sum of the CRC-32 of every value of a column, as the server computes it over its own text of the values, and
-//! as we do over the text of what was decoded. What is compared is what goes to the store; the order of the rows does not matter.
+//! `verify: checksums`: compares the sum of the CRC-32 of every value of a column, computed by the server over its text
+//! of the values, with that over the text of the decoded values. This covers what goes to the run store; the order of
+//! the rows does not matter.
 //!
-//! Not compared are FLOAT and DOUBLE, which the server prints shorter than they are, and geometries, of which it takes none: of those
-//! only the NULLs are counted.
+//! FLOAT and DOUBLE, which the server prints with fewer digits, and geometries, which CRC32 does not accept, are not
+//! compared: of those only NULLs are counted.
 
 use arrow::array::{Array as _, ArrayRef, AsArray as _, RecordBatch};
 use osiris_core::{Error, Result};
 
 use crate::client::quote;
-use crate::types::{ColumnPlan, Reading};
+use crate::types::{ColumnDecoder, ColumnPlan};
 use crate::write::plain_cell;
 
-/// The sums of one statement.
+/// The checksums of one statement.
 pub(super) struct Checksums {
     columns: Vec<Column>,
     text: Vec<u8>,
@@ -19,9 +20,9 @@ pub(super) struct Checksums {
 
 struct Column {
     name: String,
-    /// The server's text of a value; none where only NULLs are counted.
+    /// The server's text expression of a value; `None` where only NULLs are counted.
     expression: Option<String>,
-    reading: Reading,
+    reading: ColumnDecoder,
     /// Values that are not NULL.
     values: u64,
     sum: u128,
@@ -39,7 +40,7 @@ impl Checksums {
         Self { columns: plans.iter().map(column).collect(), text: Vec::new() }
     }
 
-    /// What the server is asked for: two numbers for each column.
+    /// The select list: two numbers for each column.
     pub(super) fn select(&self) -> String {
         let asked = self.columns.iter().map(|column| {
             let sum = column.expression.as_ref().map_or_else(|| "0".to_owned(), |text| format!("SUM(CRC32({text}))"));
@@ -48,7 +49,7 @@ impl Checksums {
         asked.collect::<Vec<_>>().join(", ")
     }
 
-    /// Adds what goes to the store.
+    /// Adds the values of a batch.
     pub(super) fn add(&mut self, batch: &RecordBatch) -> Result<()> {
         for (column, array) in self.columns.iter_mut().zip(batch.columns()) {
             column.add(array, &mut self.text)?;
@@ -56,10 +57,10 @@ impl Checksums {
         Ok(())
     }
 
-    /// Compares the sums with the server's answer.
+    /// Compares the checksums with those of the server.
     ///
     /// # Errors
-    /// Columns whose values are not those of the server.
+    /// When columns differ.
     pub(super) fn compare(&self, answer: &[Option<String>]) -> Result<()> {
         let number = |index: usize| answer.get(index).and_then(|field| field.as_deref()?.parse::<u128>().ok());
         let different: Vec<String> = self
@@ -67,7 +68,7 @@ impl Checksums {
             .iter()
             .enumerate()
             .filter(|(index, column)| {
-                // No value has no sum.
+                // SUM of no values is NULL.
                 let (values, sum) = (number(index * 2), number(index * 2 + 1).unwrap_or(0));
                 values != Some(column.values.into()) || sum != column.sum
             })
@@ -78,44 +79,48 @@ impl Checksums {
         }
         let what = if different.len() == 1 { "column" } else { "columns" };
         Err(Error::integrity(format!(
-            "the checksum of the server's values differs from that of the values that arrived: {what} {}",
+            "checksums of the source and the received values differ: {what} {}",
             different.join(", ")
         ))
-        .with_hint(
-            "nothing was kept; if the query gives other values each time, set `verify: counts`, else report a bug",
-        ))
+        .with_hint("nothing was kept; if the query is not deterministic, set `verify: counts`, else report a bug"))
     }
 }
 
-/// The server's text of a column's values, as [`Column::add`] writes it.
+/// The server's text of a column's values, in the format of [`Column::add`].
 fn expression(plan: &ColumnPlan) -> Option<String> {
     let name = quote(&plan.name);
     Some(match plan.reading {
-        // The addition takes away what ZEROFILL would print.
-        Reading::Bool
-        | Reading::BitBool
-        | Reading::Bit
-        | Reading::Int8
-        | Reading::Int16
-        | Reading::Int32
-        | Reading::Int64
-        | Reading::UInt8
-        | Reading::UInt16
-        | Reading::UInt32
-        | Reading::UInt64 => format!("CAST({name} + 0 AS CHAR)"),
-        Reading::Decimal(..) | Reading::DateText | Reading::MomentText(_) | Reading::TimeText(_) | Reading::Uuid => {
+        // The addition removes the padding of ZEROFILL.
+        ColumnDecoder::Bool
+        | ColumnDecoder::BitBool
+        | ColumnDecoder::Bit
+        | ColumnDecoder::Int8
+        | ColumnDecoder::Int16
+        | ColumnDecoder::Int32
+        | ColumnDecoder::Int64
+        | ColumnDecoder::UInt8
+        | ColumnDecoder::UInt16
+        | ColumnDecoder::UInt32
+        | ColumnDecoder::UInt64 => format!("CAST({name} + 0 AS CHAR)"),
+        ColumnDecoder::Decimal(..)
+        | ColumnDecoder::DateText
+        | ColumnDecoder::TimestampText(_)
+        | ColumnDecoder::TimeText(_)
+        | ColumnDecoder::Uuid => {
             format!("CAST({name} AS CHAR)")
         }
-        Reading::Text => format!("CONVERT({name} USING utf8mb4)"),
-        Reading::Bytes if !plan.is_geometry => name,
-        Reading::Date => format!("DATE_FORMAT({name}, '%Y-%m-%d')"),
-        Reading::Moment => with_fraction(&name, &format!("DATE_FORMAT({name}, '%Y-%m-%d %H:%i:%s')")),
-        Reading::Interval | Reading::TimeOfDay => with_fraction(&name, &format!("TIME_FORMAT({name}, '%H:%i:%s')")),
-        Reading::Bytes | Reading::Float | Reading::Double | Reading::Null => return None,
+        ColumnDecoder::Text => format!("CONVERT({name} USING utf8mb4)"),
+        ColumnDecoder::Bytes if !plan.is_geometry => name,
+        ColumnDecoder::Date => format!("DATE_FORMAT({name}, '%Y-%m-%d')"),
+        ColumnDecoder::Timestamp => with_fraction(&name, &format!("DATE_FORMAT({name}, '%Y-%m-%d %H:%i:%s')")),
+        ColumnDecoder::Interval | ColumnDecoder::TimeOfDay => {
+            with_fraction(&name, &format!("TIME_FORMAT({name}, '%H:%i:%s')"))
+        }
+        ColumnDecoder::Bytes | ColumnDecoder::Float | ColumnDecoder::Double | ColumnDecoder::Null => return None,
     })
 }
 
-/// With the fraction of the second where there is one.
+/// Adds fractional seconds, if any.
 fn with_fraction(name: &str, seconds: &str) -> String {
     format!("CONCAT({seconds}, IF(MICROSECOND({name}) = 0, '', CONCAT('.', LPAD(MICROSECOND({name}), 6, '0'))))")
 }
@@ -127,8 +132,8 @@ impl Column {
             return Ok(());
         }
         match self.reading {
-            Reading::Bytes => array.as_binary::<i32>().iter().flatten().for_each(|bytes| self.sum += crc(bytes)),
-            Reading::Uuid => {
+            ColumnDecoder::Bytes => array.as_binary::<i32>().iter().flatten().for_each(|bytes| self.sum += crc(bytes)),
+            ColumnDecoder::Uuid => {
                 for bytes in array.as_fixed_size_binary().iter().flatten() {
                     let uuid = uuid::Uuid::from_slice(bytes).unwrap_or_default();
                     self.sum += crc(uuid.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()).as_bytes());

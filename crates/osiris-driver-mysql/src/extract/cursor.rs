@@ -1,4 +1,4 @@
-//! A cursor's parts as conditions in MySQL's SQL. What they mean, and what is kept between runs, is core's
+//! Cursor ranges as SQL conditions of MySQL. Their meaning, and the state kept between runs, is in
 //! ([`osiris_sql::read::cursor`]).
 
 use mysql_async::consts::ColumnType as Wire;
@@ -10,24 +10,24 @@ use sqlx::mysql::MySqlRow;
 use crate::client::{SqlMode, literal, quote};
 use crate::types::{SourceColumn, raw};
 
-/// How values of the cursor column are written.
+/// The kind of the cursor column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Number,
-    Moment,
+    Timestamp,
     Text,
 }
 
-/// What of the clock a value is compared with.
+/// The clock to compare a value with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Clock {
-    /// An instant: the session's own time.
+    /// A timestamp in UTC: the session's time.
     Instant,
-    /// A date with a time, in a zone that nobody knows.
+    /// A timestamp in an unknown time zone.
     Local,
-    /// A day, in such a zone.
+    /// A date in an unknown time zone.
     Day,
-    /// A year, in such a zone.
+    /// A year in an unknown time zone.
     Year,
 }
 
@@ -42,7 +42,7 @@ impl Clock {
         }
     }
 
-    /// The latest value that is not in the future. Without a zone that is the later one of UTC and the server's own.
+    /// The latest value that is not in the future. Without a time zone, the later one of UTC and the server's.
     fn limit(self) -> String {
         const LOCAL: &str = "GREATEST(UTC_TIMESTAMP(6), \
             COALESCE(CONVERT_TZ(UTC_TIMESTAMP(6), '+00:00', @@GLOBAL.time_zone), UTC_TIMESTAMP(6)))";
@@ -65,10 +65,10 @@ pub(super) struct CursorColumn<'a> {
 }
 
 impl<'a> CursorColumn<'a> {
-    /// `column` is how the server describes the cursor column.
+    /// `column` is the server's description of the cursor column.
     ///
     /// # Errors
-    /// A type that has no exact order, or no text that says it exactly.
+    /// For a type without an exact order or an exact text form.
     pub(super) fn new(cursor: &'a Cursor, column: &SourceColumn, mode: &'a SqlMode) -> Result<Self> {
         let kind = match column.wire {
             Wire::MYSQL_TYPE_TINY
@@ -79,7 +79,7 @@ impl<'a> CursorColumn<'a> {
             | Wire::MYSQL_TYPE_YEAR
             | Wire::MYSQL_TYPE_DECIMAL
             | Wire::MYSQL_TYPE_NEWDECIMAL => Kind::Number,
-            Wire::MYSQL_TYPE_DATE | Wire::MYSQL_TYPE_DATETIME | Wire::MYSQL_TYPE_TIMESTAMP => Kind::Moment,
+            Wire::MYSQL_TYPE_DATE | Wire::MYSQL_TYPE_DATETIME | Wire::MYSQL_TYPE_TIMESTAMP => Kind::Timestamp,
             Wire::MYSQL_TYPE_STRING
             | Wire::MYSQL_TYPE_VAR_STRING
             | Wire::MYSQL_TYPE_VARCHAR
@@ -92,7 +92,7 @@ impl<'a> CursorColumn<'a> {
             }
             _ => {
                 return Err(Error::validation(format!("`{}` cannot be a cursor", cursor.column)).with_hint(
-                    "take an integer, DECIMAL, DATE, DATETIME, TIMESTAMP or text column: others have no exact order",
+                    "use an integer, DECIMAL, DATE, DATETIME, TIMESTAMP or text column: other types have no exact order",
                 ));
             }
         };
@@ -102,7 +102,7 @@ impl<'a> CursorColumn<'a> {
         Ok(Self { cursor, kind, clock: Clock::of(column.wire), mode })
     }
 
-    /// The greatest value, and whether it is in the future, as expressions.
+    /// Expressions for the greatest value and whether it is in the future.
     pub(super) fn greatest(&self) -> String {
         let column = quote(&self.cursor.column);
         match self.clock {
@@ -111,47 +111,47 @@ impl<'a> CursorColumn<'a> {
         }
     }
 
-    /// The rows that compare so with a value, as a condition.
+    /// A condition that compares the column with a value.
     ///
     /// # Errors
-    /// A value that the column cannot have.
+    /// For a value that the column cannot have.
     pub(super) fn compared(&self, operator: &str, value: &str) -> Result<String> {
         Ok(format!("{} {operator} {}", quote(&self.cursor.column), self.value(value)?))
     }
 
-    /// The rows without a value, as a condition.
+    /// A condition for rows without a value.
     pub(super) fn is_null(&self) -> String {
         format!("{} IS NULL", quote(&self.cursor.column))
     }
 
-    /// A value as SQL.
+    /// A value in SQL.
     fn value(&self, text: &str) -> Result<String> {
         let plain = |extra: &[u8]| text.bytes().all(|byte| byte.is_ascii_digit() || extra.contains(&byte));
         match self.kind {
             Kind::Number if !text.is_empty() && plain(b"-.") => Ok(text.to_owned()),
-            Kind::Moment if !text.is_empty() && plain(b"-:. T") => Ok(literal(text, self.mode)),
+            Kind::Timestamp if !text.is_empty() && plain(b"-:. T") => Ok(literal(text, self.mode)),
             Kind::Text => Ok(literal(text, self.mode)),
             _ => Err(Error::validation(format!(
-                "the cursor `{}` has a start that is no value of it",
+                "the start of the cursor `{}` is not a value of its column",
                 self.cursor.column
             ))
             .with_hint("write `initial` as the server prints the column's values")),
         }
     }
 
-    /// `value` less the lag.
+    /// `value` minus the lag.
     fn earlier(&self, value: &str) -> String {
         let lag = self.cursor.lag;
         match self.kind {
-            Kind::Moment => format!("CAST({value} AS DATETIME(6)) - INTERVAL {lag} SECOND"),
+            Kind::Timestamp => format!("CAST({value} AS DATETIME(6)) - INTERVAL {lag} SECOND"),
             _ => format!("{value} - {lag}"),
         }
     }
 
-    /// The rows of a part as a condition.
+    /// A condition for a range.
     ///
     /// # Errors
-    /// A saved or initial value that the column cannot have.
+    /// For a saved or initial value that the column cannot have.
     pub(super) fn condition(&self, part: &Part) -> Result<String> {
         let column = quote(&self.cursor.column);
         let start = match &part.start {
@@ -168,10 +168,10 @@ impl<'a> CursorColumn<'a> {
     }
 }
 
-/// What a row is known by.
+/// The value that identifies a row.
 ///
 /// # Errors
-/// None that a row of its own statement could cause.
+/// Never for a row of its own statement.
 pub(super) fn digest(row: &MySqlRow) -> Result<RowDigest> {
     let mut digest = RowDigest::default();
     for index in 0..row.len() {

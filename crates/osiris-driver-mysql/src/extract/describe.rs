@@ -1,5 +1,5 @@
-//! What the columns of a statement are, before it runs: asked by preparing it over the second client, which shows digits,
-//! lengths and character sets where sqlx hides them. MariaDB sends some types as text; its catalog says which.
+//! Describes the columns of a statement before it runs, by preparing it over the second client, which shows precision,
+//! lengths and character sets that sqlx hides. MariaDB sends some types as text; its catalog says which.
 
 use mysql_async::consts::ColumnType as Wire;
 use mysql_async::prelude::Queryable as _;
@@ -11,28 +11,28 @@ use crate::error::within;
 use crate::types::{Declared, SourceColumn};
 use crate::wire;
 
-const DOING: &str = "preparing the query";
+const CONTEXT: &str = "preparing the query";
 
 /// The columns of `sql`, in order.
 ///
 /// # Errors
-/// What the server says against the statement.
+/// When the server rejects the statement.
 pub(super) async fn describe(target: &Target, sql: &str, session: &mut Session) -> Result<Vec<SourceColumn>> {
     let mut second = wire::open(&target.connection, &target.base_dir).await?;
-    let preparing = async { second.prep(sql).await.map_err(|error| wire::wire_error(error, DOING)) };
-    let prepared = within(target.connection.read_timeout, DOING, preparing).await;
+    let preparing = async { second.prep(sql).await.map_err(|error| wire::wire_error(error, CONTEXT)) };
+    let prepared = within(target.connection.read_timeout, CONTEXT, preparing).await;
     let columns = prepared.map(|statement| statement.columns().iter().map(SourceColumn::from).collect::<Vec<_>>());
-    // Its only statement has ended; nobody waits for its farewell.
+    // Its only statement has ended; a clean close is not needed.
     drop(tokio::spawn(second.disconnect()));
     let mut columns = columns?;
     if columns.is_empty() {
         let hint = match session.facts().mariadb {
             true => "write a statement that returns rows",
             false => {
-                "write a statement that returns rows; MySQL does not tell the columns of EXPLAIN and SHOW CREATE before they run"
+                "write a statement that returns rows; MySQL does not report the columns of EXPLAIN and SHOW CREATE before they run"
             }
         };
-        return Err(Error::validation("the statement has no columns").with_hint(hint));
+        return Err(Error::validation("the statement returns no columns").with_hint(hint));
     }
     if session.facts().mariadb {
         declare(&mut columns, session).await?;
@@ -40,7 +40,7 @@ pub(super) async fn describe(target: &Target, sql: &str, session: &mut Session) 
     Ok(columns)
 }
 
-/// Asks MariaDB's catalog which texts are JSON, and which are UUIDs.
+/// Finds the text columns that are JSON or UUIDs in MariaDB's catalog.
 async fn declare(columns: &mut [SourceColumn], session: &mut Session) -> Result<()> {
     let texts = columns.iter().filter(|column| is_text(column.wire));
     let Some(list) = origins(texts, &session.facts().sql_mode) else { return Ok(()) };
@@ -50,7 +50,7 @@ async fn declare(columns: &mut [SourceColumn], session: &mut Session) -> Result<
                 "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE FROM information_schema.COLUMNS \
                  WHERE (TABLE_SCHEMA, TABLE_NAME) IN ({list}) AND DATA_TYPE = 'uuid'"
             ),
-            DOING,
+            CONTEXT,
         )
         .await?;
     let checked = session
@@ -59,7 +59,7 @@ async fn declare(columns: &mut [SourceColumn], session: &mut Session) -> Result<
                 "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS \
                  WHERE (CONSTRAINT_SCHEMA, TABLE_NAME) IN ({list}) AND CHECK_CLAUSE LIKE 'json_valid(`%`)'"
             ),
-            DOING,
+            CONTEXT,
         )
         .await?;
     for column in columns.iter_mut().filter(|column| is_text(column.wire)) {
@@ -77,7 +77,7 @@ async fn declare(columns: &mut [SourceColumn], session: &mut Session) -> Result<
     Ok(())
 }
 
-/// The tables that columns come from, as a list for IN; nothing when there are none.
+/// The tables of the columns, as a list for IN; `None` if there are none.
 fn origins<'a>(columns: impl Iterator<Item = &'a SourceColumn>, mode: &SqlMode) -> Option<String> {
     let tables: BTreeSet<(&str, &str)> = columns
         .filter_map(|column| column.origin.as_ref().map(|(schema, table, _)| (schema.as_str(), table.as_str())))
@@ -89,21 +89,21 @@ fn origins<'a>(columns: impl Iterator<Item = &'a SourceColumn>, mode: &SqlMode) 
     (!list.is_empty()).then(|| list.join(", "))
 }
 
-/// Makes sure that every table that shows in the columns has transactions: without them several connections cannot see one
-/// moment.
+/// Checks that every table of the columns has transactions: without them several connections cannot share one
+/// snapshot.
 ///
 /// # Errors
-/// A table of an engine without transactions, named.
+/// For a table with an engine without transactions.
 pub(super) async fn require_transactions(columns: &[SourceColumn], session: &mut Session) -> Result<()> {
     let Some(list) = origins(columns.iter(), &session.facts().sql_mode) else { return Ok(()) };
     let sql = format!(
         "SELECT t.TABLE_NAME, t.ENGINE FROM information_schema.TABLES t JOIN information_schema.ENGINES e ON e.ENGINE = t.ENGINE \
          WHERE (t.TABLE_SCHEMA, t.TABLE_NAME) IN ({list}) AND e.TRANSACTIONS <> 'YES'"
     );
-    let without = session.rows(&sql, "looking at the tables").await?;
+    let without = session.rows(&sql, "checking the storage engines of the tables").await?;
     match without.first().map(Vec::as_slice) {
         Some([Some(table), Some(engine)]) => Err(Error::validation(format!(
-            "`{table}` is of the engine {engine}, which has no transactions: several connections cannot see one moment of it"
+            "table `{table}` has the engine {engine} without transactions: several connections cannot share one snapshot of it"
         ))
         .with_hint("remove `partition_by`")),
         _ => Ok(()),

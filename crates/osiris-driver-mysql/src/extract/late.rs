@@ -1,8 +1,9 @@
-//! Rows that are committed late: transactions that were open when the bound of a run was taken may have written smaller values, which
-//! no later run would read. They are waited for.
+//! Rows that are committed late: transactions that were open when the bound of a run was read may have written smaller
+//! values, which no later run would read. They are waited for.
 //!
-//! `information_schema.innodb_trx` is a copy that InnoDB renews only after nobody has read it for a tenth of a second. That our own
-//! transaction is in it, which began together with the bound, proves that the copy is not older. Seeing the transactions of others needs PROCESS.
+//! `information_schema.innodb_trx` is a cache that InnoDB refreshes only if nobody has read it for 0.1 s. If our own
+//! transaction, which began together with the bound, is in it, the cache is not older. Seeing the transactions of
+//! others needs PROCESS.
 //! <https://dev.mysql.com/doc/refman/8.4/en/information-schema-innodb-trx-table.html>
 
 use std::collections::BTreeSet;
@@ -13,20 +14,21 @@ use tokio::time::Instant;
 
 use crate::client::Session;
 
-const DOING: &str = "looking for open transactions";
-/// How often it is looked again: not so often that the copy stays as it is.
+const CONTEXT: &str = "checking for open transactions";
+/// Poll interval: longer than the time after which the copy is renewed.
 const INTERVAL: Duration = Duration::from_millis(150);
-/// For so long our own transaction is looked for in the copy, which others may keep from being renewed by reading it.
+/// How long to wait for our own transaction in the cache, which other readers may keep from being refreshed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A transaction that may have written rows: its connection, and when it began.
+/// A transaction that may have written rows: its connection id and start.
 type Writer = (String, String);
 
-/// The transactions of others that have written, or hold locks to do so. Called inside a transaction that has a read view. Nothing
-/// when the server does not tell.
+/// The transactions of others that have written or hold locks. Called inside a transaction with a snapshot. `None`
+/// when the server does not show them.
 ///
 /// # Errors
-/// What the server says, but that the account may not ask; or its list of transactions is older than the read view and stays so.
+/// When the server returns an error other than a missing privilege, or its list of transactions stays older than the
+/// snapshot.
 pub(super) async fn open(session: &mut Session, limit: Duration) -> Result<Option<BTreeSet<Writer>>> {
     let deadline = Instant::now() + PATIENCE.max(limit);
     if is_replica(session).await? {
@@ -38,15 +40,15 @@ pub(super) async fn open(session: &mut Session, limit: Duration) -> Result<Optio
             return Ok(Some(writers));
         }
         if Instant::now() >= deadline {
-            return Err(Error::timeout("the server's list of open transactions stays out of date while others read it").with_hint(
-                "stop what reads information_schema.innodb_trx all the time, or set `lag` in `cursor` to read behind the saved value",
+            return Err(Error::timeout("the server's list of open transactions is not refreshed while others read it").with_hint(
+                "stop the clients that poll information_schema.innodb_trx, or set `lag` in `cursor` to read behind the saved value",
             ));
         }
         tokio::time::sleep(INTERVAL).await;
     }
 }
 
-/// Waits until all of `writers` have ended.
+/// Waits until all `writers` have ended.
 ///
 /// # Errors
 /// When one of them takes longer than `limit`.
@@ -66,18 +68,18 @@ pub(super) async fn wait(session: &mut Session, mut writers: BTreeSet<Writer>, l
     Ok(())
 }
 
-/// A replica knows nothing of the transactions that are open where its rows come from.
+/// A replica does not know the open transactions of its source.
 async fn is_replica(session: &mut Session) -> Result<bool> {
-    let rows = session.rows("SELECT @@GLOBAL.read_only", DOING).await?;
+    let rows = session.rows("SELECT @@GLOBAL.read_only", CONTEXT).await?;
     Ok(rows.first().and_then(|row| row.first()?.as_deref()).is_none_or(|value| value != "0" && value != "OFF"))
 }
 
-/// Whether our own transaction is there, and those of others. None where the account may not ask.
+/// Whether our own transaction is listed, and those of others. `None` if the account lacks the privilege.
 async fn look(session: &mut Session) -> Result<Option<(bool, BTreeSet<Writer>)>> {
     const SQL: &str = "SELECT trx_mysql_thread_id, CAST(trx_started AS CHAR), trx_mysql_thread_id = CONNECTION_ID() \
         FROM information_schema.innodb_trx \
         WHERE trx_mysql_thread_id = CONNECTION_ID() OR trx_rows_modified > 0 OR trx_lock_structs > 0";
-    let rows = match session.rows(SQL, DOING).await {
+    let rows = match session.rows(SQL, CONTEXT).await {
         Ok(rows) => rows,
         Err(error) if error.kind() == osiris_core::ErrorKind::Permission => return Ok(None),
         Err(error) => return Err(error),
@@ -100,7 +102,9 @@ fn still_open(writers: &BTreeSet<Writer>, limit: Duration) -> Error {
         writers.len(),
         limit.as_secs()
     ))
-    .with_hint("run it again later, raise `timeout` of the step, or set `lag` in `cursor` to read behind the saved value instead");
+    .with_hint(
+        "run again later, raise `timeout` of the step, or set `lag` in `cursor` to read behind the saved value instead",
+    );
     match oldest {
         Some((thread, started)) => error.with_context("connection", thread).with_context("open since", started),
         None => error,

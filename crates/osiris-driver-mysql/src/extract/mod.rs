@@ -1,4 +1,4 @@
-//! `mysql.extractor`: a statement or a table into the store, exactly, at the server's speed.
+//! `mysql.extractor`: reads a statement or a table into the run store.
 
 mod checksum;
 mod cursor;
@@ -7,8 +7,8 @@ mod late;
 mod partition;
 mod reader;
 mod since;
+mod snapshot;
 mod source;
-mod view;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,7 @@ use crate::config::{ExtractorConfig, GeometryPolicy, MysqlConnection};
 use crate::error::within;
 use crate::types::{ColumnPlan, Policies, plan, schema};
 
-/// Ranges, where a step names none.
+/// Default number of ranges.
 const PARTITIONS: usize = 4;
 
 /// Reads a statement or a table.
@@ -37,12 +37,12 @@ pub struct MysqlExtractor {
 }
 
 impl MysqlExtractor {
-    /// The extractor as users have it.
+    /// The extractor with the default client.
     pub fn new() -> Self {
         Self::with_client(connect())
     }
 
-    /// The same over another client.
+    /// The same with another client.
     pub fn with_client(connect: Connect) -> Self {
         Self { connect }
     }
@@ -78,8 +78,8 @@ impl Component for MysqlExtractor {
         let warning = config.cursor.as_ref().and_then(|cursor| {
             cursor.late_commits(
                 "/cursor",
-                "open transactions are waited for only if the account may see them",
-                "or grant the account PROCESS, which this check cannot see",
+                "open transactions are waited for only if the account can see them",
+                "or grant PROCESS to the account, which is not checked here",
             )
         });
         warning.into_iter().collect()
@@ -105,8 +105,9 @@ async fn extract(
     ctx: &ExecutionContext,
 ) -> Result<Extracted> {
     let config = step.config();
-    let first_row = Duration::try_from_secs_f64(config.timeout)
-        .map_err(|error| Error::validation("`timeout` is no length of time").with_source(error))?;
+    let first_row = Duration::try_from_secs_f64(config.timeout).map_err(|error| {
+        Error::validation("invalid `timeout`: expected seconds, from 0.001 to 86400").with_source(error)
+    })?;
     let mut session = client.acquire().await?;
     let source = Source::new(config, &session.facts().sql_mode)?;
     if source.has_users_sql() {
@@ -133,7 +134,7 @@ async fn extract(
     Ok(extracted)
 }
 
-/// The functions that the server has loaded from libraries, as far as the account may see them.
+/// The loadable functions of the server that the account can see.
 async fn loadable_functions(session: &mut Session) -> Result<Vec<String>> {
     let sql = match session.facts().mariadb {
         true => "SELECT name FROM mysql.func",
@@ -146,7 +147,7 @@ async fn loadable_functions(session: &mut Session) -> Result<Vec<String>> {
     }
 }
 
-/// What becomes of each column. Geometries that shall be text are asked for as text.
+/// Plans the columns. With `geometry: wkt` geometries are selected as text.
 async fn planned(
     config: &ExtractorConfig,
     target: &Target,
@@ -176,7 +177,7 @@ async fn planned(
     Ok((source, plans.into()))
 }
 
-/// One extraction, its columns known.
+/// An extraction with planned columns.
 struct Read<'a> {
     client: &'a Client,
     target: &'a Target,
@@ -186,27 +187,27 @@ struct Read<'a> {
 }
 
 impl Read<'_> {
-    /// The first two fields of a small answer, which may take as long as a first row may.
+    /// The first two fields of a small result, with the time limit of a first row.
     async fn ask(&self, session: &mut Session, sql: &str, doing: &str) -> Result<(Option<String>, Option<String>)> {
         let rows = within(self.reader.first_row, doing, session.rows(sql, doing)).await?;
         let mut fields = rows.into_iter().next().unwrap_or_default().into_iter();
         Ok((fields.next().flatten(), fields.next().flatten()))
     }
 
-    /// One statement over one session.
+    /// Reads one statement over one session.
     async fn whole(&self, mut session: Session) -> Result<Counts> {
-        view::begin(&mut session).await?;
+        snapshot::begin(&mut session).await?;
         let limit = self.reader.stop_after.filter(|_| self.source.is_query());
         let counts = self.reader.read(&mut session, self.source.select(None, limit), None).await?;
         if self.reader.stop_after.is_some() && limit.is_none() {
-            // The rest of a listing is still on its way: the session is dropped with it.
+            // The rest of the listing is unread: drop the session with it.
             return Ok(counts);
         }
-        view::end(session).await?;
+        snapshot::end(session).await?;
         Ok(counts)
     }
 
-    /// The rows in ranges, over several sessions.
+    /// Reads the rows in ranges over several sessions.
     async fn partitions(&self, mut session: Session, column: &str) -> Result<Counts> {
         let count = self.step.config().partitions.unwrap_or(PARTITIONS);
         let name = quote(column);
@@ -216,8 +217,8 @@ impl Read<'_> {
         let kind = partition::kind(column, first)?;
         session.release().await;
         let mut sessions = partition::sessions(self.client, &self.source, count, self.reader.first_row).await?;
-        let Some(any) = sessions.first_mut() else { return Err(Error::unknown("there is no session to read over")) };
-        let (least, greatest) = self.ask(any, &bounds, "looking for the ranges").await?;
+        let Some(any) = sessions.first_mut() else { return Err(Error::unknown("no session to read from")) };
+        let (least, greatest) = self.ask(any, &bounds, "computing the ranges").await?;
         let conditions = partition::ranges(column, kind, least.as_deref(), greatest.as_deref(), count);
         partition::read(sessions, &self.source, conditions, &self.reader).await
     }

@@ -1,8 +1,8 @@
-//! Reading by ranges over several sessions that all see the same moment.
+//! Reads ranges over several sessions that share one snapshot.
 //!
-//! One more session takes a lock that keeps writers out while the others begin their transactions, and gives it back before
-//! the first row is read. While it waits for the lock, writers wait behind it: so it waits for two seconds at most, lets them
-//! through, and tries again. Where the server does not allow the lock there is no such moment, and nothing is read.
+//! Another session takes a lock that blocks writers while the others begin their transactions, and releases it before
+//! the first row is read. While it waits for the lock, writers are blocked too: so it waits for at most two seconds,
+//! lets them continue, and tries again. Without the lock there is no common snapshot, and the step fails.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,21 +14,21 @@ use osiris_sql::read::ranges::{RangeKind, conditions};
 use tokio::task::JoinSet;
 
 use super::reader::{Counts, Reader};
+use super::snapshot;
 use super::source::Source;
-use super::view;
 use crate::client::{Client, Session, quote};
 use crate::types::SourceColumn;
 
-const LOCKING: &str = "locking for a consistent view";
-/// How long writers may have to wait behind our waiting for the lock, in seconds.
+const LOCKING: &str = "locking for a consistent snapshot";
+/// Lock wait timeout in seconds, during which writers are blocked.
 const LOCK_WAIT: u64 = 2;
-/// How long they are let through before the next try.
+/// Pause for writers before the next attempt.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// What the values of a column are, as the server describes it.
+/// The kind of a range column, from the server's description.
 ///
 /// # Errors
-/// A type that cannot be divided into ranges.
+/// For a type that cannot be split into ranges.
 pub(super) fn kind(name: &str, column: &SourceColumn) -> Result<RangeKind> {
     match column.wire {
         Wire::MYSQL_TYPE_TINY
@@ -39,12 +39,12 @@ pub(super) fn kind(name: &str, column: &SourceColumn) -> Result<RangeKind> {
         | Wire::MYSQL_TYPE_YEAR => Ok(RangeKind::Integer),
         Wire::MYSQL_TYPE_DATE => Ok(RangeKind::Date),
         Wire::MYSQL_TYPE_DATETIME | Wire::MYSQL_TYPE_TIMESTAMP => Ok(RangeKind::Timestamp),
-        _ => Err(Error::validation(format!("`{name}` cannot be divided into ranges"))
+        _ => Err(Error::validation(format!("`{name}` cannot be split into ranges"))
             .with_hint("set `partition_by` to an integer, DATE, DATETIME or TIMESTAMP column")),
     }
 }
 
-/// Conditions that divide all rows, those where `column` is NULL among them, into about `count` ranges.
+/// Conditions that split all rows, including those where `column` is NULL, into about `count` ranges.
 pub(super) fn ranges(
     column: &str,
     kind: RangeKind,
@@ -55,20 +55,20 @@ pub(super) fn ranges(
     let cuts = kind.split_points(least, greatest, count);
     let written: Vec<String> = match kind {
         RangeKind::Integer => cuts,
-        // Digits and separators of our own: no mode reads them otherwise.
+        // Only digits and separators, which every sql_mode reads the same.
         RangeKind::Date | RangeKind::Timestamp => cuts.iter().map(|cut| format!("'{cut}'")).collect(),
     };
     conditions(&quote(column), &written)
 }
 
-/// `count` sessions whose transactions see the same moment.
+/// `count` sessions whose transactions share one snapshot.
 ///
 /// # Errors
-/// A right that is missing, named; a lock that was not to be had within `limit`.
+/// When a privilege is missing, or the lock is not available within `limit`.
 pub(super) async fn sessions(client: &Client, source: &Source, count: usize, limit: Duration) -> Result<Vec<Session>> {
     let mut sessions = client.acquire_many(count + 1).await?;
     let Some(mut locker) = sessions.pop() else { return Ok(sessions) };
-    // Its settings are changed, and a lock may be left where something fails.
+    // Its settings are changed, and it may still hold the lock after a failure.
     locker.retire();
     let seconds = limit.as_secs().clamp(1, LOCK_WAIT);
     locker.execute(&format!("SET SESSION lock_wait_timeout = {seconds}"), LOCKING).await?;
@@ -80,14 +80,14 @@ pub(super) async fn sessions(client: &Client, source: &Source, count: usize, lim
         tokio::time::sleep(PAUSE).await;
     }
     for session in &mut sessions {
-        view::begin(session).await?;
+        snapshot::begin(session).await?;
     }
     locker.execute("UNLOCK TABLES", LOCKING).await?;
     locker.release().await;
     Ok(sessions)
 }
 
-/// Keeps writers out: of one table where that is enough, else of all.
+/// Blocks writers: of one table if that is enough, else of all.
 async fn lock(locker: &mut Session, source: &Source) -> Result<()> {
     if let Some(table) = source.table() {
         match locker.execute(&format!("LOCK TABLES {table} READ"), LOCKING).await {
@@ -105,17 +105,17 @@ async fn lock(locker: &mut Session, source: &Source) -> Result<()> {
             None => ("RELOAD", "GRANT RELOAD ON *.*"),
         };
         Error::permission(format!(
-            "`partition_by` reads one consistent view over several connections, for which {account} lacks the privilege {right}"
+            "{account} lacks the privilege {right}, which `partition_by` needs to read one snapshot over several connections"
         ))
         .with_hint(format!("{hint} to it, or remove `partition_by`: one connection needs no lock"))
         .with_source(error)
     })
 }
 
-/// Reads all `conditions`, each over whichever session is free.
+/// Reads all `conditions`, each over a free session.
 ///
 /// # Errors
-/// The first error of any of them; the others are stopped.
+/// The first error; the other reads are stopped.
 pub(super) async fn read(
     sessions: Vec<Session>,
     source: &Source,
@@ -135,7 +135,7 @@ pub(super) async fn read(
                 let Some(sql) = next else { break };
                 counts.add(reader.read(&mut session, sql, None).await?);
             }
-            view::end(session).await?;
+            snapshot::end(session).await?;
             Ok::<_, Error>(counts)
         });
     }

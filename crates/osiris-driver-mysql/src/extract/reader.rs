@@ -1,5 +1,5 @@
-//! Rows of one statement over one session, decoded as they arrive and sent to the store in batches. The result set is never
-//! held: when the store is behind, the server waits.
+//! Reads the rows of one statement over one session, decoded as they arrive and sent to the store in batches. The
+//! result set is never buffered: when the store is slow, the server waits.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::types::{ColumnPlan, batches, check, values};
 
 pub(super) const READING: &str = "reading rows";
 
-/// How rows are read, whichever the statement.
+/// Settings for reading rows of any statement.
 #[derive(Clone)]
 pub(super) struct Reader {
     pub(super) plans: Arc<[ColumnPlan]>,
@@ -27,20 +27,20 @@ pub(super) struct Reader {
     pub(super) first_row: Duration,
     pub(super) idle: Duration,
     pub(super) verify: Verify,
-    /// Whether the statements can stand in a FROM.
+    /// Whether the statements can be a subquery.
     pub(super) is_query: bool,
-    /// After how many rows to stop, for statements that cannot be given a LIMIT.
+    /// The number of rows to read, for statements that cannot have a LIMIT.
     pub(super) stop_after: Option<u64>,
 }
 
-/// What came of statements.
+/// Row counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Counts {
-    /// Rows that came from the server.
+    /// Rows received from the server.
     pub(super) read: u64,
-    /// Of these, left out as taken before.
+    /// Of these, skipped as already read.
     pub(super) deduplicated: u64,
-    /// Values that a policy altered.
+    /// Values changed by a policy.
     pub(super) altered: u64,
 }
 
@@ -56,15 +56,15 @@ impl Counts {
     }
 }
 
-/// Says of a row whether it is wanted.
+/// Whether a row is to be read.
 pub(super) type Wanted<'a> = &'a mut (dyn FnMut(&MySqlRow) -> Result<bool> + Send);
 
 impl Reader {
     /// Reads all rows of `sql`.
     ///
     /// # Errors
-    /// What the server says, silence for too long, a value that its type cannot hold, a row that the server counted and that
-    /// did not arrive. The session is of no use then: drop it.
+    /// What the server says, silence for too long, a value that its type cannot hold, a row that the server counted and
+    /// that did not arrive. The session is of unusable then: drop it.
     pub(super) async fn read(&self, session: &mut Session, sql: String, wanted: Option<Wanted<'_>>) -> Result<Counts> {
         let provable = self.is_query && self.stop_after.is_none();
         let mut sums =
@@ -75,29 +75,28 @@ impl Reader {
         }
         if let Some(sums) = sums {
             let asked = format!("SELECT {} FROM (\n{sql}\n) AS osiris_source", sums.select());
-            let answer = session.rows(&asked, "asking for checksums").await?;
+            let answer = session.rows(&asked, "computing checksums").await?;
             sums.compare(answer.first().map_or(&[], Vec::as_slice))?;
         }
         Ok(counts)
     }
 
-    /// Compares what arrived with what the server says it sent. What it says of UNION and VALUES is not exact: a difference
-    /// is a reason to let it count, in the same view.
+    /// Compares the rows received with the server's count. Its count for UNION and VALUES is inexact: on a difference
+    /// the rows are counted with a query in the same snapshot.
     async fn prove(&self, session: &mut Session, sql: &str, arrived: u64) -> Result<()> {
-        const DOING: &str = "counting the rows that were sent";
+        const CONTEXT: &str = "counting the rows";
         let number = |rows: Vec<Vec<Option<String>>>| rows.first()?.first()?.as_deref()?.parse::<u64>().ok();
-        // Deprecated in MySQL: a server that no longer knows it is asked the long way.
-        let sent = session.rows("SELECT FOUND_ROWS()", DOING).await.ok().and_then(number);
+        // Deprecated in MySQL: without it the rows are counted with a query.
+        let sent = session.rows("SELECT FOUND_ROWS()", CONTEXT).await.ok().and_then(number);
         if sent == Some(arrived) {
             return Ok(());
         }
-        let counted = session.rows(&format!("SELECT COUNT(*) FROM (\n{sql}\n) AS osiris_source"), DOING).await?;
+        let counted = session.rows(&format!("SELECT COUNT(*) FROM (\n{sql}\n) AS osiris_source"), CONTEXT).await?;
         match number(counted) {
-            Some(sent) if sent != arrived => {
-                Err(Error::integrity(format!("the server has {sent} rows, {arrived} arrived")).with_hint(
-                    "nothing was kept; if the query gives other rows each time, set `verify: none`, else report a bug",
-                ))
-            }
+            Some(sent) if sent != arrived => Err(Error::integrity(format!(
+                "the server sent {sent} rows, but {arrived} arrived"
+            ))
+            .with_hint("nothing was kept; if the query is not deterministic, set `verify: none`, else report a bug")),
             _ => Ok(()),
         }
     }
@@ -111,10 +110,10 @@ impl Reader {
     ) -> Result<Counts> {
         let mut batch = batches(&self.plans, self.batch_rows);
         let mut counts = Counts::default();
-        // Not `fetch`, which is this with one more stream around each row.
+        // Not `fetch`, which wraps each row in another stream.
         let mut answer = (&mut **session).fetch_many(sqlx::query(AssertSqlSafe(sql)).persistent(false));
-        let mut limit = (self.first_row, "the first row did not come");
-        // Most rows lie in the buffer already: only waiting for one that does not costs a timer.
+        let mut limit = (self.first_row, "no first row");
+        // Most rows are already buffered: a timer is only needed when waiting.
         while let Some(part) = match answer.next().now_or_never() {
             Some(part) => part,
             None => match tokio::time::timeout(limit.0, answer.next()).await {
@@ -125,7 +124,7 @@ impl Reader {
             let Either::Right(row) = part.map_err(|error| mysql_error(error, READING))? else { continue };
             if counts.read == 0 {
                 check(&row, &self.plans)?;
-                limit = (self.idle, "the server was silent in the middle of its answer");
+                limit = (self.idle, "no data received");
             }
             counts.read += 1;
             if let Some(wanted) = &mut wanted
@@ -159,10 +158,10 @@ impl Reader {
 }
 
 fn silence((limit, what): (Duration, &'static str)) -> Error {
-    let hint = if what.starts_with("the first") {
-        "raise `timeout` of the step, or give the query less to do"
+    let hint = if what.starts_with("no first") {
+        "raise `timeout` of the step, or reduce the work of the query"
     } else {
-        "raise `read_timeout` of the connection, and see whether the server or the network is overloaded"
+        "raise `read_timeout` of the connection, and check whether the server or the network is overloaded"
     };
     Error::timeout(format!("{what} within {} ms", limit.as_millis())).with_hint(hint)
 }

@@ -1,4 +1,4 @@
-//! Reading by a cursor: where the run ends, whether it may end there, its parts, and what is left for the next run.
+//! Incremental reads by a cursor: the upper bound of the run, its checks, its ranges, and the state for the next run.
 
 use osiris_core::{Error, ExecutionContext, Extracted, Result};
 use osiris_sql::read::cursor::{Bound, Boundaries, Cursor, SavedCursor};
@@ -6,19 +6,19 @@ use osiris_sql::read::cursor::{Bound, Boundaries, Cursor, SavedCursor};
 use super::cursor::{CursorColumn, digest};
 use super::describe::describe;
 use super::reader::Counts;
-use super::{Read, late, view};
+use super::{Read, late, snapshot};
 use crate::client::{Session, quote};
 use crate::types::SourceColumn;
 
-const DOING: &str = "looking for the cursor's bound";
+const CONTEXT: &str = "reading the upper bound of the cursor";
 
-/// What bounds the greatest value of a run.
+/// The upper bound of a run.
 enum Ceiling {
-    /// Nothing: rows that come late are not waited for.
+    /// None: late commits are not waited for.
     None,
-    /// The greatest value that was there before they were waited for.
+    /// The greatest value before waiting for transactions.
     At(String),
-    /// There was none: whatever has come since belongs to the next run.
+    /// No value: later rows belong to the next run.
     Empty,
 }
 
@@ -35,7 +35,7 @@ impl Read<'_> {
         let mode = session.facts().sql_mode.clone();
         let column = CursorColumn::new(cursor, &described, &mode)?;
         let ceiling = self.ceiling(&mut session, cursor, &column).await?;
-        view::begin(&mut session).await?;
+        snapshot::begin(&mut session).await?;
         let bound = self.bound(&mut session, &column, saved.as_ref(), &ceiling).await?;
         let skipped = bound.admit(cursor, saved.as_ref(), self.step.id())?;
         let upper = bound.upper();
@@ -54,7 +54,7 @@ impl Read<'_> {
                 }
             });
         }
-        view::end(session).await?;
+        snapshot::end(session).await?;
         let extracted = counts.extracted().with_skipped(skipped);
         if self.step.dry_run() {
             return Ok(extracted);
@@ -65,23 +65,23 @@ impl Read<'_> {
         })
     }
 
-    /// How the server describes the cursor column.
+    /// The server's description of the cursor column.
     async fn cursor_column(&self, session: &mut Session, cursor: &Cursor) -> Result<SourceColumn> {
         let greatest = self.source.aggregate(&format!("MAX({})", quote(&cursor.column)), None);
         let described = describe(self.target, &greatest, session).await?;
         described.into_iter().next().ok_or_else(|| Error::unknown("an aggregate has no column"))
     }
 
-    /// The greatest value that was there before transactions were waited for: whatever comes later is not below it.
+    /// The greatest value before waiting for transactions: later values are not below it.
     async fn ceiling(&self, session: &mut Session, cursor: &Cursor, column: &CursorColumn<'_>) -> Result<Ceiling> {
         if self.step.dry_run() || cursor.lag > 0.0 {
             return Ok(Ceiling::None);
         }
-        view::begin(session).await?;
+        snapshot::begin(session).await?;
         let greatest = self.source.aggregate(&column.greatest(), None);
-        let (ceiling, _) = self.ask(session, &greatest, DOING).await?;
+        let (ceiling, _) = self.ask(session, &greatest, CONTEXT).await?;
         let open = late::open(session, self.reader.first_row).await?;
-        session.execute("COMMIT", DOING).await?;
+        session.execute("COMMIT", CONTEXT).await?;
         match (open, ceiling) {
             (Some(_), None) => return Ok(Ceiling::Empty),
             (Some(open), Some(ceiling)) => {
@@ -93,13 +93,13 @@ impl Read<'_> {
         tracing::warn!(
             step = self.step.id(),
             column = cursor.column,
-            "the account may not see open transactions, or the server is a replica: rows that are committed late may never be \
+            "the account cannot see open transactions, or the server is a replica: rows that are committed late may never be \
              read; grant PROCESS, or set `lag` in `cursor`"
         );
         Ok(Ceiling::None)
     }
 
-    /// What the source says of the cursor column, in the view that the rows are read in.
+    /// The bounds of the cursor column, in the snapshot of the rows.
     async fn bound(
         &self,
         session: &mut Session,
@@ -113,15 +113,15 @@ impl Read<'_> {
             Ceiling::Empty => Some("1 = 0".to_owned()),
         };
         let greatest = self.source.aggregate(&column.greatest(), below.as_deref());
-        let (value, is_future) = self.ask(session, &greatest, DOING).await?;
+        let (value, is_future) = self.ask(session, &greatest, CONTEXT).await?;
         let nulls = self.source.aggregate("COUNT(*)", Some(&column.is_null()));
-        let (nulls, _) = self.ask(session, &nulls, DOING).await?;
+        let (nulls, _) = self.ask(session, &nulls, CONTEXT).await?;
         let nulls = nulls.and_then(|count| count.parse().ok());
         let is_behind = match saved.and_then(SavedCursor::value).filter(|saved| Some(*saved) != value.as_deref()) {
             None => false,
             Some(saved) => {
                 let reached = self.source.aggregate("1", Some(&column.compared(">=", saved)?));
-                let (reached, _) = self.ask(session, &format!("SELECT EXISTS({reached})"), DOING).await?;
+                let (reached, _) = self.ask(session, &format!("SELECT EXISTS({reached})"), CONTEXT).await?;
                 reached.as_deref() != Some("1")
             }
         };

@@ -1,5 +1,5 @@
-//! What is read, as SQL: a statement of the user's or a table, whole or under a condition. Every statement that is sent is
-//! made here, and the user's part of it has passed the guard. No I/O.
+//! The source as SQL: a user statement or a table, with or without a condition. Every statement that is sent is
+//! built here, and the user's part of it has passed the guard. No I/O.
 
 use osiris_core::{Error, Result};
 use osiris_sql::guard::{MySqlModes, ReadingKind, ReadingStatement, SqlDialect};
@@ -7,22 +7,22 @@ use osiris_sql::guard::{MySqlModes, ReadingKind, ReadingStatement, SqlDialect};
 use crate::client::{SqlMode, quote};
 use crate::config::ExtractorConfig;
 
-/// The name of a user's statement inside of a statement of ours.
+/// The alias of the user's statement inside a statement of ours.
 const ALIAS: &str = "osiris_source";
 
-/// What is read.
+/// The source.
 #[derive(Debug, Clone)]
 pub(super) struct Source {
-    /// What stands behind FROM.
+    /// The FROM clause.
     from: String,
     /// The columns, as SQL.
     list: String,
-    /// The user's own condition.
+    /// The user's condition.
     filter: Option<String>,
     order_by: Option<String>,
     limit: Option<u64>,
     offset: u64,
-    /// A statement of the user's, which is sent as it is where nothing has to be added.
+    /// The user's statement, sent unchanged if nothing has to be added.
     statement: Option<(String, ReadingKind)>,
     /// The table, where it is one.
     table: Option<String>,
@@ -30,10 +30,10 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// Checks the user's SQL as a session in `mode` reads it.
+    /// Checks the user's SQL as parsed by a session in `mode`.
     ///
     /// # Errors
-    /// A statement that does more than read.
+    /// For a statement that is not read-only.
     pub(super) fn new(config: &ExtractorConfig, mode: &SqlMode) -> Result<Self> {
         let modes = MySqlModes { ansi_quotes: mode.ansi_quotes, no_backslash_escapes: mode.no_backslash_escapes };
         let dialect = SqlDialect::MySql(modes);
@@ -44,7 +44,7 @@ impl Source {
             }
             (None, Some(table)) => Self::of_table(config, table, modes),
             (None, None) => {
-                return Err(Error::validation("there is nothing to read").with_hint("set `table` or `query`"));
+                return Err(Error::validation("nothing to read").with_hint("set `table` or `query`"));
             }
         };
         ReadingStatement::parse(&source.select(None, None), dialect)?;
@@ -53,7 +53,7 @@ impl Source {
 
     fn of_statement(statement: ReadingStatement<'_>, modes: MySqlModes) -> Self {
         Self {
-            // A last comment must not swallow the bracket.
+            // A trailing comment must not hide the parenthesis.
             from: format!("(\n{}\n) AS {ALIAS}", statement.text()),
             list: "*".to_owned(),
             filter: None,
@@ -88,20 +88,20 @@ impl Source {
         }
     }
 
-    /// The table, quoted, where it is one.
+    /// The quoted table, if the source is a table.
     pub(super) fn table(&self) -> Option<&str> {
         self.table.as_deref()
     }
 
-    /// Whether some of it was written by a user, who may have called a function.
+    /// Whether part of it is user SQL, which may call functions.
     pub(super) fn has_users_sql(&self) -> bool {
         self.statement.is_some() || self.filter.is_some() || self.order_by.is_some()
     }
 
-    /// Refuses calls of these functions, which the server has loaded from libraries.
+    /// Refuses calls of these loadable functions.
     ///
     /// # Errors
-    /// A call of one of them.
+    /// For a call of one of them.
     pub(super) fn refuse_loadable(&self, functions: &[String]) -> Result<()> {
         let sql = self.select(None, None);
         let dialect = SqlDialect::MySql(self.modes);
@@ -113,7 +113,7 @@ impl Source {
         self.statement.as_ref().is_none_or(|(_, kind)| *kind == ReadingKind::Query)
     }
 
-    /// The same source with these expressions in place of its columns.
+    /// The same source with these expressions instead of its columns.
     pub(super) fn with_list(mut self, list: String) -> Self {
         self.list = list;
         if let Some((_, ReadingKind::Query)) = self.statement {

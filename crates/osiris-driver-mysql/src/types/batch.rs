@@ -1,4 +1,4 @@
-//! Rows of the binary protocol, as the builders of a batch want them.
+//! Rows of the binary protocol for the batch builder.
 
 use std::sync::Arc;
 
@@ -11,20 +11,20 @@ use sqlx::{Column as _, Decode, Row as _, TypeInfo as _};
 use super::column::ColumnPlan;
 use super::value::ColumnBuilder;
 
-/// The schema of every batch.
+/// The schema of the batches.
 pub(crate) fn schema(plans: &[ColumnPlan]) -> SchemaRef {
     Arc::new(Schema::new(plans.iter().map(|plan| plan.field.clone()).collect::<Vec<_>>()))
 }
 
-/// A builder of batches, at most `max_rows` to each.
+/// A builder of batches of at most `max_rows`.
 pub(crate) fn batches(plans: &[ColumnPlan], max_rows: usize) -> BatchBuilder<ColumnBuilder> {
     BatchBuilder::new(schema(plans), plans.iter().map(ColumnBuilder::new).collect(), max_rows)
 }
 
-/// Makes sure that the rows are what was described: the first row of every statement is asked.
+/// Checks that the rows match the description, with the first row of every statement.
 ///
 /// # Errors
-/// The table was changed in between.
+/// When the table was altered in between.
 pub(crate) fn check(row: &MySqlRow, plans: &[ColumnPlan]) -> Result<()> {
     let columns = row.columns();
     let fits = |(column, plan): (&sqlx::mysql::MySqlColumn, &ColumnPlan)| {
@@ -41,9 +41,9 @@ pub(crate) fn values(row: &MySqlRow) -> impl ExactSizeIterator<Item = Result<Opt
     (0..row.len()).map(|index| raw(row, index))
 }
 
-/// The bytes of a value; nothing for NULL. Never through the library's own test for NULL, which takes zero dates for it.
+/// The bytes of a value; `None` for NULL. Avoids the library's NULL check, which treats zero dates as NULL.
 pub(crate) fn raw(row: &MySqlRow, index: usize) -> Result<Option<&[u8]>> {
     let value = row.try_get_raw(index).map_err(|error| Error::unknown("a row lacks a column").with_source(error))?;
-    // Bytes are refused for NULL alone.
+    // Only NULL has no bytes.
     Ok(<&[u8] as Decode<MySql>>::decode(value).ok())
 }

@@ -1,5 +1,5 @@
-//! Types of the store as types of MySQL: what a table that a step creates has. Decided by the type alone, never by a look at
-//! the data, and exact: a value that does not fit is refused when it is written.
+//! Run store types as MySQL types, for tables that a step creates. Based on the type alone, never on
+//! the data, and exact: a value that does not fit is rejected when it is written.
 //!
 //! | store | MySQL |
 //! | --- | --- |
@@ -13,20 +13,20 @@
 //! | UUID | CHAR(36) of ASCII |
 //! | DATE, TIME, INTERVAL | DATE, TIME(6), TIME(6) |
 //! | TIMESTAMP | DATETIME(6) |
-//! | an instant | TIMESTAMP(6) |
+//! | TIMESTAMPTZ | TIMESTAMP(6) |
 //! | JSON, lists, structs, maps | JSON |
 
 use osiris_core::{Column, ColumnType};
 
-/// Bytes that the key of an InnoDB index may have, with row format DYNAMIC.
+/// Maximum key size of an InnoDB index with row format DYNAMIC, in bytes.
 const KEY_BYTES: u32 = 3072;
-/// Digits behind the point that MySQL has at most.
+/// Maximum scale of MySQL.
 const MAX_SCALE: u8 = 30;
 
 /// The type of a column in a new table.
 ///
 /// # Errors
-/// Why MySQL has no exact type for it.
+/// When MySQL has no exact type for it.
 pub(crate) fn column_type(column: &ColumnType) -> Result<String, String> {
     use ColumnType as T;
     Ok(match column {
@@ -41,7 +41,7 @@ pub(crate) fn column_type(column: &ColumnType) -> Result<String, String> {
         T::UBigInt => "BIGINT UNSIGNED".to_owned(),
         T::HugeInt | T::UHugeInt => "DECIMAL(38,0)".to_owned(),
         T::Decimal(_, scale) if *scale > MAX_SCALE => {
-            return Err(format!("it has {scale} digits behind the point, MySQL has {MAX_SCALE} at most"));
+            return Err(format!("{scale} decimal places, but MySQL allows at most {MAX_SCALE}"));
         }
         T::Decimal(precision, scale) => format!("DECIMAL({precision},{scale})"),
         T::Float => "FLOAT".to_owned(),
@@ -52,16 +52,16 @@ pub(crate) fn column_type(column: &ColumnType) -> Result<String, String> {
         T::Date => "DATE".to_owned(),
         T::Time | T::Interval => "TIME(6)".to_owned(),
         T::Timestamp | T::TimestampNs => "DATETIME(6)".to_owned(),
-        // Without a default of its own the first column of this type gets the current time, on some servers.
+        // Without an explicit default, some servers set the first column of this type to the current time.
         T::Instant => "TIMESTAMP(6)".to_owned(),
         T::Json | T::List(_) | T::Array(..) | T::Struct(_) | T::Map(..) => "JSON".to_owned(),
     })
 }
 
-/// The types of the columns of a primary key, as long as the index allows.
+/// The types of primary key columns, as long as the index allows.
 ///
 /// # Errors
-/// The first column that cannot be in a key, with the reason.
+/// For the first column that cannot be in a key.
 pub(crate) fn key_types(columns: &[&Column]) -> Result<Vec<String>, String> {
     let fixed: u32 = columns.iter().map(|column| fixed_bytes(&column.column_type)).sum();
     let variable = columns.iter().filter(|column| fixed_bytes(&column.column_type) == 0).count();
@@ -74,14 +74,14 @@ pub(crate) fn key_types(columns: &[&Column]) -> Result<Vec<String>, String> {
             }
             ColumnType::Blob => Ok(format!("VARBINARY({share})")),
             other => match column_type(other).map_err(|why| format!("`{}`: {why}", column.name))? {
-                json if json == "JSON" => Err(format!("`{}` is {other}, which cannot be in a key", column.name)),
+                json if json == "JSON" => Err(format!("column `{}` is {other}, which cannot be in a key", column.name)),
                 other => Ok(other),
             },
         })
         .collect()
 }
 
-/// How many bytes of an index a type takes; 0 when that is for us to say.
+/// The index size of a type in bytes; 0 if it is variable.
 fn fixed_bytes(column: &ColumnType) -> u32 {
     match column {
         ColumnType::Varchar | ColumnType::Bit | ColumnType::Other(_) | ColumnType::Blob => 0,
@@ -91,10 +91,10 @@ fn fixed_bytes(column: &ColumnType) -> u32 {
     }
 }
 
-/// A new table: every column nullable but those of the key. Names are quoted already.
+/// CREATE TABLE: every column is nullable except those of the key. Names are already quoted.
 ///
 /// # Errors
-/// Every column that has no type in MySQL, with the reason.
+/// For every column without a MySQL type.
 pub(crate) fn create_table(table: &str, columns: &[(String, &Column)], key: &[String]) -> Result<String, Vec<String>> {
     let in_key = |name: &str| key.iter().any(|key| key.eq_ignore_ascii_case(name));
     let keyed: Vec<&Column> = columns.iter().filter(|(name, _)| in_key(name)).map(|(_, column)| *column).collect();
@@ -109,7 +109,7 @@ pub(crate) fn create_table(table: &str, columns: &[(String, &Column)], key: &[St
         }
         match column_type(&column.column_type) {
             Ok(found) => lines.push(format!("  {quoted} {found} NULL DEFAULT NULL")),
-            Err(why) => problems.push(format!("`{}` cannot be a column of a new table: {why}", column.name)),
+            Err(why) => problems.push(format!("column `{}` cannot be created: {why}", column.name)),
         }
     }
     if !problems.is_empty() {

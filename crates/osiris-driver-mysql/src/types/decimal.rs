@@ -1,9 +1,9 @@
-//! Decimals: the server sends their digits as text.
+//! Parses decimals, which the server sends as text.
 
 use arrow::datatypes::{Decimal128Type, DecimalType as _};
 
-/// The number that a decimal's text is, in units of its last place: `-1.5` with scale 2 is -150. Nothing when the text is no
-/// decimal, or has more digits behind the point than `scale` that are not zero, or more than `precision` in all.
+/// The unscaled value of a decimal: `-1.5` with scale 2 is -150. `None` if the text is not a
+/// decimal, or has more than `scale` non-zero decimal places, or more than `precision` digits.
 pub(crate) fn parse(text: &[u8], precision: u8, scale: u8) -> Option<i128> {
     let (negative, digits) = match text.split_first()? {
         (b'-', rest) => (true, rest),
@@ -33,7 +33,7 @@ fn digit(byte: u8) -> Option<u8> {
     byte.is_ascii_digit().then(|| byte - b'0')
 }
 
-/// At most 18 digits, which is nearly always.
+/// At most 18 digits, the common case.
 fn accumulate_short(whole: &[u8], fraction: &[u8], scale: usize) -> Option<i64> {
     let mut value = 0_i64;
     for byte in whole.iter().chain(fraction) {

@@ -1,4 +1,4 @@
-//! The types of the source against those of the store, both ways. A mapping is exact, or the step says that it may not be.
+//! Conversions between MySQL types and run store types. A mapping is exact, unless the step allows otherwise.
 //!
 //! | MySQL, MariaDB | store | note |
 //! | --- | --- | --- |
@@ -14,7 +14,7 @@
 //! | JSON, MariaDB's too | JSON | |
 //! | UUID, INET4, INET6 | UUID, VARCHAR | MariaDB |
 //!
-//! Nothing here talks to a server.
+//! No I/O.
 
 mod batch;
 mod column;
@@ -24,4 +24,4 @@ mod temporal;
 mod value;
 
 pub(crate) use batch::{batches, check, raw, schema, values};
-pub(crate) use column::{ColumnPlan, Declared, Policies, Reading, SourceColumn, plan};
+pub(crate) use column::{ColumnDecoder, ColumnPlan, Declared, Policies, SourceColumn, plan};

@@ -1,6 +1,7 @@
 //! Dates and times of the binary protocol
-//! (<https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_binary_resultset.html>): a length, then as many parts as
-//! are not zero. Read here and not by the client library, which turns zero dates into NULL and refuses long times.
+//! (<https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_binary_resultset.html>): a length, then only the
+//! parts that are not zero. Decoded here and not by the client library, which turns zero dates into NULL and rejects
+//! long times.
 
 use std::fmt::Write as _;
 
@@ -8,9 +9,9 @@ use osiris_sql::calendar::days_from_civil;
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 
-/// A date with a time, as sent: its parts may be no day of the calendar.
+/// A date or timestamp as sent, which may be invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Moment {
+pub(crate) struct DateTime {
     year: u16,
     month: u8,
     day: u8,
@@ -34,33 +35,33 @@ fn u32_at(raw: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(raw.get(at..at + 4)?.try_into().ok()?))
 }
 
-impl Moment {
-    /// Reads a DATE, DATETIME or TIMESTAMP, its length byte in front.
+impl DateTime {
+    /// Reads a DATE, DATETIME or TIMESTAMP, prefixed with its length.
     pub(crate) fn parse(raw: &[u8]) -> Option<Self> {
         let (length, rest) = raw.split_first()?;
-        let mut moment = Self { year: 0, month: 0, day: 0, hour: 0, minute: 0, second: 0, micros: 0 };
+        let mut value = Self { year: 0, month: 0, day: 0, hour: 0, minute: 0, second: 0, micros: 0 };
         if rest.len() != usize::from(*length) || !matches!(length, 0 | 4 | 7 | 11) {
             return None;
         }
         if let [low, high, month, day, ..] = *rest {
-            (moment.year, moment.month, moment.day) = (u16::from_le_bytes([low, high]), month, day);
+            (value.year, value.month, value.day) = (u16::from_le_bytes([low, high]), month, day);
         }
         if let [_, _, _, _, hour, minute, second, ..] = *rest {
-            (moment.hour, moment.minute, moment.second) = (hour, minute, second);
+            (value.hour, value.minute, value.second) = (hour, minute, second);
         }
         if *length == 11 {
-            moment.micros = u32_at(rest, 7)?;
+            value.micros = u32_at(rest, 7)?;
         }
-        Some(moment)
+        Some(value)
     }
 
-    /// Days since the epoch; nothing for zero dates, partial ones, and days that no calendar has.
+    /// Days since the epoch; `None` for zero, partial and invalid dates.
     pub(crate) fn days(self) -> Option<i32> {
         let days = days_from_civil(i64::from(self.year), i64::from(self.month), i64::from(self.day))?;
         i32::try_from(days).ok()
     }
 
-    /// Microseconds since the epoch; nothing as for [`days`](Self::days).
+    /// Microseconds since the epoch; `None` as for [`days`](Self::days).
     pub(crate) fn epoch_micros(self) -> Option<i64> {
         let seconds = i64::from(self.days()?) * 86_400
             + i64::from(self.hour) * 3600
@@ -69,7 +70,7 @@ impl Moment {
         Some(seconds * MICROS_PER_SECOND + i64::from(self.micros))
     }
 
-    /// As the server prints it: a date, and with `fraction` a time with so many digits of the second.
+    /// As the server prints it: a date, and with `fraction` a time with this number of fractional digits.
     pub(crate) fn print(self, text: &mut String, fraction: Option<u8>) {
         let Self { year, month, day, hour, minute, second, micros } = self;
         // Writing to a String cannot fail.
@@ -82,7 +83,7 @@ impl Moment {
 }
 
 impl Span {
-    /// Reads a TIME, its length byte in front.
+    /// Reads a TIME, prefixed with its length.
     pub(crate) fn parse(raw: &[u8]) -> Option<Self> {
         let (length, rest) = raw.split_first()?;
         let mut span = Self { negative: false, hours: 0, minute: 0, second: 0, micros: 0 };
@@ -108,7 +109,7 @@ impl Span {
         Some(if self.negative { -micros } else { micros })
     }
 
-    /// As the server prints it, with so many digits of the second.
+    /// As the server prints it, with this number of fractional digits.
     pub(crate) fn print(self, text: &mut String, digits: u8) {
         let Self { negative, hours, minute, second, micros } = self;
         let sign = if negative { "-" } else { "" };
@@ -130,27 +131,27 @@ fn print_fraction(text: &mut String, micros: u32, digits: u8) {
 mod tests {
     use super::*;
 
-    fn moment(raw: &[u8], fraction: Option<u8>) -> (Option<i64>, String) {
-        let moment = Moment::parse(raw).unwrap();
+    fn value(raw: &[u8], fraction: Option<u8>) -> (Option<i64>, String) {
+        let value = DateTime::parse(raw).unwrap();
         let mut text = String::new();
-        moment.print(&mut text, fraction);
-        (moment.epoch_micros(), text)
+        value.print(&mut text, fraction);
+        (value.epoch_micros(), text)
     }
 
     #[test]
     fn moments_are_read_with_as_many_parts_as_were_sent() {
-        assert_eq!(moment(&[0], None), (None, "0000-00-00".to_owned()));
-        assert_eq!(moment(&[4, 0xe8, 0x07, 2, 29], None), (Some(1_709_164_800_000_000), "2024-02-29".to_owned()));
-        assert_eq!(moment(&[4, 0xe7, 0x07, 2, 29], None).0, None);
-        assert_eq!(moment(&[4, 0xe8, 0x07, 2, 0], None), (None, "2024-02-00".to_owned()));
+        assert_eq!(value(&[0], None), (None, "0000-00-00".to_owned()));
+        assert_eq!(value(&[4, 0xe8, 0x07, 2, 29], None), (Some(1_709_164_800_000_000), "2024-02-29".to_owned()));
+        assert_eq!(value(&[4, 0xe7, 0x07, 2, 29], None).0, None);
+        assert_eq!(value(&[4, 0xe8, 0x07, 2, 0], None), (None, "2024-02-00".to_owned()));
         let full = [11, 0x0f, 0x27, 12, 31, 23, 59, 59, 0x3f, 0x42, 0x0f, 0];
-        assert_eq!(moment(&full, Some(6)), (Some(253_402_300_799_999_999), "9999-12-31 23:59:59.999999".to_owned()));
+        assert_eq!(value(&full, Some(6)), (Some(253_402_300_799_999_999), "9999-12-31 23:59:59.999999".to_owned()));
         assert_eq!(
-            moment(&[7, 0xb2, 0x07, 1, 1, 0, 0, 1], Some(0)),
+            value(&[7, 0xb2, 0x07, 1, 1, 0, 0, 1], Some(0)),
             (Some(1_000_000), "1970-01-01 00:00:01".to_owned())
         );
-        assert_eq!(Moment::parse(&[5, 1, 2, 3, 4, 5]), None);
-        assert_eq!(Moment::parse(&[7, 1, 2]), None);
+        assert_eq!(DateTime::parse(&[5, 1, 2, 3, 4, 5]), None);
+        assert_eq!(DateTime::parse(&[7, 1, 2]), None);
     }
 
     #[test]

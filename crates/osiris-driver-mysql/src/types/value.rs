@@ -1,4 +1,4 @@
-//! One column of a batch in the making: the bytes of a value of the binary protocol go straight into an Arrow builder.
+//! Builds one column of a batch: appends a value of the binary protocol to an Arrow builder.
 
 use std::sync::Arc;
 
@@ -12,49 +12,47 @@ use arrow::datatypes::IntervalMonthDayNano;
 use osiris_core::Error;
 use osiris_sql::batch::{self, texts};
 
-use super::column::{ColumnPlan, Reading};
+use super::column::{ColumnDecoder, ColumnPlan};
 use super::decimal;
-use super::temporal::{Moment, Span};
+use super::temporal::{DateTime, Span};
 use crate::config::ZeroDates;
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
-/// Why a value was not taken.
+/// Why a value was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refused {
-    /// Bytes that are no value of the type.
+pub(crate) enum ValueError {
+    /// Bytes that are not a value of the type.
     Malformed,
-    /// A zero date, a partial one, or a day that no calendar has.
+    /// A zero, partial or invalid date.
     ZeroDate,
-    /// Digits that the type does not have.
+    /// More digits than the type has.
     Decimal,
     /// Not 0 or 1.
     Bool,
     /// Negative or longer than a day.
     Time,
-    /// No UTF-8.
+    /// Invalid UTF-8.
     Text,
 }
 
-impl Refused {
+impl ValueError {
     /// The error, without the value.
     fn in_column(self, name: &str) -> Error {
         let (what, hint) = match self {
             Self::Malformed => {
-                return Error::unknown(format!("column `{name}` came in a form that is not its type's"))
-                    .with_hint("the table may have been changed while it was read: run it again");
+                return Error::unknown(format!("column `{name}` has a value in an unexpected format"))
+                    .with_hint("the table may have been altered while it was read: run again");
             }
-            Self::ZeroDate => (
-                "holds a zero date, or a day that no calendar has",
-                "mend it, or set `zero_dates: null` (counted) or `zero_dates: text`",
-            ),
-            Self::Decimal => (
-                "has a value with more digits than the server said it would have",
-                "CAST it to the DECIMAL that it needs",
-            ),
-            Self::Bool => ("is read as a boolean and holds a number besides 0 and 1", "set `tinyint1: int`"),
-            Self::Time => ("has a time that is no time of day", "set `time: interval` or `time: text`"),
-            Self::Text => ("has a text that is no UTF-8", "CAST it to BINARY to read its bytes"),
+            Self::ZeroDate => {
+                ("has a zero or invalid date", "fix it, or set `zero_dates: null` (counted) or `zero_dates: text`")
+            }
+            Self::Decimal => {
+                ("has a value with more digits than its declared type", "CAST it to a DECIMAL with enough digits")
+            }
+            Self::Bool => ("is read as a boolean, but has a value other than 0 and 1", "set `tinyint1: int`"),
+            Self::Time => ("has a TIME that is not a time of day", "set `time: interval` or `time: text`"),
+            Self::Text => ("has invalid UTF-8", "CAST it to BINARY to read the bytes"),
         };
         Error::validation(format!("column `{name}` {what}")).with_hint(hint)
     }
@@ -78,12 +76,12 @@ enum Builder {
     Bytes(BinaryBuilder),
     Uuid(FixedSizeBinaryBuilder),
     Date(Date32Builder),
-    Moment(TimestampMicrosecondBuilder),
+    Timestamp(TimestampMicrosecondBuilder),
     Interval(IntervalMonthDayNanoBuilder),
     Time(Time64MicrosecondBuilder),
 }
 
-/// Calls `$builder => $call` for the builder inside, whichever it is.
+/// Calls `$builder => $call` for the builder of any type.
 macro_rules! each {
     ($self:expr, $builder:ident => $call:expr) => {
         match $self {
@@ -103,7 +101,7 @@ macro_rules! each {
             Builder::Bytes($builder) => $call,
             Builder::Uuid($builder) => $call,
             Builder::Date($builder) => $call,
-            Builder::Moment($builder) => $call,
+            Builder::Timestamp($builder) => $call,
             Builder::Interval($builder) => $call,
             Builder::Time($builder) => $call,
         }
@@ -111,39 +109,41 @@ macro_rules! each {
 }
 
 impl Builder {
-    /// With room for so many values of so many bytes in all.
+    /// Reserves space for this many values and bytes.
     fn new(plan: &ColumnPlan, rows: usize, bytes: usize) -> Self {
         match plan.reading {
-            Reading::Bool | Reading::BitBool => Self::Bool(BooleanBuilder::with_capacity(rows)),
-            Reading::Int8 => Self::Int8(Int8Builder::with_capacity(rows)),
-            Reading::Int16 => Self::Int16(Int16Builder::with_capacity(rows)),
-            Reading::Int32 => Self::Int32(Int32Builder::with_capacity(rows)),
-            Reading::Int64 => Self::Int64(Int64Builder::with_capacity(rows)),
-            Reading::UInt8 => Self::UInt8(UInt8Builder::with_capacity(rows)),
-            Reading::UInt16 => Self::UInt16(UInt16Builder::with_capacity(rows)),
-            Reading::UInt32 => Self::UInt32(UInt32Builder::with_capacity(rows)),
-            Reading::UInt64 | Reading::Bit => Self::UInt64(UInt64Builder::with_capacity(rows)),
-            Reading::Float => Self::Float(Float32Builder::with_capacity(rows)),
-            Reading::Double => Self::Double(Float64Builder::with_capacity(rows)),
-            Reading::Decimal(..) => {
+            ColumnDecoder::Bool | ColumnDecoder::BitBool => Self::Bool(BooleanBuilder::with_capacity(rows)),
+            ColumnDecoder::Int8 => Self::Int8(Int8Builder::with_capacity(rows)),
+            ColumnDecoder::Int16 => Self::Int16(Int16Builder::with_capacity(rows)),
+            ColumnDecoder::Int32 => Self::Int32(Int32Builder::with_capacity(rows)),
+            ColumnDecoder::Int64 => Self::Int64(Int64Builder::with_capacity(rows)),
+            ColumnDecoder::UInt8 => Self::UInt8(UInt8Builder::with_capacity(rows)),
+            ColumnDecoder::UInt16 => Self::UInt16(UInt16Builder::with_capacity(rows)),
+            ColumnDecoder::UInt32 => Self::UInt32(UInt32Builder::with_capacity(rows)),
+            ColumnDecoder::UInt64 | ColumnDecoder::Bit => Self::UInt64(UInt64Builder::with_capacity(rows)),
+            ColumnDecoder::Float => Self::Float(Float32Builder::with_capacity(rows)),
+            ColumnDecoder::Double => Self::Double(Float64Builder::with_capacity(rows)),
+            ColumnDecoder::Decimal(..) => {
                 Self::Decimal(Decimal128Builder::with_capacity(rows).with_data_type(plan.field.data_type().clone()))
             }
-            Reading::Text | Reading::DateText | Reading::MomentText(_) | Reading::TimeText(_) | Reading::Null => {
-                Self::Text(BinaryBuilder::with_capacity(rows, bytes))
-            }
-            Reading::Bytes => Self::Bytes(BinaryBuilder::with_capacity(rows, bytes)),
-            Reading::Uuid => Self::Uuid(FixedSizeBinaryBuilder::with_capacity(rows, 16)),
-            Reading::Date => Self::Date(Date32Builder::with_capacity(rows)),
-            Reading::Moment => Self::Moment(
+            ColumnDecoder::Text
+            | ColumnDecoder::DateText
+            | ColumnDecoder::TimestampText(_)
+            | ColumnDecoder::TimeText(_)
+            | ColumnDecoder::Null => Self::Text(BinaryBuilder::with_capacity(rows, bytes)),
+            ColumnDecoder::Bytes => Self::Bytes(BinaryBuilder::with_capacity(rows, bytes)),
+            ColumnDecoder::Uuid => Self::Uuid(FixedSizeBinaryBuilder::with_capacity(rows, 16)),
+            ColumnDecoder::Date => Self::Date(Date32Builder::with_capacity(rows)),
+            ColumnDecoder::Timestamp => Self::Timestamp(
                 TimestampMicrosecondBuilder::with_capacity(rows).with_data_type(plan.field.data_type().clone()),
             ),
-            Reading::Interval => Self::Interval(IntervalMonthDayNanoBuilder::with_capacity(rows)),
-            Reading::TimeOfDay => Self::Time(Time64MicrosecondBuilder::with_capacity(rows)),
+            ColumnDecoder::Interval => Self::Interval(IntervalMonthDayNanoBuilder::with_capacity(rows)),
+            ColumnDecoder::TimeOfDay => Self::Time(Time64MicrosecondBuilder::with_capacity(rows)),
         }
     }
 }
 
-/// One column of a batch in the making.
+/// Builds one column of a batch.
 pub(crate) struct ColumnBuilder {
     plan: ColumnPlan,
     builder: Builder,
@@ -153,7 +153,7 @@ pub(crate) struct ColumnBuilder {
 /// Fixed-length little-endian numbers.
 macro_rules! number {
     ($builder:expr, $raw:expr, $type:ty) => {
-        $builder.append_value(<$type>::from_le_bytes($raw.try_into().map_err(|_| Refused::Malformed)?))
+        $builder.append_value(<$type>::from_le_bytes($raw.try_into().map_err(|_| ValueError::Malformed)?))
     };
 }
 
@@ -164,13 +164,13 @@ impl ColumnBuilder {
 }
 
 impl batch::ColumnBuilder for ColumnBuilder {
-    type Refused = Refused;
+    type Refused = ValueError;
 
     fn push_null(&mut self) {
         each!(&mut self.builder, builder => builder.append_null());
     }
 
-    fn push(&mut self, raw: &[u8]) -> Result<bool, Refused> {
+    fn push(&mut self, raw: &[u8]) -> Result<bool, ValueError> {
         match &mut self.builder {
             Builder::Int8(builder) => number!(builder, raw, i8),
             Builder::Int16(builder) => number!(builder, raw, i16),
@@ -179,8 +179,8 @@ impl batch::ColumnBuilder for ColumnBuilder {
             Builder::UInt8(builder) => number!(builder, raw, u8),
             Builder::UInt16(builder) => number!(builder, raw, u16),
             Builder::UInt32(builder) => number!(builder, raw, u32),
-            Builder::UInt64(builder) if self.plan.reading == Reading::Bit => {
-                builder.append_value(bits(raw).ok_or(Refused::Malformed)?);
+            Builder::UInt64(builder) if self.plan.reading == ColumnDecoder::Bit => {
+                builder.append_value(bits(raw).ok_or(ValueError::Malformed)?);
             }
             Builder::UInt64(builder) => number!(builder, raw, u64),
             Builder::Float(builder) => number!(builder, raw, f32),
@@ -188,44 +188,46 @@ impl batch::ColumnBuilder for ColumnBuilder {
             Builder::Bool(builder) => match raw {
                 [0] => builder.append_value(false),
                 [1] => builder.append_value(true),
-                [_] => return Err(Refused::Bool),
-                _ => return Err(Refused::Malformed),
+                [_] => return Err(ValueError::Bool),
+                _ => return Err(ValueError::Malformed),
             },
             Builder::Decimal(builder) => {
-                let Reading::Decimal(precision, scale) = self.plan.reading else { return Err(Refused::Malformed) };
-                builder.append_value(decimal::parse(raw, precision, scale).ok_or(Refused::Decimal)?);
+                let ColumnDecoder::Decimal(precision, scale) = self.plan.reading else {
+                    return Err(ValueError::Malformed);
+                };
+                builder.append_value(decimal::parse(raw, precision, scale).ok_or(ValueError::Decimal)?);
             }
             Builder::Bytes(builder) => builder.append_value(raw),
             Builder::Uuid(builder) => {
-                let uuid = uuid::Uuid::try_parse_ascii(raw).map_err(|_| Refused::Malformed)?;
-                builder.append_value(uuid.as_bytes()).map_err(|_| Refused::Malformed)?;
+                let uuid = uuid::Uuid::try_parse_ascii(raw).map_err(|_| ValueError::Malformed)?;
+                builder.append_value(uuid.as_bytes()).map_err(|_| ValueError::Malformed)?;
             }
             Builder::Interval(builder) => {
-                let micros = Span::parse(raw).and_then(Span::micros).ok_or(Refused::Malformed)?;
-                let nanos = micros.checked_mul(1000).ok_or(Refused::Malformed)?;
+                let micros = Span::parse(raw).and_then(Span::micros).ok_or(ValueError::Malformed)?;
+                let nanos = micros.checked_mul(1000).ok_or(ValueError::Malformed)?;
                 builder.append_value(IntervalMonthDayNano::new(0, 0, nanos));
             }
             Builder::Time(builder) => {
-                let micros = Span::parse(raw).and_then(Span::micros).ok_or(Refused::Malformed)?;
+                let micros = Span::parse(raw).and_then(Span::micros).ok_or(ValueError::Malformed)?;
                 let in_a_day = (0..MICROS_PER_DAY).contains(&micros);
-                builder.append_value(in_a_day.then_some(micros).ok_or(Refused::Time)?);
+                builder.append_value(in_a_day.then_some(micros).ok_or(ValueError::Time)?);
             }
             Builder::Date(builder) => {
-                match (Moment::parse(raw).ok_or(Refused::Malformed)?.days(), self.plan.zero_dates) {
+                match (DateTime::parse(raw).ok_or(ValueError::Malformed)?.days(), self.plan.zero_dates) {
                     (None, ZeroDates::Null) => {
                         builder.append_null();
                         return Ok(true);
                     }
-                    (days, _) => builder.append_value(days.ok_or(Refused::ZeroDate)?),
+                    (days, _) => builder.append_value(days.ok_or(ValueError::ZeroDate)?),
                 }
             }
-            Builder::Moment(builder) => {
-                match (Moment::parse(raw).ok_or(Refused::Malformed)?.epoch_micros(), self.plan.zero_dates) {
+            Builder::Timestamp(builder) => {
+                match (DateTime::parse(raw).ok_or(ValueError::Malformed)?.epoch_micros(), self.plan.zero_dates) {
                     (None, ZeroDates::Null) => {
                         builder.append_null();
                         return Ok(true);
                     }
-                    (micros, _) => builder.append_value(micros.ok_or(Refused::ZeroDate)?),
+                    (micros, _) => builder.append_value(micros.ok_or(ValueError::ZeroDate)?),
                 }
             }
             Builder::Text(builder) => {
@@ -235,36 +237,40 @@ impl batch::ColumnBuilder for ColumnBuilder {
         Ok(false)
     }
 
-    fn finish(&mut self) -> Result<ArrayRef, (usize, Refused)> {
+    fn finish(&mut self) -> Result<ArrayRef, (usize, ValueError)> {
         let array = each!(&mut self.builder, builder => Arc::new(builder.finish()) as ArrayRef);
         let bytes = array.as_binary_opt::<i32>().map_or(0, |array| array.value_data().len());
         self.builder = Builder::new(&self.plan, array.len(), bytes);
         match (&self.builder, array.as_binary_opt()) {
-            (Builder::Text(_), Some(bytes)) => Ok(Arc::new(texts(bytes.clone()).map_err(|row| (row, Refused::Text))?)),
+            (Builder::Text(_), Some(bytes)) => {
+                Ok(Arc::new(texts(bytes.clone()).map_err(|row| (row, ValueError::Text))?))
+            }
             _ => Ok(array),
         }
     }
 
-    fn error(&self, refused: Refused) -> Error {
+    fn error(&self, refused: ValueError) -> Error {
         refused.in_column(&self.plan.name)
     }
 }
 
-impl Reading {
-    /// A value that becomes text.
-    fn text<'a>(self, raw: &'a [u8], scratch: &'a mut String) -> Result<&'a [u8], Refused> {
+impl ColumnDecoder {
+    /// A value converted to text.
+    fn text<'a>(self, raw: &'a [u8], scratch: &'a mut String) -> Result<&'a [u8], ValueError> {
         scratch.clear();
         match self {
-            Self::DateText => Moment::parse(raw).ok_or(Refused::Malformed)?.print(scratch, None),
-            Self::MomentText(digits) => Moment::parse(raw).ok_or(Refused::Malformed)?.print(scratch, Some(digits)),
-            Self::TimeText(digits) => Span::parse(raw).ok_or(Refused::Malformed)?.print(scratch, digits),
+            Self::DateText => DateTime::parse(raw).ok_or(ValueError::Malformed)?.print(scratch, None),
+            Self::TimestampText(digits) => {
+                DateTime::parse(raw).ok_or(ValueError::Malformed)?.print(scratch, Some(digits))
+            }
+            Self::TimeText(digits) => Span::parse(raw).ok_or(ValueError::Malformed)?.print(scratch, digits),
             _ => return Ok(raw),
         }
         Ok(scratch.as_bytes())
     }
 }
 
-/// A BIT(n), whose bytes come with the highest first.
+/// A BIT(n), in big-endian order.
 fn bits(raw: &[u8]) -> Option<u64> {
     (raw.len() <= 8).then(|| raw.iter().fold(0, |value, byte| (value << 8) | u64::from(*byte)))
 }

@@ -1,21 +1,21 @@
-//! What the server answers to a statement that has no rows: counts, warnings, a refusal; or that there is no server any more.
+//! The server's response to a statement without rows: counts, warnings, an error; or a lost connection.
 
 use mysql_async::Conn;
 use osiris_core::Error;
 
-/// What a statement came to.
+/// The result of a statement.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Done {
-    /// Rows, as the server counts them for this statement.
+    /// Affected rows.
     pub(super) affected: u64,
-    /// The numbers of its `info` line, such as `Records: 3  Duplicates: 1  Warnings: 0`, by name.
+    /// The numbers of its `info` line by name, such as `Records: 3  Duplicates: 1  Warnings: 0`, by name.
     pub(super) info: Vec<(String, u64)>,
-    /// How many warnings it has, as far as the protocol counts (65,535).
+    /// The number of warnings, at most 65,535.
     pub(super) warnings: u16,
 }
 
 impl Done {
-    /// A number of the info line.
+    /// A number of the `info` line.
     pub(super) fn number(&self, name: &str) -> Option<u64> {
         self.info.iter().find(|(found, _)| found == name).map(|(_, number)| *number)
     }
@@ -28,17 +28,17 @@ pub(super) struct Warning {
     pub(super) message: String,
 }
 
-/// A statement that failed: the server refused it, or there is no server any more.
+/// A failed statement: rejected by the server, or the connection is lost.
 #[derive(Debug)]
-pub(super) enum Failure {
-    /// What the server said; the session lives.
+pub(super) enum StatementError {
+    /// An error from the server; the session is usable.
     Server { code: u16, state: String, message: String },
-    /// Anything else; the session is dead.
+    /// Any other error; the session is unusable.
     Lost(Error),
 }
 
-impl Failure {
-    /// As an error of the step.
+impl StatementError {
+    /// Converts it to an error of the step.
     pub(super) fn into_error(self, doing: &str) -> Error {
         match self {
             Self::Server { code, state, message } => crate::error::server_error(code, &state, &message, doing),
@@ -48,7 +48,7 @@ impl Failure {
 }
 
 impl Done {
-    /// The answer that came last.
+    /// The last response.
     pub(super) fn of(conn: &Conn) -> Self {
         Self { affected: conn.affected_rows(), info: numbers(&conn.info()), warnings: conn.get_warnings() }
     }

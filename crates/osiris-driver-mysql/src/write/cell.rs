@@ -1,5 +1,5 @@
-//! One cell as the text that MySQL reads as the same value. Types were matched before (see `convert`); here single values may
-//! still be refused.
+//! Encodes a cell as text that MySQL reads as the same value. Types were matched before (see `convert`); single values
+//! may still be rejected.
 
 use std::borrow::Cow;
 
@@ -12,16 +12,16 @@ use arrow::datatypes::{
 use osiris_core::{Error, Result};
 
 use super::convert::{Conversion, TextRule};
-use super::moment::{self, MICROS_A_DAY};
+use super::datetime::{self, MICROS_A_DAY};
 use super::number;
 
-/// Why a value cannot be written, for the reject table.
-pub(crate) type Refusal = Cow<'static, str>;
+/// Why a value cannot be written, as the reason of the reject.
+pub(crate) type ConversionError = Cow<'static, str>;
 
-/// Writes the value of a row, which is not NULL.
-pub(crate) type Cell<'a> = Box<dyn Fn(usize, &mut Vec<u8>) -> Result<(), Refusal> + 'a>;
+/// Writes the non-NULL value of a row.
+pub(crate) type Cell<'a> = Box<dyn Fn(usize, &mut Vec<u8>) -> Result<(), ConversionError> + 'a>;
 
-/// The writer of a column of one batch into a column that keeps every value of its type.
+/// The encoder of a column of one batch into a column that holds every value of its type.
 ///
 /// # Errors
 /// As for [`cell`].
@@ -29,10 +29,10 @@ pub(crate) fn plain_cell(array: &ArrayRef) -> Result<Cell<'_>> {
     cell(array, &Conversion::Integer { bits: None })
 }
 
-/// The writer of a column of one batch.
+/// The encoder of a column of one batch.
 ///
 /// # Errors
-/// A type that a scan of the store never returns.
+/// For a type that a scan of the run store never returns.
 pub(super) fn cell<'a>(array: &'a ArrayRef, conversion: &'a Conversion) -> Result<Cell<'a>> {
     match array.data_type() {
         DataType::Boolean => {
@@ -56,7 +56,7 @@ pub(super) fn cell<'a>(array: &'a ArrayRef, conversion: &'a Conversion) -> Resul
                     Box::new(move |row, out| number::plain_float(values.value(row).to_string(), *scale, out))
                 }
                 Conversion::FloatText => Box::new(move |row, out| number::float32(values.value(row), out)),
-                // The shortest text of the greatest FLOAT is a little more than it: MySQL reads all numbers as DOUBLE.
+                // The shortest text of the greatest FLOAT is slightly greater: MySQL parses all numbers as DOUBLE.
                 _ => Box::new(move |row, out| number::float64(values.value(row).into(), out)),
             })
         }
@@ -72,7 +72,7 @@ pub(super) fn cell<'a>(array: &'a ArrayRef, conversion: &'a Conversion) -> Resul
         }
         DataType::Date32 => {
             let values = array.as_primitive::<Date32Type>();
-            Ok(Box::new(move |row, out| moment::date(values.value(row).into(), out)))
+            Ok(Box::new(move |row, out| datetime::date(values.value(row).into(), out)))
         }
         DataType::Timestamp(TimeUnit::Microsecond, _) => {
             let values = array.as_primitive::<TimestampMicrosecondType>();
@@ -88,7 +88,7 @@ pub(super) fn cell<'a>(array: &'a ArrayRef, conversion: &'a Conversion) -> Resul
         DataType::Time64(TimeUnit::Microsecond) => {
             let values = array.as_primitive::<Time64MicrosecondType>();
             let digits = digits(conversion);
-            Ok(Box::new(move |row, out| moment::time(values.value(row).into(), digits, out)))
+            Ok(Box::new(move |row, out| datetime::time(values.value(row).into(), digits, out)))
         }
         DataType::Interval(_) => {
             let values = array.as_primitive::<IntervalMonthDayNanoType>();
@@ -112,7 +112,7 @@ pub(super) fn cell<'a>(array: &'a ArrayRef, conversion: &'a Conversion) -> Resul
     }
 }
 
-fn put(out: &mut Vec<u8>, text: &[u8]) -> Result<(), Refusal> {
+fn put(out: &mut Vec<u8>, text: &[u8]) -> Result<(), ConversionError> {
     out.extend_from_slice(text);
     Ok(())
 }
@@ -127,7 +127,7 @@ where
         Conversion::Integer { bits: Some(bits) } => Box::new(move |row, out| {
             let value = values.value(row);
             if Into::<i128>::into(value).unsigned_abs() >> bits > 1 {
-                return Err("the column keeps no number of this size exactly".into());
+                return Err("number too large for the column to hold it exactly".into());
             }
             put(out, itoa::Buffer::new().format(value).as_bytes())
         }),
@@ -135,7 +135,7 @@ where
             let value = values.value(row);
             match Into::<i128>::into(value) {
                 0 | 1901..=2155 => put(out, itoa::Buffer::new().format(value).as_bytes()),
-                _ => Err("a year is 0 or from 1901 to 2155".into()),
+                _ => Err("year out of range: expected 0, or 1901 to 2155".into()),
             }
         }),
         _ => Box::new(move |row, out| put(out, itoa::Buffer::new().format(values.value(row)).as_bytes())),
@@ -147,7 +147,7 @@ fn decimal<'a>(array: &'a ArrayRef, own: u8, conversion: &'a Conversion) -> Cell
     match conversion {
         Conversion::Approximate { digits } => Box::new(move |row, out| {
             if number::significant_digits(values.value(row)) > *digits {
-                return Err("the column keeps not as many digits".into());
+                return Err("more digits than the column can hold".into());
             }
             number::decimal(values.value(row), own, own, out)
         }),
@@ -157,46 +157,54 @@ fn decimal<'a>(array: &'a ArrayRef, own: u8, conversion: &'a Conversion) -> Cell
 }
 
 fn timestamp<'a>(value: impl Fn(usize) -> (i64, i64) + 'a, conversion: &'a Conversion) -> Cell<'a> {
-    let as_date = *conversion == Conversion::MomentAsDate;
+    let as_date = *conversion == Conversion::TimestampAsDate;
     let digits = digits(conversion);
     Box::new(move |row, out| {
         let (micros, nanos) = value(row);
         if as_date {
             if micros.rem_euclid(MICROS_A_DAY) != 0 || nanos != 0 {
-                return Err("it is not midnight, and the column keeps a date only".into());
+                return Err("timestamp has a time of day, but the column is DATE".into());
             }
-            return moment::date(micros.div_euclid(MICROS_A_DAY), out);
+            return datetime::date(micros.div_euclid(MICROS_A_DAY), out);
         }
-        moment::timestamp(micros, nanos, digits, out)
+        datetime::timestamp(micros, nanos, digits, out)
     })
 }
 
 fn digits(conversion: &Conversion) -> u8 {
     match conversion {
-        Conversion::Moment { digits } | Conversion::Time { digits } | Conversion::Interval { digits } => *digits,
+        Conversion::Timestamp { digits } | Conversion::Time { digits } | Conversion::Interval { digits } => *digits,
         _ => 6,
     }
 }
 
-fn interval(value: arrow::datatypes::IntervalMonthDayNano, digits: u8, out: &mut Vec<u8>) -> Result<(), Refusal> {
+fn interval(
+    value: arrow::datatypes::IntervalMonthDayNano,
+    digits: u8,
+    out: &mut Vec<u8>,
+) -> Result<(), ConversionError> {
     if value.months != 0 {
-        return Err("an interval of months has no length as a TIME".into());
+        return Err("an interval with months cannot be converted to TIME".into());
     }
     if value.nanoseconds % 1000 != 0 {
-        return Err(moment::FINER.into());
+        return Err(datetime::FINER.into());
     }
-    moment::time(i128::from(value.days) * i128::from(MICROS_A_DAY) + i128::from(value.nanoseconds / 1000), digits, out)
+    datetime::time(
+        i128::from(value.days) * i128::from(MICROS_A_DAY) + i128::from(value.nanoseconds / 1000),
+        digits,
+        out,
+    )
 }
 
-fn bytes(value: &[u8], exact: Option<usize>, out: &mut Vec<u8>) -> Result<(), Refusal> {
+fn bytes(value: &[u8], exact: Option<usize>, out: &mut Vec<u8>) -> Result<(), ConversionError> {
     if exact.is_some_and(|length| value.len() < length) {
-        return Err("the column is BINARY and would fill it up with zeros".into());
+        return Err("shorter than the BINARY column, which would pad it with zeros".into());
     }
     number::hex(value, out);
     Ok(())
 }
 
-fn text(value: &str, conversion: &Conversion, out: &mut Vec<u8>) -> Result<(), Refusal> {
+fn text(value: &str, conversion: &Conversion, out: &mut Vec<u8>) -> Result<(), ConversionError> {
     let rule = match conversion {
         Conversion::Text(rule) => rule,
         Conversion::UuidBytes => return number::uuid_bytes(value, out),
@@ -206,21 +214,21 @@ fn text(value: &str, conversion: &Conversion, out: &mut Vec<u8>) -> Result<(), R
     match rule {
         TextRule::Any => {}
         TextRule::NoBlankAtEnd if value.ends_with(' ') => {
-            return Err("it ends in a blank, which a CHAR column drops: use VARCHAR".into());
+            return Err("trailing space, which a CHAR column drops: use VARCHAR".into());
         }
         TextRule::NoBlankAtEnd => {}
         TextRule::Member(members) if members.iter().any(|member| member == value) => {}
-        TextRule::Member(_) => return Err("it is none of the column's ENUM values".into()),
+        TextRule::Member(_) => return Err("not one of the column's ENUM values".into()),
         TextRule::Members(members) => number::members(value, members)?,
         TextRule::Integer => return number::number_text(value, 0, out),
         TextRule::Decimal { scale } => return number::number_text(value, *scale, out),
         TextRule::Number if value.parse::<f64>().is_ok_and(f64::is_finite) => {}
-        TextRule::Number => return Err("it is not a number".into()),
+        TextRule::Number => return Err("invalid number".into()),
         TextRule::Year if value.len() == 4 && value.bytes().all(|b| b.is_ascii_digit()) => {}
-        TextRule::Year => return Err("a year has four digits".into()),
-        TextRule::Date => return moment::date_text(value, out),
-        TextRule::Moment { digits } => return moment::moment_text(value, *digits, out),
-        TextRule::Time { digits } => return moment::time_text(value, *digits, out),
+        TextRule::Year => return Err("invalid year: expected four digits".into()),
+        TextRule::Date => return datetime::date_text(value, out),
+        TextRule::Timestamp { digits } => return datetime::moment_text(value, *digits, out),
+        TextRule::Time { digits } => return datetime::time_text(value, *digits, out),
     }
     put(out, value.as_bytes())
 }

@@ -1,4 +1,4 @@
-//! Rows in the form that a channel takes, many at a time, with what is needed to show one that is refused.
+//! Encoded rows for a channel, with what is needed to report a rejected one.
 
 use std::ops::Range;
 
@@ -9,12 +9,12 @@ use osiris_core::Reject;
 
 use super::nested;
 
-/// How rows reach the server.
+/// How rows are sent to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Channel {
-    /// `LOAD DATA LOCAL INFILE`: lines of fields with tabs between.
+    /// `LOAD DATA LOCAL INFILE`: tab-separated lines.
     Load,
-    /// Prepared `INSERT` of many rows: each cell with its length.
+    /// Prepared multi-row `INSERT`: each cell prefixed with its length.
     Insert,
 }
 
@@ -29,7 +29,7 @@ pub(super) struct Chunk {
     pub(super) ends: Vec<usize>,
     /// The number of each row in the input, from 1.
     pub(super) numbers: Vec<u64>,
-    /// The batches that hold the rows, with the number of their first one: to show a row that is refused.
+    /// The batches of the rows, with the number of their first row, to report a rejected row.
     pub(super) batches: Vec<(u64, RecordBatch)>,
 }
 
@@ -75,7 +75,7 @@ impl Chunk {
     }
 }
 
-/// A row as JSON, for people.
+/// A row as JSON, for display.
 pub(super) fn shown(batch: &RecordBatch, row: usize) -> Option<String> {
     let mut fields = serde_json::Map::new();
     for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {

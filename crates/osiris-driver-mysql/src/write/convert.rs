@@ -1,6 +1,6 @@
-//! How values of a store type become values of a MySQL column: decided once, from the two types. What the server would change
-//! without a word (a fraction it does not keep, a number it rounds, blanks it strips) is checked here, value by value; what it
-//! reports is left to the server.
+//! How values of a run store type are converted for a MySQL column, decided once from the two types. What the server
+//! would change without a warning (truncated fractions, rounded numbers, stripped spaces) is checked here, value by
+//! value; what it reports is left to the server.
 
 use osiris_core::ColumnType;
 
@@ -9,7 +9,7 @@ use super::target::Kind;
 /// How a column is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Conversion {
-    /// Whole numbers; with a limit where the column keeps so many bits exactly.
+    /// Integers; with a limit if the column holds only this many bits exactly.
     Integer {
         bits: Option<u32>,
     },
@@ -19,69 +19,70 @@ pub(super) enum Conversion {
     Flag,
     /// `false` and `true`.
     Word,
-    /// Exact numbers with so many digits behind the point at most.
+    /// Decimals with a maximum number of decimal places.
     Decimal {
         scale: u8,
     },
-    /// Exact numbers that must survive as floating point: so many significant digits at most.
+    /// Decimals in a floating point column, with a maximum number of significant digits.
     Approximate {
         digits: usize,
     },
-    /// Floating point as itself.
+    /// Floating point.
     Float,
-    /// The shortest text for a number of its width.
+    /// The shortest text of a number of its width.
     FloatText,
-    /// DOUBLE into FLOAT: only values that are the same in both.
+    /// DOUBLE into FLOAT: only exactly representable values.
     Narrow,
-    /// Floating point as an exact number.
+    /// Floating point as a decimal.
     FloatAsDecimal {
         scale: u8,
     },
     Date,
-    /// A date and time with so many digits of a fraction.
-    Moment {
+    /// A timestamp with this number of fractional digits.
+    Timestamp {
         digits: u8,
     },
-    /// Midnight as a date.
-    MomentAsDate,
+    /// A timestamp at midnight as a date.
+    TimestampAsDate,
     Time {
         digits: u8,
     },
-    /// Days and microseconds as a TIME; months have no length.
+    /// Days and microseconds as a TIME; months are not supported.
     Interval {
         digits: u8,
     },
-    /// Text, by a rule.
+    /// Text, checked by a rule.
     Text(TextRule),
     Bytes {
         exact: Option<usize>,
     },
     /// A UUID as its 16 bytes.
     UuidBytes,
-    /// A string of `0` and `1` as a number.
+    /// A bit string as a number.
     Bits,
     /// A nested value as JSON.
     Nested,
 }
 
 impl Conversion {
-    /// Whether values that differ in the store differ in the column, whatever its collation: exact numbers and dates, in one spelling.
+    /// Whether distinct values stay distinct in the column, whatever its collation: exact numbers and dates with one
+    /// text form.
     pub(super) fn keeps_apart(&self) -> bool {
         matches!(
             self,
-            Self::Integer { .. } | Self::Year | Self::Flag | Self::Decimal { .. } | Self::Date | Self::Moment { .. }
+            Self::Integer { .. } | Self::Year | Self::Flag | Self::Decimal { .. } | Self::Date | Self::Timestamp { .. }
         )
     }
 }
 
-/// What a text must be like to arrive as it is.
+/// The check that text is stored unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum TextRule {
-    /// Anything; length and character set are checked by the server, which reports both.
+    /// Any text; the server checks length and character set.
     Any,
-    /// CHAR drops blanks at the end.
+    /// CHAR drops trailing spaces.
     NoBlankAtEnd,
-    /// ENUM takes a number for a position.
+    /// ENUM interprets a number as a position.
     Member(Vec<String>),
     /// SET too.
     Members(Vec<String>),
@@ -92,7 +93,7 @@ pub(super) enum TextRule {
     Number,
     Year,
     Date,
-    Moment {
+    Timestamp {
         digits: u8,
     },
     Time {
@@ -100,21 +101,22 @@ pub(super) enum TextRule {
     },
 }
 
-/// How the written bytes reach the column.
+/// How the encoded bytes are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
-    /// Characters that never need escaping.
+    /// Characters that need no escaping.
     Plain,
     /// Any text.
     Text,
-    /// Any bytes: sent as hexadecimal digits, since a file has one character set.
+    /// Any bytes, sent as hexadecimal digits, since a file has one character set.
     Hex,
-    /// A number that the server must not take for bytes.
+    /// A number that the server must not interpret as bytes.
     Number,
 }
 
 impl Form {
-    /// The value of the column, from the variable or parameter that holds what was sent; nothing when that is the value.
+    /// The expression for the column, from the variable or parameter with the sent value; `None` if it is used as it
+    /// is.
     pub(super) fn expression(self, sent: &str) -> Option<String> {
         match self {
             Self::Plain | Self::Text => None,
@@ -124,26 +126,23 @@ impl Form {
     }
 }
 
-/// The conversion between two types, and the form.
+/// The conversion between two types, and the wire form.
 ///
 /// # Errors
-/// What to do instead, where there is no exact one.
+/// With advice, if there is no exact one.
 pub(super) fn conversion(source: &ColumnType, target: &Kind) -> Result<(Conversion, Form), String> {
     use ColumnType as T;
     let found = match (source, target) {
         (_, Kind::Geometry) => {
             return match source {
                 T::Blob => Ok((Conversion::Bytes { exact: None }, Form::Hex)),
-                _ => Err("a geometry is written from a BLOB in the server's own format".to_owned()),
+                _ => Err("a geometry column takes a BLOB in the server's own format".to_owned()),
             };
         }
         (_, Kind::Vector) => {
             return match source {
                 T::Blob => Ok((Conversion::Bytes { exact: None }, Form::Hex)),
-                _ => {
-                    Err("a vector is written from a BLOB of its floats, four bytes each, the lowest byte first"
-                        .to_owned())
-                }
+                _ => Err("a VECTOR column takes a BLOB of four-byte little-endian floats".to_owned()),
             };
         }
         (T::Boolean, kind) => boolean(kind),
@@ -154,11 +153,11 @@ pub(super) fn conversion(source: &ColumnType, target: &Kind) -> Result<(Conversi
         (T::HugeInt | T::UHugeInt | T::Decimal(..), kind) => decimal(source, kind),
         (T::Float | T::Double, kind) => float(source, kind),
         (T::Date, Kind::Date) => Some(Conversion::Date),
-        (T::Date, Kind::Moment { .. } | Kind::Char | Kind::Text) => Some(Conversion::Date),
+        (T::Date, Kind::Timestamp { .. } | Kind::Char | Kind::Text) => Some(Conversion::Date),
         (T::Timestamp | T::TimestampNs | T::Instant, kind) => match kind {
-            Kind::Moment { digits } => Some(Conversion::Moment { digits: *digits }),
-            Kind::Date => Some(Conversion::MomentAsDate),
-            Kind::Char | Kind::Text => Some(Conversion::Moment { digits: 9 }),
+            Kind::Timestamp { digits } => Some(Conversion::Timestamp { digits: *digits }),
+            Kind::Date => Some(Conversion::TimestampAsDate),
+            Kind::Char | Kind::Text => Some(Conversion::Timestamp { digits: 9 }),
             _ => None,
         },
         (T::Time, Kind::Time { digits }) => Some(Conversion::Time { digits: *digits }),
@@ -173,8 +172,7 @@ pub(super) fn conversion(source: &ColumnType, target: &Kind) -> Result<(Conversi
         (T::Varchar | T::Json | T::Uuid | T::Bit | T::Other(_), kind) => text(kind).map(Conversion::Text),
         _ => None,
     };
-    let conversion =
-        found.ok_or_else(|| "there is no exact conversion: cast it in a step before this one".to_owned())?;
+    let conversion = found.ok_or_else(|| "no exact conversion: cast it in an earlier step".to_owned())?;
     let form = form(&conversion, target);
     Ok((conversion, form))
 }
@@ -236,7 +234,7 @@ fn text(target: &Kind) -> Option<TextRule> {
         Kind::Float | Kind::Double => TextRule::Number,
         Kind::Year => TextRule::Year,
         Kind::Date => TextRule::Date,
-        Kind::Moment { digits } => TextRule::Moment { digits: *digits },
+        Kind::Timestamp { digits } => TextRule::Timestamp { digits: *digits },
         Kind::Time { digits } => TextRule::Time { digits: *digits },
         Kind::Bit | Kind::Binary { .. } | Kind::Geometry | Kind::Vector => return None,
     })
@@ -261,7 +259,7 @@ mod tests {
         let of = |source: ColumnType, target: Kind| conversion(&source, &target).map(|(conversion, _)| conversion);
         assert_eq!(of(ColumnType::Double, Kind::Float), Ok(Conversion::Narrow));
         assert_eq!(of(ColumnType::BigInt, Kind::Double), Ok(Conversion::Integer { bits: Some(53) }));
-        assert_eq!(of(ColumnType::Timestamp, Kind::Moment { digits: 0 }), Ok(Conversion::Moment { digits: 0 }));
+        assert_eq!(of(ColumnType::Timestamp, Kind::Timestamp { digits: 0 }), Ok(Conversion::Timestamp { digits: 0 }));
         assert_eq!(of(ColumnType::Varchar, Kind::Char), Ok(Conversion::Text(TextRule::NoBlankAtEnd)));
         assert!(of(ColumnType::Blob, Kind::Text).is_err());
         assert!(of(ColumnType::Timestamp, Kind::Time { digits: 6 }).is_err());

@@ -1,29 +1,30 @@
-//! What hangs on a table, and whether the account sees all that may hang on it. What it cannot see is taken to be there. Read only.
+//! Dependents of a table, and whether the account can see all of them. What it cannot see is assumed to exist. Read
+//! only.
 
 use osiris_core::Result;
 
 use super::session::Session;
 use super::target::{TableName, cell, text};
 
-/// Engines to whose tables a foreign key can refer.
+/// Engines whose tables a foreign key can reference.
 const WITH_FOREIGN_KEYS: [&str; 2] = ["innodb", "ndbcluster"];
 
-/// What a table in its place by another name would lose.
+/// What would be lost if another table took its place.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Dependents {
-    /// Why the table cannot be exchanged for another one; empty when it is proven that nothing would be lost.
+    /// Why the table cannot be swapped for another one; empty if nothing would be lost.
     pub(super) reasons: Vec<String>,
-    /// Tables whose rows would go or change when rows of this one go.
+    /// Tables whose rows would be deleted or changed with rows of this one.
     pub(super) cascades_to: Vec<String>,
-    /// Whether statements may do more than they say: it has triggers, or the account would not see them.
+    /// Whether the table has triggers, or may have triggers that the account cannot see.
     pub(super) may_have_triggers: bool,
 }
 
 impl Dependents {
-    /// Looks.
+    /// Reads them.
     ///
     /// # Errors
-    /// When the server cannot be asked.
+    /// When the query fails.
     pub(super) async fn read(session: &mut Session, name: &TableName, engine: &str) -> Result<Self> {
         let rights = Rights::read(session, name).await?;
         let mut found = Self::default();
@@ -43,7 +44,7 @@ impl Dependents {
         if seen {
             self.reasons.push("it has triggers".to_owned());
         } else if !rights.sees_triggers {
-            self.reasons.push("the account lacks TRIGGER, without which it sees no trigger".to_owned());
+            self.reasons.push("the account lacks TRIGGER, so it cannot see triggers".to_owned());
         }
         self.may_have_triggers = seen || !rights.sees_triggers;
         Ok(())
@@ -71,17 +72,17 @@ impl Dependents {
             .map(|row| format!("{}.{}", cell(row, 0), cell(row, 1)))
             .collect();
         if !rows.is_empty() {
-            self.reasons.push("foreign keys begin or end at it".to_owned());
+            self.reasons.push("it has foreign keys, or is referenced by one".to_owned());
         } else if WITH_FOREIGN_KEYS.contains(&engine.to_ascii_lowercase().as_str())
             && !rights.sees_foreign_keys
             && !is_known_to_be_unreferenced(session, name).await?
         {
-            self.reasons.push("the account sees no foreign key of a table that it has no rights on".to_owned());
+            self.reasons.push("the account cannot see foreign keys of tables on which it has no privileges".to_owned());
         }
         Ok(())
     }
 
-    /// What `CREATE TABLE ... LIKE` leaves out or makes anew.
+    /// What `CREATE TABLE ... LIKE` omits or renames.
     async fn definition(&mut self, session: &mut Session, name: &TableName) -> Result<()> {
         let (schema, table) = (text(&name.schema), text(&name.table));
         if session.facts().mariadb {
@@ -89,7 +90,7 @@ impl Dependents {
                 "SELECT TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME = {table}"
             );
             if session.rows(&sql).await?.first().is_some_and(|row| cell(row, 0) == "SYSTEM VERSIONED") {
-                self.reasons.push("it keeps the history of its rows".to_owned());
+                self.reasons.push("it is system-versioned".to_owned());
             }
             return Ok(());
         }
@@ -99,16 +100,16 @@ impl Dependents {
         );
         let rows = session.rows(&sql).await?;
         if rows.iter().any(|row| cell(row, 0) == "CHECK") {
-            self.reasons.push("it has named checks, which a copy would name otherwise".to_owned());
+            self.reasons.push("it has named CHECK constraints, which a copy would rename".to_owned());
         }
         if session.facts().wants_primary_keys && !rows.iter().any(|row| cell(row, 0) == "PRIMARY KEY") {
-            self.reasons.push("it has no primary key, and the server takes no new table without one".to_owned());
+            self.reasons.push("it has no primary key, which the server requires for new tables".to_owned());
         }
         Ok(())
     }
 }
 
-/// What the account would see.
+/// What the account can see.
 #[derive(Debug, Clone, Copy, Default)]
 struct Rights {
     sees_triggers: bool,
@@ -116,7 +117,7 @@ struct Rights {
 }
 
 impl Rights {
-    /// Privileges of the account itself. What it has by a role does not count: then the careful way is taken.
+    /// Privileges of the account itself. Those granted through a role are ignored, which is the safe assumption.
     async fn read(session: &mut Session, name: &TableName) -> Result<Self> {
         let account = session.rows("SELECT CURRENT_USER()").await?;
         let account = account.first().map(|row| cell(row, 0)).unwrap_or_default().to_owned();
@@ -126,12 +127,12 @@ impl Rights {
             "SELECT PRIVILEGE_TYPE FROM information_schema.USER_PRIVILEGES WHERE GRANTEE = {grantee} \
              AND PRIVILEGE_TYPE IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'REFERENCES', 'TRIGGER')"
         );
-        // With partial revokes a right on everything has exceptions.
+        // With partial revokes a global privilege may have exceptions.
         let global = if session.facts().partial_revokes { Vec::new() } else { session.rows(&global).await? };
         if global.iter().any(|row| cell(row, 0) == "TRIGGER") {
             return Ok(Self { sees_triggers: true, sees_foreign_keys: global.len() == 6 });
         }
-        // A pattern may match beside the name, and the server takes one of them alone: all must have it.
+        // Several patterns may match the name, and the server uses only one: all must have the privilege.
         let (schema, table) = (text(&name.schema), text(&name.table));
         let of_schema_sql = format!(
             "SELECT TABLE_SCHEMA, MAX(PRIVILEGE_TYPE = 'TRIGGER') FROM information_schema.SCHEMA_PRIVILEGES \
@@ -148,9 +149,9 @@ impl Rights {
     }
 }
 
-/// Whether InnoDB's own dictionary, for which it takes the privilege PROCESS, has no foreign key to the table.
+/// Whether InnoDB's dictionary, which needs the privilege PROCESS, has no foreign key to the table.
 async fn is_known_to_be_unreferenced(session: &mut Session, name: &TableName) -> Result<bool> {
-    // The dictionary writes other characters in an encoding of its own.
+    // The dictionary encodes other characters.
     let plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if !plain(&name.schema) || !plain(&name.table) {
         return Ok(false);

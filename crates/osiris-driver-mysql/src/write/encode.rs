@@ -1,5 +1,5 @@
-//! Batches as chunks of encoded rows, in the form that the channel takes. What cannot be encoded is handed back as refused; no
-//! I/O here.
+//! Encodes batches as chunks for a channel. Rows that cannot be encoded are returned as rejects. No
+//! I/O.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -7,28 +7,28 @@ use std::sync::Arc;
 use arrow::array::{Array, RecordBatch};
 use osiris_core::{Reject, Result};
 
-use super::cell::{Refusal, cell};
+use super::cell::{ConversionError, cell};
 use super::chunk::{Channel, Chunk, NULL, shown};
 use super::convert::{Conversion, Form};
 
-/// One column on its way.
+/// A column to write.
 #[derive(Debug, Clone)]
 pub(super) struct Field {
-    /// Its name in the input.
+    /// The name in the input.
     pub(super) source: String,
-    /// Its name in the table.
+    /// The name in the table.
     pub(super) target: String,
     pub(super) conversion: Conversion,
     pub(super) form: Form,
     pub(super) not_null: bool,
 }
 
-/// What a chunk may be at most.
+/// The limits of a chunk.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     pub(super) rows: usize,
     pub(super) bytes: usize,
-    /// Bytes of a single row, and of a chunk, that are too many for the channel.
+    /// Maximum bytes of a row, and of a chunk, for the channel.
     pub(super) row_bytes: usize,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct Encoder {
     fields: Arc<[Field]>,
     channel: Channel,
     limits: Limits,
-    /// Whether each row begins with its number, as the staging table of an upsert has it.
+    /// Whether each row begins with its number, for the staging table of an upsert.
     numbered: bool,
     next_number: u64,
     bytes: Vec<u8>,
@@ -62,10 +62,10 @@ impl Encoder {
         }
     }
 
-    /// Takes a batch whose columns are the fields, in their order.
+    /// Encodes a batch whose columns are the fields, in order.
     ///
     /// # Errors
-    /// A type that a scan of the store never returns.
+    /// For a type that a scan of the run store never returns.
     pub(super) fn push(&mut self, batch: &RecordBatch) -> Result<()> {
         let fields = Arc::clone(&self.fields);
         let columns = batch.columns();
@@ -84,14 +84,14 @@ impl Encoder {
             if self.numbered {
                 self.put(itoa::Buffer::new().format(number).as_bytes(), Form::Plain);
             }
-            let mut refusal: Option<(usize, Refusal)> = None;
+            let mut refusal: Option<(usize, ConversionError)> = None;
             for (index, field) in fields.iter().enumerate() {
                 if self.channel == Channel::Load && (index > 0 || self.numbered) {
                     self.bytes.push(b'\t');
                 }
                 if columns[index].is_null(row) {
                     if field.not_null {
-                        refusal = Some((index, "it is NULL, and the column of the table is NOT NULL".into()));
+                        refusal = Some((index, "NULL, but the column is NOT NULL".into()));
                         break;
                     }
                     self.put_null();
@@ -109,7 +109,7 @@ impl Encoder {
             }
             if refusal.is_none() && self.bytes.len() - start > self.limits.row_bytes {
                 let reason = format!(
-                    "a row may have {} bytes at most: see the server's max_allowed_packet",
+                    "row is larger than {} bytes: raise max_allowed_packet of the server",
                     self.limits.row_bytes
                 );
                 refusal = Some((usize::MAX, reason.into()));
@@ -132,7 +132,7 @@ impl Encoder {
         Ok(())
     }
 
-    /// Takes the row that was encoded last, from `start` on, into the chunk, or into the next one where it has no room.
+    /// Adds the row that was encoded last, from `start` on, to the chunk, or to the next one if it is full.
     fn keep(&mut self, number: u64, batch: &RecordBatch, first: u64, start: usize) {
         if self.bytes.len() > self.limits.row_bytes && !self.chunk.ends.is_empty() {
             let row = self.bytes.split_off(start);
@@ -148,7 +148,7 @@ impl Encoder {
         }
     }
 
-    /// Ends the chunk that is being filled.
+    /// Finishes the current chunk.
     pub(super) fn cut(&mut self) {
         let mut chunk = std::mem::take(&mut self.chunk);
         if chunk.ends.is_empty() {
@@ -164,7 +164,7 @@ impl Encoder {
         self.full.pop_front()
     }
 
-    /// The rows refused since the last call.
+    /// The rows rejected since the last call.
     pub(super) fn refused(&mut self) -> Vec<Reject> {
         std::mem::take(&mut self.refused)
     }
@@ -189,7 +189,7 @@ impl Encoder {
     }
 }
 
-/// What a field of a file may not hold bare: the characters around fields and lines, the escape itself, and NUL.
+/// Characters to escape in a file: those around fields and lines, the escape character, and NUL.
 fn escape(value: &[u8], out: &mut Vec<u8>) {
     let mut done = 0;
     for (index, byte) in value.iter().enumerate() {

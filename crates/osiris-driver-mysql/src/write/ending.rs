@@ -1,4 +1,4 @@
-//! The end of a session whose write was dropped: the server goes on with what it does, and keeps its locks, until it is told.
+//! Ends the session of a dropped write: the server continues the statement, and keeps its locks, until it is killed.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,18 +10,19 @@ use crate::client::Identity;
 use crate::config::MysqlConnection;
 use crate::wire;
 
-/// How long a write that is dropped waits at most for the server to be told.
+/// Maximum time that a dropped write waits for the cancellation to reach the server.
 const LIMIT: Duration = Duration::from_secs(3);
 
-/// A statement that removes what the session made, and the named lock that says that nobody else has made it meanwhile.
+/// A statement that removes what the session created, and the named lock that proves that no other session has created
+/// it since.
 #[derive(Debug, Clone)]
 pub(super) struct Cleanup {
     pub(super) lock: String,
     pub(super) sql: String,
 }
 
-/// Ends the session on the server and removes what it left. Waits for it a little: the process may end right after this. A thread
-/// with a runtime of its own does it, since the step's runtime may be the one that waits here, or be shutting down.
+/// Kills the session on the server and removes what it left. Waits briefly: the process may exit right after. Uses a
+/// thread with its own runtime, since the step's runtime may be the one that waits here, or be shutting down.
 pub(super) fn end(
     conn: Conn,
     session: Identity,
@@ -46,7 +47,8 @@ pub(super) fn end(
     }
 }
 
-/// Over another connection. A session that is not certainly ours is left alone: behind a balancer this may be another server.
+/// Over another connection. A session that is not certainly ours is left alone: behind a load balancer this may be
+/// another server.
 async fn over(
     session: &Identity,
     connection: &MysqlConnection,
@@ -55,10 +57,10 @@ async fn over(
 ) -> mysql_async::Result<()> {
     let Ok(mut other) = wire::open(connection, base_dir).await else { return Ok(()) };
     if !kill(&mut other, session).await? {
-        tracing::debug!(id = session.id, "the session was not found on the server");
+        tracing::debug!(id = session.id, "failed to look up the session on the server");
     }
     if let Some(Cleanup { lock, sql }) = cleanup {
-        // The killed session gives its lock back as it ends; whoever else has it removes what is there himself.
+        // The killed session releases its lock as it ends; another session with the lock cleans up itself.
         let locked: Option<Option<u8>> = other.query_first(format!("SELECT GET_LOCK({lock}, 2)")).await?;
         if locked.flatten() == Some(1) {
             other.query_drop(sql).await?;
@@ -67,7 +69,7 @@ async fn over(
     other.disconnect().await
 }
 
-/// Ends the session if it is there; whether it was.
+/// Kills the session if it exists; returns whether it did.
 pub(super) async fn kill(other: &mut Conn, session: &Identity) -> mysql_async::Result<bool> {
     let here = identity(other).await?;
     if !session.is_of_same_server(&here) || other.query::<Row, _>(session.find()).await?.is_empty() {
@@ -77,7 +79,7 @@ pub(super) async fn kill(other: &mut Conn, session: &Identity) -> mysql_async::R
     Ok(true)
 }
 
-/// Which session of which server a connection is.
+/// Identifies the session of a connection.
 pub(super) async fn identity(conn: &mut Conn) -> mysql_async::Result<Identity> {
     let mut answers = Vec::new();
     for question in [Identity::SERVER, Identity::UPTIME, Identity::SESSION] {
@@ -87,7 +89,7 @@ pub(super) async fn identity(conn: &mut Conn) -> mysql_async::Result<Identity> {
     Ok(Identity::of(&answers[0], &answers[1], &answers[2]))
 }
 
-/// A value of an answer as text.
+/// A field of a result as text.
 pub(super) fn as_text(value: Value) -> Option<String> {
     match value {
         Value::NULL => None,

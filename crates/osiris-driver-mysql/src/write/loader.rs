@@ -1,5 +1,5 @@
-//! Rows out of the store into one table of the server, in chunks. A chunk that the server does not take whole, without a single
-//! warning, is taken back and halved until the rows at fault are alone: those are rejects. The caller owns the transaction.
+//! Loads rows into a table in chunks. A chunk that the server does not accept without any warning is rolled back and
+//! halved until the failing rows are isolated: those are rejects. The caller owns the transaction.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,51 +7,51 @@ use std::sync::Arc;
 use osiris_core::{ExecutionContext, Reject, Result, TableScan};
 use tokio::sync::mpsc;
 
-use super::answer::{Done, Failure};
+use super::answer::{Done, StatementError};
 use super::chunk::{Channel, Chunk};
 use super::encode::{Encoder, Field, Limits};
 use super::refusal::{is_about_rows, is_harmless, reason};
 use super::session::Session;
 
-/// The size of a chunk, in bytes.
+/// The size of a chunk in bytes.
 const CHUNK: usize = 16 << 20;
-/// The most parameters a prepared statement has.
+/// Maximum parameters of a prepared statement.
 const PARAMETERS: usize = 65_535;
-/// Column of the staging table of an upsert that holds the number of a row.
+/// The column of the staging table with the number of a row.
 pub(super) const NUMBER: &str = "osiris_row";
-const DOING: &str = "sending rows";
+const CONTEXT: &str = "sending rows";
 
-/// Where rows go.
+/// The destination of rows.
 #[derive(Debug, Clone)]
 pub(super) struct Destination {
     /// The table in SQL.
     pub(super) table: String,
     pub(super) fields: Arc<[Field]>,
-    /// Whether each row has its number as well, in [`NUMBER`].
+    /// Whether each row also has its number, in [`NUMBER`].
     pub(super) numbered: bool,
-    /// Whether a row replaces an earlier one of its key.
+    /// Whether a row replaces an earlier one with its key.
     pub(super) replace: bool,
-    /// Whether every chunk is committed: the table is of no use to anybody before the last one.
+    /// Whether every chunk is committed: nobody uses the table before the last one.
     pub(super) commit_each: bool,
 }
 
-/// What loading came to.
+/// The result of loading.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Loaded {
-    /// Rows that were sent and taken.
+    /// Rows sent and accepted.
     pub(super) taken: u64,
-    /// Rows that a later one of their key replaced.
+    /// Rows replaced by a later one with their key.
     pub(super) replaced: u64,
-    /// Bytes that were sent.
+    /// Bytes sent.
     pub(super) bytes: u64,
 }
 
-enum Verdict {
+enum ChunkOutcome {
     Taken { replaced: u64 },
     Refused { column: Option<String>, reason: String },
 }
 
-/// The work of one load.
+/// The state of one load.
 pub(super) struct Loader<'a> {
     session: &'a mut Session,
     destination: Destination,
@@ -66,10 +66,10 @@ impl<'a> Loader<'a> {
         Self { session, destination, channel, ctx, loaded: Loaded::default() }
     }
 
-    /// Loads every row of `scan`, whose columns are the fields of the destination.
+    /// Loads all rows of `scan`, whose columns are the fields of the destination.
     ///
     /// # Errors
-    /// Anything but single rows at fault, or too many of those.
+    /// On any failure other than single rows, or when too many rows are rejected.
     pub(super) async fn run(mut self, scan: TableScan, batch_size: Option<u64>) -> Result<Loaded> {
         tracing::debug!(channel = ?self.channel, table = %self.destination.table, "loading");
         let mut pieces = encoded(scan, self.encoder(batch_size));
@@ -88,7 +88,7 @@ impl<'a> Loader<'a> {
         let limits = match self.channel {
             Channel::Load => Limits { rows: most, bytes: CHUNK, row_bytes: usize::MAX },
             Channel::Insert => {
-                // A packet holds the values with up to nine bytes of length each, two of type, and the head of the message.
+                // A packet has the values with up to nine bytes of length each, two of type, and the message header.
                 let room = self.session.facts().max_packet.saturating_sub(1024 + cells * 16);
                 Limits {
                     rows: most.min((PARAMETERS / cells).max(1)),
@@ -107,16 +107,16 @@ impl<'a> Loader<'a> {
             if rows.is_empty() {
                 continue;
             }
-            self.session.run("SAVEPOINT osiris", DOING).await?;
+            self.session.run("SAVEPOINT osiris", CONTEXT).await?;
             match self.send(chunk, &rows).await? {
-                Verdict::Taken { replaced } => {
+                ChunkOutcome::Taken { replaced } => {
                     let taken = u64::try_from(rows.len()).unwrap_or(0);
                     self.loaded.taken += taken;
                     self.loaded.replaced += replaced;
                     self.ctx.progress().add_rows(taken);
                 }
-                Verdict::Refused { column, reason } => {
-                    self.session.run("ROLLBACK TO SAVEPOINT osiris", DOING).await?;
+                ChunkOutcome::Refused { column, reason } => {
+                    self.session.run("ROLLBACK TO SAVEPOINT osiris", CONTEXT).await?;
                     if rows.len() == 1 {
                         self.ctx.rejects().push(vec![chunk.reject(rows.start, column, reason)]).await?;
                         continue;
@@ -131,34 +131,36 @@ impl<'a> Loader<'a> {
         self.loaded.bytes += bytes;
         self.ctx.progress().add_bytes(bytes);
         if self.destination.commit_each {
-            self.session.run("COMMIT", DOING).await?;
-            self.session.run("START TRANSACTION", DOING).await?;
+            self.session.run("COMMIT", CONTEXT).await?;
+            self.session.run("START TRANSACTION", CONTEXT).await?;
         }
         Ok(())
     }
 
-    async fn send(&mut self, chunk: &Chunk, rows: &Range<usize>) -> Result<Verdict> {
+    async fn send(&mut self, chunk: &Chunk, rows: &Range<usize>) -> Result<ChunkOutcome> {
         let sent = match self.channel {
-            Channel::Load => self.session.load(&self.load_sql(), chunk.slice(rows), DOING).await,
-            Channel::Insert => self.session.execute(&self.insert_sql(rows.len()), chunk.parameters(rows), DOING).await,
+            Channel::Load => self.session.load(&self.load_sql(), chunk.slice(rows), CONTEXT).await,
+            Channel::Insert => {
+                self.session.execute(&self.insert_sql(rows.len()), chunk.parameters(rows), CONTEXT).await
+            }
         };
         match sent {
             Ok(done) => self.judge(&done, rows.len()).await,
-            Err(Failure::Server { code, state, message }) if is_about_rows(code, &state) => {
+            Err(StatementError::Server { code, state, message }) if is_about_rows(code, &state) => {
                 let (column, reason) = reason(&message);
-                Ok(Verdict::Refused { column, reason })
+                Ok(ChunkOutcome::Refused { column, reason })
             }
-            Err(failure) => Err(failure.into_error(DOING)),
+            Err(failure) => Err(failure.into_error(CONTEXT)),
         }
     }
 
-    /// Whether every row arrived as it was sent.
-    async fn judge(&mut self, done: &Done, rows: usize) -> Result<Verdict> {
+    /// Whether every row was stored unchanged.
+    async fn judge(&mut self, done: &Done, rows: usize) -> Result<ChunkOutcome> {
         let rows = u64::try_from(rows).unwrap_or(0);
         let replaced = match self.channel {
             _ if !self.destination.replace => 0,
             Channel::Load => done.number("Deleted").unwrap_or(0),
-            // One for each new row, one more for each that had to go.
+            // One for each new row, one more for each replaced row.
             Channel::Insert => done.affected.saturating_sub(rows),
         };
         let mut complaint = None;
@@ -168,11 +170,12 @@ impl<'a> Loader<'a> {
         }
         let skipped = done.number("Skipped").unwrap_or(0) > 0 || done.affected != rows + replaced;
         match complaint {
-            Some((column, reason)) => Ok(Verdict::Refused { column, reason }),
-            None if skipped => {
-                Ok(Verdict::Refused { column: None, reason: "the server left it out without a reason".to_owned() })
-            }
-            None => Ok(Verdict::Taken { replaced }),
+            Some((column, reason)) => Ok(ChunkOutcome::Refused { column, reason }),
+            None if skipped => Ok(ChunkOutcome::Refused {
+                column: None,
+                reason: "row skipped by the server without a warning".to_owned(),
+            }),
+            None => Ok(ChunkOutcome::Taken { replaced }),
         }
     }
 
@@ -221,7 +224,7 @@ enum Piece {
     Refused(Vec<Reject>),
 }
 
-/// Encodes on a thread of its own, one chunk ahead of the one being sent.
+/// Encodes in a separate thread, one chunk ahead of the one being sent.
 fn encoded(mut scan: TableScan, mut encoder: Encoder) -> mpsc::Receiver<Result<Piece>> {
     let (sender, pieces) = mpsc::channel(1);
     tokio::task::spawn_blocking(move || {

@@ -1,5 +1,5 @@
-//! One writer of a table at a time, whichever machine it runs on: a named lock of the server, which ends with the session that has
-//! it. A session whose writer is gone is told from one that is at work by its silence, and is ended.
+//! One writer per table across machines: a named lock of the server, which is released with the session that holds
+//! it. A session whose writer is gone is recognised by its idle time, and is killed.
 
 use std::time::Duration;
 
@@ -8,46 +8,46 @@ use osiris_core::{Error, Result};
 use super::session::{PULSE, SILENCE, Session};
 use super::target::{TableName, cell, text};
 
-/// How long another write into the same table is waited for, in seconds.
+/// How long to wait for another write to the same table, in seconds.
 const WAIT: u32 = 30;
-const ENDING: &str = "ending a session that an earlier write left";
+const ENDING: &str = "ending a session left by an earlier write";
 
-/// Takes the lock of a table, for as long as the session lives.
+/// Takes the lock of a table, held until the session ends.
 ///
 /// # Errors
-/// When somebody else writes into the table, who is named; or the server is gone.
+/// When another session writes to the table, which is named; or the connection is lost.
 pub(super) async fn take(session: &mut Session, table: &TableName) -> Result<()> {
-    // Beyond two pulses nobody is there who would speak to it.
+    // After two missed keepalives the writer is gone.
     let longest = PULSE.saturating_mul(2) + Duration::from_secs(30);
     take_within(session, table, WAIT, longest).await
 }
 
-/// The same with other limits: for another write, and for a session that is silent.
+/// The same with other limits: for another write, and for an idle session.
 pub(super) async fn take_within(session: &mut Session, table: &TableName, wait: u32, longest: Duration) -> Result<()> {
     if let Some(holder) = holder(session, table).await?
         && holder.is_asleep
         && holder.idle > longest
     {
-        tracing::warn!(id = holder.id, seconds = holder.idle.as_secs(), "ending a session that an earlier write left");
-        // It may have ended by itself in this moment.
+        tracing::warn!(id = holder.id, seconds = holder.idle.as_secs(), "ending a session left by an earlier write");
+        // It may just have ended by itself.
         if let Err(error) = session.run(&format!("KILL {}", holder.id), ENDING).await {
-            tracing::debug!(%error, "the session was not ended");
+            tracing::debug!(%error, "failed to end the session");
         }
     }
     let locked = session.rows(&format!("SELECT GET_LOCK({}, {wait})", text(&table.lock()))).await;
     match locked.as_ref().map(|rows| rows.first().map(|row| cell(row, 0).to_owned())) {
         Ok(Some(got)) if got == "0" => Err(held(holder(session, table).await?, table)),
         Ok(_) => Ok(()),
-        // A cluster may have no named locks: then nothing keeps two writes apart but their schedule.
+        // A cluster may lack named locks: then only their schedule keeps two writes apart.
         Err(error) if session.is_alive() => {
-            tracing::debug!(%error, "no named lock");
+            tracing::debug!(%error, "named lock not available");
             Ok(())
         }
         Err(_) => locked.map(drop),
     }
 }
 
-/// A session that has the lock.
+/// The session that holds the lock.
 struct Holder {
     id: u64,
     host: String,
@@ -55,7 +55,7 @@ struct Holder {
     idle: Duration,
 }
 
-/// Who has the lock, where it is a session of the same account.
+/// The session that holds the lock, if it has the same account.
 async fn holder(session: &mut Session, table: &TableName) -> Result<Option<Holder>> {
     let sql = format!(
         "SELECT ID, HOST, COMMAND, TIME FROM information_schema.PROCESSLIST WHERE ID = IS_USED_LOCK({}) \
@@ -75,14 +75,14 @@ async fn holder(session: &mut Session, table: &TableName) -> Result<Option<Holde
 }
 
 fn held(holder: Option<Holder>, table: &TableName) -> Error {
-    let message = format!("another write into the table `{table}` has not ended");
+    let message = format!("another write to table `{table}` is still running");
     let Some(Holder { id, host, is_asleep, idle }) = holder else {
-        return Error::timeout(format!("{message}: a session of another account has its lock"))
-            .with_hint("let it end, then run again");
+        return Error::timeout(format!("{message}: a session of another account holds its lock"))
+            .with_hint("wait for it to end, then run again");
     };
-    let does = if is_asleep { "has been idle for" } else { "has been at work for" };
+    let does = if is_asleep { "has been idle for" } else { "has been running for" };
     Error::timeout(format!("{message}: session {id} from {host} {does} {} s", idle.as_secs())).with_hint(format!(
-        "let it end, then run again; if its run was killed, the server ends it within {} minutes, `KILL {id}` at once",
+        "wait for it to end, then run again; if its run was killed, the server ends it within {} minutes, `KILL {id}` at once",
         SILENCE / 60
     ))
 }

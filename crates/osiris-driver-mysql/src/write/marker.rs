@@ -1,4 +1,4 @@
-//! A row in a table of ours, written in the transaction of a write, where the user allows it: after a lost answer it says whether the
+//! A row in the commit table, written in the transaction of a write: after a lost connection it says whether the
 //! transaction was committed.
 
 use osiris_core::{Error, Result};
@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use super::session::Session;
 use super::target::{TableName, cell, text};
 
-const PREPARING: &str = "preparing the table of commits";
-const MARKING: &str = "marking the commit";
-/// How long a row is kept, in days.
+const PREPARING: &str = "preparing the commit table";
+const MARKING: &str = "recording the commit";
+/// Retention of rows, in days.
 const KEPT: u32 = 30;
 
-/// One write's row.
+/// The row of one write.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Marker {
     table: TableName,
@@ -20,10 +20,10 @@ pub(super) struct Marker {
 }
 
 impl Marker {
-    /// Makes the table if it is missing, and removes old rows. Not within a transaction.
+    /// Creates the table if missing, and deletes old rows. Not within a transaction.
     ///
     /// # Errors
-    /// When the server refuses, or the table has no transactions.
+    /// When the server returns an error, or the table has no transactions.
     pub(super) async fn prepare(session: &mut Session, table: TableName) -> Result<Self> {
         let name = table.sql();
         let create = format!(
@@ -39,23 +39,21 @@ impl Marker {
             ))
             .await?;
         if !engine.first().is_some_and(|row| cell(row, 0).eq_ignore_ascii_case("InnoDB")) {
-            return Err(Error::validation(format!(
-                "the table `{table}` of `commit_table` is not of the engine InnoDB"
-            ))
-            .with_hint("name a table that does not exist: it is created"));
+            return Err(Error::validation(format!("`commit_table`: table `{table}` does not use the engine InnoDB"))
+                .with_hint("name a table that does not exist: it is created"));
         }
         let old = format!("DELETE FROM {name} WHERE written_at < UTC_TIMESTAMP() - INTERVAL {KEPT} DAY");
         if let Err(error) = session.run(&old, PREPARING).await {
-            tracing::debug!(%error, "old rows stay in the table of commits");
+            tracing::debug!(%error, "failed to delete old rows of the commit table");
         }
         let id = session.rows("SELECT UUID()").await?;
         Ok(Self { table, id: id.first().map(|row| cell(row, 0)).unwrap_or_default().to_owned() })
     }
 
-    /// Writes the row, within the transaction that it is about.
+    /// Inserts the row within the transaction of the write.
     ///
     /// # Errors
-    /// When the server refuses.
+    /// When the server returns an error.
     pub(super) async fn write(&self, session: &mut Session) -> Result<()> {
         let sql =
             format!("INSERT INTO {} (id, written_at) VALUES ({}, UTC_TIMESTAMP(6))", self.table.sql(), text(&self.id));
@@ -65,7 +63,7 @@ impl Marker {
     /// Whether the transaction was committed.
     ///
     /// # Errors
-    /// When the server cannot be asked.
+    /// When the query fails.
     pub(super) async fn is_there(&self, session: &mut Session) -> Result<bool> {
         let sql = format!("SELECT COUNT(*) FROM {} WHERE id = {}", self.table.sql(), text(&self.id));
         Ok(session.rows(&sql).await?.first().is_some_and(|row| cell(row, 0) != "0"))

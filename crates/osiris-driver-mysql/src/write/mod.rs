@@ -1,25 +1,24 @@
-//! `mysql.writer`: the rows of a table into a table of MySQL or MariaDB, all or nothing.
+//! `mysql.writer`: writes a table to MySQL or MariaDB, all or nothing.
 //!
 //! * `append`: one transaction.
-//! * `overwrite`: the rows are deleted and written in one transaction. Where the account is known to see everything that hangs on
-//!   the table, and nothing does, a table beside is filled and exchanged by one `RENAME TABLE` instead.
+//! * `overwrite`: deletes and writes the rows in one transaction. If the account can see all dependents of
+//!   the table, and there are none, a new table is filled and swapped in by one `RENAME TABLE` instead.
 //! * `upsert`: a staging table and one `INSERT ... ON DUPLICATE KEY UPDATE`.
 //!
-//! Rows go by `LOAD DATA LOCAL INFILE` where the server allows it, by prepared inserts of many rows elsewhere; what arrives is
-//! the same. Nothing that the server would alter gets through: see `convert` and `loader`.
+//! Rows are sent with `LOAD DATA LOCAL INFILE` if the server allows it, else with prepared multi-row inserts; the
+//! result is the same. Values that the server would change are rejected: see `convert` and `loader`.
 
 mod answer;
 mod cell;
 mod chunk;
 mod convert;
+mod datetime;
 mod dependents;
 mod encode;
 mod ending;
-mod job;
 mod loader;
 mod lock;
 mod marker;
-mod moment;
 mod nested;
 mod number;
 mod outcome;
@@ -28,6 +27,7 @@ mod refusal;
 mod session;
 mod swap;
 mod target;
+mod task;
 #[cfg(test)]
 mod tests;
 mod upsert;
@@ -45,10 +45,10 @@ use osiris_sql::write::WriteMode;
 use crate::client::{Connect, Target};
 use crate::config::{Address, MysqlConnection, WriterConfig};
 pub(crate) use cell::plain_cell;
-use job::Job;
 use outcome::Token;
 use session::Session;
 use target::TableName;
+use task::WriteTask;
 
 /// `mysql.writer`.
 pub struct MysqlWriter {
@@ -56,12 +56,12 @@ pub struct MysqlWriter {
 }
 
 impl MysqlWriter {
-    /// The writer as users have it.
+    /// The writer with the default client.
     pub fn new() -> Self {
         Self::with_client(crate::client::connect())
     }
 
-    /// The same over another client.
+    /// The same with another client.
     pub fn with_client(connect: Connect) -> Self {
         Self { connect }
     }
@@ -105,7 +105,7 @@ impl Write for MysqlWriter {
     async fn write(&self, step: &Step<'_, Self>, input: &TableRef, ctx: &ExecutionContext) -> Result<Written> {
         let config = step.config();
         ctx.rejects().set_limit(config.max_rejects);
-        let job = Job {
+        let job = WriteTask {
             config,
             table: table_name(config, step.connection())?,
             input,
@@ -142,10 +142,10 @@ impl Write for MysqlWriter {
     }
 }
 
-/// The table of the configuration by its full name.
+/// The qualified table of the configuration.
 fn table_name(config: &WriterConfig, connection: &MysqlConnection) -> Result<TableName> {
     let schema = config.schema.clone().or_else(|| connection.database.clone()).ok_or_else(|| {
-        Error::validation(format!("nothing says which database the table `{}` is in", config.table))
+        Error::validation(format!("no database given for table `{}`", config.table))
             .with_hint("set `schema`, or `database` of the connection")
     })?;
     Ok(TableName { schema, table: config.table.clone() })

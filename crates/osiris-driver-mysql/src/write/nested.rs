@@ -1,14 +1,14 @@
-//! Nested values as JSON text: fields in the order of the type, exact numbers as numbers, what JSON has no form for (dates,
-//! bytes, NaN) as strings.
+//! Formats nested values as JSON: fields in the order of the type, exact numbers as numbers, what JSON does not have
+//! (dates, bytes, NaN) as strings.
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::DataType;
 
-use super::cell::{Refusal, cell};
+use super::cell::{ConversionError, cell};
 use super::convert::{Conversion, TextRule};
 
-/// Writes one value, NULL included.
-pub(super) fn write(array: &ArrayRef, row: usize, out: &mut Vec<u8>) -> Result<(), Refusal> {
+/// Writes a value, which may be NULL.
+pub(super) fn write(array: &ArrayRef, row: usize, out: &mut Vec<u8>) -> Result<(), ConversionError> {
     if array.is_null(row) {
         out.extend_from_slice(b"null");
         return Ok(());
@@ -29,7 +29,7 @@ pub(super) fn write(array: &ArrayRef, row: usize, out: &mut Vec<u8>) -> Result<(
     }
 }
 
-fn items(array: &ArrayRef, out: &mut Vec<u8>) -> Result<(), Refusal> {
+fn items(array: &ArrayRef, out: &mut Vec<u8>) -> Result<(), ConversionError> {
     out.push(b'[');
     for row in 0..array.len() {
         if row > 0 {
@@ -42,9 +42,9 @@ fn items(array: &ArrayRef, out: &mut Vec<u8>) -> Result<(), Refusal> {
 }
 
 fn object<'a>(
-    fields: impl Iterator<Item = (Result<String, Refusal>, (&'a ArrayRef, usize))>,
+    fields: impl Iterator<Item = (Result<String, ConversionError>, (&'a ArrayRef, usize))>,
     out: &mut Vec<u8>,
-) -> Result<(), Refusal> {
+) -> Result<(), ConversionError> {
     out.push(b'{');
     for (index, (name, (values, row))) in fields.enumerate() {
         if index > 0 {
@@ -58,7 +58,7 @@ fn object<'a>(
     Ok(())
 }
 
-fn scalar(array: &ArrayRef, row: usize, out: &mut Vec<u8>) -> Result<(), Refusal> {
+fn scalar(array: &ArrayRef, row: usize, out: &mut Vec<u8>) -> Result<(), ConversionError> {
     let text = plain(array, row)?;
     let finite = !matches!(text.as_str(), "NaN" | "inf" | "-inf");
     let bare = (array.data_type().is_numeric() && finite) || *array.data_type() == DataType::Boolean;
@@ -71,23 +71,23 @@ fn scalar(array: &ArrayRef, row: usize, out: &mut Vec<u8>) -> Result<(), Refusal
 }
 
 /// A value as text, without quotes.
-pub(super) fn plain(array: &ArrayRef, row: usize) -> Result<String, Refusal> {
+pub(super) fn plain(array: &ArrayRef, row: usize) -> Result<String, ConversionError> {
     if array.is_null(row) {
         return Ok("null".to_owned());
     }
     let conversion = match array.data_type() {
         DataType::Boolean => Conversion::Word,
-        DataType::Timestamp(..) => Conversion::Moment { digits: 9 },
+        DataType::Timestamp(..) => Conversion::Timestamp { digits: 9 },
         DataType::Float32 | DataType::Float64 => Conversion::FloatText,
         _ => Conversion::Text(TextRule::Any),
     };
     let mut text = Vec::new();
-    let cell = cell(array, &conversion).map_err(|error| Refusal::from(error.message().to_owned()))?;
+    let cell = cell(array, &conversion).map_err(|error| ConversionError::from(error.message().to_owned()))?;
     match cell(row, &mut text) {
         Ok(()) => Ok(String::from_utf8_lossy(&text).into_owned()),
-        // For people and for JSON, both of which take it as a string.
+        // For display and for JSON, as a string.
         Err(_) => arrow::util::display::array_value_to_string(array, row)
-            .map_err(|_| Refusal::from("a value in it cannot be written as text")),
+            .map_err(|_| ConversionError::from("a nested value cannot be written as text")),
     }
 }
 

@@ -1,11 +1,11 @@
-//! Numbers and bytes as text, exactly or not at all.
+//! Formats numbers and bytes as text, or rejects them if inexact.
 
-use super::cell::Refusal;
+use super::cell::ConversionError;
 
-const FINER: &str = "it has more digits behind the point than the column keeps";
+const FINER: &str = "more decimal places than the column allows";
 
-/// An exact number of scale `own` with at most `keep` digits behind the point.
-pub(super) fn decimal(value: i128, own: u8, keep: u8, out: &mut Vec<u8>) -> Result<(), Refusal> {
+/// A decimal of scale `own` with at most `keep` decimal places.
+pub(super) fn decimal(value: i128, own: u8, keep: u8, out: &mut Vec<u8>) -> Result<(), ConversionError> {
     let (mut value, mut scale) = (value, own);
     if own > keep {
         let unit = 10_i128.checked_pow(u32::from(own - keep)).ok_or(FINER)?;
@@ -36,56 +36,56 @@ pub(super) fn decimal(value: i128, own: u8, keep: u8, out: &mut Vec<u8>) -> Resu
     Ok(())
 }
 
-/// Digits without zeros at either end.
+/// Digits without leading and trailing zeros.
 pub(super) fn significant_digits(value: i128) -> usize {
     let mut buffer = itoa::Buffer::new();
     buffer.format(value.unsigned_abs()).trim_end_matches('0').len()
 }
 
-/// The shortest text that reads back as this number.
-pub(super) fn float64(value: f64, out: &mut Vec<u8>) -> Result<(), Refusal> {
+/// The shortest text that parses to this number.
+pub(super) fn float64(value: f64, out: &mut Vec<u8>) -> Result<(), ConversionError> {
     if !value.is_finite() {
-        return Err("MySQL has neither NaN nor infinity".into());
+        return Err("MySQL does not support NaN or infinity".into());
     }
     out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
     Ok(())
 }
 
 /// The same for 32 bits.
-pub(super) fn float32(value: f32, out: &mut Vec<u8>) -> Result<(), Refusal> {
+pub(super) fn float32(value: f32, out: &mut Vec<u8>) -> Result<(), ConversionError> {
     if !value.is_finite() {
-        return Err("MySQL has neither NaN nor infinity".into());
+        return Err("MySQL does not support NaN or infinity".into());
     }
     out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
     Ok(())
 }
 
-/// A number of 64 bits that 32 bits hold as well.
+/// Converts a 64-bit float to 32 bits, exactly.
 #[expect(clippy::cast_possible_truncation, reason = "what is lost is looked for right after")]
-pub(super) fn narrow(value: f64, out: &mut Vec<u8>) -> Result<(), Refusal> {
+pub(super) fn narrow(value: f64, out: &mut Vec<u8>) -> Result<(), ConversionError> {
     let narrow = value as f32;
     if value.is_finite() && f64::from(narrow).to_bits() != value.to_bits() {
-        return Err("a FLOAT column does not keep it exactly: use DOUBLE".into());
+        return Err("not exactly representable in a FLOAT column: use DOUBLE".into());
     }
     float64(value, out)
 }
 
-/// A floating point number, written without an exponent, as an exact one.
-pub(super) fn plain_float(text: String, keep: u8, out: &mut Vec<u8>) -> Result<(), Refusal> {
+/// A floating point number as a decimal, without an exponent.
+pub(super) fn plain_float(text: String, keep: u8, out: &mut Vec<u8>) -> Result<(), ConversionError> {
     if text.contains(['N', 'i']) {
-        return Err("MySQL has neither NaN nor infinity".into());
+        return Err("MySQL does not support NaN or infinity".into());
     }
     number_text(&text, keep, out)
 }
 
-/// A text that is a number, sign and point included, with at most `keep` digits behind the point that are not zeros at the
-/// end.
-pub(super) fn number_text(text: &str, keep: u8, out: &mut Vec<u8>) -> Result<(), Refusal> {
+/// A number as text, with sign and decimal point, and at most `keep` decimal places, not counting trailing
+/// zeros.
+pub(super) fn number_text(text: &str, keep: u8, out: &mut Vec<u8>) -> Result<(), ConversionError> {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let numeric = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
     if (whole.is_empty() && fraction.is_empty()) || !numeric(whole) || !numeric(fraction) {
-        return Err("it is not a number".into());
+        return Err("invalid number".into());
     }
     let fraction = fraction.trim_end_matches('0');
     if fraction.len() > usize::from(keep) {
@@ -109,28 +109,28 @@ pub(super) fn hex(bytes: &[u8], out: &mut Vec<u8>) {
 }
 
 /// The digits of a UUID.
-pub(super) fn uuid_bytes(text: &str, out: &mut Vec<u8>) -> Result<(), Refusal> {
+pub(super) fn uuid_bytes(text: &str, out: &mut Vec<u8>) -> Result<(), ConversionError> {
     let start = out.len();
     out.extend(text.bytes().filter(u8::is_ascii_hexdigit));
-    if out.len() - start == 32 { Ok(()) } else { Err("it is not a UUID".into()) }
+    if out.len() - start == 32 { Ok(()) } else { Err("invalid UUID".into()) }
 }
 
 /// A string of bits as a number.
-pub(super) fn bits(text: &str, out: &mut Vec<u8>) -> Result<(), Refusal> {
-    let value = u64::from_str_radix(text, 2).map_err(|_| Refusal::from("it has more than 64 bits"))?;
+pub(super) fn bits(text: &str, out: &mut Vec<u8>) -> Result<(), ConversionError> {
+    let value = u64::from_str_radix(text, 2).map_err(|_| ConversionError::from("more than 64 bits"))?;
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
     Ok(())
 }
 
-/// A list with commas, each part a member and none of them twice.
-pub(super) fn members(value: &str, members: &[String]) -> Result<(), Refusal> {
+/// A comma-separated list of distinct members.
+pub(super) fn members(value: &str, members: &[String]) -> Result<(), ConversionError> {
     if value.is_empty() {
         return Ok(());
     }
     let mut seen = std::collections::BTreeSet::new();
     for part in value.split(',') {
         if !members.iter().any(|member| member == part) || !seen.insert(part) {
-            return Err("it is no set of the column's SET values".into());
+            return Err("expected a comma-separated list of the column's SET values".into());
         }
     }
     Ok(())
@@ -140,7 +140,7 @@ pub(super) fn members(value: &str, members: &[String]) -> Result<(), Refusal> {
 mod tests {
     use super::*;
 
-    fn written(write: impl FnOnce(&mut Vec<u8>) -> Result<(), Refusal>) -> Result<String, Refusal> {
+    fn written(write: impl FnOnce(&mut Vec<u8>) -> Result<(), ConversionError>) -> Result<String, ConversionError> {
         let mut out = Vec::new();
         write(&mut out)?;
         Ok(String::from_utf8(out).unwrap())

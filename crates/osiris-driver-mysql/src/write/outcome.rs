@@ -1,5 +1,5 @@
-//! What became of a commit whose answer never came. Asked over another session, once the first one is known to be gone: as long as
-//! it lives it may still commit.
+//! Finds out the outcome of a commit without a response. Queried over another session after the first one has ended: as
+//! long as it is alive it may still commit.
 
 use std::time::{Duration, Instant};
 
@@ -12,21 +12,21 @@ use super::swap::exists;
 use super::target::TableName;
 use crate::client::Identity;
 
-const ENDING: &str = "ending the session that broke";
-/// How long a connection that is told to end may take.
+const ENDING: &str = "ending the broken session";
+/// How long a killed connection may take to end.
 const END_WAIT: Duration = Duration::from_secs(10);
 
-/// Another session of the same server, once `session` has ended there.
+/// Opens another session on the same server after `session` has ended.
 ///
 /// # Errors
-/// When that cannot be found out: another server answers, or the session does not end.
+/// When another server answers, or the session does not end.
 pub(super) async fn after_its_end(session: &Session) -> Result<Session> {
     let mut other = session.again().await?;
     wait_for_its_end(&mut other, session.identity()).await?;
     Ok(other)
 }
 
-/// Ends a session of the same account and waits until the server has it no more.
+/// Kills a session of the same account and waits until it has ended.
 ///
 /// # Errors
 /// As for [`after_its_end`].
@@ -38,67 +38,67 @@ pub(super) async fn wait_for_its_end(other: &mut Session, session: &Identity) ->
         return Ok(());
     }
     if !session.is_of_same_server(other.identity()) {
-        return Err(Error::network("another server answers than the one that was written to"));
+        return Err(Error::network("connected to another server than the one that was written to"));
     }
     let deadline = Instant::now() + END_WAIT;
     let mut told = false;
     while !other.rows(&session.find()).await?.is_empty() {
         if !told {
-            // It may end by itself in this moment; and whether it may be ended does not matter if it ends.
+            // It may just have ended by itself; an error does not matter then.
             let _ = other.attempt(&session.kill(), ENDING).await;
             told = true;
         }
         if Instant::now() > deadline {
-            return Err(Error::timeout("the broken session does not end on the server"));
+            return Err(Error::timeout("the broken session has not ended on the server"));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     Ok(())
 }
 
-/// A step whose end nobody saw.
+/// The error for an unknown outcome.
 pub(super) fn unknown_outcome(table: &TableName, error: Error, has_ended: bool) -> Error {
     let (later, hint) = if has_ended {
         (
-            "the server has ended the session, so that nothing changes any more",
+            "the server has ended the session, so this will not change",
             "check whether the new rows are in the table: if they are, running the step again would write them twice",
         )
     } else {
         (
-            "the session may still be at work on the server, so that they may also appear later",
+            "the session may still be running on the server, so they may still appear",
             "end that session, then check whether the new rows are in the table: if they are, running the step again would write them twice",
         )
     };
     Error::ambiguous(format!(
-        "the connection was lost while the rows of table `{table}` were being committed: they are there or not, all of them \
-         or none; {later}"
+        "connection lost while committing to table `{table}`: either all of the rows are there \
+         or none of them; {later}"
     ))
     .with_source(error)
     .with_hint(hint)
 }
 
-/// By what a server can be asked later what became of a commit.
+/// Identifies a commit, so that its outcome can be queried later.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Token {
-    /// The session that commits: as long as it lives it may still do so.
+    /// The session that commits: as long as it is alive it may still do so.
     session: Identity,
-    /// What tells afterwards.
+    /// The evidence of the commit.
     sign: Sign,
 }
 
-/// What tells whether a commit took place.
+/// The evidence that a commit took place.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Sign {
-    /// Nothing: the rows alone.
+    /// None.
     None,
-    /// A row of a table that is written in the same transaction.
+    /// A row written to the commit table in the same transaction.
     Marker(Marker),
-    /// A table that gets its name by the commit.
+    /// A table that is renamed by the commit.
     Rename {
-        /// Its name before.
+        /// The old name.
         from: TableName,
-        /// Its name afterwards.
+        /// The new name.
         to: TableName,
     },
 }
@@ -118,10 +118,10 @@ impl Token {
         serde_json::from_value(value.clone()).ok()
     }
 
-    /// Asks the server.
+    /// Queries the outcome.
     ///
     /// # Errors
-    /// When it cannot be asked, or when the session may still be at work.
+    /// When the query fails, or when the session may still be running.
     pub(super) async fn ask(&self, session: &mut Session) -> Result<CommitOutcome> {
         wait_for_its_end(session, &self.session).await?;
         let found = match &self.sign {

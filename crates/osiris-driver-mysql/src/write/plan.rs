@@ -1,4 +1,4 @@
-//! Before anything is written: which column goes where, and everything that stands in the way, listed at once. No I/O.
+//! Plans a write: maps columns and reports all problems at once, before anything is written. No I/O.
 
 use std::sync::Arc;
 
@@ -14,37 +14,37 @@ use super::target::{Target, TargetColumn};
 use crate::config::{SchemaEvolution, WriteMode, WriterConfig};
 use crate::types::ddl;
 
-/// What is written: the columns as the configuration has them.
+/// The columns to write, as configured.
 ///
 /// # Errors
-/// Columns that the input lacks, all of them named.
+/// For columns that the input lacks.
 pub(super) fn mapping(config: &WriterConfig, input: &TableRef) -> Result<Vec<Mapped>> {
     map_columns(config.columns.as_ref(), config.order_names(), input)
 }
 
-/// What has to be made first.
+/// DDL that has to run first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Ddl {
     Nothing,
-    /// The whole table; the statement for a table of any name.
+    /// The whole table: the statement for a table of any name.
     Create(Vec<String>),
     /// Columns, each as `ADD COLUMN ...`.
     Add(Vec<String>),
 }
 
-/// The statement that creates the table called `name` in SQL.
+/// The statement that creates the table `name`, quoted in SQL.
 pub(super) fn create_table(name: &str, config: &WriterConfig, mapped: &[Mapped]) -> Result<String, Vec<String>> {
     let columns: Vec<(String, &Column)> = mapped.iter().map(|column| (column.target.clone(), &column.source)).collect();
     let missing: Vec<String> = config
         .key_names()
         .iter()
         .filter(|key| !columns.iter().any(|(name, _)| same(name, key)))
-        .map(|key| format!("the key column `{key}` is not among the columns that are written"))
+        .map(|key| format!("key column `{key}` is not among the columns to write"))
         .collect();
     if missing.is_empty() { ddl::create_table(name, &columns, config.key_names()) } else { Err(missing) }
 }
 
-/// Checks the input against the table as it is.
+/// Checks the input against the existing table.
 pub(super) struct Check<'a> {
     pub(super) config: &'a WriterConfig,
     pub(super) mapped: &'a [Mapped],
@@ -53,7 +53,7 @@ pub(super) struct Check<'a> {
 }
 
 impl Check<'_> {
-    /// The columns as they will be sent. Columns that the table lacks are left out when they may be added.
+    /// The columns to send. Columns that the table lacks are skipped if they may be added.
     pub(super) fn fields(&mut self) -> Arc<[Field]> {
         let mut fields = Vec::new();
         for Mapped { source, target } in self.mapped {
@@ -63,13 +63,13 @@ impl Check<'_> {
                     let similar =
                         nearest(target, names).map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default();
                     self.problems.push(format!(
-                        "it has no column `{target}`{similar}: set `columns`, or `schema_evolution: add_columns`"
+                        "no column `{target}`{similar}: set `columns`, or `schema_evolution: add_columns`"
                     ));
                 }
                 continue;
             };
             if column.generated {
-                self.problems.push(format!("its column `{}` is generated: leave it out with `columns`", column.name));
+                self.problems.push(format!("column `{}` is generated: exclude it with `columns`", column.name));
                 continue;
             }
             match conversion(&source.column_type, &column.kind) {
@@ -81,7 +81,7 @@ impl Check<'_> {
                     not_null: !column.nullable || self.is_key(&column.name),
                 }),
                 Err(why) => self.problems.push(format!(
-                    "its column `{}` is {} and `{}` of the input is {}: {why}",
+                    "column `{}` is {}, but column `{}` of the input is {}: {why}",
                     column.name, column.column_type, source.name, source.column_type
                 )),
             }
@@ -97,7 +97,7 @@ impl Check<'_> {
         self.mapped.iter().any(|column| same(&column.target, name))
     }
 
-    /// Columns that need a value and get none.
+    /// Required columns without a value.
     pub(super) fn left_out(&mut self) {
         let needs = |column: &&TargetColumn| !column.nullable && !column.has_default && !column.generated;
         let missing: Vec<String> = self
@@ -107,13 +107,16 @@ impl Check<'_> {
             .filter(needs)
             .filter(|column| !self.is_written(&column.name))
             .map(|column| {
-                format!("its column `{}` is NOT NULL without a default, and nothing is written to it", column.name)
+                format!(
+                    "column `{}` is NOT NULL without a default, but no column of the input is written to it",
+                    column.name
+                )
             })
             .collect();
         self.problems.extend(missing);
     }
 
-    /// Whether the key of an upsert is one that the server enforces.
+    /// Checks that the server enforces the key of an upsert.
     pub(super) fn key(&mut self) {
         if self.config.mode() != WriteMode::Upsert {
             return;
@@ -121,13 +124,13 @@ impl Check<'_> {
         let key = self.config.key_names();
         for name in key {
             if self.target.column(name).is_none() {
-                self.problems.push(format!("it has no column `{name}`, which `key` names"));
+                self.problems.push(format!("no column `{name}`, which `key` names"));
             } else if !self.is_written(name) {
-                self.problems.push(format!("nothing is written to its key column `{name}`"));
+                self.problems.push(format!("no column of the input is written to key column `{name}`"));
             }
         }
         if self.target.column(NUMBER).is_some() {
-            self.problems.push(format!("a column called `{NUMBER}` cannot be in a table that is upserted"));
+            self.problems.push(format!("column `{NUMBER}`: the name is reserved for upserts"));
         }
         let is_key = |columns: &[String]| {
             columns.len() == key.len() && columns.iter().all(|name| key.iter().any(|k| same(k, name)))
@@ -137,38 +140,38 @@ impl Check<'_> {
                 self.target.unique.iter().filter(|index| index.whole).map(|index| index.columns.join(", ")).collect();
             let others = if others.is_empty() { "none".to_owned() } else { others.join("; ") };
             self.problems.push(format!(
-                "it has no primary key or unique index on exactly ({}), which `key` names; it has: {others}",
+                "no primary key or unique index on exactly the columns of `key` ({}); the table has: {others}",
                 key.join(", ")
             ));
         }
     }
 
-    /// What a table must be to be written so that it is the old or the new one whatever happens.
+    /// Checks that the table supports atomic writes.
     pub(super) fn safety(&mut self, in_place: bool) {
         if self.target.is_view {
-            self.problems.push("it is a view: write to the table behind it".to_owned());
+            self.problems.push("it is a view: write to the underlying table".to_owned());
             return;
         }
         if in_place && !self.target.transactional {
             let replaces = self.config.mode() == WriteMode::Overwrite;
             let otherwise = match self.target.dependents.reasons.first() {
-                Some(reason) if replaces => format!("; it cannot be exchanged for a new table either: {reason}"),
+                Some(reason) if replaces => format!("; it cannot be swapped for a new table either: {reason}"),
                 _ => ", or `mode: overwrite`".to_owned(),
             };
             self.problems.push(format!(
-                "its engine {} has no transactions, so a write that is interrupted would stay half done: \
+                "its engine {} has no transactions, so an interrupted write would leave some of its rows: \
                  ALTER TABLE ... ENGINE = InnoDB{otherwise}",
                 self.target.engine
             ));
         }
     }
 
-    /// Rows of other tables that would go with the old rows.
+    /// Checks for rows of other tables that would be deleted with the old rows.
     pub(super) fn cascades(&mut self) {
         let cascades = &self.target.dependents.cascades_to;
         if !cascades.is_empty() {
             self.problems.push(format!(
-                "removing its rows would remove or change rows of {} by a foreign key: use `mode: upsert`",
+                "deleting its rows would delete or change rows of {} through a foreign key: use `mode: upsert`",
                 cascades.join(", ")
             ));
         }
@@ -187,7 +190,7 @@ impl Check<'_> {
                 Ok(found) => {
                     clauses.push(format!("ADD COLUMN {} {found} NULL DEFAULT NULL", crate::client::quote(target)));
                 }
-                Err(why) => self.problems.push(format!("`{}` cannot be added: {why}", source.name)),
+                Err(why) => self.problems.push(format!("column `{}` cannot be added: {why}", source.name)),
             }
         }
         clauses

@@ -1,12 +1,13 @@
-//! Which of the server's complaints are about a row, so that the row is a reject, and which are about everything else. The codes:
+//! Which server errors are about a row, so that the row is a reject. The codes:
 //! <https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html>,
 //! <https://mariadb.com/kb/en/mariadb-error-codes/>.
 
 use super::answer::Warning;
 
-/// Whether an error is about the rows that were sent, rather than about the table, the session or the server.
+/// Whether an error is about the rows that were sent, not about the table, the session or the server.
 pub(super) fn is_about_rows(code: u16, state: &str) -> bool {
-    // Data exceptions, broken constraints, and what a trigger signals; but not "disk full", a deadlock or a missing grant.
+    // Data exceptions, violated constraints, and errors raised by triggers; but not "disk full", a deadlock or a
+    // missing privilege.
     const CODES: [u16; 22] = [
         1048, // column cannot be null
         1062, // duplicate entry
@@ -40,13 +41,13 @@ pub(super) fn is_about_rows(code: u16, state: &str) -> bool {
         || state.starts_with("45")
 }
 
-/// Whether a warning says nothing about the data: deprecated syntax, statements that are unsafe to replicate.
+/// Whether a warning is not about the data: deprecated syntax, statements that are unsafe to replicate.
 pub(super) fn is_harmless(warning: &Warning) -> bool {
     const CODES: [u16; 6] = [1287, 1592, 1618, 1681, 3719, 3778];
     CODES.contains(&warning.code)
 }
 
-/// The column a complaint names, and the complaint without the number of a row that means nothing to a reader.
+/// The column of an error, and its message without the row number of the chunk.
 pub(super) fn reason(message: &str) -> (Option<String>, String) {
     let text = match message.rfind(" at row ") {
         Some(at) if message[at + 8..].bytes().all(|byte| byte.is_ascii_digit()) => &message[..at],
@@ -55,7 +56,7 @@ pub(super) fn reason(message: &str) -> (Option<String>, String) {
     (column(text), text.to_owned())
 }
 
-/// The name behind `column`, in quotes of either kind, of which the last part counts.
+/// The last part of the quoted name after `column`.
 fn column(text: &str) -> Option<String> {
     let at = text.find("olumn '").or_else(|| text.find("olumn `"))?;
     let quoted = &text[at + 6..];

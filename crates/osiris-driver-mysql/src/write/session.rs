@@ -1,6 +1,6 @@
-//! One connection for one write. It is strict (nothing is bent to fit), it notices when the other side has gone silent, and
-//! when it is dropped in the middle of something the server is told to stop. On the server it ends by itself when nobody speaks to
-//! it any more. It knows no table.
+//! The session of a write. It is strict (values are not adjusted), it detects an unresponsive server, and
+//! when it is dropped during a statement it is killed on the server. The server ends it when it is idle
+//! for too long. It knows no table.
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -13,47 +13,47 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Params, Row, Value};
 use osiris_core::{Error, Result};
 
-use super::answer::{Done, Failure, Warning};
+use super::answer::{Done, StatementError, Warning};
 use super::ending::{self, Cleanup};
 use super::watch::Watch;
 use crate::client::Identity;
 use crate::config::MysqlConnection;
 use crate::wire;
 
-/// Bytes of a local file in one packet: the server reads no packet longer than its `max_allowed_packet`, whose floor is 1 KiB
-/// and whose usual values are megabytes.
+/// Bytes of a local file per packet: the server reads no packet longer than its `max_allowed_packet`, whose minimum is
+/// 1 KiB and which is usually several megabytes.
 const PACKET: usize = 256 << 10;
 
-/// Strictness, and no surprise: 0 is no "next number", a fraction is no whole number, a long text is not cut. Only what every
-/// account may set. The casts are for MySQL, where GREATEST and LEAST of a variable and a literal are DECIMAL.
-const SET_UP: &str = "SET NAMES utf8mb4, SESSION sql_mode = 'STRICT_ALL_TABLES,STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,\
+/// Strict mode: 0 is not the "next number", fractions are not rounded, long text is not truncated. Only settings that
+/// every account may change. The casts are for MySQL, where GREATEST and LEAST of a variable and a literal are DECIMAL.
+const SESSION_SETUP: &str = "SET NAMES utf8mb4, SESSION sql_mode = 'STRICT_ALL_TABLES,STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,\
      NO_ZERO_DATE,NO_ZERO_IN_DATE,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO', time_zone = '+00:00', sql_notes = 1, \
      net_write_timeout = CAST(GREATEST(@@net_write_timeout, 60) AS UNSIGNED), \
      lock_wait_timeout = CAST(LEAST(@@lock_wait_timeout, 60) AS UNSIGNED)";
 
-/// How long the server keeps a session that nobody speaks to, with its locks and its transaction, in seconds.
+/// How long the server keeps an idle session, with its locks and its transaction, in seconds.
 pub(super) const SILENCE: u64 = 300;
-/// How often one is spoken to that has to wait for something else.
+/// Keepalive interval for a session that waits for something else.
 pub(super) const PULSE: Duration = Duration::from_secs(60);
 
-const SETTING_UP: &str = "setting up the session";
+const SETUP_CONTEXT: &str = "configuring the session";
 
-/// What an account may lack the right to set, one statement each: the write does without it.
-const WISHES: [&str; 1] = [
-    // MySQL: SESSION_VARIABLES_ADMIN. More warnings are kept, so that more rows at fault are found at once.
+/// Optional settings that an account may lack the privilege to set, one statement each.
+const OPTIONAL_SETTINGS: [&str; 1] = [
+    // MySQL: SESSION_VARIABLES_ADMIN. Keeps more warnings, so that more failing rows are found at once.
     "SET SESSION max_error_count = 65535",
 ];
 
-/// The server as the session sees it.
+/// Information about the server.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Facts {
+pub(super) struct Capabilities {
     pub(super) local_infile: bool,
     pub(super) max_packet: usize,
     pub(super) folds_case: bool,
     pub(super) mariadb: bool,
-    /// MySQL: rights on everything may have exceptions.
+    /// MySQL: global privileges may have exceptions.
     pub(super) partial_revokes: bool,
-    /// MySQL: tables without a primary key cannot be made.
+    /// MySQL: tables without a primary key cannot be created.
     pub(super) wants_primary_keys: bool,
 }
 
@@ -61,35 +61,37 @@ pub(super) struct Facts {
 pub(super) struct Session {
     conn: Option<Conn>,
     identity: Identity,
-    facts: Facts,
+    facts: Capabilities,
     cleanup: Option<Cleanup>,
     connection: MysqlConnection,
     base_dir: PathBuf,
 }
 
 impl Session {
-    /// Opens one and sets it up.
+    /// Opens a session and configures it.
     ///
     /// # Errors
-    /// When the server cannot be reached or refuses us.
+    /// When the connection fails.
     pub(super) async fn open(connection: &MysqlConnection, base_dir: &Path) -> Result<Self> {
         let conn = wire::open(connection, base_dir).await?;
         let mut session = Self {
             identity: Identity::default(),
             conn: Some(conn),
-            facts: Facts::default(),
+            facts: Capabilities::default(),
             cleanup: None,
             connection: connection.clone(),
             base_dir: base_dir.to_path_buf(),
         };
-        // What is sent is in memory already: a server that waits for more of it for so long waits in vain.
+        // The data is already in memory, so a longer wait for it is pointless.
         let silence = connection.read_timeout.as_secs().saturating_add(1);
-        let set_up = format!("{SET_UP}, net_read_timeout = {silence}, wait_timeout = {SILENCE}");
-        session.run(&set_up, SETTING_UP).await?;
-        for wish in WISHES {
-            match session.attempt(wish, SETTING_UP).await {
-                Err(Failure::Server { message, .. }) => tracing::debug!(wish, message, "the account may not set this"),
-                Err(failure) => return Err(failure.into_error(SETTING_UP)),
+        let set_up = format!("{SESSION_SETUP}, net_read_timeout = {silence}, wait_timeout = {SILENCE}");
+        session.run(&set_up, SETUP_CONTEXT).await?;
+        for wish in OPTIONAL_SETTINGS {
+            match session.attempt(wish, SETUP_CONTEXT).await {
+                Err(StatementError::Server { message, .. }) => {
+                    tracing::debug!(wish, message, "the account lacks the privilege to set this")
+                }
+                Err(failure) => return Err(failure.into_error(SETUP_CONTEXT)),
                 Ok(_) => {}
             }
         }
@@ -98,14 +100,14 @@ impl Session {
         Ok(session)
     }
 
-    /// Which session of which server it is.
+    /// The identity of the session.
     async fn who(&mut self) -> Result<Identity> {
-        let watch = self.watch(SETTING_UP);
-        let conn = self.conn().map_err(|failure| failure.into_error(SETTING_UP))?;
-        watch.over(ending::identity(conn)).await.map_err(|failure| failure.into_error(SETTING_UP))
+        let watch = self.watch(SETUP_CONTEXT);
+        let conn = self.conn().map_err(|failure| failure.into_error(SETUP_CONTEXT))?;
+        watch.over(ending::identity(conn)).await.map_err(|failure| failure.into_error(SETUP_CONTEXT))
     }
 
-    async fn facts_of_server(&mut self) -> Result<Facts> {
+    async fn facts_of_server(&mut self) -> Result<Capabilities> {
         let sql = "SELECT VERSION(), @@local_infile, @@max_allowed_packet, @@lower_case_table_names, @@version_comment";
         let row = self.rows(sql).await?.pop().unwrap_or_default();
         let number = |index: usize| super::target::cell(&row, index).parse::<u64>().unwrap_or(0);
@@ -115,7 +117,7 @@ impl Session {
             let cell = super::target::cell;
             switches.iter().any(|row| cell(row, 0) == name && matches!(cell(row, 1), "ON" | "1"))
         };
-        Ok(Facts {
+        Ok(Capabilities {
             local_infile: number(1) != 0,
             max_packet: usize::try_from(number(2)).unwrap_or(usize::MAX),
             folds_case: number(3) != 0,
@@ -125,25 +127,25 @@ impl Session {
         })
     }
 
-    pub(super) fn facts(&self) -> &Facts {
+    pub(super) fn facts(&self) -> &Capabilities {
         &self.facts
     }
 
-    /// Whether names of tables are the same whatever their case.
+    /// Whether table names are case-insensitive.
     pub(super) fn folds_case(&self) -> bool {
         self.facts.folds_case
     }
 
-    /// Runs a statement without rows.
+    /// Runs a statement without results.
     ///
     /// # Errors
-    /// What the server says, or that it is gone.
+    /// When the server returns an error, or the connection is lost.
     pub(super) async fn run(&mut self, sql: &str, doing: &str) -> Result<Done> {
         self.attempt(sql, doing).await.map_err(|failure| failure.into_error(doing))
     }
 
-    /// The same, with the server's own words when it refuses.
-    pub(super) async fn attempt(&mut self, sql: &str, doing: &str) -> Result<Done, Failure> {
+    /// The same, with the server's error.
+    pub(super) async fn attempt(&mut self, sql: &str, doing: &str) -> Result<Done, StatementError> {
         self.echo(sql);
         let watch = self.watch(doing);
         let conn = self.conn()?;
@@ -152,7 +154,7 @@ impl Session {
     }
 
     /// Runs a `LOAD DATA LOCAL INFILE` that reads `data`.
-    pub(super) async fn load(&mut self, sql: &str, data: Bytes, doing: &str) -> Result<Done, Failure> {
+    pub(super) async fn load(&mut self, sql: &str, data: Bytes, doing: &str) -> Result<Done, StatementError> {
         self.echo(sql);
         let watch = self.watch(doing);
         let conn = self.conn()?;
@@ -166,7 +168,12 @@ impl Session {
     }
 
     /// Runs a statement with parameters.
-    pub(super) async fn execute(&mut self, sql: &str, parameters: Vec<Value>, doing: &str) -> Result<Done, Failure> {
+    pub(super) async fn execute(
+        &mut self,
+        sql: &str,
+        parameters: Vec<Value>,
+        doing: &str,
+    ) -> Result<Done, StatementError> {
         self.echo(sql);
         let watch = self.watch(doing);
         let conn = self.conn()?;
@@ -174,23 +181,23 @@ impl Session {
         Ok(Done::of(conn))
     }
 
-    /// The rows of a query with a small answer, as text.
+    /// The rows of a query with a small result, as text.
     ///
     /// # Errors
-    /// What the server says, or that it is gone.
+    /// When the server returns an error, or the connection is lost.
     pub(super) async fn rows(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
-        const DOING: &str = "asking the server about the table";
+        const CONTEXT: &str = "reading the definition of the table";
         self.echo(sql);
-        let watch = self.watch(DOING);
-        let conn = self.conn().map_err(|failure| failure.into_error(DOING))?;
-        let rows: Vec<Row> = watch.over(conn.query(sql)).await.map_err(|failure| failure.into_error(DOING))?;
+        let watch = self.watch(CONTEXT);
+        let conn = self.conn().map_err(|failure| failure.into_error(CONTEXT))?;
+        let rows: Vec<Row> = watch.over(conn.query(sql)).await.map_err(|failure| failure.into_error(CONTEXT))?;
         Ok(rows.into_iter().map(|row| row.unwrap().into_iter().map(ending::as_text).collect()).collect())
     }
 
-    /// What the last statement was warned of.
+    /// The warnings of the last statement.
     ///
     /// # Errors
-    /// When the server is gone.
+    /// When the connection is lost.
     pub(super) async fn warnings(&mut self) -> Result<Vec<Warning>> {
         let rows = self.rows("SHOW WARNINGS LIMIT 1000").await?;
         let cell = super::target::cell;
@@ -200,10 +207,10 @@ impl Session {
             .collect())
     }
 
-    /// Waits for something that does not come from the server, and lets the server know that we are still there.
+    /// Waits for something other than the server, with keepalives.
     ///
     /// # Errors
-    /// When the server is gone.
+    /// When the connection is lost.
     pub(super) async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> Result<T> {
         let mut work = pin!(work);
         loop {
@@ -214,22 +221,22 @@ impl Session {
         }
     }
 
-    /// What is to be done on the server when this session is dropped in the middle of its work.
+    /// The cleanup to run on the server if this session is dropped during its work.
     pub(super) fn set_cleanup(&mut self, cleanup: Option<Cleanup>) {
         self.cleanup = cleanup;
     }
 
-    /// Says goodbye. A session that is dropped instead is taken to be at work, and is stopped.
+    /// Closes the session cleanly. A dropped session is assumed to be busy and is killed.
     pub(super) async fn close(mut self) {
         let limit = self.connection.connect_timeout;
         if let Some(conn) = self.conn.take()
             && !matches!(tokio::time::timeout(limit, conn.disconnect()).await, Ok(Ok(())))
         {
-            tracing::debug!("the connection did not close in order");
+            tracing::debug!("the connection was not closed cleanly");
         }
     }
 
-    /// Takes back what is not committed and removes what was made, if the server still listens; else it is stopped like one that is
+    /// Rolls back and removes what was created, if the connection is usable; else it is killed like one that is
     /// dropped.
     pub(super) async fn give_up(mut self) {
         let limit = self.connection.connect_timeout.min(Duration::from_secs(5));
@@ -247,17 +254,17 @@ impl Session {
         }
     }
 
-    /// Whether the server can still be asked.
+    /// Whether the connection is usable.
     pub(super) fn is_alive(&self) -> bool {
         self.conn.as_ref().is_some_and(|conn| !conn.is_disconnected())
     }
 
-    /// Which session it is.
+    /// The identity of the session.
     pub(super) fn identity(&self) -> &Identity {
         &self.identity
     }
 
-    /// Another session to the same server.
+    /// Opens another session to the same server.
     ///
     /// # Errors
     /// As for [`open`](Self::open).
@@ -265,8 +272,8 @@ impl Session {
         Self::open(&self.connection, &self.base_dir).await
     }
 
-    fn conn(&mut self) -> Result<&mut Conn, Failure> {
-        let gone = || Failure::Lost(Error::network("the connection is closed").with_hint("run it again"));
+    fn conn(&mut self) -> Result<&mut Conn, StatementError> {
+        let gone = || StatementError::Lost(Error::network("the connection is closed").with_hint("run it again"));
         self.conn.as_mut().ok_or_else(gone)
     }
 

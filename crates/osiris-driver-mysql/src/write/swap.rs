@@ -1,26 +1,26 @@
-//! A new table built beside the old one and put in its place by one `RENAME TABLE`, which readers see as one moment. What an
-//! interrupted write left behind is cleared away by the next one.
+//! Builds a new table and swaps it with the old one by one atomic `RENAME TABLE`. What an
+//! interrupted write left behind is removed by the next one.
 
 use osiris_core::{Error, Result};
 
-use super::answer::Failure;
+use super::answer::StatementError;
 use super::ending::Cleanup;
 use super::outcome::{self, unknown_outcome};
 use super::session::Session;
 use super::target::{TableName, cell, text};
 
-const DOING: &str = "putting the new table in the place of the old one";
-const CLEARING: &str = "removing what an earlier write left";
+const CONTEXT: &str = "replacing the table";
+const CLEARING: &str = "removing tables left by an earlier write";
 
-/// The tables that stand beside a target while it is replaced.
+/// The shadow tables of a target while it is replaced.
 #[derive(Debug, Clone)]
-pub(super) struct Beside {
+pub(super) struct ShadowTable {
     target: TableName,
     pub(super) new: TableName,
     old: TableName,
 }
 
-impl Beside {
+impl ShadowTable {
     pub(super) fn of(target: &TableName) -> Self {
         let mark = target.mark();
         Self {
@@ -30,36 +30,36 @@ impl Beside {
         }
     }
 
-    /// Clears away what an earlier write left, and has what this one leaves cleared away. The caller has the table's lock.
+    /// Removes what an earlier write left, and registers the cleanup of this one. The caller holds the table's lock.
     ///
     /// # Errors
     /// As for [`clear`](Self::clear).
     pub(super) async fn claim(&self, session: &mut Session) -> Result<()> {
         self.clear(session).await?;
-        // From here on a write that is dropped leaves a table, unless somebody removes it.
+        // From here on a dropped write leaves a table, unless it is removed.
         let sql = format!("DROP TABLE IF EXISTS {}", self.new.sql());
         session.set_cleanup(Some(Cleanup { lock: text(&self.target.lock()), sql }));
         Ok(())
     }
 
-    /// Clears away what an earlier write left. The caller has the table's lock.
+    /// Removes what an earlier write left. The caller holds the table's lock.
     ///
     /// # Errors
-    /// When the server refuses, or when the table is gone and only its old rows are there.
+    /// When the server returns an error, or when only the old table is left.
     pub(super) async fn clear(&self, session: &mut Session) -> Result<()> {
         let old_is_there = exists(session, &self.old).await?;
         if old_is_there && !exists(session, &self.target).await? {
-            // Only a server without atomic DDL that died in the middle of the exchange leaves both of them and no target.
+            // Only a server without atomic DDL that crashed during the swap leaves both of them and no target.
             if !exists(session, &self.new).await? {
                 return Err(Error::validation(format!(
-                    "there is no table `{}`, but `{}` has the rows that it had before an earlier overwrite",
+                    "there is no table `{}`, but `{}` has its rows from before an earlier overwrite",
                     self.target, self.old
                 ))
                 .with_hint(
-                    "DROP that table if the rows are not wanted, or RENAME it to bring them back; then run again",
+                    "DROP that table if its rows are not needed, or RENAME it to restore them; then run again",
                 ));
             }
-            session.run(&format!("RENAME TABLE {} TO {}", self.old.sql(), self.target.sql()), DOING).await?;
+            session.run(&format!("RENAME TABLE {} TO {}", self.old.sql(), self.target.sql()), CONTEXT).await?;
         } else if old_is_there {
             session.run(&format!("DROP TABLE {}", self.old.sql()), CLEARING).await?;
         }
@@ -69,22 +69,22 @@ impl Beside {
         Ok(())
     }
 
-    /// Removes the new table of a write that failed. What cannot be removed now is removed by the next write.
+    /// Removes the new table of a failed write. If that fails, the next write removes it.
     pub(super) async fn discard_new(&self, session: &mut Session) {
         let dropped = async {
-            session.run("ROLLBACK", DOING).await?;
+            session.run("ROLLBACK", CONTEXT).await?;
             session.run(&format!("DROP TABLE IF EXISTS {}", self.new.sql()), "removing the new table").await
         };
         if let Err(error) = dropped.await {
-            tracing::debug!(table = %self.new, %error, "the new table was left behind");
+            tracing::debug!(table = %self.new, %error, "failed to drop the new table");
         }
     }
 
-    /// Puts the new table in place. When the connection breaks in that moment, the server is asked over another one what
-    /// became of it.
+    /// Swaps in the new table. If the connection is lost, the outcome is queried over another
+    /// one.
     ///
     /// # Errors
-    /// When the old table is still in place; or, never to be tried again blindly, when that cannot be found out.
+    /// When the old table is still in place; or, as an ambiguous error that is not retried, when that is unknown.
     pub(super) async fn swap(&self, session: &mut Session, replaces: bool) -> Result<(), SwapFailure> {
         let (target, new, old) = (self.target.sql(), self.new.sql(), self.old.sql());
         let sql = if replaces {
@@ -92,14 +92,14 @@ impl Beside {
         } else {
             format!("RENAME TABLE {new} TO {target}")
         };
-        match session.attempt(&sql, DOING).await {
+        match session.attempt(&sql, CONTEXT).await {
             Ok(_) => Ok(()),
-            Err(failure @ Failure::Server { .. }) => Err(SwapFailure::NotDone(failure.into_error(DOING))),
-            Err(Failure::Lost(error)) => match self.was_swapped(session).await {
+            Err(failure @ StatementError::Server { .. }) => Err(SwapFailure::NotDone(failure.into_error(CONTEXT))),
+            Err(StatementError::Lost(error)) => match self.was_swapped(session).await {
                 Ok(true) => Ok(()),
                 Ok(false) => Err(SwapFailure::NotDone(error)),
                 Err(second) => {
-                    tracing::debug!(error = %second, "the session could not be looked for");
+                    tracing::debug!(error = %second, "failed to look up the session");
                     Err(SwapFailure::Unknown(unknown_outcome(&self.target, error, false)))
                 }
             },
@@ -113,18 +113,18 @@ impl Beside {
         Ok(swapped)
     }
 
-    /// Lets the numbers that the server gives to rows go on where the old table's stand.
+    /// Continues AUTO_INCREMENT of the old table.
     ///
     /// # Errors
-    /// When the server refuses.
+    /// When the server returns an error.
     pub(super) async fn carry_numbers_over(&self, session: &mut Session) -> Result<()> {
         let rows = session.rows(&format!("SHOW CREATE TABLE {}", self.target.sql())).await?;
         let Some(next) = rows.first().and_then(|row| next_number(cell(row, 1))) else { return Ok(()) };
         let sql = format!("ALTER TABLE {} AUTO_INCREMENT = {next}", self.new.sql());
-        session.run(&sql, "keeping the next number of the table").await.map(drop)
+        session.run(&sql, "setting AUTO_INCREMENT of the new table").await.map(drop)
     }
 
-    /// Counts and removes the old table. The new one is in place: nothing that fails here is an error of the write.
+    /// Counts and removes the old table. The new one is in place, so a failure here is not an error of the write.
     pub(super) async fn discard_old(&self, session: &mut Session) -> u64 {
         let old = self.old.sql();
         let counted = async {
@@ -133,17 +133,17 @@ impl Beside {
             Ok::<_, Error>(rows.first().and_then(|row| cell(row, 0).parse().ok()).unwrap_or(0))
         };
         counted.await.unwrap_or_else(|error| {
-            tracing::warn!(table = %self.old, %error, "the old table was left behind; the next write removes it");
+            tracing::warn!(table = %self.old, %error, "failed to drop the old table; the next write drops it");
             0
         })
     }
 }
 
-/// Why an exchange did not end well.
+/// Why a swap failed.
 pub(super) enum SwapFailure {
-    /// The old table is in place, and stays there.
+    /// The old table is still in place.
     NotDone(Error),
-    /// Nobody knows.
+    /// The outcome is unknown.
     Unknown(Error),
 }
 
@@ -156,7 +156,7 @@ pub(super) async fn exists(session: &mut Session, name: &TableName) -> Result<bo
     Ok(session.rows(&sql).await?.first().is_some_and(|row| cell(row, 0) != "0"))
 }
 
-/// The next number of a table as `SHOW CREATE TABLE` writes it, before any text of a user's among its options.
+/// AUTO_INCREMENT of a table from `SHOW CREATE TABLE`, which precedes user text in the options.
 fn next_number(statement: &str) -> Option<u64> {
     let options = &statement[statement.rfind("\n) ")?..];
     let after = options.split('\'').next()?.split_once(" AUTO_INCREMENT=")?.1;
@@ -170,10 +170,10 @@ mod tests {
     #[test]
     fn the_tables_beside_a_target_have_names_of_its_own() {
         let name = |table: &str| TableName { schema: "db".to_owned(), table: table.to_owned() };
-        let beside = Beside::of(&name("t"));
-        assert_eq!(beside.new.schema, "db");
-        assert_ne!(beside.new, Beside::of(&name("u")).new);
-        assert!(Beside::of(&name(&"x".repeat(64))).new.table.len() <= 64);
+        let shadow = ShadowTable::of(&name("t"));
+        assert_eq!(shadow.new.schema, "db");
+        assert_ne!(shadow.new, ShadowTable::of(&name("u")).new);
+        assert!(ShadowTable::of(&name(&"x".repeat(64))).new.table.len() <= 64);
     }
 
     #[test]

@@ -1,11 +1,11 @@
-//! What the server says about the table to be written: columns, unique indexes, engine, what hangs on it. Read only.
+//! The target table from the server: columns, unique indexes, engine, dependents. Read only.
 
 use osiris_core::Result;
 
 use super::dependents::Dependents;
 use super::session::Session;
 
-/// A table by its full name.
+/// A qualified table name.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct TableName {
     pub(super) schema: String,
@@ -13,7 +13,7 @@ pub(super) struct TableName {
 }
 
 impl TableName {
-    /// In SQL, quoted.
+    /// Quoted in SQL.
     pub(super) fn sql(&self) -> String {
         format!("{}.{}", crate::client::quote(&self.schema), crate::client::quote(&self.table))
     }
@@ -25,12 +25,12 @@ impl TableName {
 }
 
 impl TableName {
-    /// A short mark of its own, the same in every version of every program.
+    /// A short stable hash of the name.
     pub(super) fn mark(&self) -> String {
         format!("{:016x}", fingerprint(&self.to_string()))
     }
 
-    /// The name of the server's lock that its writers take.
+    /// The name of the named lock of its writers.
     pub(super) fn lock(&self) -> String {
         format!("osiris:{}", self.mark())
     }
@@ -47,7 +47,7 @@ impl std::fmt::Display for TableName {
     }
 }
 
-/// The family of a column's type, with what counts for writing to it.
+/// The kind of a column's type, as far as needed for writing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Kind {
     Integer,
@@ -59,8 +59,8 @@ pub(super) enum Kind {
     Year,
     Bit,
     Date,
-    /// DATETIME or TIMESTAMP, with the digits of its fraction.
-    Moment {
+    /// DATETIME or TIMESTAMP, with its fractional digits.
+    Timestamp {
         digits: u8,
     },
     Time {
@@ -78,7 +78,7 @@ pub(super) enum Kind {
     Uuid,
     Geometry,
     Vector,
-    /// A type that takes a text in a form of its own, such as INET6.
+    /// A type with its own text format, such as INET6.
     Other,
 }
 
@@ -87,7 +87,7 @@ pub(super) enum Kind {
 pub(super) struct TargetColumn {
     pub(super) name: String,
     pub(super) kind: Kind,
-    /// The type as the server writes it, such as `decimal(10,2) unsigned`.
+    /// The type as the server reports it, such as `decimal(10,2) unsigned`.
     pub(super) column_type: String,
     pub(super) collation: Option<(String, String)>,
     pub(super) nullable: bool,
@@ -95,14 +95,14 @@ pub(super) struct TargetColumn {
     pub(super) generated: bool,
 }
 
-/// A unique index whose columns are whole columns.
+/// A unique index over whole columns.
 #[derive(Debug, Clone)]
 pub(super) struct UniqueIndex {
     pub(super) columns: Vec<String>,
     pub(super) whole: bool,
 }
 
-/// The table as it is now.
+/// The existing table.
 #[derive(Debug, Clone)]
 pub(super) struct Target {
     pub(super) columns: Vec<TargetColumn>,
@@ -114,15 +114,15 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// The column called `name`, whatever the case, as the server sees it.
+    /// The column `name`, ignoring case.
     pub(super) fn column(&self, name: &str) -> Option<&TargetColumn> {
         self.columns.iter().find(|column| column.name.to_lowercase() == name.to_lowercase())
     }
 
-    /// Reads it; nothing when there is no such table.
+    /// Reads it; `None` if there is no such table.
     ///
     /// # Errors
-    /// When the server cannot be asked.
+    /// When the query fails.
     pub(super) async fn read(session: &mut Session, name: &TableName) -> Result<Option<Self>> {
         let place = format!("TABLE_SCHEMA = {} AND TABLE_NAME = {}", text(&name.schema), text(&name.table));
         let tables = session
@@ -188,7 +188,7 @@ fn kind(row: &[Option<String>]) -> Kind {
         "year" => Kind::Year,
         "bit" => Kind::Bit,
         "date" => Kind::Date,
-        "datetime" | "timestamp" => Kind::Moment { digits: digits(4) },
+        "datetime" | "timestamp" => Kind::Timestamp { digits: digits(4) },
         "time" => Kind::Time { digits: digits(4) },
         "char" => Kind::Char,
         "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" => Kind::Text,
@@ -238,7 +238,7 @@ async fn unique_indexes(session: &mut Session, place: &str) -> Result<Vec<Unique
             indexes.push((name.to_owned(), UniqueIndex { columns: Vec::new(), whole: true }));
         }
         if let Some((_, index)) = indexes.last_mut() {
-            // A part of a column, or (MySQL 8) an expression, which has no column name.
+            // A prefix of a column, or (MySQL 8) an expression, which has no column name.
             index.whole &= row[2].is_none() && row[1].is_some();
             index.columns.push(cell(&row, 1).to_owned());
         }
@@ -246,7 +246,7 @@ async fn unique_indexes(session: &mut Session, place: &str) -> Result<Vec<Unique
     Ok(indexes.into_iter().map(|(_, index)| index).collect())
 }
 
-/// A text in SQL; the session has backslash escapes on.
+/// A string in SQL, with backslash escapes.
 pub(super) fn text(value: &str) -> String {
     format!("'{}'", value.replace('\\', "\\\\").replace('\'', "''"))
 }

@@ -1,4 +1,4 @@
-//! Sessions of writes against real servers: whom they end, when they end, and what is said of one that does not.
+//! Write sessions against real servers: which sessions they kill, when they end, and the errors.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends at the first surprise")]
 
@@ -56,7 +56,7 @@ async fn open_session<B: Brand>(server: &MysqlServer<B>) -> Session {
     Session::open(&connection(server, json!({})), Path::new(".")).await.unwrap()
 }
 
-/// Polls until the server has the session or has it no more.
+/// Polls until the session exists, or has ended.
 async fn until<B: Brand>(server: &MysqlServer<B>, id: u64, expected: bool) {
     let sql = format!("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID = {id}");
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -71,13 +71,13 @@ async fn s42_only_the_very_session_is_ended<B: Brand>() {
     let Some(stranger) = MysqlServer::<B>::start_with(MysqlOptions::new()).await.unwrap() else { return };
     let ours = open_session(&server).await;
     let mut other = wire::open(&connection(&server, json!({})), Path::new(".")).await.unwrap();
-    // The same number at another server, as behind a balancer.
+    // The same id on another server, as behind a load balancer.
     let mut elsewhere = wire::open(&connection(&stranger, json!({})), Path::new(".")).await.unwrap();
     assert!(!ending::kill(&mut elsewhere, ours.identity()).await.unwrap());
     assert!(ending::kill(&mut other, ours.identity()).await.unwrap());
     until(&server, ours.identity().id, false).await;
     assert!(!ending::kill(&mut other, ours.identity()).await.unwrap(), "it has gone");
-    // Whoever has the number of ours on another server stays: its end cannot be waited for there.
+    // A session with our id on another server must not be killed: ours cannot be awaited there.
     let mut there = open_session(&stranger).await;
     let error = outcome::wait_for_its_end(&mut there, ours.identity()).await.unwrap_err();
     assert!(error.message().contains("another server"), "{error:?}");
@@ -87,7 +87,7 @@ async fn s42_a_session_that_went_with_its_server_has_ended<B: Brand>() {
     let Some(mut server) = MysqlServer::<B>::start_with(MysqlOptions::new()).await.unwrap() else { return };
     let ours = open_session(&server).await;
     let before = ours.identity().clone();
-    // Two starts are told apart by their seconds.
+    // Two starts differ by their seconds.
     tokio::time::sleep(Duration::from_secs(3)).await;
     server.kill().unwrap();
     server.restart().await.unwrap();

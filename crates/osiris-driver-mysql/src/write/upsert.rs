@@ -1,10 +1,10 @@
-//! Upsert: the rows go into a staging table that only this connection sees, and from there into the target by one statement
-//! for new and old keys alike. Where the target has further unique indexes, two statements take its place: one statement would let
-//! a row replace another by the wrong index.
+//! Upsert: loads the rows into a temporary staging table, and merges them into the target with one statement for new
+//! and existing keys. If the target has further unique indexes, two statements are used: one statement would let a row
+//! replace another by the wrong index.
 
 use osiris_core::{Error, ExecutionContext, Reject, Result, TableRef, TableScan, Written};
 
-use super::answer::{Done, Failure};
+use super::answer::{Done, StatementError};
 use super::encode::Field;
 use super::loader::{Destination, Loaded, Loader, NUMBER};
 use super::plan::same;
@@ -14,11 +14,11 @@ use super::target::{TableName, Target, cell};
 use crate::client::quote;
 use crate::config::{Dedupe, OnConflict, WriterConfig};
 
-const DOING: &str = "merging rows into the table";
-/// Duplicates that are kept for people to look at.
+const CONTEXT: &str = "merging rows into the table";
+/// Maximum number of duplicates to keep as rejects.
 const SHOWN: usize = 1000;
 
-/// The work of one upsert. A transaction is open when it is done.
+/// One upsert. A transaction is open when it is done.
 pub(super) struct Upsert<'a> {
     pub(super) session: &'a mut Session,
     pub(super) config: &'a WriterConfig,
@@ -27,7 +27,7 @@ pub(super) struct Upsert<'a> {
     pub(super) target: &'a Target,
     pub(super) fields: std::sync::Arc<[Field]>,
     pub(super) ctx: &'a ExecutionContext,
-    /// Whether the caller has begun the transaction already.
+    /// Whether the caller has already begun the transaction.
     pub(super) in_transaction: bool,
 }
 
@@ -35,7 +35,7 @@ impl Upsert<'_> {
     /// Loads the rows of `scan` and merges them.
     ///
     /// # Errors
-    /// Keys that come twice, or anything but single rows at fault, or too many of those.
+    /// On duplicate keys, on any failure other than single rows, or when too many rows are rejected.
     pub(super) async fn run(&mut self, scan: TableScan) -> Result<(Written, Loaded)> {
         let fields = std::sync::Arc::clone(&self.fields);
         let looks_for_duplicates = match key_in_store(self.config, &fields) {
@@ -44,10 +44,10 @@ impl Upsert<'_> {
             Some(key) => !self.session.meanwhile(self.ctx.store().is_unique(self.input, &key)).await??,
         };
         let stage = self.table.sibling("osiris_stage".to_owned()).sql();
-        self.session.run(&format!("DROP TEMPORARY TABLE IF EXISTS {stage}"), DOING).await?;
-        self.session.run(&self.create_stage(&stage), "making a staging table").await?;
+        self.session.run(&format!("DROP TEMPORARY TABLE IF EXISTS {stage}"), CONTEXT).await?;
+        self.session.run(&self.create_stage(&stage), "creating the staging table").await?;
         if !self.in_transaction {
-            self.session.run("START TRANSACTION", DOING).await?;
+            self.session.run("START TRANSACTION", CONTEXT).await?;
         }
         let destination = Destination {
             table: stage.clone(),
@@ -104,18 +104,18 @@ impl Upsert<'_> {
             .map(|row| Reject {
                 row_number: cell(row, 1).parse().ok(),
                 column: None,
-                reason: format!("its key comes {} times, first in row {}", cell(row, 2), cell(row, 0)),
+                reason: format!("key occurs {} times, first in row {}", cell(row, 2), cell(row, 0)),
                 row: None,
             })
             .collect();
         self.ctx.rejects().note(notes).await?;
         let many = if rows.len() >= SHOWN { "at least " } else { "" };
-        Err(Error::validation(format!("{many}{} keys come more than once in the input", rows.len())).with_hint(
-            "keep one row of each key in a step before, or set `dedupe: last` with `order_by`; the rows are with the step's rejects",
+        Err(Error::validation(format!("{many}{} keys occur more than once in the input", rows.len())).with_hint(
+            "keep one row per key in an earlier step, or set `dedupe: last` with `order_by`; the rows are in the step's rejects",
         ))
     }
 
-    /// Merges everything by one go; if rows are at fault, halves it until they are alone.
+    /// Merges everything by one go; if rows are at fault, halves it until they are isolated.
     async fn merge(&mut self, stage: &str, written: &mut Written) -> Result<()> {
         let bounds = self.session.rows(&format!("SELECT MIN({0}), MAX({0}) FROM {stage}", quote(NUMBER))).await?;
         let Some((first, last)) =
@@ -129,11 +129,11 @@ impl Upsert<'_> {
             if rows == 0 {
                 continue;
             }
-            self.session.run("SAVEPOINT osiris_merge", DOING).await?;
+            self.session.run("SAVEPOINT osiris_merge", CONTEXT).await?;
             match self.merge_range(stage, from, to).await? {
                 Ok(part) => add(written, &part),
                 Err((column, reason)) => {
-                    self.session.run("ROLLBACK TO SAVEPOINT osiris_merge", DOING).await?;
+                    self.session.run("ROLLBACK TO SAVEPOINT osiris_merge", CONTEXT).await?;
                     if from == to {
                         let row = self.shown(stage, from).await?;
                         self.ctx.rejects().push(vec![Reject { row_number: Some(from), column, reason, row }]).await?;
@@ -154,7 +154,7 @@ impl Upsert<'_> {
         Ok(rows.first().and_then(|row| cell(row, 0).parse().ok()).unwrap_or(0))
     }
 
-    /// One range: what became of its rows, or why the server refuses.
+    /// Merges one range; returns the counts or the server's error.
     async fn merge_range(
         &mut self,
         stage: &str,
@@ -169,19 +169,19 @@ impl Upsert<'_> {
             (false, OnConflict::Update) => &[Step::Update, Step::InsertMissing],
             (false, OnConflict::Ignore) => &[Step::InsertMissing],
         };
-        // Rows that no statement touches are counted by a question of their own.
+        // Rows that no statement touches are counted by a separate query.
         let mut left_alone = 0;
         if !single && self.sql(Step::Update, stage, &range).is_none() {
             left_alone = self.count_present(stage, &range).await?;
         }
         for step in steps {
             let Some(sql) = self.sql(*step, stage, &range) else { continue };
-            let done = match self.session.attempt(&sql, DOING).await {
+            let done = match self.session.attempt(&sql, CONTEXT).await {
                 Ok(done) => done,
-                Err(Failure::Server { code, state, message }) if is_about_rows(code, &state) => {
+                Err(StatementError::Server { code, state, message }) if is_about_rows(code, &state) => {
                     return Ok(Err(reason(&message)));
                 }
-                Err(failure) => return Err(failure.into_error(DOING)),
+                Err(failure) => return Err(failure.into_error(CONTEXT)),
             };
             if done.warnings > 0 {
                 let warnings = self.session.warnings().await?;
@@ -198,7 +198,7 @@ impl Upsert<'_> {
         Ok(Ok(part))
     }
 
-    /// How many rows of a range have a key that is in the table.
+    /// The number of rows of a range whose key is in the table.
     async fn count_present(&mut self, stage: &str, range: &str) -> Result<u64> {
         let keys = self.joined("t");
         let sql = format!(
@@ -209,7 +209,7 @@ impl Upsert<'_> {
         rows.first().and_then(|row| cell(row, 0).parse().ok()).ok_or_else(uncounted)
     }
 
-    /// The condition that a row of the staging table has the key of one of the table.
+    /// The join condition of the staging table and the table.
     fn joined(&self, table: &str) -> String {
         let keys = self.config.key_names().iter().map(|name| quote(name));
         keys.map(|key| format!("{table}.{key} = s.{key}")).collect::<Vec<_>>().join(" AND ")
@@ -231,7 +231,7 @@ impl Upsert<'_> {
             (names.join(", "), names.iter().map(|name| format!("s.{name}")).collect::<Vec<_>>().join(", "));
         match step {
             Step::InsertOrUpdate => {
-                // Assigning the key to itself changes nothing: the row that is there stays.
+                // Assigning the key to itself changes nothing: the existing row stays.
                 let assignments: Vec<String> = if others.is_empty() {
                     keys.iter().take(1).map(|key| format!("{key} = {table}.{key}")).collect()
                 } else {
@@ -273,8 +273,8 @@ impl Upsert<'_> {
     }
 }
 
-/// The columns of the key in the store, where it can tell that no two rows have the same key for the server either: it can for values
-/// that arrive as they are and that no collation compares. Grouping a million rows takes the server seconds.
+/// The key columns in the run store, if it can check for duplicates in place of the server: it can for values
+/// that are stored unchanged and not compared by a collation. Grouping a million rows takes the server seconds.
 fn key_in_store<'a>(config: &WriterConfig, fields: &'a [Field]) -> Option<Vec<&'a str>> {
     config
         .key_names()
@@ -292,11 +292,11 @@ enum Step {
 }
 
 impl Step {
-    /// Adds what the server counted, and returns how many rows it met and left as they were.
+    /// Adds the server's counts, and returns how many rows it matched without changing them.
     fn count(self, done: &Done, part: &mut Written) -> Result<u64> {
         let number = |name: &str| done.number(name).ok_or_else(uncounted);
         let (met, changed) = match self {
-            // One affected row for each new one, two for each that was changed, none for one that was equal.
+            // One affected row for each new one, two for each changed one, none for an identical one.
             Self::InsertOrUpdate => {
                 part.updated = number("Duplicates")?;
                 part.inserted = done.affected.checked_sub(2 * part.updated).ok_or_else(uncounted)?;
@@ -315,9 +315,9 @@ impl Step {
     }
 }
 
-/// The numbers in an answer do not go together.
+/// The counts of a response are inconsistent.
 fn uncounted() -> Error {
-    Error::integrity("the server does not say how many rows it has merged")
+    Error::integrity("the server did not report how many rows it merged")
         .with_hint("report a bug, with the server's version")
 }
 

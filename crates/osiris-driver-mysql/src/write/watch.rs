@@ -1,4 +1,4 @@
-//! Waiting for an answer: as long as the server is at work, and no longer.
+//! Waits for a response while the server is working.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -7,13 +7,13 @@ use std::pin::pin;
 use mysql_async::prelude::Queryable;
 use osiris_core::Error;
 
-use super::answer::Failure;
+use super::answer::StatementError;
 use super::ending;
 use crate::client::Identity;
 use crate::config::MysqlConnection;
 use crate::wire::{self, wire_error};
 
-/// Waits for an answer without a limit of time as long as the server is at work, and no longer.
+/// Waits without a time limit while the server is working on the statement.
 pub(super) struct Watch {
     pub(super) identity: Identity,
     pub(super) connection: MysqlConnection,
@@ -22,28 +22,34 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// The answer, or the failure of whoever should have given it.
-    pub(super) async fn over<T>(&self, answer: impl Future<Output = mysql_async::Result<T>>) -> Result<T, Failure> {
+    /// The response, or an error if the server stopped working.
+    pub(super) async fn over<T>(
+        &self,
+        answer: impl Future<Output = mysql_async::Result<T>>,
+    ) -> Result<T, StatementError> {
         let mut answer = pin!(answer);
         loop {
             match tokio::time::timeout(self.connection.read_timeout, &mut answer).await {
                 Ok(Ok(value)) => return Ok(value),
                 Ok(Err(mysql_async::Error::Server(server))) => {
-                    return Err(Failure::Server { code: server.code, state: server.state, message: server.message });
+                    return Err(StatementError::Server {
+                        code: server.code,
+                        state: server.state,
+                        message: server.message,
+                    });
                 }
-                Ok(Err(error)) => return Err(Failure::Lost(wire_error(error, &self.doing))),
+                Ok(Err(error)) => return Err(StatementError::Lost(wire_error(error, &self.doing))),
                 Err(_) if self.is_at_work().await => {}
                 Err(_) => {
-                    let error = Error::timeout(format!("the server has been silent while {}", self.doing)).with_hint(
-                        "look at the server and at what lies between; raise `read_timeout` if it is only slow",
-                    );
-                    return Err(Failure::Lost(error));
+                    let error = Error::timeout(format!("no response from the server while {}", self.doing))
+                        .with_hint("check the server and the network; raise `read_timeout` if the server is slow");
+                    return Err(StatementError::Lost(error));
                 }
             }
         }
     }
 
-    /// Asked over another connection: whether the statement is still running there.
+    /// Checks over another connection whether the statement is still running.
     async fn is_at_work(&self) -> bool {
         let ask = async {
             let mut conn = wire::open(&self.connection, &self.base_dir).await.ok()?;

@@ -148,7 +148,7 @@ async fn initial_lag_and_boundary_do_what_they_say() {
     assert!(failure.error.report().contains("cursor.column: `at` -> `id`"), "{}", failure.error.report());
     runs.config = with(json!({"initial": "1 OR 1"}));
     let failure = runs.reading.failure(runs.config.clone()).await;
-    assert!(failure.error.report().contains("no value of it"), "{}", failure.error.report());
+    assert!(failure.error.report().contains("not a value of its column"), "{}", failure.error.report());
 }
 
 #[tokio::test]

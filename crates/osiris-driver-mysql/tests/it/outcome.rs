@@ -101,7 +101,11 @@ async fn s59_an_append_whose_answer_is_lost_is_ambiguous_and_says_one_thing() {
         ambiguous += 1;
         assert_eq!(failure.attempts, 1, "{failure:?}");
         let report = failure.error.report();
-        assert!(report.contains("they are there or not") && report.contains("nothing changes any more"), "{report}");
+        assert!(
+            report.contains("either all of the rows are there or none of them")
+                && report.contains("so this will not change"),
+            "{report}"
+        );
         assert!(failure.error.hint().unwrap().contains("write them twice"), "{report}");
     }
     assert!(ambiguous > 0, "no cut fell into the answer to the commit");
@@ -142,7 +146,7 @@ async fn s57_a_commit_that_stalls_never_arrives_later() {
             assert!(failure.error.is_retryable() && !failure.may_have_written, "{failure:?}");
         } else {
             assert_eq!(failure.error.kind(), ErrorKind::Ambiguous, "{failure:?}");
-            assert!(failure.error.report().contains("nothing changes any more"), "{failure:?}");
+            assert!(failure.error.report().contains("so this will not change"), "{failure:?}");
         }
         // The link is there again, and what was on its way arrives: at a session that is gone.
         world.proxy.set(Fault::Pass);
@@ -167,7 +171,7 @@ async fn s57_a_server_that_cannot_be_asked_leaves_the_outcome_open_and_says_so()
     let (outcome, ()) = tokio::join!(outcome, breaks);
     let failure = outcome.unwrap_err();
     assert_eq!(failure.error.kind(), ErrorKind::Ambiguous, "{failure:?}");
-    assert!(failure.error.report().contains("may also appear later"), "{failure:?}");
+    assert!(failure.error.report().contains("may still appear"), "{failure:?}");
 }
 
 /// Sessions of the driver that wait in a transaction: they have changed rows.

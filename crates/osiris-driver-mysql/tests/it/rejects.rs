@@ -52,21 +52,21 @@ async fn each_kind_of_bad_row_is_kept_and_every_other_row_is_written_by_either_c
     }
     insta::assert_snapshot!(found[0], @r"
     10|n|Out of range value for column 'n'
-    11|n|it is NULL, and the column of the table is NOT NULL
+    11|n|NULL, but the column is NOT NULL
     20|s|Data truncated for column 's'
     21|s|Incorrect string value: '\xE6\x97\xA5' for column `test`.`t`.`s`
     22|s|Data truncated for column 's'
-    23|c|it ends in a blank, which a CHAR column drops: use VARCHAR
-    30|e|it is none of the column's ENUM values
-    31|e|it is none of the column's ENUM values
-    32|e|it is none of the column's ENUM values
-    40|d|it has more digits behind the point than the column keeps
-    50|at|its fraction of a second has more digits than the column keeps
-    60|f|a FLOAT column does not keep it exactly: use DOUBLE
-    61|f|MySQL has neither NaN nor infinity
+    23|c|trailing space, which a CHAR column drops: use VARCHAR
+    30|e|not one of the column's ENUM values
+    31|e|not one of the column's ENUM values
+    32|e|not one of the column's ENUM values
+    40|d|more decimal places than the column allows
+    50|at|fractional seconds exceed the precision of the column
+    60|f|not exactly representable in a FLOAT column: use DOUBLE
+    61|f|MySQL does not support NaN or infinity
     70|-|Cannot add or update a child row: a foreign key constraint fails (`test`.`t`, CONSTRAINT `t_ibfk_1` FOREIGN KEY (`p`) REFERENCES `parent` (`id`))
     80|-|CONSTRAINT `t.ck` failed for `test`.`t`
-    90|b|the column is BINARY and would fill it up with zeros
+    90|b|shorter than the BINARY column, which would pad it with zeros
     91|b|Data truncated for column 'b'
     ");
 }
@@ -137,11 +137,11 @@ async fn texts_are_parsed_strictly_into_typed_columns() {
         rejects = rejects.replace("7|bits|Data too long for", "7|bits|Out of range value for");
     }
     insta::assert_snapshot!(rejects, @"
-    2|n|it is not a number
-    3|d|it is no date such as 2024-01-31
+    2|n|invalid number
+    3|d|invalid date: expected YYYY-MM-DD
     4|d|Data truncated for column 'd'
-    5|m|it has more digits behind the point than the column keeps
-    6|y|a year is 0 or from 1901 to 2155
+    5|m|more decimal places than the column allows
+    6|y|year out of range: expected 0, or 1901 to 2155
     7|bits|Out of range value for column 'bits'
     ");
 }

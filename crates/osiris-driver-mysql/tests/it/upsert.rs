@@ -55,10 +55,10 @@ async fn a_key_that_comes_twice_is_an_error_unless_an_order_is_named() {
     let failure = writing.write(upsert(json!({})), data).await.unwrap_err();
     assert_eq!(failure.error.kind(), ErrorKind::Validation);
     insta::assert_snapshot!(failure.error.report(), @"
-        step `write`: 1 keys come more than once in the input
-        hint: keep one row of each key in a step before, or set `dedupe: last` with `order_by`; the rows are with the step's rejects
+        step `write`: 1 keys occur more than once in the input
+        hint: keep one row per key in an earlier step, or set `dedupe: last` with `order_by`; the rows are in the step's rejects
         ");
-    assert!(writing.rejects().await.contains("its key comes 3 times"), "{}", writing.rejects().await);
+    assert!(writing.rejects().await.contains("key occurs 3 times"), "{}", writing.rejects().await);
     assert_eq!(writing.shown("SELECT * FROM t").await, "c|0|0");
     for off in [false, true] {
         if off {
@@ -91,12 +91,12 @@ async fn a_key_that_comes_twice_is_found_whatever_its_type() {
     let output = writing.write(settings.clone(), data("1", "1.11").as_str()).await.unwrap();
     assert_eq!(output.counts.inserted, 3);
     let failure = writing.write(settings.clone(), data("1", "1.10").as_str()).await.unwrap_err();
-    assert!(failure.error.message().starts_with("1 keys come more than once"), "{:?}", failure.error);
-    assert!(writing.rejects().await.contains("its key comes 2 times, first in row 1"), "{}", writing.rejects().await);
+    assert!(failure.error.message().starts_with("1 keys occur more than once"), "{:?}", failure.error);
+    assert!(writing.rejects().await.contains("key occurs 2 times, first in row 1"), "{}", writing.rejects().await);
     // Texts that differ are one number.
     let texts = "SELECT id, DATE '2024-02-29' AS day, TIMESTAMP '2024-02-29' AS moment, 1 AS price, 4 AS v FROM (VALUES ('7'), ('07')) x(id)";
     let failure = writing.write(settings, texts).await.unwrap_err();
-    assert!(failure.error.message().starts_with("1 keys come more than once"), "{:?}", failure.error);
+    assert!(failure.error.message().starts_with("1 keys occur more than once"), "{:?}", failure.error);
 }
 
 #[tokio::test]
@@ -143,7 +143,7 @@ async fn a_null_in_the_key_is_refused() {
     let Some(writing) = Writing::new().await else { return };
     writing.execute("CREATE TABLE t (id INT UNIQUE, v INT)").await;
     let report = writing.refused(upsert(json!({})), "SELECT NULL::INTEGER AS id, 1 AS v").await;
-    assert!(report.contains("takes no NULL"), "{report}");
+    assert!(report.contains("is NOT NULL"), "{report}");
     let data = "SELECT * FROM (VALUES (NULL, 1), (2, 2)) x(id, v)";
     let output = writing.write(upsert(json!({"max_rejects": 1})), data).await.unwrap();
     assert_eq!((output.counts.inserted, output.counts.rejected), (1, 1));

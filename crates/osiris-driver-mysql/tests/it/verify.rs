@@ -49,7 +49,7 @@ async fn values_that_differ_are_named_by_their_columns_and_nothing_is_kept() {
     let failure = reading.failure(json!({"query": query, "verify": "checksums"})).await;
     assert_eq!(failure.error.kind(), ErrorKind::Integrity);
     assert_snapshot!(failure.error, @"
-    step `fails`: the checksum of the server's values differs from that of the values that arrived: column `n`
+    step `fails`: checksums of the source and the received values differ: column `n`
     ");
     assert!(reading.run("counted", json!({"query": query}), json!({})).await.is_ok());
 }

@@ -113,28 +113,28 @@ async fn everything_that_stands_in_the_way_is_said_at_once_and_nothing_is_writte
     let data = "SELECT 1 AS id, 2 AS g, TIMESTAMP '2024-01-01' AS at, 3 AS vv";
     insta::assert_snapshot!(writing.refused(config(json!({})), data).await, @"
     step `write`: cannot write to table `test.t`: 4 problems
-      - its column `g` is generated: leave it out with `columns`
-      - its column `at` is time and `at` of the input is TIMESTAMP: there is no exact conversion: cast it in a step before this one
-      - it has no column `vv` (did you mean `v`?): set `columns`, or `schema_evolution: add_columns`
-      - its column `must` is NOT NULL without a default, and nothing is written to it
+      - column `g` is generated: exclude it with `columns`
+      - column `at` is time, but column `at` of the input is TIMESTAMP: no exact conversion: cast it in an earlier step
+      - no column `vv` (did you mean `v`?): set `columns`, or `schema_evolution: add_columns`
+      - column `must` is NOT NULL without a default, but no column of the input is written to it
     ");
     let upsert = json!({"mode": "upsert", "key": ["must", "v"]});
     insta::assert_snapshot!(writing.refused(config(upsert), "SELECT 1 AS id, 2 AS must").await, @"
     step `write`: cannot write to table `test.t`: 2 problems
-      - nothing is written to its key column `v`
-      - it has no primary key or unique index on exactly (must, v), which `key` names; it has: id
+      - no column of the input is written to key column `v`
+      - no primary key or unique index on exactly the columns of `key` (must, v); the table has: id
     ");
     let nulls = "SELECT 1 AS id, NULL::INTEGER AS must UNION ALL SELECT 2, 2";
-    insta::assert_snapshot!(writing.refused(config(json!({})), nulls).await, @"step `write`: cannot write to table `test.t`: `must` of the input is NULL in 1 rows, and its column takes no NULL");
+    insta::assert_snapshot!(writing.refused(config(json!({})), nulls).await, @"step `write`: cannot write to table `test.t`: column `must` of the input is NULL in 1 rows, but its column in the table is NOT NULL");
     insta::assert_snapshot!(writing.refused(json!({"table": "w"}), "SELECT 1 AS id").await, @"
     step `write`: cannot write to table `test.w`: 2 problems
-      - it is a view: write to the table behind it
-      - its column `must` is NOT NULL without a default, and nothing is written to it
+      - it is a view: write to the underlying table
+      - column `must` is NOT NULL without a default, but no column of the input is written to it
     ");
-    insta::assert_snapshot!(writing.refused(json!({"table": "m"}), "SELECT 1 AS a").await, @"step `write`: cannot write to table `test.m`: its engine MyISAM has no transactions, so a write that is interrupted would stay half done: ALTER TABLE ... ENGINE = InnoDB, or `mode: overwrite`");
+    insta::assert_snapshot!(writing.refused(json!({"table": "m"}), "SELECT 1 AS a").await, @"step `write`: cannot write to table `test.m`: its engine MyISAM has no transactions, so an interrupted write would leave some of its rows: ALTER TABLE ... ENGINE = InnoDB, or `mode: overwrite`");
     insta::assert_snapshot!(writing.refused(json!({"table": "typo"}), "SELECT 1 AS a").await, @"
     step `write`: there is no table `test.typo`
-    hint: check `table` and `schema`, or set `create_table: true` to have it created
+    hint: check `table` and `schema`, or set `create_table: true` to create it
     ");
     assert_eq!(writing.shown("SELECT COUNT(*) FROM t").await, "0");
 }

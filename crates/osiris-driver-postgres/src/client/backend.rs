@@ -1,26 +1,26 @@
-//! A process of the server, told apart from every other: ids come again, after a restart and on another server behind the same address,
-//! and whoever has one then is not ours to end.
+//! Identifies a server process uniquely: process ids are reused after a restart and by other servers behind the same
+//! address, and such a process must not be ended.
 
 use osiris_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 use super::quote::literal;
 
-/// A moment as one text, whatever the session's settings.
+/// A timestamp as text, independent of the session's settings.
 const MOMENT: &str = "'YYYY-MM-DD HH24:MI:SS.US'";
 
-/// A process of the server.
+/// A server process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Backend {
     id: i32,
-    /// When it began to serve us.
+    /// When it started to serve this client.
     start: String,
-    /// When its transaction began, for a process that a pooler may since have given to somebody else.
+    /// When its transaction began: a pooler may give the process to another client afterwards.
     transaction: Option<String>,
 }
 
 impl Backend {
-    /// What a session says of its process, in three fields: the third is the begin of the transaction, if there is one.
+    /// Selects the process of the session in three fields; the third is the start of the transaction, if there is one.
     pub(super) fn question() -> String {
         format!(
             "SELECT pid, pg_catalog.to_char(backend_start AT TIME ZONE 'UTC', {MOMENT}), \
@@ -29,37 +29,37 @@ impl Backend {
         )
     }
 
-    /// The process of a session that is asked outside of a transaction.
+    /// The process of a session outside a transaction.
     pub(super) fn of_session(answer: &[Vec<Option<String>>]) -> Option<Self> {
         let row = answer.first()?;
         let field = |index: usize| row.get(index).cloned().flatten();
         Some(Self { id: field(0)?.parse().ok()?, start: field(1)?, transaction: None })
     }
 
-    /// The process of an open transaction, with when that began.
+    /// The process of an open transaction, with its start.
     ///
     /// # Errors
-    /// When the server does not tell.
+    /// When the server does not return it.
     pub(super) fn of_transaction(answer: &[Vec<Option<String>>], doing: &str) -> Result<Self> {
         let began = answer.first().and_then(|row| row.get(2).cloned().flatten());
         match (Self::of_session(answer), began) {
             (Some(backend), Some(began)) => Ok(Self { transaction: Some(began), ..backend }),
-            _ => Err(Error::unknown(format!("{doing}: the server does not tell the session's process"))),
+            _ => Err(Error::unknown(format!("{doing}: the server did not return the process id of the session"))),
         }
     }
 
-    /// A process of the same number that serves somebody else, as on another server or after a restart.
+    /// A process with the same id that serves another client, as on another server or after a restart.
     #[cfg(test)]
     pub(super) fn of_somebody_else(&self) -> Self {
         Self { start: self.start.replace('2', "1"), ..self.clone() }
     }
 
-    /// The number of the process.
+    /// The process id.
     pub(crate) fn id(&self) -> i32 {
         self.id
     }
 
-    /// Whether the server, in `pg_stat_activity`, means this process and no later one of the same number.
+    /// The condition on `pg_stat_activity` for this process and no later one with the same id.
     pub(crate) fn condition(&self) -> String {
         let mut condition = format!(
             "pid = {} AND pg_catalog.to_char(backend_start AT TIME ZONE 'UTC', {MOMENT}) = {}",

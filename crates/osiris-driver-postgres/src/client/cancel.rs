@@ -1,21 +1,21 @@
-//! Ending at the server what nobody waits for any more. A closed socket alone is noticed only when the server next has
-//! something to say.
+//! Cancels abandoned statements on the server. A server notices a closed socket only when it next has
+//! something to send.
 
 use std::time::Duration;
 
 use osiris_core::Result;
 
 use super::backend::Backend;
-use super::open::{self, Route};
+use super::open::{self, ConnectPath};
 use super::session::execute;
 use crate::client::ConnectionTarget;
 use crate::error::within;
 
-/// How long a cancelled step waits at most for the server to be told.
+/// Maximum time that a cancelled step waits for the cancellation to reach the server.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// Tells the server to end what `process` does, and waits for it a little: the step counts as ended when this returns, and our
-/// own process may end right after it. A thread with a runtime of its own does it, since the step's runtime may be the one that
+/// Cancels the statement of `process` and waits briefly: the step counts as ended when this returns, and our
+/// own process may exit right after. Uses a thread with its own runtime, since the step's runtime may be the one that
 /// waits here.
 pub(super) fn cancel(target: ConnectionTarget, process: Backend) {
     let (done, told) = std::sync::mpsc::channel();
@@ -26,9 +26,9 @@ pub(super) fn cancel(target: ConnectionTarget, process: Backend) {
             runtime.shutdown_background();
             cancelled
         });
-        // A process that ended by itself is no longer there to be cancelled.
+        // The process may already have ended.
         if let Ok(Ok(Err(error))) = cancelled {
-            tracing::debug!(process = process.id(), error = error.message(), "the statement was not cancelled");
+            tracing::debug!(process = process.id(), error = error.message(), "failed to cancel the statement");
         }
         let _ = done.send(());
     });
@@ -38,14 +38,14 @@ pub(super) fn cancel(target: ConnectionTarget, process: Backend) {
 }
 
 async fn tell(target: &ConnectionTarget, process: &Backend) -> Result<()> {
-    const DOING: &str = "cancelling the statement on the server";
-    let mut opened = open::open(target, Route::Straight).await?;
-    // Where it is not that process any more, or this is another server, nothing is ended.
+    const CONTEXT: &str = "cancelling the statement on the server";
+    let mut opened = open::open(target, ConnectPath::Direct).await?;
+    // If it is no longer that process, or another server, nothing is cancelled.
     let sql = format!(
         "SELECT pg_catalog.pg_cancel_backend(pid) FROM pg_catalog.pg_stat_activity WHERE {} AND state <> 'idle'",
         process.condition()
     );
-    within(target.connection.connect_timeout, DOING, execute(&mut opened.connection, &sql, DOING)).await?;
+    within(target.connection.connect_timeout, CONTEXT, execute(&mut opened.connection, &sql, CONTEXT)).await?;
     open::close(opened.connection).await;
     Ok(())
 }

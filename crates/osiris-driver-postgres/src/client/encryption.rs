@@ -1,7 +1,8 @@
-//! TLS with the server, by our own rules: sqlx would add a given CA to the public ones, and read the environment for another.
+//! TLS with the server, negotiated here: sqlx would add a given CA to the public ones, and read another from the
+//! environment.
 //!
-//! The request for it is eight bytes and the answer one (<https://www.postgresql.org/docs/current/protocol-flow.html>, "SSL
-//! Session Encryption"). A server that cannot even begin answers with an error instead.
+//! The request has eight bytes, the response one (<https://www.postgresql.org/docs/current/protocol-flow.html>, "SSL
+//! Session Encryption"). A server that cannot start a session sends an error instead.
 
 use std::io;
 use std::pin::Pin;
@@ -21,17 +22,17 @@ use crate::client::ConnectionTarget;
 use crate::error::{io_error, server_error};
 
 const TLS_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
-/// An error that is sent instead of an answer has a few hundred bytes.
-const LONGEST_ERROR: usize = 8192;
+/// Maximum size of an error sent instead of a response; usually a few hundred bytes.
+const MAX_ERROR: usize = 8192;
 
-/// A stream to the server.
-pub(super) enum Stream {
+/// A stream to the server, with or without TLS.
+pub(super) enum MaybeTlsStream {
     Plain(TcpStream),
     Encrypted(Box<TlsStream<TcpStream>>),
 }
 
-impl Stream {
-    /// The version of TLS; none without.
+impl MaybeTlsStream {
+    /// The TLS version; `None` without TLS.
     pub(super) fn tls(&self) -> Option<String> {
         let Self::Encrypted(stream) = self else { return None };
         Some(match stream.get_ref().1.protocol_version() {
@@ -42,25 +43,25 @@ impl Stream {
     }
 }
 
-/// Encrypts `stream` as the connection wants it.
+/// Negotiates TLS on `stream` according to the connection.
 ///
 /// # Errors
-/// When the server cannot, or is not to be believed.
-pub(super) async fn encrypt(
+/// When the server does not support TLS, or its certificate is not trusted.
+pub(super) async fn negotiate_tls(
     mut stream: TcpStream,
     target: &ConnectionTarget,
     host: &str,
     doing: &str,
-) -> Result<Stream> {
+) -> Result<MaybeTlsStream> {
     let tls = &target.connection.tls;
     if tls.mode == TlsMode::Disabled {
-        return Ok(Stream::Plain(stream));
+        return Ok(MaybeTlsStream::Plain(stream));
     }
     let network = |error| io_error(error, doing);
     stream.write_all(&TLS_REQUEST).await.map_err(network)?;
     match stream.read_u8().await.map_err(network)? {
         b'S' => {}
-        b'N' if tls.mode == TlsMode::Preferred => return Ok(Stream::Plain(stream)),
+        b'N' if tls.mode == TlsMode::Preferred => return Ok(MaybeTlsStream::Plain(stream)),
         b'N' => return Err(refused("server does not support TLS".into(), doing)),
         b'E' => return Err(error_instead(&mut stream, doing).await),
         _ => return Err(no_postgres(doing)),
@@ -72,22 +73,22 @@ pub(super) async fn encrypt(
         Some(inner) if inner.is::<rustls::Error>() => refused(error.into(), doing),
         _ => io_error(error, doing),
     })?;
-    Ok(Stream::Encrypted(Box::new(encrypted)))
+    Ok(MaybeTlsStream::Encrypted(Box::new(encrypted)))
 }
 
-/// Something else listens there.
+/// The port belongs to another service.
 fn no_postgres(doing: &str) -> Error {
-    Error::network(format!("{doing}: this is not how a PostgreSQL server answers"))
+    Error::network(format!("{doing}: the server did not answer as a PostgreSQL server does"))
         .with_hint("check `host` and `port`, or those in `dsn`")
         .with_retryable(false)
 }
 
-/// The error that the server sends instead of an answer: its fields are a letter, a text and a zero each.
+/// The error that the server sends instead of a response: each field is a letter, a text and a zero.
 async fn error_instead(stream: &mut TcpStream, doing: &str) -> Error {
     let Ok(length) = stream.read_u32().await else { return no_postgres(doing) };
     let length = usize::try_from(length).unwrap_or(usize::MAX).saturating_sub(4);
-    let mut body = vec![0; length.min(LONGEST_ERROR)];
-    if length > LONGEST_ERROR || stream.read_exact(&mut body).await.is_err() {
+    let mut body = vec![0; length.min(MAX_ERROR)];
+    if length > MAX_ERROR || stream.read_exact(&mut body).await.is_err() {
         return no_postgres(doing);
     }
     let field = |letter: u8| {
@@ -100,7 +101,7 @@ async fn error_instead(stream: &mut TcpStream, doing: &str) -> Error {
     }
 }
 
-impl AsyncRead for Stream {
+impl AsyncRead for MaybeTlsStream {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
@@ -109,7 +110,7 @@ impl AsyncRead for Stream {
     }
 }
 
-impl AsyncWrite for Stream {
+impl AsyncWrite for MaybeTlsStream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),

@@ -1,4 +1,4 @@
-//! What the server is and how it is set up, as far as statements depend on it.
+//! Version, settings and account of the server that statements depend on.
 
 use osiris_core::Result;
 
@@ -6,38 +6,38 @@ use super::backend::Backend;
 use super::open::Opened;
 use super::session::rows;
 
-/// One server, seen through one account.
+/// A server, as seen by one account.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ServerInfo {
-    /// As the server writes it: `15.8 (Debian 15.8-0+deb12u1)`.
+    /// As the server reports it: `15.8 (Debian 15.8-0+deb12u1)`.
     pub version: String,
-    /// In one number: 150008.
+    /// As a number: 150008.
     pub number: u32,
-    /// The role that statements run as.
+    /// The role that runs statements.
     pub account: String,
     /// The database.
     pub database: String,
-    /// The version of TLS between us and whoever we talk to; none where the connection is not encrypted.
+    /// The TLS version of the connection; `None` without TLS.
     pub tls: Option<String>,
-    /// Whether a pooler is in between, which may give each transaction another session.
+    /// Whether the connection goes through a pooler, which may give each transaction another session.
     pub pooler: bool,
-    /// Whether `\` is a letter like any other in `'...'`.
+    /// Whether `\` is an ordinary character in `'...'`.
     pub standard_conforming_strings: bool,
-    /// Whether the role may do everything.
+    /// Whether the role is a superuser.
     pub superuser: bool,
-    /// Whether row level security does not count for the role.
+    /// Whether the role bypasses row level security.
     pub bypass_rls: bool,
-    /// Whether this is a standby, which only reads.
+    /// Whether the server is a read-only standby.
     pub in_recovery: bool,
-    /// The server's own time zone; sessions of ours are in UTC.
+    /// The server's time zone; our sessions use UTC.
     pub time_zone: String,
     /// The encoding of the database.
     pub encoding: String,
 }
 
-const DOING: &str = "asking the server for its version and settings";
+const CONTEXT: &str = "reading the server's version and settings";
 
-/// One statement: behind a pooler two would be answered by two sessions.
+/// One statement, since two could run in two sessions behind a pooler.
 const QUESTION: &str = "SELECT current_setting('server_version'), current_setting('server_version_num'), current_user, \
      current_database(), current_setting('standard_conforming_strings'), \
      coalesce((SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user), false), \
@@ -47,9 +47,9 @@ const QUESTION: &str = "SELECT current_setting('server_version'), current_settin
      pg_catalog.to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') \
      FROM pg_catalog.pg_stat_activity a WHERE a.pid = pg_backend_pid()";
 
-/// Asks over a connection that has just been opened, and notes its process.
+/// Reads them over a new connection, and records its process.
 pub(super) async fn read(opened: &mut Opened) -> Result<ServerInfo> {
-    let answer = rows(&mut opened.connection, QUESTION, DOING).await?;
+    let answer = rows(&mut opened.connection, QUESTION, CONTEXT).await?;
     let field = |index: usize| answer.first().and_then(|row| row.get(index)?.clone()).unwrap_or_default();
     let own = field(10).parse().ok();
     opened.process = answer.first().and_then(|row| Backend::of_session(&[row.get(10..)?.to_vec()]));
@@ -59,7 +59,7 @@ pub(super) async fn read(opened: &mut Opened) -> Result<ServerInfo> {
         account: field(2),
         database: field(3),
         tls: opened.tls.clone(),
-        // A server's key names the process that answers; a pooler makes up keys of its own.
+        // The key of a server has its process id; a pooler generates its own keys.
         pooler: opened.key_process.is_some() && opened.key_process != own,
         standard_conforming_strings: field(4) == "on",
         superuser: field(5) == "t",

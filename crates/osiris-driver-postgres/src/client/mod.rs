@@ -1,14 +1,14 @@
-//! Connections to the server: both address families are tried, TLS is spoken by our own rules, poolers are recognised, work
-//! that is dropped is cancelled at the server. Sessions carry no settings of ours, since behind a pooler they would be somebody
-//! else's: what a job needs it sets with `SET LOCAL` inside its transaction.
+//! Connections to the server: tries both address families, negotiates TLS, detects poolers, and cancels
+//! dropped work on the server. Sessions have no settings of ours, since behind a pooler they would be
+//! another client's: each task uses `SET LOCAL` inside its transaction.
 
 mod backend;
-mod bridge;
 mod cancel;
 mod encryption;
 mod info;
 mod net;
 mod open;
+mod proxy;
 mod quote;
 mod session;
 mod target;
@@ -28,13 +28,13 @@ pub use target::{Connect, ConnectionTarget, connect};
 use self::session::Idle;
 use crate::error::within;
 
-/// A server that has been signed in to. Cheap to clone; the last clone to go closes its sessions.
+/// A connected server. Cheap to clone; dropping the last clone closes its sessions.
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
 }
 
-/// What the sessions of one client share.
+/// State shared by the sessions of a client.
 pub(crate) struct Shared {
     target: ConnectionTarget,
     info: ServerInfo,
@@ -42,14 +42,14 @@ pub(crate) struct Shared {
 }
 
 impl Client {
-    /// Signs in and asks the server what it is.
+    /// Connects and reads the server's version and settings.
     ///
     /// # Errors
-    /// Whatever is in the way to it.
+    /// When the connection fails.
     pub async fn open(target: &ConnectionTarget) -> Result<Self> {
-        let mut opened = open::open(target, open::Route::Watched).await?;
+        let mut opened = open::open(target, open::ConnectPath::Inspected).await?;
         let limit = target.connection.connect_timeout;
-        let asked = within(limit, "asking the server for its settings", info::read(&mut opened)).await;
+        let asked = within(limit, "reading the server's settings", info::read(&mut opened)).await;
         let info = asked.map_err(|error| open::at(error, target))?;
         let server = &target.connection.address;
         tracing::debug!(%server, version = info.version, tls = info.tls, pooler = info.pooler, "signed in");
@@ -57,34 +57,34 @@ impl Client {
         let client = Self { shared: Arc::new(shared) };
         match opened.into_idle() {
             Ok(idle) => client.shared.keep(idle),
-            // The rows shall not make the detour on which this one was watched.
+            // Rows must not go through the proxy that inspected this connection.
             Err(connection) => open::close(connection).await,
         }
         Ok(client)
     }
 
-    /// What it was opened for.
+    /// The target it was opened for.
     pub fn target(&self) -> &ConnectionTarget {
         &self.shared.target
     }
 
-    /// What the server said of itself.
+    /// The server's version and settings.
     pub fn info(&self) -> &ServerInfo {
         &self.shared.info
     }
 
-    /// Where it is, in words.
+    /// The address for messages.
     pub fn address(&self) -> String {
         self.shared.target.connection.address.to_string()
     }
 
-    /// Whether a transaction pooler is in between: then everything has to happen inside explicit transactions, statements may
-    /// have no names and settings must be local.
+    /// Whether the connection goes through a transaction pooler: then everything must run in explicit transactions,
+    /// statements must be unnamed and settings local.
     pub(crate) fn pooler(&self) -> bool {
         self.shared.info.pooler
     }
 
-    /// A session of one's own.
+    /// Opens or reuses a session.
     ///
     /// # Errors
     /// When a new one is needed and cannot be opened.
@@ -92,25 +92,25 @@ impl Client {
         let kept = self.shared.take();
         let idle = match kept {
             Some(idle) => idle,
-            None => open::session(&self.shared.target, open::Route::Straight).await?,
+            None => open::session(&self.shared.target, open::ConnectPath::Direct).await?,
         };
         Ok(Session::new(idle, Arc::clone(&self.shared)))
     }
 
-    /// A session of one's own that sends much, in writes of any size.
+    /// Opens or reuses a session for bulk uploads in writes of any size.
     ///
     /// # Errors
     /// When a new one is needed and cannot be opened.
     pub(crate) async fn acquire_for_upload(&self) -> Result<Session> {
-        let kept = self.shared.kept().extract_if(.., |idle| idle.bridged).next();
+        let kept = self.shared.kept().extract_if(.., |idle| idle.proxied).next();
         let idle = match kept {
             Some(idle) => idle,
-            None => open::session(&self.shared.target, open::Route::Upload).await?,
+            None => open::session(&self.shared.target, open::ConnectPath::Proxied).await?,
         };
         Ok(Session::new(idle, Arc::clone(&self.shared)))
     }
 
-    /// Says good-bye to the server where nobody else uses these sessions.
+    /// Closes the sessions cleanly if this is the last clone.
     pub async fn close(self) {
         if let Some(shared) = Arc::into_inner(self.shared) {
             for idle in shared.kept.into_inner().unwrap_or_else(PoisonError::into_inner) {
@@ -129,7 +129,7 @@ impl Shared {
         self.kept().pop()
     }
 
-    /// A poisoned lock guards a list that is whole: nothing panics between two states of it.
+    /// A poisoned lock is harmless: nothing panics while the list is inconsistent.
     fn kept(&self) -> MutexGuard<'_, Vec<Idle>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,5 +1,5 @@
-//! A socket to the server, whatever the family of its address: all are tried, a little apart, and the first that answers is
-//! taken (RFC 8305). Some hosts have IPv6 addresses only.
+//! Opens a socket to the server: all its addresses are tried with a short delay, and the first that answers is
+//! used (RFC 8305). Some hosts only have IPv6 addresses.
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,13 +13,13 @@ use tokio::net::{TcpStream, lookup_host};
 
 use crate::error::io_error;
 
-/// How long one address may be silent before the next is tried as well.
+/// Delay before the next address is tried as well.
 const STAGGER: Duration = Duration::from_millis(250);
 
-/// Connects to whichever address of `host` answers.
+/// Connects to the first address of `host` that answers.
 ///
 /// # Errors
-/// When the name is not known or no address answers; the caller limits the time.
+/// When the name is unknown or no address answers; the caller sets the time limit.
 pub(super) async fn connect(host: &str, port: u16, doing: &str) -> Result<TcpStream> {
     let found = lookup_host((host, port)).await.map_err(|error| unknown(error, doing))?;
     let addresses = interleaved(found.collect());
@@ -29,7 +29,7 @@ pub(super) async fn connect(host: &str, port: u16, doing: &str) -> Result<TcpStr
     Ok(stream)
 }
 
-/// Tries one after the other, each with a little more time before the next begins.
+/// Tries the addresses in order, starting each after a delay.
 async fn race(mut addresses: VecDeque<SocketAddr>) -> io::Result<TcpStream> {
     let mut running = FuturesUnordered::new();
     let mut failure = None;
@@ -47,7 +47,7 @@ async fn race(mut addresses: VecDeque<SocketAddr>) -> io::Result<TcpStream> {
         };
         match answer {
             Some(Ok(stream)) => return Ok(stream),
-            // A refusal says more than a network that is not there.
+            // A refused connection is more informative than an unreachable network.
             Some(Err(error)) if failure.is_none() || !unreachable(&error) => failure = Some(error),
             None if addresses.is_empty() => {
                 let nowhere = || io::Error::new(io::ErrorKind::NotFound, "the name has no address");
@@ -58,7 +58,7 @@ async fn race(mut addresses: VecDeque<SocketAddr>) -> io::Result<TcpStream> {
     }
 }
 
-/// Each family in turn, beginning with that of the first address, which the system prefers.
+/// Alternates between address families, starting with the one that the system prefers.
 fn interleaved(addresses: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
     let first_is_six = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (mut first, mut second): (VecDeque<_>, VecDeque<_>) =
@@ -73,9 +73,7 @@ fn interleaved(addresses: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
 }
 
 fn unknown(error: io::Error, doing: &str) -> Error {
-    Error::network(format!("{doing}: the host is not known"))
-        .with_hint("check `host`, or the one in `dsn`")
-        .with_source(error)
+    Error::network(format!("{doing}: unknown host")).with_hint("check `host`, or the one in `dsn`").with_source(error)
 }
 
 fn unreachable(error: &io::Error) -> bool {
@@ -88,9 +86,9 @@ fn unreachable(error: &io::Error) -> bool {
 fn failed(error: io::Error, only_ipv6: bool, doing: &str) -> Error {
     if only_ipv6 && unreachable(&error) {
         return Error::network(format!(
-            "{doing}: the host has IPv6 addresses only, and this machine has no way to them"
+            "{doing}: the host has IPv6 addresses only, and this machine has no IPv6 route"
         ))
-        .with_hint("use an address of the server, or of its pooler, that has IPv4")
+        .with_hint("use an IPv4 address of the server or of its pooler")
         .with_retryable(false)
         .with_source(error);
     }
@@ -127,7 +125,7 @@ mod tests {
     async fn an_address_that_is_silent_does_not_keep_the_next_from_being_tried() {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let here = listener.local_addr().unwrap();
-        // Reserved for documentation (RFC 5737): no answer, or none that helps.
+        // Reserved for documentation (RFC 5737): never answers.
         let silent = address("192.0.2.1:5432");
         let stream = tokio::time::timeout(Duration::from_secs(20), race(VecDeque::from([silent, here]))).await;
         assert_eq!(stream.unwrap().unwrap().peer_addr().unwrap(), here);

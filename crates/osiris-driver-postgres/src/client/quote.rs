@@ -1,16 +1,16 @@
-//! Names and texts as SQL has them.
+//! Quotes names and strings in SQL.
 
-/// A name in double quotes.
+/// Quotes a name in double quotes.
 pub fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// A table with its schema.
+/// Quotes a table name with its schema.
 pub fn quote_path(schema: &str, table: &str) -> String {
     format!("{}.{}", quote(schema), quote(table))
 }
 
-/// A text, the same for servers with and without `standard_conforming_strings`.
+/// Quotes a string, for servers with and without `standard_conforming_strings`.
 pub fn literal(text: &str) -> String {
     let doubled = text.replace('\'', "''");
     if text.contains('\\') { format!("E'{}'", doubled.replace('\\', "\\\\")) } else { format!("'{doubled}'") }

@@ -1,4 +1,4 @@
-//! One connection in use. It goes back by `release`; dropped, what it does is ended at the server.
+//! A connection in use. `release` returns it; if dropped, its statement is cancelled on the server.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -12,23 +12,23 @@ use super::backend::Backend;
 use super::cancel;
 use crate::error::postgres_error;
 
-/// A connection that nobody uses.
+/// An idle connection.
 pub(super) struct Idle {
     pub(super) connection: PgConnection,
-    /// The server's process, where there is no pooler.
+    /// The server process, without a pooler.
     pub(super) process: Option<Backend>,
-    /// Whether its bytes pass by us.
-    pub(super) bridged: bool,
+    /// Whether it goes through our proxy.
+    pub(super) proxied: bool,
 }
 
-/// A connection in somebody's hands.
+/// A connection in use.
 ///
-/// [`release`](Self::release) it when its work has ended well and no transaction is open. A session that is dropped is taken
-/// to be at work: its socket is closed and the server is told to cancel, so that no statement outlives its step.
+/// [`release`](Self::release) it after success, with no open transaction. A dropped session is assumed
+/// to be busy: its socket is closed and its statement is cancelled on the server, so that none outlives its step.
 pub struct Session {
     // Taken by `release`; else by `Drop`.
     idle: Option<Idle>,
-    /// What to cancel behind a pooler: known inside a transaction only.
+    /// What to cancel behind a pooler; only known inside a transaction.
     transaction: Option<Backend>,
     shared: Arc<Shared>,
 }
@@ -38,16 +38,16 @@ impl Session {
         Self { idle: Some(idle), transaction: None, shared }
     }
 
-    /// Whether a transaction pooler is in between.
+    /// Whether the connection goes through a transaction pooler.
     pub fn pooler(&self) -> bool {
         self.shared.info.pooler
     }
 
-    /// Begins a transaction by `sql`: `BEGIN READ ONLY`, and behind it whatever has to come before the first query, such as
+    /// Begins a transaction with `sql`: `BEGIN READ ONLY`, followed by whatever must precede the first query, such as
     /// `; SET TRANSACTION SNAPSHOT '...'`.
     ///
     /// # Errors
-    /// What the server says; `doing` begins the message.
+    /// When the server returns an error; its message starts with `doing`.
     pub async fn begin(&mut self, sql: &str, doing: &str) -> Result<()> {
         self.execute(sql, doing).await?;
         if self.pooler() {
@@ -57,7 +57,7 @@ impl Session {
         Ok(())
     }
 
-    /// The process of the server that works for us: inside of a transaction behind a pooler, at any time without one.
+    /// The server process of this session; behind a pooler only inside a transaction.
     pub(crate) fn backend(&self) -> Option<&Backend> {
         match self.pooler() {
             true => self.transaction.as_ref(),
@@ -65,31 +65,31 @@ impl Session {
         }
     }
 
-    /// Runs statements, separated by semicolons, and returns how many rows they affected, as the server says.
+    /// Runs statements separated by semicolons and returns the number of affected rows.
     ///
     /// # Errors
-    /// What the server says; `doing` begins the message.
+    /// When the server returns an error; its message starts with `doing`.
     pub async fn execute(&mut self, sql: &str, doing: &str) -> Result<u64> {
         execute(self, sql, doing).await
     }
 
-    /// The rows of a small answer, as text: metadata, settings. Never a table's.
+    /// The rows of a small result as text, such as metadata and settings; not for table data.
     ///
     /// # Errors
-    /// What the server says; `doing` begins the message.
+    /// When the server returns an error; its message starts with `doing`.
     pub async fn rows(&mut self, sql: &str, doing: &str) -> Result<Vec<Vec<Option<String>>>> {
         rows(self, sql, doing).await
     }
 
-    /// The first field of the first row, as text; nothing where it is NULL or there is no row.
+    /// The first field of the first row as text; `None` if it is NULL or there is no row.
     ///
     /// # Errors
-    /// What the server says; `doing` begins the message.
+    /// When the server returns an error; its message starts with `doing`.
     pub async fn scalar(&mut self, sql: &str, doing: &str) -> Result<Option<String>> {
         Ok(self.rows(sql, doing).await?.into_iter().next().and_then(|row| row.into_iter().next().flatten()))
     }
 
-    /// Gives the connection back.
+    /// Returns the connection.
     pub async fn release(mut self) {
         if let Some(idle) = self.idle.take() {
             self.shared.keep(idle);
@@ -124,13 +124,13 @@ impl Drop for Session {
     }
 }
 
-/// Runs statements by the simple protocol.
+/// Runs statements with the simple protocol.
 pub(super) async fn execute(connection: &mut PgConnection, sql: &str, doing: &str) -> Result<u64> {
     let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await;
     Ok(done.map_err(|error| postgres_error(error, doing))?.rows_affected())
 }
 
-/// The rows of a small answer, by the simple protocol, which sends everything as text.
+/// The rows of a small result with the simple protocol, which sends everything as text.
 pub(super) async fn rows(connection: &mut PgConnection, sql: &str, doing: &str) -> Result<Vec<Vec<Option<String>>>> {
     let failed = |error| postgres_error(error, doing);
     let found = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(connection).await.map_err(failed)?;

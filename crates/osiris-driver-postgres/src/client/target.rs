@@ -1,4 +1,4 @@
-//! What a client is opened for: a connection, and where its relative paths start.
+//! What a client is opened for: a connection and its base directory.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,12 +13,12 @@ use crate::config::PostgresConnection;
 /// How a component gets its client.
 pub type Connect = Arc<dyn Fn(ConnectionTarget) -> BoxFuture<'static, Result<Client>> + Send + Sync>;
 
-/// Opens a client of its own for each step.
+/// Opens a separate client for each step.
 pub fn connect() -> Connect {
     Arc::new(|target| Box::pin(async move { Client::open(&target).await }))
 }
 
-/// A connection and the directory where its relative paths start.
+/// A connection and its base directory.
 #[derive(Debug, Clone)]
 pub struct ConnectionTarget {
     pub(crate) connection: PostgresConnection,
@@ -26,12 +26,12 @@ pub struct ConnectionTarget {
 }
 
 impl ConnectionTarget {
-    /// `connection`, whose certificate files are looked for below `base_dir` where their paths are relative.
+    /// `connection`, whose relative certificate paths are resolved against `base_dir`.
     pub fn new(connection: &PostgresConnection, base_dir: &Path) -> Self {
         Self { connection: connection.clone(), base_dir: base_dir.to_owned() }
     }
 
-    /// The same for a check that must have its answer within `limit`.
+    /// The same for a check that must finish within `limit`.
     #[must_use]
     pub fn within(mut self, limit: Duration) -> Self {
         self.connection.connect_timeout = self.connection.connect_timeout.min(limit);

@@ -9,21 +9,21 @@ use serde_json::{Value, json};
 
 use super::*;
 
-const DOING: &str = "testing";
+const CONTEXT: &str = "testing";
 
 async fn opened(connection: &Value) -> Client {
     let connection = ConfigSchema::parse(connection).unwrap();
     Client::open(&ConnectionTarget::new(&connection, Path::new("."))).await.unwrap()
 }
 
-/// How many sessions of the driver the server has.
+/// The number of sessions of the driver on the server.
 async fn sessions(server: &Postgres) -> usize {
     let sql =
         "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'osiris%' AND datname = current_database()";
     server.value(sql).await.unwrap().unwrap().parse().unwrap()
 }
 
-/// Polls until the server has `expected` sessions: it notices the end of one a moment later.
+/// Polls until the server has `expected` sessions: it notices a closed one with a delay.
 async fn settles_at(server: &Postgres, expected: usize) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while sessions(server).await != expected {
@@ -33,7 +33,7 @@ async fn settles_at(server: &Postgres, expected: usize) {
 }
 
 async fn process(session: &mut Session) -> String {
-    session.scalar("SELECT pg_backend_pid()", DOING).await.unwrap().unwrap()
+    session.scalar("SELECT pg_backend_pid()", CONTEXT).await.unwrap().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -62,8 +62,8 @@ async fn a_dropped_session_ends_its_statement_on_the_server() {
     for fields in [json!({"tls": "disabled"}), json!({"tls": "required"})] {
         let client = opened(&server.connection_with(fields)).await;
         let mut session = client.acquire().await.unwrap();
-        session.begin("BEGIN", DOING).await.unwrap();
-        let sleeping = session.rows("SELECT pg_sleep(100)", DOING);
+        session.begin("BEGIN", CONTEXT).await.unwrap();
+        let sleeping = session.rows("SELECT pg_sleep(100)", CONTEXT);
         assert!(tokio::time::timeout(Duration::from_millis(300), sleeping).await.is_err());
         let started = Instant::now();
         drop(session);
@@ -79,8 +79,8 @@ async fn behind_a_pooler_a_dropped_transaction_is_cancelled_and_nobody_elses() {
     let client = opened(&pooler.connection()).await;
     assert!(client.pooler());
     let mut session = client.acquire().await.unwrap();
-    session.begin("BEGIN", DOING).await.unwrap();
-    let sleeping = session.rows("SELECT pg_sleep(100)", DOING);
+    session.begin("BEGIN", CONTEXT).await.unwrap();
+    let sleeping = session.rows("SELECT pg_sleep(100)", CONTEXT);
     assert!(tokio::time::timeout(Duration::from_millis(300), sleeping).await.is_err());
     drop(session);
     let asleep = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'";
@@ -91,13 +91,13 @@ async fn behind_a_pooler_a_dropped_transaction_is_cancelled_and_nobody_elses() {
     }
     // A transaction that is over is not cancelled, whatever the process does now.
     let mut session = client.acquire().await.unwrap();
-    session.begin("BEGIN", DOING).await.unwrap();
-    session.execute("COMMIT", DOING).await.unwrap();
+    session.begin("BEGIN", CONTEXT).await.unwrap();
+    session.execute("COMMIT", CONTEXT).await.unwrap();
     let mut other = client.acquire().await.unwrap();
-    other.begin("BEGIN", DOING).await.unwrap();
+    other.begin("BEGIN", CONTEXT).await.unwrap();
     drop(session);
-    assert_eq!(other.scalar("SELECT 1", DOING).await.unwrap().as_deref(), Some("1"));
-    other.execute("ROLLBACK", DOING).await.unwrap();
+    assert_eq!(other.scalar("SELECT 1", CONTEXT).await.unwrap().as_deref(), Some("1"));
+    other.execute("ROLLBACK", CONTEXT).await.unwrap();
     other.release().await;
 }
 
@@ -119,7 +119,7 @@ async fn a_server_is_known_by_what_it_is_and_whether_a_pooler_is_in_between() {
         // What a session starts with is pinned.
         let mut session = client.acquire().await.unwrap();
         let of = "SELECT concat_ws('|', current_setting('timezone'), current_setting('datestyle'), current_setting('client_encoding'))";
-        assert_eq!(session.scalar(of, DOING).await.unwrap().as_deref(), Some("UTC|ISO, MDY|UTF8"));
+        assert_eq!(session.scalar(of, CONTEXT).await.unwrap().as_deref(), Some("UTC|ISO, MDY|UTF8"));
         session.release().await;
     }
 }
@@ -134,7 +134,7 @@ async fn text_and_names_survive_quoting_whatever_the_server_takes_a_backslash_fo
         let mut session = client.acquire().await.unwrap();
         for text in ["it's", "back\\slash", "\"double\"", "\\'; DROP TABLE t; --", "ů", "$$", ""] {
             let sql = format!("SELECT {} AS {}", literal(text), quote(&format!("c{text}")));
-            assert_eq!(session.scalar(&sql, DOING).await.unwrap().as_deref(), Some(text), "{setting}: {sql}");
+            assert_eq!(session.scalar(&sql, CONTEXT).await.unwrap().as_deref(), Some(text), "{setting}: {sql}");
         }
         session.release().await;
     }
@@ -151,10 +151,10 @@ async fn what_the_server_refuses_has_its_code_and_leaves_the_session_usable() {
         ("SET LOCAL statement_timeout = 1; SELECT pg_sleep(10)", "57014", ErrorKind::Timeout),
         ("BEGIN READ ONLY; CREATE TABLE t (a int)", "25006", ErrorKind::Permission),
     ] {
-        let error = session.execute(sql, DOING).await.unwrap_err();
+        let error = session.execute(sql, CONTEXT).await.unwrap_err();
         assert_eq!((crate::error::sqlstate(&error), error.kind()), (Some(code), kind), "{error:?}");
         assert!(!error.report().contains("abc"), "{error:?}");
-        session.execute("ROLLBACK", DOING).await.unwrap();
+        session.execute("ROLLBACK", CONTEXT).await.unwrap();
     }
     session.release().await;
 }
@@ -181,6 +181,6 @@ async fn s42_a_process_of_the_same_number_that_is_not_ours_is_left_alone() {
         assert_eq!(server.value(&is_at_work).await.unwrap().unwrap(), "1", "somebody else's statement was ended");
         end(ours).await;
     };
-    let (slept, ()) = tokio::join!(session.execute("SELECT pg_sleep(60)", DOING), ending);
+    let (slept, ()) = tokio::join!(session.execute("SELECT pg_sleep(60)", CONTEXT), ending);
     assert_eq!(slept.unwrap_err().kind(), ErrorKind::Timeout);
 }

@@ -1,4 +1,4 @@
-//! The connection as `osiris_connections.yaml` has it, and what it means once its fields are put together. No I/O here.
+//! The connection fields of `osiris_connections.yaml`, validated and combined into settings. No I/O.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -12,20 +12,20 @@ use super::dsn::Dsn;
 
 /// The port of PostgreSQL.
 const PORT: u16 = 5432;
-/// The account and the database of a server as it is installed.
+/// The default role and database of a PostgreSQL server.
 const POSTGRES: &str = "postgres";
 
-/// A PostgreSQL server and the role that signs in.
+/// A PostgreSQL server and the role to use.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ConnectionFields {
-    /// The server's name or address. Default: `localhost`.
+    /// Host name or IP address of the server. Default: `localhost`.
     #[schemars(length(min = 1), extend("x-source" = false, "x-override" = "address"))]
     host: Option<String>,
-    /// Its port. Default: 5432.
+    /// Port. Default: 5432.
     #[schemars(range(min = 1, max = 65535), extend("x-source" = false, "x-override" = "address"))]
     port: Option<u16>,
-    /// The database. Default: the one that has the name of `user`.
+    /// The database. Default: the value of `user`.
     #[schemars(length(min = 1), extend("x-source" = false, "x-aliases" = ["dbname"], "x-override" = "address"))]
     database: Option<String>,
     /// The role. Default: `postgres`.
@@ -33,35 +33,35 @@ struct ConnectionFields {
     user: Option<String>,
     /// The role's password. Default: none.
     password: Option<Secret>,
-    /// The address in one line: `postgresql://user:password@host:5432/database?sslmode=require`. Instead of `host`, `port`,
+    /// A connection URL: `postgresql://user:password@host:5432/database?sslmode=require`. Replaces `host`, `port`,
     /// `database`, `user` and `password`. Default: none.
     #[schemars(extend("x-aliases" = ["url"]))]
     dsn: Option<Secret>,
-    /// How the connection is encrypted: `disabled`, `preferred` (if the server can), `required` (the server's certificate is not
-    /// verified), `verify-ca` (its certificate is of a known authority), `verify-full` (and has the name of `host`). Default:
-    /// `required`, `preferred` for a host that is this machine, `verify-full` with a CA; with a `dsn` what its `sslmode` says.
+    /// TLS mode: `disabled`, `preferred` (if the server supports it), `required` (the server's certificate is not
+    /// verified), `verify-ca` (the certificate is signed by a trusted CA), `verify-full` (and matches `host`). Default:
+    /// `required`, `preferred` for a host that is this machine, `verify-full` with a CA; with a `dsn`, its `sslmode`.
     #[schemars(extend("x-source" = false))]
     tls: Option<TlsMode>,
-    /// A file with the certificates, in PEM, of the only authorities to be trusted. Default: those of the system.
+    /// A PEM file with the only CA certificates to trust. Default: those of the system.
     #[schemars(length(min = 1), extend("x-source" = false))]
     ssl_ca: Option<String>,
-    /// A file with the client's own certificate, in PEM. Default: none.
+    /// A PEM file with the client certificate. Default: none.
     #[schemars(length(min = 1), extend("x-source" = false))]
     ssl_cert: Option<String>,
-    /// A file with the key of `ssl_cert`, in PEM. Default: none.
+    /// A PEM file with the private key of `ssl_cert`. Default: none.
     #[schemars(length(min = 1), extend("x-source" = false))]
     ssl_key: Option<String>,
-    /// `true` is another way to write `tls: verify-full`. Default: false.
+    /// `true` is the same as `tls: verify-full`. Default: false.
     #[schemars(extend("x-source" = false))]
     require_ssl: Option<bool>,
-    /// Another way to write `tls`, `ssl_ca`, `ssl_cert` and `ssl_key`. Default: none.
+    /// The same settings as `tls`, `ssl_ca`, `ssl_cert` and `ssl_key` in one mapping. Default: none.
     #[schemars(extend("x-source" = false))]
     ssl: Option<Ssl>,
-    /// How long the server may be silent in the middle of an answer, in seconds.
+    /// Read timeout in seconds: how long to wait for more data from the server.
     #[serde(default = "default_timeout")]
     #[schemars(range(min = 0.001, max = 86400.0), extend("x-source" = false, "x-aliases" = ["read_timeout"], "x-override" = "allowed"))]
     timeout: f64,
-    /// How long connecting may take, TLS and sign-in included, in seconds.
+    /// Connect timeout in seconds, including TLS and authentication.
     #[serde(default = "default_connect_timeout")]
     #[schemars(range(min = 0.001, max = 3600.0), extend("x-source" = false))]
     connect_timeout: f64,
@@ -75,28 +75,28 @@ fn default_connect_timeout() -> f64 {
     10.0
 }
 
-/// A connection, its fields checked against each other.
+/// A validated connection.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "ConnectionFields")]
 #[non_exhaustive]
 pub struct PostgresConnection {
-    /// Where the server is, and who signs in.
+    /// The address of the server and the credentials.
     pub address: ServerAddress,
-    /// How the connection is encrypted.
+    /// TLS settings.
     pub tls: Tls,
-    /// How long the server may be silent in the middle of an answer.
+    /// Read timeout: how long to wait for more data from the server.
     pub timeout: Duration,
-    /// How long connecting may take, TLS and sign-in included.
+    /// Connect timeout, including TLS and authentication.
     pub connect_timeout: Duration,
 }
 
 impl PostgresConnection {
-    /// A connection with the default time limits: 30 s of silence, 10 s to connect.
+    /// A connection with the default timeouts: 30 s to read, 10 s to connect.
     pub fn new(address: ServerAddress, tls: Tls) -> Self {
         Self { address, tls, timeout: Duration::from_secs(30), connect_timeout: Duration::from_secs(10) }
     }
 
-    /// The same with other time limits.
+    /// A connection with other timeouts.
     #[must_use]
     pub fn with_timeouts(mut self, timeout: Duration, connect_timeout: Duration) -> Self {
         (self.timeout, self.connect_timeout) = (timeout, connect_timeout);
@@ -104,13 +104,13 @@ impl PostgresConnection {
     }
 }
 
-/// Where the server is, and who signs in.
+/// The address of the server and the credentials.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ServerAddress {
-    /// Its name or address.
+    /// Host name or IP address.
     pub host: String,
-    /// Its port.
+    /// Port.
     pub port: u16,
     /// The role.
     pub user: String,
@@ -192,7 +192,7 @@ impl TryFrom<ConnectionFields> for PostgresConnection {
 }
 
 impl ConnectionFields {
-    /// Fields that repeat what the `dsn` says.
+    /// Reports fields that conflict with the `dsn`.
     fn conflict_with_dsn(&self) -> Option<String> {
         let given = [
             ("host", self.host.is_some()),

@@ -1,5 +1,5 @@
-//! A database's address in one line, as dashboards show it: `postgresql://user:password@host:port/database?sslmode=require`.
-//! No message from here shows any part of it.
+//! Connection URLs, as dashboards show them: `postgresql://user:password@host:port/database?sslmode=require`.
+//! No message shows any part of them.
 
 use osiris_core::Secret;
 use osiris_sql::tls::TlsMode;
@@ -8,11 +8,11 @@ use url::Url;
 
 use super::ServerAddress;
 
-/// What the line says.
+/// A parsed connection URL.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Dsn {
-    /// Where the server is, and who signs in.
+    /// The address of the server and the credentials.
     pub address: ServerAddress,
     /// Whether it names the database.
     pub names_database: bool,
@@ -23,21 +23,21 @@ pub struct Dsn {
 }
 
 impl Dsn {
-    /// Takes it apart. What is left out has the defaults of [`ServerAddress::new`].
+    /// Parses it. Missing parts have the defaults of [`ServerAddress::new`].
     ///
     /// # Errors
-    /// What is wrong with it, without showing it.
+    /// When it is invalid; the message does not show it.
     pub fn parse(dsn: &Secret) -> Result<Self, String> {
         let text = dsn.expose().trim();
         if !text.starts_with("postgres://") && !text.starts_with("postgresql://") {
             return Err("invalid DSN: expected `postgresql://user:password@host:5432/database`".to_owned());
         }
         let url = Url::parse(text).map_err(|_| {
-            "cannot be read: it needs a host, and special characters of the password are written as `%` and two hexadecimal digits, \
+            "invalid DSN: it needs a host, and special characters of the password are written as `%` and two hexadecimal digits, \
              such as `%40` for `@`"
                 .to_owned()
         })?;
-        let host = url.host_str().filter(|host| !host.is_empty()).ok_or("names no host")?;
+        let host = url.host_str().filter(|host| !host.is_empty()).ok_or("no host")?;
         let mut parsed = Self {
             address: ServerAddress {
                 host: decoded(host.trim_start_matches('[').trim_end_matches(']'))?,
@@ -70,12 +70,11 @@ impl Dsn {
             "user" => value.clone_into(&mut self.address.user),
             "password" => self.address.password = Some(Secret::new(value)),
             "dbname" => value.clone_into(&mut self.address.database),
-            // What other clients need to be told; here it is found out, or has a field of its own.
+            // Parameters for other clients; here they are detected, or have their own fields.
             "pgbouncer" | "application_name" | "connect_timeout" | "connection_limit" | "pool_timeout" => {}
             _ => {
                 return Err(
-                    "has a parameter that is not understood; known are `sslmode` and `sslrootcert`, and those of poolers"
-                        .to_owned(),
+                    "unknown parameter; known parameters: `sslmode`, `sslrootcert`, and those of poolers".to_owned()
                 );
             }
         }
@@ -83,7 +82,7 @@ impl Dsn {
     }
 }
 
-/// <https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-PROTECTION>; `allow` asks for no more than `prefer` gives.
+/// <https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-PROTECTION>; `allow` is treated as `prefer`.
 fn mode(text: &str) -> Result<TlsMode, String> {
     Ok(match text {
         "disable" => TlsMode::Disabled,
@@ -92,14 +91,14 @@ fn mode(text: &str) -> Result<TlsMode, String> {
         "verify-ca" => TlsMode::VerifyCa,
         "verify-full" => TlsMode::VerifyFull,
         _ => {
-            return Err("`sslmode` is one of disable, allow, prefer, require, verify-ca, verify-full".to_owned());
+            return Err("`sslmode` must be one of disable, allow, prefer, require, verify-ca, verify-full".to_owned());
         }
     })
 }
 
 fn decoded(text: &str) -> Result<String, String> {
     let text = percent_decode_str(text).decode_utf8();
-    text.map(|text| text.into_owned()).map_err(|_| "has a `%` sequence that is no UTF-8".to_owned())
+    text.map(|text| text.into_owned()).map_err(|_| "a `%` sequence is not UTF-8".to_owned())
 }
 
 #[cfg(test)]
@@ -137,10 +136,10 @@ mod tests {
         for (text, expected) in [
             ("host=h user=u password=hunter2", "expected `postgresql://"),
             ("mysql://u:hunter2@h/d", "expected `postgresql://"),
-            ("postgres://u:hunter2@/d", "host"),
+            ("postgres://u:hunter2@/d", "it needs a host"),
             ("postgres://u:hunter2@h/d?sslmode=yes", "verify-full"),
-            ("postgres://u:hunter2@h/d?hunter2=1", "not understood"),
-            ("postgres://u:hunter2@h:port/d", "cannot be read"),
+            ("postgres://u:hunter2@h/d?hunter2=1", "unknown parameter"),
+            ("postgres://u:hunter2@h:port/d", "it needs a host"),
             ("postgres://u:%ff@h/d", "UTF-8"),
         ] {
             let problem = parse(text).unwrap_err();

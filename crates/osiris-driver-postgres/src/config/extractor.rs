@@ -9,15 +9,15 @@ use serde::Deserialize;
 
 use super::policies::{DecimalOverflow, InfinityPolicy, IntervalPolicy, NumericPolicy, Policies};
 
-/// What `postgres.extractor` reads and how: a `query` or a `table`.
+/// Configuration of `postgres.extractor`: either `query` or `table`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ExtractorConfig {
-    /// One statement that reads: SELECT, WITH, TABLE, VALUES, SHOW or EXPLAIN. Default: none; then `table`.
+    /// One read-only statement: SELECT, WITH, TABLE, VALUES, SHOW or EXPLAIN. Default: none, and `table` is required.
     #[schemars(length(min = 1))]
     pub query: Option<String>,
-    /// The table or view to read, by its exact name. Default: none; then `query`.
+    /// The table or view to read, by its exact name. Default: none, and `query` is required.
     #[schemars(length(min = 1))]
     pub table: Option<String>,
     /// The schema of `table`. Default: `public`.
@@ -26,53 +26,53 @@ pub struct ExtractorConfig {
     /// The columns of `table` to read, in this order. Default: all.
     #[schemars(length(min = 1))]
     pub columns: Option<Vec<String>>,
-    /// A condition in SQL on the rows of `table`, without the word WHERE. Default: none.
+    /// A SQL condition on the rows of `table`, without WHERE. Default: none.
     #[serde(rename = "where")]
     #[schemars(length(min = 1))]
     pub condition: Option<String>,
-    /// The order to read the rows of `table` in, in SQL without ORDER BY. Default: unspecified.
+    /// The order of the rows of `table`, in SQL without ORDER BY. Default: unspecified.
     #[schemars(length(min = 1))]
     pub order_by: Option<String>,
-    /// How many rows of `table` to read at most. Default: all.
+    /// Maximum number of rows of `table` to read. Default: all.
     pub limit: Option<u64>,
-    /// How many rows of `table` to skip first; needs `order_by` to mean anything. Default: 0.
+    /// Number of rows of `table` to skip; only meaningful with `order_by`. Default: 0.
     #[serde(default)]
     pub offset: u64,
-    /// The most rows of a batch. Batches end earlier, at 16 MB.
+    /// Maximum rows per batch. A batch also ends at 16 MB.
     #[serde(default = "default_batch_size")]
     #[schemars(range(min = 1, max = 10_000_000), extend("x-source" = false))]
     pub batch_size: usize,
-    /// How long the server may take until it sends the first row, in seconds. Default: the connection's `timeout`, which is also
-    /// how long the server may be silent later.
+    /// Time limit for the first row, in seconds. Default: the connection's `timeout`, which is also
+    /// the limit for each later wait.
     #[schemars(range(min = 0.001, max = 86400.0), extend("x-source" = false))]
     pub timeout: Option<f64>,
-    /// How long a statement may run in the server, in seconds: the server ends it then. Default: no limit, whatever the role's own
+    /// Statement timeout on the server, in seconds. Default: no limit, whatever the setting of the role
     /// is.
     #[schemars(range(min = 0.001, max = 2_000_000.0), extend("x-source" = false))]
     pub statement_timeout: Option<f64>,
-    /// An integer, date or timestamp column, by whose ranges several connections read in parallel, all of them one snapshot. Rows
+    /// An integer, date or timestamp column by which several connections read ranges in parallel, in one snapshot. Rows
     /// where it is NULL are read too. Default: one connection.
     #[schemars(length(min = 1), extend("x-source" = false))]
     pub partition_by: Option<String>,
-    /// How many ranges. Default: 4.
+    /// Number of ranges. Default: 4.
     #[schemars(range(min = 2, max = 256), extend("x-source" = false))]
     pub partitions: Option<usize>,
-    /// Reads only rows whose cursor column is at or after the last run's. Default: every run reads all rows.
+    /// Reads only rows at or after the cursor value of the last run. Default: every run reads all rows.
     pub cursor: Option<Cursor>,
-    /// What a NUMERIC is: `decimal` (default) or `text`.
+    /// The type of NUMERIC: `decimal` (default) or `text`.
     #[serde(default)]
     pub numeric: NumericPolicy,
-    /// Digits behind the point for NUMERIC columns that do not say how many they have: they become DECIMAL(38, this); a value
-    /// with more is an error. Default: such columns become text.
+    /// Scale of NUMERIC columns without a declared one: they become DECIMAL(38, `numeric_scale`); a value
+    /// with more decimal places is an error. Default: such columns become text.
     #[schemars(range(max = 38))]
     pub numeric_scale: Option<u8>,
-    /// What becomes of a NUMERIC column of more than 38 digits: `error` (default) or `text`.
+    /// How to handle a NUMERIC column of more than 38 digits: `error` (default) or `text`.
     #[serde(default)]
     pub decimal_overflow: DecimalOverflow,
-    /// What an INTERVAL is: `interval` (default) or `text`.
+    /// The type of INTERVAL: `interval` (default) or `text`.
     #[serde(default)]
     pub interval: IntervalPolicy,
-    /// What becomes of `infinity` and `-infinity` in dates and timestamps: `keep` (default), `null` or `error`.
+    /// How to handle `infinity` and `-infinity` in dates and timestamps: `keep` (default), `null` or `error`.
     #[serde(default)]
     #[schemars(extend("x-source" = false))]
     pub infinity: InfinityPolicy,
@@ -83,7 +83,7 @@ fn default_batch_size() -> usize {
 }
 
 impl ExtractorConfig {
-    /// What becomes of values whose type has no exact counterpart.
+    /// How to handle types without an exact counterpart.
     pub(crate) fn policies(&self) -> Policies {
         Policies {
             numeric: self.numeric,
@@ -94,7 +94,7 @@ impl ExtractorConfig {
         }
     }
 
-    /// The problems that the schema cannot express. Pure.
+    /// The problems that the JSON schema cannot express. Pure.
     pub(crate) fn problems(&self) -> Vec<Problem> {
         let fields = SourceFields {
             dialects: SqlDialect::POSTGRES,

@@ -1,4 +1,4 @@
-//! The configuration of the components, as pipelines write it. The doc comments are the reference; nothing here does I/O.
+//! The configuration of the components. The doc comments end up in the component reference. No I/O.
 
 mod connection;
 mod dsn;

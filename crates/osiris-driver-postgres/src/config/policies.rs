@@ -1,35 +1,35 @@
-//! What becomes of values whose type has no exact counterpart.
+//! How to handle types without an exact counterpart.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// What a step does where a type has no exact counterpart.
+/// How to handle types without an exact counterpart.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Policies {
-    /// What a NUMERIC is.
+    /// The type of NUMERIC.
     pub numeric: NumericPolicy,
-    /// Digits behind the point for NUMERIC columns that do not say how many they have.
+    /// Scale of NUMERIC columns without a declared one.
     pub numeric_scale: Option<u8>,
-    /// What becomes of a NUMERIC column of more than 38 digits.
+    /// How to handle a NUMERIC column of more than 38 digits.
     pub decimal_overflow: DecimalOverflow,
-    /// What an INTERVAL is.
+    /// The type of INTERVAL.
     pub interval: IntervalPolicy,
-    /// What becomes of infinite dates and timestamps.
+    /// How to handle infinite dates and timestamps.
     pub infinity: InfinityPolicy,
 }
 
-/// What a NUMERIC is.
+/// The type of NUMERIC.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum NumericPolicy {
-    /// DECIMAL of the column's digits. NaN and infinity are errors.
+    /// DECIMAL with the column's precision and scale. NaN and infinity are errors.
     #[default]
     Decimal,
     /// Text, as the server prints it.
     Text,
 }
 
-/// What becomes of a NUMERIC column of more than 38 digits.
+/// How to handle a NUMERIC column of more than 38 digits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DecimalOverflow {
@@ -40,7 +40,7 @@ pub enum DecimalOverflow {
     Text,
 }
 
-/// What an INTERVAL is.
+/// The type of INTERVAL.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum IntervalPolicy {
@@ -51,14 +51,14 @@ pub enum IntervalPolicy {
     Text,
 }
 
-/// What becomes of infinite dates and timestamps.
+/// How to handle infinite dates and timestamps.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum InfinityPolicy {
-    /// They stay infinite: the store has them too.
+    /// They stay infinite.
     #[default]
     Keep,
-    /// They become NULL, and are counted as altered.
+    /// They become NULL and are counted as changed.
     Null,
     /// The step fails and names the column.
     Error,

@@ -1,4 +1,4 @@
-//! The configuration of `postgres.writer`: the target, the mode, and what may be done about differences. No I/O here.
+//! The configuration of `postgres.writer`: target, mode and policies. No I/O.
 
 use osiris_core::Problem;
 use osiris_sql::config::WriterFields;
@@ -6,18 +6,18 @@ use osiris_sql::write::{ColumnMapping, Columns, Dedupe, OnConflict, SchemaEvolut
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// What is done about NUL characters in text, which PostgreSQL cannot store.
+/// How to handle NUL characters in text, which PostgreSQL cannot store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum NulBytes {
     /// The row is rejected.
     #[default]
     Error,
-    /// They are removed; the values are counted as altered.
+    /// They are removed; the values are counted as changed.
     Strip,
 }
 
-/// What `postgres.writer` writes, where and how.
+/// Configuration of `postgres.writer`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -34,49 +34,49 @@ pub struct WriterConfig {
     #[serde(default)]
     #[schemars(extend("x-aliases" = ["write_mode"]))]
     pub mode: WriteMode,
-    /// The columns (of the table) that tell rows apart: those of its primary key or of a unique index. Needed for `upsert`. A
-    /// table that this step creates gets it as its primary key. Default: none.
+    /// The key columns of the table: its primary key or a unique index. Required for `upsert`. A
+    /// table that this step creates gets them as its primary key. Default: none.
     #[serde(default)]
     #[schemars(extend("x-aliases" = ["primary_key", "upsert_keys"]))]
     pub key: Option<Columns>,
-    /// Which columns of the input are written: a list, or a map of input column to table column. Default: all, by name.
+    /// The columns of the input to write: a list, or a map of input column to table column. Default: all, by name.
     #[serde(default)]
     pub columns: Option<ColumnMapping>,
-    /// Whether a missing table is created, with types from the input. Default `false`: a typo must not make a table.
+    /// Whether to create a missing table, with types from the input. Default `false`, so that a typo creates no table.
     #[serde(default)]
     #[schemars(extend("x-aliases" = ["create_table"]))]
     pub create_if_missing: bool,
-    /// What happens to columns of the input that the table lacks: `refuse` (default) or `add_columns`.
+    /// How to handle input columns that the table lacks: `refuse` (default) or `add_columns`.
     #[serde(default)]
     pub schema_evolution: SchemaEvolution,
-    /// The most rows that are sent at a time. Default: about 8 MiB.
+    /// Maximum rows per request. Default: about 8 MiB.
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub batch_size: Option<u64>,
-    /// What is done with a row whose key is there: `update` (default) or `ignore`. For `upsert`; `ignore` also for `append` with
-    /// a `key`.
+    /// How to handle a row whose key exists in the table: `update` (default) or `ignore`. For `upsert`; `ignore` also
+    /// for `append` with a `key`.
     #[serde(default)]
     pub on_conflict: OnConflict,
-    /// What is done with several rows of one key in the input: `error` (default), or `last`, which keeps the last one by
+    /// How to handle several input rows with the same key: `error` (default), or `last`, which keeps the last one by
     /// `order_by`. For `upsert`, and for `append` with `on_conflict: ignore`.
     #[serde(default)]
     pub dedupe: Dedupe,
-    /// The columns (of the input) that say which row of a key is the last one, for `dedupe: last`. Of rows that are equal in
-    /// them any one is kept; NULL counts as the greatest value. Default: none.
+    /// The input columns that order the rows of a key, for `dedupe: last`. Of rows that are equal in
+    /// them, any one is kept; NULL is the greatest value. Default: none.
     #[serde(default)]
     pub order_by: Option<Columns>,
-    /// How many rows may be rejected before the step fails and nothing is written. Default 0.
+    /// Maximum number of rejected rows; beyond it the step fails and nothing is written. Default 0.
     #[serde(default)]
     pub max_rejects: u64,
-    /// What is done about NUL characters in text: `error` (default) rejects the row, `strip` removes them, counted.
+    /// How to handle NUL characters in text: `error` (default) rejects the row, `strip` removes and counts them.
     #[serde(default)]
     pub nul_bytes: NulBytes,
-    /// Seconds that one statement may take. Default: no limit.
+    /// Statement timeout in seconds. Default: no limit.
     #[serde(default)]
     #[schemars(range(min = 1, max = 86400))]
     pub timeout: Option<u64>,
-    /// Whether a session that an earlier run left behind on the server in the middle of a write to this table is ended: one that
-    /// has its locks and has not heard from that run for 30 s. Default `false`: it is named, and waited for.
+    /// Whether to end a stale session that an earlier run left on the server in the middle of a write to this table:
+    /// one that holds locks on it and has been idle for 30 s. Default `false`: the step names it and waits for it.
     #[serde(default)]
     pub end_stale_sessions: bool,
 }
@@ -107,12 +107,12 @@ impl WriterConfig {
         }
     }
 
-    /// The mode, by its one name.
+    /// The write mode, with aliases resolved.
     pub(crate) fn mode(&self) -> WriteMode {
         self.mode.canonical()
     }
 
-    /// The names of the key columns; none when no key is given.
+    /// The names of the key columns; empty without a key.
     pub(crate) fn key_names(&self) -> &[String] {
         self.key.as_ref().map_or(&[], Columns::names)
     }
@@ -122,7 +122,7 @@ impl WriterConfig {
         self.order_by.as_ref().map_or(&[], Columns::names)
     }
 
-    /// Whether rows meet others by their key: an upsert, or an append that ignores keys that are there.
+    /// Whether rows are matched by key: an upsert, or an append that ignores existing keys.
     pub(crate) fn merges(&self) -> bool {
         self.fields().merges()
     }
@@ -139,7 +139,7 @@ impl WriterConfig {
         }
     }
 
-    /// What the schema cannot express, all of it.
+    /// All problems that the JSON schema cannot express.
     pub fn problems(&self) -> Vec<Problem> {
         self.fields().problems()
     }

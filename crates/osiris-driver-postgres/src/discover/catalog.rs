@@ -1,4 +1,4 @@
-//! Tables and columns out of the database's own catalog.
+//! Tables and columns from the database catalog.
 
 use std::collections::HashMap;
 
@@ -7,13 +7,13 @@ use osiris_core::{Error, Resource, ResourceField, ResourceKind, Result};
 use super::names::normalised;
 use crate::client::{Session, literal};
 
-const DOING: &str = "listing tables";
+const CONTEXT: &str = "listing tables";
 
-/// Whether a relation is user data: not the server's own, and not a part of a partitioned table.
+/// Whether a relation is user data: no system table, and no partition.
 const USER_DATA: &str = "c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition \
      AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'";
 
-/// The condition on `pg_class c` and `pg_namespace n` by which a relation is user data, outside of these schemas.
+/// The condition on `pg_class c` and `pg_namespace n` for user data outside these schemas.
 pub(crate) fn is_user_data(excluded: &[&str]) -> String {
     if excluded.is_empty() {
         return USER_DATA.to_owned();
@@ -22,15 +22,15 @@ pub(crate) fn is_user_data(excluded: &[&str]) -> String {
     format!("{USER_DATA} AND n.nspname NOT IN ({excluded})")
 }
 
-/// May be read, in part at least.
+/// Whether at least some columns can be read.
 const READABLE: &str = "pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND (pg_catalog.has_table_privilege(c.oid, 'SELECT') \
      OR pg_catalog.has_any_column_privilege(c.oid, 'SELECT'))";
 
 /// Schema and table.
 type Key = (String, String);
 
-/// The tables and views that the role may read, outside of the `excluded` schemas: those of the schema `public` by their name
-/// alone, others as `schema.table`.
+/// The tables and views that the role can read, outside the `excluded` schemas: those of the schema `public` by name
+/// only, others as `schema.table`.
 ///
 /// # Errors
 /// What the server says.
@@ -41,7 +41,7 @@ pub async fn resources(session: &mut Session, excluded: &[&str]) -> Result<Vec<R
          CASE WHEN c.relkind IN ('r', 'm') THEN pg_catalog.pg_total_relation_size(c.oid) END \
          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE {ours} AND {READABLE}"
     );
-    let tables = session.rows(&sql, DOING).await?;
+    let tables = session.rows(&sql, CONTEXT).await?;
     let mut fields = columns(session, &ours).await?;
     tables
         .into_iter()
@@ -49,7 +49,7 @@ pub async fn resources(session: &mut Session, excluded: &[&str]) -> Result<Vec<R
             let mut row = Fields(row.into_iter());
             let key = (row.text()?, row.text()?);
             let kind = if matches!(row.text()?.as_str(), "v" | "m") { ResourceKind::View } else { ResourceKind::Table };
-            // -1 until the table has been looked at.
+            // -1 until the table has been analyzed.
             let rows = row.optional().and_then(|rows| rows.parse().ok());
             let bytes: Option<u64> = row.optional().and_then(|bytes| bytes.parse().ok());
             Ok(Resource {
@@ -78,12 +78,12 @@ async fn columns(session: &mut Session, ours: &str) -> Result<HashMap<Key, Vec<R
          WHERE a.attnum > 0 AND NOT a.attisdropped AND {ours} AND {READABLE} ORDER BY a.attnum"
     );
     let mut tables: HashMap<Key, Vec<ResourceField>> = HashMap::new();
-    for row in session.rows(&sql, DOING).await? {
+    for row in session.rows(&sql, CONTEXT).await? {
         let mut row = Fields(row.into_iter());
         let fields = tables.entry((row.text()?, row.text()?)).or_default();
         let (name, native_type, base, is_enum) = (row.text()?, row.text()?, row.text()?, row.flag()?);
         let (not_null, primary_key) = (row.flag()?, row.flag()?);
-        // The number may have gaps where columns were dropped; the order is what counts.
+        // Positions have gaps where columns were dropped; only the order matters.
         let ordinal = u32::try_from(fields.len() + 1).unwrap_or(u32::MAX);
         fields.push(ResourceField {
             name,
@@ -98,7 +98,7 @@ async fn columns(session: &mut Session, ours: &str) -> Result<HashMap<Key, Vec<R
     Ok(tables)
 }
 
-/// One row of an answer, taken from the left.
+/// Reads the fields of a row in order.
 struct Fields(std::vec::IntoIter<Option<String>>);
 
 impl Fields {
@@ -108,8 +108,8 @@ impl Fields {
 
     fn text(&mut self) -> Result<String> {
         self.optional().ok_or_else(|| {
-            Error::unknown(format!("{DOING}: the server's catalog has a NULL where there is none"))
-                .with_hint("report it with the version of the server")
+            Error::unknown(format!("{CONTEXT}: unexpected NULL in the server's catalog"))
+                .with_hint("report a bug, with the version of the server")
         })
     }
 
@@ -118,7 +118,7 @@ impl Fields {
     }
 }
 
-/// Estimates need no more than three places.
+/// Estimates are rounded to three digits.
 #[expect(clippy::cast_precision_loss, reason = "an estimate")]
 fn megabytes(bytes: u64) -> f64 {
     (bytes as f64 / f64::from(1 << 20) * 1000.0).round() / 1000.0

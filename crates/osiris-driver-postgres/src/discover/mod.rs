@@ -1,4 +1,4 @@
-//! What a connection can reach: tables and views with their columns, in two questions however many there are.
+//! Discovery: tables and views with their columns, in two queries.
 
 mod catalog;
 mod names;
@@ -14,7 +14,7 @@ pub use names::normalised;
 use crate::client::{Connect, ConnectionTarget};
 use crate::config::PostgresConnection;
 
-/// The tables and views that the role may read.
+/// The tables and views that the role can read.
 pub(crate) async fn discover(connect: &Connect, connection: &PostgresConnection) -> Result<osiris_core::Catalog> {
     let client = connect(ConnectionTarget::new(connection, Path::new("."))).await?;
     let mut session = client.acquire().await?;

@@ -1,6 +1,6 @@
-//! The names that types have in every catalog, whatever the source.
+//! Normalised type names, the same for every source.
 
-/// The normalised name of a type, by PostgreSQL's name for it without length or precision; `members` says that it is an enum.
+/// The normalised name of a PostgreSQL type without length or precision; `members` marks an enum.
 pub fn normalised(name: &str, is_enum: bool) -> &'static str {
     if name.ends_with("[]") {
         return "array";

@@ -1,4 +1,4 @@
-//! Whether a connection works and, if not, what to do. Never fails; core masks secrets in what it says.
+//! Checks whether a connection works, and what to do if not. Never fails; core masks secrets in the messages.
 
 mod report;
 
@@ -12,19 +12,19 @@ pub use report::{Report, report};
 use crate::client::{Connect, ConnectionTarget};
 use crate::config::PostgresConnection;
 
-/// What is left of the limit for the report.
+/// Time reserved for the report.
 const RESERVE: Duration = Duration::from_millis(100);
 
-/// Connects, signs in and looks at the rights of the role, within `limit`.
+/// Connects, authenticates and checks the privileges of the role, within `limit`.
 pub(crate) async fn check(connect: &Connect, connection: &PostgresConnection, limit: Duration) -> Health {
     let started = Instant::now();
     let wait = limit.saturating_sub(RESERVE.min(limit / 10));
     let target = ConnectionTarget::new(connection, Path::new(".")).within(wait);
-    // A little more than connecting has: what is in the way is best said by who finds it.
+    // Slightly more than the connect timeout, whose message is more specific.
     let wait = wait + limit.saturating_sub(wait) / 2;
     let asked = tokio::time::timeout(wait, ask(connect, target)).await.unwrap_or_else(|_| {
-        Err(Error::timeout(format!("no answer within {} ms", wait.as_millis()))
-            .with_hint("check the address and the firewalls between"))
+        Err(Error::timeout(format!("no response within {} ms", wait.as_millis()))
+            .with_hint("check the address and firewalls"))
     });
     let health = match asked {
         Ok(report) => report.health(started.elapsed()),

@@ -1,4 +1,4 @@
-//! What the server says of itself, and what the role may do there.
+//! The report of the doctor: server information and privileges of the role.
 
 use osiris_core::Result;
 use osiris_sql::tls::Reach;
@@ -6,39 +6,39 @@ use osiris_sql::tls::Reach;
 use crate::client::Client;
 use crate::discover::is_user_data;
 
-const DOING: &str = "looking at the tables' rights";
-/// What a server says of itself when the connection works.
+const CONTEXT: &str = "checking the privileges on the tables";
+/// The report for a working connection.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Report {
-    /// A sentence, without a full stop.
+    /// The message, without a full stop.
     pub message: String,
-    /// What a user should know although it works.
+    /// Remarks about a working connection.
     pub remarks: Vec<String>,
     /// Facts by name.
     pub details: Vec<(&'static str, String)>,
 }
 
 impl Report {
-    /// It works, and this is what it says of itself.
+    /// A report of a working connection.
     pub fn new(message: String, remarks: Vec<String>, details: Vec<(&'static str, String)>) -> Self {
         Self { message, remarks, details }
     }
 }
 
-/// How many tables are named.
+/// Maximum number of tables to name.
 const NAMED: usize = 5;
 
-/// Asks the server. Tables of the `excluded` schemas do not count.
+/// Queries the server. Tables of the `excluded` schemas are ignored.
 ///
 /// # Errors
-/// Whatever is in the way.
+/// When the request fails.
 pub async fn report(client: &Client, excluded: &[&str]) -> Result<Report> {
     let ours = is_user_data(excluded);
     let info = client.info().clone();
     let mut remarks = Vec::new();
     let mut session = client.acquire().await?;
-    // Two lists in one statement: tables that cannot be read, and tables of which row level security shows nothing.
+    // Two lists in one statement: tables that cannot be read, and tables hidden by row level security.
     let sql = format!(
         "SELECT n.nspname || '.' || c.relname, pg_catalog.has_table_privilege(c.oid, 'SELECT') \
          OR pg_catalog.has_any_column_privilege(c.oid, 'SELECT'), \
@@ -48,7 +48,7 @@ pub async fn report(client: &Client, excluded: &[&str]) -> Result<Report> {
          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          WHERE {ours} AND c.relkind IN ('r', 'p') ORDER BY 1"
     );
-    let tables = session.rows(&sql, DOING).await?;
+    let tables = session.rows(&sql, CONTEXT).await?;
     session.release().await;
     let is = |field: Option<&Option<String>>, wanted: &str| field.and_then(Option::as_deref) == Some(wanted);
     let name = |row: &Vec<Option<String>>| row.first().cloned().flatten().unwrap_or_default();
@@ -57,31 +57,31 @@ pub async fn report(client: &Client, excluded: &[&str]) -> Result<Report> {
     let hidden: Vec<String> = hidden.map(name).collect();
     if info.pooler {
         remarks.push(
-            "a pooler is in between: reads in several parts need the direct address, everything else works".to_owned(),
+            "connected through a pooler: `partition_by` needs the direct address, everything else works".to_owned(),
         );
     }
     if info.in_recovery {
-        remarks.push("this is a standby: it can be read and not be written to".to_owned());
+        remarks.push("this server is a read-only standby".to_owned());
     }
     if info.number > 0 && info.number < 120_000 {
-        remarks.push("this version is older than what is supported (12)".to_owned());
+        remarks.push("this version is older than the oldest supported one (12)".to_owned());
     }
     if !hidden.is_empty() {
         remarks.push(format!(
-            "row level security hides all rows of {}: add a policy for `{}`, or use a role that passes it by",
+            "row level security hides all rows of {}: add a policy for `{}`, or use a role that bypasses it",
             list(&hidden),
             info.account
         ));
     }
     if !closed.is_empty() {
-        remarks.push(format!("no grant to read {}: GRANT SELECT ON it TO {}", list(&closed), info.account));
+        remarks.push(format!("no privilege to read {}: GRANT SELECT ON it TO {}", list(&closed), info.account));
     }
     let connection = client.target().connection();
     let mode = connection.tls.mode;
     let beyond = Reach::of_host(&connection.address.host) != Reach::Loopback;
     if beyond && !mode.verifies() {
         remarks.push(
-            "nobody has verified that this is the server: set `tls: verify-full`, and `ssl_ca` if its authority is your own"
+            "the identity of the server is not verified: set `tls: verify-full`, and `ssl_ca` if it uses a private CA"
                 .to_owned(),
         );
     }
@@ -96,7 +96,7 @@ pub async fn report(client: &Client, excluded: &[&str]) -> Result<Report> {
             ("tls", info.tls.unwrap_or_else(|| "none".to_owned())),
             ("server_verified", mode.verified().to_owned()),
             ("pooler", if info.pooler { "transaction" } else { "none" }.to_owned()),
-            ("row_level_security", if info.bypass_rls { "passed by" } else { "applies" }.to_owned()),
+            ("row_level_security", if info.bypass_rls { "bypassed" } else { "applies" }.to_owned()),
         ],
     })
 }

@@ -4,27 +4,27 @@ use std::io;
 
 use osiris_core::{Error, ErrorKind};
 
-/// An error of the operating system on the way to the database.
+/// Converts an I/O error of the network.
 pub fn io_error(error: io::Error, doing: &str) -> Error {
     if let Some(inner) = error.get_ref().filter(|inner| inner.is::<rustls::Error>()) {
         return osiris_sql::tls::refused(inner.to_string().into(), doing).with_source(error);
     }
     let (what, advice) = match error.kind() {
         io::ErrorKind::ConnectionRefused => {
-            ("the connection was refused", "check that the server runs, and `host` and `port` or those in `dsn`")
+            ("connection refused", "check that the server is running, and `host` and `port` or those in `dsn`")
         }
         io::ErrorKind::UnexpectedEof
         | io::ErrorKind::ConnectionReset
         | io::ErrorKind::ConnectionAborted
         | io::ErrorKind::BrokenPipe => (
             "the server closed the connection",
-            "see the server's log; it may have been restarted, or the connection killed",
+            "check the server's log: it may have been restarted, or the connection killed",
         ),
         io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
-            ("there is no way to the host", "check the network of this machine, and the firewalls between")
+            ("no route to the host", "check the network of this machine and firewalls")
         }
-        io::ErrorKind::TimedOut => ("no answer", "check `host`, `port` and the firewalls between"),
-        _ => ("the network failed", "check `host`, `port` and the network between"),
+        io::ErrorKind::TimedOut => ("connection timed out", "check `host`, `port` and firewalls"),
+        _ => ("network error", "check `host`, `port` and the network"),
     };
     let kind = if error.kind() == io::ErrorKind::TimedOut { ErrorKind::Timeout } else { ErrorKind::Network };
     Error::new(kind, format!("{doing}: {what}")).with_hint(advice).with_connection_failed().with_source(error)

@@ -1,30 +1,30 @@
-//! PostgreSQL's codes (<https://www.postgresql.org/docs/current/errcodes-appendix.html>) and those of poolers.
+//! The codes of PostgreSQL (<https://www.postgresql.org/docs/current/errcodes-appendix.html>) and those of poolers.
 
 use osiris_core::{Error, ErrorKind, MASK};
 use sqlx::postgres::PgDatabaseError;
 
 use super::{CODE, io_error};
 
-/// What sqlx reports while `doing` something (`reading table t`), as an error of ours.
+/// Converts an sqlx error that occurred while `doing` something (`reading table t`).
 pub fn postgres_error(error: sqlx::Error, doing: &str) -> Error {
     match error {
         sqlx::Error::Database(database) => match database.try_downcast_ref::<PgDatabaseError>() {
             Some(found) => server_error(found.code(), found.message(), doing),
-            None => Error::unknown(format!("{doing}: {database}")).with_hint("see what the server says"),
+            None => Error::unknown(format!("{doing}: {database}")).with_hint("check the message of the server"),
         },
         sqlx::Error::Io(error) => io_error(error, doing),
         sqlx::Error::Tls(error) => osiris_sql::tls::refused(error, doing),
         sqlx::Error::Protocol(text) if text.contains("authentication method") => {
-            Error::auth(format!("{doing}: the server asks for a way to sign in that is not supported"))
+            Error::auth(format!("{doing}: the server requires an authentication method that is not supported"))
                 .with_hint("use a role with a password (scram-sha-256) as `user`")
         }
-        sqlx::Error::Protocol(text) => Error::network(format!("{doing}: the server's answer makes no sense"))
-            .with_hint("check that the address is that of a PostgreSQL server")
+        sqlx::Error::Protocol(text) => Error::network(format!("{doing}: unexpected response from the server"))
+            .with_hint("check that the address is of a PostgreSQL server")
             .with_source(text),
-        // Its text may name a character of the password.
+        // Its text may contain a character of the password.
         sqlx::Error::Configuration(_) => {
-            Error::validation(format!("{doing}: the account's name or password cannot be sent"))
-                .with_hint("one with control characters, such as a line break or a tab, cannot be used here: change it")
+            Error::validation(format!("{doing}: unsupported characters in the user name or password"))
+                .with_hint("control characters, such as a line break or a tab, are not supported: change it")
         }
         error @ (sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::TypeNotFound { .. }) => {
             Error::validation(format!("{doing}: a value could not be decoded"))
@@ -32,12 +32,12 @@ pub fn postgres_error(error: sqlx::Error, doing: &str) -> Error {
                 .with_source(error)
         }
         error => Error::unknown(format!("{doing}: the client failed"))
-            .with_hint("try again; if it stays, report it")
+            .with_hint("run again; if it fails again, report a bug")
             .with_source(error),
     }
 }
 
-/// An error that the server sent: its SQLSTATE and its message.
+/// Converts a server error: its SQLSTATE and message.
 pub fn server_error(state: &str, message: &str, doing: &str) -> Error {
     let kind = kind_of(state, message);
     let error = Error::new(kind, format!("{doing}: {}", without_values(state, message)))
@@ -45,14 +45,14 @@ pub fn server_error(state: &str, message: &str, doing: &str) -> Error {
         .with_context(CODE, state);
     let ends = state.starts_with("08") || state.starts_with("57P");
     let error = if ends { error.with_connection_failed() } else { error };
-    // A pooler that knows no such project will not know it later either.
+    // An unknown project is not a temporary failure.
     if is_unknown_tenant(message) { error.with_retryable(false) } else { error }
 }
 
-/// The kind of a server's error: by its code, else by its class.
+/// The kind of a server error, by its code, else by its class.
 pub fn kind_of(state: &str, message: &str) -> ErrorKind {
     match state {
-        // Poolers say most things with this code.
+        // Poolers use this code for most errors.
         "XX000" | "08P01" if is_unknown_tenant(message) || message.contains("password authentication") => {
             ErrorKind::Auth
         }
@@ -79,59 +79,57 @@ pub fn kind_of(state: &str, message: &str) -> ErrorKind {
     }
 }
 
-/// Supavisor and pgbouncer on a user without the project's reference.
+/// Supavisor and pgbouncer, for a user without the project reference.
 fn is_unknown_tenant(message: &str) -> bool {
     message.contains("Tenant or user not found") || message.contains("no such database")
 }
 
-/// What to do about it.
+/// The hint for an error.
 pub fn hint(state: &str, message: &str, kind: ErrorKind) -> &'static str {
     match state {
         _ if message.contains("Tenant or user not found") => {
-            "the pooler wants the user as `postgres.<project reference>`, and the host of the project's region"
+            "the pooler expects the user `postgres.<project reference>`, and the host of the project's region"
         }
         "28P01" => "check `user` and `password`, or those in `dsn`",
         "28000" if message.contains("not permitted to log in") => {
-            "use a role that may sign in, or ask for ALTER ROLE ... LOGIN"
+            "use a role that can log in, or run ALTER ROLE ... LOGIN"
         }
         "28000" if message.contains("no encryption") => {
-            "see the server's pg_hba.conf: it may want encryption (`tls: required`), or not let this role, host or database in"
+            "check the server's pg_hba.conf: it may require encryption (`tls: required`), or reject this role, host or database"
         }
-        "28000" => "the server does not let this role, host or database in: see its pg_hba.conf",
+        "28000" => "the server rejects this role, host or database: check its pg_hba.conf",
         "3D000" => "check `database`, or the one in `dsn`",
-        "42501" if message.contains("for database") => "ask for the grant: GRANT CONNECT ON DATABASE ... TO the role",
-        "42501" => "ask for the grant: GRANT ... ON the table TO the role; for row level security add a policy",
-        "25006" => "the server or the transaction only reads: use the primary server",
-        "53300" => "the server has no connection left: use the pooler's address, close other clients, or try later",
-        "57P01" | "57P02" | "57P03" | "57P05" => {
-            "the server is starting, stopping or was restarted: run again a little later"
-        }
-        "40001" | "40P01" | "55P03" => "another transaction held the rows: run again, or when less is going on",
-        "57014" => "the statement took longer than it may, or was cancelled: raise `timeout`, or give it less to do",
-        "53100" => "the server's disk is full: make room and run again",
+        "42501" if message.contains("for database") => "grant the privilege: GRANT CONNECT ON DATABASE ... TO the role",
+        "42501" => "grant the privilege: GRANT ... ON the table TO the role; for row level security add a policy",
+        "25006" => "the server or the transaction is read-only: use the primary server",
+        "53300" => "too many connections: use the pooler's address, close other clients, or try later",
+        "57P01" | "57P02" | "57P03" | "57P05" => "the server is starting, stopping or was restarted: run again later",
+        "40001" | "40P01" | "55P03" => "another transaction locked the rows: run again, or at a quieter time",
+        "57014" => "the statement exceeded its time limit or was cancelled: raise `timeout`, or reduce its work",
+        "53100" => "the disk of the server is full: free some space, then run again",
         "42P01" => "check the table's name and `schema`; names are case-sensitive here",
-        "3F000" => "check `schema`: there is none of this name",
+        "3F000" => "check `schema`: it does not exist",
         "42703" => "check the column's name; names are case-sensitive here",
         "42601" => "check the statement's syntax",
         "23505" => "two rows have the same key: use `mode: upsert`, or remove the duplicates",
-        "23503" => "the rows break a foreign key: write the parent table first",
-        "23502" => "a column that must not be NULL gets none: fill it, or give it a default",
-        "42P10" => "the columns of `key` have no unique constraint: add one, or name those that have",
-        "21000" => "the same key comes twice: remove the duplicates",
-        "26000" | "42P05" => "a pooler stands in between: its address and port must be those of the connection itself",
+        "23503" => "the rows violate a foreign key: write the parent table first",
+        "23502" => "a NOT NULL column has no value: write one, or give it a default",
+        "42P10" => "the columns of `key` have no unique constraint: add one, or name columns that have one",
+        "21000" => "the same key occurs twice: remove the duplicates",
+        "26000" | "42P05" => "connected through a pooler: set its own address and port in the connection",
         _ => match kind {
-            ErrorKind::Network => "check the server and the network between, then run again",
-            ErrorKind::Timeout => "run again, or when less is going on",
-            ErrorKind::Permission => "ask for the grant",
+            ErrorKind::Network => "check the server and the network, then run again",
+            ErrorKind::Timeout => "run again, or at a quieter time",
+            ErrorKind::Permission => "grant the missing privilege",
             ErrorKind::Auth => "check `user` and `password`, or those in `dsn`",
-            ErrorKind::Validation => "mend the configuration, the statement or the data, then run again",
-            _ => "look up the code in PostgreSQL's list of error codes; the server's log may say more",
+            ErrorKind::Validation => "fix the configuration, the statement or the data, then run again",
+            _ => "look up the code in PostgreSQL's list of error codes, and check the server's log",
         },
     }
 }
 
-/// The message without what the server quotes of the data: a value that does not fit its type. The names of columns, tables,
-/// constraints and types stay.
+/// The message without quoted data: a value that does not fit its type. The names of columns, tables,
+/// constraints and types are kept.
 pub fn without_values(state: &str, message: &str) -> String {
     // Data exceptions, and the three others whose messages quote values.
     if !state.starts_with("22") && !matches!(state, "42804" | "23514" | "P0001") || state == "P0001" {
@@ -142,7 +140,7 @@ pub fn without_values(state: &str, message: &str) -> String {
     let mut start = 0;
     while let Some(at) = message[start..].find('"').map(|at| start + at) {
         if !NAMES.iter().any(|name| message[..at].ends_with(name)) {
-            // A value may hold quotes itself: it ends with the last one.
+            // A value may contain quotes: it ends with the last one.
             let end = message.rfind('"').filter(|end| *end > at).map_or(message.len(), |end| end + 1);
             return format!("{}\"{MASK}\"{}", &message[..at], &message[end..]);
         }

@@ -1,26 +1,27 @@
-//! The digits of numeric columns that a query computes. The protocol says them, the client library does not pass them on, and the
-//! catalog knows tables only; the plan of a query shows its casts.
+//! Precision and scale of computed numeric columns. The protocol has them, but the client library hides them, and the
+//! catalog only knows tables; the plan of a query shows its casts.
 //!
-//! What is read here is a promise of the query, not of the data: a value with more digits is refused when it comes.
+//! The result is a promise of the query, not of the data: a value with more digits is an error when it arrives.
 
 use osiris_core::{Error, Result};
 use serde_json::Value;
 
 use crate::client::Session;
 
-const DOING: &str = "asking for the digits of computed columns";
+const CONTEXT: &str = "reading the precision of computed columns";
 
-/// Nodes that put the rows of several queries together, of which the plan shows only one.
+/// Plan nodes that combine the rows of several queries, of which the plan shows only one.
 const SEVERAL: [&str; 4] = ["Append", "Merge Append", "SetOp", "Recursive Union"];
 
-/// The type modifiers of the columns of `sql` that are casts to a numeric with digits, in order; nothing for the others.
+/// The type modifiers of the columns of `sql` that are casts to a numeric with precision, in order; `None` for the
+/// others.
 ///
 /// # Errors
-/// What the server says against the statement.
+/// When the server rejects the statement.
 pub(super) async fn modifiers(session: &mut Session, sql: &str) -> Result<Vec<Option<i32>>> {
-    let plan = session.scalar(&format!("EXPLAIN (VERBOSE, COSTS OFF, FORMAT JSON)\n{sql}"), DOING).await?;
+    let plan = session.scalar(&format!("EXPLAIN (VERBOSE, COSTS OFF, FORMAT JSON)\n{sql}"), CONTEXT).await?;
     let plan: Value = serde_json::from_str(plan.as_deref().unwrap_or("null"))
-        .map_err(|error| Error::unknown("the server's plan is no JSON").with_source(error))?;
+        .map_err(|error| Error::unknown("the server's plan is not valid JSON").with_source(error))?;
     Ok(shown(&plan[0]["Plan"]))
 }
 
@@ -35,7 +36,7 @@ fn shown(plan: &Value) -> Vec<Option<i32>> {
     plan["Output"].as_array().into_iter().flatten().map(|expression| modifier(expression.as_str()?)).collect()
 }
 
-/// The modifier that an expression is cast to as a whole: `(a * b)::numeric(12,2)`.
+/// The modifier of an expression that is cast as a whole: `(a * b)::numeric(12,2)`.
 fn modifier(expression: &str) -> Option<i32> {
     let expression = unwrapped(expression);
     let (operand, digits) = expression.rsplit_once("::numeric(")?;
@@ -45,7 +46,7 @@ fn modifier(expression: &str) -> Option<i32> {
     whole.then_some(((precision << 16) | (scale & 0x7ff)) + 4)
 }
 
-/// Without the brackets around all of it.
+/// The expression without outer parentheses.
 fn unwrapped(mut expression: &str) -> &str {
     while let Some(inner) = expression.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) {
         if !is_balanced(inner) {
@@ -56,7 +57,7 @@ fn unwrapped(mut expression: &str) -> &str {
     expression
 }
 
-/// Whether no bracket closes that was not opened. Brackets in quotes count too: what they unbalance is not believed.
+/// Whether parentheses are balanced. Quoted ones count too: an expression they unbalance is ignored.
 fn is_balanced(text: &str) -> bool {
     let mut depth = 0_i32;
     for byte in text.bytes() {
@@ -68,7 +69,7 @@ fn is_balanced(text: &str) -> bool {
     depth == 0
 }
 
-/// A constant, and nothing else.
+/// Whether the expression is a constant.
 fn is_constant(operand: &str) -> bool {
     let quoted = operand.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
     match quoted {

@@ -16,12 +16,12 @@ pub struct PostgresExtractor {
 }
 
 impl PostgresExtractor {
-    /// The extractor as users have it.
+    /// The extractor with the default client.
     pub fn new() -> Self {
         Self::with_client(connect())
     }
 
-    /// The same over another client.
+    /// The same with another client.
     pub fn with_client(connect: Connect) -> Self {
         Self { connect }
     }

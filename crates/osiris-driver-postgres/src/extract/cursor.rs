@@ -1,4 +1,4 @@
-//! A cursor's parts as conditions in SQL. What they mean, and what is kept between runs, is core's
+//! Cursor ranges as SQL conditions. Their meaning, and the state kept between runs, is in
 //! ([`osiris_sql::read::cursor`]).
 
 use osiris_core::{Error, Result};
@@ -7,16 +7,16 @@ use osiris_sql::read::cursor::{CLOCK_TOLERANCE_SECONDS, Cursor, End, Part, RowDi
 use crate::client::{literal, quote};
 use crate::types::decode::{SourceColumn, Tuple, oid};
 
-/// How the lag is taken off, and what the clock is compared with.
+/// How the lag is subtracted, and what is compared with the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Number,
     Numeric,
-    Moment(&'static str),
+    Timestamp(&'static str),
     Text,
 }
 
-/// The server's clock in every zone that a value without one may be meant in: UTC, the one that the server was set up in, and those
+/// The server's clock in every time zone that a value without one may be in: UTC, that of the server, and those
 /// that are set for the database or a role.
 const LOCAL_CLOCK: &str = "(SELECT max(clock_timestamp() AT TIME ZONE zone) FROM ( \
     SELECT 'UTC' AS zone UNION ALL SELECT current_setting('log_timezone') UNION ALL \
@@ -24,14 +24,14 @@ const LOCAL_CLOCK: &str = "(SELECT max(clock_timestamp() AT TIME ZONE zone) FROM
     WHERE setting ILIKE 'timezone=%' AND (setdatabase = 0 OR setdatabase = \
     (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))) AS osiris_zones)";
 
-/// Whether values of the column may be the moment at which a transaction began, which is earlier than its first row.
+/// Whether values of the column may be the start of a transaction, which is earlier than its first row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RowClock {
-    /// They may, and can be compared with that moment.
+    /// Timestamps that can be compared with it.
     Instant,
-    /// They may, in a zone that nobody knows.
+    /// Timestamps in an unknown time zone.
     Local,
-    /// They are no times.
+    /// Not timestamps.
     None,
 }
 
@@ -43,21 +43,21 @@ pub(super) struct CursorColumn<'a> {
 }
 
 impl<'a> CursorColumn<'a> {
-    /// `column` is how the server describes the cursor column.
+    /// `column` is the server's description of the cursor column.
     ///
     /// # Errors
-    /// A type that has no exact order, or no text that says it exactly.
+    /// For a type without an exact order or an exact text form.
     pub(super) fn new(cursor: &'a Cursor, column: &SourceColumn) -> Result<Self> {
         let kind = match column.oid {
             oid::INT2 | oid::INT4 | oid::INT8 | oid::OID => Kind::Number,
             oid::NUMERIC => Kind::Numeric,
-            oid::DATE => Kind::Moment("date"),
-            oid::TIMESTAMP => Kind::Moment("timestamp"),
-            oid::TIMESTAMPTZ => Kind::Moment("timestamptz"),
+            oid::DATE => Kind::Timestamp("date"),
+            oid::TIMESTAMP => Kind::Timestamp("timestamp"),
+            oid::TIMESTAMPTZ => Kind::Timestamp("timestamptz"),
             oid::TEXT | oid::VARCHAR | oid::BPCHAR => Kind::Text,
             _ => {
                 return Err(Error::validation(format!("`{}` cannot be a cursor", cursor.column)).with_hint(
-                    "take an integer, numeric, date, timestamp or text column: others have no exact order",
+                    "use an integer, numeric, date, timestamp or text column: other types have no exact order",
                 ));
             }
         };
@@ -67,14 +67,14 @@ impl<'a> CursorColumn<'a> {
         Ok(Self { cursor, name: quote(&cursor.column), kind })
     }
 
-    /// The greatest value, whether it is infinite, and whether it is in the future, as expressions.
+    /// Expressions for the greatest value, whether it is infinite, and whether it is in the future.
     pub(super) fn greatest(&self) -> String {
         let name = &self.name;
         let later = |clock: &str| format!("{clock} + interval '{CLOCK_TOLERANCE_SECONDS} seconds'");
         let (is_infinite, is_future) = match self.kind {
             Kind::Number | Kind::Text => ("false".to_owned(), "false".to_owned()),
             Kind::Numeric => (format!("max({name})::text IN ('NaN', 'Infinity', '-Infinity')"), "false".to_owned()),
-            Kind::Moment(kind) => {
+            Kind::Timestamp(kind) => {
                 let clock = if kind == "timestamptz" { "clock_timestamp()" } else { LOCAL_CLOCK };
                 (format!("NOT isfinite(max({name}))"), format!("max({name}) > ({})::{kind}", later(clock)))
             }
@@ -82,35 +82,35 @@ impl<'a> CursorColumn<'a> {
         format!("max({name})::text, {is_infinite}, {is_future}")
     }
 
-    /// The rows that compare so with a value, as a condition.
+    /// A condition that compares the column with a value.
     pub(super) fn compared(&self, operator: &str, value: &str) -> String {
         format!("{} {operator} {}", self.name, literal(value))
     }
 
-    /// The rows without a value, as a condition.
+    /// A condition for rows without a value.
     pub(super) fn is_null(&self) -> String {
         format!("{} IS NULL", self.name)
     }
 
-    /// What open transactions that have not written yet mean for values of the column.
+    /// How open transactions that have not written yet affect values of the column.
     pub(super) fn clock(&self) -> RowClock {
         match self.kind {
-            Kind::Moment("timestamptz") => RowClock::Instant,
-            Kind::Moment(_) => RowClock::Local,
+            Kind::Timestamp("timestamptz") => RowClock::Instant,
+            Kind::Timestamp(_) => RowClock::Local,
             _ => RowClock::None,
         }
     }
 
-    /// A value less the lag.
+    /// A value minus the lag.
     fn earlier(&self, value: &str) -> String {
         let (value, lag) = (literal(value), self.cursor.lag);
         match self.kind {
-            Kind::Moment(moment) => format!("{value}::{moment} - interval '{lag} seconds'"),
+            Kind::Timestamp(moment) => format!("{value}::{moment} - interval '{lag} seconds'"),
             _ => format!("{value}::numeric - {lag}"),
         }
     }
 
-    /// The rows of a part as a condition. Texts take the type of the column: the server refuses what is no value of it.
+    /// A condition for a range. Strings get the type of the column: the server rejects invalid values.
     pub(super) fn condition(&self, part: &Part) -> String {
         let name = &self.name;
         let start = match &part.start {
@@ -127,7 +127,7 @@ impl<'a> CursorColumn<'a> {
     }
 }
 
-/// What a row is known by.
+/// The value that identifies a row.
 pub(super) fn digest(row: Tuple<'_>) -> RowDigest {
     let mut digest = RowDigest::default();
     row.fields().for_each(|field| digest.add(field));

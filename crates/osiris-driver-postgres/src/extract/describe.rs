@@ -1,5 +1,5 @@
-//! What the columns of a statement are, before it runs: asked by a row without values, which needs no prepared statement, for
-//! poolers lose those. The catalog knows what the protocol's description leaves out.
+//! Describes the columns of a statement before it runs: with a row of NULLs, which needs no prepared statement, as
+//! poolers lose those. The catalog has what the protocol omits.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,19 +13,19 @@ use crate::client::Session;
 use crate::error::postgres_error;
 use crate::types::decode::{Family, SourceColumn, oid};
 
-const DOING: &str = "asking for the columns";
+const CONTEXT: &str = "reading the columns";
 
-/// The columns of `sql`, in order. Inside of a transaction: it keeps the tables as they are described.
+/// The columns of `sql`, in order. Runs inside a transaction, which keeps the table definitions.
 ///
 /// # Errors
-/// What the server says against the statement.
+/// When the server rejects the statement.
 pub(super) async fn describe(session: &mut Session, sql: &str) -> Result<Vec<SourceColumn>> {
     let described = described(sql);
     let row = sqlx::raw_sql(AssertSqlSafe(described)).fetch_one(&mut **session).await;
-    let row = row.map_err(|error| postgres_error(error, DOING))?;
+    let row = row.map_err(|error| postgres_error(error, CONTEXT))?;
     if row.columns().is_empty() {
         return Err(
-            Error::validation("the statement has no columns").with_hint("write a statement that returns columns")
+            Error::validation("the statement returns no columns").with_hint("write a statement that returns columns")
         );
     }
     let families = families(session, row.columns()).await?;
@@ -48,30 +48,30 @@ pub(super) async fn describe(session: &mut Session, sql: &str) -> Result<Vec<Sou
     Ok(row.columns().iter().enumerate().map(column).collect())
 }
 
-/// The type's object id. The library knows it of every column that a server describes.
+/// The type's object id, which the library knows for every column.
 fn type_of(column: &PgColumn) -> u32 {
     column.type_info().oid().map_or(0, |oid| oid.0)
 }
 
-/// Table and number of the column that the values come from, where they come from one unchanged.
+/// The table and column number that the values come from, if unchanged.
 fn origin(column: &PgColumn) -> Option<(u32, i16)> {
     Some((column.relation_id()?.0, column.relation_attribute_no()?))
 }
 
-/// Which of the types that are not built in, or not known here, are enums, and which arrays.
+/// Finds the enums and arrays among types that are not built in or unknown here.
 async fn families(session: &mut Session, columns: &[PgColumn]) -> Result<BTreeMap<u32, Family>> {
     let unknown: BTreeSet<u32> = columns.iter().map(type_of).filter(|oid| !oid::is_known(*oid)).collect();
     if unknown.is_empty() {
         return Ok(BTreeMap::new());
     }
     let list: Vec<String> = unknown.iter().map(u32::to_string).collect();
-    // An array type is told by what its elements are: a fixed-length type such as `point` has elements too.
+    // An array type is recognised by its element type: a fixed-length type such as `point` has elements too.
     let sql = format!(
         "SELECT t.oid, t.typtype, e.oid IS NOT NULL FROM pg_catalog.pg_type t \
          LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem AND e.typarray = t.oid WHERE t.oid IN ({})",
         list.join(", ")
     );
-    let rows = session.rows(&sql, DOING).await?;
+    let rows = session.rows(&sql, CONTEXT).await?;
     let family = |row: Vec<Option<String>>| {
         let [oid, kind, is_array] = <[Option<String>; 3]>::try_from(row).ok()?;
         let family = match (kind.as_deref(), is_array.as_deref()) {
@@ -102,7 +102,7 @@ async fn modifiers(session: &mut Session, columns: &[PgColumn]) -> Result<BTreeM
          SELECT attrelid, attnum, max(modifier) FROM layer GROUP BY 1, 2",
         list.join(", ")
     );
-    let rows = session.rows(&sql, DOING).await?;
+    let rows = session.rows(&sql, CONTEXT).await?;
     let modifier = |row: Vec<Option<String>>| {
         let [table, number, modifier] = <[Option<String>; 3]>::try_from(row).ok()?;
         Some(((table?.parse().ok()?, number?.parse().ok()?), modifier?.parse().ok()?))

@@ -1,11 +1,12 @@
-//! Rows that are committed late: transactions that were open when the bound of a run was taken may hold smaller values, which no
-//! later run would read. They are waited for, as `CREATE INDEX CONCURRENTLY` does.
+//! Rows that are committed late: transactions that were open when the bound of a run was read may hold smaller values,
+//! which no later run would read. They are waited for, as `CREATE INDEX CONCURRENTLY` does.
 //!
-//! `pg_locks` shows every transaction to every role, and which of them have written to a table: a lock to write is taken before a
-//! sequence or a default is asked for a value. Those are waited for until they end. One that has not written yet may have
-//! taken a value all the same (`nextval` by hand, or `now()`, which is when it began): these are waited for a little, and then
-//! bounded by when they began, where values are instants; where values are times without a zone the run fails; where they are no
-//! times it goes on with a warning. Transactions of our own extractors cannot write and do not count.
+//! `pg_locks` shows every transaction to every role, and which of them have written to a table: a lock to write is
+//! taken before a sequence or a default produces a value. Those are waited for until they end. One that has not written
+//! yet may have taken a value anyway (an explicit `nextval`, or `now()`, which is its start): these are waited for
+//! briefly, and then bounded by their start, if values are timestamps with a time zone; if they have no time zone the
+//! run fails; if they are not timestamps it continues with a warning. Transactions of our own extractors cannot write
+//! and are ignored.
 //! <https://www.postgresql.org/docs/current/view-pg-locks.html>
 
 use std::collections::BTreeMap;
@@ -17,40 +18,40 @@ use tokio::time::Instant;
 use super::cursor::RowClock;
 use crate::client::{Session, literal};
 
-const DOING: &str = "looking for open transactions";
-/// How often it is looked again.
+const CONTEXT: &str = "checking for open transactions";
+/// Poll interval.
 const INTERVAL: Duration = Duration::from_millis(50);
-/// How long those that have not written are waited for.
+/// How long to wait for transactions that have not written.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// An open transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Open {
-    /// Whether it may have written to what is read.
+    /// Whether it may have written to the source.
     writes: bool,
-    /// When it began, where the role may see that.
+    /// When it began, if the role can see that.
     began: Option<String>,
 }
 
 /// Open transactions by their virtual id.
 pub(super) type OpenTransactions = BTreeMap<String, Open>;
 
-/// The transactions of others that are open in the database. Nothing when the server is a standby, which does not know them all.
+/// The open transactions of other sessions in the database. `None` on a standby, which does not know them all.
 ///
 /// # Errors
 /// What the server says.
 pub(super) async fn open(session: &mut Session, table: Option<&str>) -> Result<Option<OpenTransactions>> {
-    match session.scalar("SELECT pg_is_in_recovery()", DOING).await?.as_deref() {
+    match session.scalar("SELECT pg_is_in_recovery()", CONTEXT).await?.as_deref() {
         Some("f") => look(session, table).await.map(Some),
         _ => Ok(None),
     }
 }
 
-/// Waits until those of `open` have ended that may have written to what is read, and a little for the others. Returns when the
-/// oldest of those began that are left, which bounds their values.
+/// Waits until the transactions of `open` that may have written to the source have ended, and briefly for the others.
+/// Returns when the oldest remaining ones began, which bounds their values.
 ///
 /// # Errors
-/// When one takes longer than `limit`, and may hold values below the bound.
+/// When one takes longer than `limit` and may have values below the bound.
 pub(super) async fn wait(
     session: &mut Session,
     table: Option<&str>,
@@ -62,7 +63,7 @@ pub(super) async fn wait(
     while !open.is_empty() {
         let now = look(session, table).await?;
         open.retain(|id, transaction| match now.get(id) {
-            // One that had not written yet may have since.
+            // It may have written since.
             Some(current) => {
                 *transaction = current.clone();
                 true
@@ -83,7 +84,7 @@ pub(super) async fn wait(
     Ok(Vec::new())
 }
 
-/// What is to be done about transactions that have not written.
+/// Handles transactions that have not written.
 fn idle(open: &OpenTransactions, clock: RowClock, waited: Duration) -> Result<Vec<String>> {
     let began: Option<Vec<String>> = open.values().map(|transaction| transaction.began.clone()).collect();
     match (clock, began) {
@@ -91,7 +92,7 @@ fn idle(open: &OpenTransactions, clock: RowClock, waited: Duration) -> Result<Ve
         (RowClock::None, _) => {
             tracing::warn!(
                 transactions = open.len(),
-                "transactions that have not written yet are open: values that they took already, and write later, would not be read"
+                "open transactions have not written yet: values they have already taken but write later would not be read"
             );
             Ok(Vec::new())
         }
@@ -100,7 +101,7 @@ fn idle(open: &OpenTransactions, clock: RowClock, waited: Duration) -> Result<Ve
 }
 
 async fn look(session: &mut Session, table: Option<&str>) -> Result<OpenTransactions> {
-    let rows = session.rows(&sql(table), DOING).await?;
+    let rows = session.rows(&sql(table), CONTEXT).await?;
     let transactions = rows.into_iter().filter_map(|row| {
         let mut fields = row.into_iter();
         let id = fields.next()??;
@@ -110,8 +111,8 @@ async fn look(session: &mut Session, table: Option<&str>) -> Result<OpenTransact
     Ok(transactions.collect())
 }
 
-/// The open transactions, whether they hold a lock to write to `table` or one of its partitions, and when they began. Without a table,
-/// or for a view, any table of the database counts.
+/// The open transactions, whether they hold a write lock on `table` or one of its partitions, and when they began.
+/// Without a table, or for a view, any table of the database counts.
 fn sql(table: Option<&str>) -> String {
     let table = table.map_or("NULL".to_owned(), |table| format!("pg_catalog.to_regclass({})", literal(table)));
     format!(
@@ -139,7 +140,9 @@ fn still_open(open: &OpenTransactions, limit: Duration) -> Error {
         open.len(),
         limit.as_secs()
     ))
-    .with_hint("run it again later, raise `timeout` of the step, or set `lag` in `cursor` to read behind the saved value instead");
+    .with_hint(
+        "run again later, raise `timeout` of the step, or set `lag` in `cursor` to read behind the saved value instead",
+    );
     match oldest {
         Some(began) => error.with_context("open since", began),
         None => error,

@@ -1,4 +1,4 @@
-//! SHOW and EXPLAIN: small answers, all of them text, which no COPY takes.
+//! SHOW and EXPLAIN: small text results, which COPY does not support.
 
 use std::sync::Arc;
 
@@ -11,9 +11,9 @@ use super::reader::Counts;
 use crate::client::Session;
 use crate::error::postgres_error;
 
-const READING: &str = "reading the answer";
+const READING: &str = "reading the result";
 
-/// Reads the answer of `sql` into `out`.
+/// Reads the result of `sql` into `out`.
 ///
 /// # Errors
 /// What the server says.
@@ -21,9 +21,7 @@ pub(super) async fn read(session: &mut Session, sql: &str, out: &TableSink, dry_
     let failed = |error| postgres_error(error, READING);
     let mut rows = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).fetch_all(&mut **session).await.map_err(failed)?;
     let Some(first) = rows.first() else {
-        return Err(
-            Error::validation("the answer is empty, and so its columns are not known").with_hint("write a SELECT")
-        );
+        return Err(Error::validation("the result is empty, so its columns are unknown").with_hint("write a SELECT"));
     };
     let names: Vec<String> = first.columns().iter().map(|column| column.name().to_owned()).collect();
     let schema =
@@ -39,6 +37,6 @@ pub(super) async fn read(session: &mut Session, sql: &str, out: &TableSink, dry_
     };
     let columns = (0..names.len()).map(column).collect::<Result<Vec<_>>>()?;
     let batch = RecordBatch::try_new(schema, columns);
-    sender.send(batch.map_err(|error| Error::unknown("the answer is no batch").with_source(error))?).await?;
+    sender.send(batch.map_err(|error| Error::unknown("failed to build a batch of rows").with_source(error))?).await?;
     Ok(Counts { read: rows.len() as u64, ..Counts::default() })
 }

@@ -1,4 +1,4 @@
-//! Reading: a statement or a table by binary COPY, out of one snapshot, over one session or several.
+//! Reads a statement or a table with binary COPY from one snapshot, over one or more sessions.
 
 mod cast;
 mod component;
@@ -31,34 +31,34 @@ use crate::config::Policies;
 use crate::error::within;
 use crate::types::decode::{SourceColumn, plan, schema};
 
-/// Ranges, where a step names none.
+/// Default number of ranges.
 const PARTITIONS: usize = 4;
 
 /// What one extraction reads, and how.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ExtractTask<'a> {
-    /// What is read.
+    /// The source.
     pub source: SourceSql<'a>,
     /// The id of the step, for messages.
     pub step_id: &'a str,
-    /// What the last run left.
+    /// The state of the last run.
     pub state: Option<&'a Value>,
-    /// Read a sample only.
+    /// Whether to read only a sample.
     pub dry_run: bool,
-    /// How long the server may take until it sends the first row. Default: the connection's `timeout`.
+    /// Time limit for the first row. Default: the connection's `timeout`.
     pub timeout: Option<f64>,
-    /// How long a statement may run in the server. Default: no limit.
+    /// Statement timeout on the server. Default: no limit.
     pub statement_timeout: Option<f64>,
-    /// The most rows of a batch. Default: 10,000.
+    /// Maximum rows per batch. Default: 10,000.
     pub batch_size: usize,
-    /// A column by whose ranges several sessions read in parallel.
+    /// The column by which several sessions read ranges in parallel.
     pub partition_by: Option<&'a str>,
-    /// How many ranges. Default: 4.
+    /// Number of ranges. Default: 4.
     pub partitions: Option<usize>,
-    /// Where an incremental extraction goes on.
+    /// The cursor of an incremental extraction.
     pub cursor: Option<&'a Cursor>,
-    /// What becomes of values whose type has no exact counterpart.
+    /// How to handle types without an exact counterpart.
     pub policies: Policies,
 }
 
@@ -81,10 +81,10 @@ impl<'a> ExtractTask<'a> {
     }
 }
 
-/// Reads what the task asks for.
+/// Runs the task.
 ///
 /// # Errors
-/// Whatever kept it from reading all rows.
+/// When not all rows could be read.
 pub async fn extract(
     client: &Client,
     task: &ExtractTask<'_>,
@@ -97,20 +97,20 @@ pub async fn extract(
     let snapshot = Snapshot { statement_timeout: seconds(task.statement_timeout)?, exported: None };
     let mut session = client.acquire().await?;
     snapshot.begin(&mut session).await?;
-    within(limits.first_row, "looking at the functions of the query", volatile::refuse(&mut session, source.calls()))
+    within(limits.first_row, "checking the functions of the query", volatile::refuse(&mut session, source.calls()))
         .await?;
     let sql = source.select(None, None);
     if !source.is_query() {
         let reading = listing::read(&mut session, &sql, out, task.dry_run);
-        let counts = within(limits.first_row, "reading the answer", reading).await?;
+        let counts = within(limits.first_row, "reading the result", reading).await?;
         snapshot::end(session).await?;
         return Ok(Extracted::rows(counts.read));
     }
-    let columns = within(limits.first_row, "asking for the columns", describe(&mut session, &sql)).await?;
+    let columns = within(limits.first_row, "reading the columns", describe(&mut session, &sql)).await?;
     let plans: Arc<[_]> = plan(&columns, &task.policies)?.into();
     let printed: Vec<&str> = plans.iter().filter(|plan| !plan.is_binary()).map(|plan| plan.name.as_str()).collect();
     if !printed.is_empty() {
-        tracing::info!(columns = ?printed, "columns of types that the store does not have are read as the server prints them");
+        tracing::info!(columns = ?printed, "columns of types that the run store does not have are read as text, as the server prints them");
     }
     let sender = out.sender(schema(&plans)).await?;
     let reader = Reader { plans, sender, batch_rows: task.batch_size, limits };
@@ -130,7 +130,7 @@ fn seconds(configured: Option<f64>) -> Result<Option<Duration>> {
     })
 }
 
-/// One extraction, its columns known.
+/// An extraction with planned columns.
 struct Extraction<'a> {
     client: &'a Client,
     task: &'a ExtractTask<'a>,
@@ -141,27 +141,27 @@ struct Extraction<'a> {
 }
 
 impl Extraction<'_> {
-    /// The first two fields of a small answer, which may take as long as a first row may.
+    /// The first two fields of a small result, with the time limit of a first row.
     async fn ask(&self, session: &mut Session, sql: &str, doing: &str) -> Result<(Option<String>, Option<String>)> {
         let rows = within(self.reader.limits.first_row, doing, session.rows(sql, doing)).await?;
         let mut fields = rows.into_iter().next().unwrap_or_default().into_iter();
         Ok((fields.next().flatten(), fields.next().flatten()))
     }
 
-    /// How the server describes one column of the source, which need not be among those that are read.
+    /// The server's description of one column of the source, which need not be among those that are read.
     async fn column(&self, session: &mut Session, name: &str) -> Result<SourceColumn> {
         let columns = describe(session, &self.source.aggregate(&quote(name), None)).await?;
         columns.into_iter().next().ok_or_else(|| Error::unknown("a list of one column has none"))
     }
 
-    /// The most rows that this run reads.
+    /// Maximum number of rows that this run reads.
     fn most(&self) -> Option<u64> {
         self.task.dry_run.then_some(DRY_RUN_ROWS)
     }
 
-    /// One statement over one session.
+    /// Reads one statement over one session.
     async fn whole(&self, mut session: Session) -> Result<Counts> {
-        // In a dry run ranges are not read, but they must be possible.
+        // A dry run does not read ranges, but checks that they are possible.
         if let Some(name) = self.task.partition_by {
             partition::kind(&self.column(&mut session, name).await?)?;
         }
@@ -170,12 +170,12 @@ impl Extraction<'_> {
         Ok(counts)
     }
 
-    /// The rows in ranges, over several sessions.
+    /// Reads the rows in ranges over several sessions.
     async fn partitions(&self, mut session: Session, name: &str) -> Result<Counts> {
         let count = self.task.partitions.unwrap_or(PARTITIONS);
         let kind = partition::kind(&self.column(&mut session, name).await?)?;
         let bounds = partition::bounds(&self.source, name, kind);
-        let (least, greatest) = self.ask(&mut session, &bounds, "looking for the ranges").await?;
+        let (least, greatest) = self.ask(&mut session, &bounds, "computing the ranges").await?;
         let conditions = partition::ranges(name, kind, least.as_deref(), greatest.as_deref(), count);
         let wanted = count.min(conditions.len());
         let limit = self.reader.limits.first_row;

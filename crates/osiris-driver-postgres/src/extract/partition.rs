@@ -1,8 +1,8 @@
-//! Reading by ranges over several sessions that all see one snapshot: the first session exports its own, the others take it.
+//! Reads ranges over several sessions that share one snapshot: the first session exports it, the others import it.
 //!
-//! A server that is short of connections, or a pooler, may give fewer sessions than asked for, and a pooler may lead to another
-//! server that does not have the snapshot: the ranges are read over those sessions that see it, at worst over the first alone.
-//! No row is read from any other moment.
+//! A server with few free connections, or a pooler, may give fewer sessions than requested, and a pooler may lead to
+//! another server without the snapshot: the ranges are read over the sessions that have it, at worst only over the
+//! first. No row is read from another snapshot.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,27 +20,27 @@ use crate::client::{Session, quote};
 use crate::error::{sqlstate, within};
 use crate::types::decode::{SourceColumn, oid};
 
-/// More sessions than this do not read faster, and others want to connect too.
+/// More sessions do not read faster, and other clients need connections too.
 const MOST_SESSIONS: usize = 16;
 
-/// How long a pooler may let one more session wait for its turn, which may come when the others are done and never before.
+/// How long to wait for a session from a pooler, which may come only after the others have finished.
 const POOLER_PATIENCE: Duration = Duration::from_secs(2);
 
-/// What the values of a column are, as the server describes it.
+/// The kind of a range column, from the server's description.
 ///
 /// # Errors
-/// A type that cannot be divided into ranges.
+/// For a type that cannot be split into ranges.
 pub(super) fn kind(column: &SourceColumn) -> Result<RangeKind> {
     match column.oid {
         oid::INT2 | oid::INT4 | oid::INT8 | oid::OID => Ok(RangeKind::Integer),
         oid::DATE => Ok(RangeKind::Date),
         oid::TIMESTAMP | oid::TIMESTAMPTZ => Ok(RangeKind::Timestamp),
-        _ => Err(Error::validation(format!("`{}` cannot be divided into ranges", column.name))
+        _ => Err(Error::validation(format!("`{}` cannot be split into ranges", column.name))
             .with_hint("set `partition_by` to an integer, date or timestamp column")),
     }
 }
 
-/// The statement that asks for the least and the greatest value, infinite ones left aside, as [`RangeKind::cuts`] reads them.
+/// Selects the least and the greatest finite value, as [`RangeKind::cuts`] expects them.
 pub(super) fn bounds(source: &Source, column: &str, kind: RangeKind) -> String {
     let name = quote(column);
     let text = match kind {
@@ -54,7 +54,7 @@ pub(super) fn bounds(source: &Source, column: &str, kind: RangeKind) -> String {
     format!("SELECT ({}), ({})", ask("min"), ask("max"))
 }
 
-/// Conditions that divide all rows, those where `column` is NULL among them, into about `count` ranges.
+/// Conditions that split all rows, including those where `column` is NULL, into about `count` ranges.
 pub(super) fn ranges(
     column: &str,
     kind: RangeKind,
@@ -62,15 +62,15 @@ pub(super) fn ranges(
     greatest: Option<&str>,
     count: usize,
 ) -> Vec<String> {
-    // Digits and separators of our own.
+    // Only digits and separators.
     let cuts: Vec<String> = kind.split_points(least, greatest, count).iter().map(|cut| format!("'{cut}'")).collect();
     conditions(&quote(column), &cuts)
 }
 
-/// `first`, whose transaction has begun, and up to `count - 1` others whose transactions see the same snapshot.
+/// `first`, whose transaction has begun, and up to `count - 1` others with the same snapshot.
 ///
 /// # Errors
-/// What the server says, unless it only lacks the room.
+/// When the server returns an error other than too many connections.
 pub(super) async fn sessions(
     client: &Client,
     mut first: Session,
@@ -84,7 +84,7 @@ pub(super) async fn sessions(
     let limit = if client.pooler() { limit.min(POOLER_PATIENCE) } else { limit };
     let mut sessions = vec![first];
     for _ in 1..wanted {
-        let begun = within(limit, "beginning to read over one more connection", async {
+        let begun = within(limit, "starting another read connection", async {
             let mut session = client.acquire().await?;
             snapshot.begin(&mut session).await?;
             Ok(session)
@@ -97,7 +97,7 @@ pub(super) async fn sessions(
                     connections = sessions.len(),
                     wanted,
                     reason,
-                    "the ranges are read over fewer connections"
+                    "reading the ranges with fewer connections"
                 );
                 break;
             }
@@ -107,23 +107,23 @@ pub(super) async fn sessions(
     Ok(sessions)
 }
 
-/// Whether the server takes no more connections (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+/// Whether the server has no free connections (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
 fn is_lack_of_room(error: &Error) -> bool {
     sqlstate(error).is_some_and(|state| matches!(state, "53300" | "53400"))
 }
 
-/// Whether a pooler keeps us waiting, has no room, or led to a server that does not have the snapshot.
+/// Whether a pooler timed out, has no free connections, or led to a server without the snapshot.
 fn is_of_the_pooler(error: &Error) -> bool {
     error.kind() == ErrorKind::Timeout
         || sqlstate(error)
             .is_some_and(|state| matches!(state, "08P01" | "XX000" | "22023" | "42704" | "58P01" | "55000"))
 }
 
-/// Reads all `conditions`, each over whichever session is free. The sessions end together: as long as the first is there, the
-/// tables stay as they were described.
+/// Reads all `conditions`, each over a free session. The sessions end together: as long as the first is open, the
+/// table definitions cannot change.
 ///
 /// # Errors
-/// The first error of any of them; the others are stopped.
+/// The first error; the other reads are stopped.
 pub(super) async fn read(
     sessions: Vec<Session>,
     source: &Source,

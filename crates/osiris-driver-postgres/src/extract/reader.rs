@@ -1,5 +1,5 @@
-//! Rows of one statement over one session, decoded as they arrive and sent to the store in batches. The result is never held:
-//! when the store is behind, the server waits.
+//! Reads the rows of one statement over one session, decoded as they arrive and sent to the store in batches. The
+//! result is never buffered: when the store is slow, the server waits.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::types::decode::{ColumnPlan, Frames, Tuple, batches};
 
 const READING: &str = "reading rows";
 
-/// How rows are read, whichever the statement.
+/// Settings for reading rows of any statement.
 #[derive(Clone)]
 pub(super) struct Reader {
     pub(super) plans: Arc<[ColumnPlan]>,
@@ -23,21 +23,21 @@ pub(super) struct Reader {
     pub(super) limits: Limits,
 }
 
-/// How long the server may be silent.
+/// Read timeout.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     pub(super) first_row: Duration,
     pub(super) idle: Duration,
 }
 
-/// What came of statements.
+/// Row counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Counts {
-    /// Rows that came from the server.
+    /// Rows received from the server.
     pub(super) read: u64,
-    /// Of these, left out as taken before.
+    /// Of these, skipped as already read.
     pub(super) deduplicated: u64,
-    /// Values that a policy altered.
+    /// Values changed by a policy.
     pub(super) altered: u64,
 }
 
@@ -53,15 +53,15 @@ impl Counts {
     }
 }
 
-/// Says of a row whether it is wanted.
+/// Whether a row is to be read.
 pub(super) type Wanted<'a> = &'a mut (dyn FnMut(Tuple<'_>) -> Result<bool> + Send);
 
 impl Reader {
-    /// Reads all rows of `sql`: the stream's own end mark says that they are all.
+    /// Reads all rows of `sql`, up to the end marker of the stream.
     ///
     /// # Errors
-    /// What the server says, silence for too long, a value that its type cannot hold, a stream without its end. The session is of
-    /// no use then: drop it.
+    /// A server error, a timeout, a value that its type cannot hold, a stream without an end marker. The session is
+    /// unusable then: drop it.
     pub(super) async fn read(
         &self,
         session: &mut Session,
@@ -75,7 +75,7 @@ impl Reader {
         let begun = tokio::time::timeout(self.limits.first_row, session.copy_out_raw(&statement)).await;
         let begun = begun.map_err(|_| silence(self.limits.first_row, true))?;
         let mut messages = begun.map_err(|error| postgres_error(error, READING))?;
-        // Most rows lie in the buffer already: only waiting for one that does not costs a timer.
+        // Most rows are already buffered: a timer is only needed when waiting.
         while let Some(message) = match messages.next().now_or_never() {
             Some(message) => message,
             None => {
@@ -101,7 +101,7 @@ impl Reader {
             }
         }
         if !frames.is_complete() {
-            return Err(Error::network("the rows ended before their end mark").with_hint("run it again"));
+            return Err(Error::network("the stream of rows ended early").with_hint("run it again"));
         }
         if let Some(last) = batch.finish()? {
             self.sender.send(last).await?;
@@ -113,11 +113,11 @@ impl Reader {
 
 fn silence(limit: Duration, is_first: bool) -> Error {
     let (what, hint) = if is_first {
-        ("the first row did not come", "raise `timeout` of the step, or give the query less to do")
+        ("no first row", "raise `timeout` of the step, or reduce the work of the query")
     } else {
         (
-            "the server was silent in the middle of its answer",
-            "raise `timeout` of the connection, and see whether the server or the network is overloaded",
+            "no data received",
+            "raise `timeout` of the connection, and check whether the server or the network is overloaded",
         )
     };
     Error::timeout(format!("{what} within {} ms", limit.as_millis())).with_hint(hint)

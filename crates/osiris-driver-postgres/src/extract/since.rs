@@ -1,4 +1,4 @@
-//! Reading by a cursor: where the run ends, whether it may end there, its parts, and what is left for the next run.
+//! Incremental reads by a cursor: the upper bound of the run, its checks, its ranges, and the state for the next run.
 
 use osiris_core::{Error, ExecutionContext, Extracted, Result};
 use osiris_sql::read::cursor::{Bound, Boundaries, Cursor, SavedCursor};
@@ -10,7 +10,7 @@ use super::{Extraction, late, snapshot};
 use crate::client::Session;
 use crate::error::within;
 
-const DOING: &str = "looking for the cursor's bound";
+const CONTEXT: &str = "reading the upper bound of the cursor";
 
 impl Extraction<'_> {
     /// The rows at or after the cursor.
@@ -53,9 +53,9 @@ impl Extraction<'_> {
         })
     }
 
-    /// Conditions on the cursor that leave out what open transactions may still write below: at or below the greatest value that was
-    /// there before they were waited for. None when the run ends at the greatest value there is, since rows that come late are not
-    /// waited for. Begins another snapshot: the first one does not see what was waited for.
+    /// Conditions on the cursor that exclude what open transactions may still write: at or below the greatest value
+    /// before waiting for them. Empty when the run ends at the current greatest value, since late commits are not
+    /// waited for. Starts a new snapshot: the first one does not see what was waited for.
     async fn ceiling(&self, session: &mut Session, cursor: &Cursor, column: &CursorColumn<'_>) -> Result<Vec<String>> {
         if self.task.dry_run || cursor.lag > 0.0 {
             return Ok(Vec::new());
@@ -72,10 +72,10 @@ impl Extraction<'_> {
             return Ok(Vec::new());
         };
         let Some(ceiling) = ceiling else {
-            // Whatever has come since belongs to the next run.
+            // Later rows belong to the next run.
             return Ok(vec!["false".to_owned()]);
         };
-        session.execute("COMMIT", DOING).await?;
+        session.execute("COMMIT", CONTEXT).await?;
         let waited = late::wait(session, self.source.table(), open, column.clock(), limit).await?;
         self.snapshot.begin(session).await?;
         self.require_same_columns(session).await?;
@@ -83,19 +83,19 @@ impl Extraction<'_> {
         Ok(std::iter::once(column.compared("<=", &ceiling)).chain(began).collect())
     }
 
-    /// Makes sure that the columns are still those that were described: between two transactions nothing keeps them.
+    /// Checks that the columns are unchanged: nothing locks them between two transactions.
     async fn require_same_columns(&self, session: &mut Session) -> Result<()> {
         let sql = self.source.select(None, None);
-        let columns = within(self.reader.limits.first_row, DOING, describe(session, &sql)).await?;
+        let columns = within(self.reader.limits.first_row, CONTEXT, describe(session, &sql)).await?;
         if columns == self.columns {
             return Ok(());
         }
-        Err(Error::validation("the columns were changed while open transactions were waited for")
+        Err(Error::validation("table schema changed while open transactions were waited for")
             .with_hint("run it again")
             .with_retryable(true))
     }
 
-    /// The greatest value under conditions; whether it is infinite, and in the future.
+    /// The greatest value under conditions, whether it is infinite, and whether it is in the future.
     async fn greatest(
         &self,
         session: &mut Session,
@@ -104,14 +104,14 @@ impl Extraction<'_> {
     ) -> Result<(Option<String>, bool, bool)> {
         let below = (!below.is_empty()).then(|| below.join(" AND "));
         let sql = self.source.aggregate(&column.greatest(), below.as_deref());
-        let rows = within(self.reader.limits.first_row, DOING, session.rows(&sql, DOING)).await?;
+        let rows = within(self.reader.limits.first_row, CONTEXT, session.rows(&sql, CONTEXT)).await?;
         let mut fields = rows.into_iter().next().unwrap_or_default().into_iter();
         let value = fields.next().flatten();
         let mut is_true = || fields.next().flatten().as_deref() == Some("t");
         Ok((value, is_true(), is_true()))
     }
 
-    /// What the source says of the cursor column, in the snapshot that the rows are read in.
+    /// The bounds of the cursor column, in the snapshot of the rows.
     async fn bound(
         &self,
         session: &mut Session,
@@ -121,13 +121,13 @@ impl Extraction<'_> {
     ) -> Result<Bound> {
         let (value, is_infinite, is_future) = self.greatest(session, column, below).await?;
         let nulls = self.source.aggregate("count(*)", Some(&column.is_null()));
-        let (nulls, _) = self.ask(session, &nulls, DOING).await?;
+        let (nulls, _) = self.ask(session, &nulls, CONTEXT).await?;
         let nulls = nulls.and_then(|count| count.parse().ok());
         let is_behind = match saved.and_then(SavedCursor::value).filter(|saved| Some(*saved) != value.as_deref()) {
             None => false,
             Some(saved) => {
                 let reached = self.source.aggregate("1", Some(&column.compared(">=", saved)));
-                let (reached, _) = self.ask(session, &format!("SELECT EXISTS({reached})"), DOING).await?;
+                let (reached, _) = self.ask(session, &format!("SELECT EXISTS({reached})"), CONTEXT).await?;
                 reached.as_deref() != Some("t")
             }
         };

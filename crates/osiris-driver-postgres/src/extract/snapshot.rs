@@ -1,6 +1,6 @@
-//! The transaction that a reader works in: it changes nothing, and reads one snapshot.
+//! The read-only transaction of a reader, with one snapshot.
 //!
-//! What is set is set for the transaction only: behind a pooler the session is somebody else's a moment later.
+//! Settings apply to the transaction only: behind a pooler the session then goes to another client.
 
 use std::time::Duration;
 
@@ -8,34 +8,34 @@ use osiris_core::Result;
 
 use crate::client::{Session, literal};
 
-const DOING: &str = "beginning to read";
+const CONTEXT: &str = "starting the read transaction";
 
-/// How values are printed, whatever the server's own settings: shortest exact numbers, ISO 8601 in the rest. No limit but ours
-/// ends a transaction that waits for others of the same step.
+/// Formats values independently of the server's settings: shortest exact numbers, ISO 8601 for the rest. Only our own
+/// limits end a transaction that waits for others of the same step.
 const SETTINGS: &str = "SET LOCAL extra_float_digits = 3; SET LOCAL bytea_output = hex; SET LOCAL intervalstyle = postgres; \
                         SET LOCAL idle_in_transaction_session_timeout = 0; \
                         SET LOCAL application_name = 'osiris extract'";
 
-/// How a transaction begins.
+/// Options of a read transaction.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Snapshot {
-    /// When the server ends a statement.
+    /// Statement timeout.
     pub(super) statement_timeout: Option<Duration>,
-    /// The snapshot of another transaction to see; else what there is now.
+    /// The snapshot to import, else a new one.
     pub(super) exported: Option<String>,
 }
 
 impl Snapshot {
-    /// Begins it.
+    /// Begins the transaction.
     ///
     /// # Errors
     /// What the server says.
     pub(super) async fn begin(&self, session: &mut Session) -> Result<()> {
-        session.begin(&self.sql(), DOING).await
+        session.begin(&self.sql(), CONTEXT).await
     }
 
     fn sql(&self) -> String {
-        // The snapshot comes before whatever could be taken for a query.
+        // The snapshot must be set before any query.
         let snapshot = self.exported.as_ref().map(|id| format!("SET TRANSACTION SNAPSHOT {}; ", literal(id)));
         let millis = self.statement_timeout.map_or(0, |limit| limit.as_millis().clamp(1, 2_000_000_000));
         format!(
@@ -45,12 +45,12 @@ impl Snapshot {
     }
 }
 
-/// Ends it and gives the session back.
+/// Ends the transaction and returns the session.
 ///
 /// # Errors
 /// What the server says.
 pub(super) async fn end(mut session: Session) -> Result<()> {
-    session.execute("COMMIT", "ending to read").await?;
+    session.execute("COMMIT", "ending the read transaction").await?;
     session.release().await;
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! What is read, as SQL: a statement of the user's or a table, whole or under a condition. Every statement that is sent is
-//! made here, and the user's part of it has passed the guard. No I/O.
+//! The source as SQL: a user statement or a table, with or without a condition. Every statement that is sent is
+//! built here, and the user's part of it has passed the guard. No I/O.
 
 use osiris_core::Result;
 use osiris_sql::guard::{FunctionCall, PostgresModes, ReadingKind, ReadingStatement, SqlDialect};
@@ -7,62 +7,62 @@ use osiris_sql::guard::{FunctionCall, PostgresModes, ReadingKind, ReadingStateme
 use crate::client::quote_path;
 use crate::types::decode::ColumnPlan;
 
-/// The name of a user's statement inside of a statement of ours.
+/// The alias of the user's statement inside a statement of ours.
 const ALIAS: &str = "osiris_source";
 
-/// What is read, in SQL: a statement of the user's, or a table.
+/// The source in SQL: a user statement or a table.
 #[derive(Debug, Clone, Copy)]
 pub enum SourceSql<'a> {
-    /// One statement. It is checked to only read.
+    /// One statement, checked to be read-only.
     Query(&'a str),
-    /// A table, whole or in part.
+    /// A table or part of it.
     Table(TableSql<'a>),
 }
 
-/// A table, whole or in part. The parts are SQL text, and the statement that they make up is checked to only read.
+/// A table or part of it. The parts are SQL text; the resulting statement is checked to be read-only.
 #[derive(Debug, Clone, Copy)]
 pub struct TableSql<'a> {
     /// Its schema, unquoted.
     pub schema: &'a str,
     /// Its name, unquoted.
     pub table: &'a str,
-    /// What stands behind SELECT.
+    /// The select list.
     pub list: &'a str,
     /// A condition on its rows, without WHERE.
     pub condition: Option<&'a str>,
     /// Their order, without ORDER BY.
     pub order_by: Option<&'a str>,
-    /// The most rows.
+    /// Maximum number of rows.
     pub limit: Option<u64>,
-    /// How many rows are skipped first.
+    /// Rows to skip.
     pub offset: u64,
 }
 
-/// What is read.
+/// The source.
 #[derive(Debug, Clone)]
 pub(super) struct Source {
-    /// What stands behind FROM.
+    /// The FROM clause.
     from: String,
     /// The columns, as SQL.
     list: String,
-    /// The user's own condition.
+    /// The user's condition.
     condition: Option<String>,
     order_by: Option<String>,
     limit: Option<u64>,
     offset: u64,
-    /// A statement of the user's, which is sent as it is where nothing has to be added.
+    /// The user's statement, sent unchanged if nothing has to be added.
     statement: Option<(String, ReadingKind)>,
-    /// The table, quoted, where it is one.
+    /// The quoted table, if the source is a table.
     table: Option<String>,
-    /// What that statement may call.
+    /// The functions that the statement may call.
     calls: Vec<FunctionCall>,
 }
 
 impl Source {
-    /// Checks the SQL as a session with these settings reads it.
+    /// Checks the SQL as parsed by a session with these settings.
     ///
     /// # Errors
-    /// A statement that does more than read.
+    /// For a statement that is not read-only.
     pub(super) fn new(sql: &SourceSql<'_>, standard_conforming_strings: bool) -> Result<Self> {
         let modes = PostgresModes { standard_conforming_strings };
         let dialect = SqlDialect::Postgres(modes);
@@ -78,7 +78,7 @@ impl Source {
 
     fn of_statement(statement: ReadingStatement<'_>) -> Self {
         Self {
-            // A last comment must not swallow the bracket.
+            // A trailing comment must not hide the parenthesis.
             from: format!("(\n{}\n) AS {ALIAS}", statement.text()),
             list: "*".to_owned(),
             condition: None,
@@ -96,7 +96,7 @@ impl Source {
         Self {
             from: table.clone(),
             list: sql.list.to_owned(),
-            // A last comment must not swallow what follows.
+            // A trailing comment must not hide what follows.
             condition: sql.condition.map(|condition| format!("{condition}\n")),
             order_by: sql.order_by.map(|order| format!("{order}\n")),
             limit: sql.limit,
@@ -107,17 +107,17 @@ impl Source {
         }
     }
 
-    /// The table, quoted, where it is one.
+    /// The quoted table, if the source is a table.
     pub(super) fn table(&self) -> Option<&str> {
         self.table.as_deref()
     }
 
-    /// What a statement of the user's may call.
+    /// The functions that the user's statement may call.
     pub(super) fn calls(&self) -> &[FunctionCall] {
         &self.calls
     }
 
-    /// Whether it is a query, to which a condition can be added; else it is a listing, which is text.
+    /// Whether it is a query, to which a condition can be added, or a listing, which is text.
     pub(super) fn is_query(&self) -> bool {
         self.statement.as_ref().is_none_or(|(_, kind)| *kind == ReadingKind::Query)
     }
@@ -158,14 +158,14 @@ impl Source {
     }
 }
 
-/// The statement whose one row has the columns of `sql` and no value, for it is executed without reading a row.
+/// A statement with one row of NULLs with the columns of `sql`, executed without reading data.
 pub(super) fn described(sql: &str) -> String {
     format!(
         "SELECT {ALIAS}.* FROM (SELECT 1) AS osiris_one LEFT JOIN (SELECT * FROM (\n{sql}\n) AS osiris_all LIMIT 0) AS {ALIAS} ON TRUE"
     )
 }
 
-/// The statement that sends the rows of `sql` in the forms that the plans want.
+/// The statement that sends the rows of `sql` in the formats of the plans.
 pub(super) fn copied(sql: &str, plans: &[ColumnPlan]) -> String {
     if plans.iter().all(ColumnPlan::is_binary) {
         return format!("COPY (\n{sql}\n) TO STDOUT (FORMAT binary)");

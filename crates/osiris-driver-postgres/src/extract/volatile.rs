@@ -1,36 +1,37 @@
-//! The functions that a user's statement calls, as the server knows them: one that may do more than read (`VOLATILE`) and is not known
-//! to read only is refused. A read-only transaction stops writes to the database, not what a function does elsewhere.
+//! Checks the functions that a user's statement calls: one that may change data (`VOLATILE`) and is not known to be
+//! read-only is refused. A read-only transaction prevents writes to the database, but not what a function does
+//! elsewhere.
 
 use osiris_core::{Error, Result};
 use osiris_sql::guard::FunctionCall;
 
 use crate::client::{Session, literal};
 
-const DOING: &str = "asking the server about the functions of the query";
+const CONTEXT: &str = "checking the functions of the query";
 
-/// Refuses what may do more than read.
+/// Refuses functions that may change data.
 ///
 /// # Errors
-/// When one of `calls` does, or the server cannot be asked.
+/// When one of `calls` may change data, or the query fails.
 pub(super) async fn refuse(session: &mut Session, calls: &[FunctionCall]) -> Result<()> {
     if calls.is_empty() {
         return Ok(());
     }
-    let found = session.rows(&question(calls), DOING).await?;
+    let found = session.rows(&question(calls), CONTEXT).await?;
     let text = |row: &[Option<String>], index: usize| row.get(index).cloned().flatten().unwrap_or_default();
     let called = found
         .iter()
         .map(|row| (text(row, 0), text(row, 1), text(row, 2)))
         .find(|(_, name, _)| !FunctionCall::is_known_reader(name));
     let Some((schema, name, arguments)) = called else { return Ok(()) };
-    Err(Error::validation(format!("the query calls `{schema}.{name}()`, which is VOLATILE: it may do more than read"))
+    Err(Error::validation(format!("the query calls `{schema}.{name}()`, which is VOLATILE: it may change data"))
         .with_hint(format!(
-            "leave it out; if it only reads, say so to the server: ALTER FUNCTION {schema}.{name}({arguments}) STABLE"
+            "remove it; if it only reads, declare it STABLE: ALTER FUNCTION {schema}.{name}({arguments}) STABLE"
         )))
 }
 
-/// All volatile functions that the names may mean, and their arguments. A name without a schema means what the search path finds; one
-/// that stands like a column can only be a function of a row.
+/// All volatile functions that the names may refer to, and their arguments. A name without a schema is resolved by the
+/// search path; one in the position of a column can only be a function of a row.
 fn question(calls: &[FunctionCall]) -> String {
     let rows: Vec<String> = calls
         .iter()

@@ -1,5 +1,5 @@
-//! Types of the store as types of PostgreSQL: what a table that a step creates has. Decided by the type alone, never by a look at
-//! the data, and exact: a value that does not fit is refused when it is written.
+//! Run store types as PostgreSQL types, for tables that a step creates. Based on the type alone, never on
+//! the data, and exact: a value that does not fit is rejected when it is written.
 //!
 //! | store | PostgreSQL |
 //! | --- | --- |
@@ -17,7 +17,7 @@
 //! | UUID | uuid |
 //! | DATE, TIME, INTERVAL | date, time, interval |
 //! | TIMESTAMP | timestamp |
-//! | an instant | timestamptz |
+//! | TIMESTAMPTZ | timestamptz |
 //! | lists of one of these | an array |
 //! | JSON, structs, maps, other lists | jsonb |
 
@@ -54,23 +54,23 @@ pub fn column_type(column: &ColumnType) -> String {
     .to_owned()
 }
 
-/// Whether an array of it says the same as the list: a list in a list may be of any length, a dimension of an array may not.
+/// Whether an array is equivalent to the list: nested lists may differ in length, dimensions of an array may not.
 fn is_element(item: &ColumnType) -> bool {
     use ColumnType as T;
     !matches!(item, T::Json | T::List(_) | T::Array(..) | T::Struct(_) | T::Map(..))
 }
 
-/// The statement that makes a table: every column nullable but those of the key. `table` is its name in SQL.
+/// The CREATE TABLE statement: every column is nullable except those of the key. `table` is its name in SQL.
 ///
 /// # Errors
-/// Key columns that the table would not have, or that no index can hold.
+/// For key columns that are missing or cannot be indexed.
 pub fn create_table(table: &str, columns: &[(String, &Column)], key: &[String]) -> Result<String, Vec<String>> {
     let mut problems = Vec::new();
     for name in key {
         match columns.iter().find(|(column, _)| same_name(column, name)) {
-            None => problems.push(format!("the key column `{name}` is not among the columns that are written")),
+            None => problems.push(format!("key column `{name}` is not among the columns to write")),
             Some((_, column)) if !is_element(&column.column_type) => {
-                problems.push(format!("`{name}` is {}, which cannot be in a key", column.column_type))
+                problems.push(format!("column `{name}` is {}, which cannot be in a key", column.column_type))
             }
             Some(_) => {}
         }

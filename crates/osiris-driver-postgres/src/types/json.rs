@@ -1,5 +1,5 @@
-//! Values of the store as JSON text, exactly: numbers as numbers with all their digits and never through a float, what JSON has
-//! no form for (dates, bytes, NaN) as strings that PostgreSQL reads, JSON as it is.
+//! Exact JSON text of run store values: numbers with all their digits and never through a float, what JSON has
+//! no format for (dates, bytes, NaN) as strings that PostgreSQL reads, JSON unchanged.
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, TimeUnit, TimestampNanosecondType};
@@ -8,10 +8,10 @@ use serde::de::IgnoredAny;
 
 use super::text;
 
-/// Appends one value, NULL included. `column` is its type in the store.
+/// Appends a value, which may be NULL. `column` is its type in the run store.
 ///
 /// # Errors
-/// Why the value has no exact form: JSON that is none, a fraction of a second that PostgreSQL would round.
+/// When the value has no exact form: invalid JSON, or fractional seconds that PostgreSQL would round.
 pub fn value(array: &ArrayRef, column: &ColumnType, row: usize, out: &mut Vec<u8>) -> Result<(), String> {
     if array.is_null(row) {
         out.extend_from_slice(b"null");
@@ -38,7 +38,7 @@ pub fn value(array: &ArrayRef, column: &ColumnType, row: usize, out: &mut Vec<u8
     }
 }
 
-/// A row for people to look at, whatever is in it.
+/// A row for display, with any values.
 pub fn shown(batch: &RecordBatch, columns: &[Column], row: usize) -> Option<String> {
     if row >= batch.num_rows() {
         return None;
@@ -90,7 +90,7 @@ fn object<'a>(
     Ok(())
 }
 
-/// The key of a map: the text of a scalar, the JSON of anything else.
+/// The key of a map: the text of a scalar, else JSON.
 fn key_text(keys: &ArrayRef, key: &ColumnType, row: usize) -> Result<Vec<u8>, String> {
     let mut name = Vec::new();
     match keys.data_type() {
@@ -123,12 +123,12 @@ fn scalar(array: &ArrayRef, row: usize, out: &mut Vec<u8>) -> Result<(), String>
             if *other == DataType::Timestamp(TimeUnit::Nanosecond, None)
                 && array.as_primitive::<TimestampNanosecondType>().value(row) % 1000 != 0
             {
-                return Err("its fraction of a second has more digits than PostgreSQL keeps".to_owned());
+                return Err("fractional seconds exceed the precision of PostgreSQL (6 digits)".to_owned());
             }
             out.push(b'"');
             let before = out.len();
             text::write(array, row, out)?;
-            // Bytes are the only ones with something to escape.
+            // Only bytes need escaping.
             if out.get(before) == Some(&b'\\') {
                 out.insert(before, b'\\');
             }
@@ -140,15 +140,15 @@ fn scalar(array: &ArrayRef, row: usize, out: &mut Vec<u8>) -> Result<(), String>
 
 fn json(text: &str, out: &mut Vec<u8>) -> Result<(), String> {
     if serde_json::from_str::<IgnoredAny>(text).is_err() {
-        return Err("it is not JSON".to_owned());
+        return Err("invalid JSON".to_owned());
     }
     out.extend_from_slice(text.as_bytes());
     Ok(())
 }
 
-/// A text as a JSON string.
+/// Writes text as a JSON string.
 pub fn string(text: &str, out: &mut Vec<u8>) {
-    // Writing to memory does not fail.
+    // Writing to memory cannot fail.
     let _ = serde_json::to_writer(out, text);
 }
 

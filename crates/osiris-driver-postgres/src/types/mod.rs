@@ -1,4 +1,4 @@
-//! PostgreSQL's types and those of the store.
+//! Conversions between PostgreSQL types and run store types.
 
 pub mod ddl;
 pub(crate) mod decode;

@@ -1,5 +1,5 @@
-//! Single values as text, in the forms that PostgreSQL reads: dates with BC behind them, `infinity`, bytes as `\x..`. For text
-//! columns, for JSON and for people. Nothing is rounded.
+//! Formats values as text that PostgreSQL reads: dates followed by BC, `infinity`, bytes as `\x..`. For text
+//! columns, JSON and display. Never rounds.
 
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray};
 use arrow::datatypes::{
@@ -14,7 +14,7 @@ const MICROS_A_DAY: i64 = 86_400_000_000;
 /// Appends the text of a value that is neither NULL nor nested.
 ///
 /// # Errors
-/// A type that a scan of the store never returns.
+/// For a type that a scan of the run store never returns.
 pub fn write(array: &ArrayRef, row: usize, out: &mut Vec<u8>) -> Result<(), String> {
     match array.data_type() {
         DataType::Boolean => {
@@ -50,7 +50,7 @@ pub fn write(array: &ArrayRef, row: usize, out: &mut Vec<u8>) -> Result<(), Stri
             out.extend_from_slice(b"\\x");
             hex(array.as_binary::<i32>().value(row), out);
         }
-        other => return Err(format!("it is of type {other}, which has no text")),
+        other => return Err(format!("type {other} has no text form")),
     }
     Ok(())
 }
@@ -63,7 +63,7 @@ where
     out.extend_from_slice(itoa::Buffer::new().format(array.as_primitive::<T>().value(row)).as_bytes());
 }
 
-/// An exact number with `scale` digits behind the point.
+/// A decimal with `scale` decimal places.
 pub fn decimal(value: i128, scale: usize, out: &mut Vec<u8>) {
     if value < 0 {
         out.push(b'-');
@@ -84,7 +84,7 @@ pub fn decimal(value: i128, scale: usize, out: &mut Vec<u8>) {
     }
 }
 
-/// The shortest text that reads back as this number.
+/// The shortest text that parses to this number.
 fn float64(value: f64, out: &mut Vec<u8>) {
     if value.is_finite() {
         out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
@@ -109,7 +109,7 @@ fn not_finite(nan: bool, positive: bool) -> &'static [u8] {
     }
 }
 
-/// The infinities as DuckDB keeps them: the greatest number, and its negative.
+/// The infinities of DuckDB: the greatest number and its negative.
 fn infinite(greatest: bool, least: bool, out: &mut Vec<u8>) -> bool {
     if greatest || least {
         out.extend_from_slice(if greatest { b"infinity" } else { b"-infinity" });
@@ -126,7 +126,7 @@ fn date(day: i32, out: &mut Vec<u8>) {
     }
 }
 
-/// Year, month and day; whether the year is one before Christ.
+/// Year, month and day, and whether the year is BC.
 fn days(day: i64, out: &mut Vec<u8>) -> bool {
     let (year, month, day) = civil_from_days(day);
     padded(if year > 0 { year } else { 1 - year }, 4, out);
@@ -152,7 +152,7 @@ fn moment(micros: i64, nanos: i64, zone: bool, out: &mut Vec<u8>) {
     }
 }
 
-/// `12:00:00.000001`; the fraction only where there is one.
+/// `12:00:00.000001`; the fraction only if not zero.
 fn clock(micros: i64, nanos: i64, out: &mut Vec<u8>) {
     let seconds = micros / 1_000_000;
     padded(seconds / 3600, 2, out);
@@ -173,7 +173,7 @@ fn fraction(micros: i64, nanos: i64, out: &mut Vec<u8>) {
     }
 }
 
-/// As ISO 8601 has it, each part with its own sign: `P1M-2DT3H4M5.000006S`.
+/// An ISO 8601 duration with a sign for each part: `P1M-2DT3H4M5.000006S`.
 fn interval(value: IntervalMonthDayNano, out: &mut Vec<u8>) {
     let mut buffer = itoa::Buffer::new();
     let start = out.len();

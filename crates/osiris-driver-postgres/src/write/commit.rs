@@ -1,4 +1,4 @@
-//! The end of a write: the commit, and what became of it when nobody saw it end.
+//! Commits a write, and finds out the outcome if the connection is lost.
 
 use std::time::{Duration, Instant};
 
@@ -8,34 +8,34 @@ use osiris_sql::write::{OnConflict, WriteMode};
 use serde::{Deserialize, Serialize};
 
 use super::WriteTask;
-use super::failure::Failure;
+use super::failure::StatementError;
 use super::transaction::Transaction;
 use crate::client::Backend;
 use crate::client::Client;
 use crate::error::within;
 
 const COMMITTING: &str = "committing the rows";
-const ASKING: &str = "asking what became of the transaction";
-/// How long to wait between two questions.
+const ASKING: &str = "checking the outcome of the transaction";
+/// Poll interval.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// By what a server can say later what became of a transaction of the recent past
+/// Identifies a recent transaction, so that the server can report its outcome later
 /// (<https://www.postgresql.org/docs/current/functions-info.html>, `txid_status`).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Token {
-    /// Which server, by the identity that it keeps for life; another one has transactions of the same numbers.
+    /// The permanent identity of the server; another one has transactions with the same ids.
     server: Option<String>,
     transaction: String,
-    /// The process that may still be waiting for us to commit.
+    /// The process that may still be waiting for our commit.
     process: Option<Backend>,
 }
 
-/// Commits what `task` has written. When the connection breaks in that moment the server is asked over another one.
+/// Commits the rows of `task`. If the connection is lost, the outcome is queried over another one.
 ///
 /// # Errors
-/// When the transaction was not committed; or, never to be tried again blindly, when that cannot be found out.
+/// When the transaction was not committed; or, as an ambiguous error that is not retried, when that is unknown.
 pub(super) async fn commit(tx: &mut Transaction, task: &WriteTask<'_>, table: &str, written: Written) -> Result<()> {
-    // Without a number nothing was changed, and nothing can be lost.
+    // Without a transaction id nothing was changed, so nothing can be lost.
     let number = tx.rows("SELECT pg_catalog.txid_current_if_assigned()", COMMITTING).await?;
     let Some(transaction) = number.into_iter().next().and_then(|row| row.into_iter().next().flatten()) else {
         return tx.run("COMMIT", COMMITTING).await.map(|_| ());
@@ -52,11 +52,11 @@ pub(super) async fn commit(tx: &mut Transaction, task: &WriteTask<'_>, table: &s
             commit.committed(written).await;
             return Ok(());
         }
-        Err(failure @ Failure::Server(_)) => {
+        Err(failure @ StatementError::Server(_)) => {
             commit.not_committed().await;
             return Err(failure.into_error(COMMITTING));
         }
-        Err(Failure::Lost(error)) => error,
+        Err(StatementError::Lost(error)) => error,
     };
     match outcome(&tx.client, tx.connect_timeout, &token).await {
         Ok(true) => {
@@ -72,12 +72,12 @@ pub(super) async fn commit(tx: &mut Transaction, task: &WriteTask<'_>, table: &s
     }
 }
 
-/// Whether doing it again leaves the same rows.
+/// Whether repeating the write leaves the same rows.
 fn is_repeatable(task: &WriteTask<'_>) -> bool {
     task.config.mode() != WriteMode::Append || task.config.on_conflict == OnConflict::Ignore
 }
 
-/// The identity of the server, where the account may know it.
+/// The identity of the server, if the account can read it.
 async fn server(tx: &mut Transaction) -> Result<Option<String>> {
     tx.run("SAVEPOINT osiris_server", ASKING).await?;
     let end = match tx.attempt_rows(IDENTITY, ASKING).await {
@@ -85,7 +85,7 @@ async fn server(tx: &mut Transaction) -> Result<Option<String>> {
             tx.run("RELEASE SAVEPOINT osiris_server", ASKING).await?;
             return Ok(rows.into_iter().next().and_then(|row| row.into_iter().next().flatten()));
         }
-        Err(Failure::Server(_)) => "ROLLBACK TO SAVEPOINT osiris_server; RELEASE SAVEPOINT osiris_server",
+        Err(StatementError::Server(_)) => "ROLLBACK TO SAVEPOINT osiris_server; RELEASE SAVEPOINT osiris_server",
         Err(lost) => return Err(lost.into_error(ASKING)),
     };
     tx.run(end, ASKING).await.map(|_| None)
@@ -93,10 +93,10 @@ async fn server(tx: &mut Transaction) -> Result<Option<String>> {
 
 const IDENTITY: &str = "SELECT system_identifier::text FROM pg_catalog.pg_control_system()";
 
-/// What became of a commit of an earlier attempt or run.
+/// The outcome of a commit of an earlier attempt or run.
 ///
 /// # Errors
-/// When the server cannot be asked.
+/// When the query fails.
 pub(super) async fn asked(client: &Client, intent: &Intent) -> Result<CommitOutcome> {
     let Ok(token) = serde_json::from_value::<Token>(intent.token().clone()) else { return Ok(CommitOutcome::Unknown) };
     let limit = client.target().connection().connect_timeout;
@@ -124,23 +124,25 @@ async fn outcome(client: &Client, limit: Duration, token: &Token) -> Result<bool
     }
 }
 
-/// What the server knows; nothing while the transaction is open. A process that still waits for us is ended: nobody will come.
+/// The outcome; `None` while the transaction is open. A process that still waits for our commit is terminated.
 async fn ask(client: &Client, token: &Token) -> Result<Option<bool>> {
     let number = &token.transaction;
     if !number.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Error::unknown("the number of the transaction is not known"));
+        return Err(Error::unknown("the id of the transaction is unknown"));
     }
     let mut other = client.acquire().await?;
     if let Some(server) = &token.server
         && other.scalar(IDENTITY, ASKING).await?.as_ref() != Some(server)
     {
-        return Err(Error::unknown("another server answers at the address, which knows nothing of the transaction"));
+        return Err(Error::unknown(
+            "connected to another server at the same address, which does not know the transaction",
+        ));
     }
     let status = other.scalar(&format!("SELECT pg_catalog.txid_status({number})"), ASKING).await?;
     if status.as_deref() == Some("in progress")
         && let Some(process) = &token.process
     {
-        // The number has the epoch above its lower 32 bits, which are all that a process shows.
+        // The upper 32 bits of the id are the epoch; a process only shows the lower 32 bits.
         let end = format!(
             "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE {} \
              AND backend_xid::text = ({number} & 4294967295)::text AND wait_event = 'ClientRead'",
@@ -157,12 +159,12 @@ async fn ask(client: &Client, token: &Token) -> Result<Option<bool>> {
     }
 }
 
-/// A step whose end nobody saw.
+/// The error for an unknown outcome.
 fn unknown(table: &str, error: &Error) -> Error {
     Error::ambiguous(format!(
-        "the connection was lost while the rows of table `{table}` were being committed: they are there or not, all of them \
-         or none ({})",
+        "connection lost while committing to table `{table}`: either all of the rows are there \
+         or none of them ({})",
         error.message()
     ))
-    .with_hint("look whether the new rows are in the table; run again only if they are not")
+    .with_hint("check whether the new rows are in the table; run again only if they are not")
 }

@@ -19,12 +19,12 @@ pub struct PostgresWriter {
 }
 
 impl PostgresWriter {
-    /// The writer as users have it.
+    /// The writer with the default client.
     pub fn new() -> Self {
         Self::with_client(connect())
     }
 
-    /// The same over another client.
+    /// The same with another client.
     pub fn with_client(connect: Connect) -> Self {
         Self { connect }
     }
@@ -84,7 +84,7 @@ impl Write for PostgresWriter {
     }
 }
 
-/// The table that a writer writes to, the same for every way to write its address.
+/// The destination table, independent of how its address is written.
 fn destination(config: &WriterConfig, connection: &PostgresConnection) -> DestinationId {
     let address = &connection.address;
     let server = format!("{}/{}", DestinationId::server(&address.host, address.port), address.database);

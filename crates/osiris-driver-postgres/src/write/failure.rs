@@ -1,4 +1,4 @@
-//! A statement that failed: refused by the server, about rows or about anything else; or there is no server any more. The codes:
+//! A failed statement: rejected by the server, because of rows or otherwise; or the connection is lost. The codes:
 //! <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 
 use osiris_core::Error;
@@ -6,18 +6,18 @@ use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use crate::error::{postgres_error, server_error};
 
-/// Why there is no answer.
+/// Why a statement failed.
 #[derive(Debug)]
-pub(super) enum Failure {
-    /// What the server said; the session lives.
-    Server(Refusal),
-    /// Anything else; the session is dead.
+pub(super) enum StatementError {
+    /// An error from the server; the session is usable.
+    Server(ServerError),
+    /// Any other error; the session is unusable.
     Lost(Error),
 }
 
-/// What the server said.
+/// An error from the server.
 #[derive(Debug, Clone)]
-pub(super) struct Refusal {
+pub(super) struct ServerError {
     pub(super) state: String,
     pub(super) message: String,
     column: Option<String>,
@@ -25,15 +25,15 @@ pub(super) struct Refusal {
     routine: Option<String>,
 }
 
-impl Failure {
-    /// What sqlx reports while `doing` something.
+impl StatementError {
+    /// Converts an sqlx error that occurred while `doing` something.
     pub(super) fn of(error: sqlx::Error, doing: &str) -> Self {
         let said = match &error {
             sqlx::Error::Database(database) => database.try_downcast_ref::<PgDatabaseError>(),
             _ => None,
         };
         match said {
-            Some(said) if !ends_session(said) => Self::Server(Refusal {
+            Some(said) if !ends_session(said) => Self::Server(ServerError {
                 state: said.code().to_owned(),
                 message: said.message().to_owned(),
                 column: said.column().map(str::to_owned),
@@ -44,7 +44,7 @@ impl Failure {
         }
     }
 
-    /// As an error of the step.
+    /// Converts it to an error of the step.
     pub(super) fn into_error(self, doing: &str) -> Error {
         match self {
             Self::Server(refusal) => server_error(&refusal.state, &refusal.message, doing),
@@ -58,32 +58,32 @@ fn ends_session(said: &PgDatabaseError) -> bool {
     fatal || said.code().starts_with("08") || said.code().starts_with("57P")
 }
 
-impl Refusal {
-    /// Whether it is about the rows that were sent, rather than about the table, the session or the server.
+impl ServerError {
+    /// Whether it is about the rows that were sent, not about the table, the session or the server.
     pub(super) fn is_about_rows(&self) -> bool {
         match self.state.as_str() {
-            // A view's or a policy's check; a row too large for a page or an index; what a trigger raises.
+            // The check of a view or a policy; a row too large for a page or an index; an error raised by a trigger.
             "44000" | "54000" | "P0001" => true,
             "42501" => self.routine.as_deref() == Some("ExecWithCheckOptions"),
             state => state.starts_with("22") || state.starts_with("23"),
         }
     }
 
-    /// Whether a key came twice in one statement.
+    /// Whether a key occurred twice in one statement.
     pub(super) fn is_cardinality(&self) -> bool {
         self.state == "21000"
     }
 
-    /// The column it names, and what it says.
+    /// The column and the message.
     pub(super) fn reason(&self) -> (Option<String>, String) {
         let column = self.column.clone().or_else(|| copied_column(self.context.as_deref()?));
         (column, self.message.clone())
     }
 
-    /// The row of a COPY that it says is at fault, from 0. A hint only: some checks come later than their row.
+    /// The failing row of a COPY, from 0. Only a hint: some checks run later than their row.
     pub(super) fn row(&self) -> Option<usize> {
-        // `COPY t, line 3, column b`, in the server's language; the name may hold anything, so the numbers behind the last comma
-        // that one follows.
+        // `COPY t, line 3, column b`, in the server's language; the name may have any characters, so the number after
+        // the last comma that one follows.
         let line = self.context.as_deref()?.lines().find(|line| line.starts_with("COPY "))?;
         let number =
             line.split(", ").skip(1).find_map(|part| part.rsplit(' ').next()?.trim_end_matches(':').parse().ok());
@@ -102,8 +102,8 @@ fn copied_column(context: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn refusal(state: &str, context: &str) -> Refusal {
-        Refusal {
+    fn refusal(state: &str, context: &str) -> ServerError {
+        ServerError {
             state: state.to_owned(),
             message: "no".to_owned(),
             column: None,

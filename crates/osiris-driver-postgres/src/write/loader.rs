@@ -1,5 +1,5 @@
-//! Rows out of the store into one table of the server, in chunks of binary COPY. A chunk that the server does not take whole is
-//! taken back and cut until the rows at fault are alone: those are rejects. The caller owns the transaction.
+//! Loads rows into a table in chunks of binary COPY. A chunk that the server rejects is
+//! rolled back and split until the failing rows are isolated: those are rejects. The caller owns the transaction.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,46 +8,46 @@ use std::time::Duration;
 use osiris_core::{ExecutionContext, Reject, Result, TableScan};
 use tokio::sync::mpsc;
 
-use super::failure::Failure;
+use super::failure::StatementError;
 use super::staging::NUMBER;
 use super::transaction::Transaction;
 use crate::client::quote;
 use crate::types::encode::{Chunk, Encoder, Field, Limits};
 
-/// The size of a chunk, in bytes.
+/// The size of a chunk in bytes.
 const CHUNK: usize = 8 << 20;
-const DOING: &str = "sending rows";
-/// How long the server hears nothing of us at most, while rows are waited for.
+const CONTEXT: &str = "sending rows";
+/// Keepalive interval while waiting for rows.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
-/// What a trigger that returns nothing does to a row.
-pub(super) const LEFT_OUT: &str = "the table left it out: a trigger of it returns no row";
+/// The reject reason for a row suppressed by a trigger.
+pub(super) const SUPPRESSED: &str = "row suppressed by a trigger that returned NULL";
 
-/// Where rows go.
+/// The destination of rows.
 #[derive(Debug, Clone)]
 pub(super) struct Destination {
     /// The table in SQL.
     pub(super) table: String,
     pub(super) fields: Arc<[Field]>,
-    /// Whether each row has its number as well, in [`NUMBER`].
+    /// Whether each row also has its number, in [`NUMBER`].
     pub(super) numbered: bool,
-    /// Whether NUL characters are left out of text.
+    /// Whether NUL characters are removed from text.
     pub(super) strip_nul: bool,
 }
 
-/// What loading came to.
+/// The result of loading.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Loaded {
-    /// Rows that were sent and taken.
+    /// Rows sent and accepted.
     pub(super) taken: u64,
-    /// Bytes that were sent.
+    /// Bytes sent.
     pub(super) bytes: u64,
-    /// Values of them that were changed, as the step allows.
+    /// Values changed by a policy.
     pub(super) altered: u64,
 }
 
-enum Verdict {
+enum ChunkOutcome {
     Taken,
-    /// Refused, by the row of these that the server names, if it does.
+    /// Rejected, with the row that the server names, if any.
     Refused {
         row: Option<usize>,
         column: Option<String>,
@@ -55,7 +55,7 @@ enum Verdict {
     },
 }
 
-/// The work of one load.
+/// The state of one load.
 pub(super) struct Loader<'a> {
     tx: &'a mut Transaction,
     destination: Destination,
@@ -75,10 +75,10 @@ impl<'a> Loader<'a> {
         Self { tx, destination, ctx, sql, loaded: Loaded::default(), saved: false }
     }
 
-    /// Loads every row of `scan`, whose columns are the fields of the destination.
+    /// Loads all rows of `scan`, whose columns are the fields of the destination.
     ///
     /// # Errors
-    /// Anything but single rows at fault, or too many of those.
+    /// On any failure other than single rows, or when too many rows are rejected.
     pub(super) async fn run(mut self, scan: TableScan, batch_size: Option<u64>) -> Result<Loaded> {
         let rows = usize::try_from(batch_size.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
         let limits = Limits { rows, bytes: CHUNK };
@@ -89,9 +89,9 @@ impl<'a> Loader<'a> {
             let piece = match tokio::time::timeout(SIGN_OF_LIFE, pieces.recv()).await {
                 Ok(Some(piece)) => piece,
                 Ok(None) => break,
-                // The rows are slow to come: the server must not take us for gone.
+                // The rows arrive slowly: keep the connection alive.
                 Err(_) => {
-                    self.tx.run("SELECT 1", DOING).await?;
+                    self.tx.run("SELECT 1", CONTEXT).await?;
                     continue;
                 }
             };
@@ -101,7 +101,7 @@ impl<'a> Loader<'a> {
             }
         }
         if self.saved {
-            self.tx.run("RELEASE SAVEPOINT osiris", DOING).await?;
+            self.tx.run("RELEASE SAVEPOINT osiris", CONTEXT).await?;
         }
         Ok(self.loaded)
     }
@@ -114,16 +114,16 @@ impl<'a> Loader<'a> {
                 continue;
             }
             match self.send(chunk, &rows).await? {
-                Verdict::Taken => {
+                ChunkOutcome::Taken => {
                     let taken = u64::try_from(rows.len()).unwrap_or(0);
                     self.loaded.taken += taken;
                     self.loaded.altered += chunk.altered(&rows);
                     self.ctx.progress().add_rows(taken);
                 }
-                Verdict::Refused { column, reason, .. } if rows.len() == 1 => {
+                ChunkOutcome::Refused { column, reason, .. } if rows.len() == 1 => {
                     self.ctx.rejects().push(vec![chunk.reject(rows.start, column, reason)]).await?;
                 }
-                Verdict::Refused { row, .. } => waiting.extend(cut(&rows, row)),
+                ChunkOutcome::Refused { row, .. } => waiting.extend(cut(&rows, row)),
             }
         }
         let bytes = u64::try_from(chunk.bytes()).unwrap_or(0);
@@ -132,24 +132,24 @@ impl<'a> Loader<'a> {
         Ok(())
     }
 
-    async fn send(&mut self, chunk: &Chunk, rows: &Range<usize>) -> Result<Verdict> {
+    async fn send(&mut self, chunk: &Chunk, rows: &Range<usize>) -> Result<ChunkOutcome> {
         let save = if self.saved { "RELEASE SAVEPOINT osiris; SAVEPOINT osiris" } else { "SAVEPOINT osiris" };
-        self.tx.run(save, DOING).await?;
+        self.tx.run(save, CONTEXT).await?;
         self.saved = true;
-        let verdict = match self.tx.copy(&self.sql, chunk.slice(rows), DOING).await {
-            Ok(taken) if taken == u64::try_from(rows.len()).unwrap_or(0) => return Ok(Verdict::Taken),
-            Ok(_) => Verdict::Refused { row: None, column: None, reason: LEFT_OUT.to_owned() },
-            Err(Failure::Server(refusal)) if refusal.is_about_rows() => {
+        let verdict = match self.tx.copy(&self.sql, chunk.slice(rows), CONTEXT).await {
+            Ok(taken) if taken == u64::try_from(rows.len()).unwrap_or(0) => return Ok(ChunkOutcome::Taken),
+            Ok(_) => ChunkOutcome::Refused { row: None, column: None, reason: SUPPRESSED.to_owned() },
+            Err(StatementError::Server(refusal)) if refusal.is_about_rows() => {
                 let (column, reason) = refusal.reason();
-                Verdict::Refused { row: refusal.row(), column: self.source(column), reason }
+                ChunkOutcome::Refused { row: refusal.row(), column: self.source(column), reason }
             }
-            Err(failure) => return Err(failure.into_error(DOING)),
+            Err(failure) => return Err(failure.into_error(CONTEXT)),
         };
-        self.tx.run("ROLLBACK TO SAVEPOINT osiris", DOING).await?;
+        self.tx.run("ROLLBACK TO SAVEPOINT osiris", CONTEXT).await?;
         Ok(verdict)
     }
 
-    /// The column of the input that is written to this one of the table.
+    /// The input column for this column of the table.
     fn source(&self, column: Option<String>) -> Option<String> {
         let column = column?;
         let field = self.destination.fields.iter().find(|field| field.target == column);
@@ -157,8 +157,8 @@ impl<'a> Loader<'a> {
     }
 }
 
-/// The parts of some rows that were refused, the first one last: around the row that the server named, else in the middle. More
-/// than one part in any case, none of them empty on purpose of being sent.
+/// Splits rejected rows, the first part last: around the row that the server named, else in the middle. Always more
+/// than one part, and no empty part is sent.
 fn cut(rows: &Range<usize>, named: Option<usize>) -> Vec<Range<usize>> {
     match named.map(|row| rows.start + row) {
         Some(row) if rows.contains(&row) => vec![row + 1..rows.end, row..row + 1, rows.start..row],
@@ -174,7 +174,7 @@ enum Piece {
     Refused(Vec<Reject>),
 }
 
-/// Encodes on a thread of its own, one chunk ahead of the one being sent.
+/// Encodes in a separate thread, one chunk ahead of the one being sent.
 fn encoded(mut scan: TableScan, mut encoder: Encoder) -> mpsc::Receiver<Result<Piece>> {
     let (sender, pieces) = mpsc::channel(1);
     tokio::task::spawn_blocking(move || {
@@ -224,7 +224,7 @@ mod tests {
     fn refused_rows_are_cut_around_the_one_that_is_named() {
         assert_eq!(cut(&(10..20), Some(3)), [14..20, 13..14, 10..13]);
         assert_eq!(cut(&(10..20), None), [15..20, 10..15]);
-        // A row that is none of these cannot be meant.
+        // Ignore a row number out of range.
         assert_eq!(cut(&(10..20), Some(50)), [15..20, 10..15]);
     }
 }

@@ -1,28 +1,28 @@
-//! From the staging table into the target, by one statement for all rows. If rows are at fault it is taken back and halved until
-//! they are alone.
+//! Merges the staging table into the target with one statement for all rows. If rows fail, it is rolled back and halved
+//! until they are isolated.
 
 use osiris_core::{Error, ExecutionContext, Reject, Result, Written};
 
-use super::failure::Failure;
-use super::loader::LEFT_OUT;
+use super::failure::StatementError;
+use super::loader::SUPPRESSED;
 use super::staging::{NUMBER, STAGING_TABLE, StagingTable};
 use super::target::{TargetTable, cell};
 use super::transaction::Transaction;
 use crate::client::quote;
 use osiris_sql::write::OnConflict;
 
-const DOING: &str = "merging rows into the table";
+const CONTEXT: &str = "merging rows into the table";
 
-/// What happens to the rows.
+/// How rows are merged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
-    /// They are added.
+    /// Inserted.
     Insert,
-    /// They meet those of their key.
+    /// Matched by key.
     ByKey(OnConflict),
 }
 
-/// The work of one merge.
+/// The state of one merge.
 pub(super) struct Merge<'a> {
     pub(super) tx: &'a mut Transaction,
     pub(super) ctx: &'a ExecutionContext,
@@ -31,28 +31,28 @@ pub(super) struct Merge<'a> {
     pub(super) target: &'a TargetTable,
     pub(super) stage: &'a mut StagingTable,
     pub(super) action: Action,
-    /// Whether keys that come twice may be in the staging table still.
+    /// Whether the staging table may still have duplicate keys.
     pub(super) unsure_of_keys: bool,
-    /// How many rows are in the staging table.
+    /// Number of rows in the staging table.
     pub(super) rows: u64,
-    /// The greatest number that one of them may have.
+    /// The greatest row number.
     pub(super) last: u64,
 }
 
-/// A row that was refused.
+/// A rejected row.
 struct Refused {
     number: u64,
     column: Option<String>,
     reason: String,
 }
 
-enum Verdict {
+enum MergeOutcome {
     Taken(Written),
     Refused {
         column: Option<String>,
         reason: String,
     },
-    /// A key comes twice.
+    /// A duplicate key.
     Twice,
 }
 
@@ -60,7 +60,7 @@ impl Merge<'_> {
     /// Merges everything.
     ///
     /// # Errors
-    /// Keys that come twice, or anything but single rows at fault, or too many of those.
+    /// On duplicate keys, on any failure other than single rows, or when too many rows are rejected.
     pub(super) async fn run(&mut self) -> Result<Written> {
         let mut written = Written::default();
         let everything = (1, self.last);
@@ -73,10 +73,10 @@ impl Merge<'_> {
                 continue;
             }
             match self.saved((!all).then_some((from, to)), rows).await? {
-                Verdict::Taken(part) => add(&mut written, &part),
-                Verdict::Refused { column, reason } if from == to => {
+                MergeOutcome::Taken(part) => add(&mut written, &part),
+                MergeOutcome::Refused { column, reason } if from == to => {
                     let refused = Refused { number: from, column, reason };
-                    // It may be missing a row that comes after it.
+                    // It may need a row that follows it.
                     if self.target.needs_one_statement { later.push(refused) } else { self.reject(refused).await? }
                 }
                 _ => {
@@ -93,7 +93,7 @@ impl Merge<'_> {
         Ok(written)
     }
 
-    /// Tries single rows again, forth and back, as long as one of them gets in; those that never do.
+    /// Retries single rows, forwards and backwards, while one of them succeeds; returns those that never do.
     async fn again(&mut self, mut refused: Vec<Refused>, written: &mut Written) -> Result<Vec<Refused>> {
         loop {
             let before = refused.len();
@@ -101,7 +101,7 @@ impl Merge<'_> {
             let mut left = Vec::new();
             for row in refused {
                 match self.saved(Some((row.number, row.number)), 1).await? {
-                    Verdict::Taken(part) => add(written, &part),
+                    MergeOutcome::Taken(part) => add(written, &part),
                     _ => left.push(row),
                 }
             }
@@ -120,25 +120,25 @@ impl Merge<'_> {
         self.ctx.rejects().push(vec![reject]).await
     }
 
-    /// A range, or all rows, of which nothing stays when it is refused.
-    async fn saved(&mut self, range: Option<(u64, u64)>, rows: u64) -> Result<Verdict> {
-        self.tx.run("SAVEPOINT osiris_merge", DOING).await?;
+    /// Merges a range, or all rows, in a savepoint.
+    async fn saved(&mut self, range: Option<(u64, u64)>, rows: u64) -> Result<MergeOutcome> {
+        self.tx.run("SAVEPOINT osiris_merge", CONTEXT).await?;
         let verdict = self.range(range, rows).await?;
-        if let Verdict::Taken(_) = verdict {
-            self.tx.run("RELEASE SAVEPOINT osiris_merge", DOING).await?;
+        if let MergeOutcome::Taken(_) = verdict {
+            self.tx.run("RELEASE SAVEPOINT osiris_merge", CONTEXT).await?;
             return Ok(verdict);
         }
-        self.tx.run("ROLLBACK TO SAVEPOINT osiris_merge; RELEASE SAVEPOINT osiris_merge", DOING).await?;
+        self.tx.run("ROLLBACK TO SAVEPOINT osiris_merge; RELEASE SAVEPOINT osiris_merge", CONTEXT).await?;
         if self.unsure_of_keys {
-            // Apart they would not be noticed.
+            // In separate statements they would not be detected.
             self.stage.refuse_duplicates(self.tx, self.ctx).await?;
             self.unsure_of_keys = false;
         }
         Ok(verdict)
     }
 
-    /// One range, or all rows: what became of them, or why the server refuses.
-    async fn range(&mut self, range: Option<(u64, u64)>, rows: u64) -> Result<Verdict> {
+    /// Merges one range, or all rows; returns the counts or the server's error.
+    async fn range(&mut self, range: Option<(u64, u64)>, rows: u64) -> Result<MergeOutcome> {
         let condition = range
             .map(|(from, to)| format!("s.{} BETWEEN {from} AND {to}", quote(NUMBER)))
             .unwrap_or_else(|| "true".to_owned());
@@ -148,33 +148,33 @@ impl Merge<'_> {
         };
         match done {
             Ok(verdict) => Ok(verdict),
-            Err(Failure::Server(refusal)) if refusal.is_cardinality() => Ok(Verdict::Twice),
-            Err(Failure::Server(refusal)) if refusal.is_about_rows() => {
+            Err(StatementError::Server(refusal)) if refusal.is_cardinality() => Ok(MergeOutcome::Twice),
+            Err(StatementError::Server(refusal)) if refusal.is_about_rows() => {
                 let (column, reason) = refusal.reason();
-                Ok(Verdict::Refused { column, reason })
+                Ok(MergeOutcome::Refused { column, reason })
             }
-            Err(failure) => Err(failure.into_error(DOING)),
+            Err(failure) => Err(failure.into_error(CONTEXT)),
         }
     }
 
-    async fn insert(&mut self, condition: &str, rows: u64) -> Result<Verdict, Failure> {
-        let inserted = self.tx.attempt(&self.insert_sql(condition), DOING).await?;
-        Ok(if inserted == rows { Verdict::Taken(Written::inserted(rows)) } else { left_out() })
+    async fn insert(&mut self, condition: &str, rows: u64) -> Result<MergeOutcome, StatementError> {
+        let inserted = self.tx.attempt(&self.insert_sql(condition), CONTEXT).await?;
+        Ok(if inserted == rows { MergeOutcome::Taken(Written::inserted(rows)) } else { left_out() })
     }
 
-    async fn by_key(&mut self, condition: &str, rows: u64) -> Result<Verdict, Failure> {
+    async fn by_key(&mut self, condition: &str, rows: u64) -> Result<MergeOutcome, StatementError> {
         let (sql, update) = self.statement(condition);
-        // Parts of a table have no such mark on their rows: there the keys are counted before.
+        // Partitions have no `xmax` on their rows: the keys are counted before.
         let marked = self.target.kind == "r";
         let mut part = Written::default();
         if !update {
-            part.inserted = self.tx.attempt(&sql, DOING).await?;
+            part.inserted = self.tx.attempt(&sql, CONTEXT).await?;
         } else if marked {
             let counting = format!(
                 "WITH merged AS ({sql} RETURNING t.xmax = 0 AS fresh) \
                  SELECT count(*) FILTER (WHERE fresh), count(*) FILTER (WHERE NOT fresh) FROM merged"
             );
-            let counts = self.tx.attempt_rows(&counting, DOING).await?.pop().unwrap_or_default();
+            let counts = self.tx.attempt_rows(&counting, CONTEXT).await?.pop().unwrap_or_default();
             part.inserted = cell(&counts, 0).parse().unwrap_or(0);
             part.updated = cell(&counts, 1).parse().unwrap_or(0);
         } else {
@@ -183,44 +183,45 @@ impl Merge<'_> {
                 self.table,
                 self.stage.joined("t")
             );
-            let fresh = self.tx.attempt_rows(&present, DOING).await?.pop().unwrap_or_default();
-            let changed = self.tx.attempt(&sql, DOING).await?;
+            let fresh = self.tx.attempt_rows(&present, CONTEXT).await?.pop().unwrap_or_default();
+            let changed = self.tx.attempt(&sql, CONTEXT).await?;
             part.inserted = cell(&fresh, 0).parse::<u64>().unwrap_or(0).min(changed);
             part.updated = changed - part.inserted;
         }
-        // Counted by itself: what the statement said it did, and what is there afterwards, must come to the same.
+        // Counted separately: the count of the statement and the rows present afterwards must agree.
         let present = self.present(condition).await?;
         if present < rows {
             return Ok(left_out());
         }
         let Some(rest) = present.checked_sub(part.inserted + part.updated) else {
-            let message = format!("the server changed {} rows, and {present} are there", part.inserted + part.updated);
-            return Err(Failure::Lost(
-                Error::integrity(message).with_hint("nothing was committed; report a bug if it stays"),
+            let message =
+                format!("the server changed {} rows, but {present} are present", part.inserted + part.updated);
+            return Err(StatementError::Lost(
+                Error::integrity(message).with_hint("nothing was committed; if it happens again, report a bug"),
             ));
         };
         match self.action {
             Action::ByKey(OnConflict::Ignore) => part.ignored = rest,
             _ => part.unchanged = rest,
         }
-        Ok(Verdict::Taken(part))
+        Ok(MergeOutcome::Taken(part))
     }
 
-    /// How many rows of the staging table have their key in the target now.
-    async fn present(&mut self, condition: &str) -> Result<u64, Failure> {
+    /// The number of rows of the staging table whose key is in the target.
+    async fn present(&mut self, condition: &str) -> Result<u64, StatementError> {
         let sql = format!(
             "SELECT count(*) FROM {STAGING_TABLE} s WHERE {condition} AND EXISTS (SELECT FROM {} t WHERE {})",
             self.table,
             self.stage.joined("t")
         );
-        let rows = self.tx.attempt_rows(&sql, DOING).await?;
+        let rows = self.tx.attempt_rows(&sql, CONTEXT).await?;
         Ok(rows.first().and_then(|row| cell(row, 0).parse().ok()).unwrap_or(0))
     }
 
     fn insert_sql(&self, condition: &str) -> String {
         let names: Vec<String> = self.stage.fields.iter().map(|field| quote(&field.target)).collect();
         let values: Vec<String> = self.stage.fields.iter().map(StagingTable::value).collect();
-        // Numbers for an identity column are taken as they are, as COPY takes them.
+        // Values for an identity column are used as given, as with COPY.
         format!(
             "INSERT INTO {} AS t ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {STAGING_TABLE} s WHERE {condition}",
             self.table,
@@ -229,7 +230,7 @@ impl Merge<'_> {
         )
     }
 
-    /// The statement, and whether it changes rows that are there. Rows that are equal to the last byte are left alone.
+    /// The statement, and whether it updates existing rows. Identical rows are not updated.
     fn statement(&self, condition: &str) -> (String, bool) {
         let key: Vec<String> = self.stage.key.iter().map(|name| quote(name)).collect();
         let others: Vec<String> = self
@@ -254,7 +255,7 @@ impl Merge<'_> {
         (sql, true)
     }
 
-    /// The column of the input that is written to this one of the table.
+    /// The input column for this column of the table.
     fn source(&self, column: Option<String>) -> Option<String> {
         let column = column?;
         let field = self.stage.fields.iter().find(|field| field.target == column);
@@ -262,8 +263,8 @@ impl Merge<'_> {
     }
 }
 
-fn left_out() -> Verdict {
-    Verdict::Refused { column: None, reason: LEFT_OUT.to_owned() }
+fn left_out() -> MergeOutcome {
+    MergeOutcome::Refused { column: None, reason: SUPPRESSED.to_owned() }
 }
 
 fn add(total: &mut Written, part: &Written) {

@@ -1,13 +1,13 @@
-//! Writing: every mode is one transaction, so the table is the old one or the new one whatever happens.
+//! Writes tables. Every mode is one transaction: the table has either its old or its new rows.
 //!
 //! * `append`: binary COPY into the table itself.
-//! * `overwrite`: the rows are deleted and new ones copied in; nothing else of the table is touched, so views, grants, keys and
-//!   columns stay. Where foreign keys of other tables point to it, rows are replaced by key instead.
-//! * `upsert`, and whatever takes a statement over all rows at once: binary COPY into a temporary table, and one `INSERT ...
+//! * `overwrite`: deletes the rows and copies new ones; nothing else of the table changes, so views, grants, keys and
+//!   columns stay. If foreign keys of other tables reference it, rows are replaced by key instead.
+//! * `upsert`, and everything that needs a statement over all rows: binary COPY into a temporary table, and one `INSERT ...
 //!   SELECT ... ON CONFLICT` from there.
 //!
-//! Nothing that the server would alter gets through: see [`crate::types::encode`]. Rows that it refuses are found and kept as
-//! rejects.
+//! Values that the server would change are rejected: see [`crate::types::encode`]. Rows that it rejects are isolated
+//! and stored as rejects.
 
 mod commit;
 mod component;
@@ -33,20 +33,20 @@ pub use component::PostgresWriter;
 use target::TableName;
 use transaction::Transaction;
 
-/// What a write is about.
+/// The context of a write.
 #[non_exhaustive]
 pub struct WriteTask<'a> {
-    /// Where and how.
+    /// The configuration.
     pub config: &'a WriterConfig,
     /// The rows.
     pub input: &'a TableRef,
-    /// The columns that are written. Those that only order rows are not among them.
+    /// The columns to write, without those that only order rows.
     pub mapped: Vec<MappedColumn>,
     /// The context of the step.
     pub ctx: &'a ExecutionContext,
-    /// Check everything, change nothing.
+    /// Dry run: check everything, change nothing.
     pub dry_run: bool,
-    /// A statement that follows each change of the table's columns, in the same transaction.
+    /// A statement to run after DDL, in the same transaction.
     pub after_ddl: Option<&'static str>,
 }
 
@@ -62,10 +62,10 @@ impl<'a> WriteTask<'a> {
     }
 }
 
-/// What became of a commit of `intent`: the server knows its transactions.
+/// The outcome of a commit of `intent`, which the server knows.
 ///
 /// # Errors
-/// When it cannot be asked.
+/// When the query fails.
 pub async fn outcome(client: &Client, intent: &Intent) -> Result<CommitOutcome> {
     commit::asked(client, intent).await
 }
@@ -73,7 +73,7 @@ pub async fn outcome(client: &Client, intent: &Intent) -> Result<CommitOutcome> 
 /// Writes the rows of `task`.
 ///
 /// # Errors
-/// Whatever kept it from being done: the table is then as it was, or the error says that the outcome is not known.
+/// When the write fails: the table is unchanged, or the error says that the outcome is unknown.
 pub async fn write(client: &Client, task: &WriteTask<'_>) -> Result<Written> {
     let mut tx = Transaction::open(client, task.config.timeout, task.ctx.run_id()).await?;
     match task::run(&mut tx, task).await {

@@ -1,4 +1,4 @@
-//! Before anything is written: which column goes where, and everything that stands in the way, listed at once. No I/O.
+//! Plans a write: maps columns and reports all problems at once, before anything is written. No I/O.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::target::{TargetColumn, TargetTable};
 use crate::config::WriterConfig;
 use crate::types::encode::{Field, conversion};
 
-/// Checks the input against the table as it is.
+/// Checks the input against the existing table.
 pub(super) struct Check<'a> {
     pub(super) config: &'a WriterConfig,
     pub(super) mapped: &'a [MappedColumn],
@@ -24,7 +24,7 @@ impl<'a> Check<'a> {
         Self { config, mapped, target, problems: Vec::new() }
     }
 
-    /// The columns as they will be sent. Columns that the table lacks are left out when they may be added.
+    /// The columns to send. Columns that the table lacks are skipped if they may be added.
     pub(super) fn fields(&mut self) -> Arc<[Field]> {
         let key = self.key_columns();
         let mut fields: Vec<Field> = Vec::new();
@@ -35,17 +35,17 @@ impl<'a> Check<'a> {
                     let similar =
                         nearest(target, names).map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default();
                     self.problems.push(format!(
-                        "it has no column `{target}`{similar}: set `columns`, or `schema_evolution: add_columns`"
+                        "no column `{target}`{similar}: set `columns`, or `schema_evolution: add_columns`"
                     ));
                 }
                 continue;
             };
             if column.generated {
-                self.problems.push(format!("its column `{}` is generated: leave it out with `columns`", column.name));
+                self.problems.push(format!("column `{}` is generated: exclude it with `columns`", column.name));
                 continue;
             }
             if fields.iter().any(|field| field.target == column.name) {
-                self.problems.push(format!("two columns of the input go to its column `{}`", column.name));
+                self.problems.push(format!("two columns of the input are mapped to column `{}`", column.name));
                 continue;
             }
             match conversion(&source.column_type, &column.kind) {
@@ -57,7 +57,7 @@ impl<'a> Check<'a> {
                     not_null: !column.nullable || key.contains(&column.name),
                 }),
                 Err(why) => self.problems.push(format!(
-                    "its column `{}` is {} and `{}` of the input is {}: {why}",
+                    "column `{}` is {}, but column `{}` of the input is {}: {why}",
                     column.name, column.column_type, source.name, source.column_type
                 )),
             }
@@ -65,7 +65,7 @@ impl<'a> Check<'a> {
         fields.into()
     }
 
-    /// The columns that tell rows apart, by the names of the table: those of `key`, else of the primary key where rows have to be
+    /// The key columns by the names of the table: those of `key`, else of the primary key if rows have to be
     /// replaced by it.
     pub(super) fn key_columns(&self) -> Vec<String> {
         if !self.config.merges() && !self.replaces_by_key() {
@@ -78,7 +78,7 @@ impl<'a> Check<'a> {
         named.iter().map(|name| self.target.column(name).map_or(name, |column| &column.name).clone()).collect()
     }
 
-    /// Whether an overwrite cannot delete the old rows, since others refer to them.
+    /// Whether an overwrite cannot delete the old rows because other tables reference them.
     pub(super) fn replaces_by_key(&self) -> bool {
         self.config.mode() == WriteMode::Overwrite && !self.target.referred_by.is_empty()
     }
@@ -89,7 +89,7 @@ impl<'a> Check<'a> {
         self.mapped.iter().any(goes_here)
     }
 
-    /// Columns that need a value and get none.
+    /// Required columns without a value.
     pub(super) fn left_out(&mut self) {
         let needs = |column: &&TargetColumn| !column.nullable && !column.has_default && !column.generated;
         let missing: Vec<String> = self
@@ -99,13 +99,16 @@ impl<'a> Check<'a> {
             .filter(needs)
             .filter(|column| !self.is_written(column))
             .map(|column| {
-                format!("its column `{}` is NOT NULL without a default, and nothing is written to it", column.name)
+                format!(
+                    "column `{}` is NOT NULL without a default, but no column of the input is written to it",
+                    column.name
+                )
             })
             .collect();
         self.problems.extend(missing);
     }
 
-    /// Whether the key is one that the server enforces.
+    /// Checks that the server enforces the key.
     pub(super) fn key(&mut self) {
         let key = self.key_columns();
         if !self.config.merges() && !self.replaces_by_key() {
@@ -113,16 +116,16 @@ impl<'a> Check<'a> {
         }
         if key.is_empty() {
             self.problems.push(format!(
-                "{} refer to it, so its rows can be replaced by a key only, and it has none: set `key`",
+                "{} reference it, so its rows can only be replaced by key: set `key`",
                 self.target.referred_by.join(", ")
             ));
             return;
         }
         for name in &key {
             match self.target.column(name) {
-                None => self.problems.push(format!("it has no column `{name}`, which `key` names")),
+                None => self.problems.push(format!("no column `{name}`, which `key` names")),
                 Some(column) if !self.is_written(column) => {
-                    self.problems.push(format!("nothing is written to its key column `{name}`"));
+                    self.problems.push(format!("no column of the input is written to key column `{name}`"));
                 }
                 Some(_) => {}
             }
@@ -133,14 +136,14 @@ impl<'a> Check<'a> {
                 self.target.unique.iter().filter(|index| index.usable).map(|index| index.columns.join(", ")).collect();
             let others = if others.is_empty() { "none".to_owned() } else { others.join("; ") };
             self.problems.push(format!(
-                "it has no primary key or unique index on exactly ({}), which `key` names; it has: {others}",
+                "no primary key or unique index on exactly the columns of `key` ({}); the table has: {others}",
                 key.join(", ")
             ));
         }
         self.identities(&key);
     }
 
-    /// A column that only the server may number cannot be updated to another number.
+    /// A GENERATED ALWAYS identity column cannot be updated.
     fn identities(&mut self, key: &[String]) {
         if self.config.on_conflict == OnConflict::Ignore {
             return;
@@ -152,7 +155,7 @@ impl<'a> Check<'a> {
             .filter(|column| column.always_identity && !key.contains(&column.name) && self.is_written(column))
             .map(|column| {
                 format!(
-                    "its column `{}` is GENERATED ALWAYS AS IDENTITY, which no update may set: leave it out with `columns`",
+                    "column `{}` is GENERATED ALWAYS AS IDENTITY, which an update cannot set: exclude it with `columns`",
                     column.name
                 )
             })
@@ -160,27 +163,27 @@ impl<'a> Check<'a> {
         self.problems.extend(fixed);
     }
 
-    /// What a table must be to be written.
+    /// Checks the kind of the table.
     pub(super) fn safety(&mut self) {
         let no_table = match self.target.kind.as_str() {
-            "v" | "m" => Some("it is a view: write to the table behind it"),
-            "f" => Some("it is a foreign table: write to the table behind it, where it is"),
-            _ if self.target.has_rules => Some(
-                "it has rules (CREATE RULE), which COPY does not follow: drop them, or write to a table without any",
-            ),
+            "v" | "m" => Some("it is a view: write to the underlying table"),
+            "f" => Some("it is a foreign table: write to the underlying table on its own server"),
+            _ if self.target.has_rules => {
+                Some("it has rules (CREATE RULE), which COPY ignores: drop them, or write to a table without rules")
+            }
             _ => None,
         };
         self.problems.extend(no_table.map(str::to_owned));
         if self.target.columns.iter().any(|column| column.name == NUMBER) {
-            self.problems.push(format!("it has a column called `{NUMBER}`, a name that the writer uses itself"));
+            self.problems.push(format!("column `{NUMBER}`: the name is reserved for the writer"));
         }
     }
 
-    /// Rows of other tables that would go with the old rows.
+    /// Checks for rows of other tables that would be deleted with the old rows.
     pub(super) fn cascades(&mut self) {
         if self.config.mode() == WriteMode::Overwrite && !self.target.cascades_to.is_empty() {
             self.problems.push(format!(
-                "removing its rows would remove or change rows of {} by a foreign key: use `mode: upsert`",
+                "deleting its rows would delete or change rows of {} through a foreign key: use `mode: upsert`",
                 self.target.cascades_to.join(", ")
             ));
         }
@@ -195,10 +198,10 @@ impl<'a> Check<'a> {
         missing.map(|column| (column.target.clone(), &column.source)).collect()
     }
 
-    /// Grants that the mode needs.
+    /// Checks the privileges for the mode.
     ///
     /// # Errors
-    /// Those that are missing, all of them named.
+    /// When some are missing; names all of them.
     pub(super) fn grants(&self, table: &str) -> Result<()> {
         let by_key = self.config.merges() || self.replaces_by_key();
         let updates = self.replaces_by_key() || (self.config.merges() && self.config.on_conflict == OnConflict::Update);
@@ -214,12 +217,12 @@ impl<'a> Check<'a> {
             return Ok(());
         }
         let missing = missing.join(", ");
-        Err(Error::permission(format!("the role may not {missing} on the table `{table}`"))
-            .with_hint(format!("ask for the grant: GRANT {missing} ON {table} TO the role, and USAGE on its schema")))
+        Err(Error::permission(format!("the role lacks {missing} on table `{table}`"))
+            .with_hint(format!("grant it: GRANT {missing} ON {table} TO the role, and USAGE on its schema")))
     }
 }
 
-/// The columns of the input that end up in the key.
+/// The input columns of the key.
 pub(super) fn key_sources<'a>(key: &[String], mapped: &'a [MappedColumn]) -> Vec<&'a str> {
     let is_key = |name: &str| key.iter().any(|key| same_name(key, name));
     mapped.iter().filter(|column| is_key(&column.target)).map(|column| column.source.name.as_str()).collect()

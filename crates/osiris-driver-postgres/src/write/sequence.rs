@@ -1,21 +1,21 @@
-//! The sequences behind columns that were written: after numbers of ours the next default must not be one of them. MySQL moves its
-//! counters by itself; PostgreSQL does not.
+//! Advances the sequences of written columns, so that the next default is not a value that was written. MySQL advances
+//! its counters automatically; PostgreSQL does not.
 
 use osiris_core::Result;
 
-use super::failure::Failure;
+use super::failure::StatementError;
 use super::target::TargetTable;
 use super::transaction::Transaction;
 use crate::client::{literal, quote};
 use crate::types::encode::Field;
 
-const DOING: &str = "moving a sequence on";
+const CONTEXT: &str = "advancing a sequence";
 
-/// Moves each sequence that is behind the greatest number of its column past it. A sequence is never moved back. One that cannot
-/// be moved, since the number is beyond its end, stays as it is.
+/// Advances each sequence past the greatest value of its column. Never moves a sequence back. One that cannot
+/// be advanced, because the value is out of its range, is unchanged.
 ///
 /// # Errors
-/// When the server is gone, or refuses for another reason.
+/// When the connection is lost, or the server rejects it for another reason.
 pub(super) async fn move_on(tx: &mut Transaction, table: &str, target: &TargetTable, fields: &[Field]) -> Result<()> {
     for field in fields {
         let Some(sequence) = target.column(&field.target).and_then(|column| column.sequence.clone()) else { continue };
@@ -25,16 +25,16 @@ pub(super) async fn move_on(tx: &mut Transaction, table: &str, target: &TargetTa
              WHERE m.top > q.last_value OR (m.top = q.last_value AND NOT q.is_called)",
             literal(&sequence)
         );
-        tx.run("SAVEPOINT osiris_sequence", DOING).await?;
-        match tx.attempt_rows(&sql, DOING).await {
+        tx.run("SAVEPOINT osiris_sequence", CONTEXT).await?;
+        match tx.attempt_rows(&sql, CONTEXT).await {
             Ok(_) => {
-                tx.run("RELEASE SAVEPOINT osiris_sequence", DOING).await?;
+                tx.run("RELEASE SAVEPOINT osiris_sequence", CONTEXT).await?;
             }
-            Err(Failure::Server(refusal)) if refusal.is_about_rows() => {
-                tracing::warn!(sequence, reason = refusal.message, "the sequence was left where it is");
-                tx.run("ROLLBACK TO SAVEPOINT osiris_sequence; RELEASE SAVEPOINT osiris_sequence", DOING).await?;
+            Err(StatementError::Server(refusal)) if refusal.is_about_rows() => {
+                tracing::warn!(sequence, reason = refusal.message, "failed to advance the sequence");
+                tx.run("ROLLBACK TO SAVEPOINT osiris_sequence; RELEASE SAVEPOINT osiris_sequence", CONTEXT).await?;
             }
-            Err(failure) => return Err(failure.into_error(DOING)),
+            Err(failure) => return Err(failure.into_error(CONTEXT)),
         }
     }
     Ok(())

@@ -1,5 +1,5 @@
-//! The temporary table that rows wait in before they meet those of the target. It has the target's columns (text where the server
-//! has to read a text), a number for each row, no index and no log, and goes with the transaction.
+//! The temporary staging table. It has the target's columns (text if the server
+//! has to parse text) and a number for each row, no index and no WAL, and is dropped with the transaction.
 
 use std::sync::Arc;
 
@@ -10,28 +10,28 @@ use super::transaction::Transaction;
 use crate::client::quote;
 use crate::types::encode::Field;
 
-/// Its name in SQL.
+/// The SQL name of the table.
 pub(super) const STAGING_TABLE: &str = "pg_temp.osiris_stage";
 /// The column that holds the number of a row, from 1.
 pub(super) const NUMBER: &str = "osiris_row";
-/// Duplicates that are kept for people to look at.
+/// Maximum number of duplicates to keep as rejects.
 const SHOWN: usize = 1000;
-const DOING: &str = "making a staging table";
-const LOOKING: &str = "looking for keys that come twice";
+const CONTEXT: &str = "creating the staging table";
+const LOOKING: &str = "checking for duplicate keys";
 
-/// Rows that wait.
+/// A staging table.
 pub(super) struct StagingTable {
     pub(super) fields: Arc<[Field]>,
-    /// The key by the names of the table, where rows have one.
+    /// The key columns by the names of the table, if any.
     pub(super) key: Vec<String>,
     indexed: bool,
 }
 
 impl StagingTable {
-    /// Makes it.
+    /// Creates it.
     ///
     /// # Errors
-    /// When we may not make temporary tables.
+    /// When the role may not create temporary tables.
     pub(super) async fn create(
         tx: &mut Transaction,
         target: &TargetTable,
@@ -50,17 +50,17 @@ impl StagingTable {
             lines.push(format!("{} {kind}{collation}", quote(&field.target)));
         }
         let sql = format!("CREATE TEMPORARY TABLE osiris_stage ({}) ON COMMIT DROP", lines.join(", "));
-        tx.run(&sql, DOING).await?;
+        tx.run(&sql, CONTEXT).await?;
         Ok(Self { fields, key, indexed: false })
     }
 
-    /// A column of it as a value of the table's column.
+    /// A column of it, cast to the type of the table's column.
     pub(super) fn value(field: &Field) -> String {
         let name = quote(&field.target);
         if field.conversion.is_literal() { format!("s.{name}::{}", field.target_type) } else { format!("s.{name}") }
     }
 
-    /// The key's columns as values, each by the names of `left` too: `left.k = s.k AND ...`.
+    /// The join condition of the key with `left`: `left.k = s.k AND ...`.
     pub(super) fn joined(&self, left: &str) -> String {
         let of = |name: &String| {
             let field = self.fields.iter().find(|field| field.target == *name);
@@ -75,7 +75,7 @@ impl StagingTable {
         keys.map(Self::value).collect::<Vec<_>>().join(", ")
     }
 
-    /// Keeps the last row of each key, by the number; how many others there were.
+    /// Keeps the last row of each key, by row number; returns the number of deleted rows.
     ///
     /// # Errors
     /// What the server says.
@@ -92,10 +92,10 @@ impl StagingTable {
         tx.run(&sql, LOOKING).await
     }
 
-    /// Makes sure that no key comes twice.
+    /// Checks for duplicate keys.
     ///
     /// # Errors
-    /// When one does; the rows are noted.
+    /// When there are duplicates, which are recorded as rejects.
     pub(super) async fn refuse_duplicates(&self, tx: &mut Transaction, ctx: &ExecutionContext) -> Result<()> {
         let sql = format!(
             "SELECT min(s.{0}), max(s.{0}), count(*) FROM {STAGING_TABLE} s GROUP BY {1} HAVING count(*) > 1 ORDER BY 1 LIMIT {SHOWN}",
@@ -111,41 +111,41 @@ impl StagingTable {
             .map(|row| Reject {
                 row_number: cell(row, 1).parse().ok(),
                 column: None,
-                reason: format!("its key comes {} times, first in row {}", cell(row, 2), cell(row, 0)),
+                reason: format!("key occurs {} times, first in row {}", cell(row, 2), cell(row, 0)),
                 row: None,
             })
             .collect();
         ctx.rejects().note(notes).await?;
         let many = if rows.len() >= SHOWN { "at least " } else { "" };
-        Err(Error::validation(format!("{many}{} keys come more than once in the input", rows.len())).with_hint(
-            "keep one row of each key in a step before, or set `dedupe: last` with `order_by`; the rows are with the step's rejects",
+        Err(Error::validation(format!("{many}{} keys occur more than once in the input", rows.len())).with_hint(
+            "keep one row per key in an earlier step, or set `dedupe: last` with `order_by`; the rows are in the step's rejects",
         ))
     }
 
-    /// Makes parts of it quick to find.
+    /// Creates an index for ranges of rows.
     ///
     /// # Errors
     /// What the server says.
     pub(super) async fn index(&mut self, tx: &mut Transaction) -> Result<()> {
         if !self.indexed {
             let sql = format!("CREATE INDEX ON {STAGING_TABLE} ({}); ANALYZE {STAGING_TABLE}", quote(NUMBER));
-            tx.run(&sql, DOING).await?;
+            tx.run(&sql, CONTEXT).await?;
             self.indexed = true;
         }
         Ok(())
     }
 
-    /// How many rows have these numbers.
+    /// The number of rows in a range of row numbers.
     ///
     /// # Errors
     /// What the server says.
     pub(super) async fn count(&self, tx: &mut Transaction, from: u64, to: u64) -> Result<u64> {
         let sql = format!("SELECT count(*) FROM {STAGING_TABLE} WHERE {} BETWEEN {from} AND {to}", quote(NUMBER));
-        let rows = tx.rows(&sql, DOING).await?;
+        let rows = tx.rows(&sql, CONTEXT).await?;
         Ok(rows.first().and_then(|row| cell(row, 0).parse().ok()).unwrap_or(0))
     }
 
-    /// A row as JSON, by the names of the input, for people; and away with it.
+    /// Returns a row as JSON, by the names of the input, and deletes it.
     ///
     /// # Errors
     /// What the server says.
@@ -155,7 +155,7 @@ impl StagingTable {
             .iter()
             .map(|field| format!("{}, {}", crate::client::literal(&field.source.name), quote(&field.target)))
             .collect();
-        // A function takes 100 arguments at most.
+        // A function has at most 100 arguments.
         let parts: Vec<String> =
             pairs.chunks(50).map(|part| format!("jsonb_build_object({})", part.join(", "))).collect();
         let sql = format!(
@@ -163,6 +163,6 @@ impl StagingTable {
             quote(NUMBER),
             parts.join(" || ")
         );
-        Ok(tx.rows(&sql, DOING).await?.pop().and_then(|row| row.into_iter().next().flatten()))
+        Ok(tx.rows(&sql, CONTEXT).await?.pop().and_then(|row| row.into_iter().next().flatten()))
     }
 }

@@ -1,5 +1,5 @@
-//! Sessions that an earlier run has left behind on the server, in the middle of a write to the same table: after a lost network or a
-//! computer that was switched off they keep their locks until the server notices.
+//! Stale sessions of an earlier run on the server, in the middle of a write to the same table: after a network failure
+//! or a power loss they keep their locks until the server notices.
 
 use osiris_core::{Error, Result};
 
@@ -7,36 +7,36 @@ use super::target::{TableName, cell};
 use super::transaction::Transaction;
 use crate::client::literal;
 
-const DOING: &str = "looking for sessions of earlier runs";
-/// How long a session must have been waiting for its client to count as left behind, in seconds: a run that lives says something in
-/// between (see the loader).
+const CONTEXT: &str = "checking for sessions of earlier runs";
+/// Idle time in seconds after which a session is stale: a live run sends something
+/// more often (see the loader).
 const SILENCE: u32 = 30;
 
-/// What the sessions of a run's writes are called at the server.
+/// The application name of the write sessions of a run.
 pub(super) fn session_name(run: &str) -> String {
-    // Longer names are cut by the server, and may hold printable ASCII only.
+    // The server truncates longer names, and allows printable ASCII only.
     let run: String = run.chars().filter(char::is_ascii_graphic).take(50).collect();
     format!("osiris {run}")
 }
 
-/// A session in the strategy.
+/// A session that holds locks.
 #[derive(Debug, Clone)]
 pub(super) struct Stale {
     process: String,
     run: String,
     seconds: String,
-    /// Whether it is certain that this session and no later one of the same number is meant.
+    /// The condition for exactly this session.
     condition: String,
     is_waiting: bool,
 }
 
 impl std::fmt::Display for Stale {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "process {} of run `{}`, silent for {} s", self.process, self.run, self.seconds)
+        write!(f, "process {} of run `{}`, idle for {} s", self.process, self.run, self.seconds)
     }
 }
 
-/// Asks for the sessions of other runs that have locked `table` against writing.
+/// The sessions of other runs that hold write locks on `table`.
 fn question(tx: &Transaction, table: &TableName) -> String {
     let own = tx.process.as_ref().map_or(0, crate::client::Backend::id);
     format!(
@@ -70,36 +70,36 @@ fn stale(row: &[Option<String>]) -> Stale {
     }
 }
 
-/// Says which sessions of earlier runs are in the way, and ends those that wait for a client that is not there, if that is wanted.
+/// Logs which sessions of earlier runs hold locks, and ends stale ones if configured.
 ///
 /// # Errors
-/// When the server cannot be asked.
+/// When the query fails.
 pub(super) async fn clear(tx: &mut Transaction, table: &TableName, end: bool) -> Result<()> {
-    // Over the write's own session: behind a pooler that is full, others would wait for each other's second one.
-    let rows = tx.rows(&question(tx, table), DOING).await?;
+    // Uses the write's own session: with a full pooler, a second session for each write would deadlock.
+    let rows = tx.rows(&question(tx, table), CONTEXT).await?;
     for session in rows.iter().map(|row| stale(row)) {
         if end && session.is_waiting {
-            tracing::warn!(%table, %session, "a session that an earlier run left behind is ended");
+            tracing::warn!(%table, %session, "ending a session left by an earlier run");
             let sql = format!(
                 "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE {}",
                 session.condition
             );
-            tx.rows(&sql, DOING).await?;
+            tx.rows(&sql, CONTEXT).await?;
         } else {
-            tracing::warn!(%table, %session, "a session of another run writes to the table: waiting for it");
+            tracing::warn!(%table, %session, "a session of another run is writing to the table: waiting for it");
         }
     }
     Ok(())
 }
 
-/// An error of a lock that was not to be had, with the sessions of other runs that hold it.
+/// A lock error, with the sessions of other runs that hold the lock.
 pub(super) async fn explained(error: Error, tx: &Transaction, table: &TableName) -> Error {
     if !matches!(crate::error::sqlstate(&error), Some("55P03" | "57014")) {
         return error;
     }
     let asked = async {
         let mut other = tx.client.acquire().await?;
-        let rows = other.rows(&question(tx, table), DOING).await?;
+        let rows = other.rows(&question(tx, table), CONTEXT).await?;
         other.release().await;
         Ok::<_, Error>(rows)
     };
@@ -107,9 +107,9 @@ pub(super) async fn explained(error: Error, tx: &Transaction, table: &TableName)
     let sessions: Vec<Stale> = rows.iter().map(|row| stale(row)).collect();
     let Some(first) = sessions.first() else { return error };
     let hint = format!(
-        "if that run is over, its session was left behind: set `end_stale_sessions: true`, or end it by hand: \
+        "if that run is over, its session is stale: set `end_stale_sessions: true`, or end it by hand: \
          SELECT pg_terminate_backend({})",
         first.process
     );
-    sessions.iter().fold(error, |error, session| error.with_context("in the way", session)).with_hint(hint)
+    sessions.iter().fold(error, |error, session| error.with_context("blocking session", session)).with_hint(hint)
 }

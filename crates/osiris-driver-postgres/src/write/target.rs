@@ -1,4 +1,4 @@
-//! What the catalog says about the table to be written: columns, unique indexes, what hangs on it, what we may do. Read only.
+//! The target table from the catalog: columns, unique indexes, dependents, privileges. Read only.
 
 use osiris_core::Result;
 
@@ -6,9 +6,9 @@ use super::transaction::Transaction;
 use crate::client::{literal, quote_path};
 use crate::types::encode::{CatalogType, Kind};
 
-const DOING: &str = "asking the server about the table";
+const CONTEXT: &str = "reading the definition of the table";
 
-/// A table by its full name.
+/// A qualified table name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TableName {
     pub(super) schema: String,
@@ -16,7 +16,7 @@ pub(super) struct TableName {
 }
 
 impl TableName {
-    /// In SQL, quoted.
+    /// Quoted in SQL.
     pub(super) fn sql(&self) -> String {
         quote_path(&self.schema, &self.table)
     }
@@ -35,14 +35,14 @@ pub(super) struct TargetColumn {
     pub(super) kind: Kind,
     /// The type in SQL, such as `numeric(10,2)`.
     pub(super) column_type: String,
-    /// Its collation in SQL, where it has one.
+    /// Its collation in SQL, if any.
     pub(super) collation: Option<String>,
     pub(super) nullable: bool,
     pub(super) has_default: bool,
     pub(super) generated: bool,
     /// `GENERATED ALWAYS AS IDENTITY`.
     pub(super) always_identity: bool,
-    /// The sequence that gives its default, if we may set it: as a text for a function, and as a name.
+    /// The sequence of its default, if the role may set it: as a string for a function, and as a name.
     pub(super) sequence: Option<String>,
 }
 
@@ -51,11 +51,11 @@ pub(super) struct TargetColumn {
 pub(super) struct UniqueIndex {
     pub(super) columns: Vec<String>,
     pub(super) primary: bool,
-    /// Whether it can tell rows apart: over whole columns and all rows, checked at once.
+    /// Whether it identifies rows: over whole columns and all rows, and not deferred.
     pub(super) usable: bool,
 }
 
-/// The table as it is now.
+/// The existing table.
 #[derive(Debug, Clone)]
 pub(super) struct TargetTable {
     pub(super) columns: Vec<TargetColumn>,
@@ -63,21 +63,21 @@ pub(super) struct TargetTable {
     /// `pg_class.relkind`.
     pub(super) kind: String,
     pub(super) has_rules: bool,
-    /// Whether row-level security counts for us.
+    /// Whether row-level security applies to the role.
     pub(super) row_security: bool,
-    /// Whether constraints can only be checked once all rows are there: rows that refer to others of the table, or checks that
-    /// wait for the end of the transaction.
+    /// Whether constraints can only be checked after all rows are written: rows that reference others of the table, or
+    /// checks that are deferred.
     pub(super) needs_one_statement: bool,
-    /// Other tables that refer to it.
+    /// Other tables that reference it.
     pub(super) referred_by: Vec<String>,
-    /// Those of them whose rows would go or change when rows of this one go.
+    /// Those whose rows would be deleted or changed with rows of this one.
     pub(super) cascades_to: Vec<String>,
-    /// What we may not do of INSERT, SELECT, UPDATE, DELETE.
+    /// Missing privileges out of INSERT, SELECT, UPDATE, DELETE.
     pub(super) forbidden: Vec<String>,
 }
 
 impl TargetTable {
-    /// The column called `name`; where there is none, the only one that differs from it by case alone.
+    /// The column `name`, else the only one that differs only by case.
     pub(super) fn column(&self, name: &str) -> Option<&TargetColumn> {
         self.columns.iter().find(|column| column.name == name).or_else(|| {
             let mut similar = self.columns.iter().filter(|column| osiris_sql::write::same_name(&column.name, name));
@@ -90,10 +90,10 @@ impl TargetTable {
         self.unique.iter().find(|index| index.primary && index.usable).map(|index| index.columns.as_slice())
     }
 
-    /// Reads it; nothing when there is no such table.
+    /// Reads it; `None` if there is no such table.
     ///
     /// # Errors
-    /// When the server cannot be asked.
+    /// When the query fails.
     pub(super) async fn read(tx: &mut Transaction, name: &TableName) -> Result<Option<Self>> {
         let sql = format!(
             "SELECT c.oid, c.relkind, c.relhasrules, row_security_active(c.oid), \
@@ -105,7 +105,7 @@ impl TargetTable {
             literal(&name.schema),
             literal(&name.table)
         );
-        let Some(found) = tx.rows(&sql, DOING).await?.pop() else { return Ok(None) };
+        let Some(found) = tx.rows(&sql, CONTEXT).await?.pop() else { return Ok(None) };
         let oid = cell(&found, 0);
         let rights = ["INSERT", "SELECT", "UPDATE", "DELETE"];
         let forbidden =
@@ -124,20 +124,20 @@ impl TargetTable {
         }))
     }
 
-    /// Whether a schema is there, and whether we may make tables in it.
+    /// Whether a schema exists, and whether the role may create tables in it.
     ///
     /// # Errors
-    /// When the server cannot be asked.
+    /// When the query fails.
     pub(super) async fn schema(tx: &mut Transaction, name: &str) -> Result<Option<bool>> {
         let sql = format!(
             "SELECT has_schema_privilege(oid, 'CREATE') FROM pg_catalog.pg_namespace WHERE nspname = {}",
             literal(name)
         );
-        Ok(tx.rows(&sql, DOING).await?.first().map(|row| is(row, 0)))
+        Ok(tx.rows(&sql, CONTEXT).await?.first().map(|row| is(row, 0)))
     }
 }
 
-/// A domain is followed to the type below it, whose modifier counts; an array has the modifier of its elements.
+/// A domain is resolved to its base type and modifier; an array has the modifier of its elements.
 async fn columns(tx: &mut Transaction, oid: &str) -> Result<Vec<TargetColumn>> {
     let sql = format!(
         "WITH RECURSIVE base(attnum, type, modifier, strict) AS ( \
@@ -163,7 +163,7 @@ async fn columns(tx: &mut Transaction, oid: &str) -> Result<Vec<TargetColumn>> {
          LEFT JOIN pg_catalog.pg_namespace en ON en.oid = e.typnamespace \
          WHERE t.typtype <> 'd' ORDER BY a.attnum"
     );
-    Ok(tx.rows(&sql, DOING).await?.iter().map(|row| column(row)).collect())
+    Ok(tx.rows(&sql, CONTEXT).await?.iter().map(|row| column(row)).collect())
 }
 
 fn column(row: &[Option<String>]) -> TargetColumn {
@@ -171,7 +171,7 @@ fn column(row: &[Option<String>]) -> TargetColumn {
     let of =
         |at: usize| CatalogType { name: cell(row, at), schema: cell(row, at + 1), family: cell(row, at + 2), modifier };
     let kind = match cell(row, 9).parse() {
-        // The elements of an array may be domains, whose checks a text goes through as well.
+        // The elements of an array may be domains, whose checks also apply to text.
         Ok(oid) => {
             let element = if cell(row, 8) == "d" { Kind::Literal } else { of(6).kind() };
             Kind::Array { element: Box::new(element), oid }
@@ -199,7 +199,7 @@ async fn unique_indexes(tx: &mut Transaction, oid: &str) -> Result<Vec<UniqueInd
          WHERE i.indrelid = {oid} AND i.indisunique AND k.position <= i.indnkeyatts ORDER BY i.indexrelid, k.position"
     );
     let mut indexes: Vec<(String, UniqueIndex)> = Vec::new();
-    for row in tx.rows(&sql, DOING).await? {
+    for row in tx.rows(&sql, CONTEXT).await? {
         let number = cell(&row, 0);
         if indexes.last().is_none_or(|(last, _)| last != number) {
             let index = UniqueIndex { columns: Vec::new(), primary: is(&row, 2), usable: is(&row, 3) };
@@ -227,7 +227,7 @@ async fn keys(tx: &mut Transaction, oid: &str) -> Result<Keys> {
          FROM pg_catalog.pg_constraint WHERE (conrelid = {oid} OR (contype = 'f' AND confrelid = {oid})) AND conparentid = 0"
     );
     let mut keys = Keys { own: false, referred_by: Vec::new(), cascades_to: Vec::new() };
-    for row in tx.rows(&sql, DOING).await? {
+    for row in tx.rows(&sql, CONTEXT).await? {
         let (acts, refers, own, waits) = (is(&row, 1), is(&row, 2), is(&row, 3), is(&row, 4));
         keys.own |= own && (refers || waits);
         if refers && !own {

@@ -1,4 +1,4 @@
-//! One write from beginning to end: look, check everything, make what is missing, load, and make it visible in one moment.
+//! Runs one write: reads the table, checks everything, creates what is missing, loads the rows, and commits.
 
 use std::sync::Arc;
 
@@ -20,27 +20,27 @@ use crate::config::NulBytes;
 use crate::types::ddl;
 use crate::types::encode::Field;
 
-/// What has to be made first.
+/// DDL that has to run first.
 enum Ddl {
     Nothing,
     Statement(String),
 }
 
-/// How the rows get into the table.
+/// The write strategy.
 struct WriteStrategy {
     table: TableName,
     target: TargetTable,
     fields: Arc<[Field]>,
-    /// The key by the names of the table; none where rows meet nobody.
+    /// The key columns by the names of the table; empty if rows are not matched.
     key: Vec<String>,
-    /// Whether rows that are there and not in the input go, by their key.
+    /// Whether rows that are not in the input are deleted, by key.
     replaces_by_key: bool,
 }
 
-/// Does it.
+/// Runs the write.
 ///
 /// # Errors
-/// Whatever kept it from being done.
+/// When the write fails.
 pub(super) async fn run(tx: &mut Transaction, task: &WriteTask<'_>) -> Result<Written> {
     let table = TableName { schema: task.config.schema.clone(), table: task.config.table.clone() };
     let target = TargetTable::read(tx, &table).await?;
@@ -71,7 +71,7 @@ pub(super) async fn run(tx: &mut Transaction, task: &WriteTask<'_>) -> Result<Wr
     Ok(written)
 }
 
-/// Checks everything, and says what has to be made.
+/// Checks everything, and returns the DDL to run.
 async fn check(
     tx: &mut Transaction,
     task: &WriteTask<'_>,
@@ -99,20 +99,20 @@ async fn check(
     })
 }
 
-/// The statement for a table that is missing.
+/// The CREATE statement for a missing table.
 async fn create(tx: &mut Transaction, task: &WriteTask<'_>, table: &TableName) -> Result<Ddl> {
     if !task.config.create_if_missing {
         return Err(Error::validation(format!("there is no table `{table}`"))
-            .with_hint("check `table` and `schema`, or set `create_if_missing: true` to have it created"));
+            .with_hint("check `table` and `schema`, or set `create_if_missing: true` to create it"));
     }
     match TargetTable::schema(tx, &table.schema).await? {
         None => {
             return Err(Error::validation(format!("there is no schema `{}`", table.schema))
-                .with_hint("check `schema`, or make it: CREATE SCHEMA"));
+                .with_hint("check `schema`, or create it: CREATE SCHEMA"));
         }
         Some(false) => {
-            return Err(Error::permission(format!("the role may not create tables in the schema `{}`", table.schema))
-                .with_hint(format!("ask for the grant: GRANT CREATE ON SCHEMA {} TO the role", table.schema)));
+            return Err(Error::permission(format!("the role lacks CREATE on schema `{}`", table.schema))
+                .with_hint(format!("grant it: GRANT CREATE ON SCHEMA {} TO the role", table.schema)));
         }
         Some(true) => {}
     }
@@ -128,7 +128,7 @@ async fn create(tx: &mut Transaction, task: &WriteTask<'_>, table: &TableName) -
     Ok(Ddl::Statement(sql))
 }
 
-/// NULLs where the table takes none are rejects, one by one; where no reject is allowed they need not be tried.
+/// NULLs in NOT NULL columns are rejects; if no rejects are allowed, they are reported before loading.
 async fn refuse_nulls(task: &WriteTask<'_>, table: &TableName, columns: &[&str]) -> Result<()> {
     if task.config.max_rejects > 0 || task.input.rows() == 0 {
         return Ok(());
@@ -138,12 +138,14 @@ async fn refuse_nulls(task: &WriteTask<'_>, table: &TableName, columns: &[&str])
         .iter()
         .zip(counts)
         .filter(|(_, count)| *count > 0)
-        .map(|(name, count)| format!("`{name}` of the input is NULL in {count} rows, and its column takes no NULL"))
+        .map(|(name, count)| {
+            format!("column `{name}` of the input is NULL in {count} rows, but its column in the table is NOT NULL")
+        })
         .collect();
     ensure_no_problems(&table.to_string(), &problems)
 }
 
-/// Leaves the statements that will be run with the step's artifacts.
+/// Writes the DDL to the artifacts of the step.
 fn show_ddl(task: &WriteTask<'_>, table: &TableName, ddl: &Ddl) -> Result<()> {
     let Ddl::Statement(sql) = ddl else { return Ok(()) };
     task.ctx.log_event(event::TABLE_DDL_PLANNED, json!({"table": table.to_string()}));
@@ -151,7 +153,7 @@ fn show_ddl(task: &WriteTask<'_>, table: &TableName, ddl: &Ddl) -> Result<()> {
     Ok(())
 }
 
-/// Makes what is missing, inside the transaction: nobody sees it before the rows.
+/// Runs the DDL inside the transaction, so that it becomes visible together with the rows.
 async fn change(tx: &mut Transaction, task: &WriteTask<'_>, table: &TableName, ddl: &Ddl) -> Result<TargetTable> {
     if let Ddl::Statement(sql) = ddl {
         task.ctx.log_event(event::DDL_ATTEMPT, json!({"table": table.to_string()}));
@@ -164,31 +166,32 @@ async fn change(tx: &mut Transaction, task: &WriteTask<'_>, table: &TableName, d
         task.ctx.log_event(event::DDL_SUCCEEDED, json!({"table": table.to_string()}));
     }
     TargetTable::read(tx, table).await?.ok_or_else(|| {
-        Error::validation(format!("the table `{table}` has gone")).with_hint("somebody removed it: run again")
+        Error::validation(format!("table `{table}` no longer exists"))
+            .with_hint("it was dropped during the run: run again")
     })
 }
 
 impl WriteStrategy {
-    /// Whether rows can go into the table itself: nothing of theirs has to be read by the server, nobody is met by key, and
-    /// nothing is checked that COPY cannot do or that many statements would do too early.
+    /// Whether rows can be copied directly into the table: no value has to be parsed by the server, rows are not
+    /// matched by key, and no check is unsupported by COPY or would run too early with several statements.
     fn is_straight(&self, task: &WriteTask<'_>) -> bool {
         !task.config.merges()
             && !self.replaces_by_key
             && !self.target.row_security
             && !self.target.needs_one_statement
             && !self.fields.iter().any(|field| field.conversion.is_literal())
-            // With no column at all there is nothing to copy.
+            // COPY needs at least one column.
             && !self.fields.is_empty()
     }
 
-    /// Into the table itself.
+    /// Copies directly into the table.
     async fn straight(&self, tx: &mut Transaction, task: &WriteTask<'_>) -> Result<(Written, Loaded)> {
         let deleted = if task.config.mode() == WriteMode::Overwrite { self.clear(tx).await? } else { 0 };
         let loaded = self.load(tx, task, self.table.sql(), false).await?;
         Ok((Written { deleted, ..Written::inserted(loaded.taken) }, loaded))
     }
 
-    /// By way of the staging table.
+    /// Copies into the staging table, then merges.
     async fn staged(&self, tx: &mut Transaction, task: &WriteTask<'_>) -> Result<(Written, Loaded)> {
         let mut stage = StagingTable::create(tx, &self.target, Arc::clone(&self.fields), self.key.clone()).await?;
         let loaded = self.load(tx, task, STAGING_TABLE.to_owned(), true).await?;
@@ -196,14 +199,14 @@ impl WriteStrategy {
         if task.config.merges() && task.config.dedupe == Dedupe::Last {
             dropped = stage.keep_last(tx).await?;
         }
-        // A statement that updates notices such keys itself; where it does not, somebody has to look.
+        // A statement that updates detects duplicate keys itself; otherwise they are checked here.
         let updates = task.config.on_conflict == OnConflict::Update && self.fields.len() > self.key.len();
         let quiet = !self.key.is_empty() && !updates;
         let sure = self.key.is_empty() || task.config.dedupe == Dedupe::Last || quiet;
         if quiet && task.config.dedupe == Dedupe::Error {
             stage.refuse_duplicates(tx, task.ctx).await?;
         }
-        // Constraints that wait for the end would name no row then.
+        // Deferred constraints would not name a row at the commit.
         tx.run("SET CONSTRAINTS ALL IMMEDIATE", "checking constraints").await?;
         let overwrites = task.config.mode() == WriteMode::Overwrite;
         let mut deleted = 0;
@@ -228,7 +231,7 @@ impl WriteStrategy {
         };
         let mut written = merge.run().await?;
         if self.replaces_by_key && task.ctx.rejects().len() > before {
-            // The rows that were refused are not in the new set either.
+            // Rejected rows are not in the new set either.
             deleted += self.delete_others(tx, &stage).await?;
         }
         written.ignored += dropped;
@@ -236,24 +239,25 @@ impl WriteStrategy {
         Ok((written, loaded))
     }
 
-    /// Deletes the old rows. Until the end nobody else may write, so that nobody's rows end up among the new ones; reading goes on.
+    /// Deletes the old rows. Locks out other writers until the end, so that their rows do not end up among the new
+    /// ones; readers are not blocked.
     async fn clear(&self, tx: &mut Transaction) -> Result<u64> {
-        const DOING: &str = "deleting the old rows";
+        const CONTEXT: &str = "deleting the old rows";
         let table = self.table.sql();
-        tx.run(&format!("LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE"), DOING).await?;
-        tx.run(&format!("DELETE FROM {table}"), DOING).await
+        tx.run(&format!("LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE"), CONTEXT).await?;
+        tx.run(&format!("DELETE FROM {table}"), CONTEXT).await
     }
 
     /// Deletes the rows whose key is not in the staging table.
     async fn delete_others(&self, tx: &mut Transaction, stage: &StagingTable) -> Result<u64> {
-        const DOING: &str = "deleting rows that are not in the input";
+        const CONTEXT: &str = "deleting rows that are not in the input";
         let table = self.table.sql();
-        tx.run(&format!("LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE; ANALYZE {STAGING_TABLE}"), DOING).await?;
+        tx.run(&format!("LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE; ANALYZE {STAGING_TABLE}"), CONTEXT).await?;
         let sql = format!(
             "DELETE FROM {table} t WHERE NOT EXISTS (SELECT FROM {STAGING_TABLE} s WHERE {})",
             stage.joined("t")
         );
-        tx.run(&sql, DOING).await
+        tx.run(&sql, CONTEXT).await
     }
 
     async fn load(&self, tx: &mut Transaction, task: &WriteTask<'_>, table: String, numbered: bool) -> Result<Loaded> {

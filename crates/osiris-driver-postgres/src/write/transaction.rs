@@ -1,4 +1,4 @@
-//! The one session of a write, inside its one transaction: statements, rows that go up, and the server's own words when it refuses.
+//! The session and transaction of a write: statements, COPY, and the server's errors.
 
 use std::time::Duration;
 
@@ -6,24 +6,24 @@ use bytes::Bytes;
 use osiris_core::Result;
 use sqlx::AssertSqlSafe;
 
-use super::failure::Failure;
+use super::failure::StatementError;
 use super::stale::session_name;
 use super::watch::Watch;
 use crate::client::Client;
 use crate::client::{Backend, Session, literal};
 use crate::types::encode::{HEADER, TRAILER};
 
-const BEGINNING: &str = "beginning the transaction";
-/// Bytes that are handed to the network at a time.
+const BEGINNING: &str = "starting the transaction";
+/// Bytes per network write.
 const PACKET: usize = 256 << 10;
 
-/// What the transaction needs, whatever the role or the database sets: no limit of time but the step's own, no messages that
-/// nobody reads (they would fill the way back while rows go up), and a commit that is on the server's disk when it is
-/// reported. Only the longest wait for a lock is kept where there is one.
+/// Settings of the transaction, independent of the role and the database: no time limit but the step's own, no messages
+/// that nobody reads (they would fill the receive buffer during COPY), and a commit that is on the server's disk when
+/// it is reported. Only an existing lock timeout is kept.
 ///
-/// The server ends the session by itself when nobody is there any more: within two minutes where the network is gone, and after five
-/// where we are silent, which we never are for longer than [one](super::loader). Its name tells whose it is. All of it ends with the
-/// transaction; what a server does not have or an account may not set is left out.
+/// The server ends the session when the client is gone: within two minutes after a network failure, and after five
+/// minutes of silence, while we are never silent for longer than [one](super::loader). Its application name identifies
+/// the run. All settings end with the transaction; those that the server lacks or the account may not set are skipped.
 fn settings(timeout: Option<u64>, name: &str) -> String {
     let statement = timeout.unwrap_or(0).saturating_mul(1000);
     format!(
@@ -46,22 +46,22 @@ fn settings(timeout: Option<u64>, name: &str) -> String {
 pub(super) struct Transaction {
     session: Session,
     pub(super) client: Client,
-    /// What the session is called at the server while it writes.
+    /// The application name of the session while it writes.
     pub(super) name: String,
-    /// The process of the server that works for us.
+    /// The server process of the session.
     pub(super) process: Option<Backend>,
     pub(super) silence: Duration,
-    /// How long a connection may take.
+    /// The connect timeout.
     pub(super) connect_timeout: Duration,
-    /// Whether the session can still be used.
+    /// Whether the session is still usable.
     alive: bool,
 }
 
 impl Transaction {
-    /// Begins.
+    /// Begins the transaction.
     ///
     /// # Errors
-    /// When the server cannot be reached or refuses us.
+    /// When the connection fails.
     pub(super) async fn open(client: &Client, timeout: Option<u64>, run: &str) -> Result<Self> {
         let connection = client.target().connection();
         let (silence, connect_timeout) = (connection.timeout, connection.connect_timeout);
@@ -75,50 +75,54 @@ impl Transaction {
         Ok(tx)
     }
 
-    /// Runs statements without rows; how many rows they affected.
+    /// Runs statements without results; returns the number of affected rows.
     ///
     /// # Errors
-    /// What the server says, or that it is gone.
+    /// When the server returns an error, or the connection is lost.
     pub(super) async fn run(&mut self, sql: &str, doing: &str) -> Result<u64> {
         self.attempt(sql, doing).await.map_err(|failure| failure.into_error(doing))
     }
 
-    /// The same, with the server's own words when it refuses.
-    pub(super) async fn attempt(&mut self, sql: &str, doing: &str) -> Result<u64, Failure> {
+    /// The same, with the server's error.
+    pub(super) async fn attempt(&mut self, sql: &str, doing: &str) -> Result<u64, StatementError> {
         let watch = self.watch(doing);
         let done = watch.over(sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *self.session)).await;
         self.noted(done).map(|done| done.rows_affected())
     }
 
-    /// The rows of a small answer, as text.
+    /// The rows of a small result, as text.
     ///
     /// # Errors
-    /// What the server says, or that it is gone.
+    /// When the server returns an error, or the connection is lost.
     pub(super) async fn rows(&mut self, sql: &str, doing: &str) -> Result<Vec<Vec<Option<String>>>> {
         self.attempt_rows(sql, doing).await.map_err(|failure| failure.into_error(doing))
     }
 
-    /// The same, with the server's own words when it refuses.
-    pub(super) async fn attempt_rows(&mut self, sql: &str, doing: &str) -> Result<Vec<Vec<Option<String>>>, Failure> {
+    /// The same, with the server's error.
+    pub(super) async fn attempt_rows(
+        &mut self,
+        sql: &str,
+        doing: &str,
+    ) -> Result<Vec<Vec<Option<String>>>, StatementError> {
         use sqlx::Row as _;
 
         let watch = self.watch(doing);
         let found = watch.over(sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut *self.session)).await;
         let rows = self.noted(found)?;
-        let failed = |error| Failure::of(error, doing);
+        let failed = |error| StatementError::of(error, doing);
         let fields = |row: &sqlx::postgres::PgRow| {
             (0..row.len()).map(|index| row.try_get_unchecked(index).map_err(failed)).collect()
         };
         rows.iter().map(fields).collect()
     }
 
-    /// Runs `COPY ... FROM STDIN (FORMAT binary)` with these rows; how many the server took.
-    pub(super) async fn copy(&mut self, sql: &str, rows: Bytes, doing: &str) -> Result<u64, Failure> {
+    /// Runs `COPY ... FROM STDIN (FORMAT binary)` with these rows; returns how many the server accepted.
+    pub(super) async fn copy(&mut self, sql: &str, rows: Bytes, doing: &str) -> Result<u64, StatementError> {
         let watch = self.watch(doing);
         let session = &mut *self.session;
         let done = async {
             let mut copy = watch.over(session.copy_in_raw(sql)).await?;
-            // An error of the server is told at the end only.
+            // A server error is reported only at the end.
             for packet in packets(&rows) {
                 watch.over(copy.send(packet)).await?;
             }
@@ -128,21 +132,23 @@ impl Transaction {
         self.noted(done)
     }
 
-    /// Gives the session back, once the transaction has ended.
+    /// Returns the session after the transaction has ended.
     pub(super) async fn release(self) {
         self.session.release().await;
     }
 
-    /// Takes back what is not committed, if the server still listens; else the session is dropped, which ends it there.
+    /// Rolls back if the connection is usable; else drops the session, which ends it on the server.
     pub(super) async fn give_up(mut self) {
         let limit = self.connect_timeout.min(Duration::from_secs(5));
-        if self.alive && matches!(tokio::time::timeout(limit, self.attempt("ROLLBACK", "giving up")).await, Ok(Ok(_))) {
+        if self.alive
+            && matches!(tokio::time::timeout(limit, self.attempt("ROLLBACK", "rolling back")).await, Ok(Ok(_)))
+        {
             self.release().await;
         }
     }
 
-    fn noted<T>(&mut self, done: Result<T, Failure>) -> Result<T, Failure> {
-        if matches!(done, Err(Failure::Lost(_))) {
+    fn noted<T>(&mut self, done: Result<T, StatementError>) -> Result<T, StatementError> {
+        if matches!(done, Err(StatementError::Lost(_))) {
             self.alive = false;
         }
         done
@@ -158,7 +164,7 @@ impl Transaction {
     }
 }
 
-/// A whole COPY in parts of a size that the network likes: none of them is a few bytes that wait for an answer to those before.
+/// Splits a COPY into parts of a good size for the network: no small part waits for an acknowledgement.
 fn packets(rows: &Bytes) -> impl Iterator<Item = Bytes> {
     let mut packets: Vec<Bytes> =
         (0..rows.len()).step_by(PACKET).map(|at| rows.slice(at..rows.len().min(at + PACKET))).collect();

@@ -1,4 +1,4 @@
-//! Waiting for an answer: as long as the server is at work, and no longer.
+//! Waits for a response while the server is working.
 
 use std::future::Future;
 use std::pin::pin;
@@ -6,42 +6,45 @@ use std::time::Duration;
 
 use osiris_core::Error;
 
-use super::failure::Failure;
+use super::failure::StatementError;
 use crate::client::Backend;
 use crate::client::Client;
 use crate::error::within;
 
-/// Waits without a limit of time for a server that is at work, and not for one that is not.
+/// Waits without a time limit while the server is working on the statement.
 pub(super) struct Watch {
     pub(super) client: Client,
-    /// The process of the server that works for us.
+    /// The server process of the session.
     pub(super) process: Option<Backend>,
-    /// How long a silence may last before somebody looks.
+    /// How long to wait before checking the server.
     pub(super) silence: Duration,
     pub(super) doing: String,
 }
 
 impl Watch {
-    /// The answer, or the failure of whoever should have given it.
-    pub(super) async fn over<T>(&self, answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, Failure> {
+    /// The response, or an error if the server stopped working.
+    pub(super) async fn over<T>(
+        &self,
+        answer: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, StatementError> {
         let mut answer = pin!(answer);
         loop {
             match tokio::time::timeout(self.silence, &mut answer).await {
-                Ok(done) => return done.map_err(|error| Failure::of(error, &self.doing)),
+                Ok(done) => return done.map_err(|error| StatementError::of(error, &self.doing)),
                 Err(_) if self.is_at_work().await => {}
                 Err(_) => {
-                    let error = Error::timeout(format!("the server has been silent while {}", self.doing))
+                    let error = Error::timeout(format!("no response from the server while {}", self.doing))
                         .with_hint(
-                            "look at the server and at what lies between; raise `timeout` of the connection if it is only slow",
+                            "check the server and the network; raise `timeout` of the connection if the server is slow",
                         )
                         .with_connection_failed();
-                    return Err(Failure::Lost(error));
+                    return Err(StatementError::Lost(error));
                 }
             }
         }
     }
 
-    /// Asked over another connection: whether the statement is still running there, and does not wait for us.
+    /// Checks over another connection whether the statement is still running and is not waiting for the client.
     async fn is_at_work(&self) -> bool {
         let Some(process) = &self.process else { return false };
         let ask = async {
@@ -51,10 +54,10 @@ impl Watch {
                  WHERE {} AND state = 'active' AND wait_event IS DISTINCT FROM 'ClientRead'",
                 process.condition()
             );
-            let count = other.scalar(&sql, "asking whether the server is at work").await?;
+            let count = other.scalar(&sql, "checking whether the statement is still running").await?;
             other.release().await;
             Ok(count.is_some_and(|count| count != "0"))
         };
-        within(self.silence, "asking whether the server is at work", ask).await.unwrap_or(false)
+        within(self.silence, "checking whether the statement is still running", ask).await.unwrap_or(false)
     }
 }

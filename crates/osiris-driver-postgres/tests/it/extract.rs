@@ -139,9 +139,9 @@ async fn ends_of_time_and_numbers_that_are_none_survive_or_follow_the_policy() {
     let output = reading.run("nulls", json!({"table": "f", "infinity": "null"}), json!({})).await.unwrap();
     assert_eq!(output.counts.altered, 6);
     for (config, wanted) in [
-        (json!({"table": "f", "infinity": "error"}), "column `d` holds an infinite date"),
-        (json!({"table": "far"}), "beyond the year 294246"),
-        (json!({"table": "nan"}), "column `n` holds NaN"),
+        (json!({"table": "f", "infinity": "error"}), "column `d` has an infinite date"),
+        (json!({"table": "far"}), "after the year 294246"),
+        (json!({"table": "nan"}), "column `n` has NaN"),
         (json!({"table": "wide"}), "`a` is numeric(40,2), more than 38 digits"),
         (json!({"table": "wide"}), "`b` is numeric(1000,1000)"),
         (json!({"table": "free", "numeric_scale": 4}), "more digits than its DECIMAL"),

@@ -148,7 +148,11 @@ async fn s57_where_nobody_can_be_asked_the_step_is_ambiguous() {
     let failure = run.run().await.unwrap_err();
     assert_eq!(failure.error.kind(), ErrorKind::Ambiguous, "{:?}", failure.error);
     assert!(!failure.error.is_retryable() && failure.attempts == 1);
-    assert!(failure.error.message().contains("they are there or not"), "{:?}", failure.error);
+    assert!(
+        failure.error.message().contains("either all of the rows are there or none of them"),
+        "{:?}",
+        failure.error
+    );
     // COMMIT arrived: only the answer did not.
     proxy.set(Fault::Pass);
     osiris_testkit::database::settled(&writing.server).await;

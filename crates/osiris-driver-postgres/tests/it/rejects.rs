@@ -45,17 +45,17 @@ async fn each_kind_of_bad_row_is_kept_and_every_other_row_is_written() {
     }
     assert_eq!(found[0], found[1].replace("osiris_stage", "t"));
     insta::assert_snapshot!(found[0], @r#"
-    10|n|the column keeps no number of this size
-    11|n|it is NULL, and the column of the table is NOT NULL
-    20|s|it is longer than the 3 characters that the column keeps
-    21|s|it holds a NUL character, which PostgreSQL has no place for: see `nul_bytes`
-    22|s|it is longer than the 3 characters that the column keeps
-    23|c|it is longer than the 4 characters that the column keeps
+    10|n|number out of range for the column
+    11|n|NULL, but the column is NOT NULL
+    20|s|longer than the column allows (3 characters)
+    21|s|NUL character, which PostgreSQL cannot store: see `nul_bytes`
+    22|s|longer than the column allows (3 characters)
+    23|c|longer than the column allows (4 characters)
     30|e|invalid input value for enum mood: "c"
-    40|d|it has more digits behind the point than the column keeps
-    41|d|it has more digits before the point than the column keeps
-    50|at|its fraction of a second has more digits than the column keeps
-    60|f|a real column does not keep it exactly: use double precision
+    40|d|more decimal places than the column allows
+    41|d|more digits before the decimal point than the column allows
+    50|at|fractional seconds exceed the precision of the column
+    60|f|not exactly representable in a real column: use double precision
     70|-|insert or update on table "t" violates foreign key constraint "t_p_fkey"
     80|-|new row for relation "t" violates check constraint "t_ck_check"
     90|j|unsupported Unicode escape sequence
@@ -165,13 +165,13 @@ async fn texts_are_parsed_strictly_into_typed_columns() {
     12|2024-02-29|1.50|t|2024-01-01 10:00:00+00|c0ffee00-0000-4000-8000-00000000beef|99999999999999999999999999999999999999999999999999.5
     ");
     insta::assert_snapshot!(writing.rejects().await, @"
-    2|n|it is not a number
-    3|d|it is no date such as 2024-01-31
-    4|d|there is no such day in the calendar
-    5|m|it has more digits behind the point than the column keeps
-    6|ok|it is neither true nor false
-    7|moment|it is no date such as 2024-01-31
-    8|u|it is not a UUID
-    9|big|it is not a number
+    2|n|invalid number
+    3|d|invalid date: expected YYYY-MM-DD
+    4|d|invalid date: no such day in the calendar
+    5|m|more decimal places than the column allows
+    6|ok|invalid boolean: expected true or false
+    7|moment|invalid date: expected YYYY-MM-DD
+    8|u|invalid UUID
+    9|big|invalid number
     ");
 }

@@ -162,7 +162,7 @@ async fn s62_a_session_that_an_earlier_run_left_behind_is_named_and_can_be_ended
     let failure = write(json!({})).run().await.unwrap_err();
     let report = failure.error.report();
     assert_eq!(failure.error.kind(), ErrorKind::Timeout, "{report}");
-    assert!(report.contains("in the way: process") && report.contains("run-of-yesterday"), "{report}");
+    assert!(report.contains("blocking session: process") && report.contains("run-of-yesterday"), "{report}");
     assert!(report.contains("end_stale_sessions") && report.contains("pg_terminate_backend("), "{report}");
     // It has to have been silent for a while to count as left behind.
     let deadline = Instant::now() + Duration::from_secs(60);

@@ -85,28 +85,28 @@ async fn everything_that_stands_in_the_way_is_said_at_once_and_nothing_is_writte
     let data = "SELECT 1 AS id, 2 AS g, TIMESTAMP '2024-01-01' AS at, 3 AS vv, 'x' AS n";
     insta::assert_snapshot!(writing.refused(config(json!({})), data).await, @"
     step `write`: cannot write to table `public.t`: 5 problems
-      - its column `g` is generated: leave it out with `columns`
-      - its column `at` is time without time zone and `at` of the input is TIMESTAMP: there is no exact conversion: cast it in a step before this one
-      - it has no column `vv` (did you mean `v`?): set `columns`, or `schema_evolution: add_columns`
-      - its column `n` is name and `n` of the input is VARCHAR: a column of this type cuts what is written to it: use text
-      - its column `must` is NOT NULL without a default, and nothing is written to it
+      - column `g` is generated: exclude it with `columns`
+      - column `at` is time without time zone, but column `at` of the input is TIMESTAMP: no exact conversion: cast it in an earlier step
+      - no column `vv` (did you mean `v`?): set `columns`, or `schema_evolution: add_columns`
+      - column `n` is name, but column `n` of the input is VARCHAR: a column of this type truncates values: use text
+      - column `must` is NOT NULL without a default, but no column of the input is written to it
     ");
     let upsert = json!({"mode": "upsert", "key": ["must", "v"]});
     insta::assert_snapshot!(writing.refused(config(upsert), "SELECT 1 AS id, 2 AS must").await, @"
     step `write`: cannot write to table `public.t`: 2 problems
-      - nothing is written to its key column `v`
-      - it has no primary key or unique index on exactly (must, v), which `key` names; it has: id
+      - no column of the input is written to key column `v`
+      - no primary key or unique index on exactly the columns of `key` (must, v); the table has: id
     ");
     let nulls = "SELECT 1 AS id, NULL::INTEGER AS must UNION ALL SELECT 2, 2";
-    insta::assert_snapshot!(writing.refused(config(json!({})), nulls).await, @"step `write`: cannot write to table `public.t`: `must` of the input is NULL in 1 rows, and its column takes no NULL");
-    insta::assert_snapshot!(writing.refused(json!({"table": "w"}), "SELECT 1 AS id").await, @"step `write`: cannot write to table `public.w`: it is a view: write to the table behind it");
+    insta::assert_snapshot!(writing.refused(config(json!({})), nulls).await, @"step `write`: cannot write to table `public.t`: column `must` of the input is NULL in 1 rows, but its column in the table is NOT NULL");
+    insta::assert_snapshot!(writing.refused(json!({"table": "w"}), "SELECT 1 AS id").await, @"step `write`: cannot write to table `public.w`: it is a view: write to the underlying table");
     insta::assert_snapshot!(writing.refused(json!({"table": "typo"}), "SELECT 1 AS a").await, @"
     step `write`: there is no table `public.typo`
-    hint: check `table` and `schema`, or set `create_if_missing: true` to have it created
+    hint: check `table` and `schema`, or set `create_if_missing: true` to create it
     ");
     insta::assert_snapshot!(writing.refused(json!({"table": "t", "schema": "x", "create_if_missing": true}), "SELECT 1 AS a").await, @"
     step `write`: there is no schema `x`
-    hint: check `schema`, or make it: CREATE SCHEMA
+    hint: check `schema`, or create it: CREATE SCHEMA
     ");
     assert_eq!(writing.shown("SELECT COUNT(*) FROM t").await, "0");
 }
@@ -144,12 +144,12 @@ async fn grants_that_are_missing_are_named_before_anything_is_read() {
         reports.push(failure.error.report());
     }
     insta::assert_snapshot!(reports.join("\n"), @"
-    step `write`: the role may not SELECT, UPDATE on the table `public.t`
-    hint: ask for the grant: GRANT SELECT, UPDATE ON public.t TO the role, and USAGE on its schema
-    step `write`: the role may not DELETE on the table `public.t`
-    hint: ask for the grant: GRANT DELETE ON public.t TO the role, and USAGE on its schema
-    step `write`: the role may not create tables in the schema `public`
-    hint: ask for the grant: GRANT CREATE ON SCHEMA public TO the role
+    step `write`: the role lacks SELECT, UPDATE on table `public.t`
+    hint: grant it: GRANT SELECT, UPDATE ON public.t TO the role, and USAGE on its schema
+    step `write`: the role lacks DELETE on table `public.t`
+    hint: grant it: GRANT DELETE ON public.t TO the role, and USAGE on its schema
+    step `write`: the role lacks CREATE on schema `public`
+    hint: grant it: GRANT CREATE ON SCHEMA public TO the role
     ");
     // Where row-level security counts, COPY is not for us; the rows go all the same, and those it refuses are rejects.
     let data = "SELECT i::INTEGER AS id, CASE i WHEN 3 THEN 'other' ELSE 'low' END AS owner FROM range(6) r(i)";

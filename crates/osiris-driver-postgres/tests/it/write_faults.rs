@@ -151,7 +151,7 @@ async fn a_commit_that_nobody_saw_end_is_asked_for_and_reported_where_nobody_can
         let (outcome, new) = cut(&writing, &proxy, what, (Direction::Down, after)).await;
         let Err(failure) = outcome else { continue };
         told(&failure, new, &format!("{after} bytes: {failure:?}"));
-        if failure.error.message().contains("they are there or not") {
+        if failure.error.message().contains("either all of the rows are there or none of them") {
             assert!(new && failure.attempts == 1 && !failure.error.is_retryable());
             return;
         }

@@ -64,8 +64,8 @@ async fn lists_of_the_store_are_arrays_or_json_as_the_table_has_it() {
     2|{}|-|{NULL}|[]|{}|{}|-|-|{}
     "#);
     insta::assert_snapshot!(writing.rejects().await, @r#"
-    3|b|it has more digits behind the point than the column keeps
-    4|e|its lists are not all as long, which an array's are
+    3|b|more decimal places than the column allows
+    4|e|nested lists differ in length, which an array does not allow
     "#);
 }
 

@@ -1,4 +1,4 @@
-//! What to do about an error of the database, in the terms of Supabase: the driver of PostgreSQL knows only its own fields.
+//! Adapts hints of database errors to Supabase: the PostgreSQL driver only knows its own fields.
 
 use osiris_core::{Error, ErrorKind};
 use osiris_driver_postgres::PostgresConnection;
@@ -6,11 +6,11 @@ use osiris_driver_postgres::PostgresConnection;
 use crate::config::is_supabase;
 use crate::error::sqlstate;
 
-/// Supabase's databases have certificates of Supabase's own authority.
-const OWN_AUTHORITY: &str = "download the certificate in the project's database settings and set `ssl_ca` to it, or write \
-                             `tls: required` to have the server unverified";
+/// The certificates of Supabase's databases are signed by its own CA.
+const OWN_AUTHORITY: &str = "download the certificate in the project's database settings and set `ssl_ca` to it, or set \
+                             `tls: required` to skip verification";
 
-/// What hints of the driver of PostgreSQL call a field of the connection, and its name here.
+/// Field names in hints of the PostgreSQL driver, and their names here.
 const FIELDS: [(&str, &str); 5] = [
     ("`host`", "`pg_host`"),
     ("`port`", "`pg_port`"),
@@ -19,7 +19,7 @@ const FIELDS: [(&str, &str); 5] = [
     ("`database`", "`pg_database`"),
 ];
 
-/// The error of connecting to the database, with what helps there.
+/// Adds Supabase hints to an error of connecting to the database.
 pub(super) fn of_connecting(error: Error, database: &PostgresConnection, has_rest: bool) -> Error {
     let is_supabase = is_supabase(&database.address.host);
     if is_supabase && database.tls.ca.is_none() && error.report().contains("UnknownIssuer") {
@@ -30,20 +30,20 @@ pub(super) fn of_connecting(error: Error, database: &PostgresConnection, has_res
     let mut hint = hint.to_owned();
     let is_of_network = matches!(error.kind(), ErrorKind::Network | ErrorKind::Timeout);
     match sqlstate(&error) {
-        Some("28P01") => hint.push_str("; a pooler wants the user as `postgres.<project reference>`"),
+        Some("28P01") => hint.push_str("; a pooler expects the user `postgres.<project reference>`"),
         Some("3D000") => hint.push_str("; Supabase's is `postgres`"),
         None if is_supabase && is_of_network => hint.push_str(
-            "; a paused project does not answer, and direct hosts have IPv6 addresses only: the pooler has IPv4",
+            "; a paused project does not respond, and direct hosts have IPv6 addresses only: the pooler has IPv4",
         ),
         _ => {}
     }
     if has_rest && error.is_retryable() {
-        hint.push_str("; or read and write by the REST API with `channel: rest`");
+        hint.push_str("; or read and write over the REST API with `channel: rest`");
     }
     error.with_hint(hint)
 }
 
-/// The error of a connection, with the fields that its hint names as they are called here. Every other error stays as it is.
+/// Renames the fields in the hint of a connection error. Other errors are unchanged.
 pub(crate) fn by_own_fields(error: Error) -> Error {
     let Some(hint) = error.hint().filter(|_| error.is_connection_failed()) else { return error };
     let hint = FIELDS.iter().fold(hint.to_owned(), |hint, (name, own)| hint.replace(name, own));

@@ -1,11 +1,11 @@
-//! Which way the rows go: decided by what the connection says, never by what happens to be reachable, since the two ways
-//! promise different things.
+//! The channel of the rows: decided by the connection, never by what is reachable, since the two channels
+//! have different guarantees.
 
 use osiris_core::{Error, Result};
 
 use crate::config::{ChannelChoice, SupabaseConnection};
 
-/// A way to the rows.
+/// A channel for rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Channel {
     /// COPY from and to the database.
@@ -15,7 +15,7 @@ pub(crate) enum Channel {
 }
 
 impl Channel {
-    /// As `channel` has it.
+    /// The name in `channel`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Postgres => "postgres",
@@ -23,15 +23,15 @@ impl Channel {
         }
     }
 
-    /// The one that the connection asks for.
+    /// The channel chosen by the connection.
     ///
     /// # Errors
-    /// When the connection lacks what it needs: a connection as users write it is refused before.
+    /// When the connection lacks the fields for it; connections in configuration files are checked before.
     pub(crate) fn choose(connection: &SupabaseConnection) -> Result<Self> {
         match (connection.channel, connection.direct.is_some(), connection.rest.is_some()) {
             (ChannelChoice::Auto | ChannelChoice::Postgres, true, _) => Ok(Self::Postgres),
             (ChannelChoice::Auto | ChannelChoice::Rest, _, true) => Ok(Self::Rest),
-            _ => Err(Error::validation("the connection lacks what its `channel` needs")
+            _ => Err(Error::validation("the connection lacks the fields that its `channel` needs")
                 .with_hint("set `dsn` or `pg_host` for `postgres`; `url` or `project_id`, and `key` for `rest`")),
         }
     }

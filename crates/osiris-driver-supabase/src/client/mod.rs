@@ -1,5 +1,5 @@
-//! The ways to a project: its database, its REST API. This module opens them and knows no statement and no request of the
-//! extractor's or the writer's.
+//! The channels of a project: its database and its REST API. This module opens them and has no statements or requests
+//! of the extractor or the writer.
 
 pub(crate) mod advice;
 mod channel;
@@ -22,27 +22,27 @@ use crate::config::SupabaseConnection;
 /// How a component gets its client.
 pub type Connect = Arc<dyn Fn(Target) -> BoxFuture<'static, Result<Client>> + Send + Sync>;
 
-/// The way users have it: the channel that the connection chooses is opened at once, the other one when it is needed.
+/// The default: the channel chosen by the connection is opened at once, the other one on demand.
 pub fn connect() -> Connect {
     Arc::new(|target| Box::pin(Client::open(target)))
 }
 
-/// A connection and the directory where its relative paths start.
+/// A connection and its base directory.
 #[derive(Debug, Clone)]
 pub struct Target {
     pub(crate) connection: SupabaseConnection,
     pub(crate) base_dir: PathBuf,
-    /// Nothing is tried twice.
+    /// No retries.
     pub(crate) once: bool,
 }
 
 impl Target {
-    /// `connection`, whose certificate files are looked for below `base_dir` where their paths are relative.
+    /// `connection`, whose relative certificate paths are resolved against `base_dir`.
     pub fn new(connection: &SupabaseConnection, base_dir: &Path) -> Self {
         Self { connection: connection.clone(), base_dir: base_dir.to_owned(), once: false }
     }
 
-    /// The same for a check that must have its answer within `limit`: nothing is tried twice.
+    /// The same for a check that must finish within `limit`, without retries.
     #[must_use]
     pub(crate) fn once(mut self, limit: Duration) -> Self {
         self.connection.limit_times(limit);
@@ -51,7 +51,7 @@ impl Target {
     }
 }
 
-/// A project that can be asked. Cheap to clone; the last clone to go closes what is open.
+/// A connected project. Cheap to clone; dropping the last clone closes the connections.
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
@@ -65,47 +65,47 @@ struct Shared {
 }
 
 impl Client {
-    /// A client whose chosen channel has been opened: the database is signed in to; the REST API is not asked yet.
+    /// A client with its channel opened: the database is connected; the REST API is not called yet.
     pub(crate) async fn open(target: Target) -> Result<Self> {
         let client = Self::prepare(target)?;
-        tracing::info!(channel = client.channel().name(), "the rows of this step go by this channel");
+        tracing::info!(channel = client.channel().name(), "channel of this step");
         if client.channel() == Channel::Postgres {
             client.direct().await?;
         }
         Ok(client)
     }
 
-    /// The same without any I/O but for the reading of certificates.
+    /// The same without I/O, except for reading certificates.
     pub(crate) fn prepare(target: Target) -> Result<Self> {
         let channel = Channel::choose(&target.connection)?;
         let rest = Rest::new(&target)?;
         Ok(Self { shared: Arc::new(Shared { target, channel, direct: OnceCell::new(), rest }) })
     }
 
-    /// The way that the rows go.
+    /// The channel of the rows.
     pub(crate) fn channel(&self) -> Channel {
         self.shared.channel
     }
 
-    /// What it was made for.
+    /// The target it was created for.
     pub(crate) fn target(&self) -> &Target {
         &self.shared.target
     }
 
-    /// Whether the connection says where the database is.
+    /// Whether the connection has a database address.
     pub(crate) fn has_direct(&self) -> bool {
         self.shared.target.connection.direct.is_some()
     }
 
-    /// Whether the connection says where the REST API is.
+    /// Whether the connection has a REST API.
     pub(crate) fn has_rest(&self) -> bool {
         self.shared.rest.is_some()
     }
 
-    /// The database, signed in to on first use.
+    /// The database, connected on first use.
     ///
     /// # Errors
-    /// When the connection does not say where it is, or it cannot be reached.
+    /// When the connection has no address for it, or connecting fails.
     pub(crate) async fn direct(&self) -> Result<Database> {
         let opened = self.shared.direct.get_or_try_init(|| self.open_database()).await;
         Ok(opened?.clone())
@@ -114,7 +114,7 @@ impl Client {
     async fn open_database(&self) -> Result<Database> {
         let target = &self.shared.target;
         let database = target.connection.direct.as_ref().ok_or_else(|| {
-            Error::validation("the connection does not say where the database is")
+            Error::validation("the connection has no database")
                 .with_hint("set `dsn`, or `pg_host`, `pg_user`, `pg_password` and `pg_database`")
         })?;
         let opened = Database::open(&ConnectionTarget::new(database, &target.base_dir)).await;
@@ -124,14 +124,14 @@ impl Client {
     /// The REST API.
     ///
     /// # Errors
-    /// When the connection does not say where it is, or has no key.
+    /// When the connection has no URL or no key.
     pub(crate) fn rest(&self) -> Result<Rest> {
         self.shared.rest.clone().ok_or_else(|| {
             Error::validation("the connection has no REST API").with_hint("set `url` or `project_id`, and `key`")
         })
     }
 
-    /// Closes what nobody else uses.
+    /// Closes connections that no other clone uses.
     pub(crate) async fn close(self) {
         let shared = Arc::into_inner(self.shared);
         if let Some(direct) = shared.and_then(|shared| shared.direct.into_inner()) {

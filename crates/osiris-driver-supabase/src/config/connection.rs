@@ -1,4 +1,4 @@
-//! The connection as `osiris_connections.yaml` has it, and what it means once its fields are put together. No I/O here.
+//! The connection fields of `osiris_connections.yaml`, validated and combined into settings. No I/O.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -10,29 +10,29 @@ use osiris_sql::tls::{Reach, Ssl, Tls, TlsFields, TlsMode};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 
-/// A Supabase project, or a PostgreSQL and a PostgREST of one's own: reached over its REST API, over its database, or both.
+/// A Supabase project, or a self-hosted PostgreSQL and PostgREST: reached over its REST API, its database, or both.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ConnectionFields {
-    /// The address of the project's API, such as `https://abcdefgh.supabase.co`; any http or https address is accepted. Default:
-    /// made of `project_id`.
+    /// The URL of the project, such as `https://abcdefgh.supabase.co`; any http or https URL is accepted. Default:
+    /// derived from `project_id`.
     #[schemars(length(min = 1), extend("x-source" = false, "x-override" = "address"))]
     url: Option<String>,
-    /// The project's reference, as the dashboard's address shows it. Default: none.
+    /// The project reference, as in the URL of the dashboard. Default: none.
     #[schemars(length(min = 1), extend("x-source" = false, "x-override" = "refused"))]
     project_id: Option<String>,
-    /// The key of the REST API: a secret (service role) key, which passes row level security by, or a publishable (anon) key,
-    /// which does not. Default: none, and only the database itself is reached.
+    /// The key of the REST API: a secret (service role) key, which bypasses row level security, or a publishable (anon)
+    /// key, which does not. Default: none, and only the database is used.
     #[schemars(extend("x-aliases" = ["service_role_key", "anon_key"]))]
     key: Option<Secret>,
-    /// The database's address in one line: `postgresql://user:password@host:5432/postgres?sslmode=require`. Instead of the
+    /// A connection URL: `postgresql://user:password@host:5432/postgres?sslmode=require`. Replaces the
     /// fields that begin with `pg_`. Default: none.
     #[schemars(extend("x-aliases" = ["pg_dsn", "sql_dsn"]))]
     dsn: Option<Secret>,
-    /// The database's host. Default: none, and the database itself is not reached.
+    /// The host of the database. Default: none, and the database is not used.
     #[schemars(length(min = 1), extend("x-source" = false, "x-aliases" = ["host"], "x-override" = "address"))]
     pg_host: Option<String>,
-    /// Its port. Default: 5432.
+    /// Port. Default: 5432.
     #[schemars(range(min = 1, max = 65535), extend("x-source" = false, "x-aliases" = ["port"], "x-override" = "address"))]
     pg_port: Option<u16>,
     /// The user. Default: `postgres`.
@@ -44,48 +44,50 @@ struct ConnectionFields {
     /// The database. Default: `postgres`.
     #[schemars(length(min = 1), extend("x-source" = false, "x-aliases" = ["database"], "x-override" = "address"))]
     pg_database: Option<String>,
-    /// An address that takes SQL by HTTP, for tables that are made over the REST channel: that of the project's SQL service, or of
-    /// the Management API, `https://api.supabase.com/v1/projects/<reference>/database/query`. Default: `{url}/pg/query`.
+    /// A URL that accepts SQL over HTTP, for tables that are created over the REST channel: the project's SQL service,
+    /// or the Management API, `https://api.supabase.com/v1/projects/<reference>/database/query`. Default:
+    /// `{url}/pg/query`.
     #[schemars(length(min = 1), extend("x-source" = false, "x-override" = "refused"))]
     sql_url: Option<String>,
     /// The key for `sql_url`: for the Management API a personal access token. Default: `key`.
     sql_key: Option<Secret>,
-    /// `postgres`: by COPY to and from the database. `rest`: by the REST API. `auto`: `postgres` where `dsn` or `pg_host` is
-    /// given, else `rest`. Default: `auto`.
+    /// `postgres`: COPY to and from the database. `rest`: the REST API. `auto`: `postgres` if `dsn` or `pg_host` is
+    /// set, else `rest`. Default: `auto`.
     #[serde(default)]
     #[schemars(extend("x-source" = false, "x-override" = "allowed"))]
     channel: ChannelChoice,
-    /// How the connection to the database is encrypted: `disabled`, `preferred` (if the server can), `required` (whoever the server
-    /// is), `verify-ca` (its certificate is of a known authority), `verify-full` (and has the name of `pg_host`). Default:
-    /// `required`, `preferred` for a host that is this machine itself, `verify-full` for Supabase's own hosts (which needs the
-    /// certificate from the project's database settings as `ssl_ca`) and with a CA; with a `dsn` what its `sslmode` says.
+    /// TLS mode of the database connection: `disabled`, `preferred` (if the server supports it), `required` (the server
+    /// is not verified), `verify-ca` (the certificate is signed by a trusted CA), `verify-full` (and matches
+    /// `pg_host`). Default: `required`, `preferred` for a host that is this machine, `verify-full` for Supabase's own
+    /// hosts (which needs the certificate from the project's database settings as `ssl_ca`) and with a CA; with a
+    /// `dsn`, its `sslmode`.
     #[schemars(extend("x-source" = false))]
     tls: Option<TlsMode>,
-    /// A file with the certificates, in PEM, of the only authorities to be trusted, on both channels. Default: those of the
+    /// A PEM file with the only CA certificates to trust, on both channels. Default: those of the
     /// system.
     #[schemars(length(min = 1), extend("x-source" = false))]
     ssl_ca: Option<String>,
-    /// A file with the client's own certificate for the database, in PEM. Default: none.
+    /// A PEM file with the client certificate for the database. Default: none.
     #[schemars(length(min = 1), extend("x-source" = false))]
     ssl_cert: Option<String>,
-    /// A file with the key of `ssl_cert`, in PEM. Default: none.
+    /// A PEM file with the private key of `ssl_cert`. Default: none.
     #[schemars(length(min = 1), extend("x-source" = false))]
     ssl_key: Option<String>,
-    /// `true` is another way to say `tls: verify-full`. Default: false.
+    /// `true` is the same as `tls: verify-full`. Default: false.
     #[schemars(extend("x-source" = false))]
     require_ssl: Option<bool>,
-    /// Another way to write `tls`, `ssl_ca`, `ssl_cert` and `ssl_key`. Default: none.
+    /// The same settings as `tls`, `ssl_ca`, `ssl_cert` and `ssl_key` in one mapping. Default: none.
     #[schemars(extend("x-source" = false))]
     ssl: Option<Ssl>,
-    /// How long one request to the REST API may take, and how long the database may be silent, in seconds.
+    /// Time limit for a request to the REST API, and read timeout of the database, in seconds.
     #[serde(default = "default_timeout")]
     #[schemars(range(min = 0.001, max = 86400.0), extend("x-source" = false, "x-override" = "allowed"))]
     timeout: f64,
-    /// How long connecting may take, TLS and sign-in included, in seconds.
+    /// Connect timeout in seconds, including TLS and authentication.
     #[serde(default = "default_connect_timeout")]
     #[schemars(range(min = 0.001, max = 3600.0), extend("x-source" = false))]
     connect_timeout: f64,
-    /// Accepted, without effect: the key does not change.
+    /// Accepted for compatibility, without effect.
     #[serde(default)]
     #[expect(dead_code, reason = "accepted for compatibility")]
     #[schemars(extend("x-source" = false))]
@@ -100,20 +102,20 @@ fn default_connect_timeout() -> f64 {
     10.0
 }
 
-/// Which way the rows go.
+/// The channel that the rows use.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ChannelChoice {
-    /// By the database where its address is known, else by the REST API.
+    /// The database if its address is set, else the REST API.
     #[default]
     Auto,
-    /// By the REST API.
+    /// The REST API.
     Rest,
-    /// By the database.
+    /// The database.
     Postgres,
 }
 
-/// A connection, its fields checked against each other.
+/// A validated connection.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "ConnectionFields")]
 pub struct SupabaseConnection {
@@ -126,17 +128,17 @@ pub struct SupabaseConnection {
     pub(crate) connect_timeout: Duration,
 }
 
-/// Where the REST API is, and who asks.
+/// The URL and key of the REST API.
 #[derive(Debug, Clone)]
 pub(crate) struct RestAddress {
     /// The project's address, without `/rest/v1`.
     pub(crate) url: Url,
     pub(crate) key: Secret,
-    /// Where SQL is taken by HTTP, and the key for it.
+    /// The SQL endpoint and its key.
     pub(crate) sql: SqlAddress,
 }
 
-/// A service that takes SQL by HTTP.
+/// An endpoint that accepts SQL over HTTP.
 #[derive(Debug, Clone)]
 pub(crate) struct SqlAddress {
     pub(crate) url: Url,
@@ -201,7 +203,7 @@ impl TryFrom<ConnectionFields> for SupabaseConnection {
 }
 
 impl SupabaseConnection {
-    /// Gives up earlier where `limit` is shorter.
+    /// Shortens the timeouts to `limit`.
     pub(crate) fn limit_times(&mut self, limit: Duration) {
         self.connect_timeout = self.connect_timeout.min(limit);
         self.timeout = self.timeout.min(limit);
@@ -210,27 +212,27 @@ impl SupabaseConnection {
     }
 }
 
-/// Whether a host is one of Supabase's own: a project's database or its pooler.
+/// Whether a host belongs to Supabase: the database of a project or its pooler.
 pub(crate) fn is_supabase(host: &str) -> bool {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     [".supabase.co", ".supabase.com", ".supabase.net"].iter().any(|domain| host.ends_with(domain))
 }
 
-/// What the choice of a channel needs and is not there.
+/// The fields that the chosen channel needs and that are missing.
 fn lacking(channel: ChannelChoice, rest: bool, direct: bool) -> Option<String> {
     let missing = match channel {
         ChannelChoice::Auto if !rest && !direct => {
-            "neither a REST API (`url` or `project_id`, and `key`) nor a database (`dsn`, or `pg_host` and the like) is given"
+            "set a REST API (`url` or `project_id`, and `key`), a database (`dsn`, or `pg_host` and so on), or both"
         }
         ChannelChoice::Rest if !rest => "`channel: rest` needs `url` or `project_id`, and `key`",
-        ChannelChoice::Postgres if !direct => "`channel: postgres` needs `dsn`, or `pg_host` and the like",
+        ChannelChoice::Postgres if !direct => "`channel: postgres` needs `dsn`, or `pg_host` and so on",
         _ => return None,
     };
     Some(missing.to_owned())
 }
 
 impl ConnectionFields {
-    /// Fields that say again what the `dsn` says, or that mean nothing without a host.
+    /// Fields that conflict with the `dsn`, or have no effect without a host.
     fn given_besides_a_dsn(&self, has_dsn: bool) -> Option<String> {
         let given: Vec<&str> = [
             ("pg_host", self.pg_host.is_some()),
@@ -247,9 +249,9 @@ impl ConnectionFields {
         }
         let named = given.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         Some(if has_dsn {
-            format!("`dsn` stands instead of {named}: keep one or the other")
+            format!("`dsn` conflicts with {named}: set one or the other")
         } else {
-            format!("{named} without `pg_host` says nothing: add it, or a `dsn`")
+            format!("{named} has no effect without `pg_host`: set it, or a `dsn`")
         })
     }
 
@@ -268,7 +270,7 @@ impl ConnectionFields {
 
     fn rest(&mut self, has_dsn: bool) -> Result<Option<RestAddress>, String> {
         let address = match (self.url.take(), self.project_id.take()) {
-            (Some(_), Some(_)) => return Err("`url` and `project_id` say the same: keep one".to_owned()),
+            (Some(_), Some(_)) => return Err("`url` conflicts with `project_id`: set one of them".to_owned()),
             (Some(url), None) => Some(url),
             (None, Some(id)) if id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') => {
                 Some(format!("https://{id}.supabase.co"))
@@ -276,7 +278,7 @@ impl ConnectionFields {
             (None, Some(_)) => {
                 return Err(
                     "`project_id` is the reference in the dashboard's address, such as `abcdefgh`; an address \
-                            goes into `url`"
+                            belongs in `url`"
                         .to_owned(),
                 );
             }
@@ -290,9 +292,9 @@ impl ConnectionFields {
                     SqlAddress { url: self.sql_url(&url)?, key: self.sql_key.take().unwrap_or_else(|| key.clone()) };
                 Ok(Some(RestAddress { url, key, sql }))
             }
-            // With a database there is a way without the key.
+            // A connection with a database works without the key.
             (Some(address), None) if has_dsn || self.pg_host.is_some() => project_url(&address).map(|_| None),
-            (Some(_), None) => Err("`key`: missing; the project's API settings show it".to_owned()),
+            (Some(_), None) => Err("`key`: missing; copy it from the project's API settings".to_owned()),
             (None, Some(_)) => Err("`key` needs `url` or `project_id`".to_owned()),
             (None, None) => Ok(None),
         }
@@ -311,7 +313,7 @@ impl ConnectionFields {
     }
 }
 
-/// The project's address: people also paste that of its REST API.
+/// The project's URL; users also paste that of its REST API.
 fn project_url(address: &str) -> Result<Url, String> {
     let address = address.trim().trim_end_matches('/');
     let address = address.strip_suffix("/rest/v1").unwrap_or(address);
@@ -319,7 +321,7 @@ fn project_url(address: &str) -> Result<Url, String> {
     checked.map_err(|error| format!("`url`: {}; {}", error.message(), error.hint().unwrap_or_default()))?;
     let url = Url::parse(address).map_err(|error| format!("`url`: {error}"))?;
     if url.query().is_some() || url.fragment().is_some() {
-        return Err("`url`: leave out what stands behind `?` and `#`".to_owned());
+        return Err("`url`: remove the query (`?`) and the fragment (`#`)".to_owned());
     }
     Ok(url)
 }

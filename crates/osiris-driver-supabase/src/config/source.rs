@@ -1,9 +1,9 @@
-//! Which server a connection leads to, by the way that the rows go: a saved state is good for one server and one channel, since
-//! each prints values in its own way.
+//! Which server a connection leads to, by channel: a saved state is valid for one server and one channel, since
+//! each formats values differently.
 
 use super::{ChannelChoice, SupabaseConnection};
 
-/// The parts of a source that fields of the connection say, some of them inside of a secret address.
+/// The parts of a source that come from fields of the connection, some of them inside a secret URL.
 pub(crate) fn source(connection: &SupabaseConnection) -> Vec<(&'static str, String)> {
     let is_direct = match connection.channel {
         ChannelChoice::Postgres => true,

@@ -59,17 +59,17 @@ fn s38_how_much_tls_there_is_by_default_depends_on_the_host() {
 #[test]
 fn what_is_missing_or_contradicts_itself_is_told_by_name() {
     for (fields, wanted) in [
-        (json!({}), "neither a REST API"),
+        (json!({}), "set a REST API"),
         (json!({"url": "http://h"}), "`key`: missing"),
         (json!({"key": "k"}), "`key` needs `url`"),
         (json!({"url": "http://h", "key": " "}), "`key`: missing"),
-        (json!({"url": "http://h", "project_id": "a", "key": "k"}), "keep one"),
+        (json!({"url": "http://h", "project_id": "a", "key": "k"}), "`url` conflicts with `project_id`"),
         (json!({"project_id": "https://h", "key": "k"}), "dashboard"),
         (json!({"url": "ftp://h", "key": "k"}), "http or https"),
         (json!({"url": "https://u:hunter2@h", "key": "k"}), "user or a password"),
-        (json!({"url": "https://h?apikey=hunter2", "key": "k"}), "leave out"),
-        (json!({"dsn": "postgres://h", "pg_host": "h", "pg_user": "u"}), "instead of `pg_host`, `pg_user`"),
-        (json!({"pg_password": "hunter2", "url": "http://h", "key": "k"}), "without `pg_host`"),
+        (json!({"url": "https://h?apikey=hunter2", "key": "k"}), "remove the query"),
+        (json!({"dsn": "postgres://h", "pg_host": "h", "pg_user": "u"}), "conflicts with `pg_host`, `pg_user`"),
+        (json!({"pg_password": "hunter2", "url": "http://h", "key": "k"}), "has no effect without `pg_host`"),
         (json!({"pg_host": "h", "channel": "rest"}), "`channel: rest` needs"),
         (json!({"url": "http://h", "key": "k", "channel": "postgres"}), "`channel: postgres` needs"),
         (json!({"pg_host": "h", "tls": "required", "ssl_ca": "ca.pem"}), "verify-ca"),

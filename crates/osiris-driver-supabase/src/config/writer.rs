@@ -1,4 +1,4 @@
-//! What `supabase.writer` is told: the target, the mode, and what may be done about differences. No I/O here.
+//! The configuration of `supabase.writer`: target, mode and policies. No I/O.
 
 use osiris_core::Problem;
 pub use osiris_driver_postgres::NulBytes;
@@ -7,33 +7,33 @@ pub use osiris_sql::write::{ColumnMapping, Columns, Dedupe, OnConflict, SchemaEv
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// How statements that make or change a table reach the database.
+/// How DDL statements reach the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DdlChannel {
-    /// The database where the connection has an address of it, else the SQL endpoint of the project's API.
+    /// The database if the connection has its address, else the SQL endpoint of the project's API.
     #[default]
     Auto,
-    /// The SQL endpoint of the project's API, which takes the service key only.
+    /// The SQL endpoint of the project's API, which accepts the service key only.
     HttpSql,
-    /// The database itself.
+    /// The database.
     Postgres,
-    /// Another name for `postgres`, from older pipelines.
+    /// Alias of `postgres`, from older pipelines.
     Psycopg2,
 }
 
-/// What the API is to answer to a write.
+/// What the API returns for a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Returning {
-    /// Nothing but a status.
+    /// Only a status.
     #[default]
     Minimal,
-    /// The rows as the table has them now. They are not used; it costs time and needs the right to read.
+    /// The written rows. They are not used; it costs time and needs the SELECT privilege.
     Representation,
 }
 
-/// What `supabase.writer` writes, where and how.
+/// Configuration of `supabase.writer`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WriterConfig {
@@ -44,68 +44,70 @@ pub struct WriterConfig {
     #[serde(default = "public")]
     #[schemars(length(min = 1, max = 63))]
     pub schema: String,
-    /// `append` (default; `insert` means the same) adds rows, `overwrite` (or `replace`) replaces all rows, `upsert` replaces rows
-    /// by `key`. With a direct channel each is one transaction; over the API no transaction spans two requests, and `overwrite` also
-    /// deletes rows that somebody else inserts while it runs.
+    /// `append` (default; `insert` means the same) adds rows, `overwrite` (or `replace`) replaces all rows, `upsert`
+    /// replaces rows by `key`. With a direct channel each is one transaction; over the API no transaction spans two
+    /// requests, and `overwrite` also deletes rows that other clients insert while it runs.
     #[serde(default)]
     #[schemars(extend("x-aliases" = ["write_mode"]))]
     pub mode: WriteMode,
-    /// The columns (of the table) that tell rows apart: those of its primary key or of a unique index. Needed for `upsert` and,
-    /// over the API, for `overwrite`. A table that this step creates gets it as its primary key. Default: none.
+    /// The key columns of the table: its primary key or a unique index. Required for `upsert` and,
+    /// over the API, for `overwrite`. A table that this step creates gets them as its primary key. Default: none.
     #[serde(default)]
     #[schemars(extend("x-aliases" = ["primary_key", "upsert_keys"]))]
     pub key: Option<Columns>,
-    /// Which columns of the input are written: a list, or a map of input column to table column. Default: all, by name.
+    /// The columns of the input to write: a list, or a map of input column to table column. Default: all, by name.
     #[serde(default)]
     pub columns: Option<ColumnMapping>,
-    /// Whether a missing table is created, with types from the input. Default `false`: a typo must not make a table. A new
-    /// table has no row-level security until somebody switches it on.
+    /// Whether to create a missing table, with types from the input. Default `false`, so that a typo creates no table.
+    /// A new table has no row-level security until it is enabled.
     #[serde(default)]
     #[schemars(extend("x-aliases" = ["create_table"]))]
     pub create_if_missing: bool,
-    /// What happens to columns of the input that the table lacks: `refuse` (default) or `add_columns`.
+    /// How to handle input columns that the table lacks: `refuse` (default) or `add_columns`.
     #[serde(default)]
     pub schema_evolution: SchemaEvolution,
     /// How a table is created or changed: `auto` (default), `http_sql` or `postgres`.
     #[serde(default)]
     pub ddl_channel: DdlChannel,
-    /// Rows that are sent at a time, at most. Default: 500 over the API; about 8 MiB with a direct channel.
+    /// Maximum rows per request. Default: 500 over the API; about 8 MiB with a direct channel.
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub batch_size: Option<u64>,
-    /// What is done with a row whose key is there: `update` (default) or `ignore`. For `upsert`; `ignore` also for `append` with
-    /// a `key`.
+    /// How to handle a row whose key exists in the table: `update` (default) or `ignore`. For `upsert`; `ignore` also
+    /// for `append` with a `key`.
     #[serde(default)]
     pub on_conflict: OnConflict,
-    /// What is done with several rows of one key in the input: `error` (default), or `last`, which keeps the last one by
+    /// How to handle several input rows with the same key: `error` (default), or `last`, which keeps the last one by
     /// `order_by`. For `upsert`, and for `append` with `on_conflict: ignore`.
     #[serde(default)]
     pub dedupe: Dedupe,
-    /// The columns (of the input) that say which row of a key is the last one, for `dedupe: last`. Of rows that are equal in
-    /// them any one is kept; NULL counts as the greatest value. Default: none.
+    /// The input columns that order the rows of a key, for `dedupe: last`. Of rows that are equal in
+    /// them, any one is kept; NULL is the greatest value. Default: none.
     #[serde(default)]
     pub order_by: Option<Columns>,
-    /// How many rows may be refused before the step fails; with a direct channel nothing is written then. Default 0.
+    /// Maximum number of rejected rows; beyond it the step fails, and with a direct channel nothing is written. Default
+    /// 0.
     #[serde(default)]
     pub max_rejects: u64,
-    /// What is done about NUL characters in text: `error` (default) refuses the row, `strip` leaves them out, counted.
+    /// How to handle NUL characters in text: `error` (default) rejects the row, `strip` removes and counts them.
     #[serde(default)]
     pub nul_bytes: NulBytes,
-    /// Seconds that one request, or one statement with a direct channel, may take. Default: the connection's `timeout` over the
-    /// API, no limit with a direct channel.
+    /// Time limit in seconds for a request, or with a direct channel for a statement. Default: the connection's
+    /// `timeout` over the API, no limit with a direct channel.
     #[serde(default)]
     #[schemars(range(min = 1, max = 86400))]
     pub timeout: Option<u64>,
-    /// Whether a session that an earlier run left behind on the server in the middle of a write to this table is ended, with a direct
-    /// channel: one that has its locks and has not heard from that run for 30 s. Default `false`: it is named, and waited for.
+    /// Whether to end a stale session that an earlier run left on the server in the middle of a write to this table,
+    /// with a direct channel: one that holds locks on it and has been idle for 30 s. Default `false`: the step names it
+    /// and waits for it.
     #[serde(default)]
     pub end_stale_sessions: bool,
-    /// How often a request that failed for a reason that passes is sent again, over the API. Default: 3 times at least, and as often
-    /// as fits into 90 s, so that a server that is restarted is waited for.
+    /// Number of retries of a request after a temporary failure, over the API. Default: at least 3, and as many
+    /// as fit into 90 s, so that a restart of the server is survived.
     #[serde(default)]
     #[schemars(range(max = 20))]
     pub retries: Option<u32>,
-    /// What the API answers to a write: `minimal` (default) or `representation`.
+    /// What the API returns for a write: `minimal` (default) or `representation`.
     #[serde(default)]
     pub returning: Returning,
 }
@@ -115,12 +117,12 @@ fn public() -> String {
 }
 
 impl WriterConfig {
-    /// The mode, by its one name.
+    /// The write mode, with aliases resolved.
     pub(crate) fn mode(&self) -> WriteMode {
         self.mode.canonical()
     }
 
-    /// The names of the key columns; none when no key is given.
+    /// The names of the key columns; empty without a key.
     pub(crate) fn key_names(&self) -> &[String] {
         self.key.as_ref().map_or(&[], Columns::names)
     }
@@ -142,12 +144,12 @@ impl WriterConfig {
         }
     }
 
-    /// Whether rows meet others by their key: an upsert, or an append that ignores keys that are there.
+    /// Whether rows are matched by key: an upsert, or an append that ignores existing keys.
     pub(crate) fn merges(&self) -> bool {
         self.fields().merges()
     }
 
-    /// What the schema cannot express, all of it.
+    /// All problems that the JSON schema cannot express.
     pub(crate) fn problems(&self) -> Vec<Problem> {
         let mut problems = self.fields().problems();
         problems.extend(super::key_is_no_token(self.key_names()));

@@ -1,5 +1,5 @@
-//! Tables and columns as the REST API describes them. What it does not say (rows, sizes, whether a table is a view, precision)
-//! is left open.
+//! Tables and columns from the schema of the REST API. What it lacks (rows, sizes, whether a table is a view,
+//! precision) is omitted.
 
 use osiris_core::{Resource, ResourceField, ResourceKind, Result};
 
@@ -7,10 +7,10 @@ use crate::client::Rest;
 use crate::client::rest::openapi::{Description, RestTable};
 use osiris_driver_postgres::discover::normalised;
 
-/// The tables and views of `public` that the key may see.
+/// The tables and views of `public` that are visible to the key.
 ///
 /// # Errors
-/// When the API does not answer, or does not describe itself to this key.
+/// When the request fails, or the API shows no schema to this key.
 pub(super) async fn resources(rest: &Rest) -> Result<Vec<Resource>> {
     let description = Description::read(rest, "public").await?;
     Ok(description.tables().iter().map(resource).collect())

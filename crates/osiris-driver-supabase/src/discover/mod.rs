@@ -1,5 +1,5 @@
-//! What a connection can reach: tables and views with their columns, in a few questions however many there are. Over the database
-//! the catalog is asked, over REST the description that the API gives of itself; what comes out has the same shape.
+//! Discovery: tables and views with their columns, in a few requests. Over the database
+//! the catalog is read, over REST the schema of the API; the results have the same form.
 
 mod description;
 
@@ -11,7 +11,7 @@ use crate::client::advice::by_own_fields;
 use crate::client::{Channel, Client, Connect, Target};
 use crate::config::SupabaseConnection;
 
-/// Schemas of Supabase's services, which hold no tables of the user's.
+/// Schemas of Supabase's services, without user tables.
 pub(crate) const SERVICE_SCHEMAS: [&str; 17] = [
     "auth",
     "storage",
@@ -32,8 +32,8 @@ pub(crate) const SERVICE_SCHEMAS: [&str; 17] = [
     "_supavisor",
 ];
 
-/// The tables and views that the account or the key may read: those of the schema `public` by their name alone, others as
-/// `schema.table`. Over REST only `public` is described.
+/// The tables and views that the role or the key can read: those of the schema `public` by name only, others as
+/// `schema.table`. Over REST only `public` is available.
 pub(crate) async fn discover(connect: &Connect, connection: &SupabaseConnection) -> Result<Catalog> {
     let client = connect(Target::new(connection, Path::new("."))).await?;
     let resources = resources(&client).await?;

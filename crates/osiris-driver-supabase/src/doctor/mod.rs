@@ -1,7 +1,7 @@
-//! Whether a connection works and, if not, what to do. Never fails; the core masks secrets in what it says.
+//! Checks whether a connection works, and what to do if not. Never fails; core masks secrets in the messages.
 //!
-//! The verdict is about the channel that rows would go by. Where the connection has the other one too, it is asked at the same
-//! time, and what it says is a detail.
+//! The result is about the channel of the rows. If the connection also has the other one, it is checked at the same
+//! time, and its result is a detail.
 
 mod rest;
 
@@ -16,10 +16,10 @@ use crate::client::{Channel, Client, Connect, Target};
 use crate::config::SupabaseConnection;
 use crate::discover::SERVICE_SCHEMAS;
 
-/// What is left of the limit for saying what happened.
+/// Time reserved for reporting the result.
 const RESERVE: Duration = Duration::from_millis(100);
 
-/// Asks over the channel that rows would go by, and the other, within `limit`.
+/// Checks the channel of the rows, and the other one, within `limit`.
 pub(crate) async fn check(connect: &Connect, connection: &SupabaseConnection, limit: Duration) -> Health {
     let started = Instant::now();
     let wait = limit.saturating_sub(RESERVE.min(limit / 10));
@@ -28,7 +28,7 @@ pub(crate) async fn check(connect: &Connect, connection: &SupabaseConnection, li
         Ok(client) => client.channel(),
         Err(error) => return Health::failed(started.elapsed(), &error),
     };
-    // A little more than connecting has: what is in the way is best said by who finds it.
+    // Slightly more than the connect timeout, whose message is more specific.
     let wait = wait + limit.saturating_sub(wait) / 2;
     let own = within(wait, ask(connect, target.clone(), channel));
     let other = within(wait, other(connect, &target, channel));
@@ -64,7 +64,7 @@ async fn ask(connect: &Connect, target: Target, channel: Channel) -> Result<Repo
     }
 }
 
-/// The channel that rows would not go by, where there is one.
+/// The other channel, if any.
 async fn other(connect: &Connect, target: &Target, channel: Channel) -> Result<Option<(&'static str, Report)>> {
     let mut target = target.clone();
     Ok(match channel {
@@ -82,8 +82,8 @@ async fn other(connect: &Connect, target: &Target, channel: Channel) -> Result<O
 
 async fn within<T>(limit: Duration, future: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::time::timeout(limit, future).await.unwrap_or_else(|_| {
-        Err(Error::timeout(format!("no answer within {} ms", limit.as_millis()))
-            .with_hint("check the address and the firewalls between"))
+        Err(Error::timeout(format!("no response within {} ms", limit.as_millis()))
+            .with_hint("check the address and firewalls"))
     })
 }
 

@@ -1,4 +1,4 @@
-//! What the REST API says of itself, and what the key says of itself.
+//! The report of the REST API and the key.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,20 +10,20 @@ use crate::client::Rest;
 use crate::client::rest::ApiKey;
 use osiris_driver_postgres::doctor::Report;
 
-/// How far clocks may be apart without a word.
+/// Tolerated clock difference.
 const TOLERANCE: Duration = Duration::from_secs(60);
 
-/// Asks the API for its description.
+/// Reads the schema of the API.
 ///
 /// # Errors
-/// Whatever is in the way.
+/// When the request fails.
 pub(super) async fn report(rest: &Rest) -> Result<Report> {
     let request = rest.request(Method::GET, "public", "")?.header("Accept", "application/openapi+json")?;
-    let asked = rest.http().fetch(&request.what("asking the REST API")).await;
+    let asked = rest.http().fetch(&request.what("calling the REST API")).await;
     let page = asked.map_err(|error| explained(error, rest, SystemTime::now()))?;
     let document: Value = page.json()?;
     let version = document["info"]["version"].as_str().unwrap_or("of an unknown version").to_owned();
-    // An API without a table describes itself without a word of tables.
+    // The schema of an API without tables has no definitions.
     let described = document["paths"].is_object();
     let tables = document["definitions"].as_object().map(|tables| tables.len()).or(described.then_some(0));
     let key = rest.key();
@@ -32,30 +32,30 @@ pub(super) async fn report(rest: &Rest) -> Result<Report> {
     let mut details =
         vec![("postgrest_version", version.clone()), ("role", key.role().unwrap_or("unknown").to_owned())];
     details.extend(tables.map(|tables| ("tables", tables.to_string())));
-    Ok(Report::new(format!("the REST API answers (PostgREST {version})"), remarks, details))
+    Ok(Report::new(format!("the REST API responds (PostgREST {version})"), remarks, details))
 }
 
 fn remarks(key: &ApiKey, tables: Option<usize>) -> Vec<String> {
     let mut remarks = Vec::new();
     if matches!(key.role(), Some("anon" | "authenticated")) {
         remarks.push(format!(
-            "the key is for the role `{}`: row level security applies, and a table without a policy shows no rows and takes \
-             none: use the service role key for pipelines",
+            "the key is for the role `{}`: row level security applies, and a table without a policy shows and accepts no \
+             rows: use the service role key for pipelines",
             key.role().unwrap_or_default()
         ));
     }
     match tables {
         Some(0) => remarks.push(
-            "it shows no table of `public`: make one, expose the schema, or GRANT the key's role what it needs"
+            "it shows no table of `public`: create one, expose the schema, or grant privileges to the role of the key"
                 .to_owned(),
         ),
-        None => remarks.push("it does not describe its tables to this key".to_owned()),
+        None => remarks.push("it does not show its schema to this key".to_owned()),
         Some(_) => {}
     }
     remarks
 }
 
-/// What the server's clock says, where it is far from ours.
+/// A remark about the server's clock, if it differs from ours.
 fn skew(page: &Page, now: SystemTime) -> Option<String> {
     let server = httpdate::parse_http_date(page.header("date")?).ok()?;
     apart(server, now)
@@ -67,10 +67,11 @@ fn apart(server: SystemTime, now: SystemTime) -> Option<String> {
         Err(behind) => (behind.duration(), "behind"),
     };
     let seconds = apart.as_secs();
-    (apart > TOLERANCE).then(|| format!("the server's clock is {seconds} s {direction} this machine's: set them"))
+    (apart > TOLERANCE)
+        .then(|| format!("the server's clock is {seconds} s {direction} this machine's: synchronize them"))
 }
 
-/// The error with what the key and the clocks have to do with it.
+/// Adds hints about the key and the clocks to an error.
 fn explained(error: Error, rest: &Rest, now: SystemTime) -> Error {
     if error.kind() != ErrorKind::Auth {
         return error;
@@ -82,18 +83,18 @@ fn explained(error: Error, rest: &Rest, now: SystemTime) -> Error {
     }
     let key = rest.key();
     if let Some(expires) = key.expires().filter(|expires| *expires < now) {
-        let hint = format!("the key expired on {}: get a new one", httpdate::fmt_http_date(expires));
+        let hint = format!("the key expired on {}: create a new one", httpdate::fmt_http_date(expires));
         return error.with_hint(hint);
     }
     match (key.project(), hosted_project(rest)) {
-        (Some(of), Some(asked)) if of != asked => {
-            error.with_hint(format!("the key is that of the project `{of}`, and `{asked}` is asked: take its own"))
-        }
+        (Some(of), Some(asked)) if of != asked => error.with_hint(format!(
+            "the key is of the project `{of}`, but the request goes to `{asked}`: use the key of that project"
+        )),
         _ => error,
     }
 }
 
-/// The project's reference in an address of Supabase's own.
+/// The project reference in a URL of Supabase.
 fn hosted_project(rest: &Rest) -> Option<&str> {
     rest.http().base_url().host_str()?.strip_suffix(".supabase.co").filter(|reference| !reference.contains('.'))
 }
@@ -115,7 +116,10 @@ mod tests {
         let connection = ConfigSchema::parse(&json!({"project_id": "abcdefgh", "key": key})).unwrap();
         let rest = Client::prepare(Target::new(&connection, Path::new("."))).unwrap().rest().unwrap();
         let told = explained(Error::auth("refused"), &rest, SystemTime::now());
-        assert_eq!(told.hint(), Some("the key is that of the project `other`, and `abcdefgh` is asked: take its own"));
+        assert_eq!(
+            told.hint(),
+            Some("the key is of the project `other`, but the request goes to `abcdefgh`: use the key of that project")
+        );
         assert_eq!(explained(Error::network("lost"), &rest, SystemTime::now()).hint(), None);
     }
 

@@ -1,5 +1,5 @@
-//! What PostgREST says, as kinds of errors. A message never holds a cell value: where the server quotes one, it is masked, and its
-//! DETAIL, which repeats whole rows, is never shown.
+//! Converts PostgREST errors. A message never has a cell value: one quoted by the server is masked, and its
+//! DETAIL, which repeats whole rows, is dropped.
 
 mod rest;
 

@@ -1,4 +1,4 @@
-//! The direct channel: what PostgREST's notation asks for, as SQL for the driver of PostgreSQL.
+//! The direct channel: converts PostgREST syntax to SQL for the PostgreSQL driver.
 
 use osiris_core::{Error, ExecutionContext, Extracted, Result, Step, TableSink};
 use osiris_driver_postgres::client::Client;
@@ -7,10 +7,10 @@ use osiris_driver_postgres::extract::{ExtractTask, SourceSql, TableSql, extract 
 use super::SupabaseExtractor;
 use crate::config::{ExtractorConfig, Order};
 
-/// Reads what the step asks for.
+/// Runs the extraction.
 ///
 /// # Errors
-/// What only REST can do; whatever kept it from reading all rows.
+/// For features that only REST supports, or when not all rows could be read.
 pub(super) async fn extract(
     client: &Client,
     step: &Step<'_, SupabaseExtractor>,
@@ -36,7 +36,7 @@ pub(super) async fn extract(
     read(client, &task, out, ctx).await
 }
 
-/// The parts of a table's statement.
+/// The parts of the statement for a table.
 struct TableText {
     list: String,
     condition: Option<String>,

@@ -1,7 +1,7 @@
 //! `supabase.extractor`: a table, or a query, of a Supabase project, or of any PostgreSQL behind PostgREST.
 //!
-//! With a direct channel (see [`direct`]) rows come by binary COPY out of one snapshot. Without one (see [`rest`]) they come page
-//! by page.
+//! With a direct channel (see [`direct`]) rows are read with binary COPY from one snapshot. Without one (see [`rest`])
+//! they are read page by page.
 
 mod direct;
 mod rest;
@@ -22,12 +22,12 @@ pub struct SupabaseExtractor {
 }
 
 impl SupabaseExtractor {
-    /// The extractor as users have it.
+    /// The extractor with the default client.
     pub fn new() -> Self {
         Self::with_client(connect())
     }
 
-    /// The same over another client.
+    /// The same with another client.
     pub fn with_client(connect: Connect) -> Self {
         Self { connect }
     }
@@ -63,7 +63,7 @@ impl Component for SupabaseExtractor {
         let warning = config.cursor.as_ref().filter(|_| is_rest).and_then(|cursor| {
             cursor.late_commits(
                 "/cursor",
-                "the REST API does not say which transactions are open",
+                "the REST API does not report open transactions",
                 "or read over the database (`dsn` or `pg_host` in the connection), where they are waited for",
             )
         });
@@ -84,7 +84,14 @@ impl Extract for SupabaseExtractor {
             Channel::Rest => {
                 let config = step.config();
                 let table = config.table.as_deref().unwrap_or_default();
-                let job = rest::Job { config, table, id: step.id(), state: step.state(), dry_run: step.dry_run(), ctx };
+                let job = rest::RestExtractTask {
+                    config,
+                    table,
+                    id: step.id(),
+                    state: step.state(),
+                    dry_run: step.dry_run(),
+                    ctx,
+                };
                 rest::extract(&client, &job, out).await
             }
         };

@@ -1,19 +1,19 @@
-//! A condition on rows: as a parameter of a PostgREST query, as a part of a tree of such, as SQL.
+//! A condition on rows: as a PostgREST query parameter, inside a PostgREST logic tree, or as SQL.
 
 use super::name::{ColumnPath, quote_text};
 use super::operator::Operator;
 use osiris_driver_postgres::client::literal;
 
-/// What a column is compared with.
+/// The operand of a comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Operand {
-    /// A value, as the text that Postgres reads.
+    /// A value, as text that PostgreSQL parses.
     Text(String),
-    /// Values, any of which will do.
+    /// A list of values, of which one must match.
     List(Vec<String>),
     /// `null`, `true`, `false` or `unknown`.
     Word(&'static str),
-    /// What to search for, in which language.
+    /// A search text and its language.
     Search { language: Option<String>, text: String },
 }
 
@@ -26,7 +26,7 @@ pub(crate) enum Condition {
     All(Vec<Condition>),
     /// At least one of them.
     Any(Vec<Condition>),
-    /// Not so.
+    /// Negation.
     Not(Box<Condition>),
 }
 
@@ -57,12 +57,12 @@ impl Condition {
         }
     }
 
-    /// As a parameter of a query: its name and its value, not yet encoded for a URL.
+    /// As a query parameter: name and value, not URL-encoded.
     pub(crate) fn parameter(&self) -> (String, String) {
         match self {
             Self::Compare { column, negated, operator, operand } => {
                 let value = match operand {
-                    // What stands alone is taken as it is, up to its end.
+                    // A single value is not quoted.
                     Operand::Text(text) => text.clone(),
                     other => other.in_tree(),
                 };
@@ -78,7 +78,7 @@ impl Condition {
         }
     }
 
-    /// Inside of a tree.
+    /// Inside a logic tree.
     fn in_tree(&self) -> String {
         match self {
             Self::Compare { column, negated, operator, operand } => {
@@ -96,7 +96,7 @@ impl Condition {
     /// In SQL.
     ///
     /// # Errors
-    /// What SQL has no word for.
+    /// For conditions that SQL does not support.
     pub(crate) fn sql(&self) -> Result<String, String> {
         match self {
             Self::Compare { column, negated, operator, operand } => {
@@ -109,7 +109,7 @@ impl Condition {
         }
     }
 
-    /// Every column that it compares.
+    /// The columns that it compares.
     pub(crate) fn columns(&self) -> Vec<&ColumnPath> {
         match self {
             Self::Compare { column, .. } => vec![column],
@@ -120,7 +120,7 @@ impl Condition {
 }
 
 impl Operand {
-    /// As it stands in a tree, where commas and brackets mean something.
+    /// As an operand in a tree, where commas and parentheses are special.
     fn in_tree(&self) -> String {
         match self {
             Self::Text(text) => quote_text(text),
@@ -163,7 +163,7 @@ fn compared(column: &str, operator: Operator, operand: &Operand) -> String {
         }
         (Operator::Infix(_, sql), Operand::Text(text)) => format!("{column} {sql} {}", literal(text)),
         (_, Operand::Word(word)) => format!("{column} IS {}", word.to_uppercase()),
-        // Without a value there is nothing to be in; SQL has no empty list.
+        // SQL has no empty list.
         (_, Operand::List(values)) if values.is_empty() => "FALSE".to_owned(),
         (_, Operand::List(values)) => {
             let values: Vec<String> = values.iter().map(|value| literal(value)).collect();

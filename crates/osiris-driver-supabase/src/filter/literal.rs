@@ -1,8 +1,8 @@
-//! Values of a configuration as texts that Postgres reads.
+//! Converts configuration values to text that PostgreSQL parses.
 
 use serde_json::Value;
 
-/// A list as Postgres writes an array: `{"a",NULL,{"b"}}`.
+/// A list as a PostgreSQL array: `{"a",NULL,{"b"}}`.
 pub(super) fn array(values: &[Value]) -> String {
     let items: Vec<String> = values
         .iter()
@@ -15,7 +15,7 @@ pub(super) fn array(values: &[Value]) -> String {
     format!("{{{}}}", items.join(","))
 }
 
-/// A value as the text that Postgres reads.
+/// A value as text that PostgreSQL parses.
 pub(super) fn scalar(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),

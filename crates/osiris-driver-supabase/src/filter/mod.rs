@@ -1,7 +1,7 @@
-//! What to read of a table, in PostgREST's notation: which rows (`filter`), in which order (`order`), what of them (`select`). One
-//! tree for both channels: a query string for REST, SQL for the direct one. No I/O here.
+//! What to read from a table, in PostgREST syntax: the rows (`filter`), the order (`order`), the columns (`select`).
+//! One tree for both channels: a query string for REST, SQL for the direct one. No I/O here.
 //!
-//! The notation: <https://docs.postgrest.org/en/v12/references/api/tables_views.html>.
+//! The syntax: <https://docs.postgrest.org/en/v12/references/api/tables_views.html>.
 
 mod condition;
 mod literal;

@@ -1,21 +1,21 @@
-//! Names in PostgREST's notation: which need quotes, what a path to a column is made of.
+//! Names in PostgREST syntax: quoting, and paths to columns.
 
 use osiris_driver_postgres::client::{literal, quote};
 
-/// Names that mean something else when they stand alone in a query string.
+/// Names that are reserved as query parameters.
 const RESERVED: [&str; 10] =
     ["select", "order", "limit", "offset", "and", "or", "not", "columns", "on_conflict", "apikey"];
 
-/// Where a name stands.
+/// The context of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reserved {
-    /// As a parameter of its own, or in a tree of conditions: some names mean something else there.
+    /// As a query parameter or in a logic tree, where some names are reserved.
     Yes,
     /// In a list of names.
     No,
 }
 
-/// A name as PostgREST reads it, in quotes where it would be taken for something else.
+/// A name in PostgREST syntax, quoted if needed.
 pub(crate) fn quote_name(name: &str, reserved: Reserved) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let is_plain = !name.is_empty() && name.chars().all(plain);
@@ -25,23 +25,23 @@ pub(crate) fn quote_name(name: &str, reserved: Reserved) -> String {
     quote_text(name)
 }
 
-/// A text in quotes.
+/// A quoted string.
 pub(super) fn quote_text(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// A step of a path into JSON.
+/// A segment of a JSON path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct JsonStep {
-    /// Whether the value is wanted as text: `->>`.
+    /// Whether the value is read as text: `->>`.
     pub(crate) as_text: bool,
     pub(crate) key: String,
 }
 
-/// A column, perhaps of an embedded resource, perhaps something inside of its JSON.
+/// A column, optionally of an embedded resource, optionally with a JSON path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ColumnPath {
-    /// The embedded resources on the way.
+    /// The embedded resources of the path.
     pub(crate) resources: Vec<String>,
     pub(crate) column: String,
     pub(crate) json: Vec<JsonStep>,
@@ -53,12 +53,12 @@ impl ColumnPath {
         Self { resources: Vec::new(), column: column.to_owned(), json: Vec::new() }
     }
 
-    /// Whether it is a column of the table itself, whole.
+    /// Whether it is a plain column of the table itself.
     pub(crate) fn is_plain(&self) -> bool {
         self.resources.is_empty() && self.json.is_empty()
     }
 
-    /// Reads `column`, `resource.column`, `column->key->>key`; names in quotes may have any character. Returns what is left.
+    /// Reads `column`, `resource.column`, `column->key->>key`; quoted names may have any characters. Returns the rest.
     pub(super) fn read(text: &str) -> Result<(Self, &str), String> {
         let mut names = Vec::new();
         let (first, mut rest) = read_name(text)?;
@@ -73,22 +73,22 @@ impl ColumnPath {
         Ok((Self { resources: names, column, json }, rest))
     }
 
-    /// Reads a column of the table itself: a dot ends it.
+    /// Reads a column of the table itself, up to a dot.
     pub(super) fn read_own(text: &str) -> Result<(Self, &str), String> {
         let (column, rest) = read_name(text)?;
         let (json, rest) = read_json(rest)?;
         Ok((Self { resources: Vec::new(), column, json }, rest))
     }
 
-    /// The whole text as a path.
+    /// Parses the whole text as a path.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         match Self::read(text.trim())? {
             (path, "") => Ok(path),
-            (_, rest) => Err(format!("`{text}` is no column: it cannot be read from `{rest}` on")),
+            (_, rest) => Err(format!("`{text}` is not a column: unexpected `{rest}`")),
         }
     }
 
-    /// In PostgREST's notation.
+    /// In PostgREST syntax.
     pub(crate) fn query(&self) -> String {
         let mut text = String::new();
         for resource in &self.resources {
@@ -107,7 +107,7 @@ impl ColumnPath {
     /// In SQL.
     ///
     /// # Errors
-    /// A column of an embedded resource, which SQL has not.
+    /// For a column of an embedded resource, which SQL does not support.
     pub(crate) fn sql(&self) -> Result<String, String> {
         if !self.resources.is_empty() {
             return Err(format!("`{}` is a column of an embedded resource, which only REST can read", self.query()));
@@ -135,14 +135,14 @@ fn read_json(mut rest: &str) -> Result<(Vec<JsonStep>, &str), String> {
     Ok((json, rest))
 }
 
-/// A name, in quotes or up to the next character that means something.
+/// A name, quoted or up to the next special character.
 pub(super) fn read_name(text: &str) -> Result<(String, &str), String> {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find([',', '.', ':', '(', ')', '"', '!', '*', '=', '&']).unwrap_or(text.len());
         let end = text.find("->").map_or(end, |arrow| arrow.min(end));
         let (name, rest) = text.split_at(end);
         return match name.trim() {
-            "" => Err(format!("a name is missing before `{text}`")),
+            "" => Err(format!("missing name before `{text}`")),
             name => Ok((name.to_owned(), rest)),
         };
     };
@@ -150,13 +150,13 @@ pub(super) fn read_name(text: &str) -> Result<(String, &str), String> {
     let mut chars = quoted.char_indices();
     while let Some((at, c)) = chars.next() {
         match c {
-            '"' if name.is_empty() => return Err("a name is empty".to_owned()),
+            '"' if name.is_empty() => return Err("empty name".to_owned()),
             '"' => return Ok((name, &quoted[at + 1..])),
             '\\' => name.extend(chars.next().map(|(_, c)| c)),
             c => name.push(c),
         }
     }
-    Err(format!("the quote before `{quoted}` has no end"))
+    Err(format!("unclosed quote before `{quoted}`"))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What stands behind an operator in a configuration, read strictly: an error says what to write instead.
+//! Parses operands in a configuration, strictly: an error says what to write instead.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use super::condition::Operand;
 use super::literal;
 use super::operator::Operator;
 
-/// Operator and value of a text in PostgREST's notation; nothing when it is a value alone.
+/// Operator and value of a string in PostgREST syntax; `None` if it is only a value.
 pub(super) fn notation(text: &str) -> Option<(&str, &str)> {
     let after_not = text.strip_prefix("not.").unwrap_or(text);
     let (name, rest) = after_not.split_once('.')?;
@@ -15,18 +15,17 @@ pub(super) fn notation(text: &str) -> Option<(&str, &str)> {
     Some((&text[..end], rest))
 }
 
-/// What an operator is given, from a value of the configuration.
+/// The operand of an operator, from a value of the configuration.
 ///
 /// # Errors
-/// What to write instead.
+/// With the syntax to use instead.
 pub(super) fn operand(operator: Operator, language: Option<String>, value: &Value) -> Result<Operand, String> {
     let is_search = matches!(operator, Operator::Search(..));
     if let Some(language) = &language
         && !(is_search && !language.is_empty() && language.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
     {
-        return Err(
-            "only full-text search has something in brackets: the name of a text search configuration".to_owned()
-        );
+        return Err("only full-text search takes an argument in parentheses: the name of a text search configuration"
+            .to_owned());
     }
     match (operator, value) {
         (Operator::Is, value) => word(value),
@@ -57,7 +56,7 @@ fn word(value: &Value) -> Result<Operand, String> {
         _ => "",
     };
     if word.is_empty() {
-        Err("it takes `null`, `true`, `false` or `unknown`".to_owned())
+        Err("expected `null`, `true`, `false` or `unknown`".to_owned())
     } else {
         Ok(Operand::Word(word))
     }
@@ -66,10 +65,10 @@ fn word(value: &Value) -> Result<Operand, String> {
 fn list(values: &[Value]) -> Result<Operand, String> {
     let is_scalar = |value: &&Value| matches!(value, Value::String(_) | Value::Number(_) | Value::Bool(_));
     if values.is_empty() {
-        return Err("the list is empty: no row would be read".to_owned());
+        return Err("the list is empty: no row would match".to_owned());
     }
     if !values.iter().all(|value| is_scalar(&value)) {
-        return Err("its values are texts, numbers, `true` and `false`; NULL is equal to nothing".to_owned());
+        return Err("expected strings, numbers, `true` and `false`; NULL equals nothing".to_owned());
     }
     Ok(Operand::List(values.iter().map(literal::scalar).collect()))
 }

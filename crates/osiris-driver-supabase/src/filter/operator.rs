@@ -1,17 +1,17 @@
-//! The operators of PostgREST, and what each is in SQL.
+//! The operators of PostgREST and their SQL.
 
 /// An operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Operator {
-    /// One that stands between a column and a value in SQL too.
+    /// A binary operator, also in SQL.
     Infix(&'static str, &'static str),
     /// `in`.
     In,
     /// `is`.
     Is,
-    /// LIKE in one of its forms, where `*` stands for `%`.
+    /// A form of LIKE, where `*` means `%`.
     Like(&'static str, &'static str),
-    /// Full-text search: its name, and SQL's function that makes the query.
+    /// Full-text search: its name, and the SQL function that builds the query.
     Search(&'static str, &'static str),
 }
 
@@ -43,7 +43,7 @@ const KNOWN: [Operator; 23] = [
 ];
 
 impl Operator {
-    /// By its name, such as `gte`.
+    /// The operator by name, such as `gte`.
     pub(super) fn named(name: &str) -> Option<Self> {
         match name {
             "in" => Some(Self::In),
@@ -66,7 +66,7 @@ impl Operator {
         }
     }
 
-    /// Whether a list in the configuration is an array of Postgres to it.
+    /// Whether it takes a list in the configuration as a PostgreSQL array.
     pub(super) fn takes_arrays(self) -> bool {
         matches!(self.name(), "cs" | "cd" | "ov" | "eq" | "neq" | "isdistinct")
     }

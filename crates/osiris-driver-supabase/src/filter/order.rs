@@ -6,13 +6,13 @@ use serde::Deserialize;
 
 use super::name::{ColumnPath, Reserved, quote_name, read_name};
 
-/// An order of rows in PostgREST's notation: `created_at.desc.nullslast,id`, or a list of such parts.
+/// An order of rows in PostgREST syntax: `created_at.desc.nullslast,id`, or a list of such parts.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Order {
-    /// In one text.
+    /// As one string.
     Text(#[schemars(length(min = 1))] String),
-    /// Part by part.
+    /// As a list.
     List(#[schemars(length(min = 1))] Vec<String>),
 }
 
@@ -31,7 +31,7 @@ impl OrderColumn {
         Self { name: name.to_owned(), descending: false, nulls_first: false }
     }
 
-    /// In PostgREST's notation.
+    /// In PostgREST syntax.
     pub(crate) fn query(&self) -> String {
         let direction = if self.descending { "desc" } else { "asc" };
         let nulls = if self.nulls_first { "nullsfirst" } else { "nullslast" };
@@ -48,7 +48,7 @@ impl OrderColumn {
     fn parse(text: &str) -> Result<Self, String> {
         let (name, mut rest) = read_name(text.trim())?;
         if rest.contains("->") || rest.contains('(') {
-            return Err("only columns of the table itself can be sorted by".to_owned());
+            return Err("only columns of the table itself can be used for sorting".to_owned());
         }
         let mut column = Self::ascending(&name);
         let mut nulls = None;
@@ -59,14 +59,14 @@ impl OrderColumn {
                 "desc" => column.descending = true,
                 "nullsfirst" => nulls = Some(true),
                 "nullslast" => nulls = Some(false),
-                other => return Err(format!("`{other}` is none of asc, desc, nullsfirst, nullslast")),
+                other => return Err(format!("`{other}` is not one of asc, desc, nullsfirst, nullslast")),
             }
             rest = &after[end..];
         }
         if !rest.is_empty() {
-            return Err(format!("it cannot be read from `{rest}` on"));
+            return Err(format!("unexpected `{rest}`"));
         }
-        // As Postgres has it: NULL counts as greater than any value.
+        // As in PostgreSQL: NULL is greater than any value.
         column.nulls_first = nulls.unwrap_or(column.descending);
         Ok(column)
     }
@@ -81,7 +81,7 @@ impl Order {
         texts.iter().flat_map(|text| super::select::split(text)).map(str::to_owned).collect()
     }
 
-    /// All that is wrong with it.
+    /// All of its problems.
     pub(crate) fn problems(&self, pointer: &str) -> Vec<Problem> {
         let mut seen = std::collections::BTreeSet::new();
         let mut problems = Vec::new();
@@ -92,15 +92,15 @@ impl Order {
                 }
                 Ok(_) => {}
                 Err(why) => problems.push(
-                    Problem::error(pointer, format!("`{part}` is no order: {why}"))
-                        .with_hint("write `column`, `column.desc` or `column.asc.nullsfirst`, with commas between"),
+                    Problem::error(pointer, format!("invalid order `{part}`: {why}"))
+                        .with_hint("write `column`, `column.desc` or `column.asc.nullsfirst`, separated by commas"),
                 ),
             }
         }
         problems
     }
 
-    /// Its columns; nothing of it when it has problems.
+    /// Its columns; empty if it has problems.
     pub(crate) fn columns(&self) -> Vec<OrderColumn> {
         self.parts().iter().map(|part| OrderColumn::parse(part)).collect::<Result<_, _>>().unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! The `filter` of a configuration: read strictly, every problem named. What it cannot read is never sent.
+//! Parses `filter` of a configuration strictly and reports every problem. Invalid conditions are never sent.
 
 use osiris_core::Problem;
 use osiris_core::problem::nearest;
@@ -11,35 +11,35 @@ use super::name::ColumnPath;
 use super::operand::{notation, operand};
 use super::operator::Operator;
 
-/// Which rows: a map of columns to conditions, all of which must hold. A condition is a value (equal), `null`, a list (any of
-/// them), a text in PostgREST's notation (`gte.18`, `not.like.*x*`), a list of such texts (all of them), or a map of operators to
-/// values (`{gte: 18, lt: 65}`). Under `and`, `or`, `not.and` and `not.or` stand lists of such maps, or a text such as
-/// `(age.gte.18,status.eq.open)`.
+/// Row conditions: a map of columns to conditions, all of which must hold. A condition is a value (equal), `null`, a
+/// list (any of them), a string in PostgREST syntax (`gte.18`, `not.like.*x*`), a list of such strings (all of them),
+/// or a map of operators to values (`{gte: 18, lt: 65}`). `and`, `or`, `not.and` and `not.or` take lists of such maps,
+/// or a string such as `(age.gte.18,status.eq.open)`.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Filter(Map<String, Value>);
 
 impl Filter {
-    /// All that is wrong with it. Pure.
+    /// All of its problems. Pure.
     pub(crate) fn problems(&self, pointer: &str) -> Vec<Problem> {
         self.parsed(pointer).err().unwrap_or_default()
     }
 
-    /// Its conditions, all of which must hold; nothing of it when it has problems.
+    /// Its conditions, all of which must hold; empty if it has problems.
     pub(crate) fn conditions(&self) -> Vec<Condition> {
         self.parsed("").unwrap_or_default()
     }
 
-    /// As parameters of a PostgREST query: names and values, not yet encoded for a URL.
+    /// As PostgREST query parameters: names and values, not URL-encoded.
     #[cfg(test)]
     pub(crate) fn query(&self) -> Vec<(String, String)> {
         self.conditions().iter().map(Condition::parameter).collect()
     }
 
-    /// As a condition in SQL, without the word WHERE.
+    /// As a SQL condition, without WHERE.
     ///
     /// # Errors
-    /// What only REST can do.
+    /// For features that only REST supports.
     pub(crate) fn sql(&self) -> Result<String, String> {
         let conditions = self.conditions();
         if conditions.is_empty() { Ok("TRUE".to_owned()) } else { Condition::All(conditions).sql() }
@@ -69,14 +69,14 @@ impl Reader {
                 "not.or" => conditions.extend(self.tree(value, &pointer).map(Condition::Any).map(not)),
                 _ => match ColumnPath::parse(name) {
                     Ok(column) => conditions.extend(self.column(&column, value, &pointer)),
-                    Err(why) => self.refuse(&pointer, why, "put names with other characters into double quotes"),
+                    Err(why) => self.refuse(&pointer, why, "put names with other characters in double quotes"),
                 },
             }
         }
         conditions
     }
 
-    /// What stands below `and` or `or`; the conditions of each map must hold together.
+    /// The operands of `and` or `or`; the conditions of each map must hold together.
     fn tree(&mut self, value: &Value, pointer: &str) -> Option<Vec<Condition>> {
         if let Value::String(text) = value {
             let before = self.problems.len();
@@ -84,27 +84,27 @@ impl Reader {
             if conditions.is_none() && self.problems.len() == before {
                 self.refuse(
                     pointer,
-                    format!("`{text}` is no list of conditions"),
+                    format!("`{text}` is not a list of conditions"),
                     "write `(age.gte.18,status.eq.open)`",
                 );
             }
             return conditions;
         }
         let Some(maps) = value.as_array().filter(|maps| !maps.is_empty()) else {
-            self.refuse(pointer, "is no list of conditions", "write `or: [{status: open}, {age: {gte: 18}}]`");
+            self.refuse(pointer, "must be a list of conditions", "write `or: [{status: open}, {age: {gte: 18}}]`");
             return None;
         };
         let mut all = Vec::new();
         for (index, map) in maps.iter().enumerate() {
             let pointer = format!("{pointer}/{index}");
             let Some(map) = map.as_object().filter(|map| !map.is_empty()) else {
-                self.refuse(&pointer, "is no map of conditions", "write `{column: condition}`");
+                self.refuse(&pointer, "must be a map of conditions", "write `{column: condition}`");
                 continue;
             };
             let mut conditions = self.map(map, &pointer);
             if let Some(column) = conditions.iter().flat_map(Condition::columns).find(|c| !c.resources.is_empty()) {
                 let message = format!("`{}` is a column of an embedded resource", column.query());
-                self.refuse(&pointer, message, "conditions on those stand outside of `and` and `or`");
+                self.refuse(&pointer, message, "move its conditions out of `and` and `or`");
             }
             match conditions.len() {
                 1 => all.append(&mut conditions),
@@ -114,7 +114,7 @@ impl Reader {
         Some(all)
     }
 
-    /// `(a.eq.1,or(b.gt.2,c.is.null))`; nothing when it is not of this form.
+    /// `(a.eq.1,or(b.gt.2,c.is.null))`; `None` if it has another form.
     fn tree_text(&mut self, text: &str, pointer: &str) -> Option<Vec<Condition>> {
         let inside = text.trim().strip_prefix('(')?.strip_suffix(')')?;
         let mut conditions = Vec::new();
@@ -153,7 +153,7 @@ impl Reader {
                 None => self.operation(column, "eq", value, pointer).into_iter().collect(),
             },
             Value::Object(operations) if operations.is_empty() => {
-                self.refuse(pointer, "names no operator", "write `{gte: 18}`");
+                self.refuse(pointer, "has no operator", "write `{gte: 18}`");
                 Vec::new()
             }
             Value::Object(operations) => operations
@@ -175,9 +175,9 @@ impl Reader {
         let Some(operator) = Operator::named(bare) else {
             let hint = match nearest(bare, Operator::names()) {
                 Some(similar) => format!("did you mean `{similar}`?"),
-                None => format!("PostgREST has: {}", Operator::names().collect::<Vec<_>>().join(", ")),
+                None => format!("operators of PostgREST: {}", Operator::names().collect::<Vec<_>>().join(", ")),
             };
-            self.refuse(pointer, format!("`{bare}` is no operator"), hint);
+            self.refuse(pointer, format!("`{bare}` is not an operator"), hint);
             return None;
         };
         let operand = match operand(operator, language, value) {
@@ -287,18 +287,18 @@ mod tests {
         });
         let found: Vec<String> = filter(wrong).problems("/filter").iter().map(ToString::to_string).collect();
         insta::assert_snapshot!(found.join("\n"), @"
-        filter.a.gtee: `gtee` is no operator (did you mean `gte`?)
-        filter.b.is: `is` does not take this value (it takes `null`, `true`, `false` or `unknown`)
-        filter.c: `in` does not take this value (the list is empty: no row would be read)
+        filter.a.gtee: `gtee` is not an operator (did you mean `gte`?)
+        filter.b.is: `is` does not take this value (expected `null`, `true`, `false` or `unknown`)
+        filter.c: `in` does not take this value (the list is empty: no row would match)
         filter.d.like: `like` does not take this value (write a single value)
-        filter.: a name is missing before `` (put names with other characters into double quotes)
-        filter.or: is no list of conditions (write `or: [{status: open}, {age: {gte: 18}}]`)
-        filter.and.0: is no map of conditions (write `{column: condition}`)
+        filter.: missing name before `` (put names with other characters in double quotes)
+        filter.or: must be a list of conditions (write `or: [{status: open}, {age: {gte: 18}}]`)
+        filter.and.0: must be a map of conditions (write `{column: condition}`)
         filter.e: `in` does not take this value (write a list (`[1, 2]`) or PostgREST's `in.(1,2)`)
-        filter.f: names no operator (write `{gte: 18}`)
-        filter.g.eq(any): `eq` does not take this value (only full-text search has something in brackets: the name of a text search configuration)
+        filter.f: has no operator (write `{gte: 18}`)
+        filter.g.eq(any): `eq` does not take this value (only full-text search takes an argument in parentheses: the name of a text search configuration)
         filter.h.eq: `eq` does not take this value (write `{is: null}` or `{not.is: null}`)
-        filter.not.and: `a.eq.1` is no list of conditions (write `(age.gte.18,status.eq.open)`)
+        filter.not.and: `a.eq.1` is not a list of conditions (write `(age.gte.18,status.eq.open)`)
         ");
     }
 }

@@ -6,14 +6,14 @@ use serde::Deserialize;
 
 use super::name::{ColumnPath, read_name};
 
-/// What to read of each row in PostgREST's notation: `*`, `id,name`, `price::text`, `full:name`, `data->>key`, or embedded
-/// resources such as `author(id,name)`; in one text or as a list.
+/// What to read from each row, in PostgREST syntax: `*`, `id,name`, `price::text`, `full:name`, `data->>key`, or
+/// embedded resources such as `author(id,name)`; as one string or as a list.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Select {
-    /// In one text.
+    /// As one string.
     Text(#[schemars(length(min = 1))] String),
-    /// Part by part.
+    /// As a list.
     List(#[schemars(length(min = 1))] Vec<String>),
 }
 
@@ -26,9 +26,9 @@ impl Default for Select {
 /// One part of a `select`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SelectItem {
-    /// As it was written.
+    /// The original text.
     pub(crate) text: String,
-    /// The name it gets in the result.
+    /// Its name in the result.
     pub(crate) name: String,
     pub(crate) kind: SelectKind,
 }
@@ -38,11 +38,11 @@ pub(crate) struct SelectItem {
 pub(crate) enum SelectKind {
     /// `*`.
     All,
-    /// A column, perhaps something inside of its JSON, perhaps cast.
+    /// A column, optionally with a JSON path and a cast.
     Column { path: ColumnPath, cast: Option<String> },
     /// An embedded resource.
     Embedded,
-    /// An embedded resource whose columns stand beside those of the table: `...author(name)`.
+    /// An embedded resource whose columns are added to those of the table: `...author(name)`.
     Spread,
 }
 
@@ -57,7 +57,7 @@ impl SelectItem {
             return if spread.ends_with(')') {
                 item("", SelectKind::Spread)
             } else {
-                Err("`...` stands before an embedded resource".to_owned())
+                Err("`...` needs an embedded resource after it".to_owned())
             };
         }
         let (first, rest) = read_name(text)?;
@@ -68,19 +68,19 @@ impl SelectItem {
         if body.ends_with(')') {
             let (name, inside) = read_name(body)?;
             if inside.starts_with('.') || name.contains('(') || inside == "()" {
-                return Err("aggregates are for a later step: `duckdb.processor` counts and sums".to_owned());
+                return Err("aggregates are not supported: use `duckdb.processor` in a later step".to_owned());
             }
             return item(&alias.unwrap_or(name), SelectKind::Embedded);
         }
         let (path, rest) = ColumnPath::read(body)?;
         if !path.resources.is_empty() {
-            return Err("a column of another table is read as an embedded resource: `author(name)`".to_owned());
+            return Err("read a column of another table as an embedded resource: `author(name)`".to_owned());
         }
         let cast = match rest {
             "" => None,
             _ => match rest.strip_prefix("::") {
                 Some(cast) if is_type(cast) => Some(cast.trim().to_owned()),
-                _ => return Err(format!("it cannot be read from `{rest}` on")),
+                _ => return Err(format!("unexpected `{rest}`")),
             },
         };
         let own = path.json.last().map_or(&path.column, |step| &step.key).clone();
@@ -103,7 +103,7 @@ impl SelectItem {
     }
 }
 
-/// The name of a type, perhaps with a length, perhaps of an array.
+/// The name of a type, optionally with a length, optionally of an array.
 fn is_type(text: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ' ' | '[' | ']' | '.');
     !text.trim().is_empty() && text.chars().all(allowed)
@@ -121,7 +121,7 @@ impl Select {
         self.texts().iter().flat_map(|text| split(text)).collect()
     }
 
-    /// All that is wrong with it.
+    /// All of its problems.
     pub(crate) fn problems(&self, pointer: &str) -> Vec<Problem> {
         let mut problems = Vec::new();
         let mut seen = std::collections::BTreeSet::new();
@@ -129,19 +129,19 @@ impl Select {
             match SelectItem::parse(part) {
                 Ok(item) if !item.name.is_empty() && !seen.insert(item.name.to_lowercase()) => problems.push(
                     Problem::error(pointer, format!("`{}` is named twice", item.name))
-                        .with_hint("give one of them another name: `other:column`"),
+                        .with_hint("rename one of them: `other:column`"),
                 ),
                 Ok(_) => {}
                 Err(why) => problems.push(
                     Problem::error(pointer, format!("`{part}` cannot be selected: {why}"))
-                        .with_hint("put names with other characters into double quotes"),
+                        .with_hint("put names with other characters in double quotes"),
                 ),
             }
         }
         problems
     }
 
-    /// Its parts; nothing of it when it has problems.
+    /// Its parts; empty if it has problems.
     pub(crate) fn items(&self) -> Vec<SelectItem> {
         self.parts().into_iter().map(SelectItem::parse).collect::<Result<_, _>>().unwrap_or_default()
     }
@@ -149,14 +149,14 @@ impl Select {
     /// A list of columns in SQL.
     ///
     /// # Errors
-    /// What only REST can do.
+    /// For features that only REST supports.
     pub(crate) fn sql(&self) -> Result<String, String> {
         let columns = self.items().iter().map(SelectItem::sql).collect::<Result<Vec<_>, _>>()?;
         Ok(columns.join(", "))
     }
 }
 
-/// The parts between commas that stand neither in brackets nor in quotes.
+/// Splits at commas outside parentheses and quotes.
 pub(super) fn split(text: &str) -> Vec<&str> {
     let (mut parts, mut start, mut depth, mut quoted, mut escaped) = (Vec::new(), 0, 0_i32, false, false);
     for (at, c) in text.char_indices() {

@@ -1,4 +1,4 @@
-//! What a step writes to, by every name that its connection tells: a table is the same one over either channel.
+//! The destination of a step, by all addresses of its connection: a table is the same over both channels.
 
 use osiris_core::DestinationId;
 use osiris_sql::write::WriteMode;
@@ -32,7 +32,7 @@ fn servers(connection: &SupabaseConnection) -> Vec<String> {
     if let Some(direct) = connection.direct.as_ref().map(|direct| &direct.address) {
         let host = direct.host.trim_end_matches('.').to_ascii_lowercase();
         let of_host = host.strip_suffix(".supabase.co").and_then(|host| host.strip_prefix("db."));
-        // A pooler serves many projects and takes the project from the user's name.
+        // A pooler serves many projects and gets the project from the user name.
         let of_user = direct.user.split_once('.').map(|(_, project)| project);
         let of_pooler = host.ends_with(".pooler.supabase.com").then_some(of_user).flatten();
         if let Some(project) = of_host.or(of_pooler).filter(|_| direct.database == "postgres") {
@@ -79,7 +79,7 @@ mod tests {
         for other in &elsewhere {
             assert!(!rest.is_same_as(other) && !pooler.is_same_as(other), "{rest:?} {other:?}");
         }
-        // A connection that tells both addresses joins them.
+        // A connection with both addresses has both identities.
         let own = json!({"url": "http://127.0.0.1:3000", "key": "k", "pg_host": "localhost", "pg_port": 5433, "tls": "disabled"});
         let both = id(own, table());
         assert!(both.is_same_as(&id(json!({"url": "http://localhost:3000", "key": "k"}), table())));

@@ -1,7 +1,7 @@
-//! `supabase.writer`: the rows of a table into a table of a Supabase project, or of any PostgreSQL behind PostgREST.
+//! `supabase.writer`: writes a table to a Supabase project, or to any PostgreSQL behind PostgREST.
 //!
-//! With a direct channel (see [`osiris_driver_postgres`]) rows go by binary COPY, and each mode is one transaction. Without one (see [`rest`])
-//! they go by requests, of which each is a transaction of its own.
+//! With a direct channel (see [`osiris_driver_postgres`]) rows are sent with binary COPY, and each mode is one
+//! transaction. Without one (see [`rest`]) they are sent in requests, each of which is a separate transaction.
 
 mod destination;
 mod rest;
@@ -21,11 +21,11 @@ use crate::client::advice::by_own_fields;
 use crate::client::{Channel, Client, Connect, Target};
 use crate::config::{SupabaseConnection, WriterConfig};
 
-/// What a write is about, whatever the channel.
-pub(crate) struct Job<'a> {
+/// The context of a write, for both channels.
+pub(crate) struct WriteRequest<'a> {
     pub(crate) config: &'a WriterConfig,
     pub(crate) input: &'a TableRef,
-    /// The columns that are written. Those that only order rows are not among them.
+    /// The columns to write, without those that only order rows.
     pub(crate) mapped: Vec<MappedColumn>,
     pub(crate) ctx: &'a ExecutionContext,
     pub(crate) dry_run: bool,
@@ -37,12 +37,12 @@ pub struct SupabaseWriter {
 }
 
 impl SupabaseWriter {
-    /// The writer as users have it.
+    /// The writer with the default client.
     pub fn new() -> Self {
         Self::with_client(crate::client::connect())
     }
 
-    /// The same over another client.
+    /// The same with another client.
     pub fn with_client(connect: Connect) -> Self {
         Self { connect }
     }
@@ -81,7 +81,7 @@ impl Write for SupabaseWriter {
         let config = step.config();
         ctx.rejects().set_limit(config.max_rejects);
         let mapped = map_columns(config.columns.as_ref(), config.order_names(), input)?;
-        let job = Job { config, input, mapped, ctx, dry_run: step.dry_run() };
+        let job = WriteRequest { config, input, mapped, ctx, dry_run: step.dry_run() };
         let client = (self.connect)(Target::new(step.connection(), step.base_dir())).await?;
         let written = match client.channel() {
             Channel::Postgres => direct(&client, &job).await.map_err(by_own_fields),
@@ -107,7 +107,7 @@ impl Write for SupabaseWriter {
             (Channel::Rest, Some(input)) => {
                 let config = step.config();
                 let mapped = map_columns(config.columns.as_ref(), config.order_names(), input)?;
-                rest::outcome(&client, &Job { config, input, mapped, ctx, dry_run: false }).await
+                rest::outcome(&client, &WriteRequest { config, input, mapped, ctx, dry_run: false }).await
             }
         };
         client.close().await;
@@ -115,8 +115,8 @@ impl Write for SupabaseWriter {
     }
 }
 
-/// Writes over the database; the REST API is told of changed tables when the transaction ends.
-async fn direct(client: &Client, job: &Job<'_>) -> Result<Written> {
+/// Writes over the database; the REST API is notified of changed tables when the transaction ends.
+async fn direct(client: &Client, job: &WriteRequest<'_>) -> Result<Written> {
     let config = job.config.direct();
     let mut task = WriteTask::new(&config, job.input, job.mapped.clone(), job.ctx);
     task.dry_run = job.dry_run;

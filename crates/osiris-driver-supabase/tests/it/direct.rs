@@ -174,7 +174,7 @@ async fn hints_name_the_fields_of_this_connection() {
     let wrong = writing.server.supabase_connection_with(json!({"pg_password": "wrong"}));
     for (connection, kind, names) in [
         (nobody, ErrorKind::Network, "`pg_host` and `pg_port` or those in `dsn`"),
-        (wrong, ErrorKind::Auth, "`pg_user` and `pg_password`, or those in `dsn`; a pooler wants the user as"),
+        (wrong, ErrorKind::Auth, "`pg_user` and `pg_password`, or those in `dsn`; a pooler expects the user"),
     ] {
         let step = writing.bench.step("write", "supabase.writer", config(json!({}))).connection(connection.clone());
         let written = step.input(&input).retry(RetryPolicy::never()).run().await.unwrap_err().error;

@@ -96,17 +96,17 @@ async fn what_cannot_be_read_completely_is_refused_with_the_way_out() {
     let Some(world) = World::new(setup).await else { return };
     let no_key = world.unread(table(json!({})), ErrorKind::Validation).await;
     insta::assert_snapshot!(no_key, @"
-    step `read`: the table `public.t` cannot be read so: it has no primary key that the API knows of, so its rows cannot be read page by page without losing some: name columns in `key` that tell its rows apart and are never NULL, or read it over the database (`dsn`)
-    hint: mend it and run again
+    step `read`: cannot read table `public.t`: the API reports no primary key: set `key` to columns that are unique and never NULL, or read over the database (`dsn`)
+    hint: fix it and run again
     ");
     let many = json!({"table": "t", "select": "idd", "filter": {"c": 1}, "order": "bb", "key": "id"});
     let many = world.unread(many, ErrorKind::Validation).await;
     insta::assert_snapshot!(many, @"
-    step `read`: the table `public.t` cannot be read so, for 3 reasons:
-      - it has no column `idd`, which `select` names (did you mean `id`?)
-      - it has no column `c`, which `filter` names (did you mean `b`?)
-      - it has no column `bb`, which `order` names (did you mean `b`?)
-    hint: mend them all and run again
+    step `read`: cannot read table `public.t`: 3 problems
+      - no column `idd`, which `select` names (did you mean `id`?)
+      - no column `c`, which `filter` names (did you mean `b`?)
+      - no column `bb`, which `order` names (did you mean `b`?)
+    hint: fix them all and run again
     ");
     let missing = world.unread(json!({"table": "othr"}), ErrorKind::Validation).await;
     assert!(missing.contains("did you mean `other`?"), "{missing}");

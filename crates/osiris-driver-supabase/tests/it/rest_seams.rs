@@ -63,7 +63,7 @@ async fn s48_rows_that_the_key_may_not_delete_are_no_deleted_rows() {
     let step = world.bench.step("write", "supabase.writer", overwrite).connection(connection).input(&input);
     let failure = step.run().await.unwrap_err();
     assert_eq!(failure.error.kind(), ErrorKind::Permission, "{:?}", failure.error);
-    assert!(failure.error.message().contains("2 of 2 rows are still there"), "{:?}", failure.error);
+    assert!(failure.error.message().contains("2 of 2 rows were not deleted"), "{:?}", failure.error);
 }
 
 #[tokio::test(flavor = "multi_thread")]

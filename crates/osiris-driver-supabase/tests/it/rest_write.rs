@@ -54,10 +54,10 @@ async fn everything_that_stands_in_the_way_is_listed_before_a_row_is_sent() {
         world.refused(config, "SELECT INTERVAL 1 DAY AS id, 1 AS nam, 'x'::BLOB AS name", ErrorKind::Validation).await;
     insta::assert_snapshot!(text, @"
     step `write`: cannot write to table `public.t`: 4 problems
-      - it has no column `key`, which `key` names
-      - its column `id` is bigint and `id` of the input is INTERVAL: there is no exact conversion: cast it in a step before this one
-      - it has no column `nam` (did you mean `name`?): set `columns`, or `schema_evolution: add_columns`
-      - its column `name` is text and `name` of the input is BLOB: there is no exact conversion: cast it in a step before this one
+      - no column `key`, which `key` names
+      - column `id` is bigint, but column `id` of the input is INTERVAL: no exact conversion: cast it in an earlier step
+      - no column `nam` (did you mean `name`?): set `columns`, or `schema_evolution: add_columns`
+      - column `name` is text, but column `name` of the input is BLOB: no exact conversion: cast it in an earlier step
     ");
     let nulls = table(json!({}));
     let text = world.refused(nulls, "SELECT 1 AS id, NULL::VARCHAR AS name", ErrorKind::Validation).await;
@@ -67,7 +67,7 @@ async fn everything_that_stands_in_the_way_is_listed_before_a_row_is_sent() {
     assert!(text.contains("no primary key or unique index"), "{text}");
     let twice = table(json!({"mode": "upsert", "key": "id"}));
     let text = world.refused(twice, "SELECT i % 3 AS id, 'a' AS name FROM range(5) r(i)", ErrorKind::Validation).await;
-    assert!(text.contains("2 keys come more than once"), "{text}");
+    assert!(text.contains("2 keys occur more than once"), "{text}");
     let missing = json!({"table": "tt"});
     let text = world.refused(missing, "SELECT 1 AS id", ErrorKind::Validation).await;
     assert!(text.contains("did you mean `t`?") && text.contains("create_if_missing"), "{text}");
@@ -98,12 +98,12 @@ async fn rows_that_the_server_refuses_are_found_and_the_others_written() {
     let output = world.write(table(json!({"max_rejects": 10})), data).await.unwrap();
     assert_eq!((output.counts.inserted, output.counts.rejected), (193, 7));
     insta::assert_snapshot!(world.rejects().await, @r#"
-    3|name|it is NULL, and the column of the table is NOT NULL
-    4|name|it is longer than the 3 characters that the column keeps
-    5|name|it holds a NUL character, which PostgreSQL has no place for: see `nul_bytes`
+    3|name|NULL, but the column is NOT NULL
+    4|name|longer than the column allows (3 characters)
+    5|name|NUL character, which PostgreSQL cannot store: see `nul_bytes`
     7|-|duplicate key value violates unique constraint "t_pkey"
     10|-|new row for relation "t" violates check constraint "t_n_check"
-    11|n|the column keeps no number of this size
+    11|n|number out of range for the column
     20|-|insert or update on table "t" violates foreign key constraint "t_p_fkey"
     "#);
     assert_eq!(world.rows("SELECT count(*) FROM t").await, "194");

@@ -86,5 +86,5 @@ async fn every_password_signs_in_and_none_shows() {
         }
     }
     let log = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
-    assert!(log.contains("go by this channel"), "the log is looked at: {log}");
+    assert!(log.contains("channel of this step"), "the log is looked at: {log}");
 }

@@ -73,6 +73,6 @@ pub async fn a_server_that_falls_silent_is_a_timeout_within_the_limits<D: Databa
     let slow = json!({"query": "SELECT COUNT(*) FROM t a, t b, t c WHERE a.v <= b.v", "timeout": 0.3});
     let error = reading.once(connection(&reading, &proxy, &json!({})), slow).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout, "{}", error.report());
-    assert!(error.report().contains("the first row did not come"), "{}", error.report());
+    assert!(error.report().contains("no first row"), "{}", error.report());
     settled(&reading.server).await;
 }

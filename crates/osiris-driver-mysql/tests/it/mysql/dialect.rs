@@ -45,7 +45,7 @@ async fn a_vector_is_read_as_text_and_written_from_its_bytes_or_refused() {
     let output = read(json!({"query": "SELECT VECTOR_TO_STRING(v) AS v FROM t"})).run().await.unwrap();
     assert_eq!(types(&output), ["v VARCHAR"]);
     let report = writing.refused(config(json!({})), "SELECT 2 AS id, '[1,2]' AS v").await;
-    assert!(report.contains("four bytes each"), "{report}");
+    assert!(report.contains("four-byte little-endian floats"), "{report}");
     writing
         .write(config(json!({})), "SELECT 2 AS id, '\\x00\\x00\\x80\\x3F\\x00\\x00\\x20\\xC0'::BLOB AS v")
         .await
@@ -109,7 +109,7 @@ async fn a_unique_index_over_an_expression_keeps_its_meaning() {
     assert_eq!((output.counts.inserted, output.counts.updated), (1, 1));
     let report =
         writing.refused(config(json!({"mode": "upsert", "key": "email"})), "SELECT 3 AS id, 'd' AS email").await;
-    assert!(report.contains("no primary key or unique index on exactly (email)"), "{report}");
+    assert!(report.contains("no primary key or unique index on exactly the columns of `key` (email)"), "{report}");
     writing.write(config(json!({"mode": "overwrite"})), data).await.unwrap();
     assert!(writing.shown("SHOW CREATE TABLE t").await.contains("lower(`email`)"));
 }

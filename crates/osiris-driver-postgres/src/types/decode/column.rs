@@ -1,4 +1,4 @@
-//! What becomes of a column of the source: decided from what the server says about it, before the first row.
+//! Plans the type of each source column from the server's description, before the first row.
 
 use arrow::datatypes::{DataType, Field};
 use osiris_core::{ColumnType, Error, Result};
@@ -7,32 +7,32 @@ use super::oid;
 use crate::client::quote;
 use crate::config::{DecimalOverflow, InfinityPolicy, IntervalPolicy, NumericPolicy, Policies};
 
-/// The most digits that the store's decimals have.
+/// Maximum precision of decimals in the run store.
 const DIGITS: u32 = 38;
 
-/// A column of a result, as the server describes it. Domains are described by the type beneath them.
+/// A result column, as the server describes it. Domains are described by their base type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SourceColumn {
     pub(crate) name: String,
     pub(crate) oid: u32,
-    /// The type's modifier; -1: none, or not known.
+    /// The type modifier; -1: none or unknown.
     pub(crate) modifier: i32,
     pub(crate) family: Family,
 }
 
-/// What the catalog says of a type besides its id.
+/// Information about a type from the catalog.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Family {
-    /// Nothing that matters.
+    /// No further information.
     #[default]
     Other,
     Enum,
     Array,
 }
 
-/// How the bytes of a value are read.
+/// How the bytes of a value are decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reading {
+pub(crate) enum ColumnDecoder {
     Bool,
     Int16,
     Int32,
@@ -40,13 +40,13 @@ pub(crate) enum Reading {
     UInt32,
     Float,
     Double,
-    /// Digits in all, digits behind the point.
+    /// Precision and scale.
     Decimal(u8, u8),
     Text,
     Bytes,
     Uuid,
     Json,
-    /// JSON behind a byte for the version.
+    /// JSON after a version byte.
     Jsonb,
     Date,
     Time,
@@ -55,33 +55,33 @@ pub(crate) enum Reading {
     Interval,
 }
 
-/// How the server is asked for a column.
+/// How a column is selected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Asking {
-    /// In its binary form.
+pub(crate) enum Projection {
+    /// In binary format.
     Binary,
-    /// As the cast to text writes it, which is how it is printed.
+    /// Cast to text.
     Text,
-    /// As it is printed, for types whose cast to text differs from that.
+    /// Formatted with `format`, for types whose cast to text differs.
     Printed,
     /// As JSON.
     Json,
 }
 
-/// A column of the table to be.
+/// A planned column.
 #[derive(Debug, Clone)]
 pub(crate) struct ColumnPlan {
     pub(crate) name: String,
     pub(crate) field: Field,
-    pub(crate) reading: Reading,
-    pub(crate) asking: Asking,
+    pub(crate) reading: ColumnDecoder,
+    pub(crate) asking: Projection,
     pub(crate) infinity: InfinityPolicy,
 }
 
-/// Decides for all columns; what cannot be mapped is listed at once.
+/// Plans all columns; reports all columns that cannot be mapped.
 ///
 /// # Errors
-/// Columns without a counterpart, each with a way out.
+/// For columns without an exact type, each with advice.
 pub(crate) fn plan(columns: &[SourceColumn], policies: &Policies) -> Result<Vec<ColumnPlan>> {
     let mut plans = Vec::with_capacity(columns.len());
     let mut problems = Vec::new();
@@ -94,55 +94,55 @@ pub(crate) fn plan(columns: &[SourceColumn], policies: &Policies) -> Result<Vec<
     if problems.is_empty() {
         return Ok(plans);
     }
-    Err(Error::validation(format!("columns that have no exact counterpart: {}", problems.join("; ")))
-        .with_hint("do for each what stands beside it"))
+    Err(Error::validation(format!("columns without an exact type: {}", problems.join("; ")))
+        .with_hint("follow the advice after each column"))
 }
 
 impl SourceColumn {
-    pub(super) fn reading(&self, policies: &Policies) -> Result<(Reading, Asking), String> {
+    pub(super) fn reading(&self, policies: &Policies) -> Result<(ColumnDecoder, Projection), String> {
         let reading = match self.oid {
-            oid::BOOL => Reading::Bool,
-            oid::INT2 => Reading::Int16,
-            oid::INT4 => Reading::Int32,
-            oid::INT8 => Reading::Int64,
-            oid::OID => Reading::UInt32,
-            oid::FLOAT4 => Reading::Float,
-            oid::FLOAT8 => Reading::Double,
+            oid::BOOL => ColumnDecoder::Bool,
+            oid::INT2 => ColumnDecoder::Int16,
+            oid::INT4 => ColumnDecoder::Int32,
+            oid::INT8 => ColumnDecoder::Int64,
+            oid::OID => ColumnDecoder::UInt32,
+            oid::FLOAT4 => ColumnDecoder::Float,
+            oid::FLOAT8 => ColumnDecoder::Double,
             oid::NUMERIC => return self.numeric(policies),
-            oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME => Reading::Text,
-            oid::BYTEA => Reading::Bytes,
-            oid::UUID => Reading::Uuid,
-            oid::JSON => Reading::Json,
-            oid::JSONB => Reading::Jsonb,
-            oid::DATE => Reading::Date,
-            oid::TIME => Reading::Time,
-            oid::TIMESTAMP => Reading::Timestamp,
-            oid::TIMESTAMPTZ => Reading::Instant,
-            oid::INTERVAL if policies.interval == IntervalPolicy::Interval => Reading::Interval,
-            oid::INET | oid::CIDR => return Ok((Reading::Text, Asking::Printed)),
+            oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME => ColumnDecoder::Text,
+            oid::BYTEA => ColumnDecoder::Bytes,
+            oid::UUID => ColumnDecoder::Uuid,
+            oid::JSON => ColumnDecoder::Json,
+            oid::JSONB => ColumnDecoder::Jsonb,
+            oid::DATE => ColumnDecoder::Date,
+            oid::TIME => ColumnDecoder::Time,
+            oid::TIMESTAMP => ColumnDecoder::Timestamp,
+            oid::TIMESTAMPTZ => ColumnDecoder::Instant,
+            oid::INTERVAL if policies.interval == IntervalPolicy::Interval => ColumnDecoder::Interval,
+            oid::INET | oid::CIDR => return Ok((ColumnDecoder::Text, Projection::Printed)),
             _ => {
                 return Ok(match self.family {
-                    Family::Enum => (Reading::Text, Asking::Binary),
-                    Family::Array => (Reading::Json, Asking::Json),
-                    Family::Other => (Reading::Text, Asking::Text),
+                    Family::Enum => (ColumnDecoder::Text, Projection::Binary),
+                    Family::Array => (ColumnDecoder::Json, Projection::Json),
+                    Family::Other => (ColumnDecoder::Text, Projection::Text),
                 });
             }
         };
-        Ok((reading, Asking::Binary))
+        Ok((reading, Projection::Binary))
     }
 
-    fn numeric(&self, policies: &Policies) -> Result<(Reading, Asking), String> {
-        let text = Ok((Reading::Text, Asking::Text));
+    fn numeric(&self, policies: &Policies) -> Result<(ColumnDecoder, Projection), String> {
+        let text = Ok((ColumnDecoder::Text, Projection::Text));
         if policies.numeric == NumericPolicy::Text {
             return text;
         }
         let Some((precision, scale)) = digits(self.modifier) else {
-            let decimal = |scale| (Reading::Decimal(38, scale), Asking::Binary);
+            let decimal = |scale| (ColumnDecoder::Decimal(38, scale), Projection::Binary);
             return policies.numeric_scale.map_or(text, |scale| Ok(decimal(scale)));
         };
         match (u8::try_from(precision), u8::try_from(scale)) {
             (Ok(precision), Ok(scale)) if u32::from(precision) <= DIGITS => {
-                Ok((Reading::Decimal(precision, scale), Asking::Binary))
+                Ok((ColumnDecoder::Decimal(precision, scale), Projection::Binary))
             }
             _ if policies.decimal_overflow == DecimalOverflow::Text => text,
             _ => Err(format!(
@@ -155,8 +155,8 @@ impl SourceColumn {
     }
 }
 
-/// Digits in all and behind the point that hold every value of a numeric with this modifier; nothing where it has none. A negative
-/// scale means zeros in front of the point, a scale greater than the precision zeros behind it.
+/// Precision and scale for every value of a numeric with this modifier; `None` without a modifier. A negative
+/// scale means zeros before the decimal point, a scale greater than the precision zeros after it.
 fn digits(modifier: i32) -> Option<(u32, u32)> {
     let packed = u32::try_from(modifier.checked_sub(4)?).ok()?;
     let (precision, low) = (packed >> 16, packed & 0x7ff);
@@ -167,29 +167,29 @@ fn digits(modifier: i32) -> Option<(u32, u32)> {
 }
 
 impl ColumnPlan {
-    fn new(name: &str, reading: Reading, asking: Asking, infinity: InfinityPolicy) -> Self {
+    fn new(name: &str, reading: ColumnDecoder, asking: Projection, infinity: InfinityPolicy) -> Self {
         let field = field(name, &reading.store_type());
         Self { name: name.to_owned(), field, reading, asking, infinity }
     }
 
-    /// Whether the server sends it as it is.
+    /// Whether the server sends it unchanged.
     pub(crate) fn is_binary(&self) -> bool {
-        self.asking == Asking::Binary
+        self.asking == Projection::Binary
     }
 
-    /// The column in a list behind SELECT, from a source that has it under its name.
+    /// The column in a select list, from a source that has it under its name.
     pub(crate) fn sql(&self) -> String {
         let name = quote(&self.name);
         match self.asking {
-            Asking::Binary => name,
-            Asking::Text => format!("{name}::text AS {name}"),
-            Asking::Printed => format!("CASE WHEN {name} IS NOT NULL THEN format('%s', {name}) END AS {name}"),
-            Asking::Json => format!("to_json({name}) AS {name}"),
+            Projection::Binary => name,
+            Projection::Text => format!("{name}::text AS {name}"),
+            Projection::Printed => format!("CASE WHEN {name} IS NOT NULL THEN format('%s', {name}) END AS {name}"),
+            Projection::Json => format!("to_json({name}) AS {name}"),
         }
     }
 }
 
-/// The column of a batch that becomes a column of this type in the store.
+/// The Arrow field of the column.
 pub fn field(name: &str, column_type: &ColumnType) -> Field {
     match column_type {
         ColumnType::Uuid => Field::new(name, DataType::FixedSizeBinary(16), true)
@@ -198,7 +198,7 @@ pub fn field(name: &str, column_type: &ColumnType) -> Field {
     }
 }
 
-impl Reading {
+impl ColumnDecoder {
     pub(super) fn store_type(self) -> ColumnType {
         match self {
             Self::Bool => ColumnType::Boolean,

@@ -1,5 +1,5 @@
-//! The frame of binary COPY (<https://www.postgresql.org/docs/current/sql-copy.html>): a signature, rows of fields with their
-//! lengths, an end mark. Messages may end anywhere; a stream without its end mark is no whole table.
+//! The framing of binary COPY (<https://www.postgresql.org/docs/current/sql-copy.html>): a signature, rows of fields
+//! with their lengths, an end marker. Messages may end anywhere; a stream without its end marker is incomplete.
 
 use bytes::{Bytes, BytesMut};
 use osiris_core::{Error, Result};
@@ -18,7 +18,7 @@ enum State {
 #[derive(Debug)]
 pub(crate) struct Frames {
     state: State,
-    /// What has come; from `at` on it was not handed out.
+    /// Received bytes; those from `at` on are unread.
     data: Bytes,
     at: usize,
 }
@@ -31,8 +31,8 @@ pub(crate) struct Tuple<'a> {
 }
 
 fn malformed() -> Error {
-    Error::network("the stream of rows is not what COPY sends")
-        .with_hint("see what stands between here and the server, then run again")
+    Error::network("unexpected data in the COPY stream")
+        .with_hint("check proxies and poolers between here and the server, then run again")
 }
 
 fn u32_at(data: &[u8], at: usize) -> Option<u32> {
@@ -45,7 +45,7 @@ impl Frames {
         Self { state: State::Head, data: Bytes::new(), at: 0 }
     }
 
-    /// Takes a message.
+    /// Appends a message.
     pub(crate) fn push(&mut self, message: Bytes) {
         let rest = self.rest();
         self.data = if rest.is_empty() {
@@ -63,10 +63,10 @@ impl Frames {
         self.data.get(self.at..).unwrap_or_default()
     }
 
-    /// The next row that is there whole.
+    /// The next complete row.
     ///
     /// # Errors
-    /// What no COPY sends.
+    /// For data that is not valid COPY.
     pub(crate) fn next(&mut self) -> Result<Option<Tuple<'_>>> {
         if self.state == State::Head && !self.head()? {
             return Ok(None);
@@ -89,12 +89,12 @@ impl Frames {
         Ok(self.data.get(row).map(|data| Tuple { fields, data }))
     }
 
-    /// Whether the end mark has come, and nothing behind it.
+    /// Whether the end marker was received, with nothing after it.
     pub(crate) fn is_complete(&self) -> bool {
         self.state == State::End && self.rest().is_empty()
     }
 
-    /// Signature, flags, and an extension to be skipped.
+    /// Reads the signature and flags, and skips the extension.
     fn head(&mut self) -> Result<bool> {
         let rest = self.rest();
         let known = rest.len().min(SIGNATURE.len());
@@ -116,7 +116,7 @@ impl Frames {
     }
 }
 
-/// How long a row is, the number of its fields included; nothing while its end has not come.
+/// The length of a row, including the field count; `None` while it is incomplete.
 fn length(data: &[u8], fields: u16) -> Result<Option<usize>> {
     let mut at = 2;
     for _ in 0..fields {

@@ -1,6 +1,6 @@
-//! Binary COPY into Arrow: exact, or declared. What a column becomes is decided before the first row, from what the server says
-//! about it; a value that its type cannot hold is an error that names the column and the way out.
-//! The table of types is in the crate's README.
+//! Decodes binary COPY into Arrow, exactly or as configured. The type of a column is planned before the first row, from
+//! the server's description; a value that its type cannot hold is an error with the column and a hint. The table of
+//! types is in the crate's README.
 
 mod batch;
 mod column;

@@ -1,4 +1,4 @@
-//! Types by their names, for sources that say no more about a column: the description of a REST API.
+//! Types by name, for sources that only have the name: the schema of a REST API.
 
 use osiris_core::ColumnType;
 
@@ -6,11 +6,11 @@ use super::column::{Family, SourceColumn};
 use super::oid;
 use crate::config::Policies;
 
-/// What a column of a type becomes in the store, by the type's name as `format_type` writes it, such as `numeric(10,2)` or
-/// `integer[]`. For sources that say no more about it.
+/// The run store type of a column, by the type's name from `format_type`, such as `numeric(10,2)` or
+/// `integer[]`.
 ///
 /// # Errors
-/// A type without a counterpart under these policies, with the way out.
+/// For a type without an exact counterpart under these policies, with advice.
 pub fn store_type(name: &str, policies: &Policies) -> Result<ColumnType, String> {
     let (base, modifier) = name.split_once('(').map_or((name, ""), |(base, rest)| (base, rest));
     let rest = modifier.split_once(')').map_or("", |(_, rest)| rest);

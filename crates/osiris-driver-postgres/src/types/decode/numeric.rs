@@ -1,14 +1,14 @@
-//! NUMERIC of the binary protocol (`numeric_send` of PostgreSQL's source): groups of four digits, the number of groups in front of
-//! the point less one, a sign. Exact, without a detour over text.
+//! NUMERIC of the binary protocol (`numeric_send` of PostgreSQL's source): groups of four digits, the number of groups
+//! in front of the decimal point minus one, a sign. Exact, without conversion to text.
 
-/// Why a numeric is no decimal of the column.
+/// Why a numeric cannot be a decimal of the column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NoDecimal {
-    /// Bytes that are no numeric.
+pub(super) enum NumericError {
+    /// Invalid bytes.
     Malformed,
     /// NaN, or infinite.
     NotFinite,
-    /// More digits than the column has.
+    /// More digits than the column.
     Digits,
 }
 
@@ -17,7 +17,7 @@ const NAN: u16 = 0xc000;
 const INFINITY: u16 = 0xd000;
 const MINUS_INFINITY: u16 = 0xf000;
 
-/// The powers of ten that 128 bits hold.
+/// The powers of ten that fit in 128 bits.
 const POWERS: [i128; 39] = {
     let mut powers = [1_i128; 39];
     let mut index = 1;
@@ -32,19 +32,19 @@ fn power(exponent: i32) -> Option<i128> {
     POWERS.get(usize::try_from(exponent).ok()?).copied()
 }
 
-/// The value in units of the last of `scale` digits behind the point, of at most `precision` digits in all.
-pub(super) fn unscaled(raw: &[u8], precision: u8, scale: u8) -> Result<i128, NoDecimal> {
+/// The unscaled value with `scale` decimal places and at most `precision` digits.
+pub(super) fn unscaled(raw: &[u8], precision: u8, scale: u8) -> Result<i128, NumericError> {
     let [count_1, count_0, weight_1, weight_0, sign_1, sign_0, _, _, digits @ ..] = raw else {
-        return Err(NoDecimal::Malformed);
+        return Err(NumericError::Malformed);
     };
     let sign = u16::from_be_bytes([*sign_1, *sign_0]);
     match sign {
         0 | NEGATIVE => {}
-        NAN | INFINITY | MINUS_INFINITY => return Err(NoDecimal::NotFinite),
-        _ => return Err(NoDecimal::Malformed),
+        NAN | INFINITY | MINUS_INFINITY => return Err(NumericError::NotFinite),
+        _ => return Err(NumericError::Malformed),
     }
     if digits.len() != usize::from(u16::from_be_bytes([*count_1, *count_0])) * 2 {
-        return Err(NoDecimal::Malformed);
+        return Err(NumericError::Malformed);
     }
     // Of the group at hand: the power of ten of its last digit, in units of the column's last digit.
     let mut exponent = i32::from(i16::from_be_bytes([*weight_1, *weight_0])) * 4 + i32::from(scale);
@@ -54,25 +54,25 @@ pub(super) fn unscaled(raw: &[u8], precision: u8, scale: u8) -> Result<i128, NoD
         let (factor, part) = match exponent {
             0.. => (10_000, group),
             -3..0 => {
-                let divisor = power(-exponent).ok_or(NoDecimal::Malformed)?;
+                let divisor = power(-exponent).ok_or(NumericError::Malformed)?;
                 if group % divisor != 0 {
-                    return Err(NoDecimal::Digits);
+                    return Err(NumericError::Digits);
                 }
                 (10_000 / divisor, group / divisor)
             }
-            _ if group != 0 => return Err(NoDecimal::Digits),
+            _ if group != 0 => return Err(NumericError::Digits),
             _ => (1, 0),
         };
-        value = value.checked_mul(factor).and_then(|value| value.checked_add(part)).ok_or(NoDecimal::Digits)?;
+        value = value.checked_mul(factor).and_then(|value| value.checked_add(part)).ok_or(NumericError::Digits)?;
         exponent -= 4;
     }
-    // Groups of zeros at the end are not sent.
+    // Trailing groups of zeros are not sent.
     let missing = exponent + 4;
     if missing > 0 && value != 0 {
-        value = power(missing).and_then(|power| value.checked_mul(power)).ok_or(NoDecimal::Digits)?;
+        value = power(missing).and_then(|power| value.checked_mul(power)).ok_or(NumericError::Digits)?;
     }
     if power(i32::from(precision)).is_none_or(|limit| value >= limit) {
-        return Err(NoDecimal::Digits);
+        return Err(NumericError::Digits);
     }
     Ok(if sign == NEGATIVE { -value } else { value })
 }
@@ -109,19 +109,19 @@ mod tests {
         let digits = [99, 9999, 9999, 9999, 9999, 9999, 9999, 9999, 9999, 9999];
         assert_eq!(unscaled(&raw(9, 0, &digits), 38, 0), Ok(10_i128.pow(38) - 1));
         assert_eq!(unscaled(&raw(6, 0, &digits), 38, 12), Ok(10_i128.pow(38) - 1));
-        assert_eq!(unscaled(&raw(9, 0, &[100]), 38, 0), Err(NoDecimal::Digits));
-        assert_eq!(unscaled(&raw(0, 0, &[12, 3450]), 38, 2), Err(NoDecimal::Digits));
-        assert_eq!(unscaled(&raw(0, 0, &[12, 0, 1]), 38, 2), Err(NoDecimal::Digits));
-        assert_eq!(unscaled(&raw(0, 0, &[100]), 2, 0), Err(NoDecimal::Digits));
-        assert_eq!(unscaled(&raw(2000, 0, &[1]), 38, 0), Err(NoDecimal::Digits));
+        assert_eq!(unscaled(&raw(9, 0, &[100]), 38, 0), Err(NumericError::Digits));
+        assert_eq!(unscaled(&raw(0, 0, &[12, 3450]), 38, 2), Err(NumericError::Digits));
+        assert_eq!(unscaled(&raw(0, 0, &[12, 0, 1]), 38, 2), Err(NumericError::Digits));
+        assert_eq!(unscaled(&raw(0, 0, &[100]), 2, 0), Err(NumericError::Digits));
+        assert_eq!(unscaled(&raw(2000, 0, &[1]), 38, 0), Err(NumericError::Digits));
     }
 
     #[test]
     fn what_is_no_number_is_refused() {
         for sign in [NAN, INFINITY, MINUS_INFINITY] {
-            assert_eq!(unscaled(&raw(0, sign, &[]), 10, 2), Err(NoDecimal::NotFinite));
+            assert_eq!(unscaled(&raw(0, sign, &[]), 10, 2), Err(NumericError::NotFinite));
         }
-        assert_eq!(unscaled(&[0, 1, 0], 10, 2), Err(NoDecimal::Malformed));
-        assert_eq!(unscaled(&raw(0, 0, &[1])[..9], 10, 2), Err(NoDecimal::Malformed));
+        assert_eq!(unscaled(&[0, 1, 0], 10, 2), Err(NumericError::Malformed));
+        assert_eq!(unscaled(&raw(0, 0, &[1])[..9], 10, 2), Err(NumericError::Malformed));
     }
 }

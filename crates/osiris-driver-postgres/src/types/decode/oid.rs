@@ -25,7 +25,7 @@ pub(crate) const NUMERIC: u32 = 1700;
 pub(crate) const UUID: u32 = 2950;
 pub(crate) const JSONB: u32 = 3802;
 
-/// Whether all that there is to know about a type is its id.
+/// Whether a type is fully determined by its id.
 pub(crate) fn is_known(oid: u32) -> bool {
     [
         BOOL,

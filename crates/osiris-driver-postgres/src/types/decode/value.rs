@@ -1,4 +1,4 @@
-//! One column of a batch in the making: the bytes of a value in its binary form go straight into an Arrow builder.
+//! Builds one column of a batch: appends the binary format of a value to an Arrow builder.
 
 use std::sync::Arc;
 
@@ -11,63 +11,65 @@ use arrow::datatypes::IntervalMonthDayNano;
 use osiris_core::Error;
 use osiris_sql::batch::{self, texts};
 
-use super::column::{ColumnPlan, Reading};
-use super::numeric::{self, NoDecimal};
+use super::column::{ColumnDecoder, ColumnPlan};
+use super::numeric::{self, NumericError};
 use crate::config::InfinityPolicy;
 
-/// Days from 1970-01-01 to 2000-01-01, where PostgreSQL's time begins.
+/// Days from 1970-01-01 to 2000-01-01, the epoch of PostgreSQL.
 const EPOCH_DAYS: i32 = 10_957;
 /// The same in microseconds.
 const EPOCH_MICROS: i64 = 946_684_800_000_000;
 
-/// Why a value was not taken.
+/// Why a value was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refused {
-    /// Bytes that are no value of the type.
+pub(crate) enum ValueError {
+    /// Bytes that are not a value of the type.
     Malformed,
     /// NaN or infinity in a decimal.
     NotFinite,
-    /// Digits that the type does not have.
+    /// More digits than the type has.
     Digits,
     /// An infinite date or timestamp.
     Infinity,
-    /// Too far away for the store's type.
+    /// Out of range for the run store type.
     Range,
     /// An interval with too many hours.
     Interval,
-    /// No UTF-8.
+    /// Invalid UTF-8.
     Text,
 }
 
-impl Refused {
+impl ValueError {
     /// The error, without the value.
     fn in_column(self, name: &str) -> Error {
         let (what, hint) = match self {
             Self::Malformed => {
-                return Error::unknown(format!("column `{name}` came in a form that is not its type's"))
+                return Error::unknown(format!("column `{name}` has a value in an unexpected format"))
                     .with_hint("cast it in a query, such as `c::text`, and report the type");
             }
             Self::NotFinite => {
-                ("holds NaN or infinity, which no DECIMAL has", "set `numeric: text`, or leave such rows out")
+                ("has NaN or infinity, which DECIMAL does not support", "set `numeric: text`, or filter out those rows")
             }
             Self::Digits => {
                 ("has a value with more digits than its DECIMAL", "raise `numeric_scale`, or set `numeric: text`")
             }
-            Self::Infinity => ("holds an infinite date or time", "set `infinity: keep` or `infinity: null` (counted)"),
-            Self::Range => ("has a time beyond the year 294246", "cast it to text in a query"),
+            Self::Infinity => {
+                ("has an infinite date or timestamp", "set `infinity: keep` or `infinity: null` (counted)")
+            }
+            Self::Range => ("has a timestamp after the year 294246", "cast it to text in a query"),
             Self::Interval => ("has an interval of more than 292 years in hours and minutes", "set `interval: text`"),
-            Self::Text => ("has a text that is no UTF-8", "cast it to bytea in a query to read its bytes"),
+            Self::Text => ("has invalid UTF-8", "cast it to bytea in a query to read its bytes"),
         };
         Error::validation(format!("column `{name}` {what}")).with_hint(hint)
     }
 }
 
-impl From<NoDecimal> for Refused {
-    fn from(refused: NoDecimal) -> Self {
+impl From<NumericError> for ValueError {
+    fn from(refused: NumericError) -> Self {
         match refused {
-            NoDecimal::Malformed => Self::Malformed,
-            NoDecimal::NotFinite => Self::NotFinite,
-            NoDecimal::Digits => Self::Digits,
+            NumericError::Malformed => Self::Malformed,
+            NumericError::NotFinite => Self::NotFinite,
+            NumericError::Digits => Self::Digits,
         }
     }
 }
@@ -87,11 +89,11 @@ enum Builder {
     Uuid(FixedSizeBinaryBuilder),
     Date(Date32Builder),
     Time(Time64MicrosecondBuilder),
-    Moment(TimestampMicrosecondBuilder),
+    Timestamp(TimestampMicrosecondBuilder),
     Interval(IntervalMonthDayNanoBuilder),
 }
 
-/// Calls `$builder => $call` for the builder inside, whichever it is.
+/// Calls `$builder => $call` for the builder of any type.
 macro_rules! each {
     ($self:expr, $builder:ident => $call:expr) => {
         match $self {
@@ -108,48 +110,52 @@ macro_rules! each {
             Builder::Uuid($builder) => $call,
             Builder::Date($builder) => $call,
             Builder::Time($builder) => $call,
-            Builder::Moment($builder) => $call,
+            Builder::Timestamp($builder) => $call,
             Builder::Interval($builder) => $call,
         }
     };
 }
 
 impl Builder {
-    /// With room for so many values of so many bytes in all.
+    /// Reserves space for this many values and bytes.
     fn new(plan: &ColumnPlan, rows: usize, bytes: usize) -> Self {
         let data_type = plan.field.data_type().clone();
         match plan.reading {
-            Reading::Bool => Self::Bool(BooleanBuilder::with_capacity(rows)),
-            Reading::Int16 => Self::Int16(Int16Builder::with_capacity(rows)),
-            Reading::Int32 => Self::Int32(Int32Builder::with_capacity(rows)),
-            Reading::Int64 => Self::Int64(Int64Builder::with_capacity(rows)),
-            Reading::UInt32 => Self::UInt32(UInt32Builder::with_capacity(rows)),
-            Reading::Float => Self::Float(Float32Builder::with_capacity(rows)),
-            Reading::Double => Self::Double(Float64Builder::with_capacity(rows)),
-            Reading::Decimal(..) => Self::Decimal(Decimal128Builder::with_capacity(rows).with_data_type(data_type)),
-            Reading::Text | Reading::Json | Reading::Jsonb => Self::Text(BinaryBuilder::with_capacity(rows, bytes)),
-            Reading::Bytes => Self::Bytes(BinaryBuilder::with_capacity(rows, bytes)),
-            Reading::Uuid => Self::Uuid(FixedSizeBinaryBuilder::with_capacity(rows, 16)),
-            Reading::Date => Self::Date(Date32Builder::with_capacity(rows)),
-            Reading::Time => Self::Time(Time64MicrosecondBuilder::with_capacity(rows)),
-            Reading::Timestamp | Reading::Instant => {
-                Self::Moment(TimestampMicrosecondBuilder::with_capacity(rows).with_data_type(data_type))
+            ColumnDecoder::Bool => Self::Bool(BooleanBuilder::with_capacity(rows)),
+            ColumnDecoder::Int16 => Self::Int16(Int16Builder::with_capacity(rows)),
+            ColumnDecoder::Int32 => Self::Int32(Int32Builder::with_capacity(rows)),
+            ColumnDecoder::Int64 => Self::Int64(Int64Builder::with_capacity(rows)),
+            ColumnDecoder::UInt32 => Self::UInt32(UInt32Builder::with_capacity(rows)),
+            ColumnDecoder::Float => Self::Float(Float32Builder::with_capacity(rows)),
+            ColumnDecoder::Double => Self::Double(Float64Builder::with_capacity(rows)),
+            ColumnDecoder::Decimal(..) => {
+                Self::Decimal(Decimal128Builder::with_capacity(rows).with_data_type(data_type))
             }
-            Reading::Interval => Self::Interval(IntervalMonthDayNanoBuilder::with_capacity(rows)),
+            ColumnDecoder::Text | ColumnDecoder::Json | ColumnDecoder::Jsonb => {
+                Self::Text(BinaryBuilder::with_capacity(rows, bytes))
+            }
+            ColumnDecoder::Bytes => Self::Bytes(BinaryBuilder::with_capacity(rows, bytes)),
+            ColumnDecoder::Uuid => Self::Uuid(FixedSizeBinaryBuilder::with_capacity(rows, 16)),
+            ColumnDecoder::Date => Self::Date(Date32Builder::with_capacity(rows)),
+            ColumnDecoder::Time => Self::Time(Time64MicrosecondBuilder::with_capacity(rows)),
+            ColumnDecoder::Timestamp | ColumnDecoder::Instant => {
+                Self::Timestamp(TimestampMicrosecondBuilder::with_capacity(rows).with_data_type(data_type))
+            }
+            ColumnDecoder::Interval => Self::Interval(IntervalMonthDayNanoBuilder::with_capacity(rows)),
         }
     }
 }
 
-/// One column of a batch in the making.
+/// Builds one column of a batch.
 pub(crate) struct ColumnBuilder {
     plan: ColumnPlan,
     builder: Builder,
 }
 
-/// Numbers of fixed length, the highest byte first.
+/// Fixed-length big-endian numbers.
 macro_rules! number {
     ($raw:expr, $type:ty) => {
-        <$type>::from_be_bytes($raw.try_into().map_err(|_| Refused::Malformed)?)
+        <$type>::from_be_bytes($raw.try_into().map_err(|_| ValueError::Malformed)?)
     };
 }
 
@@ -160,18 +166,18 @@ impl ColumnBuilder {
 }
 
 impl batch::ColumnBuilder for ColumnBuilder {
-    type Refused = Refused;
+    type Refused = ValueError;
 
     fn push_null(&mut self) {
         each!(&mut self.builder, builder => builder.append_null());
     }
 
-    fn push(&mut self, raw: &[u8]) -> Result<bool, Refused> {
+    fn push(&mut self, raw: &[u8]) -> Result<bool, ValueError> {
         match &mut self.builder {
             Builder::Bool(builder) => match raw {
                 [0] => builder.append_value(false),
                 [1] => builder.append_value(true),
-                _ => return Err(Refused::Malformed),
+                _ => return Err(ValueError::Malformed),
             },
             Builder::Int16(builder) => builder.append_value(number!(raw, i16)),
             Builder::Int32(builder) => builder.append_value(number!(raw, i32)),
@@ -180,12 +186,14 @@ impl batch::ColumnBuilder for ColumnBuilder {
             Builder::Float(builder) => builder.append_value(number!(raw, f32)),
             Builder::Double(builder) => builder.append_value(number!(raw, f64)),
             Builder::Decimal(builder) => {
-                let Reading::Decimal(precision, scale) = self.plan.reading else { return Err(Refused::Malformed) };
+                let ColumnDecoder::Decimal(precision, scale) = self.plan.reading else {
+                    return Err(ValueError::Malformed);
+                };
                 builder.append_value(numeric::unscaled(raw, precision, scale)?);
             }
             Builder::Text(builder) => builder.append_value(text(raw, self.plan.reading)?),
             Builder::Bytes(builder) => builder.append_value(raw),
-            Builder::Uuid(builder) => builder.append_value(raw).map_err(|_| Refused::Malformed)?,
+            Builder::Uuid(builder) => builder.append_value(raw).map_err(|_| ValueError::Malformed)?,
             Builder::Date(builder) => match date(number!(raw, i32), self.plan.infinity)? {
                 Some(day) => builder.append_value(day),
                 None => {
@@ -194,7 +202,7 @@ impl batch::ColumnBuilder for ColumnBuilder {
                 }
             },
             Builder::Time(builder) => builder.append_value(number!(raw, i64)),
-            Builder::Moment(builder) => match moment(number!(raw, i64), self.plan.infinity)? {
+            Builder::Timestamp(builder) => match moment(number!(raw, i64), self.plan.infinity)? {
                 Some(micros) => builder.append_value(micros),
                 None => {
                     builder.append_null();
@@ -206,65 +214,67 @@ impl batch::ColumnBuilder for ColumnBuilder {
         Ok(false)
     }
 
-    fn finish(&mut self) -> Result<ArrayRef, (usize, Refused)> {
+    fn finish(&mut self) -> Result<ArrayRef, (usize, ValueError)> {
         let array = each!(&mut self.builder, builder => Arc::new(builder.finish()) as ArrayRef);
         let bytes = array.as_binary_opt::<i32>().map_or(0, |array| array.value_data().len());
         self.builder = Builder::new(&self.plan, array.len(), bytes);
         match (&self.builder, array.as_binary_opt()) {
-            (Builder::Text(_), Some(bytes)) => Ok(Arc::new(texts(bytes.clone()).map_err(|row| (row, Refused::Text))?)),
+            (Builder::Text(_), Some(bytes)) => {
+                Ok(Arc::new(texts(bytes.clone()).map_err(|row| (row, ValueError::Text))?))
+            }
             _ => Ok(array),
         }
     }
 
-    fn error(&self, refused: Refused) -> Error {
+    fn error(&self, refused: ValueError) -> Error {
         refused.in_column(&self.plan.name)
     }
 }
 
-fn text(raw: &[u8], reading: Reading) -> Result<&[u8], Refused> {
+fn text(raw: &[u8], reading: ColumnDecoder) -> Result<&[u8], ValueError> {
     match (reading, raw) {
-        (Reading::Jsonb, [1, rest @ ..]) => Ok(rest),
-        (Reading::Jsonb, _) => Err(Refused::Malformed),
+        (ColumnDecoder::Jsonb, [1, rest @ ..]) => Ok(rest),
+        (ColumnDecoder::Jsonb, _) => Err(ValueError::Malformed),
         (_, raw) => Ok(raw),
     }
 }
 
-/// What becomes of an infinite value that the store writes as `kept`.
-fn infinite<T>(kept: T, policy: InfinityPolicy) -> Result<Option<T>, Refused> {
+/// Handles an infinite value, which the run store represents as `kept`.
+fn infinite<T>(kept: T, policy: InfinityPolicy) -> Result<Option<T>, ValueError> {
     match policy {
         InfinityPolicy::Keep => Ok(Some(kept)),
         InfinityPolicy::Null => Ok(None),
-        InfinityPolicy::Error => Err(Refused::Infinity),
+        InfinityPolicy::Error => Err(ValueError::Infinity),
     }
 }
 
-/// Days since 1970; the store's infinities are the greatest number and its negative.
-fn date(days: i32, policy: InfinityPolicy) -> Result<Option<i32>, Refused> {
+/// Days since 1970; infinity is the greatest number and its negative.
+fn date(days: i32, policy: InfinityPolicy) -> Result<Option<i32>, ValueError> {
     match days {
         i32::MAX => infinite(i32::MAX, policy),
         i32::MIN => infinite(-i32::MAX, policy),
-        days => days.checked_add(EPOCH_DAYS).map(Some).ok_or(Refused::Range),
+        days => days.checked_add(EPOCH_DAYS).map(Some).ok_or(ValueError::Range),
     }
 }
 
 /// Microseconds since 1970; infinities as for [`date`].
-fn moment(micros: i64, policy: InfinityPolicy) -> Result<Option<i64>, Refused> {
+fn moment(micros: i64, policy: InfinityPolicy) -> Result<Option<i64>, ValueError> {
     match micros {
         i64::MAX => infinite(i64::MAX, policy),
         i64::MIN => infinite(-i64::MAX, policy),
         micros => match micros.checked_add(EPOCH_MICROS) {
             // The number is taken.
-            Some(i64::MAX) | None => Err(Refused::Range),
+            Some(i64::MAX) | None => Err(ValueError::Range),
             known => Ok(known),
         },
     }
 }
 
 /// Microseconds, days, months.
-fn interval(raw: &[u8]) -> Result<IntervalMonthDayNano, Refused> {
-    let (micros, rest) = raw.split_at_checked(8).ok_or(Refused::Malformed)?;
-    let (days, months) = rest.split_at_checked(4).ok_or(Refused::Malformed)?;
-    let nanos = number!(micros, i64).checked_mul(1000).ok_or(Refused::Interval)?;
+fn interval(raw: &[u8]) -> Result<IntervalMonthDayNano, ValueError> {
+    let (micros, rest) = raw.split_at_checked(8).ok_or(ValueError::Malformed)?;
+    let (days, months) = rest.split_at_checked(4).ok_or(ValueError::Malformed)?;
+    let nanos = number!(micros, i64).checked_mul(1000).ok_or(ValueError::Interval)?;
     Ok(IntervalMonthDayNano::new(number!(months, i32), number!(days, i32), nanos))
 }
 
@@ -278,7 +288,7 @@ mod tests {
         assert_eq!(date(i32::MIN, InfinityPolicy::Keep), Ok(Some(-i32::MAX)));
         assert_eq!(moment(i64::MIN, InfinityPolicy::Keep), Ok(Some(-i64::MAX)));
         assert_eq!(moment(i64::MAX, InfinityPolicy::Null), Ok(None));
-        assert_eq!(moment(i64::MAX, InfinityPolicy::Error), Err(Refused::Infinity));
+        assert_eq!(moment(i64::MAX, InfinityPolicy::Error), Err(ValueError::Infinity));
     }
 
     #[test]
@@ -286,8 +296,8 @@ mod tests {
         assert_eq!(date(0, InfinityPolicy::Keep), Ok(Some(EPOCH_DAYS)));
         assert_eq!(date(-2_451_545, InfinityPolicy::Keep), Ok(Some(-2_440_588)));
         assert_eq!(moment(-EPOCH_MICROS, InfinityPolicy::Keep), Ok(Some(0)));
-        assert_eq!(moment(9_223_371_331_199_999_999, InfinityPolicy::Keep), Err(Refused::Range));
-        assert_eq!(date(i32::MAX - 1, InfinityPolicy::Keep), Err(Refused::Range));
+        assert_eq!(moment(9_223_371_331_199_999_999, InfinityPolicy::Keep), Err(ValueError::Range));
+        assert_eq!(date(i32::MAX - 1, InfinityPolicy::Keep), Err(ValueError::Range));
     }
 
     #[test]
@@ -295,7 +305,7 @@ mod tests {
         let raw = [1_500_000_i64.to_be_bytes().as_slice(), &(-3_i32).to_be_bytes(), &14_i32.to_be_bytes()].concat();
         assert_eq!(interval(&raw), Ok(IntervalMonthDayNano::new(14, -3, 1_500_000_000)));
         let raw = [i64::MAX.to_be_bytes().as_slice(), &[0; 8]].concat();
-        assert_eq!(interval(&raw), Err(Refused::Interval));
-        assert_eq!(interval(&[0; 15]), Err(Refused::Malformed));
+        assert_eq!(interval(&raw), Err(ValueError::Interval));
+        assert_eq!(interval(&[0; 15]), Err(ValueError::Malformed));
     }
 }

@@ -1,19 +1,19 @@
-//! Lists as arrays: in binary where the elements have such a form, else as the text that the server's `array_in` reads
-//! (<https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO>), made from JSON.
+//! Encodes lists as arrays: in binary if the element type supports it, else as the text that the server's `array_in`
+//! reads (<https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO>), built from JSON.
 
 use arrow::array::Array;
 use serde::de::IgnoredAny;
 
-use super::{Cell, NULL, Refusal, framed, length};
+use super::{Cell, ConversionError, NULL, framed, length};
 
-/// Writes the elements `from..to` of `items`, each by `cell`, as an array of one dimension.
+/// Writes the elements `from..to` of `items` with `cell` as a one-dimensional array.
 pub(super) fn binary(
     items: &dyn Array,
     range: std::ops::Range<usize>,
     oid: u32,
     cell: &Cell<'_>,
     out: &mut Vec<u8>,
-) -> Result<(), Refusal> {
+) -> Result<(), ConversionError> {
     framed(out, |out| {
         let count = length(range.len())?;
         let has_null = range.clone().any(|row| items.is_null(row));
@@ -23,7 +23,7 @@ pub(super) fn binary(
         out.extend_from_slice(&oid.to_be_bytes());
         if count > 0 {
             out.extend_from_slice(&count.to_be_bytes());
-            // The first element has the number 1.
+            // The lower bound is 1.
             out.extend_from_slice(&1_i32.to_be_bytes());
         }
         for row in range {
@@ -37,17 +37,17 @@ pub(super) fn binary(
     })
 }
 
-/// A JSON list as an array, each scalar in it by `write`; lists in lists are dimensions, unless the elements are JSON themselves.
+/// Writes a JSON list as an array, each scalar with `write`; nested lists are dimensions, unless the elements are JSON.
 pub(super) fn binary_of_json(
     json: &str,
     oid: u32,
     elements_are_json: bool,
     out: &mut Vec<u8>,
-    mut write: impl FnMut(&str, &mut Vec<u8>) -> Result<(), Refusal>,
-) -> Result<(), Refusal> {
+    mut write: impl FnMut(&str, &mut Vec<u8>) -> Result<(), ConversionError>,
+) -> Result<(), ConversionError> {
     let (mut dimensions, mut scalars) = (Vec::new(), Vec::new());
     flatten(checked(json)?, elements_are_json, 0, &mut dimensions, &mut scalars)?;
-    // An array of empty arrays is an empty one.
+    // An array of empty arrays is empty.
     if scalars.is_empty() {
         dimensions.clear();
     }
@@ -64,7 +64,7 @@ pub(super) fn binary_of_json(
             match scalar.as_bytes().first() {
                 Some(b'n') => out.extend_from_slice(&NULL.to_be_bytes()),
                 Some(b'"') if !elements_are_json => {
-                    let text: String = serde_json::from_str(scalar).map_err(|_| "it is not JSON")?;
+                    let text: String = serde_json::from_str(scalar).map_err(|_| "invalid JSON")?;
                     write(&text, out)?;
                 }
                 _ => write(scalar, out)?,
@@ -74,26 +74,26 @@ pub(super) fn binary_of_json(
     })
 }
 
-/// The scalars of a list, and how many items each dimension has.
+/// The scalars of a list and the length of each dimension.
 fn flatten<'a>(
     json: &'a str,
     elements_are_json: bool,
     depth: usize,
     dimensions: &mut Vec<usize>,
     scalars: &mut Vec<&'a str>,
-) -> Result<(), Refusal> {
-    const UNEVEN: &str = "its lists are not all as long, which an array's are";
+) -> Result<(), ConversionError> {
+    const UNEVEN: &str = "nested lists differ in length, which an array does not allow";
     let found = items(json);
     match dimensions.get(depth) {
         Some(count) if *count != found.len() => return Err(UNEVEN.into()),
         Some(_) => {}
-        // A scalar came at a level above this one.
+        // A scalar occurred at a level above this one.
         None if depth > 0 && !scalars.is_empty() => return Err(UNEVEN.into()),
         None => dimensions.push(found.len()),
     }
     let lists = found.iter().filter(|item| item.starts_with('[') && !elements_are_json).count();
     if lists == 0 {
-        // The last dimension, and it must be so everywhere.
+        // The last dimension, which must be the same everywhere.
         if dimensions.len() != depth + 1 {
             return Err(UNEVEN.into());
         }
@@ -107,22 +107,22 @@ fn flatten<'a>(
 }
 
 /// JSON such as `[1,null,"a"]` as the text of an array, `{1,NULL,"a"}`. Lists in lists are dimensions.
-pub(super) fn text_of_json(json: &str) -> Result<String, Refusal> {
+pub(super) fn text_of_json(json: &str) -> Result<String, ConversionError> {
     let mut out = String::with_capacity(json.len() + 2);
     list(checked(json)?, &mut out)?;
     Ok(out)
 }
 
-/// A text that is a list as JSON has it.
-fn checked(json: &str) -> Result<&str, Refusal> {
+/// A string with a JSON list.
+fn checked(json: &str) -> Result<&str, ConversionError> {
     if serde_json::from_str::<IgnoredAny>(json).is_err() {
-        return Err("it is not JSON".into());
+        return Err("invalid JSON".into());
     }
     let json = json.trim_ascii();
-    if json.starts_with('[') { Ok(json) } else { Err("it is JSON, but no list".into()) }
+    if json.starts_with('[') { Ok(json) } else { Err("JSON value is not an array".into()) }
 }
 
-fn list(json: &str, out: &mut String) -> Result<(), Refusal> {
+fn list(json: &str, out: &mut String) -> Result<(), ConversionError> {
     out.push('{');
     for (index, item) in items(json).into_iter().enumerate() {
         if index > 0 {
@@ -132,7 +132,7 @@ fn list(json: &str, out: &mut String) -> Result<(), Refusal> {
             Some(b'n') => out.push_str("NULL"),
             Some(b'[') => list(item, out)?,
             Some(b'"') => {
-                let text: String = serde_json::from_str(item).map_err(|_| "it is not JSON")?;
+                let text: String = serde_json::from_str(item).map_err(|_| "invalid JSON")?;
                 quoted(&text, out);
             }
             Some(b'{') => quoted(item, out),
@@ -154,7 +154,7 @@ fn quoted(text: &str, out: &mut String) {
     out.push('"');
 }
 
-/// The elements of a list, each as it is written. The text is known to be JSON.
+/// The source text of each element of a list. The text is valid JSON.
 fn items(json: &str) -> Vec<&str> {
     let inner = json.trim_ascii();
     let inner = inner.get(1..inner.len().saturating_sub(1)).unwrap_or_default();
@@ -203,8 +203,8 @@ mod tests {
         }
     }
 
-    /// The dimensions and elements of what was written.
-    fn binary_parts(json: &str, elements_are_json: bool) -> Result<(Vec<i32>, Vec<Option<String>>), Refusal> {
+    /// The dimensions and elements of the encoded array.
+    fn binary_parts(json: &str, elements_are_json: bool) -> Result<(Vec<i32>, Vec<Option<String>>), ConversionError> {
         let mut out = Vec::new();
         binary_of_json(json, 25, elements_are_json, &mut out, |item, out| super::super::put(item.as_bytes(), out))?;
         let number = |at: usize| i32::from_be_bytes(out[at..at + 4].try_into().unwrap());

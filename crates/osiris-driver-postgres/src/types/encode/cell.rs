@@ -1,4 +1,5 @@
-//! One cell in the binary form of its column. Types were matched before (see `convert`); here single values may still be refused.
+//! Encodes a cell in the binary format of its column. Types were matched before (see `convert`); single values may
+//! still be rejected.
 
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray};
 use arrow::datatypes::{
@@ -10,13 +11,13 @@ use osiris_core::{ColumnType, Error, Result};
 
 use super::convert::{Conversion, Width};
 use super::nested::{as_text, from_text, list, nested};
-use super::words::TextRules;
-use super::{Cell, Refusal, moment, number, numeric, put};
+use super::text_rules::TextRules;
+use super::{Cell, ConversionError, datetime, number, numeric, put};
 
-/// The writer of a column of one batch.
+/// The encoder of a column of one batch.
 ///
 /// # Errors
-/// A type that a scan of the store never returns.
+/// For a type that a scan of the run store never returns.
 pub(super) fn cell<'a>(
     values: &'a ArrayRef,
     column: &'a ColumnType,
@@ -81,7 +82,7 @@ pub(super) fn cell<'a>(
             let values = values.as_primitive::<Time64MicrosecondType>();
             let digits = digits(conversion);
             Box::new(move |row, out| {
-                moment::fraction(values.value(row), digits)?;
+                datetime::fraction(values.value(row), digits)?;
                 number::eight(values.value(row), out);
                 Ok(())
             })
@@ -110,7 +111,7 @@ pub(super) fn cell<'a>(
     })
 }
 
-pub(super) fn truth(value: bool, out: &mut Vec<u8>) -> Result<(), Refusal> {
+pub(super) fn truth(value: bool, out: &mut Vec<u8>) -> Result<(), ConversionError> {
     out.extend_from_slice(&[0, 0, 0, 1, u8::from(value)]);
     Ok(())
 }
@@ -135,10 +136,10 @@ where
         Conversion::Bool => Box::new(move |row, out| match value(row) {
             0 => truth(false, out),
             1 => truth(true, out),
-            _ => Err("it is neither 0 nor 1".into()),
+            _ => Err("expected 0 or 1".into()),
         }),
         Conversion::Integer(width) => Box::new(move |row, out| number::integer(value(row), *width, out)),
-        _ => Box::new(|_, _| Err("there is no conversion".into())),
+        _ => Box::new(|_, _| Err("unsupported conversion".into())),
     }
 }
 
@@ -175,7 +176,7 @@ fn float32<'a>(values: &'a ArrayRef, conversion: &'a Conversion) -> Cell<'a> {
     }
 }
 
-fn float(value: f64, conversion: &Conversion, out: &mut Vec<u8>) -> Result<(), Refusal> {
+fn float(value: f64, conversion: &Conversion, out: &mut Vec<u8>) -> Result<(), ConversionError> {
     match conversion {
         Conversion::Float4 => number::float4(number::narrow(value)?, out),
         Conversion::Integer(width) => return number::integer(number::whole_float(value)?, *width, out),
@@ -189,11 +190,11 @@ fn date<'a>(values: &'a ArrayRef, conversion: &'a Conversion) -> Cell<'a> {
     let values = values.as_primitive::<Date32Type>();
     match conversion {
         Conversion::Timestamp { .. } => Box::new(move |row, out| {
-            number::eight(moment::date_as_timestamp(values.value(row))?, out);
+            number::eight(datetime::date_as_timestamp(values.value(row))?, out);
             Ok(())
         }),
         _ => Box::new(move |row, out| {
-            number::four(moment::date(values.value(row))?, out);
+            number::four(datetime::date(values.value(row))?, out);
             Ok(())
         }),
     }
@@ -204,13 +205,13 @@ fn timestamp<'a>(value: impl Fn(usize) -> (i64, i64) + 'a, conversion: &'a Conve
     if *conversion == Conversion::Date {
         return Box::new(move |row, out| {
             let (micros, nanos) = value(row);
-            number::four(moment::timestamp_as_date(micros, nanos)?, out);
+            number::four(datetime::timestamp_as_date(micros, nanos)?, out);
             Ok(())
         });
     }
     Box::new(move |row, out| {
         let (micros, nanos) = value(row);
-        number::eight(moment::timestamp(micros, nanos, digits)?, out);
+        number::eight(datetime::timestamp(micros, nanos, digits)?, out);
         Ok(())
     })
 }
@@ -222,12 +223,12 @@ fn digits(conversion: &Conversion) -> u8 {
     }
 }
 
-fn interval(value: IntervalMonthDayNano, digits: u8, out: &mut Vec<u8>) -> Result<(), Refusal> {
+fn interval(value: IntervalMonthDayNano, digits: u8, out: &mut Vec<u8>) -> Result<(), ConversionError> {
     if value.nanoseconds % 1000 != 0 {
-        return Err(moment::FINER.into());
+        return Err(datetime::FINER.into());
     }
     let micros = value.nanoseconds / 1000;
-    moment::fraction(micros, digits)?;
+    datetime::fraction(micros, digits)?;
     out.extend_from_slice(&[0, 0, 0, 16]);
     out.extend_from_slice(&micros.to_be_bytes());
     out.extend_from_slice(&value.days.to_be_bytes());

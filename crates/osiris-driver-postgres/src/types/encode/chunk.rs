@@ -1,5 +1,5 @@
-//! Rows together, in the form of a binary COPY (<https://www.postgresql.org/docs/current/sql-copy.html>, Binary Format), with what
-//! is needed to send some of them again and to show one that is refused.
+//! Encoded rows in binary COPY format (<https://www.postgresql.org/docs/current/sql-copy.html>, Binary Format), with
+//! what is needed to send some of them again and to report a rejected one.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -11,29 +11,29 @@ use osiris_core::{Column, Reject, Result};
 
 use super::cell::cell;
 use super::convert::Conversion;
-use super::words::TextRules;
-use super::{NULL, Refusal};
+use super::text_rules::TextRules;
+use super::{ConversionError, NULL};
 use crate::types::json;
 
-/// What every COPY begins with: a signature, no flags, no further header.
+/// The header of COPY: signature, no flags, no extension.
 pub(crate) const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
-/// What it ends with.
+/// The trailer of COPY.
 pub(crate) const TRAILER: &[u8] = &[0xff, 0xff];
 
-/// One column on its way.
+/// A column to write.
 #[derive(Debug, Clone)]
 pub(crate) struct Field {
-    /// Its column in the input.
+    /// The column of the input.
     pub(crate) source: Column,
-    /// Its name in the table.
+    /// The name in the table.
     pub(crate) target: String,
-    /// The type of the table's column, in SQL.
+    /// The SQL type of the table's column.
     pub(crate) target_type: String,
     pub(crate) conversion: Conversion,
     pub(crate) not_null: bool,
 }
 
-/// What a chunk may be at most.
+/// The limits of a chunk.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     pub(crate) rows: usize,
@@ -48,9 +48,9 @@ pub(crate) struct Chunk {
     ends: Vec<usize>,
     /// The number of each row in the input, from 1.
     numbers: Vec<u64>,
-    /// The rows of which values were changed, with how many.
+    /// The rows with changed values, and their number.
     altered: Vec<(usize, u64)>,
-    /// The batches that hold the rows, with the number of their first one: to show a row that is refused.
+    /// The batches of the rows, with the number of their first row, to report a rejected row.
     batches: Vec<(u64, RecordBatch)>,
     columns: Arc<[Column]>,
 }
@@ -69,7 +69,7 @@ impl Chunk {
         self.bytes.len()
     }
 
-    /// How many values of some of its rows were changed, as a rule allows.
+    /// The number of changed values in some of its rows.
     pub(crate) fn altered(&self, rows: &Range<usize>) -> u64 {
         self.altered.iter().filter(|(row, _)| rows.contains(row)).map(|(_, values)| values).sum()
     }
@@ -94,7 +94,7 @@ pub(crate) struct Encoder {
     fields: Arc<[Field]>,
     columns: Arc<[Column]>,
     limits: Limits,
-    /// Whether each row begins with its number, as a staging table has it.
+    /// Whether each row begins with its number, for a staging table.
     numbered: bool,
     rules: TextRules,
     next_number: u64,
@@ -105,7 +105,7 @@ pub(crate) struct Encoder {
 }
 
 impl Encoder {
-    /// `strip_nul`: whether NUL characters are left out of text, rather than refused.
+    /// `strip_nul`: whether NUL characters are removed from text instead of rejected.
     pub(crate) fn new(fields: Arc<[Field]>, limits: Limits, numbered: bool, strip_nul: bool) -> Self {
         let columns: Arc<[Column]> = fields.iter().map(|field| field.source.clone()).collect();
         Self {
@@ -122,10 +122,10 @@ impl Encoder {
         }
     }
 
-    /// Takes a batch whose columns are the fields, in their order.
+    /// Encodes a batch whose columns are the fields, in order.
     ///
     /// # Errors
-    /// A type that a scan of the store never returns.
+    /// For a type that a scan of the run store never returns.
     pub(crate) fn push(&mut self, batch: &RecordBatch) -> Result<()> {
         let fields = Arc::clone(&self.fields);
         let rules = std::mem::take(&mut self.rules);
@@ -157,12 +157,12 @@ impl Encoder {
                     let done = if !columns[index].is_null(row) {
                         cell(row, &mut self.bytes)
                     } else if fields[index].not_null {
-                        Err("it is NULL, and the column of the table is NOT NULL".into())
+                        Err("NULL, but the column is NOT NULL".into())
                     } else {
                         self.bytes.extend_from_slice(&NULL.to_be_bytes());
                         Ok(())
                     };
-                    done.map_err(|reason: Refusal| (index, reason))?;
+                    done.map_err(|reason: ConversionError| (index, reason))?;
                 }
                 Ok(())
             });
@@ -182,9 +182,9 @@ impl Encoder {
         Ok(())
     }
 
-    /// Takes the row that was encoded last into the chunk.
+    /// Adds the row that was encoded last to the chunk.
     fn keep(&mut self, number: u64, altered: u64, first: u64, batch: &RecordBatch) {
-        // Only batches of which a row is in the chunk are kept with it.
+        // A chunk keeps only batches with at least one of its rows.
         if self.chunk.batches.last().is_none_or(|(last, _)| *last != first) {
             self.chunk.batches.push((first, batch.clone()));
         }
@@ -198,7 +198,7 @@ impl Encoder {
         }
     }
 
-    /// Ends the chunk that is being filled.
+    /// Finishes the current chunk.
     pub(crate) fn cut(&mut self) {
         if self.chunk.ends.is_empty() {
             return;
@@ -215,7 +215,7 @@ impl Encoder {
         self.full.pop_front()
     }
 
-    /// The rows refused since the last call.
+    /// The rows rejected since the last call.
     pub(crate) fn refused(&mut self) -> Vec<Reject> {
         std::mem::take(&mut self.refused)
     }

@@ -1,5 +1,6 @@
-//! How values of a store type become values of a column: decided once, from the two types. What the server would change without a
-//! word (a fraction it rounds, blanks it cuts off) is checked value by value; what it refuses is left to it.
+//! How values of a run store type are converted for a column, decided once from the two types. What the server would
+//! change without a warning (rounded fractions, truncated spaces) is checked value by value; other errors are left to
+//! the server.
 
 use osiris_core::ColumnType;
 
@@ -10,17 +11,17 @@ use super::numeric::Limit;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Conversion {
     Bool,
-    /// A whole number of so many bytes.
+    /// An integer with this number of bytes.
     Integer(Width),
     Float4,
     Float8,
     Numeric(Option<Limit>),
-    /// Text, with so many characters at most.
+    /// Text, with a maximum number of characters.
     Text {
         limit: Option<usize>,
     },
     Json,
-    /// JSON in the binary form of `jsonb`, which begins with a version.
+    /// JSON in the binary format of `jsonb`, which begins with a version.
     Jsonb,
     Bytes,
     Uuid,
@@ -28,7 +29,7 @@ pub(crate) enum Conversion {
     Time {
         digits: u8,
     },
-    /// A moment, with a zone (which is UTC) or without.
+    /// A timestamp, with time zone (UTC) or without.
     Timestamp {
         digits: u8,
         zoned: bool,
@@ -42,29 +43,29 @@ pub(crate) enum Conversion {
         element: Box<Conversion>,
         oid: u32,
     },
-    /// JSON, or a nested list, as an array of any dimensions.
+    /// JSON, or a nested list, as a multidimensional array.
     ArrayJson {
         element: Box<Conversion>,
         oid: u32,
     },
-    /// The same as the text of an array, for elements that the server has to read.
+    /// The same as the text of an array, for elements parsed by the server.
     ArrayText,
-    /// A text that the server reads as a value of the column's type.
+    /// Text that the server parses as a value of the column's type.
     Literal,
 }
 
-/// Bytes of a whole number.
+/// The bytes of an integer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Width {
     Two,
     Four,
     Eight,
-    /// Four without a sign, as an `oid` has them.
+    /// Four unsigned bytes, as in `oid`.
     Unsigned,
 }
 
 impl Conversion {
-    /// Whether what is sent is text that a cast turns into the column's type.
+    /// Whether text is sent and cast to the column's type.
     pub(crate) fn is_literal(&self) -> bool {
         matches!(self, Self::Literal | Self::ArrayText)
     }
@@ -73,7 +74,7 @@ impl Conversion {
 /// The conversion between two types.
 ///
 /// # Errors
-/// What to do instead, where there is no exact one.
+/// With advice, if there is no exact one.
 pub(crate) fn conversion(source: &ColumnType, target: &Kind) -> Result<Conversion, String> {
     use ColumnType as T;
     let found = match (source, target) {
@@ -94,11 +95,11 @@ pub(crate) fn conversion(source: &ColumnType, target: &Kind) -> Result<Conversio
         _ => None,
     };
     let shown = found.or(match target {
-        // Everything but bytes has one text.
+        // Everything but bytes has a single text form.
         Kind::Text { limit } if !matches!(source, T::Blob) => Some(Conversion::Text { limit: *limit }),
         _ => None,
     });
-    shown.ok_or_else(|| "there is no exact conversion: cast it in a step before this one".to_owned())
+    shown.ok_or_else(|| "no exact conversion: cast it in an earlier step".to_owned())
 }
 
 fn number(target: &Kind) -> Option<Conversion> {
@@ -132,7 +133,7 @@ fn nested(source: &ColumnType, target: &Kind) -> Option<Conversion> {
                 {
                     Some(Conversion::Array { element: Box::new(inner), oid: *oid })
                 }
-                // More dimensions, or elements of another form.
+                // More dimensions, or elements of another type.
                 _ => Some(array(element, *oid)),
             }
         }
@@ -140,7 +141,7 @@ fn nested(source: &ColumnType, target: &Kind) -> Option<Conversion> {
     }
 }
 
-/// JSON as an array: each element goes the way that a text would go, where there is an exact one.
+/// JSON as an array: each element is converted like text, if that is exact.
 fn array(element: &Kind, oid: u32) -> Conversion {
     match text(&ColumnType::Varchar, element) {
         Ok(found) if !found.is_literal() => Conversion::ArrayJson { element: Box::new(found), oid },
@@ -159,7 +160,7 @@ fn text(source: &ColumnType, target: &Kind) -> Result<Conversion, String> {
         Kind::Array { element, oid } => array(element, *oid),
         Kind::Literal => Conversion::Literal,
         _ if *source == ColumnType::Json || *source == ColumnType::Bit || *source == ColumnType::Uuid => {
-            return Err("there is no exact conversion: cast it in a step before this one".to_owned());
+            return Err("no exact conversion: cast it in an earlier step".to_owned());
         }
         Kind::Bool => Conversion::Bool,
         Kind::Integer(width) => Conversion::Integer(*width),
@@ -170,13 +171,13 @@ fn text(source: &ColumnType, target: &Kind) -> Result<Conversion, String> {
         Kind::Time { digits } => Conversion::Time { digits: *digits },
         Kind::Timestamp { digits, zoned } => Conversion::Timestamp { digits: *digits, zoned: *zoned },
         Kind::Bytes => {
-            return Err("a text has no bytes of its own: cast it to BLOB in a step before this one".to_owned());
+            return Err("text has no defined bytes: cast it to BLOB in an earlier step".to_owned());
         }
         Kind::Interval { .. } => {
-            return Err("a text may say more than an interval keeps: cast it to INTERVAL in a step before".to_owned());
+            return Err("text can be more precise than an interval: cast it to INTERVAL in an earlier step".to_owned());
         }
         Kind::Bits | Kind::Refused(_) => {
-            return Err("there is no exact conversion: cast it in a step before this one".to_owned());
+            return Err("no exact conversion: cast it in an earlier step".to_owned());
         }
     })
 }

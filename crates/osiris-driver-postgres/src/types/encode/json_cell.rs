@@ -1,5 +1,6 @@
-//! One cell as JSON that PostgREST turns into the same value as the binary form. Each value is encoded first, which refuses what the
-//! server would change without a word; its bytes are the value where JSON has to be made of another type than the input's.
+//! Encodes a cell as JSON that PostgREST reads as the same value as the binary format. Each value is encoded in binary
+//! first, which rejects what the server would change without a warning; its bytes are used if the JSON type differs
+//! from the input type.
 
 use arrow::array::{Array, ArrayRef};
 use osiris_core::{ColumnType, Result};
@@ -7,10 +8,10 @@ use osiris_core::{ColumnType, Result};
 use super::cell::cell;
 use super::column::ColumnConversion;
 use super::convert::{Conversion, Width};
-use super::{Cell, Refusal, TextRules, printed_datetime};
+use super::{Cell, ConversionError, TextRules, printed_datetime};
 use crate::types::json;
 
-/// Bytes of the length before each value.
+/// Size of the length prefix of a value.
 const LENGTH: usize = 4;
 const UNEXPECTED: &str = "the encoded value has an unexpected form: report a bug";
 
@@ -24,10 +25,10 @@ pub struct JsonCell<'a> {
 }
 
 impl<'a> JsonCell<'a> {
-    /// For the values in `array`, which are of `column_type`.
+    /// For the values of `array`, of the type `column_type`.
     ///
     /// # Errors
-    /// A type that a scan of the store never returns.
+    /// For a type that a scan of the run store never returns.
     pub fn new(
         array: &'a ArrayRef,
         column_type: &'a ColumnType,
@@ -43,11 +44,11 @@ impl<'a> JsonCell<'a> {
         self.array.is_null(row)
     }
 
-    /// Writes the value of a row, `null` where it has none. `scratch` is room for the encoder.
+    /// Writes the value of a row, or `null`. `scratch` is a buffer for the encoder.
     ///
     /// # Errors
-    /// Why it cannot be written.
-    pub fn write(&self, row: usize, scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    /// When it cannot be written.
+    pub fn write(&self, row: usize, scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<(), ConversionError> {
         if self.is_null(row) {
             out.extend_from_slice(b"null");
             return Ok(());
@@ -58,7 +59,7 @@ impl<'a> JsonCell<'a> {
         self.as_json(row, bytes, out)
     }
 
-    fn as_json(&self, row: usize, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
+    fn as_json(&self, row: usize, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), ConversionError> {
         match self.conversion {
             Conversion::Bool => out.extend_from_slice(if bytes == [1] { b"true" } else { b"false" }),
             Conversion::Integer(Width::Unsigned) => {
@@ -72,7 +73,7 @@ impl<'a> JsonCell<'a> {
             Conversion::Timestamp { zoned, .. } => {
                 quoted(&printed_datetime::timestamp(bytes, *zoned).ok_or(UNEXPECTED)?, out);
             }
-            // The server reads a string as it reads a literal.
+            // The server parses a string like a literal.
             Conversion::Text { .. } | Conversion::Literal | Conversion::ArrayText => {
                 json::string(std::str::from_utf8(bytes).map_err(|_| UNEXPECTED)?, out);
             }
@@ -87,8 +88,8 @@ impl<'a> JsonCell<'a> {
         Ok(())
     }
 
-    /// A list as JSON, with the NUL characters left out that encoding it left out and counted.
-    fn list(&self, row: usize, column_type: &ColumnType, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    /// A list as JSON, without the NUL characters that the encoder removed and counted.
+    fn list(&self, row: usize, column_type: &ColumnType, out: &mut Vec<u8>) -> Result<(), ConversionError> {
         let mut list = Vec::new();
         json::value(self.array, column_type, row, &mut list)?;
         let list = String::from_utf8(list).map_err(|_| UNEXPECTED)?;
@@ -107,7 +108,7 @@ fn quoted(plain: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// A whole number of two, four or eight bytes.
+/// An integer of two, four or eight bytes.
 fn whole(bytes: &[u8]) -> Option<i64> {
     match bytes.len() {
         2 => Some(i16::from_be_bytes(bytes.try_into().ok()?).into()),

@@ -1,5 +1,5 @@
-//! The type of a column as far as it matters for writing to it, from what the catalog says. A domain is the type below it: the
-//! binary form is the same, and the server checks the domain's constraints.
+//! The type of a column, as far as needed for writing to it, from the catalog. A domain is treated as its base type:
+//! the binary format is the same, and the server checks the domain's constraints.
 
 use super::convert::Width;
 use super::numeric::Limit;
@@ -12,7 +12,7 @@ pub(crate) enum Kind {
     Float4,
     Float8,
     Numeric(Option<Limit>),
-    /// Any text, with so many characters at most.
+    /// Text, with a maximum number of characters.
     Text {
         limit: Option<usize>,
     },
@@ -38,13 +38,13 @@ pub(crate) enum Kind {
         element: Box<Kind>,
         oid: u32,
     },
-    /// A type that takes a text in a form of its own, such as `inet`, a range, a composite type.
+    /// A type with its own text format, such as `inet`, a range, a composite type.
     Literal,
-    /// A type that would change what is written, with what to do.
+    /// A type that would change values, with advice.
     Refused(&'static str),
 }
 
-/// What the catalog says about a type.
+/// A type, as described by the catalog.
 #[derive(Debug, Clone)]
 pub struct CatalogType<'a> {
     /// `pg_type.typname`.
@@ -58,7 +58,7 @@ pub struct CatalogType<'a> {
 }
 
 impl CatalogType<'_> {
-    /// Its kind. Arrays are told from it by the caller.
+    /// Its kind. The caller handles arrays.
     pub(crate) fn kind(&self) -> Kind {
         if self.family == "e" {
             return Kind::Enum;
@@ -77,8 +77,8 @@ impl CatalogType<'_> {
             "numeric" => Kind::Numeric(self.numeric()),
             "text" => Kind::Text { limit: None },
             "varchar" | "bpchar" => Kind::Text { limit: self.length() },
-            // The one is cut to 63 bytes without a word, the other to one.
-            "name" | "char" => Kind::Refused("a column of this type cuts what is written to it: use text"),
+            // The one is truncated to 63 bytes without a warning, the other to one.
+            "name" | "char" => Kind::Refused("a column of this type truncates values: use text"),
             "json" => Kind::Json,
             "jsonb" => Kind::Jsonb,
             "bytea" => Kind::Bytes,
@@ -87,7 +87,9 @@ impl CatalogType<'_> {
             "time" => Kind::Time { digits: self.digits() },
             "timestamp" => Kind::Timestamp { digits: self.digits(), zoned: false },
             "timestamptz" => Kind::Timestamp { digits: self.digits(), zoned: true },
-            "timetz" if self.modifier >= 0 => Kind::Refused("a timetz of few digits rounds: use timetz without any"),
+            "timetz" if self.modifier >= 0 => {
+                Kind::Refused("timetz with a precision rounds values: use timetz without one")
+            }
             "interval" => self.interval(),
             "bit" | "varbit" => Kind::Bits,
             _ => Kind::Literal,
@@ -109,7 +111,7 @@ impl CatalogType<'_> {
         u8::try_from(self.modifier).map_or(6, |digits| digits.min(6))
     }
 
-    /// The modifier has the fields that are kept in its upper half, the digits in its lower one.
+    /// The upper half of the modifier has the fields, the lower half the precision.
     fn interval(&self) -> Kind {
         const ALL_FIELDS: i32 = 0x7fff;
         const ALL_DIGITS: i32 = 0xffff;
@@ -117,7 +119,7 @@ impl CatalogType<'_> {
             return Kind::Interval { digits: 6 };
         }
         if (self.modifier >> 16) & ALL_FIELDS != ALL_FIELDS {
-            return Kind::Refused("an interval of certain fields cuts what is written to it: use interval without any");
+            return Kind::Refused("interval with fields truncates values: use interval without fields");
         }
         match self.modifier & ALL_DIGITS {
             ALL_DIGITS => Kind::Interval { digits: 6 },

@@ -1,23 +1,24 @@
-//! Values of the store in the binary form of COPY: the length, then the bytes that the type's receive function reads. No I/O.
+//! Encodes values in the binary format of COPY: the length, then the bytes that the type's receive function reads. No
+//! I/O.
 //!
-//! * `kind`: what a column of the table is; `convert`: which conversion leads there;
-//! * `cell`: one value; `nested`, `numeric`, `moment`, `array`: the forms that take more than a line;
-//! * `column`, `json_cell`: the same for those who write through a REST API;
-//! * `chunk`: rows together, with what is needed to show one that is refused.
+//! * `kind`: the type of a table column; `convert`: the conversion to it;
+//! * `cell`: one value; `nested`, `numeric`, `datetime`, `array`, `text_rules`: the longer encodings;
+//! * `column`, `json_cell`: the same for writing through a REST API;
+//! * `chunk`: encoded rows, with what is needed to report a rejected one.
 
 mod array;
 mod cell;
 mod chunk;
 mod column;
 mod convert;
+mod datetime;
 mod json_cell;
 mod kind;
-mod moment;
 mod nested;
 mod number;
 mod numeric;
 mod printed_datetime;
-mod words;
+mod text_rules;
 
 use std::borrow::Cow;
 
@@ -27,26 +28,29 @@ pub(crate) use convert::conversion;
 pub use json_cell::JsonCell;
 pub use kind::CatalogType;
 pub(crate) use kind::Kind;
-pub use words::TextRules;
+pub use text_rules::TextRules;
 
-/// Why a value cannot be written, for the reject table.
-pub type Refusal = Cow<'static, str>;
+/// Why a value cannot be written, as the reason of the reject.
+pub type ConversionError = Cow<'static, str>;
 
-/// Writes the value of a row, which is not NULL, with its length before it.
-type Cell<'a> = Box<dyn Fn(usize, &mut Vec<u8>) -> Result<(), Refusal> + 'a>;
+/// Writes the non-NULL value of a row, prefixed with its length.
+type Cell<'a> = Box<dyn Fn(usize, &mut Vec<u8>) -> Result<(), ConversionError> + 'a>;
 
 /// The length of a NULL.
 pub(crate) const NULL: i32 = -1;
 
-/// Writes bytes with their length before them.
-fn put(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
+/// Writes bytes, prefixed with their length.
+fn put(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), ConversionError> {
     out.extend_from_slice(&length(bytes.len())?.to_be_bytes());
     out.extend_from_slice(bytes);
     Ok(())
 }
 
-/// Writes what `write` writes, with its length before it.
-fn framed(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> Result<(), Refusal>) -> Result<(), Refusal> {
+/// Writes the output of `write`, prefixed with its length.
+fn framed(
+    out: &mut Vec<u8>,
+    write: impl FnOnce(&mut Vec<u8>) -> Result<(), ConversionError>,
+) -> Result<(), ConversionError> {
     let start = out.len();
     out.extend_from_slice(&[0; 4]);
     write(out)?;
@@ -55,7 +59,7 @@ fn framed(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> Result<(), Refu
     Ok(())
 }
 
-fn length(bytes: usize) -> Result<i32, Refusal> {
-    // A row has 1 GiB at most; the server says so itself, unless the length does not even fit.
-    i32::try_from(bytes).map_err(|_| "a value may have 1 GiB at most".into())
+fn length(bytes: usize) -> Result<i32, ConversionError> {
+    // A row is limited to 1 GiB, which the server checks, unless the length does not fit in 32 bits.
+    i32::try_from(bytes).map_err(|_| "value is larger than 1 GiB".into())
 }

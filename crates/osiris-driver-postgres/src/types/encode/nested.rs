@@ -1,4 +1,4 @@
-//! Text, lists and nested values on their way into columns of any kind.
+//! Encodes text, lists and nested values for columns of any type.
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::DataType;
@@ -6,27 +6,27 @@ use osiris_core::{ColumnType, Error, Result};
 
 use super::cell::{cell, truth};
 use super::convert::Conversion;
-use super::words::{self, TextRules};
-use super::{Cell, Refusal, array, framed, moment, number, numeric, put};
+use super::text_rules::{self, TextRules};
+use super::{Cell, ConversionError, array, datetime, framed, number, numeric, put};
 use crate::types::{json, text};
 
-/// A text as the value that it says.
+/// Encodes text as a value of the target type.
 pub(super) fn from_text(
     value: &str,
     is_json: bool,
     conversion: &Conversion,
     rules: &TextRules,
     out: &mut Vec<u8>,
-) -> Result<(), Refusal> {
+) -> Result<(), ConversionError> {
     match conversion {
-        Conversion::Text { limit } => words::text(value, *limit, rules, out),
+        Conversion::Text { limit } => text_rules::text(value, *limit, rules, out),
         Conversion::Jsonb => jsonb(rules.clean_json(value).as_bytes(), out),
         Conversion::Json | Conversion::Literal => put(rules.clean(value)?.as_bytes(), out),
         Conversion::Uuid => {
-            let uuid = uuid::Uuid::try_parse(value).map_err(|_| "it is not a UUID")?;
+            let uuid = uuid::Uuid::try_parse(value).map_err(|_| "invalid UUID")?;
             put(uuid.as_bytes(), out)
         }
-        Conversion::Bool => truth(words::truth(value)? == 1, out),
+        Conversion::Bool => truth(text_rules::truth(value)? == 1, out),
         Conversion::Integer(width) => number::integer(number::integer_text(value)?, *width, out),
         Conversion::Numeric(limit) => numeric::parse(value, *limit, out),
         Conversion::Float4 => {
@@ -38,33 +38,33 @@ pub(super) fn from_text(
             Ok(())
         }
         Conversion::Date => {
-            number::four(moment::date_text(value)?, out);
+            number::four(datetime::date_text(value)?, out);
             Ok(())
         }
         Conversion::Time { digits } => {
-            number::eight(moment::time_text(value, *digits)?, out);
+            number::eight(datetime::time_text(value, *digits)?, out);
             Ok(())
         }
         Conversion::Timestamp { digits, zoned } => {
-            number::eight(moment::timestamp_text(value, *digits, *zoned)?, out);
+            number::eight(datetime::timestamp_text(value, *digits, *zoned)?, out);
             Ok(())
         }
-        Conversion::Bits => words::bits(value, out),
+        Conversion::Bits => text_rules::bits(value, out),
         Conversion::ArrayJson { element, oid } => {
             let json = matches!(**element, Conversion::Json | Conversion::Jsonb);
             array::binary_of_json(value, *oid, json, out, |item, out| from_text(item, false, element, rules, out))
         }
-        // A text may be in the server's own form already.
+        // The text may already be in the server's format.
         Conversion::ArrayText if !is_json && value.starts_with('{') => put(rules.clean(value)?.as_bytes(), out),
         Conversion::ArrayText => put(rules.clean(&array::text_of_json(value)?)?.as_bytes(), out),
         Conversion::Bytes | Conversion::Interval { .. } | Conversion::Array { .. } => {
-            Err("there is no conversion".into())
+            Err("unsupported conversion".into())
         }
     }
 }
 
-/// A `jsonb` has the number of its form before it, which is 1.
-fn jsonb(json: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
+/// `jsonb` begins with its version, which is 1.
+fn jsonb(json: &[u8], out: &mut Vec<u8>) -> Result<(), ConversionError> {
     framed(out, |out| {
         out.push(1);
         out.extend_from_slice(json);
@@ -72,7 +72,7 @@ fn jsonb(json: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
     })
 }
 
-/// Anything but text as its one text.
+/// Writes a value other than text as text.
 pub(super) fn as_text<'a>(values: &'a ArrayRef, column: &'a ColumnType, limit: Option<usize>) -> Cell<'a> {
     Box::new(move |row, out| {
         framed(out, |out| {
@@ -83,7 +83,7 @@ pub(super) fn as_text<'a>(values: &'a ArrayRef, column: &'a ColumnType, limit: O
                 }
                 _ => text::write(values, row, out)?,
             }
-            words::fits(&String::from_utf8_lossy(&out[start..]), limit)
+            text_rules::fits(&String::from_utf8_lossy(&out[start..]), limit)
         })
     })
 }
@@ -96,7 +96,7 @@ pub(super) fn list<'a>(
     rules: &'a TextRules,
 ) -> Result<Cell<'a>> {
     let (ColumnType::List(item) | ColumnType::Array(item, _)) = column else {
-        return Err(Error::unknown("a column that is no list was to be written as one").with_hint("report a bug"));
+        return Err(Error::unknown("a column that is not a list cannot be written as a list").with_hint("report a bug"));
     };
     Ok(match values.data_type() {
         DataType::FixedSizeList(..) => {
@@ -129,7 +129,7 @@ pub(super) fn nested<'a>(
     Box::new(move |row, out| {
         let mut text = Vec::new();
         json::value(values, column, row, &mut text)?;
-        let text = String::from_utf8(text).map_err(|_| "it is not text")?;
+        let text = String::from_utf8(text).map_err(|_| "invalid UTF-8")?;
         match conversion {
             Conversion::Jsonb => jsonb(rules.clean_json(&text).as_bytes(), out),
             Conversion::ArrayJson { .. } | Conversion::ArrayText => from_text(&text, true, conversion, rules, out),

@@ -1,14 +1,14 @@
-//! Numbers that fit into the bytes of a column, exactly or not at all.
+//! Encodes numbers exactly, or rejects them.
 
-use super::Refusal;
+use super::ConversionError;
 use super::convert::Width;
 use super::numeric::Number;
 
-const RANGE: &str = "the column keeps no number of this size";
-const INEXACT: &str = "the column does not keep it exactly";
+const RANGE: &str = "number out of range for the column";
+const INEXACT: &str = "not exactly representable in the column";
 
 /// Writes a whole number.
-pub(super) fn integer(value: i128, width: Width, out: &mut Vec<u8>) -> Result<(), Refusal> {
+pub(super) fn integer(value: i128, width: Width, out: &mut Vec<u8>) -> Result<(), ConversionError> {
     match width {
         Width::Two => {
             let value = i16::try_from(value).map_err(|_| RANGE)?;
@@ -30,13 +30,13 @@ pub(super) fn integer(value: i128, width: Width, out: &mut Vec<u8>) -> Result<()
     Ok(())
 }
 
-/// Writes a number of 64 bits, whatever they mean.
+/// Writes 64 bits.
 pub(super) fn eight(value: i64, out: &mut Vec<u8>) {
     out.extend_from_slice(&[0, 0, 0, 8]);
     out.extend_from_slice(&value.to_be_bytes());
 }
 
-/// Writes a number of 32 bits, whatever they mean.
+/// Writes 32 bits.
 pub(super) fn four(value: i32, out: &mut Vec<u8>) {
     out.extend_from_slice(&[0, 0, 0, 4]);
     out.extend_from_slice(&value.to_be_bytes());
@@ -52,41 +52,41 @@ pub(super) fn float4(value: f32, out: &mut Vec<u8>) {
     out.extend_from_slice(&value.to_be_bytes());
 }
 
-/// An exact number of this scale as a whole one.
-pub(super) fn whole(value: i128, scale: u8) -> Result<i128, Refusal> {
+/// Converts a decimal of this scale to an integer.
+pub(super) fn whole(value: i128, scale: u8) -> Result<i128, ConversionError> {
     let unit = 10_i128.checked_pow(scale.into()).ok_or(RANGE)?;
-    if value % unit == 0 { Ok(value / unit) } else { Err("it is not a whole number".into()) }
+    if value % unit == 0 { Ok(value / unit) } else { Err("expected a whole number".into()) }
 }
 
-/// A floating point number as a whole one.
+/// Converts a floating point number to an integer.
 #[expect(clippy::cast_possible_truncation, reason = "the range is checked, and that nothing is behind the point")]
-pub(super) fn whole_float(value: f64) -> Result<i128, Refusal> {
+pub(super) fn whole_float(value: f64) -> Result<i128, ConversionError> {
     const END: f64 = 9_223_372_036_854_775_808.0;
     if !value.is_finite() || value.fract() != 0.0 {
-        return Err("it is not a whole number".into());
+        return Err("expected a whole number".into());
     }
     if (-END..END).contains(&value) { Ok(value as i128) } else { Err(RANGE.into()) }
 }
 
-/// A number of 64 bits that 32 bits hold as well.
+/// Converts a 64-bit float to 32 bits, exactly.
 #[expect(clippy::cast_possible_truncation, reason = "what is lost is looked for right after")]
-pub(super) fn narrow(value: f64) -> Result<f32, Refusal> {
+pub(super) fn narrow(value: f64) -> Result<f32, ConversionError> {
     let narrow = value as f32;
     if value.is_nan() || f64::from(narrow).to_bits() == value.to_bits() {
         Ok(narrow)
     } else {
-        Err("a real column does not keep it exactly: use double precision".into())
+        Err("not exactly representable in a real column: use double precision".into())
     }
 }
 
-/// A whole number as floating point that has so many bits for it.
+/// Converts an integer to a float with this many mantissa bits.
 #[expect(clippy::cast_precision_loss, reason = "what would be lost is refused before")]
-pub(super) fn exact_float(value: i128, bits: u32) -> Result<f64, Refusal> {
+pub(super) fn exact_float(value: i128, bits: u32) -> Result<f64, ConversionError> {
     if value.unsigned_abs() > 1 << bits { Err(INEXACT.into()) } else { Ok(value as f64) }
 }
 
-/// An exact number as floating point that keeps so many significant digits of it.
-pub(super) fn approximate(value: i128, scale: u8, digits: usize) -> Result<f64, Refusal> {
+/// Converts a decimal to a float with this many significant digits.
+pub(super) fn approximate(value: i128, scale: u8, digits: usize) -> Result<f64, ConversionError> {
     let text = value.unsigned_abs().to_string();
     if text.trim_end_matches('0').len() > digits {
         return Err(INEXACT.into());
@@ -94,29 +94,29 @@ pub(super) fn approximate(value: i128, scale: u8, digits: usize) -> Result<f64, 
     format!("{value}e-{scale}").parse().map_err(|_| INEXACT.into())
 }
 
-/// A text that is a floating point number, of a finite one within the range of its width.
-pub(super) fn float_text(text: &str) -> Result<f64, Refusal> {
+/// Parses a floating point number within the range of its width.
+pub(super) fn float_text(text: &str) -> Result<f64, ConversionError> {
     let special = matches!(text.to_ascii_lowercase().as_str(), "nan" | "infinity" | "-infinity" | "inf" | "-inf");
     match text.parse::<f64>() {
         Ok(value) if special || value.is_finite() => Ok(value),
         Ok(_) => Err(RANGE.into()),
-        Err(_) => Err("it is not a number".into()),
+        Err(_) => Err("invalid number".into()),
     }
 }
 
-/// The same in 32 bits, the nearest one to the text.
-pub(super) fn float4_text(text: &str) -> Result<f32, Refusal> {
+/// The same in 32 bits, rounded to the nearest.
+pub(super) fn float4_text(text: &str) -> Result<f32, ConversionError> {
     float_text(text)?;
     match text.parse::<f32>() {
         Ok(value) if value.is_infinite() && text.contains(|digit: char| digit.is_ascii_digit()) => Err(RANGE.into()),
         Ok(value) => Ok(value),
-        Err(_) => Err("it is not a number".into()),
+        Err(_) => Err("invalid number".into()),
     }
 }
 
-/// A text that is a whole number.
-pub(super) fn integer_text(text: &str) -> Result<i128, Refusal> {
-    Number::of(text).ok_or("it is not a number")?.integer()
+/// Parses an integer.
+pub(super) fn integer_text(text: &str) -> Result<i128, ConversionError> {
+    Number::of(text).ok_or("invalid number")?.integer()
 }
 
 #[cfg(test)]

@@ -1,29 +1,29 @@
-//! Exact numbers in the binary form of PostgreSQL's `numeric`: a sign, and digits of base 10,000 around the point. Rounds nothing.
+//! Encodes PostgreSQL's `numeric`: a sign, and base-10,000 digits around the decimal point. Never rounds.
 //!
-//! The form: <https://www.postgresql.org/docs/current/protocol-message-formats.html> has none; it is that of `numeric_recv`:
-//! number of digits, weight of the first one, sign, digits to show behind the point, digits; 16 bits each.
+//! The form: <https://www.postgresql.org/docs/current/protocol-message-formats.html> does not document the format; it
+//! is that of `numeric_recv`: number of digits, weight of the first one, sign, display scale, digits; 16 bits each.
 
-use super::Refusal;
+use super::ConversionError;
 
 const NEGATIVE: u16 = 0x4000;
 const NAN: u16 = 0xC000;
 const INFINITY: u16 = 0xD000;
 const NEGATIVE_INFINITY: u16 = 0xF000;
 
-/// The reason for digits that would be rounded away.
-pub(super) const FINER: &str = "it has more digits behind the point than the column keeps";
-const LARGER: &str = "it has more digits before the point than the column keeps";
-const NO_NUMBER: &str = "it is not a number";
+/// The reason for digits that would be rounded.
+pub(super) const FINER: &str = "more decimal places than the column allows";
+const LARGER: &str = "more digits before the decimal point than the column allows";
+const NO_NUMBER: &str = "invalid number";
 
-/// What a column keeps: digits in all and digits behind the point; nothing where there is no limit.
+/// Precision and scale of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limit {
     pub(crate) precision: u16,
     pub(crate) scale: i16,
 }
 
-/// Writes `value` with `scale` digits behind the point.
-pub(super) fn decimal(value: i128, scale: u8, limit: Option<Limit>, out: &mut Vec<u8>) -> Result<(), Refusal> {
+/// Writes `value` with `scale` decimal places.
+pub(super) fn decimal(value: i128, scale: u8, limit: Option<Limit>, out: &mut Vec<u8>) -> Result<(), ConversionError> {
     if let Some(limit) = limit {
         fits(value, scale, limit)?;
     }
@@ -32,7 +32,7 @@ pub(super) fn decimal(value: i128, scale: u8, limit: Option<Limit>, out: &mut Ve
     let magnitude = value.unsigned_abs();
     match u64::try_from(magnitude).ok().and_then(|small| small.checked_mul(10_u64.pow(pad.into()))) {
         Some(mut rest) => {
-            // The last digit first; 64 bits are five of them, and zeros may lie between them and the point.
+            // Least significant first; 64 bits need five digits, possibly with zeros before the decimal point.
             let mut digits = [0_u16; 5];
             let mut count = 0;
             while rest > 0 {
@@ -53,22 +53,22 @@ pub(super) fn decimal(value: i128, scale: u8, limit: Option<Limit>, out: &mut Ve
     Ok(())
 }
 
-/// Whether a number of this scale is kept whole.
-fn fits(value: i128, scale: u8, limit: Limit) -> Result<(), Refusal> {
+/// Whether the column can hold a number of this scale exactly.
+fn fits(value: i128, scale: u8, limit: Limit) -> Result<(), ConversionError> {
     let surplus = i32::from(scale) - i32::from(limit.scale);
     let unit = |digits: i32| u32::try_from(digits).ok().and_then(|digits| 10_u128.checked_pow(digits));
     let magnitude = value.unsigned_abs();
     if surplus > 0 && magnitude != 0 && unit(surplus).is_none_or(|unit| !magnitude.is_multiple_of(unit)) {
         return Err(FINER.into());
     }
-    // What the column keeps before the point, and the digits that this number has behind it.
+    // The digits before the decimal point that the column allows, plus the scale of this number.
     let most = i32::from(limit.precision) - i32::from(limit.scale) + i32::from(scale);
     let small = if most < 0 { magnitude == 0 } else { unit(most).is_none_or(|most| magnitude < most) };
     if small { Ok(()) } else { Err(LARGER.into()) }
 }
 
-/// A text that is a number: sign, digits, a point and digits perhaps; or `NaN`, `Infinity`.
-pub(super) fn parse(text: &str, limit: Option<Limit>, out: &mut Vec<u8>) -> Result<(), Refusal> {
+/// Parses a number: sign, digits, optionally a decimal point and digits; or `NaN`, `Infinity`.
+pub(super) fn parse(text: &str, limit: Option<Limit>, out: &mut Vec<u8>) -> Result<(), ConversionError> {
     let Some(number) = Number::of(text) else {
         let sign = match text.to_ascii_lowercase().as_str() {
             "nan" => NAN,
@@ -77,7 +77,7 @@ pub(super) fn parse(text: &str, limit: Option<Limit>, out: &mut Vec<u8>) -> Resu
             _ => return Err(NO_NUMBER.into()),
         };
         if sign != NAN && limit.is_some() {
-            return Err("the column keeps no infinity".into());
+            return Err("the column does not support infinity".into());
         }
         special(sign, out);
         return Ok(());
@@ -94,19 +94,19 @@ pub(super) fn parse(text: &str, limit: Option<Limit>, out: &mut Vec<u8>) -> Resu
         }
         let zeros = usize::from(limit.scale.min(0).unsigned_abs());
         if whole.len() > zeros && !whole[whole.len() - zeros..].bytes().all(|digit| digit == b'0') {
-            return Err("it has digits that the column rounds away".into());
+            return Err("digits that the column would round".into());
         }
     }
-    // PostgreSQL's own limits: 131,072 digits before the point and 16,383 behind it.
+    // PostgreSQL's limits: 131,072 digits before the decimal point and 16,383 after it.
     if number.whole.len() > 131_072 || number.fraction.len() > 16_383 {
-        return Err("it has more digits than a numeric has".into());
+        return Err("more digits than numeric supports".into());
     }
     let scale = u16::try_from(number.fraction.len()).unwrap_or(u16::MAX);
     parts(number.negative, number.whole.as_bytes(), number.fraction.as_bytes(), scale, out);
     Ok(())
 }
 
-/// Digits around a point.
+/// The digits of a number before and after the decimal point.
 pub(super) struct Number<'a> {
     pub(super) negative: bool,
     pub(super) whole: &'a str,
@@ -114,7 +114,7 @@ pub(super) struct Number<'a> {
 }
 
 impl<'a> Number<'a> {
-    /// Reads it; no blanks, no exponent.
+    /// Parses it; no spaces, no exponent.
     pub(super) fn of(text: &'a str) -> Option<Self> {
         let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
@@ -123,20 +123,20 @@ impl<'a> Number<'a> {
         found.then_some(Self { negative: text.starts_with('-'), whole, fraction })
     }
 
-    /// As a whole number.
+    /// Converts it to an integer.
     ///
     /// # Errors
-    /// When it is none, or one of more than 128 bits.
-    pub(super) fn integer(&self) -> Result<i128, Refusal> {
+    /// When it is not an integer, or needs more than 128 bits.
+    pub(super) fn integer(&self) -> Result<i128, ConversionError> {
         if self.fraction.bytes().any(|digit| digit != b'0') {
-            return Err("it is not a whole number".into());
+            return Err("expected a whole number".into());
         }
         let magnitude: i128 = if self.whole.is_empty() { 0 } else { self.whole.parse().map_err(|_| LARGER)? };
         Ok(if self.negative { -magnitude } else { magnitude })
     }
 }
 
-/// Groups decimal digits by four, away from the point.
+/// Groups decimal digits by four, starting at the decimal point.
 fn parts(negative: bool, whole: &[u8], fraction: &[u8], scale: u16, out: &mut Vec<u8>) {
     let mut digits: Vec<u16> = Vec::with_capacity(whole.len() / 4 + fraction.len() / 4 + 2);
     let group = |part: &[u8]| part.iter().fold(0_u16, |sum, digit| sum * 10 + u16::from(digit - b'0'));
@@ -154,7 +154,7 @@ fn parts(negative: bool, whole: &[u8], fraction: &[u8], scale: u16, out: &mut Ve
     put(negative, &digits[zeros..], digits.len() - zeros, behind, scale, out);
 }
 
-/// Writes digits, the first of which is not zero; `behind` of them are behind the point.
+/// Writes digits, the first of which is not zero; `behind` of them are after the decimal point.
 fn put(negative: bool, digits: &[u16], count: usize, behind: usize, scale: u16, out: &mut Vec<u8>) {
     let kept = digits.iter().rposition(|digit| *digit != 0).map_or(0, |last| last + 1);
     let weight = i32::try_from(count).unwrap_or(0) - i32::try_from(behind).unwrap_or(0) - 1;
@@ -184,7 +184,7 @@ mod tests {
 
     use super::*;
 
-    /// The number that the bytes say, as text.
+    /// Decodes the bytes as text.
     fn read(bytes: &[u8]) -> String {
         let parts: Vec<i16> = bytes[4..].chunks(2).map(|pair| i16::from_be_bytes([pair[0], pair[1]])).collect();
         assert_eq!(u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize, bytes.len() - 4);
@@ -202,9 +202,9 @@ mod tests {
         if scale == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{}", &fraction[..scale]) }
     }
 
-    fn written(write: impl FnOnce(&mut Vec<u8>) -> Result<(), Refusal>) -> Result<String, String> {
+    fn written(write: impl FnOnce(&mut Vec<u8>) -> Result<(), ConversionError>) -> Result<String, String> {
         let mut out = Vec::new();
-        write(&mut out).map_err(Refusal::into_owned)?;
+        write(&mut out).map_err(ConversionError::into_owned)?;
         Ok(read(&out))
     }
 

@@ -1,8 +1,8 @@
-//! Dates and timestamps out of the binary form, as PostgreSQL prints them in JSON.
+//! Formats binary dates and timestamps as PostgreSQL does in JSON.
 
 use osiris_sql::calendar::civil_from_days;
 
-/// Days from 1970 to 2000, where PostgreSQL counts from.
+/// Days from 1970 to 2000, the epoch of PostgreSQL.
 const DAYS_TO_2000: i64 = 10_957;
 const MICROS_A_DAY: i64 = 86_400_000_000;
 
@@ -19,7 +19,7 @@ pub(super) fn date(bytes: &[u8]) -> Option<String> {
     })
 }
 
-/// A timestamp, with its zone (UTC) where the column has one.
+/// A timestamp, with its offset (UTC) if the column has one.
 pub(super) fn timestamp(bytes: &[u8], zoned: bool) -> Option<String> {
     let micros = i64::from_be_bytes(bytes.try_into().ok()?);
     Some(match micros {

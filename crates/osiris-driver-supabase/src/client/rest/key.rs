@@ -1,4 +1,4 @@
-//! The key of the REST API. Most are tokens that say of themselves what they are for; that is read, never believed: the server
+//! The key of the REST API. Most are tokens with claims, which are read but never trusted: the server
 //! decides.
 
 use std::time::{Duration, SystemTime};
@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use osiris_core::Secret;
 use serde_json::Value;
 
-/// A key, with what it says of itself.
+/// A key with its claims.
 #[derive(Debug, Clone)]
 pub(crate) struct ApiKey {
     secret: Secret,
@@ -17,7 +17,7 @@ pub(crate) struct ApiKey {
 
 impl ApiKey {
     pub(super) fn new(secret: &Secret) -> Self {
-        // A line break at the end comes with many a copied key.
+        // Copied keys often end with a line break.
         let secret = Secret::new(secret.expose().trim());
         let claims = claims(secret.expose());
         Self { secret, claims }
@@ -27,13 +27,13 @@ impl ApiKey {
         &self.secret
     }
 
-    /// Whether it is a token (`eyJ...`), which goes into `Authorization` as well; the keys of the newer form (`sb_secret_...`)
-    /// are refused there.
+    /// Whether it is a token (`eyJ...`), which is also sent in `Authorization`; keys in the newer format
+    /// (`sb_secret_...`) are rejected there.
     pub(super) fn is_token(&self) -> bool {
         self.claims.is_some()
     }
 
-    /// The role it asks for: `service_role`, `anon`.
+    /// The role: `service_role`, `anon`.
     pub(crate) fn role(&self) -> Option<&str> {
         match &self.claims {
             Some(claims) => claims["role"].as_str(),
@@ -43,19 +43,19 @@ impl ApiKey {
         }
     }
 
-    /// When it ceases to be good, where it says so.
+    /// Its expiry, if present.
     pub(crate) fn expires(&self) -> Option<SystemTime> {
         let seconds = self.claims.as_ref()?["exp"].as_u64()?;
         SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
     }
 
-    /// The reference of the project it belongs to, where it says so.
+    /// The reference of its project, if present.
     pub(crate) fn project(&self) -> Option<&str> {
         self.claims.as_ref()?["ref"].as_str()
     }
 }
 
-/// What the middle part of a token says (RFC 7519).
+/// The claims of a token (RFC 7519).
 fn claims(token: &str) -> Option<Value> {
     let mut parts = token.split('.');
     let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {

@@ -1,26 +1,26 @@
-//! Where a page begins: behind the last row of the one before, by the values of the columns that the rows are sorted by. NULLs have
-//! their place in the order, and so they have here.
+//! Keyset pagination: a page begins after the last row of the previous one, by the values of the sort columns. NULLs
+//! have their position in the order.
 
 use osiris_http::Row;
 
 use crate::filter::{Condition, OrderColumn};
 
-/// A column of the order, and where its value stands in a row.
+/// A sort column, and the position of its value in a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct KeyColumn {
     pub(crate) order: OrderColumn,
-    /// The name of its value in the rows that come.
+    /// The name of its value in the returned rows.
     pub(crate) member: String,
     /// Whether it may be NULL.
     pub(crate) nullable: bool,
 }
 
-/// The values of the key columns in a row; nothing when one of them is missing.
+/// The values of the key columns in a row; `None` if one is missing.
 pub(crate) fn values(columns: &[KeyColumn], row: &Row<'_>) -> Option<Vec<Option<String>>> {
     columns.iter().map(|column| Some(row.get(&column.member)?.text().map(|text| text.into_owned()))).collect()
 }
 
-/// The rows behind the one with these values; nothing when there can be none.
+/// The condition for rows after the one with these values; `None` if there are none.
 pub(crate) fn behind(columns: &[KeyColumn], values: &[Option<String>]) -> Option<Condition> {
     let (mut alternatives, mut same) = (Vec::new(), Vec::<Condition>::new());
     for (column, value) in columns.iter().zip(values) {
@@ -40,7 +40,7 @@ pub(crate) fn behind(columns: &[KeyColumn], values: &[Option<String>]) -> Option
     let several = alternatives.len() > 1;
     let behind = one_or(alternatives, Condition::Any);
     match (columns.first(), values.first()) {
-        // Says nothing new, but lets the server begin in the middle of an index.
+        // Redundant, but lets the server start in the middle of an index.
         (Some(first), Some(Some(value))) if several && !first.nullable => {
             let operator = if first.order.descending { "lte" } else { "gte" };
             Some(Condition::All(vec![Condition::compare(&first.order.name, operator, value), behind]))
@@ -49,7 +49,7 @@ pub(crate) fn behind(columns: &[KeyColumn], values: &[Option<String>]) -> Option
     }
 }
 
-/// What comes behind a value in the order of one column.
+/// The condition for values after a value in one column.
 fn further(column: &KeyColumn, value: Option<&str>) -> Option<Condition> {
     let OrderColumn { name, descending, nulls_first } = &column.order;
     let Some(value) = value else {

@@ -1,4 +1,4 @@
-//! The REST API: where it is, who asks, and which schema a request is about. What is asked for is decided elsewhere.
+//! The REST API: URL, key and schema of requests. The requests are built elsewhere.
 
 mod key;
 pub(crate) mod keyset;
@@ -16,13 +16,13 @@ pub(crate) use key::ApiKey;
 use super::Target;
 use crate::error::rest_error;
 
-/// The longest address that proxies and servers take without complaint, in bytes.
-pub(crate) const LONGEST_URL: usize = 8000;
+/// The longest URL that proxies and servers accept, in bytes.
+pub(crate) const MAX_URL: usize = 8000;
 
-/// How often a request is sent again at least, where the step does not say.
+/// Minimum number of retries by default.
 const RETRIES: u32 = 3;
 
-/// A project's REST API. Cheap to clone; clones share sockets and pace.
+/// The REST API of a project. Cheap to clone; clones share connections and rate limits.
 #[derive(Clone)]
 pub(crate) struct Rest {
     http: HttpClient,
@@ -31,7 +31,7 @@ pub(crate) struct Rest {
 }
 
 impl Rest {
-    /// The API of the connection; nothing where it has none. No I/O but for the reading of certificates.
+    /// The API of the connection; `None` if it has none. No I/O, except for reading certificates.
     ///
     /// # Errors
     /// When the certificates cannot be used.
@@ -58,7 +58,7 @@ impl Rest {
         Ok(Some(Self { http, settings, key }))
     }
 
-    /// The same, each request tried again up to so many times; where the step does not say, as often as it takes to outlast the
+    /// The same with this number of retries for each request; by default, enough to survive the
     /// restart of a server.
     ///
     /// # Errors
@@ -73,12 +73,12 @@ impl Rest {
         Ok(self)
     }
 
-    /// The same at the work of a step: cancelled with it, counted for it.
+    /// The same for a step: cancelled with it, and counted in its metrics.
     pub(crate) fn for_step(&self, ctx: &ExecutionContext) -> Self {
         Self { http: self.http.for_step(ctx), ..self.clone() }
     }
 
-    /// The same, whose requests are not given up once they are sent.
+    /// The same with requests that are not cancelled once they are sent.
     pub(crate) fn to_the_end(&self) -> Self {
         Self { http: self.http.to_the_end(), ..self.clone() }
     }
@@ -93,10 +93,10 @@ impl Rest {
         &self.key
     }
 
-    /// A request about `schema`, at a path with its query below `/rest/v1`.
+    /// A request for `schema`, with a path and query below `/rest/v1`.
     ///
     /// # Errors
-    /// When they make no request.
+    /// When the request is invalid.
     pub(crate) fn request(&self, method: Method, schema: &str, path: &str) -> Result<Request> {
         let reads = matches!(method, Method::GET | Method::HEAD);
         let header = if reads { "Accept-Profile" } else { "Content-Profile" };

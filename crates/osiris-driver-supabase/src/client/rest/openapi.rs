@@ -1,6 +1,6 @@
-//! What PostgREST says of its tables: the description at the root of the API (OpenAPI 2.0), where primary keys and foreign keys
-//! stand in the comments of columns (<https://docs.postgrest.org/en/v12/references/api/openapi.html>). Precision and scale of
-//! numbers are not in it, nor are unique indexes.
+//! The tables of PostgREST: the OpenAPI 2.0 schema at the root of the API, where primary keys and foreign keys are in
+//! the descriptions of columns (<https://docs.postgrest.org/en/v12/references/api/openapi.html>). Precision and scale
+//! of numbers and unique indexes are missing.
 
 use osiris_core::problem::nearest;
 use osiris_core::{Error, Result};
@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::Rest;
 
-/// The tables and views of a schema that the key may see.
+/// The tables and views of a schema that are visible to the key.
 #[derive(Debug, Clone)]
 pub(crate) struct Description {
     tables: Vec<RestTable>,
@@ -42,39 +42,39 @@ impl RestTable {
         self.columns.iter().filter(|column| column.primary_key).map(|column| column.name.clone()).collect()
     }
 
-    /// The column of this exact name.
+    /// The column with this exact name.
     pub(crate) fn column(&self, name: &str) -> Option<&RestColumn> {
         self.columns.iter().find(|column| column.name == name)
     }
 }
 
 impl RestColumn {
-    /// Whether its type is none of PostgreSQL's own, nor an enum: composite types, and those of extensions, come as JSON of any
-    /// form.
+    /// Whether its type is neither built in nor an enum: composite types, and those of extensions, are arbitrary JSON
+    /// values.
     pub(crate) fn is_opaque(&self) -> bool {
         self.format.contains('.') && self.members.is_empty() && !self.format.ends_with("[]")
     }
 }
 
 impl Description {
-    /// Asks for the tables of `schema`.
+    /// Reads the tables of `schema`.
     ///
     /// # Errors
-    /// An API that does not describe itself to this key.
+    /// When the API shows no schema to this key.
     pub(crate) async fn read(rest: &Rest, schema: &str) -> Result<Self> {
         let request = Request::get(rest.http().url("")?)
             .header("Accept", "application/openapi+json")?
             .header("Accept-Profile", schema)?
-            .what("reading the description of the API");
+            .what("reading the API schema");
         let page = rest.http().fetch(&request).await?;
         let document: Value = page.json()?;
         if document.get("swagger").is_none() && document.get("definitions").is_none() {
-            return Err(Error::validation("the API does not describe its tables").with_hint(
-                "check the address; PostgREST's `openapi-mode` must not be `disabled`, and some projects show the description to \
+            return Err(Error::validation("the API returned no schema of its tables").with_hint(
+                "check the address; PostgREST's `openapi-mode` must not be `disabled`, and some projects show the schema to \
                  the service key only",
             ));
         }
-        // Without any table there are no definitions.
+        // Without tables there are no definitions.
         let definitions = document["definitions"].as_object().into_iter().flatten();
         Ok(Self { tables: definitions.map(|(name, table)| RestTable::parse(name, table)).collect() })
     }
@@ -84,12 +84,12 @@ impl Description {
         &self.tables
     }
 
-    /// The table of this exact name.
+    /// The table with this exact name.
     pub(crate) fn table(&self, name: &str) -> Option<&RestTable> {
         self.tables.iter().find(|table| table.name == name)
     }
 
-    /// The name most like this one.
+    /// The most similar name.
     pub(crate) fn similar(&self, name: &str) -> Option<&str> {
         nearest(name, self.tables.iter().map(|table| table.name.as_str()))
     }

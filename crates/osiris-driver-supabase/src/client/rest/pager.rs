@@ -1,5 +1,5 @@
-//! Pages one behind the other, by key. A page that is shorter than was asked for means nothing: the server has a limit of its own. The
-//! end is where no row comes any more.
+//! Reads pages by key. A short page is not the last one: the server has its own limit. The
+//! last page is empty.
 
 use osiris_core::{Error, Result};
 use osiris_http::{Document, Page, Request, RowPath};
@@ -9,7 +9,7 @@ use super::table::{self, TableApi};
 use crate::error::sqlstate;
 use crate::filter::{Condition, OrderColumn};
 
-/// What is asked for, page by page.
+/// A paged query.
 #[derive(Clone)]
 pub(crate) struct Query {
     pub(crate) api: TableApi,
@@ -26,17 +26,17 @@ pub(crate) struct Query {
 /// A page of rows.
 pub(crate) struct Rows {
     pub(crate) document: Document,
-    /// On the first page: how many rows there are in all.
+    /// On the first page: the total number of rows.
     pub(crate) total: Option<u64>,
 }
 
-/// The way through the pages.
+/// The state of reading pages.
 pub(crate) struct Pager {
     query: Query,
     behind: Option<Condition>,
-    /// How many rows have come.
+    /// Rows received.
     pub(crate) arrived: u64,
-    /// The most rows a page has had: the server's limit is not below it.
+    /// The largest page so far, a lower bound of the server's limit.
     longest: u64,
     page_size: u64,
     begun: bool,
@@ -44,7 +44,7 @@ pub(crate) struct Pager {
 }
 
 impl Query {
-    /// A query for the columns `names`, which tell rows apart and are never NULL, of every row, sorted by them.
+    /// A query for the columns `names` of every row, which are unique and never NULL, sorted by them.
     pub(crate) fn of_keys(api: TableApi, names: &[String], page_size: u64, what: &'static str) -> Self {
         let select = table::name_list(names.iter().map(String::as_str));
         let key = names.iter().map(|name| KeyColumn {
@@ -56,7 +56,7 @@ impl Query {
         Self { api, select, key, conditions: Vec::new(), page_size, limit: None, offset: 0, what }
     }
 
-    /// The request for up to `rows` rows behind `behind`.
+    /// The request for up to `rows` rows after `behind`.
     fn request(&self, behind: Option<&Condition>, rows: u64, offset: u64) -> Result<Request> {
         let order: Vec<String> = self.key.iter().map(|column| column.order.query()).collect();
         let builder = self.api.from().select(&self.select).order(order.join(","));
@@ -69,7 +69,7 @@ impl Query {
         Ok(self.api.request(builder, self.what)?.query(parameters))
     }
 
-    /// How many rows there are, `limit` and `offset` apart.
+    /// The number of rows, without `limit` and `offset`.
     pub(crate) async fn count(&self) -> Result<u64> {
         let parameters: Vec<(String, String)> = self.conditions.iter().map(Condition::parameter).collect();
         let request = self.api.request(self.api.from().select(&self.select), "counting rows")?;
@@ -78,7 +78,7 @@ impl Query {
         table::total(&page).ok_or_else(table::uncounted)
     }
 
-    /// How many rows are to come of `total`.
+    /// The expected number of rows out of `total`.
     pub(crate) fn expected(&self, total: u64) -> u64 {
         total.saturating_sub(self.offset).min(self.limit.unwrap_or(u64::MAX))
     }
@@ -91,7 +91,7 @@ impl Pager {
         Self { query, behind: None, arrived: 0, longest: 0, page_size, begun: false, ended }
     }
 
-    /// The next page; nothing behind the last. The first one comes even without rows.
+    /// The next page; `None` after the last. The first one is returned even without rows.
     pub(crate) async fn next(&mut self) -> Result<Option<Rows>> {
         if self.ended {
             return Ok(None);
@@ -100,7 +100,7 @@ impl Pager {
             (self.fetch(&[]).await?, None)
         } else {
             let rows = match self.fetch(&["count=exact"]).await {
-                // There are not as many rows as are to be left out.
+                // There are fewer rows than `offset`.
                 Err(error) if sqlstate(&error) == Some("PGRST103") => {
                     self.ended = true;
                     return Ok(None);
@@ -115,7 +115,7 @@ impl Pager {
         Ok(Some(Rows { document, total }))
     }
 
-    /// One page. Where the server has no time for it, a smaller one.
+    /// Reads one page, or a smaller one after a statement timeout.
     async fn fetch(&mut self, preferences: &[&str]) -> Result<Page> {
         loop {
             let left = self.query.limit.map_or(u64::MAX, |limit| limit.saturating_sub(self.arrived));
@@ -127,7 +127,7 @@ impl Pager {
             match self.query.api.fetch(&request).await {
                 Err(error) if rows > 1 && sqlstate(&error) == Some("57014") => {
                     self.page_size = (rows / 2).max(1);
-                    tracing::warn!(rows, "the server had no time for a page: the next one is half as long");
+                    tracing::warn!(rows, "statement timeout while reading a page: retrying with half the rows");
                 }
                 other => return other,
             }
@@ -139,12 +139,12 @@ impl Pager {
         if document.matched() {
             return Ok(document);
         }
-        Err(Error::validation(format!("{}: the server's answer is no list of rows", self.query.what))
+        Err(Error::validation(format!("{}: the response is not a list of rows", self.query.what))
             .with_context("seen", document.stopped_at())
-            .with_hint("check the address: it must be that of a Supabase project, or of PostgREST behind `/rest/v1`"))
+            .with_hint("check the address: it must be of a Supabase project, or of PostgREST behind `/rest/v1`"))
     }
 
-    /// Takes note of where the next page begins.
+    /// Records where the next page begins.
     fn advance(&mut self, document: &Document, total: Option<u64>) -> Result<()> {
         let rows = u64::try_from(document.row_count()).unwrap_or(u64::MAX);
         self.begun = true;
@@ -154,12 +154,12 @@ impl Pager {
             return Ok(());
         };
         let values = keyset::values(&self.query.key, &last).ok_or_else(|| {
-            Error::validation(format!("{}: a column that rows are sorted by is missing from them", self.query.what))
-                .with_hint("the table changed while it was read: run again")
+            Error::validation(format!("{}: the rows lack a column that they are sorted by", self.query.what))
+                .with_hint("the table was altered while it was read: run again")
         })?;
         let behind = keyset::behind(&self.query.key, &values);
         if behind.is_none() || behind == self.behind {
-            // The same key twice in a row: the same page would come for ever.
+            // The same key twice in a row: the same page would be read forever.
             self.ended = behind.is_none();
             if !self.ended {
                 return Err(self.stuck());
@@ -176,8 +176,11 @@ impl Pager {
 
     fn stuck(&self) -> Error {
         let names: Vec<&str> = self.query.key.iter().map(|column| column.order.name.as_str()).collect();
-        Error::validation(format!("{}: a page ends where the one before ended", self.query.what))
-            .with_context("sorted by", names.join(", "))
-            .with_hint("these columns do not tell rows apart: name others in `key`")
+        Error::validation(format!(
+            "{}: pagination loop: a page ends at the same row as the one before",
+            self.query.what
+        ))
+        .with_context("sorted by", names.join(", "))
+        .with_hint("these columns are not unique: name others in `key`")
     }
 }

@@ -1,6 +1,7 @@
-//! Requests about one table: built by `postgrest`, sent by `osiris-http`. `postgrest`'s own client is never used: it has neither
-//! pace nor limits, and what it would read of the environment has no effect here. What `postgrest` has no word for (`columns`,
-//! `missing`, counts, what to return) is set on the request before it is sent; see `docs/decisions/0010`.
+//! Requests for a table: built by `postgrest`, sent by `osiris-http`. `postgrest`'s own client is never used: it has
+//! neither rate limits nor timeouts, and its environment variables have no effect here. What `postgrest` does not
+//! support (`columns`, `missing`, counts, what to return) is set on the request before it is sent; see
+//! `docs/decisions/0010`.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use postgrest::{Builder, Postgrest};
 use super::Rest;
 use crate::filter::{Reserved, quote_name};
 
-/// What may stand in a path as it is.
+/// Characters that need no encoding in a path.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// A table or view behind PostgREST.
@@ -29,11 +30,11 @@ impl TableApi {
     /// The table `table` of `schema`.
     ///
     /// # Errors
-    /// A schema whose name no header can hold.
+    /// When the name of the schema is not valid in a header.
     pub(crate) fn new(rest: Rest, schema: &str, table: &str) -> Result<Self> {
         if schema.is_empty() || !schema.bytes().all(|byte| (b' '..0x7f).contains(&byte)) {
             return Err(Error::validation(format!("the schema `{schema}` cannot be named over REST"))
-                .with_hint("HTTP headers hold ASCII only: use a direct channel (`dsn`), or another name"));
+                .with_hint("its name must be ASCII in an HTTP header: connect to the database (`dsn`), or rename it"));
         }
         let base = rest.http().base_url().as_str().trim_end_matches('/').to_owned();
         let postgrest = Postgrest::new(base).schema(schema);
@@ -41,21 +42,21 @@ impl TableApi {
         Ok(Self { rest, postgrest, schema, table, timeout: None })
     }
 
-    /// The same with a time limit of its own for each request.
+    /// The same with a timeout for each request.
     #[must_use]
     pub(crate) fn with_timeout(mut self, limit: Option<Duration>) -> Self {
         self.timeout = limit;
         self
     }
 
-    /// The same, whose requests are not given up once they are sent.
+    /// The same with requests that are not cancelled once they are sent.
     #[must_use]
     pub(crate) fn awaited(mut self) -> Self {
         self.rest = self.rest.to_the_end();
         self
     }
 
-    /// The API that it is reached by.
+    /// Its API.
     pub(crate) fn rest(&self) -> &Rest {
         &self.rest
     }
@@ -75,7 +76,7 @@ impl TableApi {
         &self.table
     }
 
-    /// A request about it in the making.
+    /// A request builder for it.
     pub(crate) fn from(&self) -> Builder {
         self.postgrest.from(utf8_percent_encode(&self.table, PLAIN).to_string())
     }
@@ -83,17 +84,19 @@ impl TableApi {
     /// The request that `builder` describes, without its body.
     ///
     /// # Errors
-    /// What HTTP cannot carry.
+    /// When the request is invalid.
     pub(crate) fn request(&self, builder: Builder, what: &'static str) -> Result<Request> {
-        let built = builder.build().build().map_err(|error| {
-            Error::validation(format!("{what}: no request can be made of it")).with_source(error.without_url())
-        })?;
+        let built = builder
+            .build()
+            .build()
+            .map_err(|error| Error::validation(format!("{what}: invalid request")).with_source(error.without_url()))?;
         let method = Method::from_bytes(built.method().as_str().as_bytes())
-            .map_err(|error| Error::unknown("a method that HTTP does not have").with_source(error))?;
+            .map_err(|error| Error::unknown("invalid HTTP method").with_source(error))?;
         let mut request = Request::new(method, built.url().clone()).what(what);
         for (name, value) in built.headers() {
-            let value =
-                value.to_str().map_err(|error| Error::validation("a header that is no text").with_source(error))?;
+            let value = value
+                .to_str()
+                .map_err(|error| Error::validation("the value of a header is not text").with_source(error))?;
             request = request.header(name.as_str(), value)?;
         }
         Ok(match self.timeout {
@@ -102,10 +105,10 @@ impl TableApi {
         })
     }
 
-    /// The same, with what is preferred of the answer.
+    /// The same with `Prefer` values.
     ///
     /// # Errors
-    /// What HTTP cannot carry.
+    /// When the request is invalid.
     pub(crate) fn preferring(&self, request: Request, preferences: &[&str]) -> Result<Request> {
         request.header("Prefer", &preferences.join(","))
     }
@@ -113,42 +116,42 @@ impl TableApi {
     /// Sends a request.
     ///
     /// # Errors
-    /// What became of it.
+    /// When the request fails.
     pub(crate) async fn fetch(&self, request: &Request) -> Result<Page> {
         self.rest.http().fetch(request).await
     }
 }
 
-/// Makes a request to insert rows that carries these as JSON.
+/// Builds an insert request with these rows as JSON.
 ///
 /// # Errors
-/// None that a body could cause.
+/// Never because of the body.
 pub(crate) fn with_rows(request: Request, rows: Bytes, repeat: Repeat) -> Result<Request> {
     Ok(request.body("application/json", rows)?.repeat(repeat))
 }
 
-/// Names in a list, as PostgREST reads them.
+/// A list of names in PostgREST syntax.
 pub(crate) fn name_list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     names.into_iter().map(|name| quote_name(name, Reserved::No)).collect::<Vec<_>>().join(",")
 }
 
-/// How many rows there are in all, by an answer to a request with `count=exact`.
+/// The total number of rows, from a response to a request with `count=exact`.
 pub(crate) fn total(page: &Page) -> Option<u64> {
     page.header("content-range")?.rsplit_once('/')?.1.parse().ok()
 }
 
-/// The error of an answer without the count that was asked for.
+/// The error for a response without the requested count.
 pub(crate) fn uncounted() -> Error {
-    Error::validation("the server does not say how many rows there are")
-        .with_context("asked for", "Prefer: count=exact")
-        .with_hint("check the address; a proxy on the way may drop the header `Content-Range`")
+    Error::validation("the server did not return the number of rows")
+        .with_context("request header", "Prefer: count=exact")
+        .with_hint("check the address; a proxy may drop the header `Content-Range`")
 }
 
-/// Compares what was asked for with what the server says that it did.
+/// Compares the requested preferences with those that the server applied.
 ///
 /// # Errors
-/// When it left out a preference that decides what a write does, did another one instead, or did what nobody asked for, such as
-/// taking everything back at the end (`tx=rollback`).
+/// When it ignored a preference that affects a write, applied another one, or applied one without a request, such as
+/// rolling back at the end (`tx=rollback`).
 pub(crate) fn ensure_applied(page: &Page, preferences: &[&str], what: &str) -> Result<()> {
     let applied: Vec<&str> = page
         .headers()
@@ -160,7 +163,7 @@ pub(crate) fn ensure_applied(page: &Page, preferences: &[&str], what: &str) -> R
     let name = |preference: &str| preference.split('=').next().unwrap_or_default().to_owned();
     let refused = |preference: &str, why: &str| {
         Err(Error::validation(format!("{what}: {why} `{preference}`")).with_hint(
-            "the API's version is too old, its configuration forces preferences on requests, or a proxy on the way changes the \
+            "the API's version is too old, its configuration forces preferences on requests, or a proxy changes the \
              headers `Prefer` or `Preference-Applied`",
         ))
     };
@@ -168,9 +171,9 @@ pub(crate) fn ensure_applied(page: &Page, preferences: &[&str], what: &str) -> R
         let decides = name(preference) == "resolution";
         match applied.iter().find(|applied| name(applied) == name(preference)) {
             Some(applied) if applied == preference => {}
-            Some(applied) => return refused(applied, &format!("asked for `{preference}`, the server did")),
-            // What the answer tells is seen by the answer itself; older versions do not list it.
-            None if decides => return refused(preference, "the server does not do"),
+            Some(applied) => return refused(applied, &format!("requested `{preference}`, but the server applied")),
+            // The content of the response shows whether this was applied; older versions do not list it.
+            None if decides => return refused(preference, "the server did not apply"),
             None => {}
         }
     }
@@ -178,7 +181,7 @@ pub(crate) fn ensure_applied(page: &Page, preferences: &[&str], what: &str) -> R
     match applied.iter().filter(uncalled).find(|applied| !preferences.iter().any(|asked| name(asked) == name(applied)))
     {
         Some(applied) if *applied == "tx=commit" => Ok(()),
-        Some(applied) => refused(applied, "without being asked the server did"),
+        Some(applied) => refused(applied, "without a request, the server applied"),
         None => Ok(()),
     }
 }

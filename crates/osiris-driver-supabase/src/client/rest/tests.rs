@@ -1,5 +1,5 @@
-//! What a real PostgREST answers behind the gateway, row by row, and what becomes of it. Where PostgREST 16.2 answers differently,
-//! both answers are tried.
+//! Responses of a real PostgREST behind the gateway, and the resulting errors. Where PostgREST 16.2 differs,
+//! both responses are tested.
 
 use std::path::Path;
 use std::time::Duration;
@@ -88,7 +88,7 @@ async fn what_the_database_refuses_has_its_code_whatever_the_status() {
             let error = post(&rest, path, prefer, &body).await.unwrap_err();
             assert_eq!(facts(&error), (Some(code), ErrorKind::Validation, false), "{error:?}");
             assert!(!error.report().contains("secret-cell"), "{}", error.report());
-            // The transaction is over: nothing is ambiguous.
+            // The transaction has ended: nothing is ambiguous.
             assert!(!error.report().contains("outcome: unknown"), "{}", error.report());
         }
         let error = get(&rest, "nowhere?limit=1", "").await.unwrap_err();
@@ -142,7 +142,7 @@ async fn keys_and_rights_are_told_apart() {
         let authenticated = world.api(&tokens::authenticated());
         let error = post(&authenticated, "guarded", "return=minimal", &json!([{"a": 1}])).await.unwrap_err();
         assert_eq!(facts(&error), (Some("42501"), ErrorKind::Permission, false), "{error:?}");
-        // Reading through row level security is no error: there is just nothing.
+        // Reading rows hidden by row level security is not an error: there are no rows.
         assert_eq!(get(&authenticated, "guarded", "").await.unwrap().text().unwrap(), "[]");
         let error = get(&world.api(&tokens::expired()), "t", "").await.unwrap_err();
         assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Auth, false), "{error:?}");
@@ -151,7 +151,7 @@ async fn keys_and_rights_are_told_apart() {
         let error = get(&world.api(&tokens::bad()), "t", "").await.unwrap_err();
         assert_eq!(facts(&error), (None, ErrorKind::Auth, false), "{error:?}");
     }
-    // Without a gateway before it, PostgREST itself looks at the token.
+    // Without a gateway, PostgREST itself checks the token.
     let Some(world) = world(PostgrestOptions::new(), GatewayOptions::new().open()).await else { return };
     let error = get(&world.api(&tokens::bad()), "t", "").await.unwrap_err();
     assert_eq!(facts(&error), (Some("PGRST301"), ErrorKind::Auth, false), "{error:?}");
@@ -186,7 +186,7 @@ async fn what_takes_too_long_or_finds_nobody_is_a_matter_of_time() {
     let rest = world.api(&tokens::service());
     let error = get(&rest, "rpc/slow?s=20", "").await.unwrap_err();
     assert_eq!(facts(&error), (Some("57014"), ErrorKind::Timeout, false), "{error:?}");
-    // The pool is exhausted while somebody else's statement sleeps.
+    // The pool is exhausted while another statement sleeps.
     world.database.execute("ALTER ROLE service_role RESET statement_timeout").await.unwrap();
     world.rest.restart().await.unwrap();
     let sleeper = world.api(&tokens::service());

@@ -1,13 +1,13 @@
-//! Incremental reading over REST: the parts of a run as conditions. The server compares, by its own rules.
+//! Incremental reads over REST: the ranges of a run as conditions. The server compares values by its own rules.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use osiris_core::{Error, Result};
 use osiris_sql::read::cursor::{CLOCK_TOLERANCE_SECONDS, Cursor, End, Part, Start};
 
-use super::values::{self, Moment};
+use super::values::{self, Timestamp};
 use crate::filter::Condition;
 
-/// The types whose values have an exact order and a text that says them exactly.
+/// Types with an exact order and an exact text form.
 const ORDERED: [&str; 12] = [
     "smallint",
     "integer",
@@ -26,11 +26,12 @@ const ORDERED: [&str; 12] = [
 /// Refuses a cursor column of a type without an exact order.
 ///
 /// # Errors
-/// Such a type; a lag that has no meaning for it.
+/// For such a type, or an unsupported lag.
 pub(super) fn check(cursor: &Cursor, format: &str) -> Result<()> {
     if !ORDERED.contains(&format) {
-        return Err(Error::validation(format!("`{}` cannot be a cursor: it is {format}", cursor.column))
-            .with_hint("take an integer, numeric, date, timestamp, uuid or text column: others have no exact order"));
+        return Err(Error::validation(format!("`{}` cannot be a cursor: it is {format}", cursor.column)).with_hint(
+            "use an integer, numeric, date, timestamp, uuid or text column: other types have no exact order",
+        ));
     }
     let has_distance =
         matches!(format, "smallint" | "integer" | "bigint" | "numeric" | "date") || format.starts_with("timestamp");
@@ -46,22 +47,22 @@ pub(super) fn is_infinite(value: &str, format: &str) -> bool {
     has_infinity && matches!(value.trim_start_matches('-').to_ascii_lowercase().as_str(), "infinity" | "nan")
 }
 
-/// Whether a date or a time is later than the server's clock. Values without a zone are taken for UTC.
+/// Whether a date or timestamp is later than the server's clock. Values without an offset are UTC.
 ///
 /// # Errors
-/// A value that cannot be read.
+/// When the value cannot be parsed.
 pub(super) fn is_future(value: &str, format: &str, now: DateTime<Utc>) -> Result<bool> {
     let limit = now + TimeDelta::seconds(CLOCK_TOLERANCE_SECONDS.into());
     let unreadable =
         |_| Error::unknown("the greatest value of the cursor column cannot be read").with_hint("report a bug");
     Ok(match format {
         "date" => match values::date(value).map_err(unreadable)? {
-            Moment::At(days) => i64::from(days) > limit.timestamp().div_euclid(86_400),
+            Timestamp::At(days) => i64::from(days) > limit.timestamp().div_euclid(86_400),
             _ => false,
         },
         "timestamp without time zone" | "timestamp with time zone" => {
             match values::timestamp(value).map_err(unreadable)? {
-                Moment::At(micros) => micros > limit.timestamp_micros(),
+                Timestamp::At(micros) => micros > limit.timestamp_micros(),
                 _ => false,
             }
         }
@@ -69,10 +70,10 @@ pub(super) fn is_future(value: &str, format: &str, now: DateTime<Utc>) -> Result
     })
 }
 
-/// The rows of a part.
+/// The condition for a range.
 ///
 /// # Errors
-/// A saved value from which the lag cannot be taken.
+/// When the lag cannot be subtracted from the saved value.
 pub(super) fn conditions(cursor: &Cursor, format: &str, part: &Part) -> Result<Vec<Condition>> {
     let compare = |operator, value: &str| Condition::compare(&cursor.column, operator, value);
     let mut conditions = Vec::new();
@@ -82,8 +83,13 @@ pub(super) fn conditions(cursor: &Cursor, format: &str, part: &Part) -> Result<V
         Some(Start::After(value)) => conditions.push(compare("gt", value)),
         Some(Start::Lagging(value)) => {
             let earlier = earlier(value, format, cursor.lag).ok_or_else(|| {
-                Error::validation(format!("the cursor `{}` has a value from which no lag can be taken", cursor.column))
-                    .with_hint("remove `lag`, or the step's file of the state directory to read all rows again")
+                Error::validation(format!(
+                    "`lag` cannot be subtracted from the value of the cursor `{}`",
+                    cursor.column
+                ))
+                .with_hint(
+                    "remove `lag`, or remove the state with `osiris state reset PIPELINE STEP` to read all rows again",
+                )
             })?;
             conditions.push(compare("gte", &earlier));
         }
@@ -96,16 +102,16 @@ pub(super) fn conditions(cursor: &Cursor, format: &str, part: &Part) -> Result<V
     Ok(conditions)
 }
 
-/// `value` less `lag`, or something still earlier: rows that come twice do no harm.
+/// `value` minus `lag`, or an earlier value: rows read twice do no harm.
 fn earlier(value: &str, format: &str, lag: f64) -> Option<String> {
     let whole: i64 = format!("{:.0}", lag.ceil()).parse().ok()?;
     match format {
         "date" => match values::date(value).ok()? {
-            Moment::At(days) => Some(values::shown_date(i64::from(days) - whole.div_euclid(86_400) - 1)),
+            Timestamp::At(days) => Some(values::shown_date(i64::from(days) - whole.div_euclid(86_400) - 1)),
             _ => None,
         },
         "timestamp without time zone" | "timestamp with time zone" => match values::timestamp(value).ok()? {
-            Moment::At(micros) => {
+            Timestamp::At(micros) => {
                 let zone = if format.ends_with("with time zone") { "+00:00" } else { "" };
                 Some(values::shown_timestamp(micros.checked_sub(whole.checked_mul(1_000_000)?)?, zone))
             }
@@ -113,7 +119,7 @@ fn earlier(value: &str, format: &str, lag: f64) -> Option<String> {
         },
         _ => {
             let integer: i128 = value.split('.').next()?.parse().ok()?;
-            // One more where a fraction was cut off a negative number.
+            // One more if a fraction of a negative number was truncated.
             let cut = i128::from(value.contains('.'));
             Some((integer - i128::from(whole) - cut).to_string())
         }

@@ -1,7 +1,7 @@
-//! Reading a table over REST: page by page by key, proved by the server's own count, in constant memory.
+//! Reads a table over REST: page by page by key, verified by the server's count, in constant memory.
 //!
-//! Each request sees the table at its own moment: rows that change their place in the order while they are read may come twice or not
-//! at all. The count says so; the direct channel reads one snapshot.
+//! Each request has its own snapshot: rows that change their position in the order while they are read may be read
+//! twice or not at all. The count detects it; the direct channel reads one snapshot.
 
 mod cursor;
 mod output;
@@ -22,11 +22,11 @@ use crate::config::{ExtractorConfig, Verify};
 use output::Output;
 use plan::Plan;
 
-/// Pages on their way from the network to the store, besides the one being taken apart.
+/// Pages queued between the network and the run store, besides the one being decoded.
 const PAGES_IN_FLIGHT: usize = 1;
 
-/// What a read is about.
-pub(super) struct Job<'a> {
+/// The context of a read.
+pub(super) struct RestExtractTask<'a> {
     pub(super) config: &'a ExtractorConfig,
     pub(super) table: &'a str,
     pub(super) id: &'a str,
@@ -38,13 +38,13 @@ pub(super) struct Job<'a> {
 /// Reads the table of the step.
 ///
 /// # Errors
-/// What kept it from reading every row once.
-pub(super) async fn extract(client: &Client, job: &Job<'_>, out: &TableSink) -> Result<Extracted> {
+/// When not every row could be read once.
+pub(super) async fn extract(client: &Client, job: &RestExtractTask<'_>, out: &TableSink) -> Result<Extracted> {
     let config = job.config;
     for (field, is_set) in [("query", config.query.is_some()), ("partition_by", config.partition_by.is_some())] {
         if is_set {
-            return Err(Error::validation(format!("`{field}` needs the database, and this step reads over REST"))
-                .with_hint("give the connection a `dsn` (or `pg_host` and so on), and leave `channel` out"));
+            return Err(Error::validation(format!("`{field}` needs the database, but this step reads over REST"))
+                .with_hint("set `dsn` (or `pg_host` and so on) in the connection, and remove `channel`"));
         }
     }
     let rest = client.rest()?.with_retries(config.retries)?.for_step(job.ctx);
@@ -92,7 +92,7 @@ struct Counts {
 }
 
 struct Reading<'a> {
-    job: &'a Job<'a>,
+    job: &'a RestExtractTask<'a>,
     query: Query,
     output: Output,
     counts: Counts,
@@ -110,12 +110,12 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// Every row of `query`, and proof of it. Rows that `boundary` knows are left out.
+    /// Reads and verifies every row of `query`. Rows in `boundary` are skipped.
     async fn read(&mut self, query: Query, mut boundary: Option<&mut Boundary>) -> Result<()> {
         let mut pager = Pager::new(query.clone());
         let (pages, mut queue) = tokio::sync::mpsc::channel(PAGES_IN_FLIGHT);
         let fetch = async {
-            // Owned by this half alone: the other one sees the end of the queue when it is dropped.
+            // Owned by this half only: dropping it closes the queue for the other one.
             let pages = pages;
             while let Some(rows) = pager.next().await? {
                 if pages.send(rows).await.is_err() {
@@ -165,7 +165,8 @@ impl Reading<'_> {
     }
 }
 
-/// Compares the rows that came with the server's count. A table that is written to meanwhile has two counts, and any number between.
+/// Compares the rows received with the server's count. For a table that is written to meanwhile any number between the
+/// two counts is accepted.
 async fn verify(query: &Query, total: u64, arrived: u64) -> Result<()> {
     let expected = query.expected(total);
     if arrived == expected {
@@ -177,8 +178,8 @@ async fn verify(query: &Query, total: u64, arrived: u64) -> Result<()> {
         return Ok(());
     }
     Err(Error::integrity(format!(
-        "the server counts {expected} rows (afterwards {now}), but {arrived} arrived"
+        "the server counted {expected} rows ({now} afterwards), but {arrived} arrived"
     ))
-    .with_hint("if `key` is set, check that its columns tell rows apart; else the table changed while it was read: run again, or \
+    .with_hint("if `key` is set, check that its columns are unique; else the table was altered while it was read: run again, or \
                 read it over the database"))
 }

@@ -1,4 +1,4 @@
-//! Rows as Arrow, on their way into the step's table. Whatever JSON has no exact form for comes as text and is turned into the
+//! Converts rows to Arrow for the step's table. Values without an exact JSON form are text and are converted to the
 //! column's type by [`values`](super::values).
 
 use std::collections::HashMap;
@@ -9,11 +9,11 @@ use arrow::datatypes::Schema;
 use osiris_core::{ColumnType, Error, Result, TableSender};
 use osiris_http::{Document, Nested, Row, RowDecoder, RowOptions};
 
-use super::plan::Known;
+use super::plan::TypedColumn;
 use super::selected::HIDDEN;
 use super::values::{self, Values};
 
-/// The way into the table.
+/// The output of rows.
 pub(super) struct Output {
     sender: TableSender,
     decoder: Option<RowDecoder>,
@@ -23,10 +23,10 @@ pub(super) struct Output {
 }
 
 impl Output {
-    pub(super) fn new(sender: TableSender, columns: &[Known], infinity: crate::config::InfinityPolicy) -> Self {
+    pub(super) fn new(sender: TableSender, columns: &[TypedColumn], infinity: crate::config::InfinityPolicy) -> Self {
         let mut converted = HashMap::new();
         let mut declared = Vec::new();
-        for Known { name, column_type } in columns {
+        for TypedColumn { name, column_type } in columns {
             if values::is_converted(column_type) {
                 converted.insert(name.clone(), Values { column_type: column_type.clone(), infinity });
                 declared.push((name.clone(), ColumnType::Varchar));
@@ -41,7 +41,7 @@ impl Output {
         Self { sender, decoder: Some(RowDecoder::new(options)), converted: Arc::new(converted), altered: 0 }
     }
 
-    /// Takes the rows of a page for which `keep` says so; all of them when it is empty.
+    /// Adds the rows of a page selected by `keep`; all of them if it is empty.
     pub(super) async fn push(&mut self, document: Document, keep: Vec<bool>) -> Result<()> {
         let Some(decoder) = self.decoder.take() else { return Ok(()) };
         let keeps = move |index: usize, _: &Row<'_>| keep.is_empty() || keep.get(index).copied().unwrap_or(false);
@@ -53,7 +53,7 @@ impl Output {
         Ok(())
     }
 
-    /// Sends what is left. Returns how many values could not be kept as they were.
+    /// Sends the remaining rows. Returns the number of changed values.
     pub(super) async fn finish(mut self) -> Result<u64> {
         let Some(mut decoder) = self.decoder.take() else { return Ok(self.altered) };
         while let Some(batch) = decoder.finish()? {
@@ -70,13 +70,13 @@ impl Output {
         let work = move || convert(&batch, &converted);
         let (batch, altered) = tokio::task::spawn_blocking(work)
             .await
-            .map_err(|error| Error::unknown("converting rows was broken off").with_source(error))??;
+            .map_err(|error| Error::unknown("converting rows was interrupted").with_source(error))??;
         self.altered += altered;
         self.sender.send(batch).await
     }
 }
 
-/// The batch with the columns' own types, and how many values had to be changed for that.
+/// The batch with the types of the columns, and the number of changed values.
 fn convert(batch: &RecordBatch, converted: &HashMap<String, Values>) -> Result<(RecordBatch, u64)> {
     let (mut fields, mut arrays, mut altered) = (Vec::new(), Vec::new(), 0);
     for (field, array) in batch.schema().fields().iter().zip(batch.columns()) {
@@ -94,6 +94,6 @@ fn convert(batch: &RecordBatch, converted: &HashMap<String, Values>) -> Result<(
         }
     }
     let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)
-        .map_err(|error| Error::unknown("a batch could not be made of the rows").with_source(error))?;
+        .map_err(|error| Error::unknown("failed to build a batch of rows").with_source(error))?;
     Ok((batch, altered))
 }

@@ -1,4 +1,4 @@
-//! What is asked for, from the configuration and from what the API says of the table; everything that stands in the way is listed
+//! Plans a read from the configuration and the API's schema of the table; reports all problems
 //! at once. No I/O.
 
 use std::time::Duration;
@@ -15,25 +15,25 @@ use crate::filter::{Condition, OrderColumn, SelectItem, SelectKind};
 use osiris_driver_postgres::Policies;
 use osiris_driver_postgres::types::store_type;
 
-/// A column of the step's table whose type is known before the first row.
+/// A column with a type known before the first row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Known {
+pub(super) struct TypedColumn {
     pub(super) name: String,
     pub(super) column_type: ColumnType,
 }
 
-/// What is asked for, and what the rows will be like.
+/// The plan of a read: the query and the columns.
 pub(super) struct Plan {
     pub(super) query: Query,
-    /// The columns that are known, in order.
-    pub(super) columns: Vec<Known>,
+    /// The known columns, in order.
+    pub(super) columns: Vec<TypedColumn>,
 }
 
 impl Plan {
     /// The plan for the table of `config`.
     ///
     /// # Errors
-    /// A table that is not there, names that it does not have, rows that nothing tells apart: all of it at once.
+    /// For a missing table, unknown columns, or a missing key; reports all of them.
     pub(super) fn new(config: &ExtractorConfig, api: TableApi, description: &Description) -> Result<Self> {
         let table = description.table(api.name()).ok_or_else(|| missing(&api, description))?;
         let select = config.select();
@@ -61,12 +61,12 @@ impl Plan {
     }
 }
 
-/// The error for a table that the API does not have.
+/// The error for a missing table.
 pub(crate) fn missing(api: &TableApi, description: &Description) -> Error {
     let hint = match description.similar(api.name()) {
         Some(similar) => format!("did you mean `{similar}`?"),
         None => {
-            "check `table` and `schema`; the key must be allowed to see it, and if it is new the API has to notice it: \
+            "check `table` and `schema`, and that the key has access; if the table is new, reload the schema cache of the API: \
                  NOTIFY pgrst, 'reload schema'"
                 .to_owned()
         }
@@ -85,7 +85,7 @@ impl Checks<'_> {
         if !found {
             let names = self.table.columns.iter().map(|column| column.name.as_str());
             let similar = nearest(name, names).map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default();
-            self.problems.push(format!("it has no column `{name}`, which `{field}` names{similar}"));
+            self.problems.push(format!("no column `{name}`, which `{field}` names{similar}"));
         }
         found
     }
@@ -94,8 +94,8 @@ impl Checks<'_> {
         nearest(name, self.table.columns.iter().map(|column| column.name.as_str())).is_some()
     }
 
-    /// The columns of the result as far as they are known.
-    fn columns(&mut self, items: &[SelectItem], policies: &Policies) -> Vec<Known> {
+    /// The known columns of the result.
+    fn columns(&mut self, items: &[SelectItem], policies: &Policies) -> Vec<TypedColumn> {
         let mut known = Vec::new();
         for item in items {
             match &item.kind {
@@ -110,7 +110,7 @@ impl Checks<'_> {
                     if own.is_none() && self.is_like_another(&path.column) {
                         self.require(&path.column, "select");
                     }
-                    // A function of the row can be selected too, and only the server knows it.
+                    // A function of the row can also be selected, which only the server knows.
                     let Some(own) = own.or_else(|| cast.clone()) else { continue };
                     let format = match (cast, path.json.last()) {
                         (Some(cast), _) => cast.clone(),
@@ -120,24 +120,25 @@ impl Checks<'_> {
                     };
                     self.known(&mut known, &item.name, &format, policies);
                 }
-                SelectKind::Embedded => known.push(Known { name: item.name.clone(), column_type: ColumnType::Json }),
-                // Its columns are those of another table: their types follow the values.
+                SelectKind::Embedded => {
+                    known.push(TypedColumn { name: item.name.clone(), column_type: ColumnType::Json })
+                }
+                // Its columns are from another table: their types are inferred from the values.
                 SelectKind::Spread => {}
             }
         }
         known
     }
 
-    fn known(&mut self, known: &mut Vec<Known>, name: &str, format: &str, policies: &Policies) {
+    fn known(&mut self, known: &mut Vec<TypedColumn>, name: &str, format: &str, policies: &Policies) {
         if known.iter().any(|column| column.name.eq_ignore_ascii_case(name)) {
-            let message = format!(
-                "two columns of the result are called `{name}`, whatever the case: rename one with `other:{name}`"
-            );
+            let message =
+                format!("two columns of the result are named `{name}`, ignoring case: rename one with `other:{name}`");
             return self.problems.push(message);
         }
         match store_type(format, policies) {
-            Ok(column_type) => known.push(Known { name: name.to_owned(), column_type }),
-            Err(why) => self.problems.push(format!("its column `{name}` is {format}: {why}")),
+            Ok(column_type) => known.push(TypedColumn { name: name.to_owned(), column_type }),
+            Err(why) => self.problems.push(format!("column `{name}` is {format}: {why}")),
         }
     }
 
@@ -151,14 +152,14 @@ impl Checks<'_> {
                     if !items.iter().any(|item| item.kind == SelectKind::Embedded && item.name == *resource) =>
                 {
                     self.problems
-                        .push(format!("`filter` names the embedded resource `{resource}`, and `select` does not"));
+                        .push(format!("`filter` names the embedded resource `{resource}`, but `select` does not"));
                 }
                 Some(_) => {}
             }
         }
     }
 
-    /// The order of the configuration, and behind it what tells rows apart.
+    /// The configured order, followed by the key columns.
     fn order(&mut self, config: &ExtractorConfig) -> Vec<OrderColumn> {
         let mut order = config.order.as_ref().map(|order| order.columns()).unwrap_or_default();
         for column in &order {
@@ -175,8 +176,8 @@ impl Checks<'_> {
         };
         if key.is_empty() {
             self.problems.push(
-                "it has no primary key that the API knows of, so its rows cannot be read page by page without losing some: name \
-                 columns in `key` that tell its rows apart and are never NULL, or read it over the database (`dsn`)"
+                "the API reports no primary key: set `key` to columns \
+                 that are unique and never NULL, or read over the database (`dsn`)"
                     .to_owned(),
             );
         }
@@ -195,15 +196,15 @@ impl Checks<'_> {
     fn ensure_none(self, api: &TableApi) -> Result<()> {
         match self.problems.as_slice() {
             [] => Ok(()),
-            [one] => Err(Error::validation(format!("the table `{}` cannot be read so: {one}", api.shown()))
-                .with_hint("mend it and run again")),
+            [one] => Err(Error::validation(format!("cannot read table `{}`: {one}", api.shown()))
+                .with_hint("fix it and run again")),
             many => Err(Error::validation(format!(
-                "the table `{}` cannot be read so, for {} reasons:\n  - {}",
+                "cannot read table `{}`: {} problems\n  - {}",
                 api.shown(),
                 many.len(),
                 many.join("\n  - ")
             ))
-            .with_hint("mend them all and run again")),
+            .with_hint("fix them all and run again")),
         }
     }
 }

@@ -1,13 +1,13 @@
-//! What is selected of each row: what the step asks for, and what rows are sorted by, hidden where it was not asked for. No I/O.
+//! The select list: the columns of the step and, hidden, the remaining sort columns. No I/O.
 
 use crate::client::rest::keyset::KeyColumn;
 use crate::client::rest::openapi::{RestColumn, RestTable};
 use crate::filter::{OrderColumn, Reserved, SelectItem, SelectKind, quote_name};
 
-/// Names of values that are fetched for paging alone begin so.
+/// The prefix of values that are only read for paging.
 pub(super) const HIDDEN: &str = "osiris_key_";
 
-/// A part of what is selected, as it is sent: columns of types that JSON would take apart are read as text, as over the database.
+/// An item of the select list: columns of composite types are read as text, as over the database.
 fn written(item: &SelectItem, table: &RestTable) -> String {
     match &item.kind {
         SelectKind::All if table.columns.iter().any(RestColumn::is_opaque) => {
@@ -26,7 +26,7 @@ fn written(item: &SelectItem, table: &RestTable) -> String {
     }
 }
 
-/// What to select, and where in the rows the values of the order are: in columns that come anyway, or in hidden ones.
+/// The select list, and the positions of the sort values in the rows: in selected or hidden columns.
 pub(super) fn selected(items: &[SelectItem], order: Vec<OrderColumn>, table: &RestTable) -> (String, Vec<KeyColumn>) {
     let mut texts: Vec<String> = items.iter().map(|item| written(item, table)).collect();
     let all = items.iter().any(|item| item.kind == SelectKind::All);

@@ -1,4 +1,4 @@
-//! Reading by a cursor over REST: where the run ends, whether it may end there, and its parts.
+//! Incremental reads over REST: the upper bound of the run, its checks, and its ranges.
 
 use chrono::{DateTime, Utc};
 use osiris_core::{Error, Result};
@@ -9,7 +9,7 @@ use super::{Reading, cursor};
 use crate::filter::{Condition, OrderColumn, Reserved, quote_name};
 
 impl Reading<'_> {
-    /// The rows at and behind the last run's cursor. Returns what the next run starts from.
+    /// Reads the rows at and after the saved cursor value. Returns the state for the next run.
     pub(super) async fn by_cursor(&mut self, format: &str) -> Result<Option<Value>> {
         let Some(cursor) = &self.job.config.cursor else { return Ok(None) };
         cursor::check(cursor, format)?;
@@ -26,7 +26,7 @@ impl Reading<'_> {
         cursor.next(saved.as_ref(), upper, boundaries)?.map(|next| next.state()).transpose()
     }
 
-    /// What the server says of the cursor column.
+    /// The bounds of the cursor column.
     async fn bound(&self, cursor: &Cursor, saved: Option<&SavedCursor>, format: &str) -> Result<Bound> {
         let mut nulls = self.query.clone();
         nulls.conditions.push(Condition::null(&cursor.column, true));
@@ -47,7 +47,7 @@ impl Reading<'_> {
         Ok(Bound { value, is_infinite, is_future, is_behind, nulls })
     }
 
-    /// The greatest value of a column among the rows that `condition` leaves, and what time it is at the server.
+    /// The greatest value of a column among the rows that match `condition`, and the server's time.
     async fn greatest(&self, column: &str, condition: Condition) -> Result<(Option<String>, DateTime<Utc>)> {
         let api = &self.query.api;
         let name = quote_name(column, Reserved::No);
@@ -56,12 +56,12 @@ impl Reading<'_> {
         let mut parameters: Vec<_> = self.query.conditions.iter().map(Condition::parameter).collect();
         parameters.push(condition.parameter());
         parameters.push(("limit".to_owned(), "1".to_owned()));
-        let request = api.request(builder, "asking for the cursor's greatest value")?.query(parameters);
+        let request = api.request(builder, "reading the greatest value of the cursor")?.query(parameters);
         let page = api.fetch(&request).await?;
         let now = page.header("date").and_then(|date| httpdate::parse_http_date(date).ok()).map(DateTime::<Utc>::from);
         let now = now.ok_or_else(|| {
-            Error::validation("the API does not say what time it is: its answers have no `Date`")
-                .with_hint("a proxy in between may have removed the header; read over the database, or let it pass")
+            Error::validation("the API did not return its time: the response has no `Date` header")
+                .with_hint("a proxy may have removed the header: fix the proxy, or read over the database")
         })?;
         let document = page.document(&osiris_http::RowPath::root())?;
         let row = document.row(0);

@@ -1,5 +1,6 @@
-//! Before anything is written: which column goes where, and everything that stands in the way, listed at once. No I/O. What the API
-//! does not tell (unique indexes, generated columns, grants) is asked for with an empty request, see [`probe`](super::probe).
+//! Plans a write: maps columns and reports all problems at once, before anything is written. No I/O. What the API does
+//! not report (unique indexes, generated columns, privileges) is checked with an empty request, see
+//! [`probe`](super::probe).
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use super::field::{Field, kind};
 use crate::client::rest::openapi::RestTable;
 use crate::config::{SchemaEvolution, WriteMode, WriterConfig};
 
-/// Checks the input against the table as the API describes it.
+/// Checks the input against the API's schema of the table.
 pub(super) struct Check<'a> {
     pub(super) config: &'a WriterConfig,
     pub(super) mapped: &'a [MappedColumn],
@@ -21,7 +22,7 @@ pub(super) struct Check<'a> {
 }
 
 impl Check<'_> {
-    /// The columns as they will be sent. Columns that the table lacks are left out when they may be added.
+    /// The columns to send. Columns that the table lacks are skipped if they may be added.
     pub(super) fn fields(&mut self, key: &[String]) -> Arc<[Field]> {
         let mut fields = Vec::new();
         for MappedColumn { source, target } in self.mapped {
@@ -39,7 +40,7 @@ impl Check<'_> {
                     not_null: !column.nullable || key.contains(&column.name),
                 }),
                 Err(why) => self.problems.push(format!(
-                    "its column `{}` is {} and `{}` of the input is {}: {why}",
+                    "column `{}` is {}, but column `{}` of the input is {}: {why}",
                     column.name, column.format, source.name, source.column_type
                 )),
             }
@@ -50,11 +51,10 @@ impl Check<'_> {
     fn lacks(&mut self, target: &str) {
         let names = self.table.columns.iter().map(|column| column.name.as_str());
         let similar = nearest(target, names).map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default();
-        self.problems
-            .push(format!("it has no column `{target}`{similar}: set `columns`, or `schema_evolution: add_columns`"));
+        self.problems.push(format!("no column `{target}`{similar}: set `columns`, or `schema_evolution: add_columns`"));
     }
 
-    /// The columns that tell rows apart: those of the configuration, else of the primary key where rows have to be found again.
+    /// The key columns: those of the configuration, else of the primary key if rows have to be found again.
     pub(super) fn key(&mut self) -> Vec<String> {
         let named = self.config.key_names();
         let key = match self.config.mode() {
@@ -63,28 +63,28 @@ impl Check<'_> {
         };
         if key.is_empty() && self.config.mode() == WriteMode::Overwrite {
             self.problems.push(
-                "it has no primary key that the API knows of, and over REST `mode: overwrite` finds old rows by their key: set `key`, \
+                "the API reports no primary key, and over REST `mode: overwrite` finds old rows by key: set `key`, \
                  or write over the database (`dsn`)"
                     .to_owned(),
             );
         }
         for name in &key {
             if self.table.column(name).is_none() && !self.is_written(name) {
-                self.problems.push(format!("it has no column `{name}`, which `key` names"));
+                self.problems.push(format!("no column `{name}`, which `key` names"));
             } else if !self.is_written(name) {
-                self.problems.push(format!("nothing is written to its key column `{name}`"));
+                self.problems.push(format!("no column of the input is written to key column `{name}`"));
             } else if self.config.mode() == WriteMode::Overwrite
                 && self.table.column(name).is_some_and(|column| column.nullable)
             {
                 self.problems.push(format!(
-                    "its key column `{name}` may be NULL, and a row without a key cannot be found again: set NOT NULL"
+                    "key column `{name}` is nullable, and a row with a NULL key cannot be found again: make it NOT NULL"
                 ));
             }
         }
         key
     }
 
-    /// The primary key, where all of it is written: by it the table can be asked for rows of the input.
+    /// The primary key, if all of it is written: rows of the input can be looked up by it.
     pub(super) fn identity(&self) -> Vec<String> {
         let key = self.table.primary_key();
         if key.iter().all(|name| self.is_written(name)) { key } else { Vec::new() }
@@ -103,7 +103,7 @@ impl Check<'_> {
         lacking.map(|column| (column.target.clone(), &column.source)).collect()
     }
 
-    /// Columns that need a value and get none, as far as the API tells: generated ones look the same.
+    /// Required columns without a value, as far as the API reports: generated ones look the same.
     pub(super) fn perhaps_left_out(&self) -> Vec<String> {
         let needs = self.table.columns.iter().filter(|column| !column.nullable && !column.has_default);
         needs.filter(|column| !self.is_written(&column.name)).map(|column| column.name.clone()).collect()

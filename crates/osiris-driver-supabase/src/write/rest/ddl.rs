@@ -1,5 +1,5 @@
-//! Making and changing tables where the rows go over REST: by the database where the connection knows it, else by an endpoint of the
-//! project that takes SQL. The API hears of it by a notification, and is asked until it has noticed.
+//! DDL when rows are written over REST: over the database if the connection has it, else over an SQL endpoint of the
+//! project. The API is notified, and polled until it has reloaded its schema.
 
 use std::time::{Duration, Instant};
 
@@ -12,27 +12,27 @@ use super::statement::Statement;
 use crate::client::{Client, Rest};
 use crate::config::DdlChannel;
 
-/// Has PostgREST read the tables anew (<https://docs.postgrest.org/en/v12/references/schema_cache.html>).
+/// Makes PostgREST reload its schema cache (<https://docs.postgrest.org/en/v12/references/schema_cache.html>).
 const RELOAD: &str = "NOTIFY pgrst, 'reload schema'";
-/// How long the API may take to notice a new table.
+/// How long the API may take to reload its schema cache.
 const NOTICED_WITHIN: Duration = Duration::from_secs(30);
-/// The notification is sent again so often: PostgREST may have been away.
+/// Interval at which the notification is repeated: PostgREST may have been disconnected.
 const REMIND_EVERY: Duration = Duration::from_secs(3);
 const SHORTEST_DELAY: Duration = Duration::from_millis(20);
-const LONGEST_DELAY: Duration = Duration::from_secs(1);
-const DOING: &str = "changing the table";
+const MAX_DELAY: Duration = Duration::from_secs(1);
+const CONTEXT: &str = "changing the table";
 
-/// Leaves the statements that will be run with the step's artifacts.
+/// Writes the DDL to the artifacts of the step.
 ///
 /// # Errors
-/// When they cannot be written there.
+/// When they cannot be written.
 pub(super) fn show(ctx: &ExecutionContext, table: &str, sql: &str) -> Result<()> {
     ctx.log_event(event::TABLE_DDL_PLANNED, json!({"table": table}));
     ctx.write_artifact("ddl_plan", "ddl_plan.sql", &format!("{sql};\n"))?;
     Ok(())
 }
 
-/// The way that statements go.
+/// The channel of the statements.
 pub(super) struct Ddl<'a> {
     pub(super) client: &'a Client,
     pub(super) rest: &'a Rest,
@@ -42,10 +42,10 @@ pub(super) struct Ddl<'a> {
 }
 
 impl Ddl<'_> {
-    /// Runs `sql`, and tells the API.
+    /// Runs `sql` and notifies the API.
     ///
     /// # Errors
-    /// What the database says; when there is no way to it.
+    /// When the database returns an error, or there is no channel for SQL.
     pub(super) async fn run(&self, sql: &str) -> Result<()> {
         self.ctx.log_event(event::DDL_ATTEMPT, json!({"table": self.table, "channel": self.way()}));
         match self.execute(&format!("{sql};\n{RELOAD};")).await {
@@ -60,10 +60,10 @@ impl Ddl<'_> {
         }
     }
 
-    /// Waits until the API takes what `statement` would write: asked again and again, not slept on.
+    /// Waits until the API accepts what `statement` would write, by polling.
     ///
     /// # Errors
-    /// When it does not notice; when it refuses for another reason.
+    /// When it does not in time, or returns another error.
     pub(super) async fn wait(&self, statement: &Statement) -> Result<()> {
         let started = Instant::now();
         let (mut delay, mut reminded) = (SHORTEST_DELAY, started);
@@ -75,8 +75,8 @@ impl Ddl<'_> {
             };
             if started.elapsed() > NOTICED_WITHIN {
                 let hint =
-                    "the table is there: reload the API's schema cache (NOTIFY pgrst, 'reload schema') and run again";
-                let message = format!("the API has not noticed the table `{}` within {NOTICED_WITHIN:?}", self.table);
+                    "the table exists: reload the API's schema cache (NOTIFY pgrst, 'reload schema') and run again";
+                let message = format!("table `{}` did not appear in the API within {NOTICED_WITHIN:?}", self.table);
                 return Err(Error::new(ErrorKind::Timeout, message).with_hint(hint).with_source(error));
             }
             if reminded.elapsed() > REMIND_EVERY {
@@ -84,7 +84,7 @@ impl Ddl<'_> {
                 reminded = Instant::now();
             }
             tokio::time::sleep(delay).await;
-            delay = (delay * 2).min(LONGEST_DELAY);
+            delay = (delay * 2).min(MAX_DELAY);
         }
     }
 
@@ -103,7 +103,7 @@ impl Ddl<'_> {
     async fn execute(&self, sql: &str) -> Result<()> {
         if self.is_direct() {
             let mut session = self.client.direct().await?.acquire().await?;
-            session.execute(sql, DOING).await?;
+            session.execute(sql, CONTEXT).await?;
             session.release().await;
             return Ok(());
         }
@@ -129,18 +129,18 @@ impl Ddl<'_> {
         }
     }
 
-    /// Says what else can be done, where the endpoint is the trouble.
+    /// Adds advice if the endpoint is the problem.
     fn refused(&self, error: Error) -> Error {
         let status = error.context().iter().find(|(name, _)| *name == "status").map(|(_, status)| status.as_str());
         let trouble = match status {
-            Some("404" | "405") => "the project has no endpoint for SQL there",
+            Some("404" | "405") => "the project has no SQL endpoint at this address",
             Some("401" | "403") => "the key may not run SQL",
             _ => return error,
         };
         let kind = if trouble.starts_with("the key") { ErrorKind::Permission } else { ErrorKind::Validation };
-        Error::new(kind, format!("the table `{}` cannot be made or changed over the API: {trouble}", self.table))
+        Error::new(kind, format!("table `{}` cannot be created or altered over the API: {trouble}", self.table))
             .with_hint(
-                "give the connection a `dsn`, or a `sql_url` with its `sql_key` (the Management API with a personal access token); or run \
+                "set `dsn` in the connection, or `sql_url` with `sql_key` (the Management API with a personal access token); or run \
                  `ddl_plan.sql` of the step's artifacts yourself",
             )
             .with_source(error)

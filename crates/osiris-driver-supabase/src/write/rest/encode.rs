@@ -1,5 +1,5 @@
-//! Rows as JSON, in chunks: on a thread of its own, ahead of the one being sent. What cannot be written is refused here, before
-//! anybody is asked.
+//! Encodes rows as JSON in chunks, in a separate thread, ahead of the one being sent. Values that cannot be written are
+//! rejected here, before any request.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -8,13 +8,13 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 use osiris_core::{Reject, Result, TableScan};
-use osiris_driver_postgres::types::encode::{JsonCell, Refusal, TextRules};
+use osiris_driver_postgres::types::encode::{ConversionError, JsonCell, TextRules};
 use osiris_driver_postgres::types::json;
 use tokio::sync::mpsc;
 
 use super::field::Field;
 
-/// What a chunk may be at most.
+/// The limits of a chunk.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     pub(super) rows: usize,
@@ -27,9 +27,9 @@ pub(super) struct Chunk {
     bytes: Vec<u8>,
     /// Where each row begins and ends.
     places: Vec<Range<usize>>,
-    /// The number of each row in the input, from 1, where its order was kept.
+    /// The number of each row in the input, from 1, if its order was kept.
     numbers: Vec<Option<u64>>,
-    /// How many values of each row were changed, as a policy allows.
+    /// The number of changed values in each row.
     altered: Vec<u64>,
 }
 
@@ -63,7 +63,7 @@ impl Chunk {
         self.numbers.get(row).copied().flatten()
     }
 
-    /// How many values of some of its rows were changed.
+    /// The number of changed values in some of its rows.
     pub(super) fn altered(&self, rows: &Range<usize>) -> u64 {
         self.altered.get(rows.clone()).unwrap_or_default().iter().sum()
     }
@@ -87,11 +87,11 @@ struct Row {
     altered: u64,
 }
 
-/// What comes off the thread.
+/// The output of the thread.
 pub(super) enum Piece {
     Chunk(Chunk),
     Refused(Vec<Reject>),
-    /// The end, with the rows left out for a later one of their key.
+    /// The end, with the number of rows replaced by a later one with their key.
     Done {
         superseded: u64,
     },
@@ -102,7 +102,7 @@ pub(super) struct Encoder {
     pub(super) fields: Arc<[Field]>,
     pub(super) limits: Limits,
     pub(super) strip_nul: bool,
-    /// The places of the key columns, when rows come sorted by key and the last of each is kept.
+    /// The positions of the key columns, if rows are sorted by key and only the last of each is kept.
     pub(super) last_of: Option<Vec<usize>>,
 }
 
@@ -123,7 +123,7 @@ pub(super) fn encoded(mut scan: TableScan, encoder: Encoder) -> mpsc::Receiver<R
             let last = match done {
                 Ok(last) => last,
                 Err(error) => {
-                    // The sender of rows may have gone: then nobody wants the error either.
+                    // The receiver may be gone: then nobody needs the error either.
                     let _ = sender.blocking_send(Err(error));
                     return;
                 }
@@ -148,7 +148,7 @@ struct Work {
     ready: VecDeque<Piece>,
     refused: Vec<Reject>,
     number: u64,
-    /// The row that may still be replaced by a later one of its key.
+    /// The row that may still be replaced by a later one with its key.
     waiting: Option<(Vec<u8>, Row)>,
     superseded: u64,
 }
@@ -241,14 +241,15 @@ impl Work {
     }
 }
 
-/// Writes a row as an object and returns the places of its values; or the column that cannot be written, and why.
+/// Writes a row as an object and returns the positions of its values; or the column that cannot be written, and the
+/// reason.
 fn object(
     cells: &[JsonCell<'_>],
     fields: &[Field],
     row: usize,
     out: &mut Vec<u8>,
     scratch: &mut Vec<u8>,
-) -> Result<Vec<Range<usize>>, (usize, Refusal)> {
+) -> Result<Vec<Range<usize>>, (usize, ConversionError)> {
     let mut places = Vec::with_capacity(cells.len());
     out.push(b'{');
     for (index, (cell, field)) in cells.iter().zip(fields).enumerate() {
@@ -259,7 +260,7 @@ fn object(
         out.push(b':');
         let start = out.len();
         if field.not_null && cell.is_null(row) {
-            return Err((index, "it is NULL, and the column of the table is NOT NULL".into()));
+            return Err((index, "NULL, but the column is NOT NULL".into()));
         }
         cell.write(row, scratch, out).map_err(|reason| (index, reason))?;
         places.push(start..out.len());

@@ -1,5 +1,5 @@
-//! A column on its way over REST: what it is in the input, what the API says of it in the table, and the conversion between them,
-//! which is the one of the direct channel. Lengths and scales beyond those of text are not known here.
+//! A column written over REST: its type in the input, its type in the table from the API, and the conversion between
+//! them, which is the same as for the direct channel. Lengths of text are known, other lengths and scales are not.
 
 use osiris_core::Column;
 use osiris_driver_postgres::types::encode::{CatalogType, ColumnConversion, ColumnKind};
@@ -9,9 +9,9 @@ use crate::client::rest::openapi::RestColumn;
 /// One column.
 #[derive(Debug, Clone)]
 pub(super) struct Field {
-    /// Its column in the input.
+    /// The column of the input.
     pub(super) source: Column,
-    /// Its name in the table.
+    /// The name in the table.
     pub(super) target: String,
     pub(super) conversion: ColumnConversion,
     pub(super) not_null: bool,
@@ -34,14 +34,14 @@ pub(super) fn kind(column: &RestColumn) -> ColumnKind {
     }
 }
 
-/// The length of a text, as the catalog writes it.
+/// The type modifier for the length of text.
 fn modifier(column: &RestColumn) -> i32 {
     let is_text = matches!(column.format.as_str(), "character varying" | "character");
     let length = column.max_length.filter(|_| is_text).and_then(|length| i32::try_from(length).ok());
     length.and_then(|length| length.checked_add(4)).unwrap_or(-1)
 }
 
-/// The catalog's name of a type that SQL calls otherwise.
+/// The catalog's name of a type with another name in SQL.
 fn catalog_name(format: &str) -> Option<&'static str> {
     Some(match format {
         "boolean" => "bool",

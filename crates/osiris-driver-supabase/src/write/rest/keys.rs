@@ -1,5 +1,5 @@
-//! Keys in the run store: those of the input that come twice, those that were written, those that the table has. Compared as the texts
-//! that one and the same server prints, in sorted order, so that memory does not grow with the table.
+//! Keys in the run store: duplicates in the input, written keys, and keys of the table. Compared as text
+//! printed by the same server, in sorted order, so that memory does not grow with the table.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use osiris_core::{Error, ExecutionContext, Reject, Result, TableRef, TableScan, 
 use super::encode::{Encoder, Limits, Piece, encoded};
 use super::field::Field;
 
-/// Keys that are kept before they go to the store.
+/// Keys buffered before they are stored.
 const BATCH: usize = 8192;
-/// Duplicates that are kept for people to look at.
+/// Maximum number of duplicates to keep as rejects.
 const SHOWN: usize = 1000;
 const COLUMN: &str = "key";
 
-/// Takes keys into a table of the run store that is dropped at the end.
+/// Collects keys in a table of the run store that is dropped at the end.
 pub(super) struct KeySink {
     sink: TableSink,
     sender: TableSender,
@@ -27,7 +27,7 @@ fn schema() -> SchemaRef {
     Arc::new(Schema::new(vec![ArrowField::new(COLUMN, DataType::Utf8, false)]))
 }
 
-/// The name of a table of keys, which no step can have.
+/// The name of a table of keys, which is not a valid step id.
 fn table_name(ctx: &ExecutionContext, purpose: &str) -> String {
     format!("{}\u{1f}{purpose}", ctx.step_id())
 }
@@ -36,17 +36,17 @@ impl KeySink {
     /// An empty table of keys, for `purpose`.
     ///
     /// # Errors
-    /// A failing store.
+    /// When the run store fails.
     pub(super) async fn open(ctx: &ExecutionContext, purpose: &str) -> Result<Self> {
         let sink = ctx.store().sink(&table_name(ctx, purpose)).await?;
         let sender = sink.sender(schema()).await?;
         Ok(Self { sink, sender, waiting: Vec::new() })
     }
 
-    /// Takes keys.
+    /// Adds keys.
     ///
     /// # Errors
-    /// A failing store.
+    /// When the run store fails.
     pub(super) async fn push(&mut self, keys: Vec<String>) -> Result<()> {
         self.waiting.extend(keys);
         if self.waiting.len() >= BATCH { self.flush().await } else { Ok(()) }
@@ -55,14 +55,14 @@ impl KeySink {
     async fn flush(&mut self) -> Result<()> {
         let keys = StringArray::from(std::mem::take(&mut self.waiting));
         let batch = RecordBatch::try_new(schema(), vec![Arc::new(keys)])
-            .map_err(|error| Error::unknown("keys could not be kept").with_source(error))?;
+            .map_err(|error| Error::unknown("failed to store keys").with_source(error))?;
         self.sender.send(batch).await
     }
 
-    /// The table of all of them.
+    /// The table with all keys.
     ///
     /// # Errors
-    /// A failing store.
+    /// When the run store fails.
     pub(super) async fn finish(mut self) -> Result<TableRef> {
         self.flush().await?;
         drop(self.sender);
@@ -70,11 +70,11 @@ impl KeySink {
     }
 }
 
-/// Drops what a sweep has left in the store.
+/// Drops the tables of keys.
 pub(super) async fn forget(ctx: &ExecutionContext, purposes: &[&str]) {
     for purpose in purposes {
         if let Err(error) = ctx.store().drop_table(&table_name(ctx, purpose)).await {
-            tracing::warn!(%error, "a table of keys stays in the run store");
+            tracing::warn!(%error, "failed to drop a table of keys from the run store");
         }
     }
 }
@@ -110,10 +110,10 @@ impl Sorted {
     }
 }
 
-/// Refuses keys that come twice in `scan`, whose columns are the key and whose rows are sorted by it.
+/// Checks for duplicate keys in `scan`, whose columns are the key and whose rows are sorted by it.
 ///
 /// # Errors
-/// When there are any; they are with the step's rejects.
+/// When there are any; they are in the step's rejects.
 pub(super) async fn refuse_duplicates(ctx: &ExecutionContext, scan: TableScan, fields: Arc<[Field]>) -> Result<()> {
     let limits = Limits { rows: BATCH, bytes: 4 << 20 };
     let mut pieces = encoded(scan, Encoder { fields, limits, strip_nul: true, last_of: None });
@@ -130,13 +130,13 @@ pub(super) async fn refuse_duplicates(ctx: &ExecutionContext, scan: TableScan, f
         return Ok(());
     }
     ctx.rejects().note(run.notes).await?;
-    let keys = if run.repeated == 1 { "key comes" } else { "keys come" };
+    let keys = if run.repeated == 1 { "key occurs" } else { "keys occur" };
     Err(Error::validation(format!("{} {keys} more than once in the input", run.repeated)).with_hint(
-        "keep one row of each key in a step before, or set `dedupe: last` with `order_by`; the keys are with the step's rejects",
+        "keep one row per key in an earlier step, or set `dedupe: last` with `order_by`; the keys are in the step's rejects",
     ))
 }
 
-/// Equal keys one behind the other.
+/// A run of equal keys.
 #[derive(Default)]
 struct Run {
     key: bytes::Bytes,
@@ -162,7 +162,7 @@ impl Run {
                 self.notes.push(Reject {
                     row_number: None,
                     column: None,
-                    reason: format!("its key comes {} times", self.times),
+                    reason: format!("key occurs {} times", self.times),
                     row: std::str::from_utf8(&self.key).ok().map(|key| key.trim_matches(['[', ']']).to_owned()),
                 });
             }
@@ -183,6 +183,6 @@ mod tests {
         }
         run.end();
         let reasons: Vec<_> = run.notes.iter().map(|note| note.reason.as_str()).collect();
-        assert_eq!((run.repeated, reasons), (2, vec!["its key comes 3 times", "its key comes 2 times"]));
+        assert_eq!((run.repeated, reasons), (2, vec!["key occurs 3 times", "key occurs 2 times"]));
     }
 }

@@ -1,8 +1,9 @@
-//! Writing over REST: look, check everything, make what is missing, then request after request.
+//! Writes over REST: reads the schema, checks everything, creates what is missing, then sends requests.
 //!
-//! No transaction spans two requests: what was written before a failure stays, and the error says so. What may be sent twice without
-//! harm (upserts, and appends that ignore keys that are there) is sent again after a fault; a plain append never is, unless the
-//! server surely did nothing. `overwrite` upserts first and then deletes what is not among the new rows.
+//! No transaction spans two requests: rows written before a failure stay, and the error says so. What can be sent twice
+//! without harm (upserts, and appends that ignore existing keys) is sent again after a failure; a plain append never
+//! is, unless the server certainly did nothing. `overwrite` upserts first and then deletes rows that are not in the
+//! input.
 
 mod check;
 mod ddl;
@@ -25,7 +26,7 @@ use osiris_http::Bytes;
 use osiris_sql::write::{ensure_no_problems, same_name};
 use serde_json::Value;
 
-use super::Job;
+use super::WriteRequest;
 use crate::client::Client;
 use crate::client::rest::openapi::{Description, RestTable};
 use crate::client::rest::table::TableApi;
@@ -40,16 +41,16 @@ use osiris_driver_postgres::types::ddl as sql;
 use send::Sender;
 use statement::Statement;
 
-/// Rows of a request, where the step does not say.
+/// Default number of rows per request.
 const ROWS: u64 = 500;
-/// The size of a request: gateways take a few megabytes.
+/// Maximum size of a request: gateways accept a few megabytes.
 const BYTES: usize = 2 << 20;
 
 /// Writes the rows of `job`.
 ///
 /// # Errors
-/// Whatever kept it from being done. What was written before stays; the error says how much that is.
-pub(super) async fn write(client: &Client, job: &Job<'_>) -> Result<Written> {
+/// When the write fails. What was written before stays; the error says how much that is.
+pub(super) async fn write(client: &Client, job: &WriteRequest<'_>) -> Result<Written> {
     let config = job.config;
     let rest = client.rest()?.with_retries(config.retries)?.for_step(job.ctx);
     let api = TableApi::new(rest, &config.schema, &config.table)?.with_timeout(config.timeout.map(Duration::from_secs));
@@ -60,26 +61,27 @@ pub(super) async fn write(client: &Client, job: &Job<'_>) -> Result<Written> {
     }
 }
 
-/// An append that broke off: some rows are in the table, and nothing tells them apart from those that were there before.
+/// An interrupted append: some rows are in the table, and cannot be distinguished from existing ones.
 fn in_part(table: &str, error: Error) -> Error {
     let said = error.message().to_owned();
     let ambiguous = Error::ambiguous(format!(
-        "some of the rows may be in table `{table}`: the write broke off ({said})"
+        "some of the rows may be in table `{table}`: the write was interrupted ({said})"
     ))
     .with_hint(format!(
-        "look which rows are in `{table}`: running the step again would write those a second time; with a `key` and \
-             `on_conflict: ignore` it would not"
+        "check which rows are in `{table}`: running the step again would write those a second time, unless `key` and \
+             `on_conflict: ignore` are set"
     ));
     let facts = error.context().to_vec();
     facts.into_iter().fold(ambiguous, |error, (key, value)| error.with_context(key, value)).with_source(error)
 }
 
-/// What became of the rows of `job`, which an earlier attempt or run may have sent: the table is asked for their keys, where it has a
-/// primary key that was written. Such rows cannot come twice, so a request that is still under way does no harm.
+/// The outcome of the rows of `job`, which an earlier attempt or run may have sent: their keys are looked up in the
+/// table, if it has a primary key that was written. Such rows cannot be duplicated, so a request still in flight does
+/// no harm.
 ///
 /// # Errors
-/// When the table cannot be asked.
-pub(super) async fn outcome(client: &Client, job: &Job<'_>) -> Result<CommitOutcome> {
+/// When the request fails.
+pub(super) async fn outcome(client: &Client, job: &WriteRequest<'_>) -> Result<CommitOutcome> {
     let config = job.config;
     let rest = client.rest()?.with_retries(config.retries)?.for_step(job.ctx);
     let api = TableApi::new(rest, &config.schema, &config.table)?;
@@ -112,26 +114,26 @@ pub(super) async fn outcome(client: &Client, job: &Job<'_>) -> Result<CommitOutc
     })
 }
 
-/// Sends no row at all: the server says what it would refuse of any.
+/// Sends an empty request: the server reports errors that apply to any row.
 async fn probe(statement: &Statement) -> Result<()> {
     statement.send(Bytes::from_static(b"[]"), 0).await.map(|_| ())
 }
 
-/// What was checked.
+/// The result of the checks.
 struct Ready {
-    /// The columns as they will be sent.
+    /// The columns to send.
     fields: Arc<[Field]>,
-    /// The columns that tell rows apart.
+    /// The key columns.
     key: Vec<String>,
-    /// Columns that may need a value and get none.
+    /// Possibly required columns without a value.
     left_out: Vec<String>,
-    /// The primary key, where all of it is written.
+    /// The primary key, if all of it is written.
     identity: Vec<String>,
 }
 
 struct Work<'a> {
     client: &'a Client,
-    job: &'a Job<'a>,
+    job: &'a WriteRequest<'a>,
     api: TableApi,
 }
 
@@ -140,7 +142,7 @@ impl Work<'_> {
         self.api.shown()
     }
 
-    /// Checks everything and makes what is missing; nothing comes of it in a dry run.
+    /// Checks everything and creates what is missing, except in a dry run.
     async fn prepare(&self) -> Result<Option<Ready>> {
         let description = Description::read(self.api.rest(), self.api.schema()).await?;
         let Some(table) = description.table(self.api.name()) else { return self.create(&description).await };
@@ -153,7 +155,7 @@ impl Work<'_> {
         Ok((!self.job.dry_run).then_some(ready))
     }
 
-    /// Everything that can be known without asking the server.
+    /// Checks that need no request.
     async fn checked(&self, table: &RestTable) -> Result<Ready> {
         let mut check = self.check(table);
         let key = check.key();
@@ -173,8 +175,8 @@ impl Work<'_> {
         let config = self.job.config;
         if !config.create_if_missing {
             let hint = match description.similar(self.api.name()) {
-                Some(similar) => format!("did you mean `{similar}`? Or set `create_if_missing: true` to have it created"),
-                None => "check `table` and `schema`, and that the key may see it; or set `create_if_missing: true` to have it created"
+                Some(similar) => format!("did you mean `{similar}`? Or set `create_if_missing: true` to create it"),
+                None => "check `table` and `schema`, and that the key has access; or set `create_if_missing: true` to create it"
                     .to_owned(),
             };
             return Err(Error::validation(format!("there is no table `{}`", self.table())).with_hint(hint));
@@ -182,7 +184,7 @@ impl Work<'_> {
         let columns: Vec<_> = self.job.mapped.iter().map(|column| (column.target.clone(), &column.source)).collect();
         let mut problems = Vec::new();
         if config.mode() == WriteMode::Overwrite && config.key_names().is_empty() {
-            problems.push("over REST `mode: overwrite` finds old rows by their key: set `key`".to_owned());
+            problems.push("over REST `mode: overwrite` finds old rows by key: set `key`".to_owned());
         }
         let create = sql::create_table(&self.qualified(), &columns, config.key_names()).unwrap_or_else(|more| {
             problems.extend(more);
@@ -192,7 +194,7 @@ impl Work<'_> {
         self.change(&create).await
     }
 
-    /// Runs `sql` and looks again.
+    /// Runs `sql` and reads the schema again.
     async fn change(&self, sql: &str) -> Result<Option<Ready>> {
         ddl::show(self.job.ctx, &self.table(), sql)?;
         if self.job.dry_run {
@@ -211,8 +213,8 @@ impl Work<'_> {
         ddl.wait(&Statement::new(self.api.clone(), self.job.config, &targets, key)).await?;
         let description = Description::read(self.api.rest(), self.api.schema()).await?;
         let table = description.table(self.api.name()).ok_or_else(|| {
-            Error::validation(format!("the API does not show the new table `{}` to this key", self.table()))
-                .with_hint("grant the role of the key what it needs, or use the service key")
+            Error::validation(format!("the new table `{}` is not visible to this key", self.table()))
+                .with_hint("grant privileges to the role of the key, or use the service key")
         })?;
         Ok(Some(self.checked(table).await?))
     }
@@ -227,7 +229,7 @@ impl Work<'_> {
             .comparing(rounding::at_risk(&ready.fields))
     }
 
-    /// Asks the server whether it would take any row at all. Returns the statement that asks for no more than the table and the key
+    /// Checks whether the server accepts rows. Returns the statement that requests no more than the table and the key
     /// allow.
     async fn settled(&self, ready: &Ready) -> Result<Statement> {
         let statement = self.statement(ready);
@@ -249,16 +251,15 @@ impl Work<'_> {
     fn explained(&self, error: Error) -> Error {
         match sqlstate(&error) {
             Some("42P10") => {
-                let problem =
-                    "it has no primary key or unique index on exactly the columns that `key` names".to_owned();
+                let problem = "no primary key or unique index on exactly the columns of `key`".to_owned();
                 ensure_no_problems(&self.table(), &[problem]).err().unwrap_or(error)
             }
-            Some("428C9") => error.with_hint("the column is generated: leave it out with `columns`"),
+            Some("428C9") => error.with_hint("the column is generated: exclude it with `columns`"),
             _ => error,
         }
     }
 
-    /// NULLs where the table takes none are rejects, one by one; where no reject is allowed they need not be tried.
+    /// NULLs in NOT NULL columns are rejects; if no rejects are allowed, they are reported before loading.
     async fn refuse_nulls(&self, fields: &[Field]) -> Result<()> {
         if self.job.config.max_rejects > 0 || self.job.input.rows() == 0 {
             return Ok(());
@@ -270,12 +271,14 @@ impl Work<'_> {
             .iter()
             .zip(counts)
             .filter(|(_, count)| *count > 0)
-            .map(|(name, count)| format!("`{name}` of the input is NULL in {count} rows, and its column takes no NULL"))
+            .map(|(name, count)| {
+                format!("column `{name}` of the input is NULL in {count} rows, but its column in the table is NOT NULL")
+            })
             .collect();
         ensure_no_problems(&self.table(), &problems)
     }
 
-    /// Several rows of one key would replace one another.
+    /// Several rows with one key would replace one another.
     async fn refuse_duplicates(&self, ready: &Ready) -> Result<()> {
         let config = self.job.config;
         let merges = config.merges() || config.mode() == WriteMode::Overwrite;
@@ -313,7 +316,7 @@ impl Work<'_> {
         let intent = Intent::new(destination).with_repeatable(repeatable).with_parts();
         let commit = ctx.begin_commit(intent).await?;
         if let Err(error) = sender.run(encode::encoded(scan, self.encoder(&ready, rows))).await {
-            // A request that a cancellation has dropped may have arrived.
+            // A cancelled request may have arrived.
             let dropped = sender.has_sent && error.kind() == ErrorKind::Cancelled;
             if !sender.is_uncertain && !dropped && sender.written.inserted + sender.written.updated == 0 {
                 commit.not_committed().await;
@@ -323,7 +326,7 @@ impl Work<'_> {
         }
         ctx.log_metric(metric::BYTES_WRITTEN, sender.bytes, Unit::Bytes, Value::Null);
         ctx.rejects().enforce_limit().map_err(|error| {
-            error.with_context("the other rows", "are written: over REST no transaction spans two requests")
+            error.with_context("other rows", "written: over REST no transaction spans two requests")
         })?;
         let mut written = sender.written;
         if let Some(keys) = sender.keys.take() {

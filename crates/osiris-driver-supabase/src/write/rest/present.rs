@@ -1,4 +1,4 @@
-//! Which rows are in the table: asked for by their keys, for what no answer to a write can tell.
+//! Looks up rows in the table by key, for what the response to a write does not report.
 
 use osiris_core::Result;
 use osiris_http::{Bytes, Document, RowPath};
@@ -7,9 +7,9 @@ use super::sweep::Page;
 use crate::client::rest::table::{TableApi, name_list, total, uncounted};
 use crate::filter::Condition;
 
-const WHAT: &str = "looking for rows by their keys";
+const WHAT: &str = "looking up rows by key";
 
-/// How many rows of the table have a key among those of `body`, an array of rows. A key with a NULL is equal to none.
+/// The number of rows of the table with a key in `body`, an array of rows. A key with a NULL matches none.
 ///
 /// # Errors
 /// When the table cannot be read.
@@ -37,7 +37,7 @@ async fn count(api: &TableApi, key: &[String], page: &mut Page<'_>) -> Result<u6
     counted(api, key, &page.condition()).await
 }
 
-/// How many rows of the table meet `condition`.
+/// The number of rows of the table that match `condition`.
 ///
 /// # Errors
 /// When the table cannot be read.

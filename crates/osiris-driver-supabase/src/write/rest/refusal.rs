@@ -1,25 +1,26 @@
-//! Which of the API's complaints are about rows, so that a row is a reject; which say that a request was too much; and which are
-//! about everything else.
+//! Classifies API errors: about rows, so that a row is a reject; about the size of a request; or
+//! about anything else.
 
 use osiris_core::Error;
 
 use crate::error::sqlstate;
 
-/// Whether an error is about the rows that were sent, rather than about the table, the key or the server. Such an error says that
-/// nothing of the request was done.
+/// Whether an error is about the rows that were sent, not about the table, the key or the server. Such an error means
+/// that nothing of the request was done.
 pub(super) fn is_about_rows(error: &Error) -> bool {
-    // Data exceptions, broken constraints, a view's check option, what a trigger raises (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+    // Data exceptions, violated constraints, a view's check option, an error raised by a trigger
+    // (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
     sqlstate(error).is_some_and(|code| {
         code.len() == 5 && (code.starts_with("22") || code.starts_with("23") || code == "44000" || code == "P0001")
     })
 }
 
-/// Whether a smaller request may be done where this one was not. The answer says that nothing of it was done.
+/// Whether a smaller request may succeed. The response means that nothing of it was done.
 pub(super) fn was_too_much(error: &Error) -> bool {
     sqlstate(error) == Some("57014") || status(error) == Some("413")
 }
 
-/// Whether the API has not noticed yet what is new in the database.
+/// Whether the API's schema cache is stale.
 pub(super) fn is_not_noticed(error: &Error) -> bool {
     matches!(sqlstate(error), Some("PGRST204" | "PGRST205" | "42P01" | "PGRST202")) || status(error) == Some("404")
 }
@@ -28,7 +29,7 @@ fn status(error: &Error) -> Option<&str> {
     error.context().iter().find(|(key, _)| *key == "status").map(|(_, value)| value.as_str())
 }
 
-/// The column that a complaint names, and the complaint without what we were doing.
+/// The column of an error, and its message without the context.
 pub(super) fn reason(error: &Error) -> (Option<String>, String) {
     let message = error.message();
     let text = message.split_once(": ").map_or(message, |(_, text)| text);

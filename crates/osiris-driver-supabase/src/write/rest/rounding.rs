@@ -1,5 +1,5 @@
-//! Numbers that the server has rounded without a word. The API does not tell how many digits a `numeric` column keeps, so what it
-//! answers is compared with what was sent: afterwards, which is late, but not in silence.
+//! Detects numbers that the server has rounded. The API does not report the scale of a `numeric` column, so what it
+//! returns is compared with what was sent: late, but not silently.
 
 use osiris_core::{ColumnType, Error, Result};
 use osiris_http::{Bytes, Document, RowPath};
@@ -17,10 +17,10 @@ pub(super) fn at_risk(fields: &[Field]) -> Vec<String> {
     risky.filter(|field| has_fraction(&field.source.column_type)).map(|field| field.target.clone()).collect()
 }
 
-/// Compares the values of `columns` in the rows that were sent with those in the answer, row by row.
+/// Compares the values of `columns` in the rows that were sent with those in the response, row by row.
 ///
 /// # Errors
-/// A value that has lost digits.
+/// When a value has lost digits.
 pub(super) fn verify(columns: &[String], sent: &Bytes, answered: &Document) -> Result<()> {
     if columns.is_empty() {
         return Ok(());
@@ -35,17 +35,17 @@ pub(super) fn verify(columns: &[String], sent: &Bytes, answered: &Document) -> R
             let (Some(before), Some(after)) = (before.text(), after.text()) else { continue };
             if is_rounded(&before, &after) {
                 return Err(Error::integrity(format!(
-                    "the column `{name}` of the table keeps fewer digits than the input has: PostgreSQL has rounded its values"
+                    "column `{name}` of the table has fewer decimal places than the input: PostgreSQL rounded its values"
                 ))
-                .with_context("those rows", "are written")
-                .with_hint("round in a step before, or give the column more digits; over the database such rows are refused before"));
+                .with_context("rounded rows", "written")
+                .with_hint("round in an earlier step, or give the column more decimal places; over the database such rows are rejected before"));
             }
         }
     }
     Ok(())
 }
 
-/// Whether the one number is the other, rounded.
+/// Whether one number is the other, rounded.
 fn is_rounded(sent: &str, kept: &str) -> bool {
     let (Some((sent, digits)), Some((kept, left))) = (parse(sent), parse(kept)) else { return false };
     let Some(unit) = digits.checked_sub(left).and_then(|lost| 10_i128.checked_pow(lost)) else { return false };
@@ -56,7 +56,7 @@ fn is_rounded(sent: &str, kept: &str) -> bool {
     sent.checked_add(half).is_some_and(|sum| sum / unit == kept)
 }
 
-/// A number without its point, and the digits behind it. Nothing for what has an exponent, or more than 38 digits.
+/// The digits of a number without its decimal point, and its scale. `None` for an exponent, or more than 38 digits.
 fn parse(text: &str) -> Option<(i128, u32)> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     Some((format!("{whole}{fraction}").parse().ok()?, u32::try_from(fraction.len()).ok()?))

@@ -1,5 +1,6 @@
-//! Chunks on their way, one request after another. A request that is too much for the server is halved, and so are all after it; one
-//! that is refused because of rows is halved until those are alone: they are rejects. Each request is a transaction of its own.
+//! Sends chunks, one request after another. A request that is too large for the server is halved, and so are all after
+//! it; one that is rejected because of rows is halved until those are isolated: they are rejects. Each request is a
+//! separate transaction.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -16,41 +17,42 @@ use super::refusal::{is_about_rows, reason, was_too_much};
 use super::statement::{Done, Statement};
 use crate::error::sqlstate;
 
-/// How long requests may fail one after the other, however small they become.
+/// How long requests may fail in a row, however small they become.
 const STUCK: Duration = Duration::from_secs(300);
 
-/// How often a table is asked for the rows of a request without an answer.
+/// How often the rows of a request without a response are looked up.
 const TIMES_ASKED: u32 = 4;
 
-/// The work of sending.
+/// The state of sending.
 pub(super) struct Sender<'a> {
     pub(super) statement: Statement,
     pub(super) ctx: &'a ExecutionContext,
     pub(super) max_rejects: u64,
-    /// Columns that may need a value and get none.
+    /// Possibly required columns without a value.
     pub(super) left_out: Vec<String>,
-    /// Where the keys of what was written go.
+    /// The keys of the written rows.
     pub(super) keys: Option<KeySink>,
-    /// Rows of a request at most, as the server has taught us.
+    /// Maximum rows per request, as learned from the server.
     pub(super) most: usize,
-    /// Since when no request has got through.
+    /// Since when no request has succeeded.
     pub(super) stuck_since: Option<Instant>,
-    /// The primary key, where all of it is written: the table can be asked whether rows are there.
+    /// The primary key, if all of it is written: rows can be looked up by it.
     pub(super) identity: Vec<String>,
-    /// Whether nobody knows what became of some request.
+    /// Whether the outcome of a request is unknown.
     pub(super) is_uncertain: bool,
-    /// Whether any request with rows was begun.
+    /// Whether any request with rows was started.
     pub(super) has_sent: bool,
-    /// Bytes that were sent.
+    /// Bytes sent.
     pub(super) bytes: u64,
     pub(super) written: Written,
 }
 
 impl Sender<'_> {
-    /// Sends everything. Returns the rows left out for a later one of their key.
+    /// Sends everything. Returns the number of rows replaced by a later one with their key.
     ///
     /// # Errors
-    /// Anything but single rows at fault, or too many of those. The message says what is written already.
+    /// On any failure other than single rows, or when too many rows are rejected. The message says what is written
+    /// already.
     pub(super) async fn run(&mut self, mut pieces: mpsc::Receiver<Result<Piece>>) -> Result<()> {
         while let Some(piece) = pieces.recv().await {
             let done = match piece {
@@ -90,7 +92,7 @@ impl Sender<'_> {
                     self.most = (rows.len() / 2).max(1);
                     tracing::warn!(
                         rows = rows.len(),
-                        "a request was too much for the server: smaller ones from here on"
+                        "the server rejected the size of a request: retrying with a smaller batch"
                     );
                     waiting.push(rows);
                 }
@@ -114,7 +116,7 @@ impl Sender<'_> {
         self.ctx.progress().add_bytes(bytes);
         match self.statement.send(body.clone(), count).await {
             Err(error) if self.statement.asks_for_marks() && has_no_marks(&error) => {
-                tracing::debug!("the table does not say which rows are new: all count as updated");
+                tracing::debug!("cannot tell which rows are new: all count as updated");
                 self.statement = self.statement.without_marks();
                 self.statement.send(body, count).await
             }
@@ -129,8 +131,8 @@ impl Sender<'_> {
         }
     }
 
-    /// What became of a request without an answer: the table is asked for its rows. Where they are not there they are sent again,
-    /// which cannot double them: their key is unique. Nothing where that cannot be found out.
+    /// The outcome of a request without a response: its rows are looked up. If they are missing they are sent again,
+    /// which cannot duplicate them: their key is unique. `None` if that is impossible.
     async fn found(&self, body: &Bytes, rows: u64) -> Option<Done> {
         if self.identity.is_empty() {
             return None;
@@ -145,7 +147,7 @@ impl Sender<'_> {
             }
             match self.statement.send(body.clone(), rows).await {
                 Ok(done) => return Some(done),
-                // The first one was done after all, or this one.
+                // Either the first request succeeded, or this one.
                 Err(error) if is_unknown(&error) || is_about_rows(&error) => {}
                 Err(_) => return None,
             }
@@ -170,21 +172,21 @@ impl Sender<'_> {
         }
     }
 
-    /// What becomes of rows that the server refuses: halves to be tried, or nothing more than a reject.
+    /// Handles rows that the server rejects: halves to be retried, or a reject.
     async fn refused(&self, chunk: &Chunk, rows: &Range<usize>, error: &Error) -> Result<Option<[Range<usize>; 2]>> {
         let (column, reason) = reason(error);
         if let Some(column) = column.as_ref().filter(|column| self.left_out.contains(column)) {
             return Err(Error::validation(format!(
-                "its column `{column}` is NOT NULL without a default, and nothing is written to it"
+                "column `{column}` is NOT NULL without a default, but no column of the input is written to it"
             ))
-            .with_hint("write something to it, or give it a default"));
+            .with_hint("write a value to it, or give it a default"));
         }
         if rows.len() == 1 {
             self.ctx.rejects().push(vec![chunk.reject(rows.start, column, reason)]).await?;
             return Ok(None);
         }
         if self.max_rejects == 0 {
-            // Halves that are taken would stay, and there is no going back over REST.
+            // Accepted halves would stay: REST has no rollback.
             let reason = format!("{}{reason}", among(chunk, rows));
             self.ctx.rejects().push(vec![Reject { row_number: None, column, reason, row: None }]).await?;
             return Ok(None);
@@ -193,7 +195,7 @@ impl Sender<'_> {
         Ok(Some([middle..rows.end, rows.start..middle]))
     }
 
-    /// Says what is there already, and whether the whole may be tried again.
+    /// Adds how many rows are written, and whether the write can be retried.
     fn broken_off(&self, error: Error) -> Error {
         let there = self.written.inserted + self.written.updated;
         if there == 0 {
@@ -201,26 +203,26 @@ impl Sender<'_> {
         }
         let error = error.with_context("rows written before", there);
         if self.statement.is_repeatable() {
-            return error.with_context("those rows", "stay; running again writes them again, to the same end");
+            return error.with_context("those rows", "remain; running again writes them again, with the same result");
         }
         error.with_retryable(false).with_context(
             "those rows",
-            "stay: over REST no transaction spans two requests; running again would write them twice",
+            "remain: over REST no transaction spans two requests; running again would write them twice",
         )
     }
 }
 
-/// One of the rows, in words.
+/// A description of the rows.
 fn among(chunk: &Chunk, rows: &Range<usize>) -> String {
     match (chunk.number(rows.start), chunk.number(rows.end.saturating_sub(1))) {
         (Some(first), Some(last)) => {
-            format!("one of the rows {first} to {last} (set `max_rejects` to have it found): ")
+            format!("one of the rows {first} to {last} (set `max_rejects` to find it): ")
         }
-        _ => format!("one of {} rows (set `max_rejects` to have it found): ", rows.len()),
+        _ => format!("one of {} rows (set `max_rejects` to find it): ", rows.len()),
     }
 }
 
-/// Whether the server may have done what was asked, and was not asked again.
+/// Whether the server may have executed the request.
 fn is_unknown(error: &Error) -> bool {
     error.context().iter().any(|(key, _)| *key == "outcome")
 }
@@ -229,17 +231,17 @@ fn has_no_marks(error: &Error) -> bool {
     matches!(sqlstate(error), Some("0A000" | "42703"))
 }
 
-/// What has a cause that only this place knows.
+/// Adds hints that depend on the write.
 fn explained(error: Error) -> Error {
     match sqlstate(&error) {
         Some("21000") => error.with_hint(
-            "the server takes two keys of the input for one that DuckDB tells apart (case, blanks at the end): keep one of them",
+            "the server treats two keys of the input as equal that DuckDB does not (case, trailing spaces): keep one of them",
         ),
         _ => error,
     }
 }
 
-/// `rows` in parts of `most` at most, the first one last.
+/// Splits `rows` into parts of at most `most`, the first one last.
 fn parts(rows: Range<usize>, most: usize) -> Vec<Range<usize>> {
     let most = most.max(1);
     let mut parts: Vec<_> = rows.clone().step_by(most).map(|start| start..(start + most).min(rows.end)).collect();

@@ -1,4 +1,4 @@
-//! The requests that write rows: what each asks for, and what its answer counts.
+//! The requests that write rows, and the counts of their responses.
 
 use osiris_core::{Error, Result, Written};
 use osiris_http::{Bytes, Document, Page, Repeat, Request, RowPath};
@@ -8,82 +8,82 @@ use crate::client::rest::table::{self, TableApi};
 use crate::config::{OnConflict, Returning, WriteMode, WriterConfig};
 
 const WHAT: &str = "writing rows";
-/// PostgreSQL's mark on a row version that somebody has locked or replaced: on a row that was just inserted it is zero, on one that was
-/// there before the statement it is not.
+/// The system column of a row version that was locked or replaced: it is zero for a row that was just inserted, and not
+/// zero for one that existed before the statement.
 const MARK: &str = "xmax";
 
 /// How rows are written.
 #[derive(Clone)]
 pub(super) struct Statement {
     pub(super) api: TableApi,
-    way: Way,
-    /// The columns that are written.
+    method: WriteMethod,
+    /// The columns to write.
     columns: String,
-    /// The columns that tell rows apart.
+    /// The key columns.
     key: Vec<String>,
     returning: Returning,
-    /// Whether the answer says of each row if it is new.
+    /// Whether the response tells which rows are new.
     marks: bool,
-    /// Whether the answer has the keys of the rows, as the server prints them.
+    /// Whether the response has the keys of the rows, as printed by the server.
     keys: bool,
     /// Columns whose values are compared with what was sent.
     compared: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+enum WriteMethod {
     Insert,
     Merge,
     Ignore,
 }
 
-/// What became of the rows of a request.
+/// The result of a request.
 #[derive(Debug, Default)]
 pub(super) struct Done {
     pub(super) written: Written,
-    /// The keys of the rows that are there now, each as a JSON array, where they were asked for.
+    /// The keys of the written rows, each as a JSON array, if requested.
     pub(super) keys: Vec<String>,
-    /// Rows that were not inserted, since their key is said to be there: nobody has looked yet.
+    /// Rows that were not inserted because their key exists, as reported and not yet checked.
     pub(super) left_out: u64,
 }
 
 impl Statement {
     pub(super) fn new(api: TableApi, config: &WriterConfig, columns: &[&str], key: Vec<String>) -> Self {
-        let way = match (config.mode(), config.on_conflict) {
-            (WriteMode::Upsert, OnConflict::Ignore) => Way::Ignore,
-            (WriteMode::Upsert | WriteMode::Overwrite, _) => Way::Merge,
-            (_, OnConflict::Ignore) => Way::Ignore,
-            _ => Way::Insert,
+        let method = match (config.mode(), config.on_conflict) {
+            (WriteMode::Upsert, OnConflict::Ignore) => WriteMethod::Ignore,
+            (WriteMode::Upsert | WriteMode::Overwrite, _) => WriteMethod::Merge,
+            (_, OnConflict::Ignore) => WriteMethod::Ignore,
+            _ => WriteMethod::Insert,
         };
         let keys = config.mode() == WriteMode::Overwrite;
         let columns = table::name_list(columns.iter().copied());
-        // A request that cannot be repeated is waited for, whatever the step does meanwhile.
-        let api = if way == Way::Insert { api.awaited() } else { api };
-        let (returning, marks) = (config.returning, way == Way::Merge);
-        Self { api, way, columns, key, returning, marks, keys, compared: Vec::new() }
+        // A request that cannot be repeated is awaited, even if the step is cancelled.
+        let api = if method == WriteMethod::Insert { api.awaited() } else { api };
+        let (returning, marks) = (config.returning, method == WriteMethod::Merge);
+        Self { api, method, columns, key, returning, marks, keys, compared: Vec::new() }
     }
 
-    /// The same, and the values of these columns are compared with what was sent. Rows that are left out for their key do not
-    /// come back: then nothing can be compared.
+    /// The same, and the values of these columns are compared with what was sent. Rows that are skipped because of
+    /// their key are not returned: then nothing can be compared.
     #[must_use]
     pub(super) fn comparing(mut self, columns: Vec<String>) -> Self {
-        if self.way != Way::Ignore {
+        if self.method != WriteMethod::Ignore {
             self.compared = columns;
         }
         self
     }
 
-    /// Whether sending it twice does what sending it once does.
+    /// Whether sending it twice has the same result as once.
     pub(super) fn is_repeatable(&self) -> bool {
-        self.way != Way::Insert
+        self.method != WriteMethod::Insert
     }
 
-    /// The same without asking which rows are new, for tables that cannot tell: views, and partitioned tables.
+    /// The same without requesting which rows are new, for views and partitioned tables, which cannot tell.
     pub(super) fn without_marks(&self) -> Self {
         Self { marks: false, ..self.clone() }
     }
 
-    /// The same without asking for anything back that can be done without, for keys that may write and not read.
+    /// The same without requesting optional values, for keys that can write but not read.
     pub(super) fn blind(&self) -> Self {
         Self { marks: false, compared: Vec::new(), ..self.clone() }
     }
@@ -93,11 +93,11 @@ impl Statement {
     }
 
     fn request(&self, body: Bytes) -> Result<Request> {
-        let mut builder = match self.way {
-            Way::Merge => self.api.from().upsert(""),
-            Way::Insert | Way::Ignore => self.api.from().insert(""),
+        let mut builder = match self.method {
+            WriteMethod::Merge => self.api.from().upsert(""),
+            WriteMethod::Insert | WriteMethod::Ignore => self.api.from().insert(""),
         };
-        if self.way != Way::Insert {
+        if self.method != WriteMethod::Insert {
             builder = builder.on_conflict(table::name_list(self.key.iter().map(String::as_str)));
         }
         let returned = self.returned();
@@ -110,7 +110,7 @@ impl Statement {
         table::with_rows(self.api.preferring(request, &preferences)?, body, repeat)
     }
 
-    /// All that decides what the request does and what its answer tells; users have no say in it.
+    /// The preferences of the request and its response; not configurable.
     fn preferences(&self) -> Vec<&'static str> {
         let representation = !self.returned().is_empty() || self.returning == Returning::Representation;
         let returning = if representation { "return=representation" } else { "return=minimal" };
@@ -120,10 +120,10 @@ impl Statement {
     }
 
     fn resolution(&self) -> Option<&'static str> {
-        match self.way {
-            Way::Insert => None,
-            Way::Merge => Some("resolution=merge-duplicates"),
-            Way::Ignore => Some("resolution=ignore-duplicates"),
+        match self.method {
+            WriteMethod::Insert => None,
+            WriteMethod::Merge => Some("resolution=merge-duplicates"),
+            WriteMethod::Ignore => Some("resolution=ignore-duplicates"),
         }
     }
 
@@ -137,10 +137,10 @@ impl Statement {
         returned
     }
 
-    /// Sends rows, or none to see whether the server would take any.
+    /// Sends rows, or none to check whether the server accepts rows.
     ///
     /// # Errors
-    /// What became of it; a server that does not do what it was asked.
+    /// When the request fails, or the server did not apply its preferences.
     pub(super) async fn send(&self, body: Bytes, rows: u64) -> Result<Done> {
         let page = self.api.fetch(&self.request(body.clone())?).await?;
         table::ensure_applied(&page, &self.preferences(), WHAT)?;
@@ -155,12 +155,12 @@ impl Statement {
         }
     }
 
-    /// How many rows of a request were left out for a key that is there, of which none is new: the table is asked for the keys.
+    /// The number of rows of a request that were skipped because their key exists: the keys are looked up in the table.
     async fn ignored(&self, body: &Bytes, inserted: u64) -> Result<u64> {
         let found = present::rows(&self.api, &self.key, body).await?;
         found.checked_sub(inserted).ok_or_else(|| {
-            Error::integrity(format!("{WHAT}: the API counts {inserted} new rows, and the table has {found} of them"))
-                .with_hint("somebody else changes the table, or the key may not read all of its rows: look at both, then run again")
+            Error::integrity(format!("{WHAT}: the API counted {inserted} new rows, but the table has {found} of them"))
+                .with_hint("check whether another client changes the table, and whether the key can read all of its rows, then run again")
         })
     }
 
@@ -174,20 +174,20 @@ impl Statement {
                 if self.keys {
                     let values: Option<Vec<&str>> = self.key.iter().map(|name| Some(row.get(name)?.raw())).collect();
                     let values = values.ok_or_else(|| {
-                        Error::validation(format!("{WHAT}: the answer lacks a key column"))
-                            .with_hint("the table changed while it was written: run again")
+                        Error::validation(format!("{WHAT}: the response lacks a key column"))
+                            .with_hint("the table was altered while it was written: run again")
                     })?;
                     done.keys.push(format!("[{}]", values.join(",")));
                 }
             }
             return Ok(done);
         }
-        // A success alone does not say how many rows it was.
+        // A success without a row count is not enough.
         let counted = table::total(page).ok_or_else(table::uncounted)?;
-        match self.way {
-            Way::Insert => done.written.inserted = counted,
-            Way::Merge => done.written.updated = counted,
-            Way::Ignore => {
+        match self.method {
+            WriteMethod::Insert => done.written.inserted = counted,
+            WriteMethod::Merge => done.written.updated = counted,
+            WriteMethod::Ignore => {
                 done.written.inserted = counted;
                 done.left_out = rows.saturating_sub(counted);
             }
@@ -221,7 +221,7 @@ mod tests {
     #[tokio::test]
     async fn s49_an_answer_without_a_count_is_an_error() {
         let error = sent(json!({"table": "t"}), Reply::new(201)).await.unwrap_err();
-        assert!(error.report().contains("how many rows"), "{error:?}");
+        assert!(error.report().contains("did not return the number of rows"), "{error:?}");
         let counted = Reply::new(201).header("content-range", "*/1");
         assert_eq!(sent(json!({"table": "t"}), counted).await.unwrap().written.inserted, 1);
     }
@@ -230,11 +230,11 @@ mod tests {
     async fn s47_what_the_server_did_is_compared_with_what_was_asked() {
         let upsert = json!({"table": "t", "mode": "upsert", "key": "id"});
         for (config, applied, told) in [
-            (json!({"table": "t"}), "tx=rollback", "without being asked"),
-            (json!({"table": "t"}), "resolution=merge-duplicates", "without being asked"),
-            (json!({"table": "t"}), "return=minimal, count=planned", "asked for `count=exact`"),
-            (upsert.clone(), "resolution=ignore-duplicates", "asked for `resolution=merge-duplicates`"),
-            (upsert.clone(), "return=minimal", "does not do `resolution=merge-duplicates`"),
+            (json!({"table": "t"}), "tx=rollback", "without a request"),
+            (json!({"table": "t"}), "resolution=merge-duplicates", "without a request"),
+            (json!({"table": "t"}), "return=minimal, count=planned", "requested `count=exact`"),
+            (upsert.clone(), "resolution=ignore-duplicates", "requested `resolution=merge-duplicates`"),
+            (upsert.clone(), "return=minimal", "did not apply `resolution=merge-duplicates`"),
         ] {
             let reply = Reply::new(201).header("content-range", "*/1").header("preference-applied", applied);
             let error = sent(config, reply).await.unwrap_err();

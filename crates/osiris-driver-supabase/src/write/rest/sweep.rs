@@ -1,14 +1,14 @@
-//! The second half of an overwrite: the rows whose keys are not among those that were written are deleted, in pages. What a row's key
-//! is was said by the server itself, both times in the same words, so no row that was just written is taken for an old one. A row that
-//! somebody else inserts between the last request of the first half and the list of keys is taken for an old one and deleted: over REST
-//! nobody can lock the table.
+//! The second half of an overwrite: deletes the rows whose keys were not written, in pages. The key of a row is printed
+//! by the server both times, in the same format, so that no row that was just written is taken for an old one. A row
+//! that another client inserts between the last request of the first half and the list of keys is taken for an old one
+//! and deleted: over REST the table cannot be locked.
 
 use osiris_core::{Error, ExecutionContext, Result, TableRef};
 use osiris_http::{Repeat, Row};
 
 use super::keys::{KeySink, Sorted, forget};
 use super::present;
-use crate::client::rest::LONGEST_URL;
+use crate::client::rest::MAX_URL;
 use crate::client::rest::pager::{Pager, Query};
 use crate::client::rest::table::{TableApi, ensure_applied, total, uncounted};
 use crate::filter::Condition;
@@ -16,11 +16,11 @@ use crate::filter::Condition;
 const DELETING: &str = "deleting old rows";
 const WRITTEN: &str = "keys written";
 const PRESENT: &str = "keys present";
-/// Keys that are asked for at a time.
+/// Keys per page.
 const PAGE: u64 = 10_000;
-/// Keys that are deleted by one request at most.
-const MOST: usize = 500;
-/// What an address has besides the keys, at most; and how much longer a character may be in it.
+/// Maximum keys deleted per request.
+const MAX_KEYS: usize = 500;
+/// Maximum length of a URL without the keys; and the maximum length of an encoded character.
 const ADDRESS: usize = 1000;
 
 /// Where the keys of the written rows go.
@@ -28,10 +28,10 @@ pub(super) async fn keys_written(ctx: &ExecutionContext) -> Result<KeySink> {
     KeySink::open(ctx, WRITTEN).await
 }
 
-/// Deletes all rows but those of `written`. Returns how many.
+/// Deletes all rows except those of `written`. Returns their number.
 ///
 /// # Errors
-/// What kept it from deleting all of them; running again goes on where it stopped.
+/// When not all of them could be deleted; running again continues.
 pub(super) async fn sweep(api: &TableApi, key: &[String], written: KeySink, ctx: &ExecutionContext) -> Result<u64> {
     let swept = async {
         let written = written.finish().await?;
@@ -43,7 +43,7 @@ pub(super) async fn sweep(api: &TableApi, key: &[String], written: KeySink, ctx:
     deleted
 }
 
-/// The keys of all rows that are there.
+/// The keys of all rows in the table.
 async fn present(api: &TableApi, key: &[String], ctx: &ExecutionContext) -> Result<TableRef> {
     let mut sink = KeySink::open(ctx, PRESENT).await?;
     let mut pager = Pager::new(Query::of_keys(api.clone(), key, PAGE, "reading the keys of old rows"));
@@ -57,7 +57,7 @@ async fn present(api: &TableApi, key: &[String], ctx: &ExecutionContext) -> Resu
     sink.finish().await
 }
 
-/// Walks through both tables side by side.
+/// Merges the two sorted tables.
 async fn delete_others(
     api: &TableApi,
     key: &[String],
@@ -83,7 +83,7 @@ async fn delete_others(
     Ok(deleted + page.delete(api).await?)
 }
 
-/// Keys that are asked for or deleted together, as many as an address has room for.
+/// Keys that are read or deleted together, as many as fit in a URL.
 pub(super) struct Page<'a> {
     key: &'a [String],
     /// The values of each row's key.
@@ -96,7 +96,7 @@ impl<'a> Page<'a> {
         Self { key, rows: Vec::new(), bytes: ADDRESS }
     }
 
-    /// How long a key is in an address, where a character may take three.
+    /// The length of a key in a URL, where a character may take three.
     fn length(&self, text: &str) -> usize {
         let names: usize = self.key.iter().map(|name| 3 * name.len() + 20).sum();
         let names = if self.key.len() > 1 { names } else { 6 };
@@ -105,7 +105,7 @@ impl<'a> Page<'a> {
     }
 
     pub(super) fn takes(&self, text: &str) -> bool {
-        self.rows.is_empty() || (self.rows.len() < MOST && self.bytes + self.length(text) < LONGEST_URL)
+        self.rows.is_empty() || (self.rows.len() < MAX_KEYS && self.bytes + self.length(text) < MAX_URL)
     }
 
     pub(super) fn push(&mut self, text: &str) {
@@ -120,7 +120,7 @@ impl<'a> Page<'a> {
         self.rows.is_empty()
     }
 
-    /// The rows with these keys; from here on there are none.
+    /// Deletes the rows with these keys and checks that none are left.
     pub(super) fn condition(&mut self) -> Condition {
         let rows = std::mem::take(&mut self.rows);
         self.bytes = ADDRESS;
@@ -134,7 +134,7 @@ impl<'a> Page<'a> {
         Condition::Any(rows.into_iter().map(row).collect())
     }
 
-    /// Deletes the rows with these keys. Sending it twice does what sending it once does.
+    /// Deletes the rows with these keys. Idempotent.
     async fn delete(&mut self, api: &TableApi) -> Result<u64> {
         if self.rows.is_empty() {
             return Ok(0);
@@ -146,12 +146,12 @@ impl<'a> Page<'a> {
         let request = api.preferring(request, &preferences)?.repeat(Repeat::Always);
         let answer = api.fetch(&request).await?;
         ensure_applied(&answer, &preferences, DELETING)?;
-        // A request that was sent twice deletes nothing the second time: what counts is which keys are gone.
+        // A repeated request deletes nothing: the check is which keys are gone.
         if total(&answer).ok_or_else(uncounted)? != rows {
             let left = present::counted(api, self.key, &condition).await?;
             if left > 0 {
-                return Err(Error::permission(format!("{DELETING}: {left} of {rows} rows are still there")).with_hint(
-                    "row level security may keep the key from deleting them: add a policy, or use the service key",
+                return Err(Error::permission(format!("{DELETING}: {left} of {rows} rows were not deleted")).with_hint(
+                    "row level security may prevent the key from deleting them: add a policy, or use the service key",
                 ));
             }
         }
@@ -195,6 +195,6 @@ mod tests {
         }
         let condition = page.condition().parameter().1;
         let encoded: usize = condition.bytes().map(|byte| if byte.is_ascii_alphanumeric() { 1 } else { 3 }).sum();
-        assert!(taken > 1 && encoded < LONGEST_URL, "{taken} keys, {encoded} bytes");
+        assert!(taken > 1 && encoded < MAX_URL, "{taken} keys, {encoded} bytes");
     }
 }

@@ -1,8 +1,8 @@
-//! Intervals as PostgreSQL prints them: `1 year 2 mons -3 days 04:05:06.789`, or in ISO 8601 (`intervalstyle`).
+//! Parses intervals as PostgreSQL prints them: `1 year 2 mons -3 days 04:05:06.789`, or in ISO 8601 (`intervalstyle`).
 
 use arrow::datatypes::IntervalMonthDayNano;
 
-use super::Misfit;
+use super::ConversionError;
 
 const MICROSECOND: i64 = 1_000;
 const SECOND: i64 = 1_000_000;
@@ -14,16 +14,16 @@ struct Parts {
     micros: i64,
 }
 
-/// Months, days and the rest.
-pub(super) fn parse(text: &str) -> Result<IntervalMonthDayNano, Misfit> {
+/// Months, days and microseconds.
+pub(super) fn parse(text: &str) -> Result<IntervalMonthDayNano, ConversionError> {
     let parts = if let Some(iso) = text.strip_prefix('P') { iso_8601(iso) } else { words(text) };
-    let parts = parts.ok_or("its form is not known")?;
+    let parts = parts.ok_or("unknown format")?;
     let whole = || {
         let months = i32::try_from(parts.months).ok()?;
         let days = i32::try_from(parts.days).ok()?;
         Some(IntervalMonthDayNano::new(months, days, parts.micros.checked_mul(MICROSECOND)?))
     };
-    whole().ok_or_else(|| "it is longer than the store can hold".to_owned())
+    whole().ok_or_else(|| "longer than the run store can hold".to_owned())
 }
 
 /// `1 year 2 mons -3 days 04:05:06`.
@@ -59,7 +59,7 @@ fn clock(text: &str) -> Option<i64> {
     Some(sign * whole.checked_mul(SECOND)?.checked_add(seconds)?)
 }
 
-/// Seconds with a fraction as microseconds.
+/// Parses seconds with a fraction as microseconds.
 fn seconds(text: &str) -> Option<i64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     if fraction.len() > 6 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -1,8 +1,8 @@
-//! Values that JSON carries as text, or as numbers of any length, in the column's own type: the same that the direct channel
-//! makes of them. Nothing is rounded; what does not fit is an error that names the column.
+//! Converts JSON strings, and numbers of any length, to the type of the column, with the same result as the direct
+//! channel. Never rounds; a value that does not fit is an error with the column.
 
+mod datetime;
 mod interval;
-mod moment;
 mod number;
 
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use osiris_core::{ColumnType, Error, Result};
 
 use crate::config::InfinityPolicy;
 
-pub(super) use moment::{Moment, date, shown_date, shown_timestamp, timestamp};
+pub(super) use datetime::{Timestamp, date, shown_date, shown_timestamp, timestamp};
 
 /// How the values of a column are converted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub(super) struct Values {
     pub(super) infinity: InfinityPolicy,
 }
 
-/// Whether values of this type come as text, to be converted.
+/// Whether values of this type arrive as text and are converted.
 pub(super) fn is_converted(column_type: &ColumnType) -> bool {
     use ColumnType as T;
     matches!(
@@ -43,24 +43,24 @@ pub(super) fn is_converted(column_type: &ColumnType) -> bool {
     )
 }
 
-/// What is wrong with a value, without the value.
-type Misfit = String;
+/// The error for a value, without the value.
+type ConversionError = String;
 
 impl Values {
-    /// The column `name` in its own type, and how many values had to be changed for that.
+    /// Converts the column `name` to its type, and returns the number of changed values.
     pub(super) fn convert(&self, name: &str, array: &ArrayRef) -> Result<(ArrayRef, u64)> {
         let Some(texts) = array.as_string_opt::<i32>() else {
-            return Err(Error::unknown(format!("the column `{name}` came in a form that was not expected")));
+            return Err(Error::unknown(format!("column `{name}` has a value in an unexpected format")));
         };
         let mut altered = 0;
         let converted = self.of(texts, &mut altered).map_err(|why| {
-            Error::validation(format!("a value of the column `{name}` cannot be read as {}: {why}", self.column_type))
+            Error::validation(format!("column `{name}` has a value that cannot be read as {}: {why}", self.column_type))
                 .with_hint(format!("read it as text: `select: \"{name}::text\"`"))
         })?;
         Ok((converted, altered))
     }
 
-    fn of(&self, texts: &StringArray, altered: &mut u64) -> Result<ArrayRef, Misfit> {
+    fn of(&self, texts: &StringArray, altered: &mut u64) -> Result<ArrayRef, ConversionError> {
         use ColumnType as T;
         match &self.column_type {
             T::Float => primitive::<Float32Type>(texts, |text| number::float32(text).map(Some)),
@@ -77,25 +77,25 @@ impl Values {
                 })?;
                 retyped(&array, self.column_type.arrow())
             }
-            T::Time => primitive::<Time64MicrosecondType>(texts, |text| moment::time(text).map(Some)),
+            T::Time => primitive::<Time64MicrosecondType>(texts, |text| datetime::time(text).map(Some)),
             T::Interval => primitive::<IntervalMonthDayNanoType>(texts, |text| interval::parse(text).map(Some)),
             T::Blob => bytes(texts),
             T::Uuid => uuids(texts),
-            other => Err(format!("there is no conversion to {other}")),
+            other => Err(format!("unsupported type {other}")),
         }
     }
 
-    /// A moment as the store has it, infinite ones by the policy.
+    /// A timestamp for the run store, with infinity handled by the policy.
     fn finite<T: Copy + std::ops::Neg<Output = T>>(
         &self,
-        moment: Moment<T>,
+        moment: Timestamp<T>,
         greatest: T,
         altered: &mut u64,
-    ) -> Result<Option<T>, Misfit> {
+    ) -> Result<Option<T>, ConversionError> {
         let infinite = match moment {
-            Moment::At(value) => return Ok(Some(value)),
-            Moment::Infinity => greatest,
-            Moment::MinusInfinity => -greatest,
+            Timestamp::At(value) => return Ok(Some(value)),
+            Timestamp::Infinity => greatest,
+            Timestamp::MinusInfinity => -greatest,
         };
         match self.infinity {
             InfinityPolicy::Keep => Ok(Some(infinite)),
@@ -103,15 +103,17 @@ impl Values {
                 *altered += 1;
                 Ok(None)
             }
-            InfinityPolicy::Error => Err("it is infinite: set `infinity`, or leave such rows out".to_owned()),
+            InfinityPolicy::Error => {
+                Err("infinite date or timestamp: set `infinity`, or filter out those rows".to_owned())
+            }
         }
     }
 }
 
 fn primitive<T: ArrowPrimitiveType>(
     texts: &StringArray,
-    mut read: impl FnMut(&str) -> Result<Option<T::Native>, Misfit>,
-) -> Result<ArrayRef, Misfit> {
+    mut read: impl FnMut(&str) -> Result<Option<T::Native>, ConversionError>,
+) -> Result<ArrayRef, ConversionError> {
     let mut builder = PrimitiveBuilder::<T>::with_capacity(texts.len());
     for text in texts {
         match text {
@@ -122,13 +124,13 @@ fn primitive<T: ArrowPrimitiveType>(
     Ok(Arc::new(builder.finish()))
 }
 
-/// The same values under a type that is kept in the same way.
-fn retyped(array: &ArrayRef, data_type: DataType) -> Result<ArrayRef, Misfit> {
+/// The same values with a type of the same representation.
+fn retyped(array: &ArrayRef, data_type: DataType) -> Result<ArrayRef, ConversionError> {
     let data = array.to_data().into_builder().data_type(data_type);
     data.build().map(arrow::array::make_array).map_err(|error| error.to_string())
 }
 
-fn bytes(texts: &StringArray) -> Result<ArrayRef, Misfit> {
+fn bytes(texts: &StringArray) -> Result<ArrayRef, ConversionError> {
     let mut builder = BinaryBuilder::with_capacity(texts.len(), texts.value_data().len() / 2);
     let mut buffer = Vec::new();
     for text in texts {
@@ -136,9 +138,9 @@ fn bytes(texts: &StringArray) -> Result<ArrayRef, Misfit> {
             builder.append_null();
             continue;
         };
-        let digits = text.strip_prefix("\\x").ok_or("its bytes are not in hexadecimal digits (`bytea_output`)")?;
+        let digits = text.strip_prefix("\\x").ok_or("bytes not in hexadecimal format (`bytea_output`)")?;
         buffer.clear();
-        hex(digits, &mut buffer).ok_or("it has digits that are not hexadecimal")?;
+        hex(digits, &mut buffer).ok_or("invalid hexadecimal digits")?;
         builder.append_value(&buffer);
     }
     Ok(Arc::new(builder.finish()))
@@ -156,13 +158,13 @@ fn hex(digits: &str, out: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
-fn uuids(texts: &StringArray) -> Result<ArrayRef, Misfit> {
+fn uuids(texts: &StringArray) -> Result<ArrayRef, ConversionError> {
     let mut builder = FixedSizeBinaryBuilder::with_capacity(texts.len(), 16);
     for text in texts {
         match text {
             None => builder.append_null(),
             Some(text) => {
-                let uuid = uuid::Uuid::try_parse(text).map_err(|_| "it is no UUID")?;
+                let uuid = uuid::Uuid::try_parse(text).map_err(|_| "invalid UUID")?;
                 builder.append_value(uuid.as_bytes()).map_err(|error| error.to_string())?;
             }
         }

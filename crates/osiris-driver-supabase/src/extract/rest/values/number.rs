@@ -1,19 +1,19 @@
-//! Numbers by their text. A decimal never passes through a float.
+//! Parses numbers. A decimal never passes through a float.
 
-use super::Misfit;
+use super::ConversionError;
 
-/// The nearest double, which the server printed so that it reads back.
-pub(super) fn float64(text: &str) -> Result<f64, Misfit> {
-    not_finite(text).map_or_else(|| text.parse().map_err(|_| "it is no number".to_owned()), Ok)
+/// A double, which the server prints with enough digits to be exact.
+pub(super) fn float64(text: &str) -> Result<f64, ConversionError> {
+    not_finite(text).map_or_else(|| text.parse().map_err(|_| "invalid number".to_owned()), Ok)
 }
 
 /// The same in single precision.
-pub(super) fn float32(text: &str) -> Result<f32, Misfit> {
+pub(super) fn float32(text: &str) -> Result<f32, ConversionError> {
     match text {
         "NaN" => Ok(f32::NAN),
         "Infinity" => Ok(f32::INFINITY),
         "-Infinity" => Ok(f32::NEG_INFINITY),
-        _ => text.parse().map_err(|_| "it is no number".to_owned()),
+        _ => text.parse().map_err(|_| "invalid number".to_owned()),
     }
 }
 
@@ -26,28 +26,28 @@ fn not_finite(text: &str) -> Option<f64> {
     }
 }
 
-/// The number times ten to the power of `scale`.
-pub(super) fn decimal(text: &str, precision: u8, scale: u8) -> Result<i128, Misfit> {
+/// The unscaled value.
+pub(super) fn decimal(text: &str, precision: u8, scale: u8) -> Result<i128, ConversionError> {
     if not_finite(text).is_some() {
-        return Err("it is no finite number: set `numeric: text`".to_owned());
+        return Err("NaN or infinity: set `numeric: text`".to_owned());
     }
     let (negative, digits) = text.strip_prefix('-').map_or((false, text), |digits| (true, digits));
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let is_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
     if whole.is_empty() || !is_digits(whole) || !is_digits(fraction) {
-        return Err("it is no number".to_owned());
+        return Err("invalid number".to_owned());
     }
     let scale = usize::from(scale);
     let (kept, rest) = fraction.split_at(fraction.len().min(scale));
     if rest.bytes().any(|byte| byte != b'0') {
-        return Err(format!("it has more than {scale} digits behind the point"));
+        return Err(format!("more than {scale} decimal places"));
     }
     let all = format!("{whole}{kept:0<scale$}");
     let all = all.trim_start_matches('0');
     if all.len() > usize::from(precision) {
-        return Err(format!("it has more than {precision} digits"));
+        return Err(format!("more than {precision} digits"));
     }
-    let value: i128 = if all.is_empty() { 0 } else { all.parse().map_err(|_| "it is too large".to_owned())? };
+    let value: i128 = if all.is_empty() { 0 } else { all.parse().map_err(|_| "number too large".to_owned())? };
     Ok(if negative { -value } else { value })
 }
 

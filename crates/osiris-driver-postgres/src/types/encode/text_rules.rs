@@ -1,10 +1,10 @@
-//! Text on its way into a column: what PostgreSQL has no place for, and what it would cut off in silence.
+//! Encodes text: handles NUL characters, which PostgreSQL cannot store, and text that it would truncate silently.
 
 use std::cell::Cell;
 
-use super::{Refusal, put};
+use super::{ConversionError, put};
 
-/// What is done about NUL characters, and how many values were changed by it.
+/// The policy for NUL characters, and the number of values changed by it.
 #[derive(Debug, Default)]
 pub struct TextRules {
     strip_nul: bool,
@@ -12,36 +12,36 @@ pub struct TextRules {
 }
 
 impl TextRules {
-    /// NUL characters are left out, or a value that has one is refused.
+    /// With `true` NUL characters are removed, else values with one are rejected.
     pub fn new(strip_nul: bool) -> Self {
         Self { strip_nul, altered: Cell::new(0) }
     }
 
-    /// Encodes one row, and says how many of its values were changed: they count once the row is written.
+    /// Encodes a row and returns the number of changed values, which count once the row is written.
     ///
     /// # Errors
-    /// Those of `encode`.
+    /// The errors of `encode`.
     pub fn row<T, E>(&self, encode: impl FnOnce() -> Result<T, E>) -> Result<(T, u64), E> {
         self.altered.set(0);
         encode().map(|row| (row, self.altered.get()))
     }
 
-    /// The text without what it may not hold.
+    /// The text without NUL characters.
     ///
     /// # Errors
-    /// When it may not be changed.
-    pub(super) fn clean<'a>(&self, text: &'a str) -> Result<std::borrow::Cow<'a, str>, Refusal> {
+    /// When it has NUL characters and must not be changed.
+    pub(super) fn clean<'a>(&self, text: &'a str) -> Result<std::borrow::Cow<'a, str>, ConversionError> {
         if !text.as_bytes().contains(&0) {
             return Ok(text.into());
         }
         if !self.strip_nul {
-            return Err("it holds a NUL character, which PostgreSQL has no place for: see `nul_bytes`".into());
+            return Err("NUL character, which PostgreSQL cannot store: see `nul_bytes`".into());
         }
         self.altered.set(self.altered.get() + 1);
         Ok(text.replace('\0', "").into())
     }
 
-    /// JSON without `\u0000`, which `jsonb` has no place for. Without leave to change it the server refuses it.
+    /// JSON without `\u0000`, which `jsonb` cannot store. If it must not be changed, the server rejects it.
     pub(super) fn clean_json<'a>(&self, text: &'a str) -> std::borrow::Cow<'a, str> {
         let clean = self.without_nul(text);
         if clean.len() < text.len() {
@@ -50,7 +50,7 @@ impl TextRules {
         clean
     }
 
-    /// The same for JSON that was made of values whose changes are counted already.
+    /// The same for JSON built from values whose changes are already counted.
     pub(super) fn without_nul<'a>(&self, text: &'a str) -> std::borrow::Cow<'a, str> {
         if !self.strip_nul || !text.contains("\\u0000") {
             return text.into();
@@ -64,7 +64,7 @@ impl TextRules {
                 rest = after;
                 continue;
             }
-            // The escape itself and what it escapes, which is one character.
+            // The escape and the escaped character.
             let end = rest.char_indices().nth(2).map_or(rest.len(), |(end, _)| end);
             clean.push_str(&rest[..end]);
             rest = &rest[end..];
@@ -74,27 +74,32 @@ impl TextRules {
     }
 }
 
-/// A text of at most so many characters.
-pub(super) fn text(value: &str, limit: Option<usize>, rules: &TextRules, out: &mut Vec<u8>) -> Result<(), Refusal> {
+/// Writes text with a maximum number of characters.
+pub(super) fn text(
+    value: &str,
+    limit: Option<usize>,
+    rules: &TextRules,
+    out: &mut Vec<u8>,
+) -> Result<(), ConversionError> {
     let value = rules.clean(value)?;
     fits(&value, limit)?;
     put(value.as_bytes(), out)
 }
 
-/// Whether the column keeps all of the text. The server would refuse it too, unless the surplus is blanks: those it cuts off.
-pub(super) fn fits(value: &str, limit: Option<usize>) -> Result<(), Refusal> {
+/// Checks the length of the text. The server would reject it too, unless the excess is spaces, which it truncates.
+pub(super) fn fits(value: &str, limit: Option<usize>) -> Result<(), ConversionError> {
     match limit {
         Some(limit) if value.len() > limit && value.chars().count() > limit => {
-            Err(format!("it is longer than the {limit} characters that the column keeps").into())
+            Err(format!("longer than the column allows ({limit} characters)").into())
         }
         _ => Ok(()),
     }
 }
 
-/// A string of `0` and `1` as bits.
-pub(super) fn bits(value: &str, out: &mut Vec<u8>) -> Result<(), Refusal> {
+/// Writes a string of `0` and `1` as bits.
+pub(super) fn bits(value: &str, out: &mut Vec<u8>) -> Result<(), ConversionError> {
     if !value.bytes().all(|byte| matches!(byte, b'0' | b'1')) {
-        return Err("it is no string of bits".into());
+        return Err("invalid bit string: expected only 0 and 1".into());
     }
     super::framed(out, |out| {
         out.extend_from_slice(&super::length(value.len())?.to_be_bytes());
@@ -106,12 +111,12 @@ pub(super) fn bits(value: &str, out: &mut Vec<u8>) -> Result<(), Refusal> {
     })
 }
 
-/// A word that is a truth value.
-pub(super) fn truth(value: &str) -> Result<u8, Refusal> {
+/// Parses a boolean.
+pub(super) fn truth(value: &str) -> Result<u8, ConversionError> {
     match value.to_ascii_lowercase().as_str() {
         "true" | "t" => Ok(1),
         "false" | "f" => Ok(0),
-        _ => Err("it is neither true nor false".into()),
+        _ => Err("invalid boolean: expected true or false".into()),
     }
 }
 

@@ -1,21 +1,21 @@
-//! Dates and times as text, in the form that MySQL reads whatever its settings: `2024-01-31 12:00:00.000001`.
+//! Formats dates and times as MySQL reads them with any settings: `2024-01-31 12:00:00.000001`.
 
 use osiris_sql::calendar::civil_from_days;
 
-use super::cell::Refusal;
+use super::cell::ConversionError;
 
 /// Microseconds in a day.
 pub(super) const MICROS_A_DAY: i64 = 86_400_000_000;
 /// The reason for a fraction that would be rounded.
-pub(super) const FINER: &str = "its fraction of a second has more digits than the column keeps";
+pub(super) const FINER: &str = "fractional seconds exceed the precision of the column";
 /// 838:59:59.999999, the longest TIME.
-const LONGEST_TIME: i128 = 3_020_399_999_999;
+const MAX_TIME: i128 = 3_020_399_999_999;
 
-/// A day, counted from 1970-01-01.
-pub(super) fn date(day: i64, out: &mut Vec<u8>) -> Result<(), Refusal> {
+/// A date, in days since 1970-01-01.
+pub(super) fn date(day: i64, out: &mut Vec<u8>) -> Result<(), ConversionError> {
     let (year, month, day) = civil_from_days(day);
     if !(1..=9999).contains(&year) {
-        return Err("MySQL has dates of the years 1 to 9999 only".into());
+        return Err("date out of range: MySQL allows the years 1 to 9999".into());
     }
     padded(year, 4, out);
     out.push(b'-');
@@ -32,8 +32,8 @@ fn padded(value: i64, width: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(digits.as_bytes());
 }
 
-/// A moment of no zone, or in UTC, with its fraction in nanoseconds beyond the microseconds.
-pub(super) fn timestamp(micros: i64, nanos: i64, digits: u8, out: &mut Vec<u8>) -> Result<(), Refusal> {
+/// A timestamp without time zone or in UTC, with its nanoseconds below the microseconds.
+pub(super) fn timestamp(micros: i64, nanos: i64, digits: u8, out: &mut Vec<u8>) -> Result<(), ConversionError> {
     if nanos != 0 && digits < 9 {
         return Err(FINER.into());
     }
@@ -49,8 +49,8 @@ pub(super) fn timestamp(micros: i64, nanos: i64, digits: u8, out: &mut Vec<u8>) 
     Ok(())
 }
 
-/// `12:00:00.000001`; the fraction only where there is one.
-fn clock(micros: i64, digits: u8, out: &mut Vec<u8>) -> Result<(), Refusal> {
+/// `12:00:00.000001`; the fraction only if not zero.
+fn clock(micros: i64, digits: u8, out: &mut Vec<u8>) -> Result<(), ConversionError> {
     let seconds = micros / 1_000_000;
     padded(seconds / 3600, 2, out);
     out.push(b':');
@@ -68,49 +68,49 @@ fn clock(micros: i64, digits: u8, out: &mut Vec<u8>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// A time of day or a length of time, in microseconds.
-pub(super) fn time(micros: i128, digits: u8, out: &mut Vec<u8>) -> Result<(), Refusal> {
-    if micros.abs() > LONGEST_TIME {
-        return Err("MySQL has times up to 838:59:59.999999 only".into());
+/// A time of day or an interval, in microseconds.
+pub(super) fn time(micros: i128, digits: u8, out: &mut Vec<u8>) -> Result<(), ConversionError> {
+    if micros.abs() > MAX_TIME {
+        return Err("time out of range: MySQL allows up to 838:59:59.999999".into());
     }
     if micros < 0 {
         out.push(b'-');
     }
-    let micros = i64::try_from(micros.abs()).map_err(|_| Refusal::from("it is too long"))?;
+    let micros = i64::try_from(micros.abs()).map_err(|_| ConversionError::from("time out of range"))?;
     clock(micros, digits, out)
 }
 
-/// A text that is a date as ISO 8601 has it.
-pub(super) fn date_text(text: &str, out: &mut Vec<u8>) -> Result<(), Refusal> {
+/// Checks an ISO 8601 date.
+pub(super) fn date_text(text: &str, out: &mut Vec<u8>) -> Result<(), ConversionError> {
     if !matches(text, "dddd-dd-dd") {
-        return Err("it is no date such as 2024-01-31".into());
+        return Err("invalid date: expected YYYY-MM-DD".into());
     }
     out.extend_from_slice(text.as_bytes());
     Ok(())
 }
 
-/// A text that is a date and time, `T` or a blank between.
-pub(super) fn moment_text(text: &str, digits: u8, out: &mut Vec<u8>) -> Result<(), Refusal> {
+/// Checks a timestamp with `T` or a space.
+pub(super) fn moment_text(text: &str, digits: u8, out: &mut Vec<u8>) -> Result<(), ConversionError> {
     let bytes = text.as_bytes();
     let separated = matches!(bytes.get(10), Some(b' ' | b'T')) && text.is_char_boundary(10);
     if bytes.len() == 10 {
         return date_text(text, out);
     }
     if !separated || !matches(&text[..10], "dddd-dd-dd") {
-        return Err("it is no date and time such as 2024-01-31 12:00:00".into());
+        return Err("invalid timestamp: expected YYYY-MM-DD HH:MM:SS".into());
     }
     out.extend_from_slice(&bytes[..10]);
     out.push(b' ');
     time_text(&text[11..], digits, out)
 }
 
-/// A text that is a time, with hours of two or three digits and a sign perhaps.
-pub(super) fn time_text(text: &str, digits: u8, out: &mut Vec<u8>) -> Result<(), Refusal> {
+/// Checks a time with two or three digits for hours and an optional sign.
+pub(super) fn time_text(text: &str, digits: u8, out: &mut Vec<u8>) -> Result<(), ConversionError> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let unsigned = whole.strip_prefix('-').unwrap_or(whole);
     let is_time = matches(unsigned, "dd:dd:dd") || matches(unsigned, "ddd:dd:dd");
     if !is_time || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err("it is no time such as 12:00:00".into());
+        return Err("invalid time: expected HH:MM:SS".into());
     }
     let fraction = fraction.trim_end_matches('0');
     if fraction.len() > usize::from(digits) {
@@ -124,7 +124,7 @@ pub(super) fn time_text(text: &str, digits: u8, out: &mut Vec<u8>) -> Result<(),
     Ok(())
 }
 
-/// Whether every `d` of the pattern is a digit and everything else itself.
+/// Whether the text matches the pattern, where `d` is a digit.
 fn matches(text: &str, pattern: &str) -> bool {
     text.len() == pattern.len()
         && text.bytes().zip(pattern.bytes()).all(|(found, wanted)| match wanted {
@@ -137,7 +137,7 @@ fn matches(text: &str, pattern: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn written(write: impl FnOnce(&mut Vec<u8>) -> Result<(), Refusal>) -> Result<String, Refusal> {
+    fn written(write: impl FnOnce(&mut Vec<u8>) -> Result<(), ConversionError>) -> Result<String, ConversionError> {
         let mut out = Vec::new();
         write(&mut out)?;
         Ok(String::from_utf8(out).unwrap())

@@ -1,11 +1,11 @@
-//! One write from beginning to end: look, check everything, make what is missing, load, and make it visible in one moment.
+//! Runs one write: reads the table, checks everything, creates what is missing, loads the rows, and commits.
 
 use std::sync::Arc;
 
 use osiris_core::{Commit, Error, ExecutionContext, Intent, Result, TableRef, TableScan, Unit, Written, event, metric};
 use serde_json::json;
 
-use super::answer::Failure;
+use super::answer::StatementError;
 use super::encode::Field;
 use super::loader::{Destination, Loaded, Loader};
 use super::lock;
@@ -13,94 +13,98 @@ use super::marker::Marker;
 use super::outcome::{Sign, Token, after_its_end, unknown_outcome};
 use super::plan::{self, Check, Ddl, Mapped, ensure_none};
 use super::session::Session;
-use super::swap::{Beside, SwapFailure};
+use super::swap::{ShadowTable, SwapFailure};
 use super::target::{TableName, Target};
 use super::upsert::Upsert;
 use crate::config::{Dedupe, WriteMode, WriterConfig};
 
 const COMMITTING: &str = "committing the rows";
 
-/// What a write is about.
-pub(super) struct Job<'a> {
+/// The context of a write.
+pub(super) struct WriteTask<'a> {
     pub(super) config: &'a WriterConfig,
     pub(super) table: TableName,
     pub(super) input: &'a TableRef,
     pub(super) mapped: Vec<Mapped>,
     pub(super) ctx: &'a ExecutionContext,
     pub(super) dry_run: bool,
-    /// The server, in words.
+    /// The address of the server, for messages.
     pub(super) address: String,
 }
 
-/// How the table is written.
-struct Way {
-    /// Whether a new table is built beside, to be exchanged.
-    beside: bool,
+/// The write strategy.
+struct WriteStrategy {
+    /// Whether a new table is built and swapped in.
+    swap_table: bool,
     /// Whether the old rows are deleted first, in the same transaction.
     clear: bool,
     ddl: Ddl,
-    /// Whether doing it twice leaves the same rows.
+    /// Whether repeating the write leaves the same rows.
     repeatable: bool,
 }
 
-impl Job<'_> {
-    /// Does it.
+impl WriteTask<'_> {
+    /// Runs the write.
     ///
     /// # Errors
-    /// Whatever kept it from being done: the table is then as it was, or the error says that nobody knows.
+    /// When the write fails: the table is unchanged, or the error says that the outcome is unknown.
     pub(super) async fn run(&self, session: &mut Session) -> Result<Written> {
         if !self.dry_run {
             lock::take(session, &self.table).await?;
         }
         let mut target = Target::read(session, &self.table).await?;
         if target.is_none() && !self.dry_run {
-            // It may stand beside, left there by a server that died in the middle of an exchange.
-            Beside::of(&self.table).clear(session).await?;
+            // The old table may be left over from a server that crashed during a swap.
+            ShadowTable::of(&self.table).clear(session).await?;
             target = Target::read(session, &self.table).await?;
         } else if self.config.mode() == WriteMode::Overwrite
             && !self.dry_run
-            && let Err(error) = Beside::of(&self.table).clear(session).await
+            && let Err(error) = ShadowTable::of(&self.table).clear(session).await
         {
             if !session.is_alive() {
                 return Err(error);
             }
-            // Something may refer to it. It is in the way of nothing but another exchange, which looks again.
-            tracing::warn!(table = %self.table, %error, "what an earlier write left stays");
+            // Something may reference it. It only blocks another swap, which checks again.
+            tracing::warn!(table = %self.table, %error, "failed to remove tables left by an earlier write");
         }
-        let way = session.meanwhile(self.way(target.as_ref())).await??;
-        self.show_ddl(&way.ddl)?;
+        let strategy = session.meanwhile(self.strategy(target.as_ref())).await??;
+        self.show_ddl(&strategy.ddl)?;
         if self.dry_run {
             return Ok(Written::default());
         }
         self.ctx.progress().expect_rows(self.input.rows());
-        if way.beside { self.beside(session, target, &way).await } else { self.in_place(session, &way).await }
+        if strategy.swap_table {
+            self.replace_table(session, target, &strategy).await
+        } else {
+            self.in_place(session, &strategy).await
+        }
     }
 
-    /// Checks everything and decides how to write.
-    async fn way(&self, target: Option<&Target>) -> Result<Way> {
+    /// Checks everything and chooses the strategy.
+    async fn strategy(&self, target: Option<&Target>) -> Result<WriteStrategy> {
         let config = self.config;
         let Some(target) = target else {
             if !config.create_table {
                 return Err(Error::validation(format!("there is no table `{}`", self.table))
-                    .with_hint("check `table` and `schema`, or set `create_table: true` to have it created"));
+                    .with_hint("check `table` and `schema`, or set `create_table: true` to create it"));
             }
             let sql = plan::create_table(&self.table.sql(), config, &self.mapped);
             let sql =
                 sql.or_else(|problems| ensure_none(&self.table.to_string(), &problems).map(|()| String::new()))?;
             self.refuse_nulls(&self.key_sources()).await?;
             let repeatable = config.mode() != WriteMode::Append;
-            return Ok(Way { beside: true, clear: false, ddl: Ddl::Create(vec![sql]), repeatable });
+            return Ok(WriteStrategy { swap_table: true, clear: false, ddl: Ddl::Create(vec![sql]), repeatable });
         };
         let replaces = config.mode() == WriteMode::Overwrite;
-        // A table of another name has neither triggers nor foreign keys: what may be there is kept by deleting instead.
+        // A new table has neither triggers nor foreign keys: to keep them the rows are deleted instead.
         let reasons = &target.dependents.reasons;
-        let beside = replaces && reasons.is_empty();
-        if replaces && !beside {
-            tracing::info!(table = %self.table, ?reasons, "the rows are replaced in one transaction, not the table");
+        let swap_table = replaces && reasons.is_empty();
+        if replaces && !swap_table {
+            tracing::info!(table = %self.table, ?reasons, "replacing the rows in one transaction instead of swapping the table");
         }
-        let clear = config.truncate_before || (replaces && !beside);
+        let clear = config.truncate_before || (replaces && !swap_table);
         let mut check = Check { config, mapped: &self.mapped, target, problems: Vec::new() };
-        check.safety(!beside);
+        check.safety(!swap_table);
         let fields = check.fields();
         check.left_out();
         check.key();
@@ -113,9 +117,9 @@ impl Job<'_> {
             fields.iter().filter(|field| field.not_null).map(|field| field.source.as_str()).collect();
         self.refuse_nulls(&strict).await?;
         let ddl = if additions.is_empty() { Ddl::Nothing } else { Ddl::Add(additions) };
-        // A trigger may count, or write elsewhere.
+        // A trigger may count, or write to other tables.
         let repeatable = (clear || config.mode() != WriteMode::Append) && !target.dependents.may_have_triggers;
-        Ok(Way { beside, clear, ddl, repeatable })
+        Ok(WriteStrategy { swap_table, clear, ddl, repeatable })
     }
 
     fn key_sources(&self) -> Vec<&str> {
@@ -123,7 +127,7 @@ impl Job<'_> {
         self.mapped.iter().filter(|column| is_key(&column.target)).map(|column| column.source.name.as_str()).collect()
     }
 
-    /// NULLs where the table takes none are rejects, one by one; where no reject is allowed they need not be tried.
+    /// NULLs in NOT NULL columns are rejects; if no rejects are allowed, they are reported before loading.
     async fn refuse_nulls(&self, columns: &[&str]) -> Result<()> {
         if self.config.max_rejects > 0 || self.input.rows() == 0 {
             return Ok(());
@@ -133,12 +137,14 @@ impl Job<'_> {
             .iter()
             .zip(counts)
             .filter(|(_, count)| *count > 0)
-            .map(|(name, count)| format!("`{name}` of the input is NULL in {count} rows, and its column takes no NULL"))
+            .map(|(name, count)| {
+                format!("column `{name}` of the input is NULL in {count} rows, but its column in the table is NOT NULL")
+            })
             .collect();
         ensure_none(&self.table.to_string(), &problems)
     }
 
-    /// Leaves the statements that will be run with the step's artifacts.
+    /// Writes the DDL to the artifacts of the step.
     fn show_ddl(&self, ddl: &Ddl) -> Result<()> {
         let text = match ddl {
             Ddl::Nothing => return Ok(()),
@@ -165,26 +171,31 @@ impl Job<'_> {
         }
     }
 
-    /// A table beside, filled and then exchanged for the old one, or put where none was.
-    async fn beside(&self, session: &mut Session, target: Option<Target>, way: &Way) -> Result<Written> {
-        let beside = Beside::of(&self.table);
-        beside.claim(session).await?;
-        let built = self.build(session, &beside, way).await;
+    /// Fills a new table and swaps it with the old one, or renames it if there was none.
+    async fn replace_table(
+        &self,
+        session: &mut Session,
+        target: Option<Target>,
+        strategy: &WriteStrategy,
+    ) -> Result<Written> {
+        let shadow = ShadowTable::of(&self.table);
+        shadow.claim(session).await?;
+        let built = self.build(session, &shadow, strategy).await;
         let mut written = match built {
             Ok(written) => written,
             Err(error) => {
-                beside.discard_new(session).await;
+                shadow.discard_new(session).await;
                 return Err(error);
             }
         };
-        let sign = Sign::Rename { from: beside.new.clone(), to: self.table.clone() };
-        let commit = self.begin_commit(session, way, sign, written).await?;
-        match beside.swap(session, target.is_some()).await {
+        let sign = Sign::Rename { from: shadow.new.clone(), to: self.table.clone() };
+        let commit = self.begin_commit(session, strategy, sign, written).await?;
+        match shadow.swap(session, target.is_some()).await {
             Ok(()) => commit.committed(written).await,
             Err(SwapFailure::NotDone(error)) => {
                 commit.not_committed().await;
                 if session.is_alive() {
-                    beside.discard_new(session).await;
+                    shadow.discard_new(session).await;
                 }
                 return Err(error);
             }
@@ -192,15 +203,15 @@ impl Job<'_> {
         }
         session.set_cleanup(None);
         if target.is_some() {
-            written.deleted = beside.discard_old(session).await;
+            written.deleted = shadow.discard_old(session).await;
         }
         Ok(written)
     }
 
-    /// Makes and fills the table beside.
-    async fn build(&self, session: &mut Session, beside: &Beside, way: &Way) -> Result<Written> {
-        let new = beside.new.sql();
-        match &way.ddl {
+    /// Creates and fills the new table.
+    async fn build(&self, session: &mut Session, shadow: &ShadowTable, strategy: &WriteStrategy) -> Result<Written> {
+        let new = shadow.new.sql();
+        match &strategy.ddl {
             Ddl::Create(_) => {
                 let sql = plan::create_table(&new, self.config, &self.mapped);
                 let sql =
@@ -209,28 +220,28 @@ impl Job<'_> {
             }
             other => {
                 self.ddl(session, &format!("CREATE TABLE {new} LIKE {}", self.table.sql())).await?;
-                self.add_columns(session, &beside.new, other).await?;
-                beside.carry_numbers_over(session).await?;
+                self.add_columns(session, &shadow.new, other).await?;
+                shadow.carry_numbers_over(session).await?;
             }
         }
-        let written = self.fill(session, &beside.new, true, false).await?;
+        let written = self.fill(session, &shadow.new, true, false).await?;
         self.ctx.rejects().enforce_limit()?;
         session.run("COMMIT", COMMITTING).await?;
-        if !matches!(way.ddl, Ddl::Create(_)) {
-            // Rows may have come in meanwhile, and have got numbers.
-            beside.carry_numbers_over(session).await?;
+        if !matches!(strategy.ddl, Ddl::Create(_)) {
+            // Other clients may have inserted rows and used numbers meanwhile.
+            shadow.carry_numbers_over(session).await?;
         }
         Ok(written)
     }
 
-    /// The table itself, in one transaction.
-    async fn in_place(&self, session: &mut Session, way: &Way) -> Result<Written> {
+    /// Writes to the table in one transaction.
+    async fn in_place(&self, session: &mut Session, strategy: &WriteStrategy) -> Result<Written> {
         let marker = match &self.config.commit_table {
             Some(table) => Some(Marker::prepare(session, self.table.sibling(table.clone())).await?),
             None => None,
         };
-        self.add_columns(session, &self.table, &way.ddl).await?;
-        let written = self.fill(session, &self.table, false, way.clear).await?;
+        self.add_columns(session, &self.table, &strategy.ddl).await?;
+        let written = self.fill(session, &self.table, false, strategy.clear).await?;
         self.ctx.rejects().enforce_limit()?;
         let sign = match marker {
             Some(marker) => {
@@ -239,35 +250,41 @@ impl Job<'_> {
             }
             None => Sign::None,
         };
-        let commit = self.begin_commit(session, way, sign, written).await?;
+        let commit = self.begin_commit(session, strategy, sign, written).await?;
         match session.attempt("COMMIT", COMMITTING).await {
             Ok(_) => {
                 commit.committed(written).await;
                 Ok(written)
             }
-            Err(Failure::Server { code, state, message }) if ended_while_committing(code) => {
+            Err(StatementError::Server { code, state, message }) if ended_while_committing(code) => {
                 let error = crate::error::server_error(code, &state, &message, COMMITTING);
                 Err(self.unanswered(session, error).await)
             }
-            Err(failure @ Failure::Server { .. }) => {
-                // The server has undone it, or does so as the session ends.
+            Err(failure @ StatementError::Server { .. }) => {
+                // The server has rolled back, or does so when the session ends.
                 commit.not_committed().await;
                 Err(failure.into_error(COMMITTING))
             }
-            Err(Failure::Lost(error)) => Err(self.unanswered(session, error).await),
+            Err(StatementError::Lost(error)) => Err(self.unanswered(session, error).await),
         }
     }
 
-    /// Goes beyond the point of no return.
-    async fn begin_commit(&self, session: &mut Session, way: &Way, sign: Sign, written: Written) -> Result<Commit> {
+    /// Records the intent and commits.
+    async fn begin_commit(
+        &self,
+        session: &mut Session,
+        strategy: &WriteStrategy,
+        sign: Sign,
+        written: Written,
+    ) -> Result<Commit> {
         let intent = Intent::new(format!("table `{}` of {}", self.table, self.address))
-            .with_repeatable(way.repeatable)
+            .with_repeatable(strategy.repeatable)
             .with_token(Token::new(session, sign).to_value())
             .with_written(written);
         session.meanwhile(self.ctx.begin_commit(intent)).await?
     }
 
-    /// What is known of a commit that got no answer.
+    /// The outcome of a commit without a response.
     async fn unanswered(&self, session: &Session, error: Error) -> Error {
         let ended = match after_its_end(session).await {
             Ok(other) => {
@@ -275,7 +292,7 @@ impl Job<'_> {
                 true
             }
             Err(second) => {
-                tracing::debug!(error = %second, "the session could not be looked for");
+                tracing::debug!(error = %second, "failed to look up the session");
                 false
             }
         };
@@ -291,11 +308,12 @@ impl Job<'_> {
         }
     }
 
-    /// Loads the rows into `table`, which has all its columns by now. A transaction is open when this returns.
+    /// Loads the rows into `table`, which has all its columns. A transaction is open when this returns.
     async fn fill(&self, session: &mut Session, table: &TableName, is_new: bool, clear: bool) -> Result<Written> {
         let target = Target::read(session, table).await?;
         let target = target.ok_or_else(|| {
-            Error::validation(format!("the table `{table}` has gone")).with_hint("somebody removed it: run again")
+            Error::validation(format!("table `{table}` no longer exists"))
+                .with_hint("it was dropped during the run: run again")
         })?;
         let mut check = Check { config: self.config, mapped: &self.mapped, target: &target, problems: Vec::new() };
         let fields = check.fields();
@@ -347,8 +365,8 @@ impl Job<'_> {
     }
 }
 
-/// Whether the server ended the session, so that nobody knows whether the commit came before.
+/// Whether the server killed the session, so that it is unknown whether the commit came first.
 fn ended_while_committing(code: u16) -> bool {
-    // Shutdown, query interrupted, connection killed, time limit: the commit may have been through.
+    // Shutdown, query interrupted, connection killed, time limit: the commit may have succeeded.
     matches!(code, 1053 | 1317 | 1927 | 1969 | 3024 | 3169)
 }

@@ -1,49 +1,49 @@
-//! What the server is and how it is set up, as far as statements depend on it.
+//! Version, settings and account of the server that statements depend on.
 
 use osiris_core::Result;
 use sqlx::MySqlConnection;
 
 use super::session::rows;
 
-/// One server, seen through one account.
+/// A server, as seen by one account.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct ServerFacts {
-    /// As the server writes it: `10.11.6-MariaDB-0+deb12u1`.
+pub(crate) struct ServerInfo {
+    /// As the server reports it: `10.11.6-MariaDB-0+deb12u1`.
     pub(crate) version: String,
     /// MariaDB or MySQL.
     pub(crate) mariadb: bool,
     /// The version in numbers.
     pub(crate) number: (u16, u16, u16),
-    /// The sql_mode that new sessions have.
+    /// The default sql_mode of sessions.
     pub(crate) sql_mode: SqlMode,
     /// Whether LOAD DATA LOCAL is allowed.
     pub(crate) local_infile: bool,
     /// The largest packet in bytes.
     pub(crate) max_allowed_packet: u64,
-    /// The server's own time zone.
+    /// The server's time zone.
     pub(crate) time_zone: String,
     /// 0: names are case-sensitive; 1: stored in lower case; 2: compared in lower case.
     pub(crate) lower_case_table_names: u8,
     /// The character set of new databases.
     pub(crate) charset: String,
-    /// The account as the server matched it: `reader@%`.
+    /// The account as matched by the server: `reader@%`.
     pub(crate) account: String,
-    /// The version of TLS, where the connection is encrypted.
+    /// The TLS version, if the connection is encrypted.
     pub(crate) tls: Option<String>,
 }
 
-/// The flags of an sql_mode that change how statements are read.
+/// The flags of an sql_mode that change how statements are parsed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct SqlMode {
     /// As the server writes it.
     pub(crate) text: String,
-    /// `"` quotes names, not texts.
+    /// `"` quotes names, not strings.
     pub(crate) ansi_quotes: bool,
-    /// `\` is a letter like any other.
+    /// `\` is an ordinary character.
     pub(crate) no_backslash_escapes: bool,
-    /// `||` joins texts.
+    /// `||` concatenates strings.
     pub(crate) pipes_as_concat: bool,
-    /// A space may stand between a function and its bracket.
+    /// A space is allowed between a function and its parenthesis.
     pub(crate) ignore_space: bool,
     /// NOT binds more tightly.
     pub(crate) high_not_precedence: bool,
@@ -63,23 +63,23 @@ impl SqlMode {
     }
 }
 
-impl ServerFacts {
-    /// Whether the server is at least this old: MariaDB and MySQL count differently.
+impl ServerInfo {
+    /// Whether the server has at least this version; MariaDB and MySQL have different numbers.
     pub(crate) fn at_least(&self, mariadb: (u16, u16, u16), mysql: (u16, u16, u16)) -> bool {
         self.number >= if self.mariadb { mariadb } else { mysql }
     }
 
-    /// Asks over a connection that is set up as a reader's.
+    /// Reads them over a connection configured for reading.
     pub(super) async fn read(connection: &mut MySqlConnection) -> Result<Self> {
-        const DOING: &str = "asking the server for its version and settings";
+        const CONTEXT: &str = "reading the server's version and settings";
         let answer = rows(
             connection,
             "SELECT VERSION(), @@version_comment, @@sql_mode, @@local_infile, @@max_allowed_packet, @@global.time_zone, \
              @@system_time_zone, @@lower_case_table_names, @@character_set_server, CURRENT_USER()",
-            DOING,
+            CONTEXT,
         )
         .await?;
-        let status = rows(connection, "SHOW SESSION STATUS LIKE 'Ssl_version'", DOING).await?;
+        let status = rows(connection, "SHOW SESSION STATUS LIKE 'Ssl_version'", CONTEXT).await?;
         let field = |index: usize| answer.first().and_then(|row| row.get(index)?.clone()).unwrap_or_default();
         let version = field(0);
         let mariadb = version.contains("MariaDB") || field(1).contains("MariaDB");
@@ -100,7 +100,7 @@ impl ServerFacts {
     }
 }
 
-/// `10.11.6-MariaDB` and `5.5.5-10.4.1-MariaDB` (an old way to please old clients) and `8.4.0`.
+/// `10.11.6-MariaDB` and `5.5.5-10.4.1-MariaDB` (for compatibility with old clients) and `8.4.0`.
 fn version_number(text: &str) -> (u16, u16, u16) {
     let text = text.strip_prefix("5.5.5-").filter(|rest| rest.contains("MariaDB")).unwrap_or(text);
     let mut numbers = text.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn the_two_servers_count_their_versions_apart() {
-        let mut facts = ServerFacts { mariadb: true, number: (10, 11, 6), ..ServerFacts::default() };
+        let mut facts = ServerInfo { mariadb: true, number: (10, 11, 6), ..ServerInfo::default() };
         assert!(facts.at_least((10, 6, 0), (8, 0, 19)));
         facts.mariadb = false;
         facts.number = (8, 0, 18);

@@ -1,10 +1,10 @@
-//! TLS to a server whose certificate must be of the user's own CA.
+//! TLS to a server whose certificate must be signed by the user's CA.
 //!
-//! sqlx adds a given CA to the public ones and offers no way to leave these out: then any certificate that some public
-//! authority has ever issued would pass `verify-ca`. So for a connection with a CA of its own this module speaks TLS with the
-//! server, by its own rules, and passes the bytes on to sqlx through a loopback socket that takes one connection and no
-//! second. sqlx's end of it is TLS too, with a certificate made for the occasion: so sqlx knows that the connection is
-//! encrypted and signs in as it does over any other, and no packet of the protocol is touched.
+//! sqlx adds a given CA to the public ones and cannot exclude these: then any certificate that a public authority has
+//! ever issued would pass `verify-ca`. So for a connection with a custom CA this module negotiates TLS with the server
+//! itself, and forwards the bytes to sqlx through a loopback socket that accepts a single connection. sqlx also uses
+//! TLS on it, with a throw-away certificate: so sqlx knows that the connection is encrypted and authenticates as usual,
+//! and no packet of the protocol is changed.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
 use crate::error::io_error;
 
-/// Where sqlx is to connect to.
+/// The address for sqlx.
 pub(super) struct Bridge {
     listener: TcpListener,
     config: ClientConfig,
@@ -30,8 +30,8 @@ pub(super) struct Bridge {
 const CAN_TLS: u16 = 0x0800;
 /// An SSLRequest, header included.
 const TLS_REQUEST: usize = 36;
-/// A greeting has about 100 bytes.
-const LONGEST_GREETING: usize = 4096;
+/// Maximum size of a greeting; usually about 100 bytes.
+const MAX_GREETING: usize = 4096;
 
 impl Bridge {
     pub(super) async fn new(config: ClientConfig, host: &str, port: u16) -> Result<Self> {
@@ -44,7 +44,7 @@ impl Bridge {
         Ok(self.listener.local_addr()?)
     }
 
-    /// Connects both ends, then passes bytes on in a task of its own until one of them ends.
+    /// Connects both ends, then forwards bytes in a separate task until one of them closes.
     pub(super) async fn open(self, doing: &str) -> Result<()> {
         let network = |error| io_error(error, doing);
         let mut server = TcpStream::connect((self.host.as_str(), self.port)).await.map_err(network)?;
@@ -54,7 +54,7 @@ impl Bridge {
         drop(self.listener);
         local.set_nodelay(true)?;
         local.write_all(&greeting).await?;
-        // An error packet instead of a greeting, such as "too many connections", is sqlx's to report.
+        // sqlx reports an error packet instead of a greeting, such as "too many connections".
         if greeting.get(4) == Some(&0xff) {
             return Ok(local.shutdown().await?);
         }
@@ -75,7 +75,7 @@ impl Bridge {
 async fn relay(inside: server::TlsStream<TcpStream>, outside: client::TlsStream<TcpStream>) {
     let (from_inside, to_inside) = tokio::io::split(inside);
     let (from_outside, to_outside) = tokio::io::split(outside);
-    // Whichever side ends, the other is closed at once: a server in the middle of a statement must not be waited for.
+    // When one side closes, the other is closed at once: a server in the middle of a statement must not be waited for.
     tokio::select! {
         () = pass(from_inside, to_outside) => {}
         () = pass(from_outside, to_inside) => {}
@@ -89,7 +89,7 @@ async fn pass(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin)
             break;
         }
     }
-    // The other side may be gone already.
+    // The other side may already be closed.
     let _ = to.shutdown().await;
 }
 
@@ -98,8 +98,8 @@ async fn packet(server: &mut TcpStream, doing: &str) -> Result<Vec<u8>> {
     let mut packet = vec![0; 4];
     server.read_exact(&mut packet).await.map_err(|error| io_error(error, doing))?;
     let length = usize::from(packet[0]) | usize::from(packet[1]) << 8 | usize::from(packet[2]) << 16;
-    if length > LONGEST_GREETING {
-        return Err(Error::network(format!("{doing}: this is not how a MySQL server greets"))
+    if length > MAX_GREETING {
+        return Err(Error::network(format!("{doing}: the server did not answer as a MySQL server does"))
             .with_hint("check `host` and `port`"));
     }
     packet.resize(4 + length, 0);
@@ -107,7 +107,8 @@ async fn packet(server: &mut TcpStream, doing: &str) -> Result<Vec<u8>> {
     Ok(packet)
 }
 
-/// Protocol version 10: the lower capabilities follow the version's text, the connection id, eight bytes of nonce and a zero.
+/// Protocol version 10: the lower capabilities follow the version's text, the connection id, eight bytes of nonce and a
+/// zero.
 fn offers_tls(greeting: &[u8]) -> bool {
     let Some(version) = greeting.get(5..) else { return false };
     let Some(end) = version.iter().position(|byte| *byte == 0) else { return false };
@@ -118,10 +119,10 @@ fn offers_tls(greeting: &[u8]) -> bool {
     }
 }
 
-/// A certificate that nobody checks, for the few centimetres between this module and sqlx.
+/// An unverified certificate for the loopback connection between this module and sqlx.
 fn occasional() -> Result<ServerConfig> {
     let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
-        Error::unknown("a certificate for the inner end of the connection could not be made").with_source(error)
+        Error::unknown("failed to create the certificate of the loopback connection").with_source(error)
     };
     let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).map_err(|error| failed(error.into()))?;
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(pair.signing_key.serialize_der()));

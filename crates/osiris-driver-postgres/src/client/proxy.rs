@@ -1,12 +1,13 @@
-//! A way for sqlx to a stream of ours. sqlx opens its sockets itself, so it is given a Unix socket that nobody else may use (a
-//! loopback port where there are none) that takes one connection and no second, behind which bytes are passed on to the server.
+//! A loopback proxy that lets sqlx use a stream of ours. sqlx opens its sockets itself, so it gets a private Unix
+//! socket (a loopback port where there are none) that accepts a single connection, whose bytes are forwarded to the
+//! server.
 //!
-//! sqlx leaves Nagle's algorithm on: on a TCP socket of its own the end of every COPY would wait for the server's delayed
-//! acknowledgement of what came before. A Unix socket has neither.
+//! sqlx leaves Nagle's algorithm on: on a TCP socket of its own the end of every COPY would wait for the server's
+//! delayed acknowledgement of the data before it. A Unix socket has neither.
 //!
-//! Two things are done on the way: what the environment (`PGOPTIONS`) has made sqlx add to the start-up message is taken out
-//! again [DRV-004], and the key that the server gives for cancelling is looked at. Behind a pooler it is not that of the server's
-//! process, which is how a pooler is recognised on any port.
+//! The proxy does two more things: it removes what the environment (`PGOPTIONS`) made sqlx add to the start-up message
+//! [DRV-004], and reads the cancellation key of the server. Behind a pooler it is not that of the server
+//! process, which reveals a pooler on any port.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -16,32 +17,32 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use super::encryption::Stream;
+use super::encryption::MaybeTlsStream;
 
-/// The number in the name of a socket.
+/// The port number in the name of the socket.
 #[cfg(unix)]
 const SOCKET_NUMBER: u16 = 5432;
-/// How much is passed on at a time.
+/// Size of the copy buffer in bytes.
 const PIECE: usize = 128 << 10;
-/// A start-up message has a few hundred bytes (the server's own limit).
-const LONGEST_START_UP: usize = 10_000;
-/// What the server says until it is ready.
-const LONGEST_GREETING: usize = 64 << 10;
+/// Maximum size of a start-up message, as in the server; usually it has a few hundred bytes.
+const MAX_START_UP: usize = 10_000;
+/// Maximum size of the server's messages until it is ready.
+const MAX_GREETING: usize = 64 << 10;
 
-/// What was seen on the way: the process id of the server's key.
-pub(super) type KeyProcess = oneshot::Receiver<u32>;
+/// The process id of the server's cancellation key, once seen.
+pub(super) type BackendPid = oneshot::Receiver<u32>;
 
-/// Where the near end of a bridge is.
-pub(super) enum NearEnd {
+/// The local address of the proxy.
+pub(super) enum LocalAddress {
     Port(SocketAddr),
-    /// A directory of our own with a socket of the name that clients look for; it goes when this is dropped, which does not
-    /// trouble a connection that is there.
+    /// A private directory with a socket of the name that clients expect. Removed on drop, which does not
+    /// affect an open connection.
     #[cfg(unix)]
     Directory(tempfile::TempDir),
 }
 
-impl NearEnd {
-    /// The options with this as the server's address.
+impl LocalAddress {
+    /// The options with this as the server address.
     pub(super) fn address(&self, options: PgConnectOptions) -> PgConnectOptions {
         match self {
             Self::Port(address) => options.host(&address.ip().to_string()).port(address.port()),
@@ -51,18 +52,18 @@ impl NearEnd {
     }
 }
 
-/// Passes bytes on between a socket of ours and `server`, in a task of its own, until one of them ends.
-pub(super) async fn bridge(server: Stream) -> Result<(NearEnd, KeyProcess)> {
+/// Forwards bytes between a local socket and `server` in a separate task, until one of them closes.
+pub(super) async fn start(server: MaybeTlsStream) -> Result<(LocalAddress, BackendPid)> {
     let (seen, key) = oneshot::channel();
     #[cfg(unix)]
     if let Some((directory, listener)) = private_socket() {
         tokio::spawn(async move {
             let Ok((client, _)) = listener.accept().await else { return };
             drop(listener);
-            // Whatever breaks here closes both ends, which is how the client learns of it.
+            // Any failure closes both ends, which the client notices.
             let _ = relay(client, server, seen).await;
         });
-        return Ok((NearEnd::Directory(directory), key));
+        return Ok((LocalAddress::Directory(directory), key));
     }
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let local = listener.local_addr()?;
@@ -73,10 +74,11 @@ pub(super) async fn bridge(server: Stream) -> Result<(NearEnd, KeyProcess)> {
             let _ = relay(client, server, seen).await;
         }
     });
-    Ok((NearEnd::Port(local), key))
+    Ok((LocalAddress::Port(local), key))
 }
 
-/// A socket in a directory that only this user may enter; nothing where that cannot be had, such as below a path that is too long.
+/// A socket in a directory that only this user can enter; `None` where that is impossible, such as below a path that is
+/// too long.
 #[cfg(unix)]
 fn private_socket() -> Option<(tempfile::TempDir, tokio::net::UnixListener)> {
     let directory = tempfile::Builder::new().prefix("osiris-pg-").tempdir().ok()?;
@@ -84,16 +86,20 @@ fn private_socket() -> Option<(tempfile::TempDir, tokio::net::UnixListener)> {
     Some((directory, listener))
 }
 
-async fn relay(client: impl AsyncRead + AsyncWrite, server: Stream, seen: oneshot::Sender<u32>) -> std::io::Result<()> {
+async fn relay(
+    client: impl AsyncRead + AsyncWrite,
+    server: MaybeTlsStream,
+    seen: oneshot::Sender<u32>,
+) -> std::io::Result<()> {
     let (mut from_client, to_client) = tokio::io::split(client);
     let (from_server, mut to_server) = tokio::io::split(server);
     let start_up = start_up(&mut from_client).await?;
     to_server.write_all(&start_up).await?;
     to_server.flush().await?;
-    // Whichever side ends, the other is closed at once: a server in the middle of a statement must not be waited for.
+    // When one side closes, the other is closed at once: a server in the middle of a statement must not be waited for.
     tokio::select! {
         () = pass(from_client, to_server, |_| {}) => {}
-        () = { let mut greeting = Greeting::new(seen); pass(from_server, to_client, move |bytes| greeting.watch(bytes)) } => {}
+        () = { let mut greeting = StartupReader::new(seen); pass(from_server, to_client, move |bytes| greeting.watch(bytes)) } => {}
     }
     Ok(())
 }
@@ -106,15 +112,15 @@ async fn pass(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin,
             break;
         }
     }
-    // The other side may be gone already.
+    // The other side may already be closed.
     let _ = to.shutdown().await;
 }
 
-/// The client's first message, without `options`: a length, the protocol, names and values with a zero each, a zero.
+/// The client's first message without `options`: a length, the protocol, zero-terminated names and values, a zero.
 async fn start_up(client: &mut (impl AsyncRead + Unpin)) -> std::io::Result<Vec<u8>> {
     let length = client.read_u32().await?;
     let length = usize::try_from(length).unwrap_or(usize::MAX);
-    if !(9..=LONGEST_START_UP).contains(&length) {
+    if !(9..=MAX_START_UP).contains(&length) {
         return Err(std::io::ErrorKind::InvalidData.into());
     }
     let mut rest = vec![0; length - 4];
@@ -142,13 +148,13 @@ fn without_options(rest: &[u8]) -> Vec<u8> {
     message
 }
 
-/// Reads what the server says until it is ready for statements.
-struct Greeting {
+/// Reads the server's messages until it is ready for statements.
+struct StartupReader {
     bytes: Vec<u8>,
     seen: Option<oneshot::Sender<u32>>,
 }
 
-impl Greeting {
+impl StartupReader {
     fn new(seen: oneshot::Sender<u32>) -> Self {
         Self { bytes: Vec::new(), seen: Some(seen) }
     }
@@ -160,8 +166,8 @@ impl Greeting {
         self.bytes.extend_from_slice(bytes);
         while let Some((&[kind, a, b, c, d], rest)) = self.bytes.split_first_chunk::<5>() {
             let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(usize::MAX).saturating_sub(4);
-            // Ready, or an error, or no PostgreSQL: there will be no key.
-            if matches!(kind, b'Z' | b'E') || length > LONGEST_GREETING {
+            // Ready, an error, or not PostgreSQL: no key follows.
+            if matches!(kind, b'Z' | b'E') || length > MAX_GREETING {
                 return self.end();
             }
             if rest.len() < length {
@@ -169,7 +175,7 @@ impl Greeting {
             }
             if let (b'K', Some(&process)) = (kind, rest.first_chunk::<4>()) {
                 if let Some(seen) = self.seen.take() {
-                    // Nobody waits for it after a failed sign-in.
+                    // Nobody waits for it after a failed authentication.
                     let _ = seen.send(u32::from_be_bytes(process));
                 }
                 return self.end();
@@ -212,7 +218,7 @@ mod tests {
         .concat();
         for size in [1, 3, 7, 1000] {
             let (sender, mut receiver) = oneshot::channel();
-            let mut watch = Greeting::new(sender);
+            let mut watch = StartupReader::new(sender);
             greeting.chunks(size).for_each(|chunk| watch.watch(chunk));
             assert_eq!(receiver.try_recv().unwrap(), 258, "{size}");
             assert!(watch.bytes.is_empty());
@@ -223,7 +229,7 @@ mod tests {
     fn without_a_key_nothing_is_waited_for() {
         for greeting in [message(b'E', b"SFATAL\0\0"), message(b'Z', b"I"), message(b'H', &[0; 5])] {
             let (sender, mut receiver) = oneshot::channel();
-            let mut watch = Greeting::new(sender);
+            let mut watch = StartupReader::new(sender);
             watch.watch(&greeting);
             watch.watch(&message(b'Z', b"I"));
             assert!(receiver.try_recv().is_err());

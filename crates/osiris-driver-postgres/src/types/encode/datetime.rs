@@ -1,20 +1,20 @@
-//! Dates and times as PostgreSQL counts them: from 2000-01-01, in days or microseconds, with numbers of their own for the
-//! infinities. A fraction that a column would round is refused.
+//! Dates and times in PostgreSQL's format: days or microseconds from 2000-01-01, with special numbers for the
+//! infinities. A fraction that a column would round is rejected.
 
 use osiris_sql::calendar::days_from_civil;
 
-use super::Refusal;
+use super::ConversionError;
 
 /// Days from 1970-01-01 to 2000-01-01.
 const EPOCH_DAYS: i64 = 10_957;
 const MICROS_A_DAY: i64 = 86_400_000_000;
 const EPOCH_MICROS: i64 = EPOCH_DAYS * MICROS_A_DAY;
 /// The reason for a fraction that would be rounded.
-pub(super) const FINER: &str = "its fraction of a second has more digits than the column keeps";
-const RANGE: &str = "PostgreSQL has no date so far away";
+pub(super) const FINER: &str = "fractional seconds exceed the precision of the column";
+const RANGE: &str = "date out of range for PostgreSQL";
 
-/// A day of the store, where the greatest number and its negative are the infinities.
-pub(super) fn date(day: i32) -> Result<i32, Refusal> {
+/// Encodes a DATE of the run store, where the greatest number and its negative are the infinities.
+pub(super) fn date(day: i32) -> Result<i32, ConversionError> {
     match day {
         i32::MAX => Ok(i32::MAX),
         day if day == -i32::MAX => Ok(i32::MIN),
@@ -22,14 +22,14 @@ pub(super) fn date(day: i32) -> Result<i32, Refusal> {
     }
 }
 
-fn date_of(day: i64) -> Result<i32, Refusal> {
-    // The numbers at both ends mean infinity.
+fn date_of(day: i64) -> Result<i32, ConversionError> {
+    // The numbers at both ends are the infinities.
     let day = i32::try_from(day - EPOCH_DAYS).map_err(|_| RANGE)?;
     if matches!(day, i32::MAX | i32::MIN) { Err(RANGE.into()) } else { Ok(day) }
 }
 
-/// A moment of the store, with its nanoseconds beyond the microseconds; `digits` of the fraction are kept.
-pub(super) fn timestamp(micros: i64, nanos: i64, digits: u8) -> Result<i64, Refusal> {
+/// Encodes a timestamp with its nanoseconds below the microseconds; the column has `digits` fractional digits.
+pub(super) fn timestamp(micros: i64, nanos: i64, digits: u8) -> Result<i64, ConversionError> {
     match micros {
         i64::MAX => return Ok(i64::MAX),
         micros if micros == -i64::MAX => return Ok(i64::MIN),
@@ -42,20 +42,20 @@ pub(super) fn timestamp(micros: i64, nanos: i64, digits: u8) -> Result<i64, Refu
     micros.checked_sub(EPOCH_MICROS).ok_or_else(|| RANGE.into())
 }
 
-/// Midnight as a day.
-pub(super) fn timestamp_as_date(micros: i64, nanos: i64) -> Result<i32, Refusal> {
+/// Converts a timestamp at midnight to a date.
+pub(super) fn timestamp_as_date(micros: i64, nanos: i64) -> Result<i32, ConversionError> {
     match micros {
         i64::MAX => Ok(i32::MAX),
         micros if micros == -i64::MAX => Ok(i32::MIN),
         _ if nanos != 0 || micros.rem_euclid(MICROS_A_DAY) != 0 => {
-            Err("it is not midnight, and the column keeps a date only".into())
+            Err("timestamp has a time of day, but the column is DATE".into())
         }
         micros => date_of(micros.div_euclid(MICROS_A_DAY)),
     }
 }
 
-/// A day as its midnight.
-pub(super) fn date_as_timestamp(day: i32) -> Result<i64, Refusal> {
+/// Converts a date to a timestamp at midnight.
+pub(super) fn date_as_timestamp(day: i32) -> Result<i64, ConversionError> {
     match day {
         i32::MAX => Ok(i64::MAX),
         day if day == -i32::MAX => Ok(i64::MIN),
@@ -63,13 +63,13 @@ pub(super) fn date_as_timestamp(day: i32) -> Result<i64, Refusal> {
     }
 }
 
-/// Whether a column that keeps `digits` of a fraction keeps this one.
-pub(super) fn fraction(micros: i64, digits: u8) -> Result<(), Refusal> {
+/// Whether a column with `digits` fractional digits can hold this fraction.
+pub(super) fn fraction(micros: i64, digits: u8) -> Result<(), ConversionError> {
     if digits < 6 && micros % 10_i64.pow(6 - u32::from(digits)) != 0 { Err(FINER.into()) } else { Ok(()) }
 }
 
-/// A text that is a date as ISO 8601 has it, with ` BC` behind it perhaps, or an infinity.
-pub(super) fn date_text(text: &str) -> Result<i32, Refusal> {
+/// Parses an ISO 8601 date, optionally followed by ` BC`, or an infinity.
+pub(super) fn date_text(text: &str) -> Result<i32, ConversionError> {
     if let Some(positive) = infinity(text) {
         return Ok(if positive { i32::MAX } else { i32::MIN });
     }
@@ -77,8 +77,8 @@ pub(super) fn date_text(text: &str) -> Result<i32, Refusal> {
     date_of(day(text, before_christ)?)
 }
 
-/// A text that is a date and time, `T` or a blank between; a text that is a date is its midnight. Without a zone it is UTC.
-pub(super) fn timestamp_text(text: &str, digits: u8, zoned: bool) -> Result<i64, Refusal> {
+/// Parses a timestamp with `T` or a space; a date is midnight. Without an offset it is UTC.
+pub(super) fn timestamp_text(text: &str, digits: u8, zoned: bool) -> Result<i64, ConversionError> {
     if let Some(positive) = infinity(text) {
         return Ok(if positive { i64::MAX } else { i64::MIN });
     }
@@ -91,15 +91,15 @@ pub(super) fn timestamp_text(text: &str, digits: u8, zoned: bool) -> Result<i64,
     };
     let (clock, offset) = zone(clock)?;
     if offset.is_some() && !zoned {
-        return Err("it has a zone, and the column keeps none".into());
+        return Err("value has a UTC offset, but the column has no time zone".into());
     }
     let of_day = micros_of_day(clock, digits)? - offset.unwrap_or(0);
     let day = day(date, before_christ)? - EPOCH_DAYS;
     day.checked_mul(MICROS_A_DAY).and_then(|at| at.checked_add(of_day)).ok_or_else(|| RANGE.into())
 }
 
-/// A text that is a time of day.
-pub(super) fn time_text(text: &str, digits: u8) -> Result<i64, Refusal> {
+/// Parses a time of day.
+pub(super) fn time_text(text: &str, digits: u8) -> Result<i64, ConversionError> {
     micros_of_day(text, digits)
 }
 
@@ -115,9 +115,9 @@ fn era(text: &str) -> (&str, bool) {
     text.strip_suffix(" BC").map_or((text, false), |text| (text, true))
 }
 
-/// The day, from 1970-01-01, of a text such as `2024-01-31`.
-fn day(text: &str, before_christ: bool) -> Result<i64, Refusal> {
-    const NO_DATE: &str = "it is no date such as 2024-01-31";
+/// Parses `2024-01-31` as days since 1970-01-01.
+fn day(text: &str, before_christ: bool) -> Result<i64, ConversionError> {
+    const NO_DATE: &str = "invalid date: expected YYYY-MM-DD";
     let mut parts = text.split('-');
     let mut next = |width: std::ops::RangeInclusive<usize>| {
         let part = parts.next().filter(|part| width.contains(&part.len()))?;
@@ -130,11 +130,11 @@ fn day(text: &str, before_christ: bool) -> Result<i64, Refusal> {
         return Err(NO_DATE.into());
     }
     let year = if before_christ { 1 - year } else { year };
-    days_from_civil(year, month, day).ok_or_else(|| "there is no such day in the calendar".into())
+    days_from_civil(year, month, day).ok_or_else(|| "invalid date: no such day in the calendar".into())
 }
 
-/// The time of day, and the offset of the zone behind it in microseconds.
-fn zone(text: &str) -> Result<(&str, Option<i64>), Refusal> {
+/// Parses a time of day and its UTC offset, in microseconds.
+fn zone(text: &str) -> Result<(&str, Option<i64>), ConversionError> {
     if let Some(clock) = text.strip_suffix(['Z', 'z']) {
         return Ok((clock, Some(0)));
     }
@@ -147,14 +147,14 @@ fn zone(text: &str) -> Result<(&str, Option<i64>), Refusal> {
         (true, 2 | 4 | 6, Some(hours), Some(minutes), Some(seconds)) if hours < 24 && minutes < 60 => {
             hours * 3600 + minutes * 60 + seconds
         }
-        _ => return Err("its zone is none such as +01:00".into()),
+        _ => return Err("invalid UTC offset: expected ±HH:MM".into()),
     };
     Ok((clock, Some(if offset.starts_with('-') { -seconds } else { seconds } * 1_000_000)))
 }
 
 /// `12:00`, `12:00:00` or `12:00:00.000001`; 24:00:00 is the end of the day.
-fn micros_of_day(text: &str, digits: u8) -> Result<i64, Refusal> {
-    const NO_TIME: &str = "it is no time such as 12:00:00";
+fn micros_of_day(text: &str, digits: u8) -> Result<i64, ConversionError> {
+    const NO_TIME: &str = "invalid time: expected HH:MM:SS";
     let (whole, fraction_text) = text.split_once('.').unwrap_or((text, ""));
     let mut parts = whole.split(':').map(|part| {
         let digits = part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,34 +1,35 @@
-//! Dates and times as PostgreSQL's JSON has them: ISO 8601 with any year, ` BC` behind those before year 1, and `infinity`.
+//! Parses dates and times from PostgreSQL's JSON: ISO 8601 with any year, followed by ` BC` before year 1, and
+//! `infinity`.
 
 use osiris_sql::calendar::{civil_from_days, days_from_civil};
 
-use super::Misfit;
+use super::ConversionError;
 
 const MICROS_A_DAY: i64 = 86_400_000_000;
-const NO_DATE: &str = "it is no date";
-const NO_TIME: &str = "it is no time of day";
+const NO_DATE: &str = "invalid date";
+const NO_TIME: &str = "invalid time";
 
-/// A point in time, or beyond all of them.
+/// A timestamp, or infinity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Moment<T> {
-    /// This one.
+pub(crate) enum Timestamp<T> {
+    /// A finite timestamp.
     At(T),
-    /// After all others.
+    /// `infinity`.
     Infinity,
-    /// Before all others.
+    /// `-infinity`.
     MinusInfinity,
 }
 
-fn infinite<T>(text: &str) -> Option<Moment<T>> {
+fn infinite<T>(text: &str) -> Option<Timestamp<T>> {
     match text {
-        "infinity" => Some(Moment::Infinity),
-        "-infinity" => Some(Moment::MinusInfinity),
+        "infinity" => Some(Timestamp::Infinity),
+        "-infinity" => Some(Timestamp::MinusInfinity),
         _ => None,
     }
 }
 
 /// Days since 1970.
-pub(crate) fn date(text: &str) -> Result<Moment<i32>, Misfit> {
+pub(crate) fn date(text: &str) -> Result<Timestamp<i32>, ConversionError> {
     if let Some(infinite) = infinite(text) {
         return Ok(infinite);
     }
@@ -37,11 +38,11 @@ pub(crate) fn date(text: &str) -> Result<Moment<i32>, Misfit> {
     if !rest.is_empty() {
         return Err(NO_DATE.to_owned());
     }
-    i32::try_from(days).map(Moment::At).map_err(|_| NO_DATE.to_owned())
+    i32::try_from(days).map(Timestamp::At).map_err(|_| NO_DATE.to_owned())
 }
 
-/// Microseconds since 1970, in UTC where the text has a zone.
-pub(crate) fn timestamp(text: &str) -> Result<Moment<i64>, Misfit> {
+/// Microseconds since 1970, in UTC if the text has an offset.
+pub(crate) fn timestamp(text: &str) -> Result<Timestamp<i64>, ConversionError> {
     if let Some(infinite) = infinite(text) {
         return Ok(infinite);
     }
@@ -53,24 +54,24 @@ pub(crate) fn timestamp(text: &str) -> Result<Moment<i64>, Misfit> {
         let offset = zone_seconds(zone)?;
         days.checked_mul(MICROS_A_DAY)?.checked_add(time)?.checked_sub(offset.checked_mul(1_000_000)?)
     };
-    micros().map(Moment::At).ok_or_else(|| "it is no date and time".to_owned())
+    micros().map(Timestamp::At).ok_or_else(|| "invalid timestamp".to_owned())
 }
 
-/// Microseconds since midnight; 24:00 is one of them.
-pub(super) fn time(text: &str) -> Result<i64, Misfit> {
+/// Microseconds since midnight, up to 24:00.
+pub(super) fn time(text: &str) -> Result<i64, ConversionError> {
     match clock(text) {
         Some((micros, "")) if micros <= MICROS_A_DAY => Ok(micros),
         _ => Err(NO_TIME.to_owned()),
     }
 }
 
-/// A day as PostgreSQL reads it.
+/// Formats a date for PostgreSQL.
 pub(crate) fn shown_date(days: i64) -> String {
     let (year, month, day) = civil_from_days(days);
     if year > 0 { format!("{year:04}-{month:02}-{day:02}") } else { format!("{:04}-{month:02}-{day:02} BC", 1 - year) }
 }
 
-/// A moment as PostgreSQL reads it; `zone` stands behind it.
+/// Formats a timestamp for PostgreSQL, followed by `zone`.
 pub(crate) fn shown_timestamp(micros: i64, zone: &str) -> String {
     let (days, of_day) = (micros.div_euclid(MICROS_A_DAY), micros.rem_euclid(MICROS_A_DAY));
     let date = shown_date(days);
@@ -84,7 +85,7 @@ fn era(text: &str) -> (&str, bool) {
     text.strip_suffix(" BC").map_or((text, false), |text| (text, true))
 }
 
-/// `2024-01-31`, and what follows.
+/// Parses `2024-01-31`; returns the rest.
 fn days(text: &str, before_christ: bool) -> Option<(i64, &str)> {
     let (year, rest) = number(text, 4)?;
     let (month, rest) = number(rest.strip_prefix('-')?, 2)?;
@@ -93,7 +94,7 @@ fn days(text: &str, before_christ: bool) -> Option<(i64, &str)> {
     Some((days_from_civil(year, month, day)?, rest))
 }
 
-/// `12:34:56.789`, and what follows.
+/// Parses `12:34:56.789`; returns the rest.
 fn clock(text: &str) -> Option<(i64, &str)> {
     let (hour, rest) = number(text, 2)?;
     let (minute, rest) = number(rest.strip_prefix(':')?, 2)?;
@@ -127,7 +128,7 @@ fn zone_seconds(text: &str) -> Option<i64> {
     (rest.split(':').count() <= 3).then_some(sign * seconds)
 }
 
-/// Digits, so many or more.
+/// Parses at least this many digits.
 fn number(text: &str, least: usize) -> Option<(i64, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     if end < least {
@@ -142,7 +143,7 @@ mod tests {
 
     fn micros(text: &str) -> Option<i64> {
         match timestamp(text) {
-            Ok(Moment::At(micros)) => Some(micros),
+            Ok(Timestamp::At(micros)) => Some(micros),
             _ => None,
         }
     }
@@ -155,7 +156,7 @@ mod tests {
         assert_eq!(micros("1970-01-01T00:00:00.5"), Some(500_000));
         assert_eq!(micros("0001-01-01T00:00:00 BC"), days_from_civil(0, 1, 1).map(|days| days * MICROS_A_DAY));
         assert_eq!(micros("12024-01-01T00:00:00"), days_from_civil(12024, 1, 1).map(|days| days * MICROS_A_DAY));
-        assert_eq!(timestamp("-infinity"), Ok(Moment::MinusInfinity));
+        assert_eq!(timestamp("-infinity"), Ok(Timestamp::MinusInfinity));
         for wrong in ["2024-02-30T00:00:00", "2024-01-01", "2024-01-01T25:00:00", "2024-01-01T00:00:00X", "soon", ""] {
             assert!(timestamp(wrong).is_err(), "{wrong}");
         }
@@ -163,8 +164,11 @@ mod tests {
 
     #[test]
     fn dates_and_times_of_day_have_their_limits() {
-        assert_eq!(date("1970-01-02"), Ok(Moment::At(1)));
-        assert_eq!(date("0044-03-15 BC"), Ok(Moment::At(i32::try_from(days_from_civil(-43, 3, 15).unwrap()).unwrap())));
+        assert_eq!(date("1970-01-02"), Ok(Timestamp::At(1)));
+        assert_eq!(
+            date("0044-03-15 BC"),
+            Ok(Timestamp::At(i32::try_from(days_from_civil(-43, 3, 15).unwrap()).unwrap()))
+        );
         assert!(date("1970-01-02T00:00:00").is_err());
         assert_eq!(time("24:00:00"), Ok(MICROS_A_DAY));
         assert!(time("24:00:01").is_err() && time("1:00:00").is_err());
@@ -173,7 +177,7 @@ mod tests {
     #[test]
     fn what_is_shown_reads_back() {
         for micros in [0, -1, 1_700_000_000_123_456, -62_200_000_000_000_000] {
-            assert_eq!(timestamp(&shown_timestamp(micros, "+00:00")), Ok(Moment::At(micros)));
+            assert_eq!(timestamp(&shown_timestamp(micros, "+00:00")), Ok(Timestamp::At(micros)));
         }
         assert_eq!(shown_date(-719_528), "0001-01-01 BC");
     }
