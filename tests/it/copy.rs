@@ -129,7 +129,7 @@ fn an_address_that_leads_nowhere_is_refused_before_anything_is_written() {
     let project = project();
     for (arguments, message, hint) in [
         (["s3://bucket/a.parquet", "out.csv"].as_slice(), "unknown scheme `s3`", "mysql"),
-        (&["orders.csv", "out.xlsx"], "the format cannot be told", "csv"),
+        (&["orders.csv", "out.xlsx"], "the format cannot be inferred", "csv"),
         (&["nothing.csv", "out.csv"], "nothing.csv", ""),
         (
             &["mysql://root@localhost/shop", "out.csv"],
