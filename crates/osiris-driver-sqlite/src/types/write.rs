@@ -22,6 +22,8 @@ pub(crate) enum Cell {
     Null,
     Integer(i64),
     Real(f64),
+    /// A zero whose sign SQLite does not keep.
+    NegativeZero,
     Text(String),
     Blob(Vec<u8>),
 }
@@ -30,7 +32,7 @@ impl Cell {
     /// Its size in bytes.
     pub(crate) fn size(&self) -> usize {
         match self {
-            Self::Null | Self::Integer(_) | Self::Real(_) => 8,
+            Self::Null | Self::Integer(_) | Self::Real(_) | Self::NegativeZero => 8,
             Self::Text(text) => text.len(),
             Self::Blob(bytes) => bytes.len(),
         }
@@ -125,7 +127,8 @@ fn real(value: f64, to: Affinity) -> Result<Cell, &'static str> {
     if to == Affinity::Integer && value.fract() != 0.0 {
         return Err("number has a fraction, but the column is an integer");
     }
-    Ok(Cell::Real(value))
+    let loses_sign = value == 0.0 && value.is_sign_negative() && to != Affinity::Blob;
+    Ok(if loses_sign { Cell::NegativeZero } else { Cell::Real(value) })
 }
 
 fn decimal(units: i128, scale: i8, to: Affinity) -> Result<Cell, &'static str> {

@@ -101,6 +101,8 @@ pub(super) struct Loader<'a> {
     pub(super) taken: u64,
     /// Bytes of them.
     pub(super) bytes: u64,
+    /// Values of them that SQLite does not keep exactly.
+    pub(super) altered: u64,
 }
 
 /// A row of a batch, ready to be bound.
@@ -113,7 +115,7 @@ impl<'a> Loader<'a> {
     pub(super) fn new(task: &'a WriteTask<'a>, plan: &'a WritePlan, insert: String, is_numbered: bool) -> Self {
         let values = plan.columns.len() + usize::from(is_numbered);
         let max_rows = task.config.batch_size.min(MAX_VALUES / values.max(1)).max(1);
-        Self { task, plan, insert, is_numbered, max_rows, rows: 0, taken: 0, bytes: 0 }
+        Self { task, plan, insert, is_numbered, max_rows, rows: 0, taken: 0, bytes: 0, altered: 0 }
     }
 
     /// Loads every row, whose columns are those of the plan.
@@ -169,8 +171,10 @@ impl<'a> Loader<'a> {
             match insert(client, self.query(rows), rows.len() as u64).await? {
                 None => {
                     self.taken += rows.len() as u64;
-                    let bytes = rows.iter().flat_map(|row| &row.cells).map(Cell::size).sum::<usize>() as u64;
+                    let cells = || rows.iter().flat_map(|row| &row.cells);
+                    let bytes = cells().map(Cell::size).sum::<usize>() as u64;
                     self.bytes += bytes;
+                    self.altered += cells().filter(|cell| **cell == Cell::NegativeZero).count() as u64;
                     if !self.is_numbered {
                         self.task.ctx.progress().add_rows(rows.len() as u64);
                     }
@@ -192,6 +196,7 @@ impl<'a> Loader<'a> {
             Cell::Null => query.bind(None::<i64>),
             Cell::Integer(value) => query.bind(*value),
             Cell::Real(value) => query.bind(*value),
+            Cell::NegativeZero => query.bind(0.0),
             Cell::Text(text) => query.bind(text.clone()),
             Cell::Blob(bytes) => query.bind(bytes.clone()),
         })

@@ -114,8 +114,7 @@ impl<'a> Staging<'a> {
 
     fn statement(&self, task: &WriteTask<'_>, of_range: &str, updates: bool) -> String {
         let WritePlan { columns, key } = self.plan;
-        let key: Vec<String> =
-            key.iter().map(|column| format!("{} COLLATE {}", quote(&column.name), quote(&column.collation))).collect();
+        let key: Vec<String> = key.iter().map(|column| quote(&column.name)).collect();
         let set = |column: &WriteColumn| format!("{0} = excluded.{0}", quote(&column.target));
         let set: Vec<String> = columns.iter().filter(|column| !column.is_key).map(set).collect();
         let action = if updates { format!("UPDATE SET {}", set.join(", ")) } else { "NOTHING".to_owned() };

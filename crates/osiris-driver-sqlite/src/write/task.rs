@@ -119,7 +119,7 @@ impl WriteTask<'_> {
         }
         let mut loader = Loader::new(self, plan, insert_into(&table, &plan.columns), false);
         loader.run(client, self.scan(plan)).await?;
-        Ok((Written { deleted, ..Written::inserted(loader.taken) }, loader.bytes))
+        Ok((Written { deleted, altered: loader.altered, ..Written::inserted(loader.taken) }, loader.bytes))
     }
 
     /// Rows that meet others by their key: through a staging table.
@@ -132,7 +132,7 @@ impl WriteTask<'_> {
         };
         loader.run(client, scan).await?;
         let written = staging.merge(client, self, loader.rows).await?;
-        Ok((written, loader.bytes))
+        Ok((Written { altered: loader.altered, ..written }, loader.bytes))
     }
 
     fn scan(&self, plan: &WritePlan) -> osiris_core::store::ScanBuilder {
