@@ -21,11 +21,11 @@ use async_trait::async_trait;
 use osiris_core::{Catalog, Family, Health, Registry, Result};
 
 /// The family of SQLite.
-pub struct Sqlite {
+pub struct SqliteFamily {
     connect: Connect,
 }
 
-impl Sqlite {
+impl SqliteFamily {
     /// Over clients that `connect` opens.
     pub fn new(connect: Connect) -> Self {
         Self { connect }
@@ -33,7 +33,7 @@ impl Sqlite {
 }
 
 #[async_trait]
-impl Family for Sqlite {
+impl Family for SqliteFamily {
     const NAME: &'static str = "sqlite";
     const HAS_DISCOVERY: bool = true;
     const HAS_DOCTOR: bool = true;
@@ -62,7 +62,7 @@ pub fn register(registry: &mut Registry) -> Result<()> {
 /// When one of them is there already.
 pub fn register_with_client(registry: &mut Registry, connect: Connect) -> Result<()> {
     registry
-        .family(Sqlite::new(Arc::clone(&connect)))
+        .family(SqliteFamily::new(Arc::clone(&connect)))
         .extractor(SqliteExtractor::with_client(Arc::clone(&connect)))
         .writer(SqliteWriter::with_client(connect))
         .add()

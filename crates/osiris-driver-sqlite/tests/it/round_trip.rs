@@ -31,7 +31,8 @@ fn columns(rows: usize) -> impl Strategy<Value = Vec<(&'static str, ArrayRef)>> 
         })
     };
     let text = of("[a-z0-9 .'\"ů\u{1F980}-]{0,12}");
-    let float = of(any::<f64>().prop_filter("SQLite has neither", |value| !value.is_nan() && value.to_bits() != 1 << 63));
+    let float =
+        of(any::<f64>().prop_filter("SQLite has neither", |value| !value.is_nan() && value.to_bits() != 1 << 63));
     (
         vec(of(any::<i64>()), rows).prop_map(|values| column(Int64Array::from(values))),
         vec(float, rows).prop_map(|values| column(Float64Array::from(values))),

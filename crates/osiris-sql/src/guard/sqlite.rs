@@ -105,10 +105,11 @@ fn tokens(sql: &str) -> Result<Vec<Token>, Refusal> {
                 None => return Err(Refusal::new("a comment is not closed", "close it", at)),
             },
             b'\'' | b'"' | b'`' | b'[' => {
-                let end = at + quoted(rest, byte).ok_or_else(|| {
-                    let what = if byte == b'\'' { "a string" } else { "a quoted name" };
-                    Refusal::new(format!("{what} is not closed"), "close it", at)
-                })?;
+                let end = at
+                    + quoted(rest, byte).ok_or_else(|| {
+                        let what = if byte == b'\'' { "a string" } else { "a quoted name" };
+                        Refusal::new(format!("{what} is not closed"), "close it", at)
+                    })?;
                 tokens.push(Token::Quoted(at, end));
                 at = end;
             }
