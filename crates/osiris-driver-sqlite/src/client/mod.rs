@@ -75,7 +75,10 @@ impl Target {
         match (self.path.exists(), self.access) {
             (true, Access::Write) => Ok(options.filename(&self.path)),
             (true, Access::Read | Access::Check) => Ok(options.filename(&self.path).read_only(true)),
-            (false, Access::Write) if self.create => Ok(options.filename(&self.path).create_if_missing(true)),
+            (false, Access::Write) if self.create => {
+                self.path.parent().map(std::fs::create_dir_all).transpose()?;
+                Ok(options.filename(&self.path).create_if_missing(true))
+            }
             (false, Access::Check) if self.create => Ok(options),
             (false, _) => Err(Error::validation(format!("there is no file `{path}`"))
                 .with_hint("check `path`; for a writer, `create_if_missing: true` in the connection creates the file")),

@@ -17,11 +17,11 @@ pub struct ConnectionConfig {
     #[serde(default)]
     #[schemars(extend("x-source" = false))]
     pub read_only: bool,
-    /// Whether a writer creates a missing file. Default `false`: a typo must not make a database.
+    /// Whether a writer creates a missing file, with the directories above it. Default `false`: a typo must not make a database.
     #[serde(default)]
     #[schemars(extend("x-source" = false))]
     pub create_if_missing: bool,
-    /// How long to wait for a lock that another program holds, in seconds.
+    /// How long to wait for a lock that another program or step holds, in seconds.
     #[serde(default = "default_busy_timeout")]
     #[schemars(range(min = 0.0, max = 3600.0), extend("x-source" = false, "x-override" = "allowed"))]
     pub busy_timeout: f64,
@@ -35,5 +35,5 @@ impl ConnectionConfig {
 }
 
 fn default_busy_timeout() -> f64 {
-    5.0
+    30.0
 }
