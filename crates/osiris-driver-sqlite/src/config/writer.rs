@@ -82,7 +82,8 @@ impl WriterConfig {
         self.fields().merges()
     }
 
-    fn fields(&self) -> WriterFields<'_> {
+    /// The fields that depend on each other.
+    pub(crate) fn fields(&self) -> WriterFields<'_> {
         WriterFields {
             mode: self.mode(),
             key: self.key_names(),

@@ -23,7 +23,6 @@
 mod affinity;
 mod ddl;
 mod read;
-mod temporal;
 mod write;
 
 pub(crate) use affinity::Affinity;

@@ -1,17 +1,13 @@
 //! Values of a column as Arrow. A value of another type than the column's is refused, never converted.
 
-use std::sync::Arc;
-
-use arrow::array::{
-    ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, Float64Builder, Int64Builder,
-    Time64MicrosecondBuilder, TimestampMicrosecondBuilder,
-};
+use arrow::array::ArrayRef;
 use arrow::datatypes::Field;
 use osiris_core::{ColumnType, Error};
-use osiris_sql::batch::{ColumnBuilder, texts};
+use osiris_sql::batch::{ColumnBuilder, Values};
+use osiris_sql::text::number::{parse_decimal, significant_digits};
+use osiris_sql::text::temporal::{parse_date, parse_instant, parse_time, parse_timestamp};
 
 use super::Affinity;
-use super::temporal::{parse_date, parse_instant, parse_time, parse_timestamp};
 use super::write::DIGITS;
 use crate::client::Value;
 
@@ -99,34 +95,6 @@ pub(crate) fn type_of_values(name: &str, declared: &str, found: Found) -> Result
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Refused(&'static str);
 
-enum Values {
-    Boolean(BooleanBuilder),
-    Integer(Int64Builder),
-    Real(Float64Builder),
-    Decimal(Decimal128Builder),
-    Text(BinaryBuilder),
-    Blob(BinaryBuilder),
-    Date(Date32Builder),
-    Time(Time64MicrosecondBuilder),
-    Timestamp(TimestampMicrosecondBuilder),
-}
-
-macro_rules! each {
-    ($values:expr, $builder:ident => $result:expr) => {
-        match $values {
-            Values::Boolean($builder) => $result,
-            Values::Integer($builder) => $result,
-            Values::Real($builder) => $result,
-            Values::Decimal($builder) => $result,
-            Values::Text($builder) => $result,
-            Values::Blob($builder) => $result,
-            Values::Date($builder) => $result,
-            Values::Time($builder) => $result,
-            Values::Timestamp($builder) => $result,
-        }
-    };
-}
-
 /// A column of a batch.
 pub(crate) struct Builder {
     plan: ColumnPlan,
@@ -135,21 +103,7 @@ pub(crate) struct Builder {
 
 impl Builder {
     pub(crate) fn new(plan: &ColumnPlan) -> Self {
-        use ColumnType as T;
-        let data_type = plan.column_type.arrow();
-        let values = match plan.column_type {
-            T::Boolean => Values::Boolean(BooleanBuilder::new()),
-            T::BigInt => Values::Integer(Int64Builder::new()),
-            T::Double => Values::Real(Float64Builder::new()),
-            T::Decimal(..) => Values::Decimal(Decimal128Builder::new().with_data_type(data_type)),
-            T::Blob => Values::Blob(BinaryBuilder::new()),
-            T::Date => Values::Date(Date32Builder::new()),
-            T::Time => Values::Time(Time64MicrosecondBuilder::new()),
-            T::Timestamp | T::Instant => {
-                Values::Timestamp(TimestampMicrosecondBuilder::new().with_data_type(data_type))
-            }
-            _ => Values::Text(BinaryBuilder::new()),
-        };
+        let values = Values::of(&plan.column_type);
         Self { plan: plan.clone(), values }
     }
 
@@ -189,33 +143,11 @@ fn decimal(value: Value<'_>, column_type: &ColumnType) -> Option<i128> {
     let text = match value {
         Value::Integer(value) => value.to_string(),
         // The shortest text that means this number: up to 15 digits are those that were written.
-        Value::Real(value) => Some(value.to_string()).filter(|text| significant(text) <= usize::from(DIGITS))?,
+        Value::Real(value) => Some(value.to_string()).filter(|text| significant_digits(text) <= usize::from(DIGITS))?,
         Value::Text(text) => std::str::from_utf8(text).ok()?.to_owned(),
         Value::Blob(_) => return None,
     };
     parse_decimal(&text, precision, scale)
-}
-
-/// The digits of a number without the zeros around them.
-pub(super) fn significant(number: &str) -> usize {
-    let digits: String = number.chars().filter(char::is_ascii_digit).collect();
-    digits.trim_start_matches('0').trim_end_matches('0').len()
-}
-
-/// `-12.50` in units of the scale; further digits must be zeros.
-fn parse_decimal(text: &str, precision: u8, scale: u8) -> Option<i128> {
-    let (negative, number) = text.strip_prefix('-').map_or((false, text), |number| (true, number));
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    let (kept, rest) = fraction.split_at_checked(fraction.len().min(usize::from(scale)))?;
-    let is_number = !whole.is_empty() && whole.bytes().chain(kept.bytes()).all(|byte| byte.is_ascii_digit());
-    if !is_number || rest.bytes().any(|byte| byte != b'0') {
-        return None;
-    }
-    let digits = format!("{whole}{kept:0<scale$}", scale = usize::from(scale));
-    let digits = digits.trim_start_matches('0');
-    (digits.len() <= usize::from(precision)).then_some(())?;
-    let units: i128 = if digits.is_empty() { 0 } else { digits.parse().ok()? };
-    Some(if negative { -units } else { units })
 }
 
 impl ColumnBuilder for Builder {
@@ -230,7 +162,7 @@ impl ColumnBuilder for Builder {
     }
 
     fn push_null(&mut self) {
-        each!(&mut self.values, values => values.append_null());
+        self.values.push_null();
     }
 
     fn push(&mut self, value: Value<'_>) -> Result<bool, Refused> {
@@ -238,11 +170,7 @@ impl ColumnBuilder for Builder {
     }
 
     fn finish(&mut self) -> Result<ArrayRef, (usize, Refused)> {
-        if let Values::Text(values) = &mut self.values {
-            let texts = texts(values.finish()).map_err(|row| (row, Refused("TEXT that is not UTF-8")))?;
-            return Ok(Arc::new(texts));
-        }
-        Ok(each!(&mut self.values, values => Arc::new(values.finish()) as ArrayRef))
+        self.values.finish().map_err(|row| (row, Refused("TEXT that is not UTF-8")))
     }
 
     fn error(&self, refused: Refused) -> Error {

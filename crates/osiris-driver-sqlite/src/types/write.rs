@@ -7,11 +7,12 @@ use arrow::datatypes::{
     UInt32Type, UInt64Type,
 };
 use osiris_core::ColumnType;
+use osiris_sql::text::number::{decimal_text, significant_digits};
+use osiris_sql::text::temporal::{date_text, time_text, timestamp_text};
 
 use super::Affinity;
 use super::ddl::no_type;
-use super::read::{float, significant};
-use super::temporal::{date_text, time_text, timestamp_text};
+use super::read::float;
 
 /// Digits of a decimal that survive floating point, which is how SQLite keeps numbers with a fraction.
 pub(super) const DIGITS: u8 = 15;
@@ -132,24 +133,18 @@ fn real(value: f64, to: Affinity) -> Result<Cell, &'static str> {
 }
 
 fn decimal(units: i128, scale: i8, to: Affinity) -> Result<Cell, &'static str> {
-    let scale = usize::try_from(scale).unwrap_or(0);
-    let digits = format!("{:0>width$}", units.unsigned_abs(), width = scale + 1);
-    let (whole, fraction) = digits.split_at(digits.len() - scale);
-    let sign = if units < 0 { "-" } else { "" };
+    let text = decimal_text(units, usize::try_from(scale).unwrap_or(0));
     if matches!(to, Affinity::Text | Affinity::Blob) {
-        let point = if scale > 0 { "." } else { "" };
-        return Ok(Cell::Text(format!("{sign}{whole}{point}{fraction}")));
+        return Ok(Cell::Text(text));
     }
-    let fraction = fraction.trim_end_matches('0');
-    if fraction.is_empty() {
-        let value = format!("{sign}{whole}").parse().map_err(|_| "integer exceeds 64 bits with a sign")?;
-        return integer(value, to);
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    if fraction.bytes().all(|digit| digit == b'0') {
+        return integer(whole.parse().map_err(|_| "integer exceeds 64 bits with a sign")?, to);
     }
-    let number = format!("{sign}{whole}.{fraction}");
-    if significant(&number) > usize::from(DIGITS) {
+    if significant_digits(&text) > usize::from(DIGITS) {
         return Err("decimal has more than 15 digits, which only a column with TEXT affinity keeps");
     }
-    real(number.parse().map_err(|_| "invalid decimal")?, to)
+    real(text.parse().map_err(|_| "invalid decimal")?, to)
 }
 
 fn text(value: &str, to: Affinity) -> Result<Cell, &'static str> {

@@ -19,7 +19,7 @@ const LOOKING: &str = "looking for the outcome of the commit";
 pub(super) async fn commit(client: &mut Client, task: &WriteTask<'_>, written: Written) -> Result<()> {
     let config = task.config;
     let is_repeatable = config.mode() != WriteMode::Append || config.on_conflict == OnConflict::Ignore;
-    let intent = Intent::new(format!("table `{}`", config.table))
+    let intent = Intent::new(format!("table `{}` of {}", config.table, task.file))
         .with_repeatable(is_repeatable)
         .with_token(mark(client, config.commit_table.as_deref()).await?)
         .with_written(written);

@@ -9,8 +9,7 @@ use osiris_core::store::ScanBuilder;
 use osiris_core::{Reject, Result};
 use sqlx::{AssertSqlSafe, Executor as _};
 
-use super::plan::{WriteColumn, WritePlan};
-use super::task::WriteTask;
+use super::task::{WriteColumn, WritePlan, WriteTask};
 use crate::client::{Client, quote};
 use crate::error::{is_about_rows, sqlite_error};
 use crate::types::{Cell, cell};

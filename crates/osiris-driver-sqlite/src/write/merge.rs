@@ -6,11 +6,12 @@ use osiris_sql::write::{Dedupe, OnConflict};
 use sqlx::AssertSqlSafe;
 
 use super::loader::{halves, insert, insert_into, names};
-use super::plan::{ROW, WriteColumn, WritePlan};
-use super::task::WriteTask;
+use super::task::{WriteColumn, WritePlan, WriteTask};
 use crate::client::{Client, quote};
 
 const DOING: &str = "merging rows";
+/// The column that numbers the rows of the staging table.
+pub(super) const ROW: &str = "osiris_row";
 const TABLE: &str = "temp.osiris_input";
 /// Rows that are merged by one statement.
 const RANGE: u64 = 10_000;
@@ -113,7 +114,7 @@ impl<'a> Staging<'a> {
     }
 
     fn statement(&self, task: &WriteTask<'_>, of_range: &str, updates: bool) -> String {
-        let WritePlan { columns, key } = self.plan;
+        let (columns, key) = (&self.plan.columns, &self.plan.key);
         let key: Vec<String> = key.iter().map(|column| quote(&column.name)).collect();
         let set = |column: &WriteColumn| format!("{0} = excluded.{0}", quote(&column.target));
         let set: Vec<String> = columns.iter().filter(|column| !column.is_key).map(set).collect();

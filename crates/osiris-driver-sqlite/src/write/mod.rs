@@ -3,7 +3,6 @@
 mod commit;
 mod loader;
 mod merge;
-mod plan;
 mod target;
 mod task;
 
@@ -77,8 +76,10 @@ impl Write for SqliteWriter {
         ctx.rejects().set_limit(config.max_rejects);
         let mapped = map_columns(config.columns.as_ref(), config.order_names(), input)?;
         let access = if step.dry_run() { Access::Check } else { Access::Write };
-        let mut client = (self.connect)(Target::new(step.connection(), step.base_dir(), access)).await?;
-        let task = WriteTask { config, input, mapped, ctx, dry_run: step.dry_run() };
+        let target = Target::new(step.connection(), step.base_dir(), access);
+        let file = target.path.display().to_string();
+        let mut client = (self.connect)(target).await?;
+        let task = WriteTask { config, file, input, mapped, ctx, dry_run: step.dry_run() };
         let written = task.run(&mut client).await;
         client.close().await;
         written

@@ -1,93 +1,46 @@
 //! A table as the file describes it.
 
 use osiris_core::Result;
-use osiris_sql::write::same_name;
+use osiris_sql::write::{KeyColumn, TargetColumn, TargetTable};
 
 use crate::client::{Client, literal};
 
 const DOING: &str = "describing the table";
 
-/// A table that is written to.
-#[derive(Debug, Clone)]
-pub(super) struct TargetTable {
-    /// `table`, `view`, `virtual` or `shadow`.
-    pub(super) kind: String,
-    pub(super) columns: Vec<TargetColumn>,
-    /// Its primary key and its unique indexes.
-    pub(super) keys: Vec<Vec<KeyColumn>>,
-    /// Tables whose rows would be changed if rows of this one were deleted.
-    pub(super) cascades_to: Vec<String>,
-}
-
-/// A column of it.
-#[derive(Debug, Clone)]
-pub(super) struct TargetColumn {
-    pub(super) name: String,
-    pub(super) declared: String,
-    pub(super) not_null: bool,
-    pub(super) has_default: bool,
-    pub(super) is_generated: bool,
-}
-
-/// A column of a key, with the collation by which its values are equal.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct KeyColumn {
-    pub(super) name: String,
-    pub(super) collation: String,
-}
-
-impl TargetTable {
-    /// Describes a table; none if there is no such table.
-    pub(super) async fn read(client: &mut Client, table: &str) -> Result<Option<Self>> {
-        let name = literal(table);
-        let sql =
-            format!("SELECT type, wr FROM pragma_table_list WHERE schema = 'main' AND name = {name} COLLATE NOCASE");
-        let found = client.row(&sql, DOING).await?;
-        let [Some(kind), without_rowid] = found.as_slice() else { return Ok(None) };
-        let sql = format!(
-            "SELECT name, type, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo({name}, 'main') ORDER BY cid"
-        );
-        let rows = client.rows(&sql, DOING).await?;
-        let mut columns: Vec<TargetColumn> = rows.iter().filter_map(|row| column(row)).collect();
-        let primary_key = primary_key(&rows);
-        if let ([key], Some("0")) = (primary_key.as_slice(), without_rowid.as_deref()) {
-            // The row's own number: SQLite sets it where it is missing.
-            let is_rowid =
-                |column: &&mut TargetColumn| column.name == key.name && column.declared.eq_ignore_ascii_case("INTEGER");
-            columns
-                .iter_mut()
-                .filter(is_rowid)
-                .for_each(|column| (column.not_null, column.has_default) = (false, true));
-        }
-        let mut keys = unique_indexes(client, &name).await?;
-        let same = |key: &Vec<KeyColumn>| {
-            key.len() == primary_key.len()
-                && key.iter().all(|column| primary_key.iter().any(|other| other.name == column.name))
-        };
-        if !primary_key.is_empty() && !keys.iter().any(same) {
-            keys.push(primary_key);
-        }
-        let sql = format!(
-            "SELECT DISTINCT m.name FROM sqlite_schema m, pragma_foreign_key_list(m.name) f WHERE m.type = 'table' \
-             AND f.\"table\" = {name} COLLATE NOCASE AND f.on_delete NOT IN ('NO ACTION', 'RESTRICT') ORDER BY 1"
-        );
-        let cascades_to = client.rows(&sql, DOING).await?.into_iter().flatten().flatten().collect();
-        Ok(Some(Self { kind: kind.clone(), columns, keys, cascades_to }))
+/// Describes a table; none if there is no such table.
+pub(super) async fn describe(client: &mut Client, table: &str) -> Result<Option<TargetTable>> {
+    let name = literal(table);
+    let sql = format!("SELECT type, wr FROM pragma_table_list WHERE schema = 'main' AND name = {name} COLLATE NOCASE");
+    let found = client.row(&sql, DOING).await?;
+    let [Some(kind), without_rowid] = found.as_slice() else { return Ok(None) };
+    let sql = format!(
+        "SELECT name, type, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo({name}, 'main') ORDER BY cid"
+    );
+    let rows = client.rows(&sql, DOING).await?;
+    let mut columns: Vec<TargetColumn> = rows.iter().filter_map(|row| column(row)).collect();
+    let primary_key = primary_key(&rows);
+    if let ([key], Some("0")) = (primary_key.as_slice(), without_rowid.as_deref()) {
+        // The row's own number: SQLite sets it where it is missing.
+        let is_rowid =
+            |column: &&mut TargetColumn| column.name == key.name && column.declared.eq_ignore_ascii_case("INTEGER");
+        columns.iter_mut().filter(is_rowid).for_each(|column| (column.not_null, column.has_default) = (false, true));
     }
-
-    /// A column by its name, whose case does not matter.
-    pub(super) fn column(&self, name: &str) -> Option<&TargetColumn> {
-        self.columns.iter().find(|column| same_name(&column.name, name))
+    let mut keys = unique_indexes(client, &name).await?;
+    let same = |key: &Vec<KeyColumn>| {
+        key.len() == primary_key.len()
+            && key.iter().all(|column| primary_key.iter().any(|other| other.name == column.name))
+    };
+    if !primary_key.is_empty() && !keys.iter().any(same) {
+        keys.push(primary_key);
     }
-
-    /// The key of exactly these columns, in this order.
-    pub(super) fn key(&self, names: &[String]) -> Option<Vec<KeyColumn>> {
-        let key = self.keys.iter().find(|key| {
-            key.len() == names.len() && key.iter().all(|column| names.iter().any(|name| same_name(name, &column.name)))
-        })?;
-        let column = |name: &String| key.iter().find(|column| same_name(name, &column.name)).cloned();
-        names.iter().map(column).collect()
-    }
+    let sql = format!(
+        "SELECT DISTINCT m.name FROM sqlite_schema m, pragma_foreign_key_list(m.name) f WHERE m.type = 'table' \
+         AND m.name <> {name} COLLATE NOCASE AND f.\"table\" = {name} COLLATE NOCASE \
+         AND f.on_delete NOT IN ('NO ACTION', 'RESTRICT') ORDER BY 1"
+    );
+    let cascades_to = client.rows(&sql, DOING).await?.into_iter().flatten().flatten().collect();
+    let kind = if kind == "table" || kind == "view" { kind.clone() } else { format!("{kind} table") };
+    Ok(Some(TargetTable { kind, columns, keys, cascades_to }))
 }
 
 fn column(row: &[Option<String>]) -> Option<TargetColumn> {

@@ -1,21 +1,27 @@
 //! One write from beginning to end: check everything, create what is missing, load, and commit.
 
 use osiris_core::{Column, Error, ExecutionContext, Result, TableRef, Unit, Written, event, metric};
-use osiris_sql::write::{Dedupe, MappedColumn, WriteMode, ensure_no_problems};
+use osiris_sql::write::{Dedupe, MappedColumn, TableCheck, TargetTable, WriteMode, ensure_no_problems};
 use serde_json::{Value, json};
 
 use super::commit::commit;
 use super::loader::{Loader, insert_into};
-use super::merge::Staging;
-use super::plan::{Check, WritePlan};
-use super::target::TargetTable;
+use super::merge::{ROW, Staging};
+use super::target::describe;
 use crate::client::{Client, quote};
 use crate::config::WriterConfig;
-use crate::types::{column_type, create_table};
+use crate::types::{Conversion, column_type, conversion, create_table};
+
+pub(super) type WriteColumn = osiris_sql::write::WriteColumn<Conversion>;
+pub(super) type WritePlan = osiris_sql::write::WritePlan<Conversion>;
+
+const DELETING: &str = "deleting the old rows";
 
 /// What is written, and how.
 pub(super) struct WriteTask<'a> {
     pub(super) config: &'a WriterConfig,
+    /// The file, for messages.
+    pub(super) file: String,
     pub(super) input: &'a TableRef,
     pub(super) mapped: Vec<MappedColumn>,
     pub(super) ctx: &'a ExecutionContext,
@@ -31,7 +37,7 @@ impl WriteTask<'_> {
             false => client.run("BEGIN IMMEDIATE", "beginning to write").await.map(|_| ())?,
         }
         let table = &self.config.table;
-        let target = TargetTable::read(client, table).await?;
+        let target = describe(client, table).await?;
         let ddl = self.planned_ddl(target.as_ref())?;
         self.show_ddl(&ddl)?;
         if self.dry_run {
@@ -42,9 +48,9 @@ impl WriteTask<'_> {
             Some(target) if ddl.is_empty() => target,
             _ => self.change(client, &ddl).await?,
         };
-        let mut check = Check::new(self.config, &self.mapped, &target);
-        let plan = check.plan();
-        ensure_no_problems(table, &check.problems)?;
+        let mut check = self.check(&target);
+        let plan = self.plan(&mut check);
+        ensure_no_problems(table, &check.problems())?;
         let (written, bytes) = match self.config.merges() {
             true => self.merge(client, &plan).await?,
             false => self.insert(client, &plan).await?,
@@ -70,19 +76,31 @@ impl WriteTask<'_> {
                 Err(problems) => ensure_no_problems(table, &problems).map(|()| Vec::new()),
             };
         };
-        let mut check = Check::new(self.config, &self.mapped, target);
-        check.plan();
-        let mut statements = Vec::new();
-        for (name, column) in check.additions() {
+        let mut check = self.check(target);
+        self.plan(&mut check);
+        let (mut statements, additions) = (Vec::new(), check.additions());
+        let mut problems = check.problems();
+        if self.config.merges() && target.column(ROW).is_some() {
+            problems.push(format!("it has a column `{ROW}`, a name that the writer uses itself"));
+        }
+        for (name, column) in additions {
             match column_type(&column.column_type) {
                 Some(declared) => {
                     statements.push(format!("ALTER TABLE {} ADD COLUMN {} {declared}", quote(table), quote(&name)));
                 }
-                None => check.problems.push(format!("`{name}` is {}, which cannot be added", column.column_type)),
+                None => problems.push(format!("`{name}` is {}, which cannot be added", column.column_type)),
             }
         }
-        ensure_no_problems(table, &check.problems)?;
+        ensure_no_problems(table, &problems)?;
         Ok(statements)
+    }
+
+    fn check<'a>(&'a self, target: &'a TargetTable) -> TableCheck<'a> {
+        TableCheck::new(self.config.fields(), self.config.schema_evolution, &self.mapped, target)
+    }
+
+    fn plan(&self, check: &mut TableCheck<'_>) -> WritePlan {
+        check.plan(|source, target| conversion(&source.name, &source.column_type, &target.declared))
     }
 
     /// Leaves the statements that will be run with the step's artifacts.
@@ -104,7 +122,7 @@ impl WriteTask<'_> {
             return Err(error);
         }
         self.ctx.log_event(event::DDL_SUCCEEDED, json!({"table": table}));
-        let target = TargetTable::read(client, table).await?;
+        let target = describe(client, table).await?;
         target.ok_or_else(|| Error::unknown(format!("the new table `{table}` cannot be found")))
     }
 
@@ -114,8 +132,8 @@ impl WriteTask<'_> {
         let mut deleted = 0;
         if self.config.mode() == WriteMode::Overwrite {
             // Rows of other tables may refer to the new rows as they did to the old ones.
-            let sql = format!("PRAGMA defer_foreign_keys = ON; DELETE FROM {table}");
-            deleted = client.run(&sql, "deleting the old rows").await?;
+            client.run("PRAGMA defer_foreign_keys = ON", DELETING).await?;
+            deleted = client.run(&format!("DELETE FROM {table}"), DELETING).await?;
         }
         let mut loader = Loader::new(self, plan, insert_into(&table, &plan.columns), false);
         loader.run(client, self.scan(plan)).await?;

@@ -2,6 +2,7 @@
 //! decodes a value.
 
 mod text;
+mod values;
 
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 
 pub use text::texts;
+pub use values::Values;
 
 use osiris_core::{Error, Result};
 

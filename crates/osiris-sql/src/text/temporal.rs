@@ -1,6 +1,6 @@
-//! Dates and times as the texts that SQLite's own functions read: <https://www.sqlite.org/lang_datefunc.html>.
+//! Dates and times in the forms of ISO 8601 that databases share, strict: `2024-01-31`, `23:59:59.123456`.
 
-use osiris_sql::calendar::{civil_from_days, days_from_civil};
+use crate::calendar::{civil_from_days, days_from_civil};
 
 const MICROS_OF_DAY: i64 = 86_400_000_000;
 
@@ -11,7 +11,7 @@ fn digits(bytes: &[u8]) -> Option<i64> {
 }
 
 /// Days since 1970-01-01 of `2024-01-31`.
-pub(super) fn parse_date(text: &[u8]) -> Option<i32> {
+pub fn parse_date(text: &[u8]) -> Option<i32> {
     let [year @ .., b'-', m1, m2, b'-', d1, d2] = text else { return None };
     if year.len() != 4 {
         return None;
@@ -21,7 +21,7 @@ pub(super) fn parse_date(text: &[u8]) -> Option<i32> {
 }
 
 /// Microseconds since midnight of `23:59`, `23:59:59` or `23:59:59.123456`; further digits must be zeros.
-pub(super) fn parse_time(text: &[u8]) -> Option<i64> {
+pub fn parse_time(text: &[u8]) -> Option<i64> {
     let (clock, fraction) = match text.iter().position(|byte| *byte == b'.') {
         Some(point) => (&text[..point], Some(&text[point + 1..])),
         None => (text, None),
@@ -42,7 +42,7 @@ fn parse_fraction(fraction: &[u8]) -> Option<i64> {
 }
 
 /// Microseconds since 1970-01-01 00:00 of a date, then a space or a `T`, then a time.
-pub(super) fn parse_timestamp(text: &[u8]) -> Option<i64> {
+pub fn parse_timestamp(text: &[u8]) -> Option<i64> {
     if !matches!(text.get(10), Some(b' ' | b'T')) {
         return None;
     }
@@ -51,7 +51,7 @@ pub(super) fn parse_timestamp(text: &[u8]) -> Option<i64> {
 }
 
 /// The same in UTC of a text that ends in `Z` or an offset such as `+01:00`.
-pub(super) fn parse_instant(text: &[u8]) -> Option<i64> {
+pub fn parse_instant(text: &[u8]) -> Option<i64> {
     if let [local @ .., b'Z'] = text {
         return parse_timestamp(local);
     }
@@ -63,21 +63,21 @@ pub(super) fn parse_instant(text: &[u8]) -> Option<i64> {
     if *sign == b'+' { local.checked_sub(offset) } else { local.checked_add(offset) }
 }
 
-/// A day as text; none outside of the years 0 to 9999, which SQLite's functions read.
-pub(super) fn date_text(day: i64) -> Option<String> {
+/// A day as text; none outside of the years 0 to 9999.
+pub fn date_text(day: i64) -> Option<String> {
     let (year, month, day) = civil_from_days(day);
     (0..=9999).contains(&year).then(|| format!("{year:04}-{month:02}-{day:02}"))
 }
 
 /// Microseconds since midnight as text, with a fraction where there is one.
-pub(super) fn time_text(micros: i64) -> String {
+pub fn time_text(micros: i64) -> String {
     let (seconds, fraction) = (micros / 1_000_000, micros % 1_000_000);
     let clock = format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
     if fraction == 0 { clock } else { format!("{clock}.{fraction:06}") }
 }
 
 /// Microseconds since 1970-01-01 00:00 as text.
-pub(super) fn timestamp_text(micros: i64) -> Option<String> {
+pub fn timestamp_text(micros: i64) -> Option<String> {
     let date = date_text(micros.div_euclid(MICROS_OF_DAY))?;
     Some(format!("{date} {}", time_text(micros.rem_euclid(MICROS_OF_DAY))))
 }

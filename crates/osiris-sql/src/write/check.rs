@@ -2,52 +2,68 @@
 
 use osiris_core::Column;
 use osiris_core::problem::nearest;
-use osiris_sql::write::{MappedColumn, SchemaEvolution, WriteMode};
 
-use super::target::{KeyColumn, TargetColumn, TargetTable};
-use crate::config::WriterConfig;
-use crate::types::{Conversion, conversion};
+use super::{KeyColumn, MappedColumn, SchemaEvolution, TargetColumn, TargetTable, WriteMode};
+use crate::config::WriterFields;
 
-/// The column that numbers the rows of the staging table.
-pub(super) const ROW: &str = "osiris_row";
-
-/// A column of the input and the column of the table that it is written to.
+/// A column of the input and the column of the table that it is written to; `C` is how its values are converted.
 #[derive(Debug, Clone)]
-pub(super) struct WriteColumn {
-    pub(super) source: String,
-    pub(super) target: String,
-    pub(super) declared: String,
-    pub(super) conversion: Conversion,
-    /// Whether NULL is refused: part of the key that rows are compared by.
-    pub(super) is_key: bool,
+#[non_exhaustive]
+pub struct WriteColumn<C> {
+    /// The column of the input.
+    pub source: String,
+    /// The column of the table.
+    pub target: String,
+    /// Its type, as it was declared.
+    pub declared: String,
+    /// How values are converted.
+    pub conversion: C,
+    /// Whether it is part of the key that rows are compared by, and takes no NULL.
+    pub is_key: bool,
 }
 
 /// Where rows go, checked.
 #[derive(Debug, Clone)]
-pub(super) struct WritePlan {
-    pub(super) columns: Vec<WriteColumn>,
+#[non_exhaustive]
+pub struct WritePlan<C> {
+    /// The columns, in the order of the input.
+    pub columns: Vec<WriteColumn<C>>,
     /// The key that rows are compared by; empty where they are not.
-    pub(super) key: Vec<KeyColumn>,
+    pub key: Vec<KeyColumn>,
 }
 
-/// Checks the input against the table as it is.
-pub(super) struct Check<'a> {
-    pub(super) config: &'a WriterConfig,
-    pub(super) mapped: &'a [MappedColumn],
-    pub(super) target: &'a TargetTable,
-    pub(super) problems: Vec<String>,
+/// Checks the input against a table as it is.
+#[derive(Debug)]
+pub struct TableCheck<'a> {
+    fields: WriterFields<'a>,
+    evolution: SchemaEvolution,
+    mapped: &'a [MappedColumn],
+    target: &'a TargetTable,
+    problems: Vec<String>,
 }
 
-impl<'a> Check<'a> {
-    pub(super) fn new(config: &'a WriterConfig, mapped: &'a [MappedColumn], target: &'a TargetTable) -> Self {
-        Self { config, mapped, target, problems: Vec::new() }
+impl<'a> TableCheck<'a> {
+    /// Of rows with these columns, written to `target` as `fields` and `evolution` say.
+    pub fn new(
+        fields: WriterFields<'a>,
+        evolution: SchemaEvolution,
+        mapped: &'a [MappedColumn],
+        target: &'a TargetTable,
+    ) -> Self {
+        Self { fields, evolution, mapped, target, problems: Vec::new() }
+    }
+
+    /// The problems that were found.
+    pub fn problems(self) -> Vec<String> {
+        self.problems
     }
 
     /// The plan, as far as there are no problems. Columns that the table lacks are left out when they may be added.
-    pub(super) fn plan(&mut self) -> WritePlan {
+    /// `conversion` says how a column is converted, or why it cannot be.
+    pub fn plan<C>(&mut self, conversion: impl Fn(&Column, &TargetColumn) -> Result<C, String>) -> WritePlan<C> {
         self.safety();
         let key = self.key();
-        let mut columns: Vec<WriteColumn> = Vec::new();
+        let mut columns: Vec<WriteColumn<C>> = Vec::new();
         for MappedColumn { source, target } in self.mapped {
             let Some(column) = self.target.column(target) else {
                 self.unknown(target);
@@ -58,8 +74,14 @@ impl<'a> Check<'a> {
             } else if columns.iter().any(|other| other.target == column.name) {
                 self.problems.push(format!("two columns of the input go to its column `{}`", column.name));
             } else {
-                match self.column(source, column, &key) {
-                    Ok(column) => columns.push(column),
+                match conversion(source, column) {
+                    Ok(conversion) => columns.push(WriteColumn {
+                        source: source.name.clone(),
+                        target: column.name.clone(),
+                        declared: column.declared.clone(),
+                        conversion,
+                        is_key: key.iter().any(|key| key.name == column.name),
+                    }),
                     Err(problem) => self.problems.push(problem),
                 }
             }
@@ -68,18 +90,8 @@ impl<'a> Check<'a> {
         WritePlan { columns, key }
     }
 
-    fn column(&self, source: &Column, target: &TargetColumn, key: &[KeyColumn]) -> Result<WriteColumn, String> {
-        Ok(WriteColumn {
-            source: source.name.clone(),
-            target: target.name.clone(),
-            declared: target.declared.clone(),
-            conversion: conversion(&source.name, &source.column_type, &target.declared)?,
-            is_key: key.iter().any(|column| column.name == target.name),
-        })
-    }
-
     fn unknown(&mut self, target: &str) {
-        if self.config.schema_evolution == SchemaEvolution::AddColumns {
+        if self.evolution == SchemaEvolution::AddColumns {
             return;
         }
         let names = self.target.columns.iter().map(|column| column.name.as_str());
@@ -93,10 +105,7 @@ impl<'a> Check<'a> {
         if self.target.kind != "table" {
             self.problems.push(format!("it is a {}: write to the table behind it", self.target.kind));
         }
-        if self.config.merges() && self.target.column(ROW).is_some() {
-            self.problems.push(format!("it has a column `{ROW}`, a name that the writer uses itself"));
-        }
-        if self.config.mode() == WriteMode::Overwrite && !self.target.cascades_to.is_empty() {
+        if self.fields.mode == WriteMode::Overwrite && !self.target.cascades_to.is_empty() {
             self.problems.push(format!(
                 "removing its rows would remove or change rows of {} by a foreign key: use `mode: upsert`",
                 self.target.cascades_to.join(", ")
@@ -121,12 +130,12 @@ impl<'a> Check<'a> {
         self.problems.extend(missing);
     }
 
-    /// The key that rows are compared by, which SQLite must enforce.
+    /// The key that rows are compared by, which the database must enforce.
     fn key(&mut self) -> Vec<KeyColumn> {
-        if !self.config.merges() {
+        if !self.fields.merges() {
             return Vec::new();
         }
-        let names = self.config.key_names();
+        let names = self.fields.key;
         for name in names {
             match self.target.column(name) {
                 None => self.problems.push(format!("it has no column `{name}`, which `key` names")),
@@ -149,9 +158,9 @@ impl<'a> Check<'a> {
         Vec::new()
     }
 
-    /// The columns to add.
-    pub(super) fn additions(&self) -> Vec<(String, &'a Column)> {
-        if self.config.schema_evolution != SchemaEvolution::AddColumns {
+    /// The columns to add, by the name that they get.
+    pub fn additions(&self) -> Vec<(String, &'a Column)> {
+        if self.evolution != SchemaEvolution::AddColumns {
             return Vec::new();
         }
         let missing = self.mapped.iter().filter(|column| self.target.column(&column.target).is_none());
