@@ -30,7 +30,7 @@ pub(crate) fn result_code(error: &sqlx::Error) -> Option<i32> {
 
 /// Whether an INSERT failed because of its rows: a constraint, a type that does not fit, a value that is too long.
 pub(crate) fn is_about_rows(error: &sqlx::Error) -> bool {
-    result_code(error).is_some_and(|code| matches!(code & 0xff, 18 | 19 | 20))
+    result_code(error).is_some_and(|code| matches!(code & 0xff, 18..=20))
 }
 
 /// Whether a failed COMMIT has certainly changed nothing: all but a disk that failed, whose state nobody knows.
@@ -59,7 +59,7 @@ fn kind_and_hint(code: i32) -> (ErrorKind, &'static str) {
         10 | 13 => (ErrorKind::Unknown, "the disk is full or broken: make room and run again"),
         17 => (ErrorKind::Validation, "another program changed the schema: run again"),
         1 => (ErrorKind::Validation, "check the names and the syntax; `osiris components discover` lists the tables"),
-        18 | 19 | 20 | 25 => (ErrorKind::Validation, "fix the data or the table, then run again"),
+        18..=20 | 25 => (ErrorKind::Validation, "fix the data or the table, then run again"),
         _ => (ErrorKind::Unknown, "look up the code at https://www.sqlite.org/rescode.html"),
     }
 }

@@ -110,26 +110,32 @@ impl Builder {
     /// Adds a value that fits; returns whether it does.
     fn fits(&mut self, value: Value<'_>) -> bool {
         let is_instant = self.plan.column_type == ColumnType::Instant;
-        let added = match (&mut self.values, value) {
-            (Values::Boolean(values), Value::Integer(value @ (0 | 1))) => Some(values.append_value(value == 1)),
-            (Values::Integer(values), Value::Integer(value)) => Some(values.append_value(value)),
-            (Values::Real(values), Value::Real(value)) => Some(values.append_value(value)),
-            (Values::Real(values), Value::Integer(value)) => float(value).map(|value| values.append_value(value)),
-            (Values::Decimal(values), value) => {
-                decimal(value, &self.plan.column_type).map(|value| values.append_value(value))
+        match (&mut self.values, value) {
+            (Values::Boolean(values), Value::Integer(value @ (0 | 1))) => {
+                add(Some(value == 1), |it| values.append_value(it))
             }
-            (Values::Text(values), Value::Text(text)) => Some(values.append_value(text)),
-            (Values::Blob(values), Value::Blob(bytes)) => Some(values.append_value(bytes)),
-            (Values::Date(values), Value::Text(text)) => parse_date(text).map(|day| values.append_value(day)),
-            (Values::Time(values), Value::Text(text)) => parse_time(text).map(|time| values.append_value(time)),
+            (Values::Integer(values), Value::Integer(value)) => add(Some(value), |it| values.append_value(it)),
+            (Values::Real(values), Value::Real(value)) => add(Some(value), |it| values.append_value(it)),
+            (Values::Real(values), Value::Integer(value)) => add(float(value), |it| values.append_value(it)),
+            (Values::Decimal(values), value) => {
+                add(decimal(value, &self.plan.column_type), |it| values.append_value(it))
+            }
+            (Values::Text(values), Value::Text(text)) => add(Some(text), |it| values.append_value(it)),
+            (Values::Blob(values), Value::Blob(bytes)) => add(Some(bytes), |it| values.append_value(it)),
+            (Values::Date(values), Value::Text(text)) => add(parse_date(text), |it| values.append_value(it)),
+            (Values::Time(values), Value::Text(text)) => add(parse_time(text), |it| values.append_value(it)),
             (Values::Timestamp(values), Value::Text(text)) => {
                 let timestamp = if is_instant { parse_instant(text) } else { parse_timestamp(text) };
-                timestamp.map(|timestamp| values.append_value(timestamp))
+                add(timestamp, |it| values.append_value(it))
             }
-            _ => None,
-        };
-        added.is_some()
+            _ => false,
+        }
     }
+}
+
+/// Appends a value, if there is one.
+fn add<T>(value: Option<T>, append: impl FnOnce(T)) -> bool {
+    value.map(append).is_some()
 }
 
 /// An integer as floating point, if that is exact.
