@@ -1,4 +1,4 @@
-//! Text that only parsers of ours see: the pipeline file, the guards of MySQL and PostgreSQL, variables.
+//! Text that only parsers of ours see: the pipeline file, the guards of MySQL, PostgreSQL and SQLite, variables.
 
 use std::sync::Arc;
 
@@ -51,6 +51,11 @@ fn the_guard_of_postgresql() {
     fuzz("guard of PostgreSQL", include_str!("corpus/postgres.txt"), |sql| {
         PostgresModes::ALL.into_iter().try_for_each(|modes| guarded(sql, SqlDialect::Postgres(modes)))
     });
+}
+
+#[test]
+fn the_guard_of_sqlite() {
+    fuzz("guard of SQLite", include_str!("corpus/sqlite.txt"), |sql| guarded(sql, SqlDialect::Sqlite));
 }
 
 #[test]

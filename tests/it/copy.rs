@@ -54,6 +54,20 @@ fn standard_streams_are_csv_and_sql_runs_on_the_way() {
     assert_eq!(output.stdout, "customer,amount\na,40\nb,20\n");
 }
 
+#[test]
+fn a_sqlite_file_is_a_source_and_a_destination() {
+    let project = project();
+    project.run(&["copy", "orders.csv", "sqlite:app.db#orders"]).with_code(0);
+    project.run(&["copy", "orders.csv", "sqlite:app.db", "--mode", "append"]).with_code(0);
+    let counted = ["--query", "SELECT count(*) AS n, sum(amount) AS amount FROM orders"];
+    project.run(&[&["copy", "sqlite:app.db", "counts.csv"][..], &counted].concat()).with_code(0);
+    assert_eq!(project.read("counts.csv"), "n,amount\n6,120\n");
+    project
+        .run(&["copy", "sqlite:app.db#orders", "back.csv", "--where", "customer = 'b'", "--limit", "1"])
+        .with_code(0);
+    assert_eq!(project.read("back.csv"), "order_id,customer,amount\n2,b,20\n");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_goes_from_one_database_to_another_by_address_and_by_connection() {
     let Some(mysql) = Mariadb::start().await.unwrap() else { return };

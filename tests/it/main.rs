@@ -23,6 +23,7 @@ mod records;
 mod sandbox;
 mod secrets;
 mod sql_errors;
+mod sqlite;
 mod standard_streams;
 mod state;
 mod supabase;

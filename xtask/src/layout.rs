@@ -22,7 +22,7 @@ const ANY_DRIVER: &[&str] = &["osiris-core", "osiris-http", "osiris-sql"];
 
 /// Crates that know no vendor, and the words by which they would.
 const WITHOUT_VENDORS: &[&str] = &["osiris-core", "osiris-http", "osiris-pipeline", "osiris-testkit"];
-const VENDORS: &[&str] = &["graphql", "mariadb", "mysql", "posthog", "postgres", "postgrest", "supabase"];
+const VENDORS: &[&str] = &["graphql", "mariadb", "mysql", "posthog", "postgres", "postgrest", "sqlite", "supabase"];
 /// Files of them that may: what starts a vendor's server for tests.
 const MAY_NAME_VENDORS: &[&str] = &["crates/osiris-testkit/src/services", "crates/osiris-testkit/src/database"];
 /// What stands for any vendor: examples in messages, variables that a driver must not read.

@@ -1,8 +1,8 @@
 //! `cargo xtask new-driver NAME --kind KIND`: a driver crate that compiles and passes the conformance suite, wired into the facade.
 //!
-//! Each kind has a template in `xtask/templates`: a driver with a name of its own and a member of this workspace, so that it
-//! compiles, lints and passes the suite whenever the rest does. What an author replaces is its client and its types,
-//! not its shape.
+//! Each kind has a template: a driver with a name of its own and a member of this workspace, so that it compiles, lints and
+//! passes the suite whenever the rest does. Those of `http` and `file` are in `xtask/templates`; that of `sql` is the driver
+//! of SQLite itself. What an author replaces is its client and its types, not its shape.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -19,9 +19,17 @@ struct DriverKind {
     directory: &'static str,
     /// The family of the template, which the new driver's takes the place of.
     family: &'static str,
-    /// How the names of its types begin.
-    types: &'static str,
+    names: Names,
     roles: &'static [&'static str],
+}
+
+/// What of a template has its family's name in it.
+#[derive(Debug)]
+enum Names {
+    /// Types that begin so, and every identifier with the family as one of its words.
+    Prefix(&'static str),
+    /// These alone, where the library below the driver has the same name: its types and functions keep theirs.
+    Listed(&'static [&'static str]),
 }
 
 const KINDS: &[DriverKind] = &[
@@ -30,7 +38,7 @@ const KINDS: &[DriverKind] = &[
         about: "a JSON API with cursor paging: an extractor",
         directory: "xtask/templates/http",
         family: "sampleapi",
-        types: "SampleApi",
+        names: Names::Prefix("SampleApi"),
         roles: &["extractor"],
     },
     DriverKind {
@@ -38,7 +46,25 @@ const KINDS: &[DriverKind] = &[
         about: "files, or a client that blocks: an extractor and a writer",
         directory: "xtask/templates/file",
         family: "samplefile",
-        types: "SampleFile",
+        names: Names::Prefix("SampleFile"),
+        roles: &["extractor", "writer"],
+    },
+    DriverKind {
+        name: "sql",
+        about: "a SQL database: an extractor and a writer",
+        directory: "crates/osiris-driver-sqlite",
+        family: "sqlite",
+        names: Names::Listed(&[
+            "\"sqlite\"",
+            "SqliteExtractor",
+            "SqliteFamily",
+            "SqliteWriter",
+            "osiris-driver-sqlite",
+            "osiris_driver_sqlite",
+            "sqlite.extractor",
+            "sqlite.writer",
+            "sqlite:\n",
+        ]),
         roles: &["extractor", "writer"],
     },
 ];
@@ -131,31 +157,46 @@ fn is_source(path: &Path) -> bool {
 /// one, and nothing else does.
 fn renamed(template: &str, kind: &DriverKind, name: &str) -> String {
     let text = template.replace("publish = false\n", "");
+    let types = match &kind.names {
+        Names::Prefix(types) => types,
+        Names::Listed(names) => {
+            let replace = |text: String, old: &&str| {
+                let new = old.replace(kind.family, name).replace(&capitalized(kind.family), &capitalized(name));
+                text.replace(old, &new)
+            };
+            return names.iter().fold(text, replace);
+        }
+    };
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let mut renamed = String::with_capacity(text.len());
     let mut rest = text.as_str();
     while let Some(start) = rest.find(is_part) {
         let length = rest[start..].find(|c| !is_part(c)).unwrap_or(rest.len() - start);
         renamed.push_str(&rest[..start]);
-        renamed.push_str(&renamed_identifier(&rest[start..start + length], kind, name));
+        renamed.push_str(&renamed_identifier(&rest[start..start + length], kind.family, types, name));
         rest = &rest[start + length..];
     }
     renamed + rest
 }
 
 /// `SampleApiExtractor` is a type, `osiris_driver_sampleapi` and `SAMPLEAPI_KEY` have the family as one of their words.
-fn renamed_identifier(identifier: &str, kind: &DriverKind, name: &str) -> String {
-    if let Some(rest) = identifier.strip_prefix(kind.types) {
-        let (first, others) = name.split_at(1);
-        return format!("{}{others}{rest}", first.to_ascii_uppercase());
+fn renamed_identifier(identifier: &str, family: &str, types: &str, name: &str) -> String {
+    if let Some(rest) = identifier.strip_prefix(types) {
+        return capitalized(name) + rest;
     }
-    let upper = kind.family.to_ascii_uppercase();
+    let upper = family.to_ascii_uppercase();
     let words = identifier.split('_').map(|word| match word {
-        word if word == kind.family => name.to_owned(),
+        word if word == family => name.to_owned(),
         word if word == upper => name.to_ascii_uppercase(),
         word => word.to_owned(),
     });
     words.collect::<Vec<_>>().join("_")
+}
+
+/// `Mongodb`.
+fn capitalized(name: &str) -> String {
+    let (first, others) = name.split_at(1);
+    first.to_ascii_uppercase() + others
 }
 
 /// The workspace's manifest with the crate among the dependencies.
@@ -245,7 +286,7 @@ mod tests {
     fn a_kind_is_one_of_the_templates() {
         for name in [None, Some("soap")] {
             let error = DriverKind::parse(name).unwrap_err();
-            assert!(error.contains("\n  http  a JSON API") && error.contains("\n  file  files"), "{error}");
+            assert!(error.contains("\n  http  a JSON API") && error.contains("\n  sql   a SQL"), "{error}");
         }
     }
 
@@ -256,7 +297,10 @@ mod tests {
             assert!(files.len() > 10, "{files:?}");
             for (path, text) in files {
                 let text = renamed(&text, kind, "mongodb");
-                let left = text.to_ascii_lowercase().contains(kind.family);
+                let left = match &kind.names {
+                    Names::Prefix(_) => text.to_ascii_lowercase().contains(kind.family),
+                    Names::Listed(names) => names.iter().any(|name| text.contains(name)),
+                };
                 assert!(!left && !text.contains("publish ="), "{}", path.display());
             }
         }
@@ -269,6 +313,21 @@ mod tests {
             renamed(text, kind("http"), "mongodb"),
             "MongodbExtractor of mongodb.extractor, a sample of Sample::new(3): osiris_driver_mongodb, MONGODB_KEY"
         );
+    }
+
+    #[test]
+    fn the_library_below_a_driver_keeps_its_names() {
+        let text = "sqlite.writer in osiris_driver_sqlite: SqliteWriter over sqlx::sqlite::SqliteRow, NAME = \"sqlite\", sqlite_schema";
+        assert_eq!(
+            renamed(text, kind("sql"), "mongodb"),
+            "mongodb.writer in osiris_driver_mongodb: MongodbWriter over sqlx::sqlite::SqliteRow, NAME = \"mongodb\", sqlite_schema"
+        );
+        // What a name in the list no longer has would stay as it is without a word.
+        let Names::Listed(names) = &kind("sql").names else { panic!("the template of `sql` has a list") };
+        let all: String = template(kind("sql")).unwrap().into_iter().map(|(_, text)| text).collect();
+        for name in *names {
+            assert!(all.contains(name), "{name}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod calendar;
 pub mod config;
 pub mod guard;
 pub mod read;
+pub mod text;
 pub mod tls;
 pub mod write;
 

@@ -15,6 +15,8 @@ pub use osiris_driver_mysql as mysql;
 pub use osiris_driver_postgres as postgres;
 #[cfg(feature = "posthog")]
 pub use osiris_driver_posthog as posthog;
+#[cfg(feature = "sqlite")]
+pub use osiris_driver_sqlite as sqlite;
 #[cfg(feature = "supabase")]
 pub use osiris_driver_supabase as supabase;
 
@@ -33,6 +35,7 @@ const FAMILIES: &[(&str, &str)] = &[
     ("mysql", "mysql"),
     ("postgres", "postgres"),
     ("posthog", "posthog"),
+    ("sqlite", "sqlite"),
     ("supabase", "supabase"),
 ];
 
@@ -56,6 +59,8 @@ pub fn registry() -> Result<Registry> {
     osiris_driver_postgres::register(&mut registry)?;
     #[cfg(feature = "posthog")]
     osiris_driver_posthog::register(&mut registry)?;
+    #[cfg(feature = "sqlite")]
+    osiris_driver_sqlite::register(&mut registry)?;
     #[cfg(feature = "supabase")]
     osiris_driver_supabase::register(&mut registry)?;
     Ok(registry)

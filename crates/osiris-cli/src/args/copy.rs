@@ -35,7 +35,7 @@ pub(crate) struct CopyArgs {
     /// Run this SQL (of DuckDB) on the rows on the way: they are the table `source`
     #[arg(long, value_name = "SELECT")]
     pub(crate) sql: Option<String>,
-    /// Do not create a missing table
+    /// Do not create a missing table or database file
     #[arg(long)]
     pub(crate) no_create: bool,
     /// Print the pipeline that this copy stands for, and copy nothing

@@ -3,7 +3,7 @@
 
 use mysql_async::consts::ColumnType as Wire;
 use osiris_core::{Error, Result};
-use osiris_sql::read::cursor::{CLOCK_TOLERANCE_SECONDS, Cursor, End, Part, RowDigest, Start};
+use osiris_sql::read::cursor::{CLOCK_TOLERANCE_SECONDS, Cursor, Part, RowDigest};
 use sqlx::Row as _;
 use sqlx::mysql::MySqlRow;
 
@@ -154,17 +154,7 @@ impl<'a> CursorColumn<'a> {
     /// For a saved or initial value that the column cannot have.
     pub(super) fn condition(&self, part: &Part) -> Result<String> {
         let column = quote(&self.cursor.column);
-        let start = match &part.start {
-            None => String::new(),
-            Some(Start::From(value)) => format!("{column} >= {} AND ", self.value(value)?),
-            Some(Start::After(value)) => format!("{column} > {} AND ", self.value(value)?),
-            Some(Start::Lagging(value)) => format!("{column} >= {} AND ", self.earlier(&self.value(value)?)),
-        };
-        Ok(match &part.end {
-            End::Before(value) => format!("{start}{column} < {}", self.value(value)?),
-            End::At(value) => format!("{start}{column} = {}", self.value(value)?),
-            End::Null => self.is_null(),
-        })
+        part.condition(&column, |value| self.value(value), |value| self.earlier(value))
     }
 }
 

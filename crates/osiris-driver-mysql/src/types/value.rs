@@ -164,7 +164,12 @@ impl ColumnBuilder {
 }
 
 impl batch::ColumnBuilder for ColumnBuilder {
+    type Value<'a> = &'a [u8];
     type Refused = ValueError;
+
+    fn size(value: &&[u8]) -> usize {
+        value.len()
+    }
 
     fn push_null(&mut self) {
         each!(&mut self.builder, builder => builder.append_null());

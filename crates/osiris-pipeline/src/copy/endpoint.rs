@@ -7,6 +7,9 @@ use serde_json::{Map, Value, json};
 use super::CopyRequest;
 use super::address::{Address, Connection};
 
+/// The field that lets a writer create what is not there.
+const CREATE: &str = "create_if_missing";
+
 /// An end of a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
@@ -97,14 +100,20 @@ impl Endpoint {
         if !request.key.is_empty() {
             fields.set("--key", &["key"], json!(request.key))?;
         }
-        if !request.keep_tables && fields.schema().field_named("create_if_missing").is_some() {
-            fields.set("create_if_missing", &["create_if_missing"], json!(true))?;
+        if !request.keep_tables && fields.schema().field_named(CREATE).is_some() {
+            fields.set(CREATE, &[CREATE], json!(true))?;
         }
         // A copy has the columns of its source in their order.
         if fields.takes("columns", "source") {
             fields.set("columns", &["columns"], json!("source"))?;
         }
-        Ok(fields.endpoint(address))
+        let can_create_file = fields.driver.connection_schema().field_named(CREATE).is_some();
+        let mut endpoint = fields.endpoint(address);
+        // A database that is a file is created like a table.
+        if let Some(connection) = endpoint.connection.as_mut().filter(|_| can_create_file && !request.keep_tables) {
+            connection.entry(CREATE).or_insert(json!(true));
+        }
+        Ok(endpoint)
     }
 
     /// Its side, where a password stands in the address itself.

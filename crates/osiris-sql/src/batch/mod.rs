@@ -1,7 +1,8 @@
 //! Builds Arrow batches, sized by bytes, from the rows of a source, value by value. The driver's [`ColumnBuilder`]
-//! decodes the bytes of a value.
+//! decodes a value.
 
 mod text;
+mod values;
 
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 
 pub use text::texts;
+pub use values::Values;
 
 use osiris_core::{Error, Result};
 
@@ -17,8 +19,13 @@ const BATCH_BYTES: usize = 16 << 20;
 
 /// One column of a batch in the making.
 pub trait ColumnBuilder {
+    /// A value as the source sends it: its bytes, or its bytes with their type where each value has its own.
+    type Value<'a>;
     /// Why a value was rejected.
     type Refused;
+
+    /// The size of a value, in bytes.
+    fn size(value: &Self::Value<'_>) -> usize;
 
     /// Adds a NULL.
     fn push_null(&mut self);
@@ -27,7 +34,7 @@ pub trait ColumnBuilder {
     ///
     /// # Errors
     /// A value that the column's type cannot hold.
-    fn push(&mut self, raw: &[u8]) -> Result<bool, Self::Refused>;
+    fn push(&mut self, value: Self::Value<'_>) -> Result<bool, Self::Refused>;
 
     /// Returns the values so far and leaves the builder empty, with the same capacity.
     ///
@@ -66,18 +73,18 @@ impl<C: ColumnBuilder> BatchBuilder<C> {
     /// # Errors
     /// A value that could not be read, or that its column's type cannot hold and no policy allows to alter; too many or
     /// too few values.
-    pub fn push<'a>(&mut self, values: impl ExactSizeIterator<Item = Result<Option<&'a [u8]>>>) -> Result<bool> {
+    pub fn push<'a>(&mut self, values: impl ExactSizeIterator<Item = Result<Option<C::Value<'a>>>>) -> Result<bool> {
         if values.len() != self.columns.len() {
             return Err(Error::validation("table schema changed while it was read").with_hint("run the step again"));
         }
         self.total += 1;
         for (column, value) in self.columns.iter_mut().zip(values) {
-            let Some(raw) = value? else {
+            let Some(value) = value? else {
                 column.push_null();
                 continue;
             };
-            self.bytes += raw.len();
-            match column.push(raw) {
+            self.bytes += C::size(&value);
+            match column.push(value) {
                 Ok(altered) => self.altered += u64::from(altered),
                 Err(refused) => return Err(column.error(refused).with_context("row", self.total)),
             }

@@ -6,6 +6,7 @@
 mod lexer;
 mod mysql;
 mod postgres;
+mod sqlite;
 
 use osiris_core::{Error, Problem};
 
@@ -17,6 +18,8 @@ pub enum SqlDialect {
     MySql(MySqlModes),
     /// PostgreSQL, in the modes of the session.
     Postgres(PostgresModes),
+    /// SQLite, which has no modes.
+    Sqlite,
 }
 
 impl SqlDialect {
@@ -28,6 +31,8 @@ impl SqlDialect {
         Self::MySql(MySqlModes::ALL[3]),
     ];
 
+    /// SQLite, in its one mode.
+    pub const SQLITE: &[Self] = &[Self::Sqlite];
     /// Every mode that a session of PostgreSQL may have.
     pub const POSTGRES: &[Self] = &[Self::Postgres(PostgresModes::ALL[0]), Self::Postgres(PostgresModes::ALL[1])];
 }
@@ -97,6 +102,7 @@ impl<'a> ReadingStatement<'a> {
         match dialect {
             SqlDialect::MySql(modes) => mysql::check(sql, modes),
             SqlDialect::Postgres(modes) => postgres::check(sql, modes),
+            SqlDialect::Sqlite => sqlite::check(sql),
         }
     }
 

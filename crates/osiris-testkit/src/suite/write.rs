@@ -88,10 +88,12 @@ pub async fn drv_026_writes_nothing_in_a_dry_run<S: Destination>(trial: &Trial<S
     ensure!(changes.is_none(), "a dry run changed files: {}", changes.unwrap_or_default());
     holds(trial, None, "after a dry run").await?;
     ready.run().await?;
+    // A subject may make its destination ready for a mode, such as for a key.
+    let other = Sample::new(10).starting_at(5000);
+    let jobs: Vec<Job> = trial.subject().modes().into_iter().map(|mode| job_of(trial, &job, mode, other)).collect();
     let before = trial.place().listing()?;
-    for mode in trial.subject().modes() {
-        let other = Sample::new(10).starting_at(5000);
-        let ready = trial.ready_for(job_of(trial, &job, mode, other)).await?;
+    for job in jobs {
+        let ready = trial.ready_for(job).await?;
         ready.step(STEP).dry_run().run_unchecked().await?;
         holds(trial, Some(&Sample::new(30).text()?), "after a dry run over old rows").await?;
     }

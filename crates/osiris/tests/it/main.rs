@@ -32,13 +32,14 @@ async fn a_pipeline_runs_inside_another_program() {
 }
 
 /// A component of each family, and whether its feature is on. CI runs this with `all-drivers` and with a few of them.
-const FAMILIES: [(&str, &str, bool); 7] = [
+const FAMILIES: [(&str, &str, bool); 8] = [
     ("duckdb", "duckdb.processor", cfg!(feature = "duckdb")),
     ("filesystem", "filesystem.parquet_writer", cfg!(feature = "filesystem")),
     ("graphql", "graphql.extractor", cfg!(feature = "graphql")),
     ("mysql", "mysql.writer", cfg!(feature = "mysql")),
     ("postgres", "postgres.writer", cfg!(feature = "postgres")),
     ("posthog", "posthog.extractor", cfg!(feature = "posthog")),
+    ("sqlite", "sqlite.writer", cfg!(feature = "sqlite")),
     ("supabase", "supabase.writer", cfg!(feature = "supabase")),
 ];
 

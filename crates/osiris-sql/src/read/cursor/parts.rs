@@ -1,5 +1,7 @@
 //! The rows of a run in parts, each row in exactly one of them.
 
+use osiris_core::Result;
+
 use super::{Cursor, InitialCursor, NullCursor, SavedCursor};
 
 /// Which rows of a part are remembered, and which are left out.
@@ -46,6 +48,32 @@ pub struct Part {
     pub end: End,
     /// What becomes of its rows.
     pub role: PartRole,
+}
+
+impl Part {
+    /// Its rows as a condition on `column`, which is SQL. `value` writes a value as SQL; `earlier` takes the lag from one
+    /// that is SQL already.
+    ///
+    /// # Errors
+    /// A value that the column cannot have, as `value` finds.
+    pub fn condition(
+        &self,
+        column: &str,
+        value: impl Fn(&str) -> Result<String>,
+        earlier: impl Fn(&str) -> String,
+    ) -> Result<String> {
+        let start = match &self.start {
+            None => String::new(),
+            Some(Start::From(from)) => format!("{column} >= {} AND ", value(from)?),
+            Some(Start::After(after)) => format!("{column} > {} AND ", value(after)?),
+            Some(Start::Lagging(from)) => format!("{column} >= {} AND ", earlier(&value(from)?)),
+        };
+        Ok(match &self.end {
+            End::Before(end) => format!("{start}{column} < {}", value(end)?),
+            End::At(end) => format!("{start}{column} = {}", value(end)?),
+            End::Null => format!("{column} IS NULL"),
+        })
+    }
 }
 
 impl Cursor {

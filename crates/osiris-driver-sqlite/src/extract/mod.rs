@@ -1,0 +1,112 @@
+//! `sqlite.extractor`: a query or a table into the store, in one snapshot.
+
+mod describe;
+mod reader;
+mod since;
+
+use async_trait::async_trait;
+use osiris_core::{
+    Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, Error, ExecutionContext, Extract, Extracted, Problem,
+    Result, Role, Step, TableSink, Unit, metric,
+};
+use osiris_sql::guard::{ReadingStatement, SqlDialect};
+use osiris_sql::read::source::SelectSource;
+use serde_json::Value;
+
+use self::describe::describe;
+use self::reader::{Counts, Reader};
+use crate::client::{Access, Client, Connect, Target, connect, quote};
+use crate::config::{ConnectionConfig, ExtractorConfig};
+
+/// Reads a query or a table.
+pub struct SqliteExtractor {
+    connect: Connect,
+}
+
+impl SqliteExtractor {
+    /// The extractor with the default client.
+    pub fn new() -> Self {
+        Self::with_client(connect())
+    }
+
+    /// The extractor with clients that `connect` opens.
+    pub fn with_client(connect: Connect) -> Self {
+        Self { connect }
+    }
+}
+
+impl Default for SqliteExtractor {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Component for SqliteExtractor {
+    const SPEC: ComponentSpec = ComponentSpec::new(
+        "sqlite.extractor",
+        env!("CARGO_PKG_VERSION"),
+        Role::Extract,
+        "Reads a table or a query of a SQLite database",
+    )
+    .with_connection(ConnectionUse::Required);
+    type Connection = ConnectionConfig;
+    type Config = ExtractorConfig;
+
+    fn validate(config: &ExtractorConfig) -> Vec<Problem> {
+        config.problems()
+    }
+
+    fn streams(_: &ExtractorConfig, _: &ConnectionConfig) -> bool {
+        true
+    }
+}
+
+#[async_trait]
+impl Extract for SqliteExtractor {
+    async fn extract(&self, step: &Step<'_, Self>, out: &TableSink, ctx: &ExecutionContext) -> Result<Extracted> {
+        let target = Target::new(step.connection(), step.base_dir(), Access::Read);
+        let mut client = (self.connect)(target).await?;
+        let extracted = extract(&mut client, step, out, ctx).await;
+        client.close().await;
+        ctx.log_metric(metric::BYTES_READ, ctx.progress().bytes(), Unit::Bytes, Value::Null);
+        extracted
+    }
+}
+
+async fn extract(
+    client: &mut Client,
+    step: &Step<'_, SqliteExtractor>,
+    out: &TableSink,
+    ctx: &ExecutionContext,
+) -> Result<Extracted> {
+    let config = step.config();
+    let source = source(config)?;
+    let stop_after = step.dry_run().then_some(DRY_RUN_ROWS);
+    client.begin_snapshot().await?;
+    let plans = describe(client, &source.select(None, stop_after)).await?;
+    let reader = Reader::open(out, plans, config.batch_size).await?;
+    match &config.cursor {
+        Some(cursor) => since::read(client, &source, &reader, cursor, step, ctx).await,
+        None => reader.read(client, source.select(None, stop_after), None).await.map(Counts::extracted),
+    }
+}
+
+/// What is read, checked as a whole.
+fn source(config: &ExtractorConfig) -> Result<SelectSource> {
+    let source = match (&config.query, &config.table) {
+        (Some(query), _) => SelectSource::query(ReadingStatement::parse(query, SqlDialect::Sqlite)?.text()),
+        (None, Some(table)) => {
+            let list = config.columns.as_ref().map(|names| names.iter().map(|name| quote(name)).collect());
+            let mut source = SelectSource::table(quote(table), list);
+            source.filter.clone_from(&config.filter);
+            source.order_by.clone_from(&config.order_by);
+            (source.limit, source.offset) = (config.limit, config.offset);
+            source
+        }
+        (None, None) => {
+            return Err(Error::validation("there is nothing to read").with_hint("set `table` or `query`"));
+        }
+    };
+    ReadingStatement::parse(&source.select(None, None), SqlDialect::Sqlite)?;
+    Ok(source)
+}

@@ -1,0 +1,157 @@
+//! What is read, and as what.
+
+use serde_json::json;
+
+use crate::database::Database;
+
+#[tokio::test]
+async fn declared_types_decide_and_values_are_exact() {
+    let database = Database::new(
+        "CREATE TABLE t (i BIGINT, r REAL, d DECIMAL(12,2), x DECIMAL TEXT(38,3), b BOOL, day DATE, at TIMESTAMP, z TIMESTAMPTZ, \
+         clock TIME, s VARCHAR(3), o BLOB); \
+         INSERT INTO t VALUES (9223372036854775807, 1, 1.1, '-12345678901234567890.123', 1, '2024-02-29', '2024-02-29T23:59', \
+         '2024-02-29 00:30:00.5+01:00', '23:59:59.000001', 'ů', x'00ff'), \
+         (-9223372036854775808, 0.1, 2, '0', 0, '0000-01-01', '9999-12-31 23:59:59.999999', '2024-01-01 00:00:00Z', \
+         '00:00', '', x''), (NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)",
+    )
+    .await;
+    let (types, rows) = database.extracted(json!({"table": "t"})).await;
+    assert_eq!(
+        types.join(" "),
+        "BIGINT DOUBLE DECIMAL(12,2) DECIMAL(38,3) BOOLEAN DATE TIMESTAMP INSTANT TIME VARCHAR BLOB"
+    );
+    assert_eq!(
+        rows[0].join("|"),
+        "9223372036854775807|1.0|1.10|-12345678901234567890.123|true|2024-02-29|2024-02-29 23:59:00|\
+         2024-02-28 23:30:00.500+00:00|23:59:59.000001|ů|00ff"
+    );
+    assert_eq!(
+        rows[1].join("|"),
+        "-9223372036854775808|0.1|2.00|0.000|false|0000-01-01|9999-12-31 23:59:59.999999|2024-01-01 00:00:00+00:00|00:00:00||"
+    );
+    assert!(rows[2].iter().all(|cell| cell == "∅"));
+}
+
+#[tokio::test]
+async fn a_value_that_does_not_fit_its_column_is_an_error_with_row_and_remedy() {
+    for (declared, value, found, hint) in [
+        ("INTEGER", "'many'", "TEXT", "CAST(\"c\" AS TEXT)"),
+        ("INTEGER", "1.5", "REAL", "CAST"),
+        ("TEXT", "x'00'", "BLOB", "CAST"),
+        ("TEXT", "CAST(x'ff' AS TEXT)", "not UTF-8", "CAST(\"c\" AS BLOB)"),
+        ("DATE", "'tomorrow'", "TEXT", "correct the values"),
+        ("DATETIME", "1706745599", "INTEGER", "'unixepoch'"),
+        ("DATETIME", "'2024-01-01 00:00:00Z'", "TEXT", "CAST"),
+        ("TIMESTAMPTZ", "'2024-01-01 00:00:00'", "TEXT", "CAST"),
+        ("BOOLEAN", "2", "INTEGER", "CAST"),
+        ("DECIMAL(5,2)", "0.125", "REAL", "CAST"),
+        ("DECIMAL(5,2)", "1000", "INTEGER", "CAST"),
+        ("REAL", "9007199254740993", "REAL", ""),
+    ] {
+        let setup = format!("CREATE TABLE t (c {declared}); INSERT INTO t VALUES (NULL), ({value})");
+        let database = Database::new(&setup).await;
+        if hint.is_empty() {
+            // SQLite made a REAL of it when it was inserted.
+            assert_eq!(database.extracted(json!({"table": "t"})).await.0, ["DOUBLE"]);
+            continue;
+        }
+        let error = database.refused(json!({"table": "t"})).await;
+        assert!(error.contains("column `c`") && error.contains("row: 2"), "{declared} {value}: {error}");
+        assert!(error.contains(found) && error.contains(hint), "{declared} {value}: {error}");
+        assert!(!error.contains("tomorrow") && !error.contains("1706745599"), "a value is shown: {error}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_declared_type_all_values_decide() {
+    let database = Database::new(
+        "CREATE TABLE t (i, r, s STRING, o BLOB, n NUMERIC, e); \
+         INSERT INTO t VALUES (1, 1, 'a', x'00', 1, NULL), (2, 2.5, 'b', NULL, 9007199254740992, NULL)",
+    )
+    .await;
+    let (types, rows) = database.extracted(json!({"table": "t"})).await;
+    assert_eq!(types, ["BIGINT", "DOUBLE", "VARCHAR", "BLOB", "BIGINT", "BLOB"]);
+    assert_eq!(rows[1], ["2", "2.5", "b", "∅", "9007199254740992", "∅"]);
+    let query =
+        "SELECT count(*) AS n, avg(r) AS mean, s || '!' AS loud, CAST(i AS TEXT) AS text, max(i) FROM t GROUP BY s";
+    let (types, rows) = database.extracted(json!({"query": query})).await;
+    assert_eq!(types, ["BIGINT", "DOUBLE", "VARCHAR", "VARCHAR", "BIGINT"]);
+    assert_eq!(rows[0], ["1", "1.0", "a!", "1", "1"]);
+    let error = database.refused(json!({"query": "SELECT 1 AS c UNION ALL SELECT 'a'"})).await;
+    assert!(error.contains("several types: INTEGER, TEXT") && error.contains("CAST(\"c\" AS TEXT)"), "{error}");
+    database.execute("INSERT INTO t (r) VALUES (9007199254740993)").await;
+    let error = database.refused(json!({"table": "t", "columns": ["r"]})).await;
+    assert!(error.contains("column `r` is DOUBLE") && error.contains("row: 3"), "{error}");
+}
+
+#[tokio::test]
+async fn a_table_is_read_in_part_and_views_keep_the_types_of_their_tables() {
+    let database = Database::new(
+        "CREATE TABLE t (a INTEGER, \"b\"\"c\" DATE); INSERT INTO t VALUES (1, '2024-01-01'), (2, '2024-01-02'), (3, NULL); \
+         CREATE VIEW v AS SELECT \"b\"\"c\" AS day FROM t WHERE a < 3",
+    )
+    .await;
+    let config = json!({"table": "t", "columns": ["b\"c"], "where": "a > 1 -- only", "order_by": "a DESC -- last", "limit": 1, "offset": 1});
+    assert_eq!(database.extracted(config).await.1, [["2024-01-02"]]);
+    assert_eq!(database.extracted(json!({"table": "v"})).await.0, ["DATE"]);
+    let error = database.refused(json!({"query": "SELECT 1 AS a, 2 AS A"})).await;
+    assert!(error.contains("`a` and `A`"), "{error}");
+}
+
+#[tokio::test]
+async fn a_utf_16_database_is_read_as_text() {
+    let database =
+        Database::new("PRAGMA encoding = 'UTF-16le'; CREATE TABLE \"ů\" (č TEXT); INSERT INTO \"ů\" VALUES ('日本')")
+            .await;
+    assert_eq!(database.extracted(json!({"table": "ů"})).await.1, [["日本"]]);
+}
+
+#[tokio::test]
+async fn all_rows_are_of_one_moment() {
+    let database =
+        Database::new("PRAGMA journal_mode = WAL; CREATE TABLE t (i INTEGER); INSERT INTO t VALUES (1)").await;
+    // The writer commits while the reader's transaction is open; the reader must not see it.
+    let query = "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 200000) \
+                 SELECT CAST(n.i AS INTEGER) AS i, (SELECT CAST(count(*) AS INTEGER) FROM t) AS rows FROM n";
+    let insert = async {
+        for _ in 0..20 {
+            database.execute("INSERT INTO t VALUES (2)").await;
+        }
+    };
+    let (read, ()) = tokio::join!(database.read(json!({"query": query})), insert);
+    let table = read.unwrap().table.unwrap();
+    let distinct = database.bench.query(&format!("SELECT count(DISTINCT rows) FROM {}", table.sql())).await.unwrap();
+    assert_eq!(distinct.rows()[0][0].as_deref(), Some("1"));
+}
+
+#[tokio::test]
+async fn discovery_lists_columns_keys_and_rows() {
+    let database = Database::new(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT NOT NULL, price DECIMAL(9,2), any); INSERT INTO t VALUES (7, 'a', 1, 1); \
+         CREATE VIEW v AS SELECT * FROM t; CREATE VIEW broken AS SELECT * FROM absent",
+    )
+    .await;
+    let connection = database.bench.connection("sqlite.extractor", &database.connection()).unwrap();
+    let family = database.bench.driver("sqlite.extractor").unwrap().family();
+    let catalog = family.discover(&connection, None).await.unwrap();
+    let shown: Vec<String> = catalog
+        .resources
+        .iter()
+        .map(|resource| {
+            let fields = resource.fields.iter().map(|field| {
+                let marks = [(field.primary_key, "!"), (field.nullable, "?")]
+                    .map(|(is_set, mark)| if is_set { mark } else { "" });
+                format!("{}{} {}", field.name, marks.concat(), field.field_type)
+            });
+            format!("{} {:?}: {}", resource.name, resource.estimated_row_count, fields.collect::<Vec<_>>().join(", "))
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "broken None: ",
+            "t Some(7): any? any, id! integer, name string, price? decimal",
+            "v None: any? binary, id? integer, name? string, price? decimal",
+        ]
+    );
+}

@@ -1,0 +1,30 @@
+//! The SQLite examples, and what the command line says of a connection.
+
+use osiris_e2e::{Program, Project};
+
+#[test]
+fn sqlite_examples_load_twice_and_report_what_the_sample_holds() {
+    let project = Project::copy_of(Program::built(), "examples");
+    for written in ["5,042 written", "5,042 written"] {
+        let load = project.run(&["run", "sqlite/load.yaml"]).with_code(0);
+        assert!(load.stderr.contains("done: the ledger balances, 5,042 rows read"), "{}", load.stderr);
+        assert!(load.stderr.contains(written), "{}", load.stderr);
+    }
+    project.run(&["run", "sqlite/report.yaml"]).with_code(0);
+    assert!(project.path("sqlite/out/punctuality.parquet").exists());
+}
+
+#[test]
+fn sqlite_connections_are_checked_and_a_wrong_type_names_column_and_cast() {
+    let project = Project::with_steps(
+        Program::built(),
+        "  - {id: read, component: sqlite.extractor, mode: read, config: {query: \"SELECT 1 AS n UNION ALL SELECT 'a'\"}}
+  - {id: write, component: filesystem.csv_writer, mode: write, needs: [read], config: {path: out.csv}}",
+    );
+    project.write("osiris_connections.yaml", "connections: {sqlite: {main: {default: true, path: test.db}}}\n");
+    project.write("test.db", "");
+    let doctor = project.run(&["connections", "doctor", "@sqlite.main"]).with_code(0);
+    assert!(doctor.stdout.contains("the file can be read"), "{}", doctor.stdout);
+    let run = project.run(&["run", "pipeline.yaml"]).with_code(1);
+    assert!(run.stderr.contains("`n` has values of several types") && run.stderr.contains("CAST"), "{}", run.stderr);
+}
