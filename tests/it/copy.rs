@@ -143,8 +143,11 @@ fn an_address_that_leads_nowhere_is_refused_before_anything_is_written() {
     let project = project();
     for (arguments, message, hint) in [
         (["s3://bucket/a.parquet", "out.csv"].as_slice(), "unknown scheme `s3`", "mysql"),
-        (&["orders.csv", "out.xlsx"], "the format cannot be inferred", "csv"),
+        (&["orders.csv", "out.xlsx"], "the format cannot be inferred", "rows.csv.gz"),
         (&["nothing.csv", "out.csv"], "nothing.csv", ""),
+        (&["*.csv", "out/"], "has no name that a file", "DIRECTORY/rows.parquet"),
+        (&["*.csv", "sqlite:a.db"], "the destination address names no table", "`sqlite:FILE#TABLE`"),
+        (&["@mysql.shop", "out.csv"], "the source address names no table", "`@mysql.shop.TABLE`"),
         (
             &["mysql://root@localhost/shop", "out.csv"],
             "the source address names no table",

@@ -28,3 +28,27 @@ fn sqlite_connections_are_checked_and_a_wrong_type_names_column_and_cast() {
     let run = project.run(&["run", "pipeline.yaml"]).with_code(1);
     assert!(run.stderr.contains("`n` has values of several types") && run.stderr.contains("CAST"), "{}", run.stderr);
 }
+
+#[test]
+fn sqlite_writes_are_repeatable_by_key_unless_a_trigger_sees_them() {
+    for (trigger, repeatable) in [("", true), ("CREATE TRIGGER seen AFTER INSERT ON t BEGIN SELECT 1; END;", false)] {
+        let project = Project::empty(Program::built());
+        project.write("rows.csv", "id,name\n1,a\n");
+        let create = ["copy", "rows.csv", "sqlite:a.db#t", "--mode", "upsert", "--key", "id"];
+        project.run(&create).with_code(0);
+        let connection = project.path("a.db");
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(execute(&connection, trigger));
+        project.run(&create).with_code(0);
+        let run = project.runs().pop().unwrap();
+        let commits = project.lines(&run, "commits.jsonl");
+        let found = commits.iter().find_map(|line| line.pointer("/intent/repeatable")).unwrap();
+        assert_eq!(found, repeatable, "{commits:?}");
+    }
+}
+
+async fn execute(file: &std::path::Path, sql: &str) {
+    use sqlx::{ConnectOptions as _, Executor as _};
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+    options.connect().await.unwrap().execute(sqlx::AssertSqlSafe(sql.to_owned())).await.unwrap();
+}

@@ -18,7 +18,9 @@ const LOOKING: &str = "looking for the outcome of the commit";
 /// The transaction was not committed; or, with an unresolved commit, that is not known.
 pub(super) async fn commit(client: &mut Client, task: &WriteTask<'_>, written: Written) -> Result<()> {
     let config = task.config;
-    let is_repeatable = config.mode() != WriteMode::Append || config.on_conflict == OnConflict::Ignore;
+    let is_keyed = config.mode() != WriteMode::Append || config.on_conflict == OnConflict::Ignore;
+    // What a trigger does twice is not known.
+    let is_repeatable = is_keyed && !has_triggers(client, &config.table).await?;
     let intent = Intent::new(format!("table `{}` of {}", config.table, task.file))
         .with_repeatable(is_repeatable)
         .with_token(mark(client, config.commit_table.as_deref()).await?)
@@ -37,6 +39,16 @@ pub(super) async fn commit(client: &mut Client, task: &WriteTask<'_>, written: W
         commit.not_committed().await;
     }
     Err(sqlite_error(error, COMMITTING))
+}
+
+async fn has_triggers(client: &mut Client, table: &str) -> Result<bool> {
+    let table = literal(table);
+    let sql = format!(
+        "SELECT EXISTS(SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND lower(tbl_name) = lower({table}) UNION ALL \
+         SELECT 1 FROM sqlite_temp_schema WHERE type = 'trigger' AND lower(tbl_name) = lower({table}))"
+    );
+    let found = client.row(&sql, COMMITTING).await?;
+    Ok(found.into_iter().next().flatten().as_deref() != Some("0"))
 }
 
 /// Leaves a row in the table of commits, as a part of the transaction. Returns how it is found.

@@ -65,7 +65,7 @@ impl Endpoint {
             }
             fields.set("--query", &["query"], json!(query))?;
         } else if address.name.is_none() {
-            return Err(fields.without_name());
+            return Err(without_name(Side::Source, address));
         }
         if !request.columns.is_empty() {
             fields.set("--columns", &["columns"], json!(request.columns))?;
@@ -89,11 +89,8 @@ impl Endpoint {
         request: &CopyRequest,
         registry: &Registry,
     ) -> Result<Self> {
-        let name = named_after(address, source);
-        let mut fields = Fields::new(Side::Destination, address, name.clone(), registry)?;
-        if name.is_none() {
-            return Err(fields.without_name());
-        }
+        let name = named_after(address, source).ok_or_else(|| without_name(Side::Destination, address))?;
+        let mut fields = Fields::new(Side::Destination, address, Some(name), registry)?;
         if let Some(mode) = &request.mode {
             fields.set("--mode", &["mode"], json!(mode))?;
         }
@@ -131,10 +128,29 @@ impl Endpoint {
 /// What a destination is called: as it says, else as the source.
 fn named_after(address: &Address, source: &Address) -> Option<String> {
     match (&address.name, source.short_name()) {
-        (Some(directory), Some(name)) if directory.ends_with('/') => Some(format!("{directory}{name}.parquet")),
+        (Some(directory), name) if directory.ends_with('/') => Some(format!("{directory}{}.parquet", name?)),
         (Some(name), _) => Some(name.clone()),
         (None, name) => name.map(str::to_owned),
     }
+}
+
+/// The error of an address that leads to a server or a directory only.
+fn without_name(side: Side, address: &Address) -> Error {
+    let place = match &address.connection {
+        Connection::None => {
+            return Error::validation("the source has no name that a file in the directory could get")
+                .with_hint("name the file, for example `DIRECTORY/rows.parquet`");
+        }
+        Connection::Named(reference) => format!("{reference}.TABLE"),
+        Connection::Fields(fields) if fields.contains_key("path") => format!("{}:FILE#TABLE", address.family),
+        Connection::Fields(_) => format!("{}://USER@HOST/DATABASE.TABLE", address.family),
+    };
+    let list = match side {
+        Side::Source => format!("; `osiris discover {}` lists what is there", side.component(address.family)),
+        Side::Destination => String::new(),
+    };
+    Error::validation(format!("the {} address names no table", side.as_str()))
+        .with_hint(format!("add it: `{place}`{list}"))
 }
 
 /// The fields of a step as they are set.
@@ -164,9 +180,14 @@ impl<'a> Fields<'a> {
         let path = name.iter().map(|name| ("path".to_owned(), json!(name)));
         let driver = registry.find(&component, &path.collect()).map_err(|error| {
             let is_there = registry.iter().any(|driver| driver.spec().name == component);
-            match registry.alias(&component).is_some() || is_there {
-                true => error,
-                false => Error::validation(format!("`{}` cannot be the {} of a copy", address.family, side.as_str())),
+            match (registry.alias(&component).is_some(), is_there) {
+                (true, _) => error.with_hint(
+                    "name a file that says what is in it, such as `rows.csv`, `rows.csv.gz` or `rows.parquet`",
+                ),
+                (false, true) => error,
+                (false, false) => {
+                    Error::validation(format!("`{}` cannot be the {} of a copy", address.family, side.as_str()))
+                }
             }
         })?;
         let mut fields = Self { side, component: driver.spec().name.to_owned(), driver: driver.as_ref(), config };
@@ -226,18 +247,6 @@ impl<'a> Fields<'a> {
         schema.is_some_and(|schema| {
             schema.contains(&quoted) || (schema.contains("$ref") && definitions.contains(&quoted))
         })
-    }
-
-    fn without_name(&self) -> Error {
-        let side = self.side.as_str();
-        let error = Error::validation(format!("the {side} address names no table"));
-        match self.side {
-            Side::Source => error.with_hint(format!(
-                "add it: `@family.alias.table`; `osiris discover {}` lists what is there",
-                self.component
-            )),
-            Side::Destination => error.with_hint("add it: `@family.alias.table`"),
-        }
     }
 
     fn endpoint(self, address: &Address) -> Endpoint {
