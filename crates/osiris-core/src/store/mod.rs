@@ -33,6 +33,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use at_work::Workers;
 use duckdb::Connection;
@@ -154,9 +155,13 @@ impl Store {
         let connection = self.connection()?;
         let threads = self.threads();
         let (_guard, working) = InterruptOnDrop::new(connection.interrupt_handle());
+        let at_work = self.at_work();
         let work = move || {
+            // Dropped last: see `TableScan`.
+            let _at_work = at_work;
+            let connection = connection;
             let _working = working;
-            let _at_work = threads.begin(workload);
+            let _workload = threads.begin(workload);
             work(&connection)
         };
         let result = tokio::task::spawn_blocking(work).await;
@@ -221,6 +226,12 @@ impl Store {
             }
         }
         self.0.workers.end().await;
+    }
+
+    /// The same for whoever cannot wait otherwise, such as a destructor: blocks until there is no [work](Self::at_work), at most for the
+    /// limit. Returns whether there is none.
+    pub fn settle_within(&self, limit: Duration) -> bool {
+        self.0.workers.end_blocking(limit)
     }
 
     fn sinks(&self) -> std::sync::MutexGuard<'_, HashMap<String, JoinHandle<()>>> {

@@ -115,11 +115,15 @@ impl TableScan {
         let arrow = schema.arrow();
         let (sender, batches) = mpsc::channel(BATCHES_IN_FLIGHT);
         let target = Arc::clone(&arrow);
+        let at_work = store.at_work();
         std::thread::Builder::new()
             .name(format!("scan {step}"))
             .spawn(move || {
+                // Dropped last: until the connection is closed the process must not end, or DuckDB would work on without its statics.
+                let _at_work = at_work;
+                let connection = connection;
                 let _working = working;
-                let _at_work = threads.begin(work);
+                let _workload = threads.begin(work);
                 if let Err(error) = read(&connection, &sql, &target, &sender) {
                     // The reader may be gone: then nobody needs the error either.
                     let _ = sender.blocking_send(Err(error));
