@@ -42,7 +42,7 @@ fn sqlite_writes_are_repeatable_by_key_unless_a_trigger_sees_them() {
         project.run(&create).with_code(0);
         let run = project.runs().pop().unwrap();
         let commits = project.lines(&run, "commits.jsonl");
-        let found = commits.iter().find_map(|line| line.pointer("/intent/repeatable")).unwrap();
+        let found = commits.iter().find_map(|line| line.pointer("/begun/record/intent/repeatable")).unwrap();
         assert_eq!(found, repeatable, "{commits:?}");
     }
 }

@@ -33,7 +33,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use at_work::Workers;
 use duckdb::Connection;
@@ -228,10 +228,18 @@ impl Store {
         self.0.workers.end().await;
     }
 
-    /// The same for whoever cannot wait otherwise, such as a destructor: blocks until there is no [work](Self::at_work), at most for the
-    /// limit. Returns whether there is none.
+    /// The same for whoever cannot wait otherwise, such as a destructor: blocks until every sink and all [work](Self::at_work) has
+    /// ended, at most for the limit. Returns whether they have.
     pub fn settle_within(&self, limit: Duration) -> bool {
-        self.0.workers.end_blocking(limit)
+        let begun = Instant::now();
+        let sinks = std::mem::take(&mut *self.sinks());
+        while sinks.values().any(|thread| !thread.is_finished()) {
+            if begun.elapsed() >= limit {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.0.workers.end_blocking(limit.saturating_sub(begun.elapsed()))
     }
 
     fn sinks(&self) -> std::sync::MutexGuard<'_, HashMap<String, JoinHandle<()>>> {
