@@ -74,6 +74,8 @@ struct Inner {
     /// The sinks that may still be rolling back, by step.
     sinks: Mutex<HashMap<String, JoinHandle<()>>>,
     workers: Workers,
+    /// Threads that read: each is joined before the process ends.
+    readers: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Store {
@@ -94,6 +96,7 @@ impl Store {
             in_flight: options.in_flight(),
             sinks: Mutex::default(),
             workers: Workers::default(),
+            readers: Mutex::default(),
         })))
     }
 
@@ -159,7 +162,7 @@ impl Store {
         let work = move || {
             // Dropped last: see `TableScan`.
             let _at_work = at_work;
-            let connection = connection;
+            let (connection, threads) = (connection, threads);
             let _working = working;
             let _workload = threads.begin(workload);
             work(&connection)
@@ -226,6 +229,7 @@ impl Store {
             }
         }
         self.0.workers.end().await;
+        self.join_readers();
     }
 
     /// The same for whoever cannot wait otherwise, such as a destructor: blocks until every sink and all [work](Self::at_work) has
@@ -233,13 +237,46 @@ impl Store {
     pub fn settle_within(&self, limit: Duration) -> bool {
         let begun = Instant::now();
         let sinks = std::mem::take(&mut *self.sinks());
-        while sinks.values().any(|thread| !thread.is_finished()) {
-            if begun.elapsed() >= limit {
-                return false;
+        for thread in sinks.into_values() {
+            while !thread.is_finished() {
+                if begun.elapsed() >= limit {
+                    return false;
+                }
+                std::thread::sleep(Duration::from_millis(1));
             }
-            std::thread::sleep(Duration::from_millis(1));
+            let _ = thread.join();
         }
-        self.0.workers.end_blocking(limit.saturating_sub(begun.elapsed()))
+        let is_settled = self.0.workers.end_blocking(limit.saturating_sub(begun.elapsed()));
+        self.join_readers();
+        is_settled
+    }
+
+    /// Keeps a thread that reads until it can be joined.
+    fn keep(&self, thread: JoinHandle<()>) {
+        let mut readers = self.readers();
+        readers.retain(|reader| !reader.is_finished());
+        readers.push(thread);
+    }
+
+    /// Joins the threads that have read: one that is about to end still runs DuckDB's destructors of its own, which must not happen
+    /// while the process ends.
+    fn join_readers(&self) {
+        let begun = Instant::now();
+        let readers = std::mem::take(&mut *self.readers());
+        for reader in readers {
+            // Its work is over: all that is left is its end.
+            while !reader.is_finished() && begun.elapsed() < Duration::from_millis(200) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            if reader.is_finished() {
+                // What went wrong in it was sent to whoever read.
+                let _ = reader.join();
+            }
+        }
+    }
+
+    fn readers(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.0.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn sinks(&self) -> std::sync::MutexGuard<'_, HashMap<String, JoinHandle<()>>> {

@@ -116,12 +116,12 @@ impl TableScan {
         let (sender, batches) = mpsc::channel(BATCHES_IN_FLIGHT);
         let target = Arc::clone(&arrow);
         let at_work = store.at_work();
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name(format!("scan {step}"))
             .spawn(move || {
                 // Dropped last: until the connection is closed the process must not end, or DuckDB would work on without its statics.
                 let _at_work = at_work;
-                let connection = connection;
+                let (connection, threads) = (connection, threads);
                 let _working = working;
                 let _workload = threads.begin(work);
                 if let Err(error) = read(&connection, &sql, &target, &sender) {
@@ -130,6 +130,7 @@ impl TableScan {
                 }
             })
             .map_err(|error| Error::from(error).with_hint("the machine is out of threads: lower `--jobs`"))?;
+        store.keep(thread);
         Ok(Self { schema, arrow, batches, _interrupt: interrupt })
     }
 

@@ -106,9 +106,26 @@ impl<'a> CursorColumn<'a> {
         }
     }
 
+    /// SQLite compares times as texts: in two forms their order is not that of the times, and rows would be passed over.
+    async fn require_one_form(&self, client: &mut Client, source: &SelectSource) -> Result<()> {
+        if self.kind != CursorKind::Timestamp {
+            return Ok(());
+        }
+        let separators = source.aggregate(&format!("count(DISTINCT substr({}, 11, 1))", self.name), None);
+        if client.number(&separators, DOING).await? <= 1 {
+            return Ok(());
+        }
+        let name = &self.cursor.column;
+        Err(Error::validation(format!(
+            "the cursor column `{name}` has times with a `T` and times with a space, which SQLite does not compare as times"
+        ))
+        .with_hint("write all of them in one form"))
+    }
+
     /// What SQLite says of the column, in the snapshot that the rows are read in.
     async fn bound(&self, client: &mut Client, source: &SelectSource, saved: Option<&SavedCursor>) -> Result<Bound> {
         let name = &self.name;
+        self.require_one_form(client, source).await?;
         let greatest = source.aggregate(&format!("max({name}), {}", self.is_future()), None);
         let mut greatest = client.row(&greatest, DOING).await?.into_iter();
         let (value, is_future) = (greatest.next().flatten(), greatest.next().flatten());

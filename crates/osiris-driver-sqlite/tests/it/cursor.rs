@@ -75,6 +75,7 @@ async fn what_a_later_run_would_miss_is_an_error() {
         ("DATE", "date('now', '3 days')", "in the future"),
         ("DATETIME", "datetime('now', '1 days')", "in the future"),
         ("INTEGER", "'text'", "has no such value"),
+        ("DATETIME", "'2024-01-31T09:00:00'), ('2024-01-31 10:00:00'", "with a `T`"),
         ("REAL", "1.5", "cannot be a cursor"),
         ("DECIMAL TEXT(20,2)", "'1.5'", "cannot be a cursor"),
     ] {
