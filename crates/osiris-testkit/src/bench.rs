@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use osiris_core::{
@@ -69,13 +68,6 @@ pub struct Bench {
     metrics: Recording,
     // Dropped after the store that lives in it.
     scratch: TempDir,
-}
-
-impl Drop for Bench {
-    fn drop(&mut self) {
-        // The test, and with it the process, may end now: what still reads out of the store must not.
-        self.run.store().settle_within(Duration::from_secs(2));
-    }
 }
 
 impl Bench {

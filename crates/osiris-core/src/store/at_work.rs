@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -72,18 +72,6 @@ impl Workers {
     /// Waits until all have ended, at most for the limit.
     pub(super) async fn end(&self) {
         self.end_within(PATIENCE).await;
-    }
-
-    /// Blocks until all have ended, at most for the limit. Returns whether they have.
-    pub(super) fn end_blocking(&self, limit: Duration) -> bool {
-        let begun = Instant::now();
-        while *self.0.count.borrow() > 0 {
-            if begun.elapsed() >= limit {
-                return false;
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        true
     }
 
     async fn end_within(&self, limit: Duration) {

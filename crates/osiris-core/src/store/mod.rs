@@ -10,6 +10,7 @@ mod arrow_scan;
 mod at_work;
 mod direct;
 mod error;
+mod held_threads;
 mod incoming;
 mod interrupt;
 mod json;
@@ -33,10 +34,11 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use at_work::Workers;
 use duckdb::Connection;
+use held_threads::{HeldThreads, join_within};
 use interrupt::InterruptOnDrop;
 use seal::Seal;
 use threads::{Threads, Workload};
@@ -74,8 +76,19 @@ struct Inner {
     /// The sinks that may still be rolling back, by step.
     sinks: Mutex<HashMap<String, JoinHandle<()>>>,
     workers: Workers,
-    /// Threads that read: each is joined before the process ends.
-    readers: Mutex<Vec<JoinHandle<()>>>,
+    readers: HeldThreads,
+}
+
+/// How long the last owner of a store waits for its threads. They are interrupted before, so that this is for one that waits for
+/// somebody who has outlived the store.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let sinks = std::mem::take(self.sinks.get_mut().unwrap_or_else(PoisonError::into_inner));
+        join_within(sinks.into_values(), FAREWELL);
+        self.readers.join_within(FAREWELL);
+    }
 }
 
 impl Store {
@@ -96,7 +109,7 @@ impl Store {
             in_flight: options.in_flight(),
             sinks: Mutex::default(),
             workers: Workers::default(),
-            readers: Mutex::default(),
+            readers: HeldThreads::default(),
         })))
     }
 
@@ -229,54 +242,12 @@ impl Store {
             }
         }
         self.0.workers.end().await;
-        self.join_readers();
+        self.0.readers.join_within(FAREWELL);
     }
 
-    /// The same for whoever cannot wait otherwise, such as a destructor: blocks until every sink and all [work](Self::at_work) has
-    /// ended, at most for the limit. Returns whether they have.
-    pub fn settle_within(&self, limit: Duration) -> bool {
-        let begun = Instant::now();
-        let sinks = std::mem::take(&mut *self.sinks());
-        for thread in sinks.into_values() {
-            while !thread.is_finished() {
-                if begun.elapsed() >= limit {
-                    return false;
-                }
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            let _ = thread.join();
-        }
-        let is_settled = self.0.workers.end_blocking(limit.saturating_sub(begun.elapsed()));
-        self.join_readers();
-        is_settled
-    }
-
-    /// Keeps a thread that reads until it can be joined.
-    fn keep(&self, thread: JoinHandle<()>) {
-        let mut readers = self.readers();
-        readers.retain(|reader| !reader.is_finished());
-        readers.push(thread);
-    }
-
-    /// Joins the threads that have read: one that is about to end still runs DuckDB's destructors of its own, which must not happen
-    /// while the process ends.
-    fn join_readers(&self) {
-        let begun = Instant::now();
-        let readers = std::mem::take(&mut *self.readers());
-        for reader in readers {
-            // Its work is over: all that is left is its end.
-            while !reader.is_finished() && begun.elapsed() < Duration::from_millis(200) {
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            if reader.is_finished() {
-                // What went wrong in it was sent to whoever read.
-                let _ = reader.join();
-            }
-        }
-    }
-
-    fn readers(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
-        self.0.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Keeps a thread that reads out of the store until it can be joined.
+    fn hold(&self, thread: JoinHandle<()>) {
+        self.0.readers.add(thread);
     }
 
     fn sinks(&self) -> std::sync::MutexGuard<'_, HashMap<String, JoinHandle<()>>> {

@@ -119,7 +119,7 @@ impl TableScan {
         let thread = std::thread::Builder::new()
             .name(format!("scan {step}"))
             .spawn(move || {
-                // Dropped last: until the connection is closed the process must not end, or DuckDB would work on without its statics.
+                // Dropped last, when the connection is closed.
                 let _at_work = at_work;
                 let (connection, threads) = (connection, threads);
                 let _working = working;
@@ -130,7 +130,7 @@ impl TableScan {
                 }
             })
             .map_err(|error| Error::from(error).with_hint("the machine is out of threads: lower `--jobs`"))?;
-        store.keep(thread);
+        store.hold(thread);
         Ok(Self { schema, arrow, batches, _interrupt: interrupt })
     }
 
