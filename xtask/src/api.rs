@@ -129,7 +129,8 @@ fn declared(page: &str) -> Vec<String> {
     let end = IMPLIED.iter().filter_map(|heading| after.find(heading)).min().unwrap_or(after.len());
     let (own, traits) = after[..end].split_once("<h2 id=\"trait-implementations\"").unwrap_or((&after[..end], ""));
     // The declaration of a trait has its methods.
-    if !declaration.contains("trait ") {
+    let is_trait = lines.iter().any(|line| line.starts_with("pub trait ") || line.starts_with("pub unsafe trait "));
+    if !is_trait {
         lines.extend(headers(own, "h4"));
     }
     lines.extend(headers(traits, "h3"));
@@ -179,6 +180,10 @@ mod tests {
             declared(page),
             ["pub struct A<T> {", "pub b: u8,", "}", "pub fn new() -> Self", "impl Clone for A"]
         );
+        // Whether a name in a declaration leads to another page is up to which pages were there when it was written.
+        let linked = "<pre class=\"rust item-decl\"><code>pub struct A { pub b: <a title=\"trait x::B\">B</a> }</code></pre>\
+            <h2 id=\"implementations\"><h4 class=\"code-header\">pub fn new()</h4>";
+        assert_eq!(declared(linked), ["pub struct A { pub b: B }", "pub fn new()"]);
         assert!(declared("<p>Redirecting to <a>x</a></p>").is_empty());
     }
 }
