@@ -131,6 +131,14 @@ async fn what_is_printed_is_the_pipeline_that_runs() {
     let mut command = project.command(&["run", "pipeline.yaml"]);
     Ended::of(command.env("SOURCE_PASSWORD", &password).output().unwrap()).with_code(0);
     assert_eq!(project.read("t.csv"), "id\n1\n");
+    // The password as a parameter, and as the default of a variable.
+    let parameter = "postgres://me@localhost/shop.t?password=123456";
+    let default = "postgres://me:${SOURCE_PW:-123456}@localhost/shop.t";
+    for address in [parameter, default] {
+        let printed = project.run(&["copy", address, "t.csv", "--print"]).with_code(0);
+        assert!(!printed.stdout.contains("123456"), "{}", printed.stdout);
+        assert!(printed.stdout.contains("password: \"${SOURCE_PASSWORD}\""), "{}", printed.stdout);
+    }
     // The variable in the address itself.
     let named = source.replace(&password, "${SOURCE_PASSWORD}");
     let mut command = project.command(&["copy", &named, "u.csv"]);
@@ -166,6 +174,9 @@ fn an_address_that_leads_nowhere_is_refused_before_anything_is_written() {
         (&["@mysql.shop.orders", "out.csv"], "@mysql.shop", "osiris_connections.yaml"),
         (&["orders.csv", "@posthog.main.events"], "`posthog` cannot be the destination of a copy", ""),
         (&["@graphql.api.users", "out.csv"], "a copy cannot say what to read from `graphql`", "write a pipeline"),
+        (&["@orders", "out.csv"], "an address that begins with `@` does not name a connection", "`@mysql.shop.orders`"),
+        (&["mysql://root:pw@db/shop.t?ssl_ca=/etc/ca@corp.pem", "out.csv"], "more than one `@`", "`%40`"),
+        (&["jdbc:mysql://root:pw@db/shop.t", "out.csv"], "the form of an address is not known", "mysql"),
     ] {
         let refused = project.run(&[&["copy"], arguments].concat());
         assert!(
@@ -175,6 +186,7 @@ fn an_address_that_leads_nowhere_is_refused_before_anything_is_written() {
         );
         assert!(refused.stderr.contains(message), "{arguments:?}: {}", refused.stderr);
         assert!(refused.stderr.contains(hint), "{arguments:?}: {}", refused.stderr);
+        assert!(!refused.stderr.contains("pw@"), "a password is on the screen: {}", refused.stderr);
     }
     assert!(!project.path("out.csv").exists());
 }

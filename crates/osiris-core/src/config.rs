@@ -138,6 +138,15 @@ impl ConfigSchema {
 
     fn explain(&self, error: &jsonschema::ValidationError<'_>) -> Vec<Problem> {
         let pointer = error.instance_path().to_string();
+        let field = pointer.split('/').nth(1).map(unescape);
+        // A number that YAML made of a password is no less secret.
+        if let Some(field) = field.filter(|field| self.is_secret(field)) {
+            let message = match error.kind() {
+                ValidationErrorKind::MinLength { .. } => "must not be empty".to_owned(),
+                _ => format!("expected {}: put it in quotes", self.wanted(&format!("/{}", escape(&field)))),
+            };
+            return vec![Problem::error(pointer, message)];
+        }
         match error.kind() {
             ValidationErrorKind::AdditionalProperties { unexpected } => unexpected
                 .iter()
@@ -196,6 +205,13 @@ impl ConfigSchema {
             Some(similar) => problem.with_hint(format!("did you mean `{similar}`?")),
             None => problem,
         }
+    }
+
+    /// Whether a field may hold this word, by its list of words.
+    pub fn allows(&self, field: &str, word: &str) -> bool {
+        let mut options = Vec::new();
+        collect_options(self.schema_at(&format!("/{}", escape(field))), &mut options);
+        options.iter().any(|option| option == word)
     }
 
     fn schema_at(&self, pointer: &str) -> &Value {

@@ -1,5 +1,6 @@
 //! The addresses of a copy: a path, a connection of the project, or a connection in one line.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use osiris_core::{ConnectionRef, Driver, Error, Registry, Result};
@@ -50,16 +51,6 @@ impl Address {
             true => Err(unknown_scheme(scheme, registry)),
         }
     }
-
-    /// The name of what is meant, without schema, directory and extension; none for a pattern.
-    pub(super) fn short_name(&self) -> Option<&str> {
-        let name = self.name.as_deref()?;
-        let short = match self.connection {
-            Connection::None => name.rsplit(['/', '\\']).next()?.split('.').next()?,
-            _ => name.rsplit('.').next()?,
-        };
-        Some(short).filter(|short| !short.is_empty() && *short != "-" && !short.contains(['*', '?', '[']))
-    }
 }
 
 /// The beginning of a text up to a colon, where that can be a scheme. One letter is a drive.
@@ -76,11 +67,18 @@ fn of_scheme<'a>(scheme: &str, registry: &'a Registry) -> Option<&'a Arc<dyn Dri
 }
 
 fn unknown_scheme(scheme: &str, registry: &Registry) -> Error {
+    Error::validation(format!("unknown scheme `{scheme}`")).with_hint(known_addresses(registry))
+}
+
+fn unknown_address(registry: &Registry) -> Error {
+    Error::validation("the form of an address is not known").with_hint(known_addresses(registry))
+}
+
+fn known_addresses(registry: &Registry) -> String {
     let mut known: Vec<&str> = registry.iter().flat_map(|driver| driver.family().schemes()).copied().collect();
     known.sort_unstable();
     known.dedup();
-    Error::validation(format!("unknown scheme `{scheme}`"))
-        .with_hint(format!("known schemes: {}; a connection of the project is `@family.alias.table`", known.join(", ")))
+    format!("known schemes: {}; a connection of the project is `@family.alias.table`", known.join(", "))
 }
 
 fn file(path: &str, registry: &Registry) -> Result<Address> {
@@ -88,13 +86,19 @@ fn file(path: &str, registry: &Registry) -> Result<Address> {
     if path.is_empty() {
         return Err(Error::validation("a path is empty").with_hint("name a file, or `-` for the standard streams"));
     }
+    // It may hold a password: it is not shown.
+    let has_user = path.split_once('@').is_some_and(|(before, _)| before.contains(':'));
+    if path.contains("://") || has_user {
+        return Err(unknown_address(registry));
+    }
     Ok(Address { family: driver.family().name(), connection: Connection::None, name: Some(path.to_owned()) })
 }
 
 /// `@family.alias`, `@family.alias.table`, `@family.alias/path`.
 fn named(text: &str, registry: &Registry) -> Result<Address> {
     let malformed = || {
-        Error::validation(format!("`{text}` is not an address"))
+        // It may hold a password: it is not shown.
+        Error::validation("an address that begins with `@` does not name a connection")
             .with_hint("write `@family.alias.table`, such as `@mysql.shop.orders`")
     };
     let (family, rest) = text[1..].split_once('.').ok_or_else(malformed)?;
@@ -149,25 +153,51 @@ fn url(driver: &dyn Driver, rest: &str) -> Result<Address> {
             return Err(Error::validation(format!("unknown parameter `{field}` in an address of `{family}`"))
                 .with_hint(format!("the fields of the connection: `osiris components show {}`", driver.spec().name)));
         };
-        // Numbers and truth values are written as text in an address.
-        let value =
-            serde_json::from_str(&value).ok().filter(|value: &Value| !value.is_string()).unwrap_or(json!(value));
-        fields.insert(known.to_owned(), value);
+        fields.insert(known.to_owned(), json!(value));
     }
+    // Numbers and truth values are written as text in an address.
+    let pointers: BTreeSet<String> = fields.keys().map(|field| format!("/{field}")).collect();
+    let mut fields = Value::Object(fields);
+    schema.coerce(&mut fields, &pointers);
+    let Value::Object(fields) = fields else { return Err(Error::unknown("the fields of an address are no object")) };
     let name = name.filter(|name| !name.is_empty());
     Ok(Address { family, connection: Connection::Fields(fields), name })
 }
 
-/// `user:password@`, which may be missing, and what follows it. The last `@` ends it: a password may hold any character.
+/// `user:password@`, which may be missing, and what follows it. The last `@` ends it: a password may hold any character. What can be
+/// read in two ways is refused: a password must not go to a server that nobody has named.
 fn user(text: &str) -> Result<(Map<String, Value>, &str)> {
     let mut fields = Map::new();
     let Some((user, rest)) = text.rsplit_once('@') else { return Ok((fields, text)) };
+    if user.split_once('@').is_some_and(|(_, first)| is_place(first)) {
+        return Err(Error::validation(
+            "an address has more than one `@`, and it is not clear which of them ends the password",
+        )
+        .with_hint("write `%40` for every other `@`"));
+    }
     let (user, password) = user.split_once(':').map_or((user, None), |(user, password)| (user, Some(password)));
     fields.insert("user".to_owned(), json!(decoded(user)?));
     if let Some(password) = password {
         fields.insert("password".to_owned(), json!(decoded(password)?));
     }
     Ok((fields, rest))
+}
+
+/// Whether a text begins as what follows the password does, up to where an `@` may stand again: `host:port/database?name=` or
+/// `host:port/database#name`.
+fn is_place(text: &str) -> bool {
+    let Some((host, path)) = text.split_once('/') else { return false };
+    let is_host = |letter: char| letter.is_ascii_alphanumeric() || ".-_:[]".contains(letter);
+    let end =
+        path.find(|letter: char| !letter.is_ascii_alphanumeric() && !".-_".contains(letter)).unwrap_or(path.len());
+    let (database, rest) = path.split_at(end);
+    let begins_with_name = |rest: &str| rest.starts_with(|letter: char| letter.is_ascii_alphabetic());
+    let is_end = match rest.split_at_checked(1) {
+        Some(("?", parameters)) => begins_with_name(parameters) && parameters.contains('='),
+        Some(("#", table)) => begins_with_name(table),
+        _ => false,
+    };
+    !host.is_empty() && host.chars().all(is_host) && !database.is_empty() && is_end
 }
 
 /// `host:port`, `[::1]:port`.
@@ -212,8 +242,9 @@ fn decoded(text: &str) -> Result<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, after @ ..] = rest {
-        let digits = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).filter(|_| *first == b'%') {
+        let digits = after.get(..2).filter(|digits| *first == b'%' && digits.iter().all(u8::is_ascii_hexdigit));
+        let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
             Some(byte) => {
                 bytes.push(byte);
                 rest = &after[2..];
@@ -237,12 +268,15 @@ mod tests {
             ("u:p@ss/w+rd=#?&@h:1/db.t?tls=required", "p@ss/w+rd=#?&", "h:1/db.t?tls=required"),
             ("u:p%40ss%2Fw@h/db", "p@ss/w", "h/db"),
             ("u:100%@h", "100%", "h"),
+            ("u:50%+5%4@h", "50%+5%4", "h"),
             ("u:${SHOP_PASSWORD}@h", "${SHOP_PASSWORD}", "h"),
         ] {
             let (fields, found) = user(text).unwrap();
             assert_eq!((fields["password"].as_str(), found), (Some(password), rest), "{text}");
         }
         assert_eq!(user("h/db.t").unwrap(), (Map::new(), "h/db.t"));
+        assert!(user("u:pw@db/shop.t?ssl_ca=/etc/ca@corp.pem").is_err());
+        assert!(user("u:pw@h:1/db#public.a@b").is_err());
         assert!(decoded("%ff").is_err());
     }
 

@@ -1,11 +1,14 @@
 //! One end of a copy as a step: its component, and the fields that the request has a value for. Components are known by the names
 //! that their fields have in common (`table`, `path`, `mode`), not one by one.
 
+use std::path::PathBuf;
+
 use osiris_core::{ConfigSchema, Driver, Error, Registry, Result};
 use serde_json::{Map, Value, json};
 
 use super::CopyRequest;
 use super::address::{Address, Connection};
+use crate::diagnostic::is_reference;
 
 /// The field that lets a writer create what is not there.
 const CREATE: &str = "create_if_missing";
@@ -49,6 +52,8 @@ pub(super) struct Endpoint {
     pub(super) config: Map<String, Value>,
     /// The connection of the address, which gets the name `copy-source` or `copy-destination`.
     pub(super) connection: Option<Map<String, Value>>,
+    /// The same as it may be shown: variables in the place of secrets.
+    pub(super) shown: Option<Map<String, Value>>,
 }
 
 impl Endpoint {
@@ -85,11 +90,11 @@ impl Endpoint {
     /// An option that the destination does not have, or it cannot be written to.
     pub(super) fn destination(
         address: &Address,
-        source: &Address,
+        source: &Self,
         request: &CopyRequest,
         registry: &Registry,
     ) -> Result<Self> {
-        let name = named_after(address, source).ok_or_else(|| without_name(Side::Destination, address))?;
+        let name = named_after(address, source.short_name()).ok_or_else(|| without_name(Side::Destination, address))?;
         let mut fields = Fields::new(Side::Destination, address, Some(name), registry)?;
         if let Some(mode) = &request.mode {
             fields.set("--mode", &["mode"], json!(mode))?;
@@ -101,22 +106,39 @@ impl Endpoint {
             fields.set(CREATE, &[CREATE], json!(true))?;
         }
         // A copy has the columns of its source in their order.
-        if fields.takes("columns", "source") {
+        if fields.schema().allows("columns", "source") {
             fields.set("columns", &["columns"], json!("source"))?;
         }
         let can_create_file = fields.driver.connection_schema().field_named(CREATE).is_some();
         let mut endpoint = fields.endpoint(address);
         // A database that is a file is created like a table.
-        if let Some(connection) = endpoint.connection.as_mut().filter(|_| can_create_file && !request.keep_tables) {
-            connection.entry(CREATE).or_insert(json!(true));
+        if can_create_file && !request.keep_tables {
+            for connection in [&mut endpoint.connection, &mut endpoint.shown].into_iter().flatten() {
+                connection.entry(CREATE).or_insert(json!(true));
+            }
         }
         Ok(endpoint)
     }
 
-    /// Its side, where a password stands in the address itself.
+    /// Its side, where a secret stands in the address itself.
     pub(super) fn exposed(self) -> Option<Side> {
-        let password = self.connection.as_ref()?.get("password")?.as_str()?;
-        (!password.contains("${")).then_some(self.side)
+        (self.connection != self.shown).then_some(self.side)
+    }
+
+    /// The name of what is meant, without schema, directory and extension; none for a pattern or a query.
+    fn short_name(&self) -> Option<&str> {
+        let text = |field: &str| self.config.get(field).and_then(Value::as_str);
+        let short = match text("path") {
+            Some(path) => path.rsplit(['/', '\\']).next()?.split('.').next()?,
+            None => text("table")?,
+        };
+        Some(short).filter(|short| !short.is_empty() && *short != "-" && !short.contains(['*', '?', '[']))
+    }
+
+    /// What tells its place from others that are written alike: a relative path begins at the current directory.
+    pub(super) fn place(&self) -> Option<PathBuf> {
+        let path = self.config.get("path")?.as_str().filter(|path| *path != "-")?;
+        if self.config.contains_key("connection") { None } else { std::path::absolute(path).ok() }
     }
 
     /// The name of its connection, after the dot.
@@ -126,8 +148,8 @@ impl Endpoint {
 }
 
 /// What a destination is called: as it says, else as the source.
-fn named_after(address: &Address, source: &Address) -> Option<String> {
-    match (&address.name, source.short_name()) {
+fn named_after(address: &Address, source: Option<&str>) -> Option<String> {
+    match (&address.name, source) {
         (Some(directory), name) if directory.ends_with('/') => Some(format!("{directory}{}.parquet", name?)),
         (Some(name), _) => Some(name.clone()),
         (None, name) => name.map(str::to_owned),
@@ -238,22 +260,28 @@ impl<'a> Fields<'a> {
         Ok(())
     }
 
-    /// Whether a word is among the values of a field.
-    fn takes(&self, field: &str, word: &str) -> bool {
-        let schema = self.schema().fields().find(|(name, _)| *name == field).map(|(_, schema)| schema.to_string());
-        let definitions = self.schema().json()["$defs"].to_string();
-        let quoted = format!("\"{word}\"");
-        // An enumeration stands apart from the field that has it.
-        schema.is_some_and(|schema| {
-            schema.contains(&quoted) || (schema.contains("$ref") && definitions.contains(&quoted))
-        })
-    }
-
     fn endpoint(self, address: &Address) -> Endpoint {
         let connection = match &address.connection {
             Connection::Fields(fields) => Some(fields.clone()),
             _ => None,
         };
-        Endpoint { side: self.side, family: address.family, component: self.component, config: self.config, connection }
+        let schema = self.driver.connection_schema();
+        let shown = connection.clone().map(|mut fields| {
+            for (name, value) in &mut fields {
+                let is_named = value.as_str().is_some_and(is_reference);
+                if schema.is_secret(name) && !is_named {
+                    *value = json!(format!("${{{}}}", self.side.variable()));
+                }
+            }
+            fields
+        });
+        Endpoint {
+            side: self.side,
+            family: address.family,
+            component: self.component,
+            config: self.config,
+            connection,
+            shown,
+        }
     }
 }

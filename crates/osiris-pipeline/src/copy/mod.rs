@@ -62,7 +62,7 @@ impl CopyRequest {
         let source = Address::parse(&self.source, registry)?;
         let destination = Address::parse(&self.destination, registry)?;
         let from = Endpoint::source(&source, self, registry)?;
-        let to = Endpoint::destination(&destination, &source, self, registry)?;
+        let to = Endpoint::destination(&destination, &from, self, registry)?;
         let mut steps = vec![step("source", &from.component, "read", None, from.config.clone())];
         let mut last = "source";
         if let Some(sql) = &self.sql {
@@ -71,15 +71,17 @@ impl CopyRequest {
             last = "transform";
         }
         steps.push(step("destination", &to.component, "write", Some(last), to.config.clone()));
-        let connections = text::connections([&from, &to]);
+        let connections = text::connections([&from, &to], false);
+        let comment = text::connections([&from, &to], true).as_ref().map(text::comment).unwrap_or_default();
         // The name tells one copy from another: a failed one keeps itself, and no other, from being repeated. A password that
         // changes makes no other copy.
-        let shown = connections.as_ref().map(text::connections_comment).unwrap_or_default();
-        let digest = Sha256::digest(format!("{shown}{}", text::steps(&steps)));
+        let places = [from.place(), to.place()];
+        let digest = Sha256::digest(format!("{comment}{}{places:?}", text::steps(&steps)));
         let name: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
         let pipeline = text::pipeline(&format!("copy-{name}"), &steps);
         Ok(CopyPipeline {
             pipeline,
+            comment,
             connections,
             exposed: [from, to].into_iter().filter_map(Endpoint::exposed).collect(),
         })
@@ -91,6 +93,8 @@ impl CopyRequest {
 #[non_exhaustive]
 pub struct CopyPipeline {
     pipeline: String,
+    /// The connections file for people, without passwords.
+    comment: String,
     /// The connections file of the addresses: with passwords.
     connections: Option<Value>,
     /// The sides whose passwords stand in the address.
@@ -100,8 +104,7 @@ pub struct CopyPipeline {
 impl CopyPipeline {
     /// The pipeline file. Connections of addresses are in a comment above it, their passwords as variables.
     pub fn text(&self) -> String {
-        let connections = self.connections.as_ref().map(text::connections_comment).unwrap_or_default();
-        format!("{connections}{}", self.pipeline)
+        format!("{}{}", self.comment, self.pipeline)
     }
 }
 

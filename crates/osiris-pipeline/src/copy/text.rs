@@ -41,28 +41,25 @@ pub(super) fn steps(steps: &[Value]) -> String {
     text
 }
 
-/// The connections of the addresses, as a connections file; none where there are none.
-pub(super) fn connections(endpoints: [&Endpoint; 2]) -> Option<Value> {
+/// The connections of the addresses, as a connections file; none where there are none. As they may be `shown`, or as they are.
+pub(super) fn connections(endpoints: [&Endpoint; 2], shown: bool) -> Option<Value> {
     let mut families = Map::new();
     for endpoint in endpoints {
-        let Some(fields) = &endpoint.connection else { continue };
+        let Some(fields) = (if shown { &endpoint.shown } else { &endpoint.connection }) else { continue };
         let family = families.entry(endpoint.family).or_insert_with(|| json!({}));
         family[endpoint.alias()] = Value::Object(fields.clone());
     }
     (!families.is_empty()).then(|| json!({"version": 1, "connections": families}))
 }
 
-/// The same as a comment for people, with variables for passwords.
-pub(super) fn connections_comment(file: &Value) -> String {
+/// The same as a comment for people.
+pub(super) fn comment(file: &Value) -> String {
     let mut text = "# osiris_connections.yaml:\n#   connections:\n".to_owned();
     for (family, aliases) in file["connections"].as_object().into_iter().flatten() {
         let _ = writeln!(text, "#     {family}:");
         for (alias, fields) in aliases.as_object().into_iter().flatten() {
             let _ = writeln!(text, "#       {alias}:");
             for (name, value) in fields.as_object().into_iter().flatten() {
-                let variable = format!("${{{}_PASSWORD}}", alias.trim_start_matches("copy-").to_uppercase());
-                let is_plain = name == "password" && !value.as_str().is_some_and(|value| value.contains("${"));
-                let value = if is_plain { json!(variable) } else { value.clone() };
                 let _ = writeln!(text, "#         {name}: {value}");
             }
         }
