@@ -32,23 +32,32 @@ pub(super) fn validate(
     let project = Project::of_pipeline(&args.selection.file, given, Environment::of_process())?;
     let source = Arc::new(SourceFile::read(&args.selection.file)?);
     // A machine that only checks files has no secrets.
-    let (steps, warnings) = match project.plan(&source, registry, &args.selection.options()) {
-        Ok(plan) => (plan.steps().len(), plan.warnings().clone()),
-        Err(diagnostics) => (steps_of(&source), diagnostics.without_environment()?),
+    let (steps, warnings, complete) = match project.plan(&source, registry, &args.selection.options()) {
+        Ok(plan) => (plan.steps().len(), plan.warnings().clone(), true),
+        Err(diagnostics) => (steps_of(&source), diagnostics.without_environment()?, false),
     };
     if !args.json && !warnings.is_empty() {
         console.say(&warnings.render(console.styled()));
     }
     if args.json {
         let diagnostics = warnings.to_json();
-        console.json(&json!({"version": FAILURE_VERSION, "ok": true, "steps": steps, "diagnostics": diagnostics}))?;
+        console.json(&json!({
+            "version": FAILURE_VERSION,
+            "ok": true,
+            "complete": complete,
+            "steps": steps,
+            "diagnostics": diagnostics,
+        }))?;
         return Ok(0);
     }
     let ending = if steps == 1 { "" } else { "s" };
     let (good, file) = (console.good("valid"), args.selection.file.display());
-    console.say(&format!(
-        "{good} {file}: {steps} step{ending} (nothing was opened: `osiris run --dry-run` checks connections and tables)"
-    ));
+    let unchecked = if complete {
+        "nothing was opened: `osiris run --dry-run` checks connections and tables"
+    } else {
+        "in part: what the variables above belong to was not checked, and `osiris run` refuses without them"
+    };
+    console.say(&format!("{good} {file}: {steps} step{ending} ({unchecked})"));
     Ok(0)
 }
 
