@@ -71,7 +71,7 @@ impl RunContext {
 
     /// The same with the given counters, for an observer.
     pub fn step_with_progress(&self, id: &str, progress: Arc<Progress>) -> ExecutionContext {
-        let rejects = RejectTable::new(self.store.clone(), id);
+        let rejects = RejectTable::new(self.store.clone(), self.telemetry.clone(), id);
         let step: Arc<str> = Arc::from(id);
         ExecutionContext {
             run: self.clone(),

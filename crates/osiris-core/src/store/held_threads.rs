@@ -20,10 +20,9 @@ impl HeldThreads {
         threads.push(thread);
     }
 
-    /// Joins those that end within the limit.
-    pub(super) fn join_within(&self, limit: Duration) {
-        let threads = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        join_within(threads, limit);
+    /// Those that have not been joined.
+    pub(super) fn take(&self) -> Vec<JoinHandle<()>> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -55,12 +54,12 @@ mod tests {
             std::thread::sleep(Duration::from_millis(20));
             drop(kept);
         }));
-        threads.join_within(Duration::from_secs(60));
+        join_within(threads.take(), Duration::from_secs(60));
         assert_eq!(std::sync::Arc::strong_count(&ended), 1);
         threads.add(std::thread::spawn(move || {
             let _ = receiver.recv();
         }));
-        threads.join_within(Duration::from_millis(5));
+        join_within(threads.take(), Duration::from_millis(5));
         drop(sender);
     }
 }

@@ -87,7 +87,7 @@ impl Drop for Inner {
     fn drop(&mut self) {
         let sinks = std::mem::take(self.sinks.get_mut().unwrap_or_else(PoisonError::into_inner));
         join_within(sinks.into_values(), FAREWELL);
-        self.readers.join_within(FAREWELL);
+        join_within(self.readers.take(), FAREWELL);
     }
 }
 
@@ -242,7 +242,9 @@ impl Store {
             }
         }
         self.0.workers.end().await;
-        self.0.readers.join_within(FAREWELL);
+        let readers = self.0.readers.take();
+        // Elsewhere: one of them may wait for a task of this runtime.
+        let _ = tokio::task::spawn_blocking(move || join_within(readers, FAREWELL)).await;
     }
 
     /// Keeps a thread that reads out of the store until it can be joined.

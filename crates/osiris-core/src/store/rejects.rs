@@ -4,11 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::UInt64Type;
 use duckdb::Connection;
 use serde::{Deserialize, Serialize};
 
 use super::{Store, quote, quote_text, store_error};
-use crate::{Error, Result};
+use crate::{Error, Result, Telemetry};
 
 /// How many rejects are kept for the report once the limit is passed.
 const KEPT_OVER_LIMIT: u64 = 1000;
@@ -44,6 +46,8 @@ pub struct RejectReason {
 #[derive(Clone)]
 pub struct RejectTable {
     store: Store,
+    /// Knows the secrets that a reason may not show.
+    telemetry: Telemetry,
     state: Arc<State>,
 }
 
@@ -55,14 +59,14 @@ struct State {
 }
 
 impl RejectTable {
-    pub(crate) fn new(store: Store, step: &str) -> Self {
+    pub(crate) fn new(store: Store, telemetry: Telemetry, step: &str) -> Self {
         let state = State {
             step: step.to_owned(),
             count: AtomicU64::new(0),
             noted: AtomicU64::new(0),
             limit: AtomicU64::new(0),
         };
-        Self { store, state: Arc::new(state) }
+        Self { store, telemetry, state: Arc::new(state) }
     }
 
     /// How many rejects the step may have: its `max_rejects`. Default 0.
@@ -105,7 +109,7 @@ impl RejectTable {
         if rejects.is_empty() {
             return Ok(());
         }
-        let table = self.table();
+        let (table, redactor) = (self.table(), self.telemetry.redactor());
         self.store
             .call(move |connection| {
                 let failed = |error| store_error(error, "rejected rows could not be kept");
@@ -117,8 +121,9 @@ impl RejectTable {
                 let mut insert =
                     connection.prepare(&format!("INSERT INTO {table} VALUES (?, ?, ?, ?)")).map_err(failed)?;
                 for reject in rejects {
+                    let reason = redactor.scrub(&reject.reason);
                     insert
-                        .execute(duckdb::params![reject.row_number, reject.column, reject.reason, reject.row])
+                        .execute(duckdb::params![reject.row_number, reject.column, reason, reject.row])
                         .map_err(failed)?;
                 }
                 Ok(())
@@ -201,14 +206,21 @@ impl RejectFile {
     /// # Errors
     /// It is missing, or not such a file.
     pub fn open(path: &Path) -> Result<Self> {
-        let failed =
-            |error| store_error(error, "the rejected rows cannot be read").with_context("path", path.display());
-        let connection = Connection::open_in_memory().map_err(failed)?;
-        let file = Self { connection, from: format!("read_parquet({})", quote_text(&path.display().to_string())) };
-        file.connection
-            .prepare(&format!("SELECT row_number, \"column\", reason, \"row\" FROM {}", file.from))
-            .map_err(failed)?;
+        let failed = |error| store_error(error, "cannot read the rejected rows").with_context("path", path.display());
+        let config = duckdb::Config::default()
+            .enable_autoload_extension(false)
+            .and_then(|config| config.threads(1))
+            .and_then(|config| config.max_memory("512MB"));
+        let connection = config.and_then(Connection::open_in_memory_with_flags).map_err(failed)?;
+        let name = quote_text(&exactly(&path.display().to_string()));
+        let file = Self { connection, from: format!("read_parquet({name}, hive_partitioning = false)") };
+        file.connection.prepare(&file.select(None)).map_err(failed)?;
         Ok(file)
+    }
+
+    fn select(&self, limit: Option<u64>) -> String {
+        let limit = limit.map_or_else(String::new, |limit| format!(" LIMIT {limit}"));
+        format!("SELECT row_number, \"column\", reason, \"row\" FROM {}{limit}", self.from)
     }
 
     /// How many rows there are.
@@ -246,24 +258,40 @@ impl RejectFile {
         limit: Option<u64>,
         mut take: impl FnMut(Reject) -> Result<(), E>,
     ) -> Result<(), E> {
-        let limit = limit.map_or_else(String::new, |limit| format!(" LIMIT {limit}"));
-        let sql = format!("SELECT row_number, \"column\", reason, \"row\" FROM {}{limit}", self.from);
-        let mut statement = self.connection.prepare(&sql).map_err(unreadable)?;
-        let mut rows = statement.query([]).map_err(unreadable)?;
-        while let Some(row) = rows.next().map_err(unreadable)? {
-            take(reject(row).map_err(unreadable)?)?;
+        let mut statement = self.connection.prepare(&self.select(limit)).map_err(unreadable)?;
+        for batch in statement.stream_arrow([]).map_err(unreadable)? {
+            let batch = batch.map_err(unreadable)?;
+            for row in 0..batch.num_rows() {
+                take(reject(&batch, row))?;
+            }
         }
         Ok(())
     }
 }
 
-fn reject(row: &duckdb::Row<'_>) -> duckdb::Result<Reject> {
-    Ok(Reject {
-        row_number: row.get(0)?,
-        column: row.get(1)?,
-        reason: row.get::<_, Option<String>>(2)?.unwrap_or_default(),
-        row: row.get(3)?,
+/// A path as a pattern that matches nothing else: DuckDB takes every path for one.
+fn exactly(path: &str) -> String {
+    path.chars().fold(String::with_capacity(path.len()), |mut pattern, letter| {
+        match letter {
+            '*' | '?' | '[' => pattern.extend(['[', letter, ']']),
+            _ => pattern.push(letter),
+        }
+        pattern
     })
+}
+
+fn reject(batch: &RecordBatch, row: usize) -> Reject {
+    let text = |column: usize| {
+        let values = batch.column(column).as_string_opt::<i32>().filter(|values| values.is_valid(row));
+        values.map(|values| values.value(row).to_owned())
+    };
+    let numbers = batch.column(0).as_primitive_opt::<UInt64Type>().filter(|numbers| numbers.is_valid(row));
+    Reject {
+        row_number: numbers.map(|numbers| numbers.value(row)),
+        column: text(1),
+        reason: text(2).unwrap_or_default(),
+        row: text(3),
+    }
 }
 
 fn unreadable(error: duckdb::Error) -> Error {

@@ -10,6 +10,7 @@ use osiris_core::{Error, Result, private};
 
 use super::outcome::Outcome;
 use super::past::{PastRun, Runs};
+use super::repeat;
 use crate::file::file_error;
 
 /// How the directory of a run is called while it is removed: it is no run any more, and the next cleaning goes on with it.
@@ -82,8 +83,8 @@ pub struct Cleaned {
 }
 
 impl Runs {
-    /// Removes old runs. Never one that is going on, and never one that failed since its pipeline last succeeded: it may be resumed, and
-    /// it keeps a new run from writing the same rows again.
+    /// Removes old runs. Never one that is going on, and of those that failed since their pipeline last succeeded neither the latest, which
+    /// may be resumed, nor one that has written rows which a new run would write again.
     ///
     /// # Errors
     /// The directory of the runs cannot be read.
@@ -124,7 +125,7 @@ pub(super) fn is_being_removed(path: &Path) -> bool {
 /// The runs that may go; `runs` has the latest first.
 fn superseded<'a>(runs: &'a [PastRun], options: &CleanOptions, now: DateTime<Utc>) -> Vec<&'a PastRun> {
     let mut seen: BTreeMap<(&str, Option<&Path>), usize> = BTreeMap::new();
-    let mut succeeded = BTreeSet::new();
+    let (mut succeeded, mut failed) = (BTreeSet::new(), BTreeSet::new());
     let is_old = |run: &PastRun| {
         let age = (now - run.record().started_at).to_std().unwrap_or_default();
         age > options.older_than
@@ -135,13 +136,15 @@ fn superseded<'a>(runs: &'a [PastRun], options: &CleanOptions, now: DateTime<Utc
             let pipeline = (record.pipeline.as_str(), record.file.as_deref());
             let newer = seen.entry(pipeline).or_default();
             *newer += 1;
-            // Runs since the last one that succeeded decide what a new one may do: the latest of them can be resumed, and the commits
-            // of each keep a new run from writing the same rows again.
             if !record.dry_run && run.outcome() == Outcome::Done {
                 succeeded.insert(pipeline);
             }
-            let is_needed = !record.dry_run && !succeeded.contains(&pipeline);
-            *newer > options.keep && is_old(run) && !is_needed && run.outcome() != Outcome::Running
+            let is_open = !record.dry_run && !succeeded.contains(&pipeline);
+            // Runs since the last one that succeeded decide what a new one may do: the latest of them can be resumed, and the commits
+            // of each keep a new run from writing the same rows again.
+            let is_resumable = is_open && record.file.is_some() && failed.insert(pipeline);
+            let is_candidate = *newer > options.keep && is_old(run) && run.outcome() != Outcome::Running;
+            is_candidate && !is_resumable && !(is_open && repeat::has_unrepeatable_commits(run))
         })
         .collect()
 }

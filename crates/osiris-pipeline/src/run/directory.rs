@@ -200,13 +200,17 @@ fn remove_tree(path: &Path) -> Result<()> {
     }
 }
 
-/// `20241121-013000-1a2b3c`: sorts by time, is short enough to type.
+/// `20241121-013000-1a2b3c`: short enough to type. The first three digits of the last part are the fraction of the second,
+/// in 4096ths, so that runs that start in the same second still sort by time; the others tell runs of one moment apart.
 fn run_id(started: DateTime<Utc>, pipeline: &str, salt: u32) -> String {
     let mut digest = Sha256::new();
     digest.update(pipeline);
     digest.update(started.timestamp_nanos_opt().unwrap_or_default().to_le_bytes());
     digest.update(std::process::id().to_le_bytes());
     digest.update(salt.to_le_bytes());
-    let hash: String = digest.finalize().iter().take(3).map(|byte| format!("{byte:02x}")).collect();
-    format!("{}-{hash}", started.format("%Y%m%d-%H%M%S"))
+    let hash = digest.finalize();
+    let hash = u16::from_be_bytes([hash[0], hash[1]]) & 0xfff;
+    // A leap second has more than a second's nanoseconds.
+    let fraction = (u64::from(started.timestamp_subsec_nanos()) * 4096 / 1_000_000_000).min(0xfff);
+    format!("{}-{fraction:03x}{hash:03x}", started.format("%Y%m%d-%H%M%S"))
 }

@@ -28,6 +28,11 @@ pub(super) fn refuse(runs: &Runs, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
+/// Whether a run has written, or may have, what a new one would write again. Where that cannot be read, it has.
+pub(super) fn has_unrepeatable_commits(run: &PastRun) -> bool {
+    commits::read(run.directory()).map_or(true, |past| past.commits.iter().any(would_double))
+}
+
 /// A commit of another attempt may have been undone; this one was not, as far as is known.
 fn would_double(commit: &PastCommit) -> bool {
     !commit.record.intent.is_repeatable() && commit.end != Some(CommitEnd::NotCommitted)

@@ -215,8 +215,7 @@ impl<'a> Scheduler<'a> {
         let FinishedTask { index, ctx, run } = ended;
         let step = &self.plan.steps()[index];
         let rejects = rejects::export(&ctx, self.directory).await;
-        let mut reasons = rejects::reasons(&ctx).await;
-        reasons.iter_mut().for_each(|one| one.reason = self.plan.redactor().scrub(&one.reason).into_owned());
+        let reasons = rejects::reasons(&ctx).await;
         let offset = run.begun.duration_since(self.started);
         let Some(report) = self.reports.get_mut(&step.id) else { return };
         report.rejects = rejects;
