@@ -36,7 +36,7 @@ cargo xtask <task>
 
   test-drivers [--driver NAME] [--services auto|required|skip]
                         run every test, or those of one driver; the services they need are found or installed
-  test-drivers --faults [--seed N] [--repeats N] [--minutes N] [--only NAME,...]
+  test-drivers --faults [--seed N] [--repeats N] [--minutes N] [--only 'NAME [MODE],...']
                         the whole fault matrix, which takes up to an hour: kills, signals, broken links, full disks, restarts
                         of servers, two runs at once; prints what was lost, doubled or left behind
   ci [--only PHASE] [--list]

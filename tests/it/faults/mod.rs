@@ -25,7 +25,7 @@ struct Plan {
     repeats: usize,
     /// No new fault is begun after this long.
     limit: Duration,
-    /// Only these targets; all when empty.
+    /// Only these targets, or one mode of a target: `MySQL`, `MySQL extract`. All when empty.
     only: Vec<String>,
 }
 
@@ -36,11 +36,18 @@ async fn run(plan: &Plan) -> Tally {
     let mut rng = Rng::with_seed(plan.seed);
     let mut tally = Tally::default();
     println!("seed {}", plan.seed);
-    let wanted = |name: &str| plan.only.is_empty() || plan.only.iter().any(|part| name == part);
-    for name in NAMES.into_iter().filter(|name| wanted(name)) {
-        let Some(mut target) = Target::named(name).await else { continue };
+    let wanted = |names: &[&str]| plan.only.is_empty() || plan.only.iter().any(|part| names.contains(&part.as_str()));
+    for target_name in NAMES {
+        let is_part = |part: &String| part.split(' ').next() == Some(target_name);
+        if !plan.only.is_empty() && !plan.only.iter().any(is_part) {
+            continue;
+        }
+        let Some(mut target) = Target::named(target_name).await else { continue };
         for &mode in target.modes() {
-            let name = format!("{name} {}", mode.name());
+            let name = format!("{target_name} {}", mode.name());
+            if !wanted(&[target_name, &name]) {
+                continue;
+            }
             let case = Case::new(&target, mode).await;
             for (fault, recovery) in case.faults(&target, plan.repeats, &mut rng) {
                 if begun.elapsed() > plan.limit {
