@@ -85,6 +85,17 @@ impl ComponentSpec {
     }
 }
 
+/// What a run that is resumed takes the rows of an extractor from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ResumeFrom {
+    /// The source, which is read again: no table has to be kept, so that rows may go over a [direct
+    /// edge](crate::store::DirectEdge).
+    Source,
+    /// The table in the run store.
+    #[default]
+    Store,
+}
+
 /// The standard streams of the program that a step uses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -163,10 +174,20 @@ pub trait Component: Sized + Send + Sync + 'static {
 
     /// Whether the rows may go over a [direct edge](crate::store::DirectEdge) instead of a table. True for an extractor
     /// that only uses [`TableSink::sender`] and [`TableSink::rows`], and for a writer that reads its input once, in
-    /// full, and uses [`TableRef::rows`] only after that. Pure, like [`validate`](Self::validate).
+    /// full, uses [`TableRef::rows`] only after that, commits nothing before it, and tells the
+    /// [outcome](Write::outcome) of a commit without its input. Pure, like [`validate`](Self::validate).
     fn streams(config: &Self::Config, connection: &Self::Connection) -> bool {
         let _ = (config, connection);
         false
+    }
+
+    /// What a resumed run takes the rows of an extractor from, where the pipeline does not say. [`ResumeFrom::Source`] for
+    /// a source that is cheap to read again, such as a database; the default is the store, for sources that are slow or
+    /// have a limit, such as an API. Of an extractor that does not [stream](Self::streams) there is always a table. Pure,
+    /// like [`validate`](Self::validate).
+    fn resume_from(config: &Self::Config, connection: &Self::Connection) -> ResumeFrom {
+        let _ = (config, connection);
+        ResumeFrom::default()
     }
 
     /// The standard streams that the step uses: a plan in which two steps read the standard input is refused, and the

@@ -38,8 +38,8 @@ mod visible;
 pub use catalog::{Catalog, Resource, ResourceField, ResourceKind};
 pub use commit::{Commit, CommitEnd, CommitLimits, CommitLog, CommitOutcome, CommitRecord, Intent};
 pub use component::{
-    Component, ComponentSpec, ConnectionUse, Extract, Extracted, NoConnection, Role, Stdio, Step, Transform, Write,
-    Written,
+    Component, ComponentSpec, ConnectionUse, Extract, Extracted, NoConnection, ResumeFrom, Role, Stdio, Step,
+    Transform, Write, Written,
 };
 pub use config::ConfigSchema;
 pub use connection::{ConnectionRef, Connections, ResolvedConnection};

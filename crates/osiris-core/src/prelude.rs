@@ -44,7 +44,8 @@ pub use crate::{
     Catalog, Column, ColumnType, Commit, CommitEnd, CommitOutcome, Component, ComponentSpec, ConfigSchema,
     ConnectionUse, DestinationId, Error, ErrorKind, ExecutionContext, Extract, Extracted, Family, Health,
     HealthCategory, Input, Inputs, Intent, NoConnection, Problem, Registry, Reject, Resource, ResourceField, Result,
-    Role, Secret, Severity, Stdio, Step, TableRef, TableScan, TableSender, TableSink, Transform, Unit, Write, Written,
+    ResumeFrom, Role, Secret, Severity, Stdio, Step, TableRef, TableScan, TableSender, TableSink, Transform, Unit,
+    Write, Written,
 };
 pub use arrow;
 pub use async_trait::async_trait;

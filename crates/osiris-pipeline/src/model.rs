@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use osiris_core::{RetryPolicy, Role};
+use osiris_core::{ResumeFrom, RetryPolicy, Role};
 
 use crate::params::{ParamSpec, Profile};
 use crate::source::{SourceFile, Span};
@@ -66,6 +66,8 @@ pub struct Step {
     pub retry: RetryPolicy,
     /// How long an attempt may take.
     pub timeout: Option<Duration>,
+    /// What a resumed run takes its rows from, where it says so.
+    pub resume: Option<Spanned<ResumeFrom>>,
     /// Where it stands.
     pub span: Span,
 }

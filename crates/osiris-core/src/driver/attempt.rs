@@ -116,7 +116,7 @@ pub(super) async fn write<C: Write>(
 
 /// What a resumed run needs to know of a committed table.
 fn note<C: Component>(step: &Step<'_, C>, counts: &StepCounts, state: Option<Value>) -> StepNote {
-    StepNote { counts: counts.clone(), state, fingerprint: step.fingerprint.map(str::to_owned) }
+    StepNote { counts: counts.clone(), state, fingerprint: step.fingerprint.map(str::to_owned), sent_to: None }
 }
 
 pub(super) fn balance(counts: &StepCounts, role: Role) -> Result<()> {

@@ -31,7 +31,7 @@ use crate::config::ConfigSchema;
 use crate::state::{SourceIdentity, StepOrigin};
 use crate::{
     Catalog, ComponentSpec, DestinationId, ExecutionContext, Health, Inputs, Problem, Redactor, ResolvedConnection,
-    Result, RetryPolicy, Stdio,
+    Result, ResumeFrom, RetryPolicy, Stdio,
 };
 
 /// One run of a [`PreparedStep`]: its name in the run, and how it is to run.
@@ -137,6 +137,9 @@ pub trait PreparedStep: Send + Sync {
 
     /// Whether the rows may go over a direct edge: see [`Component::streams`](crate::Component::streams).
     fn streams(&self) -> bool;
+
+    /// What a resumed run takes the rows from, see [`Component::resume_from`](crate::Component::resume_from).
+    fn resume_from(&self) -> ResumeFrom;
 
     /// The standard streams that the step uses, see [`Component::stdio`](crate::Component::stdio).
     fn stdio(&self) -> Stdio;

@@ -14,7 +14,8 @@ use crate::commit::{CommitOutcome, Intent};
 use crate::state::{self, SavedState, SourceIdentity, StepOrigin};
 use crate::telemetry::{Unit, event, metric};
 use crate::{
-    Component, DestinationId, Error, ExecutionContext, Inputs, Redactor, Result, Role, Stdio, Step, StepCounts,
+    Component, DestinationId, Error, ExecutionContext, Inputs, Redactor, Result, ResumeFrom, Role, Stdio, Step,
+    StepCounts,
 };
 
 /// A component with one configuration and one connection of it.
@@ -105,6 +106,10 @@ impl<C: Component> PreparedStep for TypedStep<C> {
 
     fn streams(&self) -> bool {
         C::streams(&self.config, &self.connection)
+    }
+
+    fn resume_from(&self) -> ResumeFrom {
+        C::resume_from(&self.config, &self.connection)
     }
 
     fn stdio(&self) -> Stdio {

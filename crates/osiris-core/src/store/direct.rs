@@ -106,6 +106,11 @@ impl Channel {
         self.end.get() == Some(&end)
     }
 
+    /// Whether all rows have been sent and received: the sender waits for the receiver before it says so.
+    pub(super) fn is_complete(&self) -> bool {
+        self.has(End::Complete)
+    }
+
     /// Rows that the receiver has read.
     pub(super) fn received(&self) -> u64 {
         self.received.load(Ordering::Acquire)

@@ -212,7 +212,13 @@ impl Store {
     }
 
     pub(crate) fn direct_sink_with_progress(&self, edge: DirectEdge, step: &str, progress: Arc<Progress>) -> TableSink {
-        TableSink::direct(edge, self.0.in_flight, step, progress)
+        TableSink::direct(self.clone(), edge, self.0.in_flight, step, progress)
+    }
+
+    /// Notes what a resumed run needs to know of rows that went to another step.
+    pub(crate) async fn note_sent(&self, step: &str, note: StepNote) -> Result<()> {
+        let step = step.to_owned();
+        self.call(move |connection| transaction::enter_sent(connection, &step, &note)).await
     }
 
     /// Waits until the last sink of `step` has committed or rolled back.
@@ -270,7 +276,7 @@ impl Store {
         self.call(move |connection| transaction::committed_table(connection, &step)).await
     }
 
-    /// What was noted when the table of `step` was committed.
+    /// What was noted when the table of `step` was committed, or the end of its rows sent to another step.
     ///
     /// # Errors
     /// When the store cannot be read.

@@ -169,6 +169,7 @@ fn catalog(options: &StoreOptions) -> String {
          CREATE SCHEMA IF NOT EXISTS rejects;
          CREATE SCHEMA IF NOT EXISTS osiris;
          CREATE TABLE IF NOT EXISTS osiris.tables (step VARCHAR, rows UBIGINT, columns VARCHAR, note VARCHAR);
+         CREATE TABLE IF NOT EXISTS osiris.sent (step VARCHAR, note VARCHAR);
          CREATE OR REPLACE MACRO now() AS TIMESTAMP '{instant}';
          CREATE OR REPLACE MACRO current_timestamp() AS TIMESTAMP '{instant}';
          CREATE OR REPLACE MACRO today() AS DATE '{date}';

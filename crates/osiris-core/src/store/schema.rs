@@ -79,7 +79,7 @@ impl TableSchema {
     }
 }
 
-/// What is stored with a committed table, for a resumed run.
+/// What is stored with a committed table, or of rows that went over a direct edge, for a resumed run.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct StepNote {
     /// The counts of the step that made it.
@@ -88,6 +88,9 @@ pub struct StepNote {
     pub state: Option<serde_json::Value>,
     /// What it depends on.
     pub fingerprint: Option<String>,
+    /// The step that received the rows, where there is no table of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_to: Option<String>,
 }
 
 /// The output of a step: a committed table of the run store, or rows that arrive over a [direct
@@ -136,9 +139,13 @@ impl TableRef {
         }
     }
 
-    /// How many rows there will be to read, where that is known before.
+    /// How many rows there are to read, where that is known: for rows that are arriving, once all have been read.
     pub fn expected_rows(&self) -> Option<u64> {
-        (!self.is_arriving()).then(|| self.rows())
+        let is_known = match &self.0.rows {
+            Rows::Stored(_) => true,
+            Rows::Streamed(stream) => stream.channel().is_complete(),
+        };
+        is_known.then(|| self.rows())
     }
 
     /// Whether its rows are still arriving; they can be read once. Only components that

@@ -115,7 +115,9 @@ pub(super) fn drop_table(connection: &Connection, step: &str) -> Result<()> {
     if safe_name(step) != step {
         sql.push_str(&format!("DROP VIEW IF EXISTS {};", table_sql(&safe_name(step))));
     }
-    sql.push_str(&format!("DELETE FROM osiris.tables WHERE step = {};", quote_text(step)));
+    for catalog in ["tables", "sent"] {
+        sql.push_str(&format!("DELETE FROM osiris.{catalog} WHERE step = {};", quote_text(step)));
+    }
     connection.execute_batch(&sql).map_err(failed)
 }
 
@@ -150,6 +152,18 @@ pub(super) fn enter_table(connection: &Connection, table: &TableRef, note: &Step
     Ok(entry)
 }
 
+/// Keeps the note of rows that went to another step; one of an earlier attempt is gone.
+pub(super) fn enter_sent(connection: &Connection, step: &str, note: &StepNote) -> Result<()> {
+    let (step, note) = (quote_text(step), quote_text(&serde_json::to_string(note).map_err(damaged)?));
+    let sql = format!(
+        "BEGIN; DELETE FROM osiris.sent WHERE step = {step}; INSERT INTO osiris.sent VALUES ({step}, {note}); COMMIT;"
+    );
+    connection.execute_batch(&sql).map_err(|error| {
+        let _ = connection.execute_batch("ROLLBACK");
+        store_error(error, "the rows that were sent could not be registered in the run store")
+    })
+}
+
 /// The table of `step`, from the catalog.
 pub(super) fn committed_table(connection: &Connection, step: &str) -> Result<Option<TableRef>> {
     let failed = |error| store_error(error, "the catalog of the run store could not be read");
@@ -167,10 +181,14 @@ fn damaged(error: serde_json::Error) -> Error {
     Error::unknown("the catalog of the run store is damaged").with_source(error)
 }
 
-/// The note of the table of `step`.
+/// The note of the table of `step`, or of its rows where they went to another step.
 pub(super) fn committed_note(connection: &Connection, step: &str) -> Result<Option<StepNote>> {
     let failed = |error| store_error(error, "the catalog of the run store could not be read");
-    let mut statement = connection.prepare("SELECT note FROM osiris.tables WHERE step = ?").map_err(failed)?;
+    let mut statement = connection
+        .prepare(
+            "SELECT note FROM osiris.tables WHERE step = ?1 UNION ALL SELECT note FROM osiris.sent WHERE step = ?1",
+        )
+        .map_err(failed)?;
     let mut rows = statement.query([step]).map_err(failed)?;
     let Some(row) = rows.next().map_err(failed)? else { return Ok(None) };
     let note: String = row.get(0).map_err(failed)?;

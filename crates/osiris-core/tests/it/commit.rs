@@ -359,7 +359,7 @@ async fn s1_a_commit_that_was_undone_is_an_error_like_any_other() {
 
 #[tokio::test]
 async fn s1_what_is_late_after_the_commit_is_no_error_of_the_write() {
-    let bench = Bench::new().await.limited(30);
+    let bench = Bench::new().await.limited(500);
     let output = bench.write(json!({"finish_ms": 5000})).await.unwrap();
     assert_eq!((output.rows, output.counts.read, output.attempts, bench.writes()), (3, 3, 1, 1));
     let bench = Bench::new().await;

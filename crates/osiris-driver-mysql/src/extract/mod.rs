@@ -16,7 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use osiris_core::{
     Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, Error, ErrorKind, ExecutionContext, Extract, Extracted,
-    Problem, Result, Role, Step, TableSink, Unit, metric,
+    Problem, Result, ResumeFrom, Role, Step, TableSink, Unit, metric,
 };
 use serde_json::Value;
 
@@ -72,6 +72,10 @@ impl Component for MysqlExtractor {
 
     fn streams(_: &ExtractorConfig, _: &MysqlConnection) -> bool {
         true
+    }
+
+    fn resume_from(_: &ExtractorConfig, _: &MysqlConnection) -> ResumeFrom {
+        ResumeFrom::Source
     }
 
     fn warnings(config: &ExtractorConfig, _: &MysqlConnection) -> Vec<Problem> {

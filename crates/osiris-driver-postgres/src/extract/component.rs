@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use osiris_core::{
-    Component, ComponentSpec, ConnectionUse, ExecutionContext, Extract, Extracted, Problem, Result, Role, Step,
-    TableSink,
+    Component, ComponentSpec, ConnectionUse, ExecutionContext, Extract, Extracted, Problem, Result, ResumeFrom, Role,
+    Step, TableSink,
 };
 
 use super::{ExtractTask, SourceSql, TableSql, extract};
@@ -57,6 +57,10 @@ impl Component for PostgresExtractor {
 
     fn streams(_: &ExtractorConfig, _: &PostgresConnection) -> bool {
         true
+    }
+
+    fn resume_from(_: &ExtractorConfig, _: &PostgresConnection) -> ResumeFrom {
+        ResumeFrom::Source
     }
 }
 

@@ -7,7 +7,7 @@ mod since;
 use async_trait::async_trait;
 use osiris_core::{
     Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, Error, ExecutionContext, Extract, Extracted, Problem,
-    Result, Role, Step, TableSink, Unit, metric,
+    Result, ResumeFrom, Role, Step, TableSink, Unit, metric,
 };
 use osiris_sql::guard::{ReadingStatement, SqlDialect};
 use osiris_sql::read::source::SelectSource;
@@ -58,6 +58,10 @@ impl Component for SqliteExtractor {
 
     fn streams(_: &ExtractorConfig, _: &ConnectionConfig) -> bool {
         true
+    }
+
+    fn resume_from(_: &ExtractorConfig, _: &ConnectionConfig) -> ResumeFrom {
+        ResumeFrom::Source
     }
 }
 

@@ -8,8 +8,8 @@ mod rest;
 
 use async_trait::async_trait;
 use osiris_core::{
-    Component, ComponentSpec, ConnectionUse, ExecutionContext, Extract, Extracted, Problem, Result, Role, Step,
-    TableSink,
+    Component, ComponentSpec, ConnectionUse, ExecutionContext, Extract, Extracted, Problem, Result, ResumeFrom, Role,
+    Step, TableSink,
 };
 
 use crate::client::advice::by_own_fields;
@@ -72,6 +72,13 @@ impl Component for SupabaseExtractor {
 
     fn streams(_: &ExtractorConfig, connection: &SupabaseConnection) -> bool {
         Channel::choose(connection).is_ok_and(|channel| channel == Channel::Postgres)
+    }
+
+    fn resume_from(_: &ExtractorConfig, connection: &SupabaseConnection) -> ResumeFrom {
+        match Channel::choose(connection) {
+            Ok(Channel::Postgres) => ResumeFrom::Source,
+            _ => ResumeFrom::Store,
+        }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use osiris_core::Role;
 use osiris_core::problem::nearest;
+use osiris_core::{ResumeFrom, Role};
 
 use super::fields::Fields;
 use super::{inputs, policy};
@@ -14,7 +14,7 @@ use crate::yaml::{Node, NodeKind};
 
 /// The keys of a step.
 const KEYS: &[&str] =
-    &["id", "name", "description", "component", "mode", "config", "needs", "inputs", "retry", "timeout"];
+    &["id", "name", "description", "component", "mode", "config", "needs", "inputs", "retry", "timeout", "resume"];
 /// Keys of other formats, with what to write instead.
 const REFUSED: &[(&str, &str)] = &[
     ("depends_on", "write `needs: [step]`"),
@@ -72,6 +72,7 @@ pub(super) fn step(
     let retry =
         fields.take("retry").map(|entry| policy::retry(&entry.value, source, fields.diagnostics)).unwrap_or_default();
     let timeout = fields.take("timeout").and_then(|entry| policy::timeout(&entry.value, source, fields.diagnostics));
+    let resume = fields.text("resume").and_then(|word| resume(&word, &mut fields));
     Some(Step {
         id: id?,
         title: name.or(description).map(|title| title.value),
@@ -84,6 +85,7 @@ pub(super) fn step(
         inputs,
         retry,
         timeout,
+        resume,
         span: node.span,
     })
 }
@@ -120,6 +122,19 @@ fn role(mode: &Spanned<String>, fields: &mut Fields<'_, '_>) -> Option<Spanned<R
     };
     fields.diagnostics.push(error.with_hint(hint));
     None
+}
+
+fn resume(word: &Spanned<String>, fields: &mut Fields<'_, '_>) -> Option<Spanned<ResumeFrom>> {
+    let value = match word.value.as_str() {
+        "source" => ResumeFrom::Source,
+        "store" => ResumeFrom::Store,
+        other => {
+            let error = fields.error(word.span, format!("a run cannot be resumed from `{other}`"));
+            fields.diagnostics.push(error.with_hint("write `source` or `store`"));
+            return None;
+        }
+    };
+    Some(Spanned { value, span: word.span })
 }
 
 fn config(fields: &mut Fields<'_, '_>, id: Option<&Spanned<String>>) -> (Node, crate::source::Span) {

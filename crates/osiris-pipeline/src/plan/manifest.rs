@@ -1,7 +1,7 @@
 //! The manifest of a plan: what would run, as JSON that is the same, byte for byte, for the same input on every
 //! machine. It holds no secret, no path of this machine, no time.
 
-use osiris_core::{Backoff, MASK, RetryPolicy};
+use osiris_core::{Backoff, MASK, ResumeFrom, RetryPolicy, Role};
 use serde_json::{Map, Value, json};
 
 use super::fingerprint::fingerprint;
@@ -69,6 +69,11 @@ fn step(step: &PlannedStep) -> Value {
         "inputs": inputs,
         "needs": step.dependencies,
         "retry": retry(&request.retry),
+        "resume": match (step.driver.spec().role, step.resume) {
+            (Role::Extract, ResumeFrom::Source) => Some("source"),
+            (Role::Extract, ResumeFrom::Store) => Some("store"),
+            (Role::Transform | Role::Write, _) => None,
+        },
         "timeout_ms": request.timeout.map(|limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)),
     })
 }

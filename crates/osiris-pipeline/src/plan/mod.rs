@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use osiris_core::{Driver, MASK, PreparedStep, Redactor, Registry, ResolvedConnection, StepRequest};
+use osiris_core::{Driver, MASK, PreparedStep, Redactor, Registry, ResolvedConnection, ResumeFrom, StepRequest};
 use serde_json::Value;
 
 use crate::connections_file::ConnectionsFile;
@@ -61,6 +61,8 @@ pub struct PlannedStep {
     pub prepared: Arc<dyn PreparedStep>,
     /// How to run it; its `state` is for the runner to fill in.
     pub request: StepRequest,
+    /// What a resumed run takes its rows from.
+    pub resume: ResumeFrom,
     /// The tables it reads: the key that its SQL may use, and the step that makes the table.
     pub upstream: Vec<(Option<String>, String)>,
     /// The steps that must have ended well before it begins, those of `upstream` among them.
@@ -272,10 +274,12 @@ fn planned(
         timeout: step.timeout,
         ..StepRequest::new(step.id.value.clone())
     };
+    let prepared = Arc::clone(checked.prepared.step()?);
     Some(PlannedStep {
         id: step.id.value.clone(),
         driver: checked.driver?,
-        prepared: Arc::clone(checked.prepared.step()?),
+        resume: step.resume.as_ref().map_or_else(|| prepared.resume_from(), |resume| resume.value),
+        prepared,
         request,
         upstream: wiring.upstream.iter().map(|(key, index)| (key.clone(), id_of(index))).collect(),
         dependencies: wiring.dependencies.iter().map(id_of).collect(),

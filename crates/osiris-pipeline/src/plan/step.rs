@@ -75,6 +75,12 @@ impl Context<'_> {
         let driver = self.driver(step, &done.config, diagnostics);
         let Some(driver) = driver else { return Checked::without_driver(done) };
         self.check_mode(step, driver.spec().role, diagnostics);
+        if let Some(resume) = step.resume.as_ref().filter(|_| driver.spec().role != Role::Extract) {
+            diagnostics.push(
+                self.error(resume.span, "`resume` is for a step that reads from a source")
+                    .with_hint("write it at the step whose rows this one uses"),
+            );
+        }
         let secrets = self.refuse_inline_secrets(step, driver.as_ref(), diagnostics);
         let mut split = StepFields::of(driver.as_ref(), done.config);
         split.overrides.retain(|name, _| !secrets.contains(name));

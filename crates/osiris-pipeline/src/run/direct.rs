@@ -1,15 +1,15 @@
 //! Finds the steps whose rows go directly to the next step, and runs such a pair.
 //!
-//! Rows go over a direct edge where only the next step would ever read the table: the store is in memory, so that no
-//! later run can reuse the table; one writer reads it and waits for nothing else; both components
-//! [stream](osiris_core::Component::streams). Where either has a time limit there is a table, since the time of each
-//! would include the other's.
+//! Rows go over a direct edge where nothing but the next step would read the table: one writer reads it and waits for
+//! nothing else; both components [stream](osiris_core::Component::streams); a resumed run reads the source again, or
+//! there will be none since the store is in memory; the user does not keep the store. Where either has a time limit
+//! there is a table, since the time of each would include the other's.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 use osiris_core::store::DirectEdge;
-use osiris_core::{ErrorKind, Inputs, RetryPolicy, Role, StepRequest};
+use osiris_core::{ErrorKind, Inputs, ResumeFrom, RetryPolicy, Role, StepRequest};
 
 use super::step_task::{StepTask, TaskRun};
 use super::{RunOptions, StoreChoice};
@@ -20,12 +20,14 @@ use crate::{Plan, PlannedStep};
 pub(super) struct DirectEdges(BTreeMap<usize, usize>);
 
 impl DirectEdges {
-    /// Those of a run of `plan` from its beginning.
-    pub(super) fn of(plan: &Plan, options: &RunOptions) -> Self {
-        if options.store != StoreChoice::Memory || options.jobs < 2 {
+    /// Those between steps of `plan` that have not ended.
+    pub(super) fn of(plan: &Plan, options: &RunOptions, has_ended: impl Fn(&str) -> bool) -> Self {
+        if options.jobs < 2 || options.keep {
             return Self::default();
         }
-        let steps = plan.steps().iter().enumerate();
+        let needs_no_table =
+            |step: &PlannedStep| options.store == StoreChoice::Memory || step.resume == ResumeFrom::Source;
+        let steps = plan.steps().iter().enumerate().filter(|(_, step)| needs_no_table(step) && !has_ended(&step.id));
         Self(steps.filter_map(|(index, step)| Some((index, receiver(plan.steps(), step)?))).collect())
     }
 

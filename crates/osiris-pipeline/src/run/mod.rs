@@ -14,6 +14,7 @@ mod past;
 mod rejects;
 mod repeat;
 mod report;
+mod reuse;
 mod root;
 mod schedule;
 mod source;
@@ -55,8 +56,7 @@ pub enum StoreChoice {
     /// In a file of the run directory: a failed run can be resumed.
     #[default]
     File,
-    /// In memory, spilling to disk beyond the limit: faster, but a failed run cannot be resumed. Rows may go directly
-    /// from the step that reads them to the one that writes them, without a table.
+    /// In memory, spilling to disk beyond the limit: faster, but a failed run cannot be resumed.
     Memory,
 }
 

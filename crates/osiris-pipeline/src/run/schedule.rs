@@ -5,10 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use osiris_core::{
-    Error, Inputs, Progress, Result, Role, RunContext, StepFailure, StepOutput, StepRequest, TableRef, event,
-};
-use serde_json::json;
+use osiris_core::{Error, Inputs, Progress, Result, Role, RunContext, StepFailure, StepOutput, StepRequest, TableRef};
 use tokio::task::{Id, JoinError, JoinSet};
 
 use super::commits::CommitFile;
@@ -19,23 +16,22 @@ use super::past::PastRun;
 use super::report::{StepReport, StepStatus};
 use super::state::States;
 use super::step_task::{FinishedTask, StepTask};
-use super::writes::{Decision, PastWrites, WriteQuery};
 use super::{Observer, RunOptions, rejects, source};
-use crate::{Plan, PlannedStep};
+use crate::Plan;
 
 /// One run of a plan's steps.
 pub(super) struct Scheduler<'a> {
-    plan: &'a Plan,
-    context: &'a RunContext,
+    pub(super) plan: &'a Plan,
+    pub(super) context: &'a RunContext,
     directory: &'a RunDirectory,
-    commits: &'a CommitFile,
+    pub(super) commits: &'a CommitFile,
     states: &'a States,
-    observer: &'a dyn Observer,
-    options: &'a RunOptions,
+    pub(super) observer: &'a dyn Observer,
+    pub(super) options: &'a RunOptions,
     edges: DirectEdges,
     started: Instant,
-    tables: BTreeMap<String, TableRef>,
-    reports: BTreeMap<String, StepReport>,
+    pub(super) tables: BTreeMap<String, TableRef>,
+    pub(super) reports: BTreeMap<String, StepReport>,
     problems: Vec<String>,
 }
 
@@ -87,10 +83,10 @@ impl<'a> Scheduler<'a> {
     /// # Errors
     /// The run cannot be resumed; no step was started then.
     pub(super) async fn run(mut self, resume: Option<&PastRun>) -> Result<Finished> {
-        match resume {
-            Some(past) => self.reuse(past).await?,
-            None => self.edges = DirectEdges::of(self.plan, self.options),
+        if let Some(past) = resume {
+            self.reuse(past).await?;
         }
+        self.edges = DirectEdges::of(self.plan, self.options, |id| self.has_ended(id));
         let mut begun: BTreeSet<usize> = BTreeSet::new();
         let mut running: JoinSet<Vec<FinishedTask>> = JoinSet::new();
         let mut indices: BTreeMap<Id, usize> = BTreeMap::new();
@@ -136,7 +132,7 @@ impl<'a> Scheduler<'a> {
         self.problems.is_empty() && !self.context.cancel().is_cancelled() && !self.reports.values().any(failed)
     }
 
-    fn has_ended(&self, id: &str) -> bool {
+    pub(super) fn has_ended(&self, id: &str) -> bool {
         self.reports.get(id).is_some_and(|report| report.status.is_done())
     }
 
@@ -190,7 +186,7 @@ impl<'a> Scheduler<'a> {
         StepTask { index, role: step.driver.spec().role, step: Arc::clone(&step.prepared), request, ctx }
     }
 
-    fn inputs(&self, index: usize) -> Inputs {
+    pub(super) fn inputs(&self, index: usize) -> Inputs {
         let mut inputs = Inputs::none();
         for (key, upstream) in &self.plan.steps()[index].upstream {
             // A writer has no table: a step that waits for one reads nothing from it.
@@ -260,77 +256,6 @@ impl<'a> Scheduler<'a> {
         {
             self.problems.push(unrecorded(&error));
         }
-    }
-
-    /// Reuses what the resumed run had completed: committed tables with an unchanged fingerprint, and writes that are
-    /// known from its records or from their destinations.
-    async fn reuse(&mut self, past: &PastRun) -> Result<()> {
-        let writes = PastWrites::of(past, self.commits, self.options)?;
-        writes.check_removed(self.plan)?;
-        writes.check_assumed(self.plan)?;
-        for (index, step) in self.plan.steps().iter().enumerate() {
-            let Some(wanted) = self.reports.get(&step.id).map(|report| report.fingerprint.clone()) else { continue };
-            let upstream_kept = step.dependencies.iter().all(|dependency| self.has_ended(dependency));
-            let kept = if step.driver.spec().role == Role::Write {
-                self.reuse_write(index, &writes, upstream_kept).await?
-            } else {
-                upstream_kept && self.reuse_table(step, &wanted).await?
-            };
-            let Some(report) = self.reports.get_mut(&step.id).filter(|_| kept) else { continue };
-            if report.confirmed.is_some() {
-                report.status = StepStatus::Confirmed;
-            } else {
-                report.status = StepStatus::Reused;
-                let fields = json!({"step_id": step.id, "rows": report.rows});
-                self.context.telemetry().log_event(event::STEP_REUSED, fields);
-            }
-            self.observer.step_finished(report);
-        }
-        let confirmed = self.reports.values().filter_map(|report| Some((report, report.confirmed.as_ref()?)));
-        for (report, confirmation) in confirmed {
-            writes.record(&report.id, &report.fingerprint, confirmation)?;
-            let fields = json!({"step_id": report.id, "user": confirmation.user});
-            self.context.telemetry().log_event(event::STEP_CONFIRMED, fields);
-        }
-        Ok(())
-    }
-
-    async fn reuse_table(&mut self, step: &PlannedStep, wanted: &str) -> Result<bool> {
-        let store = self.context.store();
-        let (Some(table), Some(note)) = (store.table(&step.id).await?, store.note(&step.id).await?) else {
-            return Ok(false);
-        };
-        if note.fingerprint.as_deref() != Some(wanted) {
-            return Ok(false);
-        }
-        if let Some(report) = self.reports.get_mut(&step.id) {
-            report.counts = note.counts;
-            report.rows = table.rows();
-            report.state = note.state;
-        }
-        self.tables.insert(step.id.clone(), table);
-        Ok(true)
-    }
-
-    async fn reuse_write(&mut self, index: usize, writes: &PastWrites<'_>, inputs_kept: bool) -> Result<bool> {
-        let step = &self.plan.steps()[index];
-        let (inputs, ctx) = (self.inputs(index), self.context.step(&step.id));
-        let query =
-            WriteQuery { step: &*step.prepared, request: &step.request, inputs: &inputs, inputs_kept, ctx: &ctx };
-        let decision = writes.decide(&query).await?;
-        let Some(report) = self.reports.get_mut(&step.id) else { return Ok(false) };
-        match decision {
-            Decision::Run => return Ok(false),
-            Decision::Done(counts) => {
-                report.rows = counts.acknowledged();
-                report.counts = counts;
-            }
-            Decision::Confirmed(confirmation) => {
-                report.counts.read = inputs.iter().map(|input| input.table.rows()).sum();
-                report.confirmed = Some(confirmation);
-            }
-        }
-        Ok(true)
     }
 }
 

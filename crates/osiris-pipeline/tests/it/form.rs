@@ -147,7 +147,7 @@ fn steps_must_be_a_list_of_mappings() {
     4 |   - extract
       |     ^^^^^^^
       |
-      = hint: write `key: value`; keys: id, name, description, component, mode, config, needs, inputs, retry, timeout
+      = hint: write `key: value`; keys: id, name, description, component, mode, config, needs, inputs, retry, timeout, resume
     ");
 }
 

@@ -60,6 +60,7 @@ fn the_manifest_is_deterministic_and_complete() {
           "inputs": [],
           "mode": "read",
           "needs": [],
+          "resume": "store",
           "retry": {
             "backoff": "linear",
             "initial_delay_ms": 10,
@@ -88,6 +89,7 @@ fn the_manifest_is_deterministic_and_complete() {
           "needs": [
             "extract-movies"
           ],
+          "resume": null,
           "retry": {
             "backoff": "exponential",
             "initial_delay_ms": 1000,
@@ -116,6 +118,7 @@ fn the_manifest_is_deterministic_and_complete() {
           "needs": [
             "stats"
           ],
+          "resume": null,
           "retry": {
             "backoff": "exponential",
             "initial_delay_ms": 1000,

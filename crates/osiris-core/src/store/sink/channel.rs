@@ -8,15 +8,17 @@ use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
+use super::super::Store;
 use super::super::direct::{BatchInFlight, Channel, DirectEdge, End, RowStream};
 use super::super::loader::{Columns, fit, table_schema};
-use super::super::schema::{TableRef, TableSchema};
+use super::super::schema::{StepNote, TableRef, TableSchema};
 use super::MESSAGES_IN_FLIGHT;
 use super::in_flight::InFlight;
 use crate::{Error, Result};
 
 /// The sink's side of a channel. When it is dropped unfinished, the receiver is stopped.
 pub(super) struct ChannelTarget {
+    store: Store,
     edge: DirectEdge,
     channel: Arc<Channel>,
     open: Mutex<Option<Open>>,
@@ -40,9 +42,9 @@ pub(super) struct ChannelSender {
 }
 
 impl ChannelTarget {
-    pub(super) fn new(edge: DirectEdge, step: &str) -> Self {
+    pub(super) fn new(store: Store, edge: DirectEdge, step: &str) -> Self {
         let channel = Channel::new(step, edge.to());
-        Self { edge, channel, open: Mutex::default() }
+        Self { store, edge, channel, open: Mutex::default() }
     }
 
     pub(super) fn channel(&self) -> Arc<Channel> {
@@ -84,9 +86,12 @@ impl ChannelTarget {
         }
     }
 
-    /// Lets the receiver see the end.
-    pub(super) async fn finish(self, step: &str, in_flight: &InFlight) -> Result<TableRef> {
+    /// Notes what was sent and lets the receiver see the end: in this order, since the receiver commits then, and a
+    /// resumed run must know what it has written.
+    pub(super) async fn finish(self, step: &str, in_flight: &InFlight, note: StepNote) -> Result<TableRef> {
         let rows = self.rows(in_flight).await?;
+        let note = StepNote { sent_to: Some(self.edge.to().to_owned()), ..note };
+        self.store.note_sent(step, note).await?;
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(Open { sender, batches }) = open else { return Err(super::no_table()) };
         if !self.channel.end(End::Complete) {

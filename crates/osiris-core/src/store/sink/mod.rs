@@ -17,6 +17,7 @@ use duckdb::Connection;
 use self::channel::{ChannelSender, ChannelTarget};
 use self::in_flight::InFlight;
 use self::table::{CommandSender, TableTarget};
+use super::Store;
 use super::direct::{Channel, DirectEdge};
 use super::loader::{Columns, size};
 use super::schema::{StepNote, TableRef};
@@ -60,8 +61,14 @@ impl TableSink {
     }
 
     /// Over a direct edge.
-    pub(super) fn direct(edge: DirectEdge, in_flight: usize, step: &str, progress: Arc<Progress>) -> Self {
-        Self::over(SinkTarget::Channel(ChannelTarget::new(edge, step)), in_flight, step, progress)
+    pub(super) fn direct(
+        store: Store,
+        edge: DirectEdge,
+        in_flight: usize,
+        step: &str,
+        progress: Arc<Progress>,
+    ) -> Self {
+        Self::over(SinkTarget::Channel(ChannelTarget::new(store, edge, step)), in_flight, step, progress)
     }
 
     fn over(target: SinkTarget, in_flight: usize, step: &str, progress: Arc<Progress>) -> Self {
@@ -155,7 +162,7 @@ impl TableSink {
     pub(crate) async fn finish_with(self, note: StepNote) -> Result<TableRef> {
         match self.target {
             SinkTarget::Table(table) => table.run(move |loader| loader.commit(&note)).await,
-            SinkTarget::Channel(channel) => channel.finish(&self.step, &self.in_flight).await,
+            SinkTarget::Channel(channel) => channel.finish(&self.step, &self.in_flight, note).await,
         }
     }
 }
