@@ -7,6 +7,7 @@ mod direct;
 mod direct_resume;
 mod exit_codes;
 mod faults;
+mod file_view;
 mod flights;
 mod graphql;
 mod identity;

@@ -207,6 +207,7 @@ pub struct Step<'a, C: Component> {
     pub(crate) state: Option<&'a Value>,
     pub(crate) source: Option<&'a SourceIdentity>,
     pub(crate) input_step: Option<&'a str>,
+    pub(crate) destinations: &'a [DestinationId],
     pub(crate) dry_run: bool,
     pub(crate) fingerprint: Option<&'a str>,
 }
@@ -222,6 +223,7 @@ impl<'a, C: Component> Step<'a, C> {
             state: None,
             source: None,
             input_step: None,
+            destinations: &[],
             dry_run: false,
             fingerprint: None,
         }
@@ -256,6 +258,13 @@ impl<'a, C: Component> Step<'a, C> {
     /// Which of several inputs to take, for a component that takes one [DRV-007].
     pub fn input_step(&self) -> Option<&'a str> {
         self.input_step
+    }
+
+    /// Whether a step of the run writes the file at `path`, which is resolved: whoever reads it must not count on what is
+    /// in it later.
+    pub fn is_written(&self, path: &Path) -> bool {
+        let file = DestinationId::file(path);
+        self.destinations.iter().any(|destination| destination.is_same_as(&file))
     }
 
     /// Whether everything is to be checked and nothing changed: an extractor reads at most

@@ -216,6 +216,12 @@ pub struct CsvExtractorConfig {
     /// Default `false`.
     #[serde(default)]
     pub add_filename: Option<AddFilename>,
+    /// Whether the rows are read from the files by every step that uses them (`view`), or copied into the run's database
+    /// first (`table`), which is faster if many steps use them. A file that changes in between ends the run. Files that a
+    /// step of the pipeline writes, that are compressed or not in UTF-8, or whose values are checked against configured
+    /// types, are always copied. Default: `view`.
+    #[serde(default)]
+    pub materialize: Materialize,
 }
 
 /// Configuration of `filesystem.parquet_extractor`. Every value is read exactly, or the step fails with the name of the
@@ -248,6 +254,22 @@ pub struct ParquetExtractorConfig {
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub dtype: Option<BTreeMap<String, String>>,
+    /// Whether the rows are read from the files by every step that uses them (`view`), or copied into the run's database
+    /// first (`table`). A file that changes in between ends the run. Files that a step of the pipeline writes are always
+    /// copied. Default: `view`.
+    #[serde(default)]
+    pub materialize: Materialize,
+}
+
+/// Whether the rows of a file are copied into the run's database.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Materialize {
+    /// They are read where they lie.
+    #[default]
+    View,
+    /// They are copied.
+    Table,
 }
 
 /// How to handle an existing file.

@@ -72,6 +72,9 @@ impl Phase {
 
     /// Passes the point of no return.
     pub(crate) async fn begin(self: &Arc<Self>, intent: Intent, rejected: u64) -> Result<Commit> {
+        if let Some(input) = self.state().input.clone() {
+            input.ensure_unchanged()?;
+        }
         let (index, record) = self.push(intent, rejected)?;
         self.telemetry.log_event(
             event::COMMIT_BEGIN,

@@ -73,7 +73,8 @@ pub(super) async fn transform<C: Transform>(
     let mut counts = StepCounts { read: inputs.iter().map(|input| input.table.rows()).sum(), ..StepCounts::default() };
     let result = async {
         let sink = ctx.sink().await?;
-        component.transform(step, inputs, &sink, ctx).await?;
+        let transformed = component.transform(step, inputs, &sink, ctx).await;
+        unchanged(inputs, transformed)?;
         ctx.rejects().enforce_limit()?;
         counts.rejected = ctx.rejects().len();
         counts.stored = sink.rows().await?;
@@ -81,7 +82,9 @@ pub(super) async fn transform<C: Transform>(
             // SQL made the table: no sender has counted its rows [DRV-014].
             ctx.progress().add_rows(counts.stored);
         }
-        Ok((Some(sink.finish_with(note(step, &counts, None)).await?), None))
+        let files = inputs.iter().flat_map(|input| input.table.files()).cloned().collect();
+        let note = StepNote { files, ..note(step, &counts, None) };
+        Ok((Some(sink.finish_with(note).await?), None))
     }
     .await;
     Attempted::new(counts, result)
@@ -98,6 +101,8 @@ pub(super) async fn write<C: Write>(
         let input = inputs.single(step.input_step())?;
         ctx.phase().set_input(input);
         let written = component.write(step, input, ctx).await;
+        // If all went well its files were compared before it committed.
+        let written = if written.is_err() { unchanged(inputs, written) } else { written };
         counts.read = input.rows();
         let written = match input.channel() {
             Some(channel) => channel.as_receiver(written),
@@ -114,9 +119,23 @@ pub(super) async fn write<C: Write>(
     Attempted::new(counts, result)
 }
 
+/// The `result` of a step, unless a file that one of its inputs reads is another by now: what it has read is then of no
+/// use, and the cause of whatever went wrong.
+fn unchanged<T>(inputs: &Inputs, result: Result<T>) -> Result<T> {
+    for input in inputs.iter() {
+        if let Err(changed) = input.table.ensure_unchanged() {
+            return Err(match result {
+                Ok(_) => changed,
+                Err(error) => changed.with_source(error),
+            });
+        }
+    }
+    result
+}
+
 /// What a resumed run needs to know of a committed table.
 fn note<C: Component>(step: &Step<'_, C>, counts: &StepCounts, state: Option<Value>) -> StepNote {
-    StepNote { counts: counts.clone(), state, fingerprint: step.fingerprint.map(str::to_owned), sent_to: None }
+    StepNote { counts: counts.clone(), state, fingerprint: step.fingerprint.map(str::to_owned), ..StepNote::default() }
 }
 
 pub(super) fn balance(counts: &StepCounts, role: Role) -> Result<()> {

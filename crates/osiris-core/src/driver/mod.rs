@@ -15,6 +15,7 @@ mod settle;
 mod step;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -45,6 +46,8 @@ pub struct StepRequest {
     pub origin: StepOrigin,
     /// Which of several inputs to take, for a component that takes one.
     pub input_step: Option<String>,
+    /// What the steps of the run write to.
+    pub destinations: Arc<[DestinationId]>,
     /// Check everything, change nothing.
     pub dry_run: bool,
     /// A hash of everything that the step's table depends on: a resumed run reuses a committed table only if it is the
@@ -64,6 +67,7 @@ impl StepRequest {
             state: None,
             origin: StepOrigin::default(),
             input_step: None,
+            destinations: Arc::default(),
             dry_run: false,
             fingerprint: None,
             retry: RetryPolicy::default(),

@@ -58,6 +58,7 @@ impl<C: Component> TypedStep<C> {
             state: None,
             source: None,
             input_step: request.input_step.as_deref(),
+            destinations: &request.destinations,
             dry_run: request.dry_run,
             fingerprint: request.fingerprint.as_deref(),
         }

@@ -13,7 +13,7 @@ use super::incoming::{column_type, insertable};
 use super::schema::{Column, StepNote, TableRef, TableSchema};
 use super::seal::{Committed, Seal};
 use super::sink::{different_schemas, no_table};
-use super::transaction::{StoreTransaction, count, drop_table, enter_table};
+use super::transaction::{StoreTransaction, View, count, drop_table, enter_table};
 use super::types::ColumnType;
 use super::widen::{conversion, join};
 use super::{quote, store_error, table_sql};
@@ -38,6 +38,7 @@ pub(super) struct TableLoader<'a> {
     connection: &'a Connection,
     step: &'a str,
     schema: Option<TableSchema>,
+    view: Option<View>,
     committed: bool,
     pending: PendingRows,
     seal: &'a Seal,
@@ -85,7 +86,7 @@ impl<'a> TableLoader<'a> {
             .map_err(|error| store_error(error, "no transaction could be started"))?;
         drop_table(connection, step)?;
         let pending = PendingRows::default();
-        Ok(Self { connection, step, schema: None, committed: false, pending, seal, sealed: None })
+        Ok(Self { connection, step, schema: None, view: None, committed: false, pending, seal, sealed: None })
     }
 
     pub(super) fn is_committed(&self) -> bool {
@@ -176,7 +177,12 @@ impl<'a> TableLoader<'a> {
         if self.sealed.is_none() {
             self.sealed = Some(Committed::read(self.connection)?);
         }
-        work(&mut StoreTransaction { connection: self.connection, step: self.step, schema: &mut self.schema })
+        work(&mut StoreTransaction {
+            connection: self.connection,
+            step: self.step,
+            schema: &mut self.schema,
+            view: &mut self.view,
+        })
     }
 
     pub(super) fn rows(&mut self) -> Result<u64> {
@@ -184,18 +190,26 @@ impl<'a> TableLoader<'a> {
         if self.schema.is_none() {
             return Err(no_table());
         }
+        if let Some(view) = &self.view {
+            return Ok(view.rows);
+        }
         count(self.connection, &table_sql(self.step))
     }
 
-    /// Registers the table in the store's catalog and commits both.
-    pub(super) fn commit(&mut self, note: &StepNote) -> Result<TableRef> {
+    /// Registers the table in the store's catalog and commits both. The files of `note` are those of its inputs: a view
+    /// reads them too.
+    pub(super) fn commit(&mut self, mut note: StepNote) -> Result<TableRef> {
         let rows = self.rows()?;
         let schema = self.schema.clone().unwrap_or_default();
-        let table = TableRef::new(self.step, schema, rows);
+        note.files = match self.view.take() {
+            Some(view) => [view.files, note.files].concat(),
+            None => Vec::new(),
+        };
+        let table = TableRef::over_files(self.step, schema, rows, note.files.clone());
         if let Some(sealed) = &self.sealed {
             sealed.ensure_unchanged(self.connection)?;
         }
-        let entry = enter_table(self.connection, &table, note)?;
+        let entry = enter_table(self.connection, &table, &note)?;
         self.seal.commit(self.connection, self.step, entry, self.sealed.is_some())?;
         self.committed = true;
         Ok(table)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::{Schema, SchemaRef};
 
 use super::direct::{Channel, RowStream};
+use super::file_identity::FileIdentity;
 use super::threads::Workload;
 use super::types::ColumnType;
 use crate::{Error, Result, StepCounts};
@@ -91,6 +92,9 @@ pub struct StepNote {
     /// The step that received the rows, where there is no table of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent_to: Option<String>,
+    /// The files that the table reads where they lie.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileIdentity>,
 }
 
 /// The output of a step: a committed table of the run store, or rows that arrive over a [direct
@@ -103,6 +107,7 @@ struct Inner {
     step: String,
     schema: TableSchema,
     rows: Rows,
+    files: Vec<FileIdentity>,
 }
 
 #[derive(Debug)]
@@ -113,11 +118,21 @@ enum Rows {
 
 impl TableRef {
     pub(crate) fn new(step: impl Into<String>, schema: TableSchema, rows: u64) -> Self {
-        Self(Arc::new(Inner { step: step.into(), schema, rows: Rows::Stored(rows) }))
+        Self::over_files(step, schema, rows, Vec::new())
+    }
+
+    /// A view that reads `files` where they lie, as do the views that it reads.
+    pub(super) fn over_files(
+        step: impl Into<String>,
+        schema: TableSchema,
+        rows: u64,
+        files: Vec<FileIdentity>,
+    ) -> Self {
+        Self(Arc::new(Inner { step: step.into(), schema, rows: Rows::Stored(rows), files }))
     }
 
     pub(super) fn streamed(step: impl Into<String>, schema: TableSchema, rows: RowStream) -> Self {
-        Self(Arc::new(Inner { step: step.into(), schema, rows: Rows::Streamed(rows) }))
+        Self(Arc::new(Inner { step: step.into(), schema, rows: Rows::Streamed(rows), files: Vec::new() }))
     }
 
     /// The step that made it, which is its name.
@@ -128,6 +143,19 @@ impl TableRef {
     /// Its columns.
     pub fn schema(&self) -> &TableSchema {
         &self.0.schema
+    }
+
+    /// The files that it reads where they lie.
+    pub(crate) fn files(&self) -> &[FileIdentity] {
+        &self.0.files
+    }
+
+    /// Whether the files that it reads where they lie are still those whose rows were counted.
+    ///
+    /// # Errors
+    /// The first that is another.
+    pub fn ensure_unchanged(&self) -> Result<()> {
+        FileIdentity::ensure_unchanged(self.files())
     }
 
     /// Its number of rows; while they are arriving, the number read so far. It is complete once they were read to the

@@ -4,6 +4,7 @@
 use duckdb::Connection;
 
 use super::SelectStatement;
+use super::file_identity::FileIdentity;
 use super::schema::{Column, StepNote, TableRef, TableSchema};
 use super::seal::Entry;
 use super::types::ColumnType;
@@ -15,6 +16,15 @@ pub struct StoreTransaction<'a> {
     pub(super) connection: &'a Connection,
     pub(super) step: &'a str,
     pub(super) schema: &'a mut Option<TableSchema>,
+    pub(super) view: &'a mut Option<View>,
+}
+
+/// A step's table that is a view.
+pub(super) struct View {
+    /// Its rows: to count them again would be to read all of them again.
+    pub(super) rows: u64,
+    /// The files that it reads itself.
+    pub(super) files: Vec<FileIdentity>,
 }
 
 impl StoreTransaction<'_> {
@@ -46,7 +56,23 @@ impl StoreTransaction<'_> {
     /// # Errors
     /// As for [`create_table_as`](Self::create_table_as).
     pub fn create_view_as(&mut self, select: &str, is_instant: &dyn Fn(&Column) -> bool) -> Result<u64> {
-        self.create("VIEW", select, is_instant)
+        self.create_file_view_as(select, Vec::new(), is_instant)
+    }
+
+    /// The same for a SELECT that reads `files`, as they were before anything of them was read. No step that reads the
+    /// view commits unless they are still the same.
+    ///
+    /// # Errors
+    /// As for [`create_table_as`](Self::create_table_as).
+    pub fn create_file_view_as(
+        &mut self,
+        select: &str,
+        files: Vec<FileIdentity>,
+        is_instant: &dyn Fn(&Column) -> bool,
+    ) -> Result<u64> {
+        let rows = self.create("VIEW", select, is_instant)?;
+        *self.view = Some(View { rows, files });
+        Ok(rows)
     }
 
     fn create(&mut self, kind: &str, select: &str, is_instant: &dyn Fn(&Column) -> bool) -> Result<u64> {
@@ -167,14 +193,17 @@ pub(super) fn enter_sent(connection: &Connection, step: &str, note: &StepNote) -
 /// The table of `step`, from the catalog.
 pub(super) fn committed_table(connection: &Connection, step: &str) -> Result<Option<TableRef>> {
     let failed = |error| store_error(error, "the catalog of the run store could not be read");
-    let mut statement = connection.prepare("SELECT rows, columns FROM osiris.tables WHERE step = ?").map_err(failed)?;
+    let sql = "SELECT rows, columns, note FROM osiris.tables WHERE step = ?";
+    let mut statement = connection.prepare(sql).map_err(failed)?;
     let mut rows = statement.query([step]).map_err(failed)?;
     let Some(row) = rows.next().map_err(failed)? else { return Ok(None) };
     let rows: u64 = row.get(0).map_err(failed)?;
     let columns: String = row.get(1).map_err(failed)?;
+    let note: String = row.get(2).map_err(failed)?;
     let columns: Vec<(String, String)> = serde_json::from_str(&columns).map_err(damaged)?;
     let columns = columns.into_iter().map(|(name, column)| Column::new(name, ColumnType::parse(&column))).collect();
-    Ok(Some(TableRef::new(step, TableSchema::new(columns)?, rows)))
+    let note: StepNote = serde_json::from_str(&note).map_err(damaged)?;
+    Ok(Some(TableRef::over_files(step, TableSchema::new(columns)?, rows, note.files)))
 }
 
 fn damaged(error: serde_json::Error) -> Error {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use osiris_core::store::{FileIdentity, StoreTransaction};
 use osiris_core::{
     Column, ColumnType, Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, Error, ExecutionContext, Extract,
     Extracted, Problem, Reject, Result, Role, Stdio, Step, TableSink, Unit, metric,
@@ -18,7 +19,9 @@ use super::source::{Opening, Scanning};
 use super::types::DeclaredType;
 use crate::blocking::{StopFlag, blocking};
 use crate::client::{Location, SourceFile, Target};
-use crate::config::{AddFilename, CsvExtractorConfig, Dtype, FilesystemConnection, Header, OnBadLines, ParseDates};
+use crate::config::{
+    AddFilename, CsvExtractorConfig, Dtype, FilesystemConnection, Header, Materialize, OnBadLines, ParseDates,
+};
 use crate::error::is_about_content;
 use crate::scratch::Scratch;
 use crate::stdio::Streams;
@@ -131,6 +134,7 @@ impl Extract for CsvExtractor {
         let config = step.config();
         ctx.rejects().set_limit(config.max_rejects);
         let dialect = Dialect::new(config).map_err(|problems| invalid(&problems))?;
+        let copies = |file: &SourceFile| config.materialize == Materialize::Table || step.is_written(&file.path);
         let dry = if step.dry_run() { DRY_RUN_ROWS } else { u64::MAX };
         let job = CsvExtractTask {
             location: Location::new(step.connection(), step.base_dir()),
@@ -141,7 +145,10 @@ impl Extract for CsvExtractor {
             scratch: Scratch::new(ctx.store().scratch_dir(), step.id())?,
             ctx: ctx.clone(),
         };
-        let (job, scanning) = blocking(move |stop| job.scan(stop)).await?;
+        let (job, mut scanning) = blocking(move |stop| job.scan(stop)).await?;
+        if scanning.pieces.iter().any(|piece| copies(&piece.source)) {
+            scanning.in_place = None;
+        }
         ctx.log_metric(metric::BYTES_READ, scanning.bytes, Unit::Bytes, serde_json::Value::Null);
         job.load(scanning, out).await
     }
@@ -168,8 +175,14 @@ impl CsvExtractTask {
             stop.check()
         };
         let store = self.ctx.store();
-        let scanning =
+        let before: Vec<_> = files.iter().map(|file| FileIdentity::of(&file.path)).collect();
+        let is_stdin = Location::is_stdio(&self.config.path);
+        let mut scanning =
             self.opening(&|file| store.reaches(file)).scan_all(files, &self.options(&on_bytes), &self.scratch)?;
+        // Copies in the scratch directory are gone when this step ends.
+        if !is_stdin && scanning.pieces.iter().all(|piece| !piece.copied) {
+            scanning.in_place = before.into_iter().collect::<std::io::Result<_>>().ok();
+        }
         Ok((self, scanning))
     }
 
@@ -218,7 +231,13 @@ impl CsvExtractTask {
             self.reject_bad_values(&load).await?;
         }
         let select = load.select(drop_bad);
-        let loaded = out.call(move |transaction| transaction.create_table_as(&select, &|_: &Column| false)).await;
+        // Whether a value fits its configured type is for this step to say.
+        let in_place = load.scanning.in_place.clone().filter(|_| load.checked().next().is_none());
+        let create = move |transaction: &mut StoreTransaction<'_>| match in_place {
+            Some(files) => transaction.create_file_view_as(&select, files, &|_: &Column| false),
+            None => transaction.create_table_as(&select, &|_: &Column| false),
+        };
+        let loaded = out.call(create).await;
         match loaded {
             Ok(rows) => {
                 self.ctx.progress().add_rows(rows);

@@ -5,6 +5,7 @@ use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use osiris_core::problem::nearest;
+use osiris_core::store::FileIdentity;
 use osiris_core::{Error, Reject, Result};
 
 use super::compression::{Bounded, decompress, default_most, open, open_zip};
@@ -45,6 +46,8 @@ pub(crate) struct Scanning {
     pub(crate) rejects: Vec<Reject>,
     pub(crate) rejected: u64,
     pub(crate) bytes: u64,
+    /// The files as they were before the scan, if DuckDB may read every one where it lies, now and later.
+    pub(crate) in_place: Option<Vec<FileIdentity>>,
 }
 
 /// Options for opening files.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use osiris_core::store::{SqlExpression, StoreTransaction, quote, quote_text};
+use osiris_core::store::{FileIdentity, SqlExpression, StoreTransaction, quote, quote_text};
 use osiris_core::{
     Column, ColumnType, Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, Error, ExecutionContext, Extract,
     Extracted, Problem, Result, Role, Stdio, Step, TableSink, Unit, metric,
@@ -17,7 +17,7 @@ use super::narrow;
 use super::partition::Partitions;
 use crate::blocking::{StopFlag, blocking};
 use crate::client::{Location, SourceFile, Target};
-use crate::config::{FilesystemConnection, ParquetExtractorConfig};
+use crate::config::{FilesystemConnection, Materialize, ParquetExtractorConfig};
 use crate::csv::{DeclaredType, find_all, unique};
 use crate::error::io_error;
 use crate::scratch::Scratch;
@@ -101,12 +101,16 @@ impl Extract for ParquetExtractor {
         let path = config.path.clone();
         let store = ctx.store().clone();
         // The scratch directory must outlive the load.
-        let (sources, wanted, scratch) = blocking(move |stop| {
+        let (mut sources, wanted, scratch) = blocking(move |stop| {
             let reaches = |file: &Path| store.reaches(file);
             let sources = Sources::find(&location, &path, &streams, &reaches, &scratch, stop)?;
             Ok((sources.narrowed(&wanted, &scratch, stop)?, wanted, scratch))
         })
         .await?;
+        // Copies in the scratch directory are gone when this step ends.
+        if config.materialize == Materialize::Table || sources.files.iter().any(|file| step.is_written(&file.path)) {
+            sources.in_place = None;
+        }
         ctx.progress().expect_bytes(sources.bytes);
         ctx.progress().expect_rows(limit.map_or(sources.rows, |limit| limit.min(sources.rows)));
         let bytes = sources.bytes;
@@ -164,6 +168,8 @@ struct Sources {
     has_int96: bool,
     rows: u64,
     bytes: u64,
+    /// The files as they were before they were looked at, if every one is read where it lies.
+    in_place: Option<Vec<FileIdentity>>,
 }
 
 impl Sources {
@@ -175,9 +181,11 @@ impl Sources {
         scratch: &Scratch,
         stop: &StopFlag,
     ) -> Result<Self> {
+        let mut in_place = Some(Vec::new());
         let mut files = match location.target(path)? {
             Target::Local(local) => location.files(&local, &PARQUET_FILES)?,
             Target::Stdio => {
+                in_place = None;
                 let name = "standard input".to_owned();
                 let path = scratch.spool(&mut streams.input(), &name, "parquet")?;
                 let size = path.metadata().map_or(0, |metadata| metadata.len());
@@ -189,6 +197,8 @@ impl Sources {
         let (mut rows, mut has_int96) = (0, false);
         for file in &mut files {
             stop.check()?;
+            let identity =
+                FileIdentity::of(&file.path).map_err(|error| io_error("cannot be read", &file.name, error))?;
             let footer = footer::read(&file.path, &file.name)?;
             rows += footer.rows;
             has_int96 |= footer.has_int96;
@@ -196,8 +206,11 @@ impl Sources {
                 None => first = Some((file.name.clone(), footer)),
                 Some((name, first)) => first.compare(name, &footer, &file.name)?,
             }
-            if !reaches(&file.path) {
+            if reaches(&file.path) {
+                in_place.iter_mut().for_each(|files| files.push(identity.clone()));
+            } else {
                 file.path = bring(file, scratch)?;
+                in_place = None;
             }
         }
         let bytes = files.iter().map(|file| file.size).sum();
@@ -207,7 +220,7 @@ impl Sources {
         if renamed {
             tracing::warn!(file = name, columns = ?names, "the file has empty or duplicate column names: renamed to be unique");
         }
-        Ok(Self { files, partitions, footer, names, renamed, has_int96, rows, bytes })
+        Ok(Self { files, partitions, footer, names, renamed, has_int96, rows, bytes, in_place })
     }
 
     /// Replaces files in which DuckDB would read a column wrongly by copies.
@@ -224,6 +237,7 @@ impl Sources {
             narrow::copy(&file.path, &file.name, &here)?;
             file.path = here;
         }
+        self.in_place = None;
         Ok(self)
     }
 }
@@ -263,7 +277,11 @@ impl Load {
     /// Creates the table. Returns the rows of the source and those that arrived.
     fn run(&self, transaction: &mut StoreTransaction<'_>) -> Result<(u64, u64)> {
         let select = self.select(transaction)?;
-        let stored = transaction.create_table_as(&select, &|_: &Column| false)?;
+        let no_instant = |_: &Column| false;
+        let stored = match &self.sources.in_place {
+            Some(files) => transaction.create_file_view_as(&select, files.clone(), &no_instant)?,
+            None => transaction.create_table_as(&select, &no_instant)?,
+        };
         let read = match (&self.filter, self.limit) {
             // Only DuckDB knows which rows match the condition.
             (Some(_), _) => stored,

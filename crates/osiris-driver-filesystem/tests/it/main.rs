@@ -7,6 +7,7 @@ mod conformance;
 mod csv_bad;
 mod csv_read;
 mod csv_write;
+mod file_view;
 mod limited;
 mod parquet;
 mod parquet_file;

@@ -14,7 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use osiris_core::{Driver, MASK, PreparedStep, Redactor, Registry, ResolvedConnection, ResumeFrom, StepRequest};
+use osiris_core::{
+    DestinationId, Driver, MASK, PreparedStep, Redactor, Registry, ResolvedConnection, ResumeFrom, StepRequest,
+};
 use serde_json::Value;
 
 use crate::connections_file::ConnectionsFile;
@@ -137,10 +139,12 @@ impl Plan {
         if diagnostics.has_errors() {
             return Err(diagnostics.sorted());
         }
+        let destinations: Arc<[DestinationId]> =
+            checked.iter().filter_map(|checked| checked.prepared.step()?.destination()).collect();
         let mut checked: Vec<Option<Checked>> = checked.into_iter().map(Some).collect();
         let ordered = order.into_iter().filter_map(|index| Some((index, checked[index].take()?)));
         let mut steps: Vec<PlannedStep> = ordered
-            .filter_map(|(index, checked)| planned(&pipeline, index, checked, &wirings[index], options))
+            .filter_map(|(index, checked)| planned(&pipeline, index, checked, &wirings[index], &destinations, options))
             .collect();
         fingerprint::assign(&mut steps);
         let warnings = diagnostics.sorted();
@@ -263,12 +267,14 @@ fn planned(
     index: usize,
     checked: Checked,
     wiring: &Wiring,
+    destinations: &Arc<[DestinationId]>,
     options: &PlanOptions,
 ) -> Option<PlannedStep> {
     let step = &pipeline.steps[index];
     let id_of = |index: &usize| pipeline.steps[*index].id.value.clone();
     let request = StepRequest {
         input_step: checked.input_step.map(|step| step.value),
+        destinations: Arc::clone(destinations),
         dry_run: options.dry_run || checked.dry_run,
         retry: step.retry.clone(),
         timeout: step.timeout,

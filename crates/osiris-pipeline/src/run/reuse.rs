@@ -79,7 +79,7 @@ impl Scheduler<'_> {
         let (Some(table), Some(note)) = (store.table(&step.id).await?, store.note(&step.id).await?) else {
             return Ok(false);
         };
-        if note.fingerprint.as_deref() != Some(wanted) {
+        if note.fingerprint.as_deref() != Some(wanted) || table.ensure_unchanged().is_err() {
             return Ok(false);
         }
         self.reuse_counts(step, table.rows(), note);

@@ -161,7 +161,7 @@ impl TableSink {
     /// The same, with a note for a resumed run.
     pub(crate) async fn finish_with(self, note: StepNote) -> Result<TableRef> {
         match self.target {
-            SinkTarget::Table(table) => table.run(move |loader| loader.commit(&note)).await,
+            SinkTarget::Table(table) => table.run(move |loader| loader.commit(note)).await,
             SinkTarget::Channel(channel) => channel.finish(&self.step, &self.in_flight, note).await,
         }
     }

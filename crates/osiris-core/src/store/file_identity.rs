@@ -1,0 +1,77 @@
+//! Files that a table of the store reads where they lie, and whether they are still what they were.
+//!
+//! A table over a file is a view: every step that reads it reads the file again. Whoever reads it must have read the
+//! same file as the step that counted its rows, so core compares the file after each reader, before its step commits.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// A local file as it was at some time: its length, when it was last changed and, where the system has one, its number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileIdentity {
+    path: PathBuf,
+    bytes: u64,
+    /// Since 1970.
+    modified: Option<Duration>,
+    /// A file that replaces another has a number of its own.
+    #[serde(default)]
+    inode: u64,
+}
+
+impl FileIdentity {
+    /// The file at `path` as it is now.
+    ///
+    /// # Errors
+    /// It cannot be looked at.
+    pub fn of(path: &Path) -> std::io::Result<Self> {
+        let metadata = path.metadata()?;
+        #[cfg(unix)]
+        let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
+        #[cfg(not(unix))]
+        let inode = 0;
+        let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        Ok(Self { path: path.to_path_buf(), bytes: metadata.len(), modified, inode })
+    }
+
+    /// Compares every one of `files` with what it is now.
+    ///
+    /// # Errors
+    /// The first that is not the same, or not there.
+    pub(crate) fn ensure_unchanged(files: &[Self]) -> Result<()> {
+        let changed = files.iter().find(|file| Self::of(&file.path).ok().as_ref() != Some(*file));
+        let Some(file) = changed else { return Ok(()) };
+        Err(Error::validation(format!("`{}` was changed while the run was reading it", file.path.display()))
+            .with_hint("run again once nothing writes to it, or set `materialize: table` where the file is read, which copies it first"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_written_replaced_or_removed_is_another() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a");
+        let other = directory.path().join("b");
+        let write = |path: &Path, text: &str| std::fs::write(path, text).unwrap();
+        write(&path, "old");
+        let files = [FileIdentity::of(&path).unwrap()];
+        FileIdentity::ensure_unchanged(&files).unwrap();
+        // Of the same length and time: only its number differs.
+        write(&other, "new");
+        let time = path.metadata().unwrap().modified().unwrap();
+        std::fs::File::options().write(true).open(&other).unwrap().set_modified(time).unwrap();
+        std::fs::rename(&other, &path).unwrap();
+        assert!(FileIdentity::ensure_unchanged(&files).is_err());
+        let files = [FileIdentity::of(&path).unwrap()];
+        write(&path, "longer");
+        assert!(FileIdentity::ensure_unchanged(&files).is_err());
+        std::fs::remove_file(&path).unwrap();
+        assert!(FileIdentity::ensure_unchanged(&files).is_err());
+    }
+}
