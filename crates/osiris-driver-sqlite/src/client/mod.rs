@@ -145,7 +145,12 @@ impl Client {
     pub(crate) async fn rows(&mut self, sql: &str, doing: &str) -> Result<Vec<Vec<Option<String>>>> {
         let query = sqlx::query(AssertSqlSafe(sql.to_owned())).persistent(false);
         let rows = self.connection.fetch_all(query).await.map_err(|error| sqlite_error(error, doing))?;
-        rows.iter().map(|row| values(row).map(|value| Ok(value?.map(Value::text))).collect()).collect()
+        let text = |value: Value<'_>| {
+            value.text().ok_or_else(|| {
+                Error::validation(format!("{doing}: a text is not UTF-8")).with_hint("correct it, or read it as BLOB")
+            })
+        };
+        rows.iter().map(|row| values(row).map(|value| value?.map(text).transpose()).collect()).collect()
     }
 
     /// The first row of a small answer, as text.

@@ -15,7 +15,7 @@ use super::ddl::no_type;
 use super::read::float;
 
 /// Digits of a decimal that survive floating point, which is how SQLite keeps numbers with a fraction.
-pub(super) const DIGITS: u8 = 15;
+pub(crate) const DIGITS: u8 = 15;
 
 /// A value of a row, ready to be bound.
 #[derive(Debug, Clone, PartialEq)]
