@@ -19,12 +19,17 @@ pub(crate) async fn alias(client: &mut Client, table: &str) -> Result<Option<Str
     Ok(client.row(&sql, DOING).await?.into_iter().next().flatten())
 }
 
-/// Whether SQLite may give the number of a row that was deleted to another one.
-pub(crate) async fn is_reused(client: &mut Client, table: &str) -> Result<bool> {
-    let table = literal(table);
+/// Whether `column` is the number, and SQLite may give that of a row that was deleted to another row.
+pub(crate) async fn is_reused(client: &mut Client, table: &str, column: &str) -> Result<bool> {
+    let is_number = match alias(client, table).await? {
+        Some(alias) if alias.eq_ignore_ascii_case(column) => true,
+        _ => NAMES.iter().any(|name| name.eq_ignore_ascii_case(column)),
+    };
+    let (table, column) = (literal(table), literal(column));
     let sql = format!(
         "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = {table} COLLATE NOCASE \
-         AND sql NOT LIKE '%AUTOINCREMENT%'"
+         AND sql NOT LIKE '%AUTOINCREMENT%' AND NOT EXISTS \
+         (SELECT 1 FROM pragma_table_xinfo({table}, 'main') WHERE name = {column} COLLATE NOCASE AND pk = 0)"
     );
-    Ok(client.number(&sql, DOING).await? > 0)
+    Ok(is_number && client.number(&sql, DOING).await? > 0)
 }

@@ -38,6 +38,8 @@ pub(crate) enum Access {
     /// A dry run of a writer: a file that would be created is an empty database in memory.
     Check,
     Write,
+    /// The question for what a writer has done: nothing is created.
+    Ask,
 }
 
 /// A database file, and what it is opened for.
@@ -73,7 +75,7 @@ impl Target {
             return Err(Error::validation(format!("`{path}` is a directory")).with_hint("set `path` to a file"));
         }
         match (self.path.exists(), self.access) {
-            (true, Access::Write) => Ok(options.filename(&self.path)),
+            (true, Access::Write | Access::Ask) => Ok(options.filename(&self.path)),
             (true, Access::Read | Access::Check) => Ok(options.filename(&self.path).read_only(true)),
             (false, Access::Write) if self.create => {
                 self.path.parent().map(std::fs::create_dir_all).transpose()?;

@@ -87,10 +87,7 @@ impl<'a> CursorColumn<'a> {
     /// Numbers of rows at the end are given again once their rows are deleted: rows that no run would read.
     async fn warn_of_reused_numbers(&self, client: &mut Client, table: &str, step: &str) -> Result<()> {
         let column = self.cursor.column.as_str();
-        let alias = rowid::alias(client, table).await?;
-        let is_rowid = alias.is_some_and(|alias| alias.eq_ignore_ascii_case(column))
-            || rowid::NAMES.iter().any(|name| name.eq_ignore_ascii_case(column));
-        if self.cursor.lag <= 0.0 && is_rowid && rowid::is_reused(client, table).await? {
+        if self.cursor.lag <= 0.0 && rowid::is_reused(client, table, column).await? {
             tracing::warn!(
                 step,
                 column,
@@ -106,7 +103,7 @@ impl<'a> CursorColumn<'a> {
     /// # Errors
     /// Values of another type or in another form: SQLite sorts them apart, and rows would be passed over.
     async fn greatest(&mut self, client: &mut Client, source: &SelectSource) -> Result<(Option<String>, bool)> {
-        let (name, column) = (self.name.clone(), &self.cursor.column);
+        let (name, column) = (&self.name, &self.cursor.column);
         // Two statements: an index answers each of them at once.
         let least = client.row(&source.aggregate(&format!("typeof(min({name}))"), None), DOING).await?;
         let greatest = source.aggregate(&format!("typeof(max({name})), max({name}), {}", self.is_future()), None);
@@ -123,29 +120,35 @@ impl<'a> CursorColumn<'a> {
         }
         let Some(value) = greatest.next().flatten() else { return Ok((None, false)) };
         let is_future = greatest.next().flatten().as_deref() == Some("1");
-        let wrong = match self.kind.pattern() {
-            Some(pattern) => source.aggregate("count(*)", Some(&format!("{name} NOT GLOB {pattern}"))),
-            None => "SELECT 0".to_owned(),
-        };
-        let wrong = client.number(&wrong, DOING).await?;
-        if wrong == 0 && matches!(self.kind, CursorKind::Timestamp(_)) {
-            let form = client.row(&source.aggregate(&TimeForm::select(&name), None), DOING).await?;
-            let form = TimeForm::parse(&form).map_err(|forms| {
+        self.check_forms(client, source).await?;
+        if self.kind.is_printed(&value) { Ok((Some(value), is_future)) } else { Err(self.invalid_values()) }
+    }
+
+    /// Checks that texts are in the order of the days or times that they are.
+    async fn check_forms(&mut self, client: &mut Client, source: &SelectSource) -> Result<()> {
+        let name = &self.name;
+        let Some(pattern) = self.kind.pattern() else { return Ok(()) };
+        let wrong = source.aggregate("count(*)", Some(&format!("{name} NOT GLOB {pattern}")));
+        if client.number(&wrong, DOING).await? > 0 {
+            return Err(self.invalid_values());
+        }
+        if let CursorKind::Timestamp(form) = &mut self.kind {
+            let found = client.row(&source.aggregate(&TimeForm::select(name), None), DOING).await?;
+            *form = TimeForm::parse(&found).map_err(|forms| {
+                let column = &self.cursor.column;
                 Error::validation(format!(
                     "the cursor column `{column}` has times {forms}, which SQLite does not compare as times"
                 ))
                 .with_hint("write all of them in one form")
             })?;
-            self.kind = CursorKind::Timestamp(form);
         }
-        if wrong > 0 || !self.kind.is_printed(&value) {
-            return Err(Error::validation(format!(
-                "invalid values in the cursor column `{column}`: expected {}",
-                self.kind.expected()
-            ))
-            .with_hint(WRONG_VALUES));
-        }
-        Ok((Some(value), is_future))
+        Ok(())
+    }
+
+    fn invalid_values(&self) -> Error {
+        let (column, expected) = (&self.cursor.column, self.kind.expected());
+        Error::validation(format!("invalid values in the cursor column `{column}`: expected {expected}"))
+            .with_hint(WRONG_VALUES)
     }
 
     /// Checks where the run starts.

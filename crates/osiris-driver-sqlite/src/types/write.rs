@@ -17,6 +17,9 @@ use super::read::float;
 /// Digits of a decimal that survive floating point, which is how SQLite keeps numbers with a fraction.
 pub(crate) const DIGITS: u8 = 15;
 
+/// How the column is declared that is another name for the number of the row.
+pub(crate) const ROWID_ALIAS: &str = "INTEGER PRIMARY KEY";
+
 /// A value of a row, ready to be bound.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Cell {
@@ -40,11 +43,16 @@ impl Cell {
     }
 }
 
-/// How the values of a column are written: to a column of this affinity.
+/// How the values of a column are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Conversion(Affinity);
+pub(crate) struct Conversion {
+    /// The affinity of the column of the table.
+    pub(crate) to: Affinity,
+    /// Whether SQLite writes an id of its own instead of NULL.
+    makes_up_ids: bool,
+}
 
-/// How a column of the input is written to a column that was declared so.
+/// How a column of the input is written to a column of the table.
 ///
 /// # Errors
 /// Types that do not go together, and what to do.
@@ -59,7 +67,7 @@ pub(crate) fn conversion(name: &str, from: &ColumnType, declared: &str) -> Resul
         _ => !matches!(to, Affinity::Integer | Affinity::Real),
     };
     if fits {
-        return Ok(Conversion(to));
+        return Ok(Conversion { to, makes_up_ids: declared == ROWID_ALIAS });
     }
     Err(format!(
         "its column is declared {declared}, and `{name}` of the input is {from}: cast the column in a step before, or change the table"
@@ -70,9 +78,11 @@ pub(crate) fn conversion(name: &str, from: &ColumnType, declared: &str) -> Resul
 ///
 /// # Errors
 /// Why SQLite would not keep it as it is; never the value.
-pub(crate) fn cell(array: &dyn Array, row: usize, Conversion(to): Conversion) -> Result<Cell, &'static str> {
+pub(crate) fn cell(array: &dyn Array, row: usize, conversion: Conversion) -> Result<Cell, &'static str> {
+    let to = conversion.to;
     if array.is_null(row) {
-        return Ok(Cell::Null);
+        let is_kept = !conversion.makes_up_ids;
+        return is_kept.then_some(Cell::Null).ok_or("NULL in an INTEGER PRIMARY KEY, for which SQLite makes up an id");
     }
     macro_rules! value {
         ($kind:ty) => {

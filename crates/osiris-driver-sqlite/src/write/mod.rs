@@ -92,7 +92,12 @@ impl Write for SqliteWriter {
         _: Option<&TableRef>,
         _: &ExecutionContext,
     ) -> Result<CommitOutcome> {
-        let mut client = (self.connect)(Target::new(step.connection(), step.base_dir(), Access::Write)).await?;
+        let target = Target::new(step.connection(), step.base_dir(), Access::Ask);
+        if !target.path.exists() {
+            // Whether it was there, and what became of it, is not known.
+            return Ok(CommitOutcome::Unknown);
+        }
+        let mut client = (self.connect)(target).await?;
         let outcome = commit::outcome(&mut client, intent).await;
         client.close().await;
         outcome

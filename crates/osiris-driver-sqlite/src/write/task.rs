@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::commit::commit;
 use super::loader::{Loader, insert_into};
-use super::merge::{ROW, Staging};
+use super::merge::Staging;
 use super::target::describe;
 use crate::client::{Client, quote};
 use crate::config::WriterConfig;
@@ -80,9 +80,6 @@ impl WriteTask<'_> {
         self.plan(&mut check);
         let (mut statements, additions) = (Vec::new(), check.additions());
         let mut problems = check.problems();
-        if self.config.merges() && target.column(ROW).is_some() {
-            problems.push(format!("it has a column `{ROW}`, a name that the writer uses itself"));
-        }
         for (name, column) in additions {
             match column_type(&column.column_type) {
                 Some(declared) => {
@@ -134,6 +131,13 @@ impl WriteTask<'_> {
             // Rows of other tables may refer to the new rows as they did to the old ones.
             client.run("PRAGMA defer_foreign_keys = ON", DELETING).await?;
             deleted = client.run(&format!("DELETE FROM {table}"), DELETING).await?;
+            let kept = client.number(&format!("SELECT count(*) FROM {table}"), DELETING).await?;
+            if kept > 0 {
+                return Err(Error::validation(format!(
+                    "{DELETING}: {kept} rows are still there: a trigger keeps them"
+                ))
+                .with_hint("remove the trigger, or use `mode: upsert`"));
+            }
         }
         let mut loader = Loader::new(self, plan, insert_into(&table, &plan.columns), false);
         loader.run(client, self.scan(plan)).await?;
@@ -150,7 +154,7 @@ impl WriteTask<'_> {
         };
         loader.run(client, scan).await?;
         let written = staging.merge(client, self, loader.rows).await?;
-        Ok((Written { altered: loader.altered, ..written }, loader.bytes))
+        Ok((written, loader.bytes))
     }
 
     fn scan(&self, plan: &WritePlan) -> osiris_core::store::ScanBuilder {

@@ -192,6 +192,7 @@ async fn ids_that_sqlite_gives_again_are_warned_of() {
         ("t (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT)", json!({"column": "id"}), false),
         ("t (id INTEGER PRIMARY KEY, name TEXT) WITHOUT ROWID", json!({"column": "id"}), false),
         ("t (id INTEGER UNIQUE, name TEXT)", json!({"column": "id"}), false),
+        ("t (id INTEGER UNIQUE, oid INTEGER DEFAULT 1)", json!({"column": "oid"}), false),
     ] {
         let lines = Lines::default();
         let writer = lines.clone();
