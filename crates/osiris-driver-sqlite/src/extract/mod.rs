@@ -97,7 +97,7 @@ async fn extract(
 /// Checks that the table has the columns that are named.
 async fn require_columns(client: &mut Client, config: &ExtractorConfig) -> Result<()> {
     let (Some(table), Some(columns)) = (&config.table, &config.columns) else { return Ok(()) };
-    let sql = format!("SELECT name FROM pragma_table_xinfo({}) WHERE hidden <> 1 ORDER BY cid", literal(table));
+    let sql = format!("SELECT name FROM pragma_table_xinfo({}) ORDER BY cid", literal(table));
     let names: Vec<String> = client.rows(&sql, "describing the table").await?.into_iter().flatten().flatten().collect();
     let known = || names.iter().map(String::as_str).chain(rowid::NAMES);
     match columns.iter().find(|column| !known().any(|name| name.eq_ignore_ascii_case(column))) {

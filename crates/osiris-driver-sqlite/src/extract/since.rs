@@ -19,7 +19,7 @@ use crate::rowid;
 use crate::types::ColumnPlan;
 
 const DOING: &str = "reading the bound of the cursor";
-const WRONG_VALUES: &str = "correct them, or leave them out by a condition of the step";
+const WRONG_VALUES: &str = "correct them, convert them in a `query`, or leave them out by a condition of the step";
 
 /// The cursor column of one run.
 struct CursorColumn<'a> {

@@ -162,7 +162,7 @@ async fn rows_of_several_statements_are_of_one_moment() {
 async fn discovery_lists_columns_keys_and_rows() {
     let database = Database::new(
         "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT NOT NULL, price DECIMAL(9,2), any); INSERT INTO t VALUES (7, 'a', 1, 1); \
-         CREATE VIEW v AS SELECT * FROM t; CREATE VIEW broken AS SELECT * FROM absent",
+         CREATE TABLE k (id INT PRIMARY KEY); CREATE VIEW v AS SELECT * FROM t; CREATE VIEW broken AS SELECT * FROM absent",
     )
     .await;
     let connection = database.bench.connection("sqlite.extractor", &database.connection()).unwrap();
@@ -184,6 +184,7 @@ async fn discovery_lists_columns_keys_and_rows() {
         shown,
         [
             "broken None: ",
+            "k Some(0): id!? integer",
             "t Some(7): any? any, id! integer, name string, price? decimal",
             "v None: any? binary, id? integer, name? string, price? decimal",
         ]
