@@ -50,13 +50,15 @@ pub(crate) struct Conversion {
     pub(crate) to: Affinity,
     /// Whether SQLite writes an id of its own instead of NULL.
     makes_up_ids: bool,
+    /// Whether texts are kept in UTF-16.
+    in_utf_16: bool,
 }
 
-/// How a column of the input is written to a column of the table.
+/// How a column of the input is written to a column that was declared so, in a file whose texts are in UTF-16 or not.
 ///
 /// # Errors
 /// Types that do not go together, and what to do.
-pub(crate) fn conversion(name: &str, from: &ColumnType, declared: &str) -> Result<Conversion, String> {
+pub(crate) fn conversion(name: &str, from: &ColumnType, declared: &str, in_utf_16: bool) -> Result<Conversion, String> {
     use ColumnType as T;
     let to = Affinity::of(declared);
     let fits = match from {
@@ -67,7 +69,7 @@ pub(crate) fn conversion(name: &str, from: &ColumnType, declared: &str) -> Resul
         _ => !matches!(to, Affinity::Integer | Affinity::Real),
     };
     if fits {
-        return Ok(Conversion { to, makes_up_ids: declared == ROWID_ALIAS });
+        return Ok(Conversion { to, makes_up_ids: declared == ROWID_ALIAS, in_utf_16 });
     }
     Err(format!(
         "its column is declared {declared}, and `{name}` of the input is {from}: cast the column in a step before, or change the table"
@@ -104,7 +106,7 @@ pub(crate) fn cell(array: &dyn Array, row: usize, conversion: Conversion) -> Res
         DataType::Float32 => real(f64::from(value!(Float32Type)), to),
         DataType::Float64 => real(value!(Float64Type), to),
         DataType::Decimal128(_, scale) => decimal(value!(Decimal128Type), *scale, to),
-        DataType::Utf8 => text(array.as_string::<i32>().value(row), to),
+        DataType::Utf8 => text(array.as_string::<i32>().value(row), conversion),
         DataType::Binary => Ok(Cell::Blob(array.as_binary::<i32>().value(row).to_vec())),
         DataType::Date32 => dated(date_text(i64::from(value!(Date32Type)))),
         DataType::Time64(_) => Ok(Cell::Text(time_text(value!(Time64MicrosecondType)))),
@@ -157,7 +159,10 @@ fn decimal(units: i128, scale: i8, to: Affinity) -> Result<Cell, &'static str> {
     real(text.parse().map_err(|_| "invalid decimal")?, to)
 }
 
-fn text(value: &str, to: Affinity) -> Result<Cell, &'static str> {
+fn text(value: &str, Conversion { to, in_utf_16, .. }: Conversion) -> Result<Cell, &'static str> {
+    if in_utf_16 && value.contains(['\u{fffe}', '\u{ffff}']) {
+        return Err("text has U+FFFE or U+FFFF, for which SQLite writes U+FFFD in a file in UTF-16");
+    }
     if to == Affinity::Numeric && is_like_number(value) {
         return Err("text looks like a number, which the column would make of it");
     }
@@ -193,14 +198,15 @@ mod tests {
 
     #[test]
     fn what_an_affinity_would_change_is_refused() {
+        let text = |value, declared| text(value, conversion("c", &ColumnType::Varchar, declared, false).unwrap());
         for value in ["12", " 0012 ", "1e5", "+.5", "-1"] {
-            assert!(text(value, Affinity::Numeric).is_err(), "{value}");
-            assert!(text(value, Affinity::Text).is_ok(), "{value}");
+            assert!(text(value, "NUMERIC").is_err(), "{value}");
+            assert!(text(value, "TEXT").is_ok(), "{value}");
         }
-        assert!(text("2024-01-31", Affinity::Numeric).is_ok() && text("inf", Affinity::Numeric).is_ok());
+        assert!(text("2024-01-31", "NUMERIC").is_ok() && text("inf", "NUMERIC").is_ok());
         assert!(integer(EXACT_PLUS_ONE, Affinity::Real).is_err() && real(f64::NAN, Affinity::Real).is_err());
-        assert!(conversion("c", &ColumnType::Varchar, "INT").is_err());
-        assert!(conversion("c", &ColumnType::Double, "TEXT").is_err());
+        assert!(conversion("c", &ColumnType::Varchar, "INT", false).is_err());
+        assert!(conversion("c", &ColumnType::Double, "TEXT", false).is_err());
     }
 
     const EXACT_PLUS_ONE: i64 = (1 << 53) + 1;

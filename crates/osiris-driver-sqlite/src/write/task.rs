@@ -26,6 +26,8 @@ pub(super) struct WriteTask<'a> {
     pub(super) mapped: Vec<MappedColumn>,
     pub(super) ctx: &'a ExecutionContext,
     pub(super) dry_run: bool,
+    /// Whether the file keeps texts in UTF-16.
+    pub(super) in_utf_16: bool,
 }
 
 impl WriteTask<'_> {
@@ -97,7 +99,7 @@ impl WriteTask<'_> {
     }
 
     fn plan(&self, check: &mut TableCheck<'_>) -> WritePlan {
-        check.plan(|source, target| conversion(&source.name, &source.column_type, &target.declared))
+        check.plan(|source, target| conversion(&source.name, &source.column_type, &target.declared, self.in_utf_16))
     }
 
     /// Leaves the statements that will be run with the step's artifacts.

@@ -100,6 +100,12 @@ async fn what_sqlite_would_change_is_rejected() {
         let counts = counts(&database, config, &format!("SELECT {value} AS c")).await;
         assert_eq!(counts.rejected, 1, "{declared} {value}");
     }
+    for (encoding, rejected) in [("UTF-8", 0), ("UTF-16le", 2)] {
+        let database = Database::new(&format!("PRAGMA encoding = '{encoding}'; CREATE TABLE t (c TEXT)")).await;
+        let sql = "SELECT unnest([chr(65534), 'a' || chr(65535), chr(65533), 'ů']) AS c";
+        let counts = counts(&database, json!({"table": "t", "max_rejects": 2}), sql).await;
+        assert_eq!((counts.inserted, counts.rejected), (4 - rejected, rejected), "{encoding}");
+    }
     for (declared, value) in [("INTEGER", "'a'"), ("TEXT", "1.5::DOUBLE"), ("TEXT", "'a'::BLOB"), ("TEXT", "[1]")] {
         let database = Database::new(&format!("CREATE TABLE t (c {declared})")).await;
         let (kind, error) = refused(&database, json!({"table": "t"}), &format!("SELECT {value} AS c")).await;
