@@ -23,6 +23,8 @@ pub(super) enum CursorKind {
 }
 
 impl CursorKind {
+    /// Of a column.
+    ///
     /// # Errors
     /// A type that has no exact order.
     pub(super) fn of(plan: &ColumnPlan) -> Result<Self> {
@@ -39,7 +41,7 @@ impl CursorKind {
         }
     }
 
-    /// The types of values that it has in SQLite.
+    /// Whether its values have this type in SQLite, which sorts values of other types apart.
     pub(super) fn has(self, found: &str) -> bool {
         match self {
             Self::Integer => found == "integer",
@@ -77,7 +79,7 @@ impl CursorKind {
         Some(if self.has("text") { literal(&text) } else { text })
     }
 
-    /// A value as the column has it.
+    /// Whether a value of the column is in the form in which values are compared with it.
     pub(super) fn is_printed(self, value: &str) -> bool {
         self == Self::Text || self.parse(value).and_then(|units| self.print(units)).as_deref() == Some(value)
     }
@@ -117,16 +119,10 @@ impl CursorKind {
             Self::Integer => whole().map(|value| value.to_string()),
             Self::Decimal(_, scale) => {
                 let text = decimal_text(units, scale.into());
-                match text.split_once('.') {
-                    // SQLite keeps it as an integer, with all its digits.
-                    Some((integer, fraction)) if fraction.bytes().all(|digit| digit == b'0') => {
-                        integer.parse::<i64>().ok().map(|value| value.to_string())
-                    }
-                    Some(_) => {
-                        (significant_digits(&text) <= DIGITS.into()).then(|| text.trim_end_matches('0').to_owned())
-                    }
-                    None => text.parse::<i64>().ok().map(|value| value.to_string()),
-                }
+                let text = if scale > 0 { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+                // Other numbers are floating point in SQLite.
+                let is_exact = text.parse::<i64>().is_ok() || significant_digits(text) <= DIGITS.into();
+                is_exact.then(|| text.to_owned())
             }
             Self::Date => date_text(whole()?),
             Self::Timestamp(form) => timestamp_text(whole()?).map(|text| form.of(&text)),
@@ -230,7 +226,9 @@ mod tests {
         let decimal = CursorKind::Decimal(18, 2);
         assert_eq!(decimal.sql("9007199254740993.00").as_deref(), Some("9007199254740993"));
         assert_eq!(decimal.sql("-5.50").as_deref(), Some("-5.5"));
-        assert_eq!(decimal.sql("90071992547409.93").as_deref(), None);
+        assert_eq!(decimal.sql("90071992547409.93"), None);
+        assert_eq!(CursorKind::Decimal(38, 0).sql("-100000000000000000000").as_deref(), Some("-100000000000000000000"));
+        assert_eq!(CursorKind::Decimal(38, 0).sql("9223372036854775809"), None);
         assert_eq!(decimal.earlier("5", 0.001).as_deref(), Some("4.99"));
         assert_eq!(CursorKind::Integer.earlier("5", 1.5).as_deref(), Some("3"));
         assert_eq!(CursorKind::Integer.earlier("-9223372036854775808", 1.0), None);

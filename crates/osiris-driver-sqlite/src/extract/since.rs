@@ -157,7 +157,7 @@ impl<'a> CursorColumn<'a> {
         let initial = self.cursor.initial.as_ref().map(InitialCursor::text);
         match (saved.and_then(SavedCursor::value), initial) {
             (Some(saved), _) if self.kind.sql(saved).is_none() => Err(Error::validation(format!(
-                "the saved value of the cursor is none of `{column}`, which is {} now",
+                "the saved value of the cursor does not fit the column `{column}`, which is {} now",
                 self.plan.column_type
             ))
             .with_hint(reset_hint(None, step))),

@@ -42,6 +42,10 @@ async fn each_row_is_read_once_also_at_the_boundary() {
     for (declared, old, new) in [
         ("INTEGER", "5", "9"),
         ("DECIMAL(5,2)", "5.5", "5.75"),
+        ("DECIMAL(38,0)", "1e20", "2e20"),
+        ("DATETIME", "'2024-01-31T10:00'", "'2024-01-31T10:01'"),
+        ("DATETIME", "'2024-01-31 10:00:00.000'", "'2024-01-31 10:00:00.500'"),
+        ("DATETIME", "'2024-01-31 10:00:00'", "'2024-01-31 10:00:00.500000'"),
         ("DATE", "'2024-01-31'", "'2024-02-01'"),
         ("DATETIME", "'2024-01-31 10:00:00'", "'2024-01-31 10:00:00.5'"),
         ("TEXT", "'it''s'", "'z'"),
@@ -156,6 +160,21 @@ async fn a_first_value_is_compared_in_the_form_of_the_column() {
         let error = runs.next().await.unwrap_err();
         assert!(error.contains("invalid `initial`"), "{declared} from {initial}: {error}");
     }
+}
+
+#[tokio::test]
+async fn a_saved_value_is_compared_in_the_form_that_the_column_has_now() {
+    let setup = "CREATE TABLE t (name TEXT, c DATETIME); INSERT INTO t VALUES ('a', '2024-01-31T10:00:00')";
+    let mut runs = Runs::new(setup, json!({"column": "c"})).await;
+    assert_eq!(runs.next().await.unwrap(), ["a"]);
+    let rewritten = "UPDATE t SET c = replace(c, 'T', ' '); \
+                     INSERT INTO t VALUES ('b', '2024-01-31 23:00:00'), ('c', '2024-02-01 00:00:00')";
+    runs.database.execute(rewritten).await;
+    // The row at the saved value has changed.
+    assert_eq!(runs.next().await.unwrap(), ["a", "b", "c"]);
+    runs.database.execute("DROP TABLE t; CREATE TABLE t (name TEXT, c INTEGER); INSERT INTO t VALUES ('a', 5)").await;
+    let error = runs.next().await.unwrap_err();
+    assert!(error.contains("does not fit the column `c`, which is BIGINT now"), "{error}");
 }
 
 #[tokio::test]

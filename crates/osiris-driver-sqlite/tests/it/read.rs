@@ -146,6 +146,7 @@ async fn rows_of_several_statements_are_of_one_moment() {
     };
     let write = async {
         let mut writer = open(&database.path).await.unwrap();
+        writer.execute("PRAGMA synchronous = OFF").await.unwrap();
         while !is_read.load(Ordering::Relaxed) {
             writer.execute("UPDATE clock SET tick = tick + 1").await.unwrap();
         }
