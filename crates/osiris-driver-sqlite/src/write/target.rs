@@ -46,6 +46,16 @@ pub(super) async fn describe(client: &mut Client, table: &str) -> Result<Option<
     Ok(Some(TargetTable { kind, columns, keys, cascades_to }))
 }
 
+/// Whether a foreign key refers to the table.
+pub(super) async fn is_referred_to(client: &mut Client, table: &str) -> Result<bool> {
+    let sql = format!(
+        "SELECT count(*) FROM sqlite_schema m, pragma_foreign_key_list(m.name) f WHERE m.type = 'table' \
+         AND f.\"table\" = {} COLLATE NOCASE",
+        literal(table)
+    );
+    Ok(client.number(&sql, DOING).await? > 0)
+}
+
 fn column(row: &[Option<String>]) -> Option<TargetColumn> {
     let [Some(name), declared, not_null, default, _, hidden] = row else { return None };
     Some(TargetColumn {

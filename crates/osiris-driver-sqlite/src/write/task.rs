@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::commit::commit;
 use super::loader::{Loader, insert_into};
 use super::merge::Staging;
-use super::target::describe;
+use super::target::{describe, is_referred_to};
 use crate::client::{Client, quote};
 use crate::config::WriterConfig;
 use crate::types::{Conversion, column_type, conversion, create_table};
@@ -130,8 +130,10 @@ impl WriteTask<'_> {
         let table = quote(&self.config.table);
         let mut deleted = 0;
         if self.config.mode() == WriteMode::Overwrite {
-            // Rows of other tables may refer to the new rows as they did to the old ones.
-            client.run("PRAGMA defer_foreign_keys = ON", DELETING).await?;
+            if is_referred_to(client, &self.config.table).await? {
+                // Rows may refer to the new rows as they did to the old ones.
+                client.run("PRAGMA defer_foreign_keys = ON", DELETING).await?;
+            }
             deleted = client.run(&format!("DELETE FROM {table}"), DELETING).await?;
             let kept = client.number(&format!("SELECT count(*) FROM {table}"), DELETING).await?;
             if kept > 0 {

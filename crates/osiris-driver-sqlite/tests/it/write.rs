@@ -267,13 +267,15 @@ async fn no_name_of_a_column_is_taken() {
 }
 
 #[tokio::test]
-async fn a_row_without_its_parent_fails_an_overwrite_at_the_commit_and_leaves_the_old_rows() {
+async fn a_row_without_its_parent_is_rejected_or_fails_the_commit_of_a_table_that_others_refer_to() {
     let setup = "CREATE TABLE parent (id INTEGER PRIMARY KEY); INSERT INTO parent VALUES (1); \
-                 CREATE TABLE t (id INTEGER REFERENCES parent, name TEXT); INSERT INTO t VALUES (1, 'old')";
+                 CREATE TABLE t (id INTEGER PRIMARY KEY REFERENCES parent, name TEXT); INSERT INTO t VALUES (1, 'old')";
     let database = Database::new(setup).await;
-    let appended = counts(&database, json!({"table": "t", "max_rejects": 1}), TWO).await;
-    assert_eq!((appended.inserted, appended.rejected), (1, 1));
-    let (kind, error) = refused(&database, json!({"table": "t", "mode": "overwrite", "max_rejects": 1}), TWO).await;
+    let config = json!({"table": "t", "mode": "overwrite", "max_rejects": 1});
+    let written = counts(&database, config.clone(), TWO).await;
+    assert_eq!((written.inserted, written.deleted, written.rejected), (1, 1, 1));
+    database.execute("CREATE TABLE child (id INTEGER REFERENCES t)").await;
+    let (kind, error) = refused(&database, config, TWO).await;
     assert!(kind == ErrorKind::Validation && error.contains("1 rows of `t` without a row of `parent`"), "{error}");
-    assert_eq!(rows(&database).await, "1=old 1=a");
+    assert_eq!(rows(&database).await, "1=a");
 }
