@@ -129,7 +129,7 @@ async fn a_column_that_is_not_there_is_an_error_not_a_text() {
 }
 
 #[tokio::test]
-async fn rows_of_several_statements_are_of_one_moment() {
+async fn rows_of_several_statements_are_of_one_snapshot() {
     let database = Database::new(
         "PRAGMA journal_mode = WAL; CREATE TABLE clock (tick INTEGER); INSERT INTO clock VALUES (0); \
          CREATE TABLE t (i INTEGER); WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 50000) \
@@ -153,7 +153,7 @@ async fn rows_of_several_statements_are_of_one_moment() {
     };
     let (table, ()) = tokio::join!(read, write);
     let seen = database.bench.query(&format!("SELECT DISTINCT tick FROM {}", table.sql())).await.unwrap();
-    assert_eq!(seen.rows().len(), 1, "the rows are of several moments");
+    assert_eq!(seen.rows().len(), 1, "the rows are of several snapshots");
     let seen: u64 = seen.rows()[0][0].as_deref().unwrap().parse().unwrap();
     let now: u64 = database.value("SELECT tick FROM clock").await.parse().unwrap();
     assert!(now > seen + 10, "nobody wrote in between");
