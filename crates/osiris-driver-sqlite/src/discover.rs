@@ -7,7 +7,8 @@ use osiris_core::{Catalog, ColumnType, Resource, ResourceField, ResourceKind, Re
 
 use crate::client::{Access, Client, Connect, Target, literal, quote};
 use crate::config::ConnectionConfig;
-use crate::types::{Affinity, declared_type};
+use crate::rowid;
+use crate::types::declared_type;
 
 const DOING: &str = "listing tables";
 
@@ -68,21 +69,21 @@ async fn fields(client: &mut Client, table: &str) -> Vec<ResourceField> {
         literal(table)
     );
     let rows = client.rows(&sql, DOING).await.unwrap_or_default();
-    (1..).zip(rows).filter_map(|(ordinal, row)| field(ordinal, &row)).collect()
+    let rowid = rowid::alias(client, table).await.ok().flatten();
+    (1..).zip(rows).filter_map(|(ordinal, row)| field(ordinal, &row, rowid.as_deref())).collect()
 }
 
-fn field(ordinal: u32, row: &[Option<String>]) -> Option<ResourceField> {
+fn field(ordinal: u32, row: &[Option<String>], rowid: Option<&str>) -> Option<ResourceField> {
     let [Some(name), declared, not_null, key] = row else { return None };
     let declared = declared.clone().unwrap_or_default();
-    let is_key = key.as_deref() != Some("0");
     Some(ResourceField {
         name: name.clone(),
         ordinal,
         field_type: field_type(&declared).to_owned(),
         // The one primary key that takes no NULL by itself is the row's own number.
-        nullable: not_null.as_deref() == Some("0") && !(is_key && Affinity::of(&declared) == Affinity::Integer),
+        nullable: not_null.as_deref() == Some("0") && rowid != Some(name),
         native_type: if declared.is_empty() { "ANY".to_owned() } else { declared },
-        primary_key: is_key,
+        primary_key: key.as_deref() != Some("0"),
         max_length: None,
     })
 }

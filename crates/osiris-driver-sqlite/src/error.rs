@@ -28,9 +28,10 @@ pub(crate) fn result_code(error: &sqlx::Error) -> Option<i32> {
     sqlx::error::DatabaseError::code(error)?.parse().ok()
 }
 
-/// Whether an INSERT failed because of its rows: a constraint, a type that does not fit, a value that is too long.
+/// Whether an INSERT that SQLite has prepared failed because of its rows: a constraint, a type that does not fit, a value
+/// that is too long, or one that an expression of the table cannot take.
 pub(crate) fn is_about_rows(error: &sqlx::Error) -> bool {
-    result_code(error).is_some_and(|code| matches!(code & 0xff, 18..=20))
+    result_code(error).is_some_and(|code| matches!(code & 0xff, 1 | 18..=20))
 }
 
 /// Whether a failed COMMIT has certainly changed nothing: all but a disk that failed, whose state nobody knows.

@@ -6,6 +6,7 @@ mod discover;
 mod doctor;
 mod error;
 mod extract;
+mod rowid;
 mod types;
 mod write;
 

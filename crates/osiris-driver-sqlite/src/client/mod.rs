@@ -38,6 +38,8 @@ pub(crate) enum Access {
     /// A dry run of a writer: a file that would be created is an empty database in memory.
     Check,
     Write,
+    /// The question for what a writer has done: nothing is created.
+    Ask,
 }
 
 /// A database file, and what it is opened for.
@@ -73,7 +75,7 @@ impl Target {
             return Err(Error::validation(format!("`{path}` is a directory")).with_hint("set `path` to a file"));
         }
         match (self.path.exists(), self.access) {
-            (true, Access::Write) => Ok(options.filename(&self.path)),
+            (true, Access::Write | Access::Ask) => Ok(options.filename(&self.path)),
             (true, Access::Read | Access::Check) => Ok(options.filename(&self.path).read_only(true)),
             (false, Access::Write) if self.create => {
                 self.path.parent().map(std::fs::create_dir_all).transpose()?;
@@ -145,7 +147,12 @@ impl Client {
     pub(crate) async fn rows(&mut self, sql: &str, doing: &str) -> Result<Vec<Vec<Option<String>>>> {
         let query = sqlx::query(AssertSqlSafe(sql.to_owned())).persistent(false);
         let rows = self.connection.fetch_all(query).await.map_err(|error| sqlite_error(error, doing))?;
-        rows.iter().map(|row| values(row).map(|value| Ok(value?.map(Value::text))).collect()).collect()
+        let text = |value: Value<'_>| {
+            value.text().ok_or_else(|| {
+                Error::validation(format!("{doing}: a text is not UTF-8")).with_hint("correct it, or read it as BLOB")
+            })
+        };
+        rows.iter().map(|row| values(row).map(|value| value?.map(text).transpose()).collect()).collect()
     }
 
     /// The first row of a small answer, as text.

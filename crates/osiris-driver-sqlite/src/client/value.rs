@@ -35,11 +35,13 @@ impl Value<'_> {
         [self.type_name().as_bytes(), &bytes].concat()
     }
 
-    pub(super) fn text(self) -> String {
+    /// Its text; of bytes, their digits. None: a text that is not UTF-8.
+    pub(super) fn text(self) -> Option<String> {
         match self {
-            Self::Integer(value) => value.to_string(),
-            Self::Real(value) => value.to_string(),
-            Self::Text(bytes) | Self::Blob(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+            Self::Integer(value) => Some(value.to_string()),
+            Self::Real(value) => Some(value.to_string()),
+            Self::Text(bytes) => std::str::from_utf8(bytes).ok().map(str::to_owned),
+            Self::Blob(bytes) => Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect()),
         }
     }
 }

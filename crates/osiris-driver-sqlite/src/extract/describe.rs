@@ -4,6 +4,7 @@
 //! declared, through subqueries and views, and takes nothing but one SELECT.
 
 use osiris_core::{Error, Result};
+use osiris_sql::guard::{ReadingStatement, SqlDialect};
 
 use crate::client::{Client, quote};
 use crate::types::{ColumnPlan, Found, declared_type, type_of_values};
@@ -17,6 +18,10 @@ const VIEW: &str = "temp.osiris_view";
 /// Tables or columns that do not exist, and a column whose values have several types.
 pub(super) async fn describe(client: &mut Client, select: &str) -> Result<Vec<ColumnPlan>> {
     let names = client.names(select, DOING).await?;
+    let strict = ReadingStatement::parse(select, SqlDialect::Sqlite)?.with_strict_names()?;
+    client.names(&strict, DOING).await.map_err(|error| {
+        error.with_hint("SQLite takes it for a text: correct the name, or write the text in single quotes")
+    })?;
     client.run(&format!("CREATE TEMP VIEW osiris_view AS {select}"), DOING).await?;
     let columns = client.rows("SELECT name, type FROM pragma_table_xinfo('osiris_view', 'temp') ORDER BY cid", DOING);
     let columns = columns.await?.into_iter().map(|row| {

@@ -1,5 +1,6 @@
 //! `sqlite.extractor`: a query or a table into the store, in one snapshot.
 
+mod cursor;
 mod describe;
 mod reader;
 mod since;
@@ -15,8 +16,9 @@ use serde_json::Value;
 
 use self::describe::describe;
 use self::reader::{Counts, Reader};
-use crate::client::{Access, Client, Connect, Target, connect, quote};
+use crate::client::{Access, Client, Connect, Target, connect, literal, quote};
 use crate::config::{ConnectionConfig, ExtractorConfig};
+use crate::rowid;
 
 /// Reads a query or a table.
 pub struct SqliteExtractor {
@@ -87,6 +89,7 @@ async fn extract(
     let source = source(config)?;
     let stop_after = step.dry_run().then_some(DRY_RUN_ROWS);
     client.begin_snapshot().await?;
+    require_columns(client, config).await?;
     let plans = describe(client, &source.select(None, stop_after)).await?;
     let reader = Reader::open(out, plans, config.batch_size).await?;
     match &config.cursor {
@@ -95,13 +98,31 @@ async fn extract(
     }
 }
 
+/// Checks that the table has the columns that are named.
+async fn require_columns(client: &mut Client, config: &ExtractorConfig) -> Result<()> {
+    let (Some(table), Some(columns)) = (&config.table, &config.columns) else { return Ok(()) };
+    let sql = format!("SELECT name FROM pragma_table_xinfo({}) ORDER BY cid", literal(table));
+    let names: Vec<String> = client.rows(&sql, "describing the table").await?.into_iter().flatten().flatten().collect();
+    let known = || names.iter().map(String::as_str).chain(rowid::NAMES);
+    match columns.iter().find(|column| !known().any(|name| name.eq_ignore_ascii_case(column))) {
+        Some(column) if !names.is_empty() => {
+            Err(Error::validation(format!("table `{table}` has no column `{column}`"))
+                .with_hint(format!("its columns: {}", names.join(", "))))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// What is read, checked as a whole.
 fn source(config: &ExtractorConfig) -> Result<SelectSource> {
     let source = match (&config.query, &config.table) {
         (Some(query), _) => SelectSource::query(ReadingStatement::parse(query, SqlDialect::Sqlite)?.text()),
         (None, Some(table)) => {
-            let list = config.columns.as_ref().map(|names| names.iter().map(|name| quote(name)).collect());
-            let mut source = SelectSource::table(quote(table), list);
+            let table = quote(table);
+            // With its table: a name in quotes that is no column is a text to SQLite.
+            let column = |name: &String| format!("{table}.{}", quote(name));
+            let list = config.columns.as_ref().map(|names| names.iter().map(column).collect());
+            let mut source = SelectSource::table(&table, list);
             source.filter.clone_from(&config.filter);
             source.order_by.clone_from(&config.order_by);
             (source.limit, source.offset) = (config.limit, config.offset);

@@ -4,29 +4,27 @@
 //! SQLite has one writer at a time, so no row is committed below a value that a reader has seen committed, if the value
 //! is set inside of the transaction.
 
-use osiris_core::{ColumnType, DRY_RUN_ROWS, Error, ExecutionContext, Extracted, Result, Step};
-use osiris_sql::read::cursor::{Bound, Boundaries, CLOCK_TOLERANCE_SECONDS, Cursor, Part, SavedCursor};
+use osiris_core::state::reset_hint;
+use osiris_core::{DRY_RUN_ROWS, Error, ExecutionContext, Extracted, Result, Step};
+use osiris_sql::read::cursor::{
+    Bound, Boundaries, CLOCK_TOLERANCE_SECONDS, Cursor, InitialCursor, Part, SavedCursor, Start,
+};
 use osiris_sql::read::source::SelectSource;
 
 use super::SqliteExtractor;
+use super::cursor::{CursorKind, TimeForm};
 use super::reader::{Counts, Reader};
-use crate::client::{Client, literal, quote};
-use crate::types::{Affinity, ColumnPlan};
+use crate::client::{Client, quote};
+use crate::rowid;
+use crate::types::ColumnPlan;
 
 const DOING: &str = "reading the bound of the cursor";
-
-/// How values of the cursor column are written and compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum CursorKind {
-    Number,
-    Date,
-    Timestamp,
-    Text,
-}
+const WRONG_VALUES: &str = "correct them, convert them in a `query`, or leave them out by a condition of the step";
 
 /// The cursor column of one run.
 struct CursorColumn<'a> {
     cursor: &'a Cursor,
+    plan: &'a ColumnPlan,
     name: String,
     kind: CursorKind,
 }
@@ -41,16 +39,22 @@ pub(super) async fn read(
     ctx: &ExecutionContext,
 ) -> Result<Extracted> {
     let saved = step.state().map(|state| SavedCursor::parse(state, cursor)).transpose()?;
-    let column = CursorColumn::new(cursor, reader.plan(&cursor.column))?;
-    let bound = column.bound(client, source, saved.as_ref()).await?;
+    let mut column = CursorColumn::new(cursor, reader.plan(&cursor.column), source)?;
+    if let Some(table) = &step.config().table {
+        column.warn_of_reused_numbers(client, table, step.id()).await?;
+    }
+    let greatest = column.greatest(client, source).await?;
+    column.check_start(saved.as_ref(), step.id())?;
+    let bound = column.bound(client, source, saved.as_ref(), greatest).await?;
     let skipped = bound.admit(cursor, saved.as_ref(), step.id())?;
     let upper = bound.upper();
     let mut boundaries = Boundaries::new(saved.as_ref(), &ctx.state_files())?;
     let mut counts = Counts::default();
     for part in cursor.parts(saved.as_ref(), upper) {
         let left = step.dry_run().then(|| DRY_RUN_ROWS.saturating_sub(counts.read));
-        let sql = source.select(Some(&column.condition(&part)?), left);
-        counts.add(reader.read(client, sql, boundaries.of(part.role)).await?);
+        let role = part.role;
+        let sql = source.select(Some(&column.condition(part)?), left);
+        counts.add(reader.read(client, sql, boundaries.of(role)).await?);
     }
     let extracted = counts.extracted().with_skipped(skipped);
     if step.dry_run() {
@@ -67,29 +71,104 @@ impl<'a> CursorColumn<'a> {
     ///
     /// # Errors
     /// A column that is not read, or of a type that has no exact order.
-    fn new(cursor: &'a Cursor, plan: Option<&ColumnPlan>) -> Result<Self> {
+    fn new(cursor: &'a Cursor, plan: Option<&'a ColumnPlan>, source: &SelectSource) -> Result<Self> {
         let name = &cursor.column;
         let plan = plan.ok_or_else(|| {
             Error::validation(format!("the cursor column `{name}` is not among the columns that are read"))
                 .with_hint("check `column` of `cursor`, and add the column to `columns` or to the query")
         })?;
-        let kind = match plan.column_type {
-            ColumnType::BigInt => CursorKind::Number,
-            ColumnType::Decimal(..) if Affinity::of(&plan.declared) == Affinity::Numeric => CursorKind::Number,
-            ColumnType::Date => CursorKind::Date,
-            ColumnType::Timestamp => CursorKind::Timestamp,
-            ColumnType::Varchar => CursorKind::Text,
-            _ => {
-                return Err(Error::validation(format!("`{name}` is {}, which cannot be a cursor", plan.column_type))
-                    .with_hint(
-                        "name an INTEGER, DECIMAL, DATE, TIMESTAMP or TEXT column: others have no exact order",
-                    ));
-            }
-        };
+        let kind = CursorKind::of(plan)?;
         if kind == CursorKind::Text && cursor.lag > 0.0 {
             return Err(Error::validation("`lag` needs a number or a date").with_hint("remove `lag`"));
         }
-        Ok(Self { cursor, name: quote(name), kind })
+        Ok(Self { cursor, plan, name: source.column(&quote(name)), kind })
+    }
+
+    /// Numbers of rows at the end are given again once their rows are deleted: rows that no run would read.
+    async fn warn_of_reused_numbers(&self, client: &mut Client, table: &str, step: &str) -> Result<()> {
+        let column = self.cursor.column.as_str();
+        if self.cursor.lag <= 0.0 && rowid::is_reused(client, table, column).await? {
+            tracing::warn!(
+                step,
+                column,
+                "SQLite gives the ids of deleted rows at the end of the table to new rows, which are then never read; \
+                 declare the column AUTOINCREMENT, or set `lag` in `cursor`"
+            );
+        }
+        Ok(())
+    }
+
+    /// The greatest value, and whether it is in the future. All values are then known to be compared as what they are.
+    ///
+    /// # Errors
+    /// Values of another type or in another form: SQLite sorts them apart, and rows would be passed over.
+    async fn greatest(&mut self, client: &mut Client, source: &SelectSource) -> Result<(Option<String>, bool)> {
+        let (name, column) = (&self.name, &self.cursor.column);
+        // Two statements: an index answers each of them at once.
+        let least = client.row(&source.aggregate(&format!("typeof(min({name}))"), None), DOING).await?;
+        let greatest = source.aggregate(&format!("typeof(max({name})), max({name}), {}", self.is_future()), None);
+        let mut greatest = client.row(&greatest, DOING).await?.into_iter();
+        let found = least.into_iter().chain(greatest.next()).flatten();
+        let other: Vec<String> = found.filter(|found| found != "null" && !self.kind.has(found)).collect();
+        if let Some(other) = other.first() {
+            return Err(Error::validation(format!(
+                "the cursor column `{column}` is {}, but has {} values, which SQLite sorts apart: rows would be skipped",
+                self.plan.column_type,
+                other.to_uppercase()
+            ))
+            .with_hint(WRONG_VALUES));
+        }
+        let Some(value) = greatest.next().flatten() else { return Ok((None, false)) };
+        let is_future = greatest.next().flatten().as_deref() == Some("1");
+        self.check_forms(client, source).await?;
+        if self.kind.is_printed(&value) { Ok((Some(value), is_future)) } else { Err(self.invalid_values()) }
+    }
+
+    /// Checks that texts are in the order of the days or times that they are.
+    async fn check_forms(&mut self, client: &mut Client, source: &SelectSource) -> Result<()> {
+        let name = &self.name;
+        let Some(pattern) = self.kind.pattern() else { return Ok(()) };
+        let wrong = source.aggregate("count(*)", Some(&format!("{name} NOT GLOB {pattern}")));
+        if client.number(&wrong, DOING).await? > 0 {
+            return Err(self.invalid_values());
+        }
+        if let CursorKind::Timestamp(form) = &mut self.kind {
+            let found = client.row(&source.aggregate(&TimeForm::select(name), None), DOING).await?;
+            *form = TimeForm::parse(&found).map_err(|forms| {
+                let column = &self.cursor.column;
+                Error::validation(format!(
+                    "the cursor column `{column}` has times {forms}, which SQLite does not compare as times"
+                ))
+                .with_hint("write all of them in one form")
+            })?;
+        }
+        Ok(())
+    }
+
+    fn invalid_values(&self) -> Error {
+        let (column, expected) = (&self.cursor.column, self.kind.expected());
+        Error::validation(format!("invalid values in the cursor column `{column}`: expected {expected}"))
+            .with_hint(WRONG_VALUES)
+    }
+
+    /// Checks where the run starts.
+    fn check_start(&self, saved: Option<&SavedCursor>, step: &str) -> Result<()> {
+        let column = &self.cursor.column;
+        let initial = self.cursor.initial.as_ref().map(InitialCursor::text);
+        match (saved.and_then(SavedCursor::value), initial) {
+            (Some(saved), _) if self.kind.sql(saved).is_none() => Err(Error::validation(format!(
+                "the saved value of the cursor does not fit the column `{column}`, which is {} now",
+                self.plan.column_type
+            ))
+            .with_hint(reset_hint(None, step))),
+            (None, Some(initial)) if self.kind.sql(&initial).is_none() => Err(Error::validation(format!(
+                "invalid `initial` of `cursor`: expected {}, as `{column}` is {}",
+                self.kind.expected(),
+                self.plan.column_type
+            ))
+            .with_hint("correct it")),
+            _ => Ok(()),
+        }
     }
 
     /// Whether the greatest value is in the future, as an expression. Without a zone, the later of UTC and local time counts.
@@ -101,34 +180,20 @@ impl<'a> CursorColumn<'a> {
         };
         match self.kind {
             CursorKind::Date => format!("max({name}) > {}", now("date")),
-            CursorKind::Timestamp => format!("julianday(max({name})) > {}", now("julianday")),
-            CursorKind::Number | CursorKind::Text => "0".to_owned(),
+            CursorKind::Timestamp(_) => format!("julianday(max({name})) > {}", now("julianday")),
+            CursorKind::Integer | CursorKind::Decimal(..) | CursorKind::Text => "0".to_owned(),
         }
-    }
-
-    /// SQLite compares times as texts: in two forms their order is not that of the times, and rows would be passed over.
-    async fn require_one_form(&self, client: &mut Client, source: &SelectSource) -> Result<()> {
-        if self.kind != CursorKind::Timestamp {
-            return Ok(());
-        }
-        let separators = source.aggregate(&format!("count(DISTINCT substr({}, 11, 1))", self.name), None);
-        if client.number(&separators, DOING).await? <= 1 {
-            return Ok(());
-        }
-        let name = &self.cursor.column;
-        Err(Error::validation(format!(
-            "the cursor column `{name}` has times with a `T` and times with a space, which SQLite does not compare as times"
-        ))
-        .with_hint("write all of them in one form"))
     }
 
     /// What SQLite says of the column, in the snapshot that the rows are read in.
-    async fn bound(&self, client: &mut Client, source: &SelectSource, saved: Option<&SavedCursor>) -> Result<Bound> {
+    async fn bound(
+        &self,
+        client: &mut Client,
+        source: &SelectSource,
+        saved: Option<&SavedCursor>,
+        (value, is_future): (Option<String>, bool),
+    ) -> Result<Bound> {
         let name = &self.name;
-        self.require_one_form(client, source).await?;
-        let greatest = source.aggregate(&format!("max({name}), {}", self.is_future()), None);
-        let mut greatest = client.row(&greatest, DOING).await?.into_iter();
-        let (value, is_future) = (greatest.next().flatten(), greatest.next().flatten());
         let nulls = client.number(&source.aggregate("count(*)", Some(&format!("{name} IS NULL"))), DOING).await?;
         let is_behind = match saved.and_then(SavedCursor::value).filter(|saved| Some(*saved) != value.as_deref()) {
             None => false,
@@ -137,37 +202,19 @@ impl<'a> CursorColumn<'a> {
                 client.number(&format!("SELECT EXISTS({reached})"), DOING).await? == 0
             }
         };
-        Ok(Bound { value, is_infinite: false, is_future: is_future.as_deref() == Some("1"), is_behind, nulls })
+        Ok(Bound { value, is_infinite: false, is_future, is_behind, nulls })
     }
 
-    fn condition(&self, part: &Part) -> Result<String> {
-        part.condition(&self.name, |value| self.value(value), |value| self.earlier(value))
+    fn condition(&self, mut part: Part) -> Result<String> {
+        if let Some(Start::Lagging(value)) = &part.start {
+            // Before the first value that can be printed there is none.
+            part.start = self.kind.earlier(value, self.cursor.lag).map(Start::From);
+        }
+        part.condition(&self.name, |value| self.value(value), str::to_owned)
     }
 
     /// A value as SQL.
-    ///
-    /// # Errors
-    /// One that the column cannot have.
     fn value(&self, text: &str) -> Result<String> {
-        let is_plain =
-            |extra: &[u8]| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || extra.contains(&byte));
-        match self.kind {
-            CursorKind::Number if is_plain(b"-.") => Ok(text.to_owned()),
-            CursorKind::Date if is_plain(b"-") => Ok(literal(text)),
-            CursorKind::Timestamp if is_plain(b"-:. T") => Ok(literal(text)),
-            CursorKind::Text => Ok(literal(text)),
-            _ => Err(Error::validation(format!("the cursor column `{}` has no such value", self.cursor.column))
-                .with_hint("correct `initial` of `cursor`, or the values of another type in the column")),
-        }
-    }
-
-    /// `value` less the lag. Times lose their fraction, so that no row is left out.
-    fn earlier(&self, value: &str) -> String {
-        let lag = self.cursor.lag;
-        match self.kind {
-            CursorKind::Date => format!("date({value}, '-{lag} seconds')"),
-            CursorKind::Timestamp => format!("strftime('%Y-%m-%d %H:%M:%S', {value}, '-{lag} seconds')"),
-            CursorKind::Number | CursorKind::Text => format!("{value} - {lag}"),
-        }
+        self.kind.sql(text).ok_or_else(|| Error::unknown(format!("{DOING}: {} was expected", self.kind.expected())))
     }
 }

@@ -12,6 +12,17 @@ pub(crate) enum Affinity {
 }
 
 impl Affinity {
+    /// A type that a column with it can be declared as.
+    pub(crate) fn declared(self) -> &'static str {
+        match self {
+            Self::Integer => "INTEGER",
+            Self::Text => "TEXT",
+            Self::Blob => "BLOB",
+            Self::Real => "REAL",
+            Self::Numeric => "NUMERIC",
+        }
+    }
+
     /// By SQLite's rules, in their order.
     pub(crate) fn of(declared: &str) -> Self {
         let declared = declared.to_ascii_uppercase();

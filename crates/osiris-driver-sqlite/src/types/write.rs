@@ -15,7 +15,10 @@ use super::ddl::no_type;
 use super::read::float;
 
 /// Digits of a decimal that survive floating point, which is how SQLite keeps numbers with a fraction.
-pub(super) const DIGITS: u8 = 15;
+pub(crate) const DIGITS: u8 = 15;
+
+/// How the column is declared that is another name for the number of the row.
+pub(crate) const ROWID_ALIAS: &str = "INTEGER PRIMARY KEY";
 
 /// A value of a row, ready to be bound.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,15 +43,22 @@ impl Cell {
     }
 }
 
-/// How the values of a column are written: to a column of this affinity.
+/// How the values of a column are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Conversion(Affinity);
+pub(crate) struct Conversion {
+    /// The affinity of the column of the table.
+    pub(crate) to: Affinity,
+    /// Whether SQLite writes an id of its own instead of NULL.
+    makes_up_ids: bool,
+    /// Whether texts are kept in UTF-16.
+    in_utf_16: bool,
+}
 
-/// How a column of the input is written to a column that was declared so.
+/// How a column of the input is written to a column that was declared so, in a file whose texts are in UTF-16 or not.
 ///
 /// # Errors
 /// Types that do not go together, and what to do.
-pub(crate) fn conversion(name: &str, from: &ColumnType, declared: &str) -> Result<Conversion, String> {
+pub(crate) fn conversion(name: &str, from: &ColumnType, declared: &str, in_utf_16: bool) -> Result<Conversion, String> {
     use ColumnType as T;
     let to = Affinity::of(declared);
     let fits = match from {
@@ -59,7 +69,7 @@ pub(crate) fn conversion(name: &str, from: &ColumnType, declared: &str) -> Resul
         _ => !matches!(to, Affinity::Integer | Affinity::Real),
     };
     if fits {
-        return Ok(Conversion(to));
+        return Ok(Conversion { to, makes_up_ids: declared == ROWID_ALIAS, in_utf_16 });
     }
     Err(format!(
         "its column is declared {declared}, and `{name}` of the input is {from}: cast the column in a step before, or change the table"
@@ -70,9 +80,11 @@ pub(crate) fn conversion(name: &str, from: &ColumnType, declared: &str) -> Resul
 ///
 /// # Errors
 /// Why SQLite would not keep it as it is; never the value.
-pub(crate) fn cell(array: &dyn Array, row: usize, Conversion(to): Conversion) -> Result<Cell, &'static str> {
+pub(crate) fn cell(array: &dyn Array, row: usize, conversion: Conversion) -> Result<Cell, &'static str> {
+    let to = conversion.to;
     if array.is_null(row) {
-        return Ok(Cell::Null);
+        let is_kept = !conversion.makes_up_ids;
+        return is_kept.then_some(Cell::Null).ok_or("NULL in an INTEGER PRIMARY KEY, for which SQLite makes up an id");
     }
     macro_rules! value {
         ($kind:ty) => {
@@ -94,7 +106,7 @@ pub(crate) fn cell(array: &dyn Array, row: usize, Conversion(to): Conversion) ->
         DataType::Float32 => real(f64::from(value!(Float32Type)), to),
         DataType::Float64 => real(value!(Float64Type), to),
         DataType::Decimal128(_, scale) => decimal(value!(Decimal128Type), *scale, to),
-        DataType::Utf8 => text(array.as_string::<i32>().value(row), to),
+        DataType::Utf8 => text(array.as_string::<i32>().value(row), conversion),
         DataType::Binary => Ok(Cell::Blob(array.as_binary::<i32>().value(row).to_vec())),
         DataType::Date32 => dated(date_text(i64::from(value!(Date32Type)))),
         DataType::Time64(_) => Ok(Cell::Text(time_text(value!(Time64MicrosecondType)))),
@@ -147,7 +159,10 @@ fn decimal(units: i128, scale: i8, to: Affinity) -> Result<Cell, &'static str> {
     real(text.parse().map_err(|_| "invalid decimal")?, to)
 }
 
-fn text(value: &str, to: Affinity) -> Result<Cell, &'static str> {
+fn text(value: &str, Conversion { to, in_utf_16, .. }: Conversion) -> Result<Cell, &'static str> {
+    if in_utf_16 && value.contains(['\u{fffe}', '\u{ffff}']) {
+        return Err("text has U+FFFE or U+FFFF, for which SQLite writes U+FFFD in a file in UTF-16");
+    }
     if to == Affinity::Numeric && is_like_number(value) {
         return Err("text looks like a number, which the column would make of it");
     }
@@ -183,14 +198,15 @@ mod tests {
 
     #[test]
     fn what_an_affinity_would_change_is_refused() {
+        let text = |value, declared| text(value, conversion("c", &ColumnType::Varchar, declared, false).unwrap());
         for value in ["12", " 0012 ", "1e5", "+.5", "-1"] {
-            assert!(text(value, Affinity::Numeric).is_err(), "{value}");
-            assert!(text(value, Affinity::Text).is_ok(), "{value}");
+            assert!(text(value, "NUMERIC").is_err(), "{value}");
+            assert!(text(value, "TEXT").is_ok(), "{value}");
         }
-        assert!(text("2024-01-31", Affinity::Numeric).is_ok() && text("inf", Affinity::Numeric).is_ok());
+        assert!(text("2024-01-31", "NUMERIC").is_ok() && text("inf", "NUMERIC").is_ok());
         assert!(integer(EXACT_PLUS_ONE, Affinity::Real).is_err() && real(f64::NAN, Affinity::Real).is_err());
-        assert!(conversion("c", &ColumnType::Varchar, "INT").is_err());
-        assert!(conversion("c", &ColumnType::Double, "TEXT").is_err());
+        assert!(conversion("c", &ColumnType::Varchar, "INT", false).is_err());
+        assert!(conversion("c", &ColumnType::Double, "TEXT", false).is_err());
     }
 
     const EXACT_PLUS_ONE: i64 = (1 << 53) + 1;

@@ -49,7 +49,15 @@ impl RowFault {
     }
 }
 
-/// Runs an INSERT that must change `expected` rows; otherwise nothing of it stays.
+/// Checks an INSERT without running it: what SQLite says of it then is about no row.
+///
+/// # Errors
+/// A trigger that names what is not there.
+pub(super) async fn prepare(client: &mut Client, sql: &str) -> Result<()> {
+    client.names(sql, DOING).await.map(|_| ())
+}
+
+/// Runs an INSERT that was [prepared](prepare) and must change `expected` rows; otherwise nothing of it stays.
 ///
 /// # Errors
 /// Anything but rows at fault.
@@ -59,15 +67,20 @@ pub(super) async fn insert(
     expected: u64,
 ) -> Result<Option<RowFault>> {
     client.run("SAVEPOINT osiris", DOING).await?;
-    let fault = match client.connection().execute(query).await {
-        Ok(result) if result.rows_affected() == expected => None,
-        Ok(_) => Some(RowFault { column: None, reason: SUPPRESSED.to_owned() }),
-        Err(error) if is_about_rows(&error) => Some(fault(&error)),
+    let (fault, error) = match client.connection().execute(query).await {
+        Ok(result) if result.rows_affected() == expected => {
+            return client.run("RELEASE osiris", DOING).await.map(|_| None);
+        }
+        Ok(_) => (RowFault { column: None, reason: SUPPRESSED.to_owned() }, None),
+        Err(error) if is_about_rows(&error) => (fault(&error), Some(error)),
         Err(error) => return Err(sqlite_error(error, DOING)),
     };
-    let end = if fault.is_some() { "ROLLBACK TO osiris; RELEASE osiris" } else { "RELEASE osiris" };
-    client.run(end, DOING).await?;
-    Ok(fault)
+    match (client.run("ROLLBACK TO osiris; RELEASE osiris", DOING).await, error) {
+        (Ok(_), _) => Ok(Some(fault)),
+        // A trigger has rolled back the whole transaction.
+        (Err(_), Some(first)) => Err(sqlite_error(first, DOING)),
+        (Err(error), None) => Err(error),
+    }
 }
 
 /// The reason and the column of `NOT NULL constraint failed: table.column`.
@@ -76,6 +89,11 @@ fn fault(error: &sqlx::Error) -> RowFault {
     let columns = reason.split_once(" constraint failed: ").map(|(_, columns)| columns);
     let column = columns.filter(|columns| !columns.contains(", ")).and_then(|column| column.rsplit_once('.'));
     RowFault { column: column.map(|(_, column)| column.to_owned()), reason }
+}
+
+/// How many values SQLite does not keep exactly.
+fn altered(cells: &[Cell]) -> i64 {
+    cells.iter().map(|cell| i64::from(*cell == Cell::NegativeZero)).sum()
 }
 
 /// The parts of rows at fault, the first one last.
@@ -91,7 +109,7 @@ pub(super) struct Loader<'a> {
     task: &'a WriteTask<'a>,
     plan: &'a WritePlan,
     insert: String,
-    /// Whether each row has its number as its first value.
+    /// Whether each row has its number as its first value, and how many of its values are altered as its last.
     is_numbered: bool,
     max_rows: usize,
     /// Rows that were read.
@@ -112,13 +130,18 @@ struct Row {
 
 impl<'a> Loader<'a> {
     pub(super) fn new(task: &'a WriteTask<'a>, plan: &'a WritePlan, insert: String, is_numbered: bool) -> Self {
-        let values = plan.columns.len() + usize::from(is_numbered);
+        let values = Self::values(plan, is_numbered);
         let max_rows = task.config.batch_size.min(MAX_VALUES / values.max(1)).max(1);
         Self { task, plan, insert, is_numbered, max_rows, rows: 0, taken: 0, bytes: 0, altered: 0 }
     }
 
+    fn values(plan: &WritePlan, is_numbered: bool) -> usize {
+        plan.columns.len() + if is_numbered { 2 } else { 0 }
+    }
+
     /// Loads every row, whose columns are those of the plan.
     pub(super) async fn run(&mut self, client: &mut Client, scan: ScanBuilder) -> Result<()> {
+        prepare(client, &self.sql(1)).await?;
         let mut scan = scan.open().await?;
         while let Some(batch) = scan.next().await? {
             self.batch(client, &batch).await?;
@@ -155,6 +178,9 @@ impl<'a> Loader<'a> {
                 cell => cells.push(cell),
             }
         }
+        if self.is_numbered {
+            cells.push(Cell::Integer(altered(&cells)));
+        }
         Ok(cells)
     }
 
@@ -173,7 +199,7 @@ impl<'a> Loader<'a> {
                     let cells = || rows.iter().flat_map(|row| &row.cells);
                     let bytes = cells().map(Cell::size).sum::<usize>() as u64;
                     self.bytes += bytes;
-                    self.altered += cells().filter(|cell| **cell == Cell::NegativeZero).count() as u64;
+                    self.altered += rows.iter().map(|row| altered(&row.cells).unsigned_abs()).sum::<u64>();
                     if !self.is_numbered {
                         self.task.ctx.progress().add_rows(rows.len() as u64);
                     }
@@ -186,11 +212,14 @@ impl<'a> Loader<'a> {
         Ok(())
     }
 
+    /// The INSERT of so many rows.
+    fn sql(&self, rows: usize) -> String {
+        let row = format!("({})", vec!["?"; Self::values(self.plan, self.is_numbered)].join(", "));
+        format!("{} VALUES {}", self.insert, vec![row.as_str(); rows].join(", "))
+    }
+
     fn query(&self, rows: &[Row]) -> sqlx::query::Query<'static, sqlx::Sqlite, sqlx::sqlite::SqliteArguments> {
-        let values = rows.first().map_or(0, |row| row.cells.len());
-        let row = format!("({})", vec!["?"; values].join(", "));
-        let sql = format!("{} VALUES {}", self.insert, vec![row.as_str(); rows.len()].join(", "));
-        let query = sqlx::query(AssertSqlSafe(sql)).persistent(rows.len() == self.max_rows);
+        let query = sqlx::query(AssertSqlSafe(self.sql(rows.len()))).persistent(rows.len() == self.max_rows);
         rows.iter().flat_map(|row| &row.cells).fold(query, |query, cell| match cell {
             Cell::Null => query.bind(None::<i64>),
             Cell::Integer(value) => query.bind(*value),

@@ -1,17 +1,16 @@
 //! Rows that meet others by their key: first into a temporary table, whose columns have the types and collations of the
-//! table's, so that keys are equal there if they are equal in the table; then into the table, in ranges.
+//! table's, so that keys are equal there if they are equal in the table; then into the table, in ranges. Its columns have
+//! names of their own, which no column of the table can take.
 
 use osiris_core::{Error, Result, Written};
 use osiris_sql::write::{Dedupe, OnConflict};
 use sqlx::AssertSqlSafe;
 
-use super::loader::{halves, insert, insert_into, names};
+use super::loader::{halves, insert, insert_into, prepare};
 use super::task::{WriteColumn, WritePlan, WriteTask};
 use crate::client::{Client, quote};
 
 const DOING: &str = "merging rows";
-/// The column that numbers the rows of the staging table.
-pub(super) const ROW: &str = "osiris_row";
 const TABLE: &str = "temp.osiris_input";
 /// Rows that are merged by one statement.
 const RANGE: u64 = 10_000;
@@ -24,46 +23,61 @@ pub(super) struct Staging<'a> {
 impl<'a> Staging<'a> {
     /// Creates it.
     pub(super) async fn create(client: &mut Client, plan: &'a WritePlan) -> Result<Self> {
-        let column = |column: &WriteColumn| {
+        let column = |(index, column): (usize, &WriteColumn)| {
             let key = plan.key.iter().find(|key| key.name == column.target);
             let collation = key.map(|key| format!(" COLLATE {}", quote(&key.collation))).unwrap_or_default();
-            format!("{} {}{collation}", quote(&column.target), column.declared)
+            format!("c{index} {}{collation}", column.conversion.to.declared())
         };
-        let columns: Vec<String> = plan.columns.iter().map(column).collect();
-        let sql = format!("CREATE TEMP TABLE osiris_input ({ROW} INTEGER PRIMARY KEY, {})", columns.join(", "));
+        let columns: Vec<String> = plan.columns.iter().enumerate().map(column).collect();
+        let columns = columns.join(", ");
+        let sql = format!("CREATE TEMP TABLE osiris_input (row INTEGER PRIMARY KEY, {columns}, altered INTEGER)");
         client.run(&sql, "creating the staging table").await?;
         Ok(Self { plan })
     }
 
-    /// The beginning of an INSERT of the number of a row and its values.
+    /// The columns with the values, as a list.
+    fn columns(&self) -> String {
+        (0..self.plan.columns.len()).map(|index| format!("c{index}")).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The columns with the key, and the key of the table.
+    fn key(&self) -> impl Iterator<Item = (String, String)> {
+        self.plan.key.iter().filter_map(|key| {
+            let index = self.plan.columns.iter().position(|column| column.target == key.name)?;
+            Some((format!("c{index}"), quote(&key.name)))
+        })
+    }
+
+    /// The beginning of an INSERT of the number of a row, its values, and how many of them are altered.
     pub(super) fn insert(&self) -> String {
-        format!("INSERT INTO {TABLE} ({ROW}, {})", names(&self.plan.columns))
+        format!("INSERT INTO {TABLE} (row, {}, altered)", self.columns())
     }
 
     /// Merges the rows that were loaded, whose numbers are up to `last`.
     pub(super) async fn merge(&self, client: &mut Client, task: &WriteTask<'_>, last: u64) -> Result<Written> {
         let mut written = Written { ignored: self.deduplicate(client, task).await?, ..Written::default() };
+        let updates = self.updates(task);
+        prepare(client, &self.statement(task, "row = 0", updates)).await?;
         let mut waiting: Vec<_> =
             (1..=last).step_by(10_000).map(|start| start..last.min(start + RANGE - 1) + 1).collect();
         waiting.reverse();
         while let Some(range) = waiting.pop() {
-            let of_range = format!("{ROW} >= {} AND {ROW} < {}", range.start, range.end);
-            let rows = client.number(&format!("SELECT count(*) FROM {TABLE} WHERE {of_range}"), DOING).await?;
+            let of_range = format!("row >= {} AND row < {}", range.start, range.end);
+            let [rows, existing, altered] = self.counts(client, task, &of_range, updates).await?;
             if rows == 0 {
                 continue;
             }
-            let existing = client.number(&self.existing(task, &of_range), DOING).await?;
-            let updates = self.updates(task);
             let query = sqlx::query(AssertSqlSafe(self.statement(task, &of_range, updates))).persistent(false);
             match insert(client, query, if updates { rows } else { rows - existing }).await? {
                 None => {
                     written.inserted += rows - existing;
                     *(if updates { &mut written.updated } else { &mut written.ignored }) += existing;
+                    written.altered += altered;
                     task.ctx.progress().add_rows(rows);
                 }
                 Some(fault) if range.end - range.start == 1 => {
-                    let columns = names(&self.plan.columns);
-                    let row = client.row(&format!("SELECT {columns} FROM {TABLE} WHERE {of_range}"), DOING).await?;
+                    let sql = format!("SELECT {} FROM {TABLE} WHERE {of_range}", self.columns());
+                    let row = client.row(&sql, DOING).await?;
                     let sources = self.plan.columns.iter().map(|column| column.source.clone());
                     let row =
                         sources.zip(row.into_iter().map(serde_json::Value::from)).collect::<serde_json::Map<_, _>>();
@@ -78,18 +92,17 @@ impl<'a> Staging<'a> {
 
     /// Refuses several rows of one key, or keeps the last one. Returns how many were dropped.
     async fn deduplicate(&self, client: &mut Client, task: &WriteTask<'_>) -> Result<u64> {
-        let key: Vec<String> = self.plan.key.iter().map(|column| quote(&column.name)).collect();
-        let key = key.join(", ");
+        let key = self.key().map(|(key, _)| key).collect::<Vec<_>>().join(", ");
         if task.config.dedupe == Dedupe::Last {
-            let sql = format!("DELETE FROM {TABLE} WHERE {ROW} NOT IN (SELECT max({ROW}) FROM {TABLE} GROUP BY {key})");
+            let sql = format!("DELETE FROM {TABLE} WHERE row NOT IN (SELECT max(row) FROM {TABLE} GROUP BY {key})");
             return client.run(&sql, DOING).await;
         }
         let sql = format!("SELECT count(*) FROM (SELECT 1 FROM {TABLE} GROUP BY {key} HAVING count(*) > 1)");
         match client.number(&sql, DOING).await? {
             0 => Ok(0),
             keys => Err(Error::validation(format!(
-                "{keys} keys ({}) have several rows in the input",
-                key.replace('"', "`")
+                "{keys} keys (`{}`) have several rows in the input",
+                self.plan.key.iter().map(|key| key.name.as_str()).collect::<Vec<_>>().join("`, `")
             ))
             .with_hint("remove the duplicates in a step before, or set `dedupe: last` with `order_by`")),
         }
@@ -100,30 +113,39 @@ impl<'a> Staging<'a> {
         task.config.on_conflict == OnConflict::Update && self.plan.columns.iter().any(|column| !column.is_key)
     }
 
-    /// How many rows of a range have their key in the table.
-    fn existing(&self, task: &WriteTask<'_>, of_range: &str) -> String {
+    /// How many rows there are in a range, how many of them have their key in the table, and how many values are altered
+    /// of those that are written.
+    async fn counts(
+        &self,
+        client: &mut Client,
+        task: &WriteTask<'_>,
+        of_range: &str,
+        updates: bool,
+    ) -> Result<[u64; 3]> {
         // The left side decides by which collation values are equal: that of the key.
-        let equal = |name: &String| format!("i.{name} = t.{name}");
-        let equal: Vec<String> =
-            self.plan.key.iter().map(|column| quote(&column.name)).map(|name| equal(&name)).collect();
-        format!(
-            "SELECT count(*) FROM {TABLE} i WHERE {of_range} AND EXISTS (SELECT 1 FROM main.{} t WHERE {})",
-            quote(&task.config.table),
-            equal.join(" AND ")
-        )
+        let equal: Vec<String> = self.key().map(|(staged, name)| format!("i.{staged} = t.{name}")).collect();
+        let (table, equal) = (quote(&task.config.table), equal.join(" AND "));
+        let exists = format!("EXISTS (SELECT 1 FROM main.{table} t WHERE {equal})");
+        let written = if updates { "1".to_owned() } else { format!("NOT {exists}") };
+        let count = |expression: &str| format!("SELECT {expression} FROM {TABLE} i WHERE {of_range}");
+        Ok([
+            client.number(&count("count(*)"), DOING).await?,
+            client.number(&count(&format!("count(*) FILTER (WHERE {exists})")), DOING).await?,
+            client.number(&count(&format!("ifnull(sum(altered) FILTER (WHERE {written}), 0)")), DOING).await?,
+        ])
     }
 
     fn statement(&self, task: &WriteTask<'_>, of_range: &str, updates: bool) -> String {
-        let (columns, key) = (&self.plan.columns, &self.plan.key);
-        let key: Vec<String> = key.iter().map(|column| quote(&column.name)).collect();
+        let columns = &self.plan.columns;
+        let key: Vec<String> = self.key().map(|(_, name)| name).collect();
         let set = |column: &WriteColumn| format!("{0} = excluded.{0}", quote(&column.target));
         let set: Vec<String> = columns.iter().filter(|column| !column.is_key).map(set).collect();
         let action = if updates { format!("UPDATE SET {}", set.join(", ")) } else { "NOTHING".to_owned() };
         let table = format!("main.{}", quote(&task.config.table));
         format!(
-            "{} SELECT {} FROM {TABLE} WHERE {of_range} ORDER BY {ROW} ON CONFLICT ({}) DO {action}",
+            "{} SELECT {} FROM {TABLE} WHERE {of_range} ORDER BY row ON CONFLICT ({}) DO {action}",
             insert_into(&table, columns),
-            names(columns),
+            self.columns(),
             key.join(", ")
         )
     }

@@ -79,7 +79,9 @@ impl Write for SqliteWriter {
         let target = Target::new(step.connection(), step.base_dir(), access);
         let file = target.path.display().to_string();
         let mut client = (self.connect)(target).await?;
-        let task = WriteTask { config, file, input, mapped, ctx, dry_run: step.dry_run() };
+        let encoding = client.row("PRAGMA encoding", "opening the file").await?.into_iter().next().flatten();
+        let in_utf_16 = encoding.is_some_and(|encoding| encoding != "UTF-8");
+        let task = WriteTask { config, file, input, mapped, ctx, dry_run: step.dry_run(), in_utf_16 };
         let written = task.run(&mut client).await;
         client.close().await;
         written
@@ -92,7 +94,12 @@ impl Write for SqliteWriter {
         _: Option<&TableRef>,
         _: &ExecutionContext,
     ) -> Result<CommitOutcome> {
-        let mut client = (self.connect)(Target::new(step.connection(), step.base_dir(), Access::Write)).await?;
+        let target = Target::new(step.connection(), step.base_dir(), Access::Ask);
+        if !target.path.exists() {
+            // Whether it was there, and what became of it, is not known.
+            return Ok(CommitOutcome::Unknown);
+        }
+        let mut client = (self.connect)(target).await?;
         let outcome = commit::outcome(&mut client, intent).await;
         client.close().await;
         outcome

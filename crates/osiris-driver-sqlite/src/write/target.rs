@@ -4,26 +4,29 @@ use osiris_core::Result;
 use osiris_sql::write::{KeyColumn, TargetColumn, TargetTable};
 
 use crate::client::{Client, literal};
+use crate::rowid;
+use crate::types::ROWID_ALIAS;
 
 const DOING: &str = "describing the table";
 
 /// Describes a table; none if there is no such table.
 pub(super) async fn describe(client: &mut Client, table: &str) -> Result<Option<TargetTable>> {
     let name = literal(table);
-    let sql = format!("SELECT type, wr FROM pragma_table_list WHERE schema = 'main' AND name = {name} COLLATE NOCASE");
+    let sql = format!("SELECT type FROM pragma_table_list WHERE schema = 'main' AND name = {name} COLLATE NOCASE");
     let found = client.row(&sql, DOING).await?;
-    let [Some(kind), without_rowid] = found.as_slice() else { return Ok(None) };
+    let [Some(kind)] = found.as_slice() else { return Ok(None) };
     let sql = format!(
         "SELECT name, type, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo({name}, 'main') ORDER BY cid"
     );
     let rows = client.rows(&sql, DOING).await?;
     let mut columns: Vec<TargetColumn> = rows.iter().filter_map(|row| column(row)).collect();
     let primary_key = primary_key(&rows);
-    if let ([key], Some("0")) = (primary_key.as_slice(), without_rowid.as_deref()) {
-        // The row's own number: SQLite sets it where it is missing.
-        let is_rowid =
-            |column: &&mut TargetColumn| column.name == key.name && column.declared.eq_ignore_ascii_case("INTEGER");
-        columns.iter_mut().filter(is_rowid).for_each(|column| (column.not_null, column.has_default) = (false, true));
+    if let Some(alias) = rowid::alias(client, table).await? {
+        // SQLite sets it where it is missing.
+        for column in columns.iter_mut().filter(|column| column.name == alias) {
+            (column.not_null, column.has_default) = (false, true);
+            ROWID_ALIAS.clone_into(&mut column.declared);
+        }
     }
     let mut keys = unique_indexes(client, &name).await?;
     let same = |key: &Vec<KeyColumn>| {
@@ -41,6 +44,16 @@ pub(super) async fn describe(client: &mut Client, table: &str) -> Result<Option<
     let cascades_to = client.rows(&sql, DOING).await?.into_iter().flatten().flatten().collect();
     let kind = if kind == "table" || kind == "view" { kind.clone() } else { format!("{kind} table") };
     Ok(Some(TargetTable { kind, columns, keys, cascades_to }))
+}
+
+/// Whether a foreign key refers to the table.
+pub(super) async fn is_referred_to(client: &mut Client, table: &str) -> Result<bool> {
+    let sql = format!(
+        "SELECT count(*) FROM sqlite_schema m, pragma_foreign_key_list(m.name) f WHERE m.type = 'table' \
+         AND f.\"table\" = {} COLLATE NOCASE",
+        literal(table)
+    );
+    Ok(client.number(&sql, DOING).await? > 0)
 }
 
 fn column(row: &[Option<String>]) -> Option<TargetColumn> {

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::commit::commit;
 use super::loader::{Loader, insert_into};
-use super::merge::{ROW, Staging};
-use super::target::describe;
+use super::merge::Staging;
+use super::target::{describe, is_referred_to};
 use crate::client::{Client, quote};
 use crate::config::WriterConfig;
 use crate::types::{Conversion, column_type, conversion, create_table};
@@ -26,6 +26,8 @@ pub(super) struct WriteTask<'a> {
     pub(super) mapped: Vec<MappedColumn>,
     pub(super) ctx: &'a ExecutionContext,
     pub(super) dry_run: bool,
+    /// Whether the file keeps texts in UTF-16.
+    pub(super) in_utf_16: bool,
 }
 
 impl WriteTask<'_> {
@@ -80,9 +82,6 @@ impl WriteTask<'_> {
         self.plan(&mut check);
         let (mut statements, additions) = (Vec::new(), check.additions());
         let mut problems = check.problems();
-        if self.config.merges() && target.column(ROW).is_some() {
-            problems.push(format!("it has a column `{ROW}`, a name that the writer uses itself"));
-        }
         for (name, column) in additions {
             match column_type(&column.column_type) {
                 Some(declared) => {
@@ -100,7 +99,7 @@ impl WriteTask<'_> {
     }
 
     fn plan(&self, check: &mut TableCheck<'_>) -> WritePlan {
-        check.plan(|source, target| conversion(&source.name, &source.column_type, &target.declared))
+        check.plan(|source, target| conversion(&source.name, &source.column_type, &target.declared, self.in_utf_16))
     }
 
     /// Leaves the statements that will be run with the step's artifacts.
@@ -131,9 +130,18 @@ impl WriteTask<'_> {
         let table = quote(&self.config.table);
         let mut deleted = 0;
         if self.config.mode() == WriteMode::Overwrite {
-            // Rows of other tables may refer to the new rows as they did to the old ones.
-            client.run("PRAGMA defer_foreign_keys = ON", DELETING).await?;
+            if is_referred_to(client, &self.config.table).await? {
+                // Rows may refer to the new rows as they did to the old ones.
+                client.run("PRAGMA defer_foreign_keys = ON", DELETING).await?;
+            }
             deleted = client.run(&format!("DELETE FROM {table}"), DELETING).await?;
+            let kept = client.number(&format!("SELECT count(*) FROM {table}"), DELETING).await?;
+            if kept > 0 {
+                return Err(Error::validation(format!(
+                    "{DELETING}: {kept} rows are still there: a trigger keeps them"
+                ))
+                .with_hint("remove the trigger, or use `mode: upsert`"));
+            }
         }
         let mut loader = Loader::new(self, plan, insert_into(&table, &plan.columns), false);
         loader.run(client, self.scan(plan)).await?;
@@ -150,7 +158,7 @@ impl WriteTask<'_> {
         };
         loader.run(client, scan).await?;
         let written = staging.merge(client, self, loader.rows).await?;
-        Ok((Written { altered: loader.altered, ..written }, loader.bytes))
+        Ok((written, loader.bytes))
     }
 
     fn scan(&self, plan: &WritePlan) -> osiris_core::store::ScanBuilder {

@@ -142,6 +142,7 @@ impl Subject for Source {
         faults.extend([
             fault("no such table", json!({"table": "no_such_table"})),
             fault("no such column", json!({"query": "SELECT no_such_column FROM bad"})),
+            fault("no such column of the table", json!({"table": "bad", "columns": ["day", "no_such_column"]})),
             fault("no date", json!({"table": "bad"})),
         ]);
         Ok(faults)

@@ -118,23 +118,46 @@ async fn a_query_that_takes_long_ends_with_its_step() {
     }
 }
 
+async fn outcome(database: &Database, token: Value) -> CommitOutcome {
+    let config = json!({"table": "t", "commit_table": "commits"});
+    let connection = json!({"path": database.path, "create_if_missing": true});
+    let step = database.bench.step("write", "sqlite.writer", config).connection(connection);
+    let (step, request) = step.prepare().unwrap();
+    let context = database.bench.run_context().step("write");
+    let intent = Intent::new("table `t`").with_token(token);
+    step.outcome(&request, &intent, &osiris_core::Inputs::none(), &context).await.unwrap()
+}
+
 #[tokio::test]
 async fn a_commit_is_found_by_its_row() {
     let database = Database::new("CREATE TABLE t (i INTEGER)").await;
-    let config = json!({"table": "t", "commit_table": "commits"});
-    database.write(config.clone(), ONE).await.unwrap();
+    database.write(json!({"table": "t", "commit_table": "commits"}), ONE).await.unwrap();
     assert_eq!(database.value("SELECT count(*) FROM commits").await, "1");
     let token = database.value("SELECT token FROM commits").await;
-    for (table, token, expected) in [
-        ("commits", token.as_str(), CommitOutcome::Committed { written: None }),
-        ("commits", "other", CommitOutcome::NotCommitted),
-        ("absent", "other", CommitOutcome::NotCommitted),
+    let (now, old) = (database.value("datetime('now')").await, database.value("datetime('now', '-30 days')").await);
+    let committed = CommitOutcome::Committed { written: None };
+    for (table, token, at, creates, expected) in [
+        ("commits", token.as_str(), &now, false, committed),
+        ("commits", token.as_str(), &old, false, committed),
+        ("commits", "other", &now, false, CommitOutcome::NotCommitted),
+        // Its row may have been removed since.
+        ("commits", "other", &old, false, CommitOutcome::Unknown),
+        ("absent", "other", &now, true, CommitOutcome::NotCommitted),
+        // The table was there.
+        ("absent", "other", &now, false, CommitOutcome::Unknown),
     ] {
-        let intent = Intent::new("table `t`").with_token(json!({"table": table, "token": token}));
-        let step = database.bench.step("write", "sqlite.writer", config.clone()).connection(database.connection());
-        let (step, request) = step.prepare().unwrap();
-        let context = database.bench.run_context().step("write");
-        let outcome = step.outcome(&request, &intent, &osiris_core::Inputs::none(), &context).await.unwrap();
-        assert_eq!(outcome, expected, "{table} {token}");
+        let intent = json!({"table": table, "token": token, "at": at, "creates": creates});
+        assert_eq!(outcome(&database, intent.clone()).await, expected, "{intent}");
     }
+    // A token of an earlier version does not say when it was.
+    assert_eq!(outcome(&database, json!({"table": "commits", "token": "other"})).await, CommitOutcome::Unknown);
+}
+
+#[tokio::test]
+async fn a_file_that_is_gone_tells_nothing_and_is_not_created() {
+    let database = Database::new("").await;
+    fs::remove_file(&database.path).unwrap();
+    let token = json!({"table": "commits", "token": "other", "at": "2026-01-01 00:00:00", "creates": true});
+    assert_eq!(outcome(&database, token).await, CommitOutcome::Unknown);
+    assert!(!database.path.exists());
 }

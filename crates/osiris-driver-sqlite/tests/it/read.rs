@@ -1,8 +1,11 @@
 //! What is read, and as what.
 
-use serde_json::json;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::database::Database;
+use serde_json::json;
+use sqlx::Executor as _;
+
+use crate::database::{Database, open};
 
 #[tokio::test]
 async fn declared_types_decide_and_values_are_exact() {
@@ -107,28 +110,60 @@ async fn a_utf_16_database_is_read_as_text() {
 }
 
 #[tokio::test]
-async fn all_rows_are_of_one_moment() {
+async fn a_column_that_is_not_there_is_an_error_not_a_text() {
     let database =
-        Database::new("PRAGMA journal_mode = WAL; CREATE TABLE t (i INTEGER); INSERT INTO t VALUES (1)").await;
-    // The writer commits while the reader's transaction is open; the reader must not see it.
-    let query = "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 200000) \
-                 SELECT CAST(n.i AS INTEGER) AS i, (SELECT CAST(count(*) AS INTEGER) FROM t) AS rows FROM n";
-    let insert = async {
-        for _ in 0..20 {
-            database.execute("INSERT INTO t VALUES (2)").await;
+        Database::new("CREATE TABLE t (id INTEGER, \"full name\" TEXT); INSERT INTO t VALUES (1, 'a')").await;
+    let error = database.refused(json!({"table": "t", "columns": ["id", "fullname"]})).await;
+    assert!(error.contains("no column `fullname`") && error.contains("id, full name"), "{error}");
+    assert_eq!(database.extracted(json!({"table": "t", "columns": ["rowid", "FULL NAME"]})).await.1, [["1", "a"]]);
+    for config in [
+        json!({"table": "t", "where": "\"nmae\" = 'nmae'"}),
+        json!({"table": "t", "order_by": "\"nmae\""}),
+        json!({"query": "SELECT id, \"nmae\" AS name FROM t"}),
+    ] {
+        let error = database.refused(config.clone()).await;
+        assert!(error.contains("no such column: nmae") && error.contains("single quotes"), "{config}: {error}");
+    }
+    let config = json!({"table": "t", "where": "\"full name\" = 'a'", "order_by": "\"full name\""});
+    assert_eq!(database.extracted(config).await.1, [["1", "a"]]);
+}
+
+#[tokio::test]
+async fn rows_of_several_statements_are_of_one_snapshot() {
+    let database = Database::new(
+        "PRAGMA journal_mode = WAL; CREATE TABLE clock (tick INTEGER); INSERT INTO clock VALUES (0); \
+         CREATE TABLE t (i INTEGER); WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 50000) \
+         INSERT INTO t SELECT i FROM n",
+    )
+    .await;
+    // Two statements read the rows: those below the greatest value of the cursor, and those at it.
+    let query = "SELECT i, (SELECT CAST(tick AS INTEGER) FROM clock) AS tick FROM t";
+    let is_read = AtomicBool::new(false);
+    let read = async {
+        let read = database.read(json!({"query": query, "cursor": {"column": "i"}})).await;
+        is_read.store(true, Ordering::Relaxed);
+        read.unwrap().table.unwrap()
+    };
+    let write = async {
+        let mut writer = open(&database.path).await.unwrap();
+        writer.execute("PRAGMA synchronous = OFF").await.unwrap();
+        while !is_read.load(Ordering::Relaxed) {
+            writer.execute("UPDATE clock SET tick = tick + 1").await.unwrap();
         }
     };
-    let (read, ()) = tokio::join!(database.read(json!({"query": query})), insert);
-    let table = read.unwrap().table.unwrap();
-    let distinct = database.bench.query(&format!("SELECT count(DISTINCT rows) FROM {}", table.sql())).await.unwrap();
-    assert_eq!(distinct.rows()[0][0].as_deref(), Some("1"));
+    let (table, ()) = tokio::join!(read, write);
+    let seen = database.bench.query(&format!("SELECT DISTINCT tick FROM {}", table.sql())).await.unwrap();
+    assert_eq!(seen.rows().len(), 1, "the rows are of several snapshots");
+    let seen: u64 = seen.rows()[0][0].as_deref().unwrap().parse().unwrap();
+    let now: u64 = database.value("SELECT tick FROM clock").await.parse().unwrap();
+    assert!(now > seen + 10, "nobody wrote in between");
 }
 
 #[tokio::test]
 async fn discovery_lists_columns_keys_and_rows() {
     let database = Database::new(
         "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT NOT NULL, price DECIMAL(9,2), any); INSERT INTO t VALUES (7, 'a', 1, 1); \
-         CREATE VIEW v AS SELECT * FROM t; CREATE VIEW broken AS SELECT * FROM absent",
+         CREATE TABLE k (id INT PRIMARY KEY); CREATE VIEW v AS SELECT * FROM t; CREATE VIEW broken AS SELECT * FROM absent",
     )
     .await;
     let connection = database.bench.connection("sqlite.extractor", &database.connection()).unwrap();
@@ -150,6 +185,7 @@ async fn discovery_lists_columns_keys_and_rows() {
         shown,
         [
             "broken None: ",
+            "k Some(0): id!? integer",
             "t Some(7): any? any, id! integer, name string, price? decimal",
             "v None: any? binary, id? integer, name? string, price? decimal",
         ]

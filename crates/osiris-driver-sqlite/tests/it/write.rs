@@ -100,6 +100,12 @@ async fn what_sqlite_would_change_is_rejected() {
         let counts = counts(&database, config, &format!("SELECT {value} AS c")).await;
         assert_eq!(counts.rejected, 1, "{declared} {value}");
     }
+    for (encoding, rejected) in [("UTF-8", 0), ("UTF-16le", 2)] {
+        let database = Database::new(&format!("PRAGMA encoding = '{encoding}'; CREATE TABLE t (c TEXT)")).await;
+        let sql = "SELECT unnest([chr(65534), 'a' || chr(65535), chr(65533), 'ů']) AS c";
+        let counts = counts(&database, json!({"table": "t", "max_rejects": 2}), sql).await;
+        assert_eq!((counts.inserted, counts.rejected), (4 - rejected, rejected), "{encoding}");
+    }
     for (declared, value) in [("INTEGER", "'a'"), ("TEXT", "1.5::DOUBLE"), ("TEXT", "'a'::BLOB"), ("TEXT", "[1]")] {
         let database = Database::new(&format!("CREATE TABLE t (c {declared})")).await;
         let (kind, error) = refused(&database, json!({"table": "t"}), &format!("SELECT {value} AS c")).await;
@@ -163,4 +169,113 @@ async fn rows_that_refer_to_the_table_stay_valid_when_it_is_replaced() {
     let (kind, error) = refused(&database, config, "SELECT 5 AS id, 'five' AS name").await;
     assert!(kind == ErrorKind::Validation && error.contains("FOREIGN KEY"), "{error}");
     assert_eq!(rows(&database).await, "1=a 2=b");
+}
+
+#[tokio::test]
+async fn null_never_becomes_an_id() {
+    let setup = "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, code TEXT UNIQUE)";
+    let rows_of = "SELECT * FROM (VALUES (1, 'a', 'x'), (NULL, 'b', 'y')) AS v(id, name, code)";
+    for (mode, key) in [("append", Value::Null), ("overwrite", Value::Null), ("upsert", json!("code"))] {
+        let database = Database::new(setup).await;
+        let config = json!({"table": "t", "mode": mode, "key": key, "max_rejects": 1});
+        let counts = counts(&database, config, rows_of).await;
+        assert_eq!((counts.inserted, counts.rejected), (1, 1), "{mode}");
+        assert_eq!(rows(&database).await, "1=a", "{mode}");
+        let reject = database.bench.query("SELECT \"column\" || ': ' || reason FROM rejects.write").await.unwrap();
+        let reason = reject.rows()[0][0].as_deref().unwrap_or_default();
+        assert!(reason.contains("id: NULL") && reason.contains("INTEGER PRIMARY KEY"), "{mode}: {reason}");
+    }
+    // Left out it is given, and a primary key of another kind keeps its NULL.
+    let database = Database::new("CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT)").await;
+    assert_eq!(counts(&database, json!({"table": "t"}), "SELECT 'a' AS name").await.inserted, 1);
+    let database = Database::new("CREATE TABLE t (id INT PRIMARY KEY, name TEXT)").await;
+    assert_eq!(counts(&database, json!({"table": "t"}), "SELECT NULL::INTEGER AS id").await.inserted, 1);
+    assert_eq!(database.value("SELECT count(*) FROM t WHERE id IS NULL").await, "1");
+}
+
+#[tokio::test]
+async fn old_rows_that_a_trigger_keeps_are_an_error() {
+    let database = Database::new(
+        "CREATE TABLE t (id INTEGER, name TEXT); INSERT INTO t VALUES (7, 'kept'), (8, 'gone'); \
+         CREATE TRIGGER keep BEFORE DELETE ON t WHEN old.id = 7 BEGIN SELECT RAISE(IGNORE); END",
+    )
+    .await;
+    let (kind, error) = refused(&database, json!({"table": "t", "mode": "overwrite"}), TWO).await;
+    assert!(kind == ErrorKind::Validation && error.contains("1 rows") && error.contains("trigger"), "{error}");
+    assert_eq!(rows(&database).await, "7=kept 8=gone");
+}
+
+#[tokio::test]
+async fn altered_values_count_in_rows_that_were_written_only() {
+    let three = "SELECT i AS id, '-0.0'::DOUBLE AS x, i // 2 AS k FROM range(6) r(i)";
+    let setup =
+        "CREATE TABLE t (id INTEGER, x REAL, k INTEGER PRIMARY KEY CHECK (k <> 2)); INSERT INTO t VALUES (0, 1, 0)";
+    for (conflict, altered) in [("update", 2), ("ignore", 1)] {
+        let database = Database::new(setup).await;
+        let config = json!({
+            "table": "t", "mode": "upsert", "key": "k", "on_conflict": conflict, "dedupe": "last", "order_by": "id",
+            "max_rejects": 1
+        });
+        let counts = counts(&database, config, three).await;
+        assert_eq!((counts.rejected, counts.altered), (1, altered), "{conflict}");
+    }
+}
+
+#[tokio::test]
+async fn rows_that_an_expression_of_the_table_cannot_take_are_rejected() {
+    let setup = "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, kind AS (json_extract(name, '$.kind')) STORED)";
+    let sql = "SELECT * FROM (VALUES (1, '{}'), (2, 'no json'), (3, '[]')) AS v(id, name)";
+    for mode in ["append", "upsert"] {
+        let database = Database::new(setup).await;
+        let config = json!({"table": "t", "mode": mode, "key": "id", "max_rejects": 1});
+        let counts = counts(&database, config, sql).await;
+        assert_eq!((counts.inserted, counts.rejected), (2, 1), "{mode}");
+        assert_eq!(rows(&database).await, "1={} 3=[]", "{mode}");
+    }
+    // What no row can be at fault for fails the step.
+    let setup = "CREATE TABLE t (id INTEGER, name TEXT); \
+                 CREATE TRIGGER log AFTER INSERT ON t BEGIN INSERT INTO absent VALUES (1); END";
+    let database = Database::new(setup).await;
+    let (kind, error) = refused(&database, json!({"table": "t", "max_rejects": 9}), TWO).await;
+    assert!(kind == ErrorKind::Validation && error.contains("no such table: main.absent"), "{error}");
+}
+
+#[tokio::test]
+async fn a_trigger_that_rolls_everything_back_is_named() {
+    let database = Database::new(
+        "CREATE TABLE t (id INTEGER, name TEXT); INSERT INTO t VALUES (7, 'old'); \
+         CREATE TRIGGER all_or_nothing BEFORE INSERT ON t WHEN new.name = 'b' \
+         BEGIN SELECT RAISE(ROLLBACK, 'b is forbidden'); END",
+    )
+    .await;
+    for mode in ["append", "overwrite"] {
+        let (kind, error) = refused(&database, json!({"table": "t", "mode": mode, "max_rejects": 9}), TWO).await;
+        assert!(kind == ErrorKind::Validation && error.contains("b is forbidden"), "{mode}: {error}");
+        assert_eq!(rows(&database).await, "7=old", "{mode}");
+    }
+}
+
+#[tokio::test]
+async fn no_name_of_a_column_is_taken() {
+    let sql = "SELECT 1 AS osiris_row, 2 AS osiris_altered, 'a' AS c1";
+    for setup in ["", "CREATE TABLE t (osiris_row INTEGER PRIMARY KEY, osiris_altered INTEGER, c1 TEXT)"] {
+        let database = Database::new(setup).await;
+        let config = json!({"table": "t", "mode": "upsert", "key": "osiris_row", "create_if_missing": true});
+        assert_eq!(counts(&database, config, sql).await.inserted, 1);
+        assert_eq!(database.value("SELECT osiris_row || osiris_altered || c1 FROM t").await, "12a");
+    }
+}
+
+#[tokio::test]
+async fn a_row_without_its_parent_is_rejected_or_fails_the_commit_of_a_table_that_others_refer_to() {
+    let setup = "CREATE TABLE parent (id INTEGER PRIMARY KEY); INSERT INTO parent VALUES (1); \
+                 CREATE TABLE t (id INTEGER PRIMARY KEY REFERENCES parent, name TEXT); INSERT INTO t VALUES (1, 'old')";
+    let database = Database::new(setup).await;
+    let config = json!({"table": "t", "mode": "overwrite", "max_rejects": 1});
+    let written = counts(&database, config.clone(), TWO).await;
+    assert_eq!((written.inserted, written.deleted, written.rejected), (1, 1, 1));
+    database.execute("CREATE TABLE child (id INTEGER REFERENCES t)").await;
+    let (kind, error) = refused(&database, config, TWO).await;
+    assert!(kind == ErrorKind::Validation && error.contains("1 rows of `t` without a row of `parent`"), "{error}");
+    assert_eq!(rows(&database).await, "1=a");
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use osiris_core::Problem;
 
-use crate::guard::{ReadingKind, ReadingStatement, Refusal, SqlDialect};
+use crate::guard::{ReadingKind, ReadingStatement, Refusal, SqlDialect, check_fragment};
 use crate::read::cursor::Cursor;
 
 /// The fields of an extractor that say what is read: a `query`, or a `table` with what belongs to it.
@@ -115,10 +115,16 @@ pub fn fragment_problems(dialects: &[SqlDialect], condition: Option<&str>, order
     let mut problems = Vec::new();
     for (pointer, part, before, after) in parts {
         let Some(part) = part else { continue };
-        if let Err(refusal) = reading_kind(dialects, &format!("{before}{part}{after}")) {
+        let whole = format!("{before}{part}{after}");
+        if let Err(refusal) = reading_kind(dialects, &whole) {
             let offset = refusal.offset().saturating_sub(before.len()).min(part.len());
             problems.push(refusal.into_problem(pointer).with_offset(offset));
+            continue;
         }
+        // In each dialect that takes it: which one it will be is not known.
+        let accepting = dialects.iter().filter(|dialect| ReadingStatement::parse(&whole, **dialect).is_ok());
+        let refusal = accepting.filter_map(|dialect| check_fragment(part, *dialect).err()).next();
+        problems.extend(refusal.map(|refusal| refusal.into_problem(pointer)));
     }
     problems
 }
@@ -131,4 +137,22 @@ pub fn column_problems(columns: &[String], same_case: bool) -> Vec<Problem> {
         !seen.insert(name)
     });
     twice.map(|(index, name)| Problem::error(format!("/columns/{index}"), format!("`{name}` is named twice"))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fragment_cannot_end_the_condition_that_it_is_a_part_of() {
+        for dialects in [SqlDialect::MYSQL, SqlDialect::POSTGRES, SqlDialect::SQLITE] {
+            let problems = fragment_problems(dialects, Some("a = 1) OR (b = 2"), Some("f(a)), (b"));
+            let found: Vec<_> = problems.iter().map(|problem| (problem.pointer.as_str(), problem.offset)).collect();
+            assert_eq!(found, [("/where", Some(5)), ("/order_by", Some(4))], "{dialects:?}");
+            assert!(fragment_problems(dialects, Some("(a = ')') -- only"), Some("f(a), b DESC")).is_empty());
+        }
+        // Where a backslash is a backslash, the text ends at the second quote.
+        let by_mode = fragment_problems(SqlDialect::MYSQL, Some("a = '\\') OR (b = ' -- '"), None);
+        assert_eq!(by_mode.len(), 1, "{by_mode:?}");
+    }
 }

@@ -115,6 +115,15 @@ impl<'a> ReadingStatement<'a> {
         mysql::check_loadable(self.text, modes, loadable)
     }
 
+    /// The statement with its names in double quotes in backticks instead. SQLite takes a name in double quotes that
+    /// it does not know for a text; in backticks it is an error.
+    ///
+    /// # Errors
+    /// None for a statement of SQLite.
+    pub fn with_strict_names(&self) -> Result<String, Refusal> {
+        sqlite::with_strict_names(self.text)
+    }
+
     /// The statement without what may stand around it: a last semicolon, space, comments before its first and after its
     /// last word.
     pub fn text(&self) -> &'a str {
@@ -125,6 +134,33 @@ impl<'a> ReadingStatement<'a> {
     pub fn kind(&self) -> ReadingKind {
         self.kind
     }
+}
+
+/// Checks that a part of a statement, such as a condition, cannot end the brackets that it is put into: each bracket in
+/// it is closed in it. What else it says is judged with the [statement](ReadingStatement) that it becomes a part of.
+///
+/// # Errors
+/// A bracket that is alone, and where.
+pub fn check_fragment(sql: &str, dialect: SqlDialect) -> Result<(), Refusal> {
+    match dialect {
+        SqlDialect::MySql(modes) => mysql::check_fragment(sql, modes),
+        SqlDialect::Postgres(modes) => postgres::check_fragment(sql, modes),
+        SqlDialect::Sqlite => sqlite::check_fragment(sql),
+    }
+}
+
+fn check_brackets(symbols: impl IntoIterator<Item = (u8, usize)>) -> Result<(), Refusal> {
+    let mut open = Vec::new();
+    for (symbol, at) in symbols {
+        match symbol {
+            b'(' => open.push(at),
+            b')' if open.pop().is_none() => {
+                return Err(Refusal::new("a `)` without its `(`", "remove it, or open it", at));
+            }
+            _ => {}
+        }
+    }
+    open.pop().map_or(Ok(()), |at| Err(Refusal::new("a `(` is not closed", "close it", at)))
 }
 
 /// A function that a statement for PostgreSQL may call, by its name as the server takes it.
@@ -185,5 +221,37 @@ impl Refusal {
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         Self::validation(refusal.message).with_hint(refusal.hint).with_context("offset", refusal.offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DIALECTS: [SqlDialect; 3] = [SqlDialect::MYSQL[0], SqlDialect::POSTGRES[0], SqlDialect::Sqlite];
+
+    #[test]
+    fn a_fragment_closes_every_bracket_that_it_opens() {
+        for dialect in DIALECTS {
+            for (sql, at) in [
+                ("a = 1) OR (b = 2", Some(5)),
+                ("a = 1) -- (", Some(5)),
+                ("(a = 1", Some(0)),
+                ("a IN (1, ((2))", Some(5)),
+                ("a = ')' OR (b = '(' AND c IN (1, 2)) -- )", None),
+                ("a = /* ) */ 1", None),
+            ] {
+                assert_eq!(
+                    check_fragment(sql, dialect).map_err(|refusal| refusal.offset()).err(),
+                    at,
+                    "{dialect:?} {sql}"
+                );
+            }
+        }
+        let postgres = SqlDialect::POSTGRES[0];
+        assert!(check_fragment("a = $$)$$ OR \")\" = U&')'", postgres).is_ok());
+        assert!(check_fragment("a = `)` OR [)] = \")\"", SqlDialect::Sqlite).is_ok());
+        let optional = "a = 1 /*!50000 ) OR ( */";
+        assert!(check_fragment(optional, SqlDialect::MYSQL[0]).unwrap_err().message().contains("executable comment"));
     }
 }

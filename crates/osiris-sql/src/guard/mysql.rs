@@ -2,7 +2,7 @@
 //! that writes, locks, waits, or touches files of the server.
 
 use super::lexer::{Token, TokenKind, tokens};
-use super::{MySqlModes, ReadingKind, ReadingStatement, Refusal};
+use super::{MySqlModes, ReadingKind, ReadingStatement, Refusal, check_brackets};
 
 /// Reserved words of statements that change something. None of them can be an unquoted name, so wherever one stands as
 /// a keyword the statement is more than a query. Those with `true` are functions too.
@@ -111,6 +111,23 @@ pub(super) fn check(sql: &str, modes: MySqlModes) -> Result<ReadingStatement<'_>
         false => token.end,
     });
     Ok(ReadingStatement { text: &sql[start..end], kind })
+}
+
+pub(super) fn check_fragment(sql: &str, modes: MySqlModes) -> Result<(), Refusal> {
+    let mut symbols = Vec::new();
+    for token in tokens(sql, modes)? {
+        let TokenKind::Symbol(symbol) = token.kind else { continue };
+        if token.optional && matches!(symbol, b'(' | b')') {
+            // Whether it is there depends on the server's version.
+            return Err(Refusal::new(
+                "a bracket in an executable comment",
+                "write it without the comment",
+                token.start,
+            ));
+        }
+        symbols.push((symbol, token.start));
+    }
+    check_brackets(symbols)
 }
 
 /// Refuses a statement that calls one of these functions, which the server has loaded from a library: what such a

@@ -3,7 +3,7 @@
 //!
 //! Facts: <https://www.sqlite.org/lang_keywords.html>, <https://www.sqlite.org/lang_comment.html>, `tokenize.c`.
 
-use super::{ReadingKind, ReadingStatement, Refusal};
+use super::{ReadingKind, ReadingStatement, Refusal, check_brackets};
 
 const ONE_STATEMENT: &str = "write one SELECT, WITH or VALUES statement";
 /// Reserved words of statements that a WITH may begin. No unquoted name can be one of them.
@@ -61,6 +61,27 @@ pub(super) fn check(sql: &str) -> Result<ReadingStatement<'_>, Refusal> {
         check_token(sql, *token, all.get(index + 1).copied())?;
     }
     Ok(ReadingStatement { text: &sql[first.start()..last.end()], kind: ReadingKind::Query })
+}
+
+pub(super) fn check_fragment(sql: &str) -> Result<(), Refusal> {
+    check_brackets(tokens(sql)?.into_iter().filter_map(|token| match token {
+        Token::Symbol(symbol, at) => Some((symbol, at)),
+        _ => None,
+    }))
+}
+
+/// The statement with its names in double quotes in backticks instead.
+pub(super) fn with_strict_names(sql: &str) -> Result<String, Refusal> {
+    let (mut strict, mut at) = (String::with_capacity(sql.len()), 0);
+    for token in tokens(sql)? {
+        let text = &sql[token.start()..token.end()];
+        if let Some(name) = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
+            strict.push_str(&sql[at..token.start()]);
+            strict.push_str(&format!("`{}`", name.replace("\"\"", "\"").replace('`', "``")));
+            at = token.end();
+        }
+    }
+    Ok(strict + &sql[at..])
 }
 
 fn check_token(sql: &str, token: Token, next: Option<Token>) -> Result<(), Refusal> {
@@ -163,6 +184,16 @@ mod tests {
             assert!(check(sql).is_ok(), "{sql}");
         }
         assert_eq!(check(" SELECT 1 ; -- done").map(|statement| statement.text()), Ok("SELECT 1"));
+    }
+
+    #[test]
+    fn names_in_double_quotes_cannot_be_texts() {
+        for (sql, strict) in [
+            ("SELECT \"a\"\"b`\" -- \"c\"", "SELECT `a\"b``` -- \"c\""),
+            ("SELECT '\"a\"', [\"b\"], t.\"c\"", "SELECT '\"a\"', [\"b\"], t.`c`"),
+        ] {
+            assert_eq!(with_strict_names(sql).unwrap(), strict);
+        }
     }
 
     #[test]

@@ -38,6 +38,12 @@ impl SelectSource {
         Self { from: table.into(), list, query: None, filter: None, order_by: None, limit: None, offset: 0 }
     }
 
+    /// A column of the rows, with what it is a column of: without, a name that is no column may be a text.
+    pub fn column(&self, name: &str) -> String {
+        let source = if self.query.is_some() { ALIAS } else { self.from.as_str() };
+        format!("{source}.{name}")
+    }
+
     /// The statement that reads all rows under `condition`, at most `limit` of them.
     pub fn select(&self, condition: Option<&str>, limit: Option<u64>) -> String {
         if let (Some(query), None, None) = (&self.query, condition, limit) {
@@ -75,6 +81,7 @@ mod tests {
     fn a_query_is_sent_as_it_is_unless_something_is_added() {
         let source = SelectSource::query("SELECT 1 AS a -- one");
         assert_eq!(source.select(None, None), "SELECT 1 AS a -- one");
+        assert_eq!(source.column("a"), "osiris_source.a");
         assert_eq!(
             source.select(Some("a > 1"), Some(5)),
             "SELECT * FROM (\nSELECT 1 AS a -- one\n) AS osiris_source WHERE a > 1 LIMIT 5 OFFSET 0"

@@ -6,7 +6,7 @@ mod lexer;
 
 use self::functions::{is_refused, is_refused_schema};
 use self::lexer::{Token, TokenKind, tokens};
-use super::{FunctionCall, PostgresModes, ReadingKind, ReadingStatement, Refusal};
+use super::{FunctionCall, PostgresModes, ReadingKind, ReadingStatement, Refusal, check_brackets};
 
 const ONE_STATEMENT: &str = "write one SELECT, WITH, TABLE, VALUES, SHOW or EXPLAIN statement";
 
@@ -71,6 +71,13 @@ pub(super) fn check(sql: &str, modes: PostgresModes) -> Result<ReadingStatement<
     let start = all.first().map_or(0, |first| first.start);
     let end = statement.tokens.last().map_or(start, |token| token.end);
     Ok(ReadingStatement { text: &sql[start..end], kind })
+}
+
+pub(super) fn check_fragment(sql: &str, modes: PostgresModes) -> Result<(), Refusal> {
+    check_brackets(tokens(sql, modes)?.into_iter().filter_map(|token| match token.kind {
+        TokenKind::Symbol(symbol) => Some((symbol, token.start)),
+        _ => None,
+    }))
 }
 
 /// What `sql` may call; nothing where it cannot be read.
