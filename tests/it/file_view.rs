@@ -51,18 +51,3 @@ fn a_resumed_run_reads_the_same_file_or_reads_it_anew() {
         assert_eq!(project.read("out.csv"), "id\n7\n8\n9\n");
     }
 }
-
-#[test]
-fn a_file_has_no_rowid_and_the_error_says_what_to_write() {
-    let steps = "  - {id: rows, component: filesystem.FORMAT_extractor, mode: read, config: {path: rows.FORMAT}}
-  - {id: first, component: duckdb.processor, mode: transform, config: {query: SELECT id FROM rows WHERE rowid = 0}}
-  - {id: out, component: filesystem.csv_writer, mode: write, config: {path: out.csv}}
-";
-    let project = project("csv", steps);
-    let refused = project.run(&["run", "pipeline.yaml"]).with_code(2);
-    assert!(refused.stderr.contains("`row_number() OVER ()`"), "{}", refused.stderr);
-    let copied = project.read("pipeline.yaml").replace("path: rows.csv", "path: rows.csv, materialize: table");
-    project.write("pipeline.yaml", copied);
-    project.run(&["run", "pipeline.yaml"]).with_code(0);
-    assert_eq!(project.read("out.csv"), "id\n1\n");
-}

@@ -79,9 +79,6 @@ fn hint_for(class: &str, detail: &str) -> Option<String> {
         "IO" if detail.contains("No space left") => "free some disk space and resume the run",
         "Permission" => "SQL can access only the files that the steps of the plan name",
         "Conversion" | "Out of Range" | "Mismatch Type" => "use TRY_CAST where a value may not fit the type",
-        "Binder" if detail.contains("\"rowid\" not found") => {
-            "a file that is read where it lies has no `rowid`: use `row_number() OVER ()`, or set `materialize: table` where it is read"
-        }
         "Binder" | "Catalog" => return Some(candidates(detail)),
         "Parser" | "Syntax" => "fix the SQL at that position; the dialect is DuckDB's",
         _ => return None,
