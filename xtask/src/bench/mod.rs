@@ -42,7 +42,7 @@ struct Bench {
 type Case = (&'static str, fn(&Bench) -> Outcome<Vec<Row>>);
 
 const CASES: &[Case] = &[
-    ("csv-sql-parquet", cases::csv_sql_parquet),
+    ("files", cases::files),
     ("memory", cases::memory),
     ("csv-write", cases::csv_write),
     ("startup", cases::startup),

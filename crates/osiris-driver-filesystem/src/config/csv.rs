@@ -1,42 +1,11 @@
-//! The configuration of the four components. The doc comments end up in the component reference. Nothing here
-//! does I/O.
+//! The configuration of CSV files.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// The base directory of paths.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct FilesystemConnection {
-    /// The directory that all paths of the step are relative to and must stay in: a path outside it, by `..`, by a
-    /// symbolic link or as an absolute path, is refused. Relative to the pipeline file. A step that also sets it uses a
-    /// directory below the connection's. Default: paths are relative to the pipeline file and not restricted.
-    #[serde(default)]
-    #[schemars(extend("x-aliases" = ["root"], "x-override" = "narrowed"))]
-    pub base_dir: Option<BaseDir>,
-}
-
-/// A directory, or several, each below the one before it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum BaseDir {
-    /// One.
-    One(String),
-    /// From the outermost to the innermost.
-    Nested(Vec<String>),
-}
-
-impl BaseDir {
-    /// The directories, from the outermost to the innermost.
-    pub fn directories(&self) -> &[String] {
-        match self {
-            Self::One(directory) => std::slice::from_ref(directory),
-            Self::Nested(directories) => directories,
-        }
-    }
-}
+use super::{Materialize, WriteMode};
 
 /// The row with the column names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -224,88 +193,6 @@ pub struct CsvExtractorConfig {
     pub materialize: Materialize,
 }
 
-/// Configuration of `filesystem.parquet_extractor`. Every value is read exactly, or the step fails with the name of the
-/// column. An INT96 is a TIMESTAMP, or a TIMESTAMP_NS if a value has nanoseconds; a UTC timestamp with nanoseconds is
-/// read with microseconds if that is exact; a decimal of more than 38 digits is a DECIMAL(38,s) if no value has more.
-/// Times with an offset or nanoseconds, and geometries, are text; an interval keeps its milliseconds. Names that differ
-/// only by case are made unique, as in CSV.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ParquetExtractorConfig {
-    /// A file, a directory (all `.parquet` files below it, sorted by name) or a glob. Directories named `name=value`
-    /// are hive partitions: columns of that name are added, replacing those of the files. `__HIVE_DEFAULT_PARTITION__`
-    /// is NULL. `-` is the standard input.
-    #[schemars(length(min = 1))]
-    pub path: String,
-    /// The columns to read, in this order. Default: all.
-    #[serde(default)]
-    #[schemars(length(min = 1))]
-    pub columns: Option<Vec<String>>,
-    /// A SQL condition on the columns of the file, such as `year >= 2020`; only matching rows are read. Default: all.
-    #[serde(default)]
-    #[schemars(length(min = 1))]
-    pub filter: Option<String>,
-    /// Maximum number of rows to read, over all files. Default: all.
-    #[serde(default)]
-    pub limit: Option<u64>,
-    /// Types by column name instead of the file's, such as `{at: TIMESTAMP_NS, region: VARCHAR}`; type names as for
-    /// `filesystem.csv_extractor`. A value that its type cannot hold exactly is an error. Default: the types of
-    /// the file, and for partitions those that preserve the text of every value (`007` and `1.10` are text).
-    #[serde(default)]
-    #[schemars(length(min = 1))]
-    pub dtype: Option<BTreeMap<String, String>>,
-    /// Whether the rows are read from the files by every step that uses them (`view`), or copied into the run's database
-    /// first (`table`). A file that changes in between ends the run. Files that a step of the pipeline writes are always
-    /// copied. Default: `view`.
-    #[serde(default)]
-    pub materialize: Materialize,
-}
-
-/// Whether the rows of a file are copied into the run's database.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Materialize {
-    /// They are read where they lie.
-    #[default]
-    View,
-    /// They are copied.
-    Table,
-}
-
-/// How to handle an existing file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-#[serde(from = "ModeName")]
-pub enum WriteMode {
-    /// It is replaced atomically.
-    #[default]
-    Overwrite,
-    /// Rows are appended to it.
-    Append,
-}
-
-/// The write mode, with the names of all writers.
-#[derive(Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-enum ModeName {
-    /// The file is replaced atomically.
-    Overwrite,
-    /// Alias of `overwrite`.
-    Replace,
-    /// Rows are appended to the file.
-    Append,
-    /// Alias of `append`.
-    Insert,
-}
-
-impl From<ModeName> for WriteMode {
-    fn from(name: ModeName) -> Self {
-        match name {
-            ModeName::Overwrite | ModeName::Replace => Self::Overwrite,
-            ModeName::Append | ModeName::Insert => Self::Append,
-        }
-    }
-}
-
 /// Line endings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -403,7 +290,7 @@ pub struct CsvWriterConfig {
     #[serde(default)]
     pub newline: Newline,
     /// Whether to write a header with the column names. Default `true`.
-    #[serde(default = "yes")]
+    #[serde(default = "super::yes")]
     #[schemars(extend("x-aliases" = ["include_header"]))]
     pub header: bool,
     /// Which fields are quoted: `minimal` (default), `all`, `nonnumeric`, `none`. NULL never is.
@@ -428,7 +315,7 @@ pub struct CsvWriterConfig {
     #[schemars(range(min = 1))]
     pub chunk_size: u64,
     /// Whether to create missing directories of the path. Default `true`.
-    #[serde(default = "yes")]
+    #[serde(default = "super::yes")]
     pub create_dirs: bool,
     /// Maximum rows per file: the path is then a directory with `part-00001.csv`, ... in it.
     /// Default: one file.
@@ -437,66 +324,8 @@ pub struct CsvWriterConfig {
     pub max_rows_per_file: Option<u64>,
 }
 
-/// How column chunks of a Parquet file are compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum ParquetCompression {
-    /// Zstandard.
-    #[default]
-    Zstd,
-    /// Snappy.
-    Snappy,
-    /// gzip.
-    Gzip,
-    /// LZ4, the raw variant that all readers know.
-    Lz4,
-    /// Brotli.
-    Brotli,
-    /// Not compressed.
-    None,
-}
-
-/// Configuration of `filesystem.parquet_writer`.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ParquetWriterConfig {
-    /// The file, or with `partition_by` or `max_rows_per_file` the directory. `-` is the standard output.
-    #[schemars(length(min = 1))]
-    pub path: String,
-    /// `overwrite` (default) or `replace` replaces existing data; `append` or `insert` keeps it: a file is rewritten
-    /// with the new rows after the old ones, a directory gets more files.
-    #[serde(default)]
-    #[schemars(extend("x-aliases" = ["write_mode"]))]
-    pub mode: WriteMode,
-    /// The compression: `zstd` (default), `snappy`, `gzip`, `lz4`, `brotli`, `none`.
-    #[serde(default)]
-    pub compression: ParquetCompression,
-    /// The approximate size of a row group in bytes, before compression. Default: 122,880 rows.
-    #[serde(default)]
-    #[schemars(range(min = 65536))]
-    pub row_group_bytes: Option<u64>,
-    /// Columns that become directories named `name=value` and are not in the files. NULL is
-    /// `__HIVE_DEFAULT_PARTITION__`, and that string is written as `%5F_HIVE_DEFAULT_PARTITION__`. Binary and nested
-    /// columns are refused. Default: none.
-    #[serde(default)]
-    #[schemars(length(min = 1))]
-    pub partition_by: Option<Vec<String>>,
-    /// Maximum rows per file, named `part-00001.parquet`, ... Default: one file, or one for each
-    /// partition.
-    #[serde(default)]
-    #[schemars(range(min = 1))]
-    pub max_rows_per_file: Option<u64>,
-    /// Whether to create missing directories of the path. Default `true`.
-    #[serde(default = "yes")]
-    pub create_dirs: bool,
-}
-
 fn utf8() -> String {
     "utf-8".to_owned()
-}
-
-fn yes() -> bool {
-    true
 }
 
 fn chunk_size() -> u64 {
