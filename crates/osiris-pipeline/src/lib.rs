@@ -26,6 +26,7 @@ mod plan;
 mod project;
 mod reference;
 pub mod run;
+mod schema;
 mod settings;
 mod source;
 pub mod yaml;
@@ -48,6 +49,7 @@ pub use run::{
     RunRecord, RunReport, Runs, SavedStates, Silent, StateGeneration, StepReport, StepState, StepStatus, StoreChoice,
     Wait,
 };
+pub use schema::{connections_schema, pipeline_schema, settings_schema};
 pub use settings::{
     LogFormat, LogLevel, RUN_DIRECTORY, SETTINGS_FILE, Settings, parse_bytes, parse_count, parse_duration, parse_store,
 };

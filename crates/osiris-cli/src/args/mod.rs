@@ -79,6 +79,13 @@ pub(crate) enum Command {
                             $ osiris copy data/orders.csv - --limit 5\n  \
                             $ osiris copy postgres://me@db.example.com/lake.public.orders orders.csv --print")]
     Copy(CopyArgs),
+    /// Print the JSON Schema of a file, for editors and for programs that write such files
+    ///
+    /// With every component of this build. After `osiris schema > pipeline.schema.json` an editor with the YAML language
+    /// server checks and completes a pipeline whose first line is
+    /// `# yaml-language-server: $schema=pipeline.schema.json`.
+    #[command(after_help = "Examples:\n  $ osiris schema\n  $ osiris schema connections")]
+    Schema(SchemaArgs),
     /// Show the components that steps can use, and what their connections contain
     #[command(subcommand, after_help = "Examples:\n  $ osiris components list")]
     Components(ComponentsCommand),
@@ -225,6 +232,24 @@ pub(crate) enum ComponentsCommand {
     /// Print the reference of all components as Markdown
     #[command(hide = true, after_help = "Examples:\n  $ osiris components reference")]
     Reference,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SchemaArgs {
+    /// The file whose schema is printed
+    #[arg(value_name = "FILE", default_value = "pipeline")]
+    pub(crate) file: SchemaFile,
+}
+
+/// The files of a project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum SchemaFile {
+    /// A pipeline
+    Pipeline,
+    /// `osiris_connections.yaml`
+    Connections,
+    /// `osiris.yaml`
+    Settings,
 }
 
 #[derive(Debug, Args)]

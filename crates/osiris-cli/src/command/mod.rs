@@ -10,6 +10,7 @@ mod rejects;
 mod report;
 mod run;
 mod runs;
+mod schema;
 mod state;
 
 use clap::CommandFactory;
@@ -29,6 +30,7 @@ pub(crate) fn execute(cli: &Cli, registry: &Registry, console: &Console) -> Resu
         Command::Compile(args) => plan::compile(args, settings(), registry, console),
         Command::Run(args) => run::run(args, settings(), registry, console),
         Command::Copy(args) => copy::copy(args, settings(), registry, console),
+        Command::Schema(args) => schema::schema(args, registry, console),
         Command::Components(command) => components::execute(command, settings(), registry, console),
         Command::Connections(command) => connections::execute(command, settings(), registry, console),
         Command::Discover(args) => discover::discover(args, settings(), registry, console).map(|()| 0),

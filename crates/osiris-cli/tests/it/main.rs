@@ -7,6 +7,7 @@ mod commands;
 mod help;
 mod output;
 mod refused;
+mod schema;
 mod settings;
 
 use osiris_e2e::Program;

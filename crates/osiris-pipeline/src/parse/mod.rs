@@ -20,9 +20,12 @@ use crate::yaml::{self, Node, NodeKind};
 
 use fields::Fields;
 pub(crate) use inputs::{KnownIds, place_of};
+#[cfg(test)]
+pub(crate) use step::STEP_KEYS;
 
 /// The top-level keys there are.
-const KEYS: &[&str] = &["oml_version", "name", "description", "metadata", "schedule", "params", "profiles", "steps"];
+pub(crate) const PIPELINE_KEYS: &[&str] =
+    &["oml_version", "name", "description", "metadata", "schedule", "params", "profiles", "steps"];
 /// Keys of other formats, with what to write instead.
 const REFUSED: &[(&str, &str)] = &[
     ("version", "write `oml_version: \"0.1.0\"`"),
@@ -42,7 +45,7 @@ pub fn parse(source: &Arc<SourceFile>, diagnostics: &mut Diagnostics) -> Option<
     }
     let document = yaml::load(source, diagnostics)?;
     mask_secrets(&document, source, diagnostics);
-    let mut fields = Fields::read(&document, "the pipeline", KEYS, REFUSED, source, diagnostics)?;
+    let mut fields = Fields::read(&document, "the pipeline", PIPELINE_KEYS, REFUSED, source, diagnostics)?;
     check_version(&mut fields);
     let name = fields.required_text("name").filter(|name| fields.not_empty(name)).map(|name| name.value);
     let description = fields.text("description").map(|text| text.value);

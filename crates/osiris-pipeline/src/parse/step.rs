@@ -13,7 +13,7 @@ use crate::source::SourceFile;
 use crate::yaml::{Node, NodeKind};
 
 /// The keys of a step.
-const KEYS: &[&str] =
+pub(crate) const STEP_KEYS: &[&str] =
     &["id", "name", "description", "component", "mode", "config", "needs", "inputs", "retry", "timeout", "resume"];
 /// Keys of other formats, with what to write instead.
 const REFUSED: &[(&str, &str)] = &[
@@ -46,7 +46,7 @@ pub(super) fn step(
         Some(id) => format!("step `{id}`"),
         None => "this step".to_owned(),
     };
-    let mut fields = Fields::read(node, what, KEYS, REFUSED, source, diagnostics)?;
+    let mut fields = Fields::read(node, what, STEP_KEYS, REFUSED, source, diagnostics)?;
     let name = fields.text("name");
     let description = fields.text("description");
     let id = match (&name, fields.take("id")) {

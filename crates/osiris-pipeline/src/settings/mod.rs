@@ -46,7 +46,7 @@ pub struct Settings {
 }
 
 /// The names that the file knows; a variable is `OSIRIS_` and the name in capitals.
-const NAMES: &[&str] =
+pub(crate) const NAMES: &[&str] =
     &["memory_limit", "threads", "jobs", "store", "run_dir", "connections", "log_level", "log_format"];
 
 impl Settings {
