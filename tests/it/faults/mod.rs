@@ -6,6 +6,7 @@
 mod case;
 mod fault;
 mod recovery;
+mod sqlite;
 mod table;
 mod tally;
 mod target;

@@ -11,6 +11,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::RowAccessor;
 use serde_json::{Value, json};
 
+use super::sqlite;
 use super::table::{ROWS, Table, new_label};
 
 /// Kills a server and starts it again; its types have no trait in common.
@@ -51,6 +52,7 @@ pub(super) enum Target {
     Mysql(Mysql),
     Postgres(Postgres),
     Rest(Box<Rest>),
+    Sqlite,
 }
 
 /// PostgREST with what is before and behind it.
@@ -62,7 +64,7 @@ pub(super) struct Rest {
 }
 
 /// Every target.
-pub(super) const NAMES: [&str; 6] = ["CSV", "Parquet", "MariaDB", "MySQL", "PostgreSQL", "REST"];
+pub(super) const NAMES: [&str; 7] = ["CSV", "Parquet", "SQLite", "MariaDB", "MySQL", "PostgreSQL", "REST"];
 
 impl Target {
     /// The one of that name, when it can be had here.
@@ -70,6 +72,7 @@ impl Target {
         match name {
             "CSV" => Some(Self::Csv),
             "Parquet" => Some(Self::Parquet),
+            "SQLite" => Some(Self::Sqlite),
             "MariaDB" => Mariadb::start().await.unwrap().map(Self::Mariadb),
             "MySQL" => Mysql::start().await.unwrap().map(Self::Mysql),
             "PostgreSQL" => Postgres::start().await.unwrap().map(Self::Postgres),
@@ -94,6 +97,7 @@ impl Target {
             Self::Mysql(_) => "MySQL",
             Self::Postgres(_) => "PostgreSQL",
             Self::Rest(_) => "REST",
+            Self::Sqlite => "SQLite",
         }
     }
 
@@ -113,7 +117,7 @@ impl Target {
     /// Where its server listens.
     pub(super) fn address(&self) -> Option<SocketAddr> {
         match self {
-            Self::Csv | Self::Parquet => None,
+            Self::Csv | Self::Parquet | Self::Sqlite => None,
             Self::Mariadb(server) => Some(server.address().unwrap()),
             Self::Mysql(server) => Some(server.address().unwrap()),
             Self::Postgres(server) => Some(server.address().unwrap()),
@@ -127,6 +131,7 @@ impl Target {
         let mysql = json!({"port": port, "connect_timeout": 3, "read_timeout": 3});
         match self {
             Self::Csv | Self::Parquet => json!({"version": 1, "connections": {}}),
+            Self::Sqlite => of("sqlite", json!({"path": sqlite::FILE, "busy_timeout": 3})),
             Self::Mariadb(server) => of("mysql", server.connection_with(mysql)),
             Self::Mysql(server) => of("mysql", server.connection_with(mysql)),
             Self::Postgres(server) => {
@@ -146,9 +151,14 @@ impl Target {
             (Self::Csv, _) => return files("csv_writer", "out.csv", mode, more),
             (Self::Parquet, _) => return files("parquet_writer", "out.parquet", mode, more),
             (Self::Mariadb(_) | Self::Mysql(_), _) => "connection: \"@mysql.test\", table: rows",
+            (Self::Sqlite, _) => "connection: \"@sqlite.test\", table: rows",
             _ => "connection: \"@supabase.test\", table: rows",
         };
-        let family = if matches!(self, Self::Mariadb(_) | Self::Mysql(_)) { "mysql" } else { "supabase" };
+        let family = match self {
+            Self::Mariadb(_) | Self::Mysql(_) => "mysql",
+            Self::Sqlite => "sqlite",
+            _ => "supabase",
+        };
         if mode == Mode::Extract {
             return format!(
                 "  - {{id: read, component: {family}.extractor, mode: read{more}, config: {{{table}}}}}\n  \
@@ -186,6 +196,12 @@ impl Target {
         let key = if keyed { ", PRIMARY KEY (id)" } else { "" };
         match self {
             Self::Csv | Self::Parquet => {}
+            Self::Sqlite => {
+                for file in [sqlite::FILE, sqlite::JOURNAL] {
+                    let _ = std::fs::remove_file(project.path(file));
+                }
+                sqlite::execute(project, &format!("{}; {insert}", create(key))).await;
+            }
             Self::Mariadb(_) | Self::Mysql(_) => {
                 for sql in ["DROP TABLE IF EXISTS `rows`".to_owned(), quoted(&create(key)), quoted(&insert)] {
                     self.execute(&sql).await;
@@ -222,6 +238,7 @@ impl Target {
             _ if mode == Mode::Extract => csv(project),
             Self::Csv => csv(project),
             Self::Parquet => parquet(project),
+            Self::Sqlite => Table::of(sqlite::rows(project, ALL).await),
             Self::Mariadb(_) | Self::Mysql(_) => pairs(self.rows(&quoted(ALL)).await),
             Self::Postgres(_) | Self::Rest(_) => pairs(self.rows(ALL).await),
         }
@@ -230,13 +247,27 @@ impl Target {
     /// What is there that nobody wants: staging tables and sessions of the server, temporary files beside the destination.
     /// Sessions get a while to end.
     pub(super) async fn left_behind(&self, project: &Project) -> Vec<String> {
-        let known =
-            ["pipeline.yaml", "osiris_connections.yaml", "rows.csv", "out.csv", "out.parquet", ".osiris", "disk"];
+        let known = [
+            "pipeline.yaml",
+            "osiris_connections.yaml",
+            "rows.csv",
+            "out.csv",
+            "out.parquet",
+            ".osiris",
+            "disk",
+            sqlite::FILE,
+        ];
         let names = std::fs::read_dir(project.directory()).unwrap().map(|entry| entry.unwrap().file_name());
         let names = names.map(|name| name.into_string().unwrap()).filter(|name| !known.contains(&name.as_str()));
         let mut left: Vec<String> = names.collect();
         let (tables, sessions) = match self {
             Self::Csv | Self::Parquet => return left,
+            Self::Sqlite => {
+                let tables =
+                    "SELECT 1, name FROM sqlite_schema WHERE name LIKE '%osiris%' AND name NOT LIKE '%commit%'";
+                left.extend(sqlite::rows(project, tables).await.into_iter().map(|(_, name)| name));
+                return left;
+            }
             Self::Mariadb(_) | Self::Mysql(_) => (
                 "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME LIKE '%osiris%'",
                 "SELECT ID, COMMAND, STATE FROM information_schema.PROCESSLIST \
@@ -269,7 +300,7 @@ impl Target {
     /// What a query of its server returns; nothing for files.
     async fn rows(&self, sql: &str) -> Vec<Vec<Option<String>>> {
         match self {
-            Self::Csv | Self::Parquet => Vec::new(),
+            Self::Csv | Self::Parquet | Self::Sqlite => Vec::new(),
             Self::Mariadb(server) => server.rows(sql).await.unwrap(),
             Self::Mysql(server) => server.rows(sql).await.unwrap(),
             Self::Postgres(server) => server.rows(sql).await.unwrap(),
@@ -279,7 +310,7 @@ impl Target {
 
     async fn execute(&self, sql: &str) {
         match self {
-            Self::Csv | Self::Parquet => {}
+            Self::Csv | Self::Parquet | Self::Sqlite => {}
             Self::Mariadb(server) => server.execute(sql).await.unwrap(),
             Self::Mysql(server) => server.execute(sql).await.unwrap(),
             Self::Postgres(server) => server.execute(sql).await.unwrap(),
@@ -290,7 +321,7 @@ impl Target {
     /// The server dies, and is back after a while.
     pub(super) async fn restart(&mut self, away: Duration) {
         match self {
-            Self::Csv | Self::Parquet => {}
+            Self::Csv | Self::Parquet | Self::Sqlite => {}
             Self::Mariadb(server) => restart!(server, away),
             Self::Mysql(server) => restart!(server, away),
             Self::Postgres(server) => restart!(server, away),
