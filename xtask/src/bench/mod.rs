@@ -14,6 +14,7 @@ mod supabase;
 use std::path::PathBuf;
 
 use crate::args::Args;
+use crate::duckdb::Build;
 use crate::{Outcome, shell, workspace};
 
 /// One row of the table.
@@ -77,7 +78,11 @@ pub(crate) fn main(mut args: Args) -> Outcome {
 }
 
 fn build(scale: String, rounds: usize) -> Outcome<Bench> {
-    shell::run(&mut shell::cargo(&["build", "--locked", "--release", "-p", "osiris-cli", "-p", "osiris-bench"]))?;
+    let mut build = shell::cargo(&["build", "--locked", "--release", "-p", "osiris-cli", "-p", "osiris-bench"]);
+    if Build::of_checkout() == Build::Linked {
+        build.args(["--no-default-features", "--features", "osiris-cli/all-drivers"]);
+    }
+    shell::run(&mut build)?;
     let target = workspace::target_dir();
     let directory = target.join("bench");
     std::fs::create_dir_all(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
