@@ -135,3 +135,19 @@ fn resume_is_for_steps_that_read_and_has_two_values() {
     assert!(refused.stderr.contains("a run cannot be resumed from `soruce`"), "{}", refused.stderr);
     assert!(refused.stderr.contains("`resume` is for a step that reads from a source"), "{}", refused.stderr);
 }
+
+#[tokio::test]
+async fn a_run_that_was_killed_after_its_state_was_saved_is_resumed_with_it() {
+    let project = appended_and_failed(PIPELINE).await;
+    project.run(&["run", "--resume"]).with_code(0);
+    // As a kill between the state and the record leaves it.
+    let run = project.runs().pop().unwrap();
+    let mut record: Value = serde_json::from_slice(&std::fs::read(run.join("run.json")).unwrap()).unwrap();
+    record["outcome"] = json!("running");
+    std::fs::write(run.join("run.json"), record.to_string()).unwrap();
+    project.run(&["run", "pipeline.yaml"]).with_code(2);
+    project.run(&["run", "--resume"]).with_code(0);
+    assert_eq!(project.read("out.csv"), "id\n1\n2\n3\n");
+    project.run(&["run", "pipeline.yaml"]).with_code(0);
+    assert_eq!(project.read("out.csv"), "id\n1\n2\n3\n4\n");
+}

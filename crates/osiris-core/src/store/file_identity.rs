@@ -20,6 +20,9 @@ pub struct FileIdentity {
     /// A file that replaces another has a number of its own.
     #[serde(default)]
     inode: u64,
+    /// When its content or its times were last changed, in seconds and nanoseconds: nobody can set it back.
+    #[serde(default)]
+    changed: (i64, i64),
 }
 
 impl FileIdentity {
@@ -30,11 +33,14 @@ impl FileIdentity {
     pub fn of(path: &Path) -> std::io::Result<Self> {
         let metadata = path.metadata()?;
         #[cfg(unix)]
-        let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
+        let (inode, changed) = {
+            use std::os::unix::fs::MetadataExt;
+            (metadata.ino(), (metadata.ctime(), metadata.ctime_nsec()))
+        };
         #[cfg(not(unix))]
-        let inode = 0;
+        let (inode, changed) = (0, (0, 0));
         let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        Ok(Self { path: path.to_path_buf(), bytes: metadata.len(), modified, inode })
+        Ok(Self { path: path.to_path_buf(), bytes: metadata.len(), modified, inode, changed })
     }
 
     /// Compares every one of `files` with what it is now.
@@ -52,6 +58,20 @@ impl FileIdentity {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn a_time_that_was_set_back_hides_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a");
+        std::fs::write(&path, "old").unwrap();
+        let files = [FileIdentity::of(&path).unwrap()];
+        let time = path.metadata().unwrap().modified().unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+        std::fs::write(&path, "new").unwrap();
+        std::fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+        assert!(FileIdentity::ensure_unchanged(&files).is_err());
+    }
 
     #[test]
     fn a_file_that_was_written_replaced_or_removed_is_another() {

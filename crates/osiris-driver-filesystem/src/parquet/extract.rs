@@ -369,8 +369,9 @@ impl Load {
 /// An INT96 as a STRUCT of DATE and TIME_NS; DuckDB would truncate it to microseconds.
 const INT96_IN_PARTS: &str = ", int96_as = 'struct'";
 
-/// No name is a pattern: the run store cannot access such files, which are read from the scratch directory.
+/// Other programs leave NaN out of the statistics of a file: a condition would lose its rows if DuckDB did not know. No name
+/// is a pattern: the run store cannot access such files, which are read from the scratch directory.
 fn read_files(files: &[SourceFile], options: &str) -> String {
     let files: Vec<String> = files.iter().map(|file| quote_text(&file.path.display().to_string())).collect();
-    format!("read_parquet([{}], {options})", files.join(", "))
+    format!("read_parquet([{}], can_have_nan = true, {options})", files.join(", "))
 }

@@ -622,3 +622,28 @@ proptest! {
         })?;
     }
 }
+
+#[tokio::test]
+async fn nan_is_found_although_the_statistics_of_the_file_leave_it_out() {
+    let bench = Bench::new();
+    let doubles = Leaf::all(Stored::Double(vec![1.0, f64::NAN, 3.0]), 3);
+    let floats = Leaf::all(Stored::Float(vec![1.0, f32::NAN, 3.0]), 3);
+    let inner = Leaf { definitions: vec![2; 3], ..doubles.clone() };
+    let schema = "optional double d; optional float f; optional group s { optional double x; }";
+    write(&bench.path("nan.parquet"), schema, &[doubles, floats, inner]);
+    for materialize in ["view", "table"] {
+        for filter in ["d > 5", "f > 5", "isnan(d)", "s.x > 5", "isnan(s.x)"] {
+            let config = json!({"path": "nan.parquet", "filter": filter, "materialize": materialize});
+            assert_eq!(bench.parquet(config).await.unwrap().rows().len(), 1, "{materialize}: {filter}");
+        }
+        bench.parquet(json!({"path": "nan.parquet", "materialize": materialize})).await.unwrap();
+        for query in ["d > 5", "f > 5", "isnan(d)", "d = 'nan'::DOUBLE", "s.x > 5", "isnan(s.x)"] {
+            let found = bench.query(&format!("SELECT count(*)::VARCHAR FROM steps.step WHERE {query}")).await;
+            assert_eq!(found, "1", "{materialize}: {query}");
+        }
+        for column in ["d", "f", "s.x"] {
+            let greatest = bench.query(&format!("SELECT max({column})::VARCHAR FROM steps.step")).await;
+            assert_eq!(greatest, "nan", "{materialize}: {column}");
+        }
+    }
+}

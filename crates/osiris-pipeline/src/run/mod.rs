@@ -285,7 +285,7 @@ fn states_of(steps: &[StepReport]) -> BTreeMap<&str, &Value> {
 
 /// A resumed run saves the state that follows from the one it began with: that one must still be there.
 fn unchanged_states(states: &state::States, past: &PastRun) -> Result<BTreeMap<String, StateGeneration>> {
-    let changed = states.changed_since(&past.record().states)?;
+    let changed = states.changed_since(&past.record().states, &past.record().run_id)?;
     if changed.is_empty() {
         return Ok(past.record().states.clone());
     }

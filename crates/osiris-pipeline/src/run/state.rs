@@ -168,14 +168,25 @@ impl States {
     ///
     /// # Errors
     /// As for [`load`](Self::load).
-    pub(super) fn changed_since(&self, began_with: &BTreeMap<String, StateGeneration>) -> Result<Vec<String>> {
+    pub(super) fn changed_since(
+        &self,
+        began_with: &BTreeMap<String, StateGeneration>,
+        run_id: &str,
+    ) -> Result<Vec<String>> {
         let mut changed = Vec::new();
         for (step, generation) in began_with {
-            if self.generation(step)? != *generation {
+            if !self.is_unchanged(step, generation, run_id)? {
                 changed.push(step.clone());
             }
         }
         Ok(changed)
+    }
+
+    /// Whether the state is still that of `generation`, or was saved by the run itself, which was killed before it could
+    /// record that it was done.
+    fn is_unchanged(&self, step: &str, generation: &StateGeneration, run_id: &str) -> Result<bool> {
+        let saved_by_itself = self.read(step)?.is_some_and(|(file, _)| file.run_id == run_id);
+        Ok(saved_by_itself || self.generation(step)? == *generation)
     }
 
     fn generation(&self, step: &str) -> Result<StateGeneration> {
@@ -221,7 +232,9 @@ impl States {
         new: &Path,
     ) -> Result<()> {
         for step in states.keys() {
-            if began_with.get(*step).is_some_and(|began| self.generation(step).ok().as_ref() != Some(began)) {
+            let is_unchanged =
+                |began: &StateGeneration| self.is_unchanged(step, began, run_id).is_ok_and(|unchanged| unchanged);
+            if !began_with.get(*step).is_none_or(is_unchanged) {
                 return Err(Error::validation(format!(
                     "the state of step `{step}` was changed by another run in the meantime"
                 ))
@@ -541,7 +554,10 @@ mod tests {
         let new = &root.path().join("new");
         let (zero, one) = (Value::from(0), Value::from(1));
         states.save("r1", &BTreeMap::from([("a", &one)]), &began, new).unwrap();
-        assert_eq!(states.changed_since(&began).unwrap(), ["a"]);
+        assert_eq!(states.changed_since(&began, "r2").unwrap(), ["a"]);
+        // The run that was killed after that goes on with its own, and saves it again.
+        assert!(states.changed_since(&began, "r1").unwrap().is_empty());
+        states.save("r1", &BTreeMap::from([("a", &one)]), &began, new).unwrap();
         let both = BTreeMap::from([("a", &zero), ("b", &zero)]);
         let error = states.save("r2", &both, &began, new).unwrap_err();
         assert_eq!(error.message(), "the state of step `a` was changed by another run in the meantime");

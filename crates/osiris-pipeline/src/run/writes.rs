@@ -241,7 +241,7 @@ impl<'a> PastWrites<'a> {
         let why = if before != query.request.fingerprint.as_deref() {
             "the step, or one that it reads, has changed since"
         } else if !query.inputs_kept {
-            "the table that it wrote is no longer there"
+            "the rows that it wrote are no longer there: their table is gone, or a file that it reads was changed"
         } else {
             return Ok(());
         };

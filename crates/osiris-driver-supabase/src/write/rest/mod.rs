@@ -315,7 +315,9 @@ impl Work<'_> {
         let destination = format!("table `{}` of {}", self.table(), self.api.rest().http().base_url());
         let intent = Intent::new(destination).with_repeatable(repeatable).with_parts();
         let commit = ctx.begin_commit(intent).await?;
-        if let Err(error) = sender.run(encode::encoded(scan, self.encoder(&ready, rows))).await {
+        let sent = sender.run(encode::encoded(scan, self.encoder(&ready, rows))).await;
+        // The commit began before the first row was read. Of other rows there must be no sweep.
+        if let Err(error) = sent.and_then(|()| self.job.input.ensure_unchanged()) {
             // A cancelled request may have arrived.
             let dropped = sender.has_sent && error.kind() == ErrorKind::Cancelled;
             if !sender.is_uncertain && !dropped && sender.written.inserted + sender.written.updated == 0 {
