@@ -5,6 +5,7 @@
 
 pub mod batch;
 pub mod calendar;
+pub mod catalog;
 pub mod config;
 pub mod guard;
 pub mod read;
