@@ -64,7 +64,7 @@ impl<'a> Staging<'a> {
                 Some(fault) if range.end - range.start == 1 => {
                     let columns = names(&self.plan.columns);
                     let row = client.row(&format!("SELECT {columns} FROM {TABLE} WHERE {of_range}"), DOING).await?;
-                    let sources = self.plan.columns.iter().map(|column| column.source.clone());
+                    let sources = self.plan.columns.iter().map(|column| column.source.name.clone());
                     let row =
                         sources.zip(row.into_iter().map(serde_json::Value::from)).collect::<serde_json::Map<_, _>>();
                     let number = task.config.order_by.is_none().then_some(range.start);
