@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use osiris_core::{Catalog, Error, Resource, ResourceField, ResourceKind, Result};
+use osiris_sql::catalog::{CatalogRow, megabytes};
 
 use crate::client::{Client, Connect, Session, Target, literal};
 use crate::config::MysqlConnection;
@@ -51,28 +52,13 @@ struct Table {
     bytes: Option<u64>,
 }
 
-/// Reads the fields of a row in order.
-struct Fields(std::vec::IntoIter<Option<String>>);
-
-impl Fields {
-    fn optional(&mut self) -> Option<String> {
-        self.0.next().flatten()
-    }
-
-    fn text(&mut self) -> Result<String> {
-        self.optional().ok_or_else(|| {
-            Error::unknown(format!("{CONTEXT}: unexpected NULL in information_schema"))
-                .with_hint("check the server's log for corrupt tables")
-        })
-    }
-
-    fn number(&mut self) -> Option<u64> {
-        self.optional()?.parse().ok()
-    }
+fn unexpected() -> Error {
+    Error::unknown(format!("{CONTEXT}: unexpected NULL in information_schema"))
+        .with_hint("check the server's log for corrupt tables")
 }
 
-async fn query(session: &mut Session, sql: &str) -> Result<impl Iterator<Item = Fields>> {
-    Ok(session.rows(sql, CONTEXT).await?.into_iter().map(|row| Fields(row.into_iter())))
+async fn query(session: &mut Session, sql: &str) -> Result<impl Iterator<Item = CatalogRow>> {
+    Ok(session.rows(sql, CONTEXT).await?.into_iter().map(|row| CatalogRow::new(row, unexpected)))
 }
 
 async fn tables(session: &mut Session, of: &str) -> Result<Vec<Table>> {
@@ -156,12 +142,6 @@ fn normalised(data_type: &str, native_type: &str) -> &'static str {
         | "geometrycollection" | "geomcollection" => "geometry",
         _ => "unknown",
     }
-}
-
-/// Estimates are rounded to three digits.
-#[expect(clippy::cast_precision_loss, reason = "an estimate")]
-fn megabytes(bytes: u64) -> f64 {
-    (bytes as f64 / f64::from(1 << 20) * 1000.0).round() / 1000.0
 }
 
 #[cfg(test)]

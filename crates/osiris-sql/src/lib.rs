@@ -1,10 +1,11 @@
 //! What the SQL databases of Osiris share: the guard that lets a statement only read, TLS to database servers,
-//! incremental reading, batches of values, and what writers of tables have in common.
+//! reading by cursors and ranges, batches of values, and checking and loading what is written to a table.
 //!
 //! For authors of drivers. It knows the dialects that it guards, and no driver; it opens no connection of its own.
 
 pub mod batch;
 pub mod calendar;
+pub mod catalog;
 pub mod config;
 pub mod guard;
 pub mod read;

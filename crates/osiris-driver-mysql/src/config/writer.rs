@@ -67,34 +67,23 @@ pub struct WriterConfig {
 }
 
 impl WriterConfig {
-    /// The write mode, with aliases resolved.
-    pub(crate) fn mode(&self) -> WriteMode {
-        self.mode.canonical()
-    }
-
-    /// The names of the key columns; empty without a key.
-    pub(crate) fn key_names(&self) -> &[String] {
-        self.key.as_ref().map_or(&[], Columns::names)
-    }
-
-    /// The names of the ordering columns.
-    pub(crate) fn order_names(&self) -> &[String] {
-        self.order_by.as_ref().map_or(&[], Columns::names)
-    }
-
-    /// All problems that the JSON schema cannot express.
-    pub(crate) fn problems(&self) -> Vec<Problem> {
-        let fields = WriterFields {
-            mode: self.mode(),
-            key: self.key_names(),
+    /// The fields that depend on each other.
+    pub(crate) fn fields(&self) -> WriterFields<'_> {
+        WriterFields {
+            mode: self.mode.canonical(),
+            key: Columns::list(self.key.as_ref()),
             on_conflict: self.on_conflict,
             append_ignores: false,
             dedupe: self.dedupe,
             order_by: self.order_by.as_ref(),
             columns: self.columns.as_ref(),
-        };
-        let mut problems = fields.problems();
-        if self.truncate_before && self.mode() == WriteMode::Overwrite {
+        }
+    }
+
+    /// All problems that the JSON schema cannot express.
+    pub(crate) fn problems(&self) -> Vec<Problem> {
+        let mut problems = self.fields().problems();
+        if self.truncate_before && self.mode.canonical() == WriteMode::Overwrite {
             problems.push(
                 Problem::error(
                     "/truncate_before",
@@ -135,7 +124,7 @@ mod tests {
     #[test]
     fn a_key_is_one_name_or_several() {
         let one: WriterConfig = serde_json::from_value(serde_json::json!({"table": "t", "key": "id"})).unwrap();
-        assert_eq!(one.key_names(), ["id"]);
+        assert_eq!(one.fields().key, ["id"]);
         assert!(one.problems().is_empty());
     }
 }

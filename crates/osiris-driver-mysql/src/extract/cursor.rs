@@ -3,7 +3,7 @@
 
 use mysql_async::consts::ColumnType as Wire;
 use osiris_core::{Error, Result};
-use osiris_sql::read::cursor::{CLOCK_TOLERANCE_SECONDS, Cursor, Part, RowDigest};
+use osiris_sql::read::cursor::{self, CLOCK_TOLERANCE_SECONDS, Cursor, RowDigest};
 use sqlx::Row as _;
 use sqlx::mysql::MySqlRow;
 
@@ -59,6 +59,7 @@ impl Clock {
 /// The cursor column of one run.
 pub(super) struct CursorColumn<'a> {
     cursor: &'a Cursor,
+    name: String,
     kind: Kind,
     clock: Option<Clock>,
     mode: &'a SqlMode,
@@ -99,32 +100,23 @@ impl<'a> CursorColumn<'a> {
         if kind == Kind::Text && cursor.lag > 0.0 {
             return Err(Error::validation("`lag` needs a number or a date").with_hint("remove `lag`"));
         }
-        Ok(Self { cursor, kind, clock: Clock::of(column.wire), mode })
+        Ok(Self { cursor, name: quote(&cursor.column), kind, clock: Clock::of(column.wire), mode })
+    }
+}
+
+impl cursor::CursorColumn for CursorColumn<'_> {
+    fn name(&self) -> &str {
+        &self.name
     }
 
-    /// Expressions for the greatest value and whether it is in the future.
-    pub(super) fn greatest(&self) -> String {
-        let column = quote(&self.cursor.column);
+    fn greatest(&self) -> String {
+        let name = &self.name;
         match self.clock {
-            Some(clock) => format!("MAX({column}), MAX({column}) > {}", clock.limit()),
-            None => format!("MAX({column}), 0"),
+            Some(clock) => format!("MAX({name}), 0, MAX({name}) > {}", clock.limit()),
+            None => format!("MAX({name}), 0, 0"),
         }
     }
 
-    /// A condition that compares the column with a value.
-    ///
-    /// # Errors
-    /// For a value that the column cannot have.
-    pub(super) fn compared(&self, operator: &str, value: &str) -> Result<String> {
-        Ok(format!("{} {operator} {}", quote(&self.cursor.column), self.value(value)?))
-    }
-
-    /// A condition for rows without a value.
-    pub(super) fn is_null(&self) -> String {
-        format!("{} IS NULL", quote(&self.cursor.column))
-    }
-
-    /// A value in SQL.
     fn value(&self, text: &str) -> Result<String> {
         let plain = |extra: &[u8]| text.bytes().all(|byte| byte.is_ascii_digit() || extra.contains(&byte));
         match self.kind {
@@ -139,22 +131,12 @@ impl<'a> CursorColumn<'a> {
         }
     }
 
-    /// `value` minus the lag.
     fn earlier(&self, value: &str) -> String {
         let lag = self.cursor.lag;
         match self.kind {
             Kind::Timestamp => format!("CAST({value} AS DATETIME(6)) - INTERVAL {lag} SECOND"),
             _ => format!("{value} - {lag}"),
         }
-    }
-
-    /// A condition for a range.
-    ///
-    /// # Errors
-    /// For a saved or initial value that the column cannot have.
-    pub(super) fn condition(&self, part: &Part) -> Result<String> {
-        let column = quote(&self.cursor.column);
-        part.condition(&column, |value| self.value(value), |value| self.earlier(value))
     }
 }
 
@@ -173,7 +155,7 @@ pub(super) fn digest(row: &MySqlRow) -> Result<RowDigest> {
 #[cfg(test)]
 mod tests {
     use mysql_async::consts::ColumnFlags;
-    use osiris_sql::read::cursor::SavedCursor;
+    use osiris_sql::read::cursor::{CursorColumn as _, Part, SavedCursor};
     use serde_json::{Value, json};
 
     use super::*;
@@ -199,11 +181,15 @@ mod tests {
         serde_json::from_value(json!({"column": "c", "value": value, "taken": []})).unwrap()
     }
 
+    fn condition(column: &CursorColumn<'_>, part: &Part) -> Result<String> {
+        part.condition(column.name(), |value| column.value(value), |value| column.earlier(value))
+    }
+
     fn conditions(cursor: &Cursor, wire: Wire, from: Option<&str>, upper: &str) -> Vec<String> {
         let mode = SqlMode::default();
         let column = CursorColumn::new(cursor, &column(wire), &mode).unwrap();
         let parts = cursor.parts(from.map(saved).as_ref(), Some(upper));
-        parts.iter().map(|part| column.condition(part).unwrap()).collect()
+        parts.iter().map(|part| condition(&column, part).unwrap()).collect()
     }
 
     #[test]
@@ -232,7 +218,7 @@ mod tests {
         let mode = SqlMode::default();
         let number = CursorColumn::new(&cursor, &column(Wire::MYSQL_TYPE_LONG), &mode).unwrap();
         let parts = cursor.parts(Some(&saved("1 OR 1=1")), Some("9"));
-        assert!(parts.iter().any(|part| number.condition(part).is_err()));
+        assert!(parts.iter().any(|part| condition(&number, part).is_err()));
         assert!(CursorColumn::new(&cursor, &column(Wire::MYSQL_TYPE_DOUBLE), &mode).is_err());
     }
 }

@@ -18,11 +18,13 @@ use osiris_core::{
     Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, Error, ErrorKind, ExecutionContext, Extract, Extracted,
     Problem, Result, ResumeFrom, Role, Step, TableSink, Unit, metric,
 };
+use osiris_sql::read::source::SelectSource;
+use osiris_sql::read::{Counts, WaitLimits};
 use serde_json::Value;
 
 use self::describe::{describe, require_transactions};
-use self::reader::{Counts, Reader};
-use self::source::Source;
+use self::reader::Reader;
+use self::source::{refuse_loadable, source};
 use crate::client::{Client, Connect, Session, Target, connect, quote};
 use crate::config::{ExtractorConfig, GeometryPolicy, MysqlConnection};
 use crate::error::within;
@@ -113,17 +115,17 @@ async fn extract(
         Error::validation("invalid `timeout`: expected seconds, from 0.001 to 86400").with_source(error)
     })?;
     let mut session = client.acquire().await?;
-    let source = Source::new(config, &session.facts().sql_mode)?;
+    let source = source(config, &session.facts().sql_mode)?;
     if source.has_users_sql() {
-        source.refuse_loadable(&loadable_functions(&mut session).await?)?;
+        let functions = loadable_functions(&mut session).await?;
+        refuse_loadable(&source, &session.facts().sql_mode, &functions)?;
     }
     let (source, plans) = planned(config, target, source, &mut session).await?;
     let reader = Reader {
         sender: out.sender(schema(&plans)).await?,
         plans,
         batch_rows: config.batch_size,
-        first_row,
-        idle: step.connection().read_timeout,
+        limits: WaitLimits { first_row, idle: step.connection().read_timeout, idle_field: "read_timeout" },
         verify: config.verify,
         is_query: source.is_query(),
         stop_after: step.dry_run().then_some(DRY_RUN_ROWS),
@@ -155,9 +157,9 @@ async fn loadable_functions(session: &mut Session) -> Result<Vec<String>> {
 async fn planned(
     config: &ExtractorConfig,
     target: &Target,
-    source: Source,
+    source: SelectSource,
     session: &mut Session,
-) -> Result<(Source, Arc<[ColumnPlan]>)> {
+) -> Result<(SelectSource, Arc<[ColumnPlan]>)> {
     let policies = Policies::from(config);
     let columns = describe(target, &source.select(None, None), session).await?;
     if config.partition_by.is_some() {
@@ -186,18 +188,11 @@ struct Read<'a> {
     client: &'a Client,
     target: &'a Target,
     step: &'a Step<'a, MysqlExtractor>,
-    source: Source,
+    source: SelectSource,
     reader: Reader,
 }
 
 impl Read<'_> {
-    /// The first two fields of a small result, with the time limit of a first row.
-    async fn ask(&self, session: &mut Session, sql: &str, doing: &str) -> Result<(Option<String>, Option<String>)> {
-        let rows = within(self.reader.first_row, doing, session.rows(sql, doing)).await?;
-        let mut fields = rows.into_iter().next().unwrap_or_default().into_iter();
-        Ok((fields.next().flatten(), fields.next().flatten()))
-    }
-
     /// Reads one statement over one session.
     async fn whole(&self, mut session: Session) -> Result<Counts> {
         snapshot::begin(&mut session).await?;
@@ -220,10 +215,12 @@ impl Read<'_> {
         let Some(first) = described.first() else { return Err(Error::unknown("an aggregate has no column")) };
         let kind = partition::kind(column, first)?;
         session.release().await;
-        let mut sessions = partition::sessions(self.client, &self.source, count, self.reader.first_row).await?;
+        let limit = self.reader.limits.first_row;
+        let mut sessions = partition::sessions(self.client, &self.source, count, limit).await?;
         let Some(any) = sessions.first_mut() else { return Err(Error::unknown("no session to read from")) };
-        let (least, greatest) = self.ask(any, &bounds, "computing the ranges").await?;
-        let conditions = partition::ranges(column, kind, least.as_deref(), greatest.as_deref(), count);
+        const CONTEXT: &str = "computing the ranges";
+        let bounds = within(limit, CONTEXT, any.rows(&bounds, CONTEXT)).await?;
+        let conditions = partition::ranges(column, kind, bounds.first(), count);
         partition::read(sessions, &self.source, conditions, &self.reader).await
     }
 }

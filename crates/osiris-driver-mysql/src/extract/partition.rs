@@ -4,18 +4,16 @@
 //! the first row is read. While it waits for the lock, writers are blocked too: so it waits for at most two seconds,
 //! lets them continue, and tries again. Without the lock there is no common snapshot, and the step fails.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use mysql_async::consts::ColumnType as Wire;
 use osiris_core::{Error, ErrorKind, Result};
-use osiris_sql::read::ranges::{RangeKind, conditions};
-use tokio::task::JoinSet;
+use osiris_sql::read::ranges::RangeKind;
+use osiris_sql::read::source::SelectSource;
+use osiris_sql::read::{Counts, read_ranges};
 
-use super::reader::{Counts, Reader};
+use super::reader::{Reader, ReaderSession};
 use super::snapshot;
-use super::source::Source;
 use crate::client::{Client, Session, quote};
 use crate::types::SourceColumn;
 
@@ -44,28 +42,26 @@ pub(super) fn kind(name: &str, column: &SourceColumn) -> Result<RangeKind> {
     }
 }
 
-/// Conditions that split all rows, including those where `column` is NULL, into about `count` ranges.
-pub(super) fn ranges(
-    column: &str,
-    kind: RangeKind,
-    least: Option<&str>,
-    greatest: Option<&str>,
-    count: usize,
-) -> Vec<String> {
-    let cuts = kind.split_points(least, greatest, count);
-    let written: Vec<String> = match kind {
-        RangeKind::Integer => cuts,
+/// Conditions that split all rows between the `bounds` of the column, including those where it is NULL, into about
+/// `count` ranges.
+pub(super) fn ranges(column: &str, kind: RangeKind, bounds: Option<&Vec<Option<String>>>, count: usize) -> Vec<String> {
+    kind.conditions(&quote(column), bounds, count, |cut| match kind {
+        RangeKind::Integer => cut,
         // Only digits and separators, which every sql_mode reads the same.
-        RangeKind::Date | RangeKind::Timestamp => cuts.iter().map(|cut| format!("'{cut}'")).collect(),
-    };
-    conditions(&quote(column), &written)
+        RangeKind::Date | RangeKind::Timestamp => format!("'{cut}'"),
+    })
 }
 
 /// `count` sessions whose transactions share one snapshot.
 ///
 /// # Errors
 /// When a privilege is missing, or the lock is not available within `limit`.
-pub(super) async fn sessions(client: &Client, source: &Source, count: usize, limit: Duration) -> Result<Vec<Session>> {
+pub(super) async fn sessions(
+    client: &Client,
+    source: &SelectSource,
+    count: usize,
+    limit: Duration,
+) -> Result<Vec<Session>> {
     let mut sessions = client.acquire_many(count + 1).await?;
     let Some(mut locker) = sessions.pop() else { return Ok(sessions) };
     // Its settings are changed, and it may still hold the lock after a failure.
@@ -88,8 +84,8 @@ pub(super) async fn sessions(client: &Client, source: &Source, count: usize, lim
 }
 
 /// Blocks writers: of one table if that is enough, else of all.
-async fn lock(locker: &mut Session, source: &Source) -> Result<()> {
-    if let Some(table) = source.table() {
+async fn lock(locker: &mut Session, source: &SelectSource) -> Result<()> {
+    if let Some(table) = source.table_sql() {
         match locker.execute(&format!("LOCK TABLES {table} READ"), LOCKING).await {
             Err(error) if error.kind() == ErrorKind::Permission => {}
             done => return done.map(drop),
@@ -100,7 +96,7 @@ async fn lock(locker: &mut Session, source: &Source) -> Result<()> {
             return error;
         }
         let account = &locker.facts().account;
-        let (right, hint) = match source.table() {
+        let (right, hint) = match source.table_sql() {
             Some(_) => ("LOCK TABLES", "GRANT LOCK TABLES ON the table's database"),
             None => ("RELOAD", "GRANT RELOAD ON *.*"),
         };
@@ -118,33 +114,13 @@ async fn lock(locker: &mut Session, source: &Source) -> Result<()> {
 /// The first error; the other reads are stopped.
 pub(super) async fn read(
     sessions: Vec<Session>,
-    source: &Source,
+    source: &SelectSource,
     conditions: Vec<String>,
     reader: &Reader,
 ) -> Result<Counts> {
-    let queue: VecDeque<String> =
-        conditions.iter().map(|condition| source.select(Some(condition), reader.stop_after)).collect();
-    let queue = Arc::new(Mutex::new(queue));
-    let mut workers = JoinSet::new();
-    for mut session in sessions {
-        let (queue, reader) = (Arc::clone(&queue), reader.clone());
-        workers.spawn(async move {
-            let mut counts = Counts::default();
-            loop {
-                let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-                let Some(sql) = next else { break };
-                counts.add(reader.read(&mut session, sql, None).await?);
-            }
-            snapshot::end(session).await?;
-            Ok::<_, Error>(counts)
-        });
-    }
-    let mut counts = Counts::default();
-    while let Some(joined) = workers.join_next().await {
-        let read = joined.map_err(|error| Error::unknown("reading a range ended in a panic").with_source(error))?;
-        counts.add(read?);
-    }
-    Ok(counts)
+    let sessions = sessions.into_iter().map(|session| ReaderSession { session, reader: reader.clone() }).collect();
+    let end = |session: ReaderSession| snapshot::end(session.session);
+    Ok(read_ranges(sessions, source, &conditions, reader.stop_after, end).await?.0)
 }
 
 #[cfg(test)]
@@ -153,13 +129,14 @@ mod tests {
 
     #[test]
     fn ranges_cover_every_value_once() {
+        let bounds = |least: &str, greatest: &str| vec![Some(least.to_owned()), Some(greatest.to_owned())];
         assert_eq!(
-            ranges("id", RangeKind::Integer, Some("1"), Some("10"), 3),
+            ranges("id", RangeKind::Integer, Some(&bounds("1", "10")), 3),
             ["`id` < 4", "`id` >= 4 AND `id` < 7", "`id` >= 7", "`id` IS NULL"]
         );
-        assert_eq!(ranges("id", RangeKind::Integer, None, None, 4), ["`id` IS NOT NULL", "`id` IS NULL"]);
+        assert_eq!(ranges("id", RangeKind::Integer, None, 4), ["`id` IS NOT NULL", "`id` IS NULL"]);
         assert_eq!(
-            ranges("d", RangeKind::Date, Some("2024-01-01"), Some("2024-01-04"), 2),
+            ranges("d", RangeKind::Date, Some(&bounds("2024-01-01", "2024-01-04")), 2),
             ["`d` < '2024-01-03'", "`d` >= '2024-01-03'", "`d` IS NULL"]
         );
     }

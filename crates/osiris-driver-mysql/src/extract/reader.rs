@@ -2,18 +2,18 @@
 //! result set is never buffered: when the store is slow, the server waits.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use futures::{FutureExt as _, StreamExt as _};
-use osiris_core::{Error, Extracted, Result, TableSender};
-use sqlx::mysql::MySqlRow;
+use osiris_core::{Error, Result, TableSender};
+use osiris_sql::read::cursor::Boundary;
+use osiris_sql::read::{Counts, ReadSession, WaitLimits};
 use sqlx::{AssertSqlSafe, Either, Executor as _};
 
 use super::checksum::Checksums;
+use super::cursor::digest;
 use crate::client::Session;
 use crate::config::Verify;
-use crate::error::mysql_error;
+use crate::error::{mysql_error, within};
 use crate::types::{ColumnPlan, batches, check, values};
 
 pub(super) const READING: &str = "reading rows";
@@ -24,8 +24,7 @@ pub(super) struct Reader {
     pub(super) plans: Arc<[ColumnPlan]>,
     pub(super) sender: TableSender,
     pub(super) batch_rows: usize,
-    pub(super) first_row: Duration,
-    pub(super) idle: Duration,
+    pub(super) limits: WaitLimits,
     pub(super) verify: Verify,
     /// Whether the statements can be a subquery.
     pub(super) is_query: bool,
@@ -33,43 +32,22 @@ pub(super) struct Reader {
     pub(super) stop_after: Option<u64>,
 }
 
-/// Row counts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Counts {
-    /// Rows received from the server.
-    pub(super) read: u64,
-    /// Of these, skipped as already read.
-    pub(super) deduplicated: u64,
-    /// Values changed by a policy.
-    pub(super) altered: u64,
-}
-
-impl Counts {
-    pub(super) fn extracted(self) -> Extracted {
-        Extracted::rows(self.read).with_deduplicated(self.deduplicated).with_altered(self.altered)
-    }
-
-    pub(super) fn add(&mut self, other: Self) {
-        self.read += other.read;
-        self.deduplicated += other.deduplicated;
-        self.altered += other.altered;
-    }
-}
-
-/// Whether a row is to be read.
-pub(super) type Wanted<'a> = &'a mut (dyn FnMut(&MySqlRow) -> Result<bool> + Send);
-
 impl Reader {
     /// Reads all rows of `sql`.
     ///
     /// # Errors
     /// What the server says, silence for too long, a value that its type cannot hold, a row that the server counted and
     /// that did not arrive. The session is of unusable then: drop it.
-    pub(super) async fn read(&self, session: &mut Session, sql: String, wanted: Option<Wanted<'_>>) -> Result<Counts> {
+    pub(super) async fn read(
+        &self,
+        session: &mut Session,
+        sql: String,
+        boundary: Option<&mut Boundary>,
+    ) -> Result<Counts> {
         let provable = self.is_query && self.stop_after.is_none();
         let mut sums =
-            (self.verify == Verify::Checksums && provable && wanted.is_none()).then(|| Checksums::new(&self.plans));
-        let counts = self.stream(session, sql.clone(), wanted, sums.as_mut()).await?;
+            (self.verify == Verify::Checksums && provable && boundary.is_none()).then(|| Checksums::new(&self.plans));
+        let counts = self.stream(session, sql.clone(), boundary, sums.as_mut()).await?;
         if self.verify != Verify::None && provable {
             self.prove(session, &sql, counts.read).await?;
         }
@@ -105,30 +83,21 @@ impl Reader {
         &self,
         session: &mut Session,
         sql: String,
-        mut wanted: Option<Wanted<'_>>,
+        mut boundary: Option<&mut Boundary>,
         mut sums: Option<&mut Checksums>,
     ) -> Result<Counts> {
         let mut batch = batches(&self.plans, self.batch_rows);
         let mut counts = Counts::default();
         // Not `fetch`, which wraps each row in another stream.
         let mut answer = (&mut **session).fetch_many(sqlx::query(AssertSqlSafe(sql)).persistent(false));
-        let mut limit = (self.first_row, "no first row");
-        // Most rows are already buffered: a timer is only needed when waiting.
-        while let Some(part) = match answer.next().now_or_never() {
-            Some(part) => part,
-            None => match tokio::time::timeout(limit.0, answer.next()).await {
-                Ok(part) => part,
-                Err(_) => return Err(silence(limit)),
-            },
-        } {
+        while let Some(part) = self.limits.next(&mut answer, counts.read == 0).await? {
             let Either::Right(row) = part.map_err(|error| mysql_error(error, READING))? else { continue };
             if counts.read == 0 {
                 check(&row, &self.plans)?;
-                limit = (self.idle, "no data received");
             }
             counts.read += 1;
-            if let Some(wanted) = &mut wanted
-                && !wanted(&row)?
+            if let Some(boundary) = &mut boundary
+                && !boundary.note(digest(&row)?)?
             {
                 counts.deduplicated += 1;
                 continue;
@@ -157,11 +126,19 @@ impl Reader {
     }
 }
 
-fn silence((limit, what): (Duration, &'static str)) -> Error {
-    let hint = if what.starts_with("no first") {
-        "raise `timeout` of the step, or reduce the work of the query"
-    } else {
-        "raise `read_timeout` of the connection, and check whether the server or the network is overloaded"
-    };
-    Error::timeout(format!("{what} within {} ms", limit.as_millis())).with_hint(hint)
+/// A session that reads rows into the sink of the step.
+pub(super) struct ReaderSession {
+    pub(super) session: Session,
+    pub(super) reader: Reader,
+}
+
+impl ReadSession for ReaderSession {
+    async fn row(&mut self, sql: &str, doing: &str) -> Result<Vec<Option<String>>> {
+        let rows = within(self.reader.limits.first_row, doing, self.session.rows(sql, doing)).await?;
+        Ok(rows.into_iter().next().unwrap_or_default())
+    }
+
+    async fn read(&mut self, sql: String, boundary: Option<&mut Boundary>) -> Result<Counts> {
+        self.reader.read(&mut self.session, sql, boundary).await
+    }
 }

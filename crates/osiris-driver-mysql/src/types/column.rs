@@ -2,7 +2,8 @@
 
 use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
 use mysql_async::consts::{ColumnFlags, ColumnType as Wire};
-use osiris_core::{ColumnType, Error, Result};
+use osiris_core::{ColumnType, Result};
+use osiris_sql::batch::{column_plans, uuid_field};
 
 use crate::config::{DecimalOverflow, ExtractorConfig, TimePolicy, Tinyint1, ZeroDates};
 
@@ -120,19 +121,8 @@ pub(crate) struct ColumnPlan {
 /// # Errors
 /// For columns without an exact type, each with advice.
 pub(crate) fn plan(columns: &[SourceColumn], policies: Policies) -> Result<Vec<ColumnPlan>> {
-    let mut plans = Vec::with_capacity(columns.len());
-    let mut problems = Vec::new();
-    for column in columns {
-        match column.reading(policies) {
-            Ok(reading) => plans.push(column.planned(reading, policies)),
-            Err(problem) => problems.push(problem),
-        }
-    }
-    if problems.is_empty() {
-        return Ok(plans);
-    }
-    Err(Error::validation(format!("columns without an exact type: {}", problems.join("; ")))
-        .with_hint("cast them in the query, or set the field named for each"))
+    let plans = columns.iter().map(|column| Ok(column.planned(column.reading(policies)?, policies)));
+    column_plans(plans, "cast them in the query, or set the field named for each")
 }
 
 impl SourceColumn {
@@ -246,8 +236,7 @@ impl SourceColumn {
         };
         let field = match reading {
             ColumnDecoder::Text if is_json => ColumnType::Json.arrow_field(&self.name, true),
-            ColumnDecoder::Uuid => Field::new(&self.name, data_type, true)
-                .with_metadata([("ARROW:extension:name".to_owned(), "arrow.uuid".to_owned())]),
+            ColumnDecoder::Uuid => uuid_field(&self.name),
             _ => Field::new(&self.name, data_type, true),
         };
         ColumnPlan {

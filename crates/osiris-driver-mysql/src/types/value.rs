@@ -1,16 +1,8 @@
 //! Builds one column of a batch: appends a value of the binary protocol to an Arrow builder.
 
-use std::sync::Arc;
-
-use arrow::array::{
-    Array as _, ArrayRef, AsArray as _, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder,
-    FixedSizeBinaryBuilder, Float32Builder, Float64Builder, Int8Builder, Int16Builder, Int32Builder, Int64Builder,
-    IntervalMonthDayNanoBuilder, Time64MicrosecondBuilder, TimestampMicrosecondBuilder, UInt8Builder, UInt16Builder,
-    UInt32Builder, UInt64Builder,
-};
 use arrow::datatypes::IntervalMonthDayNano;
 use osiris_core::Error;
-use osiris_sql::batch::{self, texts};
+use osiris_sql::batch::{self, Values};
 
 use super::column::{ColumnDecoder, ColumnPlan};
 use super::decimal;
@@ -58,95 +50,10 @@ impl ValueError {
     }
 }
 
-enum Builder {
-    Bool(BooleanBuilder),
-    Int8(Int8Builder),
-    Int16(Int16Builder),
-    Int32(Int32Builder),
-    Int64(Int64Builder),
-    UInt8(UInt8Builder),
-    UInt16(UInt16Builder),
-    UInt32(UInt32Builder),
-    UInt64(UInt64Builder),
-    Float(Float32Builder),
-    Double(Float64Builder),
-    Decimal(Decimal128Builder),
-    /// Checked when the batch is full.
-    Text(BinaryBuilder),
-    Bytes(BinaryBuilder),
-    Uuid(FixedSizeBinaryBuilder),
-    Date(Date32Builder),
-    Timestamp(TimestampMicrosecondBuilder),
-    Interval(IntervalMonthDayNanoBuilder),
-    Time(Time64MicrosecondBuilder),
-}
-
-/// Calls `$builder => $call` for the builder of any type.
-macro_rules! each {
-    ($self:expr, $builder:ident => $call:expr) => {
-        match $self {
-            Builder::Bool($builder) => $call,
-            Builder::Int8($builder) => $call,
-            Builder::Int16($builder) => $call,
-            Builder::Int32($builder) => $call,
-            Builder::Int64($builder) => $call,
-            Builder::UInt8($builder) => $call,
-            Builder::UInt16($builder) => $call,
-            Builder::UInt32($builder) => $call,
-            Builder::UInt64($builder) => $call,
-            Builder::Float($builder) => $call,
-            Builder::Double($builder) => $call,
-            Builder::Decimal($builder) => $call,
-            Builder::Text($builder) => $call,
-            Builder::Bytes($builder) => $call,
-            Builder::Uuid($builder) => $call,
-            Builder::Date($builder) => $call,
-            Builder::Timestamp($builder) => $call,
-            Builder::Interval($builder) => $call,
-            Builder::Time($builder) => $call,
-        }
-    };
-}
-
-impl Builder {
-    /// Reserves space for this many values and bytes.
-    fn new(plan: &ColumnPlan, rows: usize, bytes: usize) -> Self {
-        match plan.reading {
-            ColumnDecoder::Bool | ColumnDecoder::BitBool => Self::Bool(BooleanBuilder::with_capacity(rows)),
-            ColumnDecoder::Int8 => Self::Int8(Int8Builder::with_capacity(rows)),
-            ColumnDecoder::Int16 => Self::Int16(Int16Builder::with_capacity(rows)),
-            ColumnDecoder::Int32 => Self::Int32(Int32Builder::with_capacity(rows)),
-            ColumnDecoder::Int64 => Self::Int64(Int64Builder::with_capacity(rows)),
-            ColumnDecoder::UInt8 => Self::UInt8(UInt8Builder::with_capacity(rows)),
-            ColumnDecoder::UInt16 => Self::UInt16(UInt16Builder::with_capacity(rows)),
-            ColumnDecoder::UInt32 => Self::UInt32(UInt32Builder::with_capacity(rows)),
-            ColumnDecoder::UInt64 | ColumnDecoder::Bit => Self::UInt64(UInt64Builder::with_capacity(rows)),
-            ColumnDecoder::Float => Self::Float(Float32Builder::with_capacity(rows)),
-            ColumnDecoder::Double => Self::Double(Float64Builder::with_capacity(rows)),
-            ColumnDecoder::Decimal(..) => {
-                Self::Decimal(Decimal128Builder::with_capacity(rows).with_data_type(plan.field.data_type().clone()))
-            }
-            ColumnDecoder::Text
-            | ColumnDecoder::DateText
-            | ColumnDecoder::TimestampText(_)
-            | ColumnDecoder::TimeText(_)
-            | ColumnDecoder::Null => Self::Text(BinaryBuilder::with_capacity(rows, bytes)),
-            ColumnDecoder::Bytes => Self::Bytes(BinaryBuilder::with_capacity(rows, bytes)),
-            ColumnDecoder::Uuid => Self::Uuid(FixedSizeBinaryBuilder::with_capacity(rows, 16)),
-            ColumnDecoder::Date => Self::Date(Date32Builder::with_capacity(rows)),
-            ColumnDecoder::Timestamp => Self::Timestamp(
-                TimestampMicrosecondBuilder::with_capacity(rows).with_data_type(plan.field.data_type().clone()),
-            ),
-            ColumnDecoder::Interval => Self::Interval(IntervalMonthDayNanoBuilder::with_capacity(rows)),
-            ColumnDecoder::TimeOfDay => Self::Time(Time64MicrosecondBuilder::with_capacity(rows)),
-        }
-    }
-}
-
 /// Builds one column of a batch.
 pub(crate) struct ColumnBuilder {
     plan: ColumnPlan,
-    builder: Builder,
+    values: Values,
     scratch: String,
 }
 
@@ -159,7 +66,7 @@ macro_rules! number {
 
 impl ColumnBuilder {
     pub(super) fn new(plan: &ColumnPlan) -> Self {
-        Self { plan: plan.clone(), builder: Builder::new(plan, 0, 0), scratch: String::new() }
+        Self { plan: plan.clone(), values: Values::new(plan.field.data_type()), scratch: String::new() }
     }
 }
 
@@ -171,53 +78,53 @@ impl batch::ColumnBuilder for ColumnBuilder {
         value.len()
     }
 
-    fn push_null(&mut self) {
-        each!(&mut self.builder, builder => builder.append_null());
+    fn values(&mut self) -> &mut Values {
+        &mut self.values
     }
 
     fn push(&mut self, raw: &[u8]) -> Result<bool, ValueError> {
-        match &mut self.builder {
-            Builder::Int8(builder) => number!(builder, raw, i8),
-            Builder::Int16(builder) => number!(builder, raw, i16),
-            Builder::Int32(builder) => number!(builder, raw, i32),
-            Builder::Int64(builder) => number!(builder, raw, i64),
-            Builder::UInt8(builder) => number!(builder, raw, u8),
-            Builder::UInt16(builder) => number!(builder, raw, u16),
-            Builder::UInt32(builder) => number!(builder, raw, u32),
-            Builder::UInt64(builder) if self.plan.reading == ColumnDecoder::Bit => {
+        match &mut self.values {
+            Values::Int8(builder) => number!(builder, raw, i8),
+            Values::Int16(builder) => number!(builder, raw, i16),
+            Values::Int32(builder) => number!(builder, raw, i32),
+            Values::Int64(builder) => number!(builder, raw, i64),
+            Values::UInt8(builder) => number!(builder, raw, u8),
+            Values::UInt16(builder) => number!(builder, raw, u16),
+            Values::UInt32(builder) => number!(builder, raw, u32),
+            Values::UInt64(builder) if self.plan.reading == ColumnDecoder::Bit => {
                 builder.append_value(bits(raw).ok_or(ValueError::Malformed)?);
             }
-            Builder::UInt64(builder) => number!(builder, raw, u64),
-            Builder::Float(builder) => number!(builder, raw, f32),
-            Builder::Double(builder) => number!(builder, raw, f64),
-            Builder::Bool(builder) => match raw {
+            Values::UInt64(builder) => number!(builder, raw, u64),
+            Values::Float32(builder) => number!(builder, raw, f32),
+            Values::Float64(builder) => number!(builder, raw, f64),
+            Values::Boolean(builder) => match raw {
                 [0] => builder.append_value(false),
                 [1] => builder.append_value(true),
                 [_] => return Err(ValueError::Bool),
                 _ => return Err(ValueError::Malformed),
             },
-            Builder::Decimal(builder) => {
+            Values::Decimal(builder) => {
                 let ColumnDecoder::Decimal(precision, scale) = self.plan.reading else {
                     return Err(ValueError::Malformed);
                 };
                 builder.append_value(decimal::parse(raw, precision, scale).ok_or(ValueError::Decimal)?);
             }
-            Builder::Bytes(builder) => builder.append_value(raw),
-            Builder::Uuid(builder) => {
+            Values::Blob(builder) => builder.append_value(raw),
+            Values::Uuid(builder) => {
                 let uuid = uuid::Uuid::try_parse_ascii(raw).map_err(|_| ValueError::Malformed)?;
                 builder.append_value(uuid.as_bytes()).map_err(|_| ValueError::Malformed)?;
             }
-            Builder::Interval(builder) => {
+            Values::Interval(builder) => {
                 let micros = Span::parse(raw).and_then(Span::micros).ok_or(ValueError::Malformed)?;
                 let nanos = micros.checked_mul(1000).ok_or(ValueError::Malformed)?;
                 builder.append_value(IntervalMonthDayNano::new(0, 0, nanos));
             }
-            Builder::Time(builder) => {
+            Values::Time(builder) => {
                 let micros = Span::parse(raw).and_then(Span::micros).ok_or(ValueError::Malformed)?;
                 let in_a_day = (0..MICROS_PER_DAY).contains(&micros);
                 builder.append_value(in_a_day.then_some(micros).ok_or(ValueError::Time)?);
             }
-            Builder::Date(builder) => {
+            Values::Date(builder) => {
                 match (DateTime::parse(raw).ok_or(ValueError::Malformed)?.days(), self.plan.zero_dates) {
                     (None, ZeroDates::Null) => {
                         builder.append_null();
@@ -226,7 +133,7 @@ impl batch::ColumnBuilder for ColumnBuilder {
                     (days, _) => builder.append_value(days.ok_or(ValueError::ZeroDate)?),
                 }
             }
-            Builder::Timestamp(builder) => {
+            Values::Timestamp(builder) => {
                 match (DateTime::parse(raw).ok_or(ValueError::Malformed)?.epoch_micros(), self.plan.zero_dates) {
                     (None, ZeroDates::Null) => {
                         builder.append_null();
@@ -235,23 +142,16 @@ impl batch::ColumnBuilder for ColumnBuilder {
                     (micros, _) => builder.append_value(micros.ok_or(ValueError::ZeroDate)?),
                 }
             }
-            Builder::Text(builder) => {
+            Values::Text(builder) => {
                 builder.append_value(self.plan.reading.text(raw, &mut self.scratch)?);
             }
+            _ => return Err(ValueError::Malformed),
         }
         Ok(false)
     }
 
-    fn finish(&mut self) -> Result<ArrayRef, (usize, ValueError)> {
-        let array = each!(&mut self.builder, builder => Arc::new(builder.finish()) as ArrayRef);
-        let bytes = array.as_binary_opt::<i32>().map_or(0, |array| array.value_data().len());
-        self.builder = Builder::new(&self.plan, array.len(), bytes);
-        match (&self.builder, array.as_binary_opt()) {
-            (Builder::Text(_), Some(bytes)) => {
-                Ok(Arc::new(texts(bytes.clone()).map_err(|row| (row, ValueError::Text))?))
-            }
-            _ => Ok(array),
-        }
+    fn invalid_text() -> ValueError {
+        ValueError::Text
     }
 
     fn error(&self, refused: ValueError) -> Error {

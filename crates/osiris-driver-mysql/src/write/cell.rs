@@ -1,8 +1,6 @@
 //! Encodes a cell as text that MySQL reads as the same value. Types were matched before (see `convert`); single values
 //! may still be rejected.
 
-use std::borrow::Cow;
-
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray};
 use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
@@ -15,11 +13,7 @@ use super::convert::{Conversion, TextRule};
 use super::datetime::{self, MICROS_A_DAY};
 use super::number;
 
-/// Why a value cannot be written, as the reason of the reject.
-pub(crate) type ConversionError = Cow<'static, str>;
-
-/// Writes the non-NULL value of a row.
-pub(crate) type Cell<'a> = Box<dyn Fn(usize, &mut Vec<u8>) -> Result<(), ConversionError> + 'a>;
+pub(crate) use osiris_sql::write::{CellEncoder as Cell, ConversionError};
 
 /// The encoder of a column of one batch into a column that holds every value of its type.
 ///

@@ -1,6 +1,7 @@
 //! Formats dates and times as MySQL reads them with any settings: `2024-01-31 12:00:00.000001`.
 
 use osiris_sql::calendar::civil_from_days;
+use osiris_sql::text::print::{self, padded};
 
 use super::cell::ConversionError;
 
@@ -17,19 +18,8 @@ pub(super) fn date(day: i64, out: &mut Vec<u8>) -> Result<(), ConversionError> {
     if !(1..=9999).contains(&year) {
         return Err("date out of range: MySQL allows the years 1 to 9999".into());
     }
-    padded(year, 4, out);
-    out.push(b'-');
-    padded(month, 2, out);
-    out.push(b'-');
-    padded(day, 2, out);
+    print::date((year, month, day), out);
     Ok(())
-}
-
-fn padded(value: i64, width: usize, out: &mut Vec<u8>) {
-    let mut buffer = itoa::Buffer::new();
-    let digits = buffer.format(value);
-    out.extend(std::iter::repeat_n(b'0', width.saturating_sub(digits.len())));
-    out.extend_from_slice(digits.as_bytes());
 }
 
 /// A timestamp without time zone or in UTC, with its nanoseconds below the microseconds.
@@ -51,12 +41,7 @@ pub(super) fn timestamp(micros: i64, nanos: i64, digits: u8, out: &mut Vec<u8>) 
 
 /// `12:00:00.000001`; the fraction only if not zero.
 fn clock(micros: i64, digits: u8, out: &mut Vec<u8>) -> Result<(), ConversionError> {
-    let seconds = micros / 1_000_000;
-    padded(seconds / 3600, 2, out);
-    out.push(b':');
-    padded(seconds / 60 % 60, 2, out);
-    out.push(b':');
-    padded(seconds % 60, 2, out);
+    print::clock(micros / 1_000_000, out);
     let fraction = micros % 1_000_000;
     if fraction != 0 {
         if fraction % 10_i64.pow(6 - u32::from(digits.min(6))) != 0 {

@@ -1,5 +1,7 @@
 //! Formats numbers and bytes as text, or rejects them if inexact.
 
+use osiris_sql::text::print;
+
 use super::cell::ConversionError;
 
 const FINER: &str = "more decimal places than the column allows";
@@ -15,24 +17,7 @@ pub(super) fn decimal(value: i128, own: u8, keep: u8, out: &mut Vec<u8>) -> Resu
         value /= unit;
         scale = keep;
     }
-    if value < 0 {
-        out.push(b'-');
-    }
-    let mut buffer = itoa::Buffer::new();
-    let digits = buffer.format(value.unsigned_abs()).as_bytes();
-    let scale = usize::from(scale);
-    if scale == 0 {
-        out.extend_from_slice(digits);
-    } else if digits.len() > scale {
-        let (whole, fraction) = digits.split_at(digits.len() - scale);
-        out.extend_from_slice(whole);
-        out.push(b'.');
-        out.extend_from_slice(fraction);
-    } else {
-        out.extend_from_slice(b"0.");
-        out.extend(std::iter::repeat_n(b'0', scale - digits.len()));
-        out.extend_from_slice(digits);
-    }
+    print::decimal(value, scale.into(), out);
     Ok(())
 }
 
@@ -104,8 +89,7 @@ pub(super) fn number_text(text: &str, keep: u8, out: &mut Vec<u8>) -> Result<(),
 
 /// Bytes as hexadecimal digits.
 pub(super) fn hex(bytes: &[u8], out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    out.extend(bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]));
+    print::hex(bytes, b"0123456789ABCDEF", out);
 }
 
 /// The digits of a UUID.

@@ -2,6 +2,9 @@
 
 use osiris_core::Result;
 
+pub(super) use osiris_sql::catalog::cell;
+use osiris_sql::write::{KeyColumn, TargetTable};
+
 use super::dependents::Dependents;
 use super::session::Session;
 
@@ -82,43 +85,29 @@ pub(super) enum Kind {
     Other,
 }
 
-/// One column of the table.
+/// What is known of a column besides its name and its declaration.
 #[derive(Debug, Clone)]
-pub(super) struct TargetColumn {
-    pub(super) name: String,
+pub(super) struct ColumnDetails {
     pub(super) kind: Kind,
-    /// The type as the server reports it, such as `decimal(10,2) unsigned`.
-    pub(super) column_type: String,
+    /// The character set and the collation.
     pub(super) collation: Option<(String, String)>,
-    pub(super) nullable: bool,
-    pub(super) has_default: bool,
-    pub(super) generated: bool,
 }
 
-/// A unique index over whole columns.
-#[derive(Debug, Clone)]
-pub(super) struct UniqueIndex {
-    pub(super) columns: Vec<String>,
-    pub(super) whole: bool,
-}
+/// One column of the table, declared as the server reports it, such as `decimal(10,2) unsigned`.
+pub(super) type TargetColumn = osiris_sql::write::TargetColumn<ColumnDetails>;
 
 /// The existing table.
 #[derive(Debug, Clone)]
 pub(super) struct Target {
-    pub(super) columns: Vec<TargetColumn>,
-    pub(super) unique: Vec<UniqueIndex>,
-    pub(super) is_view: bool,
+    pub(super) table: TargetTable<ColumnDetails>,
+    /// The number of its unique indexes, including those over expressions and parts of columns.
+    pub(super) unique_indexes: usize,
     pub(super) engine: String,
     pub(super) transactional: bool,
     pub(super) dependents: Dependents,
 }
 
 impl Target {
-    /// The column `name`, ignoring case.
-    pub(super) fn column(&self, name: &str) -> Option<&TargetColumn> {
-        self.columns.iter().find(|column| column.name.to_lowercase() == name.to_lowercase())
-    }
-
     /// Reads it; `None` if there is no such table.
     ///
     /// # Errors
@@ -139,10 +128,15 @@ impl Target {
             .rows(&format!("SELECT TRANSACTIONS FROM information_schema.ENGINES WHERE ENGINE = {}", text(&engine)))
             .await?;
         let dependents = Dependents::read(session, name, &engine).await?;
+        let unique = unique_indexes(session, &place).await?;
         Ok(Some(Self {
-            unique: unique_indexes(session, &place).await?,
-            columns,
-            is_view,
+            unique_indexes: unique.len(),
+            table: TargetTable {
+                kind: if is_view { "view" } else { "table" }.to_owned(),
+                columns,
+                keys: unique.into_iter().flatten().collect(),
+                cascades_to: dependents.cascades_to.clone(),
+            },
             engine,
             transactional: transactional.first().is_some_and(|row| cell(row, 0) == "YES"),
             dependents,
@@ -164,14 +158,13 @@ async fn columns(session: &mut Session, place: &str) -> Result<Vec<TargetColumn>
             let extra = cell(row, 8);
             TargetColumn {
                 name: cell(row, 0).to_owned(),
-                kind: kind(row),
-                column_type: cell(row, 2).to_owned(),
-                collation: row[9].clone().zip(row[10].clone()),
-                nullable: cell(row, 6) == "YES",
+                declared: cell(row, 2).to_owned(),
+                not_null: cell(row, 6) != "YES",
                 has_default: cell(row, 7) == "1"
                     || extra.contains("auto_increment")
                     || extra.contains("default_generated"),
-                generated: cell(row, 11) == "1",
+                is_generated: cell(row, 11) == "1",
+                details: ColumnDetails { kind: kind(row), collation: row[9].clone().zip(row[10].clone()) },
             }
         })
         .collect())
@@ -226,33 +219,24 @@ fn members(column_type: &str) -> Vec<String> {
     found
 }
 
-async fn unique_indexes(session: &mut Session, place: &str) -> Result<Vec<UniqueIndex>> {
+/// The columns of each unique index; `None` for one over expressions or parts of columns.
+async fn unique_indexes(session: &mut Session, place: &str) -> Result<Vec<Option<Vec<KeyColumn>>>> {
     let sql = format!(
         "SELECT INDEX_NAME, COLUMN_NAME, SUB_PART FROM information_schema.STATISTICS \
          WHERE {place} AND NON_UNIQUE = 0 ORDER BY INDEX_NAME, SEQ_IN_INDEX"
     );
-    let mut indexes: Vec<(String, UniqueIndex)> = Vec::new();
-    for row in session.rows(&sql).await? {
-        let name = cell(&row, 0);
-        if indexes.last().is_none_or(|(last, _)| last != name) {
-            indexes.push((name.to_owned(), UniqueIndex { columns: Vec::new(), whole: true }));
-        }
-        if let Some((_, index)) = indexes.last_mut() {
-            // A prefix of a column, or (MySQL 8) an expression, which has no column name.
-            index.whole &= row[2].is_none() && row[1].is_some();
-            index.columns.push(cell(&row, 1).to_owned());
-        }
-    }
-    Ok(indexes.into_iter().map(|(_, index)| index).collect())
+    // A prefix of a column, or (MySQL 8) an expression, which has no column name.
+    let column = |row: &[Option<String>]| row[1].clone().filter(|_| row[2].is_none());
+    let rows = session.rows(&sql).await?;
+    Ok(rows
+        .chunk_by(|one, other| one[0] == other[0])
+        .map(|rows| rows.iter().map(|row| column(row).map(KeyColumn::from)).collect())
+        .collect())
 }
 
 /// A string in SQL, with backslash escapes.
 pub(super) fn text(value: &str) -> String {
     format!("'{}'", value.replace('\\', "\\\\").replace('\'', "''"))
-}
-
-pub(super) fn cell(row: &[Option<String>], index: usize) -> &str {
-    row.get(index).and_then(Option::as_deref).unwrap_or_default()
 }
 
 #[cfg(test)]

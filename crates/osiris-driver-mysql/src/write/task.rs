@@ -1,22 +1,19 @@
 //! Runs one write: reads the table, checks everything, creates what is missing, loads the rows, and commits.
 
-use std::sync::Arc;
-
-use osiris_core::{Commit, Error, ExecutionContext, Intent, Result, TableRef, TableScan, Unit, Written, event, metric};
-use serde_json::json;
+use osiris_core::{Commit, Error, ExecutionContext, Intent, Result, TableRef, Unit, Written, metric};
+use osiris_sql::write::{Loaded, WriteMode, key_sources, open_scan, problems_error, refuse_nulls, run_ddl, show_ddl};
 
 use super::answer::StatementError;
-use super::encode::Field;
-use super::loader::{Destination, Loaded, Loader};
+use super::loader::{Destination, Loader};
 use super::lock;
 use super::marker::Marker;
 use super::outcome::{Sign, Token, after_its_end, unknown_outcome};
-use super::plan::{self, Check, Ddl, Mapped, ensure_none};
+use super::plan::{self, Ddl, Mapped, ensure_none};
 use super::session::Session;
 use super::swap::{ShadowTable, SwapFailure};
 use super::target::{TableName, Target};
 use super::upsert::Upsert;
-use crate::config::{Dedupe, WriteMode, WriterConfig};
+use crate::config::WriterConfig;
 
 const COMMITTING: &str = "committing the rows";
 
@@ -57,7 +54,7 @@ impl WriteTask<'_> {
             // The old table may be left over from a server that crashed during a swap.
             ShadowTable::of(&self.table).clear(session).await?;
             target = Target::read(session, &self.table).await?;
-        } else if self.config.mode() == WriteMode::Overwrite
+        } else if self.config.fields().mode == WriteMode::Overwrite
             && !self.dry_run
             && let Err(error) = ShadowTable::of(&self.table).clear(session).await
         {
@@ -88,14 +85,12 @@ impl WriteTask<'_> {
                 return Err(Error::validation(format!("there is no table `{}`", self.table))
                     .with_hint("check `table` and `schema`, or set `create_table: true` to create it"));
             }
-            let sql = plan::create_table(&self.table.sql(), config, &self.mapped);
-            let sql =
-                sql.or_else(|problems| ensure_none(&self.table.to_string(), &problems).map(|()| String::new()))?;
-            self.refuse_nulls(&self.key_sources()).await?;
-            let repeatable = config.mode() != WriteMode::Append;
+            let sql = self.create_table(&self.table)?;
+            self.refuse_nulls(&key_sources(config.fields().key, &self.mapped)).await?;
+            let repeatable = config.fields().mode != WriteMode::Append;
             return Ok(WriteStrategy { swap_table: true, clear: false, ddl: Ddl::Create(vec![sql]), repeatable });
         };
-        let replaces = config.mode() == WriteMode::Overwrite;
+        let replaces = config.fields().mode == WriteMode::Overwrite;
         // A new table has neither triggers nor foreign keys: to keep them the rows are deleted instead.
         let reasons = &target.dependents.reasons;
         let swap_table = replaces && reasons.is_empty();
@@ -103,72 +98,48 @@ impl WriteTask<'_> {
             tracing::info!(table = %self.table, ?reasons, "replacing the rows in one transaction instead of swapping the table");
         }
         let clear = config.truncate_before || (replaces && !swap_table);
-        let mut check = Check { config, mapped: &self.mapped, target, problems: Vec::new() };
-        check.safety(!swap_table);
-        let fields = check.fields();
+        let mut check = plan::check(config, &self.mapped, target);
+        plan::safety(&mut check, config, target, !swap_table);
+        let fields = plan::fields(&mut check);
         check.left_out();
-        check.key();
+        plan::key(&mut check, target);
         if clear {
             check.cascades();
         }
-        let additions = check.additions();
-        ensure_none(&self.table.to_string(), &check.problems)?;
+        let additions = plan::additions(&mut check);
+        ensure_none(&self.table.to_string(), &check.problems())?;
         let strict: Vec<&str> =
-            fields.iter().filter(|field| field.not_null).map(|field| field.source.as_str()).collect();
+            fields.iter().filter(|field| field.not_null).map(|field| field.source.name.as_str()).collect();
         self.refuse_nulls(&strict).await?;
         let ddl = if additions.is_empty() { Ddl::Nothing } else { Ddl::Add(additions) };
         // A trigger may count, or write to other tables.
-        let repeatable = (clear || config.mode() != WriteMode::Append) && !target.dependents.may_have_triggers;
+        let repeatable = (clear || config.fields().mode != WriteMode::Append) && !target.dependents.may_have_triggers;
         Ok(WriteStrategy { swap_table, clear, ddl, repeatable })
     }
 
-    fn key_sources(&self) -> Vec<&str> {
-        let is_key = |name: &str| self.config.key_names().iter().any(|key| plan::same(key, name));
-        self.mapped.iter().filter(|column| is_key(&column.target)).map(|column| column.source.name.as_str()).collect()
+    /// The statement that creates a table for the rows.
+    fn create_table(&self, name: &TableName) -> Result<String> {
+        plan::create_table(&name.sql(), self.config, &self.mapped)
+            .map_err(|problems| problems_error(&self.table.to_string(), &problems))
     }
 
     /// NULLs in NOT NULL columns are rejects; if no rejects are allowed, they are reported before loading.
     async fn refuse_nulls(&self, columns: &[&str]) -> Result<()> {
-        if self.config.max_rejects > 0 || self.input.rows() == 0 {
-            return Ok(());
-        }
-        let counts = self.ctx.store().null_counts(self.input, columns).await?;
-        let problems: Vec<String> = columns
-            .iter()
-            .zip(counts)
-            .filter(|(_, count)| *count > 0)
-            .map(|(name, count)| {
-                format!("column `{name}` of the input is NULL in {count} rows, but its column in the table is NOT NULL")
-            })
-            .collect();
-        ensure_none(&self.table.to_string(), &problems)
+        refuse_nulls(self.ctx, self.input, &self.table.to_string(), self.config.max_rejects, columns).await
     }
 
     /// Writes the DDL to the artifacts of the step.
     fn show_ddl(&self, ddl: &Ddl) -> Result<()> {
-        let text = match ddl {
+        let sql = match ddl {
             Ddl::Nothing => return Ok(()),
-            Ddl::Create(statements) => format!("{};\n", statements.join(";\n")),
-            Ddl::Add(clauses) => format!("ALTER TABLE {} {};\n", self.table.sql(), clauses.join(", ")),
+            Ddl::Create(statements) => statements.join(";\n"),
+            Ddl::Add(clauses) => format!("ALTER TABLE {} {}", self.table.sql(), clauses.join(", ")),
         };
-        self.ctx.log_event(event::TABLE_DDL_PLANNED, json!({"table": self.table.to_string()}));
-        self.ctx.write_artifact("ddl_plan", "ddl_plan.sql", &text)?;
-        Ok(())
+        show_ddl(self.ctx, &self.table.to_string(), &sql)
     }
 
     async fn ddl(&self, session: &mut Session, sql: &str) -> Result<()> {
-        let table = self.table.to_string();
-        self.ctx.log_event(event::DDL_ATTEMPT, json!({"table": table}));
-        match session.run(sql, "changing the table").await {
-            Ok(_) => {
-                self.ctx.log_event(event::DDL_SUCCEEDED, json!({"table": table}));
-                Ok(())
-            }
-            Err(error) => {
-                self.ctx.log_event(event::DDL_FAILED, json!({"table": table, "error": error.message()}));
-                Err(error)
-            }
-        }
+        run_ddl(self.ctx, &self.table.to_string(), session.run(sql, "changing the table")).await.map(drop)
     }
 
     /// Fills a new table and swaps it with the old one, or renames it if there was none.
@@ -213,10 +184,7 @@ impl WriteTask<'_> {
         let new = shadow.new.sql();
         match &strategy.ddl {
             Ddl::Create(_) => {
-                let sql = plan::create_table(&new, self.config, &self.mapped);
-                let sql =
-                    sql.or_else(|problems| ensure_none(&self.table.to_string(), &problems).map(|()| String::new()))?;
-                self.ddl(session, &sql).await?;
+                self.ddl(session, &self.create_table(&shadow.new)?).await?;
             }
             other => {
                 self.ddl(session, &format!("CREATE TABLE {new} LIKE {}", self.table.sql())).await?;
@@ -315,16 +283,16 @@ impl WriteTask<'_> {
             Error::validation(format!("table `{table}` no longer exists"))
                 .with_hint("it was dropped during the run: run again")
         })?;
-        let mut check = Check { config: self.config, mapped: &self.mapped, target: &target, problems: Vec::new() };
-        let fields = check.fields();
-        ensure_none(&table.to_string(), &check.problems)?;
-        let scan = self.scan(&fields).await?;
+        let mut check = plan::check(self.config, &self.mapped, &target);
+        let fields = plan::fields(&mut check);
+        ensure_none(&table.to_string(), &check.problems())?;
+        let scan = open_scan(self.ctx, self.input, &fields, self.config.fields()).await?;
         let mut deleted = 0;
         if clear {
             session.run("START TRANSACTION", COMMITTING).await?;
             deleted = session.run(&format!("DELETE FROM {}", table.sql()), "deleting the old rows").await?.affected;
         }
-        let (mut written, loaded) = if self.config.mode() == WriteMode::Upsert {
+        let (mut written, loaded) = if self.config.fields().mode == WriteMode::Upsert {
             let config = self.config;
             let mut upsert = Upsert {
                 session,
@@ -349,15 +317,6 @@ impl WriteTask<'_> {
         written.deleted = deleted;
         self.log_bytes(&loaded);
         Ok(written)
-    }
-
-    async fn scan(&self, fields: &Arc<[Field]>) -> Result<TableScan> {
-        let columns: Vec<&str> = fields.iter().map(|field| field.source.as_str()).collect();
-        let mut scan = self.ctx.store().scan(self.input).columns(columns);
-        if self.config.dedupe == Dedupe::Last {
-            scan = scan.order_by(self.config.order_names());
-        }
-        scan.open().await
     }
 
     fn log_bytes(&self, loaded: &Loaded) {

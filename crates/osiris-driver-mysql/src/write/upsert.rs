@@ -3,10 +3,11 @@
 //! replace another by the wrong index.
 
 use osiris_core::{Error, ExecutionContext, Reject, Result, TableRef, TableScan, Written};
+use osiris_sql::write::{Loaded, MAX_DUPLICATES, add_written, refuse_duplicates};
 
 use super::answer::{Done, StatementError};
 use super::encode::Field;
-use super::loader::{Destination, Loaded, Loader, NUMBER};
+use super::loader::{Destination, Loader, NUMBER};
 use super::plan::same;
 use super::refusal::{is_about_rows, is_harmless, reason};
 use super::session::Session;
@@ -15,8 +16,6 @@ use crate::client::quote;
 use crate::config::{Dedupe, OnConflict, WriterConfig};
 
 const CONTEXT: &str = "merging rows into the table";
-/// Maximum number of duplicates to keep as rejects.
-const SHOWN: usize = 1000;
 
 /// One upsert. A transaction is open when it is done.
 pub(super) struct Upsert<'a> {
@@ -69,13 +68,13 @@ impl Upsert<'_> {
     fn create_stage(&self, stage: &str) -> String {
         let mut lines = vec![format!("{} BIGINT UNSIGNED NOT NULL PRIMARY KEY", quote(NUMBER))];
         for field in self.fields.iter() {
-            let Some(column) = self.target.column(&field.target) else { continue };
-            let collation = column.collation.as_ref();
+            let Some(column) = self.target.table.column(&field.target) else { continue };
+            let collation = column.details.collation.as_ref();
             let collation = collation
                 .map(|(charset, collation)| format!(" CHARACTER SET {charset} COLLATE {collation}"))
                 .unwrap_or_default();
             let null = if field.not_null { "NOT NULL" } else { "NULL" };
-            lines.push(format!("{} {}{collation} {null}", quote(&column.name), column.column_type));
+            lines.push(format!("{} {}{collation} {null}", quote(&column.name), column.declared));
         }
         if self.config.dedupe == Dedupe::Last {
             lines.push(format!("UNIQUE KEY ({})", self.key_list("")));
@@ -85,34 +84,17 @@ impl Upsert<'_> {
 
     fn key_list(&self, prefix: &str) -> String {
         let names: Vec<String> =
-            self.config.key_names().iter().map(|name| format!("{prefix}{}", quote(name))).collect();
+            self.config.fields().key.iter().map(|name| format!("{prefix}{}", quote(name))).collect();
         names.join(", ")
     }
 
     async fn refuse_duplicates(&mut self, stage: &str) -> Result<()> {
         let key = self.key_list("");
         let sql = format!(
-            "SELECT MIN({0}), MAX({0}), COUNT(*) FROM {stage} GROUP BY {key} HAVING COUNT(*) > 1 LIMIT {SHOWN}",
+            "SELECT MIN({0}), MAX({0}), COUNT(*) FROM {stage} GROUP BY {key} HAVING COUNT(*) > 1 LIMIT {MAX_DUPLICATES}",
             quote(NUMBER)
         );
-        let rows = self.session.rows(&sql).await?;
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let notes: Vec<Reject> = rows
-            .iter()
-            .map(|row| Reject {
-                row_number: cell(row, 1).parse().ok(),
-                column: None,
-                reason: format!("key occurs {} times, first in row {}", cell(row, 2), cell(row, 0)),
-                row: None,
-            })
-            .collect();
-        self.ctx.rejects().note(notes).await?;
-        let many = if rows.len() >= SHOWN { "at least " } else { "" };
-        Err(Error::validation(format!("{many}{} keys occur more than once in the input", rows.len())).with_hint(
-            "keep one row per key in an earlier step, or set `dedupe: last` with `order_by`; the rows are in the step's rejects",
-        ))
+        refuse_duplicates(self.ctx, &self.session.rows(&sql).await?).await
     }
 
     /// Merges everything by one go; if rows are at fault, halves it until they are isolated.
@@ -131,7 +113,7 @@ impl Upsert<'_> {
             }
             self.session.run("SAVEPOINT osiris_merge", CONTEXT).await?;
             match self.merge_range(stage, from, to).await? {
-                Ok(part) => add(written, &part),
+                Ok(part) => add_written(written, &part),
                 Err((column, reason)) => {
                     self.session.run("ROLLBACK TO SAVEPOINT osiris_merge", CONTEXT).await?;
                     if from == to {
@@ -162,7 +144,7 @@ impl Upsert<'_> {
         to: u64,
     ) -> Result<Result<Written, (Option<String>, String)>> {
         let range = format!("s.{} BETWEEN {from} AND {to}", quote(NUMBER));
-        let single = self.target.unique.len() == 1;
+        let single = self.target.unique_indexes == 1;
         let mut part = Written::default();
         let steps: &[Step] = match (single, self.config.on_conflict) {
             (true, _) => &[Step::InsertOrUpdate],
@@ -211,14 +193,14 @@ impl Upsert<'_> {
 
     /// The join condition of the staging table and the table.
     fn joined(&self, table: &str) -> String {
-        let keys = self.config.key_names().iter().map(|name| quote(name));
+        let keys = self.config.fields().key.iter().map(|name| quote(name));
         keys.map(|key| format!("{table}.{key} = s.{key}")).collect::<Vec<_>>().join(" AND ")
     }
 
     fn sql(&self, step: Step, stage: &str, range: &str) -> Option<String> {
         let table = self.table.sql();
         let names: Vec<String> = self.fields.iter().map(|field| quote(&field.target)).collect();
-        let is_key = |name: &str| self.config.key_names().iter().any(|key| same(key, name));
+        let is_key = |name: &str| self.config.fields().key.iter().any(|key| same(key, name));
         let update = self.config.on_conflict == OnConflict::Update;
         let others: Vec<String> = self
             .fields
@@ -226,7 +208,7 @@ impl Upsert<'_> {
             .filter(|field| update && !is_key(&field.target))
             .map(|field| quote(&field.target))
             .collect();
-        let keys: Vec<String> = self.config.key_names().iter().map(|name| quote(name)).collect();
+        let keys: Vec<String> = self.config.fields().key.iter().map(|name| quote(name)).collect();
         let (into, from) =
             (names.join(", "), names.iter().map(|name| format!("s.{name}")).collect::<Vec<_>>().join(", "));
         match step {
@@ -277,10 +259,11 @@ impl Upsert<'_> {
 /// that are stored unchanged and not compared by a collation. Grouping a million rows takes the server seconds.
 fn key_in_store<'a>(config: &WriterConfig, fields: &'a [Field]) -> Option<Vec<&'a str>> {
     config
-        .key_names()
+        .fields()
+        .key
         .iter()
         .map(|name| fields.iter().find(|field| same(&field.target, name)))
-        .map(|field| field.filter(|field| field.conversion.keeps_apart()).map(|field| field.source.as_str()))
+        .map(|field| field.filter(|field| field.conversion.0.keeps_apart()).map(|field| field.source.name.as_str()))
         .collect()
 }
 
@@ -319,13 +302,6 @@ impl Step {
 fn uncounted() -> Error {
     Error::integrity("the server did not report how many rows it merged")
         .with_hint("report a bug, with the server's version")
-}
-
-fn add(total: &mut Written, part: &Written) {
-    total.inserted += part.inserted;
-    total.updated += part.updated;
-    total.unchanged += part.unchanged;
-    total.ignored += part.ignored;
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::pin::pin;
 
 use mysql_async::prelude::Queryable;
 use osiris_core::Error;
+use osiris_sql::write::while_at_work;
 
 use super::answer::StatementError;
 use super::ending;
@@ -27,24 +28,17 @@ impl Watch {
         &self,
         answer: impl Future<Output = mysql_async::Result<T>>,
     ) -> Result<T, StatementError> {
-        let mut answer = pin!(answer);
-        loop {
-            match tokio::time::timeout(self.connection.read_timeout, &mut answer).await {
-                Ok(Ok(value)) => return Ok(value),
-                Ok(Err(mysql_async::Error::Server(server))) => {
-                    return Err(StatementError::Server {
-                        code: server.code,
-                        state: server.state,
-                        message: server.message,
-                    });
-                }
-                Ok(Err(error)) => return Err(StatementError::Lost(wire_error(error, &self.doing))),
-                Err(_) if self.is_at_work().await => {}
-                Err(_) => {
-                    let error = Error::timeout(format!("no response from the server while {}", self.doing))
-                        .with_hint("check the server and the network; raise `read_timeout` if the server is slow");
-                    return Err(StatementError::Lost(error));
-                }
+        // On the heap: it is rarely needed, and every statement's future would have room for it.
+        match while_at_work(pin!(answer), self.connection.read_timeout, || Box::pin(self.is_at_work())).await {
+            Some(Ok(value)) => Ok(value),
+            Some(Err(mysql_async::Error::Server(server))) => {
+                Err(StatementError::Server { code: server.code, state: server.state, message: server.message })
+            }
+            Some(Err(error)) => Err(StatementError::Lost(wire_error(error, &self.doing))),
+            None => {
+                let error = Error::timeout(format!("no response from the server while {}", self.doing))
+                    .with_hint("check the server and the network; raise `read_timeout` if the server is slow");
+                Err(StatementError::Lost(error))
             }
         }
     }

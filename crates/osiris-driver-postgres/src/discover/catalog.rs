@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use osiris_core::{Error, Resource, ResourceField, ResourceKind, Result};
+use osiris_sql::catalog::{CatalogRow, megabytes};
 
 use super::names::normalised;
 use crate::client::{Session, literal};
@@ -46,12 +47,11 @@ pub async fn resources(session: &mut Session, excluded: &[&str]) -> Result<Vec<R
     tables
         .into_iter()
         .map(|row| {
-            let mut row = Fields(row.into_iter());
+            let mut row = CatalogRow::new(row, unexpected);
             let key = (row.text()?, row.text()?);
             let kind = if matches!(row.text()?.as_str(), "v" | "m") { ResourceKind::View } else { ResourceKind::Table };
             // -1 until the table has been analyzed.
-            let rows = row.optional().and_then(|rows| rows.parse().ok());
-            let bytes: Option<u64> = row.optional().and_then(|bytes| bytes.parse().ok());
+            let (rows, bytes) = (row.number(), row.number());
             Ok(Resource {
                 fields: fields.remove(&key).unwrap_or_default(),
                 name: if key.0 == "public" { key.1 } else { format!("{}.{}", key.0, key.1) },
@@ -79,10 +79,10 @@ async fn columns(session: &mut Session, ours: &str) -> Result<HashMap<Key, Vec<R
     );
     let mut tables: HashMap<Key, Vec<ResourceField>> = HashMap::new();
     for row in session.rows(&sql, CONTEXT).await? {
-        let mut row = Fields(row.into_iter());
+        let mut row = CatalogRow::new(row, unexpected);
         let fields = tables.entry((row.text()?, row.text()?)).or_default();
-        let (name, native_type, base, is_enum) = (row.text()?, row.text()?, row.text()?, row.flag()?);
-        let (not_null, primary_key) = (row.flag()?, row.flag()?);
+        let (name, native_type, base, is_enum) = (row.text()?, row.text()?, row.text()?, row.text()? == "t");
+        let (not_null, primary_key) = (row.text()? == "t", row.text()? == "t");
         // Positions have gaps where columns were dropped; only the order matters.
         let ordinal = u32::try_from(fields.len() + 1).unwrap_or(u32::MAX);
         fields.push(ResourceField {
@@ -92,34 +92,13 @@ async fn columns(session: &mut Session, ours: &str) -> Result<HashMap<Key, Vec<R
             native_type,
             nullable: !not_null,
             primary_key,
-            max_length: row.optional().and_then(|length| length.parse().ok()),
+            max_length: row.number(),
         });
     }
     Ok(tables)
 }
 
-/// Reads the fields of a row in order.
-struct Fields(std::vec::IntoIter<Option<String>>);
-
-impl Fields {
-    fn optional(&mut self) -> Option<String> {
-        self.0.next().flatten()
-    }
-
-    fn text(&mut self) -> Result<String> {
-        self.optional().ok_or_else(|| {
-            Error::unknown(format!("{CONTEXT}: unexpected NULL in the server's catalog"))
-                .with_hint("report a bug, with the version of the server")
-        })
-    }
-
-    fn flag(&mut self) -> Result<bool> {
-        Ok(self.text()? == "t")
-    }
-}
-
-/// Estimates are rounded to three digits.
-#[expect(clippy::cast_precision_loss, reason = "an estimate")]
-fn megabytes(bytes: u64) -> f64 {
-    (bytes as f64 / f64::from(1 << 20) * 1000.0).round() / 1000.0
+fn unexpected() -> Error {
+    Error::unknown(format!("{CONTEXT}: unexpected NULL in the server's catalog"))
+        .with_hint("report a bug, with the version of the server")
 }

@@ -2,7 +2,7 @@
 //! ([`osiris_sql::read::cursor`]).
 
 use osiris_core::{Error, Result};
-use osiris_sql::read::cursor::{CLOCK_TOLERANCE_SECONDS, Cursor, End, Part, RowDigest, Start};
+use osiris_sql::read::cursor::{self, CLOCK_TOLERANCE_SECONDS, Cursor, RowDigest};
 
 use crate::client::{literal, quote};
 use crate::types::decode::{SourceColumn, Tuple, oid};
@@ -67,8 +67,35 @@ impl<'a> CursorColumn<'a> {
         Ok(Self { cursor, name: quote(&cursor.column), kind })
     }
 
-    /// Expressions for the greatest value, whether it is infinite, and whether it is in the future.
-    pub(super) fn greatest(&self) -> String {
+    /// How open transactions that have not written yet affect values of the column.
+    pub(super) fn clock(&self) -> RowClock {
+        match self.kind {
+            Kind::Timestamp("timestamptz") => RowClock::Instant,
+            Kind::Timestamp(_) => RowClock::Local,
+            _ => RowClock::None,
+        }
+    }
+}
+
+impl cursor::CursorColumn for CursorColumn<'_> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A string gets the type of the column: the server rejects invalid values.
+    fn value(&self, text: &str) -> Result<String> {
+        Ok(literal(text))
+    }
+
+    fn earlier(&self, value: &str) -> String {
+        let lag = self.cursor.lag;
+        match self.kind {
+            Kind::Timestamp(moment) => format!("{value}::{moment} - interval '{lag} seconds'"),
+            _ => format!("{value}::numeric - {lag}"),
+        }
+    }
+
+    fn greatest(&self) -> String {
         let name = &self.name;
         let later = |clock: &str| format!("{clock} + interval '{CLOCK_TOLERANCE_SECONDS} seconds'");
         let (is_infinite, is_future) = match self.kind {
@@ -81,50 +108,6 @@ impl<'a> CursorColumn<'a> {
         };
         format!("max({name})::text, {is_infinite}, {is_future}")
     }
-
-    /// A condition that compares the column with a value.
-    pub(super) fn compared(&self, operator: &str, value: &str) -> String {
-        format!("{} {operator} {}", self.name, literal(value))
-    }
-
-    /// A condition for rows without a value.
-    pub(super) fn is_null(&self) -> String {
-        format!("{} IS NULL", self.name)
-    }
-
-    /// How open transactions that have not written yet affect values of the column.
-    pub(super) fn clock(&self) -> RowClock {
-        match self.kind {
-            Kind::Timestamp("timestamptz") => RowClock::Instant,
-            Kind::Timestamp(_) => RowClock::Local,
-            _ => RowClock::None,
-        }
-    }
-
-    /// A value minus the lag.
-    fn earlier(&self, value: &str) -> String {
-        let (value, lag) = (literal(value), self.cursor.lag);
-        match self.kind {
-            Kind::Timestamp(moment) => format!("{value}::{moment} - interval '{lag} seconds'"),
-            _ => format!("{value}::numeric - {lag}"),
-        }
-    }
-
-    /// A condition for a range. Strings get the type of the column: the server rejects invalid values.
-    pub(super) fn condition(&self, part: &Part) -> String {
-        let name = &self.name;
-        let start = match &part.start {
-            None => String::new(),
-            Some(Start::From(value)) => format!("{name} >= {} AND ", literal(value)),
-            Some(Start::After(value)) => format!("{name} > {} AND ", literal(value)),
-            Some(Start::Lagging(value)) => format!("{name} >= {} AND ", self.earlier(value)),
-        };
-        match &part.end {
-            End::Before(value) => format!("{start}{name} < {}", literal(value)),
-            End::At(value) => format!("{start}{name} = {}", literal(value)),
-            End::Null => self.is_null(),
-        }
-    }
 }
 
 /// The value that identifies a row.
@@ -136,7 +119,7 @@ pub(super) fn digest(row: Tuple<'_>) -> RowDigest {
 
 #[cfg(test)]
 mod tests {
-    use osiris_sql::read::cursor::SavedCursor;
+    use osiris_sql::read::cursor::{CursorColumn as _, SavedCursor};
     use serde_json::{Value, json};
 
     use super::*;
@@ -151,7 +134,9 @@ mod tests {
         let saved = from.map(|value| json!({"column": "c", "value": value, "taken": []}));
         let saved = saved.map(|state| SavedCursor::parse(&state, &cursor).unwrap());
         let column = CursorColumn::new(&cursor, &column(oid)).unwrap();
-        cursor.parts(saved.as_ref(), Some(upper)).iter().map(|part| column.condition(part)).collect()
+        let value = |value: &str| column.value(value);
+        let parts = cursor.parts(saved.as_ref(), Some(upper));
+        parts.iter().map(|part| part.condition(column.name(), value, |value| column.earlier(value)).unwrap()).collect()
     }
 
     #[test]

@@ -7,7 +7,6 @@ use arrow::datatypes::{DataType, Field, Schema};
 use osiris_core::{DRY_RUN_ROWS, Error, Result, TableSink};
 use sqlx::{AssertSqlSafe, Column as _, Row as _};
 
-use super::reader::Counts;
 use crate::client::Session;
 use crate::error::postgres_error;
 
@@ -17,7 +16,7 @@ const READING: &str = "reading the result";
 ///
 /// # Errors
 /// What the server says.
-pub(super) async fn read(session: &mut Session, sql: &str, out: &TableSink, dry_run: bool) -> Result<Counts> {
+pub(super) async fn read(session: &mut Session, sql: &str, out: &TableSink, dry_run: bool) -> Result<u64> {
     let failed = |error| postgres_error(error, READING);
     let mut rows = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).fetch_all(&mut **session).await.map_err(failed)?;
     let Some(first) = rows.first() else {
@@ -38,5 +37,5 @@ pub(super) async fn read(session: &mut Session, sql: &str, out: &TableSink, dry_
     let columns = (0..names.len()).map(column).collect::<Result<Vec<_>>>()?;
     let batch = RecordBatch::try_new(schema, columns);
     sender.send(batch.map_err(|error| Error::unknown("failed to build a batch of rows").with_source(error))?).await?;
-    Ok(Counts { read: rows.len() as u64, ..Counts::default() })
+    Ok(rows.len() as u64)
 }

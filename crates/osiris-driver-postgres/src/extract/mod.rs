@@ -18,13 +18,14 @@ use std::time::Duration;
 
 use osiris_core::{DRY_RUN_ROWS, Error, ExecutionContext, Extracted, Result, TableSink, Unit, metric};
 use osiris_sql::read::cursor::Cursor;
+use osiris_sql::read::source::SelectSource;
+use osiris_sql::read::{Counts, WaitLimits};
 use serde_json::Value;
 
 pub use self::component::PostgresExtractor;
 use self::describe::describe;
-use self::reader::{Counts, Limits, Reader};
+use self::reader::Reader;
 use self::snapshot::Snapshot;
-use self::source::Source;
 pub use self::source::{SourceSql, TableSql};
 use crate::client::{Client, Session, quote};
 use crate::config::Policies;
@@ -92,19 +93,22 @@ pub async fn extract(
     ctx: &ExecutionContext,
 ) -> Result<Extracted> {
     let connection = client.target().connection();
-    let source = Source::new(&task.source, client.info().standard_conforming_strings)?;
-    let limits = Limits { first_row: seconds(task.timeout)?.unwrap_or(connection.timeout), idle: connection.timeout };
+    let (source, calls) = task.source.checked(client.info().standard_conforming_strings)?;
+    let limits = WaitLimits {
+        first_row: seconds(task.timeout)?.unwrap_or(connection.timeout),
+        idle: connection.timeout,
+        idle_field: "timeout",
+    };
     let snapshot = Snapshot { statement_timeout: seconds(task.statement_timeout)?, exported: None };
     let mut session = client.acquire().await?;
     snapshot.begin(&mut session).await?;
-    within(limits.first_row, "checking the functions of the query", volatile::refuse(&mut session, source.calls()))
-        .await?;
+    within(limits.first_row, "checking the functions of the query", volatile::refuse(&mut session, &calls)).await?;
     let sql = source.select(None, None);
     if !source.is_query() {
         let reading = listing::read(&mut session, &sql, out, task.dry_run);
-        let counts = within(limits.first_row, "reading the result", reading).await?;
+        let rows = within(limits.first_row, "reading the result", reading).await?;
         snapshot::end(session).await?;
-        return Ok(Extracted::rows(counts.read));
+        return Ok(Extracted::rows(rows));
     }
     let columns = within(limits.first_row, "reading the columns", describe(&mut session, &sql)).await?;
     let plans: Arc<[_]> = plan(&columns, &task.policies)?.into();
@@ -134,20 +138,13 @@ fn seconds(configured: Option<f64>) -> Result<Option<Duration>> {
 struct Extraction<'a> {
     client: &'a Client,
     task: &'a ExtractTask<'a>,
-    source: Source,
+    source: SelectSource,
     snapshot: Snapshot,
     columns: Vec<SourceColumn>,
     reader: Reader,
 }
 
 impl Extraction<'_> {
-    /// The first two fields of a small result, with the time limit of a first row.
-    async fn ask(&self, session: &mut Session, sql: &str, doing: &str) -> Result<(Option<String>, Option<String>)> {
-        let rows = within(self.reader.limits.first_row, doing, session.rows(sql, doing)).await?;
-        let mut fields = rows.into_iter().next().unwrap_or_default().into_iter();
-        Ok((fields.next().flatten(), fields.next().flatten()))
-    }
-
     /// The server's description of one column of the source, which need not be among those that are read.
     async fn column(&self, session: &mut Session, name: &str) -> Result<SourceColumn> {
         let columns = describe(session, &self.source.aggregate(&quote(name), None)).await?;
@@ -175,10 +172,11 @@ impl Extraction<'_> {
         let count = self.task.partitions.unwrap_or(PARTITIONS);
         let kind = partition::kind(&self.column(&mut session, name).await?)?;
         let bounds = partition::bounds(&self.source, name, kind);
-        let (least, greatest) = self.ask(&mut session, &bounds, "computing the ranges").await?;
-        let conditions = partition::ranges(name, kind, least.as_deref(), greatest.as_deref(), count);
-        let wanted = count.min(conditions.len());
+        const CONTEXT: &str = "computing the ranges";
         let limit = self.reader.limits.first_row;
+        let bounds = within(limit, CONTEXT, session.rows(&bounds, CONTEXT)).await?;
+        let conditions = partition::ranges(name, kind, bounds.first(), count);
+        let wanted = count.min(conditions.len());
         let sessions = partition::sessions(self.client, session, &self.snapshot, wanted, limit).await?;
         partition::read(sessions, &self.source, conditions, &self.reader).await
     }

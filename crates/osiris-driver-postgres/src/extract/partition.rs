@@ -4,17 +4,15 @@
 //! another server without the snapshot: the ranges are read over the sessions that have it, at worst only over the
 //! first. No row is read from another snapshot.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use osiris_core::{Error, ErrorKind, Result};
-use osiris_sql::read::ranges::{RangeKind, conditions};
-use tokio::task::JoinSet;
+use osiris_sql::read::ranges::RangeKind;
+use osiris_sql::read::source::SelectSource;
+use osiris_sql::read::{Counts, read_ranges};
 
-use super::reader::{Counts, Reader};
+use super::reader::{Reader, ReaderSession};
 use super::snapshot::{self, Snapshot};
-use super::source::Source;
 use crate::client::Client;
 use crate::client::{Session, quote};
 use crate::error::{sqlstate, within};
@@ -41,7 +39,7 @@ pub(super) fn kind(column: &SourceColumn) -> Result<RangeKind> {
 }
 
 /// Selects the least and the greatest finite value, as [`RangeKind::cuts`] expects them.
-pub(super) fn bounds(source: &Source, column: &str, kind: RangeKind) -> String {
+pub(super) fn bounds(source: &SelectSource, column: &str, kind: RangeKind) -> String {
     let name = quote(column);
     let text = match kind {
         RangeKind::Integer => return source.aggregate(&format!("min({name})::text, max({name})::text"), None),
@@ -54,17 +52,11 @@ pub(super) fn bounds(source: &Source, column: &str, kind: RangeKind) -> String {
     format!("SELECT ({}), ({})", ask("min"), ask("max"))
 }
 
-/// Conditions that split all rows, including those where `column` is NULL, into about `count` ranges.
-pub(super) fn ranges(
-    column: &str,
-    kind: RangeKind,
-    least: Option<&str>,
-    greatest: Option<&str>,
-    count: usize,
-) -> Vec<String> {
+/// Conditions that split all rows between the `bounds` of the column, including those where it is NULL, into about
+/// `count` ranges.
+pub(super) fn ranges(column: &str, kind: RangeKind, bounds: Option<&Vec<Option<String>>>, count: usize) -> Vec<String> {
     // Only digits and separators.
-    let cuts: Vec<String> = kind.split_points(least, greatest, count).iter().map(|cut| format!("'{cut}'")).collect();
-    conditions(&quote(column), &cuts)
+    kind.conditions(&quote(column), bounds, count, |cut| format!("'{cut}'"))
 }
 
 /// `first`, whose transaction has begun, and up to `count - 1` others with the same snapshot.
@@ -126,33 +118,14 @@ fn is_of_the_pooler(error: &Error) -> bool {
 /// The first error; the other reads are stopped.
 pub(super) async fn read(
     sessions: Vec<Session>,
-    source: &Source,
+    source: &SelectSource,
     conditions: Vec<String>,
     reader: &Reader,
 ) -> Result<Counts> {
-    let queue: VecDeque<String> = conditions.iter().map(|condition| source.select(Some(condition), None)).collect();
-    let queue = Arc::new(Mutex::new(queue));
-    let mut workers = JoinSet::new();
-    for mut session in sessions {
-        let (queue, reader) = (Arc::clone(&queue), reader.clone());
-        workers.spawn(async move {
-            let mut counts = Counts::default();
-            loop {
-                let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-                let Some(sql) = next else { break };
-                counts.add(reader.read(&mut session, &sql, None).await?);
-            }
-            Ok::<_, Error>((counts, session))
-        });
-    }
-    let (mut counts, mut done) = (Counts::default(), Vec::new());
-    while let Some(joined) = workers.join_next().await {
-        let joined = joined.map_err(|error| Error::unknown("reading a range ended in a panic").with_source(error))?;
-        let (read, session) = joined?;
-        counts.add(read);
-        done.push(session);
-    }
-    for session in done {
+    let sessions = sessions.into_iter().map(|session| ReaderSession { session, reader: reader.clone() }).collect();
+    let keep = |session: ReaderSession| async { Ok(session) };
+    let (counts, sessions) = read_ranges(sessions, source, &conditions, None, keep).await?;
+    for ReaderSession { session, .. } in sessions {
         snapshot::end(session).await?;
     }
     Ok(counts)
@@ -165,18 +138,19 @@ mod tests {
 
     #[test]
     fn ranges_cover_every_value_once() {
+        let bounds = vec![Some("1".to_owned()), Some("10".to_owned())];
         assert_eq!(
-            ranges("id", RangeKind::Integer, Some("1"), Some("10"), 3),
+            ranges("id", RangeKind::Integer, Some(&bounds), 3),
             ["\"id\" < '4'", "\"id\" >= '4' AND \"id\" < '7'", "\"id\" >= '7'", "\"id\" IS NULL"]
         );
-        assert_eq!(ranges("id", RangeKind::Integer, None, None, 4), ["\"id\" IS NOT NULL", "\"id\" IS NULL"]);
+        assert_eq!(ranges("id", RangeKind::Integer, None, 4), ["\"id\" IS NOT NULL", "\"id\" IS NULL"]);
     }
 
     #[test]
     fn infinite_dates_are_no_bounds() {
         let (condition, order_by, limit) = (None, None, None);
         let table = TableSql { schema: "public", table: "t", list: "*", condition, order_by, limit, offset: 0 };
-        let source = Source::new(&SourceSql::Table(table), true).unwrap();
+        let (source, _) = SourceSql::Table(table).checked(true).unwrap();
         assert_eq!(
             bounds(&source, "d", RangeKind::Date),
             "SELECT (SELECT min(\"d\")::text FROM \"public\".\"t\" WHERE isfinite(\"d\")), \

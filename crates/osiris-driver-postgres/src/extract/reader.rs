@@ -2,15 +2,16 @@
 //! result is never buffered: when the store is slow, the server waits.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures::{FutureExt as _, StreamExt as _};
-use osiris_core::{Error, Extracted, Result, TableSender};
+use osiris_core::{Error, Result, TableSender};
+use osiris_sql::read::cursor::Boundary;
+use osiris_sql::read::{Counts, ReadSession, WaitLimits};
 
+use super::cursor::digest;
 use super::source::copied;
 use crate::client::Session;
-use crate::error::postgres_error;
-use crate::types::decode::{ColumnPlan, Frames, Tuple, batches};
+use crate::error::{postgres_error, within};
+use crate::types::decode::{ColumnPlan, Frames, batches};
 
 const READING: &str = "reading rows";
 
@@ -20,41 +21,8 @@ pub(super) struct Reader {
     pub(super) plans: Arc<[ColumnPlan]>,
     pub(super) sender: TableSender,
     pub(super) batch_rows: usize,
-    pub(super) limits: Limits,
+    pub(super) limits: WaitLimits,
 }
-
-/// Read timeout.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
-    pub(super) first_row: Duration,
-    pub(super) idle: Duration,
-}
-
-/// Row counts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Counts {
-    /// Rows received from the server.
-    pub(super) read: u64,
-    /// Of these, skipped as already read.
-    pub(super) deduplicated: u64,
-    /// Values changed by a policy.
-    pub(super) altered: u64,
-}
-
-impl Counts {
-    pub(super) fn extracted(self) -> Extracted {
-        Extracted::rows(self.read).with_deduplicated(self.deduplicated).with_altered(self.altered)
-    }
-
-    pub(super) fn add(&mut self, other: Self) {
-        self.read += other.read;
-        self.deduplicated += other.deduplicated;
-        self.altered += other.altered;
-    }
-}
-
-/// Whether a row is to be read.
-pub(super) type Wanted<'a> = &'a mut (dyn FnMut(Tuple<'_>) -> Result<bool> + Send);
 
 impl Reader {
     /// Reads all rows of `sql`, up to the end marker of the stream.
@@ -66,29 +34,21 @@ impl Reader {
         &self,
         session: &mut Session,
         sql: &str,
-        mut wanted: Option<Wanted<'_>>,
+        mut boundary: Option<&mut Boundary>,
     ) -> Result<Counts> {
         let mut batch = batches(&self.plans, self.batch_rows);
         let mut counts = Counts::default();
         let mut frames = Frames::new();
         let statement = copied(sql, &self.plans);
         let begun = tokio::time::timeout(self.limits.first_row, session.copy_out_raw(&statement)).await;
-        let begun = begun.map_err(|_| silence(self.limits.first_row, true))?;
+        let begun = begun.map_err(|_| self.limits.silence(true))?;
         let mut messages = begun.map_err(|error| postgres_error(error, READING))?;
-        // Most rows are already buffered: a timer is only needed when waiting.
-        while let Some(message) = match messages.next().now_or_never() {
-            Some(message) => message,
-            None => {
-                let is_first = counts.read == 0;
-                let limit = if is_first { self.limits.first_row } else { self.limits.idle };
-                tokio::time::timeout(limit, messages.next()).await.map_err(|_| silence(limit, is_first))?
-            }
-        } {
+        while let Some(message) = self.limits.next(&mut messages, counts.read == 0).await? {
             frames.push(message.map_err(|error| postgres_error(error, READING))?);
             while let Some(row) = frames.next()? {
                 counts.read += 1;
-                if let Some(wanted) = &mut wanted
-                    && !wanted(row)?
+                if let Some(boundary) = &mut boundary
+                    && !boundary.note(digest(row))?
                 {
                     counts.deduplicated += 1;
                     continue;
@@ -111,14 +71,19 @@ impl Reader {
     }
 }
 
-fn silence(limit: Duration, is_first: bool) -> Error {
-    let (what, hint) = if is_first {
-        ("no first row", "raise `timeout` of the step, or reduce the work of the query")
-    } else {
-        (
-            "no data received",
-            "raise `timeout` of the connection, and check whether the server or the network is overloaded",
-        )
-    };
-    Error::timeout(format!("{what} within {} ms", limit.as_millis())).with_hint(hint)
+/// A session that reads rows into the sink of the step.
+pub(super) struct ReaderSession {
+    pub(super) session: Session,
+    pub(super) reader: Reader,
+}
+
+impl ReadSession for ReaderSession {
+    async fn row(&mut self, sql: &str, doing: &str) -> Result<Vec<Option<String>>> {
+        let rows = within(self.reader.limits.first_row, doing, self.session.rows(sql, doing)).await?;
+        Ok(rows.into_iter().next().unwrap_or_default())
+    }
+
+    async fn read(&mut self, sql: String, boundary: Option<&mut Boundary>) -> Result<Counts> {
+        self.reader.read(&mut self.session, &sql, boundary).await
+    }
 }

@@ -8,6 +8,7 @@ use arrow::datatypes::{
     TimestampNanosecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use osiris_sql::calendar::civil_from_days;
+use osiris_sql::text::print::{self, decimal, padded};
 
 const MICROS_A_DAY: i64 = 86_400_000_000;
 
@@ -48,7 +49,7 @@ pub fn write(array: &ArrayRef, row: usize, out: &mut Vec<u8>) -> Result<(), Stri
         DataType::Utf8 => out.extend_from_slice(array.as_string::<i32>().value(row).as_bytes()),
         DataType::Binary => {
             out.extend_from_slice(b"\\x");
-            hex(array.as_binary::<i32>().value(row), out);
+            print::hex(array.as_binary::<i32>().value(row), b"0123456789abcdef", out);
         }
         other => return Err(format!("type {other} has no text form")),
     }
@@ -61,27 +62,6 @@ where
     T::Native: itoa::Integer,
 {
     out.extend_from_slice(itoa::Buffer::new().format(array.as_primitive::<T>().value(row)).as_bytes());
-}
-
-/// A decimal with `scale` decimal places.
-pub fn decimal(value: i128, scale: usize, out: &mut Vec<u8>) {
-    if value < 0 {
-        out.push(b'-');
-    }
-    let mut buffer = itoa::Buffer::new();
-    let digits = buffer.format(value.unsigned_abs()).as_bytes();
-    if scale == 0 {
-        out.extend_from_slice(digits);
-    } else if digits.len() > scale {
-        let (whole, fraction) = digits.split_at(digits.len() - scale);
-        out.extend_from_slice(whole);
-        out.push(b'.');
-        out.extend_from_slice(fraction);
-    } else {
-        out.extend_from_slice(b"0.");
-        out.extend(std::iter::repeat_n(b'0', scale - digits.len()));
-        out.extend_from_slice(digits);
-    }
 }
 
 /// The shortest text that parses to this number.
@@ -129,11 +109,7 @@ fn date(day: i32, out: &mut Vec<u8>) {
 /// Year, month and day, and whether the year is BC.
 fn days(day: i64, out: &mut Vec<u8>) -> bool {
     let (year, month, day) = civil_from_days(day);
-    padded(if year > 0 { year } else { 1 - year }, 4, out);
-    out.push(b'-');
-    padded(month, 2, out);
-    out.push(b'-');
-    padded(day, 2, out);
+    print::date((if year > 0 { year } else { 1 - year }, month, day), out);
     year <= 0
 }
 
@@ -154,12 +130,7 @@ fn moment(micros: i64, nanos: i64, zone: bool, out: &mut Vec<u8>) {
 
 /// `12:00:00.000001`; the fraction only if not zero.
 fn clock(micros: i64, nanos: i64, out: &mut Vec<u8>) {
-    let seconds = micros / 1_000_000;
-    padded(seconds / 3600, 2, out);
-    out.push(b':');
-    padded(seconds / 60 % 60, 2, out);
-    out.push(b':');
-    padded(seconds % 60, 2, out);
+    print::clock(micros / 1_000_000, out);
     fraction(micros % 1_000_000, nanos, out);
 }
 
@@ -207,18 +178,6 @@ fn interval(value: IntervalMonthDayNano, out: &mut Vec<u8>) {
     if out.len() == start + 1 {
         out.extend_from_slice(b"T0S");
     }
-}
-
-fn padded(value: i64, width: usize, out: &mut Vec<u8>) {
-    let mut buffer = itoa::Buffer::new();
-    let digits = buffer.format(value);
-    out.extend(std::iter::repeat_n(b'0', width.saturating_sub(digits.len())));
-    out.extend_from_slice(digits.as_bytes());
-}
-
-fn hex(bytes: &[u8], out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    out.extend(bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]));
 }
 
 #[cfg(test)]

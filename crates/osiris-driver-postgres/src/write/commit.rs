@@ -74,7 +74,7 @@ pub(super) async fn commit(tx: &mut Transaction, task: &WriteTask<'_>, table: &s
 
 /// Whether repeating the write leaves the same rows.
 fn is_repeatable(task: &WriteTask<'_>) -> bool {
-    task.config.mode() != WriteMode::Append || task.config.on_conflict == OnConflict::Ignore
+    task.config.fields().mode != WriteMode::Append || task.config.on_conflict == OnConflict::Ignore
 }
 
 /// The identity of the server, if the account can read it.

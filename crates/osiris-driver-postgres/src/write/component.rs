@@ -62,7 +62,7 @@ impl Write for PostgresWriter {
     async fn write(&self, step: &Step<'_, Self>, input: &TableRef, ctx: &ExecutionContext) -> Result<Written> {
         let config = step.config();
         ctx.rejects().set_limit(config.max_rejects);
-        let mapped = map_columns(config.columns.as_ref(), config.order_names(), input)?;
+        let mapped = map_columns(config.columns.as_ref(), config.fields().order_names(), input)?;
         let task = WriteTask { dry_run: step.dry_run(), ..WriteTask::new(config, input, mapped, ctx) };
         let client = (self.connect)(ConnectionTarget::new(step.connection(), step.base_dir())).await?;
         let written = write(&client, &task).await;
@@ -89,5 +89,5 @@ fn destination(config: &WriterConfig, connection: &PostgresConnection) -> Destin
     let address = &connection.address;
     let server = format!("{}/{}", DestinationId::server(&address.host, address.port), address.database);
     DestinationId::table([server], &format!("{}.{}", config.schema, config.table))
-        .replaced(config.mode() == WriteMode::Overwrite)
+        .replaced(config.fields().mode == WriteMode::Overwrite)
 }

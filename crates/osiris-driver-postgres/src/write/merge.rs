@@ -6,10 +6,10 @@ use osiris_core::{Error, ExecutionContext, Reject, Result, Written};
 use super::failure::StatementError;
 use super::loader::SUPPRESSED;
 use super::staging::{NUMBER, STAGING_TABLE, StagingTable};
-use super::target::{TargetTable, cell};
+use super::target::{Target, cell};
 use super::transaction::Transaction;
 use crate::client::quote;
-use osiris_sql::write::OnConflict;
+use osiris_sql::write::{OnConflict, add_written};
 
 const CONTEXT: &str = "merging rows into the table";
 
@@ -28,7 +28,7 @@ pub(super) struct Merge<'a> {
     pub(super) ctx: &'a ExecutionContext,
     /// The table in SQL.
     pub(super) table: String,
-    pub(super) target: &'a TargetTable,
+    pub(super) target: &'a Target,
     pub(super) stage: &'a mut StagingTable,
     pub(super) action: Action,
     /// Whether the staging table may still have duplicate keys.
@@ -73,7 +73,7 @@ impl Merge<'_> {
                 continue;
             }
             match self.saved((!all).then_some((from, to)), rows).await? {
-                MergeOutcome::Taken(part) => add(&mut written, &part),
+                MergeOutcome::Taken(part) => add_written(&mut written, &part),
                 MergeOutcome::Refused { column, reason } if from == to => {
                     let refused = Refused { number: from, column, reason };
                     // It may need a row that follows it.
@@ -101,7 +101,7 @@ impl Merge<'_> {
             let mut left = Vec::new();
             for row in refused {
                 match self.saved(Some((row.number, row.number)), 1).await? {
-                    MergeOutcome::Taken(part) => add(written, &part),
+                    MergeOutcome::Taken(part) => add_written(written, &part),
                     _ => left.push(row),
                 }
             }
@@ -165,7 +165,7 @@ impl Merge<'_> {
     async fn by_key(&mut self, condition: &str, rows: u64) -> Result<MergeOutcome, StatementError> {
         let (sql, update) = self.statement(condition);
         // Partitions have no `xmax` on their rows: the keys are counted before.
-        let marked = self.target.kind == "r";
+        let marked = self.target.relkind == "r";
         let mut part = Written::default();
         if !update {
             part.inserted = self.tx.attempt(&sql, CONTEXT).await?;
@@ -265,11 +265,4 @@ impl Merge<'_> {
 
 fn left_out() -> MergeOutcome {
     MergeOutcome::Refused { column: None, reason: SUPPRESSED.to_owned() }
-}
-
-fn add(total: &mut Written, part: &Written) {
-    total.inserted += part.inserted;
-    total.updated += part.updated;
-    total.unchanged += part.unchanged;
-    total.ignored += part.ignored;
 }

@@ -4,7 +4,7 @@
 use osiris_core::Result;
 
 use super::failure::StatementError;
-use super::target::TargetTable;
+use super::target::Target;
 use super::transaction::Transaction;
 use crate::client::{literal, quote};
 use crate::types::encode::Field;
@@ -16,9 +16,12 @@ const CONTEXT: &str = "advancing a sequence";
 ///
 /// # Errors
 /// When the connection is lost, or the server rejects it for another reason.
-pub(super) async fn move_on(tx: &mut Transaction, table: &str, target: &TargetTable, fields: &[Field]) -> Result<()> {
+pub(super) async fn move_on(tx: &mut Transaction, table: &str, target: &Target, fields: &[Field]) -> Result<()> {
     for field in fields {
-        let Some(sequence) = target.column(&field.target).and_then(|column| column.sequence.clone()) else { continue };
+        let Some(sequence) = target.table.column(&field.target).and_then(|column| column.details.sequence.clone())
+        else {
+            continue;
+        };
         let column = quote(&field.target);
         let sql = format!(
             "SELECT pg_catalog.setval({}, m.top::bigint) FROM (SELECT max({column}) AS top FROM {table}) m, {sequence} q \

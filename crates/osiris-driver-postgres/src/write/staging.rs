@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
-use osiris_core::{Error, ExecutionContext, Reject, Result};
+use osiris_core::{ExecutionContext, Result};
+use osiris_sql::write::{MAX_DUPLICATES, refuse_duplicates};
 
-use super::target::{TargetTable, cell};
+use super::target::{Target, cell};
 use super::transaction::Transaction;
 use crate::client::quote;
 use crate::types::encode::Field;
@@ -14,8 +15,6 @@ use crate::types::encode::Field;
 pub(super) const STAGING_TABLE: &str = "pg_temp.osiris_stage";
 /// The column that holds the number of a row, from 1.
 pub(super) const NUMBER: &str = "osiris_row";
-/// Maximum number of duplicates to keep as rejects.
-const SHOWN: usize = 1000;
 const CONTEXT: &str = "creating the staging table";
 const LOOKING: &str = "checking for duplicate keys";
 
@@ -34,7 +33,7 @@ impl StagingTable {
     /// When the role may not create temporary tables.
     pub(super) async fn create(
         tx: &mut Transaction,
-        target: &TargetTable,
+        target: &Target,
         fields: Arc<[Field]>,
         key: Vec<String>,
     ) -> Result<Self> {
@@ -43,8 +42,8 @@ impl StagingTable {
             let (kind, collation) = if field.conversion.is_literal() {
                 ("text", None)
             } else {
-                let column = target.column(&field.target);
-                (field.target_type.as_str(), column.and_then(|column| column.collation.as_deref()))
+                let column = target.table.column(&field.target);
+                (field.declared.as_str(), column.and_then(|column| column.details.collation.as_deref()))
             };
             let collation = collation.map(|name| format!(" COLLATE {name}")).unwrap_or_default();
             lines.push(format!("{} {kind}{collation}", quote(&field.target)));
@@ -57,7 +56,7 @@ impl StagingTable {
     /// A column of it, cast to the type of the table's column.
     pub(super) fn value(field: &Field) -> String {
         let name = quote(&field.target);
-        if field.conversion.is_literal() { format!("s.{name}::{}", field.target_type) } else { format!("s.{name}") }
+        if field.conversion.is_literal() { format!("s.{name}::{}", field.declared) } else { format!("s.{name}") }
     }
 
     /// The join condition of the key with `left`: `left.k = s.k AND ...`.
@@ -98,28 +97,11 @@ impl StagingTable {
     /// When there are duplicates, which are recorded as rejects.
     pub(super) async fn refuse_duplicates(&self, tx: &mut Transaction, ctx: &ExecutionContext) -> Result<()> {
         let sql = format!(
-            "SELECT min(s.{0}), max(s.{0}), count(*) FROM {STAGING_TABLE} s GROUP BY {1} HAVING count(*) > 1 ORDER BY 1 LIMIT {SHOWN}",
+            "SELECT min(s.{0}), max(s.{0}), count(*) FROM {STAGING_TABLE} s GROUP BY {1} HAVING count(*) > 1 ORDER BY 1 LIMIT {MAX_DUPLICATES}",
             quote(NUMBER),
             self.key_values()
         );
-        let rows = tx.rows(&sql, LOOKING).await?;
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let notes: Vec<Reject> = rows
-            .iter()
-            .map(|row| Reject {
-                row_number: cell(row, 1).parse().ok(),
-                column: None,
-                reason: format!("key occurs {} times, first in row {}", cell(row, 2), cell(row, 0)),
-                row: None,
-            })
-            .collect();
-        ctx.rejects().note(notes).await?;
-        let many = if rows.len() >= SHOWN { "at least " } else { "" };
-        Err(Error::validation(format!("{many}{} keys occur more than once in the input", rows.len())).with_hint(
-            "keep one row per key in an earlier step, or set `dedupe: last` with `order_by`; the rows are in the step's rejects",
-        ))
+        refuse_duplicates(ctx, &tx.rows(&sql, LOOKING).await?).await
     }
 
     /// Creates an index for ranges of rows.

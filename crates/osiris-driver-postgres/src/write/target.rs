@@ -1,6 +1,8 @@
 //! The target table from the catalog: columns, unique indexes, dependents, privileges. Read only.
 
 use osiris_core::Result;
+pub(super) use osiris_sql::catalog::cell;
+use osiris_sql::write::{KeyColumn, TargetTable};
 
 use super::transaction::Transaction;
 use crate::client::{literal, quote_path};
@@ -28,40 +30,29 @@ impl std::fmt::Display for TableName {
     }
 }
 
-/// One column of the table.
+/// What is known of a column besides its name and its type in SQL.
 #[derive(Debug, Clone)]
-pub(super) struct TargetColumn {
-    pub(super) name: String,
+pub(super) struct ColumnDetails {
     pub(super) kind: Kind,
-    /// The type in SQL, such as `numeric(10,2)`.
-    pub(super) column_type: String,
     /// Its collation in SQL, if any.
     pub(super) collation: Option<String>,
-    pub(super) nullable: bool,
-    pub(super) has_default: bool,
-    pub(super) generated: bool,
     /// `GENERATED ALWAYS AS IDENTITY`.
     pub(super) always_identity: bool,
     /// The sequence of its default, if the role may set it: as a string for a function, and as a name.
     pub(super) sequence: Option<String>,
 }
 
-/// A unique index.
-#[derive(Debug, Clone)]
-pub(super) struct UniqueIndex {
-    pub(super) columns: Vec<String>,
-    pub(super) primary: bool,
-    /// Whether it identifies rows: over whole columns and all rows, and not deferred.
-    pub(super) usable: bool,
-}
+/// One column of the table.
+pub(super) type TargetColumn = osiris_sql::write::TargetColumn<ColumnDetails>;
 
 /// The existing table.
 #[derive(Debug, Clone)]
-pub(super) struct TargetTable {
-    pub(super) columns: Vec<TargetColumn>,
-    pub(super) unique: Vec<UniqueIndex>,
+pub(super) struct Target {
+    pub(super) table: TargetTable<ColumnDetails>,
+    /// The columns of the primary key, where it identifies rows.
+    pub(super) primary_key: Vec<String>,
     /// `pg_class.relkind`.
-    pub(super) kind: String,
+    pub(super) relkind: String,
     pub(super) has_rules: bool,
     /// Whether row-level security applies to the role.
     pub(super) row_security: bool,
@@ -70,26 +61,11 @@ pub(super) struct TargetTable {
     pub(super) needs_one_statement: bool,
     /// Other tables that reference it.
     pub(super) referred_by: Vec<String>,
-    /// Those whose rows would be deleted or changed with rows of this one.
-    pub(super) cascades_to: Vec<String>,
     /// Missing privileges out of INSERT, SELECT, UPDATE, DELETE.
     pub(super) forbidden: Vec<String>,
 }
 
-impl TargetTable {
-    /// The column `name`, else the only one that differs only by case.
-    pub(super) fn column(&self, name: &str) -> Option<&TargetColumn> {
-        self.columns.iter().find(|column| column.name == name).or_else(|| {
-            let mut similar = self.columns.iter().filter(|column| osiris_sql::write::same_name(&column.name, name));
-            similar.next().filter(|_| similar.next().is_none())
-        })
-    }
-
-    /// The columns of the primary key.
-    pub(super) fn primary_key(&self) -> Option<&[String]> {
-        self.unique.iter().find(|index| index.primary && index.usable).map(|index| index.columns.as_slice())
-    }
-
+impl Target {
     /// Reads it; `None` if there is no such table.
     ///
     /// # Errors
@@ -111,15 +87,28 @@ impl TargetTable {
         let forbidden =
             rights.iter().enumerate().filter(|(at, _)| is(&found, 4 + at)).map(|(_, right)| (*right).to_owned());
         let keys = keys(tx, oid).await?;
+        let relkind = cell(&found, 1).to_owned();
+        let kind = match relkind.as_str() {
+            "v" | "m" => "view",
+            "f" => "foreign table",
+            _ => "table",
+        };
+        let columns = columns(tx, oid).await?;
+        let unique = unique_indexes(tx, oid).await?;
+        let names = |key: &Vec<KeyColumn>| key.iter().map(|column| column.name.clone()).collect();
         Ok(Some(Self {
-            columns: columns(tx, oid).await?,
-            unique: unique_indexes(tx, oid).await?,
-            kind: cell(&found, 1).to_owned(),
+            primary_key: unique.iter().find(|(primary, _)| *primary).map(|(_, key)| names(key)).unwrap_or_default(),
+            table: TargetTable {
+                kind: kind.to_owned(),
+                columns,
+                keys: unique.into_iter().map(|(_, key)| key).collect(),
+                cascades_to: keys.cascades_to,
+            },
+            relkind,
             has_rules: is(&found, 2),
             row_security: is(&found, 3),
             needs_one_statement: keys.own,
             referred_by: keys.referred_by,
-            cascades_to: keys.cascades_to,
             forbidden: forbidden.collect(),
         }))
     }
@@ -180,38 +169,35 @@ fn column(row: &[Option<String>]) -> TargetColumn {
     };
     TargetColumn {
         name: cell(row, 0).to_owned(),
-        column_type: cell(row, 1).to_owned(),
-        kind,
-        nullable: !is(row, 10),
+        declared: cell(row, 1).to_owned(),
+        not_null: is(row, 10),
         has_default: is(row, 11),
-        generated: is(row, 12),
-        always_identity: is(row, 13),
-        collation: row.get(14).cloned().flatten(),
-        sequence: row.get(15).cloned().flatten(),
+        is_generated: is(row, 12),
+        details: ColumnDetails {
+            kind,
+            always_identity: is(row, 13),
+            collation: row.get(14).cloned().flatten(),
+            sequence: row.get(15).cloned().flatten(),
+        },
     }
 }
 
-async fn unique_indexes(tx: &mut Transaction, oid: &str) -> Result<Vec<UniqueIndex>> {
+/// The unique indexes that identify rows (over whole columns and all rows, and not deferred), and whether each is the
+/// primary key.
+async fn unique_indexes(tx: &mut Transaction, oid: &str) -> Result<Vec<(bool, Vec<KeyColumn>)>> {
     let sql = format!(
         "SELECT i.indexrelid, a.attname, i.indisprimary, i.indpred IS NULL AND i.indisvalid AND i.indimmediate \
          FROM pg_catalog.pg_index i CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY k(attnum, position) \
          LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum AND k.attnum > 0 \
          WHERE i.indrelid = {oid} AND i.indisunique AND k.position <= i.indnkeyatts ORDER BY i.indexrelid, k.position"
     );
-    let mut indexes: Vec<(String, UniqueIndex)> = Vec::new();
-    for row in tx.rows(&sql, CONTEXT).await? {
-        let number = cell(&row, 0);
-        if indexes.last().is_none_or(|(last, _)| last != number) {
-            let index = UniqueIndex { columns: Vec::new(), primary: is(&row, 2), usable: is(&row, 3) };
-            indexes.push((number.to_owned(), index));
-        }
-        if let Some((_, index)) = indexes.last_mut() {
-            // An expression has no name.
-            index.usable &= row.get(1).is_some_and(Option::is_some);
-            index.columns.push(cell(&row, 1).to_owned());
-        }
-    }
-    Ok(indexes.into_iter().map(|(_, index)| index).collect())
+    let rows = tx.rows(&sql, CONTEXT).await?;
+    // An expression has no name.
+    let index = |rows: &[Vec<Option<String>>]| {
+        let columns = rows.iter().map(|row| row.get(1)?.clone().map(KeyColumn::from)).collect::<Option<Vec<_>>>()?;
+        rows.iter().all(|row| is(row, 3)).then(|| (rows.iter().any(|row| is(row, 2)), columns))
+    };
+    Ok(rows.chunk_by(|one, other| cell(one, 0) == cell(other, 0)).filter_map(index).collect())
 }
 
 struct Keys {
@@ -238,10 +224,6 @@ async fn keys(tx: &mut Transaction, oid: &str) -> Result<Keys> {
         }
     }
     Ok(keys)
-}
-
-pub(super) fn cell(row: &[Option<String>], index: usize) -> &str {
-    row.get(index).and_then(Option::as_deref).unwrap_or_default()
 }
 
 fn is(row: &[Option<String>], index: usize) -> bool {

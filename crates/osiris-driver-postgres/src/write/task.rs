@@ -2,19 +2,21 @@
 
 use std::sync::Arc;
 
-use osiris_core::{Error, Result, TableScan, Unit, Written, event, metric};
-use osiris_sql::write::{Dedupe, OnConflict, WriteMode, ensure_no_problems};
-use serde_json::json;
+use osiris_core::{Error, Result, Unit, Written, metric};
+use osiris_sql::write::{
+    self, Dedupe, Loaded, OnConflict, WriteMode, ensure_no_problems, key_sources, open_scan, problems_error, run_ddl,
+    show_ddl,
+};
 
 use super::WriteTask;
 use super::commit::commit;
-use super::loader::{Destination, Loaded, Loader};
+use super::loader::{Destination, Loader};
 use super::merge::{Action, Merge};
-use super::plan::{Check, key_sources};
+use super::plan;
 use super::sequence;
 use super::staging::{STAGING_TABLE, StagingTable};
 use super::stale;
-use super::target::{TableName, TargetTable};
+use super::target::{TableName, Target};
 use super::transaction::Transaction;
 use crate::config::NulBytes;
 use crate::types::ddl;
@@ -29,7 +31,7 @@ enum Ddl {
 /// The write strategy.
 struct WriteStrategy {
     table: TableName,
-    target: TargetTable,
+    target: Target,
     fields: Arc<[Field]>,
     /// The key columns by the names of the table; empty if rows are not matched.
     key: Vec<String>,
@@ -43,9 +45,11 @@ struct WriteStrategy {
 /// When the write fails.
 pub(super) async fn run(tx: &mut Transaction, task: &WriteTask<'_>) -> Result<Written> {
     let table = TableName { schema: task.config.schema.clone(), table: task.config.table.clone() };
-    let target = TargetTable::read(tx, &table).await?;
+    let target = Target::read(tx, &table).await?;
     let ddl = check(tx, task, &table, target.as_ref()).await?;
-    show_ddl(task, &table, &ddl)?;
+    if let Ddl::Statement(sql) = &ddl {
+        show_ddl(task.ctx, &table.to_string(), sql)?;
+    }
     if task.dry_run {
         tx.run("ROLLBACK", "ending the dry run").await?;
         return Ok(Written::default());
@@ -56,10 +60,10 @@ pub(super) async fn run(tx: &mut Transaction, task: &WriteTask<'_>) -> Result<Wr
         (Ddl::Nothing, Some(target)) => target,
         (ddl, _) => change(tx, task, &table, &ddl).await?,
     };
-    let mut check = Check::new(task.config, &task.mapped, &target);
-    let fields = check.fields();
-    ensure_no_problems(&table.to_string(), &check.problems)?;
-    let (key, replaces_by_key) = (check.key_columns(), check.replaces_by_key());
+    let mut check = plan::check(task.config, &task.mapped, &target);
+    let fields = plan::fields(&mut check);
+    let (key, replaces_by_key) = (check.key_names().to_vec(), plan::replaces_by_key(task.config, &target));
+    ensure_no_problems(&table.to_string(), &check.problems())?;
     let strategy = WriteStrategy { table, target, fields, key, replaces_by_key };
     let (written, loaded) =
         if strategy.is_straight(task) { strategy.straight(tx, task).await? } else { strategy.staged(tx, task).await? };
@@ -72,24 +76,21 @@ pub(super) async fn run(tx: &mut Transaction, task: &WriteTask<'_>) -> Result<Wr
 }
 
 /// Checks everything, and returns the DDL to run.
-async fn check(
-    tx: &mut Transaction,
-    task: &WriteTask<'_>,
-    table: &TableName,
-    target: Option<&TargetTable>,
-) -> Result<Ddl> {
+async fn check(tx: &mut Transaction, task: &WriteTask<'_>, table: &TableName, target: Option<&Target>) -> Result<Ddl> {
     let Some(target) = target else {
         return create(tx, task, table).await;
     };
-    let mut check = Check::new(task.config, &task.mapped, target);
-    check.safety();
-    let fields = check.fields();
+    let mut check = plan::check(task.config, &task.mapped, target);
+    plan::safety(&mut check, target);
+    let fields = plan::fields(&mut check);
     check.left_out();
-    check.key();
-    check.cascades();
+    plan::key(&mut check, task.config, target);
+    if task.config.fields().mode == WriteMode::Overwrite {
+        check.cascades();
+    }
     let additions = check.additions();
-    ensure_no_problems(&table.to_string(), &check.problems)?;
-    check.grants(&table.to_string())?;
+    ensure_no_problems(&table.to_string(), &check.problems())?;
+    plan::grants(task.config, target, &table.to_string())?;
     let strict: Vec<&str> =
         fields.iter().filter(|field| field.not_null).map(|field| field.source.name.as_str()).collect();
     refuse_nulls(task, table, &strict).await?;
@@ -105,7 +106,7 @@ async fn create(tx: &mut Transaction, task: &WriteTask<'_>, table: &TableName) -
         return Err(Error::validation(format!("there is no table `{table}`"))
             .with_hint("check `table` and `schema`, or set `create_if_missing: true` to create it"));
     }
-    match TargetTable::schema(tx, &table.schema).await? {
+    match Target::schema(tx, &table.schema).await? {
         None => {
             return Err(Error::validation(format!("there is no schema `{}`", table.schema))
                 .with_hint("check `schema`, or create it: CREATE SCHEMA"));
@@ -117,55 +118,25 @@ async fn create(tx: &mut Transaction, task: &WriteTask<'_>, table: &TableName) -
         Some(true) => {}
     }
     let columns: Vec<_> = task.mapped.iter().map(|column| (column.target.clone(), &column.source)).collect();
-    let sql = match ddl::create_table(&table.sql(), &columns, task.config.key_names()) {
-        Ok(sql) => sql,
-        Err(problems) => {
-            ensure_no_problems(&table.to_string(), &problems)?;
-            String::new()
-        }
-    };
-    refuse_nulls(task, table, &key_sources(task.config.key_names(), &task.mapped)).await?;
+    let sql = ddl::create_table(&table.sql(), &columns, task.config.fields().key)
+        .map_err(|problems| problems_error(&table.to_string(), &problems))?;
+    refuse_nulls(task, table, &key_sources(task.config.fields().key, &task.mapped)).await?;
     Ok(Ddl::Statement(sql))
 }
 
 /// NULLs in NOT NULL columns are rejects; if no rejects are allowed, they are reported before loading.
 async fn refuse_nulls(task: &WriteTask<'_>, table: &TableName, columns: &[&str]) -> Result<()> {
-    if task.config.max_rejects > 0 || task.input.rows() == 0 {
-        return Ok(());
-    }
-    let counts = task.ctx.store().null_counts(task.input, columns).await?;
-    let problems: Vec<String> = columns
-        .iter()
-        .zip(counts)
-        .filter(|(_, count)| *count > 0)
-        .map(|(name, count)| {
-            format!("column `{name}` of the input is NULL in {count} rows, but its column in the table is NOT NULL")
-        })
-        .collect();
-    ensure_no_problems(&table.to_string(), &problems)
-}
-
-/// Writes the DDL to the artifacts of the step.
-fn show_ddl(task: &WriteTask<'_>, table: &TableName, ddl: &Ddl) -> Result<()> {
-    let Ddl::Statement(sql) = ddl else { return Ok(()) };
-    task.ctx.log_event(event::TABLE_DDL_PLANNED, json!({"table": table.to_string()}));
-    task.ctx.write_artifact("ddl_plan", "ddl_plan.sql", &format!("{sql};\n"))?;
-    Ok(())
+    write::refuse_nulls(task.ctx, task.input, &table.to_string(), task.config.max_rejects, columns).await
 }
 
 /// Runs the DDL inside the transaction, so that it becomes visible together with the rows.
-async fn change(tx: &mut Transaction, task: &WriteTask<'_>, table: &TableName, ddl: &Ddl) -> Result<TargetTable> {
+async fn change(tx: &mut Transaction, task: &WriteTask<'_>, table: &TableName, ddl: &Ddl) -> Result<Target> {
     if let Ddl::Statement(sql) = ddl {
-        task.ctx.log_event(event::DDL_ATTEMPT, json!({"table": table.to_string()}));
         let after = task.after_ddl.map(|sql| format!("; {sql}")).unwrap_or_default();
-        if let Err(error) = tx.run(&format!("{sql}{after}"), "changing the table").await {
-            let fields = json!({"table": table.to_string(), "error": error.message()});
-            task.ctx.log_event(event::DDL_FAILED, fields);
-            return Err(error);
-        }
-        task.ctx.log_event(event::DDL_SUCCEEDED, json!({"table": table.to_string()}));
+        let sql = format!("{sql}{after}");
+        run_ddl(task.ctx, &table.to_string(), tx.run(&sql, "changing the table")).await?;
     }
-    TargetTable::read(tx, table).await?.ok_or_else(|| {
+    Target::read(tx, table).await?.ok_or_else(|| {
         Error::validation(format!("table `{table}` no longer exists"))
             .with_hint("it was dropped during the run: run again")
     })
@@ -175,7 +146,7 @@ impl WriteStrategy {
     /// Whether rows can be copied directly into the table: no value has to be parsed by the server, rows are not
     /// matched by key, and no check is unsupported by COPY or would run too early with several statements.
     fn is_straight(&self, task: &WriteTask<'_>) -> bool {
-        !task.config.merges()
+        !task.config.fields().merges()
             && !self.replaces_by_key
             && !self.target.row_security
             && !self.target.needs_one_statement
@@ -186,7 +157,7 @@ impl WriteStrategy {
 
     /// Copies directly into the table.
     async fn straight(&self, tx: &mut Transaction, task: &WriteTask<'_>) -> Result<(Written, Loaded)> {
-        let deleted = if task.config.mode() == WriteMode::Overwrite { self.clear(tx).await? } else { 0 };
+        let deleted = if task.config.fields().mode == WriteMode::Overwrite { self.clear(tx).await? } else { 0 };
         let loaded = self.load(tx, task, self.table.sql(), false).await?;
         Ok((Written { deleted, ..Written::inserted(loaded.taken) }, loaded))
     }
@@ -196,7 +167,7 @@ impl WriteStrategy {
         let mut stage = StagingTable::create(tx, &self.target, Arc::clone(&self.fields), self.key.clone()).await?;
         let loaded = self.load(tx, task, STAGING_TABLE.to_owned(), true).await?;
         let mut dropped = 0;
-        if task.config.merges() && task.config.dedupe == Dedupe::Last {
+        if task.config.fields().merges() && task.config.dedupe == Dedupe::Last {
             dropped = stage.keep_last(tx).await?;
         }
         // A statement that updates detects duplicate keys itself; otherwise they are checked here.
@@ -208,7 +179,7 @@ impl WriteStrategy {
         }
         // Deferred constraints would not name a row at the commit.
         tx.run("SET CONSTRAINTS ALL IMMEDIATE", "checking constraints").await?;
-        let overwrites = task.config.mode() == WriteMode::Overwrite;
+        let overwrites = task.config.fields().mode == WriteMode::Overwrite;
         let mut deleted = 0;
         if overwrites && !self.replaces_by_key {
             deleted = self.clear(tx).await?;
@@ -263,16 +234,7 @@ impl WriteStrategy {
     async fn load(&self, tx: &mut Transaction, task: &WriteTask<'_>, table: String, numbered: bool) -> Result<Loaded> {
         let strip_nul = task.config.nul_bytes == NulBytes::Strip;
         let destination = Destination { table, fields: Arc::clone(&self.fields), numbered, strip_nul };
-        let scan = self.scan(task).await?;
+        let scan = open_scan(task.ctx, task.input, &self.fields, task.config.fields()).await?;
         Loader::new(tx, destination, task.ctx).run(scan, task.config.batch_size).await
-    }
-
-    async fn scan(&self, task: &WriteTask<'_>) -> Result<TableScan> {
-        let columns: Vec<&str> = self.fields.iter().map(|field| field.source.name.as_str()).collect();
-        let mut scan = task.ctx.store().scan(task.input).columns(columns);
-        if task.config.dedupe == Dedupe::Last {
-            scan = scan.order_by(task.config.order_names());
-        }
-        scan.open().await
     }
 }

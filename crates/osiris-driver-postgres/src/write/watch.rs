@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use osiris_core::Error;
+use osiris_sql::write::while_at_work;
 
 use super::failure::StatementError;
 use crate::client::Backend;
@@ -27,21 +28,14 @@ impl Watch {
         &self,
         answer: impl Future<Output = Result<T, sqlx::Error>>,
     ) -> Result<T, StatementError> {
-        let mut answer = pin!(answer);
-        loop {
-            match tokio::time::timeout(self.silence, &mut answer).await {
-                Ok(done) => return done.map_err(|error| StatementError::of(error, &self.doing)),
-                Err(_) if self.is_at_work().await => {}
-                Err(_) => {
-                    let error = Error::timeout(format!("no response from the server while {}", self.doing))
-                        .with_hint(
-                            "check the server and the network; raise `timeout` of the connection if the server is slow",
-                        )
-                        .with_connection_failed();
-                    return Err(StatementError::Lost(error));
-                }
-            }
+        // On the heap: it is rarely needed, and every statement's future would have room for it.
+        if let Some(done) = while_at_work(pin!(answer), self.silence, || Box::pin(self.is_at_work())).await {
+            return done.map_err(|error| StatementError::of(error, &self.doing));
         }
+        let error = Error::timeout(format!("no response from the server while {}", self.doing))
+            .with_hint("check the server and the network; raise `timeout` of the connection if the server is slow")
+            .with_connection_failed();
+        Err(StatementError::Lost(error))
     }
 
     /// Checks over another connection whether the statement is still running and is not waiting for the client.

@@ -1,6 +1,5 @@
 //! Values of a column as Arrow. A value of another type than the column's is refused, never converted.
 
-use arrow::array::ArrayRef;
 use arrow::datatypes::Field;
 use osiris_core::{ColumnType, Error};
 use osiris_sql::batch::{ColumnBuilder, Values};
@@ -103,7 +102,7 @@ pub(crate) struct Builder {
 
 impl Builder {
     pub(crate) fn new(plan: &ColumnPlan) -> Self {
-        let values = Values::of(&plan.column_type);
+        let values = Values::new(&plan.column_type.arrow());
         Self { plan: plan.clone(), values }
     }
 
@@ -114,9 +113,9 @@ impl Builder {
             (Values::Boolean(values), Value::Integer(value @ (0 | 1))) => {
                 add(Some(value == 1), |it| values.append_value(it))
             }
-            (Values::Integer(values), Value::Integer(value)) => add(Some(value), |it| values.append_value(it)),
-            (Values::Real(values), Value::Real(value)) => add(Some(value), |it| values.append_value(it)),
-            (Values::Real(values), Value::Integer(value)) => add(float(value), |it| values.append_value(it)),
+            (Values::Int64(values), Value::Integer(value)) => add(Some(value), |it| values.append_value(it)),
+            (Values::Float64(values), Value::Real(value)) => add(Some(value), |it| values.append_value(it)),
+            (Values::Float64(values), Value::Integer(value)) => add(float(value), |it| values.append_value(it)),
             (Values::Decimal(values), value) => {
                 add(decimal(value, &self.plan.column_type), |it| values.append_value(it))
             }
@@ -167,16 +166,16 @@ impl ColumnBuilder for Builder {
         }
     }
 
-    fn push_null(&mut self) {
-        self.values.push_null();
+    fn values(&mut self) -> &mut Values {
+        &mut self.values
     }
 
     fn push(&mut self, value: Value<'_>) -> Result<bool, Refused> {
         if self.fits(value) { Ok(false) } else { Err(Refused(value.type_name())) }
     }
 
-    fn finish(&mut self) -> Result<ArrayRef, (usize, Refused)> {
-        self.values.finish().map_err(|row| (row, Refused("TEXT that is not UTF-8")))
+    fn invalid_text() -> Refused {
+        Refused("TEXT that is not UTF-8")
     }
 
     fn error(&self, refused: Refused) -> Error {

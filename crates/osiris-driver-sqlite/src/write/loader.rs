@@ -43,7 +43,10 @@ impl RowFault {
     /// A reject of one row.
     pub(super) fn reject(self, row_number: Option<u64>, row: serde_json::Value, columns: &[WriteColumn]) -> Reject {
         let source = |target: String| {
-            columns.iter().find(|column| column.target == target).map_or(target.clone(), |column| column.source.clone())
+            columns
+                .iter()
+                .find(|column| column.target == target)
+                .map_or(target.clone(), |column| column.source.name.clone())
         };
         Reject { row_number, column: self.column.map(source), reason: self.reason, row: Some(row.to_string()) }
     }
@@ -238,7 +241,7 @@ impl<'a> Loader<'a> {
         };
         let columns = self.plan.columns.iter().zip(batch.columns());
         let row: serde_json::Map<String, serde_json::Value> =
-            columns.map(|(column, array)| (column.source.clone(), value(array).into())).collect();
+            columns.map(|(column, array)| (column.source.name.clone(), value(array).into())).collect();
         let is_in_order = self.task.config.order_by.is_none();
         let number = is_in_order.then(|| self.number(index));
         self.task.ctx.rejects().push(vec![fault.reject(number, row.into(), &self.plan.columns)]).await

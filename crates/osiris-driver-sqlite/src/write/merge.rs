@@ -78,7 +78,7 @@ impl<'a> Staging<'a> {
                 Some(fault) if range.end - range.start == 1 => {
                     let sql = format!("SELECT {} FROM {TABLE} WHERE {of_range}", self.columns());
                     let row = client.row(&sql, DOING).await?;
-                    let sources = self.plan.columns.iter().map(|column| column.source.clone());
+                    let sources = self.plan.columns.iter().map(|column| column.source.name.clone());
                     let row =
                         sources.zip(row.into_iter().map(serde_json::Value::from)).collect::<serde_json::Map<_, _>>();
                     let number = task.config.order_by.is_none().then_some(range.start);

@@ -64,6 +64,7 @@ fn column(row: &[Option<String>]) -> Option<TargetColumn> {
         not_null: not_null.as_deref() != Some("0"),
         has_default: default.is_some(),
         is_generated: hidden.as_deref() != Some("0"),
+        details: (),
     })
 }
 

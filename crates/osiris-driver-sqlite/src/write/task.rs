@@ -162,7 +162,7 @@ impl WriteTask<'_> {
     }
 
     fn scan(&self, plan: &WritePlan) -> osiris_core::store::ScanBuilder {
-        let columns = plan.columns.iter().map(|column| column.source.as_str());
+        let columns = plan.columns.iter().map(|column| column.source.name.as_str());
         self.ctx.store().scan(self.input).columns(columns)
     }
 }

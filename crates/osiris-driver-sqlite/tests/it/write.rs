@@ -122,9 +122,13 @@ async fn everything_in_the_way_is_said_at_once() {
     .await;
     let config = json!({"table": "t", "mode": "upsert", "key": ["id", "g"]});
     let (_, error) = refused(&database, config, "SELECT 1 AS id, 'x' AS g, 2 AS nedeed").await;
-    for problem in
-        ["`g` is generated", "did you mean `needed`?", "`needed` is NOT NULL", "on exactly (id, g)", "it has: id"]
-    {
+    for problem in [
+        "`g` is generated",
+        "did you mean `needed`?",
+        "`needed` is NOT NULL",
+        "on exactly the columns of `key` (id, g)",
+        "the table has: id",
+    ] {
         assert!(error.contains(problem), "{problem}: {error}");
     }
     let (_, error) = refused(&database, json!({"table": "v"}), "SELECT 1 AS id").await;

@@ -6,8 +6,8 @@ mod values;
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow::datatypes::SchemaRef;
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{DataType, Field, SchemaRef};
 
 pub use text::texts;
 pub use values::Values;
@@ -16,6 +16,30 @@ use osiris_core::{Error, Result};
 
 /// A batch is full when it has this many bytes, whatever its number of rows.
 const BATCH_BYTES: usize = 16 << 20;
+
+/// The plans of all columns of a source.
+///
+/// # Errors
+/// Every column that cannot be mapped, each with advice.
+pub fn column_plans<P>(plans: impl Iterator<Item = Result<P, String>>, hint: &'static str) -> Result<Vec<P>> {
+    let (mut planned, mut problems) = (Vec::new(), Vec::new());
+    for plan in plans {
+        match plan {
+            Ok(plan) => planned.push(plan),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if problems.is_empty() {
+        return Ok(planned);
+    }
+    Err(Error::validation(format!("columns without an exact type: {}", problems.join("; "))).with_hint(hint))
+}
+
+/// A column of UUIDs.
+pub fn uuid_field(name: &str) -> Field {
+    Field::new(name, DataType::FixedSizeBinary(16), true)
+        .with_metadata([("ARROW:extension:name".to_owned(), "arrow.uuid".to_owned())])
+}
 
 /// One column of a batch in the making.
 pub trait ColumnBuilder {
@@ -27,8 +51,8 @@ pub trait ColumnBuilder {
     /// The size of a value, in bytes.
     fn size(value: &Self::Value<'_>) -> usize;
 
-    /// Adds a NULL.
-    fn push_null(&mut self);
+    /// The values so far.
+    fn values(&mut self) -> &mut Values;
 
     /// Adds a value. Returns whether it was altered, as a policy of the step allows.
     ///
@@ -36,11 +60,8 @@ pub trait ColumnBuilder {
     /// A value that the column's type cannot hold.
     fn push(&mut self, value: Self::Value<'_>) -> Result<bool, Self::Refused>;
 
-    /// Returns the values so far and leaves the builder empty, with the same capacity.
-    ///
-    /// # Errors
-    /// A value that is found to be invalid only now, with its index.
-    fn finish(&mut self) -> Result<ArrayRef, (usize, Self::Refused)>;
+    /// Why a text was rejected whose encoding is invalid, which is found when the batch is full.
+    fn invalid_text() -> Self::Refused;
 
     /// The error for the user: the column and what to do, never the value.
     fn error(&self, refused: Self::Refused) -> Error;
@@ -80,7 +101,7 @@ impl<C: ColumnBuilder> BatchBuilder<C> {
         self.total += 1;
         for (column, value) in self.columns.iter_mut().zip(values) {
             let Some(value) = value? else {
-                column.push_null();
+                column.values().push_null();
                 continue;
             };
             self.bytes += C::size(&value);
@@ -103,8 +124,8 @@ impl<C: ColumnBuilder> BatchBuilder<C> {
         }
         let before = self.total - self.rows as u64;
         let arrays = self.columns.iter_mut().map(|column| {
-            column.finish().map_err(|(row, refused)| {
-                let error = column.error(refused);
+            column.values().finish().map_err(|row| {
+                let error = column.error(C::invalid_text());
                 error.with_context("row", before + row as u64 + 1)
             })
         });

@@ -23,7 +23,12 @@ pub struct WriterFields<'a> {
     pub columns: Option<&'a ColumnMapping>,
 }
 
-impl WriterFields<'_> {
+impl<'a> WriterFields<'a> {
+    /// The names of the ordering columns.
+    pub fn order_names(&self) -> &'a [String] {
+        Columns::list(self.order_by)
+    }
+
     /// Whether rows meet others by their key: an upsert, or an append that ignores keys that are there.
     pub fn merges(&self) -> bool {
         match self.mode {
@@ -36,7 +41,7 @@ impl WriterFields<'_> {
     /// Every contradiction.
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::from_iter(self.key_problems());
-        let order_by = self.order_by.map_or(&[][..], Columns::names);
+        let order_by = self.order_names();
         if self.dedupe == Dedupe::Last && !self.merges() {
             problems.push(Problem::error("/dedupe", format!("`dedupe` needs {}", self.merging())));
         }

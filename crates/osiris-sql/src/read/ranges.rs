@@ -54,10 +54,26 @@ impl RangeKind {
         points.dedup();
         points
     }
+
+    /// Conditions in SQL that divide all rows, those where `column` is NULL among them, into about `count` ranges.
+    /// `column` is SQL; `bounds` are its least and its greatest value; `literal` writes a value, which has digits and
+    /// separators only.
+    pub fn conditions(
+        self,
+        column: &str,
+        bounds: Option<&Vec<Option<String>>>,
+        count: usize,
+        literal: impl Fn(String) -> String,
+    ) -> Vec<String> {
+        let bound = |index: usize| bounds?.get(index)?.as_deref();
+        let (least, greatest) = (bound(0), bound(1));
+        let points: Vec<String> = self.split_points(least, greatest, count).into_iter().map(literal).collect();
+        conditions(column, &points)
+    }
 }
 
 /// Conditions in SQL that divide all rows, those where `column` is NULL among them. `column` and `points` are SQL.
-pub fn conditions(column: &str, points: &[String]) -> Vec<String> {
+fn conditions(column: &str, points: &[String]) -> Vec<String> {
     let mut conditions = Vec::with_capacity(points.len() + 2);
     match (points.first(), points.last()) {
         (Some(first), Some(last)) => {

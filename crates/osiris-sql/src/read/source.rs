@@ -1,8 +1,10 @@
 //! What an extractor reads, as the statements that read it: a query of the user's or a table, whole or under a
 //! condition. The parts of the user's must have passed the [guard](crate::guard).
 
+use crate::guard::{ReadingKind, ReadingStatement};
+
 /// The name of a user's query inside of a statement of ours.
-const ALIAS: &str = "osiris_source";
+pub const ALIAS: &str = "osiris_source";
 
 /// The source of one extraction, in SQL. Names are quoted by the driver.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,8 +14,9 @@ pub struct SelectSource {
     from: String,
     /// The columns.
     list: String,
-    /// The user's query, which is sent as it is where nothing has to be added.
-    query: Option<String>,
+    /// The user's statement, which is sent as it is where nothing has to be added.
+    statement: Option<(String, ReadingKind)>,
+    is_table: bool,
     /// The user's own condition.
     pub filter: Option<String>,
     /// The order of the rows.
@@ -27,27 +30,71 @@ pub struct SelectSource {
 impl SelectSource {
     /// A query that can stand in a FROM.
     pub fn query(query: &str) -> Self {
+        Self::of(query, ReadingKind::Query)
+    }
+
+    /// A statement of any kind.
+    pub fn statement(statement: &ReadingStatement<'_>) -> Self {
+        Self::of(statement.text(), statement.kind())
+    }
+
+    fn of(text: &str, kind: ReadingKind) -> Self {
         // A last comment must not swallow the bracket.
-        let from = format!("(\n{query}\n) AS {ALIAS}");
-        Self { query: Some(query.to_owned()), ..Self::table(from, None) }
+        let from = format!("(\n{text}\n) AS {ALIAS}");
+        Self { statement: Some((text.to_owned(), kind)), is_table: false, ..Self::table(from, None) }
     }
 
     /// A table, and the columns of it that are read: all, if there is no list. Both are SQL.
     pub fn table(table: impl Into<String>, list: Option<Vec<String>>) -> Self {
         let list = list.map_or_else(|| "*".to_owned(), |names| names.join(", "));
-        Self { from: table.into(), list, query: None, filter: None, order_by: None, limit: None, offset: 0 }
+        Self {
+            from: table.into(),
+            list,
+            statement: None,
+            is_table: true,
+            filter: None,
+            order_by: None,
+            limit: None,
+            offset: 0,
+        }
+    }
+
+    /// The table in SQL, if it is one.
+    pub fn table_sql(&self) -> Option<&str> {
+        self.is_table.then_some(&self.from)
+    }
+
+    /// Whether a condition can be added: it is not SHOW or EXPLAIN.
+    pub fn is_query(&self) -> bool {
+        self.statement.as_ref().is_none_or(|(_, kind)| *kind == ReadingKind::Query)
+    }
+
+    /// Whether part of it is the user's SQL, which may call functions.
+    pub fn has_users_sql(&self) -> bool {
+        !self.is_table || self.filter.is_some() || self.order_by.is_some()
+    }
+
+    /// The same source with these expressions instead of its columns.
+    #[must_use]
+    pub fn with_list(mut self, list: String) -> Self {
+        if self.is_query() {
+            (self.list, self.statement) = (list, None);
+        }
+        self
     }
 
     /// A column of the rows, with what it is a column of: without, a name that is no column may be a text.
     pub fn column(&self, name: &str) -> String {
-        let source = if self.query.is_some() { ALIAS } else { self.from.as_str() };
+        let source = if self.is_table { self.from.as_str() } else { ALIAS };
         format!("{source}.{name}")
     }
 
     /// The statement that reads all rows under `condition`, at most `limit` of them.
     pub fn select(&self, condition: Option<&str>, limit: Option<u64>) -> String {
-        if let (Some(query), None, None) = (&self.query, condition, limit) {
-            return query.clone();
+        if let Some((text, kind)) = &self.statement
+            && (*kind == ReadingKind::Listing || (condition.is_none() && limit.is_none()))
+        {
+            return text.clone();
         }
         let mut sql = format!("SELECT {} FROM {}{}", self.list, self.from, self.conditions(condition));
         if let Some(order) = &self.order_by {

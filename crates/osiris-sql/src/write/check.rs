@@ -11,15 +11,25 @@ use crate::config::WriterFields;
 #[non_exhaustive]
 pub struct WriteColumn<C> {
     /// The column of the input.
-    pub source: String,
+    pub source: Column,
     /// The column of the table.
     pub target: String,
     /// Its type, as it was declared.
     pub declared: String,
     /// How values are converted.
     pub conversion: C,
-    /// Whether it is part of the key that rows are compared by, and takes no NULL.
+    /// Whether it is part of the key that rows are compared by.
     pub is_key: bool,
+    /// Whether it takes no NULL: a key column, or one that is declared so.
+    pub not_null: bool,
+}
+
+impl<C> WriteColumn<C> {
+    /// A column of the input that is written to the column `target` of the table, of type `declared`.
+    pub fn new(source: Column, target: &str, declared: &str, conversion: C) -> Self {
+        let (target, declared) = (target.to_owned(), declared.to_owned());
+        Self { source, target, declared, conversion, is_key: false, not_null: false }
+    }
 }
 
 /// Where rows go, checked.
@@ -34,23 +44,42 @@ pub struct WritePlan<C> {
 
 /// Checks the input against a table as it is.
 #[derive(Debug)]
-pub struct TableCheck<'a> {
+pub struct TableCheck<'a, D = ()> {
     fields: WriterFields<'a>,
     evolution: SchemaEvolution,
     mapped: &'a [MappedColumn],
-    target: &'a TargetTable,
+    target: &'a TargetTable<D>,
+    key: Vec<String>,
     problems: Vec<String>,
 }
 
-impl<'a> TableCheck<'a> {
+impl<'a, D> TableCheck<'a, D> {
     /// Of rows with these columns, written to `target` as `fields` and `evolution` say.
     pub fn new(
         fields: WriterFields<'a>,
         evolution: SchemaEvolution,
         mapped: &'a [MappedColumn],
-        target: &'a TargetTable,
+        target: &'a TargetTable<D>,
     ) -> Self {
-        Self { fields, evolution, mapped, target, problems: Vec::new() }
+        let key = if fields.merges() { target.named(fields.key) } else { Vec::new() };
+        Self { fields, evolution, mapped, target, key, problems: Vec::new() }
+    }
+
+    /// Rows are compared by these columns, as the table has them, whatever the mode.
+    #[must_use]
+    pub fn with_key(mut self, key: Vec<String>) -> Self {
+        self.key = key;
+        self
+    }
+
+    /// The names of the columns that rows are compared by, as the table has them; empty where they are not.
+    pub fn key_names(&self) -> &[String] {
+        &self.key
+    }
+
+    /// Adds a problem.
+    pub fn refuse(&mut self, problem: impl Into<String>) {
+        self.problems.push(problem.into());
     }
 
     /// The problems that were found.
@@ -60,9 +89,25 @@ impl<'a> TableCheck<'a> {
 
     /// The plan, as far as there are no problems. Columns that the table lacks are left out when they may be added.
     /// `conversion` says how a column is converted, or why it cannot be.
-    pub fn plan<C>(&mut self, conversion: impl Fn(&Column, &TargetColumn) -> Result<C, String>) -> WritePlan<C> {
-        self.safety();
+    pub fn plan<C>(&mut self, conversion: impl Fn(&Column, &TargetColumn<D>) -> Result<C, String>) -> WritePlan<C> {
+        if self.target.kind != "table" {
+            self.refuse(format!("it is a {}: write to the underlying table", self.target.kind));
+        }
+        if self.fields.mode == WriteMode::Overwrite {
+            self.cascades();
+        }
         let key = self.key();
+        let columns = self.columns(conversion);
+        self.left_out();
+        WritePlan { columns, key }
+    }
+
+    /// The columns to send. Columns that the table lacks are left out when they may be added. `conversion` says how a
+    /// column is converted, or why it cannot be.
+    pub fn columns<C>(
+        &mut self,
+        conversion: impl Fn(&Column, &TargetColumn<D>) -> Result<C, String>,
+    ) -> Vec<WriteColumn<C>> {
         let mut columns: Vec<WriteColumn<C>> = Vec::new();
         for MappedColumn { source, target } in self.mapped {
             let Some(column) = self.target.column(target) else {
@@ -70,24 +115,22 @@ impl<'a> TableCheck<'a> {
                 continue;
             };
             if column.is_generated {
-                self.problems.push(format!("its column `{}` is generated: leave it out with `columns`", column.name));
+                self.refuse(format!("column `{}` is generated: exclude it with `columns`", column.name));
             } else if columns.iter().any(|other| other.target == column.name) {
-                self.problems.push(format!("two columns of the input go to its column `{}`", column.name));
+                self.refuse(format!("two columns of the input are mapped to column `{}`", column.name));
             } else {
+                let is_key = self.key.contains(&column.name);
                 match conversion(source, column) {
                     Ok(conversion) => columns.push(WriteColumn {
-                        source: source.name.clone(),
-                        target: column.name.clone(),
-                        declared: column.declared.clone(),
-                        conversion,
-                        is_key: key.iter().any(|key| key.name == column.name),
+                        is_key,
+                        not_null: is_key || column.not_null,
+                        ..WriteColumn::new(source.clone(), &column.name, &column.declared, conversion)
                     }),
-                    Err(problem) => self.problems.push(problem),
+                    Err(problem) => self.refuse(problem),
                 }
             }
         }
-        self.left_out();
-        WritePlan { columns, key }
+        columns
     }
 
     fn unknown(&mut self, target: &str) {
@@ -96,64 +139,63 @@ impl<'a> TableCheck<'a> {
         }
         let names = self.target.columns.iter().map(|column| column.name.as_str());
         let similar = nearest(target, names).map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default();
-        self.problems
-            .push(format!("it has no column `{target}`{similar}: set `columns`, or `schema_evolution: add_columns`"));
+        self.refuse(format!("no column `{target}`{similar}: set `columns`, or `schema_evolution: add_columns`"));
     }
 
-    /// What a table must be to be written.
-    fn safety(&mut self) {
-        if self.target.kind != "table" {
-            self.problems.push(format!("it is a {}: write to the table behind it", self.target.kind));
-        }
-        if self.fields.mode == WriteMode::Overwrite && !self.target.cascades_to.is_empty() {
-            self.problems.push(format!(
-                "removing its rows would remove or change rows of {} by a foreign key: use `mode: upsert`",
+    /// Rows of other tables that would be deleted or changed with the old rows.
+    pub fn cascades(&mut self) {
+        if !self.target.cascades_to.is_empty() {
+            self.refuse(format!(
+                "deleting its rows would delete or change rows of {} through a foreign key: use `mode: upsert`",
                 self.target.cascades_to.join(", ")
             ));
         }
     }
 
-    fn is_written(&self, column: &TargetColumn) -> bool {
+    /// Whether something is written to a column of the table.
+    pub fn is_written(&self, column: &TargetColumn<D>) -> bool {
         self.mapped
             .iter()
             .any(|mapped| self.target.column(&mapped.target).is_some_and(|found| found.name == column.name))
     }
 
     /// Columns that need a value and get none.
-    fn left_out(&mut self) {
-        let needs = |column: &&TargetColumn| column.not_null && !column.has_default && !column.is_generated;
+    pub fn left_out(&mut self) {
+        let needs = |column: &&TargetColumn<D>| column.not_null && !column.has_default && !column.is_generated;
         let missing =
             self.target.columns.iter().filter(needs).filter(|column| !self.is_written(column)).map(|column| {
-                format!("its column `{}` is NOT NULL without a default, and nothing is written to it", column.name)
+                format!(
+                    "column `{}` is NOT NULL without a default, but no column of the input is written to it",
+                    column.name
+                )
             });
         let missing: Vec<String> = missing.collect();
         self.problems.extend(missing);
     }
 
     /// The key that rows are compared by, which the database must enforce.
-    fn key(&mut self) -> Vec<KeyColumn> {
-        if !self.fields.merges() {
+    pub fn key(&mut self) -> Vec<KeyColumn> {
+        if self.key.is_empty() {
             return Vec::new();
         }
-        let names = self.fields.key;
-        for name in names {
-            match self.target.column(name) {
-                None => self.problems.push(format!("it has no column `{name}`, which `key` names")),
+        for name in self.key.clone() {
+            match self.target.column(&name) {
+                None => self.refuse(format!("no column `{name}`, which `key` names")),
                 Some(column) if !self.is_written(column) => {
-                    self.problems.push(format!("nothing is written to its key column `{name}`"));
+                    self.refuse(format!("no column of the input is written to key column `{name}`"));
                 }
                 Some(_) => {}
             }
         }
-        if let Some(key) = self.target.key(names) {
+        if let Some(key) = self.target.key(&self.key) {
             return key;
         }
         let list = |key: &Vec<KeyColumn>| key.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ");
         let others: Vec<String> = self.target.keys.iter().map(list).collect();
         let others = if others.is_empty() { "none".to_owned() } else { others.join("; ") };
-        self.problems.push(format!(
-            "it has no primary key or unique index on exactly ({}), which `key` names; it has: {others}",
-            names.join(", ")
+        self.refuse(format!(
+            "no primary key or unique index on exactly the columns of `key` ({}); the table has: {others}",
+            self.key.join(", ")
         ));
         Vec::new()
     }

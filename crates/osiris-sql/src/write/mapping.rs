@@ -58,14 +58,18 @@ pub fn map_columns(columns: Option<&ColumnMapping>, extra: &[String], input: &Ta
 /// # Errors
 /// When there is one.
 pub fn ensure_no_problems(table: &str, problems: &[String]) -> Result<()> {
+    if problems.is_empty() { Ok(()) } else { Err(problems_error(table, problems)) }
+}
+
+/// The error of these problems of writing to `table`.
+pub fn problems_error(table: &str, problems: &[String]) -> Error {
     match problems {
-        [] => Ok(()),
-        [one] => Err(Error::validation(format!("cannot write to table `{table}`: {one}"))),
-        many => Err(Error::validation(format!(
+        [one] => Error::validation(format!("cannot write to table `{table}`: {one}")),
+        many => Error::validation(format!(
             "cannot write to table `{table}`: {} problems\n  - {}",
             many.len(),
             many.join("\n  - ")
-        ))),
+        )),
     }
 }
 

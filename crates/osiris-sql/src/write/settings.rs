@@ -87,6 +87,11 @@ impl Columns {
             Self::Several(names) => names,
         }
     }
+
+    /// The names of columns that may be missing from the configuration.
+    pub fn list(columns: Option<&Self>) -> &[String] {
+        columns.map_or(&[], Self::names)
+    }
 }
 
 /// Which columns of the input are written, and where to.

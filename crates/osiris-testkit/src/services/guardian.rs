@@ -17,6 +17,9 @@ end() {
   kill -STOP $server 2>/dev/null
   kill -9 $server $(cat /proc/$server/task/$server/children 2>/dev/null) 2>/dev/null
   wait $server 2>/dev/null
+  # PostgreSQL keeps a shared memory segment that outlives it, and a system has a few thousand of them.
+  segment=$(sed -n '7s/^ *[0-9]* *//p' "$directory/data/postmaster.pid" 2>/dev/null)
+  if [ -n "$segment" ]; then ipcrm -m "$segment" 2>/dev/null; fi
 }
 trap end INT TERM HUP
 while read -r word; do

@@ -1,7 +1,8 @@
 //! Plans the type of each source column from the server's description, before the first row.
 
-use arrow::datatypes::{DataType, Field};
-use osiris_core::{ColumnType, Error, Result};
+use arrow::datatypes::Field;
+use osiris_core::{ColumnType, Result};
+use osiris_sql::batch::{column_plans, uuid_field};
 
 use super::oid;
 use crate::client::quote;
@@ -83,19 +84,11 @@ pub(crate) struct ColumnPlan {
 /// # Errors
 /// For columns without an exact type, each with advice.
 pub(crate) fn plan(columns: &[SourceColumn], policies: &Policies) -> Result<Vec<ColumnPlan>> {
-    let mut plans = Vec::with_capacity(columns.len());
-    let mut problems = Vec::new();
-    for column in columns {
-        match column.reading(policies) {
-            Ok((reading, asking)) => plans.push(ColumnPlan::new(&column.name, reading, asking, policies.infinity)),
-            Err(problem) => problems.push(problem),
-        }
-    }
-    if problems.is_empty() {
-        return Ok(plans);
-    }
-    Err(Error::validation(format!("columns without an exact type: {}", problems.join("; ")))
-        .with_hint("follow the advice after each column"))
+    let plans = columns.iter().map(|column| {
+        let (reading, asking) = column.reading(policies)?;
+        Ok(ColumnPlan::new(&column.name, reading, asking, policies.infinity))
+    });
+    column_plans(plans, "follow the advice after each column")
 }
 
 impl SourceColumn {
@@ -192,8 +185,7 @@ impl ColumnPlan {
 /// The Arrow field of the column.
 pub fn field(name: &str, column_type: &ColumnType) -> Field {
     match column_type {
-        ColumnType::Uuid => Field::new(name, DataType::FixedSizeBinary(16), true)
-            .with_metadata([("ARROW:extension:name".to_owned(), "arrow.uuid".to_owned())]),
+        ColumnType::Uuid => uuid_field(name),
         other => other.arrow_field(name, true),
     }
 }

@@ -1,15 +1,8 @@
 //! Builds one column of a batch: appends the binary format of a value to an Arrow builder.
 
-use std::sync::Arc;
-
-use arrow::array::{
-    Array as _, ArrayRef, AsArray as _, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder,
-    FixedSizeBinaryBuilder, Float32Builder, Float64Builder, Int16Builder, Int32Builder, Int64Builder,
-    IntervalMonthDayNanoBuilder, Time64MicrosecondBuilder, TimestampMicrosecondBuilder, UInt32Builder,
-};
 use arrow::datatypes::IntervalMonthDayNano;
 use osiris_core::Error;
-use osiris_sql::batch::{self, texts};
+use osiris_sql::batch::{self, Values};
 
 use super::column::{ColumnDecoder, ColumnPlan};
 use super::numeric::{self, NumericError};
@@ -74,82 +67,10 @@ impl From<NumericError> for ValueError {
     }
 }
 
-enum Builder {
-    Bool(BooleanBuilder),
-    Int16(Int16Builder),
-    Int32(Int32Builder),
-    Int64(Int64Builder),
-    UInt32(UInt32Builder),
-    Float(Float32Builder),
-    Double(Float64Builder),
-    Decimal(Decimal128Builder),
-    /// Checked when the batch is full.
-    Text(BinaryBuilder),
-    Bytes(BinaryBuilder),
-    Uuid(FixedSizeBinaryBuilder),
-    Date(Date32Builder),
-    Time(Time64MicrosecondBuilder),
-    Timestamp(TimestampMicrosecondBuilder),
-    Interval(IntervalMonthDayNanoBuilder),
-}
-
-/// Calls `$builder => $call` for the builder of any type.
-macro_rules! each {
-    ($self:expr, $builder:ident => $call:expr) => {
-        match $self {
-            Builder::Bool($builder) => $call,
-            Builder::Int16($builder) => $call,
-            Builder::Int32($builder) => $call,
-            Builder::Int64($builder) => $call,
-            Builder::UInt32($builder) => $call,
-            Builder::Float($builder) => $call,
-            Builder::Double($builder) => $call,
-            Builder::Decimal($builder) => $call,
-            Builder::Text($builder) => $call,
-            Builder::Bytes($builder) => $call,
-            Builder::Uuid($builder) => $call,
-            Builder::Date($builder) => $call,
-            Builder::Time($builder) => $call,
-            Builder::Timestamp($builder) => $call,
-            Builder::Interval($builder) => $call,
-        }
-    };
-}
-
-impl Builder {
-    /// Reserves space for this many values and bytes.
-    fn new(plan: &ColumnPlan, rows: usize, bytes: usize) -> Self {
-        let data_type = plan.field.data_type().clone();
-        match plan.reading {
-            ColumnDecoder::Bool => Self::Bool(BooleanBuilder::with_capacity(rows)),
-            ColumnDecoder::Int16 => Self::Int16(Int16Builder::with_capacity(rows)),
-            ColumnDecoder::Int32 => Self::Int32(Int32Builder::with_capacity(rows)),
-            ColumnDecoder::Int64 => Self::Int64(Int64Builder::with_capacity(rows)),
-            ColumnDecoder::UInt32 => Self::UInt32(UInt32Builder::with_capacity(rows)),
-            ColumnDecoder::Float => Self::Float(Float32Builder::with_capacity(rows)),
-            ColumnDecoder::Double => Self::Double(Float64Builder::with_capacity(rows)),
-            ColumnDecoder::Decimal(..) => {
-                Self::Decimal(Decimal128Builder::with_capacity(rows).with_data_type(data_type))
-            }
-            ColumnDecoder::Text | ColumnDecoder::Json | ColumnDecoder::Jsonb => {
-                Self::Text(BinaryBuilder::with_capacity(rows, bytes))
-            }
-            ColumnDecoder::Bytes => Self::Bytes(BinaryBuilder::with_capacity(rows, bytes)),
-            ColumnDecoder::Uuid => Self::Uuid(FixedSizeBinaryBuilder::with_capacity(rows, 16)),
-            ColumnDecoder::Date => Self::Date(Date32Builder::with_capacity(rows)),
-            ColumnDecoder::Time => Self::Time(Time64MicrosecondBuilder::with_capacity(rows)),
-            ColumnDecoder::Timestamp | ColumnDecoder::Instant => {
-                Self::Timestamp(TimestampMicrosecondBuilder::with_capacity(rows).with_data_type(data_type))
-            }
-            ColumnDecoder::Interval => Self::Interval(IntervalMonthDayNanoBuilder::with_capacity(rows)),
-        }
-    }
-}
-
 /// Builds one column of a batch.
 pub(crate) struct ColumnBuilder {
     plan: ColumnPlan,
-    builder: Builder,
+    values: Values,
 }
 
 /// Fixed-length big-endian numbers.
@@ -161,7 +82,7 @@ macro_rules! number {
 
 impl ColumnBuilder {
     pub(super) fn new(plan: &ColumnPlan) -> Self {
-        Self { plan: plan.clone(), builder: Builder::new(plan, 0, 0) }
+        Self { plan: plan.clone(), values: Values::new(plan.field.data_type()) }
     }
 }
 
@@ -173,62 +94,55 @@ impl batch::ColumnBuilder for ColumnBuilder {
         value.len()
     }
 
-    fn push_null(&mut self) {
-        each!(&mut self.builder, builder => builder.append_null());
+    fn values(&mut self) -> &mut Values {
+        &mut self.values
     }
 
     fn push(&mut self, raw: &[u8]) -> Result<bool, ValueError> {
-        match &mut self.builder {
-            Builder::Bool(builder) => match raw {
+        match &mut self.values {
+            Values::Boolean(builder) => match raw {
                 [0] => builder.append_value(false),
                 [1] => builder.append_value(true),
                 _ => return Err(ValueError::Malformed),
             },
-            Builder::Int16(builder) => builder.append_value(number!(raw, i16)),
-            Builder::Int32(builder) => builder.append_value(number!(raw, i32)),
-            Builder::Int64(builder) => builder.append_value(number!(raw, i64)),
-            Builder::UInt32(builder) => builder.append_value(number!(raw, u32)),
-            Builder::Float(builder) => builder.append_value(number!(raw, f32)),
-            Builder::Double(builder) => builder.append_value(number!(raw, f64)),
-            Builder::Decimal(builder) => {
+            Values::Int16(builder) => builder.append_value(number!(raw, i16)),
+            Values::Int32(builder) => builder.append_value(number!(raw, i32)),
+            Values::Int64(builder) => builder.append_value(number!(raw, i64)),
+            Values::UInt32(builder) => builder.append_value(number!(raw, u32)),
+            Values::Float32(builder) => builder.append_value(number!(raw, f32)),
+            Values::Float64(builder) => builder.append_value(number!(raw, f64)),
+            Values::Decimal(builder) => {
                 let ColumnDecoder::Decimal(precision, scale) = self.plan.reading else {
                     return Err(ValueError::Malformed);
                 };
                 builder.append_value(numeric::unscaled(raw, precision, scale)?);
             }
-            Builder::Text(builder) => builder.append_value(text(raw, self.plan.reading)?),
-            Builder::Bytes(builder) => builder.append_value(raw),
-            Builder::Uuid(builder) => builder.append_value(raw).map_err(|_| ValueError::Malformed)?,
-            Builder::Date(builder) => match date(number!(raw, i32), self.plan.infinity)? {
+            Values::Text(builder) => builder.append_value(text(raw, self.plan.reading)?),
+            Values::Blob(builder) => builder.append_value(raw),
+            Values::Uuid(builder) => builder.append_value(raw).map_err(|_| ValueError::Malformed)?,
+            Values::Date(builder) => match date(number!(raw, i32), self.plan.infinity)? {
                 Some(day) => builder.append_value(day),
                 None => {
                     builder.append_null();
                     return Ok(true);
                 }
             },
-            Builder::Time(builder) => builder.append_value(number!(raw, i64)),
-            Builder::Timestamp(builder) => match moment(number!(raw, i64), self.plan.infinity)? {
+            Values::Time(builder) => builder.append_value(number!(raw, i64)),
+            Values::Timestamp(builder) => match moment(number!(raw, i64), self.plan.infinity)? {
                 Some(micros) => builder.append_value(micros),
                 None => {
                     builder.append_null();
                     return Ok(true);
                 }
             },
-            Builder::Interval(builder) => builder.append_value(interval(raw)?),
+            Values::Interval(builder) => builder.append_value(interval(raw)?),
+            _ => return Err(ValueError::Malformed),
         }
         Ok(false)
     }
 
-    fn finish(&mut self) -> Result<ArrayRef, (usize, ValueError)> {
-        let array = each!(&mut self.builder, builder => Arc::new(builder.finish()) as ArrayRef);
-        let bytes = array.as_binary_opt::<i32>().map_or(0, |array| array.value_data().len());
-        self.builder = Builder::new(&self.plan, array.len(), bytes);
-        match (&self.builder, array.as_binary_opt()) {
-            (Builder::Text(_), Some(bytes)) => {
-                Ok(Arc::new(texts(bytes.clone()).map_err(|row| (row, ValueError::Text))?))
-            }
-            _ => Ok(array),
-        }
+    fn invalid_text() -> ValueError {
+        ValueError::Text
     }
 
     fn error(&self, refused: ValueError) -> Error {

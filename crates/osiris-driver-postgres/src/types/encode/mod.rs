@@ -4,11 +4,10 @@
 //! * `kind`: the type of a table column; `convert`: the conversion to it;
 //! * `cell`: one value; `nested`, `numeric`, `datetime`, `array`, `text_rules`: the longer encodings;
 //! * `column`, `json_cell`: the same for writing through a REST API;
-//! * `chunk`: encoded rows, with what is needed to report a rejected one.
+//! * `row`: whole rows.
 
 mod array;
 mod cell;
-mod chunk;
 mod column;
 mod convert;
 mod datetime;
@@ -18,23 +17,20 @@ mod nested;
 mod number;
 mod numeric;
 mod printed_datetime;
+mod row;
 mod text_rules;
 
-use std::borrow::Cow;
-
-pub(crate) use chunk::{Chunk, Encoder, Field, HEADER, Limits, TRAILER};
 pub use column::{ColumnConversion, ColumnKind};
 pub(crate) use convert::conversion;
 pub use json_cell::JsonCell;
 pub use kind::CatalogType;
 pub(crate) use kind::Kind;
+pub use osiris_sql::write::ConversionError;
+pub(crate) use row::{Field, HEADER, RowWriter, TRAILER};
 pub use text_rules::TextRules;
 
-/// Why a value cannot be written, as the reason of the reject.
-pub type ConversionError = Cow<'static, str>;
-
 /// Writes the non-NULL value of a row, prefixed with its length.
-type Cell<'a> = Box<dyn Fn(usize, &mut Vec<u8>) -> Result<(), ConversionError> + 'a>;
+type Cell<'a> = osiris_sql::write::CellEncoder<'a>;
 
 /// The length of a NULL.
 pub(crate) const NULL: i32 = -1;

@@ -213,7 +213,7 @@ mod tests {
         fn every_decimal_is_written_with_all_its_digits(value: i128, scale in 0_u8..=38) {
             let value = value % 10_i128.pow(38);
             let mut expected = Vec::new();
-            crate::types::text::decimal(value, scale.into(), &mut expected);
+            osiris_sql::text::print::decimal(value, scale.into(), &mut expected);
             let expected = String::from_utf8(expected).unwrap();
             prop_assert_eq!(written(|out| decimal(value, scale, None, out)).unwrap(), expected.clone());
             prop_assert_eq!(written(|out| parse(&expected, None, out)).unwrap(), expected);
@@ -222,7 +222,7 @@ mod tests {
         #[test]
         fn small_decimals_too(value in -20_000_i64..20_000, scale in 0_u8..=12) {
             let mut expected = Vec::new();
-            crate::types::text::decimal(value.into(), scale.into(), &mut expected);
+            osiris_sql::text::print::decimal(value.into(), scale.into(), &mut expected);
             prop_assert_eq!(written(|out| decimal(value.into(), scale, None, out)).unwrap(), String::from_utf8(expected).unwrap());
         }
     }

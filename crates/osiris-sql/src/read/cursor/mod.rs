@@ -9,6 +9,7 @@
 mod bound;
 mod boundary;
 mod parts;
+mod read;
 mod saved;
 
 use schemars::JsonSchema;
@@ -19,6 +20,7 @@ use osiris_core::Problem;
 pub use bound::Bound;
 pub use boundary::{Boundaries, Boundary, RowDigest};
 pub use parts::{End, Part, PartRole, Start};
+pub use read::{CONTEXT, CursorColumn, CursorRead, CursorRows};
 pub use saved::SavedCursor;
 
 /// How far a value may be ahead of the source's clock, in seconds: clocks of several machines differ a little.

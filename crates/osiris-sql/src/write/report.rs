@@ -1,0 +1,117 @@
+//! What a write checks and tells whatever its database: NULLs before anything is sent, DDL, keys that occur twice.
+
+use std::future::Future;
+
+use osiris_core::{Error, ExecutionContext, Reject, Result, TableRef, TableScan, Written, event};
+use serde_json::json;
+
+use super::{Dedupe, MappedColumn, WriteColumn, ensure_no_problems, same_name};
+use crate::config::WriterFields;
+
+/// The most keys that occur twice to look for.
+pub const MAX_DUPLICATES: usize = 1000;
+
+/// The input columns of the key.
+pub fn key_sources<'a>(key: &[String], mapped: &'a [MappedColumn]) -> Vec<&'a str> {
+    let is_key = |name: &str| key.iter().any(|key| same_name(key, name));
+    mapped.iter().filter(|column| is_key(&column.target)).map(|column| column.source.name.as_str()).collect()
+}
+
+/// NULLs in NOT NULL columns are rejects; if no rejects are allowed, they are reported before loading.
+///
+/// # Errors
+/// When there are any.
+pub async fn refuse_nulls(
+    ctx: &ExecutionContext,
+    input: &TableRef,
+    table: &str,
+    max_rejects: u64,
+    columns: &[&str],
+) -> Result<()> {
+    if max_rejects > 0 || input.rows() == 0 {
+        return Ok(());
+    }
+    let counts = ctx.store().null_counts(input, columns).await?;
+    let problems: Vec<String> = columns
+        .iter()
+        .zip(counts)
+        .filter(|(_, count)| *count > 0)
+        .map(|(name, count)| {
+            format!("column `{name}` of the input is NULL in {count} rows, but its column in the table is NOT NULL")
+        })
+        .collect();
+    ensure_no_problems(table, &problems)
+}
+
+/// Writes the DDL that will be run to the artifacts of the step.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn show_ddl(ctx: &ExecutionContext, table: &str, sql: &str) -> Result<()> {
+    ctx.log_event(event::TABLE_DDL_PLANNED, json!({"table": table}));
+    ctx.write_artifact("ddl_plan", "ddl_plan.sql", &format!("{sql};\n"))?;
+    Ok(())
+}
+
+/// Runs DDL, with its events.
+///
+/// # Errors
+/// Those of `run`.
+pub async fn run_ddl<T>(ctx: &ExecutionContext, table: &str, run: impl Future<Output = Result<T>> + Send) -> Result<T> {
+    ctx.log_event(event::DDL_ATTEMPT, json!({"table": table}));
+    let done = run.await;
+    match &done {
+        Ok(_) => ctx.log_event(event::DDL_SUCCEEDED, json!({"table": table})),
+        Err(error) => ctx.log_event(event::DDL_FAILED, json!({"table": table, "error": error.message()})),
+    }
+    done
+}
+
+/// The rows to write, the last one of each key last where only that is kept.
+///
+/// # Errors
+/// When they cannot be read.
+pub async fn open_scan<C>(
+    ctx: &ExecutionContext,
+    input: &TableRef,
+    columns: &[WriteColumn<C>],
+    fields: WriterFields<'_>,
+) -> Result<TableScan> {
+    let columns: Vec<&str> = columns.iter().map(|column| column.source.name.as_str()).collect();
+    let mut scan = ctx.store().scan(input).columns(columns);
+    if fields.dedupe == Dedupe::Last {
+        scan = scan.order_by(fields.order_names());
+    }
+    scan.open().await
+}
+
+/// Refuses keys that occur more than once in the input. Each of `rows` has the numbers of the first and of the last row
+/// of a key, and how many there are; at most [`MAX_DUPLICATES`] were looked for.
+///
+/// # Errors
+/// When there is one; they are noted as rejects.
+pub async fn refuse_duplicates(ctx: &ExecutionContext, rows: &[Vec<Option<String>>]) -> Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let cell = |row: &[Option<String>], index: usize| row.get(index).cloned().flatten().unwrap_or_default();
+    let note = |row: &Vec<Option<String>>| Reject {
+        row_number: cell(row, 1).parse().ok(),
+        column: None,
+        reason: format!("key occurs {} times, first in row {}", cell(row, 2), cell(row, 0)),
+        row: None,
+    };
+    ctx.rejects().note(rows.iter().map(note).collect()).await?;
+    let many = if rows.len() >= MAX_DUPLICATES { "at least " } else { "" };
+    Err(Error::validation(format!("{many}{} keys occur more than once in the input", rows.len())).with_hint(
+        "keep one row per key in an earlier step, or set `dedupe: last` with `order_by`; the rows are in the step's rejects",
+    ))
+}
+
+/// Adds the counts of a part of the rows.
+pub fn add_written(total: &mut Written, part: &Written) {
+    total.inserted += part.inserted;
+    total.updated += part.updated;
+    total.unchanged += part.unchanged;
+    total.ignored += part.ignored;
+}
