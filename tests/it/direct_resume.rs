@@ -139,7 +139,7 @@ fn resume_is_for_steps_that_read_and_has_two_values() {
 #[tokio::test]
 async fn a_run_that_was_killed_after_its_state_was_saved_is_resumed_with_it() {
     let project = appended_and_failed(PIPELINE).await;
-    project.run(&["run", "--resume"]).with_code(0);
+    project.run(&["run", "--resume", "--keep"]).with_code(0);
     // As a kill between the state and the record leaves it.
     let run = project.runs().pop().unwrap();
     let mut record: Value = serde_json::from_slice(&std::fs::read(run.join("run.json")).unwrap()).unwrap();
