@@ -52,7 +52,8 @@ fn unpack(packages: &[Package], version: &str, directory: &Path) -> Outcome {
     fs::create_dir_all(directory).map_err(failed)?;
     for package in packages {
         let archive = workspace::target_dir().join("package").join(format!("{}-{version}.crate", package.name));
-        shell::run(Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(directory))?;
+        // Every archive has the same time in it: cargo would take what it built of an earlier one for built of this one.
+        shell::run(Command::new("tar").arg("-xmzf").arg(&archive).arg("-C").arg(directory))?;
         let unpacked = directory.join(format!("{}-{version}", package.name));
         if let Some(missing) = LICENCES.iter().find(|name| !unpacked.join(name).is_file()) {
             return Err(format!("the package of {} lacks {missing}: link it to that of the workspace", package.name));
