@@ -294,7 +294,11 @@ impl Store {
     pub async fn drop_table(&self, step: &str) -> Result<()> {
         self.wait_for_sink(step).await?;
         let (step, seal) = (step.to_owned(), Arc::clone(&self.0.seal));
-        self.call(move |connection| seal.remove(&step, || transaction::drop_table(connection, &step))).await
+        // An interrupt may come at any time: a table that is half gone would look as if SQL had changed it.
+        let drop = move |connection: &Connection| {
+            seal.remove(&step, || transaction::atomic(connection, || transaction::drop_table(connection, &step)))
+        };
+        self.call(drop).await
     }
 }
 

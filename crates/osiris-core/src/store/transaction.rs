@@ -126,6 +126,17 @@ pub(super) fn count(connection: &Connection, table: &str) -> Result<u64> {
         .map_err(|error| store_error(error, "the rows could not be counted"))
 }
 
+/// Does all of `work` or nothing.
+pub(super) fn atomic(connection: &Connection, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    let failed = |error| store_error(error, "the run store could not be changed");
+    connection.execute_batch("BEGIN TRANSACTION").map_err(failed)?;
+    let done = work().and_then(|()| connection.execute_batch("COMMIT").map_err(failed));
+    if done.is_err() {
+        let _ = connection.execute_batch("ROLLBACK");
+    }
+    done
+}
+
 /// Removes the table of `step` and its entry in the catalog.
 pub(super) fn drop_table(connection: &Connection, step: &str) -> Result<()> {
     let failed = |error| store_error(error, "an earlier table could not be dropped");
@@ -181,13 +192,9 @@ pub(super) fn enter_table(connection: &Connection, table: &TableRef, note: &Step
 /// Keeps the note of rows that went to another step; one of an earlier attempt is gone.
 pub(super) fn enter_sent(connection: &Connection, step: &str, note: &StepNote) -> Result<()> {
     let (step, note) = (quote_text(step), quote_text(&serde_json::to_string(note).map_err(damaged)?));
-    let sql = format!(
-        "BEGIN; DELETE FROM osiris.sent WHERE step = {step}; INSERT INTO osiris.sent VALUES ({step}, {note}); COMMIT;"
-    );
-    connection.execute_batch(&sql).map_err(|error| {
-        let _ = connection.execute_batch("ROLLBACK");
-        store_error(error, "the rows that were sent could not be registered in the run store")
-    })
+    let sql = format!("DELETE FROM osiris.sent WHERE step = {step}; INSERT INTO osiris.sent VALUES ({step}, {note});");
+    let failed = |error| store_error(error, "the rows that were sent could not be registered in the run store");
+    atomic(connection, || connection.execute_batch(&sql).map_err(failed))
 }
 
 /// The table of `step`, from the catalog.

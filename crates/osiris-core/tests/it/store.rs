@@ -314,3 +314,33 @@ async fn a_key_is_unique_or_it_is_not() {
     }
     assert!(store.is_unique(&table, &["absent"]).await.is_err());
 }
+
+#[tokio::test]
+async fn a_table_is_dropped_as_a_whole_or_not_at_all() {
+    let (store, _directory) = memory_store();
+    let sink = store.sink("numbers").await.unwrap();
+    let numbers = batch(Int64Array::from(vec![1, 2]));
+    sink.sender(numbers.schema()).await.unwrap().send(numbers).await.unwrap();
+    let table = sink.finish().await.unwrap();
+    // Another transaction holds the entry in the catalog: the second half of the work fails.
+    let (holds, held) = tokio::sync::oneshot::channel();
+    let (go_on, wait) = std::sync::mpsc::channel::<()>();
+    let other = store.clone();
+    let holding = tokio::spawn(async move {
+        let work = move |connection: &duckdb::Connection| {
+            connection.execute_batch("BEGIN; DELETE FROM osiris.tables WHERE step = 'numbers'").unwrap();
+            holds.send(()).unwrap();
+            let _ = wait.recv();
+            connection.execute_batch("ROLLBACK").unwrap();
+            Ok(())
+        };
+        other.call(work).await.unwrap();
+    });
+    held.await.unwrap();
+    store.drop_table("numbers").await.unwrap_err();
+    drop(go_on);
+    holding.await.unwrap();
+    assert_eq!(read(&store, &table).await.iter().map(RecordBatch::num_rows).sum::<usize>(), 2);
+    store.drop_table("numbers").await.unwrap();
+    assert!(store.table("numbers").await.unwrap().is_none());
+}

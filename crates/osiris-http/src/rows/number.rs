@@ -75,7 +75,8 @@ pub(super) fn int_as_double(int: i64) -> Option<f64> {
     Some(f64::from(i32::try_from(high).ok()?) * 4_294_967_296.0 + f64::from(u32::try_from(low).ok()?))
 }
 
-/// The double that a text stands for, if its shortest text is that one.
+/// The double that a text stands for, if no text of it is shorter. Halfway between two texts of one length each program
+/// takes its own: `1304228222714850.25` is printed with a last digit of 2 or of 3.
 pub(super) fn exact_double(text: &str) -> Option<f64> {
     let double: f64 = text.parse().ok()?;
     let digits = Digits::of(text)?;
@@ -88,7 +89,7 @@ pub(super) fn exact_double(text: &str) -> Option<f64> {
     }
     let mut buffer = zmij::Buffer::new();
     let shortest = buffer.format(double);
-    (Digits::of(shortest)?.is_same(&digits, shortest, text)).then_some(double)
+    Digits::of(shortest)?.is_as_long_as(&digits).then_some(double)
 }
 
 /// The same for 32 bits.
@@ -99,7 +100,7 @@ pub(super) fn exact_float(text: &str) -> Option<f64> {
     }
     let mut buffer = zmij::Buffer::new();
     let shortest = buffer.format(float);
-    (Digits::of(shortest)?.is_same(&Digits::of(text)?, shortest, text)).then_some(f64::from(float))
+    Digits::of(shortest)?.is_as_long_as(&Digits::of(text)?).then_some(f64::from(float))
 }
 
 impl Exact {
@@ -180,9 +181,10 @@ impl Digits {
         digits.take(self.count).map(|byte| byte - b'0')
     }
 
-    fn is_same(&self, other: &Self, own: &str, others: &str) -> bool {
-        let equal = self.count == other.count && self.significant(own).eq(other.significant(others));
-        equal && (self.count == 0 || (self.negative == other.negative && self.exponent == other.exponent))
+    /// Whether both have as many digits in the same places.
+    fn is_as_long_as(&self, other: &Self) -> bool {
+        let places = |digits: &Self| (digits.negative, digits.exponent);
+        self.count == other.count && (self.count == 0 || places(self) == places(other))
     }
 }
 
@@ -221,6 +223,15 @@ mod tests {
         ] {
             assert_eq!(Number::parse(text), number, "{text}");
         }
+    }
+
+    #[test]
+    fn a_double_between_two_texts_of_its_length_has_both() {
+        for text in ["-1304228222714850.2", "-1304228222714850.3", "-1.3042282227148503e15"] {
+            assert_eq!(exact_double(text), Some(-1_304_228_222_714_850.25), "{text}");
+        }
+        assert_eq!(exact_double("1304228222714850.25"), None);
+        assert_eq!(exact_double("0.30000000000000001"), None);
     }
 
     #[test]

@@ -252,10 +252,13 @@ impl Own {
             };
             let log = self.log();
             // A server that has ended, for want of the port or because its predecessor's processes still end, will not answer.
-            let ended =
-                ["could not create any TCP/IP sockets", "FATAL:  pre-existing shared memory", "FATAL:  lock file"]
-                    .iter()
-                    .any(|sign| log.contains(sign));
+            let signs = [
+                "could not create any TCP/IP sockets",
+                "FATAL:  could not create shared memory segment",
+                "FATAL:  pre-existing shared memory",
+                "FATAL:  lock file",
+            ];
+            let ended = signs.iter().any(|sign| log.contains(sign));
             if Instant::now() > deadline || ended {
                 return Err(waits_for.with_context("log", log));
             }
