@@ -117,25 +117,11 @@ fn public() -> String {
 }
 
 impl WriterConfig {
-    /// The write mode, with aliases resolved.
-    pub(crate) fn mode(&self) -> WriteMode {
-        self.mode.canonical()
-    }
-
-    /// The names of the key columns; empty without a key.
-    pub(crate) fn key_names(&self) -> &[String] {
-        self.key.as_ref().map_or(&[], Columns::names)
-    }
-
-    /// The names of the ordering columns.
-    pub(crate) fn order_names(&self) -> &[String] {
-        self.order_by.as_ref().map_or(&[], Columns::names)
-    }
-
-    fn fields(&self) -> WriterFields<'_> {
+    /// The fields that depend on each other.
+    pub(crate) fn fields(&self) -> WriterFields<'_> {
         WriterFields {
-            mode: self.mode(),
-            key: self.key_names(),
+            mode: self.mode.canonical(),
+            key: Columns::list(self.key.as_ref()),
             on_conflict: self.on_conflict,
             append_ignores: true,
             dedupe: self.dedupe,
@@ -144,15 +130,10 @@ impl WriterConfig {
         }
     }
 
-    /// Whether rows are matched by key: an upsert, or an append that ignores existing keys.
-    pub(crate) fn merges(&self) -> bool {
-        self.fields().merges()
-    }
-
     /// All problems that the JSON schema cannot express.
     pub(crate) fn problems(&self) -> Vec<Problem> {
         let mut problems = self.fields().problems();
-        problems.extend(super::key_is_no_token(self.key_names()));
+        problems.extend(super::key_is_no_token(self.fields().key));
         problems
     }
 
@@ -221,7 +202,7 @@ mod tests {
         let without = serde_json::json!({"table": "t", "on_conflict": "ignore"});
         assert_eq!(problems(without).len(), 1);
         let with = config(serde_json::json!({"table": "t", "on_conflict": "ignore", "key": "id"}));
-        assert!(with.problems().is_empty() && with.merges());
-        assert!(!config(serde_json::json!({"table": "t", "mode": "insert"})).merges());
+        assert!(with.problems().is_empty() && with.fields().merges());
+        assert!(!config(serde_json::json!({"table": "t", "mode": "insert"})).fields().merges());
     }
 }

@@ -80,7 +80,7 @@ impl Write for SupabaseWriter {
     async fn write(&self, step: &Step<'_, Self>, input: &TableRef, ctx: &ExecutionContext) -> Result<Written> {
         let config = step.config();
         ctx.rejects().set_limit(config.max_rejects);
-        let mapped = map_columns(config.columns.as_ref(), config.order_names(), input)?;
+        let mapped = map_columns(config.columns.as_ref(), config.fields().order_names(), input)?;
         let job = WriteRequest { config, input, mapped, ctx, dry_run: step.dry_run() };
         let client = (self.connect)(Target::new(step.connection(), step.base_dir())).await?;
         let written = match client.channel() {
@@ -106,7 +106,7 @@ impl Write for SupabaseWriter {
             (Channel::Rest, None) => Ok(CommitOutcome::Unknown),
             (Channel::Rest, Some(input)) => {
                 let config = step.config();
-                let mapped = map_columns(config.columns.as_ref(), config.order_names(), input)?;
+                let mapped = map_columns(config.columns.as_ref(), config.fields().order_names(), input)?;
                 rest::outcome(&client, &WriteRequest { config, input, mapped, ctx, dry_run: false }).await
             }
         };

@@ -33,12 +33,11 @@ impl Check<'_> {
                 continue;
             };
             match ColumnConversion::between(&source.column_type, &kind(column)) {
-                Ok(conversion) => fields.push(Field {
-                    source: source.clone(),
-                    target: column.name.clone(),
-                    conversion,
-                    not_null: !column.nullable || key.contains(&column.name),
-                }),
+                Ok(conversion) => {
+                    let mut field = Field::new(source.clone(), &column.name, &column.format, conversion);
+                    field.not_null = !column.nullable || key.contains(&column.name);
+                    fields.push(field);
+                }
                 Err(why) => self.problems.push(format!(
                     "column `{}` is {}, but column `{}` of the input is {}: {why}",
                     column.name, column.format, source.name, source.column_type
@@ -56,12 +55,12 @@ impl Check<'_> {
 
     /// The key columns: those of the configuration, else of the primary key if rows have to be found again.
     pub(super) fn key(&mut self) -> Vec<String> {
-        let named = self.config.key_names();
-        let key = match self.config.mode() {
+        let named = self.config.fields().key;
+        let key = match self.config.fields().mode {
             WriteMode::Overwrite if named.is_empty() => self.table.primary_key(),
             _ => named.to_vec(),
         };
-        if key.is_empty() && self.config.mode() == WriteMode::Overwrite {
+        if key.is_empty() && self.config.fields().mode == WriteMode::Overwrite {
             self.problems.push(
                 "the API reports no primary key, and over REST `mode: overwrite` finds old rows by key: set `key`, \
                  or write over the database (`dsn`)"
@@ -73,7 +72,7 @@ impl Check<'_> {
                 self.problems.push(format!("no column `{name}`, which `key` names"));
             } else if !self.is_written(name) {
                 self.problems.push(format!("no column of the input is written to key column `{name}`"));
-            } else if self.config.mode() == WriteMode::Overwrite
+            } else if self.config.fields().mode == WriteMode::Overwrite
                 && self.table.column(name).is_some_and(|column| column.nullable)
             {
                 self.problems.push(format!(

@@ -22,16 +22,6 @@ const SHORTEST_DELAY: Duration = Duration::from_millis(20);
 const MAX_DELAY: Duration = Duration::from_secs(1);
 const CONTEXT: &str = "changing the table";
 
-/// Writes the DDL to the artifacts of the step.
-///
-/// # Errors
-/// When they cannot be written.
-pub(super) fn show(ctx: &ExecutionContext, table: &str, sql: &str) -> Result<()> {
-    ctx.log_event(event::TABLE_DDL_PLANNED, json!({"table": table}));
-    ctx.write_artifact("ddl_plan", "ddl_plan.sql", &format!("{sql};\n"))?;
-    Ok(())
-}
-
 /// The channel of the statements.
 pub(super) struct Ddl<'a> {
     pub(super) client: &'a Client,

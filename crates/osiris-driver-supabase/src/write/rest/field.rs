@@ -1,21 +1,13 @@
 //! A column written over REST: its type in the input, its type in the table from the API, and the conversion between
 //! them, which is the same as for the direct channel. Lengths of text are known, other lengths and scales are not.
 
-use osiris_core::Column;
 use osiris_driver_postgres::types::encode::{CatalogType, ColumnConversion, ColumnKind};
+use osiris_sql::write::WriteColumn;
 
 use crate::client::rest::openapi::RestColumn;
 
 /// One column.
-#[derive(Debug, Clone)]
-pub(super) struct Field {
-    /// The column of the input.
-    pub(super) source: Column,
-    /// The name in the table.
-    pub(super) target: String,
-    pub(super) conversion: ColumnConversion,
-    pub(super) not_null: bool,
-}
+pub(super) type Field = WriteColumn<ColumnConversion>;
 
 /// What a column of the table takes.
 pub(super) fn kind(column: &RestColumn) -> ColumnKind {

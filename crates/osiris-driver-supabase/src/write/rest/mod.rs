@@ -23,7 +23,7 @@ use std::time::Duration;
 use osiris_core::commit::{CommitOutcome, Intent};
 use osiris_core::{Error, ErrorKind, Result, TableScan, Unit, Written, metric};
 use osiris_http::Bytes;
-use osiris_sql::write::{ensure_no_problems, same_name};
+use osiris_sql::write::{ensure_no_problems, refuse_nulls, same_name, show_ddl};
 use serde_json::Value;
 
 use super::WriteRequest;
@@ -183,10 +183,10 @@ impl Work<'_> {
         }
         let columns: Vec<_> = self.job.mapped.iter().map(|column| (column.target.clone(), &column.source)).collect();
         let mut problems = Vec::new();
-        if config.mode() == WriteMode::Overwrite && config.key_names().is_empty() {
+        if config.fields().mode == WriteMode::Overwrite && config.fields().key.is_empty() {
             problems.push("over REST `mode: overwrite` finds old rows by key: set `key`".to_owned());
         }
-        let create = sql::create_table(&self.qualified(), &columns, config.key_names()).unwrap_or_else(|more| {
+        let create = sql::create_table(&self.qualified(), &columns, config.fields().key).unwrap_or_else(|more| {
             problems.extend(more);
             String::new()
         });
@@ -196,7 +196,7 @@ impl Work<'_> {
 
     /// Runs `sql` and reads the schema again.
     async fn change(&self, sql: &str) -> Result<Option<Ready>> {
-        ddl::show(self.job.ctx, &self.table(), sql)?;
+        show_ddl(self.job.ctx, &self.table(), sql)?;
         if self.job.dry_run {
             return Ok(None);
         }
@@ -209,7 +209,7 @@ impl Work<'_> {
         };
         ddl.run(sql).await?;
         let targets: Vec<&str> = self.job.mapped.iter().map(|column| column.target.as_str()).collect();
-        let key = self.job.config.key_names().to_vec();
+        let key = self.job.config.fields().key.to_vec();
         ddl.wait(&Statement::new(self.api.clone(), self.job.config, &targets, key)).await?;
         let description = Description::read(self.api.rest(), self.api.schema()).await?;
         let table = description.table(self.api.name()).ok_or_else(|| {
@@ -261,27 +261,16 @@ impl Work<'_> {
 
     /// NULLs in NOT NULL columns are rejects; if no rejects are allowed, they are reported before loading.
     async fn refuse_nulls(&self, fields: &[Field]) -> Result<()> {
-        if self.job.config.max_rejects > 0 || self.job.input.rows() == 0 {
-            return Ok(());
-        }
         let strict: Vec<&str> =
             fields.iter().filter(|field| field.not_null).map(|field| field.source.name.as_str()).collect();
-        let counts = self.job.ctx.store().null_counts(self.job.input, &strict).await?;
-        let problems: Vec<String> = strict
-            .iter()
-            .zip(counts)
-            .filter(|(_, count)| *count > 0)
-            .map(|(name, count)| {
-                format!("column `{name}` of the input is NULL in {count} rows, but its column in the table is NOT NULL")
-            })
-            .collect();
-        ensure_no_problems(&self.table(), &problems)
+        let max_rejects = self.job.config.max_rejects;
+        refuse_nulls(self.job.ctx, self.job.input, &self.table(), max_rejects, &strict).await
     }
 
     /// Several rows with one key would replace one another.
     async fn refuse_duplicates(&self, ready: &Ready) -> Result<()> {
         let config = self.job.config;
-        let merges = config.merges() || config.mode() == WriteMode::Overwrite;
+        let merges = config.fields().merges() || config.fields().mode == WriteMode::Overwrite;
         if !merges || config.dedupe == Dedupe::Last || self.job.input.rows() == 0 {
             return Ok(());
         }
@@ -294,7 +283,7 @@ impl Work<'_> {
     async fn send(&self, ready: Ready) -> Result<Written> {
         let (config, ctx) = (self.job.config, self.job.ctx);
         ctx.progress().expect_rows(self.job.input.rows());
-        let overwrites = config.mode() == WriteMode::Overwrite;
+        let overwrites = config.fields().mode == WriteMode::Overwrite;
         let rows = usize::try_from(config.batch_size.unwrap_or(ROWS)).unwrap_or(usize::MAX);
         let mut sender = Sender {
             statement: self.settled(&ready).await?,
@@ -359,7 +348,7 @@ impl Work<'_> {
         }
         let keys = key_fields(ready).map(|field| &field.source.name);
         let mut order: Vec<String> = Vec::new();
-        for name in keys.chain(self.job.config.order_names()) {
+        for name in keys.chain(self.job.config.fields().order_names()) {
             if !order.iter().any(|known| same_name(known, name)) {
                 order.push(name.clone());
             }

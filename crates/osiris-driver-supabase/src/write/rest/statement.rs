@@ -49,13 +49,13 @@ pub(super) struct Done {
 
 impl Statement {
     pub(super) fn new(api: TableApi, config: &WriterConfig, columns: &[&str], key: Vec<String>) -> Self {
-        let method = match (config.mode(), config.on_conflict) {
+        let method = match (config.fields().mode, config.on_conflict) {
             (WriteMode::Upsert, OnConflict::Ignore) => WriteMethod::Ignore,
             (WriteMode::Upsert | WriteMode::Overwrite, _) => WriteMethod::Merge,
             (_, OnConflict::Ignore) => WriteMethod::Ignore,
             _ => WriteMethod::Insert,
         };
-        let keys = config.mode() == WriteMode::Overwrite;
+        let keys = config.fields().mode == WriteMode::Overwrite;
         let columns = table::name_list(columns.iter().copied());
         // A request that cannot be repeated is awaited, even if the step is cancelled.
         let api = if method == WriteMethod::Insert { api.awaited() } else { api };
@@ -213,7 +213,7 @@ mod tests {
         let connection = ConfigSchema::parse(&json!({"url": server.url(), "key": "k"})).unwrap();
         let rest = Client::prepare(Target::new(&connection, Path::new(".")))?.rest()?.with_retries(Some(0))?;
         let config: WriterConfig = serde_json::from_value(config).unwrap();
-        let key = config.key_names().to_vec();
+        let key = config.fields().key.to_vec();
         let statement = Statement::new(TableApi::new(rest, "public", "t")?, &config, &["id"], key);
         statement.without_marks().send(Bytes::from_static(b"[{\"id\":1}]"), 1).await
     }
