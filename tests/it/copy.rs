@@ -176,7 +176,7 @@ fn an_address_that_leads_nowhere_is_refused_before_anything_is_written() {
         (&["@graphql.api.users", "out.csv"], "a copy cannot say what to read from `graphql`", "write a pipeline"),
         (&["@orders", "out.csv"], "an address that begins with `@` does not name a connection", "`@mysql.shop.orders`"),
         (&["mysql://root:pw@db/shop.t?ssl_ca=/etc/ca@corp.pem", "out.csv"], "more than one `@`", "`%40`"),
-        (&["jdbc:mysql://root:pw@db/shop.t", "out.csv"], "the form of an address is not known", "mysql"),
+        (&["jdbc:mysql://root:pw@db/shop.t", "out.csv"], "cannot parse an address", "mysql"),
     ] {
         let refused = project.run(&[&["copy"], arguments].concat());
         assert!(

@@ -151,3 +151,39 @@ async fn a_run_that_was_killed_after_its_state_was_saved_is_resumed_with_it() {
     project.run(&["run", "pipeline.yaml"]).with_code(0);
     assert_eq!(project.read("out.csv"), "id\n1\n2\n3\n4\n");
 }
+
+#[tokio::test]
+async fn a_table_of_an_earlier_attempt_does_not_hide_what_was_sent_later() {
+    // Read into a table first, since there is a time limit; the run fails before the rows are written.
+    let limited = PIPELINE
+        .replace("config: {table: orders", "timeout: {step_ms: 60000}, config: {table: orders")
+        .replace("path: out.csv", "path: missing/out.csv, create_dirs: false");
+    let project = Project::with_steps(Program::built(), &limited);
+    project.write("osiris_connections.yaml", "connections: {sqlite: {main: {default: true, path: shop.db}}}\n");
+    let shop = project.path("shop.db");
+    execute(&shop, "CREATE TABLE orders (id INTEGER PRIMARY KEY AUTOINCREMENT); INSERT INTO orders VALUES (1)").await;
+    project.run(&["run", "pipeline.yaml"]).with_code(1);
+    // Then directly, other rows, since what is read has changed; and it fails after they were written.
+    execute(&shop, "INSERT INTO orders VALUES (2), (3)").await;
+    let changed = PIPELINE.replace("cursor: {column: id}", "cursor: {column: id}, where: id > 0");
+    project.write("pipeline.yaml", format!("oml_version: \"0.1.0\"\nname: test\nsteps:\n{changed}"));
+    let failed = project.run(&["run", "--resume"]);
+    assert!(failed.stderr.contains("error: step `again`"), "{}", failed.stderr);
+    assert_eq!(project.read("out.csv"), "id\n1\n2\n3\n");
+    execute(&shop, "INSERT INTO orders VALUES (4)").await;
+    project.write("later/in.csv", "a\n1\n");
+    project.run(&["run", "--resume"]).with_code(0);
+    assert_eq!(project.read("out.csv"), "id\n1\n2\n3\n");
+    project.run(&["run", "pipeline.yaml"]).with_code(0);
+    assert_eq!(project.read("out.csv"), "id\n1\n2\n3\n4\n");
+}
+
+#[tokio::test]
+async fn a_second_reader_of_rows_that_are_gone_is_refused_until_it_is_forced() {
+    let project = appended_and_failed(PIPELINE).await;
+    let more = "  - {id: second, component: filesystem.csv_writer, mode: write, needs: [orders], config: {path: second.csv}}\n";
+    project.write("pipeline.yaml", project.read("pipeline.yaml") + more);
+    let refused = project.run(&["run", "--resume"]).with_code(2);
+    assert!(refused.stderr.contains("the rows that it wrote are no longer there"), "{}", refused.stderr);
+    assert!(!project.path("second.csv").exists());
+}

@@ -38,7 +38,8 @@ impl Intent {
     }
 
     /// Says that the rows become visible in several parts (one request commits some of them), so that an unknown
-    /// outcome may mean that some are there.
+    /// outcome may mean that some are there. Core compares the files of the input again at the end; whoever removes other
+    /// rows then calls [`TableRef::ensure_unchanged`](crate::TableRef::ensure_unchanged) before.
     #[must_use]
     pub fn with_parts(mut self) -> Self {
         self.in_parts = true;

@@ -229,6 +229,11 @@ impl Phase {
         committed.map_or(Standing::NotCommitted, Standing::Committed)
     }
 
+    /// Whether rows of a commit become visible before all of the input has been read.
+    pub(crate) fn is_in_parts(&self) -> bool {
+        self.state().commits.iter().any(|begun| begun.record.intent.is_in_parts())
+    }
+
     /// Whether every commit that has begun can be repeated safely.
     pub(crate) fn is_repeatable(&self) -> bool {
         self.state().commits.iter().all(|begun| begun.record.intent.is_repeatable())

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::state::SavedState;
+use crate::store::FileIdentity;
 use crate::{
     Component, Error, ExecutionContext, Extract, Inputs, Result, Role, Step, StepCounts, StepNote, TableRef, TableSink,
     Transform, Write,
@@ -74,7 +75,8 @@ pub(super) async fn transform<C: Transform>(
     let result = async {
         let sink = ctx.sink().await?;
         let transformed = component.transform(step, inputs, &sink, ctx).await;
-        unchanged(inputs, transformed)?;
+        let files: Vec<_> = inputs.iter().flat_map(|input| input.table.files()).cloned().collect();
+        FileIdentity::unless_changed(&files, transformed)?;
         ctx.rejects().enforce_limit()?;
         counts.rejected = ctx.rejects().len();
         counts.stored = sink.rows().await?;
@@ -82,7 +84,6 @@ pub(super) async fn transform<C: Transform>(
             // SQL made the table: no sender has counted its rows [DRV-014].
             ctx.progress().add_rows(counts.stored);
         }
-        let files = inputs.iter().flat_map(|input| input.table.files()).cloned().collect();
         let note = StepNote { files, ..note(step, &counts, None) };
         Ok((Some(sink.finish_with(note).await?), None))
     }
@@ -101,8 +102,11 @@ pub(super) async fn write<C: Write>(
         let input = inputs.single(step.input_step())?;
         ctx.phase().set_input(input);
         let written = component.write(step, input, ctx).await;
-        // If all went well its files were compared before it committed.
-        let written = if written.is_err() { unchanged(inputs, written) } else { written };
+        // The files of what is committed at once were compared when the commit began.
+        let written = match &written {
+            Ok(_) if !ctx.phase().is_in_parts() => written,
+            _ => FileIdentity::unless_changed(input.files(), written),
+        };
         counts.read = input.rows();
         let written = match input.channel() {
             Some(channel) => channel.as_receiver(written),
@@ -117,20 +121,6 @@ pub(super) async fn write<C: Write>(
     }
     .await;
     Attempted::new(counts, result)
-}
-
-/// The `result` of a step, unless a file that one of its inputs reads is another by now: what it has read is then of no
-/// use, and the cause of whatever went wrong.
-fn unchanged<T>(inputs: &Inputs, result: Result<T>) -> Result<T> {
-    for input in inputs.iter() {
-        if let Err(changed) = input.table.ensure_unchanged() {
-            return Err(match result {
-                Ok(_) => changed,
-                Err(error) => changed.with_source(error),
-            });
-        }
-    }
-    result
 }
 
 /// What a resumed run needs to know of a committed table.

@@ -87,8 +87,8 @@ impl<C: Component> TypedStep<C> {
         ctx: &ExecutionContext,
     ) -> Result<CommitOutcome> {
         let Some(outcome) = self.runner.outcome else { return Ok(CommitOutcome::Unknown) };
-        // Streamed rows cannot be read again.
-        let input = input.filter(|input| !input.is_arriving());
+        // Streamed rows cannot be read again, and a file that was changed has others.
+        let input = input.filter(|input| !input.is_arriving() && input.ensure_unchanged().is_ok());
         let limit = ctx.commit_limits().asking;
         let asked =
             tokio::time::timeout(limit, caught(outcome(&self.runner.component, step, intent, input, ctx))).await;

@@ -8,7 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// A local file as it was at some time: its length, when it was last changed and, where the system has one, its number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,10 +18,8 @@ pub struct FileIdentity {
     /// Since 1970.
     modified: Option<Duration>,
     /// A file that replaces another has a number of its own.
-    #[serde(default)]
     inode: u64,
     /// When its content or its times were last changed, in seconds and nanoseconds: nobody can set it back.
-    #[serde(default)]
     changed: (i64, i64),
 }
 
@@ -53,6 +51,17 @@ impl FileIdentity {
         Err(Error::validation(format!("`{}` was changed while the run was reading it", file.path.display()))
             .with_hint("run again once nothing writes to it, or set `materialize: table` where the file is read, which copies it first"))
     }
+
+    /// The `result` of work that has read `files`, unless one of them is another by now: what was read is then of no use,
+    /// and the change is the cause of whatever went wrong. An ambiguous error stays: what was written is there.
+    pub(crate) fn unless_changed<T>(files: &[Self], result: Result<T>) -> Result<T> {
+        match (Self::ensure_unchanged(files), result) {
+            (Ok(()), result) => result,
+            (Err(_), Err(error)) if error.kind() == ErrorKind::Ambiguous => Err(error),
+            (Err(changed), Ok(_)) => Err(changed),
+            (Err(changed), Err(error)) => Err(changed.with_source(error)),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -67,9 +76,11 @@ mod tests {
         std::fs::write(&path, "old").unwrap();
         let files = [FileIdentity::of(&path).unwrap()];
         let time = path.metadata().unwrap().modified().unwrap();
-        std::thread::sleep(Duration::from_millis(20));
-        std::fs::write(&path, "new").unwrap();
-        std::fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+        // Until the clock of the file system has moved on.
+        while FileIdentity::of(&path).unwrap().changed == files[0].changed {
+            std::fs::write(&path, "new").unwrap();
+            std::fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+        }
         assert!(FileIdentity::ensure_unchanged(&files).is_err());
     }
 
@@ -82,7 +93,7 @@ mod tests {
         write(&path, "old");
         let files = [FileIdentity::of(&path).unwrap()];
         FileIdentity::ensure_unchanged(&files).unwrap();
-        // Of the same length and time: only its number differs.
+        // Of the same length and time.
         write(&other, "new");
         let time = path.metadata().unwrap().modified().unwrap();
         std::fs::File::options().write(true).open(&other).unwrap().set_modified(time).unwrap();

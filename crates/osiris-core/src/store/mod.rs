@@ -83,13 +83,13 @@ struct Inner {
 
 /// How long the last owner of a store waits for its threads. They are interrupted before, so that this is for one that waits for
 /// somebody who has outlived the store.
-const FAREWELL: Duration = Duration::from_secs(1);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Drop for Inner {
     fn drop(&mut self) {
         let sinks = std::mem::take(self.sinks.get_mut().unwrap_or_else(PoisonError::into_inner));
-        join_within(sinks.into_values(), FAREWELL);
-        join_within(self.readers.take(), FAREWELL);
+        join_within(sinks.into_values(), SHUTDOWN_TIMEOUT);
+        join_within(self.readers.take(), SHUTDOWN_TIMEOUT);
     }
 }
 
@@ -219,8 +219,16 @@ impl Store {
 
     /// Notes what a resumed run needs to know of rows that went to another step.
     pub(crate) async fn note_sent(&self, step: &str, note: StepNote) -> Result<()> {
-        let step = step.to_owned();
-        self.call(move |connection| transaction::enter_sent(connection, &step, &note)).await
+        let (step, seal) = (step.to_owned(), Arc::clone(&self.0.seal));
+        // The table of an earlier attempt has other rows.
+        let enter = move |connection: &Connection| {
+            let work = || {
+                transaction::drop_table(connection, &step)?;
+                transaction::enter_sent(connection, &step, &note)
+            };
+            seal.remove(&step, || transaction::atomic(connection, work))
+        };
+        self.call(enter).await
     }
 
     /// Waits until the last sink of `step` has committed or rolled back.
@@ -252,7 +260,7 @@ impl Store {
         self.0.workers.end().await;
         let readers = self.0.readers.take();
         // Elsewhere: one of them may wait for a task of this runtime.
-        let _ = tokio::task::spawn_blocking(move || join_within(readers, FAREWELL)).await;
+        let _ = tokio::task::spawn_blocking(move || join_within(readers, SHUTDOWN_TIMEOUT)).await;
     }
 
     /// Keeps a thread that reads out of the store until it can be joined.

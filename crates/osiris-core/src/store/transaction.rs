@@ -70,7 +70,8 @@ impl StoreTransaction<'_> {
         files: Vec<FileIdentity>,
         is_instant: &dyn Fn(&Column) -> bool,
     ) -> Result<u64> {
-        let rows = self.create("VIEW", select, is_instant)?;
+        let created = self.create("VIEW", select, is_instant);
+        let rows = FileIdentity::unless_changed(&files, created)?;
         *self.view = Some(View { rows, files });
         Ok(rows)
     }
@@ -189,12 +190,11 @@ pub(super) fn enter_table(connection: &Connection, table: &TableRef, note: &Step
     Ok(entry)
 }
 
-/// Keeps the note of rows that went to another step; one of an earlier attempt is gone.
+/// Keeps the note of rows that went to another step.
 pub(super) fn enter_sent(connection: &Connection, step: &str, note: &StepNote) -> Result<()> {
     let (step, note) = (quote_text(step), quote_text(&serde_json::to_string(note).map_err(damaged)?));
-    let sql = format!("DELETE FROM osiris.sent WHERE step = {step}; INSERT INTO osiris.sent VALUES ({step}, {note});");
     let failed = |error| store_error(error, "the rows that were sent could not be registered in the run store");
-    atomic(connection, || connection.execute_batch(&sql).map_err(failed))
+    connection.execute_batch(&format!("INSERT INTO osiris.sent VALUES ({step}, {note});")).map_err(failed)
 }
 
 /// The table of `step`, from the catalog.

@@ -38,8 +38,8 @@ pub struct ParquetExtractorConfig {
     #[schemars(length(min = 1))]
     pub dtype: Option<BTreeMap<String, String>>,
     /// Whether the rows are read from the files by every step that uses them (`view`), or copied into the run's database
-    /// first (`table`). A file that changes in between ends the run. Files that a step of the pipeline writes are always
-    /// copied. Default: `view`.
+    /// first (`table`). A file that changes in between ends the run. Files that a step of the pipeline writes, and
+    /// rows under a `filter` that calls `random()` or a clock, are always copied. Default: `view`.
     #[serde(default)]
     pub materialize: Materialize,
 }

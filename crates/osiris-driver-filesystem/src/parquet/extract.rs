@@ -108,7 +108,11 @@ impl Extract for ParquetExtractor {
         })
         .await?;
         // Copies in the scratch directory are gone when this step ends.
-        if config.materialize == Materialize::Table || sources.files.iter().any(|file| step.is_written(&file.path)) {
+        let is_repeatable = filter.as_ref().is_none_or(SqlExpression::is_repeatable);
+        if config.materialize == Materialize::Table
+            || !is_repeatable
+            || sources.files.iter().any(|file| step.is_written(&file.path))
+        {
             sources.in_place = None;
         }
         ctx.progress().expect_bytes(sources.bytes);

@@ -85,6 +85,23 @@ async fn what_was_copied_may_change() {
 }
 
 #[tokio::test]
+async fn a_condition_whose_value_varies_is_evaluated_once() {
+    let bench = Bench::new();
+    bench.write(WRITER, "SELECT range AS n FROM range(3)", json!({"path": "in.parquet"})).await.unwrap();
+    for (filter, views) in [
+        ("n < 2", "1"),
+        ("random() < 0.5", "0"),
+        ("n < 2 AND (n = 0 OR abs(Random()) > 2)", "0"),
+        ("uuid() IS NOT NULL", "0"),
+    ] {
+        let config = json!({"path": "in.parquet", "filter": filter});
+        let request = StepRequest::new("read");
+        bench.request("filesystem.parquet_extractor", request, (config, json!({})), Inputs::none()).await.unwrap();
+        assert_eq!(bench.query(VIEWS).await, views, "{filter}");
+    }
+}
+
+#[tokio::test]
 async fn csv_that_duckdb_cannot_read_as_it_is_or_whose_values_are_checked_is_copied() {
     let bench = Bench::new();
     bench

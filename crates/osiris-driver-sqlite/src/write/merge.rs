@@ -13,7 +13,7 @@ use crate::client::{Client, quote};
 const DOING: &str = "merging rows";
 const TABLE: &str = "temp.osiris_input";
 /// Rows that are merged by one statement.
-const RANGE: u64 = 10_000;
+const RANGE: usize = 10_000;
 
 /// The staging table.
 pub(super) struct Staging<'a> {
@@ -58,8 +58,8 @@ impl<'a> Staging<'a> {
         let mut written = Written { ignored: self.deduplicate(client, task).await?, ..Written::default() };
         let updates = self.updates(task);
         prepare(client, &self.statement(task, "row = 0", updates)).await?;
-        let mut waiting: Vec<_> =
-            (1..=last).step_by(10_000).map(|start| start..last.min(start + RANGE - 1) + 1).collect();
+        let ends = (1..=last).step_by(RANGE).skip(1).chain([last + 1]);
+        let mut waiting: Vec<_> = (1..=last).step_by(RANGE).zip(ends).map(|(start, end)| start..end).collect();
         waiting.reverse();
         while let Some(range) = waiting.pop() {
             let of_range = format!("row >= {} AND row < {}", range.start, range.end);

@@ -1,10 +1,12 @@
 //! What became of a write that nobody saw end: an answer lost on the way, the process killed behind its commit. Each test is named
 //! after its number.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use osiris_core::commit::{CommitEnd, CommitLog, CommitOutcome, CommitRecord, Intent};
+use osiris_core::store::FileIdentity;
 use osiris_core::{
     ErrorKind, Inputs, PreparedStep, Result, RetryPolicy, RunContext, StepFailure, StepOutput, StepRequest, TableRef,
 };
@@ -128,4 +130,50 @@ async fn s60_a_run_that_resumes_one_over_the_database_asks_for_its_transaction()
     run.run().await.unwrap();
     assert_eq!(run.asked(&log.intent()).await, CommitOutcome::Committed { written: None });
     assert_eq!(log.intent().written().unwrap().inserted, 300);
+}
+
+/// Changes a file as soon as a commit has begun.
+struct Changing(PathBuf);
+
+impl CommitLog for Changing {
+    fn begun(&self, _: &CommitRecord) -> Result<()> {
+        std::fs::write(&self.0, "other").unwrap();
+        Ok(())
+    }
+
+    fn ended(&self, _: &CommitRecord, _: &CommitEnd) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_changes_while_its_rows_are_sent_sweeps_nothing_and_is_no_success() {
+    let Some(world) = World::new(TABLES).await else { return };
+    let file = world.bench.store().scratch_dir().join("rows");
+    for (config, kind, rows) in [
+        (json!({"table": "t", "mode": "overwrite", "key": "id"}), ErrorKind::Validation, "301|0"),
+        (json!({"table": "bare"}), ErrorKind::Ambiguous, "1|300"),
+        // Its keys are all there, and are those of other rows by now.
+        (json!({"table": "t"}), ErrorKind::Ambiguous, "301|300"),
+    ] {
+        world.execute("DELETE FROM t; INSERT INTO t VALUES (1000, 'old')").await;
+        std::fs::write(&file, "rows").unwrap();
+        let files = vec![FileIdentity::of(&file).unwrap()];
+        let sink = world.bench.store().sink("source").await.unwrap();
+        sink.call(move |transaction| transaction.create_file_view_as(DATA, files, &|_| false)).await.unwrap();
+        let input = sink.finish().await.unwrap();
+        let connection = world.gateway.connection();
+        let step = world.bench.prepare("supabase.writer", &config, &connection).unwrap().into_step().unwrap();
+        let request = StepRequest { retry: RetryPolicy::never(), ..StepRequest::new("write") };
+        let context = world.bench.run_context().clone().with_commit_log(Arc::new(Changing(file.clone())));
+        let failure = step.run(&request, &Inputs::one(input), &context.step("write")).await.unwrap_err();
+        assert_eq!(failure.error.kind(), kind, "{:?}", failure.error);
+        assert!(
+            failure.error.report().contains("was changed while the run was reading it"),
+            "{}",
+            failure.error.report()
+        );
+        let counts = "SELECT (SELECT count(*) FROM t), (SELECT count(*) FROM bare)";
+        assert_eq!(world.rows(counts).await, rows, "the old row is still there");
+    }
 }

@@ -71,7 +71,7 @@ fn unknown_scheme(scheme: &str, registry: &Registry) -> Error {
 }
 
 fn unknown_address(registry: &Registry) -> Error {
-    Error::validation("the form of an address is not known").with_hint(known_addresses(registry))
+    Error::validation("cannot parse an address").with_hint(known_addresses(registry))
 }
 
 fn known_addresses(registry: &Registry) -> String {

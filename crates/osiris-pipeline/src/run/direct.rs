@@ -37,16 +37,22 @@ impl DirectEdges {
     }
 }
 
-/// The only step that depends on `source`, if the rows can go to it directly.
-fn receiver(steps: &[PlannedStep], source: &PlannedStep) -> Option<usize> {
+/// The only step that depends on `source`, if it reads its rows and waits for nothing else.
+pub(super) fn sole_reader(steps: &[PlannedStep], source: &PlannedStep) -> Option<usize> {
     let mut others = steps.iter().enumerate().filter(|(_, other)| other.dependencies.contains(&source.id));
-    let (Some((index, receiver)), None) = (others.next(), others.next()) else { return None };
-    let reads_it_alone =
-        matches!(receiver.upstream.as_slice(), [(_, id)] if *id == source.id) && receiver.dependencies.len() == 1;
+    let (Some((index, reader)), None) = (others.next(), others.next()) else { return None };
+    let is_alone =
+        matches!(reader.upstream.as_slice(), [(_, id)] if *id == source.id) && reader.dependencies.len() == 1;
+    is_alone.then_some(index)
+}
+
+/// The step that the rows of `source` can go to directly.
+fn receiver(steps: &[PlannedStep], source: &PlannedStep) -> Option<usize> {
+    let index = sole_reader(steps, source)?;
+    let receiver = &steps[index];
     let streams =
         |step: &PlannedStep, role| step.driver.spec().role == role && !step.request.dry_run && step.prepared.streams();
-    let is_direct = reads_it_alone
-        && streams(source, Role::Extract)
+    let is_direct = streams(source, Role::Extract)
         && streams(receiver, Role::Write)
         && source.request.timeout.is_none()
         && receiver.request.timeout.is_none();

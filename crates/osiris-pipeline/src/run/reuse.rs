@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use osiris_core::{Result, Role, StepNote, event};
 use serde_json::json;
 
+use super::direct::sole_reader;
 use super::past::PastRun;
 use super::report::StepStatus;
 use super::schedule::Scheduler;
@@ -19,7 +20,7 @@ enum Rows {
     /// So many went directly to the step.
     Sent(u64),
     /// They would have to be read again.
-    Gone,
+    Unavailable,
 }
 
 impl Scheduler<'_> {
@@ -37,13 +38,13 @@ impl Scheduler<'_> {
             let Some(wanted) = self.reports.get(&step.id).map(|report| report.fingerprint.clone()) else { continue };
             let upstream_kept = step.dependencies.iter().all(|dependency| self.has_ended(dependency));
             if step.driver.spec().role == Role::Write {
-                let sent = if upstream_kept { Rows::InTables } else { Rows::Gone };
+                let sent = if upstream_kept { Rows::InTables } else { Rows::Unavailable };
                 if self.reuse_write(index, &writes, sent).await? {
                     self.reused(&step.id);
                 }
             } else if upstream_kept && self.reuse_table(step, &wanted).await? {
                 self.reused(&step.id);
-            } else if let Some((receiver, note)) = self.sent(step, &wanted).await? {
+            } else if upstream_kept && let Some((receiver, note)) = self.sent(step, &wanted).await? {
                 // Both or neither: a source that is read again may have other rows.
                 if self.reuse_write(receiver, &writes, Rows::Sent(note.counts.stored)).await? {
                     self.reuse_counts(step, note.counts.stored, note);
@@ -98,19 +99,16 @@ impl Scheduler<'_> {
     async fn sent(&self, step: &PlannedStep, wanted: &str) -> Result<Option<(usize, StepNote)>> {
         let note = self.context.store().note(&step.id).await?;
         let Some(note) = note.filter(|note| note.fingerprint.as_deref() == Some(wanted)) else { return Ok(None) };
-        let mut steps = self.plan.steps().iter();
-        let receiver = steps.position(|other| {
-            note.sent_to.as_ref() == Some(&other.id)
-                && matches!(other.upstream.as_slice(), [(_, id)] if *id == step.id)
-                && other.dependencies.len() == 1
-        });
+        // Another step that reads them now needs them again.
+        let steps = self.plan.steps();
+        let receiver = sole_reader(steps, step).filter(|index| note.sent_to.as_ref() == Some(&steps[*index].id));
         Ok(receiver.map(|index| (index, note)))
     }
 
     async fn reuse_write(&mut self, index: usize, writes: &PastWrites<'_>, rows: Rows) -> Result<bool> {
         let step = &self.plan.steps()[index];
         let (inputs, ctx) = (self.inputs(index), self.context.step(&step.id));
-        let inputs_kept = rows != Rows::Gone;
+        let inputs_kept = rows != Rows::Unavailable;
         let query =
             WriteQuery { step: &*step.prepared, request: &step.request, inputs: &inputs, inputs_kept, ctx: &ctx };
         let decision = writes.decide(&query).await?;
@@ -124,7 +122,7 @@ impl Scheduler<'_> {
             Decision::Confirmed(confirmation) => {
                 report.counts.read = match rows {
                     Rows::Sent(rows) => rows,
-                    Rows::InTables | Rows::Gone => inputs.iter().map(|input| input.table.rows()).sum(),
+                    Rows::InTables | Rows::Unavailable => inputs.iter().map(|input| input.table.rows()).sum(),
                 };
                 report.confirmed = Some(confirmation);
             }

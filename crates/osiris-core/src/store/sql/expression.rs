@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::deep::deep;
+use super::functions::varies;
 use super::parser::{deserialize, serialize};
 use super::tree::{Purpose, Walk};
 use super::{OFFSET, SelectStatement, TableName};
@@ -21,6 +22,7 @@ const OPEN: &str = "SELECT * FROM x WHERE (";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SqlExpression {
     sql: String,
+    is_repeatable: bool,
 }
 
 impl SqlExpression {
@@ -30,15 +32,35 @@ impl SqlExpression {
     /// Anything but one expression, or one that does more than compute. The context of the error has the `offset` in
     /// bytes.
     pub fn parse(text: &str) -> Result<Self> {
+        let mut is_repeatable = true;
         let check = |node: &Value| {
+            is_repeatable = !calls_what_varies(node);
             Walk::new(Purpose::Condition, 0, &[]).over(node).map_err(|error| moved(error, OPEN.len())).map(drop)
         };
-        Ok(Self { sql: deep(|| sole(text, BARE, OPEN, check))? })
+        let sql = deep(|| sole(text, BARE, OPEN, check))?;
+        Ok(Self { sql, is_repeatable })
+    }
+
+    /// Whether it has the same value for the same row each time: it calls neither `random()` nor a clock.
+    pub fn is_repeatable(&self) -> bool {
+        self.is_repeatable
     }
 
     /// The expression, in parentheses.
     pub fn sql(&self) -> &str {
         &self.sql
+    }
+}
+
+/// Whether a function anywhere in the tree may have another value in the next statement.
+fn calls_what_varies(node: &Value) -> bool {
+    match node {
+        Value::Object(fields) => {
+            fields.get("function_name").and_then(Value::as_str).is_some_and(varies)
+                || fields.values().any(calls_what_varies)
+        }
+        Value::Array(items) => items.iter().any(calls_what_varies),
+        _ => false,
     }
 }
 
