@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 
-use osiris_e2e::{Ended, Project};
+use osiris_e2e::{Ended, Program, Project};
 
 use crate::{READ, SLOW, project, sql, write};
 
@@ -65,6 +65,24 @@ fn s34_all_that_a_run_leaves_is_private() {
     }
     let mode = project.path("out.csv").metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!(mode, 0o644, "what the user asked for is as the umask says");
+}
+
+#[test]
+fn s34_states_and_what_was_discovered_are_private() {
+    let steps = "  - {id: rows, component: sqlite.extractor, mode: read, config: {table: t, cursor: {column: id}}}
+  - {id: out, component: filesystem.csv_writer, mode: write, config: {path: out.csv}}
+";
+    let project = Project::with_steps(Program::built(), steps);
+    project.write("osiris_connections.yaml", "connections: {sqlite: {main: {default: true, path: a.db}}}\n");
+    project.write("rows.csv", "id\n1\n");
+    assert_eq!(run(&project, &["copy", "rows.csv", "sqlite:a.db#t"]).code, 0);
+    assert_eq!(run(&project, &["run", "pipeline.yaml"]).code, 0);
+    assert_eq!(run(&project, &["components", "discover", "sqlite.extractor"]).code, 0);
+    let below = |name: &str| project.files().iter().any(|file| file.starts_with(Path::new(".osiris").join(name)));
+    for directory in ["state", "cache"] {
+        assert!(below(directory), "{directory} was not even made: {:?}", project.files());
+    }
+    assert_eq!(open_to_others(&project.path(".osiris")), Vec::<String>::new());
 }
 
 #[test]

@@ -118,21 +118,19 @@ impl Case {
             rng.shuffle(&mut faults);
             faults.truncate(3);
         }
+        // Each of them twice: once resumed, once run anew.
         let recoveries = [Recovery::Resume, Recovery::Again];
-        faults.into_iter().map(|fault| (fault, recoveries[rng.usize(..2)])).collect()
+        faults.into_iter().flat_map(|fault| recoveries.map(|recovery| (fault, recovery))).collect()
     }
 
-    /// Lets it happen, in a run with a store in memory, where rows go straight from step to step, or with one in a file; goes on as
-    /// an operator would, and counts.
-    pub(super) async fn suffer(&self, target: &mut Target, fault: &Fault, in_memory: bool, recovery: Recovery) -> Row {
+    /// Lets it happen in a run with these options; goes on as an operator would, and counts.
+    pub(super) async fn suffer(&self, target: &mut Target, fault: &Fault, way: &[&str], recovery: Recovery) -> Row {
         let mut row = Row::default();
         target.reset(&self.project, self.mode).await;
         let _ = std::fs::remove_dir_all(self.project.path(".osiris"));
         let disk = matches!(fault, Fault::SmallDisk(_)).then(|| Disk::mount(self.project.path("disk"), fault));
         let mut options = if disk.is_some() { vec!["--run-dir", "disk"] } else { Vec::new() };
-        if in_memory {
-            options.extend(["--store", "memory"]);
-        }
+        options.extend(way);
         let options = options.as_slice();
         let before = target.read(&self.project, self.mode).await;
         let Some(ended) = self.disturbed(target, fault, options, &mut row.story).await else {

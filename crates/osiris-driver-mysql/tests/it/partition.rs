@@ -1,6 +1,7 @@
 //! Reading by ranges: every row once, of one moment, or a refusal that names what is missing.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use osiris_core::ErrorKind;
 use osiris_testkit::database::texts;
@@ -123,21 +124,33 @@ async fn columns_that_cannot_be_divided_and_clauses_that_contradict_are_refused(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s43_writers_are_let_through_while_the_lock_is_waited_for() {
-    let Some(reading) = Reading::start(MysqlOptions::new()).await else { return };
-    reading.execute("CREATE TABLE t (id INT PRIMARY KEY, v INT); INSERT INTO t VALUES (1, 1), (2, 2)").await;
-    let mut writer = reading.server.connect().await.unwrap();
-    sqlx::raw_sql("BEGIN; UPDATE t SET v = 3 WHERE id = 1").execute(&mut writer).await.unwrap();
-    let extraction = reading.run("parts", json!({"table": "t", "partition_by": "id", "timeout": 60}), json!({}));
-    let others = async {
-        let waits = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'LOCK TABLES%'";
-        while reading.server.value(waits).await.unwrap().as_deref() == Some("0") {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-        let started = std::time::Instant::now();
-        reading.execute("INSERT INTO t VALUES (3, 3)").await;
-        assert!(started.elapsed() < std::time::Duration::from_secs(10), "{:?}", started.elapsed());
-        sqlx::raw_sql("COMMIT").execute(&mut writer).await.unwrap();
-    };
-    let (output, ()) = tokio::join!(extraction, others);
-    assert_eq!(output.unwrap().rows, 3);
+    for (what, source, lock) in [("table", "t", "LOCK TABLES%"), ("query", "SELECT id, v FROM t", "FLUSH TABLES%")] {
+        let Some(reading) = Reading::start(MysqlOptions::new()).await else { return };
+        reading.execute(&format!("GRANT RELOAD ON *.* TO {}", reading.server.account())).await;
+        reading.execute("CREATE TABLE t (id INT PRIMARY KEY, v INT); INSERT INTO t VALUES (1, 1), (2, 2)").await;
+        let mut slow = reading.server.connect().await.unwrap();
+        let id: u64 = sqlx::query_scalar("SELECT CONNECTION_ID()").fetch_one(&mut slow).await.unwrap();
+        let statement = sqlx::raw_sql("UPDATE t SET v = v + SLEEP(100) WHERE id = 1").execute(&mut slow);
+        let waits = async |statement: &str| {
+            let sql = format!("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE '{statement}'");
+            while reading.server.value(&sql).await.unwrap().as_deref() == Some("0") {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let extraction = async {
+            waits("UPDATE t%").await;
+            let config = json!({what: source, "partition_by": "id", "timeout": 60});
+            reading.run("parts", config, json!({})).await
+        };
+        let others = async {
+            waits(lock).await;
+            let started = Instant::now();
+            reading.execute("INSERT INTO t VALUES (3, 3)").await;
+            assert!(started.elapsed() < Duration::from_secs(10), "{what}: {:?}", started.elapsed());
+            reading.execute(&format!("KILL {id}")).await;
+        };
+        let (output, (), ended) = tokio::join!(extraction, others, statement);
+        assert!(ended.is_err(), "{what}: the slow statement ended by itself");
+        assert_eq!(output.unwrap().rows, 3, "{what}");
+    }
 }

@@ -1,6 +1,7 @@
 //! What became of a write that nobody saw end: the answer to COMMIT lost, the link stalled before it, the process killed behind it, the
 //! run cancelled during it. Each test is named after its number.
 
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,8 @@ use serde_json::{Value, json};
 use crate::subject::Writing;
 
 const ROWS: u64 = 3000;
+/// How long a connection waits for an answer.
+const READ_LIMIT: Duration = Duration::from_secs(2);
 const DATA: &str = "SELECT i::INTEGER AS id, 1 AS v FROM range(3000) r(i)";
 const TABLE: &str = "CREATE TABLE t (id int PRIMARY KEY, v int)";
 
@@ -91,7 +94,7 @@ async fn behind_a_proxy() -> Option<(Writing, Arc<Proxy>, Value)> {
     let writing = Writing::new().await?;
     writing.execute(TABLE).await;
     let proxy = Arc::new(Proxy::start(writing.server.address().unwrap()).unwrap());
-    let connection = through(&writing.server, &proxy, &json!({"connect_timeout": 5, "timeout": 2}));
+    let connection = through(&writing.server, &proxy, &json!({"connect_timeout": 5, "timeout": READ_LIMIT.as_secs()}));
     Some((writing, proxy, connection))
 }
 
@@ -104,19 +107,23 @@ async fn s59_a_lost_answer_to_commit_is_asked_for_and_the_step_goes_on() {
     let Some((writing, proxy, connection)) = behind_a_proxy().await else { return };
     for mode in ["append", "overwrite", "upsert"] {
         writing.execute("DELETE FROM t").await;
-        // The connection of the write has had more bytes of answers than one that only asks a question.
-        let cut = Arc::clone(&proxy);
-        let log = Log::new(move || cut.set(Fault::Cut { direction: Direction::Down, after: 3500 }));
+        // COMMIT arrives and its answer does not, until the time limit of the connection has passed.
+        let (link, connections) = (Arc::clone(&proxy), Arc::new(AtomicU64::new(0)));
+        let before = Arc::clone(&connections);
+        let log = Log::new(move || {
+            before.store(link.accepted(), SeqCst);
+            link.set(Fault::BLACK_HOLE);
+            let link = Arc::clone(&link);
+            std::thread::spawn(move || {
+                std::thread::sleep(READ_LIMIT + Duration::from_millis(500));
+                link.set(Fault::Pass);
+            });
+        });
         let output = Run::new(&writing.bench, &connection, config(mode), DATA, &log).await.run().await;
-        proxy.set(Fault::Pass);
-        match output {
-            Ok(output) => assert_eq!((output.rows, count(&writing).await), (ROWS, ROWS), "{mode}"),
-            // Cut before COMMIT arrived.
-            Err(failure) => {
-                assert!(failure.error.is_retryable(), "{mode}: {:?}", failure.error);
-                assert_eq!(count(&writing).await, 0, "{mode}");
-            }
-        }
+        let output = output.unwrap_or_else(|failure| panic!("{mode}: {:?}", failure.error));
+        assert_eq!((output.rows, output.attempts, count(&writing).await), (ROWS, 1, ROWS), "{mode}");
+        assert!(proxy.accepted() > connections.load(SeqCst), "{mode}: nobody asked over another connection");
+        assert!(matches!(log.ends.lock().unwrap().as_slice(), [CommitEnd::Committed { .. }]), "{mode}");
     }
 }
 
