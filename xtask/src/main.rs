@@ -47,8 +47,8 @@ cargo xtask <task>
   api [--check]         write the public items of each published crate to docs/api, or fail when they differ
   fuzz [NAME] [--seconds N]
                         the fuzz targets of tests/fuzz, N seconds each (60), with seeds of the moment
-  bench [NAME]... [--list] [--scale N] [--rounds N]
-                        build the release profile and print the tables of docs/benchmarks.md
+  bench [NAME]... [--list] [--scale N] [--rounds N] [--write]
+                        build the release profile and print the table of docs/benchmarks.md, or write it there
   new-driver NAME --kind http|file
                         make crates/osiris-driver-NAME from the template of its kind and register it in the facade
   release [--execute]   check that the crates can be published; publish them
