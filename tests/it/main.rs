@@ -4,6 +4,7 @@
 
 mod copy;
 mod direct;
+mod direct_databases;
 mod direct_resume;
 mod exit_codes;
 mod faults;
