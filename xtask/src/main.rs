@@ -37,8 +37,9 @@ cargo xtask <task>
   test-drivers [--driver NAME] [--services auto|required|skip]
                         run every test, or those of one driver; the services they need are found or installed
   test-drivers --faults [--seed N] [--repeats N] [--minutes N] [--only 'NAME [MODE],...']
-                        the whole fault matrix, which takes up to an hour: kills, signals, broken links, full disks, restarts
-                        of servers, two runs at once; prints what was lost, doubled or left behind
+                        the whole fault matrix, which takes up to an hour: kills and full disks at random moments and at single
+                        system calls, signals, broken links, restarts of servers, clocks that jump, two runs at once; prints
+                        what was lost, doubled or left behind, and what was not run
   ci [--only PHASE] [--list]
                         everything that must hold before a change is merged
   duckdb [--bundled]    link the library that the DuckDB project has built (seconds) instead of compiling DuckDB (20 to 40

@@ -31,6 +31,14 @@ impl TargetLock {
         Self::within(target, name, MAX_WAIT).await
     }
 
+    /// Removes the lock file of a writer that was killed. One that somebody holds stays, and so does one that cannot be removed: it
+    /// keeps nobody from writing.
+    pub(crate) async fn remove_left_behind(target: &Path, name: &str) {
+        if lock_file(target).exists() {
+            drop(Self::within(target, name, Duration::ZERO).await);
+        }
+    }
+
     async fn within(target: &Path, name: &str, limit: Duration) -> Result<Self> {
         let path = lock_file(target);
         let asked = FileLock::wait(&path, LockFile::Transient, &Holder::this_process(), Some(limit)).await;
@@ -66,5 +74,21 @@ mod tests {
         let (second, ()) = tokio::join!(TargetLock::take(&target, "a.csv"), async { drop(first) });
         drop(second.unwrap());
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "no lock file is left");
+    }
+
+    #[tokio::test]
+    async fn the_lock_file_of_a_killed_writer_is_removed_and_one_that_is_held_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("a.csv");
+        let files = || std::fs::read_dir(directory.path()).unwrap().count();
+        let held = TargetLock::take(&target, "a.csv").await.unwrap();
+        TargetLock::remove_left_behind(&target, "a.csv").await;
+        assert_eq!(files(), 1);
+        drop(held);
+        std::fs::write(lock_file(&target), "{}").unwrap();
+        TargetLock::remove_left_behind(&target, "a.csv").await;
+        assert_eq!(files(), 0);
+        TargetLock::remove_left_behind(&target, "a.csv").await;
+        assert_eq!(files(), 0);
     }
 }

@@ -18,6 +18,7 @@ use crate::commit::{AtomicDirectory, AtomicFile, NotPublished};
 use crate::config::WriteMode;
 use crate::destination::send;
 use crate::error::io_error;
+use crate::lock::TargetLock;
 use crate::stdio::Streams;
 
 /// Staged output: complete, on disk, and ready to be renamed. It is created in a blocking thread and published by the
@@ -139,6 +140,8 @@ fn token(staged: &Staged) -> io::Result<Value> {
 pub(crate) async fn outcome(intent: &Intent) -> Result<CommitOutcome> {
     let Ok(token) = serde_json::from_value::<Token>(intent.token().clone()) else { return Ok(CommitOutcome::Unknown) };
     let name = intent.destination().trim_matches('`').to_owned();
+    let (Token::File { path, .. } | Token::Parts { path, .. }) = &token;
+    TargetLock::remove_left_behind(path, &name).await;
     blocking(move |_| found(&token).map_err(|error| io_error("cannot be read", &name, error))).await
 }
 
