@@ -173,7 +173,9 @@ impl Target {
             _ => "",
         };
         format!(
-            "  - {{id: read, component: filesystem.csv_extractor, mode: read, config: {{path: rows.csv}}}}\n  \
+            // What SQL returns goes directly to a writer that takes it, where a file would be read by the writer itself.
+            "  - {{id: file, component: filesystem.csv_extractor, mode: read, config: {{path: rows.csv}}}}\n  \
+               - {{id: read, component: duckdb.processor, mode: transform, needs: [file], config: {{query: FROM file}}}}\n  \
                - {{id: write, component: {family}.writer, mode: write, needs: [read], config: {{{table}, mode: {word}{more}}}}}\n"
         )
     }
