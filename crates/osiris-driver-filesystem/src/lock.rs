@@ -31,12 +31,12 @@ impl TargetLock {
         Self::within(target, name, MAX_WAIT).await
     }
 
-    /// Removes the lock file of a writer that was killed. One that somebody holds stays, and so does one that cannot be removed: it
-    /// keeps nobody from writing.
-    pub(crate) async fn remove_left_behind(target: &Path, name: &str) {
-        if lock_file(target).exists() {
-            drop(Self::within(target, name, Duration::ZERO).await);
+    /// The lock of a writer that was killed: there is its lock file, and nobody holds it. Dropping it removes the file.
+    pub(crate) async fn of_killed(target: &Path, name: &str) -> Option<Self> {
+        if !lock_file(target).exists() {
+            return None;
         }
+        Self::within(target, name, Duration::ZERO).await.ok()
     }
 
     async fn within(target: &Path, name: &str, limit: Duration) -> Result<Self> {
@@ -77,18 +77,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_lock_file_of_a_killed_writer_is_removed_and_one_that_is_held_is_not() {
+    async fn the_lock_of_a_killed_writer_can_be_had_and_one_that_is_held_cannot() {
         let directory = tempfile::tempdir().unwrap();
         let target = directory.path().join("a.csv");
-        let files = || std::fs::read_dir(directory.path()).unwrap().count();
+        assert!(TargetLock::of_killed(&target, "a.csv").await.is_none());
         let held = TargetLock::take(&target, "a.csv").await.unwrap();
-        TargetLock::remove_left_behind(&target, "a.csv").await;
-        assert_eq!(files(), 1);
+        assert!(TargetLock::of_killed(&target, "a.csv").await.is_none());
         drop(held);
         std::fs::write(lock_file(&target), "{}").unwrap();
-        TargetLock::remove_left_behind(&target, "a.csv").await;
-        assert_eq!(files(), 0);
-        TargetLock::remove_left_behind(&target, "a.csv").await;
-        assert_eq!(files(), 0);
+        drop(TargetLock::of_killed(&target, "a.csv").await.unwrap());
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "no lock file is left");
     }
 }

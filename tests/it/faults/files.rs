@@ -121,10 +121,15 @@ fn all(directory: &Path) -> Vec<PathBuf> {
     entries.flat_map(|path| if path.is_dir() { all(&path) } else { vec![path] }).collect()
 }
 
+/// Whether it is of a writer that has not come to its end: a temporary file or directory, or a lock.
+fn is_hidden(path: &Path) -> bool {
+    path.iter().any(|name| name.to_string_lossy().starts_with('.'))
+}
+
 /// What the files hold.
 pub(super) fn read(project: &Project) -> Table {
-    let mut rows = Vec::new();
-    for path in all(&project.path(OUT)) {
+    let (out, mut rows) = (project.path(OUT), Vec::new());
+    for path in all(&out).into_iter().filter(|path| !is_hidden(path.strip_prefix(&out).unwrap())) {
         match path.extension().and_then(|end| end.to_str()) {
             Some("csv") => rows.extend(csv(&path)),
             Some("parquet") => rows.extend(parquet(&path)),
@@ -154,15 +159,16 @@ fn parquet(path: &Path) -> Vec<(i64, String)> {
     rows.map(|row| (row.get_long(0).unwrap(), row.get_string(1).unwrap().clone())).collect()
 }
 
-/// What lies in the directory `out` that is no destination: temporary files and locks.
+/// What lies in the directory `out` that is no destination.
 pub(super) fn left_behind(project: &Project) -> Vec<String> {
     let out = project.path(OUT);
-    let is_wanted = |path: &PathBuf| {
-        let name = path.file_name().unwrap().to_string_lossy();
-        !name.starts_with('.') && ["csv", "parquet", "db"].iter().any(|end| path.extension().is_some_and(|e| e == *end))
+    let is_wanted = |path: &Path| {
+        let end = path.extension().and_then(|end| end.to_str());
+        !is_hidden(path) && end.is_some_and(|end| ["csv", "parquet", "db"].contains(&end))
     };
-    let left = all(&out).into_iter().filter(|path| !is_wanted(path));
-    left.map(|path| path.strip_prefix(&out).unwrap().display().to_string()).collect()
+    let files = all(&out);
+    let left = files.iter().map(|path| path.strip_prefix(&out).unwrap()).filter(|path| !is_wanted(path));
+    left.map(|path| path.display().to_string()).collect()
 }
 
 #[cfg(test)]
@@ -176,9 +182,12 @@ mod tests {
         project.write("out/rows/part-00001.csv", source((1..=2).map(|id| (id, new_label(id)))));
         project.write("out/rows/part-00002.csv", "id,label\n3,other\n");
         project.write("out/.rows.osiris-lock", "");
+        project.write("out/.rows.0123.osiris-tmp/part-00003.csv", "id,label\n4,other\n");
         let wanted = Table::of([(1, new_label(1)), (2, new_label(2)), (3, "other".to_owned())]);
         assert_eq!(read(&project), wanted);
-        assert_eq!(left_behind(&project), [".rows.osiris-lock"]);
+        let mut left = left_behind(&project);
+        left.sort();
+        assert_eq!(left, [".rows.0123.osiris-tmp/part-00003.csv", ".rows.osiris-lock"]);
         reset(&project);
         assert_eq!(read(&project), Table::default());
     }

@@ -83,6 +83,14 @@ static int kind_of(int number, const long *arguments) {
   return OTHER;
 }
 
+/* What removes a name needs no space. */
+static int removes(int number) {
+#ifdef SYS_unlink
+  if (number == SYS_unlink) return 1;
+#endif
+  return number == SYS_unlinkat;
+}
+
 static void end(void) {
   faults_call(SYS_kill, faults_call(SYS_getpid, 0, 0, 0, 0, 0, 0), SIGKILL, 0, 0, 0, 0);
   for (;;) faults_call(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
@@ -101,7 +109,7 @@ static void caught(int signal, siginfo_t *info, void *given) {
       action = words[ACTION];
   }
   if (action == KILL_BEFORE) end();
-  if (action == NO_SPACE || action == NO_SPACE_FROM_NOW_ON) {
+  if ((action == NO_SPACE || action == NO_SPACE_FROM_NOW_ON) && !removes(info->si_syscall)) {
     RESULT(context) = -ENOSPC;
     return;
   }

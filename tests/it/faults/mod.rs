@@ -29,12 +29,12 @@ use matrix::{Plan, run};
 #[tokio::test(flavor = "multi_thread")]
 async fn fault_matrix_in_part_loses_and_doubles_nothing() {
     let extents = [
-        ("CSV", 6),
-        ("CSV parts", 2),
-        ("Parquet", 4),
-        ("Parquet parts", 2),
-        ("Parquet partitions", 2),
-        ("SQLite", 2),
+        ("CSV", 4),
+        ("CSV parts", 1),
+        ("Parquet", 2),
+        ("Parquet parts", 1),
+        ("Parquet partitions", 1),
+        ("SQLite", 1),
         ("MariaDB", 2),
         ("PostgreSQL", 2),
     ];
@@ -64,10 +64,15 @@ async fn fault_matrix_in_full_loses_and_doubles_nothing() {
         seed: given("OSIRIS_TEST_FAULTS_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000_000)),
         targets: target::TARGETS.map(|(name, _)| (name.to_owned(), Extent::All(repeats))).into(),
         limit: Duration::from_secs(given("OSIRIS_TEST_FAULTS_MINUTES").unwrap_or(60) * 60),
-        only: only.map(|text| text.split(',').map(str::to_owned).collect()).unwrap_or_default(),
+        only: names(&only.unwrap_or_default()),
         needs_mount: true,
     };
     let tally = run(&plan).await;
     println!("{tally}");
     assert!(tally.is_clean(), "\n{tally}");
+}
+
+/// The names in a list with commas.
+fn names(list: &str) -> Vec<String> {
+    list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }

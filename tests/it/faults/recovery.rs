@@ -29,7 +29,8 @@ const RESUME: &[&str] = &["run", "--resume"];
 
 impl Recovery {
     /// Tries until the program ends well, or says that nobody knows and a look at the destination shows that nothing is missing.
-    pub(super) async fn go_on(self, target: &Target, runner: &Runner<'_>, mode: Mode, row: &mut Row) {
+    /// Returns whether it ended with such a look: then no run has cleaned up after the one that failed.
+    pub(super) async fn go_on(self, target: &Target, runner: &Runner<'_>, mode: Mode, row: &mut Row) -> bool {
         let mut next = match self {
             Self::Resume => RESUME,
             Self::Again => RUN,
@@ -38,7 +39,7 @@ impl Recovery {
             let ended = runner.run(next);
             note(&mut row.story, &runner.words(next), &ended);
             if ended.code == 0 {
-                return;
+                return false;
             }
             // A new run may be refused because of the old one; who resumes has the destination looked at.
             row.gave_up |= next == RESUME && target.can_tell(mode) && ended.stderr.contains(NOT_KNOWN);
@@ -50,7 +51,7 @@ impl Recovery {
                 let found = target.read(runner.project, mode).await;
                 if found.lost(&Table::after(mode)) == 0 {
                     let _ = writeln!(row.story, "the rows are there: done");
-                    return;
+                    return true;
                 }
                 if found != before && !target.is_all_or_nothing(mode) {
                     // No transaction takes back what was written, and the message says so: only somebody can.
@@ -67,6 +68,7 @@ impl Recovery {
             }
         }
         let _ = writeln!(row.story, "gave up after {TRIES} tries");
+        false
     }
 }
 

@@ -43,10 +43,11 @@ impl<'a> Runner<'a> {
         Running::start(&mut self.command(arguments))
     }
 
-    /// Whether the latest run is recorded as done.
-    pub(super) fn is_recorded_as_done(&self) -> bool {
-        let listed = self.run(&["runs", "list", "--json"]);
-        listed.code == 0 && listed.json()[0]["outcome"] == "done"
+    /// The latest run, if it is recorded as done.
+    pub(super) fn done_run(&self) -> Option<String> {
+        let listed = self.run(&["runs", "list", "--json"]).with_code(0).json();
+        let latest = &listed[0];
+        (latest["outcome"] == "done").then(|| latest["run_id"].as_str().unwrap().to_owned())
     }
 
     /// The words that the arguments become.
