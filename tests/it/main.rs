@@ -15,8 +15,10 @@ mod interrupted;
 mod kills;
 mod machine;
 mod mysql;
+mod outage;
 mod outcome;
 mod parameters;
+mod parts;
 mod past_runs;
 mod postgres;
 mod posthog;
@@ -30,6 +32,7 @@ mod standard_streams;
 mod state;
 mod supabase;
 mod telemetry;
+mod terminal;
 
 use osiris_e2e::{Program, Project};
 
