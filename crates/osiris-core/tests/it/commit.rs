@@ -44,7 +44,9 @@ struct FaultyConfig {
     finish_ms: u64,
     repeatable: bool,
     parts: bool,
-    /// Rows that the destination does not count.
+    /// Rows that the destination does not count before the commit, nor after it.
+    uncounted: u64,
+    /// Rows that it does not count after the commit.
     lost: u64,
     /// What happens instead of an answer, in the first attempts.
     fault: Option<String>,
@@ -80,8 +82,10 @@ impl Write for Faulty {
         let mut running = Running(&self.0, false);
         let millis = |millis| tokio::time::sleep(Duration::from_millis(millis));
         millis(config.prepare_ms).await;
-        let written = Written::inserted(input.rows() - config.lost);
-        let mut intent = Intent::new("table `t`").with_repeatable(config.repeatable).with_written(written);
+        let counted = input.rows() - config.uncounted;
+        let written = Written::inserted(counted - config.lost);
+        let intent = Intent::new("table `t`").with_written(Written::inserted(counted));
+        let mut intent = intent.with_repeatable(config.repeatable);
         if config.parts {
             intent = intent.with_parts();
         }
@@ -379,6 +383,21 @@ async fn s4_books_that_do_not_balance_after_a_commit_are_ambiguous() {
     let failure = bench.write(json!({"lost": 1, "repeatable": true})).await.unwrap_err();
     assert_eq!(failure.error.kind(), ErrorKind::Integrity);
     assert!(!failure.error.report().contains("no row of this step was kept"));
+}
+
+#[tokio::test]
+async fn s49_books_that_do_not_balance_before_a_commit_end_the_step_and_nothing_is_written() {
+    for repeatable in [false, true] {
+        let bench = Bench::new().await;
+        let failure = bench.write(json!({"uncounted": 1, "repeatable": repeatable})).await.unwrap_err();
+        assert_eq!((failure.error.kind(), failure.attempts), (ErrorKind::Integrity, 1));
+        assert!(!failure.may_have_written && failure.error.report().contains("nothing was written"), "{failure:?}");
+        assert_eq!((bench.writes(), bench.lines()), (0, Vec::new()));
+    }
+    // Rows that become visible in parts are counted at the end.
+    let bench = Bench::new().await;
+    let failure = bench.write(json!({"uncounted": 1, "parts": true})).await.unwrap_err();
+    assert_eq!((failure.error.kind(), bench.writes()), (ErrorKind::Ambiguous, 1));
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 /// How many write at once, and how often.
 const WRITERS: usize = 8;
-const ROUNDS: usize = 40;
+const ROUNDS: usize = 8;
 
 /// The names in the directory of the destination that a writer may leave there by mistake.
 fn left_over(bench: &Bench) -> Vec<String> {
