@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends at the first surprise")]
 
 mod commit;
-mod commit_awaits;
 mod direct;
 mod driver;
 mod instants;

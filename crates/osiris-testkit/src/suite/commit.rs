@@ -15,6 +15,8 @@ use crate::{Destination, Job, Mode, Outcome, Rows, Sample, Trial, Verdict, Viola
 
 /// At which of its awaits from the announcement of its commit on a writer is stopped: each of the first, then some.
 const AWAITS: [u32; 24] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 18, 20, 24, 28, 34, 42, 52, 64];
+/// At which of them its time limit strikes: each costs that time.
+const LIMITED: [u32; 11] = [0, 1, 2, 3, 4, 6, 8, 11, 16, 24, 40];
 /// How long the record of an outcome takes in the trial of what comes after it: longer than the limit of the step.
 const LATE: Duration = Duration::from_millis(700);
 /// How late a timer may fire.
@@ -99,9 +101,10 @@ pub async fn crt_009_is_neither_dropped_nor_repeated_once_it_commits<S: Destinat
     for mode in trial.subject().modes() {
         let took = announces(trial, mode).await?;
         // Time enough for a writer to get there on a machine that has other things to do.
-        for stop in [Stop::Cancel, Stop::Limit(took * 3 + SLACK)] {
-            for at in AWAITS {
-                if stopped_at(trial, mode, stop, at).await? == Stopped::TooLate {
+        let limit = Stop::Limit(took * 3 + SLACK);
+        for (stop, awaits) in [(Stop::Cancel, &AWAITS[..]), (limit, &LIMITED)] {
+            for at in awaits {
+                if stopped_at(trial, mode, stop, *at).await? == Stopped::TooLate {
                     break;
                 }
             }
