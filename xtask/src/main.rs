@@ -1,6 +1,7 @@
 //! The project's own tasks: `cargo xtask ...`. They run other programs; none of our crates is linked here.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a task runner talks to the person who runs it")]
 
+mod advisories;
 mod api;
 mod args;
 mod bench;
