@@ -120,7 +120,7 @@ impl Case {
             let wanted = Table::after(self.mode);
             let seen = target.read(&self.project, self.mode).await;
             // Killed between its last record and its end: all is done, and its record says so.
-            row.survived = ended.code == 0 || (was_killed(&ended) && runner.done_run() != earlier);
+            row.survived = ended.code == 0 || (was_killed(&ended) && runner.is_done_since(earlier.as_ref()));
             let whole = seen == before || seen == wanted;
             row.half_written = !whole && !matches!(fault, Fault::Twice(_)) && target.is_all_or_nothing(self.mode);
             row.untrue = seen != before && ended.stderr.contains("the stopped steps have written no rows");

@@ -50,6 +50,11 @@ impl<'a> Runner<'a> {
         (latest["outcome"] == "done").then(|| latest["run_id"].as_str().unwrap().to_owned())
     }
 
+    /// Whether another run than `earlier` is the latest now, and recorded as done.
+    pub(super) fn is_done_since(&self, earlier: Option<&String>) -> bool {
+        self.done_run().is_some_and(|latest| Some(&latest) != earlier)
+    }
+
     /// The words that the arguments become.
     pub(super) fn words<'w>(&'w self, arguments: &[&'w str]) -> Vec<&'w str> {
         let mut words = arguments.to_vec();
