@@ -102,14 +102,20 @@ async fn s58_a_run_that_is_interrupted_while_the_server_commits_says_what_is_tru
     let proxy = Proxy::start(server.address().unwrap()).unwrap();
     let password = connect(&project, "mysql", server.connection_with(json!({"port": proxy.port()})));
     // Each statement and each answer takes its time: the commit too.
-    proxy.set(Fault::Delay(Duration::from_millis(250)));
+    proxy.set(Fault::Delay(Duration::from_millis(400)));
     let osiris = |arguments: &[&str]| {
         let mut command = project.command(arguments);
         command.env("DB_PASSWORD", &password);
         command
     };
     let mut running = Running::start(&mut osiris(&["run", "pipeline.yaml"]));
-    running.wait_until("it commits", || told(&project, "commit_begin", "load"));
+    let is_recorded = || {
+        let records = project.runs().last().map(|run| std::fs::read_to_string(run.join("commits.jsonl")));
+        records.is_some_and(|text| text.is_ok_and(|text| text.starts_with("{\"begun\"")))
+    };
+    running.wait_until("its commit is recorded", is_recorded);
+    // COMMIT is on its way: it takes longer than this to arrive, and as long again to be answered.
+    std::thread::sleep(Duration::from_millis(150));
     running.signal(Signal::INT);
     let ended = running.ended().with_code(130);
     assert!(told(&project, "commit_end", "load"), "it did not wait for the answer: {}", ended.stderr);
