@@ -6,6 +6,8 @@ use osiris_e2e::{Ended, Project, Running};
 
 use super::interpose::Interposer;
 
+/// The directory for temporary files of the system.
+pub(super) const TEMPORARY: &str = "tmp";
 /// The directory of runs on a disk of its own.
 pub(super) const RUN_DISK: &str = "disk";
 
@@ -69,6 +71,10 @@ impl<'a> Runner<'a> {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.project.command(&self.words(arguments));
+        // What a killed program leaves there goes with the project.
+        let temporary = self.project.path(TEMPORARY);
+        std::fs::create_dir_all(&temporary).unwrap();
+        command.env("TMPDIR", temporary);
         if let Some(interposer) = self.interposer {
             interposer.load_into(&mut command);
         }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::disk::Disk;
 use super::fault::Server;
 use super::files::{self, EXTRACTED, Files};
-use super::runner::{RUN_DISK, Runner};
+use super::runner::{RUN_DISK, Runner, TEMPORARY};
 use super::server::{Family, SqlServer};
 use super::sqlite;
 use super::table::{ROWS, Table, new_label};
@@ -237,7 +237,8 @@ impl Target {
     /// What is there that nobody wants: staging tables and sessions of the server, temporary files beside the destination.
     /// Sessions get a while to end.
     pub(super) async fn left_behind(&self, project: &Project) -> Vec<String> {
-        let known = ["pipeline.yaml", "osiris_connections.yaml", "rows.csv", ".osiris", RUN_DISK, files::OUT];
+        let known =
+            ["pipeline.yaml", "osiris_connections.yaml", "rows.csv", ".osiris", RUN_DISK, TEMPORARY, files::OUT];
         let names = std::fs::read_dir(project.directory()).unwrap().map(|entry| entry.unwrap().file_name());
         let names = names.map(|name| name.into_string().unwrap());
         let is_known = |name: &String| known.contains(&name.as_str()) || files::PREPARED.contains(&name.as_str());
