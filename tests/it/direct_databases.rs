@@ -121,21 +121,28 @@ async fn a_row_that_the_destination_refuses_is_named_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn over_one_connection_there_is_a_table() {
+async fn within_one_database_there_is_a_table_whatever_its_aliases() {
     let Some(server) = Postgres::start().await.unwrap() else { return };
-    server.execute("CREATE TABLE orders AS SELECT i AS id FROM generate_series(1, 10) i").await.unwrap();
-    let steps =
-        "  - {id: orders, component: postgres.extractor, mode: read, config: {query: SELECT id + 1 AS id FROM orders}}
-  - {id: load, component: postgres.writer, mode: write, config: {table: orders, mode: overwrite}}
-";
-    let project = Project::with_steps(Program::built(), steps);
-    let connections =
-        json!({"version": 1, "connections": {"postgres": {"shop": server.connection_with(json!({"default": true}))}}});
-    project.write("osiris_connections.yaml", connections.to_string());
-    project.run(&["run", "pipeline.yaml"]).with_code(0);
-    assert_eq!(server.value("SELECT sum(id)::text FROM orders").await.unwrap().as_deref(), Some("65"));
-    let events = project.lines(&project.runs()[0], "events.jsonl");
-    let resolved =
-        events.iter().find(|event| event["event"] == "inputs_resolved" && event["step_id"] == "load").unwrap();
-    assert_eq!(resolved["rows"], json!(10));
+    for writer in ["shop", "lake"] {
+        server
+            .execute("DROP TABLE IF EXISTS orders; CREATE TABLE orders AS SELECT i AS id FROM generate_series(1, 10) i")
+            .await
+            .unwrap();
+        let steps = format!(
+            "  - {{id: orders, component: postgres.extractor, mode: read, config: {{query: SELECT id + 1 AS id FROM orders, connection: \"@postgres.shop\"}}}}
+  - {{id: load, component: postgres.writer, mode: write, config: {{table: orders, mode: overwrite, connection: \"@postgres.{writer}\"}}}}
+"
+        );
+        let project = Project::with_steps(Program::built(), &steps);
+        let aliases =
+            json!({"shop": server.connection(), "lake": server.connection_with(json!({"connect_timeout": 7}))});
+        let connections = json!({"version": 1, "connections": {"postgres": aliases}});
+        project.write("osiris_connections.yaml", connections.to_string());
+        project.run(&["run", "pipeline.yaml"]).with_code(0);
+        assert_eq!(server.value("SELECT sum(id)::text FROM orders").await.unwrap().as_deref(), Some("65"));
+        let events = project.lines(&project.runs()[0], "events.jsonl");
+        let resolved =
+            events.iter().find(|event| event["event"] == "inputs_resolved" && event["step_id"] == "load").unwrap();
+        assert_eq!(resolved["rows"], json!(10), "{writer}");
+    }
 }

@@ -249,7 +249,6 @@ impl ExecutionContext {
         self.run.commit_limits
     }
 
-    /// The sink of the step's rows, which advances the step's counters.
     /// What follows attempt number `attempt`, which failed with `error`, `failing_for` after the first failure. Another
     /// attempt is announced and waited for; there is none once the step is cancelled.
     pub async fn wait_for_retry(
@@ -285,6 +284,7 @@ impl ExecutionContext {
         }
     }
 
+    /// The sink of the step's rows, which advances the step's counters.
     pub(crate) async fn sink(&self) -> Result<TableSink> {
         let progress = Arc::clone(&self.progress);
         match &self.edge {

@@ -24,7 +24,7 @@ pub struct ProcessorConfig {
     #[serde(default)]
     pub instants: Vec<String>,
     /// Whether the result is stored (`table`) or computed when it is read (`view`, only for a single SELECT). Default:
-    /// stored, except where one writer of files reads it and there are no assertions: then rows go to it directly.
+    /// stored, except where the only reader is a writer that takes rows directly and there are no assertions.
     #[serde(default)]
     pub materialize: Option<Materialize>,
 }

@@ -109,7 +109,7 @@ impl Case {
         }
         let before = target.read(&self.project, self.mode).await;
         let earlier = runner.done_run();
-        let ended = self.disturbed(target, fault, &runner, &mut row.story).await;
+        let ended = self.disturbed(target, fault, &runner, &mut row).await;
         self.heal();
         [disk.as_ref(), target.disk()].into_iter().flatten().for_each(Disk::grow);
         if is_of_the_server(fault) {

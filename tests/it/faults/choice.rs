@@ -13,7 +13,7 @@ use super::recovery::{RECOVERIES, Recovery};
 use super::target::{Mode, Target};
 
 /// How rows get from step to step: as by default, directly where that is possible; with the store in memory; through tables.
-const WAYS: [&[&str]; 3] = [&[], &["--store", "memory"], &["--jobs", "1"]];
+const ROUTES: [&[&str]; 3] = [&[], &["--store", "memory"], &["--jobs", "1"]];
 
 /// A fault, the options of the run that meets it, and who goes on.
 pub(super) struct Trial {
@@ -53,7 +53,7 @@ impl Case {
         let mut trials = Vec::new();
         let repeats = if let Extent::All(repeats) = extent { repeats } else { 1 };
         for fault in (0..repeats).flat_map(|_| self.each_kind(target, rng)).collect::<Vec<_>>() {
-            let options = self.way(rng);
+            let options = self.route(rng);
             trials.extend(RECOVERIES.map(|recovery| Trial { fault, options, recovery }));
         }
         match extent {
@@ -79,9 +79,9 @@ impl Case {
     }
 
     /// What an extract with a cursor has appended before it was killed can only be gone on with where the run can be resumed.
-    fn way(&self, rng: &mut Rng) -> &'static [&'static str] {
-        let ways = if self.mode == Mode::ExtractNew { &[WAYS[0], WAYS[2]][..] } else { &WAYS };
-        ways[rng.usize(..ways.len())]
+    fn route(&self, rng: &mut Rng) -> &'static [&'static str] {
+        let routes = if self.mode == Mode::ExtractNew { &[ROUTES[0], ROUTES[2]][..] } else { &ROUTES };
+        routes[rng.usize(..routes.len())]
     }
 
     /// Faults that take long, once.
@@ -95,7 +95,8 @@ impl Case {
         if server.has_api() {
             faults.push(Fault::Restart(Server::Api, rng.f64(), LONG));
         }
-        let with = |fault| Trial { fault, options: self.way(rng), recovery: RECOVERIES[rng.usize(..RECOVERIES.len())] };
+        let with =
+            |fault| Trial { fault, options: self.route(rng), recovery: RECOVERIES[rng.usize(..RECOVERIES.len())] };
         faults.into_iter().map(with).collect()
     }
 

@@ -11,6 +11,7 @@ use super::fault::{Fault, Jump, Place, Signal};
 use super::interpose::{Interposer, Strike};
 use super::recovery::{RUN, note};
 use super::runner::Runner;
+use super::tally::Row;
 use super::target::Target;
 
 /// How long a run may take, whatever happens to it.
@@ -25,13 +26,14 @@ impl Case {
         target: &mut Target,
         fault: &Fault,
         runner: &Runner<'_>,
-        story: &mut String,
+        row: &mut Row,
     ) -> Option<Ended> {
         let part = |share: f64| self.usual.time.mul_f64(share);
         match *fault {
             Fault::Signal(signal, share) => {
                 let mut running = runner.start(RUN);
                 pause(&mut running, part(share)).await;
+                row.missed = running.has_ended();
                 running.signal(match signal {
                     Signal::Kill => Unix::KILL,
                     Signal::Interrupt => Unix::INT,
@@ -40,7 +42,7 @@ impl Case {
                 });
                 running.ended_within(LIMIT)
             }
-            Fault::At(strike) => self.struck(runner, strike),
+            Fault::At(strike) => self.struck(runner, strike, row),
             Fault::SmallDisk(Place::Server, _) => {
                 let mut running = runner.start(RUN);
                 pause(&mut running, part(2.0) + ROOM_AFTER).await;
@@ -68,11 +70,12 @@ impl Case {
             Fault::Restart(server, share, away) => {
                 let mut running = runner.start(RUN);
                 pause(&mut running, part(share)).await;
+                row.missed = running.has_ended();
                 target.restart(server, away).await;
                 running.ended_within(LIMIT)
             }
-            Fault::Twice(share) => self.twice(target, runner, share, story).await,
-            Fault::Clock(jump, seconds) => self.with_clock(runner, jump, seconds, story).await,
+            Fault::Twice(share) => self.twice(target, runner, share, &mut row.story).await,
+            Fault::Clock(jump, seconds) => self.with_clock(runner, jump, seconds, row).await,
         }
     }
 
@@ -86,9 +89,10 @@ impl Case {
     }
 
     /// Runs it with one call that fails or kills.
-    fn struck(&self, runner: &Runner<'_>, strike: Strike) -> Option<Ended> {
+    fn struck(&self, runner: &Runner<'_>, strike: Strike, row: &mut Row) -> Option<Ended> {
         self.interposer().arm(strike);
         let ended = runner.start(RUN).ended_within(LIMIT);
+        row.missed = self.interposer().count(strike.call) < strike.nth;
         self.interposer().disarm();
         ended
     }
@@ -114,31 +118,32 @@ impl Case {
         }
     }
 
-    async fn with_clock(&self, runner: &Runner<'_>, jump: Jump, seconds: i64, story: &mut String) -> Option<Ended> {
+    async fn with_clock(&self, runner: &Runner<'_>, jump: Jump, seconds: i64, row: &mut Row) -> Option<Ended> {
         let interposer = self.interposer();
         match jump {
             Jump::During(share) => {
                 let mut running = runner.start(RUN);
                 pause(&mut running, self.usual.time.mul_f64(share)).await;
+                row.missed = running.has_ended();
                 interposer.set_clock_ahead(seconds);
                 running.ended_within(LIMIT)
             }
             Jump::BeforeRecovery(strike) => {
-                let ended = self.struck(runner, strike);
+                let ended = self.struck(runner, strike, row);
                 interposer.set_clock_ahead(seconds);
                 ended
             }
             Jump::BetweenRuns(one, other) => {
                 let earlier = runner.done_run();
-                let first = self.struck(runner, one)?;
+                let first = self.struck(runner, one, row)?;
                 interposer.set_clock_ahead(seconds);
                 if first.code == 0 || runner.is_done_since(earlier.as_ref()) {
                     return Some(first);
                 }
-                note(story, &runner.words(RUN), &first);
-                self.struck(runner, other)
+                note(&mut row.story, &runner.words(RUN), &first);
+                self.struck(runner, other, row)
             }
-            Jump::AfterSuccess(strike) => self.struck(runner, strike),
+            Jump::AfterSuccess(strike) => self.struck(runner, strike, row),
         }
     }
 }

@@ -8,6 +8,8 @@ use std::fmt;
 pub(super) struct Row {
     /// The time was over before it.
     pub(super) not_run: bool,
+    /// The run ended before it: nothing happened to it.
+    pub(super) missed: bool,
     /// The run ended well in spite of it.
     pub(super) survived: bool,
     /// Rows that are not there after the recovery.
@@ -32,7 +34,7 @@ pub(super) struct Row {
 type Count = fn(&Row) -> u64;
 
 /// What is counted; those in `BAD` must be 0.
-const COLUMNS: [(&str, Count); 10] = [
+const COLUMNS: [(&str, Count); 11] = [
     ("cases", |row| u64::from(!row.not_run)),
     ("survived", |row| u64::from(row.survived)),
     ("lost", |row| row.lost),
@@ -43,6 +45,7 @@ const COLUMNS: [(&str, Count); 10] = [
     ("untrue", |row| u64::from(row.untrue)),
     ("gave up", |row| u64::from(row.gave_up)),
     ("not run", |row| u64::from(row.not_run)),
+    ("missed", |row| u64::from(row.missed)),
 ];
 const BAD: std::ops::Range<usize> = 2..9;
 
@@ -85,10 +88,10 @@ impl Tally {
         self.by_target.values().flatten()
     }
 
-    /// How many there were of a target and mode, or of those that begin with this.
+    /// How many faults met a run, of a target and mode or of those that begin with this.
     pub(super) fn cases(&self, target: &str) -> usize {
         let of_target = self.by_target.iter().filter(|(name, _)| name.starts_with(target));
-        of_target.flat_map(|(_, rows)| rows).filter(|row| !row.not_run).count()
+        of_target.flat_map(|(_, rows)| rows).filter(|row| !row.not_run && !row.missed).count()
     }
 
     pub(super) fn is_clean(&self) -> bool {
@@ -130,6 +133,7 @@ mod tests {
         let mut tally = Tally::default();
         tally.add("CSV append", "kill -9".to_owned(), Row { survived: true, ..Row::default() });
         tally.add("CSV append", "kill -9".to_owned(), Row::not_run());
+        tally.add("CSV append", "kill -9".to_owned(), Row { missed: true, survived: true, ..Row::default() });
         tally.leave_out("small disks: `mount` is not permitted");
         let table = tally.to_string();
         assert!(tally.is_clean() && tally.cases("CSV") == 1, "{table}");

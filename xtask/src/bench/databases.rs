@@ -222,11 +222,12 @@ impl Kind {
 impl Server {
     /// Starts it; `None`, with a word, where its program is not there.
     pub(super) fn start(bench: &Bench, kind: Kind) -> Outcome<Option<Self>> {
-        let program = bench.reference.with_file_name("osiris-bench-databases");
+        let program = bench.reference.with_file_name("osiris-bench-serve");
         let served = match Served::start(Command::new(&program).arg(kind.alias())) {
             Ok(served) => served,
-            Err(_) => {
-                eprintln!("    left out: {}, whose program is not there", kind.name());
+            // The server has said why.
+            Err(error) => {
+                eprintln!("    left out: {}: {error}", kind.name());
                 return Ok(None);
             }
         };
@@ -265,8 +266,8 @@ impl Server {
         )
     }
 
-    /// Gives the account what it needs to read over several connections.
-    pub(super) fn let_divide(&mut self) -> Outcome {
+    /// Gives the account what `partition_by` needs.
+    pub(super) fn allow_partitions(&mut self) -> Outcome {
         if self.kind == Kind::Postgres { Ok(()) } else { self.ask("GRANT LOCK TABLES ON test.* TO osiris@'%'") }
     }
 

@@ -62,7 +62,7 @@ fn columns(bench: &Bench) -> Outcome<Vec<Row>> {
 fn partitions(bench: &Bench, kind: Kind) -> Outcome<Vec<Row>> {
     let Some(mut server) = Server::start(bench, kind)? else { return Ok(Vec::new()) };
     server.fill("lineitem", &bench.lineitem(&bench.scale)?, "")?;
-    server.let_divide()?;
+    server.allow_partitions()?;
     let mut costs = Vec::new();
     for count in [1, 2, 4] {
         let directory = server.project(bench, &format!("scaling/partitions-{count}"))?;

@@ -19,12 +19,12 @@ const OVER_REST: &str = "0.0167";
 
 /// On a server of our own.
 pub(super) fn supabase(bench: &Bench) -> Outcome<Vec<Row>> {
-    let program = bench.reference.with_file_name("osiris-bench-supabase");
     let postgrest = POSTGREST.path();
     if !postgrest.exists() {
         POSTGREST.fetch()?;
     }
-    let server = Served::start(Command::new(&program).arg("serve").env("OSIRIS_TEST_POSTGREST_PROGRAM", postgrest))?;
+    let mut serve = Command::new(bench.reference.with_file_name("osiris-bench-serve"));
+    let server = Served::start(serve.arg("supabase").env("OSIRIS_TEST_POSTGREST_PROGRAM", postgrest))?;
     let mut work = Work { bench, server };
     Ok(vec![work.upsert_over_rest()?])
 }
@@ -62,22 +62,12 @@ impl Work<'_> {
         Ok((both, data::pipeline(&self.project(&format!("{name}/read"))?, &[read])?))
     }
 
-    /// An empty directory whose connections file names the server, over both channels and over REST alone.
+    /// An empty directory whose connections file names the server.
     fn project(&self, name: &str) -> Outcome<PathBuf> {
         let directory = self.bench.fresh(name)?;
         let path = directory.join("osiris_connections.yaml");
-        let fields: Vec<String> = ["pg_host", "pg_port", "pg_user", "pg_password", "pg_database", "url", "key"]
-            .into_iter()
-            .map(|name| {
-                let value = self.server.about(name)?;
-                Ok(if name == "pg_port" { format!("{name}: {value}") } else { format!("{name}: \"{value}\"") })
-            })
-            .collect::<Outcome<_>>()?;
-        let fields = fields.join(", ");
-        let text = format!(
-            "version: 1\nconnections:\n  supabase:\n    both: {{default: true, tls: disabled, {fields}}}\n    \
-             rest: {{channel: rest, {fields}}}\n"
-        );
+        let fields = self.server.about.split('\t').next().unwrap_or_default();
+        let text = format!("version: 1\nconnections:\n  supabase:\n    rest: {fields}\n");
         std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
         Ok(directory)
     }

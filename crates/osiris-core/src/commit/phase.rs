@@ -255,7 +255,7 @@ fn balances(input: &TableRef, intent: &Intent, rejected: u64) -> Result<()> {
     match counts.imbalance(Role::Write).filter(|_| !intent.is_in_parts()) {
         None => Ok(()),
         Some(difference) => Err(Error::integrity(format!("the ledger does not balance: {difference}"))
-            .with_hint("nothing was written: run it again; if it fails again, report a bug")),
+            .with_hint("nothing was committed; this is a bug of the component: please report it with these counts")),
     }
 }
 

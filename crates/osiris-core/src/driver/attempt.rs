@@ -100,7 +100,7 @@ async fn compute<C: Transform>(
     let transformed = unless_misread(tables(), component.transform(step, inputs, &sink, ctx).await);
     let files: Vec<_> = tables().flat_map(TableRef::files).cloned().collect();
     FileIdentity::unless_changed(&files, transformed)?;
-    ctx.store().ensure_rows_met(tables(), &sink.file_scans().await?).await?;
+    ctx.store().ensure_row_counts_match(tables(), &sink.file_scans().await?).await?;
     ctx.rejects().enforce_limit()?;
     counts.rejected = ctx.rejects().len();
     counts.stored = sink.rows().await?;

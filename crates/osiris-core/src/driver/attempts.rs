@@ -115,16 +115,16 @@ impl<C: Component> TypedStep<C> {
         inputs: &Inputs,
         ctx: &ExecutionContext,
     ) -> (Attempted, u32) {
-        let mut number = 1;
+        let mut tried = 1;
         let mut failing_since = None;
         loop {
             ctx.progress().reset();
             if let Err(error) = ctx.rejects().clear().await {
-                return (Attempted::failed(error), number);
+                return (Attempted::failed(error), tried);
             }
-            let of_attempt = ctx.for_attempt(number, step.fingerprint);
+            let of_attempt = ctx.for_attempt(request.first_attempt + tried - 1, step.fingerprint);
             let attempted = self.settled_attempt(step, request, inputs, &of_attempt).await;
-            let Err(error) = &attempted.result else { return (attempted, number) };
+            let Err(error) = &attempted.result else { return (attempted, tried) };
             if error.is_connection_failed() && C::SPEC.connection == ConnectionUse::Required {
                 ctx.log_event(
                     event::CONNECTION_FAILED,
@@ -132,15 +132,15 @@ impl<C: Component> TypedStep<C> {
                 );
             }
             let failing_for = failing_since.get_or_insert_with(Instant::now).elapsed();
-            match ctx.wait_for_retry(&request.retry, number, failing_for, error).await {
+            match ctx.wait_for_retry(&request.retry, tried, failing_for, error).await {
                 NextTry::After(_) => {}
-                NextTry::Never => return (attempted, number),
+                NextTry::Never => return (attempted, tried),
                 NextTry::TooFarAway(wait) => {
                     let explained = |error| request.retry.explained(error, wait, SystemTime::now());
-                    return (Attempted { result: attempted.result.map_err(explained), ..attempted }, number);
+                    return (Attempted { result: attempted.result.map_err(explained), ..attempted }, tried);
                 }
             }
-            number += 1;
+            tried += 1;
         }
     }
 }

@@ -55,6 +55,8 @@ pub struct StepRequest {
     pub fingerprint: Option<String>,
     /// When to try again.
     pub retry: RetryPolicy,
+    /// The number of its first attempt in the run, from 1: more where it was begun before.
+    pub first_attempt: u32,
     /// How long one attempt may take.
     pub timeout: Option<Duration>,
 }
@@ -71,6 +73,7 @@ impl StepRequest {
             dry_run: false,
             fingerprint: None,
             retry: RetryPolicy::default(),
+            first_attempt: 1,
             timeout: None,
         }
     }

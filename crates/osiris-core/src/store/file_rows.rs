@@ -11,6 +11,8 @@ use super::schema::TableRef;
 use super::{Store, store_error, transaction};
 use crate::{Error, Result};
 
+const MISREAD: &str = "this is a bug: please report it with the first lines of the files; `limit: 1000000000` where they are read has a copy of them read";
+
 /// Runs one statement; returns the rows of each scan of CSV files as well, sorted.
 pub(super) fn profiled<T>(connection: &Connection, work: impl FnOnce() -> Result<T>) -> Result<(T, Vec<u64>)> {
     connection
@@ -30,22 +32,26 @@ pub(super) fn profiled<T>(connection: &Connection, work: impl FnOnce() -> Result
 }
 
 impl Store {
-    /// Whether every row of `inputs` that only their sources have counted was met by SQL whose `scans` of files had so
-    /// many rows each; counts them where that cannot be told.
+    /// Whether SQL whose `scans` of files had so many rows each has read every row that the sources of `inputs` have
+    /// counted in theirs; counts the rows where that cannot be told.
     ///
     /// # Errors
     /// DuckDB finds another number of rows than the source.
-    pub(crate) async fn ensure_rows_met(&self, inputs: impl Iterator<Item = &TableRef>, scans: &[u64]) -> Result<()> {
-        let uncounted: Vec<&TableRef> = inputs.filter(|table| !table.is_counted()).collect();
-        let mut wanted: Vec<u64> = uncounted.iter().flat_map(|table| table.scans()).copied().collect();
+    pub(crate) async fn ensure_row_counts_match(
+        &self,
+        inputs: impl Iterator<Item = &TableRef>,
+        scans: &[u64],
+    ) -> Result<()> {
+        let inputs: Vec<&TableRef> = inputs.collect();
+        let mut wanted: Vec<u64> = inputs.iter().flat_map(|table| table.scans()).copied().collect();
         wanted.sort_unstable();
-        let is_all = wanted == scans;
-        for table in uncounted {
-            if !is_all {
-                let sql = table.sql();
-                let met = self.call(move |connection| transaction::count(connection, &sql)).await?;
-                ensure_met(table, met)?;
-            }
+        if wanted == scans {
+            return Ok(());
+        }
+        for table in inputs.into_iter().filter(|table| !table.is_counted()) {
+            let sql = table.sql();
+            let met = self.call(move |connection| transaction::count(connection, &sql)).await?;
+            ensure_met(table, met)?;
             table.set_counted();
         }
         Ok(())
@@ -63,9 +69,7 @@ pub(super) fn ensure_met(table: &TableRef, met: u64) -> Result<()> {
         table.step(),
         table.rows()
     ))
-    .with_hint(
-        "this is a bug: please report it with the first lines of the files; a copy of them is read with a large `limit`",
-    ))
+    .with_hint(MISREAD))
 }
 
 /// The `result` of work over `inputs`: what DuckDB says of a line of a file is about a file that its step has found
@@ -78,9 +82,7 @@ pub(crate) fn unless_misread<'a, T>(inputs: impl Iterator<Item = &'a TableRef>, 
             error.kind(),
             format!("the files of the step `{}` are read differently than they were scanned", table.step()),
         )
-        .with_hint(
-            "this is a bug: please report it with the first lines of the files; a copy of them is read with a large `limit`",
-        )
+        .with_hint(MISREAD)
         .with_source(error)),
         _ => Err(error),
     }

@@ -52,13 +52,21 @@ impl StoreTransaction<'_> {
         describe(self.connection, select)
     }
 
-    /// Makes the step's table from one SELECT, or sends its rows over the direct edge, and returns their number. Types the store does not keep are converted
-    /// exactly: TIMESTAMP WITH TIME ZONE becomes an instant. `is_instant` marks further TIMESTAMP columns as instants.
+    /// Makes the step's table from one SELECT, or sends its rows over the direct edge, and returns their number. Types that
+    /// the store does not keep are converted exactly: TIMESTAMP WITH TIME ZONE becomes an instant. `is_instant` marks
+    /// further TIMESTAMP columns as instants.
     ///
     /// # Errors
     /// What DuckDB says of the SQL or the data, column names that differ by case alone, a table made already.
     pub fn create_table_as(&mut self, select: &str, is_instant: &dyn Fn(&Column) -> bool) -> Result<u64> {
-        self.create("TABLE", select, None, is_instant)
+        let (schema, select) = self.stored(select, is_instant)?;
+        let table = table_sql(self.step);
+        let (rows, scans) = profiled(self.connection, || match self.send {
+            Some(send) => send(&schema, &select).map(Some),
+            None => self.execute(&format!("CREATE TABLE {table} AS {select}")).map(|()| None),
+        })?;
+        (*self.schema, *self.file_scans) = (Some(schema), scans);
+        rows.map_or_else(|| count(self.connection, &table), Ok)
     }
 
     /// The same as a view: nothing is stored, and whoever reads the step's table runs the SELECT again. It must name
@@ -83,20 +91,27 @@ impl StoreTransaction<'_> {
         scans: Vec<u64>,
         is_instant: &dyn Fn(&Column) -> bool,
     ) -> Result<u64> {
-        let rows = (!scans.is_empty()).then(|| scans.iter().sum());
-        let created = self.create("VIEW", select, rows, is_instant);
-        let rows = FileIdentity::unless_changed(&files, created)?;
+        if self.send.is_some() {
+            return Err(needs_table());
+        }
+        let (schema, select) = self.stored(select, is_instant)?;
+        let table = table_sql(self.step);
+        let created = profiled(self.connection, || {
+            self.execute(&format!("CREATE VIEW {table} AS {select}"))?;
+            if scans.is_empty() { count(self.connection, &table) } else { Ok(scans.iter().sum()) }
+        });
+        let (rows, read) = FileIdentity::unless_changed(&files, created)?;
+        (*self.schema, *self.file_scans) = (Some(schema), read);
         *self.view = Some(View { rows, files, scans });
         Ok(rows)
     }
 
-    fn create(
-        &mut self,
-        kind: &str,
-        select: &str,
-        rows: Option<u64>,
-        is_instant: &dyn Fn(&Column) -> bool,
-    ) -> Result<u64> {
+    fn execute(&self, sql: &str) -> Result<()> {
+        self.connection.execute_batch(sql).map_err(|error| store_error(error, "the query failed"))
+    }
+
+    /// The columns as the store keeps them, and a SELECT of them in these types.
+    fn stored(&self, select: &str, is_instant: &dyn Fn(&Column) -> bool) -> Result<(TableSchema, String)> {
         if self.schema.is_some() {
             return Err(Error::unknown("the table of this step was made already"));
         }
@@ -115,26 +130,7 @@ impl StoreTransaction<'_> {
             let marked = stored.column_type == ColumnType::Timestamp && is_instant(&stored);
             columns.push(if marked { Column::new(stored.name, ColumnType::Instant) } else { stored });
         }
-        let schema = TableSchema::new(columns)?;
-        let table = table_sql(self.step);
-        let select = format!("SELECT {} FROM ({select}\n)", expressions.join(", "));
-        if let Some(send) = self.send {
-            if kind == "VIEW" {
-                return Err(needs_table());
-            }
-            let (rows, scans) = profiled(self.connection, || send(&schema, &select))?;
-            (*self.schema, *self.file_scans) = (Some(schema), scans);
-            return Ok(rows);
-        }
-        let sql = format!("CREATE {kind} {table} AS {select}");
-        let created = || {
-            self.connection.execute_batch(&sql).map_err(|error| store_error(error, "the query failed"))?;
-            // What makes a table reads the files; what makes a view does not, but counting its rows does.
-            rows.map_or_else(|| if kind == "VIEW" { count(self.connection, &table) } else { Ok(0) }, Ok)
-        };
-        let (counted, scans) = profiled(self.connection, created)?;
-        (*self.schema, *self.file_scans) = (Some(schema), scans);
-        if kind == "TABLE" { count(self.connection, &table) } else { Ok(counted) }
+        Ok((TableSchema::new(columns)?, format!("SELECT {} FROM ({select}\n)", expressions.join(", "))))
     }
 }
 

@@ -56,7 +56,7 @@ async fn another_number_of_rows_than_was_counted_in_a_file_is_an_error() {
     let message = run.refused(json!({"query": "SELECT i FROM t LIMIT 1"}), Inputs::one(view(&run, 4).await)).await;
     insta::assert_snapshot!(message, @"
     step `out-put`: the step `t` counted 4 rows in its files, but 3 were read from them
-    hint: this is a bug: please report it with the first lines of the files; a copy of them is read with a large `limit`
+    hint: this is a bug: please report it with the first lines of the files; `limit: 1000000000` where they are read has a copy of them read
     ");
 }
 

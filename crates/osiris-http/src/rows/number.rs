@@ -75,8 +75,8 @@ pub(super) fn int_as_double(int: i64) -> Option<f64> {
     Some(f64::from(i32::try_from(high).ok()?) * 4_294_967_296.0 + f64::from(u32::try_from(low).ok()?))
 }
 
-/// The double that a text stands for, if no text of it is shorter. Halfway between two texts of one length each program
-/// takes its own: `1304228222714850.25` is printed with a last digit of 2 or of 3.
+/// The double that a text stands for, if its shortest text is that one. Halfway between two texts of one length each
+/// program takes its own: `1304228222714850.25` is printed with a last digit of 2 or of 3.
 pub(super) fn exact_double(text: &str) -> Option<f64> {
     let double: f64 = text.parse().ok()?;
     let digits = Digits::of(text)?;
@@ -89,7 +89,7 @@ pub(super) fn exact_double(text: &str) -> Option<f64> {
     }
     let mut buffer = zmij::Buffer::new();
     let shortest = buffer.format(double);
-    Digits::of(shortest)?.is_as_long_as(&digits).then_some(double)
+    is_shortest(text, shortest, double).then_some(double)
 }
 
 /// The same for 32 bits.
@@ -100,16 +100,35 @@ pub(super) fn exact_float(text: &str) -> Option<f64> {
     }
     let mut buffer = zmij::Buffer::new();
     let shortest = buffer.format(float);
-    Digits::of(shortest)?.is_as_long_as(&Digits::of(text)?).then_some(f64::from(float))
+    is_shortest(text, shortest, f64::from(float)).then_some(f64::from(float))
+}
+
+/// Whether `text` is the `shortest` of a number, or the other of two that are as near to it.
+fn is_shortest(text: &str, shortest: &str, number: f64) -> bool {
+    let (Some(given), Some(digits)) = (Digits::of(text), Digits::of(shortest)) else { return false };
+    if given.count == 0 || digits.count == 0 {
+        return given.count == digits.count;
+    }
+    if (given.negative, given.count, given.exponent) != (digits.negative, digits.count, digits.exponent) {
+        return false;
+    }
+    let (Some(given), Some(last)) = (given.whole(text), digits.whole(shortest)) else { return false };
+    if given == last {
+        return true;
+    }
+    // The one digit that a number has in the middle between two neighbours. No double has more than 767 digits.
+    let exact = format!("{number:.766e}");
+    let half = given.min(last).checked_mul(10).and_then(|low| low.checked_add(5));
+    given.abs_diff(last) == 1
+        && Digits::of(&exact)
+            .is_some_and(|exactly| exactly.exponent == digits.exponent - 1 && exactly.whole(&exact) == half)
 }
 
 impl Exact {
     /// A number's exact value, of up to 38 digits.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let digits = Digits::of(text)?;
-        let unscaled = digits
-            .significant(text)
-            .try_fold(0i128, |value, digit| value.checked_mul(10)?.checked_add(i128::from(digit)))?;
+        let unscaled = digits.whole(text)?;
         let unscaled = if digits.negative { -unscaled } else { unscaled };
         if digits.count == 0 {
             return Some(Self { unscaled: 0, scale: 0, whole: 1 });
@@ -181,10 +200,9 @@ impl Digits {
         digits.take(self.count).map(|byte| byte - b'0')
     }
 
-    /// Whether both have as many digits in the same places.
-    fn is_as_long_as(&self, other: &Self) -> bool {
-        let places = |digits: &Self| (digits.negative, digits.exponent);
-        self.count == other.count && (self.count == 0 || places(self) == places(other))
+    /// The digits as a whole number.
+    fn whole(&self, text: &str) -> Option<i128> {
+        self.significant(text).try_fold(0i128, |value, digit| value.checked_mul(10)?.checked_add(i128::from(digit)))
     }
 }
 
@@ -231,7 +249,11 @@ mod tests {
             assert_eq!(exact_double(text).map(|double| double * 4.0), Some(-5_216_912_890_859_401.0), "{text}");
         }
         assert_eq!(exact_double("1304228222714850.25"), None);
-        assert_eq!(exact_double("0.30000000000000001"), None);
+        // Texts of the same length that are farther away than the shortest one.
+        for text in ["0.30000000000000001", "0.30000000000000003", "9007199254740993.0", "3e-324", "7e-324"] {
+            assert_eq!(exact_double(text), None, "{text}");
+        }
+        assert_eq!(exact_float("16777217"), None);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use osiris_core::state::StepOrigin;
 use osiris_core::store::DirectEdge;
 use osiris_core::{ErrorKind, Inputs, ResumeFrom, RetryPolicy, Role, StepRequest};
 
@@ -28,7 +29,7 @@ impl DirectEdges {
         let needs_no_table =
             |step: &PlannedStep| options.store == StoreChoice::Memory || step.resume == ResumeFrom::Source;
         let steps = plan.steps().iter().enumerate().filter(|(_, step)| needs_no_table(step) && !has_ended(&step.id));
-        Self(steps.filter_map(|(index, step)| Some((index, receiver(plan.steps(), step)?))).collect())
+        Self(steps.filter_map(|(index, step)| Some((index, receiver(plan, step)?))).collect())
     }
 
     /// The step that receives the rows of the step at `index`.
@@ -47,24 +48,33 @@ pub(super) fn sole_reader(steps: &[PlannedStep], source: &PlannedStep) -> Option
 }
 
 /// The step that the rows of `source` can go to directly.
-fn receiver(steps: &[PlannedStep], source: &PlannedStep) -> Option<usize> {
-    let index = sole_reader(steps, source)?;
-    let receiver = &steps[index];
+fn receiver(plan: &Plan, source: &PlannedStep) -> Option<usize> {
+    let index = sole_reader(plan.steps(), source)?;
+    let receiver = &plan.steps()[index];
     let streams = |step: &PlannedStep, is_writer| {
         (step.driver.spec().role == Role::Write) == is_writer && !step.request.dry_run && step.prepared.streams()
     };
     let is_direct = streams(source, false)
         && streams(receiver, true)
-        && !share_a_connection(source, receiver)
+        && !share_a_database(plan, source, receiver)
         && source.request.timeout.is_none()
         && receiver.request.timeout.is_none();
     is_direct.then_some(index)
 }
 
-/// Whether both use the same connection: a table that is being read may be the one that is to be changed.
-fn share_a_connection(source: &PlannedStep, receiver: &PlannedStep) -> bool {
+/// Whether both lead to the same database, under whatever names: a table that is being read may be the one that is to be
+/// changed.
+fn share_a_database(plan: &Plan, source: &PlannedStep, receiver: &PlannedStep) -> bool {
+    let family = |step: &PlannedStep| step.driver.family().name();
+    let address = |step: &PlannedStep| {
+        let identity = step.prepared.source(&StepOrigin::default(), plan.redactor());
+        let fields = identity.fields().filter(|(name, _)| name.starts_with("connection."));
+        fields.map(|(name, value)| (name.to_owned(), value.to_owned())).collect::<BTreeMap<_, _>>()
+    };
     let reference = source.connection().reference();
-    reference.is_some() && reference == receiver.connection().reference()
+    let is_same_alias = reference.is_some() && reference == receiver.connection().reference();
+    let has_address = !address(source).is_empty();
+    is_same_alias || (has_address && family(source) == family(receiver) && address(source) == address(receiver))
 }
 
 /// Runs `source` and, with each of its attempts, `receiver`, whose input may have a `key`. The last run of the receiver
@@ -78,12 +88,13 @@ pub(super) async fn run(
 ) -> (TaskRun, Option<TaskRun>) {
     let begun = Instant::now();
     let mut attempts = Attempts::default();
-    let mut failing_since = None;
+    let (mut rounds, mut failing_since) = (0, None);
     loop {
+        rounds += 1;
         let (mut sent, mut received) = once(source, inputs, receiver, key, &mut attempts).await;
         if let Some(TaskRun { result: Err(failure), .. }) = &received {
             let failing_for = failing_since.get_or_insert_with(Instant::now).elapsed();
-            if receiver.tries_again(attempts.received, failing_for, &failure.error).await {
+            if receiver.tries_again(rounds, failing_for, &failure.error).await {
                 continue;
             }
         }
@@ -120,11 +131,12 @@ async fn once(
         TaskRun { begun, result: source.step.run(&source.request, inputs, &ctx).await }
     };
     // The rows are lost with the attempt: without the source it cannot be tried again.
-    let request = StepRequest { retry: RetryPolicy::never(), ..receiver.request.clone() };
     let receiving = async {
         let (mut tables, mut last) = (tables, None);
         while let Some(table) = tables.next().await {
             attempts.received += 1;
+            let (retry, first_attempt) = (RetryPolicy::never(), attempts.received);
+            let request = StepRequest { retry, first_attempt, ..receiver.request.clone() };
             let mut inputs = Inputs::none();
             inputs.insert(key.map(str::to_owned), table);
             let begun = Instant::now();

@@ -58,7 +58,8 @@ pub struct RunRecord {
     /// Which saved state each extractor began with.
     #[serde(default)]
     pub states: BTreeMap<String, StateGeneration>,
-    /// Its number among the runs of its directory: a later run has a greater one, even if the clock was set back between them.
+    /// Its number: a later run of its pipeline has a greater one, even if the clock was set back between them. Runs of
+    /// different pipelines that begin at the same time may have the same.
     /// 0: written by a version without numbers.
     #[serde(default)]
     pub number: u64,
@@ -98,7 +99,7 @@ impl RunRecord {
     }
 
     /// Whether it began, or was resumed, after `other` had begun. `last` is the last time known of it.
-    fn went_on_after(&self, other: &Self, last: DateTime<Utc>) -> bool {
+    fn is_newer_than(&self, other: &Self, last: DateTime<Utc>) -> bool {
         (self.resumed_as, last) > (other.number, other.started_at)
     }
 }
@@ -209,19 +210,20 @@ impl Runs {
     /// # Errors
     /// When the directory is there and cannot be read.
     pub fn list(&self) -> Result<Vec<PastRun>> {
-        let entries = match fs::read_dir(&self.directory) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(file_error(error, &self.directory)),
-        };
-        let mut runs: Vec<PastRun> = entries
-            .flatten()
-            .map(|entry| entry.path())
-            .filter(|path| !is_being_removed(path))
-            .filter_map(|path| PastRun::open(&path).ok())
-            .collect();
+        let mut runs: Vec<PastRun> = self.directories()?.filter_map(|path| PastRun::open(&path).ok()).collect();
         runs.sort_by(|a, b| b.record.position().cmp(&a.record.position()));
         Ok(runs)
+    }
+
+    /// Their directories, in no particular order.
+    fn directories(&self) -> Result<impl Iterator<Item = PathBuf>> {
+        let entries = match fs::read_dir(&self.directory) {
+            Ok(entries) => Some(entries),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(file_error(error, &self.directory)),
+        };
+        let paths = entries.into_iter().flatten().flatten().map(|entry| entry.path());
+        Ok(paths.filter(|path| !is_being_removed(path)))
     }
 
     /// The number of a run that begins now, or is resumed.
@@ -229,7 +231,8 @@ impl Runs {
     /// # Errors
     /// As for [`list`](Self::list).
     pub(super) fn next_number(&self) -> Result<u64> {
-        Ok(self.list()?.iter().map(|run| run.record.number.max(run.record.resumed_as)).max().unwrap_or_default() + 1)
+        let records = self.directories()?.filter_map(|path| read_json::<RunRecord>(&path.join(RECORD)).ok());
+        Ok(records.map(|record| record.number.max(record.resumed_as)).max().unwrap_or_default() + 1)
     }
 
     /// The run of that id or of the only id that begins so; without one, the latest.
@@ -349,7 +352,7 @@ fn overtakes(other: &PastRun, past: &PastRun) -> bool {
     }
     match other.outcome() {
         // It may have begun earlier, and have been resumed in between.
-        Outcome::Done => its.went_on_after(own, its.finished_at.unwrap_or(its.started_at)),
-        _ => its.went_on_after(own, its.started_at) && other.has_written(),
+        Outcome::Done => its.is_newer_than(own, its.finished_at.unwrap_or(its.started_at)),
+        _ => its.is_newer_than(own, its.started_at) && other.has_written(),
     }
 }

@@ -1,5 +1,6 @@
 //! The sink of a direct edge: batches go to the step that receives them, without a table.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{Array, ArrayRef, new_null_array};
@@ -31,6 +32,8 @@ struct SendingEnd {
     edge: DirectEdge,
     channel: Arc<Channel>,
     open: Mutex<Option<Open>>,
+    /// The rows that were put into the channel.
+    sent: Arc<AtomicU64>,
     /// The rows of each scan of CSV files in the SQL that made the rows.
     file_scans: Mutex<Vec<u64>>,
 }
@@ -47,6 +50,7 @@ struct Open {
 pub(super) struct ChannelSender {
     channel: Arc<Channel>,
     batches: mpsc::WeakSender<BatchInFlight>,
+    sent: Arc<AtomicU64>,
     schema: Arc<TableSchema>,
     /// The schema that the receiver expects.
     arrow: SchemaRef,
@@ -55,7 +59,8 @@ pub(super) struct ChannelSender {
 impl ChannelTarget {
     pub(super) fn new(store: Store, edge: DirectEdge, step: &str) -> Self {
         let channel = Channel::new(step, edge.to());
-        let end = SendingEnd { edge, channel, open: Mutex::default(), file_scans: Mutex::default() };
+        let sent = Arc::new(AtomicU64::new(0));
+        let end = SendingEnd { edge, channel, open: Mutex::default(), sent, file_scans: Mutex::default() };
         Self { store, end: Arc::new(end) }
     }
 
@@ -153,6 +158,7 @@ impl SendingEnd {
         let sender = ChannelSender {
             channel: Arc::clone(&self.channel),
             batches: batches.downgrade(),
+            sent: Arc::clone(&self.sent),
             schema: Arc::new(wanted),
             arrow,
         };
@@ -165,10 +171,18 @@ impl SendingEnd {
             return Err(super::no_table());
         }
         in_flight.empty().await?;
-        match self.channel.receiver_stopped() {
-            Some(error) => Err(error),
-            None => Ok(self.channel.received()),
+        if let Some(error) = self.channel.receiver_stopped() {
+            return Err(error);
         }
+        let (sent, received) = (self.sent.load(Relaxed), self.channel.received());
+        if sent != received {
+            return Err(Error::integrity(format!(
+                "{sent} rows were sent to step `{}`, but it has read {received}",
+                self.edge.to()
+            ))
+            .with_hint("nothing was written; this is a bug: please report it, and set `resume: store` at the step that reads, or `materialize: table`"));
+        }
+        Ok(received)
     }
 
     /// Lets the receiver see the end.
@@ -197,7 +211,9 @@ impl ChannelSender {
         let ended =
             || self.channel.receiver_stopped().unwrap_or_else(|| Error::unknown("the sink is already finished"));
         let batch = self.fit(batch)?;
-        let batches = self.batches.upgrade().ok_or_else(ended)?;
+        let (batches, rows) = (self.batches.upgrade().ok_or_else(ended)?, batch.num_rows() as u64);
+        // Before they are on their way: the receiver may be faster than this line.
+        self.sent.fetch_add(rows, Relaxed);
         batches.send(BatchInFlight { batch, room }).await.map_err(|_| ended())
     }
 

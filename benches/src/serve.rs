@@ -6,11 +6,12 @@ use std::error::Error;
 use std::io::BufRead as _;
 use std::process::ExitCode;
 
+use osiris_stand_ins::supabase::{Gateway, Postgrest};
 use osiris_testkit::services::{Brand, MariadbBrand, MysqlBrand, MysqlOptions, MysqlServer, Postgres, PostgresOptions};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-const USAGE: &str = "usage: osiris-bench-databases mariadb | mysql | postgres";
+const USAGE: &str = "usage: osiris-bench-serve mariadb | mysql | postgres | supabase";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -20,6 +21,7 @@ async fn main() -> ExitCode {
         ["mariadb"] => mysql::<MariadbBrand>().await,
         ["mysql"] => mysql::<MysqlBrand>().await,
         ["postgres"] => postgres().await,
+        ["supabase"] => supabase().await,
         _ => Err(USAGE.into()),
     };
     match outcome {
@@ -60,11 +62,29 @@ async fn mysql<B: Brand>() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// PostgreSQL, as a server with 4 GB would have it.
-async fn postgres() -> Result<(), Box<dyn Error>> {
+/// As a server with 4 GB would have it, and the same for whoever uses it.
+async fn start_postgres() -> Result<Postgres, Box<dyn Error>> {
     let options = PostgresOptions::new().with_setting("shared_buffers", "1GB").with_setting("max_wal_size", "4GB");
-    let server = Postgres::start_with(options).await?.ok_or("there is no PostgreSQL")?;
+    Ok(Postgres::start_with(options).await?.ok_or("there is no PostgreSQL")?)
+}
+
+async fn postgres() -> Result<(), Box<dyn Error>> {
+    let server = start_postgres().await?;
     announce(&server.connection_with(json!({"tls": "disabled"})), &server.dsn(), "");
+    answer(&server).await
+}
+
+/// PostgreSQL with PostgREST before it.
+async fn supabase() -> Result<(), Box<dyn Error>> {
+    let server = start_postgres().await?;
+    server.supabase_roles().await?;
+    let postgrest = Postgrest::start(&server).await?.ok_or("there is no PostgREST")?;
+    let gateway = Gateway::start(&postgrest)?;
+    announce(&gateway.connection(), &server.dsn(), "");
+    answer(&server).await
+}
+
+async fn answer(server: &Postgres) -> Result<(), Box<dyn Error>> {
     for line in std::io::stdin().lock().lines() {
         server.execute(&line?).await?;
         println!("done");
