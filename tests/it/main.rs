@@ -5,6 +5,7 @@
 mod copy;
 mod direct;
 mod direct_databases;
+mod direct_queries;
 mod direct_resume;
 mod exit_codes;
 mod faults;

@@ -79,6 +79,12 @@ impl TableSchema {
             self.columns.iter().map(|column| column.column_type.arrow_field(&column.name, true)).collect();
         Arc::new(Schema::new(fields))
     }
+
+    /// The columns that a scan of these can be turned back into; see [`ColumnType::restored`].
+    pub(crate) fn restored(&self) -> Self {
+        let restored = |column: &Column| Column { column_type: column.column_type.restored(), ..column.clone() };
+        Self { columns: self.columns.iter().map(restored).collect() }
+    }
 }
 
 /// What is stored with a committed table, or of rows that went over a direct edge, for a resumed run.

@@ -51,9 +51,12 @@ pub(super) struct ChannelSender {
     channel: Arc<Channel>,
     batches: mpsc::WeakSender<BatchInFlight>,
     sent: Arc<AtomicU64>,
-    schema: Arc<TableSchema>,
-    /// The schema that the receiver expects.
+    /// The columns of the batches that are sent.
+    sends: Arc<TableSchema>,
+    /// The schema in which the receiver gets them.
     arrow: SchemaRef,
+    /// The columns that they are to the receiver.
+    schema: Arc<TableSchema>,
 }
 
 impl ChannelTarget {
@@ -93,7 +96,7 @@ impl ChannelTarget {
                 .execute_batch("BEGIN TRANSACTION")
                 .map_err(|error| store_error(error, "no transaction could be started"))?;
             let send = |schema: &TableSchema, select: &str| {
-                let target = SenderTarget::Channel(end.declare(&step, &schema.arrow())?);
+                let target = SenderTarget::Channel(end.declare(&step, &schema.arrow(), schema.restored())?);
                 let sender = TableSender { target, in_flight: in_flight.clone(), progress: Arc::clone(&progress) };
                 let sql = format!("SELECT {} FROM ({select})", selection(schema));
                 let mut rows = 0;
@@ -119,7 +122,7 @@ impl ChannelTarget {
     }
 
     pub(super) fn declare(&self, step: &str, schema: &Schema) -> Result<ChannelSender> {
-        self.end.declare(step, schema)
+        self.end.declare(step, schema, table_schema(schema)?)
     }
 
     /// The number of rows that the receiver has read, once it has read all that were sent.
@@ -138,29 +141,30 @@ impl ChannelTarget {
 }
 
 impl SendingEnd {
-    /// Opens the channel for batches of `schema` and sends the table to the receiver; a second declaration must be the
-    /// same.
-    fn declare(&self, step: &str, schema: &Schema) -> Result<ChannelSender> {
-        let wanted = table_schema(schema)?;
+    /// Opens the channel for batches of `batches`, which are rows of `schema`, and sends the table to the receiver; a
+    /// second declaration must be the same. `schema` says more where Arrow has no type of the kind, such as BIT.
+    fn declare(&self, step: &str, batches: &Schema, schema: TableSchema) -> Result<ChannelSender> {
+        let sends = table_schema(batches)?;
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(open) = &*open {
-            return if *open.sender.schema == wanted {
+            return if *open.sender.sends == sends && *open.sender.schema == schema {
                 Ok(open.sender.clone())
             } else {
                 Err(super::different_schemas())
             };
         }
-        let empty = RecordBatch::new_empty(Arc::new(schema.clone()));
-        let arrow = fit(&empty, &wanted, Columns::Fixed)?.schema();
+        let empty = RecordBatch::new_empty(Arc::new(batches.clone()));
+        let arrow = fit(&empty, &sends, Columns::Fixed)?.schema();
         let (batches, queue) = mpsc::channel(MESSAGES_IN_FLIGHT);
         let rows = RowStream::new(Arc::clone(&self.channel), Arc::clone(&arrow), queue);
-        self.edge.send(TableRef::streamed(step, wanted.clone(), rows))?;
+        self.edge.send(TableRef::streamed(step, schema.clone(), rows))?;
         let sender = ChannelSender {
             channel: Arc::clone(&self.channel),
             batches: batches.downgrade(),
             sent: Arc::clone(&self.sent),
-            schema: Arc::new(wanted),
+            sends: Arc::new(sends),
             arrow,
+            schema: Arc::new(schema),
         };
         *open = Some(Open { sender: sender.clone(), batches });
         Ok(sender)
@@ -219,7 +223,7 @@ impl ChannelSender {
 
     /// The batch in the declared schema. A missing column is NULL.
     fn fit(&self, batch: &RecordBatch) -> Result<RecordBatch> {
-        let fitted = fit(batch, &self.schema, Columns::Fixed)?;
+        let fitted = fit(batch, &self.sends, Columns::Fixed)?;
         let failed = |error| Error::unknown("cannot convert a batch to the declared schema").with_source(error);
         let columns = fitted.columns().iter().zip(self.arrow.fields());
         let columns = columns.map(|(array, field)| -> Result<ArrayRef> {

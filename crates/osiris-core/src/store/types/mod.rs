@@ -106,6 +106,15 @@ impl ColumnType {
         })
     }
 
+    /// What the rows of a scan can be turned back into, exactly: all but a few types that are known by their name alone.
+    #[must_use]
+    pub(crate) fn restored(&self) -> Self {
+        self.map_leaves(&|leaf| match leaf {
+            Self::Other(name) if !name.starts_with("ENUM(") && name != "BIGNUM" => Self::Varchar,
+            other => other.clone(),
+        })
+    }
+
     /// What the store keeps for a column that SQL made with this type: zones and coarse units are gone.
     #[must_use]
     pub(crate) fn stored(&self) -> Self {
