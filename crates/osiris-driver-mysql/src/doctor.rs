@@ -4,10 +4,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use osiris_core::Health;
+use osiris_sql::within;
 
 use crate::client::{Client, Connect, Target};
 use crate::config::MysqlConnection;
-use crate::error::within;
 
 /// Time reserved for reporting the result.
 const RESERVE: Duration = Duration::from_millis(100);

@@ -125,7 +125,7 @@ impl WriteTask<'_> {
 
     /// NULLs in NOT NULL columns are rejects; if no rejects are allowed, they are reported before loading.
     async fn refuse_nulls(&self, columns: &[&str]) -> Result<()> {
-        refuse_nulls(self.ctx, self.input, &self.table.to_string(), self.config.max_rejects, columns).await
+        refuse_nulls(self.ctx, self.input, &self.table.to_string(), self.config.write.max_rejects, columns).await
     }
 
     /// Writes the DDL to the artifacts of the step.

@@ -172,8 +172,8 @@ async fn what_is_wrong_with_the_way_is_said_within_the_limit() {
     insta::assert_snapshot!(seen, @"
     host not found: Network | connecting to no-such-host.invalid:PORT as `osiris`: unknown host: check `host` and the name resolution of this machine
     refused: Network | connecting to 127.0.0.1:PORT as `osiris`: connection refused: check that the server is running, and `host` and `port`
-    black hole: Timeout | connecting to 127.0.0.1:PORT as `osiris`: no response within 1900 ms: check `host`, `port` and firewalls, or raise the limit
-    black hole, own CA: Timeout | connecting to 127.0.0.1:PORT as `osiris`: no response within 1900 ms: check `host`, `port` and firewalls, or raise the limit
+    black hole: Timeout | connecting to 127.0.0.1:PORT as `osiris`: no response within 1900 ms: check the address and firewalls, or raise the limit
+    black hole, own CA: Timeout | connecting to 127.0.0.1:PORT as `osiris`: no response within 1900 ms: check the address and firewalls, or raise the limit
     closes at once: Network | connecting to 127.0.0.1:PORT as `osiris`: the server closed the connection: check the server's log: it may have been restarted, or the connection killed
     speaks something else: Network | connecting to 127.0.0.1:PORT as `osiris`: the server closed the connection: check the server's log: it may have been restarted, or the connection killed
     no such socket: Network | connecting to PORT as `osiris`: no such socket: check `socket`: it is a file that the server creates

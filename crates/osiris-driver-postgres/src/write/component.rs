@@ -61,8 +61,8 @@ impl Write for PostgresWriter {
 
     async fn write(&self, step: &Step<'_, Self>, input: &TableRef, ctx: &ExecutionContext) -> Result<Written> {
         let config = step.config();
-        ctx.rejects().set_limit(config.max_rejects);
-        let mapped = map_columns(config.columns.as_ref(), config.fields().order_names(), input)?;
+        ctx.rejects().set_limit(config.write.max_rejects);
+        let mapped = map_columns(config.write.columns.as_ref(), config.fields().order_names(), input)?;
         let task = WriteTask { dry_run: step.dry_run(), ..WriteTask::new(config, input, mapped, ctx) };
         let client = (self.connect)(ConnectionTarget::new(step.connection(), step.base_dir())).await?;
         let written = write(&client, &task).await;
