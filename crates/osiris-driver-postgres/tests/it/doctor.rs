@@ -1,23 +1,14 @@
 //! What is said about connections that do not work, and about those that do.
 
-use std::time::{Duration, Instant};
-
-use osiris_core::{Health, HealthCategory};
+use osiris_core::HealthCategory;
+use osiris_testkit::database::doctor;
 use osiris_testkit::fault;
 use osiris_testkit::proxy::{Fault, Proxy};
 use osiris_testkit::services::{Postgres, PostgresOptions};
 use serde_json::{Value, json};
 
-use crate::support::{LIMIT, check, check_within};
-
-/// What a person reads, without the numbers that change.
-fn said(health: &Health) -> String {
-    let mut message = health.message.clone();
-    if let Some((_, port)) = health.details["address"].rsplit_once(':') {
-        message = message.replace(port, "PORT");
-    }
-    format!("{:?} | {message}", health.category)
-}
+use crate::subject::PostgresDriver;
+use crate::support::check;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_works_is_described() {
@@ -72,12 +63,7 @@ async fn what_is_wrong_with_the_account_is_said_with_what_to_do() {
         ("not let in", as_user("away")),
         ("wants TLS", of(as_user("plain"), "tls", "required")),
     ];
-    let mut seen = String::new();
-    for (name, connection) in cases {
-        let health = check(&connection).await;
-        assert!(!health.ok, "{name}: {health:?}");
-        seen.push_str(&format!("{name}: {}\n", said(&health)));
-    }
+    let seen = doctor::failures::<PostgresDriver>(&cases).await;
     insta::assert_snapshot!(seen, @r#"
     wrong password: Auth | connecting to 127.0.0.1:PORT as `plain`: password authentication failed for user "plain": check `user` and `password`, or those in `dsn`
     no password: Auth | connecting to 127.0.0.1:PORT as `plain`: password authentication failed for user "plain": check `user` and `password`, or those in `dsn`
@@ -96,17 +82,7 @@ async fn a_server_without_room_is_a_matter_of_the_network_and_passes() {
     let options =
         PostgresOptions::new().with_setting("max_connections", "4").with_setting("superuser_reserved_connections", "0");
     let Some(server) = Postgres::start_with(options).await.unwrap() else { return };
-    let mut held = Vec::new();
-    let health = loop {
-        held.push(server.connect().await.ok());
-        assert!(held.len() < 20, "the server takes more than its connections");
-        let health = check(&server.connection()).await;
-        if !health.ok {
-            break health;
-        }
-    };
-    assert_eq!(health.category, HealthCategory::Network, "{health:?}");
-    assert!(health.message.contains("too many connections"), "{health:?}");
+    doctor::fill_up::<PostgresDriver>(&server, &server.connection()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -114,29 +90,14 @@ async fn what_is_wrong_with_the_way_is_said_within_the_limit() {
     let Some(server) = Postgres::start().await.unwrap() else { return };
     let silent = Proxy::start(server.address().unwrap()).unwrap();
     silent.set(Fault::BLACK_HOLE);
-    let closing = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let closing_port = closing.local_addr().unwrap().port();
-    std::thread::spawn(move || closing.incoming().for_each(drop));
-    let web = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let web_port = web.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        for stream in web.incoming() {
-            let _ = std::io::Write::write_all(&mut stream.unwrap(), b"HTTP/1.1 400 Bad Request\r\n\r\n");
-        }
-    });
-    let mut seen = String::new();
     let with = |fields: Value| server.connection_with(fields);
-    for (name, connection) in [
+    let cases = [
         ("host not found", with(json!({"host": "no-such-host.invalid"}))),
         ("refused", with(json!({"port": fault::refused_port().unwrap()}))),
         ("black hole", with(json!({"port": silent.port()}))),
-        ("speaks something else", with(json!({"port": web_port}))),
-    ] {
-        let started = Instant::now();
-        let health = check(&connection).await;
-        assert!(started.elapsed() < LIMIT + Duration::from_millis(500), "{name} took {:?}", started.elapsed());
-        seen.push_str(&format!("{name}: {}\n", said(&health)));
-    }
+        ("speaks something else", with(json!({"port": doctor::web_port()}))),
+    ];
+    let seen = doctor::failures::<PostgresDriver>(&cases).await;
     insta::assert_snapshot!(seen, @"
     host not found: Network | connecting to no-such-host.invalid:PORT as `postgres`: unknown host: check `host`, or the one in `dsn`
     refused: Network | connecting to 127.0.0.1:PORT as `postgres`: connection refused: check that the server is running, and `host` and `port` or those in `dsn`
@@ -144,8 +105,7 @@ async fn what_is_wrong_with_the_way_is_said_within_the_limit() {
     speaks something else: Network | connecting to 127.0.0.1:PORT as `postgres`: the server did not answer as a PostgreSQL server does: check `host` and `port`, or those in `dsn`
     ");
     // The system closes with or without a reset.
-    let health = check(&server.connection_with(json!({"port": closing_port}))).await;
+    let health = check(&server.connection_with(json!({"port": doctor::closing_port()}))).await;
     assert_eq!(health.category, HealthCategory::Network, "{health:?}");
-    let health = check_within(&server.connection(), Duration::from_millis(1)).await;
-    assert!(health.latency_ms < 1000, "{health:?}");
+    doctor::answers_within_a_millisecond::<PostgresDriver>(&server.connection()).await;
 }

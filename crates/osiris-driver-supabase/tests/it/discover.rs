@@ -1,10 +1,12 @@
 //! Discovery against real tables, by both ways.
 
-use osiris_core::{Catalog, Resource, ResourceKind};
+use osiris_core::{Resource, ResourceKind};
 use osiris_stand_ins::supabase::tokens;
+use osiris_testkit::database::catalog::{fields, fingerprint_follows_columns, names, resource};
 use osiris_testkit::services::Postgres;
 use serde_json::json;
 
+use crate::subject::Direct;
 use crate::support::{discover, project};
 
 const TABLES: &str = "
@@ -20,30 +22,6 @@ CREATE TABLE \"Zebra\"\"s\" (\"select\" int);
 CREATE TABLE parts (id int) PARTITION BY RANGE (id);
 CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (10);
 CREATE SEQUENCE numbers";
-
-fn names(catalog: &Catalog) -> Vec<&str> {
-    catalog.resources.iter().map(|resource| resource.name.as_str()).collect()
-}
-
-fn resource<'a>(catalog: &'a Catalog, name: &str) -> &'a Resource {
-    catalog.resources.iter().find(|resource| resource.name == name).unwrap()
-}
-
-fn fields(resource: &Resource) -> String {
-    let field = |field: &osiris_core::ResourceField| {
-        format!(
-            "{} {}: {} ({}){}{} {:?}",
-            field.ordinal,
-            field.name,
-            field.field_type,
-            field.native_type,
-            if field.nullable { " null" } else { "" },
-            if field.primary_key { " key" } else { "" },
-            field.max_length
-        )
-    };
-    resource.fields.iter().map(field).collect::<Vec<_>>().join("\n")
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tables_and_views_are_listed_with_all_that_is_known_of_them() {
@@ -103,12 +81,13 @@ async fn tables_and_views_are_listed_with_all_that_is_known_of_them() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_fingerprint_follows_columns_and_not_rows() {
     let Some(server) = Postgres::start().await.unwrap() else { return };
-    server.execute("CREATE TABLE t (a int)").await.unwrap();
-    let before = discover(&server.supabase_connection()).await.unwrap().fingerprint;
-    server.execute("INSERT INTO t VALUES (1), (2); ANALYZE t").await.unwrap();
-    assert_eq!(discover(&server.supabase_connection()).await.unwrap().fingerprint, before);
-    server.execute("ALTER TABLE t ALTER a TYPE bigint").await.unwrap();
-    assert_ne!(discover(&server.supabase_connection()).await.unwrap().fingerprint, before);
+    fingerprint_follows_columns::<Direct>(
+        &server,
+        &server.supabase_connection(),
+        "ANALYZE t",
+        "ALTER TABLE t ALTER a TYPE bigint",
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
