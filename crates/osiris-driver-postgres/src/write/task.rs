@@ -5,7 +5,7 @@ use std::sync::Arc;
 use osiris_core::{Error, Result, Unit, Written, metric};
 use osiris_sql::write::{
     self, Dedupe, Loaded, OnConflict, WriteMode, ensure_no_problems, key_sources, open_scan, problems_error, run_ddl,
-    show_ddl,
+    show_ddl, table_is_gone,
 };
 
 use super::WriteTask;
@@ -136,10 +136,7 @@ async fn change(tx: &mut Transaction, task: &WriteTask<'_>, table: &TableName, d
         let sql = format!("{sql}{after}");
         run_ddl(task.ctx, &table.to_string(), tx.run(&sql, "changing the table")).await?;
     }
-    Target::read(tx, table).await?.ok_or_else(|| {
-        Error::validation(format!("table `{table}` no longer exists"))
-            .with_hint("it was dropped during the run: run again")
-    })
+    Target::read(tx, table).await?.ok_or_else(|| table_is_gone(table))
 }
 
 impl WriteStrategy {
