@@ -1,6 +1,7 @@
 //! Passwords that break things: they open the door, and nothing that is said holds one of them.
 
-use osiris_testkit::database::secrets::{Log, Said, passwords};
+use osiris_testkit::database::postgres;
+use osiris_testkit::database::secrets::{Log, Said};
 use osiris_testkit::services::{Postgres, PostgresOptions};
 use serde_json::{Value, json};
 
@@ -14,42 +15,8 @@ async fn every_password_signs_in_and_none_shows() {
     let writer = log.clone();
     tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).init();
     let mut said = Said::<PostgresDriver>::new(log);
-    for (number, secret) in passwords().enumerate() {
-        let literal = format!("'{}'", secret.replace('\'', "''"));
-        server.execute(&format!("CREATE ROLE user{number} LOGIN PASSWORD {literal}")).await.unwrap();
-        let line = |user: &str| {
-            let password: String = secret.bytes().map(|byte| format!("%{byte:02x}")).collect();
-            let address = server.address().unwrap();
-            json!({"dsn": format!("postgres://{user}:{password}@{address}/postgres?sslmode=disable")})
-        };
-        let fields = |user: &str, more: Value| {
-            let mut fields = server.connection_with(more);
-            fields["user"] = json!(user);
-            fields["password"] = json!(secret);
-            fields
-        };
-        let user = format!("user{number}");
-        for fields in [
-            fields(&user, json!({})),
-            fields(&user, json!({"tls": "disabled"})),
-            fields(&user, json!({"ssl_ca": server.ca()})),
-            line(&user),
-        ] {
-            let health = said.health(&fields).await;
-            // The client's preparation of passwords (RFC 4013) leaves no control characters.
-            assert!(health.ok != secret.contains('\n'), "{health:?}");
-        }
-        // The same password for somebody who is not known, a database that is not there, a port where nobody listens.
-        for broken in [
-            fields("nobody", json!({})),
-            line("nobody"),
-            fields(&user, json!({"database": "nowhere"})),
-            fields(&user, json!({"port": 1})),
-        ] {
-            said.fails(&broken).await;
-        }
-        said.hides(secret);
-    }
+    let others = [json!({}), json!({"tls": "disabled"}), json!({"ssl_ca": server.ca()})];
+    postgres::hides_passwords(&server, &mut said, &others, async |_, _| {}).await;
     let log = said.log();
     assert!(log.contains("signed in"), "the log is looked at: {log}");
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use osiris_core::{Registry, Result};
 use osiris_testkit::InvalidConfig;
 use osiris_testkit::database::conformance::{ConformingDriver, no_client};
+use osiris_testkit::database::postgres::{self, PostgresFamily};
 use osiris_testkit::database::{self, DatabaseDriver};
 use osiris_testkit::services::Postgres;
 use serde_json::{Value, json};
@@ -44,22 +45,16 @@ impl ConformingDriver for PostgresDriver {
     }
 
     fn modifying_reads() -> Vec<Value> {
-        vec![
-            json!({"query": "DELETE FROM source"}),
-            json!({"query": "SELECT 1; DROP TABLE source"}),
-            json!({"query": "SELECT * INTO copy FROM source"}),
-            json!({"query": "WITH x AS (DELETE FROM source RETURNING id) SELECT * FROM x"}),
-            json!({"query": "WITH x AS (SELECT 1) UPDATE source SET id = 1"}),
-            json!({"query": "SELECT * FROM source FOR UPDATE"}),
-            json!({"query": "SELECT pg_advisory_lock(1)"}),
-            json!({"query": "SELECT $$a$$; TRUNCATE source; --$$"}),
-        ]
+        postgres::modifying_reads()
     }
 
     fn invalid_write() -> InvalidConfig {
-        let config = json!({"table": "t", "mode": "overwrite", "on_conflict": "ignore", "dedupe": "last", "columns": ["a", "A"]});
-        InvalidConfig::new(config, ["on_conflict", "dedupe", "order_by", "columns"])
+        postgres::invalid_write()
     }
+}
+
+impl PostgresFamily for PostgresDriver {
+    const PREFIX: &'static str = "";
 }
 
 /// A server, a bench before it, and the extractor between them.

@@ -4,10 +4,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends at the first surprise")]
 
 pub mod catalog;
+pub mod commits;
 pub mod conformance;
 pub mod cursor;
 pub mod doctor;
 pub mod guard;
+pub mod postgres;
 pub mod ranges;
 pub mod read_faults;
 pub mod secrets;
