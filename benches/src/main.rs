@@ -7,14 +7,10 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::process::ExitCode;
 
-use futures::TryStreamExt;
-use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
-use sqlx::{AssertSqlSafe, ConnectOptions};
 use tpchgen::csv::LineItemCsv;
 use tpchgen::generators::LineItemGenerator;
 
-const USAGE: &str = "usage: osiris-bench lineitem SCALE FILE | osiris-bench sql DATABASE STATEMENTS | \
-                     osiris-bench mysql-discard PORT QUERY";
+const USAGE: &str = "usage: osiris-bench lineitem SCALE FILE | osiris-bench sql DATABASE STATEMENTS";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -22,7 +18,6 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["lineitem", scale, path] => lineitem(scale, path),
         ["sql", database, statements] => sql(database, statements),
-        ["mysql-discard", port, query] => mysql_discard(port, query),
         _ => Err(USAGE.into()),
     };
     match outcome {
@@ -48,22 +43,4 @@ fn lineitem(scale: &str, path: &str) -> Result<(), Box<dyn Error>> {
 
 fn sql(database: &str, statements: &str) -> Result<(), Box<dyn Error>> {
     Ok(duckdb::Connection::open(database)?.execute_batch(statements)?)
-}
-
-/// Reads every row of a query, as sqlx decodes its packets, and throws it away.
-fn mysql_discard(port: &str, query: &str) -> Result<(), Box<dyn Error>> {
-    let options = MySqlConnectOptions::new().host("127.0.0.1").port(port.parse()?).username("root").database("bench");
-    let options = options.ssl_mode(MySqlSslMode::Disabled);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let rows: Result<u64, sqlx::Error> = runtime.block_on(async {
-        let mut connection = options.connect().await?;
-        let mut stream = sqlx::query(AssertSqlSafe(query)).fetch(&mut connection);
-        let mut rows = 0;
-        while stream.try_next().await?.is_some() {
-            rows += 1;
-        }
-        Ok(rows)
-    });
-    eprintln!("{} rows", rows?);
-    Ok(())
 }

@@ -1,5 +1,4 @@
-//! What the Supabase benchmark of `cargo xtask bench` is measured with and against: a PostgreSQL with PostgREST before it, and a client
-//! that reads a binary COPY and throws it away.
+//! What the Supabase benchmark of `cargo xtask bench` is measured with: a PostgreSQL with PostgREST before it.
 #![expect(clippy::print_stdout, reason = "a program for the benchmarks, not a library")]
 #![expect(clippy::print_stderr, reason = "a program for the benchmarks, not a library")]
 
@@ -7,13 +6,11 @@ use std::error::Error;
 use std::io::BufRead as _;
 use std::process::ExitCode;
 
-use futures::TryStreamExt as _;
 use osiris_stand_ins::supabase::{Gateway, Postgrest};
 use osiris_testkit::services::{Postgres, PostgresOptions};
 use serde_json::json;
-use sqlx::{Connection as _, PgConnection};
 
-const USAGE: &str = "usage: osiris-bench-supabase serve | osiris-bench-supabase discard DSN QUERY";
+const USAGE: &str = "usage: osiris-bench-supabase serve";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -21,7 +18,6 @@ async fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
         ["serve"] => serve().await,
-        ["discard", dsn, query] => discard(dsn, query).await,
         _ => Err(USAGE.into()),
     };
     match outcome {
@@ -45,24 +41,11 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     let mut about = postgres.supabase_connection_with(json!({"tls": "disabled"}));
     if let (Some(about), Some(rest)) = (about.as_object_mut(), gateway.connection().as_object()) {
         about.extend(rest.clone());
-        about.insert("dsn_of_others".to_owned(), postgres.dsn().into());
     }
     println!("{about}");
     for line in std::io::stdin().lock().lines() {
         postgres.execute(&line?).await?;
         println!("done");
     }
-    Ok(())
-}
-
-/// Reads every byte of a binary COPY, and throws it away.
-async fn discard(dsn: &str, query: &str) -> Result<(), Box<dyn Error>> {
-    let mut connection = PgConnection::connect(dsn).await?;
-    let mut bytes = 0;
-    let mut stream = connection.copy_out_raw(&format!("COPY ({query}) TO STDOUT (FORMAT binary)")).await?;
-    while let Some(chunk) = stream.try_next().await? {
-        bytes += chunk.len();
-    }
-    eprintln!("{bytes} bytes");
     Ok(())
 }

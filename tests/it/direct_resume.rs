@@ -187,3 +187,38 @@ async fn a_second_reader_of_rows_that_are_gone_is_refused_until_it_is_forced() {
     assert!(refused.stderr.contains("the rows that it wrote are no longer there"), "{}", refused.stderr);
     assert!(!project.path("second.csv").exists());
 }
+
+const QUERY: &str = "  - {id: rows, component: filesystem.csv_extractor, mode: read, config: {path: rows.csv}}
+  - {id: orders, component: duckdb.processor, mode: transform, needs: [rows], config: {query: \"SELECT id, id * 10 AS tens FROM rows\"}}
+  - {id: load, component: filesystem.csv_writer, mode: write, needs: [orders], config: {path: out.csv, mode: append}}
+  - {id: again, component: filesystem.csv_extractor, mode: read, needs: [load], config: {path: later/in.csv}}
+  - {id: last, component: filesystem.csv_writer, mode: write, needs: [again], config: {path: last.csv}}
+";
+
+#[test]
+fn what_a_query_returns_goes_directly_and_is_taken_over_once_it_is_written() {
+    let project = Project::with_steps(Program::built(), QUERY);
+    project.write("rows.csv", "id\n1\n2\n");
+    let failed = project.run(&["run", "pipeline.yaml"]).with_code(1);
+    assert!(failed.stderr.contains("error: step `again`"), "{}", failed.stderr);
+    assert_eq!(announced(&project), [Value::Null], "the rows went directly");
+    project.write("later/in.csv", "a\n1\n");
+    let resumed = project.run(&["run", "--resume"]).with_code(0);
+    assert_eq!(project.read("out.csv"), "id,tens\n1,10\n2,20\n", "{}", resumed.stderr);
+    assert_eq!(project.read("last.csv"), "a\n1\n");
+}
+
+#[test]
+fn a_query_that_fails_on_a_late_row_leaves_the_file_as_it_was() {
+    let project = Project::with_steps(
+        Program::built(),
+        &QUERY.replace("id * 10", "CAST(CASE id WHEN 299999 THEN 'x' ELSE '1' END AS BIGINT)"),
+    );
+    let rows: String = (1..300_000).map(|id| format!("{id}\n")).collect();
+    project.write("rows.csv", format!("id\n{rows}"));
+    project.write("out.csv", "id,tens\n0,0\n");
+    let failed = project.run(&["run", "pipeline.yaml"]).with_code(1);
+    assert!(failed.stderr.contains("error: step `orders`: the query failed"), "{}", failed.stderr);
+    assert_eq!(project.read("out.csv"), "id,tens\n0,0\n");
+    assert_eq!(announced(&project).len(), 1, "the writer had begun");
+}

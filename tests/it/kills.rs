@@ -69,10 +69,20 @@ fn killed_and_resumed(project: &Project, moment: Duration, wanted: &[Option<Vec<
     if code == 0 {
         return false;
     }
-    let can_resume = project.runs().len() > before && has_store(&project.runs()[before]);
+    let run = project.runs().get(before).cloned();
+    if run.as_deref().is_some_and(is_done) {
+        return false;
+    }
+    let can_resume = run.as_deref().is_some_and(has_store);
     let again: &[&str] = if can_resume { &["run", "--resume"] } else { &["run", "pipeline.yaml"] };
     project.run(again).with_code(0);
     can_resume
+}
+
+/// Whether its record was complete before it was killed.
+fn is_done(run: &Path) -> bool {
+    let record = std::fs::read(run.join("run.json")).ok().and_then(|record| serde_json::from_slice(&record).ok());
+    record.is_some_and(|record: serde_json::Value| record["outcome"] == "done")
 }
 
 fn has_store(run: &Path) -> bool {

@@ -4,6 +4,7 @@
 
 mod copy;
 mod direct;
+mod direct_databases;
 mod direct_resume;
 mod exit_codes;
 mod faults;
@@ -15,8 +16,10 @@ mod interrupted;
 mod kills;
 mod machine;
 mod mysql;
+mod outage;
 mod outcome;
 mod parameters;
+mod parts;
 mod past_runs;
 mod postgres;
 mod posthog;
@@ -30,6 +33,7 @@ mod standard_streams;
 mod state;
 mod supabase;
 mod telemetry;
+mod terminal;
 
 use osiris_e2e::{Program, Project};
 

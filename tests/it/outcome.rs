@@ -11,14 +11,14 @@ use serde_json::{Value, json};
 use crate::{READ, SLOW, project, sql, write};
 
 /// A step that appends the table `orders`.
-fn append(id: &str, path: &str) -> String {
+pub(crate) fn append(id: &str, path: &str) -> String {
     format!(
         "  - {{id: {id}, component: filesystem.csv_writer, mode: write, needs: [orders], config: {{path: {path}, mode: append, columns: source}}}}\n"
     )
 }
 
 /// A step that waits for `needs`, and whose directory is missing until somebody makes it.
-fn blocked(needs: &str) -> String {
+pub(crate) fn blocked(needs: &str) -> String {
     format!(
         "  - {{id: last, component: filesystem.csv_writer, mode: write, needs: [orders, {needs}], config: {{input_step: orders, path: later/out.csv, create_dirs: false, columns: source}}}}\n"
     )
@@ -38,7 +38,7 @@ fn appended_and_failed() -> Project {
 }
 
 /// Makes the run look as `kill -9` leaves it between the renaming of the file and the record of that.
-fn forget_the_end(run: &Path) {
+pub(crate) fn forget_the_end(run: &Path) {
     let commits = std::fs::read_to_string(run.join("commits.jsonl")).unwrap();
     let begun: String =
         commits.lines().filter(|line| line.starts_with("{\"begun\"")).map(|line| format!("{line}\n")).collect();
@@ -187,29 +187,6 @@ fn s60_a_run_that_is_killed_as_soon_as_its_append_is_there_never_appends_twice()
 }
 
 #[test]
-fn s2_parquet_and_parts_are_recognised_too() {
-    let parquet =
-        append("load", "out.parquet").replace("csv_writer", "parquet_writer").replace(", columns: source", "");
-    let parts = append("load", "parts").replace("columns: source", "columns: source, max_rows_per_file: 2");
-    for step in [parquet, parts] {
-        let project = project(&[READ, &step, &blocked("load")].concat());
-        project.run(&["run", "pipeline.yaml"]).with_code(1);
-        let before = contents(&project);
-        forget_the_end(&project.runs()[0]);
-        std::fs::create_dir(project.path("later")).unwrap();
-        let resumed = project.run(&["run", "--resume", "--json"]).with_code(0).json();
-        assert_eq!((&resumed["steps"][1]["status"], &resumed["steps"][1]["inserted"]), (&json!("reused"), &json!(3)));
-        assert_eq!(contents(&project), before);
-    }
-}
-
-/// What the destinations hold, but for the last one.
-fn contents(project: &Project) -> Vec<(PathBuf, Vec<u8>)> {
-    let files = project.files().into_iter().filter(|path| path.starts_with("out.parquet") || path.starts_with("parts"));
-    files.map(|path| (path.clone(), std::fs::read(project.path(&path)).unwrap())).collect()
-}
-
-#[test]
 fn s12_an_append_whose_step_has_changed_is_not_repeated_without_force() {
     let project = appended_and_failed();
     let text = project.read("pipeline.yaml");
@@ -242,6 +219,43 @@ fn s9_a_run_that_a_later_success_has_overtaken_is_refused() {
     }
     project.run(&["run", "--resume", &id, "--force"]).with_code(0);
     assert_eq!(project.read("new/out.csv"), format!("{rows}{ROWS}"));
+}
+
+#[test]
+fn s9_a_run_whose_saved_state_has_changed_since_it_began_is_refused() {
+    let (read, load) = (
+        "  - {id: rows, component: sqlite.extractor, mode: read, config: {table: t, cursor: {column: id}}}\n",
+        append("load", "out.csv").replace("[orders]", "[rows]"),
+    );
+    let later =
+        blocked("load").replace("[orders, load]", "[rows, load]").replace("input_step: orders", "input_step: rows");
+    let project = project(&[read, &load].concat());
+    project.write("osiris_connections.yaml", "connections: {sqlite: {main: {default: true, path: a.db}}}\n");
+    let fill = |rows: &str, mode: &str| {
+        project.write("new.csv", format!("id\n{rows}"));
+        project.run(&["copy", "new.csv", "sqlite:a.db#t", "--mode", mode]).with_code(0);
+    };
+    fill("1\n2\n", "overwrite");
+    let whole = project.read("pipeline.yaml");
+    project.run(&["run", "pipeline.yaml"]).with_code(0);
+    fill("3\n", "append");
+    project.write("pipeline.yaml", whole.clone() + &later);
+    project.run(&["run", "pipeline.yaml"]).with_code(1);
+    assert_eq!(project.read("out.csv"), "id\n1\n2\n3\n");
+    // Somebody resets the state: what the failed run would save no longer follows from what is saved.
+    project.run(&["state", "reset", "pipeline.yaml", "rows"]).with_code(0);
+    std::fs::create_dir(project.path("later")).unwrap();
+    let refused = project.run(&["run", "pipeline.yaml", "--resume"]).with_code(2);
+    assert!(refused.stderr.contains("the saved state of `rows` has changed since it began"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("--force"), "{}", refused.stderr);
+    assert_eq!(project.read("out.csv"), "id\n1\n2\n3\n");
+    assert!(!project.path("later/out.csv").exists() && !project.path(".osiris/state/test/rows.json").exists());
+    // Being refused changes nothing: it can be forced, and then saves its state.
+    project.run(&["run", "pipeline.yaml", "--resume"]).with_code(2);
+    project.run(&["run", "pipeline.yaml", "--resume", "--force"]).with_code(0);
+    assert_eq!(project.read("later/out.csv"), "id\n3\n");
+    let state: Value = serde_json::from_str(&project.read(".osiris/state/test/rows.json")).unwrap();
+    assert!(state.to_string().contains("\"value\":\"3\""), "{state}");
 }
 
 #[test]

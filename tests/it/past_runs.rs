@@ -1,6 +1,15 @@
 //! Runs that have ended: which one is meant, and which may go.
 
+use std::path::Path;
+
+use serde_json::{Value, json};
+
 use crate::{READ, project, sql, write};
+
+const APPEND: &str = "  - {id: out, component: filesystem.csv_writer, mode: write, needs: [orders], config: {path: out.csv, mode: append}}\n";
+/// Fails until there is the file `later.csv`.
+const LATER: &str =
+    "  - {id: later, component: filesystem.csv_extractor, mode: read, needs: [out], config: {path: later.csv}}\n";
 
 #[test]
 fn old_runs_are_removed_and_what_may_be_needed_stays() {
@@ -51,9 +60,8 @@ fn an_id_that_means_several_runs_lists_them() {
 
 #[test]
 fn a_run_that_has_written_keeps_the_next_from_writing_again_after_cleaning() {
-    let append = "  - {id: out, component: filesystem.csv_writer, mode: write, needs: [orders], config: {path: out.csv, mode: append}}\n";
     let broken = "  - {id: broken, component: duckdb.processor, mode: transform, needs: [orders, out], config: {query: \"SELECT error('x') FROM orders\"}}\n";
-    let project = project(&[READ, append, broken].concat());
+    let project = project(&[READ, APPEND, broken].concat());
     project.run(&["run", "pipeline.yaml"]).with_code(1);
     assert_eq!(project.read("out.csv").lines().count(), 4);
     let orders = project.read("orders.csv");
@@ -62,5 +70,58 @@ fn a_run_that_has_written_keeps_the_next_from_writing_again_after_cleaning() {
     project.write("orders.csv", &orders);
     project.run(&["runs", "clean", "--keep", "0", "--older-than", "0s"]).with_code(0);
     project.run(&["run", "pipeline.yaml"]).with_code(2);
+    assert_eq!(project.read("out.csv").lines().count(), 4);
+}
+
+/// Makes a run look as if the clock had been far ahead when it ran.
+fn move_into_the_future(run: &Path) {
+    let record = std::fs::read_to_string(run.join("run.json")).unwrap();
+    let mut record: Value = serde_json::from_str(&record).unwrap();
+    for name in ["started_at", "finished_at"] {
+        record[name] = json!("2100-01-01T00:00:00Z");
+    }
+    std::fs::write(run.join("run.json"), record.to_string()).unwrap();
+}
+
+fn id(run: &Path) -> String {
+    run.file_name().unwrap().to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_success_from_before_the_clock_was_set_back_hides_no_failed_run() {
+    let project = project(&[READ, APPEND, LATER].concat());
+    project.write("later.csv", "a\n1\n");
+    project.run(&["run", "pipeline.yaml"]).with_code(0);
+    move_into_the_future(&project.runs()[0]);
+    std::fs::remove_file(project.path("later.csv")).unwrap();
+    project.run(&["run", "pipeline.yaml"]).with_code(1);
+    assert_eq!(project.read("out.csv").lines().count(), 7);
+    let failed = id(&project.runs()[1]);
+    let refused = project.run(&["run", "pipeline.yaml"]).with_code(2);
+    assert!(refused.stderr.contains(&format!("run {failed} of this pipeline failed after")), "{}", refused.stderr);
+    let listed = project.run(&["runs", "list", "--json"]).with_code(0).json();
+    assert_eq!(listed[0]["run_id"], json!(failed));
+    project.write("later.csv", "a\n1\n");
+    let resumed = project.run(&["run", "--resume"]).with_code(0);
+    assert!(resumed.stderr.contains(&failed), "{}", resumed.stderr);
+    assert_eq!(project.read("out.csv").lines().count(), 7);
+}
+
+#[test]
+fn a_run_that_was_later_than_the_clock_says_is_the_one_to_resume() {
+    let project = project(&[READ, APPEND, LATER].concat());
+    let orders = project.read("orders.csv");
+    project.write("orders.csv", "order_id,customer,amount\n1,a\n");
+    project.run(&["run", "pipeline.yaml"]).with_code(1);
+    move_into_the_future(&project.runs()[0]);
+    let first = id(&project.runs()[0]);
+    project.write("orders.csv", &orders);
+    project.run(&["run", "pipeline.yaml"]).with_code(1);
+    let second = project.runs().iter().map(|run| id(run)).find(|run| *run != first).unwrap();
+    project.write("later.csv", "a\n1\n");
+    let refused = project.run(&["run", "--resume", &first]).with_code(2);
+    assert!(refused.stderr.contains("is obsolete"), "{}", refused.stderr);
+    let resumed = project.run(&["run", "--resume"]).with_code(0);
+    assert!(resumed.stderr.contains(&second), "{}", resumed.stderr);
     assert_eq!(project.read("out.csv").lines().count(), 4);
 }

@@ -7,7 +7,7 @@ use crate::args::Args;
 use crate::duckdb::{self, Build};
 use crate::private::Private;
 use crate::services::Mode;
-use crate::{Outcome, api, docs, layout, native, packages, readme, shell, test_drivers, tools};
+use crate::{Outcome, advisories, api, docs, layout, native, packages, readme, shell, test_drivers, tools};
 
 /// One thing that must hold.
 struct Phase {
@@ -31,7 +31,7 @@ const PHASES: &[Phase] = &[
     Phase {
         name: "advisories",
         about: "no dependency has a known fault, a foreign licence or source",
-        run: advisories,
+        run: advisories::check,
     },
     Phase { name: "features", about: "each feature of the facade compiles alone", run: features },
     Phase {
@@ -143,19 +143,6 @@ fn bundled() -> Outcome {
     shell::run(tests.args(&workspace).args(["-E", FILTER]))
 }
 
-/// The rules are in `deny.toml`, each exception with its reason. The database of advisories is fetched; where it cannot be reached
-/// that part is left out, and said so.
-fn advisories() -> Outcome {
-    tools::DENY.ensure()?;
-    let deny = |words: &[&str]| shell::cargo(&[&["deny"], words].concat());
-    shell::run(&mut deny(&["--locked", "check", "bans", "licenses", "sources"]))?;
-    if shell::run(&mut deny(&["fetch", "db"])).is_err() {
-        println!("NOT CHECKED: advisories, because their database cannot be reached from here");
-        return Ok(());
-    }
-    shell::run(&mut deny(&["--locked", "--offline", "check", "advisories"]))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,15 +158,8 @@ mod tests {
     }
 
     #[test]
-    fn s53_s54_s55_advisories_are_a_phase_and_each_exception_says_why_and_until_when() {
+    fn s53_advisories_are_a_phase() {
         assert!(PHASES.iter().any(|phase| phase.name == "advisories"));
-        let rules = crate::workspace::read("deny.toml").unwrap();
-        let exceptions: Vec<&str> = rules.lines().filter(|line| line.contains("id = \"RUSTSEC-")).collect();
-        assert!(!exceptions.is_empty());
-        for exception in exceptions {
-            let reason = exception.split("reason = ").nth(1).unwrap_or_default();
-            assert!(reason.contains("by way of") && reason.contains("until"), "{exception}");
-        }
     }
 
     #[test]

@@ -13,8 +13,8 @@ const CHOICES: [(&str, &str); 4] = [
     ("--minutes", "OSIRIS_TEST_FAULTS_MINUTES"),
     ("--only", "OSIRIS_TEST_FAULTS_ONLY"),
 ];
-/// Lets single calls of the program fail.
-const TRACER: &str = "strace";
+/// Says that a machine without the tools of some faults is an error: `required`.
+pub(crate) const TOOLS: &str = "OSIRIS_TEST_FAULTS_TOOLS";
 
 pub(crate) fn main(mut args: Args, mode: Mode) -> Outcome {
     let mut chosen = Vec::new();
@@ -31,29 +31,19 @@ pub(crate) fn main(mut args: Args, mode: Mode) -> Outcome {
     for service in &skipped {
         println!("SKIPPED: every fault that needs the service `{service}`");
     }
-    prepare_tracer()?;
     let build = Build::of_checkout();
     shell::run(shell::cargo(&["build", "--locked", "--quiet", "--bin", "osiris"]).args(build.workspace()))?;
     // Not by nextest, which would end it after some minutes.
     let mut test = shell::cargo(&["test", "--locked", "--quiet", "--test", "it"]);
     test.args(build.workspace()).env(SKIPPED, skipped.join(",")).envs(chosen);
+    if mode == Mode::Required {
+        test.env(TOOLS, "required");
+    }
     shell::run(test.args(["--", "--ignored", "--exact", "--nocapture", TEST]))
 }
 
 /// The test with all of it.
 const TEST: &str = "faults::fault_matrix_in_full_loses_and_doubles_nothing";
-
-/// Without it, faults at single calls are left out.
-pub(crate) fn prepare_tracer() -> Outcome {
-    if shell::find_program(TRACER, &[]).is_some() {
-        return Ok(());
-    }
-    if shell::can_apt_install() {
-        return shell::apt_install(TRACER);
-    }
-    println!("SKIPPED: faults at single system calls, which need `{TRACER}`");
-    Ok(())
-}
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,7 @@
 //! The project's own tasks: `cargo xtask ...`. They run other programs; none of our crates is linked here.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a task runner talks to the person who runs it")]
 
+mod advisories;
 mod api;
 mod args;
 mod bench;
@@ -37,8 +38,9 @@ cargo xtask <task>
   test-drivers [--driver NAME] [--services auto|required|skip]
                         run every test, or those of one driver; the services they need are found or installed
   test-drivers --faults [--seed N] [--repeats N] [--minutes N] [--only 'NAME [MODE],...']
-                        the whole fault matrix, which takes up to an hour: kills, signals, broken links, full disks, restarts
-                        of servers, two runs at once; prints what was lost, doubled or left behind
+                        the whole fault matrix, which takes up to an hour: kills and full disks at random moments and at single
+                        system calls, signals, broken links, restarts of servers, clocks that jump, two runs at once; prints
+                        what was lost, doubled or left behind, and what was not run
   ci [--only PHASE] [--list]
                         everything that must hold before a change is merged
   duckdb [--bundled]    link the library that the DuckDB project has built (seconds) instead of compiling DuckDB (20 to 40
@@ -47,8 +49,8 @@ cargo xtask <task>
   api [--check]         write the public items of each published crate to docs/api, or fail when they differ
   fuzz [NAME] [--seconds N]
                         the fuzz targets of tests/fuzz, N seconds each (60), with seeds of the moment
-  bench [NAME]... [--list] [--scale N] [--rounds N]
-                        build the release profile and print the tables of docs/benchmarks.md
+  bench [NAME]... [--list] [--scale N] [--rounds N] [--write]
+                        build the release profile and print the table of docs/benchmarks.md, or write it there
   new-driver NAME --kind http|file
                         make crates/osiris-driver-NAME from the template of its kind and register it in the facade
   release [--execute]   check that the crates can be published; publish them

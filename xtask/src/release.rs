@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::args::Args;
-use crate::{Outcome, packages, shell, workspace};
+use crate::{Outcome, advisories, packages, shell, workspace};
 
 pub(crate) fn main(mut args: Args) -> Outcome {
     let execute = args.flag("--execute");
@@ -12,6 +12,7 @@ pub(crate) fn main(mut args: Args) -> Outcome {
     check_clean(&shell::capture(Command::new("git").current_dir(workspace::root()).args(["status", "--porcelain"]))?)?;
     check_changelog(&workspace::read("CHANGELOG.md")?, &version)?;
     check_versions(&workspace::read("Cargo.toml")?, &version)?;
+    advisories::require()?;
     packages::check()?;
     println!("version {version}, to be published in this order:");
     for package in workspace::packages()? {

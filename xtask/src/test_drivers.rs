@@ -38,6 +38,9 @@ pub(crate) fn run(driver: Option<&str>, mode: Mode, private: Option<&Private>) -
         if let Some(private) = private {
             private.enter(&mut command);
         }
+        if mode == Mode::Required {
+            command.env(faults::TOOLS, "required");
+        }
         shell::run(command.env(SKIPPED, skipped.join(",")))?;
     }
     for service in &skipped {

@@ -20,12 +20,17 @@ pub(crate) const DENY: Tool = Tool { name: "cargo-deny", version: "^0.20" };
 pub(crate) const MACHETE: Tool = Tool { name: "cargo-machete", version: "^0.9" };
 
 impl Tool {
-    /// Installs the tool unless it is there.
-    pub(crate) fn ensure(&self) -> Outcome {
+    /// Whether it is installed.
+    pub(crate) fn is_there(&self) -> bool {
         let own = std::env::var_os("CARGO_HOME").map(std::path::PathBuf::from);
         let home = std::env::var_os("HOME").map(|home| std::path::PathBuf::from(home).join(".cargo"));
         let further: Vec<_> = own.or(home).map(|home| home.join("bin")).into_iter().collect();
-        if shell::find_program(self.name, &further).is_some() {
+        shell::find_program(self.name, &further).is_some()
+    }
+
+    /// Installs the tool unless it is there.
+    pub(crate) fn ensure(&self) -> Outcome {
+        if self.is_there() {
             return Ok(());
         }
         println!("{} is missing: installing it", self.name);

@@ -165,17 +165,39 @@ impl Console {
         if self.styled { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
 
-    /// Writes log lines between the progress bars, scrubbed of the secrets that are known by then.
-    pub(crate) fn log_line(bars: &MultiProgress, redactor: &Redactor, line: &[u8]) -> io::Result<()> {
+    /// Writes a log line between the progress bars, scrubbed of the secrets that are known by then.
+    pub(crate) fn log_line(bars: &MultiProgress, redactor: &Redactor, line: &[u8], form: LogForm) -> io::Result<()> {
         let text = String::from_utf8_lossy(line);
-        bars.suspend(|| io::stderr().write_all(redactor.scrub(&text).as_bytes()))
+        let text = redactor.scrub(&text);
+        let shown = match form {
+            LogForm::Plain => screened(&text, false),
+            LogForm::Styled => screened(&text, true),
+            LogForm::Json => escaped(&text),
+        };
+        bars.suspend(|| io::stderr().write_all(shown.as_bytes()))
     }
 }
 
-/// A JSON document as text. JSON itself escapes the controls of C0 only.
+/// What a log line consists of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogForm {
+    /// Text.
+    Plain,
+    /// Text with colours.
+    Styled,
+    /// A JSON document.
+    Json,
+}
+
+/// A JSON document as text.
 pub(crate) fn json_text(value: &Value) -> String {
-    let mut text = String::new();
-    for c in format!("{value:#}\n").chars() {
+    escaped(&format!("{value:#}\n"))
+}
+
+/// JSON with all control characters escaped: JSON itself requires that for the controls of C0 only.
+fn escaped(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
         match c {
             '\n' => text.push(c),
             c if is_control(c) => drop(write!(text, "\\u{:04x}", u32::from(c))),

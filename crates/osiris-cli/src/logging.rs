@@ -13,7 +13,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::console::Console;
+use crate::console::{Console, LogForm};
 
 /// Adds secrets that the log must mask.
 #[derive(Clone, Default)]
@@ -46,11 +46,17 @@ pub(crate) fn start(console: &Console, settings: &Settings) -> LogSecrets {
     };
     let others = if level == LevelFilter::TRACE { level } else { level.min(LevelFilter::WARN) };
     let targets = Targets::new().with_default(others).with_target("osiris", level);
-    let writer = LogWriter { bars: console.bars().clone(), secrets: secrets.clone() };
+    let format = settings.log_format.unwrap_or_default();
+    let form = match (format, console.styled()) {
+        (LogFormat::Json, _) => LogForm::Json,
+        (LogFormat::Text, true) => LogForm::Styled,
+        (LogFormat::Text, false) => LogForm::Plain,
+    };
+    let writer = LogWriter { bars: console.bars().clone(), secrets: secrets.clone(), form };
     let registry = tracing_subscriber::registry().with(targets);
     let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(console.styled());
     // Only a second call fails, and there is none.
-    let _ = match settings.log_format.unwrap_or_default() {
+    let _ = match format {
         LogFormat::Text => registry.with(layer.with_target(false)).try_init(),
         LogFormat::Json => registry.with(layer.json().flatten_event(true)).try_init(),
     };
@@ -61,6 +67,7 @@ pub(crate) fn start(console: &Console, settings: &Settings) -> LogSecrets {
 struct LogWriter {
     bars: MultiProgress,
     secrets: LogSecrets,
+    form: LogForm,
 }
 
 impl<'a> MakeWriter<'a> for LogWriter {
@@ -92,7 +99,7 @@ impl Drop for Line<'_> {
     fn drop(&mut self) {
         if !self.text.is_empty() {
             let redactor = self.log.secrets.0.read().unwrap_or_else(PoisonError::into_inner);
-            let _ = Console::log_line(&self.log.bars, &redactor, &self.text);
+            let _ = Console::log_line(&self.log.bars, &redactor, &self.text, self.log.form);
         }
     }
 }

@@ -172,19 +172,20 @@ pub trait Component: Sized + Send + Sync + 'static {
         Vec::new()
     }
 
-    /// Whether the rows may go over a [direct edge](crate::store::DirectEdge) instead of a table. True for an extractor
-    /// that only uses [`TableSink::sender`] and [`TableSink::rows`], and for a writer that reads its input once, in
-    /// full, uses [`TableRef::rows`] only after that, commits nothing before it, and tells the
+    /// Whether the rows may go over a [direct edge](crate::store::DirectEdge) instead of a table. True for an extractor or
+    /// a transformation that only uses [`TableSink::sender`], [`TableSink::rows`] and
+    /// [`create_table_as`](crate::store::StoreTransaction::create_table_as), and for a writer that reads its input once,
+    /// in full, uses [`TableRef::rows`] only after that, commits nothing before it, and tells the
     /// [outcome](Write::outcome) of a commit without its input. Pure, like [`validate`](Self::validate).
     fn streams(config: &Self::Config, connection: &Self::Connection) -> bool {
         let _ = (config, connection);
         false
     }
 
-    /// What a resumed run takes the rows of an extractor from, where the pipeline does not say. [`ResumeFrom::Source`] for
-    /// a source that is cheap to read again, such as a database; the default is the store, for sources that are slow or
-    /// have a limit, such as an API. Of an extractor that does not [stream](Self::streams) there is always a table. Pure,
-    /// like [`validate`](Self::validate).
+    /// What a resumed run takes the rows of an extractor or a transformation from, where the pipeline does not say.
+    /// [`ResumeFrom::Source`] for a source that is cheap to read again, such as a database; the default is the store, for
+    /// sources that are slow or have a limit, such as an API. Of a component that does not [stream](Self::streams) there
+    /// is always a table. Pure, like [`validate`](Self::validate).
     fn resume_from(config: &Self::Config, connection: &Self::Connection) -> ResumeFrom {
         let _ = (config, connection);
         ResumeFrom::default()

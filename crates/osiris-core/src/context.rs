@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -10,7 +11,7 @@ use crate::commit::{Commit, CommitLimits, CommitLog, Intent, Phase};
 use crate::state::StateFiles;
 use crate::store::DirectEdge;
 use crate::telemetry::{Unit, event};
-use crate::{Error, Progress, RejectTable, Result, Store, TableSink, Telemetry};
+use crate::{Error, NextTry, Progress, RejectTable, Result, RetryPolicy, Store, TableSink, Telemetry};
 
 /// The run as all its steps see it. Cheap to clone.
 #[derive(Clone)]
@@ -249,6 +250,41 @@ impl ExecutionContext {
     }
 
     /// The sink of the step's rows, which advances the step's counters.
+    /// What follows attempt number `attempt`, which failed with `error`, `failing_for` after the first failure. Another
+    /// attempt is announced and waited for; there is none once the step is cancelled.
+    pub async fn wait_for_retry(
+        &self,
+        retry: &RetryPolicy,
+        attempt: u32,
+        failing_for: Duration,
+        error: &Error,
+    ) -> NextTry {
+        let jitter = f64::from(fastrand::u32(..1000)) / 1000.0;
+        let next = retry.next_try(attempt, failing_for, error, jitter);
+        let NextTry::After(delay) = next else { return next };
+        self.log_event(
+            event::STEP_RETRY_ATTEMPT,
+            json!({
+                "attempt": attempt + 1,
+                "max_attempts": retry.max_attempts.max(attempt + 1),
+                "delay_ms": u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+                "category": error.kind().category(),
+                "error": error.report(),
+            }),
+        );
+        tracing::warn!(
+            step = self.step_id(),
+            attempt,
+            error = %self.telemetry().redactor().scrub(error.message()),
+            "retrying in {:.1} s",
+            delay.as_secs_f64()
+        );
+        tokio::select! {
+            () = self.cancel().cancelled() => NextTry::Never,
+            () = tokio::time::sleep(delay) => next,
+        }
+    }
+
     pub(crate) async fn sink(&self) -> Result<TableSink> {
         let progress = Arc::clone(&self.progress);
         match &self.edge {

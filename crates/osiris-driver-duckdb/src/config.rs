@@ -23,17 +23,17 @@ pub struct ProcessorConfig {
     /// upstream column needs no entry. Default: none.
     #[serde(default)]
     pub instants: Vec<String>,
-    /// Whether the result is stored (`table`, the default) or computed when it is read (`view`, only for a single SELECT).
+    /// Whether the result is stored (`table`) or computed when it is read (`view`, only for a single SELECT). Default:
+    /// stored, except where one writer of files reads it and there are no assertions: then rows go to it directly.
     #[serde(default)]
-    pub materialize: Materialize,
+    pub materialize: Option<Materialize>,
 }
 
 /// Whether a result is stored.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Materialize {
     /// Stored in the run's database.
-    #[default]
     Table,
     /// Computed whenever it is read.
     View,
@@ -130,7 +130,7 @@ pub(crate) fn validate(config: &ProcessorConfig) -> Vec<Problem> {
     let script = SqlScript::parse(&config.query);
     match &script {
         Err(error) => problems.push(Problem::from_sql("/query", error)),
-        Ok(script) if config.materialize == Materialize::View && !script.setup().is_empty() => problems.push(
+        Ok(script) if config.materialize == Some(Materialize::View) && !script.setup().is_empty() => problems.push(
             Problem::error("/materialize", "a view can be made of a single SELECT only")
                 .with_hint("use `materialize: table`, or WITH instead of CREATE TEMP TABLE"),
         ),

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use osiris_core::problem::ensure_none;
 use osiris_core::store::{SqlScript, StoreTransaction, TableName, quote};
 use osiris_core::{
-    Column, ColumnType, Component, ComponentSpec, Error, ExecutionContext, Inputs, NoConnection, Problem, Result, Role,
-    Step, TableSink, Transform, event, safe_name,
+    Column, ColumnType, Component, ComponentSpec, Error, ExecutionContext, Inputs, NoConnection, Problem, Result,
+    ResumeFrom, Role, Step, TableSink, Transform, event, safe_name,
 };
 use serde_json::json;
 
@@ -33,6 +33,15 @@ impl Component for Processor {
 
     fn validate(config: &ProcessorConfig) -> Vec<Problem> {
         config::validate(config)
+    }
+
+    /// An assertion reads the whole result, and a table or a view was asked for where either is configured.
+    fn streams(config: &ProcessorConfig, _: &NoConnection) -> bool {
+        config.assertions.is_empty() && config.materialize.is_none()
+    }
+
+    fn resume_from(_: &ProcessorConfig, _: &NoConnection) -> ResumeFrom {
+        ResumeFrom::Source
     }
 
     fn check_inputs(config: &ProcessorConfig, inputs: &[&str]) -> Vec<Problem> {
@@ -70,8 +79,11 @@ impl Transform for Processor {
         let failed = out
             .call(move |tx| {
                 job.run(tx)?;
+                if !checked || assertions.is_empty() {
+                    return Ok(Vec::new());
+                }
                 let result = job.name_result(tx, &name)?;
-                if checked { assertions::check(tx, &result, &assertions) } else { Ok(Vec::new()) }
+                assertions::check(tx, &result, &assertions)
             })
             .await?;
         report(failed, ctx).await
@@ -89,7 +101,7 @@ struct TransformTask {
     tables: Vec<(String, String)>,
     marks: Vec<Column>,
     instants: Vec<String>,
-    materialize: Materialize,
+    materialize: Option<Materialize>,
 }
 
 impl TransformTask {
@@ -133,8 +145,8 @@ impl TransformTask {
         self.check_columns(tx)?;
         let is_instant = |column: &Column| self.is_instant(column);
         match self.materialize {
-            Materialize::Table => tx.create_table_as(select, &is_instant)?,
-            Materialize::View => tx.create_view_as(&self.standalone(select), &is_instant)?,
+            None | Some(Materialize::Table) => tx.create_table_as(select, &is_instant)?,
+            Some(Materialize::View) => tx.create_view_as(&self.standalone(select), &is_instant)?,
         };
         Ok(())
     }

@@ -393,7 +393,7 @@ fn temporary(target: &Path) -> PathBuf {
 }
 
 /// Removes leftovers of killed runs for `target`: temporary files and directories without a lock.
-fn remove_leftovers(target: &Path) {
+pub(crate) fn remove_leftovers(target: &Path) {
     let Some(parent) = target.parent() else { return };
     let prefix = format!(".{}.", target.file_name().unwrap_or_default().to_string_lossy());
     for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {

@@ -31,6 +31,14 @@ impl TargetLock {
         Self::within(target, name, MAX_WAIT).await
     }
 
+    /// The lock of a writer that was killed: there is its lock file, and nobody holds it. Dropping it removes the file.
+    pub(crate) async fn of_killed(target: &Path, name: &str) -> Option<Self> {
+        if !lock_file(target).exists() {
+            return None;
+        }
+        Self::within(target, name, Duration::ZERO).await.ok()
+    }
+
     async fn within(target: &Path, name: &str, limit: Duration) -> Result<Self> {
         let path = lock_file(target);
         let asked = FileLock::wait(&path, LockFile::Transient, &Holder::this_process(), Some(limit)).await;
@@ -65,6 +73,19 @@ mod tests {
         assert!(refused.message().contains(&format!("process {}", std::process::id())), "{refused}");
         let (second, ()) = tokio::join!(TargetLock::take(&target, "a.csv"), async { drop(first) });
         drop(second.unwrap());
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "no lock file is left");
+    }
+
+    #[tokio::test]
+    async fn the_lock_of_a_killed_writer_can_be_had_and_one_that_is_held_cannot() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("a.csv");
+        assert!(TargetLock::of_killed(&target, "a.csv").await.is_none());
+        let held = TargetLock::take(&target, "a.csv").await.unwrap();
+        assert!(TargetLock::of_killed(&target, "a.csv").await.is_none());
+        drop(held);
+        std::fs::write(lock_file(&target), "{}").unwrap();
+        drop(TargetLock::of_killed(&target, "a.csv").await.unwrap());
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "no lock file is left");
     }
 }

@@ -14,10 +14,11 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::blocking::blocking;
-use crate::commit::{AtomicDirectory, AtomicFile, NotPublished};
+use crate::commit::{AtomicDirectory, AtomicFile, NotPublished, remove_leftovers};
 use crate::config::WriteMode;
 use crate::destination::send;
 use crate::error::io_error;
+use crate::lock::TargetLock;
 use crate::stdio::Streams;
 
 /// Staged output: complete, on disk, and ready to be renamed. It is created in a blocking thread and published by the
@@ -139,7 +140,17 @@ fn token(staged: &Staged) -> io::Result<Value> {
 pub(crate) async fn outcome(intent: &Intent) -> Result<CommitOutcome> {
     let Ok(token) = serde_json::from_value::<Token>(intent.token().clone()) else { return Ok(CommitOutcome::Unknown) };
     let name = intent.destination().trim_matches('`').to_owned();
-    blocking(move |_| found(&token).map_err(|error| io_error("cannot be read", &name, error))).await
+    let (Token::File { path, .. } | Token::Parts { path, .. }) = &token;
+    let (target, killed) = (path.clone(), TargetLock::of_killed(path, &name).await);
+    blocking(move |_| {
+        if let Some(lock) = killed {
+            // Nobody writes there again if the rows are there.
+            remove_leftovers(&target);
+            drop(lock);
+        }
+        found(&token).map_err(|error| io_error("cannot be read", &name, error))
+    })
+    .await
 }
 
 fn found(token: &Token) -> io::Result<CommitOutcome> {
@@ -261,6 +272,20 @@ mod tests {
         assert_eq!(asked(None, "a\n2\n", Some("")), CommitOutcome::NotCommitted);
         assert_eq!(asked(None, "a\n2\n", Some("a\n2\n")), committed);
         assert_eq!(asked(None, "a\n2\n", Some("b\n")), CommitOutcome::Unknown);
+    }
+
+    #[tokio::test]
+    async fn what_a_killed_writer_has_left_goes_when_its_append_is_found() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.csv");
+        std::fs::write(&path, "a\n1\n").unwrap();
+        let token = Token::File { path: path.clone(), old: None, new: print(&path).unwrap() };
+        let intent = Intent::new("`a.csv`").with_token(serde_json::to_value(token).unwrap());
+        for name in [".a.csv.osiris-lock", ".a.csv.0123456789abcdef.osiris-tmp"] {
+            std::fs::write(directory.path().join(name), "{}").unwrap();
+        }
+        assert_eq!(outcome(&intent).await.unwrap(), CommitOutcome::Committed { written: None });
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 
     #[test]

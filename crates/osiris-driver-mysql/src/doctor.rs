@@ -4,10 +4,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use osiris_core::Health;
+use osiris_sql::tls::Reach;
 use osiris_sql::within;
 
 use crate::client::{Client, Connect, Target};
-use crate::config::MysqlConnection;
+use crate::config::{Address, MysqlConnection};
 
 /// Time reserved for reporting the result.
 const RESERVE: Duration = Duration::from_millis(100);
@@ -37,7 +38,13 @@ fn healthy(client: &Client, connection: &MysqlConnection, latency: Duration) -> 
     let kind = if facts.mariadb { "MariaDB" } else { "MySQL" };
     let database = connection.database.as_deref().unwrap_or("(none)");
     let age = if facts.at_least((10, 4, 0), (5, 7, 0)) { "" } else { ", which is older than the supported versions" };
-    Health::ok(latency, format!("signed in to {kind} {}{age}", facts.version))
+    let unverified = match &connection.address {
+        Address::Tcp { host, .. } if Reach::of_host(host) != Reach::Loopback && !connection.tls.mode.verifies() => {
+            "; the identity of the server is not verified: set `tls: verify-full`, and `ssl_ca` if it uses a private CA"
+        }
+        _ => "",
+    };
+    Health::ok(latency, format!("signed in to {kind} {}{age}{unverified}", facts.version))
         .with_detail("address", connection.address.to_string())
         .with_detail("account", facts.account.clone())
         .with_detail("database", database)

@@ -23,6 +23,7 @@ const KEPT: [&str; 7] =
 pub(crate) struct Alone {
     environment: Option<Vec<(String, String)>>,
     file_size_kib: Option<u64>,
+    umask: Option<&'static str>,
 }
 
 impl Alone {
@@ -39,6 +40,12 @@ impl Alone {
     /// A write beyond this size of a file fails, as it does on a full disk.
     pub(crate) fn with_file_size_limit(mut self, kibibytes: u64) -> Self {
         self.file_size_kib = Some(kibibytes);
+        self
+    }
+
+    /// With this umask, in octal digits.
+    pub(crate) fn with_umask(mut self, umask: &'static str) -> Self {
+        self.umask = Some(umask);
         self
     }
 
@@ -68,14 +75,15 @@ impl Alone {
 
     fn command(&self, test: &str) -> Result<Command, Violation> {
         let program = std::env::current_exe()?;
-        let mut command = match self.file_size_kib {
-            None => Command::new(program),
-            Some(kibibytes) => {
-                // The signal that a write over the limit raises is ignored, so that the write fails instead. `ulimit -f` counts
-                // blocks of 512 bytes in some shells and of 1024 in others.
-                let script = format!("trap '' XFSZ; ulimit -f {kibibytes} && exec \"$@\"");
+        // The signal that a write over the limit raises is ignored, so that the write fails instead. `ulimit -f` counts blocks of
+        // 512 bytes in some shells and of 1024 in others.
+        let limit = self.file_size_kib.map(|kibibytes| format!("trap '' XFSZ; ulimit -f {kibibytes} && "));
+        let umask = self.umask.map(|umask| format!("umask {umask} && "));
+        let mut command = match [limit, umask].into_iter().flatten().collect::<String>() {
+            none if none.is_empty() => Command::new(program),
+            settings => {
                 let mut shell = Command::new("sh");
-                shell.args(["-c", &script, "sh"]).arg(program);
+                shell.args(["-c", &format!("{settings}exec \"$@\""), "sh"]).arg(program);
                 shell
             }
         };

@@ -34,6 +34,7 @@ macro_rules! conformance_suite {
                 drv_031_keeps_a_connections_secrets_at_its_address,
                 crt_001_keeps_no_data_between_runs,
                 crt_007_reports_a_connection_failure_as_event_and_category,
+                crt_010_leaves_only_private_files_in_its_run,
             }
             extract {
                 drv_012_pages_until_every_row_is_read,
@@ -79,6 +80,7 @@ macro_rules! conformance_suite {
                 drv_031_keeps_a_connections_secrets_at_its_address,
                 crt_001_keeps_no_data_between_runs,
                 crt_007_reports_a_connection_failure_as_event_and_category,
+                crt_010_leaves_only_private_files_in_its_run,
             }
             transform {
                 drv_007_finds_inputs_by_step_id_and_lists_those_present,
@@ -123,6 +125,7 @@ macro_rules! conformance_suite {
                 drv_031_keeps_a_connections_secrets_at_its_address,
                 crt_001_keeps_no_data_between_runs,
                 crt_007_reports_a_connection_failure_as_event_and_category,
+                crt_010_leaves_only_private_files_in_its_run,
             }
             write {
                 drv_007_finds_inputs_by_step_id_and_lists_those_present,

@@ -7,9 +7,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row};
 
 /// The file, in the directory of the project.
-pub(super) const FILE: &str = "shop.db";
-/// What SQLite keeps beside it while a transaction is open, and finds again after a crash.
-pub(super) const JOURNAL: &str = "shop.db-journal";
+pub(super) const FILE: &str = "out/shop.db";
 
 async fn open(file: &Path) -> SqliteConnection {
     SqliteConnectOptions::new().filename(file).create_if_missing(true).connect().await.unwrap()

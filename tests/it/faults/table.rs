@@ -6,8 +6,8 @@ use super::target::Mode;
 
 /// Rows that a run brings, with ids from 1.
 pub(super) const ROWS: i64 = 12_000;
-/// The ids of rows that are there before an append or an overwrite.
-const OLD: [i64; 3] = [-3, -2, -1];
+/// The ids of rows that are there before an append or an overwrite; they are in no run.
+pub(super) const OLD: [i64; 3] = [-3, -2, -1];
 
 /// How often each id is there, and how many of its rows are those that the run brings.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -40,14 +40,18 @@ impl Table {
     pub(super) fn before(mode: Mode) -> Vec<(i64, String)> {
         match mode {
             Mode::Upsert => (1..=ROWS / 2).map(|id| (id, "old".to_owned())).collect(),
-            Mode::Append | Mode::Overwrite => OLD.map(|id| (id, "old".to_owned())).to_vec(),
+            Mode::Append | Mode::AppendRecorded | Mode::AppendByKey | Mode::Overwrite => {
+                OLD.map(|id| (id, "old".to_owned())).to_vec()
+            }
             Mode::Extract => Vec::new(),
+            Mode::ExtractNew => (1..=ROWS / 2).map(|id| (id, new_label(id))).collect(),
         }
     }
 
     /// What must be there after it.
     pub(super) fn after(mode: Mode) -> Self {
-        let kept = if mode == Mode::Append { Self::before(mode) } else { Vec::new() };
+        let is_append = matches!(mode, Mode::Append | Mode::AppendRecorded | Mode::AppendByKey);
+        let kept = if is_append { Self::before(mode) } else { Vec::new() };
         Self::of(kept.into_iter().chain((1..=ROWS).map(|id| (id, new_label(id)))))
     }
 

@@ -13,7 +13,7 @@ const SQL: &str =
     "SELECT *, l_extendedprice * (1 - l_discount) AS revenue FROM source WHERE l_shipdate >= DATE '1995-06-17'";
 
 /// One row for each flag and status.
-const GROUPED: &str = "SELECT l_returnflag, l_linestatus, sum(l_quantity) AS quantity, sum(l_extendedprice * (1 - l_discount)) AS revenue, \
+pub(super) const GROUPED: &str = "SELECT l_returnflag, l_linestatus, sum(l_quantity) AS quantity, sum(l_extendedprice * (1 - l_discount)) AS revenue, \
                        avg(l_discount) AS discount, count(*) AS orders FROM source GROUP BY ALL ORDER BY ALL";
 
 /// From file to file, with SQL and without, against the one statement that a user of DuckDB would type.
@@ -106,18 +106,32 @@ pub(super) fn csv_write(bench: &Bench) -> Outcome<Vec<Row>> {
     }])
 }
 
-/// The program that does nothing.
+/// What does next to nothing: the program itself, a check of 100 steps, a run of one step and of a thousand.
 pub(super) fn startup(bench: &Bench) -> Outcome<Vec<Row>> {
-    let time = repeat(bench, || {
+    let version = repeat(bench, || {
         let mut command = Command::new(&bench.osiris);
         command.arg("--version");
         command
     })?;
-    Ok(vec![small("`osiris --version`", time, "30 ms")])
+    let step = |number: usize| {
+        format!(
+            "  - id: step-{number}\n    component: duckdb.processor\n    mode: transform\n    needs: []\n    config: {{query: SELECT {number} AS n}}\n"
+        )
+    };
+    let trivial = data::pipeline(&bench.fresh("startup/one")?, &[step(0)])?;
+    let thousand = data::pipeline(&bench.fresh("startup/thousand")?, &(0..1000).map(step).collect::<Vec<_>>())?;
+    let trivial = repeat(bench, || bench.run(&trivial, &[]))?;
+    let thousand = cost(&mut bench.run(&thousand, &[]))?.wall.saturating_sub(trivial);
+    Ok(vec![
+        small("`osiris --version`", version, "10 ms"),
+        validate(bench)?,
+        small("a run of one query without input", trivial, "60 ms"),
+        small("each of a thousand such steps", thousand / 999, "1 ms"),
+    ])
 }
 
 /// A pipeline of 100 steps, checked.
-pub(super) fn validate(bench: &Bench) -> Outcome<Vec<Row>> {
+fn validate(bench: &Bench) -> Outcome<Row> {
     let directory = bench.fresh("validate")?;
     let mut steps = vec![data::extract("step-0", "filesystem.csv_extractor", Path::new("data.csv"))];
     steps.extend((1..100).map(|number| {
@@ -130,7 +144,7 @@ pub(super) fn validate(bench: &Bench) -> Outcome<Vec<Row>> {
         command.arg("validate").arg(&pipeline);
         command
     })?;
-    Ok(vec![small("`osiris validate` of 100 steps", time, "100 ms")])
+    Ok(small("`osiris validate` of 100 steps", time, "50 ms"))
 }
 
 fn three_steps(directory: &Path, csv: &Path) -> Outcome<std::path::PathBuf> {

@@ -101,13 +101,22 @@ pub(super) fn megabytes(bytes: u64) -> String {
     format!("{} MB", bytes / 1_000_000)
 }
 
+/// The median times, and the largest memory.
+pub(super) fn shown(costs: &[Cost]) -> String {
+    let mut text = seconds(median(costs.iter().map(|cost| cost.wall).collect()));
+    let cpu: Vec<Duration> = costs.iter().filter_map(|cost| cost.cpu).collect();
+    if !cpu.is_empty() {
+        text.push_str(&format!(", {:.1} s CPU", median(cpu).as_secs_f64()));
+    }
+    if let Some(peak) = costs.iter().filter_map(|cost| cost.peak).max() {
+        text.push_str(&format!(", {}", megabytes(peak)));
+    }
+    text
+}
+
 /// Medians of what ran in turn, with the largest memory of each.
 pub(super) fn compared(work: String, ours: &[Cost], limit: &str, theirs: &[Cost], target: &str) -> Row {
     let wall = |costs: &[Cost]| median(costs.iter().map(|cost| cost.wall).collect());
-    let shown = |costs: &[Cost]| {
-        let peak = costs.iter().filter_map(|cost| cost.peak).max().map_or_else(String::new, megabytes);
-        format!("{}, {peak}", seconds(wall(costs)))
-    };
     let ratio = wall(ours).as_secs_f64() / wall(theirs).as_secs_f64();
     let (limit, ratio) = if theirs.is_empty() {
         (limit.to_owned(), "-".to_owned())

@@ -5,9 +5,10 @@
 
 mod cases;
 mod data;
+mod databases;
 mod measure;
-mod mysql;
 mod posthog;
+mod scaling;
 mod served;
 mod supabase;
 
@@ -44,17 +45,19 @@ type Case = (&'static str, fn(&Bench) -> Outcome<Vec<Row>>);
 
 const CASES: &[Case] = &[
     ("files", cases::files),
+    ("to-files", databases::to_files),
+    ("across", databases::across),
+    ("from-files", databases::from_files),
+    ("startup", cases::startup),
     ("memory", cases::memory),
     ("csv-write", cases::csv_write),
-    ("startup", cases::startup),
-    ("validate", cases::validate),
-    ("mysql", mysql::mysql),
+    ("scaling", scaling::scaling),
     ("posthog", posthog::posthog),
     ("supabase", supabase::supabase),
 ];
 
 pub(crate) fn main(mut args: Args) -> Outcome {
-    let list = args.flag("--list");
+    let (list, write) = (args.flag("--list"), args.flag("--write"));
     let scale = args.option("--scale")?.unwrap_or_else(|| "1".to_owned());
     let rounds = args.option("--rounds")?.unwrap_or_else(|| "5".to_owned());
     let rounds = rounds.parse().ok().filter(|rounds| *rounds > 0).ok_or("--rounds needs a number from 1")?;
@@ -74,7 +77,36 @@ pub(crate) fn main(mut args: Args) -> Outcome {
         rows.extend(case(&bench)?);
     }
     print!("{}", table(&rows));
-    Ok(())
+    if write { keep(&rows) } else { Ok(()) }
+}
+
+/// Where the table stands.
+const PAGE: &str = "docs/benchmarks.md";
+/// The line above the table, and the one below.
+const MARKS: [&str; 2] = ["<!-- results -->", "<!-- end of results -->"];
+
+/// Puts the rows into the page: in the place of those of the same work, or below the others.
+fn keep(rows: &[Row]) -> Outcome {
+    let page = workspace::read(PAGE)?;
+    let kept = merged(&page, rows).ok_or(format!("{PAGE} has no line `{}`", MARKS[0]))?;
+    workspace::write(PAGE, &kept)
+}
+
+fn merged(page: &str, rows: &[Row]) -> Option<String> {
+    let (before, rest) = page.split_once(MARKS[0])?;
+    let (old, after) = rest.split_once(MARKS[1])?;
+    let work = |line: &str| line.split(" | ").next().map(str::to_owned);
+    let new = table(rows);
+    let mut lines: Vec<&str> = new.lines().take(2).collect();
+    let mut added: Vec<&str> = new.lines().skip(2).collect();
+    for line in old.lines().filter(|line| line.starts_with("| ")).skip(2) {
+        match added.iter().position(|new| work(new) == work(line)) {
+            Some(place) => lines.push(added.remove(place)),
+            None => lines.push(line),
+        }
+    }
+    lines.extend(added);
+    Some(format!("{before}{}\n\n{}\n\n{}{after}", MARKS[0], lines.join("\n"), MARKS[1]))
 }
 
 fn build(scale: String, rounds: usize) -> Outcome<Bench> {
@@ -106,6 +138,21 @@ mod tests {
     #[test]
     fn an_unknown_benchmark_is_refused_before_anything_is_built() {
         assert!(main(Args::new(["warp".to_owned()])).unwrap_err().contains("`warp`"));
+    }
+
+    #[test]
+    fn a_row_takes_the_place_of_the_row_of_the_same_work() {
+        let row = |work: &str, osiris: &str| {
+            let dash = || "-".to_owned();
+            Row { work: work.to_owned(), osiris: osiris.to_owned(), limit: dash(), ratio: dash(), target: dash() }
+        };
+        let page = format!("a\n{}\n{}\nb\n", MARKS[0], MARKS[1]);
+        let first = merged(&page, &[row("x", "1 s"), row("y", "2 s")]).unwrap();
+        let second = merged(&first, &[row("z", "4 s"), row("x", "3 s")]).unwrap();
+        let works: Vec<&str> = second.lines().filter(|line| line.starts_with("| ")).skip(2).collect();
+        assert_eq!(works, ["| x | 3 s | - | - | - |", "| y | 2 s | - | - | - |", "| z | 4 s | - | - | - |"]);
+        assert!(second.starts_with("a\n") && second.ends_with("\nb\n"), "{second}");
+        assert_eq!(merged("no marks", &[]), None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use osiris::core::{Catalog, Redactor, Resource, ResourceField};
+use osiris::core::{Catalog, Redactor, Resource, ResourceField, visible_line};
 use osiris::pipeline::inspect::{ConnectionInspector, DiscoverOptions};
 use osiris::{Registry, Settings};
 use serde_json::json;
@@ -60,7 +60,7 @@ fn shown(catalog: &Catalog, fields: bool) -> String {
         in_order.sort_by_key(|field| field.ordinal);
         let head = ["field", "type", "native type", "null", "key"];
         let fields = table(&head, in_order.into_iter().map(field_row).collect(), &[]);
-        let _ = writeln!(text, "{} ({})", resource.name, kind(resource));
+        let _ = writeln!(text, "{} ({})", visible_line(&resource.name), kind(resource));
         for line in fields.lines() {
             let _ = writeln!(text, "  {line}");
         }

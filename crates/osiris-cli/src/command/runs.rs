@@ -1,6 +1,7 @@
 //! `runs`: past runs.
 
 use osiris::Settings;
+use osiris::core::visible_line;
 use osiris::pipeline::{CleanOptions, LedgerStep, PastRun, Runs, StepStatus, error_json};
 use serde_json::{Value, json};
 
@@ -70,7 +71,7 @@ fn show(run: &PastRun, args: &ShowRunArgs, console: &Console) -> Result<(), Comm
         run.directory().display()
     );
     for (name, value) in &record.params {
-        text.push_str(&format!("  {name}={value}\n"));
+        text.push_str(&format!("  {name}={}\n", visible_line(value)));
     }
     if let Some(ledger) = run.ledger() {
         text.push_str(&format!("\n{}", ledger_table(&ledger.steps)));

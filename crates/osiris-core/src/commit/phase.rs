@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::{Commit, CommitEnd, CommitLimits, CommitLog, CommitRecord, Intent};
 use crate::telemetry::{Telemetry, event};
-use crate::{Error, Result, StepCounts, TableRef, Written};
+use crate::{Error, Result, Role, StepCounts, TableRef, Written};
 
 /// The commits of one attempt.
 pub(crate) struct Phase {
@@ -74,6 +74,7 @@ impl Phase {
     pub(crate) async fn begin(self: &Arc<Self>, intent: Intent, rejected: u64) -> Result<Commit> {
         if let Some(input) = self.state().input.clone() {
             input.ensure_unchanged()?;
+            balances(&input, &intent, rejected)?;
         }
         let (index, record) = self.push(intent, rejected)?;
         self.telemetry.log_event(
@@ -242,6 +243,19 @@ impl Phase {
     /// The intent of the last commit.
     pub(crate) fn last_intent(&self) -> Option<Intent> {
         self.state().commits.last().map(|begun| begun.record.intent.clone())
+    }
+}
+
+/// Whether the destination accounts for every row, where both sides are counted before the commit. Rows that become visible
+/// in parts are not all counted by then.
+fn balances(input: &TableRef, intent: &Intent, rejected: u64) -> Result<()> {
+    let (Some(read), Some(written)) = (input.expected_rows(), intent.written()) else { return Ok(()) };
+    let mut counts = StepCounts { read, rejected, ..StepCounts::default() };
+    written.add_to(&mut counts);
+    match counts.imbalance(Role::Write).filter(|_| !intent.is_in_parts()) {
+        None => Ok(()),
+        Some(difference) => Err(Error::integrity(format!("the ledger does not balance: {difference}"))
+            .with_hint("nothing was written: run it again; if it fails again, report a bug")),
     }
 }
 

@@ -1,9 +1,11 @@
 //! One attempt at a step, by role: open the sink, run the component, balance the ledger, commit or roll back.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::state::SavedState;
-use crate::store::FileIdentity;
+use crate::store::{Channel, FileIdentity, unless_misread};
 use crate::{
     Component, Error, ExecutionContext, Extract, Inputs, Result, Role, Step, StepCounts, StepNote, TableRef, TableSink,
     Transform, Write,
@@ -31,13 +33,18 @@ pub(super) async fn extract<C: Extract>(component: &C, step: &Step<'_, C>, ctx: 
     let mut counts = StepCounts::default();
     let result = async {
         let sink = ctx.sink().await?;
-        match sink.channel() {
-            Some(channel) => channel.as_sender(fill(component, step, sink, ctx, &mut counts)).await,
-            None => fill(component, step, sink, ctx, &mut counts).await,
-        }
+        as_sender(sink.channel(), fill(component, step, sink, ctx, &mut counts)).await
     }
     .await;
     Attempted::new(counts, result)
+}
+
+/// Until the receiver of the rows stops, where they go over a direct edge.
+async fn as_sender<T>(channel: Option<Arc<Channel>>, work: impl Future<Output = Result<T>>) -> Result<T> {
+    match channel {
+        Some(channel) => channel.as_sender(work).await,
+        None => work.await,
+    }
 }
 
 /// Runs an extractor, balances its ledger and commits its rows.
@@ -74,21 +81,35 @@ pub(super) async fn transform<C: Transform>(
     let mut counts = StepCounts { read: inputs.iter().map(|input| input.table.rows()).sum(), ..StepCounts::default() };
     let result = async {
         let sink = ctx.sink().await?;
-        let transformed = component.transform(step, inputs, &sink, ctx).await;
-        let files: Vec<_> = inputs.iter().flat_map(|input| input.table.files()).cloned().collect();
-        FileIdentity::unless_changed(&files, transformed)?;
-        ctx.rejects().enforce_limit()?;
-        counts.rejected = ctx.rejects().len();
-        counts.stored = sink.rows().await?;
-        if ctx.progress().rows() == 0 {
-            // SQL made the table: no sender has counted its rows [DRV-014].
-            ctx.progress().add_rows(counts.stored);
-        }
-        let note = StepNote { files, ..note(step, &counts, None) };
-        Ok((Some(sink.finish_with(note).await?), None))
+        as_sender(sink.channel(), compute(component, step, inputs, sink, ctx, &mut counts)).await
     }
     .await;
     Attempted::new(counts, result)
+}
+
+/// Runs a transformation and commits its rows.
+async fn compute<C: Transform>(
+    component: &C,
+    step: &Step<'_, C>,
+    inputs: &Inputs,
+    sink: TableSink,
+    ctx: &ExecutionContext,
+    counts: &mut StepCounts,
+) -> Result<(Option<TableRef>, Option<Value>)> {
+    let tables = || inputs.iter().map(|input| &input.table);
+    let transformed = unless_misread(tables(), component.transform(step, inputs, &sink, ctx).await);
+    let files: Vec<_> = tables().flat_map(TableRef::files).cloned().collect();
+    FileIdentity::unless_changed(&files, transformed)?;
+    ctx.store().ensure_rows_met(tables(), &sink.file_scans().await?).await?;
+    ctx.rejects().enforce_limit()?;
+    counts.rejected = ctx.rejects().len();
+    counts.stored = sink.rows().await?;
+    if ctx.progress().rows() == 0 {
+        // SQL made the table: no sender has counted its rows [DRV-014].
+        ctx.progress().add_rows(counts.stored);
+    }
+    let note = StepNote { files, ..note(step, counts, None) };
+    Ok((Some(sink.finish_with(note).await?), None))
 }
 
 pub(super) async fn write<C: Write>(
@@ -101,7 +122,7 @@ pub(super) async fn write<C: Write>(
     let result = async {
         let input = inputs.single(step.input_step())?;
         ctx.phase().set_input(input);
-        let written = component.write(step, input, ctx).await;
+        let written = unless_misread(std::iter::once(input), component.write(step, input, ctx).await);
         // The files of what is committed at once were compared when the commit began.
         let written = match &written {
             Ok(_) if !ctx.phase().is_in_parts() => written,

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::StepRequest;
 use super::attempt::Attempted;
 use super::settle::{Ask, caught, settled};
-use super::step::{TypedStep, millis};
+use super::step::TypedStep;
 use crate::commit::{CommitOutcome, Intent};
 use crate::telemetry::event;
 use crate::{Component, ConnectionUse, Error, ErrorKind, ExecutionContext, Inputs, NextTry, Result, Step, TableRef};
@@ -131,36 +131,14 @@ impl<C: Component> TypedStep<C> {
                     json!({"category": error.kind().category(), "error": error.report()}),
                 );
             }
-            let jitter = f64::from(fastrand::u32(..1000)) / 1000.0;
             let failing_for = failing_since.get_or_insert_with(Instant::now).elapsed();
-            let delay = match request.retry.next_try(number, failing_for, error, jitter) {
-                NextTry::After(delay) => delay,
+            match ctx.wait_for_retry(&request.retry, number, failing_for, error).await {
+                NextTry::After(_) => {}
                 NextTry::Never => return (attempted, number),
                 NextTry::TooFarAway(wait) => {
                     let explained = |error| request.retry.explained(error, wait, SystemTime::now());
                     return (Attempted { result: attempted.result.map_err(explained), ..attempted }, number);
                 }
-            };
-            ctx.log_event(
-                event::STEP_RETRY_ATTEMPT,
-                json!({
-                    "attempt": number + 1,
-                    "max_attempts": request.retry.max_attempts.max(number + 1),
-                    "delay_ms": millis(delay),
-                    "category": error.kind().category(),
-                    "error": error.report(),
-                }),
-            );
-            tracing::warn!(
-                step = ctx.step_id(),
-                attempt = number,
-                error = %ctx.telemetry().redactor().scrub(error.message()),
-                "retrying in {:.1} s",
-                delay.as_secs_f64()
-            );
-            tokio::select! {
-                () = ctx.cancel().cancelled() => return (attempted, number),
-                () = tokio::time::sleep(delay) => {}
             }
             number += 1;
         }

@@ -39,6 +39,7 @@ pub(super) struct TableLoader<'a> {
     step: &'a str,
     schema: Option<TableSchema>,
     view: Option<View>,
+    file_scans: Vec<u64>,
     committed: bool,
     pending: PendingRows,
     seal: &'a Seal,
@@ -86,7 +87,17 @@ impl<'a> TableLoader<'a> {
             .map_err(|error| store_error(error, "no transaction could be started"))?;
         drop_table(connection, step)?;
         let pending = PendingRows::default();
-        Ok(Self { connection, step, schema: None, view: None, committed: false, pending, seal, sealed: None })
+        Ok(Self {
+            connection,
+            step,
+            schema: None,
+            view: None,
+            file_scans: Vec::new(),
+            committed: false,
+            pending,
+            seal,
+            sealed: None,
+        })
     }
 
     pub(super) fn is_committed(&self) -> bool {
@@ -182,7 +193,14 @@ impl<'a> TableLoader<'a> {
             step: self.step,
             schema: &mut self.schema,
             view: &mut self.view,
+            file_scans: &mut self.file_scans,
+            send: None,
         })
+    }
+
+    /// The rows of each scan of CSV files in the SQL that made the table.
+    pub(super) fn file_scans(&self) -> Vec<u64> {
+        self.file_scans.clone()
     }
 
     pub(super) fn rows(&mut self) -> Result<u64> {
@@ -201,11 +219,11 @@ impl<'a> TableLoader<'a> {
     pub(super) fn commit(&mut self, mut note: StepNote) -> Result<TableRef> {
         let rows = self.rows()?;
         let schema = self.schema.clone().unwrap_or_default();
-        note.files = match self.view.take() {
-            Some(view) => [view.files, note.files].concat(),
-            None => Vec::new(),
+        (note.files, note.scans) = match self.view.take() {
+            Some(view) => ([view.files, note.files].concat(), view.scans),
+            None => (Vec::new(), Vec::new()),
         };
-        let table = TableRef::over_files(self.step, schema, rows, note.files.clone());
+        let table = TableRef::over_files(self.step, schema, rows, &note);
         if let Some(sealed) = &self.sealed {
             sealed.ensure_unchanged(self.connection)?;
         }

@@ -160,12 +160,14 @@ fn settings(options: &StoreOptions) -> String {
     sql
 }
 
-/// The schemas of step tables, rejects and the store's catalog; and the clock of the run.
+/// The schemas of step tables, rejects and the store's catalog; and the clock of the run. In one transaction, since each
+/// waits for the disk.
 fn catalog(options: &StoreOptions) -> String {
     let instant = options.started.naive_utc().format("%Y-%m-%d %H:%M:%S%.6f");
     let date = options.started.date_naive();
     format!(
-        "CREATE SCHEMA IF NOT EXISTS {STEPS};
+        "BEGIN TRANSACTION;
+         CREATE SCHEMA IF NOT EXISTS {STEPS};
          CREATE SCHEMA IF NOT EXISTS rejects;
          CREATE SCHEMA IF NOT EXISTS osiris;
          CREATE TABLE IF NOT EXISTS osiris.tables (step VARCHAR, rows UBIGINT, columns VARCHAR, note VARCHAR);
@@ -174,7 +176,8 @@ fn catalog(options: &StoreOptions) -> String {
          CREATE OR REPLACE MACRO current_timestamp() AS TIMESTAMP '{instant}';
          CREATE OR REPLACE MACRO today() AS DATE '{date}';
          CREATE OR REPLACE MACRO current_date() AS DATE '{date}';
-         CREATE OR REPLACE MACRO get_current_timestamp() AS TIMESTAMP '{instant}';"
+         CREATE OR REPLACE MACRO get_current_timestamp() AS TIMESTAMP '{instant}';
+         COMMIT;"
     )
 }
 
@@ -187,13 +190,13 @@ fn sandbox(options: &StoreOptions) -> Result<String> {
         .collect();
     let files: Vec<String> =
         both_names(options.files.iter())?.iter().map(|file| quote_text(&file.display().to_string())).collect();
-    // The store sets its threads itself, as work comes and goes. SQL of a step sets nothing: its statements are
-    // checked.
+    // The store sets its threads itself, as work comes and goes, and asks for the profile of some statements. SQL of a
+    // step sets nothing: its statements are checked.
     Ok(format!(
         "SET allowed_directories = [{}];
          SET allowed_paths = [{}];
          SET enable_external_access = false;
-         SET allowed_configs = ['threads'];
+         SET allowed_configs = ['threads', 'enable_profiling', 'profiling_coverage'];
          SET lock_configuration = true;",
         directories.join(", "),
         files.join(", ")

@@ -8,6 +8,7 @@ use arrow::datatypes::{DataType, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use duckdb::Connection;
 use tokio::sync::mpsc;
 
+use super::file_rows::ensure_met;
 use super::interrupt::InterruptOnDrop;
 use super::schema::{Column, TableRef, TableSchema};
 use super::threads::Workload;
@@ -57,18 +58,14 @@ impl ScanBuilder {
         };
         pick(&self.table, &self.order_by)?;
         let schema = TableSchema::new(columns)?;
-        let mut sql = format!(
-            "SELECT {} FROM {}",
-            schema.columns().iter().map(expression).collect::<Vec<_>>().join(", "),
-            self.table.sql()
-        );
+        let mut sql = format!("SELECT {} FROM {}", selection(&schema), self.table.sql());
         if !self.order_by.is_empty() {
             let keys: Vec<String> = self.order_by.iter().map(|name| quote(name)).collect();
             sql.push_str(&format!(" ORDER BY {}", keys.join(", ")));
         }
         // Sorting uses all threads.
         let work = if self.order_by.is_empty() { self.table.workload() } else { Workload::Compute };
-        TableScan::start(&self.store, work, self.table.step(), sql, schema)
+        TableScan::start(&self.store, work, &self.table, sql, schema)
     }
 }
 
@@ -92,6 +89,11 @@ fn pick(table: &TableRef, names: &[String]) -> Result<Vec<Column>> {
         .with_hint(format!("its columns: {}", present.join(", "))))
 }
 
+/// The columns as a scan selects them.
+pub(super) fn selection(schema: &TableSchema) -> String {
+    schema.columns().iter().map(expression).collect::<Vec<_>>().join(", ")
+}
+
 /// The column, cast to a type that Arrow has.
 fn expression(column: &Column) -> String {
     let name = quote(&column.name);
@@ -108,7 +110,7 @@ pub struct TableScan {
 }
 
 impl TableScan {
-    fn start(store: &Store, work: Workload, step: &str, sql: String, schema: TableSchema) -> Result<Self> {
+    fn start(store: &Store, work: Workload, table: &TableRef, sql: String, schema: TableSchema) -> Result<Self> {
         let connection = store.connection()?;
         let threads = store.threads();
         let (interrupt, working) = InterruptOnDrop::new(connection.interrupt_handle());
@@ -116,15 +118,16 @@ impl TableScan {
         let (sender, batches) = mpsc::channel(BATCHES_IN_FLIGHT);
         let target = Arc::clone(&arrow);
         let at_work = store.at_work();
+        let uncounted = Some(table).filter(|table| !table.is_counted()).cloned();
         let thread = std::thread::Builder::new()
-            .name(format!("scan {step}"))
+            .name(format!("scan {}", table.step()))
             .spawn(move || {
                 // Dropped last, when the connection is closed.
                 let _at_work = at_work;
                 let (connection, threads) = (connection, threads);
                 let _working = working;
                 let _workload = threads.begin(work);
-                if let Err(error) = read(&connection, &sql, &target, &sender) {
+                if let Err(error) = read(&connection, &sql, &target, &sender, uncounted.as_ref()) {
                     // The reader may be gone: then nobody needs the error either.
                     let _ = sender.blocking_send(Err(error));
                 }
@@ -169,16 +172,32 @@ fn read(
     sql: &str,
     target: &SchemaRef,
     sender: &mpsc::Sender<Result<RecordBatch>>,
+    uncounted: Option<&TableRef>,
 ) -> Result<()> {
-    let failed = |error| store_error(error, "the table could not be read");
+    let mut rows = 0;
+    let is_complete = for_each_batch(connection, sql, target, "the table could not be read", |batch| {
+        rows += batch.num_rows() as u64;
+        Ok(sender.blocking_send(Ok(batch)).is_ok())
+    })?;
+    uncounted.filter(|_| is_complete).map_or(Ok(()), |table| ensure_met(table, rows))
+}
+
+/// Calls `each` with every batch that `sql` returns, until it says false. Returns whether it had them all.
+pub(super) fn for_each_batch(
+    connection: &Connection,
+    sql: &str,
+    target: &SchemaRef,
+    failure: &'static str,
+    mut each: impl FnMut(RecordBatch) -> Result<bool>,
+) -> Result<bool> {
+    let failed = |error| store_error(error, failure);
     let mut statement = connection.prepare(sql).map_err(failed)?;
     for batch in statement.stream_arrow([]).map_err(failed)? {
-        let batch = as_declared(&batch.map_err(failed)?, target)?;
-        if sender.blocking_send(Ok(batch)).is_err() {
-            return Ok(());
+        if !each(as_declared(&batch.map_err(failed)?, target)?)? {
+            return Ok(false);
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Gives the batch the declared schema: time zones of timestamps, names of nested fields.

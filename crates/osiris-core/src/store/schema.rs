@@ -1,6 +1,7 @@
 //! The columns of a table in the run store, and the reference a step hands to the next.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use arrow::datatypes::{Schema, SchemaRef};
 
@@ -95,6 +96,9 @@ pub struct StepNote {
     /// The files that the table reads where they lie.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<FileIdentity>,
+    /// The rows of each scan of CSV files in it, where its step alone has counted them, and not DuckDB.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scans: Vec<u64>,
 }
 
 /// The output of a step: a committed table of the run store, or rows that arrive over a [direct
@@ -108,6 +112,10 @@ struct Inner {
     schema: TableSchema,
     rows: Rows,
     files: Vec<FileIdentity>,
+    /// As in the note of its step.
+    scans: Vec<u64>,
+    /// Whether DuckDB has met these rows.
+    counted: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -118,21 +126,19 @@ enum Rows {
 
 impl TableRef {
     pub(crate) fn new(step: impl Into<String>, schema: TableSchema, rows: u64) -> Self {
-        Self::over_files(step, schema, rows, Vec::new())
+        Self::over_files(step, schema, rows, &StepNote::default())
     }
 
-    /// A view that reads `files` where they lie, as do the views that it reads.
-    pub(super) fn over_files(
-        step: impl Into<String>,
-        schema: TableSchema,
-        rows: u64,
-        files: Vec<FileIdentity>,
-    ) -> Self {
-        Self(Arc::new(Inner { step: step.into(), schema, rows: Rows::Stored(rows), files }))
+    /// A table that reads the files of its `note` where they lie, as do the views that it reads.
+    pub(super) fn over_files(step: impl Into<String>, schema: TableSchema, rows: u64, note: &StepNote) -> Self {
+        let (files, scans) = (note.files.clone(), note.scans.clone());
+        let counted = AtomicBool::new(scans.is_empty());
+        Self(Arc::new(Inner { step: step.into(), schema, rows: Rows::Stored(rows), files, scans, counted }))
     }
 
     pub(super) fn streamed(step: impl Into<String>, schema: TableSchema, rows: RowStream) -> Self {
-        Self(Arc::new(Inner { step: step.into(), schema, rows: Rows::Streamed(rows), files: Vec::new() }))
+        let (files, scans, counted) = (Vec::new(), Vec::new(), AtomicBool::new(true));
+        Self(Arc::new(Inner { step: step.into(), schema, rows: Rows::Streamed(rows), files, scans, counted }))
     }
 
     /// The step that made it, which is its name.
@@ -148,6 +154,20 @@ impl TableRef {
     /// The files that it reads where they lie.
     pub(crate) fn files(&self) -> &[FileIdentity] {
         &self.0.files
+    }
+
+    /// Whether DuckDB has met as many rows as the step that made it has counted.
+    pub(crate) fn is_counted(&self) -> bool {
+        self.0.counted.load(Relaxed)
+    }
+
+    /// The rows of each scan of CSV files in it, as its step has counted them.
+    pub(super) fn scans(&self) -> &[u64] {
+        &self.0.scans
+    }
+
+    pub(super) fn set_counted(&self) {
+        self.0.counted.store(true, Relaxed);
     }
 
     /// Whether the files that it reads where they lie are still those whose rows were counted.

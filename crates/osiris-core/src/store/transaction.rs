@@ -5,8 +5,10 @@ use duckdb::Connection;
 
 use super::SelectStatement;
 use super::file_identity::FileIdentity;
+use super::file_rows::profiled;
 use super::schema::{Column, StepNote, TableRef, TableSchema};
 use super::seal::Entry;
+use super::sink::needs_table;
 use super::types::ColumnType;
 use super::{quote, quote_text, safe_name, store_error, table_sql};
 use crate::{Error, Result};
@@ -17,7 +19,14 @@ pub struct StoreTransaction<'a> {
     pub(super) step: &'a str,
     pub(super) schema: &'a mut Option<TableSchema>,
     pub(super) view: &'a mut Option<View>,
+    /// The rows of each scan of CSV files in its SELECT.
+    pub(super) file_scans: &'a mut Vec<u64>,
+    /// Sends what a SELECT returns to another step, where there is to be no table.
+    pub(super) send: Option<&'a SendRows<'a>>,
 }
+
+/// Sends the rows of a SELECT with these columns; returns how many.
+pub(super) type SendRows<'a> = dyn Fn(&TableSchema, &str) -> Result<u64> + 'a;
 
 /// A step's table that is a view.
 pub(super) struct View {
@@ -25,6 +34,8 @@ pub(super) struct View {
     pub(super) rows: u64,
     /// The files that it reads itself.
     pub(super) files: Vec<FileIdentity>,
+    /// The rows of each scan of CSV files, as its step has counted them; none if DuckDB has.
+    pub(super) scans: Vec<u64>,
 }
 
 impl StoreTransaction<'_> {
@@ -41,13 +52,13 @@ impl StoreTransaction<'_> {
         describe(self.connection, select)
     }
 
-    /// Makes the step's table from one SELECT and returns its rows. Types the store does not keep are converted
+    /// Makes the step's table from one SELECT, or sends its rows over the direct edge, and returns their number. Types the store does not keep are converted
     /// exactly: TIMESTAMP WITH TIME ZONE becomes an instant. `is_instant` marks further TIMESTAMP columns as instants.
     ///
     /// # Errors
     /// What DuckDB says of the SQL or the data, column names that differ by case alone, a table made already.
     pub fn create_table_as(&mut self, select: &str, is_instant: &dyn Fn(&Column) -> bool) -> Result<u64> {
-        self.create("TABLE", select, is_instant)
+        self.create("TABLE", select, None, is_instant)
     }
 
     /// The same as a view: nothing is stored, and whoever reads the step's table runs the SELECT again. It must name
@@ -56,11 +67,12 @@ impl StoreTransaction<'_> {
     /// # Errors
     /// As for [`create_table_as`](Self::create_table_as).
     pub fn create_view_as(&mut self, select: &str, is_instant: &dyn Fn(&Column) -> bool) -> Result<u64> {
-        self.create_file_view_as(select, Vec::new(), is_instant)
+        self.create_file_view_as(select, Vec::new(), Vec::new(), is_instant)
     }
 
     /// The same for a SELECT that reads `files`, as they were before anything of them was read. No step that reads the
-    /// view commits unless they are still the same.
+    /// view commits unless they are still the same. `scans` are the rows that were counted in CSV files, for each scan of
+    /// such files in the SELECT: then no step commits unless it meets them all. Without them DuckDB counts the rows here.
     ///
     /// # Errors
     /// As for [`create_table_as`](Self::create_table_as).
@@ -68,15 +80,23 @@ impl StoreTransaction<'_> {
         &mut self,
         select: &str,
         files: Vec<FileIdentity>,
+        scans: Vec<u64>,
         is_instant: &dyn Fn(&Column) -> bool,
     ) -> Result<u64> {
-        let created = self.create("VIEW", select, is_instant);
+        let rows = (!scans.is_empty()).then(|| scans.iter().sum());
+        let created = self.create("VIEW", select, rows, is_instant);
         let rows = FileIdentity::unless_changed(&files, created)?;
-        *self.view = Some(View { rows, files });
+        *self.view = Some(View { rows, files, scans });
         Ok(rows)
     }
 
-    fn create(&mut self, kind: &str, select: &str, is_instant: &dyn Fn(&Column) -> bool) -> Result<u64> {
+    fn create(
+        &mut self,
+        kind: &str,
+        select: &str,
+        rows: Option<u64>,
+        is_instant: &dyn Fn(&Column) -> bool,
+    ) -> Result<u64> {
         if self.schema.is_some() {
             return Err(Error::unknown("the table of this step was made already"));
         }
@@ -97,10 +117,24 @@ impl StoreTransaction<'_> {
         }
         let schema = TableSchema::new(columns)?;
         let table = table_sql(self.step);
-        let sql = format!("CREATE {kind} {table} AS SELECT {} FROM ({select}\n)", expressions.join(", "));
-        self.connection.execute_batch(&sql).map_err(|error| store_error(error, "the query failed"))?;
-        *self.schema = Some(schema);
-        count(self.connection, &table)
+        let select = format!("SELECT {} FROM ({select}\n)", expressions.join(", "));
+        if let Some(send) = self.send {
+            if kind == "VIEW" {
+                return Err(needs_table());
+            }
+            let (rows, scans) = profiled(self.connection, || send(&schema, &select))?;
+            (*self.schema, *self.file_scans) = (Some(schema), scans);
+            return Ok(rows);
+        }
+        let sql = format!("CREATE {kind} {table} AS {select}");
+        let created = || {
+            self.connection.execute_batch(&sql).map_err(|error| store_error(error, "the query failed"))?;
+            // What makes a table reads the files; what makes a view does not, but counting its rows does.
+            rows.map_or_else(|| if kind == "VIEW" { count(self.connection, &table) } else { Ok(0) }, Ok)
+        };
+        let (counted, scans) = profiled(self.connection, created)?;
+        (*self.schema, *self.file_scans) = (Some(schema), scans);
+        if kind == "TABLE" { count(self.connection, &table) } else { Ok(counted) }
     }
 }
 
@@ -210,7 +244,7 @@ pub(super) fn committed_table(connection: &Connection, step: &str) -> Result<Opt
     let columns: Vec<(String, String)> = serde_json::from_str(&columns).map_err(damaged)?;
     let columns = columns.into_iter().map(|(name, column)| Column::new(name, ColumnType::parse(&column))).collect();
     let note: StepNote = serde_json::from_str(&note).map_err(damaged)?;
-    Ok(Some(TableRef::over_files(step, TableSchema::new(columns)?, rows, note.files)))
+    Ok(Some(TableRef::over_files(step, TableSchema::new(columns)?, rows, &note)))
 }
 
 fn damaged(error: serde_json::Error) -> Error {

@@ -172,7 +172,7 @@ async fn a_source_waits_while_too_many_bytes_are_on_their_way() {
 async fn what_needs_a_table_is_refused_and_says_why() {
     let (store, _directory) = memory_store();
     let (sink, _arrivals) = edge(&store);
-    let call = sink.call(|_| Ok(())).await.unwrap_err();
+    let call = sink.call(|tx| tx.create_view_as("SELECT 1 AS n", &|_| false)).await.unwrap_err();
     let widening = sink.widening_sender().err().unwrap();
     for error in [call, widening] {
         assert!(error.hint().unwrap().contains("`streams`"), "{error:?}");
@@ -198,4 +198,24 @@ async fn sql_that_calls_the_function_by_hand_finds_nothing() {
         let said = store.call(move |connection| Ok(connection.execute_batch(&sql).unwrap_err().to_string())).await;
         assert!(said.unwrap().contains("is not for pipelines"));
     }
+}
+
+#[tokio::test]
+async fn what_sql_selects_is_sent_instead_of_stored() {
+    let (store, _directory) = memory_store();
+    let (sink, mut tables) = edge(&store);
+    let select = "SELECT range::BIGINT AS n, 'x' || range AS t, range::HUGEINT AS h FROM range(100000)";
+    let (sent, read) = tokio::join!(
+        async {
+            let rows = sink.call(move |tx| tx.create_table_as(select, &|_| false)).await?;
+            Ok::<_, osiris_core::Error>((rows, sink.finish().await?.rows()))
+        },
+        async {
+            let table = tables.next().await.unwrap();
+            (table.schema().names().collect::<Vec<_>>().join(","), values(&store, &table).await)
+        }
+    );
+    assert_eq!(sent.unwrap(), (100_000, 100_000));
+    assert_eq!((read.0.as_str(), read.1.unwrap().len()), ("n,t,h", 100_000));
+    assert!(store.table("from").await.unwrap().is_none());
 }

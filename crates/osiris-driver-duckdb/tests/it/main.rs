@@ -3,6 +3,7 @@
 
 mod assertions;
 mod conformance;
+mod files;
 mod names;
 mod sandbox;
 mod sql;

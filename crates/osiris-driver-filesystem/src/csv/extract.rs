@@ -233,8 +233,9 @@ impl CsvExtractTask {
         let select = load.select(drop_bad);
         // Whether a value fits its configured type is for this step to say.
         let in_place = load.scanning.in_place.clone().filter(|_| load.checked().next().is_none());
+        let scans = load.scans();
         let create = move |transaction: &mut StoreTransaction<'_>| match in_place {
-            Some(files) => transaction.create_file_view_as(&select, files, &|_: &Column| false),
+            Some(files) => transaction.create_file_view_as(&select, files, scans, &|_: &Column| false),
             None => transaction.create_table_as(&select, &|_: &Column| false),
         };
         let loaded = out.call(create).await;

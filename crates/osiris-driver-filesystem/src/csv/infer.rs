@@ -58,9 +58,24 @@ impl ColumnProfile {
     /// Adds a value that is neither NULL nor empty.
     #[inline]
     pub(crate) fn observe(&mut self, value: &[u8]) {
+        self.observe_first(value, value.len());
+    }
+
+    /// Adds the first `length` of `bytes`, a value that is neither NULL nor empty. What follows it costs nothing and lets
+    /// eight bytes be read at once.
+    #[inline]
+    pub(crate) fn observe_first(&mut self, bytes: &[u8], length: usize) {
         if self.kinds.contains(Kinds::TEXT) {
             return;
         }
+        if (1..=8).contains(&length)
+            && let Some(eight) = bytes.first_chunk()
+            && self.numbers.observe_short(u64::from_le_bytes(*eight), length)
+        {
+            self.kinds.insert(Kinds::NUMBER);
+            return;
+        }
+        let value = &bytes[..length];
         // Most columns of dates hold nothing else.
         if self.kinds == Kinds::DATE && value.len() == 10 && is_date(value) {
             return;
@@ -128,6 +143,33 @@ impl ColumnProfile {
 }
 
 impl Numbers {
+    /// The fastest path: `digits[.digits]` of one to eight bytes, the first of them the lowest of `eight`. False for
+    /// others.
+    #[inline]
+    fn observe_short(&mut self, eight: u64, length: usize) -> bool {
+        const EACH: u64 = 0x0101_0101_0101_0101;
+        let length = small(length);
+        // Bytes without their high bit stay below 256 in the sum, so that none carries into the next.
+        let values = eight ^ (EACH * u64::from(b'0'));
+        let beyond_nine = ((values & (EACH * 0x7F)) + EACH * (0x80 - 10)) | values;
+        let others = beyond_nine & (EACH * 0x80) & (u64::MAX >> (64 - 8 * length));
+        let point = if others == 0 { length } else { others.trailing_zeros() / 8 };
+        let is_led_by_zero = eight & 0xFF == u64::from(b'0') && point > 1;
+        if is_led_by_zero {
+            return false;
+        }
+        if others != 0 {
+            let is_point = others & (others - 1) == 0 && (eight >> (8 * point)) & 0xFF == u64::from(b'.');
+            if !is_point || point == 0 || point + 1 == length {
+                return false;
+            }
+            self.fractional = true;
+            self.scale = self.scale.max(length - point - 1);
+        }
+        self.integer_digits = self.integer_digits.max(point);
+        true
+    }
+
     /// Fast path for most numbers: `-?digits[.digits]` with at most 15 digits. False for others.
     #[inline]
     fn observe_plain(&mut self, value: &[u8]) -> bool {
@@ -326,11 +368,12 @@ fn number(bytes: &[u8]) -> Option<u32> {
 /// Whether the value begins with a `YYYY-MM-DD` that exists.
 fn is_date(value: &[u8]) -> bool {
     let Some([y3, y2, y1, y0, b'-', m1, m0, b'-', d1, d0]) = value.first_chunk::<10>() else { return false };
-    let digits = [y3, y2, y1, y0, m1, m0, d1, d0];
-    if !digits.iter().all(|digit| digit.is_ascii_digit()) {
+    let digit = |byte: &u8| u32::from(byte.wrapping_sub(b'0'));
+    let [y3, y2, y1, y0] = [digit(y3), digit(y2), digit(y1), digit(y0)];
+    let [m1, m0, d1, d0] = [digit(m1), digit(m0), digit(d1), digit(d0)];
+    if y3.max(y2).max(y1).max(y0).max(m1).max(m0).max(d1).max(d0) > 9 {
         return false;
     }
-    let [y3, y2, y1, y0, m1, m0, d1, d0] = digits.map(|digit| u32::from(digit - b'0'));
     let (year, month, day) = (y3 * 1000 + y2 * 100 + y1 * 10 + y0, m1 * 10 + m0, d1 * 10 + d0);
     if day <= 28 && day > 0 && (1..=12).contains(&month) && year > 0 {
         return true;
@@ -446,6 +489,16 @@ mod tests {
             values.iter().for_each(|value| both.observe(value.as_bytes()));
             one.merge(&two);
             assert_eq!(one.column_type(), both.column_type());
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_follows_a_value_changes_nothing(value in "[0-9.eE+-]{1,9}|[ -~]{1,12}", behind in "[0-9.,\"\\n]{0,12}") {
+            let (mut alone, mut within) = (ColumnProfile::default(), ColumnProfile::default());
+            alone.observe(value.as_bytes());
+            within.observe_first(format!("{value}{behind}").as_bytes(), value.len());
+            proptest::prop_assert_eq!(alone, within);
         }
     }
 }

@@ -188,6 +188,11 @@ impl Load {
         groups
     }
 
+    /// The rows of each call of the reader.
+    pub(crate) fn scans(&self) -> Vec<u64> {
+        self.groups().iter().map(|pieces| pieces.iter().map(|piece| piece.rows).sum()).collect()
+    }
+
     /// No name is a pattern: the run store cannot access such files, which are read from the scratch directory.
     fn read(&self, pieces: &[&Piece]) -> String {
         let first = pieces[0];

@@ -4,6 +4,7 @@ mod compression;
 mod date;
 mod dialect;
 mod encoding;
+mod ends;
 mod extract;
 mod field;
 mod format;

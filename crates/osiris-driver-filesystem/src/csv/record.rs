@@ -4,9 +4,10 @@
 use std::io::Read;
 use std::ops::Range;
 
-use memchr::{memchr, memchr_iter, memchr2, memchr3};
+use memchr::{memchr, memchr_iter, memchr2};
 use osiris_core::{Error, Result};
 
+use super::ends::FieldEnds;
 use crate::error::unpack;
 
 const QUOTE: u8 = b'"';
@@ -26,6 +27,8 @@ struct Span {
 pub(crate) struct Field<'a> {
     /// Its raw bytes, without surrounding quotes; inner quotes are still doubled.
     pub(crate) raw: &'a [u8],
+    /// These and whatever follows them.
+    pub(crate) onwards: &'a [u8],
     /// Whether it was quoted.
     pub(crate) quoted: bool,
     /// Whether quotes inside are doubled.
@@ -98,6 +101,7 @@ pub(crate) struct RecordReader<R> {
     /// Whether a byte order mark may follow.
     at_start: bool,
     spans: Vec<Span>,
+    ends: FieldEnds,
     line: u64,
     next_line: u64,
     endings: Endings,
@@ -120,6 +124,7 @@ impl<R: Read> RecordReader<R> {
             ended: false,
             at_start: true,
             spans: Vec::new(),
+            ends: FieldEnds::new(delimiter),
             line: 0,
             next_line: 1,
             endings: Endings::default(),
@@ -136,6 +141,7 @@ impl<R: Read> RecordReader<R> {
     pub(crate) fn fields(&self) -> impl ExactSizeIterator<Item = Field<'_>> {
         self.spans.iter().map(|span| Field {
             raw: &self.buffer[span.range.clone()],
+            onwards: &self.buffer[span.range.start..],
             quoted: span.quoted,
             escaped: span.escaped,
         })
@@ -247,11 +253,11 @@ impl<R: Read> RecordReader<R> {
         loop {
             let (span, end) = if at < self.valid && self.buffer[at] == QUOTE {
                 let (span, end) = self.quoted(at)?;
-                lines += memchr_iter(b'\n', &self.buffer[span.range.clone()]).count();
+                lines += line_ends(&self.buffer[span.range.clone()]);
                 (span, end)
             } else {
-                let end = match memchr3(self.delimiter, b'\n', b'\r', &self.buffer[at..self.valid]) {
-                    Some(found) => at + found,
+                let end = match self.ends.next(&self.buffer[..self.valid], at) {
+                    Some(found) => found,
                     None if self.ended => self.valid,
                     None => return None,
                 };
@@ -339,6 +345,7 @@ impl<R: Read> RecordReader<R> {
             self.valid -= self.start;
             self.start = 0;
         }
+        self.ends.forget();
         let kept = self.buffer.len();
         // A record longer than the buffer doubles it, so that reading it stays linear.
         let wanted = READ.max(kept);
@@ -388,10 +395,14 @@ impl<R: Read> RecordReader<R> {
 
     /// The line of the opening quote: that of the record, plus the lines inside its earlier fields.
     fn unclosed_line(&self) -> u64 {
-        let inner: usize =
-            self.spans.iter().map(|span| memchr_iter(b'\n', &self.buffer[span.range.clone()]).count()).sum();
+        let inner: usize = self.spans.iter().map(|span| line_ends(&self.buffer[span.range.clone()])).sum();
         self.line + inner as u64
     }
+}
+
+/// Most quoted texts have no line end, and to look for one is faster than to count them.
+fn line_ends(text: &[u8]) -> usize {
+    memchr(b'\n', text).map_or(0, |first| memchr_iter(b'\n', &text[first..]).count())
 }
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ pub(crate) struct Piece {
     pub(crate) copied: bool,
     /// For each column of the first file, its position in this one.
     pub(crate) places: Vec<usize>,
+    pub(crate) rows: u64,
     pub(crate) delimiter: u8,
     pub(crate) preamble: u64,
     pub(crate) longest: usize,
@@ -197,6 +198,7 @@ impl Scanning {
             path: copy.clone().unwrap_or_else(|| source.path.clone()),
             copied: copy.is_some(),
             places,
+            rows: scanned.rows,
             delimiter: dialect.delimiter(&source.name),
             preamble: scanned.preamble,
             longest: scanned.longest,

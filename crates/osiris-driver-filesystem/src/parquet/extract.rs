@@ -283,7 +283,7 @@ impl Load {
         let select = self.select(transaction)?;
         let no_instant = |_: &Column| false;
         let stored = match &self.sources.in_place {
-            Some(files) => transaction.create_file_view_as(&select, files.clone(), &no_instant)?,
+            Some(files) => transaction.create_file_view_as(&select, files.clone(), Vec::new(), &no_instant)?,
             None => transaction.create_table_as(&select, &no_instant)?,
         };
         let read = match (&self.filter, self.limit) {

@@ -12,5 +12,6 @@ mod limited;
 mod parquet;
 mod parquet_file;
 mod parquet_types;
+mod race;
 mod round_trip;
 mod sandbox;

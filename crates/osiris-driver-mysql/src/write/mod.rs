@@ -40,7 +40,7 @@ use osiris_core::{
     CommitOutcome, Component, ComponentSpec, ConnectionUse, DestinationId, Error, ExecutionContext, Intent, Problem,
     Result, Role, Step, TableRef, Write, Written,
 };
-use osiris_sql::write::WriteMode;
+use osiris_sql::write::{Dedupe, SchemaEvolution, WriteMode};
 
 use crate::client::{Connect, Target};
 use crate::config::{Address, MysqlConnection, WriterConfig};
@@ -87,6 +87,13 @@ impl Component for MysqlWriter {
 
     fn validate(config: &WriterConfig) -> Vec<Problem> {
         config.problems()
+    }
+
+    /// An upsert looks for keys that occur twice before it writes, and columns are added before anything is read.
+    fn streams(config: &WriterConfig, _: &MysqlConnection) -> bool {
+        !config.fields().merges()
+            && config.dedupe == Dedupe::Error
+            && config.write.schema_evolution == SchemaEvolution::Refuse
     }
 }
 

@@ -71,7 +71,7 @@ impl WriteTask<'_> {
         if self.dry_run {
             return Ok(Written::default());
         }
-        self.ctx.progress().expect_rows(self.input.rows());
+        self.ctx.progress().expect_rows(self.input.expected_rows());
         if strategy.swap_table {
             self.replace_table(session, target, &strategy).await
         } else {

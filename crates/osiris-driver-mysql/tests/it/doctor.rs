@@ -29,6 +29,39 @@ async fn a_connection_that_works_is_described() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s38_the_doctor_says_whether_the_server_was_verified() {
+    let Some(server) = Server::start().await.unwrap() else { return };
+    let ca = server.ca();
+    for (fields, verified) in [
+        (json!({"tls": "disabled"}), "no"),
+        (json!({"tls": "preferred"}), "no"),
+        (json!({"tls": "required"}), "no"),
+        (json!({"tls": "verify-ca", "ssl_ca": ca}), "certificate"),
+        (json!({"tls": "verify-full", "ssl_ca": ca}), "certificate and name"),
+    ] {
+        // Nobody answers in the place of a server of this machine.
+        let health = check(&server.connection_with(fields.clone())).await;
+        assert!(health.ok && !health.message.contains("not verified"), "{fields}: {health:?}");
+        assert_eq!(health.details["server_verified"], verified, "{fields}: {health:?}");
+        assert_eq!(health.details["tls"] == "none", fields["tls"] == "disabled", "{fields}: {health:?}");
+    }
+    // The same server by an address that is not known to be of this machine.
+    for fields in [json!({}), json!({"tls": "disabled"}), json!({"tls": "preferred"}), json!({"tls": "required"})] {
+        let mut connection = server.connection_with(fields.clone());
+        connection["host"] = json!("0.0.0.0");
+        let health = check(&connection).await;
+        assert!(health.ok, "{health:?}");
+        let said = "the identity of the server is not verified: set `tls: verify-full`";
+        assert!(health.message.contains(said), "{fields}: {health:?}");
+        assert_eq!(health.details["server_verified"], "no", "{fields}: {health:?}");
+    }
+    let mut verified = server.connection_with(json!({"tls": "verify-ca", "ssl_ca": ca}));
+    verified["host"] = json!("0.0.0.0");
+    let health = check(&verified).await;
+    assert!(health.ok && !health.message.contains("not verified"), "{health:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_wrong_with_the_account_is_said_with_what_to_do() {
     let options = MysqlOptions::new().without_tls();
     let Some(server) = Server::start_with(options).await.unwrap() else { return };

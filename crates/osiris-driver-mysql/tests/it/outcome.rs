@@ -178,18 +178,19 @@ async fn s57_a_server_that_cannot_be_asked_leaves_the_outcome_open_and_says_so()
 const SLEEPING: &str = "SELECT COUNT(*) FROM information_schema.INNODB_TRX WHERE trx_rows_modified >= 1000 \
     AND trx_mysql_thread_id IN (SELECT ID FROM information_schema.PROCESSLIST WHERE USER = 'osiris' AND COMMAND = 'Sleep')";
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s58_a_commit_that_takes_longer_than_the_step_may_is_waited_for() {
-    let Some(world) = World::new().await else { return };
-    let config = config("append", false);
-    let enough = world.enough(Direction::Up, &config, "append").await;
+/// Writes while somebody holds the commit back on the server, and stops the step meanwhile: by its time limit or by Ctrl-C.
+async fn stopped_while_it_commits(world: &World, config: &Value, mode: &str, by_limit: bool) {
+    let when = format!("{mode}, by its limit: {by_limit}");
+    let enough = world.enough(Direction::Up, config, mode).await;
     world.prepare().await;
     let mut connection = world.connection.clone();
     connection["read_timeout"] = json!(30);
-    let input = world.writing.bench.table("source", data("append").as_str()).await.unwrap();
-    let step = world.writing.bench.step("write", "mysql.writer", config).connection(connection).input(&input);
+    let bench = &world.writing.bench;
+    let input = bench.table("source", data(mode).as_str()).await.unwrap();
+    let step = bench.step("write", "mysql.writer", config.clone()).connection(connection).input(&input);
     let limit = Duration::from_secs(4);
-    let step = step.retry(RetryPolicy::never()).timeout(limit);
+    let step = step.retry(RetryPolicy::times(3));
+    let step = if by_limit { step.timeout(limit) } else { step };
     world.proxy.set(Fault::Stall { direction: Direction::Up, after: enough - 3 });
     let started = Instant::now();
     let holds_the_commit = async {
@@ -198,14 +199,37 @@ async fn s58_a_commit_that_takes_longer_than_the_step_may_is_waited_for() {
         // With this lock the server lets nobody commit.
         sqlx::raw_sql("FLUSH TABLES WITH READ LOCK").execute(&mut other).await.unwrap();
         world.proxy.set(Fault::Pass);
-        tokio::time::sleep((limit + Duration::from_secs(2)).saturating_sub(started.elapsed())).await;
+        if by_limit {
+            tokio::time::sleep((limit + Duration::from_secs(2)).saturating_sub(started.elapsed())).await;
+        } else {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            bench.run_context().cancel().cancel();
+            tokio::time::sleep(Duration::from_secs(2)).await;
+        }
         sqlx::raw_sql("UNLOCK TABLES").execute(&mut other).await.unwrap();
     };
     let (outcome, ()) = tokio::join!(step.run(), holds_the_commit);
-    let output = outcome.unwrap();
-    assert!(started.elapsed() > limit);
-    assert_eq!(output.counts.inserted, 3000);
-    assert!(world.is_new("append", "waited for").await);
+    let output = outcome.unwrap_or_else(|failure| panic!("{when}: {:?}", failure.error));
+    assert!(!by_limit || started.elapsed() > limit, "{when}");
+    assert_eq!((output.attempts, output.rows), (1, 3000), "{when}");
+    assert!(world.is_new(mode, &when).await, "{when}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s58_a_commit_that_takes_longer_than_the_step_may_is_waited_for() {
+    let Some(world) = World::new().await else { return };
+    for mode in ["append", "upsert"] {
+        stopped_while_it_commits(&world, &config(mode, false), mode, true).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s58_a_run_that_is_cancelled_while_the_server_commits_learns_that_the_rows_are_there() {
+    for (mode, marked) in [("append", false), ("append", true), ("upsert", false)] {
+        // The cancellation is of the whole run.
+        let Some(world) = World::new().await else { return };
+        stopped_while_it_commits(&world, &config(mode, marked), mode, false).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

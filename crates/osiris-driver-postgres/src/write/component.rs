@@ -6,7 +6,7 @@ use osiris_core::{
     Component, ComponentSpec, ConnectionUse, DestinationId, ExecutionContext, Problem, Result, Role, Step, TableRef,
     Write, Written,
 };
-use osiris_sql::write::{WriteMode, map_columns};
+use osiris_sql::write::{Dedupe, WriteMode, map_columns};
 use std::path::Path;
 
 use super::{WriteTask, outcome, write};
@@ -50,6 +50,11 @@ impl Component for PostgresWriter {
 
     fn validate(config: &WriterConfig) -> Vec<Problem> {
         config.problems()
+    }
+
+    /// Rows are read once, and committed after that in one transaction. To keep the last row of a key is to sort them first.
+    fn streams(config: &WriterConfig, _: &PostgresConnection) -> bool {
+        config.conflict.dedupe == Dedupe::Error
     }
 }
 

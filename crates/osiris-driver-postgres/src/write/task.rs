@@ -54,7 +54,7 @@ pub(super) async fn run(tx: &mut Transaction, task: &WriteTask<'_>) -> Result<Wr
         tx.run("ROLLBACK", "ending the dry run").await?;
         return Ok(Written::default());
     }
-    task.ctx.progress().expect_rows(task.input.rows());
+    task.ctx.progress().expect_rows(task.input.expected_rows());
     stale::clear(tx, &table, task.config.end_stale_sessions).await?;
     let target = match (ddl, target) {
         (Ddl::Nothing, Some(target)) => target,

@@ -2,25 +2,31 @@
 
 use std::sync::{Arc, Mutex};
 
+use osiris_core::StepCounts;
 use serde_json::{Value, json};
 
 use crate::database::Database;
 
 /// Runs that follow each other.
-struct Runs {
-    database: Database,
-    config: Value,
-    state: Option<Value>,
+pub(crate) struct Runs {
+    pub(crate) database: Database,
+    pub(crate) config: Value,
+    pub(crate) state: Option<Value>,
 }
 
 impl Runs {
-    async fn new(setup: &str, cursor: Value) -> Self {
+    pub(crate) async fn new(setup: &str, cursor: Value) -> Self {
         let config = json!({"table": "t", "cursor": cursor});
         Self { database: Database::new(setup).await, config, state: None }
     }
 
     /// The values of the first column that the next run reads, sorted, or its error.
-    async fn next(&mut self) -> Result<Vec<String>, String> {
+    pub(crate) async fn next(&mut self) -> Result<Vec<String>, String> {
+        self.counted().await.map(|(values, _)| values)
+    }
+
+    /// The same with what was counted.
+    pub(crate) async fn counted(&mut self) -> Result<(Vec<String>, StepCounts), String> {
         let bench = &self.database.bench;
         bench.store().drop_table("since").await.unwrap();
         let step = bench.step("since", "sqlite.extractor", self.config.clone()).connection(self.database.connection());
@@ -33,7 +39,7 @@ impl Runs {
         let rows = bench.rows(&output.table.unwrap()).await.unwrap();
         let mut values: Vec<String> = rows.rows().iter().map(|row| row[0].clone().unwrap_or_default()).collect();
         values.sort();
-        Ok(values)
+        Ok((values, output.counts))
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod conformance;
 mod cursor;
+mod cursor_bounds;
 mod database;
 mod faults;
 mod read;

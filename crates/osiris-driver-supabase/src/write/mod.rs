@@ -15,7 +15,7 @@ use osiris_core::{
     Write, Written,
 };
 use osiris_driver_postgres::write::WriteTask;
-use osiris_sql::write::{MappedColumn, map_columns};
+use osiris_sql::write::{Dedupe, MappedColumn, map_columns};
 
 use crate::client::advice::by_own_fields;
 use crate::client::{Channel, Client, Connect, Target};
@@ -68,6 +68,11 @@ impl Component for SupabaseWriter {
 
     fn validate(config: &WriterConfig) -> Vec<Problem> {
         config.problems()
+    }
+
+    /// Over REST each batch is committed by itself.
+    fn streams(config: &WriterConfig, connection: &SupabaseConnection) -> bool {
+        Channel::choose(connection).is_ok_and(|channel| channel == Channel::Postgres) && config.conflict.dedupe == Dedupe::Error
     }
 }
 

@@ -108,7 +108,9 @@ async fn a_file_that_changes_while_its_rows_are_sent_sweeps_nothing_and_is_no_su
         std::fs::write(&file, "rows").unwrap();
         let files = vec![FileIdentity::of(&file).unwrap()];
         let sink = world.bench.store().sink("source").await.unwrap();
-        sink.call(move |transaction| transaction.create_file_view_as(DATA, files, &|_| false)).await.unwrap();
+        sink.call(move |transaction| transaction.create_file_view_as(DATA, files, Vec::new(), &|_| false))
+            .await
+            .unwrap();
         let input = sink.finish().await.unwrap();
         let connection = world.gateway.connection();
         let step = world.bench.prepare(WRITER, &config, &connection).unwrap().into_step().unwrap();

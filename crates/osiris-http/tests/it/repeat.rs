@@ -185,3 +185,28 @@ async fn s61_a_time_out_without_any_byte_is_a_failed_connection_and_one_within_a
         assert_eq!((error.kind(), error.is_connection_failed()), (ErrorKind::Timeout, dead), "{error:?}");
     }
 }
+
+#[tokio::test]
+async fn s61_a_request_on_a_dead_link_is_given_up_in_time_with_the_default_retries() {
+    // How long each request takes until it is given up: hardly any time, and the default of a minute.
+    for takes in [Duration::ZERO, Duration::from_secs(60)] {
+        let clock = SimulatedClock::default();
+        let passing = clock.clone();
+        let server = HttpServer::start(move |_| {
+            passing.advance(takes);
+            std::future::ready(Reply::new(200).after(Duration::from_secs(3600)))
+        })
+        .unwrap();
+        let settings = HttpSettings::new(&server.url()).unwrap().with_retry(RetryPolicy::default());
+        let client = client(settings.with_request_timeout(Duration::from_millis(200)));
+        let client = client.with_clock(std::sync::Arc::new(clock.clone()));
+        let error = client.fetch(&Request::get(client.url("").unwrap())).await.unwrap_err();
+        assert_eq!((error.kind(), error.is_connection_failed()), (ErrorKind::Timeout, true), "{error:?}");
+        // For as long as a server may take to restart, and not for an hour.
+        let (elapsed, requests) = (clock.elapsed(), server.requests().len());
+        assert!(elapsed >= Duration::from_secs(60) && elapsed <= Duration::from_secs(250), "{elapsed:?}");
+        assert!((3..=12).contains(&requests), "{takes:?}: {requests} requests");
+        // The step does not begin all over again: its own retries know what was tried.
+        assert_eq!(RetryPolicy::default().next_try(1, Duration::ZERO, &error, 0.5), NextTry::Never, "{error:?}");
+    }
+}

@@ -50,22 +50,66 @@ pub(super) fn sole_reader(steps: &[PlannedStep], source: &PlannedStep) -> Option
 fn receiver(steps: &[PlannedStep], source: &PlannedStep) -> Option<usize> {
     let index = sole_reader(steps, source)?;
     let receiver = &steps[index];
-    let streams =
-        |step: &PlannedStep, role| step.driver.spec().role == role && !step.request.dry_run && step.prepared.streams();
-    let is_direct = streams(source, Role::Extract)
-        && streams(receiver, Role::Write)
+    let streams = |step: &PlannedStep, is_writer| {
+        (step.driver.spec().role == Role::Write) == is_writer && !step.request.dry_run && step.prepared.streams()
+    };
+    let is_direct = streams(source, false)
+        && streams(receiver, true)
+        && !share_a_connection(source, receiver)
         && source.request.timeout.is_none()
         && receiver.request.timeout.is_none();
     is_direct.then_some(index)
 }
 
+/// Whether both use the same connection: a table that is being read may be the one that is to be changed.
+fn share_a_connection(source: &PlannedStep, receiver: &PlannedStep) -> bool {
+    let reference = source.connection().reference();
+    reference.is_some() && reference == receiver.connection().reference()
+}
+
 /// Runs `source` and, with each of its attempts, `receiver`, whose input may have a `key`. The last run of the receiver
-/// counts; there is none when no attempt of the source got as far as its columns.
+/// counts; there is none when no attempt of the source got as far as its columns. Where the receiver fails with an error
+/// that its `retry` is for, both start over: the rows are gone.
 pub(super) async fn run(
     source: &StepTask,
     inputs: &Inputs,
     receiver: &StepTask,
     key: Option<&str>,
+) -> (TaskRun, Option<TaskRun>) {
+    let begun = Instant::now();
+    let mut attempts = Attempts::default();
+    let mut failing_since = None;
+    loop {
+        let (mut sent, mut received) = once(source, inputs, receiver, key, &mut attempts).await;
+        if let Some(TaskRun { result: Err(failure), .. }) = &received {
+            let failing_for = failing_since.get_or_insert_with(Instant::now).elapsed();
+            if receiver.tries_again(attempts.received, failing_for, &failure.error).await {
+                continue;
+            }
+        }
+        sent.begun = begun;
+        sent.count_all(attempts.sent);
+        if let Some(received) = &mut received {
+            received.begun = begun;
+            received.count_all(attempts.received);
+        }
+        return (sent, received);
+    }
+}
+
+/// How often each of the two was tried.
+#[derive(Default)]
+struct Attempts {
+    sent: u32,
+    received: u32,
+}
+
+async fn once(
+    source: &StepTask,
+    inputs: &Inputs,
+    receiver: &StepTask,
+    key: Option<&str>,
+    attempts: &mut Attempts,
 ) -> (TaskRun, Option<TaskRun>) {
     let (edge, tables) = DirectEdge::new(&receiver.request.step_id);
     let ctx = source.ctx.clone().handing_over(edge);
@@ -75,17 +119,16 @@ pub(super) async fn run(
         let ctx = ctx;
         TaskRun { begun, result: source.step.run(&source.request, inputs, &ctx).await }
     };
-    // The rows are lost with the attempt: only the source can be retried.
+    // The rows are lost with the attempt: without the source it cannot be tried again.
     let request = StepRequest { retry: RetryPolicy::never(), ..receiver.request.clone() };
     let receiving = async {
-        let (begun, mut attempts, mut last) = (Instant::now(), 0, None);
-        let mut tables = tables;
+        let (mut tables, mut last) = (tables, None);
         while let Some(table) = tables.next().await {
-            attempts += 1;
+            attempts.received += 1;
             let mut inputs = Inputs::none();
             inputs.insert(key.map(str::to_owned), table);
-            let mut run = TaskRun { begun, result: receiver.step.run(&request, &inputs, &receiver.ctx).await };
-            run.count_all(attempts);
+            let begun = Instant::now();
+            let run = TaskRun { begun, result: receiver.step.run(&request, &inputs, &receiver.ctx).await };
             // Dropping the edge keeps the source from starting another attempt, which could write rows twice.
             let may_have_written =
                 run.result.as_ref().is_err_and(|failure| failure.error.kind() == ErrorKind::Ambiguous);
@@ -96,5 +139,7 @@ pub(super) async fn run(
         }
         last
     };
-    tokio::join!(sending, receiving)
+    let (sent, received) = tokio::join!(sending, receiving);
+    attempts.sent += sent.attempts();
+    (sent, received)
 }

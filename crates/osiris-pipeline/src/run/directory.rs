@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::ledger::Ledger;
 use super::outcome::Outcome;
-use super::past::{LEDGER, PastRun, RECORD, RunRecord};
+use super::past::{LEDGER, PastRun, RECORD, RunRecord, Runs};
 use super::state::StateGeneration;
 use crate::Plan;
 use crate::file::{file_error, remove_unfinished, write_atomically};
@@ -29,6 +29,7 @@ pub(super) struct RunDirectory {
 impl RunDirectory {
     /// Makes the directory of a new run.
     pub(super) fn create(root: &Path, plan: &Plan, states: BTreeMap<String, StateGeneration>) -> Result<Self> {
+        let number = Runs::below(root).next_number()?;
         let started = Utc::now();
         let runs = root.join("runs");
         let mut salt = 0u32;
@@ -42,11 +43,16 @@ impl RunDirectory {
                 Err(error) => return Err(file_error(error, &path)),
             }
         };
-        Self::open(path, RunRecord { states, ..RunRecord::new(&id, plan, started) }, plan.redactor())
+        Self::open(path, RunRecord { states, ..RunRecord::new(&id, plan, started, number) }, plan.redactor())
     }
 
-    /// Takes over the directory of a run that failed.
-    pub(super) fn reopen(past: &PastRun, plan: &Plan, states: BTreeMap<String, StateGeneration>) -> Result<Self> {
+    /// Takes over the directory of a run that failed, one of those below `root`.
+    pub(super) fn reopen(
+        root: &Path,
+        past: &PastRun,
+        plan: &Plan,
+        states: BTreeMap<String, StateGeneration>,
+    ) -> Result<Self> {
         let mut record = past.record().clone();
         if record.pipeline != plan.name() {
             return Err(Error::validation(format!(
@@ -59,6 +65,7 @@ impl RunDirectory {
         record.outcome = Outcome::Running;
         record.finished_at = None;
         record.states = states;
+        record.resumed_as = Runs::below(root).next_number()?;
         Self::open(past.directory().to_path_buf(), record, plan.redactor())
     }
 

@@ -175,7 +175,7 @@ pub async fn run(
                 true => states.generations(extractors(plan))?,
                 false => unchanged_states(&states, past)?,
             };
-            RunDirectory::reopen(past, plan, began_with)?
+            RunDirectory::reopen(&options.root, past, plan, began_with)?
         }
         None => RunDirectory::create(&options.root, plan, states.generations(extractors(plan))?)?,
     };

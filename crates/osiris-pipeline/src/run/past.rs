@@ -21,6 +21,10 @@ pub(super) const RECORD: &str = "run.json";
 /// The file of its ledger.
 pub(super) const LEDGER: &str = "ledger.json";
 
+/// What a file of DuckDB begins with: a header of the file and two of the database. DuckDB writes them one after the other, and
+/// opens no file that has fewer.
+const STORE_HEADERS: u64 = 3 * 4096;
+
 /// Runs that are named where an id means several.
 const MAX_NAMED: usize = 5;
 
@@ -54,10 +58,17 @@ pub struct RunRecord {
     /// Which saved state each extractor began with.
     #[serde(default)]
     pub states: BTreeMap<String, StateGeneration>,
+    /// Its number among the runs of its directory: a later run has a greater one, even if the clock was set back between them.
+    /// 0: written by a version without numbers.
+    #[serde(default)]
+    pub number: u64,
+    /// The number that it took when it was last resumed; else `number`.
+    #[serde(default)]
+    pub resumed_as: u64,
 }
 
 impl RunRecord {
-    pub(super) fn new(run_id: &str, plan: &Plan, started_at: DateTime<Utc>) -> Self {
+    pub(super) fn new(run_id: &str, plan: &Plan, started_at: DateTime<Utc>, number: u64) -> Self {
         let file =
             plan.pipeline().source.path().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()));
         let given = plan.options().params.iter();
@@ -76,7 +87,19 @@ impl RunRecord {
             outcome: Outcome::Running,
             problems: Vec::new(),
             states: BTreeMap::new(),
+            number,
+            resumed_as: number,
         }
+    }
+
+    /// What runs are sorted by. The time tells apart only runs without numbers.
+    fn position(&self) -> (u64, DateTime<Utc>, &str) {
+        (self.number, self.started_at, &self.run_id)
+    }
+
+    /// Whether it began, or was resumed, after `other` had begun. `last` is the last time known of it.
+    fn went_on_after(&self, other: &Self, last: DateTime<Utc>) -> bool {
+        (self.resumed_as, last) > (other.number, other.started_at)
     }
 }
 
@@ -125,9 +148,9 @@ impl PastRun {
         file.map(|file| RejectFile::open(&self.directory.join(file))).transpose()
     }
 
-    /// Whether its tables are still there.
+    /// Whether its tables are still there. A run that was killed while it made its store, or had no space for it, has none.
     pub fn has_store(&self) -> bool {
-        self.directory.join("store.duckdb").exists()
+        self.directory.join("store.duckdb").metadata().is_ok_and(|found| found.len() >= STORE_HEADERS)
     }
 
     /// How it ended. A run that is recorded as going on, and whose directory no process holds, was killed.
@@ -197,8 +220,16 @@ impl Runs {
             .filter(|path| !is_being_removed(path))
             .filter_map(|path| PastRun::open(&path).ok())
             .collect();
-        runs.sort_by(|a, b| (b.record.started_at, &b.record.run_id).cmp(&(a.record.started_at, &a.record.run_id)));
+        runs.sort_by(|a, b| b.record.position().cmp(&a.record.position()));
         Ok(runs)
+    }
+
+    /// The number of a run that begins now, or is resumed.
+    ///
+    /// # Errors
+    /// As for [`list`](Self::list).
+    pub(super) fn next_number(&self) -> Result<u64> {
+        Ok(self.list()?.iter().map(|run| run.record.number.max(run.record.resumed_as)).max().unwrap_or_default() + 1)
     }
 
     /// The run of that id or of the only id that begins so; without one, the latest.
@@ -249,7 +280,7 @@ impl Runs {
             latest.entry((&run.record.pipeline, run.record.file.as_deref())).or_insert(run);
         }
         let mut failed: Vec<&PastRun> = latest.values().copied().filter(|run| run.outcome() != Outcome::Done).collect();
-        failed.sort_by_key(|run| std::cmp::Reverse((run.record.started_at, &run.record.run_id)));
+        failed.sort_by_key(|run| std::cmp::Reverse(run.record.position()));
         let mut checked = failed.into_iter().map(|run| check(run.clone()));
         match checked.next() {
             Some(Ok(run)) => Ok(run),
@@ -318,7 +349,7 @@ fn overtakes(other: &PastRun, past: &PastRun) -> bool {
     }
     match other.outcome() {
         // It may have begun earlier, and have been resumed in between.
-        Outcome::Done => its.finished_at.unwrap_or(its.started_at) > own.started_at,
-        _ => its.started_at > own.started_at && other.has_written(),
+        Outcome::Done => its.went_on_after(own, its.finished_at.unwrap_or(its.started_at)),
+        _ => its.went_on_after(own, its.started_at) && other.has_written(),
     }
 }

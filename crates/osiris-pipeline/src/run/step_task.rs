@@ -1,10 +1,11 @@
 //! A step that is ready to run, and its result.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use osiris_core::{
-    Error, ExecutionContext, Inputs, PreparedStep, Result, Role, StepCounts, StepFailure, StepOutput, StepRequest,
+    Error, ExecutionContext, Inputs, NextTry, PreparedStep, Result, Role, StepCounts, StepFailure, StepOutput,
+    StepRequest,
 };
 
 /// What running a step needs besides its inputs.
@@ -23,6 +24,13 @@ pub(super) struct TaskRun {
 }
 
 impl TaskRun {
+    pub(super) fn attempts(&self) -> u32 {
+        match &self.result {
+            Ok(output) => output.attempts,
+            Err(failure) => failure.attempts,
+        }
+    }
+
     /// Counts this run as the last of so many attempts.
     pub(super) fn count_all(&mut self, attempts: u32) {
         let (counted, duration) = match &mut self.result {
@@ -45,6 +53,12 @@ impl StepTask {
     pub(super) async fn run(&self, inputs: &Inputs) -> TaskRun {
         let begun = Instant::now();
         TaskRun { begun, result: self.step.run(&self.request, inputs, &self.ctx).await }
+    }
+
+    /// Waits for another attempt after number `attempt`, as `retry` says. False if there is to be none.
+    pub(super) async fn tries_again(&self, attempt: u32, failing_for: Duration, error: &Error) -> bool {
+        let next = self.ctx.wait_for_retry(&self.request.retry, attempt, failing_for, error).await;
+        matches!(next, NextTry::After(_))
     }
 
     /// The failed run of a step that could not be started.

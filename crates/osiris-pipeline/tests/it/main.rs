@@ -14,4 +14,5 @@ mod parse_once;
 mod references;
 mod runs;
 mod secrets;
+mod stuck;
 mod syntax;

@@ -26,7 +26,8 @@ pub fn key_sources<'a>(key: &[String], mapped: &'a [MappedColumn]) -> Vec<&'a st
     mapped.iter().filter(|column| is_key(&column.target)).map(|column| column.source.name.as_str()).collect()
 }
 
-/// NULLs in NOT NULL columns are rejects; if no rejects are allowed, they are reported before loading.
+/// NULLs in NOT NULL columns are rejects; if no rejects are allowed, they are reported before loading. Rows that are still
+/// arriving cannot be looked at before: the database refuses them, and they are rejects too many.
 ///
 /// # Errors
 /// When there are any.
@@ -37,7 +38,7 @@ pub async fn refuse_nulls(
     max_rejects: u64,
     columns: &[&str],
 ) -> Result<()> {
-    if max_rejects > 0 || input.rows() == 0 {
+    if max_rejects > 0 || input.is_arriving() || input.rows() == 0 {
         return Ok(());
     }
     let counts = ctx.store().null_counts(input, columns).await?;

@@ -30,6 +30,8 @@ while read -r word; do
   esac
 done
 end
+# A small disk of a test that was killed.
+sed -n "s|^[^ ]* \($directory/[^ ]*\) .*|\1|p" /proc/mounts 2>/dev/null | while read -r place; do umount -l "$place"; done
 rm -rf "$directory"
 "#;
 

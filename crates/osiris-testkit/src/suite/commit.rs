@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use osiris_core::{CommitEnd, CommitLog, CommitRecord, ErrorKind, Result as CoreResult, StepFailure, StepOutput};
 use tokio::sync::{mpsc, oneshot};
@@ -15,8 +15,14 @@ use crate::{Destination, Job, Mode, Outcome, Rows, Sample, Trial, Verdict, Viola
 
 /// At which of its awaits from the announcement of its commit on a writer is stopped: each of the first, then some.
 const AWAITS: [u32; 24] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 18, 20, 24, 28, 34, 42, 52, 64];
+/// At which of them its time limit strikes: each costs that time.
+const LIMITED: [u32; 11] = [0, 1, 2, 3, 4, 6, 8, 11, 16, 24, 40];
 /// How long the record of an outcome takes in the trial of what comes after it: longer than the limit of the step.
 const LATE: Duration = Duration::from_millis(700);
+/// How late a timer may fire.
+const TIMER: Duration = Duration::from_millis(5);
+/// What a writer may take besides what it took undisturbed, until its time limit strikes.
+const SLACK: Duration = Duration::from_millis(100);
 /// The time limit of that trial.
 const LIMIT: Duration = Duration::from_millis(600);
 const OLD: Sample = Sample::new(30);
@@ -87,16 +93,20 @@ impl CommitLog for Log {
 }
 
 /// CRT-009: before a writer changes its destination for good it announces that; from there on neither a cancellation nor its time
-/// limit drops it or has it begin again, and what it says afterwards is what the destination holds. In every mode, at its awaits.
+/// limit drops it or has it write twice, and what it says afterwards is what the destination holds. In every mode, at its awaits.
 ///
 /// # Errors
 /// What was seen instead.
 pub async fn crt_009_is_neither_dropped_nor_repeated_once_it_commits<S: Destination>(trial: &Trial<S>) -> Outcome {
     for mode in trial.subject().modes() {
-        announces(trial, mode).await?;
-        for at in AWAITS {
-            if stopped_at(trial, mode, at).await? == Stopped::TooLate {
-                break;
+        let took = announces(trial, mode).await?;
+        // Time enough for a writer to get there on a machine that has other things to do.
+        let limit = Stop::Limit(took * 3 + SLACK);
+        for (stop, awaits) in [(Stop::Cancel, &AWAITS[..]), (limit, &LIMITED)] {
+            for at in awaits {
+                if stopped_at(trial, mode, stop, *at).await? == Stopped::TooLate {
+                    break;
+                }
             }
         }
         ends_after_its_commit(trial, mode).await?;
@@ -113,9 +123,11 @@ async fn prepared<S: Destination>(trial: &Trial<S>, mode: Mode) -> Result<(Job, 
     Ok((job_of(trial, &job, mode, new), after(mode, OLD, new)?))
 }
 
-async fn announces<S: Destination>(trial: &Trial<S>, mode: Mode) -> Result<(), Violation> {
+/// Returns how long it took.
+async fn announces<S: Destination>(trial: &Trial<S>, mode: Mode) -> Result<Duration, Violation> {
     let (job, expected) = prepared(trial, mode).await?;
     let ready = trial.ready_for(job).await?;
+    let started = Instant::now();
     let (looks, mut wanted) = mpsc::unbounded_channel();
     let log = Log::new(Probe::Look(looks));
     let look = async {
@@ -137,11 +149,21 @@ async fn announces<S: Destination>(trial: &Trial<S>, mode: Mode) -> Result<(), V
         }
     };
     ended?;
+    let took = started.elapsed();
     holds(trial, Some(&expected), mode.as_str()).await?;
     let (begun, committed) = log.seen(|seen| (seen.begun.len(), seen.committed));
     ensure!(begun > 0, "{}: it changed its destination without `begin_commit`", mode.as_str());
     ensure!(committed > 0, "{}: it never said that it had committed", mode.as_str());
-    Ok(())
+    Ok(took)
+}
+
+/// What stops a writer.
+#[derive(Debug, Clone, Copy)]
+enum Stop {
+    /// Its cancellation.
+    Cancel,
+    /// Its time limit.
+    Limit(Duration),
 }
 
 /// Whether there was a moment to stop it.
@@ -151,22 +173,34 @@ enum Stopped {
     TooLate,
 }
 
-/// Polls a step, and cancels it when it is polled for the `at`th time since its commit was announced.
-struct CancelAtAwait<'a, F> {
+/// Polls a step, and stops it when it is polled for the `at`th time since its commit was announced.
+struct StopAtAwait<'a, F> {
     run: Pin<Box<F>>,
     log: &'a Log,
     token: CancellationToken,
+    stop: Stop,
+    started: Instant,
     at: u32,
     polls: u32,
 }
 
-impl<F: Future> Future for CancelAtAwait<'_, F> {
+impl<F> StopAtAwait<'_, F> {
+    fn strike(&self) {
+        match self.stop {
+            Stop::Cancel => self.token.cancel(),
+            // The step finds its limit passed when it is polled next.
+            Stop::Limit(limit) => std::thread::sleep((limit + TIMER).saturating_sub(self.started.elapsed())),
+        }
+    }
+}
+
+impl<F: Future> Future for StopAtAwait<'_, F> {
     type Output = (F::Output, Stopped);
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         if self.log.seen(|seen| !seen.begun.is_empty()) {
             if self.polls == self.at {
-                self.token.cancel();
+                self.strike();
             }
             self.polls += 1;
         }
@@ -176,17 +210,23 @@ impl<F: Future> Future for CancelAtAwait<'_, F> {
     }
 }
 
-async fn stopped_at<S: Destination>(trial: &Trial<S>, mode: Mode, at: u32) -> Result<Stopped, Violation> {
+async fn stopped_at<S: Destination>(trial: &Trial<S>, mode: Mode, stop: Stop, at: u32) -> Result<Stopped, Violation> {
     let (job, expected) = prepared(trial, mode).await?;
     let ready = trial.ready_for(job).await?;
     let log = Log::new(Probe::None);
-    let run = Box::pin(ready.step(STEP).commit_log(Arc::clone(&log) as _).run_unchecked());
+    let step = ready.step(STEP).commit_log(Arc::clone(&log) as _);
+    let (step, how) = match stop {
+        Stop::Cancel => (step, "cancelled"),
+        Stop::Limit(limit) => (step.timeout(limit), "over its time limit"),
+    };
+    let run = Box::pin(step.run_unchecked());
     let token = ready.bench.run_context().cancel().clone();
-    let (ended, stopped) = CancelAtAwait { run, log: &log, token, at, polls: 0 }.await;
-    let when = format!("{}, cancelled at await {at} after its commit was announced", mode.as_str());
+    let started = Instant::now();
+    let (ended, stopped) = StopAtAwait { run, log: &log, token, stop, started, at, polls: 0 }.await;
+    let when = format!("{}, {how} at await {at} after its commit was announced", mode.as_str());
     let found = trial.subject().read(trial.place()).await?.unwrap_or_default();
     let (is_old, is_new) = (OLD.text()?.difference(&found).is_none(), expected.difference(&found).is_none());
-    check(&ended, &log, is_old, is_new, &when)?;
+    check(&ended, &log, stop, is_old, is_new, &when)?;
     Ok(stopped)
 }
 
@@ -194,6 +234,7 @@ async fn stopped_at<S: Destination>(trial: &Trial<S>, mode: Mode, at: u32) -> Re
 fn check(
     ended: &Result<StepOutput, StepFailure>,
     log: &Log,
+    stop: Stop,
     is_old: bool,
     is_new: bool,
     when: &str,
@@ -203,7 +244,12 @@ fn check(
         let attempts = seen.begun.iter().map(|record| record.attempt).max().unwrap_or(0);
         (attempts, intents().all(osiris_core::Intent::is_repeatable), intents().any(osiris_core::Intent::is_in_parts))
     });
-    ensure!(attempts <= 1, "{when}: it began {attempts} times");
+    // One that is over its limit before it could commit is tried again; what it leaves is looked at.
+    ensure!(matches!(stop, Stop::Limit(_)) || attempts <= 1, "{when}: it began {attempts} times");
+    let expected = match stop {
+        Stop::Cancel => ErrorKind::Cancelled,
+        Stop::Limit(_) => ErrorKind::Timeout,
+    };
     match ended {
         Ok(_) => ensure!(is_new, "{when}: it ended well, and the destination does not hold its rows"),
         Err(failure) if failure.error.kind() == ErrorKind::Ambiguous => {
@@ -214,7 +260,7 @@ fn check(
             ensure!(repeatable && (parts || is_old || is_new), "{when}: the destination holds a mixture");
         }
         Err(failure) => {
-            ensure!(failure.error.kind() == ErrorKind::Cancelled, "{when}: it ends in {:?}", failure.error);
+            ensure!(failure.error.kind() == expected, "{when}: it ends in {:?}", failure.error);
             ensure!(is_old, "{when}: it says that nothing was written, and the destination has changed");
         }
     }

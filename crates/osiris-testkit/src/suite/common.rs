@@ -10,6 +10,7 @@ pub use super::errors::{
     drv_017_categorises_errors_and_retries_only_network_and_timeout, drv_018_says_what_to_do_and_leaks_no_secret,
 };
 pub use super::http::{drv_015_slows_down_near_a_rate_limit, drv_016_waits_as_long_as_the_server_says};
+pub use super::private::crt_010_leaves_only_private_files_in_its_run;
 pub use super::resources::drv_029_streams_within_the_memory_limit;
 pub use super::run::{
     crt_001_keeps_no_data_between_runs, drv_001_runs_with_step_id_config_inputs_and_context_alone,

@@ -17,6 +17,7 @@ mod config;
 mod direct;
 mod errors;
 mod http;
+mod private;
 mod resources;
 mod run;
 mod state;

@@ -105,6 +105,14 @@ flaws! {
         write::crt_009_is_neither_dropped_nor_repeated_once_it_commits, "as it is announced";
     a_write_that_is_stopped_denies_what_it_did: Writer, DeniesItsCommit,
         write::crt_009_is_neither_dropped_nor_repeated_once_it_commits, "says that nothing was written";
+    a_commit_is_dropped_before_its_outcome_is_known: Writer, DropsItsCommit,
+        write::crt_009_is_neither_dropped_nor_repeated_once_it_commits, "nobody knows what it did";
+    a_commit_is_made_twice: Writer, CommitsTwice,
+        write::crt_009_is_neither_dropped_nor_repeated_once_it_commits, "the destination does not hold its rows";
+    a_file_of_the_run_can_be_read_by_others: Extractor, LeavesOpenFiles,
+        common::crt_010_leaves_only_private_files_in_its_run, "notes.txt has the mode 666";
+    a_directory_of_the_run_can_be_read_by_others: Extractor, LeavesOpenDirectories,
+        common::crt_010_leaves_only_private_files_in_its_run, "notes has the mode 777";
     a_connection_failure_is_hidden: Extractor, HidesConnectionFailures,
         common::crt_007_reports_a_connection_failure_as_event_and_category, "no `connection_failed` event";
 }

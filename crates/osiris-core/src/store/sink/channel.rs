@@ -6,22 +6,33 @@ use arrow::array::{Array, ArrayRef, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
+use duckdb::Connection;
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
-use super::super::Store;
 use super::super::direct::{BatchInFlight, Channel, DirectEdge, End, RowStream};
 use super::super::loader::{Columns, fit, table_schema};
+use super::super::scan::{for_each_batch, selection};
 use super::super::schema::{StepNote, TableRef, TableSchema};
-use super::MESSAGES_IN_FLIGHT;
+use super::super::transaction::StoreTransaction;
+use super::super::{Store, store_error};
 use super::in_flight::InFlight;
-use crate::{Error, Result};
+use super::{MESSAGES_IN_FLIGHT, SenderTarget, TableSender};
+use crate::{Error, Progress, Result};
 
 /// The sink's side of a channel. When it is dropped unfinished, the receiver is stopped.
 pub(super) struct ChannelTarget {
     store: Store,
+    end: Arc<SendingEnd>,
+}
+
+/// What a thread that sends rows shares with the sink.
+struct SendingEnd {
     edge: DirectEdge,
     channel: Arc<Channel>,
     open: Mutex<Option<Open>>,
+    /// The rows of each scan of CSV files in the SQL that made the rows.
+    file_scans: Mutex<Vec<u64>>,
 }
 
 /// The parts of a channel that are there once its schema is known.
@@ -44,16 +55,87 @@ pub(super) struct ChannelSender {
 impl ChannelTarget {
     pub(super) fn new(store: Store, edge: DirectEdge, step: &str) -> Self {
         let channel = Channel::new(step, edge.to());
-        Self { store, edge, channel, open: Mutex::default() }
+        let end = SendingEnd { edge, channel, open: Mutex::default(), file_scans: Mutex::default() };
+        Self { store, end: Arc::new(end) }
     }
 
     pub(super) fn channel(&self) -> Arc<Channel> {
-        Arc::clone(&self.channel)
+        Arc::clone(&self.end.channel)
     }
 
+    /// The rows of each scan of CSV files in the SQL that made the rows.
+    pub(super) fn file_scans(&self) -> Vec<u64> {
+        self.end.file_scans.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Runs `work` in a transaction in which what would be the step's table is sent. Nothing of it is kept.
+    pub(super) async fn transaction<T, F>(
+        &self,
+        step: &str,
+        in_flight: &InFlight,
+        progress: &Arc<Progress>,
+        work: F,
+    ) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut StoreTransaction<'_>) -> Result<T> + Send + 'static,
+    {
+        let (end, step) = (Arc::clone(&self.end), step.to_owned());
+        let (in_flight, progress) = (in_flight.clone(), Arc::clone(progress));
+        let runtime = Handle::current();
+        let run = move |connection: &Connection| {
+            connection
+                .execute_batch("BEGIN TRANSACTION")
+                .map_err(|error| store_error(error, "no transaction could be started"))?;
+            let send = |schema: &TableSchema, select: &str| {
+                let target = SenderTarget::Channel(end.declare(&step, &schema.arrow())?);
+                let sender = TableSender { target, in_flight: in_flight.clone(), progress: Arc::clone(&progress) };
+                let sql = format!("SELECT {} FROM ({select})", selection(schema));
+                let mut rows = 0;
+                for_each_batch(connection, &sql, &schema.arrow(), "the query failed", |batch| {
+                    rows += batch.num_rows() as u64;
+                    runtime.block_on(sender.send(batch)).map(|()| true)
+                })?;
+                Ok(rows)
+            };
+            let (mut schema, mut view, mut file_scans) = (None, None, Vec::new());
+            let result = work(&mut StoreTransaction {
+                connection,
+                step: &step,
+                schema: &mut schema,
+                view: &mut view,
+                file_scans: &mut file_scans,
+                send: Some(&send),
+            });
+            *end.file_scans.lock().unwrap_or_else(PoisonError::into_inner) = file_scans;
+            result
+        };
+        self.store.call(run).await
+    }
+
+    pub(super) fn declare(&self, step: &str, schema: &Schema) -> Result<ChannelSender> {
+        self.end.declare(step, schema)
+    }
+
+    /// The number of rows that the receiver has read, once it has read all that were sent.
+    pub(super) async fn rows(&self, in_flight: &InFlight) -> Result<u64> {
+        self.end.rows(in_flight).await
+    }
+
+    /// Notes what was sent and lets the receiver see the end: in this order, since the receiver commits then, and a
+    /// resumed run must know what it has written.
+    pub(super) async fn finish(self, step: &str, in_flight: &InFlight, note: StepNote) -> Result<TableRef> {
+        let rows = self.rows(in_flight).await?;
+        let note = StepNote { sent_to: Some(self.end.edge.to().to_owned()), files: Vec::new(), ..note };
+        self.store.note_sent(step, note).await?;
+        self.end.finish(step, rows)
+    }
+}
+
+impl SendingEnd {
     /// Opens the channel for batches of `schema` and sends the table to the receiver; a second declaration must be the
     /// same.
-    pub(super) fn declare(&self, step: &str, schema: &Schema) -> Result<ChannelSender> {
+    fn declare(&self, step: &str, schema: &Schema) -> Result<ChannelSender> {
         let wanted = table_schema(schema)?;
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(open) = &*open {
@@ -66,16 +148,19 @@ impl ChannelTarget {
         let empty = RecordBatch::new_empty(Arc::new(schema.clone()));
         let arrow = fit(&empty, &wanted, Columns::Fixed)?.schema();
         let (batches, queue) = mpsc::channel(MESSAGES_IN_FLIGHT);
-        let rows = RowStream::new(self.channel(), Arc::clone(&arrow), queue);
+        let rows = RowStream::new(Arc::clone(&self.channel), Arc::clone(&arrow), queue);
         self.edge.send(TableRef::streamed(step, wanted.clone(), rows))?;
-        let sender =
-            ChannelSender { channel: self.channel(), batches: batches.downgrade(), schema: Arc::new(wanted), arrow };
+        let sender = ChannelSender {
+            channel: Arc::clone(&self.channel),
+            batches: batches.downgrade(),
+            schema: Arc::new(wanted),
+            arrow,
+        };
         *open = Some(Open { sender: sender.clone(), batches });
         Ok(sender)
     }
 
-    /// The number of rows that the receiver has read, once it has read all that were sent.
-    pub(super) async fn rows(&self, in_flight: &InFlight) -> Result<u64> {
+    async fn rows(&self, in_flight: &InFlight) -> Result<u64> {
         if self.open.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
             return Err(super::no_table());
         }
@@ -86,12 +171,8 @@ impl ChannelTarget {
         }
     }
 
-    /// Notes what was sent and lets the receiver see the end: in this order, since the receiver commits then, and a
-    /// resumed run must know what it has written.
-    pub(super) async fn finish(self, step: &str, in_flight: &InFlight, note: StepNote) -> Result<TableRef> {
-        let rows = self.rows(in_flight).await?;
-        let note = StepNote { sent_to: Some(self.edge.to().to_owned()), ..note };
-        self.store.note_sent(step, note).await?;
+    /// Lets the receiver see the end.
+    fn finish(&self, step: &str, rows: u64) -> Result<TableRef> {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(Open { sender, batches }) = open else { return Err(super::no_table()) };
         if !self.channel.end(End::Complete) {
@@ -107,7 +188,7 @@ impl ChannelTarget {
 
 impl Drop for ChannelTarget {
     fn drop(&mut self) {
-        self.channel.end(End::SenderStopped);
+        self.end.channel.end(End::SenderStopped);
     }
 }
 

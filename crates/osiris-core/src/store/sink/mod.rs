@@ -118,23 +118,25 @@ impl TableSink {
     /// Runs `work` inside the transaction, on the sink's thread: for drivers that let DuckDB make the table.
     ///
     /// # Errors
-    /// What `work` returns, or an earlier error of the sink. When the rows go over a direct edge there is no table: see
-    /// [`Component::streams`](crate::Component::streams).
+    /// What `work` returns, or an earlier error of the sink. When the rows go over a direct edge there is no table: all
+    /// that `work` can do is to [make](StoreTransaction::create_table_as) what would be one.
     pub async fn call<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&mut StoreTransaction<'_>) -> Result<T> + Send + 'static,
     {
-        self.table()?.run(move |loader| loader.transaction(work)).await
+        match &self.target {
+            SinkTarget::Table(table) => table.run(move |loader| loader.transaction(work)).await,
+            SinkTarget::Channel(channel) => {
+                channel.transaction(&self.step, &self.in_flight, &self.progress, work).await
+            }
+        }
     }
 
     fn table(&self) -> Result<&TableTarget> {
         match &self.target {
             SinkTarget::Table(table) => Ok(table),
-            SinkTarget::Channel(_) => {
-                Err(Error::unknown("the rows of this step go over a direct edge, but the component needs a table")
-                    .with_hint("this is a bug in the component: `streams` must be false for this configuration"))
-            }
+            SinkTarget::Channel(_) => Err(needs_table()),
         }
     }
 
@@ -146,6 +148,17 @@ impl TableSink {
         match &self.target {
             SinkTarget::Table(table) => table.run(|loader| loader.rows()).await,
             SinkTarget::Channel(channel) => channel.rows(&self.in_flight).await,
+        }
+    }
+
+    /// The rows of each scan of CSV files in the SQL that made the table.
+    ///
+    /// # Errors
+    /// An earlier error of the sink.
+    pub(crate) async fn file_scans(&self) -> Result<Vec<u64>> {
+        match &self.target {
+            SinkTarget::Table(table) => table.run(|loader| Ok(loader.file_scans())).await,
+            SinkTarget::Channel(channel) => Ok(channel.file_scans()),
         }
     }
 
@@ -206,6 +219,12 @@ impl TableSender {
 /// Two senders of one table declared different schemas.
 pub(super) fn different_schemas() -> Error {
     Error::validation("the senders of one table have different schemas").with_hint("open a widening sender")
+}
+
+/// What is asked for cannot be done with rows that are sent.
+pub(super) fn needs_table() -> Error {
+    Error::unknown("the rows of this step go over a direct edge, but the component needs a table")
+        .with_hint("this is a bug in the component: `streams` must be false for this configuration")
 }
 
 pub(super) fn no_table() -> Error {

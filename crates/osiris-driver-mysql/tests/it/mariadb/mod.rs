@@ -2,6 +2,8 @@
 
 pub(crate) use osiris_testkit::services::Mariadb as Server;
 
+#[path = "../counted.rs"]
+mod counted;
 #[path = "../cursor.rs"]
 mod cursor;
 #[path = "../cursor_bounds.rs"]
@@ -12,6 +14,8 @@ mod dependents;
 mod discover;
 #[path = "../doctor.rs"]
 mod doctor;
+#[path = "../engines.rs"]
+mod engines;
 #[path = "../extract.rs"]
 mod extract;
 #[path = "../extract_conformance.rs"]

@@ -2,6 +2,8 @@
 
 pub(crate) use osiris_testkit::services::Mysql as Server;
 
+#[path = "../counted.rs"]
+mod counted;
 #[path = "../cursor.rs"]
 mod cursor;
 #[path = "../cursor_bounds.rs"]
@@ -13,6 +15,8 @@ mod dialect;
 mod discover;
 #[path = "../doctor.rs"]
 mod doctor;
+#[path = "../engines.rs"]
+mod engines;
 #[path = "../extract.rs"]
 mod extract;
 #[path = "../extract_conformance.rs"]

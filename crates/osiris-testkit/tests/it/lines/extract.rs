@@ -108,6 +108,15 @@ impl Extract for LinesExtractor {
             let name = format!("{:?}.tmp", std::time::SystemTime::now());
             File::create(connection.directory.join(name))?.write_all(b"x")?;
         }
+        if self.has(Flaw::LeavesOpenFiles) {
+            std::fs::write(ctx.artifacts_dir()?.join("notes.txt"), "what was read")?;
+        }
+        if self.has(Flaw::LeavesOpenDirectories) {
+            let notes = ctx.artifacts_dir()?.join("notes");
+            if !notes.exists() {
+                std::fs::create_dir(notes)?;
+            }
+        }
         let table = config.instead.as_ref().unwrap_or(&config.table);
         let file = (self.client)(&connection.directory.join(table))
             .map_err(|error| Error::from(error).with_hint("name a table that is there"))?;

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use osiris_core::{
@@ -14,6 +15,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Flaw, LinesConnection, line, unreachable};
+
+/// How long a destination takes to answer.
+const MOMENT: Duration = Duration::from_millis(5);
 
 pub(crate) struct LinesWriter {
     flaw: Option<Flaw>,
@@ -112,11 +116,26 @@ impl Write for LinesWriter {
             fs::write(&beside.0, "")?;
         }
         let commit = ctx.begin_commit(Intent::new(format!("`{}`", path.display())).with_repeatable(!appends)).await?;
+        if self.has(Flaw::DropsItsCommit) {
+            tokio::select! {
+                biased;
+                () = ctx.cancel().cancelled() => return Err(Error::cancelled("cancelled").with_hint("run it again")),
+                () = tokio::time::sleep(MOMENT) => {}
+            }
+        }
         if !self.has(Flaw::AnnouncesTooLate) {
             fs::rename(&beside.0, &path)?;
         }
+        if self.has(Flaw::CommitsTwice) {
+            tokio::time::sleep(MOMENT).await;
+            if ctx.cancel().is_cancelled() {
+                // As if nobody knew whether the first time had worked.
+                self.fill(&beside.0, &path, appends, config, input, ctx).await?;
+                fs::rename(&beside.0, &path)?;
+            }
+        }
         if self.has(Flaw::DeniesItsCommit) {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            tokio::time::sleep(MOMENT).await;
             if ctx.cancel().is_cancelled() {
                 commit.not_committed().await;
                 return Err(Error::cancelled("cancelled").with_hint("run it again"));
