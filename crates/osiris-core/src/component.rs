@@ -130,7 +130,7 @@ pub trait Component: Sized + Send + Sync + 'static {
     type Connection: DeserializeOwned + JsonSchema + Send + Sync;
 
     /// The step's configuration: with `deny_unknown_fields`, doc comments on every field (they are the reference),
-    /// no `serde(flatten)`. Old names of a field go into `#[schemars(extend("x-aliases" = [...]))]`.
+    /// `serde(flatten)` only of a struct that several drivers share, which itself takes unknown fields. Old names of a field go into `#[schemars(extend("x-aliases" = [...]))]`.
     type Config: DeserializeOwned + JsonSchema + Send + Sync;
 
     /// The problems that the configuration's JSON Schema cannot express, all of them. Pure: no I/O, clock,

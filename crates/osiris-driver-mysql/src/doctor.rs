@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use osiris_core::Health;
 use osiris_sql::tls::Reach;
+use osiris_sql::within;
 
 use crate::client::{Client, Connect, Target};
 use crate::config::{Address, MysqlConnection};
-use crate::error::within;
 
 /// Time reserved for reporting the result.
 const RESERVE: Duration = Duration::from_millis(100);

@@ -4,11 +4,10 @@
 //! <https://mariadb.com/kb/en/mariadb-error-code-reference/>. A message never holds a cell value: where the server quotes
 //! one, it is masked.
 
-use std::future::Future;
 use std::io;
-use std::time::Duration;
 
-use osiris_core::{Error, ErrorKind, MASK, Result};
+use osiris_core::{Error, ErrorKind, MASK};
+use osiris_sql::error::{hint_of_kind, kind_of_class};
 use sqlx::mysql::MySqlDatabaseError;
 
 /// Converts an sqlx error that occurred while `doing` something (`reading table t`).
@@ -67,13 +66,7 @@ pub(crate) fn kind_of(code: u16, sqlstate: &str) -> ErrorKind {
         // A packet that is too large, an unknown database, none chosen.
         // A table without a primary key where the server wants one.
         1153 | 1049 | 1046 | 3750 => ErrorKind::Validation,
-        _ => match sqlstate.get(..2) {
-            Some("28") => ErrorKind::Auth,
-            Some("08") => ErrorKind::Network,
-            Some("40") => ErrorKind::Timeout,
-            Some("21" | "22" | "23" | "42" | "44" | "3D") => ErrorKind::Validation,
-            _ => ErrorKind::Unknown,
-        },
+        _ => kind_of_class(sqlstate).unwrap_or(ErrorKind::Unknown),
     }
 }
 
@@ -119,14 +112,8 @@ fn hint(code: u16, kind: ErrorKind) -> &'static str {
         1062 => "two rows have the same key: use `mode: upsert`, or remove the duplicates",
         1217 | 1451 => "rows of other tables reference a row that would be deleted: use `mode: upsert`, which keeps it",
         1216 | 1452 => "the rows violate a foreign key: write the parent table first",
-        _ => match kind {
-            ErrorKind::Network => "check the server and the network, then run again",
-            ErrorKind::Timeout => "run again, or at a quieter time",
-            ErrorKind::Permission => "grant the missing privilege",
-            ErrorKind::Auth => "check `user` and `password`",
-            ErrorKind::Validation => "fix the configuration, the statement or the data, then run again",
-            _ => "look up the code in the server's error reference, and check its log",
-        },
+        _ if kind == ErrorKind::Auth => "check `user` and `password`",
+        _ => hint_of_kind(kind).unwrap_or("look up the code in the server's error reference, and check its log"),
     }
 }
 
@@ -148,49 +135,22 @@ pub(crate) fn without_values(code: u16, message: &str) -> String {
     format!("{}'{MASK}'{}", &message[..start], &message[end..])
 }
 
-/// Converts I/O errors of the network; TLS errors are among them.
+/// Converts I/O errors of the network or of the socket; TLS errors are among them.
 pub(crate) fn io_error(error: io::Error, doing: &str) -> Error {
-    if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
-        return match error.into_inner() {
-            Some(inner) => osiris_sql::tls::refused(inner, doing),
-            None => Error::network(format!("{doing}: TLS failed")).with_hint("check the server's log"),
-        };
-    }
     let lookup = error.to_string().contains("lookup address") || error.to_string().contains("nodename nor servname");
-    let (what, advice) = match error.kind() {
-        _ if lookup => ("unknown host", "check `host` and the name resolution of this machine"),
-        io::ErrorKind::ConnectionRefused => {
-            ("connection refused", "check that the server is running, and `host` and `port`")
+    let (kind, what, advice) = match error.kind() {
+        _ if lookup => (ErrorKind::Network, "unknown host", "check `host` and the name resolution of this machine"),
+        io::ErrorKind::NotFound => {
+            (ErrorKind::Network, "no such socket", "check `socket`: it is a file that the server creates")
         }
-        io::ErrorKind::UnexpectedEof
-        | io::ErrorKind::ConnectionReset
-        | io::ErrorKind::ConnectionAborted
-        | io::ErrorKind::BrokenPipe => (
-            "the server closed the connection",
-            "check the server's log: it may have been restarted, or the connection killed",
+        io::ErrorKind::PermissionDenied => (
+            ErrorKind::Permission,
+            "permission denied on the socket",
+            "give the user who runs Osiris access to `socket`",
         ),
-        io::ErrorKind::NotFound => ("no such socket", "check `socket`: it is a file that the server creates"),
-        io::ErrorKind::PermissionDenied => {
-            ("permission denied on the socket", "give the user who runs Osiris access to `socket`")
-        }
-        io::ErrorKind::TimedOut => ("connection timed out", "check `host`, `port` and firewalls"),
-        _ => ("network error", "check `host`, `port` and the network"),
-    };
-    let kind = match error.kind() {
-        io::ErrorKind::TimedOut => ErrorKind::Timeout,
-        io::ErrorKind::PermissionDenied => ErrorKind::Permission,
-        _ => ErrorKind::Network,
+        _ => return osiris_sql::error::io_error(error, doing, "`host` and `port`"),
     };
     Error::new(kind, format!("{doing}: {what}")).with_hint(advice).with_connection_failed().with_source(error)
-}
-
-/// Runs `future` with a time limit.
-pub(crate) async fn within<T>(limit: Duration, doing: &str, future: impl Future<Output = Result<T>>) -> Result<T> {
-    match tokio::time::timeout(limit, future).await {
-        Ok(result) => result,
-        Err(_) => Err(Error::timeout(format!("{doing}: no response within {} ms", limit.as_millis()))
-            .with_hint("check `host`, `port` and firewalls, or raise the limit")),
-    }
 }
 
 #[cfg(test)]
@@ -246,14 +206,12 @@ mod tests {
     #[test]
     fn what_the_network_says_has_a_kind_and_advice() {
         for (kind, expected) in [
-            (io::ErrorKind::ConnectionRefused, ErrorKind::Network),
-            (io::ErrorKind::UnexpectedEof, ErrorKind::Network),
             (io::ErrorKind::NotFound, ErrorKind::Network),
+            (io::ErrorKind::PermissionDenied, ErrorKind::Permission),
             (io::ErrorKind::TimedOut, ErrorKind::Timeout),
         ] {
             let error = io_error(kind.into(), "connecting");
-            assert_eq!(error.kind(), expected);
-            assert!(error.is_retryable() && error.hint().is_some());
+            assert_eq!((error.kind(), error.hint().is_some()), (expected, true));
         }
         assert!(!osiris_sql::tls::refused("server does not support TLS".into(), "connecting").is_retryable());
     }

@@ -7,9 +7,10 @@ use std::path::Path;
 use mysql_async::{ClientIdentity, Conn, DriverError, IoError, OptsBuilder, SslOpts};
 use osiris_core::{Error, Result};
 use osiris_sql::tls::TlsMode;
+use osiris_sql::within;
 
 use crate::config::{Address, MysqlConnection};
-use crate::error::{io_error, server_error, within};
+use crate::error::{io_error, server_error};
 
 /// The options of a connection, from its settings only.
 ///

@@ -7,11 +7,20 @@ pub mod batch;
 pub mod calendar;
 pub mod catalog;
 pub mod config;
+pub mod error;
 pub mod guard;
 pub mod read;
 pub mod text;
 pub mod tls;
 pub mod write;
+
+#[cfg(feature = "tls")]
+mod relay;
+mod within;
+
+#[cfg(feature = "tls")]
+pub use relay::relay;
+pub use within::within;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

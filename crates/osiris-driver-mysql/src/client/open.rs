@@ -5,6 +5,7 @@ use std::time::Duration;
 use log::LevelFilter;
 use osiris_core::{Result, Secret};
 use osiris_sql::tls::{TlsMode, client_config};
+use osiris_sql::within;
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use sqlx::{ConnectOptions, MySqlConnection};
 
@@ -12,7 +13,7 @@ use super::proxy::Bridge;
 use super::session::{execute, rows};
 use super::{Identity, Target};
 use crate::config::Address;
-use crate::error::{mysql_error, within};
+use crate::error::mysql_error;
 
 /// Session settings that are the same for every server. The sql_mode is the server's, since it decides how a user's
 /// query is parsed; a slow run store must not time out the session, but an abandoned session must end.

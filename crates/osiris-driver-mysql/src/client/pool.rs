@@ -137,7 +137,7 @@ impl Client {
         let idle = self.shared.idle_or_new().await?;
         let mut session = Session::new(idle, permit, Arc::clone(&self.shared), Arc::default());
         let limit = self.shared.target.connection.connect_timeout;
-        let facts = crate::error::within(limit, "reading the server's settings", ServerInfo::read(&mut session));
+        let facts = osiris_sql::within(limit, "reading the server's settings", ServerInfo::read(&mut session));
         let facts = facts.await?;
         session.release().await;
         Ok(Arc::new(facts))

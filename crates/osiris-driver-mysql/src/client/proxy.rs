@@ -12,9 +12,9 @@ use std::sync::Arc;
 use osiris_core::{Error, Result};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::{ClientConfig, ServerConfig};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::error::io_error;
 
@@ -67,30 +67,9 @@ impl Bridge {
         let name = ServerName::try_from(self.host).map_err(|error| osiris_sql::tls::refused(error.into(), doing))?;
         let outside = TlsConnector::from(Arc::new(self.config)).connect(name, server).await.map_err(network)?;
         let inside = TlsAcceptor::from(Arc::new(occasional()?)).accept(local).await?;
-        tokio::spawn(relay(inside, outside));
+        tokio::spawn(osiris_sql::relay(tokio::io::split(inside), tokio::io::split(outside), |_| {}));
         Ok(())
     }
-}
-
-async fn relay(inside: server::TlsStream<TcpStream>, outside: client::TlsStream<TcpStream>) {
-    let (from_inside, to_inside) = tokio::io::split(inside);
-    let (from_outside, to_outside) = tokio::io::split(outside);
-    // When one side closes, the other is closed at once: a server in the middle of a statement must not be waited for.
-    tokio::select! {
-        () = pass(from_inside, to_outside) => {}
-        () = pass(from_outside, to_inside) => {}
-    }
-}
-
-async fn pass(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) {
-    let mut buffer = vec![0; 64 << 10];
-    while let Ok(read) = from.read(&mut buffer).await {
-        if read == 0 || to.write_all(&buffer[..read]).await.is_err() || to.flush().await.is_err() {
-            break;
-        }
-    }
-    // The other side may already be closed.
-    let _ = to.shutdown().await;
 }
 
 /// The server's first packet, with its header.

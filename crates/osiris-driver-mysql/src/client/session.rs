@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use osiris_core::Result;
+use osiris_sql::read::SqlSession;
 use sqlx::{AssertSqlSafe, MySqlConnection, Row as _};
 
 use super::pool::{Permit, Shared};
@@ -79,6 +80,12 @@ impl Session {
             super::pool::close(idle).await;
         }
         drop(permit);
+    }
+}
+
+impl SqlSession for Session {
+    async fn rows(&mut self, sql: &str, doing: &str) -> Result<Vec<Vec<Option<String>>>> {
+        rows(self, sql, doing).await
     }
 }
 

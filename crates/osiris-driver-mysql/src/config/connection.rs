@@ -1,15 +1,14 @@
 //! The connection fields of `osiris_connections.yaml`, validated and combined into settings. No I/O.
 
-use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use osiris_core::Secret;
-use osiris_sql::tls::{Reach, Ssl, Tls, TlsFields, TlsMode};
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use osiris_sql::tls::{Reach, Tls, TlsFields, TlsMode};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// A MySQL or MariaDB server and the account to use.
+/// The fields as they are written.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ConnectionFields {
@@ -69,21 +68,8 @@ struct ConnectionFields {
     /// `preferred` for a host that is this machine; `verify-full` with a CA.
     #[schemars(extend("x-source" = false))]
     tls: Option<TlsMode>,
-    /// A PEM file with the only CA certificates to trust. Default: those of the system.
-    #[schemars(length(min = 1), extend("x-source" = false))]
-    ssl_ca: Option<String>,
-    /// A PEM file with the client certificate. Default: none.
-    #[schemars(length(min = 1), extend("x-source" = false))]
-    ssl_cert: Option<String>,
-    /// A PEM file with the private key of `ssl_cert`. Default: none.
-    #[schemars(length(min = 1), extend("x-source" = false))]
-    ssl_key: Option<String>,
-    /// `true` is the same as `tls: verify-full`. Default: false.
-    #[schemars(extend("x-source" = false))]
-    require_ssl: Option<bool>,
-    /// The same settings as `tls`, `ssl_ca`, `ssl_cert` and `ssl_key` in one mapping. Default: none.
-    #[schemars(extend("x-source" = false))]
-    ssl: Option<Ssl>,
+    #[serde(flatten)]
+    ssl: TlsFields,
     /// Whether to log statements, at debug level.
     #[serde(default)]
     #[schemars(extend("x-source" = false))]
@@ -128,9 +114,10 @@ fn default_true() -> bool {
     true
 }
 
-/// A validated connection.
-#[derive(Debug, Clone, Deserialize)]
+/// A MySQL or MariaDB server and the account to use.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(try_from = "ConnectionFields")]
+#[schemars(with = "ConnectionFields")]
 pub struct MysqlConnection {
     pub(crate) address: Address,
     pub(crate) database: Option<String>,
@@ -141,16 +128,6 @@ pub struct MysqlConnection {
     pub(crate) pool: PoolLimits,
     pub(crate) tls: Tls,
     pub(crate) echo: bool,
-}
-
-impl JsonSchema for MysqlConnection {
-    fn schema_name() -> Cow<'static, str> {
-        "MysqlConnection".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        ConnectionFields::json_schema(generator)
-    }
 }
 
 /// Where the server is.
@@ -209,19 +186,8 @@ impl TryFrom<ConnectionFields> for MysqlConnection {
             Some(size) => (size, 0),
             None => (fields.pool_size.unwrap_or(5), fields.max_overflow.unwrap_or(10)),
         };
-        let tls = Tls::combine(TlsFields {
-            mode: fields.tls,
-            ca: fields.ssl_ca,
-            cert: fields.ssl_cert,
-            key: fields.ssl_key,
-            require_ssl: fields.require_ssl,
-            ssl: fields.ssl,
-            reach: if fields.socket.is_some() { Reach::Socket } else { Reach::of_host(&fields.host) },
-        })
-        .unwrap_or_else(|found| {
-            problems.extend(found);
-            Tls::default()
-        });
+        let reach = if fields.socket.is_some() { Reach::Socket } else { Reach::of_host(&fields.host) };
+        let tls = Tls::combine(fields.tls, fields.ssl, reach, &mut problems);
         if !problems.is_empty() {
             return Err(problems.join("; "));
         }

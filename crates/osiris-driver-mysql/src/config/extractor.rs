@@ -1,7 +1,7 @@
 //! The configuration of `mysql.extractor`. The doc comments end up in the component reference. No I/O.
 
 use osiris_core::Problem;
-use osiris_sql::config::{SourceFields, column_problems, fragment_problems};
+use osiris_sql::config::{QueryFields, ReadFields};
 use osiris_sql::guard::SqlDialect;
 pub use osiris_sql::read::cursor::{Cursor, InitialCursor};
 use schemars::JsonSchema;
@@ -15,31 +15,12 @@ pub struct ExtractorConfig {
     /// required.
     #[schemars(length(min = 1))]
     pub query: Option<String>,
-    /// The table or view to read, by its exact name. Default: none, and `query` is required.
-    #[schemars(length(min = 1))]
-    pub table: Option<String>,
     /// The schema (database) of `table`. Default: the connection's `database`.
     #[schemars(length(min = 1))]
     pub schema: Option<String>,
-    /// The columns of `table` to read, in this order. Default: all but invisible ones.
-    #[schemars(length(min = 1))]
-    pub columns: Option<Vec<String>>,
-    /// A SQL condition on the rows of `table`, without WHERE. Default: none.
-    #[serde(rename = "where")]
-    #[schemars(length(min = 1))]
-    pub filter: Option<String>,
-    /// The order of the rows of `table`, in SQL without ORDER BY. Default: unspecified.
-    #[schemars(length(min = 1))]
-    pub order_by: Option<String>,
-    /// Maximum number of rows of `table` to read. Default: all.
-    pub limit: Option<u64>,
-    /// Number of rows of `table` to skip; only meaningful with `order_by`. Default: 0.
-    #[serde(default)]
-    pub offset: u64,
-    /// Maximum rows per batch. A batch also ends at 16 MB.
-    #[serde(default = "default_batch_size")]
-    #[schemars(range(min = 1, max = 10_000_000), extend("x-source" = false))]
-    pub batch_size: usize,
+    /// The table and its parts.
+    #[serde(flatten)]
+    pub read: ReadFields,
     /// Time limit for the first row, in seconds. After the first row, the limit for each wait is the
     /// connection's `read_timeout`.
     #[serde(default = "default_timeout")]
@@ -54,8 +35,6 @@ pub struct ExtractorConfig {
     /// Number of ranges. Default: 4.
     #[schemars(range(min = 2, max = 256), extend("x-source" = false))]
     pub partitions: Option<usize>,
-    /// Reads only rows at or after the cursor value of the last run. Default: every run reads all rows.
-    pub cursor: Option<Cursor>,
     /// How to verify that all rows arrived: `none`, `counts` (default) or `checksums`.
     #[serde(default)]
     #[schemars(extend("x-source" = false))]
@@ -156,10 +135,6 @@ pub enum GeometryPolicy {
     Wkt,
 }
 
-fn default_batch_size() -> usize {
-    10_000
-}
-
 fn default_timeout() -> f64 {
     30.0
 }
@@ -167,29 +142,13 @@ fn default_timeout() -> f64 {
 impl ExtractorConfig {
     /// The problems that the JSON schema cannot express. Pure.
     pub(crate) fn problems(&self) -> Vec<Problem> {
-        let fields = SourceFields {
+        let query = QueryFields {
             dialects: SqlDialect::MYSQL,
             query: self.query.as_deref(),
-            table: self.table.as_deref(),
-            table_fields: &[
-                ("schema", self.schema.is_some()),
-                ("columns", self.columns.is_some()),
-                ("where", self.filter.is_some()),
-                ("order_by", self.order_by.is_some()),
-                ("limit", self.limit.is_some()),
-                ("offset", self.offset > 0),
-            ],
-            order_fields: &["order_by", "limit", "offset"],
             partition_by: self.partition_by.as_deref(),
             partitions: self.partitions,
-            cursor: self.cursor.as_ref(),
         };
-        let mut problems = fields.problems();
-        if self.query.is_none() {
-            problems.extend(column_problems(self.columns.as_deref().unwrap_or_default(), false));
-            let (condition, order_by) = (self.filter.as_deref(), self.order_by.as_deref());
-            problems.extend(fragment_problems(SqlDialect::MYSQL, condition, order_by));
-        }
+        let mut problems = self.read.problems(query, self.schema.is_some(), false);
         if self.verify == Verify::Checksums && self.zero_dates == ZeroDates::Null {
             problems.push(
                 Problem::error("/verify", "compares with the server's values, which `zero_dates: null` changes")

@@ -1,7 +1,7 @@
 //! The configuration of `mysql.writer`: target, mode and policies. No I/O.
 
 use osiris_core::Problem;
-use osiris_sql::config::WriterFields;
+use osiris_sql::config::{WriteFields, WriterFields};
 pub use osiris_sql::write::{ColumnMapping, Columns, Dedupe, OnConflict, SchemaEvolution, WriteMode};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -17,15 +17,9 @@ pub struct WriterConfig {
     #[serde(default)]
     #[schemars(length(min = 1, max = 64))]
     pub schema: Option<String>,
-    /// `append` (default) adds rows, `overwrite` (or `replace`) replaces all rows at once, `upsert` replaces rows by `key`.
-    #[serde(default)]
-    #[schemars(extend("x-aliases" = ["write_mode"]))]
-    pub mode: WriteMode,
-    /// The key columns of the table: its primary key or a unique index. Required for `upsert`. A
-    /// table that this step creates gets them as its primary key. Default: none.
-    #[serde(default)]
-    #[schemars(extend("x-aliases" = ["upsert_keys", "primary_key"]))]
-    pub key: Option<Columns>,
+    /// How rows are written.
+    #[serde(flatten)]
+    pub write: WriteFields,
     /// Whether to create a missing table, with types from the input. Default `false`, so that a typo creates no table.
     #[serde(default)]
     #[schemars(extend("x-aliases" = ["create_if_missing"]))]
@@ -38,9 +32,6 @@ pub struct WriterConfig {
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub batch_size: Option<u64>,
-    /// The columns of the input to write: a list, or a map of input column to table column. Default: all, by name.
-    #[serde(default)]
-    pub columns: Option<ColumnMapping>,
     /// How an upsert handles a row whose key exists in the table: `update` (default) or `ignore`.
     #[serde(default)]
     pub on_conflict: OnConflict,
@@ -48,42 +39,24 @@ pub struct WriterConfig {
     /// one by `order_by`.
     #[serde(default)]
     pub dedupe: Dedupe,
-    /// The input columns that order the rows of a key, for `dedupe: last`. Of rows that are equal in
-    /// them, any one is kept; NULL is the greatest value. Default: none.
-    #[serde(default)]
-    pub order_by: Option<Columns>,
-    /// Maximum number of rejected rows; beyond it the step fails and nothing is written. Default 0.
-    #[serde(default)]
-    pub max_rejects: u64,
     /// A table of the same database, created if missing, into which each write inserts one row in its own transaction.
     /// If the connection is lost or the run is killed during the commit, the row tells whether the rows of an `append`
     /// were committed. Rows are kept for 30 days. Default: none, and the outcome is then unknown.
     #[serde(default)]
     #[schemars(length(min = 1, max = 64))]
     pub commit_table: Option<String>,
-    /// How to handle input columns that the table lacks: `refuse` (default) or `add_columns`.
-    #[serde(default)]
-    pub schema_evolution: SchemaEvolution,
 }
 
 impl WriterConfig {
     /// The fields that depend on each other.
     pub(crate) fn fields(&self) -> WriterFields<'_> {
-        WriterFields {
-            mode: self.mode.canonical(),
-            key: Columns::list(self.key.as_ref()),
-            on_conflict: self.on_conflict,
-            append_ignores: false,
-            dedupe: self.dedupe,
-            order_by: self.order_by.as_ref(),
-            columns: self.columns.as_ref(),
-        }
+        self.write.with(self.on_conflict, self.dedupe, false)
     }
 
     /// All problems that the JSON schema cannot express.
     pub(crate) fn problems(&self) -> Vec<Problem> {
         let mut problems = self.fields().problems();
-        if self.truncate_before && self.mode.canonical() == WriteMode::Overwrite {
+        if self.truncate_before && self.fields().mode == WriteMode::Overwrite {
             problems.push(
                 Problem::error(
                     "/truncate_before",

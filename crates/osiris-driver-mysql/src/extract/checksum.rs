@@ -31,9 +31,9 @@ struct Column {
 impl Checksums {
     pub(super) fn new(plans: &[ColumnPlan]) -> Self {
         let column = |plan: &ColumnPlan| Column {
-            name: plan.name.clone(),
+            name: plan.name().to_owned(),
             expression: expression(plan),
-            reading: plan.reading,
+            reading: plan.decoder.reading,
             values: 0,
             sum: 0,
         };
@@ -88,8 +88,8 @@ impl Checksums {
 
 /// The server's text of a column's values, in the format of [`Column::add`].
 fn expression(plan: &ColumnPlan) -> Option<String> {
-    let name = quote(&plan.name);
-    Some(match plan.reading {
+    let name = quote(plan.name());
+    Some(match plan.decoder.reading {
         // The addition removes the padding of ZEROFILL.
         ColumnDecoder::Bool
         | ColumnDecoder::BitBool
@@ -110,7 +110,7 @@ fn expression(plan: &ColumnPlan) -> Option<String> {
             format!("CAST({name} AS CHAR)")
         }
         ColumnDecoder::Text => format!("CONVERT({name} USING utf8mb4)"),
-        ColumnDecoder::Bytes if !plan.is_geometry => name,
+        ColumnDecoder::Bytes if !plan.decoder.is_geometry => name,
         ColumnDecoder::Date => format!("DATE_FORMAT({name}, '%Y-%m-%d')"),
         ColumnDecoder::Timestamp => with_fraction(&name, &format!("DATE_FORMAT({name}, '%Y-%m-%d %H:%i:%s')")),
         ColumnDecoder::Interval | ColumnDecoder::TimeOfDay => {

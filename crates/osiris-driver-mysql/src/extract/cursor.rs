@@ -92,29 +92,30 @@ impl<'a> CursorColumn<'a> {
                 Kind::Text
             }
             _ => {
-                return Err(Error::validation(format!("`{}` cannot be a cursor", cursor.column)).with_hint(
+                return Err(cursor.unordered(
                     "use an integer, DECIMAL, DATE, DATETIME, TIMESTAMP or text column: other types have no exact order",
                 ));
             }
         };
-        if kind == Kind::Text && cursor.lag > 0.0 {
-            return Err(Error::validation("`lag` needs a number or a date").with_hint("remove `lag`"));
+        if kind == Kind::Text {
+            cursor.refuse_lag_of_text()?;
         }
         Ok(Self { cursor, name: quote(&cursor.column), kind, clock: Clock::of(column.wire), mode })
+    }
+
+    /// Three expressions: the greatest value, whether it is infinite, and whether it is in the future.
+    pub(super) fn greatest(&self) -> String {
+        let name = &self.name;
+        match self.clock {
+            Some(clock) => format!("MAX({name}), 0, MAX({name}) > {}", clock.limit()),
+            None => format!("MAX({name}), 0, 0"),
+        }
     }
 }
 
 impl cursor::CursorColumn for CursorColumn<'_> {
     fn name(&self) -> &str {
         &self.name
-    }
-
-    fn greatest(&self) -> String {
-        let name = &self.name;
-        match self.clock {
-            Some(clock) => format!("MAX({name}), 0, MAX({name}) > {}", clock.limit()),
-            None => format!("MAX({name}), 0, 0"),
-        }
     }
 
     fn value(&self, text: &str) -> Result<String> {
@@ -131,12 +132,12 @@ impl cursor::CursorColumn for CursorColumn<'_> {
         }
     }
 
-    fn earlier(&self, value: &str) -> String {
-        let lag = self.cursor.lag;
-        match self.kind {
+    fn earlier(&self, text: &str) -> Result<Option<String>> {
+        let (value, lag) = (self.value(text)?, self.cursor.lag);
+        Ok(Some(match self.kind {
             Kind::Timestamp => format!("CAST({value} AS DATETIME(6)) - INTERVAL {lag} SECOND"),
             _ => format!("{value} - {lag}"),
-        }
+        }))
     }
 }
 
@@ -155,7 +156,7 @@ pub(super) fn digest(row: &MySqlRow) -> Result<RowDigest> {
 #[cfg(test)]
 mod tests {
     use mysql_async::consts::ColumnFlags;
-    use osiris_sql::read::cursor::{CursorColumn as _, Part, SavedCursor};
+    use osiris_sql::read::cursor::SavedCursor;
     use serde_json::{Value, json};
 
     use super::*;
@@ -181,15 +182,11 @@ mod tests {
         serde_json::from_value(json!({"column": "c", "value": value, "taken": []})).unwrap()
     }
 
-    fn condition(column: &CursorColumn<'_>, part: &Part) -> Result<String> {
-        part.condition(column.name(), |value| column.value(value), |value| column.earlier(value))
-    }
-
     fn conditions(cursor: &Cursor, wire: Wire, from: Option<&str>, upper: &str) -> Vec<String> {
         let mode = SqlMode::default();
         let column = CursorColumn::new(cursor, &column(wire), &mode).unwrap();
         let parts = cursor.parts(from.map(saved).as_ref(), Some(upper));
-        parts.iter().map(|part| condition(&column, part).unwrap()).collect()
+        parts.iter().map(|part| part.condition(&column).unwrap()).collect()
     }
 
     #[test]
@@ -218,7 +215,7 @@ mod tests {
         let mode = SqlMode::default();
         let number = CursorColumn::new(&cursor, &column(Wire::MYSQL_TYPE_LONG), &mode).unwrap();
         let parts = cursor.parts(Some(&saved("1 OR 1=1")), Some("9"));
-        assert!(parts.iter().any(|part| condition(&number, part).is_err()));
+        assert!(parts.iter().any(|part| part.condition(&number).is_err()));
         assert!(CursorColumn::new(&cursor, &column(Wire::MYSQL_TYPE_DOUBLE), &mode).is_err());
     }
 }

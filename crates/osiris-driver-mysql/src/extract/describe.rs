@@ -4,10 +4,10 @@
 use mysql_async::consts::ColumnType as Wire;
 use mysql_async::prelude::Queryable as _;
 use osiris_core::{Error, Result};
+use osiris_sql::within;
 use std::collections::BTreeSet;
 
 use crate::client::{Session, SqlMode, Target, literal};
-use crate::error::within;
 use crate::types::{Declared, SourceColumn};
 use crate::wire;
 

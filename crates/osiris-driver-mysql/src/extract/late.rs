@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use osiris_core::{Error, Result};
+use osiris_sql::read::cursor;
 use tokio::time::Instant;
 
 use crate::client::Session;
@@ -97,14 +98,7 @@ async fn look(session: &mut Session) -> Result<Option<(bool, BTreeSet<Writer>)>>
 
 fn still_open(writers: &BTreeSet<Writer>, limit: Duration) -> Error {
     let oldest = writers.iter().min_by_key(|(_, started)| started);
-    let error = Error::timeout(format!(
-        "{} transactions that may have written rows with smaller cursor values were still open after {} s",
-        writers.len(),
-        limit.as_secs()
-    ))
-    .with_hint(
-        "run again later, raise `timeout` of the step, or set `lag` in `cursor` to read behind the saved value instead",
-    );
+    let error = cursor::still_open(writers.len(), limit);
     match oldest {
         Some((thread, started)) => error.with_context("connection", thread).with_context("open since", started),
         None => error,

@@ -18,17 +18,17 @@ use osiris_core::{
     Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, Error, ErrorKind, ExecutionContext, Extract, Extracted,
     Problem, Result, ResumeFrom, Role, Step, TableSink, Unit, metric,
 };
+use osiris_sql::batch::schema;
 use osiris_sql::read::source::SelectSource;
-use osiris_sql::read::{Counts, WaitLimits};
+use osiris_sql::read::{Counts, StatementReader as _, WaitLimits, read_ranges};
 use serde_json::Value;
 
 use self::describe::{describe, require_transactions};
-use self::reader::Reader;
+use self::reader::{Reader, ReaderSession};
 use self::source::{refuse_loadable, source};
 use crate::client::{Client, Connect, Session, Target, connect, quote};
 use crate::config::{ExtractorConfig, GeometryPolicy, MysqlConnection};
-use crate::error::within;
-use crate::types::{ColumnPlan, Policies, plan, schema};
+use crate::types::{ColumnPlan, Policies, plan};
 
 /// Default number of ranges.
 const PARTITIONS: usize = 4;
@@ -81,7 +81,7 @@ impl Component for MysqlExtractor {
     }
 
     fn warnings(config: &ExtractorConfig, _: &MysqlConnection) -> Vec<Problem> {
-        let warning = config.cursor.as_ref().and_then(|cursor| {
+        let warning = config.read.cursor.as_ref().and_then(|cursor| {
             cursor.late_commits(
                 "/cursor",
                 "open transactions are waited for only if the account can see them",
@@ -124,14 +124,14 @@ async fn extract(
     let reader = Reader {
         sender: out.sender(schema(&plans)).await?,
         plans,
-        batch_rows: config.batch_size,
+        batch_rows: config.read.batch_size,
         limits: WaitLimits { first_row, idle: step.connection().read_timeout, idle_field: "read_timeout" },
         verify: config.verify,
         is_query: source.is_query(),
         stop_after: step.dry_run().then_some(DRY_RUN_ROWS),
     };
     let read = Read { client, target, step, source, reader };
-    let extracted = match (&config.partition_by, &config.cursor) {
+    let extracted = match (&config.partition_by, &config.read.cursor) {
         (Some(column), _) if !step.dry_run() => read.partitions(session, column).await?.extracted(),
         (_, Some(cursor)) => read.since(session, cursor, ctx).await?,
         _ => read.whole(session).await?.extracted(),
@@ -167,12 +167,12 @@ async fn planned(
     }
     let plans = plan(&columns, policies)?;
     let as_text = config.geometry == GeometryPolicy::Wkt && source.is_query();
-    if !as_text || plans.iter().all(|plan| !plan.is_geometry) {
+    if !as_text || plans.iter().all(|plan| !plan.decoder.is_geometry) {
         return Ok((source, plans.into()));
     }
     let list: Vec<String> = plans
         .iter()
-        .map(|plan| match (quote(&plan.name), plan.is_geometry) {
+        .map(|plan| match (quote(plan.name()), plan.decoder.is_geometry) {
             (name, true) => format!("ST_AsText({name}) AS {name}"),
             (name, false) => name,
         })
@@ -219,8 +219,11 @@ impl Read<'_> {
         let mut sessions = partition::sessions(self.client, &self.source, count, limit).await?;
         let Some(any) = sessions.first_mut() else { return Err(Error::unknown("no session to read from")) };
         const CONTEXT: &str = "computing the ranges";
-        let bounds = within(limit, CONTEXT, any.rows(&bounds, CONTEXT)).await?;
-        let conditions = partition::ranges(column, kind, bounds.first(), count);
-        partition::read(sessions, &self.source, conditions, &self.reader).await
+        let bounds = self.reader.limits.first(CONTEXT, any.rows(&bounds, CONTEXT)).await?;
+        let point = |value| partition::split_point(kind, value);
+        let conditions = kind.conditions(&name, bounds.first(), count, point);
+        let sessions = sessions.into_iter().map(|session| ReaderSession::new(session, &self.reader)).collect();
+        let end = |session: ReaderSession| snapshot::end(session.session);
+        Ok(read_ranges(sessions, &self.source, &conditions, self.reader.stop_after, end).await?.0)
     }
 }

@@ -10,11 +10,9 @@ use mysql_async::consts::ColumnType as Wire;
 use osiris_core::{Error, ErrorKind, Result};
 use osiris_sql::read::ranges::RangeKind;
 use osiris_sql::read::source::SelectSource;
-use osiris_sql::read::{Counts, read_ranges};
 
-use super::reader::{Reader, ReaderSession};
 use super::snapshot;
-use crate::client::{Client, Session, quote};
+use crate::client::{Client, Session};
 use crate::types::SourceColumn;
 
 const LOCKING: &str = "locking for a consistent snapshot";
@@ -42,14 +40,12 @@ pub(super) fn kind(name: &str, column: &SourceColumn) -> Result<RangeKind> {
     }
 }
 
-/// Conditions that split all rows between the `bounds` of the column, including those where it is NULL, into about
-/// `count` ranges.
-pub(super) fn ranges(column: &str, kind: RangeKind, bounds: Option<&Vec<Option<String>>>, count: usize) -> Vec<String> {
-    kind.conditions(&quote(column), bounds, count, |cut| match kind {
-        RangeKind::Integer => cut,
-        // Only digits and separators, which every sql_mode reads the same.
-        RangeKind::Date | RangeKind::Timestamp => format!("'{cut}'"),
-    })
+/// The first value of a range, in SQL: it has only digits and separators, which every sql_mode reads the same.
+pub(super) fn split_point(kind: RangeKind, value: String) -> String {
+    match kind {
+        RangeKind::Integer => value,
+        RangeKind::Date | RangeKind::Timestamp => format!("'{value}'"),
+    }
 }
 
 /// `count` sessions whose transactions share one snapshot.
@@ -108,27 +104,16 @@ async fn lock(locker: &mut Session, source: &SelectSource) -> Result<()> {
     })
 }
 
-/// Reads all `conditions`, each over a free session.
-///
-/// # Errors
-/// The first error; the other reads are stopped.
-pub(super) async fn read(
-    sessions: Vec<Session>,
-    source: &SelectSource,
-    conditions: Vec<String>,
-    reader: &Reader,
-) -> Result<Counts> {
-    let sessions = sessions.into_iter().map(|session| ReaderSession { session, reader: reader.clone() }).collect();
-    let end = |session: ReaderSession| snapshot::end(session.session);
-    Ok(read_ranges(sessions, source, &conditions, reader.stop_after, end).await?.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::quote;
 
     #[test]
     fn ranges_cover_every_value_once() {
+        let ranges = |column, kind: RangeKind, bounds: Option<&Vec<Option<String>>>, count| {
+            kind.conditions(&quote(column), bounds, count, |value| split_point(kind, value))
+        };
         let bounds = |least: &str, greatest: &str| vec![Some(least.to_owned()), Some(greatest.to_owned())];
         assert_eq!(
             ranges("id", RangeKind::Integer, Some(&bounds("1", "10")), 3),

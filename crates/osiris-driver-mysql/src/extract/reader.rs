@@ -5,18 +5,19 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use osiris_core::{Error, Result, TableSender};
+use osiris_sql::batch::BatchBuilder;
 use osiris_sql::read::cursor::Boundary;
-use osiris_sql::read::{Counts, ReadSession, WaitLimits};
+use osiris_sql::read::{Counts, RowCollector, StatementReader, WaitLimits};
 use sqlx::{AssertSqlSafe, Either, Executor as _};
 
 use super::checksum::Checksums;
 use super::cursor::digest;
 use crate::client::Session;
 use crate::config::Verify;
-use crate::error::{mysql_error, within};
-use crate::types::{ColumnPlan, batches, check, values};
+use crate::error::mysql_error;
+use crate::types::{ColumnPlan, check, values};
 
-pub(super) const READING: &str = "reading rows";
+const READING: &str = "reading rows";
 
 /// Settings for reading rows of any statement.
 #[derive(Clone)]
@@ -32,18 +33,19 @@ pub(super) struct Reader {
     pub(super) stop_after: Option<u64>,
 }
 
-impl Reader {
-    /// Reads all rows of `sql`.
-    ///
-    /// # Errors
-    /// What the server says, silence for too long, a value that its type cannot hold, a row that the server counted and
-    /// that did not arrive. The session is of unusable then: drop it.
-    pub(super) async fn read(
-        &self,
-        session: &mut Session,
-        sql: String,
-        boundary: Option<&mut Boundary>,
-    ) -> Result<Counts> {
+/// A session with its reader.
+pub(super) type ReaderSession = osiris_sql::read::ReaderSession<Reader>;
+
+impl StatementReader for Reader {
+    type Session = Session;
+
+    fn limits(&self) -> &WaitLimits {
+        &self.limits
+    }
+
+    /// Fails for what the server says, silence for too long, a value that its type cannot hold, a row that the server
+    /// counted and that did not arrive. The session is unusable then: drop it.
+    async fn read(&self, session: &mut Session, sql: String, boundary: Option<&mut Boundary>) -> Result<Counts> {
         let provable = self.is_query && self.stop_after.is_none();
         let mut sums =
             (self.verify == Verify::Checksums && provable && boundary.is_none()).then(|| Checksums::new(&self.plans));
@@ -58,7 +60,9 @@ impl Reader {
         }
         Ok(counts)
     }
+}
 
+impl Reader {
     /// Compares the rows received with the server's count. Its count for UNION and VALUES is inexact: on a difference
     /// the rows are counted with a query in the same snapshot.
     async fn prove(&self, session: &mut Session, sql: &str, arrived: u64) -> Result<()> {
@@ -83,38 +87,28 @@ impl Reader {
         &self,
         session: &mut Session,
         sql: String,
-        mut boundary: Option<&mut Boundary>,
+        boundary: Option<&mut Boundary>,
         mut sums: Option<&mut Checksums>,
     ) -> Result<Counts> {
-        let mut batch = batches(&self.plans, self.batch_rows);
-        let mut counts = Counts::default();
+        let mut rows = RowCollector::new(BatchBuilder::new(&self.plans, self.batch_rows), boundary);
         // Not `fetch`, which wraps each row in another stream.
         let mut answer = (&mut **session).fetch_many(sqlx::query(AssertSqlSafe(sql)).persistent(false));
-        while let Some(part) = self.limits.next(&mut answer, counts.read == 0).await? {
+        while let Some(part) = self.limits.next(&mut answer, rows.read() == 0).await? {
             let Either::Right(row) = part.map_err(|error| mysql_error(error, READING))? else { continue };
-            if counts.read == 0 {
+            if rows.read() == 0 {
                 check(&row, &self.plans)?;
             }
-            counts.read += 1;
-            if let Some(boundary) = &mut boundary
-                && !boundary.note(digest(&row)?)?
-            {
-                counts.deduplicated += 1;
-                continue;
-            }
-            if batch.push(values(&row))?
-                && let Some(full) = batch.finish()?
-            {
+            if let Some(full) = rows.push(|| digest(&row), values(&row))? {
                 self.send(full, sums.as_deref_mut()).await?;
             }
-            if self.stop_after.is_some_and(|most| counts.read >= most) {
+            if self.stop_after.is_some_and(|most| rows.read() >= most) {
                 break;
             }
         }
-        if let Some(last) = batch.finish()? {
+        let (last, counts) = rows.finish()?;
+        if let Some(last) = last {
             self.send(last, sums).await?;
         }
-        counts.altered = batch.altered();
         Ok(counts)
     }
 
@@ -123,22 +117,5 @@ impl Reader {
             sums.add(&batch)?;
         }
         self.sender.send(batch).await
-    }
-}
-
-/// A session that reads rows into the sink of the step.
-pub(super) struct ReaderSession {
-    pub(super) session: Session,
-    pub(super) reader: Reader,
-}
-
-impl ReadSession for ReaderSession {
-    async fn row(&mut self, sql: &str, doing: &str) -> Result<Vec<Option<String>>> {
-        let rows = within(self.reader.limits.first_row, doing, self.session.rows(sql, doing)).await?;
-        Ok(rows.into_iter().next().unwrap_or_default())
-    }
-
-    async fn read(&mut self, sql: String, boundary: Option<&mut Boundary>) -> Result<Counts> {
-        self.reader.read(&mut self.session, sql, boundary).await
     }
 }

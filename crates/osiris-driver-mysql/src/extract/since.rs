@@ -23,7 +23,7 @@ impl Read<'_> {
         let described = self.cursor_column(&mut session, cursor).await?;
         let mode = session.facts().sql_mode.clone();
         let column = CursorColumn::new(cursor, &described, &mode)?;
-        let mut session = ReaderSession { session, reader: self.reader.clone() };
+        let mut session = ReaderSession::new(session, &self.reader);
         let below = match step.dry_run() || cursor.lag > 0.0 {
             // Late commits are not waited for.
             true => None,
@@ -38,7 +38,8 @@ impl Read<'_> {
             );
         }
         snapshot::begin(&mut session.session).await?;
-        let rows = read.rows(&mut session, &column, below.as_deref(), &ctx.state_files()).await?;
+        let greatest = read.greatest(&mut session, &column.greatest(), below.as_deref()).await?;
+        let rows = read.rows(&mut session, &column, greatest, &ctx.state_files()).await?;
         snapshot::end(session.session).await?;
         rows.extracted()
     }
@@ -59,7 +60,7 @@ impl Read<'_> {
         column: &CursorColumn<'_>,
     ) -> Result<Option<String>> {
         snapshot::begin(&mut session.session).await?;
-        let (ceiling, ..) = read.greatest(session, column, None).await?;
+        let ceiling = read.greatest(session, &column.greatest(), None).await?.value;
         let limit = self.reader.limits.first_row;
         let open = late::open(&mut session.session, limit).await?;
         session.session.execute("COMMIT", CONTEXT).await?;

@@ -18,7 +18,7 @@ fn modes(mode: &SqlMode) -> MySqlModes {
 /// For a statement that is not read-only.
 pub(super) fn source(config: &ExtractorConfig, mode: &SqlMode) -> Result<SelectSource> {
     let dialect = SqlDialect::MySql(modes(mode));
-    let source = match (&config.query, &config.table) {
+    let source = match (&config.query, &config.read.table) {
         (Some(query), _) => SelectSource::statement(&ReadingStatement::parse(query, dialect)?),
         (None, Some(table)) => of_table(config, table),
         (None, None) => return Err(Error::validation("nothing to read").with_hint("set `table` or `query`")),
@@ -32,12 +32,7 @@ fn of_table(config: &ExtractorConfig, table: &str) -> SelectSource {
         Some(schema) => format!("{}.{}", quote(schema), quote(table)),
         None => quote(table),
     };
-    let list = config.columns.as_ref().map(|columns| columns.iter().map(|name| quote(name)).collect());
-    let mut source = SelectSource::table(table, list);
-    source.filter.clone_from(&config.filter);
-    source.order_by.clone_from(&config.order_by);
-    (source.limit, source.offset) = (config.limit, config.offset);
-    source
+    config.read.source(table, quote)
 }
 
 /// Refuses calls of these loadable functions.

@@ -3,14 +3,12 @@
 use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
 use mysql_async::consts::{ColumnFlags, ColumnType as Wire};
 use osiris_core::{ColumnType, Result};
-use osiris_sql::batch::{column_plans, uuid_field};
+use osiris_sql::batch::{self, MAX_DECIMAL_DIGITS, column_plans, uuid_field};
 
 use crate::config::{DecimalOverflow, ExtractorConfig, TimePolicy, Tinyint1, ZeroDates};
 
 /// The collation of binary strings (<https://dev.mysql.com/doc/refman/8.4/en/charset-binary-set.html>).
 const BINARY: u16 = 63;
-/// Maximum precision of decimals in the run store.
-const DIGITS: u32 = 38;
 
 /// A type that only the catalog shows: MariaDB sends it as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,15 +104,17 @@ pub(crate) enum ColumnDecoder {
     Null,
 }
 
-/// A planned column.
+/// How the values of a column are decoded, as the step wants them.
 #[derive(Debug, Clone)]
-pub(crate) struct ColumnPlan {
-    pub(crate) name: String,
-    pub(crate) field: Field,
+pub(crate) struct ValueDecoder {
     pub(crate) reading: ColumnDecoder,
-    pub(crate) zero_dates: ZeroDates,
     pub(crate) is_geometry: bool,
+    pub(super) zero_dates: ZeroDates,
+    /// A value as text, kept for its memory.
+    pub(super) scratch: String,
 }
+
+pub(crate) type ColumnPlan = batch::ColumnPlan<ValueDecoder>;
 
 /// Plans all columns; reports all columns that cannot be mapped.
 ///
@@ -196,10 +196,12 @@ impl SourceColumn {
     fn decimal(&self, policies: Policies) -> Result<ColumnDecoder, String> {
         let precision = self.precision();
         match u8::try_from(precision) {
-            Ok(digits) if precision <= DIGITS => Ok(ColumnDecoder::Decimal(digits.max(self.decimals), self.decimals)),
+            Ok(digits) if precision <= MAX_DECIMAL_DIGITS => {
+                Ok(ColumnDecoder::Decimal(digits.max(self.decimals), self.decimals))
+            }
             _ if policies.decimal_overflow == DecimalOverflow::Text => Ok(ColumnDecoder::Text),
             _ => Err(format!(
-                "`{0}` is DECIMAL({precision},{1}), more than {DIGITS} digits: CAST(`{0}` AS DECIMAL(38,{1})) if it fits, or `decimal_overflow: text`",
+                "`{0}` is DECIMAL({precision},{1}), more than {MAX_DECIMAL_DIGITS} digits: CAST(`{0}` AS DECIMAL(38,{1})) if it fits, or `decimal_overflow: text`",
                 self.name, self.decimals
             )),
         }
@@ -239,33 +241,29 @@ impl SourceColumn {
             ColumnDecoder::Uuid => uuid_field(&self.name),
             _ => Field::new(&self.name, data_type, true),
         };
-        ColumnPlan {
-            name: self.name.clone(),
-            field,
-            reading,
-            zero_dates: policies.zero_dates,
-            is_geometry: self.wire == Wire::MYSQL_TYPE_GEOMETRY,
-        }
+        let is_geometry = self.wire == Wire::MYSQL_TYPE_GEOMETRY;
+        let scratch = String::new();
+        ColumnPlan::new(field, ValueDecoder { reading, is_geometry, zero_dates: policies.zero_dates, scratch })
     }
 }
 
-impl ColumnPlan {
-    /// Whether sqlx's type name matches the plan: the table may have changed since it was described.
-    pub(crate) fn fits(&self, name: &str) -> bool {
-        let words: &[&str] = match self.reading {
-            ColumnDecoder::Bool | ColumnDecoder::Int8 | ColumnDecoder::UInt8 => &["BOOLEAN", "TINYINT"],
-            ColumnDecoder::Int16 => &["SMALLINT"],
-            ColumnDecoder::UInt16 => &["SMALLINT", "YEAR"],
-            ColumnDecoder::Int32 | ColumnDecoder::UInt32 => &["INT", "MEDIUMINT"],
-            ColumnDecoder::Int64 | ColumnDecoder::UInt64 => &["BIGINT"],
-            ColumnDecoder::Float => &["FLOAT"],
-            ColumnDecoder::Double => &["DOUBLE"],
-            ColumnDecoder::Decimal(..) => &["DECIMAL"],
-            ColumnDecoder::Bit | ColumnDecoder::BitBool => &["BIT"],
-            ColumnDecoder::Date | ColumnDecoder::DateText => &["DATE"],
-            ColumnDecoder::Timestamp | ColumnDecoder::TimestampText(_) => &["DATETIME", "TIMESTAMP"],
-            ColumnDecoder::Interval | ColumnDecoder::TimeOfDay | ColumnDecoder::TimeText(_) => &["TIME"],
-            ColumnDecoder::Text | ColumnDecoder::Bytes | ColumnDecoder::Uuid | ColumnDecoder::Null => {
+impl ColumnDecoder {
+    /// Whether sqlx's type name matches it: the table may have changed since it was described.
+    pub(super) fn fits(self, name: &str) -> bool {
+        let words: &[&str] = match self {
+            Self::Bool | Self::Int8 | Self::UInt8 => &["BOOLEAN", "TINYINT"],
+            Self::Int16 => &["SMALLINT"],
+            Self::UInt16 => &["SMALLINT", "YEAR"],
+            Self::Int32 | Self::UInt32 => &["INT", "MEDIUMINT"],
+            Self::Int64 | Self::UInt64 => &["BIGINT"],
+            Self::Float => &["FLOAT"],
+            Self::Double => &["DOUBLE"],
+            Self::Decimal(..) => &["DECIMAL"],
+            Self::Bit | Self::BitBool => &["BIT"],
+            Self::Date | Self::DateText => &["DATE"],
+            Self::Timestamp | Self::TimestampText(_) => &["DATETIME", "TIMESTAMP"],
+            Self::Interval | Self::TimeOfDay | Self::TimeText(_) => &["TIME"],
+            Self::Text | Self::Bytes | Self::Uuid | Self::Null => {
                 return !["INT", "TIME", "DATE", "FLOAT", "DOUBLE", "YEAR"]
                     .iter()
                     .any(|fixed| name.split(' ').next().is_some_and(|first| first.contains(fixed)));

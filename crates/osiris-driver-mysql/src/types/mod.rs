@@ -23,5 +23,5 @@ mod decimal;
 mod temporal;
 mod value;
 
-pub(crate) use batch::{batches, check, raw, schema, values};
+pub(crate) use batch::{check, raw, values};
 pub(crate) use column::{ColumnDecoder, ColumnPlan, Declared, Policies, SourceColumn, plan};

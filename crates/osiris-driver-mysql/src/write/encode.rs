@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use osiris_core::{Column, Result};
-use osiris_sql::write::{RowEncoder, RowError, WriteColumn};
+use osiris_sql::write::{NULL_REFUSED, RowEncoder, RowError, WriteColumn};
 
 use super::cell::{Cell, cell};
 use super::chunk::{Channel, NULL, shown};
@@ -54,7 +54,7 @@ impl RowEncoder for RowWriter {
                 cells[index](row, scratch).map_err(|reason| (Some(index), reason))?;
                 self.put(scratch, field.conversion.1, out);
             } else if field.not_null {
-                return Err((Some(index), "NULL, but the column is NOT NULL".into()));
+                return Err((Some(index), NULL_REFUSED.into()));
             } else {
                 self.put_null(out);
             }

@@ -93,7 +93,7 @@ impl Component for MysqlWriter {
     fn streams(config: &WriterConfig, _: &MysqlConnection) -> bool {
         !config.fields().merges()
             && config.dedupe == Dedupe::Error
-            && config.schema_evolution == SchemaEvolution::Refuse
+            && config.write.schema_evolution == SchemaEvolution::Refuse
     }
 }
 
@@ -106,12 +106,12 @@ impl Write for MysqlWriter {
         };
         let schema = config.schema.as_deref().or(connection.database.as_deref()).unwrap_or_default();
         DestinationId::table([server], &format!("{schema}.{}", config.table))
-            .replaced(matches!(config.mode, WriteMode::Overwrite | WriteMode::Replace))
+            .replaced(config.fields().mode == WriteMode::Overwrite)
     }
 
     async fn write(&self, step: &Step<'_, Self>, input: &TableRef, ctx: &ExecutionContext) -> Result<Written> {
         let config = step.config();
-        ctx.rejects().set_limit(config.max_rejects);
+        ctx.rejects().set_limit(config.write.max_rejects);
         let job = WriteTask {
             config,
             table: table_name(config, step.connection())?,

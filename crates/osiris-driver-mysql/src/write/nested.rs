@@ -3,6 +3,7 @@
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::DataType;
+use osiris_sql::text::json;
 
 use super::cell::{ConversionError, cell};
 use super::convert::{Conversion, TextRule};
@@ -17,45 +18,20 @@ pub(super) fn write(array: &ArrayRef, row: usize, out: &mut Vec<u8>) -> Result<(
         DataType::List(_) => items(&array.as_list::<i32>().value(row), out),
         DataType::FixedSizeList(..) => items(&array.as_fixed_size_list().value(row), out),
         DataType::Struct(fields) => {
-            let fields = fields.iter().map(|field| Ok(field.name().clone()));
-            object(fields.zip(array.as_struct().columns().iter().map(|column| (column, row))), out)
+            let columns = array.as_struct().columns();
+            json::object(fields.iter().map(|field| field.name()), out, |field, out| write(&columns[field], row, out))
         }
         DataType::Map(..) => {
-            let entries = array.as_map().value(row);
-            let (keys, values) = (entries.column(0), entries.column(1));
-            object((0..entries.len()).map(|entry| (plain(keys, entry), (values, entry))), out)
+            let map = array.as_map().value(row);
+            let names = (0..map.len()).map(|entry| plain(map.column(0), entry)).collect::<Result<Vec<_>, _>>()?;
+            json::object(names, out, |entry, out| write(map.column(1), entry, out))
         }
         _ => scalar(array, row, out),
     }
 }
 
 fn items(array: &ArrayRef, out: &mut Vec<u8>) -> Result<(), ConversionError> {
-    out.push(b'[');
-    for row in 0..array.len() {
-        if row > 0 {
-            out.push(b',');
-        }
-        write(array, row, out)?;
-    }
-    out.push(b']');
-    Ok(())
-}
-
-fn object<'a>(
-    fields: impl Iterator<Item = (Result<String, ConversionError>, (&'a ArrayRef, usize))>,
-    out: &mut Vec<u8>,
-) -> Result<(), ConversionError> {
-    out.push(b'{');
-    for (index, (name, (values, row))) in fields.enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
-        string(&name?, out);
-        out.push(b':');
-        write(values, row, out)?;
-    }
-    out.push(b'}');
-    Ok(())
+    json::array(array.len(), out, |item, out| write(array, item, out))
 }
 
 fn scalar(array: &ArrayRef, row: usize, out: &mut Vec<u8>) -> Result<(), ConversionError> {
@@ -65,7 +41,7 @@ fn scalar(array: &ArrayRef, row: usize, out: &mut Vec<u8>) -> Result<(), Convers
     if bare {
         out.extend_from_slice(text.as_bytes())
     } else {
-        string(&text, out)
+        json::string(&text, out)
     }
     Ok(())
 }
@@ -89,10 +65,6 @@ pub(super) fn plain(array: &ArrayRef, row: usize) -> Result<String, ConversionEr
         Err(_) => arrow::util::display::array_value_to_string(array, row)
             .map_err(|_| ConversionError::from("a nested value cannot be written as text")),
     }
-}
-
-fn string(text: &str, out: &mut Vec<u8>) {
-    out.extend_from_slice(serde_json::Value::from(text).to_string().as_bytes());
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use osiris_sql::write::{TableCheck, map_columns};
 use super::convert::conversion;
 use super::encode::Field;
 use super::loader::NUMBER;
-use super::target::{ColumnDetails, Target, TargetColumn};
+use super::target::{ColumnDetails, Target};
 use crate::config::{WriteMode, WriterConfig};
 use crate::types::ddl;
 
@@ -18,7 +18,7 @@ use crate::types::ddl;
 /// # Errors
 /// For columns that the input lacks.
 pub(super) fn mapping(config: &WriterConfig, input: &TableRef) -> Result<Vec<Mapped>> {
-    map_columns(config.columns.as_ref(), config.fields().order_names(), input)
+    map_columns(config.write.columns.as_ref(), config.fields().order_names(), input)
 }
 
 /// DDL that has to run first.
@@ -49,15 +49,12 @@ pub(super) type Check<'a> = TableCheck<'a, ColumnDetails>;
 
 /// A check of the input against `target`.
 pub(super) fn check<'a>(config: &'a WriterConfig, mapped: &'a [Mapped], target: &'a Target) -> Check<'a> {
-    Check::new(config.fields(), config.schema_evolution, mapped, &target.table)
+    Check::new(config.fields(), config.write.schema_evolution, mapped, &target.table)
 }
 
 /// The columns to send. Columns that the table lacks are skipped if they may be added.
 pub(super) fn fields(check: &mut Check<'_>) -> Arc<[Field]> {
-    let conversion = |source: &Column, column: &TargetColumn| {
-        conversion(&source.column_type, &column.details.kind).map_err(|why| column.unsuited(source, &why))
-    };
-    check.columns(conversion).into()
+    check.columns(|source, column| conversion(source, &column.details.kind)).into()
 }
 
 /// Checks that the server enforces the key of an upsert.

@@ -1,7 +1,9 @@
 //! Runs one write: reads the table, checks everything, creates what is missing, loads the rows, and commits.
 
 use osiris_core::{Commit, Error, ExecutionContext, Intent, Result, TableRef, Unit, Written, metric};
-use osiris_sql::write::{Loaded, WriteMode, key_sources, open_scan, problems_error, refuse_nulls, run_ddl, show_ddl};
+use osiris_sql::write::{
+    Loaded, WriteMode, key_sources, open_scan, problems_error, refuse_nulls, run_ddl, show_ddl, table_is_gone,
+};
 
 use super::answer::StatementError;
 use super::loader::{Destination, Loader};
@@ -125,7 +127,7 @@ impl WriteTask<'_> {
 
     /// NULLs in NOT NULL columns are rejects; if no rejects are allowed, they are reported before loading.
     async fn refuse_nulls(&self, columns: &[&str]) -> Result<()> {
-        refuse_nulls(self.ctx, self.input, &self.table.to_string(), self.config.max_rejects, columns).await
+        refuse_nulls(self.ctx, self.input, &self.table.to_string(), self.config.write.max_rejects, columns).await
     }
 
     /// Writes the DDL to the artifacts of the step.
@@ -279,10 +281,7 @@ impl WriteTask<'_> {
     /// Loads the rows into `table`, which has all its columns. A transaction is open when this returns.
     async fn fill(&self, session: &mut Session, table: &TableName, is_new: bool, clear: bool) -> Result<Written> {
         let target = Target::read(session, table).await?;
-        let target = target.ok_or_else(|| {
-            Error::validation(format!("table `{table}` no longer exists"))
-                .with_hint("it was dropped during the run: run again")
-        })?;
+        let target = target.ok_or_else(|| table_is_gone(table))?;
         let mut check = plan::check(self.config, &self.mapped, &target);
         let fields = plan::fields(&mut check);
         ensure_none(&table.to_string(), &check.problems())?;

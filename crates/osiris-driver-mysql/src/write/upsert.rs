@@ -3,7 +3,7 @@
 //! replace another by the wrong index.
 
 use osiris_core::{Error, ExecutionContext, Reject, Result, TableRef, TableScan, Written};
-use osiris_sql::write::{Loaded, MAX_DUPLICATES, add_written, refuse_duplicates};
+use osiris_sql::write::{Loaded, MAX_DUPLICATES, PendingRanges, add_written, is_single, refuse_duplicates};
 
 use super::answer::{Done, StatementError};
 use super::encode::Field;
@@ -105,45 +105,39 @@ impl Upsert<'_> {
         else {
             return Ok(());
         };
-        let mut waiting = vec![(first, last)];
-        while let Some((from, to)) = waiting.pop() {
-            let rows = self.count(stage, from, to).await?;
-            if rows == 0 {
+        let mut pending = PendingRanges::new(first..last + 1);
+        while let Some(rows) = pending.next_range() {
+            let range = format!("s.{} BETWEEN {} AND {}", quote(NUMBER), rows.start, rows.end - 1);
+            if self.count(stage, &range).await? == 0 {
                 continue;
             }
             self.session.run("SAVEPOINT osiris_merge", CONTEXT).await?;
-            match self.merge_range(stage, from, to).await? {
-                Ok(part) => add_written(written, &part),
-                Err((column, reason)) => {
-                    self.session.run("ROLLBACK TO SAVEPOINT osiris_merge", CONTEXT).await?;
-                    if from == to {
-                        let row = self.shown(stage, from).await?;
-                        self.ctx.rejects().push(vec![Reject { row_number: Some(from), column, reason, row }]).await?;
-                        continue;
-                    }
-                    let middle = from + (to - from) / 2;
-                    waiting.push((middle + 1, to));
-                    waiting.push((from, middle));
+            let merged = self.merge_range(stage, &range).await?;
+            if let Ok(part) = merged {
+                add_written(written, &part);
+                continue;
+            }
+            self.session.run("ROLLBACK TO SAVEPOINT osiris_merge", CONTEXT).await?;
+            match merged {
+                Err((column, reason)) if is_single(&rows) => {
+                    let row = self.shown(stage, rows.start).await?;
+                    let reject = Reject { row_number: Some(rows.start), column, reason, row };
+                    self.ctx.rejects().push(vec![reject]).await?;
                 }
+                _ => pending.split(&rows, None),
             }
         }
         Ok(())
     }
 
-    async fn count(&mut self, stage: &str, from: u64, to: u64) -> Result<u64> {
-        let sql = format!("SELECT COUNT(*) FROM {stage} WHERE {} BETWEEN {from} AND {to}", quote(NUMBER));
+    async fn count(&mut self, stage: &str, range: &str) -> Result<u64> {
+        let sql = format!("SELECT COUNT(*) FROM {stage} AS s WHERE {range}");
         let rows = self.session.rows(&sql).await?;
         Ok(rows.first().and_then(|row| cell(row, 0).parse().ok()).unwrap_or(0))
     }
 
     /// Merges one range; returns the counts or the server's error.
-    async fn merge_range(
-        &mut self,
-        stage: &str,
-        from: u64,
-        to: u64,
-    ) -> Result<Result<Written, (Option<String>, String)>> {
-        let range = format!("s.{} BETWEEN {from} AND {to}", quote(NUMBER));
+    async fn merge_range(&mut self, stage: &str, range: &str) -> Result<Result<Written, (Option<String>, String)>> {
         let single = self.target.unique_indexes == 1;
         let mut part = Written::default();
         let steps: &[Step] = match (single, self.config.on_conflict) {
@@ -153,11 +147,11 @@ impl Upsert<'_> {
         };
         // Rows that no statement touches are counted by a separate query.
         let mut left_alone = 0;
-        if !single && self.sql(Step::Update, stage, &range).is_none() {
-            left_alone = self.count_present(stage, &range).await?;
+        if !single && self.sql(Step::Update, stage, range).is_none() {
+            left_alone = self.count_present(stage, range).await?;
         }
         for step in steps {
-            let Some(sql) = self.sql(*step, stage, &range) else { continue };
+            let Some(sql) = self.sql(*step, stage, range) else { continue };
             let done = match self.session.attempt(&sql, CONTEXT).await {
                 Ok(done) => done,
                 Err(StatementError::Server { code, state, message }) if is_about_rows(code, &state) => {

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use std::pin::pin;
 
 use mysql_async::prelude::Queryable;
-use osiris_core::Error;
-use osiris_sql::write::while_at_work;
+use osiris_sql::write::Silence;
 
 use super::answer::StatementError;
 use super::ending;
@@ -28,18 +27,15 @@ impl Watch {
         &self,
         answer: impl Future<Output = mysql_async::Result<T>>,
     ) -> Result<T, StatementError> {
+        let silence = Silence { limit: self.connection.read_timeout, field: "read_timeout", doing: &self.doing };
         // On the heap: it is rarely needed, and every statement's future would have room for it.
-        match while_at_work(pin!(answer), self.connection.read_timeout, || Box::pin(self.is_at_work())).await {
-            Some(Ok(value)) => Ok(value),
-            Some(Err(mysql_async::Error::Server(server))) => {
+        let answer = silence.while_at_work(pin!(answer), || Box::pin(self.is_at_work())).await;
+        match answer.map_err(StatementError::Lost)? {
+            Ok(value) => Ok(value),
+            Err(mysql_async::Error::Server(server)) => {
                 Err(StatementError::Server { code: server.code, state: server.state, message: server.message })
             }
-            Some(Err(error)) => Err(StatementError::Lost(wire_error(error, &self.doing))),
-            None => {
-                let error = Error::timeout(format!("no response from the server while {}", self.doing))
-                    .with_hint("check the server and the network; raise `read_timeout` if the server is slow");
-                Err(StatementError::Lost(error))
-            }
+            Err(error) => Err(StatementError::Lost(wire_error(error, &self.doing))),
         }
     }
 

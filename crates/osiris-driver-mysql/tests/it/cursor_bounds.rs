@@ -1,43 +1,25 @@
 //! Where a run by a cursor may end: nothing that a later run would not read is passed over in silence.
 
+use osiris_testkit::database::{DatabaseServer as _, cursor};
 use osiris_testkit::services::MysqlOptions;
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, Executor as _};
+use sqlx::Executor as _;
 
-use super::cursor::Runs;
-use super::subject::Reading;
+use super::subject::{Mysql, Reading};
+
+type Runs = cursor::Runs<Mysql>;
 
 async fn runs(setup: &str, cursor: Value) -> Option<Runs> {
-    let reading = Reading::start(MysqlOptions::new()).await?;
-    reading.execute(setup).await;
-    // Without it the transactions of others cannot be seen.
-    reading.execute(&format!("GRANT PROCESS ON *.* TO {}", reading.server.account())).await;
-    Some(Runs::new(reading, json!({"table": "t", "cursor": cursor})))
+    let runs = Runs::of(setup, cursor).await?;
+    runs.reading.server.show_transactions().await.unwrap();
+    Some(runs)
 }
 
 #[tokio::test]
 async fn s17_a_cursor_of_another_table_server_or_condition_is_refused() {
-    let setup = "CREATE TABLE t (id INT PRIMARY KEY, v INT); INSERT INTO t VALUES (1, 1), (2, 2); \
-                 CREATE TABLE u AS SELECT * FROM t";
-    let Some(mut runs) = runs(setup, json!({"column": "id"})).await else { return };
-    assert_eq!(runs.next().await.0, ["1", "2"]);
-    let good = runs.config.clone();
-    for (field, value, shown) in [
-        ("table", json!("u"), "table: `t` -> `u`"),
-        ("where", json!("v > 0"), "where: (none) -> `v > 0`"),
-        ("columns", json!(["id"]), "columns: (none) -> `[\"id\"]`"),
-        ("cursor", json!({"column": "v"}), "cursor.column: `id` -> `v`"),
-    ] {
-        runs.config = good.clone();
-        runs.config[field] = value;
-        let error = runs.refused().await;
-        assert!(error.contains("another source") && error.contains(shown), "{error}");
-        assert!(error.contains("osiris state reset PIPELINE since"), "{error}");
-    }
-    runs.config = good.clone();
-    let connection = runs.reading.server.connection_with(json!({"database": "elsewhere", "password": "other"}));
-    let step = runs.reading.bench.step("since", "mysql.extractor", good.clone()).connection(connection);
-    let error = step.state(runs.state.clone().unwrap()).run().await.unwrap_err().error.report();
+    let Some(mut runs) = cursor::refuses_another_source::<Mysql>().await else { return };
+    let elsewhere = runs.reading.server.connection_with(json!({"database": "elsewhere", "password": "other"}));
+    let error = runs.step_over(elsewhere).run().await.unwrap_err().error.report();
     assert!(error.contains("connection.database") && !error.contains("other`"), "{error}");
     // How it is read does not matter, nor who reads.
     runs.config["batch_size"] = json!(1);
@@ -47,25 +29,20 @@ async fn s17_a_cursor_of_another_table_server_or_condition_is_refused() {
 
 #[tokio::test]
 async fn s18_a_value_in_the_future_is_refused_unless_it_is_allowed() {
-    let Some(mut runs) = runs("CREATE TABLE t (id INT, c DATE)", json!({"column": "c"})).await else { return };
-    for (kind, past, future) in [
-        ("DATE", "CURRENT_DATE", "'9999-12-31'"),
-        ("DATE", "CURRENT_DATE", "CURRENT_DATE + INTERVAL 2 DAY"),
-        ("DATETIME(6)", "UTC_TIMESTAMP(6)", "'9999-12-31 23:59:59'"),
-        ("TIMESTAMP(6) NULL", "CURRENT_TIMESTAMP(6) + INTERVAL 2 MINUTE", "CURRENT_TIMESTAMP + INTERVAL 10 MINUTE"),
-        ("YEAR", "YEAR(CURRENT_DATE)", "2155"),
-    ] {
-        runs.state = None;
-        runs.config["cursor"] = json!({"column": "c"});
-        let sql = format!("DROP TABLE t; CREATE TABLE t (id INT, c {kind}); INSERT INTO t SELECT 1, {past}");
-        runs.reading.execute(&sql).await;
-        assert_eq!(runs.next().await.0, ["1"], "{kind} {past}");
-        runs.reading.execute(&format!("INSERT INTO t SELECT 2, {future}")).await;
-        let error = runs.refused().await;
-        assert!(error.contains("is in the future") && error.contains("allow_future: true"), "{kind}: {error}");
-        runs.config["cursor"]["allow_future"] = json!(true);
-        assert_eq!(runs.next().await.0, ["2"], "{kind} {future}");
-    }
+    let future = "is in the future";
+    cursor::refuses_values_that_hide_rows::<Mysql>(&[
+        ("DATE", "CURRENT_DATE", "'9999-12-31'", future),
+        ("DATE", "CURRENT_DATE", "CURRENT_DATE + INTERVAL 2 DAY", future),
+        ("DATETIME(6)", "UTC_TIMESTAMP(6)", "'9999-12-31 23:59:59'", future),
+        (
+            "TIMESTAMP(6) NULL",
+            "CURRENT_TIMESTAMP(6) + INTERVAL 2 MINUTE",
+            "CURRENT_TIMESTAMP + INTERVAL 10 MINUTE",
+            future,
+        ),
+        ("YEAR", "YEAR(CURRENT_DATE)", "2155", future),
+    ])
+    .await;
 }
 
 #[tokio::test]
@@ -109,30 +86,7 @@ async fn s19_a_greatest_value_that_fell_is_refused_by_the_sources_own_order() {
 #[tokio::test]
 async fn s20_rows_that_are_committed_late_are_waited_for() {
     let setup = "CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, v INT)";
-    let Some(mut runs) = runs(setup, json!({"column": "id"})).await else { return };
-    let mut late = runs.reading.server.connect().await.unwrap();
-    late.execute("BEGIN").await.unwrap();
-    late.execute("INSERT INTO t (v) VALUES (1)").await.unwrap();
-    assert!(runs.next().await.0.is_empty(), "there is nothing yet that could be a bound");
-    runs.reading.execute("INSERT INTO t (v) VALUES (2)").await;
-    // It stays open: the run is refused in time, and its state is none.
-    runs.config["timeout"] = json!(1);
-    let error = runs.refused().await;
-    assert!(error.contains("1 transactions") && error.contains("set `lag`"), "{error}");
-    // It ends while the run waits.
-    runs.config["timeout"] = json!(30);
-    let commit = tokio::spawn(async move {
-        let waiting = "SELECT COUNT(*) FROM information_schema.innodb_trx";
-        let mut seen = 0;
-        while seen < 5 {
-            seen += usize::from(sqlx::query(AssertSqlSafe(waiting)).fetch_one(&mut late).await.is_ok());
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-        late.execute("COMMIT").await.unwrap();
-    });
-    assert_eq!(runs.next().await.0, ["1", "2"]);
-    commit.await.unwrap();
-    assert!(runs.next().await.0.is_empty());
+    cursor::waits_for_rows_that_are_committed_late::<Mysql>(setup).await;
 }
 
 #[tokio::test]
@@ -173,21 +127,7 @@ async fn s20_an_account_that_may_not_see_transactions_reads_with_a_warning() {
 
 #[tokio::test]
 async fn s21_rows_without_a_value_are_an_error_counted_or_read_once() {
-    let setup = "CREATE TABLE t (id INT, c INT); INSERT INTO t VALUES (1, 1), (2, NULL), (3, NULL)";
-    let Some(mut runs) = runs(setup, json!({"column": "c"})).await else { return };
-    let error = runs.refused().await;
-    assert!(error.contains("2 rows have NULL in the cursor column `c`") && error.contains("nulls: skip"), "{error}");
-    runs.config["cursor"]["nulls"] = json!("skip");
-    let (ids, output) = runs.next().await;
-    assert_eq!((ids, output.counts.skipped), (vec!["1".to_owned()], 2));
-    let counted = runs.reading.bench.metrics().matching("metric", "rows_without_cursor");
-    assert_eq!(counted[0]["value"], 2);
-    runs.config["cursor"]["nulls"] = json!("include");
-    assert_eq!(runs.next().await.0, ["2", "3"]);
-    runs.reading.execute("INSERT INTO t VALUES (4, NULL), (5, 5)").await;
-    let (ids, output) = runs.next().await;
-    assert_eq!((ids, output.counts.skipped), (vec!["4".to_owned(), "5".to_owned()], 0));
-    assert!(runs.next().await.0.is_empty());
+    cursor::rows_without_a_value_follow_the_policy::<Mysql>().await;
 }
 
 #[tokio::test]

@@ -1,24 +1,15 @@
 //! Discovery against real tables.
 
-use osiris_core::{Catalog, ErrorKind, Resource, ResourceKind};
-use osiris_testkit::Bench;
+use osiris_core::{Catalog, ErrorKind, ResourceKind};
+use osiris_testkit::database::catalog::{fields, fingerprint_follows_columns, names, resource};
 use osiris_testkit::services::MysqlOptions;
 use serde_json::{Value, json};
 
 use super::Server;
+use super::subject::Mysql;
 
 async fn discover(connection: &Value) -> osiris_core::Result<Catalog> {
-    let bench = Bench::new(osiris_driver_mysql::register).unwrap();
-    let connection = bench.connection("mysql.extractor", connection).unwrap();
-    bench.driver("mysql.extractor").unwrap().family().discover(&connection, None).await
-}
-
-fn names(catalog: &Catalog) -> Vec<&str> {
-    catalog.resources.iter().map(|resource| resource.name.as_str()).collect()
-}
-
-fn resource<'a>(catalog: &'a Catalog, name: &str) -> &'a Resource {
-    catalog.resources.iter().find(|resource| resource.name == name).unwrap()
+    osiris_testkit::database::discover::<Mysql>(connection).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -45,24 +36,8 @@ async fn tables_and_views_are_listed_with_all_that_is_known_of_them() {
     let people = resource(&catalog, "people");
     assert_eq!((people.kind, people.estimated_row_count), (ResourceKind::Table, Some(3)));
     assert!(people.estimated_size_mb.unwrap() > 0.0);
-    let fields: Vec<String> = people
-        .fields
-        .iter()
-        .map(|field| {
-            format!(
-                "{} {}: {} ({}){}{} {:?}",
-                field.ordinal,
-                field.name,
-                field.field_type,
-                field.native_type,
-                if field.nullable { " null" } else { "" },
-                if field.primary_key { " key" } else { "" },
-                field.max_length
-            )
-        })
-        .collect();
     if !Server::IS_MARIADB {
-        insta::assert_snapshot!(fields.join("\n"), @"
+        insta::assert_snapshot!(fields(people), @"
         4 a b: decimal (decimal(10,2)) None
         10 double_id: integer (bigint) null None
         7 extra: json (json) null None
@@ -76,7 +51,7 @@ async fn tables_and_views_are_listed_with_all_that_is_known_of_them() {
         ");
         return;
     }
-    insta::assert_snapshot!(fields.join("\n"), @"
+    insta::assert_snapshot!(fields(people), @"
     4 a b: decimal (decimal(10,2)) None
     10 double_id: integer (bigint(20)) null None
     7 extra: json (longtext) null Some(4294967295)
@@ -93,12 +68,13 @@ async fn tables_and_views_are_listed_with_all_that_is_known_of_them() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_fingerprint_follows_columns_and_not_rows() {
     let Some(server) = Server::start_with(MysqlOptions::new()).await.unwrap() else { return };
-    server.execute("CREATE TABLE t (a INT)").await.unwrap();
-    let before = discover(&server.connection()).await.unwrap().fingerprint;
-    server.execute("INSERT INTO t VALUES (1), (2); ANALYZE TABLE t").await.unwrap();
-    assert_eq!(discover(&server.connection()).await.unwrap().fingerprint, before);
-    server.execute("ALTER TABLE t MODIFY a BIGINT").await.unwrap();
-    assert_ne!(discover(&server.connection()).await.unwrap().fingerprint, before);
+    fingerprint_follows_columns::<Mysql>(
+        &server,
+        &server.connection(),
+        "ANALYZE TABLE t",
+        "ALTER TABLE t MODIFY a BIGINT",
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

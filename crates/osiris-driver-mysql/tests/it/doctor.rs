@@ -1,36 +1,17 @@
 //! What is said about connections that do not work, and about those that do.
 
-use std::time::{Duration, Instant};
-
 use osiris_core::{Health, HealthCategory};
+use osiris_testkit::database::doctor;
+use osiris_testkit::fault;
 use osiris_testkit::proxy::{Fault, Proxy};
 use osiris_testkit::services::MysqlOptions;
-use osiris_testkit::{Bench, fault};
 use serde_json::{Value, json};
 
 use super::Server;
+use super::subject::Mysql;
 
-/// As the command line has it.
-pub(crate) const LIMIT: Duration = Duration::from_secs(2);
-
-pub(crate) async fn check(connection: &Value) -> Health {
-    check_within(connection, LIMIT).await
-}
-
-async fn check_within(connection: &Value, limit: Duration) -> Health {
-    let bench = Bench::new(osiris_driver_mysql::register).unwrap();
-    let connection = bench.connection("mysql.extractor", connection).unwrap();
-    bench.driver("mysql.extractor").unwrap().family().check(&connection, limit).await
-}
-
-/// What a person reads, without the numbers that change.
-fn said(health: &Health) -> String {
-    let mut message = health.message.clone();
-    let port = health.details.get("address").and_then(|address| address.rsplit(':').next()).unwrap_or_default();
-    if !port.is_empty() {
-        message = message.replace(port, "PORT");
-    }
-    format!("{:?} | {message}", health.category)
+async fn check(connection: &Value) -> Health {
+    osiris_testkit::database::check::<Mysql>(connection).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -112,12 +93,7 @@ async fn what_is_wrong_with_the_account_is_said_with_what_to_do() {
         ("wants TLS", as_user("safe")),
         ("another host", as_user("away")),
     ];
-    let mut seen = String::new();
-    for (name, connection) in cases {
-        let health = check(&connection).await;
-        assert!(!health.ok, "{name}: {health:?}");
-        seen.push_str(&format!("{name}: {}\n", said(&health)));
-    }
+    let mut seen = doctor::failures::<Mysql>(&cases).await;
     if !Server::IS_MARIADB {
         // The same kinds and advice, in the other server's words.
         seen = seen
@@ -154,22 +130,13 @@ async fn too_many_connections_are_a_matter_of_the_network_and_pass() {
     assert_eq!(health.category, HealthCategory::Network, "{health:?}");
     assert!(health.message.contains("max_connections"), "{health:?}");
     drop(once);
-    let mut held = Vec::new();
-    let health = loop {
-        held.push(server.connect().await.ok());
-        assert!(held.len() < 20, "the server takes more than its ten connections");
-        let health = check(&as_user("plain")).await;
-        if !health.ok {
-            break health;
-        }
-    };
-    assert_eq!(health.category, HealthCategory::Network, "{health:?}");
-    assert!(health.message.contains("too many connections"), "{health:?}");
+    let held = doctor::fill_up::<Mysql>(&server, &as_user("plain")).await;
     // The server says so instead of greeting; TLS by our own rules must not be in its way.
     let mut verified = as_user("plain");
     verified["ssl_ca"] = json!(server.ca());
     let health = check(&verified).await;
     assert!(health.message.contains("too many connections"), "{health:?}");
+    drop(held);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -177,40 +144,25 @@ async fn what_is_wrong_with_the_way_is_said_within_the_limit() {
     let Some(server) = Server::start().await.unwrap() else { return };
     let silent = Proxy::start(server.address().unwrap()).unwrap();
     silent.set(Fault::BLACK_HOLE);
-    let closing = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let closing_port = closing.local_addr().unwrap().port();
-    std::thread::spawn(move || closing.incoming().for_each(drop));
-    let web = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let web_port = web.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        for stream in web.incoming() {
-            let _ = std::io::Write::write_all(&mut stream.unwrap(), b"HTTP/1.1 400 Bad Request\r\n\r\n");
-        }
-    });
-    let mut seen = String::new();
-    for (name, fields) in [
-        ("host not found", json!({"host": "no-such-host.invalid"})),
-        ("refused", json!({"port": fault::refused_port().unwrap()})),
-        ("black hole", json!({"port": silent.port()})),
-        ("black hole, own CA", json!({"port": silent.port(), "ssl_ca": server.ca()})),
-        ("closes at once", json!({"port": closing_port})),
-        ("speaks something else", json!({"port": web_port})),
-        ("no such socket", json!({"socket": "/nowhere/mysql.sock"})),
-    ] {
-        let started = Instant::now();
-        let health = check(&server.connection_with(fields)).await;
-        assert!(started.elapsed() < LIMIT + Duration::from_millis(500), "{name} took {:?}", started.elapsed());
-        seen.push_str(&format!("{name}: {}\n", said(&health)));
-    }
+    let with = |fields: Value| server.connection_with(fields);
+    let cases = [
+        ("host not found", with(json!({"host": "no-such-host.invalid"}))),
+        ("refused", with(json!({"port": fault::refused_port().unwrap()}))),
+        ("black hole", with(json!({"port": silent.port()}))),
+        ("black hole, own CA", with(json!({"port": silent.port(), "ssl_ca": server.ca()}))),
+        ("closes at once", with(json!({"port": doctor::closing_port()}))),
+        ("speaks something else", with(json!({"port": doctor::web_port()}))),
+        ("no such socket", with(json!({"socket": "/nowhere/mysql.sock"}))),
+    ];
+    let seen = doctor::failures::<Mysql>(&cases).await;
     insta::assert_snapshot!(seen, @"
     host not found: Network | connecting to no-such-host.invalid:PORT as `osiris`: unknown host: check `host` and the name resolution of this machine
     refused: Network | connecting to 127.0.0.1:PORT as `osiris`: connection refused: check that the server is running, and `host` and `port`
-    black hole: Timeout | connecting to 127.0.0.1:PORT as `osiris`: no response within 1900 ms: check `host`, `port` and firewalls, or raise the limit
-    black hole, own CA: Timeout | connecting to 127.0.0.1:PORT as `osiris`: no response within 1900 ms: check `host`, `port` and firewalls, or raise the limit
+    black hole: Timeout | connecting to 127.0.0.1:PORT as `osiris`: no response within 1900 ms: check the address and firewalls, or raise the limit
+    black hole, own CA: Timeout | connecting to 127.0.0.1:PORT as `osiris`: no response within 1900 ms: check the address and firewalls, or raise the limit
     closes at once: Network | connecting to 127.0.0.1:PORT as `osiris`: the server closed the connection: check the server's log: it may have been restarted, or the connection killed
     speaks something else: Network | connecting to 127.0.0.1:PORT as `osiris`: the server closed the connection: check the server's log: it may have been restarted, or the connection killed
-    no such socket: Network | connecting to PORT as `osiris`: no such socket: check `socket`: it is a file that the server creates
+    no such socket: Network | connecting to /nowhere/mysql.sock as `osiris`: no such socket: check `socket`: it is a file that the server creates
     ");
-    let health = check_within(&server.connection(), Duration::from_millis(1)).await;
-    assert!(health.latency_ms < 1000, "{health:?}");
+    doctor::answers_within_a_millisecond::<Mysql>(&server.connection()).await;
 }

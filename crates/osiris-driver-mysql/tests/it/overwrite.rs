@@ -1,6 +1,6 @@
 //! Overwrite: the exchange of tables, what it keeps, and what is deleted in place instead. Columns that are added, tables made.
 
-use osiris_testkit::database::config;
+use osiris_testkit::database::{config, writes};
 use serde_json::json;
 
 use super::Server;
@@ -49,35 +49,15 @@ async fn triggers_and_foreign_keys_stay_in_force() {
 #[tokio::test]
 async fn rows_of_other_tables_are_never_removed_by_a_cascade() {
     let Some(writing) = Writing::new().await else { return };
-    writing
-        .execute(
-            "CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1); \
-             CREATE TABLE child (t INT, FOREIGN KEY (t) REFERENCES t (id) ON DELETE CASCADE); INSERT INTO child VALUES (1)",
-        )
-        .await;
-    for settings in [json!({"mode": "overwrite"}), json!({"truncate_before": true})] {
-        let report = writing.refused(config(settings), "SELECT 1 AS id").await;
-        assert!(report.contains("child") && report.contains("foreign key"), "{report}");
-    }
-    assert_eq!(writing.shown("SELECT * FROM child").await, "1");
+    let settings = [json!({"mode": "overwrite"}), json!({"truncate_before": true})];
+    writes::cascades_are_refused(&writing, &settings).await;
 }
 
 #[tokio::test]
 async fn columns_are_added_when_allowed_and_refused_otherwise() {
     let Some(writing) = Writing::new().await else { return };
-    writing.execute("CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1)").await;
-    let data = "SELECT 2 AS id, 1.50::DECIMAL(6,2) AS price";
-    let report = writing.refused(config(json!({})), data).await;
-    assert!(report.contains("no column `price`"), "{report}");
-    let add = json!({"schema_evolution": "add_columns"});
-    writing.write(config(add), data).await.unwrap();
-    assert_eq!(writing.shown("SELECT * FROM t ORDER BY id").await, "1|-\n2|1.50");
-    let more = json!({"schema_evolution": "add_columns", "mode": "upsert", "key": "id"});
-    let output = writing.write(config(more), "SELECT 2 AS id, 'n' AS note").await.unwrap();
-    assert_eq!(output.counts.updated, 1);
-    let more = json!({"schema_evolution": "add_columns", "mode": "overwrite"});
-    writing.write(config(more), "SELECT 3 AS id, true AS flag").await.unwrap();
-    assert_eq!(writing.shown("SELECT * FROM t").await, "3|-|-|1");
+    let plan = writes::columns_are_added_when_allowed(&writing, "1").await;
+    assert!(plan.contains("ADD COLUMN `price` DECIMAL(6,2)"), "{plan}");
 }
 
 #[tokio::test]
@@ -116,20 +96,7 @@ pub(crate) async fn osiris_beside(writing: &Writing) -> String {
 async fn two_writes_into_one_table_come_one_after_the_other() {
     let Some(writing) = Writing::new().await else { return };
     writing.execute("CREATE TABLE t (id INT)").await;
-    let one = writing.bench.table("one", "SELECT i::INTEGER AS id FROM range(20000) r(i)").await.unwrap();
-    let two = writing.bench.table("two", "SELECT i::INTEGER AS id FROM range(30000) r(i)").await.unwrap();
-    let step = |id: &str, input| {
-        writing
-            .bench
-            .step(id, "mysql.writer", config(json!({"mode": "overwrite"})))
-            .connection(writing.connection.clone())
-            .input(input)
-    };
-    let (first, second) = tokio::join!(step("a", &one).run(), step("b", &two).run());
-    first.unwrap();
-    second.unwrap();
-    let rows = writing.shown("SELECT COUNT(*), COUNT(DISTINCT id) FROM t").await;
-    assert!(rows == "20000|20000" || rows == "30000|30000", "{rows}");
+    writes::writes_come_one_after_the_other(&writing, json!({"mode": "overwrite"}), async {}).await;
 }
 
 #[tokio::test]

@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use osiris_core::ErrorKind;
-use osiris_testkit::database::texts;
+use osiris_testkit::database::ranges;
 use osiris_testkit::services::MysqlOptions;
 use serde_json::json;
-use tokio::sync::oneshot;
 
 use super::subject::Reading;
 
@@ -20,23 +19,10 @@ async fn ranges_of_every_kind_hold_every_row_once() {
             "CREATE TABLE t (id BIGINT UNSIGNED, d DATE, m DATETIME(6), s TIMESTAMP NULL, x INT) ENGINE=InnoDB;
              INSERT INTO t SELECT seq * 1000003, '2000-01-01' + INTERVAL seq DAY, '2000-01-01' + INTERVAL seq * 7 MINUTE, \
              '2000-01-01' + INTERVAL seq HOUR, seq FROM JSON_TABLE(CONCAT('[', REPEAT('0,', 4999), '0]'), '$[*]' COLUMNS (seq FOR ORDINALITY)) numbers;
-             INSERT INTO t VALUES (NULL, NULL, NULL, NULL, -1), (18446744073709551615, '9999-12-31', '9999-12-31', NULL, -2);
-             CREATE TABLE e (id INT) ENGINE=InnoDB; CREATE TABLE one (id INT) ENGINE=InnoDB; INSERT INTO one VALUES (5), (5), (NULL)",
+             INSERT INTO t VALUES (NULL, NULL, NULL, NULL, -1), (18446744073709551615, '9999-12-31', '9999-12-31', NULL, -2)",
         )
         .await;
-    for column in ["id", "d", "m", "s", "x"] {
-        for (source, name) in [("table", "t"), ("query", "SELECT * FROM t")] {
-            let config = json!({source: name, "partition_by": column, "partitions": 3});
-            let output = reading.run("ranges", config, json!({})).await.unwrap();
-            assert_eq!((output.rows, output.counts.read), (5002, 5002), "{source} {column}");
-            let sums = reading.bench.query("SELECT sum(x), count(DISTINCT x) FROM steps.ranges").await.unwrap();
-            assert_eq!(texts(&sums), [["12502497", "5002"]], "{source} {column}");
-        }
-    }
-    for (table, rows) in [("e", 0), ("one", 3)] {
-        let output = reading.run("small", json!({"table": table, "partition_by": "id"}), json!({})).await.unwrap();
-        assert_eq!(output.rows, rows);
-    }
+    ranges::ranges_hold_every_row_once(&reading, &["id", "d", "m", "s", "x"]).await;
     let failure = reading
         .run("wide", json!({"table": "t", "partition_by": "x", "partitions": 200}), json!({}))
         .await
@@ -48,32 +34,7 @@ async fn ranges_of_every_kind_hold_every_row_once() {
 async fn all_ranges_are_read_at_one_moment_while_amounts_move_between_them() {
     let Some(reading) = Reading::start(MysqlOptions::new()).await else { return };
     reading.execute(&format!("GRANT RELOAD ON *.* TO {}", reading.server.account())).await;
-    reading
-        .execute("CREATE TABLE t (id INT PRIMARY KEY, amount BIGINT) ENGINE=InnoDB; INSERT INTO t SELECT seq, 1000 FROM JSON_TABLE(CONCAT('[', REPEAT('0,', 3999), '0]'), '$[*]' COLUMNS (seq FOR ORDINALITY)) numbers")
-        .await;
-    let mut connection = reading.server.connect().await.unwrap();
-    let (stop, mut stopped) = oneshot::channel::<()>();
-    let writer = tokio::spawn(async move {
-        let mut moves = 0_u32;
-        while stopped.try_recv().is_err() {
-            let (from, to) = (moves % 1000 + 1, 4000 - moves % 997);
-            let sql = format!(
-                "START TRANSACTION; UPDATE t SET amount = amount - 7 WHERE id = {from}; \
-                 UPDATE t SET amount = amount + 7 WHERE id = {to}; COMMIT"
-            );
-            sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
-            moves += 1;
-        }
-        moves
-    });
-    for (source, name) in [("table", "t"), ("query", "SELECT * FROM t")].into_iter().cycle().take(12) {
-        let config = json!({source: name, "partition_by": "id", "partitions": 4});
-        reading.run("moving", config, json!({})).await.unwrap();
-        let sum = reading.bench.query("SELECT sum(amount), count(*) FROM steps.moving").await.unwrap();
-        assert_eq!(texts(&sum), [["4000000", "4000"]]);
-    }
-    stop.send(()).unwrap();
-    assert!(writer.await.unwrap() > 12, "the writer did not move anything meanwhile");
+    ranges::ranges_are_of_one_snapshot(&reading).await;
 }
 
 #[tokio::test]
@@ -102,15 +63,14 @@ async fn a_missing_privilege_is_named_and_nothing_is_read() {
 #[tokio::test]
 async fn columns_that_cannot_be_divided_and_clauses_that_contradict_are_refused() {
     let Some(reading) = Reading::start(MysqlOptions::new()).await else { return };
-    reading.execute("CREATE TABLE t (v VARCHAR(9)) ENGINE=InnoDB; CREATE TABLE old (id INT) ENGINE=MyISAM").await;
+    reading.execute("CREATE TABLE old (id INT) ENGINE=MyISAM").await;
     let failure = reading.failure(json!({"table": "old", "partition_by": "id"})).await;
     assert!(
         failure.error.report().contains("has the engine MyISAM without transactions"),
         "{}",
         failure.error.report()
     );
-    let failure = reading.failure(json!({"table": "t", "partition_by": "v"})).await;
-    assert!(failure.error.report().contains("`v` cannot be split into ranges"), "{}", failure.error.report());
+    ranges::refuses_a_column_without_ranges(&reading).await;
     let problems_of = |config| reading.bench.config_problems("mysql.extractor", &config).unwrap();
     let problems = problems_of(json!({
         "table": "t", "query": "DELETE FROM t", "partition_by": "a", "cursor": {"column": "b"}, "partitions": 1

@@ -1,7 +1,6 @@
 //! Rows that the server refuses or would alter: each is found, kept with its reason, and nothing else is lost.
 
-use osiris_core::ErrorKind;
-use osiris_testkit::database::config;
+use osiris_testkit::database::{config, writes};
 use serde_json::json;
 
 use super::Server;
@@ -74,35 +73,19 @@ async fn each_kind_of_bad_row_is_kept_and_every_other_row_is_written_by_either_c
 #[tokio::test]
 async fn without_room_for_rejects_nothing_is_written() {
     let Some(writing) = Writing::new().await else { return };
-    writing.execute("CREATE TABLE t (n TINYINT); INSERT INTO t VALUES (5)").await;
-    for mode in ["append", "overwrite"] {
-        let data = "SELECT i::INTEGER AS n FROM range(1, 200) r(i)";
-        let failure = writing.write(config(json!({"mode": mode, "max_rejects": 71})), data).await.unwrap_err();
-        assert_eq!(failure.error.kind(), ErrorKind::Integrity);
-        assert_eq!(failure.counts.rejected, 72);
-        assert_eq!(writing.shown("SELECT * FROM t").await, "5");
-    }
-    let data = "SELECT i::INTEGER AS n FROM range(1000, 100000) r(i)";
-    let failure = writing.write(config(json!({})), data).await.unwrap_err();
-    assert_eq!((failure.error.kind(), failure.attempts), (ErrorKind::Integrity, 1));
-    assert_eq!(failure.counts.rejected, 1000);
-    assert_eq!(writing.shown("SELECT * FROM t").await, "5");
+    assert_eq!(writes::too_many_rejects_leave_nothing(&writing, "TINYINT", 127).await, 1000);
     assert_eq!(writing.shown("SHOW TABLES").await, "t");
 }
 
 #[tokio::test]
 async fn duplicate_keys_in_an_append_are_rejects() {
     let Some(writing) = Writing::new().await else { return };
-    writing.execute("CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (3)").await;
-    let data = "SELECT unnest([1, 2, 3, 2, 4])::INTEGER AS id";
-    let output = writing.write(config(json!({"max_rejects": 2})), data).await.unwrap();
-    assert_eq!((output.counts.inserted, output.counts.rejected), (3, 2));
     // MySQL names the table of the key.
-    insta::assert_snapshot!(writing.rejects().await.replace("'t.PRIMARY'", "'PRIMARY'"), @"
+    let reasons = writes::repeated_keys_of_an_append(&writing).await.replace("'t.PRIMARY'", "'PRIMARY'");
+    insta::assert_snapshot!(reasons, @"
     3|-|Duplicate entry '3' for key 'PRIMARY'
     4|-|Duplicate entry '2' for key 'PRIMARY'
     ");
-    assert_eq!(writing.shown("SELECT * FROM t ORDER BY id").await, "1\n2\n3\n4");
 }
 
 #[tokio::test]
@@ -114,10 +97,7 @@ async fn what_a_trigger_refuses_is_a_reject() {
              IF NEW.id = 7 THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'seven is not wanted'; END IF",
         )
         .await;
-    let data = "SELECT i::INTEGER AS id FROM range(20) r(i)";
-    let output = writing.write(config(json!({"max_rejects": 1})), data).await.unwrap();
-    assert_eq!((output.counts.inserted, output.counts.rejected), (19, 1));
-    assert!(writing.rejects().await.contains("seven is not wanted"));
+    writes::refusals_of_a_trigger_are_rejects(&writing).await;
 }
 
 #[tokio::test]

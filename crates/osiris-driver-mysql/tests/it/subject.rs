@@ -1,7 +1,12 @@
 //! The driver and its server, for the tests that drivers of databases share.
 
+use std::sync::Arc;
+
 use osiris_core::{Registry, Result};
+use osiris_testkit::InvalidConfig;
+use osiris_testkit::database::conformance::{ConformingDriver, no_client};
 use osiris_testkit::database::{self, DatabaseDriver};
+use serde_json::{Value, json};
 
 use super::Server;
 
@@ -15,6 +20,45 @@ impl DatabaseDriver for Mysql {
 
     fn register(registry: &mut Registry) -> Result<()> {
         osiris_driver_mysql::register(registry)
+    }
+}
+
+impl ConformingDriver for Mysql {
+    const CREATE: &'static str = "create_table";
+
+    fn register_failing(registry: &mut Registry) -> Result<()> {
+        let client = Arc::new(|_| -> futures::future::BoxFuture<'static, Result<osiris_driver_mysql::Client>> {
+            Box::pin(async { Err(no_client()) })
+        });
+        osiris_driver_mysql::register_with_client(registry, client)
+    }
+
+    fn read_source() -> Value {
+        json!({"table": "source", "tinyint1": "bool"})
+    }
+
+    fn invalid_reads() -> Vec<InvalidConfig> {
+        let config =
+            json!({"table": "t", "columns": ["a", "A"], "partition_by": "a", "cursor": {"column": "b"}, "limit": 3});
+        vec![InvalidConfig::new(config, ["columns", "partition_by", "limit"])]
+    }
+
+    fn modifying_reads() -> Vec<Value> {
+        vec![
+            json!({"query": "DELETE FROM source"}),
+            json!({"query": "SELECT 1; DROP TABLE source"}),
+            json!({"query": "SELECT 1 /*! INTO */ OUTFILE '/tmp/x'"}),
+            json!({"query": "WITH x AS (SELECT 1) UPDATE source SET id = 1"}),
+            json!({"query": "SELECT * FROM source FOR UPDATE"}),
+            json!({"query": "SELECT GET_LOCK('a', 1)"}),
+            json!({"table": "source", "where": "1) INTO OUTFILE '/tmp/x' -- "}),
+            json!({"table": "source", "order_by": "1 LIMIT 1 INTO @x"}),
+        ]
+    }
+
+    fn invalid_write() -> InvalidConfig {
+        let config = json!({"table": "t", "mode": "overwrite", "truncate_before": true, "dedupe": "last", "columns": ["a", "A"]});
+        InvalidConfig::new(config, ["truncate_before", "dedupe", "order_by", "columns"])
     }
 }
 

@@ -1,74 +1,40 @@
 //! Upsert: new keys, old keys, equal rows, keys that come twice, other unique indexes.
 
-use osiris_core::ErrorKind;
 use osiris_testkit::database::config;
+use osiris_testkit::database::writes::{self, upsert};
 use serde_json::json;
 
 use super::subject::Writing;
-
-fn upsert(more: serde_json::Value) -> serde_json::Value {
-    let mut settings = config(json!({"mode": "upsert", "key": "id"}));
-    settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    settings
-}
 
 #[tokio::test]
 async fn rows_are_inserted_updated_or_found_equal_and_counted_so() {
     let Some(writing) = Writing::new().await else { return };
     writing.execute("CREATE TABLE t (id INT PRIMARY KEY, v INT, kept INT DEFAULT 9)").await;
-    writing.execute("INSERT INTO t VALUES (1, 1, 1), (2, 2, 2), (3, NULL, 3), (9, 9, 9)").await;
-    let data = "SELECT * FROM (VALUES (1, 1), (2, 20), (3, NULL), (4, 4), (5, NULL)) x(id, v)";
-    for off in [false, true] {
-        if off {
-            writing
-                .execute(
-                    "SET GLOBAL local_infile = 0; UPDATE t SET v = 2 WHERE id = 2; DELETE FROM t WHERE id IN (4, 5)",
-                )
-                .await;
-        }
-        let output = writing.write(upsert(json!({})), data).await.unwrap();
-        let counts = &output.counts;
-        assert_eq!((counts.inserted, counts.updated, counts.unchanged, counts.ignored), (2, 1, 2, 0));
-        assert_eq!(writing.shown("SELECT * FROM t ORDER BY id").await, "1|1|1\n2|20|2\n3|-|3\n4|4|9\n5|-|9\n9|9|9");
-    }
+    writes::rows_are_counted_by_what_became_of_them(&writing, "t").await;
+    writing.execute("SET GLOBAL local_infile = 0").await;
+    writes::rows_are_counted_by_what_became_of_them(&writing, "t").await;
 }
 
 #[tokio::test]
 async fn keys_that_are_there_are_ignored_when_asked_for() {
     let Some(writing) = Writing::new().await else { return };
-    writing.execute("CREATE TABLE t (id INT PRIMARY KEY, v INT); INSERT INTO t VALUES (1, 1)").await;
-    let data = "SELECT * FROM (VALUES (1, 100), (2, 2)) x(id, v)";
-    let output = writing.write(upsert(json!({"on_conflict": "ignore"})), data).await.unwrap();
-    assert_eq!((output.counts.inserted, output.counts.ignored, output.counts.updated), (1, 1, 0));
-    assert_eq!(writing.shown("SELECT * FROM t ORDER BY id").await, "1|1\n2|2");
+    writes::keys_that_are_there_are_ignored(&writing, &["upsert"]).await;
 }
 
 #[tokio::test]
 async fn a_key_that_comes_twice_is_an_error_unless_an_order_is_named() {
     let Some(writing) = Writing::new().await else { return };
+    // To its collation `A` and `a` are one key.
     writing
         .execute("CREATE TABLE t (id VARCHAR(10) PRIMARY KEY, v INT, moment INT); INSERT INTO t VALUES ('c', 0, 0)")
         .await;
-    // To this collation `A` and `a` are one key.
-    let data =
-        "SELECT * FROM (VALUES ('a', 1, 5), ('b', 2, 1), ('A', 3, 9), ('a', 4, 7), ('c', 5, 1)) x(id, v, moment)";
-    let failure = writing.write(upsert(json!({})), data).await.unwrap_err();
-    assert_eq!(failure.error.kind(), ErrorKind::Validation);
-    insta::assert_snapshot!(failure.error.report(), @"
-        step `write`: 1 keys occur more than once in the input
-        hint: keep one row per key in an earlier step, or set `dedupe: last` with `order_by`; the rows are in the step's rejects
-        ");
-    assert!(writing.rejects().await.contains("key occurs 3 times"), "{}", writing.rejects().await);
-    assert_eq!(writing.shown("SELECT * FROM t").await, "c|0|0");
-    for off in [false, true] {
-        if off {
-            writing.execute("SET GLOBAL local_infile = 0; DELETE FROM t; INSERT INTO t VALUES ('c', 0, 0)").await;
-        }
-        let output = writing.write(upsert(json!({"dedupe": "last", "order_by": "moment"})), data).await.unwrap();
-        let counts = &output.counts;
-        assert_eq!((counts.inserted, counts.updated, counts.ignored), (2, 1, 2));
-        assert_eq!(writing.shown("SELECT id, v FROM t ORDER BY id").await, "A|3\nb|2\nc|5");
-    }
+    insta::assert_snapshot!(writes::repeated_keys_are_refused(&writing, json!({})).await, @"
+    step `write`: 1 keys occur more than once in the input
+    hint: keep one row per key in an earlier step, or set `dedupe: last` with `order_by`; the rows are in the step's rejects
+    ");
+    writes::the_last_row_of_a_key_stays(&writing).await;
+    writing.execute("SET GLOBAL local_infile = 0").await;
+    writes::the_last_row_of_a_key_stays(&writing).await;
 }
 
 /// Whoever compares them, the store or the server.
@@ -102,17 +68,7 @@ async fn a_key_that_comes_twice_is_found_whatever_its_type() {
 #[tokio::test]
 async fn another_unique_index_never_lets_a_row_replace_a_stranger() {
     let Some(writing) = Writing::new().await else { return };
-    writing.execute("CREATE TABLE t (id INT PRIMARY KEY, email VARCHAR(20) UNIQUE, v INT)").await;
-    writing.execute("INSERT INTO t VALUES (1, 'a', 1), (2, 'b', 2)").await;
-    let data = "SELECT * FROM (VALUES (1, 'a', 10), (2, 'b', 2), (3, 'b', 30), (4, 'd', 40)) x(id, email, v)";
-    let failure = writing.write(upsert(json!({})), data).await.unwrap_err();
-    assert_eq!(failure.error.kind(), ErrorKind::Integrity);
-    assert_eq!(writing.shown("SELECT * FROM t ORDER BY id").await, "1|a|1\n2|b|2");
-    let output = writing.write(upsert(json!({"max_rejects": 1})), data).await.unwrap();
-    let counts = &output.counts;
-    assert_eq!((counts.inserted, counts.updated, counts.unchanged, counts.rejected), (1, 1, 1, 1));
-    assert_eq!(writing.shown("SELECT * FROM t ORDER BY id").await, "1|a|10\n2|b|2\n4|d|40");
-    assert!(writing.rejects().await.starts_with("3|"), "{}", writing.rejects().await);
+    writes::another_unique_index_is_no_key(&writing).await;
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use osiris_core::ErrorKind;
 use osiris_testkit::Sample;
-use osiris_testkit::database::config;
+use osiris_testkit::database::{config, writes};
 use osiris_testkit::services::MysqlOptions;
 use serde_json::json;
 
@@ -80,12 +80,7 @@ async fn channels_write_the_same_rows() {
 #[tokio::test]
 async fn an_append_adds_and_an_empty_input_is_no_error() {
     let Some(writing) = Writing::new().await else { return };
-    writing.execute("CREATE TABLE t (a INT NOT NULL DEFAULT 5, b VARCHAR(10)); INSERT INTO t VALUES (1, 'x')").await;
-    let output = writing.write(config(json!({})), "SELECT 2 AS a, 'y' AS b").await.unwrap();
-    assert_eq!((output.rows, output.counts.inserted), (1, 1));
-    let output = writing.write(config(json!({})), "SELECT 3 AS a, 'z' AS b WHERE false").await.unwrap();
-    assert_eq!(output.rows, 0);
-    assert_eq!(writing.shown("SELECT * FROM t ORDER BY a").await, "1|x\n2|y");
+    writes::appends_and_takes_nothing_too(&writing).await;
     let output = writing.write(config(json!({"truncate_before": true})), "SELECT 9 AS a").await.unwrap();
     assert_eq!((output.counts.inserted, output.counts.deleted), (1, 2));
     assert_eq!(writing.shown("SELECT * FROM t").await, "9|-");
@@ -111,32 +106,23 @@ async fn everything_that_stands_in_the_way_is_said_at_once_and_nothing_is_writte
         )
         .await;
     let data = "SELECT 1 AS id, 2 AS g, TIMESTAMP '2024-01-01' AS at, 3 AS vv";
-    insta::assert_snapshot!(writing.refused(config(json!({})), data).await, @"
+    insta::assert_snapshot!(writes::everything_in_the_way(&writing, data).await.join("\n"), @"
     step `write`: cannot write to table `test.t`: 4 problems
       - column `g` is generated: exclude it with `columns`
       - column `at` is time, but column `at` of the input is TIMESTAMP: no exact conversion: cast it in an earlier step
       - no column `vv` (did you mean `v`?): set `columns`, or `schema_evolution: add_columns`
       - column `must` is NOT NULL without a default, but no column of the input is written to it
-    ");
-    let upsert = json!({"mode": "upsert", "key": ["must", "v"]});
-    insta::assert_snapshot!(writing.refused(config(upsert), "SELECT 1 AS id, 2 AS must").await, @"
     step `write`: cannot write to table `test.t`: 2 problems
       - no column of the input is written to key column `v`
       - no primary key or unique index on exactly the columns of `key` (must, v); the table has: id
-    ");
-    let nulls = "SELECT 1 AS id, NULL::INTEGER AS must UNION ALL SELECT 2, 2";
-    insta::assert_snapshot!(writing.refused(config(json!({})), nulls).await, @"step `write`: cannot write to table `test.t`: column `must` of the input is NULL in 1 rows, but its column in the table is NOT NULL");
-    insta::assert_snapshot!(writing.refused(json!({"table": "w"}), "SELECT 1 AS id").await, @"
+    step `write`: cannot write to table `test.t`: column `must` of the input is NULL in 1 rows, but its column in the table is NOT NULL
     step `write`: cannot write to table `test.w`: 2 problems
       - it is a view: write to the underlying table
       - column `must` is NOT NULL without a default, but no column of the input is written to it
-    ");
-    insta::assert_snapshot!(writing.refused(json!({"table": "m"}), "SELECT 1 AS a").await, @"step `write`: cannot write to table `test.m`: its engine MyISAM has no transactions, so an interrupted write would leave some of its rows: ALTER TABLE ... ENGINE = InnoDB, or `mode: overwrite`");
-    insta::assert_snapshot!(writing.refused(json!({"table": "typo"}), "SELECT 1 AS a").await, @"
     step `write`: there is no table `test.typo`
     hint: check `table` and `schema`, or set `create_table: true` to create it
     ");
-    assert_eq!(writing.shown("SELECT COUNT(*) FROM t").await, "0");
+    insta::assert_snapshot!(writing.refused(json!({"table": "m"}), "SELECT 1 AS a").await, @"step `write`: cannot write to table `test.m`: its engine MyISAM has no transactions, so an interrupted write would leave some of its rows: ALTER TABLE ... ENGINE = InnoDB, or `mode: overwrite`");
 }
 
 #[tokio::test]
@@ -152,19 +138,12 @@ async fn one_column_and_a_thousand_are_written() {
     let Some(writing) = Writing::new().await else { return };
     let wide: Vec<String> = (0..1000).map(|n| format!("i + {n} AS c{n}")).collect();
     let sql = format!("SELECT {} FROM range(100) t(i)", wide.join(", "));
-    let narrow = "SELECT i::INTEGER AS i FROM range(1000) t(i)";
-    let tiny: Vec<String> = (0..1000).map(|n| format!("(i + {n})::SMALLINT AS c{n}")).collect();
-    let tiny = format!("SELECT {} FROM range(100) t(i)", tiny.join(", "));
     for off in [false, true] {
         if off {
             writing.execute(NO_LOCAL_FILES).await;
         }
-        writing.execute("DROP TABLE IF EXISTS w, n").await;
-        let output = writing.write(json!({"table": "w", "create_table": true}), tiny.as_str()).await.unwrap();
-        assert_eq!(output.rows, 100);
-        assert_eq!(writing.shown("SELECT SUM(c0), SUM(c999) FROM w").await, "4950|104850");
-        writing.write(json!({"table": "n", "create_table": true}), narrow).await.unwrap();
-        assert_eq!(writing.shown("SELECT COUNT(*), SUM(i) FROM n").await, "1000|499500");
+        writes::a_thousand_columns_are_written(&writing, json!({})).await;
+        writes::one_column_is_written(&writing, json!({})).await;
     }
     // A thousand numbers of eight bytes are more than a page of InnoDB takes: the server says so, nothing is left behind.
     let failure = writing.write(json!({"table": "huge", "create_table": true}), sql.as_str()).await;
@@ -209,14 +188,7 @@ async fn rows_keep_their_batches_small_when_told_to() {
 #[tokio::test]
 async fn a_dry_run_plans_and_changes_nothing() {
     let Some(writing) = Writing::new().await else { return };
-    let input = writing.bench.table("source", "SELECT 1::BIGINT AS id, 'x' AS name").await.unwrap();
-    let settings = config(json!({"create_table": true, "key": "id", "mode": "upsert"}));
-    let step =
-        writing.bench.step("plan", "mysql.writer", settings).connection(writing.connection.clone()).input(&input);
-    step.dry_run().run().await.unwrap();
-    assert_eq!(writing.shown("SHOW TABLES").await, "");
-    let plan = std::fs::read_to_string(writing.bench.scratch().join("artifacts/plan/ddl_plan.sql")).unwrap();
-    insta::assert_snapshot!(plan, @"
+    insta::assert_snapshot!(writes::dry_run_plans(&writing).await, @"
     CREATE TABLE `test`.`t` (
       `id` BIGINT NOT NULL,
       `name` LONGTEXT NULL DEFAULT NULL,

@@ -4,22 +4,13 @@
 use std::fmt::Write as _;
 use std::time::Instant;
 
+use osiris_testkit::database::speed::{COLUMNS, TABLE};
 use osiris_testkit::services::MysqlOptions;
 use serde_json::json;
 
 use super::subject::Writing;
 
 const ROWS: u64 = 600_000;
-const COLUMNS: &str = "i::BIGINT AS id, (i % 20000)::BIGINT AS part, (i % 1000)::BIGINT AS supplier, (i % 7)::INTEGER AS line, \
-    (i % 50)::DECIMAL(15,2) AS quantity, (i % 100000 / 100)::DECIMAL(15,2) AS price, (i % 10 / 100)::DECIMAL(15,2) AS discount, \
-    (i % 8 / 100)::DECIMAL(15,2) AS tax, substr('ARN', i % 3 + 1, 1) AS flag, substr('OF', i % 2 + 1, 1) AS status, \
-    DATE '1992-01-01' + (i % 2500)::INTEGER AS shipped, DATE '1992-02-01' + (i % 2500)::INTEGER AS promised, \
-    DATE '1992-03-01' + (i % 2500)::INTEGER AS received, 'DELIVER IN PERSON' AS instruction, 'TRUCK' AS mode, \
-    'carefully final deposits ' || (i * 7919 % 100003) AS note";
-const TABLE: &str = "(id BIGINT NOT NULL, part BIGINT NOT NULL, supplier BIGINT NOT NULL, line INT NOT NULL, \
-    quantity DECIMAL(15,2) NOT NULL, price DECIMAL(15,2) NOT NULL, discount DECIMAL(15,2) NOT NULL, tax DECIMAL(15,2) NOT NULL, \
-    flag CHAR(1) NOT NULL, status CHAR(1) NOT NULL, shipped DATE NOT NULL, promised DATE NOT NULL, received DATE NOT NULL, \
-    instruction VARCHAR(25) NOT NULL, mode VARCHAR(10) NOT NULL, note VARCHAR(44) NOT NULL)";
 
 #[ignore = "a measurement"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

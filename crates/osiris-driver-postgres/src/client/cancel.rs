@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use osiris_core::Result;
+use osiris_sql::within;
 
 use super::backend::Backend;
 use super::open::{self, ConnectPath};
 use super::session::execute;
 use crate::client::ConnectionTarget;
-use crate::error::within;
 
 /// Maximum time that a cancelled step waits for the cancellation to reach the server.
 const LIMIT: Duration = Duration::from_secs(2);

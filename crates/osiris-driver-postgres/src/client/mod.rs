@@ -18,6 +18,7 @@ mod tests;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use osiris_core::Result;
+use osiris_sql::within;
 
 pub(crate) use backend::Backend;
 pub use info::ServerInfo;
@@ -26,7 +27,6 @@ pub use session::Session;
 pub use target::{Connect, ConnectionTarget, connect};
 
 use self::session::Idle;
-use crate::error::within;
 
 /// A connected server. Cheap to clone; dropping the last clone closes its sessions.
 #[derive(Clone)]

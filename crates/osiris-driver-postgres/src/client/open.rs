@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use log::LevelFilter;
 use osiris_core::{Error, Result, Secret};
+use osiris_sql::within;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{ConnectOptions as _, Connection as _};
 
@@ -14,7 +15,7 @@ use super::proxy::{self, BackendPid, LocalAddress};
 use super::session::{Idle, rows};
 use crate::client::ConnectionTarget;
 use crate::config::ServerAddress;
-use crate::error::{postgres_error, within};
+use crate::error::postgres_error;
 
 /// Time limit for a clean close.
 const GOODBYE: Duration = Duration::from_secs(1);

@@ -22,8 +22,6 @@ use super::encryption::MaybeTlsStream;
 /// The port number in the name of the socket.
 #[cfg(unix)]
 const SOCKET_NUMBER: u16 = 5432;
-/// Size of the copy buffer in bytes.
-const PIECE: usize = 128 << 10;
 /// Maximum size of a start-up message, as in the server; usually it has a few hundred bytes.
 const MAX_START_UP: usize = 10_000;
 /// Maximum size of the server's messages until it is ready.
@@ -96,24 +94,9 @@ async fn relay(
     let start_up = start_up(&mut from_client).await?;
     to_server.write_all(&start_up).await?;
     to_server.flush().await?;
-    // When one side closes, the other is closed at once: a server in the middle of a statement must not be waited for.
-    tokio::select! {
-        () = pass(from_client, to_server, |_| {}) => {}
-        () = { let mut greeting = StartupReader::new(seen); pass(from_server, to_client, move |bytes| greeting.watch(bytes)) } => {}
-    }
+    let mut greeting = StartupReader::new(seen);
+    osiris_sql::relay((from_client, to_client), (from_server, to_server), |bytes| greeting.watch(bytes)).await;
     Ok(())
-}
-
-async fn pass(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, mut watch: impl FnMut(&[u8])) {
-    let mut buffer = vec![0; PIECE];
-    while let Ok(read) = from.read(&mut buffer).await {
-        watch(&buffer[..read]);
-        if read == 0 || to.write_all(&buffer[..read]).await.is_err() || to.flush().await.is_err() {
-            break;
-        }
-    }
-    // The other side may already be closed.
-    let _ = to.shutdown().await;
 }
 
 /// The client's first message without `options`: a length, the protocol, zero-terminated names and values, a zero.

@@ -4,6 +4,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use osiris_core::Result;
+use osiris_sql::read::SqlSession;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row as _};
 
@@ -94,6 +95,12 @@ impl Session {
         if let Some(idle) = self.idle.take() {
             self.shared.keep(idle);
         }
+    }
+}
+
+impl SqlSession for Session {
+    async fn rows(&mut self, sql: &str, doing: &str) -> Result<Vec<Vec<Option<String>>>> {
+        rows(self, sql, doing).await
     }
 }
 

@@ -1,11 +1,10 @@
 //! The connection fields of `osiris_connections.yaml`, validated and combined into settings. No I/O.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use osiris_core::Secret;
-use osiris_sql::tls::{Reach, Ssl, Tls, TlsFields, TlsMode};
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use osiris_sql::tls::{Reach, Tls, TlsFields, TlsMode};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::dsn::Dsn;
@@ -15,7 +14,7 @@ const PORT: u16 = 5432;
 /// The default role and database of a PostgreSQL server.
 const POSTGRES: &str = "postgres";
 
-/// A PostgreSQL server and the role to use.
+/// The fields as they are written.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ConnectionFields {
@@ -42,21 +41,8 @@ struct ConnectionFields {
     /// `required`, `preferred` for a host that is this machine, `verify-full` with a CA; with a `dsn`, its `sslmode`.
     #[schemars(extend("x-source" = false))]
     tls: Option<TlsMode>,
-    /// A PEM file with the only CA certificates to trust. Default: those of the system.
-    #[schemars(length(min = 1), extend("x-source" = false))]
-    ssl_ca: Option<String>,
-    /// A PEM file with the client certificate. Default: none.
-    #[schemars(length(min = 1), extend("x-source" = false))]
-    ssl_cert: Option<String>,
-    /// A PEM file with the private key of `ssl_cert`. Default: none.
-    #[schemars(length(min = 1), extend("x-source" = false))]
-    ssl_key: Option<String>,
-    /// `true` is the same as `tls: verify-full`. Default: false.
-    #[schemars(extend("x-source" = false))]
-    require_ssl: Option<bool>,
-    /// The same settings as `tls`, `ssl_ca`, `ssl_cert` and `ssl_key` in one mapping. Default: none.
-    #[schemars(extend("x-source" = false))]
-    ssl: Option<Ssl>,
+    #[serde(flatten)]
+    ssl: TlsFields,
     /// Read timeout in seconds: how long to wait for more data from the server.
     #[serde(default = "default_timeout")]
     #[schemars(range(min = 0.001, max = 86400.0), extend("x-source" = false, "x-aliases" = ["read_timeout"], "x-override" = "allowed"))]
@@ -75,9 +61,10 @@ fn default_connect_timeout() -> f64 {
     10.0
 }
 
-/// A validated connection.
-#[derive(Debug, Clone, Deserialize)]
+/// A PostgreSQL server and the role to use.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(try_from = "ConnectionFields")]
+#[schemars(with = "ConnectionFields")]
 #[non_exhaustive]
 pub struct PostgresConnection {
     /// The address of the server and the credentials.
@@ -142,16 +129,6 @@ impl std::fmt::Display for ServerAddress {
     }
 }
 
-impl JsonSchema for PostgresConnection {
-    fn schema_name() -> Cow<'static, str> {
-        "PostgresConnection".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        ConnectionFields::json_schema(generator)
-    }
-}
-
 impl TryFrom<ConnectionFields> for PostgresConnection {
     type Error = String;
 
@@ -170,19 +147,10 @@ impl TryFrom<ConnectionFields> for PostgresConnection {
         if !names_database {
             address.database.clone_from(&address.user);
         }
-        let tls = Tls::combine(TlsFields {
-            mode: fields.tls.or(dsn.as_ref().and_then(|dsn| dsn.tls)),
-            ca: fields.ssl_ca.take().or(dsn.and_then(|dsn| dsn.ca)),
-            cert: fields.ssl_cert.take(),
-            key: fields.ssl_key.take(),
-            require_ssl: fields.require_ssl,
-            ssl: fields.ssl.take(),
-            reach: Reach::of_host(&address.host),
-        })
-        .unwrap_or_else(|found| {
-            problems.extend(found);
-            Tls::default()
-        });
+        let mut ssl = std::mem::take(&mut fields.ssl);
+        let mode = fields.tls.or(dsn.as_ref().and_then(|dsn| dsn.tls));
+        ssl.ssl_ca = ssl.ssl_ca.or(dsn.and_then(|dsn| dsn.ca));
+        let tls = Tls::combine(mode, ssl, Reach::of_host(&address.host), &mut problems);
         if !problems.is_empty() {
             return Err(problems.join("; "));
         }

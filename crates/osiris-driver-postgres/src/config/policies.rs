@@ -3,18 +3,25 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// How to handle types without an exact counterpart.
-#[derive(Debug, Clone, Copy, Default)]
+/// How to handle types without an exact counterpart. Flattened into the configuration of an extractor.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 pub struct Policies {
-    /// The type of NUMERIC.
+    /// The type of NUMERIC: `decimal` (default) or `text`.
+    #[serde(default)]
     pub numeric: NumericPolicy,
-    /// Scale of NUMERIC columns without a declared one.
+    /// Scale of NUMERIC columns without a declared one: they become DECIMAL(38, `numeric_scale`); a value
+    /// with more decimal places is an error. Default: such columns become text.
+    #[schemars(range(max = 38))]
     pub numeric_scale: Option<u8>,
-    /// How to handle a NUMERIC column of more than 38 digits.
+    /// How to handle a NUMERIC column of more than 38 digits: `error` (default) or `text`.
+    #[serde(default)]
     pub decimal_overflow: DecimalOverflow,
-    /// The type of INTERVAL.
+    /// The type of INTERVAL: `interval` (default) or `text`.
+    #[serde(default)]
     pub interval: IntervalPolicy,
-    /// How to handle infinite dates and timestamps.
+    /// How to handle `infinity` and `-infinity` in dates and timestamps: `keep` (default), `null` or `error`.
+    #[serde(default)]
+    #[schemars(extend("x-source" = false))]
     pub infinity: InfinityPolicy,
 }
 

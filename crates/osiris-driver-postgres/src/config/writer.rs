@@ -1,8 +1,7 @@
 //! The configuration of `postgres.writer`: target, mode and policies. No I/O.
 
 use osiris_core::Problem;
-use osiris_sql::config::WriterFields;
-use osiris_sql::write::{ColumnMapping, Columns, Dedupe, OnConflict, SchemaEvolution, WriteMode};
+use osiris_sql::config::{ConflictFields, WriteFields, WriterFields};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -29,45 +28,20 @@ pub struct WriterConfig {
     #[serde(default = "public")]
     #[schemars(length(min = 1, max = 63))]
     pub schema: String,
-    /// `append` (default; `insert` means the same) adds rows, `overwrite` (or `replace`) replaces all rows, `upsert` replaces rows
-    /// by `key`. Each is one transaction.
-    #[serde(default)]
-    #[schemars(extend("x-aliases" = ["write_mode"]))]
-    pub mode: WriteMode,
-    /// The key columns of the table: its primary key or a unique index. Required for `upsert`. A
-    /// table that this step creates gets them as its primary key. Default: none.
-    #[serde(default)]
-    #[schemars(extend("x-aliases" = ["primary_key", "upsert_keys"]))]
-    pub key: Option<Columns>,
-    /// The columns of the input to write: a list, or a map of input column to table column. Default: all, by name.
-    #[serde(default)]
-    pub columns: Option<ColumnMapping>,
+    /// How rows are written.
+    #[serde(flatten)]
+    pub write: WriteFields,
+    /// What is done with rows whose keys meet.
+    #[serde(flatten)]
+    pub conflict: ConflictFields,
     /// Whether to create a missing table, with types from the input. Default `false`, so that a typo creates no table.
     #[serde(default)]
     #[schemars(extend("x-aliases" = ["create_table"]))]
     pub create_if_missing: bool,
-    /// How to handle input columns that the table lacks: `refuse` (default) or `add_columns`.
-    #[serde(default)]
-    pub schema_evolution: SchemaEvolution,
     /// Maximum rows per request. Default: about 8 MiB.
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub batch_size: Option<u64>,
-    /// How to handle a row whose key exists in the table: `update` (default) or `ignore`. For `upsert`; `ignore` also
-    /// for `append` with a `key`.
-    #[serde(default)]
-    pub on_conflict: OnConflict,
-    /// How to handle several input rows with the same key: `error` (default), or `last`, which keeps the last one by
-    /// `order_by`. For `upsert`, and for `append` with `on_conflict: ignore`.
-    #[serde(default)]
-    pub dedupe: Dedupe,
-    /// The input columns that order the rows of a key, for `dedupe: last`. Of rows that are equal in
-    /// them, any one is kept; NULL is the greatest value. Default: none.
-    #[serde(default)]
-    pub order_by: Option<Columns>,
-    /// Maximum number of rejected rows; beyond it the step fails and nothing is written. Default 0.
-    #[serde(default)]
-    pub max_rejects: u64,
     /// How to handle NUL characters in text: `error` (default) rejects the row, `strip` removes and counts them.
     #[serde(default)]
     pub nul_bytes: NulBytes,
@@ -91,16 +65,10 @@ impl WriterConfig {
         Self {
             table: table.into(),
             schema: public(),
-            mode: WriteMode::default(),
-            key: None,
-            columns: None,
+            write: WriteFields::default(),
+            conflict: ConflictFields::default(),
             create_if_missing: false,
-            schema_evolution: SchemaEvolution::default(),
             batch_size: None,
-            on_conflict: OnConflict::default(),
-            dedupe: Dedupe::default(),
-            order_by: None,
-            max_rejects: 0,
             nul_bytes: NulBytes::default(),
             timeout: None,
             end_stale_sessions: false,
@@ -109,15 +77,7 @@ impl WriterConfig {
 
     /// The fields that depend on each other.
     pub(crate) fn fields(&self) -> WriterFields<'_> {
-        WriterFields {
-            mode: self.mode.canonical(),
-            key: Columns::list(self.key.as_ref()),
-            on_conflict: self.on_conflict,
-            append_ignores: true,
-            dedupe: self.dedupe,
-            order_by: self.order_by.as_ref(),
-            columns: self.columns.as_ref(),
-        }
+        self.write.with(self.conflict.on_conflict, self.conflict.dedupe, true)
     }
 
     /// All problems that the JSON schema cannot express.

@@ -1,6 +1,7 @@
 //! The codes of PostgreSQL (<https://www.postgresql.org/docs/current/errcodes-appendix.html>) and those of poolers.
 
 use osiris_core::{Error, ErrorKind, MASK};
+use osiris_sql::error::{hint_of_kind, kind_of_class};
 use sqlx::postgres::PgDatabaseError;
 
 use super::{CODE, io_error};
@@ -68,13 +69,8 @@ pub fn kind_of(state: &str, message: &str) -> ErrorKind {
         "40001" | "40P01" | "55P03" | "57014" | "25P03" | "25P04" => ErrorKind::Timeout,
         "53100" | "53200" | "53400" => ErrorKind::Unknown,
         _ => match state.get(..2) {
-            Some("28") => ErrorKind::Auth,
-            Some("08") => ErrorKind::Network,
-            Some("40") => ErrorKind::Timeout,
-            Some(
-                "0A" | "20" | "21" | "22" | "23" | "25" | "26" | "2B" | "3D" | "3F" | "42" | "44" | "55" | "54" | "P0",
-            ) => ErrorKind::Validation,
-            _ => ErrorKind::Unknown,
+            Some("0A" | "20" | "25" | "26" | "2B" | "3F" | "55" | "54" | "P0") => ErrorKind::Validation,
+            _ => kind_of_class(state).unwrap_or(ErrorKind::Unknown),
         },
     }
 }
@@ -117,14 +113,9 @@ pub fn hint(state: &str, message: &str, kind: ErrorKind) -> &'static str {
         "42P10" => "the columns of `key` have no unique constraint: add one, or name columns that have one",
         "21000" => "the same key occurs twice: remove the duplicates",
         "26000" | "42P05" => "connected through a pooler: set its own address and port in the connection",
-        _ => match kind {
-            ErrorKind::Network => "check the server and the network, then run again",
-            ErrorKind::Timeout => "run again, or at a quieter time",
-            ErrorKind::Permission => "grant the missing privilege",
-            ErrorKind::Auth => "check `user` and `password`, or those in `dsn`",
-            ErrorKind::Validation => "fix the configuration, the statement or the data, then run again",
-            _ => "look up the code in PostgreSQL's list of error codes, and check the server's log",
-        },
+        _ if kind == ErrorKind::Auth => "check `user` and `password`, or those in `dsn`",
+        _ => hint_of_kind(kind)
+            .unwrap_or("look up the code in PostgreSQL's list of error codes, and check the server's log"),
     }
 }
 

@@ -69,19 +69,19 @@ impl Extract for PostgresExtractor {
     async fn extract(&self, step: &Step<'_, Self>, out: &TableSink, ctx: &ExecutionContext) -> Result<Extracted> {
         let config = step.config();
         let list;
-        let source = match (&config.query, &config.table) {
+        let source = match (&config.query, &config.read.table) {
             (Some(query), _) => SourceSql::Query(query),
             (None, table) => {
-                let columns = config.columns.iter().flatten().map(|name| quote(name)).collect::<Vec<_>>();
+                let columns = config.read.columns.iter().flatten().map(|name| quote(name)).collect::<Vec<_>>();
                 list = if columns.is_empty() { "*".to_owned() } else { columns.join(", ") };
                 SourceSql::Table(TableSql {
                     schema: config.schema.as_deref().unwrap_or("public"),
                     table: table.as_deref().unwrap_or_default(),
                     list: &list,
-                    condition: config.condition.as_deref(),
-                    order_by: config.order_by.as_deref(),
-                    limit: config.limit,
-                    offset: config.offset,
+                    condition: config.read.condition.as_deref(),
+                    order_by: config.read.order_by.as_deref(),
+                    limit: config.read.limit,
+                    offset: config.read.offset,
                 })
             }
         };
@@ -90,11 +90,11 @@ impl Extract for PostgresExtractor {
             dry_run: step.dry_run(),
             timeout: config.timeout,
             statement_timeout: config.statement_timeout,
-            batch_size: config.batch_size,
+            batch_size: config.read.batch_size,
             partition_by: config.partition_by.as_deref(),
             partitions: config.partitions,
-            cursor: config.cursor.as_ref(),
-            policies: config.policies(),
+            cursor: config.read.cursor.as_ref(),
+            policies: config.policies,
             ..ExtractTask::new(step.id(), source)
         };
         let client = (self.connect)(ConnectionTarget::new(step.connection(), step.base_dir())).await?;

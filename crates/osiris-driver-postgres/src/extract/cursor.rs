@@ -1,7 +1,7 @@
 //! Cursor ranges as SQL conditions. Their meaning, and the state kept between runs, is in
 //! ([`osiris_sql::read::cursor`]).
 
-use osiris_core::{Error, Result};
+use osiris_core::Result;
 use osiris_sql::read::cursor::{self, CLOCK_TOLERANCE_SECONDS, Cursor, RowDigest};
 
 use crate::client::{literal, quote};
@@ -56,13 +56,13 @@ impl<'a> CursorColumn<'a> {
             oid::TIMESTAMPTZ => Kind::Timestamp("timestamptz"),
             oid::TEXT | oid::VARCHAR | oid::BPCHAR => Kind::Text,
             _ => {
-                return Err(Error::validation(format!("`{}` cannot be a cursor", cursor.column)).with_hint(
+                return Err(cursor.unordered(
                     "use an integer, numeric, date, timestamp or text column: other types have no exact order",
                 ));
             }
         };
-        if kind == Kind::Text && cursor.lag > 0.0 {
-            return Err(Error::validation("`lag` needs a number or a date").with_hint("remove `lag`"));
+        if kind == Kind::Text {
+            cursor.refuse_lag_of_text()?;
         }
         Ok(Self { cursor, name: quote(&cursor.column), kind })
     }
@@ -75,27 +75,9 @@ impl<'a> CursorColumn<'a> {
             _ => RowClock::None,
         }
     }
-}
 
-impl cursor::CursorColumn for CursorColumn<'_> {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// A string gets the type of the column: the server rejects invalid values.
-    fn value(&self, text: &str) -> Result<String> {
-        Ok(literal(text))
-    }
-
-    fn earlier(&self, value: &str) -> String {
-        let lag = self.cursor.lag;
-        match self.kind {
-            Kind::Timestamp(moment) => format!("{value}::{moment} - interval '{lag} seconds'"),
-            _ => format!("{value}::numeric - {lag}"),
-        }
-    }
-
-    fn greatest(&self) -> String {
+    /// Three expressions: the greatest value, whether it is infinite, and whether it is in the future.
+    pub(super) fn greatest(&self) -> String {
         let name = &self.name;
         let later = |clock: &str| format!("{clock} + interval '{CLOCK_TOLERANCE_SECONDS} seconds'");
         let (is_infinite, is_future) = match self.kind {
@@ -110,6 +92,25 @@ impl cursor::CursorColumn for CursorColumn<'_> {
     }
 }
 
+impl cursor::CursorColumn for CursorColumn<'_> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A string gets the type of the column: the server rejects invalid values.
+    fn value(&self, text: &str) -> Result<String> {
+        Ok(literal(text))
+    }
+
+    fn earlier(&self, text: &str) -> Result<Option<String>> {
+        let (value, lag) = (literal(text), self.cursor.lag);
+        Ok(Some(match self.kind {
+            Kind::Timestamp(moment) => format!("{value}::{moment} - interval '{lag} seconds'"),
+            _ => format!("{value}::numeric - {lag}"),
+        }))
+    }
+}
+
 /// The value that identifies a row.
 pub(super) fn digest(row: Tuple<'_>) -> RowDigest {
     let mut digest = RowDigest::default();
@@ -119,7 +120,7 @@ pub(super) fn digest(row: Tuple<'_>) -> RowDigest {
 
 #[cfg(test)]
 mod tests {
-    use osiris_sql::read::cursor::{CursorColumn as _, SavedCursor};
+    use osiris_sql::read::cursor::SavedCursor;
     use serde_json::{Value, json};
 
     use super::*;
@@ -134,9 +135,8 @@ mod tests {
         let saved = from.map(|value| json!({"column": "c", "value": value, "taken": []}));
         let saved = saved.map(|state| SavedCursor::parse(&state, &cursor).unwrap());
         let column = CursorColumn::new(&cursor, &column(oid)).unwrap();
-        let value = |value: &str| column.value(value);
         let parts = cursor.parts(saved.as_ref(), Some(upper));
-        parts.iter().map(|part| part.condition(column.name(), value, |value| column.earlier(value)).unwrap()).collect()
+        parts.iter().map(|part| part.condition(&column).unwrap()).collect()
     }
 
     #[test]

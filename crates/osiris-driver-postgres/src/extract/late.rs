@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use osiris_core::{Error, Result};
+use osiris_sql::read::cursor;
 use tokio::time::Instant;
 
 use super::cursor::RowClock;
@@ -135,14 +136,7 @@ fn sql(table: Option<&str>) -> String {
 
 fn still_open(open: &OpenTransactions, limit: Duration) -> Error {
     let oldest = open.values().filter_map(|transaction| transaction.began.as_ref()).min();
-    let error = Error::timeout(format!(
-        "{} transactions that may hold rows with smaller cursor values were still open after {} s",
-        open.len(),
-        limit.as_secs()
-    ))
-    .with_hint(
-        "run again later, raise `timeout` of the step, or set `lag` in `cursor` to read behind the saved value instead",
-    );
+    let error = cursor::still_open(open.len(), limit);
     match oldest {
         Some(began) => error.with_context("open since", began),
         None => error,

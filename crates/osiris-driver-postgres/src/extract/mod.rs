@@ -17,20 +17,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use osiris_core::{DRY_RUN_ROWS, Error, ExecutionContext, Extracted, Result, TableSink, Unit, metric};
+use osiris_sql::batch::schema;
 use osiris_sql::read::cursor::Cursor;
 use osiris_sql::read::source::SelectSource;
-use osiris_sql::read::{Counts, WaitLimits};
+use osiris_sql::read::{Counts, StatementReader as _, WaitLimits, read_ranges};
 use serde_json::Value;
 
 pub use self::component::PostgresExtractor;
 use self::describe::describe;
-use self::reader::Reader;
+use self::reader::{Reader, ReaderSession};
 use self::snapshot::Snapshot;
 pub use self::source::{SourceSql, TableSql};
 use crate::client::{Client, Session, quote};
 use crate::config::Policies;
-use crate::error::within;
-use crate::types::decode::{SourceColumn, plan, schema};
+use crate::types::decode::{SourceColumn, plan};
 
 /// Default number of ranges.
 const PARTITIONS: usize = 4;
@@ -102,17 +102,17 @@ pub async fn extract(
     let snapshot = Snapshot { statement_timeout: seconds(task.statement_timeout)?, exported: None };
     let mut session = client.acquire().await?;
     snapshot.begin(&mut session).await?;
-    within(limits.first_row, "checking the functions of the query", volatile::refuse(&mut session, &calls)).await?;
+    limits.first("checking the functions of the query", volatile::refuse(&mut session, &calls)).await?;
     let sql = source.select(None, None);
     if !source.is_query() {
         let reading = listing::read(&mut session, &sql, out, task.dry_run);
-        let rows = within(limits.first_row, "reading the result", reading).await?;
+        let rows = limits.first("reading the result", reading).await?;
         snapshot::end(session).await?;
         return Ok(Extracted::rows(rows));
     }
-    let columns = within(limits.first_row, "reading the columns", describe(&mut session, &sql)).await?;
+    let columns = limits.first("reading the columns", describe(&mut session, &sql)).await?;
     let plans: Arc<[_]> = plan(&columns, &task.policies)?.into();
-    let printed: Vec<&str> = plans.iter().filter(|plan| !plan.is_binary()).map(|plan| plan.name.as_str()).collect();
+    let printed: Vec<&str> = plans.iter().filter(|plan| !plan.decoder.is_binary()).map(|plan| plan.name()).collect();
     if !printed.is_empty() {
         tracing::info!(columns = ?printed, "columns of types that the run store does not have are read as text, as the server prints them");
     }
@@ -162,7 +162,7 @@ impl Extraction<'_> {
         if let Some(name) = self.task.partition_by {
             partition::kind(&self.column(&mut session, name).await?)?;
         }
-        let counts = self.reader.read(&mut session, &self.source.select(None, self.most()), None).await?;
+        let counts = self.reader.read(&mut session, self.source.select(None, self.most()), None).await?;
         snapshot::end(session).await?;
         Ok(counts)
     }
@@ -173,11 +173,18 @@ impl Extraction<'_> {
         let kind = partition::kind(&self.column(&mut session, name).await?)?;
         let bounds = partition::bounds(&self.source, name, kind);
         const CONTEXT: &str = "computing the ranges";
-        let limit = self.reader.limits.first_row;
-        let bounds = within(limit, CONTEXT, session.rows(&bounds, CONTEXT)).await?;
-        let conditions = partition::ranges(name, kind, bounds.first(), count);
+        let limits = &self.reader.limits;
+        let bounds = limits.first(CONTEXT, session.rows(&bounds, CONTEXT)).await?;
+        let conditions = kind.conditions(&quote(name), bounds.first(), count, partition::split_point);
         let wanted = count.min(conditions.len());
-        let sessions = partition::sessions(self.client, session, &self.snapshot, wanted, limit).await?;
-        partition::read(sessions, &self.source, conditions, &self.reader).await
+        let sessions = partition::sessions(self.client, session, &self.snapshot, wanted, limits.first_row).await?;
+        let sessions = sessions.into_iter().map(|session| ReaderSession::new(session, &self.reader)).collect();
+        // As long as the first session is open, the table definitions cannot change: they end together.
+        let keep = |session: ReaderSession| async { Ok(session) };
+        let (counts, sessions) = read_ranges(sessions, &self.source, &conditions, None, keep).await?;
+        for ReaderSession { session, .. } in sessions {
+            snapshot::end(session).await?;
+        }
+        Ok(counts)
     }
 }

@@ -9,13 +9,12 @@ use std::time::Duration;
 use osiris_core::{Error, ErrorKind, Result};
 use osiris_sql::read::ranges::RangeKind;
 use osiris_sql::read::source::SelectSource;
-use osiris_sql::read::{Counts, read_ranges};
+use osiris_sql::within;
 
-use super::reader::{Reader, ReaderSession};
-use super::snapshot::{self, Snapshot};
+use super::snapshot::Snapshot;
 use crate::client::Client;
 use crate::client::{Session, quote};
-use crate::error::{sqlstate, within};
+use crate::error::sqlstate;
 use crate::types::decode::{SourceColumn, oid};
 
 /// More sessions do not read faster, and other clients need connections too.
@@ -52,11 +51,9 @@ pub(super) fn bounds(source: &SelectSource, column: &str, kind: RangeKind) -> St
     format!("SELECT ({}), ({})", ask("min"), ask("max"))
 }
 
-/// Conditions that split all rows between the `bounds` of the column, including those where it is NULL, into about
-/// `count` ranges.
-pub(super) fn ranges(column: &str, kind: RangeKind, bounds: Option<&Vec<Option<String>>>, count: usize) -> Vec<String> {
-    // Only digits and separators.
-    kind.conditions(&quote(column), bounds, count, |cut| format!("'{cut}'"))
+/// The first value of a range, in SQL: it has only digits and separators.
+pub(super) fn split_point(value: String) -> String {
+    format!("'{value}'")
 }
 
 /// `first`, whose transaction has begun, and up to `count - 1` others with the same snapshot.
@@ -111,26 +108,6 @@ fn is_of_the_pooler(error: &Error) -> bool {
             .is_some_and(|state| matches!(state, "08P01" | "XX000" | "22023" | "42704" | "58P01" | "55000"))
 }
 
-/// Reads all `conditions`, each over a free session. The sessions end together: as long as the first is open, the
-/// table definitions cannot change.
-///
-/// # Errors
-/// The first error; the other reads are stopped.
-pub(super) async fn read(
-    sessions: Vec<Session>,
-    source: &SelectSource,
-    conditions: Vec<String>,
-    reader: &Reader,
-) -> Result<Counts> {
-    let sessions = sessions.into_iter().map(|session| ReaderSession { session, reader: reader.clone() }).collect();
-    let keep = |session: ReaderSession| async { Ok(session) };
-    let (counts, sessions) = read_ranges(sessions, source, &conditions, None, keep).await?;
-    for ReaderSession { session, .. } in sessions {
-        snapshot::end(session).await?;
-    }
-    Ok(counts)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::source::{SourceSql, TableSql};
@@ -138,6 +115,9 @@ mod tests {
 
     #[test]
     fn ranges_cover_every_value_once() {
+        let ranges = |column, kind: RangeKind, bounds: Option<&Vec<Option<String>>>, count| {
+            kind.conditions(&quote(column), bounds, count, split_point)
+        };
         let bounds = vec![Some("1".to_owned()), Some("10".to_owned())];
         assert_eq!(
             ranges("id", RangeKind::Integer, Some(&bounds), 3),

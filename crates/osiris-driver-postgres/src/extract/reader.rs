@@ -4,14 +4,15 @@
 use std::sync::Arc;
 
 use osiris_core::{Error, Result, TableSender};
+use osiris_sql::batch::BatchBuilder;
 use osiris_sql::read::cursor::Boundary;
-use osiris_sql::read::{Counts, ReadSession, WaitLimits};
+use osiris_sql::read::{Counts, RowCollector, StatementReader, WaitLimits};
 
 use super::cursor::digest;
 use super::source::copied;
 use crate::client::Session;
-use crate::error::{postgres_error, within};
-use crate::types::decode::{ColumnPlan, Frames, batches};
+use crate::error::postgres_error;
+use crate::types::decode::{ColumnPlan, Frames};
 
 const READING: &str = "reading rows";
 
@@ -24,38 +25,29 @@ pub(super) struct Reader {
     pub(super) limits: WaitLimits,
 }
 
-impl Reader {
-    /// Reads all rows of `sql`, up to the end marker of the stream.
-    ///
-    /// # Errors
-    /// A server error, a timeout, a value that its type cannot hold, a stream without an end marker. The session is
-    /// unusable then: drop it.
-    pub(super) async fn read(
-        &self,
-        session: &mut Session,
-        sql: &str,
-        mut boundary: Option<&mut Boundary>,
-    ) -> Result<Counts> {
-        let mut batch = batches(&self.plans, self.batch_rows);
-        let mut counts = Counts::default();
+/// A session with its reader.
+pub(super) type ReaderSession = osiris_sql::read::ReaderSession<Reader>;
+
+impl StatementReader for Reader {
+    type Session = Session;
+
+    fn limits(&self) -> &WaitLimits {
+        &self.limits
+    }
+
+    /// Reads up to the end marker of the stream. Fails for a server error, a timeout, a value that its type cannot hold,
+    /// a stream without an end marker. The session is unusable then: drop it.
+    async fn read(&self, session: &mut Session, sql: String, boundary: Option<&mut Boundary>) -> Result<Counts> {
+        let mut rows = RowCollector::new(BatchBuilder::new(&self.plans, self.batch_rows), boundary);
         let mut frames = Frames::new();
-        let statement = copied(sql, &self.plans);
+        let statement = copied(&sql, &self.plans);
         let begun = tokio::time::timeout(self.limits.first_row, session.copy_out_raw(&statement)).await;
         let begun = begun.map_err(|_| self.limits.silence(true))?;
         let mut messages = begun.map_err(|error| postgres_error(error, READING))?;
-        while let Some(message) = self.limits.next(&mut messages, counts.read == 0).await? {
+        while let Some(message) = self.limits.next(&mut messages, rows.read() == 0).await? {
             frames.push(message.map_err(|error| postgres_error(error, READING))?);
             while let Some(row) = frames.next()? {
-                counts.read += 1;
-                if let Some(boundary) = &mut boundary
-                    && !boundary.note(digest(row))?
-                {
-                    counts.deduplicated += 1;
-                    continue;
-                }
-                if batch.push(row.fields().map(Ok))?
-                    && let Some(full) = batch.finish()?
-                {
+                if let Some(full) = rows.push(|| Ok(digest(row)), row.fields().map(Ok))? {
                     self.sender.send(full).await?;
                 }
             }
@@ -63,27 +55,10 @@ impl Reader {
         if !frames.is_complete() {
             return Err(Error::network("the stream of rows ended early").with_hint("run it again"));
         }
-        if let Some(last) = batch.finish()? {
+        let (last, counts) = rows.finish()?;
+        if let Some(last) = last {
             self.sender.send(last).await?;
         }
-        counts.altered = batch.altered();
         Ok(counts)
-    }
-}
-
-/// A session that reads rows into the sink of the step.
-pub(super) struct ReaderSession {
-    pub(super) session: Session,
-    pub(super) reader: Reader,
-}
-
-impl ReadSession for ReaderSession {
-    async fn row(&mut self, sql: &str, doing: &str) -> Result<Vec<Option<String>>> {
-        let rows = within(self.reader.limits.first_row, doing, self.session.rows(sql, doing)).await?;
-        Ok(rows.into_iter().next().unwrap_or_default())
-    }
-
-    async fn read(&mut self, sql: String, boundary: Option<&mut Boundary>) -> Result<Counts> {
-        self.reader.read(&mut self.session, &sql, boundary).await
     }
 }

@@ -8,7 +8,6 @@ use super::describe::describe;
 use super::reader::ReaderSession;
 use super::{Extraction, late, snapshot};
 use crate::client::Session;
-use crate::error::within;
 
 impl Extraction<'_> {
     /// The rows at or after the cursor.
@@ -21,14 +20,15 @@ impl Extraction<'_> {
         let read = CursorRead::new(&self.source, cursor, self.task.state, self.task.step_id, self.most())?;
         let described = self.column(&mut session, &cursor.column).await?;
         let column = CursorColumn::new(cursor, &described)?;
-        let mut session = ReaderSession { session, reader: self.reader.clone() };
+        let mut session = ReaderSession::new(session, &self.reader);
         let below = match self.task.dry_run || cursor.lag > 0.0 {
             // Late commits are not waited for.
             true => Vec::new(),
             false => self.ceiling(&mut session, &read, cursor, &column).await?,
         };
         let below = (!below.is_empty()).then(|| below.join(" AND "));
-        let rows = read.rows(&mut session, &column, below.as_deref(), &ctx.state_files()).await?;
+        let greatest = read.greatest(&mut session, &column.greatest(), below.as_deref()).await?;
+        let rows = read.rows(&mut session, &column, greatest, &ctx.state_files()).await?;
         snapshot::end(session.session).await?;
         rows.extracted()
     }
@@ -42,7 +42,7 @@ impl Extraction<'_> {
         cursor: &Cursor,
         column: &CursorColumn<'_>,
     ) -> Result<Vec<String>> {
-        let (ceiling, ..) = read.greatest(session, column, None).await?;
+        let ceiling = read.greatest(session, &column.greatest(), None).await?.value;
         let (session, table) = (&mut session.session, self.source.table_sql());
         let limit = self.reader.limits.first_row;
         let Some(open) = late::open(session, table).await? else {
@@ -69,7 +69,7 @@ impl Extraction<'_> {
     /// Checks that the columns are unchanged: nothing locks them between two transactions.
     async fn require_same_columns(&self, session: &mut Session) -> Result<()> {
         let sql = self.source.select(None, None);
-        let columns = within(self.reader.limits.first_row, CONTEXT, describe(session, &sql)).await?;
+        let columns = self.reader.limits.first(CONTEXT, describe(session, &sql)).await?;
         if columns == self.columns {
             return Ok(());
         }

@@ -74,10 +74,10 @@ pub(super) fn described(sql: &str) -> String {
 
 /// The statement that sends the rows of `sql` in the formats of the plans.
 pub(super) fn copied(sql: &str, plans: &[ColumnPlan]) -> String {
-    if plans.iter().all(ColumnPlan::is_binary) {
+    if plans.iter().all(|plan| plan.decoder.is_binary()) {
         return format!("COPY (\n{sql}\n) TO STDOUT (FORMAT binary)");
     }
-    let list: Vec<String> = plans.iter().map(ColumnPlan::sql).collect();
+    let list: Vec<String> = plans.iter().map(|plan| plan.decoder.sql(plan.name())).collect();
     format!("COPY (SELECT {} FROM (\n{sql}\n) AS {ALIAS}) TO STDOUT (FORMAT binary)", list.join(", "))
 }
 

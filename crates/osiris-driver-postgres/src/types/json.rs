@@ -1,9 +1,13 @@
 //! Exact JSON text of run store values: numbers with all their digits and never through a float, what JSON has
 //! no format for (dates, bytes, NaN) as strings that PostgreSQL reads, JSON unchanged.
 
+use std::convert::Infallible;
+
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, TimeUnit, TimestampNanosecondType};
 use osiris_core::{Column, ColumnType};
+use osiris_sql::text::json;
+pub use osiris_sql::text::json::string;
 use serde::de::IgnoredAny;
 
 use super::text;
@@ -21,19 +25,18 @@ pub fn value(array: &ArrayRef, column: &ColumnType, row: usize, out: &mut Vec<u8
         ColumnType::List(item) => items(&array.as_list::<i32>().value(row), item, out),
         ColumnType::Array(item, _) => items(&array.as_fixed_size_list().value(row), item, out),
         ColumnType::Struct(fields) => {
-            let fields = fields.iter().zip(array.as_struct().columns());
-            object(fields.map(|((name, kind), column)| (name.as_bytes().to_vec(), column, kind, row)), out)
+            let columns = array.as_struct().columns();
+            json::object(fields.iter().map(|(name, _)| name), out, |field, out| {
+                value(&columns[field], &fields[field].1, row, out)
+            })
         }
         ColumnType::Map(key, item) => {
-            let entries = array.as_map().value(row);
-            let (keys, values) = (entries.column(0), entries.column(1));
-            let mut names = Vec::with_capacity(entries.len());
-            for entry in 0..entries.len() {
-                names.push(key_text(keys, key, entry)?);
-            }
-            object(names.into_iter().enumerate().map(|(entry, name)| (name, values, &**item, entry)), out)
+            let map = array.as_map().value(row);
+            let names =
+                (0..map.len()).map(|entry| key_text(map.column(0), key, entry)).collect::<Result<Vec<_>, _>>()?;
+            json::object(names, out, |entry, out| value(map.column(1), item, entry, out))
         }
-        ColumnType::Json => json(array.as_string::<i32>().value(row), out),
+        ColumnType::Json => checked(array.as_string::<i32>().value(row), out),
         _ => scalar(array, row, out),
     }
 }
@@ -43,55 +46,26 @@ pub fn shown(batch: &RecordBatch, columns: &[Column], row: usize) -> Option<Stri
     if row >= batch.num_rows() {
         return None;
     }
-    let mut out = Vec::from(b"{");
-    for (index, (column, array)) in columns.iter().zip(batch.columns()).enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
-        string(&column.name, &mut out);
-        out.push(b':');
-        let start = out.len();
-        if value(array, &column.column_type, row, &mut out).is_err() {
+    let mut out = Vec::new();
+    let names = columns.iter().map(|column| &column.name).take(batch.num_columns());
+    let written: Result<(), Infallible> = json::object(names, &mut out, |index, out| {
+        let (array, start) = (batch.column(index), out.len());
+        if value(array, &columns[index].column_type, row, out).is_err() {
             out.truncate(start);
             let text = arrow::util::display::array_value_to_string(array, row).unwrap_or_default();
-            string(&text, &mut out);
+            string(&text, out);
         }
-    }
-    out.push(b'}');
-    String::from_utf8(out).ok()
+        Ok(())
+    });
+    written.ok().and_then(|()| String::from_utf8(out).ok())
 }
 
 fn items(array: &ArrayRef, item: &ColumnType, out: &mut Vec<u8>) -> Result<(), String> {
-    out.push(b'[');
-    for row in 0..array.len() {
-        if row > 0 {
-            out.push(b',');
-        }
-        value(array, item, row, out)?;
-    }
-    out.push(b']');
-    Ok(())
-}
-
-fn object<'a>(
-    fields: impl Iterator<Item = (Vec<u8>, &'a ArrayRef, &'a ColumnType, usize)>,
-    out: &mut Vec<u8>,
-) -> Result<(), String> {
-    out.push(b'{');
-    for (index, (name, values, kind, row)) in fields.enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
-        string(&String::from_utf8_lossy(&name), out);
-        out.push(b':');
-        value(values, kind, row, out)?;
-    }
-    out.push(b'}');
-    Ok(())
+    json::array(array.len(), out, |index, out| value(array, item, index, out))
 }
 
 /// The key of a map: the text of a scalar, else JSON.
-fn key_text(keys: &ArrayRef, key: &ColumnType, row: usize) -> Result<Vec<u8>, String> {
+fn key_text(keys: &ArrayRef, key: &ColumnType, row: usize) -> Result<String, String> {
     let mut name = Vec::new();
     match keys.data_type() {
         DataType::List(_) | DataType::FixedSizeList(..) | DataType::Struct(_) | DataType::Map(..) => {
@@ -99,7 +73,7 @@ fn key_text(keys: &ArrayRef, key: &ColumnType, row: usize) -> Result<Vec<u8>, St
         }
         _ => text::write(keys, row, &mut name)?,
     }
-    Ok(name)
+    Ok(String::from_utf8_lossy(&name).into_owned())
 }
 
 fn scalar(array: &ArrayRef, row: usize, out: &mut Vec<u8>) -> Result<(), String> {
@@ -138,18 +112,12 @@ fn scalar(array: &ArrayRef, row: usize, out: &mut Vec<u8>) -> Result<(), String>
     }
 }
 
-fn json(text: &str, out: &mut Vec<u8>) -> Result<(), String> {
+fn checked(text: &str, out: &mut Vec<u8>) -> Result<(), String> {
     if serde_json::from_str::<IgnoredAny>(text).is_err() {
         return Err("invalid JSON".to_owned());
     }
     out.extend_from_slice(text.as_bytes());
     Ok(())
-}
-
-/// Writes text as a JSON string.
-pub fn string(text: &str, out: &mut Vec<u8>) {
-    // Writing to memory cannot fail.
-    let _ = serde_json::to_writer(out, text);
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use osiris_core::commit::{CommitOutcome, Intent};
 use osiris_core::{Error, Result, Written};
+use osiris_sql::within;
 use osiris_sql::write::{OnConflict, WriteMode};
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +13,6 @@ use super::failure::StatementError;
 use super::transaction::Transaction;
 use crate::client::Backend;
 use crate::client::Client;
-use crate::error::within;
 
 const COMMITTING: &str = "committing the rows";
 const ASKING: &str = "checking the outcome of the transaction";
@@ -74,7 +74,7 @@ pub(super) async fn commit(tx: &mut Transaction, task: &WriteTask<'_>, table: &s
 
 /// Whether repeating the write leaves the same rows.
 fn is_repeatable(task: &WriteTask<'_>) -> bool {
-    task.config.fields().mode != WriteMode::Append || task.config.on_conflict == OnConflict::Ignore
+    task.config.fields().mode != WriteMode::Append || task.config.conflict.on_conflict == OnConflict::Ignore
 }
 
 /// The identity of the server, if the account can read it.

@@ -54,7 +54,7 @@ impl Component for PostgresWriter {
 
     /// Rows are read once, and committed after that in one transaction. To keep the last row of a key is to sort them first.
     fn streams(config: &WriterConfig, _: &PostgresConnection) -> bool {
-        config.dedupe == Dedupe::Error
+        config.conflict.dedupe == Dedupe::Error
     }
 }
 
@@ -66,8 +66,8 @@ impl Write for PostgresWriter {
 
     async fn write(&self, step: &Step<'_, Self>, input: &TableRef, ctx: &ExecutionContext) -> Result<Written> {
         let config = step.config();
-        ctx.rejects().set_limit(config.max_rejects);
-        let mapped = map_columns(config.columns.as_ref(), config.fields().order_names(), input)?;
+        ctx.rejects().set_limit(config.write.max_rejects);
+        let mapped = map_columns(config.write.columns.as_ref(), config.fields().order_names(), input)?;
         let task = WriteTask { dry_run: step.dry_run(), ..WriteTask::new(config, input, mapped, ctx) };
         let client = (self.connect)(ConnectionTarget::new(step.connection(), step.base_dir())).await?;
         let written = write(&client, &task).await;

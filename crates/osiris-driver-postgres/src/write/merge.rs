@@ -2,14 +2,14 @@
 //! until they are isolated.
 
 use osiris_core::{Error, ExecutionContext, Reject, Result, Written};
+use osiris_sql::write::{OnConflict, PendingRanges, add_written, is_single};
 
 use super::failure::StatementError;
 use super::loader::SUPPRESSED;
-use super::staging::{NUMBER, STAGING_TABLE, StagingTable};
+use super::staging::{STAGING_TABLE, StagingTable};
 use super::target::{Target, cell};
 use super::transaction::Transaction;
 use crate::client::quote;
-use osiris_sql::write::{OnConflict, add_written};
 
 const CONTEXT: &str = "merging rows into the table";
 
@@ -63,27 +63,28 @@ impl Merge<'_> {
     /// On duplicate keys, on any failure other than single rows, or when too many rows are rejected.
     pub(super) async fn run(&mut self) -> Result<Written> {
         let mut written = Written::default();
-        let everything = (1, self.last);
-        let mut waiting = vec![everything];
+        let everything = 1..self.last + 1;
+        let mut pending = PendingRanges::new(everything.clone());
         let mut later = Vec::new();
-        while let Some((from, to)) = waiting.pop() {
-            let all = (from, to) == everything;
-            let rows = if all { self.rows } else { self.stage.count(self.tx, from, to).await? };
+        while let Some(range) = pending.next_range() {
+            let part = (range != everything).then(|| StagingTable::range(&range));
+            let rows = match &part {
+                None => self.rows,
+                Some(part) => self.stage.count(self.tx, part).await?,
+            };
             if rows == 0 {
                 continue;
             }
-            match self.saved((!all).then_some((from, to)), rows).await? {
+            match self.saved(part, rows).await? {
                 MergeOutcome::Taken(part) => add_written(&mut written, &part),
-                MergeOutcome::Refused { column, reason } if from == to => {
-                    let refused = Refused { number: from, column, reason };
+                MergeOutcome::Refused { column, reason } if is_single(&range) => {
+                    let refused = Refused { number: range.start, column, reason };
                     // It may need a row that follows it.
                     if self.target.needs_one_statement { later.push(refused) } else { self.reject(refused).await? }
                 }
                 _ => {
                     self.stage.index(self.tx).await?;
-                    let middle = from + (to - from) / 2;
-                    waiting.push((middle + 1, to));
-                    waiting.push((from, middle));
+                    pending.split(&range, None);
                 }
             }
         }
@@ -100,7 +101,7 @@ impl Merge<'_> {
             refused.reverse();
             let mut left = Vec::new();
             for row in refused {
-                match self.saved(Some((row.number, row.number)), 1).await? {
+                match self.saved(Some(StagingTable::range(&(row.number..row.number + 1))), 1).await? {
                     MergeOutcome::Taken(part) => add_written(written, &part),
                     _ => left.push(row),
                 }
@@ -121,7 +122,7 @@ impl Merge<'_> {
     }
 
     /// Merges a range, or all rows, in a savepoint.
-    async fn saved(&mut self, range: Option<(u64, u64)>, rows: u64) -> Result<MergeOutcome> {
+    async fn saved(&mut self, range: Option<String>, rows: u64) -> Result<MergeOutcome> {
         self.tx.run("SAVEPOINT osiris_merge", CONTEXT).await?;
         let verdict = self.range(range, rows).await?;
         if let MergeOutcome::Taken(_) = verdict {
@@ -138,10 +139,8 @@ impl Merge<'_> {
     }
 
     /// Merges one range, or all rows; returns the counts or the server's error.
-    async fn range(&mut self, range: Option<(u64, u64)>, rows: u64) -> Result<MergeOutcome> {
-        let condition = range
-            .map(|(from, to)| format!("s.{} BETWEEN {from} AND {to}", quote(NUMBER)))
-            .unwrap_or_else(|| "true".to_owned());
+    async fn range(&mut self, range: Option<String>, rows: u64) -> Result<MergeOutcome> {
+        let condition = range.unwrap_or_else(|| "true".to_owned());
         let done = match self.action {
             Action::Insert => self.insert(&condition, rows).await,
             Action::ByKey(_) => self.by_key(&condition, rows).await,

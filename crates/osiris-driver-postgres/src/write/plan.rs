@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use osiris_core::{Column, Error, Result};
+use osiris_core::{Error, Result};
 use osiris_sql::write::{MappedColumn, OnConflict, TableCheck, WriteMode};
 
 use super::staging::NUMBER;
-use super::target::{ColumnDetails, Target, TargetColumn};
+use super::target::{ColumnDetails, Target};
 use crate::config::WriterConfig;
 use crate::types::encode::{Field, conversion};
 
@@ -16,7 +16,7 @@ pub(super) type Check<'a> = TableCheck<'a, ColumnDetails>;
 /// A check of the input against `target`. Rows are compared by `key`, else by the primary key if rows have to be
 /// replaced by it.
 pub(super) fn check<'a>(config: &'a WriterConfig, mapped: &'a [MappedColumn], target: &'a Target) -> Check<'a> {
-    let check = Check::new(config.fields(), config.schema_evolution, mapped, &target.table);
+    let check = Check::new(config.fields(), config.write.schema_evolution, mapped, &target.table);
     match config.fields().key {
         _ if !replaces_by_key(config, target) => check,
         [] => check.with_key(target.primary_key.clone()),
@@ -26,10 +26,7 @@ pub(super) fn check<'a>(config: &'a WriterConfig, mapped: &'a [MappedColumn], ta
 
 /// The columns to send. Columns that the table lacks are skipped if they may be added.
 pub(super) fn fields(check: &mut Check<'_>) -> Arc<[Field]> {
-    let conversion = |source: &Column, column: &TargetColumn| {
-        conversion(&source.column_type, &column.details.kind).map_err(|why| column.unsuited(source, &why))
-    };
-    check.columns(conversion).into()
+    check.columns(|source, column| conversion(source, &column.details.kind)).into()
 }
 
 /// Whether an overwrite cannot delete the old rows because other tables reference them.
@@ -52,7 +49,9 @@ pub(super) fn key(check: &mut Check<'_>, config: &WriterConfig, target: &Target)
     check.key();
     // A GENERATED ALWAYS identity column cannot be updated.
     let fixed = target.table.columns.iter().filter(|column| column.details.always_identity);
-    for column in fixed.filter(|column| config.on_conflict == OnConflict::Update && !key.contains(&column.name)) {
+    for column in
+        fixed.filter(|column| config.conflict.on_conflict == OnConflict::Update && !key.contains(&column.name))
+    {
         if check.is_written(column) {
             check.refuse(format!(
                 "column `{}` is GENERATED ALWAYS AS IDENTITY, which an update cannot set: exclude it with `columns`",
@@ -87,7 +86,7 @@ pub(super) fn safety(check: &mut Check<'_>, target: &Target) {
 pub(super) fn grants(config: &WriterConfig, target: &Target, table: &str) -> Result<()> {
     let replaces_by_key = replaces_by_key(config, target);
     let by_key = config.fields().merges() || replaces_by_key;
-    let updates = replaces_by_key || (config.fields().merges() && config.on_conflict == OnConflict::Update);
+    let updates = replaces_by_key || (config.fields().merges() && config.conflict.on_conflict == OnConflict::Update);
     let needed = |right: &&String| match right.as_str() {
         "INSERT" => true,
         "SELECT" => by_key,

@@ -1,6 +1,7 @@
 //! The temporary staging table. It has the target's columns (text if the server
 //! has to parse text) and a number for each row, no index and no WAL, and is dropped with the transaction.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use osiris_core::{ExecutionContext, Result};
@@ -117,12 +118,17 @@ impl StagingTable {
         Ok(())
     }
 
-    /// The number of rows in a range of row numbers.
+    /// The rows with these numbers, as a condition.
+    pub(super) fn range(rows: &Range<u64>) -> String {
+        format!("s.{} BETWEEN {} AND {}", quote(NUMBER), rows.start, rows.end - 1)
+    }
+
+    /// The number of rows under a condition.
     ///
     /// # Errors
     /// What the server says.
-    pub(super) async fn count(&self, tx: &mut Transaction, from: u64, to: u64) -> Result<u64> {
-        let sql = format!("SELECT count(*) FROM {STAGING_TABLE} WHERE {} BETWEEN {from} AND {to}", quote(NUMBER));
+    pub(super) async fn count(&self, tx: &mut Transaction, condition: &str) -> Result<u64> {
+        let sql = format!("SELECT count(*) FROM {STAGING_TABLE} s WHERE {condition}");
         let rows = tx.rows(&sql, CONTEXT).await?;
         Ok(rows.first().and_then(|row| cell(row, 0).parse().ok()).unwrap_or(0))
     }

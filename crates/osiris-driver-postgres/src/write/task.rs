@@ -5,7 +5,7 @@ use std::sync::Arc;
 use osiris_core::{Error, Result, Unit, Written, metric};
 use osiris_sql::write::{
     self, Dedupe, Loaded, OnConflict, WriteMode, ensure_no_problems, key_sources, open_scan, problems_error, run_ddl,
-    show_ddl,
+    show_ddl, table_is_gone,
 };
 
 use super::WriteTask;
@@ -126,7 +126,7 @@ async fn create(tx: &mut Transaction, task: &WriteTask<'_>, table: &TableName) -
 
 /// NULLs in NOT NULL columns are rejects; if no rejects are allowed, they are reported before loading.
 async fn refuse_nulls(task: &WriteTask<'_>, table: &TableName, columns: &[&str]) -> Result<()> {
-    write::refuse_nulls(task.ctx, task.input, &table.to_string(), task.config.max_rejects, columns).await
+    write::refuse_nulls(task.ctx, task.input, &table.to_string(), task.config.write.max_rejects, columns).await
 }
 
 /// Runs the DDL inside the transaction, so that it becomes visible together with the rows.
@@ -136,10 +136,7 @@ async fn change(tx: &mut Transaction, task: &WriteTask<'_>, table: &TableName, d
         let sql = format!("{sql}{after}");
         run_ddl(task.ctx, &table.to_string(), tx.run(&sql, "changing the table")).await?;
     }
-    Target::read(tx, table).await?.ok_or_else(|| {
-        Error::validation(format!("table `{table}` no longer exists"))
-            .with_hint("it was dropped during the run: run again")
-    })
+    Target::read(tx, table).await?.ok_or_else(|| table_is_gone(table))
 }
 
 impl WriteStrategy {
@@ -167,14 +164,14 @@ impl WriteStrategy {
         let mut stage = StagingTable::create(tx, &self.target, Arc::clone(&self.fields), self.key.clone()).await?;
         let loaded = self.load(tx, task, STAGING_TABLE.to_owned(), true).await?;
         let mut dropped = 0;
-        if task.config.fields().merges() && task.config.dedupe == Dedupe::Last {
+        if task.config.fields().merges() && task.config.conflict.dedupe == Dedupe::Last {
             dropped = stage.keep_last(tx).await?;
         }
         // A statement that updates detects duplicate keys itself; otherwise they are checked here.
-        let updates = task.config.on_conflict == OnConflict::Update && self.fields.len() > self.key.len();
+        let updates = task.config.conflict.on_conflict == OnConflict::Update && self.fields.len() > self.key.len();
         let quiet = !self.key.is_empty() && !updates;
-        let sure = self.key.is_empty() || task.config.dedupe == Dedupe::Last || quiet;
-        if quiet && task.config.dedupe == Dedupe::Error {
+        let sure = self.key.is_empty() || task.config.conflict.dedupe == Dedupe::Last || quiet;
+        if quiet && task.config.conflict.dedupe == Dedupe::Error {
             stage.refuse_duplicates(tx, task.ctx).await?;
         }
         // Deferred constraints would not name a row at the commit.
@@ -186,7 +183,7 @@ impl WriteStrategy {
         } else if overwrites {
             deleted = self.delete_others(tx, &stage).await?;
         }
-        let action = if self.key.is_empty() { Action::Insert } else { Action::ByKey(task.config.on_conflict) };
+        let action = if self.key.is_empty() { Action::Insert } else { Action::ByKey(task.config.conflict.on_conflict) };
         let before = task.ctx.rejects().len();
         let table = self.table.sql();
         let mut merge = Merge {

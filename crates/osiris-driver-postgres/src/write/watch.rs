@@ -4,13 +4,12 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
-use osiris_core::Error;
-use osiris_sql::write::while_at_work;
+use osiris_sql::within;
+use osiris_sql::write::Silence;
 
 use super::failure::StatementError;
 use crate::client::Backend;
 use crate::client::Client;
-use crate::error::within;
 
 /// Waits without a time limit while the server is working on the statement.
 pub(super) struct Watch {
@@ -28,14 +27,11 @@ impl Watch {
         &self,
         answer: impl Future<Output = Result<T, sqlx::Error>>,
     ) -> Result<T, StatementError> {
+        let silence = Silence { limit: self.silence, field: "timeout", doing: &self.doing };
         // On the heap: it is rarely needed, and every statement's future would have room for it.
-        if let Some(done) = while_at_work(pin!(answer), self.silence, || Box::pin(self.is_at_work())).await {
-            return done.map_err(|error| StatementError::of(error, &self.doing));
-        }
-        let error = Error::timeout(format!("no response from the server while {}", self.doing))
-            .with_hint("check the server and the network; raise `timeout` of the connection if the server is slow")
-            .with_connection_failed();
-        Err(StatementError::Lost(error))
+        let answer = silence.while_at_work(pin!(answer), || Box::pin(self.is_at_work())).await;
+        let answer = answer.map_err(|error| StatementError::Lost(error.with_connection_failed()))?;
+        answer.map_err(|error| StatementError::of(error, &self.doing))
     }
 
     /// Checks over another connection whether the statement is still running and is not waiting for the client.

@@ -1,76 +1,45 @@
 //! Where a run by a cursor may end: nothing that a later run would not read is passed over in silence.
 
 use osiris_core::ErrorKind;
+use osiris_testkit::database::cursor;
 use osiris_testkit::services::PostgresOptions;
 use serde_json::{Value, json};
 use sqlx::Executor as _;
 
-use crate::cursor::Runs;
-use crate::subject::Reading;
+use crate::subject::{PostgresDriver, Reading};
+
+type Runs = cursor::Runs<PostgresDriver>;
 
 async fn runs(setup: &str, cursor: Value) -> Option<Runs> {
-    let reading = Reading::start(PostgresOptions::new()).await?;
-    reading.execute(setup).await;
-    Some(Runs::new(reading, json!({"table": "t", "cursor": cursor})))
+    Runs::of(setup, cursor).await
 }
 
 #[tokio::test]
 async fn s17_a_cursor_of_another_table_server_or_condition_is_refused() {
-    let setup = "CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t VALUES (1, 1), (2, 2); CREATE TABLE u AS SELECT * FROM t";
-    let Some(mut runs) = runs(setup, json!({"column": "id"})).await else { return };
-    assert_eq!(runs.next().await.0, ["1", "2"]);
-    let good = runs.config.clone();
-    for (field, value, shown) in [
-        ("table", json!("u"), "table: `t` -> `u`"),
-        ("where", json!("v > 0"), "where: (none) -> `v > 0`"),
-        ("cursor", json!({"column": "v"}), "cursor.column: `id` -> `v`"),
-    ] {
-        runs.config = good.clone();
-        runs.config[field] = value;
-        let error = runs.refused().await;
-        assert!(error.contains("another source") && error.contains(shown), "{error}");
-    }
+    let Some(runs) = cursor::refuses_another_source::<PostgresDriver>().await else { return };
     // The database is part of a secret address, which is not shown.
     let dsn = runs.reading.server.dsn();
     let elsewhere = format!("{}/elsewhere", dsn.rsplit_once('/').unwrap().0);
-    let step = runs.reading.bench.step("since", "postgres.extractor", good.clone());
-    let step = step.connection(json!({"dsn": elsewhere})).state(runs.state.clone().unwrap());
-    let error = step.run().await.unwrap_err().error.report();
+    let error = runs.step_over(json!({"dsn": elsewhere})).run().await.unwrap_err().error.report();
     assert!(error.contains("connection.database: ") && error.contains("`elsewhere`"), "{error}");
     // The same address in one line is the same source.
-    runs.config = good;
-    let step = runs.reading.bench.step("since", "postgres.extractor", runs.config.clone());
-    let step = step.connection(json!({"dsn": dsn})).state(runs.state.clone().unwrap());
-    assert_eq!(step.run().await.unwrap().rows, 0);
+    assert_eq!(runs.step_over(json!({"dsn": dsn})).run().await.unwrap().rows, 0);
 }
 
 #[tokio::test]
 async fn s18_infinite_and_future_values_are_refused() {
-    let Some(mut runs) = runs("CREATE TABLE t (id int, c date)", json!({"column": "c"})).await else { return };
-    for (kind, past, bad, why) in [
-        ("date", "current_date", "'infinity'", "infinite"),
-        ("timestamp", "localtimestamp", "'infinity'", "infinite"),
-        ("timestamptz", "now()", "'infinity'", "infinite"),
-        ("numeric", "5", "'NaN'", "infinite"),
-        ("date", "current_date", "'9999-12-31'", "future"),
-        ("date", "current_date", "current_date + 2", "future"),
-        ("timestamp", "localtimestamp", "'9999-12-31'", "future"),
-        ("timestamptz", "now() + interval '2 minutes'", "now() + interval '10 minutes'", "future"),
-    ] {
-        runs.state = None;
-        runs.config["cursor"] = json!({"column": "c"});
-        let sql = format!("DROP TABLE t; CREATE TABLE t (id int, c {kind}); INSERT INTO t SELECT 1, {past}");
-        runs.reading.execute(&sql).await;
-        assert_eq!(runs.next().await.0, ["1"], "{kind} {past}");
-        runs.reading.execute(&format!("INSERT INTO t SELECT 2, {bad}")).await;
-        let error = runs.refused().await;
-        assert!(error.contains(why), "{kind} {bad}: {error}");
-        runs.config["cursor"]["allow_future"] = json!(true);
-        match why {
-            "future" => assert_eq!(runs.next().await.0, ["2"], "{kind} {bad}"),
-            _ => assert!(runs.refused().await.contains(why), "{kind} {bad}"),
-        }
-    }
+    let (infinite, future) = ("infinite", "is in the future");
+    cursor::refuses_values_that_hide_rows::<PostgresDriver>(&[
+        ("date", "current_date", "'infinity'", infinite),
+        ("timestamp", "localtimestamp", "'infinity'", infinite),
+        ("timestamptz", "now()", "'infinity'", infinite),
+        ("numeric", "5", "'NaN'", infinite),
+        ("date", "current_date", "'9999-12-31'", future),
+        ("date", "current_date", "current_date + 2", future),
+        ("timestamp", "localtimestamp", "'9999-12-31'", future),
+        ("timestamptz", "now() + interval '2 minutes'", "now() + interval '10 minutes'", future),
+    ])
+    .await;
 }
 
 #[tokio::test]
@@ -96,21 +65,7 @@ async fn s19_a_greatest_value_that_fell_is_refused() {
 async fn s20_rows_that_are_committed_late_are_waited_for() {
     let setup = "CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v int) PARTITION BY RANGE (id); \
                  CREATE TABLE p PARTITION OF t FOR VALUES FROM (1) TO (1000)";
-    let Some(mut runs) = runs(setup, json!({"column": "id"})).await else { return };
-    let mut late = runs.reading.server.connect().await.unwrap();
-    late.execute("BEGIN; INSERT INTO t (v) VALUES (1)").await.unwrap();
-    runs.reading.execute("INSERT INTO t (v) VALUES (2)").await;
-    runs.config["timeout"] = json!(1);
-    let error = runs.refused().await;
-    assert!(error.contains("1 transactions") && error.contains("set `lag`"), "{error}");
-    runs.config["timeout"] = json!(30);
-    let commit = tokio::spawn(async move {
-        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-        late.execute("COMMIT").await.unwrap();
-    });
-    assert_eq!(runs.next().await.0, ["1", "2"]);
-    commit.await.unwrap();
-    assert!(runs.next().await.0.is_empty());
+    cursor::waits_for_rows_that_are_committed_late::<PostgresDriver>(setup).await;
 }
 
 #[tokio::test]
@@ -200,16 +155,5 @@ async fn s20_nobody_is_warned_of_rows_that_are_committed_late() {
 
 #[tokio::test]
 async fn s21_rows_without_a_value_are_an_error_counted_or_read_once() {
-    let setup = "CREATE TABLE t (id int, c int); INSERT INTO t VALUES (1, 1), (2, NULL), (3, NULL)";
-    let Some(mut runs) = runs(setup, json!({"column": "c"})).await else { return };
-    let error = runs.refused().await;
-    assert!(error.contains("2 rows have NULL in the cursor column `c`"), "{error}");
-    runs.config["cursor"]["nulls"] = json!("skip");
-    let (ids, output) = runs.next().await;
-    assert_eq!((ids, output.counts.skipped), (vec!["1".to_owned()], 2));
-    runs.config["cursor"]["nulls"] = json!("include");
-    assert_eq!(runs.next().await.0, ["2", "3"]);
-    runs.reading.execute("INSERT INTO t VALUES (4, NULL), (5, 5)").await;
-    assert_eq!(runs.next().await.0, ["4", "5"]);
-    assert!(runs.next().await.0.is_empty());
+    cursor::rows_without_a_value_follow_the_policy::<PostgresDriver>().await;
 }

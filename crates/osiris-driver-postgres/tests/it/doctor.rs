@@ -1,151 +1,39 @@
 //! What is said about connections that do not work, and about those that do.
 
-use std::time::{Duration, Instant};
+use osiris_testkit::database::postgres;
+use osiris_testkit::services::Postgres;
 
-use osiris_core::{Health, HealthCategory};
-use osiris_testkit::fault;
-use osiris_testkit::proxy::{Fault, Proxy};
-use osiris_testkit::services::{Postgres, PostgresOptions};
-use serde_json::{Value, json};
-
-use crate::support::{LIMIT, check, check_within};
-
-/// What a person reads, without the numbers that change.
-fn said(health: &Health) -> String {
-    let mut message = health.message.clone();
-    if let Some((_, port)) = health.details["address"].rsplit_once(':') {
-        message = message.replace(port, "PORT");
-    }
-    format!("{:?} | {message}", health.category)
-}
+use crate::subject::PostgresDriver;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_works_is_described() {
     let Some(server) = Postgres::start().await.unwrap() else { return };
-    let health = check(&server.connection()).await;
-    assert!(health.ok && health.category == HealthCategory::Ok, "{health:?}");
-    assert!(health.message.starts_with("signed in to PostgreSQL 1"), "{health:?}");
-    for detail in
-        ["account", "address", "database", "encoding", "pooler", "row_level_security", "server_version", "tls"]
-    {
-        assert!(health.details.contains_key(detail), "{detail}: {health:?}");
-    }
-    assert_eq!(health.details["pooler"], "none");
-    let by_line = check(&json!({"dsn": server.dsn()})).await;
-    assert!(by_line.ok, "{by_line:?}");
+    postgres::is_described::<PostgresDriver>(&server, &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_wrong_with_the_account_is_said_with_what_to_do() {
-    let options = PostgresOptions::new().without_tls().with_access("host all away all reject");
-    let Some(server) = Postgres::start_with(options).await.unwrap() else { return };
-    server
-        .execute(
-            "CREATE TABLE open (a int); CREATE TABLE closed (a int); CREATE TABLE hidden (a int); \
-             ALTER TABLE hidden ENABLE ROW LEVEL SECURITY; CREATE TABLE shown (a int); \
-             ALTER TABLE shown ENABLE ROW LEVEL SECURITY; CREATE POLICY all_of_it ON shown USING (true); \
-             CREATE ROLE plain LOGIN PASSWORD 'pw1'; GRANT SELECT ON open, hidden, shown TO plain; \
-             CREATE ROLE away LOGIN PASSWORD 'pw1'; CREATE ROLE asleep NOLOGIN PASSWORD 'pw1'; \
-             CREATE ROLE late LOGIN PASSWORD 'pw1' VALID UNTIL '2001-01-01'",
-        )
-        .await
-        .unwrap();
-    server.execute("CREATE DATABASE other").await.unwrap();
-    server.execute("REVOKE CONNECT ON DATABASE other FROM PUBLIC").await.unwrap();
-    let as_user = |user: &str| server.connection_with(json!({"user": user, "password": "pw1"}));
-    let of = |mut connection: Value, field: &str, value: &str| {
-        connection[field] = json!(value);
-        connection
-    };
-    let plain = check(&as_user("plain")).await;
-    assert!(plain.ok, "{plain:?}");
-    let remarks = plain.message.split_once("; ").unwrap().1;
-    insta::assert_snapshot!(remarks, @"row level security hides all rows of `public.hidden`: add a policy for `plain`, or use a role that bypasses it; no privilege to read `public.closed`: GRANT SELECT ON it TO plain");
-    let cases = [
-        ("wrong password", of(as_user("plain"), "password", "pw2")),
-        ("no password", server.connection_with(json!({"user": "plain", "password": null}))),
-        ("unknown user", as_user("nobody")),
-        ("unknown database", of(server.connection(), "database", "nowhere")),
-        ("no grant", of(as_user("plain"), "database", "other")),
-        ("may not sign in", as_user("asleep")),
-        ("expired", as_user("late")),
-        ("not let in", as_user("away")),
-        ("wants TLS", of(as_user("plain"), "tls", "required")),
-    ];
-    let mut seen = String::new();
-    for (name, connection) in cases {
-        let health = check(&connection).await;
-        assert!(!health.ok, "{name}: {health:?}");
-        seen.push_str(&format!("{name}: {}\n", said(&health)));
-    }
+    let Some(seen) = postgres::says_what_is_wrong_with_an_account::<PostgresDriver>().await else { return };
     insta::assert_snapshot!(seen, @r#"
     wrong password: Auth | connecting to 127.0.0.1:PORT as `plain`: password authentication failed for user "plain": check `user` and `password`, or those in `dsn`
     no password: Auth | connecting to 127.0.0.1:PORT as `plain`: password authentication failed for user "plain": check `user` and `password`, or those in `dsn`
     unknown user: Auth | connecting to 127.0.0.1:PORT as `nobody`: password authentication failed for user "nobody": check `user` and `password`, or those in `dsn`
     unknown database: Unknown | connecting to 127.0.0.1:PORT as `postgres`: database "nowhere" does not exist: check `database`, or the one in `dsn`
-    no grant: Permission | connecting to 127.0.0.1:PORT as `plain`: permission denied for database "other": grant the privilege: GRANT CONNECT ON DATABASE ... TO the role
-    may not sign in: Permission | connecting to 127.0.0.1:PORT as `asleep`: role "asleep" is not permitted to log in: use a role that can log in, or run ALTER ROLE ... LOGIN
     expired: Auth | connecting to 127.0.0.1:PORT as `late`: password authentication failed for user "late": check `user` and `password`, or those in `dsn`
-    not let in: Permission | connecting to 127.0.0.1:PORT as `away`: pg_hba.conf rejects connection for host "127.0.0.1", user "away", database "postgres", no encryption: check the server's pg_hba.conf: it may require encryption (`tls: required`), or reject this role, host or database
-    wants TLS: Network | connecting to 127.0.0.1:PORT as `plain`: the server does not offer TLS: switch TLS on in the server, or set `tls: preferred` if the network is trusted
     "#);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_without_room_is_a_matter_of_the_network_and_passes() {
-    let options =
-        PostgresOptions::new().with_setting("max_connections", "4").with_setting("superuser_reserved_connections", "0");
-    let Some(server) = Postgres::start_with(options).await.unwrap() else { return };
-    let mut held = Vec::new();
-    let health = loop {
-        held.push(server.connect().await.ok());
-        assert!(held.len() < 20, "the server takes more than its connections");
-        let health = check(&server.connection()).await;
-        if !health.ok {
-            break health;
-        }
-    };
-    assert_eq!(health.category, HealthCategory::Network, "{health:?}");
-    assert!(health.message.contains("too many connections"), "{health:?}");
+    postgres::says_that_there_is_no_room::<PostgresDriver>().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_wrong_with_the_way_is_said_within_the_limit() {
-    let Some(server) = Postgres::start().await.unwrap() else { return };
-    let silent = Proxy::start(server.address().unwrap()).unwrap();
-    silent.set(Fault::BLACK_HOLE);
-    let closing = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let closing_port = closing.local_addr().unwrap().port();
-    std::thread::spawn(move || closing.incoming().for_each(drop));
-    let web = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let web_port = web.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        for stream in web.incoming() {
-            let _ = std::io::Write::write_all(&mut stream.unwrap(), b"HTTP/1.1 400 Bad Request\r\n\r\n");
-        }
-    });
-    let mut seen = String::new();
-    let with = |fields: Value| server.connection_with(fields);
-    for (name, connection) in [
-        ("host not found", with(json!({"host": "no-such-host.invalid"}))),
-        ("refused", with(json!({"port": fault::refused_port().unwrap()}))),
-        ("black hole", with(json!({"port": silent.port()}))),
-        ("speaks something else", with(json!({"port": web_port}))),
-    ] {
-        let started = Instant::now();
-        let health = check(&connection).await;
-        assert!(started.elapsed() < LIMIT + Duration::from_millis(500), "{name} took {:?}", started.elapsed());
-        seen.push_str(&format!("{name}: {}\n", said(&health)));
-    }
+    let Some(seen) = postgres::says_what_is_wrong_with_the_way::<PostgresDriver>().await else { return };
     insta::assert_snapshot!(seen, @"
     host not found: Network | connecting to no-such-host.invalid:PORT as `postgres`: unknown host: check `host`, or the one in `dsn`
     refused: Network | connecting to 127.0.0.1:PORT as `postgres`: connection refused: check that the server is running, and `host` and `port` or those in `dsn`
-    black hole: Timeout | connecting to 127.0.0.1:PORT as `postgres`: no response within 1900 ms: check the address and firewalls, or raise the limit
     speaks something else: Network | connecting to 127.0.0.1:PORT as `postgres`: the server did not answer as a PostgreSQL server does: check `host` and `port`, or those in `dsn`
     ");
-    // The system closes with or without a reset.
-    let health = check(&server.connection_with(json!({"port": closing_port}))).await;
-    assert_eq!(health.category, HealthCategory::Network, "{health:?}");
-    let health = check_within(&server.connection(), Duration::from_millis(1)).await;
-    assert!(health.latency_ms < 1000, "{health:?}");
 }

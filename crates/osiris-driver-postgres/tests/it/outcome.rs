@@ -1,16 +1,14 @@
 //! What became of a write that nobody saw end: the answer to COMMIT lost, the link stalled before it, the process killed behind it, the
 //! run cancelled during it. Each test is named after its number.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use osiris_core::commit::{CommitEnd, CommitLog, CommitOutcome, CommitRecord, Intent};
-use osiris_core::{
-    ErrorKind, Inputs, PreparedStep, Result, RetryPolicy, RunContext, StepFailure, StepOutput, StepRequest, TableRef,
-};
-use osiris_testkit::Bench;
-use osiris_testkit::database::through;
+use osiris_core::ErrorKind;
+use osiris_core::commit::{CommitEnd, CommitOutcome, Intent};
+use osiris_testkit::database::commits::{Log, Run};
+use osiris_testkit::database::{settled, through};
 use osiris_testkit::proxy::{Direction, Fault, Proxy};
 use serde_json::{Value, json};
 
@@ -21,66 +19,6 @@ const ROWS: u64 = 3000;
 const READ_LIMIT: Duration = Duration::from_secs(2);
 const DATA: &str = "SELECT i::INTEGER AS id, 1 AS v FROM range(3000) r(i)";
 const TABLE: &str = "CREATE TABLE t (id int PRIMARY KEY, v int)";
-
-/// Keeps the intents of a run, and does something at the moment of each.
-struct Log {
-    intents: Mutex<Vec<Intent>>,
-    ends: Mutex<Vec<CommitEnd>>,
-    then: Box<dyn Fn() + Send + Sync>,
-}
-
-impl Log {
-    fn new(then: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self { intents: Mutex::default(), ends: Mutex::default(), then: Box::new(then) })
-    }
-
-    fn intent(&self) -> Intent {
-        self.intents.lock().unwrap().last().unwrap().clone()
-    }
-}
-
-impl CommitLog for Log {
-    fn begun(&self, record: &CommitRecord) -> Result<()> {
-        self.intents.lock().unwrap().push(record.intent.clone());
-        (self.then)();
-        // The proxy looks for a new fault every few milliseconds.
-        std::thread::sleep(Duration::from_millis(50));
-        Ok(())
-    }
-
-    fn ended(&self, _: &CommitRecord, end: &CommitEnd) -> Result<()> {
-        self.ends.lock().unwrap().push(*end);
-        Ok(())
-    }
-}
-
-/// A write whose commits are logged.
-struct Run {
-    step: Arc<dyn PreparedStep>,
-    request: StepRequest,
-    input: TableRef,
-    context: RunContext,
-}
-
-impl Run {
-    async fn new(bench: &Bench, connection: &Value, config: Value, data: &str, log: &Arc<Log>) -> Self {
-        let step = bench.prepare("postgres.writer", &config, connection).unwrap().into_step().unwrap();
-        let request = StepRequest { retry: RetryPolicy::never(), ..StepRequest::new("write") };
-        let input = bench.table("source", data).await.unwrap();
-        let log: Arc<dyn CommitLog> = Arc::clone(log) as _;
-        Self { step, request, input, context: bench.run_context().clone().with_commit_log(log) }
-    }
-
-    async fn run(&self) -> Result<StepOutput, StepFailure> {
-        self.step.run(&self.request, &Inputs::one(self.input.clone()), &self.context.step("write")).await
-    }
-
-    /// What a run that resumes this one learns.
-    async fn asked(&self, intent: &Intent) -> CommitOutcome {
-        let inputs = Inputs::one(self.input.clone());
-        self.step.outcome(&self.request, intent, &inputs, &self.context.step("write")).await.unwrap()
-    }
-}
 
 fn config(mode: &str) -> Value {
     match mode {
@@ -119,11 +57,12 @@ async fn s59_a_lost_answer_to_commit_is_asked_for_and_the_step_goes_on() {
                 link.set(Fault::Pass);
             });
         });
-        let output = Run::new(&writing.bench, &connection, config(mode), DATA, &log).await.run().await;
+        let output =
+            Run::new(&writing.bench, "postgres.writer", &connection, config(mode), DATA, &log).await.run().await;
         let output = output.unwrap_or_else(|failure| panic!("{mode}: {:?}", failure.error));
         assert_eq!((output.rows, output.attempts, count(&writing).await), (ROWS, 1, ROWS), "{mode}");
         assert!(proxy.accepted() > connections.load(SeqCst), "{mode}: nobody asked over another connection");
-        assert!(matches!(log.ends.lock().unwrap().as_slice(), [CommitEnd::Committed { .. }]), "{mode}");
+        assert!(matches!(log.ends().as_slice(), [CommitEnd::Committed { .. }]), "{mode}");
     }
 }
 
@@ -134,13 +73,13 @@ async fn s57_a_commit_that_is_stuck_in_the_network_never_takes_place_once_it_is_
     // Only the first commit gets stuck.
     let once = std::sync::Once::new();
     let log = Log::new(move || once.call_once(|| stall.set(Fault::Stall { direction: Direction::Up, after: 20_000 })));
-    let run = Run::new(&writing.bench, &connection, config("append"), DATA, &log).await;
+    let run = Run::new(&writing.bench, "postgres.writer", &connection, config("append"), DATA, &log).await;
     let failure = run.run().await.unwrap_err();
     assert!(failure.error.is_retryable() && failure.error.kind() != ErrorKind::Ambiguous, "{:?}", failure.error);
-    assert_eq!(log.ends.lock().unwrap().last(), Some(&CommitEnd::NotCommitted));
+    assert_eq!(log.ends().last(), Some(&CommitEnd::NotCommitted));
     // The network comes back, and with it whatever was under way.
     proxy.set(Fault::Pass);
-    osiris_testkit::database::settled(&writing.server).await;
+    settled(&writing.server).await;
     assert_eq!(count(&writing).await, 0);
     assert_eq!(run.asked(&log.intent()).await, CommitOutcome::NotCommitted);
     assert_eq!(run.run().await.unwrap_or_else(|failure| panic!("{:?}", failure.error)).rows, ROWS);
@@ -151,7 +90,7 @@ async fn s57_where_nobody_can_be_asked_the_step_is_ambiguous() {
     let Some((writing, proxy, connection)) = behind_a_proxy().await else { return };
     let stall = Arc::clone(&proxy);
     let log = Log::new(move || stall.set(Fault::BLACK_HOLE));
-    let run = Run::new(&writing.bench, &connection, config("append"), DATA, &log).await;
+    let run = Run::new(&writing.bench, "postgres.writer", &connection, config("append"), DATA, &log).await;
     let failure = run.run().await.unwrap_err();
     assert_eq!(failure.error.kind(), ErrorKind::Ambiguous, "{:?}", failure.error);
     assert!(!failure.error.is_retryable() && failure.attempts == 1);
@@ -162,7 +101,7 @@ async fn s57_where_nobody_can_be_asked_the_step_is_ambiguous() {
     );
     // COMMIT arrived: only the answer did not.
     proxy.set(Fault::Pass);
-    osiris_testkit::database::settled(&writing.server).await;
+    settled(&writing.server).await;
     let there = count(&writing).await;
     let expected = if there == ROWS { CommitOutcome::Committed { written: None } } else { CommitOutcome::NotCommitted };
     assert_eq!(run.asked(&log.intent()).await, expected);
@@ -178,8 +117,8 @@ async fn s58_a_run_that_is_cancelled_while_the_server_commits_learns_that_the_ro
     };
     let stall = Arc::clone(&proxy);
     let log = Log::new(move || stall.set(Fault::Stall { direction: Direction::Down, after: 0 }));
-    let run = Run::new(&writing.bench, &connection, config("append"), DATA, &log).await;
-    let cancel = run.context.cancel().clone();
+    let run = Run::new(&writing.bench, "postgres.writer", &connection, config("append"), DATA, &log).await;
+    let cancel = run.context().cancel().clone();
     let interrupted = async {
         let deadline = Instant::now() + Duration::from_secs(30);
         while count(&writing).await == 0 {
@@ -198,7 +137,7 @@ async fn s58_a_run_that_is_cancelled_while_the_server_commits_learns_that_the_ro
 async fn s60_a_run_that_resumes_one_that_was_killed_behind_its_commit_asks_for_the_transaction() {
     let Some((writing, _proxy, connection)) = behind_a_proxy().await else { return };
     let log = Log::new(|| {});
-    let run = Run::new(&writing.bench, &connection, config("append"), DATA, &log).await;
+    let run = Run::new(&writing.bench, "postgres.writer", &connection, config("append"), DATA, &log).await;
     run.run().await.unwrap();
     // As the record has it: the answer was never written down.
     let record = serde_json::to_value(log.intent()).unwrap();
@@ -222,8 +161,6 @@ async fn s60_a_run_that_resumes_one_that_was_killed_behind_its_commit_asks_for_t
     // Another server has transactions of the same numbers.
     let mut token = intent.token().clone();
     token["server"] = json!("1");
-    let context = run.context.step("write");
-    let other = Intent::new("t").with_token(token);
-    let asked = run.step.outcome(&run.request, &other, &Inputs::one(run.input.clone()), &context).await;
+    let asked = run.outcome(&Intent::new("t").with_token(token)).await;
     assert!(asked.unwrap_err().message().contains("another server"));
 }

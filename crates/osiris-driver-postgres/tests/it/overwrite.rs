@@ -1,6 +1,6 @@
 //! Overwrite in place: what stays, who is refused, who waits. Columns that are added, tables made.
 
-use osiris_testkit::database::config;
+use osiris_testkit::database::{config, writes};
 use osiris_testkit::services::PostgresOptions;
 use serde_json::json;
 
@@ -65,15 +65,7 @@ async fn rows_that_others_refer_to_are_replaced_by_key() {
 #[tokio::test]
 async fn rows_of_other_tables_are_never_removed_by_a_cascade() {
     let Some(writing) = Writing::new().await else { return };
-    writing
-        .execute(
-            "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1); \
-             CREATE TABLE child (t int REFERENCES t (id) ON DELETE CASCADE); INSERT INTO child VALUES (1)",
-        )
-        .await;
-    let report = writing.refused(config(json!({"mode": "overwrite"})), "SELECT 1 AS id").await;
-    assert!(report.contains("child") && report.contains("foreign key"), "{report}");
-    assert_eq!(writing.shown("SELECT * FROM child").await, "1");
+    writes::cascades_are_refused(&writing, &[json!({"mode": "overwrite"})]).await;
 }
 
 #[tokio::test]
@@ -105,21 +97,8 @@ async fn rows_may_refer_to_rows_that_come_later() {
 #[tokio::test]
 async fn columns_are_added_when_allowed_and_refused_otherwise() {
     let Some(writing) = Writing::new().await else { return };
-    writing.execute("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)").await;
-    let data = "SELECT 2 AS id, 1.50::DECIMAL(6,2) AS price";
-    let report = writing.refused(config(json!({})), data).await;
-    assert!(report.contains("no column `price`"), "{report}");
-    let add = json!({"schema_evolution": "add_columns"});
-    writing.write(config(add), data).await.unwrap();
-    assert_eq!(writing.shown("SELECT * FROM t ORDER BY id").await, "1|-\n2|1.50");
-    let plan = std::fs::read_to_string(writing.bench.scratch().join("artifacts/write/ddl_plan.sql")).unwrap();
+    let plan = writes::columns_are_added_when_allowed(&writing, "t").await;
     assert_eq!(plan, "ALTER TABLE \"public\".\"t\" ADD COLUMN \"price\" numeric(6,2);\n");
-    let more = json!({"schema_evolution": "add_columns", "mode": "upsert", "key": "id"});
-    let output = writing.write(config(more), "SELECT 2 AS id, 'n' AS note").await.unwrap();
-    assert_eq!(output.counts.updated, 1);
-    let more = json!({"schema_evolution": "add_columns", "mode": "overwrite"});
-    writing.write(config(more), "SELECT 3 AS id, true AS flag").await.unwrap();
-    assert_eq!(writing.shown("SELECT * FROM t").await, "3|-|-|t");
     // With its rows a column comes or goes.
     let more = json!({"schema_evolution": "add_columns"});
     writing.write(config(more), "SELECT 3 AS id, 1 AS late").await.unwrap_err();
@@ -130,15 +109,6 @@ async fn columns_are_added_when_allowed_and_refused_otherwise() {
 async fn two_writes_into_one_table_come_one_after_the_other_and_readers_never_wait() {
     let Some(writing) = Writing::new().await else { return };
     writing.execute("CREATE TABLE t (id int); INSERT INTO t SELECT generate_series(1, 100)").await;
-    let one = writing.bench.table("one", "SELECT i::INTEGER AS id FROM range(20000) r(i)").await.unwrap();
-    let two = writing.bench.table("two", "SELECT i::INTEGER AS id FROM range(30000) r(i)").await.unwrap();
-    let step = |id: &str, input| {
-        writing
-            .bench
-            .step(id, "postgres.writer", config(json!({"mode": "overwrite", "batch_size": 1000})))
-            .connection(writing.connection.clone())
-            .input(input)
-    };
     let seen = async {
         let mut seen = std::collections::BTreeSet::new();
         for _ in 0..20 {
@@ -146,12 +116,9 @@ async fn two_writes_into_one_table_come_one_after_the_other_and_readers_never_wa
         }
         seen
     };
-    let (first, second, seen) = tokio::join!(step("a", &one).run(), step("b", &two).run(), seen);
-    first.unwrap();
-    second.unwrap();
+    let fields = json!({"mode": "overwrite", "batch_size": 1000});
+    let seen = writes::writes_come_one_after_the_other(&writing, fields, seen).await;
     assert!(seen.iter().all(|count| ["100", "20000", "30000"].contains(&count.trim())), "{seen:?}");
-    let rows = writing.shown("SELECT count(*), count(DISTINCT id) FROM t").await;
-    assert!(rows == "20000|20000" || rows == "30000|30000", "{rows}");
 }
 
 #[tokio::test]

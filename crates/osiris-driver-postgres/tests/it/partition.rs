@@ -1,10 +1,9 @@
 //! Reading by ranges: every row once, of one snapshot, over as many connections as there are to be had.
 
 use osiris_core::ErrorKind;
-use osiris_testkit::database::texts;
+use osiris_testkit::database::{ranges, texts};
 use osiris_testkit::services::{PgBouncer, PostgresOptions};
 use serde_json::json;
-use tokio::sync::oneshot;
 
 use crate::subject::Reading;
 
@@ -17,29 +16,14 @@ async fn ranges_of_every_kind_hold_every_row_once() {
              INSERT INTO t SELECT i::bigint * 1000003, '2000-01-01'::date + i, '2000-01-01'::timestamp + i * interval '7 minutes', \
              '2000-01-01'::timestamptz + i * interval '1 hour', i, i % 7 FROM generate_series(1, 5000) i; \
              INSERT INTO t VALUES (NULL, NULL, NULL, NULL, -1), \
-             (9223372036854775807, 'infinity', '-infinity', '0044-03-15 BC', -2); \
-             CREATE TABLE e (id int); CREATE TABLE one (id int); INSERT INTO one VALUES (5), (5), (NULL)",
+             (9223372036854775807, 'infinity', '-infinity', '0044-03-15 BC', -2)",
         )
         .await;
-    for column in ["id", "d", "m", "s", "x", "Q t"] {
-        for (source, name) in [("table", "t"), ("query", "SELECT * FROM t")] {
-            let config = json!({source: name, "partition_by": column, "partitions": 3});
-            let output = reading.run("ranges", config, json!({})).await;
-            let output = output.unwrap_or_else(|failure| panic!("{source} {column}: {}", failure.error.report()));
-            assert_eq!((output.rows, output.counts.read), (5002, 5002), "{source} {column}");
-            let sums = reading.bench.query("SELECT sum(x), count(DISTINCT x) FROM steps.ranges").await.unwrap();
-            assert_eq!(texts(&sums), [["12502497", "5002"]], "{source} {column}");
-        }
-    }
-    for (table, rows) in [("e", 0), ("one", 3)] {
-        let output = reading.run("small", json!({"table": table, "partition_by": "id"}), json!({})).await.unwrap();
-        assert_eq!(output.rows, rows);
-    }
+    ranges::ranges_hold_every_row_once(&reading, &["id", "d", "m", "s", "x", "Q t"]).await;
     let many = json!({"table": "t", "columns": ["x"], "where": "x > 0", "partition_by": "id", "partitions": 200});
     let output = reading.run("many", many, json!({})).await.unwrap();
     assert_eq!(output.rows, 5000);
-    let failure = reading.failure(json!({"query": "SELECT 'x' AS v", "partition_by": "v"})).await;
-    assert!(failure.error.report().contains("`v` cannot be split into ranges"), "{}", failure.error.report());
+    ranges::refuses_a_column_without_ranges(&reading).await;
     let dry = reading.bench.step("dry", "postgres.extractor", json!({"query": "SELECT 'x' AS v", "partition_by": "v"}));
     assert!(dry.connection(reading.server.connection()).dry_run().run().await.is_err());
     let open = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' OR query LIKE 'COPY%'";
@@ -49,31 +33,7 @@ async fn ranges_of_every_kind_hold_every_row_once() {
 #[tokio::test]
 async fn all_ranges_are_read_at_one_moment_while_amounts_move_between_them() {
     let Some(reading) = Reading::start(PostgresOptions::new()).await else { return };
-    reading
-        .execute("CREATE TABLE t (id int PRIMARY KEY, amount bigint); INSERT INTO t SELECT i, 1000 FROM generate_series(1, 4000) i")
-        .await;
-    let mut connection = reading.server.connect().await.unwrap();
-    let (stop, mut stopped) = oneshot::channel::<()>();
-    let writer = tokio::spawn(async move {
-        let mut moves = 0_u32;
-        while stopped.try_recv().is_err() {
-            let (from, to) = (moves % 1000 + 1, 4000 - moves % 997);
-            let sql = format!(
-                "BEGIN; UPDATE t SET amount = amount - 7 WHERE id = {from}; UPDATE t SET amount = amount + 7 WHERE id = {to}; COMMIT"
-            );
-            sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
-            moves += 1;
-        }
-        moves
-    });
-    for (source, name) in [("table", "t"), ("query", "SELECT * FROM t")].into_iter().cycle().take(12) {
-        let config = json!({source: name, "partition_by": "id", "partitions": 4});
-        reading.run("moving", config, json!({})).await.unwrap();
-        let sum = reading.bench.query("SELECT sum(amount), count(*) FROM steps.moving").await.unwrap();
-        assert_eq!(texts(&sum), [["4000000", "4000"]]);
-    }
-    stop.send(()).unwrap();
-    assert!(writer.await.unwrap() > 12, "the writer did not move anything meanwhile");
+    ranges::ranges_are_of_one_snapshot(&reading).await;
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Rows that cannot be written: each is kept with its reason, and nothing else is lost.
 
 use osiris_core::ErrorKind;
-use osiris_testkit::database::config;
+use osiris_testkit::database::{config, writes};
 use serde_json::json;
 
 use crate::subject::Writing;
@@ -73,33 +73,16 @@ fn sum_of_bad() -> u64 {
 #[tokio::test]
 async fn without_room_for_rejects_nothing_is_written() {
     let Some(writing) = Writing::new().await else { return };
-    writing.execute("CREATE TABLE t (n smallint); INSERT INTO t VALUES (5)").await;
-    for mode in ["append", "overwrite"] {
-        let data = "SELECT (i * 1000)::INTEGER AS n FROM range(1, 100) r(i)";
-        let failure = writing.write(config(json!({"mode": mode, "max_rejects": 66})), data).await.unwrap_err();
-        assert_eq!(failure.error.kind(), ErrorKind::Integrity);
-        assert_eq!(failure.counts.rejected, 67);
-        assert_eq!(writing.shown("SELECT * FROM t").await, "5");
-    }
-    let data = "SELECT i::INTEGER AS n FROM range(100000, 200000) r(i)";
-    let failure = writing.write(config(json!({})), data).await.unwrap_err();
-    assert_eq!((failure.error.kind(), failure.attempts), (ErrorKind::Integrity, 1));
-    assert!(failure.counts.rejected >= 1000);
-    assert_eq!(writing.shown("SELECT * FROM t").await, "5");
+    assert!(writes::too_many_rejects_leave_nothing(&writing, "smallint", 32_767).await >= 1000);
 }
 
 #[tokio::test]
 async fn duplicate_keys_in_an_append_are_rejects() {
     let Some(writing) = Writing::new().await else { return };
-    writing.execute("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (3)").await;
-    let data = "SELECT unnest([1, 2, 3, 2, 4])::INTEGER AS id";
-    let output = writing.write(config(json!({"max_rejects": 2})), data).await.unwrap();
-    assert_eq!((output.counts.inserted, output.counts.rejected), (3, 2));
-    insta::assert_snapshot!(writing.rejects().await, @r#"
+    insta::assert_snapshot!(writes::repeated_keys_of_an_append(&writing).await, @r#"
     3|-|duplicate key value violates unique constraint "t_pkey"
     4|-|duplicate key value violates unique constraint "t_pkey"
     "#);
-    assert_eq!(writing.shown("SELECT * FROM t ORDER BY id").await, "1\n2\n3\n4");
 }
 
 #[tokio::test]
@@ -112,10 +95,7 @@ async fn what_a_trigger_refuses_is_a_reject() {
              CREATE TRIGGER no_seven BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION no_seven()",
         )
         .await;
-    let data = "SELECT i::INTEGER AS id FROM range(20) r(i)";
-    let output = writing.write(config(json!({"max_rejects": 1})), data).await.unwrap();
-    assert_eq!((output.counts.inserted, output.counts.rejected), (19, 1));
-    assert!(writing.rejects().await.contains("seven is not wanted"));
+    writes::refusals_of_a_trigger_are_rejects(&writing).await;
 }
 
 #[tokio::test]

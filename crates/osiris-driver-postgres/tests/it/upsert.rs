@@ -1,16 +1,10 @@
 //! Upsert: new keys, old keys, equal rows, keys that come twice, other unique indexes.
 
-use osiris_core::ErrorKind;
 use osiris_testkit::database::config;
+use osiris_testkit::database::writes::{self, upsert};
 use serde_json::json;
 
 use crate::subject::Writing;
-
-fn upsert(more: serde_json::Value) -> serde_json::Value {
-    let mut settings = config(json!({"mode": "upsert", "key": "id"}));
-    settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    settings
-}
 
 #[tokio::test]
 async fn rows_are_inserted_updated_or_found_equal_and_counted_so() {
@@ -20,14 +14,8 @@ async fn rows_are_inserted_updated_or_found_equal_and_counted_so() {
         CREATE TABLE low PARTITION OF parts FOR VALUES FROM (0) TO (4); \
         CREATE TABLE high PARTITION OF parts FOR VALUES FROM (4) TO (100)";
     writing.execute(tables).await;
-    let data = "SELECT * FROM (VALUES (1, 1), (2, 20), (3, NULL), (4, 4), (5, NULL)) x(id, v)";
     for table in ["t", "parts"] {
-        writing.execute(&format!("INSERT INTO {table} VALUES (1, 1, 1), (2, 2, 2), (3, NULL, 3), (9, 9, 9)")).await;
-        let output = writing.write(upsert(json!({"table": table})), data).await.unwrap();
-        let counts = &output.counts;
-        assert_eq!((counts.inserted, counts.updated, counts.unchanged, counts.ignored), (2, 1, 2, 0), "{table}");
-        let rows = writing.shown(&format!("SELECT * FROM {table} ORDER BY id")).await;
-        assert_eq!(rows, "1|1|1\n2|20|2\n3|-|3\n4|4|9\n5|-|9\n9|9|9", "{table}");
+        writes::rows_are_counted_by_what_became_of_them(&writing, table).await;
     }
 }
 
@@ -61,14 +49,7 @@ async fn equal_means_equal_to_the_last_digit_whatever_the_type() {
 #[tokio::test]
 async fn keys_that_are_there_are_ignored_when_asked_for() {
     let Some(writing) = Writing::new().await else { return };
-    writing.execute("CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t VALUES (1, 1)").await;
-    let data = "SELECT * FROM (VALUES (1, 100), (2, 2)) x(id, v)";
-    for mode in ["upsert", "append"] {
-        writing.execute("DELETE FROM t WHERE id = 2").await;
-        let output = writing.write(upsert(json!({"mode": mode, "on_conflict": "ignore"})), data).await.unwrap();
-        assert_eq!((output.counts.inserted, output.counts.ignored, output.counts.updated), (1, 1, 0));
-        assert_eq!(writing.shown("SELECT * FROM t ORDER BY id").await, "1|1\n2|2");
-    }
+    writes::keys_that_are_there_are_ignored(&writing, &["upsert", "append"]).await;
     // With nothing but the key there is nothing to update.
     let output = writing.write(upsert(json!({"columns": ["id"]})), "SELECT 1 AS id UNION ALL SELECT 5").await.unwrap();
     assert_eq!((output.counts.inserted, output.counts.unchanged), (1, 1));
@@ -77,45 +58,27 @@ async fn keys_that_are_there_are_ignored_when_asked_for() {
 #[tokio::test]
 async fn a_key_that_comes_twice_is_an_error_unless_an_order_is_named() {
     let Some(writing) = Writing::new().await else { return };
+    // To this collation `A` and `a` are one key.
     writing
         .execute(
             "CREATE COLLATION folded (provider = icu, locale = 'und-u-ks-level2', deterministic = false); \
              CREATE TABLE t (id text COLLATE folded PRIMARY KEY, v int, moment int); INSERT INTO t VALUES ('c', 0, 0)",
         )
         .await;
-    // To this collation `A` and `a` are one key.
-    let data =
-        "SELECT * FROM (VALUES ('a', 1, 5), ('b', 2, 1), ('A', 3, 9), ('a', 4, 7), ('c', 5, 1)) x(id, v, moment)";
     for more in [json!({}), json!({"on_conflict": "ignore"})] {
-        let failure = writing.write(upsert(more), data).await.unwrap_err();
-        assert_eq!(failure.error.kind(), ErrorKind::Validation);
-        insta::allow_duplicates! { insta::assert_snapshot!(failure.error.report(), @"
+        let report = writes::repeated_keys_are_refused(&writing, more).await;
+        insta::allow_duplicates! { insta::assert_snapshot!(report, @"
         step `write`: 1 keys occur more than once in the input
         hint: keep one row per key in an earlier step, or set `dedupe: last` with `order_by`; the rows are in the step's rejects
         "); }
-        assert!(writing.rejects().await.contains("key occurs 3 times"), "{}", writing.rejects().await);
-        assert_eq!(writing.shown("SELECT * FROM t").await, "c|0|0");
     }
-    let output = writing.write(upsert(json!({"dedupe": "last", "order_by": "moment"})), data).await.unwrap();
-    let counts = &output.counts;
-    assert_eq!((counts.inserted, counts.updated, counts.ignored), (2, 1, 2));
-    assert_eq!(writing.shown("SELECT id, v FROM t ORDER BY v").await, "b|2\nA|3\nc|5");
+    writes::the_last_row_of_a_key_stays(&writing).await;
 }
 
 #[tokio::test]
 async fn another_unique_index_never_lets_a_row_replace_a_stranger() {
     let Some(writing) = Writing::new().await else { return };
-    writing.execute("CREATE TABLE t (id int PRIMARY KEY, email text UNIQUE, v int)").await;
-    writing.execute("INSERT INTO t VALUES (1, 'a', 1), (2, 'b', 2)").await;
-    let data = "SELECT * FROM (VALUES (1, 'a', 10), (2, 'b', 2), (3, 'b', 30), (4, 'd', 40)) x(id, email, v)";
-    let failure = writing.write(upsert(json!({})), data).await.unwrap_err();
-    assert_eq!(failure.error.kind(), ErrorKind::Integrity);
-    assert_eq!(writing.shown("SELECT * FROM t ORDER BY id").await, "1|a|1\n2|b|2");
-    let output = writing.write(upsert(json!({"max_rejects": 1})), data).await.unwrap();
-    let counts = &output.counts;
-    assert_eq!((counts.inserted, counts.updated, counts.unchanged, counts.rejected), (1, 1, 1, 1));
-    assert_eq!(writing.shown("SELECT * FROM t ORDER BY id").await, "1|a|10\n2|b|2\n4|d|40");
-    assert!(writing.rejects().await.starts_with("3|"), "{}", writing.rejects().await);
+    writes::another_unique_index_is_no_key(&writing).await;
 }
 
 #[tokio::test]

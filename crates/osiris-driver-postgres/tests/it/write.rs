@@ -2,7 +2,7 @@
 
 use osiris_core::{ErrorKind, RetryPolicy};
 use osiris_testkit::Sample;
-use osiris_testkit::database::config;
+use osiris_testkit::database::{config, writes};
 use osiris_testkit::services::{PgBouncer, PostgresOptions};
 use serde_json::json;
 
@@ -52,12 +52,7 @@ async fn the_staging_table_changes_nothing_about_what_arrives() {
 #[tokio::test]
 async fn an_append_adds_and_an_empty_input_is_no_error() {
     let Some(writing) = Writing::new().await else { return };
-    writing.execute("CREATE TABLE t (a int NOT NULL DEFAULT 5, b varchar(10)); INSERT INTO t VALUES (1, 'x')").await;
-    let output = writing.write(config(json!({"mode": "insert"})), "SELECT 2 AS a, 'y' AS b").await.unwrap();
-    assert_eq!((output.rows, output.counts.inserted), (1, 1));
-    let output = writing.write(config(json!({})), "SELECT 3 AS a, 'z' AS b WHERE false").await.unwrap();
-    assert_eq!(output.rows, 0);
-    assert_eq!(writing.shown("SELECT * FROM t ORDER BY a").await, "1|x\n2|y");
+    writes::appends_and_takes_nothing_too(&writing).await;
 }
 
 #[tokio::test]
@@ -83,24 +78,18 @@ async fn everything_that_stands_in_the_way_is_said_at_once_and_nothing_is_writte
         )
         .await;
     let data = "SELECT 1 AS id, 2 AS g, TIMESTAMP '2024-01-01' AS at, 3 AS vv, 'x' AS n";
-    insta::assert_snapshot!(writing.refused(config(json!({})), data).await, @"
+    insta::assert_snapshot!(writes::everything_in_the_way(&writing, data).await.join("\n"), @"
     step `write`: cannot write to table `public.t`: 5 problems
       - column `g` is generated: exclude it with `columns`
       - column `at` is time without time zone, but column `at` of the input is TIMESTAMP: no exact conversion: cast it in an earlier step
       - no column `vv` (did you mean `v`?): set `columns`, or `schema_evolution: add_columns`
       - column `n` is name, but column `n` of the input is VARCHAR: a column of this type truncates values: use text
       - column `must` is NOT NULL without a default, but no column of the input is written to it
-    ");
-    let upsert = json!({"mode": "upsert", "key": ["must", "v"]});
-    insta::assert_snapshot!(writing.refused(config(upsert), "SELECT 1 AS id, 2 AS must").await, @"
     step `write`: cannot write to table `public.t`: 2 problems
       - no column of the input is written to key column `v`
       - no primary key or unique index on exactly the columns of `key` (must, v); the table has: id
-    ");
-    let nulls = "SELECT 1 AS id, NULL::INTEGER AS must UNION ALL SELECT 2, 2";
-    insta::assert_snapshot!(writing.refused(config(json!({})), nulls).await, @"step `write`: cannot write to table `public.t`: column `must` of the input is NULL in 1 rows, but its column in the table is NOT NULL");
-    insta::assert_snapshot!(writing.refused(json!({"table": "w"}), "SELECT 1 AS id").await, @"step `write`: cannot write to table `public.w`: it is a view: write to the underlying table");
-    insta::assert_snapshot!(writing.refused(json!({"table": "typo"}), "SELECT 1 AS a").await, @"
+    step `write`: cannot write to table `public.t`: column `must` of the input is NULL in 1 rows, but its column in the table is NOT NULL
+    step `write`: cannot write to table `public.w`: it is a view: write to the underlying table
     step `write`: there is no table `public.typo`
     hint: check `table` and `schema`, or set `create_if_missing: true` to create it
     ");
@@ -108,7 +97,6 @@ async fn everything_that_stands_in_the_way_is_said_at_once_and_nothing_is_writte
     step `write`: there is no schema `x`
     hint: check `schema`, or create it: CREATE SCHEMA
     ");
-    assert_eq!(writing.shown("SELECT COUNT(*) FROM t").await, "0");
 }
 
 #[tokio::test]
@@ -161,19 +149,10 @@ async fn grants_that_are_missing_are_named_before_anything_is_read() {
 #[tokio::test]
 async fn one_column_and_a_thousand_are_written() {
     let Some(writing) = Writing::new().await else { return };
-    let tiny: Vec<String> = (0..1000).map(|n| format!("(i + {n})::SMALLINT AS c{n}")).collect();
-    let tiny = format!("SELECT {} FROM range(100) t(i)", tiny.join(", "));
     for mode in [json!({}), json!({"mode": "upsert", "key": "c0"})] {
-        writing.execute("DROP TABLE IF EXISTS t").await;
-        let mut settings = config(mode);
-        settings["create_if_missing"] = json!(true);
-        let output = writing.write(settings, tiny.as_str()).await.unwrap();
-        assert_eq!(output.rows, 100);
-        assert_eq!(writing.shown("SELECT SUM(c0), SUM(c999) FROM t").await, "4950|104850");
+        writes::a_thousand_columns_are_written(&writing, mode).await;
     }
-    let narrow = "SELECT i::INTEGER AS i FROM range(1000) t(i)";
-    writing.write(json!({"table": "n", "create_if_missing": true, "batch_size": 7}), narrow).await.unwrap();
-    assert_eq!(writing.shown("SELECT COUNT(*), SUM(i) FROM n").await, "1000|499500");
+    writes::one_column_is_written(&writing, json!({"batch_size": 7})).await;
     // A row whose cells do not fit into a page is refused as a row.
     let wide: Vec<String> = (0..1600).map(|n| format!("i AS c{n}")).collect();
     let wide = format!("SELECT {} FROM range(2) t(i)", wide.join(", "));
@@ -185,14 +164,7 @@ async fn one_column_and_a_thousand_are_written() {
 #[tokio::test]
 async fn a_dry_run_plans_and_changes_nothing() {
     let Some(writing) = Writing::new().await else { return };
-    let input = writing.bench.table("source", "SELECT 1::BIGINT AS id, 'x' AS name").await.unwrap();
-    let settings = config(json!({"create_if_missing": true, "key": "id", "mode": "upsert"}));
-    let step =
-        writing.bench.step("plan", "postgres.writer", settings).connection(writing.connection.clone()).input(&input);
-    step.dry_run().run().await.unwrap();
-    assert_eq!(writing.shown("SELECT to_regclass('t')").await, "-");
-    let plan = std::fs::read_to_string(writing.bench.scratch().join("artifacts/plan/ddl_plan.sql")).unwrap();
-    insta::assert_snapshot!(plan, @r#"
+    insta::assert_snapshot!(writes::dry_run_plans(&writing).await, @r#"
     CREATE TABLE "public"."t" (
       "id" bigint NOT NULL,
       "name" text,

@@ -6,7 +6,7 @@ use osiris_sql::text::number::{decimal_text, parse_decimal, significant_digits};
 use osiris_sql::text::temporal::{date_text, parse_date, parse_timestamp, timestamp_text};
 
 use crate::client::literal;
-use crate::types::{Affinity, ColumnPlan, DIGITS};
+use crate::types::{Affinity, ColumnPlan, DIGITS, ValueDecoder};
 
 const MICROS_OF_SECOND: u128 = 1_000_000;
 const SECONDS_OF_DAY: u128 = 86_400;
@@ -28,15 +28,16 @@ impl CursorKind {
     /// # Errors
     /// A type that has no exact order.
     pub(super) fn of(plan: &ColumnPlan) -> Result<Self> {
-        match plan.column_type {
+        let ValueDecoder { declared, column_type } = &plan.decoder;
+        match *column_type {
             ColumnType::BigInt => Ok(Self::Integer),
-            ColumnType::Decimal(precision, scale) if Affinity::of(&plan.declared) == Affinity::Numeric => {
+            ColumnType::Decimal(precision, scale) if Affinity::of(declared) == Affinity::Numeric => {
                 Ok(Self::Decimal(precision, scale))
             }
             ColumnType::Date => Ok(Self::Date),
             ColumnType::Timestamp => Ok(Self::Timestamp(TimeForm::default())),
             ColumnType::Varchar => Ok(Self::Text),
-            _ => Err(Error::validation(format!("`{}` is {}, which cannot be a cursor", plan.name, plan.column_type))
+            _ => Err(Error::validation(format!("`{}` is {column_type}, which cannot be a cursor", plan.name()))
                 .with_hint("name an INTEGER, DECIMAL, DATE, TIMESTAMP or TEXT column: others have no exact order")),
         }
     }

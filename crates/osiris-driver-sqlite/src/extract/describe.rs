@@ -7,7 +7,7 @@ use osiris_core::{Error, Result};
 use osiris_sql::guard::{ReadingStatement, SqlDialect};
 
 use crate::client::{Client, quote};
-use crate::types::{ColumnPlan, Found, declared_type, type_of_values};
+use crate::types::{ColumnPlan, Found, declared_type, plan, type_of_values};
 
 const DOING: &str = "describing the columns";
 const VIEW: &str = "temp.osiris_view";
@@ -48,7 +48,7 @@ pub(super) async fn describe(client: &mut Client, select: &str) -> Result<Vec<Co
                 Some(column_type) => column_type,
                 None => type_of_values(&name, &declared, found.next().unwrap_or_default())?,
             };
-            Ok(ColumnPlan { name, declared, column_type })
+            Ok(plan(&name, declared, column_type))
         })
         .collect()
 }

@@ -11,11 +11,12 @@ use osiris_core::{
     Result, ResumeFrom, Role, Step, TableSink, Unit, metric,
 };
 use osiris_sql::guard::{ReadingStatement, SqlDialect};
+use osiris_sql::read::Counts;
 use osiris_sql::read::source::SelectSource;
 use serde_json::Value;
 
 use self::describe::describe;
-use self::reader::{Counts, Reader};
+use self::reader::Reader;
 use crate::client::{Access, Client, Connect, Target, connect, literal, quote};
 use crate::config::{ConnectionConfig, ExtractorConfig};
 use crate::rowid;
@@ -91,8 +92,8 @@ async fn extract(
     client.begin_snapshot().await?;
     require_columns(client, config).await?;
     let plans = describe(client, &source.select(None, stop_after)).await?;
-    let reader = Reader::open(out, plans, config.batch_size).await?;
-    match &config.cursor {
+    let reader = Reader::open(out, plans, config.read.batch_size).await?;
+    match &config.read.cursor {
         Some(cursor) => since::read(client, &source, &reader, cursor, step, ctx).await,
         None => reader.read(client, source.select(None, stop_after), None).await.map(Counts::extracted),
     }
@@ -100,7 +101,7 @@ async fn extract(
 
 /// Checks that the table has the columns that are named.
 async fn require_columns(client: &mut Client, config: &ExtractorConfig) -> Result<()> {
-    let (Some(table), Some(columns)) = (&config.table, &config.columns) else { return Ok(()) };
+    let (Some(table), Some(columns)) = (&config.read.table, &config.read.columns) else { return Ok(()) };
     let sql = format!("SELECT name FROM pragma_table_xinfo({}) ORDER BY cid", literal(table));
     let names: Vec<String> = client.rows(&sql, "describing the table").await?.into_iter().flatten().flatten().collect();
     let known = || names.iter().map(String::as_str).chain(rowid::NAMES);
@@ -115,18 +116,12 @@ async fn require_columns(client: &mut Client, config: &ExtractorConfig) -> Resul
 
 /// What is read, checked as a whole.
 fn source(config: &ExtractorConfig) -> Result<SelectSource> {
-    let source = match (&config.query, &config.table) {
+    let source = match (&config.query, &config.read.table) {
         (Some(query), _) => SelectSource::query(ReadingStatement::parse(query, SqlDialect::Sqlite)?.text()),
         (None, Some(table)) => {
             let table = quote(table);
             // With its table: a name in quotes that is no column is a text to SQLite.
-            let column = |name: &String| format!("{table}.{}", quote(name));
-            let list = config.columns.as_ref().map(|names| names.iter().map(column).collect());
-            let mut source = SelectSource::table(&table, list);
-            source.filter.clone_from(&config.filter);
-            source.order_by.clone_from(&config.order_by);
-            (source.limit, source.offset) = (config.limit, config.offset);
-            source
+            config.read.source(table.clone(), |name| format!("{table}.{}", quote(name)))
         }
         (None, None) => {
             return Err(Error::validation("there is nothing to read").with_hint("set `table` or `query`"));

@@ -7,22 +7,22 @@
 use osiris_core::state::reset_hint;
 use osiris_core::{DRY_RUN_ROWS, Error, ExecutionContext, Extracted, Result, Step};
 use osiris_sql::read::cursor::{
-    Bound, Boundaries, CLOCK_TOLERANCE_SECONDS, Cursor, InitialCursor, Part, SavedCursor, Start,
+    CLOCK_TOLERANCE_SECONDS, CONTEXT as DOING, Cursor, CursorColumn, CursorRead, GreatestValue, InitialCursor,
+    SavedCursor,
 };
 use osiris_sql::read::source::SelectSource;
 
 use super::SqliteExtractor;
 use super::cursor::{CursorKind, TimeForm};
-use super::reader::{Counts, Reader};
+use super::reader::{Reader, ReaderClient};
 use crate::client::{Client, quote};
 use crate::rowid;
 use crate::types::ColumnPlan;
 
-const DOING: &str = "reading the bound of the cursor";
 const WRONG_VALUES: &str = "correct them, convert them in a `query`, or leave them out by a condition of the step";
 
 /// The cursor column of one run.
-struct CursorColumn<'a> {
+struct SqliteCursor<'a> {
     cursor: &'a Cursor,
     plan: &'a ColumnPlan,
     name: String,
@@ -38,35 +38,34 @@ pub(super) async fn read(
     step: &Step<'_, SqliteExtractor>,
     ctx: &ExecutionContext,
 ) -> Result<Extracted> {
-    let saved = step.state().map(|state| SavedCursor::parse(state, cursor)).transpose()?;
-    let mut column = CursorColumn::new(cursor, reader.plan(&cursor.column), source)?;
-    if let Some(table) = &step.config().table {
+    let stop_after = step.dry_run().then_some(DRY_RUN_ROWS);
+    let read = CursorRead::new(source, cursor, step.state(), step.id(), stop_after)?;
+    let mut column = SqliteCursor::new(cursor, reader.plan(&cursor.column), source)?;
+    if let Some(table) = &step.config().read.table {
         column.warn_of_reused_numbers(client, table, step.id()).await?;
     }
     let greatest = column.greatest(client, source).await?;
-    column.check_start(saved.as_ref(), step.id())?;
-    let bound = column.bound(client, source, saved.as_ref(), greatest).await?;
-    let skipped = bound.admit(cursor, saved.as_ref(), step.id())?;
-    let upper = bound.upper();
-    let mut boundaries = Boundaries::new(saved.as_ref(), &ctx.state_files())?;
-    let mut counts = Counts::default();
-    for part in cursor.parts(saved.as_ref(), upper) {
-        let left = step.dry_run().then(|| DRY_RUN_ROWS.saturating_sub(counts.read));
-        let role = part.role;
-        let sql = source.select(Some(&column.condition(part)?), left);
-        counts.add(reader.read(client, sql, boundaries.of(role)).await?);
-    }
-    let extracted = counts.extracted().with_skipped(skipped);
-    if step.dry_run() {
-        return Ok(extracted);
-    }
-    Ok(match cursor.next(saved.as_ref(), upper, boundaries)? {
-        Some(next) => extracted.with_state(next.state()?),
-        None => extracted,
-    })
+    column.check_start(read.saved(), step.id())?;
+    let rows = read.rows(&mut ReaderClient { client, reader }, &column, greatest, &ctx.state_files()).await?;
+    rows.extracted()
 }
 
-impl<'a> CursorColumn<'a> {
+impl CursorColumn for SqliteCursor<'_> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn value(&self, text: &str) -> Result<String> {
+        self.kind.sql(text).ok_or_else(|| Error::unknown(format!("{DOING}: {} was expected", self.kind.expected())))
+    }
+
+    /// Before the first value that can be printed there is none.
+    fn earlier(&self, text: &str) -> Result<Option<String>> {
+        self.kind.earlier(text, self.cursor.lag).map(|text| self.value(&text)).transpose()
+    }
+}
+
+impl<'a> SqliteCursor<'a> {
     /// `plan` is what the column is read as.
     ///
     /// # Errors
@@ -78,8 +77,8 @@ impl<'a> CursorColumn<'a> {
                 .with_hint("check `column` of `cursor`, and add the column to `columns` or to the query")
         })?;
         let kind = CursorKind::of(plan)?;
-        if kind == CursorKind::Text && cursor.lag > 0.0 {
-            return Err(Error::validation("`lag` needs a number or a date").with_hint("remove `lag`"));
+        if kind == CursorKind::Text {
+            cursor.refuse_lag_of_text()?;
         }
         Ok(Self { cursor, plan, name: source.column(&quote(name)), kind })
     }
@@ -102,7 +101,7 @@ impl<'a> CursorColumn<'a> {
     ///
     /// # Errors
     /// Values of another type or in another form: SQLite sorts them apart, and rows would be passed over.
-    async fn greatest(&mut self, client: &mut Client, source: &SelectSource) -> Result<(Option<String>, bool)> {
+    async fn greatest(&mut self, client: &mut Client, source: &SelectSource) -> Result<GreatestValue> {
         let (name, column) = (&self.name, &self.cursor.column);
         // Two statements: an index answers each of them at once.
         let least = client.row(&source.aggregate(&format!("typeof(min({name}))"), None), DOING).await?;
@@ -113,15 +112,16 @@ impl<'a> CursorColumn<'a> {
         if let Some(other) = other.first() {
             return Err(Error::validation(format!(
                 "the cursor column `{column}` is {}, but has {} values, which SQLite sorts apart: rows would be skipped",
-                self.plan.column_type,
+                self.plan.decoder.column_type,
                 other.to_uppercase()
             ))
             .with_hint(WRONG_VALUES));
         }
-        let Some(value) = greatest.next().flatten() else { return Ok((None, false)) };
+        let of = |value, is_future| GreatestValue { value, is_infinite: false, is_future };
+        let Some(value) = greatest.next().flatten() else { return Ok(of(None, false)) };
         let is_future = greatest.next().flatten().as_deref() == Some("1");
         self.check_forms(client, source).await?;
-        if self.kind.is_printed(&value) { Ok((Some(value), is_future)) } else { Err(self.invalid_values()) }
+        if self.kind.is_printed(&value) { Ok(of(Some(value), is_future)) } else { Err(self.invalid_values()) }
     }
 
     /// Checks that texts are in the order of the days or times that they are.
@@ -158,13 +158,13 @@ impl<'a> CursorColumn<'a> {
         match (saved.and_then(SavedCursor::value), initial) {
             (Some(saved), _) if self.kind.sql(saved).is_none() => Err(Error::validation(format!(
                 "the saved value of the cursor does not fit the column `{column}`, which is {} now",
-                self.plan.column_type
+                self.plan.decoder.column_type
             ))
             .with_hint(reset_hint(None, step))),
             (None, Some(initial)) if self.kind.sql(&initial).is_none() => Err(Error::validation(format!(
                 "invalid `initial` of `cursor`: expected {}, as `{column}` is {}",
                 self.kind.expected(),
-                self.plan.column_type
+                self.plan.decoder.column_type
             ))
             .with_hint("correct it")),
             _ => Ok(()),
@@ -183,38 +183,5 @@ impl<'a> CursorColumn<'a> {
             CursorKind::Timestamp(_) => format!("julianday(max({name})) > {}", now("julianday")),
             CursorKind::Integer | CursorKind::Decimal(..) | CursorKind::Text => "0".to_owned(),
         }
-    }
-
-    /// What SQLite says of the column, in the snapshot that the rows are read in.
-    async fn bound(
-        &self,
-        client: &mut Client,
-        source: &SelectSource,
-        saved: Option<&SavedCursor>,
-        (value, is_future): (Option<String>, bool),
-    ) -> Result<Bound> {
-        let name = &self.name;
-        let nulls = client.number(&source.aggregate("count(*)", Some(&format!("{name} IS NULL"))), DOING).await?;
-        let is_behind = match saved.and_then(SavedCursor::value).filter(|saved| Some(*saved) != value.as_deref()) {
-            None => false,
-            Some(saved) => {
-                let reached = source.aggregate("1", Some(&format!("{name} >= {}", self.value(saved)?)));
-                client.number(&format!("SELECT EXISTS({reached})"), DOING).await? == 0
-            }
-        };
-        Ok(Bound { value, is_infinite: false, is_future, is_behind, nulls })
-    }
-
-    fn condition(&self, mut part: Part) -> Result<String> {
-        if let Some(Start::Lagging(value)) = &part.start {
-            // Before the first value that can be printed there is none.
-            part.start = self.kind.earlier(value, self.cursor.lag).map(Start::From);
-        }
-        part.condition(&self.name, |value| self.value(value), str::to_owned)
-    }
-
-    /// A value as SQL.
-    fn value(&self, text: &str) -> Result<String> {
-        self.kind.sql(text).ok_or_else(|| Error::unknown(format!("{DOING}: {} was expected", self.kind.expected())))
     }
 }

@@ -44,7 +44,9 @@ pub(crate) fn create_table(table: &str, columns: &[(String, &Column)], key: &[St
         let not_null = if key.iter().any(|key| same_name(key, name)) { " NOT NULL" } else { "" };
         match column_type(&column.column_type) {
             Some(declared) => parts.push(format!("{} {declared}{not_null}", quote(name))),
-            None => problems.push(no_type(&column.name, &column.column_type)),
+            None => {
+                problems.push(format!("column `{}` of the input is {}: {NO_TYPE}", column.name, column.column_type))
+            }
         }
     }
     if !problems.is_empty() {
@@ -56,7 +58,5 @@ pub(crate) fn create_table(table: &str, columns: &[(String, &Column)], key: &[St
     Ok(format!("CREATE TABLE {} (\n  {}\n)", quote(table), parts.join(",\n  ")))
 }
 
-/// A column whose type SQLite has no value for.
-pub(super) fn no_type(name: &str, column_type: &ColumnType) -> String {
-    format!("column `{name}` of the input is {column_type}: cast it to VARCHAR in a step before, or leave it out")
-}
+/// What to do about a column whose type SQLite has no value for.
+pub(super) const NO_TYPE: &str = "cast it to VARCHAR in an earlier step, or leave it out";

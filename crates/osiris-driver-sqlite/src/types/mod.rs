@@ -27,5 +27,5 @@ mod write;
 
 pub(crate) use affinity::Affinity;
 pub(crate) use ddl::{column_type, create_table};
-pub(crate) use read::{Builder, ColumnPlan, Found, declared_type, type_of_values};
-pub(crate) use write::{Cell, Conversion, DIGITS, ROWID_ALIAS, cell, conversion};
+pub(crate) use read::{ColumnPlan, Found, ValueDecoder, declared_type, plan, type_of_values};
+pub(crate) use write::{Cell, ColumnDetails, Conversion, DIGITS, cell, conversion};

@@ -1,8 +1,7 @@
 //! Values of a column as Arrow. A value of another type than the column's is refused, never converted.
 
-use arrow::datatypes::Field;
 use osiris_core::{ColumnType, Error};
-use osiris_sql::batch::{ColumnBuilder, Values};
+use osiris_sql::batch::{self, Decoder, Values};
 use osiris_sql::text::number::{parse_decimal, significant_digits};
 use osiris_sql::text::temporal::{parse_date, parse_instant, parse_time, parse_timestamp};
 
@@ -13,19 +12,19 @@ use crate::client::Value;
 /// Integers up to this are exact as floating point.
 const EXACT: i64 = 1 << 53;
 
-/// What becomes of a column.
+/// How the values of a column are decoded.
 #[derive(Debug, Clone)]
-pub(crate) struct ColumnPlan {
-    pub(crate) name: String,
-    /// As it was declared, or empty.
+pub(crate) struct ValueDecoder {
+    /// As the column was declared, or empty.
     pub(crate) declared: String,
     pub(crate) column_type: ColumnType,
 }
 
-impl ColumnPlan {
-    pub(crate) fn field(&self) -> Field {
-        self.column_type.arrow_field(&self.name, true)
-    }
+pub(crate) type ColumnPlan = batch::ColumnPlan<ValueDecoder>;
+
+/// The plan of a column.
+pub(crate) fn plan(name: &str, declared: String, column_type: ColumnType) -> ColumnPlan {
+    ColumnPlan::new(column_type.arrow_field(name, true), ValueDecoder { declared, column_type })
 }
 
 /// The type that a declaration stands for; none where the values have to be looked at.
@@ -94,31 +93,18 @@ pub(crate) fn type_of_values(name: &str, declared: &str, found: Found) -> Result
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Refused(&'static str);
 
-/// A column of a batch.
-pub(crate) struct Builder {
-    plan: ColumnPlan,
-    values: Values,
-}
-
-impl Builder {
-    pub(crate) fn new(plan: &ColumnPlan) -> Self {
-        let values = Values::new(&plan.column_type.arrow());
-        Self { plan: plan.clone(), values }
-    }
-
+impl ValueDecoder {
     /// Adds a value that fits; returns whether it does.
-    fn fits(&mut self, value: Value<'_>) -> bool {
-        let is_instant = self.plan.column_type == ColumnType::Instant;
-        match (&mut self.values, value) {
+    fn fits(&self, value: Value<'_>, values: &mut Values) -> bool {
+        let is_instant = self.column_type == ColumnType::Instant;
+        match (values, value) {
             (Values::Boolean(values), Value::Integer(value @ (0 | 1))) => {
                 add(Some(value == 1), |it| values.append_value(it))
             }
             (Values::Int64(values), Value::Integer(value)) => add(Some(value), |it| values.append_value(it)),
             (Values::Float64(values), Value::Real(value)) => add(Some(value), |it| values.append_value(it)),
             (Values::Float64(values), Value::Integer(value)) => add(float(value), |it| values.append_value(it)),
-            (Values::Decimal(values), value) => {
-                add(decimal(value, &self.plan.column_type), |it| values.append_value(it))
-            }
+            (Values::Decimal(values), value) => add(decimal(value, &self.column_type), |it| values.append_value(it)),
             (Values::Text(values), Value::Text(text)) => add(Some(text), |it| values.append_value(it)),
             (Values::Blob(values), Value::Blob(bytes)) => add(Some(bytes), |it| values.append_value(it)),
             (Values::Date(values), Value::Text(text)) => add(parse_date(text), |it| values.append_value(it)),
@@ -155,7 +141,7 @@ fn decimal(value: Value<'_>, column_type: &ColumnType) -> Option<i128> {
     parse_decimal(&text, precision, scale)
 }
 
-impl ColumnBuilder for Builder {
+impl Decoder for ValueDecoder {
     type Value<'a> = Value<'a>;
     type Refused = Refused;
 
@@ -166,20 +152,16 @@ impl ColumnBuilder for Builder {
         }
     }
 
-    fn values(&mut self) -> &mut Values {
-        &mut self.values
-    }
-
-    fn push(&mut self, value: Value<'_>) -> Result<bool, Refused> {
-        if self.fits(value) { Ok(false) } else { Err(Refused(value.type_name())) }
+    fn decode(&mut self, value: Value<'_>, values: &mut Values) -> Result<bool, Refused> {
+        if self.fits(value, values) { Ok(false) } else { Err(Refused(value.type_name())) }
     }
 
     fn invalid_text() -> Refused {
         Refused("TEXT that is not UTF-8")
     }
 
-    fn error(&self, refused: Refused) -> Error {
-        let ColumnPlan { name, declared, column_type } = &self.plan;
+    fn error(&self, name: &str, refused: Refused) -> Error {
+        let Self { declared, column_type } = self;
         let quoted = crate::client::quote(name);
         let hint = match (column_type, refused.0) {
             (_, "TEXT that is not UTF-8") => format!("read it as bytes in a `query`: CAST({quoted} AS BLOB)"),

@@ -9,16 +9,21 @@ use arrow::datatypes::{
 use osiris_core::ColumnType;
 use osiris_sql::text::number::{decimal_text, significant_digits};
 use osiris_sql::text::temporal::{date_text, time_text, timestamp_text};
+use osiris_sql::write::TargetColumn;
 
 use super::Affinity;
-use super::ddl::no_type;
+use super::ddl::NO_TYPE;
 use super::read::float;
 
 /// Digits of a decimal that survive floating point, which is how SQLite keeps numbers with a fraction.
 pub(crate) const DIGITS: u8 = 15;
 
-/// How the column is declared that is another name for the number of the row.
-pub(crate) const ROWID_ALIAS: &str = "INTEGER PRIMARY KEY";
+/// What is known of a column of a table besides its declaration.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct ColumnDetails {
+    /// Whether it is another name for the number of the row.
+    pub(crate) is_rowid_alias: bool,
+}
 
 /// A value of a row, ready to be bound.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,32 +53,35 @@ impl Cell {
 pub(crate) struct Conversion {
     /// The affinity of the column of the table.
     pub(crate) to: Affinity,
-    /// Whether SQLite writes an id of its own instead of NULL.
-    makes_up_ids: bool,
+    /// Whether the column is another name for the number of the row: SQLite writes an id of its own instead of NULL.
+    is_rowid_alias: bool,
     /// Whether texts are kept in UTF-16.
     in_utf_16: bool,
 }
 
-/// How a column of the input is written to a column that was declared so, in a file whose texts are in UTF-16 or not.
+/// How a column of the input is written to a column of the table, in a file whose texts are in UTF-16 or not.
 ///
 /// # Errors
 /// Types that do not go together, and what to do.
-pub(crate) fn conversion(name: &str, from: &ColumnType, declared: &str, in_utf_16: bool) -> Result<Conversion, String> {
+pub(crate) fn conversion(
+    from: &ColumnType,
+    target: &TargetColumn<ColumnDetails>,
+    in_utf_16: bool,
+) -> Result<Conversion, String> {
     use ColumnType as T;
+    let declared = &target.declared;
     let to = Affinity::of(declared);
     let fits = match from {
-        T::Interval | T::List(_) | T::Array(..) | T::Struct(_) | T::Map(..) => return Err(no_type(name, from)),
+        T::Interval | T::List(_) | T::Array(..) | T::Struct(_) | T::Map(..) => return Err(NO_TYPE.to_owned()),
         T::Float | T::Double => to != Affinity::Text,
         T::Blob => to == Affinity::Blob,
         from if from.is_numeric() || *from == T::Boolean => true,
         _ => !matches!(to, Affinity::Integer | Affinity::Real),
     };
     if fits {
-        return Ok(Conversion { to, makes_up_ids: declared == ROWID_ALIAS, in_utf_16 });
+        return Ok(Conversion { to, is_rowid_alias: target.details.is_rowid_alias, in_utf_16 });
     }
-    Err(format!(
-        "its column is declared {declared}, and `{name}` of the input is {from}: cast the column in a step before, or change the table"
-    ))
+    Err("no exact conversion: cast it in an earlier step, or change the table".to_owned())
 }
 
 /// The value at `row`.
@@ -83,7 +91,7 @@ pub(crate) fn conversion(name: &str, from: &ColumnType, declared: &str, in_utf_1
 pub(crate) fn cell(array: &dyn Array, row: usize, conversion: Conversion) -> Result<Cell, &'static str> {
     let to = conversion.to;
     if array.is_null(row) {
-        let is_kept = !conversion.makes_up_ids;
+        let is_kept = !conversion.is_rowid_alias;
         return is_kept.then_some(Cell::Null).ok_or("NULL in an INTEGER PRIMARY KEY, for which SQLite makes up an id");
     }
     macro_rules! value {
@@ -198,15 +206,19 @@ mod tests {
 
     #[test]
     fn what_an_affinity_would_change_is_refused() {
-        let text = |value, declared| text(value, conversion("c", &ColumnType::Varchar, declared, false).unwrap());
+        let conversion = |from, declared: &str| {
+            let target = TargetColumn { declared: declared.to_owned(), ..TargetColumn::default() };
+            conversion(&from, &target, false)
+        };
+        let text = |value, declared| text(value, conversion(ColumnType::Varchar, declared).unwrap());
         for value in ["12", " 0012 ", "1e5", "+.5", "-1"] {
             assert!(text(value, "NUMERIC").is_err(), "{value}");
             assert!(text(value, "TEXT").is_ok(), "{value}");
         }
         assert!(text("2024-01-31", "NUMERIC").is_ok() && text("inf", "NUMERIC").is_ok());
         assert!(integer(EXACT_PLUS_ONE, Affinity::Real).is_err() && real(f64::NAN, Affinity::Real).is_err());
-        assert!(conversion("c", &ColumnType::Varchar, "INT", false).is_err());
-        assert!(conversion("c", &ColumnType::Double, "TEXT", false).is_err());
+        assert!(conversion(ColumnType::Varchar, "INT").is_err());
+        assert!(conversion(ColumnType::Double, "TEXT").is_err());
     }
 
     const EXACT_PLUS_ONE: i64 = (1 << 53) + 1;

@@ -22,7 +22,7 @@ const LOOKING: &str = "looking for the outcome of the commit";
 /// The transaction was not committed; or, with an unresolved commit, that is not known.
 pub(super) async fn commit(client: &mut Client, task: &WriteTask<'_>, written: Written) -> Result<()> {
     let config = task.config;
-    let is_keyed = config.mode() != WriteMode::Append || config.on_conflict == OnConflict::Ignore;
+    let is_keyed = config.fields().mode != WriteMode::Append || config.conflict.on_conflict == OnConflict::Ignore;
     // What a trigger does twice is not known.
     let is_repeatable = is_keyed && !has_triggers(client, &config.table).await?;
     let intent = Intent::new(format!("table `{}` of {}", config.table, task.file))
@@ -100,7 +100,7 @@ pub(super) async fn outcome(client: &mut Client, intent: &Intent) -> Result<Comm
     // Nobody else can be committing while we could write.
     client.run("BEGIN IMMEDIATE", LOOKING).await?;
     // A table or a row that is missing has never been there, unless it has been removed since.
-    let is_lost = if has_table(client, table).await? {
+    let was_not_committed = if has_table(client, table).await? {
         let found = format!("SELECT count(*) FROM {} WHERE token = {}", quote(table), literal(row));
         if client.number(&found, LOOKING).await? > 0 {
             return Ok(CommitOutcome::Committed { written: None });
@@ -110,5 +110,5 @@ pub(super) async fn outcome(client: &mut Client, intent: &Intent) -> Result<Comm
     } else {
         token["creates"].as_bool().unwrap_or_default()
     };
-    Ok(if is_lost { CommitOutcome::NotCommitted } else { CommitOutcome::Unknown })
+    Ok(if was_not_committed { CommitOutcome::NotCommitted } else { CommitOutcome::Unknown })
 }

@@ -1,12 +1,10 @@
 //! Rows out of the store into one table, many to an INSERT. An INSERT that fails because of its rows is undone and cut
 //! until the rows at fault are alone: those are rejects.
 
-use std::ops::Range;
-
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use osiris_core::store::ScanBuilder;
-use osiris_core::{Reject, Result};
+use osiris_core::{Reject, Result, TableScan};
+use osiris_sql::write::PendingRanges;
 use sqlx::{AssertSqlSafe, Executor as _};
 
 use super::task::{WriteColumn, WritePlan, WriteTask};
@@ -99,14 +97,6 @@ fn altered(cells: &[Cell]) -> i64 {
     cells.iter().map(|cell| i64::from(*cell == Cell::NegativeZero)).sum()
 }
 
-/// The parts of rows at fault, the first one last.
-pub(super) fn halves<T>(rows: &Range<T>, middle: T) -> [Range<T>; 2]
-where
-    T: Copy,
-{
-    [middle..rows.end, rows.start..middle]
-}
-
 /// One load.
 pub(super) struct Loader<'a> {
     task: &'a WriteTask<'a>,
@@ -143,9 +133,8 @@ impl<'a> Loader<'a> {
     }
 
     /// Loads every row, whose columns are those of the plan.
-    pub(super) async fn run(&mut self, client: &mut Client, scan: ScanBuilder) -> Result<()> {
+    pub(super) async fn run(&mut self, client: &mut Client, mut scan: TableScan) -> Result<()> {
         prepare(client, &self.sql(1)).await?;
-        let mut scan = scan.open().await?;
         while let Some(batch) = scan.next().await? {
             self.batch(client, &batch).await?;
             self.rows += batch.num_rows() as u64;
@@ -193,8 +182,8 @@ impl<'a> Loader<'a> {
     }
 
     async fn send(&mut self, client: &mut Client, batch: &RecordBatch, rows: &[Row]) -> Result<()> {
-        let mut waiting = Vec::from_iter((!rows.is_empty()).then_some(0..rows.len()));
-        while let Some(range) = waiting.pop() {
+        let mut pending = PendingRanges::new(0..rows.len());
+        while let Some(range) = pending.next_range() {
             let rows = &rows[range.clone()];
             match insert(client, self.query(rows), rows.len() as u64).await? {
                 None => {
@@ -209,7 +198,7 @@ impl<'a> Loader<'a> {
                     self.task.ctx.progress().add_bytes(bytes);
                 }
                 Some(fault) if rows.len() == 1 => self.reject(batch, rows[0].index, fault).await?,
-                Some(_) => waiting.extend(halves(&range, range.start + range.len() / 2)),
+                Some(_) => pending.split(&range, None),
             }
         }
         Ok(())
@@ -242,7 +231,7 @@ impl<'a> Loader<'a> {
         let columns = self.plan.columns.iter().zip(batch.columns());
         let row: serde_json::Map<String, serde_json::Value> =
             columns.map(|(column, array)| (column.source.name.clone(), value(array).into())).collect();
-        let is_in_order = self.task.config.order_by.is_none();
+        let is_in_order = self.task.config.write.order_by.is_none();
         let number = is_in_order.then(|| self.number(index));
         self.task.ctx.rejects().push(vec![fault.reject(number, row.into(), &self.plan.columns)]).await
     }

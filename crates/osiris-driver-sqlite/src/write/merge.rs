@@ -2,18 +2,18 @@
 //! table's, so that keys are equal there if they are equal in the table; then into the table, in ranges. Its columns have
 //! names of their own, which no column of the table can take.
 
-use osiris_core::{Error, Result, Written};
-use osiris_sql::write::{Dedupe, OnConflict};
+use osiris_core::{Result, Written};
+use osiris_sql::write::{Dedupe, MAX_DUPLICATES, OnConflict, PendingRanges, is_single, refuse_duplicates};
 use sqlx::AssertSqlSafe;
 
-use super::loader::{halves, insert, insert_into, prepare};
+use super::loader::{insert, insert_into, prepare};
 use super::task::{WriteColumn, WritePlan, WriteTask};
 use crate::client::{Client, quote};
 
 const DOING: &str = "merging rows";
 const TABLE: &str = "temp.osiris_input";
 /// Rows that are merged by one statement.
-const RANGE: usize = 10_000;
+const RANGE: u64 = 10_000;
 
 /// The staging table.
 pub(super) struct Staging<'a> {
@@ -58,10 +58,8 @@ impl<'a> Staging<'a> {
         let mut written = Written { ignored: self.deduplicate(client, task).await?, ..Written::default() };
         let updates = self.updates(task);
         prepare(client, &self.statement(task, "row = 0", updates)).await?;
-        let ends = (1..=last).step_by(RANGE).skip(1).chain([last + 1]);
-        let mut waiting: Vec<_> = (1..=last).step_by(RANGE).zip(ends).map(|(start, end)| start..end).collect();
-        waiting.reverse();
-        while let Some(range) = waiting.pop() {
+        let mut pending = PendingRanges::of_size(1..last + 1, RANGE);
+        while let Some(range) = pending.next_range() {
             let of_range = format!("row >= {} AND row < {}", range.start, range.end);
             let [rows, existing, altered] = self.counts(client, task, &of_range, updates).await?;
             if rows == 0 {
@@ -75,16 +73,16 @@ impl<'a> Staging<'a> {
                     written.altered += altered;
                     task.ctx.progress().add_rows(rows);
                 }
-                Some(fault) if range.end - range.start == 1 => {
+                Some(fault) if is_single(&range) => {
                     let sql = format!("SELECT {} FROM {TABLE} WHERE {of_range}", self.columns());
                     let row = client.row(&sql, DOING).await?;
                     let sources = self.plan.columns.iter().map(|column| column.source.name.clone());
                     let row =
                         sources.zip(row.into_iter().map(serde_json::Value::from)).collect::<serde_json::Map<_, _>>();
-                    let number = task.config.order_by.is_none().then_some(range.start);
+                    let number = task.config.write.order_by.is_none().then_some(range.start);
                     task.ctx.rejects().push(vec![fault.reject(number, row.into(), &self.plan.columns)]).await?;
                 }
-                Some(_) => waiting.extend(halves(&range, range.start + (range.end - range.start) / 2)),
+                Some(_) => pending.split(&range, None),
             }
         }
         Ok(written)
@@ -93,24 +91,20 @@ impl<'a> Staging<'a> {
     /// Refuses several rows of one key, or keeps the last one. Returns how many were dropped.
     async fn deduplicate(&self, client: &mut Client, task: &WriteTask<'_>) -> Result<u64> {
         let key = self.key().map(|(key, _)| key).collect::<Vec<_>>().join(", ");
-        if task.config.dedupe == Dedupe::Last {
+        if task.config.conflict.dedupe == Dedupe::Last {
             let sql = format!("DELETE FROM {TABLE} WHERE row NOT IN (SELECT max(row) FROM {TABLE} GROUP BY {key})");
             return client.run(&sql, DOING).await;
         }
-        let sql = format!("SELECT count(*) FROM (SELECT 1 FROM {TABLE} GROUP BY {key} HAVING count(*) > 1)");
-        match client.number(&sql, DOING).await? {
-            0 => Ok(0),
-            keys => Err(Error::validation(format!(
-                "{keys} keys (`{}`) have several rows in the input",
-                self.plan.key.iter().map(|key| key.name.as_str()).collect::<Vec<_>>().join("`, `")
-            ))
-            .with_hint("remove the duplicates in a step before, or set `dedupe: last` with `order_by`")),
-        }
+        let sql = format!(
+            "SELECT min(row), max(row), count(*) FROM {TABLE} GROUP BY {key} HAVING count(*) > 1 LIMIT {MAX_DUPLICATES}"
+        );
+        refuse_duplicates(task.ctx, &client.rows(&sql, DOING).await?).await?;
+        Ok(0)
     }
 
     /// Whether rows that exist are replaced; a row that is all key has nothing to replace.
     fn updates(&self, task: &WriteTask<'_>) -> bool {
-        task.config.on_conflict == OnConflict::Update && self.plan.columns.iter().any(|column| !column.is_key)
+        task.config.conflict.on_conflict == OnConflict::Update && self.plan.columns.iter().any(|column| !column.is_key)
     }
 
     /// How many rows there are in a range, how many of them have their key in the table, and how many values are altered

@@ -68,13 +68,13 @@ impl Write for SqliteWriter {
         let missing = directory.zip(path.file_name()).map(|(directory, name)| directory.join(name));
         let path = path.canonicalize().ok().or(missing).unwrap_or(path);
         DestinationId::table([path.display().to_string()], &config.table.to_lowercase())
-            .replaced(config.mode() == WriteMode::Overwrite)
+            .replaced(config.fields().mode == WriteMode::Overwrite)
     }
 
     async fn write(&self, step: &Step<'_, Self>, input: &TableRef, ctx: &ExecutionContext) -> Result<Written> {
         let config = step.config();
-        ctx.rejects().set_limit(config.max_rejects);
-        let mapped = map_columns(config.columns.as_ref(), config.order_names(), input)?;
+        ctx.rejects().set_limit(config.write.max_rejects);
+        let mapped = map_columns(config.write.columns.as_ref(), config.fields().order_names(), input)?;
         let access = if step.dry_run() { Access::Check } else { Access::Write };
         let target = Target::new(step.connection(), step.base_dir(), access);
         let file = target.path.display().to_string();

@@ -1,13 +1,16 @@
 //! A table as the file describes it.
 
 use osiris_core::Result;
-use osiris_sql::write::{KeyColumn, TargetColumn, TargetTable};
+use osiris_sql::write::KeyColumn;
 
 use crate::client::{Client, literal};
 use crate::rowid;
-use crate::types::ROWID_ALIAS;
+use crate::types::ColumnDetails;
 
 const DOING: &str = "describing the table";
+
+type TargetColumn = osiris_sql::write::TargetColumn<ColumnDetails>;
+pub(super) type TargetTable = osiris_sql::write::TargetTable<ColumnDetails>;
 
 /// Describes a table; none if there is no such table.
 pub(super) async fn describe(client: &mut Client, table: &str) -> Result<Option<TargetTable>> {
@@ -25,7 +28,7 @@ pub(super) async fn describe(client: &mut Client, table: &str) -> Result<Option<
         // SQLite sets it where it is missing.
         for column in columns.iter_mut().filter(|column| column.name == alias) {
             (column.not_null, column.has_default) = (false, true);
-            ROWID_ALIAS.clone_into(&mut column.declared);
+            column.details = ColumnDetails { is_rowid_alias: true };
         }
     }
     let mut keys = unique_indexes(client, &name).await?;
@@ -64,7 +67,7 @@ fn column(row: &[Option<String>]) -> Option<TargetColumn> {
         not_null: not_null.as_deref() != Some("0"),
         has_default: default.is_some(),
         is_generated: hidden.as_deref() != Some("0"),
-        details: (),
+        details: ColumnDetails::default(),
     })
 }
 

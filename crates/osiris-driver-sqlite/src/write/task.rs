@@ -1,17 +1,18 @@
 //! One write from beginning to end: check everything, create what is missing, load, and commit.
 
-use osiris_core::{Column, Error, ExecutionContext, Result, TableRef, Unit, Written, event, metric};
-use osiris_sql::write::{Dedupe, MappedColumn, TableCheck, TargetTable, WriteMode, ensure_no_problems};
-use serde_json::{Value, json};
+use osiris_core::{Column, Error, ExecutionContext, Result, TableRef, TableScan, Unit, Written, metric};
+use osiris_sql::write::{MappedColumn, WriteMode, ensure_no_problems, open_scan, run_ddl, show_ddl};
+use serde_json::Value;
 
 use super::commit::commit;
 use super::loader::{Loader, insert_into};
 use super::merge::Staging;
-use super::target::{describe, is_referred_to};
+use super::target::{TargetTable, describe, is_referred_to};
 use crate::client::{Client, quote};
 use crate::config::WriterConfig;
-use crate::types::{Conversion, column_type, conversion, create_table};
+use crate::types::{ColumnDetails, Conversion, column_type, conversion, create_table};
 
+type TableCheck<'a> = osiris_sql::write::TableCheck<'a, ColumnDetails>;
 pub(super) type WriteColumn = osiris_sql::write::WriteColumn<Conversion>;
 pub(super) type WritePlan = osiris_sql::write::WritePlan<Conversion>;
 
@@ -53,7 +54,7 @@ impl WriteTask<'_> {
         let mut check = self.check(&target);
         let plan = self.plan(&mut check);
         ensure_no_problems(table, &check.problems())?;
-        let (written, bytes) = match self.config.merges() {
+        let (written, bytes) = match self.config.fields().merges() {
             true => self.merge(client, &plan).await?,
             false => self.insert(client, &plan).await?,
         };
@@ -73,7 +74,7 @@ impl WriteTask<'_> {
             }
             let columns: Vec<(String, &Column)> =
                 self.mapped.iter().map(|column| (column.target.clone(), &column.source)).collect();
-            return match create_table(table, &columns, self.config.key_names()) {
+            return match create_table(table, &columns, self.config.fields().key) {
                 Ok(sql) => Ok(vec![sql]),
                 Err(problems) => ensure_no_problems(table, &problems).map(|()| Vec::new()),
             };
@@ -95,11 +96,11 @@ impl WriteTask<'_> {
     }
 
     fn check<'a>(&'a self, target: &'a TargetTable) -> TableCheck<'a> {
-        TableCheck::new(self.config.fields(), self.config.schema_evolution, &self.mapped, target)
+        TableCheck::new(self.config.fields(), self.config.write.schema_evolution, &self.mapped, target)
     }
 
     fn plan(&self, check: &mut TableCheck<'_>) -> WritePlan {
-        check.plan(|source, target| conversion(&source.name, &source.column_type, &target.declared, self.in_utf_16))
+        check.plan(|source, target| conversion(source, target, self.in_utf_16))
     }
 
     /// Leaves the statements that will be run with the step's artifacts.
@@ -107,20 +108,13 @@ impl WriteTask<'_> {
         if ddl.is_empty() {
             return Ok(());
         }
-        self.ctx.log_event(event::TABLE_DDL_PLANNED, json!({"table": self.config.table}));
-        self.ctx.write_artifact("ddl_plan", "ddl_plan.sql", &format!("{};\n", ddl.join(";\n")))?;
-        Ok(())
+        show_ddl(self.ctx, &self.config.table, &ddl.join(";\n"))
     }
 
     /// Creates what is missing, inside of the transaction.
     async fn change(&self, client: &mut Client, ddl: &[String]) -> Result<TargetTable> {
         let table = &self.config.table;
-        self.ctx.log_event(event::DDL_ATTEMPT, json!({"table": table}));
-        if let Err(error) = client.run(&ddl.join(";\n"), "changing the table").await {
-            self.ctx.log_event(event::DDL_FAILED, json!({"table": table, "error": error.message()}));
-            return Err(error);
-        }
-        self.ctx.log_event(event::DDL_SUCCEEDED, json!({"table": table}));
+        run_ddl(self.ctx, table, client.run(&ddl.join(";\n"), "changing the table")).await?;
         let target = describe(client, table).await?;
         target.ok_or_else(|| Error::unknown(format!("the new table `{table}` cannot be found")))
     }
@@ -129,7 +123,7 @@ impl WriteTask<'_> {
     async fn insert(&self, client: &mut Client, plan: &WritePlan) -> Result<(Written, u64)> {
         let table = quote(&self.config.table);
         let mut deleted = 0;
-        if self.config.mode() == WriteMode::Overwrite {
+        if self.config.fields().mode == WriteMode::Overwrite {
             if is_referred_to(client, &self.config.table).await? {
                 // Rows may refer to the new rows as they did to the old ones.
                 client.run("PRAGMA defer_foreign_keys = ON", DELETING).await?;
@@ -144,7 +138,7 @@ impl WriteTask<'_> {
             }
         }
         let mut loader = Loader::new(self, plan, insert_into(&table, &plan.columns), false);
-        loader.run(client, self.scan(plan)).await?;
+        loader.run(client, self.scan(plan).await?).await?;
         Ok((Written { deleted, altered: loader.altered, ..Written::inserted(loader.taken) }, loader.bytes))
     }
 
@@ -152,17 +146,12 @@ impl WriteTask<'_> {
     async fn merge(&self, client: &mut Client, plan: &WritePlan) -> Result<(Written, u64)> {
         let staging = Staging::create(client, plan).await?;
         let mut loader = Loader::new(self, plan, staging.insert(), true);
-        let scan = match self.config.dedupe {
-            Dedupe::Last => self.scan(plan).order_by(self.config.order_names()),
-            Dedupe::Error => self.scan(plan),
-        };
-        loader.run(client, scan).await?;
+        loader.run(client, self.scan(plan).await?).await?;
         let written = staging.merge(client, self, loader.rows).await?;
         Ok((written, loader.bytes))
     }
 
-    fn scan(&self, plan: &WritePlan) -> osiris_core::store::ScanBuilder {
-        let columns = plan.columns.iter().map(|column| column.source.name.as_str());
-        self.ctx.store().scan(self.input).columns(columns)
+    async fn scan(&self, plan: &WritePlan) -> Result<TableScan> {
+        open_scan(self.ctx, self.input, &plan.columns, self.config.fields()).await
     }
 }

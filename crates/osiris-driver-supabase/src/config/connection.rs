@@ -1,16 +1,15 @@
 //! The connection fields of `osiris_connections.yaml`, validated and combined into settings. No I/O.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use osiris_core::Secret;
 use osiris_driver_postgres::{Dsn, PostgresConnection, ServerAddress};
 use osiris_http::Url;
-use osiris_sql::tls::{Reach, Ssl, Tls, TlsFields, TlsMode};
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use osiris_sql::tls::{Reach, Tls, TlsFields, TlsMode};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// A Supabase project, or a self-hosted PostgreSQL and PostgREST: reached over its REST API, its database, or both.
+/// The fields as they are written.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ConnectionFields {
@@ -60,25 +59,11 @@ struct ConnectionFields {
     /// is not verified), `verify-ca` (the certificate is signed by a trusted CA), `verify-full` (and matches
     /// `pg_host`). Default: `required`, `preferred` for a host that is this machine, `verify-full` for Supabase's own
     /// hosts (which needs the certificate from the project's database settings as `ssl_ca`) and with a CA; with a
-    /// `dsn`, its `sslmode`.
+    /// `dsn`, its `sslmode`. `ssl_ca` is for both channels, `ssl_cert` and `ssl_key` are for the database.
     #[schemars(extend("x-source" = false))]
     tls: Option<TlsMode>,
-    /// A PEM file with the only CA certificates to trust, on both channels. Default: those of the
-    /// system.
-    #[schemars(length(min = 1), extend("x-source" = false))]
-    ssl_ca: Option<String>,
-    /// A PEM file with the client certificate for the database. Default: none.
-    #[schemars(length(min = 1), extend("x-source" = false))]
-    ssl_cert: Option<String>,
-    /// A PEM file with the private key of `ssl_cert`. Default: none.
-    #[schemars(length(min = 1), extend("x-source" = false))]
-    ssl_key: Option<String>,
-    /// `true` is the same as `tls: verify-full`. Default: false.
-    #[schemars(extend("x-source" = false))]
-    require_ssl: Option<bool>,
-    /// The same settings as `tls`, `ssl_ca`, `ssl_cert` and `ssl_key` in one mapping. Default: none.
-    #[schemars(extend("x-source" = false))]
-    ssl: Option<Ssl>,
+    #[serde(flatten)]
+    ssl: TlsFields,
     /// Time limit for a request to the REST API, and read timeout of the database, in seconds.
     #[serde(default = "default_timeout")]
     #[schemars(range(min = 0.001, max = 86400.0), extend("x-source" = false, "x-override" = "allowed"))]
@@ -115,9 +100,10 @@ pub enum ChannelChoice {
     Postgres,
 }
 
-/// A validated connection.
-#[derive(Debug, Clone, Deserialize)]
+/// A Supabase project, or a self-hosted PostgreSQL and PostgREST: reached over its REST API, its database, or both.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(try_from = "ConnectionFields")]
+#[schemars(with = "ConnectionFields")]
 pub struct SupabaseConnection {
     pub(crate) rest: Option<RestAddress>,
     /// The database.
@@ -145,16 +131,6 @@ pub(crate) struct SqlAddress {
     pub(crate) key: Secret,
 }
 
-impl JsonSchema for SupabaseConnection {
-    fn schema_name() -> Cow<'static, str> {
-        "SupabaseConnection".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        ConnectionFields::json_schema(generator)
-    }
-}
-
 impl TryFrom<ConnectionFields> for SupabaseConnection {
     type Error = String;
 
@@ -170,23 +146,15 @@ impl TryFrom<ConnectionFields> for SupabaseConnection {
             None
         });
         let host = fields.pg_host.clone().or_else(|| dsn.as_ref().map(|dsn| dsn.address.host.clone()));
-        let tls = Tls::combine(TlsFields {
-            mode: fields.tls.or(dsn.as_ref().and_then(|dsn| dsn.tls)),
-            ca: fields.ssl_ca.take().or(dsn.as_ref().and_then(|dsn| dsn.ca.clone())),
-            cert: fields.ssl_cert.take(),
-            key: fields.ssl_key.take(),
-            require_ssl: fields.require_ssl,
-            ssl: fields.ssl.take(),
-            reach: match &host {
-                Some(host) if is_supabase(host) => Reach::Certified,
-                Some(host) => Reach::of_host(host),
-                None => Reach::Network,
-            },
-        })
-        .unwrap_or_else(|found| {
-            problems.extend(found);
-            Tls::default()
-        });
+        let reach = match &host {
+            Some(host) if is_supabase(host) => Reach::Certified,
+            Some(host) => Reach::of_host(host),
+            None => Reach::Network,
+        };
+        let mut ssl = std::mem::take(&mut fields.ssl);
+        let mode = fields.tls.or(dsn.as_ref().and_then(|dsn| dsn.tls));
+        ssl.ssl_ca = ssl.ssl_ca.or(dsn.as_ref().and_then(|dsn| dsn.ca.clone()));
+        let tls = Tls::combine(mode, ssl, reach, &mut problems);
         let direct = dsn.map(|dsn| dsn.address).or_else(|| fields.direct());
         if problems.is_empty() {
             problems.extend(lacking(fields.channel, rest.is_some(), direct.is_some()));

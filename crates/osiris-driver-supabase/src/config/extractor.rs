@@ -81,23 +81,9 @@ pub struct ExtractorConfig {
     #[serde(default)]
     #[schemars(extend("x-source" = false))]
     pub verify: Verify,
-    /// The type of NUMERIC: `decimal` (default) or `text`.
-    #[serde(default)]
-    pub numeric: NumericPolicy,
-    /// Scale of NUMERIC columns without a declared one: they become DECIMAL(38, `numeric_scale`); a value
-    /// with more decimal places is an error. Default: such columns become text.
-    #[schemars(range(max = 38))]
-    pub numeric_scale: Option<u8>,
-    /// How to handle a NUMERIC column of more than 38 digits: `error` (default) or `text`.
-    #[serde(default)]
-    pub decimal_overflow: DecimalOverflow,
-    /// The type of INTERVAL: `interval` (default) or `text`.
-    #[serde(default)]
-    pub interval: IntervalPolicy,
-    /// How to handle `infinity` and `-infinity` in dates and timestamps: `keep` (default), `null` or `error`.
-    #[serde(default)]
-    #[schemars(extend("x-source" = false))]
-    pub infinity: InfinityPolicy,
+    /// How to handle types without an exact counterpart.
+    #[serde(flatten)]
+    pub policies: Policies,
 }
 
 /// Whether to verify that all rows arrived. Over the direct channel the end marker of the stream always proves it.
@@ -128,17 +114,6 @@ impl ExtractorConfig {
     /// What to read from each row.
     pub(crate) fn select(&self) -> Select {
         self.select.clone().unwrap_or_default()
-    }
-
-    /// How to handle types without an exact counterpart.
-    pub(crate) fn policies(&self) -> Policies {
-        Policies {
-            numeric: self.numeric,
-            numeric_scale: self.numeric_scale,
-            decimal_overflow: self.decimal_overflow,
-            interval: self.interval,
-            infinity: self.infinity,
-        }
     }
 
     /// The problems that the JSON schema cannot express. Pure.

@@ -2,7 +2,7 @@
 
 use osiris_core::Problem;
 pub use osiris_driver_postgres::NulBytes;
-use osiris_sql::config::WriterFields;
+use osiris_sql::config::{ConflictFields, WriterFields};
 pub use osiris_sql::write::{ColumnMapping, Columns, Dedupe, OnConflict, SchemaEvolution, WriteMode};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -73,14 +73,9 @@ pub struct WriterConfig {
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub batch_size: Option<u64>,
-    /// How to handle a row whose key exists in the table: `update` (default) or `ignore`. For `upsert`; `ignore` also
-    /// for `append` with a `key`.
-    #[serde(default)]
-    pub on_conflict: OnConflict,
-    /// How to handle several input rows with the same key: `error` (default), or `last`, which keeps the last one by
-    /// `order_by`. For `upsert`, and for `append` with `on_conflict: ignore`.
-    #[serde(default)]
-    pub dedupe: Dedupe,
+    /// What is done with rows whose keys meet.
+    #[serde(flatten)]
+    pub conflict: ConflictFields,
     /// The input columns that order the rows of a key, for `dedupe: last`. Of rows that are equal in
     /// them, any one is kept; NULL is the greatest value. Default: none.
     #[serde(default)]
@@ -122,9 +117,9 @@ impl WriterConfig {
         WriterFields {
             mode: self.mode.canonical(),
             key: Columns::list(self.key.as_ref()),
-            on_conflict: self.on_conflict,
+            on_conflict: self.conflict.on_conflict,
             append_ignores: true,
-            dedupe: self.dedupe,
+            dedupe: self.conflict.dedupe,
             order_by: self.order_by.as_ref(),
             columns: self.columns.as_ref(),
         }
@@ -141,16 +136,15 @@ impl WriterConfig {
     pub(crate) fn direct(&self) -> osiris_driver_postgres::WriterConfig {
         let mut config = osiris_driver_postgres::WriterConfig::new(&self.table);
         config.schema.clone_from(&self.schema);
-        config.mode = self.mode;
-        config.key.clone_from(&self.key);
-        config.columns.clone_from(&self.columns);
+        config.write.mode = self.mode;
+        config.write.key.clone_from(&self.key);
+        config.write.columns.clone_from(&self.columns);
+        config.write.schema_evolution = self.schema_evolution;
+        config.write.order_by.clone_from(&self.order_by);
+        config.write.max_rejects = self.max_rejects;
+        config.conflict = self.conflict;
         config.create_if_missing = self.create_if_missing;
-        config.schema_evolution = self.schema_evolution;
         config.batch_size = self.batch_size;
-        config.on_conflict = self.on_conflict;
-        config.dedupe = self.dedupe;
-        config.order_by.clone_from(&self.order_by);
-        config.max_rejects = self.max_rejects;
         config.nul_bytes = self.nul_bytes;
         config.timeout = self.timeout;
         config.end_stale_sessions = self.end_stale_sessions;

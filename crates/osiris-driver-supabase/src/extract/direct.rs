@@ -32,7 +32,7 @@ pub(super) async fn extract(
     task.partition_by = config.partition_by.as_deref();
     task.partitions = config.partitions;
     task.cursor = config.cursor.as_ref();
-    task.policies = config.policies();
+    task.policies = config.policies;
     read(client, &task, out, ctx).await
 }
 

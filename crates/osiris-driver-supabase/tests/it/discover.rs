@@ -1,75 +1,22 @@
 //! Discovery against real tables, by both ways.
 
-use osiris_core::{Catalog, Resource, ResourceKind};
+use osiris_core::Resource;
 use osiris_stand_ins::supabase::tokens;
-use osiris_testkit::services::Postgres;
+use osiris_testkit::database::catalog::{fields, names, resource};
+use osiris_testkit::database::postgres::{self, HALF_VISIBLE, SCHEMAS, TABLES};
 use serde_json::json;
 
+use crate::subject::Direct;
 use crate::support::{discover, project};
-
-const TABLES: &str = "
-CREATE TYPE mood AS ENUM ('ok', 'sad');
-CREATE DOMAIN code AS varchar(3) NOT NULL;
-CREATE TABLE people (part int, id bigint GENERATED ALWAYS AS IDENTITY, dropped int, name varchar(40), \"a b\" numeric(10,2) NOT NULL,
-  \"ů\" timestamptz, flag boolean, extra jsonb, raw bytea, tags text[], m mood, c code, doubled bigint GENERATED ALWAYS AS (part * 2) STORED,
-  PRIMARY KEY (part, id));
-ALTER TABLE people DROP COLUMN dropped;
-INSERT INTO people (part, \"a b\", c) VALUES (1, 1, 'a'), (1, 2, 'b'), (2, 3, 'c');
-CREATE VIEW adults AS SELECT id, name FROM people;
-CREATE TABLE \"Zebra\"\"s\" (\"select\" int);
-CREATE TABLE parts (id int) PARTITION BY RANGE (id);
-CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (10);
-CREATE SEQUENCE numbers";
-
-fn names(catalog: &Catalog) -> Vec<&str> {
-    catalog.resources.iter().map(|resource| resource.name.as_str()).collect()
-}
-
-fn resource<'a>(catalog: &'a Catalog, name: &str) -> &'a Resource {
-    catalog.resources.iter().find(|resource| resource.name == name).unwrap()
-}
-
-fn fields(resource: &Resource) -> String {
-    let field = |field: &osiris_core::ResourceField| {
-        format!(
-            "{} {}: {} ({}){}{} {:?}",
-            field.ordinal,
-            field.name,
-            field.field_type,
-            field.native_type,
-            if field.nullable { " null" } else { "" },
-            if field.primary_key { " key" } else { "" },
-            field.max_length
-        )
-    };
-    resource.fields.iter().map(field).collect::<Vec<_>>().join("\n")
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tables_and_views_are_listed_with_all_that_is_known_of_them() {
     let Some(project) = project(TABLES).await else { return };
     let (database, gateway) = (&project.database, &project.gateway);
-    database.execute("ANALYZE; CREATE SCHEMA other; CREATE TABLE other.t (a int); CREATE SCHEMA auth; CREATE TABLE auth.users (a int)").await.unwrap();
+    database.execute(SCHEMAS).await.unwrap();
     let direct = discover(&database.supabase_connection()).await.unwrap();
     assert_eq!(names(&direct), ["Zebra\"s", "adults", "other.t", "parts", "people"]);
-    assert_eq!(resource(&direct, "adults").kind, ResourceKind::View);
-    let people = resource(&direct, "people");
-    assert_eq!((people.kind, people.estimated_row_count), (ResourceKind::Table, Some(3)));
-    assert!(people.estimated_size_mb.unwrap() > 0.0);
-    insta::assert_snapshot!(fields(people), @"
-    4 a b: decimal (numeric(10,2)) None
-    11 c: string (code) Some(3)
-    12 doubled: integer (bigint) null None
-    7 extra: json (jsonb) null None
-    6 flag: boolean (boolean) null None
-    2 id: integer (bigint) key None
-    10 m: string (mood) null None
-    3 name: string (character varying(40)) null Some(40)
-    1 part: integer (integer) key None
-    8 raw: binary (bytea) null None
-    9 tags: array (text[]) null None
-    5 ů: timestamp (timestamp with time zone) null None
-    ");
+    postgres::knows_people(&direct);
 
     let rest = discover(&gateway.connection()).await.unwrap();
     assert_eq!(names(&rest), ["Zebra\"s", "adults", "parts", "people"]);
@@ -102,33 +49,15 @@ async fn tables_and_views_are_listed_with_all_that_is_known_of_them() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_fingerprint_follows_columns_and_not_rows() {
-    let Some(server) = Postgres::start().await.unwrap() else { return };
-    server.execute("CREATE TABLE t (a int)").await.unwrap();
-    let before = discover(&server.supabase_connection()).await.unwrap().fingerprint;
-    server.execute("INSERT INTO t VALUES (1), (2); ANALYZE t").await.unwrap();
-    assert_eq!(discover(&server.supabase_connection()).await.unwrap().fingerprint, before);
-    server.execute("ALTER TABLE t ALTER a TYPE bigint").await.unwrap();
-    assert_ne!(discover(&server.supabase_connection()).await.unwrap().fingerprint, before);
+    postgres::fingerprint_follows_columns::<Direct>().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_what_may_be_read_is_listed() {
-    let Some(project) =
-        project("CREATE TABLE visible (a int); CREATE TABLE hidden (a int); CREATE TABLE half (a int, b int)").await
-    else {
-        return;
-    };
-    project
-        .database
-        .execute(
-            "REVOKE ALL ON hidden, half FROM anon, PUBLIC; CREATE ROLE guest LOGIN PASSWORD 'pw1'; \
-             GRANT SELECT ON visible TO guest; GRANT SELECT (a) ON half TO guest",
-        )
-        .await
-        .unwrap();
+    let Some(project) = project(HALF_VISIBLE).await else { return };
+    project.database.execute("REVOKE ALL ON hidden, half FROM anon, PUBLIC").await.unwrap();
+    postgres::lists_what_may_be_read::<Direct>(&project.database).await;
     project.rest.reload().await.unwrap();
-    let guest = project.database.supabase_connection_with(json!({"pg_user": "guest", "pg_password": "pw1"}));
-    assert_eq!(names(&discover(&guest).await.unwrap()), ["half", "visible"]);
     let anon = project.gateway.connection_with(json!({"key": tokens::anon()}));
     assert_eq!(names(&discover(&anon).await.unwrap()), ["visible"]);
 }

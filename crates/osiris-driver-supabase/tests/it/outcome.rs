@@ -2,71 +2,19 @@
 //! after its number.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use osiris_core::commit::{CommitEnd, CommitLog, CommitOutcome, CommitRecord, Intent};
+use osiris_core::commit::{CommitEnd, CommitLog, CommitOutcome, CommitRecord};
 use osiris_core::store::FileIdentity;
-use osiris_core::{
-    ErrorKind, Inputs, PreparedStep, Result, RetryPolicy, RunContext, StepFailure, StepOutput, StepRequest, TableRef,
-};
+use osiris_core::{ErrorKind, Inputs, Result, RetryPolicy, StepRequest};
 use osiris_stand_ins::supabase::Trouble;
-use osiris_testkit::Bench;
-use serde_json::{Value, json};
+use osiris_testkit::database::commits::{Log, Run};
+use serde_json::json;
 
 use crate::rest_world::World;
 
-/// Keeps the intents of a run.
-#[derive(Default)]
-struct Log {
-    intents: Mutex<Vec<Intent>>,
-}
-
-impl Log {
-    fn intent(&self) -> Intent {
-        self.intents.lock().unwrap().last().unwrap().clone()
-    }
-}
-
-impl CommitLog for Log {
-    fn begun(&self, record: &CommitRecord) -> Result<()> {
-        self.intents.lock().unwrap().push(record.intent.clone());
-        Ok(())
-    }
-
-    fn ended(&self, _: &CommitRecord, _: &CommitEnd) -> Result<()> {
-        Ok(())
-    }
-}
-
-/// A write whose commits are logged.
-struct Run {
-    step: Arc<dyn PreparedStep>,
-    request: StepRequest,
-    input: TableRef,
-    context: RunContext,
-}
-
-impl Run {
-    async fn new(bench: &Bench, connection: &Value, config: Value, data: &str, log: &Arc<Log>) -> Self {
-        let step = bench.prepare("supabase.writer", &config, connection).unwrap().into_step().unwrap();
-        let request = StepRequest { retry: RetryPolicy::never(), ..StepRequest::new("write") };
-        let input = bench.table("source", data).await.unwrap();
-        let log: Arc<dyn CommitLog> = Arc::clone(log) as _;
-        Self { step, request, input, context: bench.run_context().clone().with_commit_log(log) }
-    }
-
-    async fn run(&self) -> Result<StepOutput, StepFailure> {
-        self.step.run(&self.request, &Inputs::one(self.input.clone()), &self.context.step("write")).await
-    }
-
-    /// What a run that resumes this one learns.
-    async fn asked(&self, intent: &Intent) -> CommitOutcome {
-        let inputs = Inputs::one(self.input.clone());
-        self.step.outcome(&self.request, intent, &inputs, &self.context.step("write")).await.unwrap()
-    }
-}
-
+const WRITER: &str = "supabase.writer";
 const DATA: &str = "SELECT i AS id, 'x' AS name FROM range(300) r(i)";
 
 /// A table with a primary key, and one without.
@@ -105,9 +53,9 @@ async fn s58_s59_an_append_over_rest_without_a_key_is_ambiguous_and_never_repeat
 #[tokio::test(flavor = "multi_thread")]
 async fn s60_a_run_that_resumes_an_append_over_rest_asks_for_the_keys() {
     let Some(world) = World::new(TABLES).await else { return };
-    let log = Arc::new(Log::default());
+    let log = Log::new(|| {});
     let connection = world.gateway.connection();
-    let run = Run::new(&world.bench, &connection, json!({"table": "t", "batch_size": 100}), DATA, &log).await;
+    let run = Run::new(&world.bench, WRITER, &connection, json!({"table": "t", "batch_size": 100}), DATA, &log).await;
     run.run().await.unwrap();
     let CommitOutcome::Committed { written: Some(written) } = run.asked(&log.intent()).await else {
         panic!("the rows are there");
@@ -117,16 +65,16 @@ async fn s60_a_run_that_resumes_an_append_over_rest_asks_for_the_keys() {
     assert_eq!(run.asked(&log.intent()).await, CommitOutcome::Unknown);
     world.execute("DELETE FROM t").await;
     assert_eq!(run.asked(&log.intent()).await, CommitOutcome::NotCommitted);
-    let bare = Run::new(&world.bench, &connection, json!({"table": "bare"}), DATA, &log).await;
+    let bare = Run::new(&world.bench, WRITER, &connection, json!({"table": "bare"}), DATA, &log).await;
     assert_eq!(bare.asked(&log.intent()).await, CommitOutcome::Unknown);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s60_a_run_that_resumes_one_over_the_database_asks_for_its_transaction() {
     let Some(world) = World::new(TABLES).await else { return };
-    let log = Arc::new(Log::default());
+    let log = Log::new(|| {});
     let connection = world.server.supabase_connection();
-    let run = Run::new(&world.bench, &connection, json!({"table": "t"}), DATA, &log).await;
+    let run = Run::new(&world.bench, WRITER, &connection, json!({"table": "t"}), DATA, &log).await;
     run.run().await.unwrap();
     assert_eq!(run.asked(&log.intent()).await, CommitOutcome::Committed { written: None });
     assert_eq!(log.intent().written().unwrap().inserted, 300);
@@ -165,7 +113,7 @@ async fn a_file_that_changes_while_its_rows_are_sent_sweeps_nothing_and_is_no_su
             .unwrap();
         let input = sink.finish().await.unwrap();
         let connection = world.gateway.connection();
-        let step = world.bench.prepare("supabase.writer", &config, &connection).unwrap().into_step().unwrap();
+        let step = world.bench.prepare(WRITER, &config, &connection).unwrap().into_step().unwrap();
         let request = StepRequest { retry: RetryPolicy::never(), ..StepRequest::new("write") };
         let context = world.bench.run_context().clone().with_commit_log(Arc::new(Changing(file.clone())));
         let failure = step.run(&request, &Inputs::one(input), &context.step("write")).await.unwrap_err();

@@ -2,31 +2,26 @@
 
 use std::time::Duration;
 
-use osiris_core::{Catalog, Health};
+use osiris_core::{Catalog, Health, Result};
 use osiris_stand_ins::supabase::{Gateway, GatewayOptions, Postgrest, PostgrestOptions};
-use osiris_testkit::Bench;
+use osiris_testkit::database;
 use osiris_testkit::services::Postgres;
 use serde_json::Value;
 
-/// As the command line has it.
-pub(crate) const LIMIT: Duration = Duration::from_secs(2);
+use crate::subject::Direct;
 
 /// What the doctor says.
 pub(crate) async fn check(connection: &Value) -> Health {
-    check_within(connection, LIMIT).await
+    database::check::<Direct>(connection).await
 }
 
 pub(crate) async fn check_within(connection: &Value, limit: Duration) -> Health {
-    let bench = Bench::new(osiris_driver_supabase::register).unwrap();
-    let connection = bench.connection("supabase.extractor", connection).unwrap();
-    bench.driver("supabase.extractor").unwrap().family().check(&connection, limit).await
+    database::doctor::check_within::<Direct>(connection, limit).await
 }
 
 /// What discovery finds.
-pub(crate) async fn discover(connection: &Value) -> osiris_core::Result<Catalog> {
-    let bench = Bench::new(osiris_driver_supabase::register).unwrap();
-    let connection = bench.connection("supabase.extractor", connection).unwrap();
-    bench.driver("supabase.extractor").unwrap().family().discover(&connection, None).await
+pub(crate) async fn discover(connection: &Value) -> Result<Catalog> {
+    database::discover::<Direct>(connection).await
 }
 
 /// A project: its database with what `sql` makes, its API and its gateway.

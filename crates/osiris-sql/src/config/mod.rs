@@ -1,8 +1,8 @@
-//! Cross-field checks of configurations that extractors and writers of SQL databases share. Pure: no I/O, and no SQL
-//! but for the guard.
+//! Fields of configurations that extractors and writers of SQL databases share, and the checks across them. Pure: no
+//! I/O, and no SQL but for the guard.
 
 mod source;
 mod writer;
 
-pub use source::{SourceFields, column_problems, fragment_problems, reading_kind};
-pub use writer::WriterFields;
+pub use source::{QueryFields, ReadFields, SourceFields, reading_kind};
+pub use writer::{ConflictFields, WriteFields, WriterFields};

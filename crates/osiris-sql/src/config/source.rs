@@ -3,9 +3,101 @@
 use std::collections::BTreeSet;
 
 use osiris_core::Problem;
+use schemars::JsonSchema;
+use serde::Deserialize;
 
 use crate::guard::{ReadingKind, ReadingStatement, Refusal, SqlDialect, check_fragment};
 use crate::read::cursor::Cursor;
+use crate::read::source::SelectSource;
+
+/// The fields of an extractor that say what is read of a table, and in which batches. Flattened into the configuration
+/// of a driver, which adds `query` and what only its database has.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[non_exhaustive]
+pub struct ReadFields {
+    /// The table or view to read, by its exact name. Default: none, and `query` is required.
+    #[schemars(length(min = 1))]
+    pub table: Option<String>,
+    /// The columns of `table` to read, in this order. Default: all that `SELECT *` returns.
+    #[schemars(length(min = 1))]
+    pub columns: Option<Vec<String>>,
+    /// A SQL condition on the rows of `table`, without WHERE. Default: none.
+    #[serde(rename = "where")]
+    #[schemars(length(min = 1))]
+    pub condition: Option<String>,
+    /// The order of the rows of `table`, in SQL without ORDER BY. Default: unspecified.
+    #[schemars(length(min = 1))]
+    pub order_by: Option<String>,
+    /// Maximum number of rows of `table` to read. Default: all.
+    pub limit: Option<u64>,
+    /// Number of rows of `table` to skip; only meaningful with `order_by`. Default: 0.
+    #[serde(default)]
+    pub offset: u64,
+    /// Maximum rows per batch. A batch also ends at 16 MB.
+    #[serde(default = "default_batch_size")]
+    #[schemars(range(min = 1, max = 10_000_000), extend("x-source" = false))]
+    pub batch_size: usize,
+    /// Reads only rows at or after the cursor value of the last run. Default: every run reads all rows.
+    pub cursor: Option<Cursor>,
+}
+
+fn default_batch_size() -> usize {
+    10_000
+}
+
+impl ReadFields {
+    /// Every contradiction of these fields and of `query`, for a database that has one of these dialects. `schema` is
+    /// whether a schema is set; `same_case` whether names of a different case are different.
+    pub fn problems(&self, query: QueryFields<'_>, schema: bool, same_case: bool) -> Vec<Problem> {
+        let QueryFields { dialects, query, partition_by, partitions } = query;
+        let fields = SourceFields {
+            dialects,
+            query,
+            table: self.table.as_deref(),
+            table_fields: &[
+                ("schema", schema),
+                ("columns", self.columns.is_some()),
+                ("where", self.condition.is_some()),
+                ("order_by", self.order_by.is_some()),
+                ("limit", self.limit.is_some()),
+                ("offset", self.offset > 0),
+            ],
+            order_fields: &["order_by", "limit", "offset"],
+            partition_by,
+            partitions,
+            cursor: self.cursor.as_ref(),
+        };
+        let mut problems = fields.problems();
+        if query.is_none() {
+            problems.extend(column_problems(self.columns.as_deref().unwrap_or_default(), same_case));
+            problems.extend(fragment_problems(dialects, self.condition.as_deref(), self.order_by.as_deref()));
+        }
+        problems
+    }
+
+    /// Reads them from `table`, which is SQL; `column` writes the name of a column.
+    pub fn source(&self, table: String, column: impl Fn(&str) -> String) -> SelectSource {
+        let list = self.columns.as_ref().map(|columns| columns.iter().map(|name| column(name)).collect());
+        let mut source = SelectSource::table(table, list);
+        source.filter.clone_from(&self.condition);
+        source.order_by.clone_from(&self.order_by);
+        (source.limit, source.offset) = (self.limit, self.offset);
+        source
+    }
+}
+
+/// What a driver adds to [`ReadFields`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct QueryFields<'a> {
+    /// The dialects that a session may have; the actual one is known only after connecting.
+    pub dialects: &'a [SqlDialect],
+    /// A statement of the user's.
+    pub query: Option<&'a str>,
+    /// The column whose ranges are read in parallel.
+    pub partition_by: Option<&'a str>,
+    /// The number of ranges.
+    pub partitions: Option<usize>,
+}
 
 /// The fields of an extractor that say what is read: a `query`, or a `table` with what belongs to it.
 #[derive(Debug, Clone, Copy)]
@@ -107,7 +199,7 @@ pub fn reading_kind(dialects: &[SqlDialect], sql: &str) -> Result<ReadingKind, R
 }
 
 /// Problems of `where` and `order_by`, judged as parts of the statement that they will be.
-pub fn fragment_problems(dialects: &[SqlDialect], condition: Option<&str>, order_by: Option<&str>) -> Vec<Problem> {
+fn fragment_problems(dialects: &[SqlDialect], condition: Option<&str>, order_by: Option<&str>) -> Vec<Problem> {
     let parts = [
         ("/where", condition, "SELECT 1 FROM t WHERE (\n", "\n)"),
         ("/order_by", order_by, "SELECT 1 FROM t ORDER BY ", ""),
@@ -130,7 +222,7 @@ pub fn fragment_problems(dialects: &[SqlDialect], condition: Option<&str>, order
 }
 
 /// Columns that are named twice; `same_case` says whether names of a different case are different.
-pub fn column_problems(columns: &[String], same_case: bool) -> Vec<Problem> {
+fn column_problems(columns: &[String], same_case: bool) -> Vec<Problem> {
     let mut seen = BTreeSet::new();
     let twice = columns.iter().enumerate().filter(|(_, name)| {
         let name = if same_case { (*name).clone() } else { name.to_lowercase() };

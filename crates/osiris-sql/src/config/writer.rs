@@ -1,8 +1,71 @@
 //! How rows are written: mode, key, and what is done about rows that meet.
 
 use osiris_core::Problem;
+use schemars::JsonSchema;
+use serde::Deserialize;
 
-use crate::write::{ColumnMapping, Columns, Dedupe, OnConflict, WriteMode, repeated_names};
+use crate::write::{ColumnMapping, Columns, Dedupe, OnConflict, SchemaEvolution, WriteMode, repeated_names};
+
+/// The fields of a writer that every SQL database has. Flattened into the configuration of a driver, which adds where
+/// the rows go.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[non_exhaustive]
+pub struct WriteFields {
+    /// `append` (default; `insert` means the same) adds rows, `overwrite` (or `replace`) replaces all rows, `upsert`
+    /// replaces rows by `key`. Each is done as a whole or not at all.
+    #[serde(default)]
+    #[schemars(extend("x-aliases" = ["write_mode"]))]
+    pub mode: WriteMode,
+    /// The key columns of the table: its primary key or a unique index. Required for `upsert`. A
+    /// table that this step creates gets them as its primary key. Default: none.
+    #[serde(default)]
+    #[schemars(extend("x-aliases" = ["primary_key", "upsert_keys"]))]
+    pub key: Option<Columns>,
+    /// The columns of the input to write: a list, or a map of input column to table column. Default: all, by name.
+    #[serde(default)]
+    pub columns: Option<ColumnMapping>,
+    /// How to handle input columns that the table lacks: `refuse` (default) or `add_columns`.
+    #[serde(default)]
+    pub schema_evolution: SchemaEvolution,
+    /// Maximum number of rejected rows; beyond it the step fails and nothing is written. Default 0.
+    #[serde(default)]
+    pub max_rejects: u64,
+    /// The input columns that order the rows of a key, for `dedupe: last`. Of rows that are equal in
+    /// them, any one is kept; NULL is the greatest value. Default: none.
+    #[serde(default)]
+    pub order_by: Option<Columns>,
+}
+
+/// What a writer does with rows whose keys meet, where an append may ignore keys that are there. Flattened into the
+/// configuration of a driver.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[non_exhaustive]
+pub struct ConflictFields {
+    /// How to handle a row whose key exists in the table: `update` (default) or `ignore`. For `upsert`; `ignore` also
+    /// for `append` with a `key`.
+    #[serde(default)]
+    pub on_conflict: OnConflict,
+    /// How to handle several input rows with the same key: `error` (default), or `last`, which keeps the last one by
+    /// `order_by`. For `upsert`, and for `append` with `on_conflict: ignore`.
+    #[serde(default)]
+    pub dedupe: Dedupe,
+}
+
+impl WriteFields {
+    /// Together with what is done with rows whose keys meet. `append_ignores` is whether `on_conflict: ignore` is
+    /// possible for `append` too.
+    pub fn with(&self, on_conflict: OnConflict, dedupe: Dedupe, append_ignores: bool) -> WriterFields<'_> {
+        WriterFields {
+            mode: self.mode.canonical(),
+            key: Columns::list(self.key.as_ref()),
+            on_conflict,
+            append_ignores,
+            dedupe,
+            order_by: self.order_by.as_ref(),
+            columns: self.columns.as_ref(),
+        }
+    }
+}
 
 /// The fields of a writer that depend on each other.
 #[derive(Debug, Clone, Copy)]

@@ -5,10 +5,12 @@
 mod counts;
 pub mod cursor;
 pub mod ranges;
+mod rows;
 mod session;
 pub mod source;
 mod wait;
 
 pub use counts::Counts;
-pub use session::{ReadSession, read_ranges};
+pub use rows::RowCollector;
+pub use session::{ReadSession, ReaderSession, SqlSession, StatementReader, read_ranges};
 pub use wait::WaitLimits;

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use osiris_core::{Error, Result};
 use tokio::task::JoinSet;
 
-use super::Counts;
 use super::cursor::Boundary;
 use super::source::SelectSource;
+use super::{Counts, WaitLimits};
 
 /// A session that reads rows into the sink of its step.
 pub trait ReadSession: Send {
@@ -18,6 +18,56 @@ pub trait ReadSession: Send {
 
     /// Reads all rows of `sql`; at a boundary only those that no earlier run has taken.
     fn read(&mut self, sql: String, boundary: Option<&mut Boundary>) -> impl Future<Output = Result<Counts>> + Send;
+}
+
+/// A connection that answers small queries as text.
+pub trait SqlSession: Send {
+    /// The rows of a small result. The message of an error starts with `doing`.
+    fn rows(&mut self, sql: &str, doing: &str) -> impl Future<Output = Result<Vec<Vec<Option<String>>>>> + Send;
+}
+
+/// Reads the rows of statements into the sink of its step.
+pub trait StatementReader: Clone + Send + Sync {
+    /// What it reads over.
+    type Session: SqlSession;
+
+    /// How long it waits.
+    fn limits(&self) -> &WaitLimits;
+
+    /// Reads all rows of `sql`; at a boundary only those that no earlier run has taken.
+    fn read(
+        &self,
+        session: &mut Self::Session,
+        sql: String,
+        boundary: Option<&mut Boundary>,
+    ) -> impl Future<Output = Result<Counts>> + Send;
+}
+
+/// A session with the reader that reads over it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ReaderSession<R: StatementReader> {
+    /// The session.
+    pub session: R::Session,
+    reader: R,
+}
+
+impl<R: StatementReader> ReaderSession<R> {
+    /// Reads over `session`.
+    pub fn new(session: R::Session, reader: &R) -> Self {
+        Self { session, reader: reader.clone() }
+    }
+}
+
+impl<R: StatementReader> ReadSession for ReaderSession<R> {
+    async fn row(&mut self, sql: &str, doing: &str) -> Result<Vec<Option<String>>> {
+        let rows = self.reader.limits().first(doing, self.session.rows(sql, doing)).await?;
+        Ok(rows.into_iter().next().unwrap_or_default())
+    }
+
+    async fn read(&mut self, sql: String, boundary: Option<&mut Boundary>) -> Result<Counts> {
+        self.reader.read(&mut self.session, sql, boundary).await
+    }
 }
 
 /// Reads the rows under each of the conditions, at most `limit` of them, each over a free session. `after` is what

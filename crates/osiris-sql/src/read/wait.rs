@@ -1,9 +1,15 @@
 //! How long a reader waits for the server.
 
+use std::future::Future;
 use std::time::Duration;
 
 use futures::{FutureExt as _, Stream, StreamExt as _};
 use osiris_core::{Error, Result};
+
+use crate::within::ended;
+
+/// What helps against a slow statement.
+const SLOW: &str = "raise `timeout` of the step, or reduce the work of the query";
 
 /// Time limits of a reader.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +23,14 @@ pub struct WaitLimits {
 }
 
 impl WaitLimits {
+    /// The answer of a statement that reads the source and whose rows are not those of the step: bounds, a description.
+    ///
+    /// # Errors
+    /// Those of `answer`; when it takes longer than a first row may.
+    pub async fn first<T>(&self, doing: &str, answer: impl Future<Output = Result<T>>) -> Result<T> {
+        ended(self.first_row, doing, answer, SLOW).await
+    }
+
     /// The next part of an answer.
     ///
     /// # Errors
@@ -36,8 +50,7 @@ impl WaitLimits {
     /// The error of an answer that did not come in time.
     pub fn silence(&self, is_first: bool) -> Error {
         let (limit, what, hint) = if is_first {
-            let hint = "raise `timeout` of the step, or reduce the work of the query".to_owned();
-            (self.first_row, "no first row", hint)
+            (self.first_row, "no first row", SLOW.to_owned())
         } else {
             let hint = format!(
                 "raise `{}` of the connection, and check whether the server or the network is overloaded",

@@ -1,5 +1,6 @@
-//! Texts that databases read and print: ISO 8601 dates and times, and decimals with all their digits. Exact, or nothing.
+//! Texts that databases read and print: ISO 8601 dates and times, decimals with all their digits, JSON. Exact, or nothing.
 
+pub mod json;
 pub mod number;
 pub mod print;
 pub mod temporal;

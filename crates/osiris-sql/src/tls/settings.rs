@@ -103,23 +103,26 @@ impl Ssl {
     }
 }
 
-/// The fields of a connection that are about TLS, as written.
-#[derive(Debug, Default)]
+/// The fields of a connection that are about TLS, but for `tls` itself, whose default every family documents. Flattened
+/// into the fields of a connection.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[non_exhaustive]
 pub struct TlsFields {
-    /// `tls`.
-    pub mode: Option<TlsMode>,
-    /// `ssl_ca`.
-    pub ca: Option<String>,
-    /// `ssl_cert`.
-    pub cert: Option<String>,
-    /// `ssl_key`.
-    pub key: Option<String>,
-    /// `require_ssl`.
+    /// A PEM file with the only CA certificates to trust. Default: those of the system.
+    #[schemars(length(min = 1), extend("x-source" = false))]
+    pub ssl_ca: Option<String>,
+    /// A PEM file with the client certificate. Default: none.
+    #[schemars(length(min = 1), extend("x-source" = false))]
+    pub ssl_cert: Option<String>,
+    /// A PEM file with the private key of `ssl_cert`. Default: none.
+    #[schemars(length(min = 1), extend("x-source" = false))]
+    pub ssl_key: Option<String>,
+    /// `true` is the same as `tls: verify-full`. Default: false.
+    #[schemars(extend("x-source" = false))]
     pub require_ssl: Option<bool>,
-    /// `ssl`.
+    /// The same settings as `tls`, `ssl_ca`, `ssl_cert` and `ssl_key` in one mapping. Default: none.
+    #[schemars(extend("x-source" = false))]
     pub ssl: Option<Ssl>,
-    /// How the server is reached.
-    pub reach: Reach,
 }
 
 /// TLS as it will be done. Paths may be relative to the pipeline file.
@@ -141,19 +144,17 @@ impl Default for Tls {
 }
 
 impl Tls {
-    /// What the fields come to together.
-    ///
-    /// # Errors
-    /// Every contradiction.
-    pub fn combine(fields: TlsFields) -> Result<Self, Vec<String>> {
-        let mut problems = fields.given_twice();
-        let asked = fields.asked_mode().unwrap_or_else(|problem| {
+    /// What `tls` and the fields come to together, for a server that is reached like this. Every contradiction is added
+    /// to `problems`; what is returned then is of no use.
+    pub fn combine(tls: Option<TlsMode>, fields: TlsFields, reach: Reach, problems: &mut Vec<String>) -> Self {
+        problems.extend(fields.given_twice());
+        let asked = fields.asked_mode(tls).unwrap_or_else(|problem| {
             problems.push(problem);
             None
         });
         let ssl = fields.ssl.unwrap_or_default();
-        let ca = fields.ca.or(ssl.ca);
-        let identity = match (fields.cert.or(ssl.cert), fields.key.or(ssl.key)) {
+        let ca = fields.ssl_ca.or(ssl.ca);
+        let identity = match (fields.ssl_cert.or(ssl.cert), fields.ssl_key.or(ssl.key)) {
             (Some(cert), Some(key)) => Some((PathBuf::from(cert), PathBuf::from(key))),
             (None, None) => None,
             (cert, _) => {
@@ -166,25 +167,25 @@ impl Tls {
             Some(mode) => mode,
             None if ca.is_some() => TlsMode::VerifyFull,
             None if identity.is_some() => TlsMode::Required,
-            None => fields.reach.default_mode(),
+            None => reach.default_mode(),
         };
         if ca.is_some() && !mode.verifies() {
             problems.push("a CA is looked at with `tls: verify-ca` or `verify-full` only".to_owned());
         }
-        if fields.reach == Reach::Socket && mode.verifies() {
+        if reach == Reach::Socket && mode.verifies() {
             problems.push("a server behind a Unix socket has no name to verify: leave `tls` out".to_owned());
         }
         if identity.is_some() && mode == TlsMode::Disabled {
             problems.push("a certificate of the client needs TLS, which is disabled".to_owned());
         }
-        if problems.is_empty() { Ok(Self { mode, ca: ca.map(PathBuf::from), identity }) } else { Err(problems) }
+        Self { mode, ca: ca.map(PathBuf::from), identity }
     }
 }
 
 impl TlsFields {
     fn given_twice(&self) -> Vec<String> {
         let Some(ssl) = &self.ssl else { return Vec::new() };
-        [(&self.ca, &ssl.ca, "ca"), (&self.cert, &ssl.cert, "cert"), (&self.key, &ssl.key, "key")]
+        [(&self.ssl_ca, &ssl.ca, "ca"), (&self.ssl_cert, &ssl.cert, "cert"), (&self.ssl_key, &ssl.key, "key")]
             .into_iter()
             .filter(|(outer, inner, _)| outer.is_some() && inner.is_some())
             .map(|(_, _, name)| format!("`ssl_{name}` and `ssl.{name}` are the same: keep one"))
@@ -192,11 +193,11 @@ impl TlsFields {
     }
 
     /// The mode that `tls`, `require_ssl` and `ssl` ask for, when they agree.
-    fn asked_mode(&self) -> Result<Option<TlsMode>, String> {
+    fn asked_mode(&self, tls: Option<TlsMode>) -> Result<Option<TlsMode>, String> {
         let ssl = self.ssl.as_ref().map_or(Ok(None), Ssl::mode)?;
         let required = (self.require_ssl == Some(true)).then_some(TlsMode::VerifyFull);
         let mut asked = None;
-        for (name, mode) in [("tls", self.mode), ("require_ssl", required), ("ssl", ssl)] {
+        for (name, mode) in [("tls", tls), ("require_ssl", required), ("ssl", ssl)] {
             match (asked, mode) {
                 (Some((one, first)), Some(mode)) if first != mode => {
                     return Err(format!("`{one}` and `{name}` ask for different kinds of TLS: keep one"));
@@ -216,21 +217,15 @@ mod tests {
     use super::*;
 
     fn mode(fields: Value) -> Result<TlsMode, Vec<String>> {
-        let take = |name: &str| fields[name].as_str().map(str::to_owned);
-        Tls::combine(TlsFields {
-            mode: serde_json::from_value(fields["tls"].clone()).unwrap(),
-            ca: take("ssl_ca"),
-            cert: take("ssl_cert"),
-            key: take("ssl_key"),
-            require_ssl: fields["require_ssl"].as_bool(),
-            ssl: serde_json::from_value(fields["ssl"].clone()).unwrap(),
-            reach: match (fields["socket"].is_string(), fields["host"].as_str()) {
-                (true, _) => Reach::Socket,
-                (false, Some("certified")) => Reach::Certified,
-                (false, host) => Reach::of_host(host.unwrap_or("db.example.com")),
-            },
-        })
-        .map(|tls| tls.mode)
+        let reach = match (fields["socket"].is_string(), fields["host"].as_str()) {
+            (true, _) => Reach::Socket,
+            (false, Some("certified")) => Reach::Certified,
+            (false, host) => Reach::of_host(host.unwrap_or("db.example.com")),
+        };
+        let tls = serde_json::from_value(fields["tls"].clone()).unwrap();
+        let mut problems = Vec::new();
+        let tls = Tls::combine(tls, serde_json::from_value(fields).unwrap(), reach, &mut problems);
+        if problems.is_empty() { Ok(tls.mode) } else { Err(problems) }
     }
 
     #[test]

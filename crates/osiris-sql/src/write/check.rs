@@ -1,7 +1,7 @@
 //! The checks before anything is written: which column goes where, and everything that is in the way, all at once. No I/O.
 
-use osiris_core::Column;
 use osiris_core::problem::nearest;
+use osiris_core::{Column, ColumnType};
 
 use super::{KeyColumn, MappedColumn, SchemaEvolution, TargetColumn, TargetTable, WriteMode};
 use crate::config::WriterFields;
@@ -88,8 +88,8 @@ impl<'a, D> TableCheck<'a, D> {
     }
 
     /// The plan, as far as there are no problems. Columns that the table lacks are left out when they may be added.
-    /// `conversion` says how a column is converted, or why it cannot be.
-    pub fn plan<C>(&mut self, conversion: impl Fn(&Column, &TargetColumn<D>) -> Result<C, String>) -> WritePlan<C> {
+    /// `conversion` says how values of a type are converted for a column, or why they cannot be.
+    pub fn plan<C>(&mut self, conversion: impl Fn(&ColumnType, &TargetColumn<D>) -> Result<C, String>) -> WritePlan<C> {
         if self.target.kind != "table" {
             self.refuse(format!("it is a {}: write to the underlying table", self.target.kind));
         }
@@ -102,11 +102,11 @@ impl<'a, D> TableCheck<'a, D> {
         WritePlan { columns, key }
     }
 
-    /// The columns to send. Columns that the table lacks are left out when they may be added. `conversion` says how a
-    /// column is converted, or why it cannot be.
+    /// The columns to send. Columns that the table lacks are left out when they may be added. `conversion` says how
+    /// values of a type are converted for a column, or why they cannot be.
     pub fn columns<C>(
         &mut self,
-        conversion: impl Fn(&Column, &TargetColumn<D>) -> Result<C, String>,
+        conversion: impl Fn(&ColumnType, &TargetColumn<D>) -> Result<C, String>,
     ) -> Vec<WriteColumn<C>> {
         let mut columns: Vec<WriteColumn<C>> = Vec::new();
         for MappedColumn { source, target } in self.mapped {
@@ -120,13 +120,13 @@ impl<'a, D> TableCheck<'a, D> {
                 self.refuse(format!("two columns of the input are mapped to column `{}`", column.name));
             } else {
                 let is_key = self.key.contains(&column.name);
-                match conversion(source, column) {
+                match conversion(&source.column_type, column) {
                     Ok(conversion) => columns.push(WriteColumn {
                         is_key,
                         not_null: is_key || column.not_null,
                         ..WriteColumn::new(source.clone(), &column.name, &column.declared, conversion)
                     }),
-                    Err(problem) => self.refuse(problem),
+                    Err(why) => self.refuse(column.unsuited(source, &why)),
                 }
             }
         }

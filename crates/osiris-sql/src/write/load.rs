@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::chunk::Chunk;
 use super::encode::{Encoder, RowEncoder};
+use super::pending::PendingRanges;
 
 /// The result of loading.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -82,12 +83,8 @@ where
 }
 
 async fn send(chunk: &Chunk, sink: &mut impl ChunkSink, ctx: &ExecutionContext, loaded: &mut Loaded) -> Result<()> {
-    let mut waiting = Vec::new();
-    waiting.push(0..chunk.rows());
-    while let Some(rows) = waiting.pop() {
-        if rows.is_empty() {
-            continue;
-        }
+    let mut pending = PendingRanges::new(0..chunk.rows());
+    while let Some(rows) = pending.next_range() {
         match sink.send(chunk, &rows).await? {
             ChunkOutcome::Taken { replaced } => {
                 let taken = u64::try_from(rows.len()).unwrap_or(0);
@@ -99,25 +96,13 @@ async fn send(chunk: &Chunk, sink: &mut impl ChunkSink, ctx: &ExecutionContext, 
             ChunkOutcome::Refused { column, reason, .. } if rows.len() == 1 => {
                 ctx.rejects().push(vec![chunk.reject(rows.start, column, reason)]).await?;
             }
-            ChunkOutcome::Refused { row, .. } => waiting.extend(cut(&rows, row)),
+            ChunkOutcome::Refused { row, .. } => pending.split(&rows, row.map(|row| rows.start + row)),
         }
     }
     let bytes = u64::try_from(chunk.bytes()).unwrap_or(0);
     loaded.bytes += bytes;
     ctx.progress().add_bytes(bytes);
     sink.end_chunk().await
-}
-
-/// Splits rejected rows, the first part last: around the row that the server named, else in the middle. Always more
-/// than one part, and no empty part is sent.
-fn cut(rows: &Range<usize>, named: Option<usize>) -> Vec<Range<usize>> {
-    match named.map(|row| rows.start + row) {
-        Some(row) if rows.contains(&row) => vec![row + 1..rows.end, row..row + 1, rows.start..row],
-        _ => {
-            let middle = rows.start + rows.len() / 2;
-            vec![middle..rows.end, rows.start..middle]
-        }
-    }
 }
 
 enum Encoded {
@@ -161,17 +146,4 @@ where
         }
     });
     parts
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn refused_rows_are_cut_around_the_one_that_is_named() {
-        assert_eq!(cut(&(10..20), Some(3)), [14..20, 13..14, 10..13]);
-        assert_eq!(cut(&(10..20), None), [15..20, 10..15]);
-        // Ignore a row number out of range.
-        assert_eq!(cut(&(10..20), Some(50)), [15..20, 10..15]);
-    }
 }

@@ -1,5 +1,6 @@
 //! What a write checks and tells whatever its database: NULLs before anything is sent, DDL, keys that occur twice.
 
+use std::fmt::Display;
 use std::future::Future;
 
 use osiris_core::{Error, ExecutionContext, Reject, Result, TableRef, TableScan, Written, event};
@@ -10,6 +11,14 @@ use crate::config::WriterFields;
 
 /// The most keys that occur twice to look for.
 pub const MAX_DUPLICATES: usize = 1000;
+
+/// Why a row with a NULL is refused.
+pub const NULL_REFUSED: &str = "NULL, but the column is NOT NULL";
+
+/// The error for a table that somebody dropped while rows were to be written to it.
+pub fn table_is_gone(table: &impl Display) -> Error {
+    Error::validation(format!("table `{table}` no longer exists")).with_hint("it was dropped during the run: run again")
+}
 
 /// The input columns of the key.
 pub fn key_sources<'a>(key: &[String], mapped: &'a [MappedColumn]) -> Vec<&'a str> {

@@ -51,7 +51,7 @@ impl From<String> for KeyColumn {
 
 impl<D> TargetColumn<D> {
     /// The problem that values of `source` cannot be converted for it.
-    pub fn unsuited(&self, source: &Column, why: &str) -> String {
+    pub(super) fn unsuited(&self, source: &Column, why: &str) -> String {
         format!(
             "column `{}` is {}, but column `{}` of the input is {}: {why}",
             self.name, self.declared, source.name, source.column_type

@@ -3,20 +3,33 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends at the first surprise")]
 
+pub mod catalog;
+pub mod commits;
+pub mod conformance;
+pub mod cursor;
+pub mod doctor;
+pub mod guard;
+pub mod postgres;
+pub mod ranges;
 pub mod read_faults;
+pub mod secrets;
+pub mod speed;
 pub mod tls;
 pub mod write_faults;
+pub mod writes;
 
 mod reading;
+mod samples;
 mod server;
 mod writing;
 
 use std::time::{Duration, Instant};
 
-use osiris_core::{Health, Registry, Result};
+use osiris_core::{Catalog, Health, Registry, Result};
 use serde_json::{Value, json};
 
 pub use reading::{Reading, texts, types};
+pub use samples::{BadValue, SampleServer};
 pub use server::DatabaseServer;
 pub use writing::{Writing, config, lines};
 
@@ -47,9 +60,17 @@ pub trait DatabaseDriver: Sized + Send + Sync + 'static {
 
 /// What the doctor says of a connection, within the limit that the command line has.
 pub async fn check<D: DatabaseDriver>(connection: &Value) -> Health {
+    doctor::check_within::<D>(connection, doctor::LIMIT).await
+}
+
+/// What discovery finds.
+///
+/// # Errors
+/// When it fails.
+pub async fn discover<D: DatabaseDriver>(connection: &Value) -> Result<Catalog> {
     let bench = Bench::new(D::register).unwrap();
     let connection = bench.connection(D::EXTRACTOR, connection).unwrap();
-    bench.driver(D::EXTRACTOR).unwrap().family().check(&connection, Duration::from_secs(2)).await
+    bench.driver(D::EXTRACTOR).unwrap().family().discover(&connection, None).await
 }
 
 /// A connection through the proxy, without TLS.

@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use osiris_core::Result;
+use osiris_core::{Error, Result};
 use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, MySqlConnection, PgConnection};
 
 use crate::services::{Brand, MysqlOptions, MysqlServer, Postgres, PostgresOptions};
 
@@ -12,6 +13,8 @@ use crate::services::{Brand, MysqlOptions, MysqlServer, Postgres, PostgresOption
 pub trait DatabaseServer: Sized + Send + Sync + 'static {
     /// How it is started.
     type Options: Default + Send;
+    /// A connection that is not the driver's.
+    type Session: Send + 'static;
 
     /// The query for the sessions of the driver that are open.
     const SESSIONS: &'static str;
@@ -60,6 +63,17 @@ pub trait DatabaseServer: Sized + Send + Sync + 'static {
 
     /// The rows of a query, as text.
     fn rows(&self, sql: &str) -> impl Future<Output = Result<Vec<Vec<Option<String>>>>> + Send;
+
+    /// A connection of an administrator.
+    fn session(&self) -> impl Future<Output = Result<Self::Session>> + Send;
+
+    /// Runs statements over it, separated by semicolons.
+    fn run(session: &mut Self::Session, sql: &str) -> impl Future<Output = Result<()>> + Send;
+
+    /// Lets the account of the driver see the open transactions of others.
+    fn show_transactions(&self) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
 
     /// `kill -9`.
     fn kill(&mut self) -> Result<()>;
@@ -110,6 +124,15 @@ macro_rules! same {
             self.log()
         }
 
+        async fn session(&self) -> Result<Self::Session> {
+            self.connect().await
+        }
+
+        async fn run(session: &mut Self::Session, sql: &str) -> Result<()> {
+            let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(session).await;
+            done.map(drop).map_err(|error| Error::unknown(format!("the statement failed: {error}")))
+        }
+
         async fn start() -> Result<Option<Self>> {
             Self::start().await
         }
@@ -122,6 +145,7 @@ macro_rules! same {
 
 impl<B: Brand> DatabaseServer for MysqlServer<B> {
     type Options = MysqlOptions;
+    type Session = MySqlConnection;
 
     const SESSIONS: &'static str = "SELECT ID, COMMAND, INFO FROM information_schema.PROCESSLIST \
         WHERE ID <> CONNECTION_ID() AND USER NOT IN ('system user', 'event_scheduler')";
@@ -155,11 +179,16 @@ impl<B: Brand> DatabaseServer for MysqlServer<B> {
         )
     }
 
+    async fn show_transactions(&self) -> Result<()> {
+        self.execute(&format!("GRANT PROCESS ON *.* TO {}", self.account())).await
+    }
+
     same!();
 }
 
 impl DatabaseServer for Postgres {
     type Options = PostgresOptions;
+    type Session = PgConnection;
 
     const SESSIONS: &'static str =
         "SELECT pid::text, state, wait_event, query FROM pg_stat_activity WHERE application_name LIKE 'osiris%'";

@@ -70,6 +70,11 @@ impl<D: DatabaseDriver> Writing<D> {
         self.server.execute(sql).await.unwrap();
     }
 
+    /// Whether the server has no table.
+    pub async fn server_has_no_table(&self) -> bool {
+        self.server.rows(D::Server::TABLES).await.unwrap().is_empty()
+    }
+
     /// The rejects of the last write: number, column, reason.
     pub async fn rejects(&self) -> String {
         let rows =

@@ -2,14 +2,11 @@
 
 use arrow::datatypes::Field;
 use osiris_core::{ColumnType, Result};
-use osiris_sql::batch::{column_plans, uuid_field};
+use osiris_sql::batch::{self, MAX_DECIMAL_DIGITS, column_plans, uuid_field};
 
 use super::oid;
 use crate::client::quote;
 use crate::config::{DecimalOverflow, InfinityPolicy, IntervalPolicy, NumericPolicy, Policies};
-
-/// Maximum precision of decimals in the run store.
-const DIGITS: u32 = 38;
 
 /// A result column, as the server describes it. Domains are described by their base type.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,15 +66,15 @@ pub(crate) enum Projection {
     Json,
 }
 
-/// A planned column.
-#[derive(Debug, Clone)]
-pub(crate) struct ColumnPlan {
-    pub(crate) name: String,
-    pub(crate) field: Field,
-    pub(crate) reading: ColumnDecoder,
-    pub(crate) asking: Projection,
-    pub(crate) infinity: InfinityPolicy,
+/// How the values of a column are selected and decoded, as the step wants them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ValueDecoder {
+    pub(super) reading: ColumnDecoder,
+    pub(super) asking: Projection,
+    pub(super) infinity: InfinityPolicy,
 }
+
+pub(crate) type ColumnPlan = batch::ColumnPlan<ValueDecoder>;
 
 /// Plans all columns; reports all columns that cannot be mapped.
 ///
@@ -86,7 +83,8 @@ pub(crate) struct ColumnPlan {
 pub(crate) fn plan(columns: &[SourceColumn], policies: &Policies) -> Result<Vec<ColumnPlan>> {
     let plans = columns.iter().map(|column| {
         let (reading, asking) = column.reading(policies)?;
-        Ok(ColumnPlan::new(&column.name, reading, asking, policies.infinity))
+        let decoder = ValueDecoder { reading, asking, infinity: policies.infinity };
+        Ok(ColumnPlan::new(field(&column.name, &reading.store_type()), decoder))
     });
     column_plans(plans, "follow the advice after each column")
 }
@@ -134,12 +132,12 @@ impl SourceColumn {
             return policies.numeric_scale.map_or(text, |scale| Ok(decimal(scale)));
         };
         match (u8::try_from(precision), u8::try_from(scale)) {
-            (Ok(precision), Ok(scale)) if u32::from(precision) <= DIGITS => {
+            (Ok(precision), Ok(scale)) if u32::from(precision) <= MAX_DECIMAL_DIGITS => {
                 Ok((ColumnDecoder::Decimal(precision, scale), Projection::Binary))
             }
             _ if policies.decimal_overflow == DecimalOverflow::Text => text,
             _ => Err(format!(
-                "`{0}` is numeric({precision},{scale}), more than {DIGITS} digits: cast it in a query, such as `{0}::numeric(38,{1})`, or set \
+                "`{0}` is numeric({precision},{scale}), more than {MAX_DECIMAL_DIGITS} digits: cast it in a query, such as `{0}::numeric(38,{1})`, or set \
                  `decimal_overflow: text`",
                 self.name,
                 scale.min(10)
@@ -159,20 +157,15 @@ fn digits(modifier: i32) -> Option<(u32, u32)> {
     Some((precision + (0x800 - low), 0))
 }
 
-impl ColumnPlan {
-    fn new(name: &str, reading: ColumnDecoder, asking: Projection, infinity: InfinityPolicy) -> Self {
-        let field = field(name, &reading.store_type());
-        Self { name: name.to_owned(), field, reading, asking, infinity }
-    }
-
+impl ValueDecoder {
     /// Whether the server sends it unchanged.
     pub(crate) fn is_binary(&self) -> bool {
         self.asking == Projection::Binary
     }
 
-    /// The column in a select list, from a source that has it under its name.
-    pub(crate) fn sql(&self) -> String {
-        let name = quote(&self.name);
+    /// The column `name` in a select list, from a source that has it under its name.
+    pub(crate) fn sql(&self, name: &str) -> String {
+        let name = quote(name);
         match self.asking {
             Projection::Binary => name,
             Projection::Text => format!("{name}::text AS {name}"),

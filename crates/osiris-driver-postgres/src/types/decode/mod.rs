@@ -2,7 +2,6 @@
 //! the server's description; a value that its type cannot hold is an error with the column and a hint. The table of
 //! types is in the crate's README.
 
-mod batch;
 mod column;
 mod copy;
 mod named;
@@ -10,7 +9,6 @@ mod numeric;
 pub(crate) mod oid;
 mod value;
 
-pub(crate) use batch::{batches, schema};
 pub use column::field;
 pub(crate) use column::{ColumnPlan, Family, SourceColumn, plan};
 pub(crate) use copy::{Frames, Tuple};

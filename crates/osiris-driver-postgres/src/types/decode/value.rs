@@ -1,10 +1,10 @@
-//! Builds one column of a batch: appends the binary format of a value to an Arrow builder.
+//! Decodes the binary format of values.
 
 use arrow::datatypes::IntervalMonthDayNano;
 use osiris_core::Error;
-use osiris_sql::batch::{self, Values};
+use osiris_sql::batch::{Decoder, ValueError, Values};
 
-use super::column::{ColumnDecoder, ColumnPlan};
+use super::column::{ColumnDecoder, ValueDecoder};
 use super::numeric::{self, NumericError};
 use crate::config::InfinityPolicy;
 
@@ -13,80 +13,38 @@ const EPOCH_DAYS: i32 = 10_957;
 /// The same in microseconds.
 const EPOCH_MICROS: i64 = 946_684_800_000_000;
 
-/// Why a value was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ValueError {
-    /// Bytes that are not a value of the type.
-    Malformed,
-    /// NaN or infinity in a decimal.
-    NotFinite,
-    /// More digits than the type has.
-    Digits,
-    /// An infinite date or timestamp.
-    Infinity,
-    /// Out of range for the run store type.
-    Range,
-    /// An interval with too many hours.
-    Interval,
-    /// Invalid UTF-8.
-    Text,
-}
-
-impl ValueError {
-    /// The error, without the value.
-    fn in_column(self, name: &str) -> Error {
-        let (what, hint) = match self {
-            Self::Malformed => {
-                return Error::unknown(format!("column `{name}` has a value in an unexpected format"))
-                    .with_hint("cast it in a query, such as `c::text`, and report the type");
-            }
-            Self::NotFinite => {
-                ("has NaN or infinity, which DECIMAL does not support", "set `numeric: text`, or filter out those rows")
-            }
-            Self::Digits => {
-                ("has a value with more digits than its DECIMAL", "raise `numeric_scale`, or set `numeric: text`")
-            }
-            Self::Infinity => {
-                ("has an infinite date or timestamp", "set `infinity: keep` or `infinity: null` (counted)")
-            }
-            Self::Range => ("has a timestamp after the year 294246", "cast it to text in a query"),
-            Self::Interval => ("has an interval of more than 292 years in hours and minutes", "set `interval: text`"),
-            Self::Text => ("has invalid UTF-8", "cast it to bytea in a query to read its bytes"),
-        };
-        Error::validation(format!("column `{name}` {what}")).with_hint(hint)
-    }
-}
+const MALFORMED: ValueError = ValueError::malformed("cast it in a query, such as `c::text`, and report the type");
+const NOT_FINITE: ValueError = ValueError::new(
+    "has NaN or infinity, which DECIMAL does not support",
+    "set `numeric: text`, or filter out those rows",
+);
+const DIGITS: ValueError =
+    ValueError::new("has a value with more digits than its DECIMAL", "raise `numeric_scale`, or set `numeric: text`");
+const INFINITY: ValueError =
+    ValueError::new("has an infinite date or timestamp", "set `infinity: keep` or `infinity: null` (counted)");
+const RANGE: ValueError = ValueError::new("has a timestamp after the year 294246", "cast it to text in a query");
+const INTERVAL: ValueError =
+    ValueError::new("has an interval of more than 292 years in hours and minutes", "set `interval: text`");
+const TEXT: ValueError = ValueError::new("has invalid UTF-8", "cast it to bytea in a query to read its bytes");
 
 impl From<NumericError> for ValueError {
     fn from(refused: NumericError) -> Self {
         match refused {
-            NumericError::Malformed => Self::Malformed,
-            NumericError::NotFinite => Self::NotFinite,
-            NumericError::Digits => Self::Digits,
+            NumericError::Malformed => MALFORMED,
+            NumericError::NotFinite => NOT_FINITE,
+            NumericError::Digits => DIGITS,
         }
     }
-}
-
-/// Builds one column of a batch.
-pub(crate) struct ColumnBuilder {
-    plan: ColumnPlan,
-    values: Values,
 }
 
 /// Fixed-length big-endian numbers.
 macro_rules! number {
     ($raw:expr, $type:ty) => {
-        <$type>::from_be_bytes($raw.try_into().map_err(|_| ValueError::Malformed)?)
+        <$type>::from_be_bytes($raw.try_into().map_err(|_| MALFORMED)?)
     };
 }
 
-impl ColumnBuilder {
-    pub(super) fn new(plan: &ColumnPlan) -> Self {
-        Self { plan: plan.clone(), values: Values::new(plan.field.data_type()) }
-    }
-}
-
-impl batch::ColumnBuilder for ColumnBuilder {
+impl Decoder for ValueDecoder {
     type Value<'a> = &'a [u8];
     type Refused = ValueError;
 
@@ -94,16 +52,12 @@ impl batch::ColumnBuilder for ColumnBuilder {
         value.len()
     }
 
-    fn values(&mut self) -> &mut Values {
-        &mut self.values
-    }
-
-    fn push(&mut self, raw: &[u8]) -> Result<bool, ValueError> {
-        match &mut self.values {
+    fn decode(&mut self, raw: &[u8], values: &mut Values) -> Result<bool, ValueError> {
+        match values {
             Values::Boolean(builder) => match raw {
                 [0] => builder.append_value(false),
                 [1] => builder.append_value(true),
-                _ => return Err(ValueError::Malformed),
+                _ => return Err(MALFORMED),
             },
             Values::Int16(builder) => builder.append_value(number!(raw, i16)),
             Values::Int32(builder) => builder.append_value(number!(raw, i32)),
@@ -112,15 +66,15 @@ impl batch::ColumnBuilder for ColumnBuilder {
             Values::Float32(builder) => builder.append_value(number!(raw, f32)),
             Values::Float64(builder) => builder.append_value(number!(raw, f64)),
             Values::Decimal(builder) => {
-                let ColumnDecoder::Decimal(precision, scale) = self.plan.reading else {
-                    return Err(ValueError::Malformed);
+                let ColumnDecoder::Decimal(precision, scale) = self.reading else {
+                    return Err(MALFORMED);
                 };
                 builder.append_value(numeric::unscaled(raw, precision, scale)?);
             }
-            Values::Text(builder) => builder.append_value(text(raw, self.plan.reading)?),
+            Values::Text(builder) => builder.append_value(text(raw, self.reading)?),
             Values::Blob(builder) => builder.append_value(raw),
-            Values::Uuid(builder) => builder.append_value(raw).map_err(|_| ValueError::Malformed)?,
-            Values::Date(builder) => match date(number!(raw, i32), self.plan.infinity)? {
+            Values::Uuid(builder) => builder.append_value(raw).map_err(|_| MALFORMED)?,
+            Values::Date(builder) => match date(number!(raw, i32), self.infinity)? {
                 Some(day) => builder.append_value(day),
                 None => {
                     builder.append_null();
@@ -128,7 +82,7 @@ impl batch::ColumnBuilder for ColumnBuilder {
                 }
             },
             Values::Time(builder) => builder.append_value(number!(raw, i64)),
-            Values::Timestamp(builder) => match moment(number!(raw, i64), self.plan.infinity)? {
+            Values::Timestamp(builder) => match moment(number!(raw, i64), self.infinity)? {
                 Some(micros) => builder.append_value(micros),
                 None => {
                     builder.append_null();
@@ -136,24 +90,24 @@ impl batch::ColumnBuilder for ColumnBuilder {
                 }
             },
             Values::Interval(builder) => builder.append_value(interval(raw)?),
-            _ => return Err(ValueError::Malformed),
+            _ => return Err(MALFORMED),
         }
         Ok(false)
     }
 
     fn invalid_text() -> ValueError {
-        ValueError::Text
+        TEXT
     }
 
-    fn error(&self, refused: ValueError) -> Error {
-        refused.in_column(&self.plan.name)
+    fn error(&self, name: &str, refused: ValueError) -> Error {
+        refused.in_column(name)
     }
 }
 
 fn text(raw: &[u8], reading: ColumnDecoder) -> Result<&[u8], ValueError> {
     match (reading, raw) {
         (ColumnDecoder::Jsonb, [1, rest @ ..]) => Ok(rest),
-        (ColumnDecoder::Jsonb, _) => Err(ValueError::Malformed),
+        (ColumnDecoder::Jsonb, _) => Err(MALFORMED),
         (_, raw) => Ok(raw),
     }
 }
@@ -163,7 +117,7 @@ fn infinite<T>(kept: T, policy: InfinityPolicy) -> Result<Option<T>, ValueError>
     match policy {
         InfinityPolicy::Keep => Ok(Some(kept)),
         InfinityPolicy::Null => Ok(None),
-        InfinityPolicy::Error => Err(ValueError::Infinity),
+        InfinityPolicy::Error => Err(INFINITY),
     }
 }
 
@@ -172,7 +126,7 @@ fn date(days: i32, policy: InfinityPolicy) -> Result<Option<i32>, ValueError> {
     match days {
         i32::MAX => infinite(i32::MAX, policy),
         i32::MIN => infinite(-i32::MAX, policy),
-        days => days.checked_add(EPOCH_DAYS).map(Some).ok_or(ValueError::Range),
+        days => days.checked_add(EPOCH_DAYS).map(Some).ok_or(RANGE),
     }
 }
 
@@ -183,7 +137,7 @@ fn moment(micros: i64, policy: InfinityPolicy) -> Result<Option<i64>, ValueError
         i64::MIN => infinite(-i64::MAX, policy),
         micros => match micros.checked_add(EPOCH_MICROS) {
             // The number is taken.
-            Some(i64::MAX) | None => Err(ValueError::Range),
+            Some(i64::MAX) | None => Err(RANGE),
             known => Ok(known),
         },
     }
@@ -191,9 +145,9 @@ fn moment(micros: i64, policy: InfinityPolicy) -> Result<Option<i64>, ValueError
 
 /// Microseconds, days, months.
 fn interval(raw: &[u8]) -> Result<IntervalMonthDayNano, ValueError> {
-    let (micros, rest) = raw.split_at_checked(8).ok_or(ValueError::Malformed)?;
-    let (days, months) = rest.split_at_checked(4).ok_or(ValueError::Malformed)?;
-    let nanos = number!(micros, i64).checked_mul(1000).ok_or(ValueError::Interval)?;
+    let (micros, rest) = raw.split_at_checked(8).ok_or(MALFORMED)?;
+    let (days, months) = rest.split_at_checked(4).ok_or(MALFORMED)?;
+    let nanos = number!(micros, i64).checked_mul(1000).ok_or(INTERVAL)?;
     Ok(IntervalMonthDayNano::new(number!(months, i32), number!(days, i32), nanos))
 }
 
@@ -207,7 +161,7 @@ mod tests {
         assert_eq!(date(i32::MIN, InfinityPolicy::Keep), Ok(Some(-i32::MAX)));
         assert_eq!(moment(i64::MIN, InfinityPolicy::Keep), Ok(Some(-i64::MAX)));
         assert_eq!(moment(i64::MAX, InfinityPolicy::Null), Ok(None));
-        assert_eq!(moment(i64::MAX, InfinityPolicy::Error), Err(ValueError::Infinity));
+        assert_eq!(moment(i64::MAX, InfinityPolicy::Error), Err(INFINITY));
     }
 
     #[test]
@@ -215,8 +169,8 @@ mod tests {
         assert_eq!(date(0, InfinityPolicy::Keep), Ok(Some(EPOCH_DAYS)));
         assert_eq!(date(-2_451_545, InfinityPolicy::Keep), Ok(Some(-2_440_588)));
         assert_eq!(moment(-EPOCH_MICROS, InfinityPolicy::Keep), Ok(Some(0)));
-        assert_eq!(moment(9_223_371_331_199_999_999, InfinityPolicy::Keep), Err(ValueError::Range));
-        assert_eq!(date(i32::MAX - 1, InfinityPolicy::Keep), Err(ValueError::Range));
+        assert_eq!(moment(9_223_371_331_199_999_999, InfinityPolicy::Keep), Err(RANGE));
+        assert_eq!(date(i32::MAX - 1, InfinityPolicy::Keep), Err(RANGE));
     }
 
     #[test]
@@ -224,7 +178,7 @@ mod tests {
         let raw = [1_500_000_i64.to_be_bytes().as_slice(), &(-3_i32).to_be_bytes(), &14_i32.to_be_bytes()].concat();
         assert_eq!(interval(&raw), Ok(IntervalMonthDayNano::new(14, -3, 1_500_000_000)));
         let raw = [i64::MAX.to_be_bytes().as_slice(), &[0; 8]].concat();
-        assert_eq!(interval(&raw), Err(ValueError::Interval));
-        assert_eq!(interval(&[0; 15]), Err(ValueError::Malformed));
+        assert_eq!(interval(&raw), Err(INTERVAL));
+        assert_eq!(interval(&[0; 15]), Err(MALFORMED));
     }
 }

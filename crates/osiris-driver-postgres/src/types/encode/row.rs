@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use osiris_core::{Column, Result};
-use osiris_sql::write::{RowEncoder, RowError, WriteColumn};
+use osiris_sql::write::{NULL_REFUSED, RowEncoder, RowError, WriteColumn};
 
 use super::cell::cell;
 use super::convert::Conversion;
@@ -67,7 +67,7 @@ impl RowEncoder for RowWriter {
                 if !columns.arrays[index].is_null(row) {
                     cell(row, out).map_err(|reason| (Some(index), reason))?;
                 } else if self.fields[index].not_null {
-                    return Err((Some(index), "NULL, but the column is NOT NULL".into()));
+                    return Err((Some(index), NULL_REFUSED.into()));
                 } else {
                     out.extend_from_slice(&NULL.to_be_bytes());
                 }

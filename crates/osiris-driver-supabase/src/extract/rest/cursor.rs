@@ -35,8 +35,8 @@ pub(super) fn check(cursor: &Cursor, format: &str) -> Result<()> {
     }
     let has_distance =
         matches!(format, "smallint" | "integer" | "bigint" | "numeric" | "date") || format.starts_with("timestamp");
-    if cursor.lag > 0.0 && !has_distance {
-        return Err(Error::validation("`lag` needs a number or a date").with_hint("remove `lag`"));
+    if !has_distance {
+        cursor.refuse_lag_of_text()?;
     }
     Ok(())
 }

@@ -51,7 +51,7 @@ pub(super) async fn extract(client: &Client, job: &RestExtractTask<'_>, out: &Ta
     let api = TableApi::new(rest, config.schema(), job.table)?;
     let description = Description::read(api.rest(), api.schema()).await?;
     let plan = Plan::new(config, api, &description)?;
-    let output = Output::new(out.widening_sender()?, &plan.columns, config.infinity);
+    let output = Output::new(out.widening_sender()?, &plan.columns, config.policies.infinity);
     let mut reading = Reading { job, query: plan.query, output, counts: Counts::default() };
     let state = match &config.cursor {
         _ if job.dry_run => {

@@ -39,7 +39,7 @@ impl Plan {
         let select = config.select();
         let mut checks = Checks { table, problems: Vec::new() };
         let items = select.items();
-        let columns = checks.columns(&items, &config.policies());
+        let columns = checks.columns(&items, &config.policies);
         let conditions = config.filter.as_ref().map(|filter| filter.conditions()).unwrap_or_default();
         checks.conditions(&conditions, &items);
         let order = checks.order(config);

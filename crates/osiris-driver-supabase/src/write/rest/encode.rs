@@ -10,6 +10,7 @@ use bytes::Bytes;
 use osiris_core::{Reject, Result, TableScan};
 use osiris_driver_postgres::types::encode::{ConversionError, JsonCell, TextRules};
 use osiris_driver_postgres::types::json;
+use osiris_sql::write::NULL_REFUSED;
 use tokio::sync::mpsc;
 
 use super::field::Field;
@@ -260,7 +261,7 @@ fn object(
         out.push(b':');
         let start = out.len();
         if field.not_null && cell.is_null(row) {
-            return Err((index, "NULL, but the column is NOT NULL".into()));
+            return Err((index, NULL_REFUSED.into()));
         }
         cell.write(row, scratch, out).map_err(|reason| (index, reason))?;
         places.push(start..out.len());

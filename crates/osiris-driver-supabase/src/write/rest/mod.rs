@@ -271,7 +271,7 @@ impl Work<'_> {
     async fn refuse_duplicates(&self, ready: &Ready) -> Result<()> {
         let config = self.job.config;
         let merges = config.fields().merges() || config.fields().mode == WriteMode::Overwrite;
-        if !merges || config.dedupe == Dedupe::Last || self.job.input.rows() == 0 {
+        if !merges || config.conflict.dedupe == Dedupe::Last || self.job.input.rows() == 0 {
             return Ok(());
         }
         let fields: Arc<[Field]> = key_fields(ready).cloned().collect();
@@ -336,14 +336,14 @@ impl Work<'_> {
             fields: Arc::clone(&ready.fields),
             limits: Limits { rows, bytes: BYTES },
             strip_nul: self.job.config.nul_bytes == NulBytes::Strip,
-            last_of: (self.job.config.dedupe == Dedupe::Last).then(key_places),
+            last_of: (self.job.config.conflict.dedupe == Dedupe::Last).then(key_places),
         }
     }
 
     async fn scan(&self, ready: &Ready) -> Result<TableScan> {
         let names: Vec<&str> = ready.fields.iter().map(|field| field.source.name.as_str()).collect();
         let scan = self.job.ctx.store().scan(self.job.input).columns(names);
-        if self.job.config.dedupe != Dedupe::Last {
+        if self.job.config.conflict.dedupe != Dedupe::Last {
             return scan.open().await;
         }
         let keys = key_fields(ready).map(|field| &field.source.name);

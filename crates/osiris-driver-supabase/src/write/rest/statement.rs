@@ -49,7 +49,7 @@ pub(super) struct Done {
 
 impl Statement {
     pub(super) fn new(api: TableApi, config: &WriterConfig, columns: &[&str], key: Vec<String>) -> Self {
-        let method = match (config.fields().mode, config.on_conflict) {
+        let method = match (config.fields().mode, config.conflict.on_conflict) {
             (WriteMode::Upsert, OnConflict::Ignore) => WriteMethod::Ignore,
             (WriteMode::Upsert | WriteMode::Overwrite, _) => WriteMethod::Merge,
             (_, OnConflict::Ignore) => WriteMethod::Ignore,

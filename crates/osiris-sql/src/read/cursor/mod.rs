@@ -12,15 +12,17 @@ mod parts;
 mod read;
 mod saved;
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use osiris_core::Problem;
+use osiris_core::{Error, Problem, Result};
 
 pub use bound::Bound;
 pub use boundary::{Boundaries, Boundary, RowDigest};
 pub use parts::{End, Part, PartRole, Start};
-pub use read::{CONTEXT, CursorColumn, CursorRead, CursorRows};
+pub use read::{CONTEXT, CursorColumn, CursorRead, CursorRows, GreatestValue};
 pub use saved::SavedCursor;
 
 /// How far a value may be ahead of the source's clock, in seconds: clocks of several machines differ a little.
@@ -105,6 +107,22 @@ impl Cursor {
         Vec::new()
     }
 
+    /// The error of a column whose type has no exact order; `hint` names the types that have one.
+    pub fn unordered(&self, hint: &'static str) -> Error {
+        Error::validation(format!("`{}` cannot be a cursor", self.column)).with_hint(hint)
+    }
+
+    /// Checks that nothing has to be subtracted from a text.
+    ///
+    /// # Errors
+    /// A `lag`.
+    pub fn refuse_lag_of_text(&self) -> Result<()> {
+        match self.lag > 0.0 {
+            true => Err(Error::validation("`lag` needs a number or a date").with_hint("remove `lag`")),
+            false => Ok(()),
+        }
+    }
+
     /// The warning for a source that does not say which transactions are open, or says so to some accounts only; none
     /// where there is a `lag`. `why` ends the message, `remedy` is an alternative to a lag.
     pub fn late_commits(&self, pointer: &str, why: &str, remedy: &str) -> Option<Problem> {
@@ -114,6 +132,17 @@ impl Cursor {
                 .with_hint(format!("set `lag` to the longest time that a transaction may take; {remedy}"))
         })
     }
+}
+
+/// The error of transactions that were still open after `limit`, so that rows below the bound may yet appear.
+pub fn still_open(transactions: usize, limit: Duration) -> Error {
+    Error::timeout(format!(
+        "{transactions} transactions that may hold rows with smaller cursor values were still open after {} s",
+        limit.as_secs()
+    ))
+    .with_hint(
+        "run again later, raise `timeout` of the step, or set `lag` in `cursor` to read behind the saved value instead",
+    )
 }
 
 impl InitialCursor {

@@ -2,7 +2,7 @@
 
 use osiris_core::Result;
 
-use super::{Cursor, InitialCursor, NullCursor, SavedCursor};
+use super::{Cursor, CursorColumn, InitialCursor, NullCursor, SavedCursor};
 
 /// Which rows of a part are remembered, and which are left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,27 +51,23 @@ pub struct Part {
 }
 
 impl Part {
-    /// Its rows as a condition on `column`, which is SQL. `value` writes a value as SQL; `earlier` takes the lag from one
-    /// that is SQL already.
+    /// Its rows as a condition on `column`.
     ///
     /// # Errors
-    /// A value that the column cannot have, as `value` finds.
-    pub fn condition(
-        &self,
-        column: &str,
-        value: impl Fn(&str) -> Result<String>,
-        earlier: impl Fn(&str) -> String,
-    ) -> Result<String> {
+    /// A value that the column cannot have.
+    pub fn condition(&self, column: &impl CursorColumn) -> Result<String> {
+        let name = column.name();
         let start = match &self.start {
-            None => String::new(),
-            Some(Start::From(from)) => format!("{column} >= {} AND ", value(from)?),
-            Some(Start::After(after)) => format!("{column} > {} AND ", value(after)?),
-            Some(Start::Lagging(from)) => format!("{column} >= {} AND ", earlier(&value(from)?)),
+            None => None,
+            Some(Start::From(from)) => Some(format!(">= {}", column.value(from)?)),
+            Some(Start::After(after)) => Some(format!("> {}", column.value(after)?)),
+            Some(Start::Lagging(from)) => column.earlier(from)?.map(|value| format!(">= {value}")),
         };
+        let start = start.map(|start| format!("{name} {start} AND ")).unwrap_or_default();
         Ok(match &self.end {
-            End::Before(end) => format!("{start}{column} < {}", value(end)?),
-            End::At(end) => format!("{start}{column} = {}", value(end)?),
-            End::Null => format!("{column} IS NULL"),
+            End::Before(end) => format!("{start}{name} < {}", column.value(end)?),
+            End::At(end) => format!("{start}{name} = {}", column.value(end)?),
+            End::Null => format!("{name} IS NULL"),
         })
     }
 }

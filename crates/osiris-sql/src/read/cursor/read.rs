@@ -22,11 +22,11 @@ pub trait CursorColumn: Sync {
     /// One that the column cannot have.
     fn value(&self, text: &str) -> Result<String>;
 
-    /// `value`, which is SQL, less the lag of the cursor.
-    fn earlier(&self, value: &str) -> String;
-
-    /// Three expressions: the greatest value, whether it is infinite, and whether it is in the future.
-    fn greatest(&self) -> String;
+    /// A value of it less the lag of the cursor; `None` where there is none before it.
+    ///
+    /// # Errors
+    /// One that the column cannot have.
+    fn earlier(&self, text: &str) -> Result<Option<String>>;
 
     /// A condition that compares the column with a value.
     ///
@@ -35,6 +35,17 @@ pub trait CursorColumn: Sync {
     fn compared(&self, operator: &str, value: &str) -> Result<String> {
         Ok(format!("{} {operator} {}", self.name(), self.value(value)?))
     }
+}
+
+/// The greatest value of a cursor column, before the first row is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GreatestValue {
+    /// As the source prints it; `None` without any.
+    pub value: Option<String>,
+    /// Whether it is infinite, or not a number.
+    pub is_infinite: bool,
+    /// Whether it is later than the source's clock, with [`CLOCK_TOLERANCE_SECONDS`](super::CLOCK_TOLERANCE_SECONDS).
+    pub is_future: bool,
 }
 
 /// The reads of one run.
@@ -73,20 +84,26 @@ impl<'a> CursorRead<'a> {
         Ok(Self { source, cursor, saved, step, stop_after })
     }
 
-    /// The greatest value under a condition, whether it is infinite, and whether it is in the future.
+    /// What the last run saved.
+    pub fn saved(&self) -> Option<&SavedCursor> {
+        self.saved.as_ref()
+    }
+
+    /// The greatest value under a condition, by three `expressions`: that value, whether it is infinite, and whether it
+    /// is in the future.
     ///
     /// # Errors
     /// What the server says.
     pub async fn greatest(
         &self,
         session: &mut impl ReadSession,
-        column: &impl CursorColumn,
+        expressions: &str,
         below: Option<&str>,
-    ) -> Result<(Option<String>, bool, bool)> {
-        let mut fields = session.row(&self.source.aggregate(&column.greatest(), below), CONTEXT).await?.into_iter();
+    ) -> Result<GreatestValue> {
+        let mut fields = session.row(&self.source.aggregate(expressions, below), CONTEXT).await?.into_iter();
         let value = fields.next().flatten();
         let mut is_true = || is_true(fields.next().flatten());
-        Ok((value, is_true(), is_true()))
+        Ok(GreatestValue { value, is_infinite: is_true(), is_future: is_true() })
     }
 
     /// The bounds of the cursor column, in the snapshot of the rows.
@@ -94,9 +111,9 @@ impl<'a> CursorRead<'a> {
         &self,
         session: &mut impl ReadSession,
         column: &impl CursorColumn,
-        below: Option<&str>,
+        greatest: GreatestValue,
     ) -> Result<Bound> {
-        let (value, is_infinite, is_future) = self.greatest(session, column, below).await?;
+        let GreatestValue { value, is_infinite, is_future } = greatest;
         let nulls = self.source.aggregate("COUNT(*)", Some(&format!("{} IS NULL", column.name())));
         let nulls =
             session.row(&nulls, CONTEXT).await?.into_iter().next().flatten().and_then(|count| count.parse().ok());
@@ -113,7 +130,7 @@ impl<'a> CursorRead<'a> {
         Ok(Bound { value, is_infinite, is_future, is_behind, nulls })
     }
 
-    /// Reads the rows at or after the cursor, up to the greatest value under the condition `below`.
+    /// Reads the rows at or after the cursor, up to the greatest value.
     ///
     /// # Errors
     /// What the server says; rows that no run would read, unless the configuration has a policy for them.
@@ -121,11 +138,11 @@ impl<'a> CursorRead<'a> {
         &self,
         session: &mut impl ReadSession,
         column: &impl CursorColumn,
-        below: Option<&str>,
+        greatest: GreatestValue,
         files: &StateFiles,
     ) -> Result<CursorRows<'_>> {
         let saved = self.saved.as_ref();
-        let bound = self.bound(session, column, below).await?;
+        let bound = self.bound(session, column, greatest).await?;
         let skipped = bound.admit(self.cursor, saved, self.step)?;
         let upper = bound.upper();
         let mut boundaries = Boundaries::new(saved, files)?;
@@ -135,9 +152,7 @@ impl<'a> CursorRead<'a> {
             if left == Some(0) {
                 break;
             }
-            let condition =
-                part.condition(column.name(), |value| column.value(value), |value| column.earlier(value))?;
-            let sql = self.source.select(Some(&condition), left);
+            let sql = self.source.select(Some(&part.condition(column)?), left);
             counts.add(session.read(sql, boundaries.of(part.role)).await?);
         }
         let extracted = counts.extracted().with_skipped(skipped);

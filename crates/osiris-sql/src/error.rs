@@ -1,0 +1,77 @@
+//! What errors of the network and of SQL mean, whichever the server: their kinds, and what to do.
+
+#[cfg(feature = "tls")]
+use std::io;
+
+#[cfg(feature = "tls")]
+use osiris_core::Error;
+use osiris_core::ErrorKind;
+
+/// The kind of the classes of SQLSTATE that mean the same everywhere; `None` for the others.
+pub fn kind_of_class(sqlstate: &str) -> Option<ErrorKind> {
+    match sqlstate.get(..2)? {
+        "28" => Some(ErrorKind::Auth),
+        "08" => Some(ErrorKind::Network),
+        "40" => Some(ErrorKind::Timeout),
+        "21" | "22" | "23" | "42" | "44" | "3D" => Some(ErrorKind::Validation),
+        _ => None,
+    }
+}
+
+/// What to do about an error of a server by its kind alone; `None` where that depends on the server.
+pub fn hint_of_kind(kind: ErrorKind) -> Option<&'static str> {
+    match kind {
+        ErrorKind::Network => Some("check the server and the network, then run again"),
+        ErrorKind::Timeout => Some("run again, or at a quieter time"),
+        ErrorKind::Permission => Some("grant the missing privilege"),
+        ErrorKind::Validation => Some("fix the configuration, the statement or the data, then run again"),
+        _ => None,
+    }
+}
+
+/// The error of the network while `doing` something; those of TLS are among them. `address` names the fields with the
+/// address of the server.
+#[cfg(feature = "tls")]
+pub fn io_error(error: io::Error, doing: &str, address: &str) -> Error {
+    if let Some(inner) = error.get_ref().filter(|inner| inner.is::<rustls::Error>()) {
+        return crate::tls::refused(inner.to_string().into(), doing).with_source(error);
+    }
+    let (what, advice) = match error.kind() {
+        io::ErrorKind::ConnectionRefused => {
+            ("connection refused", format!("check that the server is running, and {address}"))
+        }
+        io::ErrorKind::UnexpectedEof
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe => (
+            "the server closed the connection",
+            "check the server's log: it may have been restarted, or the connection killed".to_owned(),
+        ),
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
+            ("no route to the host", "check the network of this machine and firewalls".to_owned())
+        }
+        io::ErrorKind::TimedOut => ("connection timed out", "check `host`, `port` and firewalls".to_owned()),
+        _ => ("network error", "check `host`, `port` and the network".to_owned()),
+    };
+    let kind = if error.kind() == io::ErrorKind::TimedOut { ErrorKind::Timeout } else { ErrorKind::Network };
+    Error::new(kind, format!("{doing}: {what}")).with_hint(advice).with_connection_failed().with_source(error)
+}
+
+#[cfg(all(test, feature = "tls"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_network_says_has_a_kind_and_advice() {
+        for (kind, expected) in [
+            (io::ErrorKind::ConnectionRefused, ErrorKind::Network),
+            (io::ErrorKind::UnexpectedEof, ErrorKind::Network),
+            (io::ErrorKind::TimedOut, ErrorKind::Timeout),
+            (io::ErrorKind::Other, ErrorKind::Network),
+        ] {
+            let error = io_error(kind.into(), "connecting", "`host` and `port`");
+            assert_eq!(error.kind(), expected);
+            assert!(error.is_retryable() && error.hint().is_some());
+        }
+    }
+}
