@@ -78,13 +78,13 @@ async fn both_start_over_when_the_destination_goes_away() {
     for mode in ["append", "overwrite"] {
         let Some(pair) = Pair::new(mode).await else { return };
         pair.proxy.set(Fault::Cut { direction: Direction::Up, after: 1 << 20 });
-        let healing = Arc::clone(&pair.proxy);
-        let healer = std::thread::spawn(move || {
+        let restoring = Arc::clone(&pair.proxy);
+        let restorer = std::thread::spawn(move || {
             std::thread::sleep(Duration::from_secs(3));
-            healing.set(Fault::Pass);
+            restoring.set(Fault::Pass);
         });
         let done = pair.project.run(&["run", "pipeline.yaml", "--json"]).with_code(0).json();
-        healer.join().unwrap();
+        restorer.join().unwrap();
         let attempts = |step: usize| done["steps"][step]["attempts"].as_u64().unwrap();
         assert!(attempts(0) > 1 && attempts(1) > 1, "{done}");
         assert_eq!(pair.announced().len() as u64, attempts(1));

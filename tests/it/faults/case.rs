@@ -94,7 +94,7 @@ impl Case {
     }
 
     /// Lets the fault happen in a run; goes on as an operator would, and counts.
-    pub(super) async fn suffer(&self, target: &mut Target, trial: &Trial) -> Row {
+    pub(super) async fn run_trial(&self, target: &mut Target, trial: &Trial) -> Row {
         let mut row = Row::default();
         let fault = &trial.fault;
         let disk = self.mount(fault);
@@ -102,7 +102,7 @@ impl Case {
             .with_options(trial.options)
             .with_run_disk(matches!(fault, Fault::SmallDisk(Place::Runs, _)))
             .with_interposer(self.interposer.as_ref().filter(|_| fault.needs_interposer()));
-        self.set_scene(target, &runner, fault).await;
+        self.prepare(target, &runner, fault).await;
         let small = disk.as_ref().or_else(|| target.disk().filter(|_| is_of_the_server(fault)));
         if let (Fault::SmallDisk(_, bytes), Some(small)) = (fault, small) {
             small.leave(*bytes);
@@ -110,13 +110,13 @@ impl Case {
         let before = target.read(&self.project, self.mode).await;
         let earlier = runner.done_run();
         let ended = self.disturbed(target, fault, &runner, &mut row).await;
-        self.heal();
+        self.restore_service();
         [disk.as_ref(), target.disk()].into_iter().flatten().for_each(Disk::grow);
         if is_of_the_server(fault) {
             target.revive().await;
         }
         if let Some(ended) = ended {
-            note(&mut row.story, &runner.words(RUN), &ended);
+            note(&mut row.log, &runner.words(RUN), &ended);
             let wanted = Table::after(self.mode);
             let seen = target.read(&self.project, self.mode).await;
             // Killed between its last record and its end: all is done, and its record says so.
@@ -140,7 +140,7 @@ impl Case {
         if self.mode == Mode::ExtractNew {
             // There is nothing new: whatever it reads again is doubled.
             let ended = runner.run(RUN);
-            note(&mut row.story, &runner.words(RUN), &ended);
+            note(&mut row.log, &runner.words(RUN), &ended);
             row.gave_up |= ended.code != 0;
         }
         let wanted = Table::after(self.mode);
@@ -152,7 +152,7 @@ impl Case {
             left.retain(|name| !name.ends_with(".osiris-lock") && !name.contains(".osiris-tmp"));
         }
         row.left_behind = !left.is_empty();
-        let _ = writeln!(row.story, "lost {}, doubled {}, left behind {left:?}", row.lost, row.doubled);
+        let _ = writeln!(row.log, "lost {}, doubled {}, left behind {left:?}", row.lost, row.doubled);
     }
 
     /// The disk of the fault, still with room for everything.
@@ -165,7 +165,7 @@ impl Case {
     }
 
     /// What there is when the run begins.
-    async fn set_scene(&self, target: &Target, runner: &Runner<'_>, fault: &Fault) {
+    async fn prepare(&self, target: &Target, runner: &Runner<'_>, fault: &Fault) {
         let (Fault::Clock(Jump::AfterSuccess(_), seconds), Some(interposer)) = (fault, &self.interposer) else {
             self.begin_anew(target, runner).await;
             return;
@@ -181,7 +181,7 @@ impl Case {
     }
 
     /// Ends what is wrong with the network and with single calls.
-    pub(super) fn heal(&self) {
+    pub(super) fn restore_service(&self) {
         self.set_link(Link::Pass);
         self.interposer.iter().for_each(Interposer::disarm);
     }

@@ -63,7 +63,7 @@ impl Case {
                 let mut running = runner.start(RUN);
                 if !back.is_zero() {
                     pause(&mut running, part(1.0) + back).await;
-                    self.heal();
+                    self.restore_service();
                 }
                 running.ended_within(LIMIT)
             }
@@ -74,7 +74,7 @@ impl Case {
                 target.restart(server, away).await;
                 running.ended_within(LIMIT)
             }
-            Fault::Twice(share) => self.twice(target, runner, share, &mut row.story).await,
+            Fault::Twice(share) => self.twice(target, runner, share, &mut row.log).await,
             Fault::Clock(jump, seconds) => self.with_clock(runner, jump, seconds, row).await,
         }
     }
@@ -97,7 +97,7 @@ impl Case {
         ended
     }
 
-    async fn twice(&self, target: &Target, runner: &Runner<'_>, mut share: f64, story: &mut String) -> Option<Ended> {
+    async fn twice(&self, target: &Target, runner: &Runner<'_>, mut share: f64, log: &mut String) -> Option<Ended> {
         loop {
             let mut first = runner.start(RUN);
             pause(&mut first, self.usual.time.mul_f64(share)).await;
@@ -110,8 +110,8 @@ impl Case {
                 self.begin_anew(target, runner).await;
                 continue;
             }
-            let _ = writeln!(story, "the second run:");
-            note(story, &runner.words(RUN), &second);
+            let _ = writeln!(log, "the second run:");
+            note(log, &runner.words(RUN), &second);
             // The one that was started later may get the lock: the other is then told so and has nothing to recover.
             let is_refused = first.code == 2 && first.stderr.contains("is already running");
             return Some(if is_refused { second } else { first });
@@ -140,7 +140,7 @@ impl Case {
                 if first.code == 0 || runner.is_done_since(earlier.as_ref()) {
                     return Some(first);
                 }
-                note(&mut row.story, &runner.words(RUN), &first);
+                note(&mut row.log, &runner.words(RUN), &first);
                 self.struck(runner, other, row)
             }
             Jump::AfterSuccess(strike) => self.struck(runner, strike, row),

@@ -147,12 +147,12 @@ impl Common<'_> {
             let row = if number > 0 && self.begun.elapsed() > self.plan.limit {
                 Row::not_run()
             } else {
-                case.suffer(&mut target, trial).await
+                case.run_trial(&mut target, trial).await
             };
             drop(place);
             if !row.is_clean() {
                 let (options, fault) = (trial.options.join(" "), &trial.fault);
-                println!("{line}: {fault}, {:?} {options}\n{}", trial.recovery, row.story);
+                println!("{line}: {fault}, {:?} {options}\n{}", trial.recovery, row.log);
                 if let Some(server) = target.server() {
                     println!("the server's log ends with:\n{}", last(&server.database().log()));
                 }

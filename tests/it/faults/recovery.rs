@@ -37,7 +37,7 @@ impl Recovery {
         };
         for _ in 0..TRIES {
             let ended = runner.run(next);
-            note(&mut row.story, &runner.words(next), &ended);
+            note(&mut row.log, &runner.words(next), &ended);
             if ended.code == 0 {
                 return false;
             }
@@ -50,12 +50,12 @@ impl Recovery {
                 let before = Table::of(Table::before(mode));
                 let found = target.read(runner.project, mode).await;
                 if found.lost(&Table::after(mode)) == 0 {
-                    let _ = writeln!(row.story, "the rows are there: done");
+                    let _ = writeln!(row.log, "the rows are there: done");
                     return true;
                 }
                 if found != before && !target.is_all_or_nothing(mode) {
                     // No transaction takes back what was written, and the message says so: only somebody can.
-                    let _ = writeln!(row.story, "some of the rows are there: they are removed by hand");
+                    let _ = writeln!(row.log, "some of the rows are there: they are removed by hand");
                     target.reset(runner, mode).await;
                 }
                 next = match ended.stderr.contains("--resume") {
@@ -67,7 +67,7 @@ impl Recovery {
                 next = RUN;
             }
         }
-        let _ = writeln!(row.story, "gave up after {TRIES} tries");
+        let _ = writeln!(row.log, "gave up after {TRIES} tries");
         false
     }
 }
@@ -79,10 +79,10 @@ fn is_unknown(ended: &Ended) -> bool {
     ended.code == 3 || ended.stderr.contains("--force")
 }
 
-/// Adds a command and the end of what it printed to a story.
-pub(super) fn note(story: &mut String, words: &[&str], ended: &Ended) {
+/// Adds a command and the end of what it printed to the log of a trial.
+pub(super) fn note(log: &mut String, words: &[&str], ended: &Ended) {
     let lines: Vec<&str> = ended.stderr.lines().collect();
     let last = &lines[lines.len().saturating_sub(14)..];
     let last: String = last.iter().map(|line| format!("    {line}\n")).collect();
-    let _ = writeln!(story, "$ osiris {} -> {}\n{last}", words.join(" "), ended.code);
+    let _ = writeln!(log, "$ osiris {} -> {}\n{last}", words.join(" "), ended.code);
 }

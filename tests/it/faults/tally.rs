@@ -27,7 +27,7 @@ pub(super) struct Row {
     /// The run did not survive what it should survive by default, or asked a person what the destination can say.
     pub(super) gave_up: bool,
     /// What was run and printed.
-    pub(super) story: String,
+    pub(super) log: String,
 }
 
 /// What a fault adds to a column.
@@ -69,7 +69,7 @@ pub(super) struct Tally {
 
 impl Tally {
     pub(super) fn add(&mut self, target: &str, fault: String, mut row: Row) {
-        row.story.clear();
+        row.log.clear();
         self.by_target.entry(target.to_owned()).or_default().push(row.clone());
         self.by_fault.entry(fault).or_default().push(row);
     }

@@ -28,7 +28,7 @@ pub(crate) struct Field<'a> {
     /// Its raw bytes, without surrounding quotes; inner quotes are still doubled.
     pub(crate) raw: &'a [u8],
     /// These and whatever follows them.
-    pub(crate) onwards: &'a [u8],
+    pub(crate) until_end: &'a [u8],
     /// Whether it was quoted.
     pub(crate) quoted: bool,
     /// Whether quotes inside are doubled.
@@ -141,7 +141,7 @@ impl<R: Read> RecordReader<R> {
     pub(crate) fn fields(&self) -> impl ExactSizeIterator<Item = Field<'_>> {
         self.spans.iter().map(|span| Field {
             raw: &self.buffer[span.range.clone()],
-            onwards: &self.buffer[span.range.start..],
+            until_end: &self.buffer[span.range.start..],
             quoted: span.quoted,
             escaped: span.escaped,
         })

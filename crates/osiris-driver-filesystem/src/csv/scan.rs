@@ -231,7 +231,7 @@ impl<'a, 'c, 'f> Tally<'a, 'c, 'f> {
                 if field.escaped {
                     profile.observe(b"\"");
                 } else {
-                    profile.observe_first(field.onwards, field.raw.len());
+                    profile.observe_prefix(field.until_end, field.raw.len());
                 }
             } else if field.quoted {
                 profile.quoted_null = true;

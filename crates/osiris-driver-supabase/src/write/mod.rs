@@ -72,7 +72,8 @@ impl Component for SupabaseWriter {
 
     /// Over REST each batch is committed by itself.
     fn streams(config: &WriterConfig, connection: &SupabaseConnection) -> bool {
-        Channel::choose(connection).is_ok_and(|channel| channel == Channel::Postgres) && config.conflict.dedupe == Dedupe::Error
+        Channel::choose(connection).is_ok_and(|channel| channel == Channel::Postgres)
+            && config.conflict.dedupe == Dedupe::Error
     }
 }
 
