@@ -27,7 +27,7 @@ async fn s49_books_that_do_not_balance_before_a_commit_end_the_step_and_nothing_
         let bench = Bench::new().await;
         let failure = bench.write(json!({"uncounted": 1, "repeatable": repeatable})).await.unwrap_err();
         assert_eq!((failure.error.kind(), failure.attempts), (ErrorKind::Integrity, 1));
-        assert!(!failure.may_have_written && failure.error.report().contains("nothing was written"), "{failure:?}");
+        assert!(!failure.may_have_written && failure.error.report().contains("nothing was committed"), "{failure:?}");
         assert_eq!((bench.writes(), bench.lines()), (0, Vec::new()));
     }
     // Rows that become visible in parts are counted at the end.
