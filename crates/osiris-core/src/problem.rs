@@ -113,18 +113,22 @@ impl fmt::Display for Problem {
 /// # Errors
 /// When at least one problem is an error.
 pub fn ensure_none(problems: &[Problem], what: &str) -> Result<()> {
+    if problems.iter().any(Problem::is_error) { Err(error_of(problems, what)) } else { Ok(()) }
+}
+
+/// One validation error that lists the errors among `problems`.
+pub fn error_of(problems: &[Problem], what: &str) -> Error {
     let errors: Vec<&Problem> = problems.iter().filter(|problem| problem.is_error()).collect();
     match errors.as_slice() {
-        [] => Ok(()),
         [one] => {
             let bare = Problem { hint: None, ..(*one).clone() };
             let hint = one.hint.clone().unwrap_or_else(|| "fix it and run again".to_owned());
-            Err(Error::validation(format!("{what} is not valid: {bare}")).with_hint(hint))
+            Error::validation(format!("{what} is not valid: {bare}")).with_hint(hint)
         }
         many => {
             let list: Vec<String> = many.iter().map(ToString::to_string).collect();
-            Err(Error::validation(format!("{what} has {} problems:\n  - {}", many.len(), list.join("\n  - ")))
-                .with_hint("fix them all and run again"))
+            Error::validation(format!("{what} has {} problems:\n  - {}", many.len(), list.join("\n  - ")))
+                .with_hint("fix them all and run again")
         }
     }
 }

@@ -16,24 +16,36 @@ use super::operator::Operator;
 /// or a map of operators to values (`{gte: 18, lt: 65}`). `and`, `or`, `not.and` and `not.or` take lists of such maps,
 /// or a string such as `(age.gte.18,status.eq.open)`.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct Filter(Map<String, Value>);
+#[serde(from = "Map<String, Value>")]
+pub struct Filter(#[schemars(with = "Map<String, Value>")] Result<Vec<Condition>, Vec<Problem>>);
+
+impl From<Map<String, Value>> for Filter {
+    fn from(map: Map<String, Value>) -> Self {
+        let mut reader = Reader::default();
+        let conditions = reader.map(&map, "");
+        Self(if reader.problems.is_empty() { Ok(conditions) } else { Err(reader.problems) })
+    }
+}
 
 impl Filter {
     /// All of its problems. Pure.
     pub(crate) fn problems(&self, pointer: &str) -> Vec<Problem> {
-        self.parsed(pointer).err().unwrap_or_default()
+        let below = |problem: &Problem| Problem { pointer: format!("{pointer}{}", problem.pointer), ..problem.clone() };
+        self.0.as_ref().err().into_iter().flatten().map(below).collect()
     }
 
-    /// Its conditions, all of which must hold; empty if it has problems.
-    pub(crate) fn conditions(&self) -> Vec<Condition> {
-        self.parsed("").unwrap_or_default()
+    /// Its conditions, all of which must hold.
+    ///
+    /// # Errors
+    /// Its problems: no row is read or written by a filter that is not valid.
+    pub(crate) fn conditions(&self) -> osiris_core::Result<&[Condition]> {
+        self.0.as_deref().map_err(|problems| osiris_core::problem::error_of(problems, "`filter`"))
     }
 
     /// As PostgREST query parameters: names and values, not URL-encoded.
     #[cfg(test)]
     pub(crate) fn query(&self) -> Vec<(String, String)> {
-        self.conditions().iter().map(Condition::parameter).collect()
+        self.conditions().unwrap().iter().map(Condition::parameter).collect()
     }
 
     /// As a SQL condition, without WHERE.
@@ -41,14 +53,10 @@ impl Filter {
     /// # Errors
     /// For features that only REST supports.
     pub(crate) fn sql(&self) -> Result<String, String> {
-        let conditions = self.conditions();
-        if conditions.is_empty() { Ok("TRUE".to_owned()) } else { Condition::All(conditions).sql() }
-    }
-
-    fn parsed(&self, pointer: &str) -> Result<Vec<Condition>, Vec<Problem>> {
-        let mut reader = Reader::default();
-        let conditions = reader.map(&self.0, pointer);
-        if reader.problems.is_empty() { Ok(conditions) } else { Err(reader.problems) }
+        match self.conditions().map_err(|error| error.to_string())? {
+            [] => Ok("TRUE".to_owned()),
+            conditions => Condition::All(conditions.to_vec()).sql(),
+        }
     }
 }
 
@@ -225,6 +233,15 @@ mod tests {
 
     fn sql(value: Value) -> String {
         filter(value).sql().unwrap()
+    }
+
+    #[test]
+    fn a_filter_that_is_not_valid_has_no_conditions_and_no_sql() {
+        let invalid = filter(json!({"a": "eq.1", "or": []}));
+        assert_eq!(invalid.problems("/filter")[0].pointer, "/filter/or");
+        assert!(invalid.conditions().unwrap_err().to_string().contains("must be a list of conditions"));
+        assert!(invalid.sql().unwrap_err().contains("must be a list of conditions"));
+        assert_eq!(sql(json!({})), "TRUE");
     }
 
     #[test]

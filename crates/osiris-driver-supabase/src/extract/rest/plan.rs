@@ -40,7 +40,10 @@ impl Plan {
         let mut checks = Checks { table, problems: Vec::new() };
         let items = select.items();
         let columns = checks.columns(&items, &config.policies);
-        let conditions = config.filter.as_ref().map(|filter| filter.conditions()).unwrap_or_default();
+        let conditions = match &config.filter {
+            Some(filter) => filter.conditions()?.to_vec(),
+            None => Vec::new(),
+        };
         checks.conditions(&conditions, &items);
         let order = checks.order(config);
         checks.cursor(config);
