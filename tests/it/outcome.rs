@@ -243,7 +243,7 @@ fn s9_a_run_whose_saved_state_has_changed_since_it_began_is_refused() {
     project.run(&["run", "pipeline.yaml"]).with_code(1);
     assert_eq!(project.read("out.csv"), "id\n1\n2\n3\n");
     // Somebody resets the state: what the failed run would save no longer follows from what is saved.
-    project.run(&["state", "reset", "pipeline.yaml", "rows"]).with_code(0);
+    project.run(&["state", "reset", "pipeline.yaml", "rows", "--yes"]).with_code(0);
     std::fs::create_dir(project.path("later")).unwrap();
     let refused = project.run(&["run", "pipeline.yaml", "--resume"]).with_code(2);
     assert!(refused.stderr.contains("the saved state of `rows` has changed since it began"), "{}", refused.stderr);

@@ -22,7 +22,7 @@ fn query(sql: &str) -> Project {
 #[test]
 fn an_unknown_column_is_shown_in_its_line() {
     assert_snapshot!(failed(&query("SELECT customer,\n       sum(amout) AS amount\nFROM orders\nGROUP BY customer")), @r#"
-    error: the query failed at line 2, column 12: Referenced column "amout" not found in FROM clause!
+    error: the query failed: Referenced column "amout" not found in FROM clause!
       --> pipeline.yaml:11:20
        |
     11 |                sum(amout) AS amount
@@ -37,7 +37,7 @@ fn an_error_in_a_later_statement_is_shown_there() {
     assert_snapshot!(
         failed(&query("CREATE TEMP TABLE large AS SELECT * FROM orders WHERE amount > 15;\nSELECT customr FROM large")),
         @r#"
-    error: the query failed at line 2, column 8: Referenced column "customr" not found in FROM clause!
+    error: the query failed: Referenced column "customr" not found in FROM clause!
       --> pipeline.yaml:11:16
        |
     11 |         SELECT customr FROM large

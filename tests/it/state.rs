@@ -108,11 +108,11 @@ fn s17_a_state_is_shown_taken_over_and_removed() {
     world.project.write(".osiris/state/nightly/events.json", "{\"events\": {}}");
     let refused = world.osiris(&["run", "renamed.yaml"], &id).with_code(2);
     assert!(refused.stderr.contains("does not record its source"), "{}", refused.stderr);
-    world.osiris(&["state", "reset", "renamed.yaml", "nope"], &id).with_code(2);
-    world.osiris(&["state", "reset", "renamed.yaml", "events"], &id).with_code(0);
+    world.osiris(&["state", "reset", "renamed.yaml", "nope", "--yes"], &id).with_code(2);
+    world.osiris(&["state", "reset", "renamed.yaml", "events", "--yes"], &id).with_code(0);
     let whole = world.osiris(&["run", "renamed.yaml"], &id).with_code(0);
     assert!(whole.stderr.contains("20 rows read"), "{}", whole.stderr);
-    world.osiris(&["state", "reset", "renamed.yaml"], &id).with_code(0);
+    world.osiris(&["state", "reset", "renamed.yaml", "--yes"], &id).with_code(0);
     assert!(!world.project.path(".osiris/state/nightly/events.json").exists());
 }
 
@@ -137,9 +137,9 @@ fn s23_many_ids_are_in_a_file_beside_the_state_and_none_is_taken_twice() {
     fs::remove_dir_all(world.project.path(".osiris/state/nightly/files")).unwrap();
     let failed = world.osiris(&["run", "nightly.yaml"], &id).with_code(1);
     assert!(failed.stderr.contains("of the saved state is not there"), "{}", failed.stderr);
-    world.osiris(&["state", "reset", "nightly.yaml"], &id).with_code(0);
+    world.osiris(&["state", "reset", "nightly.yaml", "--yes"], &id).with_code(0);
     world.osiris(&["run", "nightly.yaml"], &id).with_code(0);
     assert_eq!(files(), 1);
-    world.osiris(&["state", "reset", "nightly.yaml", "events"], &id).with_code(0);
+    world.osiris(&["state", "reset", "nightly.yaml", "events", "--yes"], &id).with_code(0);
     assert_eq!(files(), 0);
 }

@@ -140,12 +140,13 @@ impl Registry {
         }
         let known: BTreeSet<&str> = self.drivers.keys().chain(self.aliases.keys()).copied().collect();
         let known: Vec<&str> = known.into_iter().collect();
-        let list = if known.is_empty() { "none is registered".to_owned() } else { known.join(", ") };
         let similar: Vec<String> = similar(name, &known).into_iter().map(|name| format!("`{name}`")).collect();
-        Err(if similar.is_empty() {
-            error.with_hint(format!("known components: {list}"))
+        Err(if known.is_empty() {
+            error.with_hint("none is registered")
+        } else if similar.is_empty() {
+            error.with_hint(format!("known components: {}", known.join(", ")))
         } else {
-            error.with_hint(format!("did you mean {}? Known: {list}", similar.join(" or ")))
+            error.with_hint(format!("did you mean {}?", similar.join(" or ")))
         })
     }
 }

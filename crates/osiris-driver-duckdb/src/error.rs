@@ -14,14 +14,16 @@ pub(crate) fn sql_error(error: duckdb::Error, sql: &str, before: usize) -> Error
     store_error(error, message)
 }
 
-/// The same for a statement built from the step's `query`, where `place` maps positions: the error has the position in
-/// the whole query, and its context has the `offset` in bytes, by which a caller can find the line in the pipeline
-/// file.
+/// The same for a statement built from the step's `query`, where `place` maps positions: the error says the place
+/// in the whole query. Its context has these words as `place`, and the `offset` in bytes: a caller that finds the line in
+/// the pipeline file says that instead.
 pub(crate) fn query_error(error: duckdb::Error, query: &str, place: impl Fn(usize) -> Option<usize>) -> Error {
     let offset = EngineError::read(&error).offset.and_then(place);
     match offset.and_then(|offset| Some((offset, position(query, offset)?))) {
         Some((offset, (line, column))) => {
-            store_error(error, format!("the query failed at line {line}, column {column}"))
+            let place = format!("at line {line}, column {column}");
+            store_error(error, format!("the query failed {place}"))
+                .with_context("place", place)
                 .with_context("offset", offset)
         }
         None => store_error(error, "the query failed"),

@@ -241,5 +241,5 @@ async fn report(failed: Vec<Failed>, ctx: &ExecutionContext) -> Result<()> {
         return Ok(());
     }
     Err(Error::integrity(format!("assertion failed: {}", fatal.join(", ")))
-        .with_hint("the failing rows are in the step's rejects in the run directory"))
+        .with_hint("`osiris runs rejects` shows the failing rows"))
 }

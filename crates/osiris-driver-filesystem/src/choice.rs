@@ -5,6 +5,7 @@ use std::path::Path;
 use osiris_core::{Error, Result};
 use serde_json::{Map, Value};
 
+use crate::client::FileKind;
 use crate::csv::CSV_FILES;
 use crate::parquet::PARQUET_FILES;
 
@@ -47,7 +48,12 @@ fn by_path(config: &Map<String, Value>, csv: &'static str, parquet: &'static str
         "" => "the format depends on `path`, which is missing".to_owned(),
         path => format!("the format cannot be inferred from the path `{path}`"),
     };
-    Err(Error::validation(message).with_hint(format!("write `component: {csv}` or `component: {parquet}`")))
+    let known = |kind: &FileKind| kind.extensions.iter().map(|one| format!(".{one}")).collect::<Vec<_>>().join(", ");
+    Err(Error::validation(message).with_hint(format!(
+        "CSV is {} (also compressed), Parquet is {}; for a file with another name write `component: {csv}` or `component: {parquet}`",
+        known(&CSV_FILES),
+        known(&PARQUET_FILES)
+    )))
 }
 
 #[cfg(test)]

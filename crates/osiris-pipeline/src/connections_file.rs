@@ -186,6 +186,7 @@ fn warn_literal(reference: &ConnectionRef, entry: &Entry, source: &Arc<SourceFil
             "write `{}: \"${{{variable}}}\"` and set {variable} in the environment or in .env",
             entry.key
         ))
+        .of_literal_secret()
 }
 
 fn check_top(tree: &Node, source: &Arc<SourceFile>, diagnostics: &mut Diagnostics) {

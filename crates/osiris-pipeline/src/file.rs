@@ -40,5 +40,8 @@ pub(crate) fn remove_unfinished(directory: &Path) {
 
 /// What went wrong with a file of the run directory.
 pub(crate) fn file_error(error: io::Error, path: &Path) -> Error {
-    Error::from(error).with_context("path", path.display()).with_hint("choose another directory with `--run-dir`")
+    let kind = Error::from(io::Error::from(error.kind())).kind();
+    Error::new(kind, format!("cannot use `{}`", path.display()))
+        .with_source(error)
+        .with_hint("choose another directory with `--run-dir`")
 }

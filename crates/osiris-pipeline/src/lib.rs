@@ -51,6 +51,7 @@ pub use run::{
 };
 pub use schema::{connections_schema, pipeline_schema, settings_schema};
 pub use settings::{
-    LogFormat, LogLevel, RUN_DIRECTORY, SETTINGS_FILE, Settings, parse_bytes, parse_count, parse_duration, parse_store,
+    LogFormat, LogLevel, RUN_DIRECTORY, SETTINGS_FILE, Settings, parse_bytes, parse_count, parse_duration,
+    parse_memory_limit, parse_store,
 };
 pub use source::{MAX_FILE_BYTES, Position, SourceFile, Span};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use osiris::Settings;
-use osiris::pipeline::{LogFormat, LogLevel, parse_bytes, parse_count};
+use osiris::pipeline::{LogFormat, LogLevel, parse_count, parse_memory_limit};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
@@ -15,7 +15,7 @@ pub(crate) struct GlobalArgs {
     /// Print more; repeat for debug output
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
-    /// Memory for the tables of a run, such as `2GB` (OSIRIS_MEMORY_LIMIT); default: 60% of the available memory
+    /// Memory for the tables of a run, such as `2GB`, at least 32 MB (OSIRIS_MEMORY_LIMIT); default: 60% of the available memory
     #[arg(long, global = true, value_name = "SIZE", value_parser = bytes)]
     memory_limit: Option<u64>,
     /// Threads for the tables of a run (OSIRIS_THREADS); default: one for every core
@@ -76,7 +76,7 @@ fn expected(what: &str) -> String {
 }
 
 fn bytes(text: &str) -> Result<u64, String> {
-    parse_bytes(text).map_err(expected)
+    parse_memory_limit(text).map_err(expected)
 }
 
 fn count(text: &str) -> Result<usize, String> {

@@ -382,7 +382,7 @@ pub(crate) enum StateCommand {
     )]
     Show(ShowStateArgs),
     /// Remove the saved state of a step, or of all steps: the next run reads all rows
-    #[command(after_help = "Examples:\n  $ osiris state reset pipeline.yaml")]
+    #[command(after_help = "Examples:\n  $ osiris state reset pipeline.yaml events --yes")]
     Reset(ResetStateArgs),
     /// Accept the saved state of a step for the source that the step reads now
     ///
@@ -409,6 +409,9 @@ pub(crate) struct ResetStateArgs {
     pub(crate) file: PathBuf,
     /// The step; default: all of them
     pub(crate) step: Option<String>,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,15 +1,25 @@
-//! Command lines of the original Osiris: the error names the command that does it here.
+//! Commands that are not ours: the error names the one that does it here.
 
+use clap::CommandFactory as _;
 use clap::error::{ContextKind, ContextValue};
+use osiris::core::problem::nearest;
 
-/// What the original calls it, and what it is here.
-const COMMANDS: [(&str, &str); 3] = [
+use super::Cli;
+
+/// What the original Osiris calls it, or where somebody looks for it, and what it is here.
+const COMMANDS: [(&str, &str); 9] = [
     ("oml", "`osiris validate PIPELINE` checks a pipeline"),
     ("logs", "`osiris runs list` and `osiris runs show` show past runs"),
     ("--last-compile", "`osiris run PIPELINE` compiles and runs a pipeline"),
+    ("doctor", "`osiris connections doctor` checks connections"),
+    ("rejects", "`osiris runs rejects` shows the rejected rows of a run"),
+    ("clean", "`osiris runs clean` removes old runs"),
+    ("reset", "`osiris state reset PIPELINE` removes the saved state of a pipeline"),
+    ("resume", "`osiris run PIPELINE --resume RUN` resumes a run"),
+    ("head", "`osiris copy SOURCE - --limit 10` prints rows"),
 ];
 
-/// The error with a tip, where a word of the command line is one of the original's.
+/// The error with a tip, where a word of the command line is one of these; else with the nearest command alone.
 pub(crate) fn with_our_command(mut error: clap::Error) -> clap::Error {
     let words = [ContextKind::InvalidSubcommand, ContextKind::InvalidArg];
     let word = words.into_iter().find_map(|kind| match error.get(kind) {
@@ -21,6 +31,15 @@ pub(crate) fn with_our_command(mut error: clap::Error) -> clap::Error {
         error.remove(ContextKind::SuggestedSubcommand);
         error.remove(ContextKind::SuggestedArg);
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![ours.into()]));
+    } else if let (Some(_), Some(word)) = (error.get(ContextKind::SuggestedSubcommand), &word)
+        && let Some(command) = nearest_command(word)
+    {
+        error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(vec![command]));
     }
     error
+}
+
+fn nearest_command(word: &str) -> Option<String> {
+    let cli = Cli::command();
+    nearest(word, cli.get_subcommands().map(clap::Command::get_name)).map(str::to_owned)
 }

@@ -24,7 +24,11 @@ pub(super) fn execute(
             } else {
                 let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
                 let row = |one: Value| vec![text(&one["name"]), text(&one["mode"]), text(&one["title"])];
-                console.data(&table(&["component", "mode", ""], components.into_iter().map(row).collect(), &[]))?;
+                console.data(&table(
+                    &["component", "mode", "description"],
+                    components.into_iter().map(row).collect(),
+                    &[],
+                ))?;
             }
         }
         ComponentsCommand::Show(args) => {

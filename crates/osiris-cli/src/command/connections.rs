@@ -44,7 +44,7 @@ fn list(args: &JsonArgs, given: Settings, registry: &Registry, console: &Console
         console.say(NONE);
     } else {
         let rows = listed.iter().map(row).collect();
-        console.data(&table(&["connection", "", "fields", "variables"], rows, &[]))?;
+        console.data(&table(&["connection", "notes", "fields", "variables"], rows, &[]))?;
     }
     Ok(0)
 }
@@ -74,7 +74,7 @@ fn doctor(args: &DoctorArgs, given: Settings, registry: &Registry, console: &Con
         console.say(NONE);
     } else {
         let rows = answers.iter().map(health_row).collect();
-        console.data(&table(&["connection", "", "ms", ""], rows, &[2]))?;
+        console.data(&table(&["connection", "status", "ms", "message"], rows, &[2]))?;
     }
     Ok(u8::from(answers.iter().any(ConnectionHealth::is_failed)))
 }

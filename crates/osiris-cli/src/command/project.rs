@@ -79,9 +79,17 @@ pub(super) fn planned(
     Ok((project, plan))
 }
 
+/// The warnings of a plan. Where secrets are written out in files is a line: `validate` shows each.
 pub(super) fn warn(plan: &Plan, console: &Console) {
-    if !plan.warnings().is_empty() {
-        console.say(&plan.warnings().render(console.styled()));
+    let (warnings, secrets) = plan.warnings().without_literal_secrets();
+    if !warnings.is_empty() {
+        console.say(&warnings.render(console.styled()));
+    }
+    let fields = if secrets == 1 { "secret is" } else { "secrets are" };
+    if secrets > 0 {
+        console.warning_line(&format!(
+            "{secrets} {fields} written in the connections file: `osiris validate` shows where"
+        ));
     }
 }
 

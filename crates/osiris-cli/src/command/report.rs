@@ -77,7 +77,9 @@ fn next(report: &RunReport, plan: &Plan) -> Option<String> {
         return None;
     }
     let must_be_fixed = |error: &Error| {
-        matches!(error.kind(), ErrorKind::Validation | ErrorKind::Auth | ErrorKind::Permission) && !error.is_retryable()
+        use ErrorKind as Kind;
+        matches!(error.kind(), Kind::Validation | Kind::Auth | Kind::Permission | Kind::Integrity)
+            && !error.is_retryable()
     };
     if report.outcome != Outcome::Ambiguous {
         let is_wrong = report.steps.iter().filter_map(|step| step.error.as_ref()).any(must_be_fixed);

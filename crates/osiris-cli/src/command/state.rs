@@ -1,9 +1,10 @@
 //! `state`: the saved states of incremental extractions.
 
+use std::io::IsTerminal as _;
 use std::sync::Arc;
 
 use osiris::pipeline::{SavedStates, StepState};
-use osiris::{Environment, Project, Registry, Settings, SourceFile};
+use osiris::{Environment, Error, Project, Registry, Settings, SourceFile};
 use serde_json::{Value, json};
 
 use super::project;
@@ -44,12 +45,29 @@ fn show(args: &ShowStateArgs, given: Settings, registry: &Registry, console: &Co
 fn reset(args: &ResetStateArgs, given: Settings, console: &Console) -> Result<(), CommandError> {
     let project = Project::of_pipeline(&args.file, given, Environment::of_process())?;
     let states = SavedStates::of_file(&project.run_root(), &Arc::new(SourceFile::read(&args.file)?))?;
+    if !args.yes && !confirmed(args, console)? {
+        console.say("nothing was removed");
+        return Ok(());
+    }
     let removed = states.reset(args.step.as_deref())?;
     if removed.is_empty() {
         console.say("the pipeline has no saved state");
     }
     removed.iter().for_each(|step| console.say(&format!("removed the state of {step}: the next run reads all rows")));
     Ok(())
+}
+
+/// Asks on a terminal. Elsewhere nobody can answer.
+fn confirmed(args: &ResetStateArgs, console: &Console) -> Result<bool, CommandError> {
+    if !std::io::stdin().is_terminal() {
+        let error = Error::validation("removing a saved state has to be confirmed").with_hint("add `--yes`");
+        return Err(CommandError::Refused(error));
+    }
+    let whose = args.step.as_deref().unwrap_or("all steps");
+    console.report(&format!("Remove the saved state of {whose}, so that the next run reads all rows? [y/N]"));
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).map_err(Error::from)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 fn accept(args: &AcceptStateArgs, given: Settings, registry: &Registry, console: &Console) -> Result<(), CommandError> {

@@ -146,7 +146,7 @@ fn unknown_fields_and_wrong_types_are_said_at_once() {
     9 |     component: filesystem.csv_writter
       |                ^^^^^^^^^^^^^^^^^^^^^^
       |
-      = hint: did you mean `filesystem.csv_writer`? Known: duckdb.processor, filesystem.csv_extractor, filesystem.csv_writer, filesystem.extractor, filesystem.parquet_extractor, filesystem.parquet_writer, filesystem.writer, graphql.extractor, mysql.extractor, mysql.writer, postgres.extractor, postgres.writer, posthog.extractor, sqlite.extractor, sqlite.writer, supabase.extractor, supabase.writer
+      = hint: did you mean `filesystem.csv_writer`?
 
     error: `timeout` must be a mapping, found a string
       --> pipeline.yaml:12:14

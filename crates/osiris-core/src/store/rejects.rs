@@ -143,7 +143,7 @@ impl RejectTable {
         let (count, limit) = (self.len(), self.state.limit.load(SeqCst));
         let rows = if count == 1 { "row was" } else { "rows were" };
         Error::integrity(format!("{count} {rows} rejected, at most {limit} are allowed"))
-            .with_hint("check the step's rejects in the run directory, then fix the data or raise `max_rejects`")
+            .with_hint("`osiris runs rejects` shows them: fix the data or raise `max_rejects`")
     }
 
     /// Removes the rejects of an earlier attempt.

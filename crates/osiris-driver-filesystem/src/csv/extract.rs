@@ -286,7 +286,7 @@ impl CsvExtractTask {
             "{count} rows were rejected, but at most {} are allowed",
             self.config.max_rejects
         ))
-        .with_hint("check the step's rejects in the run directory, then fix the data or raise `max_rejects`"))
+        .with_hint("`osiris runs rejects` shows them: fix the data or raise `max_rejects`"))
     }
 
     /// Stores the rows that do not fit a configured type.

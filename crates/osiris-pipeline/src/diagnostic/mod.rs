@@ -26,6 +26,7 @@ pub struct Diagnostic {
     related: Vec<(Span, String)>,
     is_unparsed: bool,
     of_environment: bool,
+    of_literal_secret: bool,
 }
 
 impl Diagnostic {
@@ -39,6 +40,7 @@ impl Diagnostic {
             related: Vec::new(),
             is_unparsed: false,
             of_environment: false,
+            of_literal_secret: false,
         }
     }
 
@@ -96,6 +98,13 @@ impl Diagnostic {
     #[must_use]
     pub(crate) fn of_unparsed(mut self) -> Self {
         self.is_unparsed = true;
+        self
+    }
+
+    /// All that it says is that a secret is written out in a file.
+    #[must_use]
+    pub(crate) fn of_literal_secret(mut self) -> Self {
+        self.of_literal_secret = true;
         self
     }
 
@@ -190,6 +199,15 @@ impl Diagnostics {
         }
         self.items.iter_mut().for_each(|item| item.severity = Severity::Warning);
         Ok(self)
+    }
+
+    /// Those that say more than that a secret is written out in a file, and the number of those that say that.
+    #[must_use]
+    pub fn without_literal_secrets(&self) -> (Self, usize) {
+        let mut others = self.clone();
+        others.items.retain(|item| !item.of_literal_secret);
+        let secrets = self.len() - others.len();
+        (others, secrets)
     }
 
     /// None of them, but what they mask and redact.

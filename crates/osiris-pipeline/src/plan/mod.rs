@@ -235,10 +235,21 @@ impl Plan {
             return None;
         }
         let span = step::word_at(&self.pipeline.source, found.node, planned.edits.get(pointer), offset);
-        let diagnostic = Diagnostic::from_core(error).at(&self.pipeline.source, span);
+        let diagnostic = Diagnostic::from_core(&without_place(error)).at(&self.pipeline.source, span);
         let mut diagnostics = self.warnings.masks_only();
         diagnostics.push(diagnostic);
         Some(diagnostics)
+    }
+}
+
+/// The error without the place in its text that its context names: there is one position, that of the file.
+fn without_place(error: &osiris_core::Error) -> osiris_core::Error {
+    let place = error.context().iter().find(|(key, _)| *key == "place").map(|(_, place)| format!(" {place}"));
+    let message = place.map_or_else(|| error.message().to_owned(), |place| error.message().replacen(&place, "", 1));
+    let shown = osiris_core::Error::new(error.kind(), message);
+    match error.hint() {
+        Some(hint) => shown.with_hint(hint.to_owned()),
+        None => shown,
     }
 }
 

@@ -99,7 +99,7 @@ pub fn settings_schema() -> Value {
         "properties": {
             "memory_limit": {
                 "type": ["integer", "string"],
-                "description": "Memory for a run's tables, such as `4GB`. Default: 60% of the machine's or the container's.",
+                "description": "Memory for a run's tables, such as `4GB`, at least 32 MB. Default: 60% of the machine's or the container's.",
             },
             "threads": count("Threads of the run store. Default: one for every core."),
             "jobs": count("How many steps may run in parallel. Default: 4."),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use osiris_core::problem::nearest;
 use osiris_core::store::default_memory_limit;
 
-pub use value::{LogFormat, LogLevel, parse_bytes, parse_count, parse_duration};
+pub use value::{LogFormat, LogLevel, parse_bytes, parse_count, parse_duration, parse_memory_limit};
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::environment::Environment;
@@ -127,7 +127,7 @@ impl Settings {
     /// Sets what `text` says, or returns what was expected instead.
     fn set(&mut self, name: &str, text: &str, base: &Path) -> Result<(), &'static str> {
         match name {
-            "memory_limit" => self.memory_limit = Some(parse_bytes(text)?),
+            "memory_limit" => self.memory_limit = Some(parse_memory_limit(text)?),
             "threads" => self.threads = Some(parse_count(text)?),
             "jobs" => self.jobs = Some(parse_count(text)?),
             "store" => self.store = Some(parse_store(text)?),

@@ -34,6 +34,18 @@ pub fn parse_bytes(text: &str) -> Result<u64, &'static str> {
     u64::try_from(bytes).ok().filter(|bytes| *bytes > 0).ok_or(BYTES)
 }
 
+/// The least memory for the tables of a run: below it DuckDB cannot hold a few blocks for each thread.
+const MIN_MEMORY: u64 = 32_000_000;
+
+/// A number of bytes that is enough for the tables of a run.
+///
+/// # Errors
+/// What was expected instead.
+pub fn parse_memory_limit(text: &str) -> Result<u64, &'static str> {
+    let bytes = parse_bytes(text)?;
+    if bytes < MIN_MEMORY { Err("at least 32 MB, such as `2GB`") } else { Ok(bytes) }
+}
+
 /// A whole number from 1.
 ///
 /// # Errors
@@ -144,6 +156,13 @@ mod tests {
         for text in ["", "0", "0.0001k", "-1GB", "1 2", "1.2.3", "2XB", "GB", "99999999TB", &long] {
             assert!(parse_bytes(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_memory_limit_has_a_minimum() {
+        assert_eq!(parse_memory_limit("32MB"), Ok(32_000_000));
+        assert_eq!(parse_memory_limit("31MB"), Err("at least 32 MB, such as `2GB`"));
+        assert_eq!(parse_memory_limit("2XB"), Err(BYTES));
     }
 
     #[test]

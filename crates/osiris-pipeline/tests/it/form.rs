@@ -249,7 +249,7 @@ fn an_unknown_component_suggests_the_nearest_one() {
     4 |   - {id: a, component: db.extracter}
       |                        ^^^^^^^^^^^^
       |
-      = hint: did you mean `db.extractor`? Known: db.extractor, file.writer, sql.processor
+      = hint: did you mean `db.extractor`?
 
     error: unknown component `mysql.extractor`
      --> pipeline.yaml:5:24

@@ -88,5 +88,68 @@ pub(super) fn serialize(sql: &str, base: usize) -> Result<Arc<Value>> {
     }
     let message = tree["error_message"].as_str().unwrap_or("syntax error");
     let position: usize = tree["position"].as_str().and_then(|position| position.parse().ok()).unwrap_or(0);
-    Err(Error::validation(format!("SQL error: {message}")).with_context(OFFSET, base + position))
+    let error = Error::validation(format!("SQL error: {message}")).with_context(OFFSET, base + position);
+    Err(match misspelt_keyword(sql, position) {
+        Some(keyword) => error.with_hint(format!("did you mean `{keyword}`?")),
+        None => error,
+    })
+}
+
+/// The keywords that a query is made of.
+const KEYWORDS: [&str; 21] = [
+    "SELECT",
+    "FROM",
+    "WHERE",
+    "GROUP",
+    "ORDER",
+    "HAVING",
+    "QUALIFY",
+    "LIMIT",
+    "OFFSET",
+    "UNION",
+    "INTERSECT",
+    "EXCEPT",
+    "INNER",
+    "OUTER",
+    "CROSS",
+    "JOIN",
+    "USING",
+    "DISTINCT",
+    "BETWEEN",
+    "VALUES",
+    "WITH",
+];
+
+/// The keyword that was meant where the parser stopped: a misspelt one reads as a name, so the parser stops at the word
+/// behind it, or at the word itself where a query begins.
+fn misspelt_keyword(sql: &str, position: usize) -> Option<&'static str> {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let (before, at) = (sql.get(..position)?, sql.get(position..)?);
+    let previous = before.trim_end().rsplit(|c| !is_word(c)).next().unwrap_or_default();
+    let stopped_at = at.split(|c| !is_word(c)).next().unwrap_or_default();
+    let meant = |word: &str| {
+        let word = word.to_uppercase();
+        KEYWORDS.into_iter().find(|keyword| strsim::damerau_levenshtein(&word, keyword) == 1)
+    };
+    [previous, stopped_at].into_iter().filter(|word| word.len() > 2).find_map(meant)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_keyword_is_named() {
+        for (sql, keyword) in [
+            ("SELECT * FROM t WERE amount > 5", Some("WHERE")),
+            ("SELECT a FORM t", Some("FROM")),
+            ("SELCT a FROM t", Some("SELECT")),
+            ("SELECT a, count(*) FROM t GROPU BY a", Some("GROUP")),
+            ("SELECT a FROM t WHERE a = = 5", None),
+            ("SELECT a b c FROM t", None),
+        ] {
+            let error = serialize(sql, 0).unwrap_err();
+            assert_eq!(error.hint().map(str::to_owned), keyword.map(|word| format!("did you mean `{word}`?")), "{sql}");
+        }
+    }
 }
