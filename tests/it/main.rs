@@ -16,6 +16,7 @@ mod identity;
 mod interrupted;
 mod kills;
 mod machine;
+mod migrating;
 mod mysql;
 mod outage;
 mod outcome;
