@@ -36,7 +36,7 @@ const PHASES: &[Phase] = &[
     Phase { name: "features", about: "each feature of the facade compiles alone", run: features },
     Phase {
         name: "packages",
-        about: "each crate can be packaged, and compiles from its package",
+        about: "each crate can be packaged, compiles from its package, and a driver outside of the workspace works with them",
         run: packages::check,
     },
     Phase { name: "docs", about: "the generated reference is up to date", run: docs::check },

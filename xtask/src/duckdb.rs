@@ -153,6 +153,18 @@ pub(crate) fn announce(command: &mut Command) {
     }
 }
 
+/// The same for a cargo that runs outside of the checkout, where its configuration does not count.
+pub(crate) fn announce_outside(command: &mut Command) {
+    let line = |text: String| {
+        text.lines().find_map(|line| line.strip_prefix(&format!("{VARIABLE} = "))?.strip_prefix('"').map(str::to_owned))
+    };
+    if LINKED.get().is_none()
+        && let Some(directory) = workspace::read(CONFIG).ok().and_then(line)
+    {
+        command.env(VARIABLE, directory.trim_end_matches('"'));
+    }
+}
+
 fn pins() -> Option<&'static Pins> {
     if cfg!(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64")) {
         Some(&X86_64)

@@ -15,6 +15,7 @@ mod fuzz;
 mod layout;
 mod native;
 mod new_driver;
+mod outside;
 mod packages;
 mod private;
 mod readme;
@@ -51,8 +52,9 @@ cargo xtask <task>
                         the fuzz targets of tests/fuzz, N seconds each (60), with seeds of the moment
   bench [NAME]... [--list] [--scale N] [--rounds N] [--write]
                         build the release profile and print the table of docs/benchmarks.md, or write it there
-  new-driver NAME --kind http|file
-                        make crates/osiris-driver-NAME from the template of its kind and register it in the facade
+  new-driver NAME --kind http|file|sql [--path DIR]
+                        make crates/osiris-driver-NAME from the template of its kind and register it in the facade; with
+                        --path a crate of its own in DIR, with a program that has the driver
   release [--execute]   check that the crates can be published; publish them
 ";
 

@@ -1,4 +1,5 @@
-//! `cargo xtask new-driver NAME --kind KIND`: a driver crate that compiles and passes the conformance suite, wired into the facade.
+//! `cargo xtask new-driver NAME --kind KIND`: a driver crate that compiles and passes the conformance suite, wired into the facade, or
+//! with `--path DIR` outside of this workspace.
 //!
 //! Each kind has a template: a driver with a name of its own and a member of this workspace, so that it compiles, lints and
 //! passes the suite whenever the rest does. Those of `http` and `file` are in `xtask/templates`; that of `sql` is the driver
@@ -9,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::args::Args;
-use crate::{Outcome, packages, shell, workspace};
+use crate::{Outcome, outside, packages, shell, workspace};
 
 /// What a driver talks to, and the template of its kind.
 #[derive(Debug)]
@@ -74,10 +75,14 @@ const FACADE: &str = "crates/osiris/src/lib.rs";
 
 pub(crate) fn main(mut args: Args) -> Outcome {
     let kind = args.option("--kind")?;
+    let outside = args.option("--path")?;
     let name = args.word().ok_or("which name? `cargo xtask new-driver mongodb --kind http`")?;
     args.finish()?;
     let kind = DriverKind::parse(kind.as_deref())?;
     check_name(&name, &workspace::drivers()?)?;
+    if let Some(directory) = outside {
+        return make_outside(kind, &name, Path::new(&directory));
+    }
     let version = workspace::version()?;
     let facade = workspace::read(FACADE)?;
     let existing = last_registered(&facade, workspace::drivers()?).ok_or("the facade registers no driver")?;
@@ -101,6 +106,32 @@ pub(crate) fn main(mut args: Args) -> Outcome {
     println!("made {} and its feature `{name}` of the facade", directory.display());
     println!("next: cargo xtask test-drivers --driver {name}, then docs/writing-a-driver.md");
     Ok(())
+}
+
+/// A crate in a directory of its own, member of no workspace, with a program that has the driver.
+fn make_outside(kind: &DriverKind, name: &str, directory: &Path) -> Outcome {
+    let here = std::env::current_dir().map_err(|error| error.to_string())?;
+    let directory = here.join(directory);
+    if directory.exists() {
+        return Err(format!("{}: is there already", directory.display()));
+    }
+    write_outside(kind.name, name, &directory)?;
+    shell::run(shell::cargo(&["fmt"]).current_dir(&directory))?;
+    println!("made {}: a driver, and a program that has it beside those of Osiris", directory.display());
+    println!("next: cargo test --features bundled, then docs/driver-contract.md");
+    Ok(())
+}
+
+/// The files of such a crate.
+pub(crate) fn write_outside(kind: &str, name: &str, directory: &Path) -> Outcome {
+    let kind = DriverKind::parse(Some(kind))?;
+    let ours = workspace::read("Cargo.toml")?;
+    for (path, text) in template(kind)? {
+        let text = renamed(&text, kind, name);
+        let text = if path == Path::new("Cargo.toml") { outside::manifest(&text, &ours)? } else { text };
+        workspace::write(directory.join(path), &text)?;
+    }
+    workspace::write(directory.join("src/main.rs"), &outside::program(name))
 }
 
 impl DriverKind {

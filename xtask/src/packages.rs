@@ -1,15 +1,16 @@
-//! Whether each published crate can be packaged, and whether what is packaged is all that it takes to compile.
+//! Whether each published crate can be packaged, and whether what is packaged is all that it takes to compile, and to write a driver
+//! elsewhere.
 //!
 //! `cargo package` would build each package from nothing, without the profile of this workspace: DuckDB once more, for 20
 //! minutes, unoptimised. So the packages are made unverified, unpacked into a workspace of their own with the same profile,
 //! and checked there, which compiles no C++ and links nothing. What a package forgot to include fails there just the same.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use crate::workspace::{self, Package};
-use crate::{Outcome, shell};
+use crate::{Outcome, outside, shell};
 
 /// What a manifest must say besides its name.
 const KEYS: &[&str] =
@@ -32,7 +33,9 @@ pub(crate) fn check() -> Outcome {
     unpack(&packages, &version, &directory)?;
     let mut check = shell::cargo(&["check", "--quiet", "--workspace", "--no-default-features"]);
     shell::run(check.current_dir(&directory).env("CARGO_TARGET_DIR", workspace::target_dir()))
-        .map_err(|error| format!("{error}\nhint: a file that the crate needs lies outside its directory"))
+        .map_err(|error| format!("{error}\nhint: a file that the crate needs lies outside its directory"))?;
+    let sources = sources(&packages, &version, &directory, &workspace::read("Cargo.toml")?);
+    outside::check(&directory.with_file_name("outside"), &sources)
 }
 
 /// Every manifest says what a registry wants to know.
@@ -66,15 +69,18 @@ fn unpack(packages: &[Package], version: &str, directory: &Path) -> Outcome {
 
 /// A workspace of the unpacked crates that finds them here and not in the registry, with the profiles of ours.
 fn manifest(packages: &[Package], version: &str, ours: &str) -> String {
-    let place = |package: &Package| PathBuf::from(format!("{}-{version}", package.name));
-    let members: Vec<String> = packages.iter().map(|package| format!("{:?}", place(package))).collect();
+    let members: Vec<String> = packages.iter().map(|package| format!("\"{}-{version}\"", package.name)).collect();
+    let sources = sources(packages, version, Path::new(""), ours);
+    format!("[workspace]\nresolver = \"3\"\nmembers = [{}]\n\n{sources}", members.join(", "))
+}
+
+/// What makes a manifest find the crates unpacked in `directory` and not in the registry, and the profiles of ours.
+fn sources(packages: &[Package], version: &str, directory: &Path, ours: &str) -> String {
+    let place = |package: &Package| directory.join(format!("{}-{version}", package.name));
     let patches: String =
         packages.iter().map(|package| format!("{} = {{ path = {:?} }}\n", package.name, place(package))).collect();
     let profiles = ours.find("\n[profile").map_or("", |at| &ours[at..]);
-    format!(
-        "[workspace]\nresolver = \"3\"\nmembers = [{}]\n\n[patch.crates-io]\n{patches}{profiles}",
-        members.join(", ")
-    )
+    format!("[patch.crates-io]\n{patches}{profiles}")
 }
 
 #[cfg(test)]

@@ -74,7 +74,7 @@ pub(crate) fn unpublished() -> Outcome<Vec<String>> {
 pub(crate) fn members() -> Outcome<Vec<Package>> {
     let mut packages = Vec::new();
     for directory in directories(&read("Cargo.toml")?)? {
-        packages.push(Package::parse(&read(&format!("{directory}/Cargo.toml"))?));
+        packages.push(Package::parse(&read(format!("{directory}/Cargo.toml"))?));
     }
     Ok(packages)
 }
@@ -133,8 +133,9 @@ pub(crate) fn version() -> Outcome<String> {
 }
 
 /// A file of the workspace.
-pub(crate) fn read(path: &str) -> Outcome<String> {
-    fs::read_to_string(root().join(path)).map_err(|error| format!("{path}: {error}"))
+pub(crate) fn read(path: impl AsRef<Path>) -> Outcome<String> {
+    let path = path.as_ref();
+    fs::read_to_string(root().join(path)).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// Writes a file of the workspace, with its directories.

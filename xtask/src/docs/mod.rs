@@ -1,6 +1,7 @@
 //! `cargo xtask docs`: the pages that are made from the program itself, so that they cannot say anything else.
 
 mod cli;
+mod contract;
 mod rules;
 
 use std::process::Command;
@@ -43,6 +44,7 @@ fn pages() -> Outcome<Vec<(&'static str, String)>> {
         ("docs/reference/components.md", osiris(&["components", "reference"])?),
         ("docs/reference/cli.md", cli::page(&osiris)?),
         ("docs/driver-spec.md", rules::page()?),
+        ("docs/driver-contract.md", contract::page()?),
     ])
 }
 

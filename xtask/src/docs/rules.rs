@@ -18,6 +18,23 @@ pub(crate) fn page() -> Outcome<String> {
     Ok(with_tests(&workspace::read("docs/driver-spec.md")?, &tests))
 }
 
+/// The rules as a list: number, text, and whom it is for.
+pub(super) fn list(page: &str) -> String {
+    let mut table = "| rule | | for |\n| --- | --- | --- |".to_owned();
+    for line in page.lines().filter(|line| line.starts_with("| DRV-") || line.starts_with("| CRT-")) {
+        let cells: Vec<&str> = line.split(" | ").collect();
+        if let [number, rule, applies, ..] = cells.as_slice() {
+            table.push_str(&format!("\n{number} | {rule} | {applies} |"));
+        }
+    }
+    table
+}
+
+/// The number of the rule that a function of the suite is for, such as `DRV-004`.
+pub(super) fn number(function: &str) -> Option<String> {
+    functions(&format!("fn {function}(")).pop().map(|name| name[..7].to_uppercase().replace('_', "-"))
+}
+
 /// The names of tests by the rule they begin with, such as `drv_004`.
 type Tests = BTreeMap<String, BTreeSet<String>>;
 
