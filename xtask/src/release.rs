@@ -3,7 +3,8 @@
 use std::process::Command;
 
 use crate::args::Args;
-use crate::{Outcome, advisories, packages, shell, workspace};
+use crate::workspace::{self, Package};
+use crate::{Outcome, advisories, packages, shell};
 
 pub(crate) fn main(mut args: Args) -> Outcome {
     let execute = args.flag("--execute");
@@ -14,9 +15,24 @@ pub(crate) fn main(mut args: Args) -> Outcome {
     check_versions(&workspace::read("Cargo.toml")?, &version)?;
     advisories::require()?;
     packages::check()?;
+    let published = workspace::packages()?;
+    let names: Vec<String> =
+        published.iter().filter_map(|package| foreign(package).transpose()).collect::<Outcome<_>>()?;
+    let unnamed = published.iter().filter(|package| !package.sets("repository")).map(|package| package.name.as_str());
+    let unnamed: Vec<&str> = unnamed.collect();
     println!("version {version}, to be published in this order:");
-    for package in workspace::packages()? {
+    for package in &published {
         println!("  {}", package.name);
+    }
+    if !names.is_empty() {
+        return Err(format!(
+            "nothing was published, since these names belong to other projects:\n  {}\n\
+             hint: rename the package and keep its library: `[lib] name = \"osiris\"`",
+            names.join("\n  ")
+        ));
+    }
+    if !unnamed.is_empty() {
+        return Err(format!("nothing was published: `repository` is missing in Cargo.toml of {}", unnamed.join(", ")));
     }
     if !execute {
         println!("nothing was published: `cargo xtask release --execute` does it");
@@ -24,6 +40,29 @@ pub(crate) fn main(mut args: Args) -> Outcome {
     }
     // Cargo finds the order and waits for the registry by itself; the packages were checked above.
     shell::run(&mut shell::cargo(&["publish", "--workspace", "--locked", "--no-verify"]))
+}
+
+/// What the registry has under the name of the package, if that is not ours: a publication would fail half-way.
+fn foreign(package: &Package) -> Outcome<Option<String>> {
+    let mut info = shell::cargo(&["info", "--registry", "crates-io", "--color", "never", &package.name]);
+    // Not in the workspace, where the name is that of a member.
+    let output = info.current_dir(std::env::temp_dir()).output().map_err(|error| format!("cargo info: {error}"))?;
+    let said = String::from_utf8_lossy(if output.status.success() { &output.stdout } else { &output.stderr });
+    match output.status.success() {
+        true => Ok(other_than(package, &said)),
+        false if said.contains("could not find") => Ok(None),
+        false => Err(format!("the registry did not tell whether `{}` is free:\n{}", package.name, said.trim())),
+    }
+}
+
+/// What `cargo info` says of a package of the name, if its description is another.
+fn other_than(package: &Package, said: &str) -> Option<String> {
+    let mut lines =
+        said.lines().skip_while(|line| line.split([' ', '#']).next() != Some(package.name.as_str())).skip(1);
+    let description = lines.next().unwrap_or_default();
+    let ours = package.manifest.lines().any(|line| line == format!("description = {description:?}"));
+    let version = said.lines().find_map(|line| line.strip_prefix("version: ")).unwrap_or("?");
+    (!ours).then(|| format!("{} {version}: {description}", package.name))
 }
 
 fn check_clean(status: &str) -> Outcome {
@@ -75,6 +114,17 @@ mod tests {
         let version = workspace::version().unwrap();
         check_versions(&workspace::read("Cargo.toml").unwrap(), &version).unwrap();
         assert!(check_versions("osiris-x = { path = \"crates/x\", version = \"0.0.9\" }", &version).is_err());
+    }
+
+    #[test]
+    fn a_name_that_another_project_has_is_found() {
+        let packages = workspace::packages().unwrap();
+        let facade = packages.iter().find(|package| package.name == "osiris").unwrap();
+        let theirs = "osiris\nFuture thread per core async runtime\nversion: 0.0.0\nlicense: Apache-2.0\n";
+        assert_eq!(other_than(facade, theirs).as_deref(), Some("osiris 0.0.0: Future thread per core async runtime"));
+        let line = facade.manifest.lines().find_map(|line| line.strip_prefix("description = \"")).unwrap();
+        let ours = format!("osiris #etl\n{}\nversion: 0.1.0\n", line.trim_end_matches('"'));
+        assert_eq!(other_than(facade, &ours), None);
     }
 
     #[test]
