@@ -156,15 +156,6 @@ pub trait Component: Sized + Send + Sync + 'static {
         Vec::new()
     }
 
-    /// Fields of the source, by name, that are not public fields of `config` or `connection`, such as a host that is
-    /// part of a secret DSN. A saved state is used for a step only while these and all other fields of its source are
-    /// the same. A field that does not belong to the source, such as a batch size, has `#[schemars(extend("x-source" =
-    /// false))]`. Pure, like [`validate`](Self::validate).
-    fn source(config: &Self::Config, connection: &Self::Connection) -> Vec<(&'static str, String)> {
-        let _ = (config, connection);
-        Vec::new()
-    }
-
     /// Warnings that depend on the connection; pointers are into the configuration. Pure, like
     /// [`validate`](Self::validate).
     fn warnings(config: &Self::Config, connection: &Self::Connection) -> Vec<Problem> {

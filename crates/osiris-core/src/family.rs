@@ -31,6 +31,16 @@ pub trait Family: Send + Sync + 'static {
     /// The resolved connection, parsed: that of all its components.
     type Connection: DeserializeOwned + JsonSchema + Send + Sync;
 
+    /// What the connection leads to, by name, where its public fields do not say it, such as the host of a secret DSN;
+    /// `server` and `database` are those of a database. A saved state is used for a step only while these and all other
+    /// fields of its source are the same, and rows do not go directly from a database into itself. A field of a
+    /// connection or a configuration that does not belong to the source, such as a batch size, has
+    /// `#[schemars(extend("x-source" = false))]`. Pure.
+    fn source(connection: &Self::Connection) -> Vec<(&'static str, String)> {
+        let _ = connection;
+        Vec::new()
+    }
+
     /// Tables, views, endpoints, with their fields, sorted by name [DRV-019..021]. Resources that do not match
     /// `pattern` are removed [afterwards](Catalog::matching): it is passed for sources that can filter themselves.
     ///

@@ -44,6 +44,11 @@ impl Family for Postgres {
     const HAS_DOCTOR: bool = true;
     type Connection = PostgresConnection;
 
+    fn source(connection: &PostgresConnection) -> Vec<(&'static str, String)> {
+        let address = &connection.address;
+        vec![("server", address.to_string()), ("database", address.database.clone())]
+    }
+
     async fn discover(&self, connection: &PostgresConnection, _pattern: Option<&str>) -> Result<Catalog> {
         discover::discover(&self.connect, connection).await
     }

@@ -39,6 +39,10 @@ impl Family for Supabase {
     const HAS_DOCTOR: bool = true;
     type Connection = SupabaseConnection;
 
+    fn source(connection: &SupabaseConnection) -> Vec<(&'static str, String)> {
+        source(connection)
+    }
+
     async fn discover(&self, connection: &SupabaseConnection, _pattern: Option<&str>) -> Result<Catalog> {
         discover::discover(&self.connect, connection).await
     }

@@ -92,12 +92,12 @@ impl<C: Component> Adapter<C> {
         }
     }
 
-    /// What the step's rows come from, by the schemas and by the component itself.
-    fn source(&self, config: (&Value, &C::Config), connection: (&Value, &C::Connection)) -> Vec<(String, String)> {
-        let mut source = source_fields("", &self.config_schema, config.0);
+    /// What the step's rows come from, by the schemas and by the family.
+    fn source(&self, config: &Value, connection: (&Value, &C::Connection)) -> Vec<(String, String)> {
+        let mut source = source_fields("", &self.config_schema, config);
         source.extend(source_fields("connection.", self.family.schema(), connection.0));
-        let own = C::source(config.1, connection.1).into_iter();
-        source.extend(own.map(|(name, value)| (name.to_owned(), value)));
+        let hidden = self.family.source(connection.1).into_iter();
+        source.extend(hidden.map(|(name, value)| (format!("connection.{name}"), value)));
         source
     }
 }
@@ -134,7 +134,7 @@ impl<C: Component> Driver for Adapter<C> {
             prepared.warnings = C::warnings(&typed, &typed_connection);
             prepared.step = Some(Arc::new(TypedStep {
                 runner: Arc::clone(&self.runner),
-                source: self.source((&config.fields, &typed), (&connection.fields, &typed_connection)),
+                source: self.source(&config.fields, (&connection.fields, &typed_connection)),
                 config: typed,
                 connection: typed_connection,
                 base_dir: base_dir.to_path_buf(),

@@ -21,6 +21,7 @@ pub(crate) trait TypedFamily<T>: Send + Sync {
     fn schemes(&self) -> &'static [&'static str];
     fn has_discovery(&self) -> bool;
     fn has_doctor(&self) -> bool;
+    fn source(&self, connection: &T) -> Vec<(&'static str, String)>;
     async fn discover(&self, connection: &T, pattern: Option<&str>) -> Result<Catalog>;
     async fn check(&self, connection: &T, limit: Duration) -> Health;
 }
@@ -41,6 +42,10 @@ impl<F: Family> TypedFamily<F::Connection> for F {
 
     fn has_doctor(&self) -> bool {
         F::HAS_DOCTOR
+    }
+
+    fn source(&self, connection: &F::Connection) -> Vec<(&'static str, String)> {
+        F::source(connection)
     }
 
     async fn discover(&self, connection: &F::Connection, pattern: Option<&str>) -> Result<Catalog> {
@@ -73,6 +78,10 @@ impl<T: Sync> TypedFamily<T> for Unnamed {
         false
     }
 
+    fn source(&self, _: &T) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
     async fn discover(&self, _: &T, _: Option<&str>) -> Result<Catalog> {
         Err(no_discovery(self.0))
     }
@@ -91,6 +100,11 @@ pub(crate) struct FamilyAdapter<T> {
 impl<T: DeserializeOwned + JsonSchema + Send + Sync> FamilyAdapter<T> {
     pub(crate) fn new(family: impl TypedFamily<T> + 'static) -> Arc<Self> {
         Arc::new(Self { family: Box::new(family), connection_schema: ConfigSchema::of::<T>() })
+    }
+
+    /// What a connection leads to that its public fields do not say.
+    pub(super) fn source(&self, connection: &T) -> Vec<(&'static str, String)> {
+        self.family.source(connection)
     }
 
     pub(super) fn schema(&self) -> &ConfigSchema {

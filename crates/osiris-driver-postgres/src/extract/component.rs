@@ -48,13 +48,6 @@ impl Component for PostgresExtractor {
         config.problems()
     }
 
-    fn source(_: &ExtractorConfig, connection: &PostgresConnection) -> Vec<(&'static str, String)> {
-        vec![
-            ("connection.server", connection.address.to_string()),
-            ("connection.database", connection.address.database.clone()),
-        ]
-    }
-
     fn streams(_: &ExtractorConfig, _: &PostgresConnection) -> bool {
         true
     }

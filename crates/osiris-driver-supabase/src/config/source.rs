@@ -12,11 +12,11 @@ pub(crate) fn source(connection: &SupabaseConnection) -> Vec<(&'static str, Stri
     };
     match (&connection.direct, &connection.rest) {
         (Some(direct), _) if is_direct => vec![
-            ("connection.channel", "postgres".to_owned()),
-            ("connection.server", direct.address.to_string()),
-            ("connection.database", direct.address.database.clone()),
+            ("channel", "postgres".to_owned()),
+            ("server", direct.address.to_string()),
+            ("database", direct.address.database.clone()),
         ],
-        (_, Some(rest)) => vec![("connection.channel", "rest".to_owned()), ("connection.url", rest.url.to_string())],
+        (_, Some(rest)) => vec![("channel", "rest".to_owned()), ("url", rest.url.to_string())],
         _ => Vec::new(),
     }
 }

@@ -54,10 +54,6 @@ impl Component for SupabaseExtractor {
         config.problems()
     }
 
-    fn source(_: &ExtractorConfig, connection: &SupabaseConnection) -> Vec<(&'static str, String)> {
-        crate::config::source(connection)
-    }
-
     fn warnings(config: &ExtractorConfig, connection: &SupabaseConnection) -> Vec<Problem> {
         let is_rest = Channel::choose(connection).is_ok_and(|channel| channel == Channel::Rest);
         let warning = config.cursor.as_ref().filter(|_| is_rest).and_then(|cursor| {

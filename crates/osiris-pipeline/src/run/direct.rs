@@ -73,8 +73,13 @@ fn share_a_database(plan: &Plan, source: &PlannedStep, receiver: &PlannedStep) -
     };
     let reference = source.connection().reference();
     let is_same_alias = reference.is_some() && reference == receiver.connection().reference();
-    let has_address = !address(source).is_empty();
-    is_same_alias || (has_address && family(source) == family(receiver) && address(source) == address(receiver))
+    let (from, to) = (address(source), address(receiver));
+    // Of different families as well: the database of a Supabase project is one of PostgreSQL.
+    let database = |address: &BTreeMap<String, String>| {
+        Some((address.get("connection.server")?.clone(), address.get("connection.database")?.clone()))
+    };
+    let is_same_database = database(&from).is_some() && database(&from) == database(&to);
+    is_same_alias || is_same_database || (!from.is_empty() && family(source) == family(receiver) && from == to)
 }
 
 /// Runs `source` and, with each of its attempts, `receiver`, whose input may have a `key`. The last run of the receiver
