@@ -57,12 +57,12 @@ fn bad_lines_are_kept_or_refused_but_not_dropped() {
 
 #[test]
 fn values_are_written_as_they_are() {
-    let file = "done,n,at\ntrue,1,2024-01-31 10:00:00\nfalse,,2024-02-01 00:00:00\n";
+    let file = "done,n,started\ntrue,1,2024-01-31 10:00:00\nfalse,,2024-02-01 00:00:00\n";
     assert_eq!(result(file, "", ALL, ""), file);
-    let capitals = "SELECT CASE WHEN done THEN 'True' ELSE 'False' END AS done, n, at FROM rows";
+    let capitals = "SELECT CASE WHEN done THEN 'True' ELSE 'False' END AS done, n, started FROM rows";
     assert_eq!(
         result(file, "", capitals, ", date_format: \"%Y-%m-%d\""),
-        "done,n,at\nTrue,1,2024-01-31\nFalse,,2024-02-01\n"
+        "done,n,started\nTrue,1,2024-01-31\nFalse,,2024-02-01\n"
     );
 }
 

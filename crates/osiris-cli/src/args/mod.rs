@@ -382,7 +382,7 @@ pub(crate) enum StateCommand {
     )]
     Show(ShowStateArgs),
     /// Remove the saved state of a step, or of all steps: the next run reads all rows
-    #[command(after_help = "Examples:\n  $ osiris state reset pipeline.yaml events --yes")]
+    #[command(after_help = "Examples:\n  $ osiris state reset pipeline.yaml --yes")]
     Reset(ResetStateArgs),
     /// Accept the saved state of a step for the source that the step reads now
     ///

@@ -156,7 +156,7 @@ fn connections_are_listed_without_their_secrets() {
     project.write(".env", "LAKE=/lake/of/secrets\n");
     let list = project.run(&["connections", "list"]).with_code(0);
     assert_snapshot!(list.stdout, @"
-    connection                 fields                                    variables
+    connection        notes    fields                                    variables
     @filesystem.here  default  base_dir: .
     @filesystem.lake           base_dir: ${LAKE}                         LAKE (set)
     @mysql.movies              host: ${HOST:-db}, password: ${PASSWORD}  HOST (default), PASSWORD (missing)
@@ -215,7 +215,7 @@ fn the_doctor_says_what_it_could_not_check_and_what_is_wrong() {
     let project = Project::starter(program());
     let plain = project.run(&["connections", "doctor"]).with_code(0);
     assert_snapshot!(plain.stdout, @"
-    connection                     ms
+    connection        status       ms  message
     @filesystem.data  not checked      this family has no check
     ");
     let one = project.run(&["connections", "doctor", "@filesystem.data", "--json"]).with_code(0);

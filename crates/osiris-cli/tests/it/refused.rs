@@ -368,7 +368,7 @@ fn a_command_line_that_means_nothing() {
     assert_snapshot!(project.run(&["rum", "pipeline.yaml"]).with_code(2).stderr, @r"
     error: unrecognized subcommand 'rum'
 
-      tip: some similar subcommands exist: 'runs', 'run'
+      tip: a similar subcommand exists: 'run'
 
     Usage: osiris [OPTIONS] <COMMAND>
 

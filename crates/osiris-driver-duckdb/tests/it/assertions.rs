@@ -86,7 +86,7 @@ async fn assertions_that_make_no_sense_are_refused_together() {
     assertions.0: an assertion needs exactly one of sql, not_null, unique, accepted_values, row_count
     assertions.1: an assertion needs exactly one of sql, not_null, unique, accepted_values, row_count
     assertions.2.row_count: needs min, max or equals
-    assertions.3.sql: SQL error: syntax error at or near "SELEC"
+    assertions.3.sql: SQL error: syntax error at or near "SELEC" (did you mean `SELECT`?)
     assertions.4: names no column
     "#);
 }

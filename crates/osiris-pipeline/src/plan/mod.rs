@@ -139,6 +139,7 @@ impl Plan {
         if diagnostics.has_errors() {
             return Err(diagnostics.sorted());
         }
+        wiring::warn_of_unread(&pipeline, &checked, &wirings, &mut diagnostics);
         let destinations: Arc<[DestinationId]> =
             checked.iter().filter_map(|checked| checked.prepared.step()?.destination()).collect();
         let mut checked: Vec<Option<Checked>> = checked.into_iter().map(Some).collect();

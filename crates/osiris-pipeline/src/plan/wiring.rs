@@ -37,6 +37,23 @@ pub(super) fn wire(pipeline: &Pipeline, checked: &[Checked], diagnostics: &mut D
     wires.all(checked)
 }
 
+/// Warns of extractors whose rows no step reads. A transformation may be there for its assertions.
+pub(super) fn warn_of_unread(
+    pipeline: &Pipeline,
+    checked: &[Checked],
+    wirings: &[Wiring],
+    diagnostics: &mut Diagnostics,
+) {
+    for (index, step) in pipeline.steps.iter().enumerate() {
+        let is_read = wirings.iter().any(|wiring| wiring.reads(index));
+        if checked[index].role() == Some(Role::Extract) && !is_read {
+            let warning = Diagnostic::warning(format!("no step reads the table of `{}`", step.id.value));
+            let warning = warning.at(&pipeline.source, step.id.span);
+            diagnostics.push(warning.with_hint("add a writer, or remove the step"));
+        }
+    }
+}
+
 struct Wires<'a, 'd> {
     pipeline: &'a Pipeline,
     roles: Vec<Option<Role>>,
@@ -46,22 +63,7 @@ struct Wires<'a, 'd> {
 
 impl Wires<'_, '_> {
     fn all(mut self, checked: &[Checked]) -> Vec<Wiring> {
-        let wirings: Vec<Wiring> = (0..checked.len()).map(|index| self.one(index, &checked[index])).collect();
-        self.warn_of_unread(&wirings);
-        wirings
-    }
-
-    /// Warns of extractors whose rows no step reads. A transformation may be there for its assertions.
-    fn warn_of_unread(&mut self, wirings: &[Wiring]) {
-        for (index, step) in self.pipeline.steps.iter().enumerate() {
-            let is_read = wirings.iter().any(|wiring| wiring.reads(index));
-            if self.roles[index] == Some(Role::Extract) && !is_read {
-                let warning = Diagnostic::warning(format!("no step reads the table of `{}`", step.id.value))
-                    .at(&self.pipeline.source, step.id.span)
-                    .with_hint("add a writer, or remove the step");
-                self.diagnostics.push(warning);
-            }
-        }
+        (0..checked.len()).map(|index| self.one(index, &checked[index])).collect()
     }
 
     fn one(&mut self, index: usize, checked: &Checked) -> Wiring {

@@ -171,6 +171,14 @@ fn a_literal_secret_warns_without_being_shown() {
       |                                      ^^^^^^^^
       |
       = hint: write `password: "${MOVIES_PASSWORD}"` and set MOVIES_PASSWORD in the environment or in .env
+
+    warning: no step reads the table of `a`
+     --> pipeline.yaml:4:10
+      |
+    4 |   - {id: a, component: db.extractor, config: {query: q}}
+      |          ^
+      |
+      = hint: add a writer, or remove the step
     "#);
 }
 
@@ -280,6 +288,14 @@ fn s35_a_step_that_goes_elsewhere_is_refused_unless_the_connection_lists_the_fie
     let plan = case.plan(&step("host: other, username: root")).unwrap();
     assert_eq!(plan.steps()[0].connection().fields()["host"], "other");
     assert_snapshot!(plan.warnings(), @r"
+    warning: no step reads the table of `a`
+     --> pipeline.yaml:4:10
+      |
+    4 |   - {id: a, component: db.extractor, config: {query: q, host: other, username: root}}
+      |          ^
+      |
+      = hint: add a writer, or remove the step
+
     warning: step `a` goes to another address than @db.movies: it sets `host`, `user`
      --> pipeline.yaml:4:63
       |
