@@ -1,5 +1,6 @@
 //! A column being built: values of one type at a time. When the type cannot hold a value exactly, the caller is told
-//! which wider type it needs, by the store's lattice.
+//! which wider type it needs, by the store's lattice. A value keeps its JSON type: where a column meets values of
+//! several, or numbers that no type of numbers holds, it becomes JSON, whatever came first.
 
 use std::sync::Arc;
 
@@ -39,6 +40,8 @@ pub(super) enum Pushed {
 pub(super) struct Column {
     /// The type of its values; none as long as all are NULL.
     column_type: Option<ColumnType>,
+    /// Whether the type was declared: then values are read as that type, whatever their JSON type is.
+    declared: bool,
     /// Whether the type is fixed from outside: declared, or already part of a batch.
     settled: bool,
     values: Values,
@@ -62,6 +65,7 @@ impl Column {
     pub(super) fn new() -> Self {
         Self {
             column_type: None,
+            declared: false,
             settled: false,
             values: Values::None,
             valid: BooleanBufferBuilder::new(0),
@@ -80,7 +84,8 @@ impl Column {
             T::Blob | T::Bit | T::Uuid | T::Interval | T::Other(_) => T::Varchar,
             plain => plain.clone(),
         };
-        Self { values: Values::of(&column_type), column_type: Some(column_type), settled: true, ..Self::new() }
+        let values = Values::of(&column_type);
+        Self { values, column_type: Some(column_type), declared: true, settled: true, ..Self::new() }
     }
 
     pub(super) fn column_type(&self) -> Option<&ColumnType> {
@@ -98,12 +103,12 @@ impl Column {
         if self.valid.len() > row {
             return Pushed::Twice;
         }
-        let Some(column_type) = &self.column_type else { return Pushed::Needs(natural(value)) };
+        let Some(column_type) = &self.column_type else { return Pushed::Needs(or_json(natural(value), value)) };
         if self.valid.len() < row {
             self.valid.append_n(row - self.valid.len(), false);
             self.values.resize(row);
         }
-        match self.values.push(column_type, value) {
+        match self.values.push(column_type, value, self.declared) {
             Some(bytes) => {
                 self.valid.append(true);
                 self.present += 1;
@@ -115,6 +120,14 @@ impl Column {
 
     /// The type that holds this value and all before it.
     fn widened(&self, value: Value<'_>) -> ColumnType {
+        match &self.column_type {
+            Some(present) if !self.declared && !is_of_family(value, present) => ColumnType::Json,
+            Some(_) if !self.declared => or_json(self.joined(value), value),
+            _ => self.joined(value),
+        }
+    }
+
+    fn joined(&self, value: Value<'_>) -> ColumnType {
         let (Some(present), new) = (&self.column_type, natural(value)) else { return natural(value) };
         // Next to large integers a fraction is a decimal: a double might not hold them.
         let new = match (present, new, value) {
@@ -155,12 +168,8 @@ impl Column {
             (Values::Int(ints), ColumnType::Double) => {
                 ints.iter().map(|int| int_as_double(*int)).collect::<Option<_>>().map(Values::Double)
             }
-            (Values::Int(ints), ColumnType::Varchar | ColumnType::Json) => {
-                Values::texts(ints.iter().map(i64::to_string), &self.valid)
-            }
-            (Values::Bool(bools), ColumnType::Varchar | ColumnType::Json) => {
-                Values::texts(bools.iter().map(bool::to_string), &self.valid)
-            }
+            (Values::Int(ints), ColumnType::Json) => Values::texts(ints.iter().map(i64::to_string), &self.valid),
+            (Values::Bool(bools), ColumnType::Json) => Values::texts(bools.iter().map(bool::to_string), &self.valid),
             _ => None,
         };
         match converted {
@@ -210,6 +219,24 @@ fn natural(value: Value<'_>) -> ColumnType {
             Number::Decimal(exact) => decimal_type(exact),
             Number::Text => ColumnType::Varchar,
         },
+    }
+}
+
+/// The type, but JSON for numbers that no type of numbers holds: as text they would be texts.
+fn or_json(column_type: ColumnType, value: Value<'_>) -> ColumnType {
+    match (&column_type, value) {
+        (ColumnType::Varchar, Value::Number(_)) => ColumnType::Json,
+        _ => column_type,
+    }
+}
+
+/// Whether a column of this type, which was not declared, has values of this JSON type.
+fn is_of_family(value: Value<'_>, column_type: &ColumnType) -> bool {
+    match value {
+        Value::Bool(_) => *column_type == ColumnType::Boolean,
+        Value::Number(_) => column_type.is_numeric(),
+        Value::Text(_) => *column_type == ColumnType::Varchar,
+        Value::Json(_) => *column_type == ColumnType::Json,
     }
 }
 
@@ -267,14 +294,16 @@ impl Values {
         }
     }
 
-    /// Adds a value if the type holds it exactly, and returns how many bytes that took.
+    /// Adds a value if the type holds it exactly, and returns how many bytes that took. Only in a `declared` column a
+    /// value of another JSON type than that of the column counts as one.
     #[inline]
-    fn push(&mut self, column_type: &ColumnType, value: Value<'_>) -> Option<usize> {
+    fn push(&mut self, column_type: &ColumnType, value: Value<'_>, declared: bool) -> Option<usize> {
         match self {
             Self::Text { offsets, bytes } => {
                 let before = bytes.len();
                 match value {
                     Value::Text(text) if *column_type == ColumnType::Json => write_json_text(text, bytes)?,
+                    Value::Number(_) | Value::Bool(_) if *column_type != ColumnType::Json && !declared => return None,
                     Value::Text(text) | Value::Number(text) => bytes.extend_from_slice(text.as_bytes()),
                     Value::Bool(value) => bytes.extend_from_slice(if value { b"true" } else { b"false" }),
                     Value::Json(_) if *column_type != ColumnType::Json => return None,
@@ -295,11 +324,11 @@ impl Values {
                 _ => None,
             },
             Self::Int(values) => {
-                values.push(integer(column_type, number_text(value)?)?);
+                values.push(integer(column_type, number_text(value, declared)?)?);
                 Some(8)
             }
             Self::Double(values) => {
-                let text = number_text(value)?;
+                let text = number_text(value, declared)?;
                 let double = match column_type {
                     ColumnType::Float => exact_float(text)?,
                     _ => exact_double(text)?,
@@ -309,7 +338,7 @@ impl Values {
             }
             Self::Decimal(values) => {
                 let ColumnType::Decimal(precision, scale) = column_type else { return None };
-                values.push(Exact::parse(number_text(value)?)?.scaled_to(*precision, *scale)?);
+                values.push(Exact::parse(number_text(value, declared)?)?.scaled_to(*precision, *scale)?);
                 Some(16)
             }
             Self::Micros(values) => {
@@ -362,11 +391,11 @@ impl Values {
 
 /// A number's text, quoted or not.
 #[inline]
-fn number_text(value: Value<'_>) -> Option<&str> {
+fn number_text(value: Value<'_>, declared: bool) -> Option<&str> {
     match value {
         Value::Number(text) => Some(text),
-        // Only in a column of numbers: APIs quote those that JavaScript would round.
-        Value::Text(text) => is_number(text).then_some(text),
+        // Only in a column that is declared as one of numbers: APIs quote those that JavaScript would round.
+        Value::Text(text) => (declared && is_number(text)).then_some(text),
         _ => None,
     }
 }
