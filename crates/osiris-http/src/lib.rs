@@ -13,6 +13,7 @@
 
 mod client;
 mod clock;
+mod coding;
 mod exchange;
 mod failure;
 mod metrics;
