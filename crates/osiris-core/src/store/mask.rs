@@ -117,7 +117,8 @@ mod tests {
                 (
                     "Invalid Input",
                     format!(
-                        "CSV Error on Line: 3\nOriginal Line: {cell}\nError when converting column \"a\". Could not convert string \"{cell}\" to 'BIGINT'\n\nPossible fixes:\n* Set x"
+                        "CSV Error on Line: 3\nOriginal Line: {cell}\nError when converting column \"a\". \
+                         Could not convert string \"{cell}\" to 'BIGINT'\n\nPossible fixes:\n* Set x"
                     ),
                 ),
                 ("Out of Range", format!("Overflow in multiplication of INT32 ({cell} * 100000)!")),
