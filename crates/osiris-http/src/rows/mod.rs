@@ -12,6 +12,7 @@ mod path;
 mod repair;
 mod stream;
 mod temporal;
+mod values;
 
 pub use decoder::RowDecoder;
 pub use document::{Cell, Document, Row};
