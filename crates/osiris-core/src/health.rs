@@ -47,7 +47,7 @@ impl Health {
         Self::new(true, latency, HealthCategory::Ok, message)
     }
 
-    /// The check ended in `error`.
+    /// The check ended in `error`. Where its kind is no category, the detail `kind` names it, as a run would.
     pub fn failed(latency: Duration, error: &Error) -> Self {
         let category = match error.kind().category() {
             "auth" => HealthCategory::Auth,
@@ -60,7 +60,11 @@ impl Health {
             Some(hint) => format!("{}: {hint}", error.message()),
             None => error.message().to_owned(),
         };
-        Self::new(false, latency, category, message)
+        let health = Self::new(false, latency, category, message);
+        match category {
+            HealthCategory::Unknown => health.with_detail("kind", error.kind().as_str()),
+            _ => health,
+        }
     }
 
     /// The family has no check.
@@ -78,5 +82,20 @@ impl Health {
     pub fn with_detail(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.details.insert(key.into(), value.into());
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_that_is_no_category_is_in_the_details() {
+        let failed = |error: Error| {
+            let health = Health::failed(Duration::ZERO, &error);
+            (health.category, health.details.get("kind").cloned())
+        };
+        assert_eq!(failed(Error::network("x")), (HealthCategory::Network, None));
+        assert_eq!(failed(Error::validation("no project 7")), (HealthCategory::Unknown, Some("validation".to_owned())));
     }
 }

@@ -18,6 +18,8 @@ pub mod state;
 pub mod store;
 pub mod substitute;
 pub mod telemetry;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 mod catalog;
 mod component;

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use osiris_core::problem::ensure_none;
-use osiris_core::store::{SqlScript, StoreTransaction, TableName, quote};
+use osiris_core::store::{SqlScript, StoreTransaction, TableName, quote, with_cast_hint};
 use osiris_core::{
     Column, ColumnType, Component, ComponentSpec, Error, ExecutionContext, Inputs, NoConnection, Problem, Result,
     ResumeFrom, Role, Step, TableSink, Transform, event, safe_name,
@@ -144,11 +144,11 @@ impl TransformTask {
         let select = self.script.select().text();
         self.check_columns(tx)?;
         let is_instant = |column: &Column| self.is_instant(column);
-        match self.materialize {
-            None | Some(Materialize::Table) => tx.create_table_as(select, &is_instant)?,
-            Some(Materialize::View) => tx.create_view_as(&self.standalone(select), &is_instant)?,
+        let made = match self.materialize {
+            None | Some(Materialize::Table) => tx.create_table_as(select, &is_instant),
+            Some(Materialize::View) => tx.create_view_as(&self.standalone(select), &is_instant),
         };
-        Ok(())
+        made.map(drop).map_err(|error| with_cast_hint(error, &self.query))
     }
 
     /// Binds the query on its own first, so that errors have positions in it and nothing has run yet.

@@ -7,22 +7,33 @@
 //! | a whole number | BIGINT, DECIMAL(38,0) where it is larger |
 //! | a number with a fraction | DOUBLE where that is exactly what is written, else DECIMAL |
 //! | a text (`ID`, `String`, `DateTime`, enums) | VARCHAR |
-//! | an object | columns `a.b`; JSON with `flatten_result: false` |
+//! | an object of which the query selects fields | columns `a.b`; JSON with `flatten_result: false` |
+//! | an object or a list in a field without a selection | JSON |
 //! | a list | JSON |
 //!
-//! Nothing is rounded: where no number type holds all values of a column exactly it is VARCHAR.
+//! Nothing is rounded, and a number is never the same as its text: where no number type holds all values of a column
+//! exactly, or its values are of several JSON types, it is JSON.
 
 use std::collections::BTreeSet;
 
 use osiris_core::ColumnType;
-use osiris_http::{Nested, RowOptions};
+use osiris_http::{FieldTree, Nested, RowOptions};
 
 use crate::query::Selected;
 
-/// How rows become columns.
-pub(crate) fn row_options(flatten: bool) -> RowOptions {
-    let nested = if flatten { Nested::Flatten { separator: ".".to_owned(), depth: None } } else { Nested::Json };
-    RowOptions::new().with_nested(nested)
+/// How rows become columns: by what the query selects, so that no column depends on what a JSON scalar holds. Where rows
+/// that are searched for have an unknown selection, objects are flattened as they come.
+pub(crate) fn row_options(selected: &[Selected], flatten: bool) -> RowOptions {
+    let separator = ".".to_owned();
+    RowOptions::new().with_nested(match flatten {
+        true if selected.is_empty() => Nested::Flatten { separator, depth: None },
+        true => Nested::Fields { separator, fields: tree(selected) },
+        false => Nested::Json,
+    })
+}
+
+fn tree(selected: &[Selected]) -> FieldTree {
+    selected.iter().map(|field| (field.key.as_str(), tree(&field.inside))).collect()
 }
 
 /// The columns that the query selects, for a table without rows: their types are not known, so they are text.

@@ -5,12 +5,15 @@
 use std::path::Path;
 
 use mysql_async::{ClientIdentity, Conn, DriverError, IoError, OptsBuilder, SslOpts};
-use osiris_core::{Error, Result};
-use osiris_sql::tls::TlsMode;
+use osiris_core::{Error, Result, tls};
+use osiris_sql::tls::{TlsMode, client_config};
 use osiris_sql::within;
 
+use crate::client::Bridge;
 use crate::config::{Address, MysqlConnection};
 use crate::error::{io_error, server_error};
+
+const CONTEXT: &str = "connecting";
 
 /// The options of a connection, from its settings only.
 ///
@@ -45,18 +48,18 @@ fn ssl(connection: &MysqlConnection, base_dir: &Path) -> Result<SslOpts> {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
-    let tls = &connection.tls;
+    let settings = &connection.tls;
     let mut ssl = SslOpts::default()
-        .with_danger_accept_invalid_certs(!tls.mode.verifies())
-        .with_danger_skip_domain_validation(tls.mode != TlsMode::VerifyFull);
-    if let Some(ca) = &tls.ca {
+        .with_danger_accept_invalid_certs(!settings.mode.verifies())
+        .with_danger_skip_domain_validation(settings.mode != TlsMode::VerifyFull);
+    if let Some(ca) = &settings.ca {
         ssl = ssl.with_root_certs(vec![base_dir.join(ca).into()]).with_disable_built_in_roots(true);
-    } else if tls.mode.verifies() {
+    } else if settings.mode.verifies() {
         let roots = osiris_sql::tls::system_roots()?;
         let roots = roots.into_iter().map(|root| root.to_vec().into()).collect();
         ssl = ssl.with_root_certs(roots).with_disable_built_in_roots(true);
     }
-    let identity = tls.identity.as_ref();
+    let identity = settings.identity.as_ref();
     Ok(ssl.with_client_identity(
         identity.map(|(cert, key)| ClientIdentity::new(base_dir.join(cert).into(), base_dir.join(key).into())),
     ))
@@ -67,15 +70,38 @@ fn ssl(connection: &MysqlConnection, base_dir: &Path) -> Result<SslOpts> {
 /// # Errors
 /// When it cannot be opened.
 pub(crate) async fn open(connection: &MysqlConnection, base_dir: &Path) -> Result<Conn> {
-    open_with(connection, options(connection, base_dir)?).await
+    match open_with(connection, options(connection, base_dir)?).await {
+        Err(error) if connection.tls.ca.is_some() && tls::find(&error).is_some_and(tls::is_of_authority) => {
+            open_by_bridge(connection, base_dir).await
+        }
+        opened => opened,
+    }
+}
+
+/// The same for a server whose own certificate is the trusted one: this library refuses one that signed itself as an
+/// authority, so that TLS is negotiated for it.
+async fn open_by_bridge(connection: &MysqlConnection, base_dir: &Path) -> Result<Conn> {
+    let options = options(connection, base_dir)?;
+    let Address::Tcp { host, port } = &connection.address else { return open_with(connection, options).await };
+    let bridge = Bridge::new(client_config(&connection.tls, base_dir)?, host, *port).await?;
+    let local = bridge.local()?;
+    let ssl = SslOpts::default().with_danger_accept_invalid_certs(true).with_danger_skip_domain_validation(true);
+    let options = options.ip_or_hostname(local.ip().to_string()).tcp_port(local.port()).ssl_opts(ssl);
+    let mut opened = std::pin::pin!(open_with(connection, options));
+    // The bridge has the better error.
+    tokio::select! {
+        biased;
+        bridged = bridge.open(CONTEXT) => bridged?,
+        opened = &mut opened => return opened,
+    }
+    opened.await
 }
 
 /// The same with other options.
 ///
 /// # Errors
 /// As for [`open`].
-pub(crate) async fn open_with(connection: &MysqlConnection, options: OptsBuilder) -> Result<Conn> {
-    const CONTEXT: &str = "connecting";
+async fn open_with(connection: &MysqlConnection, options: OptsBuilder) -> Result<Conn> {
     let limit = connection.connect_timeout;
     let opened = within(limit, CONTEXT, async { Ok(Conn::new(options.clone()).await) }).await?;
     let refused_tls = matches!(&opened, Err(mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer)));

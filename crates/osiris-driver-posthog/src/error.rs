@@ -29,6 +29,10 @@ pub(crate) fn explain(failure: &Failure<'_>, project: &str, region: &str) -> Opt
         404 => failure.error_of(ErrorKind::Validation, format!("project {project} not found")).with_hint(format!(
             "check `project_id` (the number that the project's settings page shows) and `region`, which is `{region}`"
         )),
+        413 => failure
+            .error_of(ErrorKind::Timeout, "PostHog rejected the query as too large")
+            .with_hint("read less: fewer `event_types` or a smaller `page_size`")
+            .with_retryable(false),
         400 | 504 | 512 | 513 if is_limit(failure.status(), code, detail) => failure
             .error_of(ErrorKind::Timeout, "PostHog stopped the query: it took too long or too much memory")
             .with_hint("read less: set a later `initial_since`, fewer `event_types` or a smaller `page_size`")
@@ -44,11 +48,43 @@ pub(crate) fn explain(failure: &Failure<'_>, project: &str, region: &str) -> Opt
 /// ClickHouse's limits as PostHog reports them. A 504 without one of these comes from a proxy.
 fn is_limit(status: u16, code: &str, detail: &str) -> bool {
     const CODES: [&str; 3] = ["too_many_bytes", "clickhouse_memory_limit_exceeded", "query_timeout"];
-    const WORDS: [&str; 3] = ["max execution time", "execution time is too long", "max memory"];
-    matches!(status, 512 | 513) || CODES.contains(&code) || WORDS.iter().any(|words| detail.contains(words))
+    const WORDS: [&str; 2] = ["max execution time", "max memory"];
+    // "Estimated query execution time (15.2 seconds) is too long": what is in brackets differs.
+    let lower = detail.to_lowercase();
+    let estimated = lower.split_once("execution time").is_some_and(|(_, rest)| rest.contains("is too long"));
+    matches!(status, 512 | 513) || CODES.contains(&code) || estimated || WORDS.iter().any(|words| lower.contains(words))
 }
 
 /// Whether a smaller query may succeed.
 pub(crate) fn is_too_large(error: &Error) -> bool {
     ran_out_of_time(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_wording_of_a_limit_is_one_and_other_mistakes_are_none() {
+        for (status, code, detail) in [
+            (400, "", "Estimated query execution time (15.2 seconds) is too long. Try reducing its scope."),
+            (400, "", "Estimated query execution time is too long"),
+            (400, "", "Query has hit the max execution time before completing."),
+            (400, "", "Query exceeds the Max Memory limit"),
+            (400, "too_many_bytes", ""),
+            (504, "query_timeout", ""),
+            (512, "", "Estimated query execution time (15.2 seconds) is too long."),
+            (513, "", ""),
+        ] {
+            assert!(is_limit(status, code, detail), "{status} {code} {detail}");
+        }
+        for (status, code, detail) in [
+            (400, "", "Unable to resolve field: nope"),
+            (400, "", "The name `execution time` is not a field"),
+            (400, "", "the property `time` is too long"),
+            (504, "", ""),
+        ] {
+            assert!(!is_limit(status, code, detail), "{status} {code} {detail}");
+        }
+    }
 }

@@ -45,6 +45,8 @@ impl HttpClient {
     pub fn new(settings: HttpSettings) -> Result<Self> {
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(settings.tls.client_config()?)
+            // It reads the first member of a body only.
+            .no_gzip()
             .redirect(redirect::Policy::none())
             .user_agent(settings.user_agent.as_str())
             .connect_timeout(settings.connect_timeout)
@@ -369,6 +371,6 @@ fn proxy(settings: &HttpSettings, url: &Url) -> Result<reqwest::Proxy> {
 
 /// A transport error with the URL of the request as context.
 pub(crate) fn transport_failed(error: reqwest::Error, request: &Request, url: &Url) -> Failed {
-    let failed = transport::failed(error, &request.what);
+    let failed = transport::failed(error, &request.what, url.scheme() == "https");
     Failed { error: failed.error.with_context("url", crate::request::shown(url)), ..failed }
 }

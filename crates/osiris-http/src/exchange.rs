@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use osiris_core::Error;
-use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::client::{HttpClient, transport_failed};
+use crate::coding::{ACCEPTED, Gunzip};
 use crate::failure::{Explained, Failure};
 use crate::pace::Usage;
 use crate::page::Body;
@@ -28,7 +29,10 @@ impl HttpClient {
             let body = self.send(&current).await?;
             let status = body.response.status();
             if !status.is_redirection() || status == StatusCode::NOT_MODIFIED {
-                return if status.is_success() { Ok(body) } else { Err(self.failure(&current, body).await) };
+                if !status.is_success() {
+                    return Err(self.failure(&current, body).await);
+                }
+                return body.ensure_readable().map_err(Failed::maybe_processed).map(|()| body);
             }
             let Some(target) = target(&current, &body) else { return Err(self.failure(&current, body).await) };
             redirect(&self.settings.base, &mut current, status, target).map_err(Failed::maybe_processed)?;
@@ -43,13 +47,14 @@ impl HttpClient {
     async fn send(&self, request: &Request) -> Result<Body, Failed> {
         let mut headers = self.settings.headers_for(&request.url);
         headers.extend(request.headers.clone());
+        headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static(ACCEPTED));
         let mut outgoing = self.http.request(request.method.clone(), request.url.clone()).headers(headers);
         if let Some(body) = &request.body {
             outgoing = outgoing.body(body.clone());
         }
         self.meter.sent();
         let started = Instant::now();
-        let response = outgoing.send().await.map_err(|error| transport_failed(error, request, &request.url))?;
+        let mut response = outgoing.send().await.map_err(|error| transport_failed(error, request, &request.url))?;
         tracing::debug!(
             method = request.method.as_str(),
             url = &*self.settings.redactor.scrub(&shown(&request.url)),
@@ -61,6 +66,7 @@ impl HttpClient {
             self.pace.observe(&usage);
         }
         Ok(Body {
+            gzip: Gunzip::of(response.headers_mut()),
             response,
             what: request.what.to_string(),
             limit: self.settings.response_limit,
@@ -79,8 +85,10 @@ impl HttpClient {
         let (body, cut) = body.beginning(Failure::BODY_LIMIT).await;
         let wall = self.clock.wall();
         let failure = Failure { status, headers: &headers, body: &body, cut, wall, what: &request.what, url: &url };
-        let throttled = status == StatusCode::TOO_MANY_REQUESTS;
-        let explained = self.settings.explain.as_ref().and_then(|explain| explain(&failure));
+        let throttled = failure.is_rate_limited();
+        // Drivers take 403 for a missing permission.
+        let explain = self.settings.explain.as_ref().filter(|_| !(throttled && status == StatusCode::FORBIDDEN));
+        let explained = explain.and_then(|explain| explain(&failure));
         let Explained { error, processed } = explained.unwrap_or_else(|| failure.error().into());
         Failed { processed: processed && !throttled, throttled, error }
     }

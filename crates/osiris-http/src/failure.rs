@@ -12,6 +12,8 @@ use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use serde_json::Value;
 
+use crate::pace::Usage;
+
 /// How a driver explains an error response; `None` leaves it to the status.
 pub type Explain = Arc<dyn Fn(&Failure<'_>) -> Option<Explained> + Send + Sync>;
 
@@ -92,10 +94,36 @@ impl Failure<'_> {
         String::from_utf8_lossy(self.body)
     }
 
-    /// How long the server asks to wait: `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3). `None` for
-    /// zero and for past dates.
+    /// How long the server asks to wait: `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3), or, where a rate
+    /// limit is exceeded, the time at which it resets. `None` for zero and for past dates.
     pub fn retry_after(&self) -> Option<Duration> {
-        retry_after(self.headers, self.wall)
+        retry_after(self.headers, self.wall).or_else(|| {
+            let reset = self.exhausted().filter_map(|usage| usage.reset).max()?;
+            (self.is_rate_limited() && !reset.is_zero()).then_some(reset.min(MAX_RETRY_AFTER))
+        })
+    }
+
+    /// Whether the request was refused for exceeding a rate limit: 429, or 403 with a wait or with a limit of which nothing
+    /// is left, as GitHub answers
+    /// (<https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>).
+    pub fn is_rate_limited(&self) -> bool {
+        match self.status {
+            StatusCode::TOO_MANY_REQUESTS => true,
+            StatusCode::FORBIDDEN => asks_to_wait(self.headers) || self.exhausted().next().is_some(),
+            _ => false,
+        }
+    }
+
+    fn exhausted(&self) -> impl Iterator<Item = Usage> {
+        Usage::from_headers(self.headers, self.wall).into_iter().filter(|usage| usage.remaining < 1.0)
+    }
+
+    /// Whether a server behind TLS says that it was asked without.
+    fn wants_tls(&self) -> bool {
+        let says = || self.text().to_ascii_lowercase();
+        self.status == StatusCode::BAD_REQUEST
+            && self.url.starts_with("http://")
+            && ["https server", "https port", "ssl-enabled server"].iter().any(|words| says().contains(words))
     }
 
     /// The error by the status alone, with the server's message from the body.
@@ -103,12 +131,17 @@ impl Failure<'_> {
         let status = self.status;
         let reason = status.canonical_reason().unwrap_or("a status without a name");
         let message = format!("{}: the server answered {} {reason}", self.what, status.as_u16());
-        let error = self.error_of(kind_of(status), message).with_retryable(is_retryable(status));
+        let limited = self.is_rate_limited();
+        let kind = if limited { ErrorKind::Network } else { kind_of(status) };
+        let is_retryable = kind.is_retried_by_default();
+        let error = self.error_of(kind, message).with_retryable(is_retryable);
         let error = match self.retry_after() {
-            Some(delay) if is_retryable(status) => error.with_retry_after(delay),
+            Some(delay) if is_retryable => error.with_retry_after(delay),
             _ => error,
         };
         match hint_for(status) {
+            _ if limited => error.with_hint("rate limit exceeded: lower the number of parallel steps, or try later"),
+            _ if self.wants_tls() => error.with_hint(USE_HTTPS),
             Some(hint) => error.with_hint(hint),
             None => error,
         }
@@ -153,9 +186,8 @@ pub(crate) fn kind_of(status: StatusCode) -> ErrorKind {
     }
 }
 
-fn is_retryable(status: StatusCode) -> bool {
-    kind_of(status).is_retried_by_default()
-}
+/// What to do where a port that speaks TLS was asked without.
+pub(crate) const USE_HTTPS: &str = "the port may expect TLS: use `https://`, or another port";
 
 fn hint_for(status: StatusCode) -> Option<&'static str> {
     Some(match status.as_u16() {
@@ -163,15 +195,22 @@ fn hint_for(status: StatusCode) -> Option<&'static str> {
         403 => "the credentials lack a permission: grant it, or use a key that has it",
         404 => "check the address, and the names in it",
         407 => "the proxy requires credentials: check those of the proxy in the connection",
-        413 => "set a smaller `batch_size`",
+        413 => "the request is too large for the server: set a smaller page or batch size",
         414 => "the URL is too long: request less at once",
-        429 => "rate limit exceeded: lower the number of parallel steps, or try later",
         _ => return None,
     })
 }
 
 /// The longest wait: a hundred years, which can still be added to the current time.
 pub(crate) const MAX_RETRY_AFTER: Duration = Duration::from_secs(100 * 366 * 86_400);
+
+/// Whether there is a valid `Retry-After`, if only of no time.
+fn asks_to_wait(headers: &HeaderMap) -> bool {
+    let text = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::trim);
+    text.is_some_and(|text| {
+        text.parse::<f64>().is_ok_and(|seconds| seconds >= 0.0) || httpdate::parse_http_date(text).is_ok()
+    })
+}
 
 /// The wait that `Retry-After` asks for, if any.
 pub(crate) fn retry_after(headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
@@ -220,6 +259,42 @@ mod tests {
         ] {
             let error = failure(status, &headers, b"").error();
             assert_eq!((error.kind(), error.is_retryable()), (kind, retried), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_403_is_a_rate_limit_where_the_headers_say_so_and_a_permission_otherwise() {
+        let at = |headers: &[(&'static str, &str)]| -> (ErrorKind, Option<Duration>, bool) {
+            let pairs = headers
+                .iter()
+                .map(|(name, value)| (reqwest::header::HeaderName::from_static(name), value.parse().unwrap()));
+            let headers = pairs.collect();
+            let error = failure(403, &headers, b"").error();
+            assert_eq!(error.is_retryable(), error.kind() == ErrorKind::Network);
+            let hinted = error.hint().is_some_and(|hint| hint.contains("rate limit exceeded"));
+            (error.kind(), error.retry_after(), hinted)
+        };
+        let seconds = |count| Some(Duration::from_secs(count));
+        assert_eq!(at(&[("retry-after", "2")]), (ErrorKind::Network, seconds(2), true));
+        assert_eq!(at(&[("retry-after", "0")]), (ErrorKind::Network, None, true));
+        let primary = [("x-ratelimit-limit", "60"), ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "30")];
+        assert_eq!(at(&primary), (ErrorKind::Network, seconds(30), true));
+        let left = [("x-ratelimit-limit", "60"), ("x-ratelimit-remaining", "9"), ("x-ratelimit-reset", "30")];
+        for permission in [&[][..], &left, &[("retry-after", "soon")]] {
+            assert_eq!(at(permission), (ErrorKind::Permission, None, false), "{permission:?}");
+        }
+    }
+
+    #[test]
+    fn a_server_behind_tls_that_was_asked_without_is_named_as_that() {
+        let headers = HeaderMap::new();
+        for body in
+            ["Client sent an HTTP request to an HTTPS server.", "<p>The plain HTTP request was sent to HTTPS port"]
+        {
+            let mut failure = failure(400, &headers, body.as_bytes());
+            assert!(!failure.error().hint().is_some_and(|hint| hint.contains("https://")), "it was asked with TLS");
+            failure.url = "http://api.example.com:443/rows";
+            assert_eq!(failure.error().hint(), Some(USE_HTTPS), "{body}");
         }
     }
 

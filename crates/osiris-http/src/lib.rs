@@ -13,6 +13,7 @@
 
 mod client;
 mod clock;
+mod coding;
 mod exchange;
 mod failure;
 mod metrics;
@@ -32,7 +33,7 @@ pub use metrics::{RATE_LIMIT_WAIT_MS, REQUESTS_REPEATED, RequestCounts};
 pub use pace::{Pace, RateLimit, Usage};
 pub use page::{Page, Streaming};
 pub use request::{Repeat, Request};
-pub use rows::{Cell, ColumnFilter, Document, Nested, Row, RowDecoder, RowOptions, RowPath, RowStream};
+pub use rows::{Cell, ColumnFilter, Document, FieldTree, Nested, Row, RowDecoder, RowOptions, RowPath, RowStream};
 pub use settings::{Auth, HttpSettings, ProxySettings};
 pub use tls::TlsSettings;
 

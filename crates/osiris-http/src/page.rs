@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use crate::coding::{Gunzip, damaged, ensure_supported};
 use crate::metrics::RequestMetrics;
 use crate::pace::Permit;
 use crate::rows::{Document, RowPath};
@@ -142,6 +143,8 @@ impl Streaming {
 /// The body of a response, with its limits.
 pub(crate) struct Body {
     pub(crate) response: reqwest::Response,
+    /// For a body that is compressed with gzip; the others are decompressed by the client below.
+    pub(crate) gzip: Option<Gunzip>,
     pub(crate) what: String,
     pub(crate) limit: u64,
     pub(crate) received: u64,
@@ -152,7 +155,41 @@ pub(crate) struct Body {
 }
 
 impl Body {
+    /// That nothing is left compressed.
+    ///
+    /// # Errors
+    /// When it is, in a coding that the request did not accept.
+    pub(crate) fn ensure_readable(&self) -> Result<()> {
+        ensure_supported(self.response.headers(), &self.what)
+    }
+
     async fn chunk(&mut self) -> Result<Option<Bytes>> {
+        loop {
+            let received = self.receive().await?;
+            let is_over = received.is_none();
+            let chunk = match (&mut self.gzip, received) {
+                (None, received) => received,
+                (Some(gzip), Some(received)) => {
+                    let room = self.limit.saturating_sub(self.received);
+                    let chunk = gzip.read(&received, room).map_err(|error| damaged(error, &self.what))?;
+                    Some(chunk).filter(|chunk| !chunk.is_empty())
+                }
+                (Some(gzip), None) => {
+                    let rest = gzip.end().map_err(|error| damaged(error, &self.what))?;
+                    Some(rest).filter(|rest| !rest.is_empty())
+                }
+            };
+            if let Some(chunk) = &chunk {
+                self.count(chunk.len())?;
+            }
+            if is_over || chunk.is_some() {
+                return Ok(chunk);
+            }
+        }
+    }
+
+    /// The next piece as it was sent.
+    async fn receive(&mut self) -> Result<Option<Bytes>> {
         let next = tokio::select! {
             biased;
             () = self.cancel.cancelled() => return Err(Error::cancelled("cancelled while reading a response")),
@@ -161,19 +198,17 @@ impl Body {
         let Ok(next) = next else {
             return Err(Error::timeout(format!("{}: no data received for {} ms", self.what, self.idle.as_millis())));
         };
-        let chunk = next.map_err(|error| transport::failed(error, &self.what).error)?;
-        if let Some(chunk) = &chunk {
-            self.meter.received(chunk.len());
-            self.received += chunk.len() as u64;
-            if self.received > self.limit {
-                return Err(Error::validation(format!(
-                    "{}: the response is larger than {} bytes",
-                    self.what, self.limit
-                ))
-                .with_hint("set a smaller page size"));
-            }
+        next.map_err(|error| transport::failed(error, &self.what, true).error)
+    }
+
+    fn count(&mut self, bytes: usize) -> Result<()> {
+        self.meter.received(bytes);
+        self.received += bytes as u64;
+        if self.received > self.limit {
+            let message = format!("{}: the response is larger than {} bytes", self.what, self.limit);
+            return Err(Error::validation(message).with_hint("set a smaller page size"));
         }
-        Ok(chunk)
+        Ok(())
     }
 
     /// The complete body.

@@ -4,12 +4,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use osiris_core::tls::ServerVerifier;
 use osiris_core::{Error, Result};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::CryptoProvider;
+use rustls::ClientConfig;
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_platform_verifier::BuilderVerifierExt;
 
 /// How the server's certificate is verified.
@@ -20,7 +19,7 @@ pub struct TlsSettings(Trust);
 enum Trust {
     #[default]
     System,
-    Only(Arc<RootCertStore>),
+    Only(Vec<CertificateDer<'static>>),
     Anyone,
 }
 
@@ -30,7 +29,7 @@ impl TlsSettings {
         Self(Trust::System)
     }
 
-    /// By the certificate authorities of this PEM file and no others.
+    /// By the certificates of this PEM file and no others: those of authorities, or that of the server itself.
     ///
     /// # Errors
     /// When the file cannot be read or holds no certificate.
@@ -52,18 +51,15 @@ impl TlsSettings {
             Error::validation(message)
                 .with_hint("set `ssl_ca` to a file with certificates in PEM form: `-----BEGIN CERTIFICATE-----`")
         };
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(pem) {
-            let certificate =
-                certificate.map_err(|error| invalid("the CA file is not in PEM form").with_source(error))?;
-            roots
-                .add(certificate)
-                .map_err(|error| invalid("a certificate of the CA file cannot be used").with_source(error))?;
-        }
-        if roots.is_empty() {
+        let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem)
+            .collect::<Result<_, _>>()
+            .map_err(|error| invalid("the CA file is not in PEM form").with_source(error))?;
+        if certificates.is_empty() {
             return Err(invalid("the CA file holds no certificate"));
         }
-        Ok(Self(Trust::Only(Arc::new(roots))))
+        verifier(&certificates)
+            .map_err(|error| invalid("a certificate of the CA file cannot be used").with_source(error))?;
+        Ok(Self(Trust::Only(certificates)))
     }
 
     /// Not at all: any certificate of any host is accepted. The connection is encrypted, but the server is not
@@ -78,54 +74,15 @@ impl TlsSettings {
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(failed)?;
-        Ok(match &self.0 {
-            Trust::System => builder.with_platform_verifier().map_err(failed)?.with_no_client_auth(),
-            Trust::Only(roots) => builder.with_root_certificates(Arc::clone(roots)).with_no_client_auth(),
-            Trust::Anyone => builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(Unverified(provider)))
-                .with_no_client_auth(),
-        })
+        let verifier = match &self.0 {
+            Trust::System => return Ok(builder.with_platform_verifier().map_err(failed)?.with_no_client_auth()),
+            Trust::Only(certificates) => verifier(certificates).map_err(failed)?,
+            Trust::Anyone => ServerVerifier::of_anyone(provider),
+        };
+        Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
     }
 }
 
-/// Accepts every certificate; signatures are still checked, so that the peer owns the key of its certificate.
-#[derive(Debug)]
-struct Unverified(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Unverified {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
+fn verifier(certificates: &[CertificateDer<'static>]) -> Result<ServerVerifier, rustls::Error> {
+    ServerVerifier::of_certificates(certificates.to_vec(), true, Arc::new(rustls::crypto::ring::default_provider()))
 }

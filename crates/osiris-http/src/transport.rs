@@ -2,7 +2,9 @@
 
 use std::error::Error as StdError;
 
-use osiris_core::Error;
+use osiris_core::{Error, tls};
+
+use crate::failure::USE_HTTPS;
 
 /// An attempt that failed, and whether the server may have acted on it.
 #[derive(Debug)]
@@ -23,13 +25,14 @@ impl Failed {
     }
 }
 
-/// Converts reqwest's error. Its URL is left out: a query may hold a secret.
-pub(crate) fn failed(error: reqwest::Error, what: &str) -> Failed {
+/// Converts reqwest's error. Its URL is left out: a query may hold a secret. `encrypted` is whether the address is one of
+/// `https`.
+pub(crate) fn failed(error: reqwest::Error, what: &str, encrypted: bool) -> Failed {
     let error = error.without_url();
     if error.is_builder() {
         return Failed::not_processed(Error::validation(format!("{what}: invalid request")).with_source(error));
     }
-    if let Some(tls) = tls_error(&error) {
+    if let Some(tls) = tls::find(&error).cloned() {
         return Failed::not_processed(tls_failed(&tls, what).with_connection_failed().with_source(error));
     }
     if error.is_connect() {
@@ -51,50 +54,32 @@ pub(crate) fn failed(error: reqwest::Error, what: &str) -> Failed {
             .with_source(error)
     } else if error.is_body() || error.is_decode() {
         Error::network(format!("{what}: the response was truncated or corrupted")).with_source(error)
+    } else if is_not_http(&error) {
+        // It would answer the same again.
+        Error::network(format!("{what}: the server does not answer as an HTTP server does"))
+            .with_hint(if encrypted { "check host and port: another service answers there" } else { USE_HTTPS })
+            .with_retryable(false)
+            .with_connection_failed()
+            .with_source(error)
     } else {
         Error::network(format!("{what}: the connection was lost")).with_connection_failed().with_source(error)
     })
 }
 
+/// Whether what came back is no HTTP: the alert of a server that expects TLS, or the greeting of another service.
+fn is_not_http(error: &reqwest::Error) -> bool {
+    let mut causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    causes.any(|cause| cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse))
+}
+
 fn tls_failed(tls: &rustls::Error, what: &str) -> Error {
-    use rustls::{AlertDescription, CertificateError as C, Error as E};
     let (why, hint) = match tls {
-        E::InvalidCertificate(C::UnknownIssuer | C::BadSignature) => (
-            "the server's certificate is signed by an authority that is not trusted",
-            "set `ssl_ca` to the certificate of the authority; behind an inspecting proxy, to that of the proxy",
-        ),
-        E::InvalidCertificate(C::NotValidForName | C::NotValidForNameContext { .. }) => {
-            ("the server's certificate is for another host", "use the host name that the certificate is made for")
+        rustls::Error::InvalidMessage(_) => {
+            ("the server does not use TLS on this port".into(), "use `http://`, or another port")
         }
-        E::InvalidCertificate(C::Expired | C::ExpiredContext { .. }) => {
-            ("the server's certificate has expired", "renew it, or set the clock of this machine")
-        }
-        E::InvalidCertificate(C::NotValidYet | C::NotValidYetContext { .. }) => {
-            ("the server's certificate is not valid yet", "set the clock of this machine")
-        }
-        E::InvalidMessage(_) => ("the server does not use TLS on this port", "use `http://`, or another port"),
-        E::AlertReceived(AlertDescription::CertificateRequired | AlertDescription::BadCertificate) => {
-            ("the server requires a client certificate", "client certificates are not supported")
-        }
-        _ => ("the TLS handshake failed", "see the cause below"),
+        tls if tls::wants_client_certificate(tls) => (tls::explain(tls).0, "client certificates are not supported"),
+        tls => tls::explain(tls),
     };
     // Waiting does not help.
     Error::network(format!("{what}: {why}")).with_hint(hint).with_retryable(false)
-}
-
-/// The TLS error among the sources of an error, if any.
-fn tls_error(error: &reqwest::Error) -> Option<rustls::Error> {
-    let mut cause: Option<&(dyn StdError + 'static)> = error.source();
-    while let Some(current) = cause {
-        if let Some(tls) = current.downcast_ref::<rustls::Error>() {
-            return Some(tls.clone());
-        }
-        // An I/O error does not name the error it wraps as its source, but that one's source.
-        let wrapped = current.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        cause = match wrapped {
-            Some(inner) => Some(inner as &(dyn StdError + 'static)),
-            None => current.source(),
-        };
-    }
-    None
 }

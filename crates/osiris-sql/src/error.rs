@@ -33,8 +33,8 @@ pub fn hint_of_kind(kind: ErrorKind) -> Option<&'static str> {
 /// address of the server.
 #[cfg(feature = "tls")]
 pub fn io_error(error: io::Error, doing: &str, address: &str) -> Error {
-    if let Some(inner) = error.get_ref().filter(|inner| inner.is::<rustls::Error>()) {
-        return crate::tls::refused(inner.to_string().into(), doing).with_source(error);
+    if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
+        return crate::tls::refused(error.into(), doing);
     }
     let (what, advice) = match error.kind() {
         io::ErrorKind::ConnectionRefused => {

@@ -50,3 +50,21 @@ impl Authority {
         Ok(paths)
     }
 }
+
+/// Writes `server.pem` and `server.key` into `directory`: a certificate for these host names and addresses that signed
+/// itself as an authority, as the manuals of servers make it, and is valid from 2000 until the year `until`.
+///
+/// # Errors
+/// When a file cannot be written or a name is none.
+pub fn self_signed(directory: &Path, hosts: &[String], until: i32) -> Result<(PathBuf, PathBuf)> {
+    let mut params = CertificateParams::new(hosts.to_vec()).map_err(failed)?;
+    params.distinguished_name.push(DnType::CommonName, "Osiris test server");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    (params.not_before, params.not_after) = (rcgen::date_time_ymd(2000, 1, 1), rcgen::date_time_ymd(until, 1, 1));
+    let key = KeyPair::generate().map_err(failed)?;
+    let certificate = params.self_signed(&key).map_err(failed)?;
+    let paths = (directory.join("server.pem"), directory.join("server.key"));
+    fs::write(&paths.0, certificate.pem())?;
+    fs::write(&paths.1, key.serialize_pem())?;
+    Ok(paths)
+}

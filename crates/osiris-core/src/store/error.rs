@@ -1,15 +1,31 @@
 //! Maps DuckDB's errors: the class before the colon decides the kind, and cell values are masked.
 
-use crate::secret::MASK;
+use super::mask::{mask_data, quotes_data};
 use crate::{Error, ErrorKind};
+
+/// Adds the hint to use TRY_CAST to an error of a query of the user's, `sql`, that met a value which does not fit: where
+/// he wrote a cast.
+pub fn with_cast_hint(error: Error, sql: &str) -> Error {
+    let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<EngineError>());
+    let is_cast =
+        source.is_some_and(|engine| matches!(&*engine.class, "Conversion" | "Out of Range" | "Mismatch Type"));
+    if is_cast && has_cast(sql) { error.with_hint("use TRY_CAST where a value may not fit the type") } else { error }
+}
+
+/// Whether a cast is written in SQL. That it may stand in a text or a comment is of no consequence: it decides a hint.
+fn has_cast(sql: &str) -> bool {
+    let sql = sql.to_ascii_lowercase();
+    let cast = |at: usize| !sql[..at].ends_with("try_") && sql[at + 4..].trim_start().starts_with('(');
+    sql.contains("::") || sql.match_indices("cast").any(|(at, _)| cast(at))
+}
 
 /// Converts an error of DuckDB. `message` says what failed.
 ///
-/// DuckDB's own text becomes the source. Classes whose text quotes data (conversion, constraint, range) have what
-/// stands in quotes masked.
+/// DuckDB's own text becomes the source. Classes whose text quotes data (conversion, constraint, range) have the values
+/// masked.
 pub fn store_error(error: duckdb::Error, message: impl Into<String>) -> Error {
     let EngineError { class, detail, offset } = EngineError::read(&error);
-    let detail = if quotes_data(&class) { mask_data(&detail) } else { detail };
+    let detail = if quotes_data(&class) { mask_data(&class, &detail) } else { detail };
     let ours = Error::new(kind_of(&class, &detail), format!("{}: {}", message.into(), first_line(&detail)));
     let ours = match hint_for(&class, &detail) {
         Some(hint) => ours.with_hint(hint),
@@ -69,16 +85,11 @@ fn kind_of(class: &str, detail: &str) -> ErrorKind {
     }
 }
 
-fn quotes_data(class: &str) -> bool {
-    matches!(class, "Conversion" | "Out of Range" | "Constraint" | "Invalid Input" | "Mismatch Type")
-}
-
 fn hint_for(class: &str, detail: &str) -> Option<String> {
     let fixed = match class {
         "Out of Memory" => "raise `--memory-limit`, or give the run more disk to spill to",
         "IO" if detail.contains("No space left") => "free some disk space and resume the run",
         "Permission" => "SQL can access only the files that the steps of the plan name",
-        "Conversion" | "Out of Range" | "Mismatch Type" => "use TRY_CAST where a value may not fit the type",
         "Binder" | "Catalog" => return Some(candidates(detail)),
         "Parser" | "Syntax" => "fix the SQL at that position; the dialect is DuckDB's",
         _ => return None,
@@ -96,36 +107,6 @@ fn first_line(detail: &str) -> &str {
     detail.lines().next().unwrap_or(detail)
 }
 
-/// Masks what stands in single or double quotes, and the line of a file that the CSV reader quotes.
-fn mask_data(text: &str) -> String {
-    const LINE: &str = "Original Line:";
-    let Some((before, line)) = text.split_once(LINE) else { return mask_quoted(text) };
-    // The line may hold line breaks; DuckDB's own advice follows it.
-    let after = line.find("\nPossible").map_or("", |at| &line[at..]);
-    format!("{}{LINE} {MASK}{}", mask_quoted(before), mask_quoted(after))
-}
-
-fn mask_quoted(text: &str) -> String {
-    let mut masked = String::with_capacity(text.len());
-    let mut open: Option<char> = None;
-    for c in text.chars() {
-        match open {
-            None if c == '\'' || c == '"' => {
-                masked.push(c);
-                masked.push_str(MASK);
-                open = Some(c);
-            }
-            Some(quote) if c == quote => {
-                masked.push(c);
-                open = None;
-            }
-            Some(_) => {}
-            None => masked.push(c),
-        }
-    }
-    masked
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,6 +121,20 @@ mod tests {
         assert!(!format!("{error:?}").contains("Jane"), "{error:?}");
         assert_eq!(error.message(), "the query failed: Could not convert string '***' to INT32");
         assert_eq!(error.kind(), ErrorKind::Validation);
+    }
+
+    #[test]
+    fn try_cast_is_the_hint_where_a_cast_was_written() {
+        let text = "Conversion Error: Could not convert string 'Jane Doe' to INT32";
+        let hinted = |sql: &str| {
+            let error = duckdb::Error::DuckDBFailure(duckdb::ffi::Error::new(1), Some(text.to_owned()));
+            with_cast_hint(store_error(error, "the query failed"), sql)
+                .hint()
+                .is_some_and(|hint| hint.contains("TRY_CAST"))
+        };
+        assert!(hinted("SELECT a::INT FROM t") && hinted("SELECT Cast (a AS INT) FROM t"));
+        assert!(!hinted("SELECT broadcast FROM t") && !hinted("SELECT try_cast(a AS INT) FROM t WHERE b = 5"));
+        assert_eq!(failure(text).hint(), None, "no query of the user's failed");
     }
 
     #[test]

@@ -109,6 +109,12 @@ fn join_integers(a: &ColumnType, b: &ColumnType) -> ColumnType {
 /// How a stored column of type `from` is rewritten as `to`, in SQL.
 pub(super) fn conversion(column: &str, from: &ColumnType, to: &ColumnType) -> String {
     match (from, to) {
+        // An instant in JSON is the text that it is elsewhere.
+        (ColumnType::Instant, ColumnType::Json) => format!("to_json(CAST({column} AS VARCHAR) || '+00')"),
+        // DuckDB writes `.5`, which is no JSON, where a type has no digits before the point.
+        (ColumnType::Decimal(precision, scale), ColumnType::Json) if precision == scale => {
+            format!("CAST(regexp_replace(CAST({column} AS VARCHAR), '^(-?)[.]', '\\10.') AS JSON)")
+        }
         (_, ColumnType::Json) if *from != ColumnType::Json => format!("to_json({column})"),
         (ColumnType::Instant, ColumnType::Varchar) => format!("CAST({column} AS VARCHAR) || '+00'"),
         _ => format!("CAST({column} AS {})", to.sql()),

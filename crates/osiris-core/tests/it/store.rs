@@ -344,3 +344,52 @@ async fn a_table_is_dropped_as_a_whole_or_not_at_all() {
     store.drop_table("numbers").await.unwrap();
     assert!(store.table("numbers").await.unwrap().is_none());
 }
+
+#[tokio::test]
+async fn no_error_of_the_engine_shows_a_cell() {
+    const CELL: &str = r#"('x"hidden'' (hidden' || chr(10) || '"hid: hidden' || i)"#;
+    let (store, _directory) = memory_store();
+    let mut classes = std::collections::BTreeSet::new();
+    for expression in [
+        "CAST(CELL AS INTEGER)",
+        "CAST(CELL AS INTEGER[])",
+        "CAST(CELL AS UUID)",
+        "CAST(CELL AS DATE)",
+        "CAST(CELL AS TIMESTAMP)",
+        "CAST(CELL AS ENUM('a', 'b'))",
+        "CAST(CELL || '\\x' AS BLOB)",
+        "CAST(CELL AS JSON)",
+        r#"CAST('["hidden\ud83d' || i || '"]' AS JSON)"#,
+        r#"CAST(CAST('{"a": "\"hidden' || i || '"}' AS JSON) AS INTEGER)"#,
+        "CAST(7000000.56 + i AS DECIMAL(4,2))",
+        "CAST(7000000 + i AS TINYINT)",
+        "strptime(CELL, '%Y')",
+        "regexp_matches('a', '(?P<' || CELL)",
+        "regexp_matches('a', '(' || CELL)",
+        r#"json_extract('["hidden\ud83d' || i || '"]', '$[0]')"#,
+        r#"from_json_strict('{"b": "hidden' || i || '"}', '{"a": "INTEGER"}')"#,
+        "(7000000::INTEGER + i::INTEGER) * 100000::INTEGER",
+        "make_date(2020, 7000000 + i::INTEGER, 1)",
+        "from_base64(CELL)",
+        "date_part(CELL, DATE '2020-01-01')",
+    ] {
+        let select = format!("SELECT {} AS a FROM range(3) t(i)", expression.replace("CELL", CELL));
+        let failed = store.call(move |connection| {
+            let ran = connection.execute_batch(&select);
+            ran.map_err(|error| osiris_core::store::store_error(error, "the query failed"))
+        });
+        let error = failed.await.expect_err(expression);
+        let shown = format!("{error:?} {}", error.report());
+        assert!(!shown.contains("hidden") && !shown.contains("7000000"), "{expression}: {shown}");
+        let source = std::error::Error::source(&error).unwrap();
+        classes.insert(source.downcast_ref::<osiris_core::store::EngineError>().unwrap().class.clone());
+    }
+    let key = format!("INSERT INTO k SELECT {CELL} FROM range(1) t(i);").repeat(2);
+    let failed = store.call(move |connection| {
+        let ran = connection.execute_batch(&format!("CREATE TEMP TABLE k (a VARCHAR PRIMARY KEY); {key}"));
+        ran.map_err(|error| osiris_core::store::store_error(error, "the query failed"))
+    });
+    let error = failed.await.unwrap_err();
+    assert!(error.message().contains("constraint") && !format!("{error:?}").contains("hidden"), "{error:?}");
+    assert_eq!(classes.into_iter().collect::<Vec<_>>(), ["Conversion", "Invalid Input", "Out of Range"]);
+}

@@ -27,7 +27,8 @@ pub struct ExtractorConfig {
     /// How to get from one page to the next. Default: one request and no more.
     #[serde(default)]
     pub pagination: Option<Pagination>,
-    /// Whether nested objects become columns `a.b`; lists are always JSON. Without it objects are JSON as well.
+    /// Whether objects of which the query selects fields become columns `a.b`; lists, and objects in a field without a
+    /// selection (a JSON scalar), are always JSON. Without it all objects are JSON.
     #[serde(default = "yes")]
     pub flatten_result: bool,
     /// How often a request is sent again after a temporary failure.

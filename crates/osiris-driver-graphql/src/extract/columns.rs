@@ -58,7 +58,7 @@ impl<'a> Columns<'a> {
         let is_there =
             |name: &str| self.sent.iter().any(|sent| sent == name || inside(name, sent) || inside(sent, name));
         let missing = promised(&self.plan.selected, self.plan.flatten).into_iter().filter(|(name, _)| !is_there(name));
-        let mut decoder = RowDecoder::new(row_options(self.plan.flatten).with_columns(missing));
+        let mut decoder = RowDecoder::new(row_options(&self.plan.selected, self.plan.flatten).with_columns(missing));
         while let Some(batch) = decoder.finish()? {
             self.sender.send(batch).await?;
         }

@@ -31,7 +31,7 @@ pub(super) async fn pages(
     ctx: &ExecutionContext,
 ) -> Result<Extracted> {
     let mut columns = Columns::new(plan, out.widening_sender()?);
-    let mut decoder = RowDecoder::new(row_options(plan.flatten));
+    let mut decoder = RowDecoder::new(row_options(&plan.selected, plan.flatten));
     let nulls = Arc::new(AtomicU64::new(0));
     let (mut errors, mut sent) = (0, Instant::now());
     while let Some(answer) = queue.next().await {

@@ -53,6 +53,37 @@ async fn objects_stay_json_where_flattening_is_switched_off() {
 }
 
 #[tokio::test]
+async fn a_json_scalar_is_one_column_whatever_it_holds() {
+    let docs = [
+        json!({"a.b": 1, "a": {"b": 2}}),
+        json!({}),
+        json!({"x": null}),
+        json!({"k17": {"e": [1]}}),
+        json!("1"),
+        json!(1),
+        json!(null),
+    ];
+    for turn in 0..docs.len() {
+        let mut docs = docs.to_vec();
+        docs.rotate_left(turn);
+        let node = |doc: &Value| json!({"id": 1, "doc": doc, "owner": {"name": "x", "doc": doc}});
+        let nodes: Vec<Value> = docs.iter().map(node).collect();
+        let api = Api::with_items(0, Options::default());
+        api.trouble([Trouble::Instead(Reply::json(200, &json!({"data": {"items": {"nodes": nodes}}})))]);
+        let bench = bench();
+        let output = run(&bench, &api, single("id doc owner { name doc }")).await.unwrap();
+        let types = ["BIGINT", "JSON", "VARCHAR", "JSON"];
+        let mut expected = Rows::new(["id", "doc", "owner.name", "owner.doc"]).with_types(types);
+        for doc in &docs {
+            let doc = (!doc.is_null()).then(|| doc.to_string());
+            expected.push(vec![Some("1".into()), doc.clone(), Some("x".into()), doc]);
+        }
+        assert_eq!(rows(&bench, &output).await, expected, "{turn}");
+        assert_eq!(output.counts.altered, 0);
+    }
+}
+
+#[tokio::test]
 async fn an_object_is_one_row_and_the_default_path_is_the_whole_answer() {
     let api = Api::with_items(3, Options::default());
     let bench = bench();

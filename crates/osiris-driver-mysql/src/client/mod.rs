@@ -20,6 +20,7 @@ use osiris_core::{Result, Secret};
 pub(crate) use identity::Identity;
 pub(crate) use info::{ServerInfo, SqlMode};
 pub use pool::Client;
+pub(crate) use proxy::Bridge;
 pub(crate) use quote::{literal, quote};
 pub(crate) use session::Session;
 

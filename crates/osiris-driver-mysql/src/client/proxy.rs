@@ -19,7 +19,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use crate::error::io_error;
 
 /// The address for sqlx.
-pub(super) struct Bridge {
+pub(crate) struct Bridge {
     listener: TcpListener,
     config: ClientConfig,
     host: String,
@@ -34,18 +34,18 @@ const TLS_REQUEST: usize = 36;
 const MAX_GREETING: usize = 4096;
 
 impl Bridge {
-    pub(super) async fn new(config: ClientConfig, host: &str, port: u16) -> Result<Self> {
+    pub(crate) async fn new(config: ClientConfig, host: &str, port: u16) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         Ok(Self { listener, config, host: host.to_owned(), port })
     }
 
     /// The loopback port.
-    pub(super) fn local(&self) -> Result<SocketAddr> {
+    pub(crate) fn local(&self) -> Result<SocketAddr> {
         Ok(self.listener.local_addr()?)
     }
 
     /// Connects both ends, then forwards bytes in a separate task until one of them closes.
-    pub(super) async fn open(self, doing: &str) -> Result<()> {
+    pub(crate) async fn open(self, doing: &str) -> Result<()> {
         let network = |error| io_error(error, doing);
         let mut server = TcpStream::connect((self.host.as_str(), self.port)).await.map_err(network)?;
         server.set_nodelay(true).map_err(network)?;

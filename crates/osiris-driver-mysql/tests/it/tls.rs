@@ -7,7 +7,7 @@ use osiris_testkit::services::{Authority, MysqlOptions};
 use serde_json::{Value, json};
 
 use super::Server;
-use super::subject::Mysql;
+use super::subject::{Mysql, Reading};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_mode_does_what_it_says() {
@@ -17,6 +17,22 @@ async fn every_mode_does_what_it_says() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_certificate_for_another_name_is_refused_where_the_name_counts() {
     tls::a_certificate_for_another_name_is_refused_where_the_name_counts::<Mysql>().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_servers_own_certificate_is_trusted_where_it_is_given() {
+    tls::a_servers_own_certificate_is_trusted_where_it_is_given::<Mysql>().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_are_read_from_a_server_whose_own_certificate_is_given() {
+    let Some(reading) = Reading::start(MysqlOptions::new().self_signed(&["127.0.0.1"])).await else { return };
+    reading.execute("CREATE TABLE t (i INT); INSERT INTO t VALUES (1), (2)").await;
+    for mode in ["verify-ca", "verify-full"] {
+        let fields = json!({"tls": mode, "ssl_ca": reading.server.ca()});
+        let output = reading.run(mode, json!({"table": "t"}), fields).await.unwrap();
+        assert_eq!(output.rows, 2, "{mode}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

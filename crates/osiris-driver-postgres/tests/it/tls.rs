@@ -18,6 +18,11 @@ async fn a_certificate_for_another_name_is_refused_where_the_name_counts() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_servers_own_certificate_is_trusted_where_it_is_given() {
+    tls::a_servers_own_certificate_is_trusted_where_it_is_given::<PostgresDriver>().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_without_tls_is_refused_where_it_is_wanted() {
     tls::a_server_without_tls_is_refused_where_it_is_wanted::<PostgresDriver>().await;
 }

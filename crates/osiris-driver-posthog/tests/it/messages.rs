@@ -100,6 +100,36 @@ async fn answers_that_are_none_are_told_for_what_they_are() {
 }
 
 #[tokio::test]
+async fn a_query_that_is_estimated_to_take_too_long_is_made_smaller_and_a_wrong_one_is_not_repeated() {
+    let posthog = PostHog::start().unwrap();
+    for (status, detail, said, is_once) in [
+        (
+            400,
+            "Estimated query execution time (15.2 seconds) is too long.",
+            "it took too long or too much memory",
+            false,
+        ),
+        (413, "", "PostHog rejected the query as too large", false),
+        (400, "Unable to resolve field: nope", "PostHog rejected the query", true),
+    ] {
+        let pages = move |seen: osiris_testkit::http_server::Seen| {
+            let is_count = String::from_utf8_lossy(seen.body()).contains("count(");
+            let counted = json!({"columns": ["count"], "results": [[1000]], "hasMore": false, "is_cached": false});
+            std::future::ready(match is_count && !is_once {
+                true => Reply::json(200, &counted),
+                false => Reply::json(status, &json!({"detail": detail})),
+            })
+        };
+        let server = HttpServer::start(pages).unwrap();
+        let mut connection = posthog.connection();
+        connection["custom_base_url"] = json!(server.url());
+        let report = report(connection).await;
+        assert!(report.contains(said), "{report}");
+        assert_eq!(server.requests().len() == 1, is_once, "{} requests: {report}", server.requests().len());
+    }
+}
+
+#[tokio::test]
 async fn a_redirect_to_another_host_gets_no_credentials() {
     let posthog = PostHog::start().unwrap();
     let other = HttpServer::start(|_| std::future::ready(Reply::json(200, &json!({})))).unwrap();

@@ -127,6 +127,7 @@ fn of_the_gateway(failure: &Failure<'_>, message: &str) -> Option<Error> {
                 .error_of(ErrorKind::Auth, format!("{}: unknown API key", failure.what()))
                 .with_hint("check `key` and `url`: a key is valid for one project only"),
         ),
+        413 => Some(failure.error().with_hint("the request is too large for the API: set a smaller `batch_size`")),
         // Supabase returns 540 for a paused project.
         540 => Some(
             failure

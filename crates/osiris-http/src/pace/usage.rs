@@ -34,8 +34,24 @@ impl Usage {
         ["x-ratelimit-", "x-rate-limit-", "ratelimit-"]
             .iter()
             .filter_map(|prefix| conventional(headers, prefix, wall))
+            .chain(BUCKETS.iter().filter_map(|name| bucket(text(headers, name)?)))
             .collect()
     }
+}
+
+/// Headers of the form `used/limit`: Shopify (<https://shopify.dev/docs/api/usage/limits>) and Recharge
+/// (<https://developer.rechargepayments.com/2021-11/rate_limits>).
+const BUCKETS: [&str; 2] = ["x-shopify-shop-api-call-limit", "x-recharge-limit"];
+/// How long such a bucket takes from full to empty: 40 at 2 a second, or ten times that.
+const BUCKET_SECONDS: f64 = 20.0;
+
+/// `32/40`: requests in a bucket that empties steadily. Anything else is no limit.
+fn bucket(text: &str) -> Option<Usage> {
+    let (used, limit) = text.split_once('/')?;
+    let number = |text: &str| text.trim().parse::<u32>().ok().map(f64::from);
+    let (used, limit) = (number(used)?, number(limit).filter(|limit| *limit > 0.0)?);
+    let reset = Duration::try_from_secs_f64(used / limit * BUCKET_SECONDS).ok()?;
+    Some(Usage { name: String::new(), limit: Some(limit), remaining: (limit - used).max(0.0), reset: Some(reset) })
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -172,6 +188,12 @@ mod tests {
             read(&[("x-ratelimit-limit", "100"), ("x-ratelimit-remaining", "50"), ("x-ratelimit-reset-after", "30")]),
             expected
         );
+        assert_eq!(read(&[("x-shopify-shop-api-call-limit", "32/40")]), [usage("", Some(40.0), 8.0, Some(16))]);
+        assert_eq!(
+            read(&[("x-recharge-limit", " 45 / 40 ")]),
+            [usage("", Some(40.0), 0.0, Some(22))]
+                .map(|usage| Usage { reset: Some(Duration::from_millis(22_500)), ..usage })
+        );
     }
 
     #[test]
@@ -188,6 +210,9 @@ mod tests {
     fn invalid_headers_are_ignored_and_a_reset_in_the_past_is_now() {
         assert_eq!(read(&[("x-ratelimit-remaining", "many"), ("x-ratelimit-limit", "100")]), []);
         assert_eq!(read(&[("ratelimit", "???")]), []);
+        for bucket in ["32", "32/", "/40", "a/b", "-1/40", "32/0", "1e999/40", "NaN/40", "32/40/8", ""] {
+            assert_eq!(read(&[("x-shopify-shop-api-call-limit", bucket)]), [], "{bucket}");
+        }
         assert_eq!(
             read(&[("x-ratelimit-remaining", "5"), ("x-ratelimit-reset", "1600000000")]),
             [usage("", None, 5.0, Some(0))]

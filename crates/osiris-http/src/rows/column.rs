@@ -1,19 +1,14 @@
 //! A column being built: values of one type at a time. When the type cannot hold a value exactly, the caller is told
-//! which wider type it needs, by the store's lattice.
+//! which wider type it needs, by the store's lattice. A value keeps its JSON type: where a column meets values of
+//! several, or numbers that no type of numbers holds, it becomes JSON, whatever came first.
 
-use std::sync::Arc;
-
-use arrow::array::{
-    ArrayRef, BooleanArray, BooleanBufferBuilder, Date32Array, Decimal128Array, Float64Array, Int64Array, StringArray,
-    Time64MicrosecondArray, TimestampMicrosecondArray,
-};
-use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow::compute::{CastOptions, cast_with_options};
+use arrow::array::{ArrayRef, BooleanBufferBuilder};
+use arrow::buffer::NullBuffer;
 use arrow::error::ArrowError;
 use osiris_core::ColumnType;
 
-use super::number::{Exact, Number, exact_double, exact_float, int_as_double};
-use super::temporal;
+use super::number::{Exact, Number, int_as_double};
+use super::values::Values;
 
 /// A value of a row.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +34,8 @@ pub(super) enum Pushed {
 pub(super) struct Column {
     /// The type of its values; none as long as all are NULL.
     column_type: Option<ColumnType>,
+    /// Whether the type was declared: then values are read as that type, whatever their JSON type is.
+    declared: bool,
     /// Whether the type is fixed from outside: declared, or already part of a batch.
     settled: bool,
     values: Values,
@@ -47,21 +44,11 @@ pub(super) struct Column {
     present: usize,
 }
 
-enum Values {
-    None,
-    Bool(Vec<bool>),
-    Int(Vec<i64>),
-    Double(Vec<f64>),
-    Decimal(Vec<i128>),
-    Text { offsets: Vec<i32>, bytes: Vec<u8> },
-    Micros(Vec<i64>),
-    Days(Vec<i32>),
-}
-
 impl Column {
     pub(super) fn new() -> Self {
         Self {
             column_type: None,
+            declared: false,
             settled: false,
             values: Values::None,
             valid: BooleanBufferBuilder::new(0),
@@ -80,7 +67,8 @@ impl Column {
             T::Blob | T::Bit | T::Uuid | T::Interval | T::Other(_) => T::Varchar,
             plain => plain.clone(),
         };
-        Self { values: Values::of(&column_type), column_type: Some(column_type), settled: true, ..Self::new() }
+        let values = Values::of(&column_type);
+        Self { values, column_type: Some(column_type), declared: true, settled: true, ..Self::new() }
     }
 
     pub(super) fn column_type(&self) -> Option<&ColumnType> {
@@ -98,12 +86,12 @@ impl Column {
         if self.valid.len() > row {
             return Pushed::Twice;
         }
-        let Some(column_type) = &self.column_type else { return Pushed::Needs(natural(value)) };
+        let Some(column_type) = &self.column_type else { return Pushed::Needs(or_json(natural(value), value)) };
         if self.valid.len() < row {
             self.valid.append_n(row - self.valid.len(), false);
             self.values.resize(row);
         }
-        match self.values.push(column_type, value) {
+        match self.values.push(column_type, value, self.declared) {
             Some(bytes) => {
                 self.valid.append(true);
                 self.present += 1;
@@ -115,6 +103,14 @@ impl Column {
 
     /// The type that holds this value and all before it.
     fn widened(&self, value: Value<'_>) -> ColumnType {
+        match &self.column_type {
+            Some(present) if !self.declared && !is_of_family(value, present) => ColumnType::Json,
+            Some(_) if !self.declared => or_json(self.joined(value), value),
+            _ => self.joined(value),
+        }
+    }
+
+    fn joined(&self, value: Value<'_>) -> ColumnType {
         let (Some(present), new) = (&self.column_type, natural(value)) else { return natural(value) };
         // Next to large integers a fraction is a decimal: a double might not hold them.
         let new = match (present, new, value) {
@@ -155,12 +151,8 @@ impl Column {
             (Values::Int(ints), ColumnType::Double) => {
                 ints.iter().map(|int| int_as_double(*int)).collect::<Option<_>>().map(Values::Double)
             }
-            (Values::Int(ints), ColumnType::Varchar | ColumnType::Json) => {
-                Values::texts(ints.iter().map(i64::to_string), &self.valid)
-            }
-            (Values::Bool(bools), ColumnType::Varchar | ColumnType::Json) => {
-                Values::texts(bools.iter().map(bool::to_string), &self.valid)
-            }
+            (Values::Int(ints), ColumnType::Json) => Values::texts(ints.iter().map(i64::to_string), &self.valid),
+            (Values::Bool(bools), ColumnType::Json) => Values::texts(bools.iter().map(bool::to_string), &self.valid),
             _ => None,
         };
         match converted {
@@ -213,185 +205,24 @@ fn natural(value: Value<'_>) -> ColumnType {
     }
 }
 
+/// The type, but JSON for numbers that no type of numbers holds: as text they would be texts.
+fn or_json(column_type: ColumnType, value: Value<'_>) -> ColumnType {
+    match (&column_type, value) {
+        (ColumnType::Varchar, Value::Number(_)) => ColumnType::Json,
+        _ => column_type,
+    }
+}
+
+/// Whether a column of this type, which was not declared, has values of this JSON type.
+fn is_of_family(value: Value<'_>, column_type: &ColumnType) -> bool {
+    match value {
+        Value::Bool(_) => *column_type == ColumnType::Boolean,
+        Value::Number(_) => column_type.is_numeric(),
+        Value::Text(_) => *column_type == ColumnType::Varchar,
+        Value::Json(_) => *column_type == ColumnType::Json,
+    }
+}
+
 fn decimal_type(exact: Exact) -> ColumnType {
     ColumnType::Decimal((exact.whole + exact.scale).max(1), exact.scale)
-}
-
-/// Whether a text is a number as JSON writes it.
-fn is_number(text: &str) -> bool {
-    let mut cursor = super::cursor::Cursor::new(text);
-    cursor.number().is_ok_and(|number| number.len() == text.len())
-}
-
-impl Values {
-    fn of(column_type: &ColumnType) -> Self {
-        use ColumnType as T;
-        match column_type {
-            T::Boolean => Self::Bool(Vec::new()),
-            T::TinyInt | T::SmallInt | T::Integer | T::BigInt | T::UTinyInt | T::USmallInt | T::UInteger => {
-                Self::Int(Vec::new())
-            }
-            T::Float | T::Double => Self::Double(Vec::new()),
-            T::Decimal(..) => Self::Decimal(Vec::new()),
-            T::Date => Self::Days(Vec::new()),
-            T::Time | T::Timestamp | T::Instant => Self::Micros(Vec::new()),
-            _ => Self::Text { offsets: vec![0], bytes: Vec::new() },
-        }
-    }
-
-    fn texts(texts: impl Iterator<Item = String>, valid: &BooleanBufferBuilder) -> Option<Self> {
-        let (mut offsets, mut bytes) = (vec![0], Vec::new());
-        for (row, text) in texts.enumerate() {
-            if valid.get_bit(row) {
-                bytes.extend_from_slice(text.as_bytes());
-            }
-            offsets.push(i32::try_from(bytes.len()).ok()?);
-        }
-        Some(Self::Text { offsets, bytes })
-    }
-
-    /// Makes it as long as `rows`, with placeholders for NULL.
-    fn resize(&mut self, rows: usize) {
-        match self {
-            Self::None => {}
-            Self::Bool(values) => values.resize(rows, false),
-            Self::Int(values) | Self::Micros(values) => values.resize(rows, 0),
-            Self::Double(values) => values.resize(rows, 0.0),
-            Self::Decimal(values) => values.resize(rows, 0),
-            Self::Days(values) => values.resize(rows, 0),
-            Self::Text { offsets, bytes } => {
-                let last = offsets.get(rows).or(offsets.last()).copied().unwrap_or(0);
-                offsets.resize(rows + 1, last);
-                bytes.truncate(usize::try_from(last).unwrap_or(0));
-            }
-        }
-    }
-
-    /// Adds a value if the type holds it exactly, and returns how many bytes that took.
-    #[inline]
-    fn push(&mut self, column_type: &ColumnType, value: Value<'_>) -> Option<usize> {
-        match self {
-            Self::Text { offsets, bytes } => {
-                let before = bytes.len();
-                match value {
-                    Value::Text(text) if *column_type == ColumnType::Json => write_json_text(text, bytes)?,
-                    Value::Text(text) | Value::Number(text) => bytes.extend_from_slice(text.as_bytes()),
-                    Value::Bool(value) => bytes.extend_from_slice(if value { b"true" } else { b"false" }),
-                    Value::Json(_) if *column_type != ColumnType::Json => return None,
-                    Value::Json(text) => bytes.extend_from_slice(text.as_bytes()),
-                }
-                let end = i32::try_from(bytes.len()).ok();
-                if end.is_none() {
-                    bytes.truncate(before);
-                }
-                offsets.push(end?);
-                Some(bytes.len() - before + 4)
-            }
-            Self::Bool(values) => match value {
-                Value::Bool(value) => {
-                    values.push(value);
-                    Some(1)
-                }
-                _ => None,
-            },
-            Self::Int(values) => {
-                values.push(integer(column_type, number_text(value)?)?);
-                Some(8)
-            }
-            Self::Double(values) => {
-                let text = number_text(value)?;
-                let double = match column_type {
-                    ColumnType::Float => exact_float(text)?,
-                    _ => exact_double(text)?,
-                };
-                values.push(double);
-                Some(8)
-            }
-            Self::Decimal(values) => {
-                let ColumnType::Decimal(precision, scale) = column_type else { return None };
-                values.push(Exact::parse(number_text(value)?)?.scaled_to(*precision, *scale)?);
-                Some(16)
-            }
-            Self::Micros(values) => {
-                let Value::Text(text) = value else { return None };
-                values.push(match column_type {
-                    ColumnType::Time => temporal::time_of_day(text)?,
-                    ColumnType::Timestamp => temporal::timestamp(text)?,
-                    _ => temporal::instant(text)?,
-                });
-                Some(8)
-            }
-            Self::Days(values) => {
-                let Value::Text(text) = value else { return None };
-                values.push(temporal::days(text)?);
-                Some(4)
-            }
-            Self::None => None,
-        }
-    }
-
-    fn into_array(self, column_type: &ColumnType, nulls: Option<NullBuffer>) -> Result<ArrayRef, ArrowError> {
-        let array: ArrayRef = match self {
-            Self::Bool(values) => Arc::new(BooleanArray::new(BooleanBuffer::from(values), nulls)),
-            Self::Int(values) => Arc::new(Int64Array::try_new(values.into(), nulls)?),
-            Self::Double(values) => Arc::new(Float64Array::try_new(values.into(), nulls)?),
-            Self::Days(values) => Arc::new(Date32Array::try_new(values.into(), nulls)?),
-            Self::Micros(values) if *column_type == ColumnType::Time => {
-                Arc::new(Time64MicrosecondArray::try_new(values.into(), nulls)?)
-            }
-            Self::Micros(values) => {
-                let array = TimestampMicrosecondArray::try_new(values.into(), nulls)?;
-                return Ok(Arc::new(array.with_data_type(column_type.arrow())));
-            }
-            Self::Decimal(values) => {
-                let array = Decimal128Array::try_new(values.into(), nulls)?;
-                return Ok(Arc::new(array.with_data_type(column_type.arrow())));
-            }
-            Self::Text { offsets, bytes } => {
-                let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
-                Arc::new(StringArray::try_new(offsets, Buffer::from_vec(bytes), nulls)?)
-            }
-            Self::None => Arc::new(StringArray::from(Vec::<Option<&str>>::new())),
-        };
-        if *array.data_type() == column_type.arrow() {
-            return Ok(array);
-        }
-        cast_with_options(&array, &column_type.arrow(), &CastOptions { safe: false, ..CastOptions::default() })
-    }
-}
-
-/// A number's text, quoted or not.
-#[inline]
-fn number_text(value: Value<'_>) -> Option<&str> {
-    match value {
-        Value::Number(text) => Some(text),
-        // Only in a column of numbers: APIs quote those that JavaScript would round.
-        Value::Text(text) => is_number(text).then_some(text),
-        _ => None,
-    }
-}
-
-#[inline]
-fn integer(column_type: &ColumnType, text: &str) -> Option<i64> {
-    use ColumnType as T;
-    let int = match Number::parse(text) {
-        Number::Int(int) => int,
-        // `1.0` is an integer in another notation.
-        Number::Double(_) => i64::try_from(Exact::parse(text)?.scaled_to(38, 0)?).ok()?,
-        _ => return None,
-    };
-    let fits = match column_type {
-        T::TinyInt => i8::try_from(int).is_ok(),
-        T::SmallInt => i16::try_from(int).is_ok(),
-        T::Integer => i32::try_from(int).is_ok(),
-        T::UTinyInt => u8::try_from(int).is_ok(),
-        T::USmallInt => u16::try_from(int).is_ok(),
-        T::UInteger => u32::try_from(int).is_ok(),
-        _ => true,
-    };
-    fits.then_some(int)
-}
-
-fn write_json_text(text: &str, bytes: &mut Vec<u8>) -> Option<()> {
-    serde_json::to_writer(bytes, text).ok()
 }

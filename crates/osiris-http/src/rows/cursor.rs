@@ -310,7 +310,7 @@ pub(super) fn unescape(text: &str, out: &mut String) -> u64 {
 }
 
 /// The character of `\uXXXX` or of a pair of them at the start of `text`, and its length there.
-fn character(text: &str) -> (Option<char>, usize) {
+pub(super) fn character(text: &str) -> (Option<char>, usize) {
     let unit = |at: usize| -> Option<u32> {
         let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
         u32::from_str_radix(digits, 16).ok()

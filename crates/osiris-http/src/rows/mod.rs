@@ -9,11 +9,13 @@ mod names;
 mod number;
 mod options;
 mod path;
+mod repair;
 mod stream;
 mod temporal;
+mod values;
 
 pub use decoder::RowDecoder;
 pub use document::{Cell, Document, Row};
-pub use options::{ColumnFilter, Nested, RowOptions};
+pub use options::{ColumnFilter, FieldTree, Nested, RowOptions};
 pub use path::RowPath;
 pub use stream::RowStream;

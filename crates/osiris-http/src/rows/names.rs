@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::options::{Nested, RowOptions};
+use super::options::{FieldTree, Nested, RowOptions};
 
 pub(super) type NodeId = usize;
 pub(super) type ColumnId = usize;
@@ -14,6 +14,8 @@ struct Node {
     members: Vec<Member>,
     index: HashMap<Box<str>, usize>,
     depth: usize,
+    /// The members that are objects of their own, where they are named.
+    fields: FieldTree,
     /// What the names of its columns begin with.
     prefix: String,
 }
@@ -53,8 +55,12 @@ impl Names {
     pub(super) const ROOT: NodeId = 0;
 
     pub(super) fn new(options: RowOptions) -> Self {
+        let fields = match &options.nested {
+            Nested::Fields { fields, .. } => fields.clone(),
+            Nested::Json | Nested::Flatten { .. } => FieldTree::default(),
+        };
         let mut names = Self {
-            nodes: vec![Node::default()],
+            nodes: vec![Node { fields, ..Node::default() }],
             taken: HashSet::new(),
             columns: Vec::new(),
             declared: HashMap::new(),
@@ -121,20 +127,24 @@ impl Names {
 
     /// The object at this member, if it is one whose members become columns.
     pub(super) fn inside(&mut self, node: NodeId, at: usize) -> Option<NodeId> {
-        let Nested::Flatten { depth: deepest, separator } = &self.options.nested else { return None };
-        if let Some(inside) = self.nodes[node].members[at].node {
+        let Node { members, fields, depth, .. } = &self.nodes[node];
+        let member = &members[at];
+        if let Some(inside) = member.node {
             return Some(inside);
         }
-        let depth = self.nodes[node].depth + 1;
+        let depth = depth + 1;
+        let (separator, fields) = match &self.options.nested {
+            Nested::Json => return None,
+            Nested::Flatten { depth: deepest, .. } if deepest.is_some_and(|deepest| depth > deepest) => return None,
+            Nested::Flatten { separator, .. } => (separator, FieldTree::default()),
+            Nested::Fields { separator, .. } => (separator, fields.inside(&member.key)?.clone()),
+        };
         // A declared JSON column holds its objects whole.
-        if deepest.is_some_and(|deepest| depth > deepest)
-            || self.declared.contains_key(&self.nodes[node].members[at].name)
-        {
+        if self.declared.contains_key(&member.name) {
             return None;
         }
-        let inside = self.nodes.len();
-        let prefix = format!("{}{separator}", self.nodes[node].members[at].name);
-        self.nodes.push(Node { depth, prefix, ..Node::default() });
+        let (inside, prefix) = (self.nodes.len(), format!("{}{separator}", member.name));
+        self.nodes.push(Node { depth, fields, prefix, ..Node::default() });
         self.nodes[node].members[at].node = Some(inside);
         Some(inside)
     }

@@ -1,5 +1,6 @@
 //! How the members of a row become columns.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -20,6 +21,36 @@ pub enum Nested {
         /// How many levels are flattened; deeper objects are kept as JSON. Default: all.
         depth: Option<usize>,
     },
+    /// The members that are named become columns `a.b`, whatever the rows hold: a member without members in the tree is
+    /// one column, in which an object is kept as JSON. So is a member that the tree does not name.
+    Fields {
+        /// The separator between the names.
+        separator: String,
+        /// The members of a row.
+        fields: FieldTree,
+    },
+}
+
+/// The names of the members of an object, and of those inside of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FieldTree(BTreeMap<String, FieldTree>);
+
+impl FieldTree {
+    /// The members of the object `name`, if it is one whose members are named.
+    pub(super) fn inside(&self, name: &str) -> Option<&Self> {
+        self.0.get(name).filter(|inside| !inside.0.is_empty())
+    }
+}
+
+impl<S: Into<String>> FromIterator<(S, FieldTree)> for FieldTree {
+    /// A tree of names, each with those inside of it; an empty tree for a member that is one column.
+    fn from_iter<I: IntoIterator<Item = (S, FieldTree)>>(fields: I) -> Self {
+        let mut tree = Self::default();
+        for (name, inside) in fields {
+            tree.0.entry(name.into()).or_default().0.extend(inside.0);
+        }
+        tree
+    }
 }
 
 /// How rows become columns.

@@ -1,5 +1,6 @@
 //! What answers mean: bodies, encodings, sizes, and the errors they become.
 
+use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,76 @@ async fn every_encoding_is_undone_and_connections_are_used_again() {
     let accepted = server.requests()[0].header("accept-encoding").unwrap().to_owned();
     assert!(["gzip", "br", "zstd"].iter().all(|coding| accepted.contains(coding)), "{accepted}");
     assert_eq!(client.counts().bytes, 4 * u64::try_from(text.len()).unwrap());
+}
+
+#[tokio::test]
+async fn every_member_of_a_gzip_body_is_read_however_it_is_cut() {
+    let gzip = |text: &str| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    };
+    let half = "0123456789".repeat(5000);
+    let body = [gzip(&half), gzip(""), gzip(&half)].concat();
+    let cut = body.clone();
+    let server = HttpServer::start(move |seen| {
+        std::future::ready(match seen.path() {
+            "/cut" => Reply::new(200).encoded("gzip", cut[..cut.len() - 3].to_vec()),
+            "/none" => Reply::new(200).encoded("gzip", Vec::new()),
+            _ => Reply::new(200).encoded("X-GZip", body.clone()),
+        })
+    })
+    .unwrap();
+    let client = client(settings(&server));
+    let fetch = async |path| client.fetch(&Request::get(client.url(path).unwrap())).await;
+    let page = fetch("").await.unwrap();
+    assert!(page.text().unwrap() == half.repeat(2) && page.header("content-encoding").is_none());
+    assert_eq!(server.requests().len(), 1);
+    assert_eq!(fetch("none").await.unwrap().text().unwrap(), "");
+    let error = fetch("cut").await.unwrap_err();
+    assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Network, true), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_coding_that_was_not_asked_for_is_named_after_one_request() {
+    for coding in ["gzip, br", "deflate", "compress"] {
+        let server =
+            HttpServer::start(move |_| std::future::ready(Reply::new(200).encoded(coding, &b"{}"[..]))).unwrap();
+        let client = client(settings(&server));
+        let request = Request::get(client.url("").unwrap()).what("reading rows");
+        let error = client.fetch(&request).await.unwrap_err();
+        let said = format!("reading rows: the response is compressed with `{coding}`, which is not supported");
+        assert_eq!((error.message(), error.kind()), (&*said, ErrorKind::Validation));
+        assert_eq!(server.requests().len(), 1, "{coding}");
+        assert_eq!(client.open(&request).await.unwrap_err().message(), said);
+    }
+    let server = HttpServer::scripted([Reply::new(200).encoded("identity", &b"plain"[..])]).unwrap();
+    let client = client(settings(&server));
+    assert_eq!(client.fetch(&Request::get(client.url("").unwrap())).await.unwrap().text().unwrap(), "plain");
+}
+
+#[tokio::test]
+async fn a_403_that_asks_to_wait_is_a_rate_limit_whatever_the_driver_takes_a_403_for() {
+    let wait = || Reply::new(403).header("retry-after", "0.2");
+    let used_up = || {
+        let reply = Reply::new(403).header("x-ratelimit-limit", "60");
+        reply.header("x-ratelimit-remaining", "0").header("x-ratelimit-reset", "1")
+    };
+    let server = HttpServer::scripted([wait(), used_up(), Reply::text(200, "whole")]).unwrap();
+    let settings = settings(&server).with_explain(|failure| {
+        (failure.status() == 403).then(|| failure.error_of(ErrorKind::Permission, "no access").into())
+    });
+    let started = Instant::now();
+    let page = client(settings.clone()).fetch(&Request::post(settings_url(&server))).await.unwrap();
+    assert_eq!((page.text().unwrap(), server.requests().len()), ("whole", 3));
+    assert!(started.elapsed() >= Duration::from_millis(1200), "{:?}", started.elapsed());
+    let server = HttpServer::scripted([Reply::new(403).header("x-ratelimit-remaining", "5")]).unwrap();
+    let error = client(self::settings(&server)).fetch(&Request::get(settings_url(&server))).await.unwrap_err();
+    assert_eq!((error.kind(), server.requests().len()), (ErrorKind::Permission, 1));
+}
+
+fn settings_url(server: &HttpServer) -> osiris_http::Url {
+    osiris_http::Url::parse(&server.url()).unwrap()
 }
 
 #[tokio::test]

@@ -42,22 +42,79 @@ async fn pages_that_widen_each_other_keep_every_value() {
         r#"[{"id": 2, "v": 2.25, "t": "x", "j": [1]}, {"id": 9223372036854775808}]"#,
         r#"[{"id": 3, "v": 12345678901234567890.5, "t": true, "new": {"deep": "y"}, "never": null}]"#,
     ];
-    insta::assert_snapshot!(stored(RowOptions::new(), &pages).await.unwrap(), @"
-    id DECIMAL(19,0) | v DECIMAL(22,2) | t VARCHAR | j JSON | new.deep VARCHAR | never VARCHAR
+    insta::assert_snapshot!(stored(RowOptions::new(), &pages).await.unwrap(), @r#"
+    id DECIMAL(19,0) | v DECIMAL(22,2) | t JSON | j JSON | new.deep VARCHAR | never VARCHAR
     1 | 1.00 | 1 | 1 | NULL | NULL
-    2 | 2.25 | x | [1] | NULL | NULL
+    2 | 2.25 | "x" | [1] | NULL | NULL
     9223372036854775808 | NULL | NULL | NULL | NULL | NULL
     3 | 12345678901234567890.50 | true | NULL | y | NULL
-    ");
+    "#);
 }
 
 #[tokio::test]
 async fn a_big_integer_and_a_long_decimal_survive_to_the_store() {
     let page = r#"[{"id": 1234567890123456789, "n": 12345678901234567890123456789.012345678, "f": 0.1, "long": 1.00000000000000000000000000000000000000001}]"#;
     insta::assert_snapshot!(stored(RowOptions::new(), &[page]).await.unwrap(), @"
-    id BIGINT | n DECIMAL(38,9) | f DOUBLE | long VARCHAR
+    id BIGINT | n DECIMAL(38,9) | f DOUBLE | long JSON
     1234567890123456789 | 12345678901234567890123456789.012345678 | 0.1 | 1.00000000000000000000000000000000000000001
     ");
+}
+
+/// The values of a column in each order of a page for each, as they are in the store.
+#[tokio::test]
+async fn the_type_and_the_values_of_a_column_do_not_depend_on_what_came_first() {
+    for values in [
+        &["1", r#""1""#, "true", "2.5", r#""true""#, r#"{"a":1}"#, "null"][..],
+        &["1", r#""1""#],
+        &["false", "1e400"],
+        &["9007199254740993", "0.5", r#""x""#],
+        &["0.1", "0.1000000000000000055", "null", "123456789012345678901234567890123456789"],
+    ] {
+        for turn in 0..2 * values.len() {
+            let mut order = values.to_vec();
+            order.rotate_left(turn % values.len());
+            if turn >= values.len() {
+                order.reverse();
+            }
+            let pages: Vec<_> = order.iter().map(|value| format!(r#"[{{"i": 0, "v": {value}}}]"#)).collect();
+            let pages: Vec<_> = pages.iter().map(String::as_str).collect();
+            let found = plain(&stored(whole(), &pages).await.unwrap());
+            let expected = order.iter().map(|value| format!("0 | {value}")).collect::<Vec<_>>().join("\n");
+            let expected = format!("i BIGINT | v JSON\n{}", expected.replace("null", "NULL"));
+            assert_eq!(found, expected, "{order:?}");
+            // The same in one page, where types widen before anything is in the store.
+            let page = format!("[{}]", pages.iter().map(|page| &page[1..page.len() - 1]).collect::<Vec<_>>().join(","));
+            assert_eq!(plain(&stored(whole(), &[&page]).await.unwrap()), expected, "{order:?}");
+        }
+    }
+}
+
+/// Objects are kept whole.
+fn whole() -> RowOptions {
+    RowOptions::new().with_nested(Nested::Json)
+}
+
+/// Without the zeros behind a number: `1` and `1.0` are one number.
+fn plain(rows: &str) -> String {
+    let plain = |row: &str| match row.rsplit_once('.') {
+        Some((_, digits)) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            row.trim_end_matches('0').trim_end_matches('.').to_owned()
+        }
+        _ => row.to_owned(),
+    };
+    rows.lines().map(plain).collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test]
+async fn what_json_may_hold_and_duckdb_refuses_is_stored_in_json_columns() {
+    let page = "[{\"v\": [\"geheim\\ud83d\"]}, {\"v\": {\"a\": \"x\ny\"}}, {\"v\": \"\\ude00\"}]";
+    assert_eq!(
+        stored(whole(), &[page]).await.unwrap(),
+        "v JSON\n[\"geheim\u{fffd}\"]\n{\"a\": \"x\\u000ay\"}\n\"\u{fffd}\""
+    );
+    let mut decoder = RowDecoder::new(whole());
+    decoder.push_document(&Document::parse(page.into(), &RowPath::root()).unwrap()).unwrap();
+    assert_eq!(decoder.altered(), 2);
 }
 
 #[tokio::test]

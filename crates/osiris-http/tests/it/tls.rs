@@ -2,7 +2,7 @@
 
 use osiris_core::ErrorKind;
 use osiris_http::{HttpSettings, Request, TlsSettings};
-use osiris_testkit::certificates::Authority;
+use osiris_testkit::certificates::{Authority, self_signed};
 use osiris_testkit::http_server::{HttpServer, Reply};
 
 use crate::{client, settings};
@@ -36,6 +36,43 @@ async fn the_given_authority_is_trusted_and_no_other() {
         assert!(error.hint().unwrap().contains("ssl_ca"));
     }
     assert_eq!(fetch(settings(&server).with_tls(TlsSettings::unverified())).await.unwrap(), "trusted");
+}
+
+#[tokio::test]
+async fn a_server_whose_own_certificate_is_given_is_trusted_with_its_name_and_time() {
+    let place = tempfile::tempdir().unwrap();
+    for (host, until, refused) in [
+        ("127.0.0.1", 2999, None),
+        ("elsewhere.example", 2999, Some("for another host")),
+        ("127.0.0.1", 2001, Some("has expired")),
+    ] {
+        let (certificate, key) = self_signed(place.path(), &[host.to_owned()], until).unwrap();
+        let answer = |_| std::future::ready(Reply::text(200, "trusted"));
+        let server = HttpServer::start_with_certificate(&certificate, &key, answer).unwrap();
+        let tls = TlsSettings::with_ca_file(&certificate).unwrap();
+        let fetched = fetch(settings(&server).with_tls(tls)).await;
+        match (fetched, refused) {
+            (Ok(text), None) => assert_eq!(text, "trusted"),
+            (Err(error), Some(refused)) => assert!(error.message().contains(refused), "{error:?}"),
+            (fetched, _) => panic!("{host} {until}: {fetched:?}"),
+        }
+        let error = fetch(settings(&server).with_tls(trust(&Authority::new().unwrap()))).await.unwrap_err();
+        assert!(!error.message().contains("handshake failed") && error.hint().unwrap().contains(' '), "{error:?}");
+        if refused.is_none() {
+            assert!(error.message().contains("certificate is that of an authority"), "{error:?}");
+            assert!(error.hint().unwrap().contains("set `ssl_ca` to this certificate itself"), "{error:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_wants_tls_is_asked_once_without() {
+    let server = server(&Authority::new().unwrap(), "127.0.0.1");
+    let address = server.url().replace("https:", "http:");
+    let error = fetch(HttpSettings::new(&address).unwrap()).await.unwrap_err();
+    assert!(error.message().contains("does not answer as an HTTP server does"), "{error:?}");
+    assert!(error.hint().unwrap().contains("use `https://`") && !error.is_retryable(), "{error:?}");
+    assert_eq!(server.connections(), 1);
 }
 
 #[tokio::test]

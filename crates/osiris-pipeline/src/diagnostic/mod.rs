@@ -210,6 +210,11 @@ impl Diagnostics {
         (others, secrets)
     }
 
+    /// The list that an error was made of, with every place; `None` for any other error.
+    pub fn of_error(error: &osiris_core::Error) -> Option<&Self> {
+        error.source()?.downcast_ref()
+    }
+
     /// None of them, but what they mask and redact.
     pub(crate) fn masks_only(&self) -> Self {
         Self { items: Vec::new(), ..self.clone() }
@@ -274,8 +279,37 @@ impl fmt::Display for Diagnostics {
 impl StdError for Diagnostics {}
 
 impl From<Diagnostics> for osiris_core::Error {
-    /// One validation error with the whole report as its message.
+    /// One validation error. Its source is the list, which [`Diagnostics::of_error`] finds again, and which the error's
+    /// report shows.
     fn from(diagnostics: Diagnostics) -> Self {
-        Self::validation(diagnostics.to_string())
+        let message = match diagnostics.items.iter().filter(|item| item.is_error()).count() {
+            1 => "a problem was found before anything ran".to_owned(),
+            count => format!("{count} problems were found before anything ran"),
+        };
+        Self::validation(message).with_source(diagnostics)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(list: Diagnostics) -> osiris_core::Result<()> {
+        Err(list)?
+    }
+
+    #[test]
+    fn an_error_keeps_the_list_that_it_was_made_of() {
+        let mut list = Diagnostics::default();
+        let source = Arc::new(SourceFile::from_text("p.yaml", "a: 1"));
+        list.push(Diagnostic::error("`a` is unknown").at(&source, Span::new(3, 4)));
+        list.push(Diagnostic::error("`b` is missing").with_hint("add it"));
+        let error = all(list).unwrap_err();
+        let found = Diagnostics::of_error(&error).unwrap();
+        assert_eq!(found.iter().map(Diagnostic::message).collect::<Vec<_>>(), ["`a` is unknown", "`b` is missing"]);
+        assert_eq!(found.iter().next().and_then(Diagnostic::span), Some(Span::new(3, 4)));
+        let report = error.report();
+        assert!(report.contains("2 problems were found") && report.contains("p.yaml:1:4"), "{report}");
+        assert!(Diagnostics::of_error(&osiris_core::Error::validation("x")).is_none());
     }
 }

@@ -3,15 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use osiris_core::tls::{self, ServerVerifier};
+use osiris_core::{Error, Result};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
 
 use super::{Tls, TlsMode};
-use osiris_core::{Error, Result};
 
 /// TLS as `tls` wants it: the certificates of its own CA and of nobody else, those of the system's authorities, or
 /// anybody's. Relative paths start at `base_dir`.
@@ -23,7 +22,7 @@ pub fn client_config(tls: &Tls, base_dir: &Path) -> Result<ClientConfig> {
         .with_safe_default_protocol_versions()
         .map_err(unusable)?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Rules::new(tls, base_dir)?));
+        .with_custom_certificate_verifier(Arc::new(verifier(tls, base_dir)?));
     match &tls.identity {
         None => Ok(builder.with_no_client_auth()),
         Some((certificate, key)) => {
@@ -53,26 +52,23 @@ pub fn system_roots() -> Result<Vec<CertificateDer<'static>>> {
 
 /// TLS that could not be agreed upon while `doing` something. The server is there, so trying again is of no use.
 pub fn refused(error: Box<dyn std::error::Error + Send + Sync>, doing: &str) -> Error {
-    let text = error.to_string();
-    let (what, advice) = if text.contains("does not support TLS") {
-        (
-            "the server does not offer TLS",
-            "switch TLS on in the server, or set `tls: preferred` if the network is trusted",
-        )
-    } else if text.contains("UnknownIssuer") || text.contains("BadSignature") {
-        (
-            "the server's certificate is of an unknown authority",
-            "set `ssl_ca` to the authority's certificate; a wrong one there does this too",
-        )
-    } else if text.contains("NotValidForName") || text.contains("not valid for name") {
-        (
-            "the server's certificate was made for another name",
+    const DOING_WITHOUT: &str = "switch TLS on in the server, or set `tls: preferred` if the network is trusted";
+    let (what, advice) = match tls::find(&*error) {
+        _ if error.to_string().contains("does not support TLS") => {
+            ("the server does not offer TLS".into(), DOING_WITHOUT)
+        }
+        Some(tls) if tls::is_other_name(tls) => (
+            tls::explain(tls).0,
             "use in `host` the name that the certificate has, or `tls: verify-ca` if the authority is your own",
-        )
-    } else if text.contains("Expired") || text.contains("NotValidYet") || text.contains("certificate expired") {
-        ("the server's certificate has expired or is not valid yet", "renew it; check the clocks")
-    } else {
-        ("TLS failed", "check `tls`, `ssl_ca`, `ssl_cert` and `ssl_key`, and the TLS versions that the server allows")
+        ),
+        Some(tls) if tls::wants_client_certificate(tls) => {
+            (tls::explain(tls).0, "set `ssl_cert` and `ssl_key` to a certificate that the server trusts, and its key")
+        }
+        Some(tls) => tls::explain(tls),
+        None => (
+            format!("TLS failed: {error}").into(),
+            "check `tls`, `ssl_ca`, `ssl_cert` and `ssl_key`, and the TLS versions that the server allows",
+        ),
     };
     let refused = Error::network(format!("{doing}: {what}")).with_hint(advice).with_retryable(false);
     refused.with_connection_failed().with_source(error)
@@ -112,80 +108,17 @@ fn identity(certificate: &Path, key: &Path) -> Result<(Vec<CertificateDer<'stati
     Ok((chain, key))
 }
 
-/// Certificates of the authorities that count, for any name with `verify-ca`; without authorities anybody's. Signatures
-/// are always checked, so that the server owns the key it shows.
-#[derive(Debug)]
-struct Rules {
-    chains: Option<Arc<WebPkiServerVerifier>>,
-    names: bool,
-    provider: Arc<CryptoProvider>,
-}
-
-impl Rules {
-    fn new(tls: &Tls, base_dir: &Path) -> Result<Self> {
-        let provider = provider();
-        let names = tls.mode == TlsMode::VerifyFull;
-        if !tls.mode.verifies() {
-            return Ok(Self { chains: None, names, provider });
+fn verifier(tls: &Tls, base_dir: &Path) -> Result<ServerVerifier> {
+    let names = tls.mode == TlsMode::VerifyFull;
+    match &tls.ca {
+        _ if !tls.mode.verifies() => Ok(ServerVerifier::of_anyone(provider())),
+        Some(ca) => ServerVerifier::of_certificates(trusted_roots(ca, base_dir)?, names, provider()).map_err(unusable),
+        // Some systems have roots that rustls does not understand: those are left out, as everywhere.
+        None => {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(system_roots()?);
+            ServerVerifier::of_roots(roots, names, provider())
+                .map_err(|error| unusable(rustls::Error::General(error.to_string())))
         }
-        let mut roots = RootCertStore::empty();
-        match &tls.ca {
-            Some(ca) => {
-                for certificate in trusted_roots(ca, base_dir)? {
-                    roots.add(certificate).map_err(unusable)?;
-                }
-            }
-            // Some systems have roots that rustls does not understand: those are left out, as everywhere.
-            None => {
-                roots.add_parsable_certificates(system_roots()?);
-            }
-        }
-        let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-            .build()
-            .map_err(|error| unusable(rustls::Error::General(error.to_string())))?;
-        Ok(Self { chains: Some(chains), names, provider })
-    }
-}
-
-impl ServerCertVerifier for Rules {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let Some(chains) = &self.chains else { return Ok(ServerCertVerified::assertion()) };
-        match chains.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
-            Err(rustls::Error::InvalidCertificate(
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) if !self.names => Ok(ServerCertVerified::assertion()),
-            verdict => verdict,
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, certificate, signed, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signed, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

@@ -27,6 +27,9 @@ pub trait DatabaseServer: Sized + Send + Sync + 'static {
     /// Options of a server whose certificate is for these names.
     fn certified_for(names: &[&str]) -> Self::Options;
 
+    /// Options of a server whose certificate is for these names, and signed itself as an authority does.
+    fn self_signed(names: &[&str]) -> Self::Options;
+
     /// Options of a server that keeps what it has committed when it is killed.
     fn durable() -> Self::Options;
 
@@ -159,6 +162,10 @@ impl<B: Brand> DatabaseServer for MysqlServer<B> {
         MysqlOptions::new().with_certificate_for(names)
     }
 
+    fn self_signed(names: &[&str]) -> MysqlOptions {
+        MysqlOptions::new().self_signed(names)
+    }
+
     fn durable() -> MysqlOptions {
         MysqlOptions::new().with_setting("innodb-flush-log-at-trx-commit", "1")
     }
@@ -201,6 +208,10 @@ impl DatabaseServer for Postgres {
 
     fn certified_for(names: &[&str]) -> PostgresOptions {
         PostgresOptions::new().with_certificate_for(names)
+    }
+
+    fn self_signed(names: &[&str]) -> PostgresOptions {
+        PostgresOptions::new().self_signed(names)
     }
 
     fn durable() -> PostgresOptions {

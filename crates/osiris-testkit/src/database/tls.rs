@@ -11,8 +11,9 @@ use crate::certificates::Authority;
 
 /// What the doctor shows of an encrypted connection.
 pub const ENCRYPTED: &str = "TLSv1.3";
-const UNKNOWN: &str = "the server's certificate is of an unknown authority";
-const OTHER_NAME: &str = "the server's certificate was made for another name";
+const UNKNOWN: &str = "the server's certificate is signed by an authority that is not trusted";
+const OTHER_NAME: &str = "the server's certificate is for another host";
+const AUTHORITY: &str = "the server's certificate is that of an authority";
 const NOT_OFFERED: &str = "the server does not offer TLS";
 
 /// The variable by which a process is told other system roots.
@@ -80,6 +81,25 @@ pub async fn a_certificate_for_another_name_is_refused_where_the_name_counts<D: 
         (json!({"tls": "required"}), ENCRYPTED),
     ] {
         assert_eq!(outcome::<D>(&server.connection_with(fields.clone())).await, expected, "{fields}");
+    }
+}
+
+/// A certificate that signed itself as an authority, as the manuals of servers make it, is trusted where it is given.
+pub async fn a_servers_own_certificate_is_trusted_where_it_is_given<D: DatabaseDriver>() {
+    let place = Place::new().unwrap();
+    let stranger = place.join("stranger.pem");
+    Authority::new().unwrap().write(&stranger).unwrap();
+    for (name, by_name) in [("127.0.0.1", ENCRYPTED), ("db.example", OTHER_NAME)] {
+        let Some(server) = D::Server::start_with(D::Server::self_signed(&[name])).await.unwrap() else { return };
+        let ca = server.ca().unwrap();
+        for (fields, expected) in [
+            (json!({"tls": "verify-full", "ssl_ca": ca}), by_name),
+            (json!({"tls": "verify-ca", "ssl_ca": ca}), ENCRYPTED),
+            (json!({"tls": "verify-ca", "ssl_ca": stranger}), AUTHORITY),
+            (json!({"tls": "verify-full", "ssl_ca": stranger}), AUTHORITY),
+        ] {
+            assert_eq!(outcome::<D>(&server.connection_with(fields.clone())).await, expected, "{name} {fields}");
+        }
     }
 }
 

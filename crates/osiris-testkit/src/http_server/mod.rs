@@ -76,7 +76,19 @@ impl HttpServer {
         let directory = tempfile::tempdir()?;
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
         let (certificate, key) = authority.issue(directory.path(), "server", &names)?;
-        Self::serve(Some(acceptor(&certificate, &key)?), Arc::new(move |seen| Box::pin(handler(seen))))
+        Self::start_with_certificate(&certificate, &key, handler)
+    }
+
+    /// The same with this certificate and its key, in PEM.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start), and when the files cannot be read.
+    pub fn start_with_certificate<F, A>(certificate: &Path, key: &Path, handler: F) -> Result<Self>
+    where
+        F: Fn(Seen) -> A + Send + Sync + 'static,
+        A: Future<Output = Reply> + Send + 'static,
+    {
+        Self::serve(Some(acceptor(certificate, key)?), Arc::new(move |seen| Box::pin(handler(seen))))
     }
 
     /// A server with these answers in order; the last one is given for ever.

@@ -7,7 +7,7 @@ use std::path::Path;
 use osiris_core::Result;
 
 use super::brand::Brand;
-use crate::certificates::Authority;
+use crate::certificates::{Authority, self_signed};
 
 /// The account of drivers, with rights on the database `test` only.
 pub(super) const USER: &str = "osiris";
@@ -22,6 +22,7 @@ pub struct MysqlOptions {
     settings: Vec<String>,
     without_tls: bool,
     names: Option<Vec<String>>,
+    self_signed: bool,
     redo_log: Option<u32>,
 }
 
@@ -43,6 +44,13 @@ impl MysqlOptions {
     pub fn without_tls(mut self) -> Self {
         self.without_tls = true;
         self
+    }
+
+    /// With a certificate for these names that signed itself, as an authority does.
+    #[must_use]
+    pub fn self_signed(mut self, names: &[&str]) -> Self {
+        self.self_signed = true;
+        self.with_certificate_for(names)
     }
 
     /// With a certificate for these names and no others.
@@ -113,10 +121,15 @@ pub(super) fn command<B: Brand>(
     if options.without_tls {
         command.push(B::WITHOUT_TLS.to_owned());
     } else {
-        let authority = Authority::new()?;
-        authority.write(&directory.join("ca.pem"))?;
         let names = options.names.clone().unwrap_or_else(|| vec!["localhost".to_owned(), "127.0.0.1".to_owned()]);
-        authority.issue(directory, "server", &names)?;
+        if options.self_signed {
+            let (certificate, _) = self_signed(directory, &names, 2999)?;
+            fs::copy(certificate, directory.join("ca.pem"))?;
+        } else {
+            let authority = Authority::new()?;
+            authority.write(&directory.join("ca.pem"))?;
+            authority.issue(directory, "server", &names)?;
+        }
         command.push(format!("--ssl-ca={}", path("ca.pem")));
         command.push(format!("--ssl-cert={}", path("server.pem")));
         command.push(format!("--ssl-key={}", path("server.key")));

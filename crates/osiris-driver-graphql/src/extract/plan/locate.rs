@@ -95,9 +95,25 @@ pub(super) fn sibling(query: &Query, rows_at: &[String], is_so: impl Fn(&Selecte
     None
 }
 
+/// A path without what it says of items of lists: `[*]`, `[0]`, `[1:3]`.
+fn without_items(path: &str) -> String {
+    let mut plain = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((before, inside)) = rest.split_once('[') {
+        plain.push_str(before);
+        let end = inside.find(|c: char| !matches!(c, '*' | ':' | '-' | '0'..='9')).unwrap_or(inside.len());
+        match inside[end..].strip_prefix(']') {
+            Some(after) => rest = after,
+            // A name or a condition.
+            None => return path.to_owned(),
+        }
+    }
+    plain + rest
+}
+
 /// What is selected of a row.
 pub(super) fn rows_selected(query: &Query, data_path: &DataPath) -> Vec<Selected> {
-    let plain = data_path.as_str().replace("[*]", "").replace(".*", "");
+    let plain = without_items(data_path.as_str()).replace(".*", "");
     let (names, whole) = leading_names(&plain);
     match names.get(1..) {
         Some([]) if whole => query.selected.clone(),

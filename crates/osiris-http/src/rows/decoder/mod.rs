@@ -13,6 +13,7 @@ use super::cursor::{Cursor, ParseError, unescape};
 use super::document::{Document, Row};
 use super::names::{ColumnId, Names, NodeId, Place};
 use super::options::RowOptions;
+use super::repair::repaired;
 
 /// The most rows in a batch.
 const MAX_ROWS: usize = 122_880;
@@ -29,6 +30,8 @@ pub struct RowDecoder {
     rows: usize,
     bytes: usize,
     total: u64,
+    /// The rows that the server sent, those included that are not kept.
+    received: u64,
     altered: u64,
     row_altered: u64,
     sent: bool,
@@ -71,6 +74,7 @@ impl RowDecoder {
             rows: 0,
             bytes: 0,
             total: 0,
+            received: 0,
             altered: 0,
             row_altered: 0,
             sent: false,
@@ -91,6 +95,7 @@ impl RowDecoder {
     /// # Errors
     /// Invalid JSON, a member that occurs twice, an array that does not fit the names.
     pub fn push(&mut self, row: &Row<'_>) -> Result<()> {
+        self.received += 1;
         loop {
             self.row_altered = 0;
             match self.read(row.as_str()) {
@@ -139,6 +144,8 @@ impl RowDecoder {
             for (index, row) in document.rows().enumerate() {
                 if keep(index, &row) {
                     self.push(&row)?;
+                } else {
+                    self.received += 1;
                 }
             }
             Ok(self)
@@ -191,7 +198,8 @@ impl RowDecoder {
         self.total
     }
 
-    /// How many halves of surrogate pairs, which no text can hold, were replaced by U+FFFD: for the ledger.
+    /// How many halves of surrogate pairs, which no text and no JSON column can hold, were replaced by U+FFFD: for the
+    /// ledger.
     pub fn altered(&self) -> u64 {
         self.altered
     }
@@ -287,12 +295,18 @@ impl RowDecoder {
                 }
             }
         }
-        if count == self.positions.len() { Ok(()) } else { Err(self.wrong_length(count)) }
+        if count == self.positions.len() && count > 0 { Ok(()) } else { Err(self.wrong_length(count)) }
     }
 
     fn wrong_length(&self, count: usize) -> RowError {
-        let (row, expected) = (self.total + 1, self.positions.len());
+        let (row, expected) = (self.received, self.positions.len());
         let more = if count > expected { " or more" } else { "" };
+        if expected == 0 {
+            return RowError::Error(
+                Error::validation(format!("row {row} is a list: expected an object"))
+                    .with_hint("the path to the rows must lead to a list of objects"),
+            );
+        }
         RowError::Error(
             Error::validation(format!("row {row} has {count}{more} values: expected {expected}"))
                 .with_hint("the response does not have the expected form"),
@@ -318,12 +332,12 @@ impl RowDecoder {
                 Some(inside) => self.object(cursor, inside),
                 None => {
                     let json = cursor.skip()?;
-                    self.put(node, at, Value::Json(json))
+                    self.json(json, node, at)
                 }
             },
             b'[' => {
                 let json = cursor.skip()?;
-                self.put(node, at, Value::Json(json))
+                self.json(json, node, at)
             }
             b'n' => {
                 cursor.word("null")?;
@@ -351,10 +365,17 @@ impl RowDecoder {
             let inside = self.names.inside(node, at);
             return match inside {
                 Some(inside) => self.object(&mut Cursor::new(text), inside),
-                None => self.put(node, at, Value::Json(text)),
+                None => self.json(text, node, at),
             };
         }
         self.put(node, at, Value::Text(text))
+    }
+
+    /// Nested JSON, kept as it is.
+    fn json(&mut self, text: &str, node: NodeId, at: usize) -> Result<(), RowError> {
+        let (json, replaced) = repaired(text);
+        self.row_altered += replaced;
+        self.put(node, at, Value::Json(&json))
     }
 
     /// The column of a member, created if needed; `None` when the filter leaves it out.
@@ -377,7 +398,7 @@ impl RowDecoder {
             }
             Pushed::Needs(column_type) => self.needs(column, column_type, value),
             Pushed::Twice => {
-                let (name, row) = (&self.names.columns()[column], self.total + 1);
+                let (name, row) = (&self.names.columns()[column], self.received);
                 Err(RowError::Error(
                     Error::validation(format!("row {row} has the member `{name}` more than once"))
                         .with_hint("JSON does not define which one counts: fix the source"),

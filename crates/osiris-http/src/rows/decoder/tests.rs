@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, Timesta
 use osiris_core::ErrorKind;
 use proptest::prelude::*;
 
-use super::super::options::Nested;
+use super::super::options::{FieldTree, Nested};
 use super::*;
 
 /// The batches of these rows, each as its types and its values as text.
@@ -96,13 +96,13 @@ fn what_has_left_in_a_batch_is_widened_by_the_store() {
     decoder.push(&Row::new(r#"{"a": 3.10}"#)).unwrap();
     let mut all = vec![first];
     all.extend(drain(&mut decoder));
-    assert_eq!(shown(&all), "a Int64: 1\n--\na Decimal128(21, 2): 2.25\n--\na Utf8: x, 3.10\n");
+    assert_eq!(shown(&all), "a Int64: 1\n--\na Decimal128(21, 2): 2.25\n--\na Utf8 JSON: \"x\", 3.10\n");
 }
 
 #[test]
 fn a_row_that_widens_a_column_is_read_once() {
     let rows = [r#"{"a": "x", "b": 1.5, "c": 1}"#, r#"{"a": "y", "b": true, "c": 2}"#];
-    assert_eq!(table(&rows), "a Utf8: x\nb Float64: 1.5\nc Int64: 1\n--\na Utf8: y\nb Utf8: true\nc Int64: 2\n");
+    assert_eq!(table(&rows), "a Utf8: x\nb Float64: 1.5\nc Int64: 1\n--\na Utf8: y\nb Utf8 JSON: true\nc Int64: 2\n");
 }
 
 #[test]
@@ -113,6 +113,25 @@ fn objects_are_flattened_as_deep_as_asked_and_else_kept() {
     assert_eq!(table(&row), "a.b.c Float64: 1.1\na.b.d Utf8 JSON: []\nf Int64: 1\n");
     assert_eq!(read(nested("_", Some(1))), "a_b Utf8 JSON: {\"c\": 1.10, \"d\": []}\na_e Utf8 JSON: {}\nf Int64: 1\n");
     assert_eq!(read(Nested::Json), "a Utf8 JSON: {\"b\": {\"c\": 1.10, \"d\": []}, \"e\": {}}\nf Int64: 1\n");
+}
+
+#[test]
+fn with_a_tree_of_fields_no_column_depends_on_what_a_leaf_holds() {
+    let leaf = FieldTree::default;
+    let fields = FieldTree::from_iter([("id", leaf()), ("doc", leaf()), ("o", FieldTree::from_iter([("a", leaf())]))]);
+    let nested = Nested::Fields { separator: ".".to_owned(), fields };
+    let rows = [
+        r#"{"id": 1, "doc": {"a.b": 1, "a": {"b": 2}}, "o": {"a": {"k": 1}}, "more": {"x": null}}"#,
+        r#"{"id": 2, "doc": {}, "o": {"a": [1]}}"#,
+        r#"{"id": 3, "doc": {"x": null}, "o": null}"#,
+    ];
+    insta::assert_snapshot!(shown(&batches(RowOptions::new().with_nested(nested), &rows)), @r#"
+    id Int64: 1, 2, 3
+    doc Utf8 JSON: {"a.b": 1, "a": {"b": 2}}, {}, {"x": null}
+    o.a Utf8 JSON: {"k": 1}, [1], NULL
+    more Utf8 JSON: {"x": null}, NULL, NULL
+    o Utf8: NULL, NULL, NULL
+    "#);
 }
 
 #[test]
@@ -190,6 +209,16 @@ fn rows_of_every_form_are_rows() {
     for wrong in ["[1]", "[1, 2, 3]", "[]"] {
         let error = decoder.push(&Row::new(wrong)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Validation, "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_in_the_place_of_an_object_is_named_by_its_number_among_all_that_were_sent() {
+    for wrong in ["[1]", "[]", "[[1], 2]"] {
+        let text = format!("[{{\"a\": 1}}, null, null, {{\"a\": 2}}, {wrong}]");
+        let page = Document::parse(text.into(), &super::super::RowPath::root()).unwrap();
+        let decoded = RowDecoder::new(RowOptions::new()).decode_where(page, |_, row| row.as_str() != "null").await;
+        assert_eq!(decoded.unwrap_err().message(), "row 5 is a list: expected an object", "{wrong}");
     }
 }
 
@@ -282,6 +311,8 @@ proptest! {
                     let found = batch.column_by_name(name).filter(|column| column.is_valid(at));
                     let found = found.map(|column| arrow::util::display::array_value_to_string(column, at).unwrap());
                     let json = batch.schema().field_with_name(name).is_ok_and(|field| !field.metadata().is_empty());
+                    let is_text = batch.column_by_name(name).is_some_and(|column| *column.data_type() == DataType::Utf8);
+                    prop_assert!(found.is_none() || json || is_text == value.is_string(), "{} of row {}", name, row);
                     let expected = match value {
                         serde_json::Value::Null => None,
                         serde_json::Value::String(text) if !json => Some(text.clone()),

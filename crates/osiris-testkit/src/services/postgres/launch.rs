@@ -7,7 +7,7 @@ use std::path::Path;
 use osiris_core::Result;
 
 use super::home::{Home, program, run_as};
-use crate::certificates::Authority;
+use crate::certificates::{Authority, self_signed};
 
 /// How a server is started.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +17,7 @@ pub struct PostgresOptions {
     without_tls: bool,
     ipv6: bool,
     names: Option<Vec<String>>,
+    self_signed: bool,
 }
 
 impl PostgresOptions {
@@ -54,6 +55,13 @@ impl PostgresOptions {
         self
     }
 
+    /// With a certificate for these names that signed itself, as an authority does.
+    #[must_use]
+    pub fn self_signed(mut self, names: &[&str]) -> Self {
+        self.self_signed = true;
+        self.with_certificate_for(names)
+    }
+
     /// With a certificate for these names and no others.
     #[must_use]
     pub fn with_certificate_for(mut self, names: &[&str]) -> Self {
@@ -86,11 +94,17 @@ pub(super) fn command(home: &Home, directory: &Path, port: u16, options: &Postgr
         settings.push((name.to_owned(), value.to_owned()));
     }
     if !options.without_tls {
-        let authority = Authority::new()?;
-        authority.write(&directory.join("ca.pem"))?;
         let all = || ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
         let names = options.names.clone().unwrap_or_else(all);
-        let (certificate, key) = authority.issue(directory, "server", &names)?;
+        let (certificate, key) = if options.self_signed {
+            let made = self_signed(directory, &names, 2999)?;
+            fs::copy(&made.0, directory.join("ca.pem"))?;
+            made
+        } else {
+            let authority = Authority::new()?;
+            authority.write(&directory.join("ca.pem"))?;
+            authority.issue(directory, "server", &names)?
+        };
         restrict(&key)?;
         home.give(&certificate)?;
         home.give(&key)?;
