@@ -81,7 +81,12 @@ fn doctor(args: &DoctorArgs, given: Settings, registry: &Registry, console: &Con
 
 fn health_row(answer: &ConnectionHealth) -> Vec<String> {
     let health = &answer.health;
-    let category = json!(health.category).as_str().unwrap_or_default().to_owned();
+    // JSON has the six words of the contract, and the kind of the error beside them.
+    let is_configuration = health.details.get("kind").is_some_and(|kind| kind == "validation");
+    let category = match json!(health.category).as_str() {
+        Some("unknown") if is_configuration => "configuration".to_owned(),
+        category => category.unwrap_or_default().to_owned(),
+    };
     let (result, time) = match answer.checked {
         true => (category, health.latency_ms.to_string()),
         false => ("not checked".to_owned(), String::new()),
