@@ -311,7 +311,7 @@ async fn g18_tables_are_made_over_the_channel_that_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn g18_rows_that_the_api_returns_need_the_right_to_read_and_change_nothing() {
+async fn g18_rows_that_the_api_returns_are_asked_for_and_change_nothing() {
     let Some(world) = World::new(KEYED).await else { return };
     for (number, returning) in [json!("minimal"), json!("representation"), json!("*"), json!(["id"])].iter().enumerate()
     {
