@@ -10,7 +10,8 @@ use crate::Problem;
 const YIELDING: &str = "x-yielding-aliases";
 
 impl ConfigSchema {
-    /// Replaces aliases by the names of their fields. A field given by two names is a problem, unless one of them gives way.
+    /// Replaces aliases by the names of their fields. A field given by two names is a problem, unless one of them gives
+    /// way.
     pub fn rename_aliases(&self, object: &mut Map<String, Value>) -> Vec<Problem> {
         let mut problems = Vec::new();
         self.take_yielding(object);
@@ -28,8 +29,8 @@ impl ConfigSchema {
         problems
     }
 
-    /// Removes the fields whose names give way to other names that are written, and returns them: they are not used, but they may
-    /// be secret.
+    /// Removes the fields whose names give way to other names that are written, and returns them: they are not used, but
+    /// they may be secret.
     pub(crate) fn take_yielding(&self, object: &mut Map<String, Value>) -> Map<String, Value> {
         let mut taken = Map::new();
         for (field, schema) in self.fields() {

@@ -6,8 +6,8 @@ use serde_json::Value;
 use crate::config::{ConfigSchema, escape};
 use crate::{Problem, looks_like_token, mask_tokens};
 
-/// The fields of a configuration, by the names of its schema, that hold an access token and have the name of a secret of
-/// the connection, or an alias of that name.
+/// The fields of a configuration, by the names of its schema, that hold an access token and have the name of a secret
+/// of the connection, or an alias of that name.
 pub(super) fn misplaced(config: &Value, schema: &ConfigSchema, connection: &ConfigSchema) -> Vec<Problem> {
     let fields = config.as_object().into_iter().flatten();
     let is_confused =
