@@ -9,6 +9,7 @@ mod direct_queries;
 mod direct_resume;
 mod exit_codes;
 mod faults;
+mod fields;
 mod file_view;
 mod flights;
 mod graphql;

@@ -1,4 +1,4 @@
-//! Numbers in a readable form.
+//! Numbers and texts in a readable form.
 
 use std::time::Duration;
 
@@ -18,6 +18,18 @@ pub(crate) fn count(number: u64) -> String {
 /// `5,026 rows`, `1 row`.
 pub(crate) fn rows(number: u64) -> String {
     format!("{} {}", count(number), if number == 1 { "row" } else { "rows" })
+}
+
+/// How much of a text of the user is shown.
+const WIDTH: usize = 72;
+
+/// The beginning of a text, on one line.
+pub(crate) fn one_line(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(WIDTH) {
+        Some((end, _)) => format!("{}...", &line[..end]),
+        None => line,
+    }
 }
 
 /// Decimal units, one digit behind the point.

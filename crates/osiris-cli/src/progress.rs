@@ -1,6 +1,7 @@
 //! The progress of a run: a bar for every running step on a terminal, elsewhere a line every ten seconds; a line for every finished
 //! one.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use osiris::Plan;
 use osiris::core::{Progress, visible_line};
 use osiris::pipeline::{Observer, PlannedStep, StepReport, StepStatus};
 
@@ -23,6 +25,8 @@ const LINES: Duration = Duration::from_secs(10);
 /// Shows a run on the console.
 pub(crate) struct Display<'a> {
     console: &'a Console,
+    /// The titles of the steps that have one, by id.
+    titles: BTreeMap<String, String>,
     running: Arc<Running>,
     /// Dropped first: the ticker ends when nobody can send.
     stop: Option<Sender<()>>,
@@ -42,7 +46,13 @@ struct Watched {
 
 impl<'a> Display<'a> {
     /// `bars`: whether to draw bars at all; where the standard error is no terminal there are lines instead.
-    pub(crate) fn new(console: &'a Console, bars: bool) -> Self {
+    pub(crate) fn new(console: &'a Console, plan: &Plan, bars: bool) -> Self {
+        let steps = plan.pipeline().steps.iter();
+        let titles = steps
+            .filter_map(|step| {
+                Some((step.id.value.clone(), visible_line(&human::one_line(step.title.as_deref()?)).into_owned()))
+            })
+            .collect();
         let running = Arc::new(Running::default());
         let (stop, stopped) = channel();
         let watched = Arc::clone(&running);
@@ -57,11 +67,16 @@ impl<'a> Display<'a> {
             })
         });
         // Without the thread there is no progress to be seen: nothing to tell anybody.
-        Self { console, running, stop: Some(stop), ticker: ticker.and_then(Result::ok) }
+        Self { console, titles, running, stop: Some(stop), ticker: ticker.and_then(Result::ok) }
+    }
+
+    /// A step by its id, and by its title where it has one.
+    fn named(&self, id: &str) -> String {
+        self.titles.get(id).map_or_else(|| id.to_owned(), |title| format!("{id} ({title})"))
     }
 
     fn line(&self, report: &StepReport) -> String {
-        let (id, rows) = (&report.id, human::rows(report.rows));
+        let (id, rows) = (self.named(&report.id), human::rows(report.rows));
         let time = format!("{} s", human::seconds(report.duration));
         match report.status {
             StepStatus::Done => format!("  {} {id}: {rows}, {time}", self.console.good("done")),
@@ -87,7 +102,7 @@ impl Observer for Display<'_> {
     }
 
     fn step_started(&self, step: &PlannedStep, progress: Arc<Progress>) {
-        self.console.say_more(&format!("  started {}", step.id));
+        self.console.say_more(&format!("  started {}", self.named(&step.id)));
         if self.ticker.is_some() {
             let bar =
                 ProgressBar::new_spinner().with_style(style(false)).with_prefix(visible_line(&step.id).into_owned());

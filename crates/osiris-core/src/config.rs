@@ -1,5 +1,8 @@
 //! Strict configuration: a value against the JSON Schema of its type, every violation reported, then deserialized.
 
+mod aliases;
+mod effect;
+
 use std::collections::BTreeSet;
 
 use jsonschema::Validator;
@@ -7,10 +10,13 @@ use jsonschema::error::ValidationErrorKind;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::Problem;
 use crate::problem::nearest;
+
+/// The words that a field refuses although other components know them, with the reasons.
+const REFUSED_WORDS: &str = "x-refused-words";
 
 /// The schema of one configuration or connection type, compiled once.
 pub struct ConfigSchema {
@@ -66,29 +72,6 @@ impl ConfigSchema {
     /// those whose schema has `x-source: false`. Fields that are null or have their default are left out.
     pub(crate) fn source_fields(&self, value: &Value, found: &mut dyn FnMut(&str, &Value)) {
         collect_source(&self.json, value, "", found);
-    }
-
-    /// Replaces aliases by the names of their fields. A field given twice is a problem.
-    pub fn rename_aliases(&self, object: &mut Map<String, Value>) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        for (field, _) in self.fields() {
-            for alias in self.aliases(field) {
-                if let Some(value) = object.remove(alias) {
-                    if object.contains_key(field) {
-                        problems.push(
-                            Problem::error(
-                                format!("/{}", escape(alias)),
-                                format!("`{alias}` and `{field}` are the same field"),
-                            )
-                            .with_hint(format!("keep `{field}`")),
-                        );
-                    } else {
-                        object.insert(field.to_owned(), value);
-                    }
-                }
-            }
-        }
-        problems
     }
 
     /// Removes fields that are null: they are as good as absent, where they may be. A field that must be there stays, and so does what
@@ -200,6 +183,11 @@ impl ConfigSchema {
             let wanted = self.wanted(&pointer);
             return Problem::error(pointer, format!("expected {wanted}, found {}", describe(found)));
         };
+        // A word that others know is refused with the reason: the nearest word would do something else.
+        if let Some(reason) = self.schema_at(&pointer)[REFUSED_WORDS][word.as_str()].as_str() {
+            return Problem::error(pointer, format!("`{word}` is not supported: {reason}"))
+                .with_hint(format!("supported: {}", options.join(", ")));
+        }
         let problem = Problem::error(pointer, format!("`{word}` is not one of {}", options.join(", ")));
         match nearest(word, options.iter().map(String::as_str)) {
             Some(similar) => problem.with_hint(format!("did you mean `{similar}`?")),

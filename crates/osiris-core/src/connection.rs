@@ -223,6 +223,25 @@ impl fmt::Debug for ResolvedConnection {
 /// The field of a definition that lists the address fields which a step may override.
 const OVERRIDES: &str = "overrides";
 
+/// What describes a connection and is none of its fields, in every family: shown where connections are listed.
+pub const LABELS: [&str; 2] = ["alias", "description"];
+
+/// Whether `name` is a label of a connection, and no field of its family.
+pub fn is_label(name: &str, schema: &ConfigSchema) -> bool {
+    LABELS.contains(&name) && schema.field_named(name).is_none()
+}
+
+/// Removes the labels of a definition. A label is a text.
+fn take_labels(fields: &mut Map<String, Value>, reference: &ConnectionRef, schema: &ConfigSchema) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for label in LABELS.into_iter().filter(|label| is_label(label, schema)) {
+        if fields.remove(label).is_some_and(|value| value.is_array() || value.is_object()) {
+            problems.push(Problem::error(format!("/{label}"), format!("`{label}` of {reference} must be a string")));
+        }
+    }
+    problems
+}
+
 /// Resolves a definition: substitutes variables, applies the step's overrides by [policy](OverridePolicy), converts
 /// values to the types of `schema`. Problems point into the definition; those of an override to `/` plus its field.
 pub fn resolve(
@@ -235,6 +254,9 @@ pub fn resolve(
     let mut fields = definition.clone();
     fields.remove("default");
     let (listed, mut problems) = listed_overrides(fields.remove(OVERRIDES).as_ref(), reference, schema);
+    problems.extend(take_labels(&mut fields, reference, schema));
+    // What gives way to another field is not used and may lack its variable, but it is as secret.
+    let unused = with_variables(schema.take_yielding(&mut fields), schema, lookup).0;
     problems.extend(schema.rename_aliases(&mut fields));
     let defined = with_variables(fields.clone(), schema, lookup).0;
     let mut addresses = Vec::new();
@@ -271,7 +293,10 @@ pub fn resolve(
             .into_iter()
             .map(|problem| Problem { message: format!("{} (in {reference})", problem.message), ..problem }),
     );
-    let redactor = value.as_object().map_or_else(Redactor::default, |fields| redactor_for(fields, schema));
+    let mut redactor = Redactor::default();
+    for fields in [&value, &unused].into_iter().filter_map(Value::as_object) {
+        redactor.merge(&redactor_for(fields, schema));
+    }
     let resolved = ResolvedConnection {
         reference: Some(reference.clone()),
         fields: value,

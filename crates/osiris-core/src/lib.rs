@@ -63,7 +63,7 @@ pub use store::{
     TableRef, TableScan, TableSchema, TableSender, TableSink, safe_name,
 };
 pub use telemetry::{Telemetry, Unit, event, metric};
-pub use token::looks_like_token;
+pub use token::{looks_like_token, mask_tokens};
 pub use visible::{is_control, visible, visible_line};
 
 // What signatures show, in the version that they show: their major versions are ours.

@@ -1,4 +1,8 @@
-//! Recognizes strings that look like access tokens.
+//! Recognizes strings that look like access tokens, and hides them in longer texts.
+
+use std::borrow::Cow;
+
+use crate::MASK;
 
 /// What the tokens of services begin with.
 const PREFIXES: [&str; 8] = ["ghp_", "github_pat_", "glpat-", "phx_", "sb_publishable_", "sb_secret_", "sbp_", "xoxb-"];
@@ -19,9 +23,62 @@ fn is_web_token(text: &str) -> bool {
     text.len() >= MIN_LENGTH && text.starts_with("eyJ") && text.bytes().all(is_base64)
 }
 
+/// A text with [`MASK`] in place of everything in it that has the form of an access token: in an address, a statement,
+/// a header. Borrowed when there is none.
+pub fn mask_tokens(text: &str) -> Cow<'_, str> {
+    let mut clean = String::new();
+    let (mut kept, mut at) = (0, 0);
+    while let Some(start) = text[at..].char_indices().map(|(offset, _)| at + offset).find(|start| begins(text, *start))
+    {
+        let rest = &text[start..];
+        let end = rest.find(|c: char| !is_token_char(c)).map_or(text.len(), |length| start + length);
+        if looks_like_token(&text[start..end]) {
+            clean.push_str(&text[kept..start]);
+            clean.push_str(MASK);
+            kept = end;
+        }
+        at = end;
+    }
+    if kept == 0 {
+        return Cow::Borrowed(text);
+    }
+    clean.push_str(&text[kept..]);
+    Cow::Owned(clean)
+}
+
+/// Whether the beginning of a token stands at `start`, and not in the middle of a word.
+fn begins(text: &str, start: usize) -> bool {
+    let is_inside =
+        text[..start].chars().next_back().is_some_and(|before| before.is_alphanumeric() || matches!(before, '_' | '-'));
+    let rest = &text[start..];
+    !is_inside && (rest.starts_with("eyJ") || PREFIXES.iter().any(|prefix| rest.starts_with(prefix)))
+}
+
+fn is_token_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '=' | '.')
+}
+
 #[cfg(test)]
 mod tests {
-    use super::looks_like_token;
+    use super::{looks_like_token, mask_tokens};
+
+    #[test]
+    fn g15_tokens_are_hidden_wherever_they_stand_in_a_text() {
+        const JWT: &str = "eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoiYW5vbiJ9.c2lnbmF0dXJl";
+        for (text, masked) in [
+            (JWT.to_owned(), "***"),
+            (format!("https://h/x?apikey={JWT}&y=1"), "https://h/x?apikey=***&y=1"),
+            (format!("Bearer {JWT}"), "Bearer ***"),
+            (format!("WHERE a = '{JWT}' OR b = 'sb_secret_abcdef'"), "WHERE a = '***' OR b = '***'"),
+            ("exports/sb_publishable_abcdef/x.csv".to_owned(), "exports/***/x.csv"),
+            ("größe sb_secret_abcdef ů".to_owned(), "größe *** ů"),
+        ] {
+            assert_eq!(mask_tokens(&text), masked);
+        }
+        for text in ["", "orders.csv", "eyJ", "my_sb_secret_abcdef", "keyJungle-and-more-text", "SELECT eyJ FROM t"] {
+            assert_eq!(mask_tokens(text), text);
+        }
+    }
 
     #[test]
     fn tokens_are_told_from_names() {

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use osiris_core::connection::is_label;
 use osiris_core::{ConfigSchema, ConnectionRef, Connections};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, is_reference, looks_secret};
@@ -154,8 +155,9 @@ impl ConnectionsFile {
     pub(crate) fn mask(&self, reference: &ConnectionRef, schema: &ConfigSchema, diagnostics: &mut Diagnostics) {
         let Some(((source, _), definition)) = self.defined_in(reference) else { return };
         for entry in definition.as_mapping().unwrap_or_default() {
-            let is_known =
-                matches!(entry.key.as_str(), "default" | "overrides") || schema.field_named(&entry.key).is_some();
+            let is_known = matches!(entry.key.as_str(), "default" | "overrides")
+                || is_label(&entry.key, schema)
+                || schema.field_named(&entry.key).is_some();
             if !is_known || schema.is_secret(&entry.key) {
                 mask_literals(&entry.value, source, diagnostics);
             }

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 
 use osiris_core::substitute::substitute;
-use osiris_core::{ConfigSchema, MASK, Registry};
+use osiris_core::{ConfigSchema, Registry};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::connections_file::ConnectionsFile;
-use crate::diagnostic::{is_reference, looks_secret, may_be_secret};
+use crate::diagnostic::{looks_secret, mask_literals_of, may_be_secret};
 use crate::environment::Environment;
 
 /// A connection as a list shows it.
@@ -84,37 +84,10 @@ fn shown(fields: &Map<String, Value>, schema: Option<&ConfigSchema>) -> Map<Stri
     };
     let shown = fields.iter().filter(|(name, _)| *name != "default").map(|(name, value)| {
         let mut value = value.clone();
-        mask(&mut value, is_secret(name), schema.is_none());
+        mask_literals_of(&mut value, is_secret(name), schema.is_none());
         (name.clone(), value)
     });
     shown.collect()
-}
-
-/// Masks what is written out below a secret field, and below fields whose own name looks secret.
-fn mask(value: &mut Value, secret: bool, unknown: bool) {
-    let is_secret = |name: &str| if unknown { may_be_secret(name) } else { looks_secret(name) };
-    match value {
-        Value::String(text) if secret && !is_reference(text) => MASK.clone_into(text),
-        Value::String(text) => mask_user_of_url(text),
-        Value::Number(_) if secret => *value = Value::from(MASK),
-        Value::Array(items) => items.iter_mut().for_each(|item| mask(item, secret, unknown)),
-        Value::Object(fields) => {
-            fields.iter_mut().for_each(|(name, item)| mask(item, secret || is_secret(name), unknown));
-        }
-        _ => {}
-    }
-}
-
-/// An address may have a password in it: `https://user:password@host`.
-fn mask_user_of_url(text: &mut String) {
-    let Some(start) = text.find("://").map(|at| at + 3) else { return };
-    let end = text[start..].find(['/', '?', '#']).map_or(text.len(), |at| start + at);
-    if let Some(at) = text[start..end].rfind('@')
-        && text[start..start + at].contains(':')
-        && !text[start..start + at].contains("${")
-    {
-        text.replace_range(start..start + at, MASK);
-    }
 }
 
 fn variables(fields: &Map<String, Value>, environment: &Environment) -> BTreeMap<String, VariableState> {

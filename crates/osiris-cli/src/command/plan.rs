@@ -11,9 +11,6 @@ use crate::command_error::CommandError;
 use crate::console::{Console, json_text};
 use crate::human;
 
-/// How much of a field's value is shown.
-const WIDTH: usize = 72;
-
 pub(super) fn plan(
     args: &PlanArgs,
     given: Settings,
@@ -30,12 +27,13 @@ pub(super) fn plan(
     let ending = if steps.len() == 1 { "" } else { "s" };
     let mut text = format!("{}: {} step{ending}\n", plan.name(), steps.len());
     if let Some(description) = &plan.pipeline().description {
-        text.push_str(&format!("{}\n", shortened(description)));
+        text.push_str(&format!("{}\n", human::one_line(description)));
     }
     for (number, (step, planned)) in steps.iter().zip(plan.steps()).enumerate() {
         let required = planned.driver.config_schema().json()["required"].clone();
         let title = plan.pipeline().steps.iter().find(|step| step.id.value == planned.id);
-        let title = title.and_then(|step| step.title.as_deref()).map(|title| format!("\n     {}", shortened(title)));
+        let title =
+            title.and_then(|step| step.title.as_deref()).map(|title| format!("\n     {}", human::one_line(title)));
         text.push_str(&format!("\n{}. {}{}\n", number + 1, shown(step, &required), title.unwrap_or_default()));
     }
     text.push_str(&format!("\n{}\n", store(&project)));
@@ -76,7 +74,7 @@ fn shown(step: &Value, required: &Value) -> String {
     }
     let named = required.as_array().into_iter().flatten().filter_map(Value::as_str);
     for field in named.filter(|field| !step["config"][field].is_null()) {
-        lines.push(format!("{field}: {}", shortened(&text(&step["config"][field]))));
+        lines.push(format!("{field}: {}", human::one_line(&text(&step["config"][field]))));
     }
     lines.join("\n     ")
 }
@@ -85,15 +83,6 @@ fn input_text(input: &Value, text: &dyn Fn(&Value) -> String) -> String {
     match &input["key"] {
         Value::String(key) if *key != text(&input["step"]) => format!("{} (as {key})", text(&input["step"])),
         _ => text(&input["step"]),
-    }
-}
-
-/// The beginning of a text, on one line.
-fn shortened(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(WIDTH) {
-        Some((end, _)) => format!("{}...", &line[..end]),
-        None => line,
     }
 }
 

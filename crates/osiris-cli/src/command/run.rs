@@ -71,7 +71,7 @@ pub(super) fn execute(
         cancel.cancel();
     };
     interrupt::listen(interrupted, report::ending_at_once)?;
-    let display = Display::new(console, writes_stdout.is_none());
+    let display = Display::new(console, plan, writes_stdout.is_none());
     let ended = wait(osiris::run(plan, &options, past, &display));
     drop(display);
     let ended = ended.map_err(CommandError::Run)?;

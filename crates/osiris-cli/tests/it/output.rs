@@ -105,3 +105,38 @@ fn logs_are_lines_on_the_standard_error() {
     }
     assert_eq!(project.run(&["run", "pipeline.yaml", "--log-level", "loud"]).code, 2);
 }
+
+#[test]
+fn g32_the_title_of_a_step_is_shown_while_it_runs() {
+    let project = Project::starter(program());
+    let pipeline = project.read("pipeline.yaml");
+    project.write(
+        "pipeline.yaml",
+        pipeline.replacen("- id: orders\n", "- id: orders\n    name: Orders of\u{a0}the month\n", 1),
+    );
+    let run = project.run(&["run", "pipeline.yaml", "--jobs", "1", "--verbose"]).with_code(0);
+    for shown in ["started orders (Orders of the month)", "done orders (Orders of the month): 8 rows"] {
+        assert!(run.stderr.contains(shown), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn g28_a_connection_of_any_family_may_have_labels_and_a_list_shows_them() {
+    let project = Project::starter(program());
+    project.write(
+        "osiris_connections.yaml",
+        "version: 1\nconnections:\n  filesystem:\n    data: {base_dir: data, alias: Orders, description: The files of the shop}\n    \
+         out: {base_dir: out}\n",
+    );
+    project.run(&["run", "pipeline.yaml"]).with_code(0);
+    let listed = project.run(&["connections", "list", "--json"]).with_code(0).json();
+    assert_eq!(listed[0]["fields"]["alias"], "Orders");
+    let listed = project.run(&["connections", "list"]).with_code(0).stdout;
+    assert!(listed.contains("description: The files of the shop"), "{listed}");
+    project.write(
+        "osiris_connections.yaml",
+        "version: 1\nconnections:\n  filesystem:\n    data: {base_dir: data, alias: [Orders]}\n    out: {base_dir: out}\n",
+    );
+    let refused = project.run(&["validate", "pipeline.yaml"]).with_code(2).stderr;
+    assert!(refused.contains("`alias` of @filesystem.data must be a string"), "{refused}");
+}

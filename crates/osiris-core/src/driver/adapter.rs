@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::attempt::{self, Attempted};
 use super::family::FamilyAdapter;
+use super::misplaced::{masked, misplaced};
 use super::parsed::Parsed;
 use super::prepared::Prepared;
 use super::step::TypedStep;
@@ -121,8 +122,10 @@ impl<C: Component> Driver for Adapter<C> {
 
     fn prepare(&self, config: &Value, connection: Option<&ResolvedConnection>, base_dir: &Path) -> Prepared {
         let config = Parsed::of(config, &self.config_schema, C::validate);
-        let mut prepared = Prepared { config_problems: config.problems, ..Prepared::default() };
-        let typed = config.value.map(Arc::new);
+        let confused = misplaced(&config.fields, &self.config_schema, self.family.schema());
+        let typed = config.value.filter(|_| confused.is_empty()).map(Arc::new);
+        let config_problems = config.problems.into_iter().chain(confused).map(masked).collect();
+        let mut prepared = Prepared { config_problems, ..Prepared::default() };
         if let Some(config) = typed.clone() {
             prepared.input_check = Some(Box::new(move |inputs| C::check_inputs(&config, inputs)));
         }

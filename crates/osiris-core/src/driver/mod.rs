@@ -8,6 +8,7 @@ mod adapter;
 mod attempt;
 mod attempts;
 mod family;
+mod misplaced;
 mod output;
 mod parsed;
 mod prepared;

@@ -21,6 +21,7 @@ impl<T: DeserializeOwned> Parsed<T> {
         let mut problems = fields.as_object_mut().map(|map| schema.rename_aliases(map)).unwrap_or_default();
         schema.drop_nulls(&mut fields);
         problems.extend(schema.violations(&fields));
+        problems.extend(schema.without_effect(&fields));
         let mut parsed = None;
         if problems.iter().all(|problem| !problem.is_error() || problem.of_name) {
             match ConfigSchema::parse(&without_unknown(&fields, &problems)) {

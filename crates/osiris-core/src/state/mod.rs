@@ -2,10 +2,12 @@
 //! large for a value. Every state has its source, and none is handed to a driver that reads another one.
 
 mod digests;
+mod fields;
 mod files;
 mod source;
 
 pub use digests::{Digest, DigestReader, DigestWriter};
+pub use fields::refuse_unknown_fields;
 pub use files::{StateFiles, named_files};
 pub use source::{SourceDifference, SourceIdentity, StepOrigin};
 
@@ -37,17 +39,21 @@ impl SavedState {
     /// Reads a saved state. `None` when it does not record its source, as in early versions.
     ///
     /// # Errors
-    /// A state of a later version.
+    /// A state of a later version, or one that is damaged.
     pub fn parse(saved: &Value) -> Result<Option<Self>> {
-        let Ok(parsed) = serde_json::from_value::<Self>(saved.clone()) else { return Ok(None) };
-        if parsed.format == FORMAT {
-            return Ok(Some(parsed));
+        let (Some(format), Some(_)) = (saved.get("format"), saved.get("source")) else { return Ok(None) };
+        if *format != FORMAT {
+            return Err(Error::validation(format!(
+                "the saved state has format {format}, but this version supports format {FORMAT}"
+            ))
+            .with_hint("use the version of osiris that saved it, or a later one"));
         }
-        Err(Error::validation(format!(
-            "the saved state has format {}, but this version supports format {FORMAT}",
-            parsed.format
-        ))
-        .with_hint("use the version of osiris that saved it, or a later one"))
+        refuse_unknown_fields(saved, &["format", "source", "state"])?;
+        serde_json::from_value(saved.clone()).map(Some).map_err(|error| {
+            Error::validation("the saved state is damaged")
+                .with_hint("restore it, or remove it with `osiris state reset PIPELINE STEP` to read all rows again")
+                .with_source(error)
+        })
     }
 
     /// The source it was taken from.

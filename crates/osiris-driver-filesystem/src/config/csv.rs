@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Materialize, WriteMode};
+use super::{Materialize, NO_KEYS, WriteMode};
 
 /// The row with the column names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -158,7 +158,7 @@ pub struct CsvExtractorConfig {
     pub na_values: Vec<String>,
     /// Accepted for compatibility, without effect, with a warning: rows are streamed. Default: none.
     #[serde(default)]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1), extend("x-no-effect" = "rows are streamed"))]
     pub chunk_size: Option<u64>,
     /// Whether to skip empty lines. Default: yes, except in a file with one column, where an empty
     /// line is a NULL. With `false` an empty line is a row of NULLs.
@@ -274,7 +274,7 @@ pub struct CsvWriterConfig {
     /// `overwrite` (default) or `replace` replaces the file; `append` or `insert` adds rows to it after checking its
     /// header.
     #[serde(default)]
-    #[schemars(extend("x-aliases" = ["write_mode"]))]
+    #[schemars(extend("x-aliases" = ["write_mode"], "x-refused-words" = {"upsert": NO_KEYS}))]
     pub mode: WriteMode,
     /// The field delimiter, one ASCII character. Default: `,`, or a tab for a path ending in `.tsv`.
     #[serde(default)]

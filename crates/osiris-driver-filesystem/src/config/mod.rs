@@ -56,6 +56,9 @@ pub enum Materialize {
     Table,
 }
 
+/// Why a file has no `upsert`.
+const NO_KEYS: &str = "a file has no key by which a row could be found and replaced";
+
 /// How to handle an existing file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(from = "ModeName")]

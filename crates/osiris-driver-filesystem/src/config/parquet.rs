@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Materialize, WriteMode};
+use super::{Materialize, NO_KEYS, WriteMode};
 
 /// Configuration of `filesystem.parquet_extractor`. Every value is read exactly, or the step fails with the name of the
 /// column. An INT96 is a TIMESTAMP, or a TIMESTAMP_NS if a value has nanoseconds; a UTC timestamp with nanoseconds is
@@ -73,7 +73,7 @@ pub struct ParquetWriterConfig {
     /// `overwrite` (default) or `replace` replaces existing data; `append` or `insert` keeps it: a file is rewritten
     /// with the new rows after the old ones, a directory gets more files.
     #[serde(default)]
-    #[schemars(extend("x-aliases" = ["write_mode"]))]
+    #[schemars(extend("x-aliases" = ["write_mode"], "x-refused-words" = {"upsert": NO_KEYS}))]
     pub mode: WriteMode,
     /// The compression: `zstd` (default), `snappy`, `gzip`, `lz4`, `brotli`, `none`.
     #[serde(default)]

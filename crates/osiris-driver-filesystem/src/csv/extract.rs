@@ -63,9 +63,6 @@ impl Component for CsvExtractor {
         let mut problems = Dialect::new(config).err().unwrap_or_default();
         problems.extend(stated_types(config).err().unwrap_or_default());
         problems.extend(quote_problem(config.quotechar.as_deref()));
-        if config.chunk_size.is_some() {
-            problems.push(Problem::warning("/chunk_size", "has no effect: rows are streamed").with_hint("remove it"));
-        }
         if let Err(error) = Location::new(&FilesystemConnection::default(), Path::new(".")).target(&config.path) {
             problems.push(Problem::error("/path", error.message()).with_hint(error.hint().unwrap_or_default()));
         }

@@ -277,8 +277,8 @@ async fn the_modes_have_the_words_of_all_writers() {
         let error = bench.write(writer, "SELECT 1 AS a", json!({"path": path, "mode": "upsert"})).await.err().unwrap();
         insta::allow_duplicates! {
             insta::assert_snapshot!(bench.shown(error), @"
-            validation: step `write`: its config is not valid: mode: `upsert` is not one of overwrite, replace, append, insert
-            hint: did you mean `insert`?
+            validation: step `write`: its config is not valid: mode: `upsert` is not supported: a file has no key by which a row could be found and replaced
+            hint: supported: overwrite, replace, append, insert
             ");
         }
     }

@@ -24,8 +24,8 @@ pub struct WriterConfig {
     #[serde(default)]
     #[schemars(extend("x-aliases" = ["create_if_missing"]))]
     pub create_table: bool,
-    /// Whether to delete all rows first, in the same transaction, even where `overwrite` would swap the table. Default
-    /// `false`.
+    /// Whether an `append` or an `upsert` deletes all rows first, in the same transaction. Nothing changes for `overwrite`
+    /// and `replace`, which replace all rows anyway. Default `false`.
     #[serde(default)]
     pub truncate_before: bool,
     /// Maximum rows per request. Default: about 16 MiB, or what the server accepts.
@@ -56,15 +56,6 @@ impl WriterConfig {
     /// All problems that the JSON schema cannot express.
     pub(crate) fn problems(&self) -> Vec<Problem> {
         let mut problems = self.fields().problems();
-        if self.truncate_before && self.fields().mode == WriteMode::Overwrite {
-            problems.push(
-                Problem::error(
-                    "/truncate_before",
-                    "has no effect with `mode: overwrite`, which already replaces all rows",
-                )
-                .with_hint("remove `truncate_before`, or set `mode: append`"),
-            );
-        }
         if self.commit_table.as_ref().is_some_and(|table| table.eq_ignore_ascii_case(&self.table)) {
             problems.push(
                 Problem::error("/commit_table", "is the table that the rows are written to")
@@ -87,7 +78,7 @@ mod tests {
     #[test]
     fn contradictions_are_all_reported_at_once() {
         let found = problems(serde_json::json!({
-            "table": "t", "mode": "overwrite", "truncate_before": true, "dedupe": "last", "columns": ["a", "A"]
+            "table": "t", "mode": "overwrite", "commit_table": "T", "dedupe": "last", "columns": ["a", "A"]
         }));
         assert_eq!(found.len(), 4, "{found:?}");
         let found = problems(serde_json::json!({"table": "t", "mode": "upsert"}));

@@ -99,7 +99,7 @@ impl WriteTask<'_> {
         if replaces && !swap_table {
             tracing::info!(table = %self.table, ?reasons, "replacing the rows in one transaction instead of swapping the table");
         }
-        let clear = config.truncate_before || (replaces && !swap_table);
+        let clear = if replaces { !swap_table } else { config.truncate_before };
         let mut check = plan::check(config, &self.mapped, target);
         plan::safety(&mut check, config, target, !swap_table);
         let fields = plan::fields(&mut check);

@@ -29,6 +29,18 @@ async fn the_table_keeps_its_definition_and_gets_new_rows() {
 }
 
 #[tokio::test]
+async fn g35_truncate_before_changes_nothing_where_all_rows_are_replaced() {
+    let Some(writing) = Writing::new().await else { return };
+    for mode in ["replace", "overwrite"] {
+        writing.execute("DROP TABLE IF EXISTS t; CREATE TABLE t (id INT); INSERT INTO t VALUES (1), (2)").await;
+        let settings = config(json!({"mode": mode, "truncate_before": true}));
+        let output = writing.write(settings, "SELECT 3 AS id").await.unwrap();
+        assert_eq!((output.counts.inserted, output.counts.deleted), (1, 2), "{mode}");
+        assert_eq!(writing.shown("SELECT * FROM t").await, "3", "{mode}");
+    }
+}
+
+#[tokio::test]
 async fn triggers_and_foreign_keys_stay_in_force() {
     let Some(writing) = Writing::new().await else { return };
     writing

@@ -57,8 +57,9 @@ impl ConformingDriver for Mysql {
     }
 
     fn invalid_write() -> InvalidConfig {
-        let config = json!({"table": "t", "mode": "overwrite", "truncate_before": true, "dedupe": "last", "columns": ["a", "A"]});
-        InvalidConfig::new(config, ["truncate_before", "dedupe", "order_by", "columns"])
+        let config =
+            json!({"table": "t", "mode": "overwrite", "commit_table": "t", "dedupe": "last", "columns": ["a", "A"]});
+        InvalidConfig::new(config, ["commit_table", "dedupe", "order_by", "columns"])
     }
 }
 

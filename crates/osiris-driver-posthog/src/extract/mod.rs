@@ -7,6 +7,7 @@
 mod bounds;
 mod consumer;
 mod ident;
+mod migrate;
 mod output;
 mod page;
 mod pager;

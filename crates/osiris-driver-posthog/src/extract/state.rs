@@ -8,15 +8,17 @@
 //!
 //! Many ids are in a file next to the state: `"recent_ids": {"digest_file": "digests-..."}`.
 //!
-//! Older versions wrote the fields of the one data type flat: `{"last_timestamp": ..., "last_uuid": ..., "recent_uuids": [...]}`.
+//! What older versions wrote is migrated: see [`super::migrate`]. A field that is not known is an error: a state that is
+//! not read would be a fresh start.
 
 use std::collections::HashSet;
 
-use osiris_core::state::{DigestReader, StateFiles};
+use osiris_core::state::{DigestReader, StateFiles, refuse_unknown_fields};
 use osiris_core::{Error, Result};
 use serde_json::{Map, Value, json};
 
 use super::ident::Ident;
+use super::migrate::migrated;
 use super::seen_keys::{PreviousKeys, RecentKeys, SeenKeys};
 use crate::config::{DataType, Timestamp};
 use crate::query::Key;
@@ -29,7 +31,7 @@ pub(super) struct State {
 
 impl DataType {
     /// The fields that hold the last row's time and id.
-    const fn fields(self) -> (&'static str, &'static str) {
+    pub(super) const fn fields(self) -> (&'static str, &'static str) {
         match self {
             Self::Events => ("last_timestamp", "last_uuid"),
             Self::Persons => ("last_created_at", "last_id"),
@@ -39,11 +41,6 @@ impl DataType {
     }
 }
 
-/// Every name that a flat state had for the last row.
-const FLAT_TIMES: [&str; 3] = ["last_timestamp", "last_created_at", "last_start_timestamp"];
-const FLAT_IDS: [&str; 3] = ["last_uuid", "last_id", "last_session_id"];
-const FLAT_RECENT: [&str; 2] = ["recent_uuids", "recent_ids"];
-
 impl State {
     /// Reads the state of the last run, as this or an older version wrote it.
     ///
@@ -52,10 +49,10 @@ impl State {
     pub(super) fn read(state: Option<&Value>, data_type: DataType, project: &str) -> Result<Self> {
         let types = match state {
             None | Some(Value::Null) => Map::new(),
-            Some(Value::Object(fields)) if FLAT_TIMES.iter().any(|name| fields.contains_key(*name)) => {
-                Map::from_iter([(data_type.name().to_owned(), migrated(fields, data_type))])
-            }
-            Some(Value::Object(types)) => types.clone(),
+            Some(Value::Object(fields)) => match migrated(fields, data_type)? {
+                Some(types) => types,
+                None => known(fields)?,
+            },
             Some(_) => return Err(damaged(data_type)),
         };
         let state = Self { types, project: project.to_owned() };
@@ -76,12 +73,16 @@ impl State {
             ))
             .with_hint("give the step another id, or remove its saved state to start over"));
         }
-        let (time, _) = data_type.fields();
-        let written = &entry[time];
-        if written.is_null() || written.as_str().and_then(Timestamp::parse).is_some() {
-            return Ok(());
-        }
-        Err(damaged(data_type))
+        let (time, id) = data_type.fields();
+        let has_time = entry[time].as_str().and_then(Timestamp::parse).is_some();
+        let has_ids = match &entry["recent_ids"] {
+            Value::Null => true,
+            Value::Array(ids) => ids.iter().all(Value::is_string),
+            file => file["digest_file"].is_string(),
+        };
+        // Without its time the last row is not there to go on from.
+        let is_empty = entry[time].is_null() && entry[id].is_null();
+        if (has_time || is_empty) && has_ids { Ok(()) } else { Err(damaged(data_type)) }
     }
 
     /// The last row that was read.
@@ -156,19 +157,21 @@ impl State {
     }
 }
 
-/// A flat state as that of its data type.
-fn migrated(fields: &Map<String, Value>, data_type: DataType) -> Value {
-    let first =
-        |names: &[&str]| names.iter().find_map(|name| fields.get(*name).filter(|value| !value.is_null())).cloned();
-    let (time, id) = data_type.fields();
-    json!({
-        time: first(&FLAT_TIMES),
-        id: first(&FLAT_IDS),
-        "recent_ids": first(&FLAT_RECENT).unwrap_or_else(|| json!([])),
-    })
+/// A state in the present form, once its fields are known.
+fn known(types: &Map<String, Value>) -> Result<Map<String, Value>> {
+    refuse_unknown_fields(&Value::Object(types.clone()), &DataType::ALL.map(DataType::name))?;
+    for data_type in DataType::ALL {
+        let Some(entry) = types.get(data_type.name()).filter(|entry| !entry.is_null()) else { continue };
+        let (time, id) = data_type.fields();
+        refuse_unknown_fields(entry, &["project_id", time, id, "recent_ids", "event_types"])?;
+        if entry["recent_ids"].is_object() {
+            refuse_unknown_fields(&entry["recent_ids"], &["digest_file"])?;
+        }
+    }
+    Ok(types.clone())
 }
 
-fn damaged(data_type: DataType) -> Error {
+pub(super) fn damaged(data_type: DataType) -> Error {
     Error::validation(format!("the saved state of `{}` cannot be read", data_type.name()))
         .with_hint("restore it, or remove it to read everything again from `initial_since` on")
 }
@@ -223,8 +226,24 @@ mod tests {
         let refused = |state: Value| State::read(Some(&state), DataType::Events, "42").map(|_| ()).unwrap_err();
         let error = refused(json!({"events": {"project_id": "7", "last_timestamp": LAST}}));
         assert_eq!(error.message(), "the saved state belongs to project 7, but the connection is for project 42");
-        for damaged in [json!([1]), json!({"events": {"last_timestamp": "soon"}}), json!({"last_timestamp": 5})] {
+        for damaged in [
+            json!([1]),
+            json!({"events": {"last_timestamp": "soon"}}),
+            json!({"last_timestamp": 5}),
+            json!({"last_uuid": "u"}),
+            json!({"events": {"last_uuid": "u"}}),
+            json!({"events": {"last_timestamp": LAST, "recent_ids": [1]}}),
+            json!({"events_state": {"last_timestamp": "soon"}}),
+        ] {
             assert_eq!(refused(damaged).message(), "the saved state of `events` cannot be read");
+        }
+        for (unknown, name) in [
+            (json!({"event": {"last_timestamp": LAST}}), "`event`"),
+            (json!({"events": {"last_timestamp": LAST, "last_id": "u"}}), "`last_id`"),
+            (json!({"persons": {"last_timestamp": LAST}}), "`last_timestamp`"),
+            (json!({"events": {"last_timestamp": LAST, "recent_ids": {"digest_file": "x", "rows": 1}}}), "`rows`"),
+        ] {
+            assert_eq!(refused(unknown).message(), format!("the saved state has unknown fields: {name}"));
         }
         assert!(State::read(Some(&Value::Null), DataType::Events, "42").is_ok());
         let none = json!({"last_timestamp": null, "last_uuid": null, "recent_uuids": []});

@@ -209,6 +209,25 @@ async fn a_flat_state_of_an_older_version_goes_on_where_it_ended() {
 }
 
 #[tokio::test]
+async fn g26_a_state_of_the_original_goes_on_where_it_ended() {
+    let posthog = PostHog::start().unwrap();
+    // A fresh start would begin 30 days before now, and read none of these.
+    posthog.insert_events(&events(0, (0..60).map(|minute| NOON + minute * MINUTE))).await.unwrap();
+    let state = json!({
+        "events_state": {"last_timestamp": "2024-01-31T12:30:00+00:00", "last_uuid": uuid(30)},
+        "recent_uuids": (0..=30).map(uuid).collect::<Vec<_>>(),
+    });
+    let output = step(&bench(), &posthog, json!({})).own_state(state).unwrap().run().await.unwrap();
+    assert_eq!((output.rows, output.counts.deduplicated), (29, 16));
+    let saved = output.state.unwrap()["state"].clone();
+    assert_eq!(saved["events"]["last_uuid"], uuid(59));
+    // A field that nobody reads is no fresh start.
+    let unknown = json!({"events_state": {"last_timestamp": "2024-01-31T12:30:00Z"}, "offset": 5});
+    let failure = step(&bench(), &posthog, json!({})).own_state(unknown).unwrap().run().await.unwrap_err();
+    assert!(failure.error.report().contains("unknown fields: `offset`"), "{}", failure.error.report());
+}
+
+#[tokio::test]
 async fn a_session_that_goes_on_is_taken_again_and_one_that_does_not_is_not() {
     let posthog = PostHog::start().unwrap();
     let session = |id: &str, end| Session {

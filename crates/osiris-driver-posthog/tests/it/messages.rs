@@ -231,3 +231,21 @@ async fn discovery_and_the_doctor_say_what_a_project_has() {
     PostHog rejected the API key: check `api_key`: a personal API key (`phx_...`) that has not been deleted, of the region `self_hosted` (the keys of `us`, `eu` and of a self-hosted PostHog are different ones)
     ");
 }
+
+#[tokio::test]
+async fn g18_a_request_that_takes_longer_than_the_timeout_is_given_up_and_made_again() {
+    let posthog = PostHog::start().unwrap();
+    posthog.insert_events(&events(0, [NOON])).await.unwrap();
+    let mut queries = Vec::new();
+    for timeout in [60, 1] {
+        posthog.script([Some(Trouble::Slow(Duration::from_millis(2500)))]);
+        let before = posthog.queries();
+        let mut connection = posthog.connection();
+        connection["timeout"] = json!(timeout);
+        let bench = bench();
+        let step = bench.step("events", "posthog.extractor", config(json!({}))).connection(connection);
+        assert_eq!(step.run().await.unwrap().rows, 1);
+        queries.push(posthog.queries() - before);
+    }
+    assert_eq!(queries[1], queries[0] + 1, "{queries:?}");
+}

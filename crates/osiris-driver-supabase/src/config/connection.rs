@@ -18,11 +18,12 @@ struct ConnectionFields {
     #[schemars(length(min = 1), extend("x-source" = false, "x-override" = "address"))]
     url: Option<String>,
     /// The project reference, as in the URL of the dashboard. Default: none.
-    #[schemars(length(min = 1), extend("x-source" = false, "x-override" = "refused"))]
+    #[schemars(length(min = 1), extend("x-source" = false, "x-override" = "address"))]
     project_id: Option<String>,
     /// The key of the REST API: a secret (service role) key, which bypasses row level security, or a publishable (anon)
-    /// key, which does not. Default: none, and only the database is used.
-    #[schemars(extend("x-aliases" = ["service_role_key", "anon_key"]))]
+    /// key, which does not. Where both `service_role_key` and `anon_key` are given, `service_role_key` is used. Default:
+    /// none, and only the database is used.
+    #[schemars(extend("x-aliases" = ["service_role_key", "anon_key"], "x-yielding-aliases" = ["anon_key"]))]
     key: Option<Secret>,
     /// A connection URL: `postgresql://user:password@host:5432/postgres?sslmode=require`. Replaces the
     /// fields that begin with `pg_`. Default: none.
@@ -72,10 +73,17 @@ struct ConnectionFields {
     #[serde(default = "default_connect_timeout")]
     #[schemars(range(min = 0.001, max = 3600.0), extend("x-source" = false))]
     connect_timeout: f64,
-    /// Accepted for compatibility, without effect.
+    /// The schema of the tables of steps that name none. Default: `public`.
+    #[schemars(length(min = 1, max = 63))]
+    schema: Option<String>,
+    /// Number of retries of a request over REST, for steps that set none. Default: at least 3, and as many as fit into
+    /// 90 s.
+    #[schemars(range(max = 20), extend("x-source" = false))]
+    retries: Option<u32>,
+    /// Accepted for compatibility, without effect, with a warning: a key is no session that expires.
     #[serde(default)]
     #[expect(dead_code, reason = "accepted for compatibility")]
-    #[schemars(extend("x-source" = false))]
+    #[schemars(extend("x-source" = false, "x-no-effect" = "a key is no session that expires"))]
     auto_refresh_token: bool,
 }
 
@@ -112,7 +120,14 @@ pub struct SupabaseConnection {
     pub(crate) tls: Tls,
     pub(crate) timeout: Duration,
     pub(crate) connect_timeout: Duration,
+    /// The schema of steps that name none.
+    schema: Option<String>,
+    /// The retries of steps that set none.
+    pub(crate) retries: Option<u32>,
 }
+
+/// The schema of tables where nobody names one.
+const PUBLIC: &str = "public";
 
 /// The URL and key of the REST API.
 #[derive(Debug, Clone)]
@@ -166,11 +181,17 @@ impl TryFrom<ConnectionFields> for SupabaseConnection {
         let (timeout, connect_timeout) = (seconds(fields.timeout)?, seconds(fields.connect_timeout)?);
         let direct =
             direct.map(|address| PostgresConnection::new(address, tls.clone()).with_timeouts(timeout, connect_timeout));
-        Ok(Self { rest, direct, channel: fields.channel, tls, timeout, connect_timeout })
+        let (channel, schema, retries) = (fields.channel, fields.schema, fields.retries);
+        Ok(Self { rest, direct, channel, tls, timeout, connect_timeout, schema, retries })
     }
 }
 
 impl SupabaseConnection {
+    /// The schema of the tables of a step that names none.
+    pub(crate) fn schema(&self) -> &str {
+        self.schema.as_deref().unwrap_or(PUBLIC)
+    }
+
     /// Shortens the timeouts to `limit`.
     pub(crate) fn limit_times(&mut self, limit: Duration) {
         self.connect_timeout = self.connect_timeout.min(limit);

@@ -11,6 +11,7 @@ use osiris_sql::write::Columns;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::SupabaseConnection;
 pub use crate::filter::{Filter, Order, Select};
 
 /// Configuration of `supabase.extractor`: `table`, or over the direct channel `query`.
@@ -24,11 +25,12 @@ pub struct ExtractorConfig {
     /// The table or view to read, by its exact name. Default: none, and `query` is required.
     #[schemars(length(min = 1), extend("x-aliases" = ["table_name", "source_table", "from_table"]))]
     pub table: Option<String>,
-    /// The schema of `table`. Default: `public`.
+    /// The schema of `table`. Default: the connection's `schema`, else `public`.
     #[schemars(length(min = 1))]
     pub schema: Option<String>,
-    /// Known tables. Has no effect: discovery reads them from the server. Default: none.
-    #[schemars(extend("x-source" = false))]
+    /// Accepted for compatibility, without effect, with a warning: discovery reads the tables from the server. Default:
+    /// none.
+    #[schemars(extend("x-source" = false, "x-no-effect" = "discovery reads the tables from the server"))]
     pub tables: Option<Vec<String>>,
     /// The columns of `table` to read, in PostgREST syntax: `id,name`, `full:name`, `price::text`, `data->>key`, over
     /// REST also embedded resources such as `*,customer:customers(name,email)`. Default: `*`, all.
@@ -53,7 +55,8 @@ pub struct ExtractorConfig {
     #[serde(default = "default_page_size")]
     #[schemars(range(min = 1, max = 1_000_000), extend("x-source" = false))]
     pub page_size: u64,
-    /// Number of retries of a REST request. Default: at least 3, and as many as fit into 90 s.
+    /// Number of retries of a REST request. Default: the connection's `retries`, else at least 3, and as many as fit into
+    /// 90 s.
     #[schemars(range(max = 100), extend("x-source" = false))]
     pub retries: Option<u32>,
     /// Time limit for the first row, or over REST for a response, in seconds. Default: the
@@ -107,8 +110,8 @@ fn default_batch_size() -> usize {
 
 impl ExtractorConfig {
     /// The schema of `table`.
-    pub(crate) fn schema(&self) -> &str {
-        self.schema.as_deref().unwrap_or("public")
+    pub(crate) fn schema<'a>(&'a self, connection: &'a SupabaseConnection) -> &'a str {
+        self.schema.as_deref().unwrap_or_else(|| connection.schema())
     }
 
     /// What to read from each row.
@@ -142,7 +145,6 @@ impl ExtractorConfig {
             problems.extend(self.filter.iter().flat_map(|filter| filter.problems("/filter")));
             problems.extend(self.order.iter().flat_map(|order| order.problems("/order")));
         }
-        problems.extend(super::key_is_no_token(self.key.as_ref().map_or(&[], Columns::names)));
         problems
     }
 }

@@ -7,6 +7,8 @@ pub use osiris_sql::write::{ColumnMapping, Columns, Dedupe, OnConflict, SchemaEv
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::SupabaseConnection;
+
 /// How DDL statements reach the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -22,15 +24,53 @@ pub enum DdlChannel {
     Psycopg2,
 }
 
+/// Why a user should not ask for the written rows.
+const RETURNED: &str =
+    "the rows that the API returns are not used, and returning them takes time and the SELECT privilege";
+
 /// What the API returns for a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(from = "ReturningForm")]
 pub enum Returning {
     /// Only a status.
     #[default]
     Minimal,
     /// The written rows. They are not used; it costs time and needs the SELECT privilege.
     Representation,
+}
+
+/// The forms of `returning`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum ReturningForm {
+    /// A word.
+    Word(ReturningWord),
+    /// The columns to return.
+    Columns(#[expect(dead_code, reason = "the rows are not used")] Vec<String>),
+}
+
+/// The words of `returning`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum ReturningWord {
+    /// Only a status.
+    Minimal,
+    /// The written rows.
+    Representation,
+    /// All columns of the written rows.
+    #[serde(rename = "*")]
+    All,
+}
+
+impl From<ReturningForm> for Returning {
+    fn from(form: ReturningForm) -> Self {
+        match form {
+            ReturningForm::Word(ReturningWord::Minimal) => Self::Minimal,
+            ReturningForm::Word(ReturningWord::Representation | ReturningWord::All) | ReturningForm::Columns(_) => {
+                Self::Representation
+            }
+        }
+    }
 }
 
 /// Configuration of `supabase.writer`.
@@ -40,10 +80,10 @@ pub struct WriterConfig {
     /// The table.
     #[schemars(length(min = 1, max = 63))]
     pub table: String,
-    /// The schema of the table. Default `public`.
-    #[serde(default = "public")]
+    /// The schema of the table. Default: the connection's `schema`, else `public`.
+    #[serde(default)]
     #[schemars(length(min = 1, max = 63))]
-    pub schema: String,
+    pub schema: Option<String>,
     /// `append` (default; `insert` means the same) adds rows, `overwrite` (or `replace`) replaces all rows, `upsert`
     /// replaces rows by `key`. With a direct channel each is one transaction; over the API no transaction spans two
     /// requests, and `overwrite` also deletes rows that other clients insert while it runs.
@@ -97,18 +137,16 @@ pub struct WriterConfig {
     /// and waits for it.
     #[serde(default)]
     pub end_stale_sessions: bool,
-    /// Number of retries of a request after a temporary failure, over the API. Default: at least 3, and as many
-    /// as fit into 90 s, so that a restart of the server is survived.
+    /// Number of retries of a request after a temporary failure, over the API. Default: the connection's `retries`, else
+    /// at least 3, and as many as fit into 90 s, so that a restart of the server is survived.
     #[serde(default)]
     #[schemars(range(max = 20))]
     pub retries: Option<u32>,
-    /// What the API returns for a write: `minimal` (default) or `representation`.
+    /// What the API returns for a write: `minimal` (default), or `representation`: the written rows, which are not used.
+    /// `*` and a list of columns mean `representation`.
     #[serde(default)]
+    #[schemars(extend("default" = "minimal", "x-no-effect" = RETURNED))]
     pub returning: Returning,
-}
-
-fn public() -> String {
-    "public".to_owned()
 }
 
 impl WriterConfig {
@@ -127,15 +165,18 @@ impl WriterConfig {
 
     /// All problems that the JSON schema cannot express.
     pub(crate) fn problems(&self) -> Vec<Problem> {
-        let mut problems = self.fields().problems();
-        problems.extend(super::key_is_no_token(self.fields().key));
-        problems
+        self.fields().problems()
+    }
+
+    /// The schema of the table.
+    pub(crate) fn schema<'a>(&'a self, connection: &'a SupabaseConnection) -> &'a str {
+        self.schema.as_deref().unwrap_or_else(|| connection.schema())
     }
 
     /// The same for the database itself.
-    pub(crate) fn direct(&self) -> osiris_driver_postgres::WriterConfig {
+    pub(crate) fn direct(&self, connection: &SupabaseConnection) -> osiris_driver_postgres::WriterConfig {
         let mut config = osiris_driver_postgres::WriterConfig::new(&self.table);
-        config.schema.clone_from(&self.schema);
+        self.schema(connection).clone_into(&mut config.schema);
         config.write.mode = self.mode;
         config.write.key.clone_from(&self.key);
         config.write.columns.clone_from(&self.columns);
@@ -172,17 +213,6 @@ mod tests {
         assert_eq!(found.len(), 4, "{found:?}");
         let found = problems(serde_json::json!({"table": "t", "mode": "upsert"}));
         assert!(found[0].contains("needs `key`"), "{found:?}");
-    }
-
-    #[test]
-    fn s36_an_api_key_as_the_key_of_a_step_is_refused_and_not_shown() {
-        for key in ["sb_secret_0123456789", "eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoiYW5vbiJ9.c2lnbmF0dXJl"] {
-            for given in [serde_json::json!(key), serde_json::json!(["id", key])] {
-                let found = problems(serde_json::json!({"table": "t", "mode": "upsert", "key": given}));
-                assert_eq!(found.len(), 1, "{found:?}");
-                assert!(found[0].contains("API key") && !found[0].contains(key), "{found:?}");
-            }
-        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use osiris_driver_postgres::client::Client;
 use osiris_driver_postgres::extract::{ExtractTask, SourceSql, TableSql, extract as read};
 
 use super::SupabaseExtractor;
-use crate::config::{ExtractorConfig, Order};
+use crate::config::{ExtractorConfig, Order, SupabaseConnection};
 
 /// Runs the extraction.
 ///
@@ -21,7 +21,7 @@ pub(super) async fn extract(
     let sql = TableText::of(config)?;
     let source = match &config.query {
         Some(query) => SourceSql::Query(query),
-        None => SourceSql::Table(sql.source(config)),
+        None => SourceSql::Table(sql.source(config, step.connection())),
     };
     let mut task = ExtractTask::new(step.id(), source);
     task.state = step.state();
@@ -58,9 +58,9 @@ impl TableText {
         })
     }
 
-    fn source<'a>(&'a self, config: &'a ExtractorConfig) -> TableSql<'a> {
+    fn source<'a>(&'a self, config: &'a ExtractorConfig, connection: &'a SupabaseConnection) -> TableSql<'a> {
         TableSql {
-            schema: config.schema(),
+            schema: config.schema(connection),
             table: config.table.as_deref().unwrap_or_default(),
             list: &self.list,
             condition: self.condition.as_deref(),

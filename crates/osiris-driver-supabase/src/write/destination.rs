@@ -7,7 +7,7 @@ use crate::config::{SupabaseConnection, WriterConfig};
 
 /// The identity of the table.
 pub(super) fn destination(config: &WriterConfig, connection: &SupabaseConnection) -> DestinationId {
-    let table = format!("{}.{}", config.schema, config.table);
+    let table = format!("{}.{}", config.schema(connection), config.table);
     DestinationId::table(servers(connection), &table)
         .replaced(matches!(config.mode, WriteMode::Overwrite | WriteMode::Replace))
 }

@@ -123,7 +123,7 @@ impl Write for SupabaseWriter {
 
 /// Writes over the database; the REST API is notified of changed tables when the transaction ends.
 async fn direct(client: &Client, job: &WriteRequest<'_>) -> Result<Written> {
-    let config = job.config.direct();
+    let config = job.config.direct(&client.target().connection);
     let mut task = WriteTask::new(&config, job.input, job.mapped.clone(), job.ctx);
     task.dry_run = job.dry_run;
     task.after_ddl = Some("NOTIFY pgrst, 'reload schema'");

@@ -256,3 +256,110 @@ async fn a_key_that_may_write_and_not_read_can_append() {
     assert_eq!(output.counts.inserted, 1);
     assert_eq!(world.rows("SELECT * FROM t").await, "1|1.50");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn g23_a_table_that_the_key_may_not_see_is_not_created_again() {
+    let setup = "CREATE TABLE t (id int); REVOKE ALL ON t FROM anon, authenticated, service_role";
+    let Some(world) = World::new(setup).await else { return };
+    let config = table(json!({"create_if_missing": true, "key": "id"}));
+    let text = world.refused(config.clone(), "SELECT 1 AS id", ErrorKind::Permission).await;
+    assert!(text.contains("`public.t` is there, but not visible to this key") && text.contains("GRANT"), "{text}");
+    assert!(world.bench.last_event("ddl_attempt").is_null(), "{}", world.bench.events().text());
+    // The same without `create_if_missing`: it is not "no table".
+    let text = world.refused(table(json!({})), "SELECT 1 AS id", ErrorKind::Permission).await;
+    assert!(text.contains("not visible to this key"), "{text}");
+    // One that the API has not noticed.
+    world.execute("CREATE TABLE late (id int)").await;
+    let config = json!({"table": "late", "create_if_missing": true, "key": "id"});
+    let text = world.refused(config, "SELECT 1 AS id", ErrorKind::Validation).await;
+    assert!(text.contains("`public.late` is there") && text.contains("reload schema"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn g18_tables_are_made_over_the_channel_that_is_named() {
+    let Some(world) = World::new("").await else { return };
+    let nowhere = format!("{}/no/such/endpoint", world.gateway.url());
+    // Each has only one way that works.
+    let mut only_database = world.gateway.connection_with(json!({"sql_url": nowhere, "channel": "rest"}));
+    only_database.as_object_mut().unwrap().extend(world.server.supabase_connection().as_object().unwrap().clone());
+    let only_api = world.gateway.connection_with(json!({"channel": "rest"}));
+    for (number, (channel, connection, works)) in [
+        ("auto", &only_database, true),
+        ("postgres", &only_database, true),
+        ("psycopg2", &only_database, true),
+        ("http_sql", &only_database, false),
+        ("auto", &only_api, true),
+        ("http_sql", &only_api, true),
+        ("postgres", &only_api, false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let input = world.bench.table("source", "SELECT 1 AS id").await.unwrap();
+        let config =
+            json!({"table": format!("t{number}"), "create_if_missing": true, "key": "id", "ddl_channel": channel});
+        let step = world.bench.step("write", "supabase.writer", config).connection(connection.clone()).input(&input);
+        let ended = step.run().await;
+        assert_eq!(ended.is_ok(), works, "{channel}: {ended:?}");
+        let exists = world.rows(&format!("SELECT to_regclass('public.t{number}') IS NOT NULL")).await;
+        assert_eq!(exists, if works { "t" } else { "f" }, "{channel}");
+        let way = world.bench.last_event("ddl_attempt")["channel"].clone();
+        let expected =
+            if channel == "http_sql" || (channel == "auto" && number == 4) { "http_sql" } else { "postgres" };
+        assert_eq!(way, expected, "{channel}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn g18_rows_that_the_api_returns_are_asked_for_and_change_nothing() {
+    let Some(world) = World::new(KEYED).await else { return };
+    for (number, returning) in [json!("minimal"), json!("representation"), json!("*"), json!(["id"])].iter().enumerate()
+    {
+        let config = table(json!({"returning": returning}));
+        let output = world.write(config, format!("SELECT {number} AS id, 'x' AS name").as_str()).await.unwrap();
+        assert_eq!(output.counts.inserted, 1, "{returning}");
+        let sent = world
+            .gateway
+            .requests()
+            .iter()
+            .filter(|seen| seen.method() == "POST")
+            .map(|seen| seen.header("prefer").unwrap_or_default().to_owned())
+            .next_back()
+            .unwrap();
+        let expected = if number == 0 { "return=minimal" } else { "return=representation" };
+        assert!(sent.contains(expected), "{returning}: {sent}");
+    }
+    assert_eq!(world.rows("SELECT count(*) FROM t").await, "4");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn g28_the_schema_and_the_retries_of_the_connection_are_the_default_of_its_steps() {
+    let setup = "CREATE SCHEMA shop; GRANT USAGE ON SCHEMA shop TO service_role; CREATE TABLE shop.t (id int PRIMARY KEY, name text); \
+        GRANT ALL ON shop.t TO service_role; CREATE TABLE t (id int PRIMARY KEY, name text); GRANT ALL ON t TO service_role";
+    let options = PostgrestOptions::new().with_schemas("public,shop");
+    let Some(world) = World::with(setup, options, GatewayOptions::new()).await else { return };
+    let connection = world.gateway.connection_with(json!({"schema": "shop", "retries": 2}));
+    let input = world.bench.table("source", "SELECT 1 AS id, 'a' AS name").await.unwrap();
+    for config in [json!({"table": "t"}), json!({"table": "t", "schema": "public"})] {
+        let step = world.bench.step("write", "supabase.writer", config).connection(connection.clone()).input(&input);
+        step.run().await.unwrap_or_else(|failure| panic!("{:?}", failure.error));
+    }
+    assert_eq!(world.rows("SELECT (SELECT count(*) FROM shop.t), (SELECT count(*) FROM t)").await, "1|1");
+    world.execute("INSERT INTO shop.t VALUES (2, 'b')").await;
+    let step = world.bench.step("read", "supabase.extractor", json!({"table": "t"})).connection(connection);
+    assert_eq!(step.run().await.unwrap().rows, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn g18_tables_are_made_with_the_key_for_sql_where_there_is_one() {
+    let Some(world) = World::new("").await else { return };
+    let (service, anon) = (osiris_stand_ins::supabase::tokens::service(), osiris_stand_ins::supabase::tokens::anon());
+    for (key, works) in [(anon, false), (service, true)] {
+        let connection = world.gateway.connection_with(json!({"sql_key": key}));
+        let input = world.bench.table("source", "SELECT 1 AS id").await.unwrap();
+        let config = table(json!({"create_if_missing": true, "key": "id"}));
+        let step = world.bench.step("write", "supabase.writer", config).connection(connection).input(&input);
+        let ended = step.run().await;
+        assert_eq!(ended.is_ok(), works, "{ended:?}");
+    }
+}

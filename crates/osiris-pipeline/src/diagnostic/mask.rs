@@ -1,6 +1,7 @@
 //! Which texts must not be shown, and how a line looks without them.
 
-use osiris_core::MASK;
+use osiris_core::{MASK, mask_tokens};
+use serde_json::Value;
 
 use crate::source::Span;
 
@@ -72,6 +73,37 @@ pub(crate) fn is_reference(text: &str) -> bool {
     name.is_some_and(|name| {
         !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
     })
+}
+
+/// Masks what is written out below a secret field, and below fields whose own name looks secret: `unknown` where no
+/// schema says which do. Variables stay.
+pub(crate) fn mask_literals_of(value: &mut Value, secret: bool, unknown: bool) {
+    let is_secret = |name: &str| if unknown { may_be_secret(name) } else { looks_secret(name) };
+    match value {
+        Value::String(text) if secret && !is_reference(text) => MASK.clone_into(text),
+        Value::String(text) => {
+            mask_user_of_url(text);
+            *text = mask_tokens(text).into_owned();
+        }
+        Value::Number(_) if secret => *value = Value::from(MASK),
+        Value::Array(items) => items.iter_mut().for_each(|item| mask_literals_of(item, secret, unknown)),
+        Value::Object(fields) => {
+            fields.iter_mut().for_each(|(name, item)| mask_literals_of(item, secret || is_secret(name), unknown));
+        }
+        _ => {}
+    }
+}
+
+/// An address may have a password in it: `https://user:password@host`.
+fn mask_user_of_url(text: &mut String) {
+    let Some(start) = text.find("://").map(|at| at + 3) else { return };
+    let end = text[start..].find(['/', '?', '#']).map_or(text.len(), |at| start + at);
+    if let Some(at) = text[start..end].rfind('@')
+        && text[start..start + at].contains(':')
+        && !text[start..start + at].contains("${")
+    {
+        text.replace_range(start..start + at, MASK);
+    }
 }
 
 /// A line of a file that could not be parsed, without what stands behind a key that looks secret.

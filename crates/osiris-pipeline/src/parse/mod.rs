@@ -7,10 +7,11 @@ mod params;
 mod policy;
 mod step;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use osiris_core::safe_name;
+use osiris_core::{mask_tokens, safe_name};
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::diagnostic::{is_reference, looks_secret};
@@ -23,7 +24,7 @@ pub(crate) use inputs::{KnownIds, place_of};
 #[cfg(test)]
 pub(crate) use step::STEP_KEYS;
 
-/// The top-level keys there are.
+/// The top-level keys there are. `metadata` is kept as it is, in the document.
 pub(crate) const PIPELINE_KEYS: &[&str] =
     &["oml_version", "name", "description", "metadata", "schedule", "params", "profiles", "steps"];
 /// Keys of other formats, with what to write instead.
@@ -48,7 +49,7 @@ pub fn parse(source: &Arc<SourceFile>, diagnostics: &mut Diagnostics) -> Option<
     let mut fields = Fields::read(&document, "the pipeline", PIPELINE_KEYS, REFUSED, source, diagnostics)?;
     check_version(&mut fields);
     let name = fields.required_text("name").filter(|name| fields.not_empty(name)).map(|name| name.value);
-    let description = fields.text("description").map(|text| text.value);
+    let description = fields.text("description").map(|text| mask_tokens(&text.value).into_owned());
     if let Some(entry) = fields.take("schedule") {
         let warning = Diagnostic::warning("`schedule` has no effect: nothing here starts runs")
             .at(source, entry.key_span)
@@ -144,7 +145,9 @@ pub(crate) fn mask_secrets(node: &Node, source: &Arc<SourceFile>, diagnostics: &
             }
         }
         NodeKind::Sequence(items) => items.iter().for_each(|item| mask_secrets(item, source, diagnostics)),
-        NodeKind::String(text) if osiris_core::looks_like_token(&text.value) => diagnostics.mask(source, node.span),
+        NodeKind::String(text) if matches!(mask_tokens(&text.value), Cow::Owned(_)) => {
+            diagnostics.mask(source, node.span)
+        }
         _ => {}
     }
 }

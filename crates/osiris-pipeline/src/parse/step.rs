@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use osiris_core::problem::nearest;
-use osiris_core::{ResumeFrom, Role};
+use osiris_core::{ResumeFrom, Role, mask_tokens};
 
 use super::fields::Fields;
 use super::{inputs, policy};
@@ -75,7 +75,7 @@ pub(super) fn step(
     let resume = fields.text("resume").and_then(|word| resume(&word, &mut fields));
     Some(Step {
         id: id?,
-        title: name.or(description).map(|title| title.value),
+        title: name.or(description).map(|title| mask_tokens(&title.value).into_owned()),
         component: component?,
         mode,
         config,

@@ -177,6 +177,8 @@ fn at_its_place(
     let definition = context.connections.definition(reference);
     let pointer = definition.map_or(problem.pointer.clone(), |node| pointer_as_written(node, &problem.pointer, schema));
     let name = reference.to_string();
+    // Messages name a field as it is written.
+    let field = pointer.strip_prefix('/').map(|path| path.split('/').next().unwrap_or(path));
     let message = match field {
         Some(field) if problem.message.contains(&name) => format!("`{field}`: {}", problem.message),
         Some(field) => format!("`{field}` of {name}: {}", problem.message),

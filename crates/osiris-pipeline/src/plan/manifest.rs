@@ -1,11 +1,15 @@
 //! The manifest of a plan: what would run, as JSON that is the same, byte for byte, for the same input on every
-//! machine. It holds no secret, no path of this machine, no time.
+//! machine. It holds no secret, no path of this machine, no time. What has the form of an access token is masked wherever
+//! it stands, also in fields that no schema calls a secret.
 
-use osiris_core::{Backoff, MASK, ResumeFrom, RetryPolicy, Role};
+use std::borrow::Cow;
+
+use osiris_core::{Backoff, MASK, ResumeFrom, RetryPolicy, Role, mask_tokens};
 use serde_json::{Map, Value, json};
 
 use super::fingerprint::fingerprint;
 use super::{Plan, PlannedStep};
+use crate::diagnostic::mask_literals_of;
 use crate::model::OML_VERSION;
 
 /// The manifest with its keys sorted.
@@ -13,7 +17,11 @@ pub(super) fn manifest(plan: &Plan) -> Value {
     let params = params(plan);
     let components = components(plan);
     let mut pipeline = plan.pipeline.document.to_json();
-    plan.redactor.scrub_document(&mut pipeline);
+    if let Some(metadata) = pipeline.get_mut("metadata") {
+        // No schema says what is secret in it.
+        mask_literals_of(metadata, false, true);
+    }
+    mask_document(&mut pipeline, plan);
     let mut manifest = json!({
         "oml_version": OML_VERSION,
         "name": plan.name(),
@@ -27,9 +35,37 @@ pub(super) fn manifest(plan: &Plan) -> Value {
         "components": components,
         "steps": plan.steps.iter().map(step).collect::<Vec<_>>(),
     });
-    plan.redactor.scrub_document(&mut manifest);
+    if let Some(metadata) = pipeline.get("metadata").filter(|metadata| !metadata.is_null()) {
+        manifest["metadata"] = metadata.clone();
+    }
+    mask_document(&mut manifest, plan);
     manifest.sort_all_objects();
     manifest
+}
+
+/// Masks the secrets of the plan, and whatever looks like a token.
+fn mask_document(document: &mut Value, plan: &Plan) {
+    plan.redactor.scrub_document(document);
+    mask_tokens_in(document);
+}
+
+fn mask_tokens_in(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            if let Cow::Owned(masked) = mask_tokens(text) {
+                *text = masked;
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(mask_tokens_in),
+        Value::Object(fields) => {
+            let entries = std::mem::take(fields);
+            fields.extend(entries.into_iter().map(|(name, mut value)| {
+                mask_tokens_in(&mut value);
+                (mask_tokens(&name).into_owned(), value)
+            }));
+        }
+        _ => {}
+    }
 }
 
 /// Values of parameters that look secret are masked: a fingerprint of a short secret would give it away.

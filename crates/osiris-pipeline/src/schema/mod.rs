@@ -4,6 +4,7 @@
 
 mod field;
 
+use osiris_core::connection::{LABELS, is_label};
 use osiris_core::{ConnectionUse, Driver, Registry, Role};
 use serde_json::{Map, Value, json};
 
@@ -66,6 +67,13 @@ pub fn connections_schema(registry: &Registry) -> Value {
             "default".to_owned(),
             json!({"type": "boolean", "description": "Whether steps that name no connection use this one."}),
         );
+        fields.insert(
+            "overrides".to_owned(),
+            json!({"type": "array", "items": {"type": "string"}, "description": "Fields that steps may set."}),
+        );
+        for label in LABELS.into_iter().filter(|label| is_label(label, driver.connection_schema())) {
+            fields.insert(label.to_owned(), json!({"type": ["string", "null"], "description": "A label, for people."}));
+        }
         let connection = json!({"type": "object", "additionalProperties": false, "properties": fields});
         families.insert(family.to_owned(), json!({"type": "object", "additionalProperties": connection}));
     }
@@ -170,7 +178,7 @@ fn pipeline_keys() -> Value {
         "oml_version": {"const": OML_VERSION, "description": "The version of the format."},
         "name": {"type": "string", "minLength": 1, "description": "The name: of its state and its lock, too."},
         "description": text("What it is for."),
-        "metadata": {"description": "For other programs; not looked at."},
+        "metadata": {"description": "For other programs: kept in the manifest, not looked at."},
         "schedule": {"description": "Accepted with a warning: nothing here starts runs."},
         "params": {
             "description": "Values that `${params.name}` stands for; given by `--param`, a profile or OSIRIS_PARAM_NAME.",
@@ -217,7 +225,7 @@ fn step_keys() -> Map<String, Value> {
             "pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]*$",
             "maxLength": 100,
         },
-        "name": {"type": "string", "description": "A title, shown by `osiris plan`."},
+        "name": {"type": "string", "description": "A title, shown by `osiris plan` and `osiris run`."},
         "description": {"type": "string", "description": "What it is for."},
         "mode": {
             "description": "What it does with tables; must fit the component.",

@@ -142,7 +142,7 @@ fn problems_of_a_connection_are_shown_where_they_stand() {
     7 |       port: "${DB_PORT}"
       |             ^^^^^^^^^^^^
 
-    error: `user` of @db.movies: expected a string, found a list
+    error: `username` of @db.movies: expected a string, found a list
      --> osiris_connections.yaml:8:7
       |
     8 |       username: [a]
@@ -324,4 +324,28 @@ fn an_optional_connection_takes_its_fields_from_the_step() {
     let steps = READ.to_owned() + "  - {id: w, component: file.writer, config: {path: o/x, base_dir: sub}}\n";
     let plan = Case::default().plan(&with_steps(&steps)).unwrap();
     assert_eq!(plan.files(), [std::path::Path::new("project/sub/o")]);
+}
+
+#[test]
+fn g22_a_field_of_a_connection_is_named_as_it_is_written() {
+    let connections =
+        |fields: &str| format!("version: 1\nconnections:\n  db:\n    movies: {{default: true, host: h, {fields}}}\n");
+    let refused = |fields: &str| {
+        let connections = connections(fields);
+        let case = Case { connections: Some(&connections), ..Case::default() };
+        case.refused(&with_steps("  - {id: a, component: db.extractor, config: {query: q}}\n"))
+    };
+    let report = refused("username: [1]");
+    assert!(report.contains("`username` of @db.movies: expected a string"), "{report}");
+    let report = refused("username: a, user: b");
+    assert!(report.contains("`username` and `user` are the same field") && report.contains("keep `user`"), "{report}");
+}
+
+#[test]
+fn g28_labels_of_a_connection_are_no_fields_of_its_family() {
+    let connections = "version: 1\nconnections:\n  db:\n    movies: {default: true, host: h, alias: Movies, description: \"${NOT_SET}\"}\n";
+    let case = Case { connections: Some(connections), ..Case::default() };
+    case.plan(&with_steps("  - {id: a, component: db.extractor, config: {query: q}}\n")).unwrap();
+    let refused = case.refused(&with_steps("  - {id: a, component: db.extractor, config: {query: q, alias: x}}\n"));
+    assert!(refused.contains("unknown field `alias`"), "{refused}");
 }

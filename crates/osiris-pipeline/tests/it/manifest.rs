@@ -176,3 +176,33 @@ fn a_table_is_known_by_what_it_depends_on() {
     assert_eq!(same(&prints(Case::default(), &counted)), [true, false, false]);
     assert_eq!(same(&prints(Case { dry_run: true, ..Case::default() }, GOOD)), [false, false, false]);
 }
+
+#[test]
+fn g15_no_token_gets_into_a_manifest_whatever_field_it_stands_in() {
+    let jwt = "eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoiYW5vbiJ9.c2lnbmF0dXJl";
+    for token in [jwt, "sb_secret_0123456789", "sb_publishable_0123456789"] {
+        let pipeline = format!(
+            "oml_version: \"0.1.0\"\nname: p\nparams: {{where: \"{token}\"}}\nsteps:\n  \
+             - {{id: a, component: db.extractor, config: {{query: \"SELECT '{token}'\"}}}}\n  \
+             - {{id: b, component: file.writer, config: {{path: \"out/{token}.csv\", columns: [\"{token}\"]}}}}\n"
+        );
+        let manifest = plan(&pipeline).manifest().to_string();
+        assert!(!manifest.contains(token), "{manifest}");
+        assert!(manifest.contains("SELECT '***'") && manifest.contains("out/***"), "{manifest}");
+    }
+}
+
+#[test]
+fn g31_the_metadata_of_a_pipeline_is_kept_in_the_manifest_without_its_secrets() {
+    let head = "oml_version: \"0.1.0\"\nname: p\nmetadata: {owner: me, tags: [a, b], api_key: hunter2-long, page: {auth_token: [hunter3-long], url: \"https://u:hunter4-long@h\", note: sb_secret_0123456789}}\n";
+    let steps = "steps:\n  - {id: a, component: db.extractor, config: {query: q}}\n";
+    let manifest = plan(&format!("{head}{steps}")).manifest();
+    let expected = serde_json::json!({
+        "owner": "me", "tags": ["a", "b"], "api_key": "***",
+        "page": {"auth_token": ["***"], "url": "https://***@h", "note": "***"},
+    });
+    assert_eq!(manifest["metadata"], expected);
+    // A fingerprint of a secret would let one guess it.
+    let other = plan(&format!("{}{steps}", head.replace("hunter2-long", "hunter5-long"))).manifest();
+    assert_eq!(manifest["fingerprints"], other["fingerprints"]);
+}

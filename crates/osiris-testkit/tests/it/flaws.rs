@@ -99,6 +99,8 @@ flaws! {
         write::crt_005_keeps_the_old_file_when_the_disk_is_full, "";
     a_state_of_another_source_is_used: Extractor, ForgetsPartOfItsSource,
         extract::crt_008_uses_a_state_only_for_the_source_it_was_taken_from, "used for another source: another file";
+    a_state_with_an_unknown_field_is_a_fresh_start: Extractor, IgnoresDamagedStates,
+        extract::crt_008_uses_a_state_only_for_the_source_it_was_taken_from, "a field that it does not read is accepted";
     a_commit_is_not_announced: Writer, AnnouncesNothing,
         write::crt_009_is_neither_dropped_nor_repeated_once_it_commits, "without `begin_commit`";
     a_commit_is_announced_too_late: Writer, AnnouncesTooLate,

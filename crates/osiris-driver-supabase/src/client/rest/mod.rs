@@ -28,6 +28,8 @@ pub(crate) struct Rest {
     http: HttpClient,
     settings: HttpSettings,
     key: ApiKey,
+    /// The number of retries of steps that set none.
+    retries: Option<u32>,
 }
 
 impl Rest {
@@ -55,16 +57,16 @@ impl Rest {
             settings = settings.with_retry(RetryPolicy::never());
         }
         let http = HttpClient::new(settings.clone())?;
-        Ok(Some(Self { http, settings, key }))
+        Ok(Some(Self { http, settings, key, retries: connection.retries }))
     }
 
-    /// The same with this number of retries for each request; by default, enough to survive the
-    /// restart of a server.
+    /// The same with this number of retries for each request; by default that of the connection, else enough to survive
+    /// the restart of a server.
     ///
     /// # Errors
     /// When the client cannot be set up.
     pub(crate) fn with_retries(mut self, retries: Option<u32>) -> Result<Self> {
-        let retry = match retries {
+        let retry = match retries.or(self.retries) {
             Some(retries) => RetryPolicy::times(retries.saturating_add(1)),
             None => RetryPolicy { max_attempts: RETRIES + 1, ..RetryPolicy::default() },
         };

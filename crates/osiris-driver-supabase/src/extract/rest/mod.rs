@@ -48,7 +48,7 @@ pub(super) async fn extract(client: &Client, job: &RestExtractTask<'_>, out: &Ta
         }
     }
     let rest = client.rest()?.with_retries(config.retries)?.for_step(job.ctx);
-    let api = TableApi::new(rest, config.schema(), job.table)?;
+    let api = TableApi::new(rest, config.schema(&client.target().connection), job.table)?;
     let description = Description::read(api.rest(), api.schema()).await?;
     let plan = Plan::new(config, api, &description)?;
     let output = Output::new(out.widening_sender()?, &plan.columns, config.policies.infinity);

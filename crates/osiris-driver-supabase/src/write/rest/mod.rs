@@ -16,6 +16,7 @@ mod rounding;
 mod send;
 mod statement;
 mod sweep;
+mod visible;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,7 +54,8 @@ const BYTES: usize = 2 << 20;
 pub(super) async fn write(client: &Client, job: &WriteRequest<'_>) -> Result<Written> {
     let config = job.config;
     let rest = client.rest()?.with_retries(config.retries)?.for_step(job.ctx);
-    let api = TableApi::new(rest, &config.schema, &config.table)?.with_timeout(config.timeout.map(Duration::from_secs));
+    let api = TableApi::new(rest, config.schema(&client.target().connection), &config.table)?
+        .with_timeout(config.timeout.map(Duration::from_secs));
     let work = Work { client, job, api };
     match work.prepare().await? {
         Some(ready) => work.send(ready).await,
@@ -84,7 +86,7 @@ fn in_part(table: &str, error: Error) -> Error {
 pub(super) async fn outcome(client: &Client, job: &WriteRequest<'_>) -> Result<CommitOutcome> {
     let config = job.config;
     let rest = client.rest()?.with_retries(config.retries)?.for_step(job.ctx);
-    let api = TableApi::new(rest, &config.schema, &config.table)?;
+    let api = TableApi::new(rest, config.schema(&client.target().connection), &config.table)?;
     let work = Work { client, job, api };
     let description = Description::read(work.api.rest(), work.api.schema()).await?;
     let Some(table) = description.table(work.api.name()) else { return Ok(CommitOutcome::Unknown) };
@@ -173,11 +175,11 @@ impl Work<'_> {
 
     async fn create(&self, description: &Description) -> Result<Option<Ready>> {
         let config = self.job.config;
+        visible::ensure_absent(&self.api).await?;
         if !config.create_if_missing {
             let hint = match description.similar(self.api.name()) {
                 Some(similar) => format!("did you mean `{similar}`? Or set `create_if_missing: true` to create it"),
-                None => "check `table` and `schema`, and that the key has access; or set `create_if_missing: true` to create it"
-                    .to_owned(),
+                None => "check `table` and `schema`, or set `create_if_missing: true` to create it".to_owned(),
             };
             return Err(Error::validation(format!("there is no table `{}`", self.table())).with_hint(hint));
         }
@@ -191,7 +193,7 @@ impl Work<'_> {
             String::new()
         });
         ensure_no_problems(&self.table(), &problems)?;
-        self.change(&create).await
+        self.change(&create).await.map_err(|error| visible::of_creating(&self.api, error))
     }
 
     /// Runs `sql` and reads the schema again.

@@ -164,6 +164,15 @@ mod tests {
     }
 
     #[test]
+    fn g26_a_state_with_fields_that_are_not_read_is_refused_by_their_names() {
+        let refused = |state: Value| SavedCursor::parse(&state, &cursor(json!({"column": "c"}))).unwrap_err();
+        let error = refused(json!({"column": "c", "value": "1", "taken": [], "last_id": 7}));
+        assert_eq!(error.message(), "the saved state has unknown fields: `last_id`");
+        let error = refused(json!({"column": "c", "value": "1", "taken": {"digest_file": "x", "rows": 1, "sha": "y"}}));
+        assert_eq!(error.message(), "the saved state has unknown fields: `sha`");
+    }
+
+    #[test]
     fn null_and_the_empty_text_are_not_the_same_row() {
         let (mut null, mut empty) = (RowDigest::default(), RowDigest::default());
         null.add(None);

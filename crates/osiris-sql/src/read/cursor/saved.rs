@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Boundaries, Cursor, NullCursor};
-use osiris_core::state::{Digest, DigestReader, DigestWriter, StateFiles};
+use osiris_core::state::{Digest, DigestReader, DigestWriter, StateFiles, refuse_unknown_fields};
 use osiris_core::{Error, Result};
 
 /// Up to this many digests are stored in the state itself; more are stored in a file next to it.
@@ -106,6 +106,10 @@ impl SavedCursor {
     /// # Errors
     /// A state that is invalid, or of another column.
     pub fn parse(state: &Value, cursor: &Cursor) -> Result<Self> {
+        refuse_unknown_fields(state, &["column", "value", "taken", "nulls"])?;
+        for seen in ["taken", "nulls"].iter().filter_map(|name| state.get(name)).filter(|seen| seen.is_object()) {
+            refuse_unknown_fields(seen, &["digest_file", "rows"])?;
+        }
         let saved: Self = serde_json::from_value(state.clone())
             .map_err(|error| damaged("the saved state is not a cursor state").with_source(error))?;
         if saved.column == cursor.column {

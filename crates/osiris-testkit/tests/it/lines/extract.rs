@@ -129,7 +129,14 @@ impl Extract for LinesExtractor {
         let columns = reader.next()?.unwrap_or_default();
         let sender = out.sender(self.batch(&columns, &[])?.schema()).await?;
         let limit = if step.dry_run() && !self.has(Flaw::ReadsAllInADryRun) { DRY_RUN_ROWS } else { u64::MAX };
-        let taken = step.state().and_then(Value::as_u64).filter(|_| config.incremental).unwrap_or(0);
+        let taken = match step.state().filter(|_| config.incremental) {
+            None => 0,
+            Some(state) => match state.as_u64() {
+                Some(taken) => taken,
+                None if self.has(Flaw::IgnoresDamagedStates) => 0,
+                None => return Err(Error::validation("the saved state is not a number").with_hint("remove it")),
+            },
+        };
         for _ in 0..taken {
             reader.next()?;
         }

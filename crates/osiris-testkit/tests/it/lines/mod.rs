@@ -35,6 +35,7 @@ pub(crate) enum Flaw {
     HasNoHint,
     HidesConnectionFailures,
     HoldsTheTable,
+    IgnoresDamagedStates,
     IgnoresItsClient,
     KeepsOldRows,
     LeavesOpenFiles,
