@@ -26,6 +26,7 @@ mod counts;
 mod destination;
 mod error;
 mod family;
+pub mod header;
 mod health;
 mod inputs;
 mod progress;

@@ -37,6 +37,7 @@ pub(super) fn plan(
         let title = plan.pipeline().steps.iter().find(|step| step.id.value == planned.id);
         let title = title.and_then(|step| step.title.as_deref()).map(|title| format!("\n     {}", shortened(title)));
         text.push_str(&format!("\n{}. {}{}\n", number + 1, shown(step, &required), title.unwrap_or_default()));
+        planned.prepared.notes().iter().for_each(|note| text.push_str(&format!("     {note}\n")));
     }
     text.push_str(&format!("\n{}\n", store(&project)));
     console.data(&text)?;
