@@ -34,6 +34,10 @@ pub(crate) fn ledger_table(steps: &[LedgerStep]) -> String {
         let rows = human::rows(step.counts.skipped);
         text.push_str(&format!("{}: {rows} without a cursor value skipped (`nulls: skip`)\n", step.id));
     }
+    for step in steps.iter().filter(|step| step.role == Role::Extract && step.counts.ignored > 0) {
+        let rows = human::rows(step.counts.ignored);
+        text.push_str(&format!("{}: {rows} of the source ignored, as the step allows\n", step.id));
+    }
     for (step, confirmation) in steps.iter().filter_map(|step| Some((step, step.confirmed.as_ref()?))) {
         let who = confirmation.user.as_ref().map_or_else(String::new, |user| format!(" by {}", visible_line(user)));
         let at = confirmation.at.format("%Y-%m-%d %H:%M:%S UTC");

@@ -49,6 +49,16 @@ pub enum ConnectionUse {
     Optional,
     /// Always: `@family.alias`, or the family's default.
     Required,
+    /// Always, as [`Required`](Self::Required); or, where the family has no default, the fields that the step writes itself, if these are
+    /// all that its `Connection` type must have. Secrets are never among them.
+    Inline,
+}
+
+impl ConnectionUse {
+    /// Whether the component cannot run without a connection, wherever that is written.
+    pub const fn is_needed(self) -> bool {
+        matches!(self, Self::Required | Self::Inline)
+    }
 }
 
 /// The facts of a component that are known without its code running.
@@ -182,6 +192,13 @@ pub trait Component: Sized + Send + Sync + 'static {
         ResumeFrom::default()
     }
 
+    /// What the step will do that its configuration does not say, a line each, for `osiris plan`: such as the number of the first page.
+    /// Pure, like [`validate`](Self::validate).
+    fn notes(config: &Self::Config, connection: &Self::Connection) -> Vec<String> {
+        let _ = (config, connection);
+        Vec::new()
+    }
+
     /// The standard streams that the step uses: a plan in which two steps read the standard input is refused, and the
     /// program prints nothing to a standard output that a step writes to. Pure, like [`validate`](Self::validate).
     fn stdio(config: &Self::Config, connection: &Self::Connection) -> Stdio {
@@ -273,6 +290,7 @@ pub struct Extracted {
     pub(crate) deduplicated: u64,
     pub(crate) altered: u64,
     pub(crate) skipped: u64,
+    pub(crate) ignored: u64,
     pub(crate) state: Option<Value>,
 }
 
@@ -300,6 +318,14 @@ impl Extracted {
     #[must_use]
     pub fn with_skipped(mut self, rows: u64) -> Self {
         self.skipped = rows;
+        self
+    }
+
+    /// Of the rows that were read, `rows` are not stored because there is nothing in them, as a policy of the step allows: items
+    /// that are null.
+    #[must_use]
+    pub fn with_ignored(mut self, rows: u64) -> Self {
+        self.ignored = rows;
         self
     }
 

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use crate::config::ConfigSchema;
 use crate::problem::nearest;
 use crate::substitute::{Substituted, substitute};
-use crate::{Error, Problem, Redactor, Result};
+use crate::{Error, Problem, Redactor, Result, header};
 
 /// `@family.alias`, by the grammar `@[a-z][a-z0-9_]*\.[A-Za-z0-9_-]+`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,6 +85,12 @@ impl Connections {
             .filter(|(_, fields)| fields.get("default") == Some(&Value::Bool(true)))
             .map(|(alias, _)| alias.as_str())
             .collect()
+    }
+
+    /// Whether a step of the family that names no connection gets one.
+    pub fn has_default(&self, family: &str) -> bool {
+        !self.defaults(family).is_empty()
+            || self.families.get(family).is_some_and(|aliases| aliases.contains_key("default"))
     }
 
     /// Finds what a step means: `reference` when given, else the alias with `default: true`, else the one called
@@ -259,12 +265,19 @@ pub fn resolve(
     let unused = with_variables(schema.take_yielding(&mut fields), schema, lookup).0;
     problems.extend(schema.rename_aliases(&mut fields));
     let defined = with_variables(fields.clone(), schema, lookup).0;
-    let mut addresses = Vec::new();
+    let (mut addresses, mut added) = (Vec::new(), Vec::new());
     for (name, value) in overrides {
         let field = schema.field_named(name).unwrap_or(name);
         let policy = OverridePolicy::of(field, schema);
         if let Some(problem) = refusal(policy, name, listed.contains(field), reference) {
             problems.push(problem);
+            continue;
+        }
+        if policy == OverridePolicy::Headers {
+            let (names, refused) = header::add(&mut fields, field, value, reference);
+            problems.extend(refused);
+            let is_literal = |name: &String| !has_variable(&value[name.as_str()]);
+            added.extend(names.into_iter().filter(is_literal).map(|name| (field.to_owned(), name)));
             continue;
         }
         if policy == OverridePolicy::Address {
@@ -293,10 +306,8 @@ pub fn resolve(
             .into_iter()
             .map(|problem| Problem { message: format!("{} (in {reference})", problem.message), ..problem }),
     );
-    let mut redactor = Redactor::default();
-    for fields in [&value, &unused].into_iter().filter_map(Value::as_object) {
-        redactor.merge(&redactor_for(fields, schema));
-    }
+    let mut redactor = redactor_for(&without_literals(value.clone(), &added), schema);
+    redactor.merge(&redactor_for(&without_literals(unused, &[]), schema));
     let resolved = ResolvedConnection {
         reference: Some(reference.clone()),
         fields: value,
@@ -305,6 +316,23 @@ pub fn resolve(
         redirected: addresses,
     };
     (resolved, problems)
+}
+
+/// The fields without the headers that a step writes as they are: these stand in its pipeline file and are no secrets.
+fn without_literals(mut value: Value, added: &[(String, String)]) -> Map<String, Value> {
+    for (field, name) in added {
+        if let Some(headers) = value[field.as_str()].as_object_mut() {
+            headers.remove(name);
+        }
+    }
+    match value {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
+}
+
+fn has_variable(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.contains("${"))
 }
 
 fn escape_field(name: &str) -> String {
@@ -391,7 +419,7 @@ fn listed_overrides(
 fn refusal(policy: OverridePolicy, name: &str, is_listed: bool, reference: &ConnectionRef) -> Option<Problem> {
     let pointer = format!("/{}", escape_field(name));
     match policy {
-        OverridePolicy::Free | OverridePolicy::Narrowed => None,
+        OverridePolicy::Free | OverridePolicy::Narrowed | OverridePolicy::Headers => None,
         OverridePolicy::Never => Some(
             Problem::error(pointer, format!("`{name}` of {reference} must not be overridden in a step"))
                 .with_hint("define another connection with it"),
@@ -420,6 +448,8 @@ pub enum OverridePolicy {
     Free,
     /// Any step may narrow it to something inside of what the connection has.
     Narrowed,
+    /// Headers by name: any step may add one whose name carries no [credential](header::is_guarded).
+    Headers,
     /// It decides where secrets and data go, or the user: only if the connection lists the field under `overrides`.
     Address,
     /// The same for any other field.
@@ -455,16 +485,21 @@ const ADDRESSES: &[&str] = &[
 
 impl OverridePolicy {
     /// The values of `x-override`, with what each means.
-    const MARKS: [(&'static str, Self); 4] =
-        [("allowed", Self::Free), ("narrowed", Self::Narrowed), ("address", Self::Address), ("refused", Self::Never)];
+    const MARKS: [(&'static str, Self); 5] = [
+        ("allowed", Self::Free),
+        ("narrowed", Self::Narrowed),
+        ("headers", Self::Headers),
+        ("address", Self::Address),
+        ("refused", Self::Never),
+    ];
 
-    /// The policy of a field: that of `x-override` in its schema (`allowed`, `narrowed`, `address`, `refused`), else by
-    /// its name. A secret never comes from a step.
+    /// The policy of a field: that of `x-override` in its schema (`allowed`, `narrowed`, `headers`, `address`,
+    /// `refused`), else by its name. A secret never comes from a step; of `headers` the step's own are none.
     pub fn of(field: &str, schema: &ConfigSchema) -> Self {
-        if schema.is_secret(field) {
+        let mark = schema.json()["properties"][field]["x-override"].as_str();
+        if schema.is_secret(field) && mark != Some("headers") {
             return Self::Never;
         }
-        let mark = schema.json()["properties"][field]["x-override"].as_str();
         let marked = mark.and_then(|mark| Self::MARKS.into_iter().find(|(name, _)| *name == mark));
         match marked {
             Some((_, policy)) => policy,
@@ -525,6 +560,8 @@ mod tests {
         user: Option<String>,
         password: Option<Secret>,
         pool_size: Option<u32>,
+        #[schemars(extend("writeOnly" = true, "x-override" = "headers"))]
+        headers: Option<BTreeMap<String, Secret>>,
     }
 
     fn connections(yaml: Value) -> Connections {
@@ -621,6 +658,36 @@ mod tests {
         assert!(problems[0].hint.as_deref().unwrap().contains("did you mean `host`"), "{problems:?}");
         let (_, problems) = listed(json!("host"), json!({}));
         assert!(problems[0].message.contains("must be a list"), "{problems:?}");
+    }
+
+    #[test]
+    fn g81_a_step_adds_headers_that_carry_no_credential() {
+        let with = |headers: Value| {
+            let definition = json!({"host": "h", "headers": {"X-Shop": "s3cret!!"}});
+            resolve(
+                &"@db.main".parse().unwrap(),
+                definition.as_object().unwrap(),
+                json!({"headers": headers}).as_object().unwrap(),
+                &ConfigSchema::of::<Database>(),
+                &|name| (name == "ID").then(|| "from-outside".to_owned()),
+            )
+        };
+        let (resolved, problems) = with(json!({"X-Trace": "trace-1234", "X-Run": "${ID}"}));
+        assert!(problems.is_empty(), "{problems:?}");
+        let headers = json!({"X-Shop": "s3cret!!", "X-Trace": "trace-1234", "X-Run": "from-outside"});
+        assert_eq!(resolved.fields()["headers"], headers);
+        assert_eq!(resolved.redactor().scrub("s3cret!! trace-1234 from-outside"), "*** trace-1234 ***");
+        for refused in [
+            json!({"Authorization": "Bearer x"}),
+            json!({"x-shop": "another"}),
+            json!({"X-Shop": "s3cret!!"}),
+            json!({"Host": "elsewhere"}),
+            json!("X-Trace: 1"),
+        ] {
+            let (resolved, problems) = with(refused.clone());
+            assert!(problems.len() == 1 && problems[0].is_error(), "{refused}: {problems:?}");
+            assert_eq!(resolved.fields()["headers"], json!({"X-Shop": "s3cret!!"}));
+        }
     }
 
     #[test]

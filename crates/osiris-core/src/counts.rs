@@ -22,7 +22,7 @@ pub struct StepCounts {
     pub updated: u64,
     /// Rows that existed already and were equal.
     pub unchanged: u64,
-    /// Rows ignored because their key existed, as configured.
+    /// Rows ignored as configured: by a writer because their key existed, by an extractor because the item was null.
     pub ignored: u64,
     /// Rows of the destination that were deleted, as the mode requires.
     pub deleted: u64,
@@ -38,19 +38,19 @@ impl StepCounts {
         self.inserted + self.updated + self.unchanged + self.ignored
     }
 
-    /// Checks the step's equation: `read = stored + deduplicated + rejected` for an extraction, `read = inserted +
-    /// updated + unchanged + ignored + rejected` for a write. A transformation has none: SQL makes the rows it makes.
+    /// Checks the step's equation: `read = stored + deduplicated + ignored + rejected` for an extraction, `read =
+    /// inserted + updated + unchanged + ignored + rejected` for a write. A transformation has none: SQL makes the rows it makes.
     ///
     /// Returns a description of the difference, or `None`.
     pub fn imbalance(&self, role: Role) -> Option<String> {
         match role {
             Role::Extract => {
-                let accounted = self.stored + self.deduplicated + self.rejected;
+                let accounted = self.stored + self.deduplicated + self.ignored + self.rejected;
                 (self.read != accounted).then(|| {
                     format!(
                         "the source gave {} rows, but {accounted} are accounted for \
-                         ({} stored + {} deduplicated + {} rejected)",
-                        self.read, self.stored, self.deduplicated, self.rejected
+                         ({} stored + {} deduplicated + {} ignored + {} rejected)",
+                        self.read, self.stored, self.deduplicated, self.ignored, self.rejected
                     )
                 })
             }
@@ -83,7 +83,8 @@ mod tests {
 
     #[test]
     fn rejected_and_deduplicated_rows_are_accounted_for() {
-        let counts = StepCounts { read: 5, stored: 2, deduplicated: 2, rejected: 1, ..StepCounts::default() };
+        let counts =
+            StepCounts { read: 6, stored: 2, deduplicated: 2, ignored: 1, rejected: 1, ..StepCounts::default() };
         assert_eq!(counts.imbalance(Role::Extract), None);
         let counts =
             StepCounts { read: 4, inserted: 1, updated: 1, unchanged: 1, rejected: 1, ..StepCounts::default() };

@@ -28,6 +28,7 @@ mod counts;
 mod destination;
 mod error;
 mod family;
+pub mod header;
 mod health;
 mod inputs;
 mod progress;

@@ -74,7 +74,7 @@ fn described(member: &SchemaField, ordinal: u32, types: &Types<'_>) -> ResourceF
         name: member.name.clone(),
         ordinal,
         field_type: field_type.to_owned(),
-        native_type: member.of.written(),
+        native_type: member.written(),
         nullable: member.of.is_nullable(),
         primary_key: inner == "ID" && member.name == "id",
         max_length: None,

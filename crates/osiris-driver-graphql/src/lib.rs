@@ -10,7 +10,9 @@ mod query;
 mod types;
 
 pub use client::{Connect, ConnectionTarget, connect, settings};
-pub use config::{AuthType, ConnectionConfig, ExtractorConfig, NestedPages, PageStyle, Pagination, PartialErrors};
+pub use config::{
+    AuthType, ConnectionConfig, ExtractorConfig, NestedPages, NullItems, PageStyle, Pagination, PartialErrors,
+};
 pub use extract::GraphqlExtractor;
 
 use std::sync::Arc;

@@ -68,12 +68,13 @@ pub(crate) fn objects(selected: &[Selected]) -> BTreeSet<String> {
     names
 }
 
-/// The normalised name of a scalar of the server's schema, by its name; anything unknown is a text.
+/// The normalised name of a scalar of the server's schema, by its name, in the form in which servers send it: `BigInt` and the
+/// like are texts, since a number of JSON loses digits in many programs. Anything unknown is a text.
 pub(crate) fn normalised(scalar: &str) -> &'static str {
     match scalar {
-        "Int" | "BigInt" | "Long" | "Int64" | "UnsignedInt64" | "bigint" | "smallint" => "integer",
+        "Int" | "Long" | "bigint" | "smallint" => "integer",
         "Float" | "Double" | "float8" => "double",
-        "Decimal" | "BigDecimal" | "Money" | "numeric" => "decimal",
+        "numeric" => "decimal",
         "Boolean" => "boolean",
         "Date" | "date" => "date",
         "DateTime" | "Timestamp" | "timestamptz" | "timestamp" => "timestamp",
@@ -86,6 +87,14 @@ pub(crate) fn normalised(scalar: &str) -> &'static str {
 mod tests {
     use super::*;
     use crate::query::Query;
+
+    #[test]
+    fn p10h_scalars_have_the_type_in_which_they_are_sent() {
+        for scalar in ["BigInt", "UnsignedInt64", "BigFloat", "Decimal", "ID", "Cursor"] {
+            assert_eq!(normalised(scalar), "string", "{scalar}");
+        }
+        assert_eq!((normalised("Int"), normalised("Float"), normalised("JSON")), ("integer", "double", "json"));
+    }
 
     #[test]
     fn a_query_without_rows_still_promises_its_columns() {

@@ -35,6 +35,7 @@ pub(super) fn plan(
         let title =
             title.and_then(|step| step.title.as_deref()).map(|title| format!("\n     {}", human::one_line(title)));
         text.push_str(&format!("\n{}. {}{}\n", number + 1, shown(step, &required), title.unwrap_or_default()));
+        planned.prepared.notes().iter().for_each(|note| text.push_str(&format!("     {note}\n")));
     }
     text.push_str(&format!("\n{}\n", store(&project)));
     console.data(&text)?;

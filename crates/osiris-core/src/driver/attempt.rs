@@ -61,6 +61,7 @@ async fn fill<C: Extract>(
     counts.deduplicated = extracted.deduplicated;
     counts.altered = extracted.altered;
     counts.skipped = extracted.skipped;
+    counts.ignored = extracted.ignored;
     counts.rejected = ctx.rejects().len();
     counts.stored = sink.rows().await?;
     balance(counts, Role::Extract)?;

@@ -10,7 +10,7 @@ use super::settle::{Ask, caught, settled};
 use super::step::TypedStep;
 use crate::commit::{CommitOutcome, Intent};
 use crate::telemetry::event;
-use crate::{Component, ConnectionUse, Error, ErrorKind, ExecutionContext, Inputs, NextTry, Result, Step, TableRef};
+use crate::{Component, Error, ErrorKind, ExecutionContext, Inputs, NextTry, Result, Step, TableRef};
 
 impl<C: Component> TypedStep<C> {
     /// One attempt: stopped by its timeout or by cancellation, whose errors say which. A writer that has begun to
@@ -125,7 +125,7 @@ impl<C: Component> TypedStep<C> {
             let of_attempt = ctx.for_attempt(request.first_attempt + tried - 1, step.fingerprint);
             let attempted = self.settled_attempt(step, request, inputs, &of_attempt).await;
             let Err(error) = &attempted.result else { return (attempted, tried) };
-            if error.is_connection_failed() && C::SPEC.connection == ConnectionUse::Required {
+            if error.is_connection_failed() && C::SPEC.connection.is_needed() {
                 ctx.log_event(
                     event::CONNECTION_FAILED,
                     json!({"category": error.kind().category(), "error": error.report()}),

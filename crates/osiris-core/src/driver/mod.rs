@@ -149,6 +149,9 @@ pub trait PreparedStep: Send + Sync {
     /// What a resumed run takes the rows from, see [`Component::resume_from`](crate::Component::resume_from).
     fn resume_from(&self) -> ResumeFrom;
 
+    /// What the step will do that its configuration does not say, see [`Component::notes`](crate::Component::notes).
+    fn notes(&self) -> Vec<String>;
+
     /// The standard streams that the step uses, see [`Component::stdio`](crate::Component::stdio).
     fn stdio(&self) -> Stdio;
 

@@ -113,6 +113,10 @@ impl<C: Component> PreparedStep for TypedStep<C> {
         C::resume_from(&self.config, &self.connection)
     }
 
+    fn notes(&self) -> Vec<String> {
+        C::notes(&self.config, &self.connection)
+    }
+
     fn stdio(&self) -> Stdio {
         C::stdio(&self.config, &self.connection)
     }

@@ -6,7 +6,8 @@ use serde::Deserialize;
 
 /// The introspection query. Types are wrapped at most three times in practice: `[User!]!`.
 pub(crate) const QUERY: &str = "query Discovery { __schema { queryType { name } types { kind name fields(includeDeprecated: true) \
-     { name type { kind name ofType { kind name ofType { kind name ofType { kind name ofType { kind name } } } } } } } } }";
+     { name args { name defaultValue type { kind name } } \
+     type { kind name ofType { kind name ofType { kind name ofType { kind name ofType { kind name } } } } } } } } }";
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Schema {
@@ -32,6 +33,34 @@ pub(crate) struct SchemaField {
     pub(crate) name: String,
     #[serde(rename = "type")]
     pub(crate) of: TypeRef,
+    #[serde(default)]
+    args: Vec<Argument>,
+}
+
+/// An argument of a field.
+#[derive(Debug, Deserialize)]
+struct Argument {
+    name: String,
+    #[serde(rename = "defaultValue")]
+    default: Option<String>,
+    #[serde(rename = "type")]
+    of: TypeRef,
+}
+
+impl SchemaField {
+    /// The type as the schema language writes it, with the arguments that the field cannot be selected without.
+    pub(crate) fn written(&self) -> String {
+        let needed: Vec<&str> = self
+            .args
+            .iter()
+            .filter(|argument| argument.default.is_none() && !argument.of.is_nullable())
+            .map(|argument| argument.name.as_str())
+            .collect();
+        match needed.as_slice() {
+            [] => self.of.written(),
+            needed => format!("{}, needs arguments: {}", self.of.written(), needed.join(", ")),
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]

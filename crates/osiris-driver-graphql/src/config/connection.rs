@@ -36,9 +36,10 @@ pub struct ConnectionConfig {
     #[serde(default = "key_header")]
     #[schemars(length(min = 1))]
     pub auth_header_name: String,
-    /// Further headers, all of them secret. Default: none. They are sent to the endpoint's own host only.
+    /// Further headers, all of them secret. Default: none. They are sent to the endpoint's own host only. A step may add headers whose
+    /// names are not those of credentials, such as `X-Trace`; these are not treated as secrets.
     #[serde(default)]
-    #[schemars(extend("writeOnly" = true))]
+    #[schemars(extend("writeOnly" = true, "x-override" = "headers"))]
     pub headers: BTreeMap<String, Secret>,
     /// Whether the server's certificate is checked.
     #[serde(default = "yes")]

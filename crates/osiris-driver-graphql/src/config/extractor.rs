@@ -43,7 +43,11 @@ pub struct ExtractorConfig {
     /// What to do when a response has data and errors. Default: fail.
     #[serde(default)]
     pub partial_errors: PartialErrors,
-    /// What to do when a list inside of a row says that it has a next page, which is not fetched. Default: warn.
+    /// What to do with an item that is null where a row should be. Default: fail.
+    #[serde(default)]
+    pub null_items: NullItems,
+    /// What to do when a list inside of a row is cut: it says that it has a next page, which is not fetched, or counts more items than
+    /// came, or is as long as the limit in the query. Default: warn.
     #[serde(default)]
     pub nested_pages: NestedPages,
 
@@ -87,18 +91,31 @@ pub enum PartialErrors {
     /// The step fails and keeps nothing.
     #[default]
     Fail,
-    /// The rows of the response are kept; the errors are logged and counted. Rows that are null are left out.
+    /// The rows of the response are kept; the errors are logged and counted. An item that is null because of one of them is left out
+    /// and counted as ignored. Errors that concern all rows, by their `path` or because there are no rows, fail as before.
     Warn,
 }
 
-/// What to do with a list inside of a row that has more pages.
+/// What to do with an item that is null.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum NullItems {
+    /// The step fails and keeps nothing.
+    #[default]
+    Fail,
+    /// It is left out, logged and counted as ignored: rows read = rows stored + rows ignored.
+    Skip,
+}
+
+/// What to do with a list inside of a row that is cut.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum NestedPages {
     /// It is logged, and the rows concerned are counted in the metric `rows_truncated`.
     #[default]
     Warn,
-    /// The step fails and keeps nothing.
+    /// The step fails and keeps nothing. A query that does not show whether a list is complete is refused: select
+    /// `pageInfo { hasNextPage }` or `totalCount` in it, or give it a limit.
     Fail,
 }
 

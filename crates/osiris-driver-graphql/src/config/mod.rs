@@ -7,6 +7,6 @@ mod pagination;
 mod paging;
 
 pub use connection::{AuthType, ConnectionConfig};
-pub use extractor::{ExtractorConfig, NestedPages, PartialErrors};
+pub use extractor::{ExtractorConfig, NestedPages, NullItems, PartialErrors};
 pub use pagination::{PageStyle, Pagination};
 pub(crate) use paging::{Paging, paging};

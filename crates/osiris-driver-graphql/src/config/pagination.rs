@@ -18,6 +18,12 @@ pub struct Pagination {
     /// The member of that object with the cursor of the next page. Default: `endCursor`.
     #[serde(default)]
     pub cursor_field: Option<String>,
+    /// Where the cursor of the next page is in the last item of a list, for a server that gives no `endCursor`:
+    /// `data.users.edges[-1].cursor`, or a key by which the rows are sorted, such as `data.users[-1].id` for
+    /// `users(where: {id: {_gt: $after}}, order_by: {id: asc})`. An empty page is then the end, unless `pageInfo` says so before.
+    /// Default: none.
+    #[serde(default)]
+    pub cursor_path: Option<String>,
     /// The member that says whether there is a next page. Default: `hasNextPage`.
     #[serde(default)]
     pub has_next_field: Option<String>,
@@ -25,6 +31,15 @@ pub struct Pagination {
     /// or its default in the query, is where to start.
     #[serde(default)]
     pub variable: Option<String>,
+    /// The number of the first page, for the style `page`: 1, or 0 where the server counts from 0. `osiris plan` shows it. A start in
+    /// `variables` takes precedence. Default: 1.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 1))]
+    pub first_page: Option<u64>,
+    /// Where the server's own count of all rows is, such as `data.users.totalCount` or `data._allUsersMeta.count`. If fewer rows come,
+    /// the step fails, unless `max_pages` ended it. Default: the `totalCount` that the query selects next to the rows.
+    #[serde(default)]
+    pub total: Option<String>,
     /// The variable of the query that takes `page_size`. Default: none. With it, a page that is too large for the
     /// server is requested again at half the size.
     #[serde(default)]

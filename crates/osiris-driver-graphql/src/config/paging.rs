@@ -14,8 +14,11 @@ pub(crate) struct Paging {
     pub(crate) style: PageStyle,
     pub(crate) path: Option<String>,
     pub(crate) cursor_field: String,
+    pub(crate) cursor_path: Option<String>,
     pub(crate) has_next_field: String,
     pub(crate) variable: String,
+    pub(crate) first_page: u64,
+    pub(crate) total: Option<String>,
     pub(crate) size: Option<PageSize>,
     pub(crate) max_pages: Option<u64>,
     /// The field that messages name: `pagination.` or `pagination_`.
@@ -70,6 +73,9 @@ fn flat(config: &ExtractorConfig) -> Option<Pagination> {
         cursor_field: config.pagination_cursor_field.clone(),
         has_next_field: config.pagination_has_next_field.clone(),
         variable: config.pagination_variable.clone(),
+        cursor_path: None,
+        first_page: None,
+        total: None,
         page_size_variable: config.pagination_page_size_variable.clone(),
         page_size: config.pagination_page_size,
         max_pages: config.pagination_max_pages,
@@ -85,6 +91,7 @@ fn flat(config: &ExtractorConfig) -> Option<Pagination> {
 
 fn complete(given: Pagination, flat: bool) -> Result<Paging, Vec<Problem>> {
     let style = given.style.unwrap_or_default();
+    let has_field = given.cursor_field.is_some();
     let usual = match style {
         PageStyle::Cursor => "after",
         PageStyle::Offset => "offset",
@@ -96,13 +103,24 @@ fn complete(given: Pagination, flat: bool) -> Result<Paging, Vec<Problem>> {
         style,
         path: given.path,
         cursor_field: given.cursor_field.unwrap_or_else(|| "endCursor".to_owned()),
+        cursor_path: given.cursor_path,
         has_next_field: given.has_next_field.unwrap_or_else(|| "hasNextPage".to_owned()),
         variable: given.variable.unwrap_or_else(|| usual.to_owned()),
+        first_page: given.first_page.unwrap_or(1),
+        total: given.total,
         size,
         max_pages: given.max_pages.filter(|pages| *pages > 0),
         flat,
     };
     let mut problems = Vec::new();
+    if given.first_page.is_some() && style != PageStyle::Page {
+        let problem = Problem::error(paging.pointer("first_page"), "`first_page` needs `style: page`");
+        problems.push(problem.with_hint("remove it: only pages that have numbers have a first one"));
+    }
+    if paging.cursor_path.is_some() && (style != PageStyle::Cursor || has_field) {
+        let message = "`cursor_path` needs `style: cursor`, and no `cursor_field`";
+        problems.push(Problem::error(paging.pointer("cursor_path"), message).with_hint("remove one of them"));
+    }
     if paging.size.is_none() && given.page_size.is_some() {
         let problem = Problem::error(paging.pointer("page_size"), "`page_size` needs `page_size_variable`");
         problems.push(problem.with_hint("name the query's variable: `page_size_variable: first`"));
@@ -160,6 +178,12 @@ mod tests {
             messages(json!({"pagination": {}, "pagination_enabled": false})).contains("conflicts with `pagination`")
         );
         assert!(messages(json!({"pagination": {"page_size": 5}})).contains("needs `page_size_variable`"));
+        for conflict in [json!({"style": "page"}), json!({"cursor_field": "at"})] {
+            let mut pagination = conflict;
+            pagination["cursor_path"] = json!("data.a[-1].id");
+            assert!(messages(json!({"pagination": pagination})).contains("needs `style: cursor`"));
+        }
+        assert!(messages(json!({"pagination": {"first_page": 0}})).contains("needs `style: page`"));
         assert!(
             messages(json!({"pagination": {"page_size_variable": "after"}})).contains("both the page and its size")
         );

@@ -6,7 +6,7 @@ use osiris_core::{Error, Result};
 use osiris_http::{Page, Usage};
 use serde_json::Value;
 
-use super::plan::ExtractPlan;
+use super::plan::{CursorPath, ExtractPlan, Total};
 use crate::config::{Paging, PartialErrors};
 use crate::error::GraphqlErrors;
 use crate::query::Found;
@@ -28,6 +28,8 @@ pub(super) struct Answer {
     pub(super) found: Found,
     /// Errors in it that the step accepts.
     pub(super) errors: Option<GraphqlErrors>,
+    /// Whether there is null where the list of the rows would be, or something around it.
+    pub(super) is_null: bool,
 }
 
 impl Answer {
@@ -38,7 +40,7 @@ impl Answer {
     pub(super) fn read(plan: &ExtractPlan, page: &Page) -> Result<Self> {
         let found = plan.data_path.find(page)?;
         let answer = found.envelope();
-        let errors = GraphqlErrors::of(answer);
+        let errors = GraphqlErrors::around_rows(answer, &plan.rows_at);
         if let Some(errors) = &errors {
             accept(plan, answer, errors)?;
         } else if !answer.is_object() || answer.get("data").is_none() {
@@ -53,7 +55,8 @@ impl Answer {
                 .with_context("data_path", path)
                 .with_hint("use the names in the response, which are aliases where the query has them"));
         }
-        Ok(Self { found, errors })
+        let is_null = rows_are_null(plan, answer);
+        Ok(Self { found, errors, is_null })
     }
 
     /// How many items the page has, rows or not: what an offset counts.
@@ -100,9 +103,49 @@ impl Answer {
         Ok(PageInfo { has_next, cursor: cursor.cloned(), seen: shape(&info) })
     }
 
+    /// The cursor in the last item of a list; `None` for an empty list, and where the item has none.
+    pub(super) fn last_cursor(&self, plan: &ExtractPlan, path: &CursorPath) -> Option<Value> {
+        let below = plan.data_path.below_items().filter(|_| path.list == plan.rows_at);
+        let cursor = match below.as_ref().and_then(|below| path.inside.strip_prefix(below.as_slice())) {
+            Some(inside) => {
+                let mut row = self.found.document().last_row()?;
+                for name in inside {
+                    row = row.get(name)?.as_row();
+                }
+                serde_json::from_str(row.as_str()).ok()?
+            }
+            None => {
+                let list = path.list.iter().try_fold(self.found.envelope(), |value, name| value.get(name))?;
+                let item = list.as_array()?.last()?;
+                path.inside.iter().try_fold(item, |value, name| value.get(name))?.clone()
+            }
+        };
+        Some(cursor).filter(|cursor| !cursor.is_null())
+    }
+
     /// How many rows there are in all, where it says so.
-    pub(super) fn total(&self, plan: &ExtractPlan) -> Option<u64> {
-        self.found.value(plan.total.as_ref()?, &plan.rows_at)?.as_u64()
+    ///
+    /// # Errors
+    /// When it does not say so at the path of the configuration.
+    pub(super) fn total(&self, plan: &ExtractPlan) -> Result<Option<u64>> {
+        let Some(Total { names, is_named, .. }) = &plan.total else { return Ok(None) };
+        let value = self.found.value(names, &plan.rows_at).unwrap_or_default();
+        let total = value.as_u64().or_else(|| value.as_str()?.parse().ok());
+        if *is_named && total.is_none() {
+            let message = format!("`{}` is {}: expected a whole number", names.join("."), shape(&value));
+            return Err(Error::validation(message).with_hint("set `pagination.total` to the count of all rows"));
+        }
+        Ok(total)
+    }
+
+    /// Whether one of its errors may be why item `index` of the rows is null.
+    pub(super) fn explain_null(&self, plan: &ExtractPlan) -> impl Fn(usize) -> bool + Send + 'static {
+        let is_counted = plan.data_path.counts_items() && plan.data_path.null_items(self.found.envelope()).is_none();
+        let errors = self.errors.clone();
+        move |index| {
+            let item = is_counted.then_some(index as u64);
+            errors.as_ref().is_some_and(|errors| errors.explain_null(item))
+        }
     }
 
     /// What is left of the server's budget, in requests such as this one.
@@ -117,11 +160,19 @@ fn is_null(plan: &ExtractPlan, answer: &Value) -> bool {
     whole && names.len() > 1 && names.iter().try_fold(answer, |value, name| value.get(name)) == Some(&Value::Null)
 }
 
+/// Whether there is null where the list of the rows would be, or something around it.
+fn rows_are_null(plan: &ExtractPlan, answer: &Value) -> bool {
+    let rows = plan.rows_at.iter().try_fold(answer, |value, name| match value {
+        Value::Null => Some(value),
+        value => value.get(name),
+    });
+    rows == Some(&Value::Null)
+}
+
 /// Whether a response with errors may be stored.
 fn accept(plan: &ExtractPlan, answer: &Value, errors: &GraphqlErrors) -> Result<()> {
     let wait = errors.is_throttling().then(|| QueryCost::of(answer).map(|cost| cost.wait())).flatten();
-    let has_data = answer.get("data").is_some_and(|data| !data.is_null());
-    if plan.partial_errors == PartialErrors::Warn && has_data && errors.is_partial() {
+    if plan.partial_errors == PartialErrors::Warn && errors.is_partial() {
         return Ok(());
     }
     let error = errors.error(wait);

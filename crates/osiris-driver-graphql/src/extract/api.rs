@@ -6,7 +6,7 @@ use osiris_http::pages::{NextPage, PagePosition, PageSource, PageSummary, PagedA
 use serde_json::Value;
 
 use super::answer::Answer;
-use super::plan::ExtractPlan;
+use super::plan::{CursorPath, ExtractPlan};
 use crate::client::request;
 use crate::config::{PageStyle, Paging};
 use crate::error::is_too_large;
@@ -38,11 +38,14 @@ impl PageSource for QueryPages<'_> {
 
 /// Where to begin: where `variables` says, or else the variable's default in the query.
 fn position(plan: &ExtractPlan) -> PagePosition {
-    let Some(paging) = &plan.paging else { return PagePosition::single() };
+    let Some(paging) = &plan.paging else {
+        let hint = "set `pagination` to read all pages; or give the list a limit in the query, such as `first`";
+        return PagePosition::single().with_hint(hint);
+    };
     let position = match paging.style {
         PageStyle::Cursor => PagePosition::cursor(&paging.variable),
         PageStyle::Offset => PagePosition::offset(&paging.variable),
-        PageStyle::Page => PagePosition::page(&paging.variable),
+        PageStyle::Page => PagePosition::page(&paging.variable).with_first_page(paging.first_page),
     };
     let start = plan.variables.get(&paging.variable).cloned();
     let start = match paging.style {
@@ -51,10 +54,12 @@ fn position(plan: &ExtractPlan) -> PagePosition {
     };
     let position = start.iter().fold(position, PagePosition::starting_at);
     let position = paging.size.iter().fold(position, |position, size| position.with_size(&size.variable, size.rows));
-    position.with_hint(format!(
-        "check that the query passes `${}` to the list that is paged, and `pagination.style`",
-        paging.variable
-    ))
+    let fields = match paging.style {
+        PageStyle::Cursor | PageStyle::Offset => "`pagination.style`",
+        PageStyle::Page => "`pagination.style` and `pagination.first_page`",
+    };
+    let variable = &paging.variable;
+    position.with_hint(format!("check that the query passes `${variable}` to the list that is paged, and {fields}"))
 }
 
 impl PagedApi for QueryApi<'_> {
@@ -77,8 +82,11 @@ impl PagedApi for QueryApi<'_> {
             Some(paging) => next(answer, self.plan, paging)?,
             None => NextPage::Last,
         };
-        let summary = PageSummary::new(answer.found.document().row_count(), next);
-        Ok(summary.with_items(answer.items(self.plan)).with_total(answer.total(self.plan)))
+        let total = answer.total(self.plan)?;
+        // A limit in the query is the user's own.
+        let is_count = self.plan.total.as_ref().is_some_and(|total| total.is_count) && !self.plan.is_limited;
+        let summary = PageSummary::new(answer.found.document().row_count(), next).with_items(answer.items(self.plan));
+        Ok(summary.with_total(total).with_count(total.filter(|_| is_count)))
     }
 
     fn fingerprint(&self, answer: &Answer) -> Option<u64> {
@@ -93,6 +101,9 @@ impl PagedApi for QueryApi<'_> {
 /// What an answer says of the next page.
 fn next(answer: &Answer, plan: &ExtractPlan, paging: &Paging) -> Result<NextPage> {
     let info = answer.page_info(plan, paging)?;
+    if let Some(path) = &plan.cursor_path {
+        return by_last_item(answer, plan, path, info.has_next);
+    }
     Ok(match (info.has_next, paging.style) {
         (Some(false), _) => NextPage::Last,
         (Some(true), PageStyle::Offset | PageStyle::Page) => NextPage::More,
@@ -102,6 +113,20 @@ fn next(answer: &Answer, plan: &ExtractPlan, paging: &Paging) -> Result<NextPage
             next => next,
         },
     })
+}
+
+/// What an answer says of the next page where its cursor is in the last item: an empty page is the end.
+fn by_last_item(answer: &Answer, plan: &ExtractPlan, path: &CursorPath, has_next: Option<bool>) -> Result<NextPage> {
+    if has_next == Some(false) || (has_next.is_none() && answer.items(plan) == 0) {
+        return Ok(NextPage::Last);
+    }
+    match NextPage::by_cursor(answer.last_cursor(plan, path).as_ref()) {
+        NextPage::Unknown => {
+            let message = format!("`{}` is not in the response, so the next page cannot be found", path.written());
+            Err(Error::validation(message).with_hint("set `pagination.cursor_path` to a field that every item has"))
+        }
+        next => Ok(next),
+    }
 }
 
 fn no_cursor(seen: &str) -> Error {

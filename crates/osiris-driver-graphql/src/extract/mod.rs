@@ -50,7 +50,7 @@ impl Component for GraphqlExtractor {
         Role::Extract,
         "Reads the rows of a GraphQL query, page by page",
     )
-    .with_connection(ConnectionUse::Required);
+    .with_connection(ConnectionUse::Inline);
     type Connection = ConnectionConfig;
     type Config = ExtractorConfig;
 
@@ -59,6 +59,11 @@ impl Component for GraphqlExtractor {
             Ok(plan) => plan.warnings,
             Err(problems) => problems,
         }
+    }
+
+    fn notes(config: &ExtractorConfig, _: &ConnectionConfig) -> Vec<String> {
+        let first = ExtractPlan::new(config).ok().and_then(|plan| plan.first_page());
+        first.map(|first| format!("pages from {first}")).into_iter().collect()
     }
 }
 

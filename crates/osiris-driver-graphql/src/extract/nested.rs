@@ -1,4 +1,5 @@
-//! Lists inside of rows that have pages of their own. These are not fetched: what is missing is reported, never cut silently.
+//! Lists inside of rows that are cut: by pages of their own, which are not fetched, or by a limit in the query. What is missing is
+//! reported, never cut silently.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -8,60 +9,103 @@ use osiris_http::Row;
 use serde_json::{Value, json};
 
 use crate::config::NestedPages;
-use crate::query::Selected;
+use crate::query::{Limit, Selected};
 
-/// Rows with a list that has more pages. Its tag `path` says which.
+/// Rows with a list that is cut. Its tag `path` says which.
 pub(super) const ROWS_TRUNCATED: &str = "rows_truncated";
+
+/// The members of a list's object that hold its items. Other names are known by what a server returns.
+const ITEMS: [&str; 4] = ["nodes", "edges", "items", "results"];
+
+/// Members that tell something about a list without being items of it.
+const FACTS: [&str; 6] = ["totalCount", "total_count", "total", "count", "pageInfo", "__typename"];
 
 /// The lists inside of rows, as the query selects them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Nested {
-    /// Those that say whether there is more.
+    /// Those that show whether they are cut.
     lists: Arc<Vec<NestedList>>,
     /// Those around the rows, such as the list of the rows itself when it is not paged.
     around: Arc<Vec<NestedList>>,
-    /// Those of which only a part is requested, and that do not say whether there is more.
-    unseen: Vec<String>,
+    /// The list of the rows itself, where only the count next to it can show that it is cut.
+    own: Option<Arc<NestedList>>,
+    /// Those that may be cut without a sign of it.
+    unseen: Vec<Unseen>,
+}
+
+/// A list that may be cut without a sign of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unseen {
+    pub(super) path: String,
+    /// Whether the query requests only a part of it.
+    pub(super) is_limited: bool,
+    /// Whether it is known how many items are requested: a shorter list is whole.
+    pub(super) has_limit: bool,
+}
+
+/// Where the list of the rows is, and the object that describes its next page, if it is paged.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Own<'a> {
+    pub(super) rows_at: &'a [String],
+    pub(super) page_info: Option<&'a [String]>,
 }
 
 #[derive(Debug)]
 struct NestedList {
-    /// The names from a row to the `pageInfo`, and the name of `hasNextPage` in it.
+    /// The names from a row to the list or its object.
     names: Vec<String>,
-    /// The list, for messages.
-    path: String,
+    signs: Signs,
     rows: AtomicU64,
 }
 
+/// What shows that a list is cut.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+struct Signs {
+    /// The names of `pageInfo` and `hasNextPage` in it.
+    next: Option<[String; 2]>,
+    /// The name of the count of all items.
+    count: Option<String>,
+    /// How many items are requested.
+    limit: Option<u64>,
+    /// The name of the items in the list's object; none for a plain list.
+    items: Option<String>,
+}
+
 impl Nested {
-    /// Those that a query for `all` selects, where `row` is what it selects of a row at `rows_at`. The one at `page_info` is the
-    /// extraction's own.
-    pub(super) fn of(all: &[Selected], row: &[Selected], rows_at: &[String], page_info: Option<&[String]>) -> Self {
-        let below = |selected: &[Selected], from: &[String], unseen: &mut Vec<String>| {
-            let mut lists = Vec::new();
-            walk(selected, &mut Vec::new(), &mut lists, unseen);
-            lists.retain(|list: &NestedList| Some([from, list.info()].concat().as_slice()) != page_info);
-            lists
+    /// Those that a query for `all` selects, where `row` is what it selects of a row. `limit` is how many items a limit allows, if
+    /// that is known.
+    pub(super) fn of(all: &[Selected], row: &[Selected], own: Own<'_>, limit: &dyn Fn(&Limit) -> Option<u64>) -> Self {
+        let below = |selected: &[Selected], from: &[String], found: &mut Found<'_>| {
+            found.walk(selected, &mut Vec::new());
+            found
+                .lists
+                .retain(|list| list.info().is_none_or(|info| Some([from, &info].concat().as_slice()) != own.page_info));
         };
-        let mut unseen = Vec::new();
-        let lists = below(row, rows_at, &mut unseen);
-        let around = below(all, &["data".to_owned()], &mut Vec::new());
-        Self { lists: Arc::new(lists), around: Arc::new(around), unseen }
+        let (mut inside, mut around) = (Found::new(limit), Found::new(limit));
+        below(row, own.rows_at, &mut inside);
+        below(all, &["data".to_owned()], &mut around);
+        // The items of these are rows, or have rows in them: only what the server says of them counts.
+        around.lists.retain(|list| list.signs.next.is_some());
+        around.lists.iter_mut().for_each(|list| list.signs.count = None);
+        let own = own.rows_at.get(1..own.rows_at.len().saturating_sub(1)).filter(|names| !names.is_empty());
+        let own = own.filter(|names| !around.lists.iter().any(|list| list.names == **names));
+        let own = own.map(|names| Arc::new(NestedList::new(names.to_vec(), Signs::default())));
+        Self { lists: Arc::new(inside.lists), around: Arc::new(around.lists), own, unseen: inside.unseen }
     }
 
-    /// Lists of which only a part is requested, and that do not say whether there is more.
-    pub(super) fn unseen(&self) -> impl Iterator<Item = String> {
-        self.unseen.iter().cloned()
+    /// Lists that may be cut without a sign of it.
+    pub(super) fn unseen(&self) -> impl Iterator<Item = &Unseen> {
+        self.unseen.iter()
     }
 
-    /// Counts what is missing in a row.
+    /// Counts the lists of a row that are cut.
     pub(super) fn look(&self, row: &Row<'_>) {
         for nested in self.lists.iter() {
             let Some((first, rest)) = nested.names.split_first() else { continue };
             let Some(cell) = row.get(first) else { continue };
-            // Most rows have no more: a text without `true` need not be parsed.
-            if cell.raw().contains("true")
-                && serde_json::from_str(cell.raw()).is_ok_and(|value: Value| says_more(&value, rest))
+            // Most rows have no more: a text without `true` need not be parsed where a flag is the only sign.
+            if (nested.signs.count.is_some() || nested.signs.next.is_none() || cell.raw().contains("true"))
+                && serde_json::from_str(cell.raw()).is_ok_and(|value: Value| nested.signs.are_in(&value, rest))
             {
                 nested.rows.fetch_add(1, Relaxed);
             }
@@ -71,14 +115,21 @@ impl Nested {
     /// The same for what is around the rows. Rows are not in it, so that nothing is counted twice.
     pub(super) fn look_around(&self, envelope: &Value) {
         for list in self.around.iter() {
-            if envelope.get("data").is_some_and(|data| says_more(data, &list.names)) {
+            if envelope.get("data").is_some_and(|data| list.signs.are_in(data, &list.names)) {
                 list.rows.fetch_add(1, Relaxed);
             }
         }
     }
 
+    /// Counts the list of the rows itself, which has fewer items than the server counts.
+    pub(super) fn count_own(&self) {
+        if let Some(list) = &self.own {
+            list.rows.fetch_add(1, Relaxed);
+        }
+    }
+
     fn incomplete(&self) -> impl Iterator<Item = (&NestedList, u64)> {
-        let all = self.around.iter().chain(self.lists.iter());
+        let all = self.own.as_deref().into_iter().chain(self.around.iter()).chain(self.lists.iter());
         all.map(|list| (list, list.rows.load(Relaxed))).filter(|(_, rows)| *rows > 0)
     }
 
@@ -89,57 +140,113 @@ impl Nested {
     pub(super) fn ensure_whole(&self, policy: NestedPages) -> Result<()> {
         match self.incomplete().next().filter(|_| policy == NestedPages::Fail) {
             None => Ok(()),
-            Some((list, _)) => {
-                Err(Error::integrity(format!("the list `{}` has more pages than were fetched", list.path))
-                    .with_hint("paginate it (`pagination`), request more of it at once, or set `nested_pages: warn`"))
-            }
+            Some((list, _)) => Err(Error::integrity(format!("the list `{}` {}", list.path(), list.signs.described()))
+                .with_hint("paginate it (`pagination`), request more of it at once, or set `nested_pages: warn`")),
         }
     }
 
     /// Reports what is missing, once, at the end.
     pub(super) fn report(&self, ctx: &ExecutionContext) {
         for (list, rows) in self.incomplete() {
-            tracing::warn!(step = ctx.step_id(), path = list.path, rows, "a list has more pages than were fetched");
-            ctx.log_metric(ROWS_TRUNCATED, rows, Unit::Rows, json!({"path": list.path}));
+            let path = list.path();
+            tracing::warn!(step = ctx.step_id(), path, rows, "a list {}", list.signs.described());
+            ctx.log_metric(ROWS_TRUNCATED, rows, Unit::Rows, json!({"path": path}));
         }
     }
 }
 
 impl NestedList {
+    fn new(names: Vec<String>, signs: Signs) -> Self {
+        Self { names, signs, rows: AtomicU64::new(0) }
+    }
+
+    /// The list, for messages.
+    fn path(&self) -> String {
+        self.names.join(".")
+    }
+
     /// The names that lead to the `pageInfo`.
-    fn info(&self) -> &[String] {
-        &self.names[..self.names.len() - 1]
+    fn info(&self) -> Option<Vec<String>> {
+        let [info, _] = self.signs.next.as_ref()?;
+        Some(self.names.iter().cloned().chain([info.clone()]).collect())
     }
 }
 
-fn walk(selected: &[Selected], names: &mut Vec<String>, lists: &mut Vec<NestedList>, unseen: &mut Vec<String>) {
-    for field in selected.iter().filter(|field| !field.inside.is_empty()) {
-        names.push(field.key.clone());
-        let info = field.inner("pageInfo");
-        match info.and_then(|info| Some((info, info.inner("hasNextPage")?))) {
-            Some((info, next)) => {
-                let names: Vec<String> = names.iter().chain([&info.key, &next.key]).cloned().collect();
-                lists.push(NestedList { path: names[..names.len() - 2].join("."), names, rows: AtomicU64::new(0) });
+impl Signs {
+    /// Whether the list that `names` lead to is cut, in any item of the lists on the way.
+    fn are_in(&self, value: &Value, names: &[String]) -> bool {
+        match (value, names.split_first()) {
+            (Value::Array(items), Some(_)) => items.iter().any(|item| self.are_in(item, names)),
+            (Value::Object(members), Some((first, rest))) => {
+                members.get(first).is_some_and(|inner| self.are_in(inner, rest))
             }
-            None if field.limited && has_rows(field) => unseen.push(names.join(".")),
-            None => {}
+            (_, Some(_)) => false,
+            // An object in a list, each with a list of its own.
+            (Value::Array(items), None) if self.items.is_some() || self.next.is_some() => {
+                items.iter().any(|item| self.are_in(item, names))
+            }
+            (list, None) => self.cut(list),
         }
-        walk(&field.inside, names, lists, unseen);
-        names.pop();
+    }
+
+    fn cut(&self, list: &Value) -> bool {
+        let has_next = self.next.as_ref().is_some_and(|[info, next]| list[info][next] == Value::Bool(true));
+        let items = self.items.as_ref().map_or(list, |name| &list[name]).as_array().map(|items| items.len() as u64);
+        let counted = self.count.as_ref().and_then(|name| list[name].as_u64());
+        let is_short = counted.is_some_and(|count| items.is_some_and(|items| items < count));
+        let is_at_limit = self.next.is_none()
+            && self.count.is_none()
+            && self.limit.is_some_and(|limit| items.is_some_and(|items| items >= limit));
+        has_next || is_short || is_at_limit
+    }
+
+    fn described(&self) -> &'static str {
+        match (&self.next, &self.count, self.limit) {
+            (Some(_), ..) => "has more pages than were fetched",
+            (None, None, Some(_)) => "is as long as its limit in the query: there may be more",
+            (None, ..) => "has fewer items than the server counts",
+        }
     }
 }
 
-fn has_rows(field: &Selected) -> bool {
-    ["nodes", "edges"].iter().any(|name| field.inner(name).is_some())
+/// The lists of a query, while they are looked for.
+struct Found<'a> {
+    limit: &'a dyn Fn(&Limit) -> Option<u64>,
+    lists: Vec<NestedList>,
+    unseen: Vec<Unseen>,
 }
 
-/// Whether `names` lead to a `true`, through every item of the lists on the path.
-fn says_more(value: &Value, names: &[String]) -> bool {
-    match (value, names.split_first()) {
-        (Value::Array(items), _) => items.iter().any(|item| says_more(item, names)),
-        (Value::Bool(more), None) => *more,
-        (Value::Object(members), Some((first, rest))) => members.get(first).is_some_and(|inner| says_more(inner, rest)),
-        _ => false,
+impl<'a> Found<'a> {
+    fn new(limit: &'a dyn Fn(&Limit) -> Option<u64>) -> Self {
+        Self { limit, lists: Vec::new(), unseen: Vec::new() }
+    }
+
+    fn walk(&mut self, selected: &[Selected], names: &mut Vec<String>) {
+        for field in selected.iter().filter(|field| !field.inside.is_empty()) {
+            names.push(field.key.clone());
+            self.list(field, names);
+            self.walk(&field.inside, names);
+            names.pop();
+        }
+    }
+
+    /// A field that is a list, or the object of one: it has items, or a limit and members that may be those of items.
+    fn list(&mut self, field: &Selected, names: &[String]) {
+        let info = field.inner("pageInfo");
+        let next = info.and_then(|info| Some([info.key.clone(), info.inner("hasNextPage")?.key.clone()]));
+        let items = ITEMS.iter().find_map(|name| field.inner(name)).map(|items| items.key.clone());
+        let count = ["totalCount", "total_count"].iter().find_map(|name| field.inner(name));
+        let count = count.filter(|_| items.is_some()).map(|count| count.key.clone());
+        let is_plain = field.inside.iter().any(|inner| !FACTS.contains(&inner.field.as_str()));
+        let is_list = items.is_some() || (field.limited && is_plain);
+        let limit = field.limit.as_ref().filter(|_| is_list).and_then(self.limit);
+        if next.is_none() && count.is_none() && is_list {
+            let (is_limited, has_limit) = (field.limited, limit.is_some());
+            self.unseen.push(Unseen { path: names.join("."), is_limited, has_limit });
+        }
+        if next.is_some() || count.is_some() || limit.is_some() {
+            self.lists.push(NestedList::new(names.to_vec(), Signs { next, count, limit, items }));
+        }
     }
 }
 
@@ -149,12 +256,13 @@ mod tests {
     use crate::query::Query;
 
     fn nested(query: &str) -> Nested {
-        Nested::of(&[], &Query::parse(query, None).unwrap().selected, &[], None)
+        let limit = |limit: &Limit| if let Limit::Items(items) = limit { Some(*items) } else { None };
+        Nested::of(&[], &Query::parse(query, None).unwrap().selected, Own::default(), &limit)
     }
 
     fn counts(nested: &Nested, row: &str) -> Vec<(String, u64)> {
         nested.look(&Row::new(row));
-        nested.lists.iter().map(|list| (list.path.clone(), list.rows.load(Relaxed))).collect()
+        nested.lists.iter().map(|list| (list.path(), list.rows.load(Relaxed))).collect()
     }
 
     #[test]
@@ -167,7 +275,7 @@ mod tests {
         let expected = [("tags".to_owned(), 0), ("issues.nodes.marks".to_owned(), 1)];
         assert_eq!(counts(&nested, row), expected);
         assert_eq!(counts(&nested, r#"{"id": 2, "tags": null}"#), expected);
-        assert_eq!(nested.unseen().count(), 0);
+        assert_eq!(nested.unseen().filter(|list| list.is_limited).count(), 0);
     }
 
     #[test]
@@ -176,14 +284,43 @@ mod tests {
         let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
         let (rows_at, own) = (names(&["data", "users", "nodes"]), names(&["data", "users", "pageInfo"]));
         for (own, found) in [(None, 1), (Some(own.as_slice()), 0)] {
-            let nested = Nested::of(&query.selected, &[], &rows_at, own);
+            let nested = Nested::of(&query.selected, &[], Own { rows_at: &rows_at, page_info: own }, &|_| None);
             nested.look_around(&json!({"data": {"users": {"nodes": [], "pageInfo": {"hasNextPage": true}}}}));
             assert_eq!(nested.incomplete().count(), found);
         }
     }
 
     #[test]
-    fn a_part_of_a_list_that_does_not_say_whether_there_is_more_is_noted() {
-        assert_eq!(nested("{ id tags(first: 5) { nodes } all { nodes } }").unseen().collect::<Vec<_>>(), ["tags"]);
+    fn p10b_a_count_and_a_limit_show_that_a_list_is_cut() {
+        let nested = nested(
+            "{ id tags { totalCount nodes { id } } lines(limit: 2) { id notes(first: 1) { edges { node { id } } } } }",
+        );
+        let row = |tags: u64, lines: Value| {
+            json!({"id": 1, "tags": {"totalCount": tags, "nodes": [{"id": 1}, {"id": 2}]}, "lines": lines}).to_string()
+        };
+        let notes = |notes: usize| json!({"id": 1, "notes": {"edges": vec![json!({"node": {"id": 1}}); notes]}});
+        let of = |row: &str| counts(&nested, row).into_iter().map(|(_, rows)| rows).collect::<Vec<_>>();
+        assert_eq!(of(&row(2, json!([notes(0)]))), [0, 0, 0]);
+        assert_eq!(of(&row(3, json!([]))), [1, 0, 0], "`totalCount` counts more");
+        assert_eq!(of(&row(2, json!([notes(0), notes(0)]))), [1, 1, 0], "as long as its limit");
+        assert_eq!(of(&row(2, json!([notes(1)]))), [1, 1, 1], "a list in an item of a list");
+        assert_eq!(of(&row(0, Value::Null)), [1, 1, 1]);
+    }
+
+    #[test]
+    fn a_list_that_does_not_show_whether_it_is_cut_is_noted() {
+        let query = "query ($n: Int) { id tags(first: 5) { nodes } all { nodes } lines(limit: $n) { id } late(after: 1) { nodes }
+            some(first: 3) { totalCount } counted(first: 3) { count nodes } sure { totalCount nodes } owner { id } }";
+        let nested = nested(query);
+        let unseen: Vec<_> =
+            nested.unseen().map(|list| (list.path.as_str(), list.is_limited, list.has_limit)).collect();
+        let expected = [
+            ("tags", true, true),
+            ("all", false, false),
+            ("lines", true, false),
+            ("late", true, false),
+            ("counted", true, true),
+        ];
+        assert_eq!(unseen, expected);
     }
 }

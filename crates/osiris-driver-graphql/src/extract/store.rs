@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use osiris_core::{ExecutionContext, Extracted, Result, TableSink, Unit};
+use osiris_core::{Error, ExecutionContext, Extracted, Result, TableSink, Unit};
 use osiris_http::RowDecoder;
 use osiris_http::pages::PageQueue;
 use serde_json::Value;
@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::answer::Answer;
 use super::columns::Columns;
 use super::plan::ExtractPlan;
+use crate::config::NullItems;
 use crate::types::row_options;
 
 /// Errors in responses with data, which were accepted.
@@ -30,9 +31,10 @@ pub(super) async fn pages(
     out: &TableSink,
     ctx: &ExecutionContext,
 ) -> Result<Extracted> {
+    let (mut number, mut null_page) = (0, None);
     let mut columns = Columns::new(plan, out.widening_sender()?);
     let mut decoder = RowDecoder::new(row_options(&plan.selected, plan.flatten));
-    let nulls = Arc::new(AtomicU64::new(0));
+    let nulls = Arc::new(Nulls::default());
     let (mut errors, mut sent) = (0, Instant::now());
     while let Some(answer) = queue.next().await {
         if let Some(partial) = &answer.errors {
@@ -44,9 +46,22 @@ pub(super) async fn pages(
                 "the response has errors besides its data"
             );
         }
+        number += 1;
+        // The first page of an object that does not exist is null. A list that has other pages is not empty.
+        if let Some(page) = null_page.or((answer.is_null && number > 1).then_some(number)) {
+            return Err(null_list(plan, page));
+        }
+        null_page = answer.is_null.then_some(number);
         plan.nested.look_around(answer.found.envelope());
-        let keep = keep(plan, decoder.rows(), &nulls);
+        if plan.is_limited && answer.total(plan)? > Some(answer.items(plan)) {
+            plan.nested.count_own();
+        }
+        if let Some((count, first)) = plan.data_path.null_items(answer.found.envelope()) {
+            nulls.add(count, first, answer.errors.as_ref().is_some_and(|errors| errors.explain_null(None)));
+        }
+        let keep = keep(plan, &answer, decoder.rows(), &nulls);
         decoder = decoder.decode_where(answer.found.into_document(), keep).await?;
+        nulls.ensure_none(plan, number)?;
         plan.nested.ensure_whole(plan.nested_pages)?;
         while let Some(batch) = decoder.next_batch() {
             columns.send(batch).await?;
@@ -59,14 +74,14 @@ pub(super) async fn pages(
             sent = Instant::now();
         }
     }
-    let extracted = finish(decoder, columns).await?;
+    let withheld = nulls.count.load(Relaxed);
+    let extracted = finish(decoder, columns, withheld).await?;
     plan.nested.report(ctx);
-    let withheld = nulls.load(Relaxed);
     if withheld > 0 {
         tracing::warn!(
             step = ctx.step_id(),
             count = withheld,
-            "the server returned null in the place of items: they are deleted or may not be seen, and are no rows"
+            "the server returned null in the place of items: they have no row and are counted as ignored"
         );
     }
     for (name, count, unit) in [(PARTIAL_ERRORS, errors as u64, Unit::Calls), (ITEMS_NULL, withheld, Unit::Rows)] {
@@ -77,17 +92,57 @@ pub(super) async fn pages(
     Ok(extracted)
 }
 
+/// Items that were null.
+#[derive(Debug, Default)]
+struct Nulls {
+    count: AtomicU64,
+    /// The number of the first one in its page, from 1, of those that no error explains; 0 if there is none.
+    first: AtomicU64,
+}
+
+impl Nulls {
+    /// Counts items, the first of which has the number `first` in its page, from 0.
+    fn add(&self, count: u64, first: usize, is_explained: bool) {
+        self.count.fetch_add(count, Relaxed);
+        if !is_explained {
+            // One that was found before stays.
+            let _ = self.first.compare_exchange(0, first as u64 + 1, Relaxed, Relaxed);
+        }
+    }
+
+    /// # Errors
+    /// There is one in the last page that the step does not permit.
+    fn ensure_none(&self, plan: &ExtractPlan, page: u64) -> Result<()> {
+        match self.first.load(Relaxed) {
+            item @ 1.. if plan.null_items == NullItems::Fail => {
+                Err(Error::integrity(format!("item {item} of page {page} is null: it has no row")).with_hint(
+                    "select a field that is never null, such as the key; `null_items: skip` leaves such items out and counts them",
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A list that is null although it has other pages: rows are missing, and nobody knows how many.
+fn null_list(plan: &ExtractPlan, page: u64) -> Error {
+    Error::integrity(format!("page {page} of the rows is null"))
+        .with_context("data_path", plan.data_path.as_str())
+        .with_hint("the server returned no list and no error: request fewer rows at once, or try later")
+}
+
 /// Which rows of a page are kept: those that are not null, up to `max_rows`. Runs on the decoder's thread.
 fn keep(
     plan: &ExtractPlan,
+    answer: &Answer,
     stored: u64,
-    nulls: &Arc<AtomicU64>,
+    nulls: &Arc<Nulls>,
 ) -> impl FnMut(usize, &osiris_http::Row<'_>) -> bool + Send + 'static {
-    let (nested, nulls) = (plan.nested.clone(), Arc::clone(nulls));
+    let (nested, nulls, explain_null) = (plan.nested.clone(), Arc::clone(nulls), answer.explain_null(plan));
     let mut room = plan.max_rows.map_or(u64::MAX, |max| max.saturating_sub(stored));
-    move |_, row| {
+    move |index, row| {
         if row.as_str() == "null" {
-            nulls.fetch_add(1, Relaxed);
+            nulls.add(1, index, explain_null(index));
             return false;
         }
         nested.look(row);
@@ -98,12 +153,12 @@ fn keep(
 }
 
 /// Sends the remaining rows, then the columns that no row had.
-async fn finish(mut decoder: RowDecoder, mut columns: Columns<'_>) -> Result<Extracted> {
+async fn finish(mut decoder: RowDecoder, mut columns: Columns<'_>, nulls: u64) -> Result<Extracted> {
     if decoder.rows() > 0 {
         while let Some(batch) = decoder.finish()? {
             columns.send(batch).await?;
         }
     }
     columns.finish().await?;
-    Ok(Extracted::rows(decoder.rows()).with_altered(decoder.altered()))
+    Ok(Extracted::rows(decoder.rows() + nulls).with_ignored(nulls).with_altered(decoder.altered()))
 }

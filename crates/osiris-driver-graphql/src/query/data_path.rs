@@ -69,9 +69,36 @@ impl DataPath {
         leading_names(&self.text)
     }
 
+    /// The names that lead from an item of the list to its row: `node` for `data.edges[*].node`, none for a plain list. `None` where
+    /// an item may have more rows than one.
+    pub(crate) fn below_items(&self) -> Option<Vec<String>> {
+        let text = self.text.replace(".*", "[*]");
+        let (_, below) = text.split_once("[*]").unwrap_or((&text, ""));
+        let is_list = self.names().1 || below.starts_with('.') || text.ends_with("[*]");
+        let (names, whole) = leading_names(below.trim_start_matches('.'));
+        (is_list && whole && matches!(self.kind, PathKind::Plain(_))).then_some(names)
+    }
+
     /// Whether each item of a list is one row, which an offset needs.
     pub(crate) fn counts_items(&self) -> bool {
         matches!(self.kind, PathKind::Plain(_)) && self.text.matches('*').count() <= 1
+    }
+
+    /// How many items are null in the lists that the path leads through, and the number of the first one, from 0. They have no row,
+    /// unless the path ends at them. `envelope` is the response without its rows.
+    pub(crate) fn null_items(&self, envelope: &Value) -> Option<(u64, usize)> {
+        if !matches!(self.kind, PathKind::Plain(_)) {
+            return None;
+        }
+        let parts = self.text.replace(".*", "[*]");
+        let parts: Vec<Vec<String>> = parts
+            .split("[*]")
+            .map_while(|part| Some(leading_names(part.trim_start_matches('.'))).filter(|(_, whole)| *whole))
+            .map(|(names, _)| names)
+            .collect();
+        let mut found = None;
+        null_items(envelope, &parts, &mut found);
+        found
     }
 
     /// Finds the rows of a response.
@@ -87,6 +114,17 @@ impl DataPath {
             PathKind::Search { path, names_rows } => (path, *names_rows),
         };
         search(path, names_rows, page.json()?, page.body())
+    }
+}
+
+fn null_items(value: &Value, parts: &[Vec<String>], found: &mut Option<(u64, usize)>) {
+    let Some((names, rest)) = parts.split_first().filter(|(_, rest)| !rest.is_empty()) else { return };
+    let list = names.iter().try_fold(value, |value, name| value.get(name));
+    for (index, item) in list.and_then(Value::as_array).into_iter().flatten().enumerate() {
+        if item.is_null() {
+            *found = found.map_or(Some((1, index)), |(count, first)| Some((count + 1, first)));
+        }
+        null_items(item, rest, found);
     }
 }
 
@@ -230,10 +268,28 @@ mod tests {
     }
 
     #[test]
+    fn items_that_are_null_on_the_way_to_the_rows_are_counted() {
+        let envelope = serde_json::json!({"data": {"a": [{"b": [{}, null]}, null, {"b": null}, null]}});
+        let found = |path: &str| DataPath::parse(path).unwrap().null_items(&envelope);
+        assert_eq!(found("data.a[*].b"), Some((2, 1)));
+        assert_eq!(found("$.data.a[*].b[*].c"), Some((3, 1)));
+        assert_eq!(found("data.a[*].b.*.c"), Some((3, 1)));
+        assert_eq!((found("data.a"), found("$..b"), found("data.a[0].b")), (None, None, None));
+    }
+
+    #[test]
     fn an_invalid_path_names_the_position() {
         let problem = DataPath::parse("data.a[?@.n <]").unwrap_err();
         assert!(problem.message.contains("invalid path `data.a[?@.n <]`: at position"), "{problem}");
         assert!(problem.hint.is_some());
+    }
+
+    #[test]
+    fn the_row_of_an_item_is_found_where_there_is_one() {
+        let below = |path: &str| DataPath::parse(path).unwrap().below_items().map(|names| names.join("."));
+        assert_eq!(below("$.data.edges[*].node").as_deref(), Some("node"));
+        assert_eq!((below("data.a").as_deref(), below("data.a[*]").as_deref()), (Some(""), Some("")));
+        assert_eq!((below("data.a[*].b[*].c"), below("data.a[0].b"), below("data.a[?@.b]")), (None, None, None));
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod variables;
 
 pub(crate) use data_path::{DataPath, Found};
 pub(crate) use names::leading_names;
-pub(crate) use selection::Selected;
+pub(crate) use selection::{Limit, Selected};
 pub(crate) use variables::{Declared, value_problems};
 
 use apollo_parser::cst::{Definition, Document, OperationDefinition};

@@ -6,7 +6,18 @@ use osiris_core::Problem;
 use super::node::{Fragments, problem_at, start};
 
 /// Arguments that request a part of a list.
-const LIMITING: [&str; 7] = ["after", "before", "first", "last", "limit", "pageSize", "take"];
+const LIMITING: [&str; 9] = ["after", "before", "first", "last", "limit", "pageSize", "perPage", "per_page", "take"];
+
+/// Those of them that give the largest number of items.
+const SIZES: [&str; 7] = ["first", "last", "limit", "pageSize", "perPage", "per_page", "take"];
+
+/// The largest number of items that a query requests of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Limit {
+    Items(u64),
+    /// The value of a variable.
+    Variable(String),
+}
 
 /// A field of the response.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +28,8 @@ pub(crate) struct Selected {
     pub(crate) field: String,
     /// Whether only a part of its list is requested.
     pub(crate) limited: bool,
+    /// How many items are requested, if the query says so.
+    pub(crate) limit: Option<Limit>,
     /// What is selected of it; nothing for a scalar.
     pub(crate) inside: Vec<Selected>,
 }
@@ -78,12 +91,14 @@ impl Walk<'_> {
         let alias = field.alias().and_then(|alias| alias.name()).map(|name| name.text().to_string());
         let key = alias.unwrap_or_else(|| name.clone());
         let arguments = field.arguments().into_iter().flat_map(|arguments| arguments.arguments());
-        let limited = arguments
-            .filter_map(|argument| Some(argument.name()?.text().to_string()))
-            .any(|argument| LIMITING.contains(&argument.as_str()));
+        let arguments: Vec<(String, cst::Argument)> =
+            arguments.filter_map(|argument| Some((argument.name()?.text().to_string(), argument))).collect();
+        let limited = arguments.iter().any(|(name, _)| LIMITING.contains(&name.as_str()));
+        let sizes = arguments.iter().filter(|(name, _)| SIZES.contains(&name.as_str()));
+        let limit = sizes.filter_map(|(_, argument)| limit(argument)).next();
         // A field that is selected twice occurs once, with what both select.
         let index = selected.iter().position(|other| other.key == key).unwrap_or_else(|| {
-            selected.push(Selected { key, field: name, limited, inside: Vec::new() });
+            selected.push(Selected { key, field: name, limited, limit, inside: Vec::new() });
             selected.len() - 1
         });
         if let Some(set) = field.selection_set() {
@@ -110,6 +125,13 @@ impl Walk<'_> {
             self.set(&set, selected);
             self.within.pop();
         }
+    }
+}
+
+fn limit(argument: &cst::Argument) -> Option<Limit> {
+    match argument.value()? {
+        cst::Value::Variable(variable) => Some(Limit::Variable(variable.name()?.text().to_string())),
+        value => value.syntax().text().to_string().trim().parse().ok().map(Limit::Items),
     }
 }
 

@@ -46,7 +46,7 @@ fn paths_are_checked_against_the_query() {
     insta::assert_snapshot!(problems(json!({
         "query": "query ($after: String) { users(after: $after) { nodes { id } } }", "data_path": "data.users.nodes", "pagination": {},
     })), @"
-    query: the query selects no `pageInfo` next to the rows: the next page cannot be found (add `pageInfo { hasNextPage endCursor }`, or set `pagination.path`)
+    query: the query selects no `pageInfo` next to the rows: the next page cannot be found (add `pageInfo { hasNextPage endCursor }`, or set `pagination.path` or `pagination.cursor_path`)
     ");
 }
 

@@ -54,6 +54,36 @@ async fn a_server_that_hides_its_schema_is_told_apart_from_one_that_is_not_there
     }
 }
 
+#[tokio::test]
+async fn p10h_a_field_that_needs_arguments_is_marked() {
+    let named = |kind: &str, name: &str| json!({"kind": kind, "name": name});
+    let argument = |name: &str, default: Value, of: Value| json!({"name": name, "defaultValue": default, "type": of});
+    let needed = json!({"kind": "NON_NULL", "name": null});
+    let args = json!([
+        argument("unit", json!(null), needed.clone()),
+        argument("digits", json!("2"), needed),
+        argument("at", json!(null), named("SCALAR", "String")),
+    ]);
+    let field = |name: &str, args: Value, of: Value| json!({"name": name, "args": args, "type": of});
+    let item = json!({"kind": "OBJECT", "name": "Item", "fields": [
+        field("price", args, named("SCALAR", "Float")),
+        field("size", json!([]), named("SCALAR", "BigInt")),
+    ]});
+    let query =
+        json!({"kind": "OBJECT", "name": "Query", "fields": [field("items", json!([]), named("OBJECT", "Item"))]});
+    let schema = json!({"queryType": {"name": "Query"}, "types": [query, item]});
+    let server = HttpServer::scripted([Reply::json(200, &json!({"data": {"__schema": schema}}))]).unwrap();
+    let bench = bench();
+    let connection = bench.connection(COMPONENT, &json!({"endpoint": server.url()})).unwrap();
+    let catalog = bench.driver(COMPONENT).unwrap().family().discover(&connection, None).await.unwrap();
+    let fields: Vec<_> = catalog.resources[0]
+        .fields
+        .iter()
+        .map(|field| (field.field_type.as_str(), field.native_type.as_str()))
+        .collect();
+    assert_eq!(fields, [("double", "Float, needs arguments: unit"), ("string", "BigInt")]);
+}
+
 async fn check(fields: Value, limit: Duration) -> osiris_core::Health {
     let bench = bench();
     let connection = bench.connection(COMPONENT, &fields).unwrap();

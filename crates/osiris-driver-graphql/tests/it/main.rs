@@ -7,7 +7,10 @@ mod bad;
 mod complete;
 mod conformance;
 mod discover;
+mod lost;
+mod nested;
 mod pages;
+mod partial;
 mod rows;
 
 use std::sync::Arc;
@@ -17,6 +20,7 @@ use osiris_core::{Error, Registry, Result, RetryPolicy, StepOutput};
 use osiris_driver_graphql::{Connect, ConnectionTarget, register_with_client, settings};
 use osiris_http::{HttpClient, SimulatedClock};
 use osiris_stand_ins::graphql::Api;
+use osiris_testkit::http_server::{HttpServer, Reply};
 use osiris_testkit::{Bench, Rows};
 use serde_json::{Value, json};
 
@@ -53,6 +57,14 @@ async fn rows(bench: &Bench, output: &StepOutput) -> Rows {
 /// Kind, message, context and hint of the error of a step, without the port of this run.
 async fn failure(api: &Api, config: Value) -> String {
     shown(&run(&bench(), api, config).await.unwrap_err(), api)
+}
+
+/// A step against a server with these answers: what came of it, and how many requests there were.
+async fn answered(bench: &Bench, replies: Vec<Value>, config: Value) -> (Result<StepOutput>, usize) {
+    let replies = replies.iter().map(|reply| Reply::json(200, reply));
+    let server = HttpServer::scripted(replies).unwrap();
+    let outcome = run_at(bench, json!({"endpoint": server.url()}), config).await;
+    (outcome, server.requests().len())
 }
 
 fn shown(error: &Error, api: &Api) -> String {

@@ -2,8 +2,8 @@
 //!
 //! * [`PagePosition`]: where an extraction is, by cursor, offset, page number or link; how large the next page may be. No I/O.
 //! * [`Pager`]: the loop around a [`PagedApi`], which says how its pages are requested and what they say about the next
-//!   one. It detects pagination loops, halves the size of pages that are too large, stops at a page limit, and logs
-//!   each page.
+//!   one. It detects pagination loops, halves the size of pages that are too large, stops at a page limit, compares
+//!   what came with the server's count, and logs each page.
 //! * [`read_ahead`]: fetches the next page while the last one is decoded and stored, for any [`PageSource`].
 //! * [`AdaptiveSize`]: how much to request at once, for an API with its own kind of position.
 //! * [`ran_out_of_time`]: whether a timeout says that a request was too large.

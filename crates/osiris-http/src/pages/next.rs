@@ -42,13 +42,14 @@ pub struct PageSummary {
     pub(super) items: u64,
     pub(super) next: NextPage,
     pub(super) total: Option<u64>,
+    pub(super) count: Option<u64>,
 }
 
 impl PageSummary {
     /// A page with `rows` rows.
     pub fn new(rows: usize, next: NextPage) -> Self {
         let rows = u64::try_from(rows).unwrap_or(u64::MAX);
-        Self { rows, items: rows, next, total: None }
+        Self { rows, items: rows, next, total: None, count: None }
     }
 
     /// How many items of the page the server counts, if not every one of them is a row. Default: the number of rows.
@@ -62,6 +63,13 @@ impl PageSummary {
     #[must_use]
     pub fn with_total(mut self, total: Option<u64>) -> Self {
         self.total = total;
+        self
+    }
+
+    /// How many items all pages have together, by the server's own count: if fewer come, the extraction fails. Default: `None`.
+    #[must_use]
+    pub fn with_count(mut self, count: Option<u64>) -> Self {
+        self.count = count;
         self
     }
 }

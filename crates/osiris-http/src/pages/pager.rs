@@ -39,7 +39,8 @@ pub trait PagedApi: Send + Sync {
     }
 }
 
-/// Fetches the pages of an API one after the other, and logs each of them.
+/// Fetches the pages of an API one after the other, and logs each of them. Where the server counts the items
+/// ([`PageSummary::with_count`]), fewer than that are an error, unless a page limit ended the extraction.
 pub struct Pager<'a, A> {
     api: A,
     position: PagePosition,
@@ -48,13 +49,25 @@ pub struct Pager<'a, A> {
     ctx: &'a ExecutionContext,
     pages: u64,
     fingerprint: Option<u64>,
+    /// The smallest of the server's counts: a source may grow while it is read.
+    count: Option<u64>,
     ended: bool,
 }
 
 impl<'a, A: PagedApi> Pager<'a, A> {
     /// Every page from `position` on.
     pub fn new(api: A, position: PagePosition, ctx: &'a ExecutionContext) -> Self {
-        Self { api, position, max_pages: None, is_sample: false, ctx, pages: 0, fingerprint: None, ended: false }
+        Self {
+            api,
+            position,
+            max_pages: None,
+            is_sample: false,
+            ctx,
+            pages: 0,
+            fingerprint: None,
+            count: None,
+            ended: false,
+        }
     }
 
     /// At most `max_pages` pages. When there are more, a warning is logged.
@@ -91,10 +104,36 @@ impl<'a, A: PagedApi> Pager<'a, A> {
         }
     }
 
-    fn report(&self, page: &PageSummary) {
+    fn report(&mut self, page: &PageSummary) {
+        self.count_again(page);
         self.ctx.log_event(event::EXTRACTION_PAGE, json!({"page": self.pages, "rows": page.rows}));
         if let Some(total) = page.total {
             self.ctx.progress().expect_rows(total);
+        }
+    }
+
+    fn count_again(&mut self, page: &PageSummary) {
+        self.count = self.count.into_iter().chain(page.count).min();
+    }
+
+    /// How many items the server counts, if fewer came.
+    fn missing_of(&self) -> Option<u64> {
+        let reached = self.position.reached()?;
+        self.count.filter(|count| reached < *count && !self.is_sample)
+    }
+
+    /// Compares what came with the server's count, after the last page. Rows may have been deleted since the last count, so that
+    /// the page is requested once more for a new one.
+    async fn ensure_complete(&mut self) -> Result<()> {
+        if self.missing_of().is_none() {
+            return Ok(());
+        }
+        let page = self.fetch().await?;
+        let summary = self.api.summary(&page)?;
+        self.count_again(&summary);
+        match self.missing_of() {
+            Some(count) => Err(self.position.incomplete(count, self.pages)),
+            None => Ok(()),
         }
     }
 
@@ -135,7 +174,11 @@ impl<A: PagedApi> PageSource for Pager<'_, A> {
         let summary = self.api.summary(&page)?;
         self.report(&summary);
         self.check_identical(&page, summary.rows)?;
-        self.ended = !self.position.advance(&summary)? || self.is_at_limit();
+        let is_last = !self.position.advance(&summary)?;
+        if is_last {
+            self.ensure_complete().await?;
+        }
+        self.ended = is_last || self.is_at_limit();
         if self.ended {
             self.ctx.log_metric(metric::PAGES_FETCHED, self.pages, Unit::Calls, Value::Null);
         }

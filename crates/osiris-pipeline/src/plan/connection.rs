@@ -61,12 +61,26 @@ pub(super) fn resolve(
             }
             StepConnection::complete(ResolvedConnection::none())
         }
+        ConnectionUse::Inline if named.is_none() && is_inline(context, driver, split) => StepConnection::complete(
+            ResolvedConnection::from_fields(split.overrides.clone(), driver.connection_schema()),
+        ),
         ConnectionUse::Optional if named.is_none() => StepConnection::complete(ResolvedConnection::from_fields(
             split.overrides.clone(),
             driver.connection_schema(),
         )),
         _ => defined(context, step, driver, split, named.as_ref(), place, diagnostics),
     }
+}
+
+/// Whether the step writes all that a connection of the family must have, and there is no default connection that it could mean
+/// instead. Secrets are refused before: the step has none.
+fn is_inline(context: &Context<'_>, driver: &dyn Driver, split: &StepFields) -> bool {
+    let schema = driver.connection_schema();
+    let is_written = |field: &str| split.overrides.keys().any(|name| schema.field_named(name) == Some(field));
+    let mut required = schema.json()["required"].as_array().into_iter().flatten().filter_map(Value::as_str).peekable();
+    required.peek().is_some()
+        && required.all(is_written)
+        && !context.connections.connections().has_default(driver.spec().family())
 }
 
 fn reference(value: &Value) -> Result<ConnectionRef, Box<Diagnostic>> {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use osiris_core::connection::OverridePolicy;
+use osiris_core::header::is_guarded;
 use osiris_core::{ConfigSchema, Driver, Prepared, Problem, Registry, ResolvedConnection, Role};
 use serde_json::{Map, Value};
 
@@ -16,7 +18,7 @@ use crate::interpolate::{Edit, Interpolated, Scope, interpolate, offset_as_writt
 use crate::model::{Pipeline, Spanned, Step};
 use crate::parse::{KnownIds, mask_literals};
 use crate::source::{SourceFile, Span};
-use crate::yaml::Node;
+use crate::yaml::{Entry, Node};
 
 /// What a step is checked against.
 pub(super) struct Context<'a> {
@@ -180,6 +182,13 @@ impl Context<'_> {
             if !schema.is_secret(&entry.key) || entry.value.is_null() {
                 continue;
             }
+            let field = schema.field_named(&entry.key).unwrap_or(&entry.key);
+            if let (OverridePolicy::Headers, Some(headers)) =
+                (OverridePolicy::of(field, schema), entry.value.as_mapping())
+            {
+                found.extend(self.check_headers(step, &entry.key, headers, diagnostics));
+                continue;
+            }
             found.push(entry.key.clone());
             mask_literals(&entry.value, &self.pipeline.source, diagnostics);
             if entry.value.as_str().is_some_and(is_reference) {
@@ -192,6 +201,37 @@ impl Context<'_> {
             )));
         }
         found
+    }
+
+    /// Headers that a step adds to those of its connection: each is an error if its name may be that of a credential, otherwise a
+    /// warning. Returns the field if one is an error.
+    fn check_headers(
+        &self,
+        step: &Step,
+        field: &str,
+        headers: &[Entry],
+        diagnostics: &mut Diagnostics,
+    ) -> Option<String> {
+        let (guarded, open): (Vec<&Entry>, Vec<&Entry>) = headers.iter().partition(|header| is_guarded(&header.key));
+        for header in &guarded {
+            mask_literals(&header.value, &self.pipeline.source, diagnostics);
+            let message = format!("the header `{}` may carry a credential and must not be set in a step", header.key);
+            diagnostics.push(
+                self.error(header.key_span, message)
+                    .with_hint(format!("write it under `{field}` of the connection, with a variable as its value")),
+            );
+        }
+        if !guarded.is_empty() {
+            return Some(field.to_owned());
+        }
+        for header in open {
+            let message = format!(
+                "step `{}` adds the header `{}` to its connection: its value is not treated as a secret",
+                step.id.value, header.key
+            );
+            diagnostics.push(Diagnostic::warning(message).at(&self.pipeline.source, header.key_span));
+        }
+        None
     }
 
     /// A problem of the configuration, at its place in the file.

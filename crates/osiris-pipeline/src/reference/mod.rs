@@ -82,6 +82,9 @@ impl<'a> ComponentReference<'a> {
             ConnectionUse::None => String::new(),
             ConnectionUse::Optional => format!(" May use a connection `@{}.*`.", spec.family()),
             ConnectionUse::Required => format!(" Needs a connection `@{}.*`.", spec.family()),
+            ConnectionUse::Inline => {
+                format!(" Needs a connection `@{}.*`, or its fields in the step if none is secret.", spec.family())
+            }
         };
         text.push_str(&connection);
         text.push('\n');

@@ -1,6 +1,6 @@
 //! Rules about a step that fails: what the error says, what it is called, and what it must not hold.
 
-use osiris_core::{ConnectionUse, ErrorKind, Redactor, RetryPolicy, StepFailure, event};
+use osiris_core::{ErrorKind, Redactor, RetryPolicy, StepFailure, event};
 use serde_json::{Map, Value, json};
 
 use super::run::text;
@@ -158,7 +158,7 @@ pub async fn crt_007_reports_a_connection_failure_as_event_and_category<S: Subje
     let faults = trial.subject().faults(trial.place()).await?;
     if !faults.iter().any(|fault| fault.connection) {
         ensure!(
-            trial.spec()?.connection != ConnectionUse::Required,
+            !trial.spec()?.connection.is_needed(),
             "it needs a connection, so `Subject::faults` needs one `of_connection`"
         );
         return not_applicable("it has no connection that could fail");

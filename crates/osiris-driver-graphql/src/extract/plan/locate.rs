@@ -47,34 +47,109 @@ pub(super) fn page_info(paging: &Paging, query: &Query, rows_at: &[String]) -> R
         let info = found.as_ref().and_then(|names| Selected::at(&query.selected, names.get(1..)?));
         let useful = info.is_some_and(|info| info.inside.iter().any(|field| field.key == paging.has_next_field));
         return match paging.style {
+            PageStyle::Cursor if paging.cursor_path.is_some() => Ok(found.filter(|_| useful)),
             PageStyle::Cursor if found.is_none() => {
                 let (next, cursor) = (&paging.has_next_field, &paging.cursor_field);
                 Err(Problem::error(
                     "/query",
                     "the query selects no `pageInfo` next to the rows: the next page cannot be found",
                 )
-                .with_hint(format!("add `pageInfo {{ {next} {cursor} }}`, or set `pagination.path`")))
+                .with_hint(format!(
+                    "add `pageInfo {{ {next} {cursor} }}`, or set `pagination.path` or `pagination.cursor_path`"
+                )))
             }
             PageStyle::Cursor => Ok(found),
             PageStyle::Offset | PageStyle::Page => Ok(found.filter(|_| useful)),
         };
     };
-    let pointer = paging.pointer("path");
+    let found = selected_path(&paging.pointer("path"), path, query, "data.users.pageInfo");
+    found.map(Some).map_err(|problem| match problem.hint {
+        Some(_) => problem,
+        None => problem.with_hint("select it, such as `pageInfo { hasNextPage endCursor }`"),
+    })
+}
+
+/// The server's count of all rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::extract) struct Total {
+    /// The names that lead to it.
+    pub(in crate::extract) names: Vec<String>,
+    /// Whether it is known to count the rows: then fewer of them are an error. Otherwise it serves progress only.
+    pub(in crate::extract) is_count: bool,
+    /// Whether the configuration names it, so that it must be there.
+    pub(in crate::extract) is_named: bool,
+}
+
+/// The names of the count of a list, next to its items, as Relay servers have it.
+const COUNTS: [&str; 2] = ["totalCount", "total_count"];
+
+/// The names under which servers report how many rows there are in all.
+const TOTALS: [&str; 4] = ["totalCount", "total_count", "total", "count"];
+
+/// Where the count of all rows is: as given, or what the query selects next to the rows, or around them.
+pub(super) fn total(paging: Option<&Paging>, query: &Query, rows_at: &[String]) -> Result<Option<Total>, Problem> {
+    if let Some((paging, path)) = paging.and_then(|paging| Some((paging, paging.total.as_ref()?))) {
+        let names = selected_path(&paging.pointer("total"), path, query, "data.users.totalCount")?;
+        return Ok(Some(Total { names, is_count: true, is_named: true }));
+    }
+    let is_scalar =
+        |field: &&Selected, names: &[&str]| names.contains(&field.field.as_str()) && field.inside.is_empty();
+    let around = rows_at.split_last().map(|(_, around)| around).filter(|around| !around.is_empty());
+    let beside = around.and_then(|around| {
+        let fields = match &around[1..] {
+            [] => &query.selected,
+            inner => &Selected::at(&query.selected, inner)?.inside,
+        };
+        let count = fields.iter().find(|field| is_scalar(field, &COUNTS))?;
+        Some(around.iter().cloned().chain([count.key.clone()]).collect())
+    });
+    let is_count = beside.is_some();
+    let names = beside.or_else(|| sibling(query, rows_at, |field| is_scalar(&field, &TOTALS)));
+    Ok(names.map(|names| Total { names, is_count, is_named: false }))
+}
+
+/// Where the cursor of the next page is in the last item of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::extract) struct CursorPath {
+    /// The names that lead to the list.
+    pub(in crate::extract) list: Vec<String>,
+    /// Those that lead from an item to the cursor.
+    pub(in crate::extract) inside: Vec<String>,
+}
+
+impl CursorPath {
+    /// The path, for messages.
+    pub(in crate::extract) fn written(&self) -> String {
+        format!("{}[-1].{}", self.list.join("."), self.inside.join("."))
+    }
+}
+
+/// The `cursor_path` of the pagination, which the query must select.
+pub(super) fn cursor_path(paging: &Paging, query: &Query) -> Result<Option<CursorPath>, Problem> {
+    let Some(path) = &paging.cursor_path else { return Ok(None) };
+    let (pointer, example) = (paging.pointer("cursor_path"), "data.users.edges[-1].cursor");
+    let Some((list, inside)) = path.split_once("[-1].") else {
+        let message = format!("`{path}` does not name the last item of a list");
+        return Err(Problem::error(pointer, message).with_hint(format!("for example `{example}`")));
+    };
+    let names = selected_path(&pointer, &format!("{list}.{inside}"), query, example)?;
+    let inside = inside.split('.').count();
+    let (list, inside) = names.split_at(names.len() - inside);
+    Ok(Some(CursorPath { list: list.to_vec(), inside: inside.to_vec() }))
+}
+
+/// The names of a path of the configuration, which the query must select.
+fn selected_path(pointer: &str, path: &str, query: &Query, example: &str) -> Result<Vec<String>, Problem> {
     let (names, whole) = leading_names(path);
     if !whole || names.first().map(String::as_str) != Some("data") {
-        return Err(Problem::error(
-            pointer,
-            format!("`{path}` is not a valid path: expected names that begin with `data`"),
-        )
-        .with_hint("for example `data.users.pageInfo`"));
+        let message = format!("`{path}` is not a valid path: expected names that begin with `data`");
+        return Err(Problem::error(pointer, message).with_hint(format!("for example `{example}`")));
     }
     if let Some((name, at, there)) = unselected(&query.selected, &names[1..], "data") {
         let message = format!("the query selects no `{name}` in `{at}`; it selects: {}", there.join(", "));
-        return Err(
-            Problem::error(pointer, message).with_hint("select it, such as `pageInfo { hasNextPage endCursor }`")
-        );
+        return Err(Problem::error(pointer, message));
     }
-    Ok(Some(names))
+    Ok(names)
 }
 
 /// The nearest field next to the rows, or next to one of the fields around them, for which `is_so` holds.

@@ -4,17 +4,16 @@
 mod locate;
 
 use osiris_core::problem::ensure_none;
-use osiris_core::{DRY_RUN_ROWS, Problem, Result, Severity};
+use osiris_core::{DRY_RUN_ROWS, Problem, Result};
 use serde_json::{Map, Value};
 
-use super::nested::Nested;
-use crate::config::{ExtractorConfig, NestedPages, PageStyle, Paging, PartialErrors, paging};
+use super::nested::{Nested, Own, Unseen};
+use crate::config::{ExtractorConfig, NestedPages, NullItems, PageStyle, Paging, PartialErrors, paging};
 use crate::query::DataPath;
-use crate::query::{Query, Selected, value_problems};
-use locate::{page_info, path_problem, rows_selected, sibling};
+use crate::query::{Limit, Query, Selected, value_problems};
+use locate::{cursor_path, page_info, path_problem, rows_selected, total};
 
-/// The names under which servers report how many rows there are in all.
-const TOTALS: [&str; 4] = ["totalCount", "total_count", "total", "count"];
+pub(super) use locate::{CursorPath, Total};
 
 /// An extraction, ready to run.
 #[derive(Debug)]
@@ -28,14 +27,19 @@ pub(super) struct ExtractPlan {
     pub(super) paging: Option<Paging>,
     /// Where the object is that describes the next page.
     pub(super) page_info: Option<Vec<String>>,
+    /// Where the cursor of the next page is, if not in that object.
+    pub(super) cursor_path: Option<CursorPath>,
     /// Where the number of all rows is.
-    pub(super) total: Option<Vec<String>>,
+    pub(super) total: Option<Total>,
+    /// Whether the query itself limits the list of the rows, which is not paged.
+    pub(super) is_limited: bool,
     pub(super) nested: Nested,
     /// What is selected of a row, as far as the query shows.
     pub(super) selected: Vec<Selected>,
     pub(super) flatten: bool,
     pub(super) partial_errors: PartialErrors,
     pub(super) nested_pages: NestedPages,
+    pub(super) null_items: NullItems,
     /// The variable's default in the query: where to start when `variables` says nothing.
     pub(super) start: Option<u64>,
     /// Rows to keep at most.
@@ -66,28 +70,40 @@ impl ExtractPlan {
             }
             None => None,
         };
+        let cursor_path = paging
+            .as_ref()
+            .and_then(|paging| cursor_path(paging, &query).map_err(|problem| problems.push(problem)).ok().flatten());
+        let total = total(paging.as_ref(), &query, &rows_at).map_err(|problem| problems.push(problem)).ok().flatten();
         problems.extend(paging.as_ref().and_then(|paging| offset_problem(paging, &data_path)));
         if problems.iter().any(Problem::is_error) {
             return Err(problems);
         }
         let selected = rows_selected(&query, &data_path);
-        let nested = Nested::of(&query.selected, &selected, &rows_at, page_info.as_deref());
-        problems.extend(nested.unseen().map(unseen));
+        let limit = |limit: &Limit| limit_of(limit, config, &query, paging.as_ref());
+        let nested =
+            Nested::of(&query.selected, &selected, Own { rows_at: &rows_at, page_info: page_info.as_deref() }, &limit);
+        problems.extend(nested.unseen().filter_map(|unseen| unseen_problem(unseen, config.nested_pages)));
+        if problems.iter().any(Problem::is_error) {
+            return Err(problems);
+        }
         let start = paging.as_ref().and_then(|paging| query.variable(&paging.variable)?.default);
         Ok(Self {
             text: config.query.clone(),
             operation: config.operation_name.clone().or_else(|| query.name.clone()),
             variables: config.variables.clone(),
-            total: sibling(&query, &rows_at, |field| TOTALS.contains(&field.field.as_str()) && field.inside.is_empty()),
+            is_limited: paging.is_none() && is_limited(&query, &rows_at),
+            total,
             data_path,
             rows_at,
             paging,
             page_info,
+            cursor_path,
             nested,
             selected,
             flatten: config.flatten_result,
             partial_errors: config.partial_errors,
             nested_pages: config.nested_pages,
+            null_items: config.null_items,
             start,
             max_rows: None,
             warnings: problems,
@@ -108,6 +124,13 @@ impl ExtractPlan {
         if let Some(size) = self.paging.as_mut().and_then(|paging| paging.size.as_mut()) {
             size.rows = size.rows.min(DRY_RUN_ROWS);
         }
+    }
+
+    /// The number of the first page, where pages have numbers.
+    pub(super) fn first_page(&self) -> Option<u64> {
+        let paging = self.paging.as_ref().filter(|paging| paging.style == PageStyle::Page)?;
+        let given = self.variables.get(&paging.variable).and_then(Value::as_u64);
+        Some(given.or(self.start).unwrap_or(paging.first_page))
     }
 
     /// Whether a page that is too large can be requested again in a smaller size.
@@ -160,10 +183,40 @@ fn offset_problem(paging: &Paging, data_path: &DataPath) -> Option<Problem> {
     })
 }
 
-fn unseen(path: String) -> Problem {
-    let message = format!("`{path}` may be incomplete: the query requests only a part of it");
-    Problem { severity: Severity::Warning, ..Problem::error("/query", message) }
-        .with_hint("select `pageInfo { hasNextPage }` there")
+/// A list inside of a row that may be cut without a sign of it. With `nested_pages: fail` the sign is required.
+fn unseen_problem(unseen: &Unseen, policy: NestedPages) -> Option<Problem> {
+    let path = &unseen.path;
+    let why =
+        if unseen.is_limited { "the query requests only a part of it" } else { "nothing shows whether it is whole" };
+    let message = format!("`{path}` may be incomplete: {why}");
+    match (policy, unseen.is_limited, unseen.has_limit) {
+        (NestedPages::Warn, true, _) => {
+            Some(Problem::warning("/query", message).with_hint("select `pageInfo { hasNextPage }` there"))
+        }
+        (NestedPages::Fail, _, false) => Some(
+            Problem::error("/query", message)
+                .with_hint("select `pageInfo { hasNextPage }` or `totalCount` there, or set `nested_pages: warn`"),
+        ),
+        _ => None,
+    }
+}
+
+/// The number of items that a limit allows. That of a page changes while rows are read.
+fn limit_of(limit: &Limit, config: &ExtractorConfig, query: &Query, paging: Option<&Paging>) -> Option<u64> {
+    let name = match limit {
+        Limit::Items(items) => return Some(*items),
+        Limit::Variable(name) => name,
+    };
+    let changes = paging.and_then(|paging| paging.size.as_ref()).is_some_and(|size| size.variable == *name);
+    let given = config.variables.get(name).map_or_else(|| query.variable(name)?.default, Value::as_u64);
+    given.filter(|_| !changes)
+}
+
+/// Whether the list of the rows, or what it is in, is limited by an argument.
+fn is_limited(query: &Query, rows_at: &[String]) -> bool {
+    let inner = rows_at.get(1..).unwrap_or_default();
+    let fields = (1..=inner.len()).rev().take(2).filter_map(|depth| Selected::at(&query.selected, &inner[..depth]));
+    fields.into_iter().any(|field| field.limited)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ fn the_page_info_and_the_total_next_to_the_rows_are_found() {
         let query = format!("query ($after: ID) {{ org {{ list: users(after: $after) {{ {fields} }} }} }}");
         let plan = plan(json!({"query": query, "data_path": path, "pagination": {}}));
         assert_eq!(plan.page_info.unwrap().join("."), "data.org.list.info", "{path}");
-        assert_eq!(plan.total.unwrap().join("."), "data.org.list.total", "{path}");
+        assert_eq!(plan.total.unwrap().names.join("."), "data.org.list.total", "{path}");
     }
 }
 
@@ -30,6 +30,43 @@ fn a_style_that_needs_none_takes_the_page_info_only_if_it_says_something() {
     let plan = plan(config("pageInfo { hasNextPage }"));
     assert!(plan.page_info.is_some());
     assert_eq!(plan.start, Some(5), "the variable's default is where to begin");
+}
+
+#[test]
+fn p6_a_count_next_to_the_rows_or_one_that_is_named_must_be_reached() {
+    let total = |path: &str, beside: &str, total: Value| {
+        let query = format!(
+            "query ($page: Int) {{ totalCount org {{ users(p: $page) {{ items {{ id totalCount }} {beside} }} }} meta {{ n }} }}"
+        );
+        let pagination = json!({"style": "page", "total": total});
+        let plan = plan(json!({"query": query, "data_path": path, "pagination": pagination}));
+        plan.total.map(|total| (total.names.join("."), total.is_count))
+    };
+    let found = |names: &str, is_count| Some((names.to_owned(), is_count));
+    for path in ["data.org.users.items", "$.data.org.users.items[*].id", "data.org.users.items[?@.id > 1]"] {
+        assert_eq!(total(path, "all: totalCount", json!(null)), found("data.org.users.all", true), "{path}");
+        assert_eq!(total(path, "total_count", json!("data.meta.n")), found("data.meta.n", true), "{path}");
+    }
+    // What stands elsewhere may count something else.
+    let (_, is_count) = total("data.org.users.items", "total", json!(null)).unwrap();
+    assert!(!is_count);
+    let config = json!({"query": "{ a { id } }", "data_path": "data.a", "pagination": {"total": "data.b.c"}});
+    let problems = ExtractPlan::new(&serde_json::from_value(config).unwrap()).unwrap_err();
+    assert!(problems.iter().any(|problem| problem.pointer == "/pagination/total"), "{problems:?}");
+}
+
+#[test]
+fn p6_the_first_page_is_that_of_the_variables_else_of_the_pagination() {
+    let first = |pagination: Value, variables: Value| {
+        let query = "query ($page: Int) { users(p: $page) { id } }";
+        let config =
+            json!({"query": query, "data_path": "data.users", "pagination": pagination, "variables": variables});
+        plan(config).first_page()
+    };
+    assert_eq!(first(json!({"style": "page"}), json!({})), Some(1));
+    assert_eq!(first(json!({"style": "page", "first_page": 0}), json!({})), Some(0));
+    assert_eq!(first(json!({"style": "page"}), json!({"page": 0})), Some(0));
+    assert_eq!(first(json!({"style": "offset", "variable": "page"}), json!({})), None);
 }
 
 #[test]

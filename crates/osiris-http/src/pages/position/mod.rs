@@ -17,6 +17,8 @@ pub struct PagePosition {
     size: Option<PageSize>,
     /// Items received so far.
     items: u64,
+    /// Items before the position where the extraction begins, if that is known.
+    before: Option<u64>,
     /// Whether every page so far had as many items as were requested; `None` before the first one.
     full: Option<bool>,
     hint: Option<String>,
@@ -27,7 +29,7 @@ enum At {
     Cursor(Option<Value>, Visited),
     Link(Option<Url>, Visited),
     Offset(u64),
-    /// The number of the first page, 0 or 1, and that of the current one.
+    /// The number of the first page, and that of the current one.
     Page(u64, u64),
     /// There is one page.
     Single,
@@ -51,7 +53,7 @@ impl PagePosition {
         Self::new(parameter, At::Offset(0))
     }
 
-    /// `parameter` takes the number of the page, from 1.
+    /// `parameter` takes the number of the page, from 1 unless [`with_first_page`](Self::with_first_page) says otherwise.
     pub fn page(parameter: &str) -> Self {
         Self::new(parameter, At::Page(1, 1))
     }
@@ -67,20 +69,43 @@ impl PagePosition {
     }
 
     fn new(parameter: &str, at: At) -> Self {
-        Self { at, parameter: parameter.to_owned(), size: None, items: 0, full: None, hint: None }
+        Self { at, parameter: parameter.to_owned(), size: None, items: 0, before: Some(0), full: None, hint: None }
     }
 
-    /// Begins at this cursor, offset or page number instead of the first page. A page number of 0 says that pages count
-    /// from 0. A value of the wrong type is ignored.
+    /// The number of the first page, such as 0. Default: 1. Without effect where pages have no numbers.
+    #[must_use]
+    pub fn with_first_page(mut self, number: u64) -> Self {
+        if let At::Page(first, page) = &mut self.at {
+            (*first, *page) = (number, number);
+        }
+        self
+    }
+
+    /// Begins at this cursor, offset or page number instead of the first page. A page number below that of the first page says that
+    /// pages count from there. A value of the wrong type is ignored.
     #[must_use]
     pub fn starting_at(mut self, start: &Value) -> Self {
         match (&mut self.at, start.as_u64()) {
-            (At::Cursor(cursor, _), _) => *cursor = Some(start.clone()).filter(|cursor| !cursor.is_null()),
-            (At::Offset(offset), Some(start)) => *offset = start,
-            (At::Page(first, page), Some(start)) => (*first, *page) = (start.min(1), start),
+            (At::Cursor(cursor, _), _) if !start.is_null() => {
+                *cursor = Some(start.clone());
+                self.before = None;
+            }
+            (At::Offset(offset), Some(start)) => {
+                *offset = start;
+                self.before = Some(start);
+            }
+            (At::Page(first, page), Some(start)) => {
+                (*first, *page) = ((*first).min(start), start);
+                self.before = (*first == start).then_some(0);
+            }
             _ => {}
         }
         self
+    }
+
+    /// How many items of the list came or lie before the position where the extraction began; `None` if that is not known.
+    pub(super) fn reached(&self) -> Option<u64> {
+        Some(self.before? + self.items)
     }
 
     /// `parameter` takes the size of a page: `rows`, or fewer if the server finds that too many.
@@ -239,6 +264,13 @@ impl PagePosition {
         self.hinted(Error::integrity(format!(
             "the server reports more pages after row {rows}, but returned an empty page"
         )))
+    }
+
+    /// The error of a list that ended before the server's count of it.
+    pub(super) fn incomplete(&self, count: u64, pages: u64) -> Error {
+        let (rows, page) = (self.items, if pages == 1 { "page" } else { "pages" });
+        let error = Error::integrity(format!("the server counts {count} rows, but returned {rows} in {pages} {page}"));
+        self.hinted(error)
     }
 
     /// The error of a page that is identical to the one before it.

@@ -74,6 +74,24 @@ fn a_start_may_be_given() {
     assert_eq!(started(PagePosition::offset("v"), json!(25)), 25);
     assert_eq!(started(PagePosition::page("v"), json!(3)), 3);
     assert_eq!(started(PagePosition::page("v"), json!("3")), 1);
+    assert_eq!(started(PagePosition::page("v").with_first_page(0), json!(null)), 0);
+    assert_eq!(started(PagePosition::offset("v").with_first_page(7), json!(null)), 0);
+}
+
+#[test]
+fn what_was_reached_counts_from_the_beginning_of_the_list() {
+    let reached = |position: PagePosition, start: Value| {
+        let mut position = position.starting_at(&start);
+        position.advance(&page(10, NextPage::Last)).unwrap();
+        position.reached()
+    };
+    assert_eq!(reached(PagePosition::single(), json!(null)), Some(10));
+    assert_eq!(reached(PagePosition::cursor("v"), json!(null)), Some(10));
+    assert_eq!(reached(PagePosition::cursor("v"), json!("x")), None);
+    assert_eq!(reached(PagePosition::offset("v"), json!(25)), Some(35));
+    assert_eq!(reached(PagePosition::page("v"), json!(3)), None);
+    assert_eq!(reached(PagePosition::page("v"), json!(0)), Some(10), "pages count from 0");
+    assert_eq!(reached(PagePosition::page("v").with_first_page(0), json!(1)), None, "page 0 was left out");
 }
 
 #[test]

@@ -1,10 +1,8 @@
 //! Errors of the server: from the `errors` of a response (GraphQL specification, section 7.1.2) to an error kind.
-//!
-//! The specification leaves `extensions.code` to the servers. The codes known here are those of Apollo Server
-//! (<https://www.apollographql.com/docs/apollo-server/data/errors>), Shopify
-//! (<https://shopify.dev/docs/api/usage/response-codes>), GitHub, which says `type` instead
-//! (<https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api>), and Hasura.
 
+mod meaning;
+
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use osiris_core::{Error, ErrorKind, shorten};
@@ -12,44 +10,65 @@ use osiris_http::pages::ran_out_of_time;
 use osiris_http::{Explained, Failure};
 use serde_json::Value;
 
+use meaning::{Items, Judged, Meaning, Surroundings, judge};
+
 /// The context that marks errors which a smaller page may avoid.
 const LIMIT: &str = "limit";
 
 /// How much of a server's message is shown.
 const MAX_MESSAGE: usize = 300;
 
-/// What an error of a server means for behaviour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Meaning {
-    Kind(ErrorKind),
-    /// The rate limit is exceeded.
-    Throttled,
-    /// The query requests more than the server allows at once.
-    TooMuch,
-}
-
 /// The errors of a response.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct GraphqlErrors {
     first: String,
     meaning: Meaning,
     count: usize,
+    is_partial: bool,
+    /// The items that they concern, by number from 0.
+    items: BTreeSet<u64>,
+    /// Whether one of them may concern any item.
+    any_item: bool,
 }
 
 impl GraphqlErrors {
-    /// Those of a response; `None` when it has none. A response without `data` means that the query was rejected before
-    /// it ran.
+    /// Those of a successful response of which no rows are expected; `None` when it has none. A response without `data` means that
+    /// the query was rejected before it ran.
     pub(crate) fn of(answer: &Value) -> Option<Self> {
+        Self::judged(answer, &Surroundings::of(answer, 200))
+    }
+
+    /// Those of a response with rows, which `names` lead to.
+    pub(crate) fn around_rows(answer: &Value, names: &[String]) -> Option<Self> {
+        Self::judged(answer, &Surroundings::around_rows(answer, names))
+    }
+
+    fn judged(answer: &Value, around: &Surroundings<'_>) -> Option<Self> {
         let errors = match answer.get("errors")? {
             Value::Array(errors) => errors.as_slice(),
             Value::Null => return None,
             other => std::slice::from_ref(other),
         };
-        let ran = answer.get("data").is_some();
-        // An error about the rate or the size of the query is the cause of the others.
-        let meanings: Vec<Meaning> = errors.iter().map(|error| meaning(error, ran)).collect();
-        let at = meanings.iter().position(|meaning| !matches!(meaning, Meaning::Kind(_))).unwrap_or(0);
-        Some(Self { first: shown(errors.get(at)?), meaning: *meanings.get(at)?, count: errors.len() })
+        let judged: Vec<Judged> = errors.iter().map(|error| judge(error, around)).collect();
+        // What cost the rows comes first; of that an error about the rate or the size of the query is the cause of the others.
+        let rank = |one: &Judged| (one.is_partial, matches!(one.meaning, Meaning::Kind(_)));
+        let at = (0..judged.len()).min_by_key(|index| rank(&judged[*index]))?;
+        Some(Self {
+            first: shown(errors.get(at)?),
+            meaning: judged.get(at)?.meaning,
+            count: errors.len(),
+            is_partial: judged.iter().all(|one| one.is_partial),
+            items: judged
+                .iter()
+                .filter_map(|one| if let Items::One(item) = one.concerns { Some(item) } else { None })
+                .collect(),
+            any_item: judged.iter().any(|one| one.concerns == Items::Any),
+        })
+    }
+
+    /// Whether one of them may be why the item with this number is null; `None` for an item whose number is not known.
+    pub(crate) fn explain_null(&self, item: Option<u64>) -> bool {
+        self.any_item || item.map_or(!self.items.is_empty(), |item| self.items.contains(&item))
     }
 
     /// How many there are.
@@ -67,9 +86,9 @@ impl GraphqlErrors {
         self.meaning == Meaning::Throttled
     }
 
-    /// Whether the data of a response with these errors can be used.
+    /// Whether the rows of the response can be used: none of the errors concerns all of them.
     pub(crate) fn is_partial(&self) -> bool {
-        matches!(self.meaning, Meaning::Kind(kind) if !kind.is_retried_by_default())
+        self.is_partial
     }
 
     /// As an [`Error`]. `wait` is the time until the server accepts the request, if that is known.
@@ -118,7 +137,8 @@ pub(crate) fn is_too_large(error: &Error) -> bool {
 /// of the server is not retried at the same size.
 pub(crate) fn explain(failure: &Failure<'_>, shrinks: bool) -> Option<Explained> {
     let answer = failure.json();
-    let errors = answer.as_ref().and_then(GraphqlErrors::of);
+    let errors =
+        answer.as_ref().and_then(|answer| GraphqlErrors::judged(answer, &Surroundings::of(answer, failure.status())));
     let by_status = failure.error();
     let Some(errors) = errors else {
         let give_up = shrinks && by_status.kind() == ErrorKind::Timeout;
@@ -132,49 +152,6 @@ pub(crate) fn explain(failure: &Failure<'_>, shrinks: bool) -> Option<Explained>
     let error = errors.error(failure.retry_after()).with_context("status", failure.status());
     let give_up = shrinks && error.kind() == ErrorKind::Timeout;
     Some(if give_up { error.with_retryable(false) } else { error }.into())
-}
-
-fn meaning(error: &Value, ran: bool) -> Meaning {
-    let code = error["extensions"]["code"].as_str().or_else(|| error["type"].as_str());
-    let code = code.or_else(|| error["extensions"]["type"].as_str()).unwrap_or_default();
-    let message = error["message"].as_str().unwrap_or_default().to_lowercase();
-    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
-    match code.to_uppercase().replace(['-', ' '], "_").as_str() {
-        "THROTTLED" | "RATE_LIMITED" | "RATE_LIMIT" | "RATELIMITED" | "TOO_MANY_REQUESTS" => Meaning::Throttled,
-        "MAX_COST_EXCEEDED"
-        | "COMPLEXITY_LIMIT_EXCEEDED"
-        | "QUERY_TOO_COMPLEX"
-        | "MAX_NODE_LIMIT_EXCEEDED"
-        | "RESOURCE_LIMITS_EXCEEDED"
-        | "COST_LIMIT_EXCEEDED"
-        | "OPERATION_TOO_COMPLEX" => Meaning::TooMuch,
-        "UNAUTHENTICATED" | "ACCESS_DENIED_NOT_AUTHENTICATED" | "INVALID_JWT" | "UNAUTHORIZED" => {
-            Meaning::Kind(ErrorKind::Auth)
-        }
-        "FORBIDDEN" | "ACCESS_DENIED" | "INSUFFICIENT_SCOPES" => Meaning::Kind(ErrorKind::Permission),
-        "TIMEOUT" | "QUERY_TIMEOUT" | "GATEWAY_TIMEOUT" | "REQUEST_TIMEOUT" => Meaning::Kind(ErrorKind::Timeout),
-        "INTERNAL_SERVER_ERROR" | "SERVICE_UNAVAILABLE" | "BAD_GATEWAY" | "DOWNSTREAM_SERVICE_ERROR" => {
-            Meaning::Kind(ErrorKind::Network)
-        }
-        "GRAPHQL_PARSE_FAILED"
-        | "GRAPHQL_VALIDATION_FAILED"
-        | "VALIDATION_FAILED"
-        | "BAD_USER_INPUT"
-        | "BAD_REQUEST" => {
-            if says(&["complex", "query cost", "exceeds maximum cost"]) {
-                return Meaning::TooMuch;
-            }
-            Meaning::Kind(ErrorKind::Validation)
-        }
-        _ if says(&["too complex", "complexity", "maximum cost", "exceeds the maximum cost", "node limit"]) => {
-            Meaning::TooMuch
-        }
-        _ if says(&["timeout", "timed out", "took too long"]) => Meaning::Kind(ErrorKind::Timeout),
-        _ if says(&["rate limit", "too many requests"]) => Meaning::Throttled,
-        // Rejected before it ran: the query is at fault. Afterwards the cause is not known.
-        _ if ran => Meaning::Kind(ErrorKind::Unknown),
-        _ => Meaning::Kind(ErrorKind::Validation),
-    }
 }
 
 /// An error on one line: message, then the position in the query, then the path in the response.
