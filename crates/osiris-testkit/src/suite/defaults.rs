@@ -10,7 +10,8 @@ pub(super) fn default_of(field: &Value) -> Option<String> {
         Value::String(text) => return Some(text.clone()),
         other => return Some(other.to_string()),
     }
-    let description = field["description"].as_str()?;
+    let description: Vec<&str> = field["description"].as_str()?.split_whitespace().collect();
+    let description = description.join(" ");
     ["Default", "default"].iter().find_map(|word| {
         description.match_indices(word).find_map(|(at, _)| named(&description[..at], &description[at + word.len()..]))
     })
@@ -30,7 +31,7 @@ fn named(before: &str, after: &str) -> Option<String> {
     let words =
         |text: &str| text.split_whitespace().next().map(|word| word.trim_end_matches(['.', ',', ';', ')']).to_owned());
     match after.strip_prefix(':') {
-        Some(value) => words(value).filter(|word| word.contains(char::is_alphanumeric)),
+        Some(value) => words(value).filter(|word| word.starts_with('`') || word.contains(char::is_alphanumeric)),
         None => words(after).filter(|word| word.starts_with(|first: char| first == '`' || first.is_ascii_digit())),
     }
 }
@@ -47,6 +48,8 @@ mod tests {
             ("Rows. Default: 1,000.", Some("1,000")),
             ("Rows. Default 1000.", Some("1000")),
             ("Rows. Default: none.", Some("none")),
+            ("The delimiter. Default: `,`, or a tab.", Some("`,`")),
+            ("Ends at the first: `error`\n(default), or `reject`.", Some("error")),
             ("The ending: `lf` (default), `crlf`.", Some("lf")),
             ("Whether there is one (default `true`), or not.", Some("`true`")),
             ("By default it is as always.", None),
