@@ -78,10 +78,11 @@ impl Subject for Events {
         "posthog.extractor"
     }
 
-    /// With one short wait between two attempts: the rules try many failures.
+    /// Requests are sent again where a limit is tried, and not where the rules try many failures.
     fn register(&self, registry: &mut Registry) -> Result<()> {
-        let connect: Connect = Arc::new(|settings| {
-            let retry = RetryPolicy { initial_delay: Duration::from_millis(1), ..RetryPolicy::times(2) };
+        let attempts = if self.others.lock().unwrap().is_empty() { 1 } else { 2 };
+        let connect: Connect = Arc::new(move |settings| {
+            let retry = RetryPolicy { initial_delay: Duration::from_millis(1), ..RetryPolicy::times(attempts) };
             HttpClient::new(settings.with_retry(retry))
         });
         registry.family(Posthog::new(Arc::clone(&connect))).extractor(PosthogExtractor::with_client(connect)).add()
