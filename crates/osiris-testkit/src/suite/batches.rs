@@ -3,7 +3,7 @@
 use super::cancel::MANY_ROWS;
 use super::defaults::number_of;
 use crate::trial::{ensure, not_applicable};
-use crate::{Destination, Outcome, Trial, Verdict, Violation, process};
+use crate::{Destination, Outcome, Sample, Trial, Verdict, Violation, process};
 
 /// The field of a writer for the rows of a batch. The rule is tried without it.
 const BATCH_SIZE: &str = "batch_size";
@@ -22,7 +22,7 @@ const RUNTIME: u64 = 100;
 struct Effort {
     rows: u64,
     seen: u64,
-    /// The bytes of the files, where write calls were counted and not round trips.
+    /// The bytes of the files or of the rows, where write calls were counted and not round trips.
     bytes: Option<u64>,
 }
 
@@ -58,10 +58,19 @@ async fn written<S: Destination>(trial: &Trial<S>, rows: u64) -> Result<Option<E
     let calls = calls.zip(process::write_calls());
     let (seen, bytes) = match (trips.zip(trial.subject().round_trips().await?), calls) {
         (Some((before, after)), _) => (after.saturating_sub(before), None),
-        (None, Some((before, after))) => (after.saturating_sub(before), Some(trial.place().bytes()?)),
+        (None, Some((before, after))) => {
+            // A server's files are not in the place: then it is the text of the rows that has to be sent.
+            let bytes = trial.place().bytes()?.max(text_bytes(Sample::new(rows))?);
+            (after.saturating_sub(before), Some(bytes))
+        }
         (None, None) => return Ok(None),
     };
     Ok(Some(Effort { rows: output.rows, seen, bytes }))
+}
+
+fn text_bytes(sample: Sample) -> Result<u64, Violation> {
+    let rows = sample.text()?;
+    Ok(rows.rows().iter().flatten().flatten().map(|cell| cell.len() as u64).sum())
 }
 
 fn default_batch<S: Destination>(trial: &Trial<S>) -> Result<u64, Violation> {
