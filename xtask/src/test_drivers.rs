@@ -10,6 +10,10 @@ use crate::{Outcome, faults, shell, tools, workspace};
 
 /// Names the services whose tests are left out, for the tests themselves.
 pub(crate) const SKIPPED: &str = "OSIRIS_TEST_SKIPPED_SERVICES";
+/// The file to which each test that is left out adds a line.
+const SKIPPED_LOG: &str = "OSIRIS_TEST_SKIPPED_LOG";
+/// Runs tests, and fails when a selection has none.
+const NEXTEST: [&str; 4] = ["nextest", "run", "--locked", "--no-tests=fail"];
 
 pub(crate) fn main(mut args: Args) -> Outcome {
     let driver = args.option("--driver")?;
@@ -34,6 +38,9 @@ pub(crate) fn run(driver: Option<&str>, mode: Mode, private: Option<&Private>) -
     for service in &skipped {
         println!("SKIPPED: every test that needs the service `{service}`");
     }
+    let log = workspace::target_dir().join(format!("skipped-{}", std::process::id()));
+    let failed = |error: std::io::Error| format!("{}: {error}", log.display());
+    std::fs::create_dir_all(workspace::target_dir()).and_then(|()| std::fs::write(&log, "")).map_err(failed)?;
     for mut command in commands(driver, Build::of_checkout()) {
         if let Some(private) = private {
             private.enter(&mut command);
@@ -41,19 +48,30 @@ pub(crate) fn run(driver: Option<&str>, mode: Mode, private: Option<&Private>) -
         if mode == Mode::Required {
             command.env(faults::TOOLS, "required");
         }
-        shell::run(command.env(SKIPPED, skipped.join(",")))?;
+        shell::run(command.env(SKIPPED, skipped.join(",")).env(SKIPPED_LOG, &log))?;
     }
-    for service in &skipped {
-        println!("SKIPPED: every test that needs the service `{service}`");
-    }
+    let left_out = std::fs::read_to_string(&log).map_err(failed)?;
+    std::fs::remove_file(&log).map_err(failed)?;
+    println!("{}", summary(&skipped, &left_out));
     Ok(())
+}
+
+/// The last line: how many tests were not run, and which services they need.
+fn summary(skipped: &[impl AsRef<str>], log: &str) -> String {
+    let services: Vec<String> = skipped.iter().map(|service| format!("`{}`", service.as_ref())).collect();
+    match (log.lines().count(), services.is_empty()) {
+        (0, true) => "every test was run".to_owned(),
+        (0, false) => format!("SKIPPED: no test, although {} cannot be had", services.join(", ")),
+        (1, _) => format!("SKIPPED: 1 test, which needs {}, was not run", services.join(" or ")),
+        (tests, _) => format!("SKIPPED: {tests} tests, which need {}, were not run", services.join(" or ")),
+    }
 }
 
 /// The whole workspace is tested with the features of the command line program: every driver, and a DuckDB as the checkout is set
 /// up. A single driver's crate has no defaults, so it is told the same feature: one feature set, one DuckDB.
 fn commands(driver: Option<&str>, build: Build) -> Vec<Command> {
     let cargo = |words: &[&str], selection: &[&str]| shell::cargo(&[words, selection].concat());
-    let nextest = |selection: &[&str]| cargo(&["nextest", "run", "--locked", "--no-tests=fail"], selection);
+    let nextest = |selection: &[&str]| cargo(&NEXTEST, selection);
     let doc = |selection: &[&str]| cargo(&["test", "--locked", "--quiet", "--doc"], selection);
     let workspace = build.workspace();
     // Whole pipelines run the program itself.
@@ -84,9 +102,45 @@ mod tests {
     }
 
     #[test]
-    fn one_driver_runs_its_own_tests_and_its_pipelines_and_fails_when_there_are_none() {
+    fn a_run_without_tests_fails() {
+        let package = workspace::target_dir().join(format!("testless-{}", std::process::id()));
+        let manifest = "[package]\nname = \"testless\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[workspace]\n";
+        let lock = "version = 4\n\n[[package]]\nname = \"testless\"\nversion = \"0.0.0\"\n";
+        std::fs::create_dir_all(package.join("src")).unwrap();
+        std::fs::write(package.join("Cargo.toml"), manifest).unwrap();
+        std::fs::write(package.join("Cargo.lock"), lock).unwrap();
+        let run = |source: &str| {
+            std::fs::write(package.join("src/lib.rs"), source).unwrap();
+            let mut command = shell::cargo(&NEXTEST);
+            command.current_dir(&package).env("CARGO_TARGET_DIR", package.join("target"));
+            // What selects features and profiles of this workspace means nothing there.
+            command.env_remove("NEXTEST_PROFILE").env_remove("CARGO_RESOLVER_FEATURE_UNIFICATION");
+            let output = command.output().unwrap();
+            (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+        };
+        let (succeeded, said) = run("");
+        assert!(!succeeded && said.contains("no tests to run"), "{said}");
+        let (succeeded, said) = run("#[test] fn passes() {}");
+        assert!(succeeded, "{said}");
+        std::fs::remove_dir_all(&package).unwrap();
+    }
+
+    #[test]
+    fn the_last_line_says_how_many_tests_were_not_run() {
+        assert_eq!(summary(&[] as &[&str], ""), "every test was run");
+        assert_eq!(summary(&["mariadb"], ""), "SKIPPED: no test, although `mariadb` cannot be had");
+        assert_eq!(summary(&["mariadb"], "mariadb\n"), "SKIPPED: 1 test, which needs `mariadb`, was not run");
+        let both = summary(&["mariadb", "mysql"], "mariadb\nmysql\nmysql\n");
+        assert_eq!(both, "SKIPPED: 3 tests, which need `mariadb` or `mysql`, were not run");
+    }
+
+    #[test]
+    fn one_driver_runs_its_own_tests_and_its_pipelines() {
         let lines: Vec<String> = commands(Some("duckdb"), Build::Bundled).iter().map(shell::describe).collect();
-        assert!(lines[1].contains("--no-tests=fail -p osiris-driver-duckdb -p osiris-e2e"), "{lines:?}");
+        assert!(
+            lines[1].contains("nextest run --locked --no-tests=fail -p osiris-driver-duckdb -p osiris-e2e"),
+            "{lines:?}"
+        );
         assert!(lines[1].contains("package(osiris-e2e) and test(duckdb)"), "{lines:?}");
     }
 }

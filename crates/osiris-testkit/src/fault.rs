@@ -1,11 +1,16 @@
-//! Faults that need no server: a disk that is full, a port where nobody listens, one to which packets are lost.
+//! Faults that need no server: a disk that is full, a port where nobody listens, one to which packets are lost, one whose connections
+//! stall.
 
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use osiris_core::{Error, Result};
 use tokio::net::TcpSocket;
+
+use crate::proxy::{Fault, Proxy};
 
 /// A device that takes no byte: every write to it fails with `No space left on device`. Linux has it.
 pub const FULL_DEVICE: &str = "/dev/full";
@@ -63,11 +68,57 @@ fn fill_queue() -> Result<SilentPort> {
     Err(Error::unknown("this system makes connections that nobody accepts"))
 }
 
+/// The proxy of this process whose connections stall.
+static STALLED: Mutex<Option<Proxy>> = Mutex::new(None);
+
+/// A port of this machine at which connections are made and stall: what is sent is taken, and nothing is ever answered. For time
+/// limits of everything that follows a connection. It stays so until the process ends.
+///
+/// # Errors
+/// When the machine has no port or no thread to spare.
+pub fn stalled_port() -> Result<u16> {
+    let mut stalled = STALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    let proxy = match stalled.take() {
+        Some(proxy) => proxy,
+        None => {
+            let proxy = Proxy::start(swallow()?)?;
+            proxy.set(Fault::BLACK_HOLE);
+            proxy
+        }
+    };
+    let port = proxy.port();
+    *stalled = Some(proxy);
+    Ok(port)
+}
+
+/// A server that takes everything it is sent.
+fn swallow() -> Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let address = listener.local_addr()?;
+    thread::Builder::new().name("swallow".to_owned()).spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            // Without a thread the connection breaks: a fault of the test's machine.
+            let _ = thread::Builder::new().spawn(move || io::copy(&mut stream, &mut io::sink()));
+        }
+    })?;
+    Ok(address)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::io::ErrorKind;
+    use std::io::{ErrorKind, Read as _, Write as _};
 
     use super::*;
+
+    #[test]
+    fn a_stalled_connection_is_made_and_never_answered() {
+        let port = stalled_port().unwrap();
+        assert_eq!(stalled_port().unwrap(), port);
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        stream.write_all(b"hello").unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        assert_eq!(stream.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    }
 
     #[tokio::test]
     async fn nobody_answers_at_the_silent_port() {

@@ -33,6 +33,7 @@ mod alone;
 mod bench;
 mod macros;
 mod place;
+mod rate_limit;
 mod recording;
 mod rows;
 mod sample;
@@ -43,6 +44,7 @@ mod trial;
 
 pub use bench::{Bench, BenchOptions};
 pub use place::{Listing, Place};
+pub use rate_limit::RateLimit;
 pub use recording::Recording;
 pub use rows::{Row, Rows};
 pub use sample::Sample;

@@ -55,6 +55,11 @@ impl Place {
         list(self.path(), self.path(), &mut entries)?;
         Ok(Listing(entries))
     }
+
+    /// The size of all files in it.
+    pub(crate) fn bytes(&self) -> Result<u64> {
+        Ok(bytes(self.path())?)
+    }
 }
 
 /// The files of a [`Place`] at one moment: two are equal when every name and every byte is.
@@ -81,6 +86,17 @@ impl Listing {
         changes.extend(gone.map(|name| format!("`{}` is gone", name.display())));
         (!changes.is_empty()).then(|| changes.join(", "))
     }
+}
+
+/// The size of all files below `directory`.
+fn bytes(directory: &Path) -> io::Result<u64> {
+    let mut sum = 0;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let found = entry.metadata()?;
+        sum += if found.is_dir() { bytes(&entry.path())? } else { found.len() };
+    }
+    Ok(sum)
 }
 
 fn list(root: &Path, directory: &Path, entries: &mut BTreeMap<PathBuf, Option<u64>>) -> io::Result<()> {

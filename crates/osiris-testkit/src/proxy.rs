@@ -167,20 +167,26 @@ impl Shared {
         };
         // A server that is not there closes the connection, as a proxy's would.
         let Ok([from_client, to_server, from_server, to_client]) = pair() else { return };
+        let closed = Arc::new(AtomicBool::new(false));
         for (direction, from, to) in
             [(Direction::Up, from_client, to_server), (Direction::Down, from_server, to_client)]
         {
-            let shared = Arc::clone(self);
+            let (shared, closed) = (Arc::clone(self), Arc::clone(&closed));
+            let pass = move || {
+                shared.pass(direction, &from, &to, &closed);
+                // The other direction ends as well, even if it is stalled.
+                closed.store(true, Ordering::SeqCst);
+            };
             // Without a thread the streams are dropped and the connection breaks: a fault of the test's machine.
-            let _ = thread::Builder::new().name("proxy".to_owned()).spawn(move || shared.pass(direction, &from, &to));
+            let _ = thread::Builder::new().name("proxy".to_owned()).spawn(pass);
         }
     }
 
     /// Passes bytes on in one direction until the connection ends or breaks.
-    fn pass(&self, direction: Direction, from: &TcpStream, to: &TcpStream) {
+    fn pass(&self, direction: Direction, from: &TcpStream, to: &TcpStream, closed: &AtomicBool) {
         let mut buffer = vec![0; 64 << 10];
         let mut passed: u64 = 0;
-        while !self.ended() {
+        while !self.ended() && !closed.load(Ordering::SeqCst) {
             let fault = self.fault();
             let allowed = match fault {
                 Fault::Refuse => break,

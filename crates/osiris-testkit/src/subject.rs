@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use osiris_core::{ErrorKind, Registry, Result};
 use serde_json::{Value, json};
 
-use crate::{Place, Rows, Sample};
+use crate::{Place, RateLimit, Rows, Sample};
 
 /// A table that a step reads.
 #[derive(Debug, Clone)]
@@ -225,11 +225,18 @@ pub trait Subject: Send + Sync {
         None
     }
 
-    /// Ways to make it fail while it runs. At least one.
+    /// Ways to make it fail while it runs. At least one; for a component that requires a connection, at least one
+    /// [of the connection](Fault::of_connection) for each of the kinds auth, network and timeout.
     ///
     /// # Errors
     /// When they cannot be prepared.
     async fn faults(&self, place: &Place) -> Result<Vec<Fault>>;
+
+    /// The kinds among auth, network and timeout that errors of its connection cannot have, each with the reason:
+    /// `(ErrorKind::Auth, "a file has no password")`.
+    fn impossible_connection_faults(&self) -> &'static [(ErrorKind, &'static str)] {
+        &[]
+    }
 
     /// Statements that do more than read, each as a configuration: they are refused at validation. For SQL sources.
     fn modifying_configs(&self) -> Vec<Value> {
@@ -256,22 +263,23 @@ pub trait Subject: Send + Sync {
         None
     }
 
-    /// A good job whose server answers the first request with 429 and `retry-after: 1`, for components over HTTP.
+    /// A good job whose server asks `limit` about each request ([`RateLimit::admit`]) and answers with 429 and `retry-after` if it
+    /// refuses; for components over HTTP.
     ///
     /// # Errors
     /// When it cannot be prepared.
-    async fn prepare_throttled(&self, place: &Place) -> Result<Option<Job>> {
-        let _ = place;
+    async fn prepare_throttled(&self, place: &Place, limit: &RateLimit) -> Result<Option<Job>> {
+        let _ = (place, limit);
         Ok(None)
     }
 
-    /// A good job of several requests whose server says at each that 90% of the limit are used, that it resets after a second,
-    /// and answers 429 to a request that comes earlier; for components over HTTP.
+    /// The same, a job of several requests, whose server also sends the [headers](RateLimit::headers) of `limit`: 90% of it are
+    /// used, and it resets after a second. For components over HTTP.
     ///
     /// # Errors
     /// When it cannot be prepared.
-    async fn prepare_near_limit(&self, place: &Place) -> Result<Option<Job>> {
-        let _ = place;
+    async fn prepare_near_limit(&self, place: &Place, limit: &RateLimit) -> Result<Option<Job>> {
+        let _ = (place, limit);
         Ok(None)
     }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use osiris_testkit::RateLimit;
+
 /// The options of a [`PostHog`](super::PostHog).
 #[derive(Debug, Clone)]
 pub struct PostHogOptions {
@@ -11,7 +13,7 @@ pub struct PostHogOptions {
     pub(super) execution_limit: Option<u64>,
     pub(super) largest_page: Option<u64>,
     pub(super) offset: i32,
-    pub(super) announces_limit: bool,
+    pub(super) limit: Option<RateLimit>,
 }
 
 impl Default for PostHogOptions {
@@ -24,7 +26,7 @@ impl Default for PostHogOptions {
             execution_limit: None,
             largest_page: None,
             offset: 0,
-            announces_limit: false,
+            limit: None,
         }
     }
 }
@@ -64,11 +66,10 @@ impl PostHogOptions {
         self
     }
 
-    /// Reports with each response that 90% of a limit are used and that it resets in a second, as gateways in front of
-    /// PostHog do, and answers 429 to a client that does not wait.
+    /// Refuses the requests that `limit` refuses, with 429, and reports the limit in headers, as gateways in front of PostHog do.
     #[must_use]
-    pub fn announcing_its_limit(mut self) -> Self {
-        self.announces_limit = true;
+    pub fn limited_by(mut self, limit: &RateLimit) -> Self {
+        self.limit = Some(limit.clone());
         self
     }
 }

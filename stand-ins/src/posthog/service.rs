@@ -3,7 +3,6 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use osiris_core::Result;
 use serde_json::{Value, json};
@@ -14,6 +13,7 @@ use super::options::PostHogOptions;
 use super::rows::Event;
 use super::tables::Tables;
 use super::trouble::{self, Trouble};
+use osiris_testkit::RateLimit;
 use osiris_testkit::http_server::{Reply, Seen};
 
 /// Rows of a response to a query without a limit.
@@ -37,8 +37,6 @@ pub(super) struct Script {
     pub(super) withheld: Vec<String>,
     cache: HashMap<String, String>,
     last: String,
-    /// When a client that respects the announced limit may send the next request.
-    heeded: Option<Instant>,
 }
 
 impl Shared {
@@ -63,30 +61,15 @@ impl Shared {
             return trouble::throttled(wait.as_secs().max(1));
         }
         let Some(_running) = self.limits.run() else { return trouble::too_many_at_once() };
-        if self.options.announces_limit && !self.heeded() {
-            return trouble::throttled(1);
+        if let Some(Err(wait)) = self.options.limit.as_ref().map(RateLimit::admit) {
+            return trouble::throttled(wait.as_secs());
         }
         let reply = match self.query(&seen.json()).await {
             Ok(reply) => reply,
             Err(error) => trouble::error(500, "server_error", "error", &error.report()),
         };
-        if self.options.announces_limit {
-            return reply
-                .header("ratelimit-limit", "10")
-                .header("ratelimit-remaining", "1")
-                .header("ratelimit-reset", "1");
-        }
-        reply
-    }
-
-    /// Whether the client has waited for the reset of the announced limit.
-    fn heeded(&self) -> bool {
-        let mut script = self.script();
-        let now = Instant::now();
-        let heeded = script.heeded.is_none_or(|at| now >= at);
-        // Each response leaves one request for the next second: it may come after half of that at the earliest.
-        script.heeded = Some(now + Duration::from_millis(500));
-        heeded
+        let headers = self.options.limit.as_ref().map(RateLimit::headers).unwrap_or_default();
+        headers.iter().fold(reply, |reply, (name, value)| reply.header(name.trim_start_matches("x-"), value))
     }
 
     /// Authentication, then the project.

@@ -2,11 +2,10 @@
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::{Duration, Instant};
 
 use osiris_core::{Error, ErrorKind, Registry, Result};
 use osiris_testkit::http_server::{HttpServer, Reply};
-use osiris_testkit::{Fault, InvalidConfig, Job, Paging, Place, Rows, Sample, Subject, async_trait};
+use osiris_testkit::{Fault, InvalidConfig, Job, Paging, Place, RateLimit, Sample, Subject, async_trait};
 use serde_json::{Value, json};
 
 use osiris_stand_ins::graphql::{Api, Options, Record};
@@ -48,6 +47,22 @@ fn records(sample: Sample) -> Result<Vec<Record>> {
 impl Items {
     fn api(&self) -> &Api {
         self.api.get_or_init(|| Api::start(Options::default()))
+    }
+
+    /// A job of two pages against a server with this limit.
+    async fn limited(&self, place: &Place, limit: &RateLimit) -> Result<Job> {
+        self.prepare(place, 4).await?;
+        let answer = Api::handler(Options::default(), self.api().records.clone(), Default::default());
+        let limit = limit.clone();
+        let server = HttpServer::start(move |seen| {
+            let (limit, answered) = (limit.clone(), answer(seen));
+            async move { limit.answer(answered).await }
+        })?;
+        let mut config = config();
+        config["pagination_page_size"] = json!(2);
+        let limited = Job::new(config).connection(json!({"endpoint": format!("{}/graphql", server.url())}));
+        self.others.lock().unwrap().push(server);
+        Ok(limited.expecting(Sample::new(4).text()?))
     }
 
     /// A job against a server with these answers.
@@ -158,38 +173,12 @@ impl Subject for Items {
         Some(Paging::by("pagination_page_size"))
     }
 
-    async fn prepare_throttled(&self, place: &Place) -> Result<Option<Job>> {
-        let job = self.prepare(place, 5).await?;
-        self.api().trouble([osiris_stand_ins::graphql::Trouble::Instead(Reply::new(429).header("retry-after", "1"))]);
-        Ok(Some(job))
+    async fn prepare_throttled(&self, place: &Place, limit: &RateLimit) -> Result<Option<Job>> {
+        self.limited(place, limit).await.map(Some)
     }
 
-    async fn prepare_near_limit(&self, place: &Place) -> Result<Option<Job>> {
-        self.prepare(place, 4).await?;
-        let last = Mutex::new(None::<Instant>);
-        let answer = Api::handler(Options::default(), self.api().records.clone(), Default::default());
-        let server = HttpServer::start(move |seen| {
-            let early = last
-                .lock()
-                .unwrap()
-                .replace(Instant::now())
-                .is_some_and(|last| last.elapsed() < Duration::from_millis(950));
-            let answered = answer(seen);
-            async move {
-                if early {
-                    return Reply::new(429);
-                }
-                let headers = [("x-ratelimit-limit", "10"), ("x-ratelimit-remaining", "1"), ("x-ratelimit-reset", "1")];
-                headers.iter().fold(answered.await, |reply, (name, value)| reply.header(name, value))
-            }
-        })?;
-        let mut config = config();
-        config["pagination_page_size"] = json!(2);
-        config["max_retries"] = json!(0);
-        let rows: Rows = Sample::new(4).text()?;
-        let job = Job::new(config).connection(json!({"endpoint": format!("{}/graphql", server.url())})).expecting(rows);
-        self.others.lock().unwrap().push(server);
-        Ok(Some(job))
+    async fn prepare_near_limit(&self, place: &Place, limit: &RateLimit) -> Result<Option<Job>> {
+        self.limited(place, limit).await.map(Some)
     }
 
     fn resources(&self) -> Vec<String> {

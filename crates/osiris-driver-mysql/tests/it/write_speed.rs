@@ -14,7 +14,7 @@ const ROWS: u64 = 600_000;
 
 #[ignore = "a measurement"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn loading_is_as_fast_as_the_servers_own_client() {
+async fn measure_loading_against_the_servers_own_client() {
     let options = MysqlOptions::new().with_setting("innodb-buffer-pool-size", "1G").with_redo_log(512);
     let Some(writing) = Writing::with(options).await else { return };
     writing.execute(&format!("CREATE TABLE t {TABLE}; CREATE TABLE by_hand {TABLE}")).await;

@@ -13,7 +13,7 @@ const ROWS: u64 = 1_500_000;
 
 #[ignore = "a measurement"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn loading_is_as_fast_as_the_servers_own_client() {
+async fn measure_loading_against_the_servers_own_client() {
     let options = PostgresOptions::new().with_setting("shared_buffers", "256MB").with_setting("max_wal_size", "4GB");
     let Some(writing) = Writing::with(options).await else { return };
     writing.execute(&format!("CREATE TABLE t {TABLE}; CREATE TABLE by_hand {TABLE}")).await;

@@ -1,15 +1,19 @@
 //! The rules of every driver.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use osiris_core::{Error, ErrorKind, Registry, Result};
-use osiris_driver_posthog::PosthogExtractor;
-use osiris_stand_ins::posthog::{Event, PostHog, PostHogOptions, Trouble, uuid};
+use osiris_core::{Error, ErrorKind, Registry, Result, RetryPolicy};
+use osiris_driver_posthog::{Connect, Posthog, PosthogExtractor};
+use osiris_http::HttpClient;
+use osiris_stand_ins::posthog::{Event, PostHog, PostHogOptions, uuid};
 use osiris_testkit::http_server::HttpServer;
-use osiris_testkit::{Fault, Incremental, InvalidConfig, Job, Paging, Place, Rows, Sample, Subject, async_trait};
+use osiris_testkit::{
+    Fault, Incremental, InvalidConfig, Job, Paging, Place, RateLimit, Rows, Sample, Subject, async_trait, fault,
+};
 use serde_json::{Value, json};
 
-use crate::support::{NOON, config, register};
+use crate::support::{NOON, config};
 use crate::volume;
 
 /// The stand-ins of a test, which run as long as it does.
@@ -29,13 +33,13 @@ impl Events {
         }
     }
 
-    async fn another(&self, options: PostHogOptions, rows: u64) -> Result<(PostHog, Job)> {
-        let posthog = PostHog::with(options)?;
-        posthog.insert_events(&all(rows)).await?;
+    /// A job of several pages of a PostHog with this limit.
+    async fn limited(&self, limit: &RateLimit) -> Result<Job> {
+        let posthog = PostHog::with(PostHogOptions::default().limited_by(limit))?;
+        posthog.insert_events(&all(250)).await?;
         self.others.lock().unwrap().push(posthog.clone());
-        let job =
-            Job::new(config(json!({"page_size": 100}))).connection(posthog.connection()).expecting(expected(rows));
-        Ok((posthog, job))
+        let job = Job::new(config(json!({"page_size": 100}))).connection(posthog.connection());
+        Ok(job.expecting(expected(250)))
     }
 }
 
@@ -74,8 +78,14 @@ impl Subject for Events {
         "posthog.extractor"
     }
 
+    /// Requests are sent again where a limit is tried, and not where the rules try many failures.
     fn register(&self, registry: &mut Registry) -> Result<()> {
-        register(registry)
+        let attempts = if self.others.lock().unwrap().is_empty() { 1 } else { 2 };
+        let connect: Connect = Arc::new(move |settings| {
+            let retry = RetryPolicy { initial_delay: Duration::from_millis(1), ..RetryPolicy::times(attempts) };
+            HttpClient::new(settings.with_retry(retry))
+        });
+        registry.family(Posthog::new(Arc::clone(&connect))).extractor(PosthogExtractor::with_client(connect)).add()
     }
 
     fn register_with_failing_client(&self, registry: &mut Registry) -> Option<Result<()>> {
@@ -130,7 +140,12 @@ impl Subject for Events {
             connection[name] = value;
             Job::new(config(json!({}))).connection(connection)
         };
+        let mut stalled = posthog.connection();
+        stalled["custom_base_url"] = json!(format!("http://127.0.0.1:{}", fault::stalled_port()?));
+        stalled["timeout"] = json!(1);
+        let stalled = Job::new(config(json!({}))).connection(stalled);
         Ok(vec![
+            Fault::new("the connection stalls", ErrorKind::Timeout, stalled).of_connection(),
             Fault::new("a key that is not known", ErrorKind::Auth, with("api_key", json!("phx_wrong")))
                 .of_connection()
                 .found_by_dry_run(),
@@ -154,14 +169,12 @@ impl Subject for Events {
         Some(Paging::by("page_size").at_least(100))
     }
 
-    async fn prepare_throttled(&self, _: &Place) -> Result<Option<Job>> {
-        let (posthog, job) = self.another(PostHogOptions::default(), 20).await?;
-        posthog.script([Some(Trouble::Throttled(1))]);
-        Ok(Some(job))
+    async fn prepare_throttled(&self, _: &Place, limit: &RateLimit) -> Result<Option<Job>> {
+        self.limited(limit).await.map(Some)
     }
 
-    async fn prepare_near_limit(&self, _: &Place) -> Result<Option<Job>> {
-        Ok(Some(self.another(PostHogOptions::default().announcing_its_limit(), 250).await?.1))
+    async fn prepare_near_limit(&self, _: &Place, limit: &RateLimit) -> Result<Option<Job>> {
+        self.limited(limit).await.map(Some)
     }
 
     fn resources(&self) -> Vec<String> {

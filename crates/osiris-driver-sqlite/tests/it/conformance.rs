@@ -35,6 +35,13 @@ fn failing_client() -> Connect {
     Arc::new(|_| Box::pin(async { Err(Error::network("the injected client fails").with_hint("inject another")) }))
 }
 
+/// A database is a file of this machine.
+const IMPOSSIBLE: [(ErrorKind, &str); 3] = [
+    (ErrorKind::Auth, "a file has no password"),
+    (ErrorKind::Network, "a file is not opened over a network"),
+    (ErrorKind::Timeout, "a file opens at once or not at all: waiting for a lock is no matter of the connection"),
+];
+
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
@@ -161,6 +168,10 @@ impl Subject for Source {
         queries.map(|query| json!({"query": query})).to_vec()
     }
 
+    fn impossible_connection_faults(&self) -> &'static [(ErrorKind, &'static str)] {
+        &IMPOSSIBLE
+    }
+
     fn resources(&self) -> Vec<String> {
         vec!["source".to_owned()]
     }
@@ -225,6 +236,10 @@ impl Subject for Target {
     fn config_with_columns(&self, mut config: Value, columns: &[&str]) -> Option<Value> {
         config["columns"] = json!(columns);
         Some(config)
+    }
+
+    fn impossible_connection_faults(&self) -> &'static [(ErrorKind, &'static str)] {
+        &IMPOSSIBLE
     }
 
     fn resources(&self) -> Vec<String> {

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use arrow::array::AsArray as _;
 use osiris_core::{Error, ErrorKind, Registry, Result};
-use osiris_stand_ins::supabase::{Gateway, Postgrest, PostgrestOptions, Trouble, tokens};
+use osiris_stand_ins::supabase::{Gateway, Postgrest, PostgrestOptions, tokens};
 use osiris_testkit::http_server::HttpServer;
 use osiris_testkit::services::Postgres;
-use osiris_testkit::{Fault, Incremental, InvalidConfig, Job, Paging, Place, Sample, Subject, async_trait};
+use osiris_testkit::{Fault, Incremental, InvalidConfig, Job, Paging, Place, RateLimit, Sample, Subject, async_trait};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use crate::rest_throttle::near_limit;
+use crate::rest_throttle::limited;
 
 osiris_testkit::conformance_suite!(extract, rest_extractor, Source::default());
 
@@ -50,6 +50,16 @@ impl Source {
 
     fn job(project: &Project, config: Value) -> Job {
         Job::new(config).connection(project.gateway.connection())
+    }
+
+    /// A job of two pages over a gateway with this limit.
+    async fn limited(&self, place: &Place, limit: &RateLimit) -> Result<Job> {
+        self.prepare(place, 4).await?;
+        let project = self.project().await?;
+        let server = self.throttled.get_or_try_init(|| async { limited(&project.gateway.url(), limit) }).await?;
+        let connection = project.gateway.connection_with(json!({"url": server.url()}));
+        let config = json!({"table": "source", "page_size": 2, "numeric_scale": 2});
+        Ok(Job::new(config).connection(connection).expecting(Sample::new(4).text()?.with_types(TYPES)))
     }
 
     /// Fills the table without the driver.
@@ -196,19 +206,12 @@ impl Subject for Source {
         Some(Paging::by("page_size"))
     }
 
-    async fn prepare_throttled(&self, place: &Place) -> Result<Option<Job>> {
-        let job = self.prepare(place, 5).await?;
-        self.project().await?.gateway.next(Trouble::RateLimited(1));
-        Ok(Some(job))
+    async fn prepare_throttled(&self, place: &Place, limit: &RateLimit) -> Result<Option<Job>> {
+        self.limited(place, limit).await.map(Some)
     }
 
-    async fn prepare_near_limit(&self, place: &Place) -> Result<Option<Job>> {
-        self.prepare(place, 4).await?;
-        let project = self.project().await?;
-        let server = self.throttled.get_or_try_init(|| async { near_limit(&project.gateway.url()) }).await?;
-        let connection = project.gateway.connection_with(json!({"url": server.url()}));
-        let config = json!({"table": "source", "page_size": 2, "numeric_scale": 2});
-        Ok(Some(Job::new(config).connection(connection).expecting(Sample::new(4).text()?.with_types(TYPES))))
+    async fn prepare_near_limit(&self, place: &Place, limit: &RateLimit) -> Result<Option<Job>> {
+        self.limited(place, limit).await.map(Some)
     }
 
     fn resources(&self) -> Vec<String> {

@@ -1,31 +1,24 @@
-//! A gateway before the gateway that counts requests: it says how much of a limit is used, and means it.
-
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+//! A gateway before the gateway, with a rate limit.
 
 use osiris_core::{Result, RetryPolicy};
 use osiris_http::{HttpClient, HttpSettings, Method, Page, Request};
+use osiris_testkit::RateLimit;
 use osiris_testkit::http_server::{HttpServer, Reply, Seen};
 
-/// Passes everything on to `gateway`, says at each answer that 90% of the limit are used and that it resets after a second, and answers
-/// 429 to who comes earlier.
-pub(crate) fn near_limit(gateway: &str) -> Result<HttpServer> {
+/// Passes on to `gateway` what `limit` does not refuse, and reports the limit in headers.
+pub(crate) fn limited(gateway: &str, limit: &RateLimit) -> Result<HttpServer> {
     let client = HttpClient::new(HttpSettings::new(gateway)?.with_retry(RetryPolicy::never()))?;
-    let last = Arc::new(Mutex::new(None::<Instant>));
+    let limit = limit.clone();
     HttpServer::start(move |seen| {
-        let early =
-            last.lock().unwrap().replace(Instant::now()).is_some_and(|at| at.elapsed() < Duration::from_millis(950));
-        let client = client.clone();
+        let (client, limit) = (client.clone(), limit.clone());
         async move {
-            if early {
-                return Reply::new(429);
-            }
-            let reply = match pass_on(&client, &seen).await {
-                Ok(page) => replied(&page),
-                Err(error) => Reply::text(500, error.message()),
+            let answered = async {
+                match pass_on(&client, &seen).await {
+                    Ok(page) => replied(&page),
+                    Err(error) => Reply::text(500, error.message()),
+                }
             };
-            let headers = [("x-ratelimit-limit", "10"), ("x-ratelimit-remaining", "1"), ("x-ratelimit-reset", "1")];
-            headers.iter().fold(reply, |reply, (name, value)| reply.header(name, value))
+            limit.answer(answered).await
         }
     })
 }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use osiris_core::{Error, ErrorKind, Registry, Result};
-use osiris_stand_ins::supabase::{Trouble, tokens};
+use osiris_stand_ins::supabase::tokens;
 use osiris_testkit::http_server::HttpServer;
-use osiris_testkit::{Destination, Fault, InvalidConfig, Job, Mode, Place, Rows, Subject, async_trait};
+use osiris_testkit::{Destination, Fault, InvalidConfig, Job, Mode, Place, RateLimit, Rows, Subject, async_trait};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use crate::rest_extract_conformance::Project;
-use crate::rest_throttle::near_limit;
+use crate::rest_throttle::limited;
 
 osiris_testkit::conformance_suite!(write, rest_writer, Target::default());
 
@@ -30,6 +30,18 @@ impl Target {
 
     fn job(project: &Project, config: Value) -> Job {
         Job::new(config).connection(project.gateway.connection())
+    }
+
+    /// A job of several requests over a gateway with this limit.
+    async fn limited(&self, place: &Place, limit: &RateLimit) -> Result<Job> {
+        self.prepare(place, 4).await?;
+        let project = self.project().await?;
+        let columns = "id BIGINT, name TEXT, amount NUMERIC(12,2), day DATE, at TIMESTAMP, flag BOOLEAN";
+        project.server.execute(&format!("CREATE TABLE target ({columns})")).await?;
+        project.api.reload().await?;
+        let server = self.throttled.get_or_try_init(|| async { limited(&project.gateway.url(), limit) }).await?;
+        let connection = project.gateway.connection_with(json!({"url": server.url()}));
+        Ok(Job::new(json!({"table": "target", "batch_size": 10})).connection(connection))
     }
 }
 
@@ -102,21 +114,12 @@ impl Subject for Target {
         Some(osiris_driver_supabase::register_with_client(registry, failing))
     }
 
-    async fn prepare_throttled(&self, place: &Place) -> Result<Option<Job>> {
-        let job = self.prepare(place, 5).await?;
-        self.project().await?.gateway.next(Trouble::RateLimited(1));
-        Ok(Some(job))
+    async fn prepare_throttled(&self, place: &Place, limit: &RateLimit) -> Result<Option<Job>> {
+        self.limited(place, limit).await.map(Some)
     }
 
-    async fn prepare_near_limit(&self, place: &Place) -> Result<Option<Job>> {
-        self.prepare(place, 4).await?;
-        let project = self.project().await?;
-        let columns = "id BIGINT, name TEXT, amount NUMERIC(12,2), day DATE, at TIMESTAMP, flag BOOLEAN";
-        project.server.execute(&format!("CREATE TABLE target ({columns})")).await?;
-        project.api.reload().await?;
-        let server = self.throttled.get_or_try_init(|| async { near_limit(&project.gateway.url()) }).await?;
-        let connection = project.gateway.connection_with(json!({"url": server.url()}));
-        Ok(Some(Job::new(json!({"table": "target", "batch_size": 10})).connection(connection)))
+    async fn prepare_near_limit(&self, place: &Place, limit: &RateLimit) -> Result<Option<Job>> {
+        self.limited(place, limit).await.map(Some)
     }
 
     fn resources(&self) -> Vec<String> {

@@ -61,7 +61,7 @@ fn measure(name: &str, text: String, options: RowOptions) {
 
 #[test]
 #[ignore = "a measurement"]
-fn flat_events_are_read_at_a_hundred_megabytes_a_second() {
+fn measure_how_fast_events_are_read() {
     let events = events();
     let nested = Nested::Flatten { separator: "_".to_owned(), depth: Some(1) };
     let properties =

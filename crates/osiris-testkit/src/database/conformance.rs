@@ -77,10 +77,12 @@ impl<D: ConformingDriver> Started<D> {
         let job = |fields: Value| Job::new(config.clone()).connection(D::connection(server, fields));
         let refused = job(json!({port: crate::fault::refused_port()?}));
         let silent = job(json!({port: crate::fault::silent_port()?, "connect_timeout": 0.3}));
+        let stalled = job(json!({port: crate::fault::stalled_port()?, "connect_timeout": 0.3}));
         let wrong = job(json!({password: "wrong"}));
         Ok(vec![
             Fault::new("nobody listens", ErrorKind::Network, refused).of_connection().found_by_dry_run(),
             Fault::new("packets are lost", ErrorKind::Timeout, silent).of_connection().found_by_dry_run(),
+            Fault::new("the connection stalls", ErrorKind::Timeout, stalled).of_connection().found_by_dry_run(),
             Fault::new("a wrong password", ErrorKind::Auth, wrong).of_connection().found_by_dry_run(),
         ])
     }

@@ -11,9 +11,10 @@ pub use super::errors::{
 };
 pub use super::http::{drv_015_slows_down_near_a_rate_limit, drv_016_waits_as_long_as_the_server_says};
 pub use super::private::crt_010_leaves_only_private_files_in_its_run;
+pub use super::progress::drv_014_reports_progress;
 pub use super::resources::drv_029_streams_within_the_memory_limit;
 pub use super::run::{
     crt_001_keeps_no_data_between_runs, drv_001_runs_with_step_id_config_inputs_and_context_alone,
     drv_002_returns_table_rows_and_state_by_role, drv_009_logs_its_row_metric_exactly_once,
-    drv_010_logs_metrics_with_known_units_only, drv_011_prints_nothing, drv_014_reports_progress,
+    drv_010_logs_metrics_with_known_units_only, drv_011_prints_nothing,
 };

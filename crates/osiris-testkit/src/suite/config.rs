@@ -5,6 +5,7 @@ use osiris_core::connection::{self, OverridePolicy};
 use osiris_core::{ConfigSchema, ConnectionRef, ConnectionUse, ErrorKind, Problem, ResolvedConnection, event};
 use serde_json::{Map, Value, json};
 
+use super::defaults::default_of;
 use crate::alone::{Alone, is_second};
 use crate::trial::{STEP, ensure, not_applicable};
 use crate::{Job, Outcome, Subject, Trial, Verdict, Violation};
@@ -77,8 +78,8 @@ fn decoys<S: Subject>(trial: &Trial<S>) -> Result<Vec<(String, String)>, Violati
     Ok(decoys)
 }
 
-/// DRV-005: a configuration in which everything is wrong gets all its problems at once, without a file touched or a
-/// connection tried.
+/// DRV-005: a configuration in which everything is wrong gets all its problems at once, those that its schema sees and those that
+/// only the component sees, without a file touched or a connection tried.
 ///
 /// # Errors
 /// What was seen instead.
@@ -89,7 +90,12 @@ pub async fn drv_005_reports_every_config_problem_before_any_io<S: Subject>(tria
         all_wrong(trial.driver(&bench)?.config_schema(), &job.config)?
     };
     let mut cases = vec![(wrong, fields)];
-    cases.extend(trial.subject().invalid_configs().into_iter().map(|invalid| (invalid.config, invalid.mentions)));
+    for invalid in trial.subject().invalid_configs() {
+        let mut both = invalid.config.clone();
+        both[UNKNOWN] = json!(1);
+        let mentions = invalid.mentions.iter().cloned().chain([UNKNOWN.to_owned()]).collect();
+        cases.extend([(invalid.config, invalid.mentions), (both, mentions)]);
+    }
     let before = trial.place().listing()?;
     for (config, mentions) in cases {
         let ready = trial.ready_for(Job { config: config.clone(), ..job.clone() }).await?;
@@ -166,7 +172,7 @@ pub async fn drv_031_keeps_a_connections_secrets_at_its_address<S: Subject>(tria
     Ok(Verdict::Holds)
 }
 
-/// DRV-006: every field is documented, an optional one with its default, and the required ones suffice.
+/// DRV-006: every field is documented, an optional one with the value of its default, and the required ones suffice.
 ///
 /// # Errors
 /// What was seen instead.
@@ -180,10 +186,7 @@ pub async fn drv_006_documents_every_field_and_its_default<S: Subject>(trial: &T
             let description = json["description"].as_str().unwrap_or_default();
             if description.is_empty() {
                 missing.push(format!("{kind} field `{field}` has no doc comment"));
-            } else if !required.contains(&field)
-                && json.get("default").is_none_or(Value::is_null)
-                && !description.to_lowercase().contains("default")
-            {
+            } else if !required.contains(&field) && default_of(json).is_none() {
                 missing.push(format!("{kind} field `{field}` does not say its default"));
             }
         }

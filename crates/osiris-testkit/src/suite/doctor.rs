@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use osiris_core::{Health, HealthCategory};
+use osiris_core::{Error, Health, HealthCategory};
 use serde_json::Value;
 
 use super::errors::{holds, with_secret};
@@ -30,7 +30,8 @@ fn declared<S: Subject>(trial: &Trial<S>) -> Result<bool, Violation> {
     Ok(trial.driver(&bench)?.family().has_doctor())
 }
 
-/// DRV-022: a connection that works is `ok`; one that does not has a category and says what is wrong; both within the limit.
+/// DRV-022: a connection that works is `ok`; one that does not has the category of its fault and says what is wrong; both within the
+/// limit.
 ///
 /// # Errors
 /// What was seen instead.
@@ -43,7 +44,9 @@ pub async fn drv_022_answers_within_the_limit<S: Subject>(trial: &Trial<S>) -> O
     ensure!(health.ok && health.category == HealthCategory::Ok, "a connection that works is {health:?}");
     for fault in trial.subject().faults(trial.place()).await?.into_iter().filter(|fault| fault.connection) {
         let health = check(trial, &fault.job.connection, LIMIT).await?;
-        ensure!(!health.ok && health.category != HealthCategory::Ok, "{}: {health:?}", fault.name);
+        let expected = Health::failed(Duration::ZERO, &Error::new(fault.kind, fault.name.clone())).category;
+        ensure!(!health.ok, "{}: the connection is said to work: {health:?}", fault.name);
+        ensure!(health.category == expected, "{}: expected the category {expected:?}, found {health:?}", fault.name);
         ensure!(!health.message.is_empty(), "{}: no message", fault.name);
     }
     Ok(Verdict::Holds)

@@ -156,11 +156,9 @@ pub(super) fn holds(text: &str, secret: &str) -> bool {
 /// What was seen instead.
 pub async fn crt_007_reports_a_connection_failure_as_event_and_category<S: Subject>(trial: &Trial<S>) -> Outcome {
     let faults = trial.subject().faults(trial.place()).await?;
-    if !faults.iter().any(|fault| fault.connection) {
-        ensure!(
-            !trial.spec()?.connection.is_needed(),
-            "it needs a connection, so `Subject::faults` needs one `of_connection`"
-        );
+    if trial.spec()?.connection.is_needed() {
+        shows_every_kind(&faults, trial.subject().impossible_connection_faults())?;
+    } else if !faults.iter().any(|fault| fault.connection) {
         return not_applicable("it has no connection that could fail");
     }
     each_fault(trial, |fault, ready, failure| {
@@ -181,6 +179,24 @@ pub async fn crt_007_reports_a_connection_failure_as_event_and_category<S: Subje
     })
     .await?;
     Ok(Verdict::Holds)
+}
+
+/// Whether the connection fails in each of the ways in which connections fail, but for those that are listed as impossible.
+fn shows_every_kind(faults: &[Fault], impossible: &[(ErrorKind, &str)]) -> Result<(), Violation> {
+    for kind in [ErrorKind::Auth, ErrorKind::Network, ErrorKind::Timeout] {
+        let shown = faults.iter().any(|fault| fault.connection && fault.kind == kind);
+        let listed = impossible.iter().any(|(listed, _)| *listed == kind);
+        ensure!(
+            shown || listed,
+            "it requires a connection: `Subject::faults` needs one `of_connection` of the kind {kind}, or \
+             `Subject::impossible_connection_faults` the reason why there is none"
+        );
+        ensure!(
+            !(shown && listed),
+            "{kind} is listed in `Subject::impossible_connection_faults`, and there is such a fault"
+        );
+    }
+    Ok(())
 }
 
 #[cfg(test)]

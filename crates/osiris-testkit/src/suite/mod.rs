@@ -11,13 +11,16 @@ pub mod inputs;
 pub mod transform;
 pub mod write;
 
+mod batches;
 mod cancel;
 mod commit;
 mod config;
+mod defaults;
 mod direct;
 mod errors;
 mod http;
 mod private;
+mod progress;
 mod resources;
 mod run;
 mod state;

@@ -1,9 +1,8 @@
-//! Rules about a step that ends well: its table, its metrics, its progress.
+//! Rules about a step that ends well: its table, its metrics.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use osiris_core::{Progress, Role, StepOutput, Unit, event, metric};
+use osiris_core::{Role, StepOutput, Unit, event, metric};
 use serde_json::Value;
 
 use crate::alone::Alone;
@@ -157,28 +156,6 @@ pub async fn drv_011_prints_nothing<S: Subject>(trial: &Trial<S>) -> Outcome {
 fn fence() {
     println!("{FENCE}");
     eprintln!("{FENCE}");
-}
-
-/// DRV-014: a step of many rows has counted its rows or bytes by its end, and never more rows than there are.
-///
-/// # Errors
-/// What was seen instead.
-pub async fn drv_014_reports_progress<S: Subject>(trial: &Trial<S>) -> Outcome {
-    let ready = trial.ready(3000).await?;
-    let progress = Arc::new(Progress::default());
-    let output = ready.step(STEP).progress(&progress).run_unchecked().await?;
-    let handled = output.counts.read.max(output.rows);
-    ensure!(progress.rows() > 0 || progress.bytes() > 0, "{handled} rows went by without progress");
-    ensure!(progress.rows() <= handled, "progress says {} rows, there are {handled}", progress.rows());
-    for (what, done, total) in
-        [("rows", progress.rows(), progress.total_rows()), ("bytes", progress.bytes(), progress.total_bytes())]
-    {
-        ensure!(
-            total.is_none_or(|total| done <= total),
-            "progress passes its own total of {what}: {done} of {total:?}"
-        );
-    }
-    Ok(Verdict::Holds)
 }
 
 /// DRV-024: an extractor's and a processor's rows are in the run store under the step's id, with the promised types.

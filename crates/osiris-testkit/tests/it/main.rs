@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends at the first surprise")]
 
 mod bench;
+mod careless;
 mod flaws;
 mod lines;
 mod subjects;

@@ -2,28 +2,39 @@
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write as _};
+use std::sync::Mutex;
 
 use osiris_core::{Error, ErrorKind, Registry, Result};
 use osiris_testkit::{
-    Destination, Fault, Incremental, InvalidConfig, Job, Mode, Paging, Place, Rows, Sample, Subject, async_trait,
+    Destination, Fault, Incremental, InvalidConfig, Job, Mode, Paging, Place, RateLimit, Rows, Sample, Subject,
+    async_trait, fault,
 };
 use serde_json::{Value, json};
 
 use crate::lines::{Flaw, Lines, LinesCopier, LinesExtractor, LinesWriter, line};
 
-const OVER_HTTP: [(&str, &str); 2] = [("DRV-015", "it is no HTTP"), ("DRV-016", "it is no HTTP")];
-
+#[derive(Default)]
 pub(crate) struct Extractor {
     flaw: Option<Flaw>,
+    limit: Mutex<Option<RateLimit>>,
 }
 
 impl Extractor {
     pub(crate) fn good() -> Self {
-        Self { flaw: None }
+        Self::default()
     }
 
     pub(crate) fn with(flaw: Flaw) -> Self {
-        Self { flaw: Some(flaw) }
+        Self { flaw: Some(flaw), ..Self::default() }
+    }
+
+    /// A job of several pages, of a server with this limit.
+    fn limited(&self, place: &Place, limit: &RateLimit) -> Result<Job> {
+        *self.limit.lock().unwrap() = Some(limit.clone());
+        let sample = Sample::new(4);
+        Self::fill(place, sample)?;
+        let config = json!({"table": "source", "page_size": 2});
+        Ok(Job::new(config).connection(connection(place)).expecting(sample.text()?.with_types(TYPES)))
     }
 
     fn fill(place: &Place, sample: Sample) -> Result<()> {
@@ -42,8 +53,25 @@ impl Extractor {
     }
 }
 
+const TYPES: [&str; 6] = ["BIGINT", "VARCHAR", "VARCHAR", "VARCHAR", "VARCHAR", "VARCHAR"];
+
 fn connection(place: &Place) -> Value {
     json!({"directory": place.path(), "password": "hunter2"})
+}
+
+/// The ways in which a connection fails.
+fn connection_faults(place: &Place, config: &Value) -> Result<Vec<Fault>> {
+    let fault = |name: &str, kind, field: &str, value: Value| {
+        let mut fields = connection(place);
+        fields[field] = value;
+        Fault::new(name, kind, Job::new(config.clone()).connection(fields)).of_connection()
+    };
+    let nowhere = json!(place.join("nowhere"));
+    Ok(vec![
+        fault("no server", ErrorKind::Network, "directory", nowhere).found_by_dry_run(),
+        fault("a wrong password", ErrorKind::Auth, "password", json!("wrong")),
+        fault("a server that says nothing", ErrorKind::Timeout, "port", json!(fault::stalled_port()?)),
+    ])
 }
 
 #[async_trait]
@@ -53,7 +81,8 @@ impl Subject for Extractor {
     }
 
     fn register(&self, registry: &mut Registry) -> Result<()> {
-        registry.family(Lines::new(self.flaw)).extractor(LinesExtractor::new(self.flaw)).add()
+        let limit = self.limit.lock().unwrap().clone();
+        registry.family(Lines::new(self.flaw)).extractor(LinesExtractor::new(self.flaw).limited(limit)).add()
     }
 
     fn register_with_failing_client(&self, registry: &mut Registry) -> Option<Result<()>> {
@@ -64,9 +93,10 @@ impl Subject for Extractor {
     async fn prepare(&self, place: &Place, rows: u64) -> Result<Job> {
         let sample = Sample::new(rows);
         Self::fill(place, sample)?;
-        let types = ["BIGINT", "VARCHAR", "VARCHAR", "VARCHAR", "VARCHAR", "VARCHAR"];
-        let expected = sample.text()?.with_types(types);
-        Ok(Job::new(json!({"table": "source"})).connection(connection(place)).expecting(expected))
+        let expected = sample.text()?.with_types(TYPES);
+        let job = Job::new(json!({"table": "source"})).connection(connection(place)).expecting(expected);
+        let needs_input = self.flaw == Some(Flaw::NeedsAnInput);
+        Ok(if needs_input { job.input("upstream", Sample::new(1)) } else { job })
     }
 
     async fn prepare_volume(&self, place: &Place, sample: Sample) -> Result<Option<Job>> {
@@ -96,16 +126,28 @@ impl Subject for Extractor {
     async fn faults(&self, place: &Place) -> Result<Vec<Fault>> {
         place.write("broken", "[\"id\"]\n[\"1\"]\nno row\n")?;
         let job = |table: &str| Job::new(json!({"table": table})).connection(connection(place));
-        let nowhere = json!({"directory": place.join("nowhere"), "password": "hunter2"});
-        Ok(vec![
+        let mut faults = vec![
             Fault::new("a bad line", ErrorKind::Validation, job("broken")),
             Fault::new("no such table", ErrorKind::Validation, job("absent")).found_by_dry_run(),
-            Fault::new("no server", ErrorKind::Network, job("source").connection(nowhere)).of_connection(),
-        ])
+        ];
+        faults.extend(connection_faults(place, &json!({"table": "source"}))?);
+        if self.flaw == Some(Flaw::ShowsOneConnectionFault) {
+            faults.truncate(3);
+        }
+        Ok(faults)
     }
 
     fn modifying_configs(&self) -> Vec<Value> {
-        vec![json!({"table": "source", "query": "DELETE"})]
+        let table = if self.flaw == Some(Flaw::AcceptsAnyStatement) { "any-statement" } else { "source" };
+        vec![json!({"table": table, "query": "DELETE"})]
+    }
+
+    async fn prepare_throttled(&self, place: &Place, limit: &RateLimit) -> Result<Option<Job>> {
+        self.limited(place, limit).map(Some)
+    }
+
+    async fn prepare_near_limit(&self, place: &Place, limit: &RateLimit) -> Result<Option<Job>> {
+        self.limited(place, limit).map(Some)
     }
 
     fn paging(&self) -> Option<Paging> {
@@ -114,10 +156,6 @@ impl Subject for Extractor {
 
     fn resources(&self) -> Vec<String> {
         vec!["source".to_owned()]
-    }
-
-    fn not_applicable(&self) -> &'static [(&'static str, &'static str)] {
-        &OVER_HTTP
     }
 }
 
@@ -211,12 +249,10 @@ impl Subject for Writer {
 
     async fn faults(&self, place: &Place) -> Result<Vec<Fault>> {
         let job = Job::new(json!({"table": "target"})).connection(connection(place));
-        let nowhere = json!({"directory": place.join("nowhere"), "password": "hunter2"});
         let poisoned = "SELECT i AS id, if(i = 9900, 'unwritable', 'x') AS name FROM range(10000) t(i)";
-        Ok(vec![
-            Fault::new("a bad value", ErrorKind::Validation, job.clone().input("poisoned", poisoned)),
-            Fault::new("no server", ErrorKind::Network, job.connection(nowhere)).of_connection().found_by_dry_run(),
-        ])
+        let mut faults = vec![Fault::new("a bad value", ErrorKind::Validation, job.input("poisoned", poisoned))];
+        faults.extend(connection_faults(place, &json!({"table": "target"}))?);
+        Ok(faults)
     }
 
     fn config_with_columns(&self, mut config: Value, columns: &[&str]) -> Option<Value> {

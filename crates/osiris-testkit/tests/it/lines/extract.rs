@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use async_trait::async_trait;
@@ -11,11 +12,12 @@ use osiris_core::{
     Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, Error, ExecutionContext, Extract, Extracted, Problem,
     Result, Role, Step, TableSender, TableSink, Unit, event, metric,
 };
+use osiris_testkit::RateLimit;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Flaw, LinesConnection, row, unreachable};
+use super::{Flaw, LinesConnection, reach, row};
 
 /// Opens a table; what a test can replace.
 pub(crate) type Client = fn(&Path) -> std::io::Result<File>;
@@ -24,6 +26,7 @@ pub(crate) struct LinesExtractor {
     flaw: Option<Flaw>,
     client: Client,
     kept: Arc<Mutex<Option<Vec<RecordBatch>>>>,
+    limit: Option<RateLimit>,
 }
 
 /// What to read.
@@ -59,7 +62,12 @@ impl LinesExtractor {
 
     pub(crate) fn with_client(flaw: Option<Flaw>, client: Client) -> Self {
         let client = if flaw == Some(Flaw::IgnoresItsClient) { |path: &Path| File::open(path) } else { client };
-        Self { flaw, client, kept: Arc::default() }
+        Self { flaw, client, kept: Arc::default(), limit: None }
+    }
+
+    /// The same, of a server with a rate limit.
+    pub(crate) fn limited(self, limit: Option<RateLimit>) -> Self {
+        Self { limit, ..self }
     }
 
     fn has(&self, flaw: Flaw) -> bool {
@@ -78,10 +86,11 @@ impl Component for LinesExtractor {
         if config.table.contains('/') {
             problems.push(Problem::error("/table", "a table is no path"));
         }
-        if config.query.as_ref().is_some_and(|query| query.to_uppercase() != "SELECT") {
+        let any = config.table.contains("any-statement");
+        if config.query.as_ref().is_some_and(|query| query.to_uppercase() != "SELECT" && !any) {
             problems.push(Problem::error("/query", "only SELECT is allowed"));
         }
-        // The flaw of a component that stops at the first.
+        // The flaw of a component that accepts any statement is above; here is that of one that stops at the first.
         problems.truncate(if config.table.contains("only-one") { 1 } else { 2 });
         problems
     }
@@ -101,9 +110,7 @@ impl Extract for LinesExtractor {
         if self.has(Flaw::ReadsTheEnvironment) && std::env::var_os("LINES_DIRECTORY").is_some() {
             return Err(Error::validation("the directory of the environment is not there"));
         }
-        if !connection.directory.is_dir() {
-            return Err(unreachable(connection, self.flaw));
-        }
+        reach(connection, self.flaw)?;
         if self.has(Flaw::LeavesFiles) {
             let name = format!("{:?}.tmp", std::time::SystemTime::now());
             File::create(connection.directory.join(name))?.write_all(b"x")?;
@@ -140,7 +147,9 @@ impl Extract for LinesExtractor {
         for _ in 0..taken {
             reader.next()?;
         }
-        let read = self.send_pages(&mut reader, &columns, config.page_size, limit, &sender, ctx).await?;
+        let large = self.has(Flaw::ReadsLargePages) && config.page_size == page_size();
+        let page_size = if large { 10_000 } else { config.page_size };
+        let read = self.send_pages(&mut reader, &columns, page_size, limit, &sender, ctx).await?;
         drop(whole);
         if self.has(Flaw::LogsItsMetricTwice) {
             ctx.log_metric(metric::ROWS_READ, read, Unit::Rows, Value::Null);
@@ -185,6 +194,7 @@ impl LinesExtractor {
             if rows.is_empty() {
                 break;
             }
+            self.admitted(page == 0).await;
             page += 1;
             ctx.log_event(event::EXTRACTION_PAGE, json!({"page": page, "rows": rows.len()}));
             if self.has(Flaw::LosesARow) && rows.len() < page_size {
@@ -199,6 +209,18 @@ impl LinesExtractor {
         }
         *self.kept.lock().unwrap() = Some(batches);
         Ok(read)
+    }
+
+    /// Waits until the server takes a request.
+    async fn admitted(&self, is_first: bool) {
+        let Some(limit) = &self.limit else { return };
+        if !is_first && !limit.headers().is_empty() && !self.has(Flaw::HurriesNearALimit) {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        while let Err(wait) = limit.admit() {
+            let wait = if self.has(Flaw::ForgetsHowLongToWait) { Duration::from_millis(700) } else { wait };
+            tokio::time::sleep(wait).await;
+        }
     }
 
     /// The column `id` is a number, every other a text.

@@ -5,10 +5,10 @@ use std::io::BufReader;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use osiris_core::{Catalog, Family, Health, Resource, ResourceField, ResourceKind, Result};
+use osiris_core::{Catalog, Error, Family, Health, Resource, ResourceField, ResourceKind, Result};
 
 use super::extract::Reader;
-use super::{Flaw, LinesConnection, unreachable};
+use super::{Flaw, LinesConnection, reach};
 
 /// The family.
 pub(crate) struct Lines {
@@ -69,10 +69,12 @@ impl Family for Lines {
     }
 
     async fn check(&self, connection: &LinesConnection, _: Duration) -> Health {
-        if connection.directory.is_dir() || self.has(Flaw::AnswersForBrokenConnections) {
-            Health::ok(Duration::ZERO, "the directory is there")
-        } else {
-            Health::failed(Duration::ZERO, &unreachable(connection, self.flaw))
+        match reach(connection, self.flaw) {
+            Err(error) if !self.has(Flaw::AnswersForBrokenConnections) => {
+                let unknown = self.has(Flaw::CallsEveryFaultUnknown);
+                Health::failed(Duration::ZERO, &if unknown { Error::unknown("something is wrong") } else { error })
+            }
+            _ => Health::ok(Duration::ZERO, "the directory is there"),
         }
     }
 }

@@ -6,7 +6,10 @@ mod extract;
 mod family;
 mod write;
 
+use std::io::Read as _;
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub(crate) use copy::LinesCopier;
 pub(crate) use extract::LinesExtractor;
@@ -24,17 +27,22 @@ pub(crate) enum Flaw {
     AnnouncesNothing,
     AnnouncesTooLate,
     AnswersForBrokenConnections,
+    AcceptsAnyStatement,
+    CallsEveryFaultUnknown,
     ChangesItsInput,
     CommitsTwice,
+    CountsAtItsEnd,
     DeniesItsCommit,
     DropsItsCommit,
     FindsNothing,
+    ForgetsHowLongToWait,
     ForgetsItsMode,
     ForgetsFields,
     ForgetsPartOfItsSource,
     HasNoHint,
     HidesConnectionFailures,
     HoldsTheTable,
+    HurriesNearALimit,
     IgnoresDamagedStates,
     IgnoresItsClient,
     KeepsOldRows,
@@ -47,11 +55,14 @@ pub(crate) enum Flaw {
     LosesARow,
     MistakesKinds,
     NamesOneMissingColumn,
+    NeedsAnInput,
     Prints,
     ReadsAllInADryRun,
+    ReadsLargePages,
     ReadsTheEnvironment,
     RefusesOddSteps,
     ReportsOneProblem,
+    ShowsOneConnectionFault,
     SortsNothing,
     StatesOneDestination,
     SwallowsErrors,
@@ -59,7 +70,7 @@ pub(crate) enum Flaw {
     TurnsNumbersIntoText,
     WritesInADryRun,
     WritesInPlace,
-    WritesRowByRow,
+    WritesFewRowsAtATime,
 }
 
 /// Where the tables are.
@@ -68,9 +79,31 @@ pub(crate) enum Flaw {
 pub(crate) struct LinesConnection {
     /// The directory of the tables.
     pub(crate) directory: PathBuf,
-    /// A password that nothing asks for. Default: none.
+    /// A password: any but `wrong`. Default: none.
     #[serde(default)]
     pub(crate) password: Option<Secret>,
+    /// A port of this machine where a server has to say something before there are tables. Default: none.
+    #[serde(default)]
+    pub(crate) port: Option<u16>,
+}
+
+/// How long a server may say nothing.
+const SILENCE: Duration = Duration::from_millis(100);
+
+/// Whether the tables can be reached.
+pub(crate) fn reach(connection: &LinesConnection, flaw: Option<Flaw>) -> Result<()> {
+    if !connection.directory.is_dir() {
+        return Err(unreachable(connection, flaw));
+    }
+    if connection.password.as_ref().is_some_and(|password| password.expose() == "wrong") {
+        return Err(Error::auth("the password is refused").with_connection_failed().with_hint("give another"));
+    }
+    let Some(port) = connection.port else { return Ok(()) };
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    stream.set_read_timeout(Some(SILENCE))?;
+    stream.read_exact(&mut [0]).map_err(|error| {
+        Error::timeout("the server says nothing").with_connection_failed().with_hint("wait").with_source(error)
+    })
 }
 
 /// The error of a directory that is not there, which stands for a server that is not.

@@ -14,7 +14,7 @@ use osiris_testkit::Rows;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Flaw, LinesConnection, line, unreachable};
+use super::{Flaw, LinesConnection, line, reach};
 
 /// How long a destination takes to answer.
 const MOMENT: Duration = Duration::from_millis(5);
@@ -88,9 +88,7 @@ impl Write for LinesWriter {
 
     async fn write(&self, step: &Step<'_, Self>, input: &TableRef, ctx: &ExecutionContext) -> Result<Written> {
         let (config, connection) = (step.config(), step.connection());
-        if !connection.directory.is_dir() {
-            return Err(unreachable(connection, self.flaw));
-        }
+        reach(connection, self.flaw)?;
         self.check_columns(config, input)?;
         if self.has(Flaw::ChangesItsInput) {
             let sql = format!("DELETE FROM {} WHERE id % 7 = 3", input.sql());
@@ -176,7 +174,7 @@ impl LinesWriter {
             scan = scan.columns(columns.iter().cloned());
         }
         let mut scan = scan.open().await?;
-        let capacity = if self.has(Flaw::WritesRowByRow) { 0 } else { 1 << 16 };
+        let capacity = if self.has(Flaw::WritesFewRowsAtATime) { 300 } else { 1 << 16 };
         let mut out = BufWriter::with_capacity(capacity, File::create(file)?);
         out.write_all(&before)?;
         if is_new {
@@ -196,7 +194,12 @@ impl LinesWriter {
                     out.write_all(line(row).as_bytes())?;
                 }
             }
-            ctx.progress().add_rows(text.len() as u64);
+            if !self.has(Flaw::CountsAtItsEnd) {
+                ctx.progress().add_rows(text.len() as u64);
+            }
+        }
+        if self.has(Flaw::CountsAtItsEnd) {
+            ctx.progress().add_rows(rows);
         }
         out.flush().map_err(|error| Error::from(error).with_hint("make room"))?;
         Ok(Written::inserted(rows))

@@ -30,6 +30,10 @@ fn no_directory(place: &Place, config: Value) -> Fault {
         .found_by_dry_run()
 }
 
+/// A directory that is missing is all that can be wrong with a connection. For a server remove this, and add the faults.
+const IMPOSSIBLE: [(ErrorKind, &str); 2] =
+    [(ErrorKind::Auth, "a directory has no password"), (ErrorKind::Timeout, "a directory is there or not")];
+
 struct Source;
 
 impl Source {
@@ -101,6 +105,10 @@ impl Subject for Source {
         Some(Paging::by("page_size"))
     }
 
+    fn impossible_connection_faults(&self) -> &'static [(ErrorKind, &'static str)] {
+        &IMPOSSIBLE
+    }
+
     fn resources(&self) -> Vec<String> {
         vec!["source".to_owned()]
     }
@@ -164,6 +172,10 @@ impl Subject for Target {
     fn config_with_columns(&self, mut config: Value, columns: &[&str]) -> Option<Value> {
         config["columns"] = json!(columns);
         Some(config)
+    }
+
+    fn impossible_connection_faults(&self) -> &'static [(ErrorKind, &'static str)] {
+        &IMPOSSIBLE
     }
 
     fn resources(&self) -> Vec<String> {

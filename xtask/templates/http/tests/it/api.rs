@@ -1,12 +1,10 @@
 //! The API as its documentation describes it, for tests. Replace it by a real server where one can be had.
 
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use osiris_core::Result;
-use osiris_testkit::Sample;
 use osiris_testkit::http_server::{HttpServer, Reply, Seen};
+use osiris_testkit::{RateLimit, Sample};
 use serde_json::{Value, json};
 
 pub(crate) const KEY: &str = "a-key";
@@ -17,22 +15,25 @@ pub(crate) struct Api {
 }
 
 /// How the server behaves.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Behaviour {
-    /// The first request is answered with 429.
-    pub(crate) throttles: bool,
-    /// Every response says that nearly all of a limit is used, and a request within a second is answered with 429.
-    pub(crate) is_near_limit: bool,
+    /// The limit that decides which requests are answered with 429.
+    pub(crate) limit: Option<RateLimit>,
     /// Larger pages are refused.
     pub(crate) max_page: Option<u64>,
 }
 
 impl Api {
     pub(crate) fn start(sample: Sample, behaviour: Behaviour) -> Result<Self> {
-        let last = Arc::new(Mutex::new(None::<Instant>));
         let server = HttpServer::start(move |seen| {
-            let last = last.lock().unwrap().replace(Instant::now());
-            std::future::ready(answer(sample, behaviour, last, &seen))
+            let behaviour = behaviour.clone();
+            async move {
+                let answered = std::future::ready(answer(sample, behaviour.max_page, &seen));
+                match &behaviour.limit {
+                    Some(limit) => limit.answer(answered).await,
+                    None => answered.await,
+                }
+            }
         })?;
         Ok(Self { server })
     }
@@ -47,20 +48,16 @@ impl Api {
     }
 }
 
-fn answer(sample: Sample, behaviour: Behaviour, last: Option<Instant>, seen: &Seen) -> Reply {
+fn answer(sample: Sample, max_page: Option<u64>, seen: &Seen) -> Reply {
     let refused = |status, code| Reply::json(status, &json!({"error": {"code": code, "message": "refused"}}));
-    let too_early = last.is_some_and(|last| last.elapsed() < Duration::from_millis(950));
     let limit = number(seen, "limit", 100);
     if seen.header("authorization") != Some(&format!("Bearer {KEY}")) {
         return refused(401, "invalid_key");
     }
-    if (behaviour.throttles && last.is_none()) || (behaviour.is_near_limit && too_early) {
-        return Reply::new(429).header("retry-after", "1");
-    }
-    if behaviour.max_page.is_some_and(|max| limit > max) {
+    if max_page.is_some_and(|max| limit > max) {
         return refused(413, "page_too_large");
     }
-    let reply = match seen.path() {
+    match seen.path() {
         "/resources" => {
             let fields = json!([{"name": "id", "type": "integer"}, {"name": "name", "type": "string"}]);
             Reply::json(200, &json!({"data": [{"name": "orders", "fields": fields}]}))
@@ -70,12 +67,7 @@ fn answer(sample: Sample, behaviour: Behaviour, last: Option<Instant>, seen: &Se
             Reply::new(200).header("content-type", "application/json").body(body)
         }
         _ => refused(404, "unknown_resource"),
-    };
-    if !behaviour.is_near_limit {
-        return reply;
     }
-    let limits = [("x-ratelimit-limit", "10"), ("x-ratelimit-remaining", "1"), ("x-ratelimit-reset", "1")];
-    limits.iter().fold(reply, |reply, (name, value)| reply.header(name, value))
 }
 
 fn number(seen: &Seen, name: &str, default: u64) -> u64 {

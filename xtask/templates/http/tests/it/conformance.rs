@@ -6,7 +6,7 @@ use std::time::Duration;
 use osiris_core::{Error, ErrorKind, Registry, Result, RetryPolicy};
 use osiris_driver_sampleapi::{Connect, register_with_client};
 use osiris_http::HttpClient;
-use osiris_testkit::{Fault, InvalidConfig, Job, Paging, Place, Sample, Subject, async_trait};
+use osiris_testkit::{Fault, InvalidConfig, Job, Paging, Place, RateLimit, Sample, Subject, async_trait, fault};
 use serde_json::{Value, json};
 
 use crate::api::{Api, Behaviour};
@@ -25,6 +25,11 @@ impl Orders {
         Ok(job)
     }
 
+    /// A job of two pages from an API with this limit.
+    fn limited(&self, limit: &RateLimit) -> Result<Job> {
+        self.expected(4, 2, Behaviour { limit: Some(limit.clone()), ..Behaviour::default() })
+    }
+
     fn expected(&self, rows: u64, page_size: u64, behaviour: Behaviour) -> Result<Job> {
         let types = ["BIGINT", "VARCHAR", "VARCHAR", "VARCHAR", "VARCHAR", "BOOLEAN"];
         let job = self.job(Sample::new(rows), behaviour)?;
@@ -40,10 +45,10 @@ impl Subject for Orders {
         "sampleapi.extractor"
     }
 
-    /// With short waits between attempts: the rules try many failures.
+    /// With one short wait between two attempts: the rules try many failures.
     fn register(&self, registry: &mut Registry) -> Result<()> {
         let connect: Connect = Arc::new(|settings| {
-            let retry = RetryPolicy { initial_delay: Duration::from_millis(1), ..RetryPolicy::times(3) };
+            let retry = RetryPolicy { initial_delay: Duration::from_millis(1), ..RetryPolicy::times(2) };
             HttpClient::new(settings.with_retry(retry))
         });
         register_with_client(registry, connect)
@@ -77,12 +82,17 @@ impl Subject for Orders {
             fields[name] = json!(value);
             Job::new(job.config().clone()).connection(fields)
         };
+        let mut stalled = job.connection_fields().clone();
+        stalled["url"] = json!(format!("http://127.0.0.1:{}", fault::stalled_port()?));
+        stalled["timeout"] = json!(1);
+        let stalled = Job::new(job.config().clone()).connection(stalled);
         let unknown = Job::new(json!({"resource": "nothing"})).connection(job.connection_fields().clone());
         Ok(vec![
             Fault::new("no such resource", ErrorKind::Validation, unknown).found_by_dry_run(),
             Fault::new("a key that is wrong", ErrorKind::Auth, connection("api_key", "wrong"))
                 .of_connection()
                 .found_by_dry_run(),
+            Fault::new("the connection stalls", ErrorKind::Timeout, stalled).of_connection(),
             Fault::new("nobody listens", ErrorKind::Network, connection("url", "http://127.0.0.1:9")).of_connection(),
         ])
     }
@@ -91,12 +101,12 @@ impl Subject for Orders {
         Some(Paging::by("page_size"))
     }
 
-    async fn prepare_throttled(&self, _: &Place) -> Result<Option<Job>> {
-        self.expected(5, 1000, Behaviour { throttles: true, ..Behaviour::default() }).map(Some)
+    async fn prepare_throttled(&self, _: &Place, limit: &RateLimit) -> Result<Option<Job>> {
+        self.limited(limit).map(Some)
     }
 
-    async fn prepare_near_limit(&self, _: &Place) -> Result<Option<Job>> {
-        self.expected(4, 2, Behaviour { is_near_limit: true, ..Behaviour::default() }).map(Some)
+    async fn prepare_near_limit(&self, _: &Place, limit: &RateLimit) -> Result<Option<Job>> {
+        self.limited(limit).map(Some)
     }
 
     fn resources(&self) -> Vec<String> {
