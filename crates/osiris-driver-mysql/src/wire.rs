@@ -67,7 +67,7 @@ fn ssl(connection: &MysqlConnection, base_dir: &Path) -> Result<SslOpts> {
 /// # Errors
 /// When it cannot be opened.
 pub(crate) async fn open(connection: &MysqlConnection, base_dir: &Path) -> Result<Conn> {
-    open_with(connection, options(connection, base_dir)?).await
+    open_with(connection, options(connection, base_dir)?).await.map_err(Error::with_connection_failed)
 }
 
 /// The same with other options.
