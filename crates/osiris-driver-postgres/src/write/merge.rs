@@ -65,8 +65,9 @@ impl Merge<'_> {
     /// On duplicate keys, on any failure other than single rows, or when too many rows are rejected.
     pub(super) async fn run(&mut self) -> Result<Written> {
         let merged = self.merge().await;
-        let merged = merged.and_then(|written| self.refusing.enforce_limit(self.ctx).map(|()| written));
-        merged.map_err(|error| self.refusing.explain(error))
+        let written = merged.map_err(|error| self.refusing.explain(error))?;
+        self.refusing.enforce_limit(self.ctx)?;
+        Ok(written)
     }
 
     async fn merge(&mut self) -> Result<Written> {

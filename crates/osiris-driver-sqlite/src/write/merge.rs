@@ -60,7 +60,8 @@ impl<'a> Staging<'a> {
         let mut written = Written { ignored: self.deduplicate(client, task).await?, ..Written::default() };
         let mut refusing = RefusingKeys::default();
         let merged = self.merge_ranges(client, task, last, &mut written, &mut refusing).await;
-        merged.and_then(|()| refusing.enforce_limit(task.ctx)).map_err(|error| refusing.explain(error))?;
+        merged.map_err(|error| refusing.explain(error))?;
+        refusing.enforce_limit(task.ctx)?;
         Ok(written)
     }
 

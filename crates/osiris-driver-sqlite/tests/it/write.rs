@@ -50,7 +50,7 @@ async fn rows_of_one_key_are_refused_or_the_last_one_is_kept() {
     let mut config = json!({"table": "t", "mode": "upsert", "key": "id", "columns": ["id", "name"]});
     let (kind, error) = refused(&database, config.clone(), twice).await;
     assert_eq!(kind, ErrorKind::Validation);
-    assert!(error.contains("1 keys") && error.contains("dedupe: last"), "{error}");
+    assert!(error.contains("1 value of the key occurs") && error.contains("dedupe: last"), "{error}");
     (config["dedupe"], config["order_by"]) = (json!("last"), json!("version"));
     let merged = counts(&database, config, twice).await;
     assert_eq!((merged.inserted, merged.updated, merged.ignored), (1, 1, 1));
