@@ -162,22 +162,33 @@ impl Running {
     }
 }
 
-/// How much of how much: bytes where they are known, else rows.
+/// How much of how much: bytes where they are known, else rows, else what DuckDB says of its work.
 fn share(progress: &Progress) -> Option<(u64, u64)> {
     let bytes = progress.total_bytes().map(|total| (progress.bytes().min(total), total));
-    bytes.or_else(|| progress.total_rows().map(|total| (progress.rows().min(total), total)))
+    let rows = || progress.total_rows().map(|total| (progress.rows().min(total), total));
+    bytes.or_else(rows).or_else(|| progress.share().map(|share| (share, Progress::WHOLE)))
+}
+
+/// Whether the share is an estimate.
+fn is_estimated(progress: &Progress) -> bool {
+    progress.total_bytes().is_none() && (progress.is_estimate() || progress.total_rows().is_none())
 }
 
 fn message(progress: &Progress) -> String {
     let of =
         |total: Option<u64>, show: fn(u64) -> String| total.map_or_else(String::new, |t| format!(" of {}", show(t)));
-    let rows = format!("{}{}", human::rows(progress.rows()), of(progress.total_rows(), human::count));
+    let count: fn(u64) -> String =
+        if progress.is_estimate() { |rows| format!("~{}", human::count(rows)) } else { human::count };
+    let rows = format!("{}{}", human::rows(progress.rows()), of(progress.total_rows(), count));
     let amount = match progress.bytes() {
         0 => rows,
         bytes => format!("{rows}, {}{}", human::bytes(bytes), of(progress.total_bytes(), human::bytes)),
     };
     match share(progress) {
-        Some((done, all)) if all > 0 => format!("{amount} ({}%)", u128::from(done) * 100 / u128::from(all)),
+        Some((done, all)) if all > 0 => {
+            let about = if is_estimated(progress) { "~" } else { "" };
+            format!("{amount} ({about}{}%)", u128::from(done) * 100 / u128::from(all))
+        }
         _ => amount,
     }
 }
@@ -210,6 +221,14 @@ mod tests {
         progress.expect_bytes(4_000_000);
         assert_eq!(share(&progress), Some((2_000_000, 4_000_000)));
         assert_eq!(message(&progress), "1,500 rows of 1,000, 2.0 MB of 4.0 MB (50%)");
+    }
+
+    #[test]
+    fn an_estimate_is_marked() {
+        let progress = Progress::default();
+        progress.add_rows(150);
+        progress.estimate_rows(1_000);
+        assert_eq!((share(&progress), message(&progress).as_str()), (Some((150, 1_000)), "150 rows of ~1,000 (~15%)"));
     }
 
     #[test]

@@ -7,11 +7,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::{self, Clock, Jitter, SystemClock};
 use crate::commit::{Commit, CommitLimits, CommitLog, Intent, Phase};
 use crate::state::StateFiles;
 use crate::store::DirectEdge;
 use crate::telemetry::{Unit, event};
-use crate::{Error, NextTry, Progress, RejectTable, Result, RetryPolicy, Store, TableSink, Telemetry};
+use crate::{Error, NextTry, Progress, RejectTable, Result, RetryPolicy, Store, TableRef, TableSink, Telemetry};
 
 /// The run as all its steps see it. Cheap to clone.
 #[derive(Clone)]
@@ -24,6 +25,8 @@ pub struct RunContext {
     cancel: CancellationToken,
     commits: Option<Arc<dyn CommitLog>>,
     commit_limits: CommitLimits,
+    clock: Arc<dyn Clock>,
+    jitter: Jitter,
 }
 
 impl RunContext {
@@ -39,7 +42,25 @@ impl RunContext {
             cancel,
             commits: None,
             commit_limits: CommitLimits::default(),
+            clock: Arc::new(SystemClock),
+            jitter: clock::random(),
         }
+    }
+
+    /// The same with another clock: for the delays between attempts, and for the times in telemetry. Time limits do not
+    /// use it: they run on the runtime's clock. Default: that of the operating system.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.telemetry.set_clock(Arc::clone(&clock));
+        self.clock = clock;
+        self
+    }
+
+    /// The same with another source of random numbers, which spread the delays. Default: that of the operating system.
+    #[must_use]
+    pub fn with_jitter(mut self, jitter: Jitter) -> Self {
+        self.jitter = jitter;
+        self
     }
 
     /// The same with a directory for the files of new states, and one for those of saved states; each step has a
@@ -169,9 +190,27 @@ impl ExecutionContext {
         );
     }
 
+    /// The time as the run sees it.
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.run.clock
+    }
+
     /// The step's counters, for progress bars.
     pub fn progress(&self) -> &Progress {
         &self.progress
+    }
+
+    /// The same as [`Store::call_over`] for the input of the step, whose counters advance while DuckDB works: with the
+    /// rows that arrive, else as it estimates. The component adds what was done once it knows.
+    ///
+    /// # Errors
+    /// What `work` returns.
+    pub async fn call_over<T, F>(&self, input: &TableRef, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&duckdb::Connection) -> Result<T> + Send + 'static,
+    {
+        self.store().call_over_followed(input, &self.progress, work).await
     }
 
     /// The reject table of the step: rejected rows, with reason and column.
@@ -258,8 +297,7 @@ impl ExecutionContext {
         failing_for: Duration,
         error: &Error,
     ) -> NextTry {
-        let jitter = f64::from(fastrand::u32(..1000)) / 1000.0;
-        let next = retry.next_try(attempt, failing_for, error, jitter);
+        let next = retry.next_try(attempt, failing_for, error, (self.run.jitter)());
         let NextTry::After(delay) = next else { return next };
         self.log_event(
             event::STEP_RETRY_ATTEMPT,
@@ -280,7 +318,7 @@ impl ExecutionContext {
         );
         tokio::select! {
             () = self.cancel().cancelled() => NextTry::Never,
-            () = tokio::time::sleep(delay) => next,
+            () = self.clock().sleep(delay) => next,
         }
     }
 

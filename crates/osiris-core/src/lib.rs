@@ -6,6 +6,7 @@
 //!
 //! This crate knows no vendor, reads no environment and prints nothing.
 
+pub mod clock;
 pub mod commit;
 pub mod config;
 pub mod connection;

@@ -97,7 +97,10 @@ fn hint(code: u16, kind: ErrorKind) -> &'static str {
         1205 | 1213 => "another transaction locked the rows: run again, or at a quieter time",
         1317 => "the statement was killed (KILL QUERY): run again, or find out who killed it",
         1927 | 3169 => "the connection was killed (KILL): run again, or find out who killed it",
-        1969 | 3024 => "the statement exceeded its time limit: raise `timeout`, or reduce its work",
+        1969 | 3024 => {
+            "the statement exceeded its time limit on the server: raise `statement_timeout` of the step where it is set, or \
+             the server's own limit, or reduce the work of the statement"
+        }
         1153 => "the row or statement exceeds max_allowed_packet of the server: raise it",
         1021 | 1114 | 1026 | 1030 => {
             "the disk or tablespace of the server is full or damaged: free some space, then run again"
@@ -109,7 +112,9 @@ fn hint(code: u16, kind: ErrorKind) -> &'static str {
         1146 => "check the table's name and `database`; names are case-sensitive on most servers",
         1054 => "check the column's name: DESCRIBE the table lists them",
         1064 => "check the statement's syntax for this server's version and sql_mode",
-        1062 => "two rows have the same key: use `mode: upsert`, or remove the duplicates",
+        1062 => {
+            "two rows have the same value in that unique key: remove one of them, or merge rows by the columns of that key"
+        }
         1217 | 1451 => "rows of other tables reference a row that would be deleted: use `mode: upsert`, which keeps it",
         1216 | 1452 => "the rows violate a foreign key: write the parent table first",
         _ if kind == ErrorKind::Auth => "check `user` and `password`",

@@ -41,6 +41,10 @@ impl Family for Mysql {
     const HAS_DOCTOR: bool = true;
     type Connection = MysqlConnection;
 
+    fn source(connection: &MysqlConnection) -> Vec<(&'static str, String)> {
+        connection.dsn_source()
+    }
+
     async fn discover(&self, connection: &MysqlConnection, _pattern: Option<&str>) -> Result<Catalog> {
         discover::discover(&self.connect, connection).await
     }

@@ -70,12 +70,13 @@ fn ssl(connection: &MysqlConnection, base_dir: &Path) -> Result<SslOpts> {
 /// # Errors
 /// When it cannot be opened.
 pub(crate) async fn open(connection: &MysqlConnection, base_dir: &Path) -> Result<Conn> {
-    match open_with(connection, options(connection, base_dir)?).await {
+    let opened = match open_with(connection, options(connection, base_dir)?).await {
         Err(error) if connection.tls.ca.is_some() && tls::find(&error).is_some_and(tls::is_of_authority) => {
             open_by_bridge(connection, base_dir).await
         }
         opened => opened,
-    }
+    };
+    opened.map_err(Error::with_connection_failed)
 }
 
 /// The same for a server whose own certificate is the trusted one: this library refuses one that signed itself as an

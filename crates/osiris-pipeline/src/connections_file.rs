@@ -130,6 +130,11 @@ impl ConnectionsFile {
         self.defined_in(reference).map(|(_, node)| node)
     }
 
+    /// The name of the file that defines a connection.
+    pub(crate) fn file_of(&self, reference: &ConnectionRef) -> Option<&str> {
+        self.defined_in(reference).map(|((source, _), _)| source.name())
+    }
+
     /// The text that defines a connection, and the definition.
     fn defined_in(&self, reference: &ConnectionRef) -> Option<(&(Arc<SourceFile>, Node), &Node)> {
         let pointer = format!("/connections/{}/{}", reference.family(), reference.alias());

@@ -1,6 +1,6 @@
 //! The loop of attempts around a component: timeout, cancellation, the outcome of commits, and retries.
 
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -11,6 +11,24 @@ use super::step::TypedStep;
 use crate::commit::{CommitOutcome, Intent};
 use crate::telemetry::event;
 use crate::{Component, Error, ErrorKind, ExecutionContext, Inputs, NextTry, Result, Step, TableRef};
+
+/// The last of some attempts, and what it took to get there.
+pub(super) struct LastAttempt {
+    pub(super) attempted: Attempted,
+    /// Its number, from 1.
+    pub(super) number: u32,
+    /// How long it took by itself.
+    pub(super) took: Duration,
+    /// How long it was waited for between the attempts.
+    pub(super) waited: Duration,
+}
+
+impl LastAttempt {
+    /// A first attempt that failed before it began.
+    pub(super) fn failed(error: Error) -> Self {
+        Self { attempted: Attempted::failed(error), number: 1, took: Duration::ZERO, waited: Duration::ZERO }
+    }
+}
 
 impl<C: Component> TypedStep<C> {
     /// One attempt: stopped by its timeout or by cancellation, whose errors say which. A writer that has begun to
@@ -114,30 +132,34 @@ impl<C: Component> TypedStep<C> {
         request: &StepRequest,
         inputs: &Inputs,
         ctx: &ExecutionContext,
-    ) -> (Attempted, u32) {
-        let mut tried = 1;
+    ) -> LastAttempt {
+        let (mut tried, mut waited) = (1, Duration::ZERO);
         let mut failing_since = None;
         loop {
+            let begun = Instant::now();
+            let last = |attempted| LastAttempt { attempted, number: tried, took: begun.elapsed(), waited };
             ctx.progress().reset();
             if let Err(error) = ctx.rejects().clear().await {
-                return (Attempted::failed(error), tried);
+                return last(Attempted::failed(error));
             }
             let of_attempt = ctx.for_attempt(request.first_attempt + tried - 1, step.fingerprint);
-            let attempted = self.settled_attempt(step, request, inputs, &of_attempt).await;
-            let Err(error) = &attempted.result else { return (attempted, tried) };
+            let last = last(self.settled_attempt(step, request, inputs, &of_attempt).await);
+            let Err(error) = &last.attempted.result else { return last };
             if error.is_connection_failed() && C::SPEC.connection.is_needed() {
                 ctx.log_event(
                     event::CONNECTION_FAILED,
                     json!({"category": error.kind().category(), "error": error.report()}),
                 );
             }
-            let failing_for = failing_since.get_or_insert_with(Instant::now).elapsed();
+            let now = ctx.clock().now();
+            let failing_for = now.duration_since(*failing_since.get_or_insert(now));
             match ctx.wait_for_retry(&request.retry, tried, failing_for, error).await {
-                NextTry::After(_) => {}
-                NextTry::Never => return (attempted, tried),
+                NextTry::After(delay) => waited += delay,
+                NextTry::Never => return last,
                 NextTry::TooFarAway(wait) => {
-                    let explained = |error| request.retry.explained(error, wait, SystemTime::now());
-                    return (Attempted { result: attempted.result.map_err(explained), ..attempted }, tried);
+                    let explained = |error| request.retry.explained(error, wait, ctx.clock().wall());
+                    let attempted = Attempted { result: last.attempted.result.map_err(explained), ..last.attempted };
+                    return LastAttempt { attempted, ..last };
                 }
             }
             tried += 1;

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::adapter::Runner;
 use super::attempt::Attempted;
+use super::attempts::LastAttempt;
 use super::{PreparedStep, StepFailure, StepOutput, StepRequest};
 use crate::commit::{CommitOutcome, Intent};
 use crate::state::{self, SavedState, SourceIdentity, StepOrigin};
@@ -31,8 +32,8 @@ pub(super) struct TypedStep<C: Component> {
 }
 
 impl<C: Component> TypedStep<C> {
-    async fn run_attempts(&self, request: &StepRequest, inputs: &Inputs, ctx: &ExecutionContext) -> (Attempted, u32) {
-        let invalid = |error: Error| (Attempted::failed(error), 1);
+    async fn run_attempts(&self, request: &StepRequest, inputs: &Inputs, ctx: &ExecutionContext) -> LastAttempt {
+        let invalid = LastAttempt::failed;
         if self.runner.needs_input && inputs.is_empty() {
             return invalid(
                 Error::validation("this step needs an input but has none")
@@ -64,8 +65,9 @@ impl<C: Component> TypedStep<C> {
         }
     }
 
-    /// The metrics that the contract requires, exactly once for a step that ended well [DRV-009].
-    fn log_metrics(counts: &StepCounts, rows: u64, duration: Duration, ctx: &ExecutionContext) {
+    /// The metrics that the contract requires, exactly once for a step that ended well [DRV-009]. `took` is the time of
+    /// the attempt that did.
+    fn log_metrics(counts: &StepCounts, rows: u64, took: Duration, ctx: &ExecutionContext) {
         let (name, duration_name) = match C::SPEC.role {
             Role::Extract => (metric::ROWS_READ, metric::QUERY_DURATION_MS),
             Role::Transform => (metric::ROWS_PROCESSED, metric::QUERY_DURATION_MS),
@@ -73,12 +75,17 @@ impl<C: Component> TypedStep<C> {
         };
         let required = if C::SPEC.role == Role::Extract { counts.read } else { rows };
         ctx.log_metric(name, required, Unit::Rows, Value::Null);
-        ctx.log_metric(duration_name, millis(duration), Unit::Milliseconds, Value::Null);
+        ctx.log_metric(duration_name, millis(took), Unit::Milliseconds, Value::Null);
         for (name, value, unit) in [
             (metric::ROWS_DEDUPLICATED, counts.deduplicated, Unit::Rows),
             (metric::ROWS_REJECTED, counts.rejected, Unit::Rows),
             (metric::VALUES_ALTERED, counts.altered, Unit::Values),
             (metric::ROWS_WITHOUT_CURSOR, counts.skipped, Unit::Rows),
+            (metric::ROWS_INSERTED, counts.inserted, Unit::Rows),
+            (metric::ROWS_UPDATED, counts.updated, Unit::Rows),
+            (metric::ROWS_UNCHANGED, counts.unchanged, Unit::Rows),
+            (metric::ROWS_IGNORED, counts.ignored, Unit::Rows),
+            (metric::ROWS_DELETED, counts.deleted, Unit::Rows),
         ] {
             if value > 0 {
                 ctx.log_metric(name, value, unit, Value::Null);
@@ -154,12 +161,17 @@ impl<C: Component> PreparedStep for TypedStep<C> {
                 json!({"from_step": input.table.step(), "key": input.key, "rows": input.table.expected_rows()}),
             );
         }
-        let (Attempted { counts, result, may_have_written }, attempts) = self.run_attempts(request, inputs, ctx).await;
+        let LastAttempt { attempted, number: attempts, took, waited } = self.run_attempts(request, inputs, ctx).await;
+        let Attempted { counts, result, may_have_written } = attempted;
         let duration = started.elapsed();
         match result {
             Ok((table, state)) => {
                 let rows = table.as_ref().map_or_else(|| counts.acknowledged(), |table| table.rows());
-                Self::log_metrics(&counts, rows, duration, ctx);
+                Self::log_metrics(&counts, rows, took, ctx);
+                if attempts > 1 {
+                    ctx.log_metric(metric::ATTEMPTS, attempts, Unit::Calls, Value::Null);
+                    ctx.log_metric(metric::RETRY_WAIT_MS, millis(waited), Unit::Milliseconds, Value::Null);
+                }
                 ctx.log_event(event::STEP_COMPLETE, json!({"rows_processed": rows, "duration_ms": millis(duration)}));
                 Ok(StepOutput { table, rows, state, counts, duration, attempts })
             }

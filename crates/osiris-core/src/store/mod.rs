@@ -12,6 +12,7 @@ mod direct;
 mod error;
 mod file_identity;
 mod file_rows;
+mod follow;
 mod held_threads;
 mod incoming;
 mod interrupt;
@@ -41,6 +42,7 @@ use std::time::Duration;
 
 use at_work::Workers;
 use duckdb::Connection;
+use follow::{Followed, regularly, track};
 use held_threads::{HeldThreads, join_within};
 use interrupt::InterruptOnDrop;
 use seal::Seal;
@@ -95,6 +97,11 @@ impl Drop for Inner {
         join_within(sinks.into_values(), SHUTDOWN_TIMEOUT);
         join_within(self.readers.take(), SHUTDOWN_TIMEOUT);
     }
+}
+
+/// The work of a statement that reads `table`.
+fn workload_over(table: &TableRef) -> Workload {
+    if table.is_arriving() { Workload::Stream } else { Workload::Compute }
 }
 
 impl Store {
@@ -154,7 +161,7 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,
     {
-        self.work(Workload::Compute, work).await
+        self.work(Workload::Compute, None, work).await
     }
 
     /// The same for work that reads `table`, whose rows may still be arriving.
@@ -166,15 +173,49 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,
     {
-        self.work(if table.is_arriving() { Workload::Stream } else { Workload::Compute }, work).await
+        self.work(workload_over(table), None, work).await
     }
 
-    async fn work<T, F>(&self, workload: Workload, work: F) -> Result<T>
+    /// The same, and `progress` advances meanwhile: with the rows that arrive, else as DuckDB estimates.
+    pub(crate) async fn call_over_followed<T, F>(
+        &self,
+        table: &TableRef,
+        progress: &Arc<Progress>,
+        work: F,
+    ) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        let Some(channel) = table.channel() else {
+            return self.work(workload_over(table), Some(Arc::clone(progress)), work).await;
+        };
+        let look = || progress.follow_rows(channel.received());
+        regularly(look, self.work(workload_over(table), None, work)).await
+    }
+
+    /// The same as [`call`](Self::call), and `progress` advances as DuckDB estimates.
+    async fn call_followed<T, F>(&self, progress: &Arc<Progress>, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        self.work(Workload::Compute, Some(Arc::clone(progress)), work).await
+    }
+
+    async fn work<T, F>(&self, workload: Workload, progress: Option<Arc<Progress>>, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,
     {
         let connection = self.connection()?;
+        let followed = match progress {
+            Some(progress) => {
+                track(&connection)?;
+                Some(Followed { handle: connection.progress_handle(), progress })
+            }
+            None => None,
+        };
         let threads = self.threads();
         let (_guard, working) = InterruptOnDrop::new(connection.interrupt_handle());
         let at_work = self.at_work();
@@ -186,7 +227,11 @@ impl Store {
             let _workload = threads.begin(workload);
             work(&connection)
         };
-        let result = tokio::task::spawn_blocking(work).await;
+        let result = tokio::task::spawn_blocking(work);
+        let result = match followed {
+            Some(followed) => followed.during(result).await,
+            None => result.await,
+        };
         result.map_err(|error| Error::unknown("work on the run store ended in a panic").with_source(error))?
     }
 

@@ -190,13 +190,14 @@ fn sandbox(options: &StoreOptions) -> Result<String> {
         .collect();
     let files: Vec<String> =
         both_names(options.files.iter())?.iter().map(|file| quote_text(&file.display().to_string())).collect();
-    // The store sets its threads itself, as work comes and goes, and asks for the profile of some statements. SQL of a
-    // step sets nothing: its statements are checked.
+    // The store sets its threads itself, as work comes and goes, and asks for the profile of some statements and for the
+    // progress of others. SQL of a step sets nothing: its statements are checked.
     Ok(format!(
         "SET allowed_directories = [{}];
          SET allowed_paths = [{}];
          SET enable_external_access = false;
-         SET allowed_configs = ['threads', 'enable_profiling', 'profiling_coverage'];
+         SET allowed_configs = ['threads', 'enable_profiling', 'profiling_coverage', 'enable_progress_bar',
+                                'enable_progress_bar_print'];
          SET lock_configuration = true;",
         directories.join(", "),
         files.join(", ")

@@ -11,11 +11,12 @@ use std::io::{LineWriter, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use chrono::{SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 
 pub use unit::Unit;
 
+use crate::clock::{Clock, SystemClock};
 use crate::{Redactor, Result};
 
 /// The JSON Schema of a line of `events.jsonl`.
@@ -36,6 +37,7 @@ struct Inner {
     redactor: Mutex<Redactor>,
     events: Mutex<Box<dyn Write + Send>>,
     metrics: Mutex<Box<dyn Write + Send>>,
+    clock: Mutex<Arc<dyn Clock>>,
 }
 
 impl Telemetry {
@@ -63,6 +65,7 @@ impl Telemetry {
             redactor: Mutex::new(redactor),
             events: Mutex::new(events),
             metrics: Mutex::new(metrics),
+            clock: Mutex::new(Arc::new(SystemClock)),
         }))
     }
 
@@ -74,6 +77,15 @@ impl Telemetry {
     /// Whose telemetry it is: the id of the run.
     pub fn session(&self) -> &str {
         &self.0.session
+    }
+
+    /// Stamps every further line with the time of this clock.
+    pub(crate) fn set_clock(&self, clock: Arc<dyn Clock>) {
+        *lock(&self.0.clock) = clock;
+    }
+
+    fn now(&self) -> String {
+        DateTime::<Utc>::from(lock(&self.0.clock).wall()).to_rfc3339_opts(SecondsFormat::Micros, true)
     }
 
     /// Makes more secrets known, before anything that could hold them is logged.
@@ -89,7 +101,7 @@ impl Telemetry {
     /// Writes one event: `name` (see [`event`]) and its fields.
     pub fn log_event(&self, name: &str, fields: Value) {
         let mut line = Map::new();
-        line.insert("ts".to_owned(), now().into());
+        line.insert("ts".to_owned(), self.now().into());
         line.insert("session".to_owned(), self.0.session.as_str().into());
         line.insert("event".to_owned(), name.into());
         if let Value::Object(fields) = self.scrubbed(fields) {
@@ -103,7 +115,7 @@ impl Telemetry {
         self.write(
             &self.0.metrics,
             &json!({
-                "ts": now(),
+                "ts": self.now(),
                 "session": self.0.session,
                 "metric": name,
                 "value": self.scrubbed(value.into()),
@@ -140,10 +152,6 @@ impl Telemetry {
 
 fn lock<T: ?Sized>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn now() -> String {
-    Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
 #[cfg(test)]

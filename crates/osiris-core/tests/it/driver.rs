@@ -239,6 +239,48 @@ async fn a_network_error_is_tried_again_and_rolled_back_in_between() {
 }
 
 #[tokio::test]
+async fn the_time_of_a_step_is_that_of_the_attempt_that_succeeded_and_waiting_is_counted_on_its_own() {
+    let bench = Bench::new();
+    let output = bench.extract(json!({"rows": 3})).await.unwrap();
+    assert_eq!(output.attempts, 1);
+    assert_eq!(bench.metrics.named("metric", "attempts").len(), 0, "it was not tried again");
+    let bench = Bench::new();
+    let retry = RetryPolicy {
+        initial_delay: Duration::from_millis(400),
+        backoff: osiris_core::Backoff::Fixed,
+        ..RetryPolicy::times(3)
+    };
+    let request = StepRequest { retry, ..bench.request() };
+    let output = bench.extract_as(json!({"rows": 3, "failures": 2}), &request).await.unwrap();
+    let value = |name: &str| bench.metrics.named("metric", name)[0]["value"].as_u64().unwrap();
+    assert_eq!((value("attempts"), output.attempts), (3, 3));
+    let (took, waited) = (value("query_duration_ms"), value("retry_wait_ms"));
+    assert!(waited >= 400, "{waited}");
+    let all = u64::try_from(output.duration.as_millis()).unwrap();
+    assert!(took + waited <= all + 1, "{took} + {waited} of {all}");
+}
+
+#[tokio::test]
+async fn retries_wait_on_the_clock_of_the_run() {
+    let bench = Bench::new();
+    let start = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    let clock = osiris_core::clock::SimulatedClock::starting_at(start);
+    let run = bench.run.clone().with_clock(Arc::new(clock.clone())).with_jitter(Arc::new(|| 0.5));
+    let retry = RetryPolicy { initial_delay: Duration::from_secs(20), ..RetryPolicy::times(3) };
+    let request = StepRequest { retry, ..bench.request() };
+    let step = bench.prepare("test.numbers", &json!({"rows": 3, "failures": 2})).unwrap();
+    let begun = std::time::Instant::now();
+    let output = step.run(&request, &Inputs::none(), &run.step("numbers")).await.unwrap();
+    assert_eq!(output.attempts, 3);
+    assert_eq!(clock.slept(), [Duration::from_secs(15), Duration::from_millis(22_500)]);
+    assert!(begun.elapsed() < Duration::from_secs(10), "it waited for {:?}", begun.elapsed());
+    let events = bench.events.named("event", "step_retry_attempt");
+    assert_eq!(events[0]["ts"], "2023-11-14T22:13:20.000000Z");
+    assert_eq!(events[1]["ts"], "2023-11-14T22:13:35.000000Z");
+    assert_eq!(bench.metrics.named("metric", "retry_wait_ms")[0]["value"], 37_500);
+}
+
+#[tokio::test]
 async fn a_validation_error_is_not_tried_again() {
     let bench = Bench::new();
     let failure = bench.extract(json!({"rows": 3, "failures": 1, "kind": "validation"})).await.unwrap_err();

@@ -5,6 +5,7 @@ mod assertions;
 mod conformance;
 mod files;
 mod names;
+mod progress;
 mod sandbox;
 mod sql;
 

@@ -125,7 +125,7 @@ impl Write for ParquetWriter {
             let written = job.run(connection, &destination, lock, &outside)?;
             Ok((written, outside))
         };
-        let ((done, staged), _at_work) = ctx.store().call_over(input, write).await?;
+        let ((done, staged), _at_work) = ctx.call_over(input, write).await?;
         let written = Written::inserted(done.rows);
         publish(staged, &name, mode, written, &self.streams, ctx).await?;
         ctx.progress().add_rows(done.rows);

@@ -12,6 +12,7 @@ mod limited;
 mod parquet;
 mod parquet_file;
 mod parquet_types;
+mod progress;
 mod race;
 mod round_trip;
 mod sandbox;

@@ -32,7 +32,7 @@ pub(super) async fn open(target: &Target) -> Result<(MySqlConnection, Identity)>
         let identity = identity(&mut connection, &doing).await?;
         Ok((connection, identity))
     });
-    opened.await.map_err(|error| error.with_connection_failed().with_context("connection", &target.connection.address))
+    opened.await.map_err(|error| error.with_connection_failed().with_context("address", &target.connection.address))
 }
 
 async fn identity(connection: &mut MySqlConnection, doing: &str) -> Result<Identity> {

@@ -8,18 +8,27 @@ use osiris_sql::tls::{Reach, Tls, TlsFields, TlsMode};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::dsn::Dsn;
+
+/// The default host.
+pub(super) const HOST: &str = "localhost";
+/// The port of MySQL.
+pub(super) const PORT: u16 = 3306;
+/// The default user.
+pub(super) const USER: &str = "root";
+/// The default of `connect_timeout`, in seconds.
+const CONNECT_TIMEOUT: f64 = 10.0;
+
 /// The fields as they are written.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ConnectionFields {
     /// Host name or IP address of the server.
-    #[serde(default = "default_host")]
-    #[schemars(length(min = 1), extend("x-override" = "address"))]
-    host: String,
+    #[schemars(length(min = 1), extend("default" = HOST, "x-override" = "address"))]
+    host: Option<String>,
     /// Port.
-    #[serde(default = "default_port")]
-    #[schemars(range(min = 1, max = 65535), extend("x-override" = "address"))]
-    port: u16,
+    #[schemars(range(min = 1, max = 65535), extend("default" = PORT, "x-override" = "address"))]
+    port: Option<u16>,
     /// A Unix socket to use instead of `host` and `port`. Default: none.
     #[schemars(length(min = 1), extend("x-override" = "address"))]
     socket: Option<String>,
@@ -27,25 +36,37 @@ struct ConnectionFields {
     #[schemars(length(min = 1), extend("x-override" = "address"))]
     database: Option<String>,
     /// The user.
-    #[serde(default = "default_user")]
-    #[schemars(length(min = 1), extend("x-source" = false, "x-aliases" = ["username"], "x-override" = "address"))]
-    user: String,
+    #[schemars(
+        length(min = 1),
+        extend("default" = USER, "x-source" = false, "x-aliases" = ["username"], "x-override" = "address")
+    )]
+    user: Option<String>,
     /// The user's password. Default: none.
     password: Option<Secret>,
+    /// A connection URL: `mysql://user:password@host:3306/database?ssl-mode=REQUIRED`. Replaces `host`, `port`, `socket`,
+    /// `database`, `user` and `password`. Default: none.
+    #[schemars(extend("x-aliases" = ["url"]))]
+    dsn: Option<Secret>,
     /// The character set of the connection. It is always utf8mb4, whatever the tables use;
     /// `utf8` and `utf8mb3` are accepted as aliases. Default: `utf8mb4`.
     #[serde(default)]
     #[expect(dead_code, reason = "its type refuses other sets; there is nothing to be done with these")]
     #[schemars(extend("x-source" = false))]
     charset: Charset,
-    /// Connect timeout in seconds, including TLS and authentication.
-    #[serde(default = "default_connect_timeout")]
+    /// Connect timeout in seconds, including TLS and authentication. Default: `timeout`, or 10.
     #[schemars(range(min = 0.001, max = 3600.0), extend("x-source" = false))]
-    connect_timeout: f64,
+    connect_timeout: Option<f64>,
+    /// The same as `connect_timeout`, which is used where both are set. Default: none.
+    #[schemars(range(min = 0.001, max = 3600.0), extend("x-source" = false))]
+    timeout: Option<f64>,
     /// Read timeout in seconds: how long to wait for more data from the server.
     #[serde(default = "default_read_timeout")]
     #[schemars(range(min = 0.001, max = 86400.0), extend("x-source" = false))]
     read_timeout: f64,
+    /// Write timeout in seconds: how long a writer waits for the server before it checks whether the server still works
+    /// on the statement, and how long the server waits for more rows. Default: `read_timeout`.
+    #[schemars(range(min = 0.001, max = 86400.0), extend("x-source" = false))]
+    write_timeout: Option<f64>,
     /// Idle connections that the pool keeps for steps that run at the same time. Default: 5.
     #[schemars(range(min = 1, max = 1000), extend("x-source" = false))]
     pool_size: Option<u16>,
@@ -65,7 +86,7 @@ struct ConnectionFields {
     pool_pre_ping: bool,
     /// `disabled`, `preferred` (encrypted if the server supports it), `required` (encrypted, not verified), `verify-ca`
     /// (the certificate is signed by a trusted CA), `verify-full` (and matches `host`). Default: `required`;
-    /// `preferred` for a host that is this machine; `verify-full` with a CA.
+    /// `preferred` for a host that is this machine; `verify-full` with a CA; with a `dsn`, its `ssl-mode`.
     #[schemars(extend("x-source" = false))]
     tls: Option<TlsMode>,
     #[serde(flatten)]
@@ -84,22 +105,6 @@ enum Charset {
     Utf8mb4,
     Utf8,
     Utf8mb3,
-}
-
-fn default_host() -> String {
-    "localhost".to_owned()
-}
-
-fn default_port() -> u16 {
-    3306
-}
-
-fn default_user() -> String {
-    "root".to_owned()
-}
-
-fn default_connect_timeout() -> f64 {
-    10.0
 }
 
 fn default_read_timeout() -> f64 {
@@ -125,9 +130,42 @@ pub struct MysqlConnection {
     pub(crate) password: Option<Secret>,
     pub(crate) connect_timeout: Duration,
     pub(crate) read_timeout: Duration,
+    /// As it is written: `read_timeout` where it is not.
+    pub(crate) write_timeout: Option<Duration>,
+    /// Whether the address is that of a `dsn`, which is secret.
+    pub(crate) is_of_dsn: bool,
     pub(crate) pool: PoolLimits,
     pub(crate) tls: Tls,
     pub(crate) echo: bool,
+}
+
+impl MysqlConnection {
+    /// How long a writer waits for the server, and the field that sets it.
+    pub(crate) fn write_limit(&self) -> (Duration, &'static str) {
+        match self.write_timeout {
+            Some(limit) => (limit, "write_timeout"),
+            None => (self.read_timeout, "read_timeout"),
+        }
+    }
+
+    /// The address and the database of a `dsn` by the names of the fields that it replaces, without those that have
+    /// their defaults.
+    pub(crate) fn dsn_source(&self) -> Vec<(&'static str, String)> {
+        if !self.is_of_dsn {
+            return Vec::new();
+        }
+        let mut source: Vec<(&'static str, String)> = match &self.address {
+            Address::Tcp { host, port } => [("host", host.clone(), HOST.to_owned())]
+                .into_iter()
+                .chain([("port", port.to_string(), PORT.to_string())])
+                .filter(|(_, value, default)| value != default)
+                .map(|(name, value, _)| (name, value))
+                .collect(),
+            Address::Socket(path) => vec![("socket", path.display().to_string())],
+        };
+        source.extend(self.database.iter().map(|database| ("database", database.clone())));
+        source
+    }
 }
 
 /// Where the server is.
@@ -172,11 +210,26 @@ impl PoolLimits {
 impl TryFrom<ConnectionFields> for MysqlConnection {
     type Error = String;
 
-    fn try_from(fields: ConnectionFields) -> Result<Self, String> {
+    fn try_from(mut fields: ConnectionFields) -> Result<Self, String> {
         let mut problems = Vec::new();
-        let address = match &fields.socket {
+        let dsn = fields.dsn.take().and_then(|dsn| {
+            let parsed = Dsn::parse(&dsn);
+            parsed.map_err(|found| problems.push(format!("`dsn`: {found}"))).ok()
+        });
+        let is_of_dsn = dsn.is_some();
+        let mut ssl = std::mem::take(&mut fields.ssl);
+        let mut mode = fields.tls;
+        if let Some(dsn) = dsn {
+            problems.extend(fields.conflict_with_dsn());
+            fields.take_from(&dsn);
+            mode = mode.or(dsn.tls);
+            ssl.ssl_ca = ssl.ssl_ca.or(dsn.ca);
+        }
+        let host = fields.host.unwrap_or_else(|| HOST.to_owned());
+        let reach = if fields.socket.is_some() { Reach::Socket } else { Reach::of_host(&host) };
+        let address = match fields.socket {
             Some(path) => Address::Socket(PathBuf::from(path)),
-            None => Address::Tcp { host: fields.host.clone(), port: fields.port },
+            None => Address::Tcp { host, port: fields.port.unwrap_or(PORT) },
         };
         if fields.max_connections.is_some() && (fields.pool_size.is_some() || fields.max_overflow.is_some()) {
             problems
@@ -186,18 +239,20 @@ impl TryFrom<ConnectionFields> for MysqlConnection {
             Some(size) => (size, 0),
             None => (fields.pool_size.unwrap_or(5), fields.max_overflow.unwrap_or(10)),
         };
-        let reach = if fields.socket.is_some() { Reach::Socket } else { Reach::of_host(&fields.host) };
-        let tls = Tls::combine(fields.tls, fields.ssl, reach, &mut problems);
+        let tls = Tls::combine(mode, ssl, reach, &mut problems);
         if !problems.is_empty() {
             return Err(problems.join("; "));
         }
+        let seconds = |value| Duration::try_from_secs_f64(value).map_err(|error| error.to_string());
         Ok(Self {
             address,
             database: fields.database,
-            user: fields.user,
+            user: fields.user.unwrap_or_else(|| USER.to_owned()),
             password: fields.password,
-            connect_timeout: Duration::try_from_secs_f64(fields.connect_timeout).map_err(|error| error.to_string())?,
-            read_timeout: Duration::try_from_secs_f64(fields.read_timeout).map_err(|error| error.to_string())?,
+            connect_timeout: seconds(fields.connect_timeout.or(fields.timeout).unwrap_or(CONNECT_TIMEOUT))?,
+            read_timeout: seconds(fields.read_timeout)?,
+            write_timeout: fields.write_timeout.map(seconds).transpose()?,
+            is_of_dsn,
             pool: PoolLimits {
                 size: size.into(),
                 overflow: overflow.into(),
@@ -207,6 +262,33 @@ impl TryFrom<ConnectionFields> for MysqlConnection {
             tls,
             echo: fields.echo,
         })
+    }
+}
+
+impl ConnectionFields {
+    /// Reports fields that conflict with the `dsn`.
+    fn conflict_with_dsn(&self) -> Option<String> {
+        let given = [
+            ("host", self.host.is_some()),
+            ("port", self.port.is_some()),
+            ("socket", self.socket.is_some()),
+            ("database", self.database.is_some()),
+            ("user", self.user.is_some()),
+            ("password", self.password.is_some()),
+        ];
+        let given: Vec<String> =
+            given.iter().filter(|(_, given)| *given).map(|(name, _)| format!("`{name}`")).collect();
+        (!given.is_empty()).then(|| format!("`dsn` conflicts with {}: set one or the other", given.join(", ")))
+    }
+
+    /// Sets the fields that the `dsn` replaces.
+    fn take_from(&mut self, dsn: &Dsn) {
+        self.host.clone_from(&dsn.host);
+        self.port = dsn.port;
+        self.socket.clone_from(&dsn.socket);
+        self.database.clone_from(&dsn.database);
+        self.user.clone_from(&dsn.user);
+        self.password.clone_from(&dsn.password);
     }
 }
 
@@ -265,9 +347,52 @@ mod tests {
     }
 
     #[test]
+    fn a_dsn_says_it_all_and_conflicts_with_the_fields() {
+        let dsn = "mysql://etl:p%40%2F%2B@[::1]:6000/shop?ssl-mode=VERIFY_IDENTITY";
+        let connection = parse(json!({"dsn": dsn})).unwrap();
+        assert_eq!(connection.address.to_string(), "[::1]:6000");
+        assert_eq!((connection.user.as_str(), connection.database.as_deref()), ("etl", Some("shop")));
+        assert_eq!(connection.password.as_ref().map(Secret::expose), Some("p@/+"));
+        assert_eq!(connection.tls.mode, TlsMode::VerifyFull);
+        let problem = parse(json!({"dsn": "mysql://h/d", "host": "h", "port": 1, "ssl_key": "k"})).unwrap_err();
+        assert!(problem.contains("`dsn` conflicts with `host`, `port`") && problem.contains("`ssl_cert`"), "{problem}");
+    }
+
+    /// So a state that was saved with the one is taken over by the other.
+    #[test]
+    fn a_dsn_is_the_source_that_its_fields_are() {
+        let source = |dsn: &str| parse(json!({"dsn": dsn})).unwrap().dsn_source();
+        assert_eq!(source("mysql://u:p@localhost:3306"), []);
+        let expected = [("connection.host", "db"), ("connection.port", "3307"), ("connection.database", "shop")];
+        assert_eq!(source("mysql://u:p@db:3307/shop"), expected.map(|(name, value)| (name, value.to_owned())));
+        assert_eq!(parse(json!({"host": "db"})).unwrap().dsn_source(), []);
+    }
+
+    #[test]
+    fn a_timeout_is_that_of_connecting_and_a_write_waits_as_long_as_a_read_unless_it_is_told() {
+        let connect = |fields| parse(fields).unwrap().connect_timeout.as_secs();
+        assert_eq!(connect(json!({"timeout": 7})), 7);
+        assert_eq!(connect(json!({"timeout": 7, "connect_timeout": 3})), 3);
+        let write = |fields| parse(fields).unwrap().write_limit();
+        assert_eq!(write(json!({"read_timeout": 5})), (Duration::from_secs(5), "read_timeout"));
+        assert_eq!(write(json!({"write_timeout": 90})), (Duration::from_secs(90), "write_timeout"));
+    }
+
+    #[test]
+    fn ssl_is_a_switch_or_a_mapping() {
+        let mode = |ssl: Value| parse(json!({"host": "db", "ssl": ssl})).map(|connection| connection.tls.mode);
+        assert_eq!(mode(json!(true)), Ok(TlsMode::VerifyFull));
+        assert_eq!(mode(json!(false)), Ok(TlsMode::Disabled));
+        assert_eq!(mode(json!({"verify_cert": false})), Ok(TlsMode::Required));
+        assert!(mode(json!("on")).unwrap_err().contains("true or false or a mapping"));
+    }
+
+    #[test]
     fn the_password_is_a_secret_and_does_not_show() {
         let schema = ConfigSchema::of::<MysqlConnection>();
-        assert!(schema.is_secret("password"));
+        assert!(schema.is_secret("password") && schema.is_secret("dsn"));
+        let connection = parse(json!({"dsn": "mysql://u:hunter2@h/d"})).unwrap();
+        assert!(!format!("{connection:?}").contains("hunter2"));
         assert_eq!(schema.field_named("username"), Some("user"));
         let connection = parse(json!({"password": "hunter2"})).unwrap();
         assert!(!format!("{connection:?}").contains("hunter2"));

@@ -26,6 +26,11 @@ pub struct ExtractorConfig {
     #[serde(default = "default_timeout")]
     #[schemars(range(min = 0.001, max = 86400.0), extend("x-source" = false))]
     pub timeout: f64,
+    /// Time limit of a statement on the server, in seconds, including the time for which it waits for its rows to be taken:
+    /// MySQL's `max_execution_time`, MariaDB's `max_statement_time`. Default: none, besides those that the server and the
+    /// account have.
+    #[schemars(range(min = 0.001, max = 2_000_000.0), extend("x-source" = false))]
+    pub statement_timeout: Option<f64>,
     /// An integer, DATE, DATETIME or TIMESTAMP column by which several connections read ranges in parallel, all in
     /// one snapshot. Rows where it is NULL are read too. Needs the privilege for a short lock: LOCK TABLES for
     /// a `table`, RELOAD for a `query`. The lock is requested for two seconds at a time, which blocks writers, up to

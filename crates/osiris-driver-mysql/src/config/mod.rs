@@ -1,6 +1,7 @@
 //! The configuration of the components. The doc comments end up in the component reference. No I/O.
 
 mod connection;
+mod dsn;
 mod extractor;
 mod writer;
 

@@ -26,7 +26,7 @@ use serde_json::Value;
 use self::describe::{describe, require_transactions};
 use self::reader::{Reader, ReaderSession};
 use self::source::{refuse_loadable, source};
-use crate::client::{Client, Connect, Session, Target, connect, quote};
+use crate::client::{Client, Connect, Session, Target, connect, literal, quote};
 use crate::config::{ExtractorConfig, GeometryPolicy, MysqlConnection};
 use crate::types::{ColumnPlan, Policies, plan};
 
@@ -114,6 +114,9 @@ async fn extract(
     let first_row = Duration::try_from_secs_f64(config.timeout).map_err(|error| {
         Error::validation("invalid `timeout`: expected seconds, from 0.001 to 86400").with_source(error)
     })?;
+    let statement_timeout = config.statement_timeout.map(Duration::try_from_secs_f64).transpose().map_err(|error| {
+        Error::validation("invalid `statement_timeout`: expected seconds, from 0.001 to 2000000").with_source(error)
+    })?;
     let mut session = client.acquire().await?;
     let source = source(config, &session.facts().sql_mode)?;
     if source.has_users_sql() {
@@ -121,16 +124,20 @@ async fn extract(
         refuse_loadable(&source, &session.facts().sql_mode, &functions)?;
     }
     let (source, plans) = planned(config, target, source, &mut session).await?;
+    let limits = WaitLimits { first_row, idle: step.connection().read_timeout, idle_field: "read_timeout" };
+    if let Some(rows) = rows_of_table(&source, step, &limits, &mut session).await? {
+        ctx.progress().estimate_rows(source.rows_of(rows));
+    }
     let reader = Reader {
         sender: out.sender(schema(&plans)).await?,
         plans,
         batch_rows: config.read.batch_size,
-        limits: WaitLimits { first_row, idle: step.connection().read_timeout, idle_field: "read_timeout" },
+        limits,
         verify: config.verify,
         is_query: source.is_query(),
         stop_after: step.dry_run().then_some(DRY_RUN_ROWS),
     };
-    let read = Read { client, target, step, source, reader };
+    let read = Read { client, target, step, source, reader, statement_timeout };
     let extracted = match (&config.partition_by, &config.read.cursor) {
         (Some(column), _) if !step.dry_run() => read.partitions(session, column).await?.extracted(),
         (_, Some(cursor)) => read.since(session, cursor, ctx).await?,
@@ -149,6 +156,31 @@ async fn loadable_functions(session: &mut Session) -> Result<Vec<String>> {
     match session.rows(sql, "listing functions").await {
         Ok(rows) => Ok(rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect()),
         Err(error) if matches!(error.kind(), ErrorKind::Permission | ErrorKind::Validation) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// About how many rows a table has, by the server's statistics, where all of them are read.
+async fn rows_of_table(
+    source: &SelectSource,
+    step: &Step<'_, MysqlExtractor>,
+    limits: &WaitLimits,
+    session: &mut Session,
+) -> Result<Option<u64>> {
+    const CONTEXT: &str = "estimating the number of rows";
+    let config = step.config();
+    let is_whole = source.whole_table().is_some() && !step.dry_run() && config.read.cursor.is_none();
+    let Some(table) = config.read.table.as_ref().filter(|_| is_whole) else { return Ok(None) };
+    let mode = session.facts().sql_mode.clone();
+    let schema = config.schema.as_ref().map_or_else(|| "DATABASE()".to_owned(), |schema| literal(schema, &mode));
+    let sql = format!(
+        "SELECT TABLE_ROWS FROM information_schema.TABLES WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME = {}",
+        literal(table, &mode)
+    );
+    match limits.first(CONTEXT, session.rows(&sql, CONTEXT)).await {
+        Ok(rows) => Ok(rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok())),
+        // A number for the screen: without it the rows are read all the same.
+        Err(error) if matches!(error.kind(), ErrorKind::Permission | ErrorKind::Validation) => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -190,12 +222,13 @@ struct Read<'a> {
     step: &'a Step<'a, MysqlExtractor>,
     source: SelectSource,
     reader: Reader,
+    statement_timeout: Option<Duration>,
 }
 
 impl Read<'_> {
     /// Reads one statement over one session.
     async fn whole(&self, mut session: Session) -> Result<Counts> {
-        snapshot::begin(&mut session).await?;
+        snapshot::begin(&mut session, self.statement_timeout).await?;
         let limit = self.reader.stop_after.filter(|_| self.source.is_query());
         let counts = self.reader.read(&mut session, self.source.select(None, limit), None).await?;
         if self.reader.stop_after.is_some() && limit.is_none() {
@@ -216,7 +249,7 @@ impl Read<'_> {
         let kind = partition::kind(column, first)?;
         session.release().await;
         let limit = self.reader.limits.first_row;
-        let mut sessions = partition::sessions(self.client, &self.source, count, limit).await?;
+        let mut sessions = partition::sessions(self.client, &self.source, count, limit, self.statement_timeout).await?;
         let Some(any) = sessions.first_mut() else { return Err(Error::unknown("no session to read from")) };
         const CONTEXT: &str = "computing the ranges";
         let bounds = self.reader.limits.first(CONTEXT, any.rows(&bounds, CONTEXT)).await?;

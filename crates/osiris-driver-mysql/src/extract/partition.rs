@@ -57,6 +57,7 @@ pub(super) async fn sessions(
     source: &SelectSource,
     count: usize,
     limit: Duration,
+    statement_timeout: Option<Duration>,
 ) -> Result<Vec<Session>> {
     let mut sessions = client.acquire_many(count + 1).await?;
     let Some(mut locker) = sessions.pop() else { return Ok(sessions) };
@@ -72,7 +73,7 @@ pub(super) async fn sessions(
         tokio::time::sleep(PAUSE).await;
     }
     for session in &mut sessions {
-        snapshot::begin(session).await?;
+        snapshot::begin(session, statement_timeout).await?;
     }
     locker.execute("UNLOCK TABLES", LOCKING).await?;
     locker.release().await;

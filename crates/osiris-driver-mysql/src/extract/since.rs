@@ -37,7 +37,7 @@ impl Read<'_> {
                  read; grant PROCESS, or set `lag` in `cursor`"
             );
         }
-        snapshot::begin(&mut session.session).await?;
+        snapshot::begin(&mut session.session, self.statement_timeout).await?;
         let greatest = read.greatest(&mut session, &column.greatest(), below.as_deref()).await?;
         let rows = read.rows(&mut session, &column, greatest, &ctx.state_files()).await?;
         snapshot::end(session.session).await?;
@@ -59,7 +59,7 @@ impl Read<'_> {
         read: &CursorRead<'_>,
         column: &CursorColumn<'_>,
     ) -> Result<Option<String>> {
-        snapshot::begin(&mut session.session).await?;
+        snapshot::begin(&mut session.session, self.statement_timeout).await?;
         let ceiling = read.greatest(session, &column.greatest(), None).await?.value;
         let limit = self.reader.limits.first_row;
         let open = late::open(&mut session.session, limit).await?;

@@ -11,7 +11,7 @@ use osiris_sql::write::{Chunk, ChunkLimits, ChunkOutcome, ChunkSink, Encoder, Lo
 use super::answer::{Done, StatementError};
 use super::chunk::{Channel, parameters};
 use super::encode::{Field, RowWriter};
-use super::refusal::{is_about_rows, is_harmless, reason};
+use super::refusal::{RowFault, is_about_rows, is_harmless};
 use super::session::Session;
 
 /// The size of a chunk in bytes.
@@ -93,12 +93,18 @@ impl<'a> Loader<'a> {
         let mut complaint = None;
         if done.warnings > 0 {
             let warnings = self.session.warnings().await?;
-            complaint = warnings.iter().find(|warning| !is_harmless(warning)).map(|warning| reason(&warning.message));
+            complaint = warnings
+                .iter()
+                .find(|warning| !is_harmless(warning))
+                .map(|warning| RowFault::of(warning.code, &warning.message));
         }
         let skipped = done.number("Skipped").unwrap_or(0) > 0 || done.affected != rows + replaced;
         Ok(match complaint {
             Some(complaint) => refused(complaint),
-            None if skipped => refused((None, "row skipped by the server without a warning".to_owned())),
+            None if skipped => {
+                let reason = "row skipped by the server without a warning".to_owned();
+                ChunkOutcome::Refused { row: None, column: None, reason }
+            }
             None => ChunkOutcome::Taken { replaced },
         })
     }
@@ -159,7 +165,7 @@ impl ChunkSink for Loader<'_> {
         let outcome = match sent {
             Ok(done) => self.judge(&done, rows.len()).await?,
             Err(StatementError::Server { code, state, message }) if is_about_rows(code, &state) => {
-                refused(reason(&message))
+                refused(RowFault::of(code, &message))
             }
             Err(failure) => return Err(failure.into_error(CONTEXT)),
         };
@@ -178,6 +184,6 @@ impl ChunkSink for Loader<'_> {
     }
 }
 
-fn refused((column, reason): (Option<String>, String)) -> ChunkOutcome {
+fn refused(RowFault { column, reason, .. }: RowFault) -> ChunkOutcome {
     ChunkOutcome::Refused { row: None, column, reason }
 }

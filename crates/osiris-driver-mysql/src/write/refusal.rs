@@ -41,19 +41,44 @@ pub(super) fn is_about_rows(code: u16, state: &str) -> bool {
         || state.starts_with("45")
 }
 
+/// Duplicate entries: of a key by its name, and of one that a foreign key or a computed column makes.
+const DUPLICATES: [u16; 2] = [1062, 1586];
+
 /// Whether a warning is not about the data: deprecated syntax, statements that are unsafe to replicate.
 pub(super) fn is_harmless(warning: &Warning) -> bool {
     const CODES: [u16; 6] = [1287, 1592, 1618, 1681, 3719, 3778];
     CODES.contains(&warning.code)
 }
 
-/// The column of an error, and its message without the row number of the chunk.
-pub(super) fn reason(message: &str) -> (Option<String>, String) {
-    let text = match message.rfind(" at row ") {
-        Some(at) if message[at + 8..].bytes().all(|byte| byte.is_ascii_digit()) => &message[..at],
-        _ => message,
-    };
-    (column(text), text.to_owned())
+/// Why the server does not take a row.
+#[derive(Debug)]
+pub(super) struct RowFault {
+    /// The column that it names.
+    pub(super) column: Option<String>,
+    /// Its message, without the row number of the chunk and without the value of a key: rows that collide by the same key
+    /// have the same reason.
+    pub(super) reason: String,
+    /// The unique key by which the row collides with another, as the server names it: `PRIMARY`, or `table.PRIMARY`.
+    pub(super) key: Option<String>,
+}
+
+impl RowFault {
+    /// From the code and the message of an error or of a warning.
+    pub(super) fn of(code: u16, message: &str) -> Self {
+        let text = match message.rfind(" at row ") {
+            Some(at) if message[at + 8..].bytes().all(|byte| byte.is_ascii_digit()) => &message[..at],
+            _ => message,
+        };
+        let collides = DUPLICATES.contains(&code);
+        let reason = if collides { crate::error::without_values(code, text) } else { text.to_owned() };
+        Self { column: column(text), key: if collides { key(text) } else { None }, reason }
+    }
+}
+
+/// The name of the key in `Duplicate entry 'x' for key 'name'`.
+fn key(text: &str) -> Option<String> {
+    let (_, quoted) = text.rsplit_once(" for key '")?;
+    quoted.strip_suffix('\'').filter(|name| !name.is_empty()).map(str::to_owned)
 }
 
 /// The last part of the quoted name after `column`.
@@ -89,15 +114,28 @@ mod tests {
 
     #[test]
     fn a_complaint_names_its_column() {
-        for (message, expected) in [
-            ("Column 'a b' cannot be null", Some("a b")),
-            ("Out of range value for column 'n' at row 3", Some("n")),
-            ("Incorrect integer value: 'x' for column `db`.`t`.`n` at row 1", Some("n")),
-            ("Duplicate entry '1' for key 'PRIMARY'", None),
+        for (code, message, expected) in [
+            (1048, "Column 'a b' cannot be null", Some("a b")),
+            (1264, "Out of range value for column 'n' at row 3", Some("n")),
+            (1366, "Incorrect integer value: 'x' for column `db`.`t`.`n` at row 1", Some("n")),
+            (1062, "Duplicate entry '1' for key 'PRIMARY'", None),
         ] {
-            let (column, text) = reason(message);
-            assert_eq!(column.as_deref(), expected, "{message}");
-            assert!(!text.contains(" at row "));
+            let fault = RowFault::of(code, message);
+            assert_eq!(fault.column.as_deref(), expected, "{message}");
+            assert!(!fault.reason.contains(" at row "));
         }
+    }
+
+    #[test]
+    fn a_collision_names_its_key_and_not_the_value() {
+        for (message, expected, key) in [
+            ("Duplicate entry 'T-1' for key 'tax_id'", "Duplicate entry '***' for key 'tax_id'", Some("tax_id")),
+            ("Duplicate entry 'it's' for key 't.u'", "Duplicate entry '***' for key 't.u'", Some("t.u")),
+            ("Doppelter Eintrag 'x'", "Doppelter Eintrag '***'", None),
+        ] {
+            let fault = RowFault::of(1062, message);
+            assert_eq!((fault.reason.as_str(), fault.key.as_deref()), (expected, key));
+        }
+        assert_eq!(RowFault::of(1366, "Incorrect value: 'a' for key 'b'").key, None);
     }
 }

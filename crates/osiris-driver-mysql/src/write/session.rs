@@ -83,7 +83,7 @@ impl Session {
             base_dir: base_dir.to_path_buf(),
         };
         // The data is already in memory, so a longer wait for it is pointless.
-        let silence = connection.read_timeout.as_secs().saturating_add(1);
+        let silence = connection.write_limit().0.as_secs().saturating_add(1);
         let set_up = format!("{SESSION_SETUP}, net_read_timeout = {silence}, wait_timeout = {SILENCE}");
         session.run(&set_up, SETUP_CONTEXT).await?;
         for wish in OPTIONAL_SETTINGS {

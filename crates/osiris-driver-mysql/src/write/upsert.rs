@@ -3,13 +3,15 @@
 //! replace another by the wrong index.
 
 use osiris_core::{Error, ExecutionContext, Reject, Result, TableRef, TableScan, Written};
-use osiris_sql::write::{Loaded, MAX_DUPLICATES, PendingRanges, add_written, is_single, refuse_duplicates};
+use osiris_sql::write::{
+    Loaded, MAX_DUPLICATES, PendingRanges, RefusingKeys, add_written, is_single, refuse_duplicates,
+};
 
 use super::answer::{Done, StatementError};
 use super::encode::Field;
 use super::loader::{Destination, Loader, NUMBER};
 use super::plan::same;
-use super::refusal::{is_about_rows, is_harmless, reason};
+use super::refusal::{RowFault, is_about_rows, is_harmless};
 use super::session::Session;
 use super::target::{TableName, Target, cell};
 use crate::client::quote;
@@ -61,7 +63,9 @@ impl Upsert<'_> {
             self.refuse_duplicates(&stage).await?;
         }
         let mut written = Written { ignored: loaded.replaced, ..Written::default() };
-        self.merge(&stage, &mut written).await?;
+        let mut refusing = RefusingKeys::default();
+        self.merge(&stage, &mut written, &mut refusing).await.map_err(|error| refusing.explain(error))?;
+        refusing.enforce_limit(self.ctx)?;
         Ok((written, loaded))
     }
 
@@ -94,11 +98,12 @@ impl Upsert<'_> {
             "SELECT MIN({0}), MAX({0}), COUNT(*) FROM {stage} GROUP BY {key} HAVING COUNT(*) > 1 LIMIT {MAX_DUPLICATES}",
             quote(NUMBER)
         );
-        refuse_duplicates(self.ctx, &self.session.rows(&sql).await?).await
+        let config = self.config;
+        refuse_duplicates(self.ctx, config.fields().key, &self.session.rows(&sql).await?).await
     }
 
     /// Merges everything by one go; if rows are at fault, halves it until they are isolated.
-    async fn merge(&mut self, stage: &str, written: &mut Written) -> Result<()> {
+    async fn merge(&mut self, stage: &str, written: &mut Written, refusing: &mut RefusingKeys) -> Result<()> {
         let bounds = self.session.rows(&format!("SELECT MIN({0}), MAX({0}) FROM {stage}", quote(NUMBER))).await?;
         let Some((first, last)) =
             bounds.first().and_then(|row| Some((cell(row, 0).parse::<u64>().ok()?, cell(row, 1).parse::<u64>().ok()?)))
@@ -119,7 +124,11 @@ impl Upsert<'_> {
             }
             self.session.run("ROLLBACK TO SAVEPOINT osiris_merge", CONTEXT).await?;
             match merged {
-                Err((column, reason)) if is_single(&rows) => {
+                Err(RowFault { column, reason, key }) if is_single(&rows) => {
+                    if let Some(key) = key {
+                        let of_table = format!("{}.", self.table.table);
+                        refusing.add(key.strip_prefix(&of_table).unwrap_or(&key));
+                    }
                     let row = self.shown(stage, rows.start).await?;
                     let reject = Reject { row_number: Some(rows.start), column, reason, row };
                     self.ctx.rejects().push(vec![reject]).await?;
@@ -137,7 +146,7 @@ impl Upsert<'_> {
     }
 
     /// Merges one range; returns the counts or the server's error.
-    async fn merge_range(&mut self, stage: &str, range: &str) -> Result<Result<Written, (Option<String>, String)>> {
+    async fn merge_range(&mut self, stage: &str, range: &str) -> Result<Result<Written, RowFault>> {
         let single = self.target.unique_indexes == 1;
         let mut part = Written::default();
         let steps: &[Step] = match (single, self.config.on_conflict) {
@@ -155,14 +164,14 @@ impl Upsert<'_> {
             let done = match self.session.attempt(&sql, CONTEXT).await {
                 Ok(done) => done,
                 Err(StatementError::Server { code, state, message }) if is_about_rows(code, &state) => {
-                    return Ok(Err(reason(&message)));
+                    return Ok(Err(RowFault::of(code, &message)));
                 }
                 Err(failure) => return Err(failure.into_error(CONTEXT)),
             };
             if done.warnings > 0 {
                 let warnings = self.session.warnings().await?;
                 if let Some(warning) = warnings.iter().find(|warning| !is_harmless(warning)) {
-                    return Ok(Err(reason(&warning.message)));
+                    return Ok(Err(RowFault::of(warning.code, &warning.message)));
                 }
             }
             left_alone += step.count(&done, &mut part)?;

@@ -27,7 +27,8 @@ impl Watch {
         &self,
         answer: impl Future<Output = mysql_async::Result<T>>,
     ) -> Result<T, StatementError> {
-        let silence = Silence { limit: self.connection.read_timeout, field: "read_timeout", doing: &self.doing };
+        let (limit, field) = self.connection.write_limit();
+        let silence = Silence { limit, field, doing: &self.doing };
         // On the heap: it is rarely needed, and every statement's future would have room for it.
         let answer = silence.while_at_work(pin!(answer), || Box::pin(self.is_at_work())).await;
         match answer.map_err(StatementError::Lost)? {
@@ -48,7 +49,7 @@ impl Watch {
             let _ = conn.disconnect().await;
             command.filter(|_| self.identity.is_of_same_server(&here))
         };
-        let limit = self.connection.connect_timeout + self.connection.read_timeout;
+        let limit = self.connection.connect_timeout + self.connection.write_limit().0;
         matches!(tokio::time::timeout(limit, ask).await, Ok(Some(command)) if command != "Sleep")
     }
 }

@@ -1,5 +1,7 @@
 //! What the extractor reads, from a real server.
 
+use std::time::{Duration, Instant};
+
 use osiris_core::ErrorKind;
 use osiris_testkit::database::{texts, types};
 use osiris_testkit::services::MysqlOptions;
@@ -275,4 +277,72 @@ async fn rows_of_many_megabytes_and_tables_of_a_thousand_columns_are_read() {
     assert_eq!(output.rows, 3);
     let lengths = reading.bench.query("SELECT octet_length(b), length(t) FROM steps.big ORDER BY id").await.unwrap();
     assert_eq!(texts(&lengths), [["17000000", "3"], ["0", "9000000"], ["∅", "∅"]]);
+}
+
+#[tokio::test]
+async fn a_statement_that_exceeds_its_limit_is_ended_by_the_server_and_the_error_names_the_field() {
+    let Some(reading) = Reading::start(MysqlOptions::new()).await else { return };
+    reading
+        .execute(
+            "CREATE TABLE t (a INT PRIMARY KEY); \
+             INSERT INTO t WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500) SELECT i FROM n",
+        )
+        .await;
+    let slow = "SELECT COUNT(*) AS n FROM t a, t b, t c, t d WHERE (a.a * b.a + c.a) % 7 = d.a % 5";
+    let started = Instant::now();
+    let failure = reading.failure(json!({"query": slow, "statement_timeout": 0.3, "timeout": 600})).await;
+    assert_eq!(failure.error.kind(), ErrorKind::Timeout);
+    assert!(failure.error.report().contains("raise `statement_timeout` of the step"), "{}", failure.error.report());
+    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
+    let find = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE '%FROM t a, t b%' AND ID <> CONNECTION_ID()";
+    assert_eq!(reading.server.value(find).await.unwrap().as_deref(), Some("0"));
+    // Enough time, however the rows are read.
+    for more in [json!({}), json!({"partition_by": "a"}), json!({"cursor": {"column": "a"}})] {
+        let mut config = json!({"table": "t", "statement_timeout": 60});
+        config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        assert_eq!(reading.rows(config.clone()).await.len(), 500, "{config}");
+        reading.bench.store().drop_table("rows").await.unwrap();
+    }
+}
+
+/// The limit is set for the sessions of this step: whoever reads next over the same pool has none.
+#[tokio::test]
+async fn a_limit_of_statements_does_not_outlive_its_step() {
+    let Some(reading) = Reading::start(MysqlOptions::new()).await else { return };
+    let variable = if Server::IS_MARIADB { "max_statement_time" } else { "max_execution_time" };
+    let query = format!("SELECT @@SESSION.{variable} AS a");
+    let shown = |rows: Vec<Vec<String>>| rows[0][0].parse::<f64>().unwrap();
+    let limited = reading.rows(json!({"query": query, "statement_timeout": 60})).await;
+    assert_eq!(shown(texts(&limited)), if Server::IS_MARIADB { 60.0 } else { 60_000.0 });
+    reading.bench.store().drop_table("rows").await.unwrap();
+    assert_eq!(shown(texts(&reading.rows(json!({"query": query})).await)), 0.0);
+}
+
+#[tokio::test]
+async fn the_total_of_a_whole_table_is_estimated_by_the_statistics_of_the_server() {
+    let Some(reading) = Reading::start(MysqlOptions::new()).await else { return };
+    reading
+        .execute(
+            "CREATE TABLE t (a INT PRIMARY KEY); INSERT INTO t WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 900) SELECT i FROM n; ANALYZE TABLE t",
+        )
+        .await;
+    let cases = [
+        (json!({"table": "t"}), Some(900)),
+        (json!({"table": "t", "limit": 40, "order_by": "a"}), Some(40)),
+        (json!({"table": "t", "partition_by": "a"}), Some(900)),
+        (json!({"table": "t", "where": "a > 100"}), None),
+        (json!({"query": "SELECT * FROM t"}), None),
+        (json!({"table": "t", "cursor": {"column": "a"}}), None),
+    ];
+    for (config, expected) in cases {
+        let progress = std::sync::Arc::new(osiris_core::Progress::default());
+        let step = reading.bench.step("counted", "mysql.extractor", config.clone()).progress(&progress);
+        step.connection(reading.server.connection()).run().await.unwrap();
+        let total = progress.total_rows();
+        // The statistics are about right: these are of so few pages that they nearly are.
+        let is_near = total.zip(expected).is_none_or(|(total, expected)| total.abs_diff(expected) <= 100);
+        assert!(total.is_some() == expected.is_some() && is_near, "{config}: {total:?}");
+        assert_eq!(progress.is_estimate(), expected.is_some(), "{config}");
+        reading.bench.store().drop_table("counted").await.unwrap();
+    }
 }

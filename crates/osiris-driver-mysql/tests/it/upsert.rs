@@ -29,8 +29,9 @@ async fn a_key_that_comes_twice_is_an_error_unless_an_order_is_named() {
         .execute("CREATE TABLE t (id VARCHAR(10) PRIMARY KEY, v INT, moment INT); INSERT INTO t VALUES ('c', 0, 0)")
         .await;
     insta::assert_snapshot!(writes::repeated_keys_are_refused(&writing, json!({})).await, @"
-    step `write`: 1 keys occur more than once in the input
-    hint: keep one row per key in an earlier step, or set `dedupe: last` with `order_by`; the rows are in the step's rejects
+    step `write`: 1 value of the key occurs more than once in the input
+      key: id
+    hint: keep one row per key in an earlier step, or set `dedupe: last` with `order_by`; texts are compared by the collation of their column in the table; the rows are in the step's rejects
     ");
     writes::the_last_row_of_a_key_stays(&writing).await;
     writing.execute("SET GLOBAL local_infile = 0").await;
@@ -57,18 +58,40 @@ async fn a_key_that_comes_twice_is_found_whatever_its_type() {
     let output = writing.write(settings.clone(), data("1", "1.11").as_str()).await.unwrap();
     assert_eq!(output.counts.inserted, 3);
     let failure = writing.write(settings.clone(), data("1", "1.10").as_str()).await.unwrap_err();
-    assert!(failure.error.message().starts_with("1 keys occur more than once"), "{:?}", failure.error);
+    assert!(failure.error.message().starts_with("1 value of the key occurs more than once"), "{:?}", failure.error);
     assert!(writing.rejects().await.contains("key occurs 2 times, first in row 1"), "{}", writing.rejects().await);
     // Texts that differ are one number.
     let texts = "SELECT id, DATE '2024-02-29' AS day, TIMESTAMP '2024-02-29' AS moment, 1 AS price, 4 AS v FROM (VALUES ('7'), ('07')) x(id)";
     let failure = writing.write(settings, texts).await.unwrap_err();
-    assert!(failure.error.message().starts_with("1 keys occur more than once"), "{:?}", failure.error);
+    assert!(failure.error.message().starts_with("1 value of the key occurs more than once"), "{:?}", failure.error);
 }
 
 #[tokio::test]
 async fn another_unique_index_never_lets_a_row_replace_a_stranger() {
     let Some(writing) = Writing::new().await else { return };
     writes::another_unique_index_is_no_key(&writing).await;
+}
+
+#[tokio::test]
+async fn a_row_that_another_unique_index_refuses_is_reported_by_the_name_of_that_index_and_without_its_value() {
+    let Some(writing) = Writing::new().await else { return };
+    writing
+        .execute(
+            "CREATE TABLE t (id INT PRIMARY KEY, email VARCHAR(20) UNIQUE); INSERT INTO t VALUES (1, 'a@example.com')",
+        )
+        .await;
+    let data = "SELECT 2 AS id, 'a@example.com' AS email";
+    let failure = writing.write(upsert(json!({})), data).await.unwrap_err();
+    assert_eq!(failure.error.context(), [("unique key", "email".to_owned())]);
+    let report = failure.error.report();
+    assert!(!report.contains("mode: upsert") && !report.contains("a@example.com"), "{report}");
+    let rejects = writing.rejects().await;
+    assert!(rejects.contains("email") && !rejects.contains("a@example.com"), "{rejects}");
+    // A second one: the key is named where the limit allows for the first only.
+    let more = "SELECT * FROM (VALUES (2, 'a@example.com'), (3, 'a@example.com')) x(id, email)";
+    let failure = writing.write(upsert(json!({"max_rejects": 1})), more).await.unwrap_err();
+    assert_eq!(failure.error.context(), [("unique key", "email".to_owned())]);
+    assert_eq!(writing.shown("SELECT * FROM t").await, "1|a@example.com");
 }
 
 #[tokio::test]

@@ -90,7 +90,7 @@ pub(super) async fn close(connection: PgConnection) {
 
 /// Adds the address to the error.
 pub(super) fn at(error: Error, target: &ConnectionTarget) -> Error {
-    error.with_context("connection", &target.connection.address)
+    error.with_context("address", &target.connection.address)
 }
 
 async fn sign_in(

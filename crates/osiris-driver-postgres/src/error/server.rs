@@ -101,13 +101,18 @@ pub fn hint(state: &str, message: &str, kind: ErrorKind) -> &'static str {
         "53300" => "too many connections: use the pooler's address, close other clients, or try later",
         "57P01" | "57P02" | "57P03" | "57P05" => "the server is starting, stopping or was restarted: run again later",
         "40001" | "40P01" | "55P03" => "another transaction locked the rows: run again, or at a quieter time",
-        "57014" => "the statement exceeded its time limit or was cancelled: raise `timeout`, or reduce its work",
+        "57014" => {
+            "the statement exceeded its time limit or was cancelled: raise `statement_timeout` of the step where it is set, or \
+             reduce its work"
+        }
         "53100" => "the disk of the server is full: free some space, then run again",
         "42P01" => "check the table's name and `schema`; names are case-sensitive here",
         "3F000" => "check `schema`: it does not exist",
         "42703" => "check the column's name; names are case-sensitive here",
         "42601" => "check the statement's syntax",
-        "23505" => "two rows have the same key: use `mode: upsert`, or remove the duplicates",
+        "23505" => {
+            "two rows have the same value in that unique constraint: remove one of them, or merge rows by its columns"
+        }
         "23503" => "the rows violate a foreign key: write the parent table first",
         "23502" => "a NOT NULL column has no value: write one, or give it a default",
         "42P10" => "the columns of `key` have no unique constraint: add one, or name columns that have one",

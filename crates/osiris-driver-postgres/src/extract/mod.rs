@@ -28,7 +28,7 @@ use self::describe::describe;
 use self::reader::{Reader, ReaderSession};
 use self::snapshot::Snapshot;
 pub use self::source::{SourceSql, TableSql};
-use crate::client::{Client, Session, quote};
+use crate::client::{Client, Session, literal, quote};
 use crate::config::Policies;
 use crate::types::decode::{SourceColumn, plan};
 
@@ -116,6 +116,10 @@ pub async fn extract(
     if !printed.is_empty() {
         tracing::info!(columns = ?printed, "columns of types that the run store does not have are read as text, as the server prints them");
     }
+    let estimated = limits.first("estimating the number of rows", rows_of_table(&source, task, &mut session)).await?;
+    if let Some(rows) = estimated {
+        ctx.progress().estimate_rows(source.rows_of(rows));
+    }
     let sender = out.sender(schema(&plans)).await?;
     let reader = Reader { plans, sender, batch_rows: task.batch_size, limits };
     let extraction = Extraction { client, task, source, snapshot, columns, reader };
@@ -126,6 +130,19 @@ pub async fn extract(
     };
     ctx.log_metric(metric::BYTES_READ, ctx.progress().bytes(), Unit::Bytes, Value::Null);
     Ok(extracted)
+}
+
+/// About how many rows a table has, by the server's statistics, where all of them are read.
+async fn rows_of_table(source: &SelectSource, task: &ExtractTask<'_>, session: &mut Session) -> Result<Option<u64>> {
+    let Some(table) = source.whole_table().filter(|_| !task.dry_run && task.cursor.is_none()) else { return Ok(None) };
+    // -1: not known yet.
+    let sql = format!(
+        "SELECT c.reltuples::pg_catalog.int8 FROM pg_catalog.pg_class c \
+         WHERE c.oid = pg_catalog.to_regclass({}) AND c.reltuples > 0",
+        literal(table)
+    );
+    let rows = session.rows(&sql, "estimating the number of rows").await?;
+    Ok(rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok()))
 }
 
 fn seconds(configured: Option<f64>) -> Result<Option<Duration>> {

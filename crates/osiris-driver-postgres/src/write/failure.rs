@@ -20,9 +20,10 @@ pub(super) enum StatementError {
 pub(super) struct ServerError {
     pub(super) state: String,
     pub(super) message: String,
-    column: Option<String>,
-    context: Option<String>,
-    routine: Option<String>,
+    column: Option<Box<str>>,
+    constraint: Option<Box<str>>,
+    context: Option<Box<str>>,
+    routine: Option<Box<str>>,
 }
 
 impl StatementError {
@@ -36,9 +37,10 @@ impl StatementError {
             Some(said) if !ends_session(said) => Self::Server(ServerError {
                 state: said.code().to_owned(),
                 message: said.message().to_owned(),
-                column: said.column().map(str::to_owned),
-                context: said.r#where().map(str::to_owned),
-                routine: said.routine().map(str::to_owned),
+                column: said.column().map(Box::from),
+                constraint: said.constraint().map(Box::from),
+                context: said.r#where().map(Box::from),
+                routine: said.routine().map(Box::from),
             }),
             _ => Self::Lost(postgres_error(error, doing)),
         }
@@ -74,9 +76,14 @@ impl ServerError {
         self.state == "21000"
     }
 
+    /// The unique constraint by which a row collides with another.
+    pub(super) fn violated_key(&self) -> Option<&str> {
+        self.constraint.as_deref().filter(|_| self.state == "23505")
+    }
+
     /// The column and the message.
     pub(super) fn reason(&self) -> (Option<String>, String) {
-        let column = self.column.clone().or_else(|| copied_column(self.context.as_deref()?));
+        let column = self.column.as_deref().map(str::to_owned).or_else(|| copied_column(self.context.as_deref()?));
         (column, self.message.clone())
     }
 
@@ -107,7 +114,8 @@ mod tests {
             state: state.to_owned(),
             message: "no".to_owned(),
             column: None,
-            context: Some(context.to_owned()),
+            constraint: None,
+            context: Some(context.into()),
             routine: None,
         }
     }

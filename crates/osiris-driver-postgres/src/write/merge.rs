@@ -2,7 +2,7 @@
 //! until they are isolated.
 
 use osiris_core::{Error, ExecutionContext, Reject, Result, Written};
-use osiris_sql::write::{OnConflict, PendingRanges, add_written, is_single};
+use osiris_sql::write::{OnConflict, PendingRanges, RefusingKeys, add_written, is_single};
 
 use super::failure::StatementError;
 use super::loader::SUPPRESSED;
@@ -37,6 +37,8 @@ pub(super) struct Merge<'a> {
     pub(super) rows: u64,
     /// The greatest row number.
     pub(super) last: u64,
+    /// Unique constraints other than the key because of which rows were refused.
+    pub(super) refusing: RefusingKeys,
 }
 
 /// A rejected row.
@@ -62,6 +64,13 @@ impl Merge<'_> {
     /// # Errors
     /// On duplicate keys, on any failure other than single rows, or when too many rows are rejected.
     pub(super) async fn run(&mut self) -> Result<Written> {
+        let merged = self.merge().await;
+        let written = merged.map_err(|error| self.refusing.explain(error))?;
+        self.refusing.enforce_limit(self.ctx)?;
+        Ok(written)
+    }
+
+    async fn merge(&mut self) -> Result<Written> {
         let mut written = Written::default();
         let everything = 1..self.last + 1;
         let mut pending = PendingRanges::new(everything.clone());
@@ -149,6 +158,9 @@ impl Merge<'_> {
             Ok(verdict) => Ok(verdict),
             Err(StatementError::Server(refusal)) if refusal.is_cardinality() => Ok(MergeOutcome::Twice),
             Err(StatementError::Server(refusal)) if refusal.is_about_rows() => {
+                if let (Action::ByKey(_), Some(key)) = (self.action, refusal.violated_key()) {
+                    self.refusing.add(key);
+                }
                 let (column, reason) = refusal.reason();
                 Ok(MergeOutcome::Refused { column, reason })
             }

@@ -102,7 +102,7 @@ impl StagingTable {
             quote(NUMBER),
             self.key_values()
         );
-        refuse_duplicates(ctx, &tx.rows(&sql, LOOKING).await?).await
+        refuse_duplicates(ctx, &self.key, &tx.rows(&sql, LOOKING).await?).await
     }
 
     /// Creates an index for ranges of rows.

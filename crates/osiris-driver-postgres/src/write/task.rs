@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use osiris_core::{Error, Result, Unit, Written, metric};
 use osiris_sql::write::{
-    self, Dedupe, Loaded, OnConflict, WriteMode, ensure_no_problems, key_sources, open_scan, problems_error, run_ddl,
-    show_ddl, table_is_gone,
+    self, Dedupe, Loaded, OnConflict, RefusingKeys, WriteMode, ensure_no_problems, key_sources, open_scan,
+    problems_error, run_ddl, show_ddl, table_is_gone,
 };
 
 use super::WriteTask;
@@ -196,6 +196,7 @@ impl WriteStrategy {
             unsure_of_keys: !sure,
             rows: loaded.taken - dropped,
             last: task.input.rows(),
+            refusing: RefusingKeys::default(),
         };
         let mut written = merge.run().await?;
         if self.replaces_by_key && task.ctx.rejects().len() > before {

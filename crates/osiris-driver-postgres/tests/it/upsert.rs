@@ -68,8 +68,9 @@ async fn a_key_that_comes_twice_is_an_error_unless_an_order_is_named() {
     for more in [json!({}), json!({"on_conflict": "ignore"})] {
         let report = writes::repeated_keys_are_refused(&writing, more).await;
         insta::allow_duplicates! { insta::assert_snapshot!(report, @"
-        step `write`: 1 keys occur more than once in the input
-        hint: keep one row per key in an earlier step, or set `dedupe: last` with `order_by`; the rows are in the step's rejects
+        step `write`: 1 value of the key occurs more than once in the input
+          key: id
+        hint: keep one row per key in an earlier step, or set `dedupe: last` with `order_by`; texts are compared by the collation of their column in the table; the rows are in the step's rejects
         "); }
     }
     writes::the_last_row_of_a_key_stays(&writing).await;
@@ -79,6 +80,28 @@ async fn a_key_that_comes_twice_is_an_error_unless_an_order_is_named() {
 async fn another_unique_index_never_lets_a_row_replace_a_stranger() {
     let Some(writing) = Writing::new().await else { return };
     writes::another_unique_index_is_no_key(&writing).await;
+}
+
+#[tokio::test]
+async fn a_row_that_another_unique_index_refuses_is_reported_by_the_name_of_that_index_and_without_its_value() {
+    let Some(writing) = Writing::new().await else { return };
+    writing
+        .execute(
+            "CREATE TABLE t (id INT PRIMARY KEY, email VARCHAR(20) UNIQUE); INSERT INTO t VALUES (1, 'a@example.com')",
+        )
+        .await;
+    let data = "SELECT 2 AS id, 'a@example.com' AS email";
+    let failure = writing.write(upsert(json!({})), data).await.unwrap_err();
+    assert_eq!(failure.error.context(), [("unique key", "t_email_key".to_owned())]);
+    let report = failure.error.report();
+    assert!(!report.contains("mode: upsert") && !report.contains("a@example.com"), "{report}");
+    let rejects = writing.rejects().await;
+    assert!(rejects.contains("t_email_key") && !rejects.contains("a@example.com"), "{rejects}");
+    // A second one: the key is named where the limit allows for the first only.
+    let more = "SELECT * FROM (VALUES (2, 'a@example.com'), (3, 'a@example.com')) x(id, email)";
+    let failure = writing.write(upsert(json!({"max_rejects": 1})), more).await.unwrap_err();
+    assert_eq!(failure.error.context(), [("unique key", "t_email_key".to_owned())]);
+    assert_eq!(writing.shown("SELECT * FROM t").await, "1|a@example.com");
 }
 
 #[tokio::test]

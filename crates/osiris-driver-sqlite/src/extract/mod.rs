@@ -92,11 +92,28 @@ async fn extract(
     client.begin_snapshot().await?;
     require_columns(client, config).await?;
     let plans = describe(client, &source.select(None, stop_after)).await?;
+    if let Some(rows) = rows_of_table(client, &source, step).await {
+        ctx.progress().estimate_rows(source.rows_of(rows));
+    }
     let reader = Reader::open(out, plans, config.read.batch_size).await?;
     match &config.read.cursor {
         Some(cursor) => since::read(client, &source, &reader, cursor, step, ctx).await,
         None => reader.read(client, source.select(None, stop_after), None).await.map(Counts::extracted),
     }
+}
+
+/// About how many rows a table has, as ANALYZE has found, where all of them are read.
+async fn rows_of_table(client: &mut Client, source: &SelectSource, step: &Step<'_, SqliteExtractor>) -> Option<u64> {
+    let read = &step.config().read;
+    let table = read.table.as_ref().filter(|_| source.whole_table().is_some())?;
+    if step.dry_run() || read.cursor.is_some() {
+        return None;
+    }
+    // The first number is that of the rows. There is no such table in a file that was never analyzed.
+    let sql =
+        format!("SELECT max(CAST(stat AS INTEGER)) FROM sqlite_stat1 WHERE tbl = {} COLLATE NOCASE", literal(table));
+    let rows = client.rows(&sql, "estimating the number of rows").await.ok()?;
+    rows.first()?.first()?.as_deref()?.parse().ok()
 }
 
 /// Checks that the table has the columns that are named.

@@ -38,6 +38,11 @@ pub(super) struct RowFault {
 }
 
 impl RowFault {
+    /// The columns, or the index, of the unique key by which a row collides with another.
+    pub(super) fn violated_key(&self) -> Option<&str> {
+        self.reason.strip_prefix("UNIQUE constraint failed: ")
+    }
+
     /// A reject of one row.
     pub(super) fn reject(self, row_number: Option<u64>, row: serde_json::Value, columns: &[WriteColumn]) -> Reject {
         let source = |target: String| {

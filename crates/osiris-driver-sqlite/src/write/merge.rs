@@ -3,7 +3,9 @@
 //! names of their own, which no column of the table can take.
 
 use osiris_core::{Result, Written};
-use osiris_sql::write::{Dedupe, MAX_DUPLICATES, OnConflict, PendingRanges, is_single, refuse_duplicates};
+use osiris_sql::write::{
+    Dedupe, MAX_DUPLICATES, OnConflict, PendingRanges, RefusingKeys, is_single, refuse_duplicates,
+};
 use sqlx::AssertSqlSafe;
 
 use super::loader::{insert, insert_into, prepare};
@@ -56,6 +58,21 @@ impl<'a> Staging<'a> {
     /// Merges the rows that were loaded, whose numbers are up to `last`.
     pub(super) async fn merge(&self, client: &mut Client, task: &WriteTask<'_>, last: u64) -> Result<Written> {
         let mut written = Written { ignored: self.deduplicate(client, task).await?, ..Written::default() };
+        let mut refusing = RefusingKeys::default();
+        let merged = self.merge_ranges(client, task, last, &mut written, &mut refusing).await;
+        merged.map_err(|error| refusing.explain(error))?;
+        refusing.enforce_limit(task.ctx)?;
+        Ok(written)
+    }
+
+    async fn merge_ranges(
+        &self,
+        client: &mut Client,
+        task: &WriteTask<'_>,
+        last: u64,
+        written: &mut Written,
+        refusing: &mut RefusingKeys,
+    ) -> Result<()> {
         let updates = self.updates(task);
         prepare(client, &self.statement(task, "row = 0", updates)).await?;
         let mut pending = PendingRanges::of_size(1..last + 1, RANGE);
@@ -74,6 +91,9 @@ impl<'a> Staging<'a> {
                     task.ctx.progress().add_rows(rows);
                 }
                 Some(fault) if is_single(&range) => {
+                    if let Some(key) = fault.violated_key() {
+                        refusing.add(key);
+                    }
                     let sql = format!("SELECT {} FROM {TABLE} WHERE {of_range}", self.columns());
                     let row = client.row(&sql, DOING).await?;
                     let sources = self.plan.columns.iter().map(|column| column.source.name.clone());
@@ -85,7 +105,7 @@ impl<'a> Staging<'a> {
                 Some(_) => pending.split(&range, None),
             }
         }
-        Ok(written)
+        Ok(())
     }
 
     /// Refuses several rows of one key, or keeps the last one. Returns how many were dropped.
@@ -98,7 +118,8 @@ impl<'a> Staging<'a> {
         let sql = format!(
             "SELECT min(row), max(row), count(*) FROM {TABLE} GROUP BY {key} HAVING count(*) > 1 LIMIT {MAX_DUPLICATES}"
         );
-        refuse_duplicates(task.ctx, &client.rows(&sql, DOING).await?).await?;
+        let names: Vec<String> = self.plan.key.iter().map(|key| key.name.clone()).collect();
+        refuse_duplicates(task.ctx, &names, &client.rows(&sql, DOING).await?).await?;
         Ok(0)
     }
 

@@ -191,3 +191,23 @@ async fn discovery_lists_columns_keys_and_rows() {
         ]
     );
 }
+
+#[tokio::test]
+async fn the_total_of_a_whole_table_is_estimated_once_the_file_was_analyzed() {
+    let setup = "CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT); CREATE INDEX i ON t (b); \
+        INSERT INTO t (b) SELECT value FROM json_each('[1,2,3,4,5,6,7,8,9]')";
+    let database = Database::new(setup).await;
+    let total = async |config: serde_json::Value| {
+        let progress = std::sync::Arc::new(osiris_core::Progress::default());
+        database.bench.store().drop_table("read").await.unwrap();
+        let step = database.bench.step("read", "sqlite.extractor", config).connection(database.connection());
+        step.progress(&progress).run().await.unwrap();
+        assert_eq!(progress.is_estimate(), progress.total_rows().is_some());
+        progress.total_rows()
+    };
+    assert_eq!(total(json!({"table": "t"})).await, None);
+    database.execute("ANALYZE").await;
+    assert_eq!(total(json!({"table": "T"})).await, Some(9));
+    assert_eq!(total(json!({"table": "t", "order_by": "a", "limit": 5, "offset": 6})).await, Some(3));
+    assert_eq!(total(json!({"table": "t", "where": "a > 1"})).await, None);
+}

@@ -50,7 +50,7 @@ async fn rows_of_one_key_are_refused_or_the_last_one_is_kept() {
     let mut config = json!({"table": "t", "mode": "upsert", "key": "id", "columns": ["id", "name"]});
     let (kind, error) = refused(&database, config.clone(), twice).await;
     assert_eq!(kind, ErrorKind::Validation);
-    assert!(error.contains("1 keys") && error.contains("dedupe: last"), "{error}");
+    assert!(error.contains("1 value of the key occurs") && error.contains("dedupe: last"), "{error}");
     (config["dedupe"], config["order_by"]) = (json!("last"), json!("version"));
     let merged = counts(&database, config, twice).await;
     assert_eq!((merged.inserted, merged.updated, merged.ignored), (1, 1, 1));
@@ -282,4 +282,20 @@ async fn a_row_without_its_parent_is_rejected_or_fails_the_commit_of_a_table_tha
     let (kind, error) = refused(&database, config, TWO).await;
     assert!(kind == ErrorKind::Validation && error.contains("1 rows of `t` without a row of `parent`"), "{error}");
     assert_eq!(rows(&database).await, "1=a");
+}
+
+#[tokio::test]
+async fn a_row_that_another_unique_index_refuses_is_reported_by_the_columns_of_that_index_and_without_its_value() {
+    let setup = "CREATE TABLE t (id INTEGER PRIMARY KEY, email TEXT UNIQUE); INSERT INTO t VALUES (1, 'a@example.com')";
+    let database = Database::new(setup).await;
+    let config = json!({"table": "t", "mode": "upsert", "key": "id"});
+    let (kind, report) = refused(&database, config, "SELECT 2 AS id, 'a@example.com' AS email").await;
+    assert_eq!(kind, ErrorKind::Integrity);
+    assert!(report.contains("unique key: t.email") && !report.contains("mode: upsert"), "{report}");
+    assert!(!report.contains("a@example.com"), "{report}");
+    let repeated = "SELECT * FROM (VALUES (5, 'x'), (5, 'y')) AS v(id, email)";
+    let config = json!({"table": "t", "mode": "upsert", "key": "id"});
+    let (kind, report) = refused(&database, config, repeated).await;
+    assert_eq!(kind, ErrorKind::Validation);
+    assert!(report.contains("1 value of the key occurs more than once") && report.contains("key: id"), "{report}");
 }

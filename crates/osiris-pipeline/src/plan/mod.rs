@@ -15,7 +15,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use osiris_core::{
-    DestinationId, Driver, MASK, PreparedStep, Redactor, Registry, ResolvedConnection, ResumeFrom, StepRequest,
+    DestinationId, Driver, Error, ErrorKind, MASK, PreparedStep, Redactor, Registry, ResolvedConnection, ResumeFrom,
+    StepRequest,
 };
 use serde_json::Value;
 
@@ -73,6 +74,8 @@ pub struct PlannedStep {
     edits: BTreeMap<String, Vec<Edit>>,
     config: Value,
     connection: ResolvedConnection,
+    /// The name of the file that defines the connection.
+    connection_file: Option<String>,
     shown: Value,
     overrides: Value,
 }
@@ -87,6 +90,24 @@ impl PlannedStep {
     /// Its connection, with secrets.
     pub fn connection(&self) -> &ResolvedConnection {
         &self.connection
+    }
+
+    /// The same error, with the name of the step's connection and of the file that defines it where it is about the
+    /// server or the way to it.
+    pub(crate) fn with_connection(&self, error: Error) -> Error {
+        let is_about =
+            error.is_connection_failed() || matches!(error.kind(), ErrorKind::Network | ErrorKind::Permission);
+        if is_about { self.name_connection(error) } else { error }
+    }
+
+    /// The same error with the name of the step's connection and of the file that defines it, if it has one.
+    pub(crate) fn name_connection(&self, error: Error) -> Error {
+        let Some(reference) = self.connection.reference() else { return error };
+        let error = error.with_context("connection", reference);
+        match &self.connection_file {
+            Some(file) => error.with_context("defined in", file),
+            None => error,
+        }
     }
 }
 
@@ -145,7 +166,11 @@ impl Plan {
         let mut checked: Vec<Option<Checked>> = checked.into_iter().map(Some).collect();
         let ordered = order.into_iter().filter_map(|index| Some((index, checked[index].take()?)));
         let mut steps: Vec<PlannedStep> = ordered
-            .filter_map(|(index, checked)| planned(&pipeline, index, checked, &wirings[index], &destinations, options))
+            .filter_map(|(index, checked)| {
+                let file = checked.connection.reference().and_then(|reference| connections.file_of(reference));
+                let planned = planned(&pipeline, index, checked, &wirings[index], &destinations, options)?;
+                Some(PlannedStep { connection_file: file.map(str::to_owned), ..planned })
+            })
             .collect();
         fingerprint::assign(&mut steps);
         let warnings = diagnostics.sorted();
@@ -221,13 +246,7 @@ impl Plan {
 
     /// An error of a run, shown in the pipeline file: at byte `offset` of the text at `pointer` of the step's config,
     /// such as `/query`. None when the step or the field is not there.
-    pub fn diagnose(
-        &self,
-        step: &str,
-        pointer: &str,
-        offset: usize,
-        error: &osiris_core::Error,
-    ) -> Option<Diagnostics> {
+    pub fn diagnose(&self, step: &str, pointer: &str, offset: usize, error: &Error) -> Option<Diagnostics> {
         let planned = self.step(step)?;
         let step = &self.pipeline.steps[planned.index];
         let schema = planned.driver.config_schema();
@@ -244,10 +263,10 @@ impl Plan {
 }
 
 /// The error without the place in its text that its context names: there is one position, that of the file.
-fn without_place(error: &osiris_core::Error) -> osiris_core::Error {
+fn without_place(error: &Error) -> Error {
     let place = error.context().iter().find(|(key, _)| *key == "place").map(|(_, place)| format!(" {place}"));
     let message = place.map_or_else(|| error.message().to_owned(), |place| error.message().replacen(&place, "", 1));
-    let shown = osiris_core::Error::new(error.kind(), message);
+    let shown = Error::new(error.kind(), message);
     match error.hint() {
         Some(hint) => shown.with_hint(hint.to_owned()),
         None => shown,
@@ -305,6 +324,7 @@ fn planned(
         edits: checked.edits,
         config: checked.config,
         connection: checked.connection,
+        connection_file: None,
         shown: Value::Object(checked.shown),
         overrides: Value::Object(checked.overrides),
     })

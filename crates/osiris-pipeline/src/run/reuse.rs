@@ -109,8 +109,7 @@ impl Scheduler<'_> {
         let step = &self.plan.steps()[index];
         let (inputs, ctx) = (self.inputs(index), self.context.step(&step.id));
         let inputs_kept = rows != Rows::Unavailable;
-        let query =
-            WriteQuery { step: &*step.prepared, request: &step.request, inputs: &inputs, inputs_kept, ctx: &ctx };
+        let query = WriteQuery { step, request: &step.request, inputs: &inputs, inputs_kept, ctx: &ctx };
         let decision = writes.decide(&query).await?;
         let Some(report) = self.reports.get_mut(&step.id) else { return Ok(false) };
         match decision {

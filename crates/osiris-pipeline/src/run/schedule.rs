@@ -225,7 +225,7 @@ impl<'a> Scheduler<'a> {
                 }
                 done(report, output);
             }
-            Err(failure) => failed(report, failure),
+            Err(failure) => failed(report, StepFailure { error: step.with_connection(failure.error), ..failure }),
         }
         self.observer.step_finished(report);
         self.write_ledger();

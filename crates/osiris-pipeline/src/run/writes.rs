@@ -1,9 +1,7 @@
 //! What a resumed run knows about the writes of the run before it: done, not done, or unknown until the destination is
 //! asked.
 
-use osiris_core::{
-    CommitEnd, CommitOutcome, Error, ExecutionContext, Inputs, PreparedStep, Result, Role, StepCounts, StepRequest,
-};
+use osiris_core::{CommitEnd, CommitOutcome, Error, ExecutionContext, Inputs, Result, Role, StepCounts, StepRequest};
 
 use super::RunOptions;
 use super::commits::{self, CommitFile, PastCommit, PastCommits};
@@ -11,7 +9,7 @@ use super::confirmation::Confirmation;
 use super::ledger::LedgerStep;
 use super::past::PastRun;
 use super::report::StepStatus;
-use crate::Plan;
+use crate::{Plan, PlannedStep};
 
 /// What is to be done about a write.
 #[derive(Debug, PartialEq)]
@@ -47,7 +45,7 @@ pub(super) struct PastWrites<'a> {
 
 /// The step whose earlier write is looked up, as it would run now.
 pub(super) struct WriteQuery<'a> {
-    pub(super) step: &'a dyn PreparedStep,
+    pub(super) step: &'a PlannedStep,
     pub(super) request: &'a StepRequest,
     pub(super) inputs: &'a Inputs,
     /// Whether the tables it reads are those that it read before.
@@ -222,11 +220,14 @@ impl<'a> PastWrites<'a> {
         let intent = &commit.record.intent;
         let what = "may have written already: it is not known whether it did";
         let unknown = || self.refused(&query.request.step_id, what, intent.destination());
-        let end = match query.step.outcome(query.request, intent, query.inputs, query.ctx).await {
+        let end = match query.step.prepared.outcome(query.request, intent, query.inputs, query.ctx).await {
             Ok(CommitOutcome::Committed { written }) => CommitEnd::Committed { written },
             Ok(CommitOutcome::NotCommitted) => CommitEnd::NotCommitted,
             Ok(CommitOutcome::Unknown) => return Ok(Err(WriteState::Ambiguous(unknown()))),
-            Err(error) => return Ok(Err(WriteState::Ambiguous(unknown().with_source(error)))),
+            Err(error) => {
+                let refused = query.step.name_connection(unknown());
+                return Ok(Err(WriteState::Ambiguous(refused.with_source(error))));
+            }
         };
         self.file.end_past(commit.id, end)?;
         Ok(Ok(end))

@@ -64,6 +64,18 @@ impl SelectSource {
         self.is_table.then_some(&self.from)
     }
 
+    /// The table in SQL, if all its rows are read but for a limit: the database's own number of its rows says something
+    /// then.
+    pub fn whole_table(&self) -> Option<&str> {
+        self.table_sql().filter(|_| self.filter.is_none())
+    }
+
+    /// How many rows are read of a table that has `rows`.
+    pub fn rows_of(&self, rows: u64) -> u64 {
+        let rest = rows.saturating_sub(self.offset);
+        self.limit.map_or(rest, |limit| limit.min(rest))
+    }
+
     /// Whether a condition can be added: it is not SHOW or EXPLAIN.
     pub fn is_query(&self) -> bool {
         self.statement.as_ref().is_none_or(|(_, kind)| *kind == ReadingKind::Query)

@@ -7,4 +7,4 @@ mod settings;
 
 #[cfg(feature = "tls")]
 pub use rules::{client_config, provider, refused, system_roots};
-pub use settings::{Reach, Ssl, Tls, TlsFields, TlsMode};
+pub use settings::{Reach, Ssl, SslSettings, Tls, TlsFields, TlsMode};

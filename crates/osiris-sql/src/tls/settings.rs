@@ -1,9 +1,10 @@
 //! Combines the fields with TLS settings into one mode. No I/O here: files are read when a connection is opened.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 
 /// How a server is reached, which decides how much TLS a connection has when it does not say.
@@ -71,10 +72,34 @@ impl TlsMode {
     }
 }
 
-/// TLS in one mapping, as other clients have it.
+/// TLS as other clients have it: on, off, or in one mapping.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum Ssl {
+    /// `true` is the same as `tls: verify-full`, `false` as `tls: disabled`.
+    Switch(bool),
+    /// In one mapping.
+    Settings(SslSettings),
+}
+
+/// A mapping that may be a boolean, rather than one of two alternatives: so an unknown field of it is reported by its
+/// name.
+impl JsonSchema for Ssl {
+    fn schema_name() -> Cow<'static, str> {
+        "Ssl".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = SslSettings::json_schema(generator);
+        schema.insert("type".to_owned(), serde_json::json!(["boolean", "object"]));
+        schema
+    }
+}
+
+/// TLS in one mapping.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Ssl {
+pub struct SslSettings {
     /// The same as `ssl_ca`.
     ca: Option<String>,
     /// The same as `ssl_cert`.
@@ -88,6 +113,23 @@ pub struct Ssl {
 }
 
 impl Ssl {
+    fn mode(&self) -> Result<Option<TlsMode>, String> {
+        match self {
+            Self::Switch(true) => Ok(Some(TlsMode::VerifyFull)),
+            Self::Switch(false) => Ok(Some(TlsMode::Disabled)),
+            Self::Settings(settings) => settings.mode(),
+        }
+    }
+
+    fn into_settings(self) -> SslSettings {
+        match self {
+            Self::Switch(_) => SslSettings::default(),
+            Self::Settings(settings) => settings,
+        }
+    }
+}
+
+impl SslSettings {
     /// The mode it asks for; none when it says nothing about the server's certificate.
     fn mode(&self) -> Result<Option<TlsMode>, String> {
         Ok(match (self.verify_cert, self.verify_identity) {
@@ -120,7 +162,8 @@ pub struct TlsFields {
     /// `true` is the same as `tls: verify-full`. Default: false.
     #[schemars(extend("x-source" = false))]
     pub require_ssl: Option<bool>,
-    /// The same settings as `tls`, `ssl_ca`, `ssl_cert` and `ssl_key` in one mapping. Default: none.
+    /// The same settings as `tls`, `ssl_ca`, `ssl_cert` and `ssl_key` in one mapping. `true` is the same as
+    /// `tls: verify-full`, `false` as `tls: disabled`. Default: none.
     #[schemars(extend("x-source" = false))]
     pub ssl: Option<Ssl>,
 }
@@ -152,7 +195,7 @@ impl Tls {
             problems.push(problem);
             None
         });
-        let ssl = fields.ssl.unwrap_or_default();
+        let ssl = fields.ssl.map(Ssl::into_settings).unwrap_or_default();
         let ca = fields.ssl_ca.or(ssl.ca);
         let identity = match (fields.ssl_cert.or(ssl.cert), fields.ssl_key.or(ssl.key)) {
             (Some(cert), Some(key)) => Some((PathBuf::from(cert), PathBuf::from(key))),
@@ -184,7 +227,7 @@ impl Tls {
 
 impl TlsFields {
     fn given_twice(&self) -> Vec<String> {
-        let Some(ssl) = &self.ssl else { return Vec::new() };
+        let Some(Ssl::Settings(ssl)) = &self.ssl else { return Vec::new() };
         [(&self.ssl_ca, &ssl.ca, "ca"), (&self.ssl_cert, &ssl.cert, "cert"), (&self.ssl_key, &ssl.key, "key")]
             .into_iter()
             .filter(|(outer, inner, _)| outer.is_some() && inner.is_some())
@@ -249,6 +292,11 @@ mod tests {
             (json!({"ssl": {"cert": "c", "key": "k"}}), TlsMode::Required),
             (json!({"tls": "verify-full", "ssl": {"cert": "c", "key": "k"}}), TlsMode::VerifyFull),
             (json!({"socket": "s"}), TlsMode::Disabled),
+            (json!({"ssl": true}), TlsMode::VerifyFull),
+            (json!({"host": "127.0.0.1", "ssl": true}), TlsMode::VerifyFull),
+            (json!({"ssl": true, "ssl_ca": "ca.pem"}), TlsMode::VerifyFull),
+            (json!({"ssl": false}), TlsMode::Disabled),
+            (json!({"ssl": false, "tls": "disabled"}), TlsMode::Disabled),
         ] {
             assert_eq!(mode(fields.clone()), Ok(expected), "{fields}");
         }
@@ -269,12 +317,24 @@ mod tests {
     }
 
     #[test]
+    fn a_wrong_ssl_is_reported_by_what_is_wrong_with_it() {
+        let schema = osiris_core::ConfigSchema::of::<TlsFields>();
+        let found = |ssl: Value| schema.violations(&json!({"ssl": ssl})).into_iter().map(|problem| problem.message);
+        assert_eq!(found(json!(true)).count() + found(json!(false)).count() + found(json!({"ca": "c"})).count(), 0);
+        assert_eq!(found(json!({"cart": "c"})).collect::<Vec<_>>(), ["unknown field `cart`"]);
+        assert_eq!(found(json!("yes")).collect::<Vec<_>>(), ["expected true or false or a mapping, found a string"]);
+    }
+
+    #[test]
     fn contradictions_are_refused() {
         for fields in [
             json!({"tls": "required", "ssl_ca": "ca.pem"}),
             json!({"tls": "disabled", "require_ssl": true}),
             json!({"tls": "disabled", "ssl": {"verify_cert": true}}),
             json!({"ssl": {"verify_cert": false, "verify_identity": true}}),
+            json!({"ssl": true, "tls": "required"}),
+            json!({"ssl": false, "require_ssl": true}),
+            json!({"ssl": false, "ssl_ca": "ca.pem"}),
             json!({"ssl_cert": "c"}),
             json!({"ssl_key": "k"}),
             json!({"ssl_ca": "a", "ssl": {"ca": "b"}}),

@@ -1,9 +1,10 @@
 //! What a write checks and tells whatever its database: NULLs before anything is sent, DDL, keys that occur twice.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::future::Future;
 
-use osiris_core::{Error, ExecutionContext, Reject, Result, TableRef, TableScan, Written, event};
+use osiris_core::{Error, ErrorKind, ExecutionContext, Reject, Result, TableRef, TableScan, Written, event};
 use serde_json::json;
 
 use super::{Dedupe, MappedColumn, WriteColumn, ensure_no_problems, same_name};
@@ -95,12 +96,12 @@ pub async fn open_scan<C>(
     scan.open().await
 }
 
-/// Refuses keys that occur more than once in the input. Each of `rows` has the numbers of the first and of the last row
-/// of a key, and how many there are; at most [`MAX_DUPLICATES`] were looked for.
+/// Refuses values of `key` that occur more than once in the input. Each of `rows` has the numbers of the first and of the
+/// last row of a key, and how many there are; at most [`MAX_DUPLICATES`] were looked for.
 ///
 /// # Errors
 /// When there is one; they are noted as rejects.
-pub async fn refuse_duplicates(ctx: &ExecutionContext, rows: &[Vec<Option<String>>]) -> Result<()> {
+pub async fn refuse_duplicates(ctx: &ExecutionContext, key: &[String], rows: &[Vec<Option<String>>]) -> Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -113,9 +114,45 @@ pub async fn refuse_duplicates(ctx: &ExecutionContext, rows: &[Vec<Option<String
     };
     ctx.rejects().note(rows.iter().map(note).collect()).await?;
     let many = if rows.len() >= MAX_DUPLICATES { "at least " } else { "" };
-    Err(Error::validation(format!("{many}{} keys occur more than once in the input", rows.len())).with_hint(
-        "keep one row per key in an earlier step, or set `dedupe: last` with `order_by`; the rows are in the step's rejects",
-    ))
+    let occur = if rows.len() == 1 { "value of the key occurs" } else { "values of the key occur" };
+    Err(Error::validation(format!("{many}{} {occur} more than once in the input", rows.len()))
+        .with_context("key", key.join(", "))
+        .with_hint(
+            "keep one row per key in an earlier step, or set `dedupe: last` with `order_by`; texts are compared by the \
+             collation of their column in the table; the rows are in the step's rejects",
+        ))
+}
+
+/// The unique keys, other than the one that rows are merged by, because of which the database has refused rows.
+#[derive(Debug, Default)]
+pub struct RefusingKeys(BTreeSet<String>);
+
+impl RefusingKeys {
+    /// Adds one by its name in the database.
+    pub fn add(&mut self, key: impl Into<String>) {
+        self.0.insert(key.into());
+    }
+
+    /// Checks the limit of rejects once all rows are merged, where a key was at fault.
+    ///
+    /// # Errors
+    /// When there are more rejects than allowed; the error names the keys.
+    pub fn enforce_limit(&self, ctx: &ExecutionContext) -> Result<()> {
+        if self.0.is_empty() { Ok(()) } else { ctx.rejects().enforce_limit().map_err(|error| self.explain(error)) }
+    }
+
+    /// The error of too many rejects, with the names of the keys that are at fault.
+    #[must_use]
+    pub fn explain(&self, error: Error) -> Error {
+        if self.0.is_empty() || error.kind() != ErrorKind::Integrity {
+            return error;
+        }
+        let names: Vec<&str> = self.0.iter().map(String::as_str).collect();
+        error.with_context("unique key", names.join(", ")).with_hint(
+            "another row of the table has the same value in that unique key: fix the data, or merge by the columns of that \
+             key with `key`; the rows are in the step's rejects, and `max_rejects` lets the step go on without them",
+        )
+    }
 }
 
 /// Adds the counts of a part of the rows.

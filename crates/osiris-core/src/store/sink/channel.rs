@@ -89,7 +89,7 @@ impl ChannelTarget {
         F: FnOnce(&mut StoreTransaction<'_>) -> Result<T> + Send + 'static,
     {
         let (end, step) = (Arc::clone(&self.end), step.to_owned());
-        let (in_flight, progress) = (in_flight.clone(), Arc::clone(progress));
+        let (in_flight, counters) = (in_flight.clone(), Arc::clone(progress));
         let runtime = Handle::current();
         let run = move |connection: &Connection| {
             connection
@@ -97,7 +97,7 @@ impl ChannelTarget {
                 .map_err(|error| store_error(error, "no transaction could be started"))?;
             let send = |schema: &TableSchema, select: &str| {
                 let target = SenderTarget::Channel(end.declare(&step, &schema.arrow(), schema.restored())?);
-                let sender = TableSender { target, in_flight: in_flight.clone(), progress: Arc::clone(&progress) };
+                let sender = TableSender { target, in_flight: in_flight.clone(), progress: Arc::clone(&counters) };
                 let sql = format!("SELECT {} FROM ({select})", selection(schema));
                 let mut rows = 0;
                 for_each_batch(connection, &sql, &schema.arrow(), "the query failed", |batch| {
@@ -118,7 +118,7 @@ impl ChannelTarget {
             *end.file_scans.lock().unwrap_or_else(PoisonError::into_inner) = file_scans;
             result
         };
-        self.store.call(run).await
+        self.store.call_followed(progress, run).await
     }
 
     pub(super) fn declare(&self, step: &str, schema: &Schema) -> Result<ChannelSender> {

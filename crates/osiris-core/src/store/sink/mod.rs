@@ -126,7 +126,7 @@ impl TableSink {
         F: FnOnce(&mut StoreTransaction<'_>) -> Result<T> + Send + 'static,
     {
         match &self.target {
-            SinkTarget::Table(table) => table.run(move |loader| loader.transaction(work)).await,
+            SinkTarget::Table(table) => table.transaction(&self.progress, work).await,
             SinkTarget::Channel(channel) => {
                 channel.transaction(&self.step, &self.in_flight, &self.progress, work).await
             }

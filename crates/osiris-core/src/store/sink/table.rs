@@ -4,16 +4,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use arrow::record_batch::RecordBatch;
-use duckdb::Connection;
+use duckdb::{Connection, ProgressHandle};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
+use super::super::follow::{Followed, track};
 use super::super::interrupt::InterruptOnDrop;
 use super::super::loader::{Columns, TableLoader};
 use super::super::seal::Seal;
 use super::super::store_error;
 use super::super::threads::{ActiveWorkload, Threads, Workload};
+use super::super::transaction::StoreTransaction;
 use super::MESSAGES_IN_FLIGHT;
-use crate::{Error, Result};
+use crate::{Error, Progress, Result};
 
 /// Work that runs on the sink's thread.
 type SinkTask = Box<dyn FnOnce(&mut TableLoader<'_>) + Send>;
@@ -29,6 +31,7 @@ type FirstError = Arc<Mutex<Option<Error>>>;
 /// The sink's side of the thread. When it is dropped, the thread rolls back.
 pub(super) struct TableTarget {
     commands: CommandSender,
+    progress: ProgressHandle,
     _interrupt: InterruptOnDrop,
 }
 
@@ -48,6 +51,7 @@ impl TableTarget {
         step: &str,
     ) -> Result<(Self, JoinHandle<()>)> {
         let (interrupt, working) = InterruptOnDrop::new(connection.interrupt_handle());
+        let progress = connection.progress_handle();
         let (commands, queue) = mpsc::channel(MESSAGES_IN_FLIGHT);
         let first_error = FirstError::default();
         let name = step.to_owned();
@@ -59,11 +63,27 @@ impl TableTarget {
                 serve(&connection, &threads, &seal, &name, queue, &errors);
             })
             .map_err(|error| Error::from(error).with_hint("the machine is out of threads: lower `--jobs`"))?;
-        Ok((Self { commands: CommandSender { commands, first_error }, _interrupt: interrupt }, thread))
+        Ok((Self { commands: CommandSender { commands, first_error }, progress, _interrupt: interrupt }, thread))
     }
 
     pub(super) fn commands(&self) -> CommandSender {
         self.commands.clone()
+    }
+
+    /// Runs `work` in the transaction, after all that was sent before it; `progress` advances as DuckDB estimates.
+    pub(super) async fn transaction<T: Send + 'static>(
+        &self,
+        progress: &Arc<Progress>,
+        work: impl FnOnce(&mut StoreTransaction<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let followed = Followed { handle: self.progress.clone(), progress: Arc::clone(progress) };
+        let work = self.run(move |loader| {
+            loader.transaction(|transaction| {
+                track(transaction.connection())?;
+                work(transaction)
+            })
+        });
+        followed.during(work).await
     }
 
     /// Runs `work` on the thread, after all that was sent before it.

@@ -2,6 +2,8 @@
 
 pub(crate) use osiris_testkit::services::Mariadb as Server;
 
+#[path = "../connection.rs"]
+mod connection;
 #[path = "../counted.rs"]
 mod counted;
 #[path = "../cursor.rs"]

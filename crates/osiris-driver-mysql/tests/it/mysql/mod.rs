@@ -2,6 +2,8 @@
 
 pub(crate) use osiris_testkit::services::Mysql as Server;
 
+#[path = "../connection.rs"]
+mod connection;
 #[path = "../counted.rs"]
 mod counted;
 #[path = "../cursor.rs"]
