@@ -81,7 +81,7 @@ fn graphql_example_can_be_discovered_and_tried_without_writing() {
 fn items_to_csv(project: &Project, query: &str, fields: &str) {
     project.write(
         "items.yaml",
-        &format!(
+        format!(
             "oml_version: \"0.1.0\"\nname: items\nsteps:\n  - id: items\n    component: graphql.extractor\n    mode: read\n    \
              config:\n      query: \"{query}\"\n      data_path: data.items.nodes\n{fields}  - id: out\n    component: \
              filesystem.csv_writer\n    mode: write\n    config: {{path: out.csv}}\n"
