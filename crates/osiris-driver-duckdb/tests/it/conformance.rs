@@ -57,7 +57,6 @@ impl Subject for Processor {
 
     fn not_applicable(&self) -> &'static [(&'static str, &'static str)] {
         &[
-            ("DRV-014", "its rows are counted when its statement has ended"),
             ("DRV-008", "columns are named in SQL, where the engine names the first that it does not find"),
             ("DRV-019", "has no connection"),
             ("DRV-020", "has no connection"),

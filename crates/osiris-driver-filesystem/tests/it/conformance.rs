@@ -46,21 +46,6 @@ const WRITING: [NotApplicable; 9] = [
     ("CRT-007", "its connection is a directory"),
 ];
 
-/// Parquet is read and written by one statement of the run store.
-const COUNTED_AT_THE_END: NotApplicable = ("DRV-014", "rows are counted when the statement has ended");
-const READING_PARQUET: [NotApplicable; 13] = with(READING, COUNTED_AT_THE_END);
-const WRITING_PARQUET: [NotApplicable; 10] = with(WRITING, COUNTED_AT_THE_END);
-
-const fn with<const N: usize, const M: usize>(rules: [NotApplicable; N], last: NotApplicable) -> [NotApplicable; M] {
-    let mut all = [last; M];
-    let mut index = 0;
-    while index < N {
-        all[index] = rules[index];
-        index += 1;
-    }
-    all
-}
-
 struct CsvSource;
 
 impl CsvSource {
@@ -185,7 +170,7 @@ impl Subject for ParquetSource {
     }
 
     fn not_applicable(&self) -> &'static [(&'static str, &'static str)] {
-        &READING_PARQUET
+        &READING
     }
 }
 
@@ -327,7 +312,7 @@ impl Subject for ParquetTarget {
     }
 
     fn not_applicable(&self) -> &'static [(&'static str, &'static str)] {
-        &WRITING_PARQUET
+        &WRITING
     }
 }
 

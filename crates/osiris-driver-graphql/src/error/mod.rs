@@ -140,6 +140,9 @@ pub(crate) fn explain(failure: &Failure<'_>, shrinks: bool) -> Option<Explained>
     let errors =
         answer.as_ref().and_then(|answer| GraphqlErrors::judged(answer, &Surroundings::of(answer, failure.status())));
     let by_status = failure.error();
+    if errors.is_none() && failure.status() == 413 && shrinks {
+        return Some(by_status.with_context(LIMIT, "size").into());
+    }
     let Some(errors) = errors else {
         let give_up = shrinks && by_status.kind() == ErrorKind::Timeout;
         return give_up.then(|| by_status.with_retryable(false).into());
