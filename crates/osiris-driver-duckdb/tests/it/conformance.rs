@@ -57,6 +57,7 @@ impl Subject for Processor {
 
     fn not_applicable(&self) -> &'static [(&'static str, &'static str)] {
         &[
+            ("DRV-014", "DuckDB has made the rows of the sample before its counters are read a second time"),
             ("DRV-008", "columns are named in SQL, where the engine names the first that it does not find"),
             ("DRV-019", "has no connection"),
             ("DRV-020", "has no connection"),
