@@ -363,7 +363,7 @@ mod tests {
     fn a_dsn_is_the_source_that_its_fields_are() {
         let source = |dsn: &str| parse(json!({"dsn": dsn})).unwrap().dsn_source();
         assert_eq!(source("mysql://u:p@localhost:3306"), []);
-        let expected = [("connection.host", "db"), ("connection.port", "3307"), ("connection.database", "shop")];
+        let expected = [("host", "db"), ("port", "3307"), ("database", "shop")];
         assert_eq!(source("mysql://u:p@db:3307/shop"), expected.map(|(name, value)| (name, value.to_owned())));
         assert_eq!(parse(json!({"host": "db"})).unwrap().dsn_source(), []);
     }

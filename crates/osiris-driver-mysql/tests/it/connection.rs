@@ -47,7 +47,7 @@ async fn ssl_is_also_a_switch() {
     for (fields, expected) in [
         (json!({"ssl": false}), "none"),
         (json!({"ssl": true, "ssl_ca": ca}), ENCRYPTED),
-        (json!({"ssl": true}), "the server's certificate is of an unknown authority"),
+        (json!({"ssl": true}), "the server's certificate is signed by an authority that is not trusted"),
     ] {
         assert_eq!(outcome::<Mysql>(&server.connection_with(fields.clone())).await, expected, "{fields}");
     }
