@@ -74,18 +74,55 @@ pub struct ComponentSpec {
     pub title: &'static str,
     /// Whether it uses a connection.
     pub connection: ConnectionUse,
+    /// What it can do besides.
+    pub features: &'static [Feature],
+}
+
+/// What a component can do besides its role, for whoever chooses one. The conformance suite compares it with what the component
+/// does [DRV-032].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Feature {
+    /// It reads its source page by page [DRV-012].
+    Pages,
+    /// It can read only what is new, by the state that its last run left [CRT-008].
+    Incremental,
+    /// It can read parts of its source over several connections at once.
+    ParallelReads,
+    /// With some configuration its rows may go over a [direct edge](crate::store::DirectEdge): see [`Component::streams`].
+    Streams,
+}
+
+impl Feature {
+    /// What it means, in a few words after "it".
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::Pages => "reads page by page",
+            Self::Incremental => "can read only what is new",
+            Self::ParallelReads => "can read over several connections at once",
+            Self::Streams => "can pass rows on without storing them",
+        }
+    }
 }
 
 impl ComponentSpec {
     /// A component without a connection.
     pub const fn new(name: &'static str, version: &'static str, role: Role, title: &'static str) -> Self {
-        Self { name, version, role, title, connection: ConnectionUse::None }
+        Self { name, version, role, title, connection: ConnectionUse::None, features: &[] }
     }
 
     /// The same with a connection.
     #[must_use]
     pub const fn with_connection(mut self, connection: ConnectionUse) -> Self {
         self.connection = connection;
+        self
+    }
+
+    /// The same with features.
+    #[must_use]
+    pub const fn with_features(mut self, features: &'static [Feature]) -> Self {
+        self.features = features;
         self
     }
 
@@ -177,7 +214,8 @@ pub trait Component: Sized + Send + Sync + 'static {
     /// a transformation that only uses [`TableSink::sender`], [`TableSink::rows`] and
     /// [`create_table_as`](crate::store::StoreTransaction::create_table_as), and for a writer that reads its input once,
     /// in full, uses [`TableRef::rows`] only after that, commits nothing before it, and tells the
-    /// [outcome](Write::outcome) of a commit without its input. Pure, like [`validate`](Self::validate).
+    /// [outcome](Write::outcome) of a commit without its input. A component that ever does has [`Feature::Streams`]. Pure, like
+    /// [`validate`](Self::validate).
     fn streams(config: &Self::Config, connection: &Self::Connection) -> bool {
         let _ = (config, connection);
         false

@@ -42,7 +42,7 @@ mod visible;
 pub use catalog::{Catalog, Resource, ResourceField, ResourceKind};
 pub use commit::{Commit, CommitEnd, CommitLimits, CommitLog, CommitOutcome, CommitRecord, Intent};
 pub use component::{
-    Component, ComponentSpec, ConnectionUse, Extract, Extracted, NoConnection, ResumeFrom, Role, Stdio, Step,
+    Component, ComponentSpec, ConnectionUse, Extract, Extracted, Feature, NoConnection, ResumeFrom, Role, Stdio, Step,
     Transform, Write, Written,
 };
 pub use config::ConfigSchema;

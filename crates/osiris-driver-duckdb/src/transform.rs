@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use osiris_core::problem::ensure_none;
 use osiris_core::store::{SqlScript, StoreTransaction, TableName, quote, with_cast_hint};
 use osiris_core::{
-    Column, ColumnType, Component, ComponentSpec, Error, ExecutionContext, Inputs, NoConnection, Problem, Result,
-    ResumeFrom, Role, Step, TableSink, Transform, event, safe_name,
+    Column, ColumnType, Component, ComponentSpec, Error, ExecutionContext, Feature, Inputs, NoConnection, Problem,
+    Result, ResumeFrom, Role, Step, TableSink, Transform, event, safe_name,
 };
 use serde_json::json;
 
@@ -27,7 +27,8 @@ impl Processor {
 
 impl Component for Processor {
     const SPEC: ComponentSpec =
-        ComponentSpec::new("duckdb.processor", env!("CARGO_PKG_VERSION"), Role::Transform, "SQL over upstream tables");
+        ComponentSpec::new("duckdb.processor", env!("CARGO_PKG_VERSION"), Role::Transform, "SQL over upstream tables")
+            .with_features(&[Feature::Streams]);
     type Connection = NoConnection;
     type Config = ProcessorConfig;
 

@@ -195,11 +195,16 @@ impl ConfigSchema {
         }
     }
 
-    /// Whether a field may hold this word, by its list of words.
-    pub fn allows(&self, field: &str, word: &str) -> bool {
+    /// The words that a field may hold, where its schema lists them.
+    pub fn options(&self, field: &str) -> Vec<String> {
         let mut options = Vec::new();
         collect_options(self.schema_at(&format!("/{}", escape(field))), &mut options);
-        options.iter().any(|option| option == word)
+        options
+    }
+
+    /// Whether a field may hold this word, by its list of words.
+    pub fn allows(&self, field: &str, word: &str) -> bool {
+        self.options(field).iter().any(|option| option == word)
     }
 
     fn schema_at(&self, pointer: &str) -> &Value {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use osiris_core::{
-    CommitOutcome, Component, ComponentSpec, ConnectionUse, DestinationId, ExecutionContext, Intent, Problem, Result,
-    Role, Stdio, Step, TableRef, TableScan, Unit, Write, Written, metric,
+    CommitOutcome, Component, ComponentSpec, ConnectionUse, DestinationId, ExecutionContext, Feature, Intent, Problem,
+    Result, Role, Stdio, Step, TableRef, TableScan, Unit, Write, Written, metric,
 };
 use serde_json::Value;
 
@@ -55,7 +55,8 @@ impl Component for CsvWriter {
         Role::Write,
         "Writes a table as CSV: one file, or several of a given size",
     )
-    .with_connection(ConnectionUse::Optional);
+    .with_connection(ConnectionUse::Optional)
+    .with_features(&[Feature::Streams]);
 
     type Connection = FilesystemConnection;
     type Config = CsvWriterConfig;

@@ -9,8 +9,8 @@ use duckdb::Connection;
 use osiris_core::problem::nearest;
 use osiris_core::store::{AtWork, quote, quote_text};
 use osiris_core::{
-    ColumnType, CommitOutcome, Component, ComponentSpec, ConnectionUse, DestinationId, Error, ExecutionContext, Intent,
-    Problem, Result, Role, Stdio, Step, Store, TableRef, Unit, Write, Written, metric, private,
+    ColumnType, CommitOutcome, Component, ComponentSpec, ConnectionUse, DestinationId, Error, ExecutionContext,
+    Feature, Intent, Problem, Result, Role, Stdio, Step, Store, TableRef, Unit, Write, Written, metric, private,
 };
 use serde_json::Value;
 
@@ -51,7 +51,8 @@ impl Component for ParquetWriter {
         Role::Write,
         "Writes a table as Parquet: one file, several of a given size, or partitions",
     )
-    .with_connection(ConnectionUse::Optional);
+    .with_connection(ConnectionUse::Optional)
+    .with_features(&[Feature::Streams]);
 
     type Connection = FilesystemConnection;
     type Config = ParquetWriterConfig;

@@ -9,8 +9,8 @@ mod store;
 
 use async_trait::async_trait;
 use osiris_core::{
-    Component, ComponentSpec, ConnectionUse, ExecutionContext, Extract, Extracted, Problem, Result, Role, Step,
-    TableSink,
+    Component, ComponentSpec, ConnectionUse, ExecutionContext, Extract, Extracted, Feature, Problem, Result, Role,
+    Step, TableSink,
 };
 use osiris_http::pages::read_ahead;
 
@@ -50,7 +50,8 @@ impl Component for GraphqlExtractor {
         Role::Extract,
         "Reads the rows of a GraphQL query, page by page",
     )
-    .with_connection(ConnectionUse::Inline);
+    .with_connection(ConnectionUse::Inline)
+    .with_features(&[Feature::Pages]);
     type Connection = ConnectionConfig;
     type Config = ExtractorConfig;
 

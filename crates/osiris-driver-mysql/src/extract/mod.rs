@@ -16,7 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use osiris_core::{
     Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, Error, ErrorKind, ExecutionContext, Extract, Extracted,
-    Problem, Result, ResumeFrom, Role, Step, TableSink, Unit, metric,
+    Feature, Problem, Result, ResumeFrom, Role, Step, TableSink, Unit, metric,
 };
 use osiris_sql::batch::schema;
 use osiris_sql::read::source::SelectSource;
@@ -63,7 +63,8 @@ impl Component for MysqlExtractor {
         Role::Extract,
         "Reads a table or a query of MySQL or MariaDB",
     )
-    .with_connection(ConnectionUse::Required);
+    .with_connection(ConnectionUse::Required)
+    .with_features(&[Feature::Incremental, Feature::ParallelReads, Feature::Streams]);
 
     type Connection = MysqlConnection;
     type Config = ExtractorConfig;

@@ -37,8 +37,8 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use osiris_core::{
-    CommitOutcome, Component, ComponentSpec, ConnectionUse, DestinationId, Error, ExecutionContext, Intent, Problem,
-    Result, Role, Step, TableRef, Write, Written,
+    CommitOutcome, Component, ComponentSpec, ConnectionUse, DestinationId, Error, ExecutionContext, Feature, Intent,
+    Problem, Result, Role, Step, TableRef, Write, Written,
 };
 use osiris_sql::write::{Dedupe, SchemaEvolution, WriteMode};
 
@@ -80,7 +80,8 @@ impl Component for MysqlWriter {
         Role::Write,
         "Writes a table to MySQL or MariaDB: appends, replaces all rows, or replaces by key",
     )
-    .with_connection(ConnectionUse::Required);
+    .with_connection(ConnectionUse::Required)
+    .with_features(&[Feature::Streams]);
 
     type Connection = MysqlConnection;
     type Config = WriterConfig;

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use osiris_core::{
-    Component, ComponentSpec, ConnectionUse, ExecutionContext, Extract, Extracted, Problem, Result, ResumeFrom, Role,
-    Step, TableSink,
+    Component, ComponentSpec, ConnectionUse, ExecutionContext, Extract, Extracted, Feature, Problem, Result,
+    ResumeFrom, Role, Step, TableSink,
 };
 
 use super::{ExtractTask, SourceSql, TableSql, extract};
@@ -40,7 +40,8 @@ impl Component for PostgresExtractor {
         Role::Extract,
         "Reads a table or a query of PostgreSQL",
     )
-    .with_connection(ConnectionUse::Required);
+    .with_connection(ConnectionUse::Required)
+    .with_features(&[Feature::Incremental, Feature::ParallelReads, Feature::Streams]);
     type Connection = PostgresConnection;
     type Config = ExtractorConfig;
 

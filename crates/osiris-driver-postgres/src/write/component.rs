@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use osiris_core::commit::{CommitOutcome, Intent};
 use osiris_core::{
-    Component, ComponentSpec, ConnectionUse, DestinationId, ExecutionContext, Problem, Result, Role, Step, TableRef,
-    Write, Written,
+    Component, ComponentSpec, ConnectionUse, DestinationId, ExecutionContext, Feature, Problem, Result, Role, Step,
+    TableRef, Write, Written,
 };
 use osiris_sql::write::{Dedupe, WriteMode, map_columns};
 use std::path::Path;
@@ -43,7 +43,8 @@ impl Component for PostgresWriter {
         Role::Write,
         "Writes a table to PostgreSQL: appends, replaces all rows, or replaces by key",
     )
-    .with_connection(ConnectionUse::Required);
+    .with_connection(ConnectionUse::Required)
+    .with_features(&[Feature::Streams]);
 
     type Connection = PostgresConnection;
     type Config = WriterConfig;

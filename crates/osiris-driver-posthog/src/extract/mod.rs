@@ -21,8 +21,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use osiris_core::{
-    Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, ExecutionContext, Extract, Extracted, Problem, Result, Role,
-    Step, TableSink, Unit, metric,
+    Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, ExecutionContext, Extract, Extracted, Feature, Problem,
+    Result, Role, Step, TableSink, Unit, metric,
 };
 use osiris_http::pages::{PageSource as _, read_ahead};
 use serde_json::Value;
@@ -76,7 +76,8 @@ impl Component for PosthogExtractor {
         Role::Extract,
         "Reads events, persons, sessions and distinct ids of PostHog, from where the last run ended",
     )
-    .with_connection(ConnectionUse::Required);
+    .with_connection(ConnectionUse::Required)
+    .with_features(&[Feature::Pages, Feature::Incremental]);
 
     type Connection = ConnectionConfig;
     type Config = ExtractorConfig;

@@ -7,8 +7,8 @@ mod since;
 
 use async_trait::async_trait;
 use osiris_core::{
-    Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, Error, ExecutionContext, Extract, Extracted, Problem,
-    Result, ResumeFrom, Role, Step, TableSink, Unit, metric,
+    Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, Error, ExecutionContext, Extract, Extracted, Feature,
+    Problem, Result, ResumeFrom, Role, Step, TableSink, Unit, metric,
 };
 use osiris_sql::guard::{ReadingStatement, SqlDialect};
 use osiris_sql::read::Counts;
@@ -51,7 +51,8 @@ impl Component for SqliteExtractor {
         Role::Extract,
         "Reads a table or a query of a SQLite database",
     )
-    .with_connection(ConnectionUse::Required);
+    .with_connection(ConnectionUse::Required)
+    .with_features(&[Feature::Incremental, Feature::Streams]);
     type Connection = ConnectionConfig;
     type Config = ExtractorConfig;
 

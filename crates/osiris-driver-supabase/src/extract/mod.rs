@@ -8,8 +8,8 @@ mod rest;
 
 use async_trait::async_trait;
 use osiris_core::{
-    Component, ComponentSpec, ConnectionUse, ExecutionContext, Extract, Extracted, Problem, Result, ResumeFrom, Role,
-    Step, TableSink,
+    Component, ComponentSpec, ConnectionUse, ExecutionContext, Extract, Extracted, Feature, Problem, Result,
+    ResumeFrom, Role, Step, TableSink,
 };
 
 use crate::client::advice::by_own_fields;
@@ -46,7 +46,8 @@ impl Component for SupabaseExtractor {
         Role::Extract,
         "Reads a table or a query of Supabase, over its database or its REST API",
     )
-    .with_connection(ConnectionUse::Required);
+    .with_connection(ConnectionUse::Required)
+    .with_features(&[Feature::Pages, Feature::Incremental, Feature::ParallelReads, Feature::Streams]);
     type Connection = SupabaseConnection;
     type Config = ExtractorConfig;
 

@@ -11,8 +11,8 @@ use std::path::Path;
 use async_trait::async_trait;
 use osiris_core::commit::{CommitOutcome, Intent};
 use osiris_core::{
-    Component, ComponentSpec, ConnectionUse, DestinationId, ExecutionContext, Problem, Result, Role, Step, TableRef,
-    Write, Written,
+    Component, ComponentSpec, ConnectionUse, DestinationId, ExecutionContext, Feature, Problem, Result, Role, Step,
+    TableRef, Write, Written,
 };
 use osiris_driver_postgres::write::WriteTask;
 use osiris_sql::write::{Dedupe, MappedColumn, map_columns};
@@ -61,7 +61,8 @@ impl Component for SupabaseWriter {
         Role::Write,
         "Writes a table to Supabase or PostgreSQL: appends, replaces all rows, or replaces by key",
     )
-    .with_connection(ConnectionUse::Required);
+    .with_connection(ConnectionUse::Required)
+    .with_features(&[Feature::Streams]);
 
     type Connection = SupabaseConnection;
     type Config = WriterConfig;

@@ -6,7 +6,7 @@ mod field;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use osiris_core::{ComponentAlias, ComponentSpec, ConnectionUse, Driver, Registry};
+use osiris_core::{ComponentAlias, ComponentSpec, ConnectionUse, Driver, Registry, Role};
 use serde_json::{Value, json};
 
 pub use field::FieldReference;
@@ -68,10 +68,30 @@ impl<'a> ComponentReference<'a> {
             "role": spec.role,
             "mode": spec.role.mode(),
             "connection": spec.connection,
-            "capabilities": {"discover": self.driver.family().has_discovery(), "doctor": self.driver.family().has_doctor()},
+            "description": one_line(&self.driver.config_schema().json()["description"]),
+            "capabilities": self.capabilities(),
             "config_schema": self.driver.config_schema().json(),
             "connection_schema": self.driver.connection_schema().json(),
         })
+    }
+
+    /// What it can do, for a program that chooses a component.
+    fn capabilities(&self) -> Value {
+        let family = self.driver.family();
+        json!({
+            "discover": family.has_discovery(),
+            "doctor": family.has_doctor(),
+            "write_modes": self.write_modes(),
+            "features": self.spec().features,
+        })
+    }
+
+    /// The words of `mode`, of a writer: those of one mode as well.
+    fn write_modes(&self) -> Vec<String> {
+        match self.spec().role {
+            Role::Write => self.driver.config_schema().options("mode"),
+            Role::Extract | Role::Transform => Vec::new(),
+        }
     }
 
     /// Its section of the reference, in Markdown, without its heading.
@@ -87,6 +107,10 @@ impl<'a> ComponentReference<'a> {
             }
         };
         text.push_str(&connection);
+        let features: Vec<&str> = spec.features.iter().map(|feature| feature.about()).collect();
+        if !features.is_empty() {
+            let _ = write!(text, " It {}.", features.join(", "));
+        }
         text.push('\n');
         let about = one_line(&self.driver.config_schema().json()["description"]);
         if !about.is_empty() {

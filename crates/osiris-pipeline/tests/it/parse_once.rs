@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use arrow::array::{Int64Array, RecordBatch};
 use async_trait::async_trait;
 use osiris_core::{
-    Component, ComponentSpec, ConnectionUse, DestinationId, ExecutionContext, Extract, Extracted, Problem, Registry,
-    Result, Role, Step, TableRef, TableSink, Write, Written,
+    Component, ComponentSpec, ConnectionUse, DestinationId, ExecutionContext, Extract, Extracted, Feature, Problem,
+    Registry, Result, Role, Step, TableRef, TableSink, Write, Written,
 };
 use osiris_pipeline::{
     ConnectionsFile, Environment, Outcome, Plan, PlanOptions, RunOptions, Silent, SourceFile, StoreChoice,
@@ -65,8 +65,9 @@ struct WriteConfig {
 struct Numbers;
 
 impl Component for Numbers {
-    const SPEC: ComponentSpec =
-        ComponentSpec::new("counted.extractor", "1", Role::Extract, "Numbers").with_connection(ConnectionUse::Required);
+    const SPEC: ComponentSpec = ComponentSpec::new("counted.extractor", "1", Role::Extract, "Numbers")
+        .with_connection(ConnectionUse::Required)
+        .with_features(&[Feature::Streams]);
     type Connection = Source;
     type Config = ReadConfig;
 
@@ -98,8 +99,9 @@ impl Extract for Numbers {
 struct Void;
 
 impl Component for Void {
-    const SPEC: ComponentSpec =
-        ComponentSpec::new("counted.writer", "1", Role::Write, "Void").with_connection(ConnectionUse::Required);
+    const SPEC: ComponentSpec = ComponentSpec::new("counted.writer", "1", Role::Write, "Void")
+        .with_connection(ConnectionUse::Required)
+        .with_features(&[Feature::Streams]);
     type Connection = Source;
     type Config = WriteConfig;
 

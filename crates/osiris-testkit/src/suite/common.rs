@@ -9,6 +9,7 @@ pub use super::errors::{
     crt_007_reports_a_connection_failure_as_event_and_category, drv_003_fails_loudly_and_names_the_step,
     drv_017_categorises_errors_and_retries_only_network_and_timeout, drv_018_says_what_to_do_and_leaks_no_secret,
 };
+pub use super::features::drv_032_says_what_it_can_do;
 pub use super::http::{drv_015_slows_down_near_a_rate_limit, drv_016_waits_as_long_as_the_server_says};
 pub use super::private::crt_010_leaves_only_private_files_in_its_run;
 pub use super::progress::drv_014_reports_progress;

@@ -68,7 +68,7 @@ pub async fn drv_024_takes_arriving_rows_if_it_streams<S: Destination>(trial: &T
 
 impl Ready {
     /// Whether the component says that it streams with this job.
-    fn streams(&self) -> Result<bool, Violation> {
+    pub(super) fn streams(&self) -> Result<bool, Violation> {
         let name = self.driver()?.spec().name;
         Ok(self.bench.prepare(name, &self.job.config, &self.job.connection)?.into_step()?.streams())
     }

@@ -18,6 +18,7 @@ mod config;
 mod defaults;
 mod direct;
 mod errors;
+mod features;
 mod http;
 mod private;
 mod progress;

@@ -16,6 +16,7 @@ pub use super::batches::drv_028_writes_in_batches;
 pub use super::cancel::crt_003_releases_everything_on_success_failure_and_cancellation;
 pub use super::commit::crt_009_is_neither_dropped_nor_repeated_once_it_commits;
 pub use super::direct::drv_024_takes_arriving_rows_if_it_streams;
+pub use super::features::drv_032_lists_its_modes;
 pub use super::inputs::{
     crt_002_leaves_its_inputs_as_they_were, crt_004_refuses_to_run_without_an_input,
     drv_007_finds_inputs_by_step_id_and_lists_those_present, drv_008_names_every_missing_column,

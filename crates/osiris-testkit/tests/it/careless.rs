@@ -1,15 +1,16 @@
 //! Components whose flaws are in what they declare.
 
 use osiris_core::{
-    Component, ComponentSpec, ConnectionUse, ExecutionContext, Extract, Extracted, Inputs, NoConnection, Registry,
-    Result, Role, Secret, Step, TableSink, Transform,
+    Component, ComponentSpec, ConnectionUse, ExecutionContext, Extract, Extracted, Feature, Inputs, NoConnection,
+    Registry, Result, Role, Secret, Step, TableSink, Transform,
 };
 use osiris_testkit::{Fault, Job, Place, Subject, async_trait};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-/// An extractor whose connection lets any step send its password to another host, and which does not say its defaults.
+/// An extractor whose connection lets any step send its password to another host, which does not say its
+/// defaults and promises to read only what is new.
 pub(crate) struct Careless;
 
 #[derive(Deserialize, JsonSchema)]
@@ -32,8 +33,9 @@ pub(crate) struct CarelessConfig {
 }
 
 impl Component for Careless {
-    const SPEC: ComponentSpec =
-        ComponentSpec::new("careless.extractor", "1", Role::Extract, "Flawed").with_connection(ConnectionUse::Required);
+    const SPEC: ComponentSpec = ComponentSpec::new("careless.extractor", "1", Role::Extract, "Flawed")
+        .with_connection(ConnectionUse::Required)
+        .with_features(&[Feature::Incremental]);
     type Connection = CarelessConnection;
     type Config = CarelessConfig;
 }

@@ -147,6 +147,10 @@ flaws! {
         common::drv_015_slows_down_near_a_rate_limit, "1 requests came too early";
     the_servers_wait_is_ignored: Extractor::with(Flaw::ForgetsHowLongToWait),
         common::drv_016_waits_as_long_as_the_server_says, "requests came before the 3s were over";
+    a_state_is_promised: Careless,
+        common::drv_032_says_what_it_can_do, "it lacks a job of `Subject::prepare_incremental`";
+    a_mode_is_not_listed: Writer::with(Flaw::ListsTooFewModes),
+        write::drv_032_lists_its_modes, "does not list `upsert`";
     any_step_may_send_the_password_elsewhere: Careless,
         common::drv_031_keeps_a_connections_secrets_at_its_address, "any step may set `pg_host`";
     a_table_lacks_a_row: Extractor::with(Flaw::LosesARow),

@@ -289,7 +289,10 @@ impl Destination for Writer {
     }
 
     fn modes(&self) -> Vec<Mode> {
-        vec![Mode::Append, Mode::Overwrite]
+        match self.flaw {
+            Some(Flaw::ListsTooFewModes) => Mode::ALL.to_vec(),
+            _ => vec![Mode::Append, Mode::Overwrite],
+        }
     }
 
     fn writes_files(&self) -> bool {

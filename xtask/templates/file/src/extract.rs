@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use osiris_core::{
-    Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, Error, ExecutionContext, Extract, Extracted, Problem,
-    Result, Role, Step, TableSink, Unit, metric,
+    Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, Error, ExecutionContext, Extract, Extracted, Feature,
+    Problem, Result, Role, Step, TableSink, Unit, metric,
 };
 use serde_json::Value;
 
@@ -50,7 +50,8 @@ impl Default for SampleFileExtractor {
 impl Component for SampleFileExtractor {
     const SPEC: ComponentSpec =
         ComponentSpec::new("samplefile.extractor", env!("CARGO_PKG_VERSION"), Role::Extract, "Reads a table")
-            .with_connection(ConnectionUse::Required);
+            .with_connection(ConnectionUse::Required)
+            .with_features(&[Feature::Pages]);
     type Connection = ConnectionConfig;
     type Config = ExtractorConfig;
 

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use osiris_core::{
-    Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, ExecutionContext, Extract, Extracted, Problem, Result, Role,
-    Step, TableSender, TableSink,
+    Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, ExecutionContext, Extract, Extracted, Feature, Problem,
+    Result, Role, Step, TableSender, TableSink,
 };
 use osiris_http::pages::{PagePosition, PageQueue, Pager, read_ahead};
 use osiris_http::{Document, RowDecoder};
@@ -42,7 +42,8 @@ impl Component for SampleApiExtractor {
         Role::Extract,
         "Reads the rows of a resource, page by page",
     )
-    .with_connection(ConnectionUse::Required);
+    .with_connection(ConnectionUse::Required)
+    .with_features(&[Feature::Pages]);
     type Connection = ConnectionConfig;
     type Config = ExtractorConfig;
 

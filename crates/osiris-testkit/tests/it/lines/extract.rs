@@ -9,8 +9,8 @@ use std::time::Duration;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use async_trait::async_trait;
 use osiris_core::{
-    Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, Error, ExecutionContext, Extract, Extracted, Problem,
-    Result, Role, Step, TableSender, TableSink, Unit, event, metric,
+    Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, Error, ExecutionContext, Extract, Extracted, Feature,
+    Problem, Result, Role, Step, TableSender, TableSink, Unit, event, metric,
 };
 use osiris_testkit::RateLimit;
 use schemars::JsonSchema;
@@ -76,8 +76,9 @@ impl LinesExtractor {
 }
 
 impl Component for LinesExtractor {
-    const SPEC: ComponentSpec =
-        ComponentSpec::new("lines.extractor", "1", Role::Extract, "Lines").with_connection(ConnectionUse::Required);
+    const SPEC: ComponentSpec = ComponentSpec::new("lines.extractor", "1", Role::Extract, "Lines")
+        .with_connection(ConnectionUse::Required)
+        .with_features(&[Feature::Pages, Feature::Incremental, Feature::Streams]);
     type Connection = LinesConnection;
     type Config = ExtractorConfig;
 

@@ -29,6 +29,7 @@ pub(crate) enum Flaw {
     AnswersForBrokenConnections,
     AcceptsAnyStatement,
     CallsEveryFaultUnknown,
+    ListsTooFewModes,
     ChangesItsInput,
     CommitsTwice,
     CountsAtItsEnd,

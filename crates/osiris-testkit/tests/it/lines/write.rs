@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use osiris_core::{
-    Component, ComponentSpec, ConnectionUse, DestinationId, Error, ExecutionContext, Intent, Problem, Result, Role,
-    Step, TableRef, Write, Written,
+    Component, ComponentSpec, ConnectionUse, DestinationId, Error, ExecutionContext, Feature, Intent, Problem, Result,
+    Role, Step, TableRef, Write, Written,
 };
 use osiris_testkit::Rows;
 use schemars::JsonSchema;
@@ -31,6 +31,7 @@ pub(crate) struct WriterConfig {
     table: String,
     /// `overwrite` (default) or `append`.
     #[serde(default)]
+    #[schemars(extend("enum" = ["append", "overwrite", null]))]
     mode: Option<String>,
     /// The columns to write. Default: all.
     #[serde(default)]
@@ -51,8 +52,9 @@ impl LinesWriter {
 }
 
 impl Component for LinesWriter {
-    const SPEC: ComponentSpec =
-        ComponentSpec::new("lines.writer", "1", Role::Write, "Lines").with_connection(ConnectionUse::Required);
+    const SPEC: ComponentSpec = ComponentSpec::new("lines.writer", "1", Role::Write, "Lines")
+        .with_connection(ConnectionUse::Required)
+        .with_features(&[Feature::Streams]);
     type Connection = LinesConnection;
     type Config = WriterConfig;
 
