@@ -13,7 +13,7 @@ mod table;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches};
+use clap::FromArgMatches;
 use osiris::Registry;
 use osiris::pipeline::ExitCode as Code;
 
@@ -33,7 +33,7 @@ pub fn main_with(registry: Registry) -> ExitCode {
 fn program(registry: &Registry) -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     let colour = args::colour_before_parsing(&arguments);
-    let parsed = Cli::command().color(colour).try_get_matches_from(arguments);
+    let parsed = args::command_line().color(colour).try_get_matches_from(arguments);
     let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {

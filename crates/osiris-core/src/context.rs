@@ -299,22 +299,24 @@ impl ExecutionContext {
     ) -> NextTry {
         let next = retry.next_try(attempt, failing_for, error, (self.run.jitter)());
         let NextTry::After(delay) = next else { return next };
+        let (following, most) = (attempt + 1, retry.max_attempts.max(attempt + 1));
         self.log_event(
             event::STEP_RETRY_ATTEMPT,
             json!({
-                "attempt": attempt + 1,
-                "max_attempts": retry.max_attempts.max(attempt + 1),
+                "attempt": following,
+                "max_attempts": most,
                 "delay_ms": u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
                 "category": error.kind().category(),
                 "error": error.report(),
             }),
         );
+        // A patient policy goes on after the last of its attempts: their number would not be true.
+        let of_how_many = if retry.patience.is_zero() { format!(" of {most}") } else { String::new() };
         tracing::warn!(
-            step = self.step_id(),
-            attempt,
-            error = %self.telemetry().redactor().scrub(error.message()),
-            "retrying in {:.1} s",
-            delay.as_secs_f64()
+            "retrying `{}` in {:.1} s (attempt {following}{of_how_many}): {}",
+            self.step_id(),
+            delay.as_secs_f64(),
+            self.telemetry().redactor().scrub(error.message())
         );
         tokio::select! {
             () = self.cancel().cancelled() => NextTry::Never,

@@ -3,6 +3,7 @@
 mod cli;
 mod contract;
 mod rules;
+mod settings;
 
 use std::process::Command;
 
@@ -43,6 +44,7 @@ fn pages() -> Outcome<Vec<(&'static str, String)>> {
     Ok(vec![
         ("docs/reference/components.md", osiris(&["components", "reference"])?),
         ("docs/reference/cli.md", cli::page(&osiris)?),
+        ("docs/reference/settings.md", settings::page(&osiris)?),
         ("docs/driver-spec.md", rules::page()?),
         ("docs/driver-contract.md", contract::page()?),
     ])

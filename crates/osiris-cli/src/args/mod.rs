@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ColorChoice, Parser, Subcommand};
+use clap::{Args, ColorChoice, CommandFactory, Parser, Subcommand};
 use osiris::Error;
 use osiris::core::ConnectionRef;
 use osiris::pipeline::inspect::DOCTOR_LIMIT;
@@ -35,6 +35,23 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
     #[command(flatten)]
     pub(crate) global: GlobalArgs,
+}
+
+/// The command line. Only `osiris -h` lists the global options; each command's `--help` has them as well.
+pub(crate) fn command_line() -> clap::Command {
+    let mut program = Cli::command();
+    // Building hands the global options down; before, no command but the first has them.
+    program.build();
+    program.get_subcommands_mut().for_each(shorten);
+    program
+}
+
+fn shorten(command: &mut clap::Command) {
+    *command = std::mem::take(command).mut_args(|arg| {
+        let is_global = arg.is_global_set();
+        if is_global { arg.hide_short_help(true) } else { arg }
+    });
+    command.get_subcommands_mut().for_each(shorten);
 }
 
 #[derive(Debug, Subcommand)]
@@ -456,8 +473,6 @@ pub(crate) fn colour_before_parsing(arguments: &[OsString]) -> ColorChoice {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

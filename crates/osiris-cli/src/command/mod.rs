@@ -13,10 +13,9 @@ mod runs;
 mod schema;
 mod state;
 
-use clap::CommandFactory;
 use osiris::{Error, Registry};
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, command_line};
 use crate::command_error::CommandError;
 use crate::console::Console;
 
@@ -43,7 +42,7 @@ pub(crate) fn execute(cli: &Cli, registry: &Registry, console: &Console) -> Resu
         Command::State(command) => state::execute(command, settings(), registry, console),
         Command::Completions(args) => {
             let mut script = Vec::new();
-            clap_complete::generate(args.shell, &mut Cli::command(), "osiris", &mut script);
+            clap_complete::generate(args.shell, &mut command_line(), "osiris", &mut script);
             console.data(&String::from_utf8_lossy(&script))?;
             Ok(0)
         }
@@ -52,8 +51,7 @@ pub(crate) fn execute(cli: &Cli, registry: &Registry, console: &Console) -> Resu
 
 /// The help of a command, as `--help` prints it.
 fn help(words: &[String]) -> Result<String, Error> {
-    let mut program = Cli::command();
-    program.build();
+    let mut program = command_line();
     let mut command = &mut program;
     for word in words {
         command = command.find_subcommand_mut(word).ok_or_else(|| {

@@ -65,7 +65,7 @@ fn show(run: &PastRun, args: &ShowRunArgs, console: &Console) -> Result<(), Comm
         "run {} of {}: {}\n  started {}, {} s\n  {}\n",
         record.run_id,
         record.pipeline,
-        run.outcome().as_str(),
+        run.outcome().about(),
         record.started_at.format("%Y-%m-%d %H:%M:%S UTC"),
         seconds(run),
         run.directory().display()
@@ -97,7 +97,7 @@ fn show(run: &PastRun, args: &ShowRunArgs, console: &Console) -> Result<(), Comm
 fn row(run: &PastRun) -> Vec<String> {
     let record = run.record();
     let started = record.started_at.format("%Y-%m-%d %H:%M:%S").to_string();
-    vec![record.run_id.clone(), record.pipeline.clone(), run.outcome().as_str().to_owned(), started, seconds(run)]
+    vec![record.run_id.clone(), record.pipeline.clone(), run.outcome().about().to_owned(), started, seconds(run)]
 }
 
 fn seconds(run: &PastRun) -> String {

@@ -67,4 +67,12 @@ impl Outcome {
             Self::Interrupted => "interrupted",
         }
     }
+
+    /// The same for people.
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::TryLater => "failed (retryable)",
+            other => other.as_str(),
+        }
+    }
 }
