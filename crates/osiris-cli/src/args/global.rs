@@ -64,6 +64,7 @@ impl GlobalArgs {
             jobs: self.jobs,
             store: None,
             run_dir: self.run_dir.clone(),
+            run_retention: None,
             connections: self.connections.clone(),
             log_level: self.log_level.or(verbose),
             log_format: self.log_format,

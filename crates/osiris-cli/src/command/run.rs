@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use osiris::pipeline::{ExitCode, PastRun, Wait};
+use osiris::pipeline::{CleanOptions, ExitCode, PastRun, Wait};
 use osiris::{Environment, Error, Plan, PlanOptions, Project, Registry, RunOptions, Settings, SourceFile};
 
 use super::{project, report, wait};
@@ -75,6 +75,7 @@ pub(super) fn execute(
     let ended = wait(osiris::run(plan, &options, past, &display));
     drop(display);
     let ended = ended.map_err(CommandError::Run)?;
+    remove_old_runs(project);
     let code = ended.outcome.exit_code();
     if let Err(error) = report::ended(&ended, plan, choices.json, console) {
         // The steps have run: that their report cannot be printed is no refusal.
@@ -82,6 +83,17 @@ pub(super) fn execute(
         return Ok(if code == ExitCode::Done.code() { ExitCode::Failed.code() } else { code });
     }
     Ok(code)
+}
+
+/// As the settings say. What cannot be removed changes nothing about the run, and is tried again after the next.
+fn remove_old_runs(project: &Project) {
+    let Some(age) = project.settings().run_retention else { return };
+    let cleaned = project.runs().clean(&CleanOptions::new().with_older_than(age));
+    let failures = match cleaned {
+        Ok(cleaned) => cleaned.failures,
+        Err(error) => vec![error],
+    };
+    failures.iter().for_each(|error| tracing::warn!("an old run could not be removed: {error}"));
 }
 
 fn wait_of(given: Option<Option<Duration>>) -> Wait {

@@ -83,3 +83,20 @@ fn the_store_can_live_in_memory() {
     sorted.sort();
     assert_eq!(sorted, [false, true], "only a file store is kept");
 }
+
+#[test]
+fn old_runs_are_removed_after_a_run_if_a_setting_says_how_long_they_are_kept() {
+    let project = Project::starter(program());
+    let run = || project.run(&["run", "pipeline.yaml"]).with_code(0);
+    (0..21).for_each(|_| drop(run()));
+    assert_eq!(project.runs().len(), 21, "without the setting all are kept");
+    project.write("osiris.yaml", "run_retention: 30\n");
+    let refused = project.run(&["run", "pipeline.yaml"]).with_code(2);
+    assert!(refused.stderr.contains("expected a duration with its unit"), "{}", refused.stderr);
+    project.write("osiris.yaml", "run_retention: 1d\n");
+    run();
+    assert_eq!(project.runs().len(), 22, "none is a day old");
+    project.write("osiris.yaml", "run_retention: 1ms\n");
+    run();
+    assert_eq!(project.runs().len(), 20, "the newest 20 stay");
+}

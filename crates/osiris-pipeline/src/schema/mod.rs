@@ -113,6 +113,12 @@ pub fn settings_schema() -> Value {
             "jobs": count("How many steps may run in parallel. Default: 4."),
             "store": {"enum": ["file", "memory"], "description": "Where the tables of a run live. Default: file."},
             "run_dir": path("The directory of runs and state. Default: `.osiris`, beside this file."),
+            "run_retention": {
+                "type": "string",
+                "pattern": "[a-z]\\s*$",
+                "description": "After a run, runs older than this are removed, such as `30d`, but never the newest 20 of a pipeline nor what can be \
+                                resumed: as `osiris runs clean --older-than` does. Default: none is removed.",
+            },
             "connections": path("The connections file. Default: the nearest `osiris_connections.yaml`, upwards from the pipeline."),
             "log_level": {
                 "enum": ["off", "error", "warn", "info", "debug", "trace"],

@@ -6,10 +6,12 @@ mod value;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use osiris_core::problem::nearest;
 use osiris_core::store::default_memory_limit;
 
+use value::parse_retention;
 pub use value::{LogFormat, LogLevel, parse_bytes, parse_count, parse_duration, parse_memory_limit};
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -37,6 +39,9 @@ pub struct Settings {
     pub store: Option<StoreChoice>,
     /// The directory of runs and state. Default: [`RUN_DIRECTORY`] in the directory of the project.
     pub run_dir: Option<PathBuf>,
+    /// How long runs are kept: after a run, `osiris run` removes what [`Runs::clean`](crate::Runs::clean) may remove of those
+    /// that are older. Default: until somebody removes them.
+    pub run_retention: Option<Duration>,
     /// The connections file. Default: the nearest one, upwards from the pipeline.
     pub connections: Option<PathBuf>,
     /// From which level on the program logs. Default: warnings.
@@ -47,7 +52,7 @@ pub struct Settings {
 
 /// The names that the file knows; a variable is `OSIRIS_` and the name in capitals.
 pub(crate) const NAMES: &[&str] =
-    &["memory_limit", "threads", "jobs", "store", "run_dir", "connections", "log_level", "log_format"];
+    &["memory_limit", "threads", "jobs", "store", "run_dir", "run_retention", "connections", "log_level", "log_format"];
 
 impl Settings {
     /// The settings in `OSIRIS_*` variables.
@@ -132,6 +137,7 @@ impl Settings {
             "jobs" => self.jobs = Some(parse_count(text)?),
             "store" => self.store = Some(parse_store(text)?),
             "run_dir" => self.run_dir = Some(parse_path(text, base)?),
+            "run_retention" => self.run_retention = Some(parse_retention(text)?),
             "connections" => self.connections = Some(parse_path(text, base)?),
             "log_level" => self.log_level = Some(text.parse()?),
             "log_format" => self.log_format = Some(text.parse()?),
@@ -149,6 +155,7 @@ impl Settings {
             jobs: self.jobs.or(other.jobs),
             store: self.store.or(other.store),
             run_dir: self.run_dir.or(other.run_dir),
+            run_retention: self.run_retention.or(other.run_retention),
             connections: self.connections.or(other.connections),
             log_level: self.log_level.or(other.log_level),
             log_format: self.log_format.or(other.log_format),
@@ -204,7 +211,8 @@ mod tests {
 
     #[test]
     fn a_file_may_set_everything() {
-        let text = "memory_limit: 1.5GB\nthreads: 2\njobs: 3\nstore: memory\nrun_dir: runs\nconnections: /c.yaml\n\
+        let text = "memory_limit: 1.5GB\nthreads: 2\njobs: 3\nstore: memory\nrun_dir: runs\nrun_retention: 14d\n\
+                    connections: /c.yaml\n\
                     log_level: debug\nlog_format: json\n";
         let expected = Settings {
             memory_limit: Some(1_500_000_000),
@@ -212,6 +220,7 @@ mod tests {
             jobs: Some(3),
             store: Some(StoreChoice::Memory),
             run_dir: Some(PathBuf::from("project/runs")),
+            run_retention: Some(Duration::from_secs(14 * 86_400)),
             connections: Some(PathBuf::from("/c.yaml")),
             log_level: Some(LogLevel::Debug),
             log_format: Some(LogFormat::Json),
@@ -230,7 +239,7 @@ mod tests {
         1 | memory: 1GB
           | ^^^^^^
           |
-          = hint: known settings: memory_limit, threads, jobs, store, run_dir, connections, log_level, log_format
+          = hint: known settings: memory_limit, threads, jobs, store, run_dir, run_retention, connections, log_level, log_format
 
         error: `jobs`: expected a whole number from 1, found `0`
          --> osiris.yaml:2:7

@@ -75,6 +75,13 @@ pub fn parse_duration(text: &str) -> Result<Duration, &'static str> {
     Duration::try_from_secs_f64(number * unit).map_err(|_| DURATION)
 }
 
+/// How long runs are kept: a duration with its unit. A number of seconds would be a mistake, and what is removed is gone.
+pub(super) fn parse_retention(text: &str) -> Result<Duration, &'static str> {
+    const RETENTION: &str = "a duration with its unit, such as `30d` or `12h`";
+    let has_unit = text.trim_end().ends_with(|c: char| c.is_ascii_alphabetic());
+    if has_unit { parse_duration(text).map_err(|_| RETENTION) } else { Err(RETENTION) }
+}
+
 /// From which level on the program logs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogLevel {
