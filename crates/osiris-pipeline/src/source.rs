@@ -53,6 +53,7 @@ pub struct SourceFile {
     text: String,
     line_starts: Vec<usize>,
     confidential: bool,
+    is_value: bool,
 }
 
 impl SourceFile {
@@ -65,7 +66,20 @@ impl SourceFile {
         }
         let starts = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(index, _)| index + 1);
         let line_starts = std::iter::once(0).chain(starts).collect();
-        Self { name: name.into(), path: None, text, line_starts, confidential: false }
+        Self { name: name.into(), path: None, text, line_starts, confidential: false, is_value: false }
+    }
+
+    /// A value that a program made instead of a file: problems with it are named by their path, such as
+    /// `steps[2].config.mode`, and no line of it is shown. For connections, [`confidential`](Self::confidential) as well.
+    /// Relative paths in it start at the current directory, or where [`with_path`](Self::with_path) says.
+    pub fn from_value(name: impl Into<String>, value: &serde_json::Value) -> Self {
+        // JSON is YAML: one parser for both.
+        Self { is_value: true, ..Self::from_text(name, format!("{value:#}")) }
+    }
+
+    /// Whether it was made of a value, so that its text is nobody's.
+    pub(crate) fn is_value(&self) -> bool {
+        self.is_value
     }
 
     /// The same, with the path that the text belongs to.

@@ -57,10 +57,15 @@ pub struct ExtractorConfig {
     #[schemars(extend("x-source" = false))]
     pub until: Option<Timestamp>,
     /// How far before the last row a later run begins, in minutes: events that arrive later than that after newer ones
-    /// are not seen.
+    /// are not read, but counted: see `late_check_hours`.
     #[serde(default = "default_lookback")]
     #[schemars(range(min = 5, max = 60), extend("x-source" = false))]
     pub lookback_window_minutes: u32,
+    /// How many hours before the lookback window a run looks for rows that arrived late: it compares PostHog's count with that of
+    /// the last run, warns of the difference and logs it as the metric `rows_late`. 0 does not look. Default: 24.
+    #[serde(default = "default_late_check")]
+    #[schemars(range(max = 720), extend("x-source" = false))]
+    pub late_check_hours: u32,
     /// Rows per request. A page that PostHog cannot return in time is requested in smaller parts.
     #[serde(default = "default_page_size")]
     #[schemars(range(min = 100, max = 10_000), extend("x-source" = false))]
@@ -82,6 +87,10 @@ pub struct ExtractorConfig {
 
 fn default_lookback() -> u32 {
     15
+}
+
+fn default_late_check() -> u32 {
+    24
 }
 
 fn default_page_size() -> u32 {

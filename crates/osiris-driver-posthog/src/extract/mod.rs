@@ -7,6 +7,7 @@
 mod bounds;
 mod consumer;
 mod ident;
+mod late;
 mod migrate;
 mod output;
 mod page;
@@ -104,20 +105,23 @@ impl Extract for PosthogExtractor {
 
 /// Reads every row of the range.
 async fn extract(client: Client, plan: ExtractPlan, output: Output, ctx: &ExecutionContext) -> Result<Extracted> {
+    if let Some(late) = plan.late_rows(&client).await? {
+        ctx.log_metric("rows_late", late, Unit::Rows, Value::Null);
+    }
     let bounds = Arc::new(QueryBounds::new(plan.page_size));
     let total = verify::total(&client, &plan).await?;
     if let Some(rows) = total {
         ctx.progress().expect_rows(rows);
     }
     let mut pager = RangePager::new(client.clone(), &plan, plan.range.clone(), Arc::clone(&bounds));
-    let mut consumer = PageConsumer::new(client, &plan, output, bounds, total, ctx)?;
+    let mut consumer = PageConsumer::new(client.clone(), &plan, output, bounds, total, ctx)?;
     read_ahead(&mut pager, |queue| consumer.consume(queue)).await?;
     let summary = consumer.finish(pager.columns()).await?;
     ctx.log_metric(metric::PAGES_FETCHED, summary.pages, Unit::Calls, Value::Null);
     Ok(Extracted::rows(summary.read)
         .with_deduplicated(summary.deduplicated)
         .with_altered(summary.altered)
-        .with_state(plan.state_after(summary.seen)?))
+        .with_state(plan.state_after(summary.seen, &client).await?))
 }
 
 /// A dry run: the first rows, and no state.

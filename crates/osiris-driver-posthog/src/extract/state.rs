@@ -3,8 +3,10 @@
 //!
 //! ```json
 //! {"events": {"project_id": "42", "last_timestamp": "2024-01-31T12:00:00.000001Z", "last_uuid": "018d...", "recent_ids": ["018d..."],
-//!             "event_types": []}}
+//!             "event_types": [], "counted": {"since": "2024-01-30T11:45:00.000001Z", "before": "2024-01-31T11:45:00.000001Z", "rows": 7}}}
 //! ```
+//!
+//! `counted` is for [rows that arrive late](super::late).
 //!
 //! Many ids are in a file next to the state: `"recent_ids": {"digest_file": "digests-..."}`.
 //!
@@ -18,6 +20,7 @@ use osiris_core::{Error, Result};
 use serde_json::{Map, Value, json};
 
 use super::ident::Ident;
+use super::late::Counted;
 use super::migrate::migrated;
 use super::seen_keys::{PreviousKeys, RecentKeys, SeenKeys};
 use crate::config::{DataType, Timestamp};
@@ -93,6 +96,17 @@ impl State {
         Some(Key { time: Some(time), id: entry[id].as_str().unwrap_or_default().to_owned() })
     }
 
+    /// What PostHog counted before the lookback window, of events of the same types.
+    ///
+    /// # Errors
+    /// A state that is damaged.
+    pub(super) fn counted(&self, data_type: DataType, event_types: &[String]) -> Result<Option<Counted>> {
+        let entry = self.of(data_type);
+        let counted = Counted::read(&entry["counted"], || damaged(data_type))?;
+        let of_types = entry["event_types"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        Ok(counted.filter(|_| of_types.eq(event_types.iter().map(String::as_str))))
+    }
+
     /// The rows that were read and will be read again.
     ///
     /// # Errors
@@ -134,6 +148,7 @@ impl State {
         last: Option<Key>,
         recent: RecentKeys,
         event_types: &[String],
+        counted: Option<&Counted>,
     ) -> Self {
         let Some(Key { time: Some(last_time), id: last }) = last else { return self };
         let (time, id) = data_type.fields();
@@ -141,13 +156,16 @@ impl State {
             RecentKeys::Here(ids) => json!(ids),
             RecentKeys::File(name) => json!({"digest_file": name}),
         };
-        let entry = json!({
+        let mut entry = json!({
             "project_id": self.project,
             time: last_time.to_string(),
             id: last,
             "recent_ids": recent,
             "event_types": event_types,
         });
+        if let Some(counted) = counted {
+            entry["counted"] = counted.to_value();
+        }
         self.types.insert(data_type.name().to_owned(), entry);
         self
     }
@@ -163,7 +181,7 @@ fn known(types: &Map<String, Value>) -> Result<Map<String, Value>> {
     for data_type in DataType::ALL {
         let Some(entry) = types.get(data_type.name()).filter(|entry| !entry.is_null()) else { continue };
         let (time, id) = data_type.fields();
-        refuse_unknown_fields(entry, &["project_id", time, id, "recent_ids", "event_types"])?;
+        refuse_unknown_fields(entry, &["project_id", time, id, "recent_ids", "event_types", "counted"])?;
         if entry["recent_ids"].is_object() {
             refuse_unknown_fields(&entry["recent_ids"], &["digest_file"])?;
         }
@@ -192,7 +210,7 @@ mod tests {
         let state = State::read(Some(&old), DataType::Events, "42").unwrap();
         assert_eq!(state.last(DataType::Events), None);
         let value = state
-            .with(DataType::Events, Some(key("u")), RecentKeys::Here(vec!["u".into()]), &["b".into()])
+            .with(DataType::Events, Some(key("u")), RecentKeys::Here(vec!["u".into()]), &["b".into()], None)
             .into_value();
         assert_eq!(
             value,
@@ -236,6 +254,17 @@ mod tests {
             json!({"events_state": {"last_timestamp": "soon"}}),
         ] {
             assert_eq!(refused(damaged).message(), "the saved state of `events` cannot be read");
+        }
+        let counted = |value| {
+            State::read(Some(&json!({"events": {"last_timestamp": LAST, "counted": value}})), DataType::Events, "42")
+        };
+        for value in [
+            json!(7),
+            json!({"since": LAST, "before": LAST}),
+            json!({"since": LAST, "before": LAST, "rows": 1, "x": 1}),
+        ] {
+            let refused = counted(value.clone()).and_then(|state| state.counted(DataType::Events, &[])).unwrap_err();
+            assert!(refused.message().contains("the saved state"), "{value}: {refused:?}");
         }
         for (unknown, name) in [
             (json!({"event": {"last_timestamp": LAST}}), "`event`"),

@@ -2,7 +2,7 @@
 
 use osiris_core::ErrorKind;
 use osiris_stand_ins::posthog::{DistinctId, Event, Person, PostHog, PostHogOptions, Session, Trouble, uuid};
-use osiris_testkit::Rows;
+use osiris_testkit::{Bench, Rows};
 use serde_json::{Value, json};
 
 use crate::support::{MINUTE, NOON, bench, events, ids, run, step};
@@ -155,8 +155,8 @@ async fn a_page_boundary_among_equal_timestamps_loses_nothing() {
     assert_eq!(found, posthog.event_ids().await.unwrap());
     let pages = bench.metrics().matching("metric", "pages_fetched");
     assert_eq!(pages[0]["value"], 11);
-    // The count for the progress, eleven pages, the empty one that is the end, and the count that proves it.
-    assert_eq!(posthog.queries(), 14);
+    // The count for the progress, eleven pages, the empty one that is the end, the count that proves it, and the one before the window.
+    assert_eq!(posthog.queries(), 15);
 }
 
 #[tokio::test]
@@ -189,6 +189,35 @@ async fn a_later_run_takes_what_is_new_and_what_is_late_and_nothing_twice() {
     let third = bench();
     let output = step(&third, &posthog, json!({"deduplication_enabled": false})).state(state).run().await.unwrap();
     assert_eq!((output.rows, output.counts.deduplicated), (202, 0));
+}
+
+#[tokio::test]
+async fn p11_events_that_arrive_after_the_lookback_window_are_counted() {
+    let posthog = PostHog::start().unwrap();
+    posthog.insert_events(&events(0, (0..60).map(|minute| NOON + minute * MINUTE))).await.unwrap();
+    let late =
+        |bench: &Bench| bench.metrics().matching("metric", "rows_late").first().map(|line| line["value"].clone());
+    let first = bench();
+    let state = run(&first, &posthog, json!({})).await.unwrap().state.unwrap();
+    assert_eq!(late(&first), None, "nothing was counted before");
+
+    posthog.insert_events(&events(1000, (0..10).map(|second| NOON + 20 * MINUTE + second * 1_000_000))).await.unwrap();
+    let second = bench();
+    let output = step(&second, &posthog, json!({})).state(state.clone()).run().await.unwrap();
+    assert_eq!((output.rows, late(&second)), (0, Some(json!(10))));
+    let third = bench();
+    step(&third, &posthog, json!({})).state(output.state.unwrap()).run().await.unwrap();
+    assert_eq!(late(&third), Some(json!(0)), "they are told once");
+
+    // Where the counts say nothing: other events, a window that reads some of them, no count.
+    for config in
+        [json!({"event_types": ["x"]}), json!({"lookback_window_minutes": 60}), json!({"late_check_hours": 0})]
+    {
+        let other = bench();
+        let step = step(&other, &posthog, config.clone()).own_state(state["state"].clone()).unwrap();
+        step.run().await.unwrap();
+        assert_eq!(late(&other), None, "{config}");
+    }
 }
 
 #[tokio::test]

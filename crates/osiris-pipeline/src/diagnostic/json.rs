@@ -11,8 +11,8 @@ use super::{Diagnostic, Diagnostics};
 pub const FAILURE_VERSION: u32 = 1;
 
 impl Diagnostics {
-    /// An array with an object for each, in order: `severity`, `message`, `hint`, and where it is: `file`, `line` and `column` (from 1,
-    /// in characters), `end`, `label` (what is wrong just there), `related`. Secrets are masked.
+    /// An array with an object for each, in order: `severity`, `message`, `hint`, and where it is: `file`, `path` (such as
+    /// `steps[2].config.mode`), `line` and `column` (from 1, in characters), `end`, `label` (what is wrong just there), `related`. Secrets are masked.
     pub fn to_json(&self) -> Value {
         self.items.iter().map(|item| self.item(item)).collect()
     }
@@ -32,6 +32,7 @@ impl Diagnostics {
         };
         let start = source.position(span.start);
         object["file"] = json!(source.name());
+        object["path"] = json!(item.path().as_deref().map(text));
         object["line"] = json!(start.line);
         object["column"] = json!(start.column);
         object["end"] = position(span.end);

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use osiris_core::{Problem, Redactor, Severity};
 
 use crate::source::{Position, SourceFile, Span};
+use crate::yaml;
 
 pub use json::{FAILURE_VERSION, error_json, failure_document};
 pub(crate) use mask::{is_reference, looks_secret, mask_literals_of, may_be_secret};
@@ -136,6 +137,14 @@ impl Diagnostic {
     /// The bytes of the file that it is about.
     pub fn span(&self) -> Option<Span> {
         self.place.as_ref().map(|(_, span)| *span)
+    }
+
+    /// The path of the value that it is about, such as `steps[2].config.mode`: empty for the whole file, `None` where it is about no
+    /// file or the file cannot be parsed.
+    pub fn path(&self) -> Option<String> {
+        let (source, span) = self.place.as_ref()?;
+        let tree = yaml::load(source, &mut Diagnostics::default())?;
+        Some(tree.path_to(*span))
     }
 
     /// Line and column.

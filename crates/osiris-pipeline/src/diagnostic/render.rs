@@ -47,6 +47,11 @@ fn show<'a>(
     source: &Arc<SourceFile>,
     span: Span,
 ) -> Group<'a> {
+    if source.is_value() {
+        let path = clean(diagnostics, &item.path().unwrap_or_default());
+        let separator = if path.is_empty() { "" } else { ": " };
+        return group.element(Origin::path(format!("{}{separator}{path}", source.name())));
+    }
     let position = source.position(span.start);
     if source.is_confidential() && item.is_unparsed {
         let origin = Origin::path(source.name().to_owned()).line(position.line).char_column(position.column);

@@ -9,6 +9,7 @@
 
 mod load;
 mod offset;
+mod path;
 mod pointer;
 mod scalar;
 mod syntax;

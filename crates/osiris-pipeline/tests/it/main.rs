@@ -16,3 +16,4 @@ mod runs;
 mod secrets;
 mod stuck;
 mod syntax;
+mod values;
