@@ -15,6 +15,7 @@ mod file_view;
 mod flights;
 mod graphql;
 mod identity;
+mod init_from;
 mod interrupted;
 mod kills;
 mod machine;
