@@ -16,7 +16,7 @@ use super::past::PastRun;
 use super::report::{StepReport, StepStatus};
 use super::state::States;
 use super::step_task::{FinishedTask, StepTask};
-use super::{Observer, RunOptions, rejects, source};
+use super::{Observer, RunOptions, rejects, source, suggest};
 use crate::Plan;
 
 /// One run of a plan's steps.
@@ -225,7 +225,10 @@ impl<'a> Scheduler<'a> {
                 }
                 done(report, output);
             }
-            Err(failure) => failed(report, StepFailure { error: step.with_connection(failure.error), ..failure }),
+            Err(failure) => {
+                let error = suggest::with_nearest_name(step, step.with_connection(failure.error)).await;
+                failed(report, StepFailure { error, ..failure });
+            }
         }
         self.observer.step_finished(report);
         self.write_ledger();
