@@ -29,6 +29,7 @@ mod past_runs;
 mod postgres;
 mod posthog;
 mod privacy;
+mod recipes;
 mod records;
 mod sandbox;
 mod secrets;
