@@ -47,6 +47,27 @@ fn sqlite_writes_are_repeatable_by_key_unless_a_trigger_sees_them() {
     }
 }
 
+#[test]
+fn u36_a_misspelt_table_or_column_gets_the_nearest_name() {
+    for (config, says) in [
+        ("table: ordres", "hint: did you mean the table `orders`?"),
+        ("table: orders, columns: [id, amout]", "hint: did you mean the column `amount`?"),
+    ] {
+        let project = Project::with_steps(
+            Program::built(),
+            &format!(
+                "  - {{id: read, component: sqlite.extractor, mode: read, config: {{{config}}}}}
+  - {{id: write, component: filesystem.csv_writer, mode: write, needs: [read], config: {{path: out.csv}}}}"
+            ),
+        );
+        project.write("rows.csv", "id,amount\n1,2\n");
+        project.run(&["copy", "rows.csv", "sqlite:a.db#orders"]).with_code(0);
+        project.write("osiris_connections.yaml", "connections: {sqlite: {main: {default: true, path: a.db}}}\n");
+        let run = project.run(&["run", "pipeline.yaml"]).with_code(1);
+        assert!(run.stderr.contains(says), "{}", run.stderr);
+    }
+}
+
 async fn execute(file: &std::path::Path, sql: &str) {
     use sqlx::{ConnectOptions as _, Executor as _};
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);

@@ -33,6 +33,18 @@ pub fn init(directory: &Path) -> Result<Vec<PathBuf>> {
     Ok(FILES.iter().map(|(name, _)| PathBuf::from(name)).collect())
 }
 
+/// Writes one new file of a project, and the directory that it is in.
+///
+/// # Errors
+/// When it is there already, or cannot be written.
+pub fn init_file(path: &Path, text: &str) -> Result<()> {
+    write_new(path, text).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => Error::validation(format!("`{}` already exists", path.display()))
+            .with_hint("name another file: `--output FILE`"),
+        _ => cannot_write(path, error),
+    })
+}
+
 fn cannot_write(path: &Path, error: std::io::Error) -> Error {
     Error::validation(format!("cannot write `{}`: {error}", path.display()))
         .with_source(error)

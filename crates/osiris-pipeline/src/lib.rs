@@ -32,11 +32,11 @@ mod source;
 pub mod yaml;
 
 pub use connections_file::{CONNECTIONS_FILE, ConnectionsFile};
-pub use copy::{CopyPipeline, CopyRequest};
+pub use copy::{CopyPipeline, CopyRequest, TablesPipeline, TablesRequest};
 pub use diagnostic::{Diagnostic, Diagnostics, FAILURE_VERSION, error_json, failure_document};
 pub use environment::Environment;
 pub use exit_code::ExitCode;
-pub use init::init;
+pub use init::{init, init_file};
 pub use listing::{ConnectionListing, VariableState, list_connections};
 pub use model::{OML_VERSION, Pipeline, Spanned, Step, StepInput};
 pub use params::{ParamSpec, ParamType, Profile, env_name};

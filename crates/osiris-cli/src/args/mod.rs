@@ -56,10 +56,14 @@ fn shorten(command: &mut clap::Command) {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Create a small project that runs at once: a pipeline, connections, data
+    /// Create a small project that runs at once, or a pipeline for the tables of a database
     ///
-    /// Existing files are never changed.
-    #[command(after_help = "Examples:\n  $ osiris init my-project")]
+    /// Without --from: a pipeline, connections and data that run at once. With it: a pipeline file in an existing project
+    /// that copies every table of the connection, with the keys and cursors that it could use as comments. Existing files
+    /// are never changed.
+    #[command(after_help = "Examples:\n  $ osiris init my-project\n  \
+                            $ osiris init --from @mysql.shop --to @postgres.lake\n  \
+                            $ osiris init --from @mysql.shop --to out --tables 'order*'")]
     Init(InitArgs),
     /// Check a pipeline file and report everything that is wrong with it
     ///
@@ -134,6 +138,18 @@ pub(crate) struct InitArgs {
     /// Where to create it
     #[arg(value_name = "DIR", default_value = ".")]
     pub(crate) directory: PathBuf,
+    /// Write a pipeline for the tables of this connection, which is in the connections file
+    #[arg(long, value_name = "@FAMILY.ALIAS", value_parser = connection)]
+    pub(crate) from: Option<ConnectionRef>,
+    /// Where the tables go: a connection, or a directory for Parquet files
+    #[arg(long, value_name = "@FAMILY.ALIAS|DIR", default_value = "out", requires = "from")]
+    pub(crate) to: String,
+    /// Only tables that match: `*`, `?`, `[ab]` and `{a,b}` as in a shell
+    #[arg(long, value_name = "PATTERN", requires = "from")]
+    pub(crate) tables: Option<String>,
+    /// The file to write; default: the connection's alias, as `shop.yaml`
+    #[arg(short, long, value_name = "FILE", requires = "from")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 impl Command {

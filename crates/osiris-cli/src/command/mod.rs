@@ -4,6 +4,7 @@ mod components;
 mod connections;
 mod copy;
 mod discover;
+mod init;
 mod plan;
 mod project;
 mod rejects;
@@ -23,7 +24,7 @@ use crate::console::Console;
 pub(crate) fn execute(cli: &Cli, registry: &Registry, console: &Console) -> Result<u8, CommandError> {
     let settings = || cli.global.settings();
     match &cli.command {
-        Command::Init(args) => project::init(&args.directory, console),
+        Command::Init(args) => init::init(args, settings(), registry, console),
         Command::Validate(args) => project::validate(args, settings(), registry, console),
         Command::Plan(args) => plan::plan(args, settings(), registry, console),
         Command::Compile(args) => plan::compile(args, settings(), registry, console),

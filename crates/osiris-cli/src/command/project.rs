@@ -1,27 +1,15 @@
-//! `init` and `validate`, and how the other commands find their project.
+//! `validate`, and how the other commands find their project.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use osiris::pipeline::{Diagnostics, FAILURE_VERSION, init as write_starter, parse};
+use osiris::pipeline::{Diagnostics, FAILURE_VERSION, parse};
 use osiris::{Environment, Plan, Project, Registry, Settings, SourceFile};
 use serde_json::json;
 
 use crate::args::{Selection, ValidateArgs};
 use crate::command_error::CommandError;
 use crate::console::Console;
-
-pub(super) fn init(directory: &Path, console: &Console) -> Result<u8, CommandError> {
-    let files = write_starter(directory)?;
-    for file in &files {
-        console.say(&format!("  wrote {}", directory.join(file).display()));
-    }
-    if directory != Path::new(".") {
-        console.say(&format!("next: cd {}", directory.display()));
-    }
-    console.say("next: osiris run pipeline.yaml");
-    Ok(0)
-}
 
 pub(super) fn validate(
     args: &ValidateArgs,

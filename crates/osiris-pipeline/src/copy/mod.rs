@@ -3,6 +3,7 @@
 
 mod address;
 mod endpoint;
+mod tables;
 mod text;
 
 use std::sync::Arc;
@@ -10,6 +11,8 @@ use std::sync::Arc;
 use osiris_core::{Error, Registry, Result, Role};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
+
+pub use self::tables::{TablesPipeline, TablesRequest};
 
 use self::address::Address;
 use self::endpoint::{Endpoint, Side};

@@ -9,7 +9,12 @@ use crate::model::OML_VERSION;
 
 /// The pipeline file.
 pub(super) fn pipeline(name: &str, steps_: &[Value]) -> String {
-    format!("oml_version: \"{OML_VERSION}\"\nname: {name}\nsteps:\n{}", steps(steps_))
+    format!("{}{}", head(name), steps(steps_))
+}
+
+/// What comes before its steps.
+pub(super) fn head(name: &str) -> String {
+    format!("oml_version: \"{OML_VERSION}\"\nname: {name}\nsteps:\n")
 }
 
 /// Its steps.

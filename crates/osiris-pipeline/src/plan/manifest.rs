@@ -98,7 +98,7 @@ fn step(step: &PlannedStep) -> Value {
         "id": step.id,
         "component": step.driver.spec().name,
         "mode": step.driver.spec().role.mode(),
-        "config": step.shown,
+        "config": step.shown_config(),
         "connection": step.connection.reference().map(ToString::to_string),
         "connection_overrides": step.overrides,
         "input_step": request.input_step,

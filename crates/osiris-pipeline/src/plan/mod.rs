@@ -87,6 +87,11 @@ impl PlannedStep {
         &self.config
     }
 
+    /// Its configuration as it may be shown: literal secrets are masked.
+    pub(crate) fn shown_config(&self) -> &Value {
+        &self.shown
+    }
+
     /// Its connection, with secrets.
     pub fn connection(&self) -> &ResolvedConnection {
         &self.connection

@@ -21,6 +21,7 @@ mod source;
 mod state;
 mod state_files;
 mod step_task;
+mod suggest;
 mod writes;
 
 use std::collections::BTreeMap;

@@ -16,7 +16,7 @@ use super::past::PastRun;
 use super::report::{StepReport, StepStatus};
 use super::state::States;
 use super::step_task::{FinishedTask, StepTask};
-use super::{Observer, RunOptions, rejects, source};
+use super::{Observer, RunOptions, rejects, source, suggest};
 use crate::Plan;
 
 /// One run of a plan's steps.
@@ -155,6 +155,10 @@ impl<'a> Scheduler<'a> {
             Role::Extract => self.states.load(&task.request.step_id),
             _ => Ok(None),
         };
+        if let Some(receiver) = self.edges.from(index) {
+            let receiver = &self.plan.steps()[receiver].id;
+            tracing::debug!(step = task.request.step_id, receiver, "the rows go directly to the step that takes them");
+        }
         let receiver = self.edges.from(index).map(|index| (self.task(index), self.input_key(index)));
         let handle = running.spawn(async move {
             match state {
@@ -183,6 +187,9 @@ impl<'a> Scheduler<'a> {
         let ctx = self.context.step_with_progress(&step.id, progress);
         let origin = source::origin(self.plan, &self.options.root);
         let request = StepRequest { origin, ..step.request.clone() };
+        let component = step.driver.spec().name;
+        // Masked as in the manifest; the values of cells are in no log.
+        tracing::debug!(step = step.id, component, config = %step.shown_config(), "the step begins");
         StepTask { index, role: step.driver.spec().role, step: Arc::clone(&step.prepared), request, ctx }
     }
 
@@ -210,6 +217,8 @@ impl<'a> Scheduler<'a> {
     async fn end(&mut self, ended: FinishedTask) {
         let FinishedTask { index, ctx, run } = ended;
         let step = &self.plan.steps()[index];
+        let (attempts, seconds) = (run.attempts(), run.begun.elapsed().as_secs_f64());
+        tracing::debug!(step = step.id, is_done = run.result.is_ok(), attempts, seconds, "the step has ended");
         let rejects = rejects::export(&ctx, self.directory).await;
         let reasons = rejects::reasons(&ctx).await;
         let offset = run.begun.duration_since(self.started);
@@ -225,7 +234,10 @@ impl<'a> Scheduler<'a> {
                 }
                 done(report, output);
             }
-            Err(failure) => failed(report, StepFailure { error: step.with_connection(failure.error), ..failure }),
+            Err(failure) => {
+                let error = suggest::with_nearest_name(step, step.with_connection(failure.error)).await;
+                failed(report, StepFailure { error, ..failure });
+            }
         }
         self.observer.step_finished(report);
         self.write_ledger();

@@ -1,0 +1,80 @@
+//! `init`: a small project, or a pipeline for the tables of a connection.
+
+use std::path::{Path, PathBuf};
+
+use osiris::core::{ConnectionRef, Redactor, visible_line};
+use osiris::pipeline::inspect::{ConnectionInspector, DiscoverOptions};
+use osiris::pipeline::{TablesRequest, init as write_starter, init_file};
+use osiris::{Environment, Error, Project, Registry, Settings};
+
+use super::wait;
+use crate::args::InitArgs;
+use crate::command_error::CommandError;
+use crate::console::Console;
+use crate::logging;
+
+pub(super) fn init(
+    args: &InitArgs,
+    given: Settings,
+    registry: &Registry,
+    console: &Console,
+) -> Result<u8, CommandError> {
+    match &args.from {
+        None => starter(&args.directory, console),
+        Some(source) => tables(args, source, given, registry, console),
+    }
+}
+
+fn starter(directory: &Path, console: &Console) -> Result<u8, CommandError> {
+    let files = write_starter(directory)?;
+    for file in &files {
+        console.say(&format!("  wrote {}", directory.join(file).display()));
+    }
+    if directory != Path::new(".") {
+        console.say(&format!("next: cd {}", directory.display()));
+    }
+    console.say("next: osiris run pipeline.yaml");
+    Ok(0)
+}
+
+/// A pipeline for the tables of `source`, which are discovered.
+fn tables(
+    args: &InitArgs,
+    source: &ConnectionRef,
+    given: Settings,
+    registry: &Registry,
+    console: &Console,
+) -> Result<u8, CommandError> {
+    let project = Project::of_directory(&args.directory, given, Environment::of_process())?;
+    let log_secrets = logging::start(console, project.settings());
+    let connections = project.connections()?;
+    let environment = project.environment(&connections)?;
+    let request = TablesRequest::new(source.clone(), &args.to);
+    let options = DiscoverOptions {
+        connection: Some(source.clone()),
+        pattern: args.tables.clone(),
+        refresh: true,
+        cache: Some(project.catalog_cache()),
+    };
+    let on_secrets = |redactor: &Redactor| log_secrets.add(redactor);
+    let inspector = ConnectionInspector::new(&connections, registry, &environment).with_secrets(&on_secrets);
+    let component = request.component(registry)?;
+    let found = wait(inspector.discover(component, &options)).map_err(CommandError::Run)?;
+    if let (Some(pattern), []) = (&args.tables, found.catalog.resources.as_slice()) {
+        return Err(Error::validation(format!("no table of {source} matches `{pattern}`"))
+            .with_hint(format!("`osiris components discover {component} --connection {source}` lists them"))
+            .into());
+    }
+    let made = request.pipeline(source.alias(), &found.catalog, registry)?;
+    let name = args.output.clone().unwrap_or_else(|| PathBuf::from(format!("{}.yaml", source.alias())));
+    let file = if args.directory == Path::new(".") { name } else { args.directory.join(name) };
+    init_file(&file, &made.text)?;
+    for (name, reason) in &made.left_out {
+        console.say(&format!("  not copied: {}: {reason}", visible_line(name)));
+    }
+    let count = made.tables.len();
+    let ending = if count == 1 { "" } else { "s" };
+    console.say(&format!("  wrote {}: {count} table{ending}", file.display()));
+    console.say(&format!("next: osiris run {} --dry-run", file.display()));
+    Ok(0)
+}
