@@ -7,6 +7,8 @@ pub mod batch;
 pub mod calendar;
 pub mod catalog;
 pub mod config;
+#[cfg(feature = "dsn")]
+pub mod dsn;
 pub mod error;
 pub mod guard;
 pub mod read;
