@@ -1,6 +1,7 @@
 //! The configuration of `mysql.extractor`. The doc comments end up in the component reference. No I/O.
 
 use osiris_core::Problem;
+pub use osiris_sql::config::DecimalOverflow;
 use osiris_sql::config::{QueryFields, ReadFields};
 use osiris_sql::guard::SqlDialect;
 pub use osiris_sql::read::cursor::{Cursor, InitialCursor};
@@ -102,17 +103,6 @@ pub enum ZeroDates {
     /// They become NULL and are counted as changed.
     Null,
     /// All dates and timestamps become text, as the server prints them.
-    Text,
-}
-
-/// How to handle a DECIMAL column of more than 38 digits.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum DecimalOverflow {
-    /// The step fails before the first row and names the column.
-    #[default]
-    Error,
-    /// The column becomes text.
     Text,
 }
 
