@@ -22,7 +22,7 @@ mod within;
 
 #[cfg(feature = "tls")]
 pub use relay::relay;
-pub use within::within;
+pub use within::{CONNECT_TIMEOUT, CheckLimit, within};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
