@@ -10,6 +10,15 @@ use osiris_core::{Error, ErrorKind, MASK};
 use osiris_sql::error::{hint_of_kind, kind_of_class};
 use sqlx::mysql::MySqlDatabaseError;
 
+/// The context entry with the server's error code.
+const CODE: &str = "server error";
+
+/// The server's code of an error, such as 1062; `None` when it did not say it.
+pub(crate) fn server_code(error: &Error) -> Option<u16> {
+    let (_, code) = error.context().iter().find(|(key, _)| *key == CODE)?;
+    code.split(' ').next()?.parse().ok()
+}
+
 /// Converts an sqlx error that occurred while `doing` something (`reading table t`).
 pub(crate) fn mysql_error(error: sqlx::Error, doing: &str) -> Error {
     match error {
@@ -45,7 +54,7 @@ pub(crate) fn server_error(code: u16, sqlstate: &str, message: &str, doing: &str
     let message = without_values(code, message);
     Error::new(kind, format!("{doing}: {message}"))
         .with_hint(hint(code, kind))
-        .with_context("server error", format!("{code} ({sqlstate})"))
+        .with_context(CODE, format!("{code} ({sqlstate})"))
 }
 
 /// The kind of a server error, by its code, else by the class of its SQLSTATE.
