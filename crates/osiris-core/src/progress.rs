@@ -74,8 +74,11 @@ impl Progress {
     /// Rows so far; while DuckDB works, as many of a known total as it estimates.
     pub fn rows(&self) -> u64 {
         let total = self.total_rows().filter(|_| !self.is_estimate());
-        let counted = self.rows.load(Relaxed).max(self.followed.load(Relaxed));
-        counted.max(self.share_of(total))
+        self.counted_rows().max(self.share_of(total))
+    }
+
+    fn counted_rows(&self) -> u64 {
+        self.rows.load(Relaxed).max(self.followed.load(Relaxed))
     }
 
     /// Bytes so far; while DuckDB works, as many of a known total as it estimates.
@@ -83,14 +86,15 @@ impl Progress {
         self.bytes.load(Relaxed).max(self.share_of(self.total_bytes()))
     }
 
-    /// Rows in all, where known or [estimated](Self::is_estimate).
+    /// Rows in all, where known or [estimated](Self::is_estimate). An estimate of fewer rows than have come is dropped.
     pub fn total_rows(&self) -> Option<u64> {
-        Some(self.total_rows.load(Relaxed)).filter(|total| *total > 0)
+        let least = if self.is_estimate.load(Relaxed) { self.counted_rows() } else { 0 };
+        Some(self.total_rows.load(Relaxed)).filter(|total| *total > 0 && *total >= least)
     }
 
     /// Whether [`total_rows`](Self::total_rows) is an estimate.
     pub fn is_estimate(&self) -> bool {
-        self.is_estimate.load(Relaxed)
+        self.is_estimate.load(Relaxed) && self.total_rows().is_some()
     }
 
     /// Bytes in all, where known.
@@ -124,6 +128,20 @@ mod tests {
         assert_eq!((progress.total_rows(), progress.is_estimate()), (Some(100), false));
         progress.reset();
         assert_eq!((progress.total_rows(), progress.is_estimate()), (None, false));
+    }
+
+    #[test]
+    fn an_estimate_of_fewer_rows_than_have_come_is_dropped() {
+        let progress = Progress::default();
+        progress.estimate_rows(90);
+        progress.add_rows(90);
+        assert_eq!((progress.total_rows(), progress.is_estimate()), (Some(90), true));
+        progress.add_rows(1);
+        assert_eq!((progress.rows(), progress.total_rows(), progress.is_estimate()), (91, None, false));
+        progress.reset();
+        progress.expect_rows(90);
+        progress.add_rows(91);
+        assert_eq!(progress.total_rows(), Some(90), "what is known is not an estimate");
     }
 
     #[test]

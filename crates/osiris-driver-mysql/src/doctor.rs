@@ -1,35 +1,28 @@
 //! Checks whether a connection works, and what to do if not. Never fails; core masks secrets in the messages.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use osiris_core::Health;
+use osiris_sql::CheckLimit;
 use osiris_sql::tls::Reach;
-use osiris_sql::within;
 
 use crate::client::{Client, Connect, Target};
 use crate::config::{Address, MysqlConnection};
 
-/// Time reserved for reporting the result.
-const RESERVE: Duration = Duration::from_millis(100);
-
 /// Connects, authenticates and reads the server's version, within `limit`.
 pub(crate) async fn check(connect: &Connect, connection: &MysqlConnection, limit: Duration) -> Health {
-    let started = Instant::now();
-    let wait = limit.saturating_sub(RESERVE.min(limit / 10));
-    let mut connection = connection.clone();
-    connection.connect_timeout = connection.connect_timeout.min(wait);
-    let target = Target::new(&connection, Path::new("."));
-    let address = &connection.address;
-    // Both limits produce the same message.
-    let doing = target.doing();
-    match within(wait, &doing, connect(target)).await {
+    let check = CheckLimit::start(limit);
+    let mut shortened = connection.clone();
+    shortened.connect_timeout = connection.connect_timeout.min(check.connecting());
+    let target = Target::new(&shortened, Path::new("."));
+    match check.ask(connection.connect_timeout, connect(target)).await {
         Ok(client) => {
-            let health = healthy(&client, &connection, started.elapsed());
-            let _ = tokio::time::timeout(limit.saturating_sub(started.elapsed()), client.close()).await;
+            let health = healthy(&client, connection, check.elapsed());
+            let _ = tokio::time::timeout(check.rest(), client.close()).await;
             health
         }
-        Err(error) => Health::failed(started.elapsed(), &error).with_detail("address", address.to_string()),
+        Err(error) => Health::failed(check.elapsed(), &error).with_detail("address", connection.address.to_string()),
     }
 }
 

@@ -10,6 +10,15 @@ use osiris_core::{Error, ErrorKind, MASK};
 use osiris_sql::error::{hint_of_kind, kind_of_class};
 use sqlx::mysql::MySqlDatabaseError;
 
+/// The context entry with the server's error code.
+const CODE: &str = "server error";
+
+/// The server's code of an error, such as 1062; `None` when it did not say it.
+pub(crate) fn server_code(error: &Error) -> Option<u16> {
+    let (_, code) = error.context().iter().find(|(key, _)| *key == CODE)?;
+    code.split(' ').next()?.parse().ok()
+}
+
 /// Converts an sqlx error that occurred while `doing` something (`reading table t`).
 pub(crate) fn mysql_error(error: sqlx::Error, doing: &str) -> Error {
     match error {
@@ -26,7 +35,7 @@ pub(crate) fn mysql_error(error: sqlx::Error, doing: &str) -> Error {
             )
         }
         sqlx::Error::Protocol(text) => Error::network(format!("{doing}: unexpected response from the server: {text}"))
-            .with_hint("check that `host` and `port` point to a MySQL or MariaDB server"),
+            .with_hint("check that `host` and `port`, or those in `dsn`, are of a MySQL or MariaDB server"),
         sqlx::Error::Configuration(error) => {
             Error::validation(format!("{doing}: {error}")).with_hint("check the fields of the connection")
         }
@@ -45,7 +54,7 @@ pub(crate) fn server_error(code: u16, sqlstate: &str, message: &str, doing: &str
     let message = without_values(code, message);
     Error::new(kind, format!("{doing}: {message}"))
         .with_hint(hint(code, kind))
-        .with_context("server error", format!("{code} ({sqlstate})"))
+        .with_context(CODE, format!("{code} ({sqlstate})"))
 }
 
 /// The kind of a server error, by its code, else by the class of its SQLSTATE.
@@ -73,10 +82,10 @@ pub(crate) fn kind_of(code: u16, sqlstate: &str) -> ErrorKind {
 fn hint(code: u16, kind: ErrorKind) -> &'static str {
     match code {
         1045 | 1698 => {
-            "check `user`, `password` and the host of the account; an account created with REQUIRE SSL needs `tls: required`"
+            "check `user` and `password`, or those in `dsn`, and the host of the account; an account created with REQUIRE SSL needs `tls: required`"
         }
         1820 | 1862 => {
-            "the password has expired: change it with ALTER USER ... IDENTIFIED BY and set the new one in `password`"
+            "the password has expired: change it with ALTER USER ... IDENTIFIED BY and set the new one in `password` or `dsn`"
         }
         3118 | 4151 => "unlock the account: ALTER USER ... ACCOUNT UNLOCK",
         3159 => "the server requires encrypted connections: set `tls: required`",
@@ -92,7 +101,7 @@ fn hint(code: u16, kind: ErrorKind) -> &'static str {
         1792 => "the connection is read-only: an extractor cannot change data",
         1040 => "too many connections: raise max_connections of the server, lower `max_connections` here, or try later",
         1203 | 1226 => "too many connections of the account: raise its limit, or lower `max_connections` here",
-        1049 => "check `database`; SHOW DATABASES lists those visible to the user",
+        1049 => "check `database`, or the one in `dsn`; SHOW DATABASES lists those visible to the user",
         1046 => "set `database` in the connection, or write schema.table",
         1205 | 1213 => "another transaction locked the rows: run again, or at a quieter time",
         1317 => "the statement was killed (KILL QUERY): run again, or find out who killed it",
@@ -117,7 +126,7 @@ fn hint(code: u16, kind: ErrorKind) -> &'static str {
         }
         1217 | 1451 => "rows of other tables reference a row that would be deleted: use `mode: upsert`, which keeps it",
         1216 | 1452 => "the rows violate a foreign key: write the parent table first",
-        _ if kind == ErrorKind::Auth => "check `user` and `password`",
+        _ if kind == ErrorKind::Auth => "check `user` and `password`, or those in `dsn`",
         _ => hint_of_kind(kind).unwrap_or("look up the code in the server's error reference, and check its log"),
     }
 }
@@ -144,16 +153,22 @@ pub(crate) fn without_values(code: u16, message: &str) -> String {
 pub(crate) fn io_error(error: io::Error, doing: &str) -> Error {
     let lookup = error.to_string().contains("lookup address") || error.to_string().contains("nodename nor servname");
     let (kind, what, advice) = match error.kind() {
-        _ if lookup => (ErrorKind::Network, "unknown host", "check `host` and the name resolution of this machine"),
-        io::ErrorKind::NotFound => {
-            (ErrorKind::Network, "no such socket", "check `socket`: it is a file that the server creates")
-        }
+        _ if lookup => (
+            ErrorKind::Network,
+            "unknown host",
+            "check `host`, or the one in `dsn`, and the name resolution of this machine",
+        ),
+        io::ErrorKind::NotFound => (
+            ErrorKind::Network,
+            "no such socket",
+            "check `socket`, or the one in `dsn`: it is a file that the server creates",
+        ),
         io::ErrorKind::PermissionDenied => (
             ErrorKind::Permission,
             "permission denied on the socket",
-            "give the user who runs Osiris access to `socket`",
+            "give the user who runs Osiris access to `socket`, or to the one in `dsn`",
         ),
-        _ => return osiris_sql::error::io_error(error, doing, "`host` and `port`"),
+        _ => return osiris_sql::error::io_error(error, doing, "`host` and `port` or those in `dsn`"),
     };
     Error::new(kind, format!("{doing}: {what}")).with_hint(advice).with_connection_failed().with_source(error)
 }
@@ -214,9 +229,12 @@ mod tests {
             (io::ErrorKind::NotFound, ErrorKind::Network),
             (io::ErrorKind::PermissionDenied, ErrorKind::Permission),
             (io::ErrorKind::TimedOut, ErrorKind::Timeout),
+            (io::ErrorKind::ConnectionRefused, ErrorKind::Network),
+            (io::ErrorKind::Other, ErrorKind::Network),
         ] {
             let error = io_error(kind.into(), "connecting");
-            assert_eq!((error.kind(), error.hint().is_some()), (expected, true));
+            assert_eq!(error.kind(), expected);
+            assert!(error.hint().unwrap().contains("in `dsn`"), "the address is in one of them: {error:?}");
         }
         assert!(!osiris_sql::tls::refused("server does not support TLS".into(), "connecting").is_retryable());
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use mysql_async::{ClientIdentity, Conn, DriverError, IoError, OptsBuilder, SslOpts};
 use osiris_core::{Error, Result, tls};
 use osiris_sql::tls::{TlsMode, client_config};
-use osiris_sql::within;
+use osiris_sql::{CONNECT_TIMEOUT, within};
 
 use crate::client::Bridge;
 use crate::config::{Address, MysqlConnection};
@@ -104,10 +104,10 @@ async fn open_by_bridge(connection: &MysqlConnection, base_dir: &Path) -> Result
 /// As for [`open`].
 async fn open_with(connection: &MysqlConnection, options: OptsBuilder) -> Result<Conn> {
     let limit = connection.connect_timeout;
-    let opened = within(limit, CONTEXT, async { Ok(Conn::new(options.clone()).await) }).await?;
+    let opened = within(limit, CONNECT_TIMEOUT, CONTEXT, async { Ok(Conn::new(options.clone()).await) }).await?;
     let refused_tls = matches!(&opened, Err(mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer)));
     let opened = if refused_tls && connection.tls.mode == TlsMode::Preferred {
-        within(limit, CONTEXT, async { Ok(Conn::new(options.ssl_opts(None)).await) }).await?
+        within(limit, CONNECT_TIMEOUT, CONTEXT, async { Ok(Conn::new(options.ssl_opts(None)).await) }).await?
     } else {
         opened
     };

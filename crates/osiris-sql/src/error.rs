@@ -50,8 +50,8 @@ pub fn io_error(error: io::Error, doing: &str, address: &str) -> Error {
         io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
             ("no route to the host", "check the network of this machine and firewalls".to_owned())
         }
-        io::ErrorKind::TimedOut => ("connection timed out", "check `host`, `port` and firewalls".to_owned()),
-        _ => ("network error", "check `host`, `port` and the network".to_owned()),
+        io::ErrorKind::TimedOut => ("connection timed out", format!("check {address}, and firewalls")),
+        _ => ("network error", format!("check {address}, and the network")),
     };
     let kind = if error.kind() == io::ErrorKind::TimedOut { ErrorKind::Timeout } else { ErrorKind::Network };
     Error::new(kind, format!("{doing}: {what}")).with_hint(advice).with_connection_failed().with_source(error)
@@ -69,9 +69,11 @@ mod tests {
             (io::ErrorKind::TimedOut, ErrorKind::Timeout),
             (io::ErrorKind::Other, ErrorKind::Network),
         ] {
-            let error = io_error(kind.into(), "connecting", "`host` and `port`");
+            let error = io_error(kind.into(), "connecting", "the fields");
             assert_eq!(error.kind(), expected);
             assert!(error.is_retryable() && error.hint().is_some());
+            let is_answered = kind == io::ErrorKind::UnexpectedEof;
+            assert_eq!(error.hint().unwrap().contains("the fields"), !is_answered, "{error:?}");
         }
     }
 }

@@ -7,6 +7,8 @@ pub mod batch;
 pub mod calendar;
 pub mod catalog;
 pub mod config;
+#[cfg(feature = "dsn")]
+pub mod dsn;
 pub mod error;
 pub mod guard;
 pub mod read;
@@ -20,7 +22,7 @@ mod within;
 
 #[cfg(feature = "tls")]
 pub use relay::relay;
-pub use within::within;
+pub use within::{CONNECT_TIMEOUT, CheckLimit, within};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -238,6 +238,13 @@ pub trait Subject: Send + Sync {
         &[]
     }
 
+    /// Connections with these fields that hold `secret` as a part of a field, such as the password in a URL. That it never shows
+    /// is tried with them too; fields that are nothing but a secret are the suite's own.
+    fn connections_with_secret(&self, fields: &Value, secret: &str) -> Vec<Value> {
+        let _ = (fields, secret);
+        Vec::new()
+    }
+
     /// Statements that do more than read, each as a configuration: they are refused at validation. For SQL sources.
     fn modifying_configs(&self) -> Vec<Value> {
         Vec::new()

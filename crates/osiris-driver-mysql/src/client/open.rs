@@ -5,7 +5,7 @@ use std::time::Duration;
 use log::LevelFilter;
 use osiris_core::{Result, Secret};
 use osiris_sql::tls::{TlsMode, client_config};
-use osiris_sql::within;
+use osiris_sql::{CONNECT_TIMEOUT, within};
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use sqlx::{ConnectOptions, MySqlConnection};
 
@@ -26,7 +26,7 @@ const SESSION_SETUP: &str = "SET NAMES utf8mb4, time_zone = '+00:00', autocommit
 /// When the connection fails; the hint says what to check.
 pub(super) async fn open(target: &Target) -> Result<(MySqlConnection, Identity)> {
     let doing = target.doing();
-    let opened = within(target.connection.connect_timeout, &doing, async {
+    let opened = within(target.connection.connect_timeout, CONNECT_TIMEOUT, &doing, async {
         let mut connection = signed_in(target, &doing).await?;
         execute(&mut connection, SESSION_SETUP, &doing).await?;
         let identity = identity(&mut connection, &doing).await?;
@@ -46,7 +46,7 @@ async fn identity(connection: &mut MySqlConnection, doing: &str) -> Result<Ident
 /// alone: behind a load balancer this may be another server.
 pub(super) async fn kill(target: &Target, session: &Identity) -> Result<()> {
     const CONTEXT: &str = "ending the statement on the server";
-    within(target.connection.connect_timeout, CONTEXT, async {
+    within(target.connection.connect_timeout, CONNECT_TIMEOUT, CONTEXT, async {
         let mut connection = signed_in(target, &target.doing()).await?;
         let here = identity(&mut connection, CONTEXT).await?;
         if session.is_of_same_server(&here) && !rows(&mut connection, &session.find(), CONTEXT).await?.is_empty() {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use osiris_core::{Error, Result};
+use osiris_sql::{CONNECT_TIMEOUT, within};
 use sqlx::Connection as _;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
@@ -137,8 +138,8 @@ impl Client {
         let idle = self.shared.idle_or_new().await?;
         let mut session = Session::new(idle, permit, Arc::clone(&self.shared), Arc::default());
         let limit = self.shared.target.connection.connect_timeout;
-        let facts = osiris_sql::within(limit, "reading the server's settings", ServerInfo::read(&mut session));
-        let facts = facts.await?;
+        let facts = ServerInfo::read(&mut session);
+        let facts = within(limit, CONNECT_TIMEOUT, "reading the server's settings", facts).await?;
         session.release().await;
         Ok(Arc::new(facts))
     }

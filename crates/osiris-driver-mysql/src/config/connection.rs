@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use osiris_core::Secret;
-use osiris_sql::tls::{Reach, Tls, TlsFields, TlsMode};
+use osiris_sql::dsn::{self, DsnParts};
+use osiris_sql::tls::{DsnTls, Reach, Tls, TlsFields, TlsMode};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -44,7 +45,7 @@ struct ConnectionFields {
     /// The user's password. Default: none.
     password: Option<Secret>,
     /// A connection URL: `mysql://user:password@host:3306/database?ssl-mode=REQUIRED`. Replaces `host`, `port`, `socket`,
-    /// `database`, `user` and `password`. Default: none.
+    /// `database`, `user` and `password`. `#`, `/`, `?`, `@` and `%` in the password are percent-encoded. Default: none.
     #[schemars(extend("x-aliases" = ["url"]))]
     dsn: Option<Secret>,
     /// The character set of the connection. It is always utf8mb4, whatever the tables use;
@@ -212,19 +213,13 @@ impl TryFrom<ConnectionFields> for MysqlConnection {
 
     fn try_from(mut fields: ConnectionFields) -> Result<Self, String> {
         let mut problems = Vec::new();
-        let dsn = fields.dsn.take().and_then(|dsn| {
-            let parsed = Dsn::parse(&dsn);
-            parsed.map_err(|found| problems.push(format!("`dsn`: {found}"))).ok()
-        });
+        let dsn = dsn::parsed(fields.dsn.take(), Dsn::parse, &mut problems);
         let is_of_dsn = dsn.is_some();
-        let mut ssl = std::mem::take(&mut fields.ssl);
-        let mut mode = fields.tls;
-        if let Some(dsn) = dsn {
+        let ssl = std::mem::take(&mut fields.ssl);
+        let dsn_tls = dsn.map(|dsn| {
             problems.extend(fields.conflict_with_dsn());
-            fields.take_from(&dsn);
-            mode = mode.or(dsn.tls);
-            ssl.ssl_ca = ssl.ssl_ca.or(dsn.ca);
-        }
+            fields.take_from(dsn)
+        });
         let host = fields.host.unwrap_or_else(|| HOST.to_owned());
         let reach = if fields.socket.is_some() { Reach::Socket } else { Reach::of_host(&host) };
         let address = match fields.socket {
@@ -239,7 +234,7 @@ impl TryFrom<ConnectionFields> for MysqlConnection {
             Some(size) => (size, 0),
             None => (fields.pool_size.unwrap_or(5), fields.max_overflow.unwrap_or(10)),
         };
-        let tls = Tls::combine(mode, ssl, reach, &mut problems);
+        let tls = Tls::combine(fields.tls, ssl, dsn_tls.unwrap_or_default(), reach, &mut problems);
         if !problems.is_empty() {
             return Err(problems.join("; "));
         }
@@ -268,27 +263,22 @@ impl TryFrom<ConnectionFields> for MysqlConnection {
 impl ConnectionFields {
     /// Reports fields that conflict with the `dsn`.
     fn conflict_with_dsn(&self) -> Option<String> {
-        let given = [
+        dsn::conflict(&[
             ("host", self.host.is_some()),
             ("port", self.port.is_some()),
             ("socket", self.socket.is_some()),
             ("database", self.database.is_some()),
             ("user", self.user.is_some()),
             ("password", self.password.is_some()),
-        ];
-        let given: Vec<String> =
-            given.iter().filter(|(_, given)| *given).map(|(name, _)| format!("`{name}`")).collect();
-        (!given.is_empty()).then(|| format!("`dsn` conflicts with {}: set one or the other", given.join(", ")))
+        ])
     }
 
-    /// Sets the fields that the `dsn` replaces.
-    fn take_from(&mut self, dsn: &Dsn) {
-        self.host.clone_from(&dsn.host);
-        self.port = dsn.port;
-        self.socket.clone_from(&dsn.socket);
-        self.database.clone_from(&dsn.database);
-        self.user.clone_from(&dsn.user);
-        self.password.clone_from(&dsn.password);
+    /// Sets the fields that the `dsn` replaces, and returns what it says about TLS.
+    fn take_from(&mut self, dsn: Dsn) -> DsnTls {
+        let DsnParts { host, port, database, user, password, .. } = dsn.parts;
+        (self.host, self.port, self.socket) = (host, port, dsn.socket);
+        (self.database, self.user, self.password) = (database, user, password);
+        dsn.tls
     }
 }
 
@@ -356,6 +346,12 @@ mod tests {
         assert_eq!(connection.tls.mode, TlsMode::VerifyFull);
         let problem = parse(json!({"dsn": "mysql://h/d", "host": "h", "port": 1, "ssl_key": "k"})).unwrap_err();
         assert!(problem.contains("`dsn` conflicts with `host`, `port`") && problem.contains("`ssl_cert`"), "{problem}");
+        let contradiction = json!({"dsn": "mysql://h/d?ssl-mode=REQUIRED", "require_ssl": true});
+        let problem = parse(contradiction).unwrap_err();
+        assert!(
+            problem.contains("`ssl-mode` of the `dsn` and `require_ssl` ask for different kinds of TLS"),
+            "{problem}"
+        );
     }
 
     /// So a state that was saved with the one is taken over by the other.

@@ -1,6 +1,7 @@
 //! The configuration of `mysql.extractor`. The doc comments end up in the component reference. No I/O.
 
 use osiris_core::Problem;
+pub use osiris_sql::config::DecimalOverflow;
 use osiris_sql::config::{QueryFields, ReadFields};
 use osiris_sql::guard::SqlDialect;
 pub use osiris_sql::read::cursor::{Cursor, InitialCursor};
@@ -27,8 +28,10 @@ pub struct ExtractorConfig {
     #[schemars(range(min = 0.001, max = 86400.0), extend("x-source" = false))]
     pub timeout: f64,
     /// Time limit of a statement on the server, in seconds, including the time for which it waits for its rows to be taken:
-    /// MySQL's `max_execution_time`, MariaDB's `max_statement_time`. Default: none, besides those that the server and the
-    /// account have.
+    /// MySQL's `max_execution_time` (<https://dev.mysql.com/doc/refman/8.4/en/server-system-variables.html#sysvar_max_execution_time>),
+    /// MariaDB's `max_statement_time` (<https://mariadb.com/kb/en/server-system-variables/#max_statement_time>). At the limit the
+    /// server ends the statement, and the attempt fails with a timeout, which is retried. Default: none, besides those that
+    /// the server and the account have.
     #[schemars(range(min = 0.001, max = 2_000_000.0), extend("x-source" = false))]
     pub statement_timeout: Option<f64>,
     /// An integer, DATE, DATETIME or TIMESTAMP column by which several connections read ranges in parallel, all in
@@ -102,17 +105,6 @@ pub enum ZeroDates {
     /// They become NULL and are counted as changed.
     Null,
     /// All dates and timestamps become text, as the server prints them.
-    Text,
-}
-
-/// How to handle a DECIMAL column of more than 38 digits.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum DecimalOverflow {
-    /// The step fails before the first row and names the column.
-    #[default]
-    Error,
-    /// The column becomes text.
     Text,
 }
 

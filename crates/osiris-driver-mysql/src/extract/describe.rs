@@ -20,7 +20,7 @@ const CONTEXT: &str = "preparing the query";
 pub(super) async fn describe(target: &Target, sql: &str, session: &mut Session) -> Result<Vec<SourceColumn>> {
     let mut second = wire::open(&target.connection, &target.base_dir).await?;
     let preparing = async { second.prep(sql).await.map_err(|error| wire::wire_error(error, CONTEXT)) };
-    let prepared = within(target.connection.read_timeout, CONTEXT, preparing).await;
+    let prepared = within(target.connection.read_timeout, "`read_timeout` of the connection", CONTEXT, preparing).await;
     let columns = prepared.map(|statement| statement.columns().iter().map(SourceColumn::from).collect::<Vec<_>>());
     // Its only statement has ended; a clean close is not needed.
     drop(tokio::spawn(second.disconnect()));

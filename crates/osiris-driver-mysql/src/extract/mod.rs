@@ -28,6 +28,7 @@ use self::reader::{Reader, ReaderSession};
 use self::source::{refuse_loadable, source};
 use crate::client::{Client, Connect, Session, Target, connect, literal, quote};
 use crate::config::{ExtractorConfig, GeometryPolicy, MysqlConnection};
+use crate::error::server_code;
 use crate::types::{ColumnPlan, Policies, plan};
 
 /// Default number of ranges.
@@ -161,7 +162,8 @@ async fn loadable_functions(session: &mut Session) -> Result<Vec<String>> {
     }
 }
 
-/// About how many rows a table has, by the server's statistics, where all of them are read.
+/// About how many rows a table has, by the server's statistics, where all of them are read. It is a number for the
+/// screen: without it the rows are read all the same.
 async fn rows_of_table(
     source: &SelectSource,
     step: &Step<'_, MysqlExtractor>,
@@ -180,10 +182,17 @@ async fn rows_of_table(
     );
     match limits.first(CONTEXT, session.rows(&sql, CONTEXT)).await {
         Ok(rows) => Ok(rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok())),
-        // A number for the screen: without it the rows are read all the same.
-        Err(error) if matches!(error.kind(), ErrorKind::Permission | ErrorKind::Validation) => Ok(None),
+        Err(error) if is_survived(&error) => {
+            tracing::debug!(error = error.message(), "the number of rows is not estimated");
+            Ok(None)
+        }
         Err(error) => Err(error),
     }
+}
+
+/// Whether the session is usable after an error: the server has answered, and has not ended the connection.
+fn is_survived(error: &Error) -> bool {
+    server_code(error).is_some() && error.kind() != ErrorKind::Network
 }
 
 /// Plans the columns. With `geometry: wkt` geometries are selected as text.
@@ -259,5 +268,29 @@ impl Read<'_> {
         let sessions = sessions.into_iter().map(|session| ReaderSession::new(session, &self.reader)).collect();
         let end = |session: ReaderSession| snapshot::end(session.session);
         Ok(read_ranges(sessions, &self.source, &conditions, self.reader.stop_after, end).await?.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::server_error;
+
+    #[test]
+    fn an_estimate_fails_no_step_unless_the_connection_is_lost() {
+        for (code, state, expected) in [
+            (1142, "42000", true),
+            (1227, "42000", true),
+            (1205, "HY000", true),
+            (1969, "70100", true),
+            (3024, "HY000", true),
+            (1030, "HY000", true),
+            (1927, "70100", false),
+            (1053, "08S01", false),
+        ] {
+            assert_eq!(is_survived(&server_error(code, state, "no", "estimating")), expected, "{code}");
+        }
+        // The answer may still come, and would be that of the next statement.
+        assert!(!is_survived(&Error::timeout("estimating: no response within 30000 ms")));
     }
 }

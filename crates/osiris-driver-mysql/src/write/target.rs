@@ -113,7 +113,7 @@ impl Target {
     /// # Errors
     /// When the query fails.
     pub(super) async fn read(session: &mut Session, name: &TableName) -> Result<Option<Self>> {
-        let place = format!("TABLE_SCHEMA = {} AND TABLE_NAME = {}", text(&name.schema), text(&name.table));
+        let place = place(name);
         let tables = session
             .rows(&format!(
                 "SELECT TABLE_TYPE, COALESCE(ENGINE, ''), TABLE_NAME FROM information_schema.TABLES WHERE {place}"
@@ -232,6 +232,21 @@ async fn unique_indexes(session: &mut Session, place: &str) -> Result<Vec<Option
         .chunk_by(|one, other| one[0] == other[0])
         .map(|rows| rows.iter().map(|row| column(row).map(KeyColumn::from)).collect())
         .collect())
+}
+
+/// The columns of the index `key` of a table.
+pub(super) async fn key_columns(session: &mut Session, table: &TableName, key: &str) -> Result<Vec<String>> {
+    let sql = format!(
+        "SELECT COLUMN_NAME FROM information_schema.STATISTICS WHERE {} AND INDEX_NAME = {} ORDER BY SEQ_IN_INDEX",
+        place(table),
+        text(key)
+    );
+    Ok(session.rows(&sql).await?.into_iter().flatten().flatten().collect())
+}
+
+/// The condition on a view of `information_schema` for a table.
+fn place(name: &TableName) -> String {
+    format!("TABLE_SCHEMA = {} AND TABLE_NAME = {}", text(&name.schema), text(&name.table))
 }
 
 /// A string in SQL, with backslash escapes.

@@ -13,7 +13,7 @@ use super::loader::{Destination, Loader, NUMBER};
 use super::plan::same;
 use super::refusal::{RowFault, is_about_rows, is_harmless};
 use super::session::Session;
-use super::target::{TableName, Target, cell};
+use super::target::{TableName, Target, cell, key_columns};
 use crate::client::quote;
 use crate::config::{Dedupe, OnConflict, WriterConfig};
 
@@ -64,9 +64,22 @@ impl Upsert<'_> {
         }
         let mut written = Written { ignored: loaded.replaced, ..Written::default() };
         let mut refusing = RefusingKeys::default();
-        self.merge(&stage, &mut written, &mut refusing).await.map_err(|error| refusing.explain(error))?;
-        refusing.enforce_limit(self.ctx)?;
+        self.merge(&stage, &mut written, &mut refusing).await?;
+        if let Err(error) = refusing.enforce_limit(self.ctx) {
+            return Err(self.explained(error, &mut refusing).await);
+        }
         Ok((written, loaded))
+    }
+
+    /// The error of too many rejects, with the unique keys that are at fault and their columns.
+    async fn explained(&mut self, error: Error, refusing: &mut RefusingKeys) -> Error {
+        for name in refusing.without_columns() {
+            // Without them the name of the key says enough.
+            if let Ok(columns) = key_columns(self.session, self.table, &name).await {
+                refusing.set_columns(&name, columns);
+            }
+        }
+        refusing.explain(error)
     }
 
     fn create_stage(&self, stage: &str) -> String {
@@ -131,7 +144,9 @@ impl Upsert<'_> {
                     }
                     let row = self.shown(stage, rows.start).await?;
                     let reject = Reject { row_number: Some(rows.start), column, reason, row };
-                    self.ctx.rejects().push(vec![reject]).await?;
+                    if let Err(error) = self.ctx.rejects().push(vec![reject]).await {
+                        return Err(self.explained(error, refusing).await);
+                    }
                 }
                 _ => pending.split(&rows, None),
             }

@@ -104,14 +104,14 @@ async fn what_is_wrong_with_the_account_is_said_with_what_to_do() {
             .replace("Access denied for user 'shut'@'127.0.0.1'. Account is locked.", "Access denied, this account is locked");
     }
     insta::assert_snapshot!(seen, @"
-    wrong password: Auth | connecting to 127.0.0.1:PORT as `plain`: Access denied for user 'plain'@'127.0.0.1' (using password: YES): check `user`, `password` and the host of the account; an account created with REQUIRE SSL needs `tls: required`
-    unknown user: Auth | connecting to 127.0.0.1:PORT as `nobody`: Access denied for user 'nobody'@'127.0.0.1' (using password: YES): check `user`, `password` and the host of the account; an account created with REQUIRE SSL needs `tls: required`
-    unknown database: Unknown | connecting to 127.0.0.1:PORT as `wide`: Unknown database 'nowhere': check `database`; SHOW DATABASES lists those visible to the user
+    wrong password: Auth | connecting to 127.0.0.1:PORT as `plain`: Access denied for user 'plain'@'127.0.0.1' (using password: YES): check `user` and `password`, or those in `dsn`, and the host of the account; an account created with REQUIRE SSL needs `tls: required`
+    unknown user: Auth | connecting to 127.0.0.1:PORT as `nobody`: Access denied for user 'nobody'@'127.0.0.1' (using password: YES): check `user` and `password`, or those in `dsn`, and the host of the account; an account created with REQUIRE SSL needs `tls: required`
+    unknown database: Unknown | connecting to 127.0.0.1:PORT as `wide`: Unknown database 'nowhere': check `database`, or the one in `dsn`; SHOW DATABASES lists those visible to the user
     no grant: Permission | connecting to 127.0.0.1:PORT as `plain`: Access denied for user 'plain'@'%' to database 'other': grant the privilege: GRANT ... ON database.table TO the user; one granted through a role needs SET DEFAULT ROLE
-    expired: Auth | connecting to 127.0.0.1:PORT as `late`: You must SET PASSWORD before executing this statement: the password has expired: change it with ALTER USER ... IDENTIFIED BY and set the new one in `password`
+    expired: Auth | connecting to 127.0.0.1:PORT as `late`: You must SET PASSWORD before executing this statement: the password has expired: change it with ALTER USER ... IDENTIFIED BY and set the new one in `password` or `dsn`
     locked: Auth | connecting to 127.0.0.1:PORT as `shut`: Access denied, this account is locked: unlock the account: ALTER USER ... ACCOUNT UNLOCK
-    wants TLS: Auth | connecting to 127.0.0.1:PORT as `safe`: Access denied for user 'safe'@'127.0.0.1' (using password: YES): check `user`, `password` and the host of the account; an account created with REQUIRE SSL needs `tls: required`
-    another host: Auth | connecting to 127.0.0.1:PORT as `away`: Access denied for user 'away'@'127.0.0.1' (using password: YES): check `user`, `password` and the host of the account; an account created with REQUIRE SSL needs `tls: required`
+    wants TLS: Auth | connecting to 127.0.0.1:PORT as `safe`: Access denied for user 'safe'@'127.0.0.1' (using password: YES): check `user` and `password`, or those in `dsn`, and the host of the account; an account created with REQUIRE SSL needs `tls: required`
+    another host: Auth | connecting to 127.0.0.1:PORT as `away`: Access denied for user 'away'@'127.0.0.1' (using password: YES): check `user` and `password`, or those in `dsn`, and the host of the account; an account created with REQUIRE SSL needs `tls: required`
     ");
 }
 
@@ -156,13 +156,13 @@ async fn what_is_wrong_with_the_way_is_said_within_the_limit() {
     ];
     let seen = doctor::failures::<Mysql>(&cases).await;
     insta::assert_snapshot!(seen, @"
-    host not found: Network | connecting to no-such-host.invalid:PORT as `osiris`: unknown host: check `host` and the name resolution of this machine
-    refused: Network | connecting to 127.0.0.1:PORT as `osiris`: connection refused: check that the server is running, and `host` and `port`
-    black hole: Timeout | connecting to 127.0.0.1:PORT as `osiris`: no response within 1900 ms: check the address and firewalls, or raise the limit
-    black hole, own CA: Timeout | connecting to 127.0.0.1:PORT as `osiris`: no response within 1900 ms: check the address and firewalls, or raise the limit
+    host not found: Network | connecting to no-such-host.invalid:PORT as `osiris`: unknown host: check `host`, or the one in `dsn`, and the name resolution of this machine
+    refused: Network | connecting to 127.0.0.1:PORT as `osiris`: connection refused: check that the server is running, and `host` and `port` or those in `dsn`
+    black hole: Timeout | connecting to 127.0.0.1:PORT as `osiris`: no response within 1900 ms: check the address and firewalls
+    black hole, own CA: Timeout | connecting to 127.0.0.1:PORT as `osiris`: no response within 1900 ms: check the address and firewalls
     closes at once: Network | connecting to 127.0.0.1:PORT as `osiris`: the server closed the connection: check the server's log: it may have been restarted, or the connection killed
     speaks something else: Network | connecting to 127.0.0.1:PORT as `osiris`: the server closed the connection: check the server's log: it may have been restarted, or the connection killed
-    no such socket: Network | connecting to /nowhere/mysql.sock as `osiris`: no such socket: check `socket`: it is a file that the server creates
+    no such socket: Network | connecting to /nowhere/mysql.sock as `osiris`: no such socket: check `socket`, or the one in `dsn`: it is a file that the server creates
     ");
     doctor::answers_within_a_millisecond::<Mysql>(&server.connection()).await;
 }

@@ -73,25 +73,9 @@ async fn another_unique_index_never_lets_a_row_replace_a_stranger() {
 }
 
 #[tokio::test]
-async fn a_row_that_another_unique_index_refuses_is_reported_by_the_name_of_that_index_and_without_its_value() {
+async fn a_refused_key_is_named_without_its_value() {
     let Some(writing) = Writing::new().await else { return };
-    writing
-        .execute(
-            "CREATE TABLE t (id INT PRIMARY KEY, email VARCHAR(20) UNIQUE); INSERT INTO t VALUES (1, 'a@example.com')",
-        )
-        .await;
-    let data = "SELECT 2 AS id, 'a@example.com' AS email";
-    let failure = writing.write(upsert(json!({})), data).await.unwrap_err();
-    assert_eq!(failure.error.context(), [("unique key", "email".to_owned())]);
-    let report = failure.error.report();
-    assert!(!report.contains("mode: upsert") && !report.contains("a@example.com"), "{report}");
-    let rejects = writing.rejects().await;
-    assert!(rejects.contains("email") && !rejects.contains("a@example.com"), "{rejects}");
-    // A second one: the key is named where the limit allows for the first only.
-    let more = "SELECT * FROM (VALUES (2, 'a@example.com'), (3, 'a@example.com')) x(id, email)";
-    let failure = writing.write(upsert(json!({"max_rejects": 1})), more).await.unwrap_err();
-    assert_eq!(failure.error.context(), [("unique key", "email".to_owned())]);
-    assert_eq!(writing.shown("SELECT * FROM t").await, "1|a@example.com");
+    writes::a_refused_key_is_named_without_its_value(&writing, "same_person").await;
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use osiris_core::Result;
-use osiris_sql::within;
+use osiris_sql::{CONNECT_TIMEOUT, within};
 
 use super::backend::Backend;
 use super::open::{self, ConnectPath};
@@ -45,7 +45,8 @@ async fn tell(target: &ConnectionTarget, process: &Backend) -> Result<()> {
         "SELECT pg_catalog.pg_cancel_backend(pid) FROM pg_catalog.pg_stat_activity WHERE {} AND state <> 'idle'",
         process.condition()
     );
-    within(target.connection.connect_timeout, CONTEXT, execute(&mut opened.connection, &sql, CONTEXT)).await?;
+    let cancelled = execute(&mut opened.connection, &sql, CONTEXT);
+    within(target.connection.connect_timeout, CONNECT_TIMEOUT, CONTEXT, cancelled).await?;
     open::close(opened.connection).await;
     Ok(())
 }

@@ -18,7 +18,7 @@ mod tests;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use osiris_core::Result;
-use osiris_sql::within;
+use osiris_sql::{CONNECT_TIMEOUT, within};
 
 pub(crate) use backend::Backend;
 pub use info::ServerInfo;
@@ -49,7 +49,7 @@ impl Client {
     pub async fn open(target: &ConnectionTarget) -> Result<Self> {
         let mut opened = open::open(target, open::ConnectPath::Inspected).await?;
         let limit = target.connection.connect_timeout;
-        let asked = within(limit, "reading the server's settings", info::read(&mut opened)).await;
+        let asked = within(limit, CONNECT_TIMEOUT, "reading the server's settings", info::read(&mut opened)).await;
         let info = asked.map_err(|error| open::at(error, target))?;
         let server = &target.connection.address;
         tracing::debug!(%server, version = info.version, tls = info.tls, pooler = info.pooler, "signed in");

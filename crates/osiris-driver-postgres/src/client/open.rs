@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use log::LevelFilter;
 use osiris_core::{Error, Result, Secret};
-use osiris_sql::within;
+use osiris_sql::{CONNECT_TIMEOUT, within};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{ConnectOptions as _, Connection as _};
 
@@ -66,7 +66,8 @@ impl Opened {
 pub(super) async fn open(target: &ConnectionTarget, route: ConnectPath) -> Result<Opened> {
     let address = &target.connection.address;
     let doing = format!("connecting to {address} as `{}`", address.user);
-    let signed_in = within(target.connection.connect_timeout, &doing, sign_in(target, address, route, &doing)).await;
+    let limit = target.connection.connect_timeout;
+    let signed_in = within(limit, CONNECT_TIMEOUT, &doing, sign_in(target, address, route, &doing)).await;
     signed_in.map_err(|error| at(error, target).with_connection_failed())
 }
 
@@ -78,7 +79,9 @@ pub(super) async fn session(target: &ConnectionTarget, route: ConnectPath) -> Re
     const CONTEXT: &str = "reading the process id of the session";
     let mut opened = open(target, route).await?;
     let limit = target.connection.connect_timeout;
-    let answer = within(limit, CONTEXT, rows(&mut opened.connection, &Backend::question(), CONTEXT)).await?;
+    let question = Backend::question();
+    let asked = rows(&mut opened.connection, &question, CONTEXT);
+    let answer = within(limit, CONNECT_TIMEOUT, CONTEXT, asked).await?;
     let process = Backend::of_session(&answer);
     Ok(Idle { connection: opened.connection, process, proxied: opened.proxied })
 }

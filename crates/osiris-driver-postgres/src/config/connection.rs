@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use osiris_core::Secret;
+use osiris_sql::dsn;
 use osiris_sql::tls::{Reach, Tls, TlsFields, TlsMode};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -33,7 +34,7 @@ struct ConnectionFields {
     /// The role's password. Default: none.
     password: Option<Secret>,
     /// A connection URL: `postgresql://user:password@host:5432/database?sslmode=require`. Replaces `host`, `port`,
-    /// `database`, `user` and `password`. Default: none.
+    /// `database`, `user` and `password`. `#`, `/`, `?`, `@` and `%` in the password are percent-encoded. Default: none.
     #[schemars(extend("x-aliases" = ["url"]))]
     dsn: Option<Secret>,
     /// TLS mode: `disabled`, `preferred` (if the server supports it), `required` (the server's certificate is not
@@ -134,10 +135,7 @@ impl TryFrom<ConnectionFields> for PostgresConnection {
 
     fn try_from(mut fields: ConnectionFields) -> Result<Self, String> {
         let mut problems = Vec::new();
-        let dsn = fields.dsn.take().and_then(|dsn| {
-            let parsed = Dsn::parse(&dsn);
-            parsed.map_err(|found| problems.push(format!("`dsn`: {found}"))).ok()
-        });
+        let dsn = dsn::parsed(fields.dsn.take(), Dsn::parse, &mut problems);
         problems.extend(dsn.as_ref().and_then(|_| fields.conflict_with_dsn()));
         let mut address = match &dsn {
             Some(dsn) => dsn.address.clone(),
@@ -147,10 +145,9 @@ impl TryFrom<ConnectionFields> for PostgresConnection {
         if !names_database {
             address.database.clone_from(&address.user);
         }
-        let mut ssl = std::mem::take(&mut fields.ssl);
-        let mode = fields.tls.or(dsn.as_ref().and_then(|dsn| dsn.tls));
-        ssl.ssl_ca = ssl.ssl_ca.or(dsn.and_then(|dsn| dsn.ca));
-        let tls = Tls::combine(mode, ssl, Reach::of_host(&address.host), &mut problems);
+        let ssl = std::mem::take(&mut fields.ssl);
+        let dsn_tls = dsn.map(|dsn| dsn.tls).unwrap_or_default();
+        let tls = Tls::combine(fields.tls, ssl, dsn_tls, Reach::of_host(&address.host), &mut problems);
         if !problems.is_empty() {
             return Err(problems.join("; "));
         }
@@ -162,16 +159,13 @@ impl TryFrom<ConnectionFields> for PostgresConnection {
 impl ConnectionFields {
     /// Reports fields that conflict with the `dsn`.
     fn conflict_with_dsn(&self) -> Option<String> {
-        let given = [
+        dsn::conflict(&[
             ("host", self.host.is_some()),
             ("port", self.port.is_some()),
             ("database", self.database.is_some()),
             ("user", self.user.is_some()),
             ("password", self.password.is_some()),
-        ];
-        let given: Vec<String> =
-            given.iter().filter(|(_, given)| *given).map(|(name, _)| format!("`{name}`")).collect();
-        (!given.is_empty()).then(|| format!("`dsn` conflicts with {}: set one or the other", given.join(", ")))
+        ])
     }
 
     fn address(&mut self) -> ServerAddress {
@@ -232,6 +226,8 @@ mod tests {
         assert_eq!(connection.tls.mode, TlsMode::VerifyFull);
         let problem = parse(json!({"dsn": "postgresql://h/d", "host": "h", "port": 1, "ssl_key": "k"})).unwrap_err();
         assert!(problem.contains("`dsn` conflicts with `host`, `port`") && problem.contains("`ssl_cert`"), "{problem}");
+        let problem = parse(json!({"dsn": "postgresql://h/d?sslmode=disable", "tls": "verify-full"})).unwrap_err();
+        assert!(problem.contains("`sslmode` of the `dsn` and `tls` ask for different kinds of TLS"), "{problem}");
     }
 
     #[test]

@@ -2,11 +2,13 @@
 //! No message shows any part of them.
 
 use osiris_core::Secret;
-use osiris_sql::tls::TlsMode;
-use percent_encoding::percent_decode_str;
-use url::Url;
+use osiris_sql::dsn::{DsnFormat, DsnParts};
+use osiris_sql::tls::{DsnTls, TlsMode};
 
 use super::ServerAddress;
+
+const FORMAT: DsnFormat =
+    DsnFormat { schemes: &["postgresql", "postgres"], example: "postgresql://user:password@host:5432/database" };
 
 /// A parsed connection URL.
 #[derive(Debug)]
@@ -16,10 +18,8 @@ pub struct Dsn {
     pub address: ServerAddress,
     /// Whether it names the database.
     pub names_database: bool,
-    /// `sslmode`.
-    pub tls: Option<TlsMode>,
-    /// `sslrootcert`.
-    pub ca: Option<String>,
+    /// `sslmode` and `sslrootcert`.
+    pub tls: DsnTls,
 }
 
 impl Dsn {
@@ -28,50 +28,35 @@ impl Dsn {
     /// # Errors
     /// When it is invalid; the message does not show it.
     pub fn parse(dsn: &Secret) -> Result<Self, String> {
-        let text = dsn.expose().trim();
-        if !text.starts_with("postgres://") && !text.starts_with("postgresql://") {
-            return Err("invalid DSN: expected `postgresql://user:password@host:5432/database`".to_owned());
-        }
-        let url = Url::parse(text).map_err(|_| {
-            "invalid DSN: it needs a host, and special characters of the password are written as `%` and two hexadecimal digits, \
-             such as `%40` for `@`"
-                .to_owned()
-        })?;
-        let host = url.host_str().filter(|host| !host.is_empty()).ok_or("no host")?;
-        let mut parsed = Self {
-            address: ServerAddress {
-                host: decoded(host.trim_start_matches('[').trim_end_matches(']'))?,
-                port: url.port().unwrap_or(5432),
-                user: decoded(url.username())?,
-                password: url.password().map(|password| decoded(password).map(Secret::new)).transpose()?,
-                database: decoded(url.path().trim_start_matches('/'))?,
-            },
-            names_database: false,
-            tls: None,
-            ca: None,
-        };
-        for (name, value) in url.query_pairs() {
-            parsed.parameter(&name, &value)?;
-        }
-        let address = &mut parsed.address;
-        parsed.names_database = !address.database.is_empty();
-        for (field, default) in [(&mut address.user, "postgres"), (&mut address.database, "postgres")] {
-            if field.is_empty() {
-                default.clone_into(field);
-            }
+        let parts = DsnParts::parse(dsn, FORMAT)?;
+        let Some(host) = parts.host else { return Err("invalid DSN: it needs a host".to_owned()) };
+        let mut address = ServerAddress::new(&host);
+        address.port = parts.port.unwrap_or(address.port);
+        address.password = parts.password;
+        let names_database = parts.database.is_some();
+        address.user = parts.user.unwrap_or(address.user);
+        address.database = parts.database.unwrap_or(address.database);
+        let mut parsed = Self { address, names_database, tls: DsnTls::default() };
+        for (name, value) in parts.parameters {
+            parsed.parameter(&name, value)?;
         }
         Ok(parsed)
     }
 
-    fn parameter(&mut self, name: &str, value: &str) -> Result<(), String> {
+    fn parameter(&mut self, name: &str, value: Secret) -> Result<(), String> {
+        let text = value.expose();
         match name {
-            "sslmode" => self.tls = Some(mode(value)?),
-            "sslrootcert" => self.ca = Some(value.to_owned()),
-            "user" => value.clone_into(&mut self.address.user),
-            "password" => self.address.password = Some(Secret::new(value)),
-            "dbname" => value.clone_into(&mut self.address.database),
-            // Parameters for other clients; here they are detected, or have their own fields.
-            "pgbouncer" | "application_name" | "connect_timeout" | "connection_limit" | "pool_timeout" => {}
+            "sslmode" => self.tls.set_mode(name, mode(text)?),
+            "sslrootcert" => self.tls.set_ca(name, text),
+            "user" if !text.is_empty() => text.clone_into(&mut self.address.user),
+            "password" => self.address.password = Some(value),
+            "dbname" if !text.is_empty() => {
+                text.clone_into(&mut self.address.database);
+                self.names_database = true;
+            }
+            // Empty ones, and parameters for other clients: here they are detected, or have their own fields.
+            "user" | "dbname" | "pgbouncer" | "application_name" | "connect_timeout" | "connection_limit"
+            | "pool_timeout" => {}
             _ => {
                 return Err(
                     "unknown parameter; known parameters: `sslmode`, `sslrootcert`, and those of poolers".to_owned()
@@ -96,11 +81,6 @@ fn mode(text: &str) -> Result<TlsMode, String> {
     })
 }
 
-fn decoded(text: &str) -> Result<String, String> {
-    let text = percent_decode_str(text).decode_utf8();
-    text.map(|text| text.into_owned()).map_err(|_| "a `%` sequence is not UTF-8".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,7 +97,7 @@ mod tests {
         assert_eq!(dsn.address.to_string(), "aws-0-eu.pooler.example.com:6543");
         assert_eq!((dsn.address.user.as_str(), dsn.address.database.as_str()), ("postgres.ref", "my db"));
         assert_eq!(dsn.address.password.as_ref().map(Secret::expose), Some("p@s:s/w"));
-        assert_eq!(dsn.tls, Some(TlsMode::Required));
+        assert_eq!(dsn.tls.mode(), Some(TlsMode::Required));
     }
 
     #[test]
@@ -139,8 +119,7 @@ mod tests {
             ("postgres://u:hunter2@/d", "it needs a host"),
             ("postgres://u:hunter2@h/d?sslmode=yes", "verify-full"),
             ("postgres://u:hunter2@h/d?hunter2=1", "unknown parameter"),
-            ("postgres://u:hunter2@h:port/d", "it needs a host"),
-            ("postgres://u:%ff@h/d", "UTF-8"),
+            ("postgres://u:p/hunter2@h/d", "`%2F`"),
         ] {
             let problem = parse(text).unwrap_err();
             assert!(problem.contains(expected) && !problem.contains("hunter2"), "{text}: {problem}");

@@ -26,8 +26,10 @@ pub struct ExtractorConfig {
     /// the limit for each later wait.
     #[schemars(range(min = 0.001, max = 86400.0), extend("x-source" = false))]
     pub timeout: Option<f64>,
-    /// Statement timeout on the server, in seconds. Default: no limit, whatever the setting of the role
-    /// is.
+    /// Time limit of a statement on the server, in seconds: PostgreSQL's
+    /// `statement_timeout` (<https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-STATEMENT-TIMEOUT>). At the
+    /// limit the server ends the statement, and the attempt fails with a timeout, which is retried. Default: no limit, whatever
+    /// the setting of the role is.
     #[schemars(range(min = 0.001, max = 2_000_000.0), extend("x-source" = false))]
     pub statement_timeout: Option<f64>,
     /// An integer, date or timestamp column by which several connections read ranges in parallel, in one snapshot. Rows

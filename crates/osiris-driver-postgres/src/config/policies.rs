@@ -1,5 +1,6 @@
 //! How to handle types without an exact counterpart.
 
+pub use osiris_sql::config::DecimalOverflow;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -33,17 +34,6 @@ pub enum NumericPolicy {
     #[default]
     Decimal,
     /// Text, as the server prints it.
-    Text,
-}
-
-/// How to handle a NUMERIC column of more than 38 digits.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum DecimalOverflow {
-    /// The step fails before the first row and names the column.
-    #[default]
-    Error,
-    /// The column becomes text.
     Text,
 }
 

@@ -3,32 +3,23 @@
 mod report;
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use osiris_core::{Error, Health, Result};
+use osiris_core::{Health, Result};
+use osiris_sql::CheckLimit;
 
 pub use report::{Report, report};
 
 use crate::client::{Connect, ConnectionTarget};
 use crate::config::PostgresConnection;
 
-/// Time reserved for the report.
-const RESERVE: Duration = Duration::from_millis(100);
-
 /// Connects, authenticates and checks the privileges of the role, within `limit`.
 pub(crate) async fn check(connect: &Connect, connection: &PostgresConnection, limit: Duration) -> Health {
-    let started = Instant::now();
-    let wait = limit.saturating_sub(RESERVE.min(limit / 10));
-    let target = ConnectionTarget::new(connection, Path::new(".")).within(wait);
-    // Slightly more than the connect timeout, whose message is more specific.
-    let wait = wait + limit.saturating_sub(wait) / 2;
-    let asked = tokio::time::timeout(wait, ask(connect, target)).await.unwrap_or_else(|_| {
-        Err(Error::timeout(format!("no response within {} ms", wait.as_millis()))
-            .with_hint("check the address and firewalls"))
-    });
-    let health = match asked {
-        Ok(report) => report.health(started.elapsed()),
-        Err(error) => Health::failed(started.elapsed(), &error),
+    let check = CheckLimit::start(limit);
+    let target = ConnectionTarget::new(connection, Path::new(".")).within(check.connecting());
+    let health = match check.ask(connection.connect_timeout, ask(connect, target)).await {
+        Ok(report) => report.health(check.elapsed()),
+        Err(error) => Health::failed(check.elapsed(), &error),
     };
     health.with_detail("address", connection.address.to_string())
 }

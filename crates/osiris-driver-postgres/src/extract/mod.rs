@@ -132,17 +132,27 @@ pub async fn extract(
     Ok(extracted)
 }
 
-/// About how many rows a table has, by the server's statistics, where all of them are read.
+/// About how many rows a table has, by the server's statistics, where all of them are read. It is a number for the
+/// screen: without it the rows are read all the same. An error would end the transaction, hence the savepoint.
 async fn rows_of_table(source: &SelectSource, task: &ExtractTask<'_>, session: &mut Session) -> Result<Option<u64>> {
+    const CONTEXT: &str = "estimating the number of rows";
     let Some(table) = source.whole_table().filter(|_| !task.dry_run && task.cursor.is_none()) else { return Ok(None) };
     // -1: not known yet.
     let sql = format!(
-        "SELECT c.reltuples::pg_catalog.int8 FROM pg_catalog.pg_class c \
-         WHERE c.oid = pg_catalog.to_regclass({}) AND c.reltuples > 0",
+        "SAVEPOINT osiris_estimate; SELECT c.reltuples::pg_catalog.int8 FROM pg_catalog.pg_class c \
+         WHERE c.oid = pg_catalog.to_regclass({}) AND c.reltuples > 0; RELEASE SAVEPOINT osiris_estimate",
         literal(table)
     );
-    let rows = session.rows(&sql, "estimating the number of rows").await?;
-    Ok(rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok()))
+    match session.rows(&sql, CONTEXT).await {
+        Ok(rows) => Ok(rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok())),
+        Err(error) if error.is_connection_failed() => Err(error),
+        Err(error) => {
+            tracing::debug!(error = error.message(), "the number of rows is not estimated");
+            let undo = "ROLLBACK TO SAVEPOINT osiris_estimate; RELEASE SAVEPOINT osiris_estimate";
+            session.execute(undo, CONTEXT).await?;
+            Ok(None)
+        }
+    }
 }
 
 fn seconds(configured: Option<f64>) -> Result<Option<Duration>> {

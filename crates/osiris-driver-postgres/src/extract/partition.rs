@@ -73,7 +73,7 @@ pub(super) async fn sessions(
     let limit = if client.pooler() { limit.min(POOLER_PATIENCE) } else { limit };
     let mut sessions = vec![first];
     for _ in 1..wanted {
-        let begun = within(limit, "starting another read connection", async {
+        let begun = within(limit, "`timeout`", "starting another read connection", async {
             let mut session = client.acquire().await?;
             snapshot.begin(&mut session).await?;
             Ok(session)

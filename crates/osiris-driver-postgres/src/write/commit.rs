@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use osiris_core::commit::{CommitOutcome, Intent};
 use osiris_core::{Error, Result, Written};
-use osiris_sql::within;
 use osiris_sql::write::{OnConflict, WriteMode};
+use osiris_sql::{CONNECT_TIMEOUT, within};
 use serde::{Deserialize, Serialize};
 
 use super::WriteTask;
@@ -110,7 +110,7 @@ pub(super) async fn asked(client: &Client, intent: &Intent) -> Result<CommitOutc
 async fn outcome(client: &Client, limit: Duration, token: &Token) -> Result<bool> {
     let deadline = Instant::now() + limit;
     loop {
-        let asked = within(limit, ASKING, ask(client, token)).await;
+        let asked = within(limit, CONNECT_TIMEOUT, ASKING, ask(client, token)).await;
         let error = match asked {
             Ok(Some(committed)) => return Ok(committed),
             Ok(None) => Error::timeout("the transaction has not ended on the server"),

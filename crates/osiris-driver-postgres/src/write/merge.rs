@@ -7,7 +7,7 @@ use osiris_sql::write::{OnConflict, PendingRanges, RefusingKeys, add_written, is
 use super::failure::StatementError;
 use super::loader::SUPPRESSED;
 use super::staging::{STAGING_TABLE, StagingTable};
-use super::target::{Target, cell};
+use super::target::{Target, cell, key_columns};
 use super::transaction::Transaction;
 use crate::client::quote;
 
@@ -37,23 +37,27 @@ pub(super) struct Merge<'a> {
     pub(super) rows: u64,
     /// The greatest row number.
     pub(super) last: u64,
-    /// Unique constraints other than the key because of which rows were refused.
+    /// Unique constraints other than the key because of which rows were rejected.
     pub(super) refusing: RefusingKeys,
 }
 
 /// A rejected row.
 struct Refused {
     number: u64,
+    fault: RowFault,
+}
+
+/// Why the server does not take rows.
+struct RowFault {
     column: Option<String>,
     reason: String,
+    /// The unique key, other than that of the merge, by which a row collides with another.
+    key: Option<String>,
 }
 
 enum MergeOutcome {
     Taken(Written),
-    Refused {
-        column: Option<String>,
-        reason: String,
-    },
+    Refused(RowFault),
     /// A duplicate key.
     Twice,
 }
@@ -64,10 +68,11 @@ impl Merge<'_> {
     /// # Errors
     /// On duplicate keys, on any failure other than single rows, or when too many rows are rejected.
     pub(super) async fn run(&mut self) -> Result<Written> {
-        let merged = self.merge().await;
-        let written = merged.map_err(|error| self.refusing.explain(error))?;
-        self.refusing.enforce_limit(self.ctx)?;
-        Ok(written)
+        let written = self.merge().await?;
+        match self.refusing.enforce_limit(self.ctx) {
+            Ok(()) => Ok(written),
+            Err(error) => Err(self.explained(error).await),
+        }
     }
 
     async fn merge(&mut self) -> Result<Written> {
@@ -86,8 +91,8 @@ impl Merge<'_> {
             }
             match self.saved(part, rows).await? {
                 MergeOutcome::Taken(part) => add_written(&mut written, &part),
-                MergeOutcome::Refused { column, reason } if is_single(&range) => {
-                    let refused = Refused { number: range.start, column, reason };
+                MergeOutcome::Refused(fault) if is_single(&range) => {
+                    let refused = Refused { number: range.start, fault };
                     // It may need a row that follows it.
                     if self.target.needs_one_statement { later.push(refused) } else { self.reject(refused).await? }
                 }
@@ -124,10 +129,27 @@ impl Merge<'_> {
     }
 
     async fn reject(&mut self, refused: Refused) -> Result<()> {
-        let row = self.stage.take(self.tx, refused.number).await?;
-        let column = self.source(refused.column);
-        let reject = Reject { row_number: Some(refused.number), column, reason: refused.reason, row };
-        self.ctx.rejects().push(vec![reject]).await
+        let Refused { number, fault: RowFault { column, reason, key } } = refused;
+        if let Some(key) = key {
+            self.refusing.add(key);
+        }
+        let row = self.stage.take(self.tx, number).await?;
+        let reject = Reject { row_number: Some(number), column: self.source(column), reason, row };
+        match self.ctx.rejects().push(vec![reject]).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.explained(error).await),
+        }
+    }
+
+    /// The error of too many rejects, with the unique keys that are at fault and their columns.
+    async fn explained(&mut self, error: Error) -> Error {
+        for name in self.refusing.without_columns() {
+            // Without them the name of the key says enough.
+            if let Ok(columns) = key_columns(self.tx, &self.table, &name).await {
+                self.refusing.set_columns(&name, columns);
+            }
+        }
+        self.refusing.explain(error)
     }
 
     /// Merges a range, or all rows, in a savepoint.
@@ -158,11 +180,9 @@ impl Merge<'_> {
             Ok(verdict) => Ok(verdict),
             Err(StatementError::Server(refusal)) if refusal.is_cardinality() => Ok(MergeOutcome::Twice),
             Err(StatementError::Server(refusal)) if refusal.is_about_rows() => {
-                if let (Action::ByKey(_), Some(key)) = (self.action, refusal.violated_key()) {
-                    self.refusing.add(key);
-                }
                 let (column, reason) = refusal.reason();
-                Ok(MergeOutcome::Refused { column, reason })
+                let key = refusal.violated_key().filter(|_| matches!(self.action, Action::ByKey(_)));
+                Ok(MergeOutcome::Refused(RowFault { column, reason, key: key.map(str::to_owned) }))
             }
             Err(failure) => Err(failure.into_error(CONTEXT)),
         }
@@ -275,5 +295,5 @@ impl Merge<'_> {
 }
 
 fn left_out() -> MergeOutcome {
-    MergeOutcome::Refused { column: None, reason: SUPPRESSED.to_owned() }
+    MergeOutcome::Refused(RowFault { column: None, reason: SUPPRESSED.to_owned(), key: None })
 }

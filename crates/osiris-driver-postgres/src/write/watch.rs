@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
-use osiris_sql::within;
+use osiris_core::Error;
 use osiris_sql::write::Silence;
 
 use super::failure::StatementError;
@@ -46,8 +46,8 @@ impl Watch {
             );
             let count = other.scalar(&sql, "checking whether the statement is still running").await?;
             other.release().await;
-            Ok(count.is_some_and(|count| count != "0"))
+            Ok::<_, Error>(count.is_some_and(|count| count != "0"))
         };
-        within(self.silence, "checking whether the statement is still running", ask).await.unwrap_or(false)
+        matches!(tokio::time::timeout(self.silence, ask).await, Ok(Ok(true)))
     }
 }

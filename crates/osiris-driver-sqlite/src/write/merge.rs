@@ -59,9 +59,8 @@ impl<'a> Staging<'a> {
     pub(super) async fn merge(&self, client: &mut Client, task: &WriteTask<'_>, last: u64) -> Result<Written> {
         let mut written = Written { ignored: self.deduplicate(client, task).await?, ..Written::default() };
         let mut refusing = RefusingKeys::default();
-        let merged = self.merge_ranges(client, task, last, &mut written, &mut refusing).await;
-        merged.map_err(|error| refusing.explain(error))?;
-        refusing.enforce_limit(task.ctx)?;
+        self.merge_ranges(client, task, last, &mut written, &mut refusing).await?;
+        refusing.enforce_limit(task.ctx).map_err(|error| refusing.explain(error))?;
         Ok(written)
     }
 
@@ -100,7 +99,8 @@ impl<'a> Staging<'a> {
                     let row =
                         sources.zip(row.into_iter().map(serde_json::Value::from)).collect::<serde_json::Map<_, _>>();
                     let number = task.config.write.order_by.is_none().then_some(range.start);
-                    task.ctx.rejects().push(vec![fault.reject(number, row.into(), &self.plan.columns)]).await?;
+                    let pushed = task.ctx.rejects().push(vec![fault.reject(number, row.into(), &self.plan.columns)]);
+                    pushed.await.map_err(|error| refusing.explain(error))?;
                 }
                 Some(_) => pending.split(&range, None),
             }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use osiris_core::Secret;
 use osiris_driver_postgres::{Dsn, PostgresConnection, ServerAddress};
 use osiris_http::Url;
+use osiris_sql::dsn;
 use osiris_sql::tls::{Reach, Tls, TlsFields, TlsMode};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -26,7 +27,7 @@ struct ConnectionFields {
     #[schemars(extend("x-aliases" = ["service_role_key", "anon_key"], "x-yielding-aliases" = ["anon_key"]))]
     key: Option<Secret>,
     /// A connection URL: `postgresql://user:password@host:5432/postgres?sslmode=require`. Replaces the
-    /// fields that begin with `pg_`. Default: none.
+    /// fields that begin with `pg_`. `#`, `/`, `?`, `@` and `%` in the password are percent-encoded. Default: none.
     #[schemars(extend("x-aliases" = ["pg_dsn", "sql_dsn"]))]
     dsn: Option<Secret>,
     /// The host of the database. Default: none, and the database is not used.
@@ -151,10 +152,7 @@ impl TryFrom<ConnectionFields> for SupabaseConnection {
 
     fn try_from(mut fields: ConnectionFields) -> Result<Self, String> {
         let mut problems = Vec::new();
-        let dsn = fields.dsn.take().and_then(|dsn| {
-            let parsed = Dsn::parse(&dsn);
-            parsed.map_err(|found| problems.push(format!("`dsn`: {found}"))).ok()
-        });
+        let dsn = dsn::parsed(fields.dsn.take(), Dsn::parse, &mut problems);
         problems.extend(fields.given_besides_a_dsn(dsn.is_some()));
         let rest = fields.rest(dsn.is_some()).unwrap_or_else(|problem| {
             problems.push(problem);
@@ -166,11 +164,10 @@ impl TryFrom<ConnectionFields> for SupabaseConnection {
             Some(host) => Reach::of_host(host),
             None => Reach::Network,
         };
-        let mut ssl = std::mem::take(&mut fields.ssl);
-        let mode = fields.tls.or(dsn.as_ref().and_then(|dsn| dsn.tls));
-        ssl.ssl_ca = ssl.ssl_ca.or(dsn.as_ref().and_then(|dsn| dsn.ca.clone()));
-        let tls = Tls::combine(mode, ssl, reach, &mut problems);
-        let direct = dsn.map(|dsn| dsn.address).or_else(|| fields.direct());
+        let ssl = std::mem::take(&mut fields.ssl);
+        let (address, dsn_tls) = dsn.map(|dsn| (dsn.address, dsn.tls)).unzip();
+        let tls = Tls::combine(fields.tls, ssl, dsn_tls.unwrap_or_default(), reach, &mut problems);
+        let direct = address.or_else(|| fields.direct());
         if problems.is_empty() {
             problems.extend(lacking(fields.channel, rest.is_some(), direct.is_some()));
         }
@@ -223,25 +220,19 @@ fn lacking(channel: ChannelChoice, rest: bool, direct: bool) -> Option<String> {
 impl ConnectionFields {
     /// Fields that conflict with the `dsn`, or have no effect without a host.
     fn given_besides_a_dsn(&self, has_dsn: bool) -> Option<String> {
-        let given: Vec<&str> = [
+        let given = [
             ("pg_host", self.pg_host.is_some()),
             ("pg_port", self.pg_port.is_some()),
             ("pg_user", self.pg_user.is_some()),
             ("pg_password", self.pg_password.is_some()),
             ("pg_database", self.pg_database.is_some()),
-        ]
-        .into_iter()
-        .filter_map(|(name, given)| given.then_some(name))
-        .collect();
-        if given.is_empty() || (!has_dsn && self.pg_host.is_some()) {
-            return None;
+        ];
+        if has_dsn {
+            return dsn::conflict(&given);
         }
-        let named = given.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        Some(if has_dsn {
-            format!("`dsn` conflicts with {named}: set one or the other")
-        } else {
-            format!("{named} has no effect without `pg_host`: set it, or a `dsn`")
-        })
+        let given = given.iter().filter(|(_, given)| *given && self.pg_host.is_none());
+        let named: Vec<String> = given.map(|(name, _)| format!("`{name}`")).collect();
+        (!named.is_empty()).then(|| format!("{} has no effect without `pg_host`: set it, or a `dsn`", named.join(", ")))
     }
 
     fn direct(&mut self) -> Option<ServerAddress> {

@@ -63,8 +63,10 @@ pub struct ExtractorConfig {
     /// connection's `timeout`, which is also the limit for each later wait.
     #[schemars(range(min = 0.001, max = 86400.0), extend("x-source" = false))]
     pub timeout: Option<f64>,
-    /// Statement timeout on the server over the direct channel, in seconds. Default: no
-    /// limit, whatever the setting of the role is.
+    /// Time limit of a statement on the server over the direct channel, in seconds: PostgreSQL's
+    /// `statement_timeout` (<https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-STATEMENT-TIMEOUT>). At the
+    /// limit the server ends the statement, and the attempt fails with a timeout, which is retried. Default: no limit, whatever
+    /// the setting of the role is.
     #[schemars(range(min = 0.001, max = 2_000_000.0), extend("x-source" = false))]
     pub statement_timeout: Option<f64>,
     /// Maximum rows per batch over the direct channel. A batch also ends at 16 MB.

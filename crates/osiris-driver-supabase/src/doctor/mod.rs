@@ -6,36 +6,31 @@
 mod rest;
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use osiris_core::{Error, Health, Result};
 use osiris_driver_postgres::doctor::{Report, report};
+use osiris_sql::CheckLimit;
 
 use crate::client::advice::by_own_fields;
 use crate::client::{Channel, Client, Connect, Target};
 use crate::config::SupabaseConnection;
 use crate::discover::SERVICE_SCHEMAS;
 
-/// Time reserved for reporting the result.
-const RESERVE: Duration = Duration::from_millis(100);
-
 /// Checks the channel of the rows, and the other one, within `limit`.
 pub(crate) async fn check(connect: &Connect, connection: &SupabaseConnection, limit: Duration) -> Health {
-    let started = Instant::now();
-    let wait = limit.saturating_sub(RESERVE.min(limit / 10));
-    let target = Target::new(connection, Path::new(".")).once(wait);
+    let check = CheckLimit::start(limit);
+    let target = Target::new(connection, Path::new(".")).once(check.connecting());
     let channel = match Client::prepare(target.clone()) {
         Ok(client) => client.channel(),
-        Err(error) => return Health::failed(started.elapsed(), &error),
+        Err(error) => return Health::failed(check.elapsed(), &error),
     };
-    // Slightly more than the connect timeout, whose message is more specific.
-    let wait = wait + limit.saturating_sub(wait) / 2;
-    let own = within(wait, ask(connect, target.clone(), channel));
-    let other = within(wait, other(connect, &target, channel));
+    let own = check.ask(connection.connect_timeout, ask(connect, target.clone(), channel));
+    let other = check.ask(connection.connect_timeout, other(connect, &target, channel));
     let (own, other) = futures::future::join(own, other).await;
     let health = match own {
-        Ok(report) => healthy(&report, started.elapsed()),
-        Err(error) => Health::failed(started.elapsed(), &error),
+        Ok(report) => healthy(&report, check.elapsed()),
+        Err(error) => Health::failed(check.elapsed(), &error),
     };
     let health = health.with_detail("channel", channel.name());
     let health = match (&connection.direct, &connection.rest) {
@@ -77,13 +72,6 @@ async fn other(connect: &Connect, target: &Target, channel: Channel) -> Result<O
             Some(("postgres", ask(connect, target, Channel::Postgres).await?))
         }
         _ => None,
-    })
-}
-
-async fn within<T>(limit: Duration, future: impl Future<Output = Result<T>>) -> Result<T> {
-    tokio::time::timeout(limit, future).await.unwrap_or_else(|_| {
-        Err(Error::timeout(format!("no response within {} ms", limit.as_millis()))
-            .with_hint("check the address and firewalls"))
     })
 }
 

@@ -4,5 +4,5 @@
 mod source;
 mod writer;
 
-pub use source::{QueryFields, ReadFields, SourceFields, reading_kind};
+pub use source::{DecimalOverflow, QueryFields, ReadFields, SourceFields, reading_kind};
 pub use writer::{ConflictFields, WriteFields, WriterFields};

@@ -41,6 +41,17 @@ pub struct ReadFields {
     pub cursor: Option<Cursor>,
 }
 
+/// How to handle a decimal column of more than 38 digits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DecimalOverflow {
+    /// The step fails before the first row and names the column.
+    #[default]
+    Error,
+    /// The column becomes text.
+    Text,
+}
+
 fn default_batch_size() -> usize {
     10_000
 }

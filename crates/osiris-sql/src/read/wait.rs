@@ -28,7 +28,7 @@ impl WaitLimits {
     /// # Errors
     /// Those of `answer`; when it takes longer than a first row may.
     pub async fn first<T>(&self, doing: &str, answer: impl Future<Output = Result<T>>) -> Result<T> {
-        ended(self.first_row, doing, answer, SLOW).await
+        ended(self.first_row, doing, answer, || SLOW.to_owned()).await
     }
 
     /// The next part of an answer.

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 
+use super::DsnTls;
+
 /// How a server is reached, which decides how much TLS a connection has when it does not say.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Reach {
@@ -60,6 +62,17 @@ impl TlsMode {
     /// Whether the server's certificate is looked at.
     pub fn verifies(self) -> bool {
         matches!(self, Self::VerifyCa | Self::VerifyFull)
+    }
+
+    /// Its name, as `tls` has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Disabled => "disabled",
+            Self::Preferred => "preferred",
+            Self::Required => "required",
+            Self::VerifyCa => "verify-ca",
+            Self::VerifyFull => "verify-full",
+        }
     }
 
     /// What is known of a server that was reached with this mode, for a doctor.
@@ -187,18 +200,34 @@ impl Default for Tls {
 }
 
 impl Tls {
-    /// What `tls` and the fields come to together, for a server that is reached like this. Every contradiction is added
-    /// to `problems`; what is returned then is of no use.
-    pub fn combine(tls: Option<TlsMode>, fields: TlsFields, reach: Reach, problems: &mut Vec<String>) -> Self {
-        problems.extend(fields.given_twice());
-        let asked = fields.asked_mode(tls).unwrap_or_else(|problem| {
+    /// What `tls`, the fields and a `dsn` come to together, for a server that is reached like this. Every contradiction is
+    /// added to `problems`, with the names of both sides; what is returned then is of no use.
+    pub fn combine(
+        tls: Option<TlsMode>,
+        fields: TlsFields,
+        dsn: DsnTls,
+        reach: Reach,
+        problems: &mut Vec<String>,
+    ) -> Self {
+        let (dsn_mode, dsn_ca) = dsn.into_named();
+        let asked = fields.asked_mode(tls, dsn_mode).unwrap_or_else(|problem| {
             problems.push(problem);
             None
         });
         let ssl = fields.ssl.map(Ssl::into_settings).unwrap_or_default();
-        let ca = fields.ssl_ca.or(ssl.ca);
-        let identity = match (fields.ssl_cert.or(ssl.cert), fields.ssl_key.or(ssl.key)) {
-            (Some(cert), Some(key)) => Some((PathBuf::from(cert), PathBuf::from(key))),
+        let of_field = |name: &str, value: Option<String>| value.map(|value| (format!("`{name}`"), value));
+        let mut once = |name: &str, outer, inner, dsn| {
+            let given = [of_field(&format!("ssl_{name}"), outer), of_field(&format!("ssl.{name}"), inner), dsn];
+            let mut given = given.into_iter().flatten();
+            let first = given.next()?;
+            problems.extend(given.map(|(other, _)| format!("{} and {other} are the same: keep one", first.0)));
+            Some(first)
+        };
+        let ca = once("ca", fields.ssl_ca, ssl.ca, dsn_ca);
+        let cert = once("cert", fields.ssl_cert, ssl.cert, None);
+        let key = once("key", fields.ssl_key, ssl.key, None);
+        let identity = match (cert, key) {
+            (Some((_, cert)), Some((_, key))) => Some((PathBuf::from(cert), PathBuf::from(key))),
             (None, None) => None,
             (cert, _) => {
                 let (one, other) = if cert.is_some() { ("ssl_cert", "ssl_key") } else { ("ssl_key", "ssl_cert") };
@@ -206,50 +235,48 @@ impl Tls {
                 None
             }
         };
-        let mode = match asked {
-            Some(mode) => mode,
+        let mode = match &asked {
+            Some((_, mode)) => *mode,
             None if ca.is_some() => TlsMode::VerifyFull,
             None if identity.is_some() => TlsMode::Required,
             None => reach.default_mode(),
         };
-        if ca.is_some() && !mode.verifies() {
-            problems.push("a CA is looked at with `tls: verify-ca` or `verify-full` only".to_owned());
+        if let Some((name, mode)) = &asked {
+            let asks = format!("{name} asks for `{}`", mode.name());
+            if let (Some((ca, _)), false) = (&ca, mode.verifies()) {
+                problems.push(format!(
+                    "{ca} verifies the server, but {asks}: use `verify-ca` or `verify-full`, or keep one"
+                ));
+            }
+            if identity.is_some() && *mode == TlsMode::Disabled {
+                problems.push(format!("`ssl_cert` needs TLS, but {asks}: keep one"));
+            }
         }
         if reach == Reach::Socket && mode.verifies() {
-            problems.push("a server behind a Unix socket has no name to verify: leave `tls` out".to_owned());
+            let name = asked.map(|(name, _)| name).or(ca.clone().map(|(name, _)| name)).unwrap_or_default();
+            problems.push(format!("a server behind a Unix socket has no name to verify: leave {name} out"));
         }
-        if identity.is_some() && mode == TlsMode::Disabled {
-            problems.push("a certificate of the client needs TLS, which is disabled".to_owned());
-        }
-        Self { mode, ca: ca.map(PathBuf::from), identity }
+        Self { mode, ca: ca.map(|(_, path)| PathBuf::from(path)), identity }
     }
 }
 
 impl TlsFields {
-    fn given_twice(&self) -> Vec<String> {
-        let Some(Ssl::Settings(ssl)) = &self.ssl else { return Vec::new() };
-        [(&self.ssl_ca, &ssl.ca, "ca"), (&self.ssl_cert, &ssl.cert, "cert"), (&self.ssl_key, &ssl.key, "key")]
-            .into_iter()
-            .filter(|(outer, inner, _)| outer.is_some() && inner.is_some())
-            .map(|(_, _, name)| format!("`ssl_{name}` and `ssl.{name}` are the same: keep one"))
-            .collect()
-    }
-
-    /// The mode that `tls`, `require_ssl` and `ssl` ask for, when they agree.
-    fn asked_mode(&self, tls: Option<TlsMode>) -> Result<Option<TlsMode>, String> {
+    /// The mode that the `dsn`, `tls`, `require_ssl` and `ssl` ask for, when they agree, and the first that does.
+    fn asked_mode(
+        &self,
+        tls: Option<TlsMode>,
+        dsn: Option<(String, TlsMode)>,
+    ) -> Result<Option<(String, TlsMode)>, String> {
         let ssl = self.ssl.as_ref().map_or(Ok(None), Ssl::mode)?;
         let required = (self.require_ssl == Some(true)).then_some(TlsMode::VerifyFull);
-        let mut asked = None;
-        for (name, mode) in [("tls", tls), ("require_ssl", required), ("ssl", ssl)] {
-            match (asked, mode) {
-                (Some((one, first)), Some(mode)) if first != mode => {
-                    return Err(format!("`{one}` and `{name}` ask for different kinds of TLS: keep one"));
-                }
-                (None, Some(mode)) => asked = Some((name, mode)),
-                _ => {}
-            }
+        let fields = [("`tls`", tls), ("`require_ssl`", required), ("`ssl`", ssl)];
+        let fields = fields.into_iter().filter_map(|(name, mode)| Some((name.to_owned(), mode?)));
+        let mut given = dsn.into_iter().chain(fields);
+        let Some((one, first)) = given.next() else { return Ok(None) };
+        match given.find(|(_, mode)| *mode != first) {
+            Some((other, _)) => Err(format!("{one} and {other} ask for different kinds of TLS: keep one")),
+            None => Ok(Some((one, first))),
         }
-        Ok(asked.map(|(_, mode)| mode))
     }
 }
 
@@ -266,8 +293,12 @@ mod tests {
             (false, host) => Reach::of_host(host.unwrap_or("db.example.com")),
         };
         let tls = serde_json::from_value(fields["tls"].clone()).unwrap();
+        let mut dsn = DsnTls::default();
+        let mode: Option<TlsMode> = serde_json::from_value(fields["dsn_mode"].clone()).unwrap();
+        mode.into_iter().for_each(|mode| dsn.set_mode("ssl-mode", mode));
+        fields["dsn_ca"].as_str().into_iter().for_each(|ca| dsn.set_ca("ssl-ca", ca));
         let mut problems = Vec::new();
-        let tls = Tls::combine(tls, serde_json::from_value(fields).unwrap(), reach, &mut problems);
+        let tls = Tls::combine(tls, serde_json::from_value(fields).unwrap(), dsn, reach, &mut problems);
         if problems.is_empty() { Ok(tls.mode) } else { Err(problems) }
     }
 
@@ -297,6 +328,10 @@ mod tests {
             (json!({"ssl": true, "ssl_ca": "ca.pem"}), TlsMode::VerifyFull),
             (json!({"ssl": false}), TlsMode::Disabled),
             (json!({"ssl": false, "tls": "disabled"}), TlsMode::Disabled),
+            (json!({"dsn_mode": "preferred"}), TlsMode::Preferred),
+            (json!({"dsn_mode": "required", "tls": "required", "require_ssl": false}), TlsMode::Required),
+            (json!({"dsn_ca": "ca.pem"}), TlsMode::VerifyFull),
+            (json!({"dsn_ca": "ca.pem", "require_ssl": true}), TlsMode::VerifyFull),
         ] {
             assert_eq!(mode(fields.clone()), Ok(expected), "{fields}");
         }
@@ -342,6 +377,48 @@ mod tests {
             json!({"tls": "disabled", "ssl_cert": "c", "ssl_key": "k"}),
         ] {
             assert!(mode(fields.clone()).is_err(), "{fields}");
+        }
+    }
+
+    #[test]
+    fn a_contradiction_names_both_sides() {
+        for (fields, expected) in [
+            (
+                json!({"dsn_mode": "disabled", "tls": "required"}),
+                "`ssl-mode` of the `dsn` and `tls` ask for different kinds of TLS: keep one",
+            ),
+            (
+                json!({"dsn_mode": "required", "require_ssl": true}),
+                "`ssl-mode` of the `dsn` and `require_ssl` ask for different kinds of TLS: keep one",
+            ),
+            (
+                json!({"dsn_mode": "required", "ssl": true}),
+                "`ssl-mode` of the `dsn` and `ssl` ask for different kinds of TLS: keep one",
+            ),
+            (
+                json!({"dsn_mode": "required", "ssl_ca": "ca.pem"}),
+                "`ssl_ca` verifies the server, but `ssl-mode` of the `dsn` asks for `required`: use `verify-ca` or \
+                 `verify-full`, or keep one",
+            ),
+            (
+                json!({"tls": "preferred", "dsn_ca": "ca.pem"}),
+                "`ssl-ca` of the `dsn` verifies the server, but `tls` asks for `preferred`: use `verify-ca` or \
+                 `verify-full`, or keep one",
+            ),
+            (
+                json!({"dsn_ca": "a.pem", "ssl_ca": "b.pem"}),
+                "`ssl_ca` and `ssl-ca` of the `dsn` are the same: keep one",
+            ),
+            (
+                json!({"dsn_mode": "disabled", "ssl_cert": "c", "ssl_key": "k"}),
+                "`ssl_cert` needs TLS, but `ssl-mode` of the `dsn` asks for `disabled`: keep one",
+            ),
+            (
+                json!({"dsn_mode": "verify-ca", "socket": "s"}),
+                "a server behind a Unix socket has no name to verify: leave `ssl-mode` of the `dsn` out",
+            ),
+        ] {
+            assert_eq!(mode(fields.clone()), Err(vec![expected.to_owned()]), "{fields}");
         }
     }
 }

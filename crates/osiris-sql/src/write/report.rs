@@ -1,6 +1,6 @@
 //! What a write checks and tells whatever its database: NULLs before anything is sent, DDL, keys that occur twice.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::future::Future;
 
@@ -123,32 +123,49 @@ pub async fn refuse_duplicates(ctx: &ExecutionContext, key: &[String], rows: &[V
         ))
 }
 
-/// The unique keys, other than the one that rows are merged by, because of which the database has refused rows.
+/// The unique keys, other than the one that rows are merged by, because of which rows were rejected, with their columns.
+/// The values are never kept.
 #[derive(Debug, Default)]
-pub struct RefusingKeys(BTreeSet<String>);
+pub struct RefusingKeys(BTreeMap<String, Vec<String>>);
 
 impl RefusingKeys {
     /// Adds one by its name in the database.
-    pub fn add(&mut self, key: impl Into<String>) {
-        self.0.insert(key.into());
+    pub fn add(&mut self, name: impl Into<String>) {
+        self.0.entry(name.into()).or_default();
+    }
+
+    /// The names of those whose columns are unknown.
+    pub fn without_columns(&self) -> Vec<String> {
+        self.0.iter().filter(|(_, columns)| columns.is_empty()).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The columns of one of them.
+    pub fn set_columns(&mut self, name: &str, columns: Vec<String>) {
+        if let Some(known) = self.0.get_mut(name) {
+            *known = columns;
+        }
     }
 
     /// Checks the limit of rejects once all rows are merged, where a key was at fault.
     ///
     /// # Errors
-    /// When there are more rejects than allowed; the error names the keys.
+    /// When there are more rejects than allowed: [`explain`](Self::explain) it.
     pub fn enforce_limit(&self, ctx: &ExecutionContext) -> Result<()> {
-        if self.0.is_empty() { Ok(()) } else { ctx.rejects().enforce_limit().map_err(|error| self.explain(error)) }
+        if self.0.is_empty() { Ok(()) } else { ctx.rejects().enforce_limit() }
     }
 
-    /// The error of too many rejects, with the names of the keys that are at fault.
+    /// The error of too many rejects, with the keys that are at fault. Not for other errors, which these keys have nothing
+    /// to do with.
     #[must_use]
     pub fn explain(&self, error: Error) -> Error {
         if self.0.is_empty() || error.kind() != ErrorKind::Integrity {
             return error;
         }
-        let names: Vec<&str> = self.0.iter().map(String::as_str).collect();
-        error.with_context("unique key", names.join(", ")).with_hint(
+        let named = |(name, columns): (&String, &Vec<String>)| match columns.as_slice() {
+            [] => name.clone(),
+            columns => format!("{name} ({})", columns.join(", ")),
+        };
+        error.with_context("unique key", self.0.iter().map(named).collect::<Vec<_>>().join(", ")).with_hint(
             "another row of the table has the same value in that unique key: fix the data, or merge by the columns of that \
              key with `key`; the rows are in the step's rejects, and `max_rejects` lets the step go on without them",
         )

@@ -1,6 +1,7 @@
 //! The subjects of the conformance suites: an extractor that reads a table of a server, a writer that fills one.
 
 use osiris_core::{Error, ErrorKind, Registry, Result};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -51,6 +52,21 @@ pub trait ConformingDriver: DatabaseDriver<Server: SampleServer> {
 
     /// A configuration of the writer with problems that the schema does not see.
     fn invalid_write() -> InvalidConfig;
+}
+
+/// The connection with its address and `password` in a `dsn`.
+fn by_url<D: ConformingDriver>(fields: &Value, password: &str) -> Vec<Value> {
+    let prefix = D::PORT_AND_PASSWORD[0].trim_end_matches("port");
+    let mut rest = fields.as_object().cloned().unwrap_or_default();
+    let [host, port, user, database, _] = ["host", "port", "user", "database", "password"]
+        .map(|name| rest.remove(&format!("{prefix}{name}")).unwrap_or_default());
+    let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let part = |value: Value| encoded(value.as_str().unwrap_or_default());
+    let Some(host) = host.as_str() else { return Vec::new() };
+    let account = format!("{}:{}", part(user), encoded(password));
+    let dsn = format!("{}://{account}@{host}:{port}/{}", D::Server::SCHEME, part(database));
+    rest.insert("dsn".to_owned(), json!(dsn));
+    vec![Value::Object(rest)]
 }
 
 /// What a client that cannot be had says.
@@ -183,6 +199,10 @@ impl<D: ConformingDriver> Subject for TableSource<D> {
         D::modifying_reads()
     }
 
+    fn connections_with_secret(&self, fields: &Value, secret: &str) -> Vec<Value> {
+        by_url::<D>(fields, secret)
+    }
+
     fn register_with_failing_client(&self, registry: &mut Registry) -> Option<Result<()>> {
         Some(D::register_failing(registry))
     }
@@ -263,6 +283,10 @@ impl<D: ConformingDriver> Subject for TableTarget<D> {
         faults.push(Fault::new("no such table", ErrorKind::Validation, missing).found_by_dry_run());
         faults.push(Fault::new("values out of range", ErrorKind::Integrity, narrow));
         Ok(faults)
+    }
+
+    fn connections_with_secret(&self, fields: &Value, secret: &str) -> Vec<Value> {
+        by_url::<D>(fields, secret)
     }
 
     fn config_with_columns(&self, mut config: Value, columns: &[&str]) -> Option<Value> {

@@ -120,7 +120,7 @@ pub async fn says_what_is_wrong_with_the_way<D: PostgresFamily>() -> Option<Stri
     assert_eq!(
         said,
         "black hole: Timeout | connecting to 127.0.0.1:PORT as `postgres`: no response within 1900 ms: check the address \
-         and firewalls, or raise the limit\n"
+         and firewalls\n"
     );
     // The system closes with or without a reset.
     let health = check::<D>(&with(json!({"port": doctor::closing_port()}))).await;

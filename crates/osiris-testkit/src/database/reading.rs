@@ -1,6 +1,8 @@
 //! A server, a bench before it, and the extractor between them.
 
-use osiris_core::{Error, RetryPolicy, StepFailure, StepOutput};
+use std::sync::Arc;
+
+use osiris_core::{Error, Progress, RetryPolicy, StepFailure, StepOutput};
 use serde_json::{Value, json};
 
 use super::{DatabaseDriver, DatabaseServer};
@@ -40,6 +42,36 @@ impl<D: DatabaseDriver> Reading<D> {
         let output = self.run("rows", config.clone(), json!({})).await;
         let output = output.unwrap_or_else(|failure| panic!("{config}: {}", failure.error.report()));
         self.bench.rows(&output.table.unwrap()).await.unwrap()
+    }
+
+    /// The total of a step that reads all of a table is that of the server's statistics. `t` has 860 rows with the numbers `a`,
+    /// and its statistics were taken when it had 900.
+    pub async fn total_is_estimated(&self) {
+        let cases = [
+            (json!({"table": "t"}), Some(900)),
+            (json!({"table": "t", "limit": 40, "order_by": "a"}), Some(40)),
+            (json!({"table": "t", "partition_by": "a"}), Some(900)),
+            (json!({"table": "t", "where": "a > 100"}), None),
+            (json!({"query": "SELECT * FROM t"}), None),
+            (json!({"table": "t", "cursor": {"column": "a"}}), None),
+        ];
+        for (config, expected) in cases {
+            let total = self.total_of(config.clone(), json!({})).await;
+            // The statistics are about right: these are of so few pages that they nearly are.
+            let is_near = total.zip(expected).is_none_or(|(total, expected)| total.abs_diff(expected) <= 100);
+            assert!(total.is_some() == expected.is_some() && is_near, "{config}: {total:?}");
+        }
+    }
+
+    /// The estimate of the total that is there at the end of an extraction.
+    pub async fn total_of(&self, config: Value, connection: Value) -> Option<u64> {
+        let progress = Arc::new(Progress::default());
+        let step = self.bench.step("counted", D::EXTRACTOR, config.clone()).progress(&progress);
+        let done = step.connection(D::connection(&self.server, connection)).run().await;
+        done.unwrap_or_else(|failure| panic!("{config}: {}", failure.error.report()));
+        self.bench.store().drop_table("counted").await.unwrap();
+        assert_eq!(progress.is_estimate(), progress.total_rows().is_some(), "{config}");
+        progress.total_rows()
     }
 
     /// The message, facts and hint of an extraction that fails.

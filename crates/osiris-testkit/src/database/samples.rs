@@ -22,6 +22,8 @@ pub struct BadValue {
 pub trait SampleServer: DatabaseServer {
     /// The name under which its tests are left out.
     const SERVICE: &'static str;
+    /// The scheme of its connection URLs.
+    const SCHEME: &'static str;
     /// The columns of a sample.
     const COLUMNS: &'static str;
     /// A table with a value that cannot be read exactly.
@@ -75,6 +77,7 @@ pub(super) fn padding(sample: Sample) -> Result<usize> {
 
 impl<B: Brand> SampleServer for MysqlServer<B> {
     const SERVICE: &'static str = B::SERVICE;
+    const SCHEME: &'static str = "mysql";
     const COLUMNS: &'static str =
         "id BIGINT PRIMARY KEY, name TEXT, amount DECIMAL(12,2), day DATE, at DATETIME(6), flag TINYINT(1)";
     const BAD_VALUE: BadValue = BadValue {
@@ -118,6 +121,7 @@ impl<B: Brand> SampleServer for MysqlServer<B> {
 
 impl SampleServer for Postgres {
     const SERVICE: &'static str = "postgres";
+    const SCHEME: &'static str = "postgresql";
     const COLUMNS: &'static str =
         "id bigint PRIMARY KEY, name text, amount numeric(12,2), day date, at timestamp, flag boolean";
     const BAD_VALUE: BadValue = BadValue {

@@ -78,6 +78,37 @@ pub async fn another_unique_index_is_no_key<D: DatabaseDriver>(writing: &Writing
     assert!(writing.rejects().await.starts_with("3|"), "{}", writing.rejects().await);
 }
 
+/// A row that another unique index refuses is reported by that index, whose name is `key`, and its columns, without its
+/// value.
+pub async fn a_refused_key_is_named_without_its_value<D: DatabaseDriver>(writing: &Writing<D>, key: &str) {
+    const VALUE: &str = "a@example.com";
+    let setup = "CREATE TABLE t (id INT PRIMARY KEY, region INT, email VARCHAR(20), v INT CHECK (v < 50)); \
+        INSERT INTO t VALUES (1, 7, 'a@example.com', 1)";
+    writing.execute(&format!("{setup}; CREATE UNIQUE INDEX {key} ON t (region, email)")).await;
+    let named = [("unique key", format!("{key} (region, email)"))];
+    let failure = writing.write(upsert(json!({})), "SELECT 2 AS id, 7 AS region, 'a@example.com' AS email").await;
+    let error = failure.unwrap_err().error;
+    assert_eq!(error.context(), named);
+    let report = error.report();
+    assert!(!report.contains("mode: upsert") && !report.contains(VALUE), "{report}");
+    let rejects = writing.rejects().await;
+    assert!(rejects.contains(key) && !rejects.contains(VALUE), "{rejects}");
+    // A second one: the key is named where the limit allows for the first only.
+    let more = "SELECT * FROM (VALUES (2, 7, 'a@example.com'), (3, 7, 'a@example.com')) x(id, region, email)";
+    let failure = writing.write(upsert(json!({"max_rejects": 1})), more).await.unwrap_err();
+    assert_eq!(failure.error.context(), named);
+    // So many that the step ends before all rows were merged.
+    let many = "SELECT i::INTEGER AS id, 7 AS region, 'a@example.com' AS email FROM range(2, 1100) r(i)";
+    let failure = writing.write(upsert(json!({})), many).await.unwrap_err();
+    assert_eq!(failure.error.context(), named);
+    // What refuses a row is something else.
+    let failure =
+        writing.write(upsert(json!({})), "SELECT 2 AS id, 7 AS region, 'b' AS email, 99 AS v").await.unwrap_err();
+    assert_eq!(failure.error.kind(), ErrorKind::Integrity);
+    assert!(failure.error.context().is_empty(), "{}", failure.error.report());
+    assert_eq!(writing.shown("SELECT * FROM t").await, "1|7|a@example.com|1");
+}
+
 /// Rows of other tables are never removed by a cascade, whichever of these settings would delete the old rows.
 pub async fn cascades_are_refused<D: DatabaseDriver>(writing: &Writing<D>, settings: &[Value]) {
     let setup = "CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1); \

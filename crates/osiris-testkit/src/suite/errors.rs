@@ -1,12 +1,12 @@
 //! Rules about a step that fails: what the error says, what it is called, and what it must not hold.
 
-use osiris_core::{ErrorKind, Redactor, RetryPolicy, StepFailure, event};
+use osiris_core::{ErrorKind, Problem, Redactor, ResolvedConnection, RetryPolicy, StepFailure, event};
 use serde_json::{Map, Value, json};
 
 use super::run::text;
 use crate::corpus::SECRETS;
 use crate::trial::{STEP, ensure, not_applicable};
-use crate::{Fault, Outcome, Ready, Sample, Subject, Trial, Verdict, Violation};
+use crate::{Fault, Job, Outcome, Ready, Sample, Subject, Trial, Verdict, Violation};
 
 /// Runs every fault of the subject and hands over how it ended.
 async fn each_fault<S: Subject>(
@@ -106,35 +106,56 @@ pub async fn drv_018_says_what_to_do_and_leaks_no_secret<S: Subject>(trial: &Tri
         let faults = trial.subject().faults(trial.place()).await?;
         let good = Fault::new("a good job", ErrorKind::Unknown, trial.job(5).await?);
         for fault in faults.into_iter().chain([good]) {
-            let mut job = trial.with_input(fault.job, Sample::new(5))?;
-            let bench = trial.bench()?;
-            let connection = with_secret(trial.driver(&bench)?.connection_schema(), &job.connection, secret);
-            let Some(connection) = connection else { return Ok(Verdict::Holds) };
-            job.connection = connection;
-            let ready = trial.ready_for(job).await?;
-            let outcome = ready.step(STEP).run_unchecked().await;
-            let mut said = format!("{}\n{}", ready.bench.events().text(), ready.bench.metrics().text());
-            if let Err(failure) = outcome {
-                said.push_str(&format!("\n{:?}\n{}", failure.error, failure.error.report()));
+            let job = trial.with_input(fault.job, Sample::new(5))?;
+            for (field, connection) in with_secret(trial, &job.connection, secret)? {
+                let ready = trial.ready_for(Job { connection, ..job.clone() }).await?;
+                let outcome = ready.step(STEP).retry(RetryPolicy::never()).run_unchecked().await;
+                let mut said = format!("{}\n{}", ready.bench.events().text(), ready.bench.metrics().text());
+                if let Err(failure) = outcome {
+                    said.push_str(&format!("\n{:?}\n{}", failure.error, failure.error.report()));
+                }
+                ensure!(!holds(&said, secret), "{}: the secret {secret:?} in `{field}` is in {said}", fault.name);
             }
-            ensure!(!holds(&said, secret), "{}: the secret {secret:?} is in {said}", fault.name);
         }
     }
     Ok(Verdict::Holds)
 }
 
-/// The connection with every secret field set to `secret`; nothing when it has no such field.
-pub(super) fn with_secret(schema: &osiris_core::ConfigSchema, connection: &Value, secret: &str) -> Option<Value> {
-    let mut fields: Map<String, Value> = connection.as_object().cloned().unwrap_or_default();
-    let secrets: Vec<&str> = schema.fields().map(|(field, _)| field).filter(|field| schema.is_secret(field)).collect();
-    if secrets.is_empty() {
-        return None;
+/// The connection with `secret` in one of its secret fields, once for each of them, and with what the subject makes of it.
+/// The other secret fields stay, unless the driver refuses them beside this one.
+pub(super) fn with_secret<S: Subject>(
+    trial: &Trial<S>,
+    connection: &Value,
+    secret: &str,
+) -> Result<Vec<(String, Value)>, Violation> {
+    let bench = trial.bench()?;
+    let driver = trial.driver(&bench)?;
+    let schema = driver.connection_schema();
+    let fields: Map<String, Value> = connection.as_object().cloned().unwrap_or_default();
+    let mut all = Vec::new();
+    for field in schema.fields().map(|(field, _)| field).filter(|field| schema.is_secret(field)) {
+        let with = |keeps: &dyn Fn(&str) -> bool| {
+            let mut fields = fields.clone();
+            fields.retain(|name, _| schema.field_named(name) != Some(field) && keeps(name));
+            fields.insert(field.to_owned(), json!(secret));
+            fields
+        };
+        let mut beside = with(&|_| true);
+        let alone = with(&|name| !schema.is_secret(name));
+        let is_good = |fields: &Map<String, Value>| {
+            let connection = ResolvedConnection::from_fields(fields.clone(), schema);
+            !driver.family().check_connection(&connection).iter().any(Problem::is_error)
+        };
+        if !is_good(&beside) && is_good(&alone) {
+            beside = alone;
+        }
+        all.push((field.to_owned(), Value::Object(beside)));
     }
-    fields.retain(|name, _| !schema.is_secret(name));
-    for field in secrets {
-        fields.insert(field.to_owned(), json!(secret));
+    if !all.is_empty() {
+        let inside = trial.subject().connections_with_secret(connection, secret);
+        all.extend(inside.into_iter().map(|connection| ("part of a field".to_owned(), connection)));
     }
-    Some(Value::Object(fields))
+    Ok(all)
 }
 
 /// Whether `text` has the secret: as it is, in a form that the redactor knows, in other letters, or backwards.

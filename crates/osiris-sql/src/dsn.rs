@@ -1,0 +1,243 @@
+//! Connection URLs: `scheme://user:password@host:port/database?parameter=value`. No message shows any part of them.
+//!
+//! The only `@` stands between the password and the host. A parser of URLs would end the address at the first `#`, `/` or `?`
+//! of a password, and show the rest of it as a host or a database; here a URL with such a character is refused.
+
+use std::net::Ipv6Addr;
+
+use osiris_core::Secret;
+use percent_encoding::percent_decode_str;
+
+/// The URLs of one database.
+#[derive(Debug, Clone, Copy)]
+pub struct DsnFormat {
+    /// Their schemes, each of which may name a client: `mysql` is also `mysql+pymysql`.
+    pub schemes: &'static [&'static str],
+    /// One of them, for messages.
+    pub example: &'static str,
+}
+
+/// The parts of a connection URL, decoded; what it leaves out is `None`.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct DsnParts {
+    /// The user.
+    pub user: Option<String>,
+    /// The user's password.
+    pub password: Option<Secret>,
+    /// Host name or IP address, without brackets.
+    pub host: Option<String>,
+    /// Port.
+    pub port: Option<u16>,
+    /// The database.
+    pub database: Option<String>,
+    /// Names and values after the `?`. A value may be a password.
+    pub parameters: Vec<(String, Secret)>,
+}
+
+impl DsnParts {
+    /// Parses a connection URL.
+    ///
+    /// # Errors
+    /// When it is invalid, or when it is unclear where its password ends; the message does not show it.
+    pub fn parse(dsn: &Secret, format: DsnFormat) -> Result<Self, String> {
+        let text = dsn.expose().trim();
+        let (scheme, rest) = text.split_once("://").unwrap_or_default();
+        let scheme = scheme.split_once('+').map_or(scheme, |(base, _)| base);
+        if !format.schemes.contains(&scheme) {
+            return Err(format!("invalid DSN: expected `{}`", format.example));
+        }
+        let (address, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        if rest.contains('#') || path.contains('@') || address.matches('@').count() > 1 {
+            return Err("invalid DSN: `#`, `/`, `?` and `@` in the password or another part must be percent-encoded: \
+                        `%23`, `%2F`, `%3F`, `%40`"
+                .to_owned());
+        }
+        let mut parts = Self::default();
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        match address.split_once('@') {
+            Some((account, server)) => {
+                parts.set_account(account)?;
+                parts.set_server(server)?;
+            }
+            None => parts.set_server(address)?,
+        }
+        let database = path.trim_start_matches('/');
+        if database.contains('/') {
+            return Err(
+                "invalid DSN: one database, without a table, stands after the host; a `/` in its name is `%2F`"
+                    .to_owned(),
+            );
+        }
+        parts.database = decoded(database)?;
+        for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            let value = Secret::new(decoded(value)?.unwrap_or_default());
+            parts.parameters.push((decoded(name)?.unwrap_or_default(), value));
+        }
+        Ok(parts)
+    }
+
+    fn set_account(&mut self, text: &str) -> Result<(), String> {
+        let (user, password) = text.split_once(':').unwrap_or((text, ""));
+        self.user = decoded(user)?;
+        self.password = decoded(password)?.map(Secret::new);
+        Ok(())
+    }
+
+    fn set_server(&mut self, text: &str) -> Result<(), String> {
+        const HOST: &str = "invalid DSN: the host is not a host name or an IP address";
+        const PORT: &str = "invalid DSN: the port is not a number from 1 to 65535";
+        let port = match text.strip_prefix('[') {
+            Some(text) => {
+                let (host, port) = text.split_once(']').ok_or(HOST)?;
+                self.host = Some(host.parse::<Ipv6Addr>().map_err(|_| HOST)?.to_string());
+                if port.is_empty() { port } else { port.strip_prefix(':').ok_or(HOST)? }
+            }
+            None => {
+                let (host, port) = text.split_once(':').unwrap_or((text, ""));
+                self.host = decoded(host)?;
+                port
+            }
+        };
+        let is_forbidden = |c: char| c.is_whitespace() || c.is_control() || "<>\\^|[]".contains(c);
+        if self.host.as_ref().is_some_and(|host| host.contains(is_forbidden)) {
+            return Err(HOST.to_owned());
+        }
+        if !port.is_empty() {
+            let number = port.parse().ok().filter(|number| *number > 0 && !port.starts_with('+'));
+            self.port = Some(number.ok_or(PORT)?);
+        }
+        Ok(())
+    }
+}
+
+/// A `dsn`, parsed by a driver; what is wrong with it is added to `problems`.
+pub fn parsed<T>(
+    dsn: Option<Secret>,
+    parse: impl FnOnce(&Secret) -> Result<T, String>,
+    problems: &mut Vec<String>,
+) -> Option<T> {
+    parse(&dsn?).map_err(|found| problems.push(format!("`dsn`: {found}"))).ok()
+}
+
+/// The problem of a `dsn` beside fields that it replaces. Each of `fields` comes with whether it is set.
+pub fn conflict(fields: &[(&str, bool)]) -> Option<String> {
+    let set = fields.iter().filter(|(_, is_set)| *is_set);
+    let names: Vec<String> = set.map(|(name, _)| format!("`{name}`")).collect();
+    (!names.is_empty()).then(|| format!("`dsn` conflicts with {}: set one or the other", names.join(", ")))
+}
+
+/// The text of a part; `None` for one that is empty.
+fn decoded(text: &str) -> Result<Option<String>, String> {
+    let text = percent_decode_str(text).decode_utf8();
+    let text = text.map_err(|_| "invalid DSN: a `%` sequence is not UTF-8".to_owned())?;
+    Ok((!text.is_empty()).then(|| text.into_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const FORMAT: DsnFormat = DsnFormat { schemes: &["db", "database"], example: "db://user:password@host:1/database" };
+
+    fn parse(text: &str) -> Result<DsnParts, String> {
+        DsnParts::parse(&Secret::new(text), FORMAT)
+    }
+
+    #[test]
+    fn every_part_is_taken_and_decoded() {
+        let dsn =
+            parse(" db+client://etl.x:p%40s%3As%2Fw+@db.example.com:3307/my%20db?a=%2Frun%2Fs+t&b&a=2\n").unwrap();
+        assert_eq!((dsn.host.as_deref(), dsn.port), (Some("db.example.com"), Some(3307)));
+        assert_eq!((dsn.user.as_deref(), dsn.database.as_deref()), (Some("etl.x"), Some("my db")));
+        assert_eq!(dsn.password.as_ref().map(Secret::expose), Some("p@s:s/w+"));
+        let parameters: Vec<_> = dsn.parameters.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
+        assert_eq!(parameters, [("a", "/run/s+t"), ("b", ""), ("a", "2")]);
+    }
+
+    #[test]
+    fn what_is_left_out_is_none() {
+        let dsn = parse("database://db.example.com").unwrap();
+        assert_eq!((dsn.host.as_deref(), dsn.port, dsn.user, dsn.database), (Some("db.example.com"), None, None, None));
+        assert!(dsn.password.is_none() && dsn.parameters.is_empty());
+        let dsn = parse("db://u:@[0:0::1]:5433?a=b").unwrap();
+        assert_eq!((dsn.host.as_deref(), dsn.port, dsn.user.as_deref()), (Some("::1"), Some(5433), Some("u")));
+        assert!(dsn.password.is_none());
+        assert_eq!(parse("db:///d").unwrap().host, None);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_without_showing_it() {
+        for (text, expected) in [
+            ("host=h user=u password=hunter2", "expected `db://"),
+            ("other://u:hunter2@h/d", "expected `db://"),
+            ("db://u:hunter2@h:port/d", "the port is not a number"),
+            ("db://u:hunter2@h:0/d", "the port is not a number"),
+            ("db://u:hunter2@h:+1/d", "the port is not a number"),
+            ("db://u:hunter2", "the port is not a number"),
+            ("db://u:hunter2@[::x]/d", "the host is not"),
+            ("db://u:hunter2@[::1]hunter2/d", "the host is not"),
+            ("db://u:hunter2@h%20x/d", "the host is not"),
+            ("db://u:hunter2@h/d/t", "without a table"),
+            ("db://u:%ff@h/d", "UTF-8"),
+            ("db://u:hunter2#x@h/d", "`%23`"),
+            ("db://u:12/hunter2@h/d", "`%2F`"),
+            ("db://u:12?hunter2@h/d", "`%3F`"),
+            ("db://u:12@hunter2@h/d", "`%40`"),
+            ("db://u:hunter2@h/d?a=x@y", "`%40`"),
+        ] {
+            let problem = parse(text).unwrap_err();
+            assert!(problem.contains(expected) && !problem.contains("hunter2"), "{text}: {problem}");
+        }
+    }
+
+    #[test]
+    fn secrets_do_not_show() {
+        let shown = format!("{:?}", parse("db://u:hunter2@h/d?password=hunter2").unwrap());
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+
+    #[test]
+    fn a_field_beside_a_dsn_is_named() {
+        assert_eq!(conflict(&[("host", false), ("port", false)]), None);
+        let problem = conflict(&[("host", true), ("port", false), ("user", true)]);
+        assert_eq!(problem.as_deref(), Some("`dsn` conflicts with `host`, `user`: set one or the other"));
+    }
+
+    proptest! {
+        /// `%` is written by none of them before two hexadecimal digits, which would be another character.
+        #[test]
+        fn a_password_is_taken_exactly_or_refused_without_being_shown(password in "[#/?@:+&=%\\[\\]\\\\ \tQXZů]{1,24}") {
+            match parse(&format!("db://etl:{password}@db.example.com:3306/shop?a=b")) {
+                Ok(dsn) => {
+                    prop_assert_eq!(dsn.password.as_ref().map(Secret::expose), Some(password.as_str()));
+                    prop_assert_eq!((dsn.host.as_deref(), dsn.port), (Some("db.example.com"), Some(3306)));
+                    prop_assert_eq!((dsn.user.as_deref(), dsn.database.as_deref()), (Some("etl"), Some("shop")));
+                    prop_assert_eq!(dsn.parameters.len(), 1);
+                }
+                Err(problem) => {
+                    prop_assert!(problem.contains("percent-encoded"), "{}", problem);
+                    let characters: Vec<char> = password.chars().collect();
+                    for piece in characters.windows(3).map(|piece| piece.iter().collect::<String>()) {
+                        prop_assert!(!problem.contains(&piece), "{:?} is in {}", piece, problem);
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn an_encoded_password_is_taken_exactly(password in "\\PC{1,24}") {
+            let encoded = percent_encoding::utf8_percent_encode(&password, percent_encoding::NON_ALPHANUMERIC);
+            let dsn = parse(&format!("db://etl:{encoded}@h/d")).unwrap();
+            prop_assert_eq!(dsn.password.as_ref().map(Secret::expose), Some(password.as_str()));
+        }
+
+        #[test]
+        fn any_text_is_taken_or_refused(text in "db://\\PC{0,40}") {
+            let _ = parse(&text);
+        }
+    }
+}
