@@ -13,7 +13,6 @@ use osiris_core::{Problem, Redactor, Severity};
 use crate::source::{Position, SourceFile, Span};
 
 pub use json::{FAILURE_VERSION, error_json, failure_document};
-pub(crate) use mask::{is_reference, looks_secret, mask_literals_of, may_be_secret};
 
 /// One problem, for the person who must fix it.
 #[derive(Debug, Clone)]
