@@ -1,6 +1,7 @@
 //! What the benchmarks of `cargo xtask bench` are measured with and against: data, and SQL typed by hand into the DuckDB that
 //! Osiris links. No code of Osiris runs here.
-#![expect(clippy::print_stderr, reason = "a program for the benchmarks, not a library")]
+
+mod program;
 
 use std::error::Error;
 use std::fs::File;
@@ -10,23 +11,18 @@ use std::process::ExitCode;
 use tpchgen::csv::LineItemCsv;
 use tpchgen::generators::LineItemGenerator;
 
+use program::ended;
+
 const USAGE: &str = "usage: osiris-bench lineitem SCALE FILE | osiris-bench sql DATABASE STATEMENTS";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let outcome = match words.as_slice() {
+    ended(match words.as_slice() {
         ["lineitem", scale, path] => lineitem(scale, path),
         ["sql", database, statements] => sql(database, statements),
         _ => Err(USAGE.into()),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    })
 }
 
 /// TPC-H lineitem as CSV with a header. The file appears under its name when it is whole.

@@ -3,6 +3,8 @@
 #![expect(clippy::print_stdout, reason = "a program for the benchmarks, not a library")]
 #![expect(clippy::print_stderr, reason = "a program for the benchmarks, not a library")]
 
+mod program;
+
 use std::error::Error;
 use std::fmt::Write as _;
 use std::io::BufRead as _;
@@ -10,6 +12,8 @@ use std::process::ExitCode;
 
 use osiris_stand_ins::posthog::PostHog;
 use serde_json::json;
+
+use program::ended;
 
 const USAGE: &str = "usage: osiris-bench-posthog serve EVENTS FILE | osiris-bench-posthog discard URL KEY FILE";
 /// Properties of an event: texts, numbers and flags in turn, as real ones are.
@@ -19,18 +23,11 @@ const PROPERTIES: usize = 30;
 async fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let outcome = match words.as_slice() {
+    ended(match words.as_slice() {
         ["serve", events, file] => serve(events, file).await,
         ["discard", url, key, file] => discard(url, key, file).await,
         _ => Err(USAGE.into()),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    })
 }
 
 /// Prints the fields of a connection to it as one line of JSON. For each line that it reads it writes the queries that it was asked to

@@ -1,6 +1,7 @@
 //! A database server for `cargo xtask bench`, in a process of its own.
 #![expect(clippy::print_stdout, reason = "a program for the benchmarks, not a library")]
-#![expect(clippy::print_stderr, reason = "a program for the benchmarks, not a library")]
+
+mod program;
 
 use std::error::Error;
 use std::io::BufRead as _;
@@ -11,26 +12,21 @@ use osiris_testkit::services::{Brand, MariadbBrand, MysqlBrand, MysqlOptions, My
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
+use program::ended;
+
 const USAGE: &str = "usage: osiris-bench-serve mariadb | mysql | postgres | supabase";
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let outcome = match words.as_slice() {
+    ended(match words.as_slice() {
         ["mariadb"] => mysql::<MariadbBrand>().await,
         ["mysql"] => mysql::<MysqlBrand>().await,
         ["postgres"] => postgres().await,
         ["supabase"] => supabase().await,
         _ => Err(USAGE.into()),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    })
 }
 
 /// MariaDB or MySQL, as a server with 4 GB would have it. Commits do not wait for the disk, for nobody.

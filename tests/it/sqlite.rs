@@ -65,6 +65,22 @@ fn u36_a_misspelt_table_or_column_gets_the_nearest_name() {
         project.write("osiris_connections.yaml", "connections: {sqlite: {main: {default: true, path: a.db}}}\n");
         let run = project.run(&["run", "pipeline.yaml"]).with_code(1);
         assert!(run.stderr.contains(says), "{}", run.stderr);
+fn a_pattern_that_matches_no_table_is_an_empty_list_for_programs_and_a_refusal_for_people() {
+    let project = Project::empty(Program::built());
+    project.write("rows.csv", "id\n1\n");
+    project.run(&["copy", "rows.csv", "sqlite:a.db#orders"]).with_code(0);
+    project.write("osiris_connections.yaml", "connections: {sqlite: {main: {default: true, path: a.db}}}\n");
+    for command in [&["components", "discover"][..], &["discover"]] {
+        let arguments = [command, &["sqlite.extractor", "--table", "oders"]].concat();
+        let people = project.run(&arguments).with_code(2);
+        assert!(
+            people.stderr.contains("no table matches `oders`") && people.stderr.contains("orders"),
+            "{}",
+            people.stderr
+        );
+        let programs = project.run(&[&arguments[..], &["--json"]].concat()).with_code(0);
+        assert_eq!(programs.json()["resources"], serde_json::json!([]));
+        assert_eq!(programs.stderr, "no table matches `oders`\n");
     }
 }
 

@@ -116,32 +116,48 @@ fn main() -> ExitCode {{
     )
 }
 
-/// Makes a driver of a template outside of the workspace, in `directory`, runs its suite, and a pipeline with its program. `sources` says in
-/// a manifest where our crates are.
+/// Makes a driver of each template outside of the workspace, beside `directory`. Runs the suite of the one for files, and a pipeline with
+/// its program; compiles the others. `sources` says in a manifest where our crates are.
 pub(crate) fn check(directory: &Path, sources: &str) -> Outcome {
-    if directory.exists() {
-        std::fs::remove_dir_all(directory).map_err(|error| format!("{}: {error}", directory.display()))?;
+    for kind in COMPILED {
+        let directory = directory.with_file_name(format!("{NAME}-{kind}"));
+        make(kind, &format!("{NAME}{kind}"), &directory, sources)?;
+        shell::run(&mut cargo(&directory, &["check", "--quiet", "--all-targets"]))?;
     }
-    new_driver::write_outside("file", NAME, directory)?;
-    let manifest = directory.join("Cargo.toml");
-    let text = workspace::read(&manifest)?;
-    workspace::write(&manifest, &format!("{text}\n{sources}"))?;
-    workspace::write(directory.join("Cargo.lock"), &workspace::read("Cargo.lock")?)?;
-    let features: &[&str] = if Build::of_checkout() == Build::Bundled { &["--features", "bundled"] } else { &[] };
-    let cargo = |arguments: &[&str]| -> Command {
-        let mut command = shell::cargo(arguments);
-        command.args(features).current_dir(directory).env("CARGO_TARGET_DIR", workspace::target_dir());
-        duckdb::announce_outside(&mut command);
-        command
-    };
-    shell::run(&mut cargo(&["test", "--quiet"]))?;
+    make("file", NAME, directory, sources)?;
+    shell::run(&mut cargo(directory, &["test", "--quiet"]))?;
     let shelf = directory.join("shelf");
     std::fs::create_dir_all(&shelf).map_err(|error| format!("{}: {error}", shelf.display()))?;
     workspace::write(directory.join("pipeline.yaml"), PIPELINE)?;
     let connections = format!("version: 1\nconnections: {{{NAME}: {{shelf: {{directory: {shelf:?}}}}}}}\n");
     workspace::write(directory.join("osiris_connections.yaml"), &connections)?;
-    shell::run(&mut cargo(&["run", "--quiet", "--", "run", "pipeline.yaml"]))
+    shell::run(&mut cargo(directory, &["run", "--quiet", "--", "run", "pipeline.yaml"]))
 }
+
+/// A crate of a template, with our crates from `sources` and the versions of our lock file.
+fn make(kind: &str, name: &str, directory: &Path, sources: &str) -> Outcome {
+    if directory.exists() {
+        std::fs::remove_dir_all(directory).map_err(|error| format!("{}: {error}", directory.display()))?;
+    }
+    new_driver::write_outside(kind, name, directory)?;
+    let manifest = directory.join("Cargo.toml");
+    let text = workspace::read(&manifest)?;
+    workspace::write(&manifest, &format!("{text}\n{sources}"))?;
+    workspace::write(directory.join("Cargo.lock"), &workspace::read("Cargo.lock")?)
+}
+
+/// Cargo for such a crate, with the DuckDB of this checkout.
+fn cargo(directory: &Path, arguments: &[&str]) -> Command {
+    let features: &[&str] = if Build::of_checkout() == Build::Bundled { &["--features", "bundled"] } else { &[] };
+    let (task, rest) = arguments.split_at(1);
+    let mut command = shell::cargo(task);
+    command.args(features).args(rest).current_dir(directory).env("CARGO_TARGET_DIR", workspace::target_dir());
+    duckdb::announce_outside(&mut command);
+    command
+}
+
+/// The kinds of drivers whose crates are compiled and not run: their suites run in the workspace.
+const COMPILED: [&str; 2] = ["http", "sql"];
 
 /// The family of the driver that is made outside.
 const NAME: &str = "outside";

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::problem::nearest;
 use crate::{Error, Result};
 
 /// The resources of one connection [DRV-019..021].
@@ -104,6 +105,21 @@ impl Catalog {
         let resources = self.resources.into_iter().filter(fits).collect();
         Ok(Self { discovered_at, ..Self::new(resources) })
     }
+
+    /// The error of a pattern that [matches](Self::matching) none of these resources, with the nearest name.
+    pub fn no_match(&self, pattern: &str) -> Error {
+        let names = || self.resources.iter().map(|resource| resource.name.as_str());
+        let last_begins = |name: &&str| name.rsplit('.').next().is_some_and(|last| last.starts_with(pattern));
+        let begins = names().find(|name| name.starts_with(pattern)).or_else(|| names().find(last_begins));
+        let hint = match begins {
+            Some(name) => format!("nearest: `{name}` (`{pattern}*` matches all that begin so)"),
+            None => match nearest(pattern, names()) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => "without a pattern all are listed; `*` and `?` match any characters".to_owned(),
+            },
+        };
+        Error::validation(format!("no table matches `{pattern}`")).with_hint(hint)
+    }
 }
 
 #[cfg(test)]
@@ -141,5 +157,19 @@ mod tests {
         assert_eq!(names("order"), [""; 0]);
         let error = Catalog::new(Vec::new()).matching("[a").unwrap_err();
         assert_eq!(error.message(), "invalid pattern `[a`: unclosed character class; missing ']'");
+    }
+
+    #[test]
+    fn a_pattern_that_matches_nothing_is_answered_with_the_nearest_name() {
+        let all = Catalog::new(["shop.orders", "shop.customers"].map(|name| table(name, 1)).into());
+        for (pattern, hint) in [
+            ("shop.ord", "nearest: `shop.orders` (`shop.ord*` matches all that begin so)"),
+            ("cust", "nearest: `shop.customers` (`cust*` matches all that begin so)"),
+            ("shop.oders", "did you mean `shop.orders`?"),
+            ("zzzz", "without a pattern all are listed; `*` and `?` match any characters"),
+        ] {
+            let error = all.no_match(pattern);
+            assert_eq!((error.message(), error.hint()), (&*format!("no table matches `{pattern}`"), Some(hint)));
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! detected before either has written a row, however it is spelt.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 /// The kind of destination.
@@ -82,11 +83,19 @@ impl DestinationId {
         self
     }
 
-    /// A server by host and port, in a normalized form: all loopback names are equal.
+    /// A server by host and port, in a normalized form: all names of this machine are equal.
     pub fn server(host: &str, port: u16) -> String {
         let host = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.').to_ascii_lowercase();
-        let is_loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
-        format!("{}:{port}", if is_loopback { "localhost" } else { &host })
+        // To connect to no address in particular is to connect to this machine.
+        let is_here = |ip: IpAddr| ip.to_canonical().is_loopback() || ip.to_canonical().is_unspecified();
+        // RFC 6761: whatever ends with `.localhost` is this machine.
+        let is_local = host == "localhost" || host.ends_with(".localhost") || host.parse().is_ok_and(is_here);
+        format!("{}:{port}", if is_local { "localhost" } else { &host })
+    }
+
+    /// The names of the server of a table, with its database where those of a server do not see each other.
+    pub fn servers(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().filter_map(|name| Some(name.split_once('\n')?.0))
     }
 
     /// Whether one may change rows that the other writes.
@@ -154,11 +163,15 @@ mod tests {
         assert!(!both.is_same_as(&DestinationId::table(["localhost:5432/db"], "public.u")));
         assert!(!both.is_same_as(&DestinationId::table(["localhost:5433/db"], "public.t")));
         assert_eq!(both.to_string(), "public.t on https://h");
+        assert_eq!(both.servers().collect::<Vec<_>>(), ["https://h", "localhost:5432/db"]);
+        assert_eq!(DestinationId::standard_output().servers().count(), 0);
     }
 
     #[test]
     fn one_server_has_one_spelling() {
-        let names = ["localhost", "127.0.0.1", "[::1]", "LOCALHOST."].map(|host| DestinationId::server(host, 1));
+        let hosts =
+            ["localhost", "127.0.0.1", "[::1]", "LOCALHOST.", "db.localhost", "::ffff:127.0.0.1", "0.0.0.0", "[::]"];
+        let names = hosts.map(|host| DestinationId::server(host, 1));
         assert!(names.iter().all(|name| name == "localhost:1"), "{names:?}");
         assert_eq!(DestinationId::server("DB.Example.com.", 2), "db.example.com:2");
     }

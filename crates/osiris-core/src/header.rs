@@ -3,55 +3,8 @@
 use serde_json::{Map, Value};
 
 use crate::config::escape;
+use crate::secret::is_guarded_header;
 use crate::{ConnectionRef, Problem};
-
-/// Headers that decide which server or account answers, or how a request is framed, under names that do not show it.
-const ROUTING: [&str; 12] = [
-    "host",
-    "origin",
-    "referer",
-    "forwarded",
-    "connection",
-    "upgrade",
-    "expect",
-    "te",
-    "trailer",
-    "content-length",
-    "content-encoding",
-    "transfer-encoding",
-];
-
-/// Parts of the names of headers that carry a credential or lead elsewhere: `X-Auth-Token`, `Api-Key`, `X-Forwarded-Host`.
-const GUARDED: [&str; 20] = [
-    "auth",
-    "bearer",
-    "cert",
-    "cookie",
-    "credential",
-    "csrf",
-    "forwarded",
-    "jwt",
-    "key",
-    "passphrase",
-    "password",
-    "proxy",
-    "pwd",
-    "role",
-    "secret",
-    "session",
-    "signature",
-    "token",
-    "user",
-    "xsrf",
-];
-
-/// Whether a header of this name may carry a credential, or decides where a request goes: it belongs into the definition of a
-/// connection, never into a step.
-pub fn is_guarded(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    // The only one of these names that every program sends.
-    name != "user-agent" && (ROUTING.contains(&name.as_str()) || GUARDED.iter().any(|part| name.contains(part)))
-}
 
 /// Adds the headers that a step writes to those of its connection, in the field `field`. One that the connection has already, in any
 /// case, is a problem, since it may be a credential whatever its name; so is a guarded one. Returns the names of those that were
@@ -77,7 +30,7 @@ pub(crate) fn add(
     for (name, value) in of_step {
         let pointer = format!("/{}/{}", escape(field), escape(name));
         let is_defined = headers.keys().any(|other| other.eq_ignore_ascii_case(name));
-        let message = match (is_guarded(name), is_defined) {
+        let message = match (is_guarded_header(name), is_defined) {
             (true, _) => format!("the header `{name}` may carry a credential and must not be set in a step"),
             (false, true) => format!("the header `{name}` of {reference} must not be overridden in a step"),
             (false, false) => {
@@ -89,34 +42,4 @@ pub(crate) fn add(
         problems.push(Problem::error(pointer, message).with_hint(format!("write it under `{field}` of a connection")));
     }
     (added, problems)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_that_may_carry_a_credential_are_guarded() {
-        for name in [
-            "Authorization",
-            "Proxy-Authorization",
-            "cookie",
-            "X-API-Key",
-            "apikey",
-            "X-Auth-Token",
-            "X-Hasura-Admin-Secret",
-            "X-Hasura-Role",
-            "X-Amz-Security-Token",
-            "X-CSRF",
-            "Session-Id",
-            "Host",
-            "X-Forwarded-Host",
-            "Transfer-Encoding",
-        ] {
-            assert!(is_guarded(name), "{name}");
-        }
-        for name in ["X-Trace", "X-Request-ID", "traceparent", "Accept-Language", "User-Agent", "X-Bypass-Cache"] {
-            assert!(!is_guarded(name), "{name}");
-        }
-    }
 }

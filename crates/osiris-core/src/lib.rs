@@ -15,6 +15,7 @@ pub mod lock;
 pub mod prelude;
 pub mod private;
 pub mod problem;
+pub mod secret;
 pub mod state;
 pub mod store;
 pub mod substitute;
@@ -29,14 +30,12 @@ mod counts;
 mod destination;
 mod error;
 mod family;
-pub mod header;
+mod header;
 mod health;
 mod inputs;
 mod progress;
 mod registry;
 mod retry;
-mod secret;
-mod token;
 mod visible;
 
 pub use catalog::{Catalog, Resource, ResourceField, ResourceKind};
@@ -59,13 +58,12 @@ pub use problem::{Problem, Severity};
 pub use progress::Progress;
 pub use registry::{ComponentAlias, FamilyRegistration, Registration, Registry};
 pub use retry::{Backoff, NextTry, RetryPolicy};
-pub use secret::{MASK, Redactor, Secret, shorten};
+pub use secret::{MASK, Redactor, Secret, looks_like_token, mask_tokens, shorten};
 pub use store::{
     Column, ColumnType, Reject, RejectFile, RejectReason, RejectTable, StepNote, Store, StoreKind, StoreOptions,
     TableRef, TableScan, TableSchema, TableSender, TableSink, safe_name,
 };
 pub use telemetry::{Telemetry, Unit, event, metric};
-pub use token::{looks_like_token, mask_tokens};
 pub use visible::{is_control, visible, visible_line};
 
 // What signatures show, in the version that they show: their major versions are ours.

@@ -1,7 +1,7 @@
 //! Errors of user SQL: the message of DuckDB and the position in the query.
 
 use osiris_core::Error;
-use osiris_core::store::{EngineError, store_error, with_cast_hint};
+use osiris_core::store::{EngineError, statement_error, with_cast_hint};
 
 /// Converts an error in `sql`, with its position as line and column. `before` is the number of bytes before `sql` in
 /// the statement that DuckDB saw.
@@ -11,7 +11,7 @@ pub(crate) fn sql_error(error: duckdb::Error, sql: &str, before: usize) -> Error
         Some((line, column)) => format!("the query failed at line {line}, column {column}"),
         None => "the query failed".to_owned(),
     };
-    with_cast_hint(store_error(error, message), sql)
+    with_cast_hint(statement_error(error, message, sql), sql)
 }
 
 /// The same for a statement built from the step's `query`, where `place` maps positions: the error says the place
@@ -22,11 +22,11 @@ pub(crate) fn query_error(error: duckdb::Error, query: &str, place: impl Fn(usiz
     let error = match offset.and_then(|offset| Some((offset, position(query, offset)?))) {
         Some((offset, (line, column))) => {
             let place = format!("at line {line}, column {column}");
-            store_error(error, format!("the query failed {place}"))
+            statement_error(error, format!("the query failed {place}"), query)
                 .with_context("place", place)
                 .with_context("offset", offset)
         }
-        None => store_error(error, "the query failed"),
+        None => statement_error(error, "the query failed", query),
     };
     with_cast_hint(error, query)
 }

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use osiris_core::connection::is_label;
+use osiris_core::secret::{has_secret_address, is_reference, looks_secret};
 use osiris_core::{ConfigSchema, ConnectionRef, Connections};
 
-use crate::diagnostic::{Diagnostic, Diagnostics, is_reference, looks_secret};
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::parse::{mask_literals, mask_secrets};
 use crate::source::{SourceFile, Span};
 use crate::yaml::{self, Entry, Node, NodeKind};
@@ -179,7 +180,8 @@ impl ConnectionsFile {
         let literal = |entry: &&Entry| {
             let is_secret =
                 schema.is_secret(&entry.key) || (schema.field_named(&entry.key).is_none() && looks_secret(&entry.key));
-            is_secret && entry.value.as_str().is_some_and(|text| !text.is_empty() && !is_reference(text))
+            let is_literal = |text: &str| !text.is_empty() && !is_reference(text);
+            entry.value.as_str().is_some_and(|text| (is_secret && is_literal(text)) || has_secret_address(text))
         };
         fields.iter().filter(literal).map(|entry| warn_literal(reference, entry, source)).collect()
     }

@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use osiris_core::secret::{looks_secret, mask_literals_of, may_be_secret};
 use osiris_core::substitute::substitute;
 use osiris_core::{ConfigSchema, Registry};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::connections_file::ConnectionsFile;
-use crate::diagnostic::{looks_secret, mask_literals_of, may_be_secret};
 use crate::environment::Environment;
 
 /// A connection as a list shows it.
@@ -133,10 +133,10 @@ mod tests {
 
     #[test]
     fn s37_a_key_of_a_family_that_nobody_knows_is_masked() {
-        let text = "version: 1\nconnections:\n  lake:\n    a: {key: eyJhbGciOi, url: \"https://u:pw@h/x\", more: {signing_key: abc, keyboard: qwerty}, port: 1}\n";
+        let text = "version: 1\nconnections:\n  lake:\n    a: {key: eyJhbGciOi, url: \"https://u:pw@h/x?token=abc\", more: {signing_key: abc, keyboard: qwerty}, port: 1}\n";
         let file = ConnectionsFile::parse(SourceFile::from_text("c.yaml", text)).unwrap();
         let listed = list_connections(&file, &Registry::new(), &Environment::of([("A", "b")]));
-        let expected = json!({"key": "***", "url": "https://***@h/x", "more": {"signing_key": "***", "keyboard": "qwerty"}, "port": 1});
+        let expected = json!({"key": "***", "url": "https://u:***@h/x?token=***", "more": {"signing_key": "***", "keyboard": "qwerty"}, "port": 1});
         assert_eq!(Value::Object(listed[0].fields.clone()), expected);
     }
 }

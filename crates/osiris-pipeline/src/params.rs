@@ -108,7 +108,7 @@ pub struct ParamSpec {
 impl ParamSpec {
     /// Whether its values are secret: by its declaration or by its name.
     pub fn is_secret(&self) -> bool {
-        self.secret || crate::diagnostic::looks_secret(&self.name)
+        self.secret || osiris_core::secret::looks_secret(&self.name)
     }
 
     /// The value of a text from the command line or the environment.

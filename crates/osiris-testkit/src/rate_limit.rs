@@ -30,8 +30,6 @@ enum Kind {
 struct State {
     admitted: u64,
     refused: u64,
-    /// Whether a client has been told of the limit.
-    told: bool,
     /// When the next request may come.
     open_at: Option<Instant>,
 }
@@ -61,11 +59,12 @@ impl RateLimit {
         let is_early = state.open_at.is_some_and(|at| now + TOLERANCE < at);
         let (refused, wait) = match self.kind {
             Kind::RefusesTheFirst(wait) => (state.open_at.is_none() || is_early, wait),
-            Kind::IsNearlyUsed => (state.told && is_early, RESET),
+            Kind::IsNearlyUsed => (is_early, RESET),
         };
         match self.kind {
             Kind::RefusesTheFirst(wait) => state.open_at = state.open_at.or(Some(now + wait)),
-            Kind::IsNearlyUsed => state.open_at = Some(now + RESET),
+            Kind::IsNearlyUsed if refused => state.open_at = Some(now + RESET),
+            Kind::IsNearlyUsed => {}
         }
         if refused {
             state.refused += 1;
@@ -80,7 +79,8 @@ impl RateLimit {
         match self.kind {
             Kind::RefusesTheFirst(_) => &[],
             Kind::IsNearlyUsed => {
-                self.state().told = true;
+                // The time to the reset counts from here: the client may have waited long for this response.
+                self.state().open_at = Some(Instant::now() + RESET);
                 &NEARLY_USED
             }
         }
@@ -121,6 +121,16 @@ mod tests {
         std::thread::sleep(wait);
         assert_eq!((limit.admit(), limit.admit()), (Ok(()), Ok(())));
         assert_eq!((limit.refused(), limit.admitted(), limit.headers().len()), (2, 2, 0));
+    }
+
+    #[test]
+    fn the_time_to_the_reset_counts_from_the_response() {
+        let limit = RateLimit::nearly_used();
+        assert_eq!(limit.admit(), Ok(()));
+        std::thread::sleep(RESET / 2);
+        limit.headers();
+        std::thread::sleep(RESET / 2 + TOLERANCE);
+        assert_eq!(limit.admit(), Err(RESET), "half of the time was spent on the response");
     }
 
     #[test]

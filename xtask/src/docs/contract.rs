@@ -18,7 +18,10 @@ pub(crate) fn page() -> Outcome<String> {
     let mut page = String::new();
     for line in workspace::read(TEXT)?.lines() {
         match line.strip_prefix("{{").and_then(|line| line.strip_suffix("}}")) {
-            Some(wanted) => page.push_str(&filled(wanted).map_err(|error| format!("{TEXT}: {wanted}: {error}"))?),
+            Some(wanted) => {
+                let text = filled(wanted).map_err(|error| format!("{TEXT}: {wanted}: {error}"))?;
+                page.push_str(&without_links(&text));
+            }
             None => page.push_str(line),
         }
         page.push('\n');
@@ -56,6 +59,30 @@ fn filled(wanted: &str) -> Outcome<String> {
         "program" => Ok(code(&outside::program(rest))),
         _ => Err("unknown".to_owned()),
     }
+}
+
+/// A text of the source without the brackets of rustdoc's links: [`Name`] and [`Name`](crate::Name) lead nowhere on this page.
+/// Links to files stay.
+fn without_links(text: &str) -> String {
+    let (mut plain, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(start) = rest.find("[`") {
+        let (before, link) = rest.split_at(start);
+        plain.push_str(before);
+        let found = link.split_once("`]").map(|(name, after)| (&name[1..], after));
+        let Some((name, after)) = found.filter(|(name, _)| !name[1..].contains(['`', '\n'])) else {
+            plain.push_str("[`");
+            rest = &link[2..];
+            continue;
+        };
+        let target = after.strip_prefix('(').and_then(|after| after.split_once(')'));
+        let is_path = |target: &str| target.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':'));
+        match target {
+            Some((target, _)) if !is_path(target) => plain.push_str(&format!("[{name}`]")),
+            _ => plain.push_str(&format!("{name}`")),
+        }
+        rest = target.filter(|(target, _)| is_path(target)).map_or(after, |(_, after)| after);
+    }
+    plain + rest
 }
 
 fn code(text: &str) -> String {
@@ -214,6 +241,26 @@ mod tests {
     fn a_region_is_what_stands_between_its_marks() {
         let source = "fn a() {\n    // [one]\n    if b {\n        c();\n    }\n    // [end]\n}\n";
         assert_eq!(region(source, "one").unwrap().trim_end(), "if b {\n    c();\n}");
+    }
+
+    #[test]
+    fn links_of_rustdoc_become_names_and_links_to_files_stay() {
+        for (text, plain) in [
+            ("see [`Name`], [`a::b`](crate::a::b) and [`c`](Self::c).", "see `Name`, `a::b` and `c`."),
+            ("see [`page`](docs/page.md) [`x`]", "see [`page`](docs/page.md) `x`"),
+            ("[`unclosed", "[`unclosed"),
+            ("[`one\ntwo`]", "[`one\ntwo`]"),
+            ("no link", "no link"),
+        ] {
+            assert_eq!(without_links(text), plain);
+        }
+    }
+
+    #[test]
+    fn the_page_has_no_links_of_rustdoc() {
+        let page = page().unwrap();
+        let left: Vec<&str> = page.lines().filter(|line| line.contains("[`") && !line.contains("`](")).collect();
+        assert!(left.is_empty(), "{left:#?}");
     }
 
     #[test]

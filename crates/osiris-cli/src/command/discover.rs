@@ -2,10 +2,9 @@
 
 use std::fmt::Write as _;
 
-use osiris::core::problem::nearest;
 use osiris::core::{Catalog, Redactor, Resource, ResourceField, visible_line};
 use osiris::pipeline::inspect::{ConnectionInspector, DiscoverOptions};
-use osiris::{Error, Registry, Settings};
+use osiris::{Registry, Settings};
 use serde_json::json;
 
 use super::{project, wait};
@@ -35,13 +34,14 @@ pub(super) fn discover(
     let inspector = ConnectionInspector::new(&connections, registry, &environment).with_secrets(&on_secrets);
     let found = wait(inspector.discover(&args.name, &options)).map_err(CommandError::Run)?;
     let catalog = &found.catalog;
-    if let (Some(pattern), []) = (&args.table, catalog.resources.as_slice()) {
-        let all = DiscoverOptions { pattern: None, ..options };
-        let all = wait(inspector.discover(&args.name, &all)).map_err(CommandError::Run)?;
-        return Err(CommandError::Run(no_match(pattern, &all.catalog)));
-    }
     if args.json {
+        if let Some(no_match) = &found.no_match {
+            console.say(no_match.message());
+        }
         return console.json(&json!(catalog));
+    }
+    if let Some(no_match) = found.no_match {
+        return Err(CommandError::Run(no_match));
     }
     console.data(&shown(catalog, args.table.is_some()))?;
     let cached = match found.cached {
@@ -52,20 +52,6 @@ pub(super) fn discover(
     let ending = if count == 1 { "" } else { "s" };
     console.say(&format!("{count} resource{ending}{cached}"));
     Ok(())
-}
-
-fn no_match(pattern: &str, all: &Catalog) -> Error {
-    let names: Vec<&str> = all.resources.iter().map(|resource| resource.name.as_str()).collect();
-    let begins = names.iter().find(|name| name.starts_with(pattern)).copied();
-    let last = |name: &str| name.rsplit('.').next().is_some_and(|last| last.starts_with(pattern));
-    let hint = match begins.or_else(|| names.iter().find(|name| last(name)).copied()) {
-        Some(name) => format!("nearest: `{name}` (`{pattern}*` matches all that begin so)"),
-        None => match nearest(pattern, names.iter().copied()) {
-            Some(name) => format!("did you mean `{name}`?"),
-            None => "without `--table` all are listed; `*` and `?` match any characters".to_owned(),
-        },
-    };
-    Error::validation(format!("no table matches `{pattern}`")).with_hint(hint)
 }
 
 /// A line for each resource; with `fields`, those of each below it.

@@ -45,14 +45,16 @@ fn show(args: &ShowStateArgs, given: Settings, registry: &Registry, console: &Co
 fn reset(args: &ResetStateArgs, given: Settings, console: &Console) -> Result<(), CommandError> {
     let project = Project::of_pipeline(&args.file, given, Environment::of_process())?;
     let states = SavedStates::of_file(&project.run_root(), &Arc::new(SourceFile::read(&args.file)?))?;
+    // To ask first would be to ask for nothing.
+    if states.resettable(args.step.as_deref())?.is_empty() {
+        console.say("the pipeline has no saved state");
+        return Ok(());
+    }
     if !args.yes && !confirmed(args, console)? {
         console.say("nothing was removed");
         return Ok(());
     }
     let removed = states.reset(args.step.as_deref())?;
-    if removed.is_empty() {
-        console.say("the pipeline has no saved state");
-    }
     removed.iter().for_each(|step| console.say(&format!("removed the state of {step}: the next run reads all rows")));
     Ok(())
 }

@@ -270,3 +270,20 @@ fn g44_commands_of_the_original_are_answered_with_ours() {
     project.run(&["compile", "pipeline.yaml", "--out", "manifest.json"]).with_code(0);
     assert!(project.path("manifest.json").is_file());
 }
+
+#[test]
+fn a_state_is_looked_for_before_its_removal_has_to_be_confirmed() {
+    let project = Project::starter(program());
+    let none = project.run(&["state", "reset", "pipeline.yaml"]).with_code(0);
+    assert_eq!(none.stderr, "the pipeline has no saved state\n");
+    let unknown = project.run(&["state", "reset", "pipeline.yaml", "orders"]).with_code(2);
+    assert!(unknown.stderr.contains("there is no saved state of step `orders`"), "{}", unknown.stderr);
+    let name = project.run(&["plan", "pipeline.yaml", "--json"]).with_code(0).json()["name"].clone();
+    project.write(format!(".osiris/state/{}/orders.json", name.as_str().unwrap()), "{}");
+    for step in [&["orders"][..], &[]] {
+        let asked = project.run(&[&["state", "reset", "pipeline.yaml"], step].concat()).with_code(2);
+        assert!(asked.stderr.contains("has to be confirmed"), "{}", asked.stderr);
+    }
+    project.run(&["state", "reset", "pipeline.yaml", "orders", "--yes"]).with_code(0);
+    assert!(!project.path(format!(".osiris/state/{}/orders.json", name.as_str().unwrap())).exists());
+}

@@ -16,6 +16,7 @@ use overrides::{OVERRIDES, listed_overrides, narrow, refusal};
 
 use crate::config::ConfigSchema;
 use crate::problem::nearest;
+use crate::secret::may_be_secret;
 use crate::substitute::{Substituted, substitute};
 use crate::{Error, Problem, Redactor, Result, header};
 
@@ -186,6 +187,18 @@ impl ResolvedConnection {
         }
     }
 
+    /// A connection that a step writes itself. The headers among its fields are no secrets: they stand in the pipeline file, and one
+    /// that may carry a credential is refused there.
+    pub fn inline(fields: Map<String, Value>, schema: &ConfigSchema) -> Self {
+        let are_headers = |name: &str| {
+            let field = schema.field_named(name).unwrap_or(name);
+            OverridePolicy::of(field, schema) == OverridePolicy::Headers
+        };
+        let guarded = fields.iter().filter(|(name, _)| !are_headers(name));
+        let guarded = guarded.map(|(name, value)| (name.clone(), value.clone())).collect();
+        Self { redactor: redactor_for(&guarded, schema), ..Self::from_fields(fields, schema) }
+    }
+
     /// No fields at all: what a component with an optional connection gets when the step names none.
     pub fn none() -> Self {
         Self {
@@ -353,13 +366,16 @@ fn with_variables(
     (value, substituted)
 }
 
-/// Every string below a secret field is a secret.
+/// Every string below a secret field is a secret: one of the schema, or one that the schema does not know and that is
+/// called like one. So are the passwords and tokens in the addresses of all fields.
 fn redactor_for(fields: &Map<String, Value>, schema: &ConfigSchema) -> Redactor {
     let mut redactor = Redactor::default();
     for (name, value) in fields {
-        if schema.is_secret(name) {
+        let is_unknown = schema.field_named(name).is_none();
+        if schema.is_secret(name) || (is_unknown && may_be_secret(name)) {
             add_strings(value, &mut redactor);
         }
+        redactor.add_addresses_of(value);
     }
     redactor
 }
@@ -519,6 +535,18 @@ mod tests {
             assert!(problems.len() == 1 && problems[0].is_error(), "{refused}: {problems:?}");
             assert_eq!(resolved.fields()["headers"], json!({"X-Shop": "s3cret!!"}));
         }
+    }
+
+    #[test]
+    fn secrets_of_an_inline_connection_are_found_by_name_and_in_addresses_and_its_headers_are_none() {
+        let fields = json!({"host": "https://u:s3cret!!@h/?sig=abcd1234", "headers": {"X-Trace": "trace-1234"},
+            "unknown_token": "efgh5678", "user": "somebody1"});
+        let schema = ConfigSchema::of::<Database>();
+        let resolved = ResolvedConnection::inline(fields.as_object().unwrap().clone(), &schema);
+        let text = "s3cret!! abcd1234 trace-1234 efgh5678 somebody1";
+        assert_eq!(resolved.redactor().scrub(text), "*** *** trace-1234 *** somebody1");
+        let all = ResolvedConnection::from_fields(fields.as_object().unwrap().clone(), &schema);
+        assert_eq!(all.redactor().scrub(text), "*** *** *** *** somebody1");
     }
 
     #[test]

@@ -92,7 +92,7 @@ pub enum OverridePolicy {
     Free,
     /// Any step may narrow it to something inside of what the connection has.
     Narrowed,
-    /// Headers by name: any step may add one whose name carries no [credential](crate::header::is_guarded).
+    /// Headers by name: any step may add one whose name carries no [credential](crate::secret::is_guarded_header).
     Headers,
     /// It decides where secrets and data go, or the user: only if the connection lists the field under `overrides`.
     Address,

@@ -4,7 +4,8 @@
 use serde_json::Value;
 
 use crate::config::{ConfigSchema, escape};
-use crate::{Problem, looks_like_token, mask_tokens};
+use crate::secret::mask_by_form;
+use crate::{Problem, looks_like_token};
 
 /// The fields of a configuration, by the names of its schema, that hold an access token and have the name of a secret
 /// of the connection, or an alias of that name.
@@ -33,10 +34,10 @@ fn holds_token(value: &Value) -> bool {
     }
 }
 
-/// No problem shows a token, whatever the field is.
+/// No problem shows a token or the password of an address, whatever the field is.
 pub(super) fn masked(mut problem: Problem) -> Problem {
-    problem.message = mask_tokens(&problem.message).into_owned();
-    problem.hint = problem.hint.map(|hint| mask_tokens(&hint).into_owned());
+    problem.message = mask_by_form(&problem.message).into_owned();
+    problem.hint = problem.hint.map(|hint| mask_by_form(&hint).into_owned());
     problem
 }
 

@@ -7,8 +7,7 @@ use crate::{Error, ErrorKind};
 /// he wrote a cast.
 pub fn with_cast_hint(error: Error, sql: &str) -> Error {
     let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<EngineError>());
-    let is_cast =
-        source.is_some_and(|engine| matches!(&*engine.class, "Conversion" | "Out of Range" | "Mismatch Type"));
+    let is_cast = source.is_some_and(|engine| matches!(&*engine.class, "Conversion" | "Mismatch Type"));
     if is_cast && has_cast(sql) { error.with_hint("use TRY_CAST where a value may not fit the type") } else { error }
 }
 
@@ -24,8 +23,13 @@ fn has_cast(sql: &str) -> bool {
 /// DuckDB's own text becomes the source. Classes whose text quotes data (conversion, constraint, range) have the values
 /// masked.
 pub fn store_error(error: duckdb::Error, message: impl Into<String>) -> Error {
+    statement_error(error, message, "")
+}
+
+/// The same for a statement with SQL of the user's, `sql`: what he has written himself as the message of an error stays.
+pub fn statement_error(error: duckdb::Error, message: impl Into<String>, sql: &str) -> Error {
     let EngineError { class, detail, offset } = EngineError::read(&error);
-    let detail = if quotes_data(&class) { mask_data(&class, &detail) } else { detail };
+    let detail = if quotes_data(&class) { mask_data(&class, &detail, sql) } else { detail };
     let ours = Error::new(kind_of(&class, &detail), format!("{}: {}", message.into(), first_line(&detail)));
     let ours = match hint_for(&class, &detail) {
         Some(hint) => ours.with_hint(hint),

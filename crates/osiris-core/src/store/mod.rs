@@ -51,7 +51,7 @@ use threads::{Threads, Workload};
 pub use at_work::{AtWork, Unfinished};
 pub(crate) use direct::Channel;
 pub use direct::{DirectEdge, StreamReceiver};
-pub use error::{EngineError, store_error, with_cast_hint};
+pub use error::{EngineError, statement_error, store_error, with_cast_hint};
 pub use file_identity::FileIdentity;
 pub(crate) use file_rows::unless_misread;
 pub use memory::default_memory_limit;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use duckdb::{Config, Connection};
 
 use super::arrow_scan::{ROWS, Rows};
+use super::mask::ERROR_MACRO;
 use super::{STEPS, default_memory_limit, quote_text, store_error};
 use crate::{Error, Result};
 
@@ -177,6 +178,7 @@ fn catalog(options: &StoreOptions) -> String {
          CREATE OR REPLACE MACRO today() AS DATE '{date}';
          CREATE OR REPLACE MACRO current_date() AS DATE '{date}';
          CREATE OR REPLACE MACRO get_current_timestamp() AS TIMESTAMP '{instant}';
+         {ERROR_MACRO};
          COMMIT;"
     )
 }

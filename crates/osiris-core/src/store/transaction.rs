@@ -10,7 +10,7 @@ use super::schema::{Column, StepNote, TableRef, TableSchema};
 use super::seal::Entry;
 use super::sink::needs_table;
 use super::types::ColumnType;
-use super::{quote, quote_text, safe_name, store_error, table_sql};
+use super::{quote, quote_text, safe_name, statement_error, store_error, table_sql};
 use crate::{Error, Result};
 
 /// The transaction of a [`TableSink`](super::TableSink), for steps whose table DuckDB creates itself.
@@ -107,7 +107,7 @@ impl StoreTransaction<'_> {
     }
 
     fn execute(&self, sql: &str) -> Result<()> {
-        self.connection.execute_batch(sql).map_err(|error| store_error(error, "the query failed"))
+        self.connection.execute_batch(sql).map_err(|error| statement_error(error, "the query failed", sql))
     }
 
     /// The columns as the store keeps them, and a SELECT of them in these types.

@@ -7,6 +7,7 @@ mod contract;
 mod direct;
 mod driver;
 mod instants;
+mod masked;
 mod sandbox;
 mod store;
 mod types;

@@ -3,12 +3,12 @@
 
 use std::path::PathBuf;
 
+use osiris_core::secret::is_reference;
 use osiris_core::{ConfigSchema, Driver, Error, Registry, Result};
 use serde_json::{Map, Value, json};
 
 use super::CopyRequest;
 use super::address::{Address, Connection};
-use crate::diagnostic::is_reference;
 
 /// The field that lets a writer create what is not there.
 const CREATE: &str = "create_if_missing";

@@ -14,7 +14,6 @@ use crate::source::{Position, SourceFile, Span};
 use crate::yaml;
 
 pub use json::{FAILURE_VERSION, error_json, failure_document};
-pub(crate) use mask::{is_reference, looks_secret, mask_literals_of, may_be_secret};
 
 /// One problem, for the person who must fix it.
 #[derive(Debug, Clone)]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use osiris_core::secret::mask_by_form;
 use osiris_core::{Severity, visible};
 
 use super::mask::{Masked, secret_parts};
@@ -75,7 +76,9 @@ fn show<'a>(
     }
     let related = item.related.iter().map(|(span, text)| AnnotationKind::Context.span(place(*span)).label(label(text)));
     let annotations: Vec<_> = std::iter::once(primary).chain(related).collect();
-    let text = diagnostics.redactor.scrub(&masked.text);
+    // Of a text that is no value of the file, such as a comment, only its form is known.
+    let scrubbed = diagnostics.redactor.scrub(&masked.text);
+    let text = mask_by_form(&scrubbed);
     // Scrubbing may move the marks, but only when a secret stands on the very line: then the line alone is shown.
     let snippet = Snippet::source(text.clone().into_owned())
         .path(source.name().to_owned())

@@ -28,16 +28,18 @@ pub struct DiscoverOptions {
 }
 
 /// What was discovered.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub struct Discovered {
     /// The resources.
     pub catalog: Catalog,
     /// Whether it comes from the cache; the catalog has the time of discovery.
     pub cached: bool,
+    /// What to say of a pattern that matches nothing, with the nearest name.
+    pub no_match: Option<Error>,
 }
 
 impl ConnectionInspector<'_> {
-    /// What a component could read or write, over one of its connections.
+    /// What a component could read or write, over one of its connections. A pattern that matches nothing is no error.
     ///
     /// # Errors
     /// The component is unknown or cannot discover; the connection is incomplete, or does not respond; the catalog
@@ -53,22 +55,42 @@ impl ConnectionInspector<'_> {
                 .with_hint(format!("components that can: {able}")));
         }
         let connection = self.connection_of(driver.as_ref(), options.connection.as_ref())?;
-        let path = options.cache.as_deref().map(|directory| {
-            directory.join(format!("{}.json", fingerprint(driver.as_ref(), &connection, options.pattern.as_deref())))
-        });
-        if let Some(catalog) = path.as_deref().filter(|_| !options.refresh).and_then(read_cached) {
-            return Ok(Discovered { catalog, cached: true });
-        }
-        let catalog = driver.family().discover(&connection, options.pattern.as_deref()).await?;
-        if let Some(path) = path {
-            // An earlier version made it readable by everybody. It may belong to another user: then it stays as it is.
-            if let Some(directory) = path.parent().filter(|directory| directory.is_dir()) {
-                let _ = osiris_core::private::tighten_all(directory);
+        let pattern = options.pattern.as_deref();
+        let (catalog, cached) = catalog(driver.as_ref(), &connection, pattern, options).await?;
+        let no_match = match pattern {
+            Some(pattern) if catalog.resources.is_empty() => {
+                let (all, _) = self::catalog(driver.as_ref(), &connection, None, options).await?;
+                Some(all.no_match(pattern))
             }
-            write_atomically(&path, json!(catalog).to_string().as_bytes()).map_err(|error| file_error(error, &path))?;
-        }
-        Ok(Discovered { catalog, cached: false })
+            _ => None,
+        };
+        Ok(Discovered { catalog, cached, no_match })
     }
+}
+
+/// The resources that match a pattern, and whether they come from the cache.
+async fn catalog(
+    driver: &dyn Driver,
+    connection: &ResolvedConnection,
+    pattern: Option<&str>,
+    options: &DiscoverOptions,
+) -> Result<(Catalog, bool)> {
+    let path = options
+        .cache
+        .as_deref()
+        .map(|directory| directory.join(format!("{}.json", fingerprint(driver, connection, pattern))));
+    if let Some(catalog) = path.as_deref().filter(|_| !options.refresh).and_then(read_cached) {
+        return Ok((catalog, true));
+    }
+    let catalog = driver.family().discover(connection, pattern).await?;
+    if let Some(path) = path {
+        // An earlier version made it readable by everybody. It may belong to another user: then it stays as it is.
+        if let Some(directory) = path.parent().filter(|directory| directory.is_dir()) {
+            let _ = osiris_core::private::tighten_all(directory);
+        }
+        write_atomically(&path, json!(catalog).to_string().as_bytes()).map_err(|error| file_error(error, &path))?;
+    }
+    Ok((catalog, false))
 }
 
 /// A hash of everything that a catalog depends on. Secrets are left out: the name of the file could be used to test

@@ -11,10 +11,10 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use osiris_core::{mask_tokens, safe_name};
+use osiris_core::safe_name;
+use osiris_core::secret::{is_reference, looks_secret, mask_by_form};
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::diagnostic::{is_reference, looks_secret};
 use crate::model::{OML_VERSION, Pipeline, Step};
 use crate::source::{SourceFile, Span};
 use crate::yaml::{self, Node, NodeKind};
@@ -49,7 +49,7 @@ pub fn parse(source: &Arc<SourceFile>, diagnostics: &mut Diagnostics) -> Option<
     let mut fields = Fields::read(&document, "the pipeline", PIPELINE_KEYS, REFUSED, source, diagnostics)?;
     check_version(&mut fields);
     let name = fields.required_text("name").filter(|name| fields.not_empty(name)).map(|name| name.value);
-    let description = fields.text("description").map(|text| mask_tokens(&text.value).into_owned());
+    let description = fields.text("description").map(|text| mask_by_form(&text.value).into_owned());
     if let Some(entry) = fields.take("schedule") {
         let warning = Diagnostic::warning("`schedule` has no effect: nothing here starts runs")
             .at(source, entry.key_span)
@@ -145,7 +145,7 @@ pub(crate) fn mask_secrets(node: &Node, source: &Arc<SourceFile>, diagnostics: &
             }
         }
         NodeKind::Sequence(items) => items.iter().for_each(|item| mask_secrets(item, source, diagnostics)),
-        NodeKind::String(text) if matches!(mask_tokens(&text.value), Cow::Owned(_)) => {
+        NodeKind::String(text) if matches!(mask_by_form(&text.value), Cow::Owned(_)) => {
             diagnostics.mask(source, node.span)
         }
         _ => {}

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use osiris_core::problem::nearest;
-use osiris_core::{ResumeFrom, Role, mask_tokens};
+use osiris_core::secret::mask_by_form;
+use osiris_core::{ResumeFrom, Role};
 
 use super::fields::Fields;
 use super::{inputs, policy};
@@ -75,7 +76,7 @@ pub(super) fn step(
     let resume = fields.text("resume").and_then(|word| resume(&word, &mut fields));
     Some(Step {
         id: id?,
-        title: name.or(description).map(|title| mask_tokens(&title.value).into_owned()),
+        title: name.or(description).map(|title| mask_by_form(&title.value).into_owned()),
         component: component?,
         mode,
         config,

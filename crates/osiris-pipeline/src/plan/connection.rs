@@ -61,13 +61,12 @@ pub(super) fn resolve(
             }
             StepConnection::complete(ResolvedConnection::none())
         }
-        ConnectionUse::Inline if named.is_none() && is_inline(context, driver, split) => StepConnection::complete(
-            ResolvedConnection::from_fields(split.overrides.clone(), driver.connection_schema()),
-        ),
-        ConnectionUse::Optional if named.is_none() => StepConnection::complete(ResolvedConnection::from_fields(
-            split.overrides.clone(),
-            driver.connection_schema(),
-        )),
+        ConnectionUse::Inline if named.is_none() && is_inline(context, driver, split) => {
+            StepConnection::complete(ResolvedConnection::inline(split.overrides.clone(), driver.connection_schema()))
+        }
+        ConnectionUse::Optional if named.is_none() => {
+            StepConnection::complete(ResolvedConnection::inline(split.overrides.clone(), driver.connection_schema()))
+        }
         _ => defined(context, step, driver, split, named.as_ref(), place, diagnostics),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use osiris_core::secret::mask_document_by_form;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -48,5 +49,7 @@ fn public_fields(step: &PlannedStep) -> Value {
     let schema = step.driver.connection_schema();
     let fields = step.connection.fields().as_object().into_iter().flatten();
     let public = fields.filter(|(name, _)| !schema.is_secret(name)).map(|(name, value)| (name.clone(), value.clone()));
-    Value::Object(public.collect::<Map<_, _>>())
+    let mut public = Value::Object(public.collect::<Map<_, _>>());
+    mask_document_by_form(&mut public);
+    public
 }

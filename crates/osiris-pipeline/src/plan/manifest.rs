@@ -1,15 +1,13 @@
 //! The manifest of a plan: what would run, as JSON that is the same, byte for byte, for the same input on every
-//! machine. It holds no secret, no path of this machine, no time. What has the form of an access token is masked wherever
-//! it stands, also in fields that no schema calls a secret.
+//! machine. It holds no secret, no path of this machine, no time. What has the form of an access token, and the secrets
+//! of addresses, are masked wherever they stand, also in fields that no schema calls a secret.
 
-use std::borrow::Cow;
-
-use osiris_core::{Backoff, MASK, ResumeFrom, RetryPolicy, Role, mask_tokens};
+use osiris_core::secret::{mask_document_by_form, mask_literals_of};
+use osiris_core::{Backoff, MASK, ResumeFrom, RetryPolicy, Role};
 use serde_json::{Map, Value, json};
 
 use super::fingerprint::fingerprint;
 use super::{Plan, PlannedStep};
-use crate::diagnostic::mask_literals_of;
 use crate::model::OML_VERSION;
 
 /// The manifest with its keys sorted.
@@ -43,29 +41,10 @@ pub(super) fn manifest(plan: &Plan) -> Value {
     manifest
 }
 
-/// Masks the secrets of the plan, and whatever looks like a token.
+/// Masks the secrets of the plan, and whatever is a secret by its form.
 fn mask_document(document: &mut Value, plan: &Plan) {
     plan.redactor.scrub_document(document);
-    mask_tokens_in(document);
-}
-
-fn mask_tokens_in(value: &mut Value) {
-    match value {
-        Value::String(text) => {
-            if let Cow::Owned(masked) = mask_tokens(text) {
-                *text = masked;
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(mask_tokens_in),
-        Value::Object(fields) => {
-            let entries = std::mem::take(fields);
-            fields.extend(entries.into_iter().map(|(name, mut value)| {
-                mask_tokens_in(&mut value);
-                (mask_tokens(&name).into_owned(), value)
-            }));
-        }
-        _ => {}
-    }
+    mask_document_by_form(document);
 }
 
 /// Values of parameters that look secret are masked: a fingerprint of a short secret would give it away.

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use osiris_core::secret::looks_secret;
 use osiris_core::{
     DestinationId, Driver, Error, ErrorKind, MASK, PreparedStep, Redactor, Registry, ResolvedConnection, ResumeFrom,
     StepRequest,
@@ -21,7 +22,7 @@ use osiris_core::{
 use serde_json::Value;
 
 use crate::connections_file::ConnectionsFile;
-use crate::diagnostic::{Diagnostic, Diagnostics, looks_secret};
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::environment::Environment;
 use crate::graph;
 use crate::interpolate::Edit;
@@ -161,6 +162,11 @@ impl Plan {
         // A secret parameter may have been put into SQL, a path, anywhere.
         let secret = params.iter().filter(|(name, _)| is_secret_param(&pipeline, name));
         secret.for_each(|(_, value)| redactor.add(&params::text_of(value)));
+        // So is what an address has of them, wherever it stands.
+        params
+            .values()
+            .chain(checked.iter().map(|step| &step.config))
+            .for_each(|value| redactor.add_addresses_of(value));
         diagnostics.redact(&redactor);
         if diagnostics.has_errors() {
             return Err(diagnostics.sorted());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use osiris_core::connection::OverridePolicy;
-use osiris_core::header::is_guarded;
+use osiris_core::secret::{has_secret_address, is_guarded_header, is_reference};
 use osiris_core::{ConfigSchema, Driver, Prepared, Problem, Registry, ResolvedConnection, Role};
 use serde_json::{Map, Value};
 
@@ -12,7 +12,7 @@ use super::connection::{self, StepConnection};
 use super::split::StepFields;
 use super::wiring::Wiring;
 use crate::connections_file::ConnectionsFile;
-use crate::diagnostic::{Diagnostic, Diagnostics, is_reference};
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::environment::Environment;
 use crate::interpolate::{Edit, Interpolated, Scope, interpolate, offset_as_written};
 use crate::model::{Pipeline, Spanned, Step};
@@ -174,11 +174,27 @@ impl Context<'_> {
     /// The names of fields that hold a secret; each is an error.
     fn refuse_inline_secrets(&self, step: &Step, driver: &dyn Driver, diagnostics: &mut Diagnostics) -> Vec<String> {
         let mut found = Vec::new();
+        let elsewhere = format!(
+            "put it into osiris_connections.yaml as a variable, and name that connection: `connection: \"@{}.alias\"`",
+            driver.spec().family()
+        );
         for entry in step.config.as_mapping().unwrap_or_default() {
             let schema = match driver.config_schema().field_named(&entry.key) {
                 Some(_) => driver.config_schema(),
                 None => driver.connection_schema(),
             };
+            let is_open_address = driver.config_schema().field_named(&entry.key).is_none()
+                && !schema.is_secret(&entry.key)
+                && entry.value.as_str().is_some_and(has_secret_address);
+            if is_open_address {
+                found.push(entry.key.clone());
+                let message = format!(
+                    "the address in `{}` has a secret, which must not be written in a pipeline file",
+                    entry.key
+                );
+                diagnostics.push(self.error(entry.key_span, message).with_hint(elsewhere.clone()));
+                continue;
+            }
             if !schema.is_secret(&entry.key) || entry.value.is_null() {
                 continue;
             }
@@ -191,14 +207,13 @@ impl Context<'_> {
             }
             found.push(entry.key.clone());
             mask_literals(&entry.value, &self.pipeline.source, diagnostics);
-            if entry.value.as_str().is_some_and(is_reference) {
+            // A variable that is no parameter was an error before.
+            let is_parameter = |text: &str| text.trim().starts_with("${params.");
+            if entry.value.as_str().is_some_and(|text| is_reference(text) && !is_parameter(text)) {
                 continue;
             }
             let message = format!("`{}` is a secret and must not be written in a pipeline file", entry.key);
-            let family = driver.spec().family();
-            diagnostics.push(self.error(entry.key_span, message).with_hint(format!(
-                "put it into osiris_connections.yaml as a variable, and name that connection: `connection: \"@{family}.alias\"`"
-            )));
+            diagnostics.push(self.error(entry.key_span, message).with_hint(elsewhere.clone()));
         }
         found
     }
@@ -212,7 +227,8 @@ impl Context<'_> {
         headers: &[Entry],
         diagnostics: &mut Diagnostics,
     ) -> Option<String> {
-        let (guarded, open): (Vec<&Entry>, Vec<&Entry>) = headers.iter().partition(|header| is_guarded(&header.key));
+        let (guarded, open): (Vec<&Entry>, Vec<&Entry>) =
+            headers.iter().partition(|header| is_guarded_header(&header.key));
         for header in &guarded {
             mask_literals(&header.value, &self.pipeline.source, diagnostics);
             let message = format!("the header `{}` may carry a credential and must not be set in a step", header.key);

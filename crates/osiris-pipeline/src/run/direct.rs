@@ -8,10 +8,10 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use osiris_core::state::StepOrigin;
 use osiris_core::store::DirectEdge;
 use osiris_core::{ErrorKind, Inputs, ResumeFrom, RetryPolicy, Role, StepRequest};
 
+use super::database;
 use super::step_task::{StepTask, TaskRun};
 use super::{RunOptions, StoreChoice};
 use crate::{Plan, PlannedStep};
@@ -56,30 +56,10 @@ fn receiver(plan: &Plan, source: &PlannedStep) -> Option<usize> {
     };
     let is_direct = streams(source, false)
         && streams(receiver, true)
-        && !share_a_database(plan, source, receiver)
+        && !database::is_shared(plan, source, receiver)
         && source.request.timeout.is_none()
         && receiver.request.timeout.is_none();
     is_direct.then_some(index)
-}
-
-/// Whether both lead to the same database, under whatever names: a table that is being read may be the one that is to be
-/// changed.
-fn share_a_database(plan: &Plan, source: &PlannedStep, receiver: &PlannedStep) -> bool {
-    let family = |step: &PlannedStep| step.driver.family().name();
-    let address = |step: &PlannedStep| {
-        let identity = step.prepared.source(&StepOrigin::default(), plan.redactor());
-        let fields = identity.fields().filter(|(name, _)| name.starts_with("connection."));
-        fields.map(|(name, value)| (name.to_owned(), value.to_owned())).collect::<BTreeMap<_, _>>()
-    };
-    let reference = source.connection().reference();
-    let is_same_alias = reference.is_some() && reference == receiver.connection().reference();
-    let (from, to) = (address(source), address(receiver));
-    // Of different families as well: the database of a Supabase project is one of PostgreSQL.
-    let database = |address: &BTreeMap<String, String>| {
-        Some((address.get("connection.server")?.clone(), address.get("connection.database")?.clone()))
-    };
-    let is_same_database = database(&from).is_some() && database(&from) == database(&to);
-    is_same_alias || is_same_database || (!from.is_empty() && family(source) == family(receiver) && from == to)
 }
 
 /// Runs `source` and, with each of its attempts, `receiver`, whose input may have a `key`. The last run of the receiver

@@ -6,6 +6,7 @@
 mod clean;
 mod commits;
 mod confirmation;
+mod database;
 mod direct;
 mod directory;
 mod ledger;

@@ -375,6 +375,11 @@ pub struct StepState {
     pub refused: Option<String>,
 }
 
+/// The id of the step whose state is in this file, as its name spells it.
+fn step_of(path: &Path) -> String {
+    path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
 impl SavedStates {
     /// Those of the pipeline called `pipeline`, below `root`, the directory called `.osiris`.
     pub fn below(root: &Path, pipeline: &str) -> Self {
@@ -409,12 +414,24 @@ impl SavedStates {
         }
         let known: Vec<PathBuf> = plan.steps().iter().map(|step| self.states.path(&step.id)).collect();
         for path in self.files()?.into_iter().filter(|path| !known.contains(path)) {
-            let step = path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let step = step_of(&path);
             let state = self.states.load(&step)?.unwrap_or_default();
             let refused = Some("the pipeline has no such step".to_owned());
             found.push(StepState { step, path, saved: SavedState::parse(&state)?, refused });
         }
         Ok(found)
+    }
+
+    /// The ids of the steps whose state a [reset](Self::reset) would remove.
+    ///
+    /// # Errors
+    /// The step has none.
+    pub fn resettable(&self, step: Option<&str>) -> Result<Vec<String>> {
+        let found: Vec<String> = self.paths(step)?.iter().map(|path| step_of(path)).collect();
+        match (found.is_empty(), step) {
+            (true, Some(step)) => Err(self.none_of(step)),
+            _ => Ok(found),
+        }
     }
 
     /// Removes the state of a step, or of all steps, with its files: the next run reads all rows. Returns the ids of
@@ -424,23 +441,28 @@ impl SavedStates {
     /// When there is none, or a file cannot be removed.
     pub fn reset(&self, step: Option<&str>) -> Result<Vec<String>> {
         let _lock = self.states.lock_now()?;
-        let paths = match step {
+        let names = self.resettable(step)?;
+        for path in self.paths(step)? {
+            fs::remove_file(&path).map_err(|error| file_error(error, &path))?;
+            state_files::remove(&self.states.files().join(step_of(&path)))?;
+        }
+        Ok(names)
+    }
+
+    /// The files of the state of a step, or of all steps, that are there.
+    fn paths(&self, step: Option<&str>) -> Result<Vec<PathBuf>> {
+        let mut paths = match step {
             Some(step) => vec![self.states.path(step)],
             None => self.files()?,
         };
-        let mut removed = Vec::new();
-        for path in paths.into_iter().filter(|path| path.exists()) {
-            let name = path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            fs::remove_file(&path).map_err(|error| file_error(error, &path))?;
-            state_files::remove(&self.states.files().join(&name))?;
-            removed.push(name);
-        }
-        match (removed.is_empty(), step) {
-            (true, Some(step)) => Err(Error::validation(format!("there is no saved state of step `{step}`"))
-                .with_context("directory", self.states.directory.display())
-                .with_hint("`osiris state show PIPELINE` lists the saved states")),
-            _ => Ok(removed),
-        }
+        paths.retain(|path| path.exists());
+        Ok(paths)
+    }
+
+    fn none_of(&self, step: &str) -> Error {
+        Error::validation(format!("there is no saved state of step `{step}`"))
+            .with_context("directory", self.states.directory.display())
+            .with_hint("`osiris state show PIPELINE` lists the saved states")
     }
 
     /// Accepts the state of a step, or of all steps, for the source that the plan reads now. Returns the ids of the
@@ -459,9 +481,7 @@ impl SavedStates {
             accepted.push(planned.id.clone());
         }
         match (accepted.is_empty(), step) {
-            (true, Some(step)) => Err(Error::validation(format!("there is no saved state of step `{step}`"))
-                .with_context("directory", self.states.directory.display())
-                .with_hint("`osiris state show PIPELINE` lists the saved states")),
+            (true, Some(step)) => Err(self.none_of(step)),
             _ => Ok(accepted),
         }
     }

@@ -184,3 +184,17 @@ async fn a_component_that_cannot_discover_names_those_that_can() {
     let error = world.inspector().discover("shop.extractor", &unset).await.unwrap_err();
     assert!(error.message().contains("UNSET"), "{}", error.message());
 }
+
+#[tokio::test]
+async fn a_pattern_that_matches_nothing_finds_nothing_and_names_what_is_near() {
+    let world = World::new();
+    let pattern = Some("north.order".to_owned());
+    let options = DiscoverOptions { connection: None, pattern, refresh: false, cache: None };
+    let found = world.inspector().discover("shop.extractor", &options).await.unwrap();
+    assert!(found.catalog.resources.is_empty());
+    let no_match = found.no_match.unwrap();
+    assert_eq!(no_match.message(), "no table matches `north.order`");
+    assert!(no_match.hint().unwrap().starts_with("nearest: `north.order_items`"), "{no_match:?}");
+    let all = DiscoverOptions { pattern: None, ..options };
+    assert!(world.inspector().discover("shop.extractor", &all).await.unwrap().no_match.is_none());
+}

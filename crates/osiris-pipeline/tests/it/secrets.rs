@@ -75,3 +75,69 @@ fn the_value_of_a_variable_is_masked_in_messages() {
     assert!(!report.contains("hunter2"), "{report}");
     assert!(report.contains("`***` is not one of"), "{report}");
 }
+
+#[test]
+fn a_parameter_in_a_secret_field_is_refused_as_any_other_value() {
+    let pipeline =
+        with_steps("  - {id: a, component: db.extractor, config: {query: q, password: \"${params.db_password}\"}}\n")
+            .replace("steps:", "params: {db_password: {}}\nsteps:");
+    let report = Case { params: &[("db_password", "hunter2-long")], ..Case::default() }.refused(&pipeline);
+    assert!(report.contains("`password` is a secret and must not be written in a pipeline file"), "{report}");
+    assert!(!report.contains("hunter2"), "{report}");
+}
+
+const ADDRESS: &str = "https://user:hunter2-long@host/?token=hunter3-long";
+
+#[test]
+fn a_secret_in_an_address_of_the_connection_is_refused() {
+    let listed = crate::components::CONNECTIONS.replace("default: true,", "default: true, overrides: [host],");
+    let steps = format!("  - {{id: a, component: db.extractor, config: {{query: q, host: \"{ADDRESS}\"}}}}\n");
+    let case = Case { connections: Some(&listed), ..Case::default() };
+    let report = case.refused(&with_steps(&steps));
+    let expected = "the address in `host` has a secret, which must not be written in a pipeline file";
+    assert!(report.contains(expected) && report.contains("osiris_connections.yaml as a variable"), "{report}");
+    assert!(!report.contains("hunter"), "{report}");
+    let steps = steps.replace("db.extractor", "file.writer").replace("query: q, host", "path: o/x, base_dir");
+    let report = refused(&with_steps(&steps));
+    assert!(report.contains("the address in `base_dir` has a secret") && !report.contains("hunter"), "{report}");
+}
+
+#[test]
+fn a_secret_in_an_address_is_masked_wherever_it_stands() {
+    let steps = format!(
+        "  - {{id: a, component: db.extractor, config: {{query: \"SELECT '{ADDRESS}'\", batch_size: many}}}}\n  \
+         - {{id: w, component: file.writer, config: {{path: \"{ADDRESS}\", compression: hunter2-long}}}}\n"
+    );
+    let report = refused(&with_steps(&steps));
+    assert!(report.contains("expected a whole number") && !report.contains("hunter"), "{report}");
+    let pipeline = with_steps(&steps.replace(", batch_size: many", "").replace(", compression: hunter2-long", ""));
+    let pipeline =
+        pipeline.replace("steps:", &format!("metadata: {{home: \"{ADDRESS}\"}}\nparams: {{address: {{}}}}\nsteps:"));
+    let plan = Case { params: &[("address", ADDRESS)], ..Case::default() }.plan(&pipeline).unwrap();
+    let manifest = plan.manifest().to_string();
+    assert!(!manifest.contains("hunter"), "{manifest}");
+    assert_eq!(manifest.matches("https://user:***@host/?token=***").count(), 4, "{manifest}");
+    assert_eq!(plan.redactor().scrub("hunter2-long hunter3-long"), "*** ***");
+}
+
+#[test]
+fn a_secret_in_an_address_of_the_connections_file_warns_and_is_masked() {
+    let connections = format!(
+        "version: 1\nconnections:\n  db:\n    movies: {{default: true, host: \"{ADDRESS}\", password: \"${{DB_PASSWORD}}\"}}\n"
+    );
+    let case = Case { connections: Some(&connections), ..Case::default() };
+    let plan = case.plan(&with_steps("  - {id: a, component: db.extractor, config: {query: q}}\n")).unwrap();
+    let warnings = plan.warnings().to_string();
+    assert!(warnings.contains("`host` of @db.movies is a secret and is written in the file"), "{warnings}");
+    assert!(!warnings.contains("hunter"), "{warnings}");
+    assert_eq!(plan.redactor().scrub("hunter2-long hunter3-long"), "*** ***");
+}
+
+#[test]
+fn an_address_in_a_file_that_cannot_be_parsed_is_masked() {
+    let report =
+        refused(&format!("{}# {ADDRESS}\n", with_steps("  - {id: a, component: db.extractor, config: {query: q}\n")));
+    assert!(!report.contains("hunter"), "{report}");
+    let report = refused(&with_steps(&format!("  - {{id: a, componnt: db.extractor}} # {ADDRESS}\n")));
+    assert!(report.contains("componnt") && !report.contains("hunter"), "{report}");
+}

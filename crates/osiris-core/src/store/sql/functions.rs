@@ -133,7 +133,7 @@ pub(super) fn is_aggregate(name: &str) -> bool {
 }
 
 /// Whether `name(...)` in an expression computes a value and nothing else.
-pub(super) fn computes(name: &str) -> bool {
+pub(in crate::store) fn computes(name: &str) -> bool {
     let name = name.to_lowercase();
     LISTS.scalars.contains(name.as_str()) || LISTS.aggregates.contains(name.as_str())
 }

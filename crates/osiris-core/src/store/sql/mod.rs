@@ -15,6 +15,7 @@ mod tree;
 
 use self::deep::deep;
 pub use self::expression::SqlExpression;
+pub(super) use self::functions::computes as is_function;
 use self::parser::serialize;
 pub use self::statement::Definition;
 use self::statement::split;

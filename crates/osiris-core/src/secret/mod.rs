@@ -1,4 +1,10 @@
-//! Secrets: a value that cannot be printed, and the redactor that removes every known one from all output of a run.
+//! Secrets: a value that cannot be printed, the redactor that removes every known one from all output of a run, and how
+//! one is told by its name or its form.
+
+mod address;
+mod document;
+mod name;
+mod token;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,6 +15,11 @@ use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
+
+pub use address::{has_secret_address, mask_addresses};
+pub use document::{is_reference, mask_by_form, mask_document_by_form, mask_literals_of};
+pub use name::{is_guarded_header, is_secret_parameter, looks_secret, may_be_secret};
+pub use token::{looks_like_token, mask_tokens};
 
 /// What is shown in place of a secret [DRV-018].
 pub const MASK: &str = "***";
