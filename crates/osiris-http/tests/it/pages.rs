@@ -130,7 +130,11 @@ async fn every_style_reads_every_row_once() {
     let by_link = server(|seen| {
         let from = number(seen, "from", 0);
         let reply = Reply::json(200, &json!({"items": items(from, 10, 25)}));
-        if from < 20 { reply.header("link", &format!("</items?from={}>; rel=\"next\"", from + 10)) } else { reply }
+        if from < 20 {
+            reply.header("link", &format!("</items?from={}>; title=\"další\"; rel=\"next\"", from + 10))
+        } else {
+            reply
+        }
     });
     let run = read(&by_link, PagePosition::link(), None).await.unwrap();
     assert_eq!((run.ids, pages(&run.bench)), ((0..25).collect(), (Some(3), 3)));
