@@ -9,7 +9,7 @@ use super::answer::Answer;
 use super::plan::{CursorPath, ExtractPlan};
 use crate::client::request;
 use crate::config::{PageStyle, Paging};
-use crate::error::is_too_large;
+use crate::error::{is_too_large, largest_page};
 
 /// A query at an endpoint.
 pub(super) struct QueryApi<'a> {
@@ -95,6 +95,10 @@ impl PagedApi for QueryApi<'_> {
 
     fn is_too_large(&self, error: &Error) -> bool {
         is_too_large(error)
+    }
+
+    fn largest_page(&self, error: &Error) -> Option<u64> {
+        largest_page(error)
     }
 }
 

@@ -7,6 +7,7 @@ mod bad;
 mod complete;
 mod conformance;
 mod discover;
+mod largest;
 mod lost;
 mod nested;
 mod pages;
