@@ -43,7 +43,7 @@ pub struct ExtractorConfig {
     /// What to do when a response has data and errors. Default: fail.
     #[serde(default)]
     pub partial_errors: PartialErrors,
-    /// What to do with an item that is null where a row should be. Default: fail.
+    /// What to do with an item that is null where a row should be, or lacks what `data_path` names. Default: fail.
     #[serde(default)]
     pub null_items: NullItems,
     /// What to do when a list inside of a row is cut: it says that it has a next page, which is not fetched, or counts more items than
@@ -115,7 +115,7 @@ pub enum NestedPages {
     #[default]
     Warn,
     /// The step fails and keeps nothing. A query that does not show whether a list is complete is refused: select
-    /// `pageInfo { hasNextPage }` or `totalCount` in it, or give it a limit.
+    /// `pageInfo { hasNextPage }` or `totalCount` in it, or give it a limit. A response that has null there fails as well.
     Fail,
 }
 

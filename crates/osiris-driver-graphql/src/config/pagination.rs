@@ -20,8 +20,8 @@ pub struct Pagination {
     pub cursor_field: Option<String>,
     /// Where the cursor of the next page is in the last item of a list, for a server that gives no `endCursor`:
     /// `data.users.edges[-1].cursor`, or a key by which the rows are sorted, such as `data.users[-1].id` for
-    /// `users(where: {id: {_gt: $after}}, order_by: {id: asc})`. An empty page is then the end, unless `pageInfo` says so before.
-    /// Default: none.
+    /// `users(where: {id: {_gt: $after}}, order_by: {id: asc})`, which must be unique. An empty page is then the end, unless `pageInfo`
+    /// says so before. Default: none.
     #[serde(default)]
     pub cursor_path: Option<String>,
     /// The member that says whether there is a next page. Default: `hasNextPage`.
@@ -36,12 +36,14 @@ pub struct Pagination {
     #[serde(default)]
     #[schemars(range(min = 0, max = 1))]
     pub first_page: Option<u64>,
-    /// Where the server's own count of all rows is, such as `data.users.totalCount` or `data._allUsersMeta.count`. If fewer rows come,
-    /// the step fails, unless `max_pages` ended it. Default: the `totalCount` that the query selects next to the rows.
+    /// Where the server's own count of all rows is, such as `data.users.totalCount` or `data._allUsersMeta.count`. If fewer rows come than
+    /// it says at first, the step fails, unless `max_pages` ended it, or the query itself requests a part of the list. By cursor rows may
+    /// be deleted meanwhile: the first page, requested once more, then counts fewer. Default: the `totalCount` that the query selects
+    /// next to the rows.
     #[serde(default)]
     pub total: Option<String>,
     /// The variable of the query that takes `page_size`. Default: none. With it, a page that is too large for the
-    /// server is requested again at half the size.
+    /// server is requested again at half the size, or at the size that the server states.
     #[serde(default)]
     pub page_size_variable: Option<String>,
     /// Rows per page. Default: 1000. Servers have limits of their own, often 100.

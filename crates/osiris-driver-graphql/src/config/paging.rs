@@ -4,6 +4,7 @@ use osiris_core::Problem;
 
 use super::extractor::ExtractorConfig;
 use super::pagination::{PageStyle, Pagination};
+use crate::query::Given;
 
 /// The rows of one page, when nothing else is said.
 const PAGE_SIZE: u64 = 1000;
@@ -33,6 +34,12 @@ pub(crate) struct PageSize {
 }
 
 impl Paging {
+    /// Whether a value is that of a variable that it sets.
+    pub(crate) fn sets(&self, value: &Given) -> bool {
+        let Given::Variable(name) = value else { return false };
+        *name == self.variable || self.size.as_ref().is_some_and(|size| size.variable == *name)
+    }
+
     /// The JSON Pointer of one of its fields.
     pub(crate) fn pointer(&self, field: &str) -> String {
         if self.flat { format!("/pagination_{field}") } else { format!("/pagination/{field}") }

@@ -4,10 +4,12 @@
 //! The specification leaves `extensions.code` to the servers. The codes known here are those of Apollo Server
 //! (<https://www.apollographql.com/docs/apollo-server/data/errors>), Shopify
 //! (<https://shopify.dev/docs/api/usage/response-codes>), GitHub, which says `type` instead
-//! (<https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api>), and Hasura.
+//! (<https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api>), Hasura, and Hot Chocolate.
 
 use osiris_core::ErrorKind;
 use serde_json::Value;
+
+use super::limit::largest_page;
 
 /// What an error of a server means for behaviour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub(super) enum Meaning {
     Throttled,
     /// The query requests more than the server allows at once.
     TooMuch,
+    /// A page has no more rows than this.
+    TooManyRows(u64),
 }
 
 impl Meaning {
@@ -87,7 +91,14 @@ pub(super) fn judge(error: &Value, around: &Surroundings<'_>) -> Judged {
             [] => !matches!(by_code, Some(Meaning::Throttled | Meaning::TooMuch)),
             path => !is_above(path, rows_at),
         });
-    let meaning = by_code.unwrap_or_else(|| of_words(error, !path.is_empty(), around));
+    let meaning = match (by_code, largest_page(error)) {
+        // A server that states its largest page gives it the code of any other mistake, or none.
+        (None | Some(Meaning::TooMuch | Meaning::Kind(ErrorKind::Validation)), Some(rows)) => {
+            Meaning::TooManyRows(rows)
+        }
+        (Some(meaning), _) => meaning,
+        (None, None) => of_words(error, !path.is_empty(), around),
+    };
     let meaning = if is_partial { meaning.beside_rows() } else { meaning };
     Judged { meaning, is_partial, concerns: concerned(path, around.rows_at.unwrap_or_default()) }
 }
@@ -126,7 +137,9 @@ fn of_code(code: &str) -> Option<Meaning> {
         | "MAX_NODE_LIMIT_EXCEEDED"
         | "RESOURCE_LIMITS_EXCEEDED"
         | "COST_LIMIT_EXCEEDED"
-        | "OPERATION_TOO_COMPLEX" => Meaning::TooMuch,
+        | "OPERATION_TOO_COMPLEX"
+        | "EXCESSIVE_PAGINATION"
+        | "HC0051" => Meaning::TooMuch,
         "UNAUTHENTICATED" | "ACCESS_DENIED_NOT_AUTHENTICATED" | "INVALID_JWT" | "UNAUTHORIZED" => {
             Meaning::Kind(ErrorKind::Auth)
         }

@@ -1,5 +1,6 @@
 //! Errors of the server: from the `errors` of a response (GraphQL specification, section 7.1.2) to an error kind.
 
+mod limit;
 mod meaning;
 
 use std::collections::BTreeSet;
@@ -14,6 +15,9 @@ use meaning::{Items, Judged, Meaning, Surroundings, judge};
 
 /// The context that marks errors which a smaller page may avoid.
 const LIMIT: &str = "limit";
+
+/// What follows the number in that context, where the limit is one of rows.
+const ROWS: &str = " rows at once";
 
 /// How much of a server's message is shown.
 const MAX_MESSAGE: usize = 300;
@@ -96,7 +100,7 @@ impl GraphqlErrors {
         let kind = match self.meaning {
             Meaning::Kind(kind) => kind,
             Meaning::Throttled => ErrorKind::Network,
-            Meaning::TooMuch => ErrorKind::Validation,
+            Meaning::TooMuch | Meaning::TooManyRows(_) => ErrorKind::Validation,
         };
         let more = match self.count {
             0 | 1 => String::new(),
@@ -105,13 +109,20 @@ impl GraphqlErrors {
         let error = Error::new(kind, format!("the server says: {}{more}", self.first)).with_hint(self.hint(kind));
         match (self.meaning, wait) {
             (Meaning::TooMuch, _) => error.with_context(LIMIT, "complexity"),
+            (Meaning::TooManyRows(rows), _) => error.with_context(LIMIT, format!("{rows}{ROWS}")),
             (Meaning::Throttled, Some(wait)) => error.with_retry_after(wait),
             _ => error,
         }
     }
 
-    fn hint(&self, kind: ErrorKind) -> &'static str {
-        match (self.meaning, kind) {
+    fn hint(&self, kind: ErrorKind) -> String {
+        let hint = match (self.meaning, kind) {
+            (Meaning::TooManyRows(rows), _) => {
+                return format!(
+                    "request at most {rows} rows at once: in the query, in its `variables`, or with \
+                     `pagination.page_size_variable`, which adapts to it"
+                );
+            }
             (Meaning::Throttled, _) => "rate limit exceeded: lower the number of parallel steps, or try later",
             (Meaning::TooMuch, _) => {
                 "set a smaller `pagination.page_size`; with `page_size_variable` it shrinks automatically"
@@ -121,16 +132,24 @@ impl GraphqlErrors {
             (_, ErrorKind::Network) => "the server failed: try later",
             (_, ErrorKind::Timeout) => "request fewer rows at once, or raise `timeout` of the connection",
             (_, ErrorKind::Validation) => "fix the query or its `variables`",
-            _ => {
+            _ if self.is_partial => {
                 "the query ran and failed: select less, or set `partial_errors: warn` to keep the rows that were returned"
             }
-        }
+            _ => "the query ran and failed: check its `variables`, select less, or try later",
+        };
+        hint.to_owned()
     }
 }
 
 /// Whether a smaller page may succeed.
 pub(crate) fn is_too_large(error: &Error) -> bool {
     ran_out_of_time(error) || error.context().iter().any(|(key, _)| *key == LIMIT)
+}
+
+/// The number of rows that the server allows at once, where an error states it.
+pub(crate) fn largest_page(error: &Error) -> Option<u64> {
+    let (_, limit) = error.context().iter().find(|(key, _)| *key == LIMIT)?;
+    limit.strip_suffix(ROWS)?.parse().ok()
 }
 
 /// Explains a response with a status other than success. `shrinks` is whether the page could be smaller: then a timeout

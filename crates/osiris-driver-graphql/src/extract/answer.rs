@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use osiris_core::{Error, Result};
+use osiris_http::pages::NextPage;
 use osiris_http::{Page, Usage};
 use serde_json::Value;
 
+use super::count::whole_number;
+use super::nested::ITEMS;
 use super::plan::{CursorPath, ExtractPlan, Total};
-use crate::config::{Paging, PartialErrors};
+use crate::config::{PageStyle, Paging, PartialErrors};
 use crate::error::GraphqlErrors;
 use crate::query::Found;
 
@@ -16,6 +19,8 @@ use crate::query::Found;
 pub(super) struct PageInfo {
     /// Whether there is one, where it says so.
     pub(super) has_next: Option<bool>,
+    /// Whether it has null instead.
+    pub(super) is_null: bool,
     /// Its cursor.
     pub(super) cursor: Option<Value>,
     /// What was found where these were expected, for messages.
@@ -49,7 +54,7 @@ impl Answer {
             )
             .with_hint("check `endpoint` of the connection: its path is often `/graphql`"));
         }
-        if !found.document().matched() && errors.is_none() && !is_null(plan, answer) {
+        if !found.document().matched() && errors.is_none() && !list_is_null(plan, answer) {
             let (path, seen) = (plan.data_path.as_str(), found.document().stopped_at());
             return Err(Error::validation(format!("`data_path` matches nothing: {seen}"))
                 .with_context("data_path", path)
@@ -100,15 +105,71 @@ impl Answer {
                 return Err(Error::validation(message).with_hint("set `pagination.has_next_field` to another field"));
             }
         };
-        Ok(PageInfo { has_next, cursor: cursor.cloned(), seen: shape(&info) })
+        let is_null = next == Some(&Value::Null);
+        Ok(PageInfo { has_next, is_null, cursor: cursor.cloned(), seen: shape(&info) })
     }
 
-    /// The cursor in the last item of a list; `None` for an empty list, and where the item has none.
-    pub(super) fn last_cursor(&self, plan: &ExtractPlan, path: &CursorPath) -> Option<Value> {
+    /// What it says of the next page, in the form of the paging.
+    ///
+    /// # Errors
+    /// When it lacks what the pagination needs.
+    pub(super) fn next(&self, plan: &ExtractPlan) -> Result<NextPage> {
+        let Some(paging) = &plan.paging else { return Ok(NextPage::Last) };
+        let info = self.page_info(plan, paging)?;
+        if let Some(path) = &plan.cursor_path {
+            return self.next_by_last_item(plan, path, info.has_next);
+        }
+        Ok(match (info.has_next, paging.style) {
+            (Some(false), _) => NextPage::Last,
+            (Some(true), PageStyle::Offset | PageStyle::Page) => NextPage::More,
+            (None, PageStyle::Offset | PageStyle::Page) => NextPage::Unknown,
+            (has_next, PageStyle::Cursor) => match NextPage::by_cursor(info.cursor.as_ref()) {
+                NextPage::Unknown if has_next == Some(true) => return Err(no_cursor(&info.seen)),
+                NextPage::Unknown if info.is_null && (self.items(plan) > 0 || self.errors.is_some()) => {
+                    return Err(nothing_said(&info.seen, paging));
+                }
+                next => next,
+            },
+        })
+    }
+
+    /// The same where the cursor is in the last item: an empty page is the end.
+    fn next_by_last_item(&self, plan: &ExtractPlan, path: &CursorPath, has_next: Option<bool>) -> Result<NextPage> {
+        if has_next == Some(false) || (has_next.is_none() && self.items(plan) == 0) {
+            return Ok(NextPage::Last);
+        }
+        let last = self.cursor(plan, path, 0);
+        if last.is_some() && last == self.cursor(plan, path, 1) {
+            return Err(tied(path));
+        }
+        match NextPage::by_cursor(last.as_ref()) {
+            NextPage::Unknown => {
+                let message = format!("`{}` is not in the response, so the next page cannot be found", path.written());
+                Err(Error::validation(message).with_hint("set `pagination.cursor_path` to a field that every item has"))
+            }
+            next => Ok(next),
+        }
+    }
+
+    /// Whether it says that there are rows where its list is null: on the next page, or by their count.
+    ///
+    /// # Errors
+    /// As for [`next`](Self::next).
+    pub(super) fn is_null_among_others(&self, plan: &ExtractPlan) -> Result<bool> {
+        if !self.is_null {
+            return Ok(false);
+        }
+        let is_counted = plan.total.as_ref().is_some_and(|total| total.is_count) && self.total(plan)? > Some(0);
+        Ok(is_counted || matches!(self.next(plan)?, NextPage::More | NextPage::Cursor(_)))
+    }
+
+    /// The cursor in an item of a list, by its number from the end, from 0; `None` where there is no such item, or it has none.
+    fn cursor(&self, plan: &ExtractPlan, path: &CursorPath, from_end: usize) -> Option<Value> {
         let below = plan.data_path.below_items().filter(|_| path.list == plan.rows_at);
         let cursor = match below.as_ref().and_then(|below| path.inside.strip_prefix(below.as_slice())) {
             Some(inside) => {
-                let mut row = self.found.document().last_row()?;
+                let document = self.found.document();
+                let mut row = document.row(document.row_count().checked_sub(from_end + 1)?)?;
                 for name in inside {
                     row = row.get(name)?.as_row();
                 }
@@ -116,7 +177,7 @@ impl Answer {
             }
             None => {
                 let list = path.list.iter().try_fold(self.found.envelope(), |value, name| value.get(name))?;
-                let item = list.as_array()?.last()?;
+                let item = list.as_array()?.iter().nth_back(from_end)?;
                 path.inside.iter().try_fold(item, |value, name| value.get(name))?.clone()
             }
         };
@@ -130,7 +191,7 @@ impl Answer {
     pub(super) fn total(&self, plan: &ExtractPlan) -> Result<Option<u64>> {
         let Some(Total { names, is_named, .. }) = &plan.total else { return Ok(None) };
         let value = self.found.value(names, &plan.rows_at).unwrap_or_default();
-        let total = value.as_u64().or_else(|| value.as_str()?.parse().ok());
+        let total = whole_number(&value);
         if *is_named && total.is_none() {
             let message = format!("`{}` is {}: expected a whole number", names.join("."), shape(&value));
             return Err(Error::validation(message).with_hint("set `pagination.total` to the count of all rows"));
@@ -140,7 +201,8 @@ impl Answer {
 
     /// Whether one of its errors may be why item `index` of the rows is null.
     pub(super) fn explain_null(&self, plan: &ExtractPlan) -> impl Fn(usize) -> bool + Send + 'static {
-        let is_counted = plan.data_path.counts_items() && plan.data_path.null_items(self.found.envelope()).is_none();
+        let is_counted =
+            plan.data_path.counts_items() && plan.data_path.null_items(self.found.envelope(), usize::MAX).is_none();
         let errors = self.errors.clone();
         move |index| {
             let item = is_counted.then_some(index as u64);
@@ -154,19 +216,28 @@ impl Answer {
     }
 }
 
-/// Whether there is null where the rows would be: an object that does not exist, which means no rows.
-fn is_null(plan: &ExtractPlan, answer: &Value) -> bool {
-    let (names, whole) = plan.data_path.names();
-    whole && names.len() > 1 && names.iter().try_fold(answer, |value, name| value.get(name)) == Some(&Value::Null)
+/// Whether there is null where the rows would be: a list or an object that does not exist, which means no rows.
+fn list_is_null(plan: &ExtractPlan, answer: &Value) -> bool {
+    let names = &plan.rows_at;
+    let list = || names.iter().try_fold(answer, |value, name| value.get(name));
+    plan.data_path.leads_to_rows() && names.len() > 1 && list() == Some(&Value::Null)
 }
 
-/// Whether there is null where the list of the rows would be, or something around it.
+/// Whether there is null where the list of the rows would be, or something around it. Where a search finds the rows that is a list
+/// next to the page info.
 fn rows_are_null(plan: &ExtractPlan, answer: &Value) -> bool {
-    let rows = plan.rows_at.iter().try_fold(answer, |value, name| match value {
-        Value::Null => Some(value),
-        value => value.get(name),
-    });
-    rows == Some(&Value::Null)
+    let null_at = |names: &[String]| {
+        let value = names.iter().try_fold(answer, |value, name| match value {
+            Value::Null => Some(value),
+            value => value.get(name),
+        });
+        value == Some(&Value::Null)
+    };
+    let beside = plan.page_info.as_ref().filter(|_| !plan.data_path.leads_to_rows());
+    let beside = beside.and_then(|info| info.split_last()).map(|(_, around)| around);
+    let beside = beside.filter(|around| plan.rows_at.len() <= around.len());
+    let lists = |around: &[String]| ITEMS.iter().any(|name| null_at(&[around, &[(*name).to_owned()]].concat()));
+    null_at(&plan.rows_at) || beside.is_some_and(lists)
 }
 
 /// Whether a response with errors may be stored.
@@ -219,6 +290,26 @@ impl QueryCost {
     fn until(&self, points: f64) -> Duration {
         Duration::try_from_secs_f64(((points - self.available) / self.per_second).max(0.0)).unwrap_or_default()
     }
+}
+
+fn no_cursor(seen: &str) -> Error {
+    Error::validation(format!("the server reports another page, but returned no cursor for it: {seen}")).with_hint(
+        "select the cursor, `pageInfo { hasNextPage endCursor }`, or name its field: `pagination.cursor_field`",
+    )
+}
+
+/// The next page begins behind all items with this cursor, also those that did not fit on this page.
+fn tied(path: &CursorPath) -> Error {
+    let path = path.written();
+    Error::integrity(format!("the last two items of a page have the same `{path}`: others may be between the pages"))
+        .with_hint("sort the list by a key that is unique, and set `pagination.cursor_path` to it")
+}
+
+fn nothing_said(seen: &str, paging: &Paging) -> Error {
+    let field = &paging.has_next_field;
+    Error::validation(format!("the server does not say whether there is another page: {seen}")).with_hint(format!(
+        "set `pagination.has_next_field` to another field; or do not select `{field}`, if a page without a cursor is the last one"
+    ))
 }
 
 /// The shape of a value: names of members, no values.

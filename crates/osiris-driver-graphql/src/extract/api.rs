@@ -2,14 +2,14 @@
 
 use osiris_core::{Error, ErrorKind, ExecutionContext, Result};
 use osiris_http::HttpClient;
-use osiris_http::pages::{NextPage, PagePosition, PageSource, PageSummary, PagedApi, Pager};
+use osiris_http::pages::{PagePosition, PageSource, PageSummary, PagedApi, Pager};
 use serde_json::Value;
 
 use super::answer::Answer;
-use super::plan::{CursorPath, ExtractPlan};
+use super::plan::ExtractPlan;
 use crate::client::request;
-use crate::config::{PageStyle, Paging};
-use crate::error::is_too_large;
+use crate::config::PageStyle;
+use crate::error::{is_too_large, largest_page};
 
 /// A query at an endpoint.
 pub(super) struct QueryApi<'a> {
@@ -36,8 +36,30 @@ impl PageSource for QueryPages<'_> {
     }
 }
 
-/// Where to begin: where `variables` says, or else the variable's default in the query.
+/// Where to begin, and what an error about it hints at.
 fn position(plan: &ExtractPlan) -> PagePosition {
+    let position = start(plan).with_skipped(plan.part.skipped);
+    count_hint(plan).into_iter().fold(position, PagePosition::with_count_hint)
+}
+
+/// What to do where fewer rows came than the server counts, if the pages are as they should be.
+fn count_hint(plan: &ExtractPlan) -> Option<String> {
+    let total = plan.total.as_ref()?;
+    let leave_out = match (total.is_named, total.names.last()?) {
+        (true, _) => "do not set `pagination.total`".to_owned(),
+        (false, name) => format!("do not select `{name}`"),
+    };
+    let moves = match plan.paging.as_ref().map(|paging| paging.style) {
+        Some(PageStyle::Offset | PageStyle::Page) => {
+            "run it again if rows were deleted meanwhile, which moves the others; "
+        }
+        Some(PageStyle::Cursor) | None => "",
+    };
+    Some(format!("{moves}or {leave_out}, if it counts something else"))
+}
+
+/// Where to begin: where `variables` says, or else the variable's default in the query.
+fn start(plan: &ExtractPlan) -> PagePosition {
     let Some(paging) = &plan.paging else {
         let hint = "set `pagination` to read all pages; or give the list a limit in the query, such as `first`";
         return PagePosition::single().with_hint(hint);
@@ -78,13 +100,9 @@ impl PagedApi for QueryApi<'_> {
     }
 
     fn summary(&self, answer: &Answer) -> Result<PageSummary> {
-        let next = match &self.plan.paging {
-            Some(paging) => next(answer, self.plan, paging)?,
-            None => NextPage::Last,
-        };
-        let total = answer.total(self.plan)?;
+        let (next, total) = (answer.next(self.plan)?, answer.total(self.plan)?);
         // A limit in the query is the user's own.
-        let is_count = self.plan.total.as_ref().is_some_and(|total| total.is_count) && !self.plan.is_limited;
+        let is_count = self.plan.total.as_ref().is_some_and(|total| total.is_count) && !self.plan.part.is_limited;
         let summary = PageSummary::new(answer.found.document().row_count(), next).with_items(answer.items(self.plan));
         Ok(summary.with_total(total).with_count(total.filter(|_| is_count)))
     }
@@ -96,43 +114,10 @@ impl PagedApi for QueryApi<'_> {
     fn is_too_large(&self, error: &Error) -> bool {
         is_too_large(error)
     }
-}
 
-/// What an answer says of the next page.
-fn next(answer: &Answer, plan: &ExtractPlan, paging: &Paging) -> Result<NextPage> {
-    let info = answer.page_info(plan, paging)?;
-    if let Some(path) = &plan.cursor_path {
-        return by_last_item(answer, plan, path, info.has_next);
+    fn largest_page(&self, error: &Error) -> Option<u64> {
+        largest_page(error)
     }
-    Ok(match (info.has_next, paging.style) {
-        (Some(false), _) => NextPage::Last,
-        (Some(true), PageStyle::Offset | PageStyle::Page) => NextPage::More,
-        (None, PageStyle::Offset | PageStyle::Page) => NextPage::Unknown,
-        (has_next, PageStyle::Cursor) => match NextPage::by_cursor(info.cursor.as_ref()) {
-            NextPage::Unknown if has_next == Some(true) => return Err(no_cursor(&info.seen)),
-            next => next,
-        },
-    })
-}
-
-/// What an answer says of the next page where its cursor is in the last item: an empty page is the end.
-fn by_last_item(answer: &Answer, plan: &ExtractPlan, path: &CursorPath, has_next: Option<bool>) -> Result<NextPage> {
-    if has_next == Some(false) || (has_next.is_none() && answer.items(plan) == 0) {
-        return Ok(NextPage::Last);
-    }
-    match NextPage::by_cursor(answer.last_cursor(plan, path).as_ref()) {
-        NextPage::Unknown => {
-            let message = format!("`{}` is not in the response, so the next page cannot be found", path.written());
-            Err(Error::validation(message).with_hint("set `pagination.cursor_path` to a field that every item has"))
-        }
-        next => Ok(next),
-    }
-}
-
-fn no_cursor(seen: &str) -> Error {
-    Error::validation(format!("the server reports another page, but returned no cursor for it: {seen}")).with_hint(
-        "select the cursor, `pageInfo { hasNextPage endCursor }`, or name its field: `pagination.cursor_field`",
-    )
 }
 
 /// Adds a hint to an error that has none.

@@ -3,6 +3,7 @@
 mod answer;
 mod api;
 mod columns;
+mod count;
 mod nested;
 mod plan;
 mod store;

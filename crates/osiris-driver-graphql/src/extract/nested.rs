@@ -8,14 +8,15 @@ use osiris_core::{Error, ExecutionContext, Result, Unit};
 use osiris_http::Row;
 use serde_json::{Value, json};
 
+use super::count::whole_number;
 use crate::config::NestedPages;
-use crate::query::{Limit, Selected};
+use crate::query::{Given, Selected};
 
 /// Rows with a list that is cut. Its tag `path` says which.
 pub(super) const ROWS_TRUNCATED: &str = "rows_truncated";
 
 /// The members of a list's object that hold its items. Other names are known by what a server returns.
-const ITEMS: [&str; 4] = ["nodes", "edges", "items", "results"];
+pub(super) const ITEMS: [&str; 4] = ["nodes", "edges", "items", "results"];
 
 /// Members that tell something about a list without being items of it.
 const FACTS: [&str; 6] = ["totalCount", "total_count", "total", "count", "pageInfo", "__typename"];
@@ -31,6 +32,7 @@ pub(super) struct Nested {
     own: Option<Arc<NestedList>>,
     /// Those that may be cut without a sign of it.
     unseen: Vec<Unseen>,
+    policy: NestedPages,
 }
 
 /// A list that may be cut without a sign of it.
@@ -56,6 +58,8 @@ struct NestedList {
     names: Vec<String>,
     signs: Signs,
     rows: AtomicU64,
+    /// Rows in which the signs that the query selects are missing, with `nested_pages: fail`.
+    unclear: AtomicU64,
 }
 
 /// What shows that a list is cut.
@@ -74,7 +78,13 @@ struct Signs {
 impl Nested {
     /// Those that a query for `all` selects, where `row` is what it selects of a row. `limit` is how many items a limit allows, if
     /// that is known.
-    pub(super) fn of(all: &[Selected], row: &[Selected], own: Own<'_>, limit: &dyn Fn(&Limit) -> Option<u64>) -> Self {
+    pub(super) fn of(
+        all: &[Selected],
+        row: &[Selected],
+        own: Own<'_>,
+        policy: NestedPages,
+        limit: &dyn Fn(&Given) -> Option<u64>,
+    ) -> Self {
         let below = |selected: &[Selected], from: &[String], found: &mut Found<'_>| {
             found.walk(selected, &mut Vec::new());
             found
@@ -90,7 +100,7 @@ impl Nested {
         let own = own.rows_at.get(1..own.rows_at.len().saturating_sub(1)).filter(|names| !names.is_empty());
         let own = own.filter(|names| !around.lists.iter().any(|list| list.names == **names));
         let own = own.map(|names| Arc::new(NestedList::new(names.to_vec(), Signs::default())));
-        Self { lists: Arc::new(inside.lists), around: Arc::new(around.lists), own, unseen: inside.unseen }
+        Self { lists: Arc::new(inside.lists), around: Arc::new(around.lists), own, unseen: inside.unseen, policy }
     }
 
     /// Lists that may be cut without a sign of it.
@@ -104,21 +114,34 @@ impl Nested {
             let Some((first, rest)) = nested.names.split_first() else { continue };
             let Some(cell) = row.get(first) else { continue };
             // Most rows have no more: a text without `true` need not be parsed where a flag is the only sign.
-            if (nested.signs.count.is_some() || nested.signs.next.is_none() || cell.raw().contains("true"))
-                && serde_json::from_str(cell.raw()).is_ok_and(|value: Value| nested.signs.are_in(&value, rest))
+            if (nested.signs.count.is_some()
+                || nested.signs.next.is_none()
+                || self.policy == NestedPages::Fail
+                || cell.raw().contains("true"))
+                && let Ok(value) = serde_json::from_str::<Value>(cell.raw())
             {
-                nested.rows.fetch_add(1, Relaxed);
+                self.count(nested, &value, rest);
             }
         }
     }
 
-    /// The same for what is around the rows. Rows are not in it, so that nothing is counted twice.
-    pub(super) fn look_around(&self, envelope: &Value) {
-        for list in self.around.iter() {
-            if envelope.get("data").is_some_and(|data| list.signs.are_in(data, &list.names)) {
-                list.rows.fetch_add(1, Relaxed);
-            }
+    /// The same for what is around the rows. Rows are not in it, so that nothing is counted twice. Whether a list is cut that the rows,
+    /// which `rows_at` leads to, are in.
+    pub(super) fn look_around(&self, envelope: &Value, rows_at: &[String]) -> bool {
+        let has_rows = |list: &NestedList| rows_at.get(1..).is_some_and(|names| names.starts_with(&list.names));
+        // All of them are counted, whichever has the rows.
+        let cut: Vec<_> = self.around.iter().filter(|list| self.count(list, &envelope["data"], &list.names)).collect();
+        cut.into_iter().any(has_rows)
+    }
+
+    fn count(&self, list: &NestedList, value: &Value, names: &[String]) -> bool {
+        let is_cut = list.signs.any(value, names, &Signs::cut);
+        if is_cut {
+            list.rows.fetch_add(1, Relaxed);
+        } else if self.policy == NestedPages::Fail && list.signs.any(value, names, &Signs::is_unclear) {
+            list.unclear.fetch_add(1, Relaxed);
         }
+        is_cut
     }
 
     /// Counts the list of the rows itself, which has fewer items than the server counts.
@@ -128,20 +151,34 @@ impl Nested {
         }
     }
 
-    fn incomplete(&self) -> impl Iterator<Item = (&NestedList, u64)> {
-        let all = self.own.as_deref().into_iter().chain(self.around.iter()).chain(self.lists.iter());
-        all.map(|list| (list, list.rows.load(Relaxed))).filter(|(_, rows)| *rows > 0)
+    fn all(&self) -> impl Iterator<Item = &NestedList> {
+        self.own.as_deref().into_iter().chain(self.around.iter()).chain(self.lists.iter())
     }
 
-    /// The first incomplete list as an error, with `nested_pages: fail`.
+    fn incomplete(&self) -> impl Iterator<Item = (&NestedList, u64)> {
+        self.all().map(|list| (list, list.rows.load(Relaxed))).filter(|(_, rows)| *rows > 0)
+    }
+
+    /// The first list that is not whole, or does not show it, as an error.
     ///
     /// # Errors
     /// `nested_pages: fail`, and there is one.
-    pub(super) fn ensure_whole(&self, policy: NestedPages) -> Result<()> {
-        match self.incomplete().next().filter(|_| policy == NestedPages::Fail) {
+    pub(super) fn ensure_whole(&self) -> Result<()> {
+        if self.policy != NestedPages::Fail {
+            return Ok(());
+        }
+        if let Some((list, _)) = self.incomplete().next() {
+            return Err(Error::integrity(format!("the list `{}` {}", list.path(), list.signs.described()))
+                .with_hint("paginate it (`pagination`), request more of it at once, or set `nested_pages: warn`"));
+        }
+        match self.all().find(|list| list.unclear.load(Relaxed) > 0) {
             None => Ok(()),
-            Some((list, _)) => Err(Error::integrity(format!("the list `{}` {}", list.path(), list.signs.described()))
-                .with_hint("paginate it (`pagination`), request more of it at once, or set `nested_pages: warn`")),
+            Some(list) => Err(Error::integrity(format!(
+                "the list `{}` may be incomplete: the response has no valid {}",
+                list.path(),
+                list.signs.named()
+            ))
+            .with_hint("select another sign that it is whole, or set `nested_pages: warn`")),
         }
     }
 
@@ -157,7 +194,7 @@ impl Nested {
 
 impl NestedList {
     fn new(names: Vec<String>, signs: Signs) -> Self {
-        Self { names, signs, rows: AtomicU64::new(0) }
+        Self { names, signs, rows: AtomicU64::new(0), unclear: AtomicU64::new(0) }
     }
 
     /// The list, for messages.
@@ -173,31 +210,60 @@ impl NestedList {
 }
 
 impl Signs {
-    /// Whether the list that `names` lead to is cut, in any item of the lists on the way.
-    fn are_in(&self, value: &Value, names: &[String]) -> bool {
+    /// Whether `is_so` holds for the list that `names` lead to, in any item of the lists on the way.
+    fn any(&self, value: &Value, names: &[String], is_so: &impl Fn(&Self, &Value) -> bool) -> bool {
         match (value, names.split_first()) {
-            (Value::Array(items), Some(_)) => items.iter().any(|item| self.are_in(item, names)),
+            (Value::Array(items), Some(_)) => items.iter().any(|item| self.any(item, names, is_so)),
             (Value::Object(members), Some((first, rest))) => {
-                members.get(first).is_some_and(|inner| self.are_in(inner, rest))
+                members.get(first).is_some_and(|inner| self.any(inner, rest, is_so))
             }
             (_, Some(_)) => false,
             // An object in a list, each with a list of its own.
             (Value::Array(items), None) if self.items.is_some() || self.next.is_some() => {
-                items.iter().any(|item| self.are_in(item, names))
+                items.iter().any(|item| self.any(item, names, is_so))
             }
-            (list, None) => self.cut(list),
+            (list, None) => is_so(self, list),
         }
     }
 
     fn cut(&self, list: &Value) -> bool {
-        let has_next = self.next.as_ref().is_some_and(|[info, next]| list[info][next] == Value::Bool(true));
-        let items = self.items.as_ref().map_or(list, |name| &list[name]).as_array().map(|items| items.len() as u64);
-        let counted = self.count.as_ref().and_then(|name| list[name].as_u64());
-        let is_short = counted.is_some_and(|count| items.is_some_and(|items| items < count));
-        let is_at_limit = self.next.is_none()
-            && self.count.is_none()
-            && self.limit.is_some_and(|limit| items.is_some_and(|items| items >= limit));
+        let has_next = self.has_next(list) == Some(true);
+        let items = self.length(list);
+        // Where the items are null there are none.
+        let is_short = self.counted(list).is_some_and(|count| items.unwrap_or(0) < count);
+        let is_at_limit = !self.is_told(list) && self.limit.is_some_and(|limit| items >= Some(limit));
         has_next || is_short || is_at_limit
+    }
+
+    /// Whether nothing of what the query selects shows if it is whole. A list that is null is none.
+    fn is_unclear(&self, list: &Value) -> bool {
+        !list.is_null() && !self.is_told(list) && (self.limit.is_none() || self.length(list).is_none())
+    }
+
+    /// Whether the server says if it is whole.
+    fn is_told(&self, list: &Value) -> bool {
+        self.has_next(list).is_some() || self.counted(list).is_some()
+    }
+
+    fn has_next(&self, list: &Value) -> Option<bool> {
+        let [info, next] = self.next.as_ref()?;
+        list[info][next].as_bool()
+    }
+
+    fn counted(&self, list: &Value) -> Option<u64> {
+        whole_number(&list[self.count.as_ref()?])
+    }
+
+    fn length(&self, list: &Value) -> Option<u64> {
+        let items = self.items.as_ref().map_or(list, |name| &list[name]);
+        items.as_array().map(|items| items.len() as u64)
+    }
+
+    /// What the query selects of them, for messages.
+    fn named(&self) -> String {
+        let next = self.next.as_ref().map(|[info, next]| format!("`{info}.{next}`"));
+        let names: Vec<String> = next.into_iter().chain(self.count.iter().map(|name| format!("`{name}`"))).collect();
+        names.join(" or ")
     }
 
     fn described(&self) -> &'static str {
@@ -211,13 +277,13 @@ impl Signs {
 
 /// The lists of a query, while they are looked for.
 struct Found<'a> {
-    limit: &'a dyn Fn(&Limit) -> Option<u64>,
+    limit: &'a dyn Fn(&Given) -> Option<u64>,
     lists: Vec<NestedList>,
     unseen: Vec<Unseen>,
 }
 
 impl<'a> Found<'a> {
-    fn new(limit: &'a dyn Fn(&Limit) -> Option<u64>) -> Self {
+    fn new(limit: &'a dyn Fn(&Given) -> Option<u64>) -> Self {
         Self { limit, lists: Vec::new(), unseen: Vec::new() }
     }
 
@@ -238,10 +304,10 @@ impl<'a> Found<'a> {
         let count = ["totalCount", "total_count"].iter().find_map(|name| field.inner(name));
         let count = count.filter(|_| items.is_some()).map(|count| count.key.clone());
         let is_plain = field.inside.iter().any(|inner| !FACTS.contains(&inner.field.as_str()));
-        let is_list = items.is_some() || (field.limited && is_plain);
-        let limit = field.limit.as_ref().filter(|_| is_list).and_then(self.limit);
+        let is_list = items.is_some() || (field.is_limited() && is_plain);
+        let limit = field.limit().filter(|_| is_list).and_then(self.limit);
         if next.is_none() && count.is_none() && is_list {
-            let (is_limited, has_limit) = (field.limited, limit.is_some());
+            let (is_limited, has_limit) = (field.is_limited(), limit.is_some());
             self.unseen.push(Unseen { path: names.join("."), is_limited, has_limit });
         }
         if next.is_some() || count.is_some() || limit.is_some() {
@@ -256,8 +322,7 @@ mod tests {
     use crate::query::Query;
 
     fn nested(query: &str) -> Nested {
-        let limit = |limit: &Limit| if let Limit::Items(items) = limit { Some(*items) } else { None };
-        Nested::of(&[], &Query::parse(query, None).unwrap().selected, Own::default(), &limit)
+        Nested::of(&[], &Query::parse(query, None).unwrap().selected, Own::default(), NestedPages::Warn, &Given::number)
     }
 
     fn counts(nested: &Nested, row: &str) -> Vec<(String, u64)> {
@@ -284,8 +349,10 @@ mod tests {
         let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
         let (rows_at, own) = (names(&["data", "users", "nodes"]), names(&["data", "users", "pageInfo"]));
         for (own, found) in [(None, 1), (Some(own.as_slice()), 0)] {
-            let nested = Nested::of(&query.selected, &[], Own { rows_at: &rows_at, page_info: own }, &|_| None);
-            nested.look_around(&json!({"data": {"users": {"nodes": [], "pageInfo": {"hasNextPage": true}}}}));
+            let own = Own { rows_at: &rows_at, page_info: own };
+            let nested = Nested::of(&query.selected, &[], own, NestedPages::Warn, &|_| None);
+            let answer = json!({"data": {"users": {"nodes": [], "pageInfo": {"hasNextPage": true}}}});
+            assert_eq!(nested.look_around(&answer, &rows_at), found == 1);
             assert_eq!(nested.incomplete().count(), found);
         }
     }

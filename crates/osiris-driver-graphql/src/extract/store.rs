@@ -31,7 +31,7 @@ pub(super) async fn pages(
     out: &TableSink,
     ctx: &ExecutionContext,
 ) -> Result<Extracted> {
-    let (mut number, mut null_page) = (0, None);
+    let mut number = 0;
     let mut columns = Columns::new(plan, out.widening_sender()?);
     let mut decoder = RowDecoder::new(row_options(&plan.selected, plan.flatten));
     let nulls = Arc::new(Nulls::default());
@@ -47,22 +47,22 @@ pub(super) async fn pages(
             );
         }
         number += 1;
-        // The first page of an object that does not exist is null. A list that has other pages is not empty.
-        if let Some(page) = null_page.or((answer.is_null && number > 1).then_some(number)) {
-            return Err(null_list(plan, page));
+        let is_cut = plan.nested.look_around(answer.found.envelope(), &plan.rows_at);
+        // The first page of an object that does not exist is null. A list that has rows elsewhere is not empty.
+        if answer.is_null && (number > 1 || is_cut || answer.is_null_among_others(plan)?) {
+            return Err(null_list(plan, number));
         }
-        null_page = answer.is_null.then_some(number);
-        plan.nested.look_around(answer.found.envelope());
-        if plan.is_limited && answer.total(plan)? > Some(answer.items(plan)) {
+        if plan.part.is_limited && answer.total(plan)? > Some(answer.items(plan) + plan.part.skipped.unwrap_or(0)) {
             plan.nested.count_own();
         }
-        if let Some((count, first)) = plan.data_path.null_items(answer.found.envelope()) {
+        let room = room(plan, decoder.rows());
+        if let Some((count, first)) = plan.data_path.null_items(answer.found.envelope(), room) {
             nulls.add(count, first, answer.errors.as_ref().is_some_and(|errors| errors.explain_null(None)));
         }
-        let keep = keep(plan, &answer, decoder.rows(), &nulls);
+        let keep = keep(plan, &answer, room, &nulls);
         decoder = decoder.decode_where(answer.found.into_document(), keep).await?;
         nulls.ensure_none(plan, number)?;
-        plan.nested.ensure_whole(plan.nested_pages)?;
+        plan.nested.ensure_whole()?;
         while let Some(batch) = decoder.next_batch() {
             columns.send(batch).await?;
             sent = Instant::now();
@@ -115,7 +115,10 @@ impl Nulls {
     fn ensure_none(&self, plan: &ExtractPlan, page: u64) -> Result<()> {
         match self.first.load(Relaxed) {
             item @ 1.. if plan.null_items == NullItems::Fail => {
-                Err(Error::integrity(format!("item {item} of page {page} is null: it has no row")).with_hint(
+                let below = plan.data_path.below_items().filter(|names| !names.is_empty());
+                let lacks = below.map_or_else(String::new, |names| format!(" or has no `{}`", names.join(".")));
+                let message = format!("item {item} of page {page} is null{lacks}: it has no row");
+                Err(Error::integrity(message).with_hint(
                     "select a field that is never null, such as the key; `null_items: skip` leaves such items out and counts them",
                 ))
             }
@@ -131,24 +134,32 @@ fn null_list(plan: &ExtractPlan, page: u64) -> Error {
         .with_hint("the server returned no list and no error: request fewer rows at once, or try later")
 }
 
-/// Which rows of a page are kept: those that are not null, up to `max_rows`. Runs on the decoder's thread.
+/// How many rows of the next page are wanted, after `stored` ones.
+fn room(plan: &ExtractPlan, stored: u64) -> usize {
+    let rows = plan.max_rows.map_or(u64::MAX, |max| max.saturating_sub(stored));
+    usize::try_from(rows).unwrap_or(usize::MAX)
+}
+
+/// Which rows of a page are kept: those that are not null, up to `room` of them. What is behind them is not looked at. Runs on the
+/// decoder's thread.
 fn keep(
     plan: &ExtractPlan,
     answer: &Answer,
-    stored: u64,
+    mut room: usize,
     nulls: &Arc<Nulls>,
 ) -> impl FnMut(usize, &osiris_http::Row<'_>) -> bool + Send + 'static {
     let (nested, nulls, explain_null) = (plan.nested.clone(), Arc::clone(nulls), answer.explain_null(plan));
-    let mut room = plan.max_rows.map_or(u64::MAX, |max| max.saturating_sub(stored));
     move |index, row| {
+        if room == 0 {
+            return false;
+        }
         if row.as_str() == "null" {
             nulls.add(1, index, explain_null(index));
             return false;
         }
         nested.look(row);
-        let fits = room > 0;
-        room = room.saturating_sub(1);
-        fits
+        room -= 1;
+        true
     }
 }
 

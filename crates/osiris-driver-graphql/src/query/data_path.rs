@@ -69,6 +69,13 @@ impl DataPath {
         leading_names(&self.text)
     }
 
+    /// Whether the names it begins with lead to all of the rows, as a list or one by one.
+    pub(crate) fn leads_to_rows(&self) -> bool {
+        let text = self.text.replace(".*", "[*]");
+        let before = text.split("[*]").next().unwrap_or_default();
+        matches!(self.kind, PathKind::Plain(_)) && leading_names(before).1
+    }
+
     /// The names that lead from an item of the list to its row: `node` for `data.edges[*].node`, none for a plain list. `None` where
     /// an item may have more rows than one.
     pub(crate) fn below_items(&self) -> Option<Vec<String>> {
@@ -84,9 +91,10 @@ impl DataPath {
         matches!(self.kind, PathKind::Plain(_)) && self.text.matches('*').count() <= 1
     }
 
-    /// How many items are null in the lists that the path leads through, and the number of the first one, from 0. They have no row,
-    /// unless the path ends at them. `envelope` is the response without its rows.
-    pub(crate) fn null_items(&self, envelope: &Value) -> Option<(u64, usize)> {
+    /// How many of the first `most` items have no row in the lists that the path leads through, and the number of the first one, from 0:
+    /// they are null, or lack what the path names next. An item that is null where the path ends is a row of its own. `envelope` is the
+    /// response without its rows.
+    pub(crate) fn null_items(&self, envelope: &Value, most: usize) -> Option<(u64, usize)> {
         if !matches!(self.kind, PathKind::Plain(_)) {
             return None;
         }
@@ -97,7 +105,7 @@ impl DataPath {
             .map(|(names, _)| names)
             .collect();
         let mut found = None;
-        null_items(envelope, &parts, &mut found);
+        null_items(envelope, &parts, most, &mut found);
         found
     }
 
@@ -117,15 +125,29 @@ impl DataPath {
     }
 }
 
-fn null_items(value: &Value, parts: &[Vec<String>], found: &mut Option<(u64, usize)>) {
+fn null_items(value: &Value, parts: &[Vec<String>], most: usize, found: &mut Option<(u64, usize)>) {
     let Some((names, rest)) = parts.split_first().filter(|(_, rest)| !rest.is_empty()) else { return };
-    let list = names.iter().try_fold(value, |value, name| value.get(name));
-    for (index, item) in list.and_then(Value::as_array).into_iter().flatten().enumerate() {
-        if item.is_null() {
+    let list = at(value, names).and_then(Value::as_array);
+    for (index, item) in list.into_iter().flatten().enumerate().take(most) {
+        if item.is_null() || lacks(item, rest) {
             *found = found.map_or(Some((1, index)), |(count, first)| Some((count + 1, first)));
         }
-        null_items(item, rest, found);
+        null_items(item, rest, most, found);
     }
+}
+
+/// Whether an item has nothing where the names of `parts` lead to next. Behind these there are a row, or other items.
+fn lacks(item: &Value, parts: &[Vec<String>]) -> bool {
+    let next = parts.first().map(|names| at(item, names));
+    match next {
+        None => false,
+        Some(None) => true,
+        Some(Some(list)) => parts.len() > 1 && list.is_null(),
+    }
+}
+
+fn at<'a>(value: &'a Value, names: &[String]) -> Option<&'a Value> {
+    names.iter().try_fold(value, |value, name| value.get(name))
 }
 
 /// The rows that `path` leads to, in its order.
@@ -269,12 +291,36 @@ mod tests {
 
     #[test]
     fn items_that_are_null_on_the_way_to_the_rows_are_counted() {
-        let envelope = serde_json::json!({"data": {"a": [{"b": [{}, null]}, null, {"b": null}, null]}});
-        let found = |path: &str| DataPath::parse(path).unwrap().null_items(&envelope);
+        let envelope = serde_json::json!({"data": {"a": [{"b": [{"c": {}}, null]}, null, {"b": []}, null]}});
+        let found = |path: &str| DataPath::parse(path).unwrap().null_items(&envelope, usize::MAX);
         assert_eq!(found("data.a[*].b"), Some((2, 1)));
         assert_eq!(found("$.data.a[*].b[*].c"), Some((3, 1)));
         assert_eq!(found("data.a[*].b.*.c"), Some((3, 1)));
         assert_eq!((found("data.a"), found("$..b"), found("data.a[0].b")), (None, None, None));
+        assert_eq!(DataPath::parse("data.a[*].b").unwrap().null_items(&envelope, 2), Some((1, 1)));
+    }
+
+    #[test]
+    fn items_without_what_the_path_names_next_have_no_row() {
+        let found = |list: Value, path: &str| {
+            DataPath::parse(path).unwrap().null_items(&serde_json::json!({"a": list}), usize::MAX)
+        };
+        let list = serde_json::json!([{"b": {"c": {}}}, {"b": {}}, {"b": null}, {}, {"b": {"c": null}}]);
+        assert_eq!(found(list, "a[*].b.c"), Some((3, 1)), "a null at the end of the path is a row of its own");
+        let list = serde_json::json!([{"b": []}, {"b": null}, {}]);
+        assert_eq!(found(list.clone(), "a[*].b[*]"), Some((2, 1)));
+        assert_eq!(found(list, "a[*]"), None);
+    }
+
+    #[test]
+    fn the_names_lead_to_the_rows_or_not() {
+        let leads = |path: &str| DataPath::parse(path).unwrap().leads_to_rows();
+        for path in ["data.a", "$.data.a[*]", "data.a[*].b", "data.a.*.b"] {
+            assert!(leads(path), "{path}");
+        }
+        for path in ["data.a[0].b", "$..a", "data.a[?@.b]", "data['a']"] {
+            assert!(!leads(path), "{path}");
+        }
     }
 
     #[test]

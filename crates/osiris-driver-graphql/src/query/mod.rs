@@ -9,7 +9,7 @@ mod variables;
 
 pub(crate) use data_path::{DataPath, Found};
 pub(crate) use names::leading_names;
-pub(crate) use selection::{Limit, Selected};
+pub(crate) use selection::{Effect, Given, Selected};
 pub(crate) use variables::{Declared, value_problems};
 
 use apollo_parser::cst::{Definition, Document, OperationDefinition};
@@ -55,6 +55,13 @@ impl Query {
         let name = operation.name().map(|name| name.text().to_string());
         let variables = variables.into_iter().map(|declared| declared.with_use(&used)).collect();
         Ok(Self { name, variables, selected })
+    }
+
+    /// A value that it gives, where `given` are the values of its variables: that of a variable, or its default.
+    pub(crate) fn value(&self, value: &Given, given: &serde_json::Map<String, serde_json::Value>) -> Given {
+        let Given::Variable(name) = value else { return value.clone() };
+        let default = || self.variable(name).and_then(|variable| variable.default.clone()).unwrap_or(Given::Null);
+        given.get(name).map_or_else(default, Given::of_json)
     }
 
     /// The variable of this name.

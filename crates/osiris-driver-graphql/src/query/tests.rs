@@ -1,5 +1,6 @@
 //! What is found in a query before it is sent.
 
+use super::selection::Argument;
 use super::*;
 
 fn problems(text: &str, name: Option<&str>) -> String {
@@ -64,7 +65,9 @@ fn variables_are_known_with_type_default_and_use() {
     let facts: Vec<_> = query
         .variables
         .iter()
-        .map(|v| (v.name.as_str(), v.type_name.as_str(), v.required, v.default, v.used))
+        .map(|v| {
+            (v.name.as_str(), v.type_name.as_str(), v.required, v.default.as_ref().and_then(Given::number), v.used)
+        })
         .collect();
     assert_eq!(
         facts,
@@ -88,7 +91,7 @@ fn fragments_are_put_where_they_are_spread() {
         fragment A on User { id friends { pageInfo { hasNextPage } } }";
     let query = Query::parse(text, None).unwrap();
     let users = &query.selected[0];
-    assert_eq!((users.key.as_str(), users.field.as_str(), users.limited), ("all", "users", true));
+    assert_eq!((users.key.as_str(), users.field.as_str(), users.is_limited()), ("all", "users", true));
     assert_eq!(keys(&users.inside), ["id", "friends", "name"]);
     let friends = Selected::at(&query.selected, &["all".to_owned(), "friends".to_owned()]).unwrap();
     assert_eq!(keys(&friends.inside), ["pageInfo", "nodes"]);
@@ -96,4 +99,23 @@ fn fragments_are_put_where_they_are_spread() {
     query: line 1, column 35: the fragment `A` contains itself
     query: line 1, column 40: the fragment `C` is not defined
     ");
+}
+
+#[test]
+fn an_argument_does_to_a_list_what_its_name_and_value_say() {
+    let effects = |arguments: &str| {
+        let query =
+            Query::parse(&format!("query ($n: Int = 3, $o: Int) {{ users({arguments}) {{ id }} }}"), None).unwrap();
+        let values = serde_json::Map::new();
+        let effect = |argument: &Argument| argument.effect(&query.value(&argument.value, &values));
+        query.selected[0].arguments.iter().filter_map(effect).collect::<Vec<_>>()
+    };
+    assert_eq!(effects("first: 5, last: $n, where: {first: 3}"), [Effect::Size, Effect::Size]);
+    assert_eq!(effects("after: \"x\", start: 4, page: 0"), [Effect::Bound; 3]);
+    assert_eq!(effects("skip: 4, offset: $n"), [Effect::Skip(Some(4)), Effect::Skip(Some(3))]);
+    assert_eq!(effects("skip: \"4\", size: 4, top: 9"), [Effect::Skip(None), Effect::Size, Effect::Size]);
+    assert_eq!(effects("pagination: {start: 2, limit: 3}"), [Effect::Bound, Effect::Size]);
+    for nothing in ["first: null, offset: $o", "start: \"2024-01-01\"", "size: LARGE", "start: 0", "id: 7"] {
+        assert!(effects(nothing).is_empty(), "{nothing}");
+    }
 }

@@ -7,7 +7,7 @@ use osiris_core::Problem;
 use serde_json::Value;
 
 use super::node::{Fragments, problem_at, start};
-use super::selection::{spreads, variables};
+use super::selection::{Given, spreads, variables};
 
 /// A variable that an operation declares.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,8 +18,8 @@ pub(crate) struct Declared {
     pub(crate) type_name: String,
     /// Whether it must be given: its type ends in `!` and it has no default.
     pub(crate) required: bool,
-    /// Its default, where that is a whole number.
-    pub(crate) default: Option<u64>,
+    /// Its default.
+    pub(crate) default: Option<Given>,
     /// Whether the operation uses it.
     pub(crate) used: bool,
     /// Where it is declared, in bytes.
@@ -32,12 +32,11 @@ impl Declared {
         let declared = definitions.filter_map(|definition| {
             let (variable, of) = (definition.variable()?, definition.ty()?);
             let default = definition.default_value();
-            let number = default.as_ref().map(|default| default.syntax().text().to_string());
             Some(Self {
                 name: name(&variable)?,
                 type_name: of.syntax().text().to_string().trim().to_owned(),
                 required: matches!(of, Type::NonNullType(_)) && default.is_none(),
-                default: number.and_then(|text| text.trim_start_matches('=').trim().parse().ok()),
+                default: default.and_then(|default| Some(Given::of(&default.value()?))),
                 used: true,
                 offset: start(&variable),
             })

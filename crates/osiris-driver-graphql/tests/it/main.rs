@@ -7,6 +7,8 @@ mod bad;
 mod complete;
 mod conformance;
 mod discover;
+mod early;
+mod largest;
 mod lost;
 mod nested;
 mod pages;

@@ -69,6 +69,12 @@ impl AdaptiveSize {
         self.succeeded = 0;
     }
 
+    /// Never exceeds `max` from now on.
+    pub(super) fn cap(&mut self, max: u64) {
+        self.max = self.max.min(max.max(self.min));
+        self.current = self.current.min(self.max);
+    }
+
     pub(super) fn shrink_to(&mut self, asked: u64, smaller: u64) {
         self.succeeded = 0;
         self.refused = self.refused.min(asked);
@@ -107,6 +113,13 @@ mod tests {
         size.shrink_to(8, 1);
         assert_eq!((after(&mut size, GROW_AFTER), after(&mut size, GROW_AFTER)), (2, 4));
         assert_eq!(after(&mut size, GROW_AFTER), 4, "8 was refused");
+    }
+
+    #[test]
+    fn a_cap_is_never_exceeded() {
+        let mut size = AdaptiveSize::new(1000);
+        size.cap(100);
+        assert_eq!((size.current(), after(&mut size, 2 * GROW_TO_REFUSED_AFTER)), (100, 100));
     }
 
     #[test]

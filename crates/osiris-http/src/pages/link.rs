@@ -9,10 +9,16 @@ use crate::Page;
 /// resolved against that of the response.
 ///
 /// # Errors
-/// When the link is not a URL.
+/// When the link is not a URL, or a header is not text.
 pub fn next_link(answer: &Page) -> Result<Option<Url>> {
-    let headers = answer.headers().get_all("link").iter().filter_map(|value| value.to_str().ok());
-    let Some(target) = headers.filter_map(next_target).next() else { return Ok(None) };
+    let mut next = None;
+    for header in answer.headers().get_all("link") {
+        // Without it the list would seem to end here.
+        let text = std::str::from_utf8(header.as_bytes())
+            .map_err(|error| Error::validation("invalid `Link` header: it is not valid UTF-8").with_source(error))?;
+        next = next.or_else(|| next_target(text));
+    }
+    let Some(target) = next else { return Ok(None) };
     answer.url().join(target).map(Some).map_err(|error| {
         Error::validation("invalid `Link` header: the address of the next page is not a URL").with_source(error)
     })

@@ -66,7 +66,8 @@ impl PageSummary {
         self
     }
 
-    /// How many items all pages have together, by the server's own count: if fewer come, the extraction fails. Default: `None`.
+    /// How many items all pages have together, by the server's own count. If fewer come than the first page with a count says, the
+    /// extraction fails. Default: `None`.
     #[must_use]
     pub fn with_count(mut self, count: Option<u64>) -> Self {
         self.count = count;

@@ -37,21 +37,39 @@ pub trait PagedApi: Send + Sync {
         let _ = error;
         false
     }
+
+    /// How many rows the server allows at once, where this error says so: then the page is requested again in that size, and none is
+    /// larger later. Default: `None`.
+    fn largest_page(&self, error: &Error) -> Option<u64> {
+        let _ = error;
+        None
+    }
 }
 
 /// Fetches the pages of an API one after the other, and logs each of them. Where the server counts the items
-/// ([`PageSummary::with_count`]), fewer than that are an error, unless a page limit ended the extraction.
+/// ([`PageSummary::with_count`]), fewer than it counted at first are an error, unless a page limit ended the extraction, or the first
+/// page, requested once more, counts fewer now. With offsets and page numbers they are an error even then: rows that are deleted move
+/// those behind them, which no page has.
 pub struct Pager<'a, A> {
     api: A,
+    /// The position of the first page.
+    start: PagePosition,
     position: PagePosition,
     max_pages: Option<u64>,
     is_sample: bool,
     ctx: &'a ExecutionContext,
     pages: u64,
     fingerprint: Option<u64>,
-    /// The smallest of the server's counts: a source may grow while it is read.
-    count: Option<u64>,
+    count: Option<Count>,
     ended: bool,
+}
+
+/// The server's count of all items.
+#[derive(Debug, Clone, Copy)]
+struct Count {
+    /// On the first page that has it. Later it says little: a source grows, and a page behind the last one may count 0, or what is left.
+    first: u64,
+    largest: u64,
 }
 
 impl<'a, A: PagedApi> Pager<'a, A> {
@@ -59,6 +77,7 @@ impl<'a, A: PagedApi> Pager<'a, A> {
     pub fn new(api: A, position: PagePosition, ctx: &'a ExecutionContext) -> Self {
         Self {
             api,
+            start: position.clone(),
             position,
             max_pages: None,
             is_sample: false,
@@ -84,57 +103,48 @@ impl<'a, A: PagedApi> Pager<'a, A> {
         self
     }
 
-    /// One page. A page that is too large for the server is requested again at half the size.
-    async fn fetch(&mut self) -> Result<A::Page> {
-        loop {
-            let error = match self.api.fetch(&self.position).await {
-                Ok(page) => return Ok(page),
-                Err(error) => error,
-            };
-            if !self.api.is_too_large(&error) || !self.position.shrink() {
-                return Err(error.with_context("page", self.pages + 1));
-            }
-            let page_size = self.position.page_size();
-            tracing::warn!(
-                step = self.ctx.step_id(),
-                error = error.message(),
-                page_size,
-                "page too large: retrying with a smaller page"
-            );
-        }
-    }
-
     fn report(&mut self, page: &PageSummary) {
-        self.count_again(page);
+        self.count(page);
         self.ctx.log_event(event::EXTRACTION_PAGE, json!({"page": self.pages, "rows": page.rows}));
         if let Some(total) = page.total {
             self.ctx.progress().expect_rows(total);
         }
     }
 
-    fn count_again(&mut self, page: &PageSummary) {
-        self.count = self.count.into_iter().chain(page.count).min();
+    fn count(&mut self, page: &PageSummary) {
+        let Some(count) = page.count else { return };
+        let known = self.count.get_or_insert(Count { first: count, largest: count });
+        known.largest = known.largest.max(count);
     }
 
-    /// How many items the server counts, if fewer came.
-    fn missing_of(&self) -> Option<u64> {
-        let reached = self.position.reached()?;
-        self.count.filter(|count| reached < *count && !self.is_sample)
+    /// Whether fewer items came than `count`.
+    fn is_short_of(&self, count: u64) -> bool {
+        self.position.reached().is_some_and(|reached| reached < count)
     }
 
-    /// Compares what came with the server's count, after the last page. Rows may have been deleted since the last count, so that
-    /// the page is requested once more for a new one.
+    /// Compares what came with the server's count, after the last page.
     async fn ensure_complete(&mut self) -> Result<()> {
-        if self.missing_of().is_none() {
-            return Ok(());
+        let Some(count) = self.count.filter(|_| !self.is_sample) else { return Ok(()) };
+        let items = self.position.received();
+        if items > count.largest {
+            let (step, counted) = (self.ctx.step_id(), count.largest);
+            tracing::warn!(step, items, counted, "more rows came than the server counts: some may have come twice");
         }
-        let page = self.fetch().await?;
-        let summary = self.api.summary(&page)?;
-        self.count_again(&summary);
-        match self.missing_of() {
-            Some(count) => Err(self.position.incomplete(count, self.pages)),
-            None => Ok(()),
+        if self.is_short_of(count.first) && !self.were_deleted().await? {
+            return Err(self.position.incomplete(count.first, self.pages));
         }
+        Ok(())
+    }
+
+    /// Whether the rows that are missing were deleted while they were read: then the first page, requested once more, counts no more
+    /// than came.
+    async fn were_deleted(&self) -> Result<bool> {
+        if self.position.counts() {
+            return Ok(false);
+        }
+        let page = fetch(&self.api, &mut self.start.clone(), 1, self.ctx).await?;
+        let count = self.api.summary(&page)?.count;
+        Ok(count.is_some_and(|count| !self.is_short_of(count)))
     }
 
     /// Rejects a page that is identical to the one before: the pages would never end.
@@ -162,6 +172,35 @@ impl<'a, A: PagedApi> Pager<'a, A> {
     }
 }
 
+/// One page. A page that is too large for the server is requested again: in the size that the server allows, or at half the size.
+async fn fetch<A: PagedApi>(
+    api: &A,
+    position: &mut PagePosition,
+    number: u64,
+    ctx: &ExecutionContext,
+) -> Result<A::Page> {
+    loop {
+        let error = match api.fetch(position).await {
+            Ok(page) => return Ok(page),
+            Err(error) => error,
+        };
+        let is_smaller = match api.largest_page(&error) {
+            Some(rows) => position.shrink_to(rows),
+            None => api.is_too_large(&error) && position.shrink(),
+        };
+        if !is_smaller {
+            return Err(error.with_context("page", number));
+        }
+        let page_size = position.page_size();
+        tracing::warn!(
+            step = ctx.step_id(),
+            error = error.message(),
+            page_size,
+            "page too large: retrying with a smaller page"
+        );
+    }
+}
+
 impl<A: PagedApi> PageSource for Pager<'_, A> {
     type Page = A::Page;
 
@@ -169,7 +208,7 @@ impl<A: PagedApi> PageSource for Pager<'_, A> {
         if self.ended {
             return Ok(None);
         }
-        let page = self.fetch().await?;
+        let page = fetch(&self.api, &mut self.position, self.pages + 1, self.ctx).await?;
         self.pages += 1;
         let summary = self.api.summary(&page)?;
         self.report(&summary);

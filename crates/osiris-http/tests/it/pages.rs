@@ -1,5 +1,6 @@
 //! Paging over HTTP: every page once, one request each, and what a page that is too large or a limit comes to.
 
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use osiris_core::{Error, Result, RetryPolicy, event, metric};
@@ -44,7 +45,8 @@ impl PagedApi for Items {
             (None, Some(false)) => NextPage::Last,
             (None, None) => NextPage::by_cursor(envelope.get("next")),
         };
-        Ok(PageSummary::new(page.document.row_count(), next).with_total(envelope["total"].as_u64()))
+        let summary = PageSummary::new(page.document.row_count(), next).with_total(envelope["total"].as_u64());
+        Ok(summary.with_count(envelope["count"].as_u64()))
     }
 
     fn fingerprint(&self, page: &ItemPage) -> Option<u64> {
@@ -52,8 +54,16 @@ impl PagedApi for Items {
     }
 
     fn is_too_large(&self, error: &Error) -> bool {
-        error.context().iter().any(|(key, value)| *key == "status" && value == "413")
+        has_status(error, "413")
     }
+
+    fn largest_page(&self, error: &Error) -> Option<u64> {
+        has_status(error, "422").then_some(3)
+    }
+}
+
+fn has_status(error: &Error, status: &str) -> bool {
+    error.context().iter().any(|(key, value)| *key == "status" && value == status)
 }
 
 fn number(seen: &Seen, name: &str, otherwise: usize) -> usize {
@@ -130,7 +140,11 @@ async fn every_style_reads_every_row_once() {
     let by_link = server(|seen| {
         let from = number(seen, "from", 0);
         let reply = Reply::json(200, &json!({"items": items(from, 10, 25)}));
-        if from < 20 { reply.header("link", &format!("</items?from={}>; rel=\"next\"", from + 10)) } else { reply }
+        if from < 20 {
+            reply.header("link", &format!("</items?from={}>; title=\"další\"; rel=\"next\"", from + 10))
+        } else {
+            reply
+        }
     });
     let run = read(&by_link, PagePosition::link(), None).await.unwrap();
     assert_eq!((run.ids, pages(&run.bench)), ((0..25).collect(), (Some(3), 3)));
@@ -158,6 +172,88 @@ async fn a_page_that_is_too_large_is_asked_for_in_halves_and_grows_again() {
     assert_eq!(sizes[3..].iter().filter(|size| **size == 2).count(), 31, "after 32 good pages as much as was refused");
     assert_eq!(sizes[34..38], [4, 4, 4, 4]);
     assert_eq!(sizes[38], 8);
+}
+
+#[tokio::test]
+async fn a_page_is_no_larger_than_the_server_says() {
+    let server = server(|seen| {
+        let (from, size) = (number(seen, "after", 0), number(seen, "limit", 0));
+        if size > 3 {
+            return Reply::text(422, "at most 3");
+        }
+        let next = if from + size < 200 { json!((from + size).to_string()) } else { Value::Null };
+        Reply::json(200, &json!({"items": items(from, size, 200), "next": next}))
+    });
+    let run = read(&server, PagePosition::cursor("after").with_size("limit", 1000), None).await.unwrap();
+    assert_eq!(run.ids, (0..200).collect::<Vec<_>>());
+    assert_eq!(server.requests().len(), 1 + 67, "it is refused once");
+    let refuses = self::server(|_| Reply::text(422, "at most 3"));
+    let error = read(&refuses, PagePosition::cursor("after").with_size("limit", 1000), None).await.err().unwrap();
+    assert!(has_status(&error, "422") && refuses.requests().len() == 2);
+}
+
+/// Pages of 10 of `rows` rows, by offset or by cursor. `count` gets the number of the request, from 0, and the row where the page begins.
+fn counted(rows: usize, count: impl Fn(usize, usize) -> usize + Send + Sync + 'static) -> HttpServer {
+    let requests = AtomicUsize::new(0);
+    server(move |seen| {
+        let from = number(seen, "skip", 0) + number(seen, "after", 0);
+        let counted = count(requests.fetch_add(1, Relaxed), from);
+        let found = items(from, 10, rows);
+        let next = (from + found.len() < rows).then(|| (from + 10).to_string());
+        Reply::json(200, &json!({"items": found, "count": counted, "next": next}))
+    })
+}
+
+/// What came, or why not.
+async fn complete(server: &HttpServer, position: PagePosition) -> std::result::Result<usize, String> {
+    let run = read(server, position, None).await;
+    run.map(|run| run.ids.len()).map_err(|error| error.message().to_owned())
+}
+
+#[tokio::test]
+async fn by_offset_fewer_rows_than_the_first_page_counts_are_an_error() {
+    let by_offset = || PagePosition::offset("skip");
+    let short = |count: usize, rows: usize, pages: usize| -> std::result::Result<usize, String> {
+        Err(format!("the server counts {count} rows, but returned {rows} in {pages} pages"))
+    };
+    // The same count on every page.
+    assert_eq!(complete(&counted(25, |_, _| 25), by_offset()).await, Ok(25));
+    assert_eq!(complete(&counted(25, |_, _| 30), by_offset()).await, short(30, 25, 4));
+    // A page behind the last row counts nothing, such as with `count(*) OVER ()`.
+    let over = |rows: usize, all: usize| counted(rows, move |_, from| if from < rows { all } else { 0 });
+    assert_eq!(complete(&over(30, 30), by_offset()).await, Ok(30));
+    assert_eq!(complete(&over(30, 100), by_offset()).await, short(100, 30, 4));
+    // Rows that are deleted move those behind them, which are then in no page.
+    assert_eq!(complete(&counted(25, |request, _| 30 - request), by_offset()).await, short(30, 25, 4));
+    // Rows that are left.
+    assert_eq!(complete(&counted(25, |_, from| 25_usize.saturating_sub(from)), by_offset()).await, Ok(25));
+    // Rows that are added.
+    assert_eq!(complete(&counted(25, |request, _| 25 + request), by_offset()).await, Ok(25));
+    assert_eq!(complete(&counted(25, |_, _| 65), by_offset().with_skipped(Some(40))).await, Ok(25));
+    assert_eq!(complete(&counted(25, |_, _| 66), by_offset().with_skipped(Some(40))).await, short(66, 25, 4));
+    assert_eq!(complete(&counted(25, |_, _| 66), by_offset().with_skipped(None)).await, Ok(25));
+}
+
+#[tokio::test]
+async fn by_cursor_the_first_page_says_whether_rows_were_deleted() {
+    let by_cursor = || PagePosition::cursor("after");
+    for (count, expected) in [
+        (counted(25, |_, _| 25), Ok(25)),
+        (counted(25, |request, _| if request < 3 { 30 } else { 25 }), Ok(25)),
+        (counted(25, |request, _| 30 - request), Err(4)),
+        // Only the pages behind the first one say so.
+        (counted(25, |_, from| if from == 0 { 100 } else { 0 }), Err(4)),
+        (counted(25, |_, _| 100), Err(4)),
+    ] {
+        let outcome = complete(&count, by_cursor()).await;
+        match expected {
+            Ok(rows) => assert_eq!(outcome, Ok(rows)),
+            Err(requests) => {
+                assert!(outcome.unwrap_err().contains("but returned 25 in 3 pages"));
+                assert_eq!(count.requests().len(), requests, "the first page is requested once more");
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use osiris_core::{Problem, Result};
 
 use crate::config::{PageStyle, Paging};
 use crate::query::DataPath;
-use crate::query::{Query, Selected, leading_names};
+use crate::query::{Given, Query, Selected, leading_names};
 
 /// A problem for a path whose names the query does not select.
 pub(super) fn path_problem(query: &Query, names: &[String]) -> Option<Problem> {
@@ -67,6 +67,35 @@ pub(super) fn page_info(paging: &Paging, query: &Query, rows_at: &[String]) -> R
         Some(_) => problem,
         None => problem.with_hint("select it, such as `pageInfo { hasNextPage endCursor }`"),
     })
+}
+
+/// Pages that go backwards, by `last` and `before`, are not described by what `pageInfo` says of the next one: it would end them.
+pub(super) fn backwards_problem(paging: &Paging, query: &Query, page_info: Option<&[String]>) -> Option<Problem> {
+    let info = Selected::at(&query.selected, page_info?.get(1..)?)?;
+    let name = |key: &str| info.inside.iter().find(|field| field.key == key).map(|field| field.field.as_str());
+    let is_next =
+        name(&paging.has_next_field) == Some("hasNextPage") || name(&paging.cursor_field) == Some("endCursor");
+    let takes = |field: &Selected| {
+        let mut arguments = field.arguments.iter();
+        arguments.clone().any(|argument| argument.name == "last")
+            && arguments.any(|argument| argument.name == "before" && is_variable(&argument.value, &paging.variable))
+    };
+    (paging.style == PageStyle::Cursor && is_next && any(&query.selected, &takes)).then(|| {
+        let message =
+            format!("`before: ${}` pages backwards, but `pageInfo` is asked for the next page", paging.variable);
+        Problem::error(paging.pointer("has_next_field"), message).with_hint(
+            "set `has_next_field: hasPreviousPage` and `cursor_field: startCursor`, and select them in the query",
+        )
+    })
+}
+
+fn is_variable(value: &Given, name: &str) -> bool {
+    matches!(value, Given::Variable(variable) if variable == name)
+}
+
+/// Whether `is_so` holds for a field at any depth.
+fn any(selected: &[Selected], is_so: &impl Fn(&Selected) -> bool) -> bool {
+    selected.iter().any(|field| is_so(field) || any(&field.inside, is_so))
 }
 
 /// The server's count of all rows.

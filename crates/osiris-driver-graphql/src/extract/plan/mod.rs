@@ -2,6 +2,7 @@
 //! problems are known before anything is sent.
 
 mod locate;
+mod part;
 
 use osiris_core::problem::ensure_none;
 use osiris_core::{DRY_RUN_ROWS, Problem, Result};
@@ -10,10 +11,11 @@ use serde_json::{Map, Value};
 use super::nested::{Nested, Own, Unseen};
 use crate::config::{ExtractorConfig, NestedPages, NullItems, PageStyle, Paging, PartialErrors, paging};
 use crate::query::DataPath;
-use crate::query::{Limit, Query, Selected, value_problems};
-use locate::{cursor_path, page_info, path_problem, rows_selected, total};
+use crate::query::{Given, Query, Selected, value_problems};
+use locate::{backwards_problem, cursor_path, page_info, path_problem, rows_selected, total};
 
 pub(super) use locate::{CursorPath, Total};
+pub(super) use part::Part;
 
 /// An extraction, ready to run.
 #[derive(Debug)]
@@ -31,14 +33,13 @@ pub(super) struct ExtractPlan {
     pub(super) cursor_path: Option<CursorPath>,
     /// Where the number of all rows is.
     pub(super) total: Option<Total>,
-    /// Whether the query itself limits the list of the rows, which is not paged.
-    pub(super) is_limited: bool,
+    /// Which part of the list of the rows the query itself requests.
+    pub(super) part: Part,
     pub(super) nested: Nested,
     /// What is selected of a row, as far as the query shows.
     pub(super) selected: Vec<Selected>,
     pub(super) flatten: bool,
     pub(super) partial_errors: PartialErrors,
-    pub(super) nested_pages: NestedPages,
     pub(super) null_items: NullItems,
     /// The variable's default in the query: where to start when `variables` says nothing.
     pub(super) start: Option<u64>,
@@ -75,23 +76,24 @@ impl ExtractPlan {
             .and_then(|paging| cursor_path(paging, &query).map_err(|problem| problems.push(problem)).ok().flatten());
         let total = total(paging.as_ref(), &query, &rows_at).map_err(|problem| problems.push(problem)).ok().flatten();
         problems.extend(paging.as_ref().and_then(|paging| offset_problem(paging, &data_path)));
+        problems.extend(paging.as_ref().and_then(|paging| backwards_problem(paging, &query, page_info.as_deref())));
         if problems.iter().any(Problem::is_error) {
             return Err(problems);
         }
         let selected = rows_selected(&query, &data_path);
-        let limit = |limit: &Limit| limit_of(limit, config, &query, paging.as_ref());
-        let nested =
-            Nested::of(&query.selected, &selected, Own { rows_at: &rows_at, page_info: page_info.as_deref() }, &limit);
+        let limit = |limit: &Given| limit_of(limit, config, &query, paging.as_ref());
+        let own = Own { rows_at: &rows_at, page_info: page_info.as_deref() };
+        let nested = Nested::of(&query.selected, &selected, own, config.nested_pages, &limit);
         problems.extend(nested.unseen().filter_map(|unseen| unseen_problem(unseen, config.nested_pages)));
         if problems.iter().any(Problem::is_error) {
             return Err(problems);
         }
-        let start = paging.as_ref().and_then(|paging| query.variable(&paging.variable)?.default);
+        let start = paging.as_ref().and_then(|paging| query.variable(&paging.variable)?.default.as_ref()?.number());
         Ok(Self {
             text: config.query.clone(),
             operation: config.operation_name.clone().or_else(|| query.name.clone()),
             variables: config.variables.clone(),
-            is_limited: paging.is_none() && is_limited(&query, &rows_at),
+            part: Part::of(&query, config, paging.as_ref(), &rows_at),
             total,
             data_path,
             rows_at,
@@ -102,7 +104,6 @@ impl ExtractPlan {
             selected,
             flatten: config.flatten_result,
             partial_errors: config.partial_errors,
-            nested_pages: config.nested_pages,
             null_items: config.null_items,
             start,
             max_rows: None,
@@ -202,21 +203,9 @@ fn unseen_problem(unseen: &Unseen, policy: NestedPages) -> Option<Problem> {
 }
 
 /// The number of items that a limit allows. That of a page changes while rows are read.
-fn limit_of(limit: &Limit, config: &ExtractorConfig, query: &Query, paging: Option<&Paging>) -> Option<u64> {
-    let name = match limit {
-        Limit::Items(items) => return Some(*items),
-        Limit::Variable(name) => name,
-    };
-    let changes = paging.and_then(|paging| paging.size.as_ref()).is_some_and(|size| size.variable == *name);
-    let given = config.variables.get(name).map_or_else(|| query.variable(name)?.default, Value::as_u64);
-    given.filter(|_| !changes)
-}
-
-/// Whether the list of the rows, or what it is in, is limited by an argument.
-fn is_limited(query: &Query, rows_at: &[String]) -> bool {
-    let inner = rows_at.get(1..).unwrap_or_default();
-    let fields = (1..=inner.len()).rev().take(2).filter_map(|depth| Selected::at(&query.selected, &inner[..depth]));
-    fields.into_iter().any(|field| field.limited)
+fn limit_of(limit: &Given, config: &ExtractorConfig, query: &Query, paging: Option<&Paging>) -> Option<u64> {
+    let changes = paging.is_some_and(|paging| paging.sets(limit));
+    query.value(limit, &config.variables).number().filter(|_| !changes)
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ pub struct PagePosition {
     /// Whether every page so far had as many items as were requested; `None` before the first one.
     full: Option<bool>,
     hint: Option<String>,
+    count_hint: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -69,7 +70,16 @@ impl PagePosition {
     }
 
     fn new(parameter: &str, at: At) -> Self {
-        Self { at, parameter: parameter.to_owned(), size: None, items: 0, before: Some(0), full: None, hint: None }
+        Self {
+            at,
+            parameter: parameter.to_owned(),
+            size: None,
+            items: 0,
+            before: Some(0),
+            full: None,
+            hint: None,
+            count_hint: None,
+        }
     }
 
     /// The number of the first page, such as 0. Default: 1. Without effect where pages have no numbers.
@@ -103,9 +113,22 @@ impl PagePosition {
         self
     }
 
+    /// So many items of the list are left out before the first page besides, such as by another parameter; `None` if their number is
+    /// not known. What comes is then compared with the server's count accordingly, or not at all.
+    #[must_use]
+    pub fn with_skipped(mut self, items: Option<u64>) -> Self {
+        self.before = self.before.zip(items).map(|(before, items)| before.saturating_add(items));
+        self
+    }
+
+    /// How many items came.
+    pub(super) fn received(&self) -> u64 {
+        self.items
+    }
+
     /// How many items of the list came or lie before the position where the extraction began; `None` if that is not known.
     pub(super) fn reached(&self) -> Option<u64> {
-        Some(self.before? + self.items)
+        Some(self.before?.saturating_add(self.items))
     }
 
     /// `parameter` takes the size of a page: `rows`, or fewer if the server finds that too many.
@@ -119,6 +142,13 @@ impl PagePosition {
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// What else to do where fewer items came than the server counts, after the other hint. Default: nothing.
+    #[must_use]
+    pub fn with_count_hint(mut self, hint: impl Into<String>) -> Self {
+        self.count_hint = Some(hint.into());
         self
     }
 
@@ -158,15 +188,37 @@ impl PagePosition {
 
     /// Halves the size of the page. `false` if that is not possible without losing rows.
     pub fn shrink(&mut self) -> bool {
+        let half = self.page_size().unwrap_or_default() / 2;
+        self.resize(half)
+    }
+
+    /// Requests no more than `rows` rows at once from now on, the most that the server allows. `false` if no more are requested anyway,
+    /// and if it is not possible without losing rows.
+    pub fn shrink_to(&mut self, rows: u64) -> bool {
+        let is_less = self.page_size().is_some_and(|size| rows < size);
+        if !is_less || !self.resize(rows) {
+            return false;
+        }
+        if let Some(size) = &mut self.size {
+            size.rows.cap(rows);
+        }
+        true
+    }
+
+    /// Makes the page as large as possible, with no more than `most` rows.
+    fn resize(&mut self, most: u64) -> bool {
         // The link to a page has its size, which is up to the server.
-        if self.url().is_some() {
+        if most == 0 || self.url().is_some() {
             return false;
         }
         let Some(size) = &mut self.size else { return false };
         let rows = size.rows.current();
-        let At::Page(first, page) = &mut self.at else { return size.rows.shrink(rows) };
+        let At::Page(first, page) = &mut self.at else {
+            size.rows.shrink_to(rows, most);
+            return true;
+        };
         // Page 3 of 100 rows is page 5 of 50: only a divisor has a page that begins at the same row.
-        let Some(smaller) = (1..=rows / 2).rev().find(|smaller| rows.is_multiple_of(*smaller)) else { return false };
+        let Some(smaller) = (1..=most).rev().find(|smaller| rows.is_multiple_of(*smaller)) else { return false };
         let before = *page - *first;
         if before > 0 && self.full != Some(true) {
             return false;
@@ -270,7 +322,10 @@ impl PagePosition {
     pub(super) fn incomplete(&self, count: u64, pages: u64) -> Error {
         let (rows, page) = (self.items, if pages == 1 { "page" } else { "pages" });
         let error = Error::integrity(format!("the server counts {count} rows, but returned {rows} in {pages} {page}"));
-        self.hinted(error)
+        let error = self.hinted(error);
+        let hints: Vec<&str> = error.hint().into_iter().chain(self.count_hint.as_deref()).collect();
+        let hint = hints.join("; ");
+        if hint.is_empty() { error } else { error.with_hint(hint) }
     }
 
     /// The error of a page that is identical to the one before it.

@@ -95,6 +95,35 @@ fn what_was_reached_counts_from_the_beginning_of_the_list() {
 }
 
 #[test]
+fn items_that_are_left_out_besides_count_as_reached() {
+    let reached = |position: PagePosition| {
+        let mut position = position;
+        position.advance(&page(10, NextPage::Last)).unwrap();
+        position.reached()
+    };
+    assert_eq!(reached(PagePosition::single().with_skipped(Some(40))), Some(50));
+    assert_eq!(reached(PagePosition::offset("v").starting_at(&json!(5)).with_skipped(Some(40))), Some(55));
+    assert_eq!(reached(PagePosition::cursor("v").with_skipped(None)), None);
+    assert_eq!(reached(PagePosition::cursor("v").starting_at(&json!("x")).with_skipped(Some(1))), None);
+}
+
+#[test]
+fn a_limit_that_the_server_states_is_kept() {
+    let mut position = PagePosition::cursor("v").with_size("n", 1000);
+    assert!(position.shrink_to(100));
+    for _ in 0..100 {
+        assert!(position.advance(&page(100, cursor(json!(position.items)))).unwrap());
+        assert_eq!(parameters(&position)["n"], 100);
+    }
+    assert!(!position.shrink_to(100) && !position.shrink_to(500) && !position.shrink_to(0));
+    assert!(!PagePosition::cursor("v").shrink_to(5), "nothing sets the size");
+    // Pages with numbers need one that begins at the same row.
+    let mut position = PagePosition::page("v").with_size("n", 12);
+    assert!(position.advance(&page(12, NextPage::Unknown)).unwrap() && position.shrink_to(5));
+    assert_eq!(parameters(&position), json!({"v": 4, "n": 4}));
+}
+
+#[test]
 fn a_smaller_page_begins_where_the_larger_one_would() {
     let mut position = PagePosition::page("v").with_size("n", 12);
     assert!(position.advance(&page(12, NextPage::Unknown)).unwrap());
