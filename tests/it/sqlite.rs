@@ -65,6 +65,10 @@ fn u36_a_misspelt_table_or_column_gets_the_nearest_name() {
         project.write("osiris_connections.yaml", "connections: {sqlite: {main: {default: true, path: a.db}}}\n");
         let run = project.run(&["run", "pipeline.yaml"]).with_code(1);
         assert!(run.stderr.contains(says), "{}", run.stderr);
+    }
+}
+
+#[test]
 fn a_pattern_that_matches_no_table_is_an_empty_list_for_programs_and_a_refusal_for_people() {
     let project = Project::empty(Program::built());
     project.write("rows.csv", "id\n1\n");
