@@ -51,6 +51,14 @@ impl Pair {
         (number(0), number(1))
     }
 
+    /// The values of a metric of a step, in the latest run.
+    fn metric(&self, step: &str, name: &str) -> Vec<u64> {
+        let run = self.project.runs().pop().unwrap();
+        let metrics = self.project.lines(&run, "metrics.jsonl");
+        let of_step = metrics.iter().filter(|line| line["metric"] == name && line["tags"]["step"] == step);
+        of_step.map(|line| line["value"].as_u64().unwrap()).collect()
+    }
+
     /// How many rows the writer was told it would get, in each of its runs: null for rows that arrive.
     fn announced(&self) -> Vec<Value> {
         let run = self.project.runs().pop().unwrap();
@@ -89,6 +97,11 @@ async fn both_start_over_when_the_destination_goes_away() {
         assert!(attempts(0) > 1 && attempts(1) > 1, "{done}");
         assert_eq!(pair.announced().len() as u64, attempts(1));
         assert_eq!(pair.rows().await, ALL, "{mode}");
+        for (index, step) in ["orders", "load"].into_iter().enumerate() {
+            assert_eq!(pair.metric(step, "attempts"), [attempts(index)], "{step}: {done}");
+            let waited = pair.metric(step, "retry_wait_ms");
+            assert!(matches!(waited[..], [100..60_000]), "{step}: {waited:?}");
+        }
         let left = "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME <> 'orders'";
         assert_eq!(pair.target.rows(left).await.unwrap(), Vec::<Vec<Option<String>>>::new());
     }

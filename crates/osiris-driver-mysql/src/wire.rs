@@ -71,7 +71,7 @@ fn ssl(connection: &MysqlConnection, base_dir: &Path) -> Result<SslOpts> {
 /// When it cannot be opened.
 pub(crate) async fn open(connection: &MysqlConnection, base_dir: &Path) -> Result<Conn> {
     let opened = match open_with(connection, options(connection, base_dir)?).await {
-        Err(error) if connection.tls.ca.is_some() && tls::find(&error).is_some_and(tls::is_of_authority) => {
+        Err(error) if connection.tls.ca.is_some() && tls::find(&error).is_some_and(tls::is_of_certificate) => {
             open_by_bridge(connection, base_dir).await
         }
         opened => opened,
@@ -79,8 +79,8 @@ pub(crate) async fn open(connection: &MysqlConnection, base_dir: &Path) -> Resul
     opened.map_err(Error::with_connection_failed)
 }
 
-/// The same for a server whose own certificate is the trusted one: this library refuses one that signed itself as an
-/// authority, so that TLS is negotiated for it.
+/// The same for a server whose own certificate is the trusted one, or that has its name in the subject alone: this library
+/// refuses these, so that TLS is negotiated for it. Where it was right, the bridge refuses the server as well.
 async fn open_by_bridge(connection: &MysqlConnection, base_dir: &Path) -> Result<Conn> {
     let options = options(connection, base_dir)?;
     let Address::Tcp { host, port } = &connection.address else { return open_with(connection, options).await };

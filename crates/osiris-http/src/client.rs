@@ -45,8 +45,6 @@ impl HttpClient {
     pub fn new(settings: HttpSettings) -> Result<Self> {
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(settings.tls.client_config()?)
-            // It reads the first member of a body only.
-            .no_gzip()
             .redirect(redirect::Policy::none())
             .user_agent(settings.user_agent.as_str())
             .connect_timeout(settings.connect_timeout)

@@ -1,12 +1,15 @@
-//! How bodies are compressed. The client below reads brotli and zstd; gzip is read here, since a body may have several
-//! members (RFC 1952, section 2.2), of which it reads the first only. Any other coding is refused by its name.
+//! How bodies are compressed: what requests accept, and the codings of a response, which are undone in the opposite order
+//! of that in which they were applied (RFC 9110, section 8.4). Any other coding is refused by its name.
 
-use std::io::{self, Write as _};
+use std::io::{self, Write};
+use std::mem::take;
 
+use brotli::DecompressorWriter;
 use bytes::Bytes;
-use flate2::write::MultiGzDecoder;
+use flate2::write::GzDecoder;
 use osiris_core::{Error, Result};
 use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
+use zstd::stream::{raw, zio};
 
 /// What requests accept.
 pub(crate) const ACCEPTED: &str = "gzip, br, zstd";
@@ -14,57 +17,190 @@ pub(crate) const ACCEPTED: &str = "gzip, br, zstd";
 /// So much is decompressed before the limit of a response is looked at.
 const PIECE: usize = 4096;
 
-/// Reads gzip, member after member.
-pub(crate) struct Gunzip {
-    decoder: MultiGzDecoder<Vec<u8>>,
+/// More codings than anybody applies: each multiplies what one byte can stand for.
+const MAX_CODINGS: usize = 4;
+
+/// Decompresses a body.
+pub(crate) struct Decoding {
+    /// That of the coding that was applied last comes first.
+    decoders: Vec<Decoder>,
     has_begun: bool,
 }
 
-impl Gunzip {
-    /// For a response with these headers, if that is its coding: the headers then describe what it reads.
+impl Decoding {
+    /// For a response with these headers, if it is compressed and all its codings are known: the headers then describe
+    /// what it reads.
     pub(crate) fn of(headers: &mut HeaderMap) -> Option<Self> {
-        let coding = headers.get(CONTENT_ENCODING)?.to_str().ok()?.trim();
-        if !["gzip", "x-gzip"].iter().any(|gzip| coding.eq_ignore_ascii_case(gzip)) {
+        let codings = codings(headers);
+        if codings.is_empty() || codings.len() > MAX_CODINGS {
             return None;
         }
+        let decoders = codings.iter().rev().map(|coding| Decoder::of(coding)).collect::<Option<_>>()?;
         headers.remove(CONTENT_ENCODING);
         headers.remove(CONTENT_LENGTH);
-        Some(Self { decoder: MultiGzDecoder::new(Vec::new()), has_begun: false })
+        Some(Self { decoders, has_begun: false })
     }
 
     /// What the next piece stands for, up to a little more than `room`.
-    pub(crate) fn read(&mut self, compressed: &[u8], room: u64) -> io::Result<Bytes> {
+    pub(crate) fn read(&mut self, compressed: &[u8], room: u64) -> Result<Bytes, Unreadable> {
         self.has_begun |= !compressed.is_empty();
-        for piece in compressed.chunks(PIECE) {
-            self.decoder.write_all(piece)?;
-            if self.decoder.get_ref().len() as u64 > room {
-                break;
-            }
-        }
-        Ok(std::mem::take(self.decoder.get_mut()).into())
+        let mut plain = Vec::new();
+        decode(&mut self.decoders, compressed, room, &mut plain)?;
+        Ok(plain.into())
     }
 
     /// What is left at the end. A body without any byte is complete.
-    pub(crate) fn end(&mut self) -> io::Result<Bytes> {
-        if self.has_begun {
-            self.decoder.try_finish()?;
+    pub(crate) fn end(&mut self, room: u64) -> Result<Bytes, Unreadable> {
+        let mut plain = Vec::new();
+        let mut decoders = take(&mut self.decoders);
+        let mut left = if self.has_begun { &mut decoders[..] } else { &mut [] };
+        while let Some((decoder, next)) = left.split_first_mut() {
+            decoder.finish()?;
+            decode(next, &take(decoder.output()), room, &mut plain)?;
+            left = next;
         }
-        Ok(std::mem::take(self.decoder.get_mut()).into())
+        Ok(plain.into())
     }
 }
 
-/// The body is not what its coding says: another attempt may bring it whole.
-pub(crate) fn damaged(error: io::Error, what: &str) -> Error {
-    Error::network(format!("{what}: the response was truncated or corrupted")).with_source(error)
+/// Sends a piece through the decoders, one after the other.
+fn decode(decoders: &mut [Decoder], piece: &[u8], room: u64, plain: &mut Vec<u8>) -> Result<(), Unreadable> {
+    let Some((decoder, next)) = decoders.split_first_mut() else {
+        plain.extend_from_slice(piece);
+        return Ok(());
+    };
+    for piece in piece.chunks(PIECE) {
+        if plain.len() as u64 > room {
+            break;
+        }
+        decoder.write(piece)?;
+        let mut output = take(decoder.output());
+        decode(next, &output, room, plain)?;
+        output.clear();
+        *decoder.output() = output;
+    }
+    Ok(())
 }
 
-/// That a response, whose coding was removed where it can be read, has no other one.
+/// The codings of a response in the order in which they were applied, by their names in lower case. `identity` is none.
+fn codings(headers: &HeaderMap) -> Vec<String> {
+    let lines = headers.get_all(CONTENT_ENCODING).iter();
+    let lines: Vec<_> = lines.map(|line| String::from_utf8_lossy(line.as_bytes()).to_ascii_lowercase()).collect();
+    let codings = lines.iter().flat_map(|line| line.split(',')).map(str::trim);
+    codings.filter(|coding| !coding.is_empty() && *coding != "identity").map(str::to_owned).collect()
+}
+
+enum Decoder {
+    Gzip(Box<Gunzip>),
+    Brotli(Box<DecompressorWriter<Vec<u8>>>),
+    Zstd(Box<zio::Writer<Vec<u8>, raw::Decoder<'static>>>),
+}
+
+impl Decoder {
+    fn of(coding: &str) -> Option<Self> {
+        Some(match coding {
+            "gzip" | "x-gzip" => Self::Gzip(Box::new(Gunzip { member: GzDecoder::new(Vec::new()), is_new: true })),
+            "br" => Self::Brotli(Box::new(DecompressorWriter::new(Vec::new(), PIECE))),
+            "zstd" => Self::Zstd(Box::new(zio::Writer::new(Vec::new(), raw::Decoder::new().ok()?))),
+            _ => return None,
+        })
+    }
+
+    fn write(&mut self, piece: &[u8]) -> Result<(), Unreadable> {
+        match self {
+            Self::Gzip(gunzip) => gunzip.write(piece),
+            Self::Brotli(decoder) => Ok(decoder.write_all(piece)?),
+            Self::Zstd(decoder) => Ok(decoder.write_all(piece)?),
+        }
+    }
+
+    /// Ensures that nothing is missing.
+    fn finish(&mut self) -> Result<(), Unreadable> {
+        match self {
+            Self::Gzip(gunzip) => gunzip.member.try_finish()?,
+            Self::Brotli(decoder) => decoder.close()?,
+            Self::Zstd(decoder) => decoder.finish()?,
+        }
+        Ok(())
+    }
+
+    fn output(&mut self) -> &mut Vec<u8> {
+        match self {
+            Self::Gzip(gunzip) => gunzip.member.get_mut(),
+            Self::Brotli(decoder) => decoder.get_mut(),
+            Self::Zstd(decoder) => decoder.writer_mut(),
+        }
+    }
+}
+
+/// Reads gzip, member after member (RFC 1952, section 2.2). As `gzip` does, it ignores zeros behind a member, with which
+/// some servers pad to whole blocks.
+struct Gunzip {
+    member: GzDecoder<Vec<u8>>,
+    /// Whether nothing of the member has been seen.
+    is_new: bool,
+}
+
+impl Gunzip {
+    /// The first byte of each member.
+    const MAGIC: u8 = 0x1f;
+
+    fn write(&mut self, mut piece: &[u8]) -> Result<(), Unreadable> {
+        while let Some(&first) = piece.first() {
+            if take(&mut self.is_new) && first != Self::MAGIC {
+                return Err(Unreadable::NotGzip(io::ErrorKind::InvalidData.into()));
+            }
+            match self.member.write(piece) {
+                // It has ended before.
+                Ok(0) => {
+                    self.member.try_finish()?;
+                    let padding = piece.iter().take_while(|byte| **byte == 0).count();
+                    piece = &piece[padding..];
+                    if !piece.is_empty() {
+                        let output = take(self.member.get_mut());
+                        (self.member, self.is_new) = (GzDecoder::new(output), true);
+                    }
+                }
+                Ok(read) => piece = &piece[read..],
+                Err(error) if self.member.header().is_none() => return Err(Unreadable::NotGzip(error)),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why a body cannot be decompressed.
+pub(crate) enum Unreadable {
+    /// It was cut or altered on its way: another attempt may bring it whole.
+    Damaged(io::Error),
+    /// It is not what its header says, and will not be the next time.
+    NotGzip(io::Error),
+}
+
+impl From<io::Error> for Unreadable {
+    fn from(error: io::Error) -> Self {
+        Self::Damaged(error)
+    }
+}
+
+impl Unreadable {
+    pub(crate) fn error(self, what: &str) -> Error {
+        match self {
+            Self::Damaged(error) => {
+                Error::network(format!("{what}: the response was truncated or corrupted")).with_source(error)
+            }
+            Self::NotGzip(error) => Error::validation(format!("{what}: the response is not gzip, as its header says"))
+                .with_hint("set up the server, or a proxy before it, to send a `content-encoding` that fits the body")
+                .with_source(error),
+        }
+    }
+}
+
+/// That a response, whose codings were removed where they can be read, has no other ones.
 pub(crate) fn ensure_supported(headers: &HeaderMap, what: &str) -> Result<()> {
-    let codings: Vec<_> =
-        headers.get_all(CONTENT_ENCODING).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
-    let codings = codings.join(", ");
-    let is_plain = |coding: &str| coding.trim().is_empty() || coding.trim().eq_ignore_ascii_case("identity");
-    if codings.split(',').all(is_plain) {
+    let codings = codings(headers).join(", ");
+    if codings.is_empty() {
         return Ok(());
     }
     Err(Error::validation(format!("{what}: the response is compressed with `{codings}`, which is not supported"))

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::client::{HttpClient, transport_failed};
-use crate::coding::{ACCEPTED, Gunzip};
+use crate::coding::{ACCEPTED, Decoding};
 use crate::failure::{Explained, Failure};
 use crate::pace::Usage;
 use crate::page::Body;
@@ -66,7 +66,7 @@ impl HttpClient {
             self.pace.observe(&usage);
         }
         Ok(Body {
-            gzip: Gunzip::of(response.headers_mut()),
+            decoding: Decoding::of(response.headers_mut()),
             response,
             what: request.what.to_string(),
             limit: self.settings.response_limit,

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::coding::{Gunzip, damaged, ensure_supported};
+use crate::coding::{Decoding, ensure_supported};
 use crate::metrics::RequestMetrics;
 use crate::pace::Permit;
 use crate::rows::{Document, RowPath};
@@ -143,8 +143,8 @@ impl Streaming {
 /// The body of a response, with its limits.
 pub(crate) struct Body {
     pub(crate) response: reqwest::Response,
-    /// For a body that is compressed with gzip; the others are decompressed by the client below.
-    pub(crate) gzip: Option<Gunzip>,
+    /// For a body that is compressed.
+    pub(crate) decoding: Option<Decoding>,
     pub(crate) what: String,
     pub(crate) limit: u64,
     pub(crate) received: u64,
@@ -167,16 +167,16 @@ impl Body {
         loop {
             let received = self.receive().await?;
             let is_over = received.is_none();
-            let chunk = match (&mut self.gzip, received) {
+            let room = self.limit.saturating_sub(self.received);
+            let chunk = match (&mut self.decoding, received) {
                 (None, received) => received,
-                (Some(gzip), Some(received)) => {
-                    let room = self.limit.saturating_sub(self.received);
-                    let chunk = gzip.read(&received, room).map_err(|error| damaged(error, &self.what))?;
-                    Some(chunk).filter(|chunk| !chunk.is_empty())
-                }
-                (Some(gzip), None) => {
-                    let rest = gzip.end().map_err(|error| damaged(error, &self.what))?;
-                    Some(rest).filter(|rest| !rest.is_empty())
+                (Some(decoding), received) => {
+                    let decoded = match received {
+                        Some(received) => decoding.read(&received, room),
+                        None => decoding.end(room),
+                    };
+                    let decoded = decoded.map_err(|unreadable| unreadable.error(&self.what))?;
+                    Some(decoded).filter(|decoded| !decoded.is_empty())
                 }
             };
             if let Some(chunk) = &chunk {

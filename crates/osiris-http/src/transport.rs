@@ -54,7 +54,12 @@ pub(crate) fn failed(error: reqwest::Error, what: &str, encrypted: bool) -> Fail
             .with_source(error)
     } else if error.is_body() || error.is_decode() {
         Error::network(format!("{what}: the response was truncated or corrupted")).with_source(error)
-    } else if is_not_http(&error) {
+    } else if parsing(&error).is_some_and(hyper::Error::is_parse_too_large) {
+        // It would send the same again.
+        Error::validation(format!("{what}: the headers of the response are too large: expected at most {HEADERS}"))
+            .with_hint("set up the server, or a proxy before it, to send fewer or shorter headers, such as cookies")
+            .with_source(error)
+    } else if parsing(&error).is_some() {
         // It would answer the same again.
         Error::network(format!("{what}: the server does not answer as an HTTP server does"))
             .with_hint(if encrypted { "check host and port: another service answers there" } else { USE_HTTPS })
@@ -66,10 +71,14 @@ pub(crate) fn failed(error: reqwest::Error, what: &str, encrypted: bool) -> Fail
     })
 }
 
-/// Whether what came back is no HTTP: the alert of a server that expects TLS, or the greeting of another service.
-fn is_not_http(error: &reqwest::Error) -> bool {
-    let mut causes = std::iter::successors(error.source(), |cause| (*cause).source());
-    causes.any(|cause| cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse))
+/// What hyper reads of the head of a response, by default.
+const HEADERS: &str = "100 headers of 400 KiB";
+
+/// The error of a response that is no HTTP, such as the alert of a server that expects TLS or the greeting of another
+/// service, or that has too much of it.
+fn parsing(error: &reqwest::Error) -> Option<&hyper::Error> {
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    causes.filter_map(|cause| cause.downcast_ref::<hyper::Error>()).find(|error| error.is_parse())
 }
 
 fn tls_failed(tls: &rustls::Error, what: &str) -> Error {

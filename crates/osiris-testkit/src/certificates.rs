@@ -51,14 +51,15 @@ impl Authority {
     }
 }
 
-/// Writes `server.pem` and `server.key` into `directory`: a certificate for these host names and addresses that signed
-/// itself as an authority, as the manuals of servers make it, and is valid from 2000 until the year `until`.
+/// Writes `server.pem` and `server.key` into `directory`: a certificate for these host names and addresses, and of this
+/// common name, that signed itself as an authority, as the manuals of servers make it, and is valid from 2000 until the
+/// year `until`.
 ///
 /// # Errors
 /// When a file cannot be written or a name is none.
-pub fn self_signed(directory: &Path, hosts: &[String], until: i32) -> Result<(PathBuf, PathBuf)> {
+pub fn self_signed(directory: &Path, common_name: &str, hosts: &[String], until: i32) -> Result<(PathBuf, PathBuf)> {
     let mut params = CertificateParams::new(hosts.to_vec()).map_err(failed)?;
-    params.distinguished_name.push(DnType::CommonName, "Osiris test server");
+    params.distinguished_name.push(DnType::CommonName, common_name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     (params.not_before, params.not_after) = (rcgen::date_time_ymd(2000, 1, 1), rcgen::date_time_ymd(until, 1, 1));
     let key = KeyPair::generate().map_err(failed)?;

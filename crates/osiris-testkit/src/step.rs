@@ -153,6 +153,7 @@ impl<'a> BenchStep<'a> {
             counts: Default::default(),
             duration: Duration::ZERO,
             attempts: 0,
+            waited: Duration::ZERO,
             may_have_written: false,
         };
         let prepared = self.bench.prepare(&self.component, &self.config, &self.connection).map_err(failed)?;

@@ -15,7 +15,7 @@ use crate::{Component, Error, ErrorKind, ExecutionContext, Inputs, NextTry, Resu
 /// The last of some attempts, and what it took to get there.
 pub(super) struct LastAttempt {
     pub(super) attempted: Attempted,
-    /// Its number, from 1.
+    /// Its number among them, from 1.
     pub(super) number: u32,
     /// How long it took by itself.
     pub(super) took: Duration,

@@ -58,6 +58,8 @@ pub struct StepRequest {
     pub retry: RetryPolicy,
     /// The number of its first attempt in the run, from 1: more where it was begun before.
     pub first_attempt: u32,
+    /// How long was waited between the attempts before that one.
+    pub waited: Duration,
     /// How long one attempt may take.
     pub timeout: Option<Duration>,
 }
@@ -75,6 +77,7 @@ impl StepRequest {
             fingerprint: None,
             retry: RetryPolicy::default(),
             first_attempt: 1,
+            waited: Duration::ZERO,
             timeout: None,
         }
     }

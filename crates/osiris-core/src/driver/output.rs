@@ -19,8 +19,10 @@ pub struct StepOutput {
     pub counts: StepCounts,
     /// How long it took, all attempts and delays included.
     pub duration: Duration,
-    /// How often it was tried.
+    /// How often it was tried in the run.
     pub attempts: u32,
+    /// How long was waited between these attempts.
+    pub waited: Duration,
 }
 
 /// A step that did not.
@@ -32,8 +34,10 @@ pub struct StepFailure {
     pub counts: StepCounts,
     /// How long it took.
     pub duration: Duration,
-    /// How often it was tried.
+    /// How often it was tried in the run.
     pub attempts: u32,
+    /// How long was waited between these attempts.
+    pub waited: Duration,
     /// Whether rows of it may be in the destination all the same: of an error that is not
     /// [ambiguous](crate::ErrorKind::Ambiguous), only if writing them again does no harm.
     pub may_have_written: bool,

@@ -161,8 +161,9 @@ impl<C: Component> PreparedStep for TypedStep<C> {
                 json!({"from_step": input.table.step(), "key": input.key, "rows": input.table.expected_rows()}),
             );
         }
-        let LastAttempt { attempted, number: attempts, took, waited } = self.run_attempts(request, inputs, ctx).await;
+        let LastAttempt { attempted, number, took, waited } = self.run_attempts(request, inputs, ctx).await;
         let Attempted { counts, result, may_have_written } = attempted;
+        let (attempts, waited) = (request.first_attempt + number - 1, request.waited + waited);
         let duration = started.elapsed();
         match result {
             Ok((table, state)) => {
@@ -173,7 +174,7 @@ impl<C: Component> PreparedStep for TypedStep<C> {
                     ctx.log_metric(metric::RETRY_WAIT_MS, millis(waited), Unit::Milliseconds, Value::Null);
                 }
                 ctx.log_event(event::STEP_COMPLETE, json!({"rows_processed": rows, "duration_ms": millis(duration)}));
-                Ok(StepOutput { table, rows, state, counts, duration, attempts })
+                Ok(StepOutput { table, rows, state, counts, duration, attempts, waited })
             }
             Err(error) => {
                 let error = error.with_step(&request.step_id).redacted(&ctx.telemetry().redactor());
@@ -185,7 +186,7 @@ impl<C: Component> PreparedStep for TypedStep<C> {
                         "category": error.kind().category(),
                     }),
                 );
-                Err(StepFailure { error, counts, duration, attempts, may_have_written })
+                Err(StepFailure { error, counts, duration, attempts, waited, may_have_written })
             }
         }
     }

@@ -111,9 +111,14 @@ pub(super) fn conversion(column: &str, from: &ColumnType, to: &ColumnType) -> St
     match (from, to) {
         // An instant in JSON is the text that it is elsewhere.
         (ColumnType::Instant, ColumnType::Json) => format!("to_json(CAST({column} AS VARCHAR) || '+00')"),
+        // JSON has one kind of number: a whole one is the same text, whatever type a fraction has given the column.
         // DuckDB writes `.5`, which is no JSON, where a type has no digits before the point.
-        (ColumnType::Decimal(precision, scale), ColumnType::Json) if precision == scale => {
-            format!("CAST(regexp_replace(CAST({column} AS VARCHAR), '^(-?)[.]', '\\10.') AS JSON)")
+        (ColumnType::Decimal(_, 1..), ColumnType::Json) => {
+            let text = format!("regexp_replace(CAST({column} AS VARCHAR), '^(-?)[.]', '\\10.')");
+            format!("CAST(rtrim(rtrim({text}, '0'), '.') AS JSON)")
+        }
+        (ColumnType::Float | ColumnType::Double, ColumnType::Json) => {
+            format!("CAST(regexp_replace(CAST(to_json({column}) AS VARCHAR), '[.]0$', '') AS JSON)")
         }
         (_, ColumnType::Json) if *from != ColumnType::Json => format!("to_json({column})"),
         (ColumnType::Instant, ColumnType::Varchar) => format!("CAST({column} AS VARCHAR) || '+00'"),

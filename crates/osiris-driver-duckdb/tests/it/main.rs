@@ -62,6 +62,7 @@ impl Run {
             counts: Default::default(),
             duration: Default::default(),
             attempts: 0,
+            waited: Default::default(),
             may_have_written: false,
         })?;
         step.run(&StepRequest::new("out-put"), &inputs, &self.context.step("out-put")).await

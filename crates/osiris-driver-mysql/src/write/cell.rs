@@ -207,6 +207,10 @@ fn text(value: &str, conversion: &Conversion, out: &mut Vec<u8>) -> Result<(), C
     };
     match rule {
         TextRule::Any => {}
+        TextRule::Json if osiris_sql::text::json::has_repeated_key(value) => {
+            return Err("an object has a key twice, of which JSON keeps one value: write it to a column of text".into());
+        }
+        TextRule::Json => {}
         TextRule::NoBlankAtEnd if value.ends_with(' ') => {
             return Err("trailing space, which a CHAR column drops: use VARCHAR".into());
         }

@@ -80,6 +80,8 @@ impl Conversion {
 pub(super) enum TextRule {
     /// Any text; the server checks length and character set.
     Any,
+    /// JSON keeps one value of each key.
+    Json,
     /// CHAR drops trailing spaces.
     NoBlankAtEnd,
     /// ENUM interprets a number as a position.
@@ -225,7 +227,8 @@ fn float(source: &ColumnType, target: &Kind) -> Option<Conversion> {
 
 fn text(target: &Kind) -> Option<TextRule> {
     Some(match target {
-        Kind::Text | Kind::Json | Kind::Uuid | Kind::Other | Kind::Bytes => TextRule::Any,
+        Kind::Text | Kind::Uuid | Kind::Other | Kind::Bytes => TextRule::Any,
+        Kind::Json => TextRule::Json,
         Kind::Char => TextRule::NoBlankAtEnd,
         Kind::Enum(members) => TextRule::Member(members.clone()),
         Kind::Set(members) => TextRule::Members(members.clone()),

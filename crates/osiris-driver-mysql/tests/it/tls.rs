@@ -1,5 +1,7 @@
 //! Every mode of TLS, as for any database, and certificates of clients.
 
+use std::path::Path;
+
 use osiris_core::HealthCategory;
 use osiris_testkit::database::check;
 use osiris_testkit::database::tls::{self, ENCRYPTED, outcome};
@@ -25,12 +27,40 @@ async fn a_servers_own_certificate_is_trusted_where_it_is_given() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_servers_own_certificate_needs_no_authority() {
+    tls::a_servers_own_certificate_needs_no_authority::<Mysql>().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_without_names_is_refused_as_that() {
+    tls::a_certificate_without_names_is_refused_as_that::<Mysql>().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_are_read_from_a_server_whose_own_certificate_is_given() {
-    let Some(reading) = Reading::start(MysqlOptions::new().self_signed(&["127.0.0.1"])).await else { return };
+    let options = || MysqlOptions::new();
+    let own = |server: &Server| server.ca().unwrap().with_file_name("server.pem");
+    for options in [options().self_signed(&["127.0.0.1"]), options().with_certificate_for(&["127.0.0.1"])] {
+        let Some(reading) = Reading::start(options).await else { return };
+        read_in_each_mode(&reading, &own(&reading.server)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_are_read_from_a_server_whose_certificate_has_its_name_in_the_subject_alone() {
+    let authority = Authority::new().unwrap();
+    let place = osiris_testkit::Place::new().unwrap();
+    let ca = place.join("ca.pem");
+    authority.write(&ca).unwrap();
+    let (cert, key) = authority.issue(place.path(), "127.0.0.1", &[]).unwrap();
+    let Some(reading) = Reading::start(certified(&ca, &cert, &key)).await else { return };
+    read_in_each_mode(&reading, &ca).await;
+}
+
+async fn read_in_each_mode(reading: &Reading, ca: &Path) {
     reading.execute("CREATE TABLE t (i INT); INSERT INTO t VALUES (1), (2)").await;
     for mode in ["verify-ca", "verify-full"] {
-        let fields = json!({"tls": mode, "ssl_ca": reading.server.ca()});
-        let output = reading.run(mode, json!({"table": "t"}), fields).await.unwrap();
+        let output = reading.run(mode, json!({"table": "t"}), json!({"tls": mode, "ssl_ca": ca})).await.unwrap();
         assert_eq!(output.rows, 2, "{mode}");
     }
 }
@@ -53,6 +83,13 @@ async fn in_a_process_with_other_system_roots() {
     tls::in_a_process_with_other_system_roots::<Mysql>().await;
 }
 
+/// With this certificate of the server.
+fn certified(ca: &Path, cert: &Path, key: &Path) -> MysqlOptions {
+    [("ssl_ca", ca), ("ssl_cert", cert), ("ssl_key", key)]
+        .into_iter()
+        .fold(MysqlOptions::new(), |options, (name, path)| options.with_setting(name, path.to_str().unwrap()))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_shows_its_certificate_where_the_account_wants_one() {
     let authority = Authority::new().unwrap();
@@ -61,9 +98,7 @@ async fn a_client_shows_its_certificate_where_the_account_wants_one() {
     authority.write(&ca).unwrap();
     let (cert, key) = authority.issue(place.path(), "client", &["client".to_owned()]).unwrap();
     let (server_cert, server_key) = authority.issue(place.path(), "server", &["127.0.0.1".to_owned()]).unwrap();
-    let options = [("ssl_ca", &ca), ("ssl_cert", &server_cert), ("ssl_key", &server_key)]
-        .into_iter()
-        .fold(MysqlOptions::new(), |options, (name, path)| options.with_setting(name, path.to_str().unwrap()));
+    let options = certified(&ca, &server_cert, &server_key);
     let Some(server) = Server::start_with(options).await.unwrap() else { return };
     server
         .execute("CREATE USER carded@'%' IDENTIFIED BY 'pw1' REQUIRE X509; GRANT SELECT ON test.* TO carded@'%'")

@@ -66,6 +66,20 @@ async fn extremes_of_every_type_arrive_as_they_are_by_either_channel() {
 }
 
 #[tokio::test]
+async fn an_object_with_a_key_twice_is_a_reject_where_the_server_would_keep_one_value() {
+    let Some(writing) = Writing::new().await else { return };
+    let data = "SELECT * FROM (VALUES (1, '{\"a\": 1, \"b\": {\"a\": 1}}'::JSON), (2, '[{\"a\": 1, \"a\": 2}]'::JSON)) x(id, j)";
+    let output = writing.write(config(json!({"create_table": true, "max_rejects": 1})), data).await.unwrap();
+    if Server::IS_MARIADB {
+        // It keeps the text.
+        assert_eq!(output.counts.inserted, 2);
+        return;
+    }
+    assert_eq!((output.counts.inserted, output.counts.rejected), (1, 1));
+    assert!(writing.rejects().await.starts_with("2|j|an object has a key twice"), "{}", writing.rejects().await);
+}
+
+#[tokio::test]
 async fn channels_write_the_same_rows() {
     let Some(writing) = Writing::new().await else { return };
     let sample = Sample::new(20_000);

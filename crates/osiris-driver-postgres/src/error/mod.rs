@@ -7,7 +7,7 @@ use std::io;
 
 use osiris_core::Error;
 
-pub use server::{hint, kind_of, postgres_error, server_error, without_values};
+pub use server::{hint, is_there_already, kind_of, postgres_error, server_error, without_values};
 
 /// The context entry with the server's error code.
 pub const CODE: &str = "server error";

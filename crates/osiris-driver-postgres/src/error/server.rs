@@ -75,6 +75,13 @@ pub fn kind_of(state: &str, message: &str) -> ErrorKind {
     }
 }
 
+/// Whether a table could not be created since there is one of its name. Of two that create it at the same time, the later
+/// one is told so by a unique index of the catalog: of the types, since each table has one, or of the relations.
+pub fn is_there_already(state: &str, message: &str) -> bool {
+    const CATALOG: [&str; 2] = ["\"pg_type_typname_nsp_index\"", "\"pg_class_relname_nsp_index\""];
+    matches!(state, "42P07" | "42710") || (state == "23505" && CATALOG.iter().any(|index| message.contains(index)))
+}
+
 /// Supavisor and pgbouncer, for a user without the project reference.
 fn is_unknown_tenant(message: &str) -> bool {
     message.contains("Tenant or user not found") || message.contains("no such database")
@@ -110,6 +117,7 @@ pub fn hint(state: &str, message: &str, kind: ErrorKind) -> &'static str {
         "3F000" => "check `schema`: it does not exist",
         "42703" => "check the column's name; names are case-sensitive here",
         "42601" => "check the statement's syntax",
+        _ if is_there_already(state, message) => "another client has created it in the meantime: run again",
         "23505" => {
             "two rows have the same value in that unique constraint: remove one of them, or merge rows by its columns"
         }
@@ -173,6 +181,22 @@ mod tests {
         ] {
             assert_eq!(kind_of(state, message), kind, "{state}");
             assert!(!hint(state, message, kind).is_empty());
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_taken_is_told_from_a_row_that_comes_twice() {
+        for (state, message, is_there) in [
+            ("42P07", "relation \"t\" already exists", true),
+            ("42710", "type \"t\" already exists", true),
+            ("23505", "duplicate key value violates unique constraint \"pg_type_typname_nsp_index\"", true),
+            ("23505", "duplicate key value violates unique constraint \"pg_class_relname_nsp_index\"", true),
+            ("23505", "duplicate key value violates unique constraint \"t_pkey\"", false),
+            ("42P01", "relation \"t\" does not exist", false),
+        ] {
+            assert_eq!(is_there_already(state, message), is_there, "{message}");
+            let hint = hint(state, message, kind_of(state, message));
+            assert_eq!(hint.contains("another client has created it"), is_there, "{hint}");
         }
     }
 

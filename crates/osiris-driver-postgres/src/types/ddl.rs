@@ -19,7 +19,7 @@
 //! | TIMESTAMP | timestamp |
 //! | TIMESTAMPTZ | timestamptz |
 //! | lists of one of these | an array |
-//! | JSON, structs, maps, other lists | jsonb |
+//! | JSON, structs, maps, other lists | jsonb; an object with a key twice is rejected |
 
 use osiris_core::{Column, ColumnType};
 use osiris_sql::write::same_name;

@@ -86,6 +86,19 @@ async fn duplicate_keys_in_an_append_are_rejects() {
 }
 
 #[tokio::test]
+async fn an_object_with_a_key_twice_is_a_reject_where_the_server_would_keep_one_value() {
+    let Some(writing) = Writing::new().await else { return };
+    let data = "SELECT * FROM (VALUES (1, '{\"a\": 1, \"b\": {\"a\": 1}}'::JSON), (2, '[{\"a\": 1, \"a\": 2}]'::JSON)) x(id, j)";
+    writing.execute("CREATE TABLE kept (id int, j json)").await;
+    let output = writing.write(json!({"table": "kept"}), data).await.unwrap();
+    assert_eq!(output.counts.inserted, 2);
+    assert_eq!(writing.shown("SELECT j FROM kept WHERE id = 2").await, r#"[{"a": 1, "a": 2}]"#);
+    let output = writing.write(config(json!({"create_if_missing": true, "max_rejects": 1})), data).await.unwrap();
+    assert_eq!((output.counts.inserted, output.counts.rejected), (1, 1));
+    insta::assert_snapshot!(writing.rejects().await, @"2|j|an object has a key twice, of which jsonb keeps one value: write it to a column of type json");
+}
+
+#[tokio::test]
 async fn what_a_trigger_refuses_is_a_reject() {
     let Some(writing) = Writing::new().await else { return };
     writing

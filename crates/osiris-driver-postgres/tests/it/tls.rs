@@ -23,6 +23,16 @@ async fn a_servers_own_certificate_is_trusted_where_it_is_given() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_servers_own_certificate_needs_no_authority() {
+    tls::a_servers_own_certificate_needs_no_authority::<PostgresDriver>().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_without_names_is_refused_as_that() {
+    tls::a_certificate_without_names_is_refused_as_that::<PostgresDriver>().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_without_tls_is_refused_where_it_is_wanted() {
     tls::a_server_without_tls_is_refused_where_it_is_wanted::<PostgresDriver>().await;
 }

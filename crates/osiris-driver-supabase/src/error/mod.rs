@@ -3,5 +3,5 @@
 
 mod rest;
 
-pub(crate) use osiris_driver_postgres::error::sqlstate;
+pub(crate) use osiris_driver_postgres::error::{is_there_already, sqlstate};
 pub(crate) use rest::rest_error;

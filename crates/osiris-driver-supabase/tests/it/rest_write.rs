@@ -2,6 +2,8 @@
 
 use osiris_core::ErrorKind;
 use osiris_stand_ins::supabase::{GatewayOptions, PostgrestOptions};
+use osiris_testkit::database::DatabaseServer as _;
+use osiris_testkit::services::Postgres;
 use serde_json::json;
 
 use crate::rest_world::{World, table};
@@ -273,6 +275,31 @@ async fn g23_a_table_that_the_key_may_not_see_is_not_created_again() {
     let config = json!({"table": "late", "create_if_missing": true, "key": "id"});
     let text = world.refused(config, "SELECT 1 AS id", ErrorKind::Validation).await;
     assert!(text.contains("`public.late` is there") && text.contains("reload schema"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn g23_a_table_that_somebody_else_creates_at_the_same_time_is_there() {
+    let Some(world) = World::new("").await else { return };
+    let mut direct = world.gateway.connection_with(json!({"channel": "rest"}));
+    direct.as_object_mut().unwrap().extend(world.server.supabase_connection().as_object().unwrap().clone());
+    let over_api = world.gateway.connection_with(json!({"channel": "rest"}));
+    for (table, connection) in [("direct", direct), ("over_api", over_api)] {
+        let mut other = world.server.session().await.unwrap();
+        Postgres::run(&mut other, &format!("BEGIN; CREATE TABLE {table} (id int)")).await.unwrap();
+        let input = world.bench.table("source", "SELECT 1 AS id").await.unwrap();
+        let config = json!({"table": table, "create_if_missing": true, "key": "id"});
+        let step = world.bench.step("write", "supabase.writer", config).connection(connection).input(&input);
+        let committing = async {
+            let waits = "SELECT count(*)::text FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'CREATE TABLE%'";
+            while world.rows(waits).await == "0" {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+            Postgres::run(&mut other, "COMMIT").await.unwrap();
+        };
+        let (ended, ()) = tokio::join!(step.run(), committing);
+        let text = ended.unwrap_err().error.report();
+        assert!(text.contains(&format!("`public.{table}` is there")) && text.contains("reload schema"), "{text}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,9 @@
 //! A column being built: values of one type at a time. When the type cannot hold a value exactly, the caller is told
 //! which wider type it needs, by the store's lattice. A value keeps its JSON type: where a column meets values of
-//! several, or numbers that no type of numbers holds, it becomes JSON, whatever came first.
+//! several, or numbers that no type of numbers holds, it becomes JSON, whatever came first. A number that becomes JSON
+//! keeps the text that it was sent with.
+
+use std::mem::take;
 
 use arrow::array::{ArrayRef, BooleanBufferBuilder};
 use arrow::buffer::NullBuffer;
@@ -39,6 +42,8 @@ pub(super) struct Column {
     /// Whether the type is fixed from outside: declared, or already part of a batch.
     settled: bool,
     values: Values,
+    /// The numbers as they were sent, where `values` do not tell: `1.0` and `1` are one double.
+    sent: Values,
     valid: BooleanBufferBuilder,
     /// Values that are not NULL.
     present: usize,
@@ -51,6 +56,7 @@ impl Column {
             declared: false,
             settled: false,
             values: Values::None,
+            sent: Values::None,
             valid: BooleanBufferBuilder::new(0),
             present: 0,
         }
@@ -90,14 +96,32 @@ impl Column {
         if self.valid.len() < row {
             self.valid.append_n(row - self.valid.len(), false);
             self.values.resize(row);
+            self.sent.resize(row);
         }
         match self.values.push(column_type, value, self.declared) {
             Some(bytes) => {
+                self.keep(value);
                 self.valid.append(true);
                 self.present += 1;
                 Pushed::Done(bytes)
             }
             None => Pushed::Needs(self.widened(value)),
+        }
+    }
+
+    /// Keeps the text of a number that was added, where the number does not tell it.
+    #[inline]
+    fn keep(&mut self, value: Value<'_>) {
+        if matches!(self.sent, Values::None) {
+            let (Values::Int(ints), Value::Number(text)) = (&self.values, value) else { return };
+            if self.declared || is_plain_integer(text) {
+                return;
+            }
+            let Some(before) = Values::texts(ints[..ints.len() - 1].iter(), &self.valid) else { return };
+            self.sent = before;
+        }
+        if self.sent.push(&ColumnType::Json, value, false).is_none() {
+            self.sent = Values::None;
         }
     }
 
@@ -133,34 +157,62 @@ impl Column {
         }
     }
 
-    /// Gives it this type, if that needs no new batch: it has no values, or its type is not settled and its values are
-    /// the same under the new type.
+    /// Gives it this type, if that needs no new batch: it has no values, or its values are the same under the new type
+    /// and its type is not settled. Next to any type, the store takes JSON.
     pub(super) fn retype(&mut self, column_type: &ColumnType) -> bool {
+        let is_settled = self.declared || (self.settled && *column_type != ColumnType::Json);
         if self.present == 0 {
             self.values = Values::of(column_type);
             self.values.resize(self.valid.len());
-        } else if self.settled || !self.convert(column_type) {
+            self.sent = self.sent_of(column_type);
+            self.sent.resize(self.valid.len());
+        } else if is_settled || !self.convert(column_type) {
             return false;
         }
         self.column_type = Some(column_type.clone());
         true
     }
 
+    /// What takes the texts of a column of this type, where they are needed.
+    fn sent_of(&self, column_type: &ColumnType) -> Values {
+        match column_type {
+            ColumnType::Double | ColumnType::Decimal(..) if !self.declared => Values::of(&ColumnType::Json),
+            _ => Values::None,
+        }
+    }
+
     fn convert(&mut self, column_type: &ColumnType) -> bool {
+        let Some(sent) = self.take_sent() else { return false };
         let converted = match (&self.values, column_type) {
+            (_, ColumnType::Json) => {
+                self.values = sent;
+                return true;
+            }
             (Values::Int(ints), ColumnType::Double) => {
                 ints.iter().map(|int| int_as_double(*int)).collect::<Option<_>>().map(Values::Double)
             }
-            (Values::Int(ints), ColumnType::Json) => Values::texts(ints.iter().map(i64::to_string), &self.valid),
-            (Values::Bool(bools), ColumnType::Json) => Values::texts(bools.iter().map(bool::to_string), &self.valid),
+            (Values::Int(ints), ColumnType::Decimal(_, scale)) => {
+                ints.iter().map(|int| rescaled((*int).into(), *scale)).collect::<Option<_>>().map(Values::Decimal)
+            }
+            (Values::Decimal(decimals), ColumnType::Decimal(_, scale)) => {
+                let Some(ColumnType::Decimal(_, present)) = self.column_type else { return false };
+                let more = scale.saturating_sub(present);
+                decimals.iter().map(|decimal| rescaled(*decimal, more)).collect::<Option<_>>().map(Values::Decimal)
+            }
             _ => None,
         };
-        match converted {
-            Some(values) => {
-                self.values = values;
-                true
-            }
-            None => false,
+        let Some(converted) = converted else { return false };
+        (self.values, self.sent) = (converted, sent);
+        true
+    }
+
+    /// The values as they were sent; nothing for texts, which JSON has in quotes.
+    fn take_sent(&mut self) -> Option<Values> {
+        match (take(&mut self.sent), &self.values) {
+            (Values::None, Values::Int(ints)) => Values::texts(ints.iter(), &self.valid),
+            (Values::None, Values::Bool(bools)) => Values::texts(bools.iter(), &self.valid),
+            (Values::None, _) => None,
+            (sent, _) => Some(sent),
         }
     }
 
@@ -171,6 +223,7 @@ impl Column {
             self.valid.truncate(rows);
         }
         self.values.resize(rows.min(self.valid.len()));
+        self.sent.resize(rows.min(self.valid.len()));
     }
 
     /// The `rows` values since the last batch, and an empty column of the same type from here on.
@@ -184,10 +237,21 @@ impl Column {
         let nulls = NullBuffer::new(self.valid.finish());
         let nulls = (nulls.null_count() > 0).then_some(nulls);
         let values = std::mem::replace(&mut self.values, Values::of(&column_type));
+        self.sent = self.sent_of(&column_type);
         self.present = 0;
         self.settled = true;
         values.into_array(&column_type, nulls)
     }
+}
+
+/// Whether the text is the one that the integer has by itself, unlike `1.0` or `-0`.
+fn is_plain_integer(text: &str) -> bool {
+    text != "-0" && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
+}
+
+/// A number of a decimal with so many more digits behind the point.
+fn rescaled(unscaled: i128, more: u8) -> Option<i128> {
+    unscaled.checked_mul(10i128.checked_pow(more.into())?)
 }
 
 /// The narrowest type for a value of which nothing else is known.

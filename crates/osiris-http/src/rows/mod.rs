@@ -1,5 +1,7 @@
 //! JSON rows as Arrow: the rows of a document, the envelope around them, and columns whose types follow the values.
 //! Numbers are read from their text: one becomes a floating point number only where that is exactly what the text says.
+//! In a column of JSON it has that text; only what has left in a batch as a number, before the column became one of JSON,
+//! is written by the store, without zeros at the end of a fraction.
 
 mod column;
 mod cursor;

@@ -1,5 +1,7 @@
 //! The values of a column in memory, of one type at a time, and the Arrow array that they become.
 
+use std::fmt::Display;
+use std::io::Write as _;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -16,13 +18,18 @@ use super::number::{Exact, Number, exact_double, exact_float};
 use super::temporal;
 
 /// The values of a column since its last batch.
+#[derive(Default)]
 pub(super) enum Values {
+    #[default]
     None,
     Bool(Vec<bool>),
     Int(Vec<i64>),
     Double(Vec<f64>),
     Decimal(Vec<i128>),
-    Text { offsets: Vec<i32>, bytes: Vec<u8> },
+    Text {
+        offsets: Vec<i32>,
+        bytes: Vec<u8>,
+    },
     Micros(Vec<i64>),
     Days(Vec<i32>),
 }
@@ -49,11 +56,12 @@ impl Values {
         }
     }
 
-    pub(super) fn texts(texts: impl Iterator<Item = String>, valid: &BooleanBufferBuilder) -> Option<Self> {
+    /// What these are as text.
+    pub(super) fn texts(values: impl Iterator<Item = impl Display>, valid: &BooleanBufferBuilder) -> Option<Self> {
         let (mut offsets, mut bytes) = (vec![0], Vec::new());
-        for (row, text) in texts.enumerate() {
+        for (row, value) in values.enumerate() {
             if valid.get_bit(row) {
-                bytes.extend_from_slice(text.as_bytes());
+                write!(bytes, "{value}").ok()?;
             }
             offsets.push(i32::try_from(bytes.len()).ok()?);
         }

@@ -11,10 +11,25 @@ use serde_json::{Value, json};
 
 use crate::{client, settings};
 
-fn brotli(text: &str) -> Vec<u8> {
+fn brotli(text: impl AsRef<[u8]>) -> Vec<u8> {
     let mut out = Vec::new();
-    brotli::BrotliCompress(&mut text.as_bytes(), &mut out, &Default::default()).unwrap();
+    brotli::BrotliCompress(&mut text.as_ref(), &mut out, &Default::default()).unwrap();
     out
+}
+
+fn gzip(text: impl AsRef<[u8]>) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text.as_ref()).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// What a client that tries three times makes of this answer, and how often it has asked.
+async fn answer(reply: Reply) -> (osiris_core::Result<String>, usize) {
+    let server = HttpServer::start(move |_| std::future::ready(reply.clone())).unwrap();
+    let client = client(settings(&server));
+    let request = Request::get(client.url("").unwrap()).what("reading rows");
+    let text = client.fetch(&request).await.and_then(|page| page.text().map(str::to_owned));
+    (text, server.requests().len())
 }
 
 #[tokio::test]
@@ -44,11 +59,6 @@ async fn every_encoding_is_undone_and_connections_are_used_again() {
 
 #[tokio::test]
 async fn every_member_of_a_gzip_body_is_read_however_it_is_cut() {
-    let gzip = |text: &str| {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        encoder.write_all(text.as_bytes()).unwrap();
-        encoder.finish().unwrap()
-    };
     let half = "0123456789".repeat(5000);
     let body = [gzip(&half), gzip(""), gzip(&half)].concat();
     let cut = body.clone();
@@ -71,8 +81,78 @@ async fn every_member_of_a_gzip_body_is_read_however_it_is_cut() {
 }
 
 #[tokio::test]
+async fn zeros_behind_a_gzip_member_are_padding_and_anything_else_is_not_gzip() {
+    let half = "0123456789".repeat(5000);
+    for zeros in [1, 9, 5000] {
+        for body in [[gzip(&half), vec![0; zeros]].concat(), [gzip(""), vec![0; zeros], gzip(&half)].concat()] {
+            let (text, requests) = answer(Reply::new(200).encoded("gzip", body)).await;
+            assert!((&*text.unwrap(), requests) == (&*half, 1), "{zeros}");
+        }
+    }
+    let followed = [gzip("{}"), b"\n".to_vec()].concat();
+    for body in [b"{}".to_vec(), half.into_bytes(), b"\x1f{not gzip either}".to_vec(), followed, vec![0; 9]] {
+        let (text, requests) = answer(Reply::new(200).encoded("gzip", body)).await;
+        let error = text.unwrap_err();
+        assert_eq!(error.message(), "reading rows: the response is not gzip, as its header says");
+        assert_eq!((error.kind(), error.is_retryable(), requests), (ErrorKind::Validation, false, 1), "{error:?}");
+        assert!(error.hint().unwrap().contains("content-encoding"), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn codings_are_undone_in_the_opposite_order_in_one_line_or_several() {
+    let text = "a value that comes again ".repeat(2000);
+    let zstd = |plain: &[u8]| zstd::encode_all(plain, 3).unwrap();
+    for (codings, body) in [
+        (&["identity, gzip"][..], gzip(&text)),
+        (&["gzip,identity"], gzip(&text)),
+        (&["identity", "GZIP"], gzip(&text)),
+        (&["gzip", ""], gzip(&text)),
+        (&["br", "gzip"], gzip(brotli(&text))),
+        (&["gzip, br"], brotli(gzip(&text))),
+        (&["gzip", "zstd, identity"], zstd(&gzip(&text))),
+        (&["zstd, br", "gzip"], gzip(brotli(zstd(text.as_bytes())))),
+        (&["identity", "identity"], text.clone().into_bytes()),
+    ] {
+        let reply = codings.iter().fold(Reply::new(200), |reply, line| reply.header("content-encoding", line));
+        let (read, requests) = answer(reply.body(body)).await;
+        assert!((&*read.unwrap(), requests) == (&*text, 1), "{codings:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_compressed_body_that_is_cut_is_asked_for_again() {
+    let text = "a value that comes again ".repeat(2000);
+    for (coding, mut body) in [
+        ("gzip", gzip(&text)),
+        ("br", brotli(&text)),
+        ("zstd", zstd::encode_all(text.as_bytes(), 3).unwrap()),
+        ("gzip, br", brotli(&gzip(&text)[..20])),
+    ] {
+        if coding != "gzip, br" {
+            body.truncate(body.len() - 1);
+        }
+        let (read, requests) = answer(Reply::new(200).encoded(coding, body)).await;
+        let error = read.unwrap_err();
+        assert_eq!((error.kind(), error.is_retryable(), requests), (ErrorKind::Network, true, 3), "{coding} {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn headers_that_are_too_large_are_called_that_and_not_asked_for_again() {
+    let many = (0..101).fold(Reply::text(200, "{}"), |reply, number| reply.header(&format!("x-{number}"), "1"));
+    for reply in [many, Reply::text(200, "{}").header("x-long", &"1".repeat(500_000))] {
+        let (read, requests) = answer(reply).await;
+        let error = read.unwrap_err();
+        assert!(error.message().starts_with("reading rows: the headers of the response are too large"), "{error:?}");
+        assert!(error.hint().unwrap().contains("fewer or shorter headers"), "{error:?}");
+        assert_eq!((error.kind(), error.is_retryable(), requests), (ErrorKind::Validation, false, 1));
+    }
+}
+
+#[tokio::test]
 async fn a_coding_that_was_not_asked_for_is_named_after_one_request() {
-    for coding in ["gzip, br", "deflate", "compress"] {
+    for coding in ["gzip, deflate", "deflate", "compress", "gzip, gzip, gzip, gzip, gzip"] {
         let server =
             HttpServer::start(move |_| std::future::ready(Reply::new(200).encoded(coding, &b"{}"[..]))).unwrap();
         let client = client(settings(&server));
@@ -181,12 +261,16 @@ async fn an_error_of_ten_megabytes_is_cut_and_one_that_stalls_has_an_end() {
 
 #[tokio::test]
 async fn an_answer_beyond_the_limit_is_refused_even_when_it_is_small_on_the_wire() {
-    let server = HttpServer::start(|_| std::future::ready(Reply::text(200, &" ".repeat(1 << 20)).gzip())).unwrap();
-    let client = client(settings(&server).with_response_limit(1000));
-    let error = client.fetch(&Request::get(client.url("").unwrap())).await.unwrap_err();
-    assert!(error.message().contains("larger than 1000 bytes"), "{error:?}");
-    assert!(error.hint().unwrap().contains("page size"));
-    assert_eq!(server.requests().len(), 1, "it is not asked for again");
+    let spaces = " ".repeat(1 << 20);
+    let twice = Reply::new(200).encoded("gzip, gzip", gzip(gzip(&spaces)));
+    for reply in [Reply::text(200, &spaces).gzip(), twice] {
+        let server = HttpServer::start(move |_| std::future::ready(reply.clone())).unwrap();
+        let client = client(settings(&server).with_response_limit(1000));
+        let error = client.fetch(&Request::get(client.url("").unwrap())).await.unwrap_err();
+        assert!(error.message().contains("larger than 1000 bytes"), "{error:?}");
+        assert!(error.hint().unwrap().contains("page size"));
+        assert_eq!(server.requests().len(), 1, "it is not asked for again");
+    }
 }
 
 #[tokio::test]

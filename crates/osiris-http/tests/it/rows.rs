@@ -52,6 +52,24 @@ async fn pages_that_widen_each_other_keep_every_value() {
 }
 
 #[tokio::test]
+async fn a_value_among_others_of_another_kind_has_one_text_whatever_came_before_it_and_in_which_page() {
+    let values = ["1", "2.5", "\"s\"", "100", "-0.25", "true"];
+    for first in 0..values.len() {
+        for step in [1, 5] {
+            let values: Vec<_> = (0..values.len()).map(|index| values[(first + index * step) % values.len()]).collect();
+            let rows: Vec<_> = values.iter().map(|value| format!(r#"{{"v": {value}}}"#)).collect();
+            for pages in [1, 2, 3, 6] {
+                let pages: Vec<_> =
+                    rows.chunks(rows.len() / pages).map(|rows| format!("[{}]", rows.join(","))).collect();
+                let pages: Vec<_> = pages.iter().map(String::as_str).collect();
+                let table = stored(RowOptions::new(), &pages).await.unwrap();
+                assert_eq!(table, format!("v JSON\n{}", values.join("\n")), "{pages:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_big_integer_and_a_long_decimal_survive_to_the_store() {
     let page = r#"[{"id": 1234567890123456789, "n": 12345678901234567890123456789.012345678, "f": 0.1, "long": 1.00000000000000000000000000000000000000001}]"#;
     insta::assert_snapshot!(stored(RowOptions::new(), &[page]).await.unwrap(), @"

@@ -1,5 +1,7 @@
 //! Real TLS, with authorities made for the test.
 
+use std::path::{Path, PathBuf};
+
 use osiris_core::ErrorKind;
 use osiris_http::{HttpSettings, Request, TlsSettings};
 use osiris_testkit::certificates::{Authority, self_signed};
@@ -46,7 +48,7 @@ async fn a_server_whose_own_certificate_is_given_is_trusted_with_its_name_and_ti
         ("elsewhere.example", 2999, Some("for another host")),
         ("127.0.0.1", 2001, Some("has expired")),
     ] {
-        let (certificate, key) = self_signed(place.path(), &[host.to_owned()], until).unwrap();
+        let (certificate, key) = self_signed(place.path(), "server", &[host.to_owned()], until).unwrap();
         let answer = |_| std::future::ready(Reply::text(200, "trusted"));
         let server = HttpServer::start_with_certificate(&certificate, &key, answer).unwrap();
         let tls = TlsSettings::with_ca_file(&certificate).unwrap();
@@ -62,6 +64,60 @@ async fn a_server_whose_own_certificate_is_given_is_trusted_with_its_name_and_ti
             assert!(error.message().contains("certificate is that of an authority"), "{error:?}");
             assert!(error.hint().unwrap().contains("set `ssl_ca` to this certificate itself"), "{error:?}");
         }
+    }
+}
+
+/// What a server with this certificate is answered by a client that trusts these.
+async fn answer_of((certificate, key): &(PathBuf, PathBuf), ca: &Path) -> osiris_core::Result<String> {
+    let answer = |_| std::future::ready(Reply::text(200, "trusted"));
+    let server = HttpServer::start_with_certificate(certificate, key, answer).unwrap();
+    fetch(settings(&server).with_tls(TlsSettings::with_ca_file(ca).unwrap())).await
+}
+
+#[tokio::test]
+async fn a_servers_own_certificate_needs_no_authority_but_is_not_one() {
+    let place = tempfile::tempdir().unwrap();
+    let authority = Authority::new().unwrap();
+    let ours = authority.issue(place.path(), "ours", &["127.0.0.1".to_owned()]).unwrap();
+    let elsewhere = authority.issue(place.path(), "elsewhere", &["elsewhere.example".to_owned()]).unwrap();
+    assert_eq!(answer_of(&ours, &ours.0).await.unwrap(), "trusted");
+    let error = answer_of(&elsewhere, &elsewhere.0).await.unwrap_err();
+    assert!(error.message().contains("for another host"), "{error:?}");
+    let error = answer_of(&ours, &elsewhere.0).await.unwrap_err();
+    assert!(error.message().contains("an authority that is not trusted"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_certificate_without_alternative_names_is_that_of_its_common_name_where_its_authority_is_given() {
+    let place = tempfile::tempdir().unwrap();
+    let (ours, ca) = (place.path().join("ours"), place.path().join("ca.pem"));
+    std::fs::create_dir(&ours).unwrap();
+    let authority = Authority::new().unwrap();
+    authority.write(&ca).unwrap();
+    let issued = authority.issue(place.path(), "127.0.0.1", &[]).unwrap();
+    assert_eq!(answer_of(&issued, &ca).await.unwrap(), "trusted");
+    let signed = self_signed(&ours, "127.0.0.1", &[], 2999).unwrap();
+    assert_eq!(answer_of(&signed, &signed.0).await.unwrap(), "trusted");
+    let named = self_signed(&ours, "127.0.0.1", &["elsewhere.example".to_owned()], 2999).unwrap();
+    let error = answer_of(&named, &named.0).await.unwrap_err();
+    assert!(error.message().contains("for another host"), "a name that it has is the one that counts: {error:?}");
+    let expired = self_signed(&ours, "127.0.0.1", &[], 2001).unwrap();
+    let error = answer_of(&expired, &expired.0).await.unwrap_err();
+    assert!(error.message().contains("has expired"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_certificate_that_names_no_host_is_refused_with_how_to_make_one_that_does() {
+    let place = tempfile::tempdir().unwrap();
+    let ca = place.path().join("ca.pem");
+    let authority = Authority::new().unwrap();
+    authority.write(&ca).unwrap();
+    let issued = authority.issue(place.path(), "issued", &[]).unwrap();
+    let signed = self_signed(place.path(), "server", &[], 2999).unwrap();
+    for (certificate, ca) in [(&issued, &ca), (&signed, &signed.0)] {
+        let error = answer_of(certificate, ca).await.unwrap_err();
+        assert!(error.message().contains("the server's certificate names no host"), "{error:?}");
+        assert!(error.hint().unwrap().contains("-addext subjectAltName=DNS:HOST"), "{error:?}");
     }
 }
 
@@ -112,6 +168,6 @@ fn a_file_without_a_certificate_is_refused() {
     for pem in ["", "no PEM at all", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
         assert_eq!(TlsSettings::with_ca_pem(pem.as_bytes()).unwrap_err().kind(), ErrorKind::Validation, "{pem}");
     }
-    let error = TlsSettings::with_ca_file(std::path::Path::new("/nowhere/ca.pem")).unwrap_err();
+    let error = TlsSettings::with_ca_file(Path::new("/nowhere/ca.pem")).unwrap_err();
     assert!(error.report().contains("ssl_ca"), "{error:?}");
 }

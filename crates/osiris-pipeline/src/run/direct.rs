@@ -6,7 +6,7 @@
 //! there is a table, since the time of each would include the other's.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use osiris_core::store::DirectEdge;
 use osiris_core::{ErrorKind, Inputs, ResumeFrom, RetryPolicy, Role, StepRequest};
@@ -72,40 +72,57 @@ pub(super) async fn run(
     key: Option<&str>,
 ) -> (TaskRun, Option<TaskRun>) {
     let begun = Instant::now();
-    let mut attempts = Attempts::default();
-    let (mut rounds, mut failing_since) = (0, None);
+    let mut request = source.request.clone();
+    let mut runs = ReceiverRuns::default();
+    let (mut rounds, mut failing_since, mut last) = (0, None, None);
     loop {
         rounds += 1;
-        let (mut sent, mut received) = once(source, inputs, receiver, key, &mut attempts).await;
+        let (mut sent, received) = once((source, &request), inputs, receiver, key, &mut runs).await;
         if let Some(TaskRun { result: Err(failure), .. }) = &received {
-            let failing_for = failing_since.get_or_insert_with(Instant::now).elapsed();
-            if receiver.tries_again(rounds, failing_for, &failure.error).await {
+            let now = receiver.ctx.clock().now();
+            let failing_for = now.duration_since(*failing_since.get_or_insert(now));
+            if let Some(delay) = receiver.wait_for_retry(rounds, failing_for, &failure.error).await {
+                let (attempts, waited) = sent.attempts();
+                (request.first_attempt, request.waited) = (attempts + 1, waited + delay);
+                last = received;
                 continue;
             }
         }
-        sent.begun = begun;
-        sent.count_all(attempts.sent);
+        sent.count_from(begun);
+        let mut received = received.or(last);
         if let Some(received) = &mut received {
-            received.begun = begun;
-            received.count_all(attempts.received);
+            received.count_from(begun);
         }
         return (sent, received);
     }
 }
 
-/// How often each of the two was tried.
+/// The runs of the receiver so far: one for each attempt of the source that got as far as its columns.
 #[derive(Default)]
-struct Attempts {
-    sent: u32,
-    received: u32,
+struct ReceiverRuns {
+    count: u32,
+    waited: Duration,
+    /// When the last one ended.
+    ended: Option<Instant>,
+}
+
+impl ReceiverRuns {
+    /// The request for the next one, which begins `now`. It does not try again by itself: its rows are lost with the
+    /// attempt.
+    fn next(&mut self, request: &StepRequest, now: Instant) -> StepRequest {
+        self.count += 1;
+        self.waited += self.ended.map_or(Duration::ZERO, |ended| now.duration_since(ended));
+        let (retry, first_attempt, waited) = (RetryPolicy::never(), self.count, self.waited);
+        StepRequest { retry, first_attempt, waited, ..request.clone() }
+    }
 }
 
 async fn once(
-    source: &StepTask,
+    (source, request): (&StepTask, &StepRequest),
     inputs: &Inputs,
     receiver: &StepTask,
     key: Option<&str>,
-    attempts: &mut Attempts,
+    runs: &mut ReceiverRuns,
 ) -> (TaskRun, Option<TaskRun>) {
     let (edge, tables) = DirectEdge::new(&receiver.request.step_id);
     let ctx = source.ctx.clone().handing_over(edge);
@@ -113,19 +130,18 @@ async fn once(
         let begun = Instant::now();
         // The edge ends with this block, and with it the other.
         let ctx = ctx;
-        TaskRun { begun, result: source.step.run(&source.request, inputs, &ctx).await }
+        TaskRun { begun, result: source.step.run(request, inputs, &ctx).await }
     };
-    // The rows are lost with the attempt: without the source it cannot be tried again.
     let receiving = async {
         let (mut tables, mut last) = (tables, None);
+        let clock = receiver.ctx.clock();
         while let Some(table) = tables.next().await {
-            attempts.received += 1;
-            let (retry, first_attempt) = (RetryPolicy::never(), attempts.received);
-            let request = StepRequest { retry, first_attempt, ..receiver.request.clone() };
+            let request = runs.next(&receiver.request, clock.now());
             let mut inputs = Inputs::none();
             inputs.insert(key.map(str::to_owned), table);
             let begun = Instant::now();
             let run = TaskRun { begun, result: receiver.step.run(&request, &inputs, &receiver.ctx).await };
+            runs.ended = Some(clock.now());
             // Dropping the edge keeps the source from starting another attempt, which could write rows twice.
             let may_have_written =
                 run.result.as_ref().is_err_and(|failure| failure.error.kind() == ErrorKind::Ambiguous);
@@ -136,7 +152,93 @@ async fn once(
         }
         last
     };
-    let (sent, received) = tokio::join!(sending, receiving);
-    attempts.sent += sent.attempts();
-    (sent, received)
+    tokio::join!(sending, receiving)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+    use async_trait::async_trait;
+    use osiris_core::clock::SimulatedClock;
+    use osiris_core::{
+        Component, ComponentSpec, DestinationId, Error, ExecutionContext, Extract, Extracted, Registry, Result,
+        RunContext, Step, Store, StoreKind, StoreOptions, TableRef, TableSink, Telemetry, Write, Written,
+    };
+    use schemars::JsonSchema;
+    use serde::Deserialize;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+
+    #[derive(Deserialize, JsonSchema)]
+    struct Nothing {}
+
+    struct OneRow;
+
+    impl Component for OneRow {
+        const SPEC: ComponentSpec = ComponentSpec::new("pair.extractor", "1", Role::Extract, "One row");
+        type Connection = osiris_core::NoConnection;
+        type Config = Nothing;
+    }
+
+    #[async_trait]
+    impl Extract for OneRow {
+        async fn extract(&self, _: &Step<'_, Self>, out: &TableSink, _: &ExecutionContext) -> Result<Extracted> {
+            let column: ArrayRef = Arc::new(Int64Array::from_iter_values([1]));
+            let batch = RecordBatch::try_from_iter([("v", column)]).unwrap();
+            out.sender(batch.schema()).await?.send(batch).await?;
+            Ok(Extracted::rows(1))
+        }
+    }
+
+    struct Away;
+
+    impl Component for Away {
+        const SPEC: ComponentSpec = ComponentSpec::new("pair.writer", "1", Role::Write, "Away");
+        type Connection = osiris_core::NoConnection;
+        type Config = Nothing;
+    }
+
+    #[async_trait]
+    impl Write for Away {
+        fn destination(&self, _: &Nothing, _: &osiris_core::NoConnection, base: &Path) -> DestinationId {
+            DestinationId::file(base.join("away"))
+        }
+
+        async fn write(&self, _: &Step<'_, Self>, _: &TableRef, _: &ExecutionContext) -> Result<Written> {
+            Err(Error::network("the server is away"))
+        }
+    }
+
+    fn task(registry: &Registry, run: &RunContext, component: &str, index: usize) -> StepTask {
+        let driver = registry.get(component).unwrap();
+        let step = driver.prepare(&serde_json::json!({}), None, Path::new(".")).into_step().unwrap();
+        let (request, ctx) = (StepRequest::new(component), run.step(component));
+        StepTask { index, role: driver.spec().role, step, request, ctx }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_pair_is_tried_again_as_long_as_the_clock_of_the_run_says_and_both_count_it() {
+        let mut registry = Registry::new();
+        registry.extractor(OneRow).add().unwrap();
+        registry.writer(Away).add().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&StoreOptions::new(StoreKind::Memory, directory.path())).unwrap();
+        let clock = SimulatedClock::default();
+        let run = RunContext::new(store, Telemetry::discard(), directory.path(), CancellationToken::new())
+            .with_clock(Arc::new(clock.clone()));
+        let [source, receiver] = ["pair.extractor", "pair.writer"].map(|component| task(&registry, &run, component, 0));
+        let inputs = Inputs::none();
+        let ended = super::run(&source, &inputs, &receiver, None);
+        let (sent, received) = tokio::time::timeout(Duration::from_secs(60), ended).await.unwrap();
+        assert!(clock.elapsed() >= RetryPolicy::default().patience, "{:?}", clock.elapsed());
+        let rounds = u32::try_from(clock.slept().len()).unwrap() + 1;
+        assert!(rounds > 3, "{rounds}");
+        for run in [sent, received.unwrap()] {
+            assert_eq!(run.attempts(), (rounds, clock.elapsed()));
+        }
+    }
 }

@@ -24,20 +24,21 @@ pub(super) struct TaskRun {
 }
 
 impl TaskRun {
-    pub(super) fn attempts(&self) -> u32 {
+    /// How often it was tried in the run, and how long was waited between the attempts.
+    pub(super) fn attempts(&self) -> (u32, Duration) {
         match &self.result {
-            Ok(output) => output.attempts,
-            Err(failure) => failure.attempts,
+            Ok(output) => (output.attempts, output.waited),
+            Err(failure) => (failure.attempts, failure.waited),
         }
     }
 
-    /// Counts this run as the last of so many attempts.
-    pub(super) fn count_all(&mut self, attempts: u32) {
-        let (counted, duration) = match &mut self.result {
-            Ok(output) => (&mut output.attempts, &mut output.duration),
-            Err(failure) => (&mut failure.attempts, &mut failure.duration),
+    /// Counts it as the last of several runs, of which the first one began then.
+    pub(super) fn count_from(&mut self, begun: Instant) {
+        let duration = match &mut self.result {
+            Ok(output) => &mut output.duration,
+            Err(failure) => &mut failure.duration,
         };
-        (*counted, *duration) = (attempts, self.begun.elapsed());
+        (self.begun, *duration) = (begun, begun.elapsed());
     }
 }
 
@@ -55,10 +56,13 @@ impl StepTask {
         TaskRun { begun, result: self.step.run(&self.request, inputs, &self.ctx).await }
     }
 
-    /// Waits for another attempt after number `attempt`, as `retry` says. False if there is to be none.
-    pub(super) async fn tries_again(&self, attempt: u32, failing_for: Duration, error: &Error) -> bool {
-        let next = self.ctx.wait_for_retry(&self.request.retry, attempt, failing_for, error).await;
-        matches!(next, NextTry::After(_))
+    /// Waits for another attempt after number `attempt`, as `retry` says, and returns how long. `None` if there is to be
+    /// none.
+    pub(super) async fn wait_for_retry(&self, attempt: u32, failing_for: Duration, error: &Error) -> Option<Duration> {
+        match self.ctx.wait_for_retry(&self.request.retry, attempt, failing_for, error).await {
+            NextTry::After(delay) => Some(delay),
+            NextTry::Never | NextTry::TooFarAway(_) => None,
+        }
     }
 
     /// The failed run of a step that could not be started.
@@ -69,6 +73,7 @@ impl StepTask {
             counts: StepCounts::default(),
             duration: Default::default(),
             attempts: 0,
+            waited: Duration::ZERO,
             may_have_written: false,
         };
         TaskRun { begun: Instant::now(), result: Err(failure) }

@@ -57,6 +57,10 @@ pub fn refused(error: Box<dyn std::error::Error + Send + Sync>, doing: &str) -> 
         _ if error.to_string().contains("does not support TLS") => {
             ("the server does not offer TLS".into(), DOING_WITHOUT)
         }
+        Some(tls) if tls::names_no_host(tls) => (
+            tls::explain(tls).0,
+            "issue one with `-addext subjectAltName=DNS:HOST`, or use `tls: verify-ca` if the authority is your own",
+        ),
         Some(tls) if tls::is_other_name(tls) => (
             tls::explain(tls).0,
             "use in `host` the name that the certificate has, or `tls: verify-ca` if the authority is your own",

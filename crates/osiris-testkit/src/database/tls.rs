@@ -103,6 +103,31 @@ pub async fn a_servers_own_certificate_is_trusted_where_it_is_given<D: DatabaseD
     }
 }
 
+/// A certificate that is not that of an authority is trusted where it is given itself, without the one that signed it.
+pub async fn a_servers_own_certificate_needs_no_authority<D: DatabaseDriver>() {
+    for (name, by_name) in [("127.0.0.1", ENCRYPTED), ("db.example", OTHER_NAME)] {
+        let Some(server) = D::Server::start_with(D::Server::certified_for(&[name])).await.unwrap() else { return };
+        let own = server.ca().unwrap().with_file_name("server.pem");
+        for (fields, expected) in [
+            (json!({"tls": "verify-full", "ssl_ca": own}), by_name),
+            (json!({"tls": "verify-ca", "ssl_ca": own}), ENCRYPTED),
+        ] {
+            assert_eq!(outcome::<D>(&server.connection_with(fields.clone())).await, expected, "{name} {fields}");
+        }
+    }
+}
+
+/// A certificate without alternative names is that of no host, where its common name is not that of the server.
+pub async fn a_certificate_without_names_is_refused_as_that<D: DatabaseDriver>() {
+    let Some(server) = D::Server::start_with(D::Server::self_signed(&[])).await.unwrap() else { return };
+    let ca = server.ca().unwrap();
+    let health = check::<D>(&server.connection_with(json!({"tls": "verify-full", "ssl_ca": ca}))).await;
+    let said = format!("{health:?}");
+    assert!(said.contains("certificate names no host") && said.contains("-addext subjectAltName"), "{said}");
+    assert!(said.contains("tls: verify-ca"), "{said}");
+    assert_eq!(outcome::<D>(&server.connection_with(json!({"tls": "verify-ca", "ssl_ca": ca}))).await, ENCRYPTED);
+}
+
 /// A server that has no TLS.
 pub async fn a_server_without_tls_is_refused_where_it_is_wanted<D: DatabaseDriver>() {
     let Some(server) = D::Server::start_with(D::Server::without_tls()).await.unwrap() else { return };

@@ -123,7 +123,7 @@ pub(super) fn command<B: Brand>(
     } else {
         let names = options.names.clone().unwrap_or_else(|| vec!["localhost".to_owned(), "127.0.0.1".to_owned()]);
         if options.self_signed {
-            let (certificate, _) = self_signed(directory, &names, 2999)?;
+            let (certificate, _) = self_signed(directory, "server", &names, 2999)?;
             fs::copy(certificate, directory.join("ca.pem"))?;
         } else {
             let authority = Authority::new()?;

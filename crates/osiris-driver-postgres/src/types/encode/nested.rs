@@ -20,7 +20,7 @@ pub(super) fn from_text(
 ) -> Result<(), ConversionError> {
     match conversion {
         Conversion::Text { limit } => text_rules::text(value, *limit, rules, out),
-        Conversion::Jsonb => jsonb(rules.clean_json(value).as_bytes(), out),
+        Conversion::Jsonb => jsonb(&rules.clean_json(value), out),
         Conversion::Json | Conversion::Literal => put(rules.clean(value)?.as_bytes(), out),
         Conversion::Uuid => {
             let uuid = uuid::Uuid::try_parse(value).map_err(|_| "invalid UUID")?;
@@ -64,10 +64,15 @@ pub(super) fn from_text(
 }
 
 /// `jsonb` begins with its version, which is 1.
-fn jsonb(json: &[u8], out: &mut Vec<u8>) -> Result<(), ConversionError> {
+fn jsonb(json: &str, out: &mut Vec<u8>) -> Result<(), ConversionError> {
+    if osiris_sql::text::json::has_repeated_key(json) {
+        return Err(
+            "an object has a key twice, of which jsonb keeps one value: write it to a column of type json".into()
+        );
+    }
     framed(out, |out| {
         out.push(1);
-        out.extend_from_slice(json);
+        out.extend_from_slice(json.as_bytes());
         Ok(())
     })
 }
@@ -131,7 +136,7 @@ pub(super) fn nested<'a>(
         json::value(values, column, row, &mut text)?;
         let text = String::from_utf8(text).map_err(|_| "invalid UTF-8")?;
         match conversion {
-            Conversion::Jsonb => jsonb(rules.clean_json(&text).as_bytes(), out),
+            Conversion::Jsonb => jsonb(&rules.clean_json(&text), out),
             Conversion::ArrayJson { .. } | Conversion::ArrayText => from_text(&text, true, conversion, rules, out),
             _ => put(text.as_bytes(), out),
         }

@@ -5,7 +5,7 @@ use osiris_core::{Error, Result};
 
 use super::refusal::is_not_noticed;
 use crate::client::rest::table::TableApi;
-use crate::error::sqlstate;
+use crate::error::{is_there_already, sqlstate};
 
 const LOOKING: &str = "looking for the table";
 
@@ -25,8 +25,17 @@ pub(super) async fn ensure_absent(api: &TableApi) -> Result<()> {
 
 /// The error of creating a table: if the table is there already, the API does not see it.
 pub(super) fn of_creating(api: &TableApi, error: Error) -> Error {
-    let is_there = sqlstate(&error) == Some("42P07") || error.message().contains("already exists");
+    let is_there = match sqlstate(&error) {
+        Some(state) => is_there_already(state, error.message()),
+        // The SQL endpoint gives the server's message and no code, or has the code in the message.
+        None => said(&error).is_some_and(|said| said.contains("already exists") || is_there_already("23505", said)),
+    };
     if is_there { not_noticed(api).with_source(error) } else { error }
+}
+
+/// What the API quotes from its server.
+fn said(error: &Error) -> Option<&str> {
+    error.context().iter().find(|(key, _)| *key == "the server says").map(|(_, said)| said.as_str())
 }
 
 fn not_visible(api: &TableApi) -> Error {

@@ -97,7 +97,7 @@ pub(super) fn command(home: &Home, directory: &Path, port: u16, options: &Postgr
         let all = || ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
         let names = options.names.clone().unwrap_or_else(all);
         let (certificate, key) = if options.self_signed {
-            let made = self_signed(directory, &names, 2999)?;
+            let made = self_signed(directory, "server", &names, 2999)?;
             fs::copy(&made.0, directory.join("ca.pem"))?;
             made
         } else {
