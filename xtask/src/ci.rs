@@ -7,6 +7,7 @@ use crate::args::Args;
 use crate::duckdb::{self, Build};
 use crate::private::Private;
 use crate::services::Mode;
+use crate::test_drivers::Seeds;
 use crate::{Outcome, advisories, api, docs, layout, native, packages, readme, shell, test_drivers, tools};
 
 /// One thing that must hold.
@@ -128,7 +129,7 @@ fn features() -> Outcome {
 /// What the README tells people to type, in a home and a directory for temporary files that are empty before and after.
 fn tests() -> Outcome {
     let private = Private::new()?;
-    test_drivers::run(None, Mode::Required, Some(&private))?;
+    test_drivers::run(None, Mode::Required, Seeds::New, Some(&private))?;
     private.close()
 }
 

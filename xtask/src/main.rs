@@ -13,6 +13,7 @@ mod duckdb;
 mod faults;
 mod fuzz;
 mod layout;
+mod matrix;
 mod native;
 mod new_driver;
 mod outside;
@@ -36,12 +37,16 @@ type Outcome<T = ()> = Result<T, String>;
 const HELP: &str = "\
 cargo xtask <task>
 
-  test-drivers [--driver NAME] [--services auto|required|skip]
-                        run every test, or those of one driver; the services they need are found or installed
+  test-drivers [--driver NAME] [--services auto|required|skip] [--explore]
+                        run every test, or those of one driver; the services they need are found or installed; property tests
+                        get the same inputs in every run, with --explore new ones
   test-drivers --faults [--seed N] [--repeats N] [--minutes N] [--only 'NAME [MODE],...']
                         the whole fault matrix, which takes up to an hour: kills and full disks at random moments and at single
                         system calls, signals, broken links, restarts of servers, clocks that jump, two runs at once; prints
                         what was lost, doubled or left behind, and what was not run
+  test-drivers --server-matrix [--only 'SERVER [VERSION],...'] [--write]
+                        the tests of the database drivers against every version of their servers, about an hour; prints a
+                        table, or writes it to docs/servers.md
   ci [--only PHASE] [--list]
                         everything that must hold before a change is merged
   duckdb [--bundled]    link the library that the DuckDB project has built (seconds) instead of compiling DuckDB (20 to 40
@@ -90,8 +95,14 @@ mod tests {
     use super::*;
 
     /// Pages that people and programs follow to the letter.
-    const PAGES: [&str; 5] =
-        ["README.md", "AGENTS.md", "ARCHITECTURE.md", "docs/writing-a-driver.md", "docs/benchmarks.md"];
+    const PAGES: [&str; 6] = [
+        "README.md",
+        "AGENTS.md",
+        "ARCHITECTURE.md",
+        "docs/writing-a-driver.md",
+        "docs/benchmarks.md",
+        "docs/servers.md",
+    ];
 
     #[test]
     fn pages_name_tasks_that_there_are_and_files_that_are_there() {

@@ -146,14 +146,10 @@ impl Machine for ThisMachine {
     }
 
     fn can_download(&self) -> bool {
-        let npm = shell::find_program("npm", &[]).is_some() || shell::can_apt_install();
-        npm && cfg!(all(target_os = "linux", target_arch = "x86_64"))
+        Download::can_fetch()
     }
 
     fn download(&self, file: &Download) -> Outcome {
-        if shell::find_program("npm", &[]).is_none() {
-            shell::apt_install("npm")?;
-        }
         file.fetch()
     }
 

@@ -67,9 +67,14 @@ pub(crate) fn find_program(name: &str, further: &[PathBuf]) -> Option<PathBuf> {
     std::env::split_paths(&path).chain(further.iter().cloned()).map(|dir| dir.join(name)).find(|file| file.is_file())
 }
 
+/// Whether we are root.
+pub(crate) fn is_root() -> bool {
+    capture(Command::new("id").arg("-u")).is_ok_and(|user| user.trim() == "0")
+}
+
 /// Whether the machine lets us install packages with apt-get.
 pub(crate) fn can_apt_install() -> bool {
-    find_program("apt-get", &[]).is_some() && capture(Command::new("id").arg("-u")).is_ok_and(|user| user.trim() == "0")
+    find_program("apt-get", &[]).is_some() && is_root()
 }
 
 /// Installs Debian packages.

@@ -6,14 +6,34 @@ use crate::args::Args;
 use crate::duckdb::Build;
 use crate::private::Private;
 use crate::services::{self, Mode};
-use crate::{Outcome, faults, shell, tools, workspace};
+use crate::{Outcome, faults, matrix, shell, tools, workspace};
 
 /// Names the services whose tests are left out, for the tests themselves.
 pub(crate) const SKIPPED: &str = "OSIRIS_TEST_SKIPPED_SERVICES";
 /// The file to which each test that is left out adds a line.
-const SKIPPED_LOG: &str = "OSIRIS_TEST_SKIPPED_LOG";
+pub(crate) const SKIPPED_LOG: &str = "OSIRIS_TEST_SKIPPED_LOG";
 /// Runs tests, and fails when a selection has none.
-const NEXTEST: [&str; 4] = ["nextest", "run", "--locked", "--no-tests=fail"];
+pub(crate) const NEXTEST: [&str; 4] = ["nextest", "run", "--locked", "--no-tests=fail"];
+
+/// From where property tests get their inputs, by the variable that proptest reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Seeds {
+    /// The same inputs in every run: its result is that of the change, not of chance.
+    Fixed,
+    /// Others in every run: those that fail are written to `proptest-regressions`, and committed with the correction.
+    New,
+}
+
+impl Seeds {
+    const VARIABLE: &str = "PROPTEST_RNG_SEED";
+
+    /// One that the caller has set counts.
+    fn set(self, command: &mut Command) {
+        if self == Self::Fixed && std::env::var_os(Self::VARIABLE).is_none() {
+            command.env(Self::VARIABLE, "1");
+        }
+    }
+}
 
 pub(crate) fn main(mut args: Args) -> Outcome {
     let driver = args.option("--driver")?;
@@ -21,12 +41,16 @@ pub(crate) fn main(mut args: Args) -> Outcome {
     if args.flag("--faults") {
         return faults::main(args, mode);
     }
+    if args.flag("--server-matrix") {
+        return matrix::main(args, mode);
+    }
+    let seeds = if args.flag("--explore") { Seeds::New } else { Seeds::Fixed };
     args.finish()?;
-    run(driver.as_deref(), mode, None)
+    run(driver.as_deref(), mode, seeds, None)
 }
 
 /// Runs the tests, in a home of their own when there is one.
-pub(crate) fn run(driver: Option<&str>, mode: Mode, private: Option<&Private>) -> Outcome {
+pub(crate) fn run(driver: Option<&str>, mode: Mode, seeds: Seeds, private: Option<&Private>) -> Outcome {
     let known = workspace::drivers()?;
     let drivers = match driver {
         None => known,
@@ -48,6 +72,7 @@ pub(crate) fn run(driver: Option<&str>, mode: Mode, private: Option<&Private>) -
         if mode == Mode::Required {
             command.env(faults::TOOLS, "required");
         }
+        seeds.set(&mut command);
         shell::run(command.env(SKIPPED, skipped.join(",")).env(SKIPPED_LOG, &log))?;
     }
     let left_out = std::fs::read_to_string(&log).map_err(failed)?;
@@ -97,7 +122,7 @@ mod tests {
 
     #[test]
     fn an_unknown_driver_is_answered_with_the_known_ones() {
-        let error = run(Some("oracle"), Mode::Skip, None).unwrap_err();
+        let error = run(Some("oracle"), Mode::Skip, Seeds::Fixed, None).unwrap_err();
         assert!(error.contains("`oracle`") && error.contains("duckdb, filesystem"), "{error}");
     }
 
@@ -132,6 +157,17 @@ mod tests {
         assert_eq!(summary(&["mariadb"], "mariadb\n"), "SKIPPED: 1 test, which needs `mariadb`, was not run");
         let both = summary(&["mariadb", "mysql"], "mariadb\nmysql\nmysql\n");
         assert_eq!(both, "SKIPPED: 3 tests, which need `mariadb` or `mysql`, were not run");
+    }
+
+    #[test]
+    fn property_tests_get_the_same_inputs_unless_new_ones_are_asked_for() {
+        let seed = |seeds: Seeds| {
+            let mut command = Command::new("true");
+            seeds.set(&mut command);
+            command.get_envs().any(|(name, _)| name == Seeds::VARIABLE)
+        };
+        assert!(!seed(Seeds::New));
+        assert_eq!(seed(Seeds::Fixed), std::env::var_os(Seeds::VARIABLE).is_none());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use crate::Outcome;
+use crate::{Outcome, shell};
 
 /// The directory of the workspace. Cargo says at run time where it is: the path at compile time may be that of another checkout
 /// with the same target directory.
@@ -20,6 +20,18 @@ pub(crate) fn root() -> &'static Path {
 /// Where cargo puts what it builds.
 pub(crate) fn target_dir() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+/// Where programs for the tests are unpacked: below the target directory, unless they refuse to run as root and the user that root
+/// gives them to could not enter that.
+pub(crate) fn programs_dir(refuses_root: bool) -> PathBuf {
+    let services = target_dir().join("services");
+    match refuses_root {
+        true if shell::is_root() => std::env::temp_dir().join("osiris-services/programs"),
+        // The tests have directories of such names for data.
+        true => services.join("programs"),
+        false => services,
+    }
 }
 
 /// A crate of the workspace.

@@ -35,6 +35,13 @@ pub struct ServerInfo {
     pub encoding: String,
 }
 
+impl ServerInfo {
+    /// Whether it has `transaction_timeout`.
+    pub(crate) fn limits_transactions(&self) -> bool {
+        self.number >= 170_000
+    }
+}
+
 const CONTEXT: &str = "reading the server's version and settings";
 
 /// One statement, since two could run in two sessions behind a pooler.

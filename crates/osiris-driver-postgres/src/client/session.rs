@@ -11,6 +11,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 use super::Shared;
 use super::backend::Backend;
 use super::cancel;
+use super::info::ServerInfo;
 use crate::error::postgres_error;
 
 /// An idle connection.
@@ -42,6 +43,11 @@ impl Session {
     /// Whether the connection goes through a transaction pooler.
     pub fn pooler(&self) -> bool {
         self.shared.info.pooler
+    }
+
+    /// The server's version and settings.
+    pub(crate) fn server(&self) -> &ServerInfo {
+        &self.shared.info
     }
 
     /// Begins a transaction with `sql`: `BEGIN READ ONLY`, followed by whatever must precede the first query, such as

@@ -27,6 +27,12 @@ pub(crate) fn is_user_data(excluded: &[&str]) -> String {
 const READABLE: &str = "pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND (pg_catalog.has_table_privilege(c.oid, 'SELECT') \
      OR pg_catalog.has_any_column_privilege(c.oid, 'SELECT'))";
 
+/// The estimated number of rows, which is -1 until the table has been analyzed. Before version 14 it is then 0 of 0 pages, as that of
+/// an empty table is.
+const ESTIMATE: &str = "CASE WHEN c.relpages = 0 AND c.reltuples = 0 \
+     AND pg_catalog.current_setting('server_version_num')::pg_catalog.int4 < 140000 THEN -1 \
+     ELSE c.reltuples::pg_catalog.int8 END";
+
 /// Schema and table.
 type Key = (String, String);
 
@@ -38,7 +44,7 @@ type Key = (String, String);
 pub async fn resources(session: &mut Session, excluded: &[&str]) -> Result<Vec<Resource>> {
     let ours = is_user_data(excluded);
     let sql = format!(
-        "SELECT n.nspname, c.relname, c.relkind, c.reltuples::pg_catalog.int8, \
+        "SELECT n.nspname, c.relname, c.relkind, {ESTIMATE}, \
          CASE WHEN c.relkind IN ('r', 'm') THEN pg_catalog.pg_total_relation_size(c.oid) END \
          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE {ours} AND {READABLE}"
     );
@@ -50,7 +56,6 @@ pub async fn resources(session: &mut Session, excluded: &[&str]) -> Result<Vec<R
             let mut row = CatalogRow::new(row, unexpected);
             let key = (row.text()?, row.text()?);
             let kind = if matches!(row.text()?.as_str(), "v" | "m") { ResourceKind::View } else { ResourceKind::Table };
-            // -1 until the table has been analyzed.
             let (rows, bytes) = (row.number(), row.number());
             Ok(Resource {
                 fields: fields.remove(&key).unwrap_or_default(),

@@ -48,7 +48,10 @@ pub async fn report(client: &Client, excluded: &[&str]) -> Result<Report> {
          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          WHERE {ours} AND c.relkind IN ('r', 'p') ORDER BY 1"
     );
+    // All work is done in transactions: a pooler that does not have them must not pass for a server that works.
+    session.begin("BEGIN READ ONLY", CONTEXT).await?;
     let tables = session.rows(&sql, CONTEXT).await?;
+    session.execute("COMMIT", CONTEXT).await?;
     session.release().await;
     let is = |field: Option<&Option<String>>, wanted: &str| field.and_then(Option::as_deref) == Some(wanted);
     let name = |row: &Vec<Option<String>>| row.first().cloned().flatten().unwrap_or_default();
@@ -56,9 +59,8 @@ pub async fn report(client: &Client, excluded: &[&str]) -> Result<Report> {
     let hidden = tables.iter().filter(|row| is(row.get(1), "t") && is(row.get(2), "t"));
     let hidden: Vec<String> = hidden.map(name).collect();
     if info.pooler {
-        remarks.push(
-            "connected through a pooler: `partition_by` needs the direct address, everything else works".to_owned(),
-        );
+        remarks
+            .push("connected through a pooler: `partition_by` reads over as many sessions as it has free".to_owned());
     }
     if info.in_recovery {
         remarks.push("this server is a read-only standby".to_owned());

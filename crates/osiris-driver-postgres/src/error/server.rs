@@ -53,6 +53,7 @@ pub fn server_error(state: &str, message: &str, doing: &str) -> Error {
 /// The kind of a server error, by its code, else by its class.
 pub fn kind_of(state: &str, message: &str) -> ErrorKind {
     match state {
+        _ if is_without_transactions(message) => ErrorKind::Validation,
         // Poolers use this code for most errors.
         "XX000" | "08P01" if is_unknown_tenant(message) || message.contains("password authentication") => {
             ErrorKind::Auth
@@ -87,17 +88,26 @@ fn is_unknown_tenant(message: &str) -> bool {
     message.contains("Tenant or user not found") || message.contains("no such database")
 }
 
+/// PgBouncer in statement mode, for the first transaction: no later attempt can succeed.
+fn is_without_transactions(message: &str) -> bool {
+    message.contains("transaction blocks not allowed in statement pooling mode")
+}
+
 /// The hint for an error.
 pub fn hint(state: &str, message: &str, kind: ErrorKind) -> &'static str {
     match state {
         _ if message.contains("Tenant or user not found") => {
             "the pooler expects the user `postgres.<project reference>`, and the host of the project's region"
         }
+        _ if is_without_transactions(message) => {
+            "set `pool_mode` of the pooler to `transaction` or `session`, or use the server's own address"
+        }
         "28P01" => "check `user` and `password`, or those in `dsn`",
         "28000" if message.contains("not permitted to log in") => {
             "use a role that can log in, or run ALTER ROLE ... LOGIN"
         }
-        "28000" if message.contains("no encryption") => {
+        // As servers before version 14 say it, too.
+        "28000" if message.contains("no encryption") || message.contains("SSL off") => {
             "check the server's pg_hba.conf: it may require encryption (`tls: required`), or reject this role, host or database"
         }
         "28000" => "the server rejects this role, host or database: check its pg_hba.conf",
@@ -168,6 +178,7 @@ mod tests {
             ("XX000", "Tenant or user not found", ErrorKind::Auth),
             ("XX000", "internal error", ErrorKind::Unknown),
             ("08P01", "SASL authentication failed", ErrorKind::Auth),
+            ("08P01", "transaction blocks not allowed in statement pooling mode", ErrorKind::Validation),
             ("42501", "permission denied for table t", ErrorKind::Permission),
             ("53300", "sorry, too many clients already", ErrorKind::Network),
             ("57P03", "the database system is starting up", ErrorKind::Network),

@@ -16,6 +16,9 @@ const SETTINGS: &str = "SET LOCAL extra_float_digits = 3; SET LOCAL bytea_output
                         SET LOCAL idle_in_transaction_session_timeout = 0; \
                         SET LOCAL application_name = 'osiris extract'";
 
+/// What a server that limits whole transactions is told besides.
+const UNLIMITED: &str = "; SET LOCAL transaction_timeout = 0";
+
 /// Options of a read transaction.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Snapshot {
@@ -31,7 +34,8 @@ impl Snapshot {
     /// # Errors
     /// What the server says.
     pub(super) async fn begin(&self, session: &mut Session) -> Result<()> {
-        session.begin(&self.sql(), CONTEXT).await
+        let more = if session.server().limits_transactions() { UNLIMITED } else { "" };
+        session.begin(&format!("{}{more}", self.sql()), CONTEXT).await
     }
 
     fn sql(&self) -> String {

@@ -182,11 +182,12 @@ fn column(row: &[Option<String>]) -> TargetColumn {
     }
 }
 
-/// The unique indexes that identify rows (over whole columns and all rows, and not deferred), and whether each is the
-/// primary key.
+/// The unique indexes that identify rows (over whole columns and all rows, not deferred, without `WITHOUT OVERLAPS`), and whether
+/// each is the primary key.
 async fn unique_indexes(tx: &mut Transaction, oid: &str) -> Result<Vec<(bool, Vec<KeyColumn>)>> {
     let sql = format!(
         "SELECT i.indexrelid, a.attname, i.indisprimary, i.indpred IS NULL AND i.indisvalid AND i.indimmediate \
+           AND NOT i.indisexclusion \
          FROM pg_catalog.pg_index i CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY k(attnum, position) \
          LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum AND k.attnum > 0 \
          WHERE i.indrelid = {oid} AND i.indisunique AND k.position <= i.indnkeyatts ORDER BY i.indexrelid, k.position"

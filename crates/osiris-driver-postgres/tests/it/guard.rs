@@ -102,6 +102,8 @@ async fn no_accepted_statement_changes_anything_even_without_the_lock_of_the_ser
 /// `pg_get_` and `pg_stat_get_` are not named here.
 const LOOKERS: &[&str] = &[
     "amvalidate",
+    "array_sample",
+    "array_shuffle",
     "clock_timestamp",
     "currtid2",
     "current_query",

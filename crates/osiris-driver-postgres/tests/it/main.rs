@@ -24,6 +24,7 @@ mod subject;
 mod support;
 mod tls;
 mod upsert;
+mod versions;
 mod write;
 mod write_conformance;
 mod write_faults;

@@ -15,6 +15,6 @@ pub use crate::certificates::Authority;
 pub use brand::{Brand, MariadbBrand, MysqlBrand};
 pub use launch::{MysqlOptions, MysqlOptions as MariadbOptions};
 pub use mysql_server::{Mariadb, Mysql, MysqlServer};
-pub use pgbouncer::PgBouncer;
+pub use pgbouncer::{PgBouncer, PoolMode};
 pub use postgres::{Postgres, PostgresOptions};
 pub use postgrest::{Postgrest, PostgrestOptions};

@@ -1,8 +1,8 @@
-//! A pgbouncer before a PostgreSQL, in transaction mode: every transaction may get another session.
+//! A pgbouncer before a PostgreSQL, with TLS where the server has it.
 
 use std::fs;
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use osiris_core::{Error, Result};
@@ -17,7 +17,36 @@ use crate::skipped::is_skipped;
 
 /// A program of one's own.
 const PROGRAM: &str = "OSIRIS_TEST_PGBOUNCER_PROGRAM";
+/// The accounts whose passwords it knows.
+const USERS: &str = "users.txt";
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// When a client gives its session back to the others: <https://www.pgbouncer.org/features.html>
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PoolMode {
+    /// At the end of its connection.
+    Session,
+    /// At the end of each transaction.
+    Transaction,
+    /// At the end of each statement: it has no transactions.
+    Statement,
+}
+
+impl PoolMode {
+    /// Its name in the settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Transaction => "transaction",
+            Self::Statement => "statement",
+        }
+    }
+
+    /// The mode of this name.
+    pub fn of(name: &str) -> Option<Self> {
+        [Self::Session, Self::Transaction, Self::Statement].into_iter().find(|mode| mode.name() == name)
+    }
+}
 
 /// A pooler. Ends when dropped, or with the process.
 pub struct PgBouncer {
@@ -27,11 +56,24 @@ pub struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// A pooler before `server`, for its account, with two sessions behind it. `None` when tests that need it are left out.
+    /// A pooler in transaction mode before `server`, with two sessions behind it. `None` when tests that need it are left out.
     ///
     /// # Errors
     /// When the program is not there or does not start.
     pub async fn start(server: &Postgres) -> Result<Option<Self>> {
+        Self::start_in(PoolMode::Transaction, server).await
+    }
+
+    /// The same in another mode.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    pub async fn start_in(mode: PoolMode, server: &Postgres) -> Result<Option<Self>> {
+        Self::with_sessions(2, mode, server).await
+    }
+
+    /// The same with so many sessions.
+    pub(super) async fn with_sessions(sessions: u32, mode: PoolMode, server: &Postgres) -> Result<Option<Self>> {
         if skipped() {
             return Ok(None);
         }
@@ -42,20 +84,11 @@ impl PgBouncer {
         let connection = server.connection_with(json!({"host": Ipv4Addr::LOCALHOST, "port": port}));
         let text = |name: &str| connection[name].as_str().unwrap_or_default().to_owned();
         let (user, password, database) = (text("user"), text("password"), text("database"));
-        let address = server.address()?;
         // The file doubles quotes, the settings do not take the password at all.
-        let users = directory.join("users.txt");
-        fs::write(&users, format!("\"{user}\" \"{}\"\n", password.replace('"', "\"\"")))?;
+        let users = format!("\"{user}\" \"{}\"\n", password.replace('"', "\"\""));
+        fs::write(directory.join(USERS), users)?;
         let settings = directory.join("pgbouncer.ini");
-        let ini = format!(
-            "[databases]\n{database} = host={} port={} dbname={database}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
-             listen_port = {port}\nunix_socket_dir =\nauth_type = scram-sha-256\nauth_file = {}\npool_mode = transaction\n\
-             default_pool_size = 2\nmax_client_conn = 100\nserver_reset_query =\n",
-            address.ip(),
-            address.port(),
-            users.display()
-        );
-        fs::write(&settings, ini)?;
+        fs::write(&settings, ini(&directory, port, sessions, mode, server)?)?;
         home.give(&directory)?;
         let mut command: Vec<String> =
             run_as(home.user).into_iter().map(|word| word.to_string_lossy().into_owned()).collect();
@@ -112,6 +145,38 @@ impl Drop for PgBouncer {
         let _ = self.guardian.end("kill");
         let _ = fs::remove_dir_all(&self.directory);
     }
+}
+
+/// Its settings; copies the certificate that they name. Roles that the file does not list are looked up in the server.
+fn ini(directory: &Path, port: u16, sessions: u32, mode: PoolMode, server: &Postgres) -> Result<String> {
+    let address = server.address()?;
+    let path = |name: &str| directory.join(name).display().to_string();
+    let mut ini = format!(
+        "[databases]\n* = host={} port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
+         auth_type = scram-sha-256\nauth_file = {}\nauth_user = {}\npool_mode = {}\ndefault_pool_size = {sessions}\n\
+         max_client_conn = 100\n",
+        address.ip(),
+        address.port(),
+        path(USERS),
+        server.connection()["user"].as_str().unwrap_or_default(),
+        mode.name(),
+    );
+    // What a pooler of a user does between two clients; in the other modes nothing is done.
+    if mode == PoolMode::Session {
+        ini.push_str("server_reset_query = DISCARD ALL\n");
+    }
+    let certificate = server.directory().filter(|directory| directory.join("server.pem").exists());
+    if let Some(from) = certificate {
+        for name in ["server.pem", "server.key"] {
+            fs::copy(from.join(name), directory.join(name))?;
+        }
+        ini.push_str(&format!(
+            "client_tls_sslmode = allow\nclient_tls_cert_file = {}\nclient_tls_key_file = {}\n",
+            path("server.pem"),
+            path("server.key")
+        ));
+    }
+    Ok(ini)
 }
 
 fn failed(error: sqlx::Error, pooler: &PgBouncer) -> Error {

@@ -124,6 +124,18 @@ impl Postgrest {
         }
     }
 
+    /// Its version, such as `12.0.2`.
+    ///
+    /// # Errors
+    /// When the program does not say.
+    pub fn version(&self) -> Result<String> {
+        let program = self.command.last().map(String::as_str).unwrap_or_default();
+        let said = String::from_utf8_lossy(&std::process::Command::new(program).arg("--version").output()?.stdout)
+            .trim()
+            .to_owned();
+        Ok(said.rsplit(' ').next().unwrap_or_default().to_owned())
+    }
+
     /// Its own address, without the gateway.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)

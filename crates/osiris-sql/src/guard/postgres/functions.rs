@@ -33,8 +33,10 @@ const SCHEMA_PREFIXES: [&str; 2] = ["dbms_", "utl_"];
 
 /// Functions that are volatile and only look, of the server and of extensions that are in wide use (uuid-ossp,
 /// pgcrypto, tablefunc).
-const VOLATILE_READERS: [&str; 25] = [
+const VOLATILE_READERS: [&str; 27] = [
     "amvalidate",
+    "array_sample",
+    "array_shuffle",
     "clock_timestamp",
     "currtid2",
     "current_query",

@@ -13,6 +13,8 @@ use crate::services::template;
 
 /// The password of the user `postgres`: everything that has broken a connection string before.
 pub(super) const PASSWORD: &str = "p@s:s/w+o=r%d 'x' \"y\" ů";
+/// A directory with programs of one's own, such as those of another version.
+const PROGRAMS: &str = "OSIRIS_TEST_POSTGRES_PROGRAMS";
 /// Whom root gives the server to.
 const USER: &str = "postgres";
 
@@ -51,14 +53,17 @@ impl Home {
     pub(super) fn prepared(&self) -> Result<PathBuf> {
         let version = Command::new(program("postgres")).arg("--version").output().map_err(|error| {
             Error::unknown("the program `postgres` is not there")
-                .with_hint(
-                    "install PostgreSQL (the package `postgresql`), or set OSIRIS_TEST_POSTGRES_URL to a server's URL",
-                )
+                .with_hint(format!(
+                    "install PostgreSQL (the package `postgresql`), or set {PROGRAMS} to the directory of its programs, or \
+                     OSIRIS_TEST_POSTGRES_URL to a server's URL"
+                ))
                 .with_source(error)
         })?;
         let version =
             String::from_utf8_lossy(&version.stdout).split_whitespace().nth(2).unwrap_or("unknown").to_owned();
-        let template = self.directory.join(format!("postgres-{version}"));
+        // Another build of the same version may have other settings built in.
+        let build = if programs().is_some() { "-own" } else { "" };
+        let template = self.directory.join(format!("postgres-{version}{build}"));
         // Every process comes here at the same time; one makes the directory and the others wait.
         let lock = File::create(self.directory.join("postgres.lock"))?;
         lock.lock()?;
@@ -80,7 +85,7 @@ impl Home {
         let mut words = run_as(self.user);
         words.push(program("initdb").into());
         words.extend(["--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8"].map(OsString::from));
-        words.extend(["--locale=C.UTF-8", "--no-sync", "--no-instructions"].map(OsString::from));
+        words.extend(["--locale=C.UTF-8", "--no-sync"].map(OsString::from));
         words.extend(["--pwfile".into(), password.into(), "--pgdata".into(), data.clone().into()]);
         ran(Command::new(&words[0]).args(&words[1..]))?;
         fs::rename(&data, template)?;
@@ -100,8 +105,16 @@ pub(in crate::services) fn run_as(user: Option<&str>) -> Vec<OsString> {
     ["setpriv", &format!("--reuid={user}"), &groups, "--clear-groups", "--"].map(OsString::from).into()
 }
 
-/// A program of PostgreSQL: on the PATH, or where Debian keeps the newest.
+/// The directory that the variable names.
+fn programs() -> Option<PathBuf> {
+    std::env::var_os(PROGRAMS).filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
+/// A program of PostgreSQL: in the directory that the variable names; else on the PATH, or where Debian keeps the newest.
 pub(super) fn program(name: &str) -> PathBuf {
+    if let Some(programs) = programs() {
+        return programs.join(name);
+    }
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut places: Vec<PathBuf> = std::env::split_paths(&path).collect();
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();

@@ -19,6 +19,7 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use self::home::PASSWORD;
 use super::guardian::Guardian;
+use super::pgbouncer::{PgBouncer, PoolMode};
 use crate::skipped::is_skipped;
 
 pub(super) use home::{Home, run_as};
@@ -27,11 +28,17 @@ pub(super) use sql::failed;
 
 /// A server of one's own, as `postgres://user:password@host:port/database`.
 const OVERRIDE: &str = "OSIRIS_TEST_POSTGRES_URL";
+/// The mode of a PgBouncer that the connections to servers of the test's own go through: `session`, `transaction` or `statement`.
+const POOLER: &str = "OSIRIS_TEST_POSTGRES_POOLER";
+/// How many sessions that pooler has.
+const POOLED: u32 = 20;
 /// How long a server may take to start on a machine that has other things to do.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server with a database for the test. Ends when dropped, or with the process.
 pub struct Postgres {
+    /// Ends before the server.
+    pooler: Option<PgBouncer>,
     admin: PgConnectOptions,
     connection: Value,
     database: String,
@@ -79,7 +86,10 @@ impl Postgres {
             let address = SocketAddr::new(options.address(), crate::fault::refused_port()?);
             let command = launch::command(&home, &directory, address.port(), &options)?;
             match Self::run(directory.clone(), address, command).await {
-                Ok(server) => return Ok(Some(server)),
+                Ok(mut server) => {
+                    server.pool().await?;
+                    return Ok(Some(server));
+                }
                 Err(error) => refused = Some(error),
             }
         }
@@ -110,7 +120,20 @@ impl Postgres {
             std::mem::forget(own);
             return Err(error);
         }
-        Ok(Self { admin: quiet(admin), connection, database: "postgres".to_owned(), own: Some(own) })
+        Ok(Self { pooler: None, admin: quiet(admin), connection, database: "postgres".to_owned(), own: Some(own) })
+    }
+
+    /// Puts the pooler that the variable names before it. What the tests do themselves does not go through it.
+    async fn pool(&mut self) -> Result<()> {
+        let Some(mode) = std::env::var_os(POOLER).filter(|mode| !mode.is_empty()) else { return Ok(()) };
+        let mode = mode.to_str().and_then(PoolMode::of).ok_or_else(|| {
+            Error::validation(format!("{POOLER} is no mode")).with_hint("write session, transaction or statement")
+        })?;
+        if let Some(pooler) = PgBouncer::with_sessions(POOLED, mode, self).await? {
+            self.connection = pooler.connection();
+            self.pooler = Some(pooler);
+        }
+        Ok(())
     }
 
     async fn at(url: &str) -> Result<Self> {
@@ -126,7 +149,8 @@ impl Postgres {
             "password": password.unwrap_or_default(),
             "database": database,
         });
-        let mut server = Self { admin: options.clone(), connection, database: database.clone(), own: None };
+        let mut server =
+            Self { pooler: None, admin: options.clone(), connection, database: database.clone(), own: None };
         server.execute(&format!("CREATE DATABASE {database} ENCODING 'UTF8' TEMPLATE template0")).await?;
         server.admin = options.database(&database);
         Ok(server)

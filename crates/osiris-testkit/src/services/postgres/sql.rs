@@ -27,6 +27,15 @@ impl Postgres {
         self.admin.clone().username(user).password(password).connect().await.map_err(failed)
     }
 
+    /// Its major version, such as 15.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn version(&self) -> Result<u32> {
+        let number = self.value("SHOW server_version_num").await?.and_then(|number| number.parse::<u32>().ok());
+        number.map(|number| number / 10_000).ok_or_else(|| Error::unknown("the server does not say its version"))
+    }
+
     /// Runs statements, separated by semicolons.
     ///
     /// # Errors
