@@ -16,7 +16,7 @@ fn files() -> Vec<(&'static str, &'static str)> {
 
 fn project() -> Project {
     let project = Project::empty(Program::built());
-    files().into_iter().for_each(|(name, text)| drop(project.write(name, text)));
+    files().into_iter().for_each(|(name, text)| project.write(name, text));
     project
 }
 

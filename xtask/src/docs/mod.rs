@@ -3,7 +3,6 @@
 mod cli;
 mod contract;
 mod rules;
-mod settings;
 
 use std::process::Command;
 
@@ -44,7 +43,7 @@ fn pages() -> Outcome<Vec<(&'static str, String)>> {
     Ok(vec![
         ("docs/reference/components.md", osiris(&["components", "reference"])?),
         ("docs/reference/cli.md", cli::page(&osiris)?),
-        ("docs/reference/settings.md", settings::page(&osiris)?),
+        ("docs/reference/settings.md", osiris(&["schema", "settings", "--reference"])?),
         ("docs/driver-spec.md", rules::page()?),
         ("docs/driver-contract.md", contract::page()?),
     ])

@@ -272,6 +272,9 @@ pub(crate) struct SchemaArgs {
     /// The file whose schema is printed
     #[arg(value_name = "FILE", default_value = "pipeline")]
     pub(crate) file: SchemaFile,
+    /// The settings as a page: `docs/reference/settings.md`
+    #[arg(long, hide = true)]
+    pub(crate) reference: bool,
 }
 
 /// The files of a project.

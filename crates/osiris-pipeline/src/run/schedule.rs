@@ -217,8 +217,9 @@ impl<'a> Scheduler<'a> {
     async fn end(&mut self, ended: FinishedTask) {
         let FinishedTask { index, ctx, run } = ended;
         let step = &self.plan.steps()[index];
-        let (attempts, seconds) = (run.attempts(), run.begun.elapsed().as_secs_f64());
-        tracing::debug!(step = step.id, is_done = run.result.is_ok(), attempts, seconds, "the step has ended");
+        let (attempts, waited) = run.attempts();
+        let (seconds, waited) = (run.begun.elapsed().as_secs_f64(), waited.as_secs_f64());
+        tracing::debug!(step = step.id, is_done = run.result.is_ok(), attempts, waited, seconds, "the step has ended");
         let rejects = rejects::export(&ctx, self.directory).await;
         let reasons = rejects::reasons(&ctx).await;
         let offset = run.begun.duration_since(self.started);
