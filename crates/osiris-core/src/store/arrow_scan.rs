@@ -14,6 +14,7 @@ use duckdb::vtab::{
     BindInfo, InitInfo, TableFunctionInfo, VTab, record_batch_to_duckdb_data_chunk, to_duckdb_logical_type_for_field,
 };
 
+use super::error::OWN;
 use super::quote_text;
 use crate::{Error, Result};
 
@@ -140,7 +141,7 @@ impl VTab for Rows {
     fn func(info: &TableFunctionInfo<Self>, output: &mut DataChunkHandle) -> Result<(), Box<dyn StdError>> {
         let most = output.flat_vector(0).capacity();
         let mut position = info.get_init_data().lock().unwrap_or_else(PoisonError::into_inner);
-        match position.next(info.get_bind_data(), most)? {
+        match position.next(info.get_bind_data(), most).map_err(|error| format!("{OWN}{error}"))? {
             Some(rows) => record_batch_to_duckdb_data_chunk(&rows, output),
             None => {
                 output.set_len(0);

@@ -3,6 +3,9 @@
 use super::mask::{mask_data, quotes_data};
 use crate::{Error, ErrorKind};
 
+/// Marks what the store itself says while DuckDB reads from it: there is no value of a cell in it, and it is not masked.
+pub(super) const OWN: &str = "osiris(): ";
+
 /// Adds the hint to use TRY_CAST to an error of a query of the user's, `sql`, that met a value which does not fit: where
 /// he wrote a cast.
 pub fn with_cast_hint(error: Error, sql: &str) -> Error {
@@ -29,7 +32,11 @@ pub fn store_error(error: duckdb::Error, message: impl Into<String>) -> Error {
 /// The same for a statement with SQL of the user's, `sql`: what he has written himself as the message of an error stays.
 pub fn statement_error(error: duckdb::Error, message: impl Into<String>, sql: &str) -> Error {
     let EngineError { class, detail, offset } = EngineError::read(&error);
-    let detail = if quotes_data(&class) { mask_data(&class, &detail, sql) } else { detail };
+    let detail = match detail.strip_prefix(OWN) {
+        Some(own) => own.to_owned(),
+        None if quotes_data(&class) => mask_data(&class, &detail, sql),
+        None => detail,
+    };
     let ours = Error::new(kind_of(&class, &detail), format!("{}: {}", message.into(), first_line(&detail)));
     let ours = match hint_for(&class, &detail) {
         Some(hint) => ours.with_hint(hint),

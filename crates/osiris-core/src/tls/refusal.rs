@@ -66,7 +66,7 @@ pub fn explain(error: &TlsError) -> (Cow<'static, str>, &'static str) {
         TlsError::InvalidCertificate(certificate) => match of_certificate(certificate) {
             Some((what, hint)) => (what.into(), hint),
             None => (
-                format!("the server's certificate cannot be used: {certificate}").into(),
+                format!("the server's certificate cannot be used: {}", reason(certificate)).into(),
                 "give the server another one",
             ),
         },
@@ -78,6 +78,14 @@ pub fn explain(error: &TlsError) -> (Cow<'static, str>, &'static str) {
             (format!("the server and this client have no version or cipher of TLS in common: {error}").into(), VERSIONS)
         }
         error => (format!("the TLS handshake failed: {error}").into(), VERSIONS),
+    }
+}
+
+/// The reason in the words of whoever checked the certificate.
+fn reason(error: &CertificateError) -> String {
+    match error {
+        CertificateError::Other(OtherError(reason)) => reason.to_string(),
+        error => error.to_string(),
     }
 }
 
