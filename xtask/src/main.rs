@@ -45,7 +45,7 @@ cargo xtask <task>
                         system calls, signals, broken links, restarts of servers, clocks that jump, two runs at once; prints
                         what was lost, doubled or left behind, and what was not run
   test-drivers --server-matrix [--only 'SERVER [VERSION],...'] [--write]
-                        the tests of the database drivers against every version of their servers, about an hour; prints a
+                        the tests of the database drivers against every version of their servers, one to two hours; prints a
                         table, or writes it to docs/servers.md
   ci [--only PHASE] [--list]
                         everything that must hold before a change is merged

@@ -20,7 +20,7 @@ pub(crate) const NEXTEST: [&str; 4] = ["nextest", "run", "--locked", "--no-tests
 pub(crate) enum Seeds {
     /// The same inputs in every run: its result is that of the change, not of chance.
     Fixed,
-    /// Others in every run: those that fail are written to `proptest-regressions`, and committed with the correction.
+    /// Others in every run: a case that fails is committed with the correction.
     New,
 }
 

@@ -72,10 +72,8 @@ async fn a_pooler_in_statement_mode_is_refused_with_what_to_do() {
     assert!(!health.ok && health.message.contains("`pool_mode`"), "{health:?}");
     let error = copied(&writing, &pooler).await.unwrap_err();
     assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Validation, false), "{}", error.report());
-    insta::assert_snapshot!(error.report(), @"
-    step `read`: starting the read transaction: transaction blocks not allowed in statement pooling mode
-    hint: set `pool_mode` of the pooler to `transaction` or `session`, or use the server's own address
-    ");
+    assert!(error.to_string().ends_with("transaction blocks not allowed in statement pooling mode"), "{error}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("`pool_mode`")), "{}", error.report());
     let table = writing.bench.table("input", "SELECT 1 AS id, 2 AS v, 'ok' AS m").await.unwrap();
     let step = writing.bench.step("write", "postgres.writer", config(json!({})));
     let failure = step.connection(pooler.connection()).input(&table).run().await.unwrap_err();

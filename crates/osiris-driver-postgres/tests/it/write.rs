@@ -104,7 +104,8 @@ async fn grants_that_are_missing_are_named_before_anything_is_read() {
     let Some(writing) = Writing::with(PostgresOptions::new()).await else { return };
     writing
         .execute(
-            "CREATE ROLE low LOGIN PASSWORD 'pw'; CREATE TABLE t (id int PRIMARY KEY, v int); GRANT INSERT ON t TO low; \
+            "REVOKE CREATE ON SCHEMA public FROM PUBLIC; CREATE ROLE low LOGIN PASSWORD 'pw'; \
+             CREATE TABLE t (id int PRIMARY KEY, v int); GRANT INSERT ON t TO low; \
              CREATE TABLE own (id int, owner text); ALTER TABLE own ENABLE ROW LEVEL SECURITY; GRANT INSERT, SELECT ON own TO low; \
              CREATE POLICY mine ON own TO low USING (true) WITH CHECK (owner = 'low')",
         )

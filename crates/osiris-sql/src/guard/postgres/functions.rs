@@ -33,11 +33,12 @@ const SCHEMA_PREFIXES: [&str; 2] = ["dbms_", "utl_"];
 
 /// Functions that are volatile and only look, of the server and of extensions that are in wide use (uuid-ossp,
 /// pgcrypto, tablefunc).
-const VOLATILE_READERS: [&str; 27] = [
+const VOLATILE_READERS: [&str; 29] = [
     "amvalidate",
     "array_sample",
     "array_shuffle",
     "clock_timestamp",
+    "currtid",
     "currtid2",
     "current_query",
     "currval",
@@ -55,6 +56,7 @@ const VOLATILE_READERS: [&str; 27] = [
     "random_normal",
     "setseed",
     "timeofday",
+    "timezone",
     "txid_status",
     "uuid_generate_v1",
     "uuid_generate_v1mc",

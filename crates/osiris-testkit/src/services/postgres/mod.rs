@@ -28,7 +28,7 @@ pub(super) use sql::failed;
 
 /// A server of one's own, as `postgres://user:password@host:port/database`.
 const OVERRIDE: &str = "OSIRIS_TEST_POSTGRES_URL";
-/// The mode of a PgBouncer that the connections to servers of the test's own go through: `session`, `transaction` or `statement`.
+/// The mode of a PgBouncer that the connections to servers of the test's own go through: `session` or `transaction`.
 const POOLER: &str = "OSIRIS_TEST_POSTGRES_POOLER";
 /// How many sessions that pooler has.
 const POOLED: u32 = 20;
@@ -127,7 +127,7 @@ impl Postgres {
     async fn pool(&mut self) -> Result<()> {
         let Some(mode) = std::env::var_os(POOLER).filter(|mode| !mode.is_empty()) else { return Ok(()) };
         let mode = mode.to_str().and_then(PoolMode::of).ok_or_else(|| {
-            Error::validation(format!("{POOLER} is no mode")).with_hint("write session, transaction or statement")
+            Error::validation(format!("{POOLER} is no mode")).with_hint("write session or transaction")
         })?;
         if let Some(pooler) = PgBouncer::with_sessions(POOLED, mode, self).await? {
             self.connection = pooler.connection();
