@@ -35,7 +35,7 @@ async fn u10_the_tables_of_a_database_become_a_pipeline_that_runs_as_it_is() {
     let run = project.run(&["run", "shop.yaml"]).with_code(0);
     assert!(run.stderr.contains("3 rows read, 3 written"), "{}", run.stderr);
     for file in ["orders", "2024", "true", "odd name_x"] {
-        assert!(project.path(&format!("out/{file}.parquet")).is_file(), "{file}: {}", project.read("shop.yaml"));
+        assert!(project.path(format!("out/{file}.parquet")).is_file(), "{file}: {}", project.read("shop.yaml"));
     }
     let again = project.run(&["init", "--from", "@sqlite.shop"]).with_code(2);
     assert!(again.stderr.contains("`shop.yaml` already exists"), "{}", again.stderr);

@@ -17,6 +17,7 @@ mod repeat;
 mod report;
 mod reuse;
 mod root;
+mod saved_states;
 mod schedule;
 mod source;
 mod state;
@@ -45,7 +46,8 @@ pub use ledger::{Ledger, LedgerStep};
 pub use outcome::Outcome;
 pub use past::{PastRun, RunRecord, Runs};
 pub use report::{RunReport, StepReport, StepStatus};
-pub use state::{SavedStates, StateGeneration, StepState, Wait};
+pub use saved_states::{SavedStates, StepState};
+pub use state::{StateGeneration, Wait};
 
 use crate::{Plan, PlannedStep};
 use commits::CommitFile;

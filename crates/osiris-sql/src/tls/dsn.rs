@@ -2,11 +2,14 @@
 
 use super::TlsMode;
 
+/// A setting with its name for messages.
+type Named<T> = (String, T);
+
 /// What a `dsn` says about TLS, by the names of its parameters.
 #[derive(Debug, Clone, Default)]
 pub struct DsnTls {
-    mode: Option<(String, TlsMode)>,
-    ca: Option<(String, String)>,
+    mode: Option<Named<TlsMode>>,
+    ca: Option<Named<String>>,
 }
 
 impl DsnTls {
@@ -31,7 +34,7 @@ impl DsnTls {
     }
 
     /// The mode and the CA, each with its name for messages.
-    pub(super) fn into_named(self) -> (Option<(String, TlsMode)>, Option<(String, String)>) {
+    pub(super) fn into_named(self) -> (Option<Named<TlsMode>>, Option<Named<String>>) {
         (self.mode, self.ca)
     }
 }
