@@ -37,7 +37,7 @@ pub(crate) struct Cli {
     pub(crate) global: GlobalArgs,
 }
 
-/// The command line. Only `osiris -h` lists the global options; each command's `--help` has them as well.
+/// The command line. The global options are in the help of `osiris`, and in that of a command where it is long.
 pub(crate) fn command_line() -> clap::Command {
     let mut program = Cli::command();
     // Building hands the global options down; before, no command but the first has them.

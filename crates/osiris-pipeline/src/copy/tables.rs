@@ -81,7 +81,8 @@ impl TablesRequest {
     /// # Errors
     /// The destination cannot be used, or there is no table.
     pub fn pipeline(&self, name: &str, catalog: &Catalog, registry: &Registry) -> Result<TablesPipeline> {
-        let targets = targets(&catalog.resources);
+        let has_schemas = registry.get(self.component(registry)?)?.config_schema().field_named("schema").is_some();
+        let targets = targets(&catalog.resources, has_schemas);
         let (mut steps, mut ids) = (String::new(), Ids::default());
         let (mut tables, mut left_out) = (Vec::new(), Vec::new());
         let mut refusal = None;
@@ -174,9 +175,12 @@ fn cannot_list(family: &str) -> Error {
 }
 
 /// What each resource is called at the destination: as its table, or with its schema where two tables are called alike. Without
-/// characters that would mean a schema or a directory there.
-fn targets(resources: &[Resource]) -> BTreeMap<&str, String> {
-    let short = |resource: &Resource| plain(resource.name.split_once('.').map_or(&*resource.name, |(_, table)| table));
+/// characters that would mean a schema or a directory there. A source without schemas may have dots in the names of its tables.
+fn targets(resources: &[Resource], has_schemas: bool) -> BTreeMap<&str, String> {
+    let short = |resource: &Resource| {
+        let table = resource.name.split_once('.').filter(|_| has_schemas).map(|(_, table)| table);
+        plain(table.unwrap_or(&resource.name))
+    };
     let mut known: BTreeMap<String, usize> = BTreeMap::new();
     for resource in resources {
         *known.entry(short(resource).to_lowercase()).or_default() += 1;
