@@ -98,9 +98,10 @@ async fn both_start_over_when_the_destination_goes_away() {
         assert_eq!(pair.announced().len() as u64, attempts(1));
         assert_eq!(pair.rows().await, ALL, "{mode}");
         for (index, step) in ["orders", "load"].into_iter().enumerate() {
-            assert_eq!(pair.metric(step, "attempts"), [attempts(index)], "{step}: {done}");
+            // The source may have ended well in a round in which the receiver failed: then it has told its metrics before.
+            assert_eq!(pair.metric(step, "attempts").last(), Some(&attempts(index)), "{step}: {done}");
             let waited = pair.metric(step, "retry_wait_ms");
-            assert!(matches!(waited[..], [100..60_000]), "{step}: {waited:?}");
+            assert!(matches!(waited.last(), Some(100..60_000)), "{step}: {waited:?}");
         }
         let left = "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME <> 'orders'";
         assert_eq!(pair.target.rows(left).await.unwrap(), Vec::<Vec<Option<String>>>::new());

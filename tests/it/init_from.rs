@@ -51,6 +51,7 @@ async fn u10_the_tables_of_a_database_become_a_pipeline_that_runs_as_it_is() {
     let text =
         project.read("orders.yaml").replace("      # cursor:", "      cursor:").replace("      # key:", "      key:");
     project.write("orders.yaml", text.replace("mode: \"overwrite\"", "mode: \"upsert\""));
+    std::fs::remove_file(project.path("lake.db")).unwrap();
     project.run(&["run", "orders.yaml"]).with_code(0);
     project.run(&["run", "orders.yaml"]).with_code(0);
 }

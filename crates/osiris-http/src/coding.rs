@@ -57,6 +57,10 @@ impl Decoding {
         while let Some((decoder, next)) = left.split_first_mut() {
             decoder.finish()?;
             decode(next, &take(decoder.output()), room, &mut plain)?;
+            // What is beyond the limit was not decompressed, and has no end that could be checked.
+            if plain.len() as u64 > room {
+                break;
+            }
             left = next;
         }
         Ok(plain.into())

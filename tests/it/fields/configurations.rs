@@ -60,7 +60,8 @@ impl Configurations {
         match value {
             Value::Array(items) => items.iter().for_each(|item| self.add_keys(item)),
             Value::Object(fields) => {
-                for (name, value) in fields {
+                let is_name = |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+                for (name, value) in fields.iter().filter(|(name, _)| is_name(name)) {
                     self.of_driver.insert(name.clone());
                     self.add_keys(value);
                 }
@@ -97,8 +98,10 @@ fn parsed(text: &str) -> Option<Value> {
         return None;
     }
     let formatted = formatted(text);
-    let parts = [text, &formatted].map(|text| format!("{{{}}}", text.trim().trim_matches(',')));
-    [text, &formatted].into_iter().chain(parts.iter().map(String::as_str)).find_map(|text| {
+    // Doubled braces are those of `format!`.
+    let texts = if text.contains("{{") { [formatted.as_str(), formatted.as_str()] } else { [text, formatted.as_str()] };
+    let parts = texts.map(|text| format!("{{{}}}", text.trim().trim_matches(',')));
+    texts.into_iter().chain(parts.iter().map(String::as_str)).find_map(|text| {
         let source = Arc::new(SourceFile::from_text("test.yaml", text));
         let value = yaml::load(&source, &mut Diagnostics::default())?.to_json();
         (value.is_object() || value.is_array()).then_some(value)

@@ -153,7 +153,7 @@ impl TablesRequest {
         if is_table && !key.is_empty() {
             let _ = writeln!(
                 text,
-                "      # The primary key, for `mode: upsert`, which keeps rows that are gone from the source.\n      # key: {}",
+                "      # The primary key, for `mode: upsert`, which keeps rows that are gone from the source; a table that is there must have it.\n      # key: {}",
                 json!(key)
             );
         }

@@ -215,7 +215,10 @@ mod tests {
 
     fn task(registry: &Registry, run: &RunContext, component: &str, index: usize) -> StepTask {
         let driver = registry.get(component).unwrap();
-        let step = driver.prepare(&serde_json::json!({}), None, Path::new(".")).into_step().unwrap();
+        let step = driver
+            .prepare(&serde_json::json!({}), Some(&osiris_core::ResolvedConnection::none()), Path::new("."))
+            .into_step()
+            .unwrap();
         let (request, ctx) = (StepRequest::new(component), run.step(component));
         StepTask { index, role: driver.spec().role, step, request, ctx }
     }

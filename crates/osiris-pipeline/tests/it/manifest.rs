@@ -199,7 +199,7 @@ fn g31_the_metadata_of_a_pipeline_is_kept_in_the_manifest_without_its_secrets() 
     let manifest = plan(&format!("{head}{steps}")).manifest();
     let expected = serde_json::json!({
         "owner": "me", "tags": ["a", "b"], "api_key": "***",
-        "page": {"auth_token": ["***"], "url": "https://***@h", "note": "***"},
+        "page": {"auth_token": ["***"], "url": "https://u:***@h", "note": "***"},
     });
     assert_eq!(manifest["metadata"], expected);
     // A fingerprint of a secret would let one guess it.

@@ -301,7 +301,7 @@ fn any_text() -> impl Strategy<Value = String> {
         "-?[1-9]([.][0-9]{1,5})?[eE][+-]?[0-9]{1,2}",
         "(-0|[1-9][.]0|-?[1-9]e[0-9])",
         Just("true".to_owned()),
-        Just(r#"{"x": 1.0}"#.to_owned()),
+        Just(r#"[{"x": 1.0}]"#.to_owned()),
     ]
 }
 
