@@ -8,23 +8,12 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use super::name::is_secret_parameter;
-use super::{MASK, Redactor, is_reference};
+use super::{Redactor, is_reference, masked};
 
-/// A text with [`MASK`] in place of the secrets of every address in it; borrowed when there is none. A variable stays.
+/// A text with [`MASK`](super::MASK) in place of the secrets of every address in it; borrowed when there is none. A variable stays.
 pub fn mask_addresses(text: &str) -> Cow<'_, str> {
     let parts = parts(text);
-    if parts.is_empty() {
-        return Cow::Borrowed(text);
-    }
-    let mut clean = String::with_capacity(text.len());
-    let mut at = 0;
-    for part in parts {
-        clean.push_str(&text[at..part.start]);
-        clean.push_str(MASK);
-        at = part.end;
-    }
-    clean.push_str(&text[at..]);
-    Cow::Owned(clean)
+    if parts.is_empty() { Cow::Borrowed(text) } else { Cow::Owned(masked(text, parts)) }
 }
 
 /// Whether an address in the text has a secret that is written out.
@@ -62,6 +51,7 @@ fn parts(text: &str) -> Vec<Range<usize>> {
             continue;
         }
         let end = text[start..].find(ends_address).map_or(text.len(), |length| start + length);
+        let end = beyond_quote(&text[start..], end - start).map_or(end, |length| start + length);
         let host = user(&text[start..end]).map_or(start, |length| start + length);
         parts.extend(password(text, start..host));
         parts.extend(parameters(text, host..end));
@@ -75,6 +65,19 @@ fn ends_address(c: char) -> bool {
     c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '>')
 }
 
+/// The end of an address whose password has one quote in it: `user:it's@host`. `end` is where the quote would end it.
+fn beyond_quote(text: &str, end: usize) -> Option<usize> {
+    let (address, rest) = text.split_at(end);
+    let (_, after) = address.split_once(':')?;
+    let has_password = after.contains(|c: char| !c.is_ascii_digit()) && !address.contains(['@', '/', '?', '#']);
+    let at = rest.find(|c: char| c == '@' || c.is_whitespace()).filter(|at| rest[*at..].starts_with('@'))?;
+    let is_alone = rest[..at].matches(ends_address).count() == 1;
+    (has_password && is_alone).then(|| {
+        let host = end + at + 1;
+        text[host..].find(ends_address).map_or(text.len(), |length| host + length)
+    })
+}
+
 /// The length of the user and the password, up to the `@` that ends them.
 fn user(address: &str) -> Option<usize> {
     let authority = address.find(['/', '?', '#']).unwrap_or(address.len());
@@ -83,7 +86,8 @@ fn user(address: &str) -> Option<usize> {
     }
     // A password may be written without encoding: `user:pa/ss@host`. Behind the colon of a host there is a number.
     let (before, after) = address[..authority].split_once(':')?;
-    let is_host = before.starts_with('[') || after.chars().all(|c| c.is_ascii_digit());
+    let is_port = !after.is_empty() && after.chars().all(|c| c.is_ascii_digit());
+    let is_host = before.starts_with('[') || (is_port && !address[authority..].starts_with('#'));
     (!before.is_empty() && !is_host).then(|| address.rfind('@')).flatten()
 }
 
@@ -133,6 +137,11 @@ mod tests {
                 "see 'https://u:***@h' and https://v:***@i?key=*** now",
             ),
             ("https://h/?token=https://u:p@i", "https://h/?token=***"),
+            ("https://u:/secret@h/", "https://u:***@h/"),
+            ("mysql://u:#secret@h/db", "mysql://u:***@h/db"),
+            ("https://user:2024#Spring@h/", "https://user:***@h/"),
+            ("postgres://app:it's4me@db/x", "postgres://app:***@db/x"),
+            ("'postgres://app:a<b@db/x' is", "'postgres://app:***@db/x' is"),
             ("https://ů:ř@h/é?token=ů", "https://ů:***@h/é?token=***"),
         ] {
             assert_eq!(mask_addresses(text), masked);
@@ -149,6 +158,8 @@ mod tests {
             "a ? b : c",
             "://",
             "https://h/?token",
+            r#"{"url":"https://h:${PORT}","mail":"a@b"}"#,
+            "'https://h:port' and a@b",
             "https://h/?token=",
             "https://h/?page=1",
         ] {

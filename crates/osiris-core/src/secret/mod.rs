@@ -8,6 +8,7 @@ mod token;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
@@ -23,6 +24,19 @@ pub use token::{looks_like_token, mask_tokens};
 
 /// What is shown in place of a secret [DRV-018].
 pub const MASK: &str = "***";
+
+/// The text with [`MASK`] in these places, which are in order.
+fn masked(text: &str, places: impl IntoIterator<Item = Range<usize>>) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut at = 0;
+    for place in places {
+        clean.push_str(&text[at..place.start]);
+        clean.push_str(MASK);
+        at = place.end;
+    }
+    clean.push_str(&text[at..]);
+    clean
+}
 
 /// A password, key or token. It has no `Display` and no `Serialize`, its `Debug` prints the mask, and its memory is
 /// wiped on drop. Its JSON Schema says `writeOnly`, which is how the rest of Osiris knows that a field is secret.
@@ -127,7 +141,7 @@ impl Needle {
     }
 
     /// The byte ranges of its occurrences in a text.
-    fn places<'a>(&'a self, text: &'a str, of: TextKind) -> impl Iterator<Item = std::ops::Range<usize>> + 'a {
+    fn places<'a>(&'a self, text: &'a str, of: TextKind) -> impl Iterator<Item = Range<usize>> + 'a {
         text.match_indices(self.text.as_str())
             .map(|(start, found)| start..start + found.len())
             .filter(move |place| self.counts(&text[..place.start], &text[place.end..], of))
@@ -240,18 +254,9 @@ impl Redactor {
         let mut text = Cow::Borrowed(text);
         for needle in &self.needles {
             let mut places = needle.places(&text, of).peekable();
-            if places.peek().is_none() {
-                continue;
+            if places.peek().is_some() {
+                text = Cow::Owned(masked(&text, places));
             }
-            let mut clean = String::with_capacity(text.len());
-            let mut at = 0;
-            for place in places {
-                clean.push_str(&text[at..place.start]);
-                clean.push_str(MASK);
-                at = place.end;
-            }
-            clean.push_str(&text[at..]);
-            text = Cow::Owned(clean);
         }
         match self.before_cut(&text) {
             Some(clean) => Cow::Owned(clean),

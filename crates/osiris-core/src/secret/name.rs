@@ -117,7 +117,17 @@ pub fn is_guarded_header(name: &str) -> bool {
         has(word, &is_word)
             || word.strip_suffix('s').is_some_and(|one| has(one, &is_word))
             || IN_ANY_WORD.iter().any(|part| word.contains(part))
+            || is_joint(word)
     };
+    // `authz`, `remoteuser`, `licensekey`: words that are written together.
+    fn is_joint(word: &str) -> bool {
+        let is_author = word == "author" || word == "authors";
+        let is_animal = ["donkey", "monkey", "turkey"].contains(&word);
+        (word.starts_with("auth") && !is_author)
+            || word.starts_with("user")
+            || word.ends_with("user")
+            || (word.len() > "key".len() && word.ends_with("key") && !is_animal)
+    }
     // The only one of these names that every program sends.
     lower != "user-agent"
         && (ROUTING.contains(&lower.as_str()) || is_called_secret(&words) || words.iter().any(is_guarded))
@@ -251,6 +261,11 @@ mod tests {
             "X-Userid",
             "X-User-Email",
             "OAuth-Scopes",
+            "X-Authenticated-Groups",
+            "X-Authz",
+            "X-Licensekey",
+            "X-Remoteuser",
+            "X-Impersonateuser",
             "Client-Cert",
             "SSL-Client-Certificate",
             "Host",
