@@ -74,3 +74,29 @@ fn a_value_that_cannot_be_converted_is_not_shown() {
     hint: use TRY_CAST where a value may not fit the type
     ");
 }
+
+#[test]
+fn what_a_query_says_itself_as_an_error_is_shown_on_every_path() {
+    let write =
+        "  - {id: out, component: filesystem.csv_writer, mode: write, needs: [sums], config: {path: out.csv}}\n";
+    for sql in [
+        "SELECT CASE WHEN amount > 15 THEN error('too much today') ELSE amount END AS n FROM orders",
+        "CREATE TEMP MACRO small(x) AS CASE WHEN x > 15 THEN error('too much today') ELSE x END;\nSELECT small(amount) AS n FROM orders",
+    ] {
+        for following in ["", write] {
+            let made = query(sql);
+            made.write("pipeline.yaml", made.read("pipeline.yaml") + following);
+            let report = failed(&made);
+            assert!(report.contains("the query failed: too much today"), "{following}{report}");
+        }
+    }
+    for name in ["system.main.error", "system.error", "SYSTEM.main.error"] {
+        let around = failed_before(&query(&format!("SELECT {name}(customer) FROM orders")));
+        assert!(around.contains("`error()` by the name of its catalog"), "{around}");
+    }
+}
+
+/// The report of a pipeline that is refused before anything runs.
+fn failed_before(project: &Project) -> String {
+    project.run(&["run", "pipeline.yaml", "--quiet"]).with_code(2).stderr
+}

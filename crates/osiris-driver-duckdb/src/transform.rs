@@ -135,6 +135,7 @@ impl TransformTask {
     }
 
     fn run(&self, tx: &mut StoreTransaction<'_>) -> Result<()> {
+        tx.of_script(&self.query);
         let views = names::views(&self.tables);
         tx.connection().execute_batch(&views).map_err(|error| sql_error(error, &views, usize::MAX))?;
         for definition in self.script.setup() {

@@ -195,6 +195,7 @@ impl<'a> TableLoader<'a> {
             view: &mut self.view,
             file_scans: &mut self.file_scans,
             send: None,
+            script: String::new(),
         })
     }
 

@@ -175,10 +175,11 @@ fn read(
     uncounted: Option<&TableRef>,
 ) -> Result<()> {
     let mut rows = 0;
-    let is_complete = for_each_batch(connection, sql, target, "the table could not be read", |batch| {
-        rows += batch.num_rows() as u64;
-        Ok(sender.blocking_send(Ok(batch)).is_ok())
-    })?;
+    let is_complete =
+        for_each_batch(connection, sql, target, &|error| store_error(error, "the table could not be read"), |batch| {
+            rows += batch.num_rows() as u64;
+            Ok(sender.blocking_send(Ok(batch)).is_ok())
+        })?;
     uncounted.filter(|_| is_complete).map_or(Ok(()), |table| ensure_met(table, rows))
 }
 
@@ -187,10 +188,9 @@ pub(super) fn for_each_batch(
     connection: &Connection,
     sql: &str,
     target: &SchemaRef,
-    failure: &'static str,
+    failed: &dyn Fn(duckdb::Error) -> Error,
     mut each: impl FnMut(RecordBatch) -> Result<bool>,
 ) -> Result<bool> {
-    let failed = |error| store_error(error, failure);
     let mut statement = connection.prepare(sql).map_err(failed)?;
     for batch in statement.stream_arrow([]).map_err(failed)? {
         if !each(as_declared(&batch.map_err(failed)?, target)?)? {

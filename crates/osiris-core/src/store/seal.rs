@@ -68,22 +68,21 @@ impl Seal {
         if compared {
             known.ensure_unchanged(&outside)?;
         }
-        connection.execute_batch("COMMIT").map_err(|error| store_error(error, "the table could not be committed"))?;
+        let committed = connection.execute_batch("COMMIT");
+        // Row ids are given when a transaction commits; and an interrupt may come after it has.
+        known.read_again(&outside, step)?;
+        committed.map_err(|error| store_error(error, "the table could not be committed"))?;
         known.entries.insert(step.to_owned(), entry);
-        // Row ids are given when a transaction commits.
-        known.tables.remove(step);
-        let table = states(&outside, std::iter::once(&step.to_owned()))?;
-        known.tables.extend(table);
         Ok(())
     }
 
-    /// Removes the table of `step` by `work`.
+    /// Removes the table of `step` by `work`. It is done once the table is gone, whatever the work says: an interrupt may come
+    /// after its commit.
     pub(super) fn remove(&self, step: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
         let mut known = self.known();
-        work()?;
-        known.entries.remove(step);
-        known.tables.remove(step);
-        Ok(())
+        let worked = work();
+        known.read_again(&self.outside.lock().unwrap_or_else(PoisonError::into_inner), step)?;
+        if known.entries.contains_key(step) { worked } else { Ok(()) }
     }
 }
 
@@ -93,6 +92,15 @@ impl Committed {
         let entries = entries(connection)?;
         let tables = states(connection, entries.keys())?;
         Ok(Self { entries, tables })
+    }
+
+    /// Reads one step again, which this process has changed itself.
+    fn read_again(&mut self, connection: &Connection, step: &str) -> Result<()> {
+        self.entries.remove(step);
+        self.tables.remove(step);
+        self.entries.extend(entries(connection)?.into_iter().filter(|(name, _)| name == step));
+        self.tables.extend(states(connection, std::iter::once(&step.to_owned()))?);
+        Ok(())
     }
 
     /// Checks that nothing has changed, for the transaction of `connection`.
@@ -147,4 +155,43 @@ fn states<'a>(connection: &Connection, steps: impl Iterator<Item = &'a String>) 
         found.insert(step.clone(), state.map_err(failed)?);
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store() -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch(
+                "CREATE SCHEMA osiris; CREATE SCHEMA steps;
+                 CREATE TABLE osiris.tables (step VARCHAR, rows UBIGINT, columns VARCHAR, note VARCHAR);
+                 CREATE TABLE steps.a (v INTEGER); INSERT INTO osiris.tables VALUES ('a', 0, '', ''), ('b', 0, '', '');
+                 CREATE TABLE steps.b (v INTEGER);",
+            )
+            .unwrap();
+        connection
+    }
+
+    fn compared(seal: &Seal, connection: &Connection) -> Result<()> {
+        seal.known().ensure_unchanged(connection)
+    }
+
+    #[test]
+    fn a_table_that_is_gone_is_removed_even_if_its_removal_says_that_it_was_interrupted() {
+        let connection = store();
+        let seal = Seal::new(&connection).unwrap();
+        let interrupted = || Err(Error::cancelled("interrupted"));
+        let removed = seal.remove("a", || {
+            connection.execute_batch("DROP TABLE steps.a; DELETE FROM osiris.tables WHERE step = 'a'").unwrap();
+            interrupted()
+        });
+        removed.unwrap();
+        compared(&seal, &connection).unwrap();
+        assert!(seal.remove("b", interrupted).is_err(), "it is still there");
+        compared(&seal, &connection).unwrap();
+        connection.execute_batch("DROP TABLE steps.b").unwrap();
+        assert!(compared(&seal, &connection).is_err(), "nobody removed it");
+    }
 }

@@ -23,10 +23,12 @@ pub struct StoreTransaction<'a> {
     pub(super) file_scans: &'a mut Vec<u64>,
     /// Sends what a SELECT returns to another step, where there is to be no table.
     pub(super) send: Option<&'a SendRows<'a>>,
+    /// See [`of_script`](Self::of_script).
+    pub(super) script: String,
 }
 
-/// Sends the rows of a SELECT with these columns; returns how many.
-pub(super) type SendRows<'a> = dyn Fn(&TableSchema, &str) -> Result<u64> + 'a;
+/// Sends the rows of a SELECT with these columns, of this script; returns how many.
+pub(super) type SendRows<'a> = dyn Fn(&TableSchema, &str, &str) -> Result<u64> + 'a;
 
 /// A step's table that is a view.
 pub(super) struct View {
@@ -42,6 +44,12 @@ impl StoreTransaction<'_> {
     /// The connection, inside the transaction. Temporary objects made here go with the sink.
     pub fn connection(&self) -> &Connection {
         self.connection
+    }
+
+    /// Says that what follows is of this SQL of the user's: what he has written in it as the message of an error, in a macro too,
+    /// stays in that error. A view that others read does not know it any more.
+    pub fn of_script(&mut self, sql: impl Into<String>) {
+        self.script = sql.into();
     }
 
     /// The columns that `select` would have, without running it.
@@ -62,7 +70,7 @@ impl StoreTransaction<'_> {
         let (schema, select) = self.stored(select, is_instant)?;
         let table = table_sql(self.step);
         let (rows, scans) = profiled(self.connection, || match self.send {
-            Some(send) => send(&schema, &select).map(Some),
+            Some(send) => send(&schema, &select, &self.script).map(Some),
             None => self.execute(&format!("CREATE TABLE {table} AS {select}")).map(|()| None),
         })?;
         (*self.schema, *self.file_scans) = (Some(schema), scans);
@@ -107,7 +115,8 @@ impl StoreTransaction<'_> {
     }
 
     fn execute(&self, sql: &str) -> Result<()> {
-        self.connection.execute_batch(sql).map_err(|error| statement_error(error, "the query failed", sql))
+        let written = if self.script.is_empty() { sql } else { &self.script };
+        self.connection.execute_batch(sql).map_err(|error| statement_error(error, "the query failed", written))
     }
 
     /// The columns as the store keeps them, and a SELECT of them in these types.

@@ -210,7 +210,6 @@ async fn no_operator_and_no_constraint_shows_a_cell() {
                 "SELECT make_date(number, number, number) FROM cells",
                 "SELECT error(\"V\") FROM cells",
                 "SELECT error('for ' || \"V\"::VARCHAR) FROM cells",
-                "SELECT system.main.error(\"V\") FROM cells",
                 "SELECT assert_true(false, \"V\"::VARCHAR) FROM cells",
                 "SELECT (SELECT \"V\" FROM cells)",
                 "SELECT sum(\"V\" * number * number) FROM cells",

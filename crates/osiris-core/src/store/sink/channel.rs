@@ -16,7 +16,7 @@ use super::super::loader::{Columns, fit, table_schema};
 use super::super::scan::{for_each_batch, selection};
 use super::super::schema::{StepNote, TableRef, TableSchema};
 use super::super::transaction::StoreTransaction;
-use super::super::{Store, store_error};
+use super::super::{Store, statement_error, store_error};
 use super::in_flight::InFlight;
 use super::{MESSAGES_IN_FLIGHT, SenderTarget, TableSender};
 use crate::{Error, Progress, Result};
@@ -95,12 +95,13 @@ impl ChannelTarget {
             connection
                 .execute_batch("BEGIN TRANSACTION")
                 .map_err(|error| store_error(error, "no transaction could be started"))?;
-            let send = |schema: &TableSchema, select: &str| {
+            let send = |schema: &TableSchema, select: &str, script: &str| {
                 let target = SenderTarget::Channel(end.declare(&step, &schema.arrow(), schema.restored())?);
                 let sender = TableSender { target, in_flight: in_flight.clone(), progress: Arc::clone(&counters) };
                 let sql = format!("SELECT {} FROM ({select})", selection(schema));
                 let mut rows = 0;
-                for_each_batch(connection, &sql, &schema.arrow(), "the query failed", |batch| {
+                let failed = |error| statement_error(error, "the query failed", script);
+                for_each_batch(connection, &sql, &schema.arrow(), &failed, |batch| {
                     rows += batch.num_rows() as u64;
                     runtime.block_on(sender.send(batch)).map(|()| true)
                 })?;
@@ -114,6 +115,7 @@ impl ChannelTarget {
                 view: &mut view,
                 file_scans: &mut file_scans,
                 send: Some(&send),
+                script: String::new(),
             });
             *end.file_scans.lock().unwrap_or_else(PoisonError::into_inner) = file_scans;
             result

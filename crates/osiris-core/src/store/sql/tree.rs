@@ -184,6 +184,13 @@ impl<'a> Walk<'a> {
         }
         if matches!(class, "FUNCTION" | "WINDOW") {
             let name = field(expression, "function_name").as_str().unwrap_or_default();
+            // One of DuckDB's own by its whole name goes around the macros of the store. What stands before a method, as in
+            // `name.upper()`, looks like a schema.
+            let is_of_system =
+                field(expression, "schema").as_str().is_some_and(|name| name.eq_ignore_ascii_case("system"));
+            if is_of_system || field(expression, "catalog") != "" {
+                return self.refuse(&format!("`{name}()` by the name of its catalog"), expression);
+            }
             if self.purpose == Purpose::Condition && is_aggregate(name) {
                 return self.refuse(&format!("the aggregate `{name}()` in a condition"), expression);
             }
