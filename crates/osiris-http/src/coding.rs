@@ -14,8 +14,12 @@ use zstd::stream::{raw, zio};
 /// What requests accept.
 pub(crate) const ACCEPTED: &str = "gzip, br, zstd";
 
-/// So much is decompressed before the limit of a response is looked at.
+/// So much of what was sent is decompressed before the limit of a response is looked at.
 const PIECE: usize = 4096;
+
+/// So much more than the room that is left may a decoder give at once: what is between two codings may be larger than what it
+/// stands for.
+const SLACK: u64 = 1 << 20;
 
 /// More codings than anybody applies: each multiplies what one byte can stand for.
 const MAX_CODINGS: usize = 4;
@@ -55,8 +59,9 @@ impl Decoding {
         let mut decoders = take(&mut self.decoders);
         let mut left = if self.has_begun { &mut decoders[..] } else { &mut [] };
         while let Some((decoder, next)) = left.split_first_mut() {
+            decoder.output().most = room.saturating_add(SLACK);
             decoder.finish()?;
-            decode(next, &take(decoder.output()), room, &mut plain)?;
+            decode(next, &take(&mut decoder.output().bytes), room, &mut plain)?;
             // What is beyond the limit was not decompressed, and has no end that could be checked.
             if plain.len() as u64 > room {
                 break;
@@ -77,11 +82,12 @@ fn decode(decoders: &mut [Decoder], piece: &[u8], room: u64, plain: &mut Vec<u8>
         if plain.len() as u64 > room {
             break;
         }
+        decoder.output().most = room.saturating_add(SLACK);
         decoder.write(piece)?;
-        let mut output = take(decoder.output());
+        let mut output = take(&mut decoder.output().bytes);
         decode(next, &output, room, plain)?;
         output.clear();
-        *decoder.output() = output;
+        decoder.output().bytes = output;
     }
     Ok(())
 }
@@ -96,16 +102,38 @@ fn codings(headers: &HeaderMap) -> Vec<String> {
 
 enum Decoder {
     Gzip(Box<Gunzip>),
-    Brotli(Box<DecompressorWriter<Vec<u8>>>),
-    Zstd(Box<zio::Writer<Vec<u8>, raw::Decoder<'static>>>),
+    Brotli(Box<DecompressorWriter<Output>>),
+    Zstd(Box<zio::Writer<Output, raw::Decoder<'static>>>),
+}
+
+/// What a decoder gives: no more than `most` bytes at a time, of which a few that were sent can make any number.
+#[derive(Default)]
+struct Output {
+    bytes: Vec<u8>,
+    most: u64,
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if (self.bytes.len() + bytes.len()) as u64 > self.most {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.bytes.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl Decoder {
     fn of(coding: &str) -> Option<Self> {
         Some(match coding {
-            "gzip" | "x-gzip" => Self::Gzip(Box::new(Gunzip { member: GzDecoder::new(Vec::new()), is_new: true })),
-            "br" => Self::Brotli(Box::new(DecompressorWriter::new(Vec::new(), PIECE))),
-            "zstd" => Self::Zstd(Box::new(zio::Writer::new(Vec::new(), raw::Decoder::new().ok()?))),
+            "gzip" | "x-gzip" => {
+                Self::Gzip(Box::new(Gunzip { member: GzDecoder::new(Output::default()), is_new: true }))
+            }
+            "br" => Self::Brotli(Box::new(DecompressorWriter::new(Output::default(), PIECE))),
+            "zstd" => Self::Zstd(Box::new(zio::Writer::new(Output::default(), raw::Decoder::new().ok()?))),
             _ => return None,
         })
     }
@@ -128,7 +156,7 @@ impl Decoder {
         Ok(())
     }
 
-    fn output(&mut self) -> &mut Vec<u8> {
+    fn output(&mut self) -> &mut Output {
         match self {
             Self::Gzip(gunzip) => gunzip.member.get_mut(),
             Self::Brotli(decoder) => decoder.get_mut(),
@@ -140,7 +168,7 @@ impl Decoder {
 /// Reads gzip, member after member (RFC 1952, section 2.2). As `gzip` does, it ignores zeros behind a member, with which
 /// some servers pad to whole blocks.
 struct Gunzip {
-    member: GzDecoder<Vec<u8>>,
+    member: GzDecoder<Output>,
     /// Whether nothing of the member has been seen.
     is_new: bool,
 }
@@ -166,7 +194,9 @@ impl Gunzip {
                     }
                 }
                 Ok(read) => piece = &piece[read..],
-                Err(error) if self.member.header().is_none() => return Err(Unreadable::NotGzip(error)),
+                Err(error) if error.kind() != io::ErrorKind::FileTooLarge && self.member.header().is_none() => {
+                    return Err(Unreadable::NotGzip(error));
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -174,8 +204,15 @@ impl Gunzip {
     }
 }
 
+/// The error of a response with more bytes than it may have.
+pub(crate) fn too_large(what: &str, limit: u64) -> Error {
+    Error::validation(format!("{what}: the response is larger than {limit} bytes")).with_hint("set a smaller page size")
+}
+
 /// Why a body cannot be decompressed.
 pub(crate) enum Unreadable {
+    /// It is larger than the response may be.
+    TooLarge,
     /// It was cut or altered on its way: another attempt may bring it whole.
     Damaged(io::Error),
     /// It is not what its header says, and will not be the next time.
@@ -184,13 +221,15 @@ pub(crate) enum Unreadable {
 
 impl From<io::Error> for Unreadable {
     fn from(error: io::Error) -> Self {
-        Self::Damaged(error)
+        if error.kind() == io::ErrorKind::FileTooLarge { Self::TooLarge } else { Self::Damaged(error) }
     }
 }
 
 impl Unreadable {
-    pub(crate) fn error(self, what: &str) -> Error {
+    /// The error for a response that may have `limit` bytes.
+    pub(crate) fn error(self, what: &str, limit: u64) -> Error {
         match self {
+            Self::TooLarge => too_large(what, limit),
             Self::Damaged(error) => {
                 Error::network(format!("{what}: the response was truncated or corrupted")).with_source(error)
             }

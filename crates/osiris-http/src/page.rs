@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::coding::{Decoding, ensure_supported};
+use crate::coding::{Decoding, ensure_supported, too_large};
 use crate::metrics::RequestMetrics;
 use crate::pace::Permit;
 use crate::rows::{Document, RowPath};
@@ -175,7 +175,7 @@ impl Body {
                         Some(received) => decoding.read(&received, room),
                         None => decoding.end(room),
                     };
-                    let decoded = decoded.map_err(|unreadable| unreadable.error(&self.what))?;
+                    let decoded = decoded.map_err(|unreadable| unreadable.error(&self.what, self.limit))?;
                     Some(decoded).filter(|decoded| !decoded.is_empty())
                 }
             };
@@ -205,8 +205,7 @@ impl Body {
         self.meter.received(bytes);
         self.received += bytes as u64;
         if self.received > self.limit {
-            let message = format!("{}: the response is larger than {} bytes", self.what, self.limit);
-            return Err(Error::validation(message).with_hint("set a smaller page size"));
+            return Err(too_large(&self.what, self.limit));
         }
         Ok(())
     }

@@ -7,13 +7,12 @@
 use serde_json::Value;
 
 /// Words for the number of items that are requested at once.
-const SIZES: [&str; 19] = [
+const SIZES: [&str; 18] = [
     "edges",
     "entries",
     "first",
     "items",
     "last",
-    "limit",
     "nodes",
     "page_size",
     "pagesize",
@@ -30,30 +29,37 @@ const SIZES: [&str; 19] = [
 ];
 
 /// Words of messages about another limit.
-const OTHERS: [&str; 24] = [
+const OTHERS: [&str; 31] = [
     "aliases",
     "budget",
     "bytes",
     "characters",
     "chars",
     "complexity",
+    "complex",
+    "concurrent",
     "cost",
     "day",
     "days",
     "depth",
+    "filter",
     "hour",
     "kb",
     "length",
     "letters",
     "mb",
     "minute",
+    "ms",
     "offset",
     "points",
     "possible",
+    "queries",
     "rate",
+    "requests",
     "second",
     "seconds",
     "skip",
+    "timed",
     "tokens",
 ];
 
@@ -80,7 +86,10 @@ fn stated(message: &str) -> Option<u64> {
     let words = text.split(|letter: char| !is_part(letter)).map(|word| word.trim_matches(['.', ',', '-']));
     let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
     let has = |names: &[&str]| words.iter().any(|word| names.contains(word));
-    let is_about_size = has(&SIZES) || words.windows(2).any(|two| two == ["per", "page"]);
+    // The word alone is about any limit; the argument is quoted, or what the message begins with.
+    let is_argument =
+        words.first() == Some(&"limit") || ["`limit`", "'limit'", "\"limit\""].iter().any(|name| text.contains(name));
+    let is_about_size = has(&SIZES) || is_argument || words.windows(2).any(|two| two == ["per", "page"]);
     if !is_about_size || has(&OTHERS) {
         return None;
     }
@@ -142,6 +151,11 @@ mod tests {
             "rate limit: at most 100 records a minute",
             "Cannot query field \"first\" on type \"Query\".",
             "first must be at most 0",
+            "You have reached the limit of 100 requests",
+            "Too many requests: limit of 5 concurrent queries exceeded",
+            "Query timed out (limit: 30000 ms)",
+            "The filter `ids` may have at most 50 items",
+            "The query is too complex: it requests 25000 nodes, the maximum is 10000",
         ] {
             assert_eq!(largest_page(&json!({"message": message})), None, "{message}");
         }

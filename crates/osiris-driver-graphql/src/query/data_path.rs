@@ -136,14 +136,9 @@ fn null_items(value: &Value, parts: &[Vec<String>], most: usize, found: &mut Opt
     }
 }
 
-/// Whether an item has nothing where the names of `parts` lead to next. Behind these there are a row, or other items.
+/// Whether an item has nothing where the names of `parts` lead to next. Null there is a row of its own, or a list without items.
 fn lacks(item: &Value, parts: &[Vec<String>]) -> bool {
-    let next = parts.first().map(|names| at(item, names));
-    match next {
-        None => false,
-        Some(None) => true,
-        Some(Some(list)) => parts.len() > 1 && list.is_null(),
-    }
+    parts.first().is_some_and(|names| at(item, names).is_none())
 }
 
 fn at<'a>(value: &'a Value, names: &[String]) -> Option<&'a Value> {
@@ -308,7 +303,7 @@ mod tests {
         let list = serde_json::json!([{"b": {"c": {}}}, {"b": {}}, {"b": null}, {}, {"b": {"c": null}}]);
         assert_eq!(found(list, "a[*].b.c"), Some((3, 1)), "a null at the end of the path is a row of its own");
         let list = serde_json::json!([{"b": []}, {"b": null}, {}]);
-        assert_eq!(found(list.clone(), "a[*].b[*]"), Some((2, 1)));
+        assert_eq!(found(list.clone(), "a[*].b[*]"), Some((1, 2)), "a list that is null has no items");
         assert_eq!(found(list, "a[*]"), None);
     }
 

@@ -33,6 +33,7 @@ pub(crate) struct Argument {
 /// A value that a query gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Given {
+    /// Nothing, or an empty text, which is a usual way to write "from the beginning".
     Null,
     Number(u64),
     Variable(String),
@@ -74,7 +75,10 @@ impl Given {
                 variable.name().map_or(Self::Other, |name| Self::Variable(name.text().to_string()))
             }
             cst::Value::NullValue(_) => Self::Null,
-            value => value.syntax().text().to_string().trim().parse().map_or(Self::Other, Self::Number),
+            value => match value.syntax().text().to_string().trim() {
+                "\"\"" => Self::Null,
+                text => text.parse().map_or(Self::Other, Self::Number),
+            },
         }
     }
 
@@ -82,6 +86,7 @@ impl Given {
     pub(crate) fn of_json(value: &serde_json::Value) -> Self {
         match value {
             serde_json::Value::Null => Self::Null,
+            serde_json::Value::String(text) if text.is_empty() => Self::Null,
             value => value.as_u64().map_or(Self::Other, Self::Number),
         }
     }

@@ -9,17 +9,21 @@ use crate::Page;
 /// resolved against that of the response.
 ///
 /// # Errors
-/// When the link is not a URL, or a header is not text.
+/// When the link is not a URL.
 pub fn next_link(answer: &Page) -> Result<Option<Url>> {
     let mut next = None;
     for header in answer.headers().get_all("link") {
-        // Without it the list would seem to end here.
-        let text = std::str::from_utf8(header.as_bytes())
-            .map_err(|error| Error::validation("invalid `Link` header: it is not valid UTF-8").with_source(error))?;
-        next = next.or_else(|| next_target(text));
+        // Letters of other encodings may stand beside the link.
+        let text = String::from_utf8_lossy(header.as_bytes());
+        next = next.or_else(|| next_target(&text).map(str::to_owned));
     }
     let Some(target) = next else { return Ok(None) };
-    answer.url().join(target).map(Some).map_err(|error| {
+    // Without it the list would seem to end here.
+    if target.contains(char::REPLACEMENT_CHARACTER) {
+        return Err(Error::validation("invalid `Link` header: the address of the next page is not valid UTF-8")
+            .with_hint("the server must encode it: `%C3%A9` for `é`"));
+    }
+    answer.url().join(&target).map(Some).map_err(|error| {
         Error::validation("invalid `Link` header: the address of the next page is not a URL").with_source(error)
     })
 }

@@ -185,8 +185,9 @@ async fn fetch<A: PagedApi>(
             Err(error) => error,
         };
         let is_smaller = match api.largest_page(&error) {
-            Some(rows) => position.shrink_to(rows),
-            None => api.is_too_large(&error) && position.shrink(),
+            Some(rows) if position.page_size().is_none_or(|size| rows <= size) => position.shrink_to(rows),
+            // A number above the size of the page is about something else.
+            _ => api.is_too_large(&error) && position.shrink(),
         };
         if !is_smaller {
             return Err(error.with_context("page", number));
