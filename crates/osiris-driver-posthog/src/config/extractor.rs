@@ -62,7 +62,8 @@ pub struct ExtractorConfig {
     #[schemars(range(min = 5, max = 60), extend("x-source" = false))]
     pub lookback_window_minutes: u32,
     /// How many hours before the lookback window a run looks for rows that arrived late: it compares PostHog's count with that of
-    /// the last run, warns of the difference and logs it as the metric `rows_late`. 0 does not look. Default: 24.
+    /// the last run, warns of the difference and logs it as the metric `rows_late`. Rows that arrive so late while a run goes on
+    /// are not among them. 0 does not look. Default: 24.
     #[serde(default = "default_late_check")]
     #[schemars(range(max = 720), extend("x-source" = false))]
     pub late_check_hours: u32,

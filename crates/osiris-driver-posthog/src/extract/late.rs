@@ -2,12 +2,11 @@
 //! of the next run at the end of a run, and the same hours again when that begins.
 
 use osiris_core::state::refuse_unknown_fields;
-use osiris_core::{Error, Result};
+use osiris_core::{Error, ErrorKind, Result};
 use serde_json::{Value, json};
 
 use crate::client::Client;
 use crate::config::Timestamp;
-use crate::error::is_too_large;
 use crate::query::{Filter, From, Range, Source, To};
 
 const FIELDS: [&str; 3] = ["since", "before", "rows"];
@@ -33,7 +32,7 @@ impl LateCheck {
     /// Warns of rows that have arrived since the last run counted, and returns how many there are.
     ///
     /// # Errors
-    /// When PostHog cannot be asked.
+    /// When the run is cancelled.
     pub(super) async fn warn(&self, client: &Client, last: &Counted) -> Result<Option<u64>> {
         let Some(rows) = self.rows(client, last.since, last.before).await? else { return Ok(None) };
         let late = rows.saturating_sub(last.rows);
@@ -51,14 +50,15 @@ impl LateCheck {
     /// Counts before `window`, where the next run begins.
     ///
     /// # Errors
-    /// When PostHog cannot be asked.
+    /// When the run is cancelled.
     pub(super) async fn count(&self, client: &Client, window: Timestamp) -> Result<Option<Counted>> {
         let since = Timestamp::from_micros(window.micros().saturating_sub(i64::from(self.hours) * HOUR));
         let rows = self.rows(client, since, window).await?;
         Ok(rows.map(|rows| Counted { since, before: window, rows }))
     }
 
-    /// `None` when it is switched off, and when that is too much for one query: nothing depends on it.
+    /// `None` when it is switched off, and when PostHog does not say: nothing depends on it, and rows that were read are not
+    /// given up for it.
     async fn rows(&self, client: &Client, since: Timestamp, before: Timestamp) -> Result<Option<u64>> {
         if self.hours == 0 {
             return Ok(None);
@@ -66,8 +66,11 @@ impl LateCheck {
         let range = Range { from: From::At(since), to: To::Before(before) };
         match client.query(&self.source.count_ids(&range, &self.filter), "counting late rows").await {
             Ok(answer) => answer.number(0).map(Some),
-            Err(error) if is_too_large(&error) => Ok(None),
-            Err(error) => Err(error),
+            Err(error) if error.kind() == ErrorKind::Cancelled => Err(error),
+            Err(error) => {
+                tracing::warn!(error = error.message(), "rows that arrived late could not be counted");
+                Ok(None)
+            }
         }
     }
 }
