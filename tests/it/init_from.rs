@@ -10,6 +10,9 @@ const TABLES: &str = "
     CREATE TABLE \"odd name.x\" (a INTEGER);
     CREATE TABLE \"2024\" (a INTEGER);
     CREATE TABLE \"true\" (a INTEGER);
+    CREATE TABLE \"odd name_x\" (a INTEGER);
+    CREATE TABLE \"v${x}\" (a INTEGER);
+    CREATE TABLE \"a*\n  - {id: evil} #\" (a INTEGER);
     INSERT INTO \"2024\" VALUES (1);
     CREATE VIEW big AS SELECT * FROM orders WHERE amount > 15;
 ";
@@ -30,11 +33,12 @@ async fn u10_the_tables_of_a_database_become_a_pipeline_that_runs_as_it_is() {
     let project = project().await;
     let made = project.run(&["init", "--from", "@sqlite.shop"]).with_code(0);
     assert!(made.stderr.contains("not copied: big: not a table"), "{}", made.stderr);
-    assert!(made.stderr.contains("wrote shop.yaml: 4 tables"), "{}", made.stderr);
+    assert!(made.stderr.contains("wrote shop.yaml: 6 tables"), "{}", made.stderr);
+    assert!(!project.read("shop.yaml").contains("\n  - {id: evil}"), "{}", project.read("shop.yaml"));
     project.run(&["validate", "shop.yaml"]).with_code(0);
     let run = project.run(&["run", "shop.yaml"]).with_code(0);
     assert!(run.stderr.contains("3 rows read, 3 written"), "{}", run.stderr);
-    for file in ["orders", "2024", "true", "odd name_x"] {
+    for file in ["orders", "2024", "true", "odd name_x", "odd name_x_2", "v_{x}"] {
         assert!(project.path(format!("out/{file}.parquet")).is_file(), "{file}: {}", project.read("shop.yaml"));
     }
     let again = project.run(&["init", "--from", "@sqlite.shop"]).with_code(2);
@@ -63,7 +67,9 @@ async fn u10_what_cannot_be_made_says_why() {
         (&["init", "--from", "@sqlite.nope"][..], "@sqlite.nope"),
         (&["init", "--from", "@graphql.x"], "cannot say which tables it has"),
         (&["init", "--from", "@oracle.x"], "oracle"),
-        (&["init", "--from", "@sqlite.shop", "--tables", "none*"], "no table of @sqlite.shop matches `none*`"),
+        (&["init", "--from", "@sqlite.shop", "--tables", "none*"], "no table matches `none*`"),
+        (&["init", "--from", "@sqlite.shop", "--to", "@sqlite.shop"], "would be copied to itself"),
+        (&["init", "--from", "@sqlite.shop", "--to", ""], "no directory is named"),
         (&["init", "--from", "@sqlite.shop", "--to", "@posthog.x"], "cannot be the destination"),
     ] {
         let refused = project.run(arguments);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use osiris::core::{ConnectionRef, Redactor, visible_line};
 use osiris::pipeline::inspect::{ConnectionInspector, DiscoverOptions};
 use osiris::pipeline::{TablesRequest, init as write_starter, init_file};
-use osiris::{Environment, Error, Project, Registry, Settings};
+use osiris::{Environment, Project, Registry, Settings};
 
 use super::wait;
 use crate::args::InitArgs;
@@ -58,12 +58,9 @@ fn tables(
     };
     let on_secrets = |redactor: &Redactor| log_secrets.add(redactor);
     let inspector = ConnectionInspector::new(&connections, registry, &environment).with_secrets(&on_secrets);
-    let component = request.component(registry)?;
-    let found = wait(inspector.discover(component, &options)).map_err(CommandError::Run)?;
-    if let (Some(pattern), []) = (&args.tables, found.catalog.resources.as_slice()) {
-        return Err(Error::validation(format!("no table of {source} matches `{pattern}`"))
-            .with_hint(format!("`osiris components discover {component} --connection {source}` lists them"))
-            .into());
+    let found = wait(inspector.discover(request.component(registry)?, &options)).map_err(CommandError::Run)?;
+    if let Some(no_match) = found.no_match {
+        return Err(CommandError::Run(no_match));
     }
     let made = request.pipeline(source.alias(), &found.catalog, registry)?;
     let name = args.output.clone().unwrap_or_else(|| PathBuf::from(format!("{}.yaml", source.alias())));

@@ -75,7 +75,9 @@ pub(super) fn execute(
     let ended = wait(osiris::run(plan, &options, past, &display));
     drop(display);
     let ended = ended.map_err(CommandError::Run)?;
-    remove_old_runs(project);
+    if !plan.is_dry_run() {
+        remove_old_runs(project);
+    }
     let code = ended.outcome.exit_code();
     if let Err(error) = report::ended(&ended, plan, choices.json, console) {
         // The steps have run: that their report cannot be printed is no refusal.

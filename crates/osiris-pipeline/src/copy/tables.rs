@@ -81,6 +81,14 @@ impl TablesRequest {
     /// # Errors
     /// The destination cannot be used, or there is no table.
     pub fn pipeline(&self, name: &str, catalog: &Catalog, registry: &Registry) -> Result<TablesPipeline> {
+        if self.destination.trim_matches('/').is_empty() {
+            return Err(Error::validation("no directory is named for the files").with_hint("name one: `--to out`"));
+        }
+        // Each table would be read and written to itself.
+        if self.destination == self.source.to_string() {
+            return Err(Error::validation(format!("{} would be copied to itself", self.source))
+                .with_hint("name another connection, or another schema of it: `--to @family.alias.schema`"));
+        }
         let has_schemas = registry.get(self.component(registry)?)?.config_schema().field_named("schema").is_some();
         let targets = targets(&catalog.resources, has_schemas);
         let (mut steps, mut ids) = (String::new(), Ids::default());
@@ -97,7 +105,7 @@ impl TablesRequest {
                     tables.push(resource.name.clone());
                 }
                 Err(error) => {
-                    left_out.push((resource.name.clone(), error.message().to_owned()));
+                    left_out.push((resource.name.clone(), one_line(error.message())));
                     refusal.get_or_insert(error);
                 }
             }
@@ -132,7 +140,7 @@ impl TablesRequest {
             to.config.insert("mode".to_owned(), json!("overwrite"));
         }
         let reader = ids.of(target, "");
-        let writer = ids.of(target, "load-");
+        let writer = ids.of(&reader, "load-");
         let has_cursor = registry.get(&from.component)?.config_schema().field_named("cursor").is_some();
         let mut text = steps_text(&reader, &from.component, "read", None, from.config);
         let key = primary_key(resource);
@@ -174,8 +182,9 @@ fn cannot_list(family: &str) -> Error {
         .with_hint("`osiris init --from` takes a connection to a database; `osiris init` alone makes a small project")
 }
 
-/// What each resource is called at the destination: as its table, or with its schema where two tables are called alike. Without
-/// characters that would mean a schema or a directory there. A source without schemas may have dots in the names of its tables.
+/// What each resource is called at the destination: as its table, or with its schema where two tables are called alike, or with a
+/// number where that is taken. Without characters that would mean a schema, a directory or a variable there. A source without schemas
+/// may have dots in the names of its tables.
 fn targets(resources: &[Resource], has_schemas: bool) -> BTreeMap<&str, String> {
     let short = |resource: &Resource| {
         let table = resource.name.split_once('.').filter(|_| has_schemas).map(|(_, table)| table);
@@ -185,16 +194,22 @@ fn targets(resources: &[Resource], has_schemas: bool) -> BTreeMap<&str, String> 
     for resource in resources {
         *known.entry(short(resource).to_lowercase()).or_default() += 1;
     }
+    let mut taken = BTreeSet::new();
     let named = resources.iter().map(|resource| {
         let short = short(resource);
-        let is_unique = known[&short.to_lowercase()] == 1;
-        (resource.name.as_str(), if is_unique { short } else { plain(&resource.name) })
+        let base = if known[&short.to_lowercase()] == 1 { short } else { plain(&resource.name) };
+        let (mut name, mut number) = (base.clone(), 1);
+        while !taken.insert(name.to_lowercase()) {
+            number += 1;
+            name = format!("{base}_{number}");
+        }
+        (resource.name.as_str(), name)
     });
     named.collect()
 }
 
 fn plain(name: &str) -> String {
-    name.replace(['.', '/', '\\'], "_")
+    name.replace(['.', '/', '\\', '$'], "_")
 }
 
 /// The ids of the steps, which differ in SQL and as names of files.
@@ -220,8 +235,18 @@ impl Ids {
     }
 }
 
+/// Texts that look like variables mean themselves.
+fn escaped(mut config: Map<String, Value>) -> Map<String, Value> {
+    for value in config.values_mut() {
+        if let Value::String(text) = value {
+            *text = text.replace("${", "$${");
+        }
+    }
+    config
+}
+
 fn steps_text(id: &str, component: &str, mode: &str, input: Option<&str>, config: Map<String, Value>) -> String {
-    text::steps(&[step(id, component, mode, input, config)])
+    text::steps(&[step(id, component, mode, input, escaped(config))])
 }
 
 /// The columns of the primary key in the order of the table.

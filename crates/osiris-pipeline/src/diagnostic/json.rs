@@ -5,7 +5,7 @@ use std::error::Error as _;
 use osiris_core::{Error, Severity, visible};
 use serde_json::{Map, Value, json};
 
-use super::{Diagnostic, Diagnostics};
+use super::{Diagnostic, Diagnostics, Trees};
 
 /// The version of [`failure_document`] and of the objects in it. A new field is no new version.
 pub const FAILURE_VERSION: u32 = 1;
@@ -14,10 +14,11 @@ impl Diagnostics {
     /// An array with an object for each, in order: `severity`, `message`, `hint`, and where it is: `file`, `path` (such as
     /// `steps[2].config.mode`), `line` and `column` (from 1, in characters), `end`, `label` (what is wrong just there), `related`. Secrets are masked.
     pub fn to_json(&self) -> Value {
-        self.items.iter().map(|item| self.item(item)).collect()
+        let mut trees = Trees::default();
+        self.items.iter().map(|item| self.item(item, &mut trees)).collect()
     }
 
-    fn item(&self, item: &Diagnostic) -> Value {
+    fn item(&self, item: &Diagnostic, trees: &mut Trees) -> Value {
         let text = |text: &str| visible(&self.redactor.scrub(text)).into_owned();
         let severity = match item.severity {
             Severity::Error => "error",
@@ -32,7 +33,7 @@ impl Diagnostics {
         };
         let start = source.position(span.start);
         object["file"] = json!(source.name());
-        object["path"] = json!(item.path().as_deref().map(text));
+        object["path"] = json!(trees.path_of(item).as_deref().map(text));
         object["line"] = json!(start.line);
         object["column"] = json!(start.column);
         object["end"] = position(span.end);

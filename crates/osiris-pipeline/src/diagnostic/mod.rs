@@ -11,7 +11,7 @@ use std::sync::Arc;
 use osiris_core::{Problem, Redactor, Severity};
 
 use crate::source::{Position, SourceFile, Span};
-use crate::yaml;
+use crate::yaml::{self, Node};
 
 pub use json::{FAILURE_VERSION, error_json, failure_document};
 
@@ -141,9 +141,7 @@ impl Diagnostic {
     /// The path of the value that it is about, such as `steps[2].config.mode`: empty for the whole file, `None` where it is about no
     /// file or the file cannot be parsed.
     pub fn path(&self) -> Option<String> {
-        let (source, span) = self.place.as_ref()?;
-        let tree = yaml::load(source, &mut Diagnostics::default())?;
-        Some(tree.path_to(*span))
+        Trees::default().path_of(self)
     }
 
     /// Line and column.
@@ -158,6 +156,22 @@ impl Diagnostic {
             _ => false,
         };
         same_file && self.message == other.message && self.severity == other.severity
+    }
+}
+
+/// The trees of the files that diagnostics are about, each read once.
+#[derive(Default)]
+struct Trees(Vec<(Arc<SourceFile>, Option<Node>)>);
+
+impl Trees {
+    fn path_of(&mut self, item: &Diagnostic) -> Option<String> {
+        let (source, span) = item.place.as_ref()?;
+        let known = self.0.iter().position(|(known, _)| Arc::ptr_eq(known, source));
+        let at = known.unwrap_or_else(|| {
+            self.0.push((Arc::clone(source), yaml::load(source, &mut Diagnostics::default())));
+            self.0.len() - 1
+        });
+        self.0[at].1.as_ref().map(|tree| tree.path_to(*span))
     }
 }
 

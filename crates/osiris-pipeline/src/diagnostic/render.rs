@@ -7,7 +7,7 @@ use osiris_core::secret::mask_by_form;
 use osiris_core::{Severity, visible};
 
 use super::mask::{Masked, secret_parts};
-use super::{Diagnostic, Diagnostics};
+use super::{Diagnostic, Diagnostics, Trees};
 use crate::source::{SourceFile, Span};
 
 /// The longest part of a line that is searched for a place to cut: longer lines are shown from near the mark.
@@ -16,11 +16,13 @@ const WIDTH: usize = 120;
 /// All diagnostics, an empty line between two.
 pub(super) fn render(diagnostics: &Diagnostics, styled: bool) -> String {
     let renderer = if styled { Renderer::styled() } else { Renderer::plain() }.term_width(WIDTH);
-    let reports: Vec<String> = diagnostics.items.iter().map(|item| one(diagnostics, item, &renderer)).collect();
+    let mut trees = Trees::default();
+    let reports: Vec<String> =
+        diagnostics.items.iter().map(|item| one(diagnostics, item, &renderer, &mut trees)).collect();
     reports.join("\n\n")
 }
 
-fn one(diagnostics: &Diagnostics, item: &Diagnostic, renderer: &Renderer) -> String {
+fn one(diagnostics: &Diagnostics, item: &Diagnostic, renderer: &Renderer, trees: &mut Trees) -> String {
     let level = match item.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
@@ -28,7 +30,10 @@ fn one(diagnostics: &Diagnostics, item: &Diagnostic, renderer: &Renderer) -> Str
     let clean = |text: &str| clean(diagnostics, text);
     let mut group = Group::with_title(level.primary_title(clean(&item.message)));
     if let Some((source, span)) = &item.place {
-        group = show(group, diagnostics, item, source, *span);
+        group = match source.is_value() {
+            true => group.element(value_origin(diagnostics, item, source, trees)),
+            false => show(group, diagnostics, item, source, *span),
+        };
     }
     if let Some(hint) = &item.hint {
         group = group.element(Level::HELP.with_name("hint").message(clean(hint)));
@@ -48,11 +53,6 @@ fn show<'a>(
     source: &Arc<SourceFile>,
     span: Span,
 ) -> Group<'a> {
-    if source.is_value() {
-        let path = clean(diagnostics, &item.path().unwrap_or_default());
-        let separator = if path.is_empty() { "" } else { ": " };
-        return group.element(Origin::path(format!("{}{separator}{path}", source.name())));
-    }
     let position = source.position(span.start);
     if source.is_confidential() && item.is_unparsed {
         let origin = Origin::path(source.name().to_owned()).line(position.line).char_column(position.column);
@@ -88,6 +88,18 @@ fn show<'a>(
     } else {
         group.element(origin(source, span))
     }
+}
+
+/// Where it is in a value that never was a text.
+fn value_origin(
+    diagnostics: &Diagnostics,
+    item: &Diagnostic,
+    source: &SourceFile,
+    trees: &mut Trees,
+) -> Origin<'static> {
+    let path = clean(diagnostics, &trees.path_of(item).unwrap_or_default());
+    let separator = if path.is_empty() { "" } else { ": " };
+    Origin::path(format!("{}{separator}{path}", source.name()))
 }
 
 fn origin(source: &SourceFile, span: Span) -> Origin<'static> {

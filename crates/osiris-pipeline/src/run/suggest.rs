@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use osiris_core::problem::nearest;
-use osiris_core::{Catalog, Error, ErrorKind, Resource};
+use osiris_core::{Catalog, Error, ErrorKind, Resource, Role};
 use serde_json::Value;
 use tokio::time::timeout;
 
@@ -12,14 +12,16 @@ use crate::plan::PlannedStep;
 /// How long the source may take to say what it has.
 const LIMIT: Duration = Duration::from_secs(3);
 /// The fields of a step that name columns of its table, by their pointers.
-const COLUMNS: [&str; 4] = ["/columns", "/key", "/cursor/column", "/partition_by"];
+const COLUMNS: [&str; 3] = ["/columns", "/cursor/column", "/partition_by"];
 
 /// The same error with the nearest name in its hint, where the step names something that is not there. The source is asked only
 /// after a failure that no later try mends, and what it does not answer in time is left out.
 pub(super) async fn with_nearest_name(step: &PlannedStep, error: Error) -> Error {
     let family = step.driver.family();
     let Some(table) = step.config()["table"].as_str() else { return error };
-    if error.kind() != ErrorKind::Validation || !family.has_discovery() {
+    // A table that is to be written may not be there yet, and another one is never what was meant.
+    let reads = step.driver.spec().role == Role::Extract;
+    if !reads || error.kind() != ErrorKind::Validation || !family.has_discovery() {
         return error;
     }
     let Ok(Ok(catalog)) = timeout(LIMIT, family.discover(step.connection(), None)).await else { return error };
@@ -32,21 +34,26 @@ pub(super) async fn with_nearest_name(step: &PlannedStep, error: Error) -> Error
 }
 
 fn suggestion(config: &Value, table: &str, catalog: &Catalog) -> Option<String> {
-    let whole = config["schema"].as_str().map(|schema| format!("{schema}.{table}"));
-    let is_it = |resource: &&Resource| match &whole {
-        Some(whole) => resource.name == *whole,
-        None => resource.name == table || short(resource) == table,
+    let schema = config["schema"].as_str();
+    // A catalog leaves the schema out where a connection has one that counts without a name.
+    let is_in_schema = |resource: &&Resource| match (schema, resource.name.split_once('.')) {
+        (Some(wanted), Some((found, _))) => wanted == found,
+        _ => true,
     };
-    match catalog.resources.iter().find(is_it) {
-        None => {
-            nearest(table, catalog.resources.iter().map(short)).map(|name| format!("did you mean the table `{name}`?"))
-        }
+    let of_schema = || catalog.resources.iter().filter(is_in_schema);
+    match of_schema().find(|resource| resource.name == table || short(resource) == table) {
+        None => nearest_other(table, of_schema().map(short)).map(|name| format!("did you mean the table `{name}`?")),
         Some(resource) => {
             let fields = || resource.fields.iter().map(|field| field.name.as_str());
-            let unknown = columns(config).find(|column| !fields().any(|field| field == *column))?;
-            nearest(unknown, fields()).map(|name| format!("did you mean the column `{name}`?"))
+            let unknown = columns(config).find(|column| !fields().any(|field| field.eq_ignore_ascii_case(column)))?;
+            nearest_other(unknown, fields()).map(|name| format!("did you mean the column `{name}`?"))
         }
     }
+}
+
+/// The nearest name that is not the same but for case: many servers do not tell those apart.
+fn nearest_other<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    nearest(name, names.filter(|other| !other.eq_ignore_ascii_case(name)))
 }
 
 /// The name without the schema.
@@ -86,7 +93,7 @@ mod tests {
             estimated_size_mb: None,
             fields: vec![field("id"), field("amount")],
         };
-        Catalog::new(vec![table("shop.orders"), table("shop.tags")])
+        Catalog::new(vec![table("shop.orders"), table("shop.tags"), table("here")])
     }
 
     #[test]
@@ -98,8 +105,13 @@ mod tests {
                 json!({"table": "orders", "schema": "shop", "cursor": {"column": "ids"}}),
                 Some("did you mean the column `id`?"),
             ),
-            (json!({"table": "orders", "schema": "shap"}), Some("did you mean the table `orders`?")),
-            (json!({"table": "orders", "key": "id"}), None),
+            (json!({"table": "orders", "schema": "shap"}), None),
+            (
+                json!({"table": "here", "schema": "public", "columns": ["amout"]}),
+                Some("did you mean the column `amount`?"),
+            ),
+            (json!({"table": "hare", "schema": "public"}), Some("did you mean the table `here`?")),
+            (json!({"table": "orders", "columns": ["ID"]}), None),
             (json!({"table": "orders", "columns": ["nothing_like_it"]}), None),
             (json!({"table": "nothing_like_it"}), None),
         ] {
