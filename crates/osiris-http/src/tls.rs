@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use osiris_core::tls::ServerVerifier;
+use osiris_core::tls::{HostNames, ServerVerifier};
 use osiris_core::{Error, Result};
 use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
@@ -84,5 +84,6 @@ impl TlsSettings {
 }
 
 fn verifier(certificates: &[CertificateDer<'static>]) -> Result<ServerVerifier, rustls::Error> {
-    ServerVerifier::of_certificates(certificates.to_vec(), true, Arc::new(rustls::crypto::ring::default_provider()))
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    ServerVerifier::of_certificates(certificates.to_vec(), HostNames::Alternative, provider)
 }

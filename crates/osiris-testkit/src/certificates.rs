@@ -20,9 +20,24 @@ impl Authority {
     /// When the system has no randomness.
     pub fn new() -> Result<Self> {
         let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, "Osiris test authority");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        Self::of(params)
+    }
+
+    /// One that is none by its own certificate, which is that of a server with these host names and addresses (`CA:FALSE`):
+    /// nobody should trust what it issues.
+    ///
+    /// # Errors
+    /// When the system has no randomness or a name is none.
+    pub fn of_server(hosts: &[String]) -> Result<Self> {
+        let mut params = CertificateParams::new(hosts.to_vec()).map_err(failed)?;
+        params.is_ca = IsCa::ExplicitNoCa;
+        Self::of(params)
+    }
+
+    fn of(mut params: CertificateParams) -> Result<Self> {
+        params.distinguished_name.push(DnType::CommonName, "Osiris test authority");
         let key = KeyPair::generate().map_err(failed)?;
         CertifiedIssuer::self_signed(params, key).map(Self).map_err(failed)
     }

@@ -1,10 +1,9 @@
-//! The common name in the subject of a certificate (RFC 5280, section 4.1.2.6): as much of DER as that needs.
+//! The common name in the subject of a certificate (RFC 5280, section 4.1.2.6).
 
 use rustls::pki_types::{CertificateDer, ServerName};
 
-const SET: u8 = 0x31;
-const SEQUENCE: u8 = 0x30;
-const OBJECT_IDENTIFIER: u8 = 0x06;
+use super::der::{OBJECT_IDENTIFIER, SEQUENCE, SET, next};
+
 /// `id-at-commonName`, 2.5.4.3.
 const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 
@@ -44,33 +43,11 @@ fn common_names(mut subject: &[u8]) -> Vec<&str> {
     names
 }
 
-/// The first value: its tag, its content, and what follows it. `None` where there is none of less than 64 KiB.
-fn next(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (&[tag, length], rest) = der.split_first_chunk()?;
-    let (length, rest) = match length {
-        0..=0x7f => (usize::from(length), rest),
-        0x81 => rest.split_first().map(|(length, rest)| (usize::from(*length), rest))?,
-        0x82 => rest.split_first_chunk().map(|(length, rest)| (u16::from_be_bytes(*length).into(), rest))?,
-        _ => return None,
-    };
-    let (content, rest) = rest.split_at_checked(length)?;
-    Some((tag, content, rest))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::der::testing::value;
     use super::*;
     use proptest::prelude::*;
-
-    fn value(tag: u8, content: &[u8]) -> Vec<u8> {
-        let length = u16::try_from(content.len()).unwrap().to_be_bytes();
-        let length = match content.len() {
-            0..0x80 => vec![length[1]],
-            0x80..0x100 => vec![0x81, length[1]],
-            _ => vec![0x82, length[0], length[1]],
-        };
-        [&[tag], &*length, content].concat()
-    }
 
     fn attribute(last: u8, text: &str) -> Vec<u8> {
         let parts = [value(OBJECT_IDENTIFIER, &[0x55, 0x04, last]), value(0x0c, text.as_bytes())].concat();

@@ -1,6 +1,8 @@
 //! Whom a client trusts over TLS, for all drivers: one verifier, and one text for each reason why a server was refused.
 
+mod authority;
 mod common_name;
+mod der;
 mod refusal;
 mod verifier;
 
@@ -9,7 +11,7 @@ use std::error::Error as StdError;
 use rustls::Error as TlsError;
 
 pub use refusal::{explain, is_of_certificate, is_other_name, names_no_host, wants_client_certificate};
-pub use verifier::ServerVerifier;
+pub use verifier::{HostNames, ServerVerifier};
 
 /// The error of TLS among an error and its sources, if any.
 pub fn find<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a TlsError> {

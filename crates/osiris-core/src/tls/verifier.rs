@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{VerifierBuilderError, WebPkiServerVerifier, verify_server_name};
+use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{DigitallySignedStruct, Error as TlsError, RootCertStore, SignatureScheme};
 
+use super::authority::is_end_entity;
 use super::common_name;
 use super::refusal::{is_of_issuer, is_other_name, names_no_host};
 
@@ -20,53 +21,76 @@ pub struct ServerVerifier {
     provider: Arc<CryptoProvider>,
 }
 
+/// Which names in a certificate count as those of the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostNames {
+    /// None: a certificate for any host will do, as with `verify-ca` of the databases.
+    Ignored,
+    /// Its alternative names, as over HTTPS (RFC 9110, section 4.3.4).
+    Alternative,
+    /// Its alternative names or, where it has none at all, its common name, as the clients of the databases do it.
+    AlternativeOrCommon,
+}
+
 #[derive(Debug)]
 struct Trusted {
-    chains: Arc<WebPkiServerVerifier>,
+    roots: RootCertStore,
     /// Those that the user has named; none where the authorities of the system count.
     certificates: Vec<CertificateDer<'static>>,
-    names: bool,
+    names: HostNames,
 }
 
 impl ServerVerifier {
-    /// Trusts these certificates, and what they have signed, and nothing else. `names` is whether a certificate must be one
-    /// for the name of the server: by its alternative names or, where it has none at all, by its common name, as the
-    /// clients of the databases do it.
+    /// Trusts these certificates, and what the authorities among them have signed, and nothing else. What is signed with
+    /// the key of one that is no authority is not trusted: whoever has that key is one server, not all of them.
     ///
     /// # Errors
     /// When one of them cannot be used, or there is none.
     pub fn of_certificates(
         certificates: Vec<CertificateDer<'static>>,
-        names: bool,
+        names: HostNames,
         provider: Arc<CryptoProvider>,
     ) -> Result<Self, TlsError> {
         let mut roots = RootCertStore::empty();
         for certificate in &certificates {
             roots.add(certificate.clone())?;
+            if is_end_entity(certificate) {
+                // It was added to see that it can be used.
+                roots.roots.pop();
+            }
         }
-        let verifier = Self::of_roots(roots, names, provider).map_err(|error| TlsError::General(error.to_string()))?;
-        let trusted = verifier.trusted.map(|trusted| Trusted { certificates, ..trusted });
-        Ok(Self { trusted, ..verifier })
+        if certificates.is_empty() {
+            Err(nothing_trusted())
+        } else {
+            Ok(Self::new(roots, certificates, names, provider))
+        }
     }
 
     /// Trusts what these authorities have signed.
     ///
     /// # Errors
     /// When there is none.
-    pub fn of_roots(
-        roots: RootCertStore,
-        names: bool,
-        provider: Arc<CryptoProvider>,
-    ) -> Result<Self, VerifierBuilderError> {
-        let builder = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
-        let trusted = Trusted { chains: builder.build()?, certificates: Vec::new(), names };
-        Ok(Self { trusted: Some(trusted), provider })
+    pub fn of_roots(roots: RootCertStore, names: HostNames, provider: Arc<CryptoProvider>) -> Result<Self, TlsError> {
+        if roots.is_empty() { Err(nothing_trusted()) } else { Ok(Self::new(roots, Vec::new(), names, provider)) }
     }
 
     /// Trusts any certificate of any server.
     pub fn of_anyone(provider: Arc<CryptoProvider>) -> Self {
         Self { trusted: None, provider }
     }
+
+    fn new(
+        roots: RootCertStore,
+        certificates: Vec<CertificateDer<'static>>,
+        names: HostNames,
+        provider: Arc<CryptoProvider>,
+    ) -> Self {
+        Self { trusted: Some(Trusted { roots, certificates, names }), provider }
+    }
+}
+
+fn nothing_trusted() -> TlsError {
+    TlsError::General("there is no certificate to trust".to_owned())
 }
 
 impl Trusted {
@@ -75,22 +99,23 @@ impl Trusted {
         self.certificates.iter().any(|certificate| certificate.as_ref() == end_entity.as_ref())
     }
 
-    /// A certificate that is trusted itself needs no authority, as with a partial chain of OpenSSL: its time, its purpose
-    /// and its name count. What of these is wrong is found before the authority is looked for; only one that signed itself
-    /// as an authority, as `openssl req -x509` makes it, is refused before its purpose is looked at.
-    fn verify_itself(
+    /// Whether the name of the server is one of the certificate's that count.
+    fn verify_name(
         &self,
         end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
         server_name: &ServerName<'_>,
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, TlsError> {
-        match self.chains.verify_server_cert(end_entity, &[], server_name, &[], now) {
-            Err(error) if is_of_issuer(&error) => {
-                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)
-                    .map(|()| ServerCertVerified::assertion())
+    ) -> Result<(), TlsError> {
+        let verdict = verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name);
+        let Err(error) = verdict else { return verdict };
+        let is_accepted = match self.names {
+            HostNames::Ignored => is_other_name(&error),
+            HostNames::Alternative => false,
+            HostNames::AlternativeOrCommon => {
+                names_no_host(&error) && self.accepts_common_name(end_entity, intermediates, server_name)
             }
-            verdict => verdict,
-        }
+        };
+        if is_accepted { Ok(()) } else { Err(error) }
     }
 
     /// Whether the common name of a certificate without alternative names is that of the server. The authorities of the
@@ -111,25 +136,28 @@ impl Trusted {
 }
 
 impl ServerCertVerifier for ServerVerifier {
+    /// A certificate that is trusted itself needs no authority, as with a partial chain of OpenSSL: its time, its purpose
+    /// and its name count. What of these is wrong is found before the authority is looked for; only one that signed itself
+    /// as an authority, as `openssl req -x509` makes it, is refused before its purpose is looked at.
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
+        _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, TlsError> {
         let Some(trusted) = &self.trusted else { return Ok(ServerCertVerified::assertion()) };
-        let verdict = if trusted.names_itself(end_entity) {
-            trusted.verify_itself(end_entity, server_name, now)
-        } else {
-            trusted.chains.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
-        };
-        let Err(error) = verdict else { return verdict };
-        let is_accepted = is_other_name(&error)
-            && (!trusted.names
-                || names_no_host(&error) && trusted.accepts_common_name(end_entity, intermediates, server_name));
-        if is_accepted { Ok(ServerCertVerified::assertion()) } else { Err(error) }
+        let needs_authority = !trusted.names_itself(end_entity);
+        let chain = if needs_authority { intermediates } else { &[] };
+        let certificate = ParsedCertificate::try_from(end_entity)?;
+        let algorithms = self.provider.signature_verification_algorithms.all;
+        match verify_server_cert_signed_by_trust_anchor(&certificate, &trusted.roots, chain, now, algorithms) {
+            Err(error) if needs_authority || !is_of_issuer(&error) => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        trusted.verify_name(end_entity, intermediates, server_name)?;
+        Ok(ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(

@@ -88,36 +88,37 @@ async fn a_servers_own_certificate_needs_no_authority_but_is_not_one() {
 }
 
 #[tokio::test]
-async fn a_certificate_without_alternative_names_is_that_of_its_common_name_where_its_authority_is_given() {
+async fn what_a_servers_own_certificate_signs_is_not_trusted() {
     let place = tempfile::tempdir().unwrap();
-    let (ours, ca) = (place.path().join("ours"), place.path().join("ca.pem"));
-    std::fs::create_dir(&ours).unwrap();
-    let authority = Authority::new().unwrap();
+    let hosts = ["127.0.0.1".to_owned()];
+    let (own, ca, both) = (place.path().join("own.pem"), place.path().join("ca.pem"), place.path().join("both.pem"));
+    let (server, authority) = (Authority::of_server(&hosts).unwrap(), Authority::new().unwrap());
+    server.write(&own).unwrap();
     authority.write(&ca).unwrap();
-    let issued = authority.issue(place.path(), "127.0.0.1", &[]).unwrap();
-    assert_eq!(answer_of(&issued, &ca).await.unwrap(), "trusted");
-    let signed = self_signed(&ours, "127.0.0.1", &[], 2999).unwrap();
-    assert_eq!(answer_of(&signed, &signed.0).await.unwrap(), "trusted");
-    let named = self_signed(&ours, "127.0.0.1", &["elsewhere.example".to_owned()], 2999).unwrap();
-    let error = answer_of(&named, &named.0).await.unwrap_err();
-    assert!(error.message().contains("for another host"), "a name that it has is the one that counts: {error:?}");
-    let expired = self_signed(&ours, "127.0.0.1", &[], 2001).unwrap();
-    let error = answer_of(&expired, &expired.0).await.unwrap_err();
-    assert!(error.message().contains("has expired"), "{error:?}");
+    std::fs::write(&both, [std::fs::read(&own).unwrap(), std::fs::read(&ca).unwrap()].concat()).unwrap();
+    let signed = server.issue(place.path(), "signed", &hosts).unwrap();
+    let issued = authority.issue(place.path(), "issued", &hosts).unwrap();
+    assert_eq!(answer_of(&issued, &both).await.unwrap(), "trusted");
+    for trusted in [&own, &both] {
+        let error = answer_of(&signed, trusted).await.unwrap_err();
+        assert!(error.message().contains("an authority that is not trusted"), "{trusted:?}: {error:?}");
+    }
 }
 
 #[tokio::test]
-async fn a_certificate_that_names_no_host_is_refused_with_how_to_make_one_that_does() {
+async fn a_certificate_without_alternative_names_is_refused_with_how_to_make_one_that_has_them() {
     let place = tempfile::tempdir().unwrap();
     let ca = place.path().join("ca.pem");
     let authority = Authority::new().unwrap();
     authority.write(&ca).unwrap();
-    let issued = authority.issue(place.path(), "issued", &[]).unwrap();
-    let signed = self_signed(place.path(), "server", &[], 2999).unwrap();
-    for (certificate, ca) in [(&issued, &ca), (&signed, &signed.0)] {
-        let error = answer_of(certificate, ca).await.unwrap_err();
-        assert!(error.message().contains("the server's certificate names no host"), "{error:?}");
-        assert!(error.hint().unwrap().contains("-addext subjectAltName=DNS:HOST"), "{error:?}");
+    for common_name in ["issued", "127.0.0.1"] {
+        let issued = authority.issue(place.path(), common_name, &[]).unwrap();
+        let signed = self_signed(place.path(), common_name, &[], 2999).unwrap();
+        for (certificate, ca) in [(&issued, &ca), (&signed, &signed.0)] {
+            let error = answer_of(certificate, ca).await.unwrap_err();
+            assert!(error.message().contains("the server's certificate names no host"), "{error:?}");
+            assert!(error.hint().unwrap().contains("-addext subjectAltName=DNS:HOST"), "{error:?}");
+        }
     }
 }
 

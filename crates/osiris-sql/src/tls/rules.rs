@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use osiris_core::tls::{self, ServerVerifier};
+use osiris_core::tls::{self, HostNames, ServerVerifier};
 use osiris_core::{Error, Result};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
@@ -113,7 +113,7 @@ fn identity(certificate: &Path, key: &Path) -> Result<(Vec<CertificateDer<'stati
 }
 
 fn verifier(tls: &Tls, base_dir: &Path) -> Result<ServerVerifier> {
-    let names = tls.mode == TlsMode::VerifyFull;
+    let names = if tls.mode == TlsMode::VerifyFull { HostNames::AlternativeOrCommon } else { HostNames::Ignored };
     match &tls.ca {
         _ if !tls.mode.verifies() => Ok(ServerVerifier::of_anyone(provider())),
         Some(ca) => ServerVerifier::of_certificates(trusted_roots(ca, base_dir)?, names, provider()).map_err(unusable),
@@ -121,8 +121,7 @@ fn verifier(tls: &Tls, base_dir: &Path) -> Result<ServerVerifier> {
         None => {
             let mut roots = RootCertStore::empty();
             roots.add_parsable_certificates(system_roots()?);
-            ServerVerifier::of_roots(roots, names, provider())
-                .map_err(|error| unusable(rustls::Error::General(error.to_string())))
+            ServerVerifier::of_roots(roots, names, provider()).map_err(unusable)
         }
     }
 }

@@ -1,0 +1,84 @@
+//! Whether a certificate is that of an authority, by its basic constraints (RFC 5280, section 4.2.1.9).
+
+use rustls::pki_types::CertificateDer;
+
+use super::der::{BOOLEAN, OBJECT_IDENTIFIER, OCTET_STRING, content, next, values};
+
+/// The field `version`, and its value for version 3.
+const VERSION: u8 = 0xa0;
+const VERSION_3: &[u8] = &[0x02, 0x01, 0x02];
+/// The field `extensions`.
+const EXTENSIONS: u8 = 0xa3;
+/// `id-ce-basicConstraints`, 2.5.29.19.
+const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
+const TRUE: &[u8] = &[0xff];
+
+/// Whether it is of version 3 and does not say that it is one of an authority. Older ones cannot say so: whoever trusts
+/// them takes them for one.
+pub(super) fn is_end_entity(certificate: &CertificateDer<'_>) -> bool {
+    let fields = content(content(certificate));
+    matches!(next(fields), Some((VERSION, VERSION_3, _))) && !says_authority(fields)
+}
+
+fn says_authority(fields: &[u8]) -> bool {
+    let Some((_, extensions)) = values(fields).find(|(tag, _)| *tag == EXTENSIONS) else { return false };
+    values(content(extensions)).any(|(_, extension)| match next(extension) {
+        // Whether it is critical may stand before its value.
+        Some((OBJECT_IDENTIFIER, BASIC_CONSTRAINTS, rest)) => values(rest)
+            .find(|(tag, _)| *tag == OCTET_STRING)
+            .is_some_and(|(_, value)| matches!(next(content(value)), Some((BOOLEAN, TRUE, _)))),
+        _ => false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::der::SEQUENCE;
+    use super::super::der::testing::value;
+    use super::*;
+    use proptest::prelude::*;
+
+    const INTEGER: u8 = 0x02;
+
+    fn certificate(version: &[u8], extensions: Option<&[Vec<u8>]>) -> CertificateDer<'static> {
+        let extensions = extensions.map(|list| value(EXTENSIONS, &value(SEQUENCE, &list.concat()))).unwrap_or_default();
+        let fields = [version, &value(INTEGER, &[7]), &value(SEQUENCE, &[0x05, 0x00]), &extensions].concat();
+        let signed = [value(SEQUENCE, &fields), value(SEQUENCE, &[]), value(0x03, &[0])].concat();
+        CertificateDer::from(value(SEQUENCE, &signed))
+    }
+
+    fn extension(last: u8, critical: bool, of: &[u8]) -> Vec<u8> {
+        let critical = if critical { value(BOOLEAN, TRUE) } else { Vec::new() };
+        let name = value(OBJECT_IDENTIFIER, &[0x55, 0x1d, last]);
+        value(SEQUENCE, &[name, critical, value(OCTET_STRING, &value(SEQUENCE, of))].concat())
+    }
+
+    #[test]
+    fn an_authority_is_what_says_so_or_is_too_old_to_say_so() {
+        let version_3 = value(VERSION, VERSION_3);
+        let (authority, path) = (value(BOOLEAN, TRUE), value(INTEGER, &[0]));
+        let usage = extension(0x25, true, &authority);
+        for critical in [false, true] {
+            for constraints in [authority.clone(), [authority.clone(), path.clone()].concat()] {
+                let list = [usage.clone(), extension(0x13, critical, &constraints)];
+                assert!(!is_end_entity(&certificate(&version_3, Some(&list))), "{critical} {constraints:?}");
+            }
+            for constraints in [Vec::new(), value(BOOLEAN, &[0x00]), path.clone()] {
+                let list = [usage.clone(), extension(0x13, critical, &constraints)];
+                assert!(is_end_entity(&certificate(&version_3, Some(&list))), "{critical} {constraints:?}");
+            }
+        }
+        for extensions in [None, Some(Vec::new()), Some(vec![usage])] {
+            let extensions = extensions.as_deref();
+            assert!(is_end_entity(&certificate(&version_3, extensions)), "{extensions:?}");
+            assert!(!is_end_entity(&certificate(&[], extensions)), "{extensions:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_else_it_is_there_is_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+            is_end_entity(&CertificateDer::from(bytes));
+        }
+    }
+}
