@@ -87,7 +87,12 @@ impl DsnParts {
 
     fn set_server(&mut self, text: &str) -> Result<(), String> {
         const HOST: &str = "invalid DSN: the host is not a host name or an IP address";
+        const HOSTS: &str = "invalid DSN: it names more than one host: write one host name or IP address";
         const PORT: &str = "invalid DSN: the port is not a number from 1 to 65535";
+        // Each may have a port of its own: they are counted before one is looked for.
+        if text.contains(',') {
+            return Err(HOSTS.to_owned());
+        }
         let port = match text.strip_prefix('[') {
             Some(text) => {
                 let (host, port) = text.split_once(']').ok_or(HOST)?;
@@ -101,8 +106,11 @@ impl DsnParts {
             }
         };
         let is_forbidden = |c: char| c.is_whitespace() || c.is_control() || "<>\\^|[]".contains(c);
-        if self.host.as_ref().is_some_and(|host| host.contains(is_forbidden)) {
-            return Err(HOST.to_owned());
+        match self.host.as_deref() {
+            Some(host) if host.contains(',') => return Err(HOSTS.to_owned()),
+            Some(host) if host.contains('/') => return Err(format!("{HOST}: it is a path")),
+            Some(host) if host.contains(is_forbidden) => return Err(HOST.to_owned()),
+            _ => {}
         }
         if !port.is_empty() {
             let number = port.parse().ok().filter(|number| *number > 0 && !port.starts_with('+'));
@@ -130,6 +138,10 @@ pub fn conflict(fields: &[(&str, bool)]) -> Option<String> {
 
 /// The text of a part; `None` for one that is empty.
 fn decoded(text: &str) -> Result<Option<String>, String> {
+    let is_encoded = |rest: &str| rest.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
+    if !text.split('%').skip(1).all(is_encoded) {
+        return Err("invalid DSN: a `%` in the password or another part must be percent-encoded: `%25`".to_owned());
+    }
     let text = percent_decode_str(text).decode_utf8();
     let text = text.map_err(|_| "invalid DSN: a `%` sequence is not UTF-8".to_owned())?;
     Ok((!text.is_empty()).then(|| text.into_owned()))
@@ -182,7 +194,22 @@ mod tests {
             ("db://u:hunter2@[::1]hunter2/d", "the host is not"),
             ("db://u:hunter2@h%20x/d", "the host is not"),
             ("db://u:hunter2@h/d/t", "without a table"),
+            ("db://u:hunter2@h1,h2/d", "more than one host: write one"),
+            ("db://u:hunter2@h1:1,h2:2/d", "more than one host: write one"),
+            ("db://u:hunter2@[::1]:1,[::2]:2/d", "more than one host: write one"),
+            ("db://u:hunter2@h1%2Ch2/d", "more than one host: write one"),
+            ("db://u:hunter2@h%2Fx/d", "the host is not a host name or an IP address: it is a path"),
+            ("db://u:hunter2@%2Frun%2Fdb/d", "it is a path"),
             ("db://u:%ff@h/d", "UTF-8"),
+            ("db://u:hunter2%@h/d", "`%25`"),
+            ("db://u:hunter2%4@h/d", "`%25`"),
+            ("db://u:hunter2%zz@h/d", "`%25`"),
+            ("db://u:hunter2%é@h/d", "`%25`"),
+            ("db://u%:hunter2@h/d", "`%25`"),
+            ("db://u:hunter2@h%/d", "`%25`"),
+            ("db://u:hunter2@h/d%", "`%25`"),
+            ("db://u:hunter2@h/d?a=50%", "`%25`"),
+            ("db://u:hunter2@h/d?a%=b", "`%25`"),
             ("db://u:hunter2#x@h/d", "`%23`"),
             ("db://u:12/hunter2@h/d", "`%2F`"),
             ("db://u:12?hunter2@h/d", "`%3F`"),

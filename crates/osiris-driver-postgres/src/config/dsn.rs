@@ -54,6 +54,14 @@ impl Dsn {
                 text.clone_into(&mut self.address.database);
                 self.names_database = true;
             }
+            // `prefer` allows for its absence, and is the default of libpq.
+            "channel_binding" if ["disable", "prefer"].contains(&text) => {}
+            "channel_binding" => {
+                return Err(
+                    "`channel_binding` is not supported: leave it out; `sslmode=verify-full` verifies the server"
+                        .to_owned(),
+                );
+            }
             // Empty ones, and parameters for other clients: here they are detected, or have their own fields.
             "user" | "dbname" | "pgbouncer" | "application_name" | "connect_timeout" | "connection_limit"
             | "pool_timeout" => {}
@@ -109,6 +117,9 @@ mod tests {
         );
         let dsn = parse("postgres://u@[::1]:5433/d?pgbouncer=true").unwrap();
         assert_eq!((dsn.address.host.as_str(), dsn.address.to_string().as_str()), ("::1", "[::1]:5433"));
+        for wish in ["disable", "prefer"] {
+            assert!(parse(&format!("postgres://h?channel_binding={wish}")).is_ok(), "{wish}");
+        }
     }
 
     #[test]
@@ -119,6 +130,8 @@ mod tests {
             ("postgres://u:hunter2@/d", "it needs a host"),
             ("postgres://u:hunter2@h/d?sslmode=yes", "verify-full"),
             ("postgres://u:hunter2@h/d?hunter2=1", "unknown parameter"),
+            ("postgres://u:hunter2@h/d?sslmode=require&channel_binding=require", "`channel_binding` is not supported"),
+            ("postgres://u:hunter2@h/d?channel_binding=hunter2", "leave it out; `sslmode=verify-full`"),
             ("postgres://u:p/hunter2@h/d", "`%2F`"),
         ] {
             let problem = parse(text).unwrap_err();
