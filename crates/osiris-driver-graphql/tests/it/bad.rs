@@ -1,5 +1,7 @@
 //! Bad input and bad answers, and what is said about them.
 
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
 use osiris_core::ErrorKind;
 use osiris_testkit::http_server::{HttpServer, Reply};
 use serde_json::{Value, json};
@@ -209,6 +211,22 @@ async fn a_server_that_does_not_heed_the_offset_does_not_keep_us_for_ever() {
     insta::assert_snapshot!(error.report(), @"
     step `items`: page 2 is identical to page 1
     hint: check that the query passes `$offset` to the list that is paged, and `pagination.style`; if it does, select a field that identifies each row
+    ");
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_heed_the_cursor_but_sends_new_ones_does_not_keep_us_for_ever() {
+    let requests = AtomicUsize::new(0);
+    let server = HttpServer::start(move |_| {
+        let info = json!({"hasNextPage": true, "endCursor": requests.fetch_add(1, Relaxed).to_string()});
+        let items = json!({"nodes": [{"id": 1}, {"id": 2}], "pageInfo": info});
+        std::future::ready(Reply::json(200, &json!({"data": {"items": items}})))
+    });
+    let server = server.unwrap();
+    let error = run_at(&bench(), json!({"endpoint": server.url()}), by_cursor("id")).await.unwrap_err();
+    insta::assert_snapshot!(error.report(), @"
+    step `items`: page 2 is identical to page 1
+    hint: check that the query passes `$after` to the list that is paged, and `pagination.style`; if it does, select a field that identifies each row
     ");
 }
 

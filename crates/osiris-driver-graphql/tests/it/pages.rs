@@ -168,7 +168,7 @@ const LARGE: (u64, u64) = (20_000, 4);
 
 fn large_page(number: u64) -> Reply {
     let text = "x".repeat(1000);
-    let nodes: Vec<Value> = (0..LARGE.0).map(|id| json!({"id": id, "text": text})).collect();
+    let nodes: Vec<Value> = (0..LARGE.0).map(|id| json!({"id": id + number * LARGE.0, "text": text})).collect();
     let page_info = json!({"hasNextPage": number < LARGE.1, "endCursor": number.to_string()});
     Reply::json(200, &json!({"data": {"items": {"nodes": nodes, "pageInfo": page_info}}}))
 }
@@ -201,7 +201,7 @@ async fn the_next_page_is_fetched_while_the_last_one_is_stored() {
 /// A server that reports what a query costs and what is left, as Shopify does.
 fn priced(rows: usize, left: f64) -> Reply {
     let status = json!({"maximumAvailable": 1000.0, "currentlyAvailable": left, "restoreRate": 50.0});
-    let nodes: Vec<Value> = (0..rows).map(|id| json!({"id": id})).collect();
+    let nodes: Vec<Value> = (0..rows).map(|id| json!({"id": format!("{left} {id}")})).collect();
     Reply::json(
         200,
         &json!({

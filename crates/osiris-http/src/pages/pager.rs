@@ -24,9 +24,9 @@ pub trait PagedApi: Send + Sync {
     /// When it does not say what it should about the next one.
     fn summary(&self, page: &Self::Page) -> Result<PageSummary>;
 
-    /// A hash that distinguishes a page with rows from the one before it. It is used where pages are counted, by offset
-    /// or number: a server that ignores the parameter returns the same page for ever, which is an error if there is a
-    /// hash. Default: `None`.
+    /// A hash that distinguishes a page with rows from the one before it. A server that ignores the parameter returns the
+    /// same page for ever, by cursor or link perhaps with a new one each time: it is an error if there is a hash. Default:
+    /// `None`.
     fn fingerprint(&self, page: &Self::Page) -> Option<u64> {
         let _ = page;
         None
@@ -147,14 +147,14 @@ impl<'a, A: PagedApi> Pager<'a, A> {
         Ok(count.is_some_and(|count| !self.is_short_of(count)))
     }
 
-    /// Rejects a page that is identical to the one before: the pages would never end.
-    fn check_identical(&mut self, page: &A::Page, rows: u64) -> Result<()> {
-        if rows == 0 || !self.position.counts() {
-            return Ok(());
-        }
-        let fingerprint = self.api.fingerprint(page);
+    /// Rejects a page that is identical to the one before: the pages would never end. The last one of a list by cursor or
+    /// link may be, where rows have nothing that identifies them.
+    fn check_identical(&mut self, page: &A::Page, rows: u64, is_last: bool) -> Result<()> {
+        let fingerprint = if rows == 0 { None } else { self.api.fingerprint(page) };
         let before = std::mem::replace(&mut self.fingerprint, fingerprint);
-        if before.is_some() && before == fingerprint { Err(self.position.identical(self.pages)) } else { Ok(()) }
+        let is_identical = before.is_some() && before == fingerprint;
+        let may_end = is_last && !self.position.counts();
+        if is_identical && !may_end { Err(self.position.identical(self.pages)) } else { Ok(()) }
     }
 
     /// Whether no further page is fetched.
@@ -213,8 +213,8 @@ impl<A: PagedApi> PageSource for Pager<'_, A> {
         self.pages += 1;
         let summary = self.api.summary(&page)?;
         self.report(&summary);
-        self.check_identical(&page, summary.rows)?;
         let is_last = !self.position.advance(&summary)?;
+        self.check_identical(&page, summary.rows, is_last)?;
         if is_last {
             self.ensure_complete().await?;
         }

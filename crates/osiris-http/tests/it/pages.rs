@@ -273,6 +273,35 @@ async fn pages_that_go_round_in_a_circle_are_an_error() {
 }
 
 #[tokio::test]
+async fn a_server_that_sends_the_same_page_with_a_new_cursor_is_an_error() {
+    let ignores = |by_link: bool| {
+        let requests = AtomicUsize::new(0);
+        server(move |_| {
+            let request = requests.fetch_add(1, Relaxed);
+            let reply = Reply::json(200, &json!({"items": items(0, 2, 2), "next": request.to_string()}));
+            if by_link { reply.header("link", &format!("</items?from={request}>; rel=\"next\"")) } else { reply }
+        })
+    };
+    for (server, position) in [(ignores(false), PagePosition::cursor("after")), (ignores(true), PagePosition::link())] {
+        let error = read(&server, position, None).await.err().unwrap();
+        assert_eq!((error.message(), server.requests().len()), ("page 2 is identical to page 1", 2));
+    }
+    // The last page may be like the one before it, and one without rows like any other.
+    let alike = server(|seen| {
+        let from = number(seen, "after", 0);
+        let next = (from < 3).then(|| (from + 1).to_string());
+        let rows = if from == 1 { items(0, 0, 0) } else { items(from / 3, 1, 2) };
+        Reply::json(200, &json!({"items": rows, "next": next}))
+    });
+    assert_eq!(read(&alike, PagePosition::cursor("after"), None).await.unwrap().ids, [0, 0, 1]);
+    let last = server(|seen| {
+        let next = (number(seen, "after", 0) == 0).then_some("1");
+        Reply::json(200, &json!({"items": items(0, 1, 1), "next": next}))
+    });
+    assert_eq!(read(&last, PagePosition::cursor("after"), None).await.unwrap().ids, [0, 0]);
+}
+
+#[tokio::test]
 async fn an_error_names_its_page_and_is_not_followed_by_requests() {
     let server = HttpServer::scripted([
         Reply::json(200, &json!({"items": [{"id": 1}], "next": "a"})),
