@@ -3,7 +3,7 @@
 use osiris_core::Result;
 
 pub(super) use osiris_sql::catalog::cell;
-use osiris_sql::write::{KeyColumn, TargetTable};
+use osiris_sql::write::{KeyColumn, TargetTable, UniqueKeys};
 
 use super::dependents::Dependents;
 use super::session::Session;
@@ -234,14 +234,21 @@ async fn unique_indexes(session: &mut Session, place: &str) -> Result<Vec<Option
         .collect())
 }
 
-/// The columns of the index `key` of a table.
-pub(super) async fn key_columns(session: &mut Session, table: &TableName, key: &str) -> Result<Vec<String>> {
-    let sql = format!(
-        "SELECT COLUMN_NAME FROM information_schema.STATISTICS WHERE {} AND INDEX_NAME = {} ORDER BY SEQ_IN_INDEX",
-        place(table),
-        text(key)
-    );
-    Ok(session.rows(&sql).await?.into_iter().flatten().flatten().collect())
+/// The unique keys of a table.
+pub(super) struct TableKeys<'a> {
+    pub(super) session: &'a mut Session,
+    pub(super) table: &'a TableName,
+}
+
+impl UniqueKeys for TableKeys<'_> {
+    async fn columns(&mut self, name: &str) -> Result<Vec<String>> {
+        let sql = format!(
+            "SELECT COLUMN_NAME FROM information_schema.STATISTICS WHERE {} AND INDEX_NAME = {} ORDER BY SEQ_IN_INDEX",
+            place(self.table),
+            text(name)
+        );
+        Ok(self.session.rows(&sql).await?.into_iter().flatten().flatten().collect())
+    }
 }
 
 /// The condition on a view of `information_schema` for a table.

@@ -13,7 +13,7 @@ use super::loader::{Destination, Loader, NUMBER};
 use super::plan::same;
 use super::refusal::{RowFault, is_about_rows, is_harmless};
 use super::session::Session;
-use super::target::{TableName, Target, cell, key_columns};
+use super::target::{TableKeys, TableName, Target, cell};
 use crate::client::quote;
 use crate::config::{Dedupe, OnConflict, WriterConfig};
 
@@ -73,13 +73,8 @@ impl Upsert<'_> {
 
     /// The error of too many rejects, with the unique keys that are at fault and their columns.
     async fn explained(&mut self, error: Error, refusing: &mut RefusingKeys) -> Error {
-        for name in refusing.without_columns() {
-            // Without them the name of the key says enough.
-            if let Ok(columns) = key_columns(self.session, self.table, &name).await {
-                refusing.set_columns(&name, columns);
-            }
-        }
-        refusing.explain(error)
+        let mut keys = TableKeys { session: self.session, table: self.table };
+        refusing.explain_with(error, &mut keys).await
     }
 
     fn create_stage(&self, stage: &str) -> String {

@@ -7,7 +7,7 @@ use osiris_sql::write::{OnConflict, PendingRanges, RefusingKeys, add_written, is
 use super::failure::StatementError;
 use super::loader::SUPPRESSED;
 use super::staging::{STAGING_TABLE, StagingTable};
-use super::target::{Target, cell, key_columns};
+use super::target::{TableKeys, Target, cell};
 use super::transaction::Transaction;
 use crate::client::quote;
 
@@ -143,13 +143,8 @@ impl Merge<'_> {
 
     /// The error of too many rejects, with the unique keys that are at fault and their columns.
     async fn explained(&mut self, error: Error) -> Error {
-        for name in self.refusing.without_columns() {
-            // Without them the name of the key says enough.
-            if let Ok(columns) = key_columns(self.tx, &self.table, &name).await {
-                self.refusing.set_columns(&name, columns);
-            }
-        }
-        self.refusing.explain(error)
+        let mut keys = TableKeys { tx: self.tx, table: &self.table };
+        self.refusing.explain_with(error, &mut keys).await
     }
 
     /// Merges a range, or all rows, in a savepoint.

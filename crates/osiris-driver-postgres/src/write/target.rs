@@ -2,7 +2,7 @@
 
 use osiris_core::Result;
 pub(super) use osiris_sql::catalog::cell;
-use osiris_sql::write::{KeyColumn, TargetTable};
+use osiris_sql::write::{KeyColumn, TargetTable, UniqueKeys};
 
 use super::transaction::Transaction;
 use crate::client::{literal, quote_path};
@@ -231,16 +231,25 @@ fn is(row: &[Option<String>], index: usize) -> bool {
     cell(row, index) == "t"
 }
 
-/// The columns of the unique index `name` of a table in SQL, or of one of its partitions.
-pub(super) async fn key_columns(tx: &mut Transaction, table: &str, name: &str) -> Result<Vec<String>> {
-    let sql = format!(
-        "SELECT pg_catalog.pg_get_indexdef(found.oid, n, true) FROM (SELECT i.indexrelid AS oid, i.indnkeyatts AS width \
-         FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
-         WHERE i.indisunique AND c.relname = {0} AND (i.indrelid = {1}::pg_catalog.regclass \
-         OR i.indrelid IN (SELECT relid FROM pg_catalog.pg_partition_tree({1}::pg_catalog.regclass))) LIMIT 1) AS found, \
-         pg_catalog.generate_series(1, found.width) AS n ORDER BY n",
-        literal(name),
-        literal(table)
-    );
-    Ok(tx.rows(&sql, "describing a unique key").await?.into_iter().flatten().flatten().collect())
+/// The unique indexes of a table, or of its partitions.
+pub(super) struct TableKeys<'a> {
+    pub(super) tx: &'a mut Transaction,
+    /// In SQL.
+    pub(super) table: &'a str,
+}
+
+impl UniqueKeys for TableKeys<'_> {
+    async fn columns(&mut self, name: &str) -> Result<Vec<String>> {
+        let sql = format!(
+            "SELECT pg_catalog.pg_get_indexdef(found.oid, n, true) \
+             FROM (SELECT i.indexrelid AS oid, i.indnkeyatts AS width \
+             FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
+             WHERE i.indisunique AND c.relname = {0} AND (i.indrelid = {1}::pg_catalog.regclass OR i.indrelid IN \
+             (SELECT relid FROM pg_catalog.pg_partition_tree({1}::pg_catalog.regclass))) LIMIT 1) AS found, \
+             pg_catalog.generate_series(1, found.width) AS n ORDER BY n",
+            literal(name),
+            literal(self.table)
+        );
+        Ok(self.tx.rows(&sql, "describing a unique key").await?.into_iter().flatten().flatten().collect())
+    }
 }

@@ -19,8 +19,8 @@ pub use load::{ChunkOutcome, ChunkSink, Loaded, load};
 pub use mapping::{MappedColumn, ensure_no_problems, map_columns, problems_error, same_name};
 pub use pending::{PendingRanges, RowNumber, is_single};
 pub use report::{
-    MAX_DUPLICATES, NULL_REFUSED, RefusingKeys, add_written, key_sources, open_scan, refuse_duplicates, refuse_nulls,
-    run_ddl, show_ddl, table_is_gone,
+    MAX_DUPLICATES, NULL_REFUSED, RefusingKeys, UniqueKeys, add_written, key_sources, open_scan, refuse_duplicates,
+    refuse_nulls, run_ddl, show_ddl, table_is_gone,
 };
 pub use settings::{ColumnMapping, Columns, Dedupe, OnConflict, SchemaEvolution, WriteMode, repeated_names};
 pub use target::{KeyColumn, TargetColumn, TargetTable};

@@ -134,22 +134,10 @@ impl RefusingKeys {
         self.0.entry(name.into()).or_default();
     }
 
-    /// The names of those whose columns are unknown.
-    pub fn without_columns(&self) -> Vec<String> {
-        self.0.iter().filter(|(_, columns)| columns.is_empty()).map(|(name, _)| name.clone()).collect()
-    }
-
-    /// The columns of one of them.
-    pub fn set_columns(&mut self, name: &str, columns: Vec<String>) {
-        if let Some(known) = self.0.get_mut(name) {
-            *known = columns;
-        }
-    }
-
     /// Checks the limit of rejects once all rows are merged, where a key was at fault.
     ///
     /// # Errors
-    /// When there are more rejects than allowed: [`explain`](Self::explain) it.
+    /// When there are more rejects than allowed: [`explain`](Self::explain) or [`explain_with`](Self::explain_with) it.
     pub fn enforce_limit(&self, ctx: &ExecutionContext) -> Result<()> {
         if self.0.is_empty() { Ok(()) } else { ctx.rejects().enforce_limit() }
     }
@@ -170,6 +158,31 @@ impl RefusingKeys {
              key with `key`; the rows are in the step's rejects, and `max_rejects` lets the step go on without them",
         )
     }
+
+    /// The same, with the columns of the keys where the database tells them. It is asked for nothing if these keys have
+    /// nothing to do with the error, such as where it is no longer there.
+    pub async fn explain_with(&mut self, error: Error, keys: &mut impl UniqueKeys) -> Error {
+        if error.kind() == ErrorKind::Integrity {
+            for (name, columns) in &mut self.0 {
+                // Without them the name of the key says enough.
+                if columns.is_empty()
+                    && let Ok(found) = keys.columns(name).await
+                {
+                    *columns = found;
+                }
+            }
+        }
+        self.explain(error)
+    }
+}
+
+/// How the database is asked for the unique keys of the table that rows are merged into.
+pub trait UniqueKeys {
+    /// The columns of the key `name`.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    fn columns(&mut self, name: &str) -> impl Future<Output = Result<Vec<String>>> + Send;
 }
 
 /// Adds the counts of a part of the rows.
@@ -178,4 +191,38 @@ pub fn add_written(total: &mut Written, part: &Written) {
     total.updated += part.updated;
     total.unchanged += part.unchanged;
     total.ignored += part.ignored;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The names that were asked for.
+    #[derive(Default)]
+    struct Asked(Vec<String>);
+
+    impl UniqueKeys for Asked {
+        async fn columns(&mut self, name: &str) -> Result<Vec<String>> {
+            self.0.push(name.to_owned());
+            if name == "by_email" {
+                Ok(vec!["region".to_owned(), "email".to_owned()])
+            } else {
+                Err(Error::network("x"))
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn the_database_is_asked_for_keys_only_where_they_are_to_blame() {
+        let (mut refusing, mut asked) = (RefusingKeys::default(), Asked::default());
+        let rejected = || Error::integrity("2 rows were rejected, at most 0 are allowed");
+        assert!(refusing.explain_with(rejected(), &mut asked).await.context().is_empty());
+        refusing.add("by_email");
+        refusing.add("by_name");
+        let lost = refusing.explain_with(Error::network("the connection is lost"), &mut asked).await;
+        assert_eq!((lost.context().len(), lost.hint(), asked.0.len()), (0, None, 0));
+        let explained = refusing.explain_with(rejected(), &mut asked).await;
+        assert_eq!(explained.context(), [("unique key", "by_email (region, email), by_name".to_owned())]);
+        assert_eq!(asked.0, ["by_email", "by_name"]);
+    }
 }
