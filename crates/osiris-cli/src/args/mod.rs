@@ -360,8 +360,8 @@ pub(crate) enum RunsCommand {
     /// Remove old runs: their records, rejects and tables
     ///
     /// A run is removed if it is older than --older-than and not among the newest --keep of its pipeline. A run that is
-    /// going on stays. Of the runs that failed since their pipeline last succeeded, the latest stays, which can be resumed,
-    /// and each that wrote rows which a new run would write again.
+    /// going on stays. Of the runs that failed since their pipeline last succeeded, the latest that can be resumed stays, and
+    /// each that wrote rows which a new run would write again.
     #[command(
         after_help = "Examples:\n  $ osiris runs clean --dry-run\n  $ osiris runs clean --older-than 7d --keep 5"
     )]

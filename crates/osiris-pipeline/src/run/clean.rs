@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use osiris_core::{Error, Result, private};
 
 use super::outcome::Outcome;
-use super::past::{PastRun, Runs};
+use super::past::{PastRun, Runs, resumable};
 use super::repeat;
 use crate::file::file_error;
 
@@ -83,8 +83,8 @@ pub struct Cleaned {
 }
 
 impl Runs {
-    /// Removes old runs. Never one that is going on, and of those that failed since their pipeline last succeeded neither the latest, which
-    /// may be resumed, nor one that has written rows which a new run would write again.
+    /// Removes old runs. Never one that is going on, and of those that failed since their pipeline last succeeded neither the latest that
+    /// can be resumed, nor one that has written rows which a new run would write again.
     ///
     /// # Errors
     /// The directory of the runs cannot be read.
@@ -122,15 +122,15 @@ pub(super) fn is_being_removed(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(REMOVED))
 }
 
-/// The runs that may go; `runs` has the latest first.
-fn superseded<'a>(runs: &'a [PastRun], options: &CleanOptions, now: DateTime<Utc>) -> Vec<&'a PastRun> {
+/// The runs that may go; `all` has the latest first.
+fn superseded<'a>(all: &'a [PastRun], options: &CleanOptions, now: DateTime<Utc>) -> Vec<&'a PastRun> {
     let mut seen: BTreeMap<(&str, Option<&Path>), usize> = BTreeMap::new();
-    let (mut succeeded, mut failed) = (BTreeSet::new(), BTreeSet::new());
+    let (mut succeeded, mut kept) = (BTreeSet::new(), BTreeSet::new());
     let is_old = |run: &PastRun| {
         let age = (now - run.record().started_at).to_std().unwrap_or_default();
         age > options.older_than
     };
-    runs.iter()
+    all.iter()
         .filter(|run| {
             let record = run.record();
             let pipeline = (record.pipeline.as_str(), record.file.as_deref());
@@ -140,9 +140,13 @@ fn superseded<'a>(runs: &'a [PastRun], options: &CleanOptions, now: DateTime<Utc
                 succeeded.insert(pipeline);
             }
             let is_open = !record.dry_run && !succeeded.contains(&pipeline);
-            // Runs since the last one that succeeded decide what a new one may do: the latest of them can be resumed, and the commits
-            // of each keep a new run from writing the same rows again.
-            let is_resumable = is_open && record.file.is_some() && failed.insert(pipeline);
+            // Runs since the last one that succeeded decide what a new one may do: the latest that has what it takes can be resumed, and
+            // the commits of each keep a new run from writing the same rows again.
+            let is_resumable = is_open
+                && record.file.is_some()
+                && !kept.contains(&pipeline)
+                && resumable(run, all, false).is_ok()
+                && kept.insert(pipeline);
             let is_candidate = *newer > options.keep && is_old(run) && run.outcome() != Outcome::Running;
             is_candidate && !is_resumable && !(is_open && repeat::has_unrepeatable_commits(run))
         })

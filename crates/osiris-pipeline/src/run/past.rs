@@ -313,7 +313,7 @@ impl Runs {
 }
 
 /// Whether a run can be resumed, given all `runs`.
-fn resumable(past: &PastRun, runs: &[PastRun], force: bool) -> Result<()> {
+pub(super) fn resumable(past: &PastRun, runs: &[PastRun], force: bool) -> Result<()> {
     let (id, record) = (&past.record.run_id, &past.record);
     match past.outcome() {
         Outcome::Done => {

@@ -116,8 +116,8 @@ pub fn settings_schema() -> Value {
             "run_retention": {
                 "type": "string",
                 "pattern": "[a-z]\\s*$",
-                "description": "After a run, runs older than this are removed, such as `30d`, but never the newest 20 of a pipeline nor what can be \
-                                resumed: as `osiris runs clean --older-than` does. Default: none is removed.",
+                "description": "After a run, runs older than this are removed, such as `30d`, but never the newest 20 of a pipeline nor the \
+                                latest that can be resumed: as `osiris runs clean --older-than` does. Default: none is removed.",
             },
             "connections": path("The connections file. Default: the nearest `osiris_connections.yaml`, upwards from the pipeline."),
             "log_level": {
