@@ -16,7 +16,8 @@ use super::past::PastRun;
 use super::report::{StepReport, StepStatus};
 use super::state::States;
 use super::step_task::{FinishedTask, StepTask};
-use super::{Observer, RunOptions, rejects, source, suggest};
+use super::suggest::{Question, with_suggestion};
+use super::{Observer, RunOptions, rejects, source};
 use crate::Plan;
 
 /// One run of a plan's steps.
@@ -89,6 +90,7 @@ impl<'a> Scheduler<'a> {
         self.edges = DirectEdges::of(self.plan, self.options, |id| self.has_ended(id));
         let mut begun: BTreeSet<usize> = BTreeSet::new();
         let mut running: JoinSet<Vec<FinishedTask>> = JoinSet::new();
+        let mut asked: JoinSet<Option<String>> = JoinSet::new();
         let mut indices: BTreeMap<Id, usize> = BTreeMap::new();
         let mut busy = 0;
         loop {
@@ -101,16 +103,27 @@ impl<'a> Scheduler<'a> {
                 busy += self.steps_at_once(index);
                 indices.insert(self.begin(index, &mut running), index);
             }
-            let Some(joined) = running.join_next_with_id().await else { break };
-            let id = joined.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
-            busy -= indices.get(&id).map_or(0, |index| self.steps_at_once(*index));
-            match joined {
-                Ok((_, ended)) => {
-                    for ended in ended {
-                        self.end(ended).await;
+            tokio::select! {
+                Some(joined) = running.join_next_with_id() => {
+                    let index = indices.get(&id_of(&joined)).copied();
+                    busy -= index.map_or(0, |index| self.steps_at_once(index));
+                    match joined {
+                        Ok((_, ended)) => {
+                            for ended in ended {
+                                let index = ended.index;
+                                if let Some(question) = self.end(ended).await {
+                                    indices.insert(asked.spawn(question.answer()).id(), index);
+                                }
+                            }
+                        }
+                        Err(error) => self.broke(index, error),
                     }
                 }
-                Err(error) => self.broke(indices.get(&id).copied(), error),
+                Some(joined) = asked.join_next_with_id() => {
+                    let index = indices.get(&id_of(&joined)).copied();
+                    self.advise(index, joined.ok().and_then(|(_, suggestion)| suggestion));
+                }
+                else => break,
             }
         }
         for step in self.plan.steps() {
@@ -214,7 +227,8 @@ impl<'a> Scheduler<'a> {
         1 + usize::from(self.edges.from(index).is_some())
     }
 
-    async fn end(&mut self, ended: FinishedTask) {
+    /// Records the end of a step. What it returns is to be asked before it is reported: meanwhile others go on.
+    async fn end(&mut self, ended: FinishedTask) -> Option<Question> {
         let FinishedTask { index, ctx, run } = ended;
         let step = &self.plan.steps()[index];
         let (attempts, waited) = run.attempts();
@@ -223,22 +237,39 @@ impl<'a> Scheduler<'a> {
         let rejects = rejects::export(&ctx, self.directory).await;
         let reasons = rejects::reasons(&ctx).await;
         let offset = run.begun.duration_since(self.started);
-        let Some(report) = self.reports.get_mut(&step.id) else { return };
+        let report = self.reports.get_mut(&step.id)?;
         report.rejects = rejects;
         report.reject_reasons = reasons;
         report.offset = offset;
-        match run.result {
+        let question = match run.result {
             Ok(output) => {
                 // Rows that went over a direct edge are in no table.
                 if let Some(table) = output.table.clone().filter(|_| self.edges.from(index).is_none()) {
                     self.tables.insert(step.id.clone(), table);
                 }
                 done(report, output);
+                None
             }
             Err(failure) => {
-                let error = suggest::with_nearest_name(step, step.with_connection(failure.error)).await;
+                let error = step.with_connection(failure.error);
+                let question = Question::after(step, &error);
                 failed(report, StepFailure { error, ..failure });
+                question
             }
+        };
+        if question.is_none() {
+            self.observer.step_finished(report);
+        }
+        self.write_ledger();
+        question
+    }
+
+    /// Reports a failed step whose source was asked for the name that was meant.
+    fn advise(&mut self, index: Option<usize>, suggestion: Option<String>) {
+        let Some(index) = index else { return };
+        let Some(report) = self.reports.get_mut(&self.plan.steps()[index].id) else { return };
+        if let Some(suggestion) = suggestion {
+            report.error = report.error.take().map(|error| with_suggestion(error, suggestion));
         }
         self.observer.step_finished(report);
         self.write_ledger();
@@ -270,6 +301,10 @@ impl<'a> Scheduler<'a> {
             self.problems.push(unrecorded(&error));
         }
     }
+}
+
+fn id_of<T>(joined: &Result<(Id, T), JoinError>) -> Id {
+    joined.as_ref().map_or_else(JoinError::id, |(id, _)| *id)
 }
 
 fn done(report: &mut StepReport, output: StepOutput) {

@@ -1,9 +1,10 @@
 //! The name that was meant, for a table or a column that a step names and its source does not have.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use osiris_core::problem::nearest;
-use osiris_core::{Catalog, Error, ErrorKind, Resource, Role};
+use osiris_core::{Catalog, Driver, Error, ErrorKind, ResolvedConnection, Resource, Role};
 use serde_json::Value;
 use tokio::time::timeout;
 
@@ -14,18 +15,35 @@ const LIMIT: Duration = Duration::from_secs(3);
 /// The fields of a step that name columns of its table, by their pointers.
 const COLUMNS: [&str; 3] = ["/columns", "/cursor/column", "/partition_by"];
 
-/// The same error with the nearest name in its hint, where the step names something that is not there. The source is asked only
-/// after a failure that no later try mends, and what it does not answer in time is left out.
-pub(super) async fn with_nearest_name(step: &PlannedStep, error: Error) -> Error {
-    let family = step.driver.family();
-    let Some(table) = step.config()["table"].as_str() else { return error };
-    // A table that is to be written may not be there yet, and another one is never what was meant.
-    let reads = step.driver.spec().role == Role::Extract;
-    if !reads || error.kind() != ErrorKind::Validation || !family.has_discovery() {
-        return error;
+/// What a source is asked after a step of it has failed: the name that was meant.
+pub(super) struct Question {
+    driver: Arc<dyn Driver>,
+    connection: ResolvedConnection,
+    config: Value,
+}
+
+impl Question {
+    /// Where a step names something that may not be there. The source is asked only after a failure that no later try mends.
+    pub(super) fn after(step: &PlannedStep, error: &Error) -> Option<Self> {
+        // A table that is to be written may not be there yet, and another one is never what was meant.
+        let reads = step.driver.spec().role == Role::Extract && step.config()["table"].is_string();
+        if !reads || error.kind() != ErrorKind::Validation || !step.driver.family().has_discovery() {
+            return None;
+        }
+        let (connection, config) = (step.connection().clone(), step.config().clone());
+        Some(Self { driver: Arc::clone(&step.driver), connection, config })
     }
-    let Ok(Ok(catalog)) = timeout(LIMIT, family.discover(step.connection(), None)).await else { return error };
-    let Some(suggestion) = suggestion(step.config(), table, &catalog) else { return error };
+
+    /// What to say first in the hint of the error. What the source does not answer in time is left out.
+    pub(super) async fn answer(self) -> Option<String> {
+        let table = self.config["table"].as_str()?;
+        let discovered = timeout(LIMIT, self.driver.family().discover(&self.connection, None)).await;
+        suggestion(&self.config, table, &discovered.ok()?.ok()?)
+    }
+}
+
+/// The same error with `suggestion` first in its hint.
+pub(super) fn with_suggestion(error: Error, suggestion: String) -> Error {
     let hint = match error.hint() {
         Some(hint) => format!("{suggestion} {hint}"),
         None => suggestion,

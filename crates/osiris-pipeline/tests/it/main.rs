@@ -15,5 +15,6 @@ mod references;
 mod runs;
 mod secrets;
 mod stuck;
+mod suggestions;
 mod syntax;
 mod values;
