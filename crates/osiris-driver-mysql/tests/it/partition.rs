@@ -93,7 +93,9 @@ async fn s43_writers_are_let_through_while_the_lock_is_waited_for() {
         let statement = sqlx::raw_sql("UPDATE t SET v = v + SLEEP(100) WHERE id = 1").execute(&mut slow);
         let waits = async |statement: &str| {
             let sql = format!("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE '{statement}'");
+            let deadline = Instant::now() + Duration::from_secs(60);
             while reading.server.value(&sql).await.unwrap().as_deref() == Some("0") {
+                assert!(Instant::now() < deadline, "no `{statement}` runs");
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };

@@ -1,7 +1,7 @@
 //! What goes wrong while rows are written: as for any database, many cuts in one run, statements that are slow or cancelled, and
 //! commits that nobody saw end.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use osiris_core::{ErrorKind, RetryPolicy};
 use osiris_testkit::database::config;
@@ -87,7 +87,9 @@ async fn a_statement_that_somebody_cancels_leaves_the_old_table() {
     sqlx::raw_sql("BEGIN; UPDATE t SET v = v WHERE id = 50").execute(&mut other).await.unwrap();
     let canceller = async {
         let cancel = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+        let deadline = Instant::now() + Duration::from_secs(60);
         while writing.shown(cancel).await.is_empty() {
+            assert!(Instant::now() < deadline, "no statement waits for a lock");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };

@@ -1,5 +1,7 @@
 //! Writing over REST: modes, checks, rejects, tables that have to be made first.
 
+use std::time::{Duration, Instant};
+
 use osiris_core::ErrorKind;
 use osiris_stand_ins::supabase::{GatewayOptions, PostgrestOptions};
 use osiris_testkit::database::DatabaseServer as _;
@@ -291,8 +293,10 @@ async fn g23_a_table_that_somebody_else_creates_at_the_same_time_is_there() {
         let step = world.bench.step("write", "supabase.writer", config).connection(connection).input(&input);
         let committing = async {
             let waits = "SELECT count(*)::text FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'CREATE TABLE%'";
+            let deadline = Instant::now() + Duration::from_secs(60);
             while world.rows(waits).await == "0" {
-                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                assert!(Instant::now() < deadline, "`{table}` is not created");
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
             Postgres::run(&mut other, "COMMIT").await.unwrap();
         };
