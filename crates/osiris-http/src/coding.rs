@@ -103,7 +103,7 @@ fn codings(headers: &HeaderMap) -> Vec<String> {
 enum Decoder {
     Gzip(Box<Gunzip>),
     Brotli(Box<DecompressorWriter<Output>>),
-    Zstd(Box<zio::Writer<Output, raw::Decoder<'static>>>),
+    Zstd(Box<Unzstd>),
 }
 
 /// What a decoder gives: no more than `most` bytes at a time, of which a few that were sent can make any number.
@@ -133,7 +133,10 @@ impl Decoder {
                 Self::Gzip(Box::new(Gunzip { member: GzDecoder::new(Output::default()), is_new: true }))
             }
             "br" => Self::Brotli(Box::new(DecompressorWriter::new(Output::default(), PIECE))),
-            "zstd" => Self::Zstd(Box::new(zio::Writer::new(Output::default(), raw::Decoder::new().ok()?))),
+            "zstd" => Self::Zstd(Box::new(Unzstd {
+                frames: zio::Writer::new(Output::default(), raw::Decoder::new().ok()?),
+                seen: 0,
+            })),
             _ => return None,
         })
     }
@@ -142,7 +145,7 @@ impl Decoder {
         match self {
             Self::Gzip(gunzip) => gunzip.write(piece),
             Self::Brotli(decoder) => Ok(decoder.write_all(piece)?),
-            Self::Zstd(decoder) => Ok(decoder.write_all(piece)?),
+            Self::Zstd(unzstd) => unzstd.write(piece),
         }
     }
 
@@ -151,7 +154,7 @@ impl Decoder {
         match self {
             Self::Gzip(gunzip) => gunzip.member.try_finish()?,
             Self::Brotli(decoder) => decoder.close()?,
-            Self::Zstd(decoder) => decoder.finish()?,
+            Self::Zstd(unzstd) => unzstd.frames.finish()?,
         }
         Ok(())
     }
@@ -160,7 +163,7 @@ impl Decoder {
         match self {
             Self::Gzip(gunzip) => gunzip.member.get_mut(),
             Self::Brotli(decoder) => decoder.get_mut(),
-            Self::Zstd(decoder) => decoder.writer_mut(),
+            Self::Zstd(unzstd) => unzstd.frames.writer_mut(),
         }
     }
 }
@@ -180,7 +183,7 @@ impl Gunzip {
     fn write(&mut self, mut piece: &[u8]) -> Result<(), Unreadable> {
         while let Some(&first) = piece.first() {
             if take(&mut self.is_new) && first != Self::MAGIC {
-                return Err(Unreadable::NotGzip(io::ErrorKind::InvalidData.into()));
+                return Err(Unreadable::Mislabelled("gzip", io::ErrorKind::InvalidData.into()));
             }
             match self.member.write(piece) {
                 // It has ended before.
@@ -195,12 +198,36 @@ impl Gunzip {
                 }
                 Ok(read) => piece = &piece[read..],
                 Err(error) if error.kind() != io::ErrorKind::FileTooLarge && self.member.header().is_none() => {
-                    return Err(Unreadable::NotGzip(error));
+                    return Err(Unreadable::Mislabelled("gzip", error));
                 }
                 Err(error) => return Err(error.into()),
             }
         }
         Ok(())
+    }
+}
+
+/// Reads zstd, frame after frame (RFC 8878, section 3.1).
+struct Unzstd {
+    frames: zio::Writer<Output, raw::Decoder<'static>>,
+    /// How many bytes of the first magic number have been seen.
+    seen: usize,
+}
+
+impl Unzstd {
+    /// What the first frame begins with: one of data, or one to be skipped, of whose first byte four bits are free.
+    const MAGIC: [[u8; 4]; 2] = [[0x28, 0xb5, 0x2f, 0xfd], [0x50, 0x2a, 0x4d, 0x18]];
+
+    fn write(&mut self, piece: &[u8]) -> Result<(), Unreadable> {
+        let [data, skipped] = Self::MAGIC;
+        for byte in piece.iter().take(data.len() - self.seen) {
+            let free = if self.seen == 0 { byte & 0x0f } else { 0 };
+            if ![data[self.seen], skipped[self.seen] | free].contains(byte) {
+                return Err(Unreadable::Mislabelled("zstd", io::ErrorKind::InvalidData.into()));
+            }
+            self.seen += 1;
+        }
+        Ok(self.frames.write_all(piece)?)
     }
 }
 
@@ -215,8 +242,9 @@ pub(crate) enum Unreadable {
     TooLarge,
     /// It was cut or altered on its way: another attempt may bring it whole.
     Damaged(io::Error),
-    /// It is not what its header says, and will not be the next time.
-    NotGzip(io::Error),
+    /// It is not of the coding that its header names, and will not be the next time. Brotli (RFC 7932) has no magic number:
+    /// what is none cannot be told from what is damaged.
+    Mislabelled(&'static str, io::Error),
 }
 
 impl From<io::Error> for Unreadable {
@@ -233,9 +261,13 @@ impl Unreadable {
             Self::Damaged(error) => {
                 Error::network(format!("{what}: the response was truncated or corrupted")).with_source(error)
             }
-            Self::NotGzip(error) => Error::validation(format!("{what}: the response is not gzip, as its header says"))
-                .with_hint("set up the server, or a proxy before it, to send a `content-encoding` that fits the body")
-                .with_source(error),
+            Self::Mislabelled(coding, error) => {
+                Error::validation(format!("{what}: the response is not {coding}, as its header says"))
+                    .with_hint(
+                        "set up the server, or a proxy before it, to send a `content-encoding` that fits the body",
+                    )
+                    .with_source(error)
+            }
         }
     }
 }

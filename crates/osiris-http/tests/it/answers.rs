@@ -100,6 +100,20 @@ async fn zeros_behind_a_gzip_member_are_padding_and_anything_else_is_not_gzip() 
 }
 
 #[tokio::test]
+async fn what_does_not_begin_as_zstd_does_is_not_zstd() {
+    let text = "0123456789".repeat(5000);
+    let cut = b"\x28\xb5\x2f{".to_vec();
+    for (coding, body) in [("zstd", b"{}".to_vec()), ("zstd", cut), ("zstd", gzip(&text)), ("zstd, gzip", gzip(&text))]
+    {
+        let (read, requests) = answer(Reply::new(200).encoded(coding, body)).await;
+        let error = read.unwrap_err();
+        assert_eq!(error.message(), "reading rows: the response is not zstd, as its header says", "{coding}");
+        assert_eq!((error.kind(), error.is_retryable(), requests), (ErrorKind::Validation, false, 1), "{error:?}");
+        assert!(error.hint().unwrap().contains("content-encoding"), "{error:?}");
+    }
+}
+
+#[tokio::test]
 async fn codings_are_undone_in_the_opposite_order_in_one_line_or_several() {
     let text = "a value that comes again ".repeat(2000);
     let zstd = |plain: &[u8]| zstd::encode_all(plain, 3).unwrap();
