@@ -1,6 +1,7 @@
 //! What a project has: the four tables, their columns as PostHog names them, and how many rows they hold.
 
 use osiris_core::{Catalog, Error, ErrorKind, Resource, ResourceField, ResourceKind, Result};
+use osiris_http::server_message;
 
 use crate::client::{AnswerColumn, Client, Connect};
 use crate::config::{ConnectionConfig, DataType};
@@ -59,6 +60,5 @@ fn field(ordinal: u32, column: &AnswerColumn, source: &Source) -> ResourceField 
 }
 
 fn is_unknown_table(error: &Error) -> bool {
-    let said = error.context().iter().find(|(key, _)| *key == "the server says");
-    error.kind() == ErrorKind::Validation && said.is_some_and(|(_, said)| said.starts_with("Unknown table"))
+    error.kind() == ErrorKind::Validation && server_message(error).is_some_and(|said| said.starts_with("Unknown table"))
 }

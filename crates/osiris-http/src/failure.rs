@@ -14,6 +14,14 @@ use serde_json::Value;
 
 use crate::pace::Usage;
 
+/// The context of an error that holds the server's message.
+const SAID: &str = "the server says";
+
+/// The server's message in an error that was made of its response.
+pub fn server_message(error: &Error) -> Option<&str> {
+    error.context().iter().find(|(key, _)| *key == SAID).map(|(_, said)| said.as_str())
+}
+
 /// How a driver explains an error response; `None` leaves it to the status.
 pub type Explain = Arc<dyn Fn(&Failure<'_>) -> Option<Explained> + Send + Sync>;
 
@@ -152,7 +160,7 @@ impl Failure<'_> {
     pub fn error_of(&self, kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Error {
         let mut error = Error::new(kind, message).with_context("url", self.url).with_context("status", self.status());
         if let Some(said) = self.said() {
-            error = error.with_context("the server says", said);
+            error = error.with_context(SAID, said);
         }
         match self.retry_after() {
             Some(delay) if kind.is_retried_by_default() => error.with_retry_after(delay),
@@ -315,6 +323,8 @@ mod tests {
         let error = failure(400, &headers, body).error();
         assert_eq!(error.message(), "reading rows: the server answered 400 Bad Request");
         assert!(error.report().contains("the server says: no such field"), "{error:?}");
+        assert_eq!(server_message(&error), Some("no such field"));
+        assert_eq!(server_message(&failure(400, &headers, b"").error()), None);
     }
 
     #[test]

@@ -28,7 +28,7 @@ mod transport;
 
 pub use client::HttpClient;
 pub use clock::{Clock, Jitter, SimulatedClock, SystemClock};
-pub use failure::{Explain, Explained, Failure};
+pub use failure::{Explain, Explained, Failure, server_message};
 pub use metrics::{RATE_LIMIT_WAIT_MS, REQUESTS_REPEATED, RequestCounts};
 pub use pace::{Pace, RateLimit, Usage};
 pub use page::{Page, Streaming};

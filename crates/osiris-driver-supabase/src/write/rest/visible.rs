@@ -2,6 +2,7 @@
 //! as of the last time that it read the database.
 
 use osiris_core::{Error, Result};
+use osiris_http::server_message;
 
 use super::refusal::is_not_noticed;
 use crate::client::rest::table::TableApi;
@@ -28,14 +29,10 @@ pub(super) fn of_creating(api: &TableApi, error: Error) -> Error {
     let is_there = match sqlstate(&error) {
         Some(state) => is_there_already(state, error.message()),
         // The SQL endpoint gives the server's message and no code, or has the code in the message.
-        None => said(&error).is_some_and(|said| said.contains("already exists") || is_there_already("23505", said)),
+        None => server_message(&error)
+            .is_some_and(|said| said.contains("already exists") || is_there_already("23505", said)),
     };
     if is_there { not_noticed(api).with_source(error) } else { error }
-}
-
-/// What the API quotes from its server.
-fn said(error: &Error) -> Option<&str> {
-    error.context().iter().find(|(key, _)| *key == "the server says").map(|(_, said)| said.as_str())
 }
 
 fn not_visible(api: &TableApi) -> Error {
