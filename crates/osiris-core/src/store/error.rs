@@ -34,7 +34,7 @@ pub fn statement_error(error: duckdb::Error, message: impl Into<String>, sql: &s
     let EngineError { class, detail, offset } = EngineError::read(&error);
     let detail = match detail.strip_prefix(OWN) {
         Some(own) => own.to_owned(),
-        None if quotes_data(&class) => mask_data(&class, &detail, sql),
+        None if quotes_data(&class, &detail) => mask_data(&class, &detail, sql),
         None => detail,
     };
     let ours = Error::new(kind_of(&class, &detail), format!("{}: {}", message.into(), first_line(&detail)));

@@ -32,8 +32,20 @@ const BEFORE_A_COLUMN: &str = " when casting from source column ";
 const BEFORE_POSITIONS: [&str; 6] = ["byte", "line", "offset", "position", "scale", "width"];
 const QUOTES: [char; 2] = ['\'', '"'];
 
-/// Whether the errors of this class may quote data. Those that do not are about the SQL, files, or the machine.
-pub(super) fn quotes_data(class: &str) -> bool {
+/// How messages about a value begin. One may come in any class, such as where an expression is computed while it is bound.
+const ABOUT_VALUES: [&str; 8] = [
+    "Casting value ",
+    "Could not cast value ",
+    "Could not convert ",
+    "Could not parse string ",
+    "Failed to cast value",
+    "Malformed JSON",
+    "Overflow in ",
+    "date field value out of range",
+];
+
+/// Whether an error may quote data. Those of the classes that do not are about the SQL, files, or the machine.
+pub(super) fn quotes_data(class: &str, text: &str) -> bool {
     const SAFE: [&str; 20] = [
         "",
         "Autoload",
@@ -56,7 +68,8 @@ pub(super) fn quotes_data(class: &str) -> bool {
         "Settings",
         "Syntax",
     ];
-    !SAFE.contains(&class)
+    let is_about_a_value = user::message(text).is_some() || ABOUT_VALUES.iter().any(|start| text.starts_with(start));
+    is_about_a_value || !SAFE.contains(&class)
 }
 
 /// Masks everything from the first value to the last, and the line of a file that the CSV reader quotes. What the user
@@ -259,7 +272,34 @@ mod tests {
                 ),
             ] {
                 let masked = mask_data(class, &text, "");
-                assert!(quotes_data(class) && masked.contains(MASK) && !masked.contains("hidden"), "{text}\n{masked}");
+                assert!(
+                    quotes_data(class, &text) && masked.contains(MASK) && !masked.contains("hidden"),
+                    "{text}\n{masked}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_about_a_value_is_one_in_any_class() {
+        for class in ["", "Binder", "Catalog", "Parser"] {
+            for text in [
+                "Could not convert string 'hidden' to INT32",
+                "Casting value \"hidden\" to type DECIMAL(4,2) failed: value is out of range!",
+                "Overflow in multiplication of INT32 (hidden * 100000)!",
+                "error(): hidden",
+            ] {
+                assert!(quotes_data(class, text), "{class} {text}");
+                let masked = mask_data(class, text, "");
+                assert!(masked.contains(MASK) && !masked.contains("hidden"), "{class} {text}\n{masked}");
+            }
+            for text in [
+                "Referenced column \"nme\" not found in FROM clause!\nCandidate bindings: \"t.name\"",
+                "Table with name movie does not exist!\nDid you mean \"movies\"?",
+                "syntax error at or near \"FORM\"",
+                "Could not choose a best candidate function for the function call \"f(STRING_LITERAL)\"",
+            ] {
+                assert!(!quotes_data(class, text), "{class} {text}");
             }
         }
     }
