@@ -3,6 +3,7 @@
 //! For tests: what goes wrong here panics.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "this library is only used by tests")]
 
+pub mod html;
 mod process;
 mod steady;
 

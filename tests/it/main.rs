@@ -31,6 +31,7 @@ mod posthog;
 mod privacy;
 mod recipes;
 mod records;
+mod report;
 mod sandbox;
 mod secrets;
 mod sql_errors;

@@ -9,6 +9,7 @@ mod interrupt;
 mod logging;
 mod panic;
 mod progress;
+mod report;
 mod table;
 
 use std::process::ExitCode;

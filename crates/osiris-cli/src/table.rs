@@ -30,20 +30,27 @@ pub(crate) fn table(head: &[&str], rows: Vec<Vec<String>>, right: &[usize]) -> S
 pub(crate) fn ledger_table(steps: &[LedgerStep]) -> String {
     let head = ["step", "rows in", "rows out", "rejected", "seconds", "rows/s"];
     let mut text = table(&head, steps.iter().map(ledger_row).collect(), &[1, 2, 3, 4, 5]);
+    ledger_notes(steps).iter().for_each(|note| text.push_str(&format!("{note}\n")));
+    text
+}
+
+/// What the counts of the ledger do not show by themselves, a line each.
+pub(crate) fn ledger_notes(steps: &[LedgerStep]) -> Vec<String> {
+    let mut notes = Vec::new();
     for step in steps.iter().filter(|step| step.counts.skipped > 0) {
         let rows = human::rows(step.counts.skipped);
-        text.push_str(&format!("{}: {rows} without a cursor value skipped (`nulls: skip`)\n", step.id));
+        notes.push(format!("{}: {rows} without a cursor value skipped (`nulls: skip`)", step.id));
     }
     for step in steps.iter().filter(|step| step.role == Role::Extract && step.counts.ignored > 0) {
         let rows = human::rows(step.counts.ignored);
-        text.push_str(&format!("{}: {rows} of the source ignored, as the step allows\n", step.id));
+        notes.push(format!("{}: {rows} of the source ignored, as the step allows", step.id));
     }
     for (step, confirmation) in steps.iter().filter_map(|step| Some((step, step.confirmed.as_ref()?))) {
         let who = confirmation.user.as_ref().map_or_else(String::new, |user| format!(" by {}", visible_line(user)));
         let at = confirmation.at.format("%Y-%m-%d %H:%M:%S UTC");
-        text.push_str(&format!("{}: confirmed{who} at {at}: its rows were not counted in the destination\n", step.id));
+        notes.push(format!("{}: confirmed{who} at {at}: its rows were not counted in the destination", step.id));
     }
-    text
+    notes
 }
 
 /// Where the rejects of a step are, and why there are any.
@@ -67,28 +74,48 @@ fn reject_line(reason: &RejectReason) -> String {
     format!("{rows}{column}: {}", visible_line(&reason.reason))
 }
 
+/// A status in words.
+pub(crate) fn status_text(status: StepStatus) -> &'static str {
+    match status {
+        StepStatus::Done => "done",
+        StepStatus::Reused => "done before",
+        StepStatus::Confirmed => "confirmed",
+        StepStatus::Failed => "failed",
+        StepStatus::Ambiguous => "ambiguous",
+        StepStatus::Cancelled => "stopped",
+        StepStatus::Skipped => "skipped",
+    }
+}
+
+/// The rows that a step stored, or that its destination acknowledged.
+pub(crate) fn rows_out(step: &LedgerStep) -> u64 {
+    if step.role == Role::Write { step.counts.acknowledged() } else { step.counts.stored }
+}
+
+/// How long a step took, if it ran in this run.
+pub(crate) fn time_of(step: &LedgerStep) -> Option<Duration> {
+    let ran = !matches!(step.status, StepStatus::Reused | StepStatus::Confirmed | StepStatus::Skipped);
+    ran.then(|| Duration::from_millis(step.duration_ms))
+}
+
 fn ledger_row(step: &LedgerStep) -> Vec<String> {
     let counts = &step.counts;
-    let out = if step.role == Role::Write { counts.acknowledged() } else { counts.stored };
-    let duration = Duration::from_millis(step.duration_ms);
-    let (name, ran) = match step.status {
-        StepStatus::Done => (step.id.clone(), true),
-        StepStatus::Reused => (format!("{} (done before)", step.id), false),
-        StepStatus::Confirmed => (format!("{} (confirmed)", step.id), false),
-        StepStatus::Failed => (format!("{} (failed)", step.id), true),
-        StepStatus::Ambiguous => (format!("{} (ambiguous)", step.id), true),
-        StepStatus::Cancelled => (format!("{} (stopped)", step.id), true),
-        StepStatus::Skipped => return vec![format!("{} (skipped)", step.id)],
+    let (out, time) = (rows_out(step), time_of(step));
+    let name = match step.status {
+        StepStatus::Done => step.id.clone(),
+        status => format!("{} ({})", step.id, status_text(status)),
     };
-    let timed = |text: String| if ran { text } else { String::new() };
+    if step.status == StepStatus::Skipped {
+        return vec![name];
+    }
     let counted = |number: u64| if step.confirmed.is_some() { String::new() } else { human::count(number) };
     vec![
         name,
         human::count(counts.read),
         counted(out),
         counted(counts.rejected),
-        timed(human::seconds(duration)),
-        timed(human::rate(counts.read.max(out), duration)),
+        time.map(human::seconds).unwrap_or_default(),
+        time.map(|time| human::rate(counts.read.max(out), time)).unwrap_or_default(),
     ]
 }
 

@@ -4,14 +4,15 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
-use osiris_core::{Error, private};
+use osiris_core::{Error, ErrorKind, Result, private};
 
 /// What the name of a file in the making ends in.
 const UNFINISHED: &str = ".osiris-tmp";
 
 /// Writes the file atomically: it has the new content or the old one, even with concurrent writers.
 pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
-    let directory = path.parent().unwrap_or_else(|| Path::new("."));
+    // A bare name has the parent "", which cannot be opened.
+    let directory = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or_else(|| Path::new("."));
     private::create_dir_all(directory)?;
     // A name of its own, and the mode 0600.
     let mut temporary = tempfile::Builder::new().prefix(".").suffix(UNFINISHED).tempfile_in(directory)?;
@@ -19,6 +20,25 @@ pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
     temporary.as_file().sync_all()?;
     temporary.persist(path).map_err(|failed| failed.error)?;
     sync_directory(directory)
+}
+
+/// Writes a file of the user's choice that only its owner can read, whole or not at all. One that is there is replaced; a pipe
+/// or a device is written to.
+///
+/// # Errors
+/// It cannot be written.
+pub fn write_private(path: &Path, content: &[u8]) -> Result<()> {
+    let is_special = path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir());
+    let written = if is_special {
+        File::options().write(true).open(path).and_then(|mut file| file.write_all(content))
+    } else {
+        write_atomically(path, content)
+    };
+    written.map_err(|error| {
+        Error::new(kind_of(&error), format!("cannot write `{}`", path.display()))
+            .with_source(error)
+            .with_hint("choose another file: `--output FILE`")
+    })
 }
 
 /// Brings the entries of a directory to the disk.
@@ -40,8 +60,11 @@ pub(crate) fn remove_unfinished(directory: &Path) {
 
 /// What went wrong with a file of the run directory.
 pub(crate) fn file_error(error: io::Error, path: &Path) -> Error {
-    let kind = Error::from(io::Error::from(error.kind())).kind();
-    Error::new(kind, format!("cannot use `{}`", path.display()))
+    Error::new(kind_of(&error), format!("cannot use `{}`", path.display()))
         .with_source(error)
         .with_hint("choose another directory with `--run-dir`")
+}
+
+fn kind_of(error: &io::Error) -> ErrorKind {
+    Error::from(io::Error::from(error.kind())).kind()
 }

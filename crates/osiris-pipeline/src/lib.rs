@@ -36,6 +36,7 @@ pub use copy::{CopyPipeline, CopyRequest, TablesPipeline, TablesRequest};
 pub use diagnostic::{Diagnostic, Diagnostics, FAILURE_VERSION, error_json, failure_document};
 pub use environment::Environment;
 pub use exit_code::ExitCode;
+pub use file::write_private;
 pub use init::{init, init_file};
 pub use listing::{ConnectionListing, VariableState, list_connections};
 pub use model::{OML_VERSION, Pipeline, Spanned, Step, StepInput};
@@ -45,9 +46,9 @@ pub use plan::{Plan, PlanOptions, PlannedStep};
 pub use project::Project;
 pub use reference::{AliasReference, ComponentReference, FieldReference, reference, summaries};
 pub use run::{
-    CleanOptions, Cleaned, CleanedRun, Confirmation, Ledger, LedgerStep, Observer, Outcome, PastRun, RunOptions,
-    RunRecord, RunReport, Runs, SavedStates, Silent, StateGeneration, StepReport, StepState, StepStatus, StoreChoice,
-    Wait,
+    AttemptEnd, CleanOptions, Cleaned, CleanedRun, Confirmation, Ledger, LedgerStep, Observer, Outcome, PastRun,
+    RunHistory, RunOptions, RunRecord, RunReport, Runs, SavedStates, Silent, StateGeneration, StepAttempt, StepColumn,
+    StepHistory, StepReport, StepState, StepStatus, StoreChoice, Wait,
 };
 pub use schema::{connections_schema, pipeline_schema, settings_schema};
 pub use settings::{

@@ -30,11 +30,7 @@ pub(super) fn rejects(run: &PastRun, args: &RejectsArgs, console: &Console) -> R
     }
     let mut documents = Vec::new();
     for (step, file) in &steps {
-        let mut rows = Vec::new();
-        file.rows(Some(args.limit.unwrap_or(SHOWN)), |reject| {
-            rows.push(reject);
-            Ok::<(), Error>(())
-        })?;
+        let rows = file.first(args.limit.unwrap_or(SHOWN))?;
         let (total, reasons) = (file.len()?, file.reasons(REASONS)?);
         if args.json {
             let rows: Vec<Value> = rows.iter().map(row_json).collect();

@@ -1,16 +1,22 @@
 //! `runs`: past runs.
 
-use osiris::Settings;
+use std::path::Path;
+
 use osiris::core::visible_line;
-use osiris::pipeline::{CleanOptions, LedgerStep, PastRun, Runs, StepStatus, error_json};
+use osiris::pipeline::{CleanOptions, PastRun, Runs, error_json, write_private};
+use osiris::{Error, Settings};
 use serde_json::{Value, json};
 
 use super::{project, rejects};
-use crate::args::{CleanRunsArgs, RunsCommand, ShowRunArgs};
+use crate::args::{CleanRunsArgs, ReportArgs, RunsCommand, ShowRunArgs};
 use crate::command_error::CommandError;
 use crate::console::Console;
 use crate::human;
+use crate::report::Report;
 use crate::table::{ledger_table, rejects_text, table};
+
+/// The report of a run, in its directory.
+const REPORT: &str = "report.html";
 
 pub(super) fn execute(command: &RunsCommand, given: Settings, console: &Console) -> Result<u8, CommandError> {
     let runs = project::here(given)?.runs();
@@ -28,6 +34,7 @@ pub(super) fn execute(command: &RunsCommand, given: Settings, console: &Console)
         }
         RunsCommand::Clean(args) => return clean(&runs, args, console),
         RunsCommand::Rejects(args) => rejects::rejects(&runs.find(args.run.as_deref())?, args, console)?,
+        RunsCommand::Report(args) => report(&runs.find(args.run.as_deref())?, args, console)?,
         RunsCommand::Show(args) => show(&runs.find(args.run.as_deref())?, args, console)?,
     }
     Ok(0)
@@ -80,10 +87,7 @@ fn show(run: &PastRun, args: &ShowRunArgs, console: &Console) -> Result<(), Comm
                 let path = run.directory().join(rejects);
                 text.push_str(&format!("{}\n", rejects_text(&step.id, &path, &step.reject_reasons)));
             }
-            // A step that was stopped is not why, if another one failed.
-            let failed = |step: &LedgerStep| matches!(step.status, StepStatus::Failed | StepStatus::Ambiguous);
-            let is_why = failed(step) || !ledger.steps.iter().any(failed);
-            if let Some(error) = step.error.as_ref().filter(|_| is_why) {
+            if let Some(error) = ledger.decisive_error(step) {
                 text.push_str(&format!("\nerror: {error}\n"));
             }
         }
@@ -94,6 +98,26 @@ fn show(run: &PastRun, args: &ShowRunArgs, console: &Console) -> Result<(), Comm
     console.data(&text)
 }
 
+/// Writes the report of a run, by default into its directory.
+fn report(run: &PastRun, args: &ReportArgs, console: &Console) -> Result<(), CommandError> {
+    let to_stdout = args.output.as_deref() == Some(Path::new("-"));
+    if to_stdout && args.json {
+        let message = "the report goes to the standard output, where --json would print its path";
+        return Err(Error::validation(message).with_hint("leave out --json, or name a file: `--output FILE`").into());
+    }
+    let page = Report::of(run)?.to_html();
+    if to_stdout {
+        return console.data(&page);
+    }
+    let path = args.output.clone().unwrap_or_else(|| run.directory().join(REPORT));
+    write_private(&path, page.as_bytes())?;
+    if args.json {
+        return console.json(&json!({"run_id": run.record().run_id, "path": path}));
+    }
+    console.say(&format!("wrote {}", path.display()));
+    Ok(())
+}
+
 fn row(run: &PastRun) -> Vec<String> {
     let record = run.record();
     let started = record.started_at.format("%Y-%m-%d %H:%M:%S").to_string();
@@ -101,9 +125,7 @@ fn row(run: &PastRun) -> Vec<String> {
 }
 
 fn seconds(run: &PastRun) -> String {
-    let record = run.record();
-    let duration = record.finished_at.and_then(|finished| (finished - record.started_at).to_std().ok());
-    duration.map_or_else(|| "-".to_owned(), human::seconds)
+    run.duration().map_or_else(|| "-".to_owned(), human::seconds)
 }
 
 /// The record of a run with its actual outcome; with its ledger if `whole`.

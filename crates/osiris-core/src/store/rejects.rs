@@ -249,6 +249,19 @@ impl RejectFile {
         reasons(&self.connection, &self.from, limit)
     }
 
+    /// The first rows, in the order in which they were rejected, at most `limit`.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn first(&self, limit: u64) -> Result<Vec<Reject>> {
+        let mut rows = Vec::new();
+        self.rows(Some(limit), |reject| {
+            rows.push(reject);
+            Ok::<(), Error>(())
+        })?;
+        Ok(rows)
+    }
+
     /// Hands over the rows in the order in which they were rejected, at most `limit`.
     ///
     /// # Errors

@@ -19,6 +19,12 @@ pub use unit::Unit;
 use crate::clock::{Clock, SystemClock};
 use crate::{Redactor, Result};
 
+/// The file of the events, in the directory of a run.
+pub const EVENTS_FILE: &str = "events.jsonl";
+
+/// The file of the metrics, in the directory of a run.
+pub const METRICS_FILE: &str = "metrics.jsonl";
+
 /// The JSON Schema of a line of `events.jsonl`.
 pub const EVENTS_SCHEMA: &str = include_str!("../../schemas/events.schema.json");
 
@@ -50,7 +56,7 @@ impl Telemetry {
             let file: File = crate::private::options().create(true).append(true).open(directory.join(name))?;
             Ok(Box::new(LineWriter::new(file)))
         };
-        Ok(Self::to_writers(open("events.jsonl")?, open("metrics.jsonl")?, session, redactor))
+        Ok(Self::to_writers(open(EVENTS_FILE)?, open(METRICS_FILE)?, session, redactor))
     }
 
     /// The same into any two writers.

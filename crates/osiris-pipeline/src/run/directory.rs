@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::ledger::Ledger;
 use super::outcome::Outcome;
-use super::past::{LEDGER, PastRun, RECORD, RunRecord, Runs};
+use super::past::{LEDGER, PastRun, RECORD, RunRecord, Runs, VERSION};
 use super::state::StateGeneration;
 use crate::Plan;
 use crate::file::{file_error, remove_unfinished, write_atomically};
@@ -64,6 +64,7 @@ impl RunDirectory {
         }
         record.outcome = Outcome::Running;
         record.finished_at = None;
+        record.program_version = Some(VERSION.to_owned());
         record.states = states;
         record.resumed_as = Runs::below(root).next_number()?;
         Self::open(past.directory().to_path_buf(), record, plan.redactor())

@@ -1,6 +1,6 @@
 //! The ledger of a run: every row accounted for, written to `ledger.json` after each step.
 
-use osiris_core::{RejectReason, Role, StepCounts};
+use osiris_core::{Column, Redactor, RejectReason, Role, StepCounts, shorten};
 use serde::{Deserialize, Serialize};
 
 use super::confirmation::Confirmation;
@@ -21,6 +21,30 @@ pub struct Ledger {
     pub steps: Vec<LedgerStep>,
 }
 
+/// How much of the name of a type is kept: that of an ENUM holds all its values.
+const LONGEST_TYPE: usize = 200;
+
+/// A column of the table that a step made; redacted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepColumn {
+    /// Its name.
+    pub name: String,
+    /// Its type, as the run store calls it.
+    #[serde(rename = "type")]
+    pub column_type: String,
+}
+
+impl StepColumn {
+    /// SQL names a column without an alias by its expression, which may hold a secret.
+    pub(super) fn new(column: &Column, redactor: &Redactor) -> Self {
+        let column_type = column.column_type.to_string();
+        Self {
+            name: redactor.scrub(&column.name).into_owned(),
+            column_type: shorten(&redactor.scrub(&column_type), LONGEST_TYPE).into_owned(),
+        }
+    }
+}
+
 /// The lines of one step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LedgerStep {
@@ -34,6 +58,9 @@ pub struct LedgerStep {
     pub status: StepStatus,
     /// The steps whose tables it read.
     pub upstream: Vec<String>,
+    /// The steps that it waited for, whether it read their tables or not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<String>,
     /// The counts.
     #[serde(flatten)]
     pub counts: StepCounts,
@@ -53,6 +80,9 @@ pub struct LedgerStep {
     /// The most frequent reasons why rows were rejected, up to five.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reject_reasons: Vec<RejectReason>,
+    /// The columns of its table, once it has made it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<StepColumn>,
     /// What its result depends on: a resumed run repeats a step when this has changed.
     pub fingerprint: String,
 }
@@ -91,6 +121,13 @@ impl Ledger {
         own.chain(handed).collect()
     }
 
+    /// The error of a step, if it says why the run failed: a step that was stopped is not why, if another one failed.
+    pub fn decisive_error<'a>(&self, step: &'a LedgerStep) -> Option<&'a str> {
+        let failed = |step: &LedgerStep| matches!(step.status, StepStatus::Failed | StepStatus::Ambiguous);
+        let is_why = failed(step) || !self.steps.iter().any(failed);
+        step.error.as_deref().filter(|_| is_why)
+    }
+
     /// A writer reads all rows of the step it writes.
     fn handed_over(&self, writer: &LedgerStep) -> Option<String> {
         let ([upstream], Role::Write) = (writer.upstream.as_slice(), writer.role) else { return None };
@@ -112,6 +149,7 @@ impl From<&StepReport> for LedgerStep {
             role: step.role,
             status: step.status,
             upstream: step.upstream.clone(),
+            needs: step.needs.clone(),
             counts: step.counts.clone(),
             duration_ms: millis(step.duration),
             offset_ms: millis(step.offset),
@@ -120,6 +158,7 @@ impl From<&StepReport> for LedgerStep {
             confirmed: step.confirmed.clone(),
             rejects: step.rejects.as_ref().and_then(|path| Some(format!("rejects/{}", path.file_name()?.to_str()?))),
             reject_reasons: step.reject_reasons.clone(),
+            columns: step.columns.clone(),
             fingerprint: step.fingerprint.clone(),
         }
     }
@@ -140,6 +179,7 @@ mod tests {
             role,
             status: StepStatus::Done,
             upstream: upstream.iter().map(|id| (*id).to_owned()).collect(),
+            needs: Vec::new(),
             counts,
             duration_ms: 0,
             offset_ms: 0,
@@ -148,6 +188,7 @@ mod tests {
             confirmed: None,
             rejects: None,
             reject_reasons: Vec::new(),
+            columns: Vec::new(),
             fingerprint: String::new(),
         }
     }
@@ -162,6 +203,13 @@ mod tests {
         let wrote = StepCounts { read: 4, inserted: 4, ..StepCounts::default() };
         let found = problems(vec![step("a", Role::Extract, &[], read), step("b", Role::Write, &["a"], wrote)]);
         assert_eq!(found, ["step `b` read 4 rows of the 5 that step `a` stored"]);
+    }
+
+    #[test]
+    fn a_column_that_is_named_by_a_secret_is_masked() {
+        let column = Column::new("'k3y-0123456789'", osiris_core::ColumnType::Varchar);
+        let kept = StepColumn::new(&column, &Redactor::new(["k3y-0123456789"]));
+        assert_eq!((kept.name.as_str(), kept.column_type.as_str()), ("'***'", "VARCHAR"));
     }
 
     #[test]

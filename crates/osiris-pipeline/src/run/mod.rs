@@ -9,6 +9,7 @@ mod confirmation;
 mod database;
 mod direct;
 mod directory;
+mod history;
 mod ledger;
 mod outcome;
 mod past;
@@ -42,7 +43,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use clean::{CleanOptions, Cleaned, CleanedRun};
 pub use confirmation::Confirmation;
-pub use ledger::{Ledger, LedgerStep};
+pub use history::{AttemptEnd, RunHistory, StepAttempt, StepHistory};
+pub use ledger::{Ledger, LedgerStep, StepColumn};
 pub use outcome::Outcome;
 pub use past::{PastRun, RunRecord, Runs};
 pub use report::{RunReport, StepReport, StepStatus};

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use osiris_core::problem::nearest;
 use osiris_core::{Error, RejectFile, Result, Role};
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +22,9 @@ use crate::file::file_error;
 pub(super) const RECORD: &str = "run.json";
 /// The file of its ledger.
 pub(super) const LEDGER: &str = "ledger.json";
+
+/// The version that a run is recorded with: all crates have the same.
+pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// What a file of DuckDB begins with: a header of the file and two of the database. DuckDB writes them one after the other, and
 /// opens no file that has fewer.
@@ -66,6 +71,9 @@ pub struct RunRecord {
     /// The number that it took when it was last resumed; else `number`.
     #[serde(default)]
     pub resumed_as: u64,
+    /// The version of Osiris that ran it, or resumed it last. None: a version that did not record it.
+    #[serde(default)]
+    pub program_version: Option<String>,
 }
 
 impl RunRecord {
@@ -90,6 +98,7 @@ impl RunRecord {
             states: BTreeMap::new(),
             number,
             resumed_as: number,
+            program_version: Some(VERSION.to_owned()),
         }
     }
 
@@ -160,6 +169,12 @@ impl PastRun {
             Outcome::Running if !self.is_held() => Outcome::Interrupted,
             outcome => outcome,
         }
+    }
+
+    /// How long it took, if it has ended.
+    pub fn duration(&self) -> Option<Duration> {
+        let finished = self.record.finished_at?;
+        (finished - self.record.started_at).to_std().ok()
     }
 
     /// Whether it is a run of the pipeline in `file`.
@@ -244,6 +259,7 @@ impl Runs {
         let Some(id) = id else {
             return runs.into_iter().next().ok_or_else(|| self.none());
         };
+        let similar = nearest(id, runs.iter().map(|run| run.record.run_id.as_str())).map(str::to_owned);
         let mut matching = runs.into_iter().filter(|run| run.record.run_id.starts_with(id));
         match (matching.next(), matching.next()) {
             (Some(run), None) => Ok(run),
@@ -261,7 +277,10 @@ impl Runs {
             }
             (None, _) => Err(Error::validation(format!("there is no run `{id}`"))
                 .with_context("directory", self.directory.display())
-                .with_hint("`osiris runs list` shows all runs")),
+                .with_hint(match similar {
+                    Some(similar) => format!("did you mean `{similar}`? `osiris runs list` shows all runs"),
+                    None => "`osiris runs list` shows all runs".to_owned(),
+                })),
         }
     }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::confirmation::Confirmation;
+use super::ledger::StepColumn;
 use super::outcome::Outcome;
 use crate::PlannedStep;
 
@@ -100,6 +101,10 @@ pub struct StepReport {
     pub offset: Duration,
     /// The steps whose tables it read.
     pub upstream: Vec<String>,
+    /// The steps that it waited for, whether it read their tables or not.
+    pub needs: Vec<String>,
+    /// The columns of its table, once it has made it; redacted.
+    pub columns: Vec<StepColumn>,
     /// What the next run starts from.
     pub(super) state: Option<Value>,
     /// What its table depends on.
@@ -133,6 +138,8 @@ impl StepReport {
             reject_reasons: Vec::new(),
             offset: Duration::ZERO,
             upstream: step.upstream.iter().map(|(_, step)| step.clone()).collect(),
+            needs: step.dependencies.clone(),
+            columns: Vec::new(),
             state: None,
             fingerprint: step.request.fingerprint.clone().unwrap_or_default(),
         }

@@ -54,6 +54,7 @@ impl Scheduler<'_> {
                 decided.insert(receiver);
             }
         }
+        self.keep_columns(past);
         let confirmed = self.reports.values().filter_map(|report| Some((report, report.confirmed.as_ref()?)));
         for (report, confirmation) in confirmed {
             writes.record(&report.id, &report.fingerprint, confirmation)?;
@@ -73,6 +74,15 @@ impl Scheduler<'_> {
             self.context.telemetry().log_event(event::STEP_REUSED, fields);
         }
         self.observer.step_finished(report);
+    }
+
+    /// The columns of the steps that are done: rows that went directly to a writer have no table any more.
+    fn keep_columns(&mut self, past: &PastRun) {
+        for kept in past.ledger().into_iter().flat_map(|ledger| &ledger.steps) {
+            if let Some(report) = self.reports.get_mut(&kept.id).filter(|report| report.status.is_done()) {
+                report.columns.clone_from(&kept.columns);
+            }
+        }
     }
 
     async fn reuse_table(&mut self, step: &PlannedStep, wanted: &str) -> Result<bool> {

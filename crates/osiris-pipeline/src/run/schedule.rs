@@ -11,7 +11,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use super::commits::CommitFile;
 use super::direct::{self, DirectEdges};
 use super::directory::RunDirectory;
-use super::ledger::Ledger;
+use super::ledger::{Ledger, StepColumn};
 use super::past::PastRun;
 use super::report::{StepReport, StepStatus};
 use super::state::States;
@@ -243,6 +243,11 @@ impl<'a> Scheduler<'a> {
         report.offset = offset;
         let question = match run.result {
             Ok(output) => {
+                if let Some(table) = &output.table {
+                    let redactor = self.context.telemetry().redactor();
+                    let columns = table.schema().columns().iter();
+                    report.columns = columns.map(|column| StepColumn::new(column, &redactor)).collect();
+                }
                 // Rows that went over a direct edge are in no table.
                 if let Some(table) = output.table.clone().filter(|_| self.edges.from(index).is_none()) {
                     self.tables.insert(step.id.clone(), table);
