@@ -1,6 +1,7 @@
 //! The failure of a command.
 
-use osiris::pipeline::{ExitCode, error_json, failure_document};
+use osiris::core::Code;
+use osiris::pipeline::{Diagnostic, ExitCode, error_json, failure_document};
 use osiris::{Diagnostics, Error};
 use serde_json::{Value, json};
 
@@ -20,6 +21,16 @@ impl CommandError {
         match self {
             Self::Diagnostics(_) | Self::Refused(_) => ExitCode::Refused,
             Self::Run(error) => ExitCode::of_error(error),
+        }
+    }
+
+    /// The kinds of mistakes.
+    pub(crate) fn codes(&self) -> Vec<Code> {
+        match self {
+            Self::Diagnostics(diagnostics) => {
+                diagnostics.iter().filter(|found| found.is_error()).filter_map(Diagnostic::code).collect()
+            }
+            Self::Refused(error) | Self::Run(error) => vec![error.code()],
         }
     }
 

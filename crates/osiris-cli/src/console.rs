@@ -1,6 +1,7 @@
 //! Where text goes: data to the standard output, everything else to the standard error, coloured only where that is
 //! wanted.
 
+use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
@@ -8,7 +9,7 @@ use std::io::{self, IsTerminal, Write as _};
 use anstyle::{AnsiColor, Style};
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use osiris::Error;
-use osiris::core::{Redactor, is_control, visible};
+use osiris::core::{Code, Redactor, is_control, visible};
 use serde_json::Value;
 
 use crate::args::{Colour, GlobalArgs};
@@ -112,6 +113,16 @@ impl Console {
         match error {
             CommandError::Diagnostics(diagnostics) => self.report(&diagnostics.render(self.styled)),
             CommandError::Refused(error) | CommandError::Run(error) => self.error(error),
+        }
+        self.for_more(error.codes());
+    }
+
+    /// Where more is to be read about errors, once they have been printed. A code that says no more than a message is left out.
+    pub(crate) fn for_more(&self, codes: impl IntoIterator<Item = Code>) {
+        let codes: BTreeSet<Code> = codes.into_iter().filter(|code| !code.is_general()).collect();
+        let codes: Vec<&str> = codes.into_iter().map(Code::as_str).collect();
+        if !codes.is_empty() {
+            self.say(&format!("for more: osiris explain {}", codes.join(" ")));
         }
     }
 

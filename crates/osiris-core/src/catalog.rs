@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::problem::nearest;
-use crate::{Error, Result};
+use crate::{Code, Error, Result};
 
 /// The resources of one connection [DRV-019..021].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -118,7 +118,7 @@ impl Catalog {
                 None => "without a pattern all are listed; `*` and `?` match any characters".to_owned(),
             },
         };
-        Error::validation(format!("no table matches `{pattern}`")).with_hint(hint)
+        Error::validation(format!("no table matches `{pattern}`")).with_code(Code::TableNotFound).with_hint(hint)
     }
 }
 

@@ -7,11 +7,12 @@
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Redactor;
+use crate::{Code, Redactor};
 
 /// The result of anything in Osiris that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -64,6 +65,21 @@ impl ErrorKind {
         matches!(self, Self::Network | Self::Timeout)
     }
 
+    /// The code of an error that has none of its own.
+    const fn code(self) -> Code {
+        match self {
+            Self::Auth => Code::AuthenticationFailed,
+            Self::Network => Code::NetworkFailed,
+            Self::Permission => Code::PermissionDenied,
+            Self::Timeout => Code::NoResponse,
+            Self::Validation => Code::InvalidInput,
+            Self::Unknown => Code::Unexpected,
+            Self::Integrity => Code::LedgerUnbalanced,
+            Self::Cancelled => Code::Interrupted,
+            Self::Ambiguous => Code::OutcomeUnknown,
+        }
+    }
+
     /// The category that metrics, events and doctors report. They know only the first six kinds.
     pub const fn category(self) -> &'static str {
         match self {
@@ -88,6 +104,7 @@ pub struct Error(Box<Inner>);
 
 struct Inner {
     kind: ErrorKind,
+    code: Option<Code>,
     retryable: bool,
     retry_after: Option<Duration>,
     retried_for: Option<Duration>,
@@ -113,6 +130,7 @@ impl Error {
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self(Box::new(Inner {
             kind,
+            code: None,
             retryable: kind.is_retried_by_default(),
             retry_after: None,
             retried_for: None,
@@ -150,6 +168,13 @@ impl Error {
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
         self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// Says which kind of mistake it is, where that is known better than by the kind of the error. `None` changes nothing.
+    #[must_use]
+    pub fn with_code(mut self, code: impl Into<Option<Code>>) -> Self {
+        self.0.code = code.into().or(self.0.code);
         self
     }
 
@@ -208,6 +233,7 @@ impl Error {
     /// secret become plain text and can no longer be downcast.
     #[must_use]
     pub fn redacted(mut self, redactor: &Redactor) -> Self {
+        self.0.code = self.known_code();
         let inner = &mut *self.0;
         inner.message = redactor.scrub(&inner.message).into_owned().into();
         inner.hint = inner.hint.take().map(|hint| redactor.scrub(&hint).into_owned().into());
@@ -230,6 +256,20 @@ impl Error {
     /// The kind: the only thing, with [`is_retryable`](Self::is_retryable), that code may act upon.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
+    }
+
+    /// The kind of mistake, for `osiris explain`: [its own](Self::with_code), else that of the nearest cause of the same kind, else that of
+    /// the kind.
+    pub fn code(&self) -> Code {
+        self.known_code().unwrap_or_else(|| self.0.kind.code())
+    }
+
+    /// Without that of the kind.
+    fn known_code(&self) -> Option<Code> {
+        self.0.code.or_else(|| {
+            let causes = std::iter::successors(self.source(), |cause| (*cause).source());
+            causes.filter_map(known_to).find_map(|(kind, code)| (kind == self.0.kind).then_some(code))
+        })
     }
 
     /// Whether a later try may succeed. Never for [`ErrorKind::Ambiguous`]: it might write a second time.
@@ -331,25 +371,73 @@ impl StdError for Cause {
     }
 }
 
-impl From<std::io::Error> for Error {
+impl From<io::Error> for Error {
     /// Kinds of I/O errors that have a meaning for a user get theirs; the message is the operating system's.
-    fn from(error: std::io::Error) -> Self {
-        use std::io::ErrorKind as Io;
-        let kind = match error.kind() {
-            Io::PermissionDenied | Io::ReadOnlyFilesystem => ErrorKind::Permission,
-            Io::TimedOut => ErrorKind::Timeout,
-            Io::ConnectionRefused
-            | Io::ConnectionReset
-            | Io::ConnectionAborted
-            | Io::NotConnected
-            | Io::BrokenPipe
-            | Io::HostUnreachable
-            | Io::NetworkUnreachable => ErrorKind::Network,
-            Io::NotFound | Io::IsADirectory | Io::NotADirectory | Io::InvalidInput | Io::InvalidData => {
-                ErrorKind::Validation
-            }
-            _ => ErrorKind::Unknown,
-        };
-        Self::new(kind, error.to_string()).with_source(error)
+    fn from(error: io::Error) -> Self {
+        Self::new(kind_of_io(error.kind()), error.to_string()).with_source(error)
+    }
+}
+
+fn kind_of_io(kind: io::ErrorKind) -> ErrorKind {
+    use io::ErrorKind as Io;
+    match kind {
+        Io::PermissionDenied | Io::ReadOnlyFilesystem => ErrorKind::Permission,
+        Io::TimedOut => ErrorKind::Timeout,
+        Io::ConnectionRefused
+        | Io::ConnectionReset
+        | Io::ConnectionAborted
+        | Io::NotConnected
+        | Io::BrokenPipe
+        | Io::HostUnreachable
+        | Io::NetworkUnreachable => ErrorKind::Network,
+        Io::NotFound | Io::IsADirectory | Io::NotADirectory | Io::InvalidInput | Io::InvalidData => {
+            ErrorKind::Validation
+        }
+        _ => ErrorKind::Unknown,
+    }
+}
+
+fn code_of_io(kind: io::ErrorKind) -> Option<Code> {
+    use io::ErrorKind as Io;
+    match kind {
+        Io::ConnectionRefused => Some(Code::ConnectionRefused),
+        Io::NotFound => Some(Code::FileNotFound),
+        Io::StorageFull | Io::QuotaExceeded => Some(Code::DiskFull),
+        Io::OutOfMemory => Some(Code::OutOfMemory),
+        _ => None,
+    }
+}
+
+/// The kind and the code of a cause that has a code of its own.
+fn known_to(cause: &(dyn StdError + 'static)) -> Option<(ErrorKind, Code)> {
+    if let Some(ours) = cause.downcast_ref::<Error>() {
+        return Some((ours.0.kind, ours.0.code?));
+    }
+    let kind = cause.downcast_ref::<io::Error>()?.kind();
+    Some((kind_of_io(kind), code_of_io(kind)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_has_its_own_code_or_that_of_a_cause_of_its_kind_or_that_of_the_kind() {
+        let refused = || Error::network("refused").with_code(Code::ConnectionRefused);
+        assert_eq!(Error::network("x").code(), Code::NetworkFailed);
+        assert_eq!(refused().code(), Code::ConnectionRefused);
+        assert_eq!(Error::network("reading").with_source(refused()).code(), Code::ConnectionRefused);
+        assert_eq!(Error::ambiguous("writing").with_source(refused()).code(), Code::OutcomeUnknown);
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        assert_eq!(Error::from(full()).code(), Code::DiskFull);
+        assert_eq!(Error::unknown("writing").with_source(full()).code(), Code::DiskFull);
+        assert_eq!(Error::network("writing").with_source(full()).code(), Code::NetworkFailed);
+    }
+
+    #[test]
+    fn a_code_survives_the_redaction_of_its_cause() {
+        let cause = Error::validation("no table pw").with_code(Code::TableNotFound);
+        let error = Error::validation("reading").with_source(cause).redacted(&Redactor::new(["pw"]));
+        assert_eq!(error.code(), Code::TableNotFound);
     }
 }

@@ -1,7 +1,7 @@
 //! The tables a step reads, by upstream step id.
 
 use crate::problem::nearest;
-use crate::{Error, Result, TableRef};
+use crate::{Code, Error, Result, TableRef};
 
 /// The inputs of a step. They refer to committed tables, or to streamed rows for a writer that streams, and are never
 /// changed [CRT-002, DRV-007].
@@ -58,7 +58,7 @@ impl Inputs {
         let found = self.tables.iter().find(|input| input.table.step() == step || input.key.as_deref() == Some(step));
         found.map(|input| &input.table).ok_or_else(|| {
             let present: Vec<&str> = self.tables.iter().map(|input| input.table.step()).collect();
-            let error = Error::validation(format!("no input comes from a step `{step}`"));
+            let error = Error::validation(format!("no input comes from a step `{step}`")).with_code(Code::UnknownStep);
             match nearest(step, present.iter().copied()) {
                 Some(similar) => error.with_hint(format!("did you mean `{similar}`? Present: {}", present.join(", "))),
                 None if present.is_empty() => error.with_hint("this step has no inputs: add `needs`"),
@@ -76,6 +76,7 @@ impl Inputs {
             (Some(step), _) => self.get(step),
             (None, [one]) => Ok(&one.table),
             (None, []) => Err(Error::validation("this step needs an input but has none")
+                .with_code(Code::UnknownStep)
                 .with_hint("name the step it reads from: `needs: [step]`")),
             (None, several) => {
                 let names: Vec<&str> = several.iter().map(|input| input.table.step()).collect();

@@ -24,6 +24,7 @@ pub mod telemetry;
 pub mod tls;
 
 mod catalog;
+mod code;
 mod component;
 mod context;
 mod counts;
@@ -39,6 +40,7 @@ mod retry;
 mod visible;
 
 pub use catalog::{Catalog, Resource, ResourceField, ResourceKind};
+pub use code::Code;
 pub use commit::{Commit, CommitEnd, CommitLimits, CommitLog, CommitOutcome, CommitRecord, Intent};
 pub use component::{
     Component, ComponentSpec, ConnectionUse, Extract, Extracted, Feature, NoConnection, ResumeFrom, Role, Stdio, Step,

@@ -41,7 +41,7 @@
 //! ```
 
 pub use crate::{
-    Catalog, Column, ColumnType, Commit, CommitEnd, CommitOutcome, Component, ComponentSpec, ConfigSchema,
+    Catalog, Code, Column, ColumnType, Commit, CommitEnd, CommitOutcome, Component, ComponentSpec, ConfigSchema,
     ConnectionUse, DestinationId, Error, ErrorKind, ExecutionContext, Extract, Extracted, Family, Feature, Health,
     HealthCategory, Input, Inputs, Intent, NoConnection, Problem, Registry, Reject, Resource, ResourceField, Result,
     ResumeFrom, Role, Secret, Severity, Stdio, Step, TableRef, TableScan, TableSender, TableSink, Transform, Unit,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Error, Result};
+use crate::{Code, Error, Result};
 
 /// How bad a [`Problem`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,6 +26,8 @@ pub struct Problem {
     pub message: String,
     /// What to do, when that is not obvious from the message.
     pub hint: Option<String>,
+    /// Which kind of mistake it is, where that is known.
+    pub code: Option<Code>,
     /// Whether it stops the run.
     pub severity: Severity,
     /// Whether all that is wrong is that an environment variable has no value here.
@@ -41,6 +43,7 @@ impl Problem {
             of_name: false,
             message: message.into(),
             hint: None,
+            code: None,
             severity: Severity::Error,
             of_environment: false,
         }
@@ -53,6 +56,7 @@ impl Problem {
         let mut problem = Self::error(pointer, error.message());
         problem.offset = offset.and_then(|(_, offset)| offset.parse().ok());
         problem.hint = error.hint().map(str::to_owned);
+        problem.code = Some(error.code());
         problem
     }
 
@@ -65,6 +69,13 @@ impl Problem {
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Says which kind of mistake it is.
+    #[must_use]
+    pub fn with_code(mut self, code: Code) -> Self {
+        self.code = Some(code);
         self
     }
 
@@ -123,7 +134,7 @@ pub fn error_of(problems: &[Problem], what: &str) -> Error {
         [one] => {
             let bare = Problem { hint: None, ..(*one).clone() };
             let hint = one.hint.clone().unwrap_or_else(|| "fix it and run again".to_owned());
-            Error::validation(format!("{what} is not valid: {bare}")).with_hint(hint)
+            Error::validation(format!("{what} is not valid: {bare}")).with_code(one.code).with_hint(hint)
         }
         many => {
             let list: Vec<String> = many.iter().map(ToString::to_string).collect();

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::driver::{Adapter, Driver, FamilyAdapter, Runner, Unnamed};
 use crate::problem::nearest;
-use crate::{Component, Error, Extract, Family, Result, Transform, Write};
+use crate::{Code, Component, Error, Extract, Family, Result, Transform, Write};
 
 /// Which component a step means, by its configuration.
 type Choose = fn(&Map<String, Value>) -> Result<&'static str>;
@@ -126,7 +126,7 @@ impl Registry {
         if let Some(driver) = self.drivers.get(name) {
             return Ok(driver);
         }
-        let error = Error::validation(format!("unknown component `{name}`"));
+        let error = Error::validation(format!("unknown component `{name}`")).with_code(Code::UnknownComponent);
         let family = name.split('.').next().unwrap_or(name);
         let present = self.drivers.keys().any(|known| known.split('.').next() == Some(family));
         if let (Some(feature), false) = (self.features.get(family), present) {
@@ -136,7 +136,8 @@ impl Registry {
             let components: Vec<String> = alias.components.iter().map(|name| format!("`{name}`")).collect();
             let components = components.join(" or ");
             return Err(Error::validation(format!("`{name}` stands for one of several components"))
-                .with_hint(format!("name the one you mean: {components}")));
+                .with_hint(format!("name the one you mean: {components}"))
+                .with_code(Code::UnknownComponent));
         }
         let known: BTreeSet<&str> = self.drivers.keys().chain(self.aliases.keys()).copied().collect();
         let known: Vec<&str> = known.into_iter().collect();

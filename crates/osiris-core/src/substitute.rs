@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::Problem;
 use crate::config::escape;
+use crate::{Code, Problem};
 
 /// What became of a value.
 #[derive(Debug, Default)]
@@ -100,6 +100,7 @@ fn replace(
             None => result.problems.push(
                 Problem::error(pointer, format!("`${{{name}}}` has no value"))
                     .with_hint(format!("set {name} in the environment or in .env, or write `${{{name}:-default}}`"))
+                    .with_code(Code::VariableNotSet)
                     .of_environment(),
             ),
         }

@@ -2,7 +2,7 @@
 
 use osiris_core::problem::nearest;
 use osiris_core::store::{TableName, quote};
-use osiris_core::{Inputs, Problem, safe_name};
+use osiris_core::{Code, Inputs, Problem, safe_name};
 
 /// The names of a list of inputs given as step ids and keys, in order of precedence.
 pub(crate) fn names_of(step: &str, key: Option<&str>, only_input: bool) -> Vec<String> {
@@ -102,7 +102,7 @@ impl KnownTables {
             Some(schema) => format!("{schema}.{}", table.name),
             None => table.name.clone(),
         };
-        let problem = Problem::error(pointer, format!("there is no table `{name}`"));
+        let problem = Problem::error(pointer, format!("there is no table `{name}`")).with_code(Code::TableNotFound);
         let problem = table.offset.into_iter().fold(problem, |problem, offset| problem.with_offset(offset));
         let shown = self.shown.join(", ");
         problem.with_hint(match nearest(&table.name, self.shown.iter().map(String::as_str)) {

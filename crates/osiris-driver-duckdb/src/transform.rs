@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use osiris_core::problem::ensure_none;
 use osiris_core::store::{SqlScript, StoreTransaction, TableName, quote, with_cast_hint};
 use osiris_core::{
-    Column, ColumnType, Component, ComponentSpec, Error, ExecutionContext, Feature, Inputs, NoConnection, Problem,
-    Result, ResumeFrom, Role, Step, TableSink, Transform, event, safe_name,
+    Code, Column, ColumnType, Component, ComponentSpec, Error, ExecutionContext, Feature, Inputs, NoConnection,
+    Problem, Result, ResumeFrom, Role, Step, TableSink, Transform, event, safe_name,
 };
 use serde_json::json;
 
@@ -243,5 +243,6 @@ async fn report(failed: Vec<Failed>, ctx: &ExecutionContext) -> Result<()> {
         return Ok(());
     }
     Err(Error::integrity(format!("assertion failed: {}", fatal.join(", ")))
+        .with_code(Code::AssertionFailed)
         .with_hint("`osiris runs rejects` shows the failing rows"))
 }

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use globset::GlobBuilder;
 use osiris_core::problem::nearest;
-use osiris_core::{Error, Result};
+use osiris_core::{Code, Error, Result};
 use walkdir::WalkDir;
 
 use crate::config::FilesystemConnection;
@@ -226,9 +226,11 @@ impl Location {
         let base = std::path::absolute(&self.base).unwrap_or_else(|_| self.base.clone());
         if self.fenced && base.starts_with(missing) {
             let message = format!("the connection's base_dir `{}` does not exist", self.base.display());
-            return Error::validation(message).with_hint("a relative base_dir is relative to the pipeline's directory");
+            let error = Error::validation(message).with_code(Code::FileNotFound);
+            return error.with_hint("a relative base_dir is relative to the pipeline's directory");
         }
         let error = Error::validation(format!("`{}` does not exist", self.name(missing)));
+        let error = error.with_code(Code::FileNotFound);
         let wanted = missing.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let names = missing.parent().map(list_names).unwrap_or_default();
         match nearest(&wanted, names.iter().map(String::as_str)) {
@@ -254,6 +256,7 @@ impl Location {
             return Ok(files);
         }
         let error = Error::validation(format!("the directory `{}` has no {} file", self.name(root), wanted.name));
+        let error = error.with_code(Code::FileNotFound);
         Err(if others.is_empty() {
             error.with_hint("it is empty")
         } else {
@@ -282,7 +285,7 @@ impl Location {
             }
         }
         if files.is_empty() {
-            let error = Error::validation(format!("no file matches `{shown}`"));
+            let error = Error::validation(format!("no file matches `{shown}`")).with_code(Code::FileNotFound);
             return Err(if others.is_empty() {
                 error.with_hint(format!("`{}` is empty", self.name(fixed)))
             } else {

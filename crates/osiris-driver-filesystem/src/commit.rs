@@ -10,7 +10,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use osiris_core::{Error, Result};
+use osiris_core::{Code, Error, Result};
 
 use crate::error::io_error;
 use crate::lock::TargetLock;
@@ -440,6 +440,7 @@ pub(crate) fn prepare_parent(target: &Path, name: &str, create_dirs: bool) -> Re
     }
     if !create_dirs {
         return Err(Error::validation(format!("the directory of `{name}` does not exist"))
+            .with_code(Code::FileNotFound)
             .with_hint("create it, or set `create_dirs: true`"));
     }
     std::fs::create_dir_all(parent)

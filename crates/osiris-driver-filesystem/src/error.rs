@@ -66,7 +66,7 @@ pub(crate) fn engine_error(error: duckdb::Error, name: &str, what: &str) -> Erro
     match PASSED_ON.iter().find(|(said, _)| text.contains(said)) {
         Some((said, kind)) => {
             let ours = Error::from(io::Error::from(*kind));
-            let ours = Error::new(ours.kind(), format!("`{name}` {what}: {said}"));
+            let ours = Error::new(ours.kind(), format!("`{name}` {what}: {said}")).with_code(ours.code());
             match hint_for(&io::Error::from(*kind)) {
                 Some(hint) => ours.with_hint(hint),
                 None => ours,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use osiris_core::lock::{Asked, FileLock, Holder, LockFile};
-use osiris_core::{Error, Result};
+use osiris_core::{Code, Error, Result};
 
 use crate::error::io_error;
 
@@ -48,6 +48,7 @@ impl TargetLock {
             Asked::Held(holder) => {
                 let who = holder.map_or_else(|| "unknown process".to_owned(), |holder| holder.to_string());
                 Err(Error::timeout(format!("`{name}` is being written by another process: {who}"))
+                    .with_code(Code::AlreadyRunning)
                     .with_hint("wait for it to end; nothing was written"))
             }
         }

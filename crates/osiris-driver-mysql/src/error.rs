@@ -6,8 +6,8 @@
 
 use std::io;
 
-use osiris_core::{Error, ErrorKind, MASK};
-use osiris_sql::error::{hint_of_kind, kind_of_class};
+use osiris_core::{Code, Error, ErrorKind, MASK};
+use osiris_sql::error::{code_of_state, hint_of_kind, is_unknown_host, kind_of_class};
 use sqlx::mysql::MySqlDatabaseError;
 
 /// The context entry with the server's error code.
@@ -53,6 +53,7 @@ pub(crate) fn server_error(code: u16, sqlstate: &str, message: &str, doing: &str
     let kind = kind_of(code, sqlstate);
     let message = without_values(code, message);
     Error::new(kind, format!("{doing}: {message}"))
+        .with_code(code_of(code, sqlstate))
         .with_hint(hint(code, kind))
         .with_context(CODE, format!("{code} ({sqlstate})"))
 }
@@ -76,6 +77,18 @@ pub(crate) fn kind_of(code: u16, sqlstate: &str) -> ErrorKind {
         // A table without a primary key where the server wants one.
         1153 | 1049 | 1046 | 3750 => ErrorKind::Validation,
         _ => kind_of_class(sqlstate).unwrap_or(ErrorKind::Unknown),
+    }
+}
+
+/// The kind of mistake, where it is known better than by the kind of the error.
+fn code_of(code: u16, sqlstate: &str) -> Option<Code> {
+    match code {
+        1064 => Some(Code::SqlSyntax),
+        // Ambiguous names, GROUP BY, routines that do not exist or have other arguments.
+        1052 | 1055 | 1305 | 1582 => Some(Code::SqlFailed),
+        1366 | 1411 => Some(Code::ValueDoesNotFit),
+        1021 | 1114 => Some(Code::DiskFull),
+        _ => code_of_state(sqlstate),
     }
 }
 
@@ -151,7 +164,7 @@ pub(crate) fn without_values(code: u16, message: &str) -> String {
 
 /// Converts I/O errors of the network or of the socket; TLS errors are among them.
 pub(crate) fn io_error(error: io::Error, doing: &str) -> Error {
-    let lookup = error.to_string().contains("lookup address") || error.to_string().contains("nodename nor servname");
+    let lookup = is_unknown_host(&error);
     let (kind, what, advice) = match error.kind() {
         _ if lookup => (
             ErrorKind::Network,
@@ -170,7 +183,11 @@ pub(crate) fn io_error(error: io::Error, doing: &str) -> Error {
         ),
         _ => return osiris_sql::error::io_error(error, doing, "`host` and `port` or those in `dsn`"),
     };
-    Error::new(kind, format!("{doing}: {what}")).with_hint(advice).with_connection_failed().with_source(error)
+    Error::new(kind, format!("{doing}: {what}"))
+        .with_code(lookup.then_some(Code::UnknownHost))
+        .with_hint(advice)
+        .with_connection_failed()
+        .with_source(error)
 }
 
 #[cfg(test)]
@@ -197,6 +214,22 @@ mod tests {
         ] {
             assert_eq!(kind_of(code, state), kind, "{code}");
             assert!(!hint(code, kind).is_empty());
+        }
+    }
+
+    #[test]
+    fn codes_of_the_server_become_codes() {
+        for (code, state, expected) in [
+            (1045, "28000", Code::AuthenticationFailed),
+            (1064, "42000", Code::SqlSyntax),
+            (1146, "42S02", Code::TableNotFound),
+            (1054, "42S22", Code::ColumnNotFound),
+            (1062, "23000", Code::ConstraintViolated),
+            (1406, "22001", Code::ValueDoesNotFit),
+            (1021, "HY000", Code::DiskFull),
+            (1142, "42000", Code::PermissionDenied),
+        ] {
+            assert_eq!(server_error(code, state, "x", "reading").code(), expected, "{code}");
         }
     }
 

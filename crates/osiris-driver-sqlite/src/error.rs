@@ -2,7 +2,7 @@
 //!
 //! Codes: <https://www.sqlite.org/rescode.html>. SQLite's messages name tables and columns, never a value.
 
-use osiris_core::{Error, ErrorKind};
+use osiris_core::{Code, Error, ErrorKind};
 use sqlx::sqlite::SqliteError;
 
 /// What sqlx reports while `doing` something (`reading rows`), as an error of ours.
@@ -12,6 +12,7 @@ pub(crate) fn sqlite_error(error: sqlx::Error, doing: &str) -> Error {
             let message = error.as_database_error().map_or("", |error| error.message()).to_owned();
             let (kind, hint) = kind_and_hint(code);
             Error::new(kind, format!("{doing}: {message}"))
+                .with_code(code_of(code, &message))
                 .with_hint(hint)
                 .with_context("SQLite result code", code)
                 .with_source(error)
@@ -65,9 +66,42 @@ fn kind_and_hint(code: i32) -> (ErrorKind, &'static str) {
     }
 }
 
+/// The kind of mistake, where it is known better than by the kind of the error. SQLite has one code for all that is wrong with SQL.
+fn code_of(code: i32, message: &str) -> Option<Code> {
+    let says = |words: &str| message.contains(words);
+    Some(match code & 0xff {
+        1 if says("no such table") => Code::TableNotFound,
+        1 if says("no such column") || says("has no column named") => Code::ColumnNotFound,
+        1 if says("syntax error") || says("incomplete input") || says("unrecognized token") => Code::SqlSyntax,
+        1 => Code::SqlFailed,
+        7 => Code::OutOfMemory,
+        11 | 26 => Code::InvalidFile,
+        13 => Code::DiskFull,
+        17 => Code::SourceChanged,
+        19 => Code::ConstraintViolated,
+        18 | 20 => Code::ValueDoesNotFit,
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn messages_about_sql_have_their_codes() {
+        for (code, message, expected) in [
+            (1, "no such table: t", Code::TableNotFound),
+            (1, "no such column: a", Code::ColumnNotFound),
+            (1, "near \"SELEC\": syntax error", Code::SqlSyntax),
+            (1, "no such function: f", Code::SqlFailed),
+            (1555, "UNIQUE constraint failed: t.id", Code::ConstraintViolated),
+            (26, "file is not a database", Code::InvalidFile),
+        ] {
+            assert_eq!(code_of(code, message), Some(expected), "{message}");
+        }
+        assert_eq!(code_of(5, "database is locked"), None);
+    }
 
     #[test]
     fn a_busy_file_is_tried_again_and_a_damaged_one_is_not() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use osiris_core::{Error, ExecutionContext, NextTry, Result, RetryPolicy};
+use osiris_core::{Code, Error, ExecutionContext, NextTry, Result, RetryPolicy};
 use reqwest::redirect;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -250,7 +250,9 @@ impl HttpClient {
         let permit = admitted.map_err(|wait| {
             let message = format!("{}: the rate limit resets in {} s", request.what, wait.as_secs());
             let hint = "try later, or lower the number of parallel steps";
-            Failed::not_processed(Error::network(message).with_hint(hint).with_retry_after(wait))
+            Failed::not_processed(
+                Error::network(message).with_code(Code::RateLimited).with_hint(hint).with_retry_after(wait),
+            )
         })?;
         self.meter.waited(permit.waited);
         let limit = own.min(self.left(started).unwrap_or(Duration::MAX));

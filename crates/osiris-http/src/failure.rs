@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use osiris_core::{Error, ErrorKind, shorten};
+use osiris_core::{Code, Error, ErrorKind, shorten};
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use serde_json::Value;
@@ -159,6 +159,11 @@ impl Failure<'_> {
     /// of the kind are retried by default.
     pub fn error_of(&self, kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Error {
         let mut error = Error::new(kind, message).with_context("url", self.url).with_context("status", self.status());
+        if kind == ErrorKind::Validation {
+            error = error.with_code(Code::UnexpectedResponse);
+        } else if self.is_rate_limited() {
+            error = error.with_code(Code::RateLimited);
+        }
         if let Some(said) = self.said() {
             error = error.with_context(SAID, said);
         }
@@ -268,6 +273,9 @@ mod tests {
             let error = failure(status, &headers, b"").error();
             assert_eq!((error.kind(), error.is_retryable()), (kind, retried), "{status}");
         }
+        let code = |status| failure(status, &headers, b"").error().code();
+        assert_eq!((code(404), code(429)), (Code::UnexpectedResponse, Code::RateLimited));
+        assert_eq!((code(401), code(503)), (Code::AuthenticationFailed, Code::NetworkFailed));
     }
 
     #[test]

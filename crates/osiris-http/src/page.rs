@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use osiris_core::{Error, Result};
+use osiris_core::{Code, Error, Result};
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde::de::DeserializeOwned;
@@ -72,7 +72,9 @@ impl Page {
             if error.is_eof() {
                 return Error::network("the response ended early").with_source(error);
             }
-            Error::validation("the response is not the expected JSON").with_source(error)
+            Error::validation("the response is not the expected JSON")
+                .with_code(Code::UnexpectedResponse)
+                .with_source(error)
         })
     }
 
@@ -91,11 +93,13 @@ impl Page {
         let start = self.body.trim_ascii_start();
         if start.is_empty() {
             return Err(Error::validation("the response is empty: expected JSON")
+                .with_code(Code::UnexpectedResponse)
                 .with_context("status", self.status())
                 .with_hint("check the address: it may be that of another service"));
         }
         if start.first() == Some(&b'<') {
             return Err(Error::validation("the response is a web page: expected JSON")
+                .with_code(Code::UnexpectedResponse)
                 .with_context("content type", kind)
                 .with_hint("check the address: it may be that of a website, a login page or a proxy"));
         }

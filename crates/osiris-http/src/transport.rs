@@ -2,7 +2,7 @@
 
 use std::error::Error as StdError;
 
-use osiris_core::{Error, tls};
+use osiris_core::{Code, Error, tls};
 
 use crate::failure::USE_HTTPS;
 
@@ -41,6 +41,7 @@ pub(crate) fn failed(error: reqwest::Error, what: &str, encrypted: bool) -> Fail
                 .with_hint("check host, port and firewall, or raise the connect timeout")
         } else if error.is_dns() {
             Error::network(format!("{what}: unknown host"))
+                .with_code(Code::UnknownHost)
                 .with_hint("check the host in the address and the name resolution of this machine")
         } else {
             Error::network(format!("{what}: failed to connect to the server"))
@@ -62,6 +63,7 @@ pub(crate) fn failed(error: reqwest::Error, what: &str, encrypted: bool) -> Fail
     } else if parsing(&error).is_some() {
         // It would answer the same again.
         Error::network(format!("{what}: the server does not answer as an HTTP server does"))
+            .with_code(Code::UnexpectedResponse)
             .with_hint(if encrypted { "check host and port: another service answers there" } else { USE_HTTPS })
             .with_retryable(false)
             .with_connection_failed()
@@ -90,5 +92,5 @@ fn tls_failed(tls: &rustls::Error, what: &str) -> Error {
         tls => tls::explain(tls),
     };
     // Waiting does not help.
-    Error::network(format!("{what}: {why}")).with_hint(hint).with_retryable(false)
+    Error::network(format!("{what}: {why}")).with_code(Code::TlsFailed).with_hint(hint).with_retryable(false)
 }

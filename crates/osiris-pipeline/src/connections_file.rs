@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use osiris_core::connection::is_label;
 use osiris_core::secret::{has_secret_address, is_reference, looks_secret};
-use osiris_core::{ConfigSchema, ConnectionRef, Connections};
+use osiris_core::{Code, ConfigSchema, ConnectionRef, Connections};
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::parse::{mask_literals, mask_secrets};
@@ -203,7 +203,8 @@ fn check_top(tree: &Node, source: &Arc<SourceFile>, diagnostics: &mut Diagnostic
         if !matches!(entry.key.as_str(), "version" | "connections") {
             let message = format!("unknown key `{}` in the connections file", entry.key);
             let hint = "known keys: version, connections; a family stands under `connections`";
-            diagnostics.push(Diagnostic::error(message).at(source, entry.key_span).with_hint(hint));
+            let diagnostic = Diagnostic::error(message).with_code(Code::UnknownField);
+            diagnostics.push(diagnostic.at(source, entry.key_span).with_hint(hint));
         }
     }
     // The original Osiris writes "1.0", and often nothing.
@@ -248,6 +249,7 @@ fn entries<'a>(
             let message = format!("{what} must be a mapping, found {}", node.describe());
             diagnostics.push(
                 Diagnostic::error(message)
+                    .with_code(Code::InvalidValue)
                     .at(source, key)
                     .with_hint("write a name, and below it the fields of the connection"),
             );
@@ -274,7 +276,8 @@ fn connection(
         fields.iter().find(|field| field.key == "default" && !matches!(field.value.kind, NodeKind::Bool(_)))
     {
         let message = format!("`default` must be true or false, found {}", default.value.describe());
-        diagnostics.push(Diagnostic::error(message).at(source, default.value.span));
+        let diagnostic = Diagnostic::error(message).with_code(Code::InvalidValue);
+        diagnostics.push(diagnostic.at(source, default.value.span));
     }
     connections.insert(&family.key, &alias.key, yaml::mapping_to_json(fields));
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
+use osiris_core::Code;
 use osiris_core::store::quote;
 use serde_json::{Map, Value};
 
@@ -103,7 +104,8 @@ impl Replacement<'_> {
             }
             output.push_str(&text[at..start]);
             let Some(end) = text[start..].find('}').map(|found| start + found + 1) else {
-                self.refuse(start..text.len(), "`${` without a closing `}`", "write `$${` for a literal `${`");
+                let hint = "write `$${` for a literal `${`";
+                self.refuse(start..text.len(), Code::InvalidValue, "`${` without a closing `}`", hint);
                 output.push_str(&text[start..]);
                 at = text.len();
                 break;
@@ -133,6 +135,7 @@ impl Replacement<'_> {
             let message = format!("`${{{}}}` is neither a parameter nor a table of a step", shown(expression));
             self.refuse(
                 place,
+                Code::InvalidParameter,
                 &message,
                 "environment variables are for osiris_connections.yaml; declare a parameter and write `${params.name}`, or `$${` for a literal `${`",
             );
@@ -145,7 +148,7 @@ impl Replacement<'_> {
                 Some(Value::String(if is_whole { step } else { quote(&step) }))
             }
             Err((message, hint)) => {
-                self.refuse(place, &message, &hint);
+                self.refuse(place, Code::UnknownStep, &message, &hint);
                 None
             }
         }
@@ -159,7 +162,8 @@ impl Replacement<'_> {
             // That it has no value is an error of its declaration.
             self.done.incomplete.insert(self.pointer.clone());
         } else {
-            self.refuse(place, &format!("there is no parameter `{name}`"), &suggest(name, self.scope.specs));
+            let (message, hint) = (format!("there is no parameter `{name}`"), suggest(name, self.scope.specs));
+            self.refuse(place, Code::InvalidParameter, &message, &hint);
         }
         None
     }
@@ -170,10 +174,11 @@ impl Replacement<'_> {
         Span::new(start, end.max(start))
     }
 
-    fn refuse(&mut self, place: Range<usize>, message: &str, hint: &str) {
+    fn refuse(&mut self, place: Range<usize>, code: Code, message: &str, hint: &str) {
         self.done.incomplete.insert(self.pointer.clone());
         let span = self.span(place);
-        self.diagnostics.push(Diagnostic::error(message).at(self.scope.source, span).with_hint(hint));
+        let diagnostic = Diagnostic::error(message).with_code(code);
+        self.diagnostics.push(diagnostic.at(self.scope.source, span).with_hint(hint));
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use osiris_core::Code;
 use osiris_core::problem::nearest;
 use serde_json::{Number, Value};
 
@@ -181,7 +182,8 @@ pub(crate) fn resolve(
 ) -> BTreeMap<String, Value> {
     for name in chosen.params.keys().filter(|name| !pipeline.params.iter().any(|spec| spec.name == **name)) {
         let message = format!("the pipeline has no parameter `{name}`");
-        diagnostics.push(Diagnostic::error(message).with_hint(suggest(name, &pipeline.params)));
+        let diagnostic = Diagnostic::error(message).with_code(Code::InvalidParameter);
+        diagnostics.push(diagnostic.with_hint(suggest(name, &pipeline.params)));
     }
     let profile = chosen.profile.as_deref().and_then(|name| profile(pipeline, name, diagnostics));
     let mut values = BTreeMap::new();
@@ -191,7 +193,10 @@ pub(crate) fn resolve(
             Ok(Some(value)) => drop(values.insert(spec.name.clone(), value)),
             Ok(None) if spec.is_broken => {}
             Ok(None) => diagnostics.push(missing(spec, pipeline)),
-            Err(message) => diagnostics.push(Diagnostic::error(message).at(&pipeline.source, spec.span)),
+            Err(message) => {
+                let diagnostic = Diagnostic::error(message).with_code(Code::InvalidParameter);
+                diagnostics.push(diagnostic.at(&pipeline.source, spec.span));
+            }
         }
     }
     values
@@ -225,15 +230,19 @@ fn profile<'a>(pipeline: &'a Pipeline, name: &str, diagnostics: &mut Diagnostics
             None if names.is_empty() => "it has none".to_owned(),
             None => format!("profiles: {}", names.join(", ")),
         };
-        diagnostics.push(Diagnostic::error(format!("the pipeline has no profile `{name}`")).with_hint(hint));
+        let diagnostic = Diagnostic::error(format!("the pipeline has no profile `{name}`"));
+        diagnostics.push(diagnostic.with_code(Code::InvalidParameter).with_hint(hint));
     }
     found
 }
 
 fn missing(spec: &ParamSpec, pipeline: &Pipeline) -> Diagnostic {
-    Diagnostic::error(format!("parameter `{}` has no value", spec.name)).at(&pipeline.source, spec.span).with_hint(
-        format!("give one: `--param {}=...`, {}, a profile, or a `default`", spec.name, env_name(&spec.name)),
-    )
+    let diagnostic = Diagnostic::error(format!("parameter `{}` has no value", spec.name));
+    diagnostic.with_code(Code::InvalidParameter).at(&pipeline.source, spec.span).with_hint(format!(
+        "give one: `--param {}=...`, {}, a profile, or a `default`",
+        spec.name,
+        env_name(&spec.name)
+    ))
 }
 
 /// The advice for a name that is not declared.

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use osiris_core::Code;
+
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
 /// The largest file that is read, in bytes. A pipeline of a thousand steps has a tenth of it.
@@ -196,13 +198,13 @@ fn read_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
 
 fn unreadable(name: &str, path: &Path, error: &std::io::Error) -> Diagnostics {
     use std::io::ErrorKind;
-    let (message, hint) = match error.kind() {
-        ErrorKind::NotFound => (format!("no file `{name}`"), similar_file(path)),
-        ErrorKind::IsADirectory => (format!("`{name}` is a directory, not a file"), None),
-        ErrorKind::PermissionDenied => (format!("`{name}`: permission denied"), None),
-        _ => (format!("`{name}` cannot be read: {error}"), None),
+    let (code, message, hint) = match error.kind() {
+        ErrorKind::NotFound => (Code::FileNotFound, format!("no file `{name}`"), similar_file(path)),
+        ErrorKind::IsADirectory => (Code::FileNotFound, format!("`{name}` is a directory, not a file"), None),
+        ErrorKind::PermissionDenied => (Code::PermissionDenied, format!("`{name}`: permission denied"), None),
+        _ => (Code::Unexpected, format!("`{name}` cannot be read: {error}"), None),
     };
-    let diagnostic = Diagnostic::error(message);
+    let diagnostic = Diagnostic::error(message).with_code(code);
     match hint {
         Some(hint) => diagnostic.with_hint(hint).into(),
         None => diagnostic.into(),
@@ -226,6 +228,7 @@ fn not_utf8(name: &str, error: &std::string::FromUtf8Error) -> Diagnostics {
     let valid = error.utf8_error().valid_up_to();
     let line = error.as_bytes()[..valid].iter().filter(|byte| **byte == b'\n').count() + 1;
     Diagnostic::error(format!("`{name}` is not UTF-8: line {line} holds a byte that is not"))
+        .with_code(Code::InvalidEncoding)
         .with_hint("save the file as UTF-8")
         .into()
 }

@@ -5,7 +5,7 @@ use std::io;
 
 #[cfg(feature = "tls")]
 use osiris_core::Error;
-use osiris_core::ErrorKind;
+use osiris_core::{Code, ErrorKind};
 
 /// The kind of the classes of SQLSTATE that mean the same everywhere; `None` for the others.
 pub fn kind_of_class(sqlstate: &str) -> Option<ErrorKind> {
@@ -18,6 +18,24 @@ pub fn kind_of_class(sqlstate: &str) -> Option<ErrorKind> {
     }
 }
 
+/// The kind of mistake that an SQLSTATE stands for; `None` where the kind of the error says as much.
+pub fn code_of_state(sqlstate: &str) -> Option<Code> {
+    match sqlstate {
+        "42P01" | "42S02" => Some(Code::TableNotFound),
+        "42703" | "42S22" => Some(Code::ColumnNotFound),
+        "42601" => Some(Code::SqlSyntax),
+        // Ambiguous names, GROUP BY, types and functions.
+        "42702" | "42803" | "42804" | "42883" => Some(Code::SqlFailed),
+        "53100" => Some(Code::DiskFull),
+        "53200" => Some(Code::OutOfMemory),
+        _ => match sqlstate.get(..2)? {
+            "22" => Some(Code::ValueDoesNotFit),
+            "23" => Some(Code::ConstraintViolated),
+            _ => None,
+        },
+    }
+}
+
 /// What to do about an error of a server by its kind alone; `None` where that depends on the server.
 pub fn hint_of_kind(kind: ErrorKind) -> Option<&'static str> {
     match kind {
@@ -27,6 +45,13 @@ pub fn hint_of_kind(kind: ErrorKind) -> Option<&'static str> {
         ErrorKind::Validation => Some("fix the configuration, the statement or the data, then run again"),
         _ => None,
     }
+}
+
+/// Whether the name of the host could not be resolved.
+#[cfg(feature = "tls")]
+pub fn is_unknown_host(error: &io::Error) -> bool {
+    let text = error.to_string();
+    text.contains("lookup address") || text.contains("nodename nor servname")
 }
 
 /// The error of the network while `doing` something; those of TLS are among them. `address` names the fields with the
@@ -54,7 +79,11 @@ pub fn io_error(error: io::Error, doing: &str, address: &str) -> Error {
         _ => ("network error", format!("check {address}, and the network")),
     };
     let kind = if error.kind() == io::ErrorKind::TimedOut { ErrorKind::Timeout } else { ErrorKind::Network };
-    Error::new(kind, format!("{doing}: {what}")).with_hint(advice).with_connection_failed().with_source(error)
+    Error::new(kind, format!("{doing}: {what}"))
+        .with_code(is_unknown_host(&error).then_some(Code::UnknownHost))
+        .with_hint(advice)
+        .with_connection_failed()
+        .with_source(error)
 }
 
 #[cfg(all(test, feature = "tls"))]
@@ -71,6 +100,7 @@ mod tests {
         ] {
             let error = io_error(kind.into(), "connecting", "the fields");
             assert_eq!(error.kind(), expected);
+            assert_eq!(error.code() == Code::ConnectionRefused, kind == io::ErrorKind::ConnectionRefused);
             assert!(error.is_retryable() && error.hint().is_some());
             let is_answered = kind == io::ErrorKind::UnexpectedEof;
             assert_eq!(error.hint().unwrap().contains("the fields"), !is_answered, "{error:?}");

@@ -44,6 +44,7 @@ fn pages() -> Outcome<Vec<(&'static str, String)>> {
         ("docs/reference/components.md", osiris(&["components", "reference"])?),
         ("docs/reference/cli.md", cli::page(&osiris)?),
         ("docs/reference/settings.md", osiris(&["schema", "settings", "--reference"])?),
+        ("docs/reference/errors.md", osiris(&["explain", "--reference"])?),
         ("docs/driver-spec.md", rules::page()?),
         ("docs/driver-contract.md", contract::page()?),
     ])

@@ -2,9 +2,11 @@
 //! runs.
 
 mod copy;
+mod explain;
 mod global;
 mod original;
 mod runs;
+mod schema;
 mod select;
 
 use std::ffi::OsString;
@@ -18,9 +20,11 @@ use osiris::pipeline::inspect::DOCTOR_LIMIT;
 use osiris::pipeline::parse_duration;
 
 pub(crate) use copy::CopyArgs;
+pub(crate) use explain::ExplainArgs;
 pub(crate) use global::{Colour, GlobalArgs};
 pub(crate) use original::with_our_command;
 pub(crate) use runs::{CleanRunsArgs, RejectsArgs, ReportArgs, RunsCommand, ShowRunArgs};
+pub(crate) use schema::{SchemaArgs, SchemaFile};
 pub(crate) use select::{Selection, StoreArg, params};
 
 /// Moves tabular data between databases, HTTP APIs and files, and proves that all of it arrived.
@@ -130,6 +134,9 @@ pub(crate) enum Command {
     /// Show, remove or accept the saved state of incremental extractions
     #[command(subcommand, after_help = "Examples:\n  $ osiris state show pipeline.yaml")]
     State(StateCommand),
+    /// Explain an error: what it means, common causes and what to do
+    #[command(after_help = "Examples:\n  $ osiris explain E0401\n  $ osiris explain")]
+    Explain(ExplainArgs),
     /// Print the completions of a shell
     #[command(after_help = "Examples:\n  $ osiris completions bash")]
     Completions(CompletionsArgs),
@@ -173,6 +180,7 @@ impl Command {
             Self::Runs(RunsCommand::Rejects(args)) => args.json,
             Self::Runs(RunsCommand::Report(args)) => args.json,
             Self::State(StateCommand::Show(args)) => args.json,
+            Self::Explain(args) => args.json,
             _ => false,
         }
     }
@@ -268,27 +276,6 @@ pub(crate) enum ComponentsCommand {
     /// Print the reference of all components as Markdown
     #[command(hide = true, after_help = "Examples:\n  $ osiris components reference")]
     Reference,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct SchemaArgs {
-    /// The file whose schema is printed
-    #[arg(value_name = "FILE", default_value = "pipeline")]
-    pub(crate) file: SchemaFile,
-    /// The settings as a page: `docs/reference/settings.md`
-    #[arg(long, hide = true)]
-    pub(crate) reference: bool,
-}
-
-/// The files of a project.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum SchemaFile {
-    /// A pipeline
-    Pipeline,
-    /// `osiris_connections.yaml`
-    Connections,
-    /// `osiris.yaml`
-    Settings,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@ mod components;
 mod connections;
 mod copy;
 mod discover;
+mod explain;
 mod init;
 mod plan;
 mod project;
@@ -41,6 +42,7 @@ pub(crate) fn execute(cli: &Cli, registry: &Registry, console: &Console) -> Resu
         }
         Command::Runs(command) => runs::execute(command, settings(), console),
         Command::State(command) => state::execute(command, settings(), registry, console),
+        Command::Explain(args) => explain::explain(args, console),
         Command::Completions(args) => {
             let mut script = Vec::new();
             clap_complete::generate(args.shell, &mut command_line(), "osiris", &mut script);

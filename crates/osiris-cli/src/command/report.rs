@@ -30,8 +30,9 @@ pub(super) fn ending_at_once() {
 
 pub(super) fn ended(report: &RunReport, plan: &Plan, json: bool, console: &Console) -> Result<(), CommandError> {
     let steps: Vec<LedgerStep> = report.steps.iter().map(LedgerStep::from).collect();
-    let failed = report.steps.iter().filter(|step| matches!(step.status, StepStatus::Failed | StepStatus::Ambiguous));
-    failed.for_each(|step| step_error(step, plan, console));
+    let has_failed = |step: &&StepReport| matches!(step.status, StepStatus::Failed | StepStatus::Ambiguous);
+    let failed: Vec<&StepReport> = report.steps.iter().filter(has_failed).collect();
+    failed.iter().for_each(|step| step_error(step, plan, console));
     report.problems.iter().for_each(|problem| console.error_line(&plan.redactor().scrub(problem)));
     report.warnings.iter().for_each(|warning| console.warning_line(&plan.redactor().scrub(warning)));
     console.say(&format!("\n{}", ledger_table(&steps)));
@@ -46,6 +47,7 @@ pub(super) fn ended(report: &RunReport, plan: &Plan, json: bool, console: &Conso
     if let Some(hint) = next(report, plan) {
         console.hint(&hint);
     }
+    console.for_more(failed.iter().filter_map(|step| step.error.as_ref()).map(Error::code));
     if json {
         console.json(&json!({
             "run_id": report.run_id,

@@ -140,6 +140,7 @@ fn an_unknown_component_suggests_the_nearest() {
     assert_snapshot!(refused.stderr, @"
     error: unknown component `duckdb.procesor`
     hint: did you mean `duckdb.processor`?
+    for more: osiris explain E0205
     ");
 }
 
@@ -228,6 +229,7 @@ fn the_doctor_says_what_it_could_not_check_and_what_is_wrong() {
     assert_snapshot!(unknown.stderr, @"
     error: no connection `@filesystem.dat`
     hint: did you mean `@filesystem.data`? There are: @filesystem.data
+    for more: osiris explain E0110
     ");
 }
 
@@ -286,4 +288,42 @@ fn a_state_is_looked_for_before_its_removal_has_to_be_confirmed() {
     }
     project.run(&["state", "reset", "pipeline.yaml", "orders", "--yes"]).with_code(0);
     assert!(!project.path(format!(".osiris/state/{}/orders.json", name.as_str().unwrap())).exists());
+}
+
+#[test]
+fn u46_an_error_ends_with_its_code_and_the_code_has_a_page() {
+    let project = Project::empty(program());
+    let refused = project.run(&["run", "nothing.yaml"]).with_code(2);
+    assert_eq!(refused.stderr.lines().last(), Some("for more: osiris explain E0410"));
+    assert!(!project.run(&["run", "nothing.yaml", "--quiet"]).with_code(2).stderr.contains("for more"));
+    let page = project.run(&["explain", "E0410"]).with_code(0).stdout;
+    assert!(page.starts_with("# E0410: the file does not exist\n\n") && page.contains("\n## What to do\n"), "{page}");
+    assert_eq!(project.run(&["explain", "e0410"]).with_code(0).stdout, page);
+    assert_eq!(project.run(&["explain", "0410"]).with_code(0).stdout, page);
+    let both = project.run(&["explain", "E0410", "E0401"]).with_code(0).stdout;
+    assert!(both.starts_with(&page) && both.contains("\n\n# E0401: "), "{both}");
+    let unknown = project.run(&["explain", "E0419"]).with_code(2);
+    assert!(unknown.stderr.contains("unknown error code `E0419`\nhint: did you mean `E04"), "{}", unknown.stderr);
+}
+
+#[test]
+fn u46_all_codes_are_listed_with_their_titles() {
+    let project = Project::empty(program());
+    let listed = project.run(&["explain", "--json"]).with_code(0).json();
+    assert_eq!(listed["version"], 1);
+    let codes = listed["codes"].as_array().unwrap();
+    assert!(codes.len() > 40, "{listed}");
+    let table = project.run(&["explain"]).with_code(0).stdout;
+    for one in codes {
+        let (code, title) = (one["code"].as_str().unwrap(), one["title"].as_str().unwrap());
+        assert!(
+            table.lines().any(|line| line.starts_with(code) && line.trim_end().ends_with(title)),
+            "{code}: {table}"
+        );
+    }
+    let page = project.run(&["explain", "E0101", "--json"]).with_code(0).json();
+    assert_eq!(page["codes"][0]["title"], "the server refused the connection");
+    assert!(page["codes"][0]["text"].as_str().unwrap().contains("## Causes"), "{page}");
+    let unknown = project.run(&["explain", "nonsense", "--json"]).with_code(2).json();
+    assert_eq!((&unknown["ok"], &unknown["diagnostics"][0]["code"]), (&json!(false), &json!("E0901")));
 }

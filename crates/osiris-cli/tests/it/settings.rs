@@ -51,6 +51,7 @@ fn a_setting_that_does_not_fit_is_refused_wherever_it_stands() {
       |
     2 | memory_limit: lots
       |               ^^^^
+    for more: osiris explain E0202 E0204
     ");
 }
 

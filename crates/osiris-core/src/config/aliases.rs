@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{ConfigSchema, escape};
-use crate::Problem;
+use crate::{Code, Problem};
 
 /// The aliases of a field that give way to its other aliases: files of other programs have both, and one of them is the
 /// one that counts.
@@ -53,6 +53,7 @@ impl ConfigSchema {
 fn given_twice(name: &str, kept: &str) -> Problem {
     Problem::error(format!("/{}", escape(name)), format!("`{name}` and `{kept}` are the same field"))
         .with_hint(format!("keep `{kept}`"))
+        .with_code(Code::DuplicateName)
 }
 
 #[cfg(test)]

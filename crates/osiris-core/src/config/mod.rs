@@ -12,8 +12,8 @@ use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::Problem;
 use crate::problem::nearest;
+use crate::{Code, Problem};
 
 /// The words that a field refuses although other components know them, with the reasons.
 const REFUSED_WORDS: &str = "x-refused-words";
@@ -114,6 +114,8 @@ impl ConfigSchema {
     pub fn violations(&self, value: &Value) -> Vec<Problem> {
         let mut problems: Vec<Problem> =
             self.validator.iter_errors(value).flat_map(|error| self.explain(&error)).collect();
+        // What is neither unknown nor missing is a value.
+        problems.iter_mut().for_each(|problem| problem.code = problem.code.or(Some(Code::InvalidValue)));
         problems.sort_by(|a, b| a.pointer.cmp(&b.pointer).then_with(|| a.message.cmp(&b.message)));
         problems.dedup();
         problems
@@ -136,7 +138,8 @@ impl ConfigSchema {
                 .map(|name| {
                     let problem =
                         Problem::error(format!("{pointer}/{}", escape(name)), format!("unknown field `{name}`"))
-                            .of_name();
+                            .of_name()
+                            .with_code(Code::UnknownField);
                     let known = self.names_at(&pointer);
                     match nearest(name, known.iter().map(String::as_str)) {
                         Some(similar) => problem.with_hint(format!("did you mean `{similar}`?")),
@@ -147,7 +150,7 @@ impl ConfigSchema {
                 .collect(),
             ValidationErrorKind::Required { property } => {
                 let name = property.as_str().map_or_else(|| property.to_string(), str::to_owned);
-                vec![Problem::error(pointer, format!("missing field `{name}`"))]
+                vec![Problem::error(pointer, format!("missing field `{name}`")).with_code(Code::MissingField)]
             }
             ValidationErrorKind::Type { .. } => {
                 vec![Problem::error(
@@ -238,7 +241,7 @@ impl ConfigSchema {
         serde_path_to_error::deserialize(value).map_err(|error| {
             let path = error.path().to_string();
             let pointer = if path == "." { String::new() } else { format!("/{}", path.replace('.', "/")) };
-            Problem::error(pointer, error.into_inner().to_string())
+            Problem::error(pointer, error.into_inner().to_string()).with_code(Code::InvalidValue)
         })
     }
 }

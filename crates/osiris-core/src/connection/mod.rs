@@ -18,7 +18,7 @@ use crate::config::ConfigSchema;
 use crate::problem::nearest;
 use crate::secret::may_be_secret;
 use crate::substitute::{Substituted, substitute};
-use crate::{Error, Problem, Redactor, Result, header};
+use crate::{Code, Error, Problem, Redactor, Result, header};
 
 /// `@family.alias`, by the grammar `@[a-z][a-z0-9_]*\.[A-Za-z0-9_-]+`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -116,6 +116,7 @@ impl Connections {
         let alias = match reference {
             Some(reference) if reference.family() != family => {
                 return Err(Error::validation(format!("`{reference}` is not a connection of the family `{family}`"))
+                    .with_code(Code::UnknownConnection)
                     .with_hint(format!("connections of `{family}`: {}", list())));
             }
             Some(reference) => reference.alias().to_owned(),
@@ -135,13 +136,14 @@ impl Connections {
             Some(fields) => Ok((ConnectionRef { family: family.to_owned(), alias }, fields)),
             None if reference.is_some() => {
                 let wanted = format!("@{family}.{alias}");
-                let error = Error::validation(format!("no connection `{wanted}`"));
+                let error = Error::validation(format!("no connection `{wanted}`")).with_code(Code::UnknownConnection);
                 Err(match nearest(&wanted, known.iter().map(String::as_str)) {
                     Some(similar) => error.with_hint(format!("did you mean `{similar}`? There are: {}", list())),
                     None => error.with_hint(format!("connections of `{family}`: {}", list())),
                 })
             }
             None => Err(Error::validation(format!("no connection given and no default one of the family `{family}`"))
+                .with_code(Code::UnknownConnection)
                 .with_hint(format!("name one as `connection: \"@{family}.alias\"`; there are: {}", list()))),
         }
     }

@@ -10,7 +10,7 @@ use super::settle::{Ask, caught, settled};
 use super::step::TypedStep;
 use crate::commit::{CommitOutcome, Intent};
 use crate::telemetry::event;
-use crate::{Component, Error, ErrorKind, ExecutionContext, Inputs, NextTry, Result, Step, TableRef};
+use crate::{Code, Component, Error, ErrorKind, ExecutionContext, Inputs, NextTry, Result, Step, TableRef};
 
 /// The last of some attempts, and what it took to get there.
 pub(super) struct LastAttempt {
@@ -56,6 +56,7 @@ impl<C: Component> TypedStep<C> {
             () = limit => {
                 let seconds = request.timeout.unwrap_or_default().as_secs_f64();
                 Error::timeout(format!("step timed out after {seconds} s"))
+                    .with_code(Code::StepTimedOut)
                     .with_hint("raise `timeout: {step_ms: ...}` of the step, or split the step")
             }
         };

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::config::{ConfigSchema, escape};
 use crate::secret::mask_by_form;
-use crate::{Problem, looks_like_token};
+use crate::{Code, Problem, looks_like_token};
 
 /// The fields of a configuration, by the names of its schema, that hold an access token and have the name of a secret
 /// of the connection, or an alias of that name.
@@ -19,7 +19,7 @@ pub(super) fn misplaced(config: &Value, schema: &ConfigSchema, connection: &Conf
 
 fn problem(name: &str) -> Problem {
     let message = format!("is an API key or an access token, but `{name}` of a step is not a secret");
-    Problem::error(format!("/{}", escape(name)), message).with_hint(
+    Problem::error(format!("/{}", escape(name)), message).with_code(Code::LiteralSecret).with_hint(
         "set it in the connection, as a variable: `${VARIABLE}`; it was exposed in a pipeline file, so replace it with a \
          new one",
     )

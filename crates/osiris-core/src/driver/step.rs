@@ -15,7 +15,7 @@ use crate::commit::{CommitOutcome, Intent};
 use crate::state::{self, SavedState, SourceIdentity, StepOrigin};
 use crate::telemetry::{Unit, event, metric};
 use crate::{
-    Component, DestinationId, Error, ExecutionContext, Inputs, Redactor, Result, ResumeFrom, Role, Stdio, Step,
+    Code, Component, DestinationId, Error, ExecutionContext, Inputs, Redactor, Result, ResumeFrom, Role, Stdio, Step,
     StepCounts,
 };
 
@@ -37,6 +37,7 @@ impl<C: Component> TypedStep<C> {
         if self.runner.needs_input && inputs.is_empty() {
             return invalid(
                 Error::validation("this step needs an input but has none")
+                    .with_code(Code::UnknownStep)
                     .with_hint("name the step it reads from: `needs: [step]`"),
             );
         }

@@ -16,7 +16,7 @@ pub(crate) use source::source_fields;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Error, Result};
+use crate::{Code, Error, Result};
 
 /// The format version that is written.
 const FORMAT: u32 = 1;
@@ -91,16 +91,15 @@ pub fn state_of<'a>(saved: &'a SavedState, now: &SourceIdentity, step: &str) -> 
     }
     let list: Vec<String> = differences.iter().map(ToString::to_string).collect();
     Err(Error::validation(format!("the saved state belongs to another source:\n  - {}", list.join("\n  - ")))
+        .with_code(Code::StateOfOtherSource)
         .with_hint(format!("{}; {}", reset_or_rename(now, step), accept(now, step))))
 }
 
 /// The error for a state that does not record its source.
 pub fn unknown_source(now: &SourceIdentity, step: &str) -> Error {
-    Error::validation("the saved state does not record its source").with_hint(format!(
-        "if it belongs to this source, {}; otherwise {}",
-        accept(now, step),
-        reset_or_rename(now, step)
-    ))
+    Error::validation("the saved state does not record its source").with_code(Code::StateOfOtherSource).with_hint(
+        format!("if it belongs to this source, {}; otherwise {}", accept(now, step), reset_or_rename(now, step)),
+    )
 }
 
 /// How to read all rows again, for hints of errors about a saved state.

@@ -1,7 +1,7 @@
 //! Maps DuckDB's errors: the class before the colon decides the kind, and cell values are masked.
 
 use super::mask::{mask_data, quotes_data};
-use crate::{Error, ErrorKind};
+use crate::{Code, Error, ErrorKind};
 
 /// Marks what the store itself says while DuckDB reads from it: there is no value of a cell in it, and it is not masked.
 pub(super) const OWN: &str = "osiris(): ";
@@ -42,7 +42,7 @@ pub fn statement_error(error: duckdb::Error, message: impl Into<String>, sql: &s
         Some(hint) => ours.with_hint(hint),
         None => ours,
     };
-    ours.with_source(EngineError { class, detail, offset })
+    ours.with_code(code_of(&class, &detail)).with_source(EngineError { class, detail, offset })
 }
 
 /// An error of DuckDB, in parts.
@@ -94,6 +94,23 @@ fn kind_of(class: &str, detail: &str) -> ErrorKind {
         _ if detail.starts_with("type mismatch") => ErrorKind::Validation,
         _ => ErrorKind::Unknown,
     }
+}
+
+fn code_of(class: &str, detail: &str) -> Option<Code> {
+    Some(match class {
+        "Parser" | "Syntax" => Code::SqlSyntax,
+        "Permission" => Code::SqlNotAllowed,
+        "Catalog" if detail.starts_with("Table ") => Code::TableNotFound,
+        "Binder" if detail.starts_with("Referenced column") || detail.contains("does not have a column named") => {
+            Code::ColumnNotFound
+        }
+        "Binder" | "Catalog" | "Not implemented" | "Expression" | "Parameter Not Resolved" => Code::SqlFailed,
+        "Conversion" | "Mismatch Type" | "Out of Range" => Code::ValueDoesNotFit,
+        "Constraint" => Code::ConstraintViolated,
+        "Out of Memory" => Code::OutOfMemory,
+        "IO" if detail.contains("No space left") => Code::DiskFull,
+        _ => return None,
+    })
 }
 
 fn hint_for(class: &str, detail: &str) -> Option<String> {
@@ -154,6 +171,22 @@ mod tests {
         let error = failure(text);
         let shown = format!("{error:?}");
         assert!(!shown.contains("Jane") && !shown.contains("Doe") && shown.contains("Possible fixes"), "{shown}");
+    }
+
+    #[test]
+    fn classes_have_their_codes() {
+        for (text, code) in [
+            ("Parser Error: syntax error at or near", Code::SqlSyntax),
+            ("Catalog Error: Table with name \"movie\" does not exist!", Code::TableNotFound),
+            ("Catalog Error: Scalar Function with name x does not exist!", Code::SqlFailed),
+            ("Binder Error: Referenced column \"a\" not found in FROM clause!", Code::ColumnNotFound),
+            ("Conversion Error: Could not convert string 'x' to INT32", Code::ValueDoesNotFit),
+            ("Out of Memory Error: failed to allocate", Code::OutOfMemory),
+            ("IO Error: No space left on device", Code::DiskFull),
+            ("INTERRUPT Error: Interrupted!", Code::Interrupted),
+        ] {
+            assert_eq!(failure(text).code(), code, "{text}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Code, Error, ErrorKind, Result};
 
 /// A local file as it was at some time: its length, when it was last changed and, where the system has one, its number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +49,7 @@ impl FileIdentity {
         let changed = files.iter().find(|file| Self::of(&file.path).ok().as_ref() != Some(*file));
         let Some(file) = changed else { return Ok(()) };
         Err(Error::validation(format!("`{}` was changed while the run was reading it", file.path.display()))
+            .with_code(Code::SourceChanged)
             .with_hint("run again once nothing writes to it, or set `materialize: table` where the file is read, which copies it first"))
     }
 

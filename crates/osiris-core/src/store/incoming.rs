@@ -15,7 +15,7 @@ use arrow::datatypes::{
 };
 
 use super::types::{ColumnType, JSON_EXTENSION};
-use crate::{Error, Result};
+use crate::{Code, Error, Result};
 
 /// The type of the store that a field of Arrow gets.
 ///
@@ -107,6 +107,7 @@ pub(super) fn insertable(array: &ArrayRef, field: &Field, target: &ColumnType) -
     let changed = |array: ArrayRef| (Arc::new(Field::new(field.name(), array.data_type().clone(), true)), array);
     let inexact = |error: arrow::error::ArrowError| {
         Error::validation(format!("column `{}` has a value that {target} cannot hold exactly", field.name()))
+            .with_code(Code::ValueDoesNotFit)
             .with_source(error)
     };
     let cast = |to: &DataType| {
@@ -200,6 +201,7 @@ fn map_entries(entries: &StructArray, key: &ColumnType, value: &ColumnType) -> R
 
 fn mismatch(field: &Field, target: &ColumnType) -> Error {
     Error::validation(format!("column `{}` changed from {target} to {}", field.name(), field.data_type()))
+        .with_code(Code::ColumnsDiffer)
         .with_hint("send every batch with the same schema, or open a widening sender")
 }
 

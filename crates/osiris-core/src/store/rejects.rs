@@ -10,7 +10,7 @@ use duckdb::Connection;
 use serde::{Deserialize, Serialize};
 
 use super::{Store, quote, quote_text, store_error};
-use crate::{Error, Result, Telemetry};
+use crate::{Code, Error, Result, Telemetry};
 
 /// How many rejects are kept for the report once the limit is passed.
 const KEPT_OVER_LIMIT: u64 = 1000;
@@ -143,6 +143,7 @@ impl RejectTable {
         let (count, limit) = (self.len(), self.state.limit.load(SeqCst));
         let rows = if count == 1 { "row was" } else { "rows were" };
         Error::integrity(format!("{count} {rows} rejected, at most {limit} are allowed"))
+            .with_code(Code::TooManyRejects)
             .with_hint("`osiris runs rejects` shows them: fix the data or raise `max_rejects`")
     }
 

@@ -15,7 +15,7 @@ use super::threads::Workload;
 use super::types::UTC;
 use super::{Store, quote, store_error};
 use crate::problem::nearest;
-use crate::{Error, Result};
+use crate::{Code, Error, Result};
 
 /// Batches in flight between the store and a driver.
 const BATCHES_IN_FLIGHT: usize = 8;
@@ -86,6 +86,7 @@ fn pick(table: &TableRef, names: &[String]) -> Result<Vec<Column>> {
     }
     let present: Vec<&str> = table.schema().names().collect();
     Err(Error::validation(format!("the table of step `{}` has no column {}", table.step(), missing.join(", ")))
+        .with_code(Code::ColumnNotFound)
         .with_hint(format!("its columns: {}", present.join(", "))))
 }
 

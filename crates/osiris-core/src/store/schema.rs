@@ -9,7 +9,7 @@ use super::direct::{Channel, RowStream};
 use super::file_identity::FileIdentity;
 use super::threads::Workload;
 use super::types::ColumnType;
-use crate::{Error, Result, StepCounts};
+use crate::{Code, Error, Result, StepCounts};
 
 /// One column.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +55,7 @@ impl TableSchema {
             return Ok(Self { columns });
         }
         Err(Error::validation(format!("column names must differ by more than case: {}", clashes.join("; ")))
+            .with_code(Code::DuplicateName)
             .with_hint("rename one of each pair"))
     }
 

@@ -6,7 +6,7 @@ use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
 
 use liblzma::stream::{CONCATENATED, Stream};
-use osiris_core::{Error, Result};
+use osiris_core::{Code, Error, Result};
 
 use crate::config::{ReadCompression, WriteCompression};
 use crate::error::{carry, io_error};
@@ -138,6 +138,7 @@ impl<R: Read> Read for Checked<R> {
             let broken = Error::validation(format!("`{}` is not valid {}: {error}", self.name, self.label));
             carry(
                 broken
+                    .with_code(Code::InvalidFile)
                     .with_source(error)
                     .with_hint("check how the file was created: it may be truncated; or set `compression`"),
             )
@@ -152,6 +153,7 @@ impl<R: Read> Read for Checked<R> {
 pub(crate) fn open_zip<T>(file: File, name: &str, work: impl FnOnce(&mut dyn Read) -> Result<T>) -> Result<T> {
     let broken = |error: zip::result::ZipError| {
         Error::validation(format!("`{name}` is not a valid zip archive: {error}"))
+            .with_code(Code::InvalidFile)
             .with_source(error)
             .with_hint("check how the file was created: it may be truncated; or set `compression`")
     };

@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 
 use encoding_rs::{DecoderResult, EncoderResult, Encoding};
 use osiris_core::problem::nearest;
-use osiris_core::{Error, Problem};
+use osiris_core::{Code, Error, Problem};
 
 use crate::error::carry;
 
@@ -209,6 +209,7 @@ impl<R: Read> Utf8Reader<R> {
             self.name,
             self.charset.label()
         ))
+        .with_code(Code::InvalidEncoding)
         .with_hint("set `encoding` to that of the file, such as `utf-8`, `latin-1`, `windows-1250` or `utf-16`")
     }
 }
@@ -323,6 +324,7 @@ impl<W: Write> Write for CharsetWriter<W> {
                     u32::from(foreign),
                     self.charset.label()
                 ))
+                .with_code(Code::InvalidEncoding)
                 .with_hint("set `encoding: utf-8`"),
             ));
         }

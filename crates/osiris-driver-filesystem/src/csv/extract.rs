@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use osiris_core::store::{FileIdentity, StoreTransaction};
 use osiris_core::{
-    Column, ColumnType, Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, Error, ExecutionContext, Extract,
+    Code, Column, ColumnType, Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, Error, ExecutionContext, Extract,
     Extracted, Problem, Reject, Result, Role, Stdio, Step, TableSink, Unit, metric,
 };
 
@@ -283,6 +283,7 @@ impl CsvExtractTask {
             "{count} rows were rejected, but at most {} are allowed",
             self.config.max_rejects
         ))
+        .with_code(Code::TooManyRejects)
         .with_hint("`osiris runs rejects` shows them: fix the data or raise `max_rejects`"))
     }
 
@@ -305,6 +306,7 @@ impl CsvExtractTask {
             if let Some(Reject { row_number: Some(line), column: Some(column), reason, .. }) = bad.into_iter().next() {
                 let file = &load.scanning.pieces[index].source.name;
                 let error = Error::validation(format!("`{file}`: line {line}, column `{column}`: {reason}"));
+                let error = error.with_code(Code::BadLine);
                 return Ok(Some(error.with_hint(format!(
                     "fix the value, set another type for `{column}`, or set `on_bad_lines: reject`"
                 ))));

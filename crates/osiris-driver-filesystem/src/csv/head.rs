@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use osiris_core::{Error, Result};
+use osiris_core::{Code, Error, Result};
 
 use super::dialect::Dialect;
 use super::header::{numbered, unique};
@@ -89,6 +89,7 @@ fn empty(name: &str, dialect: &Dialect) -> Error {
             .with_hint("lower `skip_rows` or `header`");
     }
     Error::validation(format!("`{name}` is empty: it has no header"))
+        .with_code(Code::InvalidFile)
         .with_hint("check how the file was created: a file without rows still needs a header")
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use duckdb::Connection;
 use osiris_core::problem::nearest;
 use osiris_core::store::{quote, quote_text};
-use osiris_core::{ColumnType, Error, Result};
+use osiris_core::{Code, ColumnType, Error, Result};
 
 use super::scan::copied_delimiter;
 use super::source::{Piece, Scanning};
@@ -310,5 +310,6 @@ pub(crate) fn find_all(names: &[String], wanted: &[String], field: &str) -> Resu
     let more =
         if names.len() > shown.len() { format!(", and {} more", names.len() - shown.len()) } else { String::new() };
     Err(Error::validation(format!("`{field}` names columns that the file does not have: {}", missing.join(", ")))
+        .with_code(Code::ColumnNotFound)
         .with_hint(format!("its columns: {}{more}", shown.join(", "))))
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use osiris_core::{Error, Result};
+use osiris_core::{Code, Error, Result};
 
 use super::compression::Compressor;
 use super::dialect::Dialect;
@@ -168,7 +168,8 @@ fn other_header(name: &str, found: &[String], columns: &[String]) -> Error {
         "the header of `{name}` is `{}`, but the rows to append have `{}`",
         found.join(", "),
         columns.join(", ")
-    ));
+    ))
+    .with_code(Code::ColumnsDiffer);
     let (mut one, mut two) = (found.to_vec(), columns.to_vec());
     one.sort();
     two.sort();

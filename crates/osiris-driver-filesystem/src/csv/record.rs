@@ -5,7 +5,7 @@ use std::io::Read;
 use std::ops::Range;
 
 use memchr::{memchr, memchr_iter, memchr2};
-use osiris_core::{Error, Result};
+use osiris_core::{Code, Error, Result};
 
 use super::ends::FieldEnds;
 use crate::error::unpack;
@@ -380,7 +380,7 @@ impl<R: Read> RecordReader<R> {
             self.name,
             self.next_line.max(self.line) + lines
         ));
-        error.with_hint(match self.buffer.first_chunk::<2>() {
+        error.with_code(Code::InvalidEncoding).with_hint(match self.buffer.first_chunk::<2>() {
             Some([0xFF, 0xFE] | [0xFE, 0xFF]) if self.offset == 0 => {
                 "the file begins with a UTF-16 byte order mark: set `encoding: utf-16`"
             }
@@ -390,6 +390,7 @@ impl<R: Read> RecordReader<R> {
 
     fn unclosed(&self) -> Error {
         Error::validation(format!("`{}`: unclosed quote on line {}", self.name, self.unclosed_line()))
+            .with_code(Code::BadLine)
             .with_hint("close it, or double it if it is part of the text: `\"\"`")
     }
 

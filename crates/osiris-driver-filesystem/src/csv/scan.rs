@@ -3,7 +3,7 @@
 
 use std::io::{Read, Write};
 
-use osiris_core::{Error, Reject, Result};
+use osiris_core::{Code, Error, Reject, Result};
 
 use super::dialect::Dialect;
 use super::head::{self, Start};
@@ -93,6 +93,7 @@ pub(crate) fn scan(
 /// The error for text after a closing quote.
 pub(super) fn after_quote(name: &str, line: u64) -> Error {
     Error::validation(format!("`{name}`: line {line} has text after a closing quote"))
+        .with_code(Code::BadLine)
         .with_hint("double the quotes inside the text (`\"\"`), check `delimiter`, or set `on_bad_lines: reject`")
 }
 
@@ -219,6 +220,7 @@ impl<'a, 'c, 'f> Tally<'a, 'c, 'f> {
         if reader.width() != width {
             let (line, found) = (reader.line(), fields(reader.width()));
             let error = Error::validation(format!("`{}`: line {line} has {found}, expected {width}", self.name))
+                .with_code(Code::BadLine)
                 .with_hint("fix the line, check `delimiter`, or set `on_bad_lines: reject`");
             return self.bad_line(reader, error, &format!("{found}, expected {width}"));
         }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use osiris_core::problem::nearest;
 use osiris_core::store::FileIdentity;
-use osiris_core::{Error, Reject, Result};
+use osiris_core::{Code, Error, Reject, Result};
 
 use super::compression::{Bounded, decompress, default_most, open, open_zip};
 use super::dialect::Dialect;
@@ -237,6 +237,7 @@ impl Scanning {
         }
         let error =
             Error::validation(format!("columns of `{file}` differ from `{first}`: it {}", differences.join(" and ")));
+        let error = error.with_code(Code::ColumnsDiffer);
         Err(match extra.first().and_then(|name| nearest(name, missing.iter().copied())) {
             Some(similar) => error.with_hint(format!("is `{}` the same as `{similar}`?", extra[0])),
             None => error.with_hint("read the files in two steps and join them in SQL"),

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 
-use osiris_core::{Error, Result};
+use osiris_core::{Code, Error, Result};
 use parquet::basic::{ConvertedType, LogicalType, TimeUnit, Type};
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};
@@ -80,6 +80,7 @@ pub(crate) fn read(path: &Path, name: &str) -> Result<Footer> {
     let file = File::open(path).map_err(|error| io_error("cannot be opened", name, error))?;
     if file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
         return Err(Error::validation(format!("`{name}` is empty: it has no footer"))
+            .with_code(Code::InvalidFile)
             .with_hint("check how the file was created"));
     }
     let metadata = metadata(file, name)?;
@@ -118,6 +119,7 @@ pub(crate) fn read(path: &Path, name: &str) -> Result<Footer> {
 pub(super) fn metadata(file: File, name: &str) -> Result<ParquetMetaData> {
     let reader = SerializedFileReader::new(file).map_err(|error| {
         Error::validation(format!("`{name}` is not a valid Parquet file: {error}"))
+            .with_code(Code::InvalidFile)
             .with_source(error)
             .with_hint("check how the file was created: it may be truncated, or in another format")
     })?;
@@ -169,6 +171,7 @@ impl Footer {
             return Ok(());
         }
         Err(Error::validation(format!("columns of `{name}` differ from `{first}`: it {}", differences.join(", ")))
+            .with_code(Code::ColumnsDiffer)
             .with_hint("read the files in two steps and join them in SQL"))
     }
 }

@@ -9,7 +9,7 @@ use duckdb::Connection;
 use osiris_core::problem::nearest;
 use osiris_core::store::{AtWork, quote, quote_text};
 use osiris_core::{
-    ColumnType, CommitOutcome, Component, ComponentSpec, ConnectionUse, DestinationId, Error, ExecutionContext,
+    Code, ColumnType, CommitOutcome, Component, ComponentSpec, ConnectionUse, DestinationId, Error, ExecutionContext,
     Feature, Intent, Problem, Result, Role, Stdio, Step, Store, TableRef, Unit, Write, Written, metric, private,
 };
 use serde_json::Value;
@@ -164,6 +164,7 @@ fn check_partitions(config: &ParquetWriterConfig, table: &TableRef) -> Result<()
             "`partition_by` names columns that the table does not have: {}",
             missing.join(", ")
         ))
+        .with_code(Code::ColumnNotFound)
         .with_hint(format!("its columns: {}", names.join(", "))));
     }
     let without_text = partitions.iter().filter_map(|name| table.schema().column(name)).filter(|column| {
@@ -337,6 +338,7 @@ impl ParquetWriteTask {
         differences.extend(extra.map(|(column, _)| format!("also has `{column}`")));
         if !differences.is_empty() {
             return Err(Error::validation(format!("cannot append rows to `{name}`: it {}", differences.join(", ")))
+                .with_code(Code::ColumnsDiffer)
                 .with_hint("write the same columns, or set `mode: overwrite`"));
         }
         let columns: Vec<String> = theirs.iter().map(|(column, _)| quote(column)).collect();

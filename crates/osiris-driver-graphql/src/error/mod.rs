@@ -6,7 +6,7 @@ mod meaning;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use osiris_core::{Error, ErrorKind, shorten};
+use osiris_core::{Code, Error, ErrorKind, shorten};
 use osiris_http::pages::ran_out_of_time;
 use osiris_http::{Explained, Failure};
 use serde_json::Value;
@@ -107,6 +107,7 @@ impl GraphqlErrors {
             count => format!(" (and {} more)", count - 1),
         };
         let error = Error::new(kind, format!("the server says: {}{more}", self.first)).with_hint(self.hint(kind));
+        let error = error.with_code(matches!(self.meaning, Meaning::Throttled).then_some(Code::RateLimited));
         match (self.meaning, wait) {
             (Meaning::TooMuch, _) => error.with_context(LIMIT, "complexity"),
             (Meaning::TooManyRows(rows), _) => error.with_context(LIMIT, format!("{rows}{ROWS}")),

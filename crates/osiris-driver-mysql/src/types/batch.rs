@@ -1,6 +1,6 @@
 //! Rows of the binary protocol for the batch builder.
 
-use osiris_core::{Error, Result};
+use osiris_core::{Code, Error, Result};
 use sqlx::mysql::{MySql, MySqlRow};
 use sqlx::{Column as _, Decode, Row as _, TypeInfo as _};
 
@@ -18,7 +18,9 @@ pub(crate) fn check(row: &MySqlRow, plans: &[ColumnPlan]) -> Result<()> {
     if columns.len() == plans.len() && columns.iter().zip(plans).all(fits) {
         return Ok(());
     }
-    Err(Error::validation("table schema changed while it was read").with_hint("run the step again"))
+    Err(Error::validation("table schema changed while it was read")
+        .with_code(Code::SourceChanged)
+        .with_hint("run the step again"))
 }
 
 /// The values of a row.

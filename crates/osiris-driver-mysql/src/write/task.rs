@@ -1,6 +1,6 @@
 //! Runs one write: reads the table, checks everything, creates what is missing, loads the rows, and commits.
 
-use osiris_core::{Commit, Error, ExecutionContext, Intent, Result, TableRef, Unit, Written, metric};
+use osiris_core::{Code, Commit, Error, ExecutionContext, Intent, Result, TableRef, Unit, Written, metric};
 use osiris_sql::write::{
     Loaded, WriteMode, key_sources, open_scan, problems_error, refuse_nulls, run_ddl, show_ddl, table_is_gone,
 };
@@ -85,6 +85,7 @@ impl WriteTask<'_> {
         let Some(target) = target else {
             if !config.create_table {
                 return Err(Error::validation(format!("there is no table `{}`", self.table))
+                    .with_code(Code::TableNotFound)
                     .with_hint("check `table` and `schema`, or set `create_table: true` to create it"));
             }
             let sql = self.create_table(&self.table)?;

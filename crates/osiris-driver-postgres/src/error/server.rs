@@ -1,7 +1,7 @@
 //! The codes of PostgreSQL (<https://www.postgresql.org/docs/current/errcodes-appendix.html>) and those of poolers.
 
 use osiris_core::{Error, ErrorKind, MASK};
-use osiris_sql::error::{hint_of_kind, kind_of_class};
+use osiris_sql::error::{code_of_state, hint_of_kind, kind_of_class};
 use sqlx::postgres::PgDatabaseError;
 
 use super::{CODE, io_error};
@@ -42,6 +42,7 @@ pub fn postgres_error(error: sqlx::Error, doing: &str) -> Error {
 pub fn server_error(state: &str, message: &str, doing: &str) -> Error {
     let kind = kind_of(state, message);
     let error = Error::new(kind, format!("{doing}: {}", without_values(state, message)))
+        .with_code(code_of_state(state))
         .with_hint(hint(state, message, kind))
         .with_context(CODE, state);
     let ends = state.starts_with("08") || state.starts_with("57P");

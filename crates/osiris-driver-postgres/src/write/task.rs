@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use osiris_core::{Error, Result, Unit, Written, metric};
+use osiris_core::{Code, Error, Result, Unit, Written, metric};
 use osiris_sql::write::{
     self, Dedupe, Loaded, OnConflict, RefusingKeys, WriteMode, ensure_no_problems, key_sources, open_scan,
     problems_error, run_ddl, show_ddl, table_is_gone,
@@ -104,6 +104,7 @@ async fn check(tx: &mut Transaction, task: &WriteTask<'_>, table: &TableName, ta
 async fn create(tx: &mut Transaction, task: &WriteTask<'_>, table: &TableName) -> Result<Ddl> {
     if !task.config.create_if_missing {
         return Err(Error::validation(format!("there is no table `{table}`"))
+            .with_code(Code::TableNotFound)
             .with_hint("check `table` and `schema`, or set `create_if_missing: true` to create it"));
     }
     match Target::schema(tx, &table.schema).await? {

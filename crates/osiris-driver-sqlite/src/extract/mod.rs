@@ -7,7 +7,7 @@ mod since;
 
 use async_trait::async_trait;
 use osiris_core::{
-    Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, Error, ExecutionContext, Extract, Extracted, Feature,
+    Code, Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, Error, ExecutionContext, Extract, Extracted, Feature,
     Problem, Result, ResumeFrom, Role, Step, TableSink, Unit, metric,
 };
 use osiris_sql::guard::{ReadingStatement, SqlDialect};
@@ -126,6 +126,7 @@ async fn require_columns(client: &mut Client, config: &ExtractorConfig) -> Resul
     match columns.iter().find(|column| !known().any(|name| name.eq_ignore_ascii_case(column))) {
         Some(column) if !names.is_empty() => {
             Err(Error::validation(format!("table `{table}` has no column `{column}`"))
+                .with_code(Code::ColumnNotFound)
                 .with_hint(format!("its columns: {}", names.join(", "))))
         }
         _ => Ok(()),

@@ -1,6 +1,6 @@
 //! One write from beginning to end: check everything, create what is missing, load, and commit.
 
-use osiris_core::{Column, Error, ExecutionContext, Result, TableRef, TableScan, Unit, Written, metric};
+use osiris_core::{Code, Column, Error, ExecutionContext, Result, TableRef, TableScan, Unit, Written, metric};
 use osiris_sql::write::{MappedColumn, WriteMode, ensure_no_problems, open_scan, run_ddl, show_ddl};
 use serde_json::Value;
 
@@ -70,6 +70,7 @@ impl WriteTask<'_> {
         let Some(target) = target else {
             if !self.config.create_if_missing {
                 return Err(Error::validation(format!("there is no table `{table}`"))
+                    .with_code(Code::TableNotFound)
                     .with_hint("check `table`, or set `create_if_missing: true` to have it created"));
             }
             let columns: Vec<(String, &Column)> =

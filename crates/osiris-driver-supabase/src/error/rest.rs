@@ -1,11 +1,12 @@
 //! Classifies error responses of PostgREST and its gateway. The code in the body decides, not the status: some
 //! client errors have the status 500 (<https://docs.postgrest.org/en/v12/references/errors.html>).
 
-use osiris_core::{Error, ErrorKind};
+use osiris_core::{Code, Error, ErrorKind};
 use osiris_http::{Explained, Failure};
 use serde_json::Value;
 
 use osiris_driver_postgres::error::{CODE, hint, kind_of, without_values};
+use osiris_sql::error::code_of_state;
 
 /// The error for a response; `None` if the status is sufficient (429, 502, 503 without a code).
 pub(crate) fn rest_error(failure: &Failure<'_>) -> Option<Explained> {
@@ -57,6 +58,7 @@ fn of_the_database(failure: &Failure<'_>, code: &str, message: &str) -> Error {
     };
     let error =
         Error::new(kind, said).with_hint(advice).with_context(CODE, code).with_context("status", failure.status());
+    let error = error.with_code(code_of_state(code));
     // The same request would take as long the next time.
     if code == "57014" { error.with_retryable(false) } else { error }
 }
@@ -98,6 +100,11 @@ fn of_postgrest(failure: &Failure<'_>, code: &str, message: &str) -> Option<Erro
     let said = format!("{}: {message}", failure.what());
     let error =
         Error::new(kind, said).with_hint(advice).with_context(CODE, code).with_context("status", failure.status());
+    let error = error.with_code(match code {
+        "PGRST204" => Some(Code::ColumnNotFound),
+        "PGRST205" => Some(Code::TableNotFound),
+        _ => None,
+    });
     // A wrong clock makes a valid key look expired.
     let error = match failure.header("date").filter(|_| kind == ErrorKind::Auth) {
         Some(date) => error.with_context("server time", date),

@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 
-use osiris_core::{Error, Severity, visible};
+use osiris_core::{Code, Error, Severity, visible};
 use serde_json::{Map, Value, json};
 
 use super::{Diagnostic, Diagnostics, Trees};
@@ -11,7 +11,7 @@ use super::{Diagnostic, Diagnostics, Trees};
 pub const FAILURE_VERSION: u32 = 1;
 
 impl Diagnostics {
-    /// An array with an object for each, in order: `severity`, `message`, `hint`, and where it is: `file`, `path` (such as
+    /// An array with an object for each, in order: `severity`, `code`, `message`, `hint`, and where it is: `file`, `path` (such as
     /// `steps[2].config.mode`), `line` and `column` (from 1, in characters), `end`, `label` (what is wrong just there), `related`. Secrets are masked.
     pub fn to_json(&self) -> Value {
         let mut trees = Trees::default();
@@ -24,7 +24,8 @@ impl Diagnostics {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        let mut object = json!({"severity": severity, "message": text(&item.message)});
+        let code = item.code().map(Code::as_str);
+        let mut object = json!({"severity": severity, "code": code, "message": text(&item.message)});
         object["hint"] = json!(item.hint.as_deref().map(text));
         let Some((source, span)) = &item.place else { return object };
         let position = |offset| {
@@ -49,7 +50,7 @@ impl Diagnostics {
     }
 }
 
-/// An error as an object: `severity`, `kind`, `message`, `hint`, `retryable`, `step`, `context` (facts by name), `causes` (texts, the
+/// An error as an object: `severity`, `code`, `kind`, `message`, `hint`, `retryable`, `step`, `context` (facts by name), `causes` (texts, the
 /// nearest first).
 pub fn error_json(error: &Error) -> Value {
     let text = |text: &str| visible(text).into_owned();
@@ -63,6 +64,7 @@ pub fn error_json(error: &Error) -> Value {
     }
     json!({
         "severity": "error",
+        "code": error.code().as_str(),
         "kind": error.kind().as_str(),
         "message": text(error.message()),
         "hint": error.hint().map(text),
@@ -90,7 +92,7 @@ mod tests {
             .with_step("read")
             .with_source(Error::validation("cause"));
         let object = error_json(&error);
-        assert_eq!(object["kind"], "network");
+        assert_eq!((&object["code"], &object["kind"]), (&json!("E0103"), &json!("network")));
         assert_eq!((&object["message"], &object["hint"]), (&json!("no answer"), &json!("try later")));
         assert_eq!((&object["retryable"], &object["step"]), (&json!(true), &json!("read")));
         assert_eq!(object["context"]["path"], "a\\u{1b}b");

@@ -8,7 +8,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
-use osiris_core::{Problem, Redactor, Severity};
+use osiris_core::{Code, Problem, Redactor, Severity};
 
 use crate::source::{Position, SourceFile, Span};
 use crate::yaml::{self, Node};
@@ -23,6 +23,7 @@ pub struct Diagnostic {
     place: Option<(Arc<SourceFile>, Span)>,
     label: Option<String>,
     hint: Option<String>,
+    code: Option<Code>,
     related: Vec<(Span, String)>,
     is_unparsed: bool,
     of_environment: bool,
@@ -37,6 +38,7 @@ impl Diagnostic {
             place: None,
             label: None,
             hint: None,
+            code: None,
             related: Vec::new(),
             is_unparsed: false,
             of_environment: false,
@@ -57,13 +59,13 @@ impl Diagnostic {
     /// A problem that core found, without its position.
     pub fn from_problem(problem: &Problem) -> Self {
         let diagnostic = Self::new(problem.severity, problem.message.clone());
-        Self { hint: problem.hint.clone(), of_environment: problem.of_environment, ..diagnostic }
+        Self { hint: problem.hint.clone(), code: problem.code, of_environment: problem.of_environment, ..diagnostic }
     }
 
     /// What core says, with its hint.
     pub fn from_core(error: &osiris_core::Error) -> Self {
         let diagnostic = Self::error(error.message());
-        Self { hint: error.hint().map(str::to_owned), ..diagnostic }
+        Self { hint: error.hint().map(str::to_owned), code: Some(error.code()), ..diagnostic }
     }
 
     /// Says where.
@@ -84,6 +86,13 @@ impl Diagnostic {
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Says which kind of mistake it is.
+    #[must_use]
+    pub fn with_code(mut self, code: Code) -> Self {
+        self.code = Some(code);
         self
     }
 
@@ -126,6 +135,11 @@ impl Diagnostic {
     /// What to do.
     pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
+    }
+
+    /// The kind of mistake, for `osiris explain`. A warning may have none.
+    pub fn code(&self) -> Option<Code> {
+        self.code.or_else(|| self.is_error().then_some(Code::InvalidInput))
     }
 
     /// The file, as the user named it.
@@ -304,11 +318,12 @@ impl From<Diagnostics> for osiris_core::Error {
     /// One validation error. Its source is the list, which [`Diagnostics::of_error`] finds again, and which the error's
     /// report shows.
     fn from(diagnostics: Diagnostics) -> Self {
-        let message = match diagnostics.items.iter().filter(|item| item.is_error()).count() {
-            1 => "a problem was found before anything ran".to_owned(),
-            count => format!("{count} problems were found before anything ran"),
+        let errors: Vec<&Diagnostic> = diagnostics.items.iter().filter(|item| item.is_error()).collect();
+        let (message, code) = match errors.as_slice() {
+            [one] => ("a problem was found before anything ran".to_owned(), one.code()),
+            several => (format!("{} problems were found before anything ran", several.len()), None),
         };
-        Self::validation(message).with_source(diagnostics)
+        Self::validation(message).with_code(code).with_source(diagnostics)
     }
 }
 

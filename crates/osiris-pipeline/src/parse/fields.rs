@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use osiris_core::Code;
 use osiris_core::problem::nearest;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -34,6 +35,7 @@ impl<'a, 'd> Fields<'a, 'd> {
             let keys = known.join(", ");
             diagnostics.push(
                 Diagnostic::error(format!("{what} must be a mapping, found {}", node.describe()))
+                    .with_code(Code::InvalidValue)
                     .at(source, node.span)
                     .with_hint(format!("write `key: value`; keys: {keys}")),
             );
@@ -61,7 +63,7 @@ impl<'a, 'd> Fields<'a, 'd> {
                 .error(entry.key_span, format!("unknown key `{key}` in {}", self.what))
                 .with_hint(format!("known keys: {}", known.join(", "))),
         };
-        self.diagnostics.push(diagnostic);
+        self.diagnostics.push(diagnostic.with_code(Code::UnknownField));
     }
 
     /// What the mapping is, for messages.
@@ -86,11 +88,11 @@ impl<'a, 'd> Fields<'a, 'd> {
                 return Some(entry);
             }
             let error = self.error(entry.key_span, format!("`{key}` of {} has no value", self.what));
-            self.diagnostics.push(error);
+            self.diagnostics.push(error.with_code(Code::MissingField));
             return None;
         }
         let error = self.error(self.span, format!("{} has no `{key}`", self.what));
-        self.diagnostics.push(error.with_hint(format!("add `{key}: ...`")));
+        self.diagnostics.push(error.with_code(Code::MissingField).with_hint(format!("add `{key}: ...`")));
         None
     }
 
@@ -115,7 +117,7 @@ impl<'a, 'd> Fields<'a, 'd> {
             _ => {
                 let message =
                     format!("`{}` of {} must be a string, found {}", entry.key, self.what, entry.value.describe());
-                self.diagnostics.push(self.error(entry.key_span, message));
+                self.diagnostics.push(self.error(entry.key_span, message).with_code(Code::InvalidValue));
                 None
             }
         }
@@ -126,7 +128,7 @@ impl<'a, 'd> Fields<'a, 'd> {
         let is_empty = text.value.trim().is_empty();
         if is_empty {
             let error = self.error(text.span, "this must not be empty");
-            self.diagnostics.push(error);
+            self.diagnostics.push(error.with_code(Code::InvalidValue));
         }
         !is_empty
     }
@@ -147,7 +149,7 @@ impl<'a, 'd> Fields<'a, 'd> {
             _ => entry.value.describe().to_owned(),
         };
         let message = format!("`{key}` must be a whole number from {least} to {most}, found {found}");
-        self.diagnostics.push(self.error(span, message));
+        self.diagnostics.push(self.error(span, message).with_code(Code::InvalidValue));
         None
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use osiris_core::Code;
 use osiris_core::problem::nearest;
 
 use super::fields::Fields;
@@ -77,7 +78,8 @@ pub(super) fn needs(node: &Node, known: &KnownIds, fields: &mut Fields<'_, '_>) 
         NodeKind::String(_) => std::slice::from_ref(node),
         _ => {
             let message = format!("`needs` must be a list of step ids, found {}", node.describe());
-            fields.diagnostics.push(fields.error(node.span, message).with_hint("write `needs: [step]`"));
+            let error = fields.error(node.span, message).with_code(Code::InvalidValue);
+            fields.diagnostics.push(error.with_hint("write `needs: [step]`"));
             return Vec::new();
         }
     };
@@ -93,11 +95,15 @@ pub(super) fn needs(node: &Node, known: &KnownIds, fields: &mut Fields<'_, '_>) 
         match id {
             Ok(id) if !known.contains(&id) => {
                 let hint = known.suggest(&id);
-                fields.diagnostics.push(fields.error(item.span, format!("there is no step `{id}`")).with_hint(hint));
+                let error = fields.error(item.span, format!("there is no step `{id}`")).with_code(Code::UnknownStep);
+                fields.diagnostics.push(error.with_hint(hint));
             }
             Ok(id) if needs.iter().any(|need| need.value == id) => {}
             Ok(id) => needs.push(Spanned { value: id, span: item.span }),
-            Err((message, hint)) => fields.diagnostics.push(fields.error(item.span, message).with_hint(hint)),
+            Err((message, hint)) => {
+                let error = fields.error(item.span, message).with_code(Code::UnknownStep);
+                fields.diagnostics.push(error.with_hint(hint));
+            }
         }
     }
     needs
@@ -125,7 +131,7 @@ pub(super) fn inputs(node: &Node, known: &KnownIds, fields: &mut Fields<'_, '_>)
             Ok(step) => inputs.push(StepInput { key: entry.key.clone(), step: Spanned { value: step, span } }),
             Err((message, hint)) => {
                 let place = if entry.value.is_null() { entry.key_span } else { span };
-                fields.diagnostics.push(fields.error(place, message).with_hint(hint));
+                fields.diagnostics.push(fields.error(place, message).with_code(Code::UnknownStep).with_hint(hint));
             }
         }
     }

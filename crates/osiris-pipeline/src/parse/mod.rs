@@ -11,8 +11,8 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use osiris_core::safe_name;
 use osiris_core::secret::{is_reference, looks_secret, mask_by_form};
+use osiris_core::{Code, safe_name};
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::model::{OML_VERSION, Pipeline, Step};
@@ -41,7 +41,8 @@ const REFUSED: &[(&str, &str)] = &[
 pub fn parse(source: &Arc<SourceFile>, diagnostics: &mut Diagnostics) -> Option<Pipeline> {
     if source.text().trim().is_empty() {
         let message = format!("`{}` is empty", source.name());
-        diagnostics.push(Diagnostic::error(message).with_hint("`osiris init` writes a pipeline to start from"));
+        let diagnostic = Diagnostic::error(message).with_code(Code::MissingField);
+        diagnostics.push(diagnostic.with_hint("`osiris init` writes a pipeline to start from"));
         return None;
     }
     let document = yaml::load(source, diagnostics)?;
@@ -88,13 +89,13 @@ fn steps(fields: &mut Fields<'_, '_>) -> Vec<Step> {
         NodeKind::Sequence(items) if !items.is_empty() => items,
         NodeKind::Sequence(_) | NodeKind::Null => {
             let error = fields.error(entry.key_span, "`steps` is empty").with_hint("a pipeline has at least one step");
-            fields.diagnostics.push(error);
+            fields.diagnostics.push(error.with_code(Code::MissingField));
             return Vec::new();
         }
         _ => {
             let message = format!("`steps` must be a list, found {}", entry.value.describe());
             let error = fields.error(entry.key_span, message).with_hint("begin each step with `- id: ...`");
-            fields.diagnostics.push(error);
+            fields.diagnostics.push(error.with_code(Code::InvalidValue));
             return Vec::new();
         }
     };
@@ -127,7 +128,8 @@ fn check_ids(steps: &[Step], source: &Arc<SourceFile>, diagnostics: &mut Diagnos
             safe.insert(name, (id, span));
             continue;
         };
-        diagnostics.push(Diagnostic::error(message).at(source, span).with_related(first, "here first").with_hint(hint));
+        let diagnostic = Diagnostic::error(message).with_code(Code::DuplicateName).at(source, span);
+        diagnostics.push(diagnostic.with_related(first, "here first").with_hint(hint));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Two steps that write one destination: refused where one would destroy what the other wrote.
 
-use osiris_core::DestinationId;
+use osiris_core::{Code, DestinationId};
 
 use super::step::{Checked, pointer_as_written};
 use super::wiring::Wiring;
@@ -27,7 +27,7 @@ pub(super) fn check(pipeline: &Pipeline, checked: &[Checked], wirings: &[Wiring]
             let (one, two) = (&first.step.id.value, &second.step.id.value);
             let what = (second.destination.kind(), &second.destination);
             let message = format!("steps `{one}` and `{two}` write the same {}, {}: {why}", what.0, what.1);
-            let diagnostic = Diagnostic::error(message).at(&pipeline.source, second.place);
+            let diagnostic = Diagnostic::error(message).with_code(Code::TwoWriters).at(&pipeline.source, second.place);
             diagnostics
                 .push(diagnostic.with_related(first.place, format!("step `{one}` writes it here")).with_hint(hint));
         }

@@ -277,7 +277,7 @@ impl Plan {
 fn without_place(error: &Error) -> Error {
     let place = error.context().iter().find(|(key, _)| *key == "place").map(|(_, place)| format!(" {place}"));
     let message = place.map_or_else(|| error.message().to_owned(), |place| error.message().replacen(&place, "", 1));
-    let shown = Error::new(error.kind(), message);
+    let shown = Error::new(error.kind(), message).with_code(error.code());
     match error.hint() {
         Some(hint) => shown.with_hint(hint.to_owned()),
         None => shown,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use osiris_core::connection::OverridePolicy;
 use osiris_core::secret::{has_secret_address, is_guarded_header, is_reference};
-use osiris_core::{ConfigSchema, Driver, Prepared, Problem, Registry, ResolvedConnection, Role};
+use osiris_core::{Code, ConfigSchema, Driver, Prepared, Problem, Registry, ResolvedConnection, Role};
 use serde_json::{Map, Value};
 
 use super::connection::{self, StepConnection};
@@ -133,8 +133,8 @@ impl Context<'_> {
         for table in &checked.tables {
             if !wiring.upstream.iter().any(|(_, index)| id_of(index) == table.value) {
                 let message = format!("`{}` is not an input of step `{}`", table.value, step.id.value);
-                diagnostics
-                    .push(self.error(table.span, message).with_hint(format!("add it: `needs: [{}]`", table.value)));
+                let diagnostic = self.error(table.span, message).with_code(Code::UnknownStep);
+                diagnostics.push(diagnostic.with_hint(format!("add it: `needs: [{}]`", table.value)));
             }
         }
         let Some(driver) = checked.driver.as_ref().filter(|_| !checked.is_incomplete) else { return };
@@ -192,7 +192,7 @@ impl Context<'_> {
                     "the address in `{}` has a secret, which must not be written in a pipeline file",
                     entry.key
                 );
-                diagnostics.push(self.error(entry.key_span, message).with_hint(elsewhere.clone()));
+                diagnostics.push(self.literal_secret(entry, message, &elsewhere));
                 continue;
             }
             if !schema.is_secret(&entry.key) || entry.value.is_null() {
@@ -213,9 +213,13 @@ impl Context<'_> {
                 continue;
             }
             let message = format!("`{}` is a secret and must not be written in a pipeline file", entry.key);
-            diagnostics.push(self.error(entry.key_span, message).with_hint(elsewhere.clone()));
+            diagnostics.push(self.literal_secret(entry, message, &elsewhere));
         }
         found
+    }
+
+    fn literal_secret(&self, entry: &Entry, message: String, elsewhere: &str) -> Diagnostic {
+        self.error(entry.key_span, message).with_code(Code::LiteralSecret).with_hint(elsewhere)
     }
 
     /// Headers that a step adds to those of its connection: each is an error if its name may be that of a credential, otherwise a
@@ -234,6 +238,7 @@ impl Context<'_> {
             let message = format!("the header `{}` may carry a credential and must not be set in a step", header.key);
             diagnostics.push(
                 self.error(header.key_span, message)
+                    .with_code(Code::LiteralSecret)
                     .with_hint(format!("write it under `{field}` of the connection, with a variable as its value")),
             );
         }
@@ -295,7 +300,7 @@ impl Context<'_> {
         match value.as_str() {
             Some(text) => Some(Spanned { value: text.to_owned(), span }),
             None => {
-                diagnostics.push(self.error(span, format!("`{name}` must be a string")));
+                diagnostics.push(self.error(span, format!("`{name}` must be a string")).with_code(Code::InvalidValue));
                 None
             }
         }
@@ -307,7 +312,8 @@ impl Context<'_> {
             Some(Value::Bool(flag)) => *flag,
             Some(_) => {
                 let span = step.config.get(name).map_or(step.config_span, |node| node.span);
-                diagnostics.push(self.error(span, format!("`{name}` must be true or false")));
+                diagnostics
+                    .push(self.error(span, format!("`{name}` must be true or false")).with_code(Code::InvalidValue));
                 false
             }
         }

@@ -1,7 +1,7 @@
 //! Which step waits for which, and whose tables it reads.
 
-use osiris_core::Role;
 use osiris_core::problem::nearest;
+use osiris_core::{Code, Role};
 
 use super::step::Checked;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -103,7 +103,8 @@ impl Wires<'_, '_> {
     }
 
     fn report(&mut self, span: Span, message: String, hint: impl Into<String>) {
-        self.diagnostics.push(Diagnostic::error(message).at(&self.pipeline.source, span).with_hint(hint));
+        let diagnostic = Diagnostic::error(message).with_code(Code::UnknownStep);
+        self.diagnostics.push(diagnostic.at(&self.pipeline.source, span).with_hint(hint));
     }
 
     fn no_input(&mut self, step: &Step, checked: &Checked, wiring: &mut Wiring) {
@@ -206,8 +207,8 @@ pub(super) fn cycle(pipeline: &Pipeline, nodes: &[usize]) -> Diagnostic {
         [one] => format!("step `{}` waits for itself", one.id.value),
         _ => format!("these steps wait for each other: {}", ids.join(" -> ")),
     };
-    let diagnostic =
-        Diagnostic::error(message).at(&pipeline.source, place).with_hint("remove one of these dependencies");
+    let diagnostic = Diagnostic::error(message).with_code(Code::StepCycle).at(&pipeline.source, place);
+    let diagnostic = diagnostic.with_hint("remove one of these dependencies");
     match place_of(last, &first.id.value).filter(|_| steps.len() > 1) {
         Some(closing) => diagnostic.with_related(closing, "and this completes the cycle"),
         None => diagnostic,

@@ -6,7 +6,7 @@ use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
-use osiris_core::{Error, Redactor, Result, private, safe_name};
+use osiris_core::{Code, Error, Redactor, Result, private, safe_name};
 use sha2::{Digest, Sha256};
 
 use super::ledger::Ledger;
@@ -77,6 +77,7 @@ impl RunDirectory {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(Error::validation(format!("run {} is still running in another process", record.run_id))
+                    .with_code(Code::AlreadyRunning)
                     .with_hint("wait for it, or stop it first"));
             }
             Err(TryLockError::Error(error)) => return Err(file_error(error, &lock_path)),

@@ -72,6 +72,9 @@ pub struct LedgerStep {
     pub attempts: u32,
     /// Why it failed.
     pub error: Option<String>,
+    /// The kind of mistake, for `osiris explain`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_code: Option<String>,
     /// Who confirmed that its rows are in the destination, where they could not be counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirmed: Option<Confirmation>,
@@ -155,6 +158,7 @@ impl From<&StepReport> for LedgerStep {
             offset_ms: millis(step.offset),
             attempts: step.attempts,
             error: step.error.as_ref().map(osiris_core::Error::report),
+            error_code: step.error.as_ref().map(|error| error.code().to_string()),
             confirmed: step.confirmed.clone(),
             rejects: step.rejects.as_ref().and_then(|path| Some(format!("rejects/{}", path.file_name()?.to_str()?))),
             reject_reasons: step.reject_reasons.clone(),
@@ -185,6 +189,7 @@ mod tests {
             offset_ms: 0,
             attempts: 1,
             error: None,
+            error_code: None,
             confirmed: None,
             rejects: None,
             reject_reasons: Vec::new(),

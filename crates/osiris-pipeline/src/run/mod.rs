@@ -36,7 +36,7 @@ use osiris_core::lock::Holder;
 use osiris_core::store::default_memory_limit;
 use osiris_core::telemetry::{event, metric};
 use osiris_core::{
-    CommitLimits, Error, Progress, Result, Role, RunContext, Store, StoreKind, StoreOptions, Telemetry, Unit,
+    Code, CommitLimits, Error, Progress, Result, Role, RunContext, Store, StoreKind, StoreOptions, Telemetry, Unit,
 };
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -301,6 +301,7 @@ fn unchanged_states(states: &state::States, past: &PastRun) -> Result<BTreeMap<S
         past.record().run_id,
         steps.join(", ")
     ))
+    .with_code(Code::NotResumable)
     .with_hint("start a new run, which begins with the state that is saved now; `--force` resumes this one anyway"))
 }
 

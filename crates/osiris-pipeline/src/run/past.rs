@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use osiris_core::problem::nearest;
-use osiris_core::{Error, RejectFile, Result, Role};
+use osiris_core::{Code, Error, RejectFile, Result, Role};
 use serde::{Deserialize, Serialize};
 
 use super::clean::is_being_removed;
@@ -293,7 +293,8 @@ impl Runs {
     /// has written.
     pub fn resumable(&self, id: Option<&str>, file: Option<&Path>, force: bool) -> Result<PastRun> {
         let runs = self.list()?;
-        let check = |past: PastRun| resumable(&past, &runs, force).map(|()| past);
+        let refused = |error: Error| error.with_code(Code::NotResumable);
+        let check = |past: PastRun| resumable(&past, &runs, force).map_err(refused).map(|()| past);
         if let Some(id) = id {
             return check(self.find(Some(id))?);
         }
@@ -321,7 +322,10 @@ impl Runs {
             (Some(file), None) => Error::validation(format!("there is no run of {} to resume", file.display())),
             (None, _) => Error::validation("there is no failed run to resume"),
         };
-        error.with_context("directory", self.directory.display()).with_hint("`osiris runs list` shows all runs")
+        error
+            .with_code(Code::NotResumable)
+            .with_context("directory", self.directory.display())
+            .with_hint("`osiris runs list` shows all runs")
     }
 
     fn none(&self) -> Error {

@@ -1,6 +1,6 @@
 //! Whether a new run would write rows again that an earlier, failed run has written or may have.
 
-use osiris_core::{CommitEnd, Error, Result};
+use osiris_core::{Code, CommitEnd, Error, Result};
 
 use super::commits::{self, PastCommit};
 use super::outcome::Outcome;
@@ -50,5 +50,6 @@ fn refused(run: &PastRun, commit: &PastCommit) -> Error {
     Error::validation(format!(
         "run {id} of this pipeline failed after its step `{step}` {has} to {place}: a new run would write those rows again"
     ))
+    .with_code(Code::WrittenBefore)
     .with_hint(format!("{go_on}; `--force` starts a new run anyway"))
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use osiris_core::lock::{Asked, FileLock, Holder, LockFile};
-use osiris_core::{Error, Result, private, safe_name};
+use osiris_core::{Code, Error, Result, private, safe_name};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -123,6 +123,7 @@ impl States {
             self.pipeline,
             named(&other.cloned())
         ))
+        .with_code(Code::AlreadyRunning)
         .with_hint(hint)
     }
 

@@ -1,7 +1,9 @@
 //! What a resumed run knows about the writes of the run before it: done, not done, or unknown until the destination is
 //! asked.
 
-use osiris_core::{CommitEnd, CommitOutcome, Error, ExecutionContext, Inputs, Result, Role, StepCounts, StepRequest};
+use osiris_core::{
+    Code, CommitEnd, CommitOutcome, Error, ExecutionContext, Inputs, Result, Role, StepCounts, StepRequest,
+};
 
 use super::RunOptions;
 use super::commits::{self, CommitFile, PastCommit, PastCommits};
@@ -81,6 +83,7 @@ impl<'a> PastWrites<'a> {
             "step `{removed}` of run {} has written, and is no longer in the pipeline",
             self.run
         ))
+        .with_code(Code::NotResumable)
         .with_hint("restore it under its name to resume the run; `--force` resumes the run without it, which may write its rows twice"))
     }
 
@@ -246,7 +249,7 @@ impl<'a> PastWrites<'a> {
         } else {
             return Ok(());
         };
-        Err(Error::validation(format!("{what}, and {why}")).with_hint(format!(
+        Err(Error::validation(format!("{what}, and {why}")).with_code(Code::NotResumable).with_hint(format!(
             "undo the change to resume run {}; `--force` runs the step again, which may write its rows twice",
             self.run
         )))
@@ -258,7 +261,7 @@ impl<'a> PastWrites<'a> {
 
     fn refused(&self, step: &str, what: &str, place: &str) -> Error {
         let run = self.run;
-        Error::validation(what.to_owned()).with_hint(format!(
+        Error::validation(what.to_owned()).with_code(Code::OutcomeUnknown).with_hint(format!(
             "check whether its rows are in {place}: if all are there, `osiris run --resume {run} --assume-written {step}` goes \
              on without writing them; if none is, or you have removed those that are, `osiris run --resume {run} --force` writes them"
         ))

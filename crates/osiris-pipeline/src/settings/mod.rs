@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use osiris_core::Code;
 use osiris_core::problem::nearest;
 use osiris_core::store::default_memory_limit;
 
@@ -67,7 +68,8 @@ impl Settings {
             if let Some(text) = environment.get(&variable)
                 && let Err(expected) = settings.set(name, &text, Path::new(""))
             {
-                diagnostics.push(Diagnostic::error(format!("{variable} is set to `{text}`: expected {expected}")));
+                let message = format!("{variable} is set to `{text}`: expected {expected}");
+                diagnostics.push(Diagnostic::error(message).with_code(Code::InvalidValue));
             }
         }
         if diagnostics.has_errors() { Err(diagnostics) } else { Ok(settings) }
@@ -111,7 +113,8 @@ impl Settings {
                 None => format!("known settings: {}", NAMES.join(", ")),
             };
             let message = format!("unknown setting `{name}`");
-            diagnostics.push(Diagnostic::error(message).at(source, entry.key_span).with_hint(hint));
+            let diagnostic = Diagnostic::error(message).with_code(Code::UnknownField);
+            diagnostics.push(diagnostic.at(source, entry.key_span).with_hint(hint));
             return;
         }
         let text = scalar(&entry.value);
@@ -125,7 +128,8 @@ impl Settings {
                 Some(text) => format!("`{name}`: expected {expected}, found `{text}`"),
                 None => message,
             };
-            diagnostics.push(Diagnostic::error(message).at(source, entry.value.span));
+            let diagnostic = Diagnostic::error(message).with_code(Code::InvalidValue);
+            diagnostics.push(diagnostic.at(source, entry.value.span));
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use osiris_core::Code;
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
 use super::scalar::{resolve, shown, style_of};
@@ -74,9 +75,9 @@ fn collect(source: &Arc<SourceFile>) -> Result<Vec<(Event<'_>, Span)>, Fatal> {
             Event::DocumentStart(_) => {
                 documents += 1;
                 if documents > 1 {
-                    let second = Diagnostic::error("a second document starts here").at(source, span);
+                    let second = Diagnostic::error("a second document starts here").with_code(Code::InvalidYaml);
                     let hint = "keep one document per file: remove this `---` and what follows";
-                    return Err(Box::new(second.with_hint(hint)));
+                    return Err(Box::new(second.at(source, span).with_hint(hint)));
                 }
             }
             Event::Nothing | Event::StreamStart | Event::DocumentEnd => {}
@@ -92,7 +93,7 @@ fn collect(source: &Arc<SourceFile>) -> Result<Vec<(Event<'_>, Span)>, Fatal> {
         }
         if events.len() > MAX_NODES {
             let message = format!("the file holds more than {MAX_NODES} values");
-            return Err(Box::new(Diagnostic::error(message).at(source, span)));
+            return Err(Box::new(Diagnostic::error(message).with_code(Code::InvalidYaml).at(source, span)));
         }
     }
     match syntax::indenting_tab(source, source.text().len(), &events) {
@@ -149,7 +150,7 @@ type Fatal = Box<Diagnostic>;
 
 impl TreeBuilder<'_, '_> {
     fn error(&self, span: Span, message: impl Into<String>) -> Diagnostic {
-        Diagnostic::error(message).at(self.source, span)
+        Diagnostic::error(message).with_code(Code::InvalidYaml).at(self.source, span)
     }
 
     fn node(&mut self, depth: usize) -> Result<Node, Fatal> {
@@ -301,6 +302,7 @@ impl TreeBuilder<'_, '_> {
         let line = self.source.position(first.start).line;
         self.diagnostics.push(
             self.error(span, format!("the key `{key}` occurs twice"))
+                .with_code(Code::DuplicateName)
                 .with_label(format!("first written on line {line}"))
                 .with_related(first, "here first")
                 .with_hint("keep one of them"),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use osiris_core::Code;
 use saphyr_parser::{Event, ScalarStyle, ScanError};
 
 use crate::diagnostic::Diagnostic;
@@ -23,7 +24,8 @@ pub(super) fn explain(
     let (message, hint) = words(info, found);
     let hint = unquoted_variable(source, offset).or(hint);
     let end = offset + found.filter(|c| !matches!(c, '\n' | '\r')).map_or(0, char::len_utf8);
-    let diagnostic = Diagnostic::error(message).at(source, Span::new(offset, end)).of_unparsed();
+    let diagnostic = Diagnostic::error(message).with_code(Code::InvalidYaml);
+    let diagnostic = diagnostic.at(source, Span::new(offset, end)).of_unparsed();
     match hint {
         Some(hint) => diagnostic.with_hint(hint),
         None => diagnostic,
@@ -128,6 +130,7 @@ pub(super) fn indenting_tab(
             let tab = span.start + tab;
             return Some(
                 Diagnostic::error("a tab in the indentation")
+                    .with_code(Code::InvalidYaml)
                     .at(source, Span::new(tab, tab + 1))
                     .with_label("tab")
                     .with_hint("YAML is indented with spaces: replace each tab by two")

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use osiris_core::{Error, Result};
+use osiris_core::{Code, Error, Result};
 
 use super::Values;
 
@@ -78,6 +78,7 @@ impl ValueError {
     pub fn in_column(self, name: &str) -> Error {
         let message = format!("column `{name}` {}", self.what);
         let error = if self.is_malformed { Error::unknown(message) } else { Error::validation(message) };
+        let error = if self.is_malformed { error } else { error.with_code(Code::ValueDoesNotFit) };
         error.with_hint(self.hint)
     }
 }

@@ -14,7 +14,7 @@ pub use column::{ColumnPlan, Decoder, MAX_DECIMAL_DIGITS, ValueError, column_pla
 pub use text::texts;
 pub use values::Values;
 
-use osiris_core::{Error, Result};
+use osiris_core::{Code, Error, Result};
 
 /// A batch is full when it has this many bytes, whatever its number of rows.
 const BATCH_BYTES: usize = 16 << 20;
@@ -57,7 +57,9 @@ impl<D: Decoder> BatchBuilder<D> {
     /// too few values.
     pub fn push<'a>(&mut self, values: impl ExactSizeIterator<Item = Result<Option<D::Value<'a>>>>) -> Result<bool> {
         if values.len() != self.columns.len() {
-            return Err(Error::validation("table schema changed while it was read").with_hint("run the step again"));
+            return Err(Error::validation("table schema changed while it was read")
+                .with_code(Code::SourceChanged)
+                .with_hint("run the step again"));
         }
         self.total += 1;
         for (column, value) in self.columns.iter_mut().zip(values) {

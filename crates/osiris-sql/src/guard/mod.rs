@@ -8,7 +8,7 @@ mod mysql;
 mod postgres;
 mod sqlite;
 
-use osiris_core::{Error, Problem};
+use osiris_core::{Code, Error, Problem};
 
 /// How a source reads its SQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -214,13 +214,19 @@ impl Refusal {
 
     /// The same as a problem of the configuration's field at `pointer`.
     pub fn into_problem(self, pointer: impl Into<String>) -> Problem {
-        Problem::error(pointer, self.message).with_hint(self.hint).with_offset(self.offset)
+        Problem::error(pointer, self.message)
+            .with_code(Code::SqlNotAllowed)
+            .with_hint(self.hint)
+            .with_offset(self.offset)
     }
 }
 
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
-        Self::validation(refusal.message).with_hint(refusal.hint).with_context("offset", refusal.offset)
+        Self::validation(refusal.message)
+            .with_code(Code::SqlNotAllowed)
+            .with_hint(refusal.hint)
+            .with_context("offset", refusal.offset)
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use osiris_core::tls::{self, HostNames, ServerVerifier};
-use osiris_core::{Error, Result};
+use osiris_core::{Code, Error, Result};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -75,11 +75,12 @@ pub fn refused(error: Box<dyn std::error::Error + Send + Sync>, doing: &str) -> 
         ),
     };
     let refused = Error::network(format!("{doing}: {what}")).with_hint(advice).with_retryable(false);
-    refused.with_connection_failed().with_source(error)
+    refused.with_code(Code::TlsFailed).with_connection_failed().with_source(error)
 }
 
 fn unusable(error: rustls::Error) -> Error {
     Error::validation("the certificates of the connection cannot be used")
+        .with_code(Code::TlsFailed)
         .with_hint("check `ssl_ca`, `ssl_cert` and `ssl_key`")
         .with_source(error)
 }

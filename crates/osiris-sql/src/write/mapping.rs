@@ -1,7 +1,7 @@
 //! Which column of the input goes to which column of the table, and all problems of a write in one error.
 
 use osiris_core::problem::nearest;
-use osiris_core::{Column, Error, Result, TableRef};
+use osiris_core::{Code, Column, Error, Result, TableRef};
 
 use super::ColumnMapping;
 
@@ -50,6 +50,7 @@ pub fn map_columns(columns: Option<&ColumnMapping>, extra: &[String], input: &Ta
         .collect();
     let present: Vec<&str> = schema.names().collect();
     Err(Error::validation(format!("the table of step `{}` has no column {}", input.step(), named.join(", ")))
+        .with_code(Code::ColumnNotFound)
         .with_hint(format!("its columns: {}", present.join(", "))))
 }
 

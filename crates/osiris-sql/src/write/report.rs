@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::future::Future;
 
-use osiris_core::{Error, ErrorKind, ExecutionContext, Reject, Result, TableRef, TableScan, Written, event};
+use osiris_core::{Code, Error, ErrorKind, ExecutionContext, Reject, Result, TableRef, TableScan, Written, event};
 use serde_json::json;
 
 use super::{Dedupe, MappedColumn, WriteColumn, ensure_no_problems, same_name};
@@ -18,7 +18,9 @@ pub const NULL_REFUSED: &str = "NULL, but the column is NOT NULL";
 
 /// The error for a table that somebody dropped while rows were to be written to it.
 pub fn table_is_gone(table: &impl Display) -> Error {
-    Error::validation(format!("table `{table}` no longer exists")).with_hint("it was dropped during the run: run again")
+    Error::validation(format!("table `{table}` no longer exists"))
+        .with_code(Code::SourceChanged)
+        .with_hint("it was dropped during the run: run again")
 }
 
 /// The input columns of the key.
@@ -116,6 +118,7 @@ pub async fn refuse_duplicates(ctx: &ExecutionContext, key: &[String], rows: &[V
     let many = if rows.len() >= MAX_DUPLICATES { "at least " } else { "" };
     let occur = if rows.len() == 1 { "value of the key occurs" } else { "values of the key occur" };
     Err(Error::validation(format!("{many}{} {occur} more than once in the input", rows.len()))
+        .with_code(Code::ConstraintViolated)
         .with_context("key", key.join(", "))
         .with_hint(
             "keep one row per key in an earlier step, or set `dedupe: last` with `order_by`; texts are compared by the \

@@ -24,7 +24,7 @@ use super::schema::{StepNote, TableRef};
 use super::seal::Seal;
 use super::threads::Threads;
 use super::transaction::StoreTransaction;
-use crate::{Error, Progress, Result};
+use crate::{Code, Error, Progress, Result};
 
 /// Messages in flight between a driver and the store. The real limit is on their bytes: the store takes rows in bursts,
 /// since it compresses 122,880 of them at a time, and the source should go on meanwhile.
@@ -218,7 +218,9 @@ impl TableSender {
 
 /// Two senders of one table declared different schemas.
 pub(super) fn different_schemas() -> Error {
-    Error::validation("the senders of one table have different schemas").with_hint("open a widening sender")
+    Error::validation("the senders of one table have different schemas")
+        .with_code(Code::ColumnsDiffer)
+        .with_hint("open a widening sender")
 }
 
 /// What is asked for cannot be done with rows that are sent.

@@ -9,7 +9,7 @@ use super::functions::varies;
 use super::parser::{deserialize, serialize};
 use super::tree::{Purpose, Walk};
 use super::{OFFSET, SelectStatement, TableName};
-use crate::{Error, Result};
+use crate::{Code, Error, Result};
 
 const BARE: &str = "SELECT * FROM x WHERE ";
 const OPEN: &str = "SELECT * FROM x WHERE (";
@@ -82,6 +82,7 @@ pub(super) fn of_query(text: &str, base: usize, macros: &[String]) -> Result<(St
 fn sole(text: &str, bare: &str, open: &str, check: impl FnOnce(&Value) -> Result<()>) -> Result<String> {
     let more = || {
         Error::validation("expected exactly one expression")
+            .with_code(Code::SqlNotAllowed)
             .with_hint("write one condition over the columns, such as `year >= 2020 AND country = 'CZ'`")
             .with_context(OFFSET, 0)
     };
@@ -159,7 +160,7 @@ fn shifted(error: Error, by: usize) -> Error {
 fn replace_offset(error: Error, change: impl Fn(usize) -> usize) -> Error {
     let found = error.context().iter().find(|(key, _)| *key == OFFSET).and_then(|(_, offset)| offset.parse().ok());
     let Some(offset) = found else { return error };
-    let changed = Error::new(error.kind(), error.message().to_owned());
+    let changed = Error::new(error.kind(), error.message().to_owned()).with_code(error.code());
     let changed = match error.hint() {
         Some(hint) => changed.with_hint(hint.to_owned()),
         None => changed,

@@ -20,7 +20,7 @@ use self::parser::serialize;
 pub use self::statement::Definition;
 use self::statement::split;
 use self::tree::{Purpose, Walk};
-use crate::{Error, Result};
+use crate::{Code, Error, Result};
 
 /// A processor's SQL, checked.
 #[derive(Debug, Clone)]
@@ -66,7 +66,9 @@ impl SqlScript {
     fn checked(sql: &str) -> Result<Self> {
         let statements = split(sql)?;
         let Some((last, before)) = statements.split_last() else {
-            return Err(Error::validation("the query is empty").with_hint("write one SELECT"));
+            return Err(Error::validation("the query is empty")
+                .with_code(Code::SqlSyntax)
+                .with_hint("write one SELECT"));
         };
         let (mut defined, mut macros) = (Vec::new(), Vec::new());
         let mut used = Vec::new();
@@ -80,6 +82,7 @@ impl SqlScript {
         }
         if last.starts_with_word("CREATE") {
             return Err(Error::validation("the last statement must be a SELECT")
+                .with_code(Code::SqlNotAllowed)
                 .with_hint("end the query with the SELECT that makes the step's table")
                 .with_context(OFFSET, last.offset));
         }
@@ -140,6 +143,7 @@ impl SelectStatement {
         let statements = tree["statements"].as_array().map(Vec::as_slice).unwrap_or_default();
         let [statement] = statements else {
             return Err(Error::validation(format!("expected one SELECT, found {} statements", statements.len()))
+                .with_code(Code::SqlNotAllowed)
                 .with_context(OFFSET, base));
         };
         let tables = Walk::new(purpose, base, macros).over(statement)?;
@@ -167,6 +171,7 @@ const ONLY_READS: &str = "a processor only reads";
 /// The error for what a processor must not do.
 fn refusal(what: &str) -> Error {
     Error::validation(format!("{what} is not allowed here: {ONLY_READS}"))
+        .with_code(Code::SqlNotAllowed)
         .with_hint("use one SELECT, or CREATE TEMP TABLE, VIEW or MACRO statements before it")
 }
 

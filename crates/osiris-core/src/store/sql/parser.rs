@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::deep::read;
 use super::{OFFSET, refusal};
 use crate::store::store_error;
-use crate::{Error, Result};
+use crate::{Code, Error, Result};
 
 /// An engine of its own for parsing. A query is checked when a pipeline is planned, again with the names of its inputs,
 /// and again when it runs: its tree is remembered.
@@ -76,7 +76,10 @@ pub(super) fn deserialize(tree: &Value) -> Result<String> {
 pub(super) fn serialize(sql: &str, base: usize) -> Result<Arc<Value>> {
     if sql.contains('\0') {
         // The end of the text for a program in C.
-        return Err(Error::validation("SQL error: a NUL character").with_hint("remove it").with_context(OFFSET, base));
+        return Err(Error::validation("SQL error: a NUL character")
+            .with_code(Code::SqlSyntax)
+            .with_hint("remove it")
+            .with_context(OFFSET, base));
     }
     let tree = with_parser(|parser| parser.tree(sql))?;
     if tree["error"] != Value::Bool(true) {
@@ -88,7 +91,8 @@ pub(super) fn serialize(sql: &str, base: usize) -> Result<Arc<Value>> {
     }
     let message = tree["error_message"].as_str().unwrap_or("syntax error");
     let position: usize = tree["position"].as_str().and_then(|position| position.parse().ok()).unwrap_or(0);
-    let error = Error::validation(format!("SQL error: {message}")).with_context(OFFSET, base + position);
+    let error = Error::validation(format!("SQL error: {message}"));
+    let error = error.with_code(Code::SqlSyntax).with_context(OFFSET, base + position);
     Err(match misspelt_keyword(sql, position) {
         Some(keyword) => error.with_hint(format!("did you mean `{keyword}`?")),
         None => error,

@@ -8,7 +8,7 @@ use super::functions::is_refused;
 use super::tree::Purpose;
 use super::{OFFSET, SelectStatement, TableName, not_allowed};
 use crate::store::quote;
-use crate::{Error, Result};
+use crate::{Code, Error, Result};
 
 /// One statement of a script, with its tokens.
 pub(super) struct Statement<'a> {
@@ -59,7 +59,9 @@ pub(super) fn split(sql: &str) -> Result<Vec<Statement<'_>>> {
     let lines = line_starts(sql);
     let tokens = Tokenizer::new(&dialect, sql).tokenize_with_location().map_err(|error| {
         let offset = byte_offset(sql, &lines, error.location.line, error.location.column);
-        Error::validation(format!("SQL error: {}", error.message)).with_context(OFFSET, offset)
+        Error::validation(format!("SQL error: {}", error.message))
+            .with_code(Code::SqlSyntax)
+            .with_context(OFFSET, offset)
     })?;
     let mut statements = Vec::new();
     let mut current: Vec<(Token, usize)> = Vec::new();
@@ -120,6 +122,7 @@ impl Statement<'_> {
             // A SELECT in mid-script would be thrown away, which its author cannot have meant.
             return Err(if SelectStatement::checked(self.text, 0, Purpose::Query, macros).is_ok() {
                 Error::validation("only the last statement may be a SELECT")
+                    .with_code(Code::SqlNotAllowed)
                     .with_hint("make it a CREATE TEMP TABLE that the last one reads")
                     .with_context(OFFSET, self.offset)
             } else {

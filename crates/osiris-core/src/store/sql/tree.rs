@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::functions::{computes, is_aggregate, is_refused, makes_rows};
 use super::{OFFSET, TableName};
-use crate::Error;
+use crate::{Code, Error};
 
 /// Kinds of query that only read.
 const READING: [&str; 4] = ["SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"];
@@ -217,9 +217,11 @@ impl<'a> Walk<'a> {
     fn refuse_function(&mut self, name: &str, node: &Map<String, Value>) {
         let refusal = if is_refused(name) {
             Error::validation(format!("the function `{name}()` is not allowed here: SQL only reads its inputs"))
+                .with_code(Code::SqlNotAllowed)
                 .with_hint("read files and other sources in an extractor step, and name that step in `needs`")
         } else {
             Error::validation(format!("unknown function `{name}()`"))
+                .with_code(Code::SqlFailed)
                 .with_hint("use a function of DuckDB, or a macro that an earlier statement of the query defines")
         };
         self.keep(refusal, node);
@@ -228,6 +230,7 @@ impl<'a> Walk<'a> {
     fn refuse(&mut self, what: &str, node: &Map<String, Value>) {
         let refusal = match self.purpose {
             Purpose::Condition => Error::validation(format!("{what} is not allowed"))
+                .with_code(Code::SqlNotAllowed)
                 .with_hint("write one condition over the columns of a row, such as `year >= 2020 AND country = 'CZ'`"),
             _ => super::refusal(what),
         };

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use osiris_core::problem::nearest;
-use osiris_core::{ColumnType, Error, Result};
+use osiris_core::{Code, ColumnType, Error, Result};
 
 use super::selected::selected;
 use crate::client::rest::openapi::{Description, RestTable};
@@ -74,7 +74,7 @@ pub(crate) fn missing(api: &TableApi, description: &Description) -> Error {
                 .to_owned()
         }
     };
-    Error::validation(format!("the API has no table `{}`", api.shown())).with_hint(hint)
+    Error::validation(format!("the API has no table `{}`", api.shown())).with_code(Code::TableNotFound).with_hint(hint)
 }
 
 struct Checks<'a> {

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use osiris_core::commit::{CommitOutcome, Intent};
-use osiris_core::{Error, ErrorKind, Result, TableScan, Unit, Written, metric};
+use osiris_core::{Code, Error, ErrorKind, Result, TableScan, Unit, Written, metric};
 use osiris_http::Bytes;
 use osiris_sql::write::{ensure_no_problems, refuse_nulls, same_name, show_ddl};
 use serde_json::Value;
@@ -181,7 +181,8 @@ impl Work<'_> {
                 Some(similar) => format!("did you mean `{similar}`? Or set `create_if_missing: true` to create it"),
                 None => "check `table` and `schema`, or set `create_if_missing: true` to create it".to_owned(),
             };
-            return Err(Error::validation(format!("there is no table `{}`", self.table())).with_hint(hint));
+            let error = Error::validation(format!("there is no table `{}`", self.table()));
+            return Err(error.with_code(Code::TableNotFound).with_hint(hint));
         }
         let columns: Vec<_> = self.job.mapped.iter().map(|column| (column.target.clone(), &column.source)).collect();
         let mut problems = Vec::new();
