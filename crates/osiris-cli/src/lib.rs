@@ -10,6 +10,7 @@ mod logging;
 mod panic;
 mod progress;
 mod table;
+mod terminal;
 
 use std::process::ExitCode;
 
