@@ -200,6 +200,11 @@ pub(crate) fn json_text(value: &Value) -> String {
     escaped(&format!("{value:#}\n"))
 }
 
+/// A JSON document on one line.
+pub(crate) fn json_line(value: &Value) -> String {
+    escaped(&value.to_string())
+}
+
 /// JSON with all control characters escaped: JSON itself requires that for the controls of C0 only.
 fn escaped(json: &str) -> String {
     let mut text = String::with_capacity(json.len());

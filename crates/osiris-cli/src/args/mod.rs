@@ -19,7 +19,7 @@ use osiris::pipeline::parse_duration;
 pub(crate) use copy::CopyArgs;
 pub(crate) use global::{Colour, GlobalArgs};
 pub(crate) use original::with_our_command;
-pub(crate) use select::{Selection, StoreArg, params};
+pub(crate) use select::{ProgressArg, Selection, StoreArg, params};
 
 /// Moves tabular data between databases, HTTP APIs and files, and proves that all of it arrived.
 #[derive(Debug, Parser)]
@@ -243,6 +243,9 @@ pub(crate) struct RunArgs {
     /// Where the tables of the run live: `file` can be resumed, `memory` is faster
     #[arg(long)]
     pub(crate) store: Option<StoreArg>,
+    /// How progress is shown on the standard error: for people, or as one JSON object per line
+    #[arg(long, value_name = "FORM", default_value = "auto")]
+    pub(crate) progress: ProgressArg,
     /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,

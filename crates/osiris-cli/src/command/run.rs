@@ -8,7 +8,7 @@ use osiris::pipeline::{CleanOptions, ExitCode, PastRun, Wait};
 use osiris::{Environment, Error, Plan, PlanOptions, Project, Registry, RunOptions, Settings, SourceFile};
 
 use super::{project, report, wait};
-use crate::args::{RunArgs, params};
+use crate::args::{ProgressArg, RunArgs, params};
 use crate::command_error::CommandError;
 use crate::console::Console;
 use crate::progress::Display;
@@ -25,6 +25,7 @@ pub(super) fn run(args: &RunArgs, given: Settings, registry: &Registry, console:
         force: args.force,
         assume_written: args.assume_written.clone(),
         wait: args.wait,
+        progress: args.progress,
         json: args.json,
     };
     execute(&project, &plan, past.as_ref(), &choices, console)
@@ -37,6 +38,7 @@ pub(super) struct Choices {
     pub(super) force: bool,
     pub(super) assume_written: Vec<String>,
     pub(super) wait: Option<Option<Duration>>,
+    pub(super) progress: ProgressArg,
     pub(super) json: bool,
 }
 
@@ -71,7 +73,7 @@ pub(super) fn execute(
         cancel.cancel();
     };
     interrupt::listen(interrupted, report::ending_at_once)?;
-    let display = Display::new(console, plan, writes_stdout.is_none());
+    let display = Display::new(console, plan, choices.progress, writes_stdout.is_none());
     let ended = wait(osiris::run(plan, &options, past, &display));
     drop(display);
     let ended = ended.map_err(CommandError::Run)?;
