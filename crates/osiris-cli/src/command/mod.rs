@@ -5,6 +5,7 @@ mod connections;
 mod copy;
 mod discover;
 mod init;
+mod notify;
 mod plan;
 mod project;
 mod rejects;
