@@ -18,7 +18,7 @@ fn pipeline_files() {
         let pipeline = osiris_pipeline::parse(&source, &mut diagnostics);
         prop_assert!(pipeline.is_some() || diagnostics.has_errors(), "no pipeline and no error");
         // The message, its place and the lines around it can be shown.
-        drop(diagnostics.sorted().render(false));
+        drop(diagnostics.sorted().render(false, None));
         Ok(())
     });
 }

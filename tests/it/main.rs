@@ -22,6 +22,7 @@ mod kills;
 mod machine;
 mod migrating;
 mod mysql;
+mod on_failure;
 mod outage;
 mod outcome;
 mod parameters;

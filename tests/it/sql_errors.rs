@@ -100,3 +100,14 @@ fn what_a_query_says_itself_as_an_error_is_shown_on_every_path() {
 fn failed_before(project: &Project) -> String {
     project.run(&["run", "pipeline.yaml", "--quiet"]).with_code(2).stderr
 }
+
+#[test]
+fn a_column_that_one_value_makes_text_is_named_with_the_row() {
+    let project = query("SELECT sum(amount) AS amount FROM orders");
+    project.write("orders.csv", "order_id,customer,amount\n1,a,10\n2,b,20\n3,a,unknown value\n");
+    let text = failed(&project);
+    assert!(text.contains("column `amount` of step `orders` was read as VARCHAR because of row 3"), "{text}");
+    assert!(text.contains("`dtype: {amount: DOUBLE}`") && !text.contains("unknown value"), "{text}");
+    project.write("orders.csv", "order_id,customer,amount\n1,a,ten\n2,b,twenty\n3,a,30\n");
+    assert!(!failed(&project).contains("because of row"), "most values are text");
+}

@@ -13,13 +13,18 @@ const SHOWN: &str = "x\\u{1b}]0;owned\\u{7}\\u{9b}31m\\u{202e}y";
 /// The same in a string of YAML or JSON.
 const ESCAPED: &str = "x\\u001b]0;owned\\u0007\\u009b31m\\u202ey";
 
-/// The program on a terminal of 200 columns, with all that it may draw.
+/// The program on a wide terminal, with all that it may draw.
 fn on_a_terminal(project: &Project, arguments: &[&str]) -> Command {
+    on_a_terminal_of(200, project, arguments)
+}
+
+/// The program on a terminal of so many columns.
+fn on_a_terminal_of(columns: usize, project: &Project, arguments: &[&str]) -> Command {
     let command = project.command(arguments);
     let quoted = |word: &std::ffi::OsStr| format!("'{}'", word.to_str().unwrap().replace('\'', r"'\''"));
     let words: Vec<String> = std::iter::once(command.get_program()).chain(command.get_args()).map(quoted).collect();
     let mut terminal = Command::new("script");
-    let line = format!("stty cols 200 && exec {}", words.join(" "));
+    let line = format!("stty cols {columns} && exec {}", words.join(" "));
     terminal.args(["--quiet", "--return", "--flush", "--command", &line, "/dev/null"]);
     terminal.current_dir(project.directory()).stdin(std::process::Stdio::null());
     for (name, value) in command.get_envs() {
@@ -139,4 +144,28 @@ fn s51_a_program_on_a_terminal_is_one() {
     let project = Project::starter(Program::built());
     let shown = Ended::of(on_a_terminal(&project, &["run", "pipeline.yaml"]).output().unwrap()).with_code(0).stdout;
     assert!(shown.contains("\u{1b}[32m") || shown.contains("\u{1b}[1m"), "no colours: {shown:?}");
+}
+
+#[test]
+fn tables_and_snippets_fit_a_narrow_terminal() {
+    let name = "orders_with_a_name_that_is_longer_than_most";
+    let project = project(&READ.replace("id: orders", &format!("id: {name}")));
+    project.run(&["run", "pipeline.yaml"]).with_code(0);
+    let on_narrow = |arguments: &[&str], code| {
+        let arguments = [arguments, &["--color", "never"]].concat();
+        Ended::of(on_a_terminal_of(50, &project, &arguments).output().unwrap()).with_code(code).stdout
+    };
+    let shown = on_narrow(&["runs", "show"], 0);
+    let ledger: Vec<&str> = shown.lines().skip_while(|line| !line.starts_with("step ")).take(2).collect();
+    assert!(ledger.len() == 2 && ledger.iter().all(|line| line.chars().count() <= 50), "{shown}");
+    assert!(ledger[1].starts_with("orders") && ledger[1].contains('…') && !ledger[0].contains("rows/s"), "{shown}");
+    let listed = on_narrow(&["runs", "list"], 0);
+    assert!(listed.lines().all(|line| line.chars().count() <= 50), "{listed}");
+    assert!(project.run(&["runs", "show"]).with_code(0).stdout.contains(name), "a pipe has no width");
+
+    project.write("pipeline.yaml", project.read("pipeline.yaml").replace("orders.csv", "orders.csv, frobnicate: x"));
+    let refused = on_narrow(&["validate", "pipeline.yaml"], 2);
+    let snippet: Vec<&str> = refused.lines().filter(|line| line.contains(" | ")).collect();
+    assert!(snippet.iter().any(|line| line.contains("frobnicate")), "{refused}");
+    assert!(snippet.iter().all(|line| line.chars().count() <= 50), "{refused}");
 }

@@ -8,12 +8,13 @@ use std::io::{self, IsTerminal, Write as _};
 
 use anstyle::{AnsiColor, Style};
 use indicatif::{MultiProgress, ProgressDrawTarget};
-use osiris::Error;
 use osiris::core::{Code, Redactor, is_control, visible};
+use osiris::{Diagnostics, Error};
 use serde_json::Value;
 
 use crate::args::{Colour, GlobalArgs};
 use crate::command_error::CommandError;
+use crate::terminal::stderr_width;
 
 /// The style of errors.
 const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -109,9 +110,14 @@ impl Console {
         self.always(report);
     }
 
+    /// Diagnostics as wide as the terminal.
+    pub(crate) fn rendered(&self, diagnostics: &Diagnostics) -> String {
+        diagnostics.render(self.styled, stderr_width())
+    }
+
     pub(crate) fn command_error(&self, error: &CommandError) {
         match error {
-            CommandError::Diagnostics(diagnostics) => self.report(&diagnostics.render(self.styled)),
+            CommandError::Diagnostics(diagnostics) => self.report(&self.rendered(diagnostics)),
             CommandError::Refused(error) | CommandError::Run(error) => self.error(error),
         }
         self.for_more(error.codes());
@@ -203,6 +209,11 @@ pub(crate) enum LogForm {
 /// A JSON document as text.
 pub(crate) fn json_text(value: &Value) -> String {
     escaped(&format!("{value:#}\n"))
+}
+
+/// A JSON document on one line.
+pub(crate) fn json_line(value: &Value) -> String {
+    escaped(&value.to_string())
 }
 
 /// JSON with all control characters escaped: JSON itself requires that for the controls of C0 only.

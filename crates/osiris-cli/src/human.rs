@@ -49,6 +49,15 @@ pub(crate) fn seconds(duration: Duration) -> String {
     format!("{}.{:02}", centis / 100, centis % 100)
 }
 
+/// A length of time in its two greatest units: `12 s`, `3 m 05 s`, `2 h 07 m`.
+pub(crate) fn duration(duration: Duration) -> String {
+    match duration.as_secs() {
+        seconds @ ..60 => format!("{seconds} s"),
+        seconds @ ..3600 => format!("{} m {:02} s", seconds / 60, seconds % 60),
+        seconds => format!("{} h {:02} m", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
 /// Rows per second; empty if the time is too short.
 pub(crate) fn rate(rows: u64, duration: Duration) -> String {
     let millis = duration.as_millis();
@@ -69,6 +78,8 @@ mod tests {
         assert_eq!([1, 2].map(rows), ["1 row", "2 rows"]);
         assert_eq!([5, 1_500, 2_345_678, 12_000_000_000].map(bytes), ["5 B", "1.5 kB", "2.3 MB", "12.0 GB"]);
         assert_eq!([0, 4, 5, 61_239].map(|ms| seconds(Duration::from_millis(ms))), ["0.00", "0.00", "0.01", "61.24"]);
+        let lengths = [9, 60, 185, 7_620].map(|seconds| duration(Duration::from_secs(seconds)));
+        assert_eq!(lengths, ["9 s", "1 m 00 s", "3 m 05 s", "2 h 07 m"]);
         assert_eq!(rate(5_026, Duration::from_millis(500)), "10,052");
         assert_eq!(rate(5, Duration::ZERO), "");
     }

@@ -11,6 +11,7 @@ mod panic;
 mod progress;
 mod report;
 mod table;
+mod terminal;
 
 use std::process::ExitCode;
 

@@ -4,32 +4,147 @@ use std::path::Path;
 use std::time::Duration;
 
 use comfy_table::presets::NOTHING;
-use comfy_table::{CellAlignment, Table};
+use comfy_table::{CellAlignment, ColumnConstraint, Table, Width};
 use osiris::core::{RejectReason, Role, visible_line};
 use osiris::pipeline::{LedgerStep, StepStatus};
 
 use crate::human;
+use crate::terminal::{shortened, width};
 
-/// Columns side by side; those whose numbers are given are aligned to the right.
-pub(crate) fn table(head: &[&str], rows: Vec<Vec<String>>, right: &[usize]) -> String {
+/// The space between two columns.
+const GAP: usize = 2;
+
+/// What a name or a text keeps on a terminal that is too narrow.
+const LEAST: usize = 8;
+
+/// A column, and what becomes of it on a terminal that is too narrow.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Column {
+    title: &'static str,
+    content: Content,
+    is_optional: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Content {
+    /// Aligned to the right, never changed.
+    Number,
+    /// Never changed: the user may copy it into a command.
+    Key,
+    /// Shortened in the middle.
+    Name,
+    /// Continued on the next line.
+    Text,
+}
+
+impl Column {
+    const fn new(title: &'static str, content: Content) -> Self {
+        Self { title, content, is_optional: false }
+    }
+
+    /// Numbers, aligned to the right; they stay whole.
+    pub(crate) const fn number(title: &'static str) -> Self {
+        Self::new(title, Content::Number)
+    }
+
+    /// Words that stay whole.
+    pub(crate) const fn key(title: &'static str) -> Self {
+        Self::new(title, Content::Key)
+    }
+
+    /// Names, which are shortened in the middle.
+    pub(crate) const fn name(title: &'static str) -> Self {
+        Self::new(title, Content::Name)
+    }
+
+    /// Texts, which are continued on the next line.
+    pub(crate) const fn text(title: &'static str) -> Self {
+        Self::new(title, Content::Text)
+    }
+
+    /// Left out before anything is shortened; of several such columns the last one first.
+    #[must_use]
+    pub(crate) const fn optional(self) -> Self {
+        Self { is_optional: true, ..self }
+    }
+
+    /// The least width; none if it stays as wide as it is.
+    fn least(&self) -> Option<usize> {
+        matches!(self.content, Content::Name | Content::Text).then(|| width(self.title).max(LEAST))
+    }
+}
+
+/// Columns side by side, of at most so many columns of the terminal where that is possible.
+pub(crate) fn table(columns: &[Column], rows: Vec<Vec<String>>, limit: Option<usize>) -> String {
+    let visible_row = |row: Vec<String>| row.iter().map(|cell| visible_line(cell).into_owned()).collect::<Vec<_>>();
+    let rows: Vec<Vec<String>> = rows.into_iter().map(visible_row).collect();
+    let natural: Vec<usize> = columns
+        .iter()
+        .enumerate()
+        .map(|(index, column)| {
+            let cells = rows.iter().filter_map(|row| row.get(index)).map(|cell| width(cell));
+            cells.max().unwrap_or(0).max(width(column.title))
+        })
+        .collect();
+    let fitted = fit(columns, &natural, limit.unwrap_or(usize::MAX));
+    let cells = |row: &Vec<String>| {
+        let cell = |(index, room): &(usize, usize)| {
+            let text = row.get(*index).map_or("", String::as_str);
+            if columns[*index].content == Content::Name { shortened(text, *room) } else { text.to_owned() }
+        };
+        fitted.iter().map(cell).collect::<Vec<_>>()
+    };
+    let head: Vec<&str> = fitted.iter().map(|(index, _)| columns[*index].title).collect();
     let mut table = Table::new();
-    let rows =
-        rows.into_iter().map(|row| row.into_iter().map(|cell| visible_line(&cell).into_owned()).collect::<Vec<_>>());
-    table.load_style(NOTHING).set_header(head.to_vec()).add_rows(rows);
-    for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((if index == 0 { 0 } else { 2 }, 0));
-        if right.contains(&index) {
+    table.load_style(NOTHING).set_header(head).add_rows(rows.iter().map(cells));
+    for (place, (column, (index, room))) in table.column_iter_mut().zip(&fitted).enumerate() {
+        let padding = if place == 0 { 0 } else { GAP };
+        column.set_padding((u16::try_from(padding).unwrap_or(0), 0));
+        if columns[*index].content == Content::Number {
             column.set_cell_alignment(CellAlignment::Right);
+        }
+        if *room < natural[*index] {
+            let room = u16::try_from(room + padding).unwrap_or(u16::MAX);
+            column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(room)));
         }
     }
     let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
     lines.join("\n") + "\n"
 }
 
-/// The ledger: the row counts of every step.
-pub(crate) fn ledger_table(steps: &[LedgerStep]) -> String {
-    let head = ["step", "rows in", "rows out", "rejected", "seconds", "rows/s"];
-    let mut text = table(&head, steps.iter().map(ledger_row).collect(), &[1, 2, 3, 4, 5]);
+/// The columns that stay, by number, with their widths.
+fn fit(columns: &[Column], natural: &[usize], limit: usize) -> Vec<(usize, usize)> {
+    let mut kept: Vec<(usize, usize)> = natural.iter().copied().enumerate().collect();
+    let excess = |kept: &[(usize, usize)]| {
+        let gaps = GAP * kept.len().saturating_sub(1);
+        (kept.iter().map(|(_, room)| room).sum::<usize>() + gaps).saturating_sub(limit)
+    };
+    while excess(&kept) > 0 {
+        let Some(last) = kept.iter().rposition(|(index, _)| columns[*index].is_optional) else { break };
+        kept.remove(last);
+    }
+    for _ in 0..excess(&kept) {
+        let narrower =
+            kept.iter_mut().filter(|(index, room)| columns[*index].least().is_some_and(|least| *room > least));
+        let Some((_, widest)) = narrower.max_by_key(|(_, room)| *room) else { break };
+        *widest -= 1;
+    }
+    kept
+}
+
+/// The columns of the ledger.
+const LEDGER: [Column; 6] = [
+    Column::name("step"),
+    Column::number("rows in"),
+    Column::number("rows out"),
+    Column::number("rejected"),
+    Column::number("seconds").optional(),
+    Column::number("rows/s").optional(),
+];
+
+/// The ledger: the row counts of every step, of at most so many columns.
+pub(crate) fn ledger_table(steps: &[LedgerStep], limit: Option<usize>) -> String {
+    let mut text = table(&LEDGER, steps.iter().map(ledger_row).collect(), limit);
     ledger_notes(steps).iter().for_each(|note| text.push_str(&format!("{note}\n")));
     text
 }
@@ -123,13 +238,46 @@ fn ledger_row(step: &LedgerStep) -> Vec<String> {
 mod tests {
     use super::*;
 
+    fn cells(rows: &[&[&str]]) -> Vec<Vec<String>> {
+        rows.iter().map(|row| row.iter().map(|cell| (*cell).to_owned()).collect()).collect()
+    }
+
     #[test]
     fn columns_are_aligned_and_nothing_trails() {
-        let rows = vec![vec!["a".to_owned(), "1,000".to_owned()], vec!["long name".to_owned(), "7".to_owned()]];
-        insta::assert_snapshot!(table(&["name", "rows"], rows, &[1]), @r"
+        let rows = cells(&[&["a", "1,000"], &["long name", "7"]]);
+        insta::assert_snapshot!(table(&[Column::name("name"), Column::number("rows")], rows, None), @r"
         name        rows
         a          1,000
         long name      7
         ");
+    }
+
+    #[test]
+    fn a_narrow_terminal_gets_fewer_columns_then_shorter_names_and_whole_numbers() {
+        let rows = || cells(&[&["extract_orders", "6,000,000", "6,000,000", "0", "12.34", "486,223"]]);
+        let lines = |limit| {
+            let text = table(&LEDGER, rows(), Some(limit));
+            text.lines().map(|line| line.split_whitespace().map(str::to_owned).collect()).collect::<Vec<Vec<_>>>()
+        };
+        assert_eq!(lines(64)[1], ["extract_orders", "6,000,000", "6,000,000", "0", "12.34", "486,223"]);
+        assert_eq!(lines(63)[1], ["extract_orders", "6,000,000", "6,000,000", "0", "12.34"]);
+        assert_eq!(lines(50)[1], ["extract_orders", "6,000,000", "6,000,000", "0"]);
+        assert_eq!(lines(41)[1], ["extr…ders", "6,000,000", "6,000,000", "0"]);
+        for limit in 40..65 {
+            let text = table(&LEDGER, rows(), Some(limit));
+            assert!(text.lines().all(|line| width(line) <= limit), "{limit}: {text}");
+            assert_eq!(text.lines().count(), 2, "{text}");
+        }
+    }
+
+    #[test]
+    fn texts_continue_on_the_next_line_and_keys_stay_whole() {
+        let columns = [Column::key("run"), Column::text("message")];
+        let rows = cells(&[&["20240101-abcdef", "no answer from the server within ten seconds"]]);
+        let text = table(&columns, rows, Some(40));
+        assert!(text.lines().count() > 2 && text.lines().all(|line| width(line) <= 40), "{text}");
+        assert!(text.contains("20240101-abcdef  no answer"), "{text}");
+        let words: Vec<&str> = text.split_whitespace().skip(3).collect();
+        assert_eq!(words.join(" "), "no answer from the server within ten seconds");
     }
 }

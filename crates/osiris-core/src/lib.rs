@@ -57,7 +57,7 @@ pub use family::Family;
 pub use health::{Health, HealthCategory};
 pub use inputs::{Input, Inputs};
 pub use problem::{Problem, Severity};
-pub use progress::Progress;
+pub use progress::{Phase, Progress};
 pub use registry::{ComponentAlias, FamilyRegistration, Registration, Registry};
 pub use retry::{Backoff, NextTry, RetryPolicy};
 pub use secret::{MASK, Redactor, Secret, looks_like_token, mask_tokens, shorten};

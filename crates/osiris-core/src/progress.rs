@@ -1,6 +1,29 @@
 //! How far a step has come: counters that the driver advances and the command line polls.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+
+/// A part of a step's work that counts on its own: what is done of the whole begins anew with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum Phase {
+    /// A file is read to learn the types of its columns.
+    InferringTypes = 1,
+    /// Rows go into the run store.
+    Loading = 2,
+}
+
+impl Phase {
+    const ALL: [Self; 2] = [Self::InferringTypes, Self::Loading];
+
+    /// What is being done, for people and for programs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InferringTypes => "inferring types",
+            Self::Loading => "loading",
+        }
+    }
+}
 
 /// The counters of one step. Advancing them costs nothing worth measuring; reading them needs no lock [DRV-014].
 #[derive(Debug, Default)]
@@ -15,6 +38,8 @@ pub struct Progress {
     share: AtomicU64,
     /// Rows that have been taken and are counted once the work has ended.
     followed: AtomicU64,
+    /// The [`Phase`] by its number; 0 where there is only one.
+    phase: AtomicU8,
 }
 
 impl Progress {
@@ -50,6 +75,12 @@ impl Progress {
         self.total_bytes.store(bytes, Relaxed);
     }
 
+    /// Another part of the work begins. What DuckDB said of its progress was about the one before.
+    pub fn enter(&self, phase: Phase) {
+        self.share.store(0, Relaxed);
+        self.phase.store(phase as u8, Relaxed);
+    }
+
     /// The share of its work that DuckDB estimates to have done. A step may run several statements: the share never
     /// falls, and is never the whole before the step has ended.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is between 0 and 9,900")]
@@ -68,6 +99,7 @@ impl Progress {
         for counter in [&self.rows, &self.bytes, &self.total_rows, &self.total_bytes, &self.share, &self.followed] {
             counter.store(0, Relaxed);
         }
+        self.phase.store(0, Relaxed);
         self.is_estimate.store(false, Relaxed);
     }
 
@@ -107,6 +139,12 @@ impl Progress {
         Some(self.share.load(Relaxed)).filter(|share| *share > 0)
     }
 
+    /// The part of the work that goes on, where a step has several.
+    pub fn phase(&self) -> Option<Phase> {
+        let number = self.phase.load(Relaxed);
+        Phase::ALL.into_iter().find(|phase| *phase as u8 == number)
+    }
+
     fn share_of(&self, total: Option<u64>) -> u64 {
         let part =
             total.and_then(|total| Some(u128::from(total) * u128::from(self.share()?) / u128::from(Self::WHOLE)));
@@ -142,6 +180,20 @@ mod tests {
         progress.expect_rows(90);
         progress.add_rows(91);
         assert_eq!(progress.total_rows(), Some(90), "what is known is not an estimate");
+    }
+
+    #[test]
+    fn a_phase_begins_its_share_anew() {
+        let progress = Progress::default();
+        assert_eq!(progress.phase(), None);
+        progress.enter(Phase::InferringTypes);
+        progress.follow(90.0);
+        progress.enter(Phase::Loading);
+        assert_eq!((progress.phase(), progress.share()), (Some(Phase::Loading), None));
+        progress.follow(10.0);
+        assert_eq!(progress.share(), Some(1_000));
+        progress.reset();
+        assert_eq!(progress.phase(), None, "another attempt begins");
     }
 
     #[test]

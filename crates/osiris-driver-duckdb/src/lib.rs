@@ -14,6 +14,7 @@ mod assertions;
 mod config;
 mod error;
 mod names;
+mod text_columns;
 mod transform;
 
 pub use config::{AcceptedValues, Assertion, Materialize, OneOrMany, ProcessorConfig, RowCount, Severity};

@@ -5,7 +5,7 @@ use osiris_core::problem::ensure_none;
 use osiris_core::store::{SqlScript, StoreTransaction, TableName, quote, with_cast_hint};
 use osiris_core::{
     Code, Column, ColumnType, Component, ComponentSpec, Error, ExecutionContext, Feature, Inputs, NoConnection,
-    Problem, Result, ResumeFrom, Role, Step, TableSink, Transform, event, safe_name,
+    Problem, Result, ResumeFrom, Role, Step, TableRef, TableSink, Transform, event, safe_name,
 };
 use serde_json::json;
 
@@ -13,6 +13,7 @@ use crate::assertions::{self, Failed};
 use crate::config::{self, Assertion, Materialize, ProcessorConfig, Severity};
 use crate::error::{query_error, sql_error};
 use crate::names::{self, KnownTables};
+use crate::text_columns;
 
 /// `duckdb.processor`.
 #[derive(Debug, Default)]
@@ -100,6 +101,7 @@ struct TransformTask {
     query: String,
     script: SqlScript,
     tables: Vec<(String, String)>,
+    inputs: Vec<TableRef>,
     marks: Vec<Column>,
     instants: Vec<String>,
     materialize: Option<Materialize>,
@@ -117,6 +119,7 @@ impl TransformTask {
             query: step.config().query.clone(),
             script,
             tables: names::tables(inputs),
+            inputs: inputs.iter().map(|input| input.table.clone()).collect(),
             marks: marks.cloned().collect(),
             instants: step.config().instants.clone(),
             materialize: step.config().materialize,
@@ -141,7 +144,8 @@ impl TransformTask {
         for definition in self.script.setup() {
             tx.connection()
                 .execute_batch(definition.sql())
-                .map_err(|error| query_error(error, &self.query, |offset| definition.place_in_script(offset)))?;
+                .map_err(|error| query_error(error, &self.query, |offset| definition.place_in_script(offset)))
+                .map_err(|error| self.explained(error, tx))?;
         }
         let select = self.script.select().text();
         self.check_columns(tx)?;
@@ -160,7 +164,7 @@ impl TransformTask {
         let place = |offset: usize| offset.checked_sub(DESCRIBE.len()).map(|below| select.offset() + below);
         tx.connection()
             .prepare(&format!("{DESCRIBE}{}", select.text()))
-            .map_err(|error| query_error(error, &self.query, place))?;
+            .map_err(|error| self.explained(query_error(error, &self.query, place), tx))?;
         let columns = tx.describe(select.text())?;
         let wrong: Vec<&str> = self
             .instants
@@ -184,6 +188,11 @@ impl TransformTask {
             wrong.join(", ")
         ))
         .with_hint(format!("the result has: {}", present.join(", "))))
+    }
+
+    /// The error with the row because of which a column is text, where that may be why.
+    fn explained(&self, error: Error, tx: &StoreTransaction<'_>) -> Error {
+        text_columns::with_cause(error, &self.query, &self.inputs, tx.connection())
     }
 
     /// A timestamp in UTC stays one if its name and type are unchanged; others must be listed.

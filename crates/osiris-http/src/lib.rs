@@ -8,6 +8,7 @@
 //! * [`Pace`]: when the next request may be sent, shared by all clients that share a limit.
 //! * [`Document`], [`RowDecoder`]: JSON rows as Arrow, every number exact.
 //! * [`pages`]: from one page of a list to the next.
+//! * [`Webhook`]: one document to an address that is a secret.
 //!
 //! This crate knows no vendor: a driver says what its vendor's error codes mean ([`HttpSettings::with_explain`]).
 
@@ -25,6 +26,7 @@ mod rows;
 mod settings;
 mod tls;
 mod transport;
+mod webhook;
 
 pub use client::HttpClient;
 pub use clock::{Clock, Jitter, SimulatedClock, SystemClock};
@@ -36,6 +38,7 @@ pub use request::{Repeat, Request};
 pub use rows::{Cell, ColumnFilter, Document, FieldTree, Nested, Row, RowDecoder, RowOptions, RowPath, RowStream};
 pub use settings::{Auth, HttpSettings, ProxySettings};
 pub use tls::TlsSettings;
+pub use webhook::Webhook;
 
 // Types of other crates in the signatures above.
 pub use bytes::Bytes;

@@ -48,11 +48,11 @@ pub use reference::{AliasReference, ComponentReference, FieldReference, referenc
 pub use run::{
     AttemptEnd, CleanOptions, Cleaned, CleanedRun, Confirmation, Ledger, LedgerStep, Observer, Outcome, PastRun,
     RunHistory, RunOptions, RunRecord, RunReport, Runs, SavedStates, Silent, StateGeneration, StepAttempt, StepColumn,
-    StepHistory, StepReport, StepState, StepStatus, StoreChoice, Wait,
+    StepHistory, StepReport, StepState, StepStatus, StoreChoice, Wait, failure_notice, refusal_notice,
 };
 pub use schema::{connections_schema, pipeline_schema, settings_schema};
 pub use settings::{
-    LogFormat, LogLevel, RUN_DIRECTORY, SETTINGS_FILE, Settings, parse_bytes, parse_count, parse_duration,
-    parse_memory_limit, parse_store,
+    LogFormat, LogLevel, RUN_DIRECTORY, SETTINGS_FILE, Settings, WebhookAddress, parse_bytes, parse_count,
+    parse_duration, parse_memory_limit, parse_store,
 };
 pub use source::{MAX_FILE_BYTES, Position, SourceFile, Span};

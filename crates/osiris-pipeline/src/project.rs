@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use osiris_core::{Error, Registry, Result};
+use osiris_core::{Error, Registry, Result, Secret};
 
 use crate::connections_file::{CONNECTIONS_FILE, ConnectionsFile};
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -80,6 +80,16 @@ impl Project {
     /// The directory of cached catalogs.
     pub fn catalog_cache(&self) -> PathBuf {
         self.run_root().join("cache").join("catalogs")
+    }
+
+    /// Where a run that failed is reported, with variables put in; they may be in the `.env` file.
+    ///
+    /// # Errors
+    /// A variable has no value.
+    pub fn failure_webhook(&self) -> Result<Option<Secret>> {
+        let Some(address) = &self.settings.on_failure else { return Ok(None) };
+        let environment = self.connections().and_then(|connections| self.environment(&connections))?;
+        address.resolve(&environment).map(Some)
     }
 
     /// Its runs.

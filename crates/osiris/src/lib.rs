@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub use osiris_core as core;
+pub use osiris_http as http;
 pub use osiris_pipeline as pipeline;
 
 #[cfg(feature = "duckdb")]

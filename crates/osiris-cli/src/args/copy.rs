@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use osiris::pipeline::{CopyRequest, parse_duration};
 
-use super::StoreArg;
+use super::{ProgressArg, StoreArg};
 
 #[derive(Debug, Args)]
 pub(crate) struct CopyArgs {
@@ -53,6 +53,9 @@ pub(crate) struct CopyArgs {
     /// Where rows that cannot pass through at once live: `file`, or `memory`, which is faster
     #[arg(long)]
     pub(crate) store: Option<StoreArg>,
+    /// How progress is shown on the standard error: for people, or as one JSON object per line
+    #[arg(long, value_name = "FORM", default_value = "auto")]
+    pub(crate) progress: ProgressArg,
     /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,

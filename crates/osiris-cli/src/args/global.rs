@@ -68,6 +68,7 @@ impl GlobalArgs {
             connections: self.connections.clone(),
             log_level: self.log_level.or(verbose),
             log_format: self.log_format,
+            on_failure: None,
         }
     }
 }

@@ -25,7 +25,7 @@ pub(crate) use global::{Colour, GlobalArgs};
 pub(crate) use original::with_our_command;
 pub(crate) use runs::{CleanRunsArgs, RejectsArgs, ReportArgs, RunsCommand, ShowRunArgs};
 pub(crate) use schema::{SchemaArgs, SchemaFile};
-pub(crate) use select::{Selection, StoreArg, params};
+pub(crate) use select::{ProgressArg, Selection, StoreArg, params};
 
 /// Moves tabular data between databases, HTTP APIs and files, and proves that all of it arrived.
 #[derive(Debug, Parser)]
@@ -254,6 +254,9 @@ pub(crate) struct RunArgs {
     /// Where the tables of the run live: `file` can be resumed, `memory` is faster
     #[arg(long)]
     pub(crate) store: Option<StoreArg>,
+    /// How progress is shown on the standard error: for people, or as one JSON object per line
+    #[arg(long, value_name = "FORM", default_value = "auto")]
+    pub(crate) progress: ProgressArg,
     /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,

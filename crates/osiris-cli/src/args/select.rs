@@ -39,6 +39,14 @@ pub(super) fn param(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressArg {
+    #[default]
+    Auto,
+    Json,
+}
+
 /// Where the tables of a run live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum StoreArg {

@@ -8,7 +8,8 @@ use super::discover;
 use crate::args::ComponentsCommand;
 use crate::command_error::CommandError;
 use crate::console::Console;
-use crate::table::table;
+use crate::table::{Column, table};
+use crate::terminal::stdout_width;
 
 pub(super) fn execute(
     command: &ComponentsCommand,
@@ -24,11 +25,8 @@ pub(super) fn execute(
             } else {
                 let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
                 let row = |one: Value| vec![text(&one["name"]), text(&one["mode"]), text(&one["title"])];
-                console.data(&table(
-                    &["component", "mode", "description"],
-                    components.into_iter().map(row).collect(),
-                    &[],
-                ))?;
+                let columns = [Column::key("component"), Column::key("mode"), Column::text("description")];
+                console.data(&table(&columns, components.into_iter().map(row).collect(), stdout_width()))?;
             }
         }
         ComponentsCommand::Show(args) => {

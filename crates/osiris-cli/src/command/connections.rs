@@ -13,7 +13,8 @@ use crate::args::{ConnectionsCommand, DoctorArgs, JsonArgs};
 use crate::command_error::CommandError;
 use crate::console::Console;
 use crate::logging;
-use crate::table::table;
+use crate::table::{Column, table};
+use crate::terminal::stdout_width;
 
 /// Printed if there is nothing to list.
 const NONE: &str = "no connections are defined: write an osiris_connections.yaml";
@@ -44,7 +45,9 @@ fn list(args: &JsonArgs, given: Settings, registry: &Registry, console: &Console
         console.say(NONE);
     } else {
         let rows = listed.iter().map(row).collect();
-        console.data(&table(&["connection", "notes", "fields", "variables"], rows, &[]))?;
+        let columns =
+            [Column::name("connection"), Column::text("notes"), Column::text("fields"), Column::text("variables")];
+        console.data(&table(&columns, rows, stdout_width()))?;
     }
     Ok(0)
 }
@@ -74,7 +77,9 @@ fn doctor(args: &DoctorArgs, given: Settings, registry: &Registry, console: &Con
         console.say(NONE);
     } else {
         let rows = answers.iter().map(health_row).collect();
-        console.data(&table(&["connection", "status", "ms", "message"], rows, &[2]))?;
+        let columns =
+            [Column::name("connection"), Column::key("status"), Column::number("ms"), Column::text("message")];
+        console.data(&table(&columns, rows, stdout_width()))?;
     }
     Ok(u8::from(answers.iter().any(ConnectionHealth::is_failed)))
 }

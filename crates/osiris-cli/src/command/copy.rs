@@ -22,6 +22,7 @@ pub(super) fn copy(
     }
     let project = project::here(Settings { store: args.store.map(Into::into), ..given })?;
     let plan = project.plan_copy(&copy, registry, &PlanOptions { dry_run: args.dry_run, ..PlanOptions::default() })?;
-    let choices = Choices { force: args.force, wait: args.wait, json: args.json, ..Choices::default() };
+    let choices =
+        Choices { force: args.force, wait: args.wait, progress: args.progress, json: args.json, ..Choices::default() };
     run::execute(&project, &plan, None, &choices, console)
 }

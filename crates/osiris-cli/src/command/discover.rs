@@ -11,7 +11,8 @@ use super::{project, wait};
 use crate::args::DiscoverArgs;
 use crate::command_error::CommandError;
 use crate::console::Console;
-use crate::table::table;
+use crate::table::{Column, table};
+use crate::terminal::stdout_width;
 use crate::{human, logging};
 
 pub(super) fn discover(
@@ -54,21 +55,34 @@ pub(super) fn discover(
     Ok(())
 }
 
+const RESOURCES: [Column; 5] = [
+    Column::name("name"),
+    Column::key("kind"),
+    Column::number("rows (estimated)"),
+    Column::number("MB").optional(),
+    Column::number("fields").optional(),
+];
+const FIELDS: [Column; 5] =
+    [Column::name("field"), Column::text("type"), Column::text("native type"), Column::key("null"), Column::key("key")];
+
+/// Before the fields of a resource.
+const INDENT: &str = "  ";
+
 /// A line for each resource; with `fields`, those of each below it.
 fn shown(catalog: &Catalog, fields: bool) -> String {
     if !fields {
         let rows = catalog.resources.iter().map(row).collect();
-        return table(&["name", "kind", "rows (estimated)", "MB", "fields"], rows, &[2, 3, 4]);
+        return table(&RESOURCES, rows, stdout_width());
     }
     let mut text = String::new();
     for resource in &catalog.resources {
         let mut in_order: Vec<&ResourceField> = resource.fields.iter().collect();
         in_order.sort_by_key(|field| field.ordinal);
-        let head = ["field", "type", "native type", "null", "key"];
-        let fields = table(&head, in_order.into_iter().map(field_row).collect(), &[]);
+        let width = stdout_width().map(|columns| columns.saturating_sub(INDENT.len()));
+        let fields = table(&FIELDS, in_order.into_iter().map(field_row).collect(), width);
         let _ = writeln!(text, "{} ({})", visible_line(&resource.name), kind(resource));
         for line in fields.lines() {
-            let _ = writeln!(text, "  {line}");
+            let _ = writeln!(text, "{INDENT}{line}");
         }
         text.push('\n');
     }

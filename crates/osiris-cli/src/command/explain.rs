@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use crate::args::ExplainArgs;
 use crate::command_error::CommandError;
 use crate::console::Console;
-use crate::table::table;
+use crate::table::{Column, table};
+use crate::terminal::stdout_width;
 
 /// The version of what is printed as JSON.
 const VERSION: u32 = 1;
@@ -41,7 +42,7 @@ fn document(codes: &[Code], shown: impl Fn(Code) -> Value) -> Value {
 
 fn list() -> String {
     let rows = Code::ALL.iter().map(|code| vec![code.as_str().to_owned(), code.title().to_owned()]);
-    table(&["code", "title"], rows.collect(), &[])
+    table(&[Column::key("code"), Column::text("title")], rows.collect(), stdout_width())
 }
 
 const REFERENCE: &str = "\

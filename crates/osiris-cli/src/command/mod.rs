@@ -6,6 +6,7 @@ mod copy;
 mod discover;
 mod explain;
 mod init;
+mod notify;
 mod plan;
 mod project;
 mod rejects;

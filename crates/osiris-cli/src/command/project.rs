@@ -25,7 +25,7 @@ pub(super) fn validate(
         Err(diagnostics) => (steps_of(&source), diagnostics.without_environment()?, false),
     };
     if !args.json && !warnings.is_empty() {
-        console.say(&warnings.render(console.styled()));
+        console.say(&console.rendered(&warnings));
     }
     if args.json {
         let diagnostics = warnings.to_json();
@@ -71,7 +71,7 @@ pub(super) fn planned(
 pub(super) fn warn(plan: &Plan, console: &Console) {
     let (warnings, secrets) = plan.warnings().without_literal_secrets();
     if !warnings.is_empty() {
-        console.say(&warnings.render(console.styled()));
+        console.say(&console.rendered(&warnings));
     }
     let fields = if secrets == 1 { "secret is" } else { "secrets are" };
     if secrets > 0 {

@@ -9,7 +9,8 @@ use crate::args::RejectsArgs;
 use crate::command_error::CommandError;
 use crate::console::Console;
 use crate::human;
-use crate::table::table;
+use crate::table::{Column, table};
+use crate::terminal::stdout_width;
 
 /// How many reasons are counted.
 const REASONS: usize = 20;
@@ -38,15 +39,15 @@ pub(super) fn rejects(run: &PastRun, args: &RejectsArgs, console: &Console) -> R
             continue;
         }
         console.say(&format!("step {step}: {} rejected", human::rows(total)));
-        let head = ["rows", "first", "column", "reason"];
+        let columns = [Column::number("rows"), Column::number("first"), Column::name("column"), Column::text("reason")];
         let counted = reasons.into_iter().map(|reason| {
             let first = reason.first_row.map_or_else(String::new, human::count);
             vec![human::count(reason.rows), first, reason.column.unwrap_or_default(), reason.reason]
         });
-        console.data(&format!("{}\n", table(&head, counted.collect(), &[0, 1])))?;
-        let head = ["row", "column", "reason", "content"];
+        console.data(&format!("{}\n", table(&columns, counted.collect(), stdout_width())))?;
+        let columns = [Column::number("row"), Column::name("column"), Column::text("reason"), Column::text("content")];
         let count = u64::try_from(rows.len()).unwrap_or(u64::MAX);
-        console.data(&table(&head, rows.into_iter().map(row_cells).collect(), &[0]))?;
+        console.data(&table(&columns, rows.into_iter().map(row_cells).collect(), stdout_width()))?;
         if count < total {
             console.say(&format!("the first {count} of {}: --limit shows more, --csv all", human::count(total)));
         }

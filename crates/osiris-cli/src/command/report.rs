@@ -11,6 +11,7 @@ use crate::command_error::CommandError;
 use crate::console::Console;
 use crate::human;
 use crate::table::{ledger_table, rejects_text};
+use crate::terminal::stderr_width;
 
 /// Printed between the bars at the first signal.
 pub(super) fn interrupting() {
@@ -35,7 +36,7 @@ pub(super) fn ended(report: &RunReport, plan: &Plan, json: bool, console: &Conso
     failed.iter().for_each(|step| step_error(step, plan, console));
     report.problems.iter().for_each(|problem| console.error_line(&plan.redactor().scrub(problem)));
     report.warnings.iter().for_each(|warning| console.warning_line(&plan.redactor().scrub(warning)));
-    console.say(&format!("\n{}", ledger_table(&steps)));
+    console.say(&format!("\n{}", ledger_table(&steps, stderr_width())));
     for step in &report.steps {
         if let Some(rejects) = &step.rejects {
             console.say(&rejects_text(&step.id, rejects, &step.reject_reasons));
@@ -114,7 +115,7 @@ fn step_json(step: &LedgerStep, report: &StepReport, plan: &Plan) -> Value {
 fn step_error(step: &StepReport, plan: &Plan, console: &Console) {
     let Some(error) = &step.error else { return };
     match diagnosed(step, plan, error) {
-        Some(diagnostics) => console.report(&diagnostics.render(console.styled())),
+        Some(diagnostics) => console.report(&console.rendered(&diagnostics)),
         None => console.error(error),
     }
 }

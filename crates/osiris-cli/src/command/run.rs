@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use osiris::pipeline::{CleanOptions, ExitCode, PastRun, Wait};
+use osiris::pipeline::{CleanOptions, ExitCode, PastRun, Wait, failure_notice, refusal_notice};
 use osiris::{Environment, Error, Plan, PlanOptions, Project, Registry, RunOptions, Settings, SourceFile};
 
-use super::{project, report, wait};
-use crate::args::{RunArgs, params};
+use super::{notify, project, report, wait};
+use crate::args::{ProgressArg, RunArgs, params};
 use crate::command_error::CommandError;
 use crate::console::Console;
 use crate::progress::Display;
@@ -25,6 +25,7 @@ pub(super) fn run(args: &RunArgs, given: Settings, registry: &Registry, console:
         force: args.force,
         assume_written: args.assume_written.clone(),
         wait: args.wait,
+        progress: args.progress,
         json: args.json,
     };
     execute(&project, &plan, past.as_ref(), &choices, console)
@@ -37,6 +38,7 @@ pub(super) struct Choices {
     pub(super) force: bool,
     pub(super) assume_written: Vec<String>,
     pub(super) wait: Option<Option<Duration>>,
+    pub(super) progress: ProgressArg,
     pub(super) json: bool,
 }
 
@@ -48,7 +50,10 @@ pub(super) fn execute(
     choices: &Choices,
     console: &Console,
 ) -> Result<u8, CommandError> {
-    logging::start(console, project.settings()).add(plan.redactor());
+    let log_secrets = logging::start(console, project.settings());
+    log_secrets.add(plan.redactor());
+    let webhook = notify::webhook(project, console);
+    webhook.iter().for_each(|webhook| log_secrets.add(webhook.redactor()));
     project::warn(plan, console);
     let writes_stdout = writes_stdout(plan);
     if let (true, Some(step)) = (choices.json, &writes_stdout) {
@@ -71,9 +76,14 @@ pub(super) fn execute(
         cancel.cancel();
     };
     interrupt::listen(interrupted, report::ending_at_once)?;
-    let display = Display::new(console, plan, writes_stdout.is_none());
+    let display = Display::new(console, plan, choices.progress, writes_stdout.is_none());
     let ended = wait(osiris::run(plan, &options, past, &display));
     drop(display);
+    let notice = match &ended {
+        Ok(report) => failure_notice(plan, report),
+        Err(error) => refusal_notice(plan, error),
+    };
+    notify::post(webhook.as_ref(), notice, console);
     let ended = ended.map_err(CommandError::Run)?;
     if !plan.is_dry_run() {
         remove_old_runs(project);

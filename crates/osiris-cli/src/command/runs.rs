@@ -13,7 +13,17 @@ use crate::command_error::CommandError;
 use crate::console::Console;
 use crate::human;
 use crate::report::Report;
-use crate::table::{ledger_table, rejects_text, table};
+use crate::table::{Column, ledger_table, rejects_text, table};
+use crate::terminal::stdout_width;
+
+/// A run's id begins with the time when it started.
+const RUNS: [Column; 5] = [
+    Column::key("run"),
+    Column::name("pipeline"),
+    Column::text("outcome"),
+    Column::key("started (UTC)").optional(),
+    Column::number("seconds").optional(),
+];
 
 /// The report of a run, in its directory.
 const REPORT: &str = "report.html";
@@ -28,8 +38,7 @@ pub(super) fn execute(command: &RunsCommand, given: Settings, console: &Console)
             } else if found.is_empty() {
                 console.say("there are no runs yet");
             } else {
-                let head = ["run", "pipeline", "outcome", "started (UTC)", "seconds"];
-                console.data(&table(&head, found.iter().map(row).collect(), &[4]))?;
+                console.data(&table(&RUNS, found.iter().map(row).collect(), stdout_width()))?;
             }
         }
         RunsCommand::Clean(args) => return clean(&runs, args, console),
@@ -81,7 +90,7 @@ fn show(run: &PastRun, args: &ShowRunArgs, console: &Console) -> Result<(), Comm
         text.push_str(&format!("  {name}={}\n", visible_line(value)));
     }
     if let Some(ledger) = run.ledger() {
-        text.push_str(&format!("\n{}", ledger_table(&ledger.steps)));
+        text.push_str(&format!("\n{}", ledger_table(&ledger.steps, stdout_width())));
         for step in &ledger.steps {
             if let Some(rejects) = &step.rejects {
                 let path = run.directory().join(rejects);

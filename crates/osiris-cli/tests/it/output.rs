@@ -140,3 +140,22 @@ fn g28_a_connection_of_any_family_may_have_labels_and_a_list_shows_them() {
     let refused = project.run(&["validate", "pipeline.yaml"]).with_code(2).stderr;
     assert!(refused.contains("`alias` of @filesystem.data must be a string"), "{refused}");
 }
+
+#[test]
+fn progress_for_programs_is_an_object_per_line_and_one_at_the_end_of_each_step() {
+    let project = Project::starter(program());
+    let run = project.run(&["run", "pipeline.yaml", "--jobs", "1", "--quiet", "--progress", "json"]).with_code(0);
+    let object = |line: &str| -> serde_json::Value {
+        serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+    };
+    let ended: Vec<serde_json::Value> = run.stderr.lines().map(object).filter(|line| line["event"] == "end").collect();
+    let steps: Vec<&str> = ended.iter().filter_map(|line| line["step"].as_str()).collect();
+    assert_eq!(steps, ["orders", "customers", "totals", "large-orders", "write-totals", "write-large-orders"]);
+    for line in &ended {
+        assert_eq!((&line["version"], &line["status"], &line["phase"]), (&1.into(), &"done".into(), &().into()));
+        assert!(line["elapsed_ms"].is_u64() && line["run_id"].is_string() && line["time"].is_string(), "{line}");
+    }
+    assert_eq!((&ended[0]["rows"], &ended[1]["rows"]), (&8.into(), &4.into()));
+    let loud = project.run(&["run", "pipeline.yaml", "--progress", "json"]).with_code(0);
+    assert!(!loud.stderr.contains("done orders") && loud.stderr.contains("the ledger balances"), "{}", loud.stderr);
+}

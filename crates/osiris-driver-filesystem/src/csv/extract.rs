@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use osiris_core::store::{FileIdentity, StoreTransaction};
 use osiris_core::{
     Code, Column, ColumnType, Component, ComponentSpec, ConnectionUse, DRY_RUN_ROWS, Error, ExecutionContext, Extract,
-    Extracted, Problem, Reject, Result, Role, Stdio, Step, TableSink, Unit, metric,
+    Extracted, Phase, Problem, Reject, Result, Role, Stdio, Step, TableSink, Unit, metric,
 };
 
 use super::CSV_FILES;
@@ -166,6 +166,7 @@ impl CsvExtractTask {
     /// Scans all files, until `stop` is set.
     fn scan(self, stop: &StopFlag) -> Result<(Self, Scanning)> {
         let files = self.files()?;
+        self.ctx.progress().enter(Phase::InferringTypes);
         self.ctx.progress().expect_bytes(files.iter().map(|file| file.size).sum());
         let on_bytes = |bytes| {
             self.ctx.progress().add_bytes(bytes);
@@ -222,6 +223,8 @@ impl CsvExtractTask {
     async fn load(self, mut scanning: Scanning, out: &TableSink) -> Result<Extracted> {
         self.push(std::mem::take(&mut scanning.rejects), scanning.rejected).await?;
         let read = scanning.rows + scanning.rejected;
+        self.ctx.progress().enter(Phase::Loading);
+        self.ctx.progress().expect_rows(scanning.rows);
         let load = Arc::new(self.plan(scanning)?);
         let drop_bad = self.config.on_bad_lines == OnBadLines::Reject && load.checked().next().is_some();
         if drop_bad {

@@ -11,6 +11,7 @@ mod rows;
 mod speed;
 mod step;
 mod tls;
+mod webhook;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -294,9 +294,10 @@ impl Diagnostics {
         self
     }
 
-    /// The whole report; coloured for a terminal when `styled`.
-    pub fn render(&self, styled: bool) -> String {
-        render::render(self, styled)
+    /// The whole report; coloured for a terminal when `styled`. The lines of a file are cut to `width` columns, those of the
+    /// terminal; default: 120.
+    pub fn render(&self, styled: bool, width: Option<usize>) -> String {
+        render::render(self, styled, width)
     }
 }
 
@@ -308,7 +309,7 @@ impl From<Diagnostic> for Diagnostics {
 
 impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.render(false))
+        f.write_str(&self.render(false, None))
     }
 }
 

@@ -10,12 +10,12 @@ use super::mask::{Masked, secret_parts};
 use super::{Diagnostic, Diagnostics, Trees};
 use crate::source::{SourceFile, Span};
 
-/// The longest part of a line that is searched for a place to cut: longer lines are shown from near the mark.
+/// The columns of a report where the width of the terminal is unknown: of longer lines the part around the mark is shown.
 const WIDTH: usize = 120;
 
-/// All diagnostics, an empty line between two.
-pub(super) fn render(diagnostics: &Diagnostics, styled: bool) -> String {
-    let renderer = if styled { Renderer::styled() } else { Renderer::plain() }.term_width(WIDTH);
+/// All diagnostics, an empty line between two, in so many columns.
+pub(super) fn render(diagnostics: &Diagnostics, styled: bool, width: Option<usize>) -> String {
+    let renderer = if styled { Renderer::styled() } else { Renderer::plain() }.term_width(width.unwrap_or(WIDTH));
     let mut trees = Trees::default();
     let reports: Vec<String> =
         diagnostics.items.iter().map(|item| one(diagnostics, item, &renderer, &mut trees)).collect();

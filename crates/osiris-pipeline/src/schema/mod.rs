@@ -125,6 +125,14 @@ pub fn settings_schema() -> Value {
                 "description": "From which level on the program logs. Default: warn.",
             },
             "log_format": {"enum": ["text", "json"], "description": "How the program logs. Default: text."},
+            "on_failure": {
+                "type": "object",
+                "additionalProperties": false,
+                "required": ["webhook"],
+                "properties": {"webhook": {"type": "string", "description": "An http or https URL; may hold variables, as `${NAME}`."}},
+                "description": "`{webhook: URL}`: after a run that failed, a summary is posted there as JSON. The URL is a secret, and may hold \
+                                variables, such as `${WEBHOOK_URL}`; the variable of this setting holds the URL alone. Default: nothing is sent.",
+            },
         },
     })
 }

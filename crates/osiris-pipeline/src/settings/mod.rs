@@ -3,20 +3,23 @@
 //! This module collects and merges them; nothing here acts upon one.
 
 mod value;
+mod webhook;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use osiris_core::Code;
 use osiris_core::problem::nearest;
 use osiris_core::store::default_memory_limit;
+use osiris_core::{Code, MASK};
 
 use value::parse_retention;
 pub use value::{LogFormat, LogLevel, parse_bytes, parse_count, parse_duration, parse_memory_limit};
+pub use webhook::WebhookAddress;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::environment::Environment;
+use crate::parse::mask_literals;
 use crate::run::{RunOptions, StoreChoice};
 use crate::source::SourceFile;
 use crate::yaml::{self, Entry, Node, NodeKind};
@@ -49,11 +52,31 @@ pub struct Settings {
     pub log_level: Option<LogLevel>,
     /// How it logs. Default: as text.
     pub log_format: Option<LogFormat>,
+    /// Where a run that failed is reported. Default: nowhere.
+    pub on_failure: Option<WebhookAddress>,
 }
 
 /// The names that the file knows; a variable is `OSIRIS_` and the name in capitals.
-pub(crate) const NAMES: &[&str] =
-    &["memory_limit", "threads", "jobs", "store", "run_dir", "run_retention", "connections", "log_level", "log_format"];
+pub(crate) const NAMES: &[&str] = &[
+    "memory_limit",
+    "threads",
+    "jobs",
+    "store",
+    "run_dir",
+    "run_retention",
+    "connections",
+    "log_level",
+    "log_format",
+    ON_FAILURE,
+];
+
+/// The setting whose value is a secret.
+const ON_FAILURE: &str = "on_failure";
+
+/// The value of a setting as it may be shown.
+fn shown<'a>(name: &str, text: &'a str) -> &'a str {
+    if name == ON_FAILURE { MASK } else { text }
+}
 
 impl Settings {
     /// The settings in `OSIRIS_*` variables.
@@ -68,7 +91,7 @@ impl Settings {
             if let Some(text) = environment.get(&variable)
                 && let Err(expected) = settings.set(name, &text, Path::new(""))
             {
-                let message = format!("{variable} is set to `{text}`: expected {expected}");
+                let message = format!("{variable} is set to `{}`: expected {expected}", shown(name, &text));
                 diagnostics.push(Diagnostic::error(message).with_code(Code::InvalidValue));
             }
         }
@@ -107,6 +130,9 @@ impl Settings {
 
     fn take(&mut self, entry: &Entry, source: &Arc<SourceFile>, diagnostics: &mut Diagnostics) {
         let name = entry.key.as_str();
+        if name == ON_FAILURE || matches!(entry.value.kind, NodeKind::Mapping(_)) {
+            mask_literals(&entry.value, source, diagnostics);
+        }
         if !NAMES.contains(&name) {
             let hint = match nearest(name, NAMES.iter().copied()) {
                 Some(similar) => format!("did you mean `{similar}`?"),
@@ -117,7 +143,7 @@ impl Settings {
             diagnostics.push(diagnostic.at(source, entry.key_span).with_hint(hint));
             return;
         }
-        let text = scalar(&entry.value);
+        let text = if name == ON_FAILURE { WebhookAddress::text_of(&entry.value) } else { scalar(&entry.value) };
         let expected = match &text {
             Some(text) => self.set(name, text, &source.directory()).err(),
             None => Self::default().set(name, "\0", Path::new("")).err(),
@@ -125,7 +151,7 @@ impl Settings {
         if let Some(expected) = expected {
             let message = format!("`{name}`: expected {expected}, found {}", entry.value.describe());
             let message = match text {
-                Some(text) => format!("`{name}`: expected {expected}, found `{text}`"),
+                Some(text) => format!("`{name}`: expected {expected}, found `{}`", shown(name, &text)),
                 None => message,
             };
             let diagnostic = Diagnostic::error(message).with_code(Code::InvalidValue);
@@ -145,6 +171,7 @@ impl Settings {
             "connections" => self.connections = Some(parse_path(text, base)?),
             "log_level" => self.log_level = Some(text.parse()?),
             "log_format" => self.log_format = Some(text.parse()?),
+            ON_FAILURE => self.on_failure = Some(WebhookAddress::parse(text)?),
             _ => {}
         }
         Ok(())
@@ -163,6 +190,7 @@ impl Settings {
             connections: self.connections.or(other.connections),
             log_level: self.log_level.or(other.log_level),
             log_format: self.log_format.or(other.log_format),
+            on_failure: self.on_failure.or(other.on_failure),
         }
     }
 
@@ -217,7 +245,7 @@ mod tests {
     fn a_file_may_set_everything() {
         let text = "memory_limit: 1.5GB\nthreads: 2\njobs: 3\nstore: memory\nrun_dir: runs\nrun_retention: 14d\n\
                     connections: /c.yaml\n\
-                    log_level: debug\nlog_format: json\n";
+                    log_level: debug\nlog_format: json\non_failure: {webhook: \"${HOOK}\"}\n";
         let expected = Settings {
             memory_limit: Some(1_500_000_000),
             threads: Some(2),
@@ -228,6 +256,7 @@ mod tests {
             connections: Some(PathBuf::from("/c.yaml")),
             log_level: Some(LogLevel::Debug),
             log_format: Some(LogFormat::Json),
+            on_failure: Some(WebhookAddress::parse("${HOOK}").unwrap()),
         };
         assert_eq!(parse(text).unwrap(), expected);
         assert_eq!(parse("# nothing\n").unwrap(), Settings::default());
@@ -243,7 +272,7 @@ mod tests {
         1 | memory: 1GB
           | ^^^^^^
           |
-          = hint: known settings: memory_limit, threads, jobs, store, run_dir, run_retention, connections, log_level, log_format
+          = hint: known settings: memory_limit, threads, jobs, store, run_dir, run_retention, connections, log_level, log_format, on_failure
 
         error: `jobs`: expected a whole number from 1, found `0`
          --> osiris.yaml:2:7
@@ -269,6 +298,25 @@ mod tests {
         5 | log_level:
           |          ^
         ");
+    }
+
+    #[test]
+    fn the_address_of_a_webhook_is_shown_nowhere() {
+        let secret = "T0123456789abcdef";
+        for text in [
+            format!("on_failure: {{webhook: \"ftp://host/{secret}\"}}\n"),
+            format!("on_failure: {{webhok: \"https://host/{secret}\"}}\n"),
+            format!("on_failure: https://host/{secret}\n"),
+            format!("on_failur: {{webhook: \"https://host/{secret}\"}}\n"),
+        ] {
+            let report = parse(&text).unwrap_err().to_string();
+            assert!(report.contains("on_failure") && !report.contains(secret), "{report}");
+        }
+        let environment = Environment::of([("OSIRIS_ON_FAILURE", secret)]);
+        let report = Settings::of_environment(&environment).unwrap_err().to_string();
+        assert!(report.contains("expected an http or https URL") && !report.contains(secret), "{report}");
+        let settings = parse(&format!("on_failure: {{webhook: \"https://host/{secret}\"}}\n")).unwrap();
+        assert!(settings.on_failure.is_some() && !format!("{settings:?}").contains(secret));
     }
 
     #[test]

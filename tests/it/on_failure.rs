@@ -1,0 +1,60 @@
+//! A run that failed is reported to the webhook of `on_failure`.
+
+use osiris_e2e::{Ended, Project};
+use osiris_testkit::http_server::{HttpServer, Reply};
+
+use crate::{READ, project, sql, write};
+
+const TOKEN: &str = "T0123456789abcdef";
+
+/// A pipeline with this query, and the webhook in variables.
+fn reported(query: &str) -> Project {
+    let project = project(&[READ, &sql("sums", query), &write("out", "out.csv")].concat());
+    project.write("osiris.yaml", "on_failure: {webhook: \"${HOOK}/services/${TOKEN}\"}\n");
+    project
+}
+
+fn run(project: &Project, hook: &str, code: i32) -> Ended {
+    let mut command = project.command(&["run", "pipeline.yaml", "--log-level", "trace"]);
+    let ended = Ended::of(command.env("HOOK", hook).env("TOKEN", TOKEN).output().unwrap()).with_code(code);
+    assert!(!ended.stderr.contains(TOKEN) && !ended.stdout.contains(TOKEN), "{}", ended.stderr);
+    for file in project.files() {
+        let bytes = std::fs::read(project.path(&file)).unwrap();
+        assert!(!bytes.windows(TOKEN.len()).any(|window| window == TOKEN.as_bytes()), "{}", file.display());
+    }
+    ended
+}
+
+#[test]
+fn a_failed_run_is_posted_once_and_the_address_is_shown_nowhere() {
+    let server = HttpServer::scripted([Reply::text(200, "ok")]).unwrap();
+    run(&reported("SELECT nothing FROM orders"), &server.url(), 1);
+    let requests = server.requests();
+    assert_eq!(requests.len(), 1);
+    assert_eq!((requests[0].method(), requests[0].path()), ("POST", &*format!("/services/{TOKEN}")));
+    let document = requests[0].json();
+    for (field, value) in [("pipeline", "test"), ("status", "failed"), ("step", "sums")] {
+        assert_eq!(document[field], value, "{document}");
+    }
+    assert_eq!((&document["version"], &document["exit_code"]), (&1.into(), &1.into()), "{document}");
+    assert!(document["run_id"].is_string(), "{document}");
+    assert!(document["error"]["message"].as_str().unwrap().contains("nothing"), "{document}");
+}
+
+#[test]
+fn a_run_that_succeeds_is_not_posted() {
+    let server = HttpServer::scripted([Reply::text(200, "ok")]).unwrap();
+    run(&reported("SELECT * FROM orders"), &server.url(), 0);
+    assert!(server.requests().is_empty());
+}
+
+#[test]
+fn a_webhook_that_does_not_work_is_a_warning_and_changes_no_exit_code() {
+    let server = HttpServer::scripted([Reply::text(500, TOKEN)]).unwrap();
+    let gone = HttpServer::scripted([Reply::text(200, "ok")]).unwrap().url();
+    for hook in [server.url(), gone, "ftp://host".to_owned(), String::new()] {
+        let ended = run(&reported("SELECT nothing FROM orders"), &hook, 1);
+        assert!(ended.stderr.contains("is not reported by `on_failure`"), "{hook}: {}", ended.stderr);
+    }
+    assert_eq!(server.requests().len(), 1, "it is not called again");
+}
