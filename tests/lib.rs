@@ -15,7 +15,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub use process::{Ended, Running, Signal};
-pub use steady::{shape, steady};
+pub use steady::{is_seconds, shape, steady};
 
 /// The program under test.
 #[derive(Debug, Clone)]
@@ -106,11 +106,29 @@ impl Project {
 
     /// The program, to be run in the directory without anything of the caller's environment that it would heed.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.program.0);
+        let mut command = self.prepared(Command::new(&self.program.0));
+        command.args(arguments);
+        command
+    }
+
+    /// A line for the shell, to be run like [`command`](Self::command); `osiris` in it is the program.
+    ///
+    /// # Panics
+    /// When the program lies in a directory that cannot be in PATH.
+    pub fn shell(&self, line: &str) -> Command {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let own = self.program.0.parent().map(Path::to_path_buf);
+        let path = std::env::join_paths(own.into_iter().chain(std::env::split_paths(&path))).unwrap();
+        let mut command = self.prepared(Command::new("sh"));
+        command.args(["-c", line]).env("PATH", path);
+        command
+    }
+
+    fn prepared(&self, mut command: Command) -> Command {
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("OSIRIS_")) {
             command.env_remove(name);
         }
-        command.args(arguments).current_dir(self.directory()).stdin(Stdio::null());
+        command.current_dir(self.directory()).stdin(Stdio::null());
         command.env("NO_COLOR", "1").env_remove("RUST_BACKTRACE").env_remove("COLUMNS");
         command
     }

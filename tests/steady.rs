@@ -40,7 +40,8 @@ pub fn shape(table: &str, timed: usize) -> Vec<Vec<String>> {
     rows.collect()
 }
 
-fn is_seconds(word: &str) -> bool {
+/// Whether a word is a number of seconds as the program prints it, such as `0.12`.
+pub fn is_seconds(word: &str) -> bool {
     let number = word.split_once('.');
     number.is_some_and(|(whole, rest)| {
         rest.len() == 2 && [whole, rest].iter().all(|part| part.bytes().all(|byte| byte.is_ascii_digit()))

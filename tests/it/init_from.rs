@@ -2,7 +2,6 @@
 
 use osiris_e2e::{Program, Project};
 use osiris_testkit::services::{Mariadb, Postgres};
-use sqlx::{ConnectOptions as _, Executor as _};
 
 const TABLES: &str = "
     CREATE TABLE orders (order_id INTEGER PRIMARY KEY, updated_at TIMESTAMP NOT NULL, amount INTEGER);
@@ -19,8 +18,7 @@ const TABLES: &str = "
 
 async fn project() -> Project {
     let project = Project::empty(Program::built());
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(project.path("shop.db")).create_if_missing(true);
-    options.connect().await.unwrap().execute(TABLES).await.unwrap();
+    crate::sqlite::execute(&project.path("shop.db"), TABLES).await;
     project.write(
         "osiris_connections.yaml",
         "connections: {sqlite: {shop: {path: shop.db}, lake: {path: lake.db, create_if_missing: true}}}\n",

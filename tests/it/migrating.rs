@@ -67,6 +67,50 @@ fn values_are_written_as_they_are() {
 }
 
 #[test]
+fn columns_without_a_header_have_names_and_dates_a_type() {
+    assert_eq!(result("1,x\n", ", header: false", ALL, ""), "column0,column1\n1,x\n");
+    let named = ", header: false, columns: [\"0\", \"1\"]";
+    assert_eq!(result("1,x\n", named, ALL, ""), "0,1\n1,x\n");
+    let types = "SELECT typeof(d) AS t FROM rows";
+    let file = "d,n\n2024-01-31 10:00:00,1\n";
+    assert_eq!(result(file, "", types, ""), "t\nTIMESTAMP\n");
+    assert_eq!(result(file, ", dtype: {d: VARCHAR}", types, ""), "t\nVARCHAR\n");
+    assert_eq!(result("a,b\n1,x\n", "", ALL, ", quoting: all"), "\"a\",\"b\"\n\"1\",\"x\"\n");
+}
+
+#[test]
+fn fields_of_the_original_that_are_refused_say_what_to_do() {
+    for (config, says) in [
+        (
+            "component: mysql.extractor, config: {connection: \"@mysql.m\", query: SELECT 1, table: t}",
+            "conflicts with `table`",
+        ),
+        (
+            "component: mysql.extractor, config: {connection: \"@mysql.m\", table: t, pool_size: 5}",
+            "`pool_size` of @mysql.m",
+        ),
+        ("component: mysql.extractor, config: {connection: \"@mysql.m\", table: t, host: x}", "overrides: [host]"),
+        ("component: mysql.extractor, config: {connection: \"@mysql.m\", table: t, password: x}", "`password`"),
+        (
+            "component: supabase.writer, config: {connection: \"@supabase.s\", table: t, prefer: return=minimal}",
+            "`prefer`",
+        ),
+    ] {
+        let read = "  - {id: rows, component: filesystem.csv_extractor, config: {path: in.csv}}\n";
+        let write = "  - {id: out, component: filesystem.csv_writer, config: {path: out.csv}}\n";
+        let steps = format!("{read}  - {{id: made, {config}}}\n{write}");
+        let project = Project::with_steps(Program::built(), &steps);
+        project.write("in.csv", "a\n1\n");
+        project.write(
+            "osiris_connections.yaml",
+            "connections: {mysql: {m: {database: d}}, supabase: {s: {url: \"http://localhost:1\", key: \"${KEY:-abcdefghij}\"}}}\n",
+        );
+        let refused = project.run(&["validate", "pipeline.yaml"]).with_code(2);
+        assert!(refused.stderr.contains(says), "{config}: {}", refused.stderr);
+    }
+}
+
+#[test]
 fn paths_start_at_the_pipeline_and_inputs_name_tables() {
     let project = Project::empty(Program::built());
     let steps = "  - {id: rows, component: filesystem.csv_extractor, mode: read, config: {path: in.csv}}

@@ -88,8 +88,9 @@ fn a_pattern_that_matches_no_table_is_an_empty_list_for_programs_and_a_refusal_f
     }
 }
 
-async fn execute(file: &std::path::Path, sql: &str) {
+/// Runs statements in a file, which is made if need be.
+pub(crate) async fn execute(file: &std::path::Path, sql: &str) {
     use sqlx::{ConnectOptions as _, Executor as _};
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file).create_if_missing(true);
     options.connect().await.unwrap().execute(sqlx::AssertSqlSafe(sql.to_owned())).await.unwrap();
 }

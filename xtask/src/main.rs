@@ -95,13 +95,19 @@ mod tests {
     use super::*;
 
     /// Pages that people and programs follow to the letter.
-    const PAGES: [&str; 6] = [
+    const PAGES: [&str; 12] = [
         "README.md",
         "AGENTS.md",
         "ARCHITECTURE.md",
         "docs/writing-a-driver.md",
         "docs/benchmarks.md",
         "docs/servers.md",
+        "docs/getting-started.md",
+        "docs/incremental.md",
+        "docs/recipes.md",
+        "docs/migrating.md",
+        "docs/migrating-from-sling.md",
+        "docs/migrating-from-dlt.md",
     ];
 
     #[test]
