@@ -1,12 +1,13 @@
 //! Decodes rows into batches. Types follow the values: a column that meets a value it cannot hold exactly takes the
 //! wider type of the store's lattice. Batches that were made before stay as they are; the store widens them.
 
+mod check;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::Schema;
-use osiris_core::{ColumnType, Error, Result};
 
 use super::column::{Column, Pushed, Value};
 use super::cursor::{Cursor, ParseError, unescape};
@@ -14,6 +15,9 @@ use super::document::{Document, Row};
 use super::names::{ColumnId, Names, NodeId, Place};
 use super::options::RowOptions;
 use super::repair::repaired;
+use crate::{ColumnType, Error, Result};
+
+pub use check::RowFault;
 
 /// The most rows in a batch.
 const MAX_ROWS: usize = 122_880;
@@ -32,6 +36,8 @@ pub struct RowDecoder {
     total: u64,
     /// The rows that the server sent, those included that are not kept.
     received: u64,
+    /// How many rows were checked, as a mark on the members of each.
+    checked: u64,
     altered: u64,
     row_altered: u64,
     sent: bool,
@@ -75,6 +81,7 @@ impl RowDecoder {
             bytes: 0,
             total: 0,
             received: 0,
+            checked: 0,
             altered: 0,
             row_altered: 0,
             sent: false,
@@ -266,18 +273,24 @@ impl RowDecoder {
         }
         let mut likely = 0;
         loop {
-            let at = match self.names.expected(node, likely) {
-                Some(name) if cursor.eat_key(name)? => likely,
-                _ => {
-                    let (key, replaced) = cursor.key()?.unescaped();
-                    self.row_altered += replaced;
-                    self.names.find(node, &key)
-                }
-            };
+            let at = self.member(cursor, node, likely)?;
             self.value(cursor, node, at)?;
             likely = at + 1;
             if !cursor.another(b'}')? {
                 return Ok(());
+            }
+        }
+    }
+
+    /// The member whose key is next; usually the one that is `likely`.
+    #[inline]
+    fn member(&mut self, cursor: &mut Cursor<'_>, node: NodeId, likely: usize) -> Result<usize, ParseError> {
+        match self.names.expected(node, likely) {
+            Some(name) if cursor.eat_key(name)? => Ok(likely),
+            _ => {
+                let (key, replaced) = cursor.key()?.unescaped();
+                self.row_altered += replaced;
+                Ok(self.names.find(node, &key))
             }
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use osiris_core::ColumnType;
+use crate::ColumnType;
 
 /// Whether a column is kept, by its name.
 pub type ColumnFilter = Arc<dyn Fn(&str) -> bool + Send + Sync>;

@@ -8,10 +8,10 @@ use std::mem::take;
 use arrow::array::{ArrayRef, BooleanBufferBuilder};
 use arrow::buffer::NullBuffer;
 use arrow::error::ArrowError;
-use osiris_core::ColumnType;
 
 use super::number::{Exact, Number, int_as_double};
 use super::values::Values;
+use crate::ColumnType;
 
 /// A value of a row.
 #[derive(Debug, Clone, Copy)]
@@ -75,6 +75,19 @@ impl Column {
         };
         let values = Values::of(&column_type);
         Self { values, column_type: Some(column_type), declared: true, settled: true, ..Self::new() }
+    }
+
+    /// Whether a declared column has exactly this type.
+    pub(super) fn can_be(column_type: &ColumnType) -> bool {
+        Self::declared(column_type).column_type.as_ref() == Some(column_type)
+    }
+
+    /// Whether the column takes the value without a wider type.
+    pub(super) fn fits(&self, value: Value<'_>) -> bool {
+        match (&self.column_type, value) {
+            (None | Some(ColumnType::Json), _) | (Some(ColumnType::Varchar), Value::Text(_)) => true,
+            (Some(column_type), value) => Values::of(column_type).push(column_type, value, self.declared).is_some(),
+        }
     }
 
     pub(super) fn column_type(&self) -> Option<&ColumnType> {
