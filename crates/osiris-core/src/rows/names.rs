@@ -120,15 +120,15 @@ impl Names {
         std::mem::replace(&mut self.nodes[node].members[at].seen, row) != row
     }
 
-    /// The declared column of this member, if it has one that is kept.
-    pub(super) fn declared_column(&mut self, node: NodeId, at: usize) -> Option<ColumnId> {
-        if !self.declared.contains_key(&self.nodes[node].members[at].name) {
-            return None;
-        }
-        match self.place(node, at) {
-            Place::Column(column) => Some(column),
-            Place::Nowhere => None,
-        }
+    /// Where values of this member have gone, if there were any.
+    #[inline]
+    pub(super) fn known_place(&self, node: NodeId, at: usize) -> Option<Place> {
+        self.nodes[node].members[at].column
+    }
+
+    /// The keys of all rows.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.nodes[Self::ROOT].members.iter().map(|member| &*member.key)
     }
 
     /// Where a value of this member goes.

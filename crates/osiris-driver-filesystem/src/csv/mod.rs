@@ -1,6 +1,5 @@
 //! CSV: an extractor and a writer, and their shared code.
 
-mod compression;
 mod date;
 mod dialect;
 mod encoding;

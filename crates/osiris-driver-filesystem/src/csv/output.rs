@@ -8,10 +8,10 @@ use std::thread::JoinHandle;
 
 use osiris_core::{Error, Result};
 
-use super::compression::Compressor;
 use super::dialect::Dialect;
 use super::encoding::{Charset, CharsetWriter};
 use super::source::open_text;
+use crate::compression::Compressor;
 use crate::config::{CsvWriterConfig, WriteCompression};
 use crate::error::{io_error, unpack};
 

@@ -1,4 +1,4 @@
-//! The four components against the driver rules.
+//! The components against the driver rules.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write as _};
@@ -12,6 +12,7 @@ use osiris_testkit::{
 use serde_json::{Value, json};
 
 osiris_testkit::conformance_suite!(extract, csv_extractor, CsvSource);
+osiris_testkit::conformance_suite!(extract, jsonl_extractor, JsonlSource);
 osiris_testkit::conformance_suite!(extract, parquet_extractor, ParquetSource);
 osiris_testkit::conformance_suite!(write, csv_writer, CsvTarget);
 osiris_testkit::conformance_suite!(write, parquet_writer, ParquetTarget);
@@ -133,6 +134,79 @@ impl Subject for CsvSource {
             Fault::new("a ragged row", ErrorKind::Validation, job("ragged.csv")).found_by_dry_run(),
             Fault::new("bytes that are not UTF-8", ErrorKind::Validation, job("latin.csv")).found_by_dry_run(),
             Fault::new("no such file", ErrorKind::Validation, job("absent.csv")).found_by_dry_run(),
+            Fault::new("a path that leaves its directory", ErrorKind::Permission, escapes).found_by_dry_run(),
+        ])
+    }
+
+    fn not_applicable(&self) -> &'static [(&'static str, &'static str)] {
+        &READING
+    }
+}
+
+struct JsonlSource;
+
+impl JsonlSource {
+    /// Numbers and booleans as they are, everything else in quotes.
+    fn write(path: &Path, sample: Sample) -> Result<()> {
+        let mut out = BufWriter::new(File::create(path)?);
+        for batch in sample.batches() {
+            let rows = Rows::from_batches(&[batch?])?;
+            for row in rows.rows() {
+                let members = rows.columns().iter().zip(row).map(|(name, field)| {
+                    let value = match (name.as_str(), field) {
+                        (_, None) => "null".to_owned(),
+                        ("id" | "amount" | "flag", Some(plain)) => plain.clone(),
+                        (_, Some(text)) => json!(text).to_string(),
+                    };
+                    format!("{}:{value}", json!(name))
+                });
+                writeln!(out, "{{{}}}", members.collect::<Vec<_>>().join(","))?;
+            }
+        }
+        Ok(out.flush()?)
+    }
+}
+
+#[async_trait]
+impl Subject for JsonlSource {
+    fn component(&self) -> &'static str {
+        "filesystem.jsonl_extractor"
+    }
+
+    fn register(&self, registry: &mut Registry) -> Result<()> {
+        osiris_driver_filesystem::register(registry)
+    }
+
+    async fn prepare(&self, place: &Place, rows: u64) -> Result<Job> {
+        let sample = Sample::new(rows);
+        Self::write(&place.join("source.jsonl"), sample)?;
+        let expected = sample.text()?.with_types(Sample::TYPES);
+        let columns = expected.columns().iter().cloned().zip(Sample::TYPES.map(Value::from));
+        let types: Value = columns.collect::<serde_json::Map<_, _>>().into();
+        Ok(Job::new(json!({"path": "source.jsonl", "dtype": types})).expecting(expected))
+    }
+
+    async fn prepare_volume(&self, place: &Place, sample: Sample) -> Result<Option<Job>> {
+        copy(place, sample, "source.jsonl", "FORMAT json").await?;
+        Ok(Some(Job::new(json!({"path": "source.jsonl"}))))
+    }
+
+    fn invalid_configs(&self) -> Vec<InvalidConfig> {
+        let config = json!({"path": "a.jsonl", "dtype": {"id": "INTEGR"}, "max_rejects": 2});
+        vec![InvalidConfig::new(config, ["dtype", "max_rejects"])]
+    }
+
+    async fn faults(&self, place: &Place) -> Result<Vec<Fault>> {
+        place.write("broken.jsonl", "{\"a\": 1}\n{\"a\": \n")?;
+        place.write("list.jsonl", "[{\"a\": 1}]\n")?;
+        place.write("latin.jsonl", b"{\"a\": \"caf\xe9\"}\n")?;
+        let job = |path: &str| Job::new(json!({"path": path}));
+        let escapes = job("../a.jsonl").connection(json!({"base_dir": "."}));
+        Ok(vec![
+            Fault::new("a line that is cut off", ErrorKind::Validation, job("broken.jsonl")).found_by_dry_run(),
+            Fault::new("a line with a list", ErrorKind::Validation, job("list.jsonl")).found_by_dry_run(),
+            Fault::new("bytes that are not UTF-8", ErrorKind::Validation, job("latin.jsonl")).found_by_dry_run(),
+            Fault::new("no such file", ErrorKind::Validation, job("absent.jsonl")).found_by_dry_run(),
             Fault::new("a path that leaves its directory", ErrorKind::Permission, escapes).found_by_dry_run(),
         ])
     }

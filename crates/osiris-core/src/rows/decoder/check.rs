@@ -6,7 +6,7 @@ use std::fmt;
 use super::super::column::{Column, Value};
 use super::super::cursor::{Cursor, ParseError};
 use super::super::document::Row;
-use super::super::names::Names;
+use super::super::names::{Names, Place};
 use super::RowDecoder;
 use crate::ColumnType;
 
@@ -54,9 +54,8 @@ impl From<ParseError> for RowFault {
 }
 
 impl RowDecoder {
-    /// Checks a row that must be an object, without reading it: its grammar, that no member of it occurs twice, and that the
-    /// values of declared columns fit their types. [`push`](Self::push) takes what passes, and widens no declared column
-    /// for it.
+    /// Checks a row that must be an object, without reading it: its grammar, that no member of it occurs twice, and that its
+    /// values fit the [types](super::super::RowOptions::with_types) that were set. [`push`](Self::push) takes what passes.
     ///
     /// # Errors
     /// The first fault of the row.
@@ -74,14 +73,25 @@ impl RowDecoder {
         Ok(cursor.end()?)
     }
 
-    /// Whether a declared column can have this type: JSON has values for it, as they are or as text.
-    pub fn can_declare(column_type: &ColumnType) -> bool {
+    /// Whether a column can have this type: JSON has values for it, as they are or as text.
+    pub fn can_have(column_type: &ColumnType) -> bool {
         Column::can_be(column_type)
+    }
+
+    /// Gives every row from the next one on this member, such as the name of the file that it comes from. A row that has one
+    /// itself does not pass [`check`](Self::check).
+    pub fn set_constant(&mut self, name: &str, value: &str) {
+        self.constant = Some((self.names.find(Names::ROOT, name), value.into()));
     }
 
     /// The columns so far, in their order.
     pub fn columns(&self) -> &[String] {
         self.names.columns()
+    }
+
+    /// The keys of all rows so far, of those too that were refused or have no column.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.names.keys()
     }
 
     fn check_object(&mut self, cursor: &mut Cursor<'_>) -> Result<(), RowFault> {
@@ -92,15 +102,17 @@ impl RowDecoder {
         let mut likely = 0;
         loop {
             let at = self.member(cursor, Names::ROOT, likely)?;
-            if !self.names.mark(Names::ROOT, at, self.checked) {
-                let key = self.names.key(Names::ROOT, at);
+            let is_first = self.names.mark(Names::ROOT, at, self.checked);
+            let key = self.names.key(Names::ROOT, at);
+            if self.constant.as_ref().is_some_and(|(constant, _)| *constant == at) {
+                return Err(RowFault::from(format!("the key `{key}` is the name of an added column")));
+            }
+            if !is_first {
                 return Err(RowFault::from(format!("the key `{key}` occurs more than once")));
             }
             let json = cursor.skip()?;
-            if self.declared > 0
-                && let Some(column) = self.names.declared_column(Names::ROOT, at)
-            {
-                self.check_value(column, json)?;
+            if !self.types.is_empty() {
+                self.check_value(at, json)?;
             }
             likely = at + 1;
             if !cursor.another(b'}')? {
@@ -109,27 +121,38 @@ impl RowDecoder {
         }
     }
 
-    /// Checks the value of a declared column.
-    fn check_value(&self, column: usize, json: &str) -> Result<(), RowFault> {
-        let Some(built) = self.columns.get(column) else { return Ok(()) };
-        let fits = match json.as_bytes().first() {
-            None | Some(b'n') => true,
-            Some(b'"') => built.fits(Value::Text(&Cursor::new(json).string()?.unescaped().0)),
-            Some(b'{' | b'[') => built.fits(Value::Json(json)),
-            Some(b't') => built.fits(Value::Bool(true)),
-            Some(b'f') => built.fits(Value::Bool(false)),
-            Some(_) => built.fits(Value::Number(json)),
+    /// Checks the value of a member against the type that its column must have.
+    fn check_value(&self, at: usize, json: &str) -> Result<(), RowFault> {
+        let key = self.names.key(Names::ROOT, at);
+        let new = match self.names.known_place(Names::ROOT, at) {
+            Some(Place::Nowhere) => return Ok(()),
+            Some(Place::Column(column)) => {
+                return self.columns.get(column).map_or(Ok(()), |column| fits(column, key, json));
+            }
+            None => self.types.get(key).map(Column::typed),
         };
-        if fits {
-            return Ok(());
-        }
-        let name = match built.column_type() {
-            Some(ColumnType::Instant) => "TIMESTAMPTZ".to_owned(),
-            Some(column_type) => column_type.to_string(),
-            None => String::new(),
-        };
-        Err(RowFault { column: self.names.columns().get(column).cloned(), reason: format!("the value is not {name}") })
+        new.map_or(Ok(()), |column| fits(&column, key, json))
     }
+}
+
+fn fits(column: &Column, key: &str, json: &str) -> Result<(), RowFault> {
+    let fits = match json.as_bytes().first() {
+        None | Some(b'n') => true,
+        Some(b'"') => column.fits(Value::Text(&Cursor::new(json).string()?.unescaped().0)),
+        Some(b'{' | b'[') => column.fits(Value::Json(json)),
+        Some(b't') => column.fits(Value::Bool(true)),
+        Some(b'f') => column.fits(Value::Bool(false)),
+        Some(_) => column.fits(Value::Number(json)),
+    };
+    if fits {
+        return Ok(());
+    }
+    let name = match column.column_type() {
+        Some(ColumnType::Instant) => "TIMESTAMPTZ".to_owned(),
+        Some(column_type) => column_type.to_string(),
+        None => "text".to_owned(),
+    };
+    Err(RowFault { column: Some(key.to_owned()), reason: format!("the value is not {name}") })
 }
 
 /// What a value that begins with this byte is.

@@ -3,7 +3,7 @@
 
 mod check;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
@@ -29,6 +29,10 @@ pub struct RowDecoder {
     /// The member of each position, for rows that are arrays.
     positions: Vec<usize>,
     declared: usize,
+    /// The types that columns must have, by the names of their members.
+    types: HashMap<String, ColumnType>,
+    /// A member that every row gets, and its value.
+    constant: Option<(usize, Arc<str>)>,
     batch_bytes: usize,
     ready: VecDeque<RecordBatch>,
     rows: usize,
@@ -75,6 +79,8 @@ impl RowDecoder {
             columns,
             positions: Vec::new(),
             declared,
+            types: options.types.iter().cloned().collect(),
+            constant: None,
             batch_bytes,
             ready: VecDeque::new(),
             rows: 0,
@@ -105,7 +111,7 @@ impl RowDecoder {
         self.received += 1;
         loop {
             self.row_altered = 0;
-            match self.read(row.as_str()) {
+            match self.read(row.as_str()).and_then(|()| self.put_constant()) {
                 Ok(()) => break,
                 Err(RowError::Json(error)) => return Err(error.into()),
                 Err(RowError::Error(error)) => return Err(error),
@@ -187,9 +193,8 @@ impl RowDecoder {
         if let Some(batch) = self.ready.pop_front() {
             return Ok(Some(batch));
         }
-        let silent = self.columns.iter().any(|column| column.column_type().is_none());
-        let undeclared = !self.sent && self.declared > 0;
-        if self.rows == 0 && !silent && !undeclared {
+        self.add_typed();
+        if self.rows == 0 && self.columns.iter().all(Column::was_taken) {
             return Ok(None);
         }
         if self.columns.is_empty() {
@@ -326,6 +331,21 @@ impl RowDecoder {
         )
     }
 
+    fn put_constant(&mut self) -> Result<(), RowError> {
+        let Some((at, value)) = self.constant.clone() else { return Ok(()) };
+        self.put(Names::ROOT, at, Value::Text(&value))
+    }
+
+    /// Adds the columns that have a type and were in no row.
+    fn add_typed(&mut self) {
+        let mut names: Vec<String> = self.types.keys().cloned().collect();
+        names.sort();
+        for name in names {
+            let at = self.names.find(Names::ROOT, &name);
+            self.column(Names::ROOT, at);
+        }
+    }
+
     /// Adds the value at `cursor` to its column.
     fn value(&mut self, cursor: &mut Cursor<'_>, node: NodeId, at: usize) -> Result<(), RowError> {
         match cursor.peek()? {
@@ -397,6 +417,9 @@ impl RowDecoder {
         let Place::Column(column) = self.names.place(node, at) else { return None };
         if column >= self.columns.len() {
             self.columns.resize_with(column + 1, Column::new);
+            if let Some(column_type) = self.types.get(self.names.key(node, at)).filter(|_| node == Names::ROOT) {
+                self.columns[column] = Column::typed(column_type);
+            }
         }
         Some(column)
     }

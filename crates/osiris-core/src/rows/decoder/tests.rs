@@ -378,7 +378,7 @@ proptest! {
 
 #[test]
 fn a_row_that_is_refused_adds_nothing() {
-    let options = RowOptions::new().with_nested(Nested::Json).with_columns([("n", ColumnType::BigInt)]);
+    let options = RowOptions::new().with_nested(Nested::Json).with_types([("n", ColumnType::BigInt)]);
     let mut decoder = RowDecoder::new(options);
     for (row, expected) in [
         (r#"{"n": 1, "a": "x"}"#, Ok(())),
@@ -418,10 +418,29 @@ fn keys_that_json_escapes_stay_apart() {
 }
 
 #[test]
-fn types_that_json_has_no_values_for_are_not_declared() {
+fn types_that_json_has_no_values_for_are_known() {
     for (column_type, can) in
         [("DECIMAL(12,2)", true), ("DATE", true), ("JSON", true), ("UUID", false), ("UBIGINT", false)]
     {
-        assert_eq!(RowDecoder::can_declare(&ColumnType::parse(column_type)), can, "{column_type}");
+        assert_eq!(RowDecoder::can_have(&ColumnType::parse(column_type)), can, "{column_type}");
     }
+}
+
+#[test]
+fn columns_with_types_stand_where_the_rows_bring_them() {
+    let types = [("day", ColumnType::Date), ("never", ColumnType::Integer)];
+    let mut decoder = RowDecoder::new(RowOptions::new().with_types(types));
+    decoder.set_constant("file", "a.jsonl");
+    decoder.push(&Row::new(r#"{"id": 1, "day": "2024-01-31"}"#)).unwrap();
+    decoder.set_constant("file", "b.jsonl");
+    decoder.push(&Row::new(r#"{"late": 1.5, "day": null}"#)).unwrap();
+    let taken = decoder.check(&Row::new(r#"{"file": "x"}"#)).unwrap_err();
+    assert_eq!(taken.to_string(), "the key `file` is the name of an added column");
+    insta::assert_snapshot!(shown(&drain(&mut decoder)), @"
+    id Int64: 1, NULL
+    day Date32: 2024-01-31, NULL
+    file Utf8: a.jsonl, b.jsonl
+    late Float64: NULL, 1.5
+    never Int32: NULL, NULL
+    ");
 }
