@@ -5,6 +5,7 @@
 //! | `filesystem.csv_extractor` | reads CSV files: scans every byte once before DuckDB loads them, so types hold for the whole file |
 //! | `filesystem.csv_writer` | writes CSV files: the same rows produce the same bytes |
 //! | `filesystem.jsonl_extractor` | reads JSON lines: types follow the values, late keys widen the table |
+//! | `filesystem.jsonl_writer` | writes JSON lines: exact numbers, JSON columns as JSON, the same rows produce the same bytes |
 //! | `filesystem.parquet_extractor` | reads Parquet files and hive partitions through DuckDB |
 //! | `filesystem.parquet_writer` | writes Parquet files through DuckDB and reads their footers back |
 //!
@@ -39,7 +40,7 @@
 //! ```
 //! let mut registry = osiris_core::Registry::new();
 //! osiris_driver_filesystem::register(&mut registry)?;
-//! assert_eq!(registry.iter().count(), 5);
+//! assert_eq!(registry.iter().count(), 6);
 //! # Ok::<(), osiris_core::Error>(())
 //! ```
 
@@ -60,14 +61,15 @@ mod publish;
 mod resolve;
 mod scratch;
 mod stdio;
+mod text;
 
 pub use config::{
     AddFilename, AllText, ColumnOrder, CsvExtractorConfig, CsvWriterConfig, Dtype, FilesystemConnection, Header,
-    JsonlExtractorConfig, Newline, OnBadLines, ParquetCompression, ParquetExtractorConfig, ParquetWriterConfig,
-    ParseDates, Quoting, ReadCompression, WriteColumns, WriteCompression, WriteMode,
+    JsonlExtractorConfig, JsonlWriterConfig, Newline, Nulls, OnBadLines, ParquetCompression, ParquetExtractorConfig,
+    ParquetWriterConfig, ParseDates, Quoting, ReadCompression, WriteColumns, WriteCompression, WriteMode,
 };
 pub use csv::{CsvExtractor, CsvWriter};
-pub use jsonl::JsonlExtractor;
+pub use jsonl::{JsonlExtractor, JsonlWriter};
 pub use parquet::{ParquetExtractor, ParquetWriter};
 pub use stdio::Streams;
 
@@ -103,6 +105,7 @@ pub fn register_with_io(registry: &mut Registry, streams: Streams) -> Result<()>
         .extractor(CsvExtractor::with_io(streams.clone()))
         .writer(CsvWriter::with_io(streams.clone()))
         .extractor(JsonlExtractor::with_io(streams.clone()))
+        .writer(JsonlWriter::with_io(streams.clone()))
         .extractor(ParquetExtractor::with_io(streams.clone()))
         .writer(ParquetWriter::with_io(streams))
         .alias("filesystem.extractor", choice::EXTRACTORS, choice::extractor)

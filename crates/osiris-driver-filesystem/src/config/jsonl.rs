@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{AddFilename, OnBadLines, ReadCompression};
+use super::{
+    AddFilename, ColumnOrder, NO_KEYS, OnBadLines, ReadCompression, WriteColumns, WriteCompression, WriteMode,
+};
 
 /// Configuration of `filesystem.jsonl_extractor`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -48,4 +50,51 @@ pub struct JsonlExtractorConfig {
     /// Default `false`.
     #[serde(default)]
     pub add_filename: Option<AddFilename>,
+}
+
+/// How NULL is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Nulls {
+    /// As `null`.
+    #[default]
+    Write,
+    /// Not at all: the line has no such key.
+    Omit,
+}
+
+/// Configuration of `filesystem.jsonl_writer`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JsonlWriterConfig {
+    /// The file, or with `max_rows_per_file` the directory. `-` is the standard output. Each row is one line: an object with
+    /// a key for each column. Numbers have all their digits, points in time are written as `2024-01-31T12:00:00Z`, dates,
+    /// times and timestamps by ISO 8601, bytes as `\x` and hexadecimal digits, lists, structs, maps and JSON as JSON. NaN and
+    /// infinity are an error.
+    #[schemars(length(min = 1))]
+    pub path: String,
+    /// `overwrite` (default) or `replace` replaces the file; `append` or `insert` adds rows to it.
+    #[serde(default)]
+    #[schemars(extend("x-refused-words" = {"upsert": NO_KEYS}))]
+    pub mode: WriteMode,
+    /// NULL: `write` (default) writes `null`, `omit` leaves the key out.
+    #[serde(default)]
+    pub nulls: Nulls,
+    /// The compression: `none` (default), `gzip`, `bz2`, `zip`, `zstd`.
+    #[serde(default)]
+    pub compression: WriteCompression,
+    /// The columns and the order of the keys: `source` (default: as in the table), `sorted` (by name), or a list of columns.
+    #[serde(default = "as_in_the_table")]
+    pub columns: WriteColumns,
+    /// Whether to create missing directories of the path. Default `true`.
+    #[serde(default = "super::yes")]
+    pub create_dirs: bool,
+    /// Maximum rows per file: the path is then a directory with `part-00001.jsonl`, ... in it. Default: one file.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub max_rows_per_file: Option<u64>,
+}
+
+fn as_in_the_table() -> WriteColumns {
+    WriteColumns::Order(ColumnOrder::Source)
 }

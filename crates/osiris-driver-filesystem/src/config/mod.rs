@@ -12,7 +12,7 @@ pub use csv::{
     AddFilename, AllText, ColumnOrder, CsvExtractorConfig, CsvWriterConfig, Dtype, Header, Newline, OnBadLines,
     ParseDates, Quoting, ReadCompression, WriteColumns, WriteCompression,
 };
-pub use jsonl::JsonlExtractorConfig;
+pub use jsonl::{JsonlExtractorConfig, JsonlWriterConfig, Nulls};
 pub use parquet::{ParquetCompression, ParquetExtractorConfig, ParquetWriterConfig};
 
 /// The base directory of paths.

@@ -1,10 +1,13 @@
 //! JSON lines: one object per line. An extractor and a writer.
 
 mod extract;
+mod format;
 mod lines;
 mod rows;
+mod write;
 
 pub use extract::JsonlExtractor;
+pub use write::JsonlWriter;
 
 use crate::client::FileKind;
 use crate::csv::CSV_FILES;

@@ -1,9 +1,11 @@
 //! The components against the driver rules.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
+use osiris_core::rows::Row as JsonRow;
 use osiris_core::{ErrorKind, Registry, Result, store};
 use osiris_testkit::{
     Bench, BenchOptions, Destination, Fault, InputTable, InvalidConfig, Job, Mode, Place, Row, Rows, Sample, Subject,
@@ -15,6 +17,7 @@ osiris_testkit::conformance_suite!(extract, csv_extractor, CsvSource);
 osiris_testkit::conformance_suite!(extract, jsonl_extractor, JsonlSource);
 osiris_testkit::conformance_suite!(extract, parquet_extractor, ParquetSource);
 osiris_testkit::conformance_suite!(write, csv_writer, CsvTarget);
+osiris_testkit::conformance_suite!(write, jsonl_writer, JsonlTarget);
 osiris_testkit::conformance_suite!(write, parquet_writer, ParquetTarget);
 
 /// A rule that cannot be tried, and the reason.
@@ -366,6 +369,85 @@ fn parse(text: &str) -> Vec<Row> {
     }
     assert!(record.is_empty() && field.is_empty() && !inside, "the file ends in the middle of a line");
     records
+}
+
+struct JsonlTarget;
+
+impl JsonlTarget {
+    /// A value as text: a number with all its digits, a timestamp as a sample has it.
+    fn text(line: &str, name: &str, value: &Value) -> Option<String> {
+        let is_moment = |text: &str| text.len() >= 19 && text.as_bytes()[4] == b'-' && text.as_bytes()[10] == b'T';
+        match value {
+            Value::Null => None,
+            Value::String(text) if is_moment(text) => Some(text.replacen('T', " ", 1)),
+            Value::String(text) => Some(text.clone()),
+            _ => JsonRow::new(line).get(name)?.text().map(Cow::into_owned),
+        }
+    }
+}
+
+#[async_trait]
+impl Subject for JsonlTarget {
+    fn component(&self) -> &'static str {
+        "filesystem.jsonl_writer"
+    }
+
+    fn register(&self, registry: &mut Registry) -> Result<()> {
+        osiris_driver_filesystem::register(registry)
+    }
+
+    async fn prepare(&self, place: &Place, _: u64) -> Result<Job> {
+        remove(&place.join("target.jsonl"))?;
+        Ok(Job::new(json!({"path": "target.jsonl"})))
+    }
+
+    fn invalid_configs(&self) -> Vec<InvalidConfig> {
+        let config = json!({"path": "a.jsonl", "mode": "append", "compression": "zip", "columns": []});
+        vec![InvalidConfig::new(config, ["mode", "columns"])]
+    }
+
+    async fn faults(&self, place: &Place) -> Result<Vec<Fault>> {
+        // The number that JSON lacks comes when most of the file is written.
+        let late = "SELECT i AS id, if(i = 49000, 'nan'::DOUBLE, 1.5) AS number FROM range(50000) t(i)";
+        let nan = Job::new(json!({"path": "target.jsonl"})).input("late-step", late);
+        let mut faults = writing_faults(place, "jsonl")?;
+        faults.push(Fault::new("a number that JSON lacks", ErrorKind::Validation, nan));
+        Ok(faults)
+    }
+
+    fn config_with_columns(&self, mut config: Value, columns: &[&str]) -> Option<Value> {
+        config["columns"] = json!(columns);
+        Some(config)
+    }
+
+    fn not_applicable(&self) -> &'static [(&'static str, &'static str)] {
+        &WRITING
+    }
+}
+
+#[async_trait]
+impl Destination for JsonlTarget {
+    async fn read(&self, place: &Place) -> Result<Option<Rows>> {
+        let path = place.join("target.jsonl");
+        if !path.exists() {
+            return Ok(None);
+        }
+        let mut rows: Option<Rows> = None;
+        for line in fs::read_to_string(path)?.lines() {
+            let object: serde_json::Map<String, Value> = serde_json::from_str(line).unwrap();
+            let row = object.iter().map(|(name, value)| Self::text(line, name, value)).collect();
+            rows.get_or_insert_with(|| Rows::new(object.keys())).push(row);
+        }
+        Ok(Some(rows.unwrap_or_default()))
+    }
+
+    fn modes(&self) -> Vec<Mode> {
+        vec![Mode::Append, Mode::Overwrite]
+    }
+
+    fn writes_files(&self) -> bool {
+        true
+    }
 }
 
 struct ParquetTarget;

@@ -9,6 +9,7 @@ mod csv_read;
 mod csv_write;
 mod file_view;
 mod jsonl_read;
+mod jsonl_write;
 mod limited;
 mod parquet;
 mod parquet_file;
