@@ -77,7 +77,8 @@ pub struct JsonlWriterConfig {
     #[serde(default)]
     #[schemars(extend("x-refused-words" = {"upsert": NO_KEYS}))]
     pub mode: WriteMode,
-    /// NULL: `write` (default) writes `null`, `omit` leaves the key out.
+    /// NULL: `write` (default) writes `null`, `omit` leaves the key out. A JSON column that holds the `null` of JSON has it
+    /// written either way; read again, it is NULL.
     #[serde(default)]
     pub nulls: Nulls,
     /// The compression: `none` (default), `gzip`, `bz2`, `zip`, `zstd`.
