@@ -4,7 +4,7 @@ use osiris_core::{
     ErrorKind, Inputs, Registry, ResolvedConnection, RetryPolicy, RunContext, StepRequest, Store, StoreKind,
     StoreOptions, Telemetry,
 };
-use osiris_http::{Bytes, Document, RowDecoder, RowOptions, RowPath};
+use osiris_http::{Bytes, Document, Nested, Row, RowDecoder, RowOptions, RowPath};
 use proptest::{prop_assert, prop_assert_eq};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -69,6 +69,24 @@ fn json_answers() {
             // Rows without any column make no batch: whoever reads them counts them all the same.
             prop_assert!(rows == document.row_count() || rows == 0, "{rows} of {} rows", document.row_count());
         }
+        Ok(())
+    });
+}
+
+/// Whatever passes the check of a line is a row.
+#[test]
+fn json_lines() {
+    fuzz("JSON lines", include_str!("corpus/json.txt"), |text| {
+        let mut decoder = RowDecoder::new(RowOptions::new().with_nested(Nested::Json));
+        let mut passed = 0;
+        for line in text.lines() {
+            let row = Row::new(line);
+            if decoder.check(&row).is_ok() {
+                prop_assert!(decoder.push(&row).is_ok(), "{line}");
+                passed += 1;
+            }
+        }
+        prop_assert_eq!(decoder.rows(), passed);
         Ok(())
     });
 }

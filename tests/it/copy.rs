@@ -34,6 +34,11 @@ fn a_file_is_copied_into_another_format_and_back_in_the_order_of_its_columns() {
     assert!(project.path("out/orders.parquet").is_file());
     project.run(&["copy", "out/orders.parquet", "again.csv", "--columns", "amount,customer"]).with_code(0);
     assert_eq!(project.read("again.csv"), "amount,customer\n10,a\n20,b\n30,a\n");
+    project.run(&["copy", "orders.parquet", "orders.jsonl"]).with_code(0);
+    assert!(project.read("orders.jsonl").starts_with("{\"order_id\":1,\"customer\":\"a\",\"amount\":10}\n"));
+    project.run(&["copy", "orders.jsonl", "lines.parquet"]).with_code(0);
+    project.run(&["copy", "lines.parquet", "lines.csv"]).with_code(0);
+    assert_eq!(project.read("lines.csv"), project.read("orders.csv"));
     let absolute = project.path("orders.parquet");
     project
         .run(&["copy", absolute.to_str().unwrap(), "third.csv", "--where", "amount > 15", "--limit", "1"])

@@ -15,6 +15,7 @@ pub mod lock;
 pub mod prelude;
 pub mod private;
 pub mod problem;
+pub mod rows;
 pub mod secret;
 pub mod state;
 pub mod store;

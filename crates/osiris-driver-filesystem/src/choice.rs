@@ -7,24 +7,29 @@ use serde_json::{Map, Value};
 
 use crate::client::FileKind;
 use crate::csv::CSV_FILES;
+use crate::jsonl::JSONL_FILES;
 use crate::parquet::PARQUET_FILES;
 
 const CSV_EXTRACTOR: &str = "filesystem.csv_extractor";
 const CSV_WRITER: &str = "filesystem.csv_writer";
+const JSONL_EXTRACTOR: &str = "filesystem.jsonl_extractor";
+const JSONL_WRITER: &str = "filesystem.jsonl_writer";
 const PARQUET_EXTRACTOR: &str = "filesystem.parquet_extractor";
 const PARQUET_WRITER: &str = "filesystem.parquet_writer";
 
 /// The components behind `filesystem.extractor`.
-pub(crate) const EXTRACTORS: &[&str] = &[CSV_EXTRACTOR, PARQUET_EXTRACTOR];
+pub(crate) const EXTRACTORS: &[&str] = &[CSV_EXTRACTOR, JSONL_EXTRACTOR, PARQUET_EXTRACTOR];
 /// The components behind `filesystem.writer`.
-pub(crate) const WRITERS: &[&str] = &[CSV_WRITER, PARQUET_WRITER];
+pub(crate) const WRITERS: &[&str] = &[CSV_WRITER, JSONL_WRITER, PARQUET_WRITER];
+/// The files of each, in the same order.
+const FORMATS: [&FileKind; 3] = [&CSV_FILES, &JSONL_FILES, &PARQUET_FILES];
 
 /// The extractor of the format.
 ///
 /// # Errors
 /// When the path does not tell the format.
 pub(crate) fn extractor(config: &Map<String, Value>) -> Result<&'static str> {
-    by_path(config, CSV_EXTRACTOR, PARQUET_EXTRACTOR)
+    by_path(config, EXTRACTORS)
 }
 
 /// The writer of the format.
@@ -32,28 +37,33 @@ pub(crate) fn extractor(config: &Map<String, Value>) -> Result<&'static str> {
 /// # Errors
 /// When the path does not tell the format.
 pub(crate) fn writer(config: &Map<String, Value>) -> Result<&'static str> {
-    by_path(config, CSV_WRITER, PARQUET_WRITER)
+    by_path(config, WRITERS)
 }
 
-fn by_path(config: &Map<String, Value>, csv: &'static str, parquet: &'static str) -> Result<&'static str> {
+fn by_path(config: &Map<String, Value>, components: &'static [&'static str]) -> Result<&'static str> {
     let path = config.get("path").and_then(Value::as_str).unwrap_or_default();
-    // What passes through a standard stream is text, unless a step says otherwise.
-    if path == "-" || CSV_FILES.matches(Path::new(path)) {
-        return Ok(csv);
-    }
-    if PARQUET_FILES.matches(Path::new(path)) {
-        return Ok(parquet);
+    // What passes through a standard stream is CSV, unless a step says otherwise.
+    let is_of = |kind: &FileKind| kind.matches(Path::new(path)) || (path == "-" && kind.name == CSV_FILES.name);
+    if let Some((_, component)) = FORMATS.iter().zip(components).find(|(kind, _)| is_of(kind)) {
+        return Ok(*component);
     }
     let message = match path {
         "" => "the format depends on `path`, which is missing".to_owned(),
         path => format!("the format cannot be inferred from the path `{path}`"),
     };
-    let known = |kind: &FileKind| kind.extensions.iter().map(|one| format!(".{one}")).collect::<Vec<_>>().join(", ");
+    let named: Vec<String> = components.iter().map(|component| format!("`component: {component}`")).collect();
     Err(Error::validation(message).with_hint(format!(
-        "CSV is {} (also compressed), Parquet is {}; for a file with another name write `component: {csv}` or `component: {parquet}`",
-        known(&CSV_FILES),
-        known(&PARQUET_FILES)
+        "the formats are {}; for a file with another name write {}",
+        FORMATS.map(described).join(", "),
+        named.join(", ")
     )))
+}
+
+/// `CSV (.csv, .tsv, also compressed)`.
+fn described(kind: &FileKind) -> String {
+    let extensions: Vec<String> = kind.extensions.iter().map(|extension| format!(".{extension}")).collect();
+    let compressed = if kind.compressions.is_empty() { "" } else { ", also compressed" };
+    format!("{} ({}{compressed})", kind.name, extensions.join(", "))
 }
 
 #[cfg(test)]
@@ -75,6 +85,8 @@ mod tests {
     fn the_extension_decides() {
         for (component, path, expected) in [
             ("filesystem.extractor", "in/*.CSV.gz", "filesystem.csv_extractor"),
+            ("filesystem.extractor", "in/*.ndjson", "filesystem.jsonl_extractor"),
+            ("filesystem.writer", "out.jsonl.zst", "filesystem.jsonl_writer"),
             ("filesystem.extractor", "in/**/*.parquet", "filesystem.parquet_extractor"),
             ("filesystem.writer", "out.tsv", "filesystem.csv_writer"),
             ("filesystem.writer", "out.pq", "filesystem.parquet_writer"),
@@ -88,7 +100,12 @@ mod tests {
     fn a_path_that_does_not_tell_is_an_error_that_names_the_components() {
         for path in ["in/", "", "a.xlsx"] {
             let error = chosen("filesystem.writer", path).unwrap_err();
-            assert!(error.hint().unwrap().contains("filesystem.parquet_writer"), "{error:?}");
+            assert_eq!(
+                error.hint().unwrap(),
+                "the formats are CSV (.csv, .tsv, .txt, also compressed), JSON lines (.jsonl, .ndjson, also compressed), \
+                 Parquet (.parquet, .parq, .pq); for a file with another name write `component: filesystem.csv_writer`, \
+                 `component: filesystem.jsonl_writer`, `component: filesystem.parquet_writer`"
+            );
         }
     }
 }

@@ -1,14 +1,16 @@
-//! CSV and Parquet files for Osiris: two extractors and two writers.
+//! CSV, JSON lines and Parquet files for Osiris: extractors and writers.
 //!
 //! | component | what it does |
 //! | --- | --- |
 //! | `filesystem.csv_extractor` | reads CSV files: scans every byte once before DuckDB loads them, so types hold for the whole file |
 //! | `filesystem.csv_writer` | writes CSV files: the same rows produce the same bytes |
+//! | `filesystem.jsonl_extractor` | reads JSON lines: types follow the values, late keys widen the table |
+//! | `filesystem.jsonl_writer` | writes JSON lines: exact numbers, JSON columns as JSON, the same rows produce the same bytes |
 //! | `filesystem.parquet_extractor` | reads Parquet files and hive partitions through DuckDB |
 //! | `filesystem.parquet_writer` | writes Parquet files through DuckDB and reads their footers back |
 //!
-//! A written file appears under its name completely or not at all. DuckDB reads and writes the formats natively where
-//! it can; this crate decides names, types and what is an error.
+//! A written file appears under its name completely or not at all. DuckDB reads CSV and Parquet, and writes Parquet,
+//! natively; this crate decides names, types and what is an error.
 //!
 //! # How types of CSV columns are inferred
 //!
@@ -26,36 +28,48 @@
 //!
 //! Names in a header are made unique whatever their case: `a, A, , a` becomes `a`, `A_1`, `column2`, `a_2`.
 //!
+//! # How JSON lines become columns
+//!
+//! Each key is a column, of the type that holds all its values exactly: `BIGINT`, `DOUBLE` where that is exactly what the text
+//! says, `DECIMAL` for more digits, `BOOLEAN`, `VARCHAR`. Lists and objects are kept as `JSON`, their text unchanged; so are
+//! columns whose values are of several JSON types, and numbers that no type holds. A key that comes late is NULL in the rows
+//! before. `dtype` sets types that JSON does not have, such as dates.
+//!
 //! # Example
 //!
 //! ```
 //! let mut registry = osiris_core::Registry::new();
 //! osiris_driver_filesystem::register(&mut registry)?;
-//! assert_eq!(registry.iter().count(), 4);
+//! assert_eq!(registry.iter().count(), 6);
 //! # Ok::<(), osiris_core::Error>(())
 //! ```
 
 mod blocking;
+mod checks;
 mod choice;
 mod client;
 mod commit;
+mod compression;
 mod config;
 mod csv;
 mod destination;
 mod error;
+mod jsonl;
 mod lock;
 mod parquet;
 mod publish;
 mod resolve;
 mod scratch;
 mod stdio;
+mod text;
 
 pub use config::{
     AddFilename, AllText, ColumnOrder, CsvExtractorConfig, CsvWriterConfig, Dtype, FilesystemConnection, Header,
-    Newline, OnBadLines, ParquetCompression, ParquetExtractorConfig, ParquetWriterConfig, ParseDates, Quoting,
-    ReadCompression, WriteColumns, WriteCompression, WriteMode,
+    JsonlExtractorConfig, JsonlWriterConfig, Newline, Nulls, OnBadLines, ParquetCompression, ParquetExtractorConfig,
+    ParquetWriterConfig, ParseDates, Quoting, ReadCompression, WriteColumns, WriteCompression, WriteMode,
 };
 pub use csv::{CsvExtractor, CsvWriter};
+pub use jsonl::{JsonlExtractor, JsonlWriter};
 pub use parquet::{ParquetExtractor, ParquetWriter};
 pub use stdio::Streams;
 
@@ -72,7 +86,7 @@ impl Family for Filesystem {
     type Connection = FilesystemConnection;
 }
 
-/// Registers the four components, and `filesystem.extractor` and `filesystem.writer`, which are aliases of the ones for
+/// Registers the components, and `filesystem.extractor` and `filesystem.writer`, which are aliases of the ones for
 /// the format of the step's path.
 ///
 /// # Errors
@@ -90,6 +104,8 @@ pub fn register_with_io(registry: &mut Registry, streams: Streams) -> Result<()>
         .family(Filesystem)
         .extractor(CsvExtractor::with_io(streams.clone()))
         .writer(CsvWriter::with_io(streams.clone()))
+        .extractor(JsonlExtractor::with_io(streams.clone()))
+        .writer(JsonlWriter::with_io(streams.clone()))
         .extractor(ParquetExtractor::with_io(streams.clone()))
         .writer(ParquetWriter::with_io(streams))
         .alias("filesystem.extractor", choice::EXTRACTORS, choice::extractor)

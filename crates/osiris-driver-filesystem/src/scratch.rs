@@ -1,12 +1,14 @@
 //! A directory for the files of a step, inside the run store's scratch directory, removed on drop.
 
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use osiris_core::{Result, private, safe_name};
 
+use crate::client::SourceFile;
 use crate::error::io_error;
+use crate::stdio::Streams;
 
 /// The directory.
 pub(crate) struct Scratch {
@@ -31,15 +33,15 @@ impl Scratch {
         self.path.join(format!("{number}.{extension}"))
     }
 
-    /// Copies `source` to a file.
+    /// Copies standard input to a file.
     ///
     /// # Errors
     /// When reading or writing fails.
-    pub(crate) fn spool(&self, source: &mut dyn Read, name: &str, extension: &str) -> Result<PathBuf> {
-        let path = self.path(extension);
-        let copied = private::create(&path).and_then(|mut file| io::copy(source, &mut file));
-        copied.map_err(|error| io_error("could not be copied to the scratch directory", name, error))?;
-        Ok(path)
+    pub(crate) fn standard_input(&self, streams: &Streams, extension: &str) -> Result<SourceFile> {
+        let (path, name) = (self.path(extension), "standard input".to_owned());
+        let copied = private::create(&path).and_then(|mut file| io::copy(&mut streams.input(), &mut file));
+        let size = copied.map_err(|error| io_error("could not be copied to the scratch directory", &name, error))?;
+        Ok(SourceFile { path, name, size, partitions: Vec::new() })
     }
 }
 

@@ -22,7 +22,6 @@ mod pace;
 mod page;
 pub mod pages;
 mod request;
-mod rows;
 mod settings;
 mod tls;
 mod transport;
@@ -35,13 +34,15 @@ pub use metrics::{RATE_LIMIT_WAIT_MS, REQUESTS_REPEATED, RequestCounts};
 pub use pace::{Pace, RateLimit, Usage};
 pub use page::{Page, Streaming};
 pub use request::{Repeat, Request};
-pub use rows::{Cell, ColumnFilter, Document, FieldTree, Nested, Row, RowDecoder, RowOptions, RowPath, RowStream};
 pub use settings::{Auth, HttpSettings, ProxySettings};
 pub use tls::TlsSettings;
 pub use webhook::Webhook;
 
 // Types of other crates in the signatures above.
 pub use bytes::Bytes;
+pub use osiris_core::rows::{
+    Cell, ColumnFilter, Document, FieldTree, Nested, Row, RowDecoder, RowOptions, RowPath, RowStream,
+};
 pub use reqwest::Method;
 pub use reqwest::header::HeaderMap;
 pub use url::Url;

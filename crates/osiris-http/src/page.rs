@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use osiris_core::rows::{Document, RowPath};
 use osiris_core::{Code, Error, Result};
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
@@ -14,7 +15,6 @@ use url::Url;
 use crate::coding::{Decoding, ensure_supported, too_large};
 use crate::metrics::RequestMetrics;
 use crate::pace::Permit;
-use crate::rows::{Document, RowPath};
 use crate::transport;
 
 /// A complete response.

@@ -1,7 +1,8 @@
-//! The configuration of the four components. The doc comments end up in the component reference. Nothing here
+//! The configuration of the components. The doc comments end up in the component reference. Nothing here
 //! does I/O.
 
 mod csv;
+mod jsonl;
 mod parquet;
 
 use schemars::JsonSchema;
@@ -11,6 +12,7 @@ pub use csv::{
     AddFilename, AllText, ColumnOrder, CsvExtractorConfig, CsvWriterConfig, Dtype, Header, Newline, OnBadLines,
     ParseDates, Quoting, ReadCompression, WriteColumns, WriteCompression,
 };
+pub use jsonl::{JsonlExtractorConfig, JsonlWriterConfig, Nulls};
 pub use parquet::{ParquetCompression, ParquetExtractorConfig, ParquetWriterConfig};
 
 /// The base directory of paths.

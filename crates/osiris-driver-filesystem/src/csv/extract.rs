@@ -18,6 +18,7 @@ use super::scan::ScanOptions;
 use super::source::{Opening, Scanning};
 use super::types::DeclaredType;
 use crate::blocking::{StopFlag, blocking};
+use crate::checks;
 use crate::client::{Location, SourceFile, Target};
 use crate::config::{
     AddFilename, CsvExtractorConfig, Dtype, FilesystemConnection, Header, Materialize, OnBadLines, ParseDates,
@@ -63,23 +64,9 @@ impl Component for CsvExtractor {
         let mut problems = Dialect::new(config).err().unwrap_or_default();
         problems.extend(stated_types(config).err().unwrap_or_default());
         problems.extend(quote_problem(config.quotechar.as_deref()));
-        if let Err(error) = Location::new(&FilesystemConnection::default(), Path::new(".")).target(&config.path) {
-            problems.push(Problem::error("/path", error.message()).with_hint(error.hint().unwrap_or_default()));
-        }
-        if let Some(columns) = &config.columns {
-            let mut seen = std::collections::BTreeSet::new();
-            for (index, name) in columns.iter().enumerate() {
-                if !seen.insert(name.to_lowercase()) {
-                    problems.push(Problem::error(format!("/columns/{index}"), format!("`{name}` is named twice")));
-                }
-            }
-        }
-        if config.max_rejects > 0 && config.on_bad_lines == OnBadLines::Error {
-            problems.push(
-                Problem::error("/max_rejects", "has no effect with `on_bad_lines: error`")
-                    .with_hint("set `on_bad_lines: reject`"),
-            );
-        }
+        problems.extend(checks::path(&config.path));
+        problems.extend(checks::named_twice("columns", config.columns.as_deref().unwrap_or_default()));
+        problems.extend(checks::max_rejects(config.on_bad_lines, config.max_rejects));
         problems
     }
 
@@ -210,12 +197,7 @@ impl CsvExtractTask {
     fn files(&self) -> Result<Vec<SourceFile>> {
         match self.location.target(&self.config.path)? {
             Target::Local(path) => self.location.files(&path, &CSV_FILES),
-            Target::Stdio => {
-                let name = "standard input";
-                let path = self.scratch.spool(&mut self.streams.input(), name, "csv")?;
-                let size = path.metadata().map_or(0, |metadata| metadata.len());
-                Ok(vec![SourceFile { path, name: name.to_owned(), size, partitions: Vec::new() }])
-            }
+            Target::Stdio => Ok(vec![self.scratch.standard_input(&self.streams, "csv")?]),
         }
     }
 

@@ -6,8 +6,8 @@ use chrono::format::Item;
 use csv::{QuoteStyle, Terminator};
 use osiris_core::{Error, Result};
 
-use super::field::{Values, date_items, nulls};
 use crate::config::{CsvWriterConfig, Newline, Quoting};
+use crate::text::{Style, Values, date_items, nulls};
 
 const QUOTE: u8 = b'"';
 /// U+FEFF in UTF-8: the byte order mark at the start of a file.
@@ -91,12 +91,12 @@ impl Formatter {
     /// # Errors
     /// For a value that needs quotes with `quoting: none`, or one without text form.
     pub(super) fn rows(&self, batch: &RecordBatch, first: u64, out: &mut Vec<u8>) -> Result<()> {
-        let format = self.date_format.as_deref();
+        let style = Style::plain(self.date_format.as_deref());
         let columns = batch
             .columns()
             .iter()
             .enumerate()
-            .map(|(index, array)| Column::new(Values::new(array, format)?, nulls(array), index == 0, self))
+            .map(|(index, array)| Column::new(Values::new(array, style)?, nulls(array), index == 0, self))
             .collect::<Result<Vec<_>>>()?;
         for row in 0..batch.num_rows() {
             for (index, column) in columns.iter().enumerate() {

@@ -1,19 +1,15 @@
 //! CSV: an extractor and a writer, and their shared code.
 
-mod compression;
-mod date;
+mod append;
 mod dialect;
 mod encoding;
 mod ends;
 mod extract;
-mod field;
 mod format;
 mod head;
 mod header;
 mod infer;
-mod json;
 mod load;
-mod output;
 mod parallel;
 mod record;
 mod scan;
@@ -24,6 +20,7 @@ mod write;
 pub use extract::CsvExtractor;
 pub use write::CsvWriter;
 
+pub(crate) use encoding::{Charset, CharsetWriter};
 pub(crate) use header::unique;
 pub(crate) use infer::ColumnProfile;
 pub(crate) use load::find_all;

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use osiris_core::Result;
 
-use super::compression::open;
 use super::scan::{Scan, ScanOptions, Scanned};
+use crate::compression::open;
 
 /// Minimum bytes per thread.
 const WORTH_A_THREAD: u64 = 8 << 20;

@@ -8,15 +8,15 @@ use osiris_core::problem::nearest;
 use osiris_core::store::FileIdentity;
 use osiris_core::{Code, Error, Reject, Result};
 
-use super::compression::{Bounded, decompress, default_most, open, open_zip};
 use super::dialect::Dialect;
 use super::encoding::{Charset, Utf8Reader};
 use super::infer::ColumnProfile;
 use super::parallel;
 use super::scan::{Copy, ScanOptions, Scanned, scan};
 use crate::client::SourceFile;
+use crate::compression::{default_most, open_decompressed};
 use crate::config::ReadCompression;
-use crate::error::{io_error, unpack};
+use crate::error::io_error;
 use crate::scratch::Scratch;
 
 /// A file for DuckDB to read.
@@ -160,22 +160,13 @@ pub(crate) fn open_text<T>(
     most: u64,
     work: impl FnOnce(&mut dyn Read) -> Result<T>,
 ) -> Result<T> {
-    let file = open(path, name)?;
-    let decoded = |source: &mut dyn Read| {
-        let source =
-            &mut Bounded::new(source, name, if compression == ReadCompression::None { u64::MAX } else { most });
+    open_decompressed(path, name, compression, most, |source| {
         if matches!(dialect.charset, Charset::Utf8) {
             work(source)
         } else {
             work(&mut Utf8Reader::new(source, name, dialect.charset))
         }
-    };
-    if compression == ReadCompression::Zip {
-        return open_zip(file, name, decoded);
-    }
-    let mut source =
-        decompress(Box::new(file), compression, name).map_err(|error| unpack("cannot be decompressed", name, error))?;
-    decoded(&mut source)
+    })
 }
 
 impl Scanning {

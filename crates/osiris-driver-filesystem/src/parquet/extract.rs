@@ -16,6 +16,7 @@ use super::footer::{self, Footer};
 use super::narrow;
 use super::partition::Partitions;
 use crate::blocking::{StopFlag, blocking};
+use crate::checks;
 use crate::client::{Location, SourceFile, Target};
 use crate::config::{FilesystemConnection, Materialize, ParquetExtractorConfig};
 use crate::csv::{DeclaredType, find_all, unique};
@@ -55,9 +56,7 @@ impl Component for ParquetExtractor {
 
     fn validate(config: &ParquetExtractorConfig) -> Vec<Problem> {
         let mut problems = Vec::new();
-        if let Err(error) = Location::new(&FilesystemConnection::default(), Path::new(".")).target(&config.path) {
-            problems.push(Problem::error("/path", error.message()).with_hint(error.hint().unwrap_or_default()));
-        }
+        problems.extend(checks::path(&config.path));
         if let Some(Err(error)) = config.filter.as_deref().map(SqlExpression::parse) {
             problems.push(Problem::from_sql("/filter", &error));
         }
@@ -190,10 +189,7 @@ impl Sources {
             Target::Local(local) => location.files(&local, &PARQUET_FILES)?,
             Target::Stdio => {
                 in_place = None;
-                let name = "standard input".to_owned();
-                let path = scratch.spool(&mut streams.input(), &name, "parquet")?;
-                let size = path.metadata().map_or(0, |metadata| metadata.len());
-                vec![SourceFile { path, name, size, partitions: Vec::new() }]
+                vec![scratch.standard_input(streams, "parquet")?]
             }
         };
         let partitions = Partitions::of(&files)?;

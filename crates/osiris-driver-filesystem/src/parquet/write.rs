@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use super::footer;
 use super::layout::{file_columns, slices};
+use crate::checks;
 use crate::client::{Location, Target};
 use crate::commit::{AtomicDirectory, AtomicFile};
 use crate::config::{FilesystemConnection, ParquetCompression, ParquetWriterConfig, WriteMode};
@@ -59,12 +60,7 @@ impl Component for ParquetWriter {
 
     fn validate(config: &ParquetWriterConfig) -> Vec<Problem> {
         let mut problems = crate::destination::validate(&config.path, config.mode, several(config));
-        let partitions = config.partition_by.as_deref().unwrap_or_default();
-        for (index, name) in partitions.iter().enumerate() {
-            if partitions[..index].iter().any(|earlier| earlier.eq_ignore_ascii_case(name)) {
-                problems.push(Problem::error(format!("/partition_by/{index}"), format!("`{name}` is named twice")));
-            }
-        }
+        problems.extend(checks::named_twice("partition_by", config.partition_by.as_deref().unwrap_or_default()));
         problems
     }
 

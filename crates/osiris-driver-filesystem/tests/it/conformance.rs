@@ -1,9 +1,11 @@
-//! The four components against the driver rules.
+//! The components against the driver rules.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
+use osiris_core::rows::Row as JsonRow;
 use osiris_core::{ErrorKind, Registry, Result, store};
 use osiris_testkit::{
     Bench, BenchOptions, Destination, Fault, InputTable, InvalidConfig, Job, Mode, Place, Row, Rows, Sample, Subject,
@@ -12,8 +14,10 @@ use osiris_testkit::{
 use serde_json::{Value, json};
 
 osiris_testkit::conformance_suite!(extract, csv_extractor, CsvSource);
+osiris_testkit::conformance_suite!(extract, jsonl_extractor, JsonlSource);
 osiris_testkit::conformance_suite!(extract, parquet_extractor, ParquetSource);
 osiris_testkit::conformance_suite!(write, csv_writer, CsvTarget);
+osiris_testkit::conformance_suite!(write, jsonl_writer, JsonlTarget);
 osiris_testkit::conformance_suite!(write, parquet_writer, ParquetTarget);
 
 /// A rule that cannot be tried, and the reason.
@@ -133,6 +137,79 @@ impl Subject for CsvSource {
             Fault::new("a ragged row", ErrorKind::Validation, job("ragged.csv")).found_by_dry_run(),
             Fault::new("bytes that are not UTF-8", ErrorKind::Validation, job("latin.csv")).found_by_dry_run(),
             Fault::new("no such file", ErrorKind::Validation, job("absent.csv")).found_by_dry_run(),
+            Fault::new("a path that leaves its directory", ErrorKind::Permission, escapes).found_by_dry_run(),
+        ])
+    }
+
+    fn not_applicable(&self) -> &'static [(&'static str, &'static str)] {
+        &READING
+    }
+}
+
+struct JsonlSource;
+
+impl JsonlSource {
+    /// Numbers and booleans as they are, everything else in quotes.
+    fn write(path: &Path, sample: Sample) -> Result<()> {
+        let mut out = BufWriter::new(File::create(path)?);
+        for batch in sample.batches() {
+            let rows = Rows::from_batches(&[batch?])?;
+            for row in rows.rows() {
+                let members = rows.columns().iter().zip(row).map(|(name, field)| {
+                    let value = match (name.as_str(), field) {
+                        (_, None) => "null".to_owned(),
+                        ("id" | "amount" | "flag", Some(plain)) => plain.clone(),
+                        (_, Some(text)) => json!(text).to_string(),
+                    };
+                    format!("{}:{value}", json!(name))
+                });
+                writeln!(out, "{{{}}}", members.collect::<Vec<_>>().join(","))?;
+            }
+        }
+        Ok(out.flush()?)
+    }
+}
+
+#[async_trait]
+impl Subject for JsonlSource {
+    fn component(&self) -> &'static str {
+        "filesystem.jsonl_extractor"
+    }
+
+    fn register(&self, registry: &mut Registry) -> Result<()> {
+        osiris_driver_filesystem::register(registry)
+    }
+
+    async fn prepare(&self, place: &Place, rows: u64) -> Result<Job> {
+        let sample = Sample::new(rows);
+        Self::write(&place.join("source.jsonl"), sample)?;
+        let expected = sample.text()?.with_types(Sample::TYPES);
+        let columns = expected.columns().iter().cloned().zip(Sample::TYPES.map(Value::from));
+        let types: Value = columns.collect::<serde_json::Map<_, _>>().into();
+        Ok(Job::new(json!({"path": "source.jsonl", "dtype": types})).expecting(expected))
+    }
+
+    async fn prepare_volume(&self, place: &Place, sample: Sample) -> Result<Option<Job>> {
+        copy(place, sample, "source.jsonl", "FORMAT json").await?;
+        Ok(Some(Job::new(json!({"path": "source.jsonl"}))))
+    }
+
+    fn invalid_configs(&self) -> Vec<InvalidConfig> {
+        let config = json!({"path": "a.jsonl", "dtype": {"id": "INTEGR"}, "max_rejects": 2});
+        vec![InvalidConfig::new(config, ["dtype", "max_rejects"])]
+    }
+
+    async fn faults(&self, place: &Place) -> Result<Vec<Fault>> {
+        place.write("broken.jsonl", "{\"a\": 1}\n{\"a\": \n")?;
+        place.write("list.jsonl", "[{\"a\": 1}]\n")?;
+        place.write("latin.jsonl", b"{\"a\": \"caf\xe9\"}\n")?;
+        let job = |path: &str| Job::new(json!({"path": path}));
+        let escapes = job("../a.jsonl").connection(json!({"base_dir": "."}));
+        Ok(vec![
+            Fault::new("a line that is cut off", ErrorKind::Validation, job("broken.jsonl")).found_by_dry_run(),
+            Fault::new("a line with a list", ErrorKind::Validation, job("list.jsonl")).found_by_dry_run(),
+            Fault::new("bytes that are not UTF-8", ErrorKind::Validation, job("latin.jsonl")).found_by_dry_run(),
+            Fault::new("no such file", ErrorKind::Validation, job("absent.jsonl")).found_by_dry_run(),
             Fault::new("a path that leaves its directory", ErrorKind::Permission, escapes).found_by_dry_run(),
         ])
     }
@@ -292,6 +369,85 @@ fn parse(text: &str) -> Vec<Row> {
     }
     assert!(record.is_empty() && field.is_empty() && !inside, "the file ends in the middle of a line");
     records
+}
+
+struct JsonlTarget;
+
+impl JsonlTarget {
+    /// A value as text: a number with all its digits, a timestamp as a sample has it.
+    fn text(line: &str, name: &str, value: &Value) -> Option<String> {
+        let is_moment = |text: &str| text.len() >= 19 && text.as_bytes()[4] == b'-' && text.as_bytes()[10] == b'T';
+        match value {
+            Value::Null => None,
+            Value::String(text) if is_moment(text) => Some(text.replacen('T', " ", 1)),
+            Value::String(text) => Some(text.clone()),
+            _ => JsonRow::new(line).get(name)?.text().map(Cow::into_owned),
+        }
+    }
+}
+
+#[async_trait]
+impl Subject for JsonlTarget {
+    fn component(&self) -> &'static str {
+        "filesystem.jsonl_writer"
+    }
+
+    fn register(&self, registry: &mut Registry) -> Result<()> {
+        osiris_driver_filesystem::register(registry)
+    }
+
+    async fn prepare(&self, place: &Place, _: u64) -> Result<Job> {
+        remove(&place.join("target.jsonl"))?;
+        Ok(Job::new(json!({"path": "target.jsonl"})))
+    }
+
+    fn invalid_configs(&self) -> Vec<InvalidConfig> {
+        let config = json!({"path": "a.jsonl", "mode": "append", "compression": "zip", "columns": []});
+        vec![InvalidConfig::new(config, ["mode", "columns"])]
+    }
+
+    async fn faults(&self, place: &Place) -> Result<Vec<Fault>> {
+        // The number that JSON lacks comes when most of the file is written.
+        let late = "SELECT i AS id, if(i = 49000, 'nan'::DOUBLE, 1.5) AS number FROM range(50000) t(i)";
+        let nan = Job::new(json!({"path": "target.jsonl"})).input("late-step", late);
+        let mut faults = writing_faults(place, "jsonl")?;
+        faults.push(Fault::new("a number that JSON lacks", ErrorKind::Validation, nan));
+        Ok(faults)
+    }
+
+    fn config_with_columns(&self, mut config: Value, columns: &[&str]) -> Option<Value> {
+        config["columns"] = json!(columns);
+        Some(config)
+    }
+
+    fn not_applicable(&self) -> &'static [(&'static str, &'static str)] {
+        &WRITING
+    }
+}
+
+#[async_trait]
+impl Destination for JsonlTarget {
+    async fn read(&self, place: &Place) -> Result<Option<Rows>> {
+        let path = place.join("target.jsonl");
+        if !path.exists() {
+            return Ok(None);
+        }
+        let mut rows: Option<Rows> = None;
+        for line in fs::read_to_string(path)?.lines() {
+            let object: serde_json::Map<String, Value> = serde_json::from_str(line).unwrap();
+            let row = object.iter().map(|(name, value)| Self::text(line, name, value)).collect();
+            rows.get_or_insert_with(|| Rows::new(object.keys())).push(row);
+        }
+        Ok(Some(rows.unwrap_or_default()))
+    }
+
+    fn modes(&self) -> Vec<Mode> {
+        vec![Mode::Append, Mode::Overwrite]
+    }
+
+    fn writes_files(&self) -> bool {
+        true
+    }
 }
 
 struct ParquetTarget;

@@ -1,4 +1,4 @@
-//! The four components through their public interface, on a real store and real files.
+//! The components through their public interface, on a real store and real files.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends at the first surprise")]
 
@@ -8,6 +8,8 @@ mod csv_bad;
 mod csv_read;
 mod csv_write;
 mod file_view;
+mod jsonl_read;
+mod jsonl_write;
 mod limited;
 mod parquet;
 mod parquet_file;

@@ -238,6 +238,47 @@ proptest! {
     }
 
     #[test]
+    fn json_lines_read_back_what_they_wrote(
+        rows in rows(),
+        omit in any::<bool>(),
+        compression in prop_oneof![3 => Just("none"), 1 => Just("gzip"), 1 => Just("zstd")],
+    ) {
+        block_on(async {
+            let bench = Bench::new();
+            // Further types, made of the numbers.
+            let original = bench.make(&format!(
+                "SELECT *, CAST(CAST(b % 1000000000 AS DECIMAL(18,0)) * 0.001 AS DECIMAL(18,3)) AS e, \
+                 CAST(DATE '1970-01-01' + CAST(b % 20000 AS INTEGER) AS DATE) AS f, make_timestamp(b % 4000000000000000) AS g, \
+                 b % 2 = 0 AS h, CASE WHEN b IS NULL THEN NULL ELSE to_json({{'k': a, 'n': [b, NULL]}}) END AS j FROM ({})",
+                select(&rows)
+            )).await;
+            let nulls = if omit { "omit" } else { "write" };
+            let config = json!({"path": "o.jsonl", "nulls": nulls, "compression": compression});
+            bench.run("filesystem.jsonl_writer", config, Inputs::one(original)).await.unwrap();
+            // Where every key is there, the types of the first columns follow the values.
+            let typed = omit || rows.is_empty();
+            let mut types = json!({"e": "DECIMAL(18,3)", "f": "DATE", "g": "TIMESTAMP", "h": "BOOLEAN", "j": "JSON"});
+            if typed {
+                for (column, name) in [("a", "VARCHAR"), ("b", "BIGINT"), ("c", "DOUBLE"), ("d", "VARCHAR")] {
+                    types[column] = json!(name);
+                }
+            }
+            let table = bench.jsonl(json!({"path": "o.jsonl", "dtype": types, "compression": compression})).await.unwrap();
+            let difference = bench.query(
+                "SELECT CAST(count(*) AS VARCHAR) FROM (SELECT row_number() OVER () AS n, * FROM steps.step) s \
+                 FULL JOIN (SELECT row_number() OVER () AS n, * FROM steps.input) i USING (n) \
+                 WHERE s.a IS DISTINCT FROM i.a OR s.d IS DISTINCT FROM i.d OR CAST(s.b AS BIGINT) IS DISTINCT FROM i.b \
+                 OR CAST(s.c AS DOUBLE) IS DISTINCT FROM i.c OR s.e IS DISTINCT FROM i.e OR s.f IS DISTINCT FROM i.f \
+                 OR s.g IS DISTINCT FROM i.g OR s.h IS DISTINCT FROM i.h \
+                 OR CAST(s.j AS VARCHAR) IS DISTINCT FROM CAST(i.j AS VARCHAR)"
+            ).await;
+            prop_assert_eq!(difference, "0");
+            prop_assert_eq!(table.output.rows, rows.len() as u64);
+            Ok(())
+        })?;
+    }
+
+    #[test]
     fn parquet_reads_back_what_it_wrote(rows in rows(), partitioned in any::<bool>()) {
         block_on(async {
             let bench = Bench::new();

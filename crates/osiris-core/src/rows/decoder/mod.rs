@@ -1,12 +1,13 @@
 //! Decodes rows into batches. Types follow the values: a column that meets a value it cannot hold exactly takes the
 //! wider type of the store's lattice. Batches that were made before stay as they are; the store widens them.
 
-use std::collections::VecDeque;
+mod check;
+
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::Schema;
-use osiris_core::{ColumnType, Error, Result};
 
 use super::column::{Column, Pushed, Value};
 use super::cursor::{Cursor, ParseError, unescape};
@@ -14,6 +15,9 @@ use super::document::{Document, Row};
 use super::names::{ColumnId, Names, NodeId, Place};
 use super::options::RowOptions;
 use super::repair::repaired;
+use crate::{ColumnType, Error, Result};
+
+pub use check::RowFault;
 
 /// The most rows in a batch.
 const MAX_ROWS: usize = 122_880;
@@ -25,6 +29,10 @@ pub struct RowDecoder {
     /// The member of each position, for rows that are arrays.
     positions: Vec<usize>,
     declared: usize,
+    /// The types that columns must have, by the names of their members.
+    types: HashMap<String, ColumnType>,
+    /// A member that every row gets, and its value.
+    constant: Option<(usize, Arc<str>)>,
     batch_bytes: usize,
     ready: VecDeque<RecordBatch>,
     rows: usize,
@@ -32,6 +40,8 @@ pub struct RowDecoder {
     total: u64,
     /// The rows that the server sent, those included that are not kept.
     received: u64,
+    /// How many rows were checked, as a mark on the members of each.
+    checked: u64,
     altered: u64,
     row_altered: u64,
     sent: bool,
@@ -69,12 +79,15 @@ impl RowDecoder {
             columns,
             positions: Vec::new(),
             declared,
+            types: options.types.iter().cloned().collect(),
+            constant: None,
             batch_bytes,
             ready: VecDeque::new(),
             rows: 0,
             bytes: 0,
             total: 0,
             received: 0,
+            checked: 0,
             altered: 0,
             row_altered: 0,
             sent: false,
@@ -98,7 +111,7 @@ impl RowDecoder {
         self.received += 1;
         loop {
             self.row_altered = 0;
-            match self.read(row.as_str()) {
+            match self.read(row.as_str()).and_then(|()| self.put_constant()) {
                 Ok(()) => break,
                 Err(RowError::Json(error)) => return Err(error.into()),
                 Err(RowError::Error(error)) => return Err(error),
@@ -180,9 +193,8 @@ impl RowDecoder {
         if let Some(batch) = self.ready.pop_front() {
             return Ok(Some(batch));
         }
-        let silent = self.columns.iter().any(|column| column.column_type().is_none());
-        let undeclared = !self.sent && self.declared > 0;
-        if self.rows == 0 && !silent && !undeclared {
+        self.add_typed();
+        if self.rows == 0 && self.columns.iter().all(Column::was_taken) {
             return Ok(None);
         }
         if self.columns.is_empty() {
@@ -266,18 +278,24 @@ impl RowDecoder {
         }
         let mut likely = 0;
         loop {
-            let at = match self.names.expected(node, likely) {
-                Some(name) if cursor.eat_key(name)? => likely,
-                _ => {
-                    let (key, replaced) = cursor.key()?.unescaped();
-                    self.row_altered += replaced;
-                    self.names.find(node, &key)
-                }
-            };
+            let at = self.member(cursor, node, likely)?;
             self.value(cursor, node, at)?;
             likely = at + 1;
             if !cursor.another(b'}')? {
                 return Ok(());
+            }
+        }
+    }
+
+    /// The member whose key is next; usually the one that is `likely`.
+    #[inline]
+    fn member(&mut self, cursor: &mut Cursor<'_>, node: NodeId, likely: usize) -> Result<usize, ParseError> {
+        match self.names.expected(node, likely) {
+            Some(name) if cursor.eat_key(name)? => Ok(likely),
+            _ => {
+                let (key, replaced) = cursor.key()?.unescaped();
+                self.row_altered += replaced;
+                Ok(self.names.find(node, &key))
             }
         }
     }
@@ -311,6 +329,21 @@ impl RowDecoder {
             Error::validation(format!("row {row} has {count}{more} values: expected {expected}"))
                 .with_hint("the response does not have the expected form"),
         )
+    }
+
+    fn put_constant(&mut self) -> Result<(), RowError> {
+        let Some((at, value)) = self.constant.clone() else { return Ok(()) };
+        self.put(Names::ROOT, at, Value::Text(&value))
+    }
+
+    /// Adds the columns that have a type and were in no row.
+    fn add_typed(&mut self) {
+        let mut names: Vec<String> = self.types.keys().cloned().collect();
+        names.sort();
+        for name in names {
+            let at = self.names.find(Names::ROOT, &name);
+            self.column(Names::ROOT, at);
+        }
     }
 
     /// Adds the value at `cursor` to its column.
@@ -384,6 +417,9 @@ impl RowDecoder {
         let Place::Column(column) = self.names.place(node, at) else { return None };
         if column >= self.columns.len() {
             self.columns.resize_with(column + 1, Column::new);
+            if let Some(column_type) = self.types.get(self.names.key(node, at)).filter(|_| node == Names::ROOT) {
+                self.columns[column] = Column::typed(column_type);
+            }
         }
         Some(column)
     }

@@ -1,4 +1,4 @@
-//! JSON rows as Arrow: the rows of a document, the envelope around them, and columns whose types follow the values.
+//! JSON rows as Arrow, from files and from APIs: the rows of a document, the envelope around them, and columns whose types follow the values.
 //! Numbers are read from their text: one becomes a floating point number only where that is exactly what the text says.
 //! In a column of JSON it has that text; only what has left in a batch as a number, before the column became one of JSON,
 //! is written by the store, without zeros at the end of a fraction.
@@ -16,7 +16,7 @@ mod stream;
 mod temporal;
 mod values;
 
-pub use decoder::RowDecoder;
+pub use decoder::{RowDecoder, RowFault};
 pub use document::{Cell, Document, Row};
 pub use options::{ColumnFilter, FieldTree, Nested, RowOptions};
 pub use path::RowPath;

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
+use crate::ErrorKind;
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType};
-use osiris_core::ErrorKind;
 use proptest::prelude::*;
 
 use super::super::options::{FieldTree, Nested};
@@ -374,4 +374,73 @@ proptest! {
         }
         prop_assert_eq!(row, values.len());
     }
+}
+
+#[test]
+fn a_row_that_is_refused_adds_nothing() {
+    let options = RowOptions::new().with_nested(Nested::Json).with_types([("n", ColumnType::BigInt)]);
+    let mut decoder = RowDecoder::new(options);
+    for (row, expected) in [
+        (r#"{"n": 1, "a": "x"}"#, Ok(())),
+        (r#"{"n": 2, "a": {"deep": [1]}, "new": 1, "a": 2}"#, Err("the key `a` occurs more than once")),
+        (r#"{"a": null, "a": null}"#, Err("the key `a` occurs more than once")),
+        (r#"{"n": "x", "other": 1}"#, Err("column `n`: the value is not BIGINT")),
+        (r#"{"n": 1.5}"#, Err("column `n`: the value is not BIGINT")),
+        (r#"{"n": 1.0, "a": "\u00e9"}"#, Ok(())),
+        ("[1]", Err("expected an object, found a list")),
+        ("null", Err("expected an object, found null")),
+        ("{\"n\": 1", Err("the JSON is incomplete")),
+        ("{\"n\": 1} 2", Err("not valid JSON at byte 9")),
+        ("hello", Err("not valid JSON at byte 0")),
+        ("{}", Ok(())),
+    ] {
+        let row = Row::new(row);
+        let checked = decoder.check(&row).map_err(|fault| fault.to_string());
+        assert_eq!(checked, expected.map_err(str::to_owned), "{row:?}");
+        if checked.is_ok() {
+            decoder.push(&row).unwrap();
+        }
+    }
+    assert_eq!(decoder.columns(), ["n", "a"]);
+    let batches = drain(&mut decoder);
+    assert_eq!(batches.len(), 1);
+    assert_eq!((batches[0].num_rows(), batches[0].column(1).data_type()), (3, &DataType::Utf8));
+}
+
+#[test]
+fn keys_that_json_escapes_stay_apart() {
+    let mut decoder = RowDecoder::new(RowOptions::new());
+    for row in [r#"{"a\\n": 1}"#, r#"{"a\n": 2}"#, r#"{"a\\n": 3}"#] {
+        decoder.push(&Row::new(row)).unwrap();
+    }
+    assert_eq!(decoder.columns(), ["a\\n", "a\n"]);
+    assert!(decoder.push(&Row::new("{\"b\\\"c\": 1}")).is_ok() && decoder.push(&Row::new("{\"b\"c\": 1}")).is_err());
+}
+
+#[test]
+fn types_that_json_has_no_values_for_are_known() {
+    for (column_type, can) in
+        [("DECIMAL(12,2)", true), ("DATE", true), ("JSON", true), ("UUID", false), ("UBIGINT", false)]
+    {
+        assert_eq!(RowDecoder::can_have(&ColumnType::parse(column_type)), can, "{column_type}");
+    }
+}
+
+#[test]
+fn columns_with_types_stand_where_the_rows_bring_them() {
+    let types = [("day", ColumnType::Date), ("never", ColumnType::Integer)];
+    let mut decoder = RowDecoder::new(RowOptions::new().with_types(types));
+    decoder.set_constant("file", "a.jsonl");
+    decoder.push(&Row::new(r#"{"id": 1, "day": "2024-01-31"}"#)).unwrap();
+    decoder.set_constant("file", "b.jsonl");
+    decoder.push(&Row::new(r#"{"late": 1.5, "day": null}"#)).unwrap();
+    let taken = decoder.check(&Row::new(r#"{"file": "x"}"#)).unwrap_err();
+    assert_eq!(taken.to_string(), "the key `file` is the name of an added column");
+    insta::assert_snapshot!(shown(&drain(&mut decoder)), @"
+    id Int64: 1, NULL
+    day Date32: 2024-01-31, NULL
+    file Utf8: a.jsonl, b.jsonl
+    late Float64: NULL, 1.5
+    never Int32: NULL, NULL
+    ");
 }

@@ -1,12 +1,12 @@
 //! The rows of a document that is still being received: for responses too large to wait for. Holds one row at a time,
 //! and the envelope.
 
-use osiris_core::{Error, Result};
 use serde_json::Value;
 
 use super::cursor::{Cursor, ParseError};
 use super::document::{Document, Row};
 use super::path::{RowPath, Segment};
+use crate::{Error, Result};
 
 /// Finds the rows of a document chunk by chunk.
 #[derive(Debug)]
@@ -180,7 +180,7 @@ fn next_row<'a>(cursor: &mut Cursor<'a>, first: bool) -> Result<Option<&'a str>,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use osiris_core::ErrorKind;
+    use crate::ErrorKind;
     use proptest::prelude::*;
 
     const PATH: &str = "data.items";

@@ -4,7 +4,8 @@
 use std::borrow::Cow;
 
 use memchr::memchr2;
-use osiris_core::Error;
+
+use crate::Error;
 
 /// Deeper nesting is rejected.
 const MAX_DEPTH: usize = 128;

@@ -11,11 +11,11 @@ use arrow::array::{
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::error::ArrowError;
-use osiris_core::ColumnType;
 
 use super::column::Value;
 use super::number::{Exact, Number, exact_double, exact_float};
 use super::temporal;
+use crate::ColumnType;
 
 /// The values of a column since its last batch.
 #[derive(Default)]

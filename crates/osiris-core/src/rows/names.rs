@@ -24,11 +24,15 @@ struct Node {
 #[derive(Debug)]
 pub(super) struct Member {
     key: Box<str>,
+    /// Whether the key is itself in JSON, without an escape.
+    plain: bool,
     /// The full name, as flattened.
     name: String,
     /// Whether its text may be JSON.
     pub(super) embedded: bool,
     column: Option<Place>,
+    /// The last row that was checked and has it.
+    seen: u64,
     node: Option<NodeId>,
 }
 
@@ -80,15 +84,20 @@ impl Names {
         &self.columns
     }
 
-    /// Which key is likely to come at this place of an object.
+    /// Which key is likely to come at this place of an object; none where JSON writes the key with an escape.
     #[inline]
     pub(super) fn expected(&self, node: NodeId, at: usize) -> Option<&str> {
-        self.nodes[node].members.get(at).map(|member| &*member.key)
+        self.nodes[node].members.get(at).filter(|member| member.plain).map(|member| &*member.key)
     }
 
     #[inline]
     pub(super) fn member(&self, node: NodeId, at: usize) -> &Member {
         &self.nodes[node].members[at]
+    }
+
+    /// The key of this member.
+    pub(super) fn key(&self, node: NodeId, at: usize) -> &str {
+        &self.nodes[node].members[at].key
     }
 
     /// The member called `key`, created if needed.
@@ -99,9 +108,27 @@ impl Names {
         }
         let embedded = node.depth == 0 && self.options.embedded.iter().any(|embedded| embedded == key);
         let (at, name) = (node.members.len(), format!("{}{key}", node.prefix));
-        node.members.push(Member { key: key.into(), name, embedded, column: None, node: None });
+        let plain = !key.contains(['"', '\\']);
+        node.members.push(Member { key: key.into(), plain, name, embedded, column: None, seen: 0, node: None });
         node.index.insert(key.into(), at);
         at
+    }
+
+    /// Marks the member as one of the checked row `row`; false when it has the mark already.
+    #[inline]
+    pub(super) fn mark(&mut self, node: NodeId, at: usize, row: u64) -> bool {
+        std::mem::replace(&mut self.nodes[node].members[at].seen, row) != row
+    }
+
+    /// Where values of this member have gone, if there were any.
+    #[inline]
+    pub(super) fn known_place(&self, node: NodeId, at: usize) -> Option<Place> {
+        self.nodes[node].members[at].column
+    }
+
+    /// The keys of all rows.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.nodes[Self::ROOT].members.iter().map(|member| &*member.key)
     }
 
     /// Where a value of this member goes.

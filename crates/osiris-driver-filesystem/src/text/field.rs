@@ -13,13 +13,10 @@ use chrono::format::{Item, StrftimeItems};
 use chrono::{DateTime, NaiveDateTime};
 use osiris_core::{Error, Result};
 
-use super::{date, json};
-
-/// The offset of timestamps in UTC.
-const UTC: &[u8] = b"+00:00";
+use super::{Style, date, json};
 
 /// The values of a column.
-pub(super) enum Values<'a> {
+pub(crate) enum Values<'a> {
     Boolean(&'a BooleanArray),
     Int8(&'a PrimitiveArray<Int8Type>),
     Int16(&'a PrimitiveArray<Int16Type>),
@@ -36,17 +33,18 @@ pub(super) enum Values<'a> {
     Bytes(&'a BinaryArray),
     Date(&'a Date32Array),
     Time(&'a Time64MicrosecondArray),
-    Timestamp(&'a TimestampMicrosecondArray, &'static [u8]),
-    TimestampNanos(&'a TimestampNanosecondArray),
+    /// With the separator and the zone.
+    Timestamp(&'a TimestampMicrosecondArray, u8, &'static [u8]),
+    TimestampNanos(&'a TimestampNanosecondArray, u8),
     Interval(&'a IntervalMonthDayNanoArray),
     /// A date or timestamp in the configured format.
     Formatted(Moments<'a>, &'a [Item<'a>]),
     /// Lists, structs, maps: as JSON.
-    Nested(&'a ArrayRef),
+    Nested(&'a ArrayRef, Style<'static>),
 }
 
 /// Dates and timestamps for the configured format.
-pub(super) enum Moments<'a> {
+pub(crate) enum Moments<'a> {
     Dates(&'a Date32Array),
     Micros(&'a TimestampMicrosecondArray),
     Nanos(&'a TimestampNanosecondArray),
@@ -64,12 +62,12 @@ impl Moments<'_> {
 }
 
 impl<'a> Values<'a> {
-    /// The values of `array`; dates and timestamps use `format`, if set.
+    /// The values of `array` in this style.
     ///
     /// # Errors
     /// For a type that a scan of the run store never returns.
-    pub(super) fn new(array: &'a ArrayRef, format: Option<&'a [Item<'a>]>) -> Result<Self> {
-        if let Some(format) = format
+    pub(crate) fn new(array: &'a ArrayRef, style: Style<'a>) -> Result<Self> {
+        if let Some(format) = style.dates
             && let Some(moments) = moments(array)
         {
             return Ok(Self::Formatted(moments, format));
@@ -91,12 +89,16 @@ impl<'a> Values<'a> {
             DataType::Binary => Self::Bytes(array.as_binary()),
             DataType::Date32 => Self::Date(array.as_primitive()),
             DataType::Time64(TimeUnit::Microsecond) => Self::Time(array.as_primitive()),
-            DataType::Timestamp(TimeUnit::Microsecond, None) => Self::Timestamp(array.as_primitive(), b""),
-            DataType::Timestamp(TimeUnit::Microsecond, Some(_)) => Self::Timestamp(array.as_primitive(), UTC),
-            DataType::Timestamp(TimeUnit::Nanosecond, None) => Self::TimestampNanos(array.as_primitive()),
+            DataType::Timestamp(TimeUnit::Microsecond, zone) => {
+                let zone = if zone.is_some() { style.utc } else { b"" };
+                Self::Timestamp(array.as_primitive(), style.separator, zone)
+            }
+            DataType::Timestamp(TimeUnit::Nanosecond, None) => {
+                Self::TimestampNanos(array.as_primitive(), style.separator)
+            }
             DataType::Interval(IntervalUnit::MonthDayNano) => Self::Interval(array.as_primitive()),
             DataType::List(_) | DataType::FixedSizeList(..) | DataType::Struct(_) | DataType::Map(..) => {
-                Self::Nested(array)
+                Self::Nested(array, style.inside())
             }
             other => {
                 return Err(Error::unknown(format!("a column of the Arrow type {other} cannot be written as text")));
@@ -105,7 +107,7 @@ impl<'a> Values<'a> {
     }
 
     /// Whether the values are numbers.
-    pub(super) fn is_numeric(&self) -> bool {
+    pub(crate) fn is_numeric(&self) -> bool {
         use Values as V;
         matches!(
             self,
@@ -124,8 +126,8 @@ impl<'a> Values<'a> {
     }
 
     /// Whether a value may have any character.
-    pub(super) fn is_free_text(&self) -> bool {
-        matches!(self, Self::Text(_) | Self::Nested(_) | Self::Formatted(..))
+    pub(crate) fn is_free_text(&self) -> bool {
+        matches!(self, Self::Text(_) | Self::Nested(..) | Self::Formatted(..))
     }
 
     /// Writes the value of a row that is not NULL.
@@ -133,7 +135,7 @@ impl<'a> Values<'a> {
     /// # Errors
     /// For a date out of range for the format, or a nested value of a type without text.
     #[inline]
-    pub(super) fn write(&self, row: usize, out: &mut Vec<u8>) -> Result<()> {
+    pub(crate) fn write(&self, row: usize, out: &mut Vec<u8>) -> Result<()> {
         match self {
             Self::Boolean(array) => out.extend_from_slice(if array.value(row) { b"true" } else { b"false" }),
             Self::Int8(array) => integer(array.value(row), out),
@@ -151,14 +153,14 @@ impl<'a> Values<'a> {
             Self::Bytes(array) => hexadecimal(array.value(row), out),
             Self::Date(array) => date::date(array.value(row), out),
             Self::Time(array) => date::time(array.value(row), out),
-            Self::Timestamp(array, zone) => date::timestamp(array.value(row), zone, out),
-            Self::TimestampNanos(array) => date::timestamp_nanos(array.value(row), out),
+            Self::Timestamp(array, separator, zone) => date::timestamp(array.value(row), *separator, zone, out),
+            Self::TimestampNanos(array, separator) => date::timestamp_nanos(array.value(row), *separator, out),
             Self::Interval(array) => {
                 let value = array.value(row);
                 date::interval(value.months, value.days, value.nanoseconds, out);
             }
             Self::Formatted(moments, items) => return formatted(moments.get(row), items, out),
-            Self::Nested(array) => return json::write(array, row, out),
+            Self::Nested(array, style) => return json::write(array, row, *style, out),
         }
         Ok(())
     }
@@ -177,7 +179,7 @@ fn moments(array: &ArrayRef) -> Option<Moments<'_>> {
 ///
 /// # Errors
 /// For unknown specifiers.
-pub(super) fn date_items(format: &str) -> Result<Vec<Item<'static>>, String> {
+pub(crate) fn date_items(format: &str) -> Result<Vec<Item<'static>>, String> {
     let items: Vec<Item<'_>> = StrftimeItems::new(format).collect();
     if items.contains(&Item::Error) {
         return Err(format!("invalid date format `{format}`: unknown specifier"));
@@ -196,18 +198,18 @@ fn formatted(moment: Option<NaiveDateTime>, items: &[Item<'_>], out: &mut Vec<u8
 }
 
 /// The rows of a column that are NULL.
-pub(super) fn nulls(array: &ArrayRef) -> Option<&NullBuffer> {
+pub(crate) fn nulls(array: &ArrayRef) -> Option<&NullBuffer> {
     array.nulls().filter(|nulls| nulls.null_count() > 0)
 }
 
 #[inline]
-pub(super) fn integer(value: impl itoa::Integer, out: &mut Vec<u8>) {
+pub(crate) fn integer(value: impl itoa::Integer, out: &mut Vec<u8>) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
 /// The shortest digits that parse to the same number; an exponent has a sign, so that no reader takes it for a name.
 #[inline]
-pub(super) fn float<F: zmij::Float + Into<f64> + Copy>(value: F, out: &mut Vec<u8>) {
+pub(crate) fn float<F: zmij::Float + Into<f64> + Copy>(value: F, out: &mut Vec<u8>) {
     let wide: f64 = value.into();
     if wide.is_nan() {
         return out.extend_from_slice(b"NaN");
@@ -229,7 +231,7 @@ pub(super) fn float<F: zmij::Float + Into<f64> + Copy>(value: F, out: &mut Vec<u
 
 /// All digits of the scale, zeros included: `1.50` of a DECIMAL(_,2).
 #[inline]
-pub(super) fn decimal(value: i128, scale: usize, out: &mut Vec<u8>) {
+pub(crate) fn decimal(value: i128, scale: usize, out: &mut Vec<u8>) {
     let mut buffer = itoa::Buffer::new();
     // 64 bits are divided four times as fast as 128.
     let text = match i64::try_from(value) {
@@ -257,7 +259,7 @@ pub(super) fn decimal(value: i128, scale: usize, out: &mut Vec<u8>) {
 }
 
 /// `\x` and two lower-case digits per byte.
-pub(super) fn hexadecimal(bytes: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn hexadecimal(bytes: &[u8], out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     out.extend_from_slice(b"\\x");
     for byte in bytes {

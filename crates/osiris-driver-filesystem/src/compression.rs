@@ -9,7 +9,7 @@ use liblzma::stream::{CONCATENATED, Stream};
 use osiris_core::{Code, Error, Result};
 
 use crate::config::{ReadCompression, WriteCompression};
-use crate::error::{carry, io_error};
+use crate::error::{carry, io_error, unpack};
 
 impl ReadCompression {
     /// Resolves `infer` by the file name.
@@ -53,7 +53,7 @@ pub(crate) fn default_most(size: u64) -> u64 {
 }
 
 /// A source with a byte limit.
-pub(crate) struct Bounded<'a> {
+struct Bounded<'a> {
     source: &'a mut dyn Read,
     name: &'a str,
     most: u64,
@@ -62,7 +62,7 @@ pub(crate) struct Bounded<'a> {
 
 impl<'a> Bounded<'a> {
     /// Limits `source`, named `name` in messages, to `most` bytes.
-    pub(crate) fn new(source: &'a mut dyn Read, name: &'a str, most: u64) -> Self {
+    fn new(source: &'a mut dyn Read, name: &'a str, most: u64) -> Self {
         Self { source, name, most, left: most }
     }
 }
@@ -88,7 +88,7 @@ impl Read for Bounded<'_> {
 ///
 /// # Errors
 /// When the decoder cannot be created.
-pub(crate) fn decompress(
+fn decompress(
     source: Box<dyn Read + Send>,
     compression: ReadCompression,
     name: &str,
@@ -146,11 +146,33 @@ impl<R: Read> Read for Checked<R> {
     }
 }
 
+/// Calls `work` with the content of a file, decompressed to `most` bytes.
+///
+/// # Errors
+/// When it cannot be opened, or the error of `work`.
+pub(crate) fn open_decompressed<T>(
+    path: &Path,
+    name: &str,
+    compression: ReadCompression,
+    most: u64,
+    work: impl FnOnce(&mut dyn Read) -> Result<T>,
+) -> Result<T> {
+    let file = open(path, name)?;
+    let most = if compression == ReadCompression::None { u64::MAX } else { most };
+    let bounded = |source: &mut dyn Read| work(&mut Bounded::new(source, name, most));
+    if compression == ReadCompression::Zip {
+        return open_zip(file, name, bounded);
+    }
+    let mut source =
+        decompress(Box::new(file), compression, name).map_err(|error| unpack("cannot be decompressed", name, error))?;
+    bounded(&mut source)
+}
+
 /// Calls `work` with the single file of a zip archive.
 ///
 /// # Errors
 /// When it is not an archive, has no file or several files, or the error of `work`.
-pub(crate) fn open_zip<T>(file: File, name: &str, work: impl FnOnce(&mut dyn Read) -> Result<T>) -> Result<T> {
+fn open_zip<T>(file: File, name: &str, work: impl FnOnce(&mut dyn Read) -> Result<T>) -> Result<T> {
     let broken = |error: zip::result::ZipError| {
         Error::validation(format!("`{name}` is not a valid zip archive: {error}"))
             .with_code(Code::InvalidFile)

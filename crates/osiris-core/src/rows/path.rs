@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use osiris_core::Error;
+use crate::Error;
 
 /// The path from the document to its rows, such as `data.items` or `$.data.issues.edges[*].node`.
 ///

@@ -5,11 +5,11 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::ops::Range;
 
 use bytes::Bytes;
-use osiris_core::{Error, Result};
 use serde_json::Value;
 
 use super::cursor::{Cursor, ParseError};
 use super::path::{RowPath, Segment};
+use crate::{Error, Result};
 
 /// A JSON document, split into its rows and its envelope.
 #[derive(Debug, Clone)]
@@ -329,7 +329,7 @@ impl<'a> Walk<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use osiris_core::ErrorKind;
+    use crate::ErrorKind;
     use serde_json::json;
 
     fn read(json: &str, path: &str) -> Document {

@@ -1,5 +1,5 @@
-//! Formats dates, times and intervals: ISO 8601 with a space, fractional seconds without trailing zeros. No locale and
-//! no time zone but UTC.
+//! Formats dates, times and intervals: ISO 8601, fractional seconds without trailing zeros. No locale and no time zone
+//! but UTC.
 
 /// Two digits of every number below 100.
 const PAIRS: &[u8; 200] = b"00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748495051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
@@ -14,7 +14,7 @@ fn pair(number: u32, out: &mut Vec<u8>) {
 
 /// Year, month and day of a number of days since 1970-01-01, in the proleptic Gregorian calendar
 /// (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`).
-pub(super) fn civil(days: i64) -> (i64, u32, u32) {
+pub(crate) fn civil(days: i64) -> (i64, u32, u32) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let of_era = shifted.rem_euclid(146_097);
@@ -32,7 +32,7 @@ fn small(number: i64) -> u32 {
 }
 
 /// `YYYY-MM-DD`; years before 1 as `YYYY-MM-DD (BC)`, as DuckDB writes them.
-pub(super) fn date(days: i32, out: &mut Vec<u8>) {
+pub(crate) fn date(days: i32, out: &mut Vec<u8>) {
     match days {
         i32::MAX => out.extend_from_slice(b"infinity"),
         days if days == -i32::MAX => out.extend_from_slice(b"-infinity"),
@@ -62,7 +62,7 @@ fn day(days: i64, out: &mut Vec<u8>) -> &'static [u8] {
 }
 
 /// `HH:MM:SS[.ffffff]` of microseconds since midnight.
-pub(super) fn time(micros: i64, out: &mut Vec<u8>) {
+pub(crate) fn time(micros: i64, out: &mut Vec<u8>) {
     clock(micros.div_euclid(MICROS_PER_SECOND), out);
     fraction(micros.rem_euclid(MICROS_PER_SECOND) * 1000, out);
 }
@@ -91,28 +91,35 @@ fn fraction(nanos: i64, out: &mut Vec<u8>) {
     }
 }
 
-/// `YYYY-MM-DD HH:MM:SS[.ffffff]` of microseconds since 1970; `zone` follows the time of day.
-pub(super) fn timestamp(micros: i64, zone: &[u8], out: &mut Vec<u8>) {
+/// `YYYY-MM-DD HH:MM:SS[.ffffff]` of microseconds since 1970, with another `separator` than the space if asked; `zone`
+/// follows the time of day.
+pub(crate) fn timestamp(micros: i64, separator: u8, zone: &[u8], out: &mut Vec<u8>) {
     match micros {
         i64::MAX => out.extend_from_slice(b"infinity"),
         micros if micros == -i64::MAX => out.extend_from_slice(b"-infinity"),
-        micros => moment(micros.div_euclid(MICROS_PER_SECOND), micros.rem_euclid(MICROS_PER_SECOND) * 1000, zone, out),
+        micros => moment(
+            micros.div_euclid(MICROS_PER_SECOND),
+            micros.rem_euclid(MICROS_PER_SECOND) * 1000,
+            separator,
+            zone,
+            out,
+        ),
     }
 }
 
 /// The same of nanoseconds, with up to nine digits.
-pub(super) fn timestamp_nanos(nanos: i64, out: &mut Vec<u8>) {
+pub(crate) fn timestamp_nanos(nanos: i64, separator: u8, out: &mut Vec<u8>) {
     const PER_SECOND: i64 = 1_000_000_000;
     match nanos {
         i64::MAX => out.extend_from_slice(b"infinity"),
         nanos if nanos == -i64::MAX => out.extend_from_slice(b"-infinity"),
-        nanos => moment(nanos.div_euclid(PER_SECOND), nanos.rem_euclid(PER_SECOND), b"", out),
+        nanos => moment(nanos.div_euclid(PER_SECOND), nanos.rem_euclid(PER_SECOND), separator, b"", out),
     }
 }
 
-fn moment(seconds: i64, nanos: i64, zone: &[u8], out: &mut Vec<u8>) {
+fn moment(seconds: i64, nanos: i64, separator: u8, zone: &[u8], out: &mut Vec<u8>) {
     let suffix = day(seconds.div_euclid(SECONDS_PER_DAY), out);
-    out.push(b' ');
+    out.push(separator);
     clock(seconds.rem_euclid(SECONDS_PER_DAY), out);
     fraction(nanos, out);
     out.extend_from_slice(zone);
@@ -120,7 +127,7 @@ fn moment(seconds: i64, nanos: i64, zone: &[u8], out: &mut Vec<u8>) {
 }
 
 /// `1 year 2 months 3 days 04:05:06.5`, as DuckDB writes and reads intervals.
-pub(super) fn interval(months: i32, days: i32, nanos: i64, out: &mut Vec<u8>) {
+pub(crate) fn interval(months: i32, days: i32, nanos: i64, out: &mut Vec<u8>) {
     let start = out.len();
     let mut part = |amount: i64, unit: &str| {
         if amount != 0 {
@@ -185,10 +192,11 @@ mod tests {
 
     #[test]
     fn fractions_are_kept_when_there_are_any() {
-        assert_eq!(text(|out| timestamp(0, b"", out)), "1970-01-01 00:00:00");
-        assert_eq!(text(|out| timestamp(-1, b"", out)), "1969-12-31 23:59:59.999999");
-        assert_eq!(text(|out| timestamp(1_500_000, b"+00:00", out)), "1970-01-01 00:00:01.5+00:00");
-        assert_eq!(text(|out| timestamp_nanos(1, out)), "1970-01-01 00:00:00.000000001");
+        assert_eq!(text(|out| timestamp(0, b' ', b"", out)), "1970-01-01 00:00:00");
+        assert_eq!(text(|out| timestamp(-1, b' ', b"", out)), "1969-12-31 23:59:59.999999");
+        assert_eq!(text(|out| timestamp(1_500_000, b' ', b"+00:00", out)), "1970-01-01 00:00:01.5+00:00");
+        assert_eq!(text(|out| timestamp_nanos(1, b' ', out)), "1970-01-01 00:00:00.000000001");
+        assert_eq!(text(|out| timestamp(1_500_000, b'T', b"Z", out)), "1970-01-01T00:00:01.5Z");
         assert_eq!(text(|out| time(86_399_000_010, out)), "23:59:59.00001");
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use osiris_core::ColumnType;
+use crate::ColumnType;
 
 /// Whether a column is kept, by its name.
 pub type ColumnFilter = Arc<dyn Fn(&str) -> bool + Send + Sync>;
@@ -58,6 +58,7 @@ impl<S: Into<String>> FromIterator<(S, FieldTree)> for FieldTree {
 pub struct RowOptions {
     pub(super) nested: Nested,
     pub(super) columns: Vec<(String, ColumnType)>,
+    pub(super) types: Vec<(String, ColumnType)>,
     pub(super) names: Vec<String>,
     pub(super) embedded: Vec<String>,
     pub(super) filter: Option<ColumnFilter>,
@@ -70,6 +71,7 @@ impl RowOptions {
         Self {
             nested: Nested::Flatten { separator: ".".to_owned(), depth: None },
             columns: Vec::new(),
+            types: Vec::new(),
             names: Vec::new(),
             embedded: Vec::new(),
             filter: None,
@@ -90,6 +92,14 @@ impl RowOptions {
     #[must_use]
     pub fn with_columns<S: Into<String>>(mut self, columns: impl IntoIterator<Item = (S, ColumnType)>) -> Self {
         self.columns = columns.into_iter().map(|(name, column_type)| (name.into(), column_type)).collect();
+        self
+    }
+
+    /// The types of columns, which stand where the rows bring them; those that no row has come last. Values are read as for
+    /// [`with_columns`](Self::with_columns); [`RowDecoder::check`](super::RowDecoder::check) refuses those that do not fit.
+    #[must_use]
+    pub fn with_types<S: Into<String>>(mut self, types: impl IntoIterator<Item = (S, ColumnType)>) -> Self {
+        self.types = types.into_iter().map(|(name, column_type)| (name.into(), column_type)).collect();
         self
     }
 
@@ -133,6 +143,7 @@ impl fmt::Debug for RowOptions {
         f.debug_struct("RowOptions")
             .field("nested", &self.nested)
             .field("columns", &self.columns)
+            .field("types", &self.types)
             .field("names", &self.names)
             .field("embedded", &self.embedded)
             .field("batch_bytes", &self.batch_bytes)

@@ -8,10 +8,10 @@ use std::mem::take;
 use arrow::array::{ArrayRef, BooleanBufferBuilder};
 use arrow::buffer::NullBuffer;
 use arrow::error::ArrowError;
-use osiris_core::ColumnType;
 
 use super::number::{Exact, Number, int_as_double};
 use super::values::Values;
+use crate::ColumnType;
 
 /// A value of a row.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +39,10 @@ pub(super) struct Column {
     column_type: Option<ColumnType>,
     /// Whether the type was declared: then values are read as that type, whatever their JSON type is.
     declared: bool,
+    /// Whether the type is one that values must fit.
+    typed: bool,
+    /// Whether it was part of a batch.
+    taken: bool,
     /// Whether the type is fixed from outside: declared, or already part of a batch.
     settled: bool,
     values: Values,
@@ -54,6 +58,8 @@ impl Column {
         Self {
             column_type: None,
             declared: false,
+            typed: false,
+            taken: false,
             settled: false,
             values: Values::None,
             sent: Values::None,
@@ -77,8 +83,34 @@ impl Column {
         Self { values, column_type: Some(column_type), declared: true, settled: true, ..Self::new() }
     }
 
+    /// A declared column whose values must fit its type.
+    pub(super) fn typed(column_type: &ColumnType) -> Self {
+        Self { typed: true, ..Self::declared(column_type) }
+    }
+
+    /// Whether a declared column has exactly this type.
+    pub(super) fn can_be(column_type: &ColumnType) -> bool {
+        Self::declared(column_type).column_type.as_ref() == Some(column_type)
+    }
+
+    /// Whether the value fits the type that the column must keep.
+    pub(super) fn fits(&self, value: Value<'_>) -> bool {
+        if !self.typed {
+            return true;
+        }
+        match (&self.column_type, value) {
+            (None | Some(ColumnType::Json), _) | (Some(ColumnType::Varchar), Value::Text(_)) => true,
+            (Some(column_type), value) => Values::of(column_type).push(column_type, value, self.declared).is_some(),
+        }
+    }
+
     pub(super) fn column_type(&self) -> Option<&ColumnType> {
         self.column_type.as_ref()
+    }
+
+    /// Whether it was part of a batch.
+    pub(super) fn was_taken(&self) -> bool {
+        self.taken
     }
 
     /// Whether there is any value in it since the last batch.
@@ -240,6 +272,7 @@ impl Column {
         self.sent = self.sent_of(&column_type);
         self.present = 0;
         self.settled = true;
+        self.taken = true;
         values.into_array(&column_type, nulls)
     }
 }

@@ -1,0 +1,167 @@
+//! Rows that are checked before they are read, for sources that keep bad rows apart: nothing of a row that is refused may
+//! add or widen a column.
+
+use std::fmt;
+
+use super::super::column::{Column, Value};
+use super::super::cursor::{Cursor, ParseError};
+use super::super::document::Row;
+use super::super::names::{Names, Place};
+use super::RowDecoder;
+use crate::ColumnType;
+
+/// Why a row is refused: names of members, no values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowFault {
+    column: Option<String>,
+    reason: String,
+}
+
+impl RowFault {
+    /// The column of the value that does not fit, if it is about one.
+    pub fn column(&self) -> Option<&str> {
+        self.column.as_deref()
+    }
+
+    /// The reason, such as `expected an object, found a list`.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
+impl fmt::Display for RowFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.column {
+            Some(column) => write!(f, "column `{column}`: {}", self.reason),
+            None => f.write_str(&self.reason),
+        }
+    }
+}
+
+impl From<String> for RowFault {
+    fn from(reason: String) -> Self {
+        Self { column: None, reason }
+    }
+}
+
+impl From<ParseError> for RowFault {
+    fn from(error: ParseError) -> Self {
+        Self::from(match error {
+            ParseError::Ended => "the JSON is incomplete".to_owned(),
+            ParseError::Syntax(at) => format!("not valid JSON at byte {at}"),
+        })
+    }
+}
+
+impl RowDecoder {
+    /// Checks a row that must be an object, without reading it: its grammar, that no member of it occurs twice, and that its
+    /// values fit the [types](super::super::RowOptions::with_types) that were set. [`push`](Self::push) takes what passes.
+    ///
+    /// # Errors
+    /// The first fault of the row.
+    pub fn check(&mut self, row: &Row<'_>) -> Result<(), RowFault> {
+        self.checked += 1;
+        let mut cursor = Cursor::new(row.as_str());
+        match cursor.peek()? {
+            b'{' => self.check_object(&mut cursor)?,
+            first => {
+                cursor.skip()?;
+                cursor.end()?;
+                return Err(RowFault::from(format!("expected an object, found {}", kind(first))));
+            }
+        }
+        Ok(cursor.end()?)
+    }
+
+    /// Whether a column can have this type: JSON has values for it, as they are or as text.
+    pub fn can_have(column_type: &ColumnType) -> bool {
+        Column::can_be(column_type)
+    }
+
+    /// Gives every row from the next one on this member, such as the name of the file that it comes from. A row that has one
+    /// itself does not pass [`check`](Self::check).
+    pub fn set_constant(&mut self, name: &str, value: &str) {
+        self.constant = Some((self.names.find(Names::ROOT, name), value.into()));
+    }
+
+    /// The columns so far, in their order.
+    pub fn columns(&self) -> &[String] {
+        self.names.columns()
+    }
+
+    /// The keys of all rows so far, of those too that were refused or have no column.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.names.keys()
+    }
+
+    fn check_object(&mut self, cursor: &mut Cursor<'_>) -> Result<(), RowFault> {
+        cursor.expect(b'{')?;
+        if cursor.eat(b'}')? {
+            return Ok(());
+        }
+        let mut likely = 0;
+        loop {
+            let at = self.member(cursor, Names::ROOT, likely)?;
+            let is_first = self.names.mark(Names::ROOT, at, self.checked);
+            let key = self.names.key(Names::ROOT, at);
+            if self.constant.as_ref().is_some_and(|(constant, _)| *constant == at) {
+                return Err(RowFault::from(format!("the key `{key}` is the name of an added column")));
+            }
+            if !is_first {
+                return Err(RowFault::from(format!("the key `{key}` occurs more than once")));
+            }
+            let json = cursor.skip()?;
+            if !self.types.is_empty() {
+                self.check_value(at, json)?;
+            }
+            likely = at + 1;
+            if !cursor.another(b'}')? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Checks the value of a member against the type that its column must have.
+    fn check_value(&self, at: usize, json: &str) -> Result<(), RowFault> {
+        let key = self.names.key(Names::ROOT, at);
+        let new = match self.names.known_place(Names::ROOT, at) {
+            Some(Place::Nowhere) => return Ok(()),
+            Some(Place::Column(column)) => {
+                return self.columns.get(column).map_or(Ok(()), |column| fits(column, key, json));
+            }
+            None => self.types.get(key).map(Column::typed),
+        };
+        new.map_or(Ok(()), |column| fits(&column, key, json))
+    }
+}
+
+fn fits(column: &Column, key: &str, json: &str) -> Result<(), RowFault> {
+    let fits = match json.as_bytes().first() {
+        None | Some(b'n') => true,
+        Some(b'"') => column.fits(Value::Text(&Cursor::new(json).string()?.unescaped().0)),
+        Some(b'{' | b'[') => column.fits(Value::Json(json)),
+        Some(b't') => column.fits(Value::Bool(true)),
+        Some(b'f') => column.fits(Value::Bool(false)),
+        Some(_) => column.fits(Value::Number(json)),
+    };
+    if fits {
+        return Ok(());
+    }
+    let name = match column.column_type() {
+        Some(ColumnType::Instant) => "TIMESTAMPTZ".to_owned(),
+        Some(column_type) => column_type.to_string(),
+        None => "text".to_owned(),
+    };
+    Err(RowFault { column: Some(key.to_owned()), reason: format!("the value is not {name}") })
+}
+
+/// What a value that begins with this byte is.
+fn kind(first: u8) -> &'static str {
+    match first {
+        b'[' => "a list",
+        b'"' => "a string",
+        b'n' => "null",
+        b't' | b'f' => "a boolean",
+        _ => "a number",
+    }
+}

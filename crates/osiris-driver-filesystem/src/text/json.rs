@@ -1,0 +1,107 @@
+//! Formats nested values as compact JSON: fields in the order of the type, decimals and large integers as exact
+//! numbers, what JSON does not have (dates, bytes) as strings.
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::DataType;
+use osiris_core::{Error, Result};
+
+use super::Style;
+use super::field::Values;
+
+/// Writes a value, which may be NULL.
+///
+/// # Errors
+/// For a type that a scan of the run store never returns; for NaN and infinity, where the style refuses them.
+pub(crate) fn write(array: &ArrayRef, row: usize, style: Style<'static>, out: &mut Vec<u8>) -> Result<()> {
+    if array.is_null(row) {
+        out.extend_from_slice(b"null");
+        return Ok(());
+    }
+    match array.data_type() {
+        DataType::List(_) => items(&array.as_list::<i32>().value(row), style, out),
+        DataType::FixedSizeList(..) => items(&array.as_fixed_size_list().value(row), style, out),
+        DataType::Struct(fields) => {
+            let columns = array.as_struct().columns();
+            let names = fields.iter().map(|field| field.name().as_str());
+            object(names.zip(columns).map(|(name, column)| (name.to_owned(), column.clone(), row)), style, out)
+        }
+        DataType::Map(..) => {
+            let entries = array.as_map().value(row);
+            let (keys, values) = (entries.column(0).clone(), entries.column(1).clone());
+            let pairs: Result<Vec<_>> =
+                (0..entries.len()).map(|entry| Ok((key(&keys, entry, style)?, values.clone(), entry))).collect();
+            object(pairs?.into_iter(), style, out)
+        }
+        _ => scalar(array, row, style, out),
+    }
+}
+
+fn items(array: &ArrayRef, style: Style<'static>, out: &mut Vec<u8>) -> Result<()> {
+    out.push(b'[');
+    for row in 0..array.len() {
+        if row > 0 {
+            out.push(b',');
+        }
+        write(array, row, style, out)?;
+    }
+    out.push(b']');
+    Ok(())
+}
+
+fn object(
+    fields: impl Iterator<Item = (String, ArrayRef, usize)>,
+    style: Style<'static>,
+    out: &mut Vec<u8>,
+) -> Result<()> {
+    out.push(b'{');
+    for (index, (name, values, row)) in fields.enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        string(&name, out);
+        out.push(b':');
+        write(&values, row, style, out)?;
+    }
+    out.push(b'}');
+    Ok(())
+}
+
+/// A key of a map as text.
+fn key(keys: &ArrayRef, row: usize, style: Style<'static>) -> Result<String> {
+    let mut text = Vec::new();
+    match keys.data_type() {
+        DataType::List(_) | DataType::FixedSizeList(..) | DataType::Struct(_) | DataType::Map(..) => {
+            write(keys, row, style, &mut text)?;
+        }
+        _ => Values::new(keys, style)?.write(row, &mut text)?,
+    }
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+fn scalar(array: &ArrayRef, row: usize, style: Style<'static>, out: &mut Vec<u8>) -> Result<()> {
+    let values = Values::new(array, style)?;
+    let mut text = Vec::new();
+    values.write(row, &mut text)?;
+    let finite = !matches!(text.as_slice(), b"NaN" | b"inf" | b"-inf");
+    if values.is_numeric() && !finite && style.finite {
+        return Err(not_finite());
+    }
+    if (values.is_numeric() && finite) || matches!(values, Values::Boolean(_)) {
+        out.extend_from_slice(&text);
+    } else {
+        string(&String::from_utf8_lossy(&text), out);
+    }
+    Ok(())
+}
+
+/// Writes a text as a string.
+pub(crate) fn string(text: &str, out: &mut Vec<u8>) {
+    // Memory takes it, and every text has a form.
+    let _ = serde_json::to_writer(out, text);
+}
+
+/// The error for NaN and infinity where only numbers of JSON may be.
+pub(crate) fn not_finite() -> Error {
+    Error::validation("NaN and infinity are not numbers of JSON")
+        .with_hint("replace them in SQL, for example `CASE WHEN isfinite(x) THEN x END AS x`")
+}
