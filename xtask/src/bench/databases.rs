@@ -52,6 +52,11 @@ impl Kind {
         if self == Self::Postgres { "postgres" } else { "mysql" }
     }
 
+    /// The server, as the program that starts it names it.
+    fn server(self) -> String {
+        if self == Self::Postgres { self.family().to_owned() } else { self.alias() }
+    }
+
     /// The name of its alias in a connections file.
     fn alias(self) -> String {
         self.name().to_lowercase()
@@ -223,7 +228,7 @@ impl Server {
     /// Starts it; `None`, with a word, where its program is not there.
     pub(super) fn start(bench: &Bench, kind: Kind) -> Outcome<Option<Self>> {
         let program = bench.reference.with_file_name("osiris-bench-serve");
-        let served = match Served::start(Command::new(&program).arg(kind.alias())) {
+        let served = match Served::start(Command::new(&program).arg(kind.server())) {
             Ok(served) => served,
             // The server has said why.
             Err(error) => {

@@ -11,7 +11,7 @@ use duckdb::Connection;
 use super::arrow_scan::ArrowScan;
 use super::incoming::{column_type, insertable};
 use super::schema::{Column, StepNote, TableRef, TableSchema};
-use super::seal::{Committed, Seal};
+use super::seal::{Committed, Kind, Seal};
 use super::sink::{different_schemas, no_table};
 use super::transaction::{StoreTransaction, View, count, drop_table, enter_table};
 use super::types::ColumnType;
@@ -43,7 +43,9 @@ pub(super) struct TableLoader<'a> {
     committed: bool,
     pending: PendingRows,
     seal: &'a Seal,
-    /// What was committed when the transaction began, once SQL has run in it that came from elsewhere.
+    /// Whether SQL has run in the transaction that came from elsewhere.
+    has_run_sql: bool,
+    /// What was committed before it did.
     sealed: Option<Committed>,
 }
 
@@ -96,6 +98,7 @@ impl<'a> TableLoader<'a> {
             committed: false,
             pending,
             seal,
+            has_run_sql: false,
             sealed: None,
         })
     }
@@ -185,8 +188,8 @@ impl<'a> TableLoader<'a> {
     /// Runs `work` with the transaction, after what was sent before it.
     pub(super) fn transaction<T>(&mut self, work: impl FnOnce(&mut StoreTransaction<'_>) -> Result<T>) -> Result<T> {
         self.insert()?;
-        if self.sealed.is_none() {
-            self.sealed = Some(Committed::read(self.connection)?);
+        if !std::mem::replace(&mut self.has_run_sql, true) {
+            self.sealed = self.seal.before_sql(self.connection)?;
         }
         work(&mut StoreTransaction {
             connection: self.connection,
@@ -220,6 +223,7 @@ impl<'a> TableLoader<'a> {
     pub(super) fn commit(&mut self, mut note: StepNote) -> Result<TableRef> {
         let rows = self.rows()?;
         let schema = self.schema.clone().unwrap_or_default();
+        let kind = if self.view.is_some() { Kind::View } else { Kind::Table };
         (note.files, note.scans) = match self.view.take() {
             Some(view) => ([view.files, note.files].concat(), view.scans),
             None => (Vec::new(), Vec::new()),
@@ -229,7 +233,7 @@ impl<'a> TableLoader<'a> {
             sealed.ensure_unchanged(self.connection)?;
         }
         let entry = enter_table(self.connection, &table, &note)?;
-        self.seal.commit(self.connection, self.step, entry, self.sealed.is_some())?;
+        self.seal.commit(self.connection, self.step, entry, kind, self.has_run_sql)?;
         self.committed = true;
         Ok(table)
     }

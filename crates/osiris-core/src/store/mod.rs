@@ -344,6 +344,24 @@ impl Store {
         self.call(move |connection| transaction::committed_note(connection, &step)).await
     }
 
+    /// Checks that the tables of `steps` are as they were committed, before another step reads them.
+    ///
+    /// # Errors
+    /// SQL of the pipeline has changed one.
+    pub async fn ensure_as_committed(&self, steps: Vec<String>) -> Result<()> {
+        let seal = Arc::clone(&self.0.seal);
+        self.call(move |_| seal.ensure_as_committed(&steps)).await
+    }
+
+    /// The same for all tables, at the end of a run.
+    ///
+    /// # Errors
+    /// As for [`ensure_as_committed`](Self::ensure_as_committed).
+    pub async fn ensure_all_as_committed(&self) -> Result<()> {
+        let seal = Arc::clone(&self.0.seal);
+        self.call(move |_| seal.ensure_all_as_committed()).await
+    }
+
     /// Drops the table of `step`, if there is one.
     ///
     /// # Errors

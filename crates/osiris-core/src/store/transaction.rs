@@ -180,20 +180,18 @@ pub(super) fn atomic(connection: &Connection, work: impl FnOnce() -> Result<()>)
 /// Removes the table of `step` and its entry in the catalog.
 pub(super) fn drop_table(connection: &Connection, step: &str) -> Result<()> {
     let failed = |error| store_error(error, "an earlier table could not be dropped");
-    let is_view: bool = connection
-        .query_row(
-            "SELECT count(*) > 0 FROM duckdb_views() WHERE schema_name = 'steps' AND view_name = ?",
-            [step],
-            |row| row.get(0),
-        )
-        .map_err(failed)?;
-    let kind = if is_view { "VIEW" } else { "TABLE" };
-    let mut sql = format!("DROP {kind} IF EXISTS {};", table_sql(step));
-    if safe_name(step) != step {
-        sql.push_str(&format!("DROP VIEW IF EXISTS {};", table_sql(&safe_name(step))));
-    }
-    for catalog in ["tables", "sent"] {
-        sql.push_str(&format!("DELETE FROM osiris.{catalog} WHERE step = {};", quote_text(step)));
+    let holds = |sql: &str| connection.query_row(sql, [step], |row| row.get::<_, bool>(0)).map_err(failed);
+    let mut sql = format!("DELETE FROM osiris.sent WHERE step = {};", quote_text(step));
+    // A table and its entry are committed together. To look for the table takes as long as there are tables.
+    if holds("SELECT count(*) > 0 FROM osiris.tables WHERE step = ?")? {
+        let is_view =
+            holds("SELECT count(*) > 0 FROM duckdb_views() WHERE schema_name = 'steps' AND view_name = ?")?;
+        let kind = if is_view { "VIEW" } else { "TABLE" };
+        sql.push_str(&format!("DROP {kind} IF EXISTS {};", table_sql(step)));
+        if safe_name(step) != step {
+            sql.push_str(&format!("DROP VIEW IF EXISTS {};", table_sql(&safe_name(step))));
+        }
+        sql.push_str(&format!("DELETE FROM osiris.tables WHERE step = {};", quote_text(step)));
     }
     connection.execute_batch(&sql).map_err(failed)
 }

@@ -126,6 +126,9 @@ impl<'a> Scheduler<'a> {
                 else => break,
             }
         }
+        if let Err(error) = self.context.store().ensure_all_as_committed().await {
+            self.problems.push(error.to_string());
+        }
         for step in self.plan.steps() {
             if let Some(report) = self.reports.get(&step.id)
                 && report.status == StepStatus::Skipped
@@ -173,8 +176,14 @@ impl<'a> Scheduler<'a> {
             tracing::debug!(step = task.request.step_id, receiver, "the rows go directly to the step that takes them");
         }
         let receiver = self.edges.from(index).map(|index| (self.task(index), self.input_key(index)));
+        let store = self.context.store().clone();
+        let read: Vec<String> = inputs.iter().map(|input| input.table.step().to_owned()).collect();
         let handle = running.spawn(async move {
-            match state {
+            let ready = match state {
+                Ok(state) => store.ensure_as_committed(read).await.map(|()| state),
+                Err(error) => Err(error),
+            };
+            match ready {
                 Ok(state) => task.request.state = state,
                 Err(error) => {
                     let run = task.not_started(error);
