@@ -46,7 +46,7 @@ impl Served {
         let mut line = String::new();
         match self.output.read_line(&mut line) {
             Ok(0) => Err("the server has ended".to_owned()),
-            Ok(_) => Ok(line.trim().to_owned()),
+            Ok(_) => Ok(line.trim_end_matches(['\n', '\r']).to_owned()),
             Err(error) => Err(error.to_string()),
         }
     }
