@@ -9,9 +9,10 @@ use osiris_core::Result;
 /// Below the build's target directory, where `cargo clean` finds it.
 pub(crate) fn services_dir() -> Result<PathBuf> {
     let program = std::env::current_exe()?;
-    // target/debug/deps/it-0123456789abcdef
+    // target/debug/deps/it-0123456789abcdef, or target/release/osiris-bench-serve
     let deps = program.ancestors().find(|path| path.file_name().is_some_and(|name| name == "deps"));
-    let target = deps.and_then(|deps| deps.ancestors().nth(2));
+    let built = program.parent().filter(|directory| directory.join("deps").is_dir());
+    let target = deps.and_then(Path::parent).or(built).and_then(Path::parent);
     let directory = target.map_or_else(|| std::env::temp_dir().join("osiris"), Path::to_path_buf).join("services");
     fs::create_dir_all(&directory)?;
     Ok(directory)
