@@ -197,8 +197,7 @@ fn changed(what: &str) -> Error {
 
 /// All rows of `osiris.tables`.
 fn entries(connection: &Connection) -> Result<BTreeMap<String, Entry>> {
-    let mut statement =
-        connection.prepare("SELECT rows, columns, note, step FROM osiris.tables").map_err(failed)?;
+    let mut statement = connection.prepare("SELECT rows, columns, note, step FROM osiris.tables").map_err(failed)?;
     let rows = statement.query_map([], |row| Ok((row.get(3)?, entry_of(row)?))).map_err(failed)?;
     rows.map(|row| row.map_err(failed)).collect()
 }

@@ -184,8 +184,7 @@ pub(super) fn drop_table(connection: &Connection, step: &str) -> Result<()> {
     let mut sql = format!("DELETE FROM osiris.sent WHERE step = {};", quote_text(step));
     // A table and its entry are committed together. To look for the table takes as long as there are tables.
     if holds("SELECT count(*) > 0 FROM osiris.tables WHERE step = ?")? {
-        let is_view =
-            holds("SELECT count(*) > 0 FROM duckdb_views() WHERE schema_name = 'steps' AND view_name = ?")?;
+        let is_view = holds("SELECT count(*) > 0 FROM duckdb_views() WHERE schema_name = 'steps' AND view_name = ?")?;
         let kind = if is_view { "VIEW" } else { "TABLE" };
         sql.push_str(&format!("DROP {kind} IF EXISTS {};", table_sql(step)));
         if safe_name(step) != step {
