@@ -66,18 +66,16 @@ pub(crate) fn main(mut args: Args, mode: Mode) -> Outcome {
     let only = args.option("--only")?;
     let write = args.flag("--write");
     args.finish()?;
-    if write && only.is_some() {
-        return Err("--write needs the whole matrix, without --only".to_owned());
-    }
     tools::NEXTEST.ensure()?;
     let missing = services::prepare(mode, &workspace::drivers()?, &services::ThisMachine)?;
-    let entries: Vec<Entry> = entries().into_iter().filter(|entry| entry.is_chosen(only.as_deref())).collect();
-    if entries.is_empty() {
+    let all = entries();
+    let (chosen, others): (Vec<&Entry>, Vec<&Entry>) = all.iter().partition(|entry| entry.is_chosen(only.as_deref()));
+    if chosen.is_empty() {
         return Err(format!("--only {}: there is no such server", only.unwrap_or_default()));
     }
     let mut rows = Vec::new();
     let mut failures = Vec::new();
-    for entry in &entries {
+    for entry in chosen {
         let is_missing = entry.service.is_some_and(|service| missing.contains(&service));
         let counts = if is_missing || !entry.ensure()? {
             println!("SKIPPED: {}, which cannot be had", entry.name());
@@ -91,14 +89,20 @@ pub(crate) fn main(mut args: Args, mode: Mode) -> Outcome {
         if mode == Mode::Required && counts.is_none() {
             return Err(format!("{} cannot be had", entry.name()));
         }
-        rows.push(entry.row(counts));
+        rows.push((entry.key(), entry.row(counts)));
     }
-    let table = table(&rows);
-    println!("\n{table}");
+    let said: Vec<&str> = rows.iter().map(|(_, row)| row.as_str()).collect();
+    println!("\n{}", table(&said));
     if !failures.is_empty() {
         return Err(format!("these tests failed:\n  {}", failures.join("\n  ")));
     }
-    if write { workspace::write(PAGE, &with_table(&workspace::read(PAGE)?, &table)?) } else { Ok(()) }
+    if !write {
+        return Ok(());
+    }
+    let page = workspace::read(PAGE)?;
+    rows.extend(others.into_iter().map(|entry| (entry.key(), entry.kept(&page))));
+    let row = |entry: &Entry| rows.iter().find(|(key, _)| *key == entry.key()).map_or("", |(_, row)| row.as_str());
+    workspace::write(PAGE, &with_table(&page, &table(&all.iter().map(row).collect::<Vec<_>>()))?)
 }
 
 /// All servers, in the order of the table.
@@ -245,14 +249,25 @@ impl Entry {
         command
     }
 
-    fn row(&self, counts: Option<Counts>) -> String {
+    /// How its row begins.
+    fn key(&self) -> String {
         let mode = if self.mode.is_empty() { String::new() } else { format!(", {} mode", self.mode) };
         let version = self.program.version().unwrap_or_else(|| "-".to_owned());
+        format!("| {}{mode} | {version} | ", self.server)
+    }
+
+    /// Its row in the page, for this version.
+    fn kept(&self, page: &str) -> String {
+        let key = self.key();
+        page.lines().find(|line| line.starts_with(&key)).map_or_else(|| self.row(None), str::to_owned)
+    }
+
+    fn row(&self, counts: Option<Counts>) -> String {
         let counts = match counts {
             Some(Counts { passed, failed, skipped }) => format!("{passed} | {failed} | {skipped}"),
             None => "not run | - | -".to_owned(),
         };
-        format!("| {}{mode} | {version} | {} | {counts} |", self.server, self.drivers.join(", "))
+        format!("{}{} | {counts} |", self.key(), self.drivers.join(", "))
     }
 }
 
@@ -298,7 +313,7 @@ fn failure(line: &str) -> Option<String> {
     failed.then(|| line.rsplit(' ').next().unwrap_or_default().to_owned())
 }
 
-fn table(rows: &[String]) -> String {
+fn table(rows: &[&str]) -> String {
     let head = "| server | version | drivers | passed | failed | left out |\n| --- | --- | --- | --- | --- | --- |";
     format!("{head}\n{}", rows.join("\n"))
 }
@@ -343,6 +358,15 @@ mod tests {
         let chosen = |only: &str| entries().iter().filter(|entry| entry.is_chosen(Some(only))).count();
         assert_eq!((chosen("PostgreSQL"), chosen("postgresql 18, MariaDB")), (POSTGRESES.len(), 2));
         assert_eq!((chosen("PgBouncer statement"), chosen("Oracle")), (2, 0));
+    }
+
+    #[test]
+    fn the_row_of_a_server_that_is_not_chosen_is_kept() {
+        let all = entries();
+        let first = &all[0];
+        let row = format!("{}postgres, supabase | 7 | 0 | 0 |", first.key());
+        assert_eq!(first.kept(&format!("before\n{row}\nafter\n")), row);
+        assert!(first.kept("| PostgreSQL | 9.6 | postgres | 7 | 0 | 0 |").ends_with(" | not run | - | - |"));
     }
 
     #[test]
