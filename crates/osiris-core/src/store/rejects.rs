@@ -8,6 +8,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::UInt64Type;
 use duckdb::Connection;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
 
 use super::{Store, quote, quote_text, store_error};
 use crate::{Code, Error, Result, Telemetry};
@@ -56,6 +57,8 @@ struct State {
     count: AtomicU64,
     noted: AtomicU64,
     limit: AtomicU64,
+    /// Whether the table is that of this run: a resumed run finds the one of the run before.
+    is_own: Mutex<bool>,
 }
 
 impl RejectTable {
@@ -65,6 +68,7 @@ impl RejectTable {
             count: AtomicU64::new(0),
             noted: AtomicU64::new(0),
             limit: AtomicU64::new(0),
+            is_own: Mutex::default(),
         };
         Self { store, telemetry, state: Arc::new(state) }
     }
@@ -109,15 +113,10 @@ impl RejectTable {
         if rejects.is_empty() {
             return Ok(());
         }
+        self.create().await?;
         let (table, redactor) = (self.table(), self.telemetry.redactor());
         self.store
             .call(move |connection| {
-                let failed = |error| store_error(error, "rejected rows could not be kept");
-                connection
-                    .execute_batch(&format!(
-                        "CREATE TABLE IF NOT EXISTS {table} (row_number UBIGINT, \"column\" VARCHAR, reason VARCHAR, \"row\" VARCHAR)"
-                    ))
-                    .map_err(failed)?;
                 let mut insert =
                     connection.prepare(&format!("INSERT INTO {table} VALUES (?, ?, ?, ?)")).map_err(failed)?;
                 for reject in rejects {
@@ -129,6 +128,19 @@ impl RejectTable {
                 Ok(())
             })
             .await
+    }
+
+    /// Creates the table once, in place of one that is left.
+    async fn create(&self) -> Result<()> {
+        let mut is_own = self.state.is_own.lock().await;
+        if *is_own {
+            return Ok(());
+        }
+        let columns = "row_number UBIGINT, \"column\" VARCHAR, reason VARCHAR, \"row\" VARCHAR";
+        let sql = format!("CREATE OR REPLACE TABLE {} ({columns})", self.table());
+        self.store.call(move |connection| connection.execute_batch(&sql).map_err(failed)).await?;
+        *is_own = true;
+        Ok(())
     }
 
     /// Checks the limit, once the step has done its work and before anything of it is committed.
@@ -152,14 +164,8 @@ impl RejectTable {
         if self.state.count.swap(0, SeqCst) + self.state.noted.swap(0, SeqCst) == 0 {
             return Ok(());
         }
-        let table = self.table();
-        self.store
-            .call(move |connection| {
-                connection
-                    .execute_batch(&format!("DROP TABLE IF EXISTS {table}"))
-                    .map_err(|error| store_error(error, "earlier rejects could not be dropped"))
-            })
-            .await
+        *self.state.is_own.lock().await = false;
+        Ok(())
     }
 
     /// Writes the rejects as a Parquet file, in a directory that the store may write to.
@@ -193,6 +199,10 @@ impl RejectTable {
     fn table(&self) -> String {
         format!("rejects.{}", quote(&self.state.step))
     }
+}
+
+fn failed(error: duckdb::Error) -> Error {
+    store_error(error, "rejected rows could not be kept")
 }
 
 /// A file that [`RejectTable::export`] wrote.

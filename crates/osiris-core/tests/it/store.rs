@@ -280,6 +280,14 @@ async fn rejects_are_kept_counted_and_limited() {
     assert!(flood.message().contains("1001 rows were rejected, at most 1"), "{flood:?}");
     ctx.rejects().export(&directory.path().join("rejects.parquet")).await.unwrap();
     assert!(directory.path().join("rejects.parquet").exists());
+
+    let resumed = run.step("load");
+    resumed.rejects().note(vec![Reject { reason: "still no number".into(), ..Reject::default() }]).await.unwrap();
+    let reasons = resumed.rejects().reasons(5).await.unwrap();
+    assert_eq!(
+        reasons.iter().map(|reason| (reason.rows, reason.reason.as_str())).collect::<Vec<_>>(),
+        [(1, "still no number")]
+    );
 }
 
 #[tokio::test]
