@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::arrow_scan::{ArrowScan, BatchSource};
 use super::quote;
@@ -78,6 +78,8 @@ pub(crate) struct Channel {
     /// The first end that was reported.
     end: OnceLock<End>,
     received: AtomicU64,
+    /// Cancelled when the first rows are on their way, or the channel has ended.
+    begun: CancellationToken,
     /// Cancelled when the receiver stops early.
     receiver_stop: CancellationToken,
 }
@@ -90,6 +92,7 @@ impl Channel {
             to,
             end: OnceLock::new(),
             received: AtomicU64::new(0),
+            begun: Default::default(),
             receiver_stop: Default::default(),
         })
     }
@@ -99,7 +102,19 @@ impl Channel {
         if self.end.set(end).is_ok() && end == End::ReceiverStopped {
             self.receiver_stop.cancel();
         }
+        self.begun.cancel();
         self.has(end)
+    }
+
+    /// Says that rows are on their way.
+    pub(super) fn begin(&self) {
+        self.begun.cancel();
+    }
+
+    /// Waits until there are rows, or there will be none. A statement that begins to read earlier takes a thread from the query
+    /// that makes the rows: DuckDB waits by polling.
+    pub(super) fn begun(&self) -> WaitForCancellationFutureOwned {
+        self.begun.clone().cancelled_owned()
     }
 
     fn has(&self, end: End) -> bool {

@@ -173,6 +173,9 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,
     {
+        if let Some(channel) = table.channel() {
+            channel.begun().await;
+        }
         self.work(workload_over(table), None, work).await
     }
 
@@ -190,6 +193,7 @@ impl Store {
         let Some(channel) = table.channel() else {
             return self.work(workload_over(table), Some(Arc::clone(progress)), work).await;
         };
+        channel.begun().await;
         let look = || progress.follow_rows(channel.received());
         regularly(look, self.work(workload_over(table), None, work)).await
     }

@@ -6,6 +6,7 @@ use arrow::array::{ArrayRef, AsArray as _, RecordBatch};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use duckdb::Connection;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::file_rows::ensure_met;
@@ -119,6 +120,7 @@ impl TableScan {
         let (sender, batches) = mpsc::channel(BATCHES_IN_FLIGHT);
         let target = Arc::clone(&arrow);
         let at_work = store.at_work();
+        let begun = table.channel().map(|channel| (Handle::current(), channel.begun()));
         let uncounted = Some(table).filter(|table| !table.is_counted()).cloned();
         let thread = std::thread::Builder::new()
             .name(format!("scan {}", table.step()))
@@ -127,6 +129,9 @@ impl TableScan {
                 let _at_work = at_work;
                 let (connection, threads) = (connection, threads);
                 let _working = working;
+                if let Some((runtime, begun)) = begun {
+                    runtime.block_on(begun);
+                }
                 let _workload = threads.begin(work);
                 if let Err(error) = read(&connection, &sql, &target, &sender, uncounted.as_ref()) {
                     // The reader may be gone: then nobody needs the error either.

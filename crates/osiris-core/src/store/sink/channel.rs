@@ -220,6 +220,7 @@ impl ChannelSender {
         let (batches, rows) = (self.batches.upgrade().ok_or_else(ended)?, batch.num_rows() as u64);
         // Before they are on their way: the receiver may be faster than this line.
         self.sent.fetch_add(rows, Relaxed);
+        self.channel.begin();
         batches.send(BatchInFlight { batch, room }).await.map_err(|_| ended())
     }
 
