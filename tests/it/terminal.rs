@@ -24,7 +24,7 @@ fn on_a_terminal_of(columns: usize, project: &Project, arguments: &[&str]) -> Co
     let quoted = |word: &std::ffi::OsStr| format!("'{}'", word.to_str().unwrap().replace('\'', r"'\''"));
     let words: Vec<String> = std::iter::once(command.get_program()).chain(command.get_args()).map(quoted).collect();
     let mut terminal = Command::new("script");
-    let line = format!("stty cols {columns} && exec {}", words.join(" "));
+    let line = format!("stty rows 40 cols {columns} && exec {}", words.join(" "));
     terminal.args(["--quiet", "--return", "--flush", "--command", &line, "/dev/null"]);
     terminal.current_dir(project.directory()).stdin(std::process::Stdio::null());
     for (name, value) in command.get_envs() {

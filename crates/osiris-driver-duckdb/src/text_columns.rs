@@ -13,11 +13,13 @@ pub(crate) fn with_cause(error: Error, query: &str, inputs: &[TableRef], connect
     if !error.message().contains("VARCHAR") {
         return error;
     }
+    // The transaction of the query has failed; what it reads was committed before.
+    let Ok(connection) = connection.try_clone() else { return error };
     let query = query.to_lowercase();
     for table in inputs.iter().filter(|table| !table.is_arriving()) {
         let texts = table.schema().columns().iter().filter(|column| column.column_type == ColumnType::Varchar);
         for column in texts.filter(|column| query.contains(&column.name.to_lowercase())) {
-            if let Some(hint) = cause(connection, table, &column.name) {
+            if let Some(hint) = cause(&connection, table, &column.name) {
                 return error.with_hint(hint);
             }
         }
