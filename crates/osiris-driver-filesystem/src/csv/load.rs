@@ -14,8 +14,8 @@ use crate::error::engine_error;
 
 /// DuckDB's default maximum line size.
 const MAX_LINE: usize = 2_000_000;
-/// Buffer size of DuckDB's reader per thread, in bytes: an eighth of its default, and as fast.
-const BUFFER: usize = 4_000_000;
+/// Buffer size of DuckDB's reader per thread, in bytes: a quarter of its default, which is a tenth faster and takes more memory.
+const BUFFER: usize = 8_000_000;
 
 /// The placeholder in SQL for the column; it cannot occur in the text of a pipeline.
 const COLUMN: &str = "\0";
