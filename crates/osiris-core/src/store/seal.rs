@@ -104,14 +104,15 @@ impl Seal {
         Ok(())
     }
 
-    /// Removes the table of `step` by `work`. It is done once the table is gone, whatever the work says: an interrupt may come
-    /// after its commit.
+    /// Removes the table of `step` by `work`. It is done once a table that was there is gone, whatever the work says: an
+    /// interrupt may come after its commit.
     pub(super) fn remove(&self, step: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
         let mut known = self.known();
+        let was_there = known.entries.contains_key(step);
         let kind = if known.tables.contains_key(step) { Kind::Table } else { Kind::View };
         let worked = work();
         known.read_again(&self.outside(), step, kind)?;
-        if known.entries.contains_key(step) { worked } else { Ok(()) }
+        if was_there && !known.entries.contains_key(step) { Ok(()) } else { worked }
     }
 
     /// Checks the tables of `steps`, where they were not compared when a step committed: before another reads them.
@@ -268,6 +269,7 @@ mod tests {
         removed.unwrap();
         compared(&seal, &connection).unwrap();
         assert!(seal.remove("b", interrupted).is_err(), "it is still there");
+        assert!(seal.remove("never there", interrupted).is_err());
         compared(&seal, &connection).unwrap();
         connection.execute_batch("DROP TABLE steps.b").unwrap();
         assert!(compared(&seal, &connection).is_err(), "nobody removed it");
