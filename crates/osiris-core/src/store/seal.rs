@@ -2,21 +2,25 @@
 //! SQL has run.
 //!
 //! SQL of a pipeline is accepted by its parse tree. Should it change a committed table anyway, in its own transaction
-//! or over another connection that the engine opens, the step does not commit and the run ends: an unintended change is
-//! never read by later steps, and a resumed run relies only on the list that this process has made.
+//! or over another connection that the engine opens, the run ends with an error. A change that was committed is dropped
+//! with its table, so that a resumed run makes the table again instead of taking what it finds for the truth.
 //!
-//! To compare all tables whenever a step commits costs the square of their number. Beyond [`COMPARED_TABLES`] it is the
-//! tables that a step reads which are compared, before it begins, and all of them once, at the end of the run.
+//! To compare all tables whenever a step commits costs the square of their number. Up to [`COMPARED_TABLES`] that is
+//! done: no step whose SQL has run commits after a change. Beyond, the tables that a step reads are compared before it
+//! begins, and all of them once, at the end of the run: a step that is already reading a table may read a change of it,
+//! and the run that has read it does not succeed. A run that is killed before a change was found leaves it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use duckdb::{Connection, OptionalExt as _, Row};
 
+use super::transaction::{atomic, drop_without_entry};
 use super::{quote_text, store_error, table_sql};
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
-/// Up to so many tables, each step whose SQL has run compares them all before it commits.
+/// The limit up to which each step whose SQL has run compares all tables before it commits.
 const COMPARED_TABLES: usize = 16;
 
 /// A row of `osiris.tables`, without the step.
@@ -36,6 +40,10 @@ pub(super) enum Kind {
 
 /// What this process knows to be committed.
 pub(super) struct Seal {
+    /// Up to so many tables, all are compared before a step commits.
+    limit: usize,
+    /// Whether there were ever more. From then on a change may have been missed, even if tables go.
+    was_large: AtomicBool,
     known: Mutex<Committed>,
     /// Sees all committed data, unlike a transaction that began before.
     outside: Mutex<Connection>,
@@ -61,7 +69,18 @@ impl Seal {
     /// For the store behind `connection`, which holds what an earlier run of the same store has left.
     pub(super) fn new(connection: &Connection) -> Result<Self> {
         let outside = connection.try_clone().map_err(failed)?;
-        Ok(Self { known: Mutex::new(Committed::read(connection)?), outside: Mutex::new(outside) })
+        Ok(Self {
+            limit: COMPARED_TABLES,
+            was_large: AtomicBool::new(false),
+            known: Mutex::new(Committed::read(connection)?),
+            outside: Mutex::new(outside),
+        })
+    }
+
+    /// Whether there are too many tables to compare them all when a step commits, or were.
+    fn is_large(&self, known: &Committed) -> bool {
+        let is_large = known.tables.len() > self.limit;
+        self.was_large.fetch_or(is_large, Relaxed) || is_large
     }
 
     fn known(&self) -> MutexGuard<'_, Committed> {
@@ -75,14 +94,14 @@ impl Seal {
     /// What the transaction of `connection` sees, before SQL of the pipeline runs in it. None where there are too many tables to
     /// compare.
     pub(super) fn before_sql(&self, connection: &Connection) -> Result<Option<Committed>> {
-        if self.known().is_large() { Ok(None) } else { Committed::read(connection).map(Some) }
+        if self.is_large(&self.known()) { Ok(None) } else { Committed::read(connection).map(Some) }
     }
 
     /// Commits the transaction of `step`. If SQL of the pipeline has run in it, the tables of other steps must be
     /// `compared` with what this process knows.
     ///
     /// # Errors
-    /// They have changed, or the commit fails.
+    /// They have changed, and those that have are dropped; or the commit fails.
     pub(super) fn commit(
         &self,
         connection: &Connection,
@@ -93,8 +112,8 @@ impl Seal {
     ) -> Result<()> {
         let mut known = self.known();
         let outside = self.outside();
-        if compared && !known.is_large() {
-            known.ensure_unchanged(&outside)?;
+        if compared && !self.is_large(&known) {
+            known.ensure_all(&outside)?;
         }
         let committed = connection.execute_batch("COMMIT");
         // Row ids are given when a transaction commits; and an interrupt may come after it has.
@@ -118,21 +137,16 @@ impl Seal {
     /// Checks the tables of `steps`, where they were not compared when a step committed: before another reads them.
     ///
     /// # Errors
-    /// One has changed since it was committed.
+    /// One has changed since it was committed; it is dropped.
     pub(super) fn ensure_as_committed(&self, steps: &[String]) -> Result<()> {
-        let known = self.known();
-        if !known.is_large() {
+        let mut known = self.known();
+        if !self.is_large(&known) {
             return Ok(());
         }
         let outside = self.outside();
         for step in steps {
-            if entry(&outside, step)?.as_ref() != known.entries.get(step) {
-                return Err(changed("the list of finished steps"));
-            }
-            let Some(state) = known.tables.get(step) else { continue };
-            // A table that is gone has no state.
-            if read_state(&outside, step).ok().as_ref() != Some(state) {
-                return Err(changed(&format!("the table of step `{step}`")));
+            if !known.is_unchanged(&outside, step)? {
+                return known.discard(&outside, std::slice::from_ref(step));
             }
         }
         Ok(())
@@ -141,10 +155,10 @@ impl Seal {
     /// Checks all tables, where they were not compared when a step committed: at the end of a run.
     ///
     /// # Errors
-    /// One has changed since it was committed.
+    /// Some have changed since they were committed; they are dropped.
     pub(super) fn ensure_all_as_committed(&self) -> Result<()> {
-        let known = self.known();
-        if known.is_large() { known.ensure_unchanged(&self.outside()) } else { Ok(()) }
+        let mut known = self.known();
+        if self.is_large(&known) { known.ensure_all(&self.outside()) } else { Ok(()) }
     }
 }
 
@@ -156,10 +170,6 @@ impl Committed {
         let steps = entries.keys().filter(|step| kept.contains(*step));
         let tables = steps.map(|step| Ok((step.clone(), read_state(connection, step)?)));
         Ok(Self { tables: tables.collect::<Result<_>>()?, entries })
-    }
-
-    fn is_large(&self) -> bool {
-        self.tables.len() > COMPARED_TABLES
     }
 
     /// Reads one step again, which this process has changed itself.
@@ -174,25 +184,66 @@ impl Committed {
         Ok(())
     }
 
-    /// Checks that nothing has changed, for the transaction of `connection`.
+    /// Checks that nothing has changed, for the transaction of `connection`, in which the SQL of a step has run.
     ///
     /// # Errors
     /// Something has.
     pub(super) fn ensure_unchanged(&self, connection: &Connection) -> Result<()> {
-        let now = Self::read(connection)?;
-        if now == *self {
-            return Ok(());
+        let changed = self.changed_in(&Self::read(connection)?);
+        changed.first().map_or(Ok(()), |step| {
+            Err(violation(format!("the SQL of this step has changed the table of step `{step}`")))
+        })
+    }
+
+    /// Checks what is committed, and discards what has changed.
+    fn ensure_all(&mut self, outside: &Connection) -> Result<()> {
+        let changed = self.changed_in(&Self::read(outside)?);
+        self.discard(outside, &changed)
+    }
+
+    /// The steps whose tables or entries are others now.
+    fn changed_in(&self, now: &Self) -> Vec<String> {
+        let steps: BTreeSet<&String> = self.entries.keys().chain(now.entries.keys()).collect();
+        let is_same = |step: &String| {
+            self.entries.get(step) == now.entries.get(step) && self.tables.get(step) == now.tables.get(step)
+        };
+        steps.into_iter().filter(|step| !is_same(step)).cloned().collect()
+    }
+
+    /// Whether what `step` has committed is still that.
+    fn is_unchanged(&self, outside: &Connection, step: &str) -> Result<bool> {
+        if entry(outside, step)?.as_ref() != self.entries.get(step) {
+            return Ok(false);
         }
-        let table = self.tables.iter().find(|(step, state)| now.tables.get(*step) != Some(state));
-        Err(changed(&table.map_or_else(
-            || "the list of finished steps".to_owned(),
-            |(step, _)| format!("the table of step `{step}`"),
-        )))
+        let Some(state) = self.tables.get(step) else { return Ok(true) };
+        match read_state(outside, step) {
+            Ok(now) => Ok(now == *state),
+            // It is gone, or no table any more.
+            Err(error) if error.kind() == ErrorKind::Validation => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Drops the tables of these steps, which have changed since they were committed: a resumed run makes them again.
+    ///
+    /// # Errors
+    /// There are some.
+    fn discard(&mut self, outside: &Connection, changed: &[String]) -> Result<()> {
+        let Some(first) = changed.first() else { return Ok(()) };
+        let error = violation(format!("SQL of a step has changed the table of step `{first}` after it was committed"));
+        let dropped = changed.iter().try_for_each(|step| {
+            atomic(outside, || drop_without_entry(outside, step))?;
+            self.read_again(outside, step, Kind::Table)
+        });
+        Err(match dropped {
+            Ok(()) => error,
+            Err(failed) => error.with_source(failed),
+        })
     }
 }
 
-fn changed(what: &str) -> Error {
-    Error::integrity(format!("the SQL of this step has changed {what}"))
+fn violation(message: String) -> Error {
+    Error::integrity(message)
         .with_hint("a step may only read the tables of others: remove what writes from its SQL, and run the pipeline from the start")
 }
 
@@ -246,6 +297,7 @@ mod tests {
             .execute_batch(
                 "CREATE SCHEMA osiris; CREATE SCHEMA steps;
                  CREATE TABLE osiris.tables (step VARCHAR, rows UBIGINT, columns VARCHAR, note VARCHAR);
+                 CREATE TABLE osiris.sent (step VARCHAR, note VARCHAR);
                  CREATE TABLE steps.a (v INTEGER); INSERT INTO osiris.tables VALUES ('a', 0, '', ''), ('b', 0, '', '');
                  CREATE TABLE steps.b (v INTEGER);",
             )
@@ -255,6 +307,58 @@ mod tests {
 
     fn compared(seal: &Seal, connection: &Connection) -> Result<()> {
         seal.known().ensure_unchanged(connection)
+    }
+
+    /// For so many tables at most, all are compared when a step commits.
+    fn limited(connection: &Connection, limit: usize) -> Seal {
+        Seal { limit, ..Seal::new(connection).unwrap() }
+    }
+
+    /// Checks the error about the table of `step`, and that neither the table nor its entry is left.
+    fn assert_discarded(connection: &Connection, checked: Result<()>, step: &str) {
+        let error = checked.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Integrity);
+        let said = format!("SQL of a step has changed the table of step `{step}` after it was committed");
+        assert_eq!(error.message(), said);
+        assert!(entry(connection, step).unwrap().is_none());
+        assert!(connection.prepare(&format!("FROM {}", table_sql(step))).is_err());
+    }
+
+    #[test]
+    fn a_change_is_found_before_a_step_reads_the_table_which_is_dropped() {
+        for change in [
+            "INSERT INTO steps.a VALUES (1)",
+            "DROP TABLE steps.a",
+            "DELETE FROM osiris.tables WHERE step = 'a'",
+            "DROP TABLE steps.a; CREATE VIEW steps.a AS SELECT 1 AS v",
+        ] {
+            let connection = store();
+            let seal = limited(&connection, 0);
+            let read = ["b", "a"].map(str::to_owned);
+            seal.ensure_as_committed(&read).unwrap();
+            connection.execute_batch(change).unwrap();
+            assert_discarded(&connection, seal.ensure_as_committed(&read), "a");
+            seal.ensure_all_as_committed().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_change_that_nobody_has_read_is_found_at_the_end_though_tables_have_gone() {
+        let connection = store();
+        let seal = limited(&connection, 1);
+        connection.execute_batch("INSERT INTO steps.a VALUES (1); INSERT INTO steps.b VALUES (1)").unwrap();
+        assert_discarded(&connection, seal.ensure_as_committed(&["a".to_owned()]), "a");
+        assert_discarded(&connection, seal.ensure_all_as_committed(), "b");
+        seal.ensure_all_as_committed().unwrap();
+    }
+
+    #[test]
+    fn a_change_that_is_found_when_a_step_commits_is_dropped_too() {
+        let connection = store();
+        let seal = limited(&connection, 16);
+        connection.execute_batch("DELETE FROM osiris.tables WHERE step = 'a'").unwrap();
+        let entry = Entry { rows: 0, columns: String::new(), note: String::new() };
+        assert_discarded(&connection, seal.commit(&connection, "c", entry, Kind::Table, true), "a");
     }
 
     #[test]

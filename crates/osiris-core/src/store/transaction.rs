@@ -179,20 +179,35 @@ pub(super) fn atomic(connection: &Connection, work: impl FnOnce() -> Result<()>)
 
 /// Removes the table of `step` and its entry in the catalog.
 pub(super) fn drop_table(connection: &Connection, step: &str) -> Result<()> {
-    let failed = |error| store_error(error, "an earlier table could not be dropped");
-    let holds = |sql: &str| connection.query_row(sql, [step], |row| row.get::<_, bool>(0)).map_err(failed);
-    let mut sql = format!("DELETE FROM osiris.sent WHERE step = {};", quote_text(step));
     // A table and its entry are committed together. To look for the table takes as long as there are tables.
-    if holds("SELECT count(*) > 0 FROM osiris.tables WHERE step = ?")? {
-        let is_view = holds("SELECT count(*) > 0 FROM duckdb_views() WHERE schema_name = 'steps' AND view_name = ?")?;
-        let kind = if is_view { "VIEW" } else { "TABLE" };
-        sql.push_str(&format!("DROP {kind} IF EXISTS {};", table_sql(step)));
-        if safe_name(step) != step {
-            sql.push_str(&format!("DROP VIEW IF EXISTS {};", table_sql(&safe_name(step))));
-        }
-        sql.push_str(&format!("DELETE FROM osiris.tables WHERE step = {};", quote_text(step)));
+    if holds(connection, "SELECT count(*) > 0 FROM osiris.tables WHERE step = ?", step)? {
+        return drop_without_entry(connection, step);
     }
-    connection.execute_batch(&sql).map_err(failed)
+    let sql = format!("DELETE FROM osiris.sent WHERE step = {};", quote_text(step));
+    connection.execute_batch(&sql).map_err(not_dropped)
+}
+
+/// The same where the entry may be gone, since SQL has removed it.
+pub(super) fn drop_without_entry(connection: &Connection, step: &str) -> Result<()> {
+    let views = "SELECT count(*) > 0 FROM duckdb_views() WHERE schema_name = 'steps' AND view_name = ?";
+    let kind = if holds(connection, views, step)? { "VIEW" } else { "TABLE" };
+    let (table, name) = (table_sql(step), quote_text(step));
+    let mut sql = format!(
+        "DELETE FROM osiris.sent WHERE step = {name}; DELETE FROM osiris.tables WHERE step = {name};
+         DROP {kind} IF EXISTS {table};"
+    );
+    if safe_name(step) != step {
+        sql.push_str(&format!("DROP VIEW IF EXISTS {};", table_sql(&safe_name(step))));
+    }
+    connection.execute_batch(&sql).map_err(not_dropped)
+}
+
+fn holds(connection: &Connection, sql: &str, step: &str) -> Result<bool> {
+    connection.query_row(sql, [step], |row| row.get(0)).map_err(not_dropped)
+}
+
+fn not_dropped(error: duckdb::Error) -> Error {
+    store_error(error, "an earlier table could not be dropped")
 }
 
 /// Registers a finished table in the catalog, and creates the view with its safe name.

@@ -237,8 +237,9 @@ fn close(
     states: &state::States,
 ) -> (Outcome, Vec<String>) {
     let unbalanced = ledger.problems();
-    let mut outcome = Outcome::of(&finished.steps, &unbalanced, options.cancel.is_cancelled());
-    let mut problems = [finished.problems.clone(), unbalanced].concat();
+    let mut outcome = Outcome::of(&finished.steps, finished.error.as_ref(), &unbalanced, options.cancel.is_cancelled());
+    let of_tables = finished.error.as_ref().map(Error::report);
+    let mut problems = [Vec::from_iter(of_tables), finished.problems.clone(), unbalanced].concat();
     let failed = |problem: String, problems: &mut Vec<String>| {
         if !problems.contains(&problem) {
             problems.push(problem);

@@ -1,6 +1,6 @@
 //! How a run ended, and the exit code that says so.
 
-use osiris_core::ErrorKind;
+use osiris_core::{Error, ErrorKind};
 use serde::{Deserialize, Serialize};
 
 use super::report::StepReport;
@@ -27,8 +27,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    pub(super) fn of(steps: &[StepReport], problems: &[String], cancelled: bool) -> Self {
-        let errors = || steps.iter().filter_map(|step| step.error.as_ref());
+    /// Of `steps`, and an `error` that is not of one of them.
+    pub(super) fn of(steps: &[StepReport], error: Option<&Error>, problems: &[String], cancelled: bool) -> Self {
+        let errors = || steps.iter().filter_map(|step| step.error.as_ref()).chain(error);
         if errors().any(|error| error.kind() == ErrorKind::Ambiguous) {
             return Self::Ambiguous;
         }

@@ -42,6 +42,8 @@ pub(super) struct Finished {
     pub(super) steps: Vec<StepReport>,
     /// Why the run ended although no step failed.
     pub(super) problems: Vec<String>,
+    /// What is wrong with the tables of the run.
+    pub(super) error: Option<Error>,
 }
 
 impl<'a> Scheduler<'a> {
@@ -126,9 +128,7 @@ impl<'a> Scheduler<'a> {
                 else => break,
             }
         }
-        if let Err(error) = self.context.store().ensure_all_as_committed().await {
-            self.problems.push(error.to_string());
-        }
+        let error = self.context.store().ensure_all_as_committed().await.err();
         for step in self.plan.steps() {
             if let Some(report) = self.reports.get(&step.id)
                 && report.status == StepStatus::Skipped
@@ -138,7 +138,7 @@ impl<'a> Scheduler<'a> {
         }
         let mut reports = self.reports;
         let steps = self.plan.steps().iter().filter_map(|step| reports.remove(&step.id)).collect();
-        Ok(Finished { steps, problems: self.problems })
+        Ok(Finished { steps, problems: self.problems, error })
     }
 
     fn may_begin(&self) -> bool {

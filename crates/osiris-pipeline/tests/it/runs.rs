@@ -78,6 +78,13 @@ fn run_directory(ctx: &ExecutionContext) -> PathBuf {
     ctx.store().path().unwrap().parent().unwrap().to_path_buf()
 }
 
+/// Adds a row to a table that is committed.
+async fn change(input: &TableRef, ctx: &ExecutionContext) {
+    let sql = format!("INSERT INTO {} VALUES (7)", input.sql());
+    let is_changed = ctx.store().call(move |connection| Ok(connection.execute_batch(&sql).is_ok())).await;
+    assert!(is_changed.unwrap());
+}
+
 /// A directory where a file is to be written.
 fn block(path: &Path) {
     let _ = std::fs::remove_file(path);
@@ -100,6 +107,10 @@ impl Write for Appender {
                 std::fs::write(ctx.store().scratch_dir(), "x").unwrap();
             }
             Some("fail") => return Err(Error::validation("refused")),
+            Some("change its input and fail") => {
+                change(input, ctx).await;
+                return Err(Error::validation("refused"));
+            }
             Some("slow") => {
                 let ledger = run_directory(ctx).join("ledger.json");
                 // Until another step has made the ledger impossible to write.
@@ -186,6 +197,15 @@ impl Bench {
     }
 }
 
+/// The same steps, the first writer of which waits for so many other tables that they are not compared at every commit.
+fn steps_of_many_tables() -> String {
+    let ids: Vec<String> = (0..16).map(|number| format!("t{number}")).collect();
+    let extract = |id: &String| format!("  - {{id: {id}, component: test.three, mode: read, config: {{}}}}\n");
+    let waiting = format!("needs: [rows, {}], config: {{special: true, input_step: rows}}", ids.join(", "));
+    let others: String = ids.iter().map(extract).collect();
+    others + &STEPS.replace("needs: [rows], config: {special: true}", &waiting)
+}
+
 fn statuses(report: &RunReport) -> Vec<StepStatus> {
     report.steps.iter().map(|step| step.status).collect()
 }
@@ -211,6 +231,21 @@ async fn s3_when_the_ledger_cannot_be_written_what_runs_is_waited_for_and_nothin
     assert_eq!(statuses(&resumed), [StepStatus::Reused; 3]);
     assert_eq!((resumed.outcome, bench.writes(), bench.world.asked.load(SeqCst)), (Outcome::Done, 2, 0));
     assert_eq!(resumed.steps[1].counts.inserted, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_was_changed_is_found_at_the_end_of_a_run_and_made_again_by_the_next() {
+    let bench = Bench::new(&["change its input and fail"]);
+    let steps = steps_of_many_tables();
+    let report = bench.run(&steps).await;
+    assert_eq!((report.outcome, report.outcome.exit_code()), (Outcome::Integrity, 3));
+    let problem = &report.problems[0];
+    assert!(problem.contains("has changed the table of step `rows` after it was committed\nhint: "), "{problem}");
+
+    let resumed = bench.resume(&steps, false).await.unwrap();
+    let run = resumed.steps.iter().filter(|step| step.status == StepStatus::Done).map(|step| step.id.as_str());
+    assert_eq!(run.collect::<Vec<_>>(), ["rows", "a", "b"]);
+    assert_eq!((resumed.outcome, resumed.steps.iter().map(|step| step.counts.inserted).sum::<u64>()), (Outcome::Done, 6));
 }
 
 #[tokio::test(flavor = "multi_thread")]
