@@ -34,7 +34,7 @@ mod types;
 mod unique;
 mod widen;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -47,6 +47,7 @@ use held_threads::{HeldThreads, join_within};
 use interrupt::InterruptOnDrop;
 use seal::Seal;
 use threads::{Threads, Workload};
+use tokio::task::JoinError;
 
 pub use at_work::{AtWork, Unfinished};
 pub(crate) use direct::Channel;
@@ -236,7 +237,7 @@ impl Store {
             Some(followed) => followed.during(result).await,
             None => result.await,
         };
-        result.map_err(|error| Error::unknown("work on the run store ended in a panic").with_source(error))?
+        result.map_err(panicked)?
     }
 
     /// Starts a table for `step`. Whatever an earlier attempt left is replaced.
@@ -348,13 +349,17 @@ impl Store {
         self.call(move |connection| transaction::committed_note(connection, &step)).await
     }
 
-    /// Checks that the tables of `steps` are as they were committed, before another step reads them.
+    /// Checks that the tables are as they were committed which `step` reads, itself or through views: before it begins. `reads`
+    /// has the steps that each step reads.
     ///
     /// # Errors
     /// SQL of the pipeline has changed one.
-    pub async fn ensure_as_committed(&self, steps: Vec<String>) -> Result<()> {
-        let seal = Arc::clone(&self.0.seal);
-        self.call(move |_| seal.ensure_as_committed(&steps)).await
+    pub async fn ensure_as_committed(&self, step: &str, reads: &Arc<BTreeMap<String, Vec<String>>>) -> Result<()> {
+        if reads.get(step).is_none_or(Vec::is_empty) {
+            return Ok(());
+        }
+        let (step, reads) = (step.to_owned(), Arc::clone(reads));
+        self.compare(move |seal| seal.ensure_as_committed(&step, &reads)).await
     }
 
     /// The same for all tables, at the end of a run.
@@ -362,8 +367,19 @@ impl Store {
     /// # Errors
     /// As for [`ensure_as_committed`](Self::ensure_as_committed).
     pub async fn ensure_all_as_committed(&self) -> Result<()> {
-        let seal = Arc::clone(&self.0.seal);
-        self.call(move |_| seal.ensure_all_as_committed()).await
+        self.compare(Seal::ensure_all_as_committed).await
+    }
+
+    /// Compares tables over the connection of the seal: one of its own, and the threads of a [`call`](Self::call), would cost
+    /// more than there is to do.
+    async fn compare(&self, work: impl FnOnce(&Seal) -> Result<()> + Send + 'static) -> Result<()> {
+        let (at_work, seal) = (self.at_work(), Arc::clone(&self.0.seal));
+        let compared = tokio::task::spawn_blocking(move || {
+            // Dropped last: see `TableScan`.
+            let (_at_work, seal) = (at_work, seal);
+            work(&seal)
+        });
+        compared.await.map_err(panicked)?
     }
 
     /// Drops the table of `step`, if there is one.
@@ -379,6 +395,10 @@ impl Store {
         };
         self.call(drop).await
     }
+}
+
+fn panicked(error: JoinError) -> Error {
+    Error::unknown("work on the run store ended in a panic").with_source(error)
 }
 
 /// An identifier in SQL, quoted.

@@ -134,19 +134,20 @@ impl Seal {
         if was_there && !known.entries.contains_key(step) { Ok(()) } else { worked }
     }
 
-    /// Checks the tables of `steps`, where they were not compared when a step committed: before another reads them.
+    /// Checks the tables that `step` reads, where they were not compared when a step committed: before it begins. `reads` has
+    /// the steps that each step reads.
     ///
     /// # Errors
     /// One has changed since it was committed; it is dropped.
-    pub(super) fn ensure_as_committed(&self, steps: &[String]) -> Result<()> {
+    pub(super) fn ensure_as_committed(&self, step: &str, reads: &BTreeMap<String, Vec<String>>) -> Result<()> {
         let mut known = self.known();
         if !self.is_large(&known) {
             return Ok(());
         }
         let outside = self.outside();
-        for step in steps {
-            if !known.is_unchanged(&outside, step)? {
-                return known.discard(&outside, std::slice::from_ref(step));
+        for read in known.read_by(step, reads) {
+            if !known.is_unchanged(&outside, read)? {
+                return known.discard(&outside, std::slice::from_ref(read));
             }
         }
         Ok(())
@@ -208,6 +209,20 @@ impl Committed {
             self.entries.get(step) == now.entries.get(step) && self.tables.get(step) == now.tables.get(step)
         };
         steps.into_iter().filter(|step| !is_same(step)).cloned().collect()
+    }
+
+    /// The steps that `step` reads: a view reads what it was made of when it is read.
+    fn read_by<'a>(&self, step: &str, reads: &'a BTreeMap<String, Vec<String>>) -> BTreeSet<&'a String> {
+        let mut found = BTreeSet::new();
+        let mut next = Vec::from_iter(reads.get(step));
+        while let Some(inputs) = next.pop() {
+            for input in inputs {
+                if found.insert(input) && !self.tables.contains_key(input) {
+                    next.extend(reads.get(input));
+                }
+            }
+        }
+        found
     }
 
     /// Whether what `step` has committed is still that.
@@ -314,6 +329,11 @@ mod tests {
         Seal { limit, ..Seal::new(connection).unwrap() }
     }
 
+    fn reads(steps: &[(&str, &[&str])]) -> BTreeMap<String, Vec<String>> {
+        let owned = |read: &[&str]| read.iter().map(|step| (*step).to_owned()).collect();
+        steps.iter().map(|(step, read)| ((*step).to_owned(), owned(read))).collect()
+    }
+
     /// Checks the error about the table of `step`, and that neither the table nor its entry is left.
     fn assert_discarded(connection: &Connection, checked: Result<()>, step: &str) {
         let error = checked.unwrap_err();
@@ -334,12 +354,29 @@ mod tests {
         ] {
             let connection = store();
             let seal = limited(&connection, 0);
-            let read = ["b", "a"].map(str::to_owned);
-            seal.ensure_as_committed(&read).unwrap();
+            seal.ensure_as_committed("reader", &reads(&[("reader", &["b", "a"])])).unwrap();
             connection.execute_batch(change).unwrap();
-            assert_discarded(&connection, seal.ensure_as_committed(&read), "a");
+            seal.ensure_as_committed("reader", &reads(&[("reader", &["b"]), ("b", &["a"])])).unwrap();
+            let checked = seal.ensure_as_committed("reader", &reads(&[("reader", &["b", "a"])]));
+            assert_discarded(&connection, checked, "a");
             seal.ensure_all_as_committed().unwrap();
         }
+    }
+
+    #[test]
+    fn a_change_is_found_behind_the_views_that_a_step_reads() {
+        let connection = store();
+        connection
+            .execute_batch(
+                "CREATE VIEW steps.v AS FROM steps.a; CREATE VIEW steps.w AS FROM steps.v;
+                 INSERT INTO osiris.tables VALUES ('v', 0, '', ''), ('w', 0, '', '')",
+            )
+            .unwrap();
+        let seal = limited(&connection, 0);
+        let reads = reads(&[("reader", &["b", "w"]), ("w", &["v"]), ("v", &["a"])]);
+        seal.ensure_as_committed("reader", &reads).unwrap();
+        connection.execute_batch("INSERT INTO steps.a VALUES (1)").unwrap();
+        assert_discarded(&connection, seal.ensure_as_committed("reader", &reads), "a");
     }
 
     #[test]
@@ -347,7 +384,7 @@ mod tests {
         let connection = store();
         let seal = limited(&connection, 1);
         connection.execute_batch("INSERT INTO steps.a VALUES (1); INSERT INTO steps.b VALUES (1)").unwrap();
-        assert_discarded(&connection, seal.ensure_as_committed(&["a".to_owned()]), "a");
+        assert_discarded(&connection, seal.ensure_as_committed("reader", &reads(&[("reader", &["a"])])), "a");
         assert_discarded(&connection, seal.ensure_all_as_committed(), "b");
         seal.ensure_all_as_committed().unwrap();
     }

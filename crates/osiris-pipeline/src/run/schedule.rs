@@ -18,7 +18,7 @@ use super::state::States;
 use super::step_task::{FinishedTask, StepTask};
 use super::suggest::{Question, with_suggestion};
 use super::{Observer, RunOptions, rejects, source};
-use crate::Plan;
+use crate::{Plan, PlannedStep};
 
 /// One run of a plan's steps.
 pub(super) struct Scheduler<'a> {
@@ -30,6 +30,8 @@ pub(super) struct Scheduler<'a> {
     pub(super) observer: &'a dyn Observer,
     pub(super) options: &'a RunOptions,
     edges: DirectEdges,
+    /// The steps whose tables each step reads.
+    reads: Arc<BTreeMap<String, Vec<String>>>,
     started: Instant,
     pub(super) tables: BTreeMap<String, TableRef>,
     pub(super) reports: BTreeMap<String, StepReport>,
@@ -58,6 +60,8 @@ impl<'a> Scheduler<'a> {
     ) -> Self {
         let reports = plan.steps().iter().map(|step| (step.id.clone(), StepReport::skipped(step)));
         let reports = reports.collect();
+        let upstream = |step: &PlannedStep| step.upstream.iter().map(|(_, step)| step.clone()).collect();
+        let reads = plan.steps().iter().map(|step| (step.id.clone(), upstream(step))).collect();
         Self {
             plan,
             context,
@@ -67,6 +71,7 @@ impl<'a> Scheduler<'a> {
             observer,
             options,
             edges: DirectEdges::default(),
+            reads: Arc::new(reads),
             started: Instant::now(),
             tables: BTreeMap::new(),
             reports,
@@ -176,11 +181,10 @@ impl<'a> Scheduler<'a> {
             tracing::debug!(step = task.request.step_id, receiver, "the rows go directly to the step that takes them");
         }
         let receiver = self.edges.from(index).map(|index| (self.task(index), self.input_key(index)));
-        let store = self.context.store().clone();
-        let read: Vec<String> = inputs.iter().map(|input| input.table.step().to_owned()).collect();
+        let (store, reads) = (self.context.store().clone(), Arc::clone(&self.reads));
         let handle = running.spawn(async move {
             let ready = match state {
-                Ok(state) => store.ensure_as_committed(read).await.map(|()| state),
+                Ok(state) => store.ensure_as_committed(&task.request.step_id, &reads).await.map(|()| state),
                 Err(error) => Err(error),
             };
             match ready {

@@ -107,6 +107,7 @@ impl Write for Appender {
                 std::fs::write(ctx.store().scratch_dir(), "x").unwrap();
             }
             Some("fail") => return Err(Error::validation("refused")),
+            Some("change its input") => change(input, ctx).await,
             Some("change its input and fail") => {
                 change(input, ctx).await;
                 return Err(Error::validation("refused"));
@@ -245,7 +246,20 @@ async fn a_table_that_was_changed_is_found_at_the_end_of_a_run_and_made_again_by
     let resumed = bench.resume(&steps, false).await.unwrap();
     let run = resumed.steps.iter().filter(|step| step.status == StepStatus::Done).map(|step| step.id.as_str());
     assert_eq!(run.collect::<Vec<_>>(), ["rows", "a", "b"]);
-    assert_eq!((resumed.outcome, resumed.steps.iter().map(|step| step.counts.inserted).sum::<u64>()), (Outcome::Done, 6));
+    assert_eq!(
+        (resumed.outcome, resumed.steps.iter().map(|step| step.counts.inserted).sum::<u64>()),
+        (Outcome::Done, 6)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_does_not_read_a_table_that_was_changed() {
+    let bench = Bench::new(&["change its input"]);
+    let report = bench.run(&steps_of_many_tables()).await;
+    let error = report.steps.iter().find(|step| step.id == "b").and_then(|step| step.error.as_ref()).unwrap();
+    assert!(error.message().contains("has changed the table of step `rows`"), "{error:?}");
+    assert!(error.hint().unwrap().contains("remove what writes from its SQL"), "{error:?}");
+    assert_eq!((report.outcome, report.problems.len(), bench.writes()), (Outcome::Integrity, 0, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
