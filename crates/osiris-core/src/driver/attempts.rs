@@ -140,9 +140,7 @@ impl<C: Component> TypedStep<C> {
             let begun = Instant::now();
             let last = |attempted| LastAttempt { attempted, number: tried, took: begun.elapsed(), waited };
             ctx.progress().reset();
-            if let Err(error) = ctx.rejects().clear().await {
-                return last(Attempted::failed(error));
-            }
+            ctx.rejects().clear();
             let of_attempt = ctx.for_attempt(request.first_attempt + tried - 1, step.fingerprint);
             let last = last(self.settled_attempt(step, request, inputs, &of_attempt).await);
             let Err(error) = &last.attempted.result else { return last };

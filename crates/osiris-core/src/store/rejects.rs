@@ -1,17 +1,17 @@
 //! The reject tables: one table per step, outside of the step's own transaction, so that rejects survive its failure.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::UInt64Type;
 use duckdb::Connection;
 use serde::{Deserialize, Serialize};
-use tokio::sync::Mutex;
 
+use super::transaction::atomic;
 use super::{Store, quote, quote_text, store_error};
-use crate::{Code, Error, Result, Telemetry};
+use crate::{Code, Error, Redactor, Result, Telemetry};
 
 /// How many rejects are kept for the report once the limit is passed.
 const KEPT_OVER_LIMIT: u64 = 1000;
@@ -57,8 +57,14 @@ struct State {
     count: AtomicU64,
     noted: AtomicU64,
     limit: AtomicU64,
-    /// Whether the table is that of this run: a resumed run finds the one of the run before.
+    /// Whether the table is that of this attempt: it may be of an earlier one, or of the run that is resumed.
     is_own: Mutex<bool>,
+}
+
+impl State {
+    fn is_own(&self) -> MutexGuard<'_, bool> {
+        self.is_own.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl RejectTable {
@@ -93,8 +99,10 @@ impl RejectTable {
     /// # Errors
     /// A failing store.
     pub async fn note(&self, rows: Vec<Reject>) -> Result<()> {
-        self.state.noted.fetch_add(rows.len() as u64, SeqCst);
-        self.insert(rows).await
+        let added = rows.len() as u64;
+        self.insert(rows).await?;
+        self.state.noted.fetch_add(added, SeqCst);
+        Ok(())
     }
 
     /// Saves rejects. Up to 1,000 are accepted beyond the limit, for the report.
@@ -109,38 +117,22 @@ impl RejectTable {
         if count > limit && count >= limit.saturating_add(KEPT_OVER_LIMIT) { Err(self.over_limit()) } else { Ok(()) }
     }
 
+    /// Keeps all of them or none, in a table that takes the place of one that is left.
     async fn insert(&self, rejects: Vec<Reject>) -> Result<()> {
         if rejects.is_empty() {
             return Ok(());
         }
-        self.create().await?;
-        let (table, redactor) = (self.table(), self.telemetry.redactor());
-        self.store
-            .call(move |connection| {
-                let mut insert =
-                    connection.prepare(&format!("INSERT INTO {table} VALUES (?, ?, ?, ?)")).map_err(failed)?;
-                for reject in rejects {
-                    let reason = redactor.scrub(&reject.reason);
-                    insert
-                        .execute(duckdb::params![reject.row_number, reject.column, reason, reject.row])
-                        .map_err(failed)?;
-                }
-                Ok(())
-            })
-            .await
-    }
-
-    /// Creates the table once, in place of one that is left.
-    async fn create(&self) -> Result<()> {
-        let mut is_own = self.state.is_own.lock().await;
-        if *is_own {
-            return Ok(());
-        }
-        let columns = "row_number UBIGINT, \"column\" VARCHAR, reason VARCHAR, \"row\" VARCHAR";
-        let sql = format!("CREATE OR REPLACE TABLE {} ({columns})", self.table());
-        self.store.call(move |connection| connection.execute_batch(&sql).map_err(failed)).await?;
-        *is_own = true;
-        Ok(())
+        let (table, redactor, state) = (self.table(), self.telemetry.redactor(), Arc::clone(&self.state));
+        let keep = move |connection: &Connection| {
+            // Held until the rows are there: who drops this future may begin again meanwhile.
+            let mut is_own = state.is_own();
+            if !*is_own {
+                create(connection, &table)?;
+                *is_own = true;
+            }
+            atomic(connection, || insert(connection, &table, &rejects, &redactor))
+        };
+        self.store.call(keep).await
     }
 
     /// Checks the limit, once the step has done its work and before anything of it is committed.
@@ -159,13 +151,11 @@ impl RejectTable {
             .with_hint("`osiris runs rejects` shows them: fix the data or raise `max_rejects`")
     }
 
-    /// Removes the rejects of an earlier attempt.
-    pub(crate) async fn clear(&self) -> Result<()> {
-        if self.state.count.swap(0, SeqCst) + self.state.noted.swap(0, SeqCst) == 0 {
-            return Ok(());
-        }
-        *self.state.is_own.lock().await = false;
-        Ok(())
+    /// Forgets the rejects of an earlier attempt. There may be some that were not counted: the next ones replace the table.
+    pub(crate) fn clear(&self) {
+        *self.state.is_own() = false;
+        self.state.count.store(0, SeqCst);
+        self.state.noted.store(0, SeqCst);
     }
 
     /// Writes the rejects as a Parquet file, in a directory that the store may write to.
@@ -199,6 +189,20 @@ impl RejectTable {
     fn table(&self) -> String {
         format!("rejects.{}", quote(&self.state.step))
     }
+}
+
+fn create(connection: &Connection, table: &str) -> Result<()> {
+    let columns = "row_number UBIGINT, \"column\" VARCHAR, reason VARCHAR, \"row\" VARCHAR";
+    connection.execute_batch(&format!("CREATE OR REPLACE TABLE {table} ({columns})")).map_err(failed)
+}
+
+fn insert(connection: &Connection, table: &str, rejects: &[Reject], redactor: &Redactor) -> Result<()> {
+    let mut insert = connection.prepare(&format!("INSERT INTO {table} VALUES (?, ?, ?, ?)")).map_err(failed)?;
+    for reject in rejects {
+        let reason = redactor.scrub(&reject.reason);
+        insert.execute(duckdb::params![reject.row_number, reject.column, reason, reject.row]).map_err(failed)?;
+    }
+    Ok(())
 }
 
 fn failed(error: duckdb::Error) -> Error {
@@ -336,4 +340,27 @@ fn reasons(connection: &Connection, from: &str, limit: usize) -> Result<Vec<Reje
         })
     });
     found.and_then(Iterator::collect).map_err(unreadable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{StoreKind, StoreOptions};
+
+    #[tokio::test]
+    async fn rejects_of_an_attempt_that_were_not_counted_are_not_among_those_of_the_next() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&StoreOptions::new(StoreKind::Memory, directory.path())).unwrap();
+        let rejects = RejectTable::new(store, Telemetry::discard(), "load");
+        let because = |reason: &str| vec![Reject { reason: reason.to_owned(), ..Reject::default() }];
+        // As where the future is dropped before it counts.
+        rejects.insert(because("first attempt")).await.unwrap();
+        rejects.clear();
+        assert!(rejects.is_empty());
+        rejects.push(because("second attempt")).await.unwrap();
+        rejects.note(because("noted")).await.unwrap();
+        let kept = rejects.reasons(5).await.unwrap().into_iter().map(|reason| reason.reason);
+        assert_eq!(kept.collect::<Vec<_>>(), ["noted", "second attempt"]);
+        assert_eq!(rejects.len(), 1);
+    }
 }
