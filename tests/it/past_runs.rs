@@ -50,6 +50,24 @@ fn the_latest_run_that_failed_can_still_be_resumed_after_cleaning() {
 }
 
 #[test]
+fn a_step_has_another_name_when_its_run_is_resumed() {
+    for (before, after) in [("the-step", "the_step"), ("Sums", "sums")] {
+        let steps = [
+            READ,
+            &sql(before, "SELECT sum(amount) AS amount FROM orders"),
+            &sql("last", "SELECT error('x') FROM input"),
+            &write("out", "out.csv"),
+        ];
+        let project = project(&steps.concat());
+        project.run(&["run", "pipeline.yaml"]).with_code(1);
+        let renamed = project.read("pipeline.yaml").replace(before, after).replace("error('x')", "amount");
+        project.write("pipeline.yaml", renamed);
+        project.run(&["run", "--resume"]).with_code(0);
+        assert_eq!(project.read("out.csv"), "amount\n60\n");
+    }
+}
+
+#[test]
 fn an_id_that_means_several_runs_lists_them() {
     let project = project(&[READ, &write("out", "out.csv")].concat());
     for _ in 0..2 {

@@ -340,6 +340,14 @@ impl Store {
         self.call(move |connection| transaction::committed_table(connection, &step)).await
     }
 
+    /// The steps that have a committed table.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn steps(&self) -> Result<Vec<String>> {
+        self.call(transaction::committed_steps).await
+    }
+
     /// What was noted when the table of `step` was committed, or the end of its rows sent to another step.
     ///
     /// # Errors

@@ -248,16 +248,26 @@ pub(super) fn enter_sent(connection: &Connection, step: &str, note: &StepNote) -
     connection.execute_batch(&format!("INSERT INTO osiris.sent VALUES ({step}, {note});")).map_err(failed)
 }
 
+/// The steps that have a table.
+pub(super) fn committed_steps(connection: &Connection) -> Result<Vec<String>> {
+    let mut statement = connection.prepare("SELECT step FROM osiris.tables").map_err(unreadable)?;
+    let steps = statement.query_map([], |row| row.get(0)).and_then(Iterator::collect);
+    steps.map_err(unreadable)
+}
+
+fn unreadable(error: duckdb::Error) -> Error {
+    store_error(error, "the catalog of the run store could not be read")
+}
+
 /// The table of `step`, from the catalog.
 pub(super) fn committed_table(connection: &Connection, step: &str) -> Result<Option<TableRef>> {
-    let failed = |error| store_error(error, "the catalog of the run store could not be read");
     let sql = "SELECT rows, columns, note FROM osiris.tables WHERE step = ?";
-    let mut statement = connection.prepare(sql).map_err(failed)?;
-    let mut rows = statement.query([step]).map_err(failed)?;
-    let Some(row) = rows.next().map_err(failed)? else { return Ok(None) };
-    let rows: u64 = row.get(0).map_err(failed)?;
-    let columns: String = row.get(1).map_err(failed)?;
-    let note: String = row.get(2).map_err(failed)?;
+    let mut statement = connection.prepare(sql).map_err(unreadable)?;
+    let mut rows = statement.query([step]).map_err(unreadable)?;
+    let Some(row) = rows.next().map_err(unreadable)? else { return Ok(None) };
+    let rows: u64 = row.get(0).map_err(unreadable)?;
+    let columns: String = row.get(1).map_err(unreadable)?;
+    let note: String = row.get(2).map_err(unreadable)?;
     let columns: Vec<(String, String)> = serde_json::from_str(&columns).map_err(damaged)?;
     let columns = columns.into_iter().map(|(name, column)| Column::new(name, ColumnType::parse(&column))).collect();
     let note: StepNote = serde_json::from_str(&note).map_err(damaged)?;
@@ -270,14 +280,13 @@ fn damaged(error: serde_json::Error) -> Error {
 
 /// The note of the table of `step`, or of its rows where they went to another step.
 pub(super) fn committed_note(connection: &Connection, step: &str) -> Result<Option<StepNote>> {
-    let failed = |error| store_error(error, "the catalog of the run store could not be read");
     let mut statement = connection
         .prepare(
             "SELECT note FROM osiris.tables WHERE step = ?1 UNION ALL SELECT note FROM osiris.sent WHERE step = ?1",
         )
-        .map_err(failed)?;
-    let mut rows = statement.query([step]).map_err(failed)?;
-    let Some(row) = rows.next().map_err(failed)? else { return Ok(None) };
-    let note: String = row.get(0).map_err(failed)?;
+        .map_err(unreadable)?;
+    let mut rows = statement.query([step]).map_err(unreadable)?;
+    let Some(row) = rows.next().map_err(unreadable)? else { return Ok(None) };
+    let note: String = row.get(0).map_err(unreadable)?;
     serde_json::from_str(&note).map(Some).map_err(damaged)
 }

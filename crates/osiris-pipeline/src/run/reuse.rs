@@ -54,12 +54,25 @@ impl Scheduler<'_> {
                 decided.insert(receiver);
             }
         }
+        self.drop_unplanned().await?;
         self.keep_columns(past);
         let confirmed = self.reports.values().filter_map(|report| Some((report, report.confirmed.as_ref()?)));
         for (report, confirmation) in confirmed {
             writes.record(&report.id, &report.fingerprint, confirmation)?;
             let fields = json!({"step_id": report.id, "user": confirmation.user});
             self.context.telemetry().log_event(event::STEP_CONFIRMED, fields);
+        }
+        Ok(())
+    }
+
+    /// Drops the tables of steps that the plan no longer has: to SQL, the name of another step may be the same. What is refused
+    /// keeps them.
+    async fn drop_unplanned(&self) -> Result<()> {
+        let store = self.context.store();
+        for step in store.steps().await? {
+            if !self.reports.contains_key(&step) {
+                store.drop_table(&step).await?;
+            }
         }
         Ok(())
     }
