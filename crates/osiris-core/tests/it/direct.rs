@@ -137,6 +137,56 @@ async fn a_table_that_nobody_reads_stops_the_source() {
     assert!(error.message().contains("`writer`"), "{error}");
 }
 
+/// For what must not wait for anybody.
+async fn soon<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(5), work).await.unwrap()
+}
+
+/// Checks that the sender of rows that nobody reads is told so, and that no thread is left.
+async fn assert_stopped(store: &Store, sink: TableSink) {
+    assert_eq!(soon(sink.rows()).await.unwrap_err().kind(), ErrorKind::Cancelled);
+    assert_eq!(soon(sink.finish()).await.unwrap_err().kind(), ErrorKind::Cancelled);
+    soon(store.settle()).await;
+}
+
+#[tokio::test]
+async fn a_scan_that_is_dropped_before_the_first_rows_stops_the_source_and_ends() {
+    let (store, _directory) = memory_store();
+    let (sink, mut tables) = edge(&store);
+    sink.sender(numbers(0..0).schema()).await.unwrap();
+    let table = tables.next().await.unwrap();
+    let scan = store.scan(&table).open().await.unwrap();
+    drop((scan, table));
+    assert_stopped(&store, sink).await;
+}
+
+#[tokio::test]
+async fn a_statement_that_is_dropped_before_the_first_rows_stops_the_source_and_does_not_begin() {
+    let (store, _directory) = memory_store();
+    let (sink, mut tables) = edge(&store);
+    sink.sender(numbers(0..0).schema()).await.unwrap();
+    let table = tables.next().await.unwrap();
+    let (begun, has_begun) = std::sync::mpsc::channel();
+    let waiting = store.call_over(&table, move |_| Ok(begun.send(()).is_ok()));
+    assert!(tokio::time::timeout(Duration::from_millis(50), waiting).await.is_err());
+    drop(table);
+    assert_stopped(&store, sink).await;
+    assert!(has_begun.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_source_that_stops_before_its_first_rows_keeps_nobody_waiting() {
+    let (store, _directory) = memory_store();
+    let (sink, mut tables) = edge(&store);
+    sink.sender(numbers(0..0).schema()).await.unwrap();
+    let table = tables.next().await.unwrap();
+    let sql = format!("FROM {}", table.sql());
+    let statement = store.call_over(&table, move |connection| Ok(connection.execute_batch(&sql).is_err()));
+    let (has_failed, ()) = tokio::join!(soon(statement), async { drop(sink) });
+    assert!(has_failed.unwrap());
+    soon(store.settle()).await;
+}
+
 #[tokio::test]
 async fn rows_pass_once() {
     let (store, _directory) = memory_store();
