@@ -208,7 +208,7 @@ pub async fn run(
     context.store().settle().await;
     let ledger = Ledger::of(directory.id(), plan.name(), &finished.steps, plan.is_dry_run());
     let (outcome, problems) = close(&finished, &ledger, plan, options, &directory, &states);
-    log_end(&telemetry, outcome, &finished.steps, &problems, started.elapsed());
+    log_end(&telemetry, outcome, &finished, &problems, started.elapsed());
     drop(context);
     let mut warnings = Vec::new();
     if let Err(error) = directory.clean(outcome == Outcome::Done && !options.keep) {
@@ -334,7 +334,8 @@ fn log_connections(plan: &Plan, telemetry: &Telemetry) {
     }
 }
 
-fn log_end(telemetry: &Telemetry, outcome: Outcome, steps: &[StepReport], problems: &[String], duration: Duration) {
+fn log_end(telemetry: &Telemetry, outcome: Outcome, finished: &Finished, problems: &[String], duration: Duration) {
+    let steps = &finished.steps;
     let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let total_rows: u64 = steps.iter().map(|step| step.rows).sum();
     if let Some(bytes) = peak_memory() {
@@ -348,8 +349,10 @@ fn log_end(telemetry: &Telemetry, outcome: Outcome, steps: &[StepReport], proble
             // A step that was stopped is not the cause.
             let of =
                 |status| steps.iter().filter(move |step| step.status == status).find_map(|step| step.error.as_ref());
-            let error =
-                of(StepStatus::Ambiguous).or_else(|| of(StepStatus::Failed)).or_else(|| of(StepStatus::Cancelled));
+            let error = of(StepStatus::Ambiguous)
+                .or_else(|| of(StepStatus::Failed))
+                .or(finished.error.as_ref())
+                .or_else(|| of(StepStatus::Cancelled));
             let text = error.map(ToString::to_string).or_else(|| problems.first().cloned());
             telemetry.log_event(
                 event::RUN_FAILED,

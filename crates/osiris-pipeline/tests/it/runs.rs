@@ -253,6 +253,19 @@ async fn a_table_that_was_changed_is_found_at_the_end_of_a_run_and_made_again_by
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_changed_a_table_has_failed_although_its_steps_are_done() {
+    let bench = Bench::new(&["change its input"]);
+    let steps = steps_of_many_tables();
+    let report = bench.run(steps.split_once("  - {id: b,").unwrap().0).await;
+    assert!(statuses(&report).iter().all(|status| *status == StepStatus::Done), "{:?}", statuses(&report));
+    assert_eq!((report.outcome, report.problems.len()), (Outcome::Integrity, 1));
+    let events = std::fs::read_to_string(report.directory.join("events.jsonl")).unwrap();
+    let failed = events.lines().find(|line| line.contains("\"run_failed\"")).unwrap();
+    assert!(failed.contains("SQL of a step has changed the table of step `rows`"), "{failed}");
+    assert!(failed.contains("\"exit_code\":3") && failed.contains("\"category\":\"validation\""), "{failed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_step_does_not_read_a_table_that_was_changed() {
     let bench = Bench::new(&["change its input"]);
     let report = bench.run(&steps_of_many_tables()).await;
