@@ -70,7 +70,7 @@ pub struct JsonlWriterConfig {
     /// The file, or with `max_rows_per_file` the directory. `-` is the standard output. Each row is one line: an object with
     /// a key for each column. Numbers have all their digits, points in time are written as `2024-01-31T12:00:00Z`, dates,
     /// times and timestamps by ISO 8601, bytes as `\x` and hexadecimal digits, lists, structs, maps and JSON as JSON. NaN and
-    /// infinity are an error.
+    /// infinity are an error, and so is JSON with them or with trailing commas, which DuckDB accepts.
     #[schemars(length(min = 1))]
     pub path: String,
     /// `overwrite` (default) or `replace` replaces the file; `append` or `insert` adds rows to it.

@@ -4,6 +4,7 @@
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::DataType;
 use osiris_core::{Error, Result};
+use serde::de::IgnoredAny;
 
 use super::Style;
 use super::field::Values;
@@ -98,6 +99,28 @@ fn scalar(array: &ArrayRef, row: usize, style: Style<'static>, out: &mut Vec<u8>
 pub(crate) fn string(text: &str, out: &mut Vec<u8>) {
     // Memory takes it, and every text has a form.
     let _ = serde_json::to_writer(out, text);
+}
+
+/// Writes a text that is JSON, on one line: in JSON, line ends stand between tokens only.
+///
+/// # Errors
+/// For what is JSON to DuckDB, but to no other program.
+pub(crate) fn embedded(json: &str, out: &mut Vec<u8>) -> Result<()> {
+    // What is ignored may be nested to any depth.
+    if serde_json::from_str::<IgnoredAny>(json).is_err() {
+        return Err(Error::validation("the JSON has what DuckDB alone accepts: NaN, infinity or a trailing comma")
+            .with_hint(
+                "in SQL, `json(x)` removes trailing commas, and `CAST(x AS VARCHAR)` makes a string of the JSON",
+            ));
+    }
+    let start = out.len();
+    out.extend_from_slice(json.as_bytes());
+    for byte in &mut out[start..] {
+        if matches!(byte, b'\n' | b'\r') {
+            *byte = b' ';
+        }
+    }
+    Ok(())
 }
 
 /// The error for NaN and infinity where only numbers of JSON may be.
