@@ -259,6 +259,19 @@ fn batches_are_cut_by_their_bytes() {
 }
 
 #[test]
+fn keys_that_few_rows_have_do_not_make_batches_of_null_without_end() {
+    let mut decoder = RowDecoder::new(RowOptions::new().with_batch_bytes(1000));
+    for id in 0..100 {
+        decoder.push(&Row::new(&format!(r#"{{"key {id}": {id}}}"#))).unwrap();
+    }
+    let batches = drain(&mut decoder);
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 100);
+    // 1000 bytes four times, and one row more.
+    let most = 4 * 1000 / 8 + 100;
+    assert!(batches.iter().all(|batch| batch.num_rows() * batch.num_columns() < most), "{batches:?}");
+}
+
+#[test]
 fn half_a_surrogate_pair_is_replaced_and_counted_once() {
     let mut decoder = RowDecoder::new(RowOptions::new());
     decoder.push(&Row::new(r#"{"a": 1.5, "b": "x"}"#)).unwrap();
