@@ -126,14 +126,10 @@ impl<'a> RowReader<'a> {
     }
 
     fn bad_line(&mut self, fault: &RowFault, name: &str, lines: &LineReader<'_>) -> Result<()> {
-        if self.config.on_bad_lines == OnBadLines::Error {
+        // Without that name, the line would be a good one.
+        if fault.is_about_constant() || self.config.on_bad_lines == OnBadLines::Error {
             let error = Error::validation(format!("`{name}`: line {}: {fault}", lines.number()));
-            return Err(error.with_hint(match fault.column() {
-                Some(column) => {
-                    format!("fix the value, set another type for `{column}`, or set `on_bad_lines: reject`")
-                }
-                None => "each line must be one JSON object: fix the line, or set `on_bad_lines: reject`".to_owned(),
-            }));
+            return Err(error.with_hint(hint(fault)));
         }
         self.rejected += 1;
         self.reject_bytes += lines.text().len();
@@ -202,6 +198,15 @@ impl<'a> RowReader<'a> {
         let is_missing = |key: &&str| missing.iter().any(|name| name.to_lowercase() == key.to_lowercase());
         let others: Vec<String> = keys.into_iter().filter(|key| !is_missing(key)).map(str::to_owned).collect();
         find_all(&others, &missing, "columns").map(drop)
+    }
+}
+
+/// What to do about a bad line.
+fn hint(fault: &RowFault) -> String {
+    match fault.column() {
+        _ if fault.is_about_constant() => AddFilename::TAKEN.to_owned(),
+        Some(column) => format!("fix the value, set another type for `{column}`, or set `on_bad_lines: reject`"),
+        None => "each line must be one JSON object: fix the line, or set `on_bad_lines: reject`".to_owned(),
     }
 }
 

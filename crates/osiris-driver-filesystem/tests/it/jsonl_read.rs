@@ -142,10 +142,16 @@ async fn what_cannot_be_a_table_is_refused() {
     validation: step `step`: `dtype` names the key `ID`, but the lines have `id`
     hint: write `dtype: {id: ...}`
     ");
-    insta::assert_snapshot!(bench.jsonl_error(json!({"path": "t.jsonl", "add_filename": "id"})).await, @"
-    validation: step `step`: `t.jsonl`: line 1: the key `id` is the name of an added column
-    hint: each line must be one JSON object: fix the line, or set `on_bad_lines: reject`
-    ");
+    for (name, how) in [("id", json!("error")), ("ID", json!("reject"))] {
+        let config = json!({"path": "t.jsonl", "add_filename": name, "on_bad_lines": how});
+        let error = bench.jsonl_error(config).await;
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(error, @"
+            validation: step `step`: `t.jsonl`: line 1: the key `id` is the name of an added column
+            hint: rename the column of file names: `add_filename: source_file`
+            ");
+        }
+    }
     let empty = bench.jsonl(json!({"path": "empty.jsonl", "dtype": {"id": "BIGINT"}})).await.unwrap();
     assert_eq!((empty.columns(), empty.rows().len()), (vec!["id BIGINT".to_owned()], 0));
     bench.put("latin.jsonl", b"{\"a\": \"caf\xe9\"}\n");

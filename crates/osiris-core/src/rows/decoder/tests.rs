@@ -447,8 +447,13 @@ fn columns_with_types_stand_where_the_rows_bring_them() {
     decoder.push(&Row::new(r#"{"id": 1, "day": "2024-01-31"}"#)).unwrap();
     decoder.set_constant("file", "b.jsonl");
     decoder.push(&Row::new(r#"{"late": 1.5, "day": null}"#)).unwrap();
-    let taken = decoder.check(&Row::new(r#"{"file": "x"}"#)).unwrap_err();
-    assert_eq!(taken.to_string(), "the key `file` is the name of an added column");
+    for key in ["file", "FILE"] {
+        let taken = decoder.check(&Row::new(&format!(r#"{{"{key}": "x"}}"#))).unwrap_err();
+        assert_eq!(taken.to_string(), format!("the key `{key}` is the name of an added column"));
+        assert!(taken.is_about_constant());
+        let broken = decoder.check(&Row::new(&format!(r#"{{"{key}": "x""#))).unwrap_err();
+        assert!(!broken.is_about_constant(), "{broken}");
+    }
     insta::assert_snapshot!(shown(&drain(&mut decoder)), @"
     id Int64: 1, NULL
     day Date32: 2024-01-31, NULL
