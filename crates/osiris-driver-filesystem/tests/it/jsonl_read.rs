@@ -154,6 +154,9 @@ async fn what_cannot_be_a_table_is_refused() {
     }
     let empty = bench.jsonl(json!({"path": "empty.jsonl", "dtype": {"id": "BIGINT"}})).await.unwrap();
     assert_eq!((empty.columns(), empty.rows().len()), (vec!["id BIGINT".to_owned()], 0));
+    let config = json!({"path": "empty.jsonl", "dtype": {"id": "BIGINT"}, "add_filename": true});
+    let empty = bench.jsonl(config).await.unwrap();
+    assert_eq!((empty.columns().join(", "), empty.rows().len()), ("id BIGINT, filename VARCHAR".to_owned(), 0));
     bench.put("latin.jsonl", b"{\"a\": \"caf\xe9\"}\n");
     let config = json!({"path": "latin.jsonl", "on_bad_lines": "reject", "max_rejects": 9});
     insta::assert_snapshot!(bench.jsonl_error(config).await, @"

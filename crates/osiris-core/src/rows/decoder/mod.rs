@@ -195,7 +195,7 @@ impl RowDecoder {
         if let Some(batch) = self.ready.pop_front() {
             return Ok(Some(batch));
         }
-        self.add_typed();
+        self.add_known();
         if self.rows == 0 && self.columns.iter().all(Column::was_taken) {
             return Ok(None);
         }
@@ -345,12 +345,15 @@ impl RowDecoder {
         self.put(Names::ROOT, at, Value::Text(&value))
     }
 
-    /// Adds the columns that have a type and were in no row.
-    fn add_typed(&mut self) {
+    /// Adds the columns that were in no row: those that have a type, and that of the constant.
+    fn add_known(&mut self) {
         let mut names: Vec<String> = self.types.keys().cloned().collect();
         names.sort();
         for name in names {
             let at = self.names.find(Names::ROOT, &name);
+            self.column(Names::ROOT, at);
+        }
+        if let Some((at, _)) = self.constant {
             self.column(Names::ROOT, at);
         }
     }
