@@ -32,6 +32,10 @@ pub(super) struct Member {
     pub(super) embedded: bool,
     /// Whether it has the name of the constant, ignoring case.
     pub(super) constant: bool,
+    /// Whether the filter, if there is one, does not leave it out.
+    pub(super) kept: bool,
+    /// Whether its key has the character U+0000, which no name of a column can have.
+    pub(super) has_nul: bool,
     column: Option<Place>,
     /// The last row that was checked and has it.
     seen: u64,
@@ -115,10 +119,19 @@ impl Names {
         let embedded = is_root && self.options.embedded.iter().any(|embedded| embedded == key);
         let constant = is_root && self.constant.as_ref().is_some_and(|constant| *constant == key.to_lowercase());
         let (at, name) = (node.members.len(), format!("{}{key}", node.prefix));
-        let plain = !key.contains(['"', '\\']);
-        let key: Box<str> = key.into();
-        node.index.insert(key.clone(), at);
-        node.members.push(Member { key, plain, name, embedded, constant, column: None, seen: 0, node: None });
+        node.index.insert(key.into(), at);
+        node.members.push(Member {
+            key: key.into(),
+            plain: !key.contains(['"', '\\']),
+            kept: self.options.filter.as_ref().is_none_or(|filter| filter(&name)),
+            has_nul: key.contains('\0'),
+            name,
+            embedded,
+            constant,
+            column: None,
+            seen: 0,
+            node: None,
+        });
         at
     }
 
@@ -161,8 +174,8 @@ impl Names {
     }
 
     fn new_place(&mut self, node: NodeId, at: usize) -> Place {
-        let name = self.nodes[node].members[at].name.clone();
-        let kept = self.options.filter.as_ref().is_none_or(|filter| filter(&name));
+        let member = &self.nodes[node].members[at];
+        let (name, kept) = (member.name.clone(), member.kept);
         let place = match self.declared.get(&name) {
             _ if !kept => Place::Nowhere,
             Some(column) => Place::Column(*column),

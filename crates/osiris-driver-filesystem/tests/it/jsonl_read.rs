@@ -83,6 +83,7 @@ async fn bad_lines_are_named() {
         ("{\"a\": nan}\n", "line 1: not valid JSON at byte 6"),
         ("[{\"a\": 1}]\n", "line 1: expected an object, found a list"),
         ("7", "line 1: expected an object, found a number"),
+        ("{\"a\": 1}\n{\"b\\u0000\": 1}\n", "line 2: a key has the character U+0000, which no column name can have"),
     ] {
         bench.put("t.jsonl", text);
         let error = bench.jsonl(json!({"path": "t.jsonl"})).await.err().unwrap();
@@ -120,6 +121,17 @@ async fn bad_lines_are_kept_as_rejects_and_add_nothing() {
     bench.put("u.jsonl", "[1]\n");
     let error = bench.jsonl(json!({"path": "u.jsonl", "on_bad_lines": "reject"})).await.err().unwrap();
     assert_eq!(error.message(), "1 row was rejected, at most 0 are allowed");
+}
+
+#[tokio::test]
+async fn a_key_that_no_column_can_have_is_a_fault_of_its_line_unless_it_is_left_out() {
+    let bench = Bench::new();
+    bench.put("t.jsonl", "{\"a\": 1}\n{\"a\": 2, \"b\\u0000\": 1}\n{\"b\\u0000\": 2}\n{\"a\": 3}\n");
+    let config = json!({"path": "t.jsonl", "on_bad_lines": "reject", "max_rejects": 2});
+    let table = bench.jsonl(config).await.unwrap();
+    assert_eq!((table.rows(), table.output.counts.rejected), (vec![vec!["1".to_owned()], vec!["3".to_owned()]], 2));
+    let table = bench.jsonl(json!({"path": "t.jsonl", "columns": ["a"]})).await.unwrap();
+    assert_eq!(table.rows(), [["1"], ["2"], ["∅"], ["3"]]);
 }
 
 #[tokio::test]

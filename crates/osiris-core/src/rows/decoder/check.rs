@@ -61,8 +61,9 @@ impl From<ParseError> for RowFault {
 }
 
 impl RowDecoder {
-    /// Checks a row that must be an object, without reading it: its grammar, that no member of it occurs twice, and that its
-    /// values fit the [types](super::super::RowOptions::with_types) that were set. [`push`](Self::push) takes what passes.
+    /// Checks a row that must be an object, without reading it: its grammar, that no member of it occurs twice, that columns
+    /// can have the names of its members, and that its values fit the [types](super::super::RowOptions::with_types) that were
+    /// set. [`push`](Self::push) takes what passes.
     ///
     /// # Errors
     /// The first fault of the row.
@@ -117,7 +118,12 @@ impl RowDecoder {
                 let key = self.names.key(Names::ROOT, at);
                 return Err(RowFault::from(format!("the key `{key}` occurs more than once")));
             }
-            if self.names.member(Names::ROOT, at).constant {
+            let member = self.names.member(Names::ROOT, at);
+            if member.has_nul && member.kept {
+                let reason = "a key has the character U+0000, which no column name can have";
+                return Err(RowFault::from(reason.to_owned()));
+            }
+            if member.constant {
                 constant = Some(at);
             }
             let json = cursor.skip()?;
