@@ -66,6 +66,16 @@ async fn columns_types_limit_and_file_names() {
 }
 
 #[tokio::test]
+async fn a_type_of_a_key_that_is_left_out_is_never_checked() {
+    let bench = Bench::new();
+    for text in ["{\"n\": \"x\", \"a\": 1}\n{\"n\": 1}\n", "{\"a\": 1, \"n\": 1}\n{\"n\": \"x\"}\n"] {
+        bench.put("t.jsonl", text);
+        let config = json!({"path": "t.jsonl", "columns": ["a"], "dtype": {"n": "INTEGER"}});
+        assert_eq!(bench.jsonl(config).await.unwrap().rows(), [["1"], ["∅"]]);
+    }
+}
+
+#[tokio::test]
 async fn standard_input_is_read() {
     let bench = Bench::with_stdin(b"{\"a\": 1}\n{\"a\": 2}\n");
     let table = bench.jsonl(json!({"path": "-"})).await.unwrap();

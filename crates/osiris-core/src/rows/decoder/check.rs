@@ -113,8 +113,7 @@ impl RowDecoder {
         let (mut likely, mut constant) = (0, None);
         loop {
             let at = self.member(cursor, Names::ROOT, likely)?;
-            let is_first = self.names.mark(Names::ROOT, at, self.checked);
-            if !is_first {
+            if !self.names.mark(Names::ROOT, at, self.checked) {
                 let key = self.names.key(Names::ROOT, at);
                 return Err(RowFault::from(format!("the key `{key}` occurs more than once")));
             }
@@ -127,7 +126,7 @@ impl RowDecoder {
                 constant = Some(at);
             }
             let json = cursor.skip()?;
-            if !self.types.is_empty() {
+            if member.kept && !self.types.is_empty() {
                 self.check_value(at, json)?;
             }
             likely = at + 1;
@@ -137,17 +136,13 @@ impl RowDecoder {
         }
     }
 
-    /// Checks the value of a member against the type that its column must have.
+    /// Checks the value of a member that is kept against the type that its column must have.
     fn check_value(&self, at: usize, json: &str) -> Result<(), RowFault> {
         let key = self.names.key(Names::ROOT, at);
-        let new = match self.names.known_place(Names::ROOT, at) {
-            Some(Place::Nowhere) => return Ok(()),
-            Some(Place::Column(column)) => {
-                return self.columns.get(column).map_or(Ok(()), |column| fits(column, key, json));
-            }
-            None => self.types.get(key).map(Column::typed),
-        };
-        new.map_or(Ok(()), |column| fits(&column, key, json))
+        if let Some(Place::Column(column)) = self.names.known_place(Names::ROOT, at) {
+            return self.columns.get(column).map_or(Ok(()), |column| fits(column, key, json));
+        }
+        self.types.get(key).map_or(Ok(()), |column_type| fits(&Column::typed(column_type), key, json))
     }
 }
 
