@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use osiris_core::rows::{Nested, Row, RowDecoder, RowFault, RowOptions};
-use osiris_core::{ColumnType, Error, Problem, Reject, Result, problem};
+use osiris_core::{Code, ColumnType, Error, Problem, Reject, Result, problem};
 use tokio::sync::mpsc;
 
 use super::lines::LineReader;
@@ -129,7 +129,8 @@ impl<'a> RowReader<'a> {
         // Without that name, the line would be a good one.
         if fault.is_about_constant() || self.config.on_bad_lines == OnBadLines::Error {
             let error = Error::validation(format!("`{name}`: line {}: {fault}", lines.number()));
-            return Err(error.with_hint(hint(fault)));
+            let code = (!fault.is_about_constant()).then_some(Code::BadLine);
+            return Err(error.with_code(code).with_hint(hint(fault)));
         }
         self.rejected += 1;
         self.reject_bytes += lines.text().len();

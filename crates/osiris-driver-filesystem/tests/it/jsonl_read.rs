@@ -1,6 +1,6 @@
 //! What the extractor of JSON lines reads and refuses.
 
-use osiris_core::ErrorKind;
+use osiris_core::{Code, ErrorKind};
 use serde_json::json;
 
 use crate::bench::Bench;
@@ -98,6 +98,7 @@ async fn bad_lines_are_named() {
         bench.put("t.jsonl", text);
         let error = bench.jsonl(json!({"path": "t.jsonl"})).await.err().unwrap();
         assert_eq!((error.kind(), error.message()), (ErrorKind::Validation, format!("`t.jsonl`: {expected}").as_str()));
+        assert_eq!(error.code(), Code::BadLine);
     }
     bench.put("t.jsonl", "{\"n\": 1}\n{\"n\": \"x\"}\n");
     insta::assert_snapshot!(bench.jsonl_error(json!({"path": "t.jsonl", "dtype": {"n": "INTEGER"}})).await, @"
@@ -181,7 +182,9 @@ async fn what_cannot_be_a_table_is_refused() {
     assert_eq!((empty.columns().join(", "), empty.rows().len()), ("id BIGINT, filename VARCHAR".to_owned(), 0));
     bench.put("latin.jsonl", b"{\"a\": \"caf\xe9\"}\n");
     let config = json!({"path": "latin.jsonl", "on_bad_lines": "reject", "max_rejects": 9});
-    insta::assert_snapshot!(bench.jsonl_error(config).await, @"
+    let error = bench.jsonl(config).await.err().unwrap();
+    assert_eq!(error.code(), Code::InvalidEncoding);
+    insta::assert_snapshot!(bench.shown(error), @"
     validation: step `step`: `latin.jsonl` is not UTF-8: byte 10 on line 1 is not valid
     hint: JSON lines are UTF-8: convert the file, for example with `iconv -f LATIN1 -t UTF-8`
     ");

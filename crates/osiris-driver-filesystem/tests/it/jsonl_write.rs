@@ -1,6 +1,6 @@
 //! What the writer of JSON lines writes.
 
-use osiris_core::{ErrorKind, Inputs};
+use osiris_core::{Code, ErrorKind, Inputs};
 use serde_json::json;
 
 use crate::bench::Bench;
@@ -97,6 +97,7 @@ async fn append_puts_rows_behind_other_lines() {
     bench.put("t.jsonl", "a,b\n1,2\n");
     let error = bench.write(WRITER, "SELECT 2 AS a", json!({"path": "t.jsonl", "mode": "append"})).await.err().unwrap();
     assert_eq!(error.message(), "cannot append to `t.jsonl`: line 1: not valid JSON at byte 0");
+    assert_eq!(error.code(), Code::BadLine);
     assert_eq!(bench.text("t.jsonl"), "a,b\n1,2\n");
 }
 
