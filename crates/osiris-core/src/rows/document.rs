@@ -392,6 +392,9 @@ mod tests {
             let error = Document::parse(wrong.into(), &path).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Validation, "{wrong}");
         }
+        let deep = format!("{{\"results\": [{}{}]}}", "[".repeat(200), "]".repeat(200));
+        let error = Document::parse(deep.into(), &path).unwrap_err();
+        assert_eq!(error.message(), "the JSON of the response is nested deeper than 128 levels");
     }
 
     #[test]

@@ -100,6 +100,9 @@ async fn bad_lines_are_named() {
         assert_eq!((error.kind(), error.message()), (ErrorKind::Validation, format!("`t.jsonl`: {expected}").as_str()));
         assert_eq!(error.code(), Code::BadLine);
     }
+    bench.put("t.jsonl", format!("{{\"a\": {}{}}}\n", "[".repeat(200), "]".repeat(200)));
+    let error = bench.jsonl(json!({"path": "t.jsonl"})).await.err().unwrap();
+    assert_eq!(error.message(), "`t.jsonl`: line 1: nested deeper than 128 levels");
     bench.put("t.jsonl", "{\"n\": 1}\n{\"n\": \"x\"}\n");
     insta::assert_snapshot!(bench.jsonl_error(json!({"path": "t.jsonl", "dtype": {"n": "INTEGER"}})).await, @"
     validation: step `step`: `t.jsonl`: line 2: column `n`: the value is not INTEGER

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::super::column::{Column, Value};
-use super::super::cursor::{Cursor, ParseError};
+use super::super::cursor::{Cursor, MAX_DEPTH, ParseError};
 use super::super::document::Row;
 use super::super::names::{Names, Place};
 use super::RowDecoder;
@@ -56,6 +56,7 @@ impl From<ParseError> for RowFault {
         Self::from(match error {
             ParseError::Ended => "the JSON is incomplete".to_owned(),
             ParseError::Syntax(at) => format!("not valid JSON at byte {at}"),
+            ParseError::TooDeep => format!("nested deeper than {MAX_DEPTH} levels"),
         })
     }
 }
