@@ -62,6 +62,7 @@ async fn nan_and_infinity_are_named_and_nothing_is_written() {
         ("SELECT ['nan'::DOUBLE] AS l", "row 1, column `l`", number),
         ("SELECT to_json({'x': 'nan'::DOUBLE}) AS j", "row 1, column `j`", embedded),
         ("SELECT '[-Infinity]'::JSON AS j", "row 1, column `j`", embedded),
+        ("SELECT {'k': ['NaN'::JSON]} AS s", "row 1, column `s`", embedded),
         ("SELECT '{\"b\":[1,2,]}'::JSON AS j", "row 1, column `j`", embedded),
     ] {
         let error = bench.write(WRITER, select, json!({"path": "o.jsonl"})).await.err().unwrap();
@@ -69,6 +70,16 @@ async fn nan_and_infinity_are_named_and_nothing_is_written() {
         assert!(error.hint().unwrap().contains(hint), "{error:?}");
         assert_eq!(bench.files(), Vec::<String>::new());
     }
+}
+
+#[tokio::test]
+async fn json_inside_of_nested_values_is_part_of_them() {
+    let bench = Bench::new();
+    let select = r#"SELECT ['{"k": 2}'::JSON, NULL] AS l, {'j': '[1]'::JSON, 't': '[1]'} AS s, MAP {'k': '"x"'::JSON} AS m,
+        [[to_json(1)]] AS n, ['true'::JSON]::JSON[1] AS a"#;
+    bench.write(WRITER, select, json!({"path": "o.jsonl"})).await.unwrap();
+    let expected = r#"{"l":[{"k": 2},null],"s":{"j":[1],"t":"[1]"},"m":{"k":"x"},"n":[[1]],"a":[true]}"#;
+    assert_eq!(bench.text("o.jsonl"), format!("{expected}\n"));
 }
 
 #[tokio::test]
