@@ -287,6 +287,18 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// What a value that begins with this byte is, for messages.
+pub(super) fn kind(first: u8) -> &'static str {
+    match first {
+        b'{' => "an object",
+        b'[' => "a list",
+        b'"' => "a string",
+        b'n' => "null",
+        b't' | b'f' => "a boolean",
+        _ => "a number",
+    }
+}
+
 /// Appends `text`, whose escapes are valid, to `out` without escapes, and returns how many halves of surrogate pairs
 /// were replaced.
 pub(super) fn unescape(text: &str, out: &mut String) -> u64 {

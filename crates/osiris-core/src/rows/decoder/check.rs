@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::super::column::{Column, Value};
-use super::super::cursor::{Cursor, MAX_DEPTH, ParseError};
+use super::super::cursor::{Cursor, MAX_DEPTH, ParseError, kind};
 use super::super::document::Row;
 use super::super::names::{Names, Place};
 use super::RowDecoder;
@@ -165,15 +165,4 @@ fn fits(column: &Column, key: &str, json: &str) -> Result<(), RowFault> {
         None => "text".to_owned(),
     };
     Err(RowFault { column: Some(key.to_owned()), ..RowFault::from(format!("the value is not {name}")) })
-}
-
-/// What a value that begins with this byte is.
-fn kind(first: u8) -> &'static str {
-    match first {
-        b'[' => "a list",
-        b'"' => "a string",
-        b'n' => "null",
-        b't' | b'f' => "a boolean",
-        _ => "a number",
-    }
 }
