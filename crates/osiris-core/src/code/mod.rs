@@ -77,7 +77,7 @@ codes! {
     TableNotFound = "E0401", "the table does not exist";
     ColumnNotFound = "E0402", "the column does not exist";
     ValueDoesNotFit = "E0403", "a value does not fit its type";
-    BadLine = "E0404", "a line of a CSV file cannot be read";
+    BadLine = "E0404", "a line of a file cannot be read";
     InvalidEncoding = "E0405", "the encoding of a file is another one";
     ConstraintViolated = "E0406", "rows violate a constraint of the table";
     TooManyRejects = "E0407", "more rows were rejected than allowed";

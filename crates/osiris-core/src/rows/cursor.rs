@@ -8,7 +8,7 @@ use memchr::memchr2;
 use crate::Error;
 
 /// Deeper nesting is rejected.
-const MAX_DEPTH: usize = 128;
+pub(super) const MAX_DEPTH: usize = 128;
 
 /// Why a text cannot be read any further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub(super) enum ParseError {
     Ended,
     /// It is not valid JSON at this byte.
     Syntax(usize),
+    /// It has more than [`MAX_DEPTH`] lists and objects inside of each other.
+    TooDeep,
 }
 
 impl From<ParseError> for Error {
@@ -25,6 +27,9 @@ impl From<ParseError> for Error {
         match error {
             ParseError::Ended => Error::network("the response ended in the middle of the JSON"),
             ParseError::Syntax(at) => Error::validation(format!("the response is not valid JSON at byte {at}")),
+            ParseError::TooDeep => {
+                Error::validation(format!("the JSON of the response is nested deeper than {MAX_DEPTH} levels"))
+            }
         }
     }
 }
@@ -247,7 +252,8 @@ impl<'a> Cursor<'a> {
     fn skip_value(&mut self, depth: usize) -> Read<()> {
         match self.peek()? {
             b'"' => self.string().map(drop),
-            b'{' if depth < MAX_DEPTH => {
+            b'{' | b'[' if depth >= MAX_DEPTH => Err(ParseError::TooDeep),
+            b'{' => {
                 self.at += 1;
                 if self.eat(b'}')? {
                     return Ok(());
@@ -260,7 +266,7 @@ impl<'a> Cursor<'a> {
                     }
                 }
             }
-            b'[' if depth < MAX_DEPTH => {
+            b'[' => {
                 self.at += 1;
                 if self.eat(b']')? {
                     return Ok(());
@@ -278,6 +284,18 @@ impl<'a> Cursor<'a> {
             b'n' => self.word("null"),
             _ => Err(self.syntax()),
         }
+    }
+}
+
+/// What a value that begins with this byte is, for messages.
+pub(super) fn kind(first: u8) -> &'static str {
+    match first {
+        b'{' => "an object",
+        b'[' => "a list",
+        b'"' => "a string",
+        b'n' => "null",
+        b't' | b'f' => "a boolean",
+        _ => "a number",
     }
 }
 
@@ -400,6 +418,9 @@ mod tests {
     #[test]
     fn nesting_has_an_end() {
         let deep = "[".repeat(100_000);
-        assert_eq!(accepts(&deep), Err(ParseError::Syntax(MAX_DEPTH)));
+        assert_eq!(accepts(&deep), Err(ParseError::TooDeep));
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert_eq!(accepts(&nested(MAX_DEPTH)), Ok(()));
+        assert_eq!(accepts(&nested(MAX_DEPTH + 1)), Err(ParseError::TooDeep));
     }
 }

@@ -7,7 +7,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::cursor::{Cursor, ParseError};
+use super::cursor::{Cursor, ParseError, kind};
 use super::path::{RowPath, Segment};
 use crate::{Error, Result};
 
@@ -200,15 +200,7 @@ impl<'a> Walk<'a> {
             (Some((Segment::Each, rest)), b'[') => self.items(None, rest),
             (Some((Segment::Index(index), rest)), b'[') => self.items(Some(*index), rest),
             (Some((segment, _)), _) => {
-                let what = match next {
-                    b'{' => "an object",
-                    b'[' => "an array",
-                    b'"' => "a string",
-                    b'n' => "null",
-                    b't' | b'f' => "a boolean",
-                    _ => "a number",
-                };
-                self.stop(&format!("is {what}, which has no `{segment}`"));
+                self.stop(&format!("is {}, which has no `{segment}`", kind(next)));
                 self.copy()
             }
         }
@@ -371,6 +363,7 @@ mod tests {
         for (text, path, said) in [
             (r#"{"data": {"items": [], "n": 1}}"#, "data.itms", "$.data has no member `itms`; it has: items, n"),
             (r#"{"data": null}"#, "data.items", "$.data is null, which has no `.items`"),
+            (r#"{"data": [1]}"#, "data.items", "$.data is a list, which has no `.items`"),
             (r#"{"data": {"items": null}}"#, "data.items", "$.data.items is null"),
             (r#"{"data": [1]}"#, "data[3]", "$.data has 1 items, so there is no `[3]`"),
         ] {
@@ -392,6 +385,9 @@ mod tests {
             let error = Document::parse(wrong.into(), &path).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Validation, "{wrong}");
         }
+        let deep = format!("{{\"results\": [{}{}]}}", "[".repeat(200), "]".repeat(200));
+        let error = Document::parse(deep.into(), &path).unwrap_err();
+        assert_eq!(error.message(), "the JSON of the response is nested deeper than 128 levels");
     }
 
     #[test]

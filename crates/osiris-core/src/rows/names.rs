@@ -30,6 +30,12 @@ pub(super) struct Member {
     name: String,
     /// Whether its text may be JSON.
     pub(super) embedded: bool,
+    /// Whether it has the name of the constant, ignoring case.
+    pub(super) constant: bool,
+    /// Whether the filter, if there is one, does not leave it out.
+    pub(super) kept: bool,
+    /// Whether its key has the character U+0000, which no name of a column can have.
+    pub(super) has_nul: bool,
     column: Option<Place>,
     /// The last row that was checked and has it.
     seen: u64,
@@ -53,6 +59,8 @@ pub(super) struct Names {
     columns: Vec<String>,
     /// The columns that were declared, by the name that the rows use.
     declared: HashMap<String, ColumnId>,
+    /// The member that every row gets, in lower case.
+    constant: Option<String>,
 }
 
 impl Names {
@@ -68,6 +76,7 @@ impl Names {
             taken: HashSet::new(),
             columns: Vec::new(),
             declared: HashMap::new(),
+            constant: None,
             options,
         };
         for (name, _) in names.options.columns.clone() {
@@ -106,12 +115,36 @@ impl Names {
         if let Some(&at) = node.index.get(key) {
             return at;
         }
-        let embedded = node.depth == 0 && self.options.embedded.iter().any(|embedded| embedded == key);
+        let is_root = node.depth == 0;
+        let embedded = is_root && self.options.embedded.iter().any(|embedded| embedded == key);
+        let constant = is_root && self.constant.as_ref().is_some_and(|constant| *constant == key.to_lowercase());
         let (at, name) = (node.members.len(), format!("{}{key}", node.prefix));
-        let plain = !key.contains(['"', '\\']);
-        node.members.push(Member { key: key.into(), plain, name, embedded, column: None, seen: 0, node: None });
         node.index.insert(key.into(), at);
+        node.members.push(Member {
+            key: key.into(),
+            plain: !key.contains(['"', '\\']),
+            kept: self.options.filter.as_ref().is_none_or(|filter| filter(&name)),
+            has_nul: key.contains('\0'),
+            name,
+            embedded,
+            constant,
+            column: None,
+            seen: 0,
+            node: None,
+        });
         at
+    }
+
+    /// The member `name`, which every row gets. Where a row has one itself, there would be two columns of one name.
+    pub(super) fn constant(&mut self, name: &str) -> usize {
+        let lower = name.to_lowercase();
+        if self.constant.as_ref() != Some(&lower) {
+            for member in &mut self.nodes[Self::ROOT].members {
+                member.constant = member.key.to_lowercase() == lower;
+            }
+            self.constant = Some(lower);
+        }
+        self.find(Self::ROOT, name)
     }
 
     /// Marks the member as one of the checked row `row`; false when it has the mark already.
@@ -141,8 +174,8 @@ impl Names {
     }
 
     fn new_place(&mut self, node: NodeId, at: usize) -> Place {
-        let name = self.nodes[node].members[at].name.clone();
-        let kept = self.options.filter.as_ref().is_none_or(|filter| filter(&name));
+        let member = &self.nodes[node].members[at];
+        let (name, kept) = (member.name.clone(), member.kept);
         let place = match self.declared.get(&name) {
             _ if !kept => Place::Nowhere,
             Some(column) => Place::Column(*column),

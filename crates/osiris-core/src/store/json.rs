@@ -8,12 +8,12 @@ use arrow::datatypes::{DataType, Field, Fields, TimeUnit};
 use arrow::json::WriterBuilder;
 use arrow::json::writer::LineDelimited;
 
-use super::types::JSON_EXTENSION;
+use super::types::ColumnType;
 use crate::{Error, Result};
 
 /// Each value as JSON text: text becomes a JSON string, JSON stays as it is, NULL stays NULL.
 pub(super) fn json_text(array: &ArrayRef, field: &Field) -> Result<ArrayRef> {
-    if field.metadata().get("ARROW:extension:name").is_some_and(|name| name == JSON_EXTENSION) {
+    if ColumnType::is_json_field(field) {
         return Ok(Arc::clone(array));
     }
     let failed = |error: arrow::error::ArrowError| {

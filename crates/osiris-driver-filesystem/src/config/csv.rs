@@ -97,6 +97,9 @@ pub enum AddFilename {
 }
 
 impl AddFilename {
+    /// What to do where a file has a column of this name itself.
+    pub(crate) const TAKEN: &'static str = "rename the column of file names: `add_filename: source_file`";
+
     /// The name of the column, if any.
     pub fn column(option: Option<&Self>) -> Option<&str> {
         match option {

@@ -39,15 +39,16 @@ pub struct JsonlExtractorConfig {
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub max_uncompressed_bytes: Option<u64>,
-    /// How to handle a line that is not one JSON object, has a key twice, or a value that does not fit its configured type:
-    /// `error` (default), or `reject`, which stores the line in the rejects. Bytes that are not UTF-8 are always an error.
+    /// How to handle a line that is not one JSON object, has a key twice or one with the character U+0000, or a value that
+    /// does not fit its configured type: `error` (default), or `reject`, which stores the line in the rejects. Bytes that are
+    /// not UTF-8 are always an error.
     #[serde(default)]
     pub on_bad_lines: OnBadLines,
     /// Maximum number of rejects. Default 0.
     #[serde(default)]
     pub max_rejects: u64,
-    /// `true` adds a column `filename` with the path of the file of each row; a string sets the name of the column.
-    /// Default `false`.
+    /// `true` adds a column `filename` with the path of the file of each row; a string sets the name of the column, which no
+    /// key may have. Default `false`.
     #[serde(default)]
     pub add_filename: Option<AddFilename>,
 }
@@ -70,7 +71,7 @@ pub struct JsonlWriterConfig {
     /// The file, or with `max_rows_per_file` the directory. `-` is the standard output. Each row is one line: an object with
     /// a key for each column. Numbers have all their digits, points in time are written as `2024-01-31T12:00:00Z`, dates,
     /// times and timestamps by ISO 8601, bytes as `\x` and hexadecimal digits, lists, structs, maps and JSON as JSON. NaN and
-    /// infinity are an error.
+    /// infinity are an error, and so is JSON with them or with trailing commas, which DuckDB accepts.
     #[schemars(length(min = 1))]
     pub path: String,
     /// `overwrite` (default) or `replace` replaces the file; `append` or `insert` adds rows to it.

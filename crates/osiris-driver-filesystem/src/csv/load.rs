@@ -10,6 +10,7 @@ use osiris_core::{Code, ColumnType, Error, Result};
 use super::scan::copied_delimiter;
 use super::source::{Piece, Scanning};
 use super::types::{DeclaredType, Reading, internal, reading};
+use crate::config::AddFilename;
 use crate::error::engine_error;
 
 /// DuckDB's default maximum line size.
@@ -78,7 +79,7 @@ impl Load {
             && let Some(clash) = columns.iter().find(|column| column.name.eq_ignore_ascii_case(filename))
         {
             return Err(Error::validation(format!("the file already has a column `{}`", clash.name))
-                .with_hint("rename the column of file names: `add_filename: source_file`"));
+                .with_hint(AddFilename::TAKEN));
         }
         Ok(Self { scanning, columns, na_values, filename })
     }

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use osiris_core::problem::nearest;
 use osiris_core::store::FileIdentity;
@@ -92,21 +93,25 @@ impl Opening<'_> {
         options: &ScanOptions<'_>,
         scratch: &Scratch,
     ) -> Result<(Scanned, Option<PathBuf>)> {
+        let bytes = FileBytes::new(file.size);
         let encoded = self.compression.resolve(&file.name) != ReadCompression::None || !self.dialect.charset.is_utf8();
         if !encoded && options.limit.is_none() && (self.reaches)(&file.path) {
             let parallel = match self.dialect.charset {
-                Charset::Utf8 => parallel::scan(&file.path, &file.name, file.size, options)?,
+                Charset::Utf8 => {
+                    bytes.counted(options, |options| parallel::scan(&file.path, &file.name, file.size, options))?
+                }
                 _ => None,
             };
             let scanned = match parallel {
                 Some(scanned) => scanned,
-                None => self.open(file, |source| scan(source, &file.name, options, None))?,
+                None => bytes
+                    .counted(options, |options| self.open(file, |source| scan(source, &file.name, options, None)))?,
             };
             if scanned.plain {
                 return Ok((scanned, None));
             }
         }
-        let (scanned, path) = self.copy(file, options, scratch)?;
+        let (scanned, path) = bytes.counted(options, |options| self.copy(file, options, scratch))?;
         Ok((scanned, Some(path)))
     }
 
@@ -167,6 +172,29 @@ pub(crate) fn open_text<T>(
             work(&mut Utf8Reader::new(source, name, dialect.charset))
         }
     })
+}
+
+/// How much of a file was scanned: each byte counts once, and all of them as many as the file has on the disk at most.
+struct FileBytes {
+    size: u64,
+    counted: AtomicU64,
+}
+
+impl FileBytes {
+    fn new(size: u64) -> Self {
+        Self { size, counted: AtomicU64::new(0) }
+    }
+
+    /// Calls `scan`, which begins at the start of the file, with options that count what no scan before has reached.
+    fn counted<T>(&self, options: &ScanOptions<'_>, scan: impl FnOnce(&ScanOptions<'_>) -> Result<T>) -> Result<T> {
+        let scanned = AtomicU64::new(0);
+        let on_bytes = |bytes: u64| {
+            let reached = (scanned.fetch_add(bytes, Relaxed) + bytes).min(self.size);
+            let before = self.counted.fetch_max(reached, Relaxed);
+            (options.on_bytes)(reached.saturating_sub(before))
+        };
+        scan(&ScanOptions { on_bytes: &on_bytes, ..*options })
+    }
 }
 
 impl Scanning {

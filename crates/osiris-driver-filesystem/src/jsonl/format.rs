@@ -5,7 +5,7 @@ use arrow::buffer::NullBuffer;
 use osiris_core::{ColumnType, Error, Result, TableSchema};
 
 use crate::config::Nulls;
-use crate::text::{Style, Values, not_finite, nulls, string};
+use crate::text::{Style, Values, embedded, not_finite, nulls, string};
 
 /// How batches are formatted.
 pub(super) struct Formatter {
@@ -38,7 +38,7 @@ impl Formatter {
     /// Writes the rows of a batch; `first` is the number of its first row, for messages.
     ///
     /// # Errors
-    /// For NaN and infinity.
+    /// For NaN and infinity, and for JSON that DuckDB alone accepts.
     pub(super) fn rows(&self, batch: &RecordBatch, first: u64, out: &mut Vec<u8>) -> Result<()> {
         let cells = batch.columns().iter().zip(&self.members).map(|(array, member)| Cells::new(array, member));
         let cells = cells.collect::<Result<Vec<_>>>()?;
@@ -82,7 +82,7 @@ impl<'a> Cells<'a> {
     #[inline]
     fn write(&self, row: usize, out: &mut Vec<u8>) -> Result<()> {
         match &self.values {
-            Values::Text(texts) if self.member.is_json => embedded(texts.value(row), out),
+            Values::Text(texts) if self.member.is_json => embedded(texts.value(row), out)?,
             Values::Text(texts) => string(texts.value(row), out),
             Values::Float32(floats) if !floats.value(row).is_finite() => return Err(not_finite()),
             Values::Float64(floats) if !floats.value(row).is_finite() => return Err(not_finite()),
@@ -104,16 +104,5 @@ impl<'a> Cells<'a> {
     fn error(&self, error: &Error, row: u64) -> Error {
         Error::validation(format!("row {}, column `{}`: {}", row + 1, self.member.name, error.message()))
             .with_hint(error.hint().unwrap_or_default().to_owned())
-    }
-}
-
-/// Writes a text that is JSON, on one line: in JSON, line ends stand between tokens only.
-fn embedded(json: &str, out: &mut Vec<u8>) {
-    let start = out.len();
-    out.extend_from_slice(json.as_bytes());
-    for byte in &mut out[start..] {
-        if matches!(byte, b'\n' | b'\r') {
-            *byte = b' ';
-        }
     }
 }

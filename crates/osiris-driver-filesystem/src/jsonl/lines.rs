@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read};
 use std::string::FromUtf8Error;
 
-use osiris_core::{Error, Result};
+use osiris_core::{Code, Error, Result};
 
 use crate::error::unpack;
 
@@ -72,6 +72,7 @@ impl<'a> LineReader<'a> {
 
     fn too_long(&self) -> Error {
         Error::validation(format!("`{}`: line {} is longer than {} MiB", self.name, self.number, MAX_LINE >> 20))
+            .with_code(Code::BadLine)
             .with_hint("each line must be one JSON object: `jq -c '.[]'` makes lines of a JSON array")
     }
 
@@ -83,7 +84,7 @@ impl<'a> LineReader<'a> {
             "`{}` is not UTF-8: byte {offset} on line {} is not valid",
             self.name, self.number
         ));
-        error.with_hint(match marked {
+        error.with_code(Code::InvalidEncoding).with_hint(match marked {
             true => {
                 "the file begins with a UTF-16 byte order mark: convert it, for example with `iconv -f UTF-16 -t UTF-8`"
             }

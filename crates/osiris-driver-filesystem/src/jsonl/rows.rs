@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use osiris_core::rows::{Nested, Row, RowDecoder, RowFault, RowOptions};
-use osiris_core::{ColumnType, Error, Problem, Reject, Result, problem};
+use osiris_core::{Code, ColumnType, Error, Problem, Reject, Result, problem};
 use tokio::sync::mpsc;
 
 use super::lines::LineReader;
@@ -16,6 +16,8 @@ use crate::csv::{DeclaredType, find_all};
 
 /// Rejects that are sent at a time.
 const REJECTS: usize = 500;
+/// How many bytes their lines have at most, besides the last one.
+const REJECT_BYTES: usize = 8 << 20;
 
 /// What the reader sends to the store.
 pub(super) enum Piece {
@@ -61,6 +63,8 @@ pub(super) struct RowReader<'a> {
     /// Rows that may still be read.
     left: u64,
     rejects: Vec<Reject>,
+    /// The bytes of their lines.
+    reject_bytes: usize,
     rejected: u64,
 }
 
@@ -84,7 +88,7 @@ impl<'a> RowReader<'a> {
             options = options.with_filter(Arc::new(move |name| kept.contains(&name.to_lowercase())));
         }
         let decoder = RowDecoder::new(options);
-        Ok(Self { config, decoder, pieces, stop, left: limit, rejects: Vec::new(), rejected: 0 })
+        Ok(Self { config, decoder, pieces, stop, left: limit, rejects: Vec::new(), reject_bytes: 0, rejected: 0 })
     }
 
     /// Whether no more rows are wanted.
@@ -122,27 +126,27 @@ impl<'a> RowReader<'a> {
     }
 
     fn bad_line(&mut self, fault: &RowFault, name: &str, lines: &LineReader<'_>) -> Result<()> {
-        if self.config.on_bad_lines == OnBadLines::Error {
+        // Without that name, the line would be a good one.
+        if fault.is_about_constant() || self.config.on_bad_lines == OnBadLines::Error {
             let error = Error::validation(format!("`{name}`: line {}: {fault}", lines.number()));
-            return Err(error.with_hint(match fault.column() {
-                Some(column) => {
-                    format!("fix the value, set another type for `{column}`, or set `on_bad_lines: reject`")
-                }
-                None => "each line must be one JSON object: fix the line, or set `on_bad_lines: reject`".to_owned(),
-            }));
+            let code = (!fault.is_about_constant()).then_some(Code::BadLine);
+            return Err(error.with_code(code).with_hint(hint(fault)));
         }
         self.rejected += 1;
+        self.reject_bytes += lines.text().len();
         self.rejects.push(Reject {
             row_number: Some(lines.number()),
             column: fault.column().map(str::to_owned),
             reason: format!("`{name}`: {}", fault.reason()),
             row: Some(lines.text().to_owned()),
         });
-        if self.rejects.len() >= REJECTS { self.send_rejects() } else { Ok(()) }
+        let is_full = self.rejects.len() >= REJECTS || self.reject_bytes >= REJECT_BYTES;
+        if is_full { self.send_rejects() } else { Ok(()) }
     }
 
     fn send_rejects(&mut self) -> Result<()> {
         let rejects = std::mem::take(&mut self.rejects);
+        self.reject_bytes = 0;
         if rejects.is_empty() { Ok(()) } else { self.send(Piece::Rejects(rejects)) }
     }
 
@@ -198,6 +202,15 @@ impl<'a> RowReader<'a> {
     }
 }
 
+/// What to do about a bad line.
+fn hint(fault: &RowFault) -> String {
+    match fault.column() {
+        _ if fault.is_about_constant() => AddFilename::TAKEN.to_owned(),
+        Some(column) => format!("fix the value, set another type for `{column}`, or set `on_bad_lines: reject`"),
+        None => "each line must be one JSON object: fix the line, or set `on_bad_lines: reject`".to_owned(),
+    }
+}
+
 /// The error of files from which no column is known.
 fn without_columns(name: &str, rows: u64) -> Error {
     let error = match rows {
@@ -205,4 +218,24 @@ fn without_columns(name: &str, rows: u64) -> Error {
         _ => Error::validation(format!("no line of `{name}` has a key that is read")),
     };
     error.with_hint("set the columns and their types, for example `dtype: {id: BIGINT}`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn bad_lines_that_are_long_do_not_wait_for_many() {
+        let config = json!({"path": "t.jsonl", "on_bad_lines": "reject", "max_rejects": 9});
+        let config: JsonlExtractorConfig = serde_json::from_value(config).unwrap();
+        let (pieces, mut arriving) = mpsc::channel(8);
+        let stop = StopFlag::default();
+        let mut reader = RowReader::new(&config, u64::MAX, &pieces, &stop).unwrap();
+        let text = format!("{}\n", "x".repeat(REJECT_BYTES / 2)).repeat(3);
+        reader.file(&mut text.as_bytes(), "t.jsonl").unwrap();
+        let Ok(Piece::Rejects(rejects)) = arriving.try_recv() else { panic!("no rejects") };
+        assert_eq!(rejects.len(), 2);
+        assert!(arriving.try_recv().is_err());
+    }
 }

@@ -6,8 +6,8 @@ use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use osiris_core::rows::{Row, RowDecoder, RowOptions};
 use osiris_core::{
-    CommitOutcome, Component, ComponentSpec, ConnectionUse, DestinationId, Error, ExecutionContext, Feature, Intent,
-    Problem, Result, Role, Stdio, Step, TableRef, Write, Written,
+    Code, CommitOutcome, Component, ComponentSpec, ConnectionUse, DestinationId, Error, ExecutionContext, Feature,
+    Intent, Problem, Result, Role, Stdio, Step, TableRef, Write, Written,
 };
 
 use super::format::Formatter;
@@ -143,6 +143,7 @@ impl TextFormat for JsonlFormat {
             let checked = RowDecoder::new(RowOptions::new()).check(&Row::new(lines.text()));
             checked.map_err(|fault| {
                 Error::validation(format!("cannot append to `{name}`: line {}: {fault}", lines.number()))
+                    .with_code(Code::BadLine)
                     .with_hint("append to a file of JSON lines, or set `mode: overwrite`")
             })
         })?;

@@ -12,7 +12,7 @@ use chrono::format::Item;
 
 pub(crate) use ends::{last_byte, last_of};
 pub(crate) use field::{Values, date_items, nulls};
-pub(crate) use json::{not_finite, string};
+pub(crate) use json::{embedded, not_finite, string};
 pub(crate) use write::{TextFile, TextFormat, TextWriteTask, columns};
 
 /// How values are written.
@@ -24,23 +24,24 @@ pub(crate) struct Style<'a> {
     utc: &'static [u8],
     /// The format of dates and timestamps, where it is configured.
     dates: Option<&'a [Item<'a>]>,
-    /// Whether NaN and infinity in nested values are errors; they are strings else.
-    finite: bool,
+    /// Whether nested values are JSON all through: JSON in them is embedded, NaN and infinity are errors. They are strings
+    /// else.
+    strict: bool,
 }
 
 impl<'a> Style<'a> {
     /// As DuckDB writes them: `2024-01-31 12:00:00+00:00`.
     pub(crate) fn plain(dates: Option<&'a [Item<'a>]>) -> Self {
-        Self { separator: b' ', utc: b"+00:00", dates, finite: false }
+        Self { separator: b' ', utc: b"+00:00", dates, strict: false }
     }
 
     /// As JSON is written on the internet, by RFC 3339: `2024-01-31T12:00:00Z`.
     pub(crate) const fn json() -> Self {
-        Self { separator: b'T', utc: b"Z", dates: None, finite: true }
+        Self { separator: b'T', utc: b"Z", dates: None, strict: true }
     }
 
     /// The style of nested values.
     fn inside(self) -> Style<'static> {
-        Style { separator: self.separator, utc: self.utc, dates: None, finite: self.finite }
+        Style { separator: self.separator, utc: self.utc, dates: None, strict: self.strict }
     }
 }

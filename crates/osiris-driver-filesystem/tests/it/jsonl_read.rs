@@ -1,6 +1,6 @@
 //! What the extractor of JSON lines reads and refuses.
 
-use osiris_core::ErrorKind;
+use osiris_core::{Code, ErrorKind};
 use serde_json::json;
 
 use crate::bench::Bench;
@@ -66,6 +66,16 @@ async fn columns_types_limit_and_file_names() {
 }
 
 #[tokio::test]
+async fn a_type_of_a_key_that_is_left_out_is_never_checked() {
+    let bench = Bench::new();
+    for text in ["{\"n\": \"x\", \"a\": 1}\n{\"n\": 1}\n", "{\"a\": 1, \"n\": 1}\n{\"n\": \"x\"}\n"] {
+        bench.put("t.jsonl", text);
+        let config = json!({"path": "t.jsonl", "columns": ["a"], "dtype": {"n": "INTEGER"}});
+        assert_eq!(bench.jsonl(config).await.unwrap().rows(), [["1"], ["∅"]]);
+    }
+}
+
+#[tokio::test]
 async fn standard_input_is_read() {
     let bench = Bench::with_stdin(b"{\"a\": 1}\n{\"a\": 2}\n");
     let table = bench.jsonl(json!({"path": "-"})).await.unwrap();
@@ -83,11 +93,16 @@ async fn bad_lines_are_named() {
         ("{\"a\": nan}\n", "line 1: not valid JSON at byte 6"),
         ("[{\"a\": 1}]\n", "line 1: expected an object, found a list"),
         ("7", "line 1: expected an object, found a number"),
+        ("{\"a\": 1}\n{\"b\\u0000\": 1}\n", "line 2: a key has the character U+0000, which no column name can have"),
     ] {
         bench.put("t.jsonl", text);
         let error = bench.jsonl(json!({"path": "t.jsonl"})).await.err().unwrap();
         assert_eq!((error.kind(), error.message()), (ErrorKind::Validation, format!("`t.jsonl`: {expected}").as_str()));
+        assert_eq!(error.code(), Code::BadLine);
     }
+    bench.put("t.jsonl", format!("{{\"a\": {}{}}}\n", "[".repeat(200), "]".repeat(200)));
+    let error = bench.jsonl(json!({"path": "t.jsonl"})).await.err().unwrap();
+    assert_eq!(error.message(), "`t.jsonl`: line 1: nested deeper than 128 levels");
     bench.put("t.jsonl", "{\"n\": 1}\n{\"n\": \"x\"}\n");
     insta::assert_snapshot!(bench.jsonl_error(json!({"path": "t.jsonl", "dtype": {"n": "INTEGER"}})).await, @"
     validation: step `step`: `t.jsonl`: line 2: column `n`: the value is not INTEGER
@@ -123,6 +138,17 @@ async fn bad_lines_are_kept_as_rejects_and_add_nothing() {
 }
 
 #[tokio::test]
+async fn a_key_that_no_column_can_have_is_a_fault_of_its_line_unless_it_is_left_out() {
+    let bench = Bench::new();
+    bench.put("t.jsonl", "{\"a\": 1}\n{\"a\": 2, \"b\\u0000\": 1}\n{\"b\\u0000\": 2}\n{\"a\": 3}\n");
+    let config = json!({"path": "t.jsonl", "on_bad_lines": "reject", "max_rejects": 2});
+    let table = bench.jsonl(config).await.unwrap();
+    assert_eq!((table.rows(), table.output.counts.rejected), (vec![vec!["1".to_owned()], vec!["3".to_owned()]], 2));
+    let table = bench.jsonl(json!({"path": "t.jsonl", "columns": ["a"]})).await.unwrap();
+    assert_eq!(table.rows(), [["1"], ["2"], ["∅"], ["3"]]);
+}
+
+#[tokio::test]
 async fn what_cannot_be_a_table_is_refused() {
     let bench = Bench::new();
     bench.put("empty.jsonl", "\n").put("bare.jsonl", "{}\n").put("t.jsonl", "{\"id\": 1, \"name\": \"x\"}\n");
@@ -142,15 +168,26 @@ async fn what_cannot_be_a_table_is_refused() {
     validation: step `step`: `dtype` names the key `ID`, but the lines have `id`
     hint: write `dtype: {id: ...}`
     ");
-    insta::assert_snapshot!(bench.jsonl_error(json!({"path": "t.jsonl", "add_filename": "id"})).await, @"
-    validation: step `step`: `t.jsonl`: line 1: the key `id` is the name of an added column
-    hint: each line must be one JSON object: fix the line, or set `on_bad_lines: reject`
-    ");
+    for (name, how) in [("id", json!("error")), ("ID", json!("reject"))] {
+        let config = json!({"path": "t.jsonl", "add_filename": name, "on_bad_lines": how});
+        let error = bench.jsonl_error(config).await;
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(error, @"
+            validation: step `step`: `t.jsonl`: line 1: the key `id` is the name of an added column
+            hint: rename the column of file names: `add_filename: source_file`
+            ");
+        }
+    }
     let empty = bench.jsonl(json!({"path": "empty.jsonl", "dtype": {"id": "BIGINT"}})).await.unwrap();
     assert_eq!((empty.columns(), empty.rows().len()), (vec!["id BIGINT".to_owned()], 0));
+    let config = json!({"path": "empty.jsonl", "dtype": {"id": "BIGINT"}, "add_filename": true});
+    let empty = bench.jsonl(config).await.unwrap();
+    assert_eq!((empty.columns().join(", "), empty.rows().len()), ("id BIGINT, filename VARCHAR".to_owned(), 0));
     bench.put("latin.jsonl", b"{\"a\": \"caf\xe9\"}\n");
     let config = json!({"path": "latin.jsonl", "on_bad_lines": "reject", "max_rejects": 9});
-    insta::assert_snapshot!(bench.jsonl_error(config).await, @"
+    let error = bench.jsonl(config).await.err().unwrap();
+    assert_eq!(error.code(), Code::InvalidEncoding);
+    insta::assert_snapshot!(bench.shown(error), @"
     validation: step `step`: `latin.jsonl` is not UTF-8: byte 10 on line 1 is not valid
     hint: JSON lines are UTF-8: convert the file, for example with `iconv -f LATIN1 -t UTF-8`
     ");

@@ -1,6 +1,6 @@
 //! What the writer of JSON lines writes.
 
-use osiris_core::{ErrorKind, Inputs};
+use osiris_core::{Code, ErrorKind, Inputs};
 use serde_json::json;
 
 use crate::bench::Bench;
@@ -54,19 +54,40 @@ async fn keys_are_in_the_order_of_the_columns_and_null_may_be_left_out() {
 #[tokio::test]
 async fn nan_and_infinity_are_named_and_nothing_is_written() {
     let bench = Bench::new();
-    for (select, message) in [
-        (
-            "SELECT * FROM (VALUES (1.5::DOUBLE), ('inf'::DOUBLE)) t(x)",
-            "row 2, column `x`: NaN and infinity are not numbers of JSON",
-        ),
-        ("SELECT 'nan'::FLOAT AS y", "row 1, column `y`: NaN and infinity are not numbers of JSON"),
-        ("SELECT ['nan'::DOUBLE] AS l", "row 1, column `l`: NaN and infinity are not numbers of JSON"),
+    let number = ("NaN and infinity are not numbers of JSON", "isfinite");
+    let embedded = ("the JSON has what DuckDB alone accepts: NaN, infinity or a trailing comma", "json(x)");
+    for (select, place, (message, hint)) in [
+        ("SELECT * FROM (VALUES (1.5::DOUBLE), ('inf'::DOUBLE)) t(x)", "row 2, column `x`", number),
+        ("SELECT 'nan'::FLOAT AS y", "row 1, column `y`", number),
+        ("SELECT ['nan'::DOUBLE] AS l", "row 1, column `l`", number),
+        ("SELECT to_json({'x': 'nan'::DOUBLE}) AS j", "row 1, column `j`", embedded),
+        ("SELECT '[-Infinity]'::JSON AS j", "row 1, column `j`", embedded),
+        ("SELECT {'k': ['NaN'::JSON]} AS s", "row 1, column `s`", embedded),
+        ("SELECT '{\"b\":[1,2,]}'::JSON AS j", "row 1, column `j`", embedded),
     ] {
         let error = bench.write(WRITER, select, json!({"path": "o.jsonl"})).await.err().unwrap();
-        assert_eq!((error.kind(), error.message()), (ErrorKind::Validation, message));
-        assert!(error.hint().unwrap().contains("isfinite"), "{error:?}");
+        assert_eq!((error.kind(), error.message()), (ErrorKind::Validation, format!("{place}: {message}").as_str()));
+        assert!(error.hint().unwrap().contains(hint), "{error:?}");
         assert_eq!(bench.files(), Vec::<String>::new());
     }
+}
+
+#[tokio::test]
+async fn json_inside_of_nested_values_is_part_of_them() {
+    let bench = Bench::new();
+    let select = r#"SELECT ['{"k": 2}'::JSON, NULL] AS l, {'j': '[1]'::JSON, 't': '[1]'} AS s, MAP {'k': '"x"'::JSON} AS m,
+        [[to_json(1)]] AS n, ['true'::JSON]::JSON[1] AS a"#;
+    bench.write(WRITER, select, json!({"path": "o.jsonl"})).await.unwrap();
+    let expected = r#"{"l":[{"k": 2},null],"s":{"j":[1],"t":"[1]"},"m":{"k":"x"},"n":[[1]],"a":[true]}"#;
+    assert_eq!(bench.text("o.jsonl"), format!("{expected}\n"));
+}
+
+#[tokio::test]
+async fn json_is_written_as_deep_as_it_is() {
+    let bench = Bench::new();
+    let select = "SELECT (repeat('[', 300) || repeat(']', 300))::JSON AS j";
+    bench.write(WRITER, select, json!({"path": "o.jsonl"})).await.unwrap();
+    assert_eq!(bench.text("o.jsonl"), format!("{{\"j\":{}{}}}\n", "[".repeat(300), "]".repeat(300)));
 }
 
 #[tokio::test]
@@ -87,6 +108,7 @@ async fn append_puts_rows_behind_other_lines() {
     bench.put("t.jsonl", "a,b\n1,2\n");
     let error = bench.write(WRITER, "SELECT 2 AS a", json!({"path": "t.jsonl", "mode": "append"})).await.err().unwrap();
     assert_eq!(error.message(), "cannot append to `t.jsonl`: line 1: not valid JSON at byte 0");
+    assert_eq!(error.code(), Code::BadLine);
     assert_eq!(bench.text("t.jsonl"), "a,b\n1,2\n");
 }
 

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::super::column::{Column, Value};
-use super::super::cursor::{Cursor, ParseError};
+use super::super::cursor::{Cursor, MAX_DEPTH, ParseError, kind};
 use super::super::document::Row;
 use super::super::names::{Names, Place};
 use super::RowDecoder;
@@ -15,6 +15,7 @@ use crate::ColumnType;
 pub struct RowFault {
     column: Option<String>,
     reason: String,
+    is_about_constant: bool,
 }
 
 impl RowFault {
@@ -26,6 +27,12 @@ impl RowFault {
     /// The reason, such as `expected an object, found a list`.
     pub fn reason(&self) -> &str {
         &self.reason
+    }
+
+    /// Whether the row is valid, but has a member of the name that every row [gets](RowDecoder::set_constant): another name
+    /// is needed for that, not another row.
+    pub fn is_about_constant(&self) -> bool {
+        self.is_about_constant
     }
 }
 
@@ -40,7 +47,7 @@ impl fmt::Display for RowFault {
 
 impl From<String> for RowFault {
     fn from(reason: String) -> Self {
-        Self { column: None, reason }
+        Self { column: None, reason, is_about_constant: false }
     }
 }
 
@@ -49,28 +56,32 @@ impl From<ParseError> for RowFault {
         Self::from(match error {
             ParseError::Ended => "the JSON is incomplete".to_owned(),
             ParseError::Syntax(at) => format!("not valid JSON at byte {at}"),
+            ParseError::TooDeep => format!("nested deeper than {MAX_DEPTH} levels"),
         })
     }
 }
 
 impl RowDecoder {
-    /// Checks a row that must be an object, without reading it: its grammar, that no member of it occurs twice, and that its
-    /// values fit the [types](super::super::RowOptions::with_types) that were set. [`push`](Self::push) takes what passes.
+    /// Checks a row that must be an object, without reading it: its grammar, that no member of it occurs twice, that columns
+    /// can have the names of its members, and that its values fit the [types](super::super::RowOptions::with_types) that were
+    /// set. [`push`](Self::push) takes what passes.
     ///
     /// # Errors
     /// The first fault of the row.
     pub fn check(&mut self, row: &Row<'_>) -> Result<(), RowFault> {
         self.checked += 1;
         let mut cursor = Cursor::new(row.as_str());
-        match cursor.peek()? {
-            b'{' => self.check_object(&mut cursor)?,
-            first => {
-                cursor.skip()?;
-                cursor.end()?;
-                return Err(RowFault::from(format!("expected an object, found {}", kind(first))));
-            }
+        let first = cursor.peek()?;
+        if first != b'{' {
+            cursor.skip()?;
+            cursor.end()?;
+            return Err(RowFault::from(format!("expected an object, found {}", kind(first))));
         }
-        Ok(cursor.end()?)
+        let constant = self.check_object(&mut cursor)?;
+        cursor.end()?;
+        let Some(at) = constant else { return Ok(()) };
+        let reason = format!("the key `{}` is the name of an added column", self.names.key(Names::ROOT, at));
+        Err(RowFault { is_about_constant: true, ..RowFault::from(reason) })
     }
 
     /// Whether a column can have this type: JSON has values for it, as they are or as text.
@@ -79,9 +90,9 @@ impl RowDecoder {
     }
 
     /// Gives every row from the next one on this member, such as the name of the file that it comes from. A row that has one
-    /// itself does not pass [`check`](Self::check).
+    /// itself, ignoring case, does not pass [`check`](Self::check).
     pub fn set_constant(&mut self, name: &str, value: &str) {
-        self.constant = Some((self.names.find(Names::ROOT, name), value.into()));
+        self.constant = Some((self.names.constant(name), value.into()));
     }
 
     /// The columns so far, in their order.
@@ -94,44 +105,45 @@ impl RowDecoder {
         self.names.keys()
     }
 
-    fn check_object(&mut self, cursor: &mut Cursor<'_>) -> Result<(), RowFault> {
+    /// Checks the members. Returns the one that has the name of the constant.
+    fn check_object(&mut self, cursor: &mut Cursor<'_>) -> Result<Option<usize>, RowFault> {
         cursor.expect(b'{')?;
         if cursor.eat(b'}')? {
-            return Ok(());
+            return Ok(None);
         }
-        let mut likely = 0;
+        let (mut likely, mut constant) = (0, None);
         loop {
             let at = self.member(cursor, Names::ROOT, likely)?;
-            let is_first = self.names.mark(Names::ROOT, at, self.checked);
-            let key = self.names.key(Names::ROOT, at);
-            if self.constant.as_ref().is_some_and(|(constant, _)| *constant == at) {
-                return Err(RowFault::from(format!("the key `{key}` is the name of an added column")));
-            }
-            if !is_first {
+            if !self.names.mark(Names::ROOT, at, self.checked) {
+                let key = self.names.key(Names::ROOT, at);
                 return Err(RowFault::from(format!("the key `{key}` occurs more than once")));
             }
+            let member = self.names.member(Names::ROOT, at);
+            if member.has_nul && member.kept {
+                let reason = "a key has the character U+0000, which no column name can have";
+                return Err(RowFault::from(reason.to_owned()));
+            }
+            if member.constant {
+                constant = Some(at);
+            }
             let json = cursor.skip()?;
-            if !self.types.is_empty() {
+            if member.kept && !self.types.is_empty() {
                 self.check_value(at, json)?;
             }
             likely = at + 1;
             if !cursor.another(b'}')? {
-                return Ok(());
+                return Ok(constant);
             }
         }
     }
 
-    /// Checks the value of a member against the type that its column must have.
+    /// Checks the value of a member that is kept against the type that its column must have.
     fn check_value(&self, at: usize, json: &str) -> Result<(), RowFault> {
         let key = self.names.key(Names::ROOT, at);
-        let new = match self.names.known_place(Names::ROOT, at) {
-            Some(Place::Nowhere) => return Ok(()),
-            Some(Place::Column(column)) => {
-                return self.columns.get(column).map_or(Ok(()), |column| fits(column, key, json));
-            }
-            None => self.types.get(key).map(Column::typed),
-        };
-        new.map_or(Ok(()), |column| fits(&column, key, json))
+        if let Some(Place::Column(column)) = self.names.known_place(Names::ROOT, at) {
+            return self.columns.get(column).map_or(Ok(()), |column| fits(column, key, json));
+        }
+        self.types.get(key).map_or(Ok(()), |column_type| fits(&Column::typed(column_type), key, json))
     }
 }
 
@@ -152,16 +164,5 @@ fn fits(column: &Column, key: &str, json: &str) -> Result<(), RowFault> {
         Some(column_type) => column_type.to_string(),
         None => "text".to_owned(),
     };
-    Err(RowFault { column: Some(key.to_owned()), reason: format!("the value is not {name}") })
-}
-
-/// What a value that begins with this byte is.
-fn kind(first: u8) -> &'static str {
-    match first {
-        b'[' => "a list",
-        b'"' => "a string",
-        b'n' => "null",
-        b't' | b'f' => "a boolean",
-        _ => "a number",
-    }
+    Err(RowFault { column: Some(key.to_owned()), ..RowFault::from(format!("the value is not {name}")) })
 }

@@ -21,6 +21,11 @@ pub use check::RowFault;
 
 /// The most rows in a batch.
 const MAX_ROWS: usize = 122_880;
+/// About what a cell takes that is NULL.
+const NULL_BYTES: usize = 8;
+/// How many times the size of a batch its cells may take if all were NULL: tables of the usual form have their batches by
+/// the bytes of their values.
+const SPARSE: usize = 4;
 
 /// Decodes rows into batches. Send them through a widening sender of the step's sink.
 pub struct RowDecoder {
@@ -121,10 +126,7 @@ impl RowDecoder {
         self.rows += 1;
         self.total += 1;
         self.altered += self.row_altered;
-        if self.bytes >= self.batch_bytes || self.rows >= MAX_ROWS {
-            self.flush()?;
-        }
-        Ok(())
+        if self.is_full() { self.flush() } else { Ok(()) }
     }
 
     /// Reads every row of a document.
@@ -193,7 +195,7 @@ impl RowDecoder {
         if let Some(batch) = self.ready.pop_front() {
             return Ok(Some(batch));
         }
-        self.add_typed();
+        self.add_known();
         if self.rows == 0 && self.columns.iter().all(Column::was_taken) {
             return Ok(None);
         }
@@ -214,6 +216,13 @@ impl RowDecoder {
     /// ledger.
     pub fn altered(&self) -> u64 {
         self.altered
+    }
+
+    /// Whether the rows so far are a batch. Where each row has keys of its own, most cells are NULL.
+    fn is_full(&self) -> bool {
+        let cells = self.rows.saturating_mul(self.columns.len()).saturating_mul(NULL_BYTES);
+        let is_sparse = cells >= self.batch_bytes.saturating_mul(SPARSE);
+        self.bytes >= self.batch_bytes || is_sparse || self.rows >= MAX_ROWS
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -336,12 +345,15 @@ impl RowDecoder {
         self.put(Names::ROOT, at, Value::Text(&value))
     }
 
-    /// Adds the columns that have a type and were in no row.
-    fn add_typed(&mut self) {
+    /// Adds the columns that were in no row: those that have a type, and that of the constant.
+    fn add_known(&mut self) {
         let mut names: Vec<String> = self.types.keys().cloned().collect();
         names.sort();
         for name in names {
             let at = self.names.find(Names::ROOT, &name);
+            self.column(Names::ROOT, at);
+        }
+        if let Some((at, _)) = self.constant {
             self.column(Names::ROOT, at);
         }
     }

@@ -259,6 +259,19 @@ fn batches_are_cut_by_their_bytes() {
 }
 
 #[test]
+fn keys_that_few_rows_have_do_not_make_batches_of_null_without_end() {
+    let mut decoder = RowDecoder::new(RowOptions::new().with_batch_bytes(1000));
+    for id in 0..100 {
+        decoder.push(&Row::new(&format!(r#"{{"key {id}": {id}}}"#))).unwrap();
+    }
+    let batches = drain(&mut decoder);
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 100);
+    // 1000 bytes four times, and one row more.
+    let most = 4 * 1000 / 8 + 100;
+    assert!(batches.iter().all(|batch| batch.num_rows() * batch.num_columns() < most), "{batches:?}");
+}
+
+#[test]
 fn half_a_surrogate_pair_is_replaced_and_counted_once() {
     let mut decoder = RowDecoder::new(RowOptions::new());
     decoder.push(&Row::new(r#"{"a": 1.5, "b": "x"}"#)).unwrap();
@@ -434,8 +447,13 @@ fn columns_with_types_stand_where_the_rows_bring_them() {
     decoder.push(&Row::new(r#"{"id": 1, "day": "2024-01-31"}"#)).unwrap();
     decoder.set_constant("file", "b.jsonl");
     decoder.push(&Row::new(r#"{"late": 1.5, "day": null}"#)).unwrap();
-    let taken = decoder.check(&Row::new(r#"{"file": "x"}"#)).unwrap_err();
-    assert_eq!(taken.to_string(), "the key `file` is the name of an added column");
+    for key in ["file", "FILE"] {
+        let taken = decoder.check(&Row::new(&format!(r#"{{"{key}": "x"}}"#))).unwrap_err();
+        assert_eq!(taken.to_string(), format!("the key `{key}` is the name of an added column"));
+        assert!(taken.is_about_constant());
+        let broken = decoder.check(&Row::new(&format!(r#"{{"{key}": "x""#))).unwrap_err();
+        assert!(!broken.is_about_constant(), "{broken}");
+    }
     insta::assert_snapshot!(shown(&drain(&mut decoder)), @"
     id Int64: 1, NULL
     day Date32: 2024-01-31, NULL

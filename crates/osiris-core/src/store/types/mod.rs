@@ -196,6 +196,11 @@ impl ColumnType {
         }
     }
 
+    /// Whether a field of Arrow is JSON, as [`arrow_field`](Self::arrow_field) makes one.
+    pub fn is_json_field(field: &Field) -> bool {
+        field.extension_type_name() == Some(JSON_EXTENSION)
+    }
+
     /// The narrowest type that holds every value of both, exactly; at worst text, or JSON where either is nested. It is
     /// what a [widening sender](super::TableSink::widening_sender) makes of a column that gets another type.
     #[must_use]
