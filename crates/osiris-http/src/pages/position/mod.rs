@@ -308,7 +308,7 @@ impl PagePosition {
 
     fn repeated(&self, what: &str) -> Error {
         let rows = self.items;
-        self.hinted(Error::integrity(format!("pagination loop: the server returned the {what} after row {rows} again")))
+        self.looping(format!("pagination loop: the server returned the {what} after row {rows} again"))
     }
 
     fn empty(&self) -> Error {
@@ -330,9 +330,15 @@ impl PagePosition {
 
     /// The error of a page that is identical to the one before it.
     pub(super) fn identical(&self, number: u64) -> Error {
-        let error = self.hinted(Error::integrity(format!("page {number} is identical to page {}", number - 1)));
+        let error = self.looping(format!("page {number} is identical to page {}", number - 1));
         let hint = error.hint().map(|hint| format!("{hint}; if it does, select a field that identifies each row"));
         hint.into_iter().fold(error, Error::with_hint)
+    }
+
+    /// The error of a list that would never end.
+    fn looping(&self, message: String) -> Error {
+        let error = self.hinted(Error::integrity(message));
+        if error.hint().is_some() { error } else { error.with_hint("check that the server moves on") }
     }
 
     fn hinted(&self, error: Error) -> Error {

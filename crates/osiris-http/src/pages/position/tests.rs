@@ -53,6 +53,7 @@ fn links_are_followed_until_there_is_none() {
     assert!(!position.clone().advance(&page(3, NextPage::by_link(None))).unwrap());
     let error = position.advance(&page(3, NextPage::Link(url("2")))).unwrap_err();
     assert_eq!(error.message(), "pagination loop: the server returned the link after row 53 again");
+    assert_eq!(error.hint(), Some("check that the server moves on"));
 }
 
 #[test]
