@@ -1,6 +1,6 @@
 //! What arrives, and that all of it arrives.
 
-use osiris_core::ErrorKind;
+use osiris_core::{Code, ErrorKind};
 use osiris_stand_ins::posthog::{DistinctId, Event, Person, PostHog, PostHogOptions, Session, Trouble, uuid};
 use osiris_testkit::{Bench, Rows};
 use serde_json::{Value, json};
@@ -394,6 +394,7 @@ async fn pages_that_do_not_lead_on_are_an_error() {
         (error.kind(), error.message()),
         (ErrorKind::Integrity, "pagination loop: PostHog returned a page that ends where the one before it did")
     );
+    assert_eq!(error.code(), Code::UnexpectedResponse);
 }
 
 #[tokio::test]

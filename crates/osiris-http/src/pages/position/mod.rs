@@ -1,6 +1,6 @@
 //! The position of an extraction in a list: how it advances, and when the size of a page changes. No I/O.
 
-use osiris_core::{Error, Result};
+use osiris_core::{Code, Error, Result};
 use serde_json::Value;
 use url::Url;
 
@@ -313,9 +313,7 @@ impl PagePosition {
 
     fn empty(&self) -> Error {
         let rows = self.items;
-        self.hinted(Error::integrity(format!(
-            "the server reports more pages after row {rows}, but returned an empty page"
-        )))
+        self.hinted(unexpected(format!("the server reports more pages after row {rows}, but returned an empty page")))
     }
 
     /// The error of a list that ended before the server's count of it.
@@ -337,7 +335,7 @@ impl PagePosition {
 
     /// The error of a list that would never end.
     fn looping(&self, message: String) -> Error {
-        let error = self.hinted(Error::integrity(message));
+        let error = self.hinted(unexpected(message));
         if error.hint().is_some() { error } else { error.with_hint("check that the server moves on") }
     }
 
@@ -348,6 +346,11 @@ impl PagePosition {
             (None, _) => error.with_hint(format!("check that the server uses the parameter `{}`", self.parameter)),
         }
     }
+}
+
+/// The error of a page that is not the one that was requested.
+fn unexpected(message: String) -> Error {
+    Error::integrity(message).with_code(Code::UnexpectedResponse)
 }
 
 #[cfg(test)]
