@@ -237,6 +237,44 @@ mod tests {
     }
 
     #[test]
+    fn a_common_name_counts_where_there_is_no_other_name_and_the_clients_of_databases_take_it() {
+        for common_name in [HOST, "other.example.com"] {
+            let authority = self_signed(params("authority", AUTHORITY));
+            let leaf = issued(common_name, &authority);
+            let own = self_signed(params(common_name, IsCa::ExplicitNoCa));
+            let own_authority = self_signed(params(common_name, AUTHORITY));
+            for (what, trusted, shown) in [
+                ("issued", authority.der(), &leaf),
+                ("pinned, CA:FALSE", own.der(), own.der()),
+                ("pinned, CA:TRUE", own_authority.der(), own_authority.der()),
+            ] {
+                for (names, is_accepted) in [
+                    (HostNames::Ignored, true),
+                    (HostNames::Alternative, false),
+                    (HostNames::AlternativeOrCommon, common_name == HOST),
+                ] {
+                    let verdict = verdict(trusted, shown, names);
+                    assert_eq!(verdict.is_ok(), is_accepted, "{what} {common_name} {names:?}: {verdict:?}");
+                    assert!(verdict.err().is_none_or(|error| names_no_host(&error)), "{what} {common_name} {names:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_certificate_that_is_trusted_itself_is_refused_when_it_has_expired() {
+        for is_ca in [IsCa::ExplicitNoCa, AUTHORITY] {
+            let mut expired = params(HOST, is_ca);
+            (expired.not_before, expired.not_after) =
+                (rcgen::date_time_ymd(2000, 1, 1), rcgen::date_time_ymd(2001, 1, 1));
+            let own = self_signed(expired);
+            let error = verdict(own.der(), own.der(), HostNames::Ignored).unwrap_err();
+            let is_expired = matches!(error, TlsError::InvalidCertificate(CertificateError::ExpiredContext { .. }));
+            assert!(is_expired, "{error:?}");
+        }
+    }
+
+    #[test]
     fn an_authority_without_constraints_is_one_by_its_key_usage() {
         for (usages, is_authority) in [
             (vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign], true),
