@@ -53,7 +53,7 @@ pub(crate) fn server_error(code: u16, sqlstate: &str, message: &str, doing: &str
     let kind = kind_of(code, sqlstate);
     let message = without_values(code, message);
     Error::new(kind, format!("{doing}: {message}"))
-        .with_code(code_of(code, sqlstate))
+        .with_code(code_of(code, sqlstate, &message))
         .with_hint(hint(code, kind))
         .with_context(CODE, format!("{code} ({sqlstate})"))
 }
@@ -81,15 +81,27 @@ pub(crate) fn kind_of(code: u16, sqlstate: &str) -> ErrorKind {
 }
 
 /// The kind of mistake, where it is known better than by the kind of the error.
-fn code_of(code: u16, sqlstate: &str) -> Option<Code> {
+fn code_of(code: u16, sqlstate: &str, message: &str) -> Option<Code> {
     match code {
         1064 => Some(Code::SqlSyntax),
         // Ambiguous names, GROUP BY, routines that do not exist or have other arguments.
         1052 | 1055 | 1305 | 1582 => Some(Code::SqlFailed),
         1366 | 1411 => Some(Code::ValueDoesNotFit),
+        // A check of a table; a column without a value and without a default. Their state is a general one.
+        3819 | 1364 => Some(Code::ConstraintViolated),
         1021 | 1114 => Some(Code::DiskFull),
+        // A file or a storage engine, for any reason.
+        1026 | 1030 if is_disk_full(message) => Some(Code::DiskFull),
         _ => code_of_state(sqlstate),
     }
+}
+
+/// Whether a message quotes the error 28 of the system, ENOSPC: "Got error 28 from storage engine", "(errno: 28 - No space left on
+/// device)".
+fn is_disk_full(message: &str) -> bool {
+    let is_whole = |after: &str| !after.starts_with(|c: char| c.is_ascii_digit());
+    let quotes = |number: &str| message.split(number).skip(1).any(is_whole);
+    quotes("error 28") || quotes("errno: 28")
 }
 
 fn hint(code: u16, kind: ErrorKind) -> &'static str {
@@ -231,6 +243,24 @@ mod tests {
         ] {
             assert_eq!(server_error(code, state, "x", "reading").code(), expected, "{code}");
         }
+    }
+
+    #[test]
+    fn a_message_may_say_which_mistake_it_is() {
+        for (code, message, expected) in [
+            (1026, "Error writing file './d/t.MYD' (errno: 28 - No space left on device)", Code::DiskFull),
+            (1026, "Error writing file '/tmp/MLd' (errno: 28 \"No space left on device\")", Code::DiskFull),
+            (1026, "Error writing file './d/t.MYD' (errno: 5 - Input/output error)", Code::Unexpected),
+            (1030, "Got error 28 from storage engine", Code::DiskFull),
+            (1030, "Got error 28 - 'No space left on device' from storage engine", Code::DiskFull),
+            (1030, "Got error 280 from storage engine", Code::Unexpected),
+            (1030, "Got error 168 - 'Unknown (generic) error from engine' from storage engine", Code::Unexpected),
+            (3819, "Check constraint 'positive' is violated.", Code::ConstraintViolated),
+            (1364, "Field 'name' doesn't have a default value", Code::ConstraintViolated),
+        ] {
+            assert_eq!(server_error(code, "HY000", message, "writing").code(), expected, "{message}");
+        }
+        assert_eq!(server_error(1365, "22012", "Division by 0", "reading").code(), Code::SqlFailed);
     }
 
     #[test]

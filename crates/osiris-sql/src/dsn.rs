@@ -15,7 +15,12 @@ pub struct DsnFormat {
     pub schemes: &'static [&'static str],
     /// One of them, for messages.
     pub example: &'static str,
+    /// What to write for a server behind a Unix socket, such as [`NO_SOCKETS`], for messages.
+    pub socket: &'static str,
 }
+
+/// What to write for a server behind a Unix socket where the driver has none.
+pub const NO_SOCKETS: &str = "Unix sockets are not supported: write a host name";
 
 /// The parts of a connection URL, decoded; what it leaves out is `None`.
 #[derive(Debug, Default)]
@@ -58,9 +63,9 @@ impl DsnParts {
         match address.split_once('@') {
             Some((account, server)) => {
                 parts.set_account(account)?;
-                parts.set_server(server)?;
+                parts.set_server(server, format)?;
             }
-            None => parts.set_server(address)?,
+            None => parts.set_server(address, format)?,
         }
         let database = path.trim_start_matches('/');
         if database.contains('/') {
@@ -85,19 +90,18 @@ impl DsnParts {
         Ok(())
     }
 
-    fn set_server(&mut self, text: &str) -> Result<(), String> {
-        const HOST: &str = "invalid DSN: the host is not a host name or an IP address";
-        const HOSTS: &str = "invalid DSN: it names more than one host: write one host name or IP address";
+    fn set_server(&mut self, text: &str, format: DsnFormat) -> Result<(), String> {
         const PORT: &str = "invalid DSN: the port is not a number from 1 to 65535";
+        let invalid = |problem: &str| format!("invalid DSN: {problem}");
         // Each may have a port of its own: they are counted before one is looked for.
         if text.contains(',') {
-            return Err(HOSTS.to_owned());
+            return Err(invalid(MANY_HOSTS));
         }
         let port = match text.strip_prefix('[') {
             Some(text) => {
-                let (host, port) = text.split_once(']').ok_or(HOST)?;
-                self.host = Some(host.parse::<Ipv6Addr>().map_err(|_| HOST)?.to_string());
-                if port.is_empty() { port } else { port.strip_prefix(':').ok_or(HOST)? }
+                let (host, port) = text.split_once(']').ok_or_else(|| invalid(NO_HOST))?;
+                self.host = Some(host.parse::<Ipv6Addr>().map_err(|_| invalid(NO_HOST))?.to_string());
+                if port.is_empty() { port } else { port.strip_prefix(':').ok_or_else(|| invalid(NO_HOST))? }
             }
             None => {
                 let (host, port) = text.split_once(':').unwrap_or((text, ""));
@@ -105,12 +109,8 @@ impl DsnParts {
                 port
             }
         };
-        let is_forbidden = |c: char| c.is_whitespace() || c.is_control() || "<>\\^|[]".contains(c);
-        match self.host.as_deref() {
-            Some(host) if host.contains(',') => return Err(HOSTS.to_owned()),
-            Some(host) if host.contains('/') => return Err(format!("{HOST}: it is a path")),
-            Some(host) if host.contains(is_forbidden) => return Err(HOST.to_owned()),
-            _ => {}
+        if let Some(problem) = self.host.as_deref().and_then(|host| problem_of_host(host, format.socket)) {
+            return Err(invalid(&problem));
         }
         if !port.is_empty() {
             let number = port.parse().ok().filter(|number| *number > 0 && !port.starts_with('+'));
@@ -136,6 +136,27 @@ pub fn conflict(fields: &[(&str, bool)]) -> Option<String> {
     (!names.is_empty()).then(|| format!("`dsn` conflicts with {}: set one or the other", names.join(", ")))
 }
 
+const MANY_HOSTS: &str = "it names more than one host: write one host name or IP address";
+const NO_HOST: &str = "the host is not a host name or an IP address";
+
+/// What is wrong with the field `name`, whose value is that of a host; an IPv6 address may be in brackets. `socket` says what to write
+/// for a server behind a Unix socket.
+pub fn host_problem(name: &str, host: &str, socket: &str) -> Option<String> {
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    problem_of_host(host, socket).map(|problem| format!("`{name}`: {problem}"))
+}
+
+/// What is wrong with a host, without showing it.
+fn problem_of_host(host: &str, socket: &str) -> Option<String> {
+    let is_forbidden = |c: char| c.is_whitespace() || c.is_control() || "<>/\\^|[]".contains(c);
+    match host {
+        host if host.contains(',') => Some(MANY_HOSTS.to_owned()),
+        host if host.starts_with('/') => Some(format!("{NO_HOST}: it is a path ({socket})")),
+        host if host.contains(is_forbidden) => Some(NO_HOST.to_owned()),
+        _ => None,
+    }
+}
+
 /// The text of a part; `None` for one that is empty.
 fn decoded(text: &str) -> Result<Option<String>, String> {
     let is_encoded = |rest: &str| rest.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
@@ -153,7 +174,11 @@ mod tests {
 
     use super::*;
 
-    const FORMAT: DsnFormat = DsnFormat { schemes: &["db", "database"], example: "db://user:password@host:1/database" };
+    const FORMAT: DsnFormat = DsnFormat {
+        schemes: &["db", "database"],
+        example: "db://user:password@host:1/database",
+        socket: "write a name",
+    };
 
     fn parse(text: &str) -> Result<DsnParts, String> {
         DsnParts::parse(&Secret::new(text), FORMAT)
@@ -198,8 +223,8 @@ mod tests {
             ("db://u:hunter2@h1:1,h2:2/d", "more than one host: write one"),
             ("db://u:hunter2@[::1]:1,[::2]:2/d", "more than one host: write one"),
             ("db://u:hunter2@h1%2Ch2/d", "more than one host: write one"),
-            ("db://u:hunter2@h%2Fx/d", "the host is not a host name or an IP address: it is a path"),
-            ("db://u:hunter2@%2Frun%2Fdb/d", "it is a path"),
+            ("db://u:hunter2@h%2Fx/d", "the host is not a host name or an IP address"),
+            ("db://u:hunter2@%2Frun%2Fdb/d", "an IP address: it is a path (write a name)"),
             ("db://u:%ff@h/d", "UTF-8"),
             ("db://u:hunter2%@h/d", "`%25`"),
             ("db://u:hunter2%4@h/d", "`%25`"),
@@ -218,6 +243,27 @@ mod tests {
         ] {
             let problem = parse(text).unwrap_err();
             assert!(problem.contains(expected) && !problem.contains("hunter2"), "{text}: {problem}");
+        }
+    }
+
+    #[test]
+    fn a_host_in_a_field_is_checked_like_one_in_a_dsn() {
+        let problem = |host: &str| host_problem("host", host, NO_SOCKETS);
+        for host in ["db.example.com", "db_1", "127.0.0.1", "::1", "[::1]", "fe80::1%eth0"] {
+            assert_eq!(problem(host), None, "{host}");
+        }
+        for (host, expected) in [
+            (
+                "/run/db",
+                "`host`: the host is not a host name or an IP address: it is a path (Unix sockets are not supported",
+            ),
+            ("h1,h2", "`host`: it names more than one host: write one"),
+            ("https://h", "`host`: the host is not"),
+            ("h x", "`host`: the host is not"),
+            ("[h", "`host`: the host is not"),
+        ] {
+            let problem = problem(host).unwrap();
+            assert!(problem.starts_with(expected) && !problem.contains("run") && !problem.contains("h1"), "{problem}");
         }
     }
 

@@ -24,8 +24,8 @@ pub fn code_of_state(sqlstate: &str) -> Option<Code> {
         "42P01" | "42S02" => Some(Code::TableNotFound),
         "42703" | "42S22" => Some(Code::ColumnNotFound),
         "42601" => Some(Code::SqlSyntax),
-        // Ambiguous names, GROUP BY, types and functions.
-        "42702" | "42803" | "42804" | "42883" => Some(Code::SqlFailed),
+        // Ambiguous names, GROUP BY, types and functions; a division by zero, whose result no type has.
+        "42702" | "42803" | "42804" | "42883" | "22012" => Some(Code::SqlFailed),
         "53100" => Some(Code::DiskFull),
         "53200" => Some(Code::OutOfMemory),
         _ => match sqlstate.get(..2)? {
@@ -86,10 +86,26 @@ pub fn io_error(error: io::Error, doing: &str, address: &str) -> Error {
         .with_source(error)
 }
 
-#[cfg(all(test, feature = "tls"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_state_stands_for_a_mistake() {
+        for (state, expected) in [
+            ("42P01", Some(Code::TableNotFound)),
+            ("22003", Some(Code::ValueDoesNotFit)),
+            ("22012", Some(Code::SqlFailed)),
+            ("23505", Some(Code::ConstraintViolated)),
+            ("53100", Some(Code::DiskFull)),
+            ("28000", None),
+            ("2", None),
+        ] {
+            assert_eq!(code_of_state(state), expected, "{state}");
+        }
+    }
+
+    #[cfg(feature = "tls")]
     #[test]
     fn what_the_network_says_has_a_kind_and_advice() {
         for (kind, expected) in [

@@ -98,6 +98,8 @@ fn kind_of(class: &str, detail: &str) -> ErrorKind {
 
 fn code_of(class: &str, detail: &str) -> Option<Code> {
     Some(match class {
+        // It is the expression that fails, though the class is that of a value out of range.
+        _ if detail.starts_with("Division by zero") => Code::SqlFailed,
         "Parser" | "Syntax" => Code::SqlSyntax,
         "Permission" => Code::SqlNotAllowed,
         "Catalog" if detail.starts_with("Table ") => Code::TableNotFound,
@@ -181,6 +183,8 @@ mod tests {
             ("Catalog Error: Scalar Function with name x does not exist!", Code::SqlFailed),
             ("Binder Error: Referenced column \"a\" not found in FROM clause!", Code::ColumnNotFound),
             ("Conversion Error: Could not convert string 'x' to INT32", Code::ValueDoesNotFit),
+            ("Out of Range Error: Overflow in addition of INT32 (1 + 2)!", Code::ValueDoesNotFit),
+            ("Out of Range Error: Division by zero in expression (a // b). Use TRY(...)", Code::SqlFailed),
             ("Out of Memory Error: failed to allocate", Code::OutOfMemory),
             ("IO Error: No space left on device", Code::DiskFull),
             ("INTERRUPT Error: Interrupted!", Code::Interrupted),

@@ -3,6 +3,7 @@
 pub(super) const SET: u8 = 0x31;
 pub(super) const SEQUENCE: u8 = 0x30;
 pub(super) const BOOLEAN: u8 = 0x01;
+pub(super) const BIT_STRING: u8 = 0x03;
 pub(super) const OCTET_STRING: u8 = 0x04;
 pub(super) const OBJECT_IDENTIFIER: u8 = 0x06;
 

@@ -137,7 +137,7 @@ fn of_webpki(error: &webpki::Error) -> Option<(&'static str, &'static str)> {
         ),
         E::EndEntityUsedAsCa => (
             "the server's certificate is signed by one that is not that of an authority",
-            "have it signed by a certificate with `CA:TRUE`",
+            "have it signed by a certificate with `CA:TRUE`; or, if it is the server's own, set `ssl_ca` to the one that it has now",
         ),
         E::PathLenConstraintViolated => (
             "the server's certificate is signed by an authority that may not have another one below it",

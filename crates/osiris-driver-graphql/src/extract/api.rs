@@ -1,5 +1,7 @@
 //! The pages of a query, for the paging of `osiris-http`.
 
+use std::collections::HashSet;
+
 use osiris_core::{Error, ErrorKind, ExecutionContext, Result};
 use osiris_http::HttpClient;
 use osiris_http::pages::{PagePosition, PageSource, PageSummary, PagedApi, Pager};
@@ -109,6 +111,13 @@ impl PagedApi for QueryApi<'_> {
 
     fn fingerprint(&self, answer: &Answer) -> Option<u64> {
         Some(answer.found.document().fingerprint())
+    }
+
+    /// A single row differs from no other, so that it says nothing.
+    fn has_distinct_rows(&self, answer: &Answer) -> bool {
+        let document = answer.found.document();
+        let texts: HashSet<&str> = document.rows().map(|row| row.as_str()).collect();
+        texts.len() > 1 && texts.len() == document.row_count()
     }
 
     fn is_too_large(&self, error: &Error) -> bool {

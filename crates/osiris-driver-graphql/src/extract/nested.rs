@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use osiris_core::{Error, ExecutionContext, Result, Unit};
+use osiris_core::{Code, Error, ExecutionContext, Result, Unit};
 use osiris_http::Row;
 use serde_json::{Value, json};
 
@@ -178,6 +178,7 @@ impl Nested {
                 list.path(),
                 list.signs.named()
             ))
+            .with_code(Code::UnexpectedResponse)
             .with_hint("select another sign that it is whole, or set `nested_pages: warn`")),
         }
     }

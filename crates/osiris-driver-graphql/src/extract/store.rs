@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use osiris_core::{Error, ExecutionContext, Extracted, Result, TableSink, Unit};
+use osiris_core::{Code, Error, ExecutionContext, Extracted, Result, TableSink, Unit};
 use osiris_http::RowDecoder;
 use osiris_http::pages::PageQueue;
 use serde_json::Value;
@@ -118,7 +118,7 @@ impl Nulls {
                 let below = plan.data_path.below_items().filter(|names| !names.is_empty());
                 let lacks = below.map_or_else(String::new, |names| format!(" or has no `{}`", names.join(".")));
                 let message = format!("item {item} of page {page} is null{lacks}: it has no row");
-                Err(Error::integrity(message).with_hint(
+                Err(Error::integrity(message).with_code(Code::UnexpectedResponse).with_hint(
                     "select a field that is never null, such as the key; `null_items: skip` leaves such items out and counts them",
                 ))
             }
@@ -130,6 +130,7 @@ impl Nulls {
 /// A list that is null although it has other pages: rows are missing, and nobody knows how many.
 fn null_list(plan: &ExtractPlan, page: u64) -> Error {
     Error::integrity(format!("page {page} of the rows is null"))
+        .with_code(Code::UnexpectedResponse)
         .with_context("data_path", plan.data_path.as_str())
         .with_hint("the server returned no list and no error: request fewer rows at once, or try later")
 }

@@ -214,18 +214,40 @@ async fn a_server_that_does_not_heed_the_offset_does_not_keep_us_for_ever() {
     ");
 }
 
-#[tokio::test]
-async fn a_server_that_does_not_heed_the_cursor_but_sends_new_ones_does_not_keep_us_for_ever() {
+/// A server whose pages all have these rows, and new cursors; how many pages there are, where they end.
+fn pages_of(rows: Value, pages: Option<usize>) -> HttpServer {
     let requests = AtomicUsize::new(0);
     let server = HttpServer::start(move |_| {
-        let info = json!({"hasNextPage": true, "endCursor": requests.fetch_add(1, Relaxed).to_string()});
-        let items = json!({"nodes": [{"id": 1}, {"id": 2}], "pageInfo": info});
+        let page = requests.fetch_add(1, Relaxed) + 1;
+        let info = json!({"hasNextPage": Some(page) != pages, "endCursor": page.to_string()});
+        let items = json!({"nodes": rows.clone(), "pageInfo": info});
         std::future::ready(Reply::json(200, &json!({"data": {"items": items}})))
     });
-    let server = server.unwrap();
+    server.unwrap()
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_heed_the_cursor_but_sends_new_ones_does_not_keep_us_for_ever() {
+    let server = pages_of(json!([{"id": 1}, {"id": 2}]), None);
     let error = run_at(&bench(), json!({"endpoint": server.url()}), by_cursor("id")).await.unwrap_err();
     insta::assert_snapshot!(error.report(), @"
     step `items`: page 2 is identical to page 1
+    hint: check that the query passes `$after` to the list that is paged, and `pagination.style`; if it does, select a field that identifies each row
+    ");
+}
+
+#[tokio::test]
+async fn pages_of_rows_that_nothing_identifies_are_read_to_their_end_if_they_have_one() {
+    let equal = json!([{"status": "open"}, {"status": "open"}, {"status": "paid"}]);
+    for (rows, count) in [(equal.clone(), 15), (json!([{"status": "open"}]), 5)] {
+        let server = pages_of(rows, Some(5));
+        let output = run_at(&bench(), json!({"endpoint": server.url()}), by_cursor("status")).await.unwrap();
+        assert_eq!((output.rows, server.requests().len()), (count, 5));
+    }
+    let server = pages_of(equal, None);
+    let error = run_at(&bench(), json!({"endpoint": server.url()}), by_cursor("status")).await.unwrap_err();
+    insta::assert_snapshot!(error.report(), @"
+    step `items`: page 101 is identical to page 100
     hint: check that the query passes `$after` to the list that is paged, and `pagination.style`; if it does, select a field that identifies each row
     ");
 }

@@ -1,6 +1,6 @@
 //! Lists that seem to end early: what the count next to them proves, and what null means in the places that say whether there is more.
 
-use osiris_core::ErrorKind;
+use osiris_core::{Code, ErrorKind};
 use osiris_stand_ins::graphql::{Api, Options};
 use osiris_testkit::http_server::{HttpServer, Reply};
 use serde_json::{Value, json};
@@ -276,7 +276,9 @@ async fn with_fail_a_nested_list_must_show_that_it_is_whole() {
     let config = json!({"query": "{ users { lines { totalCount nodes { id } } } }", "data_path": "data.users", "nested_pages": "fail"});
     let (outcome, _) =
         answered(&bench(), vec![json!({"data": {"users": [{"lines": counted(Value::Null)}]}})], config).await;
-    insta::assert_snapshot!(outcome.unwrap_err().report(), @"
+    let error = outcome.unwrap_err();
+    assert_eq!(error.code(), Code::UnexpectedResponse);
+    insta::assert_snapshot!(error.report(), @"
     step `items`: the list `lines` may be incomplete: the response has no valid `totalCount`
     hint: select another sign that it is whole, or set `nested_pages: warn`
     ");

@@ -213,6 +213,8 @@ impl TryFrom<ConnectionFields> for MysqlConnection {
 
     fn try_from(mut fields: ConnectionFields) -> Result<Self, String> {
         let mut problems = Vec::new();
+        let host_problem = |host: &str| dsn::host_problem("host", host, "for a Unix socket, set `socket`");
+        problems.extend(fields.host.as_deref().and_then(host_problem));
         let dsn = dsn::parsed(fields.dsn.take(), Dsn::parse, &mut problems);
         let is_of_dsn = dsn.is_some();
         let ssl = std::mem::take(&mut fields.ssl);
@@ -352,6 +354,16 @@ mod tests {
             problem.contains("`ssl-mode` of the `dsn` and `require_ssl` ask for different kinds of TLS"),
             "{problem}"
         );
+    }
+
+    #[test]
+    fn a_host_is_one_name_or_address_and_a_socket_has_its_own_field() {
+        assert!(parse(json!({"host": "::1"})).is_ok());
+        let problem = parse(json!({"host": "/run/mysqld.sock", "ssl_key": "k"})).unwrap_err();
+        assert!(problem.contains("`host`: ") && problem.contains("for a Unix socket, set `socket`"), "{problem}");
+        assert!(problem.contains("`ssl_cert`"), "{problem}");
+        let problem = parse(json!({"host": "h1,h2"})).unwrap_err();
+        assert!(problem.contains("`host`: it names more than one host"), "{problem}");
     }
 
     /// So a state that was saved with the one is taken over by the other.

@@ -4,8 +4,11 @@ use osiris_core::Secret;
 use osiris_sql::dsn::{DsnFormat, DsnParts};
 use osiris_sql::tls::{DsnTls, TlsMode};
 
-const FORMAT: DsnFormat =
-    DsnFormat { schemes: &["mysql", "mariadb"], example: "mysql://user:password@host:3306/database" };
+const FORMAT: DsnFormat = DsnFormat {
+    schemes: &["mysql", "mariadb"],
+    example: "mysql://user:password@host:3306/database",
+    socket: "for a Unix socket, leave the host out and write `?socket=PATH` after the database",
+};
 
 /// A parsed connection URL; what it leaves out is `None`.
 #[derive(Debug, Default)]
@@ -90,6 +93,7 @@ mod tests {
             ("mysql://u:hunter2@h/d?hunter2=1", "unknown parameter"),
             ("mysql://u:hunter2@h/d?charset=hunter2", "utf8mb4"),
             ("mysql://u:p#hunter2@h/d", "`%23`"),
+            ("mysql://u:hunter2@%2Frun%2Fmysqld.sock/d", "it is a path (for a Unix socket, leave the host out"),
         ] {
             let problem = parse(text).unwrap_err();
             assert!(problem.contains(expected) && !problem.contains("hunter2"), "{text}: {problem}");

@@ -137,6 +137,7 @@ impl TryFrom<ConnectionFields> for PostgresConnection {
         let mut problems = Vec::new();
         let dsn = dsn::parsed(fields.dsn.take(), Dsn::parse, &mut problems);
         problems.extend(dsn.as_ref().and_then(|_| fields.conflict_with_dsn()));
+        problems.extend(fields.host.as_deref().and_then(|host| dsn::host_problem("host", host, dsn::NO_SOCKETS)));
         let mut address = match &dsn {
             Some(dsn) => dsn.address.clone(),
             None => fields.address(),
@@ -228,6 +229,16 @@ mod tests {
         assert!(problem.contains("`dsn` conflicts with `host`, `port`") && problem.contains("`ssl_cert`"), "{problem}");
         let problem = parse(json!({"dsn": "postgresql://h/d?sslmode=disable", "tls": "verify-full"})).unwrap_err();
         assert!(problem.contains("`sslmode` of the `dsn` and `tls` ask for different kinds of TLS"), "{problem}");
+    }
+
+    #[test]
+    fn a_host_is_one_name_or_address() {
+        assert_eq!(parse(json!({"host": "[::1]"})).unwrap().address.to_string(), "[::1]:5432");
+        let problem = parse(json!({"host": "/run/postgresql", "ssl_key": "k"})).unwrap_err();
+        assert!(problem.contains("`host`: ") && problem.contains("Unix sockets are not supported"), "{problem}");
+        assert!(problem.contains("`ssl_cert`"), "{problem}");
+        let problem = parse(json!({"host": "h1,h2"})).unwrap_err();
+        assert!(problem.contains("`host`: it names more than one host"), "{problem}");
     }
 
     #[test]

@@ -2,13 +2,16 @@
 //! No message shows any part of them.
 
 use osiris_core::Secret;
-use osiris_sql::dsn::{DsnFormat, DsnParts};
+use osiris_sql::dsn::{DsnFormat, DsnParts, NO_SOCKETS, host_problem};
 use osiris_sql::tls::{DsnTls, TlsMode};
 
 use super::ServerAddress;
 
-const FORMAT: DsnFormat =
-    DsnFormat { schemes: &["postgresql", "postgres"], example: "postgresql://user:password@host:5432/database" };
+const FORMAT: DsnFormat = DsnFormat {
+    schemes: &["postgresql", "postgres"],
+    example: "postgresql://user:password@host:5432/database",
+    socket: NO_SOCKETS,
+};
 
 /// A parsed connection URL.
 #[derive(Debug)]
@@ -29,6 +32,9 @@ impl Dsn {
     /// When it is invalid; the message does not show it.
     pub fn parse(dsn: &Secret) -> Result<Self, String> {
         let parts = DsnParts::parse(dsn, FORMAT)?;
+        if let Some(problem) = parts.parameters.iter().find_map(|(name, value)| host_parameter(name, value.expose())) {
+            return Err(problem);
+        }
         let Some(host) = parts.host else { return Err("invalid DSN: it needs a host".to_owned()) };
         let mut address = ServerAddress::new(&host);
         address.port = parts.port.unwrap_or(address.port);
@@ -73,6 +79,18 @@ impl Dsn {
         }
         Ok(())
     }
+}
+
+/// What to do instead of a parameter that names the host, as libpq has it.
+fn host_parameter(name: &str, value: &str) -> Option<String> {
+    if !matches!(name, "host" | "hostaddr") {
+        return None;
+    }
+    let problem = host_problem(name, value, NO_SOCKETS);
+    Some(match problem {
+        Some(problem) => format!("invalid DSN: {problem}"),
+        None => format!("invalid DSN: `{name}` is not supported as a parameter: write the host before the database"),
+    })
 }
 
 /// <https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-PROTECTION>; `allow` is treated as `prefer`.
@@ -133,6 +151,17 @@ mod tests {
             ("postgres://u:hunter2@h/d?sslmode=require&channel_binding=require", "`channel_binding` is not supported"),
             ("postgres://u:hunter2@h/d?channel_binding=hunter2", "leave it out; `sslmode=verify-full`"),
             ("postgres://u:p/hunter2@h/d", "`%2F`"),
+            (
+                "postgres://u:hunter2@%2Frun%2Fpostgresql/d",
+                "a path (Unix sockets are not supported: write a host name)",
+            ),
+            (
+                "postgres://u:hunter2@/d?host=/run/hunter2",
+                "`host`: the host is not a host name or an IP address: it is a path",
+            ),
+            ("postgres://u:hunter2@/d?host=%2Frun%2Fhunter2", "Unix sockets are not supported: write a host name"),
+            ("postgres://u@/d?host=hunter2,h2", "`host`: it names more than one host"),
+            ("postgres://u@h/d?hostaddr=hunter2", "`hostaddr` is not supported as a parameter: write the host before"),
         ] {
             let problem = parse(text).unwrap_err();
             assert!(problem.contains(expected) && !problem.contains("hunter2"), "{text}: {problem}");

@@ -57,18 +57,20 @@ impl LateCheck {
         Ok(rows.map(|rows| Counted { since, before: window, rows }))
     }
 
-    /// `None` when it is switched off, and when PostHog does not say: nothing depends on it, and rows that were read are not
-    /// given up for it.
+    /// `None` when it is switched off, and when PostHog does not say a number: nothing depends on it, and rows that were read are
+    /// not given up for it.
     async fn rows(&self, client: &Client, since: Timestamp, before: Timestamp) -> Result<Option<u64>> {
         if self.hours == 0 {
             return Ok(None);
         }
         let range = Range { from: From::At(since), to: To::Before(before) };
-        match client.query(&self.source.count_ids(&range, &self.filter), "counting late rows").await {
-            Ok(answer) => answer.number(0).map(Some),
+        let answer = client.query(&self.source.count_ids(&range, &self.filter), "counting late rows").await;
+        match answer.and_then(|answer| answer.number(0)) {
+            Ok(rows) => Ok(Some(rows)),
             Err(error) if error.kind() == ErrorKind::Cancelled => Err(error),
             Err(error) => {
-                tracing::warn!(error = error.message(), "rows that arrived late could not be counted");
+                let hint = error.hint();
+                tracing::warn!(error = error.message(), hint, "rows that arrived late could not be counted");
                 Ok(None)
             }
         }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use osiris_core::{Error, Result};
+use osiris_core::{Code, Error, Result};
 use osiris_http::pages::PageSource;
 
 use super::bounds::QueryBounds;
@@ -93,6 +93,7 @@ impl RangePager {
             return Ok(());
         }
         Err(Error::integrity("pagination loop: PostHog returned a page that ends where the one before it did")
+            .with_code(Code::UnexpectedResponse)
             .with_hint("nothing was stored: run it again, and report it to PostHog if it persists"))
     }
 }

@@ -76,10 +76,11 @@ impl ExtractPlan {
         self.state.seen(self.data_type, &self.files)
     }
 
-    /// How many rows arrived after the last run, too late for this one: `None` when that was not counted, or for other events.
+    /// How many rows arrived after the last run, too late for this one: `None` when that was not counted, or for other events, or
+    /// when PostHog cannot be asked.
     ///
     /// # Errors
-    /// A state that is damaged, or when PostHog cannot be asked.
+    /// A state that is damaged, or when the run is cancelled.
     pub(super) async fn late_rows(&self, client: &Client) -> Result<Option<u64>> {
         let counted = self.state.counted(self.data_type, self.filter.event_types())?;
         // With a longer window than the last run's this one reads some of them itself.
@@ -89,10 +90,10 @@ impl ExtractPlan {
         }
     }
 
-    /// The state for the next run.
+    /// The state for the next run: without a count of rows where PostHog cannot be asked.
     ///
     /// # Errors
-    /// When its file cannot be written, or PostHog cannot be asked.
+    /// When its file cannot be written, or the run is cancelled.
     pub(super) async fn state_after(self, seen: SeenKeys, client: &Client) -> Result<Value> {
         let Self { state, data_type, filter, lookback, deduplicate, source, late_check, .. } = self;
         if source.time.is_none() {

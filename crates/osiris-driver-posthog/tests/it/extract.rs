@@ -1,6 +1,6 @@
 //! What arrives, and that all of it arrives.
 
-use osiris_core::ErrorKind;
+use osiris_core::{Code, ErrorKind};
 use osiris_stand_ins::posthog::{DistinctId, Event, Person, PostHog, PostHogOptions, Session, Trouble, uuid};
 use osiris_testkit::{Bench, Rows};
 use serde_json::{Value, json};
@@ -221,6 +221,23 @@ async fn p11_events_that_arrive_after_the_lookback_window_are_counted() {
 }
 
 #[tokio::test]
+async fn a_count_of_late_events_that_is_no_number_ends_no_run() {
+    let posthog = PostHog::start().unwrap();
+    posthog.insert_events(&events(0, (0..60).map(|minute| NOON + minute * MINUTE))).await.unwrap();
+    let state = run(&bench(), &posthog, json!({})).await.unwrap().state.unwrap();
+    let counted = |state: &Value| state["state"]["events"]["counted"].is_object();
+    assert!(counted(&state), "{state}");
+    // The answer before the count is one of rows.
+    step(&bench(), &posthog, json!({})).dry_run().run().await.unwrap();
+    posthog.script([Some(Trouble::Repeat)]);
+    posthog.insert_events(&events(1000, [NOON + 60 * MINUTE])).await.unwrap();
+    let bench = bench();
+    let output = step(&bench, &posthog, json!({})).state(state).run().await.unwrap();
+    assert_eq!((output.rows, bench.metrics().matching("metric", "rows_late").len()), (1, 0));
+    assert!(counted(&output.state.unwrap()), "it is counted anew");
+}
+
+#[tokio::test]
 async fn a_flat_state_of_an_older_version_goes_on_where_it_ended() {
     let posthog = PostHog::start().unwrap();
     posthog.insert_events(&events(0, (0..60).map(|minute| NOON + minute * MINUTE))).await.unwrap();
@@ -394,6 +411,7 @@ async fn pages_that_do_not_lead_on_are_an_error() {
         (error.kind(), error.message()),
         (ErrorKind::Integrity, "pagination loop: PostHog returned a page that ends where the one before it did")
     );
+    assert_eq!(error.code(), Code::UnexpectedResponse);
 }
 
 #[tokio::test]

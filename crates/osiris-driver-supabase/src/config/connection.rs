@@ -154,6 +154,7 @@ impl TryFrom<ConnectionFields> for SupabaseConnection {
         let mut problems = Vec::new();
         let dsn = dsn::parsed(fields.dsn.take(), Dsn::parse, &mut problems);
         problems.extend(fields.given_besides_a_dsn(dsn.is_some()));
+        problems.extend(fields.pg_host.as_deref().and_then(|host| dsn::host_problem("pg_host", host, dsn::NO_SOCKETS)));
         let rest = fields.rest(dsn.is_some()).unwrap_or_else(|problem| {
             problems.push(problem);
             None

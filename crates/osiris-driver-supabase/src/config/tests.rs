@@ -75,6 +75,11 @@ fn what_is_missing_or_contradicts_itself_is_told_by_name() {
         (json!({"pg_host": "h", "tls": "required", "ssl_ca": "ca.pem"}), "verify-ca"),
         (json!({"pg_host": "h", "pg_port": 0}), "too small"),
         (json!({"hots": "h"}), "host"),
+        (
+            json!({"pg_host": "/run/postgresql"}),
+            "`pg_host`: the host is not a host name or an IP address: it is a path",
+        ),
+        (json!({"pg_host": "hunter2,h2"}), "`pg_host`: it names more than one host"),
     ] {
         let problem = parse(fields.clone()).unwrap_err();
         assert!(problem.contains(wanted) && !problem.contains("hunter2"), "{fields}: {problem}");

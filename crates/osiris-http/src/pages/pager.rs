@@ -7,6 +7,10 @@ use super::next::PageSummary;
 use super::position::PagePosition;
 use super::read_ahead::PageSource;
 
+/// So many pages by cursor or link that are identical to the one before, in a row, are those of a server that does not move on,
+/// even where nothing identifies the rows.
+const MOST_IDENTICAL: u64 = 100;
+
 /// How the pages of an API are requested, and what each says about the next one.
 pub trait PagedApi: Send + Sync {
     /// A page, as it is stored.
@@ -25,11 +29,18 @@ pub trait PagedApi: Send + Sync {
     fn summary(&self, page: &Self::Page) -> Result<PageSummary>;
 
     /// A hash that distinguishes a page with rows from the one before it. A server that ignores the parameter returns the
-    /// same page for ever, by cursor or link perhaps with a new one each time: it is an error if there is a hash. Default:
-    /// `None`.
+    /// same page for ever, by cursor or link perhaps with a new one each time: it is an error if there is a hash, and by
+    /// cursor or link if the rows [are distinct](Self::has_distinct_rows) or 100 pages were the same. Default: `None`.
     fn fingerprint(&self, page: &Self::Page) -> Option<u64> {
         let _ = page;
         None
+    }
+
+    /// Whether the rows of a page differ from each other. Where they do not, nothing identifies them, and another page of
+    /// the list may well be identical. It is asked only about a page that is. Default: yes.
+    fn has_distinct_rows(&self, page: &Self::Page) -> bool {
+        let _ = page;
+        true
     }
 
     /// Whether a smaller page may succeed where this error stopped a larger one. Default: no.
@@ -60,6 +71,8 @@ pub struct Pager<'a, A> {
     ctx: &'a ExecutionContext,
     pages: u64,
     fingerprint: Option<u64>,
+    /// How many pages in a row were identical to the one before.
+    identical: u64,
     count: Option<Count>,
     ended: bool,
 }
@@ -84,6 +97,7 @@ impl<'a, A: PagedApi> Pager<'a, A> {
             ctx,
             pages: 0,
             fingerprint: None,
+            identical: 0,
             count: None,
             ended: false,
         }
@@ -147,14 +161,19 @@ impl<'a, A: PagedApi> Pager<'a, A> {
         Ok(count.is_some_and(|count| !self.is_short_of(count)))
     }
 
-    /// Rejects a page that is identical to the one before: the pages would never end. The last one of a list by cursor or
-    /// link may be, where rows have nothing that identifies them.
+    /// Rejects a page that is identical to the one before: the pages would never end. By cursor or link it may be another page of
+    /// rows that nothing identifies, and the last one may be like any other.
     fn check_identical(&mut self, page: &A::Page, rows: u64, is_last: bool) -> Result<()> {
         let fingerprint = if rows == 0 { None } else { self.api.fingerprint(page) };
         let before = std::mem::replace(&mut self.fingerprint, fingerprint);
-        let is_identical = before.is_some() && before == fingerprint;
-        let may_end = is_last && !self.position.counts();
-        if is_identical && !may_end { Err(self.position.identical(self.pages)) } else { Ok(()) }
+        if before.is_none() || before != fingerprint {
+            self.identical = 0;
+            return Ok(());
+        }
+        self.identical += 1;
+        let is_stuck = || self.identical >= MOST_IDENTICAL || self.api.has_distinct_rows(page);
+        let is_same_page = self.position.counts() || (!is_last && is_stuck());
+        if is_same_page { Err(self.position.identical(self.pages)) } else { Ok(()) }
     }
 
     /// Whether no further page is fetched.

@@ -282,9 +282,14 @@ async fn a_server_that_sends_the_same_page_with_a_new_cursor_is_an_error() {
             if by_link { reply.header("link", &format!("</items?from={request}>; rel=\"next\"")) } else { reply }
         })
     };
-    for (server, position) in [(ignores(false), PagePosition::cursor("after")), (ignores(true), PagePosition::link())] {
+    for (server, position, check) in [
+        (ignores(false), PagePosition::cursor("after"), "check that the server uses the parameter `after`"),
+        (ignores(true), PagePosition::link(), "check that the server moves on"),
+    ] {
         let error = read(&server, position, None).await.err().unwrap();
         assert_eq!((error.message(), server.requests().len()), ("page 2 is identical to page 1", 2));
+        let hint = format!("{check}; if it does, select a field that identifies each row");
+        assert_eq!(error.hint(), Some(hint.as_str()));
     }
     // The last page may be like the one before it, and one without rows like any other.
     let alike = server(|seen| {

@@ -101,7 +101,8 @@ async fn what_a_servers_own_certificate_signs_is_not_trusted() {
     assert_eq!(answer_of(&issued, &both).await.unwrap(), "trusted");
     for trusted in [&own, &both] {
         let error = answer_of(&signed, trusted).await.unwrap_err();
-        assert!(error.message().contains("an authority that is not trusted"), "{trusted:?}: {error:?}");
+        assert!(error.message().contains("signed by one that is not that of an authority"), "{trusted:?}: {error:?}");
+        assert!(error.hint().unwrap().contains("set `ssl_ca` to the one that it has now"), "{trusted:?}: {error:?}");
     }
 }
 

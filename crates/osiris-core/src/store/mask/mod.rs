@@ -33,15 +33,23 @@ const BEFORE_POSITIONS: [&str; 6] = ["byte", "line", "offset", "position", "scal
 const QUOTES: [char; 2] = ['\'', '"'];
 
 /// How messages about a value begin. One may come in any class, such as where an expression is computed while it is bound.
-const ABOUT_VALUES: [&str; 8] = [
+const ABOUT_VALUES: [&str; 16] = [
     "Casting value ",
     "Could not cast value ",
     "Could not convert ",
+    "Could not decode string",
     "Could not parse string ",
+    "Date out of range",
     "Failed to cast value",
+    "Invalid UTF8 Codepoint",
     "Malformed JSON",
     "Overflow in ",
+    "Unknown TimeZone",
     "date field value out of range",
+    "extract specifier \"",
+    "invalid date field format",
+    "invalid timestamp field format",
+    "time field value out of range",
 ];
 
 /// Whether an error may quote data. Those of the classes that do not are about the SQL, files, or the machine.
@@ -282,13 +290,30 @@ mod tests {
 
     #[test]
     fn a_message_about_a_value_is_one_in_any_class() {
+        const TEXTS: [&str; 17] = [
+            "Casting value \"hidden\" to type DECIMAL(4,2) failed: value is out of range!",
+            "Could not cast value hidden to DECIMAL(4,2) when casting from source column a",
+            "Could not convert string 'hidden' to INT32",
+            "Could not decode string \"hidden\" as base64: length must be a multiple of 4",
+            "Could not parse string \"hidden\" according to format specifier \"%Y\"\nhidden\n^\nError: Expected a number",
+            "Date out of range: hidden",
+            "Failed to cast value to numerical: hidden",
+            "Invalid UTF8 Codepoint hidden",
+            "Malformed JSON at byte 9 of input: no low surrogate in string.  Input: \"hidden\"",
+            "Overflow in multiplication of INT32 (hidden * 100000)!",
+            "Unknown TimeZone 'hidden'!\n\nCandidate time zones: \"Asia/Aden\"",
+            "date field value out of range: \"hidden\", expected format is (YYYY-MM-DD)",
+            "error(): hidden",
+            "extract specifier \"hidden\" not recognized",
+            "invalid date field format: \"hidden\", expected format is (YYYY-MM-DD)",
+            "invalid timestamp field format: \"hidden\", expected format is (YYYY-MM-DD HH:MM:SS[.US][±HH[:MM[:SS]]| ZONE])",
+            "time field value out of range: \"hidden\", expected format is ([YYYY-MM-DD ]HH:MM:SS[.MS])",
+        ];
+        for start in ABOUT_VALUES {
+            assert!(TEXTS.iter().any(|text| text.starts_with(start)), "{start}");
+        }
         for class in ["", "Binder", "Catalog", "Parser"] {
-            for text in [
-                "Could not convert string 'hidden' to INT32",
-                "Casting value \"hidden\" to type DECIMAL(4,2) failed: value is out of range!",
-                "Overflow in multiplication of INT32 (hidden * 100000)!",
-                "error(): hidden",
-            ] {
+            for text in TEXTS {
                 assert!(quotes_data(class, text), "{class} {text}");
                 let masked = mask_data(class, text, "");
                 assert!(masked.contains(MASK) && !masked.contains("hidden"), "{class} {text}\n{masked}");

@@ -1,6 +1,6 @@
 //! The position of an extraction in a list: how it advances, and when the size of a page changes. No I/O.
 
-use osiris_core::{Error, Result};
+use osiris_core::{Code, Error, Result};
 use serde_json::Value;
 use url::Url;
 
@@ -308,14 +308,12 @@ impl PagePosition {
 
     fn repeated(&self, what: &str) -> Error {
         let rows = self.items;
-        self.hinted(Error::integrity(format!("pagination loop: the server returned the {what} after row {rows} again")))
+        self.looping(format!("pagination loop: the server returned the {what} after row {rows} again"))
     }
 
     fn empty(&self) -> Error {
         let rows = self.items;
-        self.hinted(Error::integrity(format!(
-            "the server reports more pages after row {rows}, but returned an empty page"
-        )))
+        self.hinted(unexpected(format!("the server reports more pages after row {rows}, but returned an empty page")))
     }
 
     /// The error of a list that ended before the server's count of it.
@@ -330,9 +328,15 @@ impl PagePosition {
 
     /// The error of a page that is identical to the one before it.
     pub(super) fn identical(&self, number: u64) -> Error {
-        let error = self.hinted(Error::integrity(format!("page {number} is identical to page {}", number - 1)));
+        let error = self.looping(format!("page {number} is identical to page {}", number - 1));
         let hint = error.hint().map(|hint| format!("{hint}; if it does, select a field that identifies each row"));
         hint.into_iter().fold(error, Error::with_hint)
+    }
+
+    /// The error of a list that would never end.
+    fn looping(&self, message: String) -> Error {
+        let error = self.hinted(unexpected(message));
+        if error.hint().is_some() { error } else { error.with_hint("check that the server moves on") }
     }
 
     fn hinted(&self, error: Error) -> Error {
@@ -342,6 +346,11 @@ impl PagePosition {
             (None, _) => error.with_hint(format!("check that the server uses the parameter `{}`", self.parameter)),
         }
     }
+}
+
+/// The error of a page that is not the one that was requested.
+fn unexpected(message: String) -> Error {
+    Error::integrity(message).with_code(Code::UnexpectedResponse)
 }
 
 #[cfg(test)]

@@ -37,6 +37,7 @@ fn a_repeated_cursor_and_a_missing_one_are_errors() {
     }
     let error = position.advance(&page(5, cursor(json!("a")))).unwrap_err();
     assert_eq!(error.message(), "pagination loop: the server returned the cursor after row 15 again");
+    assert_eq!(error.code(), Code::UnexpectedResponse);
     assert_eq!(error.hint(), Some("check that the server uses the parameter `after`"));
     let error = position.advance(&page(5, NextPage::More)).unwrap_err();
     assert_eq!(error.message(), "the server reports another page, but returned no cursor for it");
@@ -53,6 +54,7 @@ fn links_are_followed_until_there_is_none() {
     assert!(!position.clone().advance(&page(3, NextPage::by_link(None))).unwrap());
     let error = position.advance(&page(3, NextPage::Link(url("2")))).unwrap_err();
     assert_eq!(error.message(), "pagination loop: the server returned the link after row 53 again");
+    assert_eq!(error.hint(), Some("check that the server moves on"));
 }
 
 #[test]
@@ -65,6 +67,8 @@ fn offsets_count_items_and_end_at_an_empty_page() {
     assert!(!position.advance(&page(0, NextPage::Unknown)).unwrap());
     let error = position.advance(&page(0, NextPage::More)).unwrap_err();
     assert_eq!(error.message(), "the server reports more pages after row 24, but returned an empty page");
+    assert_eq!((error.code(), position.identical(2).code()), (Code::UnexpectedResponse, Code::UnexpectedResponse));
+    assert_eq!(position.incomplete(25, 2).code(), Code::LedgerUnbalanced, "rows are missing");
 }
 
 #[test]
