@@ -82,16 +82,14 @@ impl Console {
         }
     }
 
-    /// The same, only if `--verbose` is set.
-    pub(crate) fn say_more(&self, line: &str) {
-        if self.verbose {
-            self.say(line);
-        }
-    }
-
     /// Whether more than errors is printed.
     pub(crate) fn says(&self) -> bool {
         !self.quiet
+    }
+
+    /// Whether `--verbose` is set as well.
+    pub(crate) fn says_more(&self) -> bool {
+        self.verbose && self.says()
     }
 
     /// Prints lines from another thread.

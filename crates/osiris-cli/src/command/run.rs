@@ -71,13 +71,15 @@ pub(super) fn execute(
     };
     let cancel = options.cancel.clone();
     let bars = console.bars().clone();
-    let interrupted = move || {
-        bars.suspend(report::interrupting);
-        cancel.cancel();
-    };
-    interrupt::listen(interrupted, report::ending_at_once)?;
-    let display = Display::new(console, plan, choices.progress, writes_stdout.is_none());
+    let display = Display::new(console, plan, choices.progress, writes_stdout.is_none())?;
+    let interrupted = cancel.clone();
+    interrupt::listen(move || cancel.cancel(), move || bars.suspend(report::interrupting), report::ending_at_once)?;
     let ended = wait(osiris::run(plan, &options, past, &display));
+    let code = match &ended {
+        Ok(report) => report.outcome.exit_code(),
+        Err(error) => ExitCode::of_error(error).code(),
+    };
+    let printing = interrupt::end_unread(move || interrupted.is_cancelled(), code);
     drop(display);
     let notice = match &ended {
         Ok(report) => failure_notice(plan, report),
@@ -85,14 +87,17 @@ pub(super) fn execute(
     };
     notify::post(webhook.as_ref(), notice, console);
     let ended = ended.map_err(CommandError::Run)?;
+    let code = match report::ended(&ended, plan, choices.json, console) {
+        Ok(()) => code,
+        Err(error) => {
+            // The steps have run: that their report cannot be printed is no refusal.
+            console.command_error(&error);
+            if code == ExitCode::Done.code() { ExitCode::Failed.code() } else { code }
+        }
+    };
+    drop(printing);
     if !plan.is_dry_run() {
         remove_old_runs(project);
-    }
-    let code = ended.outcome.exit_code();
-    if let Err(error) = report::ended(&ended, plan, choices.json, console) {
-        // The steps have run: that their report cannot be printed is no refusal.
-        console.command_error(&error);
-        return Ok(if code == ExitCode::Done.code() { ExitCode::Failed.code() } else { code });
     }
     Ok(code)
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use chrono::{SecondsFormat, Utc};
 use osiris::core::Phase;
-use osiris::pipeline::StepReport;
 use serde_json::{Value, json};
 
+use super::printer::EndedStep;
 use super::sample::Sample;
 use crate::console::json_line;
 
@@ -19,15 +19,10 @@ pub(super) fn running(run_id: &str, step: &str, sample: &Sample) -> String {
 }
 
 /// A step that has ended, was reused or was never started.
-pub(super) fn ended(run_id: &str, report: &StepReport, sample: &Sample) -> String {
-    let sample = Sample {
-        rows: report.rows,
-        phase: None,
-        elapsed: report.duration,
-        in_phase: report.duration,
-        ..sample.clone()
-    };
-    json_line(&object(run_id, &report.id, "end", Some(json!(report.status)), &sample))
+pub(super) fn ended(run_id: &str, ended: &EndedStep, sample: &Sample) -> String {
+    let sample =
+        Sample { rows: ended.rows, phase: None, elapsed: ended.duration, in_phase: ended.duration, ..sample.clone() };
+    json_line(&object(run_id, &ended.step, "end", Some(json!(ended.status)), &sample))
 }
 
 fn object(run_id: &str, step: &str, event: &str, status: Option<Value>, sample: &Sample) -> Value {
