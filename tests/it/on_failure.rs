@@ -15,12 +15,17 @@ fn reported(query: &str) -> Project {
 }
 
 fn run(project: &Project, hook: &str, code: i32) -> Ended {
+    run_with(project, hook, TOKEN, code)
+}
+
+/// Neither the output, with all that is logged, nor any file has the token.
+fn run_with(project: &Project, hook: &str, token: &str, code: i32) -> Ended {
     let mut command = project.command(&["run", "pipeline.yaml", "--log-level", "trace"]);
-    let ended = Ended::of(command.env("HOOK", hook).env("TOKEN", TOKEN).output().unwrap()).with_code(code);
-    assert!(!ended.stderr.contains(TOKEN) && !ended.stdout.contains(TOKEN), "{}", ended.stderr);
+    let ended = Ended::of(command.env("HOOK", hook).env("TOKEN", token).output().unwrap()).with_code(code);
+    assert!(!ended.stderr.contains(token) && !ended.stdout.contains(token), "{}", ended.stderr);
     for file in project.files() {
         let bytes = std::fs::read(project.path(&file)).unwrap();
-        assert!(!bytes.windows(TOKEN.len()).any(|window| window == TOKEN.as_bytes()), "{}", file.display());
+        assert!(!bytes.windows(token.len()).any(|window| window == token.as_bytes()), "{}", file.display());
     }
     ended
 }
@@ -57,4 +62,15 @@ fn a_webhook_that_does_not_work_is_a_warning_and_changes_no_exit_code() {
         assert!(ended.stderr.contains("is not reported by `on_failure`"), "{hook}: {}", ended.stderr);
     }
     assert_eq!(server.requests().len(), 1, "it is not called again");
+}
+
+#[test]
+fn a_redirect_of_the_webhook_that_is_refused_does_not_show_a_short_address() {
+    let token = "q7x2k9z";
+    let other = HttpServer::scripted([Reply::text(200, "ok")]).unwrap();
+    let target = format!("{}/services/{token}", other.url_as("localhost"));
+    let server = HttpServer::scripted([Reply::new(307).header("location", &target)]).unwrap();
+    let ended = run_with(&reported("SELECT nothing FROM orders"), &server.url(), token, 1);
+    assert!(ended.stderr.contains("refused the redirect: it sends data to another host"), "{}", ended.stderr);
+    assert_eq!((server.requests().len(), other.requests().len()), (1, 0));
 }
