@@ -104,6 +104,19 @@ fn what_cannot_be_reported_is_refused() {
     let refused = project.run(&["runs", "report", "--output", "file/report.html"]).with_code(2);
     assert!(refused.stderr.contains("cannot write `file/report.html`"), "{}", refused.stderr);
     assert!(refused.stderr.contains("hint: choose another file: `--output FILE`"), "{}", refused.stderr);
+    // Neither a directory nor a link to one is replaced.
+    std::fs::create_dir(project.path("pages")).unwrap();
+    std::os::unix::fs::symlink("pages", project.path("link")).unwrap();
+    for directory in ["pages", "link"] {
+        let refused = project.run(&["runs", "report", "--output", directory]).with_code(2);
+        assert!(
+            refused.stderr.contains(&format!("cannot write `{directory}`: it is a directory")),
+            "{}",
+            refused.stderr
+        );
+        assert!(refused.stderr.contains("hint: choose a file in it: `--output FILE`"), "{}", refused.stderr);
+    }
+    assert!(project.path("link").is_symlink() && project.path("pages").read_dir().unwrap().next().is_none());
     let both = project.run(&["runs", "report", "--output", "-", "--json"]).with_code(2);
     assert!(both.json()["diagnostics"][0]["message"].as_str().unwrap().contains("standard output"), "{}", both.stdout);
 }
