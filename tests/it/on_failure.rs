@@ -7,6 +7,12 @@ use crate::{READ, project, sql, write};
 
 const TOKEN: &str = "T0123456789abcdef";
 
+/// Where nobody listens.
+const NOBODY: &str = "http://127.0.0.1:1";
+
+/// What is said when a failure could not be posted.
+const UNREPORTED: &str = "is not reported by `on_failure`";
+
 /// A pipeline with this query, and the webhook in variables.
 fn reported(query: &str) -> Project {
     let project = project(&[READ, &sql("sums", query), &write("out", "out.csv")].concat());
@@ -18,9 +24,13 @@ fn run(project: &Project, hook: &str, code: i32) -> Ended {
     run_with(project, hook, TOKEN, code)
 }
 
-/// Neither the output, with all that is logged, nor any file has the token.
 fn run_with(project: &Project, hook: &str, token: &str, code: i32) -> Ended {
-    let mut command = project.command(&["run", "pipeline.yaml", "--log-level", "trace"]);
+    ended(project, &["run", "pipeline.yaml", "--log-level", "trace"], hook, token, code)
+}
+
+/// Neither the output, with all that is logged, nor any file has the token.
+fn ended(project: &Project, arguments: &[&str], hook: &str, token: &str, code: i32) -> Ended {
+    let mut command = project.command(arguments);
     let ended = Ended::of(command.env("HOOK", hook).env("TOKEN", token).output().unwrap()).with_code(code);
     assert!(!ended.stderr.contains(token) && !ended.stdout.contains(token), "{}", ended.stderr);
     for file in project.files() {
@@ -56,12 +66,18 @@ fn a_run_that_succeeds_is_not_posted() {
 #[test]
 fn a_webhook_that_does_not_work_is_a_warning_and_changes_no_exit_code() {
     let server = HttpServer::scripted([Reply::text(500, TOKEN)]).unwrap();
-    let gone = HttpServer::scripted([Reply::text(200, "ok")]).unwrap().url();
-    for hook in [server.url(), gone, "ftp://host".to_owned(), String::new()] {
-        let ended = run(&reported("SELECT nothing FROM orders"), &hook, 1);
-        assert!(ended.stderr.contains("is not reported by `on_failure`"), "{hook}: {}", ended.stderr);
+    for hook in [&*server.url(), NOBODY] {
+        let ended = run(&reported("SELECT nothing FROM orders"), hook, 1);
+        let place = |text: &str| ended.stderr.find(text).unwrap_or_else(|| panic!("no {text}: {}", ended.stderr));
+        // What became of the run does not wait for the webhook.
+        assert!(place("rows in") < place(UNREPORTED), "{hook}: {}", ended.stderr);
     }
     assert_eq!(server.requests().len(), 1, "it is not called again");
+    for hook in ["ftp://host", ""] {
+        let ended = run(&reported("SELECT nothing FROM orders"), hook, 1);
+        assert!(ended.stderr.contains(UNREPORTED), "{hook}: {}", ended.stderr);
+        assert!(ended.stderr.contains("\nhint: expected a full URL such as"), "{hook}: {}", ended.stderr);
+    }
 }
 
 #[test]
@@ -73,4 +89,11 @@ fn a_redirect_of_the_webhook_that_is_refused_does_not_show_a_short_address() {
     let ended = run_with(&reported("SELECT nothing FROM orders"), &server.url(), token, 1);
     assert!(ended.stderr.contains("refused the redirect: it sends data to another host"), "{}", ended.stderr);
     assert_eq!((server.requests().len(), other.requests().len()), (1, 0));
+}
+
+#[test]
+fn a_dry_run_does_not_look_at_the_webhook() {
+    let dry = ["run", "pipeline.yaml", "--dry-run"];
+    let ended = ended(&reported("SELECT nothing FROM orders"), &dry, "ftp://host", TOKEN, 1);
+    assert!(!ended.stderr.contains("on_failure"), "{}", ended.stderr);
 }

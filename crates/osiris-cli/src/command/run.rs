@@ -4,8 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use osiris::http::Webhook;
 use osiris::pipeline::{CleanOptions, ExitCode, PastRun, Wait, failure_notice, refusal_notice};
 use osiris::{Environment, Error, Plan, PlanOptions, Project, Registry, RunOptions, Settings, SourceFile};
+use serde_json::Value;
 
 use super::{notify, project, report, wait};
 use crate::args::{ProgressArg, RunArgs, params};
@@ -52,7 +54,7 @@ pub(super) fn execute(
 ) -> Result<u8, CommandError> {
     let log_secrets = logging::start(console, project.settings());
     log_secrets.add(plan.redactor());
-    let webhook = notify::webhook(project, console);
+    let webhook = if plan.is_dry_run() { None } else { notify::webhook(project, console) };
     webhook.iter().for_each(|webhook| log_secrets.add(webhook.redactor()));
     project::warn(plan, console);
     let writes_stdout = writes_stdout(plan);
@@ -81,12 +83,13 @@ pub(super) fn execute(
     };
     let printing = interrupt::end_unread(move || interrupted.is_cancelled(), code);
     drop(display);
-    let notice = match &ended {
-        Ok(report) => failure_notice(plan, report),
-        Err(error) => refusal_notice(plan, error),
+    let ended = match ended {
+        Ok(ended) => ended,
+        Err(error) => {
+            let notice = refusal_notice(plan, &error);
+            return Ok(refused(&CommandError::Run(error), notice, webhook.as_ref(), choices.json, console));
+        }
     };
-    notify::post(webhook.as_ref(), notice, console);
-    let ended = ended.map_err(CommandError::Run)?;
     let code = match report::ended(&ended, plan, choices.json, console) {
         Ok(()) => code,
         Err(error) => {
@@ -95,11 +98,25 @@ pub(super) fn execute(
             if code == ExitCode::Done.code() { ExitCode::Failed.code() } else { code }
         }
     };
+    notify::post(webhook.as_ref(), failure_notice(plan, &ended), console);
     drop(printing);
     if !plan.is_dry_run() {
         remove_old_runs(project);
     }
     Ok(code)
+}
+
+/// Says why nothing runs, then posts it. Returns the exit code.
+fn refused(
+    error: &CommandError,
+    notice: Option<Value>,
+    webhook: Option<&Webhook>,
+    json: bool,
+    console: &Console,
+) -> u8 {
+    console.failure(error, json);
+    notify::post(webhook, notice, console);
+    error.exit_code().code()
 }
 
 /// As the settings say. What cannot be removed changes nothing about the run, and is tried again after the next.
