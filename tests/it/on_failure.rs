@@ -25,11 +25,11 @@ fn run(project: &Project, hook: &str, code: i32) -> Ended {
 }
 
 fn run_with(project: &Project, hook: &str, token: &str, code: i32) -> Ended {
-    ended(project, &["run", "pipeline.yaml", "--log-level", "trace"], hook, token, code)
+    end_of(project, &["run", "pipeline.yaml", "--log-level", "trace"], hook, token, code)
 }
 
 /// Neither the output, with all that is logged, nor any file has the token.
-fn ended(project: &Project, arguments: &[&str], hook: &str, token: &str, code: i32) -> Ended {
+fn end_of(project: &Project, arguments: &[&str], hook: &str, token: &str, code: i32) -> Ended {
     let mut command = project.command(arguments);
     let ended = Ended::of(command.env("HOOK", hook).env("TOKEN", token).output().unwrap()).with_code(code);
     assert!(!ended.stderr.contains(token) && !ended.stdout.contains(token), "{}", ended.stderr);
@@ -94,6 +94,31 @@ fn a_redirect_of_the_webhook_that_is_refused_does_not_show_a_short_address() {
 #[test]
 fn a_dry_run_does_not_look_at_the_webhook() {
     let dry = ["run", "pipeline.yaml", "--dry-run"];
-    let ended = ended(&reported("SELECT nothing FROM orders"), &dry, "ftp://host", TOKEN, 1);
+    let ended = end_of(&reported("SELECT nothing FROM orders"), &dry, "ftp://host", TOKEN, 1);
     assert!(!ended.stderr.contains("on_failure"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_pipeline_that_is_refused_before_it_runs_is_posted_too() {
+    let server = HttpServer::scripted([Reply::text(200, "ok"), Reply::text(200, "ok")]).unwrap();
+    let project = reported("SELECT * FROM orders");
+    let pipeline = project.read("pipeline.yaml");
+    project.write("pipeline.yaml", pipeline.replace("path: orders.csv", "paht: orders.csv"));
+    let ended = run(&project, &server.url(), 2);
+    let document = server.requests()[0].json();
+    for (field, value) in [("pipeline", "pipeline.yaml"), ("status", "not_started")] {
+        assert_eq!(document[field], value, "{document}");
+    }
+    assert_eq!((&document["exit_code"], &document["run_id"]), (&2.into(), &().into()), "{document}");
+    let error = &document["error"];
+    assert_eq!((&error["kind"], &error["retryable"]), (&"validation".into(), &false.into()), "{document}");
+    assert!(ended.stderr.contains(error["message"].as_str().unwrap()), "{document}: {}", ended.stderr);
+
+    // There is nothing to be resumed.
+    project.write("pipeline.yaml", pipeline);
+    let resume = ["run", "pipeline.yaml", "--resume", "--json"];
+    let printed = end_of(&project, &resume, &server.url(), TOKEN, 2).json();
+    let document = server.requests()[1].json();
+    assert_eq!((&document["status"], &document["exit_code"]), (&"not_started".into(), &2.into()), "{document}");
+    assert_eq!(document["error"]["message"], printed["diagnostics"][0]["message"], "{document}");
 }
