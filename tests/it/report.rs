@@ -172,6 +172,28 @@ fn a_resumed_run_has_a_report_with_all_its_columns() {
 }
 
 #[test]
+fn the_report_of_a_resumed_run_that_is_going_on_says_nothing_of_the_time_before() {
+    let project = project(&[READ, &sql("slow", "SELECT nothing FROM orders"), &write("out", "out.csv")].concat());
+    project.run(&["run", "pipeline.yaml"]).with_code(1);
+    let mended = project.read("pipeline.yaml").replace("SELECT nothing FROM orders", SLOW);
+    project.write("pipeline.yaml", mended);
+    let mut running = project.start(&["run", "--resume"]);
+    let run = project.runs().pop().unwrap();
+    let has_begun = |event: &serde_json::Value| event["event"] == "step_start" && event["step_id"] == "slow";
+    running.wait_until("the query runs", || {
+        project.lines(&run, "events.jsonl").into_iter().filter(has_begun).count() == 2
+    });
+    let (_, document) = page(&project);
+    assert_says(&document, &["… running", "✓ done before", "slow: running", "– waiting"]);
+    let bytes = format!("{} B", project.path("orders.csv").metadata().unwrap().len());
+    for old in ["Errors", "not found", "failed", bytes.as_str()] {
+        assert!(!document.text.contains(old), "{old:?} in {}", document.text);
+    }
+    running.signal(Signal::INT);
+    running.ended().with_code(130);
+}
+
+#[test]
 fn a_run_whose_telemetry_is_gone_has_a_report() {
     let project = with_a_reject(5);
     project.run(&["run", "pipeline.yaml"]).with_code(0);

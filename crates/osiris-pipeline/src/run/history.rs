@@ -35,6 +35,8 @@ pub struct StepHistory {
     pub id: String,
     /// Its component, if it began.
     pub component: Option<String>,
+    /// Whether it was done before the run was resumed, or confirmed to be.
+    pub reused: bool,
     /// Its attempts, in order.
     pub attempts: Vec<StepAttempt>,
     /// Bytes that came from the source, where they were counted.
@@ -146,6 +148,7 @@ impl RunHistory {
                 step.end_attempt(at, AttemptEnd::Failed);
                 step.begin_attempt(at);
             }
+            event::STEP_REUSED | event::STEP_CONFIRMED => self.step(id).reused = true,
             event::STEP_RETRY_ATTEMPT => {
                 let why = line["error"].as_str().and_then(|error| error.lines().next()).unwrap_or_default();
                 self.warnings.push(format!("step `{id}`: an attempt failed and was repeated: {why}"));
@@ -292,10 +295,13 @@ mod tests {
             (100, "step_start", step()),
             (200, "step_failed", step()),
             (30_000, "run_start", json!({"resumed": true})),
+            (30_050, "step_reused", json!({"step_id": "b", "rows": 1})),
             (30_100, "step_start", step()),
             (30_200, "step_complete", step()),
         ]);
         assert_eq!(attempts(&found), [(100, 100, AttemptEnd::Done)]);
+        let reused = found.steps.iter().map(|step| (step.id.as_str(), step.reused));
+        assert_eq!(reused.collect::<Vec<_>>(), [("b", true), ("a", false)]);
         assert_eq!((found.resumed, found.length_ms), (true, 200));
     }
 
