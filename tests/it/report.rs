@@ -56,7 +56,8 @@ fn a_report_has_the_steps_the_ledger_the_columns_and_the_rejected_rows() {
     assert_says(&document, &["filesystem.csv_extractor", "duckdb.processor", "filesystem.csv_writer"]);
     let orders = ["3", "2", "1"].map(|count| format!("<td class=\"number\">{count}</td>")).concat();
     assert!(html.contains(&format!("<th scope=\"row\">orders</th><td class=\"text\">done</td>{orders}")), "{html}");
-    // Content of the source is shown and cannot be anything but text.
+    // Content of the source is shown, said to be, and cannot be anything but text.
+    assert_says(&document, &["Rejected rows", "whoever has this page can read their values"]);
     assert_says(&document, &["orders: 1 row", "`orders.csv`: the value is not BIGINT", "<script>alert(1)</script>"]);
     // The tables are gone, their columns are in the ledger.
     assert!(!run.join("store.duckdb").exists());
@@ -78,7 +79,8 @@ fn a_report_is_written_into_the_directory_of_the_run_and_replaced() {
     let path = format!(".osiris/runs/{id}/report.html");
     for _ in 0..2 {
         let written = project.run(&["runs", "report", &id[..20]]).with_code(0);
-        assert_eq!((written.stdout.as_str(), written.stderr), ("", format!("wrote {path}\n")));
+        let warning = "warning: the report shows rejected rows with their values: give it only to who may see them";
+        assert_eq!((written.stdout.as_str(), written.stderr), ("", format!("wrote {path}\n{warning}\n")));
     }
     assert_eq!(mode(&project.path(&path)), 0o600);
     project.write("page.html", "old");
@@ -139,6 +141,8 @@ fn a_warning_is_in_the_report() {
     let checked = sql("checked", "QUERY").replace("\"QUERY\"", query);
     let project = project(&[checked.as_str(), &write("out", "out.csv")].concat());
     project.run(&["run", "pipeline.yaml"]).with_code(0);
+    let written = project.run(&["runs", "report"]).with_code(0).stderr;
+    assert!(!written.contains("warning:"), "it shows no row: {written}");
     let (_, document) = page(&project);
     assert_says(&document, &["Warnings", "step `checked`: assertion `row count` failed, rows: 1"]);
 }
