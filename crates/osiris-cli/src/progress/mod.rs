@@ -36,12 +36,20 @@ enum Form {
 }
 
 impl Form {
-    /// How often it is shown.
+    /// How often the counters are read.
     fn pause(self) -> Duration {
         match self {
             Self::Bars => Duration::from_millis(100),
-            Self::Lines => Duration::from_secs(10),
-            Self::Json => Duration::from_millis(500),
+            Self::Lines | Self::Json => Duration::from_millis(500),
+        }
+    }
+
+    /// How often they have been read when they are shown.
+    fn samples_per_print(self) -> u32 {
+        match self {
+            Self::Bars | Self::Json => 1,
+            // Every ten seconds.
+            Self::Lines => 20,
         }
     }
 }

@@ -54,6 +54,7 @@ pub(super) struct Printer<L> {
     line: L,
     run_id: String,
     steps: Vec<Watched>,
+    ticks: u32,
 }
 
 struct Watched {
@@ -65,7 +66,7 @@ struct Watched {
 
 impl<L: Fn(&str)> Printer<L> {
     pub(super) fn new(form: Form, says: bool, bars: MultiProgress, line: L) -> Self {
-        Self { form, says, bars, line, run_id: String::new(), steps: Vec::new() }
+        Self { form, says, bars, line, run_id: String::new(), steps: Vec::new(), ticks: 0 }
     }
 
     /// Prints until nobody can send any more.
@@ -113,14 +114,17 @@ impl<L: Fn(&str)> Printer<L> {
         }
     }
 
-    /// Shows how far every step has come.
+    /// Reads how far every step has come, and shows it when it is time to. A phase begins when it is first seen.
     fn tick(&mut self) {
+        self.ticks = self.ticks.wrapping_add(1);
+        let is_due = self.ticks.is_multiple_of(self.form.samples_per_print());
         // Beside the indentation and the spinner.
         let columns = stderr_width().unwrap_or(80).saturating_sub(4);
         for watched in &mut self.steps {
             let sample = watched.sample();
             let step = &watched.started.step;
             match self.form {
+                _ if !is_due => {}
                 Form::Bars => {
                     watched.bar.set_message(text::bar_line(&visible_line(step), &sample, columns));
                     watched.bar.tick();
@@ -156,7 +160,31 @@ fn style() -> ProgressStyle {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
+    use indicatif::ProgressDrawTarget;
+
     use super::*;
+
+    #[test]
+    fn where_progress_is_a_line_every_ten_seconds_the_speed_is_that_since_the_phase_began() {
+        let lines = RefCell::new(Vec::new());
+        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
+        let mut printer = Printer::new(Form::Lines, true, bars, |line: &str| lines.borrow_mut().push(line.to_owned()));
+        let progress = Arc::new(Progress::default());
+        progress.enter(Phase::Loading);
+        let (step, begun) = ("read".to_owned(), Instant::now());
+        printer.take(Message::Started(StartedStep { step, begun, progress: Arc::clone(&progress) }));
+        printer.tick();
+        progress.add_rows(2_000);
+        // The phase was seen two seconds ago.
+        printer.steps[0].phase.1 = begun.checked_sub(Duration::from_secs(2)).unwrap();
+        (2..20).for_each(|_| printer.tick());
+        assert!(lines.borrow().is_empty(), "{lines:?}");
+        printer.tick();
+        let lines = lines.borrow();
+        assert!(lines.len() == 1 && lines[0].contains("2,000 rows, ") && lines[0].contains(" rows/s"), "{lines:?}");
+    }
 
     #[test]
     fn the_template_is_valid() {
