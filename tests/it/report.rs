@@ -169,10 +169,11 @@ fn a_resumed_run_has_a_report_with_all_its_columns() {
     let project = Project::starter(Program::built());
     project.write("out", "a file where a directory is needed");
     project.run(&["run", "pipeline.yaml"]).with_code(1);
+    assert!(!page(&project).1.text.contains("since the first start"));
     std::fs::remove_file(project.path("out")).unwrap();
     project.run(&["run", "--resume"]).with_code(0);
     let (_, document) = page(&project);
-    assert_says(&document, &["The run was resumed", "✓ done before", "orders: 4 columns"]);
+    assert_says(&document, &["The run was resumed", "✓ done before", "orders: 4 columns", " s since the first start"]);
 }
 
 #[test]

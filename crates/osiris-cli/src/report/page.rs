@@ -90,8 +90,10 @@ impl Report {
         html.element("h1", &[], &self.pipeline);
         let class = format!("outcome {}", self.status.tone.class());
         html.element("p", &[("class", class.as_str())], &self.status.shown());
+        // Of a run that was resumed, the time between is in it.
+        let since = if self.resumed { " since the first start" } else { "" };
         let duration =
-            self.duration.map_or_else(|| "not ended".to_owned(), |time| format!("{} s", human::seconds(time)));
+            self.duration.map_or_else(|| "not ended".to_owned(), |time| format!("{} s{since}", human::seconds(time)));
         html.inside("dl", &[], |html| {
             fact(html, "Run", &self.run_id);
             fact(html, "Started", &self.started);
