@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use crate::{READ, SLOW, project, sql, write};
 
-fn has_started(project: &Project, step: &str) -> bool {
+/// Whether a step of any run of the project has begun.
+pub(crate) fn has_started(project: &Project, step: &str) -> bool {
     let runs = project.runs();
     let events: Vec<Value> = runs.iter().flat_map(|run| project.lines(run, "events.jsonl")).collect();
     events.iter().any(|event| event["event"] == "step_start" && event["step_id"] == step)

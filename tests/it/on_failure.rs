@@ -1,9 +1,10 @@
 //! A run that failed is reported to the webhook of `on_failure`.
 
-use osiris_e2e::{Ended, Project};
+use osiris_e2e::{Ended, Project, Running, Signal};
 use osiris_testkit::http_server::{HttpServer, Reply};
 
-use crate::{READ, project, sql, write};
+use crate::interrupted::has_started;
+use crate::{READ, SLOW, project, sql, write};
 
 const TOKEN: &str = "T0123456789abcdef";
 
@@ -92,10 +93,26 @@ fn a_redirect_of_the_webhook_that_is_refused_does_not_show_a_short_address() {
 }
 
 #[test]
-fn a_dry_run_does_not_look_at_the_webhook() {
+fn a_dry_run_posts_nothing_and_does_not_look_at_the_webhook() {
+    let server = HttpServer::scripted([Reply::text(200, "ok")]).unwrap();
     let dry = ["run", "pipeline.yaml", "--dry-run"];
-    let ended = end_of(&reported("SELECT nothing FROM orders"), &dry, "ftp://host", TOKEN, 1);
-    assert!(!ended.stderr.contains("on_failure"), "{}", ended.stderr);
+    for hook in [&*server.url(), "ftp://host"] {
+        let ended = end_of(&reported("SELECT nothing FROM orders"), &dry, hook, TOKEN, 1);
+        assert!(!ended.stderr.contains("on_failure"), "{}", ended.stderr);
+    }
+    assert!(server.requests().is_empty());
+}
+
+#[test]
+fn an_interrupted_run_is_not_posted() {
+    let server = HttpServer::scripted([Reply::text(200, "ok")]).unwrap();
+    let project = reported(SLOW);
+    let mut command = project.command(&["run", "pipeline.yaml"]);
+    let mut running = Running::start(command.env("HOOK", server.url()).env("TOKEN", TOKEN));
+    running.wait_until("the query runs", || has_started(&project, "sums"));
+    running.signal(Signal::INT);
+    running.ended().with_code(130);
+    assert!(server.requests().is_empty());
 }
 
 #[test]
