@@ -1,6 +1,6 @@
 //! Processes: what one printed, and one that is stopped in the middle.
 
-use std::io::Read;
+use std::io::{PipeReader, Read, Write};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -60,6 +60,16 @@ impl Running {
         Self(Some(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()))
     }
 
+    /// Starts a command whose standard error is a full pipe that nobody reads, as long as what is returned with it is kept.
+    pub fn start_unread(command: &mut Command) -> (Self, PipeReader) {
+        let (unread, stderr) = std::io::pipe().unwrap();
+        let mut filling = stderr.try_clone().unwrap();
+        // More than any pipe holds: it ends with the pipe.
+        std::thread::spawn(move || filling.write_all(&vec![b' '; 1 << 20]));
+        let child = command.stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
+        (Self(Some(child)), unread)
+    }
+
     fn child(&mut self) -> &mut Child {
         self.0.as_mut().expect("it is waited for once")
     }
@@ -68,7 +78,7 @@ impl Running {
     pub fn give_input(&mut self, input: &[u8]) {
         let mut stdin = self.child().stdin.take().expect("the standard input is a pipe");
         // That it has ended without reading it shows elsewhere.
-        let _ = std::io::Write::write_all(&mut stdin, input);
+        let _ = stdin.write_all(input);
     }
 
     /// Sends a signal; that it has ended already is no error.

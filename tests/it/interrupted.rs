@@ -1,13 +1,15 @@
 //! Ctrl-C, SIGTERM and SIGHUP: the first stops cleanly with exit code 130, the second at once.
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use osiris_e2e::{Project, Running, Signal};
 use serde_json::Value;
 
 use crate::{READ, SLOW, project, sql, write};
 
-fn has_started(project: &Project, step: &str) -> bool {
+/// Whether a step of any run of the project has begun.
+pub(crate) fn has_started(project: &Project, step: &str) -> bool {
     let runs = project.runs();
     let events: Vec<Value> = runs.iter().flat_map(|run| project.lines(run, "events.jsonl")).collect();
     events.iter().any(|event| event["event"] == "step_start" && event["step_id"] == step)
@@ -49,6 +51,20 @@ fn a_run_that_waits_for_its_standard_input_can_be_interrupted() {
 }
 
 #[test]
+fn a_run_whose_messages_nobody_reads_ends_at_a_signal() {
+    for more in [&["--progress", "json"][..], &[]] {
+        let project = project(&[READ, &sql("slow", SLOW), &write("out", "out.csv")].concat());
+        let arguments = [&["run", "pipeline.yaml"], more].concat();
+        let (mut running, _unread) = Running::start_unread(&mut project.command(&arguments));
+        running.wait_until("the query runs", || has_started(&project, "slow"));
+        running.signal(Signal::INT);
+        running.ended_within(Duration::from_secs(30)).expect("it waits for its reader").with_code(130);
+        let listed = project.run(&["runs", "list", "--json"]).with_code(0).json();
+        assert_eq!(listed[0]["outcome"], "interrupted");
+    }
+}
+
+#[test]
 fn a_run_in_one_process_cannot_be_resumed_in_another() {
     let project = project(&[READ, &sql("slow", SLOW)].concat());
     let mut running = project.start(&["run", "pipeline.yaml"]);
@@ -62,12 +78,12 @@ fn a_run_in_one_process_cannot_be_resumed_in_another() {
 fn without_a_terminal_a_line_says_every_ten_seconds_how_far_a_step_has_come() {
     let project = project(&[READ, &sql("slow", SLOW), &write("out", "out.csv")].concat());
     let mut running = project.start(&["run", "pipeline.yaml"]);
-    std::thread::sleep(std::time::Duration::from_secs(11));
+    std::thread::sleep(Duration::from_secs(11));
     running.signal(Signal::INT);
     let ended = running.ended().with_code(130);
     assert!(ended.stderr.contains("  running slow: "), "{}", ended.stderr);
     let mut quiet = project.start(&["run", "pipeline.yaml", "--quiet"]);
-    std::thread::sleep(std::time::Duration::from_secs(11));
+    std::thread::sleep(Duration::from_secs(11));
     quiet.signal(Signal::INT);
     assert!(!quiet.ended().stderr.contains("running slow"));
 }

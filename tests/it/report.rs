@@ -56,7 +56,8 @@ fn a_report_has_the_steps_the_ledger_the_columns_and_the_rejected_rows() {
     assert_says(&document, &["filesystem.csv_extractor", "duckdb.processor", "filesystem.csv_writer"]);
     let orders = ["3", "2", "1"].map(|count| format!("<td class=\"number\">{count}</td>")).concat();
     assert!(html.contains(&format!("<th scope=\"row\">orders</th><td class=\"text\">done</td>{orders}")), "{html}");
-    // Content of the source is shown and cannot be anything but text.
+    // Content of the source is shown, said to be, and cannot be anything but text.
+    assert_says(&document, &["Rejected rows", "whoever has this page can read their values"]);
     assert_says(&document, &["orders: 1 row", "`orders.csv`: the value is not BIGINT", "<script>alert(1)</script>"]);
     // The tables are gone, their columns are in the ledger.
     assert!(!run.join("store.duckdb").exists());
@@ -78,7 +79,8 @@ fn a_report_is_written_into_the_directory_of_the_run_and_replaced() {
     let path = format!(".osiris/runs/{id}/report.html");
     for _ in 0..2 {
         let written = project.run(&["runs", "report", &id[..20]]).with_code(0);
-        assert_eq!((written.stdout.as_str(), written.stderr), ("", format!("wrote {path}\n")));
+        let warning = "warning: the report shows rejected rows with their values: give it only to who may see them";
+        assert_eq!((written.stdout.as_str(), written.stderr), ("", format!("wrote {path}\n{warning}\n")));
     }
     assert_eq!(mode(&project.path(&path)), 0o600);
     project.write("page.html", "old");
@@ -104,6 +106,19 @@ fn what_cannot_be_reported_is_refused() {
     let refused = project.run(&["runs", "report", "--output", "file/report.html"]).with_code(2);
     assert!(refused.stderr.contains("cannot write `file/report.html`"), "{}", refused.stderr);
     assert!(refused.stderr.contains("hint: choose another file: `--output FILE`"), "{}", refused.stderr);
+    // Neither a directory nor a link to one is replaced.
+    std::fs::create_dir(project.path("pages")).unwrap();
+    std::os::unix::fs::symlink("pages", project.path("link")).unwrap();
+    for directory in ["pages", "link"] {
+        let refused = project.run(&["runs", "report", "--output", directory]).with_code(2);
+        assert!(
+            refused.stderr.contains(&format!("cannot write `{directory}`: it is a directory")),
+            "{}",
+            refused.stderr
+        );
+        assert!(refused.stderr.contains("hint: choose a file in it: `--output FILE`"), "{}", refused.stderr);
+    }
+    assert!(project.path("link").is_symlink() && project.path("pages").read_dir().unwrap().next().is_none());
     let both = project.run(&["runs", "report", "--output", "-", "--json"]).with_code(2);
     assert!(both.json()["diagnostics"][0]["message"].as_str().unwrap().contains("standard output"), "{}", both.stdout);
 }
@@ -126,6 +141,8 @@ fn a_warning_is_in_the_report() {
     let checked = sql("checked", "QUERY").replace("\"QUERY\"", query);
     let project = project(&[checked.as_str(), &write("out", "out.csv")].concat());
     project.run(&["run", "pipeline.yaml"]).with_code(0);
+    let written = project.run(&["runs", "report"]).with_code(0).stderr;
+    assert!(!written.contains("warning:"), "it shows no row: {written}");
     let (_, document) = page(&project);
     assert_says(&document, &["Warnings", "step `checked`: assertion `row count` failed, rows: 1"]);
 }
@@ -152,10 +169,33 @@ fn a_resumed_run_has_a_report_with_all_its_columns() {
     let project = Project::starter(Program::built());
     project.write("out", "a file where a directory is needed");
     project.run(&["run", "pipeline.yaml"]).with_code(1);
+    assert!(!page(&project).1.text.contains("since the first start"));
     std::fs::remove_file(project.path("out")).unwrap();
     project.run(&["run", "--resume"]).with_code(0);
     let (_, document) = page(&project);
-    assert_says(&document, &["The run was resumed", "✓ done before", "orders: 4 columns"]);
+    assert_says(&document, &["The run was resumed", "✓ done before", "orders: 4 columns", " s since the first start"]);
+}
+
+#[test]
+fn the_report_of_a_resumed_run_that_is_going_on_says_nothing_of_the_time_before() {
+    let project = project(&[READ, &sql("slow", "SELECT nothing FROM orders"), &write("out", "out.csv")].concat());
+    project.run(&["run", "pipeline.yaml"]).with_code(1);
+    let mended = project.read("pipeline.yaml").replace("SELECT nothing FROM orders", SLOW);
+    project.write("pipeline.yaml", mended);
+    let mut running = project.start(&["run", "--resume"]);
+    let run = project.runs().pop().unwrap();
+    let has_begun = |event: &serde_json::Value| event["event"] == "step_start" && event["step_id"] == "slow";
+    running.wait_until("the query runs", || {
+        project.lines(&run, "events.jsonl").into_iter().filter(has_begun).count() == 2
+    });
+    let (_, document) = page(&project);
+    assert_says(&document, &["… running", "✓ done before", "slow: running", "– waiting"]);
+    let bytes = format!("{} B", project.path("orders.csv").metadata().unwrap().len());
+    for old in ["Errors", "not found", "failed", bytes.as_str()] {
+        assert!(!document.text.contains(old), "{old:?} in {}", document.text);
+    }
+    running.signal(Signal::INT);
+    running.ended().with_code(130);
 }
 
 #[test]

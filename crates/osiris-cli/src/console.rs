@@ -82,16 +82,14 @@ impl Console {
         }
     }
 
-    /// The same, only if `--verbose` is set.
-    pub(crate) fn say_more(&self, line: &str) {
-        if self.verbose {
-            self.say(line);
-        }
-    }
-
     /// Whether more than errors is printed.
     pub(crate) fn says(&self) -> bool {
         !self.quiet
+    }
+
+    /// Whether `--verbose` is set as well.
+    pub(crate) fn says_more(&self) -> bool {
+        self.verbose && self.says()
     }
 
     /// Prints lines from another thread.
@@ -113,6 +111,14 @@ impl Console {
     /// Diagnostics as wide as the terminal.
     pub(crate) fn rendered(&self, diagnostics: &Diagnostics) -> String {
         diagnostics.render(self.styled, stderr_width())
+    }
+
+    /// Says why a command has no result; as data too, where that is wanted.
+    pub(crate) fn failure(&self, error: &CommandError, json: bool) {
+        self.command_error(error);
+        if json {
+            let _ = self.json(&error.to_json());
+        }
     }
 
     pub(crate) fn command_error(&self, error: &CommandError) {
@@ -139,7 +145,12 @@ impl Console {
 
     /// A warning with this message.
     pub(crate) fn warning_line(&self, message: &str) {
-        self.always(&format!("{} {message}", self.paint(HINT, "warning:")));
+        self.warning(message, None);
+    }
+
+    /// A warning with this message and hint.
+    pub(crate) fn warning(&self, message: &str, hint: Option<&str>) {
+        self.always(&format!("{} {message}{}", self.paint(HINT, "warning:"), self.hint_below(hint)));
     }
 
     /// A hint with this message.
@@ -162,10 +173,13 @@ impl Console {
             }
             source = cause.source();
         }
-        if let Some(hint) = error.hint() {
-            let _ = write!(text, "\n{} {}", self.paint(HINT, "hint:"), visible(hint));
-        }
+        text.push_str(&self.hint_below(error.hint()));
         self.always(&text);
+    }
+
+    /// The hint on a line of its own.
+    fn hint_below(&self, hint: Option<&str>) -> String {
+        hint.map_or_else(String::new, |hint| format!("\n{} {}", self.paint(HINT, "hint:"), visible(hint)))
     }
 
     /// A word in the style of success.

@@ -50,10 +50,7 @@ fn program(registry: &Registry) -> ExitCode {
     match command::execute(&cli, registry, &console) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            console.command_error(&error);
-            if cli.command.is_json() {
-                let _ = console.json(&error.to_json());
-            }
+            console.failure(&error, cli.command.is_json());
             ExitCode::from(error.exit_code().code())
         }
     }

@@ -103,10 +103,11 @@ fn target(request: &Request, body: &Body) -> Option<Url> {
 /// Applies a redirect to `request`, if that is safe.
 fn redirect(base: &Url, request: &mut Request, status: StatusCode, target: Url) -> osiris_core::Result<()> {
     let refused = |why: &str| {
-        Error::validation(format!("{}: refused the redirect to {}: {why}", request.what, shown(&target)))
+        Error::validation(format!("{}: refused the redirect: {why}", request.what))
             .with_context("url", shown(&request.url))
+            .with_context("target", shown(&target))
             .with_context("status", status.as_u16())
-            .with_hint("if that is intended, set the new address in the connection")
+            .with_hint("if that is intended, set the new address")
     };
     if !matches!(target.scheme(), "http" | "https") {
         return Err(refused("it is not HTTP"));

@@ -5,13 +5,17 @@ use std::time::Duration;
 
 use osiris_core::{MASK, Redactor, Result, RetryPolicy, Secret};
 use serde_json::Value;
+use url::Position;
 
 use crate::client::HttpClient;
-use crate::request::Request;
+use crate::request::{Request, shown};
 use crate::settings::HttpSettings;
 
 /// Parts of an address from this length on are masked where they stand alone: shorter ones are words, such as `services`.
 const SECRET_FROM: usize = 12;
+
+/// The same for those with a digit, which words do not have.
+const SECRET_WITH_DIGIT_FROM: usize = 6;
 
 /// An address that documents are posted to.
 pub struct Webhook {
@@ -29,7 +33,7 @@ impl Webhook {
         Ok(Self { settings: settings.with_retry(RetryPolicy::never()).with_response_limit(1 << 20) })
     }
 
-    /// Knows the address and its parts, the host apart.
+    /// Knows the address and those parts of it that may be secret alone.
     pub fn redactor(&self) -> &Redactor {
         &self.settings.redactor
     }
@@ -55,9 +59,17 @@ impl fmt::Debug for Webhook {
 
 fn parts(address: &str, settings: &HttpSettings) -> Redactor {
     let url = &settings.base;
-    let mut redactor = Redactor::new([address, url.as_str()]);
-    let path = std::iter::once(url.path()).chain(url.path().split('/'));
+    let given = address.split(['?', '#']).next().unwrap_or_default();
+    let on_the_wire = &url[Position::BeforePath..Position::AfterQuery];
+    let mut redactor = Redactor::new([address, given, url.as_str(), shown(url).as_str(), on_the_wire, url.path()]);
+    let path = url.path().split('/');
     let query = url.query().unwrap_or_default().split(['&', '=']);
-    path.chain(query).filter(|part| part.len() >= SECRET_FROM).for_each(|part| redactor.add(part));
+    let host = url.host_str().unwrap_or_default().split('.');
+    path.chain(query).chain(host).filter(|part| may_be_secret(part)).for_each(|part| redactor.add(part));
     redactor
+}
+
+fn may_be_secret(part: &str) -> bool {
+    let least = if part.bytes().any(|byte| byte.is_ascii_digit()) { SECRET_WITH_DIGIT_FROM } else { SECRET_FROM };
+    part.len() >= least
 }

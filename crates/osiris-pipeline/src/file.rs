@@ -26,9 +26,14 @@ pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
 /// or a device is written to.
 ///
 /// # Errors
-/// It cannot be written.
+/// It cannot be written, or is a directory.
 pub fn write_private(path: &Path, content: &[u8]) -> Result<()> {
-    let is_special = path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir());
+    // A link to one would be replaced.
+    if path.is_dir() {
+        return Err(Error::validation(format!("cannot write `{}`: it is a directory", path.display()))
+            .with_hint("choose a file in it: `--output FILE`"));
+    }
+    let is_special = path.metadata().is_ok_and(|found| !found.is_file());
     let written = if is_special {
         File::options().write(true).open(path).and_then(|mut file| file.write_all(content))
     } else {

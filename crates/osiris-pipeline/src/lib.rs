@@ -49,6 +49,7 @@ pub use run::{
     AttemptEnd, CleanOptions, Cleaned, CleanedRun, Confirmation, Ledger, LedgerStep, Observer, Outcome, PastRun,
     RunHistory, RunOptions, RunRecord, RunReport, Runs, SavedStates, Silent, StateGeneration, StepAttempt, StepColumn,
     StepHistory, StepReport, StepState, StepStatus, StoreChoice, Wait, failure_notice, refusal_notice,
+    unplanned_notice,
 };
 pub use schema::{connections_schema, pipeline_schema, settings_schema};
 pub use settings::{

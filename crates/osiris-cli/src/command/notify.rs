@@ -33,6 +33,6 @@ pub(super) fn post(webhook: Option<&Webhook>, document: Option<Value>, console: 
 }
 
 fn warn(error: &Error, console: &Console) {
-    console
-        .warning_line(&format!("the failure of a run is not reported by `on_failure`: {}", visible(error.message())));
+    let message = format!("the failure of a run is not reported by `on_failure`: {}", visible(error.message()));
+    console.warning(&message, error.hint());
 }

@@ -13,7 +13,7 @@ use crate::human;
 use crate::table::{ledger_table, rejects_text};
 use crate::terminal::stderr_width;
 
-/// Printed between the bars at the first signal.
+/// Printed between the bars after the first signal.
 pub(super) fn interrupting() {
     let _ = writeln!(
         std::io::stderr(),

@@ -114,16 +114,21 @@ fn report(run: &PastRun, args: &ReportArgs, console: &Console) -> Result<(), Com
         let message = "the report goes to the standard output, where --json would print its path";
         return Err(Error::validation(message).with_hint("leave out --json, or name a file: `--output FILE`").into());
     }
-    let page = Report::of(run)?.to_html();
+    let report = Report::of(run)?;
+    let page = report.to_html();
     if to_stdout {
         return console.data(&page);
     }
     let path = args.output.clone().unwrap_or_else(|| run.directory().join(REPORT));
     write_private(&path, page.as_bytes())?;
     if args.json {
-        return console.json(&json!({"run_id": run.record().run_id, "path": path}));
+        console.json(&json!({"run_id": run.record().run_id, "path": path}))?;
+    } else {
+        console.say(&format!("wrote {}", path.display()));
     }
-    console.say(&format!("wrote {}", path.display()));
+    if report.holds_rows() {
+        console.warning_line("the report shows rejected rows with their values: give it only to who may see them");
+    }
     Ok(())
 }
 

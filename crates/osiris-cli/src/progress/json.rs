@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use chrono::{SecondsFormat, Utc};
 use osiris::core::Phase;
-use osiris::pipeline::StepReport;
 use serde_json::{Value, json};
 
+use super::printer::EndedStep;
 use super::sample::Sample;
 use crate::console::json_line;
 
@@ -19,15 +19,12 @@ pub(super) fn running(run_id: &str, step: &str, sample: &Sample) -> String {
 }
 
 /// A step that has ended, was reused or was never started.
-pub(super) fn ended(run_id: &str, report: &StepReport, sample: &Sample) -> String {
-    let sample = Sample {
-        rows: report.rows,
-        phase: None,
-        elapsed: report.duration,
-        in_phase: report.duration,
-        ..sample.clone()
-    };
-    json_line(&object(run_id, &report.id, "end", Some(json!(report.status)), &sample))
+pub(super) fn ended(run_id: &str, ended: &EndedStep, sample: &Sample) -> String {
+    // The report of a step that is not done has no rows: those that it has moved count.
+    let rows = if ended.status.is_done() { ended.rows } else { sample.rows };
+    let (elapsed, in_phase) = (ended.duration, ended.duration);
+    let sample = Sample { rows, phase: None, elapsed, in_phase, ..sample.clone() };
+    json_line(&object(run_id, &ended.step, "end", Some(json!(ended.status)), &sample))
 }
 
 fn object(run_id: &str, step: &str, event: &str, status: Option<Value>, sample: &Sample) -> Value {
@@ -58,6 +55,7 @@ fn millis(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use osiris::core::Progress;
+    use osiris::pipeline::StepStatus;
 
     use super::*;
 
@@ -79,5 +77,18 @@ mod tests {
                 "expected_bytes": null, "rows_per_second": 125, "elapsed_ms": 3000, "left_ms": 6000,
             })
         );
+    }
+
+    #[test]
+    fn the_end_of_a_step_that_failed_has_the_rows_that_it_had_moved() {
+        let progress = Progress::default();
+        progress.add_rows(250);
+        let sample = Sample::of(&progress, Duration::from_secs(3), Duration::from_secs(2));
+        let rows = |status, rows| {
+            let end = EndedStep { step: "read".to_owned(), status, rows, duration: Duration::from_secs(3) };
+            let object: Value = serde_json::from_str(&ended("r1", &end, &sample)).unwrap();
+            object["rows"].as_u64()
+        };
+        assert_eq!((rows(StepStatus::Failed, 0), rows(StepStatus::Done, 200)), (Some(250), Some(200)));
     }
 }

@@ -16,6 +16,9 @@ const REASONS: usize = 20;
 /// How many rejected rows are shown of a step.
 const ROWS: u64 = 20;
 
+/// That of a step that has not begun.
+const WAITING: Status = Status { text: "waiting", tone: Tone::Idle };
+
 impl Report {
     /// Gathers it.
     ///
@@ -57,8 +60,7 @@ fn steps(run: &PastRun, history: &RunHistory) -> Vec<ReportStep> {
         let begun = history.steps.iter().filter(|step| step.component.is_some());
         return begun.map(|step| of_history(step, run.outcome())).collect();
     };
-    let known = |id: &str| history.steps.iter().find(|step| step.id == id);
-    ledger.steps.iter().map(|step| of_ledger(step, known(&step.id), run)).collect()
+    ledger.steps.iter().map(|step| of_ledger(step, history, run)).collect()
 }
 
 fn of_history(step: &StepHistory, outcome: Outcome) -> ReportStep {
@@ -75,28 +77,44 @@ fn of_history(step: &StepHistory, outcome: Outcome) -> ReportStep {
     }
 }
 
-fn of_ledger(step: &LedgerStep, history: Option<&StepHistory>, run: &PastRun) -> ReportStep {
-    let mut attempts = history.map(|history| history.attempts.clone()).unwrap_or_default();
-    let time = time_of(step);
-    if let Some(time) = time.filter(|_| attempts.is_empty()) {
-        attempts.push(whole(step, time));
-    }
-    ReportStep {
+fn of_ledger(step: &LedgerStep, history: &RunHistory, run: &PastRun) -> ReportStep {
+    let known = history.steps.iter().find(|known| known.id == step.id);
+    let mut attempts = known.map(|known| known.attempts.clone()).unwrap_or_default();
+    let reused = known.is_some_and(|known| known.reused);
+    let planned = ReportStep {
         id: step.id.clone(),
         component: step.component.clone(),
         mode: step.role.mode(),
-        status: status_of_step(step, &attempts, run),
         reads: step.upstream.clone(),
         needs: step.needs.clone(),
+        ..ReportStep::default()
+    };
+    // The ledger is written when a step ends. It does not know those that run, and before that of a resumed run it is the old one.
+    let is_open = attempts.last().is_some_and(|last| last.end == AttemptEnd::Open);
+    if is_open && run.record().finished_at.is_none() {
+        return ReportStep { status: open(run.outcome()), attempts, ..planned };
+    }
+    if history.resumed && attempts.is_empty() && !reused && run.outcome() == Outcome::Running {
+        return ReportStep { status: WAITING, ..planned };
+    }
+    let status = if reused && step.status != StepStatus::Confirmed { StepStatus::Reused } else { step.status };
+    let time = time_of(step).filter(|_| !reused);
+    if let Some(time) = time.filter(|_| attempts.is_empty()) {
+        attempts.push(whole(step, time));
+    }
+    let bytes = known.filter(|_| time.is_some()).and_then(|known| match step.role {
+        Role::Write => known.bytes_written,
+        Role::Extract | Role::Transform => known.bytes_read,
+    });
+    ReportStep {
+        status: status_of_step(status, run),
         counts: step.counts.clone(),
         rows: step.counts.read.max(rows_out(step)),
-        bytes: history.and_then(|history| match step.role {
-            Role::Write => history.bytes_written,
-            Role::Extract | Role::Transform => history.bytes_read,
-        }),
+        bytes,
         time,
         attempts,
         columns: step.columns.clone(),
+        ..planned
     }
 }
 
@@ -119,20 +137,15 @@ fn status_of_run(outcome: Outcome) -> Status {
     Status::new(outcome.about(), tone)
 }
 
-fn status_of_step(step: &LedgerStep, attempts: &[StepAttempt], run: &PastRun) -> Status {
-    // The ledger is written when a step ends: it does not know those that run.
-    let is_open = attempts.last().is_some_and(|last| last.end == AttemptEnd::Open);
-    if is_open && run.record().finished_at.is_none() {
-        return open(run.outcome());
-    }
-    let tone = match step.status {
+fn status_of_step(status: StepStatus, run: &PastRun) -> Status {
+    let tone = match status {
         StepStatus::Done | StepStatus::Reused | StepStatus::Confirmed => Tone::Good,
         StepStatus::Failed => Tone::Bad,
         StepStatus::Ambiguous | StepStatus::Cancelled => Tone::Unclear,
-        StepStatus::Skipped if run.outcome() == Outcome::Running => return Status::new("waiting", Tone::Idle),
+        StepStatus::Skipped if run.outcome() == Outcome::Running => return WAITING,
         StepStatus::Skipped => Tone::Idle,
     };
-    Status::new(status_text(step.status), tone)
+    Status::new(status_text(status), tone)
 }
 
 /// That of a step that began, and whose end is not recorded.
@@ -143,7 +156,11 @@ fn open(outcome: Outcome) -> Status {
     }
 }
 
+/// None while it runs: those of a resumed run may be the old ones.
 fn errors(run: &PastRun) -> Vec<ReportError> {
+    if run.outcome() == Outcome::Running {
+        return Vec::new();
+    }
     let ledger = run.ledger();
     let of_steps = ledger.into_iter().flat_map(|ledger| {
         ledger.steps.iter().filter_map(|step| ledger.decisive_error(step)).map(str::to_owned).collect::<Vec<_>>()

@@ -39,6 +39,13 @@ pub(crate) struct Report {
     rejects: Vec<StepRejects>,
 }
 
+impl Report {
+    /// Whether it shows values of rejected rows.
+    pub(crate) fn holds_rows(&self) -> bool {
+        self.rejects.iter().any(|rejects| !rejects.rows.is_empty())
+    }
+}
+
 /// A step of it.
 #[derive(Debug, Clone, Default)]
 struct ReportStep {

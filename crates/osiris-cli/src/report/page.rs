@@ -79,7 +79,7 @@ impl Report {
         section(html, "Throughput", |html| self.throughput(html));
         section(html, "Ledger", |html| self.ledger(html));
         if !self.rejects.is_empty() {
-            section(html, "Rejected rows", |html| self.rejects.iter().for_each(|rejects| rejected(html, rejects)));
+            section(html, "Rejected rows", |html| self.rejected_rows(html));
         }
         if self.steps.iter().any(|step| !step.columns.is_empty()) {
             section(html, "Columns", |html| self.steps.iter().for_each(|step| columns(html, step)));
@@ -90,8 +90,10 @@ impl Report {
         html.element("h1", &[], &self.pipeline);
         let class = format!("outcome {}", self.status.tone.class());
         html.element("p", &[("class", class.as_str())], &self.status.shown());
+        // Of a run that was resumed, the time between is in it.
+        let since = if self.resumed { " since the first start" } else { "" };
         let duration =
-            self.duration.map_or_else(|| "not ended".to_owned(), |time| format!("{} s", human::seconds(time)));
+            self.duration.map_or_else(|| "not ended".to_owned(), |time| format!("{} s{since}", human::seconds(time)));
         html.inside("dl", &[], |html| {
             fact(html, "Run", &self.run_id);
             fact(html, "Started", &self.started);
@@ -170,6 +172,13 @@ impl Report {
         });
         let head = ["step", "rows", "bytes", "seconds", "rows/s"];
         table(html, "What each step moved in this run", &head, 1, rows.collect());
+    }
+
+    fn rejected_rows(&self, html: &mut Html) {
+        if self.holds_rows() {
+            html.element("p", &[], "These are rows of the source: whoever has this page can read their values.");
+        }
+        self.rejects.iter().for_each(|rejects| rejected(html, rejects));
     }
 
     fn ledger(&self, html: &mut Html) {

@@ -158,4 +158,12 @@ fn progress_for_programs_is_an_object_per_line_and_one_at_the_end_of_each_step()
     assert_eq!((&ended[0]["rows"], &ended[1]["rows"]), (&8.into(), &4.into()));
     let loud = project.run(&["run", "pipeline.yaml", "--progress", "json"]).with_code(0);
     assert!(!loud.stderr.contains("done orders") && loud.stderr.contains("the ledger balances"), "{}", loud.stderr);
+    // Log lines are told from them.
+    let logged = ["run", "pipeline.yaml", "--progress", "json", "--log-format", "json", "--log-level", "debug"];
+    let logged = project.run(&logged).with_code(0).stderr;
+    let objects: Vec<serde_json::Value> = logged.lines().filter(|line| line.starts_with('{')).map(object).collect();
+    for line in &objects {
+        assert_ne!(line["event"].is_string(), line["level"].is_string(), "{line}");
+    }
+    assert!(objects.iter().any(|line| line["level"].is_string()), "{logged}");
 }

@@ -7,7 +7,7 @@ pub mod metric;
 mod unit;
 
 use std::fs::File;
-use std::io::{LineWriter, Write};
+use std::io::{LineWriter, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -53,7 +53,8 @@ impl Telemetry {
     /// When a file cannot be opened.
     pub fn to_directory(directory: &Path, session: impl Into<String>, redactor: Redactor) -> Result<Self> {
         let open = |name: &str| -> Result<Box<dyn Write + Send>> {
-            let file: File = crate::private::options().create(true).append(true).open(directory.join(name))?;
+            let mut file = crate::private::options().read(true).create(true).append(true).open(directory.join(name))?;
+            end_last_line(&mut file)?;
             Ok(Box::new(LineWriter::new(file)))
         };
         Ok(Self::to_writers(open(EVENTS_FILE)?, open(METRICS_FILE)?, session, redactor))
@@ -156,6 +157,17 @@ impl Telemetry {
     }
 }
 
+/// A process that was killed may have left the beginning of a line: what is appended must not become part of it.
+fn end_last_line(file: &mut File) -> std::io::Result<()> {
+    if file.metadata()?.len() == 0 {
+        return Ok(());
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    if last == *b"\n" { Ok(()) } else { file.write_all(b"\n") }
+}
+
 fn lock<T: ?Sized>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -190,6 +202,22 @@ mod tests {
         assert_eq!((&line(&events)["event"], &line(&events)["category"]), (&json!("step_failed"), &json!("network")));
         assert_eq!(line(&events)["error"], "***");
         assert_eq!((&line(&metrics)["unit"], &line(&metrics)["metric"]), (&json!("rows"), &json!("rows_read")));
+    }
+
+    #[test]
+    fn a_line_is_not_appended_to_the_beginning_of_one_that_a_killed_process_has_left() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(EVENTS_FILE);
+        for (left, kept) in [("", 0), ("{}\n", 1), ("{}\n{\"ts\": \"20", 2)] {
+            std::fs::write(&path, left).unwrap();
+            let telemetry = Telemetry::to_directory(directory.path(), "s", Redactor::default()).unwrap();
+            telemetry.log_event(event::RUN_START, json!({"resumed": true}));
+            let text = std::fs::read_to_string(&path).unwrap();
+            let lines: Vec<&str> = text.lines().collect();
+            assert_eq!(lines.len(), kept + 1, "{text}");
+            let line: Value = serde_json::from_str(lines[kept]).unwrap();
+            assert_eq!(line["event"], event::RUN_START);
+        }
     }
 
     #[test]

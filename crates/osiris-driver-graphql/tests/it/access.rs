@@ -128,11 +128,12 @@ async fn a_redirect_to_another_host_gets_neither_credentials_nor_query() {
     let error = run_at(&bench(), fields, by_cursor("id")).await.unwrap_err();
     let text = error.report().replace(&server.url(), "http://host").replace(&other.url_as("localhost"), "http://other");
     insta::assert_snapshot!(text, @"
-    step `items`: reading a page: refused the redirect to http://other/graphql: it sends data to another host
+    step `items`: reading a page: refused the redirect: it sends data to another host
       url: http://host/
+      target: http://other/graphql
       status: 307
       page: 1
-    hint: if that is intended, set the new address in the connection
+    hint: if that is intended, set the new address
     ");
     assert!(other.requests().is_empty());
 }

@@ -39,6 +39,32 @@ async fn an_answer_that_does_not_come_is_not_waited_for() {
     assert!(!error.report().contains(TOKEN), "{}", error.report());
 }
 
+#[tokio::test]
+async fn a_redirect_that_is_refused_does_not_show_the_address() {
+    let other = HttpServer::scripted([Reply::text(200, "ok")]).unwrap();
+    let target = format!("{}/hooks/q7x2k9z", other.url_as("localhost"));
+    let server = HttpServer::scripted([Reply::new(307).header("location", &target)]).unwrap();
+    let webhook = Webhook::new(&Secret::new(format!("{}/hooks/q7x2k9z", server.url()))).unwrap();
+    let error = webhook.post(&json!({}), Duration::from_secs(5)).await.unwrap_err();
+    assert_eq!(error.message(), "the webhook: refused the redirect: it sends data to another host");
+    let shown = error.redacted(webhook.redactor()).report();
+    assert!(!shown.contains("q7x2k9z") && shown.contains("target: http://localhost:"), "{shown}");
+}
+
+#[test]
+fn a_part_of_the_address_that_may_be_secret_is_masked_where_it_stands_alone() {
+    let address = "https://ab12cd3.hooks.example.com/services/abcdefghijkl/x?key=q7x2k9z&v=2";
+    let webhook = Webhook::new(&Secret::new(address)).unwrap();
+    let shown = |text: &str| webhook.redactor().scrub(text).into_owned();
+    for part in ["ab12cd3", "abcdefghijkl", "q7x2k9z", "/services/abcdefghijkl/x", address] {
+        assert_eq!(shown(&format!("to {part}")), "to ***");
+    }
+    for part in [address.split('?').next().unwrap(), "/services/abcdefghijkl/x?key=q7x2k9z&v=2"] {
+        assert_eq!(shown(&format!("to {part}")), "to ***");
+    }
+    assert_eq!(shown("hooks.example.com: services"), "hooks.example.com: services");
+}
+
 #[test]
 fn what_is_not_an_address_is_refused_without_showing_it() {
     for address in [format!("ftp://host/{TOKEN}"), TOKEN.to_owned(), format!("https://user:{TOKEN}@host/")] {

@@ -35,6 +35,8 @@ pub struct StepHistory {
     pub id: String,
     /// Its component, if it began.
     pub component: Option<String>,
+    /// Whether it was done before the run was resumed, or confirmed to be.
+    pub reused: bool,
     /// Its attempts, in order.
     pub attempts: Vec<StepAttempt>,
     /// Bytes that came from the source, where they were counted.
@@ -71,9 +73,9 @@ impl PastRun {
     /// # Errors
     /// A file is there and cannot be read.
     pub fn history(&self) -> Result<RunHistory> {
-        let (mut history, mut start) = (RunHistory::default(), None);
-        each_line(&self.directory().join(EVENTS_FILE), |line| history.add_event(line, &mut start))?;
-        history.end();
+        let mut reader = Reader::default();
+        each_line(&self.directory().join(EVENTS_FILE), |line| reader.add_event(line))?;
+        let mut history = reader.end();
         each_line(&self.directory().join(METRICS_FILE), |line| history.add_metric(line))?;
         Ok(history)
     }
@@ -96,14 +98,46 @@ fn each_line(path: &Path, mut take: impl FnMut(&Value)) -> Result<()> {
     Ok(())
 }
 
-impl RunHistory {
-    fn add_event(&mut self, line: &Value, start: &mut Option<DateTime<Utc>>) {
+/// A history that is being read.
+#[derive(Default)]
+struct Reader {
+    history: RunHistory,
+    start: Option<DateTime<Utc>>,
+    /// That before the run was resumed, and its start.
+    before: Option<(RunHistory, DateTime<Utc>)>,
+}
+
+impl Reader {
+    fn add_event(&mut self, line: &Value) {
         let (Some(time), Some(name)) = (time(line), line["event"].as_str()) else { return };
-        if name == event::RUN_START {
-            *self = Self { resumed: line["resumed"] == true, ..Self::default() };
-            *start = Some(time);
+        match name {
+            event::RUN_START => {
+                let resumed = RunHistory { resumed: line["resumed"] == true, ..RunHistory::default() };
+                let before = std::mem::replace(&mut self.history, resumed);
+                self.before = self.start.replace(time).map(|start| (before, start));
+            }
+            // A run that ends has an exit code. This one was not resumed: it is what it was.
+            event::RUN_FAILED if line["exit_code"].is_null() => {
+                if let Some((history, start)) = self.before.take() {
+                    (self.history, self.start) = (history, Some(start));
+                    return;
+                }
+            }
+            _ => {}
         }
-        let at = u64::try_from((time - *start.get_or_insert(time)).num_milliseconds()).unwrap_or_default();
+        let start = *self.start.get_or_insert(time);
+        self.history.add_event(name, u64::try_from((time - start).num_milliseconds()).unwrap_or_default(), line);
+    }
+
+    fn end(mut self) -> RunHistory {
+        self.history.end();
+        self.history
+    }
+}
+
+impl RunHistory {
+    /// Adds an event so many milliseconds after the start.
+    fn add_event(&mut self, name: &str, at: u64, line: &Value) {
         self.length_ms = self.length_ms.max(at);
         let Some(id) = line["step_id"].as_str() else { return };
         match name {
@@ -114,6 +148,7 @@ impl RunHistory {
                 step.end_attempt(at, AttemptEnd::Failed);
                 step.begin_attempt(at);
             }
+            event::STEP_REUSED | event::STEP_CONFIRMED => self.step(id).reused = true,
             event::STEP_RETRY_ATTEMPT => {
                 let why = line["error"].as_str().and_then(|error| error.lines().next()).unwrap_or_default();
                 self.warnings.push(format!("step `{id}`: an attempt failed and was repeated: {why}"));
@@ -197,17 +232,16 @@ mod tests {
     use super::*;
 
     fn history(events: &[(u32, &str, Value)]) -> RunHistory {
-        let (mut history, mut start) = (RunHistory::default(), None);
+        let mut reader = Reader::default();
         for (millis, name, fields) in events {
             let mut line =
                 json!({"ts": format!("2024-01-01T00:00:{:02}.{:03}000Z", millis / 1000, millis % 1000), "event": name});
             for (name, value) in fields.as_object().unwrap() {
                 line[name] = value.clone();
             }
-            history.add_event(&line, &mut start);
+            reader.add_event(&line);
         }
-        history.end();
-        history
+        reader.end()
     }
 
     fn attempts(history: &RunHistory) -> Vec<(u64, u64, AttemptEnd)> {
@@ -261,11 +295,33 @@ mod tests {
             (100, "step_start", step()),
             (200, "step_failed", step()),
             (30_000, "run_start", json!({"resumed": true})),
+            (30_050, "step_reused", json!({"step_id": "b", "rows": 1})),
             (30_100, "step_start", step()),
             (30_200, "step_complete", step()),
         ]);
         assert_eq!(attempts(&found), [(100, 100, AttemptEnd::Done)]);
+        let reused = found.steps.iter().map(|step| (step.id.as_str(), step.reused));
+        assert_eq!(reused.collect::<Vec<_>>(), [("b", true), ("a", false)]);
         assert_eq!((found.resumed, found.length_ms), (true, 200));
+    }
+
+    #[test]
+    fn a_resume_that_was_refused_never_was() {
+        let ended = [
+            (0, "run_start", json!({})),
+            (100, "step_start", step()),
+            (200, "step_failed", step()),
+            (300, "run_failed", json!({"exit_code": 1})),
+        ];
+        let refused = [(30_000, "run_start", json!({"resumed": true})), (30_100, "run_failed", json!({}))];
+        assert_eq!(history(&[&ended[..], &refused, &refused].concat()), history(&ended));
+        let resumed = [
+            (30_000, "run_start", json!({"resumed": true})),
+            (30_100, "step_start", step()),
+            (30_200, "step_failed", step()),
+            (30_300, "run_failed", json!({"exit_code": 1})),
+        ];
+        assert!(history(&[&ended[..], &resumed].concat()).resumed);
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub use clean::{CleanOptions, Cleaned, CleanedRun};
 pub use confirmation::Confirmation;
 pub use history::{AttemptEnd, RunHistory, StepAttempt, StepHistory};
 pub use ledger::{Ledger, LedgerStep, StepColumn};
-pub use notice::{failure_notice, refusal_notice};
+pub use notice::{failure_notice, refusal_notice, unplanned_notice};
 pub use outcome::Outcome;
 pub use past::{PastRun, RunRecord, Runs};
 pub use report::{RunReport, StepReport, StepStatus};

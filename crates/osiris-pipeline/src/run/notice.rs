@@ -11,6 +11,9 @@ use crate::{ExitCode, Plan};
 /// Changes when a field changes its meaning or goes.
 const VERSION: u64 = 1;
 
+/// The status of a run that could not start or go on.
+const NOT_STARTED: &str = "not_started";
+
 /// The document about a run; none where it succeeded, was interrupted by its user, or was a dry run.
 pub fn failure_notice(plan: &Plan, report: &RunReport) -> Option<Value> {
     if plan.is_dry_run() || matches!(report.outcome, Outcome::Done | Outcome::Interrupted) {
@@ -22,7 +25,7 @@ pub fn failure_notice(plan: &Plan, report: &RunReport) -> Option<Value> {
         Some(error) => short(error),
         None => json!({"kind": null, "message": report.problems.first(), "hint": null, "retryable": false}),
     };
-    Some(document(
+    Some(of_plan(
         plan,
         error,
         &json!({
@@ -39,23 +42,39 @@ pub fn refusal_notice(plan: &Plan, error: &Error) -> Option<Value> {
     if plan.is_dry_run() || error.kind() == ErrorKind::Cancelled {
         return None;
     }
-    Some(document(
+    Some(of_plan(
         plan,
         short(error),
         &json!({
             "run_id": null,
-            "status": "not_started",
+            "status": NOT_STARTED,
             "exit_code": ExitCode::of_error(error).code(),
             "step": error.step(),
         }),
     ))
 }
 
-fn document(plan: &Plan, mut error: Value, run: &Value) -> Value {
+/// The document about a pipeline that was refused before there was a plan of it. `file` is the name of its file, `refusal` what
+/// is [printed of it](crate::failure_document): its first error counts.
+pub fn unplanned_notice(file: Option<&str>, refusal: &Value) -> Value {
+    let mut found = refusal["diagnostics"].as_array().into_iter().flatten();
+    let error = found.find(|found| found["severity"] == "error").unwrap_or(&Value::Null);
+    let kind = error["kind"].as_str().unwrap_or(ErrorKind::Validation.as_str());
+    let retryable = error["retryable"].as_bool().unwrap_or_default();
+    let error = json!({"kind": kind, "message": error["message"], "hint": error["hint"], "retryable": retryable});
+    let run = json!({"run_id": null, "status": NOT_STARTED, "exit_code": refusal["exit_code"], "step": null});
+    document(file, &error, &run)
+}
+
+fn of_plan(plan: &Plan, mut error: Value, run: &Value) -> Value {
     plan.redactor().scrub_json(&mut error);
+    document(Some(plan.name()), &error, run)
+}
+
+fn document(pipeline: Option<&str>, error: &Value, run: &Value) -> Value {
     json!({
         "version": VERSION,
-        "pipeline": plan.name(),
+        "pipeline": pipeline,
         "run_id": run["run_id"],
         "status": run["status"],
         "exit_code": run["exit_code"],
