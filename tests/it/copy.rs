@@ -39,6 +39,12 @@ fn a_file_is_copied_into_another_format_and_back_in_the_order_of_its_columns() {
     project.run(&["copy", "orders.jsonl", "lines.parquet"]).with_code(0);
     project.run(&["copy", "lines.parquet", "lines.csv"]).with_code(0);
     assert_eq!(project.read("lines.csv"), project.read("orders.csv"));
+    project.run(&["copy", "orders.csv", "orders.csv.gz"]).with_code(0);
+    assert!(std::fs::read(project.path("orders.csv.gz")).unwrap().starts_with(b"\x1f\x8b"));
+    project.run(&["copy", "orders.csv.gz", "unpacked.csv"]).with_code(0);
+    assert_eq!(project.read("unpacked.csv"), project.read("orders.csv"));
+    let refused = project.run(&["copy", "orders.csv", "orders.csv.xz"]).with_code(2);
+    assert!(refused.stderr.contains("a file ending in `.xz` cannot be written"), "{}", refused.stderr);
     let absolute = project.path("orders.parquet");
     project
         .run(&["copy", absolute.to_str().unwrap(), "third.csv", "--where", "amount > 15", "--limit", "1"])
