@@ -258,6 +258,24 @@ fn the_doctor_says_what_it_could_not_check_and_what_is_wrong() {
 }
 
 #[test]
+fn the_doctor_gives_each_problem_a_line_and_the_known_fields_once() {
+    let project = Project::empty(program());
+    project.write(
+        "osiris_connections.yaml",
+        "version: 1\nconnections:\n  mysql:\n    a: {host: h, database: d, psw: x, passwort: x, pw: x}\n",
+    );
+    let told = project.run(&["connections", "doctor"]).with_code(1).stdout;
+    let lines: Vec<&str> = told.lines().map(str::trim).collect();
+    assert!(lines[1].ends_with("@mysql.a has 3 problems:"), "{told}");
+    let mut known = lines[2..].iter().filter(|line| line.contains("known fields: charset, "));
+    assert!(known.next().is_some() && known.next().is_none(), "{told}");
+    for line in ["- passwort: unknown field `passwort` (did you mean `password`?)", "- psw: unknown field `psw`"] {
+        assert!(lines[2..5].iter().any(|told| told.starts_with(line)), "{line}: {told}");
+    }
+    assert!(lines.len() == 5 && !told.contains("\\u{a}"), "{told}");
+}
+
+#[test]
 fn what_cannot_discover_is_told_before_anything_is_opened() {
     let project = Project::starter(program());
     let files = project.run(&["components", "discover", "filesystem.csv_extractor"]).with_code(2);
