@@ -137,9 +137,9 @@ impl Console {
         self.always(&format!("{} {}", self.paint(ERROR, "error:"), visible(message)));
     }
 
-    /// A warning with this message.
+    /// A warning with this message, unless `--quiet` is set.
     pub(crate) fn warning_line(&self, message: &str) {
-        self.always(&format!("{} {message}", self.paint(HINT, "warning:")));
+        self.say(&format!("{} {message}", self.paint(HINT, "warning:")));
     }
 
     /// A hint with this message.
