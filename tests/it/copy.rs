@@ -162,6 +162,7 @@ fn an_address_that_leads_nowhere_is_refused_before_anything_is_written() {
     let project = project();
     for (arguments, message, hint) in [
         (["s3://bucket/a.parquet", "out.csv"].as_slice(), "unknown scheme `s3`", "mysql"),
+        (&["book.xlsx", "out.csv"], "workbooks are not read: save the sheet as CSV", "rows.csv"),
         (&["orders.csv", "out.xlsx"], "the format cannot be inferred", "rows.csv.gz"),
         (&["nothing.csv", "out.csv"], "nothing.csv", ""),
         (&["*.csv", "out/"], "has no name that a file", "DIRECTORY/rows.parquet"),

@@ -123,6 +123,10 @@ impl<'a> RowReader<'a> {
 
     fn bad_line(&mut self, fault: &RowFault, name: &str, lines: &LineReader<'_>) -> Result<()> {
         if self.config.on_bad_lines == OnBadLines::Error {
+            if lines.number() == 1 && lines.text().trim_start().starts_with('[') {
+                let error = Error::validation(format!("`{name}` is an array, not JSON lines"));
+                return Err(error.with_hint("`jq -c '.[]'` makes it JSON lines"));
+            }
             let error = Error::validation(format!("`{name}`: line {}: {fault}", lines.number()));
             return Err(error.with_hint(match fault.column() {
                 Some(column) => {
