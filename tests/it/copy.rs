@@ -39,6 +39,12 @@ fn a_file_is_copied_into_another_format_and_back_in_the_order_of_its_columns() {
     project.run(&["copy", "orders.jsonl", "lines.parquet"]).with_code(0);
     project.run(&["copy", "lines.parquet", "lines.csv"]).with_code(0);
     assert_eq!(project.read("lines.csv"), project.read("orders.csv"));
+    project.run(&["copy", "orders.csv", "orders.csv.gz"]).with_code(0);
+    assert!(std::fs::read(project.path("orders.csv.gz")).unwrap().starts_with(b"\x1f\x8b"));
+    project.run(&["copy", "orders.csv.gz", "unpacked.csv"]).with_code(0);
+    assert_eq!(project.read("unpacked.csv"), project.read("orders.csv"));
+    let refused = project.run(&["copy", "orders.csv", "orders.csv.xz"]).with_code(2);
+    assert!(refused.stderr.contains("a file ending in `.xz` cannot be written"), "{}", refused.stderr);
     let absolute = project.path("orders.parquet");
     project
         .run(&["copy", absolute.to_str().unwrap(), "third.csv", "--where", "amount > 15", "--limit", "1"])
@@ -156,6 +162,7 @@ fn an_address_that_leads_nowhere_is_refused_before_anything_is_written() {
     let project = project();
     for (arguments, message, hint) in [
         (["s3://bucket/a.parquet", "out.csv"].as_slice(), "unknown scheme `s3`", "mysql"),
+        (&["book.xlsx", "out.csv"], "workbooks are not read: save the sheet as CSV", "rows.csv"),
         (&["orders.csv", "out.xlsx"], "the format cannot be inferred", "rows.csv.gz"),
         (&["nothing.csv", "out.csv"], "nothing.csv", ""),
         (&["*.csv", "out/"], "has no name that a file", "DIRECTORY/rows.parquet"),

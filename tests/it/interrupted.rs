@@ -39,6 +39,26 @@ fn s5_a_signal_rolls_back_and_the_run_can_be_resumed() {
 }
 
 #[test]
+fn a_run_that_waits_to_try_again_is_interrupted_and_not_failed() {
+    let project = project(READ);
+    let waits = || {
+        let runs = project.runs();
+        let mut events = runs.iter().flat_map(|run| project.lines(run, "events.jsonl"));
+        events.any(|event| event["event"] == "step_retry_attempt")
+    };
+    for (signal, destination) in [(Signal::TERM, "-"), (Signal::INT, "out.csv")] {
+        let mut running = project.start(&["copy", "mysql://u@127.0.0.1:1/db.t", destination]);
+        running.wait_until("it waits to try again", waits);
+        running.signal(signal);
+        let ended = running.ended().with_code(130);
+        assert!(ended.stderr.contains("interrupted: the stopped steps have written no rows"), "{}", ended.stderr);
+        let listed = project.run(&["runs", "list", "--json"]).with_code(0).json();
+        assert_eq!(listed[0]["outcome"], "interrupted");
+        std::fs::remove_dir_all(project.path(".osiris")).unwrap();
+    }
+}
+
+#[test]
 fn a_run_that_waits_for_its_standard_input_can_be_interrupted() {
     let read = READ.replace("orders.csv", "\"-\"");
     let project = project(&[read.as_str(), &write("out", "out.csv")].concat());

@@ -97,7 +97,7 @@ async fn s21_rows_without_a_cursor_value_are_in_the_ledger_and_on_the_screen() {
     };
     world.project.write("mysql/nulls.yaml", pipeline(""));
     let refused = world.run(&["run", "nulls.yaml"]).with_code(1);
-    assert!(refused.stderr.contains("1 rows have NULL in the cursor column `at`"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("1 row has NULL in the cursor column `at`"), "{}", refused.stderr);
     world.project.write("mysql/nulls.yaml", pipeline(", nulls: skip"));
     let skipped = world.run(&["run", "nulls.yaml", "--json"]).with_code(0);
     assert!(skipped.stderr.contains("t: 1 row without a cursor value skipped"), "{}", skipped.stderr);

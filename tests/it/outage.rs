@@ -119,7 +119,7 @@ async fn s58_a_run_that_is_interrupted_while_the_server_commits_says_what_is_tru
     assert!(told(&project, "commit_end", "load"), "it did not wait for the answer: {}", ended.stderr);
     assert_eq!(server.value("SELECT COUNT(*) FROM t").await.unwrap().as_deref(), Some("3"));
     // The rows are there, and nothing on the screen says otherwise.
-    assert!(ended.stderr.contains("waiting for a commit that has begun"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("a commit that has begun is waited for"), "{}", ended.stderr);
     assert!(ended.stderr.contains("done load: 3 rows"), "{}", ended.stderr);
     assert!(!ended.stderr.contains("half-done") && !ended.stderr.contains("nothing"), "{}", ended.stderr);
     proxy.set(Fault::Pass);

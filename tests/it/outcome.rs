@@ -353,6 +353,9 @@ fn s1_what_was_sent_to_standard_output_is_not_sent_again_and_the_run_says_so() {
     assert_eq!(project.run(&["runs", "list", "--json"]).with_code(0).json()[0]["outcome"], "ambiguous");
     let refused = project.run(&["run", "--resume"]).with_code(2);
     assert!(refused.stdout.is_empty() && refused.stderr.contains("may have written already"), "{}", refused.stderr);
+    // A new run has another reader.
+    let next = project.run(&["run", "pipeline.yaml"]).with_code(0);
+    assert_eq!(next.stdout.lines().count(), 400_001);
 }
 
 fn wait_for_event(project: &Project, name: &str) {

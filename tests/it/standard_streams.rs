@@ -1,7 +1,9 @@
 //! `-` as a path: a run as a filter between other programs.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::process::Stdio;
+
+use osiris_e2e::Ended;
 
 use crate::{READ, project, sql, write};
 
@@ -20,6 +22,25 @@ fn a_run_reads_its_standard_input_and_prints_nothing_but_its_table() {
     assert!(output.status.success(), "{stderr}");
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "order_id,customer,amount\n2,b,20\n3,a,30\n");
     assert!(stderr.contains("done: the ledger balances"), "{stderr}");
+}
+
+#[test]
+fn a_reader_that_ends_early_fails_the_run_and_does_not_block_the_next_one() {
+    let project = project(READ);
+    // More than a pipe holds.
+    project.write("many.csv", format!("n\n{}", "1234567\n".repeat(200_000)));
+    for _ in 0..2 {
+        let mut command = project.command(&["copy", "many.csv", "-"]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut output = child.stdout.take().unwrap();
+        output.read_exact(&mut [0; 2]).unwrap();
+        drop(output);
+        let ended = Ended::of(child.wait_with_output().unwrap()).with_code(1);
+        assert!(ended.stderr.contains("the program that reads it has ended"), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("ambiguous"), "{}", ended.stderr);
+    }
+    let whole = project.run(&["copy", "many.csv", "-"]).with_code(0);
+    assert_eq!(whole.stdout.lines().count(), 200_001);
 }
 
 #[test]

@@ -143,14 +143,14 @@ impl Console {
         self.always(&format!("{} {}", self.paint(ERROR, "error:"), visible(message)));
     }
 
-    /// A warning with this message.
+    /// A warning with this message, unless `--quiet` is set.
     pub(crate) fn warning_line(&self, message: &str) {
         self.warning(message, None);
     }
 
-    /// A warning with this message and hint.
+    /// A warning with this message and hint, unless `--quiet` is set.
     pub(crate) fn warning(&self, message: &str, hint: Option<&str>) {
-        self.always(&format!("{} {message}{}", self.paint(HINT, "warning:"), self.hint_below(hint)));
+        self.say(&format!("{} {message}{}", self.paint(HINT, "warning:"), self.hint_below(hint)));
     }
 
     /// A hint with this message.

@@ -23,6 +23,7 @@ pub(crate) struct Column {
     title: &'static str,
     content: Content,
     is_optional: bool,
+    has_lines: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +40,7 @@ enum Content {
 
 impl Column {
     const fn new(title: &'static str, content: Content) -> Self {
-        Self { title, content, is_optional: false }
+        Self { title, content, is_optional: false, has_lines: false }
     }
 
     /// Numbers, aligned to the right; they stay whole.
@@ -68,6 +69,21 @@ impl Column {
         Self { is_optional: true, ..self }
     }
 
+    /// Whose texts have line breaks of their own, which stay.
+    #[must_use]
+    pub(crate) const fn of_lines(self) -> Self {
+        Self { has_lines: true, ..self }
+    }
+
+    /// A cell as a terminal may show it.
+    fn visible(&self, cell: &str) -> String {
+        if self.has_lines {
+            cell.split('\n').map(visible_line).collect::<Vec<_>>().join("\n")
+        } else {
+            visible_line(cell).into_owned()
+        }
+    }
+
     /// The least width; none if it stays as wide as it is.
     fn least(&self) -> Option<usize> {
         matches!(self.content, Content::Name | Content::Text).then(|| width(self.title).max(LEAST))
@@ -76,14 +92,15 @@ impl Column {
 
 /// Columns side by side, of at most so many columns of the terminal where that is possible.
 pub(crate) fn table(columns: &[Column], rows: Vec<Vec<String>>, limit: Option<usize>) -> String {
-    let visible_row = |row: Vec<String>| row.iter().map(|cell| visible_line(cell).into_owned()).collect::<Vec<_>>();
+    let visible_row =
+        |row: Vec<String>| row.iter().zip(columns).map(|(cell, column)| column.visible(cell)).collect::<Vec<_>>();
     let rows: Vec<Vec<String>> = rows.into_iter().map(visible_row).collect();
     let natural: Vec<usize> = columns
         .iter()
         .enumerate()
         .map(|(index, column)| {
-            let cells = rows.iter().filter_map(|row| row.get(index)).map(|cell| width(cell));
-            cells.max().unwrap_or(0).max(width(column.title))
+            let lines = rows.iter().filter_map(|row| row.get(index)).flat_map(|cell| cell.split('\n'));
+            lines.map(width).max().unwrap_or(0).max(width(column.title))
         })
         .collect();
     let fitted = fit(columns, &natural, limit.unwrap_or(usize::MAX));
@@ -268,6 +285,15 @@ mod tests {
             assert!(text.lines().all(|line| width(line) <= limit), "{limit}: {text}");
             assert_eq!(text.lines().count(), 2, "{text}");
         }
+    }
+
+    #[test]
+    fn line_breaks_stay_where_a_column_has_lines() {
+        let rows = || cells(&[&["a", "two problems:\n  - \u{1b}one\n  - two"]]);
+        let text = table(&[Column::name("name"), Column::text("message").of_lines()], rows(), None);
+        assert_eq!(text, "name  message\na     two problems:\n        - \\u{1b}one\n        - two\n");
+        let text = table(&[Column::name("name"), Column::text("message")], rows(), None);
+        assert!(text.ends_with("a     two problems:\\u{a}  - \\u{1b}one\\u{a}  - two\n"), "{text}");
     }
 
     #[test]

@@ -324,6 +324,17 @@ impl ExecutionContext {
         }
     }
 
+    /// The error of an attempt after which none follows. Where another one might have followed and the step was cancelled, that is why
+    /// it ends.
+    #[must_use]
+    pub fn without_retry(&self, error: Error) -> Error {
+        if self.cancel.is_cancelled() && error.is_retryable() {
+            Error::cancelled("cancelled before the step was tried again").with_source(error)
+        } else {
+            error
+        }
+    }
+
     /// The sink of the step's rows, which advances the step's counters.
     pub(crate) async fn sink(&self) -> Result<TableSink> {
         let progress = Arc::clone(&self.progress);

@@ -4,6 +4,9 @@ use std::fmt;
 
 use crate::{Code, Error, Result};
 
+/// What a hint begins with that lists the fields of a configuration.
+pub(crate) const KNOWN_FIELDS: &str = "known fields: ";
+
 /// How bad a [`Problem`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
@@ -137,7 +140,16 @@ pub fn error_of(problems: &[Problem], what: &str) -> Error {
             Error::validation(format!("{what} is not valid: {bare}")).with_code(one.code).with_hint(hint)
         }
         many => {
-            let list: Vec<String> = many.iter().map(ToString::to_string).collect();
+            // Fields that are the same for several problems are listed once, with the last of them.
+            let is_listed_later = |index: usize, hint: &str| {
+                let mut later = many[index + 1..].iter();
+                hint.starts_with(KNOWN_FIELDS) && later.any(|problem| problem.hint.as_deref() == Some(hint))
+            };
+            let line = |(index, problem): (usize, &&Problem)| match &problem.hint {
+                Some(hint) if is_listed_later(index, hint) => Problem { hint: None, ..(*problem).clone() }.to_string(),
+                _ => problem.to_string(),
+            };
+            let list: Vec<String> = many.iter().enumerate().map(line).collect();
             Error::validation(format!("{what} has {} problems:\n  - {}", many.len(), list.join("\n  - ")))
                 .with_hint("fix them all and run again")
         }

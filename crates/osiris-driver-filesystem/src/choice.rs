@@ -49,6 +49,9 @@ fn by_path(config: &Map<String, Value>, components: &'static [&'static str]) -> 
     }
     let message = match path {
         "" => "the format depends on `path`, which is missing".to_owned(),
+        path if is_workbook(path) && components == EXTRACTORS => {
+            format!("`{path}` is a workbook, and workbooks are not read: save the sheet as CSV")
+        }
         path => format!("the format cannot be inferred from the path `{path}`"),
     };
     let named: Vec<String> = components.iter().map(|component| format!("`component: {component}`")).collect();
@@ -57,6 +60,11 @@ fn by_path(config: &Map<String, Value>, components: &'static [&'static str]) -> 
         FORMATS.map(described).join(", "),
         named.join(", ")
     )))
+}
+
+fn is_workbook(path: &str) -> bool {
+    let ending = Path::new(path).extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase);
+    ending.is_some_and(|ending| ["xlsx", "xlsm", "xlsb", "xls", "ods"].contains(&ending.as_str()))
 }
 
 /// `CSV (.csv, .tsv, also compressed)`.
@@ -93,6 +101,15 @@ mod tests {
             ("filesystem.writer", "-", "filesystem.csv_writer"),
         ] {
             assert_eq!(chosen(component, path).unwrap(), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_workbook_is_told_as_such() {
+        for path in ["book.xlsx", "in/BOOK.XLS"] {
+            let error = chosen("filesystem.extractor", path).unwrap_err();
+            let expected = format!("`{path}` is a workbook, and workbooks are not read: save the sheet as CSV");
+            assert_eq!(error.message(), expected);
         }
     }
 

@@ -286,11 +286,14 @@ impl Location {
         }
         if files.is_empty() {
             let error = Error::validation(format!("no file matches `{shown}`")).with_code(Code::FileNotFound);
-            return Err(if others.is_empty() {
-                error.with_hint(format!("`{}` is empty", self.name(fixed)))
-            } else {
-                error.with_hint(format!("`{}` has {}", self.name(fixed), few(&others)))
-            });
+            let place = match self.name(fixed).as_str() {
+                "" => "its directory".to_owned(),
+                name => format!("`{name}`"),
+            };
+            return Err(error.with_hint(match others.is_empty() {
+                true => format!("{place} is empty"),
+                false => format!("{place} has {}", few(&others)),
+            }));
         }
         Ok(files)
     }

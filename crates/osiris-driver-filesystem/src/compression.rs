@@ -6,7 +6,7 @@ use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
 
 use liblzma::stream::{CONCATENATED, Stream};
-use osiris_core::{Code, Error, Result};
+use osiris_core::{Code, Error, Problem, Result};
 
 use crate::config::{ReadCompression, WriteCompression};
 use crate::error::{carry, io_error, unpack};
@@ -17,7 +17,7 @@ impl ReadCompression {
         if self != Self::Infer {
             return self;
         }
-        match Path::new(name).extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase).as_deref() {
+        match ending(name).map(str::to_ascii_lowercase).as_deref() {
             Some("gz" | "gzip") => Self::Gzip,
             Some("bz2") => Self::Bz2,
             Some("zip") => Self::Zip,
@@ -26,12 +26,66 @@ impl ReadCompression {
             _ => Self::None,
         }
     }
+
+    /// The word of a configuration.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Infer => "infer",
+            Self::None => "none",
+            Self::Gzip => "gzip",
+            Self::Bz2 => "bz2",
+            Self::Zip => "zip",
+            Self::Xz => "xz",
+            Self::Zstd => "zstd",
+        }
+    }
+}
+
+/// What stands behind the last dot of a file name.
+fn ending(name: &str) -> Option<&str> {
+    Path::new(name).extension().and_then(|ending| ending.to_str())
 }
 
 impl WriteCompression {
+    /// Resolves `infer` by the path: what is read without `compression` is written without it.
+    pub(crate) fn resolve(self, path: &str) -> Self {
+        match (self, ReadCompression::Infer.resolve(path)) {
+            (Self::Infer, ReadCompression::Gzip) => Self::Gzip,
+            (Self::Infer, ReadCompression::Bz2) => Self::Bz2,
+            (Self::Infer, ReadCompression::Zip) => Self::Zip,
+            (Self::Infer, ReadCompression::Zstd) => Self::Zstd,
+            (Self::Infer, ReadCompression::Infer | ReadCompression::None | ReadCompression::Xz) => Self::None,
+            (given, _) => given,
+        }
+    }
+
+    /// The problem with a path whose ending says something else than what would be written.
+    pub(crate) fn problem(self, path: &str) -> Option<Problem> {
+        let (named, written) = (ReadCompression::Infer.resolve(path), self.resolve(path).reading());
+        if named == ReadCompression::None || named == written {
+            return None;
+        }
+        let ending = ending(path).unwrap_or_default();
+        let problem = match self {
+            Self::Infer => Problem::error("/path", format!("a file ending in `.{ending}` cannot be written")),
+            _ => {
+                let (written, named) = (written.word(), named.word());
+                let message = format!("is `{written}`, but a file ending in `.{ending}` is read as `{named}`");
+                Problem::error("/compression", message)
+            }
+        };
+        let is_writable = Self::Infer.resolve(path) != Self::None;
+        Some(problem.with_hint(if is_writable {
+            "remove `compression`, or change the ending of `path`"
+        } else {
+            "end `path` with `.gz`, `.zst`, `.bz2` or `.zip`, or write it uncompressed"
+        }))
+    }
+
     /// The same for reading.
     pub(crate) fn reading(self) -> ReadCompression {
         match self {
+            Self::Infer => ReadCompression::Infer,
             Self::None => ReadCompression::None,
             Self::Gzip => ReadCompression::Gzip,
             Self::Bz2 => ReadCompression::Bz2,
@@ -215,7 +269,7 @@ impl<W: Write + io::Seek> Compressor<W> {
     /// When the encoder cannot be created, or writing fails.
     pub(crate) fn new(target: W, compression: WriteCompression, inner: &str) -> io::Result<Self> {
         Ok(match compression {
-            WriteCompression::None => Self::None(target),
+            WriteCompression::Infer | WriteCompression::None => Self::None(target),
             WriteCompression::Gzip => {
                 Self::Gzip(flate2::GzBuilder::new().mtime(0).write(target, flate2::Compression::default()))
             }

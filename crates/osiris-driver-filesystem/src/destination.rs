@@ -143,7 +143,17 @@ pub(crate) fn validate(path: &str, mode: WriteMode, several: bool) -> Vec<Proble
 /// When standard output is closed, or the copy was stopped. Data already sent cannot be taken back.
 pub(crate) fn send(path: &Path, streams: &Streams, stopped: &dyn Fn() -> bool) -> Result<(), NotPublished> {
     let mut sent = 0;
-    send_counted(path, streams, stopped, &mut sent).map_err(|error| NotPublished { error, untouched: sent == 0 })
+    send_counted(path, streams, stopped, &mut sent).map_err(|error| {
+        // Where the reader has ended, nobody goes on with the part that it got.
+        let untouched = sent == 0 || has_no_reader(&error);
+        NotPublished { error, untouched }
+    })
+}
+
+/// Whether what read the output has ended.
+fn has_no_reader(error: &Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<io::Error>());
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }
 
 fn send_counted(path: &Path, streams: &Streams, stopped: &dyn Fn() -> bool, sent: &mut u64) -> Result<()> {

@@ -32,6 +32,7 @@ fn hint_for(error: &io::Error) -> Option<&'static str> {
         io::ErrorKind::FileTooLarge => {
             Some("the file would exceed a limit of this process or file system: check `ulimit -f`")
         }
+        io::ErrorKind::BrokenPipe => Some("the program that reads it has ended, as `head` does once it has its lines"),
         io::ErrorKind::ReadOnlyFilesystem => Some("write to another file system"),
         _ => None,
     }

@@ -1,11 +1,12 @@
 //! `osiris_connections.yaml`: found, read, checked for form, with the place of every field. Variables in it stay as
 //! they are; core puts them in when a step needs the connection.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use osiris_core::connection::is_label;
-use osiris_core::secret::{has_secret_address, is_reference, looks_secret};
+use osiris_core::secret::{has_secret_address, is_reference, looks_secret, mask_login};
 use osiris_core::{Code, ConfigSchema, ConnectionRef, Connections};
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -161,10 +162,7 @@ impl ConnectionsFile {
     pub(crate) fn mask(&self, reference: &ConnectionRef, schema: &ConfigSchema, diagnostics: &mut Diagnostics) {
         let Some(((source, _), definition)) = self.defined_in(reference) else { return };
         for entry in definition.as_mapping().unwrap_or_default() {
-            let is_known = matches!(entry.key.as_str(), "default" | "overrides")
-                || is_label(&entry.key, schema)
-                || schema.field_named(&entry.key).is_some();
-            if !is_known || schema.is_secret(&entry.key) {
+            if !is_known_field(&entry.key, schema) || schema.is_secret(&entry.key) {
                 mask_literals(&entry.value, source, diagnostics);
             }
         }
@@ -181,10 +179,19 @@ impl ConnectionsFile {
             let is_secret =
                 schema.is_secret(&entry.key) || (schema.field_named(&entry.key).is_none() && looks_secret(&entry.key));
             let is_literal = |text: &str| !text.is_empty() && !is_reference(text);
-            entry.value.as_str().is_some_and(|text| (is_secret && is_literal(text)) || has_secret_address(text))
+            let has_login = |text: &str| matches!(mask_login(&entry.key, text), Cow::Owned(_));
+            entry
+                .value
+                .as_str()
+                .is_some_and(|text| (is_secret && is_literal(text)) || has_secret_address(text) || has_login(text))
         };
         fields.iter().filter(literal).map(|entry| warn_literal(reference, entry, source)).collect()
     }
+}
+
+/// Whether a family knows a field of its connections, or every family does.
+pub(crate) fn is_known_field(name: &str, schema: &ConfigSchema) -> bool {
+    matches!(name, "default" | "overrides") || is_label(name, schema) || schema.field_named(name).is_some()
 }
 
 fn warn_literal(reference: &ConnectionRef, entry: &Entry, source: &Arc<SourceFile>) -> Diagnostic {

@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use osiris_core::secret::{looks_secret, mask_literals_of, may_be_secret};
+use osiris_core::secret::{looks_secret, mask_literals_of, mask_login, may_be_secret};
 use osiris_core::substitute::substitute;
 use osiris_core::{ConfigSchema, Registry};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::connections_file::ConnectionsFile;
+use crate::connections_file::{ConnectionsFile, is_known_field};
 use crate::environment::Environment;
 
 /// A connection as a list shows it.
@@ -78,13 +78,17 @@ fn schema_of<'a>(registry: &'a Registry, family: &str) -> Option<&'a ConfigSchem
 
 fn shown(fields: &Map<String, Value>, schema: Option<&ConfigSchema>) -> Map<String, Value> {
     let is_secret = |name: &str| match schema {
-        Some(schema) => looks_secret(name) || schema.is_secret(name),
+        // A misspelt name may be that of a password.
+        Some(schema) => looks_secret(name) || schema.is_secret(name) || !is_known_field(name, schema),
         // Nobody knows what the field is for.
         None => may_be_secret(name),
     };
     let shown = fields.iter().filter(|(name, _)| *name != "default").map(|(name, value)| {
         let mut value = value.clone();
         mask_literals_of(&mut value, is_secret(name), schema.is_none());
+        if let Value::String(text) = &mut value {
+            *text = mask_login(name, text).into_owned();
+        }
         (name.clone(), value)
     });
     shown.collect()

@@ -260,19 +260,16 @@ mod tests {
         std::fs::create_dir(at("dir.yaml")).unwrap();
         insta::assert_snapshot!(read("movie.yaml"), @r"
         error: no file `movie.yaml`
-         |
-         = hint: did you mean `movies.yaml`?
+        hint: did you mean `movies.yaml`?
         ");
         insta::assert_snapshot!(read("dir.yaml"), @"error: `dir.yaml` is a directory, not a file");
         insta::assert_snapshot!(read("latin.yaml"), @r"
         error: `latin.yaml` is not UTF-8: line 2 holds a byte that is not
-         |
-         = hint: save the file as UTF-8
+        hint: save the file as UTF-8
         ");
         insta::assert_snapshot!(read("huge.yaml"), @r"
         error: `huge.yaml` is larger than 2 MiB
-         |
-         = hint: is this the right file? Pipelines hold no data
+        hint: is this the right file? Pipelines hold no data
         ");
     }
 }

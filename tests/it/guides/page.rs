@@ -1,6 +1,7 @@
 //! A page as its reader takes it: blocks to be done from top to bottom.
 //!
-//! * A block that begins with a comment with a file's name, such as `# shop.yaml`, is that file.
+//! * A block that begins with a comment with a file's name, such as `# shop.yaml`, is that file. So is one whose language is followed by the
+//!   name, as in `csv orders.csv`: CSV has no comments, and its reader is to take it as it is.
 //! * A `sql` block begins with its database: `-- MySQL: shop`, `-- PostgreSQL: lake` or `-- SQLite: shop.db`.
 //! * In a `console` block a line that begins with `$ ` is a command, and the lines below it are lines that it prints; `...` stands for
 //!   others. A command ends with 0, or with what `# exit code 3` behind it says.
@@ -43,19 +44,21 @@ fn blocks(part: &str) -> Vec<Block<'_>> {
 impl<'a> Block<'a> {
     /// None for what belongs to another program.
     fn parse(fenced: &'a str) -> Option<Self> {
-        let (language, text) = fenced.split_once('\n')?;
+        let (info, text) = fenced.split_once('\n')?;
+        if let Some((_, name)) = info.split_once(' ') {
+            return Some(Self::File { name, text });
+        }
         let first = text.lines().next().unwrap_or_default();
         if OTHERS.iter().any(|other| first.starts_with(other)) {
             return None;
         }
-        Some(match language {
+        Some(match info {
             "console" => Self::Commands(commands(text)),
             "sql" => Self::Sql { database: Database::parse(first), text },
             _ => {
-                let name = first.strip_prefix("# ").filter(|name| name.contains('.') && !name.contains(' '));
+                let name =
+                    first.strip_prefix("# ").filter(|name| info != "csv" && name.contains('.') && !name.contains(' '));
                 let name = name.unwrap_or_else(|| panic!("no test can do this block:\n{text}"));
-                // A comment is no line of a CSV file.
-                let text = if language == "csv" { text.split_once('\n').map_or("", |(_, rest)| rest) } else { text };
                 Self::File { name, text }
             }
         })
@@ -91,7 +94,7 @@ fn commands(text: &str) -> Vec<Command<'_>> {
 
 #[test]
 fn blocks_are_files_statements_and_commands() {
-    let page = "```csv\n# a.csv\nn\n1\n```\n```yaml\n# sling: x.yaml\n```\n```sql\n-- SQLite: b.db\nSELECT 1;\n```\n\
+    let page = "```csv a.csv\nn\n1\n```\n```yaml\n# sling: x.yaml\n```\n```sql\n-- SQLite: b.db\nSELECT 1;\n```\n\
                 <!-- new directory -->\n```console\n$ one\n1\n...\n\n$ two  # exit code 3\n```\n";
     let parts = parts(page);
     assert_eq!(parts.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);

@@ -52,8 +52,8 @@ pub(crate) enum Colour {
 impl GlobalArgs {
     /// The settings that were given.
     pub(crate) fn settings(&self) -> Settings {
-        let verbose = match self.verbose {
-            0 => None,
+        let level = match self.verbose {
+            0 => self.quiet.then_some(LogLevel::Error),
             1 => Some(LogLevel::Info),
             2 => Some(LogLevel::Debug),
             _ => Some(LogLevel::Trace),
@@ -66,7 +66,7 @@ impl GlobalArgs {
             run_dir: self.run_dir.clone(),
             run_retention: None,
             connections: self.connections.clone(),
-            log_level: self.log_level.or(verbose),
+            log_level: self.log_level.or(level),
             log_format: self.log_format,
             on_failure: None,
         }

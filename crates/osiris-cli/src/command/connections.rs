@@ -77,8 +77,12 @@ fn doctor(args: &DoctorArgs, given: Settings, registry: &Registry, console: &Con
         console.say(NONE);
     } else {
         let rows = answers.iter().map(health_row).collect();
-        let columns =
-            [Column::name("connection"), Column::key("status"), Column::number("ms"), Column::text("message")];
+        let columns = [
+            Column::name("connection"),
+            Column::key("status"),
+            Column::number("ms"),
+            Column::text("message").of_lines(),
+        ];
         console.data(&table(&columns, rows, stdout_width()))?;
     }
     Ok(u8::from(answers.iter().any(ConnectionHealth::is_failed)))

@@ -17,7 +17,7 @@ use crate::terminal::stderr_width;
 pub(super) fn interrupting() {
     let _ = writeln!(
         std::io::stderr(),
-        "interrupted: stopping; waiting for a commit that has begun. Interrupt again to end at once"
+        "interrupted: stopping; a commit that has begun is waited for. Interrupt again to end at once"
     );
 }
 

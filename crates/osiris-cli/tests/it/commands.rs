@@ -170,6 +170,30 @@ fn connections_are_listed_without_their_secrets() {
 }
 
 #[test]
+fn what_a_family_does_not_know_and_a_password_in_a_user_or_a_host_are_not_shown() {
+    let project = Project::empty(program());
+    project.write(
+        "osiris_connections.yaml",
+        "version: 1\nconnections:\n  mysql:\n    a:\n      description: the shop\n      host: hunter2@127.0.0.1\n      \
+         user: \"u:hunter2\"\n      pasword: hunter2\n      psw: [hunter2]\n      pw: \"${PW}\"\n    \
+         b: {host: \"hunter2@127.0.0.1\", user: \"u:hunter2\", database: d, port: 1, password: \"${PW}\"}\n",
+    );
+    project.write(".env", "PW=s3cr3t-s3cr3t\n");
+    let list = project.run(&["connections", "list", "--json"]).with_code(0);
+    let expected = json!({
+        "description": "the shop", "host": "***@127.0.0.1", "user": "u:***", "pasword": "***", "psw": ["***"], "pw": "${PW}"
+    });
+    assert_eq!(list.json()[0]["fields"], expected);
+    for arguments in [&["connections", "list"][..], &["connections", "doctor"], &["connections", "doctor", "--json"]] {
+        let shown = project.run(arguments);
+        for text in [&list.stdout, &shown.stdout, &shown.stderr] {
+            assert!(!text.contains("hunter2") && !text.contains("s3cr3t"), "{text}");
+        }
+        assert!(shown.stdout.contains("@mysql.b"), "{}", shown.stdout);
+    }
+}
+
+#[test]
 fn runs_are_listed_and_shown() {
     let project = Project::starter(program());
     assert_eq!(project.run(&["runs", "list"]).with_code(0).stderr, "there are no runs yet\n");
@@ -231,6 +255,24 @@ fn the_doctor_says_what_it_could_not_check_and_what_is_wrong() {
     hint: did you mean `@filesystem.data`? There are: @filesystem.data
     for more: osiris explain E0110
     ");
+}
+
+#[test]
+fn the_doctor_gives_each_problem_a_line_and_the_known_fields_once() {
+    let project = Project::empty(program());
+    project.write(
+        "osiris_connections.yaml",
+        "version: 1\nconnections:\n  mysql:\n    a: {host: h, database: d, psw: x, passwort: x, pw: x}\n",
+    );
+    let told = project.run(&["connections", "doctor"]).with_code(1).stdout;
+    let lines: Vec<&str> = told.lines().map(str::trim).collect();
+    assert!(lines[1].ends_with("@mysql.a has 3 problems:"), "{told}");
+    let mut known = lines[2..].iter().filter(|line| line.contains("known fields: charset, "));
+    assert!(known.next().is_some() && known.next().is_none(), "{told}");
+    for line in ["- passwort: unknown field `passwort` (did you mean `password`?)", "- psw: unknown field `psw`"] {
+        assert!(lines[2..5].iter().any(|told| told.starts_with(line)), "{line}: {told}");
+    }
+    assert!(lines.len() == 5 && !told.contains("\\u{a}"), "{told}");
 }
 
 #[test]

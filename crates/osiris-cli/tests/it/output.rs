@@ -47,6 +47,19 @@ fn quiet_says_nothing_but_errors() {
 }
 
 #[test]
+fn quiet_says_no_warnings_unless_the_log_level_does() {
+    let steps = "  - {id: a, component: filesystem.csv_extractor, mode: read, config: {path: a.csv}}\n  \
+                 - {id: w, component: filesystem.csv_writer, mode: write, needs: [a], config: {path: o.csv}}\n";
+    let project = Project::with_steps(program(), steps);
+    project.write("a.csv", "x,x\n1,2\n");
+    let warning = "the header has empty or duplicate names";
+    assert!(project.run(&["run", "pipeline.yaml"]).with_code(0).stderr.contains(warning));
+    assert_eq!(project.run(&["run", "pipeline.yaml", "--quiet"]).with_code(0).stderr, "");
+    let told = project.run(&["run", "pipeline.yaml", "--quiet", "--log-level", "warn"]).with_code(0).stderr;
+    assert!(told.contains(warning), "{told}");
+}
+
+#[test]
 fn verbose_says_what_begins() {
     let project = Project::starter(program());
     let run = project.run(&["run", "pipeline.yaml", "-v"]).with_code(0);

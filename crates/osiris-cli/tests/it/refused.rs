@@ -49,8 +49,7 @@ fn a_missing_file_and_a_directory() {
     let project = Project::starter(program());
     assert_snapshot!(message(&project.run(&["run", "pipelin.yaml"]).with_code(2).stderr), @r"
     error: no file `pipelin.yaml`
-     |
-     = hint: did you mean `pipeline.yaml`?
+    hint: did you mean `pipeline.yaml`?
     ");
     let directory = project.run(&["run", "data"]).with_code(2);
     assert_snapshot!(message(&directory.stderr), @"error: `data` is a directory, not a file");
@@ -60,8 +59,7 @@ fn a_missing_file_and_a_directory() {
 fn an_empty_file() {
     assert_snapshot!(refused(""), @r"
     error: `pipeline.yaml` is empty
-     |
-     = hint: `osiris init` writes a pipeline to start from
+    hint: `osiris init` writes a pipeline to start from
     ");
 }
 
@@ -262,8 +260,7 @@ fn a_parameter_of_the_wrong_type_or_name() {
     ");
     assert_snapshot!(message(&run("minamount=1")), @r"
     error: the pipeline has no parameter `minamount`
-     |
-     = hint: did you mean `min_amount`?
+    hint: did you mean `min_amount`?
     ");
     assert_snapshot!(run("min_amount"), @r"
     error: invalid value 'min_amount' for '--param <NAME=VALUE>': expected NAME=VALUE, such as `since=2024-01-01`
@@ -273,8 +270,7 @@ fn a_parameter_of_the_wrong_type_or_name() {
     let profile = project.run(&["run", "pipeline.yaml", "--profile", "larg"]).with_code(2);
     assert_snapshot!(message(&profile.stderr), @r"
     error: the pipeline has no profile `larg`
-     |
-     = hint: did you mean `large`?
+    hint: did you mean `large`?
     ");
 }
 

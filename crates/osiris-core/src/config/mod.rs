@@ -12,7 +12,7 @@ use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::problem::nearest;
+use crate::problem::{KNOWN_FIELDS, nearest};
 use crate::{Code, Problem};
 
 /// The words that a field refuses although other components know them, with the reasons.
@@ -144,7 +144,7 @@ impl ConfigSchema {
                     match nearest(name, known.iter().map(String::as_str)) {
                         Some(similar) => problem.with_hint(format!("did you mean `{similar}`?")),
                         None if known.is_empty() => problem,
-                        None => problem.with_hint(format!("known fields: {}", known.join(", "))),
+                        None => problem.with_hint(format!("{KNOWN_FIELDS}{}", known.join(", "))),
                     }
                 })
                 .collect(),

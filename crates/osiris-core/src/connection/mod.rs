@@ -369,7 +369,7 @@ fn with_variables(
 }
 
 /// Every string below a secret field is a secret: one of the schema, or one that the schema does not know and that is
-/// called like one. So are the passwords and tokens in the addresses of all fields.
+/// called like one. So are the passwords and tokens in the addresses of all fields, and a password in a user or a host.
 fn redactor_for(fields: &Map<String, Value>, schema: &ConfigSchema) -> Redactor {
     let mut redactor = Redactor::default();
     for (name, value) in fields {
@@ -378,6 +378,7 @@ fn redactor_for(fields: &Map<String, Value>, schema: &ConfigSchema) -> Redactor 
             add_strings(value, &mut redactor);
         }
         redactor.add_addresses_of(value);
+        redactor.add_login(name, value.as_str().unwrap_or_default());
     }
     redactor
 }
@@ -549,6 +550,14 @@ mod tests {
         assert_eq!(resolved.redactor().scrub(text), "*** *** trace-1234 *** somebody1");
         let all = ResolvedConnection::from_fields(fields.as_object().unwrap().clone(), &schema);
         assert_eq!(all.redactor().scrub(text), "*** *** *** *** somebody1");
+    }
+
+    #[test]
+    fn a_password_in_the_user_or_the_host_is_a_secret() {
+        let fields = json!({"host": "s3cret!!@h", "username": "u:hunter22"});
+        let schema = ConfigSchema::of::<Database>();
+        let resolved = ResolvedConnection::from_fields(fields.as_object().unwrap().clone(), &schema);
+        assert_eq!(resolved.redactor().scrub("s3cret!!@h as u:hunter22"), "***@h as u:***");
     }
 
     #[test]

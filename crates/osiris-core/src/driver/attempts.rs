@@ -154,7 +154,10 @@ impl<C: Component> TypedStep<C> {
             let failing_for = now.duration_since(*failing_since.get_or_insert(now));
             match ctx.wait_for_retry(&request.retry, tried, failing_for, error).await {
                 NextTry::After(delay) => waited += delay,
-                NextTry::Never => return last,
+                NextTry::Never => {
+                    let result = last.attempted.result.map_err(|error| ctx.without_retry(error));
+                    return LastAttempt { attempted: Attempted { result, ..last.attempted }, ..last };
+                }
                 NextTry::TooFarAway(wait) => {
                     let explained = |error| request.retry.explained(error, wait, ctx.clock().wall());
                     let attempted = Attempted { result: last.attempted.result.map_err(explained), ..last.attempted };

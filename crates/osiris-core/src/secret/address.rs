@@ -21,7 +21,23 @@ pub fn has_secret_address(text: &str) -> bool {
     !parts(text).is_empty()
 }
 
+/// The text of a field called `name` with [`MASK`](super::MASK) in place of a password that stands where none belongs: `user:password`
+/// as the user, `password@host` as the host. Borrowed when there is none. A variable stays.
+pub fn mask_login<'a>(name: &str, text: &'a str) -> Cow<'a, str> {
+    match login(name, text) {
+        Some(part) => Cow::Owned(masked(text, [part])),
+        None => Cow::Borrowed(text),
+    }
+}
+
 impl Redactor {
+    /// Adds the password that stands in the field of a user or a host: see [`mask_login`].
+    pub fn add_login(&mut self, name: &str, text: &str) {
+        if let Some(part) = login(name, text) {
+            self.add(&text[part]);
+        }
+    }
+
     /// Adds the secrets of every address in a text, as they stand there and decoded.
     pub fn add_addresses(&mut self, text: &str) {
         for part in parts(text) {
@@ -39,6 +55,22 @@ impl Redactor {
             _ => {}
         }
     }
+}
+
+/// The bytes of the password in the field of a user or a host, whose names may have a prefix such as `pg_`. An address with a scheme is
+/// looked at as an address.
+fn login(name: &str, text: &str) -> Option<Range<usize>> {
+    let is_called = |names: &[&str]| names.iter().any(|end| name == *end || name.ends_with(&format!("_{end}")));
+    let part = if text.contains("://") {
+        None
+    } else if is_called(&["user", "username"]) {
+        password(text, 0..text.len())
+    } else if is_called(&["host", "hostname", "server"]) {
+        text.rfind('@').map(|at| 0..at)
+    } else {
+        None
+    };
+    part.filter(|part| !part.is_empty() && !is_reference(&text[part.clone()]))
 }
 
 /// The bytes of the secrets of all addresses, in order.
@@ -165,6 +197,36 @@ mod tests {
         ] {
             assert!(matches!(mask_addresses(text), Cow::Borrowed(_)), "{text}");
         }
+    }
+
+    #[test]
+    fn a_password_in_a_user_or_a_host_is_masked() {
+        for (name, text, masked) in [
+            ("user", "u:hunter2", "u:***"),
+            ("pg_username", "${U:-me}:hunter2", "${U:-me}:***"),
+            ("host", "hunter2@h", "***@h"),
+            ("pg_host", "u:p@ss@h:1", "***@h:1"),
+        ] {
+            assert_eq!(mask_login(name, text), masked);
+        }
+        for (name, text) in [
+            ("user", "u@server"),
+            ("user", "${U:-me}"),
+            ("user", "u:${PW}"),
+            ("host", "h:3306"),
+            ("host", "::1"),
+            ("host", "@abstract"),
+            ("host", "${PW}@h"),
+            ("host", "https://u@h"),
+            ("database", "a:b@c"),
+            ("superuser", "a:b"),
+        ] {
+            assert!(matches!(mask_login(name, text), Cow::Borrowed(_)), "{name}: {text}");
+        }
+        let mut redactor = Redactor::default();
+        redactor.add_login("user", "u:hunter2");
+        redactor.add_login("host", "s3cr3t!!@h");
+        assert_eq!(redactor.scrub("s3cr3t!!@h:1 as `u:hunter2`"), "***@h:1 as `u:***`");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 
-pub use address::{has_secret_address, mask_addresses};
+pub use address::{has_secret_address, mask_addresses, mask_login};
 pub use document::{is_reference, mask_by_form, mask_document_by_form, mask_literals_of};
 pub use name::{is_guarded_header, is_secret_parameter, looks_secret, may_be_secret};
 pub use token::{looks_like_token, mask_tokens};

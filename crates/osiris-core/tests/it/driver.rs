@@ -281,6 +281,24 @@ async fn retries_wait_on_the_clock_of_the_run() {
 }
 
 #[tokio::test]
+async fn a_step_that_is_cancelled_while_it_waits_to_be_tried_again_is_cancelled() {
+    let bench = Bench::new();
+    let retry = RetryPolicy { initial_delay: Duration::from_secs(60), ..RetryPolicy::times(3) };
+    let request = StepRequest { retry, ..bench.request() };
+    let cancel = bench.run.cancel().clone();
+    let waits = async {
+        while bench.events.named("event", "step_retry_attempt").is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        cancel.cancel();
+    };
+    let both = async { tokio::join!(bench.extract_as(json!({"rows": 3, "failures": 2}), &request), waits).0 };
+    let failure = tokio::time::timeout(Duration::from_secs(20), both).await.unwrap().unwrap_err();
+    assert_eq!((failure.error.kind(), failure.attempts), (ErrorKind::Cancelled, 1));
+    assert_eq!(failure.error.step(), Some("numbers"));
+}
+
+#[tokio::test]
 async fn a_validation_error_is_not_tried_again() {
     let bench = Bench::new();
     let failure = bench.extract(json!({"rows": 3, "failures": 1, "kind": "validation"})).await.unwrap_err();

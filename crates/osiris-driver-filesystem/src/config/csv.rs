@@ -228,8 +228,10 @@ pub enum Quoting {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum WriteCompression {
-    /// Not compressed.
+    /// By the extension: `.gz`, `.bz2`, `.zip`, `.zst`; anything else is not compressed.
     #[default]
+    Infer,
+    /// Not compressed.
     None,
     /// gzip, without name and timestamp.
     Gzip,
@@ -307,7 +309,8 @@ pub struct CsvWriterConfig {
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub date_format: Option<String>,
-    /// The compression: `none` (default), `gzip`, `bz2`, `zip`, `zstd`.
+    /// The compression: `infer` (default: by the extension of the path, such as `.gz` or `.zst`), `none`, `gzip`, `bz2`, `zip`,
+    /// `zstd`. A path whose extension is that of another compression is refused.
     #[serde(default)]
     pub compression: WriteCompression,
     /// `sorted` (default: by name), `source` (as in the table), or a list of columns.

@@ -82,7 +82,8 @@ pub struct JsonlWriterConfig {
     /// written either way; read again, it is NULL.
     #[serde(default)]
     pub nulls: Nulls,
-    /// The compression: `none` (default), `gzip`, `bz2`, `zip`, `zstd`.
+    /// The compression: `infer` (default: by the extension of the path, such as `.gz` or `.zst`), `none`, `gzip`, `bz2`, `zip`,
+    /// `zstd`. A path whose extension is that of another compression is refused.
     #[serde(default)]
     pub compression: WriteCompression,
     /// The columns and the order of the keys: `source` (default: as in the table), `sorted` (by name), or a list of columns.

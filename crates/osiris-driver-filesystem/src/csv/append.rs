@@ -25,7 +25,7 @@ pub(crate) fn check_append(
     columns: &[String],
 ) -> Result<bool> {
     let dialect = Dialect::of_output(delimiter, charset);
-    let compression = config.compression.reading();
+    let compression = config.compression.resolve(&config.path).reading();
     let found = open_text(path, name, compression, &dialect, u64::MAX, |source| first_record(source, name, delimiter))?;
     match found {
         None => return Ok(true),

@@ -128,6 +128,10 @@ impl<'a> RowReader<'a> {
     fn bad_line(&mut self, fault: &RowFault, name: &str, lines: &LineReader<'_>) -> Result<()> {
         // Without that name, the line would be a good one.
         if fault.is_about_constant() || self.config.on_bad_lines == OnBadLines::Error {
+            if lines.number() == 1 && lines.text().trim_start().starts_with('[') {
+                let error = Error::validation(format!("`{name}` is an array, not JSON lines")).with_code(Code::BadLine);
+                return Err(error.with_hint("`jq -c '.[]'` makes it JSON lines"));
+            }
             let error = Error::validation(format!("`{name}`: line {}: {fault}", lines.number()));
             let code = (!fault.is_about_constant()).then_some(Code::BadLine);
             return Err(error.with_code(code).with_hint(hint(fault)));

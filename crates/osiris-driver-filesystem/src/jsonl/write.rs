@@ -81,7 +81,7 @@ impl Write for JsonlWriter {
         let columns = columns(&config.columns, input);
         let format = JsonlFormat {
             formatter: Formatter::new(&columns, input.schema(), config.nulls),
-            compression: config.compression.reading(),
+            compression: config.compression.resolve(&config.path).reading(),
         };
         let task = TextWriteTask::new(format, text_file(config), ctx);
         let location = Location::new(step.connection(), step.base_dir());

@@ -63,7 +63,7 @@ pub(crate) struct TextFile {
     pub(crate) path: String,
     /// How to handle an existing file.
     pub(crate) mode: WriteMode,
-    /// The compression.
+    /// The compression as configured.
     pub(crate) compression: WriteCompression,
     /// Whether to create missing directories.
     pub(crate) create_dirs: bool,
@@ -77,7 +77,11 @@ impl TextFile {
     /// The problems of its configuration besides those of the path.
     pub(crate) fn problems(&self, columns: &WriteColumns) -> Vec<Problem> {
         let mut problems = Vec::new();
-        let is_zip = self.compression == WriteCompression::Zip;
+        // The parts of a directory have the ending of their compression.
+        if self.max_rows_per_file.is_none() {
+            problems.extend(self.compression.problem(&self.path));
+        }
+        let is_zip = self.compression() == WriteCompression::Zip;
         if self.mode == WriteMode::Append && is_zip && self.max_rows_per_file.is_none() {
             problems
                 .push(Problem::error("/mode", "cannot append to a zip archive").with_hint("use `compression: gzip`"));
@@ -88,6 +92,11 @@ impl TextFile {
             problems.push(Problem::error("/columns", "needs at least one column"));
         }
         problems
+    }
+
+    /// The compression to write with.
+    fn compression(&self) -> WriteCompression {
+        self.compression.resolve(&self.path)
     }
 }
 
@@ -193,7 +202,7 @@ impl<F: TextFormat> TextWriteTask<F> {
     }
 
     fn output(&self, file: std::fs::File, name: &str, is_new: bool) -> Result<Output> {
-        Output::new(file, name, self.format.charset(), self.file.compression, is_new)
+        Output::new(file, name, self.format.charset(), self.file.compression(), is_new)
     }
 
     fn one(
@@ -271,8 +280,8 @@ impl<F: TextFormat> TextWriteTask<F> {
 
     /// The extension of the parts.
     fn extension(&self, name: &str) -> String {
-        let compression = match self.file.compression {
-            WriteCompression::None => "",
+        let compression = match self.file.compression() {
+            WriteCompression::Infer | WriteCompression::None => "",
             WriteCompression::Gzip => ".gz",
             WriteCompression::Bz2 => ".bz2",
             WriteCompression::Zip => ".zip",

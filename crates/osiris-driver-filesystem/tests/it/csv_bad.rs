@@ -46,6 +46,10 @@ async fn a_glob_that_matches_nothing_says_what_there_is() {
     validation: step `step`: no file matches `in/*.csv`
     hint: `in` has `a.tsv`
     ");
+    insta::assert_snapshot!(bench.csv_error(json!({"path": "*.csv"})).await, @"
+    validation: step `step`: no file matches `*.csv`
+    hint: its directory has `in/a.tsv`
+    ");
     insta::assert_snapshot!(bench.csv_error(json!({"path": "in/[.csv"})).await, @"
     validation: step `step`: `in/[.csv` is not a valid glob
     hint: write `*`, `?`, `[abc]`, `{a,b}`, or `**` for any directories

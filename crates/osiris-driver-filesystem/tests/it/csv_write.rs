@@ -98,6 +98,57 @@ async fn the_same_rows_make_the_same_bytes_in_every_compression() {
 }
 
 #[tokio::test]
+async fn a_file_is_compressed_as_its_ending_says() {
+    let bench = Bench::new();
+    for (path, begin) in [
+        ("o.csv", b"a\n".as_slice()),
+        ("o.csv.gz", b"\x1f\x8b".as_slice()),
+        ("O.CSV.GZ", b"\x1f\x8b".as_slice()),
+        ("o.csv.zst", b"\x28\xb5\x2f\xfd".as_slice()),
+        ("o.csv.bz2", b"BZh".as_slice()),
+        ("o.csv.zip", b"PK".as_slice()),
+    ] {
+        bench.write(WRITER, "SELECT 1 AS a", json!({"path": path})).await.unwrap();
+        assert!(bench.bytes(path).starts_with(begin), "{path}");
+        assert_eq!(bench.csv(json!({"path": path})).await.unwrap().rows(), [["1"]], "{path}");
+    }
+    bench.write(WRITER, "SELECT 2 AS a", json!({"path": "o.csv.gz", "mode": "append"})).await.unwrap();
+    assert_eq!(bench.csv(json!({"path": "o.csv.gz"})).await.unwrap().rows(), [["1"], ["2"]]);
+    bench.write(WRITER, "SELECT 1 AS a", json!({"path": "out.gz", "max_rows_per_file": 5})).await.unwrap();
+    assert!(bench.files().contains(&"out.gz/part-00001.csv.gz".to_owned()), "{:?}", bench.files());
+}
+
+#[tokio::test]
+async fn an_ending_that_says_another_compression_is_refused() {
+    for writer in [WRITER, "filesystem.jsonl_writer"] {
+        let bench = Bench::new();
+        for (config, message, hint) in [
+            (json!({"path": "o.csv.xz"}), "path: a file ending in `.xz` cannot be written", "end `path` with `.gz`"),
+            (
+                json!({"path": "o.csv.XZ", "compression": "gzip"}),
+                "compression: is `gzip`, but a file ending in `.XZ` is read as `xz`",
+                "end `path` with `.gz`",
+            ),
+            (
+                json!({"path": "o.csv.gz", "compression": "none"}),
+                "compression: is `none`, but a file ending in `.gz` is read as `gzip`",
+                "remove `compression`",
+            ),
+            (
+                json!({"path": "o.csv.gz", "compression": "zstd"}),
+                "compression: is `zstd`, but a file ending in `.gz` is read as `gzip`",
+                "remove `compression`",
+            ),
+        ] {
+            let error = bench.write(writer, "SELECT 1 AS a", config).await.err().unwrap();
+            let shown = bench.shown(error);
+            assert!(shown.contains(message) && shown.contains(hint), "{shown}");
+        }
+        assert!(bench.files().is_empty(), "{:?}", bench.files());
+    }
+}
+
+#[tokio::test]
 async fn append_puts_rows_behind_those_with_the_same_header() {
     let bench = Bench::new();
     bench.put("o.csv", "a,b\n1,2");

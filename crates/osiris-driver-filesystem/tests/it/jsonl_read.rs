@@ -91,7 +91,7 @@ async fn bad_lines_are_named() {
         ("{\"a\": 1}\n{\"a\": ", "line 2: the JSON is incomplete"),
         ("{\"a\": 1} {\"a\": 2}\n", "line 1: not valid JSON at byte 9"),
         ("{\"a\": nan}\n", "line 1: not valid JSON at byte 6"),
-        ("[{\"a\": 1}]\n", "line 1: expected an object, found a list"),
+        ("{\"a\": 1}\n[{\"a\": 1}]\n", "line 2: expected an object, found a list"),
         ("7", "line 1: expected an object, found a number"),
         ("{\"a\": 1}\n{\"b\\u0000\": 1}\n", "line 2: a key has the character U+0000, which no column name can have"),
     ] {
@@ -108,6 +108,17 @@ async fn bad_lines_are_named() {
     validation: step `step`: `t.jsonl`: line 2: column `n`: the value is not INTEGER
     hint: fix the value, set another type for `n`, or set `on_bad_lines: reject`
     ");
+}
+
+#[tokio::test]
+async fn an_array_is_told_as_such() {
+    let bench = Bench::new();
+    for text in ["[{\"a\": 1}]\n", " [\n  {\"a\": 1}\n]\n"] {
+        bench.put("t.jsonl", text);
+        let error = bench.jsonl_error(json!({"path": "t.jsonl"})).await;
+        assert!(error.contains("`t.jsonl` is an array, not JSON lines"), "{error}");
+        assert!(error.contains("hint: `jq -c '.[]'` makes it JSON lines"), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use osiris_core::{Error, Result};
+use osiris_core::{Code, Error, Result};
 use tokio::net::{TcpStream, lookup_host};
 
 use crate::error::io_error;
@@ -73,7 +73,10 @@ fn interleaved(addresses: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
 }
 
 fn unknown(error: io::Error, doing: &str) -> Error {
-    Error::network(format!("{doing}: unknown host")).with_hint("check `host`, or the one in `dsn`").with_source(error)
+    Error::network(format!("{doing}: unknown host"))
+        .with_code(Code::UnknownHost)
+        .with_hint("check `host`, or the one in `dsn`")
+        .with_source(error)
 }
 
 fn unreachable(error: &io::Error) -> bool {
@@ -129,6 +132,12 @@ mod tests {
         let silent = address("192.0.2.1:5432");
         let stream = tokio::time::timeout(Duration::from_secs(20), race(VecDeque::from([silent, here]))).await;
         assert_eq!(stream.unwrap().unwrap().peer_addr().unwrap(), here);
+    }
+
+    #[tokio::test]
+    async fn a_name_that_nobody_knows_has_the_code_of_an_unknown_host() {
+        let error = connect("no-such-host.invalid", 5432, "connecting").await.unwrap_err();
+        assert_eq!((error.code(), error.message()), (Code::UnknownHost, "connecting: unknown host"));
     }
 
     #[test]

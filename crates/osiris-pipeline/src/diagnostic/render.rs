@@ -35,10 +35,14 @@ fn one(diagnostics: &Diagnostics, item: &Diagnostic, renderer: &Renderer, trees:
             false => show(group, diagnostics, item, source, *span),
         };
     }
-    if let Some(hint) = &item.hint {
-        group = group.element(Level::HELP.with_name("hint").message(clean(hint)));
+    let Some(hint) = item.hint.as_deref().map(clean) else { return renderer.render(&[group]) };
+    let level = Level::HELP.with_name("hint");
+    if item.place.is_none() {
+        // Below a message without a place there is nothing that a bar could lead to.
+        let hint = Group::with_title(level.primary_title(hint));
+        return format!("{}\n{}", renderer.render(&[group]), renderer.render(&[hint]));
     }
-    renderer.render(&[group])
+    renderer.render(&[group.element(level.message(hint))])
 }
 
 /// A message that may quote external text: without secrets and terminal control characters.

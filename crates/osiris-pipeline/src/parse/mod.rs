@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use osiris_core::secret::{is_reference, looks_secret, mask_by_form};
+use osiris_core::secret::{is_reference, looks_secret, mask_by_form, mask_login};
 use osiris_core::{Code, safe_name};
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -139,7 +139,8 @@ pub(crate) fn mask_secrets(node: &Node, source: &Arc<SourceFile>, diagnostics: &
     match &node.kind {
         NodeKind::Mapping(entries) => {
             for entry in entries {
-                if looks_secret(&entry.key) {
+                let has_login = |text: &str| matches!(mask_login(&entry.key, text), Cow::Owned(_));
+                if looks_secret(&entry.key) || entry.value.as_str().is_some_and(has_login) {
                     mask_literals(&entry.value, source, diagnostics);
                 } else {
                     mask_secrets(&entry.value, source, diagnostics);

@@ -93,7 +93,7 @@ pub(super) async fn run(
         if let Some(received) = &mut received {
             received.count_from(begun);
         }
-        return (sent, received);
+        return (sent, received.map(|run| receiver.without_retry(run)));
     }
 }
 

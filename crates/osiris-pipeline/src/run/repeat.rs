@@ -21,7 +21,8 @@ pub(super) fn refuse(runs: &Runs, plan: &Plan) -> Result<()> {
     let runs = runs.list()?;
     for run in runs.iter().filter(|run| own(run)).take_while(|run| run.outcome() != Outcome::Done) {
         let commits = commits::read(run.directory())?.commits;
-        if let Some(commit) = commits.iter().find(|commit| would_double(commit)) {
+        let doubles = |commit: &&PastCommit| would_double(commit) && !writes_to_stream(plan, &commit.record.step);
+        if let Some(commit) = commits.iter().find(doubles) {
             return Err(refused(run, commit));
         }
     }
@@ -36,6 +37,12 @@ pub(super) fn has_unrepeatable_commits(run: &PastRun) -> bool {
 /// A commit of another attempt may have been undone; this one was not, as far as is known.
 fn would_double(commit: &PastCommit) -> bool {
     !commit.record.intent.is_repeatable() && commit.end != Some(CommitEnd::NotCommitted)
+}
+
+/// Whether a step writes to a stream: that of a new run has another reader, who has none of the rows yet.
+fn writes_to_stream(plan: &Plan, step: &str) -> bool {
+    let destination = plan.step(step).and_then(|step| step.prepared.destination());
+    destination.is_some_and(|destination| destination.kind() == "stream")
 }
 
 fn refused(run: &PastRun, commit: &PastCommit) -> Error {

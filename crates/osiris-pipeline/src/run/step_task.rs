@@ -65,6 +65,15 @@ impl StepTask {
         }
     }
 
+    /// The last of its runs: see [`ExecutionContext::without_retry`].
+    pub(super) fn without_retry(&self, run: TaskRun) -> TaskRun {
+        let result = run.result.map_err(|failure| {
+            let error = self.ctx.without_retry(failure.error).with_step(self.ctx.step_id());
+            StepFailure { error, ..failure }
+        });
+        TaskRun { result, ..run }
+    }
+
     /// The failed run of a step that could not be started.
     pub(super) fn not_started(&self, error: Error) -> TaskRun {
         let error = error.with_step(self.ctx.step_id());

@@ -50,8 +50,7 @@ fn a_dry_run_is_asked_for_by_the_user_or_by_the_step() {
 fn an_empty_file_says_so() {
     assert_snapshot!(refused("  \n"), @r"
     error: `pipeline.yaml` is empty
-     |
-     = hint: `osiris init` writes a pipeline to start from
+    hint: `osiris init` writes a pipeline to start from
     ");
 }
 

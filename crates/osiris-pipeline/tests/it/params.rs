@@ -77,12 +77,10 @@ fn choices_that_do_not_fit_are_listed_with_the_declaration() {
       |   ^^^
 
     error: the pipeline has no parameter `wohle`
-     |
-     = hint: did you mean `whole`?
+    hint: did you mean `whole`?
 
     error: the pipeline has no profile `prd`
-     |
-     = hint: did you mean `prod`?
+    hint: did you mean `prod`?
     ");
 }
 

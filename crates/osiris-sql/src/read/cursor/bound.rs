@@ -61,13 +61,18 @@ impl Bound {
             )));
         }
         match cursor.nulls {
-            NullCursor::Error if self.nulls > 0 => Err(Error::validation(format!(
-                "{} rows have NULL in the cursor column `{column}`: no run would read them",
-                self.nulls
-            ))
-            .with_hint(
-                "set `nulls: skip` in `cursor` to leave them out and count them, or `nulls: include` to read them as well",
-            )),
+            NullCursor::Error if self.nulls > 0 => {
+                let (rows, them) = match self.nulls {
+                    1 => ("1 row has".to_owned(), "it"),
+                    many => (format!("{many} rows have"), "them"),
+                };
+                Err(Error::validation(format!(
+                    "{rows} NULL in the cursor column `{column}`: no run would read {them}"
+                ))
+                .with_hint(
+                    "set `nulls: skip` in `cursor` to leave them out and count them, or `nulls: include` to read them as well",
+                ))
+            }
             NullCursor::Skip => Ok(self.nulls),
             NullCursor::Error | NullCursor::Include => Ok(0),
         }
