@@ -75,7 +75,8 @@ pub(crate) fn kind_of(code: u16, sqlstate: &str) -> ErrorKind {
         1021 | 1114 | 1026 | 1030 => ErrorKind::Unknown,
         // A packet that is too large, an unknown database, none chosen.
         // A table without a primary key where the server wants one.
-        1153 | 1049 | 1046 | 3750 => ErrorKind::Validation,
+        // A check of a table; a column without a value and without a default: their state is a general one.
+        1153 | 1049 | 1046 | 3750 | 3819 | 1364 => ErrorKind::Validation,
         _ => kind_of_class(sqlstate).unwrap_or(ErrorKind::Unknown),
     }
 }
@@ -87,7 +88,6 @@ fn code_of(code: u16, sqlstate: &str, message: &str) -> Option<Code> {
         // Ambiguous names, GROUP BY, routines that do not exist or have other arguments.
         1052 | 1055 | 1305 | 1582 => Some(Code::SqlFailed),
         1366 | 1411 => Some(Code::ValueDoesNotFit),
-        // A check of a table; a column without a value and without a default. Their state is a general one.
         3819 | 1364 => Some(Code::ConstraintViolated),
         1021 | 1114 => Some(Code::DiskFull),
         // A file or a storage engine, for any reason.
@@ -258,7 +258,9 @@ mod tests {
             (3819, "Check constraint 'positive' is violated.", Code::ConstraintViolated),
             (1364, "Field 'name' doesn't have a default value", Code::ConstraintViolated),
         ] {
-            assert_eq!(server_error(code, "HY000", message, "writing").code(), expected, "{message}");
+            let error = server_error(code, "HY000", message, "writing");
+            assert_eq!(error.code(), expected, "{message}");
+            assert_eq!(error.kind() == ErrorKind::Validation, expected == Code::ConstraintViolated, "{message}");
         }
         assert_eq!(server_error(1365, "22012", "Division by 0", "reading").code(), Code::SqlFailed);
     }

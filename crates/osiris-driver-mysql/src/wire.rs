@@ -6,7 +6,7 @@ use std::path::Path;
 
 use mysql_async::{ClientIdentity, Conn, DriverError, IoError, OptsBuilder, SslOpts};
 use osiris_core::{Error, Result, tls};
-use osiris_sql::tls::{TlsMode, client_config};
+use osiris_sql::tls::{TlsMode, authorities, client_config};
 use osiris_sql::{CONNECT_TIMEOUT, within};
 
 use crate::client::Bridge;
@@ -37,10 +37,9 @@ pub(crate) fn options(connection: &MysqlConnection, base_dir: &Path) -> Result<O
             options.socket(Some(path))
         }
     };
-    Ok(match connection.tls.mode {
-        TlsMode::Disabled => options,
-        _ => options.ssl_opts(ssl(connection, base_dir)?),
-    })
+    // The library has no TLS over a socket.
+    let is_encrypted = connection.tls.mode != TlsMode::Disabled && matches!(connection.address, Address::Tcp { .. });
+    Ok(if is_encrypted { options.ssl_opts(ssl(connection, base_dir)?) } else { options })
 }
 
 fn ssl(connection: &MysqlConnection, base_dir: &Path) -> Result<SslOpts> {
@@ -52,11 +51,8 @@ fn ssl(connection: &MysqlConnection, base_dir: &Path) -> Result<SslOpts> {
     let mut ssl = SslOpts::default()
         .with_danger_accept_invalid_certs(!settings.mode.verifies())
         .with_danger_skip_domain_validation(settings.mode != TlsMode::VerifyFull);
-    if let Some(ca) = &settings.ca {
-        ssl = ssl.with_root_certs(vec![base_dir.join(ca).into()]).with_disable_built_in_roots(true);
-    } else if settings.mode.verifies() {
-        let roots = osiris_sql::tls::system_roots()?;
-        let roots = roots.into_iter().map(|root| root.to_vec().into()).collect();
+    if settings.mode.verifies() {
+        let roots = authorities(settings, base_dir)?.into_iter().map(|root| root.to_vec().into()).collect();
         ssl = ssl.with_root_certs(roots).with_disable_built_in_roots(true);
     }
     let identity = settings.identity.as_ref();
@@ -70,11 +66,16 @@ fn ssl(connection: &MysqlConnection, base_dir: &Path) -> Result<SslOpts> {
 /// # Errors
 /// When it cannot be opened.
 pub(crate) async fn open(connection: &MysqlConnection, base_dir: &Path) -> Result<Conn> {
-    let opened = match open_with(connection, options(connection, base_dir)?).await {
-        Err(error) if connection.tls.ca.is_some() && tls::find(&error).is_some_and(tls::is_of_certificate) => {
-            open_by_bridge(connection, base_dir).await
+    let settings = &connection.tls;
+    let opened = if settings.ca.is_some() && settings.mode.verifies() && authorities(settings, base_dir)?.is_empty() {
+        open_by_bridge(connection, base_dir).await
+    } else {
+        match open_with(connection, options(connection, base_dir)?).await {
+            Err(error) if settings.ca.is_some() && tls::find(&error).is_some_and(tls::is_of_certificate) => {
+                open_by_bridge(connection, base_dir).await
+            }
+            opened => opened,
         }
-        opened => opened,
     };
     opened.map_err(Error::with_connection_failed)
 }

@@ -17,11 +17,11 @@ const KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f];
 const KEY_CERT_SIGN: u8 = 0x04;
 const TRUE: &[u8] = &[0xff];
 
-/// Whether it is of version 3 and does not say that it is one of an authority. Older ones cannot say so: whoever trusts
-/// them takes them for one.
-pub(super) fn is_end_entity(certificate: &CertificateDer<'_>) -> bool {
+/// Whether a certificate says that it is one of an authority, or is older than version 3: those cannot say so, and whoever
+/// trusts them takes them for one.
+pub fn is_authority(certificate: &CertificateDer<'_>) -> bool {
     let fields = content(content(certificate));
-    matches!(next(fields), Some((VERSION, VERSION_3, _))) && !says_authority(fields)
+    !matches!(next(fields), Some((VERSION, VERSION_3, _))) || says_authority(fields)
 }
 
 /// By its basic constraints; where it has none, by a key that may sign certificates, as `check_ca` of OpenSSL takes it.
@@ -82,17 +82,17 @@ mod tests {
         for critical in [false, true] {
             for constraints in [authority.clone(), [authority.clone(), path.clone()].concat()] {
                 let list = [usage.clone(), extension(0x13, critical, &constraints)];
-                assert!(!is_end_entity(&certificate(&version_3, Some(&list))), "{critical} {constraints:?}");
+                assert!(is_authority(&certificate(&version_3, Some(&list))), "{critical} {constraints:?}");
             }
             for constraints in [Vec::new(), value(BOOLEAN, &[0x00]), path.clone()] {
                 let list = [usage.clone(), extension(0x13, critical, &constraints)];
-                assert!(is_end_entity(&certificate(&version_3, Some(&list))), "{critical} {constraints:?}");
+                assert!(!is_authority(&certificate(&version_3, Some(&list))), "{critical} {constraints:?}");
             }
         }
         for extensions in [None, Some(Vec::new()), Some(vec![usage])] {
             let extensions = extensions.as_deref();
-            assert!(is_end_entity(&certificate(&version_3, extensions)), "{extensions:?}");
-            assert!(!is_end_entity(&certificate(&[], extensions)), "{extensions:?}");
+            assert!(!is_authority(&certificate(&version_3, extensions)), "{extensions:?}");
+            assert!(is_authority(&certificate(&[], extensions)), "{extensions:?}");
         }
     }
 
@@ -104,12 +104,12 @@ mod tests {
         for critical in [false, true] {
             let usage = |bits: &[u8]| extension_of(0x0f, critical, &value(BIT_STRING, bits));
             for bits in signs {
-                assert!(!is_end_entity(&certificate(&version_3, Some(&[usage(bits)]))), "{bits:?}");
+                assert!(is_authority(&certificate(&version_3, Some(&[usage(bits)]))), "{bits:?}");
                 let constrained = [usage(bits), extension(0x13, critical, &[])];
-                assert!(is_end_entity(&certificate(&version_3, Some(&constrained))), "{bits:?}");
+                assert!(!is_authority(&certificate(&version_3, Some(&constrained))), "{bits:?}");
             }
             for bits in does_not {
-                assert!(is_end_entity(&certificate(&version_3, Some(&[usage(bits)]))), "{bits:?}");
+                assert!(!is_authority(&certificate(&version_3, Some(&[usage(bits)]))), "{bits:?}");
             }
         }
     }
@@ -117,7 +117,7 @@ mod tests {
     proptest! {
         #[test]
         fn whatever_else_it_is_there_is_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
-            is_end_entity(&CertificateDer::from(bytes));
+            is_authority(&CertificateDer::from(bytes));
         }
     }
 }

@@ -10,6 +10,7 @@ use std::error::Error as StdError;
 
 use rustls::Error as TlsError;
 
+pub use authority::is_authority;
 pub use refusal::{explain, is_of_certificate, is_other_name, names_no_host, wants_client_certificate};
 pub use verifier::{HostNames, ServerVerifier};
 

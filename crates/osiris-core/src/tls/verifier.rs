@@ -9,7 +9,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error as TlsError, OtherError, RootCertStore, SignatureScheme};
 
-use super::authority::is_end_entity;
+use super::authority::is_authority;
 use super::common_name;
 use super::refusal::{is_of_issuer, is_other_name, names_no_host};
 
@@ -55,7 +55,7 @@ impl ServerVerifier {
     ) -> Result<Self, TlsError> {
         let (mut roots, mut no_authorities) = (RootCertStore::empty(), RootCertStore::empty());
         for certificate in &certificates {
-            let store = if is_end_entity(certificate) { &mut no_authorities } else { &mut roots };
+            let store = if is_authority(certificate) { &mut roots } else { &mut no_authorities };
             store.add(certificate.clone())?;
         }
         if certificates.is_empty() {

@@ -57,6 +57,27 @@ async fn rows_are_read_from_a_server_whose_certificate_has_its_name_in_the_subje
     read_in_each_mode(&reading, &ca).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_are_not_read_from_a_server_whose_certificate_another_server_has_signed() {
+    let hosts = ["127.0.0.1".to_owned()];
+    let (another, authority) = (Authority::of_server(&hosts).unwrap(), Authority::new().unwrap());
+    let place = osiris_testkit::Place::new().unwrap();
+    let (own, both) = (place.join("own.pem"), place.join("both.pem"));
+    authority.write(&both).unwrap();
+    another.write(&own).unwrap();
+    std::fs::write(&both, [std::fs::read(&both).unwrap(), std::fs::read(&own).unwrap()].concat()).unwrap();
+    let (cert, key) = another.issue(place.path(), "server", &hosts).unwrap();
+    let Some(reading) = Reading::start(certified(&own, &cert, &key)).await else { return };
+    reading.execute("CREATE TABLE t (i INT)").await;
+    for ca in [&own, &both] {
+        for mode in ["verify-ca", "verify-full"] {
+            let fields = json!({"tls": mode, "ssl_ca": ca});
+            let error = reading.run("refused", json!({"table": "t"}), fields).await.unwrap_err().to_string();
+            assert!(error.contains("signed by one that is not that of an authority"), "{mode}: {error}");
+        }
+    }
+}
+
 async fn read_in_each_mode(reading: &Reading, ca: &Path) {
     reading.execute("CREATE TABLE t (i INT); INSERT INTO t VALUES (1), (2)").await;
     for mode in ["verify-ca", "verify-full"] {

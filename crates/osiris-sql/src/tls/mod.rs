@@ -8,5 +8,5 @@ mod settings;
 
 pub use dsn::DsnTls;
 #[cfg(feature = "tls")]
-pub use rules::{client_config, provider, refused, system_roots};
+pub use rules::{authorities, client_config, provider, refused, system_roots};
 pub use settings::{Reach, Ssl, SslSettings, Tls, TlsFields, TlsMode};

@@ -50,6 +50,17 @@ pub fn system_roots() -> Result<Vec<CertificateDer<'static>>> {
     Ok(found.certs)
 }
 
+/// The certificates of the authorities whose servers are trusted: those in the connection's `ssl_ca`, without the servers' own
+/// ones among them, or those of the system.
+///
+/// # Errors
+/// When they cannot be read.
+pub fn authorities(tls: &Tls, base_dir: &Path) -> Result<Vec<CertificateDer<'static>>> {
+    let Some(ca) = &tls.ca else { return system_roots() };
+    let certificates = trusted_certificates(ca, base_dir)?.into_iter();
+    Ok(certificates.filter(osiris_core::tls::is_authority).collect())
+}
+
 /// TLS that could not be agreed upon while `doing` something. The server is there, so trying again is of no use.
 pub fn refused(error: Box<dyn std::error::Error + Send + Sync>, doing: &str) -> Error {
     const DOING_WITHOUT: &str = "switch TLS on in the server, or set `tls: preferred` if the network is trusted";
@@ -85,8 +96,8 @@ fn unusable(error: rustls::Error) -> Error {
         .with_source(error)
 }
 
-/// The certificates of the authorities in the connection's `ssl_ca`.
-fn trusted_roots(ca: &Path, base_dir: &Path) -> Result<Vec<CertificateDer<'static>>> {
+/// The certificates in the connection's `ssl_ca`.
+fn trusted_certificates(ca: &Path, base_dir: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let path = base_dir.join(ca);
     let refused = |what: String| {
         Error::validation(format!("`ssl_ca`: {what}"))
@@ -117,7 +128,9 @@ fn verifier(tls: &Tls, base_dir: &Path) -> Result<ServerVerifier> {
     let names = if tls.mode == TlsMode::VerifyFull { HostNames::AlternativeOrCommon } else { HostNames::Ignored };
     match &tls.ca {
         _ if !tls.mode.verifies() => Ok(ServerVerifier::of_anyone(provider())),
-        Some(ca) => ServerVerifier::of_certificates(trusted_roots(ca, base_dir)?, names, provider()).map_err(unusable),
+        Some(ca) => {
+            ServerVerifier::of_certificates(trusted_certificates(ca, base_dir)?, names, provider()).map_err(unusable)
+        }
         // Some systems have roots that rustls does not understand: those are left out, as everywhere.
         None => {
             let mut roots = RootCertStore::empty();
