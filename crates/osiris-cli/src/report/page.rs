@@ -5,7 +5,7 @@ use osiris::core::{StepCounts, shorten};
 use super::graph::graph;
 use super::html::Html;
 use super::timeline::{result, seconds, timeline};
-use super::{Report, ReportError, ReportStep, StepRejects};
+use super::{Report, ReportError, ReportStep, StepRejects, Tone};
 use crate::human;
 
 /// Nothing may be loaded or sent; only the style sheet in the page counts.
@@ -183,7 +183,8 @@ impl Report {
 
     fn ledger(&self, html: &mut Html) {
         match self.balanced {
-            Some(true) => html.element("p", &[], "The ledger balances."),
+            Some(true) if self.status.tone == Tone::Good => html.element("p", &[], "The ledger balances."),
+            Some(true) => html.element("p", &[], "The counts of the steps that ended agree."),
             Some(false) => html.element("p", &[], "The ledger does not balance."),
             None => html.element("p", &[], "There is no ledger yet: no step has ended."),
         }
