@@ -6,6 +6,8 @@
 
 #[cfg(feature = "graphql")]
 pub mod graphql;
+#[cfg(feature = "graphql-engines")]
+pub mod graphql_engines;
 #[cfg(feature = "posthog")]
 pub mod posthog;
 #[cfg(feature = "supabase")]

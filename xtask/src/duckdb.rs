@@ -303,7 +303,7 @@ impl Wheel {
     }
 }
 
-fn ensure_pip() -> Outcome {
+pub(crate) fn ensure_pip() -> Outcome {
     let version = Command::new("python3").args(["-m", "pip", "--version"]).output();
     if version.is_ok_and(|output| output.status.success()) {
         return Ok(());

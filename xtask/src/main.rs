@@ -10,6 +10,7 @@ mod debian;
 mod docs;
 mod download;
 mod duckdb;
+mod engines;
 mod faults;
 mod fuzz;
 mod layout;

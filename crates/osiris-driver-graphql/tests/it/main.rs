@@ -8,6 +8,7 @@ mod complete;
 mod conformance;
 mod discover;
 mod early;
+mod engines;
 mod largest;
 mod lost;
 mod nested;
