@@ -216,11 +216,29 @@ fn an_unset_variable() {
     assert!(checked.stderr.contains("valid pipeline.yaml: 1 step (in part: "), "{}", checked.stderr);
     assert_eq!((&json["ok"], &json["complete"]), (&true.into(), &false.into()));
     assert_eq!(json["diagnostics"][0]["severity"], "warning");
-    // Another error is one.
+    // Another error is one, and this stays a warning.
     let broken = project.read("pipeline.yaml").replace("path:", "pth:");
     project.write("pipeline.yaml", broken);
     let refused = project.run(&["validate", "pipeline.yaml"]).with_code(2);
-    assert!(refused.stderr.contains("error: `base_dir`"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("warning: `base_dir`"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("error: unknown field `pth`"), "{}", refused.stderr);
+}
+
+#[test]
+fn g2_a_field_that_is_written_twice_or_has_no_value_does_not_hide_what_else_is_wrong() {
+    let steps = "  - {id: a, component: graphql.extractor, config: {connection: \"@graphql.a\", query: \"{ a }\", data_path: data.a}}\n";
+    for fields in ["endpoint: http://a, graphql_url: http://b", "endpoint: \"${API_URL}\""] {
+        let project = Project::with_steps(program(), steps);
+        let connection = format!("{{{fields}, bogus: 1, timeout: 0}}");
+        project
+            .write("osiris_connections.yaml", format!("version: 1\nconnections:\n  graphql:\n    a: {connection}\n"));
+        let refused = project.run(&["run", "pipeline.yaml"]).with_code(2).stderr;
+        for part in ["unknown field `bogus`", "0 is too small"] {
+            assert!(refused.contains(part), "{part}: {refused}");
+        }
+        let reported = refused.matches("error: ").count();
+        assert_eq!(reported, 3, "each is reported once: {refused}");
+    }
 }
 
 #[test]

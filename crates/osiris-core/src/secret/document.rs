@@ -50,6 +50,7 @@ pub fn mask_literals_of(value: &mut Value, secret: bool, unknown: bool) {
     let is_secret = |name: &str| if unknown { may_be_secret(name) } else { looks_secret(name) };
     match value {
         Value::String(text) if secret && !is_reference(text) => MASK.clone_into(text),
+        Value::String(text) if unknown => *text = mask_pairs(&mask_by_form(text)),
         Value::String(text) => *text = mask_by_form(text).into_owned(),
         Value::Number(_) if secret => *value = Value::from(MASK),
         Value::Array(items) => items.iter_mut().for_each(|item| mask_literals_of(item, secret, unknown)),
@@ -60,9 +61,33 @@ pub fn mask_literals_of(value: &mut Value, secret: bool, unknown: bool) {
     }
 }
 
+/// Masks the values of `name=value` in a text whose names may be those of secrets.
+fn mask_pairs(text: &str) -> String {
+    let masked = |part: &str| match part.split_once('=') {
+        Some((name, value))
+            if may_be_secret(name.trim()) && !is_reference(value.trim_end_matches([';', '&', ',', ' '])) =>
+        {
+            let end = part.trim_end_matches([';', '&', ',', ' ']).len();
+            format!("{name}={MASK}{}", &part[end..])
+        }
+        _ => part.to_owned(),
+    };
+    text.split_inclusive([';', '&', ',', ' ']).map(masked).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pairs_in_the_text_of_a_field_that_nobody_knows_lose_their_secrets() {
+        let mut document = serde_json::json!(["Server=h;Password=p=1; Uid=u", "token=abc", "pwd=${PWD};a=b", "a=b c"]);
+        mask_literals_of(&mut document, false, true);
+        assert_eq!(
+            document,
+            serde_json::json!(["Server=h;Password=***; Uid=u", "token=***", "pwd=${PWD};a=b", "a=b c"])
+        );
+    }
 
     #[test]
     fn only_a_bare_variable_is_a_reference() {

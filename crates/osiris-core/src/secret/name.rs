@@ -44,6 +44,7 @@ const CREDENTIALS: &[&str] = &[
     "jwt",
     "key",
     "oauth",
+    "sas",
     "session",
     "sig",
     "signature",
@@ -95,10 +96,18 @@ pub fn looks_secret(name: &str) -> bool {
     is_called_secret(&words(name))
 }
 
-/// Whether a field that nobody knows may hold a secret: as above, or a key of any kind.
+/// Whether a field that nobody knows may hold a secret: as above, or one, or several, of anything that gives access, in whatever
+/// longer word.
 pub fn may_be_secret(name: &str) -> bool {
     let words = words(name);
-    is_called_secret(&words) || words.iter().any(|word| word == "key" || word == "keys")
+    let gives_access = |word: &String| {
+        let one = word.strip_suffix('s').unwrap_or(word);
+        has_credential(word)
+            || has_credential(one)
+            || is_joint_key(one)
+            || IN_ANY_WORD.iter().any(|part| word.contains(part))
+    };
+    is_called_secret(&words) || words.iter().any(gives_access)
 }
 
 /// Whether a parameter of an address may hold a secret: `?key=`, `?sig=`, `?access_token=`.
@@ -122,11 +131,10 @@ pub fn is_guarded_header(name: &str) -> bool {
     // `authz`, `remoteuser`, `licensekey`: words that are written together.
     fn is_joint(word: &str) -> bool {
         let is_author = word == "author" || word == "authors";
-        let is_animal = ["donkey", "monkey", "turkey"].contains(&word);
         (word.starts_with("auth") && !is_author)
             || word.starts_with("user")
             || word.ends_with("user")
-            || (word.len() > "key".len() && word.ends_with("key") && !is_animal)
+            || is_joint_key(word)
     }
     // The only one of these names that every program sends.
     lower != "user-agent"
@@ -139,6 +147,11 @@ fn is_called_secret(words: &[String]) -> bool {
     let is_joint_pair = |word: &str| PAIRS.iter().any(|(first, second)| word.strip_prefix(first) == Some(second));
     words.iter().any(|word| has(word, &is_secret) || is_joint_pair(word))
         || words.windows(2).any(|pair| is_pair(&pair[0], &pair[1]))
+}
+
+/// Whether a word ends in `key` that is no animal: `sshkey`.
+fn is_joint_key(word: &str) -> bool {
+    word.len() > "key".len() && word.ends_with("key") && !["donkey", "monkey", "turkey"].contains(&word)
 }
 
 fn has_credential(word: &str) -> bool {
@@ -224,6 +237,23 @@ mod tests {
             assert!(!looks_secret(name), "{name}");
         }
         assert!(may_be_secret("signing_key") && may_be_secret("key") && !may_be_secret("keyboard"));
+        for name in [
+            "passwords",
+            "tokens",
+            "secrets",
+            "authtoken",
+            "mytoken2",
+            "sshkey",
+            "sshKeys",
+            "Cookie",
+            "sas",
+            "sasToken",
+        ] {
+            assert!(may_be_secret(name), "{name}");
+        }
+        for name in ["host", "user", "path", "region", "monkeys", "monkey", "class", "database", "bucket", "columns"] {
+            assert!(!may_be_secret(name), "{name}");
+        }
     }
 
     #[test]

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use osiris_core::Secret;
+use osiris_http::HttpSettings;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 /// A GraphQL endpoint.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -21,6 +23,7 @@ use serde::Deserialize;
 ]))]
 pub struct ConnectionConfig {
     /// The address that takes queries, such as `https://api.example.com/graphql`.
+    #[serde(deserialize_with = "address")]
     #[schemars(length(min = 1), extend("x-override" = "address", "x-aliases" = ["graphql_endpoint", "graphql_url"]))]
     pub endpoint: String,
     /// How requests are authenticated. Default: none.
@@ -68,6 +71,17 @@ pub enum AuthType {
     Basic,
     /// The header `auth_header_name` with `auth_token`.
     ApiKey,
+}
+
+/// An address that requests can go to.
+fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let advice = |error: osiris_core::Error| match error.hint() {
+        Some(hint) => format!("{}; {hint}", error.message()),
+        None => error.message().to_owned(),
+    };
+    HttpSettings::new(&text).map_err(|error| D::Error::custom(advice(error)))?;
+    Ok(text)
 }
 
 fn key_header() -> String {

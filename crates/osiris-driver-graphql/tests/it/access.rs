@@ -83,6 +83,15 @@ fn credentials_that_are_missing_are_named_before_anything_is_sent() {
     timeout: 0 is too small: at least 1
     ");
     assert_eq!(problems(json!({"endpoint": "http://a"})), "");
+    for (endpoint, wrong) in [
+        ("ftp://h/graphql", "endpoint: the address is not an http or https URL"),
+        ("h.example/graphql", "endpoint: the address is not a URL"),
+        ("http://h:99999", "endpoint: the address is not a URL"),
+        ("https://u:p@h/graphql", "endpoint: the address contains a user or a password"),
+    ] {
+        let found = problems(json!({"endpoint": endpoint}));
+        assert!(found.starts_with(wrong) && !found.contains("u:p"), "{found}");
+    }
 }
 
 /// A server with a certificate of an unknown authority.

@@ -151,17 +151,26 @@ impl Merge<'_> {
     async fn saved(&mut self, range: Option<String>, rows: u64) -> Result<MergeOutcome> {
         self.tx.run("SAVEPOINT osiris_merge", CONTEXT).await?;
         let verdict = self.range(range, rows).await?;
-        if let MergeOutcome::Taken(_) = verdict {
+        if let MergeOutcome::Taken(part) = &verdict {
             self.tx.run("RELEASE SAVEPOINT osiris_merge", CONTEXT).await?;
+            // The server notices a key that it would change twice, not one whose first row is in the table as it is.
+            if part.unchanged > 0 {
+                self.refuse_duplicates().await?;
+            }
             return Ok(verdict);
         }
         self.tx.run("ROLLBACK TO SAVEPOINT osiris_merge; RELEASE SAVEPOINT osiris_merge", CONTEXT).await?;
-        if self.unsure_of_keys {
-            // In separate statements they would not be detected.
-            self.stage.refuse_duplicates(self.tx, self.ctx).await?;
-            self.unsure_of_keys = false;
-        }
+        // In separate statements they would not be detected.
+        self.refuse_duplicates().await?;
         Ok(verdict)
+    }
+
+    /// Checks for duplicate keys, once.
+    async fn refuse_duplicates(&mut self) -> Result<()> {
+        if std::mem::take(&mut self.unsure_of_keys) {
+            self.stage.refuse_duplicates(self.tx, self.ctx).await?;
+        }
+        Ok(())
     }
 
     /// Merges one range, or all rows; returns the counts or the server's error.

@@ -168,7 +168,7 @@ impl WriteStrategy {
         if task.config.fields().merges() && task.config.conflict.dedupe == Dedupe::Last {
             dropped = stage.keep_last(tx).await?;
         }
-        // A statement that updates detects duplicate keys itself; otherwise they are checked here.
+        // A statement that updates detects most duplicate keys itself, and the merge the others; otherwise they are checked here.
         let updates = task.config.conflict.on_conflict == OnConflict::Update && self.fields.len() > self.key.len();
         let quiet = !self.key.is_empty() && !updates;
         let sure = self.key.is_empty() || task.config.conflict.dedupe == Dedupe::Last || quiet;

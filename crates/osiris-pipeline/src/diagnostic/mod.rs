@@ -225,16 +225,15 @@ impl Diagnostics {
         self.redactor.merge(redactor);
     }
 
-    /// The same as warnings, where all errors are that environment variables have no value here; else all of them, as they are.
+    /// The same, with a warning in place of each error that is only that an environment variable has no value here.
     ///
     /// # Errors
     /// Another error is among them.
     pub fn without_environment(mut self) -> Result<Self, Self> {
-        if self.items.iter().any(|item| item.is_error() && !item.of_environment) {
-            return Err(self);
+        for item in self.items.iter_mut().filter(|item| item.of_environment) {
+            item.severity = Severity::Warning;
         }
-        self.items.iter_mut().for_each(|item| item.severity = Severity::Warning);
-        Ok(self)
+        if self.items.iter().any(Diagnostic::is_error) { Err(self) } else { Ok(self) }
     }
 
     /// Those that say more than that a secret is written out in a file, and the number of those that say that.

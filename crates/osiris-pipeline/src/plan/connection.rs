@@ -16,17 +16,19 @@ use crate::source::Span;
 pub(super) struct StepConnection {
     /// An empty one when the step has none, or it was not found.
     pub(super) resolved: ResolvedConnection,
-    /// Whether there is enough of it to be checked.
-    pub(super) is_complete: bool,
+    /// Whether it was found, so that there is something to check.
+    pub(super) is_found: bool,
+    /// The fields that are reported already, as JSON pointers: what else is wrong with them is nothing new.
+    pub(super) reported: BTreeSet<String>,
 }
 
 impl StepConnection {
     fn complete(resolved: ResolvedConnection) -> Self {
-        Self { resolved, is_complete: true }
+        Self { resolved, is_found: true, reported: BTreeSet::new() }
     }
 
     pub(super) fn not_found() -> Self {
-        Self { resolved: ResolvedConnection::none(), is_complete: false }
+        Self { resolved: ResolvedConnection::none(), is_found: false, reported: BTreeSet::new() }
     }
 }
 
@@ -131,9 +133,8 @@ fn defined(
     if !resolved.redirected().is_empty() {
         diagnostics.push(redirection(context, step, schema, &reference, resolved.redirected()));
     }
-    // A field without a value would be reported again as one that does not fit.
-    let is_complete = !problems.iter().any(Problem::is_error);
-    StepConnection { resolved, is_complete }
+    let errors = problems.into_iter().filter(Problem::is_error);
+    StepConnection { resolved, is_found: true, reported: errors.map(|problem| problem.pointer).collect() }
 }
 
 /// Reports a step that overrides the address of its connection, as the connection allows.
@@ -159,7 +160,7 @@ pub(super) fn report(
     driver: &dyn Driver,
     split: &StepFields,
     reference: Option<&ConnectionRef>,
-    problems: &[Problem],
+    problems: impl Iterator<Item = &Problem>,
     diagnostics: &mut Diagnostics,
 ) {
     for problem in problems {

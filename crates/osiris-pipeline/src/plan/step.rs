@@ -86,15 +86,15 @@ impl Context<'_> {
         let secrets = self.refuse_inline_secrets(step, driver.as_ref(), diagnostics);
         let mut split = StepFields::of(driver.as_ref(), done.config);
         split.overrides.retain(|name, _| !secrets.contains(name));
-        let StepConnection { resolved, is_complete } =
+        let StepConnection { resolved, is_found, reported } =
             connection::resolve(self, step, driver.as_ref(), &split, &done.incomplete, diagnostics);
         let config = Value::Object(std::mem::take(&mut split.config));
         let base_dir = self.pipeline.source.directory();
-        let prepared = driver.prepare(&config, is_complete.then_some(&resolved), &base_dir);
+        let prepared = driver.prepare(&config, is_found.then_some(&resolved), &base_dir);
         for problem in prepared.config_problems().iter().filter(|problem| !done.incomplete.contains(&problem.pointer)) {
             diagnostics.push(self.place(step, &done.edits, driver.config_schema(), problem));
         }
-        let problems = prepared.connection_problems();
+        let problems = prepared.connection_problems().iter().filter(|problem| !reported.contains(&problem.pointer));
         connection::report(self, step, driver.as_ref(), &split, resolved.reference(), problems, diagnostics);
         let shown = self.shown(step, driver.as_ref());
         let input_step = self.text_field(step, "input_step", split.input_step.as_ref(), diagnostics);

@@ -46,10 +46,17 @@ const REPEATED: &str =
 
 /// A key that comes twice is an error, whose text it returns.
 pub async fn repeated_keys_are_refused<D: DatabaseDriver>(writing: &Writing<D>, more: Value) -> String {
-    let failure = writing.write(upsert(more), REPEATED).await.unwrap_err();
+    let failure = writing.write(upsert(more.clone()), REPEATED).await.unwrap_err();
     assert_eq!(failure.error.kind(), ErrorKind::Validation);
     assert!(writing.rejects().await.contains("key occurs 3 times"), "{}", writing.rejects().await);
     assert_eq!(writing.shown("SELECT * FROM t").await, "c|0|0");
+    // Only one of these changes the row that is there.
+    for rows in ["('c', 0, 0), ('c', 1, 0)", "('c', 1, 0), ('c', 0, 0)"] {
+        let data = format!("SELECT * FROM (VALUES {rows}) x(id, v, moment)");
+        let again = writing.write(upsert(more.clone()), data.as_str()).await.unwrap_err();
+        assert_eq!(again.error.message(), failure.error.message(), "{rows}");
+        assert_eq!(writing.shown("SELECT * FROM t").await, "c|0|0", "{rows}");
+    }
     failure.error.report()
 }
 
