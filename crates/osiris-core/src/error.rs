@@ -206,6 +206,17 @@ impl Error {
         self
     }
 
+    /// The name of the host could not be resolved, because of this. Another try is of use only where the resolver failed for the
+    /// moment, and did not say that there is no such host.
+    #[must_use]
+    pub fn with_unknown_host(self, cause: &(dyn std::error::Error + 'static)) -> Self {
+        // EAI_AGAIN, as glibc, musl and macOS write it.
+        const FOR_THE_MOMENT: [&str; 3] = ["Temporary failure in name resolution", "Try again", "temporary failure"];
+        let mut causes = std::iter::successors(Some(cause), |cause| cause.source()).map(ToString::to_string);
+        let passes = causes.any(|text| FOR_THE_MOMENT.iter().any(|known| text.contains(known)));
+        self.with_code(Code::UnknownHost).with_retryable(passes)
+    }
+
     /// The delay that the server asked for; implies retryable.
     #[must_use]
     pub fn with_retry_after(mut self, delay: Duration) -> Self {
@@ -432,6 +443,20 @@ mod tests {
         assert_eq!(Error::from(full()).code(), Code::DiskFull);
         assert_eq!(Error::unknown("writing").with_source(full()).code(), Code::DiskFull);
         assert_eq!(Error::network("writing").with_source(full()).code(), Code::NetworkFailed);
+    }
+
+    #[test]
+    fn an_unknown_host_is_looked_up_again_only_where_the_resolver_had_no_answer() {
+        for (said, passes) in [
+            ("failed to lookup address information: Name or service not known", false),
+            ("failed to lookup address information: nodename nor servname provided, or not known", false),
+            ("failed to lookup address information: Temporary failure in name resolution", true),
+            ("failed to lookup address information: Try again", true),
+        ] {
+            let cause = Error::network("connecting").with_source(io::Error::other(said));
+            let error = Error::network("unknown host").with_unknown_host(&cause);
+            assert_eq!((error.code(), error.is_retryable()), (Code::UnknownHost, passes), "{said}");
+        }
     }
 
     #[test]

@@ -195,11 +195,9 @@ pub(crate) fn io_error(error: io::Error, doing: &str) -> Error {
         ),
         _ => return osiris_sql::error::io_error(error, doing, "`host` and `port` or those in `dsn`"),
     };
-    Error::new(kind, format!("{doing}: {what}"))
-        .with_code(lookup.then_some(Code::UnknownHost))
-        .with_hint(advice)
-        .with_connection_failed()
-        .with_source(error)
+    let failed = Error::new(kind, format!("{doing}: {what}")).with_hint(advice).with_connection_failed();
+    let failed = if lookup { failed.with_unknown_host(&error) } else { failed };
+    failed.with_source(error)
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ pub(crate) fn failed(error: reqwest::Error, what: &str, encrypted: bool) -> Fail
                 .with_hint("check host, port and firewall, or raise the connect timeout")
         } else if error.is_dns() {
             Error::network(format!("{what}: unknown host"))
-                .with_code(Code::UnknownHost)
+                .with_unknown_host(&error)
                 .with_hint("check the host in the address and the name resolution of this machine")
         } else {
             Error::network(format!("{what}: failed to connect to the server"))
@@ -69,7 +69,11 @@ pub(crate) fn failed(error: reqwest::Error, what: &str, encrypted: bool) -> Fail
             .with_connection_failed()
             .with_source(error)
     } else {
-        Error::network(format!("{what}: the connection was lost")).with_connection_failed().with_source(error)
+        let lost = Error::network(format!("{what}: the connection was lost")).with_connection_failed();
+        // Some servers that expect TLS say nothing at all.
+        let lost =
+            if encrypted { lost } else { lost.with_hint("check the server's log; if it expects TLS, use `https://`") };
+        lost.with_source(error)
     })
 }
 

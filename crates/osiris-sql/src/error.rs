@@ -79,11 +79,9 @@ pub fn io_error(error: io::Error, doing: &str, address: &str) -> Error {
         _ => ("network error", format!("check {address}, and the network")),
     };
     let kind = if error.kind() == io::ErrorKind::TimedOut { ErrorKind::Timeout } else { ErrorKind::Network };
-    Error::new(kind, format!("{doing}: {what}"))
-        .with_code(is_unknown_host(&error).then_some(Code::UnknownHost))
-        .with_hint(advice)
-        .with_connection_failed()
-        .with_source(error)
+    let failed = Error::new(kind, format!("{doing}: {what}")).with_hint(advice).with_connection_failed();
+    let failed = if is_unknown_host(&error) { failed.with_unknown_host(&error) } else { failed };
+    failed.with_source(error)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use osiris_core::{Code, Error, Result};
+use osiris_core::{Error, Result};
 use tokio::net::{TcpStream, lookup_host};
 
 use crate::error::io_error;
@@ -74,7 +74,7 @@ fn interleaved(addresses: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
 
 fn unknown(error: io::Error, doing: &str) -> Error {
     Error::network(format!("{doing}: unknown host"))
-        .with_code(Code::UnknownHost)
+        .with_unknown_host(&error)
         .with_hint("check `host`, or the one in `dsn`")
         .with_source(error)
 }
@@ -137,7 +137,8 @@ mod tests {
     #[tokio::test]
     async fn a_name_that_nobody_knows_has_the_code_of_an_unknown_host() {
         let error = connect("no-such-host.invalid", 5432, "connecting").await.unwrap_err();
-        assert_eq!((error.code(), error.message()), (Code::UnknownHost, "connecting: unknown host"));
+        assert_eq!((error.code(), error.message()), (osiris_core::Code::UnknownHost, "connecting: unknown host"));
+        assert!(!error.is_retryable(), "{error:?}");
     }
 
     #[test]
