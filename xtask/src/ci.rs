@@ -8,7 +8,7 @@ use crate::duckdb::{self, Build};
 use crate::private::Private;
 use crate::services::Mode;
 use crate::test_drivers::Seeds;
-use crate::{Outcome, advisories, api, docs, layout, native, packages, readme, shell, test_drivers, tools};
+use crate::{Outcome, advisories, api, docs, layout, matrix, native, packages, readme, shell, test_drivers, tools};
 
 /// One thing that must hold.
 struct Phase {
@@ -42,6 +42,7 @@ const PHASES: &[Phase] = &[
     },
     Phase { name: "docs", about: "the generated reference is up to date", run: docs::check },
     Phase { name: "tests", about: "every test, with every service, in an empty home", run: tests },
+    Phase { name: "servers", about: "what takes seconds runs on every version of the servers", run: servers },
     Phase {
         name: "bundled",
         about: "the README works, and DuckDB compiled from source passes the tests",
@@ -131,6 +132,11 @@ fn tests() -> Outcome {
     let private = Private::new()?;
     test_drivers::run(None, Mode::Required, Seeds::New, Some(&private))?;
     private.close()
+}
+
+/// The other versions of the servers; `tests` has the whole suite on one of each.
+fn servers() -> Outcome {
+    matrix::run(Mode::Required, None, true, false)
 }
 
 /// The commands of the README, then the tests of what works with DuckDB itself.

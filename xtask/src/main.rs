@@ -45,9 +45,9 @@ cargo xtask <task>
                         the whole fault matrix, which takes up to an hour: kills and full disks at random moments and at single
                         system calls, signals, broken links, restarts of servers, clocks that jump, two runs at once; prints
                         what was lost, doubled or left behind, and what was not run
-  test-drivers --server-matrix [--only 'SERVER [VERSION],...'] [--write]
+  test-drivers --server-matrix [--only 'SERVER [VERSION],...'] [--quick | --write]
                         the tests of the database drivers against every version of their servers, one to two hours; prints a
-                        table, or writes it to docs/servers.md
+                        table, or writes it to docs/servers.md; with --quick those that take seconds, as in CI
   ci [--only PHASE] [--list]
                         everything that must hold before a change is merged
   duckdb [--bundled]    link the library that the DuckDB project has built (seconds) instead of compiling DuckDB (20 to 40

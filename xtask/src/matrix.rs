@@ -26,6 +26,9 @@ const EVERYTHING: &str = "not test(speed)";
 const THROUGH_A_POOLER: &str = "test(conformance) | test(write::) | test(upsert::) | test(overwrite::) | test(rejects::) | \
      test(write_types::) | test(round_trip::) | test(extract::) | test(partition::) | test(cursor::) | test(cursor_bounds::)";
 
+/// A few that read and write, in seconds: of each server in CI.
+const QUICK: &str = "test(upsert::) | test(write_types::) | test(rest_types::)";
+
 /// Where a server comes from.
 #[derive(Clone, Copy)]
 enum Program {
@@ -64,15 +67,24 @@ struct Counts {
 
 pub(crate) fn main(mut args: Args, mode: Mode) -> Outcome {
     let only = args.option("--only")?;
-    let write = args.flag("--write");
+    let (write, quick) = (args.flag("--write"), args.flag("--quick"));
     args.finish()?;
+    if write && quick {
+        return Err("--quick: the page has the rows of all tests".to_owned());
+    }
+    run(mode, only.as_deref(), quick, write)
+}
+
+/// Runs the tests of the chosen servers, or only the quick ones.
+pub(crate) fn run(mode: Mode, only: Option<&str>, quick: bool, write: bool) -> Outcome {
     tools::NEXTEST.ensure()?;
     let missing = services::prepare(mode, &workspace::drivers()?, &services::ThisMachine)?;
     let all = entries();
-    let (chosen, others): (Vec<&Entry>, Vec<&Entry>) = all.iter().partition(|entry| entry.is_chosen(only.as_deref()));
+    let (chosen, others): (Vec<&Entry>, Vec<&Entry>) = all.iter().partition(|entry| entry.is_chosen(only));
     if chosen.is_empty() {
         return Err(format!("--only {}: there is no such server", only.unwrap_or_default()));
     }
+    let quick = quick.then_some(QUICK);
     let mut rows = Vec::new();
     let mut failures = Vec::new();
     for entry in chosen {
@@ -82,7 +94,7 @@ pub(crate) fn main(mut args: Args, mode: Mode) -> Outcome {
             None
         } else {
             println!("==> {}", entry.name());
-            let (counts, failed) = entry.run(&missing)?;
+            let (counts, failed) = entry.run(quick, &missing)?;
             failures.extend(failed.into_iter().map(|test| format!("{}: {test}", entry.name())));
             Some(counts)
         };
@@ -218,11 +230,11 @@ impl Entry {
     }
 
     /// Runs the tests; what has become of them, and the names of those that failed.
-    fn run(&self, missing: &[&str]) -> Outcome<(Counts, Vec<String>)> {
+    fn run(&self, quick: Option<&str>, missing: &[&str]) -> Outcome<(Counts, Vec<String>)> {
         let log = workspace::target_dir().join(format!("skipped-{}", std::process::id()));
         let failed = |error: std::io::Error| format!("{}: {error}", log.display());
         fs::create_dir_all(workspace::target_dir()).and_then(|()| fs::write(&log, "")).map_err(failed)?;
-        let (mut counts, failures) = tested(&mut self.command(missing, &log))?;
+        let (mut counts, failures) = tested(&mut self.command(quick, missing, &log))?;
         counts.skipped = u32::try_from(fs::read_to_string(&log).map_err(failed)?.lines().count()).unwrap_or(u32::MAX);
         fs::remove_file(&log).map_err(failed)?;
         // A test that is left out returns early, and passes.
@@ -230,7 +242,7 @@ impl Entry {
         Ok((counts, failures))
     }
 
-    fn command(&self, missing: &[&str], log: &Path) -> Command {
+    fn command(&self, quick: Option<&str>, missing: &[&str], log: &Path) -> Command {
         let packages: Vec<String> = self.drivers.iter().map(|driver| format!("osiris-driver-{driver}")).collect();
         let mut command = shell::cargo(&NEXTEST);
         for package in &packages {
@@ -243,7 +255,8 @@ impl Entry {
         };
         let skipped = missing.iter().copied().filter(|service| !brings(service));
         let skipped: Vec<&str> = skipped.chain([self.without]).collect();
-        command.args(["--no-fail-fast", "--status-level", "none", "--final-status-level", "fail", "-E", self.filter]);
+        command.args(["--no-fail-fast", "--status-level", "none", "--final-status-level", "fail"]);
+        command.args(["-E", quick.filter(|_| self.mode != "statement").unwrap_or(self.filter)]);
         command.envs(self.variables.iter().cloned()).env(SKIPPED, skipped.join(",")).env(SKIPPED_LOG, log);
         command.env_remove("OSIRIS_TEST_POSTGRES_URL");
         command
