@@ -19,7 +19,7 @@ async fn over_rest_bounds_are_kept_as_over_the_database() {
     };
     // S21
     let error = report(with(json!({})), &None).await;
-    assert!(error.contains("1 rows have NULL"), "{error}");
+    assert!(error.contains("1 row has NULL"), "{error}");
     let first = world.read(with(json!({"nulls": "skip"}))).await.unwrap();
     assert_eq!((first.rows, first.counts.skipped), (2, 1));
     let included = world.read_from(with(json!({"nulls": "include"})), first.state.clone()).await.unwrap();
