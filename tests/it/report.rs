@@ -178,7 +178,9 @@ fn a_resumed_run_has_a_report_with_all_its_columns() {
 
 #[test]
 fn the_report_of_a_resumed_run_that_is_going_on_says_nothing_of_the_time_before() {
-    let project = project(&[READ, &sql("slow", "SELECT nothing FROM orders"), &write("out", "out.csv")].concat());
+    // A writer would take the rows of the query while it runs; a query waits for them.
+    let steps = [sql("slow", "SELECT nothing FROM orders"), sql("last", "SELECT * FROM slow"), write("out", "out.csv")];
+    let project = project(&[READ, &steps.concat()].concat());
     project.run(&["run", "pipeline.yaml"]).with_code(1);
     let mended = project.read("pipeline.yaml").replace("SELECT nothing FROM orders", SLOW);
     project.write("pipeline.yaml", mended);

@@ -42,7 +42,7 @@ pub(crate) struct Report {
 impl Report {
     /// Whether it shows values of rejected rows.
     pub(crate) fn holds_rows(&self) -> bool {
-        self.rejects.iter().any(|rejects| !rejects.rows.is_empty())
+        self.rejects.iter().flat_map(|rejects| &rejects.rows).any(|reject| reject.row.is_some())
     }
 }
 
