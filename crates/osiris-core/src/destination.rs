@@ -26,6 +26,7 @@ pub struct DestinationId {
     shown: String,
     field: &'static str,
     replaces: bool,
+    folds_case: bool,
 }
 
 impl DestinationId {
@@ -41,7 +42,7 @@ impl DestinationId {
 
     fn at_path(kind: DestinationKind, path: PathBuf) -> Self {
         let shown = path.display().to_string();
-        Self { kind, path: Some(path), names: Vec::new(), shown, field: "path", replaces: false }
+        Self { kind, path: Some(path), names: Vec::new(), shown, field: "path", replaces: false, folds_case: true }
     }
 
     /// The standard output of the process.
@@ -54,6 +55,7 @@ impl DestinationId {
             shown,
             field: "path",
             replaces: false,
+            folds_case: false,
         }
     }
 
@@ -66,7 +68,15 @@ impl DestinationId {
             None => table.to_owned(),
         };
         let names = servers.iter().map(|server| format!("{server}\n{table}")).collect();
-        Self { kind: DestinationKind::Table, path: None, names, shown, field: "table", replaces: false }
+        Self {
+            kind: DestinationKind::Table,
+            path: None,
+            names,
+            shown,
+            field: "table",
+            replaces: false,
+            folds_case: false,
+        }
     }
 
     /// The field of the configuration that names it, for messages. Default: `path` or `table`.
@@ -80,6 +90,14 @@ impl DestinationId {
     #[must_use]
     pub fn replaced(mut self, replaces: bool) -> Self {
         self.replaces = replaces;
+        self
+    }
+
+    /// Says that names which differ only by case may be the same, as the server is set up. Files are so by themselves: a
+    /// file system may be.
+    #[must_use]
+    pub fn folding_case(mut self) -> Self {
+        self.folds_case = true;
         self
     }
 
@@ -104,6 +122,16 @@ impl DestinationId {
             (Some(ours), Some(theirs)) => ours == theirs || self.contains(theirs) || other.contains(ours),
             _ => self.names.iter().any(|name| other.names.contains(name)),
         }
+    }
+
+    /// Whether it [is the same](Self::is_same_as), or may be the same on some servers and disks: they differ only by case.
+    pub fn may_be_same_as(&self, other: &Self) -> bool {
+        let folded = |id: &Self| Self {
+            path: id.path.as_ref().map(|path| PathBuf::from(path.to_string_lossy().to_lowercase())),
+            names: id.names.iter().map(|name| name.to_lowercase()).collect(),
+            ..id.clone()
+        };
+        self.is_same_as(other) || (self.folds_case && other.folds_case && folded(self).is_same_as(&folded(other)))
     }
 
     fn contains(&self, path: &Path) -> bool {
@@ -165,6 +193,15 @@ mod tests {
         assert_eq!(both.to_string(), "public.t on https://h");
         assert_eq!(both.servers().collect::<Vec<_>>(), ["https://h", "localhost:5432/db"]);
         assert_eq!(DestinationId::standard_output().servers().count(), 0);
+    }
+
+    #[test]
+    fn names_that_differ_by_case_may_be_the_same_where_the_destination_says_so() {
+        let table = |name| DestinationId::table(["h:1"], name);
+        assert!(!table("s.Items").may_be_same_as(&table("s.items")));
+        assert!(table("s.Items").folding_case().may_be_same_as(&table("s.items").folding_case()));
+        assert!(DestinationId::file("/out/Items").may_be_same_as(&DestinationId::file("/out/items")));
+        assert!(!DestinationId::file("/out/Items").is_same_as(&DestinationId::file("/out/items")));
     }
 
     #[test]

@@ -51,6 +51,12 @@ pub trait Family: Send + Sync + 'static {
         Err(no_discovery(Self::NAME))
     }
 
+    /// The schema of the resources that discovery names without one, where the source has schemas. Pure.
+    fn default_schema(connection: &Self::Connection) -> Option<String> {
+        let _ = connection;
+        None
+    }
+
     /// Reports within `limit` whether the connection works and, if not, how to fix it. Never fails, never leaks a
     /// secret [DRV-022, 023].
     async fn check(&self, connection: &Self::Connection, limit: Duration) -> Health {

@@ -49,6 +49,10 @@ impl Family for Mysql {
         discover::discover(&self.connect, connection).await
     }
 
+    fn default_schema(connection: &MysqlConnection) -> Option<String> {
+        connection.database.clone()
+    }
+
     async fn check(&self, connection: &MysqlConnection, limit: Duration) -> Health {
         doctor::check(&self.connect, connection, limit).await
     }

@@ -53,6 +53,10 @@ impl Family for Postgres {
         discover::discover(&self.connect, connection).await
     }
 
+    fn default_schema(_: &PostgresConnection) -> Option<String> {
+        Some("public".to_owned())
+    }
+
     async fn check(&self, connection: &PostgresConnection, limit: Duration) -> Health {
         doctor::check(&self.connect, connection, limit).await
     }

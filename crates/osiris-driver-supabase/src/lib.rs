@@ -47,6 +47,10 @@ impl Family for Supabase {
         discover::discover(&self.connect, connection).await
     }
 
+    fn default_schema(_: &SupabaseConnection) -> Option<String> {
+        Some("public".to_owned())
+    }
+
     async fn check(&self, connection: &SupabaseConnection, limit: Duration) -> Health {
         doctor::check(&self.connect, connection, limit).await
     }

@@ -22,6 +22,7 @@ pub(crate) trait TypedFamily<T>: Send + Sync {
     fn has_discovery(&self) -> bool;
     fn has_doctor(&self) -> bool;
     fn source(&self, connection: &T) -> Vec<(&'static str, String)>;
+    fn default_schema(&self, connection: &T) -> Option<String>;
     async fn discover(&self, connection: &T, pattern: Option<&str>) -> Result<Catalog>;
     async fn check(&self, connection: &T, limit: Duration) -> Health;
 }
@@ -46,6 +47,10 @@ impl<F: Family> TypedFamily<F::Connection> for F {
 
     fn source(&self, connection: &F::Connection) -> Vec<(&'static str, String)> {
         F::source(connection)
+    }
+
+    fn default_schema(&self, connection: &F::Connection) -> Option<String> {
+        F::default_schema(connection)
     }
 
     async fn discover(&self, connection: &F::Connection, pattern: Option<&str>) -> Result<Catalog> {
@@ -80,6 +85,10 @@ impl<T: Sync> TypedFamily<T> for Unnamed {
 
     fn source(&self, _: &T) -> Vec<(&'static str, String)> {
         Vec::new()
+    }
+
+    fn default_schema(&self, _: &T) -> Option<String> {
+        None
     }
 
     async fn discover(&self, _: &T, _: Option<&str>) -> Result<Catalog> {
@@ -145,6 +154,10 @@ impl<T: DeserializeOwned + JsonSchema + Send + Sync> FamilyDriver for FamilyAdap
 
     fn has_doctor(&self) -> bool {
         self.family.has_doctor()
+    }
+
+    fn default_schema(&self, connection: &ResolvedConnection) -> Option<String> {
+        self.family.default_schema(&self.parse(connection).value?)
     }
 
     async fn discover(&self, connection: &ResolvedConnection, pattern: Option<&str>) -> Result<Catalog> {

@@ -129,6 +129,9 @@ pub trait FamilyDriver: Send + Sync {
     /// Whether [`check`](Self::check) is implemented.
     fn has_doctor(&self) -> bool;
 
+    /// The schema of the resources that discovery names without one, where the source has schemas. No I/O.
+    fn default_schema(&self, connection: &ResolvedConnection) -> Option<String>;
+
     /// The resources of the connection; with a pattern, only [those that match](Catalog::matching).
     ///
     /// # Errors
