@@ -22,6 +22,11 @@ pub(super) fn check(pipeline: &Pipeline, checked: &[Checked], wirings: &[Wiring]
     let writers: Vec<Writer<'_>> = steps.filter_map(|(index, (step, checked))| writer(index, step, checked)).collect();
     for (number, second) in writers.iter().enumerate() {
         // One report for each step is enough.
+        let twins = writers[..number].iter().find(|first| are_twins(first, second));
+        if let Some(first) = twins {
+            diagnostics.push(of_tables(pipeline, first, second));
+            continue;
+        }
         let clash = writers[..number].iter().find_map(|first| Some((first, clash(first, second, wirings)?)));
         if let Some((first, (why, hint))) = clash {
             let (one, two) = (&first.step.id.value, &second.step.id.value);
@@ -41,6 +46,31 @@ fn writer<'a>(index: usize, step: &'a Step, checked: &Checked) -> Option<Writer<
     let found = step.config.find(&pointer);
     let place = if found.is_exact { found.value_span() } else { step.component.span };
     Some(Writer { index, step, destination, place })
+}
+
+/// Whether two steps write two tables of one group to what is, or may be, the same.
+fn are_twins(first: &Writer<'_>, second: &Writer<'_>) -> bool {
+    let group = |writer: &Writer<'_>| writer.step.group.as_ref().map(|member| member.group.clone());
+    group(first).is_some() && group(first) == group(second) && first.destination.may_be_same_as(&second.destination)
+}
+
+fn of_tables(pipeline: &Pipeline, first: &Writer<'_>, second: &Writer<'_>) -> Diagnostic {
+    let table = |writer: &Writer<'_>| {
+        let member = writer.step.group.as_ref();
+        member.and_then(|member| member.table.clone()).unwrap_or_else(|| writer.step.id.value.clone())
+    };
+    let (one, two, destination) = (table(first), table(second), &second.destination);
+    let case = match first.destination.is_same_as(destination) {
+        true => "",
+        false => "; their names differ only by case, which it may ignore",
+    };
+    let message = format!(
+        "the tables `{one}` and `{two}` would be written to the same {}, {destination}{case}",
+        destination.kind()
+    );
+    Diagnostic::error(message).with_code(Code::TwoWriters).at(&pipeline.source, second.place).with_hint(
+        "name each by all that tells them apart, such as `{schema}_{table}`, or exclude one with `\"!NAME\"`",
+    )
 }
 
 /// Why two steps must not both write, and what to do instead.
