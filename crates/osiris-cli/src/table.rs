@@ -222,11 +222,13 @@ fn writers_of<'a>(reader: &'a LedgerStep, steps: &'a [LedgerStep]) -> impl Itera
 
 /// A row for each step. A table of a group that was read and written is one row.
 fn ledger_rows(steps: &[LedgerStep]) -> Vec<Vec<String>> {
-    let is_done = |step: &LedgerStep| step.status == StepStatus::Done;
+    let is_counted = |step: &LedgerStep| matches!(step.status, StepStatus::Done | StepStatus::Reused);
     let mut pairs: Vec<(&LedgerStep, &LedgerStep)> = Vec::new();
-    for (_, reader) in readers(steps).filter(|(_, reader)| is_done(reader)) {
+    for (_, reader) in readers(steps).filter(|(_, reader)| is_counted(reader)) {
         let mut writers = writers_of(reader, steps);
-        if let (Some(writer), None) = (writers.next().filter(|writer| is_done(writer)), writers.next()) {
+        if let (Some(writer), None) = (writers.next(), writers.next())
+            && writer.status == reader.status
+        {
             pairs.push((reader, writer));
         }
     }
@@ -240,16 +242,11 @@ fn ledger_rows(steps: &[LedgerStep]) -> Vec<Vec<String>> {
 /// The row of a table that was read and written.
 fn table_row(reader: &LedgerStep, writer: &LedgerStep) -> Vec<String> {
     let end = |step: &LedgerStep| step.offset_ms.saturating_add(step.duration_ms);
-    let time = Duration::from_millis(end(reader).max(end(writer)).saturating_sub(reader.offset_ms));
-    let (read, out) = (reader.counts.read, rows_out(writer));
-    vec![
-        reader.id.clone(),
-        human::count(read),
-        human::count(out),
-        human::count(reader.counts.rejected + writer.counts.rejected),
-        human::seconds(time),
-        human::rate(read.max(out), time),
-    ]
+    let mut both = reader.clone();
+    both.counts.stored = rows_out(writer);
+    both.counts.rejected += writer.counts.rejected;
+    both.duration_ms = end(reader).max(end(writer)).saturating_sub(reader.offset_ms);
+    ledger_row(&both)
 }
 
 /// Where the rejects of a step are, and why there are any.
@@ -324,6 +321,33 @@ mod tests {
 
     fn cells(rows: &[&[&str]]) -> Vec<Vec<String>> {
         rows.iter().map(|row| row.iter().map(|cell| (*cell).to_owned()).collect()).collect()
+    }
+
+    #[test]
+    fn a_table_of_a_group_is_one_row_and_the_group_a_line() {
+        let steps: Vec<LedgerStep> = serde_json::from_value(serde_json::json!([
+            step("all.a", "extract", "done", &[]),
+            step("load.a", "write", "done", &["all.a"]),
+            step("all.b", "extract", "failed", &[]),
+            step("load.b", "write", "skipped", &["all.b"]),
+        ]))
+        .unwrap();
+        let text = ledger_table(&steps, None);
+        let lines: Vec<&str> = text.lines().map(|line| line.split_whitespace().next().unwrap()).collect();
+        assert_eq!(lines, ["step", "all.a", "all.b", "load.b", "all:"], "{text}");
+        assert!(text.ends_with("all: 1 of 2 tables done; not done: b\n"), "{text}");
+    }
+
+    fn step(id: &str, role: &str, status: &str, upstream: &[&str]) -> serde_json::Value {
+        let (group, table) = id.split_once('.').unwrap();
+        let mut step = serde_json::to_value(osiris::core::StepCounts::default()).unwrap();
+        let others = serde_json::json!({
+            "id": id, "component": "x.y", "role": role, "status": status, "upstream": upstream,
+            "duration_ms": 1, "offset_ms": 0, "attempts": 1, "error": null, "rejects": null, "fingerprint": "",
+            "group": {"group": group, "table": table},
+        });
+        step.as_object_mut().unwrap().extend(others.as_object().unwrap().clone());
+        step
     }
 
     #[test]

@@ -75,6 +75,13 @@ pub struct Step {
     pub span: Span,
 }
 
+impl Step {
+    /// Its id in the file, which is that of its group where it is of one: for what is to be said once of all of them.
+    pub(crate) fn written_id(&self) -> &str {
+        self.group.as_ref().map_or(&self.id.value, |member| &member.group)
+    }
+}
+
 /// One entry under `inputs`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepInput {

@@ -286,10 +286,12 @@ impl Plan {
     /// # Errors
     /// A source that cannot be queried.
     pub async fn find_tables(&self) -> Result<FoundTables, Error> {
+        let base = self.pipeline.source.directory();
+        let base = base.as_path();
         let asked = self.groups.iter().filter_map(|group| self.step(&group.id)).map(|step| async move {
             let family = step.driver.family();
             let named = |error: Error| step.name_connection(error).with_step(&step.id).redacted(&self.redactor);
-            let catalog = family.discover(&step.connection, None).await.map_err(named)?;
+            let catalog = family.discover_from(&step.connection, base).await.map_err(named)?;
             let has_schemas = step.driver.config_schema().field_named("schema").is_some();
             let default = family.default_schema(&step.connection);
             let table = |resource| FoundTable::new(resource, has_schemas, default.as_deref());

@@ -300,7 +300,7 @@ impl<'a> Scheduler<'a> {
             }
             Err(failure) => {
                 let error = step.with_connection(failure.error);
-                let question = Question::after(step, &error);
+                let question = Question::after(step, self.plan.pipeline().source.directory(), &error);
                 failed(report, StepFailure { error, ..failure });
                 question
             }

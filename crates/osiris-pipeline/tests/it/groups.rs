@@ -3,14 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use async_trait::async_trait;
 use osiris_core::{
     Catalog, Component, ComponentSpec, ConnectionUse, DestinationId, Error, ExecutionContext, Extract, Extracted,
-    Family, NoConnection, Resource, ResourceField, ResourceKind, Result, Role, Step, TableRef, TableSink, Write,
-    Written,
+    Family, Intent, NoConnection, Resource, ResourceField, ResourceKind, Result, Role, Step, TableRef, TableSink,
+    Write, Written,
 };
 use osiris_pipeline::{
-    ConnectionsFile, Diagnostics, Environment, FoundTable, FoundTables, Plan, PlanOptions, SourceFile,
+    ConnectionsFile, Diagnostics, Environment, FoundTable, FoundTables, Outcome, Plan, PlanOptions, RunOptions, Silent,
+    SourceFile, StepStatus,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -65,8 +67,16 @@ impl Component for ShopExtractor {
 
 #[async_trait]
 impl Extract for ShopExtractor {
-    async fn extract(&self, _: &Step<'_, Self>, _: &TableSink, _: &ExecutionContext) -> Result<Extracted> {
-        Err(Error::unknown("only planned"))
+    async fn extract(&self, step: &Step<'_, Self>, out: &TableSink, _: &ExecutionContext) -> Result<Extracted> {
+        match step.config().table.as_deref() {
+            Some("items") => return Err(Error::validation("the table is broken")),
+            Some("log") => return Err(Error::auth("the server lets nobody in")),
+            _ => {}
+        }
+        let column: ArrayRef = Arc::new(Int64Array::from_iter_values([1]));
+        let batch = RecordBatch::try_from_iter([("id", column)]).unwrap();
+        out.sender(batch.schema()).await?.send(batch).await?;
+        Ok(Extracted::rows(1))
     }
 }
 
@@ -93,8 +103,11 @@ impl Write for LakeWriter {
         DestinationId::table(["lake"], &config.table).folding_case()
     }
 
-    async fn write(&self, _: &Step<'_, Self>, _: &TableRef, _: &ExecutionContext) -> Result<Written> {
-        Err(Error::unknown("only planned"))
+    async fn write(&self, _: &Step<'_, Self>, input: &TableRef, ctx: &ExecutionContext) -> Result<Written> {
+        let written = Written::inserted(input.rows());
+        let commit = ctx.begin_commit(Intent::new("the lake").with_written(written)).await?;
+        commit.committed(written).await;
+        Ok(written)
     }
 }
 
@@ -296,4 +309,47 @@ async fn the_source_is_asked_for_its_tables() {
     let found = outline.find_tables().await.unwrap();
     let names: Vec<&str> = found.of("shop").unwrap().iter().map(|table| table.name.as_str()).collect();
     assert_eq!(names, ["audit.Orders", "audit.log", "items", "orders", "tmp.x y", "totals"]);
+}
+
+/// The status of every step of a run, in the order of the plan, one step at a time.
+async fn statuses(steps: &str) -> (Outcome, Vec<(String, StepStatus)>) {
+    let directory = tempfile::tempdir().unwrap();
+    let options = RunOptions { jobs: 1, memory_limit: 200 << 20, ..RunOptions::new(directory.path().join(".osiris")) };
+    let report = osiris_pipeline::run::run(&plan(steps), &options, None, &Silent).await.unwrap();
+    let statuses = report.steps.iter().map(|step| (step.id.clone(), step.status)).collect();
+    (report.outcome, statuses)
+}
+
+fn status(all: &[(String, StepStatus)], wanted: StepStatus) -> Vec<&str> {
+    all.iter().filter(|(_, status)| *status == wanted).map(|(id, _)| id.as_str()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_that_fails_stops_what_is_of_no_group() {
+    let other = "  - {id: other, component: shop.extractor, config: {table: totals}}\n";
+    let (outcome, all) = statuses(&format!("{}{WRITE}{other}", read("tables: [\"*\", \"!log\", \"!tmp.*\"]"))).await;
+    assert_eq!(outcome, Outcome::Failed);
+    assert_eq!(status(&all, StepStatus::Failed), ["shop.items"]);
+    assert_eq!(
+        status(&all, StepStatus::Done),
+        ["shop.audit.Orders", "load.audit.Orders", "shop.orders", "load.orders"]
+    );
+    assert_eq!(status(&all, StepStatus::Skipped), ["load.items", "other"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_cannot_be_reached_stops_all_tables() {
+    let (_, all) = statuses(&format!("{}{WRITE}", read("tables: [\"*\", \"!items\", \"!tmp.*\"]"))).await;
+    assert_eq!(status(&all, StepStatus::Failed), ["shop.audit.log"]);
+    assert_eq!(status(&all, StepStatus::Done), ["shop.audit.Orders", "load.audit.Orders"]);
+    assert_eq!(status(&all, StepStatus::Skipped), ["load.audit.log", "shop.orders", "load.orders"]);
+}
+
+#[tokio::test]
+async fn a_plan_whose_tables_are_unknown_does_not_run() {
+    let directory = tempfile::tempdir().unwrap();
+    let outline = planned(&format!("{}{WRITE}", read("tables: [\"*\"]")), false).unwrap();
+    let options = RunOptions::new(directory.path().join(".osiris"));
+    let error = osiris_pipeline::run::run(&outline, &options, None, &Silent).await.unwrap_err();
+    assert!(error.message().contains("the tables of a group have not been found"), "{error:?}");
 }
