@@ -67,6 +67,17 @@ async fn u9_a_table_that_fails_stops_no_other_and_only_it_is_resumed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn u9_a_run_is_resumed_without_the_table_that_cannot_be_read() {
+    let project = project().await;
+    execute(&project, "UPDATE t07 SET n = 'x' WHERE id = 2").await;
+    project.run(&["run", "many.yaml"]).with_code(1);
+    project.write("many.yaml", PIPELINE.replace("\"!tmp_*\"", "\"!tmp_*\", \"!t07\""));
+    let resumed = project.run(&["run", "--resume", "--json"]).with_code(0).json();
+    assert_eq!(with_status(&resumed, "reused").len(), 22);
+    assert_eq!(resumed["steps"].as_array().unwrap().len(), 22);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn u9_a_new_run_after_a_failure_reads_only_what_is_new_of_the_tables_that_arrived() {
     let project = project().await;
     execute(&project, "UPDATE t07 SET n = 'x' WHERE id = 2").await;

@@ -124,14 +124,18 @@ impl DestinationId {
         }
     }
 
-    /// Whether it [is the same](Self::is_same_as), or may be the same on some servers and disks: they differ only by case.
-    pub fn may_be_same_as(&self, other: &Self) -> bool {
-        let folded = |id: &Self| Self {
-            path: id.path.as_ref().map(|path| PathBuf::from(path.to_string_lossy().to_lowercase())),
-            names: id.names.iter().map(|name| name.to_lowercase()).collect(),
-            ..id.clone()
-        };
-        self.is_same_as(other) || (self.folds_case && other.folds_case && folded(self).is_same_as(&folded(other)))
+    /// The same in lower case where names that differ only by case may be [the same](Self::folding_case): two destinations may be the
+    /// same one if these are.
+    #[must_use]
+    pub fn folded(&self) -> Self {
+        if !self.folds_case {
+            return self.clone();
+        }
+        Self {
+            path: self.path.as_ref().map(|path| PathBuf::from(path.to_string_lossy().to_lowercase())),
+            names: self.names.iter().map(|name| name.to_lowercase()).collect(),
+            ..self.clone()
+        }
     }
 
     fn contains(&self, path: &Path) -> bool {
@@ -198,9 +202,9 @@ mod tests {
     #[test]
     fn names_that_differ_by_case_may_be_the_same_where_the_destination_says_so() {
         let table = |name| DestinationId::table(["h:1"], name);
-        assert!(!table("s.Items").may_be_same_as(&table("s.items")));
-        assert!(table("s.Items").folding_case().may_be_same_as(&table("s.items").folding_case()));
-        assert!(DestinationId::file("/out/Items").may_be_same_as(&DestinationId::file("/out/items")));
+        assert!(!table("s.Items").folded().is_same_as(&table("s.items").folded()));
+        assert!(table("s.Items").folding_case().folded().is_same_as(&table("s.items").folding_case().folded()));
+        assert!(DestinationId::file("/out/Items").folded().is_same_as(&DestinationId::file("/out/items").folded()));
         assert!(!DestinationId::file("/out/Items").is_same_as(&DestinationId::file("/out/items")));
     }
 

@@ -13,6 +13,8 @@ struct Writer<'a> {
     index: usize,
     step: &'a Step,
     destination: DestinationId,
+    /// The same without what it may ignore.
+    folded: DestinationId,
     place: Span,
 }
 
@@ -45,13 +47,14 @@ fn writer<'a>(index: usize, step: &'a Step, checked: &Checked) -> Option<Writer<
     let pointer = pointer_as_written(&step.config, &format!("/{}", destination.field()), driver.config_schema());
     let found = step.config.find(&pointer);
     let place = if found.is_exact { found.value_span() } else { step.component.span };
-    Some(Writer { index, step, destination, place })
+    let folded = destination.folded();
+    Some(Writer { index, step, destination, folded, place })
 }
 
 /// Whether two steps write two tables of one group to what is, or may be, the same.
 fn are_twins(first: &Writer<'_>, second: &Writer<'_>) -> bool {
-    let group = |writer: &Writer<'_>| writer.step.group.as_ref().map(|member| member.group.clone());
-    group(first).is_some() && group(first) == group(second) && first.destination.may_be_same_as(&second.destination)
+    let (Some(one), Some(two)) = (&first.step.group, &second.step.group) else { return false };
+    one.group == two.group && first.folded.is_same_as(&second.folded)
 }
 
 fn of_tables(pipeline: &Pipeline, first: &Writer<'_>, second: &Writer<'_>) -> Diagnostic {
