@@ -133,7 +133,7 @@ fn part<'a>(
     }
     let step = &steps[index];
     let Some(driver) = scope.driver(step) else { return Part::Single };
-    let read = tables_of(steps, index, driver.spec().role, readers);
+    let read = tables_of(steps, index, driver.as_ref(), readers);
     match (driver.spec().role, read.as_slice()) {
         (Role::Extract, _) | (_, []) => Part::Single,
         (Role::Write, [reader]) => Part::Writes(Writer::new(step, driver, reader, scope, diagnostics)),
@@ -160,14 +160,15 @@ fn refused(step: &Step, group: &str, message: String, scope: &GroupScope<'_>) ->
 }
 
 /// The groups whose tables a step reads: as the wiring of steps will see it.
-fn tables_of<'a>(steps: &[Step], index: usize, role: Role, readers: &'a [Option<Reader>]) -> Vec<&'a Reader> {
+fn tables_of<'a>(steps: &[Step], index: usize, driver: &dyn Driver, readers: &'a [Option<Reader>]) -> Vec<&'a Reader> {
     let step = &steps[index];
     let named = |id: &str| readers.iter().flatten().find(|reader| reader.id == id);
     let inputs = step.inputs.iter().map(|input| &input.step);
     // A writer that names its inputs needs the others only to have run.
-    let needs = step.needs.iter().filter(|_| step.inputs.is_empty() || role == Role::Transform);
+    let needs = step.needs.iter().filter(|_| step.inputs.is_empty() || driver.spec().role == Role::Transform);
     let mut read: Vec<&Reader> = inputs.chain(needs).filter_map(|word| named(&word.value)).collect();
-    if step.inputs.is_empty() && step.needs.is_empty() && !step.needs_nothing {
+    let takes_one = !step.needs_nothing || driver.needs_input();
+    if step.inputs.is_empty() && step.needs.is_empty() && takes_one {
         let chosen = step.config.get("input_step").and_then(|node| node.as_str());
         let before = || index.checked_sub(1).and_then(|before| readers[before].as_ref());
         read.extend(match chosen {

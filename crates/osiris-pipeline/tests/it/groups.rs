@@ -227,6 +227,22 @@ fn a_view_is_read_where_it_is_named_and_what_waits_for_a_group_waits_for_all() {
 }
 
 #[test]
+fn a_writer_takes_the_group_before_it_however_it_is_named() {
+    let group = read("tables: [items, orders]");
+    let writer =
+        |more: &str| format!("  - {{id: load, component: lake.writer, {more}config: {{table: \"{{table}}\"}}}}\n");
+    let with_input = writer("needs: [shop], ").replace("config: {", "config: {input_step: shop, ");
+    for writer in [writer(""), writer("needs: [], "), writer("inputs: {rows: \"${shop.table}\"}, "), with_input] {
+        let plan = plan(&format!("{group}{writer}"));
+        assert_eq!(ids(&plan), ["shop.items", "load.items", "shop.orders", "load.orders"], "{writer}");
+        for step in plan.steps().iter().filter(|step| step.id.starts_with("load")) {
+            let [(_, source)] = step.upstream.as_slice() else { panic!("{writer}: {:?}", step.upstream) };
+            assert_eq!(source.strip_prefix("shop."), step.id.strip_prefix("load."), "{writer}");
+        }
+    }
+}
+
+#[test]
 fn the_key_of_each_table_is_its_primary_key() {
     let write = "  - {id: load, component: lake.writer, config: {table: \"{table}\", mode: upsert, key: auto}}\n";
     let plan = plan(&format!("{}{write}", read("tables: [items, orders]")));
