@@ -98,6 +98,9 @@ async fn u9_tables_that_come_and_go_are_named_by_the_next_run() {
     let first = project.run(&["run", "many.yaml"]).with_code(0);
     assert!(first.stderr.contains("all: 12 of 12 tables done"), "{}", first.stderr);
     assert!(!first.stderr.contains("did not read"), "{}", first.stderr);
+    // A line for each table: while it runs, and in the ledger.
+    assert!(first.stderr.contains("done load.t01") && !first.stderr.contains("done all.t01"), "{}", first.stderr);
+    assert_eq!(first.stderr.lines().filter(|line| line.contains(".t01")).count(), 2, "{}", first.stderr);
     execute(&project, &format!("{} DROP TABLE t02;", table(13))).await;
     let second = project.run(&["run", "many.yaml"]).with_code(0);
     assert!(second.stderr.contains("`all` reads 1 table that run") && second.stderr.contains("did not read: `t13`"));
