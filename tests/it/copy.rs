@@ -173,7 +173,9 @@ fn an_address_that_leads_nowhere_is_refused_before_anything_is_written() {
             "the source address names no table",
             "osiris discover mysql.extractor",
         ),
-        (&["mysql://root@localhost/shop.*", "out.csv"], "`*` is a pattern", "osiris discover"),
+        (&["mysql://root@localhost/shop.*", "out.csv"], "`out.csv` is one destination", "such as `out/`"),
+        (&["mysql://root@localhost/shop.*", "out/", "--sql", "SELECT 1"], "--sql runs on the rows of one table", ""),
+        (&["orders.csv", "@postgres.lake.*"], "`*` is a pattern", "name one table"),
         (&["mysql://root@localhost:many/shop.t", "out.csv"], "invalid port", "%40"),
         (
             &["mysql://root@localhost/shop.t?colour=red", "out.csv"],

@@ -21,6 +21,7 @@ mod init_from;
 mod interrupted;
 mod kills;
 mod machine;
+mod many_tables;
 mod migrating;
 mod mysql;
 mod on_failure;

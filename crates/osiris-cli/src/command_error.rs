@@ -17,6 +17,14 @@ pub(crate) enum CommandError {
 }
 
 impl CommandError {
+    /// That of a plan whose sources were asked for their tables.
+    pub(crate) fn of_plan(error: Error) -> Self {
+        match Diagnostics::of_error(&error) {
+            Some(diagnostics) => Self::Diagnostics(diagnostics.clone()),
+            None => Self::Run(error),
+        }
+    }
+
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Diagnostics(_) | Self::Refused(_) => ExitCode::Refused,

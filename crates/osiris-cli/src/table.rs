@@ -161,7 +161,7 @@ const LEDGER: [Column; 6] = [
 
 /// The ledger: the row counts of every step, of at most so many columns.
 pub(crate) fn ledger_table(steps: &[LedgerStep], limit: Option<usize>) -> String {
-    let mut text = table(&LEDGER, steps.iter().map(ledger_row).collect(), limit);
+    let mut text = table(&LEDGER, ledger_rows(steps), limit);
     ledger_notes(steps).iter().for_each(|note| text.push_str(&format!("{note}\n")));
     text
 }
@@ -182,7 +182,71 @@ pub(crate) fn ledger_notes(steps: &[LedgerStep]) -> Vec<String> {
         let at = confirmation.at.format("%Y-%m-%d %H:%M:%S UTC");
         notes.push(format!("{}: confirmed{who} at {at}: its rows were not counted in the destination", step.id));
     }
+    notes.extend(group_notes(steps));
     notes
+}
+
+/// How many tables of each group have arrived, and which have not.
+fn group_notes(steps: &[LedgerStep]) -> Vec<String> {
+    let mut groups: Vec<&str> = readers(steps).map(|(group, _)| group).collect();
+    groups.sort_unstable();
+    groups.dedup();
+    let note = |group: &&str| {
+        let tables: Vec<&LedgerStep> =
+            readers(steps).filter(|(name, _)| name == group).map(|(_, reader)| reader).collect();
+        let is_done = |reader: &&&LedgerStep| {
+            reader.status.is_done() && writers_of(reader, steps).all(|writer| writer.status.is_done())
+        };
+        let done = tables.iter().filter(is_done).count();
+        let left: Vec<&str> = tables.iter().filter(|reader| !is_done(reader)).map(|reader| table_of(reader)).collect();
+        let left = if left.is_empty() { String::new() } else { format!("; not done: {}", left.join(", ")) };
+        let ending = if tables.len() == 1 { "" } else { "s" };
+        format!("{group}: {done} of {} table{ending} done{left}", tables.len())
+    };
+    groups.iter().map(note).collect()
+}
+
+/// The steps that read the tables of groups, with their groups.
+fn readers(steps: &[LedgerStep]) -> impl Iterator<Item = (&str, &LedgerStep)> {
+    let of_tables = steps.iter().filter(|step| step.role == Role::Extract);
+    of_tables.filter_map(|step| Some((step.group.as_ref()?.group.as_str(), step)))
+}
+
+fn table_of(step: &LedgerStep) -> &str {
+    step.group.as_ref().and_then(|member| member.table.as_deref()).unwrap_or(&step.id)
+}
+
+fn writers_of<'a>(reader: &'a LedgerStep, steps: &'a [LedgerStep]) -> impl Iterator<Item = &'a LedgerStep> {
+    steps.iter().filter(|step| step.role == Role::Write && step.upstream == [reader.id.as_str()])
+}
+
+/// A row for each step. A table of a group that was read and written is one row.
+fn ledger_rows(steps: &[LedgerStep]) -> Vec<Vec<String>> {
+    let is_counted = |step: &LedgerStep| matches!(step.status, StepStatus::Done | StepStatus::Reused);
+    let mut pairs: Vec<(&LedgerStep, &LedgerStep)> = Vec::new();
+    for (_, reader) in readers(steps).filter(|(_, reader)| is_counted(reader)) {
+        let mut writers = writers_of(reader, steps);
+        if let (Some(writer), None) = (writers.next(), writers.next())
+            && writer.status == reader.status
+        {
+            pairs.push((reader, writer));
+        }
+    }
+    let row = |step: &LedgerStep| match pairs.iter().find(|(one, two)| [&one.id, &two.id].contains(&&step.id)) {
+        Some((reader, writer)) => (step.id == reader.id).then(|| table_row(reader, writer)),
+        None => Some(ledger_row(step)),
+    };
+    steps.iter().filter_map(row).collect()
+}
+
+/// The row of a table that was read and written.
+fn table_row(reader: &LedgerStep, writer: &LedgerStep) -> Vec<String> {
+    let end = |step: &LedgerStep| step.offset_ms.saturating_add(step.duration_ms);
+    let mut both = reader.clone();
+    both.counts.stored = rows_out(writer);
+    both.counts.rejected += writer.counts.rejected;
+    both.duration_ms = end(reader).max(end(writer)).saturating_sub(reader.offset_ms);
+    ledger_row(&both)
 }
 
 /// Where the rejects of a step are, and why there are any.
@@ -257,6 +321,33 @@ mod tests {
 
     fn cells(rows: &[&[&str]]) -> Vec<Vec<String>> {
         rows.iter().map(|row| row.iter().map(|cell| (*cell).to_owned()).collect()).collect()
+    }
+
+    #[test]
+    fn a_table_of_a_group_is_one_row_and_the_group_a_line() {
+        let steps: Vec<LedgerStep> = serde_json::from_value(serde_json::json!([
+            step("all.a", "extract", "done", &[]),
+            step("load.a", "write", "done", &["all.a"]),
+            step("all.b", "extract", "failed", &[]),
+            step("load.b", "write", "skipped", &["all.b"]),
+        ]))
+        .unwrap();
+        let text = ledger_table(&steps, None);
+        let lines: Vec<&str> = text.lines().map(|line| line.split_whitespace().next().unwrap()).collect();
+        assert_eq!(lines, ["step", "all.a", "all.b", "load.b", "all:"], "{text}");
+        assert!(text.ends_with("all: 1 of 2 tables done; not done: b\n"), "{text}");
+    }
+
+    fn step(id: &str, role: &str, status: &str, upstream: &[&str]) -> serde_json::Value {
+        let (group, table) = id.split_once('.').unwrap();
+        let mut step = serde_json::to_value(osiris::core::StepCounts::default()).unwrap();
+        let others = serde_json::json!({
+            "id": id, "component": "x.y", "role": role, "status": status, "upstream": upstream,
+            "duration_ms": 1, "offset_ms": 0, "attempts": 1, "error": null, "rejects": null, "fingerprint": "",
+            "group": {"group": group, "table": table},
+        });
+        step.as_object_mut().unwrap().extend(others.as_object().unwrap().clone());
+        step
     }
 
     #[test]

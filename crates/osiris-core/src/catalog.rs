@@ -1,7 +1,7 @@
 //! What discovery returns: the resources that a connection has access to, in a fixed order, with a fingerprint.
 
 use chrono::{DateTime, Utc};
-use globset::Glob;
+use globset::{Glob, GlobMatcher};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -85,40 +85,68 @@ impl Catalog {
         Self { discovered_at: Utc::now(), resources, fingerprint: format!("sha256:{hex}") }
     }
 
-    /// Only the resources whose name, or the part of it after the last dot, matches `pattern`: `*`, `?`, `[ab]` and
-    /// `{a,b}` as in a shell. The fingerprint covers the remaining resources.
+    /// Only the resources whose name [matches](NamePattern::matches) `pattern`. The fingerprint covers the remaining resources.
     ///
     /// # Errors
     /// The pattern is invalid.
     pub fn matching(self, pattern: &str) -> Result<Self> {
-        let glob = Glob::new(pattern).map_err(|error| {
-            Error::validation(format!("invalid pattern `{pattern}`: {}", error.kind())).with_hint(
-                "`*` matches anything, `?` one character; to match one of `*?[]{}\\` itself, put it in brackets: `[*]`",
-            )
-        })?;
-        let matcher = glob.compile_matcher();
-        let fits = |resource: &Resource| {
-            let last = resource.name.rsplit('.').next().unwrap_or_default();
-            matcher.is_match(&resource.name) || matcher.is_match(last)
-        };
+        let pattern = NamePattern::new(pattern)?;
         let discovered_at = self.discovered_at;
-        let resources = self.resources.into_iter().filter(fits).collect();
+        let resources = self.resources.into_iter().filter(|resource| pattern.matches(&resource.name)).collect();
         Ok(Self { discovered_at, ..Self::new(resources) })
     }
 
     /// The error of a pattern that [matches](Self::matching) none of these resources, with the nearest name.
     pub fn no_match(&self, pattern: &str) -> Error {
-        let names = || self.resources.iter().map(|resource| resource.name.as_str());
+        let names: Vec<&str> = self.resources.iter().map(|resource| resource.name.as_str()).collect();
+        let hint = NamePattern::nearest_of(pattern, &names)
+            .unwrap_or_else(|| "without a pattern all are listed; `*` and `?` match any characters".to_owned());
+        Error::validation(format!("no table matches `{pattern}`")).with_code(Code::TableNotFound).with_hint(hint)
+    }
+}
+
+/// A pattern of the names of resources: `*`, `?`, `[ab]` and `{a,b}` as in a shell.
+#[derive(Debug, Clone)]
+pub struct NamePattern(GlobMatcher);
+
+impl NamePattern {
+    /// Parses a pattern.
+    ///
+    /// # Errors
+    /// The pattern is invalid.
+    pub fn new(pattern: &str) -> Result<Self> {
+        let glob = Glob::new(pattern).map_err(|error| {
+            Error::validation(format!("invalid pattern `{pattern}`: {}", error.kind())).with_hint(
+                "`*` matches anything, `?` one character; to match one of `*?[]{}\\` itself, put it in brackets: `[*]`",
+            )
+        })?;
+        Ok(Self(glob.compile_matcher()))
+    }
+
+    /// The pattern that matches this name only.
+    pub fn escaped(name: &str) -> String {
+        globset::escape(name)
+    }
+
+    /// Whether a text means more than one name as a pattern.
+    pub fn is_wild(pattern: &str) -> bool {
+        pattern.contains(['*', '?', '[', '{'])
+    }
+
+    /// Whether the pattern fits a name, or the part of it after the last dot.
+    pub fn matches(&self, name: &str) -> bool {
+        self.0.is_match(name) || name.rsplit_once('.').is_some_and(|(_, last)| self.0.is_match(last))
+    }
+
+    /// The advice for a pattern that matches none of these names: the nearest one, if there is one.
+    pub fn nearest_of(pattern: &str, names: &[&str]) -> Option<String> {
+        let names = || names.iter().copied();
         let last_begins = |name: &&str| name.rsplit('.').next().is_some_and(|last| last.starts_with(pattern));
         let begins = names().find(|name| name.starts_with(pattern)).or_else(|| names().find(last_begins));
-        let hint = match begins {
-            Some(name) => format!("nearest: `{name}` (`{pattern}*` matches all that begin so)"),
-            None => match nearest(pattern, names()) {
-                Some(name) => format!("did you mean `{name}`?"),
-                None => "without a pattern all are listed; `*` and `?` match any characters".to_owned(),
-            },
-        };
-        Error::validation(format!("no table matches `{pattern}`")).with_code(Code::TableNotFound).with_hint(hint)
+        match begins {
+            Some(name) => Some(format!("nearest: `{name}` (`{pattern}*` matches all that begin so)")),
+            None => nearest(pattern, names()).map(|name| format!("did you mean `{name}`?")),
+        }
     }
 }
 

@@ -26,6 +26,7 @@ pub struct DestinationId {
     shown: String,
     field: &'static str,
     replaces: bool,
+    folds_case: bool,
 }
 
 impl DestinationId {
@@ -41,7 +42,7 @@ impl DestinationId {
 
     fn at_path(kind: DestinationKind, path: PathBuf) -> Self {
         let shown = path.display().to_string();
-        Self { kind, path: Some(path), names: Vec::new(), shown, field: "path", replaces: false }
+        Self { kind, path: Some(path), names: Vec::new(), shown, field: "path", replaces: false, folds_case: true }
     }
 
     /// The standard output of the process.
@@ -54,6 +55,7 @@ impl DestinationId {
             shown,
             field: "path",
             replaces: false,
+            folds_case: false,
         }
     }
 
@@ -66,7 +68,15 @@ impl DestinationId {
             None => table.to_owned(),
         };
         let names = servers.iter().map(|server| format!("{server}\n{table}")).collect();
-        Self { kind: DestinationKind::Table, path: None, names, shown, field: "table", replaces: false }
+        Self {
+            kind: DestinationKind::Table,
+            path: None,
+            names,
+            shown,
+            field: "table",
+            replaces: false,
+            folds_case: false,
+        }
     }
 
     /// The field of the configuration that names it, for messages. Default: `path` or `table`.
@@ -80,6 +90,14 @@ impl DestinationId {
     #[must_use]
     pub fn replaced(mut self, replaces: bool) -> Self {
         self.replaces = replaces;
+        self
+    }
+
+    /// Says that names which differ only by case may be the same, as the server is set up. Files are so by themselves: a
+    /// file system may be.
+    #[must_use]
+    pub fn folding_case(mut self) -> Self {
+        self.folds_case = true;
         self
     }
 
@@ -103,6 +121,20 @@ impl DestinationId {
         match (&self.path, &other.path) {
             (Some(ours), Some(theirs)) => ours == theirs || self.contains(theirs) || other.contains(ours),
             _ => self.names.iter().any(|name| other.names.contains(name)),
+        }
+    }
+
+    /// The same in lower case where names that differ only by case may be [the same](Self::folding_case): two destinations may be the
+    /// same one if these are.
+    #[must_use]
+    pub fn folded(&self) -> Self {
+        if !self.folds_case {
+            return self.clone();
+        }
+        Self {
+            path: self.path.as_ref().map(|path| PathBuf::from(path.to_string_lossy().to_lowercase())),
+            names: self.names.iter().map(|name| name.to_lowercase()).collect(),
+            ..self.clone()
         }
     }
 
@@ -165,6 +197,15 @@ mod tests {
         assert_eq!(both.to_string(), "public.t on https://h");
         assert_eq!(both.servers().collect::<Vec<_>>(), ["https://h", "localhost:5432/db"]);
         assert_eq!(DestinationId::standard_output().servers().count(), 0);
+    }
+
+    #[test]
+    fn names_that_differ_by_case_may_be_the_same_where_the_destination_says_so() {
+        let table = |name| DestinationId::table(["h:1"], name);
+        assert!(!table("s.Items").folded().is_same_as(&table("s.items").folded()));
+        assert!(table("s.Items").folding_case().folded().is_same_as(&table("s.items").folding_case().folded()));
+        assert!(DestinationId::file("/out/Items").folded().is_same_as(&DestinationId::file("/out/items").folded()));
+        assert!(!DestinationId::file("/out/Items").is_same_as(&DestinationId::file("/out/items")));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What the components of one system share: the connection, discovery, and the health check.
 
+use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -49,6 +50,22 @@ pub trait Family: Send + Sync + 'static {
     async fn discover(&self, connection: &Self::Connection, pattern: Option<&str>) -> Result<Catalog> {
         let _ = (connection, pattern);
         Err(no_discovery(Self::NAME))
+    }
+
+    /// The same where relative paths of the connection, such as that of a database file or a certificate, start at `base`: for
+    /// the tables of a pipeline. Default: [`discover`](Self::discover), for a connection without paths.
+    ///
+    /// # Errors
+    /// The source cannot be queried.
+    async fn discover_from(&self, connection: &Self::Connection, base: &Path) -> Result<Catalog> {
+        let _ = base;
+        self.discover(connection, None).await
+    }
+
+    /// The schema of the resources that discovery names without one, where the source has schemas. Pure.
+    fn default_schema(connection: &Self::Connection) -> Option<String> {
+        let _ = connection;
+        None
     }
 
     /// Reports within `limit` whether the connection works and, if not, how to fix it. Never fails, never leaks a

@@ -40,7 +40,7 @@ mod registry;
 mod retry;
 mod visible;
 
-pub use catalog::{Catalog, Resource, ResourceField, ResourceKind};
+pub use catalog::{Catalog, NamePattern, Resource, ResourceField, ResourceKind};
 pub use code::Code;
 pub use commit::{Commit, CommitEnd, CommitLimits, CommitLog, CommitOutcome, CommitRecord, Intent};
 pub use component::{

@@ -15,8 +15,8 @@ const SYSTEM: &str = "'information_schema', 'mysql', 'performance_schema', 'sys'
 
 /// The tables and views of the connection's database; without one, of every database that the account can see, named
 /// `database.table`.
-pub(crate) async fn discover(connect: &Connect, connection: &MysqlConnection) -> Result<Catalog> {
-    let client = connect(Target::new(connection, Path::new("."))).await?;
+pub(crate) async fn discover(connect: &Connect, connection: &MysqlConnection, base: &Path) -> Result<Catalog> {
+    let client = connect(Target::new(connection, base)).await?;
     let catalog = catalog(&client, connection).await?;
     client.close().await;
     Ok(catalog)

@@ -15,6 +15,7 @@ pub use config::*;
 pub use extract::MysqlExtractor;
 pub use write::MysqlWriter;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,7 +47,15 @@ impl Family for Mysql {
     }
 
     async fn discover(&self, connection: &MysqlConnection, _pattern: Option<&str>) -> Result<Catalog> {
-        discover::discover(&self.connect, connection).await
+        discover::discover(&self.connect, connection, Path::new(".")).await
+    }
+
+    async fn discover_from(&self, connection: &MysqlConnection, base: &Path) -> Result<Catalog> {
+        discover::discover(&self.connect, connection, base).await
+    }
+
+    fn default_schema(connection: &MysqlConnection) -> Option<String> {
+        connection.database.clone()
     }
 
     async fn check(&self, connection: &MysqlConnection, limit: Duration) -> Health {

@@ -16,6 +16,7 @@ pub use config::{
 pub use extract::PostgresExtractor;
 pub use write::PostgresWriter;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,7 +51,15 @@ impl Family for Postgres {
     }
 
     async fn discover(&self, connection: &PostgresConnection, _pattern: Option<&str>) -> Result<Catalog> {
-        discover::discover(&self.connect, connection).await
+        discover::discover(&self.connect, connection, Path::new(".")).await
+    }
+
+    async fn discover_from(&self, connection: &PostgresConnection, base: &Path) -> Result<Catalog> {
+        discover::discover(&self.connect, connection, base).await
+    }
+
+    fn default_schema(_: &PostgresConnection) -> Option<String> {
+        Some("public".to_owned())
     }
 
     async fn check(&self, connection: &PostgresConnection, limit: Duration) -> Health {

@@ -13,8 +13,8 @@ use crate::types::declared_type;
 const DOING: &str = "listing tables";
 
 /// The tables and views that are not SQLite's own.
-pub(crate) async fn discover(connect: &Connect, connection: &ConnectionConfig) -> Result<Catalog> {
-    let mut client = connect(Target::new(connection, Path::new("."), Access::Read)).await?;
+pub(crate) async fn discover(connect: &Connect, connection: &ConnectionConfig, base: &Path) -> Result<Catalog> {
+    let mut client = connect(Target::new(connection, base, Access::Read)).await?;
     let catalog = catalog(&mut client).await?;
     client.close().await;
     Ok(catalog)

@@ -15,6 +15,7 @@ pub use config::{ConnectionConfig, ExtractorConfig, WriterConfig};
 pub use extract::SqliteExtractor;
 pub use write::SqliteWriter;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,7 +43,11 @@ impl Family for SqliteFamily {
     type Connection = ConnectionConfig;
 
     async fn discover(&self, connection: &ConnectionConfig, _pattern: Option<&str>) -> Result<Catalog> {
-        discover::discover(&self.connect, connection).await
+        discover::discover(&self.connect, connection, Path::new(".")).await
+    }
+
+    async fn discover_from(&self, connection: &ConnectionConfig, base: &Path) -> Result<Catalog> {
+        discover::discover(&self.connect, connection, base).await
     }
 
     async fn check(&self, connection: &ConnectionConfig, limit: Duration) -> Health {

@@ -14,6 +14,7 @@ pub use config::*;
 pub use extract::SupabaseExtractor;
 pub use write::SupabaseWriter;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,7 +45,15 @@ impl Family for Supabase {
     }
 
     async fn discover(&self, connection: &SupabaseConnection, _pattern: Option<&str>) -> Result<Catalog> {
-        discover::discover(&self.connect, connection).await
+        discover::discover(&self.connect, connection, Path::new(".")).await
+    }
+
+    async fn discover_from(&self, connection: &SupabaseConnection, base: &Path) -> Result<Catalog> {
+        discover::discover(&self.connect, connection, base).await
+    }
+
+    fn default_schema(_: &SupabaseConnection) -> Option<String> {
+        Some("public".to_owned())
     }
 
     async fn check(&self, connection: &SupabaseConnection, limit: Duration) -> Health {

@@ -15,6 +15,7 @@ mod environment;
 mod exit_code;
 mod file;
 mod graph;
+mod group;
 mod init;
 pub mod inspect;
 mod interpolate;
@@ -37,6 +38,7 @@ pub use diagnostic::{Diagnostic, Diagnostics, FAILURE_VERSION, error_json, failu
 pub use environment::Environment;
 pub use exit_code::ExitCode;
 pub use file::write_private;
+pub use group::{FoundTable, FoundTables, GroupMember, TableGroup};
 pub use init::{init, init_file};
 pub use listing::{ConnectionListing, VariableState, list_connections};
 pub use model::{OML_VERSION, Pipeline, Spanned, Step, StepInput};

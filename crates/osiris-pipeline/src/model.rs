@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use osiris_core::{ResumeFrom, RetryPolicy, Role};
 
+use crate::group::GroupMember;
 use crate::params::{ParamSpec, Profile};
 use crate::source::{SourceFile, Span};
 use crate::yaml::Node;
@@ -68,8 +69,17 @@ pub struct Step {
     pub timeout: Option<Duration>,
     /// What a resumed run takes its rows from, where it says so.
     pub resume: Option<Spanned<ResumeFrom>>,
+    /// Its place in a group of steps that were made of one step of the file.
+    pub group: Option<GroupMember>,
     /// Where it stands.
     pub span: Span,
+}
+
+impl Step {
+    /// Its id in the file, which is that of its group where it is of one: for what is to be said once of all of them.
+    pub(crate) fn written_id(&self) -> &str {
+        self.group.as_ref().map_or(&self.id.value, |member| &member.group)
+    }
 }
 
 /// One entry under `inputs`.

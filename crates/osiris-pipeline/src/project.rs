@@ -9,6 +9,7 @@ use osiris_core::{Error, Registry, Result, Secret};
 use crate::connections_file::{CONNECTIONS_FILE, ConnectionsFile};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::environment::Environment;
+use crate::group::FoundTables;
 use crate::parse;
 use crate::plan::{Plan, PlanOptions};
 use crate::run::{PastRun, RunOptions, Runs};
@@ -178,11 +179,15 @@ impl Project {
         let source = Arc::new(SourceFile::read_named(path, shown(path))?);
         let params = record.params.clone().into_iter().chain(params).collect();
         let options = PlanOptions { params, profile: record.profile.clone(), dry_run: record.dry_run };
-        let plan = project.plan(&source, registry, &options)?;
+        let mut plan = project.plan(&source, registry, &options)?;
+        if plan.is_outline() {
+            // The tables are those that the run knew: others are for the next one.
+            plan = project.plan_found(&source, registry, &options, Some(&record.tables))?;
+        }
         Ok((project, plan))
     }
 
-    /// Plans a pipeline of the project.
+    /// Plans a pipeline of the project, without asking anything of a source: the tables of groups stay unknown.
     ///
     /// # Errors
     /// Everything that is wrong with the pipeline file, the connections file, and the user's choices.
@@ -192,12 +197,73 @@ impl Project {
         registry: &Registry,
         options: &PlanOptions,
     ) -> Result<Plan, Diagnostics> {
-        let found = self.connections().and_then(|connections| {
+        self.plan_found(source, registry, options, None)
+    }
+
+    /// Plans a pipeline of the project. The sources of its groups are asked for their tables, and tables that are new or gone
+    /// since the last run are named in a warning.
+    ///
+    /// # Errors
+    /// As for [`plan`](Self::plan), with the [`Diagnostics`] as its source; or a source cannot be queried.
+    pub async fn plan_tables(
+        &self,
+        source: &Arc<SourceFile>,
+        registry: &Registry,
+        options: &PlanOptions,
+    ) -> Result<Plan> {
+        let outline = self.plan(source, registry, options)?;
+        if !outline.is_outline() {
+            return Ok(outline);
+        }
+        let found = outline.find_tables().await?;
+        let mut plan = self.plan_found(source, registry, options, Some(&found))?;
+        plan.name_changes(self.last_run(&plan)?.as_ref());
+        Ok(plan)
+    }
+
+    /// Plans a pipeline of the project with the tables that its last run has read, where there is one, without asking anything
+    /// of a source.
+    ///
+    /// # Errors
+    /// As for [`plan`](Self::plan).
+    pub fn plan_recorded(
+        &self,
+        source: &Arc<SourceFile>,
+        registry: &Registry,
+        options: &PlanOptions,
+    ) -> Result<Plan, Diagnostics> {
+        let outline = self.plan(source, registry, options)?;
+        let last = if outline.is_outline() { self.last_run(&outline).unwrap_or_default() } else { None };
+        match last {
+            Some(past) => self.plan_found(source, registry, options, Some(&past.record().tables)),
+            None => Ok(outline),
+        }
+    }
+
+    /// The last run of a pipeline with groups that was to change something.
+    fn last_run(&self, plan: &Plan) -> Result<Option<PastRun>> {
+        let path = plan.pipeline().source.path();
+        let runs = self.runs().list()?;
+        Ok(runs.into_iter().find(|run| {
+            let record = run.record();
+            let is_own = record.pipeline == plan.name() && path.is_none_or(|path| run.is_of(path));
+            is_own && !record.dry_run && !record.tables.is_empty()
+        }))
+    }
+
+    fn plan_found(
+        &self,
+        source: &Arc<SourceFile>,
+        registry: &Registry,
+        options: &PlanOptions,
+        found: Option<&FoundTables>,
+    ) -> Result<Plan, Diagnostics> {
+        let files = self.connections().and_then(|connections| {
             let environment = self.environment(&connections)?;
             Ok((connections, environment))
         });
-        match found {
-            Ok((connections, environment)) => Plan::new(source, registry, &connections, &environment, options),
+        match files {
+            Ok((connections, environment)) => Plan::of(source, registry, &connections, &environment, options, found),
             Err(mut diagnostics) => {
                 // Problems of the pipeline that do not depend on connections are reported as well.
                 let mut of_pipeline = Diagnostics::default();

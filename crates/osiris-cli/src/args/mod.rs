@@ -103,6 +103,7 @@ pub(crate) enum Command {
     /// is an ordinary pipeline with an ordinary ledger: --print shows it. Exit codes are those of `osiris run`.
     #[command(after_help = "Examples:\n  $ osiris copy data/orders.csv orders.parquet\n  \
                             $ osiris copy @mysql.shop.orders @postgres.lake.orders --mode upsert --key id\n  \
+                            $ osiris copy '@mysql.shop.*' out/\n  \
                             $ osiris copy data/orders.csv - --limit 5\n  \
                             $ osiris copy postgres://me@db.example.com/lake.public.orders orders.csv --print")]
     Copy(CopyArgs),

@@ -3,8 +3,8 @@
 use osiris::pipeline::CopyPipeline;
 use osiris::{PlanOptions, Registry, Settings};
 
-use super::project;
 use super::run::{self, Choices};
+use super::{project, wait};
 use crate::args::CopyArgs;
 use crate::command_error::CommandError;
 use crate::console::Console;
@@ -21,7 +21,8 @@ pub(super) fn copy(
         return Ok(0);
     }
     let project = project::here(Settings { store: args.store.map(Into::into), ..given })?;
-    let plan = project.plan_copy(&copy, registry, &PlanOptions { dry_run: args.dry_run, ..PlanOptions::default() })?;
+    let options = PlanOptions { dry_run: args.dry_run, ..PlanOptions::default() };
+    let plan = wait(project.plan_copy(&copy, registry, &options)).map_err(CommandError::of_plan)?;
     let choices =
         Choices { force: args.force, wait: args.wait, progress: args.progress, json: args.json, ..Choices::default() };
     run::execute(&project, &plan, None, &choices, console)

@@ -49,7 +49,7 @@ fn tables(
     let log_secrets = logging::start(console, project.settings());
     let connections = project.connections()?;
     let environment = project.environment(&connections)?;
-    let request = TablesRequest::new(source.clone(), &args.to);
+    let request = TablesRequest::new(source.clone(), &args.to).with_pattern(args.tables.clone());
     let options = DiscoverOptions {
         connection: Some(source.clone()),
         pattern: args.tables.clone(),

@@ -1,11 +1,14 @@
 //! `plan` and `compile`: what a run would do.
 
+use std::collections::BTreeSet;
+
 use osiris::core::store::default_memory_limit;
-use osiris::pipeline::StoreChoice;
-use osiris::{Error, Project, Registry, Settings};
+use osiris::core::visible_line;
+use osiris::pipeline::{PlannedStep, StoreChoice};
+use osiris::{Error, Plan, Project, Registry, Settings};
 use serde_json::Value;
 
-use super::project::planned;
+use super::project::{outlined, planned};
 use crate::args::{CompileArgs, PlanArgs};
 use crate::command_error::CommandError;
 use crate::console::{Console, json_text};
@@ -26,15 +29,25 @@ pub(super) fn plan(
     let steps = manifest["steps"].as_array().map(Vec::as_slice).unwrap_or_default();
     let ending = if steps.len() == 1 { "" } else { "s" };
     let mut text = format!("{}: {} step{ending}\n", plan.name(), steps.len());
+    let mut shown_groups = BTreeSet::new();
     if let Some(description) = &plan.pipeline().description {
         text.push_str(&format!("{}\n", human::one_line(description)));
     }
-    for (number, (step, planned)) in steps.iter().zip(plan.steps()).enumerate() {
+    let mut number = 0;
+    for (step, planned) in steps.iter().zip(plan.steps()) {
+        if let Some(member) = &planned.group {
+            if shown_groups.insert(&member.group) {
+                number += 1;
+                text.push_str(&format!("\n{number}. {}\n", shown_group(&plan, planned)));
+            }
+            continue;
+        }
+        number += 1;
         let required = planned.driver.config_schema().json()["required"].clone();
         let title = plan.pipeline().steps.iter().find(|step| step.id.value == planned.id);
         let title =
             title.and_then(|step| step.title.as_deref()).map(|title| format!("\n     {}", human::one_line(title)));
-        text.push_str(&format!("\n{}. {}{}\n", number + 1, shown(step, &required), title.unwrap_or_default()));
+        text.push_str(&format!("\n{number}. {}{}\n", shown(step, &required), title.unwrap_or_default()));
         planned.prepared.notes().iter().for_each(|note| text.push_str(&format!("     {note}\n")));
     }
     text.push_str(&format!("\n{}\n", store(&project)));
@@ -48,7 +61,8 @@ pub(super) fn compile(
     registry: &Registry,
     console: &Console,
 ) -> Result<u8, CommandError> {
-    let (_, plan) = planned(&args.selection, given, registry, console)?;
+    // The same for the same files on every machine: no source is asked for its tables.
+    let (_, plan) = outlined(&args.selection, given, registry, console)?;
     let manifest = plan.manifest();
     match &args.output {
         None => console.json(&manifest)?,
@@ -59,6 +73,28 @@ pub(super) fn compile(
         }
     }
     Ok(0)
+}
+
+/// The steps of a group, of which `first` is one: what they have in common, then a line for each table.
+fn shown_group(plan: &Plan, first: &PlannedStep) -> String {
+    let group = |step: &PlannedStep| step.group.as_ref().map(|member| member.group.clone());
+    let members: Vec<&PlannedStep> = plan.steps().iter().filter(|step| group(step) == group(first)).collect();
+    let (spec, ending) = (first.driver.spec(), if members.len() == 1 { "" } else { "s" });
+    let id = group(first).unwrap_or_default();
+    let mut lines = vec![format!("{id}  {} ({}), {} table{ending}", spec.name, spec.role.mode(), members.len())];
+    if let Some(reference) = first.connection().reference() {
+        lines.push(format!("connection: {reference}"));
+    }
+    if let Some(found) = plan.groups().iter().find(|group| group.id == id) {
+        lines.push(format!("tables: {}", human::one_line(&found.patterns.join(", "))));
+    }
+    for step in members {
+        let table = step.group.as_ref().and_then(|member| member.table.as_deref()).unwrap_or("(found when it runs)");
+        let to = step.prepared.destination().map_or_else(String::new, |destination| format!(" -> {destination}"));
+        lines.push(format!("  {}", visible_line(&format!("{table}{to}  ({})", step.id))));
+        lines.extend(step.prepared.notes().iter().map(|note| format!("    {note}")));
+    }
+    lines.join("\n     ")
 }
 
 /// One step of the manifest: what it runs, what it reads, the fields it cannot do without, what it waits for.

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use osiris::pipeline::{Diagnostics, FAILURE_VERSION, parse};
-use osiris::{Environment, Plan, Project, Registry, Settings, SourceFile};
+use osiris::{Environment, Plan, PlanOptions, Project, Registry, Settings, SourceFile};
 use serde_json::json;
 
+use super::wait;
 use crate::args::{Selection, ValidateArgs};
 use crate::command_error::CommandError;
 use crate::console::Console;
@@ -20,7 +21,9 @@ pub(super) fn validate(
     let project = Project::of_pipeline(&args.selection.file, given, Environment::of_process())?;
     let source = Arc::new(SourceFile::read(&args.selection.file)?);
     // A machine that only checks files has no secrets.
-    let (steps, warnings, complete) = match project.plan(&source, registry, &args.selection.options()) {
+    let planned = project.plan(&source, registry, &args.selection.options());
+    let groups: Vec<String> = planned.iter().flat_map(|plan| plan.groups()).map(|group| group.id.clone()).collect();
+    let (steps, warnings, complete) = match planned {
         Ok(plan) => (plan.steps().len(), plan.warnings().clone(), true),
         Err(diagnostics) => (steps_of(&source), diagnostics.without_environment()?, false),
     };
@@ -29,13 +32,17 @@ pub(super) fn validate(
     }
     if args.json {
         let diagnostics = warnings.to_json();
-        console.json(&json!({
+        let mut answer = json!({
             "version": FAILURE_VERSION,
             "ok": true,
             "complete": complete,
             "steps": steps,
             "diagnostics": diagnostics,
-        }))?;
+        });
+        if !groups.is_empty() {
+            answer["groups"] = json!(groups);
+        }
+        console.json(&answer)?;
         return Ok(0);
     }
     let ending = if steps == 1 { "" } else { "s" };
@@ -46,6 +53,9 @@ pub(super) fn validate(
         "in part: what the variables above belong to was not checked, and `osiris run` refuses without them"
     };
     console.say(&format!("{good} {file}: {steps} step{ending} ({unchecked})"));
+    for group in groups {
+        console.say(&format!("  the tables of `{group}` are found when it runs; `osiris plan` lists them"));
+    }
     Ok(0)
 }
 
@@ -53,18 +63,63 @@ fn steps_of(source: &Arc<SourceFile>) -> usize {
     parse(source, &mut Diagnostics::default()).map_or(0, |pipeline| pipeline.steps.len())
 }
 
-/// The pipeline that the user chose, planned; what is worth a warning has been said.
+/// The pipeline that the user chose, planned, with the tables that its sources have; what is worth a warning has been said.
 pub(super) fn planned(
     selection: &Selection,
     given: Settings,
     registry: &Registry,
     console: &Console,
 ) -> Result<(Project, Plan), CommandError> {
+    chosen(selection, given, console, |project, source| plan(project, source, registry, &selection.options()))
+}
+
+/// The same, with the tables that the last run has read.
+pub(super) fn recorded(
+    selection: &Selection,
+    given: Settings,
+    registry: &Registry,
+    console: &Console,
+) -> Result<(Project, Plan), CommandError> {
+    chosen(selection, given, console, |project, source| {
+        Ok(project.plan_recorded(source, registry, &selection.options())?)
+    })
+}
+
+/// The same, with one step for all tables of a group.
+pub(super) fn outlined(
+    selection: &Selection,
+    given: Settings,
+    registry: &Registry,
+    console: &Console,
+) -> Result<(Project, Plan), CommandError> {
+    chosen(selection, given, console, |project, source| Ok(project.plan(source, registry, &selection.options())?))
+}
+
+fn chosen(
+    selection: &Selection,
+    given: Settings,
+    console: &Console,
+    plan: impl FnOnce(&Project, &Arc<SourceFile>) -> Result<Plan, CommandError>,
+) -> Result<(Project, Plan), CommandError> {
     let project = Project::of_pipeline(&selection.file, given, Environment::of_process())?;
     let source = Arc::new(SourceFile::read(&selection.file)?);
-    let plan = project.plan(&source, registry, &selection.options())?;
+    let plan = plan(&project, &source)?;
     warn(&plan, console);
     Ok((project, plan))
+}
+
+/// A pipeline, planned; the sources of its groups are asked for their tables.
+pub(super) fn plan(
+    project: &Project,
+    source: &Arc<SourceFile>,
+    registry: &Registry,
+    options: &PlanOptions,
+) -> Result<Plan, CommandError> {
+    let plan = project.plan(source, registry, options)?;
+    if !plan.is_outline() {
+        return Ok(plan);
+    }
+    wait(project.plan_tables(source, registry, options)).map_err(CommandError::of_plan)
 }
 
 /// The warnings of a plan. Where secrets are written out in files is a line: `validate` shows each.

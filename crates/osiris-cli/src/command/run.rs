@@ -159,7 +159,7 @@ fn first(project: &Project, args: &RunArgs, registry: &Registry) -> Result<Plan,
     let file = args.file.as_deref().unwrap_or(Path::new(""));
     let options = PlanOptions { params: params(&args.params), profile: args.profile.clone(), dry_run: args.dry_run };
     let source = Arc::new(SourceFile::read(file)?);
-    Ok(project.plan(&source, registry, &options)?)
+    project::plan(project, &source, registry, &options)
 }
 
 /// Returns the project of the run to be resumed as well.

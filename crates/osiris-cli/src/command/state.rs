@@ -27,7 +27,7 @@ pub(super) fn execute(
 }
 
 fn show(args: &ShowStateArgs, given: Settings, registry: &Registry, console: &Console) -> Result<(), CommandError> {
-    let (project, plan) = project::planned(&args.selection, given, registry, console)?;
+    let (project, plan) = project::recorded(&args.selection, given, registry, console)?;
     let mut states = SavedStates::below(&project.run_root(), plan.name()).list(&plan)?;
     states.retain(|state| args.step.as_ref().is_none_or(|step| *step == state.step));
     if args.json {
@@ -73,7 +73,7 @@ fn confirmed(args: &ResetStateArgs, console: &Console) -> Result<bool, CommandEr
 }
 
 fn accept(args: &AcceptStateArgs, given: Settings, registry: &Registry, console: &Console) -> Result<(), CommandError> {
-    let (project, plan) = project::planned(&args.selection, given, registry, console)?;
+    let (project, plan) = project::recorded(&args.selection, given, registry, console)?;
     let states = SavedStates::below(&project.run_root(), plan.name());
     let accepted = states.accept(&plan, args.step.as_deref())?;
     if accepted.is_empty() {

@@ -15,7 +15,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use osiris::Plan;
-use osiris::core::{Progress, visible_line};
+use osiris::core::{Progress, Role, visible_line};
 use osiris::pipeline::{Observer, PlannedStep, StepReport, StepStatus};
 
 use crate::args::ProgressArg;
@@ -140,8 +140,18 @@ impl Observer for Display<'_> {
     }
 
     fn step_finished(&self, report: &StepReport) {
-        let line = self.console.says().then(|| self.line(report));
+        let is_said = self.console.says() && (says_something(report) || self.console.says_more());
+        let line = is_said.then(|| self.line(report));
         self.send(Message::Ended(EndedStep::from(report), line));
+    }
+}
+
+/// A table of a group is one line: that of its writer, or that of its reader where it does not get as far.
+fn says_something(report: &StepReport) -> bool {
+    match (&report.group, report.role) {
+        (Some(_), Role::Extract) => !report.status.is_done(),
+        (Some(_), Role::Write) => report.status != StepStatus::Skipped,
+        _ => true,
     }
 }
 

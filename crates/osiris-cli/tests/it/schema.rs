@@ -66,6 +66,11 @@ steps:
     config: {path: b.csv, mode: append}
 ";
 
+/// The reader of a file.
+const FILE: &str = "component: filesystem.csv_extractor
+    mode: read
+    config: {path: a.csv, limit: 10, separator: \";\", na_values: [\"-\"]}";
+
 #[test]
 fn what_may_be_written_fits_and_the_usual_mistakes_do_not() {
     let schema = schema("pipeline");
@@ -78,6 +83,7 @@ fn what_may_be_written_fits_and_the_usual_mistakes_do_not() {
         ("filesystem.csv_writer", "filesystem.writer"),
         ("path: a.csv,", "path: a.csv, connection: \"@filesystem.lake\", base_dir: data, dry_run: true,"),
         ("mode: read", "mode: extract"),
+        (FILE, "component: sqlite.extractor\n    config: {tables: [\"*\", \"!tmp_*\"], cursor: {column: id}}"),
     ] {
         let text = PIPELINE.replace(written, instead);
         assert_eq!(problems(&schema, &text), Vec::<String>::new(), "{instead}");

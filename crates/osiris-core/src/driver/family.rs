@@ -1,5 +1,6 @@
 //! From a typed family to a [`FamilyDriver`]: its schema, the parse of a connection, time limits, redaction.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,8 @@ pub(crate) trait TypedFamily<T>: Send + Sync {
     fn has_discovery(&self) -> bool;
     fn has_doctor(&self) -> bool;
     fn source(&self, connection: &T) -> Vec<(&'static str, String)>;
+    async fn discover_from(&self, connection: &T, base: &Path) -> Result<Catalog>;
+    fn default_schema(&self, connection: &T) -> Option<String>;
     async fn discover(&self, connection: &T, pattern: Option<&str>) -> Result<Catalog>;
     async fn check(&self, connection: &T, limit: Duration) -> Health;
 }
@@ -46,6 +49,14 @@ impl<F: Family> TypedFamily<F::Connection> for F {
 
     fn source(&self, connection: &F::Connection) -> Vec<(&'static str, String)> {
         F::source(connection)
+    }
+
+    async fn discover_from(&self, connection: &F::Connection, base: &Path) -> Result<Catalog> {
+        Family::discover_from(self, connection, base).await
+    }
+
+    fn default_schema(&self, connection: &F::Connection) -> Option<String> {
+        F::default_schema(connection)
     }
 
     async fn discover(&self, connection: &F::Connection, pattern: Option<&str>) -> Result<Catalog> {
@@ -80,6 +91,14 @@ impl<T: Sync> TypedFamily<T> for Unnamed {
 
     fn source(&self, _: &T) -> Vec<(&'static str, String)> {
         Vec::new()
+    }
+
+    async fn discover_from(&self, _: &T, _: &Path) -> Result<Catalog> {
+        Err(no_discovery(self.0))
+    }
+
+    fn default_schema(&self, _: &T) -> Option<String> {
+        None
     }
 
     async fn discover(&self, _: &T, _: Option<&str>) -> Result<Catalog> {
@@ -145,6 +164,20 @@ impl<T: DeserializeOwned + JsonSchema + Send + Sync> FamilyDriver for FamilyAdap
 
     fn has_doctor(&self) -> bool {
         self.family.has_doctor()
+    }
+
+    async fn discover_from(&self, connection: &ResolvedConnection, base: &Path) -> Result<Catalog> {
+        if !self.family.has_discovery() {
+            return Err(no_discovery(self.family.name()));
+        }
+        let Parsed { problems, value, .. } = self.parse(connection);
+        let parsed = value.ok_or_else(|| invalid(&problems))?;
+        let discovered = self.family.discover_from(&parsed, base).await;
+        discovered.map_err(|error| error.redacted(connection.redactor()))
+    }
+
+    fn default_schema(&self, connection: &ResolvedConnection) -> Option<String> {
+        self.family.default_schema(&self.parse(connection).value?)
     }
 
     async fn discover(&self, connection: &ResolvedConnection, pattern: Option<&str>) -> Result<Catalog> {

@@ -129,6 +129,15 @@ pub trait FamilyDriver: Send + Sync {
     /// Whether [`check`](Self::check) is implemented.
     fn has_doctor(&self) -> bool;
 
+    /// The resources of the connection, of which relative paths start at `base`.
+    ///
+    /// # Errors
+    /// As for [`discover`](Self::discover).
+    async fn discover_from(&self, connection: &ResolvedConnection, base: &Path) -> Result<Catalog>;
+
+    /// The schema of the resources that discovery names without one, where the source has schemas. No I/O.
+    fn default_schema(&self, connection: &ResolvedConnection) -> Option<String>;
+
     /// The resources of the connection; with a pattern, only [those that match](Catalog::matching).
     ///
     /// # Errors

@@ -107,6 +107,7 @@ impl Write for MysqlWriter {
         };
         let schema = config.schema.as_deref().or(connection.database.as_deref()).unwrap_or_default();
         DestinationId::table([server], &format!("{schema}.{}", config.table))
+            .folding_case()
             .replaced(config.fields().mode == WriteMode::Overwrite)
     }
 

@@ -15,8 +15,12 @@ use crate::client::{Connect, ConnectionTarget};
 use crate::config::PostgresConnection;
 
 /// The tables and views that the role can read.
-pub(crate) async fn discover(connect: &Connect, connection: &PostgresConnection) -> Result<osiris_core::Catalog> {
-    let client = connect(ConnectionTarget::new(connection, Path::new("."))).await?;
+pub(crate) async fn discover(
+    connect: &Connect,
+    connection: &PostgresConnection,
+    base: &Path,
+) -> Result<osiris_core::Catalog> {
+    let client = connect(ConnectionTarget::new(connection, base)).await?;
     let mut session = client.acquire().await?;
     let found = resources(&mut session, &[]).await?;
     session.release().await;

@@ -28,8 +28,8 @@ pub struct ExtractorConfig {
     /// The schema of `table`. Default: the connection's `schema`, else `public`.
     #[schemars(length(min = 1))]
     pub schema: Option<String>,
-    /// Accepted for compatibility, without effect, with a warning: discovery reads the tables from the server. Default:
-    /// none.
+    /// In the place of `table`, patterns of the tables to read, each by a step of its own. Beside `table` or `query` accepted for
+    /// compatibility, without effect, with a warning: discovery reads the tables from the server. Default: none.
     #[schemars(extend("x-source" = false, "x-no-effect" = "discovery reads the tables from the server"))]
     pub tables: Option<Vec<String>>,
     /// The columns of `table` to read, in PostgREST syntax: `id,name`, `full:name`, `price::text`, `data->>key`, over

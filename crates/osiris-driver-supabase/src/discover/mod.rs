@@ -34,8 +34,8 @@ pub(crate) const SERVICE_SCHEMAS: [&str; 17] = [
 
 /// The tables and views that the role or the key can read: those of the schema `public` by name only, others as
 /// `schema.table`. Over REST only `public` is available.
-pub(crate) async fn discover(connect: &Connect, connection: &SupabaseConnection) -> Result<Catalog> {
-    let client = connect(Target::new(connection, Path::new("."))).await?;
+pub(crate) async fn discover(connect: &Connect, connection: &SupabaseConnection, base: &Path) -> Result<Catalog> {
+    let client = connect(Target::new(connection, base)).await?;
     let resources = resources(&client).await?;
     client.close().await;
     Ok(Catalog::new(resources))

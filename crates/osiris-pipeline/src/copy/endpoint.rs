@@ -9,9 +9,14 @@ use serde_json::{Map, Value, json};
 
 use super::CopyRequest;
 use super::address::{Address, Connection};
+use crate::group::{PLACEHOLDERS, can_read_groups};
 
 /// The field that lets a writer create what is not there.
 const CREATE: &str = "create_if_missing";
+
+/// The field of a source with patterns of tables, and what the destination of each is called.
+const TABLES: &str = "tables";
+const EACH: &str = "{table}";
 
 /// An end of a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,12 +100,15 @@ impl Endpoint {
         registry: &Registry,
     ) -> Result<Self> {
         let name = named_after(address, source.short_name()).ok_or_else(|| without_name(Side::Destination, address))?;
+        let name = if source.is_many() { name_for_each(&name)? } else { name };
         let mut fields = Fields::new(Side::Destination, address, Some(name), registry)?;
         if let Some(mode) = &request.mode {
             fields.set("--mode", &["mode"], json!(mode))?;
         }
         if !request.key.is_empty() {
             fields.set("--key", &["key"], json!(request.key))?;
+        } else if source.is_many() && request.mode.as_deref() == Some("upsert") {
+            fields.set("--mode upsert", &["key"], json!("auto"))?;
         }
         if !request.keep_tables && fields.schema().field_named(CREATE).is_some() {
             fields.set(CREATE, &[CREATE], json!(true))?;
@@ -125,8 +133,16 @@ impl Endpoint {
         (self.connection != self.shown).then_some(self.side)
     }
 
+    /// Whether it reads the tables that fit a pattern.
+    pub(super) fn is_many(&self) -> bool {
+        self.config.contains_key(TABLES)
+    }
+
     /// The name of what is meant, without schema, directory and extension; none for a pattern or a query.
     fn short_name(&self) -> Option<&str> {
+        if self.is_many() {
+            return Some(EACH);
+        }
         let text = |field: &str| self.config.get(field).and_then(Value::as_str);
         let short = match text("path") {
             Some(path) => path.rsplit(['/', '\\']).next()?.split('.').next()?,
@@ -154,6 +170,16 @@ fn named_after(address: &Address, source: Option<&str>) -> Option<String> {
         (Some(name), _) => Some(name.clone()),
         (None, name) => name.map(str::to_owned),
     }
+}
+
+/// The name of a destination of many tables: `*` is the name of each.
+fn name_for_each(name: &str) -> Result<String> {
+    let name = name.replace('*', EACH);
+    if !PLACEHOLDERS.iter().any(|word| name.contains(&format!("{{{word}}}"))) {
+        return Err(Error::validation(format!("`{name}` is one destination, and the source is a pattern of tables"))
+            .with_hint("name a directory, such as `out/`, or a name for each table, such as `{table}`"));
+    }
+    Ok(name)
 }
 
 /// The error of an address that leads to a server or a directory only.
@@ -231,6 +257,10 @@ impl<'a> Fields<'a> {
                     .with_hint(format!("write a pipeline: `osiris components show {}`", self.component)));
             }
             self.config.insert("path".to_owned(), json!(name));
+            return Ok(());
+        }
+        if name.contains('*') && self.side == Side::Source && can_read_groups(self.driver) {
+            self.config.insert(TABLES.to_owned(), json!([name]));
             return Ok(());
         }
         if name.contains('*') {

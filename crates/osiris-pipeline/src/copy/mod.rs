@@ -17,7 +17,7 @@ pub use self::tables::{TablesPipeline, TablesRequest};
 use self::address::Address;
 use self::endpoint::{Endpoint, Side};
 use crate::connections_file::ConnectionsFile;
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::Diagnostic;
 use crate::plan::{Plan, PlanOptions};
 use crate::project::Project;
 use crate::source::SourceFile;
@@ -66,6 +66,10 @@ impl CopyRequest {
         let destination = Address::parse(&self.destination, registry)?;
         let from = Endpoint::source(&source, self, registry)?;
         let to = Endpoint::destination(&destination, &from, self, registry)?;
+        if self.sql.is_some() && from.is_many() {
+            return Err(Error::validation("--sql runs on the rows of one table, and the source is a pattern")
+                .with_hint("name one table"));
+        }
         let mut steps = vec![step("source", &from.component, "read", None, from.config.clone())];
         let mut last = "source";
         if let Some(sql) = &self.sql {
@@ -112,16 +116,11 @@ impl CopyPipeline {
 }
 
 impl Project {
-    /// Plans a copy.
+    /// Plans a copy. A source that is a pattern is asked for its tables.
     ///
     /// # Errors
-    /// As for [`plan`](Self::plan).
-    pub fn plan_copy(
-        &self,
-        copy: &CopyPipeline,
-        registry: &Registry,
-        options: &PlanOptions,
-    ) -> Result<Plan, Diagnostics> {
+    /// As for [`plan_tables`](Self::plan_tables).
+    pub async fn plan_copy(&self, copy: &CopyPipeline, registry: &Registry, options: &PlanOptions) -> Result<Plan> {
         let mut connections = self.connections()?;
         let environment = self.environment(&connections)?;
         if let Some(own) = &copy.connections {
@@ -130,6 +129,10 @@ impl Project {
         }
         let source = Arc::new(SourceFile::from_text(NAME, copy.pipeline.clone()));
         let mut plan = Plan::new(&source, registry, &connections, &environment, options)?;
+        if plan.is_outline() {
+            let found = plan.find_tables().await?;
+            plan = Plan::with_tables(&source, registry, &connections, &environment, options, &found)?;
+        }
         copy.exposed.iter().for_each(|side| plan.warn(exposed(*side)));
         Ok(plan)
     }

@@ -6,14 +6,15 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use osiris_core::{
-    Catalog, ConnectionRef, Driver, Error, Registry, Resource, ResourceField, ResourceKind, Result, Role, safe_name,
-    visible_line,
+    Catalog, ConnectionRef, Driver, Error, NamePattern, Registry, Resource, ResourceField, ResourceKind, Result, Role,
+    safe_name, visible_line,
 };
 use serde_json::{Map, Value, json};
 
 use super::address::Address;
 use super::endpoint::Endpoint;
 use super::{CopyRequest, step, text};
+use crate::group::FoundTable;
 
 /// Names of columns that tell when a row was changed, the likeliest first.
 const CHANGED: [&str; 9] = [
@@ -27,6 +28,8 @@ const CHANGED: [&str; 9] = [
     "update_time",
     "created_at",
 ];
+/// The most tables that get steps of their own: who has more selects them by a pattern.
+const MAX_LISTED: usize = 20;
 /// The longest part of a step's id that is taken from a table's name.
 const MAX_ID: usize = 80;
 
@@ -38,6 +41,8 @@ pub struct TablesRequest {
     pub source: ConnectionRef,
     /// A connection, `@family.alias` or `@family.alias.schema`, or a directory for Parquet files.
     pub destination: String,
+    /// The pattern that the tables fit. Default: all.
+    pub pattern: Option<String>,
 }
 
 /// The pipeline that copies them.
@@ -55,7 +60,14 @@ pub struct TablesPipeline {
 impl TablesRequest {
     /// All tables of `source`.
     pub fn new(source: ConnectionRef, destination: impl Into<String>) -> Self {
-        Self { source, destination: destination.into() }
+        Self { source, destination: destination.into(), pattern: None }
+    }
+
+    /// Only those that fit a pattern, where there is one.
+    #[must_use]
+    pub fn with_pattern(mut self, pattern: Option<String>) -> Self {
+        self.pattern = pattern;
+        self
     }
 
     /// The component that reads them.
@@ -125,12 +137,56 @@ impl TablesRequest {
         for (name, reason) in &left_out {
             let _ = writeln!(text, "  # not copied: {}: {reason}", one_line(name));
         }
-        text.push_str(&steps);
+        let group = match tables.len() > MAX_LISTED {
+            true => self.group(catalog, &tables, has_schemas, registry)?,
+            false => None,
+        };
+        text.push_str(group.as_ref().unwrap_or(&steps));
         Ok(TablesPipeline { text, tables, left_out })
+    }
+
+    /// Two steps for all tables, where a name for each can be made of theirs.
+    fn group(
+        &self,
+        catalog: &Catalog,
+        tables: &[String],
+        has_schemas: bool,
+        registry: &Registry,
+    ) -> Result<Option<String>> {
+        let of_tables = || catalog.resources.iter().filter(|resource| resource.kind == ResourceKind::Table);
+        let (copied, others): (Vec<&Resource>, Vec<&Resource>) =
+            of_tables().partition(|resource| tables.contains(&resource.name));
+        let Some(template) = template(&copied, has_schemas) else { return Ok(None) };
+        let request = CopyRequest::new(format!("{}.*", self.source), self.place_of(template));
+        let mut from = Endpoint::source(&Address::parse(&request.source, registry)?, &request, registry)?;
+        let mut to =
+            Endpoint::destination(&Address::parse(&request.destination, registry)?, &from, &request, registry)?;
+        let excluded = others.iter().map(|resource| format!("!{}", NamePattern::escaped(&resource.name)));
+        let pattern = self.pattern.clone().unwrap_or_else(|| "*".to_owned());
+        let patterns: Vec<String> = std::iter::once(pattern).chain(excluded).collect();
+        from.config.insert("tables".to_owned(), json!(patterns));
+        let is_table = to.config.contains_key("table");
+        if is_table {
+            to.config.insert("mode".to_owned(), json!("overwrite"));
+        }
+        let mut text = text::steps(&[
+            step("tables", &from.component, "read", None, from.config),
+            step("load", &to.component, "write", Some("tables"), to.config),
+        ]);
+        if is_table {
+            text.push_str(
+                "      # The primary key of each table, for `mode: upsert`, which keeps rows that are gone from the source.\n      \
+                 # key: auto\n",
+            );
+        }
+        Ok(Some(text))
     }
 
     /// The two steps of a table.
     fn table(&self, resource: &Resource, target: &str, ids: &mut Ids, registry: &Registry) -> Result<String> {
+        if resource.name.contains('*') {
+            return Err(Error::validation(format!("`{}` would be taken for a pattern", resource.name)));
+        }
         let request = CopyRequest::new(format!("{}.{}", self.source, resource.name), self.place_of(target));
         let from = Endpoint::source(&Address::parse(&request.source, registry)?, &request, registry)?;
         let mut to =
@@ -206,6 +262,24 @@ fn targets(resources: &[Resource], has_schemas: bool) -> BTreeMap<&str, String> 
         (resource.name.as_str(), name)
     });
     named.collect()
+}
+
+/// The first of the usual templates by which the names of all these tables differ at the destination, and are what they are at the
+/// source.
+fn template(tables: &[&Resource], has_schemas: bool) -> Option<&'static str> {
+    let tables: Vec<FoundTable> = tables.iter().map(|table| FoundTable::new(table, has_schemas, None)).collect();
+    let is_plain = |name: &str| plain(name) == name;
+    let differ = |name: &dyn Fn(&FoundTable) -> Option<String>| {
+        let names: Vec<Option<String>> = tables.iter().map(name).collect();
+        let distinct: BTreeSet<String> = names.iter().flatten().map(|name| name.to_lowercase()).collect();
+        distinct.len() == tables.len()
+    };
+    let alone = |table: &FoundTable| Some(table.table.clone()).filter(|name| is_plain(name));
+    let with_schema = |table: &FoundTable| Some(format!("{}_{}", table.schema.as_ref()?, alone(table)?));
+    if differ(&alone) {
+        return Some("{table}");
+    }
+    differ(&with_schema).then_some("{schema}_{table}")
 }
 
 fn plain(name: &str) -> String {

@@ -21,6 +21,7 @@ use crate::yaml::{self, Node, NodeKind};
 
 use fields::Fields;
 pub(crate) use inputs::{KnownIds, place_of};
+pub(crate) use step::MAX_ID;
 #[cfg(test)]
 pub(crate) use step::STEP_KEYS;
 
@@ -104,7 +105,7 @@ fn steps(fields: &mut Fields<'_, '_>) -> Vec<Step> {
 }
 
 /// Ids must differ, and so must their safe names, which are the names of views and files.
-fn check_ids(steps: &[Step], source: &Arc<SourceFile>, diagnostics: &mut Diagnostics) {
+pub(crate) fn check_ids(steps: &[Step], source: &Arc<SourceFile>, diagnostics: &mut Diagnostics) {
     let mut exact: HashMap<&str, Span> = HashMap::new();
     let mut folded: HashMap<String, (&str, Span)> = HashMap::new();
     let mut safe: HashMap<String, (&str, Span)> = HashMap::new();

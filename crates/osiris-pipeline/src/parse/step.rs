@@ -87,6 +87,7 @@ pub(super) fn step(
         retry,
         timeout,
         resume,
+        group: None,
         span: node.span,
     })
 }
@@ -110,7 +111,7 @@ fn check_id(id: &Spanned<String>, fields: &mut Fields<'_, '_>) {
 }
 
 /// The longest id: it becomes a file name, with something added.
-const MAX_ID: usize = 100;
+pub(crate) const MAX_ID: usize = 100;
 
 fn role(mode: &Spanned<String>, fields: &mut Fields<'_, '_>) -> Option<Spanned<Role>> {
     if let Some((_, role)) = MODES.iter().find(|(name, _)| *name == mode.value) {

@@ -147,7 +147,7 @@ fn redirection(
 ) -> Diagnostic {
     let named: Vec<String> = fields.iter().map(|field| format!("`{field}`")).collect();
     let message =
-        format!("step `{}` goes to another address than {reference}: it sets {}", step.id.value, named.join(", "));
+        format!("step `{}` goes to another address than {reference}: it sets {}", step.written_id(), named.join(", "));
     let pointer = fields.first().map(|field| pointer_as_written(&step.config, &format!("/{field}"), schema));
     let span = pointer.map_or(step.config_span, |pointer| step.config.find(&pointer).value_span());
     Diagnostic::warning(message).at(&context.pipeline.source, span)

@@ -13,6 +13,8 @@ struct Writer<'a> {
     index: usize,
     step: &'a Step,
     destination: DestinationId,
+    /// The same without what it may ignore.
+    folded: DestinationId,
     place: Span,
 }
 
@@ -22,6 +24,11 @@ pub(super) fn check(pipeline: &Pipeline, checked: &[Checked], wirings: &[Wiring]
     let writers: Vec<Writer<'_>> = steps.filter_map(|(index, (step, checked))| writer(index, step, checked)).collect();
     for (number, second) in writers.iter().enumerate() {
         // One report for each step is enough.
+        let twins = writers[..number].iter().find(|first| are_twins(first, second));
+        if let Some(first) = twins {
+            diagnostics.push(of_tables(pipeline, first, second));
+            continue;
+        }
         let clash = writers[..number].iter().find_map(|first| Some((first, clash(first, second, wirings)?)));
         if let Some((first, (why, hint))) = clash {
             let (one, two) = (&first.step.id.value, &second.step.id.value);
@@ -40,7 +47,33 @@ fn writer<'a>(index: usize, step: &'a Step, checked: &Checked) -> Option<Writer<
     let pointer = pointer_as_written(&step.config, &format!("/{}", destination.field()), driver.config_schema());
     let found = step.config.find(&pointer);
     let place = if found.is_exact { found.value_span() } else { step.component.span };
-    Some(Writer { index, step, destination, place })
+    let folded = destination.folded();
+    Some(Writer { index, step, destination, folded, place })
+}
+
+/// Whether two steps write two tables of one group to what is, or may be, the same.
+fn are_twins(first: &Writer<'_>, second: &Writer<'_>) -> bool {
+    let (Some(one), Some(two)) = (&first.step.group, &second.step.group) else { return false };
+    one.group == two.group && first.folded.is_same_as(&second.folded)
+}
+
+fn of_tables(pipeline: &Pipeline, first: &Writer<'_>, second: &Writer<'_>) -> Diagnostic {
+    let table = |writer: &Writer<'_>| {
+        let member = writer.step.group.as_ref();
+        member.and_then(|member| member.table.clone()).unwrap_or_else(|| writer.step.id.value.clone())
+    };
+    let (one, two, destination) = (table(first), table(second), &second.destination);
+    let case = match first.destination.is_same_as(destination) {
+        true => "",
+        false => "; their names differ only by case, which it may ignore",
+    };
+    let message = format!(
+        "the tables `{one}` and `{two}` would be written to the same {}, {destination}{case}",
+        destination.kind()
+    );
+    Diagnostic::error(message).with_code(Code::TwoWriters).at(&pipeline.source, second.place).with_hint(
+        "name each by all that tells them apart, such as `{schema}_{table}`, or exclude one with `\"!NAME\"`",
+    )
 }
 
 /// Why two steps must not both write, and what to do instead.

@@ -33,6 +33,10 @@ pub(super) fn manifest(plan: &Plan) -> Value {
         "components": components,
         "steps": plan.steps.iter().map(step).collect::<Vec<_>>(),
     });
+    if !plan.groups().is_empty() {
+        let groups = plan.groups().iter().map(|group| json!({"id": group.id, "tables": group.patterns}));
+        manifest["groups"] = groups.collect();
+    }
     if let Some(metadata) = pipeline.get("metadata").filter(|metadata| !metadata.is_null()) {
         manifest["metadata"] = metadata.clone();
     }
@@ -71,6 +75,14 @@ fn components(plan: &Plan) -> Value {
 }
 
 fn step(step: &PlannedStep) -> Value {
+    let mut manifest = manifest_of(step);
+    if let Some(group) = &step.group {
+        manifest["group"] = json!(group);
+    }
+    manifest
+}
+
+fn manifest_of(step: &PlannedStep) -> Value {
     let request = &step.request;
     let inputs: Vec<Value> = step.upstream.iter().map(|(key, step)| json!({"key": key, "step": step})).collect();
     json!({

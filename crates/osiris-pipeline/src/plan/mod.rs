@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use futures::future::try_join_all;
 use osiris_core::secret::looks_secret;
 use osiris_core::{
     DestinationId, Driver, Error, ErrorKind, MASK, PreparedStep, Redactor, Registry, ResolvedConnection, ResumeFrom,
@@ -25,10 +26,12 @@ use crate::connections_file::ConnectionsFile;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::environment::Environment;
 use crate::graph;
+use crate::group::{self, FoundTable, FoundTables, GroupMember, GroupScope, TableGroup};
 use crate::interpolate::Edit;
 use crate::model::Pipeline;
 use crate::params::{self, Chosen};
 use crate::parse::{self, KnownIds};
+use crate::run::PastRun;
 use crate::source::SourceFile;
 
 use step::{Checked, Context};
@@ -51,6 +54,7 @@ pub struct Plan {
     params: BTreeMap<String, Value>,
     options: PlanOptions,
     steps: Vec<PlannedStep>,
+    groups: Vec<TableGroup>,
     redactor: Redactor,
     warnings: Diagnostics,
 }
@@ -71,6 +75,8 @@ pub struct PlannedStep {
     pub upstream: Vec<(Option<String>, String)>,
     /// The steps that must have ended well before it begins, those of `upstream` among them.
     pub dependencies: Vec<String>,
+    /// Its place in a group of steps that were made of one step of the file.
+    pub group: Option<GroupMember>,
     index: usize,
     edits: BTreeMap<String, Vec<Edit>>,
     config: Value,
@@ -118,7 +124,7 @@ impl PlannedStep {
 }
 
 impl Plan {
-    /// Plans a pipeline.
+    /// Plans a pipeline. The tables of its [groups](Self::groups) stay unknown: such a plan [is an outline](Self::is_outline).
     ///
     /// # Errors
     /// Everything that is wrong with the file, the connections it names, and the user's choices.
@@ -129,12 +135,39 @@ impl Plan {
         environment: &Environment,
         options: &PlanOptions,
     ) -> Result<Self, Diagnostics> {
+        Self::of(source, registry, connections, environment, options, None)
+    }
+
+    /// Plans a pipeline with a step for each table of its groups, among those that were [found](Self::find_tables).
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new); a group that has no tables, or not the ones that its steps need.
+    pub fn with_tables(
+        source: &Arc<SourceFile>,
+        registry: &Registry,
+        connections: &ConnectionsFile,
+        environment: &Environment,
+        options: &PlanOptions,
+        found: &FoundTables,
+    ) -> Result<Self, Diagnostics> {
+        Self::of(source, registry, connections, environment, options, Some(found))
+    }
+
+    pub(crate) fn of(
+        source: &Arc<SourceFile>,
+        registry: &Registry,
+        connections: &ConnectionsFile,
+        environment: &Environment,
+        options: &PlanOptions,
+        found: Option<&FoundTables>,
+    ) -> Result<Self, Diagnostics> {
         let mut diagnostics = Diagnostics::default();
-        let Some(pipeline) = parse::parse(source, &mut diagnostics) else { return Err(diagnostics.sorted()) };
+        let Some(mut pipeline) = parse::parse(source, &mut diagnostics) else { return Err(diagnostics.sorted()) };
         diagnostics.extend(connections.masks());
         let chosen = Chosen { params: options.params.clone(), profile: options.profile.clone() };
         let params = params::resolve(&pipeline, &chosen, environment, &mut diagnostics);
-        let known = KnownIds::from_ids(pipeline.steps.iter().map(|step| step.id.value.as_str()));
+        let groups = expand(&mut pipeline, &params, registry, found, &mut diagnostics)?;
+        let known = known_ids(&pipeline);
         let shown_params = shown_params(&pipeline, &params);
         let context = Context {
             pipeline: &pipeline,
@@ -185,7 +218,7 @@ impl Plan {
             .collect();
         fingerprint::assign(&mut steps);
         let warnings = diagnostics.sorted();
-        Ok(Self { pipeline, params, options: options.clone(), steps, redactor, warnings })
+        Ok(Self { pipeline, params, options: options.clone(), steps, groups, redactor, warnings })
     }
 
     /// The pipeline's name.
@@ -228,6 +261,47 @@ impl Plan {
         self.steps.iter().find(|step| step.id == id)
     }
 
+    /// The steps that read many tables, as they stand in the file.
+    pub fn groups(&self) -> &[TableGroup] {
+        &self.groups
+    }
+
+    /// Whether there are groups whose tables are not known: each is one step, with placeholders for the names. It can be
+    /// checked and shown, not run.
+    pub fn is_outline(&self) -> bool {
+        self.groups.iter().any(|group| group.tables.is_none())
+    }
+
+    /// The tables that its groups read.
+    pub(crate) fn tables(&self) -> FoundTables {
+        let mut tables = FoundTables::default();
+        for group in &self.groups {
+            tables.insert(&group.id, group.tables.clone().unwrap_or_default());
+        }
+        tables
+    }
+
+    /// Asks the sources of its groups for their tables.
+    ///
+    /// # Errors
+    /// A source that cannot be queried.
+    pub async fn find_tables(&self) -> Result<FoundTables, Error> {
+        let base = self.pipeline.source.directory();
+        let base = base.as_path();
+        let asked = self.groups.iter().filter_map(|group| self.step(&group.id)).map(|step| async move {
+            let family = step.driver.family();
+            let named = |error: Error| step.name_connection(error).with_step(&step.id).redacted(&self.redactor);
+            let catalog = family.discover_from(&step.connection, base).await.map_err(named)?;
+            let has_schemas = step.driver.config_schema().field_named("schema").is_some();
+            let default = family.default_schema(&step.connection);
+            let table = |resource| FoundTable::new(resource, has_schemas, default.as_deref());
+            Ok::<_, Error>((step.id.clone(), catalog.resources.iter().map(table).collect::<Vec<_>>()))
+        });
+        let mut found = FoundTables::default();
+        try_join_all(asked).await?.into_iter().for_each(|(group, tables)| found.insert(group, tables));
+        Ok(found)
+    }
+
     /// Knows the secrets of all connections.
     pub fn redactor(&self) -> &Redactor {
         &self.redactor
@@ -248,6 +322,18 @@ impl Plan {
     /// Adds a warning.
     pub(crate) fn warn(&mut self, warning: Diagnostic) {
         self.warnings.push(warning);
+    }
+
+    /// Warns of tables of its groups that are new, or gone, since `last`.
+    pub(crate) fn name_changes(&mut self, last: Option<&PastRun>) {
+        let Some(last) = last.map(PastRun::record) else { return };
+        let source = Arc::clone(&self.pipeline.source);
+        for group in &self.groups {
+            let (Some(now), Some(then)) = (&group.tables, last.tables.of(&group.id)) else { continue };
+            for message in group::changes(&group.id, now, then, &last.run_id) {
+                self.warnings.push(Diagnostic::warning(message).at(&source, group.span));
+            }
+        }
     }
 
     /// What a compile writes: the same bytes for the same input on every machine.
@@ -291,6 +377,35 @@ impl std::fmt::Debug for Plan {
     }
 }
 
+/// Makes steps of the groups of a pipeline.
+///
+/// # Errors
+/// What is wrong with the tables that were found: nothing can be said of their steps.
+fn expand(
+    pipeline: &mut Pipeline,
+    params: &BTreeMap<String, Value>,
+    registry: &Registry,
+    found: Option<&FoundTables>,
+    diagnostics: &mut Diagnostics,
+) -> Result<Vec<TableGroup>, Diagnostics> {
+    let known = known_ids(pipeline);
+    let (source, specs) = (&pipeline.source, pipeline.params.as_slice());
+    let scope = GroupScope { source, specs, params, known: &known, registry, found };
+    let mut of_groups = Diagnostics::default();
+    let (steps, groups) = group::expand(pipeline, &scope, &mut of_groups);
+    pipeline.steps = steps;
+    if found.is_some() && !groups.is_empty() && !of_groups.has_errors() {
+        parse::check_ids(&pipeline.steps, &pipeline.source, &mut of_groups);
+    }
+    let is_refused = found.is_some() && of_groups.has_errors();
+    diagnostics.extend(of_groups);
+    if is_refused { Err(std::mem::take(diagnostics).sorted()) } else { Ok(groups) }
+}
+
+fn known_ids(pipeline: &Pipeline) -> KnownIds {
+    KnownIds::from_ids(pipeline.steps.iter().map(|step| step.id.value.as_str()))
+}
+
 fn is_secret_param(pipeline: &Pipeline, name: &str) -> bool {
     let spec = pipeline.params.iter().find(|spec| spec.name == name);
     spec.map_or_else(|| looks_secret(name), params::ParamSpec::is_secret)
@@ -331,6 +446,7 @@ fn planned(
         request,
         upstream: wiring.upstream.iter().map(|(key, index)| (key.clone(), id_of(index))).collect(),
         dependencies: wiring.dependencies.iter().map(id_of).collect(),
+        group: step.group.clone(),
         index,
         edits: checked.edits,
         config: checked.config,

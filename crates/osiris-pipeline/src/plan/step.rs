@@ -248,7 +248,8 @@ impl Context<'_> {
         for header in open {
             let message = format!(
                 "step `{}` adds the header `{}` to its connection: its value is not treated as a secret",
-                step.id.value, header.key
+                step.written_id(),
+                header.key
             );
             diagnostics.push(Diagnostic::warning(message).at(&self.pipeline.source, header.key_span));
         }

@@ -47,7 +47,7 @@ pub(super) fn warn_of_unread(
     for (index, step) in pipeline.steps.iter().enumerate() {
         let is_read = wirings.iter().any(|wiring| wiring.reads(index));
         if checked[index].role() == Some(Role::Extract) && !is_read {
-            let warning = Diagnostic::warning(format!("no step reads the table of `{}`", step.id.value));
+            let warning = Diagnostic::warning(format!("no step reads the table of `{}`", step.written_id()));
             let warning = warning.at(&pipeline.source, step.id.span);
             diagnostics.push(warning.with_hint("add a writer, or remove the step"));
         }

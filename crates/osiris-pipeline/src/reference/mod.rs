@@ -22,6 +22,13 @@ const COMMON: &[(&str, &str, &str)] = &[
          default connection. Only for components that use one; some of the connection's fields may be given beside it \
          and override it for this step.",
     ),
+    (
+        "tables",
+        "list of text",
+        "In the place of `table`, for an extractor whose connection can be discovered: patterns of the tables to read, such as \
+         `[shop.*, \"!shop.tmp_*\"]`. A writer of such a step names the destination of each with `{table}` and `{schema}`, and \
+         `key: auto` is the primary key of each.",
+    ),
     ("input_step", "text", "Which step's table to take, for a component that takes one table and has several inputs."),
     ("dry_run", "true or false", "Check everything and change nothing, in this step only."),
 ];

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::confirmation::Confirmation;
 use super::report::{StepReport, StepStatus};
+use crate::group::GroupMember;
 
 /// The ledger of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -83,6 +84,9 @@ pub struct LedgerStep {
     /// The most frequent reasons why rows were rejected, up to five.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reject_reasons: Vec<RejectReason>,
+    /// Its place in a group of steps that were made of one step of the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupMember>,
     /// The columns of its table, once it has made it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<StepColumn>,
@@ -162,6 +166,7 @@ impl From<&StepReport> for LedgerStep {
             confirmed: step.confirmed.clone(),
             rejects: step.rejects.as_ref().and_then(|path| Some(format!("rejects/{}", path.file_name()?.to_str()?))),
             reject_reasons: step.reject_reasons.clone(),
+            group: step.group.clone(),
             columns: step.columns.clone(),
             fingerprint: step.fingerprint.clone(),
         }
@@ -193,6 +198,7 @@ mod tests {
             confirmed: None,
             rejects: None,
             reject_reasons: Vec::new(),
+            group: None,
             columns: Vec::new(),
             fingerprint: String::new(),
         }

@@ -28,7 +28,7 @@ mod step_task;
 mod suggest;
 mod writes;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -159,6 +159,10 @@ pub async fn run(
     observer: &dyn Observer,
 ) -> Result<RunReport> {
     let started = Instant::now();
+    if plan.is_outline() {
+        return Err(Error::validation("the tables of a group have not been found")
+            .with_hint("plan the pipeline with `Project::plan_tables`, which asks the source for them"));
+    }
     root::prepare(&options.root)?;
     let states = state::States::new(&options.root, plan.name());
     let holder = Holder { user: options.user.clone(), ..Holder::this_process() };
@@ -251,13 +255,15 @@ fn close(
     if outcome == Outcome::Done && !problems.is_empty() {
         outcome = Outcome::Failed;
     }
-    if outcome == Outcome::Done
-        && !plan.is_dry_run()
-        && let Err(error) =
-            states.save(directory.id(), &states_of(&finished.steps), &directory.states(), &directory.state_files())
-    {
+    let new_states = match outcome {
+        _ if plan.is_dry_run() || !problems.is_empty() => BTreeMap::new(),
+        Outcome::Done => states_of(&finished.steps, |_| true),
+        // The tables of a group that have arrived are not read again because another one failed.
+        _ => states_of(&finished.steps, |step| step.group.is_some() && has_arrived(step, &finished.steps)),
+    };
+    if let Err(error) = states.save(directory.id(), &new_states, &directory.states(), &directory.state_files()) {
         failed(format!("the state of the run could not be saved: {error}"), &mut problems);
-        outcome = Outcome::Failed;
+        outcome = if outcome == Outcome::Done { Outcome::Failed } else { outcome };
     }
     if let Err(error) = directory.finish(outcome, ledger, &problems) {
         failed(unrecorded(&error), &mut problems);
@@ -288,8 +294,24 @@ fn extractors(plan: &Plan) -> impl Iterator<Item = &str> {
     plan.steps().iter().filter(|step| step.driver.spec().role == Role::Extract).map(|step| step.id.as_str())
 }
 
-fn states_of(steps: &[StepReport]) -> BTreeMap<&str, &Value> {
-    steps.iter().filter_map(|step| Some((step.id.as_str(), step.state.as_ref()?))).collect()
+/// The new states of the steps that `chosen` chooses.
+fn states_of(steps: &[StepReport], chosen: impl Fn(&StepReport) -> bool) -> BTreeMap<&str, &Value> {
+    let chosen = steps.iter().filter(|step| chosen(step));
+    chosen.filter_map(|step| Some((step.id.as_str(), step.state.as_ref()?))).collect()
+}
+
+/// Whether a step is done, and every step that waits for it, directly or not.
+fn has_arrived(step: &StepReport, steps: &[StepReport]) -> bool {
+    let (mut waiting, mut seen) = (vec![step], BTreeSet::new());
+    while let Some(step) = waiting.pop() {
+        if !step.status.is_done() {
+            return false;
+        }
+        if seen.insert(step.id.as_str()) {
+            waiting.extend(steps.iter().filter(|other| other.needs.contains(&step.id)));
+        }
+    }
+    true
 }
 
 /// A resumed run saves the state that follows from the one it began with: that one must still be there.

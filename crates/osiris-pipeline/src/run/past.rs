@@ -17,6 +17,7 @@ use super::report::StepStatus;
 use super::state::StateGeneration;
 use crate::Plan;
 use crate::file::file_error;
+use crate::group::FoundTables;
 
 /// The file of a run's record.
 pub(super) const RECORD: &str = "run.json";
@@ -71,6 +72,9 @@ pub struct RunRecord {
     /// The number that it took when it was last resumed; else `number`.
     #[serde(default)]
     pub resumed_as: u64,
+    /// The tables that its groups read.
+    #[serde(default, skip_serializing_if = "FoundTables::is_empty")]
+    pub tables: FoundTables,
     /// The version of Osiris that ran it, or resumed it last. None: a version that did not record it.
     #[serde(default)]
     pub program_version: Option<String>,
@@ -98,6 +102,7 @@ impl RunRecord {
             states: BTreeMap::new(),
             number,
             resumed_as: number,
+            tables: plan.tables(),
             program_version: Some(VERSION.to_owned()),
         }
     }

@@ -11,6 +11,7 @@ use super::confirmation::Confirmation;
 use super::ledger::StepColumn;
 use super::outcome::Outcome;
 use crate::PlannedStep;
+use crate::group::GroupMember;
 
 /// A run that has ended.
 #[derive(Debug)]
@@ -103,6 +104,8 @@ pub struct StepReport {
     pub upstream: Vec<String>,
     /// The steps that it waited for, whether it read their tables or not.
     pub needs: Vec<String>,
+    /// Its place in a group of steps that were made of one step of the file.
+    pub group: Option<GroupMember>,
     /// The columns of its table, once it has made it; redacted.
     pub columns: Vec<StepColumn>,
     /// What the next run starts from.
@@ -139,6 +142,7 @@ impl StepReport {
             offset: Duration::ZERO,
             upstream: step.upstream.iter().map(|(_, step)| step.clone()).collect(),
             needs: step.dependencies.clone(),
+            group: step.group.clone(),
             columns: Vec::new(),
             state: None,
             fingerprint: step.request.fingerprint.clone().unwrap_or_default(),

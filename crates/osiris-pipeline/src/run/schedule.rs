@@ -1,11 +1,13 @@
 //! Schedules the steps of a run: whatever is ready runs, up to a number of steps in parallel; after a failure no
-//! further step is started.
+//! further step is started, but for those of other tables where it was that of a table of a group.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use osiris_core::{Error, Inputs, Progress, Result, Role, RunContext, StepFailure, StepOutput, StepRequest, TableRef};
+use osiris_core::{
+    Code, Error, ErrorKind, Inputs, Progress, Result, Role, RunContext, StepFailure, StepOutput, StepRequest, TableRef,
+};
 use tokio::task::{Id, JoinError, JoinSet};
 
 use super::commits::CommitFile;
@@ -93,6 +95,7 @@ impl<'a> Scheduler<'a> {
     pub(super) async fn run(mut self, resume: Option<&PastRun>) -> Result<Finished> {
         if let Some(past) = resume {
             self.reuse(past).await?;
+            self.refuse_saved()?;
         }
         self.edges = DirectEdges::of(self.plan, self.options, |id| self.has_ended(id));
         let mut begun: BTreeSet<usize> = BTreeSet::new();
@@ -101,8 +104,7 @@ impl<'a> Scheduler<'a> {
         let mut indices: BTreeMap<Id, usize> = BTreeMap::new();
         let mut busy = 0;
         loop {
-            while self.may_begin()
-                && let Some(index) = self.next_ready(&begun)
+            while let Some(index) = self.next_ready(&begun, self.startable())
                 && busy + self.steps_at_once(index) <= self.options.jobs.max(1)
             {
                 begun.insert(index);
@@ -146,11 +148,38 @@ impl<'a> Scheduler<'a> {
         Ok(Finished { steps, problems: self.problems, error })
     }
 
-    fn may_begin(&self) -> bool {
-        let failed = |report: &StepReport| {
+    /// A table of a group whose state the resumed run has saved had arrived. If it is to be read again, since the pipeline was
+    /// changed, what was read of it before would be missing.
+    fn refuse_saved(&self) -> Result<()> {
+        let again = self.plan.steps().iter().filter(|step| step.group.is_some() && !self.has_ended(&step.id));
+        for step in again.filter(|_| !self.options.force) {
+            if self.states.is_saved_by(&step.id, self.directory.id())? {
+                return Err(Error::validation(format!(
+                    "run {} cannot be resumed: the rows of step `{}` had arrived and its state was saved, and the step has changed since",
+                    self.directory.id(),
+                    step.id
+                ))
+                .with_code(Code::NotResumable)
+                .with_hint("start a new run, which reads what is new since then"));
+            }
+        }
+        Ok(())
+    }
+
+    fn startable(&self) -> Startable {
+        if !self.problems.is_empty() || self.context.cancel().is_cancelled() {
+            return Startable::None;
+        }
+        let mut failed = self.reports.values().filter(|report| {
             matches!(report.status, StepStatus::Failed | StepStatus::Cancelled | StepStatus::Ambiguous)
-        };
-        self.problems.is_empty() && !self.context.cancel().is_cancelled() && !self.reports.values().any(failed)
+        });
+        // A server that is not there is not there for the other tables either: each would wait for it as long.
+        let concerns_all = |error: &Error| error.is_connection_failed() || error.kind() == ErrorKind::Network;
+        let is_own = |report: &StepReport| report.group.is_some() && !report.error.as_ref().is_some_and(concerns_all);
+        match failed.try_fold(Startable::All, |_, report| is_own(report).then_some(Startable::Groups)) {
+            Some(startable) => startable,
+            None => Startable::None,
+        }
     }
 
     pub(super) fn has_ended(&self, id: &str) -> bool {
@@ -158,10 +187,11 @@ impl<'a> Scheduler<'a> {
     }
 
     /// The first step in the order of the plan that has not begun and waits for nothing.
-    fn next_ready(&self, begun: &BTreeSet<usize>) -> Option<usize> {
+    fn next_ready(&self, begun: &BTreeSet<usize>, startable: Startable) -> Option<usize> {
         let mut steps = self.plan.steps().iter().enumerate();
         let ready = steps.find(|(index, step)| {
-            !begun.contains(index)
+            startable.includes(step)
+                && !begun.contains(index)
                 && !self.has_ended(&step.id)
                 && step.dependencies.iter().all(|dependency| self.has_ended(dependency))
         });
@@ -270,7 +300,7 @@ impl<'a> Scheduler<'a> {
             }
             Err(failure) => {
                 let error = step.with_connection(failure.error);
-                let question = Question::after(step, &error);
+                let question = Question::after(step, self.plan.pipeline().source.directory(), &error);
                 failed(report, StepFailure { error, ..failure });
                 question
             }
@@ -317,6 +347,25 @@ impl<'a> Scheduler<'a> {
             && self.problems.is_empty()
         {
             self.problems.push(unrecorded(&error));
+        }
+    }
+}
+
+/// Which steps may be started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Startable {
+    All,
+    /// Only those of tables of groups: a table has failed, which the others have nothing to do with.
+    Groups,
+    None,
+}
+
+impl Startable {
+    fn includes(self, step: &PlannedStep) -> bool {
+        match self {
+            Self::All => true,
+            Self::Groups => step.group.is_some(),
+            Self::None => false,
         }
     }
 }

@@ -180,11 +180,18 @@ impl States {
         Ok(changed)
     }
 
-    /// Whether the state is still that of `generation`, or was saved by the run itself, which was killed before it could
-    /// record that it was done.
+    /// Whether the state is still that of `generation`, or was saved by the run itself: for the tables of a group that had
+    /// arrived when it failed, or for all before it was killed and could not record that it was done.
     fn is_unchanged(&self, step: &str, generation: &StateGeneration, run_id: &str) -> Result<bool> {
-        let is_own = self.read(step)?.is_some_and(|(file, _)| file.run_id == run_id);
-        Ok(is_own || self.generation(step)? == *generation)
+        Ok(self.is_saved_by(step, run_id)? || self.generation(step)? == *generation)
+    }
+
+    /// Whether the run has saved the state of the step.
+    ///
+    /// # Errors
+    /// As for [`load`](Self::load).
+    pub(super) fn is_saved_by(&self, step: &str, run_id: &str) -> Result<bool> {
+        Ok(self.read(step)?.is_some_and(|(file, _)| file.run_id == run_id))
     }
 
     fn generation(&self, step: &str) -> Result<StateGeneration> {

@@ -1,5 +1,6 @@
 //! The name that was meant, for a table or a column that a step names and its source does not have.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,25 +20,26 @@ const COLUMNS: [&str; 3] = ["/columns", "/cursor/column", "/partition_by"];
 pub(super) struct Question {
     driver: Arc<dyn Driver>,
     connection: ResolvedConnection,
+    base: PathBuf,
     config: Value,
 }
 
 impl Question {
     /// Where a step names something that may not be there. The source is asked only after a failure that no later try mends.
-    pub(super) fn after(step: &PlannedStep, error: &Error) -> Option<Self> {
+    pub(super) fn after(step: &PlannedStep, base: PathBuf, error: &Error) -> Option<Self> {
         // A table that is to be written may not be there yet, and another one is never what was meant.
         let reads = step.driver.spec().role == Role::Extract && step.config()["table"].is_string();
         if !reads || error.kind() != ErrorKind::Validation || !step.driver.family().has_discovery() {
             return None;
         }
         let (connection, config) = (step.connection().clone(), step.config().clone());
-        Some(Self { driver: Arc::clone(&step.driver), connection, config })
+        Some(Self { driver: Arc::clone(&step.driver), connection, base, config })
     }
 
     /// What to say first in the hint of the error. What the source does not answer in time is left out.
     pub(super) async fn answer(self) -> Option<String> {
         let table = self.config["table"].as_str()?;
-        let discovered = timeout(LIMIT, self.driver.family().discover(&self.connection, None)).await;
+        let discovered = timeout(LIMIT, self.driver.family().discover_from(&self.connection, &self.base)).await;
         suggestion(&self.config, table, &discovered.ok()?.ok()?)
     }
 }

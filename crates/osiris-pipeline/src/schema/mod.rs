@@ -9,6 +9,7 @@ use osiris_core::{ConnectionUse, Driver, Registry, Role};
 use serde_json::{Map, Value, json};
 
 use self::field::{Definitions, may_be_reference};
+use crate::group::can_read_groups;
 use crate::model::OML_VERSION;
 use crate::params::ParamType;
 
@@ -173,6 +174,14 @@ fn config(driver: &dyn Driver, definitions: &mut Definitions) -> Value {
     fields.insert("dry_run".to_owned(), may_be_reference(dry_run));
     let own = driver.config_schema();
     fields.extend(definitions.fields(spec.name, own.json()));
+    if can_read_groups(driver) {
+        let text = json!({"type": "string", "minLength": 1});
+        let tables = json!({
+            "description": "In the place of `table`: patterns of the tables to read, each by a step of its own, and with `!` of those to leave out.",
+            "anyOf": [text, {"type": "array", "items": text, "minItems": 1}, {"type": "null"}],
+        });
+        fields.insert("tables".to_owned(), tables);
+    }
     // A field may be written by another name.
     let required: Vec<&str> = own.json()["required"]
         .as_array()

@@ -6,6 +6,7 @@ mod components;
 mod connections;
 mod destinations;
 mod form;
+mod groups;
 mod inspect;
 mod manifest;
 mod original;
