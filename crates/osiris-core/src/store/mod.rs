@@ -9,6 +9,7 @@
 mod arrow_scan;
 mod at_work;
 mod direct;
+mod elsewhere;
 mod error;
 mod file_identity;
 mod file_rows;
@@ -52,6 +53,7 @@ use tokio::task::JoinError;
 pub use at_work::{AtWork, Unfinished};
 pub(crate) use direct::Channel;
 pub use direct::{DirectEdge, StreamReceiver};
+pub use elsewhere::{BatchLoader, interruptible, read_batches};
 pub use error::{EngineError, statement_error, store_error, with_cast_hint};
 pub use file_identity::FileIdentity;
 pub(crate) use file_rows::unless_misread;
