@@ -3,6 +3,7 @@
 
 mod in_process;
 mod open;
+mod room;
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use osiris_core::store::{AtWork, interruptible, quote};
 use osiris_core::{Error, ExecutionContext, Result};
 
 use self::in_process::Hold;
+use self::room::Room;
 use crate::config::ConnectionConfig;
 use crate::error::file_error;
 
@@ -48,8 +50,7 @@ pub struct Target {
     create: bool,
     read_only: bool,
     busy_timeout: Duration,
-    /// Where DuckDB puts what does not fit into memory.
-    spill: Option<PathBuf>,
+    room: Room,
     at_work: Option<AtWork>,
 }
 
@@ -62,14 +63,14 @@ impl Target {
             create: connection.create_if_missing,
             read_only: connection.read_only,
             busy_timeout: connection.busy_timeout(),
-            spill: None,
+            room: Room::default(),
             at_work: None,
         }
     }
 
     /// As a part of a run, which waits until the file is closed.
     pub(crate) fn of_run(mut self, ctx: &ExecutionContext) -> Self {
-        self.spill = Some(ctx.store().scratch_dir().join("duckdb"));
+        self.room = Room::of_run(ctx.store());
         self.at_work = Some(ctx.store().at_work());
         self
     }

@@ -4,17 +4,16 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use duckdb::{AccessMode, Config, Connection};
-use osiris_core::store::{BatchLoader, default_memory_limit};
+use osiris_core::store::BatchLoader;
 use osiris_core::{Error, Result};
 
 use super::in_process::Hold;
+use super::room::Room;
 use super::{Access, Held, Target, real_path};
 use crate::error::{file_error, is_locked};
 
 /// How long to wait before asking again for a file that another program has open.
 const BETWEEN: Duration = Duration::from_millis(50);
-/// The part of the memory limit of a run that the file gets: the run's own store needs the rest.
-const SHARE: u64 = 4;
 
 impl Target {
     /// Whether the file is opened, and not an empty database in memory.
@@ -52,7 +51,8 @@ impl Target {
 /// Opens the file of `target` as soon as nobody else stands in the way.
 pub(super) async fn open(target: Target) -> Result<Held> {
     if !target.is_file()? {
-        let connection = in_background(move || connection(None, Access::Write, None)).await?;
+        let room = target.room;
+        let connection = in_background(move || connection(None, Access::Write, &room)).await?;
         return Ok(Held { connection, hold: None, at_work: target.at_work });
     }
     // An absolute path has no prefix that DuckDB could take for another kind of database.
@@ -62,12 +62,12 @@ pub(super) async fn open(target: Target) -> Result<Held> {
         Access::Read | Access::Check | Access::Ask => Hold::shared(&path).await,
     };
     let deadline = Instant::now() + target.busy_timeout;
-    let Target { access, spill, at_work, .. } = target;
+    let Target { access, room, at_work, .. } = target;
     loop {
-        let (file, spills) = (path.clone(), spill.clone());
+        let (file, room) = (path.clone(), room.clone());
         let attempt = in_background(move || {
             let mut hold = hold;
-            let opened = hold.connect(|| connection(Some(&file), access, spills.as_deref()));
+            let opened = hold.connect(|| connection(Some(&file), access, &room));
             Ok((hold, opened))
         });
         let opened;
@@ -89,10 +89,10 @@ async fn in_background<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Sen
 }
 
 /// A connection to the file, or to an empty database, that reaches nothing else and whose settings are locked.
-fn connection(path: Option<&Path>, access: Access, spill: Option<&Path>) -> Result<Connection> {
+fn connection(path: Option<&Path>, access: Access, room: &Room) -> Result<Connection> {
     let doing = path.map_or_else(|| "opening a database".to_owned(), |path| format!("opening `{}`", path.display()));
     let failed = |error| file_error(error, &doing);
-    let config = settings(access, spill).map_err(failed)?;
+    let config = settings(access, room).map_err(failed)?;
     let connection = match path {
         Some(path) => Connection::open_with_flags(path, config),
         None => Connection::open_in_memory_with_flags(config),
@@ -107,16 +107,9 @@ fn connection(path: Option<&Path>, access: Access, spill: Option<&Path>) -> Resu
     Ok(connection)
 }
 
-fn settings(access: Access, spill: Option<&Path>) -> duckdb::Result<Config> {
+fn settings(access: Access, room: &Room) -> duckdb::Result<Config> {
     let mode = if access == Access::Write { AccessMode::ReadWrite } else { AccessMode::ReadOnly };
-    let config = Config::default()
-        .access_mode(mode)?
-        .enable_autoload_extension(false)?
-        .enable_external_access(false)?
-        .max_memory(&format!("{}B", default_memory_limit() / SHARE))?
-        .with("errors_as_json", "true")?;
-    match spill {
-        Some(spill) => config.with("temp_directory", spill.display().to_string()),
-        None => Ok(config),
-    }
+    let config = Config::default().access_mode(mode)?.enable_autoload_extension(false)?;
+    // The directory to spill into before the way outside is closed: DuckDB refuses it afterwards.
+    room.limit(config)?.with("errors_as_json", "true")?.enable_external_access(false)
 }

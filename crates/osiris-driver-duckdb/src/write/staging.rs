@@ -132,16 +132,13 @@ impl<'a> Staging<'a> {
         Ok((rows, client.number(existing, DOING).await?))
     }
 
-    /// The statement that moves the rows into `table`. `conflict` is what follows the key, such as `NOTHING`.
+    /// The statement that moves the rows into `table`, in their order: DuckDB keeps it, and a sort would need room for all rows. `conflict` is what follows the key, such as `NOTHING`.
     pub(super) fn insert(&self, table: &str, conflict: Option<&str>) -> String {
         let columns = || self.plan.columns.iter().enumerate();
         let names: Vec<String> = columns().map(|(_, column)| quote(&column.target)).collect();
         let values: Vec<String> = columns().map(|(index, column)| converted(index, column)).collect();
-        let insert = format!(
-            "INSERT INTO {table} ({}) SELECT {} FROM {TABLE} AS i ORDER BY i.{ROW}",
-            names.join(", "),
-            values.join(", ")
-        );
+        let insert =
+            format!("INSERT INTO {table} ({}) SELECT {} FROM {TABLE} AS i", names.join(", "), values.join(", "));
         match conflict {
             None => insert,
             Some(action) => {
