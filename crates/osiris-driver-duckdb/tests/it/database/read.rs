@@ -57,9 +57,10 @@ async fn a_type_that_no_table_of_a_run_has_is_refused_with_the_cast_that_keeps_i
 
 #[tokio::test]
 async fn a_table_has_columns_a_condition_an_order_a_limit_and_a_schema() {
+    // The name of the file is that of the database, and of a schema in it.
     let database = Database::new(
-        "CREATE SCHEMA \"test\"; CREATE TABLE \"test\".t AS SELECT i AS id, i % 2 AS odd FROM range(10) r(i); \
-         CREATE VIEW v AS SELECT max(id) AS m FROM \"test\".t",
+        "CREATE SCHEMA test; CREATE TABLE test.test.t AS SELECT i AS id, i % 2 AS odd FROM range(10) r(i); CREATE SCHEMA s; \
+         CREATE TABLE s.t AS FROM test.test.t; CREATE VIEW v AS SELECT max(id) AS m FROM s.t",
     );
     let config = json!({
         "schema": "test", "table": "t", "columns": ["ID"], "where": "odd = 1 -- only", "order_by": "id DESC", "limit": 2,
@@ -68,7 +69,7 @@ async fn a_table_has_columns_a_condition_an_order_a_limit_and_a_schema() {
     let (types, rows) = database.extracted(config).await;
     assert_eq!((types.join(" "), rows.concat().join(" ")), ("BIGINT".to_owned(), "7 5".to_owned()));
     assert_eq!(database.extracted(json!({"table": "v"})).await.1.concat(), ["9"]);
-    assert_eq!(database.extracted(json!({"query": "FROM test.t WHERE id > 8"})).await.1.concat(), ["9", "1"]);
+    assert_eq!(database.extracted(json!({"query": "FROM s.t WHERE id > 8"})).await.1.concat(), ["9", "1"]);
     let error = database.refused(json!({"table": "t"})).await;
     assert!(error.contains("does not exist"), "{error}");
     let error = database.refused(json!({"schema": "test", "table": "t", "columns": ["id", "nope"]})).await;
