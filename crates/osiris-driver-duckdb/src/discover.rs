@@ -36,7 +36,8 @@ async fn catalog(client: &mut Client) -> Result<Catalog> {
     for row in client.rows(tables, DOING).await? {
         let [Some(schema), Some(table), Some(kind), rows] = row.as_slice() else { continue };
         resources.push(Resource {
-            name: if schema == MAIN { table.clone() } else { format!("{schema}.{table}") },
+            // With its schema also where a dot would pass for the end of one.
+            name: if schema == MAIN && !table.contains('.') { table.clone() } else { format!("{schema}.{table}") },
             kind: if kind == "view" { ResourceKind::View } else { ResourceKind::Table },
             estimated_row_count: rows.as_deref().and_then(|rows| rows.parse().ok()),
             estimated_size_mb: None,

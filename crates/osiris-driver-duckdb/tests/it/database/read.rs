@@ -120,3 +120,27 @@ async fn a_dry_run_reads_a_sample_and_names_of_any_kind_are_found() {
     let output = step.connection(database.connection()).dry_run().run().await.unwrap();
     assert_eq!(output.counts.read, 100);
 }
+
+#[tokio::test]
+async fn tables_and_views_of_all_schemas_are_found_with_their_columns_and_keys() {
+    let database = Database::new(
+        "CREATE SCHEMA s; CREATE TABLE s.t (b VARCHAR NOT NULL, a HUGEINT, PRIMARY KEY (a)); CREATE TABLE \"x.y\" (l INTEGER[]); \
+         INSERT INTO s.t VALUES ('x', 1), ('y', 2); CREATE VIEW v AS FROM s.t",
+    );
+    let connection = database.bench.connection("duckdb.extractor", &database.connection()).unwrap();
+    let family = database.bench.driver("duckdb.extractor").unwrap().family();
+    let catalog = family.discover(&connection, None).await.unwrap();
+    let names: Vec<&str> = catalog.resources.iter().map(|resource| resource.name.as_str()).collect();
+    assert_eq!(names, ["main.x.y", "s.t", "v"]);
+    let table = &catalog.resources[1];
+    assert_eq!(table.estimated_row_count, Some(2));
+    let fields: Vec<String> = table
+        .fields
+        .iter()
+        .map(|field| {
+            let (name, ordinal, kind, native) = (&field.name, field.ordinal, &field.field_type, &field.native_type);
+            format!("{name} {ordinal} {kind} {native} {} {}", field.nullable, field.primary_key)
+        })
+        .collect();
+    assert_eq!(fields, ["a 2 integer HUGEINT false true", "b 1 string VARCHAR false false"]);
+}
