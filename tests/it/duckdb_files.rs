@@ -9,6 +9,17 @@ fn project() -> Project {
 }
 
 #[test]
+fn duckdb_examples_load_twice_and_report_what_the_sample_holds() {
+    let project = Project::copy_of(Program::built(), "examples");
+    for _ in 0..2 {
+        let load = project.run(&["run", "duckdb/load.yaml"]).with_code(0);
+        assert!(load.stderr.contains("done: the ledger balances, 5,042 rows read, 5,042 written"), "{}", load.stderr);
+    }
+    project.run(&["run", "duckdb/report.yaml"]).with_code(0);
+    assert!(project.path("duckdb/out/punctuality.parquet").exists());
+}
+
+#[test]
 fn a_duckdb_file_is_a_source_and_a_destination() {
     let project = project();
     project.run(&["copy", "orders.csv", "duckdb:app.duckdb#orders"]).with_code(0);
