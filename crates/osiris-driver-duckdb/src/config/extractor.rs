@@ -1,7 +1,7 @@
 //! The configuration of `duckdb.extractor`.
 
-use osiris_core::Problem;
 use osiris_core::store::SelectStatement;
+use osiris_core::{Code, Problem};
 use osiris_sql::config::{QueryFields, ReadFields};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -54,6 +54,11 @@ fn part(pointer: &str, text: &str, statements: &[(&str, &str)]) -> Option<Proble
     let problem = |(before, after): &(&str, &str)| {
         let error = SelectStatement::parse(&format!("{before}{text}{after}")).err()?;
         let mut problem = Problem::from_sql(pointer, &error);
+        if error.code() == Code::SqlNotAllowed {
+            problem = problem.with_hint(
+                "write one SELECT over the tables of the file, with functions that compute from their arguments",
+            );
+        }
         problem.offset = problem.offset.map(|offset| offset.saturating_sub(before.len()).min(text.len()));
         Some(problem)
     };
