@@ -9,6 +9,7 @@ mod direct;
 mod direct_databases;
 mod direct_queries;
 mod direct_resume;
+mod duckdb_files;
 mod exit_codes;
 mod faults;
 mod fields;

@@ -164,7 +164,7 @@ pub(super) fn left_behind(project: &Project) -> Vec<String> {
     let out = project.path(OUT);
     let is_wanted = |path: &Path| {
         let end = path.extension().and_then(|end| end.to_str());
-        !is_hidden(path) && end.is_some_and(|end| ["csv", "parquet", "db"].contains(&end))
+        !is_hidden(path) && end.is_some_and(|end| ["csv", "parquet", "db", "duckdb"].contains(&end))
     };
     let files = all(&out);
     let left = files.iter().map(|path| path.strip_prefix(&out).unwrap()).filter(|path| !is_wanted(path));

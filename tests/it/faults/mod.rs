@@ -8,6 +8,7 @@ mod choice;
 mod database;
 mod disk;
 mod disturb;
+mod duckdb;
 mod fault;
 mod files;
 mod interpose;

@@ -7,6 +7,7 @@ use osiris_e2e::Project;
 use serde_json::{Value, json};
 
 use super::disk::Disk;
+use super::duckdb;
 use super::fault::Server;
 use super::files::{self, EXTRACTED, Files};
 use super::runner::{RUN_DISK, Runner, TEMPORARY};
@@ -60,13 +61,14 @@ impl Mode {
 use Mode::{Append, AppendByKey, AppendRecorded, Extract, ExtractNew, Overwrite, Upsert};
 
 /// Every target with its modes.
-pub(super) const TARGETS: [(&str, &[Mode]); 11] = [
+pub(super) const TARGETS: [(&str, &[Mode]); 12] = [
     ("CSV", &[Append, Overwrite]),
     ("CSV parts", &[Append, Overwrite]),
     ("Parquet", &[Append, Overwrite, Extract]),
     ("Parquet parts", &[Append, Overwrite]),
     ("Parquet partitions", &[Append, Overwrite]),
     ("SQLite", &[Append, AppendRecorded, AppendByKey, Overwrite, Upsert, Extract, ExtractNew]),
+    ("DuckDB", &[Append, AppendRecorded, AppendByKey, Overwrite, Upsert, Extract, ExtractNew]),
     ("MariaDB", &[Append, AppendRecorded, Overwrite, Upsert, Extract, ExtractNew]),
     ("MySQL", &[Append, AppendRecorded, Overwrite, Upsert, Extract, ExtractNew]),
     ("PostgreSQL", &[Append, AppendByKey, Overwrite, Upsert, Extract, ExtractNew]),
@@ -78,6 +80,7 @@ pub(super) const TARGETS: [(&str, &[Mode]); 11] = [
 pub(super) enum Target {
     Files(Files),
     Sqlite,
+    Duckdb,
     Server(Box<SqlServer>),
 }
 
@@ -91,6 +94,7 @@ impl Target {
             "Parquet parts" => return Some(Self::Files(Files::ParquetParts)),
             "Parquet partitions" => return Some(Self::Files(Files::Partitions)),
             "SQLite" => return Some(Self::Sqlite),
+            "DuckDB" => return Some(Self::Duckdb),
             "MariaDB" => Family::Mariadb,
             "MySQL" => Family::Mysql,
             "PostgreSQL" => Family::Postgres,
@@ -104,7 +108,7 @@ impl Target {
     pub(super) fn server(&self) -> Option<&SqlServer> {
         match self {
             Self::Server(server) => Some(server),
-            Self::Files(_) | Self::Sqlite => None,
+            Self::Files(_) | Self::Sqlite | Self::Duckdb => None,
         }
     }
 
@@ -122,7 +126,7 @@ impl Target {
         mode != Append
             || match self {
                 Self::Files(_) => true,
-                Self::Sqlite => false,
+                Self::Sqlite | Self::Duckdb => false,
                 Self::Server(server) => server.keeps_outcomes(),
             }
     }
@@ -143,6 +147,7 @@ impl Target {
         match self {
             Self::Files(_) => json!({"version": 1, "connections": {}}),
             Self::Sqlite => of("sqlite", json!({"path": sqlite::FILE, "busy_timeout": 3})),
+            Self::Duckdb => of("duckdb", json!({"path": duckdb::FILE, "busy_timeout": 3})),
             Self::Server(server) => of(server.component(), server.connection(port)),
         }
     }
@@ -152,6 +157,7 @@ impl Target {
         let family = match self {
             Self::Files(files) => return files.steps(mode),
             Self::Sqlite => "sqlite",
+            Self::Duckdb => "duckdb",
             Self::Server(server) => server.component(),
         };
         let table = format!("connection: \"@{family}.test\", table: {}", table(mode));
@@ -201,10 +207,10 @@ impl Target {
         let keyed = matches!(mode, Upsert | AppendByKey) || (self.is_rest() && mode != Append);
         match self {
             Self::Files(_) => return,
-            Self::Sqlite => {
+            Self::Sqlite | Self::Duckdb => {
                 let rows = if mode == Extract { new_rows(1) } else { Table::before(mode) };
                 let sql = format!("{}; {}", create(table(mode), keyed), insert(table(mode), &rows));
-                sqlite::execute(project, &sql).await;
+                self.execute(project, &sql).await;
             }
             Self::Server(_) if mode == Extract => return,
             Self::Server(server) => server.reset(keyed, &Table::before(mode)).await,
@@ -214,8 +220,16 @@ impl Target {
             let sql = insert(table(mode), &new_rows(ROWS / 2 + 1));
             match self {
                 Self::Server(server) => server.database().execute(&sql).await,
-                _ => sqlite::execute(project, &sql).await,
+                _ => self.execute(project, &sql).await,
             }
+        }
+    }
+
+    /// Changes the database file.
+    async fn execute(&self, project: &Project, sql: &str) {
+        match self {
+            Self::Duckdb => duckdb::execute(project, sql),
+            _ => sqlite::execute(project, sql).await,
         }
     }
 
@@ -230,6 +244,7 @@ impl Target {
                 }))
             }
             Self::Sqlite if !mode.is_extract() => Table::of(sqlite::rows(project, ALL).await),
+            Self::Duckdb if !mode.is_extract() => Table::of(duckdb::rows(project, ALL)),
             _ => files::read(project),
         }
     }
@@ -250,6 +265,10 @@ impl Target {
                 let tables =
                     "SELECT 1, name FROM sqlite_schema WHERE name LIKE '%osiris%' AND name NOT LIKE '%commit%'";
                 left.extend(sqlite::rows(project, tables).await.into_iter().map(|(_, name)| name));
+            }
+            Self::Duckdb => {
+                let tables = "SELECT 1, table_name FROM duckdb_tables() WHERE table_name LIKE '%osiris%' AND table_name NOT LIKE '%commit%'";
+                left.extend(duckdb::rows(project, tables).into_iter().map(|(_, name)| name));
             }
             Self::Server(server) => left.extend(server.left_behind(Instant::now() + Duration::from_secs(20)).await),
         }

@@ -319,7 +319,7 @@ fn sql_over_an_unknown_table() {
 #[test]
 fn sql_that_leaves_its_sandbox() {
     assert_snapshot!(refused_steps(&query("ATTACH '/etc/x.db' AS x; SELECT * FROM orders")), @r"
-    error: `ATTACH` is not allowed here: a processor only reads
+    error: `ATTACH` is not allowed here: SQL of a pipeline only reads
       --> pipeline.yaml:10:9
        |
     10 |         ATTACH '/etc/x.db' AS x; SELECT * FROM orders
@@ -328,7 +328,7 @@ fn sql_that_leaves_its_sandbox() {
        = hint: use one SELECT, or CREATE TEMP TABLE, VIEW or MACRO statements before it
     ");
     assert_snapshot!(refused_steps(&query("INSTALL httpfs; SELECT * FROM orders")), @r"
-    error: `INSTALL` is not allowed here: a processor only reads
+    error: `INSTALL` is not allowed here: SQL of a pipeline only reads
       --> pipeline.yaml:10:9
        |
     10 |         INSTALL httpfs; SELECT * FROM orders
@@ -337,7 +337,7 @@ fn sql_that_leaves_its_sandbox() {
        = hint: use one SELECT, or CREATE TEMP TABLE, VIEW or MACRO statements before it
     ");
     assert_snapshot!(refused_steps(&query("SET memory_limit = '1TB'; SELECT * FROM orders")), @r"
-    error: `SET` is not allowed here: a processor only reads
+    error: `SET` is not allowed here: SQL of a pipeline only reads
       --> pipeline.yaml:10:9
        |
     10 |         SET memory_limit = '1TB'; SELECT * FROM orders
@@ -346,7 +346,7 @@ fn sql_that_leaves_its_sandbox() {
        = hint: use one SELECT, or CREATE TEMP TABLE, VIEW or MACRO statements before it
     ");
     assert_snapshot!(refused_steps(&query("COPY orders TO '/tmp/x.csv'")), @r"
-    error: `COPY` is not allowed here: a processor only reads
+    error: `COPY` is not allowed here: SQL of a pipeline only reads
       --> pipeline.yaml:10:9
        |
     10 |         COPY orders TO '/tmp/x.csv'

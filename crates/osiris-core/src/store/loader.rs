@@ -31,6 +31,8 @@ pub(super) enum Columns {
     Fixed,
     /// New ones are added, types widen.
     Widening,
+    /// Values come as [`ColumnType::carried`] says.
+    Carried,
 }
 
 /// One open transaction and, once there is a table, the batches to be inserted into it.
@@ -51,25 +53,25 @@ pub(super) struct TableLoader<'a> {
 
 /// Batches of one schema that are still to be inserted.
 #[derive(Default)]
-struct PendingRows {
+pub(super) struct PendingRows {
     batches: Vec<RecordBatch>,
     rows: usize,
     bytes: usize,
 }
 
 impl PendingRows {
-    fn push(&mut self, batch: RecordBatch) {
+    pub(super) fn push(&mut self, batch: RecordBatch) {
         self.rows += batch.num_rows();
         self.bytes += size(&batch);
         self.batches.push(batch);
     }
 
-    fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.rows >= INSERT_ROWS || self.bytes >= INSERT_BYTES
     }
 
     /// Takes them all, as one.
-    fn take(&mut self) -> Result<Option<RecordBatch>> {
+    pub(super) fn take(&mut self) -> Result<Option<RecordBatch>> {
         let batches = std::mem::take(self).batches;
         match batches.as_slice() {
             [] => Ok(None),
@@ -109,7 +111,11 @@ impl<'a> TableLoader<'a> {
 
     /// Creates the table for batches of `schema`; a second declaration must be the same.
     pub(super) fn declare(&mut self, schema: &Schema) -> Result<()> {
-        let wanted = table_schema(schema)?;
+        self.declare_as(table_schema(schema)?)
+    }
+
+    /// The same for a table with these columns.
+    pub(super) fn declare_as(&mut self, wanted: TableSchema) -> Result<()> {
         match &self.schema {
             None => self.create(wanted),
             Some(present) if *present == wanted => Ok(()),

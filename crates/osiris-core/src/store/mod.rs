@@ -9,6 +9,7 @@
 mod arrow_scan;
 mod at_work;
 mod direct;
+mod elsewhere;
 mod error;
 mod file_identity;
 mod file_rows;
@@ -52,6 +53,7 @@ use tokio::task::JoinError;
 pub use at_work::{AtWork, Unfinished};
 pub(crate) use direct::Channel;
 pub use direct::{DirectEdge, StreamReceiver};
+pub use elsewhere::{BatchLoader, interruptible, read_batches};
 pub use error::{EngineError, statement_error, store_error, with_cast_hint};
 pub use file_identity::FileIdentity;
 pub(crate) use file_rows::unless_misread;
@@ -82,6 +84,7 @@ struct Inner {
     seal: Arc<Seal>,
     /// The most bytes in flight into each table.
     in_flight: usize,
+    memory_limit: u64,
     /// The sinks that may still be rolling back, by step.
     sinks: Mutex<HashMap<String, JoinHandle<()>>>,
     workers: Workers,
@@ -121,6 +124,7 @@ impl Store {
             seal: Arc::new(Seal::new(&another)?),
             threads: Threads::new(another)?,
             in_flight: options.in_flight(),
+            memory_limit: options.memory_limit(),
             sinks: Mutex::default(),
             workers: Workers::default(),
             readers: HeldThreads::default(),
@@ -135,6 +139,11 @@ impl Store {
     /// A directory for temporary files, such as a spooled standard input; the store's SQL can read it.
     pub fn scratch_dir(&self) -> &Path {
         &self.0.scratch
+    }
+
+    /// How much memory DuckDB may use here, in bytes.
+    pub fn memory_limit(&self) -> u64 {
+        self.0.memory_limit
     }
 
     /// Whether the store's SQL has access to `file`: it is one of the files of the run, or is in the scratch directory.

@@ -87,6 +87,10 @@ impl StoreOptions {
         usize::try_from(self.memory_limit / 8).unwrap_or(usize::MAX).clamp(4 << 20, 64 << 20)
     }
 
+    pub(super) fn memory_limit(&self) -> u64 {
+        self.memory_limit
+    }
+
     pub(super) fn path(&self) -> Option<&Path> {
         match &self.kind {
             StoreKind::File(path) => Some(path),

@@ -13,7 +13,7 @@ use super::file_rows::ensure_met;
 use super::interrupt::InterruptOnDrop;
 use super::schema::{Column, TableRef, TableSchema};
 use super::threads::Workload;
-use super::types::UTC;
+use super::types::{ColumnType, UTC};
 use super::{Store, quote, store_error};
 use crate::problem::nearest;
 use crate::{Code, Error, Result};
@@ -27,11 +27,12 @@ pub struct ScanBuilder {
     table: TableRef,
     columns: Option<Vec<String>>,
     order_by: Vec<String>,
+    is_carried: bool,
 }
 
 impl ScanBuilder {
     pub(super) fn new(store: Store, table: TableRef) -> Self {
-        Self { store, table, columns: None, order_by: Vec::new() }
+        Self { store, table, columns: None, order_by: Vec::new(), is_carried: false }
     }
 
     /// Only these columns, in this order. Default: all.
@@ -48,6 +49,14 @@ impl ScanBuilder {
         self
     }
 
+    /// With the values as they are [carried](super::ColumnType::carried), for a receiver that turns them back into what they are.
+    /// Default: as Arrow has them.
+    #[must_use]
+    pub fn carried(mut self) -> Self {
+        self.is_carried = true;
+        self
+    }
+
     /// Starts reading.
     ///
     /// # Errors
@@ -59,7 +68,11 @@ impl ScanBuilder {
         };
         pick(&self.table, &self.order_by)?;
         let schema = TableSchema::new(columns)?;
-        let mut sql = format!("SELECT {} FROM {}", selection(&schema), self.table.sql());
+        let (list, schema) = match self.is_carried {
+            true => (casts(&schema, &schema.carried()), schema.carried()),
+            false => (selection(&schema), schema),
+        };
+        let mut sql = format!("SELECT {list} FROM {}", self.table.sql());
         if !self.order_by.is_empty() {
             let keys: Vec<String> = self.order_by.iter().map(|name| quote(name)).collect();
             sql.push_str(&format!(" ORDER BY {}", keys.join(", ")));
@@ -96,11 +109,20 @@ pub(super) fn selection(schema: &TableSchema) -> String {
     schema.columns().iter().map(expression).collect::<Vec<_>>().join(", ")
 }
 
+/// The columns, each cast to its type in the other list.
+fn casts(from: &TableSchema, to: &TableSchema) -> String {
+    let pairs = from.columns().iter().zip(to.columns());
+    pairs.map(|(column, to)| cast(column, &to.column_type)).collect::<Vec<_>>().join(", ")
+}
+
 /// The column, cast to a type that Arrow has.
 fn expression(column: &Column) -> String {
+    cast(column, &column.column_type.scanned())
+}
+
+fn cast(column: &Column, to: &ColumnType) -> String {
     let name = quote(&column.name);
-    let scanned = column.column_type.scanned();
-    if scanned == column.column_type { name } else { format!("CAST({name} AS {}) AS {name}", scanned.sql()) }
+    if *to == column.column_type { name } else { format!("CAST({name} AS {}) AS {name}", to.sql()) }
 }
 
 /// A running scan of a table. Dropping it ends the scan.

@@ -81,6 +81,13 @@ impl TableSchema {
         Arc::new(Schema::new(fields))
     }
 
+    /// The columns as their values are [carried](ColumnType::carried).
+    #[must_use]
+    pub fn carried(&self) -> Self {
+        let carried = |column: &Column| Column { column_type: column.column_type.carried(), ..column.clone() };
+        Self { columns: self.columns.iter().map(carried).collect() }
+    }
+
     /// The columns that a scan of these can be turned back into; see [`ColumnType::restored`].
     pub(crate) fn restored(&self) -> Self {
         let restored = |column: &Column| Column { column_type: column.column_type.restored(), ..column.clone() };

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use arrow::array::*;
 use arrow::datatypes::*;
-use osiris_core::Store;
 use osiris_core::store::DirectEdge;
+use osiris_core::{Column, ColumnType, Store, TableSchema};
 use proptest::prelude::*;
 
 use crate::{batch, memory_store, read};
@@ -330,4 +330,54 @@ fn types_that_only_duckdb_has_are_read_as_text() {
 #[test]
 fn a_batch_helper_makes_one_column() {
     assert_eq!(batch(Int64Array::from(vec![1])).num_columns(), 1);
+}
+
+/// Of types that Arrow does not have, or that a scan changes.
+#[test]
+fn what_is_carried_as_text_arrives_as_what_it_is_through_a_table_and_straight() {
+    let types = ["HUGEINT", "BIT", "UUID", "INTERVAL", "ENUM('a', 'b')", "BIGNUM", "HUGEINT[]", "INSTANT"];
+    let columns =
+        types.iter().enumerate().map(|(index, name)| Column::new(format!("c{index}"), ColumnType::parse(name)));
+    let columns = TableSchema::new(columns.collect()).unwrap();
+    let values = [
+        "-170141183460469231731687303715884105728",
+        "0101",
+        "abcdef00-0000-0000-0000-000000000001",
+        "1 month -2 days 03:04:05.000006",
+        "b",
+        "123456789012345678901234567890123456789012345678",
+    ];
+    let texts = values.map(|value| Arc::new(StringArray::from(vec![Some(value), None])) as ArrayRef);
+    let mut list = ListBuilder::new(StringBuilder::new()).with_field(Field::new("l", DataType::Utf8, true));
+    list.append_value([Some("170141183460469231731687303715884105727"), None]);
+    list.append_null();
+    let instants = TimestampMicrosecondArray::from(vec![Some(-1), None]).with_timezone("+00:00");
+    let lists = [Arc::new(list.finish()) as ArrayRef, Arc::new(instants) as ArrayRef];
+    let data = RecordBatch::try_new(columns.carried().arrow(), texts.into_iter().chain(lists).collect()).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (store, _directory) = memory_store();
+        let sink = store.sink("s").await.unwrap();
+        sink.carrying_sender(columns.clone()).await.unwrap().send(data.clone()).await.unwrap();
+        let table = sink.finish().await.unwrap();
+        assert_eq!(table.schema(), &columns);
+        let mut scan = store.scan(&table).carried().open().await.unwrap();
+        assert_eq!(scan.next().await.unwrap(), Some(data.clone()));
+        let (edge, mut tables) = DirectEdge::new("receiver");
+        let sink = store.direct_sink(edge, "straight");
+        let (schema, sent) = (columns.clone(), data.clone());
+        let giving = async move {
+            sink.carrying_sender(schema).await?.send(sent).await?;
+            sink.finish().await.map(drop)
+        };
+        let taking = async {
+            let table = tables.next().await.unwrap();
+            assert_eq!(table.schema(), &columns);
+            let mut scan = store.scan(&table).carried().open().await.unwrap();
+            assert_eq!(scan.next().await.unwrap(), Some(data));
+            assert_eq!(scan.next().await.unwrap(), None);
+        };
+        let (given, ()) = tokio::join!(giving, taking);
+        given.unwrap();
+    });
 }

@@ -82,7 +82,7 @@ async fn assertions_that_make_no_sense_are_refused_together() {
     }));
     let messages: Vec<String> = prepared.config_problems().iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(messages.join("\n"), @r#"
-    query: `DELETE` is not allowed here: a processor only reads (use one SELECT, or CREATE TEMP TABLE, VIEW or MACRO statements before it)
+    query: `DELETE` is not allowed here: SQL of a pipeline only reads (use one SELECT, or CREATE TEMP TABLE, VIEW or MACRO statements before it)
     assertions.0: an assertion needs exactly one of sql, not_null, unique, accepted_values, row_count
     assertions.1: an assertion needs exactly one of sql, not_null, unique, accepted_values, row_count
     assertions.2.row_count: needs min, max or equals

@@ -1,8 +1,9 @@
-//! `duckdb.processor` through the registry, over a real store.
+//! `duckdb.processor` through the registry, over a real store, and the components of database files.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends at the first surprise")]
 
 mod assertions;
 mod conformance;
+mod database;
 mod files;
 mod names;
 mod progress;

@@ -32,8 +32,9 @@ async fn a_pipeline_runs_inside_another_program() {
 }
 
 /// A component of each family, and whether its feature is on. CI runs this with `all-drivers` and with a few of them.
-const FAMILIES: [(&str, &str, bool); 8] = [
+const FAMILIES: [(&str, &str, bool); 9] = [
     ("duckdb", "duckdb.processor", cfg!(feature = "duckdb")),
+    ("duckdb", "duckdb.writer", cfg!(feature = "duckdb")),
     ("filesystem", "filesystem.parquet_writer", cfg!(feature = "filesystem")),
     ("graphql", "graphql.extractor", cfg!(feature = "graphql")),
     ("mysql", "mysql.writer", cfg!(feature = "mysql")),

@@ -124,7 +124,12 @@ impl ChannelTarget {
     }
 
     pub(super) fn declare(&self, step: &str, schema: &Schema) -> Result<ChannelSender> {
-        self.end.declare(step, schema, table_schema(schema)?)
+        self.declare_as(step, schema, table_schema(schema)?)
+    }
+
+    /// The same for batches of `batches` that are rows of `schema`.
+    pub(super) fn declare_as(&self, step: &str, batches: &Schema, schema: TableSchema) -> Result<ChannelSender> {
+        self.end.declare(step, batches, schema)
     }
 
     /// The number of rows that the receiver has read, once it has read all that were sent.

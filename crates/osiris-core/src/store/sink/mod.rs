@@ -20,7 +20,7 @@ use self::table::{CommandSender, TableTarget};
 use super::Store;
 use super::direct::{Channel, DirectEdge};
 use super::loader::{Columns, size};
-use super::schema::{StepNote, TableRef};
+use super::schema::{StepNote, TableRef, TableSchema};
 use super::seal::Seal;
 use super::threads::Threads;
 use super::transaction::StoreTransaction;
@@ -100,6 +100,23 @@ impl TableSink {
                 SenderTarget::Table(table.commands(), Columns::Fixed)
             }
             SinkTarget::Channel(channel) => SenderTarget::Channel(channel.declare(&self.step, &schema)?),
+        }))
+    }
+
+    /// A sender for a table with these `columns`, whose batches have the values as they are [carried](super::ColumnType::carried): types that
+    /// Arrow does not have arrive as what they are.
+    ///
+    /// # Errors
+    /// Another sender has declared other columns.
+    pub async fn carrying_sender(&self, columns: TableSchema) -> Result<TableSender> {
+        Ok(self.sender_to(match &self.target {
+            SinkTarget::Table(table) => {
+                table.run(move |loader| loader.declare_as(columns)).await?;
+                SenderTarget::Table(table.commands(), Columns::Carried)
+            }
+            SinkTarget::Channel(channel) => {
+                SenderTarget::Channel(channel.declare_as(&self.step, &columns.carried().arrow(), columns)?)
+            }
         }))
     }
 

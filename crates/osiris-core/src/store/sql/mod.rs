@@ -166,7 +166,7 @@ impl SelectStatement {
     }
 }
 
-const ONLY_READS: &str = "a processor only reads";
+const ONLY_READS: &str = "SQL of a pipeline only reads";
 
 /// The error for what a processor must not do.
 fn refusal(what: &str) -> Error {

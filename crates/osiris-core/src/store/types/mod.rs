@@ -115,9 +115,19 @@ impl ColumnType {
         })
     }
 
+    /// As what values travel in Arrow where they have to arrive exactly: as text, where there is no exact counterpart of their type
+    /// or the client library would change them. The cast back is exact. See [`TableSink::carrying_sender`](super::TableSink::carrying_sender).
+    #[must_use]
+    pub fn carried(&self) -> Self {
+        self.map_leaves(&|leaf| match leaf {
+            Self::HugeInt | Self::UHugeInt | Self::Bit | Self::Uuid | Self::Interval | Self::Other(_) => Self::Varchar,
+            other => other.clone(),
+        })
+    }
+
     /// What the store keeps for a column that SQL made with this type: zones and coarse units are gone.
     #[must_use]
-    pub(crate) fn stored(&self) -> Self {
+    pub fn stored(&self) -> Self {
         self.map_leaves(&|leaf| match leaf {
             Self::Other(name) => match name.as_str() {
                 "TIMESTAMP WITH TIME ZONE" => Self::Instant,
