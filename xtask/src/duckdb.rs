@@ -157,8 +157,19 @@ pub(crate) fn bring_along(program: &Path) -> Outcome {
         let full = library.join(needed).display().to_string();
         shell::run(Command::new(&patchelf).args(["--replace-needed", &full, needed]).arg(user))?;
         shell::run(Command::new(&patchelf).args(["--set-rpath", "$ORIGIN"]).arg(user))?;
+        check_needed(user, &shell::capture(Command::new(&patchelf).arg("--print-needed").arg(user))?, needed)?;
     }
     fs::remove_file(&patchelf).map_err(|error| format!("{}: {error}", patchelf.display()))
+}
+
+/// Whether a file needs the library, and none at a place of this machine.
+fn check_needed(user: &Path, said: &str, library: &str) -> Outcome {
+    let elsewhere = said.lines().find(|name| name.contains('/'));
+    match elsewhere {
+        Some(name) => Err(format!("{} needs {name}, which other machines do not have", user.display())),
+        None if said.lines().any(|name| name == library) => Ok(()),
+        None => Err(format!("{} is not linked with {library}: was it compiled with DuckDB in it?", user.display())),
+    }
 }
 
 /// Tells a cargo which library to link, when one was chosen for this process.
@@ -282,6 +293,14 @@ mod tests {
         for pins in [&X86_64, &AARCH64] {
             assert_eq!(pins.library.requirement, format!("duckdb=={VERSION}"));
         }
+    }
+
+    #[test]
+    fn a_program_that_needs_a_library_of_this_machine_is_not_given_away() {
+        let check = |said: &str| check_needed(Path::new("osiris"), said, DUCKDB);
+        check("libduckdb.so\nlibc.so.6\n").unwrap();
+        assert!(check("/root/x/libduckdb.so\nlibc.so.6\n").unwrap_err().contains("needs /root/x/libduckdb.so"));
+        assert!(check("libc.so.6\n").unwrap_err().contains("not linked with libduckdb.so"));
     }
 
     #[test]
