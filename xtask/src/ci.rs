@@ -94,7 +94,8 @@ fn format() -> Outcome {
 
 fn lint() -> Outcome {
     let mut clippy = shell::cargo(&["clippy", "--locked", "--quiet", "--all-targets"]);
-    shell::run(clippy.args(Build::of_checkout().workspace()).args(["--", "-D", "warnings"]))
+    clippy.args(Build::of_checkout().workspace()).args(["--features", "osiris-cli/otel"]);
+    shell::run(clippy.args(["--", "-D", "warnings"]))
 }
 
 fn documentation() -> Outcome {
@@ -134,9 +135,9 @@ fn tests() -> Outcome {
 }
 
 /// What works with DuckDB itself, and the program, whose defaults compile DuckDB. Not the whole workspace: a test binary with DuckDB
-/// in it has 250 MB, and each has to be linked.
-pub(crate) const WITH_DUCKDB: &str =
-    "-p osiris-cli -p osiris-core -p osiris-driver-duckdb -p osiris-driver-filesystem -p osiris-e2e";
+/// in it has 250 MB, and each has to be linked. With the feature that is off by default.
+pub(crate) const WITH_DUCKDB: &str = "-p osiris-cli -p osiris-core -p osiris-driver-duckdb -p osiris-driver-filesystem -p osiris-e2e \
+     --features osiris-cli/otel";
 
 /// Whole pipelines about servers, networks and kills, which ran with the library: to them it is the same DuckDB.
 const WITHOUT_DUCKDB: &[&str] = &[
@@ -152,12 +153,14 @@ const WITHOUT_DUCKDB: &[&str] = &[
     "supabase",
 ];
 
-/// The commands of the README, then the tests of what works with DuckDB itself. Those of the program need no second run: they are
-/// selected for the program that whole pipelines start.
+/// The commands of the README, then the tests of what works with DuckDB itself. Those of the program need no second run, but for the
+/// feature: they are selected for the program that whole pipelines start.
 fn bundled() -> Outcome {
     readme::check()?;
-    let filter =
-        format!("not package(osiris-cli) and not (package(osiris-e2e) and test(/^({})::/))", WITHOUT_DUCKDB.join("|"));
+    let servers = WITHOUT_DUCKDB.join("|");
+    let filter = format!(
+        "not (package(osiris-cli) and not test(/^otel::/)) and not (package(osiris-e2e) and test(/^({servers})::/))"
+    );
     let mut tests = shell::cargo(&NEXTEST);
     shell::run(tests.args(WITH_DUCKDB.split(' ')).args(["-E", &filter]))
 }
