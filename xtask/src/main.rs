@@ -7,6 +7,7 @@ mod args;
 mod bench;
 mod ci;
 mod debian;
+mod dist;
 mod docs;
 mod download;
 mod duckdb;
@@ -20,6 +21,7 @@ mod new_driver;
 mod outside;
 mod packages;
 mod private;
+mod pypi;
 mod readme;
 mod release;
 mod services;
@@ -57,10 +59,15 @@ cargo xtask <task>
   fuzz [NAME] [--seconds N]
                         the fuzz targets of tests/fuzz, N seconds each (60), with seeds of the moment
   bench [NAME]... [--list] [--scale N] [--rounds N] [--write]
-                        build the release profile and print the table of docs/benchmarks.md, or write it there
+                        build the dist profile and print the table of docs/benchmarks.md, or write it there
   new-driver NAME --kind http|file|sql [--path DIR]
                         make crates/osiris-driver-NAME from the template of its kind and register it in the facade; with
                         --path a crate of its own in DIR, with a program that has the driver
+  dist [--prebuilt] [--skip wheel] [--image] [--out DIR]
+                        what a release gives to people: an archive, a wheel and their checksums, each tried in an empty directory;
+                        with --prebuilt the archive has the library of `cargo xtask duckdb` in it, with --image the container
+                        image is built too
+  dist --licenses DIR   the licences of all that is linked, alone
   release [--execute]   check that the crates can be published; publish them
 ";
 
@@ -74,6 +81,7 @@ fn main() -> ExitCode {
         Some("api") => api::main(args),
         Some("fuzz") => fuzz::main(args),
         Some("bench") => bench::main(args),
+        Some("dist") => dist::main(args),
         Some("new-driver") => new_driver::main(args),
         Some("release") => release::main(args),
         None | Some("help" | "--help" | "-h") => {
@@ -96,8 +104,9 @@ mod tests {
     use super::*;
 
     /// Pages that people and programs follow to the letter.
-    const PAGES: [&str; 12] = [
+    const PAGES: [&str; 13] = [
         "README.md",
+        "CONTRIBUTING.md",
         "AGENTS.md",
         "ARCHITECTURE.md",
         "docs/writing-a-driver.md",

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::{Outcome, shell, workspace};
+use crate::{Outcome, ci, shell, workspace};
 
 /// The crate that compiles DuckDB.
 const NATIVE: &str = "libduckdb-sys ";
@@ -33,7 +33,8 @@ pub(crate) fn check() -> Outcome {
 
 /// What people and the other tasks build besides the whole workspace.
 fn selections() -> Outcome<Vec<String>> {
-    let mut selections = vec!["-p osiris-cli".to_owned(), "-p osiris --all-features".to_owned()];
+    let mut selections =
+        vec!["-p osiris-cli".to_owned(), "-p osiris --all-features".to_owned(), ci::WITH_DUCKDB.to_owned()];
     selections.extend(
         workspace::drivers()?
             .iter()

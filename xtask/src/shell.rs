@@ -10,14 +10,18 @@ use crate::{Outcome, duckdb, workspace};
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(workspace::root()).args(arguments);
-    // What `cargo run` says of this task is no business of what it builds: build scripts that look at it would run again.
+    without_our_package(&mut command);
+    duckdb::announce(&mut command);
+    command
+}
+
+/// What `cargo run` says of this task is no business of what it builds: build scripts that look at it would run again.
+pub(crate) fn without_our_package(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
             command.env_remove(name);
         }
     }
-    duckdb::announce(&mut command);
-    command
 }
 
 /// Runs to the end; output goes where ours goes.

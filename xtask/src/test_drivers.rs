@@ -14,6 +14,9 @@ pub(crate) const SKIPPED: &str = "OSIRIS_TEST_SKIPPED_SERVICES";
 pub(crate) const SKIPPED_LOG: &str = "OSIRIS_TEST_SKIPPED_LOG";
 /// Runs tests, and fails when a selection has none.
 pub(crate) const NEXTEST: [&str; 4] = ["nextest", "run", "--locked", "--no-tests=fail"];
+/// Gives a build the features that the dependencies of tests bring, so that it shares with the tests what they compile: arrow, sqlx
+/// and all of our crates. It selects nothing, for there are no examples; it only counts as a selection that needs them.
+pub(crate) const AS_FOR_TESTS: &str = "--examples";
 
 /// From where property tests get their inputs, by the variable that proptest reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +103,7 @@ fn commands(driver: Option<&str>, build: Build) -> Vec<Command> {
     let doc = |selection: &[&str]| cargo(&["test", "--locked", "--quiet", "--doc"], selection);
     let workspace = build.workspace();
     // Whole pipelines run the program itself.
-    let program = cargo(&["build", "--locked", "--quiet", "--bin", "osiris"], &workspace);
+    let program = cargo(&["build", "--locked", "--quiet", "--bin", "osiris", AS_FOR_TESTS], &workspace);
     let Some(driver) = driver else {
         return vec![program, nextest(&workspace), doc(&workspace)];
     };
@@ -124,6 +127,16 @@ mod tests {
     fn an_unknown_driver_is_answered_with_the_known_ones() {
         let error = run(Some("oracle"), Mode::Skip, Seeds::Fixed, None).unwrap_err();
         assert!(error.contains("`oracle`") && error.contains("duckdb, filesystem"), "{error}");
+    }
+
+    #[test]
+    fn what_is_built_as_for_tests_selects_no_example() {
+        let members = workspace::directories_of_members().unwrap();
+        assert!(members.len() > 10);
+        for member in members {
+            let examples = workspace::root().join(&member).join("examples");
+            assert!(!examples.exists(), "{member}: its examples would be compiled with the program");
+        }
     }
 
     #[test]

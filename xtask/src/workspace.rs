@@ -85,10 +85,15 @@ pub(crate) fn unpublished() -> Outcome<Vec<String>> {
 /// Every package of the workspace, sorted by directory.
 pub(crate) fn members() -> Outcome<Vec<Package>> {
     let mut packages = Vec::new();
-    for directory in directories(&read("Cargo.toml")?)? {
+    for directory in directories_of_members()? {
         packages.push(Package::parse(&read(format!("{directory}/Cargo.toml"))?));
     }
     Ok(packages)
+}
+
+/// Where the packages of the workspace are, below its root.
+pub(crate) fn directories_of_members() -> Outcome<Vec<String>> {
+    directories(&read("Cargo.toml")?)
 }
 
 /// The directories that `members` of a workspace's manifest lists; a name may end in `/*`.

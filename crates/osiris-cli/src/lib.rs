@@ -7,6 +7,8 @@ mod console;
 mod human;
 mod interrupt;
 mod logging;
+#[cfg(feature = "otel")]
+mod otel;
 mod panic;
 mod progress;
 mod report;

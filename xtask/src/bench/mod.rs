@@ -110,7 +110,7 @@ fn merged(page: &str, rows: &[Row]) -> Option<String> {
 }
 
 fn build(scale: String, rounds: usize) -> Outcome<Bench> {
-    let mut build = shell::cargo(&["build", "--locked", "--release", "-p", "osiris-cli", "-p", "osiris-bench"]);
+    let mut build = shell::cargo(&["build", "--locked", "--profile", "dist", "-p", "osiris-cli", "-p", "osiris-bench"]);
     if Build::of_checkout() == Build::Linked {
         build.args(["--no-default-features", "--features", "osiris-cli/all-drivers"]);
     }
@@ -118,7 +118,7 @@ fn build(scale: String, rounds: usize) -> Outcome<Bench> {
     let target = workspace::target_dir();
     let directory = target.join("bench");
     std::fs::create_dir_all(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
-    let program = |name: &str| target.join("release").join(name);
+    let program = |name: &str| target.join("dist").join(name);
     Ok(Bench { directory, osiris: program("osiris"), reference: program("osiris-bench"), scale, rounds })
 }
 

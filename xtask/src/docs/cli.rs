@@ -15,20 +15,29 @@ const GLOBAL: &str = "Global options:";
 /// The whole page; `osiris` runs the program.
 pub(crate) fn page(osiris: &dyn Fn(&[&str]) -> Outcome<String>) -> Outcome<String> {
     let mut text = HEAD.to_owned();
-    let mut waiting: Vec<Vec<String>> = vec![Vec::new()];
-    while let Some(command) = waiting.pop() {
-        let mut arguments: Vec<&str> = command.iter().map(String::as_str).collect();
-        let title = [&["osiris"], arguments.as_slice()].concat().join(" ");
-        arguments.push("--help");
-        let help = osiris(&arguments)?;
+    for (command, help) in commands(osiris)? {
+        let title = ["osiris".to_owned()].into_iter().chain(command.clone()).collect::<Vec<_>>().join(" ");
         let lines: Vec<&str> = match command.is_empty() {
             true => help.trim_end().lines().map(str::trim_end).collect(),
             false => without_global_options(help.trim_end()),
         };
         text.push_str(&format!("\n## {title}\n\n```text\n{}\n```\n", lines.join("\n")));
-        waiting.extend(subcommands(&help).into_iter().rev().map(|name| [command.clone(), vec![name]].concat()));
     }
     Ok(text)
+}
+
+/// Every command, as the words behind `osiris`, with its help; each before its subcommands.
+pub(crate) fn commands(osiris: &dyn Fn(&[&str]) -> Outcome<String>) -> Outcome<Vec<(Vec<String>, String)>> {
+    let mut found = Vec::new();
+    let mut waiting: Vec<Vec<String>> = vec![Vec::new()];
+    while let Some(command) = waiting.pop() {
+        let mut arguments: Vec<&str> = command.iter().map(String::as_str).collect();
+        arguments.push("--help");
+        let help = osiris(&arguments)?;
+        waiting.extend(subcommands(&help).into_iter().rev().map(|name| [command.clone(), vec![name]].concat()));
+        found.push((command, help));
+    }
+    Ok(found)
 }
 
 /// The lines of a help without its section of global options.

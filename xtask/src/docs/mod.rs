@@ -1,6 +1,6 @@
 //! `cargo xtask docs`: the pages that are made from the program itself, so that they cannot say anything else.
 
-mod cli;
+pub(crate) mod cli;
 mod contract;
 mod rules;
 
@@ -8,6 +8,7 @@ use std::process::Command;
 
 use crate::args::Args;
 use crate::duckdb::Build;
+use crate::test_drivers::AS_FOR_TESTS;
 use crate::{Outcome, shell, workspace};
 
 /// How to bring the pages up to date.
@@ -37,9 +38,8 @@ pub(crate) fn check() -> Outcome {
 }
 
 fn pages() -> Outcome<Vec<(&'static str, String)>> {
-    shell::run(
-        shell::cargo(&["build", "--locked", "--quiet", "--bin", "osiris"]).args(Build::of_checkout().workspace()),
-    )?;
+    let mut build = shell::cargo(&["build", "--locked", "--quiet", "--bin", "osiris", AS_FOR_TESTS]);
+    shell::run(build.args(Build::of_checkout().workspace()))?;
     Ok(vec![
         ("docs/reference/components.md", osiris(&["components", "reference"])?),
         ("docs/reference/cli.md", cli::page(&osiris)?),

@@ -126,6 +126,9 @@ pub(crate) enum Command {
     /// Print the help of a command
     #[command(hide = true, after_help = "Examples:\n  $ osiris help run")]
     Help(HelpArgs),
+    /// Print the manual page of a command, for `man`
+    #[command(hide = true, after_help = "Examples:\n  $ osiris man run")]
+    Man(HelpArgs),
     /// Print the version
     #[command(hide = true, after_help = "Examples:\n  $ osiris version")]
     Version,

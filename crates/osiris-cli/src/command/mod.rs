@@ -37,6 +37,7 @@ pub(crate) fn execute(cli: &Cli, registry: &Registry, console: &Console) -> Resu
         Command::Connections(command) => connections::execute(command, settings(), registry, console),
         Command::Discover(args) => discover::discover(args, settings(), registry, console).map(|()| 0),
         Command::Help(args) => console.data(&help(&args.command)?).map(|()| 0),
+        Command::Man(args) => console.data(&manual(&args.command)?).map(|()| 0),
         Command::Version => {
             console.data(&format!("osiris {}\n", env!("CARGO_PKG_VERSION")))?;
             Ok(0)
@@ -55,15 +56,28 @@ pub(crate) fn execute(cli: &Cli, registry: &Registry, console: &Console) -> Resu
 
 /// The help of a command, as `--help` prints it.
 fn help(words: &[String]) -> Result<String, Error> {
-    let mut program = command_line();
-    let mut command = &mut program;
+    Ok(described(words)?.render_long_help().to_string())
+}
+
+/// The manual page of a command, in the language of `man`.
+fn manual(words: &[String]) -> Result<String, Error> {
+    let source = concat!("osiris ", env!("CARGO_PKG_VERSION"));
+    let mut page = Vec::new();
+    clap_mangen::Man::new(described(words)?).source(source).manual("Osiris").render(&mut page)?;
+    Ok(String::from_utf8_lossy(&page).into_owned())
+}
+
+/// The command of these words.
+fn described(words: &[String]) -> Result<clap::Command, Error> {
+    let mut command = command_line();
     for word in words {
-        command = command.find_subcommand_mut(word).ok_or_else(|| {
+        let found = command.find_subcommand(word).cloned();
+        command = found.ok_or_else(|| {
             Error::validation(format!("unknown command `{}`", words.join(" ")))
                 .with_hint("`osiris --help` lists the commands")
         })?;
     }
-    Ok(command.render_long_help().to_string())
+    Ok(command)
 }
 
 /// Waits for `work` on a runtime of its own.

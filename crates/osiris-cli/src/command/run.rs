@@ -108,6 +108,10 @@ pub(super) fn execute(
         }
     };
     notify::post(webhook.as_ref(), failure_notice(plan, &ended), console);
+    #[cfg(feature = "otel")]
+    if !plan.is_dry_run() {
+        crate::otel::export(plan.name(), &ended, console);
+    }
     drop(printing);
     if !plan.is_dry_run() {
         remove_old_runs(project);

@@ -236,6 +236,19 @@ fn completions_name_every_command() {
 }
 
 #[test]
+fn each_command_has_a_manual_page() {
+    let project = Project::empty(program());
+    let whole = project.run(&["man"]).with_code(0).stdout;
+    assert!(whole.contains(".TH osiris 1") && whole.contains("validate"), "{whole}");
+    let page = project.run(&["man", "connections", "doctor"]).with_code(0).stdout;
+    for wanted in [".TH osiris-connections-doctor 1", ".SH SYNOPSIS", "$ osiris connections doctor"] {
+        assert!(page.replace("\\-", "-").contains(wanted), "{wanted}: {page}");
+    }
+    let unknown = project.run(&["man", "connections", "rnu"]).with_code(2);
+    assert!(unknown.stderr.contains("unknown command `connections rnu`"), "{}", unknown.stderr);
+}
+
+#[test]
 fn the_doctor_says_what_it_could_not_check_and_what_is_wrong() {
     let project = Project::starter(program());
     let plain = project.run(&["connections", "doctor"]).with_code(0);

@@ -5,6 +5,8 @@
 
 mod commands;
 mod help;
+#[cfg(feature = "otel")]
+mod otel;
 mod output;
 mod refused;
 mod schema;
