@@ -19,6 +19,7 @@ mod new_driver;
 mod outside;
 mod packages;
 mod private;
+mod python;
 mod readme;
 mod release;
 mod services;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::debian::{self, Tree};
 use crate::download::{self, Download};
+use crate::python::{self, Environment};
 use crate::{Outcome, shell};
 
 /// A server program that the tests of some drivers need.
@@ -31,6 +32,8 @@ enum Source {
     Npm(&'static Download),
     /// Packages of another suite of Debian, unpacked into a directory of their own.
     Tree(&'static Tree),
+    /// Packages of the registry of Python, in an environment of their own.
+    Python(&'static Environment),
 }
 
 /// A program of this name may also be MariaDB's.
@@ -78,6 +81,14 @@ const SERVICES: &[Service] = &[
         source: Source::Npm(&download::POSTGREST),
         variable: "OSIRIS_TEST_POSTGREST_PROGRAM",
     },
+    Service {
+        name: "moto",
+        drivers: &["filesystem"],
+        programs: &["moto_server"],
+        directories: &["/usr/local/bin"],
+        source: Source::Python(&python::MOTO),
+        variable: "OSIRIS_TEST_MOTO_PROGRAM",
+    },
 ];
 
 /// What to do about a service that is not there.
@@ -114,6 +125,9 @@ pub(crate) trait Machine {
     fn has_tree(&self, tree: &Tree) -> bool;
     fn can_unpack(&self) -> bool;
     fn unpack(&self, tree: &Tree) -> Outcome;
+    fn has_environment(&self, environment: &Environment) -> bool;
+    fn can_make_environment(&self) -> bool;
+    fn make_environment(&self, environment: &Environment) -> Outcome;
 }
 
 /// The machine we run on.
@@ -164,6 +178,18 @@ impl Machine for ThisMachine {
     fn unpack(&self, tree: &Tree) -> Outcome {
         tree.fetch()
     }
+
+    fn has_environment(&self, environment: &Environment) -> bool {
+        environment.is_there()
+    }
+
+    fn can_make_environment(&self) -> bool {
+        Environment::can_fetch()
+    }
+
+    fn make_environment(&self, environment: &Environment) -> Outcome {
+        environment.fetch()
+    }
 }
 
 /// Makes the services of `drivers` available and returns the names of those whose tests must be left out.
@@ -190,6 +216,7 @@ impl Service {
         let fetched = match self.source {
             Source::Npm(file) => machine.has_download(file),
             Source::Tree(tree) => machine.has_tree(tree),
+            Source::Python(environment) => machine.has_environment(environment),
             Source::Debian(_) => false,
         };
         fetched
@@ -202,6 +229,10 @@ impl Service {
             Source::Debian(package) => (machine.can_install(), format!("the Debian package `{package}`")),
             Source::Npm(file) => (machine.can_download(), format!("the program `{}` {}", file.program, file.version)),
             Source::Tree(tree) => (machine.can_unpack(), format!("`{}` from another suite of Debian", tree.name)),
+            Source::Python(environment) => {
+                let what = format!("the program `{}` {}", environment.program, environment.version);
+                (machine.can_make_environment(), what)
+            }
         };
         let advice = format!("install {what}, or set {} to one of your own", self.variable);
         if !possible {
@@ -212,6 +243,7 @@ impl Service {
             Source::Debian(package) => machine.install(package),
             Source::Npm(file) => machine.download(file),
             Source::Tree(tree) => machine.unpack(tree),
+            Source::Python(environment) => machine.make_environment(environment),
         };
         installed.map_err(|error| format!("{error}\nhint: {advice}"))?;
         if self.is_there(machine) {
@@ -255,6 +287,8 @@ mod tests {
         fetched: RefCell<bool>,
         debian: bool,
         unpacked: RefCell<bool>,
+        python: bool,
+        made: RefCell<bool>,
     }
 
     impl Machine for Fake {
@@ -303,6 +337,20 @@ mod tests {
             *self.unpacked.borrow_mut() = true;
             Ok(())
         }
+
+        fn has_environment(&self, _: &Environment) -> bool {
+            *self.made.borrow()
+        }
+
+        fn can_make_environment(&self) -> bool {
+            self.python
+        }
+
+        fn make_environment(&self, environment: &Environment) -> Outcome {
+            assert_eq!(environment.program, "moto");
+            *self.made.borrow_mut() = true;
+            Ok(())
+        }
     }
 
     fn mysql() -> Vec<String> {
@@ -310,9 +358,20 @@ mod tests {
     }
 
     #[test]
-    fn a_driver_of_files_needs_no_service() {
-        let drivers = ["filesystem".to_owned(), "duckdb".to_owned()];
+    fn a_driver_without_a_server_needs_no_service() {
+        let drivers = ["sqlite".to_owned(), "duckdb".to_owned()];
         assert!(prepare(Mode::Required, &drivers, &Fake::default()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn the_driver_of_files_needs_a_store() {
+        let filesystem = ["filesystem".to_owned()];
+        assert_eq!(prepare(Mode::Auto, &filesystem, &Fake::default()).unwrap(), ["moto"]);
+        let error = prepare(Mode::Required, &filesystem, &Fake::default()).unwrap_err();
+        assert!(error.contains("`moto` 5.2.5") && error.contains("OSIRIS_TEST_MOTO_PROGRAM"), "{error}");
+        let machine = Fake { python: true, ..Fake::default() };
+        assert!(prepare(Mode::Required, &filesystem, &machine).unwrap().is_empty());
+        assert!(*machine.made.borrow());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 mod brand;
 mod guardian;
 mod launch;
+mod moto;
 mod mysql_server;
 mod pgbouncer;
 mod postgres;
@@ -14,6 +15,7 @@ mod template;
 pub use crate::certificates::Authority;
 pub use brand::{Brand, MariadbBrand, MysqlBrand};
 pub use launch::{MysqlOptions, MysqlOptions as MariadbOptions};
+pub use moto::Moto;
 pub use mysql_server::{Mariadb, Mysql, MysqlServer};
 pub use pgbouncer::{PgBouncer, PoolMode};
 pub use postgres::{Postgres, PostgresOptions};
