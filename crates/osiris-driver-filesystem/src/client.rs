@@ -11,7 +11,7 @@ use walkdir::WalkDir;
 
 use crate::config::FilesystemConnection;
 use crate::error::io_error;
-use crate::objects::{self, ObjectPath, Scheme, leaves};
+use crate::objects::{self, ObjectPath, address, leaves};
 use crate::resolve::resolved;
 
 /// The path of standard input and output.
@@ -347,23 +347,6 @@ pub(crate) async fn check(connection: &FilesystemConnection, limit: Duration) ->
         Ok(path) => objects::check(connection, &path, limit).await,
         Err(error) => Health::failed(Duration::ZERO, &error),
     }
-}
-
-/// Parses an address of a store: `s3://bucket/key`.
-///
-/// # Errors
-/// For an unknown scheme, or when it is none of its scheme.
-pub(crate) fn address(text: &str) -> Result<ObjectPath> {
-    let (name, rest) = text.split_once("://").unwrap_or(("", text));
-    let Some(scheme) = Scheme::named(name) else {
-        return Err(Error::validation(format!("`{name}://` is not supported"))
-            .with_hint("use a local path, or an address of `s3://`, `gs://`, `az://` or `https://`"));
-    };
-    if !cfg!(feature = "object-store") {
-        return Err(Error::validation(format!("`{name}://` is not supported by this build"))
-            .with_hint("build it with the feature `object-store`, or copy the file to this machine"));
-    }
-    ObjectPath::parse(scheme, rest)
 }
 
 /// The files of a directory that a component reads.

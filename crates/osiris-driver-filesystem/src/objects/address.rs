@@ -40,6 +40,23 @@ impl Scheme {
     }
 }
 
+/// Parses an address of a store: `s3://bucket/key`.
+///
+/// # Errors
+/// For an unknown scheme, or when it is none of its scheme.
+pub(crate) fn address(text: &str) -> Result<ObjectPath> {
+    let (name, rest) = text.split_once("://").unwrap_or(("", text));
+    let Some(scheme) = Scheme::named(name) else {
+        return Err(Error::validation(format!("`{name}://` is not supported"))
+            .with_hint("use a local path, or an address of `s3://`, `gs://`, `az://` or `https://`"));
+    };
+    if !cfg!(feature = "object-store") {
+        return Err(Error::validation(format!("`{name}://` is not supported by this build"))
+            .with_hint("build it with the feature `object-store`, or copy the file to this machine"));
+    }
+    ObjectPath::parse(scheme, rest)
+}
+
 /// The address of an object, of a prefix of objects, or of objects by a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ObjectPath {

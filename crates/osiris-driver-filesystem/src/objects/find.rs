@@ -181,7 +181,7 @@ mod tests {
 
     use super::*;
     use crate::csv::CSV_FILES;
-    use crate::objects::Scheme;
+    use crate::objects::address::Scheme;
 
     async fn bucket(keys: &[&str]) -> Bucket {
         let store = InMemory::new();

@@ -22,7 +22,7 @@ mod upload;
 
 #[cfg(not(feature = "object-store"))]
 pub(crate) use absent::{Upload, check, fetch, outcome};
-pub(crate) use address::{ObjectPath, Scheme, leaves};
+pub(crate) use address::{ObjectPath, address, leaves};
 #[cfg(feature = "object-store")]
 pub(crate) use download::fetch;
 #[cfg(feature = "object-store")]

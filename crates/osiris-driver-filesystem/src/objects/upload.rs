@@ -308,7 +308,7 @@ mod tests {
     use object_store::memory::InMemory;
 
     use super::*;
-    use crate::objects::Scheme;
+    use crate::objects::address::Scheme;
 
     fn of_store(store: Arc<dyn ObjectStore>, file: &Path, creates: bool) -> Upload {
         let path = ObjectPath::parse(Scheme::S3, "lake/out/a.csv").unwrap();

@@ -100,12 +100,13 @@ fn file(path: &str, registry: &Registry) -> Result<Address> {
 fn object(driver: &dyn Driver, text: &str) -> Result<Address> {
     let with_parameters = text.rsplit_once('?').filter(|(_, parameters)| parameters.contains('='));
     let (path, parameters) = with_parameters.unwrap_or((text, ""));
-    if path.split_once("://").is_some_and(|(_, rest)| rest.split('/').next().is_some_and(|bucket| bucket.contains('@'))) {
+    if path.split_once("://").is_some_and(|(_, rest)| rest.split('/').next().is_some_and(|bucket| bucket.contains('@')))
+    {
         // It may hold a password: it is not shown.
-        return Err(Error::validation("an address of a store has no user and no password").with_hint(
-            "name a connection, `@filesystem.alias/key`, or add its fields: \
-             `s3://bucket/key?region=eu-central-1&access_key_id=...&secret_access_key=${VARIABLE}`",
-        ));
+        return Err(Error::validation("an address of a store has no user and no password").with_hint(format!(
+            "name a connection, `@{}.alias/key`, or add its fields: `SCHEME://BUCKET/KEY?name=value&name=value`",
+            driver.family().name()
+        )));
     }
     let mut fields = Map::new();
     parse_parameters(driver, parameters, &mut fields)?;
