@@ -52,6 +52,7 @@ pub(crate) struct Location {
     strays: bool,
     /// The address that paths are below, where the base is in a store.
     prefix: Option<String>,
+    #[cfg_attr(not(feature = "object-store"), allow(dead_code, reason = "stores are opened with it"))]
     connection: FilesystemConnection,
 }
 
@@ -86,6 +87,7 @@ impl Location {
     }
 
     /// The connection that it is of.
+    #[cfg_attr(not(feature = "object-store"), allow(dead_code, reason = "stores are opened with it"))]
     pub(crate) fn connection(&self) -> &FilesystemConnection {
         &self.connection
     }

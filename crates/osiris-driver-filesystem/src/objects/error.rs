@@ -20,7 +20,9 @@ const WRONG_CREDENTIALS: &[&str] = &[
     "RequestTimeTooSkewed",
     "SignatureDoesNotMatch",
     "TokenRefreshRequired",
+    INVALID_GRANT,
 ];
+const INVALID_GRANT: &str = "invalid_grant";
 /// Codes for a bucket that is not there.
 const NO_BUCKET: &[&str] = &["ContainerNotFound", "NoSuchBucket"];
 /// Codes for a bucket that another region has.
@@ -122,6 +124,8 @@ impl Answer {
         let text = error.to_string();
         let status = text.split("status code: ").nth(1).and_then(|rest| rest.get(..3)?.parse().ok());
         let code = between(&text, "<Code>", "</Code>").filter(|code| code.bytes().all(|c| c.is_ascii_alphanumeric()));
+        // What Google says of a key that is not one of its own.
+        let code = code.or_else(|| text.contains(INVALID_GRANT).then_some(INVALID_GRANT));
         let is_bare_redirect = text.contains("redirect without LOCATION");
         let is_answer = status.is_some() || code.is_some() || is_bare_redirect;
         let innermost = successors(Some(error as &(dyn StdError + 'static)), |cause| (*cause).source()).last();
@@ -163,6 +167,13 @@ mod tests {
         let xml = |code: &str| format!("<Error><Code>{code}</Code><AWSAccessKeyId>AKIASECRET</AWSAccessKeyId></Error>");
         for (status, body, kind, code, says) in [
             ("403 Forbidden", xml("SignatureDoesNotMatch"), ErrorKind::Auth, Code::AuthenticationFailed, "rejected"),
+            (
+                "400 Oh",
+                "{\"error\":\"invalid_grant\"}".to_owned(),
+                ErrorKind::Auth,
+                Code::AuthenticationFailed,
+                "rejected",
+            ),
             ("403 Forbidden", xml("AccessDenied"), ErrorKind::Permission, Code::PermissionDenied, "denied"),
             ("404 Not Found", xml("NoSuchBucket"), ErrorKind::Validation, Code::FileNotFound, "bucket `lake`"),
             ("404 Not Found", xml("NoSuchKey"), ErrorKind::Validation, Code::FileNotFound, "does not exist"),

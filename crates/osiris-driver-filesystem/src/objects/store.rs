@@ -231,9 +231,26 @@ mod tests {
         }
     }
 
+    fn of(fields: serde_json::Value) -> FilesystemConnection {
+        serde_json::from_value(fields).unwrap()
+    }
+
+    #[test]
+    fn a_connection_has_the_credentials_of_its_stores() {
+        let amazon = of(serde_json::json!({
+            "region": "eu-central-1", "endpoint": "https://minio.example.com:9000", "access_key_id": "id",
+            "secret_access_key": "pw-of-nobody", "session_token": "pw-of-nobody",
+        }));
+        let azure = of(serde_json::json!({"account": "me", "sas_token": "?sv=2024&sig=a%2Bb"}));
+        for (connection, scheme) in [(amazon, Scheme::S3), (azure, Scheme::Az)] {
+            let bucket = opened(&connection, scheme).unwrap();
+            assert!(!bucket.is_anonymous);
+            assert!(!format!("{connection:?}").contains("pw-of-nobody"));
+        }
+    }
+
     #[test]
     fn half_of_the_credentials_are_refused() {
-        let of = |fields: serde_json::Value| serde_json::from_value::<FilesystemConnection>(fields).unwrap();
         for (fields, scheme) in [
             (serde_json::json!({"access_key_id": "id"}), Scheme::S3),
             (serde_json::json!({"secret_access_key": "pw-of-nobody"}), Scheme::S3),

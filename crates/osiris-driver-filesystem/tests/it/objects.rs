@@ -237,6 +237,44 @@ async fn a_file_of_a_web_server_is_read() {
     assert!(several.message().contains("no listing"), "{}", several.report());
 }
 
+/// An object as S3 answers it.
+fn object(status: u16) -> Reply {
+    Reply::new(status).body("a\n1\n").header("etag", "\"v1\"").header("last-modified", "Mon, 30 Nov 2026 10:00:00 GMT")
+}
+
+/// A connection to a server that answers as a test says.
+fn scripted(replies: Vec<Reply>) -> (HttpServer, Value) {
+    let server = HttpServer::scripted(replies).unwrap();
+    let fields = json!({
+        "endpoint": server.url(), "allow_http": true, "access_key_id": "AKIDOFATEST",
+        "secret_access_key": "a secret of tests",
+    });
+    (server, fields)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_has_too_much_to_do_is_asked_again() {
+    let busy = Reply::new(503).body("<Error><Code>SlowDown</Code></Error>");
+    let part = object(206).header("content-range", "bytes 0-3/4");
+    let (server, connection) = scripted(vec![object(200), busy, part]);
+    let bench = Bench::new();
+    assert_eq!(csv(&bench, connection, "s3://lake/a.csv").await.unwrap().rows(), [["1"]]);
+    assert_eq!(server.requests().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_that_are_rejected_are_not_those_that_lack_a_right() {
+    let says = |code: &str| Reply::new(403).body(format!("<Error><Code>{code}</Code><X>AKIDOFATEST</X></Error>"));
+    let bench = Bench::new();
+    for (code, kind) in [("SignatureDoesNotMatch", ErrorKind::Auth), ("AccessDenied", ErrorKind::Permission)] {
+        // HEAD has no text: a listing is asked for the reason.
+        let (_server, connection) = scripted(vec![Reply::new(403), says(code)]);
+        let error = csv(&bench, connection, "s3://lake/a.csv").await.err().unwrap();
+        assert_eq!(error.kind(), kind, "{}", error.report());
+        assert!(error.hint().is_some() && !error.report().contains("AKIDOFATEST"), "{}", error.report());
+    }
+}
+
 async fn checked(connection: Value) -> Health {
     let mut registry = Registry::new();
     osiris_driver_filesystem::register(&mut registry).unwrap();

@@ -51,7 +51,8 @@ impl Moto {
             let port = crate::fault::refused_port()?;
             let directory = services_dir()?.join(format!("run-moto-{}-{port}", std::process::id()));
             fs::create_dir_all(&directory)?;
-            let words = [program.as_str(), "-H", "127.0.0.1", "-p", &port.to_string()].map(str::to_owned);
+            let port_text = port.to_string();
+            let words = [program.as_str(), "-H", "127.0.0.1", "-p", &port_text].map(str::to_owned);
             let moto = Self {
                 guardian: Guardian::start(&directory, &words, &directory.join("log"))?,
                 directory,
@@ -164,7 +165,8 @@ impl Moto {
     async fn listed(&self, query: &str, element: &str) -> Result<Vec<String>> {
         let (_, xml) = self.request("GET", &format!("/{}?{query}", Self::BUCKET), &[]).await?;
         let xml = String::from_utf8_lossy(&xml).into_owned();
-        let texts = xml.split(&format!("<{element}>")).skip(1).filter_map(|rest| rest.split('<').next());
+        let tag = format!("<{element}>");
+        let texts = xml.split(&tag).skip(1).filter_map(|rest| rest.split('<').next());
         Ok(texts.map(str::to_owned).collect())
     }
 
