@@ -42,27 +42,28 @@ pub struct FilesystemConnection {
     #[serde(default)]
     #[schemars(extend("x-override" = "address", "x-source" = false))]
     pub allow_http: bool,
-    /// The id of the access key for `s3://`.
+    /// The id of the access key for `s3://`. Default: none.
     #[serde(default)]
     #[schemars(length(min = 1), extend("x-override" = "address", "x-source" = false))]
     pub access_key_id: Option<String>,
-    /// The access key for `s3://`.
+    /// The access key for `s3://`. Default: none; requests are anonymous.
     #[serde(default)]
     pub secret_access_key: Option<Secret>,
-    /// The token of temporary credentials for `s3://`.
+    /// The token of temporary credentials for `s3://`. Default: none.
     #[serde(default)]
     pub session_token: Option<Secret>,
-    /// The JSON of a service account's key for `gs://`, as the console of Google downloads it.
+    /// The JSON of a service account's key for `gs://`, as the console of Google downloads it. Default: none; requests are
+    /// anonymous.
     #[serde(default)]
     pub service_account: Option<Secret>,
-    /// The storage account of `az://` containers.
+    /// The storage account of `az://` containers. Default: none.
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub account: Option<String>,
-    /// The access key of the storage account for `az://`.
+    /// The access key of the storage account for `az://`. Default: none; requests are anonymous.
     #[serde(default)]
     pub access_key: Option<Secret>,
-    /// A shared access signature for `az://`, instead of the access key.
+    /// A shared access signature for `az://`, instead of the access key. Default: none.
     #[serde(default)]
     pub sas_token: Option<Secret>,
 }

@@ -1,5 +1,6 @@
 //! Objects of a store, through the components. The store is an imitation of S3 that checks no signature and no right.
 
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use osiris_core::{Code, Error, ErrorKind, Health, HealthCategory, Inputs, Registry, ResolvedConnection};
@@ -273,6 +274,38 @@ async fn credentials_that_are_rejected_are_not_those_that_lack_a_right() {
         assert_eq!(error.kind(), kind, "{}", error.report());
         assert!(error.hint().is_some() && !error.report().contains("AKIDOFATEST"), "{}", error.report());
     }
+}
+
+/// Writes to a store that answers no upload, whether it takes the object or not.
+async fn written_without_an_answer(is_taken: bool) -> Result<StepOutput, Error> {
+    let attempt = Mutex::new(None::<String>);
+    let server = HttpServer::start(move |request| {
+        let mut attempt = attempt.lock().unwrap();
+        let reply = match request.method() {
+            "PUT" => {
+                let named = request.header("x-amz-meta-osirisattempt").filter(|_| is_taken);
+                *attempt = named.map(str::to_owned);
+                Reply::hang_up()
+            }
+            _ => match &*attempt {
+                Some(attempt) => object(200).header("x-amz-meta-osirisattempt", attempt),
+                None => Reply::new(404),
+            },
+        };
+        std::future::ready(reply)
+    })
+    .unwrap();
+    let connection = json!({"endpoint": server.url(), "allow_http": true});
+    let config = json!({"path": "s3://lake/a.csv"});
+    write(&Bench::new(), connection, "filesystem.csv_writer", "SELECT 1 AS a", config).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s2_the_store_is_asked_where_the_answer_to_an_upload_is_lost() {
+    let (taken, lost) = tokio::join!(written_without_an_answer(true), written_without_an_answer(false));
+    assert_eq!(taken.unwrap().rows, 1);
+    let lost = lost.err().unwrap();
+    assert!(lost.kind() == ErrorKind::Network && lost.is_retryable(), "{}", lost.report());
 }
 
 async fn checked(connection: Value) -> Health {
