@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use osiris_core::{Code, Error, ErrorKind, Health, HealthCategory, Inputs, Registry, ResolvedConnection};
 use osiris_core::{StepOutput, StepRequest};
+use osiris_testkit::certificates::Authority;
 use osiris_testkit::http_server::{HttpServer, Reply};
 use osiris_testkit::proxy::{Direction, Fault, Proxy};
 use osiris_testkit::services::Moto;
@@ -315,6 +316,16 @@ async fn checked(connection: Value) -> Health {
     let fields = connection.as_object().unwrap().clone();
     let connection = ResolvedConnection::from_fields(fields, driver.connection_schema());
     driver.family().check(&connection, Duration::from_secs(2)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_whose_certificate_nobody_vouches_for_is_refused() {
+    let authority = Authority::new().unwrap();
+    let server = HttpServer::start_tls(&authority, &["127.0.0.1"], |_| std::future::ready(object(200))).unwrap();
+    let sick = checked(json!({"base_dir": "s3://lake", "endpoint": server.url()})).await;
+    assert_eq!(sick.category, HealthCategory::Network);
+    assert!(sick.message.contains("certificate"), "{sick:?}");
+    assert!(server.requests().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
